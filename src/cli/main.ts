@@ -8,7 +8,7 @@ import type { Finish } from './commands/command.js';
 import { optionError, printError, renamedCommand, usageProblem } from './error-output.js';
 
 /** Options that accept several values. */
-const LISTS = ['set', 'keep', 'data', 'valid', 'test', 'label', 'paths', 'filters', 'runs', 'by'];
+const LISTS = ['set', 'keep', 'data', 'valid', 'test', 'label', 'paths', 'filters', 'runs', 'segment-by', 'segmentBy'];
 
 /**
  * Runs the command line.

@@ -181,7 +181,7 @@ function formatFeatures({ columns, tasks, leftOut }: ConfigFacts): readonly stri
       byOptions.set(group.options(looked), [...(byOptions.get(group.options(looked)) ?? []), looked]);
     return [...byOptions].flatMap(([options, members], i) => [
       `  ${group.name}${i === 0 ? '' : i + 1}:    # ${group.comment}`,
-      ...options.split(/, (?=[a-z]+: )(?![^{[]*[}\]])/).map((option) => `    ${option}`),
+      ...options.split(/, (?=[a-zA-Z]+: )(?![^{[]*[}\]])/).map((option) => `    ${option}`),
       '    fields:',
       ...members.map((looked) => `      - ${yaml(looked.column.name).padEnd(20)} # ${describeColumn(looked)}`),
     ]);

@@ -366,7 +366,7 @@ describe('a usage error', () => {
       'a missing run to resume',
       ['train', '--resume', 'none'],
       2,
-      /^error: --resume none: no such directory; name a run/,
+      /^error: --resume none: no such directory; pass a run/,
     ],
     [
       'a directory to resume that is no run',
@@ -380,7 +380,7 @@ describe('a usage error', () => {
       'a path to evaluate that is too long',
       ['eval', 'x'.repeat(300)],
       4,
-      /x: cannot be read \(ENAMETOOLONG\); name a run or a checkpoint/,
+      /x: cannot read the path \(ENAMETOOLONG\); name a run or a checkpoint/,
     ],
     [
       'an unknown parent task',
@@ -388,7 +388,7 @@ describe('a usage error', () => {
       2,
       /--set tasks\.cvr\.given=clik: tasks\.cvr\.given: expected the label of another classification task \(click\), in a chain that ends at a task without given, found "clik"; did you mean 'click'\?/,
     ],
-    ['an invalid run name', ['train', config, '--name', '../x'], 2, /expected a folder name/],
+    ['an invalid run name', ['train', config, '--name', '../x'], 2, /invalid run name/],
     [
       'a name and a directory',
       ['train', config, '--name', 'a', '--run-dir', 'b'],
@@ -513,7 +513,7 @@ describe('a usage error', () => {
     const { code, stderr } = await mtl(cwd, ['eval', 'loop']);
     expect([code, stderr]).toEqual([
       4,
-      expect.stringMatching(/^error: loop: cannot be read \(ELOOP\); name a run/) as string,
+      expect.stringMatching(/^error: loop: cannot read the path \(ELOOP\); name a run/) as string,
     ]);
     // The superuser may read any directory.
     if (process.getuid?.() === 0) return;

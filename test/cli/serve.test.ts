@@ -67,7 +67,7 @@ describe('mtl serve', () => {
     expect([(await predict(url)).status, (await predict(url, { authorization: 'Bearer sesame' })).status]).toEqual([
       401, 200,
     ]);
-    expect(stderr()).toContain(', for those who have MTL_TOKEN\n');
+    expect(stderr()).toContain('; requests need the token in MTL_TOKEN\n');
     child.kill('SIGTERM');
     expect(await ended).toBe(0);
   });

@@ -183,7 +183,7 @@ describe('the cache', () => {
     await expect(run(path, { policy: skipBadRows(undefined, 1) })).rejects.toThrow(
       /train\.csv:52: column "id".*invalid row 2 exceeds data\.maxRejects: 1/,
     );
-    await expect(run(path)).rejects.toThrow(/train\.csv:7: column "id": expected an id/);
+    await expect(run(path)).rejects.toThrow(/train\.csv:7: column "id": expected an integer id/);
   });
 
   it('is made once by two runs at a time, and both read the same', async () => {

@@ -137,7 +137,7 @@ describe('mtl diff', () => {
     const { code, stdout, stderr } = await mtl(world, ['diff', 'a', 'mmoe']);
     expect([code, stderr]).toEqual([0, '']);
     expect(stdout).toMatch(
-      /a {2,}a {3,}esmm(.|\n)*config(.|\n)*model\.name +esmm +mmoe\n(.|\n)*code {2}the same\n(.|\n)*data {2}train the same, valid the same, test the same\n(.|\n)*test {2}300 rows, predicted by both and paired\n.*95% interval.*\n {2}ctr\.auc +0\.\d{4} +0\.\d{4} +[+−]0\.\d{4} +[+−]0\.\d{4} … [+−]0\.\d{4}/,
+      /a {2,}a {3,}esmm(.|\n)*config(.|\n)*model\.name +esmm +mmoe\n(.|\n)*code {2}identical\n(.|\n)*data {2}train identical, valid identical, test identical\n(.|\n)*test {2}300 rows, predicted by both and paired\n.*95% interval.*\n {2}ctr\.auc +0\.\d{4} +0\.\d{4} +[+−]0\.\d{4} +[+−]0\.\d{4} … [+−]0\.\d{4}/,
     );
     const json = await mtl(world, ['diff', 'a', 'mmoe', '--json']);
     expect(JSON.parse(json.stdout)).toMatchObject({

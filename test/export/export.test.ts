@@ -201,7 +201,7 @@ describe('mtl export', () => {
     const out = join(scratchFolder(), 'model.onnx');
     disk.freeBytes = 1000;
     await expect(exportTo('onnx', out)).rejects.toThrow(
-      /the export requires \d+ bytes, but only 1000 are free on this disk; make room/,
+      /the export requires \d+ bytes, but only 1000 are free on this disk; free disk space/,
     );
     expect(readdirSync(join(out, '..'))).toEqual([]);
   });

@@ -98,7 +98,7 @@ describe('a model with every feature type', () => {
     const evaluated = await mtl(cwd, ['eval', 'run', '--json']);
     expect(evaluated.code).toBe(0);
     expect(metricsOf(evaluated.stdout)).toEqual(metricsOf(trained.stdout));
-    expect(trained.stderr).toContain("'emb' is 3 numbers a row, 'user' is ids up to 9");
+    expect(trained.stderr).toContain("'emb' is 3 numbers per row, 'user' is ids up to 9");
 
     // Whoever predicts reads the cells as training did: a file, and a program that has them as text or as values.
     const predicted = await mtl(cwd, ['predict', 'run', '--data', 'test.csv', '--out', 'predicted.csv']);

@@ -184,7 +184,7 @@ describe('an invalid row', () => {
     const out = join(scratchFolder(), 'out.csv');
     writeFileSync(out, 'before');
     await expect(predictInto(out, { data: withBadRow() })).rejects.toThrow(
-      /bad\.csv:4: column "101": expected an id.*--on-bad-row skip/,
+      /bad\.csv:4: column "101": expected an integer id.*--on-bad-row skip/,
     );
     expect(readFileSync(out, 'utf8')).toBe('before');
     expect(readdirSync(join(out, '..'))).toEqual(['out.csv']);
@@ -291,7 +291,7 @@ describe('output that cannot be written', () => {
     await expect(predictInto(join(folder, 'out.txt'))).rejects.toThrow(
       /expected a file name that ends in \.csv, .*; use .*out\.csv/,
     );
-    await expect(predictInto(join(folder, 'out.parquet.gz'))).rejects.toThrow(/expected a name that ends in/);
+    await expect(predictInto(join(folder, 'out.parquet.gz'))).rejects.toThrow(/expected a file name that ends in/);
     mkdirSync(join(folder, 'folder.csv'));
     await expect(predictInto(join(folder, 'folder.csv'))).rejects.toThrow(
       /folder\.csv: is a directory; expected a file/,

@@ -334,7 +334,7 @@ describe('mtl prepare ali-ccp', () => {
 
     const full = join(folder, 'full');
     cpSync(raw, full, { recursive: true });
-    await expect(run(full)).rejects.toThrow(/full: is not empty; name another folder/);
+    await expect(run(full)).rejects.toThrow(/full: is not empty; use another directory/);
     const before = contents(full);
     writeFileSync(join(full, 'x'), '');
     expect(Object.keys(contents(full)).sort()).toEqual([...Object.keys(before), 'x'].sort());

@@ -264,7 +264,7 @@ describe('mtl promote, the command', () => {
     expect(await mtl(world, ['promote', 'runs/esmm/good', '--to', 'prod'])).toEqual({
       code: 0,
       stderr: '',
-      stdout: 'prod  runs/esmm/good, its first run\n',
+      stdout: 'prod  points to runs/esmm/good, its first run\n',
     });
     const args = ['--to', 'prod', '--if-better', 'ctr.auc', '--data', 'train.csv'];
     const refused = await mtl(world, ['promote', 'runs/esmm/weak', ...args]);
@@ -282,7 +282,7 @@ describe('mtl promote, the command', () => {
       }),
     ]);
     expect((await mtl(world, ['promote', 'runs/esmm/twin', ...args, '--margin', '-0.5'])).stdout).toMatch(
-      /^prod {2}runs\/esmm\/twin in place of runs\/esmm\/good\n {6}ctr\.auc /,
+      /^prod {2}points to runs\/esmm\/twin in place of runs\/esmm\/good\n {6}ctr\.auc /,
     );
     expect((await mtl(world, ['promote', 'runs/esmm/weak', '--to', 'prod'])).stdout).toBe(
       'prod  runs/esmm/weak in place of runs/esmm/twin, without a comparison\n',
@@ -296,8 +296,8 @@ describe('mtl promote, the command', () => {
   });
 
   it.each([
-    [['--to', 'prod'], /name a run/],
-    [['runs/esmm/good'], /--to is missing/],
+    [['--to', 'prod'], /missing run; pass a run/],
+    [['runs/esmm/good'], /missing required option --to/],
     [['runs/esmm/good', '--to', 'prod', '--previous'], /--previous/],
     [['runs/esmm/good', '--to', 'prod', '--margin', '1'], /--margin/],
     [['runs/esmm/good', '--to', 'prod', '--data', 'train.csv'], /--data/],

@@ -154,7 +154,7 @@ describe('a file size limit', () => {
       await savedRun(cwd);
       const { code, stderr } = shell(cwd, 'ulimit -f 8; "$NODE" "$MTL" train "$CONFIG" --resume run');
       expect(stderr).toMatch(
-        /step-\d+: cannot be written: the file would exceed the size limit(.|\n)*a checkpoint requires \d+ bytes, but only \d+ are free/,
+        /step-\d+: cannot be written: the file would exceed the size limit(.|\n)*a checkpoint requires \d+ bytes, but \d+ are free/,
       );
       expect(code).toBe(5);
       expect(await evaluates(cwd)).toBe(0);
@@ -175,7 +175,7 @@ describe('a full or read-only disk', () => {
     const run = ['--run-dir', 'disk/run', '--set=checkpoints.everySteps=1', '--set=checkpoints.keepLast=1000'];
     const { code, stderr } = await mtl(cwd, ['train', config, ...LONG, ...run]);
     expect(stderr).toMatch(
-      /error: disk\/run\/checkpoints: a checkpoint requires \d+ bytes, but only \d+ are free on this disk; make room/,
+      /error: disk\/run\/checkpoints: a checkpoint requires \d+ bytes, but only \d+ are free on this disk; free disk space/,
     );
     expect(code).toBe(5);
     expect((await mtl(cwd, ['eval', 'disk/run/checkpoints/last'])).code).toBe(0);

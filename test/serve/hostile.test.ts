@@ -169,7 +169,7 @@ describe('a server with malformed requests', () => {
   it('times out a request without a body', async () => {
     const { url } = await serverOfTest({ paths: [world.run], timeoutMs: 300 });
     expect(await spoken(url, 'POST /predict HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{"rows":')).toMatch(
-      /^HTTP\/1\.1 408 Request Timeout\r\n[^]*start mtl serve with a longer --timeout/,
+      /^HTTP\/1\.1 408 Request Timeout\r\n[^]*raise --timeout of mtl serve/,
     );
   });
 

@@ -75,7 +75,7 @@ describe('mtl serve --reload', () => {
     expect(new Set(versions).size).toBe(2);
     expect(server.notices).toEqual([
       expect.stringMatching(
-        /^small: took .*other\/checkpoints\/step-00000019 in place of .*run\/checkpoints\/step-00000010$/,
+        /^small: loaded .*other\/checkpoints\/step-00000019 in place of .*run\/checkpoints\/step-00000010$/,
       ),
     ]);
     expect(server.bugs).toEqual([]);
@@ -88,7 +88,7 @@ describe('mtl serve --reload', () => {
     await server.reload();
     await server.reload();
     expect(server.notices).toEqual([
-      expect.stringMatching(/^small: cannot load a newer checkpoint, still serving the current one: .*which is gone/),
+      expect.stringMatching(/^small: cannot load a newer checkpoint, still serving the current one: .*which does not exist/),
     ]);
     expect(
       (await server.app.inject({ method: 'POST', url: '/predict', payload: { rows: world.rows.slice(0, 1) } })).json(),
@@ -119,7 +119,7 @@ describe('mtl serve --reload', () => {
     await server.reload();
     expect(server.notices).toEqual([
       expect.stringMatching(
-        /^small: took .*other\/checkpoints\/step-00000019 in place of .*run\/checkpoints\/step-00000010$/,
+        /^small: loaded .*other\/checkpoints\/step-00000019 in place of .*run\/checkpoints\/step-00000010$/,
       ),
     ]);
     expect(

@@ -206,7 +206,7 @@ describe('POST /predict', () => {
       'a missing id',
       JSON.stringify({ rows: [{ 101: null, 121: 1, 205: null, 206: null, D508: 1, '109_14': null }] }),
       400,
-      'rows[0]: column "101": expected an id',
+      'rows[0]: column "101": expected an integer id',
     ],
     [
       'nested lists',
@@ -224,7 +224,7 @@ describe('POST /predict', () => {
       'brackets in a string',
       JSON.stringify({ rows: [{ 101: '[{\\"'.repeat(100) }] }),
       400,
-      'rows[0]: column "101": expected an id',
+      'rows[0]: column "101": expected an integer id',
     ],
     [
       'too many rows',
@@ -236,7 +236,7 @@ describe('POST /predict', () => {
       'too many bytes',
       ' '.repeat(2 ** 20 + 1),
       413,
-      'body: expected at most 1048576 bytes; send the rows in several requests',
+      'body: expected at most 1048576 bytes; split the rows into several requests',
     ],
   ])('rejects %s with the reason', async (_, body, status, message) => {
     expect(errorOf(await post('/predict', body))).toEqual([status, says(message)]);
@@ -379,7 +379,7 @@ describe('mtl serve', () => {
   });
 
   it.each([
-    [{ paths: ['run', 'run'] }, 'is called "small", as is '],
+    [{ paths: ['run', 'run'] }, 'has the same name "small" as '],
     [{ paths: ['run'], names: ['a', 'b'] }, '--name: expected 1 comma-separated names, one per model, found 2'],
     [{ paths: ['run'], names: ['a/b'] }, '--name: expected at most 64 letters, digits, dots, - and _, found "a/b"'],
     [{ paths: ['nowhere'] }, 'no such directory; name a run or a checkpoint'],

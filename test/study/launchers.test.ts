@@ -82,7 +82,7 @@ describe('the launcher', () => {
     const { code, stderr } = await mtl(cwd, ['sweep', file]);
     expect([code, stderr]).toEqual([
       2,
-      expect.stringMatching(/the last words of this one: no such host: \/\S*runs\/studies\/small/),
+      expect.stringMatching(/the workers failed; end of this log: no such host: \/\S*runs\/studies\/small/),
     ]);
   });
 
@@ -212,7 +212,7 @@ describe('the launcher', () => {
     const { code, stderr } = await mtl(cwd, ['sweep', file]);
     expect([code, stderr]).toEqual([
       2,
-      expect.stringMatching(/http:\/\/127\.0\.0\.1:9\/api\/jobs\/: does not answer .*start Ray \(ray start --head\)/),
+      expect.stringMatching(/http:\/\/127\.0\.0\.1:9\/api\/jobs\/: cannot connect .*start Ray \(ray start --head\)/),
     ]);
   });
 
