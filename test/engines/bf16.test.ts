@@ -196,8 +196,12 @@ describe('native products in bfloat16', () => {
       ...addon,
       attach: (...args) => ({ ...addon.attach(...args), ...change }),
     });
-    expect(whyNoBf16(changed({ gemmBf16: () => undefined }), FAMILY!, alone)).toMatch(/results differ from the specification/);
-    expect(whyNoBf16(changed({ gemmGradientBf16: () => 1 }), FAMILY!, alone)).toMatch(/results differ from the specification/);
+    expect(whyNoBf16(changed({ gemmBf16: () => undefined }), FAMILY!, alone)).toMatch(
+      /results differ from the specification/,
+    );
+    expect(whyNoBf16(changed({ gemmGradientBf16: () => 1 }), FAMILY!, alone)).toMatch(
+      /results differ from the specification/,
+    );
     expect(whyNoBf16(changed({ gemmBf16: undefined }), FAMILY!, alone)).toMatch(/does not support AVX-512-BF16/);
   });
 });

@@ -285,10 +285,10 @@ describe('mtl promote, the command', () => {
       /^prod {2}points to runs\/esmm\/twin in place of runs\/esmm\/good\n {6}ctr\.auc /,
     );
     expect((await mtl(world, ['promote', 'runs/esmm/weak', '--to', 'prod'])).stdout).toBe(
-      'prod  runs/esmm/weak in place of runs/esmm/twin, without a comparison\n',
+      'prod  points to runs/esmm/weak in place of runs/esmm/twin, without a comparison\n',
     );
     expect((await mtl(world, ['promote', '--to', 'prod', '--previous'])).stdout).toBe(
-      'prod  runs/esmm/twin in place of runs/esmm/weak, as before\n',
+      'prod  points to runs/esmm/twin in place of runs/esmm/weak, as before\n',
     );
     expect((await mtl(world, ['promote', 'runs/esmm/twin', '--to', 'prod'])).stdout).toBe(
       'prod  has runs/esmm/twin already\n',

@@ -88,7 +88,9 @@ describe('mtl serve --reload', () => {
     await server.reload();
     await server.reload();
     expect(server.notices).toEqual([
-      expect.stringMatching(/^small: cannot load a newer checkpoint, still serving the current one: .*which does not exist/),
+      expect.stringMatching(
+        /^small: cannot load a newer checkpoint, still serving the current one: .*which does not exist/,
+      ),
     ]);
     expect(
       (await server.app.inject({ method: 'POST', url: '/predict', payload: { rows: world.rows.slice(0, 1) } })).json(),

@@ -9,8 +9,8 @@ function factorsOf(run: string): readonly number[] {
   const lines = readFileSync(join(run, 'metrics.jsonl'), 'utf8')
     .trimEnd()
     .split('\n')
-    .map((line) => JSON.parse(line) as { step?: number; rates?: { dense: number } });
-  return lines.flatMap(({ rates }) => (rates === undefined ? [] : [rates.dense]));
+    .map((line) => JSON.parse(line) as { step?: number; lrFactors?: { dense: number } });
+  return lines.flatMap(({ lrFactors }) => (lrFactors === undefined ? [] : [lrFactors.dense]));
 }
 
 it('a schedule without steps is as long as the training, and resuming for more epochs does not change it', async () => {

@@ -76,7 +76,7 @@ afterAll(() => rmSync(world, { recursive: true, force: true }));
 interface StepLine {
   readonly train: { readonly loss: number; readonly losses: Readonly<Record<string, number>> };
   readonly lrFactors: { readonly dense: number; readonly embeddings: number };
-  readonly weights: Readonly<Record<string, number>>;
+  readonly lossWeights: Readonly<Record<string, number>>;
 }
 
 /** Steps; an epoch has 8 or 10. */
@@ -129,7 +129,7 @@ describe('an interrupted run resumes byte for byte', () => {
       const steps = await trainTwice(model, [`training.lossWeighting=${JSON.stringify(options)}`, ...extras]);
       // The terms of esmm do not conflict here.
       const isStill = name === 'fixed' || (name === 'pcgrad' && model === 'esmm');
-      if (!isStill) expect(different(steps.map(({ weights }) => weights))).toBeGreaterThan(1);
+      if (!isStill) expect(different(steps.map(({ lossWeights }) => lossWeights))).toBeGreaterThan(1);
     },
   );
 
