@@ -291,7 +291,7 @@ describe('mtl promote, the command', () => {
       'prod  points to runs/esmm/twin in place of runs/esmm/weak, as before\n',
     );
     expect((await mtl(world, ['promote', 'runs/esmm/twin', '--to', 'prod'])).stdout).toBe(
-      'prod  has runs/esmm/twin already\n',
+      'prod  already points to runs/esmm/twin\n',
     );
   });
 
