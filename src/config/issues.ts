@@ -57,12 +57,7 @@ function convertIssue(issue: ZodIssue, parsing: Parsing): Issue[] {
     case 'unrecognized_keys':
       return issue.keys.map((key) => {
         const path = [...issue.path, key];
-        const renamed = findRenamedKey(
-          parsing.renames,
-          issue.path,
-          key,
-          (issue.input as Record<string, unknown>)?.[key],
-        );
+        const renamed = findRenamedKey(parsing.renames, issue.path, key, (issue.input as Record<string, unknown>)[key]);
         if (renamed !== undefined)
           return { path, what: 'key', ...renamedProblem(key, renamed), replacedBy: [...issue.path, renamed.key] };
         const proposal = proposeKey(key, issue.path.map(String), keysAt(issue.path), parsing.schema, parsing.data);
@@ -103,11 +98,11 @@ function convertIssue(issue: ZodIssue, parsing: Parsing): Issue[] {
   }
 }
 
-/** What to say of a key of an earlier version. */
+/** Builds the problem of a key of an earlier version. */
 function renamedProblem(from: string, { key, value }: { key: string; value: unknown }): Pick<Issue, 'message' | 'fix'> {
   return {
     message: `'${from}' is now '${key}'`,
-    fix: `write ${key}${value === undefined ? '' : `: ${String(value)}`}`,
+    fix: `write ${key}${value === undefined ? '' : `: ${typeof value === 'string' ? value : JSON.stringify(value)}`}`,
   };
 }
 

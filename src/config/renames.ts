@@ -102,7 +102,7 @@ export function applyRenames(renames: readonly Rename[], stored: unknown): void 
 }
 
 function renamedValue({ values = {} }: Rename, value: unknown): unknown {
-  const json = String(JSON.stringify(value));
+  const json = JSON.stringify(value);
   return Object.hasOwn(values, json) ? values[json] : undefined;
 }
 

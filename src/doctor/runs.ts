@@ -24,7 +24,7 @@ export const runs: HealthCheck = {
     }
     const free = await freeBytes(existing);
     const message =
-      `${shownPath(root)}, ` + `${Number.isFinite(free) ? `${(free / 1e9).toFixed(1)} GB free` : 'free space unknown'}`;
+      `${shownPath(root)}, ` + (Number.isFinite(free) ? `${(free / 1e9).toFixed(1)} GB free` : 'free space unknown');
     return free < MIN_FREE_BYTES
       ? { state: 'wrong', message, fix: `free disk space, or ${fix}` }
       : { state: 'ok', message };

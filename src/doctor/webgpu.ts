@@ -23,8 +23,7 @@ export function describeHealth(found: Pick<Gpu, 'about'> | NoGpu): Health {
 
 function formatGpu({ name, driver, maxBufferBytes, maxBindingBytes }: AboutGpu): string {
   return (
-    `${name}${driver === '' ? '' : `, ${driver}`}, buffers of ` +
-    `${mebibytes(Math.min(maxBufferBytes, maxBindingBytes))}`
+    `${name}${driver === '' ? '' : `, ${driver}`}, buffers of ` + mebibytes(Math.min(maxBufferBytes, maxBindingBytes))
   );
 }
 

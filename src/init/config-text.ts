@@ -200,8 +200,7 @@ function describeColumn({ different, blanks, kind, column }: InspectedColumn): s
   const example = column.values.find((text) => text.trim() !== '') ?? '';
   const longest = kind.is === 'list' ? `, up to ${kind.length} per row` : '';
   return (
-    `${values}${longest}${missing}, as in ` +
-    `${JSON.stringify(example.length > 24 ? `${example.slice(0, 24)}…` : example)}`
+    `${values}${longest}${missing}, as in ` + JSON.stringify(example.length > 24 ? `${example.slice(0, 24)}…` : example)
   );
 }
 

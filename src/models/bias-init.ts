@@ -4,7 +4,7 @@ import type { LabelSum, Task } from '../core/tasks.js';
 /**
  * Initialization of the biases of heads: from the mean label of the training set, or random as all other parameters.
  */
-export type BiasInit = 'prior' | 'random' | 'prior' | 'random';
+export type BiasInit = 'prior' | 'random';
 
 /** Rates are clamped to this distance from 0 and 1, so that initial biases stay finite. */
 const MIN_RATE = 1e-6;

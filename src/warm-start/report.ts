@@ -64,7 +64,7 @@ export function describeStart({
           forgotten === 0
             ? ''
             : `; ${forgotten} missing or too rare in the training set, ` +
-              `${initFrom.staleTokens === 'keep' ? 'kept' : 'evicted'}`;
+              (initFrom.staleTokens === 'keep' ? 'kept' : 'evicted');
         return `field '${field}': ${rows} rows, ${fresh} new${stale}`;
       }),
     ...(keptNames.length > 0 ? [`scales and boundaries from the checkpoint: ${formatNames(keptNames)}`] : []),
