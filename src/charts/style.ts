@@ -43,8 +43,8 @@ dl div:last-child { grid-column: 1 / -1; }
 dt { color: var(--muted); font-size: 0.8rem; overflow-wrap: anywhere; }
 dd { margin: 0; font-size: 1.05rem; font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
 .charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 19rem), 1fr)); gap: 0.75rem; margin: 0.75rem 0; align-items: start; }
-.beside { display: flex; flex-wrap: wrap; gap: 0.75rem; align-items: flex-start; margin: 0.75rem 0; }
-.beside figure { flex: 0 1 22rem; } .beside .wide { flex: 0 1 auto; } .beside > div { min-width: 0; }
+.side-by-side { display: flex; flex-wrap: wrap; gap: 0.75rem; align-items: flex-start; margin: 0.75rem 0; }
+.side-by-side figure { flex: 0 1 22rem; } .side-by-side .wide { flex: 0 1 auto; } .side-by-side > div { min-width: 0; }
 figure { margin: 0; padding: 0.6rem 0.6rem 0.5rem; background: var(--card); border-radius: 6px; min-width: 0; }
 figcaption { font-size: 0.9rem; font-weight: 600; overflow-wrap: anywhere; }
 .chart svg { display: block; width: 100%; max-width: 25rem; height: auto; }

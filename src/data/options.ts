@@ -128,7 +128,7 @@ function* checkShares({
   if (valid === undefined && test === undefined)
     yield {
       path: ['split', 'shares'],
-      message: 'has no fraction of valid or test; add one, for example { valid: 0.1, test: 0.1 }',
+      message: 'has no fraction for valid or test; add one, for example { valid: 0.1, test: 0.1 }',
     };
   if (sum > 1 + 1e-9 || (train === 0 && sum > 1 - 1e-9))
     yield {
@@ -141,7 +141,7 @@ function* checkRanges({ train, valid, test }: SplitOptions & { readonly by: 'dat
   if (valid === undefined && test === undefined)
     yield {
       path: ['split'],
-      message: 'has no range of valid or test; add one, for example valid: { from: 2026-11-01, to: 2026-11-07 }',
+      message: 'has no range for valid or test; add one, for example valid: { from: 2026-11-01, to: 2026-11-07 }',
     };
   const ranges = Object.entries({ train, valid, test }).flatMap(([name, range]) =>
     range === undefined ? [] : [{ name, ...range }],

@@ -43,5 +43,5 @@ function drawFunnel({ name, outputs }: ShownScores): Html | undefined {
     ];
   };
   const table = renderTable([name, 'rows', 'observed', 'predicted', 'predicted / observed'], names.map(line));
-  return html`<div class="beside">${chart}${table}</div>`;
+  return html`<div class="side-by-side">${chart}${table}</div>`;
 }

@@ -16,7 +16,7 @@ export const scores: Section = {
 function renderOne({ about: { metrics } }: ReportedRun): Html | undefined {
   const splits = Object.entries(metrics);
   if (splits.length === 0) return undefined;
-  return html`<div class="beside">${splits.map(([split, report]) => {
+  return html`<div class="side-by-side">${splits.map(([split, report]) => {
     const spaces = withoutSegments(report);
     const names = collectMetrics(spaces.map(([, values]) => values));
     return html`<div>${renderTable(

@@ -24,7 +24,7 @@ export const speed: Section = {
           points: true,
         })
       : undefined;
-    return html`<div class="beside">${chart}${renderPhases(runs)}</div>`;
+    return html`<div class="side-by-side">${chart}${renderPhases(runs)}</div>`;
   },
 };
 

@@ -298,12 +298,12 @@ describe('the data section', () => {
       { source: 'log', valid: 'other', split: { by: 'random', shares: { test: 0.1 } } },
       /data\.valid: cannot be combined with source and split/,
     ],
-    [{ source: 'log', split: { by: 'random', shares: { train: 0.5 } } }, /has no fraction of valid or test; add one/],
+    [{ source: 'log', split: { by: 'random', shares: { train: 0.5 } } }, /has no fraction for valid or test; add one/],
     [
       { source: 'log', split: { by: 'random', shares: { valid: 0.5, test: 0.5 } } },
       /expected fractions with a sum of at most 1/,
     ],
-    [dates({}), /has no range of valid or test; add one/],
+    [dates({}), /has no range for valid or test; add one/],
     [
       dates({ valid: { from: '2026-11-01' }, test: { from: '2026-11-08' } }),
       /data\.split\.test: overlaps valid; set an earlier to for valid/,

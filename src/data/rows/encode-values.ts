@@ -15,8 +15,8 @@ export type Item =
   | { readonly id: string | number | bigint; readonly weight?: number };
 
 /**
- * A cell as a program has it. Nothing (`null`, `undefined`) is a blank cell; a bag is a list of items, a vector one of
- * numbers, or either the text that a file would have.
+ * A value of a row: null and undefined are missing; a bag is a list of items and a vector a list of numbers, or either
+ * is the string that a file would have.
  */
 export type Cell =
   string | number | bigint | boolean | Date | Float32Array | Float64Array | null | undefined | readonly Item[];

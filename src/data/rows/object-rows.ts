@@ -3,9 +3,8 @@ import { didYouMean, quoted, userError, UserError, type Problem } from '../../co
 import type { BadCell, Cell } from './encode-values.js';
 
 /**
- * A row as a program has it: its cells by column. Null is a missing value; columns that the model does not read are
- * ignored.
- * The cells of an object in it stand behind its key and a dot, as in JSON Lines: `user.id`.
+ * A row as an object: values by column name. Null is a missing value; columns that the model does not read are ignored.
+ * Nested objects are flattened with dots, as in JSON Lines: `user.id`.
  */
 export interface Row {
   readonly [column: string]: Cell | Row;
@@ -43,7 +42,7 @@ const MIN_PART = 3;
 /** Rows that an error names. */
 const MAX_TOLD = 10;
 
-/** What a column that a row does not have is: an error, or the same as null. */
+/** Handling of a column that a row lacks: an error, or the same as null. */
 export type OnMissing = 'error' | 'oov';
 
 /**
