@@ -165,8 +165,8 @@ const lossesIn = (run: string): readonly number[][] =>
   readFileSync(join(run, 'metrics.jsonl'), 'utf8')
     .trimEnd()
     .split('\n')
-    .map((line) => JSON.parse(line) as { step: number; rates?: object; train: { loss: number } })
-    .filter(({ rates }) => rates !== undefined)
+    .map((line) => JSON.parse(line) as { step: number; lrFactors?: object; train: { loss: number } })
+    .filter(({ lrFactors }) => lrFactors !== undefined)
     .map(({ step, train }) => [step, train.loss]);
 const lossesAt = ({ metrics }: Fake): readonly number[][] =>
   metrics.filter(({ key }) => key === 'train/loss').map(({ step, value }) => [step, value]);

@@ -119,7 +119,7 @@ describe('the event file of a run', () => {
       .split('\n')
       .map((line) => JSON.parse(line) as Line);
     const single = (value: number): number => Math.fround(value);
-    const steps = lines.filter(({ rates }) => rates !== undefined);
+    const steps = lines.filter(({ lrFactors }) => lrFactors !== undefined);
     expect(found.scalars['train/loss']).toEqual(steps.map(({ step, train }) => [step, single(train!.loss)]));
     const valid = lines.filter(({ valid: measured }) => measured !== undefined);
     expect(found.scalars['valid/ctcvr.auc']).toEqual(
@@ -141,7 +141,7 @@ describe('the event file of a run', () => {
 
 interface Line {
   readonly step: number;
-  readonly rates?: object;
+  readonly lrFactors?: object;
   readonly diagnosis?: object;
   readonly train?: { readonly loss: number };
   readonly valid?: { readonly metrics: Readonly<Record<string, Readonly<Record<string, number>>>> };
