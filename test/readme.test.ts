@@ -1,24 +1,17 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { docsPages, readPage } from './support/pages.js';
 
 const root = join(import.meta.dirname, '..');
-const textOf = (path: string): string => readFileSync(join(root, path), 'utf8');
-const pages = [
-  'README.md',
-  'CONTRIBUTING.md',
-  'CHANGELOG.md',
-  'data/README.md',
-  ...readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' })
-    .filter((name) => name.endsWith('.md'))
-    .map((name) => `docs/${name}`),
-];
+const pages = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'data/README.md', ...docsPages];
 
 describe('README', () => {
   it('names scripts that exist', () => {
-    const { scripts } = JSON.parse(textOf('package.json')) as { scripts: Record<string, string> };
+    const { scripts } = JSON.parse(readPage('package.json')) as { scripts: Record<string, string> };
     for (const page of pages) {
-      for (const [, name] of textOf(page).matchAll(/npm run ([\w:-]+)/g)) expect(scripts, page).toHaveProperty([name!]);
+      for (const [, name] of readPage(page).matchAll(/npm run ([\w:-]+)/g))
+        expect(scripts, page).toHaveProperty([name!]);
     }
   });
 });
@@ -28,6 +21,6 @@ describe('CONTRIBUTING.md', () => {
     const modules = readdirSync(join(root, 'src'), { withFileTypes: true })
       .filter((entry) => entry.isDirectory())
       .map(({ name }) => name);
-    for (const name of modules) expect(textOf('CONTRIBUTING.md'), name).toMatch(new RegExp(`(^|\\s)${name}/`));
+    for (const name of modules) expect(readPage('CONTRIBUTING.md'), name).toMatch(new RegExp(`(^|\\s)${name}/`));
   });
 });

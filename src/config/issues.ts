@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import { didYouMean, joined, quoted, type Problem } from '../core/errors.js';
+import { findRenamedKey, findRenamedValue, type Rename } from '../core/renames.js';
 import { proposeKey } from './find-keys.js';
-import { findRenamedKey, findRenamedValue, type Rename } from './renames.js';
 import { schemaKeys } from './schema-keys.js';
 
 /** A problem of a config before it has a location in the file. */

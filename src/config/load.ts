@@ -9,7 +9,8 @@ import { crossChecks, experimentSchema, type Experiment } from './experiment.js'
 import { inheritTables } from './inherit-tables.js';
 import { toIssues, toProblem, type Issue } from './issues.js';
 import { applyOverrides, type Override } from './overrides.js';
-import { applyRenames, CONFIG_RENAMES } from './renames.js';
+import { applyRenames } from '../core/renames.js';
+import { CONFIG_RENAMES } from './renames.js';
 import { parseYaml } from './yaml-source.js';
 
 /** A config and the content of its file. */

@@ -143,9 +143,8 @@ export interface ProgramState {
    */
   readonly optimizer: ReadonlyMap<string, HostTensor>;
   /**
-   * Of tensors that are dealt out among several processes, the rows that all have together: row r lies with process r
-   * modulo their number. A live state has the
-   * rows of this process, in their order; one that is restored has all.
+   * Total rows of sharded tensors, by name: row r is stored on rank r modulo the number of processes. A live state has
+   * the rows of this rank, in order; a restored state has all.
    */
   readonly dealt?: ReadonlyMap<string, number>;
 }

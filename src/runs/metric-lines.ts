@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { applyRenames, type Rename } from '../core/renames.js';
 import type { Report } from '../evaluation/evaluation.js';
 import type { DiagnosisReport } from '../training/diagnostics.js';
 import type { StepReport } from '../training/loop.js';
@@ -43,6 +44,14 @@ export interface MetricLines {
   readonly results: { readonly bestEpoch: number; readonly metrics: Readonly<Record<string, Report>> } | undefined;
 }
 
+/** Keys of an earlier version. */
+const RENAMES: readonly Rename[] = [
+  { map: '', from: 'rates', to: 'lrFactors' },
+  { map: '', from: 'norms', to: 'gradNorms' },
+  { map: '', from: 'weights', to: 'lossWeights' },
+  { map: 'train', from: 'terms', to: 'losses' },
+];
+
 /** Reads a run's metrics.jsonl; skips incomplete and invalid lines. */
 export function readMetricLines(run: string): MetricLines {
   const path = join(run, METRICS);
@@ -59,24 +68,11 @@ export function readMetricLines(run: string): MetricLines {
 function parseLine(line: string): readonly object[] {
   try {
     const value: unknown = JSON.parse(line);
-    return typeof value === 'object' && value !== null ? [migrateLine(value as Line)] : [];
+    applyRenames(RENAMES, value);
+    return typeof value === 'object' && value !== null ? [value] : [];
   } catch {
     return [];
   }
-}
-
-type Line = Record<string, unknown>;
-
-/** Keys of a line of steps in an earlier version, and their current names. */
-const EARLIER_KEYS = { rates: 'lrFactors', norms: 'gradNorms', weights: 'lossWeights' } as const;
-
-/** Returns a line with the current key names. */
-function migrateLine({ train, ...line }: Line): Line {
-  const keys = new Map<string, string>('rates' in line ? Object.entries(EARLIER_KEYS) : []);
-  const current = Object.fromEntries(Object.entries(line).map(([key, value]) => [keys.get(key) ?? key, value]));
-  if (typeof train !== 'object' || train === null) return current;
-  const { terms, ...losses } = train as Line;
-  return { ...current, train: terms === undefined ? train : { ...losses, losses: terms } };
 }
 
 /** Sums rows and time of the completed epochs. */

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { applyRenames, type Rename } from '../core/renames.js';
 import { writeFileAtomic } from '../io/disk.js';
 import type { Predicted } from '../evaluation/evaluation.js';
 
@@ -27,6 +28,9 @@ const scoresSchema = z.record(
   }),
 );
 
+/** Keys of an earlier version, per split. */
+const RENAMES: readonly Rename[] = [{ map: '*', from: 'spaces', to: 'outputs' }];
+
 /** Writes scores.json. */
 export async function writeScores(run: string, scores: ScoreFile): Promise<void> {
   await writeFileAtomic(join(run, SCORES), `${JSON.stringify(scores)}\n`);
@@ -37,19 +41,10 @@ export function readScores(run: string): ScoreFile {
   const path = join(run, SCORES);
   if (!existsSync(path)) return {};
   try {
-    return scoresSchema.parse(migrateScores(JSON.parse(readFileSync(path, 'utf8'))));
+    const stored: unknown = JSON.parse(readFileSync(path, 'utf8'));
+    applyRenames(RENAMES, stored);
+    return scoresSchema.parse(stored);
   } catch {
     return {};
   }
-}
-
-/** Renames the key `spaces`, of an earlier version, in every split. */
-function migrateScores(stored: unknown): unknown {
-  if (typeof stored !== 'object' || stored === null) return stored;
-  return Object.fromEntries(
-    Object.entries(stored).map(([split, scores]) => {
-      const { spaces, ...current } = scores as Record<string, unknown>;
-      return [split, spaces === undefined ? scores : { outputs: spaces, ...current }];
-    }),
-  );
 }

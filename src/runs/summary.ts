@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { applyRenames, type Rename } from '../core/renames.js';
 import { writeFileAtomic } from '../io/disk.js';
 import type { TrainResult } from '../training/observer.js';
 import { parseJson } from './manifest.js';
@@ -25,6 +26,9 @@ const summarySchema = z.looseObject({
   rowsPerSecond: z.number(),
 });
 
+/** Keys of an earlier version. */
+const RENAMES: readonly Rename[] = [{ map: '', from: 'numRejects', to: 'rejectedRows' }];
+
 /** Writes summary.json. */
 export async function writeSummary(run: string, result: TrainResult): Promise<void> {
   await writeFileAtomic(join(run, SUMMARY), `${JSON.stringify(result, null, 2)}\n`);
@@ -38,7 +42,7 @@ export async function writeSummary(run: string, result: TrainResult): Promise<vo
 export function readSummary(run: string): TrainResult | undefined {
   const path = join(run, SUMMARY);
   if (!existsSync(path)) return undefined;
-  const { numRejects, ...summary } = parseJson(path, readFileSync(path, 'utf8'), summarySchema);
-  // An earlier version wrote `numRejects`.
-  return { rejectedRows: numRejects, ...summary } as unknown as TrainResult;
+  const summary = parseJson(path, readFileSync(path, 'utf8'), summarySchema);
+  applyRenames(RENAMES, summary);
+  return summary as unknown as TrainResult;
 }

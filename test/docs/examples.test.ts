@@ -1,32 +1,23 @@
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import type { z } from 'zod';
 import { experimentSchema } from '../../src/config/experiment.js';
 import { studyOptions } from '../../src/study/options.js';
 import { codeBlocks } from '../support/code-blocks.js';
+import { docsPages, GENERATED_PAGES, readPage } from '../support/pages.js';
 
-const root = join(import.meta.dirname, '..', '..');
-const GENERATED = ['docs/reference/config.md', 'docs/reference/cli.md', 'docs/reference/library.md'];
 /** Options of every command. */
 const COMMON = ['help', 'version'];
 /** Top-level keys of YAML examples that are not configs of mtl. */
 const OTHER_FILES = ['apiVersion', 'services'];
 
-const textOf = (path: string): string => readFileSync(join(root, path), 'utf8');
-const pages = [
-  'README.md',
-  'CONTRIBUTING.md',
-  'data/README.md',
-  ...readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' })
-    .filter((path) => path.endsWith('.md'))
-    .map((path) => `docs/${path.replaceAll('\\', '/')}`),
-].filter((page) => !GENERATED.includes(page));
+const pages = ['README.md', 'CONTRIBUTING.md', 'data/README.md', ...docsPages].filter(
+  (page) => !GENERATED_PAGES.includes(page),
+);
 
 /** The options of each command in the command reference, which equals the definitions (cli-page.test.ts). */
 function commandOptions(): ReadonlyMap<string, readonly string[]> {
-  const [, ...sections] = textOf('docs/reference/cli.md').split('\n## mtl ');
+  const [, ...sections] = readPage('docs/reference/cli.md').split('\n## mtl ');
   return new Map(
     sections.map((section) => {
       const options = [...section.split('\n## ')[0]!.matchAll(/^\| `--([\w-]+)`/gm)].map(([, name]) => name!);
@@ -103,12 +94,12 @@ describe('examples of the documentation', () => {
   });
 
   it('has uses of most commands', () => {
-    const used = new Set(pages.flatMap((page) => usesIn(textOf(page), commands).map(({ command }) => command)));
+    const used = new Set(pages.flatMap((page) => usesIn(readPage(page), commands).map(({ command }) => command)));
     expect(used.size).toBeGreaterThan(20);
   });
 
   it.each(pages)('%s uses options that the commands have', (page) => {
-    const unknown = usesIn(textOf(page), commands).flatMap(({ command, options: given }) =>
+    const unknown = usesIn(readPage(page), commands).flatMap(({ command, options: given }) =>
       given
         .filter(
           (name) => !options.get(command)!.includes(name.replace(/^no-/, '')) && !options.get(command)!.includes(name),
@@ -119,7 +110,7 @@ describe('examples of the documentation', () => {
   });
 
   it.each(pages)('%s has YAML with keys that configs have', (page) => {
-    const blocks = codeBlocks(textOf(page)).filter(({ language }) => language === 'yaml');
+    const blocks = codeBlocks(readPage(page)).filter(({ language }) => language === 'yaml');
     expect(blocks.flatMap(({ text }) => unknownKeysOf(text))).toEqual([]);
   });
 });

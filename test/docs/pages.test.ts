@@ -1,24 +1,18 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { findBannedWords, findingLine, isChecked } from '../../bin/check-words.js';
+import { docsPages, GENERATED_PAGES, readPage } from '../support/pages.js';
 
 const root = join(import.meta.dirname, '..', '..');
 const MAX_LINES = 200;
 const MAX_COLUMNS = 160;
-/** Pages written by npm run docs. */
-const GENERATED = ['docs/reference/config.md', 'docs/reference/cli.md', 'docs/reference/library.md'];
 
-const docs = readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' })
-  .filter((path) => path.endsWith('.md'))
-  .map((path) => `docs/${path.replaceAll('\\', '/')}`)
-  .sort();
-const pages = ['README.md', 'CONTRIBUTING.md', ...docs];
-const textOf = (path: string): string => readFileSync(join(root, path), 'utf8');
+const pages = ['README.md', 'CONTRIBUTING.md', ...docsPages];
 
 /** The links of a page, outside code, whose target is a file or an anchor. */
 function linksOf(path: string): readonly string[] {
-  const text = textOf(path).replace(/^```[^]*?^```$/gm, '');
+  const text = readPage(path).replace(/^```[^]*?^```$/gm, '');
   const targets = [...text.matchAll(/\]\(([^)\s]+)\)|(?:href|src)="([^"]+)"/g)].map(
     ([, link, html]) => (link ?? html)!,
   );
@@ -27,7 +21,7 @@ function linksOf(path: string): readonly string[] {
 
 /** The anchors of a page as GitHub makes them: headings, numbered if they repeat, and ids. */
 function anchorsOf(path: string): ReadonlySet<string> {
-  const text = textOf(path).replace(/^```[^]*?^```$/gm, '');
+  const text = readPage(path).replace(/^```[^]*?^```$/gm, '');
   const anchors = new Set<string>();
   for (const [, heading, id] of text.matchAll(/^#+ (.*)$|<a id="([^"]+)">/gm)) {
     const slug =
@@ -61,17 +55,20 @@ describe('every page', () => {
   });
 
   it.each(pages)(`%s has at most ${MAX_LINES} lines of at most ${MAX_COLUMNS} characters`, (page) => {
-    const lines = textOf(page).trimEnd().split('\n');
-    if (!GENERATED.includes(page)) expect(lines.length).toBeLessThanOrEqual(MAX_LINES);
+    const lines = readPage(page).trimEnd().split('\n');
+    if (!GENERATED_PAGES.includes(page)) expect(lines.length).toBeLessThanOrEqual(MAX_LINES);
     const isLong = (line: string): boolean => line.length > MAX_COLUMNS;
     expect(lines.flatMap((line, i) => (isLong(line) ? [`${page}:${i + 1}: ${line.length} characters`] : []))).toEqual(
       [],
     );
   });
 
-  it.each(pages.filter((page) => isChecked(page) && !GENERATED.includes(page)))('%s has no banned words', (page) => {
-    expect(findBannedWords(page, textOf(page)).map(findingLine)).toEqual([]);
-  });
+  it.each(pages.filter((page) => isChecked(page) && !GENERATED_PAGES.includes(page)))(
+    '%s has no banned words',
+    (page) => {
+      expect(findBannedWords(page, readPage(page)).map(findingLine)).toEqual([]);
+    },
+  );
 });
 
 describe('docs/README.md', () => {
@@ -79,16 +76,18 @@ describe('docs/README.md', () => {
     const clicks = (from: readonly string[]): readonly string[] =>
       from
         .flatMap((page) => linksOf(page).map((link) => resolved(page, link).path))
-        .filter((path) => docs.includes(path));
+        .filter((path) => docsPages.includes(path));
     const first = clicks(['docs/README.md']);
     const second = clicks([...new Set(first)]);
     const reachable = new Set(['docs/README.md', ...first, ...second]);
-    expect(docs.filter((page) => !reachable.has(page))).toEqual([]);
+    expect(docsPages.filter((page) => !reachable.has(page))).toEqual([]);
   });
 
   it('links every how-to page and tutorial itself', () => {
     const linked = linksOf('docs/README.md').map((link) => resolved('docs/README.md', link).path);
-    expect(docs.filter((page) => /^docs\/(?:how-to|tutorials)\//.test(page) && !linked.includes(page))).toEqual([]);
+    expect(docsPages.filter((page) => /^docs\/(?:how-to|tutorials)\//.test(page) && !linked.includes(page))).toEqual(
+      [],
+    );
   });
 });
 

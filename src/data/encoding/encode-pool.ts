@@ -40,8 +40,7 @@ export interface EncodersTarget {
 }
 
 /**
- * Pieces of a worker: one that it encodes, and those that it goes on with while this thread does something else, such
- * as writing a shard. With the last of them it is alone.
+ * Pieces queued per worker, so that it has work while this thread does something else, such as writing a shard.
  */
 const PIECES_PER_WORKER = 8;
 /** Pieces of a thread that may be done before one that comes earlier in the file. */

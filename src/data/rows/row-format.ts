@@ -52,8 +52,8 @@ export interface FormatSpec {
    */
   readonly keys?: readonly string[] | undefined;
   /**
-   * The same of what losses group rows by, those of the tasks where it is not given: rows to train on have them too,
-   * and batches the groups as labels (`groupColumn`).
+   * Key columns of losses that group rows; default: those of the tasks. Training rows have them too, and batches have
+   * the groups as labels (`groupColumn`).
    */
   readonly lossKeys?: readonly string[] | undefined;
 }

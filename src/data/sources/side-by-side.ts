@@ -102,9 +102,7 @@ async function matesOf(
   );
 }
 
-/**
- * A process's files of each round. They are dealt out in their order, each to the one that has the fewest bytes so far.
- */
+/** Assigns the files of each round, in order, each to the process with the fewest bytes so far. */
 function sharesOf(
   parts: readonly CellPart[],
   mates: readonly number[],

@@ -29,8 +29,7 @@ export interface Access {
 export interface Sharing {
   readonly peers: ProcessGroup;
   /**
-   * What happens to bad rows that one of them meets in files that it reads for all: they are told when all rows pass in
-   * their order.
+   * Policy for invalid rows in files that one process reads for all; they are reported when all rows pass in order.
    */
   readonly policy: RejectPolicy;
 }

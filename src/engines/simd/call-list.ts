@@ -146,8 +146,8 @@ export interface Numbers {
 }
 
 /**
- * A column of one float a row of which processes have parts: where this one's rows lie, `ld` floats from row to row,
- * and where those of all go, one behind the other.
+ * A column of one float per row that is all-gathered: the address of this rank's rows, with a stride of `ld` floats,
+ * and the address of all ranks' rows, concatenated.
  */
 export interface Gathered {
   readonly own: number;
@@ -190,10 +190,7 @@ export function createCallList(): CallList {
   const push = (...added: readonly Call[]): void => {
     for (const call of added) calls.push(call, ...(isUnderWay ? [GO_ON] : []));
   };
-  /**
-   * Workers share the cache lines of all columns of a phase: each call is told where its own stand, and how many there
-   * are.
-   */
+  /** Splits the cache lines of all columns of a phase among workers: sets each call's first line and the total. */
   const shareColumns = (): void => {
     const at = ({ kernel }: Call, name: string): number =>
       SIGNATURES[kernel as KernelName].findIndex((each) => each === name);
