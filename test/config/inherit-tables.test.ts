@@ -1,9 +1,9 @@
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parseConfig } from '../../src/config/load.js';
 import { parseOverride } from '../../src/config/overrides.js';
+import { scratchFolder } from '../support/scratch.js';
 import { smallWorld, trainSmall } from '../support/small-run.js';
 
 const config = (...groups: readonly string[]): string => `data: { train: train.csv }
@@ -66,7 +66,7 @@ describe('a field with a shared table', () => {
   });
 
   it('trains to the same weights as with repeated options', async () => {
-    const world = mkdtempSync(join(tmpdir(), 'mtl-inherit-'));
+    const world = scratchFolder();
     await smallWorld(world);
     const text = readFileSync(join(world, 'esmm.yaml'), 'utf8').replace('epochs: 4', 'epochs: 1');
     const weights: string[] = [];
@@ -75,7 +75,7 @@ describe('a field with a shared table', () => {
         join(world, 'c.yaml'),
         text.replace('tasks:', `  seen: { type: bag, fields: [109_14], table: 206${said} }\ntasks:`),
       );
-      const { run } = await trainSmall(join(world, 'c.yaml'), {});
+      const { run } = await trainSmall(join(world, 'c.yaml'), { runDir: join(world, `run-${weights.length}`) });
       weights.push(readFileSync(join(run, 'checkpoints/last/weights.safetensors'), 'latin1'));
     }
     expect(weights[0]).toBe(weights[1]);
