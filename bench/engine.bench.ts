@@ -1,7 +1,7 @@
 // Training and prediction throughput (rows/s) with data in memory, on ids of the full Ali-CCP vocabulary, and the share
 // of a roofline (90 seconds).
 import { it } from 'vitest';
-import { createSimdEngine } from '../src/engines/simd/engine.js';
+import { createCpuEngine } from '../src/engines/cpu/engine.js';
 import { EVALUATION_BATCH_ROWS } from '../src/training/evaluate-batches.js';
 import { benchOptions, count, MACHINE, median, printTable, saveResults } from './results.js';
 import { phasesOf } from './phases.js';
@@ -20,7 +20,7 @@ interface Speed {
 
 async function measure(work: Workload, threads: number, steps: number, scale = 1): Promise<Speed> {
   const plan = planOf(work, scale);
-  const program = createSimdEngine(threads).compile(plan);
+  const program = createCpuEngine(threads).compile(plan);
   const take = stepperOf(work, program, plan);
   const batches = batchesOf(work, Math.min(steps, 100), scale);
   const times: number[] = [];

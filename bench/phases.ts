@@ -1,5 +1,5 @@
-import { createSimdEngine } from '../src/engines/simd/engine.js';
-import type { Call } from '../src/engines/simd/call-list.js';
+import { createCpuEngine } from '../src/engines/cpu/engine.js';
+import type { Call } from '../src/engines/compile/call-list.js';
 import { batchesOf, planOf, stepperOf, type Workload } from './workloads.js';
 
 // Time of a training step by phase, on the first thread. Reading the clock takes a microsecond per call.
@@ -40,7 +40,7 @@ export async function phasesOf(work: Workload, threads: number, steps: number): 
   );
   let isCounted = false;
   const plan = planOf(work);
-  const program = createSimdEngine(threads, true, {
+  const program = createCpuEngine(threads, true, {
     onCall: (kernel, elapsedMs) => {
       const phase = phaseOf.get(kernel) ?? updateOf(kernel) ?? OTHER;
       if (isCounted) totals.set(phase, totals.get(phase)! + elapsedMs);

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createSimdEngine } from '../src/engines/simd/engine.js';
+import { createCpuEngine } from '../src/engines/cpu/engine.js';
 import { readSafetensors, writeSafetensors } from '../src/io/safetensors.js';
 import type { ProgramState } from '../src/engines/engine.js';
 import { randomStream } from '../src/core/random.js';
@@ -70,7 +70,7 @@ async function measureVocabulary(ids: number): Promise<VocabularySpeed> {
     await work();
     return (performance.now() - start) / 1000;
   };
-  const program = createSimdEngine(MACHINE.cores).compile({ ...plan, isRestored: true });
+  const program = createCpuEngine(MACHINE.cores).compile({ ...plan, isRestored: true });
   program.restore(firstState(program.state()));
   const batches = batchesOf(NARROW, STEPS, scale);
   const times: number[] = [];

@@ -7,8 +7,8 @@ import { rolldown } from 'rolldown';
 
 /** Entry points of threads, relative to the build directory. */
 const THREADS = [
-  'engines/simd/guard',
-  'engines/simd/worker',
+  'engines/cpu/guard',
+  'engines/cpu/worker',
   'engines/webgpu/lists/worker',
   'data/batches/order-worker',
   'data/encoding/encode-worker',

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const folder = join(root, 'src', 'kernels');
-const target = join(root, 'src', 'engines', 'simd', 'kernel-signatures.ts');
+const target = join(root, 'src', 'engines', 'compile', 'kernel-signatures.ts');
 
 /** Returns the text of the file: the parameter names of every function that index.ts exports, in order. */
 export function kernelSignatures() {

@@ -56,7 +56,7 @@ function fetchCuda() {
  * runs.
  */
 async function buildNative() {
-  const { buildAddon } = await import(pathToFileURL(at('dist', 'engines', 'simd', 'native', 'build.js')).href);
+  const { buildAddon } = await import(pathToFileURL(at('dist', 'engines', 'cpu', 'native', 'build.js')).href);
   process.stderr.write('mtl: building native kernels …\n');
   const begin = performance.now();
   const built = buildAddon({ isInsistent: true });

@@ -1,8 +1,8 @@
 import { column, type Batch } from '../../src/core/batch.js';
 import type { Plan } from '../../src/engines/engine.js';
-import { compile } from '../../src/engines/simd/compile.js';
-import type { Exchanged, Exchanges } from '../../src/engines/simd/kernels.js';
-import { partOf } from '../../src/engines/simd/part-of.js';
+import { compile } from '../../src/engines/compile/compile.js';
+import type { Exchanged, Exchanges } from '../../src/engines/cpu/kernels.js';
+import { partOf } from '../../src/engines/cpu/part-of.js';
 import { SINGLE_PROCESS } from '../../src/core/process-group.js';
 
 // Predicts the time of a distributed training step: time = work of a rank + Σ over exchanges (latency + bytes /

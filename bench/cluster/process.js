@@ -4,7 +4,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import v8 from 'node:v8';
 import { openPeers } from '../../dist/cluster/open-peers.js';
-import { createSimdEngine } from '../../dist/engines/simd/engine.js';
+import { createCpuEngine } from '../../dist/engines/cpu/engine.js';
 import { mirrorPeers } from './mirror.js';
 
 const [path, name, ...rest] = process.argv.slice(2);
@@ -60,7 +60,7 @@ const tasks = {
   async steps(threads, images) {
     const { plan, batches, warmUp, steps } = v8.deserialize(readFileSync(path));
     const { peers: all, onExchange, take } = watched(Number(images) > 1 ? mirrorPeers(Number(images)) : peers);
-    const program = createSimdEngine(Number(threads), true, { onExchange }).compile({ ...plan, peers: all });
+    const program = createCpuEngine(Number(threads), true, { onExchange }).compile({ ...plan, peers: all });
     const found = [];
     for (let step = 0; step < warmUp + steps; step++) {
       if (step === warmUp) peers.allGatherStrings('');

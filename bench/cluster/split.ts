@@ -1,4 +1,4 @@
-import type { Exchanged } from '../../src/engines/simd/kernels.js';
+import type { Exchanged } from '../../src/engines/cpu/kernels.js';
 import type { Work } from './model.js';
 
 /** Milliseconds on a clock that all ranks share. */

@@ -1,4 +1,4 @@
-import { EXCHANGED } from '../../src/engines/simd/kernels.js';
+import { EXCHANGED } from '../../src/engines/cpu/kernels.js';
 import { count, MACHINE } from '../results.js';
 import { NETWORKS, type Paying } from './paying.js';
 import { allSent, type Split } from './split.js';

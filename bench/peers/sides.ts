@@ -2,7 +2,7 @@ import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { createSimdEngine } from '../../src/engines/simd/engine.js';
+import { createCpuEngine } from '../../src/engines/cpu/engine.js';
 import { median } from '../results.js';
 import { batchesOf, planOf, type Workload } from '../workloads.js';
 
@@ -43,7 +43,7 @@ export function findTorch(): Versions | { readonly reason: string } {
 
 /** mtl with a number of threads. */
 export function ownSide(work: Workload, threads: number, rows: number): Side {
-  const program = createSimdEngine(threads).compile(planOf(work));
+  const program = createCpuEngine(threads).compile(planOf(work));
   const batches = batchesOf(work, Math.floor(rows / work.batchRows));
   let next = 0;
   return {

@@ -1,5 +1,5 @@
-import { createSimdEngine } from '../engines/simd/engine.js';
-import { loadKernels } from '../engines/simd/load-kernels.js';
+import { createCpuEngine } from '../engines/cpu/engine.js';
+import { loadKernels } from '../engines/cpu/load-kernels.js';
 import type { HealthCheck } from './health.js';
 
 /** Checks which CPU kernels load, and whether native ones are available. */
@@ -8,7 +8,7 @@ export const kernels: HealthCheck = {
   look() {
     try {
       const { native } = loadKernels();
-      const message = createSimdEngine().description.replace(/, \d+ threads?$/, '');
+      const message = createCpuEngine().description.replace(/, \d+ threads?$/, '');
       if (!('reason' in native)) return { state: 'ok', message };
       const reason = native.isChosen === true ? ` (no native kernels: ${native.reason})` : '';
       const found = `${message}${reason}; native kernels are faster, with identical results`;

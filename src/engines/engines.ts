@@ -91,8 +91,8 @@ async function findEngine(
 }
 
 async function cpu(threads: number, isPortable: boolean): Promise<Engine> {
-  const { createSimdEngine } = await import('./simd/engine.js');
-  return createSimdEngine(threads, !isPortable);
+  const { createCpuEngine } = await import('./cpu/engine.js');
+  return createCpuEngine(threads, !isPortable);
 }
 
 async function cuda(): Promise<Engine> {

@@ -11,7 +11,7 @@ import { shareBegin, shareEnd } from './team';
 import { FETCHED, fetchRows } from './updates';
 import { loadUpTo, storeUpTo } from './vector';
 
-/** base^n; the same bits as in engines/simd/average.ts. */
+/** base^n; the same bits as in engines/compile/average.ts. */
 function power(base: f64, n: u32): f64 {
   let result: f64 = 1;
   for (; n > 0; n >>= 1, base *= base) if (n & 1) result *= base;

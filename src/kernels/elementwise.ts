@@ -5,7 +5,7 @@
 import { shareBegin, shareEnd } from './team';
 import { exp4, multiplyAdd, sigmoid4 } from './vector';
 
-// The order of `CODES` in engines/simd/operations.ts.
+// The order of `CODES` in engines/compile/operations/activation.ts.
 const RELU = 0, SIGMOID = 1, TANH = 2, LEAKY_RELU = 3, GELU = 4, SWISH = 5;
 
 // @ts-ignore: decorator

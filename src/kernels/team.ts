@@ -79,7 +79,7 @@ export function isTurn(turn: i32): bool {
   return turn % threads == thread;
 }
 
-/** Where it stands that a worker has ended, in bytes from the barrier; COMMAND.failed of engines/simd/team.ts. */
+/** Where it stands that a worker has ended, in bytes from the barrier; COMMAND.failed of engines/cpu/command.ts. */
 const FAILED: usize = 32;
 const WAKE_NS: i64 = 100_000_000;
 

@@ -3,8 +3,8 @@ import { mirrorPeers } from '../../bench/cluster/mirror.js';
 import { linkOf, measuredLink, sentOf, shapeOf, stepMs, totalOf, type StepShape } from '../../bench/cluster/model.js';
 import { allSent, splitOf, workOf, type StepTimes } from '../../bench/cluster/split.js';
 import { batchesOf, planOf, type Workload } from '../../bench/workloads.js';
-import { createSimdEngine } from '../../src/engines/simd/engine.js';
-import type { Exchanged } from '../../src/engines/simd/kernels.js';
+import { createCpuEngine } from '../../src/engines/cpu/engine.js';
+import type { Exchanged } from '../../src/engines/cpu/kernels.js';
 import { SINGLE_PROCESS } from '../../src/core/process-group.js';
 import { BY, planWith, withGroups } from '../support/within-groups.js';
 
@@ -158,7 +158,7 @@ describe('the model of a step', () => {
       if (what !== undefined) sent.set(what, (sent.get(what) ?? 0) + (bytes - before) / batches.length);
       [what, before] = [next, bytes];
     };
-    const program = createSimdEngine(1, true, { onExchange: count }).compile({
+    const program = createCpuEngine(1, true, { onExchange: count }).compile({
       ...plan,
       peers: { ...SINGLE_PROCESS, ...mirror },
     });

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Workload } from '../../bench/workloads.js';
 import type { Batch } from '../../src/core/batch.js';
-import { createSimdEngine } from '../../src/engines/simd/engine.js';
+import { createCpuEngine } from '../../src/engines/cpu/engine.js';
 import { SINGLE_PROCESS } from '../../src/core/process-group.js';
 import { randomStream } from '../../src/core/random.js';
 import type { InputColumns } from '../../src/tables/layout.js';
@@ -98,7 +98,7 @@ describe('tables of bags that are dealt out', { timeout: 120_000 }, () => {
             ({ field, offset, width, kind: 'bag', table: field, pooling: 'sum', ...limits }) as const,
         ),
       };
-      return createSimdEngine(1).activationBytes({ ...plan, layout, peers: { ...SINGLE_PROCESS, size: 2 } });
+      return createCpuEngine(1).activationBytes({ ...plan, layout, peers: { ...SINGLE_PROCESS, size: 2 } });
     };
     const tableBytes = rows * 6 * 4;
     expect(bytes({})).toBeGreaterThan(2 * tableBytes);

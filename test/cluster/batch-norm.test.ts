@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { batchesOf, planOf, type Workload } from '../../bench/workloads.js';
 import { column, type Batch } from '../../src/core/batch.js';
 import type { Plan } from '../../src/engines/engine.js';
-import { createSimdEngine } from '../../src/engines/simd/engine.js';
+import { createCpuEngine } from '../../src/engines/cpu/engine.js';
 import { denseOptimizers, embeddingOptimizerSchema } from '../../src/optimizers/optimizers.js';
 import { needsMpi, OPEN_MPI } from '../support/mpi.js';
 import { optionsOf, together, trainedBy, type Training } from '../support/trained-together.js';
@@ -61,7 +61,7 @@ async function byParts(
   { plan, batches, steps }: Training,
   processes: number,
 ): Promise<ReadonlyMap<string, Float32Array>> {
-  const program = createSimdEngine(1).compile(plan);
+  const program = createCpuEngine(1).compile(plan);
   const copied = () =>
     new Map([...program.state().weights].map(([name, { shape, data }]) => [name, { shape, data: data.slice() }]));
   let weights = copied();

@@ -2,8 +2,8 @@
 import { describe, expect, it } from 'vitest';
 import type { Workload } from '../../bench/workloads.js';
 import { planSize } from '../../src/engines/plan-size.js';
-import { compile } from '../../src/engines/simd/compile.js';
-import { createSimdEngine } from '../../src/engines/simd/engine.js';
+import { compile } from '../../src/engines/compile/compile.js';
+import { createCpuEngine } from '../../src/engines/cpu/engine.js';
 import { SINGLE_PROCESS, type ProcessGroup } from '../../src/core/process-group.js';
 import { MPICH, needsMpi, OPEN_MPI } from '../support/mpi.js';
 import { distance, together, trainedAlone, trainedBy, trainingOf } from '../support/trained-together.js';
@@ -95,7 +95,7 @@ describe('several processes', { timeout: 300_000 }, () => {
 
   it('count of tables that are dealt out what each has', () => {
     const { plan } = trainingOf(WORK);
-    const sizeOf = (peers: ProcessGroup) => planSize({ ...plan, peers }, createSimdEngine(1), 0);
+    const sizeOf = (peers: ProcessGroup) => planSize({ ...plan, peers }, createCpuEngine(1), 0);
     const alone = sizeOf(SINGLE_PROCESS);
     const each = [0, 1, 2].map((rank) => sizeOf({ ...SINGLE_PROCESS, rank, size: 3 }));
     const dealtBytes = plan.layout.tables.reduce(
@@ -116,9 +116,9 @@ describe('several processes', { timeout: 300_000 }, () => {
 
   it('take the rows that are theirs from a state of all', () => {
     const { plan } = trainingOf(WORK);
-    const alone = createSimdEngine(1).compile(plan);
+    const alone = createCpuEngine(1).compile(plan);
     const saved = alone.state();
-    const one = createSimdEngine(1).compile({ ...plan, seed: 2, peers: { ...SINGLE_PROCESS, rank: 1, size: 3 } });
+    const one = createCpuEngine(1).compile({ ...plan, seed: 2, peers: { ...SINGLE_PROCESS, rank: 1, size: 3 } });
     one.restore(saved);
     const { weights, dealt } = one.state();
     const [name] = dealt!.keys();

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { batchesOf, planOf, type Workload } from '../../bench/workloads.js';
 import type { Plan, Program, ProgramState } from '../../src/engines/engine.js';
 import type { KernelChoice } from '../../src/engines/kernel-choice.js';
-import { createSimdEngine } from '../../src/engines/simd/engine.js';
+import { createCpuEngine } from '../../src/engines/cpu/engine.js';
 import { optimizers } from '../../src/optimizers/optimizers.js';
 import { listParts } from '../../src/core/tensor.js';
 import { ADDON } from '../support/native.js';
@@ -29,7 +29,7 @@ const digest = (...parts: readonly Float32Array[]): string => {
 };
 /** With tables where they usually lie, or all of them apart. */
 const programOf = (plan: Plan, isApart: boolean, choice: KernelChoice, threads: number): Program =>
-  createSimdEngine(threads, true, { isPatient: true, ...(isApart && { tableBytes: 0 }) }, choice).compile(plan);
+  createCpuEngine(threads, true, { isPatient: true, ...(isApart && { tableBytes: 0 }) }, choice).compile(plan);
 const copyOf = ({ step, weights, optimizer }: ProgramState): object => ({
   step,
   tensors: [...weights, ...optimizer].map(([name, { shape, data }]) => ({ name, shape, data: data.slice() })),

@@ -3,8 +3,8 @@ import { describe, expect, it } from 'vitest';
 import type { Batch } from '../../src/core/batch.js';
 import type { Engine, Plan, Program, ProgramState, StepPlan } from '../../src/engines/engine.js';
 import { planSize } from '../../src/engines/plan-size.js';
-import { compile } from '../../src/engines/simd/compile.js';
-import { createSimdEngine } from '../../src/engines/simd/engine.js';
+import { compile } from '../../src/engines/compile/compile.js';
+import { createCpuEngine } from '../../src/engines/cpu/engine.js';
 import { createTfjsEngine } from '../../src/engines/tfjs/engine.js';
 import { denseOptimizers, embeddingOptimizerSchema } from '../../src/optimizers/optimizers.js';
 import { twoTermBatch, twoTermPlan } from '../support/two-terms.js';
@@ -61,8 +61,8 @@ function createReference(): (weights: Tensors) => Map<string, Float64Array> {
 }
 
 const engines: readonly (readonly [string, () => Promise<Engine>])[] = [
-  ['simd', () => Promise.resolve(createSimdEngine(1))],
-  ['simd, portable', () => Promise.resolve(createSimdEngine(1, false))],
+  ['simd', () => Promise.resolve(createCpuEngine(1))],
+  ['simd, portable', () => Promise.resolve(createCpuEngine(1, false))],
   ['tfjs', () => createTfjsEngine()],
   ...webGpuEngines,
 ];
@@ -239,7 +239,7 @@ describe('an average of weights', () => {
     async (_name, dense, lazy) => {
       const runs: object[] = [];
       for (const threads of [1, 2, 4]) {
-        const program = createSimdEngine(threads, true, { isPatient: true }).compile(averaging(lazy, dense));
+        const program = createCpuEngine(threads, true, { isPatient: true }).compile(averaging(lazy, dense));
         await take(program, 0, 10);
         await program.averaged(() => program.predict(batchAt(99)));
         await take(program, 10, 20);
@@ -266,7 +266,7 @@ describe('an average of weights', () => {
   });
 
   it('has the same bits whether it is saved before it was brought up to date or after', async () => {
-    const program = createSimdEngine(1).compile(averaging());
+    const program = createCpuEngine(1).compile(averaging());
     await take(program, 0, 30);
     const before = copied(program.state().weights);
     await program.averaged(() => Promise.resolve());

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { Batch, BagColumn } from '../../src/core/batch.js';
 import { POOLINGS, type InputLayout } from '../../src/tables/layout.js';
 import type { Plan, Program } from '../../src/engines/engine.js';
-import { createSimdEngine } from '../../src/engines/simd/engine.js';
+import { createCpuEngine } from '../../src/engines/cpu/engine.js';
 import { createTfjsEngine } from '../../src/engines/tfjs/engine.js';
 import { tower } from '../../src/graph/mlp.js';
 import { denseOptimizers, embeddingOptimizerSchema } from '../../src/optimizers/optimizers.js';
@@ -170,8 +170,8 @@ describe('the engines', () => {
       const ends = [];
       for (const engine of [
         await createTfjsEngine(),
-        createSimdEngine(2, true, { isPatient: true }),
-        createSimdEngine(1, false),
+        createCpuEngine(2, true, { isPatient: true }),
+        createCpuEngine(1, false),
       ]) {
         const program = start(engine.compile(whole));
         for (let step = 0; step < 50; step++) await program.trainStep(batchOf(64, 6, step));
@@ -192,7 +192,7 @@ describe('the simd engine, with bags', () => {
   it('has the same weights to the last bit for 1, 2, 3 and 4 threads', async () => {
     const runs = [];
     for (const threads of [1, 2, 3, 4]) {
-      const program = start(createSimdEngine(threads, true, { isPatient: true }).compile(plan(0.2)));
+      const program = start(createCpuEngine(threads, true, { isPatient: true }).compile(plan(0.2)));
       for (let step = 0; step < 60; step++) await program.trainStep(batchOf(1000, 6, step % 10));
       runs.push(weightsOf(program));
       program.dispose();
@@ -202,7 +202,7 @@ describe('the simd engine, with bags', () => {
   });
 
   it('takes batches with more items than there were before, and predicts more rows than it planned for', async () => {
-    const program = start(createSimdEngine(2, true, { isPatient: true }).compile(plan()));
+    const program = start(createCpuEngine(2, true, { isPatient: true }).compile(plan()));
     const oracle = start((await createTfjsEngine()).compile(plan()));
     for (const most of [3, 1000, 2]) {
       for (const each of [program, oracle]) await each.trainStep(batchOf(700, most, most));
@@ -216,7 +216,7 @@ describe('the simd engine, with bags', () => {
   });
 
   it('refuses a batch that one memory cannot take, and names the fields with most items', async () => {
-    const program = createSimdEngine().compile(plan());
+    const program = createCpuEngine().compile(plan());
     const empty = { offsets: Uint32Array.of(0, 0), ids: new Uint32Array(0), weights: new Float32Array(0) };
     const full = { ...empty, offsets: Uint32Array.of(0, 600_000_000) };
     const batch = {

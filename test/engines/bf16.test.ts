@@ -2,13 +2,13 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { batchesOf, planOf, type Workload } from '../../bench/workloads.js';
 import type { Plan } from '../../src/engines/engine.js';
-import { createSimdEngine } from '../../src/engines/simd/engine.js';
-import type { Kernels } from '../../src/engines/simd/kernels.js';
-import { loadKernels } from '../../src/engines/simd/load-kernels.js';
-import { instantiate } from '../../src/engines/simd/module.js';
-import { openAddon } from '../../src/engines/simd/native/addon.js';
-import { whyNoBf16 } from '../../src/engines/simd/native/find.js';
-import { attach, type Addon } from '../../src/engines/simd/native/attach.js';
+import { createCpuEngine } from '../../src/engines/cpu/engine.js';
+import type { Kernels } from '../../src/engines/cpu/kernels.js';
+import { loadKernels } from '../../src/engines/cpu/load-kernels.js';
+import { instantiate } from '../../src/engines/cpu/module.js';
+import { openAddon } from '../../src/engines/cpu/native/addon.js';
+import { whyNoBf16 } from '../../src/engines/cpu/native/find.js';
+import { attach, type Addon } from '../../src/engines/cpu/native/attach.js';
 import { ADDON } from '../support/native.js';
 
 const [FAMILY] = ADDON.families;
@@ -222,7 +222,7 @@ const batches = batchesOf(WORK, 5, 0.002);
 
 /** The weights and losses of some steps. */
 async function trained(plan: Plan, threads: number, choice: 'wasm' | 'auto') {
-  const program = createSimdEngine(threads, true, { isPatient: true }, choice).compile(plan);
+  const program = createCpuEngine(threads, true, { isPatient: true }, choice).compile(plan);
   const losses = [];
   for (const batch of batches) losses.push([...(await program.trainStep(batch)).losses]);
   const state = program.state();
@@ -259,7 +259,7 @@ describe('a training in bfloat16', () => {
 
   it('rounds what a step takes and no prediction', async () => {
     const { program, end } = await trained(withPrecision('bf16'), 1, 'auto');
-    const single = createSimdEngine().compile(withPrecision('f32'));
+    const single = createCpuEngine().compile(withPrecision('f32'));
     single.restore(end.state);
     expect(await program.evaluate(batches[1]!)).toEqual(await single.evaluate(batches[1]!));
     const [rough, exact] = [await program.inspect(batches[1]!), await single.inspect(batches[1]!)];
@@ -278,7 +278,7 @@ describe('a training in bfloat16', () => {
   it('says that it is slow where it is, once', () => {
     const notices = (precision: 'f32' | 'bf16', choice: 'wasm' | 'auto'): string[] => {
       const heard: string[] = [];
-      createSimdEngine(1, true, {}, choice)
+      createCpuEngine(1, true, {}, choice)
         .compile(withPrecision(precision), (notice) => heard.push(notice))
         .dispose();
       return heard;

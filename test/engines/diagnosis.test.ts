@@ -11,15 +11,15 @@ import type {
   StepResult,
   StepSettings,
 } from '../../src/engines/engine.js';
-import { compile } from '../../src/engines/simd/compile.js';
-import { createSimdEngine } from '../../src/engines/simd/engine.js';
+import { compile } from '../../src/engines/compile/compile.js';
+import { createCpuEngine } from '../../src/engines/cpu/engine.js';
 import { createTfjsEngine } from '../../src/engines/tfjs/engine.js';
 import { GraphBuilder } from '../../src/graph/builder.js';
 import { twoTermBatch, twoTermPlan } from '../support/two-terms.js';
 import { webGpuEngines } from '../support/webgpu.js';
 
 const engines: readonly (readonly [string, () => Promise<Engine>])[] = [
-  ['simd', () => Promise.resolve(createSimdEngine(1))],
+  ['simd', () => Promise.resolve(createCpuEngine(1))],
   ['tfjs', () => createTfjsEngine()],
   ...webGpuEngines,
 ];
@@ -269,7 +269,7 @@ describe('a diagnosis on several threads', () => {
   it('has the same numbers to the last bit', async () => {
     const found: Diagnosis[] = [];
     for (const threads of [1, 2, 4]) {
-      const program = createSimdEngine(threads).compile(gatedPlan(DIAGNOSED, 20_000));
+      const program = createCpuEngine(threads).compile(gatedPlan(DIAGNOSED, 20_000));
       await setTimeout(500);
       for (let step = 0; step < 2; step++)
         found.push((await program.trainStep(twoTermBatch(20_000, step), DIAGNOSED)).diagnosis!);

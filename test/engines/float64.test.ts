@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { batchesOf, planOf as workloadPlan, type Workload } from '../../bench/workloads.js';
 import type { Batch } from '../../src/core/batch.js';
 import type { Plan, Program } from '../../src/engines/engine.js';
-import { createSimdEngine } from '../../src/engines/simd/engine.js';
+import { createCpuEngine } from '../../src/engines/cpu/engine.js';
 import { randomStream } from '../../src/core/random.js';
 import { engines } from '../support/engines.js';
 import { LOSS_CASES } from '../support/every-operation.js';
@@ -92,7 +92,7 @@ describe('the pass in doubles', () => {
     ];
   };
   const expectSlopes = (plan: Plan, batch: Batch): void => {
-    const program = createSimdEngine().compile(plan);
+    const program = createCpuEngine().compile(plan);
     stir(program);
     const [slope, along] = slopes(
       plan,

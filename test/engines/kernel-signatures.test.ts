@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { SIGNATURES } from '../../src/engines/simd/kernel-signatures.js';
-import { loadKernels } from '../../src/engines/simd/load-kernels.js';
-import { createMemory, instantiate } from '../../src/engines/simd/module.js';
+import { SIGNATURES } from '../../src/engines/compile/kernel-signatures.js';
+import { loadKernels } from '../../src/engines/cpu/load-kernels.js';
+import { createMemory, instantiate } from '../../src/engines/cpu/module.js';
 
 describe('the signatures of the kernels', () => {
   it('are those of the kernels that were built: every name, and as many arguments', () => {
@@ -21,7 +21,7 @@ describe('the signatures of the kernels', () => {
       kernelSignatures: () => string;
     };
     const written = readFileSync(
-      join(import.meta.dirname, '..', '..', 'src', 'engines', 'simd', 'kernel-signatures.ts'),
+      join(import.meta.dirname, '..', '..', 'src', 'engines', 'compile', 'kernel-signatures.ts'),
       'utf8',
     );
     expect(written).toBe(kernelSignatures());

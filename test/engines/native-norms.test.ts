@@ -1,7 +1,7 @@
 /** @module-tag long */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Kernels } from '../../src/engines/simd/kernels.js';
+import type { Kernels } from '../../src/engines/cpu/kernels.js';
 import { randomStream } from '../../src/core/random.js';
 import { BEGIN, expectRefusals, expectSameBytes, memoryOf, nativeOn, passesWith } from '../support/native-battery.js';
 import { ADDON } from '../support/native.js';

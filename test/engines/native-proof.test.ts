@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { loadKernels } from '../../src/engines/simd/load-kernels.js';
-import { instantiateAlone } from '../../src/engines/simd/module.js';
-import { openAddon } from '../../src/engines/simd/native/addon.js';
-import { hasSameBits } from '../../src/engines/simd/native/find.js';
+import { loadKernels } from '../../src/engines/cpu/load-kernels.js';
+import { instantiateAlone } from '../../src/engines/cpu/module.js';
+import { openAddon } from '../../src/engines/cpu/native/addon.js';
+import { hasSameBits } from '../../src/engines/cpu/native/find.js';
 import { ADDON, needsAddon } from '../support/native.js';
 
 // An addon of other bits is not used, so nothing that runs on kernels would fail by it.

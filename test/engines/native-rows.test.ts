@@ -1,9 +1,9 @@
 /** @module-tag long */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { SIGNATURES } from '../../src/engines/simd/kernel-signatures.js';
-import type { Kernels } from '../../src/engines/simd/kernels.js';
-import { openAddon } from '../../src/engines/simd/native/addon.js';
+import { SIGNATURES } from '../../src/engines/compile/kernel-signatures.js';
+import type { Kernels } from '../../src/engines/cpu/kernels.js';
+import { openAddon } from '../../src/engines/cpu/native/addon.js';
 import { optimizers } from '../../src/optimizers/optimizers.js';
 import { countSlotElements } from '../../src/optimizers/optimizer.js';
 import { randomStream } from '../../src/core/random.js';

@@ -3,9 +3,9 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { batchesOf, planOf, type Workload } from '../../bench/workloads.js';
-import { createSimdEngine } from '../../src/engines/simd/engine.js';
-import { EXTENSIONS, FAMILIES, SOURCES_OF_FAMILY } from '../../src/engines/simd/native/build.js';
-import { openAddon } from '../../src/engines/simd/native/addon.js';
+import { createCpuEngine } from '../../src/engines/cpu/engine.js';
+import { EXTENSIONS, FAMILIES, SOURCES_OF_FAMILY } from '../../src/engines/cpu/native/build.js';
+import { openAddon } from '../../src/engines/cpu/native/addon.js';
 import { models } from '../../src/models/models.js';
 import { ADDON, needsAddon } from '../support/native.js';
 import { withOptions } from '../support/other-options.js';
@@ -36,7 +36,7 @@ describe('a training with native kernels', () => {
           [1, 'native'],
           [2, 'native'],
         ] as const) {
-          const program = createSimdEngine(threads, true, { isPatient: true }, choice).compile({
+          const program = createCpuEngine(threads, true, { isPatient: true }, choice).compile({
             ...planOf(work, 0.002),
             step: { precision },
           });

@@ -5,9 +5,9 @@ import { chmodSync, existsSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Kernels } from '../../src/engines/simd/kernels.js';
-import { openAddon } from '../../src/engines/simd/native/addon.js';
-import { buildAddon } from '../../src/engines/simd/native/build.js';
+import type { Kernels } from '../../src/engines/cpu/kernels.js';
+import { openAddon } from '../../src/engines/cpu/native/addon.js';
+import { buildAddon } from '../../src/engines/cpu/native/build.js';
 import { randomStream } from '../../src/core/random.js';
 import { BEGIN, expectRefusals, expectSameBytes, memoryOf, nativeOn, passesWith } from '../support/native-battery.js';
 import { ADDON, needsAddon } from '../support/native.js';
@@ -155,7 +155,7 @@ describe('building the addon', () => {
     needsAddon(context);
     const folder = scratchFolder();
     const script = `
-      const { buildAddon } = await import('${join(import.meta.dirname, '../../dist/engines/simd/native/build.js')}');
+      const { buildAddon } = await import('${join(import.meta.dirname, '../../dist/engines/cpu/native/build.js')}');
       const { path } = buildAddon({ folder: ${JSON.stringify(folder)} });
       process.exit(process.getBuiltinModule('module').createRequire(path)(path).families().length > 0 ? 0 : 1);`;
     const processes = Array.from({ length: 3 }, () =>

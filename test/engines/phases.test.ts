@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Plan } from '../../src/engines/engine.js';
-import { inPhases } from '../../src/engines/simd/phases.js';
-import { createSimdEngine } from '../../src/engines/simd/engine.js';
+import { inPhases } from '../../src/engines/compile/phases.js';
+import { createCpuEngine } from '../../src/engines/cpu/engine.js';
 import { GraphBuilder } from '../../src/graph/builder.js';
 import type { Value } from '../../src/graph/operations.js';
 import { denseOptimizers, embeddingOptimizerSchema } from '../../src/optimizers/optimizers.js';
@@ -54,7 +54,7 @@ describe('predicting', () => {
       optimizers: { dense: denseOptimizers.schema.parse({}), embeddings: embeddingOptimizerSchema.parse({}) },
       seed: 1,
     };
-    const program = createSimdEngine().compile(plan);
+    const program = createCpuEngine().compile(plan);
     const numbers = new Map([
       ['x0', Float32Array.of(1, 0)],
       ['x1', Float32Array.of(0, 1)],

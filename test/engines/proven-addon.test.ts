@@ -1,7 +1,7 @@
 import { chmodSync, existsSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { isProven } from '../../src/engines/simd/native/find.js';
+import { isProven } from '../../src/engines/cpu/native/find.js';
 import { scratchFile } from '../support/scratch.js';
 
 /** How often it is proven that an addon has the bits of WebAssembly's, and what comes out. */

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { batchesOf, planOf, type Workload } from '../../bench/workloads.js';
 import type { Batch } from '../../src/core/batch.js';
 import type { Engine, Program } from '../../src/engines/engine.js';
-import { createSimdEngine } from '../../src/engines/simd/engine.js';
+import { createCpuEngine } from '../../src/engines/cpu/engine.js';
 import { createTfjsEngine } from '../../src/engines/tfjs/engine.js';
 import { webGpuEngines } from '../support/webgpu.js';
 
@@ -33,8 +33,8 @@ function held(program: Program): object {
 }
 
 const engines: readonly (readonly [string, () => Promise<Engine>])[] = [
-  ['simd, one thread', () => Promise.resolve(createSimdEngine(1))],
-  ['simd, three threads', () => Promise.resolve(createSimdEngine(3, true, { isPatient: true }))],
+  ['simd, one thread', () => Promise.resolve(createCpuEngine(1))],
+  ['simd, three threads', () => Promise.resolve(createCpuEngine(3, true, { isPatient: true }))],
   ['tfjs', () => createTfjsEngine()],
   ...webGpuEngines,
 ];

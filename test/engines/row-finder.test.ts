@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createRowFinder } from '../../src/engines/simd/row-finder.js';
+import { createRowFinder } from '../../src/engines/cpu/row-finder.js';
 
 const table = (rows: number) => ({ name: 'shop', looked: { at: 0, stride: 1, rows } });
 const ids = fc

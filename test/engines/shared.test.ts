@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Plan, Program } from '../../src/engines/engine.js';
-import { createSimdEngine } from '../../src/engines/simd/engine.js';
+import { createCpuEngine } from '../../src/engines/cpu/engine.js';
 import { differentBytes, type Named } from '../support/different-bytes.js';
 import { LOSS_CASES } from '../support/every-operation.js';
 import { numericBatch, planOf } from '../support/graph-plan.js';
@@ -48,8 +48,8 @@ describe.each([
   ['plain', false],
 ])('a step that is shared, %s', (_, allowRelaxed) => {
   it.each([2, 4])('has the bits of one thread in every operation, with %i', async (threads) => {
-    const alone = await everything(createSimdEngine(1, allowRelaxed).compile(plan));
-    const shared = await everything(createSimdEngine(threads, allowRelaxed, { isPatient: true }).compile(plan));
+    const alone = await everything(createCpuEngine(1, allowRelaxed).compile(plan));
+    const shared = await everything(createCpuEngine(threads, allowRelaxed, { isPatient: true }).compile(plan));
     expect(differentBytes(shared, alone)).toEqual([]);
   });
 });

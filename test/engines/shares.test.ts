@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { loadKernels } from '../../src/engines/simd/load-kernels.js';
-import { createMemory, instantiateAlone } from '../../src/engines/simd/module.js';
-import { nativeNorms, type NativeNorms } from '../../src/engines/simd/native/norms.js';
-import { nativeProducts, type NativeProducts } from '../../src/engines/simd/native/products.js';
-import type { Reach } from '../../src/engines/simd/native/reach.js';
-import { nativeRows, type NativeRows } from '../../src/engines/simd/native/rows.js';
-import { columnsOf, shareOf, type Share } from '../../src/engines/simd/shares.js';
+import { loadKernels } from '../../src/engines/cpu/load-kernels.js';
+import { createMemory, instantiateAlone } from '../../src/engines/cpu/module.js';
+import { nativeNorms, type NativeNorms } from '../../src/engines/cpu/native/norms.js';
+import { nativeProducts, type NativeProducts } from '../../src/engines/cpu/native/products.js';
+import type { Reach } from '../../src/engines/cpu/native/reach.js';
+import { nativeRows, type NativeRows } from '../../src/engines/cpu/native/rows.js';
+import { columnsOf, shareOf, type Share } from '../../src/engines/cpu/shares.js';
 
 const WORD = 4;
 const THREADS = [1, 3, 64];

@@ -4,9 +4,9 @@ import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
 import { batchesOf, planOf, type Workload } from '../../bench/workloads.js';
 import type { Engine, Program } from '../../src/engines/engine.js';
-import { createSimdEngine } from '../../src/engines/simd/engine.js';
+import { createCpuEngine } from '../../src/engines/cpu/engine.js';
 import { planSize } from '../../src/engines/plan-size.js';
-import { loadKernels } from '../../src/engines/simd/load-kernels.js';
+import { loadKernels } from '../../src/engines/cpu/load-kernels.js';
 import { createTfjsEngine } from '../../src/engines/tfjs/engine.js';
 import { models } from '../../src/models/models.js';
 import { withOptions } from '../support/other-options.js';
@@ -45,7 +45,7 @@ describe('the simd engine', () => {
     it(`has the same weights to the last bit for 1, 2, 3 and 4 threads: ${name}`, async () => {
       const runs = [];
       for (const threads of [1, 2, 3, 4]) {
-        const program = await trained(createSimdEngine(threads, true, { isPatient: true }), workload(name), 200);
+        const program = await trained(createCpuEngine(threads, true, { isPatient: true }), workload(name), 200);
         runs.push(weightsOf(program));
         program.dispose();
       }
@@ -56,7 +56,7 @@ describe('the simd engine', () => {
     it(`agrees with TensorFlow.js after 50 steps from the same weights: ${name}`, { timeout: 300_000 }, async () => {
       // Embeddings of some size, an epsilon above rounding, and no kink that a rounding may fall on either side of.
       const work = workload(name, 'tanh');
-      const start = createSimdEngine().compile(planOf(work, SCALE));
+      const start = createCpuEngine().compile(planOf(work, SCALE));
       const { weights, ...rest } = start.state();
       const large = new Map(
         [...weights].map(([tensor, { shape, data }]) => [
@@ -75,8 +75,8 @@ describe('the simd engine', () => {
       const batches = batchesOf(work, 50, SCALE);
       const ends = [];
       for (const engine of [
-        createSimdEngine(2, true, { isPatient: true }),
-        createSimdEngine(1, false),
+        createCpuEngine(2, true, { isPatient: true }),
+        createCpuEngine(1, false),
         await createTfjsEngine(),
       ]) {
         const program = engine.compile(steady);
@@ -101,7 +101,7 @@ describe('the simd engine', () => {
 
   it('takes no memory as it goes', { timeout: 120_000 }, async () => {
     const work = { ...workload('esmm'), batchRows: 20 };
-    const program = createSimdEngine().compile(planOf(work, SCALE));
+    const program = createCpuEngine().compile(planOf(work, SCALE));
     const batches = batchesOf(work, 50, SCALE);
     v8.setFlagsFromString('--expose-gc');
     const collectGarbage = runInNewContext('gc') as () => void;
@@ -117,7 +117,7 @@ describe('the simd engine', () => {
   });
 
   it('predicts batches of any size, at once or by a promise, and a row alike in all of them', async () => {
-    const program = await trained(createSimdEngine(2, true, { isPatient: true }), workload('mmoe'), 3);
+    const program = await trained(createCpuEngine(2, true, { isPatient: true }), workload('mmoe'), 3);
     const [large] = batchesOf({ ...workload('mmoe'), batchRows: 2500 }, 1, SCALE);
     const whole = await program.predict(large!);
     expect(whole.get('ctr')).toHaveLength(2500);
@@ -128,7 +128,7 @@ describe('the simd engine', () => {
   });
 
   it('counts what a plan takes, without trying', () => {
-    const engine = createSimdEngine();
+    const engine = createCpuEngine();
     const plan = planOf(workload('esmm'), SCALE);
     const { numWeights, numTableWeights, weightBytes, optimizerBytes, activationBytes } = planSize(plan, engine, 0);
     expect(weightBytes).toBe(4 * (numWeights + numTableWeights));
@@ -144,30 +144,30 @@ describe('the simd engine', () => {
 
   it('refuses what one memory cannot hold, naming the largest tables and what would fit', () => {
     expect(() =>
-      planSize(planOf({ ...workload('esmm'), batchRows: 10_000_000 }, SCALE), createSimdEngine(), 0, 2 ** 40),
+      planSize(planOf({ ...workload('esmm'), batchRows: 10_000_000 }, SCALE), createCpuEngine(), 0, 2 ** 40),
     ).toThrow(/a WebAssembly memory has at most 4\.0 GiB [^]*batchSize/);
   });
 
   it('has no such limit for tables', () => {
-    const size = planSize(planOf(workload('esmm'), 600), createSimdEngine(), 0, 2 ** 40);
+    const size = planSize(planOf(workload('esmm'), 600), createCpuEngine(), 0, 2 ** 40);
     expect(size.weightBytes + size.optimizerBytes).toBeGreaterThan(2 ** 35);
     expect(size.activationBytes).toBeLessThan(2 ** 28);
   });
 
   it('refuses what this machine cannot hold, vocabularies among it', () => {
-    expect(() => planSize(planOf(workload('esmm'), 60), createSimdEngine(), 0, 2 ** 20)).toThrow(
+    expect(() => planSize(planOf(workload('esmm'), 60), createCpuEngine(), 0, 2 ** 20)).toThrow(
       /this machine has 0\.0 GiB \(largest tables.*'205' of 28037880 rows × 6 \(1\.9 GiB\)[^]*minCount/,
     );
     const plan = planOf(workload('esmm'), SCALE);
-    expect(planSize(plan, createSimdEngine(), 2 ** 33, 2 ** 34).vocabularyBytes).toBe(2 ** 33);
-    expect(() => planSize(plan, createSimdEngine(), 2 ** 34, 2 ** 34)).toThrow(
+    expect(planSize(plan, createCpuEngine(), 2 ** 33, 2 ** 34).vocabularyBytes).toBe(2 ** 33);
+    expect(() => planSize(plan, createCpuEngine(), 2 ** 34, 2 ** 34)).toThrow(
       /vocabularies require 16\.\d GiB, but this machine has 16\.0 GiB/,
     );
   });
 
   it('draws no rows of tables where they are restored, and then is what was restored', async () => {
-    const source = await trained(createSimdEngine(), workload('esmm'), 3);
-    const program = createSimdEngine().compile({ ...planOf(workload('esmm'), SCALE), isRestored: true });
+    const source = await trained(createCpuEngine(), workload('esmm'), 3);
+    const program = createCpuEngine().compile({ ...planOf(workload('esmm'), SCALE), isRestored: true });
     const tables = [...weightsOf(program)].filter(([name]) => name.startsWith('embeddings.'));
     expect(tables.length).toBeGreaterThan(20);
     for (const [, data] of tables) expect(data.every((value) => value === 0)).toBe(true);

@@ -1,14 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import type { Engine, Inspection, Plan, Program, StepPlan, StepSettings } from '../../src/engines/engine.js';
-import { createSimdEngine } from '../../src/engines/simd/engine.js';
+import { createCpuEngine } from '../../src/engines/cpu/engine.js';
 import { createTfjsEngine } from '../../src/engines/tfjs/engine.js';
 import { GraphBuilder } from '../../src/graph/builder.js';
 import { copyOfWeights, twoTermBatch, twoTermPlan, withLargeEmbeddings } from '../support/two-terms.js';
 import { webGpuEngines } from '../support/webgpu.js';
 
 const engines: readonly (readonly [string, () => Promise<Engine>])[] = [
-  ['simd', () => Promise.resolve(createSimdEngine(1))],
-  ['simd, portable', () => Promise.resolve(createSimdEngine(1, false))],
+  ['simd', () => Promise.resolve(createCpuEngine(1))],
+  ['simd, portable', () => Promise.resolve(createCpuEngine(1, false))],
   ['tfjs', () => createTfjsEngine()],
   ...webGpuEngines,
 ];
@@ -198,7 +198,7 @@ describe('a step in parts on several threads', () => {
   it('has the same weights to the last bit', async () => {
     const runs: Map<string, Float32Array>[] = [];
     for (const threads of [1, 2, 4]) {
-      const program = createSimdEngine(threads, true, { isPatient: true }).compile(
+      const program = createCpuEngine(threads, true, { isPatient: true }).compile(
         twoTermPlan([1, 2], { combinesTerms: true, rows: 30_000, clip: { norm: 0.05, separate: false } }, 10_000),
       );
       for (let step = 0; step < 5; step++)

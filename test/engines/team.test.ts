@@ -2,12 +2,12 @@ import { once } from 'node:events';
 import type { Worker } from 'node:worker_threads';
 import { describe, expect, it } from 'vitest';
 import { UserError } from '../../src/core/errors.js';
-import { createCallList } from '../../src/engines/simd/call-list.js';
-import { createSimdEngine } from '../../src/engines/simd/engine.js';
-import { COMMAND } from '../../src/engines/simd/command.js';
-import { loadKernels } from '../../src/engines/simd/load-kernels.js';
-import { createMemory } from '../../src/engines/simd/module.js';
-import { createTeam, type Team } from '../../src/engines/simd/team.js';
+import { createCallList } from '../../src/engines/compile/call-list.js';
+import { createCpuEngine } from '../../src/engines/cpu/engine.js';
+import { COMMAND } from '../../src/engines/cpu/command.js';
+import { loadKernels } from '../../src/engines/cpu/load-kernels.js';
+import { createMemory } from '../../src/engines/cpu/module.js';
+import { createTeam, type Team } from '../../src/engines/cpu/team.js';
 
 const BARRIER = 65_536;
 const AT = BARRIER + 64;
@@ -79,7 +79,7 @@ describe('a kernel that gives up', () => {
 
 describe('threads that start ahead', () => {
   it('end where no program takes them', async () => {
-    const engine = createSimdEngine(3);
+    const engine = createCpuEngine(3);
     const isStarted = once(process, 'worker');
     const endStarted = engine.startAhead!();
     const [guard] = (await isStarted) as [Worker];

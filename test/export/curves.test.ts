@@ -10,7 +10,7 @@ import { formatSpec } from '../../src/export/formats.js';
 import { emitCurve } from '../../src/export/onnx/curves.js';
 import { encodeModel } from '../../src/export/onnx/messages.js';
 import { OnnxGraph } from '../../src/export/onnx/onnx-graph.js';
-import { createSimdEngine } from '../../src/engines/simd/engine.js';
+import { createCpuEngine } from '../../src/engines/cpu/engine.js';
 import { randomStream } from '../../src/core/random.js';
 import { compileTrained, readTrainedModel } from '../../src/trained-model/trained-model.js';
 import { expectNear, feedsOf, runOnnx } from '../support/onnx.js';
@@ -100,7 +100,7 @@ describe('a calibrated model in ONNX', () => {
         signal: new AbortController().signal,
       });
       const model = await readTrainedModel(run, { raw });
-      const program = compileTrained(model, createSimdEngine(), () => undefined);
+      const program = compileTrained(model, createCpuEngine(), () => undefined);
       const batch = await testBatch(model);
       const byTask = await program.predict(batch);
       program.dispose();

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { InferenceSession } from 'onnxruntime-node';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { createSimdEngine } from '../../src/engines/simd/engine.js';
+import { createCpuEngine } from '../../src/engines/cpu/engine.js';
 import { listPredictedOutputs, combinePredictions } from '../../src/evaluation/outputs.js';
 import { exportModel, exportedModel, type ExportOptions, type ExportResult } from '../../src/export.js';
 import { formats, formatSpec } from '../../src/export/formats.js';
@@ -62,7 +62,7 @@ const exportTo = (
 
 /** What the engine predicts in every space. */
 async function predicted(): Promise<ReadonlyMap<string, Float32Array>> {
-  const program = compileTrained(model, createSimdEngine(), () => undefined);
+  const program = compileTrained(model, createCpuEngine(), () => undefined);
   const batch = await testBatch(model);
   const byTask = await program.predict(batch);
   program.dispose();

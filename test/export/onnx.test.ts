@@ -1,7 +1,7 @@
 /** @module-tag long */
 import { describe, expect, it } from 'vitest';
 import type { Batch } from '../../src/core/batch.js';
-import { createSimdEngine } from '../../src/engines/simd/engine.js';
+import { createCpuEngine } from '../../src/engines/cpu/engine.js';
 import type { Plan, Program } from '../../src/engines/engine.js';
 import { listOutputs } from '../../src/evaluation/outputs.js';
 import { buildModel, listLookups, models } from '../../src/models/models.js';
@@ -17,7 +17,7 @@ const task = (name: string, options: object): Task => ({ name, ...taskOptions.pa
 
 /** A program that has taken some steps, so that running statistics and slopes are no longer those of the start. */
 async function trained(plan: Plan, batch: Batch): Promise<Program> {
-  const program = createSimdEngine().compile({
+  const program = createCpuEngine().compile({
     ...plan,
     optimizers: {
       ...plan.optimizers,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Batch } from '../../src/core/batch.js';
-import { createSimdEngine } from '../../src/engines/simd/engine.js';
+import { createCpuEngine } from '../../src/engines/cpu/engine.js';
 import { GraphBuilder } from '../../src/graph/builder.js';
 import { featureReaders } from '../../src/graph/feature-readers.js';
 import { embeddingPart, fieldValues, findInputs, selectGroups, type Features } from '../../src/graph/features.js';
@@ -50,7 +50,7 @@ async function valuesOf(
   const predictions = new Map(Array.from({ length: made.width }, (_, i) => [String(i), g.slice(made, i, 1)] as const));
   const loss = g.squaredError(predictions.get('0')!, label);
   const adam = denseOptimizers.schema.parse({});
-  const program = createSimdEngine().compile({
+  const program = createCpuEngine().compile({
     graph: { values: g.values, parameters: g.parameters, predictions, terms: [{ name: 'a', loss, weight: 1 }] },
     layout,
     optimizers: { dense: adam, embeddings: { ...adam, lazy: true } },

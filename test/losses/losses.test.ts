@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Batch } from '../../src/core/batch.js';
 import type { Program } from '../../src/engines/engine.js';
-import { createSimdEngine } from '../../src/engines/simd/engine.js';
+import { createCpuEngine } from '../../src/engines/cpu/engine.js';
 import type { GraphBuilder } from '../../src/graph/builder.js';
 import { buildMean, withGroups, type TaskLoss } from '../../src/losses/loss.js';
 import { resolveLoss, losses } from '../../src/losses/losses.js';
@@ -100,7 +100,7 @@ describe('every loss', () => {
   )('%s for regression computes the tower output that predicts the mean label', async (name) => {
     const { outputs, outputForMean: ofMean } = losses.build(resolveLoss({ type: 'regression', loss: name }));
     if (outputs > 1) return expect(ofMean).toBe(undefined);
-    const { program, batch } = await rowsOf(() => Promise.resolve(createSimdEngine()), {
+    const { program, batch } = await rowsOf(() => Promise.resolve(createCpuEngine()), {
       type: 'regression',
       loss: { name },
       out: [[ofMean!(0.3)]],
@@ -170,7 +170,7 @@ describe('zero-inflated log-normal', () => {
     };
     const columns = [{ field: 'k', offset: 0, width: 1, kind: 'number' as const }];
     const adam = denseOptimizers.schema.parse({ learningRate: 0.05 });
-    const program = createSimdEngine().compile({
+    const program = createCpuEngine().compile({
       graph: buildModel(
         models.schema.parse({ name: 'shared-bottom', hidden: [4], batchNorm: false, tower: { hidden: [] } }),
         { width: 1, columns },

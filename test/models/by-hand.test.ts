@@ -18,7 +18,7 @@ import {
   type ByHand,
   type Row,
 } from '../support/by-hand.js';
-import { createSimdEngine } from '../../src/engines/simd/engine.js';
+import { createCpuEngine } from '../../src/engines/cpu/engine.js';
 import { logLoss } from '../support/reference.js';
 
 // Models beside their papers' formulas, written again over plain numbers; batch norm, which needs a whole batch, is
@@ -649,7 +649,7 @@ describe('ddpo with another loss', () => {
 
 describe('shared layers below a funnel', () => {
   it.each(['adatt', 'dcn', 'fm', 'stem', 'pepnet', 'home'])('support %s', async (name) => {
-    const program = createSimdEngine().compile(smallPlan({ name: 'esmm', bottom: { name } }, funnel, 2));
+    const program = createCpuEngine().compile(smallPlan({ name: 'esmm', bottom: { name } }, funnel, 2));
     const { losses } = await program.trainStep(smallBatch());
     expect([...losses.keys()]).toEqual(['ctr', 'ctcvr']);
     expect([...losses.values()].every(({ mean }) => Number.isFinite(mean))).toBe(true);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createSimdEngine } from '../../src/engines/simd/engine.js';
+import { createCpuEngine } from '../../src/engines/cpu/engine.js';
 import { computeLossBias } from '../../src/models/bias-init.js';
 import { buildModel, embeddingParts, models, type GraphOptions } from '../../src/models/models.js';
 import { denseOptimizers } from '../../src/optimizers/optimizers.js';
@@ -29,7 +29,7 @@ async function silentPredictions(name: string, tasks: readonly Task[], options: 
     },
     embeddingParts(spec, tasks).length,
   );
-  const program = createSimdEngine().compile({
+  const program = createCpuEngine().compile({
     graph: buildModel(spec, layout, tasks, options),
     layout,
     optimizers: { dense: sgd, embeddings: { ...sgd, lazy: true } },

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Batch } from '../../src/core/batch.js';
 import type { Plan, Program } from '../../src/engines/engine.js';
-import { createSimdEngine } from '../../src/engines/simd/engine.js';
+import { createCpuEngine } from '../../src/engines/cpu/engine.js';
 import type { Graph } from '../../src/graph/graph.js';
 import { buildModel, embeddingParts, models } from '../../src/models/models.js';
 import { denseOptimizers } from '../../src/optimizers/optimizers.js';
@@ -58,7 +58,7 @@ function batchOf(rows: number, seed = 1): Batch {
   };
 }
 
-const compile = (plan: Plan): Program => createSimdEngine().compile(plan);
+const compile = (plan: Plan): Program => createCpuEngine().compile(plan);
 
 /** A graph as text, in which values are told by their places: two that compute alike are alike. */
 function textOf({ values, parameters, predictions, terms }: Graph): string {

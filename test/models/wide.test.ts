@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Batch } from '../../src/core/batch.js';
 import type { Plan, Program } from '../../src/engines/engine.js';
-import { createSimdEngine } from '../../src/engines/simd/engine.js';
+import { createCpuEngine } from '../../src/engines/cpu/engine.js';
 import { featureReaders } from '../../src/graph/feature-readers.js';
 import { buildModel, listLookups, models } from '../../src/models/models.js';
 import { denseOptimizers, embeddingOptimizerSchema } from '../../src/optimizers/optimizers.js';
@@ -13,7 +13,7 @@ import { engines } from '../support/engines.js';
 import { expectLikeFloat64 } from '../support/like-float64.js';
 
 const logit = (p: number): number => Math.log(p / (1 - p));
-const compile = (plan: Plan): Program => createSimdEngine().compile(plan);
+const compile = (plan: Plan): Program => createCpuEngine().compile(plan);
 
 /** Gives one program the weights of another, and whatever that has not by a rule. */
 function withWeightsOf(program: Program, other: Program, rest: (name: string, i: number) => number): void {
@@ -281,7 +281,7 @@ describe('in the simd engine, a wide part', () => {
   it('is bitwise identical for 1, 2 and 3 threads', async () => {
     const runs = [];
     for (const threads of [1, 2, 3]) {
-      const program = createSimdEngine(threads, true, { isPatient: true }).compile(planOf());
+      const program = createCpuEngine(threads, true, { isPatient: true }).compile(planOf());
       for (let step = 0; step < 30; step++) await program.trainStep(batchOf(300 + step));
       runs.push(new Map([...program.state().weights].map(([name, { data }]) => [name, data.slice()])));
       program.dispose();

@@ -45,7 +45,7 @@ const isNativeFile = (file) => file.startsWith('src/kernels/native/');
 
 /** Compilers need not be quick: a test that times out would pass for one that fails. */
 const BUILD_ADDON = `
-  const { buildAddon } = await import('./dist/engines/simd/native/build.js');
+  const { buildAddon } = await import('./dist/engines/cpu/native/build.js');
   const built = buildAddon({ isInsistent: true });
   if ('reason' in built) throw new Error(built.reason);`;
 

@@ -5,8 +5,8 @@ import type { Batch } from '../../src/core/batch.js';
 import type { Engine, Inspection, Plan, Program, ProgramState } from '../../src/engines/engine.js';
 import { tableTensor } from '../../src/engines/engine.js';
 import { planSize } from '../../src/engines/plan-size.js';
-import { createSimdEngine } from '../../src/engines/simd/engine.js';
-import { createHost, type Host } from '../../src/engines/simd/host.js';
+import { createCpuEngine } from '../../src/engines/cpu/engine.js';
+import { createHost, type Host } from '../../src/engines/cpu/host.js';
 import { createTfjsEngine } from '../../src/engines/tfjs/engine.js';
 import { denseOptimizers, embeddingOptimizerSchema, optimizers } from '../../src/optimizers/optimizers.js';
 import { oddOptions } from '../support/optimizer-host.js';
@@ -88,8 +88,8 @@ function applyBeside(host: Host, plan: Plan, batch: Batch, gradients: Inspection
 }
 
 const engines: readonly (readonly [string, () => Promise<Engine>])[] = [
-  ['simd', () => Promise.resolve(createSimdEngine(1))],
-  ['simd without fused products', () => Promise.resolve(createSimdEngine(1, false))],
+  ['simd', () => Promise.resolve(createCpuEngine(1))],
+  ['simd without fused products', () => Promise.resolve(createCpuEngine(1, false))],
   ['tfjs', () => createTfjsEngine()],
   ...webGpuEngines,
 ];
@@ -138,7 +138,7 @@ for (const part of optimizers.parts) {
     });
 
     it('resumes from a saved state with identical results', async () => {
-      const engine = createSimdEngine();
+      const engine = createCpuEngine();
       const plan = planWith(part);
       const [through, first, second] = [engine.compile(plan), engine.compile(plan), engine.compile(plan)];
       for (const batch of batches) await through.trainStep(batch);
@@ -150,7 +150,7 @@ for (const part of optimizers.parts) {
     });
 
     it('has the memory size that is estimated before training', () => {
-      const engine = createSimdEngine();
+      const engine = createCpuEngine();
       const plan = planWith(part);
       const program = engine.compile(plan);
       const { optimizer } = program.state();

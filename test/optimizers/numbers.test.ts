@@ -1,6 +1,6 @@
 /** @module-tag long */
 import { describe, expect, it } from 'vitest';
-import { loadKernels } from '../../src/engines/simd/load-kernels.js';
+import { loadKernels } from '../../src/engines/cpu/load-kernels.js';
 import { adagrad, ftrl, rowWiseAdagrad } from '../../src/optimizers/all.js';
 import type { Unit } from '../../src/optimizers/optimizer.js';
 import { optimizers } from '../../src/optimizers/optimizers.js';

@@ -12,7 +12,7 @@ import { encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
 import { openSplits } from '../../src/data/sources/splits.js';
 import type { Program } from '../../src/engines/engine.js';
 import type { Engine } from '../../src/engines/engine.js';
-import { createSimdEngine } from '../../src/engines/simd/engine.js';
+import { createCpuEngine } from '../../src/engines/cpu/engine.js';
 import { createTfjsEngine } from '../../src/engines/tfjs/engine.js';
 import { computeLayout } from '../../src/features/feature-types.js';
 import { buildModel } from '../../src/models/models.js';
@@ -181,8 +181,8 @@ const ENGINES: readonly {
   create(): Engine | Promise<Engine>;
 }[] = [
   { engineName: 'tfjs', isKernels: false, create: createTfjsEngine },
-  { engineName: 'simd', isKernels: true, create: () => createSimdEngine() },
-  { engineName: 'plain simd', isKernels: true, create: () => createSimdEngine(1, false) },
+  { engineName: 'simd', isKernels: true, create: () => createCpuEngine() },
+  { engineName: 'plain simd', isKernels: true, create: () => createCpuEngine(1, false) },
 ];
 
 for (const { engineName, isKernels, create } of ENGINES)

@@ -1,6 +1,6 @@
 import type { Batch } from '../../src/core/batch.js';
 import type { Plan, Program } from '../../src/engines/engine.js';
-import { createSimdEngine } from '../../src/engines/simd/engine.js';
+import { createCpuEngine } from '../../src/engines/cpu/engine.js';
 import { buildModel, listLookups, models } from '../../src/models/models.js';
 import { denseOptimizers } from '../../src/optimizers/optimizers.js';
 import { randomStream } from '../../src/core/random.js';
@@ -108,7 +108,7 @@ export interface ByHand {
 /** Compiles a model and gives it random weights. */
 export function byHand(spec: unknown, tasks: readonly Task[] = funnel, itemWidth = 3): ByHand {
   const plan = smallPlan(spec, tasks, itemWidth);
-  const program = createSimdEngine().compile(plan);
+  const program = createCpuEngine().compile(plan);
   const random = randomStream(5, 'stir');
   const { weights, optimizer } = program.state();
   program.restore({

@@ -1,6 +1,6 @@
 import type { Batch } from '../../src/core/batch.js';
-import { createHost, type Host } from '../../src/engines/simd/host.js';
-import type { KernelModule } from '../../src/engines/simd/module.js';
+import { createHost, type Host } from '../../src/engines/cpu/host.js';
+import type { KernelModule } from '../../src/engines/cpu/module.js';
 import type { Parameter } from '../../src/graph/operations.js';
 import { denseOptimizers, embeddingOptimizerSchema } from '../../src/optimizers/optimizers.js';
 import type { InputLayout } from '../../src/tables/layout.js';

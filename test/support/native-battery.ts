@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { expect } from 'vitest';
-import type { Kernels } from '../../src/engines/simd/kernels.js';
-import { loadKernels } from '../../src/engines/simd/load-kernels.js';
-import { instantiate } from '../../src/engines/simd/module.js';
-import { openAddon } from '../../src/engines/simd/native/addon.js';
-import { hasSameBits } from '../../src/engines/simd/native/find.js';
-import { attach, type Addon } from '../../src/engines/simd/native/attach.js';
+import type { Kernels } from '../../src/engines/cpu/kernels.js';
+import { loadKernels } from '../../src/engines/cpu/load-kernels.js';
+import { instantiate } from '../../src/engines/cpu/module.js';
+import { openAddon } from '../../src/engines/cpu/native/addon.js';
+import { hasSameBits } from '../../src/engines/cpu/native/find.js';
+import { attach, type Addon } from '../../src/engines/cpu/native/attach.js';
 import { ADDON } from './native.js';
 
 const WASM = loadKernels(true, 'wasm');

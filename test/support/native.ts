@@ -1,6 +1,6 @@
 import type { TestContext } from 'vitest';
-import { openAddon } from '../../src/engines/simd/native/addon.js';
-import { buildAddon } from '../../src/engines/simd/native/build.js';
+import { openAddon } from '../../src/engines/cpu/native/addon.js';
+import { buildAddon } from '../../src/engines/cpu/native/build.js';
 
 const built = buildAddon();
 

@@ -1,6 +1,6 @@
 import type { Batch } from '../../src/core/batch.js';
-import type { Host } from '../../src/engines/simd/host.js';
-import type { KernelModule } from '../../src/engines/simd/module.js';
+import type { Host } from '../../src/engines/cpu/host.js';
+import type { KernelModule } from '../../src/engines/cpu/module.js';
 import { optimizers } from '../../src/optimizers/optimizers.js';
 import type { InputLayout } from '../../src/tables/layout.js';
 import { hostOf, NO_TABLES, updateVectors } from './host.js';

@@ -3,14 +3,14 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import v8 from 'node:v8';
 import { openPeers } from '../../dist/cluster/open-peers.js';
-import { createSimdEngine } from '../../dist/engines/simd/engine.js';
+import { createCpuEngine } from '../../dist/engines/cpu/engine.js';
 import { firstLoopState } from '../../dist/training/loop-state.js';
 import { createTrainStep } from '../../dist/training/train-step.js';
 
 const [path, threads] = process.argv.slice(2);
 const { plan, batches, steps, evaluated, options } = v8.deserialize(readFileSync(path));
 const peers = openPeers();
-const program = createSimdEngine(Number(threads), true, { isPatient: true }).compile({ ...plan, peers });
+const program = createCpuEngine(Number(threads), true, { isPatient: true }).compile({ ...plan, peers });
 const stepper = createTrainStep({
   program,
   training: options,

@@ -1,8 +1,8 @@
 import { setTimeout } from 'node:timers/promises';
 import type { Plan, Program } from '../../src/engines/engine.js';
-import { BEGIN } from '../../src/engines/simd/lay-out.js';
-import { createSimdEngine } from '../../src/engines/simd/engine.js';
-import { COMMAND } from '../../src/engines/simd/command.js';
+import { BEGIN } from '../../src/engines/compile/layout.js';
+import { createCpuEngine } from '../../src/engines/cpu/engine.js';
+import { COMMAND } from '../../src/engines/cpu/command.js';
 
 /** A program whose workers have started, and the number of steps that they joined. */
 export interface SharedProgram {
@@ -22,7 +22,7 @@ export async function compileShared(plan: Plan, threads: number): Promise<Shared
       return memory;
     },
   });
-  const program = createSimdEngine(threads).compile(plan);
+  const program = createCpuEngine(threads).compile(plan);
   WebAssembly.Memory = Memory;
   const words = new Int32Array(memories[0]!.buffer, BEGIN, 16);
   while (Atomics.load(words, COMMAND.ready) < threads - 1) await setTimeout(5);

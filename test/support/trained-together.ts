@@ -6,7 +6,7 @@ import { batchesOf, planOf, type Workload } from '../../bench/workloads.js';
 import type { Batch } from '../../src/core/batch.js';
 import type { Diagnosis } from '../../src/engines/diagnosis.js';
 import type { Plan, StepPlan, TermLoss } from '../../src/engines/engine.js';
-import { createSimdEngine } from '../../src/engines/simd/engine.js';
+import { createCpuEngine } from '../../src/engines/cpu/engine.js';
 import { firstLoopState } from '../../src/training/loop-state.js';
 import { trainingOptions, type TrainingOptions } from '../../src/training/options.js';
 import { createTrainStep } from '../../src/training/train-step.js';
@@ -83,7 +83,7 @@ export async function trainedBy(
 
 /** Trains in this process alone. */
 export async function trainedAlone({ plan, batches, steps, evaluated, options }: Training): Promise<Left> {
-  const program = createSimdEngine(1).compile(plan);
+  const program = createCpuEngine(1).compile(plan);
   const stepper = createTrainStep({
     program,
     training: options,

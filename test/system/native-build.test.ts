@@ -68,18 +68,18 @@ describe.skipIf(process.platform === 'win32')('an addon whose cache cannot be wr
     vi.stubEnv('TMPDIR', inFile());
     vi.stubEnv('MTL_KERNELS', '');
     vi.resetModules();
-    const { createSimdEngine } = await import('../../src/engines/simd/engine.js');
+    const { createCpuEngine } = await import('../../src/engines/cpu/engine.js');
     const { kernels } = await import('../../src/doctor/kernels.js');
     const reason =
       /\(without native kernels: no writable directory to build them in: .*\/cache\/mtl\/native \(ENOTDIR\), .*\)/;
-    expect(createSimdEngine(2).description).toMatch(new RegExp(`${reason.source}, 2 threads$`));
-    expect(createSimdEngine(2, true, {}, 'wasm').description).not.toContain('native');
+    expect(createCpuEngine(2).description).toMatch(new RegExp(`${reason.source}, 2 threads$`));
+    expect(createCpuEngine(2, true, {}, 'wasm').description).not.toContain('native');
     expect(await kernels.look()).toEqual({
       state: 'without',
       message: expect.stringMatching(reason) as string,
       fix: NOT_WRITABLE,
     });
-    expect(() => createSimdEngine(2, true, {}, 'native')).toThrow(
+    expect(() => createCpuEngine(2, true, {}, 'native')).toThrow(
       new RegExp(`${NOT_WRITABLE}, or remove --kernels and MTL_KERNELS`),
     );
   });

@@ -8,7 +8,7 @@ import { loadModel, train, UserError, type BadRow, type Cell, type Model, type R
 import { refuseBadRows } from '../../src/data/rows/rejects.js';
 import { openSource } from '../../src/data/sources/open-source.js';
 import { columnsOf } from '../../src/data/rows/row-format.js';
-import { createSimdEngine } from '../../src/engines/simd/engine.js';
+import { createCpuEngine } from '../../src/engines/cpu/engine.js';
 import { listPredictedOutputs, combinePredictions } from '../../src/evaluation/outputs.js';
 import { synth } from '../../src/synth.js';
 import { compileTrained, readTrainedModel } from '../../src/trained-model/trained-model.js';
@@ -63,7 +63,7 @@ afterAll(() => {
 /** Predictions by `predict` from the file. */
 async function predictionsOfFile(path: string): Promise<Record<string, number[]>> {
   const trained = await readTrainedModel(run);
-  const program = compileTrained(trained, createSimdEngine(1), () => undefined);
+  const program = compileTrained(trained, createCpuEngine(1), () => undefined);
   const source = await openSource(path, columnsOf(trained.format));
   const dataset = await source.dataset(trained.format, { policy: refuseBadRows });
   const found: Record<string, number[]> = {};

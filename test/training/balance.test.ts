@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { column, type Batch } from '../../src/core/batch.js';
 import type { Plan, Program } from '../../src/engines/engine.js';
-import { createSimdEngine } from '../../src/engines/simd/engine.js';
+import { createCpuEngine } from '../../src/engines/cpu/engine.js';
 import { GraphBuilder } from '../../src/graph/builder.js';
 import { denseOptimizers, embeddingOptimizerSchema } from '../../src/optimizers/optimizers.js';
 import { randomStream } from '../../src/core/random.js';
@@ -78,7 +78,7 @@ async function lossesOf(
   seed: number,
 ): Promise<Readonly<Record<string, number>>> {
   const training = trainingOptions.parse({ lossWeighting: { name: weighting } });
-  const program: Program = createSimdEngine().compile(planOf(tasks, seed, combinesTerms(training.lossWeighting)));
+  const program: Program = createCpuEngine().compile(planOf(tasks, seed, combinesTerms(training.lossWeighting)));
   const stepper = createTrainStep({
     program,
     training,

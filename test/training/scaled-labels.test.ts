@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { InferenceSession } from 'onnxruntime-node';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { createSimdEngine } from '../../src/engines/simd/engine.js';
+import { createCpuEngine } from '../../src/engines/cpu/engine.js';
 import { evaluate } from '../../src/evaluate.js';
 import { exportModel } from '../../src/export.js';
 import { formatSpec } from '../../src/export/formats.js';
@@ -172,7 +172,7 @@ describe('a regression with a scaled label', () => {
     const trained = await readTrainedModel(run);
     const batch = await testBatch(trained, 40);
     const exported = (await runOnnx(await InferenceSession.create(readFileSync(out)), feedsOf(batch))).get('weeks')!;
-    const program = compileTrained(trained, createSimdEngine(), () => undefined);
+    const program = compileTrained(trained, createCpuEngine(), () => undefined);
     const own = (await program.predict(batch)).get('weeks')!;
     program.dispose();
     for (const [row, value] of exported.entries()) expect(Math.abs(value - own[row]!)).toBeLessThan(1e-3);

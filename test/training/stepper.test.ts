@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Batch } from '../../src/core/batch.js';
 import type { Engine, Program, StepResult } from '../../src/engines/engine.js';
-import { createSimdEngine } from '../../src/engines/simd/engine.js';
+import { createCpuEngine } from '../../src/engines/cpu/engine.js';
 import { createTfjsEngine } from '../../src/engines/tfjs/engine.js';
 import { firstLoopState } from '../../src/training/loop-state.js';
 import { trainingOptions } from '../../src/training/options.js';
@@ -11,7 +11,7 @@ import { compileShared } from '../support/shared-steps.js';
 import { copyOfWeights, twoTermBatch, twoTermPlan, withLargeEmbeddings } from '../support/two-terms.js';
 
 const engines: readonly (readonly [string, () => Promise<Engine>])[] = [
-  ['simd', () => Promise.resolve(createSimdEngine())],
+  ['simd', () => Promise.resolve(createCpuEngine())],
   ['tfjs', () => createTfjsEngine()],
 ];
 

@@ -3,7 +3,7 @@ import type { HostTensor } from '../../core/tensor.js';
 import { exchanged } from '../average.js';
 import { createGateSums, diagnosisOf, type Diagnosis, type TermWeights } from '../diagnosis.js';
 import { refusedLosses, type Evaluation, type Plan, type Program, type TermLoss } from '../engine.js';
-import { createHost } from '../simd/host.js';
+import { createHost } from '../cpu/host.js';
 import { countedRows, meanOfParts } from '../step-rows.js';
 import type { TensorFlow } from './backend.js';
 import { createRunner, type BatchStatistics, type Input } from './pass.js';

@@ -1,6 +1,6 @@
 /// <reference types="@webgpu/types" />
 import { userError } from '../../core/errors.js';
-import { WORD } from '../simd/arena.js';
+import { WORD } from '../compile/arena.js';
 
 const PACKAGE = 'webgpu';
 /** Set to 1, it lets a run take an adapter that computes on a processor: for tests. */

@@ -1,5 +1,5 @@
-import { SIGNATURES } from '../simd/kernel-signatures.js';
-import type { KernelName } from '../simd/call-list.js';
+import { SIGNATURES } from '../compile/kernel-signatures.js';
+import type { KernelName } from '../compile/call-list.js';
 import { CALL_WORDS, NONE } from './wgsl/prelude.js';
 
 /**

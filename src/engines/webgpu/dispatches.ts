@@ -1,10 +1,10 @@
 import { optimizers } from '../../optimizers/optimizers.js';
 import type { Optimizer } from '../../optimizers/optimizer.js';
-import type { Call, KernelName } from '../simd/call-list.js';
-import type { Compiled, ListName } from '../simd/compile.js';
-import type { TablePlace } from '../simd/tables.js';
-import { WORD } from '../simd/arena.js';
-import type { Place } from '../simd/places.js';
+import type { Call, KernelName } from '../compile/call-list.js';
+import type { Compiled, ListName } from '../compile/compile.js';
+import type { TablePlace } from '../compile/tables.js';
+import { WORD } from '../compile/arena.js';
+import type { Place } from '../compile/places.js';
 import { argumentKind, argumentNames, packCall, putExtra, type Extra } from './arguments.js';
 import type { OwnKernel, RowKernel } from './kernel.js';
 import { kernelOf } from './kernels.js';

@@ -1,9 +1,9 @@
 import { userError } from '../../core/errors.js';
 import { bytes } from '../../text/number-text.js';
 import type { Engine } from '../engine.js';
-import { WORD } from '../simd/arena.js';
-import { compile } from '../simd/compile.js';
-import { activationBytes } from '../simd/program.js';
+import { WORD } from '../compile/arena.js';
+import { compile } from '../compile/compile.js';
+import { activationBytes } from '../cpu/program.js';
 import { HALF, type Gpu } from './adapter.js';
 import type { GpuWatch } from './executor.js';
 import { layOutDevice } from './memory.js';

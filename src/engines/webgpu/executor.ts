@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
-import { WORD } from '../simd/arena.js';
+import { WORD } from '../compile/arena.js';
 import { monotonicMs } from '../../system/clock.js';
-import type { Compiled, ListName } from '../simd/compile.js';
+import type { Compiled, ListName } from '../compile/compile.js';
 import type { Gpu } from './adapter.js';
 import { createRecorder } from './dispatches.js';
 import type { ListWatch } from './lists/index-lists.js';

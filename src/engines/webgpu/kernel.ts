@@ -1,5 +1,5 @@
-import type { SIGNATURES } from '../simd/kernel-signatures.js';
-import type { KernelName } from '../simd/call-list.js';
+import type { SIGNATURES } from '../compile/kernel-signatures.js';
+import type { KernelName } from '../compile/call-list.js';
 
 type Signatures = typeof SIGNATURES;
 

@@ -1,4 +1,4 @@
-import type { Bf16Kernel, KernelName, TableRule, TogetherKernel } from '../simd/call-list.js';
+import type { Bf16Kernel, KernelName, TableRule, TogetherKernel } from '../compile/call-list.js';
 import type { KernelsFor, Kernel, RowKernel, OwnKernel } from './kernel.js';
 import { COLUMN_KERNELS } from './wgsl/columns.js';
 import { GROUP_KERNELS } from './wgsl/groups.js';

@@ -1,9 +1,9 @@
 import { column, type BagColumn, type Batch } from '../../core/batch.js';
 import { bagsBetweenRows } from '../../tables/between-rows.js';
 import type { Pooling } from '../../tables/layout.js';
-import { itemsOf } from '../simd/bags.js';
-import { createColumnLoader } from '../simd/columns.js';
-import type { Compiled } from '../simd/compile.js';
+import { itemsOf } from '../cpu/bags.js';
+import { createColumnLoader } from '../state/columns.js';
+import type { Compiled } from '../compile/compile.js';
 import {
   createIndexLists,
   type BagItems,

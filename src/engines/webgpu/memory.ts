@@ -1,7 +1,7 @@
 import { tableOptimizer } from '../engine.js';
-import { WORD, type Piece } from '../simd/arena.js';
-import type { Compiled } from '../simd/compile.js';
-import type { TablePlace } from '../simd/tables.js';
+import { WORD, type Piece } from '../compile/arena.js';
+import type { Compiled } from '../compile/compile.js';
+import type { TablePlace } from '../compile/tables.js';
 import { LIST_WORDS } from './wgsl/tables.js';
 
 /** Rows of a table in one of the buffers that tables lie in. */

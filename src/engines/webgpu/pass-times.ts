@@ -1,4 +1,4 @@
-import { WORD } from '../simd/arena.js';
+import { WORD } from '../compile/arena.js';
 import type { Gpu } from './adapter.js';
 
 /** What a device is asked for the times of passes by. */

@@ -1,4 +1,4 @@
-import type { TablePlace } from '../simd/tables.js';
+import type { TablePlace } from '../compile/tables.js';
 import type { OwnKernel, RowKernel } from './kernel.js';
 import type { Node } from './phase-order.js';
 

@@ -12,11 +12,11 @@ import {
   type TermLoss,
 } from '../engine.js';
 import { refuseOtherTensors } from '../restore.js';
-import { WORD } from '../simd/arena.js';
-import { compile } from '../simd/compile.js';
-import { watchUpdates } from '../simd/diagnose.js';
-import { toFours, type Place } from '../simd/places.js';
-import { createStore } from '../simd/store.js';
+import { WORD } from '../compile/arena.js';
+import { compile } from '../compile/compile.js';
+import { watchUpdates } from '../compile/diagnose.js';
+import { toFours, type Place } from '../compile/places.js';
+import { createStore } from '../state/store.js';
 import { countedRows, gramianOf, meanOfParts } from '../step-rows.js';
 import type { Gpu } from './adapter.js';
 import { createStepsAhead, MAX_AHEAD } from './ahead.js';

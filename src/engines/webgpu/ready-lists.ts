@@ -1,5 +1,5 @@
-import { WORD } from '../simd/arena.js';
-import type { ListName } from '../simd/compile.js';
+import { WORD } from '../compile/arena.js';
+import type { ListName } from '../compile/compile.js';
 import type { Gpu } from './adapter.js';
 import { inWindows } from './argument-windows.js';
 import type { Recorder } from './dispatches.js';

@@ -1,8 +1,8 @@
 import { streamKey } from '../../core/random.js';
 import type { RateFactors } from '../engine.js';
-import type { Compiled } from '../simd/compile.js';
-import { CONSTANT_WORDS } from '../simd/arena.js';
-import { createConstantsWriter } from '../simd/constants.js';
+import type { Compiled } from '../compile/compile.js';
+import { CONSTANT_WORDS } from '../compile/arena.js';
+import { createConstantsWriter } from '../state/constants.js';
 
 /** Writes what the calls of a step read beside the batch to where it is uploaded from. */
 export interface StepWords {

@@ -1,4 +1,4 @@
-import type { TablePlace } from '../simd/tables.js';
+import type { TablePlace } from '../compile/tables.js';
 import type { CallSize, OwnKernel } from './kernel.js';
 import type { Planned } from './planned.js';
 import { ROWS_OF_GROUP, THREADS } from './wgsl/prelude.js';

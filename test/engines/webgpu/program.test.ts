@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { batchesOf, planOf, type Workload } from '../../../bench/workloads.js';
-import { createSimdEngine } from '../../../src/engines/simd/engine.js';
+import { createCpuEngine } from '../../../src/engines/cpu/engine.js';
 import type { Plan, Program, ProgramState } from '../../../src/engines/engine.js';
 import { planSize } from '../../../src/engines/plan-size.js';
 import { createGpu, type Gpu } from '../../../src/engines/webgpu/adapter.js';
@@ -63,7 +63,7 @@ describe.skipIf(gpu === undefined)('the webgpu engine', () => {
   });
 
   it('takes its first step as another engine does, also with more rows than a gradient sums up in one go', async () => {
-    const [found, expected] = [createTestEngine(), createSimdEngine()].map((engine) =>
+    const [found, expected] = [createTestEngine(), createCpuEngine()].map((engine) =>
       engine.compile({ ...plan(), batchRows: 1200 }),
     );
     await take(found!, 0, 1, 1200);
@@ -78,9 +78,9 @@ describe.skipIf(gpu === undefined)('the webgpu engine', () => {
     'goes on from what another engine has trained, and the other way round, with tables that are %s',
     async (_, lazy) => {
       const [straight, first, second] = [
-        createSimdEngine().compile(plan(lazy)),
+        createCpuEngine().compile(plan(lazy)),
         createTestEngine().compile(plan(lazy)),
-        createSimdEngine().compile(plan(lazy)),
+        createCpuEngine().compile(plan(lazy)),
       ];
       await take(straight, 0, 9);
       await take(first, 0, 3);
@@ -127,7 +127,7 @@ describe.skipIf(gpu === undefined)('the webgpu engine', () => {
 
   it('takes weights alone into a program that has trained, whose optimizer goes on', async () => {
     const engine = createWebGpuEngine(gpu!);
-    const [program, other] = [engine.compile(plan()), createSimdEngine().compile(plan())];
+    const [program, other] = [engine.compile(plan()), createCpuEngine().compile(plan())];
     for (const each of [program, other]) await take(each, 0, 3);
     const given = new Map(
       [...other.state().weights].map(([name, { shape, data }]) => [

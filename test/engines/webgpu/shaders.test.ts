@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { argumentNames } from '../../../src/engines/webgpu/arguments.js';
 import { allKernels } from '../../../src/engines/webgpu/kernels.js';
 import { ownShader, rowsShader } from '../../../src/engines/webgpu/shader.js';
-import type { KernelName } from '../../../src/engines/simd/call-list.js';
+import type { KernelName } from '../../../src/engines/compile/call-list.js';
 import { gpu } from '../../support/webgpu.js';
 
 describe.skipIf(gpu === undefined)('shaders for WebGPU', () => {

@@ -1,5 +1,5 @@
 import { monotonicMs } from '../../../system/clock.js';
-import type { TablePlace } from '../../simd/tables.js';
+import type { TablePlace } from '../../compile/tables.js';
 import type { ListSize } from '../workgroups.js';
 import { LIST_WORDS } from '../wgsl/tables.js';
 import { createListTeam, type JobMemory } from './team.js';

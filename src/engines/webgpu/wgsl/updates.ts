@@ -1,4 +1,4 @@
-import type { TableRule } from '../../simd/call-list.js';
+import type { TableRule } from '../../compile/call-list.js';
 import type { OwnKernel } from '../kernel.js';
 import type { Rule } from '../rules/rule.js';
 import * as all from '../rules/all.js';

@@ -1,0 +1,328 @@
+import { column, type Batch } from '../../core/batch.js';
+import type { Numbers } from '../../core/process-group.js';
+import { bagsBetweenRows } from '../../tables/between-rows.js';
+import type { TermLoss } from '../engine.js';
+import { WORD } from '../compile/arena.js';
+import { keptRoom } from './kept-room.js';
+import type { Kernels } from './kernels.js';
+import type { Laid } from '../compile/layout.js';
+import { partOf, type Part } from './part-of.js';
+import { createRowFinder } from './row-finder.js';
+import { createRowStage } from './row-stage.js';
+import { segmentsOf, type Segments } from './segments.js';
+import type { TablePlace } from '../compile/tables.js';
+import type { TeamWatch } from './team.js';
+
+/** What the processes of a step give each other, beside what its lists exchange. */
+export interface Exchange {
+  /** This process's part of some rows that pass together. */
+  own(begin: number, rows: number): Part;
+  /** Brings the rows of dealt tables together that some parts of a batch look up. */
+  fetch(batch: Batch, parts: readonly Part[]): void;
+  /** Puts the numbers of what a part looks up among these where calls read them. */
+  place(part: number): void;
+  /**
+   * Adds up everyone's gradients in so many areas: of dense weights but for the first ones, if they are added up, and
+   * of tables' rows where they are updated.
+   */
+  gradients(areas: number, done?: number): void;
+  /**
+   * Where each has normalised by its own rows, so many of a pass: the mean of everyone's running statistics, each
+   * counting as its rows.
+   */
+  statistics(rows: number): void;
+  /** Everyone's losses together; whether the step is refused is from then on the same for all. */
+  losses(own: ReadonlyMap<string, TermLoss>): Map<string, TermLoss>;
+  /** Whether the step is refused by anyone is from then on the same for all. */
+  agree(): void;
+  /** Puts together what each has of a column. */
+  column(own: Float32Array, all: Float32Array): void;
+}
+
+/** Who is alone has nothing to exchange. */
+const NOTHING: Exchange = {
+  own: (begin, rows) => ({ begin, rows }),
+  fetch: () => undefined,
+  place: () => undefined,
+  gradients: () => undefined,
+  statistics: () => undefined,
+  losses: (own) => new Map(own),
+  agree: () => undefined,
+  column: (own, all) => all.set(own),
+};
+
+/**
+ * The exchanges of a plan's steps.
+ * @param kernels an instance on its memory, of this thread alone
+ * @param watch told what is exchanged
+ */
+export function createExchange(
+  laid: Laid,
+  memory: WebAssembly.Memory,
+  kernels: Kernels,
+  { onExchange = () => undefined }: Pick<TeamWatch, 'onExchange'>,
+): Exchange {
+  const { layout, peers, tables, gradients, refused, places, allRows, running, early } = laid;
+  if (peers.size === 1) return NOTHING;
+  const { rank, size } = peers;
+  const floats = new Float32Array(memory.buffer);
+  const words = new Uint32Array(memory.buffer);
+  const stage = createRowStage(laid, memory, kernels);
+  const dealt = tables.all
+    .filter(({ isDealt }) => isDealt)
+    .map((table) => ({ table, found: createRowFinder(table, size) }));
+  const dealtTables = dealt.map(({ table }) => table);
+  const whole = tables.all.filter(({ isDealt }) => !isDealt);
+  const withBags = bagsBetweenRows(layout);
+  const widthsOf = (all: readonly TablePlace[]): number[] => all.map(({ width }) => width);
+  const rowsOf = (all: readonly TablePlace[]): number[] => all.map(() => 1);
+  const processes = Array.from({ length: size }, (_, r) => r);
+  /**
+   * What this process wanted of each and was asked for by each in the step: rows by process and dealt table, and their
+   * numbers.
+   */
+  let wanted: Uint32Array = new Uint32Array(0);
+  let asked: Uint32Array = new Uint32Array(0);
+  let askedRows: Uint32Array = new Uint32Array(0);
+
+  const floatRoom = (): ((length: number) => Float32Array) => keptRoom((length) => new Float32Array(length));
+  const wordRoom = (): ((length: number) => Uint32Array) => keptRoom((length) => new Uint32Array(length));
+  const [outFloats, inFloats, outWords, inWords, ofAsked, ofSlots] = [
+    floatRoom(),
+    floatRoom(),
+    wordRoom(),
+    wordRoom(),
+    wordRoom(),
+    wordRoom(),
+  ];
+
+  const exchanged = <Data extends Numbers>(out: Data, sent: Segments, into: Data, received: Segments): Data => {
+    peers.allToAll(out, sent.bytes, into, received.bytes);
+    return into;
+  };
+
+  /** Adds up the gradients that came from all processes, in their order, where the tables are updated. */
+  const merge = (
+    all: readonly TablePlace[],
+    counts: Uint32Array,
+    rows: Uint32Array,
+    from: Float32Array,
+    area: number,
+    areas: number,
+  ): void => {
+    const [numbers, at] = [segmentsOf(counts, widthsOf(all)), segmentsOf(counts, rowsOf(all))];
+    for (const [t, table] of all.entries()) {
+      words[table.count / WORD + 2] = Math.min(
+        table.most,
+        processes.reduce((sum, r) => sum + at.rows(r, t), 0),
+      );
+      for (const r of processes) {
+        const [first, count] = [at.begin(r, t), at.rows(r, t)];
+        stage.add(
+          table,
+          rows.subarray(first, first + count),
+          from.subarray(numbers.begin(r, t), numbers.begin(r, t) + count * table.width),
+          area,
+          areas,
+          area === 0 && r === 0,
+        );
+      }
+    }
+  };
+
+  const dealtGradients = (area: number, areas: number): void => {
+    const [sent, received] = [segmentsOf(wanted, widthsOf(dealtTables)), segmentsOf(asked, widthsOf(dealtTables))];
+    const out = outFloats(sent.total);
+    for (const [t, { table, found }] of dealt.entries()) {
+      const {
+        name,
+        width,
+        gathered: { distinct, gradients: first, areaBytes, count },
+      } = table;
+      const gathered = words[count / WORD]!;
+      if (gathered !== found.count)
+        throw new Error(`${gathered} rows of '${name}' have gradients, where ${found.count} were looked up`);
+      const slotOf = ofSlots(gathered);
+      for (let slot = 0; slot < gathered; slot++) slotOf[words[distinct / WORD + slot]!] = slot;
+      const place = { at: first + area * areaBytes, stride: width, width };
+      for (const r of processes)
+        stage.copy(place, slotOf.subarray(found.begins[r], found.begins[r]! + found.counts[r]!), out, sent.begin(r, t));
+    }
+    onExchange('row gradients');
+    merge(dealtTables, asked, askedRows, exchanged(out, sent, inFloats(received.total), received), area, areas);
+  };
+
+  /** Of tables that everyone has, everyone hears all. */
+  const wholeGradients = (areas: number): void => {
+    const own = Uint32Array.from(whole, ({ gathered: { count } }) => words[count / WORD]!);
+    const counts = new Uint32Array(size * whole.length);
+    onExchange('small tables');
+    peers.allGather(own, counts);
+    /** Gathers a piece of each table's memory. */
+    const gathered = <Data extends Uint32Array | Float32Array>(
+      all: Data,
+      segments: Segments,
+      piece: (table: TablePlace, rows: number) => Uint32Array | Float32Array,
+      out: Data,
+    ): Data => {
+      let to = 0;
+      for (const [t, table] of whole.entries()) {
+        const numbers = piece(table, own[t]!);
+        out.set(numbers, to);
+        to += numbers.length;
+      }
+      peers.allGather(out, all, segments.bytes);
+      return all;
+    };
+    const [ofRows, ofNumbers] = [segmentsOf(counts, rowsOf(whole)), segmentsOf(counts, widthsOf(whole))];
+    const rows = gathered(
+      inWords(ofRows.total),
+      ofRows,
+      ({ gathered: { distinct } }, count) => words.subarray(distinct / WORD, distinct / WORD + count),
+      outWords(ofRows.bytes[rank]! / WORD),
+    );
+    for (let area = 0; area < areas; area++) {
+      const from = gathered(
+        inFloats(ofNumbers.total),
+        ofNumbers,
+        ({ width, gathered: { gradients: at, areaBytes } }, count) =>
+          floats.subarray((at + area * areaBytes) / WORD, (at + area * areaBytes) / WORD + count * width),
+        outFloats(ofNumbers.bytes[rank]! / WORD),
+      );
+      merge(whole, counts, rows, from, area, areas);
+    }
+  };
+
+  const together = (own: ReadonlyMap<string, TermLoss>): Map<string, TermLoss> => {
+    if (early !== undefined) {
+      onExchange('dense gradients');
+      peers.waitAllReduce();
+    }
+    const sums = Float64Array.from([
+      words[refused / WORD]!,
+      ...[...own.values()].flatMap(({ mean, rows }) => [rows === 0 ? 0 : mean * rows, rows]),
+    ]);
+    onExchange('losses');
+    peers.allReduceSumF64(sums);
+    words[refused / WORD] = sums[0] === 0 ? 0 : 1;
+    return new Map(
+      [...own.keys()].map((name, t) => [
+        name,
+        { mean: sums[2 * t + 1]! / Math.max(sums[2 * t + 2]!, 1), rows: sums[2 * t + 2]! },
+      ]),
+    );
+  };
+
+  return {
+    own(begin, rows) {
+      const part = partOf(rank, size, rows);
+      return { begin: begin + part.begin, rows: part.rows };
+    },
+
+    fetch(batch, parts) {
+      if (dealt.length === 0) return;
+      const { ids, bags } = withBags(batch);
+      for (const { table, found } of dealt)
+        found.find(
+          table.fields.map(({ kind, field }) => (kind === 'bag' ? column(bags, field) : { ids: column(ids, field) })),
+          parts,
+        );
+      wanted = Uint32Array.from(
+        { length: size * dealt.length },
+        (_, i) => dealt[i % dealt.length]!.found.counts[Math.floor(i / dealt.length)]!,
+      );
+      asked = new Uint32Array(wanted.length);
+      const each = segmentsOf(new Uint32Array(size * dealt.length).fill(1), rowsOf(dealtTables));
+      onExchange('row numbers');
+      exchanged(wanted, each, asked, each);
+
+      const [out, into] = [segmentsOf(wanted, rowsOf(dealtTables)), segmentsOf(asked, rowsOf(dealtTables))];
+      const rows = outWords(out.total);
+      for (const [t, { found }] of dealt.entries())
+        for (const r of processes) rows.set(found.rowsOf(r), out.begin(r, t));
+      askedRows = exchanged(rows, out, ofAsked(into.total), into);
+
+      // Nobody sends itself rows that lie where all are looked up.
+      const others = (counts: Uint32Array): Uint32Array =>
+        counts.map((count, i) => (Math.floor(i / dealt.length) === rank ? 0 : count));
+      const [given, taken] = [
+        segmentsOf(others(asked), widthsOf(dealtTables)),
+        segmentsOf(others(wanted), widthsOf(dealtTables)),
+      ];
+      const numbers = outFloats(given.total);
+      for (const r of processes) {
+        for (const [
+          t,
+          {
+            table,
+            found: { begins },
+          },
+        ] of dealt.entries()) {
+          const own = askedRows.subarray(into.begin(r, t), into.begin(r, t) + into.rows(r, t));
+          if (r === rank) stage.copyWithin(table, own, table.looked.at + begins[r]! * table.width * WORD);
+          else stage.copy(table, own, numbers, given.begin(r, t));
+        }
+      }
+      onExchange('rows');
+      const found = exchanged(numbers, given, inFloats(taken.total), taken);
+      for (const [
+        t,
+        {
+          table: { looked, width },
+          found: { begins },
+        },
+      ] of dealt.entries()) {
+        for (const r of processes)
+          floats.set(
+            found.subarray(taken.begin(r, t), taken.begin(r, t) + taken.rows(r, t) * width),
+            looked.at / WORD + begins[r]! * width,
+          );
+      }
+    },
+
+    place(part) {
+      for (const { table, found } of dealt) {
+        for (const [f, { kind, field }] of table.fields.entries()) {
+          const at = kind === 'bag' ? words[tables.bag(table, field).addresses / WORD]! : tables.ids(table, field);
+          // Bags make the memory grow.
+          new Uint32Array(memory.buffer).set(found.looked(f, part), at / WORD);
+        }
+      }
+    },
+
+    gradients(areas, done = 0) {
+      kernels.join(0, 1, 0);
+      const count = areas * places.weightsCount;
+      onExchange('dense gradients');
+      peers.allReduceSumF32(floats.subarray(gradients.at / WORD + done, gradients.at / WORD + count));
+      kernels.watchAll(gradients.at, count);
+      // What several passes have gathered begins anew where it is merged.
+      words[tables.fresh / WORD] = 1;
+      if (dealt.length > 0) for (let area = 0; area < areas; area++) dealtGradients(area, areas);
+      if (whole.length > 0) wholeGradients(areas);
+      kernels.refuseUnlessFinite(refused);
+    },
+
+    statistics(rows) {
+      if (allRows !== undefined || running.length === 0) return;
+      const own = floats.subarray(running.at / WORD, running.at / WORD + running.length);
+      const sums = new Float64Array(own.length + 1).fill(rows);
+      for (let i = 0; i < own.length; i++) sums[i]! *= own[i]!;
+      onExchange('sums');
+      peers.allReduceSumF64(sums);
+      for (let i = 0; i < own.length; i++) own[i] = sums[i]! / sums[own.length]!;
+    },
+
+    losses: together,
+    agree: () => void together(new Map()),
+
+    column(own, all) {
+      onExchange('predictions');
+      peers.allGather(
+        own,
+        all,
+        Float64Array.from(processes, (r) => partOf(r, size, all.length).rows * WORD),
+      );
+    },
+  };
+}

@@ -1,0 +1,46 @@
+import { column, type Batch } from '../../core/batch.js';
+import { bagsBetweenRows } from '../../tables/between-rows.js';
+import { WORD } from '../compile/arena.js';
+import { createBagLoader, itemsOf } from './bags.js';
+import { createColumnLoader } from '../state/columns.js';
+import type { Laid } from '../compile/layout.js';
+
+/**
+ * Copies rows `begin` to `begin + rows` of a batch to where the calls read them.
+ * @param first of the first of a step's parts: how many rows they have together
+ */
+export type Loader = (batch: Batch, begin: number, rows: number, first?: number) => void;
+
+/** A loader for a plan; where things go is found once, so that a step only copies. */
+export function createLoader(laid: Laid, memory: WebAssembly.Memory): Loader {
+  const { layout, arena, tables } = laid;
+  const words = new Uint32Array(memory.buffer);
+  const loadColumns = createColumnLoader(laid, words, (address) => address / WORD);
+  const numbered = tables.all
+    .filter(({ isDealt }) => isDealt)
+    .flatMap((table) =>
+      table.fields
+        .filter(({ kind }) => kind === 'bag')
+        .map(({ field }) => ({ field, addresses: tables.bag(table, field).addresses })),
+    );
+  const bags = createBagLoader(memory, tables.bags, numbered, arena.bytes);
+  const keyCounts = tables.all.map(({ gathered: { count, most }, fields }) => {
+    const bagFields = fields.filter(({ kind }) => kind === 'bag').map(({ field }) => field);
+    return { at: count / WORD + 2, most, numIds: fields.length - bagFields.length, bagFields };
+  });
+  const withBags = bagsBetweenRows(layout);
+  let looked: { readonly of: Batch; readonly batch: Batch } | undefined;
+  return (given, begin, rows, first = begin === 0 ? given.rows : undefined) => {
+    // Parts of a batch are loaded one after the other.
+    if (first !== undefined || looked?.of !== given) looked = { of: given, batch: withBags(given) };
+    const { batch } = looked;
+    loadColumns(batch, begin, rows);
+    bags.load(batch, begin, rows);
+    // The distinct rows of a step are found in one hash table, however many passes it has.
+    for (const { at, most, numIds, bagFields } of first === undefined ? [] : keyCounts) {
+      let keys = numIds * first!;
+      for (const field of bagFields) keys += itemsOf(column(batch.bags, field), 0, batch.rows);
+      words[at] = Math.min(most, keys);
+    }
+  };
+}

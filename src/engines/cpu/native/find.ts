@@ -1,0 +1,249 @@
+import { createHash } from 'node:crypto';
+import { existsSync, statSync, writeFileSync } from 'node:fs';
+import type { NotBuilt } from '../../../system/native-build.js';
+import { mix, randomStream } from '../../../core/random.js';
+import { WORD } from '../../compile/arena.js';
+import type { TableRule } from '../../compile/call-list.js';
+import type { Kernels } from '../kernels.js';
+import { PRODUCTS, type Products } from '../../compile/products.js';
+import { openAddon, type NativeKernels } from './addon.js';
+import { attach, type Addon } from './attach.js';
+import { buildAddon } from './build.js';
+
+/**
+ * The fastest native kernels of this machine, or why none is used; they are built where they are not there yet.
+ * @param wasm the bytes of WebAssembly's kernels, which `instantiate` makes instances of
+ */
+export function findNative(wasm: Uint8Array, instantiate: Instantiate, isInsistent: boolean): NativeKernels | NotBuilt {
+  const built = buildAddon({ isInsistent });
+  if ('reason' in built) return built;
+  try {
+    const addon = openAddon(built.path);
+    const [family] = addon.families();
+    if (family === undefined) return { reason: 'this processor has no vector fused multiply-add' };
+    if (!isProven(built.path, family, wasm, () => hasSameBits(addon, family, instantiate)))
+      return { reason: `the compiled kernels are not bitwise identical to WebAssembly (${built.path})` };
+    return { path: built.path, family, noBf16: whyNoBf16(addon, family, instantiate) };
+  } catch (error) {
+    return { reason: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+/**
+ * Whether an addon's kernels were proven to have the bits of WebAssembly's, now or before: that takes longer than all
+ * else of finding them.
+ * What was proven is known by a file beside the addon, named after the addon as it lies there, the family, those bytes
+ * and this V8.
+ * @param prove looks, where nobody has
+ */
+export function isProven(path: string, family: string, wasm: Uint8Array, prove: () => boolean): boolean {
+  const { size, mtimeMs } = statSync(path);
+  const id = createHash('sha256')
+    .update(JSON.stringify([family, process.versions.v8, size, mtimeMs]))
+    .update(wasm)
+    .digest('hex');
+  const proven = `${path}.${id.slice(0, 16)}.proven`;
+  if (existsSync(proven)) return true;
+  if (!prove()) return false;
+  try {
+    writeFileSync(proven, '');
+  } catch {
+    // The next one looks again.
+  }
+  return true;
+}
+
+/**
+ * Sizes that end within tiles, blocks, panels and vectors; columns beyond the widest group, and widths with kernels of
+ * their own and without.
+ */
+const TRIED = { rows: 141, inputs: 41, panels: 7, columns: 108, tableRows: 97, widths: [21, 16, 8], stride: 64 };
+/** Of memory for all that is tried, and for products alone, which each start tries. */
+const TRIED_PAGES = { all: 20, products: 3 };
+/** Constants that suit any rule. */
+const CONSTANTS = [1, 0, 0.01, Infinity, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8];
+
+type Instantiate = (memory: WebAssembly.Memory) => Kernels;
+
+/**
+ * Whether the kernels have the bits of WebAssembly's on this processor: a last look before a run trusts a compiler that
+ * nobody has seen.
+ */
+export function hasSameBits(addon: Addon, family: string, instantiate: Instantiate): boolean {
+  return leavesTheSame(addon, family, instantiate, TRIED_PAGES.all, (kernels, memory, place) => {
+    tryProducts(kernels, memory, place, PRODUCTS.f32);
+    tryNorms(kernels, memory, place);
+    const updates = Object.keys(addon.attach(new Uint8Array(memory.buffer), family).updates) as `${TableRule}Table`[];
+    for (const width of TRIED.widths) tryRows(kernels, memory, place, updates, width);
+  });
+}
+
+/**
+ * Why products of operands in bfloat16 cannot be native: what processors come to in them is written down nowhere but in
+ * a maker's manual.
+ */
+export function whyNoBf16(addon: Addon, family: string, instantiate: Instantiate): string | undefined {
+  if (addon.attach(new Uint8Array(8), family).gemmBf16 === undefined)
+    return 'this processor or compiler does not support AVX-512-BF16';
+  const isSame = leavesTheSame(addon, family, instantiate, TRIED_PAGES.products, (kernels, memory, place) =>
+    tryProducts(kernels, memory, place, PRODUCTS.bf16),
+  );
+  return isSame ? undefined : "this processor's AVX-512-BF16 results differ from the specification";
+}
+
+/** Whether native kernels leave in a memory of some pages what others leave there. */
+function leavesTheSame(
+  addon: Addon,
+  family: string,
+  instantiate: Instantiate,
+  pages: number,
+  run: (kernels: Kernels, memory: WebAssembly.Memory, place: Places) => void,
+): boolean {
+  const results = [false, true].map((isNative) => {
+    const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+    const kernels = isNative ? attach(instantiate(memory), addon, family, memory) : instantiate(memory);
+    kernels.join(0, 1, 0);
+    run(kernels, memory, takePlaces(kernels.heapBase()));
+    return Buffer.from(memory.buffer);
+  });
+  return results[0]!.equals(results[1]!);
+}
+
+type Places = (words: number) => number;
+
+/** Hands out places from an address on. */
+function takePlaces(begin: number): Places {
+  let end = begin;
+  return (words) => (end += words * WORD) - words * WORD;
+}
+
+function tryProducts(
+  kernels: Kernels,
+  { buffer }: WebAssembly.Memory,
+  place: Places,
+  { product, gradient }: Products,
+): void {
+  const { rows, inputs, panels } = TRIED;
+  const columns = panels * 8;
+  const [x, weights, y] = [place(rows * inputs), place(columns * inputs), place(rows * columns)];
+  fill(new Float32Array(buffer, x, rows * inputs), 0.5);
+  fill(new Float32Array(buffer, weights, columns * inputs), 0.5);
+  kernels[product](x, inputs, weights, weights, y, columns, rows, inputs, panels, 0);
+  kernels[gradient](x, inputs, y, columns, weights, rows, inputs, panels, 1);
+}
+
+function tryNorms(kernels: Kernels, { buffer }: WebAssembly.Memory, place: Places): void {
+  const { rows, columns } = TRIED;
+  const [x, dy, y, dx] = [place(rows * columns), place(rows * columns), place(rows * columns), place(rows * columns)];
+  const [gain, shift, dgain, dshift, running, statistics] = [
+    place(columns),
+    place(columns),
+    place(columns),
+    place(columns),
+    place(2 * columns),
+    place(6 * columns),
+  ];
+  for (const at of [x, dy]) fill(new Float32Array(buffer, at, rows * columns), 0.5);
+  for (const at of [gain, shift, running]) fill(new Float32Array(buffer, at, columns), 0.5);
+  kernels.normalise(
+    x,
+    columns,
+    y,
+    columns,
+    gain,
+    shift,
+    running,
+    statistics,
+    rows,
+    columns,
+    1e-5,
+    0.1,
+    0,
+    Math.ceil(columns / 16),
+  );
+  kernels.normaliseGradient(
+    x,
+    columns,
+    dy,
+    columns,
+    gain,
+    statistics,
+    dx,
+    dgain,
+    dshift,
+    rows,
+    columns,
+    1,
+    0,
+    Math.ceil(columns / 16),
+  );
+}
+
+function tryRows(
+  kernels: Kernels,
+  { buffer }: WebAssembly.Memory,
+  place: Places,
+  updates: readonly `${TableRule}Table`[],
+  width: number,
+): void {
+  const { rows, tableRows, stride } = TRIED;
+  const [ids, factors, offsets, bag] = [place(rows), place(rows), place(rows + 1), place(2)];
+  const [table, y, hash, distinct, gradients] = [
+    place(tableRows * stride),
+    place(rows * width),
+    place(4 * rows),
+    place(rows),
+    place(rows * width),
+  ];
+  const [claim, countAt, fresh, refused, constants] = [place(1), place(3), place(1), place(1), place(CONSTANTS.length)];
+  const words = new Uint32Array(buffer);
+  // What rules keep is not negative.
+  fill(new Float32Array(buffer, table, tableRows * stride), 0);
+  fill(new Float32Array(buffer, factors, rows), 0.5);
+  const random = randomStream(0, 'native ids');
+  for (let b = 0; b < rows; b++) words[ids / WORD + b] = random.below(tableRows);
+  for (let b = 0; b <= rows; b++) words[offsets / WORD + b] = Math.min(rows, 3 * b);
+  words.set([ids, factors], bag / WORD);
+  words.set([0, 0, rows, 1], countAt / WORD);
+  new Float32Array(buffer, constants).set(CONSTANTS);
+  kernels.lookup(ids, table, stride, width, y, width, rows);
+  kernels.gatherGradients(claim, ids, y, width, width, hash, distinct, gradients, 1, 0, countAt, rows, 1, fresh);
+  for (const update of updates)
+    kernels[update](table, stride, width, hash, distinct, gradients, countAt, constants, refused, 0);
+  kernels.lookupBags(bag, offsets, table, stride, width, y, width, rows);
+  kernels.gatherBagGradients(
+    claim,
+    bag,
+    offsets,
+    y,
+    width,
+    width,
+    hash,
+    distinct,
+    gradients,
+    1,
+    0,
+    countAt,
+    rows,
+    1,
+    fresh,
+  );
+}
+
+/** So many numbers are drawn, and used over and over: no size is a multiple of it, so that rows differ. */
+const DRAWN = 1511;
+/** By what is taken from them: each start of a program tries the kernels, and drawing takes longer than they do. */
+const drawn = new Map<number, Float32Array>();
+
+/** Fills with numbers in [0, 1), less `lift`. */
+function fill(floats: Float32Array, lift: number): void {
+  const numbers = drawn.get(lift) ?? drawNumbers(lift);
+  for (let at = 0; at < floats.length; at += DRAWN) floats.set(numbers.subarray(0, floats.length - at), at);
+}
+
+function drawNumbers(lift: number): Float32Array {
+  const numbers = new Float32Array(DRAWN);
+  for (let i = 0; i < DRAWN; i++) numbers[i] = mix(i) / 2 ** 32 - lift;
+  drawn.set(lift, numbers);
+  return numbers;
+}

@@ -1,0 +1,303 @@
+import type { TableRule } from '../../compile/call-list.js';
+import type { Kernels } from '../kernels.js';
+import { shareOf } from '../shares.js';
+import type { Native } from './native.js';
+import { outOfBounds, type Reach } from './reach.js';
+
+/**
+ * A rule of an optimizer on the rows of a table; as the others, it gives 0 where it is asked for a row that the table
+ * has not.
+ */
+type NativeUpdate = (
+  address: number,
+  most: number,
+  stride: number,
+  width: number,
+  distinct: number,
+  gradients: number,
+  begin: number,
+  end: number,
+  constants: number,
+) => number;
+
+/**
+ * What addon.c gives for rows of tables, whose addresses are those of the process; `most` rows lie there at the most.
+ */
+export interface NativeRows {
+  lookup(
+    ids: number,
+    address: number,
+    most: number,
+    stride: number,
+    width: number,
+    y: number,
+    ldy: number,
+    begin: number,
+    end: number,
+  ): number;
+  lookupBags(
+    ids: number,
+    factors: number,
+    offsets: number,
+    address: number,
+    most: number,
+    stride: number,
+    width: number,
+    y: number,
+    ldy: number,
+    begin: number,
+    end: number,
+  ): number;
+  /** What these come to is one of GATHERED. */
+  gatherGradients(
+    ids: number,
+    d: number,
+    ldd: number,
+    width: number,
+    hash: number,
+    distinct: number,
+    gradients: number,
+    areas: number,
+    areaBytes: number,
+    countAt: number,
+    rows: number,
+    isFresh: number,
+  ): number;
+  gatherBagGradients(
+    ids: number,
+    factors: number,
+    offsets: number,
+    d: number,
+    ldd: number,
+    width: number,
+    hash: number,
+    distinct: number,
+    gradients: number,
+    areas: number,
+    areaBytes: number,
+    countAt: number,
+    rows: number,
+    isFresh: number,
+  ): number;
+  /** By the names of the kernels. */
+  readonly updates: Readonly<Record<string, NativeUpdate>>;
+}
+
+/** As in kernels.h. */
+const GATHERED = { notFinite: 1, tooMany: 2 } as const;
+const WORD = 4;
+/** Rows that are handed out together. */
+const UNIT = 4;
+/** Fewer rows than this are done before a call has come through. */
+const FEWEST_ROWS = 64;
+/** Words of a rule's constants, as in kernels.h. */
+const CONSTANTS = 12;
+
+/**
+ * Lookup, gradients of distinct rows and their updates in the place of an instance's.
+ * @param memories those of tables by their addresses in calls, from low to high, with those that they have in this
+ * process
+ */
+export function nativeRows(
+  kernels: Kernels,
+  native: NativeRows,
+  { words, hold }: Reach,
+  memories: readonly { readonly at: number; readonly address: number; readonly bytes: number }[],
+) {
+  const wordAt = (at: number): number => words[at / WORD]!;
+  /** Where a table lies, and rows of it that may lie there, of the last one only so many floats. */
+  const find = (
+    table: number,
+    stride: number,
+    width: number,
+    last = width,
+  ): { readonly address: number; readonly most: number } => {
+    const { at, address, bytes } = memories.findLast((each) => each.at <= table) ?? memories[0]!;
+    if (!(table >= 0 && table % WORD === 0 && stride >= width && width > 0)) throw outOfBounds();
+    return {
+      address: address + (table - at),
+      most: Math.max(0, Math.floor(((bytes - (table - at)) / WORD - last) / stride) + 1),
+    };
+  };
+  const insist = (hasAll: number): number => {
+    if (hasAll === 0) throw outOfBounds();
+    return 0;
+  };
+  /** Whether this worker does a table, which it takes with the first field of it. */
+  const takes = (claim: number, isFirstField: number): boolean =>
+    (isFirstField === 0 ? kernels.has() : kernels.take(claim)) !== 0;
+  const holdGathered = (
+    hash: number,
+    distinct: number,
+    gradients: number,
+    width: number,
+    areas: number,
+    areaBytes: number,
+    countAt: number,
+    isFresh: number,
+  ): void => {
+    hold(countAt, 1, 0, 3);
+    const keys = wordAt(countAt + 2 * WORD);
+    if (isFresh === 0 && wordAt(countAt) > keys) throw outOfBounds();
+    hold(hash, 1, 0, 2 ** (32 - Math.clz32(Math.max(2 * keys, 2) - 1)));
+    hold(distinct, 1, 0, keys);
+    for (let area = 0; area < areas; area++) hold(gradients + area * areaBytes, keys, width, width);
+  };
+  const finish = (gathered: number): number => {
+    if (gathered === GATHERED.tooMany) throw new Error('more distinct rows than were planned');
+    if (gathered === GATHERED.notFinite) kernels.noteNotFinite();
+    return 0;
+  };
+  const holdBag = (bag: number, offsets: number, rows: number): { readonly ids: number; readonly factors: number } => {
+    hold(bag, 1, 0, 2);
+    hold(offsets, 1, 0, rows + 1);
+    const [ids, factors, items] = [wordAt(bag), wordAt(bag + WORD), wordAt(offsets + rows * WORD)];
+    hold(ids, 1, 0, items);
+    hold(factors, 1, 0, items);
+    return { ids, factors };
+  };
+
+  const own = {
+    lookup(ids, table, stride, width, y, ldy, rows) {
+      if (rows < FEWEST_ROWS) return kernels.lookup(ids, table, stride, width, y, ldy, rows);
+      hold(ids, 1, 0, rows);
+      hold(y, rows, ldy, width);
+      const { address, most } = find(table, stride, width);
+      const { begin, end } = shareOf(kernels, rows, UNIT);
+      return insist(native.lookup(ids, address, most, stride, width, y, ldy, begin, end));
+    },
+    lookupBags(bag, offsets, table, stride, width, y, ldy, rows) {
+      if (rows < FEWEST_ROWS) return kernels.lookupBags(bag, offsets, table, stride, width, y, ldy, rows);
+      const { ids, factors } = holdBag(bag, offsets, rows);
+      hold(y, rows, ldy, width);
+      const { address, most } = find(table, stride, width);
+      const { begin, end } = shareOf(kernels, rows, UNIT);
+      return insist(native.lookupBags(ids, factors, offsets, address, most, stride, width, y, ldy, begin, end));
+    },
+    gatherGradients(
+      claim,
+      ids,
+      d,
+      ldd,
+      width,
+      hash,
+      distinct,
+      gradients,
+      areas,
+      areaBytes,
+      countAt,
+      rows,
+      isFirstField,
+      fresh,
+    ) {
+      if (rows < FEWEST_ROWS)
+        return kernels.gatherGradients(
+          claim,
+          ids,
+          d,
+          ldd,
+          width,
+          hash,
+          distinct,
+          gradients,
+          areas,
+          areaBytes,
+          countAt,
+          rows,
+          isFirstField,
+          fresh,
+        );
+      if (!takes(claim, isFirstField)) return 0;
+      const isFresh = isFirstField === 0 ? 0 : wordAt(fresh);
+      hold(ids, 1, 0, rows);
+      hold(d, rows, ldd, width);
+      holdGathered(hash, distinct, gradients, width, areas, areaBytes, countAt, isFresh);
+      return finish(
+        native.gatherGradients(ids, d, ldd, width, hash, distinct, gradients, areas, areaBytes, countAt, rows, isFresh),
+      );
+    },
+    gatherBagGradients(
+      claim,
+      bag,
+      offsets,
+      d,
+      ldd,
+      width,
+      hash,
+      distinct,
+      gradients,
+      areas,
+      areaBytes,
+      countAt,
+      rows,
+      isFirstField,
+      fresh,
+    ) {
+      if (rows < FEWEST_ROWS)
+        return kernels.gatherBagGradients(
+          claim,
+          bag,
+          offsets,
+          d,
+          ldd,
+          width,
+          hash,
+          distinct,
+          gradients,
+          areas,
+          areaBytes,
+          countAt,
+          rows,
+          isFirstField,
+          fresh,
+        );
+      if (!takes(claim, isFirstField)) return 0;
+      const isFresh = isFirstField === 0 ? 0 : wordAt(fresh);
+      const { ids, factors } = holdBag(bag, offsets, rows);
+      hold(d, rows, ldd, width);
+      holdGathered(hash, distinct, gradients, width, areas, areaBytes, countAt, isFresh);
+      return finish(
+        native.gatherBagGradients(
+          ids,
+          factors,
+          offsets,
+          d,
+          ldd,
+          width,
+          hash,
+          distinct,
+          gradients,
+          areas,
+          areaBytes,
+          countAt,
+          rows,
+          isFresh,
+        ),
+      );
+    },
+  } satisfies Native;
+
+  /**
+   * A rule on a table. Where it is not lazy, WebAssembly's does it: reading all of a table takes its time in any form.
+   */
+  const updateOf =
+    (name: keyof Kernels, update: NativeUpdate): NonNullable<Native[`${TableRule}Table`]> =>
+    (table, stride, width, hash, distinct, gradients, countAt, constants, refused, tableRows) => {
+      const count = wordAt(countAt);
+      if (tableRows !== 0 || count < FEWEST_ROWS)
+        return kernels[name](table, stride, width, hash, distinct, gradients, countAt, constants, refused, tableRows);
+      if (wordAt(refused) !== 0) return 0;
+      hold(distinct, 1, 0, count);
+      hold(gradients, count, width, width);
+      hold(constants, 1, 0, CONSTANTS);
+      const { address, most } = find(table, stride, width, stride);
+      const { begin, end } = shareOf(kernels, count, 1);
+      return insist(update(address, most, stride, width, distinct, gradients, begin, end, constants));
+    };
+  return {
+    ...own,
+    ...Object.fromEntries(
+      Object.entries(native.updates).map(([name, update]) => [name, updateOf(name as keyof Kernels, update)]),
+    ),
+  };
+}

@@ -1,0 +1,265 @@
+import type { TableRule } from '../compile/call-list.js';
+import { APART, rowsAt, type Apart } from './apart.js';
+import { CONSTANT_WORDS, WORD } from '../compile/arena.js';
+import { SIGNATURES } from '../compile/kernel-signatures.js';
+import type { Kernels } from './kernels.js';
+import { shareOf } from './shares.js';
+
+type Signatures = typeof SIGNATURES;
+/** Kernels that read or write rows of tables. */
+type TableKernel = {
+  [Name in keyof Signatures]: 'table' extends Signatures[Name][number] ? Name : never;
+}[keyof Signatures];
+type RuleKernel = `${TableRule}Table`;
+type Kernel = Kernels['barrier'];
+
+/** An instance with a memory of its own, which rows are brought to. */
+export interface Stage {
+  readonly kernels: Kernels;
+  readonly memory: WebAssembly.Memory;
+}
+
+/** Rows that are brought there together. */
+const CHUNK = 256;
+const PAGE_BYTES = 65_536;
+
+/**
+ * Kernels for tables that lie apart: rows are copied to where an instance reaches them, and back where it has changed
+ * them. So every kernel
+ * works on every table, with the same bits; those that do it often have a native form, which needs no copies.
+ */
+export function stagedKernels(
+  kernels: Kernels,
+  memory: WebAssembly.Memory,
+  apart: readonly Apart[],
+  createStage: () => Stage,
+): Kernels {
+  if (apart.length === 0) return kernels;
+  const main = new Float32Array(memory.buffer);
+  const words = new Uint32Array(memory.buffer);
+  const wordAt = (at: number): number => words[at / WORD]!;
+  const { kernels: own, memory: ownMemory } = createStage();
+  own.join(0, 1, 0);
+  const begin = Math.ceil(own.heapBase() / 64) * 64;
+  let floats = new Float32Array(ownMemory.buffer);
+
+  /** Room for so many words each, in this order. */
+  const room = <Sizes extends readonly number[]>(...sizes: Sizes): { -readonly [Place in keyof Sizes]: number } => {
+    let end = begin;
+    const places = sizes.map((size) => {
+      const at = end;
+      end += Math.ceil((size * WORD) / 64) * 64;
+      return at;
+    });
+    const missing = end - ownMemory.buffer.byteLength;
+    if (missing > 0) {
+      ownMemory.grow(Math.ceil(missing / PAGE_BYTES));
+      floats = new Float32Array(ownMemory.buffer);
+    }
+    return places as { -readonly [Place in keyof Sizes]: number }; // one for each size
+  };
+  const copy = (from: Float32Array, at: number, to: Float32Array, into: number, count: number): void => {
+    if (at + count > from.length || into + count > to.length) throw new RangeError('memory access out of bounds');
+    for (let i = 0; i < count; i++) to[into + i] = from[at + i]!;
+  };
+  const ownWords = (): Uint32Array => new Uint32Array(ownMemory.buffer);
+  /** As words: half of a double need not stay what it is where it passes for a float. */
+  const copyClock = (from: number, to: number): void =>
+    ownWords().set(words.subarray(from / WORD, from / WORD + 4), to / WORD);
+
+  /** Brings rows of a table to `staged`, works on them, and takes them back, some at a time. */
+  const inChunks = (
+    table: number,
+    stride: number,
+    count: number,
+    rowOf: (i: number) => number,
+    staged: number,
+    work: (first: number, rows: number) => void,
+  ): number => {
+    const { begin: from, end } = shareOf(kernels, count, 1);
+    const { floats: rows, first } = rowsAt(table, main, apart);
+    for (let chunk = from; chunk < end; chunk += CHUNK) {
+      const size = Math.min(CHUNK, end - chunk);
+      for (let i = 0; i < size; i++)
+        copy(rows, first + rowOf(chunk + i) * stride, floats, staged / WORD + i * stride, stride);
+      work(chunk, size);
+      for (let i = 0; i < size; i++)
+        copy(floats, staged / WORD + i * stride, rows, first + rowOf(chunk + i) * stride, stride);
+    }
+    return 0;
+  };
+  /** Rows 0, 1, 2 …: those of a chunk, in their order. */
+  const count = (at: number, rows: number): void => {
+    const to = ownWords();
+    for (let i = 0; i < rows; i++) to[at / WORD + i] = i;
+  };
+
+  const ruleKernel =
+    (name: RuleKernel): Kernel =>
+    (...args) => {
+      const [table, stride, width, , distinct, gradients, countAt, constants, refused, tableRows] = args as [
+        number,
+        number,
+        number,
+        number,
+        number,
+        number,
+        number,
+        number,
+        number,
+        number,
+      ];
+      if (wordAt(refused) !== 0) return 0;
+      const [ownConstants, ownRefused, ownCount, ownDistinct, ownGradients, rows] = room(
+        CONSTANT_WORDS,
+        1,
+        3,
+        CHUNK,
+        CHUNK * width,
+        CHUNK * stride,
+      );
+      const touched = wordAt(countAt);
+      const slots =
+        tableRows === 0
+          ? undefined
+          : new Map(Array.from({ length: touched }, (_, u) => [wordAt(distinct + u * WORD), u]));
+      copy(main, constants / WORD, floats, ownConstants / WORD, CONSTANT_WORDS);
+      ownWords()[ownRefused / WORD] = 0;
+      count(ownDistinct, CHUNK);
+      return inChunks(
+        table,
+        stride,
+        tableRows || touched,
+        (i) => (slots === undefined ? wordAt(distinct + i * WORD) : i),
+        rows,
+        (first, size) => {
+          for (let i = 0; i < size; i++) {
+            const slot = slots === undefined ? first + i : slots.get(first + i);
+            const at = ownGradients / WORD + i * width;
+            if (slot === undefined) floats.fill(0, at, at + width);
+            else copy(main, gradients / WORD + slot * width, floats, at, width);
+          }
+          ownWords()[ownCount / WORD] = size;
+          own[name](rows, stride, width, 0, ownDistinct, ownGradients, ownCount, ownConstants, ownRefused, 0);
+        },
+      );
+    };
+
+  const others: Readonly<Record<Exclude<TableKernel, RuleKernel>, Kernel>> = {
+    lookup: (...args) => {
+      const [ids, table, stride, width, y, ldy, rows] = args as [
+        number,
+        number,
+        number,
+        number,
+        number,
+        number,
+        number,
+      ];
+      const { floats: from, first } = rowsAt(table, main, apart);
+      const { begin: b0, end } = shareOf(kernels, rows, 4);
+      for (let b = b0; b < end; b++)
+        copy(from, first + wordAt(ids + b * WORD) * stride, main, y / WORD + b * ldy, width);
+      return 0;
+    },
+    lookupBags: (...args) => {
+      const [bag, offsets, table, stride, width, y, ldy, rows] = args as [
+        number,
+        number,
+        number,
+        number,
+        number,
+        number,
+        number,
+        number,
+      ];
+      const { floats: from, first } = rowsAt(table, main, apart);
+      // Bags make the memory grow.
+      const [now, nowWords] = [new Float32Array(memory.buffer), new Uint32Array(memory.buffer)];
+      const [ids, factors] = [wordAt(bag), wordAt(bag + WORD)];
+      const { begin: b0, end } = shareOf(kernels, rows, 4);
+      for (let b = b0; b < end; b++) {
+        const [item, stop] = [wordAt(offsets + b * WORD), wordAt(offsets + (b + 1) * WORD)];
+        const items = stop - item;
+        const [ownBag, ownOffsets, ownIds, ownFactors, staged, ownY] = room(2, 2, items, items, items * width, width);
+        ownWords().set([ownIds, ownFactors], ownBag / WORD);
+        ownWords().set([0, items], ownOffsets / WORD);
+        count(ownIds, items);
+        copy(now, factors / WORD + item, floats, ownFactors / WORD, items);
+        for (let i = 0; i < items; i++)
+          copy(from, first + nowWords[ids / WORD + item + i]! * stride, floats, staged / WORD + i * width, width);
+        own.lookupBags(ownBag, ownOffsets, staged, width, width, ownY, width, 1);
+        copy(floats, ownY / WORD, main, y / WORD + b * ldy, width);
+      }
+      return 0;
+    },
+    averageRows: (...args) => {
+      const [table, stride, width, average, distinct, countAt, clock, refused, tableRows] = args as [
+        number,
+        number,
+        number,
+        number,
+        number,
+        number,
+        number,
+        number,
+        number,
+      ];
+      if (wordAt(refused) !== 0) return 0;
+      const [ownClock, ownRefused, ownCount, ownDistinct, rows] = room(4, 1, 3, CHUNK, CHUNK * stride);
+      copyClock(clock, ownClock);
+      ownWords()[ownRefused / WORD] = 0;
+      count(ownDistinct, CHUNK);
+      return inChunks(
+        table,
+        stride,
+        tableRows || wordAt(countAt),
+        (i) => (tableRows === 0 ? wordAt(distinct + i * WORD) : i),
+        rows,
+        (_, size) => {
+          ownWords()[ownCount / WORD] = size;
+          own.averageRows(rows, stride, width, average, ownDistinct, ownCount, ownClock, ownRefused, 0);
+        },
+      );
+    },
+    exchangeRows: (...args) => {
+      const [table, stride, width, average, tableRows, clock] = args as [
+        number,
+        number,
+        number,
+        number,
+        number,
+        number,
+      ];
+      const [ownClock, rows] = room(4, CHUNK * stride);
+      copyClock(clock, ownClock);
+      return inChunks(
+        table,
+        stride,
+        tableRows,
+        (i) => i,
+        rows,
+        (_, size) => void own.exchangeRows(rows, stride, width, average, size, ownClock),
+      );
+    },
+  };
+
+  const isRule = (name: string): name is RuleKernel => name.endsWith('Table') && name in SIGNATURES;
+  const all = {
+    ...Object.fromEntries(
+      Object.keys(SIGNATURES)
+        .filter(isRule)
+        .map((name) => [name, ruleKernel(name)]),
+    ),
+    ...others,
+  } as Readonly<Record<TableKernel, Kernel>>;
+  const chosen = Object.entries(all).map(([name, kernel]) => {
+    const [within, tableAt] = [
+      kernels[name as TableKernel],
+      (SIGNATURES[name as TableKernel] as readonly string[]).indexOf('table'),
+    ];
+    const either: Kernel = (...args) => (args[tableAt]! >= APART ? kernel(...args) : within(...args));
+    return [name, either] as const;
+  });
+  return { ...kernels, ...Object.fromEntries(chosen) };
+}

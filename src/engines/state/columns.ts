@@ -1,0 +1,65 @@
+import { column, type Batch, type VectorColumn } from '../../core/batch.js';
+import type { Laid } from '../compile/layout.js';
+
+const NO_VECTORS: ReadonlyMap<string, VectorColumn> = new Map();
+
+/**
+ * Copies ids, numbers, vectors and labels of rows `begin` to `begin + rows` of a batch to where a plan has them.
+ * @throws Error for more rows than were planned
+ */
+export type ColumnLoader = (batch: Batch, begin: number, rows: number) => void;
+
+/**
+ * A loader of columns; where they go is found once, so that a step only copies.
+ * @param words what they are copied to
+ * @param wordAt which of these words is at an address of the plan
+ */
+export function createColumnLoader(
+  { graph, layout, places, tables }: Pick<Laid, 'graph' | 'layout' | 'places' | 'tables'>,
+  words: Uint32Array,
+  wordAt: (address: number) => number,
+): ColumnLoader {
+  const floats = new Float32Array(words.buffer);
+  // A field may be looked up in several tables. In those that are dealt out, rows are looked up by numbers of their
+  // own.
+  const placed = (kind: 'id' | 'number', fields: readonly string[]): { field: string; at: number }[] =>
+    [...new Set(fields)].map((field) => ({ field, at: wordAt(tables.column(kind, field)) }));
+  const idFields = placed(
+    'id',
+    layout.columns.flatMap((columns) =>
+      columns.kind === 'id' && !tables.byName.get(columns.table)!.isDealt ? [columns.field] : [],
+    ),
+  );
+  const numberFields = placed(
+    'number',
+    layout.columns.flatMap(({ kind, field }) => (kind === 'number' ? [field] : [])),
+  );
+  const vectorFields = layout.columns.flatMap(({ kind, field, width }) =>
+    kind === 'vector' ? [{ field, width, at: wordAt(tables.column('number', field, width)) }] : [],
+  );
+  const labels = graph.values.flatMap((value) =>
+    value.op === 'input' && value.source.kind === 'label'
+      ? [{ name: value.source.column, at: wordAt(places.of(value).at) }]
+      : [],
+  );
+  return (batch, begin, rows) => {
+    if (rows > places.maxRows) throw new Error(`a batch of ${rows} rows, where ${places.maxRows} were planned`);
+    for (const { field, at } of idFields) words.set(part(column(batch.ids, field), begin, begin + rows), at);
+    for (const { field, at } of numberFields) floats.set(part(column(batch.numbers, field), begin, begin + rows), at);
+    for (const { field, width, at } of vectorFields)
+      floats.set(column(batch.vectors ?? NO_VECTORS, field).data.subarray(begin * width, (begin + rows) * width), at);
+    for (const { name, at } of labels) {
+      const values = batch.labels.get(name);
+      if (values !== undefined) floats.set(part(values, begin, begin + rows), at);
+    }
+  };
+}
+
+/**
+ * Some of the numbers of a column; itself where that is all, since a view takes longer to make than a batch to copy.
+ */
+function part(values: Uint32Array, begin: number, end: number): Uint32Array;
+function part(values: Float32Array, begin: number, end: number): Float32Array;
+function part(values: Uint32Array | Float32Array, begin: number, end: number): Uint32Array | Float32Array {
+  return begin === 0 && end === values.length ? values : values.subarray(begin, end);
+}
