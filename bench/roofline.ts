@@ -2,10 +2,11 @@ import { setTimeout } from 'node:timers/promises';
 import type { Batch } from '../src/core/batch.js';
 import type { Plan } from '../src/engines/engine.js';
 import { compile, type Compiled } from '../src/engines/compile/compile.js';
-import { BEGIN } from '../src/engines/compile/layout.js';
+import { allocate, BEGIN } from '../src/engines/cpu/memory.js';
+import { bindCalls } from '../src/engines/cpu/bind.js';
+import type { Image } from '../src/engines/state/image.js';
 import { createConstantsWriter } from '../src/engines/state/constants.js';
 import { loadKernels } from '../src/engines/cpu/load-kernels.js';
-import { createMemory } from '../src/engines/cpu/module.js';
 import { createTeam } from '../src/engines/cpu/team.js';
 import type { Precision } from '../src/engines/precision.js';
 import type { Call } from '../src/engines/compile/call-list.js';
@@ -47,10 +48,10 @@ export async function peakFlops(threads: number, precision: Precision = 'f32'): 
     { width: inputs, tables: [], columns },
     outputs,
     precision,
-    ({ places }, graph, floats) => {
+    ({ places }, graph, { floats, wordAt }) => {
       const random = randomStream(0, 'product');
-      for (const at of [places.of(graph.values[0]!).at, places.groups[0]!.matrix.at]) {
-        for (let i = 0; i < inputs * outputs; i++) floats[at / 4 + i] = random.uniform();
+      for (const ref of [places.of(graph.values[0]!).value, places.groups[0]!.matrix.at]) {
+        for (let i = 0; i < inputs * outputs; i++) floats[wordAt(ref) + i] = random.uniform();
       }
     },
   );
@@ -67,15 +68,15 @@ async function peakRowUpdates(threads: number, width: number): Promise<number> {
   };
   let distinct = 0;
   const updates = (step: readonly Call[]): readonly Call[] => step.filter(({ kernel }) => kernel.endsWith('Table'));
-  const seconds = await bestOf(updates, TABLES.batch, threads, layout, 8, 'f32', (compiled, _, floats) => {
+  const seconds = await bestOf(updates, TABLES.batch, threads, layout, 8, 'f32', (compiled, _, image) => {
     const random = randomStream(0, 'rows');
-    const words = new Uint32Array(floats.buffer);
-    createConstantsWriter(compiled, floats)(1, { dense: 1, embeddings: 1 });
-    words[compiled.tables.fresh / 4] = 1;
-    for (const { count } of compiled.tables.all) words[count / 4 + 2] = TABLES.batch;
+    const { words, wordAt } = image;
+    createConstantsWriter(compiled, image)(1, { dense: 1, embeddings: 1 });
+    words[wordAt(compiled.tables.fresh)] = 1;
+    for (const { count } of compiled.tables.all) words[wordAt(count) + 2] = TABLES.batch;
     for (const name of names) {
       const ids = Uint32Array.from({ length: TABLES.batch }, () => random.below(TABLES.rows));
-      words.set(ids, compiled.tables.column('id', name) / 4);
+      words.set(ids, wordAt(compiled.tables.column('id', name)));
       distinct += new Set(ids).size;
     }
   });
@@ -90,7 +91,7 @@ async function bestOf(
   layout: Plan['layout'],
   outputs: number,
   precision: Precision,
-  prepare: (compiled: Compiled, graph: Graph, floats: Float32Array) => void,
+  prepare: (compiled: Compiled, graph: Graph, image: Image) => void,
 ): Promise<number> {
   const g = new GraphBuilder();
   const out = g.linear(g.input({ kind: 'features' }, layout.width), outputs, 'layer');
@@ -112,18 +113,18 @@ async function bestOf(
   };
 
   const compiled = compile(plan);
-  const memory = createMemory(compiled.arena.bytes);
+  const { memory, image, plan: memoryPlan } = allocate(compiled);
   const { train } = compiled.lists;
   const team = createTeam({
     kernels: loadKernels(),
     memory,
-    lists: { train, timed: choose(train) },
+    lists: { train: bindCalls(train, memoryPlan), timed: bindCalls(choose(train), memoryPlan) },
     barrier: BEGIN,
     threads,
     rowWork: Infinity,
   });
   await setTimeout(500); // Waits for the workers to start.
-  prepare(compiled, graph, new Float32Array(memory.buffer));
+  prepare(compiled, graph, image);
   // Timed calls work on the state that a step has left.
   team.run('train', rows);
   let bestMs = Infinity;

@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import v8 from 'node:v8';
 import { createGpu } from '../dist/engines/webgpu/adapter.js';
 import { createWebGpuEngine } from '../dist/engines/webgpu/engine.js';
-import { POSTS } from '../dist/engines/webgpu/executor.js';
+import { POSTS } from '../dist/engines/webgpu/posts.js';
 import { TIMES } from '../dist/engines/webgpu/pass-times.js';
 import { UserError } from '../dist/core/errors.js';
 import { firstLoopState } from '../dist/training/loop-state.js';

@@ -1,6 +1,6 @@
 import { checkRows, type CheckedRows } from './check/check-rows.js';
 import { collectFindings, type Findings } from './check/findings.js';
-import { oneStep, type OneStep } from './check/one-step.js';
+import { oneStep, planStep, type OneStep } from './check/one-step.js';
 import type { Experiment } from './config/experiment.js';
 import { readConfig } from './config/load.js';
 import { parseOverride } from './config/overrides.js';
@@ -8,6 +8,9 @@ import { skipBadRows } from './data/rows/rejects.js';
 import { createRowSampler, type RowSampler } from './data/sources/row-sample.js';
 import { openData } from './data/sources/splits.js';
 import type { DataDescription } from './data/info/describe-data.js';
+import { compile } from './engines/compile/compile.js';
+import type { ListName } from './engines/compile/lists.js';
+import { printProgram } from './engines/compile/print.js';
 import { createEngine, type EngineOptions } from './engines/engines.js';
 import { openInputs, planRows, type RunInputs } from './inputs/open-inputs.js';
 import { estimateDiskUsage, type DiskUsage } from './runs/disk-usage.js';
@@ -39,13 +42,56 @@ export interface CheckResult {
  * checkpoint, run directory, rows. Then takes one training step. Writes nothing.
  * @throws UserError with the problems of all these steps
  */
-export async function check({
-  path,
-  set,
-  sampleRows,
-  onWarning,
-  ...engineOptions
-}: CheckOptions): Promise<CheckResult> {
+export async function check(options: CheckOptions): Promise<CheckResult> {
+  const { onWarning } = options;
+  const { experiment, engine, rows, inputs, sampler } = await checkConfig(options, ({ training }) =>
+    createEngine(options, training.precision),
+  );
+  const policy = skipBadRows(undefined, Infinity);
+  const step = await oneStep(
+    engine,
+    experiment,
+    { ...rows, ...inputs, train: inputs.sources.train, policy },
+    onWarning,
+  );
+  const { weightBytes, optimizerBytes, vocabularyBytes } = step.size;
+  const room = await estimateDiskUsage(
+    runsRoot(experiment.runs),
+    weightBytes + optimizerBytes + vocabularyBytes,
+    experiment.checkpoints,
+  );
+  return { experiment, data: rows.description, isCut: sampler.isCut, step, room };
+}
+
+/**
+ * Compiles the training step of a config, with vocabularies from a sample of its rows, and prints a list of its calls.
+ * @throws UserError with the problems of the config and its data
+ */
+export async function describeProgram(
+  options: Pick<CheckOptions, 'path' | 'set' | 'sampleRows'>,
+  list: ListName,
+): Promise<string> {
+  const { experiment, rows, inputs } = await checkConfig(options, () => Promise.resolve(undefined));
+  return printProgram(compile(planStep(experiment, { ...rows, ...inputs })), list);
+}
+
+/** A valid config with its opened data. */
+interface CheckedConfig<Opened> {
+  readonly experiment: Experiment;
+  readonly engine: Opened;
+  readonly inputs: RunInputs;
+  readonly rows: CheckedRows;
+  readonly sampler: RowSampler;
+}
+
+/**
+ * Checks a config, the engine, files and headers, the initial checkpoint, the run directory and the rows, in this order.
+ * @throws UserError with all problems
+ */
+async function checkConfig<Opened>(
+  { path, set, sampleRows }: Pick<CheckOptions, 'path' | 'set' | 'sampleRows'>,
+  openEngine: (experiment: Experiment) => Promise<Opened>,
+): Promise<CheckedConfig<Opened>> {
   const findings = collectFindings();
   const { experiment, sections, problems } = await readConfig(path, set.map(parseOverride));
   findings.add('config', problems);
@@ -55,24 +101,12 @@ export async function check({
     findings.throwIfAny();
     throw new Error('an invalid config must have problems');
   }
-  const engine = await findings.of(() => createEngine(engineOptions, experiment.training.precision));
+  const engine = await findings.of(() => openEngine(experiment));
   const inputs = await findings.of(() => openInputs(experiment, { open: sampler.open }));
   const rows = inputs && (await checkInputs(experiment, inputs, sampler, findings));
   findings.throwIfAny();
-  const policy = skipBadRows(undefined, Infinity);
-  const step = await oneStep(
-    engine!,
-    experiment,
-    { ...rows!, ...inputs!, train: inputs!.sources.train, policy },
-    onWarning,
-  );
-  const { weightBytes, optimizerBytes, vocabularyBytes } = step.size;
-  const room = await estimateDiskUsage(
-    runsRoot(experiment.runs),
-    weightBytes + optimizerBytes + vocabularyBytes,
-    experiment.checkpoints,
-  );
-  return { experiment, data: rows!.description, isCut: sampler.isCut, step, room };
+  // Without problems, every step has a result; the engine may be undefined by its type.
+  return { experiment, engine: engine as Opened, inputs: inputs!, rows: rows!, sampler };
 }
 
 /** Checks the initial checkpoint, the run directory and the rows. */

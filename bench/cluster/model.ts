@@ -1,7 +1,8 @@
 import { column, type Batch } from '../../src/core/batch.js';
 import type { Plan } from '../../src/engines/engine.js';
 import { compile } from '../../src/engines/compile/compile.js';
-import type { Exchanged, Exchanges } from '../../src/engines/cpu/kernels.js';
+import type { Collective, Operand } from '../../src/engines/compile/call-list.js';
+import type { Exchanged } from '../../src/engines/cpu/kernels.js';
 import { partOf } from '../../src/engines/cpu/part-of.js';
 import { SINGLE_PROCESS } from '../../src/core/process-group.js';
 
@@ -53,7 +54,7 @@ export function shapeOf(
   processes: number,
   ranks: readonly number[] = Array.from({ length: processes }, (_, r) => r),
 ): StepShape {
-  const { tables, places, areas, lists, allRows, running, early } = compile({
+  const { tables, places, areas, lists, allRows, early } = compile({
     ...plan,
     peers: { ...SINGLE_PROCESS, size: processes },
   });
@@ -61,8 +62,8 @@ export function shapeOf(
   const ownRows = batches
     .flatMap((batch) => ranks.map((rank) => partOf(rank, processes, batch.rows).rows))
     .reduce((sum, rows) => sum + rows * share, 0);
-  const argumentsOf = (exchange: keyof Exchanges): readonly (readonly number[])[] =>
-    lists.pass.flatMap(({ kernel, args }) => (kernel === exchange ? [args] : []));
+  const operandsOf = (exchange: Collective): readonly (readonly Operand[])[] =>
+    lists.pass.flatMap(({ kernel, operands }) => (kernel === exchange ? [operands] : []));
   const countedOf = (isDealt: boolean): Counted => {
     const counted = tables.all.filter((table) => table.isDealt === isDealt);
     let [rows, numbers] = [0, 0];
@@ -84,14 +85,16 @@ export function shapeOf(
   return {
     processes,
     weights: areas * places.weightsCount,
-    early: early?.count ?? 0,
+    early: early === undefined ? 0 : early.inputs * early.panels * 8,
     terms: plan.graph.terms.length,
     sums: [
-      ...argumentsOf('together').map((args) => args.reduce((sum, value, i) => (i % 2 === 1 ? sum + value : sum), 0)),
+      ...operandsOf('together').map((operands) =>
+        operands.reduce<number>((sum, operand) => (typeof operand === 'number' ? sum + operand : sum), 0),
+      ),
       // With local batch norm, the mean of the running statistics.
-      ...(allRows === undefined && running.length > 0 ? [running.length + 1] : []),
+      ...(allRows === undefined && places.runningCount > 0 ? [places.runningCount + 1] : []),
     ],
-    columns: argumentsOf('gather').map(({ length }) => (length / 3) * ownRows),
+    columns: operandsOf('gather').map(({ length }) => (length / 3) * ownRows),
     dealt: countedOf(true),
     small: countedOf(false),
   };

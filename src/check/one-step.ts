@@ -3,7 +3,7 @@ import { sliceRows } from '../core/batch.js';
 import type { RejectPolicy } from '../data/rows/rejects.js';
 import type { EncodedFormat } from '../data/rows/row-format.js';
 import type { Source } from '../data/sources/source.js';
-import { engineLine, type Engine } from '../engines/engine.js';
+import { engineLine, type Engine, type Plan } from '../engines/engine.js';
 import { planSize, type PlanSize } from '../engines/plan-size.js';
 import { vocabularyBytes } from '../features/feature-types.js';
 import { buildGraph } from '../inputs/open-inputs.js';
@@ -35,6 +35,15 @@ export interface StepInput {
 /** Thrown to end the stream of rows early. */
 const END_OF_STREAM = new Error('end of stream');
 
+/** Builds the plan of a config's training steps. */
+export function planStep(
+  experiment: Experiment,
+  { tasks, encoded, facts }: Pick<StepInput, 'tasks' | 'encoded' | 'facts'>,
+): Plan {
+  const { training, seed } = experiment;
+  return { ...buildGraph(experiment, tasks, encoded.fields, facts), seed, ...buildStepPlan(training) };
+}
+
 /**
  * Takes one training step of a config and discards its result.
  * @throws UserError if the config does not fit the machine; (diverged) if the loss is not finite
@@ -46,9 +55,8 @@ export async function oneStep(
   onWarning: (text: string) => void,
 ): Promise<OneStep> {
   const { training, seed } = experiment;
-  const { layout, graph } = buildGraph(experiment, tasks, encoded.fields, facts);
   warnOfRates(training, onWarning);
-  const plan = { graph, layout, seed, ...buildStepPlan(training) };
+  const plan = planStep(experiment, { tasks, encoded, facts });
   const size = planSize(plan, engine, vocabularyBytes(encoded.fields));
   const program = engine.compile(plan, onWarning);
   try {
@@ -57,7 +65,7 @@ export async function oneStep(
       training,
       seed,
       trainingSteps: training.epochs,
-      terms: graph.terms,
+      terms: plan.graph.terms,
       stateOf: (_, first) => first(),
     });
     const sums = {};
@@ -72,7 +80,7 @@ export async function oneStep(
       .catch((error: unknown) => {
         if (error !== END_OF_STREAM) throw error;
       });
-    const loss = meanLoss(sums, graph.terms);
+    const loss = meanLoss(sums, plan.graph.terms);
     return { engine: engineLine(engine), size, loss, rows };
   } finally {
     program.dispose();

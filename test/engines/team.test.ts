@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import type { Worker } from 'node:worker_threads';
 import { describe, expect, it } from 'vitest';
 import { UserError } from '../../src/core/errors.js';
-import { createCallList } from '../../src/engines/compile/call-list.js';
+import type { BoundCall } from '../../src/engines/cpu/bind.js';
 import { createCpuEngine } from '../../src/engines/cpu/engine.js';
 import { COMMAND } from '../../src/engines/cpu/command.js';
 import { loadKernels } from '../../src/engines/cpu/load-kernels.js';
@@ -20,11 +20,9 @@ function teamOf(): {
   readonly column: Float32Array;
 } {
   const memory = createMemory(4 * 65_536);
-  const [clear, beyond] = [AT, memory.buffer.byteLength].map((y) => {
-    const list = createCallList();
-    list.emit('clear', { y, ldy: 4, rows: ROWS, columns: 4 });
-    return list.calls;
-  }) as [ReturnType<typeof createCallList>['calls'], ReturnType<typeof createCallList>['calls']];
+  const [clear, beyond] = [AT, memory.buffer.byteLength].map((y): readonly BoundCall[] => [
+    { kernel: 'clear', args: [y, 4, ROWS, 4], rowsAt: [] },
+  ]) as [readonly BoundCall[], readonly BoundCall[]];
   const team = createTeam({
     kernels: loadKernels(),
     memory,

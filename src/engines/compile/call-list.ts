@@ -1,17 +1,15 @@
-import { SIGNATURES } from './kernel-signatures.js';
-import type { Exchanges } from '../cpu/kernels.js';
+import { domainName, type Domain } from '../../graph/domain.js';
+import type { Buffer, Ref, View } from './buffers.js';
+import { argumentNames, type Arguments, type KernelName } from './kernel-arguments.js';
+import type { SIGNATURES } from './kernel-signatures.js';
 
 type Signatures = typeof SIGNATURES;
 /**
- * A rule of an optimizer has two kernels, which are named after it: for dense weights, in any shares or tensor by
- * tensor, and for tables.
+ * An optimizer's rule has two kernels, which are named after it: one for dense weights (any share of them, or tensor by
+ * tensor) and one for tables.
  */
 type RuleKernel = Extract<keyof Signatures, `${string}Dense` | `${string}Tensor` | `${string}Table`>;
-/** What starts and ends a list, how workers share what it does, and what other kernels tell, stands in no list. */
-type OwnKernel =
-  'barrier' | 'has' | 'join' | 'noteNotFinite' | 'shareBegin' | 'shareEnd' | 'slotBegin' | 'slotEnd' | 'take';
-export type KernelName = Exclude<keyof Signatures, OwnKernel>;
-/** What does its part of a batch that several processes have parts of. */
+/** Kernels for a batch whose rows are sharded over several processes. */
 export type TogetherKernel =
   | 'batchSums'
   | 'batchSumTogether'
@@ -27,7 +25,7 @@ export type Bf16Kernel = 'gemmBf16' | 'gemmGradientBf16';
 /** Rules that have a kernel for tables. */
 export type TableRule = RuleKernel extends infer Name ? (Name extends `${infer Rule}Table` ? Rule : never) : never;
 
-/** How the work of a kernel is shared among workers; what two workers may meet in lies on two sides of a barrier. */
+/** How workers share the work of a kernel. A barrier separates calls in which two workers may access the same element. */
 type Sharing = 'rows' | 'sums' | 'columns' | 'start' | 'tables' | 'reduce' | 'apply';
 
 const SHARING: Readonly<Record<Exclude<KernelName, RuleKernel>, Sharing>> = {
@@ -119,43 +117,46 @@ const SHARING: Readonly<Record<Exclude<KernelName, RuleKernel>, Sharing>> = {
 const sharingOf = (kernel: KernelName): Sharing =>
   kernel in SHARING ? SHARING[kernel as keyof typeof SHARING] : 'apply';
 
-/** Stands for the number of rows of the batch among a call's arguments. */
-export const ROWS: unique symbol = Symbol('the rows of the batch');
-/** What workers of a phase by columns are told by the list itself. */
-type Filled = 'slot' | 'slots';
-/** A kernel's arguments by their names: a wrong name, or one too few, does not compile. */
-export type Arguments<Name extends KernelName> = {
-  readonly [Argument in Exclude<Signatures[Name][number], Filled>]: number | typeof ROWS;
-};
+/** An argument of a call: a position in a buffer, a number, or the number of rows of a domain. */
+export type Operand = Ref | number | Domain;
+
+/** What a program calls besides kernels: a barrier of all workers, and exchanges with other processes. */
+export type Collective =
+  | 'barrier'
+  /** All-reduces doubles: operands are pairs of a position and a count. */
+  | 'together'
+  /** All-gathers columns: operands are own rows, their stride and the rows of all processes. */
+  | 'gather'
+  /** Starts the all-reduce of floats, and polls it. */
+  | 'beginSum'
+  | 'goOn';
+
+/** One call of a program. */
+export interface Call {
+  readonly kernel: KernelName | Collective;
+  /** In the order of the kernel's signature. */
+  readonly operands: Operand[];
+}
 
 const COLUMNS_OF_LINE = 16;
 
-/** One kernel call; of numbers alone, so that workers can be told. */
-export interface Call {
-  readonly kernel: KernelName | 'barrier' | keyof Exchanges;
-  /** In the order of the kernel's signature. */
-  readonly args: number[];
-  /** Places among them that the number of rows of a batch belongs to. */
-  readonly rowsAt: readonly number[];
-}
-
-/** So many numbers at an address. */
-export interface Numbers {
-  readonly at: number;
+/** Elements of a buffer. */
+export interface Span {
+  readonly at: Ref;
   readonly count: number;
 }
 
 /**
- * A column of one float per row that is all-gathered: the address of this rank's rows, with a stride of `ld` floats,
- * and the address of all ranks' rows, concatenated.
+ * A column of one float per row that is all-gathered: this rank's rows, with a stride of `ld` floats, and the rows of
+ * all ranks, concatenated.
  */
 export interface Gathered {
-  readonly own: number;
+  readonly own: Ref;
   readonly ld: number;
-  readonly all: number;
+  readonly all: Ref;
 }
 
-const GO_ON: Call = { kernel: 'goOn', args: [], rowsAt: [] };
+const POLL: Call = { kernel: 'goOn', operands: [] };
 
 /** Calls in their order, with the barriers that they need. */
 export interface CallList {
@@ -171,12 +172,12 @@ export interface CallList {
    * Adds up over all processes what each has left at some places, and puts their parts of some columns together: what
    * comes next reads it.
    */
-  together(sums: readonly Numbers[], columns?: readonly Gathered[]): void;
+  together(sums: readonly Span[], columns?: readonly Gathered[]): void;
   /**
    * Has what was emitted last, a sum, computed at once, and begins to add it up over all processes while the calls that
    * come are made.
    */
-  beginSum(sum: Numbers): void;
+  beginSum(sum: Span): void;
 }
 
 /** An empty list. */
@@ -188,18 +189,17 @@ export function createCallList(): CallList {
   let columns: Call[] = [];
   let isUnderWay = false;
   const push = (...added: readonly Call[]): void => {
-    for (const call of added) calls.push(call, ...(isUnderWay ? [GO_ON] : []));
+    for (const call of added) calls.push(call, ...(isUnderWay ? [POLL] : []));
   };
   /** Splits the cache lines of all columns of a phase among workers: sets each call's first line and the total. */
   const shareColumns = (): void => {
-    const at = ({ kernel }: Call, name: string): number =>
-      SIGNATURES[kernel as KernelName].findIndex((each) => each === name);
-    const lines = columns.map((call) => Math.ceil(call.args[at(call, 'columns')]! / COLUMNS_OF_LINE));
+    const at = ({ kernel }: Call, name: string): number => argumentNames(kernel as KernelName).indexOf(name);
+    const lines = columns.map((call) => Math.ceil((call.operands[at(call, 'columns')] as number) / COLUMNS_OF_LINE));
     const total = lines.reduce((sum, count) => sum + count, 0);
     let slot = 0;
     for (const [i, call] of columns.entries()) {
-      call.args[at(call, 'slot')] = slot;
-      call.args[at(call, 'slots')] = total;
+      call.operands[at(call, 'slot')] = slot;
+      call.operands[at(call, 'slots')] = total;
       slot += lines[i]!;
     }
     columns = [];
@@ -207,7 +207,7 @@ export function createCallList(): CallList {
   const separate = (): void => {
     if (last === undefined) return;
     shareColumns();
-    calls.push({ kernel: 'barrier', args: [], rowsAt: [] });
+    calls.push({ kernel: 'barrier', operands: [] });
     last = undefined;
     isStartPending = false;
   };
@@ -215,14 +215,7 @@ export function createCallList(): CallList {
     calls,
     separate,
     emit(kernel, args) {
-      const values = SIGNATURES[kernel].map(
-        (name): number | typeof ROWS => (args as Readonly<Record<string, number | typeof ROWS>>)[name] ?? 0,
-      );
-      const call: Call = {
-        kernel,
-        args: values.map((value) => (value === ROWS ? 0 : value)),
-        rowsAt: values.flatMap((value, i) => (value === ROWS ? [i] : [])),
-      };
+      const call: Call = { kernel, operands: listOperands(kernel, args) };
       const sharing = sharingOf(kernel);
       if (sharing === 'sums') {
         sums.push(call);
@@ -242,11 +235,10 @@ export function createCallList(): CallList {
     together(sums, columns = []) {
       if (sums.length + columns.length === 0) return;
       separate();
-      if (sums.length > 0)
-        calls.push({ kernel: 'together', args: sums.flatMap(({ at, count }) => [at, count]), rowsAt: [] });
+      if (sums.length > 0) calls.push({ kernel: 'together', operands: sums.flatMap(({ at, count }) => [at, count]) });
       if (columns.length > 0)
-        calls.push({ kernel: 'gather', args: columns.flatMap(({ own, ld, all }) => [own, ld, all]), rowsAt: [] });
-      calls.push({ kernel: 'barrier', args: [], rowsAt: [] });
+        calls.push({ kernel: 'gather', operands: columns.flatMap(({ own, ld, all }) => [own, ld, all]) });
+      calls.push({ kernel: 'barrier', operands: [] });
       isStartPending = false;
     },
     beginSum({ at, count }) {
@@ -254,7 +246,7 @@ export function createCallList(): CallList {
       push(sums.pop()!);
       last = 'tables';
       separate();
-      calls.push({ kernel: 'beginSum', args: [at, count], rowsAt: [] });
+      calls.push({ kernel: 'beginSum', operands: [at, count] });
       isUnderWay = true;
     },
     flushSums() {
@@ -263,4 +255,32 @@ export function createCallList(): CallList {
       last = 'tables';
     },
   };
+}
+
+/** Lists a kernel's operands in order, with strides and rows from the views among them. */
+function listOperands<Name extends KernelName>(kernel: Name, args: Arguments<Name>): Operand[] {
+  const given = args as Readonly<Record<string, Operand | undefined>>; // by names of the kernel's arguments
+  return argumentNames(kernel).map((name): Operand => {
+    const value = given[name];
+    if (value !== undefined) return value;
+    if (name === 'rows') return rowsOf(kernel, Object.values(given));
+    if (!name.startsWith('ld')) return 0; // shares of columns, filled in when their phase ends
+    const view = given[name.slice(2)] ?? given[`d${name.slice(2)}`];
+    if (typeof view !== 'object' || !('ld' in view)) throw new Error(`${kernel}: no view for '${name}'`);
+    return (view as View).ld; // only views have a stride
+  });
+}
+
+/** Returns the domain that the buffers of a call share. */
+function rowsOf(kernel: string, operands: readonly (Operand | undefined)[]): Domain {
+  const domains = new Map<string, Domain>();
+  for (const operand of operands) {
+    if (typeof operand !== 'object' || !('buffer' in operand)) continue;
+    const { rows }: Buffer = operand.buffer;
+    if (typeof rows !== 'number') domains.set(domainName(rows), rows);
+  }
+  const [domain, ...others] = domains.values();
+  if (domain === undefined || others.length > 0)
+    throw new Error(`${kernel}: operands have rows of ${[...domains.keys()].join(' and ') || 'no domain'}`);
+  return domain;
 }

@@ -2,88 +2,95 @@ import type { Graph } from '../../graph/graph.js';
 import { countSlotElements } from '../../optimizers/optimizer.js';
 import { optimizers } from '../../optimizers/optimizers.js';
 import { SINGLE_PROCESS, type ProcessGroup } from '../../core/process-group.js';
-import { countElements } from '../../core/tensor.js';
 import type { TableSpec } from '../../tables/layout.js';
 import { tableOptimizer, type Plan } from '../engine.js';
-import { CONSTANT_WORDS, createArena, WORD } from './arena.js';
-import { placeBags } from '../cpu/bags.js';
+import type { Domain } from '../../graph/domain.js';
+import { placeBags } from './bags.js';
+import { createBuffers, type Buffers, type Ref } from './buffers.js';
 import type { PassPlan } from './passes.js';
-import { createPlaces, type Places } from './places.js';
+import { createPlaces, type Matrix, type Places } from './places.js';
 import { placeTables, type TableUpdate } from './tables.js';
 
-/** Below this lies what belongs to the kernels themselves. */
-export const BEGIN = 65_536;
-/**
- * Bytes of tables that lie in one memory of WebAssembly; larger ones have memory of their own. It leaves as much again
- * to the rest and to bags.
- */
-export const TABLE_BYTES = 2 ** 31;
-/**
- * Weights from which on a matrix's gradient is worth an exchange of its own: less is over before much else is computed.
- */
+/** Words of the constants of an optimizer's step. */
+export const CONSTANT_WORDS = 32;
+
+/** Number of weights from which the gradient of a matrix is all-reduced while others are computed. */
 const EARLY_WEIGHTS = 2 ** 16;
-/** Rows that are predicted at a time, at the least. */
+/** Minimum number of rows that are predicted at a time. */
 const MIN_ROWS = 1024;
 
-/** Where all that a plan computes with lies. */
-export interface Laid extends PassPlan {
+/** The buffers of a plan, and what its lists are compiled from. */
+export interface Layout extends PassPlan {
   readonly plan: Plan;
   readonly peers: ProcessGroup;
-  /**
-   * Rows that pass at once (`maxRows` also in predictions), and rows of a step: of all processes, which have a part of
-   * each.
-   */
+  /** Largest batch of a pass (`maxRows` also in predictions) and of a step, over all processes. */
   readonly passRows: number;
   readonly stepRows: number;
+  /** Rows of a domain that this process has at most. */
+  readonly maxRowsOf: (domain: Domain) => number;
+  /** CONSTANT_WORDS of an optimizer's step each. `wide` is `tables` if wide tables have no optimizer of their own. */
+  readonly constants: { readonly dense: Ref; readonly tables: Ref; readonly wide: Ref };
+  /** Optimizer state of dense weights: slot s starts `s · weightsCount` words after the first. */
+  readonly denseSlots: { readonly at: Ref; readonly words: number };
   /**
-   * Constants of an optimizer's step: CONSTANT_WORDS each. Those of wide tables are those of all tables where they have
-   * no optimizer of their own.
+   * Exponential moving average, if there is one: of dense weights, in the order of the weights, and its clock, two
+   * doubles: the decay and the steps taken.
    */
-  readonly constants: { readonly dense: number; readonly tables: number; readonly wide: number };
-  /** Slots of the dense weights: each lies as the weights do, `gap` bytes from one to the next. */
-  readonly denseSlots: { readonly at: number; readonly gap: number; readonly bytes: number };
-  /**
-   * Where an average is kept: that of the dense weights lies as they do; its clock is two doubles, the decay and the
-   * steps taken.
-   */
-  readonly average: { readonly decay: number; readonly weights: number; readonly clock: number } | undefined;
-  /** Areas of a diagnosis, one a term; 0 where no step has one. */
+  readonly average: { readonly decay: number; readonly weights: Ref; readonly clock: Ref } | undefined;
+  /** Gradient areas of a diagnosis, one per term; 0 if no step is diagnosed. */
   readonly termAreas: number;
   /** Dense gradients of a whole step. */
   readonly gradients: PassPlan['passGradients'];
-  /** Two doubles: the norm of all gradients, or of the dense ones and of those of tables. */
-  readonly norms: number;
-  /** A weight a term: for what terms share, and for what belongs to one alone. */
-  readonly sharedWeights: number;
-  readonly ownWeights: number;
+  /** Two doubles: the norm of all gradients, or of dense gradients and of table gradients. */
+  readonly norms: Ref;
+  /** A weight per term: for what terms share, and for what belongs to one term alone. */
+  readonly sharedWeights: Ref;
+  readonly ownWeights: Ref;
 }
 
-/**
- * Lays a plan out in one memory.
- * @param graph what is computed there, if not all of the plan's
- * @param tableBytes the most that tables may take of it; those beyond lie apart
- */
-export function layOut(plan: Plan, graph: Graph = plan.graph, tableBytes = Infinity): Laid {
-  const { layout, optimizers: specs, batchRows = MIN_ROWS, step, peers = SINGLE_PROCESS, batchNorm } = plan;
+/** Rows and gradient areas of a plan. */
+interface Sizes extends Pick<Layout, 'peers' | 'passRows' | 'stepRows' | 'maxRows' | 'areas' | 'termAreas'> {
+  /** Rows of this process in a pass, and in a step. */
+  readonly ownRows: number;
+  readonly ownStepRows: number;
+}
+
+function sizesOf({ batchRows = MIN_ROWS, step, peers = SINGLE_PROCESS, graph }: Plan): Sizes {
   const maxRows = Math.max(batchRows, MIN_ROWS);
   const passRows = step?.rows === undefined ? maxRows : batchRows;
   const stepRows = Math.max(step?.rows ?? 0, passRows);
-  const areas = step?.combinesTerms === true ? plan.graph.terms.length : 1;
-  const termAreas = step?.isDiagnosed === true ? plan.graph.terms.length : 0;
-  const room = Math.max(areas, termAreas);
-  const arena = createArena(BEGIN);
-  if (arena.take('barrier', 16) !== BEGIN) throw new Error('the barrier comes first');
-  const part = peers.size === 1 ? 0 : arena.take('part of the rows', 4);
   const ownRows = (rows: number): number => Math.ceil(rows / peers.size);
-  const places = createPlaces(arena, graph, ownRows(maxRows));
-  const numSlotWords = countSlotElements(optimizers.build(specs.dense), places.weightsCount);
-  const areaBytes = places.weightsCount * WORD;
-  const tableConstants = arena.take('table constants', CONSTANT_WORDS);
-  const constants = {
-    dense: arena.take('dense constants', CONSTANT_WORDS),
-    tables: tableConstants,
-    wide: specs.wide === undefined ? tableConstants : arena.take('wide constants', CONSTANT_WORDS),
+  return {
+    peers,
+    passRows,
+    stepRows,
+    maxRows,
+    areas: step?.combinesTerms === true ? graph.terms.length : 1,
+    termAreas: step?.isDiagnosed === true ? graph.terms.length : 0,
+    ownRows: ownRows(maxRows),
+    ownStepRows: Math.ceil(stepRows / passRows) * ownRows(passRows),
   };
+}
+
+/**
+ * Creates the buffers of a plan.
+ * @param graph the graph that is computed, if not the plan's
+ */
+export function createLayout(plan: Plan, graph: Graph = plan.graph): Layout {
+  const { layout, optimizers: specs, step, batchNorm } = plan;
+  const sizes = sizesOf(plan);
+  const { peers, areas, passRows, stepRows, ownRows } = sizes;
+  const room = Math.max(areas, sizes.termAreas);
+  const buffers = createBuffers();
+  const part = peers.size === 1 ? undefined : buffers.take('part of the rows', 'settings', 1, 4);
+  const places = createPlaces(buffers, graph);
+  const constants = takeConstants(buffers, specs.wide !== undefined);
+  const gradientsOf = (name: string): PassPlan['passGradients'] => ({
+    at: buffers.take(name, 'weight gradients', room, places.weightsCount),
+    areaWords: places.weightsCount,
+  });
+  const passGradients = gradientsOf('gradients');
+  const slotWords = countSlotElements(optimizers.build(specs.dense), places.weightsCount);
   const updateOf = (table: TableSpec): TableUpdate => {
     const spec = tableOptimizer(specs, table);
     return {
@@ -93,89 +100,67 @@ export function layOut(plan: Plan, graph: Graph = plan.graph, tableBytes = Infin
       constants: table.isWide === true ? constants.wide : constants.tables,
     };
   };
-  const gradientsOf = (name: string): PassPlan['passGradients'] => ({
-    at: arena.take(name, room * places.weightsCount),
-    areaBytes,
-  });
-  const passGradients = gradientsOf('dense gradients');
-  const isOnePass = areas === 1 && stepRows === passRows;
   return {
+    ...sizes,
     plan,
-    peers,
     graph,
     layout,
-    arena,
+    buffers,
     places,
-    areas,
-    termAreas,
-    passRows,
-    maxRows,
-    stepRows,
     passGradients,
     part,
-    gradients: stepRows > passRows ? gradientsOf('dense gradients of a step') : passGradients,
-    denseSlots: {
-      at: arena.take('dense slots', numSlotWords),
-      gap: places.weightsCount * WORD,
-      bytes: numSlotWords * WORD,
-    },
+    maxRowsOf: () => ownRows,
+    maxOwnRows: ownRows,
+    gradients: stepRows > passRows ? gradientsOf('gradients of a step') : passGradients,
+    denseSlots: { at: buffers.take('dense optimizer state', 'optimizer', 1, slotWords), words: slotWords },
     constants,
-    tables: placeTables(layout, arena, placeBags(layout, arena, places.maxRows), updateOf, places.maxRows, {
-      stepRows,
+    tables: placeTables(layout, buffers, placeBags(layout, buffers, ownRows), updateOf, {
+      ...sizes,
       areas: room,
       isAveraged: step?.average !== undefined,
-      tableBytes,
-      peers,
       dealing: plan,
-      ownRows: Math.ceil(stepRows / passRows) * ownRows(passRows),
     }),
     average: step?.average && {
       decay: step.average.decay,
-      weights: arena.take('average', places.weightsCount),
-      clock: arena.take('clock', 4),
+      weights: buffers.take('average', 'average', 1, places.weightsCount),
+      clock: buffers.take('clock', 'settings', 1, 4),
     },
-    norms: arena.take('norms', 4),
-    sharedWeights: arena.take('shared weights', areas),
-    ownWeights: arena.take('own weights', areas),
-    refused: arena.take('refused', 1),
-    early: peers.size > 1 && isOnePass ? earlyOf(places) : undefined,
+    norms: buffers.take('norms', 'result', 1, 4),
+    sharedWeights: buffers.take('shared weights', 'settings', 1, areas),
+    ownWeights: buffers.take('own weights', 'settings', 1, areas),
+    refused: buffers.take('refused', 'scratch', 1),
+    early: peers.size > 1 && areas === 1 && stepRows === passRows ? findEarlyMatrix(places) : undefined,
     precision: step?.precision ?? 'f32',
-    allRows: part === 0 || batchNorm === 'local' ? undefined : part,
-    running: runningOf(graph, places),
+    allRows: batchNorm === 'local' ? undefined : part,
     dropoutKeys: new Map(
       graph.values.flatMap((value) =>
-        value.op === 'dropout' ? [[value.name, arena.take(`key ${value.name}`, 1)] as const] : [],
+        value.op === 'dropout' ? [[value.name, buffers.take(`key ${value.name}`, 'settings', 1)] as const] : [],
       ),
     ),
     terms: new Map(
       graph.terms.map(({ name }) => [
         name,
-        { weight: arena.take(`weight ${name}`, 4), loss: arena.take(`loss ${name}`, 4) },
+        {
+          weight: buffers.take(`weight ${name}`, 'settings', 1, 4),
+          loss: buffers.take(`loss ${name}`, 'result', 1, 4),
+        },
       ]),
     ),
   };
 }
 
-/**
- * The first matrix, if it is large. What reads a model's input is its largest as a rule, and last on the way back, when
- * no sums of batch norm are to come.
- */
-function earlyOf({ groups: [first] }: Places): PassPlan['early'] {
-  if (first === undefined) return undefined;
-  const { at, inputs, panels } = first.matrix;
-  const count = inputs * panels * 8;
-  return count < EARLY_WEIGHTS ? undefined : { at, count };
+function takeConstants(buffers: Buffers, hasWide: boolean): Layout['constants'] {
+  const take = (name: string): Ref => buffers.take(`${name} constants`, 'settings', 1, CONSTANT_WORDS);
+  const tables = take('table');
+  return { dense: take('dense'), tables, wide: hasWide ? take('wide') : tables };
 }
 
-/** All running statistics in one piece, with whatever lies between them: address, and numbers. */
-function runningOf(graph: Graph, places: Places): { readonly at: number; readonly length: number } {
-  const ranges = graph.parameters
-    .filter(({ isTrainable }) => !isTrainable)
-    .map((parameter) => ({
-      at: places.vector(parameter),
-      end: places.vector(parameter) + countElements(parameter.shape) * WORD,
-    }));
-  if (ranges.length === 0) return { at: 0, length: 0 };
-  const at = Math.min(...ranges.map((range) => range.at));
-  return { at, length: (Math.max(...ranges.map(({ end }) => end)) - at) / WORD };
+/**
+ * Returns the first matrix if it is large. It usually reads the input, is the largest, and its gradient is computed
+ * last, when no sums of batch norm follow.
+ */
+function findEarlyMatrix({ groups: [first] }: Places): Matrix | undefined {
+  return first === undefined || first.matrix.inputs * first.matrix.panels * 8 < EARLY_WEIGHTS
+    ? undefined
+    : first.matrix;
 }

@@ -1,19 +1,16 @@
 import type { OperationName, Parameter, Value, ValueOf } from '../../graph/operations.js';
-import type { Arena } from './arena.js';
-import type { CallList, Numbers, Gathered } from './call-list.js';
+import type { Buffers, Ref, View } from './buffers.js';
+import type { CallList, Gathered, Span } from './call-list.js';
 import type { Place, Places } from './places.js';
 import type { Products } from './products.js';
 
-/** What a list of calls is for: predictions, or a pass of training, with or without moving running statistics. */
+/** What a list of calls is for: predictions, or a pass of training that updates running statistics or does not. */
 export type Mode = 'train' | 'inspect' | 'predict';
 
-/**
- * Some work on columns of the batch, and what of it is added up over all processes, or put together, before the next
- * turn.
- */
+/** Calls of a phase by columns, and what is all-reduced or all-gathered after them, before the next turn. */
 export interface Turn {
   emit?(): void;
-  readonly sums?: Numbers;
+  readonly sums?: Span;
   readonly columns?: readonly Gathered[];
 }
 
@@ -21,47 +18,48 @@ export interface Turn {
 export interface Lowering {
   readonly mode: Mode;
   readonly places: Places;
-  readonly arena: Arena;
+  readonly buffers: Buffers;
   readonly list: CallList;
-  /** The kernels of its matrix products. */
+  /** The kernels of matrix products. */
   readonly products: Products;
-  /** Values that the list computes: predictions do without some. */
+  /** Values that the list computes: predictions require only some. */
   readonly computed: ReadonlySet<Value>;
-  /** Where the matrix lies whose gradient is added up over all processes while others are computed, if there is one. */
-  readonly early: number | undefined;
+  /** The matrix whose gradient is all-reduced while others are computed, if there is one. */
+  readonly early: Ref | undefined;
   /** Biases whose gradient stays 0. */
   readonly cancelled: ReadonlySet<Parameter>;
-  /** Address of a parameter's gradient. */
-  gradientAt(address: number): number;
-  /** Whether a value's gradient was written before: then more of it is added. Marks it as written. */
+  /** Returns the elements of a value. */
+  view(value: Value): View;
+  /** Returns the gradient of a value. */
+  gradient(value: Value): View;
+  /** Returns the gradient of weights. */
+  weightGradient(weights: Ref): Ref;
+  /** Returns 1 if a value's gradient has been written, so that more is added to it, else 0. Marks it as written. */
   accumulate(value: Value): 0 | 1;
-  /** Address of the dropout key of a layer, written before each step. */
-  dropoutKey(name: string): number;
-  /**
-   * Where the rows of the batch stand that all processes have, a double; undefined where this one normalises by its
-   * own.
-   */
-  readonly allRows: number | undefined;
-  /** Turns of several values of a phase, which meet between them. */
+  /** Returns the dropout key of a layer, which the host writes before each step. */
+  dropoutKey(name: string): Ref;
+  /** A double: the rows of the batch in all processes; undefined if each process normalizes by its own rows. */
+  readonly allRows: Ref | undefined;
+  /** Adds turns of a value. All values of a phase take turns together. */
   inTurns(turns: readonly Turn[]): void;
   /**
-   * Where it stands which rows of those that pass this process has, two doubles: how many all have, and the first of
-   * its own; 0 where it has all.
+   * Two doubles: the rows of the batch in all processes, and the first row of this process; undefined if this process
+   * has all rows.
    */
-  readonly part: number;
-  /** The most rows that all processes have together. */
+  readonly part: Ref | undefined;
+  /** Maximum number of rows of all processes. */
   readonly allMaxRows: number;
-  /** Where a column of one float a row has the rows of all processes, once they have been put together. */
+  /** Returns a column with the rows of all processes, valid once it has been all-gathered. */
   whole(value: Value): Place;
-  /** Whether a pass comes to something for the first time that several of its values need. */
+  /** Returns whether this is the first call with `what` in a pass. */
   isFirst(what: string): boolean;
-  /** Address of the word that becomes 1 where a loss, a gradient or a running statistic is not finite. */
-  readonly refused: number;
+  /** A word that becomes 1 if a loss, a gradient or a running statistic is not finite. */
+  readonly refused: Ref;
 }
 
-/** How an operation runs forwards and backwards; backwards it adds to its operands' gradients. */
+/** Forward and backward pass of an operation; the backward pass adds to the gradients of its operands. */
 export interface Lowered<Name extends OperationName> {
-  /** Whether a value of the operation takes its columns whole: for sums over the batch. */
+  /** Returns whether workers share a value by columns, because it sums over the batch. */
   isByColumns?(value: ValueOf<Name>, mode: Mode): boolean;
   forward(value: ValueOf<Name>, lowering: Lowering): void;
   backward(value: ValueOf<Name>, lowering: Lowering): void;

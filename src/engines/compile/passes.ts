@@ -1,19 +1,20 @@
 import { findCancelledBiases, listRequired, type Graph, type Term } from '../../graph/graph.js';
 import { isLoss, type LossValue, type Value } from '../../graph/operations.js';
+import { BATCH } from '../../graph/domain.js';
 import { computeReachability } from '../../graph/gradient-reachability.js';
 import type { InputLayout } from '../../tables/layout.js';
-import { WORD, type Arena } from './arena.js';
-import { ROWS, type CallList } from './call-list.js';
+import { shift, type Buffers, type Ref, type View } from './buffers.js';
+import type { CallList } from './call-list.js';
 import { lowerLosses } from './operations/losses.js';
 import type { Lowering, Mode, Turn } from './lowering.js';
 import { LOWERED } from './operations/operations.js';
 import { inPhases } from './phases.js';
 import type { Precision } from '../precision.js';
-import { toFours, type Place, type Places } from './places.js';
+import type { Matrix, Place, Places } from './places.js';
 import { PRODUCTS } from './products.js';
 import { lowerGather, lowerLookup, type TablePlaces } from './tables.js';
 
-/** A value that is computed on the way forward. */
+/** A value that the forward pass computes. */
 type Computed = Exclude<Value, LossValue>;
 
 /** An entry of the table, whatever its operation. */
@@ -25,53 +26,152 @@ interface Lowered {
 // The table's entry for `value.op` takes that operation's value.
 const operation = (value: Computed): Lowered => LOWERED[value.op];
 
-/** What a pass is made of. */
+/** What a pass is compiled from. */
 export interface PassPlan {
   readonly graph: Graph;
   readonly layout: InputLayout;
-  readonly arena: Arena;
+  readonly buffers: Buffers;
   readonly places: Places;
   readonly tables: TablePlaces;
-  /** Areas of gradients: one a term, or one for all. */
+  /** Gradient areas: one per term, or one for all. */
   readonly areas: number;
-  /** Dense gradients as a pass leaves them, in the first of the areas, which lie `areaBytes` apart. */
-  readonly passGradients: { readonly at: number; readonly areaBytes: number };
-  readonly refused: number;
-  /** The first matrix, where a step adds its gradient up over all processes while it computes others. */
-  readonly early: { readonly at: number; readonly count: number } | undefined;
-  /**
-   * Where the rows stand that all processes pass together, a double; undefined where this one normalises by its own.
-   */
-  readonly allRows: number | undefined;
-  /**
-   * Where it stands which rows of those that pass this process has, two doubles: how many all have, and the first of
-   * its own; 0 where it has all.
-   */
-  readonly part: number;
-  /** The most rows that pass at once, of all processes. */
+  /** Dense gradients as a pass writes them, in the first of the areas, which are `areaWords` apart. */
+  readonly passGradients: { readonly at: Ref; readonly areaWords: number };
+  readonly refused: Ref;
+  /** The first matrix, if a step all-reduces its gradient while it computes others. */
+  readonly early: Matrix | undefined;
+  /** A double: the rows of a pass in all processes; undefined if each process normalizes by its own rows. */
+  readonly allRows: Ref | undefined;
+  /** Two doubles: the rows of a pass in all processes, and this process's first row; undefined if it has all rows. */
+  readonly part: Ref | undefined;
+  /** Maximum number of rows of a pass, in all processes and in this one. */
   readonly maxRows: number;
-  readonly running: { readonly at: number; readonly length: number };
-  readonly dropoutKeys: ReadonlyMap<string, number>;
-  /** Of matrix products in training; predictions are in single precision. */
+  readonly maxOwnRows: number;
+  readonly dropoutKeys: ReadonlyMap<string, Ref>;
+  /** Precision of matrix products in training; predictions are in single precision. */
   readonly precision: Precision;
   /**
-   * By term: where the weight of its loss lies (and 8 bytes on the rows that it is divided by, if they are not those of
-   * a pass), and its mean loss and rows (two doubles).
+   * By term: the weight of its loss, followed by a double, the rows that it is divided by (0 if they are those of a
+   * pass); and its mean loss and rows (two doubles).
    */
-  readonly terms: ReadonlyMap<string, { readonly weight: number; readonly loss: number }>;
+  readonly terms: ReadonlyMap<string, { readonly weight: Ref; readonly loss: Ref }>;
 }
 
-/** The way forward, the losses of some terms, and back from them into an area of the gradients. */
+/** The forward pass, the losses of some terms, and the backward pass from them into a gradient area. */
 export interface Pass {
   forward(): void;
   losses(terms: readonly Term[]): void;
-  /** The first area begins anew with a step, the others follow it. */
+  /** The first area starts from zero in each step, and the others follow it. */
   back(terms: readonly Term[], area: number): void;
+}
+
+/** A pass while it is lowered: what its operations share. */
+interface PassState {
+  readonly lowering: Lowering;
+  /** Values whose gradient has been written. */
+  readonly written: Set<Value>;
+  /** Turns of the phase that is lowered. */
+  readonly turns: (readonly Turn[])[];
+  /** The gradient area that is written. */
+  area: number;
+}
+
+function createPassState(plan: PassPlan, mode: Mode, list: CallList, computed: readonly Computed[]): PassState {
+  const { graph, buffers, places, passGradients, maxRows } = plan;
+  const written = new Set<Value>();
+  const turns: (readonly Turn[])[] = [];
+  const met = new Set<string>();
+  const gathered = (value: Value): Place => {
+    const view = (name: string): View => ({
+      ...buffers.take(`${name} of all rows ${value.id}`, 'scratch', maxRows),
+      ld: 1,
+      width: 1,
+      columns: 4,
+    });
+    return { value: view('value'), gradient: view('gradient') };
+  };
+  const state: PassState = {
+    written,
+    turns,
+    area: 0,
+    lowering: {
+      mode,
+      places,
+      buffers,
+      list,
+      refused: plan.refused,
+      allRows: plan.allRows,
+      part: plan.part,
+      allMaxRows: maxRows,
+      view: (value) => places.of(value).value,
+      gradient: (value) => places.of(value).gradient,
+      whole: plan.part === undefined ? places.of : gathered,
+      isFirst(what) {
+        const isNew = !met.has(what);
+        met.add(what);
+        return isNew;
+      },
+      products: PRODUCTS[mode === 'predict' ? 'f32' : plan.precision],
+      early: mode === 'train' ? plan.early?.at : undefined,
+      inTurns: (own) => void turns.push(own),
+      cancelled: findCancelledBiases(graph),
+      computed: new Set<Value>(computed),
+      weightGradient: ({ offset }) => shift(passGradients.at, state.area * passGradients.areaWords + offset),
+      accumulate(value) {
+        const isAdded = written.has(value);
+        written.add(value);
+        return isAdded ? 1 : 0;
+      },
+      dropoutKey: (name) => plan.dropoutKeys.get(name)!,
+    },
+  };
+  return state;
+}
+
+/** Emits the turns of a phase, with exchanges between them. */
+function finishTurns({ turns, lowering: { list } }: PassState): void {
+  const all = turns.splice(0);
+  for (let t = 0; t < Math.max(0, ...all.map((own) => own.length)); t++) {
+    const each = all.flatMap((own) => own[t] ?? []);
+    if (t > 0) list.separate();
+    for (const { emit } of each) emit?.();
+    list.together(
+      each.flatMap(({ sums }) => sums ?? []),
+      each.flatMap(({ columns }) => columns ?? []),
+    );
+  }
+}
+
+/** Clears the gradients of parameters that none of some terms reaches. */
+function clearUnreached({ graph, places }: PassPlan, terms: readonly Term[], { lowering }: PassState): void {
+  const own = terms.map((term) => graph.terms.indexOf(term));
+  for (const [parameter, reached] of computeReachability(graph).parameters) {
+    if (own.some((t) => reached.has(t))) continue;
+    const { at, count } = places.range(parameter);
+    lowering.list.emit('clear', { y: lowering.weightGradient(at), ldy: count, rows: 1, columns: count });
+  }
+}
+
+function lowerTerms(plan: PassPlan, terms: readonly Term[], isBack: boolean, { written, lowering }: PassState): void {
+  written.clear();
+  const placed = terms.map(({ name, loss: value }) => {
+    const { weight, loss: out } = plan.terms.get(name)!;
+    return { value, place: { losses: plan.buffers.take(`row losses ${name}`, 'scratch', BATCH), weight, out } };
+  });
+  lowerLosses(placed, lowering, isBack);
+}
+
+/** Lowers the backward pass of the looked-up input: sums its gradient over the rows of each table. */
+function lowerInputGradient(plan: PassPlan, input: Value, { written, area, lowering }: PassState): void {
+  if (!written.has(input) && plan.areas === 1) return;
+  const d = plan.places.of(input).gradient;
+  if (!written.has(input)) lowering.list.emit('clear', { y: d, columns: d.columns });
+  lowerGather(plan.tables, d, area, plan.areas, lowering.list);
 }
 
 /**
  * Lowers passes of a graph into a list.
- * @param targets what is computed in evaluation mode
+ * @param targets values to compute in evaluation mode
  */
 export function lowerPass(
   plan: PassPlan,
@@ -79,154 +179,61 @@ export function lowerPass(
   list: CallList,
   targets: readonly Value[] = [...plan.graph.predictions.values()],
 ): Pass {
-  const {
-    graph,
-    layout,
-    arena,
-    places,
-    tables,
-    passGradients,
-    dropoutKeys,
-    refused,
-    running,
-    allRows,
-    part,
-    maxRows,
-    precision,
-  } = plan;
+  const { graph, layout, places, tables, refused } = plan;
   const input = graph.values.find((value) => value.op === 'input' && value.source.kind === 'features');
   const values = mode === 'predict' ? listRequired(graph, targets) : graph.values;
   const computed = values.filter((value): value is Computed => !isLoss(value));
   const phases = inPhases(computed, (value) => operation(value).isByColumns?.(value, mode) ?? false);
-  const weightsEnd = places.weightsBegin + places.weightsCount * WORD;
-  const reach = computeReachability(graph);
-  let written = new Set<Value>();
-  /** Of the phase that is lowered. */
-  const started: (readonly Turn[])[] = [];
-  const finishTurns = (): void => {
-    const all = started.splice(0);
-    for (let t = 0; t < Math.max(0, ...all.map((turns) => turns.length)); t++) {
-      const turns = all.flatMap((each) => each[t] ?? []);
-      if (t > 0) list.separate();
-      for (const { emit } of turns) emit?.();
-      list.together(
-        turns.flatMap(({ sums }) => sums ?? []),
-        turns.flatMap(({ columns }) => columns ?? []),
-      );
-    }
-  };
-  const wholeOf = (value: Value): Place => {
-    const room = (name: string): number => arena.take(`${name} of all rows ${value.id}`, maxRows);
-    return { at: room('value'), gradient: room('gradient'), ld: 1, width: 1, columns: toFours(1) };
-  };
-  const met = new Set<string>();
-  let gradientsAt = passGradients.at;
-  const lowering: Lowering = {
-    mode,
-    places,
-    arena,
-    list,
-    refused,
-    allRows,
-    part,
-    allMaxRows: maxRows,
-    whole: part === 0 ? places.of : wholeOf,
-    isFirst(what) {
-      const isNew = !met.has(what);
-      met.add(what);
-      return isNew;
-    },
-    products: PRODUCTS[mode === 'predict' ? 'f32' : precision],
-    early: mode === 'train' ? plan.early?.at : undefined,
-    inTurns: (turns) => void started.push(turns),
-    cancelled: findCancelledBiases(graph),
-    computed: new Set<Value>(computed),
-    gradientAt: (address) =>
-      address < places.weightsBegin || address >= weightsEnd ? address : address - places.weightsBegin + gradientsAt,
-    accumulate(value) {
-      const isAdded = written.has(value);
-      written.add(value);
-      return isAdded ? 1 : 0;
-    },
-    dropoutKey: (name) => dropoutKeys.get(name)!,
-  };
-
-  const clearUnreached = (terms: readonly Term[]): void => {
-    const own = terms.map((term) => graph.terms.indexOf(term));
-    for (const [parameter, reached] of reach.parameters) {
-      if (own.some((t) => reached.has(t))) continue;
-      const { at, count } = places.range(parameter);
-      list.emit('clear', { y: lowering.gradientAt(at), ldy: count, rows: 1, columns: count });
-    }
-  };
-
-  const lowerTerms = (terms: readonly Term[], isBack: boolean): void => {
-    written = new Set<Value>();
-    const placed = terms.map(({ name, loss: value }) => {
-      const { weight, loss: out } = plan.terms.get(name)!;
-      return { value, place: { losses: arena.take(`row losses ${name}`, places.maxRows), weight, out } };
-    });
-    lowerLosses(placed, lowering, isBack);
-  };
+  const state = createPassState(plan, mode, list, computed);
+  const { lowering, written } = state;
+  const releaseTables = (): void => list.emit('releaseTables', { claims: tables.claims, count: tables.all.length });
 
   return {
     forward() {
       if (mode !== 'predict') {
-        list.emit('releaseTables', { claims: tables.claims, count: tables.all.length });
-        for (const { at: p, transposed: t, inputs: k, panels } of matricesOf(graph, places))
+        releaseTables();
+        for (const { at: p, transposed: t, inputs: k, panels } of places.matrices)
           list.emit('transposePanels', { p, t, k, panels });
       }
-      if (input !== undefined) lowerLookup(layout, tables, places.of(input), list);
+      if (input !== undefined) lowerLookup(layout, tables, places.of(input).value, list);
       for (const [i, phase] of phases.entries()) {
         if (i > 0) list.separate();
         for (const value of phase) operation(value).forward(value, lowering);
-        finishTurns();
+        finishTurns(state);
       }
-      // An extreme number may spoil them and leave the losses finite.
-      if (mode === 'train' && running.length > 0)
-        list.emit('checkFinite', { numbers: running.at, refused, count: running.length });
+      // Extreme numbers can make them infinite and leave the losses finite.
+      if (mode === 'train' && places.runningCount > 0)
+        list.emit('checkFinite', { numbers: places.running, refused, count: places.runningCount });
     },
 
-    losses: (terms) => lowerTerms(terms, false),
+    losses: (terms) => lowerTerms(plan, terms, false, state),
 
     back(terms, area) {
-      gradientsAt = passGradients.at + area * passGradients.areaBytes;
+      state.area = area;
       if (area > 0) {
-        // Whoever still gathers for the term before holds a claim.
+        // A worker that still gathers for the previous term holds a claim.
         list.separate();
-        list.emit('releaseTables', { claims: tables.claims, count: tables.all.length });
+        releaseTables();
       }
-      // Nothing else writes there for these terms; the first area holds what an update made of it.
-      if (plan.areas > 1) clearUnreached(terms);
-      lowerTerms(terms, true);
+      // Nothing else writes there for these terms; the first area holds the result of an update.
+      if (plan.areas > 1) clearUnreached(plan, terms, state);
+      lowerTerms(plan, terms, true, state);
       for (const phase of phases.toReversed()) {
         for (const value of phase.toReversed()) {
           const isGroupWritten = value.op === 'linear' && clearUnwritten(value, places, written, list);
           if (written.has(value) || isGroupWritten) operation(value).backward(value, lowering);
         }
-        finishTurns();
+        finishTurns(state);
         list.separate();
       }
       list.flushSums();
-      if (input !== undefined && (written.has(input) || plan.areas > 1)) {
-        const place = places.of(input);
-        if (!written.has(input))
-          list.emit('clear', { y: place.gradient, ldy: place.ld, rows: ROWS, columns: place.columns });
-        lowerGather(tables, place, area, plan.areas, list);
-      }
+      if (input !== undefined) lowerInputGradient(plan, input, state);
       list.emit('refuseUnlessFinite', { refused });
     },
   };
 }
 
-function matricesOf(graph: Graph, places: Places) {
-  const own = graph.values.flatMap((value) =>
-    value.op === 'attend' ? [value.query, value.key, value.value].map((parameter) => places.matrix(parameter)) : [],
-  );
-  return [...places.groups.map(({ matrix }) => matrix), ...own];
-}
-
-/** Whether any member of a group of linear layers got a gradient; what others left of older steps is cleared. */
+/** Returns whether a member of a group of linear layers has a gradient; clears the gradients of the others. */
 function clearUnwritten(
   value: Extract<Value, { op: 'linear' }>,
   places: Places,
@@ -236,9 +243,8 @@ function clearUnwritten(
   const { members } = places.groupOf(value);
   if (members[0] !== value || !members.some((member) => written.has(member))) return false;
   for (const member of members) {
-    const place = places.of(member);
-    if (!written.has(member))
-      list.emit('clear', { y: place.gradient, ldy: place.ld, rows: ROWS, columns: place.columns });
+    const { gradient } = places.of(member);
+    if (!written.has(member)) list.emit('clear', { y: gradient, columns: gradient.columns });
   }
   return true;
 }

@@ -1,193 +1,227 @@
+import { BATCH } from '../../graph/domain.js';
 import type { Graph } from '../../graph/graph.js';
+import { parametersIn } from '../../graph/parameters-in.js';
 import type { Parameter, Value, ValueOf } from '../../graph/operations.js';
 import { countElements } from '../../core/tensor.js';
-import { WORD, type Arena } from './arena.js';
+import { shift, toEights, toFours, type Buffers, type Ref, type View } from './buffers.js';
 
-/**
- * Where a value lies: `width` columns, `ld` floats from row to row. Kernels take them in fours (`columns` of them),
- * products in
- * eights, so every value has room up to a multiple of 8 at least; what fills it up is zero.
- */
+/** A value and its gradient. */
 export interface Place {
-  readonly at: number;
-  /** The same for its gradient. */
-  readonly gradient: number;
-  readonly ld: number;
-  readonly width: number;
-  readonly columns: number;
+  readonly value: View;
+  readonly gradient: View;
 }
 
-/** A matrix in panels of 8 columns, as gemm.ts has it, or some columns of one. */
+/** A matrix in panels of 8 columns, as gemm.ts reads it, or some columns of one. */
 export interface Matrix {
-  readonly at: number;
-  /** Where its transpose is put. */
-  readonly transposed: number;
+  readonly at: Ref;
+  /** Its transpose, which the forward pass writes. */
+  readonly transposed: Ref;
   readonly inputs: number;
   readonly panels: number;
 }
 
-/** Linear layers that read one value: their matrices side by side make one product. */
+/** Linear layers that read one value: their matrices, side by side, make one product. */
 export interface LinearGroup {
   readonly x: Value;
   readonly members: readonly ValueOf<'linear'>[];
   readonly matrix: Matrix;
-  readonly bias: number;
+  readonly bias: Ref;
   /** All outputs. */
   readonly out: Place;
 }
 
-/** Where a parameter's numbers are: one after the other, or in some columns of a matrix. */
+/** The elements of a parameter: consecutive, or some columns of a matrix. */
 export type ParameterPlace =
-  | { readonly kind: 'vector'; readonly at: number }
+  | { readonly kind: 'vector'; readonly at: Ref }
   | { readonly kind: 'matrix'; readonly matrix: Matrix; readonly column: number };
-
-export const toFours = (count: number): number => Math.ceil(count / 4) * 4;
-export const toEights = (count: number): number => Math.ceil(count / 8) * 8;
 
 /** Floats of a cache line. */
 const LINE = 16;
-/** Columns from which on rows end with a line: from there it takes little room. */
+/** Width from which each row starts a cache line: the padding is small from there on. */
 const WIDE = 64;
 
 /**
- * Floats from row to row of a value. Tables write what they look up in a wide one field by field, and read their
- * gradients so: where
- * every row begins with a line of its own, a field of 16 takes one line a row, and elsewhere often two.
+ * Returns the floats from row to row of a value. Tables write a wide input field by field and read its gradient so: if
+ * every row starts a cache line, a field of 16 takes one line per row, otherwise often two.
  */
-const rowRoom = (width: number): number => (width > WIDE ? Math.ceil(width / LINE) * LINE : toEights(width));
+const rowStride = (width: number): number => (width > WIDE ? Math.ceil(width / LINE) * LINE : toEights(width));
 
-/** Places of all that a graph computes with, laid out once. */
+/** Buffers of everything that a graph computes. */
 export interface Places {
   readonly groups: readonly LinearGroup[];
-  /** Rows of the largest batch. */
-  readonly maxRows: number;
-  /** Floats from `weightsBegin` on that the dense optimizer trains. */
-  readonly weightsBegin: number;
+  /** All matrices. */
+  readonly matrices: readonly Matrix[];
+  /** All dense weights, which the optimizer updates in one call. */
+  readonly weights: Ref;
   readonly weightsCount: number;
+  /** All running statistics. */
+  readonly running: Ref;
+  readonly runningCount: number;
   of(value: Value): Place;
   groupOf(value: ValueOf<'linear'>): LinearGroup;
   parameter(parameter: Parameter): ParameterPlace;
-  /** The floats that a parameter's numbers lie in, filled up with zeros: its own and nobody else's. */
-  range(parameter: Parameter): { readonly at: number; readonly count: number };
-  /** Address of a vector. */
-  vector(parameter: Parameter): number;
-  /** A matrix of its own (attention). */
+  /** The floats of a parameter, padded with zeros. */
+  range(parameter: Parameter): { readonly at: Ref; readonly count: number };
+  vector(parameter: Parameter): Ref;
+  /** A matrix that no linear layer has, such as attention's. */
   matrix(parameter: Parameter): Matrix;
-  /** Room for more columns of the batch. */
-  columns(name: string, width: number, room?: number): Place;
+  /** More columns of the batch. */
+  columns(name: string, width: number, stride?: number): Place;
 }
 
-/** Lays out parameters and values; `maxRows` is the largest batch. */
-export function createPlaces(arena: Arena, graph: Graph, maxRows: number): Places {
-  const parameters = new Map<string, ParameterPlace>();
-  const places = new Map<number, Place>();
-  const groupByLinear = new Map<number, LinearGroup>();
+/** Offsets in a buffer that is assembled piece by piece, each on a cache line. */
+class Offsets {
+  #end = 0;
+  take(words: number): number {
+    const begin = this.end;
+    this.#end = begin + words;
+    return begin;
+  }
+  get end(): number {
+    return Math.ceil(this.#end / LINE) * LINE;
+  }
+}
 
-  const columns = (name: string, width: number, room = rowRoom(width)): Place => ({
-    at: arena.take(`value ${name}`, maxRows * room),
-    gradient: arena.take(`gradient ${name}`, maxRows * room),
-    ld: room,
-    width,
-    columns: toFours(width),
-  });
+/** Where each parameter begins among all weights, or among all running statistics. */
+interface ParameterOffsets {
+  /** Groups of linear layers by the value that they read. */
+  readonly byInput: ReadonlyMap<Value, readonly ValueOf<'linear'>[]>;
+  readonly ownMatrices: readonly Parameter[];
+  /** First element of a matrix, a group's bias or a vector. */
+  readonly matrices: ReadonlyMap<Parameter, number>;
+  readonly biases: ReadonlyMap<Parameter, number>;
+  readonly vectors: ReadonlyMap<Parameter, number>;
+  readonly running: ReadonlyMap<Parameter, number>;
+  readonly weightsCount: number;
+  readonly runningCount: number;
+}
 
-  // Trained parameters first and together, so that the optimizer takes them in one go.
-  const weightsBegin = arena.take('weights', 0);
-  const matrixAt = (name: string, inputs: number, room: number): number => arena.take(`matrix ${name}`, inputs * room);
-  const biasAt = (name: string, room: number): number => arena.take(`bias ${name}`, room);
-  const roomOf = (members: readonly ValueOf<'linear'>[]): number =>
-    members.reduce((sum, { width }) => sum + toEights(width), 0);
+const paddedWidth = (members: readonly ValueOf<'linear'>[]): number =>
+  members.reduce((sum, { width }) => sum + toEights(width), 0);
+
+/** Assigns offsets to parameters: matrices and biases of linear layers, other matrices, then vectors. */
+function assignOffsets(graph: Graph): ParameterOffsets {
+  const weights = new Offsets();
+  const [matrices, biases, vectors] = [1, 2, 3].map(() => new Map<Parameter, number>()) as [
+    Map<Parameter, number>,
+    Map<Parameter, number>,
+    Map<Parameter, number>,
+  ];
   const linears = graph.values.filter((value) => value.op === 'linear');
   const byInput = new Map<Value, ValueOf<'linear'>[]>();
   for (const linear of linears) byInput.set(linear.x, [...(byInput.get(linear.x) ?? []), linear]);
   for (const members of byInput.values()) {
     const { weight, x } = members[0]!;
-    matrixAt(weight.name, x.width, roomOf(members));
-    biasAt(weight.name, roomOf(members));
+    matrices.set(weight, weights.take(x.width * paddedWidth(members)));
+    biases.set(weight, weights.take(paddedWidth(members)));
   }
-  const ownMatrices = graph.values.flatMap((value) =>
-    value.op === 'attend' ? [value.query, value.key, value.value] : [],
-  );
-  for (const { name, shape } of ownMatrices) matrixAt(name, shape[0]!, toEights(shape[1]!));
-  const inLinears = new Set(linears.flatMap(({ weight, bias }) => [weight, ...(bias === undefined ? [] : [bias])]));
-  const vectors = graph.parameters.filter(
-    (parameter) => parameter.isTrainable && !inLinears.has(parameter) && !ownMatrices.includes(parameter),
-  );
-  for (const { name, shape } of vectors)
-    parameters.set(name, { kind: 'vector', at: arena.take(`vector ${name}`, toFours(countElements(shape))) });
-  const weightsCount = (arena.take('weights end', 0) - weightsBegin) / WORD;
+  const ownMatrices = graph.values
+    .filter(({ op }) => op !== 'linear')
+    .flatMap((value) => parametersIn(value).filter(({ shape }) => shape.length === 2));
+  for (const matrix of ownMatrices) matrices.set(matrix, weights.take(matrix.shape[0]! * toEights(matrix.shape[1]!)));
+  const placed = new Set([...linears.flatMap(({ weight, bias }) => [weight, bias]), ...ownMatrices]);
+  for (const parameter of graph.parameters)
+    if (parameter.isTrainable && !placed.has(parameter))
+      vectors.set(parameter, weights.take(toFours(countElements(parameter.shape))));
 
-  const matrixOf = (name: string, inputs: number, room: number): Matrix => ({
-    at: matrixAt(name, inputs, room),
-    transposed: arena.take(`transposed ${name}`, toEights(inputs) * room),
-    inputs,
-    panels: room / 8,
-  });
-  for (const parameter of ownMatrices) {
-    parameters.set(parameter.name, {
-      kind: 'matrix',
-      matrix: matrixOf(parameter.name, parameter.shape[0]!, toEights(parameter.shape[1]!)),
-      column: 0,
-    });
-  }
-
-  const groups: LinearGroup[] = [];
-  for (const [x, members] of byInput) {
-    const first = members[0]!;
-    const room = roomOf(members);
-    const bias = biasAt(first.weight.name, room);
-    const group: LinearGroup = {
-      x,
-      members,
-      matrix: matrixOf(first.weight.name, x.width, room),
-      bias,
-      out: columns(`linear ${first.id}`, room),
-    };
-    let column = 0;
-    for (const member of members) {
-      parameters.set(member.weight.name, { kind: 'matrix', matrix: group.matrix, column });
-      if (member.bias !== undefined) parameters.set(member.bias.name, { kind: 'vector', at: bias + column * WORD });
-      const { out } = group;
-      places.set(member.id, {
-        at: out.at + column * WORD,
-        gradient: out.gradient + column * WORD,
-        ld: out.ld,
-        width: member.width,
-        columns: toFours(member.width),
-      });
-      groupByLinear.set(member.id, group);
-      column += toEights(member.width);
-    }
-    groups.push(group);
-  }
-
-  // Running statistics: the mean, then the variance, each filled up to fours.
+  const running = new Map<Parameter, number>();
+  const statistics = new Offsets();
   for (const value of graph.values) {
     if ((value.op !== 'batchNorm' && value.op !== 'activation') || value.running === undefined) continue;
-    const { mean, variance } = value.running;
-    const at = arena.take(`running ${mean.name}`, 2 * toFours(value.width));
-    parameters.set(mean.name, { kind: 'vector', at });
-    parameters.set(variance.name, { kind: 'vector', at: at + toFours(value.width) * WORD });
+    const begin = statistics.take(2 * toFours(value.width));
+    running.set(value.running.mean, begin).set(value.running.variance, begin + toFours(value.width));
   }
+  for (const parameter of graph.parameters)
+    if (!parameter.isTrainable && !running.has(parameter))
+      running.set(parameter, statistics.take(toFours(countElements(parameter.shape))));
+  return {
+    byInput,
+    ownMatrices,
+    matrices,
+    biases,
+    vectors,
+    running,
+    weightsCount: weights.end,
+    runningCount: statistics.end,
+  };
+}
 
-  // What no value of this graph computes with lies apart.
-  for (const { name, shape } of graph.parameters)
-    if (!parameters.has(name))
-      parameters.set(name, { kind: 'vector', at: arena.take(`vector ${name}`, toFours(countElements(shape))) });
+/** Creates the buffers of a graph's parameters, and of its values as they are asked for. */
+export function createPlaces(buffers: Buffers, graph: Graph): Places {
+  const offsets = assignOffsets(graph);
+  const { weightsCount, runningCount } = offsets;
+  const weights = buffers.take('weights', 'weights', 1, weightsCount);
+  const running = buffers.take('running statistics', 'running', 1, runningCount);
+  const parameters = new Map<string, ParameterPlace>();
+  const places = new Map<number, Place>();
+  const groupByLinear = new Map<number, LinearGroup>();
+
+  const columns = (name: string, width: number, stride = rowStride(width)): Place => {
+    const view = (ref: Ref): View => ({ ...ref, ld: stride, width, columns: toFours(width) });
+    return {
+      value: view(buffers.take(name, 'value', BATCH, stride)),
+      gradient: view(buffers.take(`d ${name}`, 'gradient', BATCH, stride)),
+    };
+  };
+  const matrixOf = (parameter: Parameter, inputs: number, stride: number): Matrix => ({
+    at: shift(weights, offsets.matrices.get(parameter)!),
+    transposed: buffers.take(`transposed ${parameter.name}`, 'scratch', toEights(inputs), stride),
+    inputs,
+    panels: stride / 8,
+  });
+  const ownMatrices = offsets.ownMatrices.map((parameter) => {
+    const [inputs, outputs] = parameter.shape as [number, number];
+    const matrix = matrixOf(parameter, inputs, toEights(outputs));
+    parameters.set(parameter.name, { kind: 'matrix', matrix, column: 0 });
+    return matrix;
+  });
+  const groups = [...offsets.byInput].map(([x, members]): LinearGroup => {
+    const { weight, id } = members[0]!;
+    const stride = paddedWidth(members);
+    return {
+      x,
+      members,
+      matrix: matrixOf(weight, x.width, stride),
+      bias: shift(weights, offsets.biases.get(weight)!),
+      out: columns(`linear ${id}`, stride),
+    };
+  });
+  for (const group of groups) {
+    let column = 0;
+    for (const member of group.members) {
+      const { width } = member;
+      parameters.set(member.weight.name, { kind: 'matrix', matrix: group.matrix, column });
+      if (member.bias !== undefined)
+        parameters.set(member.bias.name, { kind: 'vector', at: shift(group.bias, column) });
+      const part = (view: View): View => ({ ...view, ...shift(view, column), width, columns: toFours(width) });
+      places.set(member.id, { value: part(group.out.value), gradient: part(group.out.gradient) });
+      groupByLinear.set(member.id, group);
+      column += toEights(width);
+    }
+  }
+  for (const [buffer, vectors] of [
+    [weights, offsets.vectors],
+    [running, offsets.running],
+  ] as const)
+    for (const [{ name }, offset] of vectors) parameters.set(name, { kind: 'vector', at: shift(buffer, offset) });
 
   const parameter = ({ name }: Parameter): ParameterPlace => parameters.get(name)!;
   return {
     groups,
-    maxRows,
-    weightsBegin,
+    matrices: [...groups.map(({ matrix }) => matrix), ...ownMatrices],
+    weights,
     weightsCount,
+    running,
+    runningCount,
     parameter,
     columns,
     of(value) {
       const known = places.get(value.id);
       if (known !== undefined) return known;
       const isLabel = value.op === 'input' && value.source.kind === 'label';
-      const place = columns(String(value.id), value.width, isLabel ? 1 : undefined);
+      const place = isLabel
+        ? labelPlace(buffers, value.source.column)
+        : columns(`${value.op} ${value.id}`, value.width);
       places.set(value.id, place);
       return place;
     },
@@ -195,7 +229,7 @@ export function createPlaces(arena: Arena, graph: Graph, maxRows: number): Place
       const place = parameter(of);
       if (place.kind === 'vector') return { at: place.at, count: toFours(countElements(of.shape)) };
       const { at, inputs } = place.matrix;
-      return { at: at + place.column * inputs * WORD, count: toEights(of.shape[1]!) * inputs };
+      return { at: shift(at, place.column * inputs), count: toEights(of.shape[1]!) * inputs };
     },
     groupOf: (value) => groupByLinear.get(value.id)!,
     vector(of) {
@@ -208,5 +242,14 @@ export function createPlaces(arena: Arena, graph: Graph, maxRows: number): Place
       if (place.kind !== 'matrix') throw new Error(`'${of.name}' is a vector`);
       return place.matrix;
     },
+  };
+}
+
+/** A label: one float per row, which a batch brings. */
+function labelPlace(buffers: Buffers, column: string): Place {
+  const view = (ref: Ref): View => ({ ...ref, ld: 1, width: 1, columns: toFours(1) });
+  return {
+    value: view(buffers.take(`label ${column}`, 'column', BATCH)),
+    gradient: view(buffers.take(`d label ${column}`, 'gradient', BATCH)),
   };
 }

@@ -1,25 +1,25 @@
 import { computeReachability } from '../../graph/gradient-reachability.js';
 import { layerOf, type TensorProducts } from '../diagnosis.js';
 import { tableTensor, type Clip } from '../engine.js';
-import { WORD, type Arena } from './arena.js';
+import { shift, WORD, type Buffers, type Ref } from './buffers.js';
 import type { CallList } from './call-list.js';
-import type { Laid } from './layout.js';
+import type { Layout } from './layout.js';
 
-/** Some gradients that lie one after the other: of dense weights, or of a table's distinct rows. */
+/** Consecutive gradients: of dense weights, or of a table's distinct rows. */
 interface Range {
-  readonly g: number;
-  readonly areaBytes: number;
+  readonly g: Ref;
+  readonly areaWords: number;
   /** Floats; of a table those of a row. */
   readonly count: number;
-  /** Where the number of a table's distinct rows lies; 0 for dense weights. */
-  readonly countAt: number;
+  /** The number of a table's distinct rows; 0 for dense weights. */
+  readonly countAt: Ref | 0;
   /** Whether each process has rows of its own, so that sums over them are added up over all processes. */
   readonly isDealt: boolean;
 }
 
-/** Doubles that a kernel writes for each of some ranges, and the host or another kernel adds up. */
+/** Doubles that a kernel writes for each range, and the host or another kernel sums. */
 export interface Sums {
-  readonly at: number;
+  readonly at: Ref | undefined;
   readonly count: number;
 }
 
@@ -27,10 +27,10 @@ export interface Sums {
 const CHUNK = 1 << 14;
 
 /** The gradients of all tables. */
-function tableRanges({ tables }: Laid): readonly Range[] {
-  return tables.all.map(({ gradients: g, areaBytes, width: count, count: countAt, isDealt }) => ({
+function tableRanges({ tables }: Layout): readonly Range[] {
+  return tables.all.map(({ gradients: g, areaWords, width: count, count: countAt, isDealt }) => ({
     g,
-    areaBytes,
+    areaWords,
     count,
     countAt,
     isDealt,
@@ -38,12 +38,12 @@ function tableRanges({ tables }: Laid): readonly Range[] {
 }
 
 /** The dense gradients in pieces. */
-function denseRanges({ gradients, places }: Laid): readonly Range[] {
-  const { at: g, areaBytes } = gradients;
+function denseRanges({ gradients, places }: Layout): readonly Range[] {
+  const { at: g, areaWords } = gradients;
   const begins = Array.from({ length: Math.ceil(places.weightsCount / CHUNK) }, (_, i) => i * CHUNK);
   return begins.map((begin) => ({
-    g: g + begin * WORD,
-    areaBytes,
+    g: shift(g, begin),
+    areaWords,
     count: Math.min(CHUNK, places.weightsCount - begin),
     countAt: 0,
     isDealt: false,
@@ -54,21 +54,21 @@ function denseRanges({ gradients, places }: Laid): readonly Range[] {
 interface TensorRange extends Range, Omit<TensorProducts, 'gramian'> {}
 
 /** The gradients of each parameter that a term reaches, and of each table. */
-export function rangesByTensor(laid: Laid): readonly TensorRange[] {
+export function rangesByTensor(layout: Layout): readonly TensorRange[] {
   const {
-    gradients: { at, areaBytes },
+    gradients: { at, areaWords },
     places,
     tables,
     plan: { graph },
-  } = laid;
+  } = layout;
   const reach = computeReachability(graph);
   const dense = [...reach.parameters].map(([parameter, terms]): TensorRange => {
     const { at: begin, count } = places.range(parameter);
     return {
       layer: layerOf(parameter.name),
       isShared: terms.size > 1,
-      g: at + begin - places.weightsBegin,
-      areaBytes,
+      g: shift(at, begin.offset),
+      areaWords,
       count,
       countAt: 0,
       isDealt: false,
@@ -76,7 +76,7 @@ export function rangesByTensor(laid: Laid): readonly TensorRange[] {
   });
   return [
     ...dense,
-    ...tableRanges(laid).map((range, t) => ({
+    ...tableRanges(layout).map((range, t) => ({
       ...range,
       layer: tableTensor(tables.all[t]!.name),
       isShared: reach.features.size > 1,
@@ -85,51 +85,50 @@ export function rangesByTensor(laid: Laid): readonly TensorRange[] {
 }
 
 /** Gradients of parameters that several terms reach, and of those that one reaches alone. */
-export function rangesByReach(laid: Laid): { readonly shared: readonly Range[]; readonly own: readonly Range[] } {
-  const ranges = rangesByTensor(laid);
+export function rangesByReach(layout: Layout): { readonly shared: readonly Range[]; readonly own: readonly Range[] } {
+  const ranges = rangesByTensor(layout);
   return { shared: ranges.filter(({ isShared }) => isShared), own: ranges.filter(({ isShared }) => !isShared) };
 }
 
-/** Products of all areas with each other, over some ranges: the same in all processes. */
+/** Emits dot products of all pairs of areas, over some ranges, identical in all processes. */
 export function lowerProducts(
   ranges: readonly Range[],
   areas: number,
   name: string,
-  arena: Arena,
+  buffers: Buffers,
   list: CallList,
-): Sums {
+): { readonly at: Ref; readonly count: number } {
   const size = (areas * (areas + 1)) / 2;
-  const at = arena.take(`products ${name}`, 2 * size * ranges.length);
-  const outOf = (turn: number): number => at + turn * size * 8;
-  ranges.forEach(({ g, areaBytes, count, countAt }, turn) =>
-    list.emit('products', { g, areaBytes, count, countAt, areas, out: outOf(turn), turn }),
-  );
+  const at = buffers.take(`products ${name}`, 'result', ranges.length, 2 * size);
+  const outOf = (turn: number): Ref => shift(at, 2 * turn * size);
+  for (const [turn, { g, areaWords, count, countAt }] of ranges.entries())
+    list.emit('products', { g, areaBytes: areaWords * WORD, count, countAt, areas, out: outOf(turn), turn });
   list.together(ranges.flatMap(({ isDealt }, turn) => (isDealt ? [{ at: outOf(turn), count: size }] : [])));
   return { at, count: ranges.length };
 }
 
-/**
- * Adds up what the areas hold, each times its weight, into the first: where terms share by `weights`, elsewhere by
- * `ownWeights`.
- */
-export function lowerCombination(laid: Laid, weights: number, ownWeights: number, list: CallList): void {
-  const { shared, own } = rangesByReach(laid);
-  for (const { g, areaBytes, count, countAt } of shared)
-    list.emit('combine', { g, areaBytes, count, countAt, areas: laid.areas, weights });
-  for (const { g, areaBytes, count, countAt } of own)
-    list.emit('combine', { g, areaBytes, count, countAt, areas: laid.areas, weights: ownWeights });
+/** Sums the areas, each times its weight, into the first: weights of shared parameters and of others differ. */
+export function lowerCombination(layout: Layout, list: CallList): void {
+  const { areas, sharedWeights, ownWeights } = layout;
+  const { shared, own } = rangesByReach(layout);
+  for (const [ranges, weights] of [
+    [shared, sharedWeights],
+    [own, ownWeights],
+  ] as const)
+    for (const { g, areaWords, count, countAt } of ranges)
+      list.emit('combine', { g, areaBytes: areaWords * WORD, count, countAt, areas, weights });
   list.separate();
 }
 
-/** Measures the norm of the gradient, and brings it down to what it may be. */
-export function lowerClip(laid: Laid, clip: Clip, list: CallList): void {
-  const { arena, constants, norms } = laid;
-  const [dense, tables] = [denseRanges(laid), tableRanges(laid)];
-  const { at: sums } = lowerProducts([...dense, ...tables], 1, 'norm', arena, list);
+/** Computes the norm of the gradient, and scales the gradient to the maximum norm. */
+export function lowerClip(layout: Layout, clip: Clip, list: CallList): void {
+  const { buffers, constants, norms } = layout;
+  const [dense, tables] = [denseRanges(layout), tableRanges(layout)];
+  const { at: sums } = lowerProducts([...dense, ...tables], 1, 'norm', buffers, list);
   list.separate();
   const most = clip.norm ?? Infinity;
   const ofDense = { sums, count: dense.length, most, norm: norms };
-  const ofTables = { sums: sums + dense.length * 8, count: tables.length, most, norm: norms + 8 };
+  const ofTables = { sums: shift(sums, 2 * dense.length), count: tables.length, most, norm: shift(norms, 2) };
   const ofAll = { sums, count: dense.length + tables.length, most, norm: norms };
   list.emit('clipNorm', { ...(clip.separate ? ofDense : ofAll), scale: constants.dense, otherScale: constants.dense });
   list.emit('clipNorm', { ...(clip.separate ? ofTables : ofAll), scale: constants.tables, otherScale: constants.wide });

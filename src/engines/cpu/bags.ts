@@ -1,39 +1,20 @@
 import { column, type BagColumn, type Batch } from '../../core/batch.js';
-import type { InputLayout, Pooling } from '../../tables/layout.js';
 import { userError } from '../../core/errors.js';
-import { WORD, type Arena } from '../compile/arena.js';
+import { WORD } from '../compile/buffers.js';
 import { MAX_BYTES, PAGE_BYTES } from './module.js';
 
-/** Where what is known of a bag before there is a batch lies. */
-export interface BagPlace {
-  readonly field: string;
-  /** Of `maxRows` + 1 words: where the items of a row begin, and those of the last end. */
-  readonly offsets: number;
-  /** Two addresses, of the items' ids and of their factors: a batch decides them. */
-  readonly addresses: number;
-}
-
-/** The bags of a layout. */
-export function placeBags({ columns }: InputLayout, arena: Arena, maxRows: number): ReadonlyMap<string, BagPlace> {
-  const fields = columns.flatMap(({ kind, field }) => (kind === 'bag' ? [field] : []));
-  return new Map(
-    fields.map((field) => [
-      field,
-      { field, offsets: arena.take(`offsets ${field}`, maxRows + 1), addresses: arena.take(`bag ${field}`, 2) },
-    ]),
-  );
-}
-
-/** The numbers by which the kernel knows a pooling; a sum's factors are its weights, and no kernel is called. */
-export const POOLING_NUMBERS: Readonly<Record<Exclude<Pooling, 'sum'>, number>> = { mean: 1, sqrtn: 2 };
-
 /**
- * A bag whose rows a table numbers by itself: where its two addresses lie, of these numbers and of the factors, which
- * all share.
+ * A bag whose items have row numbers of their own in a sharded table: the index of two addresses, of these numbers and
+ * of the factors, which all tables share.
  */
 interface NumberedBag {
   readonly field: string;
   readonly addresses: number;
+}
+
+/** A bag: indices of its offsets and of the addresses of its ids and factors. */
+interface BagWords extends NumberedBag {
+  readonly offsets: number;
 }
 
 /** Puts the bags of batches where kernels find them. */
@@ -53,10 +34,11 @@ export interface BagLoader {
  */
 export function createBagLoader(
   memory: WebAssembly.Memory,
-  places: ReadonlyMap<string, BagPlace>,
+  places: readonly BagWords[],
   numbered: readonly NumberedBag[],
   begin: number,
 ): BagLoader {
+  const factorsOf = new Map(places.map(({ field, addresses }) => [field, addresses + 1]));
   let words = new Uint32Array(memory.buffer);
   let floats = new Float32Array(memory.buffer);
 
@@ -73,24 +55,24 @@ export function createBagLoader(
   return {
     load(batch, from, rows) {
       let end = Math.ceil(begin / WORD) * WORD;
-      for (const { field } of [...places.values(), ...places.values(), ...numbered])
+      for (const { field } of [...places, ...places, ...numbered])
         end += itemsOf(column(batch.bags, field), from, rows) * WORD;
       reserve(end, batch);
       let at = Math.ceil(begin / WORD);
-      for (const { field, offsets, addresses } of places.values()) {
+      for (const { field, offsets, addresses } of places) {
         const bag = column(batch.bags, field);
         const first = bag.offsets[from]!;
         const items = itemsOf(bag, from, rows);
-        for (let b = 0; b <= rows; b++) words[offsets / WORD + b] = bag.offsets[from + b]! - first;
-        words[addresses / WORD] = at * WORD;
-        words[addresses / WORD + 1] = (at + items) * WORD;
+        for (let b = 0; b <= rows; b++) words[offsets + b] = bag.offsets[from + b]! - first;
+        words[addresses] = at * WORD;
+        words[addresses + 1] = (at + items) * WORD;
         words.set(bag.ids.subarray(first, first + items), at);
         floats.set(bag.weights.subarray(first, first + items), at + items);
         at += 2 * items;
       }
       for (const { field, addresses } of numbered) {
-        words[addresses / WORD] = at * WORD;
-        words[addresses / WORD + 1] = words[places.get(field)!.addresses / WORD + 1]!;
+        words[addresses] = at * WORD;
+        words[addresses + 1] = words[factorsOf.get(field)!]!;
         at += itemsOf(column(batch.bags, field), from, rows);
       }
     },

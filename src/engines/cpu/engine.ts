@@ -2,7 +2,7 @@ import type { Engine } from '../engine.js';
 import { kernelChoice } from '../kernel-choice.js';
 import { loadKernels } from './load-kernels.js';
 import { MAX_BYTES, type KernelModule } from './module.js';
-import { activationBytes, apartBytes, compileProgram } from './program.js';
+import { activationBytes, apartBytes, compileProgram } from './compile-program.js';
 import { startThreads, type Threads, type TeamWatch } from './team.js';
 
 /**

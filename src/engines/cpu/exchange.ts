@@ -2,10 +2,11 @@ import { column, type Batch } from '../../core/batch.js';
 import type { Numbers } from '../../core/process-group.js';
 import { bagsBetweenRows } from '../../tables/between-rows.js';
 import type { TermLoss } from '../engine.js';
-import { WORD } from '../compile/arena.js';
+import { shift, WORD } from '../compile/buffers.js';
 import { keptRoom } from './kept-room.js';
 import type { Kernels } from './kernels.js';
-import type { Laid } from '../compile/layout.js';
+import type { Layout } from '../compile/layout.js';
+import type { CpuMemory } from './memory.js';
 import { partOf, type Part } from './part-of.js';
 import { createRowFinder } from './row-finder.js';
 import { createRowStage } from './row-stage.js';
@@ -57,17 +58,18 @@ const NOTHING: Exchange = {
  * @param watch told what is exchanged
  */
 export function createExchange(
-  laid: Laid,
-  memory: WebAssembly.Memory,
+  of: Layout,
+  cpu: CpuMemory,
   kernels: Kernels,
   { onExchange = () => undefined }: Pick<TeamWatch, 'onExchange'>,
 ): Exchange {
-  const { layout, peers, tables, gradients, refused, places, allRows, running, early } = laid;
+  const { layout, peers, tables, gradients, refused, places, allRows, early } = of;
   if (peers.size === 1) return NOTHING;
   const { rank, size } = peers;
-  const floats = new Float32Array(memory.buffer);
-  const words = new Uint32Array(memory.buffer);
-  const stage = createRowStage(laid, memory, kernels);
+  const { memory, image } = cpu;
+  const { floats, words, wordAt } = image;
+  const refusedAt = wordAt(refused);
+  const stage = createRowStage(of, cpu, kernels);
   const dealt = tables.all
     .filter(({ isDealt }) => isDealt)
     .map((table) => ({ table, found: createRowFinder(table, size) }));
@@ -112,7 +114,7 @@ export function createExchange(
   ): void => {
     const [numbers, at] = [segmentsOf(counts, widthsOf(all)), segmentsOf(counts, rowsOf(all))];
     for (const [t, table] of all.entries()) {
-      words[table.count / WORD + 2] = Math.min(
+      words[wordAt(table.count) + 2] = Math.min(
         table.most,
         processes.reduce((sum, r) => sum + at.rows(r, t), 0),
       );
@@ -137,14 +139,14 @@ export function createExchange(
       const {
         name,
         width,
-        gathered: { distinct, gradients: first, areaBytes, count },
+        gathered: { distinct, gradients: first, areaWords, count },
       } = table;
-      const gathered = words[count / WORD]!;
+      const [gathered, distinctAt] = [words[wordAt(count)]!, wordAt(distinct)];
       if (gathered !== found.count)
         throw new Error(`${gathered} rows of '${name}' have gradients, where ${found.count} were looked up`);
       const slotOf = ofSlots(gathered);
-      for (let slot = 0; slot < gathered; slot++) slotOf[words[distinct / WORD + slot]!] = slot;
-      const place = { at: first + area * areaBytes, stride: width, width };
+      for (let slot = 0; slot < gathered; slot++) slotOf[words[distinctAt + slot]!] = slot;
+      const place = { at: shift(first, area * areaWords), stride: width, width };
       for (const r of processes)
         stage.copy(place, slotOf.subarray(found.begins[r], found.begins[r]! + found.counts[r]!), out, sent.begin(r, t));
     }
@@ -154,7 +156,7 @@ export function createExchange(
 
   /** Of tables that everyone has, everyone hears all. */
   const wholeGradients = (areas: number): void => {
-    const own = Uint32Array.from(whole, ({ gathered: { count } }) => words[count / WORD]!);
+    const own = Uint32Array.from(whole, ({ gathered: { count } }) => words[wordAt(count)]!);
     const counts = new Uint32Array(size * whole.length);
     onExchange('small tables');
     peers.allGather(own, counts);
@@ -178,15 +180,17 @@ export function createExchange(
     const rows = gathered(
       inWords(ofRows.total),
       ofRows,
-      ({ gathered: { distinct } }, count) => words.subarray(distinct / WORD, distinct / WORD + count),
+      ({ gathered: { distinct } }, count) => words.subarray(wordAt(distinct), wordAt(distinct) + count),
       outWords(ofRows.bytes[rank]! / WORD),
     );
     for (let area = 0; area < areas; area++) {
       const from = gathered(
         inFloats(ofNumbers.total),
         ofNumbers,
-        ({ width, gathered: { gradients: at, areaBytes } }, count) =>
-          floats.subarray((at + area * areaBytes) / WORD, (at + area * areaBytes) / WORD + count * width),
+        ({ width, gathered: { gradients: at, areaWords } }, count) => {
+          const begin = wordAt(at) + area * areaWords;
+          return floats.subarray(begin, begin + count * width);
+        },
         outFloats(ofNumbers.bytes[rank]! / WORD),
       );
       merge(whole, counts, rows, from, area, areas);
@@ -199,12 +203,12 @@ export function createExchange(
       peers.waitAllReduce();
     }
     const sums = Float64Array.from([
-      words[refused / WORD]!,
+      words[refusedAt]!,
       ...[...own.values()].flatMap(({ mean, rows }) => [rows === 0 ? 0 : mean * rows, rows]),
     ]);
     onExchange('losses');
     peers.allReduceSumF64(sums);
-    words[refused / WORD] = sums[0] === 0 ? 0 : 1;
+    words[refusedAt] = sums[0] === 0 ? 0 : 1;
     return new Map(
       [...own.keys()].map((name, t) => [
         name,
@@ -259,7 +263,7 @@ export function createExchange(
           },
         ] of dealt.entries()) {
           const own = askedRows.subarray(into.begin(r, t), into.begin(r, t) + into.rows(r, t));
-          if (r === rank) stage.copyWithin(table, own, table.looked.at + begins[r]! * table.width * WORD);
+          if (r === rank) stage.copyWithin(table, own, shift(table.looked.at, begins[r]! * table.width));
           else stage.copy(table, own, numbers, given.begin(r, t));
         }
       }
@@ -275,7 +279,7 @@ export function createExchange(
         for (const r of processes)
           floats.set(
             found.subarray(taken.begin(r, t), taken.begin(r, t) + taken.rows(r, t) * width),
-            looked.at / WORD + begins[r]! * width,
+            wordAt(looked.at) + begins[r]! * width,
           );
       }
     },
@@ -283,9 +287,12 @@ export function createExchange(
     place(part) {
       for (const { table, found } of dealt) {
         for (const [f, { kind, field }] of table.fields.entries()) {
-          const at = kind === 'bag' ? words[tables.bag(table, field).addresses / WORD]! : tables.ids(table, field);
+          const at =
+            kind === 'bag'
+              ? words[wordAt(tables.bag(table, field).addresses)]! / WORD
+              : wordAt(tables.ids(table, field));
           // Bags make the memory grow.
-          new Uint32Array(memory.buffer).set(found.looked(f, part), at / WORD);
+          new Uint32Array(memory.buffer).set(found.looked(f, part), at);
         }
       }
     },
@@ -294,18 +301,20 @@ export function createExchange(
       kernels.join(0, 1, 0);
       const count = areas * places.weightsCount;
       onExchange('dense gradients');
-      peers.allReduceSumF32(floats.subarray(gradients.at / WORD + done, gradients.at / WORD + count));
-      kernels.watchAll(gradients.at, count);
+      const begin = wordAt(gradients.at);
+      peers.allReduceSumF32(floats.subarray(begin + done, begin + count));
+      kernels.watchAll(begin * WORD, count);
       // What several passes have gathered begins anew where it is merged.
-      words[tables.fresh / WORD] = 1;
+      words[wordAt(tables.fresh)] = 1;
       if (dealt.length > 0) for (let area = 0; area < areas; area++) dealtGradients(area, areas);
       if (whole.length > 0) wholeGradients(areas);
-      kernels.refuseUnlessFinite(refused);
+      kernels.refuseUnlessFinite(refusedAt * WORD);
     },
 
     statistics(rows) {
-      if (allRows !== undefined || running.length === 0) return;
-      const own = floats.subarray(running.at / WORD, running.at / WORD + running.length);
+      if (allRows !== undefined || places.runningCount === 0) return;
+      const begin = wordAt(places.running);
+      const own = floats.subarray(begin, begin + places.runningCount);
       const sums = new Float64Array(own.length + 1).fill(rows);
       for (let i = 0; i < own.length; i++) sums[i]! *= own[i]!;
       onExchange('sums');

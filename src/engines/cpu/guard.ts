@@ -1,6 +1,6 @@
 import { parentPort, workerData, type MessagePort, type Worker } from 'node:worker_threads';
 import { fewerThreads, openThread, threadProblem } from '../../system/thread.js';
-import { COMMAND } from './command.js';
+import { COMMAND, COMMAND_WORDS } from './command.js';
 import type { TeamOptions, TeamTask } from './team.js';
 
 // The thread that starts a team's workers and hears when one ends: the first thread hears of nothing while it computes.
@@ -24,7 +24,7 @@ for (let self = 1; self < threads; self++) {
 }
 
 parentPort!.once('message', ({ port, ...task }: TeamTask & { readonly port: MessagePort }) => {
-  const words = new Int32Array(task.memory.buffer, task.barrier, 16);
+  const words = new Int32Array(task.memory.buffer, task.barrier, COMMAND_WORDS);
   if (notice !== undefined) {
     parentPort!.postMessage(notice);
     Atomics.store(words, COMMAND.threads, workers.length + 1);

@@ -1,32 +1,35 @@
 import type { Batch } from '../../core/batch.js';
 import { GraphBuilder } from '../../graph/builder.js';
 import type { HostTensor } from '../../core/tensor.js';
+import { lowerExchange } from '../compile/average.js';
+import { shift, type Ref, type View } from '../compile/buffers.js';
+import { createCallList, type Call, type CallList } from '../compile/call-list.js';
+import { lowerUpdate } from '../compile/compile.js';
+import { lowerTensorProducts, type ProductsOfTensors } from '../compile/diagnose.js';
+import { createLayout, type Layout } from '../compile/layout.js';
+import { lowerProducts, rangesByReach } from '../compile/reduce.js';
+import { lowerGather, lowerLookup } from '../compile/tables.js';
 import type { TensorProducts } from '../diagnosis.js';
 import { tableTensor, type Plan, type RateFactors } from '../engine.js';
-import { gramianOf } from '../step-rows.js';
-import { createApart } from './apart.js';
-import { WORD } from '../compile/arena.js';
-import { lowerExchange, setClock } from '../compile/average.js';
-import { createCallList, type CallList } from '../compile/call-list.js';
-import { lowerUpdate } from '../compile/compile.js';
+import { setClock } from '../state/average.js';
 import { createConstantsWriter } from '../state/constants.js';
-import { BEGIN, layOut, TABLE_BYTES } from '../compile/layout.js';
-import { lowerTensorProducts, NO_PRODUCTS, watchUpdates } from '../compile/diagnose.js';
-import { createLoader } from './load.js';
-import { loadKernels } from './load-kernels.js';
-import { createMemory, type KernelModule } from './module.js';
-import { lowerProducts, rangesByReach } from '../compile/reduce.js';
 import { createStore, type Store } from '../state/store.js';
-import { lowerGather, lowerLookup } from '../compile/tables.js';
-import { createTeam } from './team.js';
+import { watchUpdates } from '../state/watch-updates.js';
+import { gramianOf } from '../step-rows.js';
+import { bindLists } from './bind.js';
+import { createLoader, type Loader } from './load.js';
+import { loadKernels } from './load-kernels.js';
+import { allocate, BEGIN, type CpuMemory } from './memory.js';
+import type { KernelModule } from './module.js';
+import { createTeam, type Team } from './team.js';
 
-/**
- * Which gradients are given: those of which term (0 where terms are not apart), and whether they are a step's first.
- */
+/** Which gradients are added. */
 export interface GradientPart {
+  /** Index of the term; 0 if all terms share an area. */
   readonly area: number;
+  /** Whether they are the first of a step. */
   readonly isFirst: boolean;
-  /** Whether they are a diagnosis's and not those of a step. */
+  /** Whether they are those of a diagnosis. */
   readonly isDiagnosed?: boolean;
 }
 
@@ -61,138 +64,205 @@ export interface Host {
   dispose(): void;
 }
 
-/** Lays out what a plan trains, without its graph, in a memory of the kernels. */
-export function createHost(plan: Plan, kernels: KernelModule = loadKernels()): Host {
-  const g = new GraphBuilder();
-  const input = g.input({ kind: 'features' }, plan.layout.width);
-  // Nothing computes with the parameters here, so each lies as it is.
-  const laid = layOut(
-    plan,
-    { values: g.values, parameters: plan.graph.parameters, predictions: new Map(), terms: [] },
-    TABLE_BYTES,
-  );
-  const { tables, places, arena, gradients, refused, areas, termAreas, norms } = laid;
-  const place = places.of(input);
-  const clip = plan.step?.clip;
-  const listOf = (fill: (list: CallList) => void): CallList['calls'] => {
+/** The lists of a host, and what the host reads of them. */
+interface HostLists {
+  readonly lists: Readonly<Record<string, readonly Call[]>>;
+  /** Products between the gradients of terms on shared parameters, if terms are combined. */
+  readonly products: { readonly at: Ref; readonly count: number } | undefined;
+  readonly productsOfTensors: ProductsOfTensors;
+}
+
+const gatherName = (area: number, areas: number): string => `gather ${area} of ${areas}`;
+
+/** Lowers everything that a step does outside the graph. */
+function lowerHost(layout: Layout, input: { readonly value: View; readonly gradient: View }): HostLists {
+  const { tables, places, buffers, gradients, refused, areas, termAreas, plan } = layout;
+  const fill = <Result>(lower: (list: CallList) => Result): { readonly calls: Call[]; readonly result: Result } => {
     const list = createCallList();
-    fill(list);
-    return list.calls;
+    const result = lower(list);
+    return { calls: list.calls, result };
   };
-  const gatherOf = (area: number, numAreas: number): CallList['calls'] =>
-    listOf((list) => {
+  const gather = (area: number, numAreas: number): Call[] =>
+    fill((list) => {
       list.emit('releaseTables', { claims: tables.claims, count: tables.all.length });
       list.flushSums();
-      lowerGather(tables, place, area, numAreas, list);
+      lowerGather(tables, input.gradient, area, numAreas, list);
       list.emit('refuseUnlessFinite', { refused });
-    });
-  let numProducts = { at: 0, count: 0 };
-  let productsOfTensors = NO_PRODUCTS;
-  const lists = {
-    lookup: listOf((list) => lowerLookup(plan.layout, tables, place, list)),
-    products: listOf(
-      (list) =>
-        (numProducts =
-          areas > 1 ? lowerProducts(rangesByReach(laid).shared, areas, 'of terms', arena, list) : numProducts),
-    ),
-    update: listOf((list) => {
-      list.emit('watchAll', { numbers: gradients.at, count: areas * places.weightsCount });
-      list.emit('refuseUnlessFinite', { refused });
-      list.separate();
-      lowerUpdate(laid, list);
-    }),
-    exchange: listOf((list) => lowerExchange(laid, list)),
-    tensorProducts: listOf((list) => (productsOfTensors = lowerTensorProducts(laid, list))),
-    ...Object.fromEntries(
-      [areas, termAreas].flatMap((count) =>
-        Array.from({ length: count }, (_, area) => [`gather ${area} of ${count}`, gatherOf(area, count)]),
-      ),
-    ),
-  };
-
-  const memory = createMemory(arena.bytes);
-  const apart = createApart(tables.all);
-  const team = createTeam<string>({ kernels, memory, apart, lists, barrier: BEGIN, threads: 1, rowWork: 0 });
-  const floats = new Float32Array(memory.buffer);
-  const words = new Uint32Array(memory.buffer);
-  const doubles = new Float64Array(memory.buffer);
-  const store = createStore(laid, memory, apart);
-  const load = createLoader(laid, memory);
-  const writeConstants = createConstantsWriter(laid, floats);
-  const trained = plan.graph.parameters.filter(({ isTrainable }) => isTrainable);
-  const { width } = plan.layout;
-  let looked = 0;
-  let input_BI = new Float32Array(0);
-
+    }).calls;
+  const update = fill((list) => {
+    list.emit('watchAll', { numbers: gradients.at, count: areas * places.weightsCount });
+    list.emit('refuseUnlessFinite', { refused });
+    list.separate();
+    lowerUpdate(layout, list);
+  });
+  const products = fill((list) =>
+    areas > 1 ? lowerProducts(rangesByReach(layout).shared, areas, 'of terms', buffers, list) : undefined,
+  );
+  const tensorProducts = fill((list) => lowerTensorProducts(layout, list));
+  const gathers = [areas, termAreas].flatMap((count) =>
+    Array.from({ length: count }, (_, area) => [gatherName(area, count), gather(area, count)] as const),
+  );
   return {
-    store,
-    maxRows: places.maxRows,
-    passRows: laid.passRows,
-    termAreas,
-    lookup(batch, begin = 0, rows = batch.rows) {
-      looked = rows;
-      load(batch, begin, rows);
-      team.run('lookup', rows);
-      if (input_BI.length < rows * width) input_BI = new Float32Array(rows * width);
-      for (let b = 0; b < rows; b++)
-        input_BI.set(
-          floats.subarray(place.at / WORD + b * place.ld, place.at / WORD + b * place.ld + width),
-          b * width,
-        );
-      return input_BI.subarray(0, rows * width);
+    lists: {
+      lookup: fill((list) => lowerLookup(plan.layout, tables, input.value, list)).calls,
+      products: products.calls,
+      update: update.calls,
+      exchange: fill((list) => lowerExchange(layout, list)).calls,
+      tensorProducts: tensorProducts.calls,
+      ...Object.fromEntries(gathers),
     },
-    add(inputGradient_BI, dense, { area, isFirst, isDiagnosed = false }) {
-      for (let b = 0; b < looked; b++)
-        floats.set(inputGradient_BI.subarray(b * width, (b + 1) * width), place.gradient / WORD + b * place.ld);
-      words[tables.fresh / WORD] = isFirst ? 1 : 0;
-      if (isFirst && area === 0) words[refused / WORD] = 0;
-      team.run(`gather ${area} of ${isDiagnosed ? termAreas : areas}`, looked);
-      for (const parameter of trained) {
-        const { data } = store.tensorOf(parameter, store.shiftTo(gradients.at + area * gradients.areaBytes));
-        const gradient = dense.get(parameter.name)!;
-        for (let i = 0; i < data.length; i++) data[i] = isFirst ? gradient[i]! : data[i]! + gradient[i]!;
-      }
-    },
-    tableGradients: () =>
-      tables.all.map(({ name, rows: tableRows, width: tableWidth, distinct, gradients: at, count }) => {
-        const data = new Float32Array(tableRows * tableWidth);
-        for (let u = 0; u < words[count / WORD]!; u++) {
-          const from = at / WORD + u * tableWidth;
-          data.set(floats.subarray(from, from + tableWidth), words[distinct / WORD + u]! * tableWidth);
-        }
-        return [tableTensor(name), { shape: [tableRows, tableWidth], data }] as const;
-      }),
-    gramian() {
-      team.run('products', looked);
-      return gramianOf(
-        areas,
-        doubles.subarray(numProducts.at / 8, numProducts.at / 8 + (numProducts.count * areas * (areas + 1)) / 2),
-      );
-    },
-    products() {
-      team.run('tensorProducts', looked);
-      return productsOfTensors.read(doubles);
-    },
-    watchUpdates: () => watchUpdates(laid, store, memory, apart),
-    weigh(shared, own) {
-      floats.set(shared, laid.sharedWeights / WORD);
-      floats.set(own, laid.ownWeights / WORD);
-    },
-    update(step, rates) {
-      writeConstants(step, rates);
-      team.run('update', looked);
-      return words[refused / WORD] === 0;
-    },
-    exchange:
-      laid.average &&
-      ((step) => {
-        setClock(laid, floats, step);
-        team.run('exchange', 0);
-      }),
-    norms: () =>
-      clip === undefined
-        ? { dense: NaN, embeddings: NaN }
-        : { dense: doubles[norms / 8]!, embeddings: doubles[norms / 8 + (clip.separate ? 1 : 0)]! },
-    dispose: () => team.end(),
+    products: products.result,
+    productsOfTensors: tensorProducts.result,
   };
+}
+
+/** Allocates the tables and weights of a plan whose graph runs elsewhere. */
+export function createHost(plan: Plan, kernels: KernelModule = loadKernels()): Host {
+  const g = new GraphBuilder();
+  const features = g.input({ kind: 'features' }, plan.layout.width);
+  // No operation reads the parameters here, so each is stored as a vector.
+  const { parameters } = plan.graph;
+  const layout = createLayout(plan, { values: g.values, parameters, predictions: new Map(), terms: [] });
+  const input = layout.places.of(features);
+  const compiled = lowerHost(layout, input);
+  const cpu = allocate(layout);
+  const { memory, apart } = cpu;
+  const lists = bindLists(compiled.lists, cpu.plan);
+  const team = createTeam<string>({ kernels, memory, apart, lists, barrier: BEGIN, threads: 1, rowWork: 0 });
+  return new CpuHost(layout, compiled, cpu, team, input);
+}
+
+class CpuHost implements Host {
+  readonly store: Store;
+  readonly maxRows: number;
+  readonly passRows: number;
+  readonly termAreas: number;
+  readonly exchange: Host['exchange'];
+  readonly #layout: Layout;
+  readonly #compiled: HostLists;
+  readonly #image: CpuMemory['image'];
+  readonly #team: Team<string>;
+  readonly #load: Loader;
+  readonly #writeConstants: ReturnType<typeof createConstantsWriter>;
+  /** Index of the input and of its gradient, floats from row to row, and columns. */
+  readonly #input: { readonly value: number; readonly gradient: number; readonly ld: number; readonly width: number };
+  /** Rows looked up last. */
+  #looked = 0;
+  #input_BI = new Float32Array(0);
+
+  constructor(
+    layout: Layout,
+    compiled: HostLists,
+    cpu: CpuMemory,
+    team: Team<string>,
+    { value, gradient }: { readonly value: View; readonly gradient: View },
+  ) {
+    const { image } = cpu;
+    this.store = createStore(layout, image);
+    this.maxRows = layout.maxOwnRows;
+    this.passRows = layout.passRows;
+    this.termAreas = layout.termAreas;
+    this.exchange =
+      layout.average &&
+      ((step) => {
+        setClock(layout, image, step);
+        team.run('exchange', 0);
+      });
+    this.#layout = layout;
+    this.#compiled = compiled;
+    this.#image = image;
+    this.#team = team;
+    this.#load = createLoader(layout, cpu);
+    this.#writeConstants = createConstantsWriter(layout, image);
+    const { ld, width } = value;
+    this.#input = { value: image.wordAt(value), gradient: image.wordAt(gradient), ld, width };
+  }
+
+  lookup(batch: Batch, begin = 0, rows = batch.rows): Float32Array {
+    const { value, ld, width } = this.#input;
+    this.#looked = rows;
+    this.#load(batch, begin, rows);
+    this.#team.run('lookup', rows);
+    if (this.#input_BI.length < rows * width) this.#input_BI = new Float32Array(rows * width);
+    for (let b = 0; b < rows; b++) {
+      const from = value + b * ld;
+      this.#input_BI.set(this.#image.floats.subarray(from, from + width), b * width);
+    }
+    return this.#input_BI.subarray(0, rows * width);
+  }
+
+  add(
+    inputGradient_BI: Float32Array,
+    dense: ReadonlyMap<string, Float32Array>,
+    { area, isFirst, isDiagnosed = false }: GradientPart,
+  ): void {
+    const { tables, refused, gradients, areas, termAreas, plan } = this.#layout;
+    const { floats, words, wordAt } = this.#image;
+    const { gradient: at, ld, width } = this.#input;
+    for (let b = 0; b < this.#looked; b++)
+      floats.set(inputGradient_BI.subarray(b * width, (b + 1) * width), at + b * ld);
+    words[wordAt(tables.fresh)] = isFirst ? 1 : 0;
+    if (isFirst && area === 0) words[wordAt(refused)] = 0;
+    this.#team.run(gatherName(area, isDiagnosed ? termAreas : areas), this.#looked);
+    const region = shift(gradients.at, area * gradients.areaWords);
+    for (const parameter of plan.graph.parameters.filter(({ isTrainable }) => isTrainable)) {
+      const { data } = this.store.tensorOf(parameter, region);
+      const gradient = dense.get(parameter.name)!;
+      for (let i = 0; i < data.length; i++) data[i] = isFirst ? gradient[i]! : data[i]! + gradient[i]!;
+    }
+  }
+
+  tableGradients(): readonly (readonly [string, HostTensor])[] {
+    const { floats, words, wordAt } = this.#image;
+    return this.#layout.tables.all.map(({ name, rows, width, distinct, gradients, count }) => {
+      const data = new Float32Array(rows * width);
+      for (let u = 0; u < words[wordAt(count)]!; u++) {
+        const from = wordAt(gradients) + u * width;
+        data.set(floats.subarray(from, from + width), words[wordAt(distinct) + u]! * width);
+      }
+      return [tableTensor(name), { shape: [rows, width], data }] as const;
+    });
+  }
+
+  gramian(): Float64Array {
+    const { areas } = this.#layout;
+    const { products } = this.#compiled;
+    if (products === undefined) throw new Error('the plan does not combine terms');
+    const { doubles, wordAt } = this.#image;
+    this.#team.run('products', this.#looked);
+    const begin = wordAt(products.at) / 2;
+    return gramianOf(areas, doubles.subarray(begin, begin + (products.count * areas * (areas + 1)) / 2));
+  }
+
+  products(): readonly TensorProducts[] {
+    this.#team.run('tensorProducts', this.#looked);
+    return this.#compiled.productsOfTensors.read(this.#image);
+  }
+
+  watchUpdates(): ReturnType<typeof watchUpdates> {
+    return watchUpdates(this.#layout, this.store, this.#image);
+  }
+
+  weigh(shared: readonly number[], own: readonly number[]): void {
+    const { floats, wordAt } = this.#image;
+    floats.set(shared, wordAt(this.#layout.sharedWeights));
+    floats.set(own, wordAt(this.#layout.ownWeights));
+  }
+
+  update(step: number, rates: RateFactors): boolean {
+    this.#writeConstants(step, rates);
+    this.#team.run('update', this.#looked);
+    return this.#image.words[this.#image.wordAt(this.#layout.refused)] === 0;
+  }
+
+  norms(): { readonly dense: number; readonly embeddings: number } {
+    const clip = this.#layout.plan.step?.clip;
+    if (clip === undefined) return { dense: NaN, embeddings: NaN };
+    const at = this.#image.wordAt(this.#layout.norms) / 2;
+    return { dense: this.#image.doubles[at]!, embeddings: this.#image.doubles[at + (clip.separate ? 1 : 0)]! };
+  }
+
+  dispose(): void {
+    this.#team.end();
+  }
 }

@@ -1,18 +1,17 @@
-import { WORD } from '../compile/arena.js';
+import { WORD } from '../compile/buffers.js';
 import { keptRoom } from './kept-room.js';
 import type { Exchanges } from './kernels.js';
-import type { Laid } from '../compile/layout.js';
+import type { Layout } from '../compile/layout.js';
+import type { CpuMemory } from './memory.js';
 import { partOf } from './part-of.js';
 import type { TeamWatch } from './team.js';
 
 /** What lists exchange in the middle with other processes, on a memory. */
 export function listExchanges(
-  { peers, part }: Laid,
-  memory: WebAssembly.Memory,
+  { peers, part }: Layout,
+  { image: { doubles, floats, wordAt } }: CpuMemory,
   { onExchange = () => undefined }: Pick<TeamWatch, 'onExchange'>,
 ): Exchanges {
-  const doubles = new Float64Array(memory.buffer);
-  const floats = new Float32Array(memory.buffer);
   const [out, into] = [keptRoom((length) => new Float32Array(length)), keptRoom((length) => new Float32Array(length))];
   return {
     beginSum(at, count) {
@@ -41,7 +40,7 @@ export function listExchanges(
     },
 
     gather(...columns) {
-      const [width, rows] = [columns.length / 3, doubles[part / 8]!];
+      const [width, rows] = [columns.length / 3, doubles[wordAt(part!) / 2]!];
       const parts = Array.from({ length: peers.size }, (_, rank) => partOf(rank, peers.size, rows));
       const own = out(width * parts[peers.rank]!.rows);
       let to = 0;

@@ -1,9 +1,9 @@
 import { column, type Batch } from '../../core/batch.js';
 import { bagsBetweenRows } from '../../tables/between-rows.js';
-import { WORD } from '../compile/arena.js';
 import { createBagLoader, itemsOf } from './bags.js';
+import type { CpuMemory } from './memory.js';
 import { createColumnLoader } from '../state/columns.js';
-import type { Laid } from '../compile/layout.js';
+import type { Layout } from '../compile/layout.js';
 
 /**
  * Copies rows `begin` to `begin + rows` of a batch to where the calls read them.
@@ -12,21 +12,25 @@ import type { Laid } from '../compile/layout.js';
 export type Loader = (batch: Batch, begin: number, rows: number, first?: number) => void;
 
 /** A loader for a plan; where things go is found once, so that a step only copies. */
-export function createLoader(laid: Laid, memory: WebAssembly.Memory): Loader {
-  const { layout, arena, tables } = laid;
-  const words = new Uint32Array(memory.buffer);
-  const loadColumns = createColumnLoader(laid, words, (address) => address / WORD);
+export function createLoader(of: Layout, { memory, plan, image: { words, wordAt } }: CpuMemory): Loader {
+  const { layout, tables } = of;
+  const loadColumns = createColumnLoader(of, words, wordAt);
   const numbered = tables.all
     .filter(({ isDealt }) => isDealt)
     .flatMap((table) =>
       table.fields
         .filter(({ kind }) => kind === 'bag')
-        .map(({ field }) => ({ field, addresses: tables.bag(table, field).addresses })),
+        .map(({ field }) => ({ field, addresses: wordAt(tables.bag(table, field).addresses) })),
     );
-  const bags = createBagLoader(memory, tables.bags, numbered, arena.bytes);
+  const places = [...tables.bags.values()].map(({ field, offsets, addresses }) => ({
+    field,
+    offsets: wordAt(offsets),
+    addresses: wordAt(addresses),
+  }));
+  const bags = createBagLoader(memory, places, numbered, plan.bytes);
   const keyCounts = tables.all.map(({ gathered: { count, most }, fields }) => {
     const bagFields = fields.filter(({ kind }) => kind === 'bag').map(({ field }) => field);
-    return { at: count / WORD + 2, most, numIds: fields.length - bagFields.length, bagFields };
+    return { at: wordAt(count) + 2, most, numIds: fields.length - bagFields.length, bagFields };
   });
   const withBags = bagsBetweenRows(layout);
   let looked: { readonly of: Batch; readonly batch: Batch } | undefined;

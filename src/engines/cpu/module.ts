@@ -1,6 +1,6 @@
 import type { NotBuilt } from '../../system/native-build.js';
 import type { Precision } from '../precision.js';
-import type { Apart } from './apart.js';
+import type { Apart } from '../state/apart.js';
 import type { Kernels } from './kernels.js';
 import { addonOf, type NativeKernels } from './native/addon.js';
 import { attach } from './native/attach.js';

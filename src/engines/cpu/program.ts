@@ -1,355 +1,388 @@
 import type { Batch } from '../../core/batch.js';
 import { maskKeyFrom, streamKey } from '../../core/random.js';
 import type { HostTensor } from '../../core/tensor.js';
+import type { View } from '../compile/buffers.js';
+import type { Compiled } from '../compile/compile.js';
+import type { ListName } from '../compile/lists.js';
 import { createGateSums, diagnosisOf, type Diagnosis, type TermWeights } from '../diagnosis.js';
-import { refusedLosses, tableTensor, type Plan, type Program, type StepSettings, type TermLoss } from '../engine.js';
+import {
+  refusedLosses,
+  tableTensor,
+  type Evaluation,
+  type Inspection,
+  type Program,
+  type ProgramState,
+  type StepResult,
+  type StepSettings,
+  type TermLoss,
+} from '../engine.js';
 import { exchanged } from '../average.js';
-import { countedRows, gramianOf, meanOfParts } from '../step-rows.js';
-import { createApart, isApart } from './apart.js';
-import { WORD } from '../compile/arena.js';
-import { setClock } from '../compile/average.js';
-import { createExchange } from './exchange.js';
-import { listExchanges } from './list-exchanges.js';
-import { compile, type Compiled } from '../compile/compile.js';
-import { watchUpdates } from '../compile/diagnose.js';
+import { setClock } from '../state/average.js';
 import { createConstantsWriter } from '../state/constants.js';
-import { BEGIN, layOut, TABLE_BYTES } from '../compile/layout.js';
-import { createLoader } from './load.js';
-import { createMemory, instantiate, whyEmulated, type KernelModule } from './module.js';
-import { toFours, type Place } from '../compile/places.js';
-import { createStore } from '../state/store.js';
-import type { TablePlace } from '../compile/tables.js';
-import { createTeam, type TeamWatch } from './team.js';
+import type { Image } from '../state/image.js';
+import type { Store } from '../state/store.js';
+import { watchUpdates } from '../state/watch-updates.js';
+import { countedRows, gramianOf, meanOfParts } from '../step-rows.js';
+import type { Exchange } from './exchange.js';
+import type { Loader } from './load.js';
+import type { Team } from './team.js';
 
-/** Compiles a plan into one memory and lists of kernel calls over it. */
-export function compileProgram(kernels: KernelModule, plan: Plan, threads: number, watch: TeamWatch): Program {
-  const { graph, seed } = plan;
-  const compiled = compiledOf(plan, watch.tableBytes ?? TABLE_BYTES);
-  const { arena, places, tables, lists, terms, areas, passRows, stepRows, maxRows, peers, part } = compiled;
-  const clip = plan.step?.clip;
-  const emulated = whyEmulated(kernels, compiled.precision);
-  if (emulated !== undefined)
-    watch.onWarning?.(
-      `${compiled.precision} products are emulated here, slower than f32 but bitwise identical to native ones: ` +
-        emulated,
+type Losses = ReadonlyMap<string, TermLoss>;
+
+/** Some rows of a batch that this process computes in one pass. */
+interface PassRows {
+  readonly rows: number;
+  readonly pass: number;
+  /** The first of them among the rows of the pass in all processes, and the number of these. */
+  readonly firstRow: number;
+  readonly all: number;
+}
+
+/** What a program consists of. */
+export interface Parts {
+  readonly compiled: Compiled;
+  readonly image: Image;
+  readonly team: Team<ListName>;
+  readonly exchange: Exchange;
+  readonly load: Loader;
+  readonly store: Store;
+}
+
+/** A compiled plan in memory. */
+export class CpuProgram implements Program {
+  readonly #compiled: Compiled;
+  readonly #image: Image;
+  readonly #team: Team<ListName>;
+  readonly #exchange: Exchange;
+  readonly #load: Loader;
+  readonly #store: Store;
+  readonly #writeConstants: ReturnType<typeof createConstantsWriter>;
+  /** Index of the word that refuses a step. */
+  readonly #refused: number;
+  /** By term: indices of its weight (a word), and of its mean loss and rows (doubles). */
+  readonly #terms: readonly { readonly name: string; readonly weight: number; readonly loss: number }[];
+  readonly #masks: readonly { readonly name: string; readonly width: number; readonly key: number }[];
+  readonly #graphWeights: readonly number[];
+  /** Running statistics, and a copy from before a step. */
+  readonly #running: Float32Array;
+  readonly #runningBefore: Float32Array;
+  #step = 0;
+
+  constructor({ compiled, image, team, exchange, load, store }: Parts) {
+    this.#compiled = compiled;
+    this.#image = image;
+    this.#team = team;
+    this.#exchange = exchange;
+    this.#load = load;
+    this.#store = store;
+    this.#writeConstants = createConstantsWriter(compiled, image);
+    const { wordAt, floats } = image;
+    const { graph, places, terms, dropoutKeys } = compiled;
+    this.#refused = wordAt(compiled.refused);
+    this.#terms = [...terms].map(([name, { weight, loss }]) => ({
+      name,
+      weight: wordAt(weight),
+      loss: wordAt(loss) / 2,
+    }));
+    this.#masks = graph.values.flatMap((value) =>
+      value.op === 'dropout'
+        ? [{ name: value.name, width: value.width, key: wordAt(dropoutKeys.get(value.name)!) }]
+        : [],
     );
-  arena.seal();
-  const memory = createMemory(arena.bytes);
-  const apart = createApart(tables.all);
-  if (instantiate(kernels, memory).heapBase() > BEGIN) throw new Error('the kernels need more room of their own');
-  const floats = new Float32Array(memory.buffer);
-  const words = new Uint32Array(memory.buffer);
-  const doubles = new Float64Array(memory.buffer);
-  const view = (at: number, length: number): Float32Array => floats.subarray(at / WORD, at / WORD + length);
-  const rowWork = places.groups.reduce((sum, { matrix }) => sum + 3 * matrix.inputs * matrix.panels * 8, 0);
-  const team = createTeam({
-    kernels,
-    memory,
-    apart,
-    lists,
-    barrier: BEGIN,
-    threads,
-    rowWork,
-    exchanges: listExchanges(compiled, memory, watch),
-    ...watch,
-  });
-  const exchange = createExchange(compiled, memory, instantiate(kernels, memory, apart), watch);
-  const load = createLoader(compiled, memory);
-  const store = createStore(compiled, memory, apart);
-  const writeConstants = createConstantsWriter(compiled, floats);
-  const running = view(compiled.running.at, compiled.running.length);
-  const runningBefore = running.slice();
-  const graphWeights = graph.terms.map(({ weight }) => weight);
-  const termPlaces = [...terms.values()];
-  const masks = graph.values.flatMap((value) =>
-    value.op === 'dropout' ? [{ name: value.name, width: value.width, at: compiled.dropoutKeys.get(value.name)! }] : [],
-  );
-  let step = 0;
+    this.#graphWeights = graph.terms.map(({ weight }) => weight);
+    const begin = wordAt(places.running);
+    this.#running = floats.subarray(begin, begin + places.runningCount);
+    this.#runningBefore = this.#running.slice();
+  }
 
-  for (const { running: normalisation, width } of graph.values.flatMap((value) =>
-    value.op === 'activation' ? [value] : [],
-  )) {
-    if (normalisation !== undefined) view(arena.take(`ones ${width}`, toFours(width)), width).fill(1);
+  #isRefused(): boolean {
+    return this.#image.words[this.#refused] === 1;
+  }
+
+  trainStep(
+    batch: Batch,
+    {
+      rates = { dense: 1, embeddings: 1 },
+      weights = this.#graphWeights,
+      combine,
+      isDiagnosed = false,
+    }: StepSettings = {},
+  ): Promise<StepResult> {
+    const { stepRows, areas, passRows, peers } = this.#compiled;
+    if (batch.rows > stepRows) throw new Error(`a step has ${batch.rows} rows; at most ${stepRows} were planned`);
+    this.#runningBefore.set(this.#running);
+    this.#writeConstants(this.#step + 1, rates);
+    const complete = isDiagnosed ? this.#diagnose(batch) : undefined;
+    const isOnePass = areas === 1 && stepRows === passRows && peers.size === 1;
+    const { losses, counts } = isOnePass
+      ? { losses: this.#trainOnePass(batch, weights), counts: { shared: weights, own: weights } }
+      : this.#trainPasses(batch, weights, combine);
+    const isRefused = this.#isRefused();
+    // The kernels update nothing if a step is refused; running statistics, which the forward pass updates, are restored.
+    if (isRefused) this.#running.set(this.#runningBefore);
+    else this.#step++;
+    return Promise.resolve({
+      losses: isRefused ? refusedLosses(losses) : losses,
+      norms: this.#norms(),
+      diagnosis: isRefused ? undefined : complete?.(counts),
+    });
+  }
+
+  predictSync(batch: Batch): Map<string, Float32Array> {
+    return this.#predicted(batch, 'predict', () => undefined);
+  }
+
+  predict(batch: Batch): Promise<Map<string, Float32Array>> {
+    return Promise.resolve(this.predictSync(batch));
+  }
+
+  evaluate(batch: Batch): Promise<Evaluation> {
+    const parts: Losses[] = [];
+    this.#prepare(0, this.#graphWeights, undefined);
+    const predictions = this.#predicted(batch, 'evaluate', () => parts.push(this.#exchange.losses(this.#losses())));
+    return Promise.resolve({ predictions, losses: this.#joined(parts) });
+  }
+
+  losses(batch: Batch): Promise<Losses> {
+    const parts: Losses[] = [];
+    this.#forEachPass(batch, ({ rows, pass, firstRow }) => {
+      this.#prepare(pass, this.#graphWeights, undefined, firstRow);
+      this.#team.run('losses', rows);
+      parts.push(this.#exchange.losses(this.#losses()));
+    });
+    return Promise.resolve(this.#joined(parts));
+  }
+
+  inspect(batch: Batch): Promise<Inspection> {
+    const { peers, predictions } = this.#compiled;
+    if (peers.size > 1) throw new Error('inspect requires a single process');
+    this.#prepare(0, this.#graphWeights, undefined);
+    this.#load(batch, 0, batch.rows, batch.rows);
+    this.#team.run('inspect', batch.rows);
+    const columns = [...predictions].map(([task, view]) => [task, this.#firstColumn(view, batch.rows)] as const);
+    return Promise.resolve({ losses: this.#losses(), predictions: new Map(columns), gradients: this.#gradients() });
+  }
+
+  averaged<Result>(work: () => Promise<Result>): Promise<Result> {
+    const { average } = this.#compiled;
+    return average === undefined ? work() : exchanged(() => this.#swapAverage(), work);
+  }
+
+  state(): ProgramState {
+    return this.#store.state(this.#step);
+  }
+
+  restore(saved: ProgramState): void {
+    this.#store.restore(saved);
+    this.#step = saved.step;
+  }
+
+  dispose(): void {
+    this.#team.end();
+  }
+
+  /** A step of one pass, in one list. */
+  #trainOnePass(batch: Batch, weights: readonly number[]): Losses {
+    this.#image.words[this.#refused] = 0;
+    this.#prepare(0, weights, undefined);
+    this.#load(batch, 0, batch.rows, batch.rows);
+    this.#team.run('train', batch.rows);
+    return this.#losses();
+  }
+
+  /** A step of several passes or processes, or with a gradient per term: passes, exchanges, then the update. */
+  #trainPasses(
+    batch: Batch,
+    weights: readonly number[],
+    combine: StepSettings['combine'],
+  ): { readonly losses: Losses; readonly counts: TermWeights } {
+    const { areas, early } = this.#compiled;
+    // If terms are combined, each is differentiated without its weight.
+    const losses = this.#runPasses(batch, areas > 1 ? weights.map(() => 1) : weights);
+    let counts: TermWeights = { shared: weights, own: weights };
+    if (!this.#isRefused()) {
+      this.#exchange.gradients(areas, early && early.inputs * early.panels * 8);
+      this.#exchange.agree();
+    }
+    if (areas > 1 && !this.#isRefused())
+      counts = { shared: this.#combineTerms(losses, combine, batch.rows), own: this.#graphWeights };
+    if (!this.#isRefused()) this.#team.run('update', batch.rows);
+    return { losses, counts };
+  }
+
+  /** Writes what the calls of a pass read besides the batch. Each pass of a step has its own dropout masks. */
+  #prepare(pass: number, weights: readonly number[], counted: readonly number[] | undefined, firstRow = 0): void {
+    const { plan, tables } = this.#compiled;
+    const { words, floats, doubles, wordAt } = this.#image;
+    for (const { name, key, width } of this.#masks)
+      words[key] = maskKeyFrom(
+        streamKey(plan.seed, 'dropout', name, this.#step, ...(pass > 0 ? [pass] : [])),
+        firstRow * width,
+      );
+    for (const [t, { weight }] of this.#terms.entries()) {
+      floats[weight] = weights[t]!;
+      doubles[weight / 2 + 1] = counted?.[t] ?? 0;
+    }
+    words[wordAt(tables.fresh)] = pass === 0 ? 1 : 0;
+  }
+
+  #losses(): Map<string, TermLoss> {
+    const { doubles } = this.#image;
+    return new Map(this.#terms.map(({ name, loss }) => [name, { mean: doubles[loss]!, rows: doubles[loss + 1]! }]));
+  }
+
+  #joined(parts: readonly Losses[]): Map<string, TermLoss> {
+    return new Map(this.#terms.map(({ name }) => [name, meanOfParts(parts.map((part) => part.get(name)!))]));
+  }
+
+  #norms(): StepResult['norms'] {
+    const { plan, norms } = this.#compiled;
+    const clip = plan.step?.clip;
+    if (clip === undefined) return { dense: NaN, embeddings: NaN };
+    const { doubles, wordAt } = this.#image;
+    const at = wordAt(norms) / 2;
+    return { dense: doubles[at]!, embeddings: doubles[at + (clip.separate ? 1 : 0)]! };
+  }
+
+  #firstColumn(view: View, rows: number): Float32Array {
+    const { floats, wordAt } = this.#image;
+    const begin = wordAt(view);
+    const column = new Float32Array(rows);
+    for (let b = 0; b < rows; b++) column[b] = floats[begin + b * view.ld]!;
+    return column;
   }
 
   /**
-   * Readies a step: what its calls read beside the batch. A pass that is not a step's first has masks of its own, and
-   * rows have theirs wherever they pass.
+   * Loads this process's rows of the passes of a batch, one by one, until `isOver`. Rows of sharded tables are fetched
+   * once per step.
    */
-  const prepare = (
-    pass: number,
-    weights: readonly number[],
-    counted: readonly number[] | undefined,
-    firstRow = 0,
-  ): void => {
-    for (const { name, at, width } of masks)
-      words[at / WORD] = maskKeyFrom(
-        streamKey(seed, 'dropout', name, step, ...(pass > 0 ? [pass] : [])),
-        firstRow * width,
-      );
-    for (const [t, { weight }] of termPlaces.entries()) {
-      floats[weight / WORD] = weights[t]!;
-      doubles[weight / 8 + 1] = counted?.[t] ?? 0;
-    }
-    words[tables.fresh / WORD] = pass === 0 ? 1 : 0;
-  };
-
-  const lossesOf = (): Map<string, TermLoss> =>
-    new Map([...terms].map(([name, { loss }]) => [name, { mean: doubles[loss / 8]!, rows: doubles[loss / 8 + 1]! }]));
-  const firstColumn = ({ at, ld }: Place, rows: number, into: Float32Array, begin: number): void => {
-    for (let b = 0; b < rows; b++) into[begin + b] = floats[at / WORD + b * ld]!;
-  };
-  const isRefused = (): boolean => words[compiled.refused / WORD] === 1;
-
-  /**
-   * Loads this process's parts of the passes of a batch, one by one, until there are no more or `isOver`; what a step
-   * takes together is brought together at once.
-   */
-  const forEachPart = (
-    batch: Batch,
-    most: number,
-    visit: (rows: number, pass: number, firstRow: number, all: number) => void,
-    isOver = (): boolean => false,
-  ): void => {
-    const passes = Array.from({ length: Math.ceil(batch.rows / most) }, (_, pass) => ({
-      begin: pass * most,
-      all: Math.min(most, batch.rows - pass * most),
+  #forEachPart(batch: Batch, maxRows: number, visit: (pass: PassRows) => void, isOver = (): boolean => false): void {
+    const { stepRows, part } = this.#compiled;
+    const passes = Array.from({ length: Math.ceil(batch.rows / maxRows) }, (_, pass) => ({
+      begin: pass * maxRows,
+      all: Math.min(maxRows, batch.rows - pass * maxRows),
     }));
-    const parts = passes.map(({ begin, all }) => exchange.own(begin, all));
+    const parts = passes.map(({ begin, all }) => this.#exchange.own(begin, all));
     const isStep = batch.rows <= stepRows;
-    if (isStep) exchange.fetch(batch, parts);
+    if (isStep) this.#exchange.fetch(batch, parts);
     const ofStep = parts.reduce((sum, { rows }) => sum + rows, 0);
     for (const [pass, { begin, rows }] of parts.entries()) {
       if (isOver()) break;
-      const [{ all }, firstRow] = [passes[pass]!, begin - pass * most];
-      load(batch, begin, rows, pass === 0 ? ofStep : undefined);
-      if (!isStep) exchange.fetch(batch, [parts[pass]!]);
-      exchange.place(isStep ? pass : 0);
-      if (part !== 0) doubles.set([all, firstRow], part / 8);
-      visit(rows, pass, firstRow, all);
+      const [{ all }, firstRow] = [passes[pass]!, begin - pass * maxRows];
+      this.#load(batch, begin, rows, pass === 0 ? ofStep : undefined);
+      if (!isStep) this.#exchange.fetch(batch, [parts[pass]!]);
+      this.#exchange.place(isStep ? pass : 0);
+      if (part !== undefined) this.#image.doubles.set([all, firstRow], this.#image.wordAt(part) / 2);
+      visit({ rows, pass, firstRow, all });
     }
-  };
-  /** The passes of a step, until a number is not finite. */
-  const forEachPass = (batch: Batch, visit: (rows: number, pass: number, firstRow: number) => void): void => {
-    words[compiled.refused / WORD] = 0;
-    forEachPart(batch, passRows, visit, isRefused);
-  };
-  const joined = (parts: readonly Map<string, TermLoss>[]): Map<string, TermLoss> =>
-    new Map([...terms.keys()].map((name) => [name, meanOfParts(parts.map((part) => part.get(name)!))]));
+  }
 
-  /** What losses are divided by, where it is not by the rows that a pass counts here. */
-  const countedOf = (batch: Batch): readonly number[] | undefined =>
-    batch.rows > passRows || peers.size > 1 ? countedRows(graph, batch, batch.rows <= passRows) : undefined;
+  /** Visits the passes of a step until a number is not finite. */
+  #forEachPass(batch: Batch, visit: (pass: PassRows) => void): void {
+    this.#image.words[this.#refused] = 0;
+    this.#forEachPart(batch, this.#compiled.passRows, visit, () => this.#isRefused());
+  }
 
-  /** The passes of a step. */
-  const runPasses = (batch: Batch, weights: readonly number[]): Map<string, TermLoss> => {
-    const counted = countedOf(batch);
-    const parts: Map<string, TermLoss>[] = [];
-    forEachPass(batch, (rows, pass, firstRow) => {
-      prepare(pass, weights, counted, firstRow);
-      team.run('pass', rows);
-      exchange.statistics(rows);
-      parts.push(exchange.losses(lossesOf()));
+  /** Returns the rows that losses are divided by, if they are not those that a pass counts here. */
+  #countedRows(batch: Batch): readonly number[] | undefined {
+    const { graph, passRows, peers } = this.#compiled;
+    return batch.rows > passRows || peers.size > 1 ? countedRows(graph, batch, batch.rows <= passRows) : undefined;
+  }
+
+  #runPasses(batch: Batch, weights: readonly number[]): Losses {
+    const counted = this.#countedRows(batch);
+    const parts: Losses[] = [];
+    this.#forEachPass(batch, ({ rows, pass, firstRow }) => {
+      this.#prepare(pass, weights, counted, firstRow);
+      this.#team.run('pass', rows);
+      this.#exchange.statistics(rows);
+      parts.push(this.#exchange.losses(this.#losses()));
     });
-    return joined(parts);
-  };
+    return this.#joined(parts);
+  }
 
   /** Runs a list in evaluation mode over a batch of any size. */
-  const predicted = (batch: Batch, list: 'predict' | 'evaluate', onPart: () => void): Map<string, Float32Array> => {
-    const results = new Map([...compiled.predictions.keys()].map((task) => [task, new Float32Array(batch.rows)]));
-    forEachPart(batch, maxRows, (rows, pass, _firstRow, all) => {
-      team.run(list, rows);
-      for (const [task, place] of compiled.predictions) {
-        const own = new Float32Array(rows);
-        firstColumn(place, rows, own, 0);
-        exchange.column(own, results.get(task)!.subarray(pass * maxRows, pass * maxRows + all));
-      }
+  #predicted(batch: Batch, list: 'predict' | 'evaluate', onPart: () => void): Map<string, Float32Array> {
+    const { predictions, maxRows } = this.#compiled;
+    const results = new Map([...predictions.keys()].map((task) => [task, new Float32Array(batch.rows)]));
+    this.#forEachPart(batch, maxRows, ({ rows, pass, all }) => {
+      this.#team.run(list, rows);
+      const begin = pass * maxRows;
+      for (const [task, view] of predictions)
+        this.#exchange.column(this.#firstColumn(view, rows), results.get(task)!.subarray(begin, begin + all));
       onPart();
     });
     return results;
-  };
+  }
 
-  /** Looks at the gradients of the step that comes; what is returned completes the diagnosis once it was taken. */
-  const diagnose = (batch: Batch): ((weights: TermWeights) => Diagnosis) | undefined => {
-    if (compiled.termAreas === 0) throw new Error('no diagnosis was planned');
-    const counted = countedOf(batch);
+  /**
+   * Computes the gradients of each term before a step.
+   * @returns a function that completes the diagnosis after the step; undefined if the step is refused
+   */
+  #diagnose(batch: Batch): ((weights: TermWeights) => Diagnosis) | undefined {
+    const { graph, places, peers, termAreas, productsOfTensors } = this.#compiled;
+    if (termAreas === 0) throw new Error('the plan has no diagnosis');
+    const counted = this.#countedRows(batch);
     const gates = createGateSums(graph);
-    forEachPass(batch, (rows, pass, firstRow) => {
-      prepare(
-        pass,
-        graphWeights.map(() => 1),
-        counted,
-        firstRow,
-      );
-      team.run('diagnosis', rows);
-      for (const [name, { shares }] of graph.gates ?? [])
-        gates.add(name, floats.subarray(places.of(shares).at / WORD), places.of(shares).ld, rows);
-      exchange.agree();
+    const unweighted = this.#graphWeights.map(() => 1);
+    this.#forEachPass(batch, ({ rows, pass, firstRow }) => {
+      this.#prepare(pass, unweighted, counted, firstRow);
+      this.#team.run('diagnosis', rows);
+      for (const [name, { shares }] of graph.gates ?? []) {
+        const view = places.of(shares).value;
+        gates.add(name, this.#image.floats.subarray(this.#image.wordAt(view)), view.ld, rows);
+      }
+      this.#exchange.agree();
     });
-    if (isRefused()) return undefined;
-    exchange.gradients(compiled.termAreas);
-    exchange.agree();
-    if (isRefused()) return undefined;
-    team.run('tensorProducts', batch.rows);
-    const products = compiled.productsOfTensors.read(doubles);
-    const squares = watchUpdates(compiled, store, memory, apart);
+    if (this.#isRefused()) return undefined;
+    this.#exchange.gradients(termAreas);
+    this.#exchange.agree();
+    if (this.#isRefused()) return undefined;
+    this.#team.run('tensorProducts', batch.rows);
+    const products = productsOfTensors.read(this.#image);
+    const squares = watchUpdates(this.#compiled, this.#store, this.#image);
     return (weights) => diagnosisOf(products, weights, squares(), gates.uses(peers));
-  };
+  }
 
-  /** Decides what each term's gradient counts, from what they have in common; gives that of those that terms share. */
-  const combineTerms = (
-    losses: ReadonlyMap<string, TermLoss>,
-    combine: StepSettings['combine'],
-    rows: number,
-  ): readonly number[] => {
-    team.run('products', rows);
-    const triangles = doubles.subarray(
-      compiled.products.at / 8,
-      compiled.products.at / 8 + (compiled.products.count * areas * (areas + 1)) / 2,
-    );
-    const shared =
-      combine?.(
-        graph.terms.map(({ name }) => losses.get(name)!.mean),
-        gramianOf(areas, triangles),
-      ) ?? graphWeights;
-    floats.set(shared, compiled.sharedWeights / WORD);
-    floats.set(graphWeights, compiled.ownWeights / WORD);
+  /**
+   * Decides the weight of each term's gradient from the products between the gradients.
+   * @returns the weights on what terms share
+   */
+  #combineTerms(losses: Losses, combine: StepSettings['combine'], rows: number): readonly number[] {
+    const { graph, areas, products, sharedWeights, ownWeights } = this.#compiled;
+    const { doubles, floats, wordAt } = this.#image;
+    this.#team.run('products', rows);
+    const begin = wordAt(products.at!) / 2;
+    const triangles = doubles.subarray(begin, begin + (products.count * areas * (areas + 1)) / 2);
+    const means = graph.terms.map(({ name }) => losses.get(name)!.mean);
+    const shared = combine?.(means, gramianOf(areas, triangles)) ?? this.#graphWeights;
+    floats.set(shared, wordAt(sharedWeights));
+    floats.set(this.#graphWeights, wordAt(ownWeights));
     return shared;
-  };
+  }
 
-  const predictSync = (batch: Batch): Map<string, Float32Array> => predicted(batch, 'predict', () => undefined);
-  const swapAverage = (): void => {
-    setClock(compiled, floats, step);
-    team.run('exchange', places.maxRows);
-  };
-  const isOnePass = areas === 1 && stepRows === passRows && peers.size === 1;
-
-  return {
-    trainStep(
-      batch,
-      { rates = { dense: 1, embeddings: 1 }, weights = graphWeights, combine, isDiagnosed = false } = {},
-    ) {
-      if (batch.rows > stepRows) throw new Error(`a step of ${batch.rows} rows, where ${stepRows} were planned`);
-      runningBefore.set(running);
-      writeConstants(step + 1, rates);
-      const complete = isDiagnosed ? diagnose(batch) : undefined;
-      let losses: Map<string, TermLoss>;
-      let counts: TermWeights = { shared: weights, own: weights };
-      if (isOnePass) {
-        words[compiled.refused / WORD] = 0;
-        prepare(0, weights, undefined);
-        load(batch, 0, batch.rows, batch.rows);
-        team.run('train', batch.rows);
-        losses = lossesOf();
-      } else {
-        // Where terms are combined, each is differentiated as it is.
-        losses = runPasses(batch, areas > 1 ? weights.map(() => 1) : weights);
-        if (!isRefused()) {
-          exchange.gradients(areas, compiled.early?.count);
-          exchange.agree();
-        }
-        if (areas > 1 && !isRefused())
-          counts = { shared: combineTerms(losses, combine, batch.rows), own: graphWeights };
-        if (!isRefused()) team.run('update', batch.rows);
+  /** Returns the gradients of a pass, by tensor. */
+  #gradients(): Map<string, HostTensor> {
+    const { graph, tables, passGradients } = this.#compiled;
+    const { floats, words, wordAt } = this.#image;
+    const gradients = new Map<string, HostTensor>();
+    for (const parameter of graph.parameters.filter(({ isTrainable }) => isTrainable)) {
+      const { shape, data } = this.#store.tensorOf(parameter, passGradients.at);
+      gradients.set(parameter.name, { shape, data: data.slice() });
+    }
+    for (const { name, rows, width, distinct, gradients: at, count } of tables.all) {
+      const data = new Float32Array(rows * width);
+      for (let u = 0; u < words[wordAt(count)]!; u++) {
+        const from = wordAt(at) + u * width;
+        data.set(floats.subarray(from, from + width), words[wordAt(distinct) + u]! * width);
       }
-      // The kernels have updated nothing then; what the forward pass moves is put back.
-      if (isRefused()) running.set(runningBefore);
-      else step++;
-      const [dense, embeddings] =
-        clip === undefined
-          ? [NaN, NaN]
-          : [doubles[compiled.norms / 8]!, doubles[compiled.norms / 8 + (clip.separate ? 1 : 0)]!];
-      return Promise.resolve({
-        losses: isRefused() ? refusedLosses(losses) : losses,
-        norms: { dense, embeddings },
-        diagnosis: isRefused() ? undefined : complete?.(counts),
-      });
-    },
+      gradients.set(tableTensor(name), { shape: [rows, width], data });
+    }
+    return gradients;
+  }
 
-    predictSync,
-    predict: (batch) => Promise.resolve(predictSync(batch)),
-
-    evaluate(batch) {
-      const parts: Map<string, TermLoss>[] = [];
-      prepare(0, graphWeights, undefined);
-      const predictions = predicted(batch, 'evaluate', () => parts.push(exchange.losses(lossesOf())));
-      return Promise.resolve({ predictions, losses: joined(parts) });
-    },
-
-    losses(batch) {
-      const parts: Map<string, TermLoss>[] = [];
-      forEachPass(batch, (rows, pass, firstRow) => {
-        prepare(pass, graphWeights, undefined, firstRow);
-        team.run('losses', rows);
-        parts.push(exchange.losses(lossesOf()));
-      });
-      return Promise.resolve(joined(parts));
-    },
-
-    inspect(batch) {
-      if (peers.size > 1) throw new Error('only a process that is alone looks at its gradients');
-      prepare(0, graphWeights, undefined);
-      load(batch, 0, batch.rows, batch.rows);
-      team.run('inspect', batch.rows);
-      const predictions = new Map<string, Float32Array>();
-      for (const [task, place] of compiled.predictions) {
-        const values = new Float32Array(batch.rows);
-        firstColumn(place, batch.rows, values, 0);
-        predictions.set(task, values);
-      }
-      const gradients = new Map<string, HostTensor>();
-      for (const parameter of graph.parameters.filter(({ isTrainable }) => isTrainable)) {
-        const { shape, data } = store.tensorOf(parameter, store.shiftTo(compiled.passGradients.at));
-        gradients.set(parameter.name, { shape, data: data.slice() });
-      }
-      for (const { name, rows, width, distinct, gradients: at, count } of tables.all) {
-        const data = new Float32Array(rows * width);
-        for (let u = 0; u < words[count / WORD]!; u++)
-          data.set(view(at + u * width * WORD, width), words[distinct / WORD + u]! * width);
-        gradients.set(tableTensor(name), { shape: [rows, width], data });
-      }
-      return Promise.resolve({ losses: lossesOf(), predictions, gradients });
-    },
-
-    averaged: (work) => (compiled.average === undefined ? work() : exchanged(swapAverage, work)),
-    state: () => store.state(step),
-    restore(saved) {
-      store.restore(saved);
-      step = saved.step;
-    },
-    dispose: () => team.end(),
-  };
+  #swapAverage(): void {
+    setClock(this.#compiled, this.#image, this.#step);
+    this.#team.run('exchange', this.#compiled.maxOwnRows);
+  }
 }
-
-/** Plans that were compiled to see how large they are: most of them run next. */
-const seen = new WeakMap<Plan, Compiled>();
-
-/** Compiles a plan to be run, or takes what was seen of it, once: its arena is this program's then. */
-function compiledOf(plan: Plan, tableBytes: number): Compiled {
-  const known = seen.get(plan);
-  seen.delete(plan);
-  return known !== undefined && bytesOf(known.tables.all) <= tableBytes ? known : compile(plan, tableBytes);
-}
-
-/** Bytes of a plan's memory but for weights and optimizer. */
-export function activationBytes(plan: Plan): number {
-  const compiled = compile(plan);
-  seen.set(plan, compiled);
-  const {
-    arena,
-    places: { weightsCount },
-    tables,
-    denseSlots,
-    average,
-  } = compiled;
-  const denseBytes = (average === undefined ? 1 : 2) * weightsCount * WORD + denseSlots.bytes;
-  return arena.bytes - denseBytes - bytesOf(tables.all);
-}
-
-/** Bytes of a plan's tables that lie apart, with what is kept for them. */
-export function apartBytes(plan: Plan): number {
-  return bytesOf(layOut(plan, plan.graph, TABLE_BYTES).tables.all.filter(isApart));
-}
-
-const bytesOf = (tables: readonly TablePlace[]): number =>
-  tables.reduce((sum, { rows, stride }) => sum + rows * stride * WORD, 0);

@@ -1,6 +1,5 @@
 import { keptRoom } from './kept-room.js';
 import type { Part } from './part-of.js';
-import type { TablePlace } from '../compile/tables.js';
 
 /** What a field looks up: an id a row, or where offsets are given those from a row's to the next one's. */
 interface Looked {
@@ -31,7 +30,7 @@ const EMPTY = 0xffffffff;
 
 /** A finder for a table among so many processes. */
 export function createRowFinder(
-  { name, looked: { rows: most } }: Pick<TablePlace, 'name' | 'looked'>,
+  { name, looked: { rows: most } }: { readonly name: string; readonly looked: { readonly rows: number } },
   processes: number,
 ): RowFinder {
   const wordRoom = (): ((length: number) => Uint32Array) => keptRoom((length) => new Uint32Array(length));

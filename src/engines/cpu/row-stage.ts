@@ -1,25 +1,26 @@
-import { WORD } from '../compile/arena.js';
+import { shift, WORD, type Ref } from '../compile/buffers.js';
 import type { Kernels } from './kernels.js';
-import type { Laid } from '../compile/layout.js';
+import type { Layout } from '../compile/layout.js';
 import type { TablePlace } from '../compile/tables.js';
+import type { CpuMemory } from './memory.js';
 
 /** Rows that are given to a kernel at once. */
 const STAGED = 1024;
 
-/** Rows that lie somewhere in the kernels' memory, or in a table apart. */
+/** Rows in the kernels' memory, or in a table apart. */
 export interface RowsPlace {
-  readonly at: number;
+  readonly at: Ref;
   /** Floats from row to row. */
   readonly stride: number;
   readonly width: number;
 }
 
-/** Brings rows to where kernels reach them, some at a time, since what is exchanged lies elsewhere. */
+/** Copies rows to and from where kernels read them, some at a time, because exchanges use other memory. */
 export interface RowStage {
-  /** Copies rows of a place one behind the other, to `out` from a number on. */
+  /** Copies rows to `out`, consecutively, from index `to` on. */
   copy(from: RowsPlace, rows: Uint32Array, out: Float32Array, to: number): void;
-  /** Copies them to an address of the kernels' memory. */
-  copyWithin(from: RowsPlace, rows: Uint32Array, to: number): void;
+  /** Copies rows to a position of the kernels' memory. */
+  copyWithin(from: RowsPlace, rows: Uint32Array, to: Ref): void;
   /**
    * Adds gradients of rows to those that a table is updated by, in one of so many areas.
    * @param isFirst whether these are the first of a step
@@ -34,23 +35,27 @@ export interface RowStage {
   ): void;
 }
 
-/** Room for them in a plan's memory. */
-export function takeStage({ arena, tables, peers }: Laid): { readonly rows: number; readonly numbers: number } {
+/** Creates the buffers of a stage, before memory is assigned. */
+export function takeStage({ buffers, tables, peers }: Layout): { readonly rows: Ref; readonly numbers: Ref } {
   const staged = peers.size === 1 ? 0 : STAGED;
   return {
-    rows: arena.take('staged rows', staged),
-    numbers: arena.take('staged numbers', staged * Math.max(0, ...tables.all.map(({ width }) => width))),
+    rows: buffers.take('staged rows', 'scratch', staged),
+    numbers: buffers.take('staged numbers', 'scratch', staged, Math.max(0, ...tables.all.map(({ width }) => width))),
   };
 }
 
 /**
- * A stage in a plan's memory.
+ * Creates a stage in a plan's memory.
  * @param kernels an instance on it, of this thread alone
  */
-export function createRowStage(laid: Laid, memory: WebAssembly.Memory, kernels: Kernels): RowStage {
-  const stage = takeStage(laid);
-  const floats = new Float32Array(memory.buffer);
-  const words = new Uint32Array(memory.buffer);
+export function createRowStage(
+  layout: Layout,
+  { image: { floats, words, wordAt } }: CpuMemory,
+  kernels: Kernels,
+): RowStage {
+  const addressOf = (ref: Ref): number => wordAt(ref) * WORD;
+  const taken = takeStage(layout);
+  const stage = { rows: addressOf(taken.rows), numbers: addressOf(taken.numbers) };
 
   /** Puts the numbers of some rows after the other where kernels read them. */
   const inParts = (rows: Uint32Array, work: (count: number, done: number) => void): void => {
@@ -63,43 +68,52 @@ export function createRowStage(laid: Laid, memory: WebAssembly.Memory, kernels: 
   return {
     copy({ at, stride, width }, rows, out, to) {
       inParts(rows, (count, done) => {
-        kernels.lookup(stage.rows, at, stride, width, stage.numbers, width, count);
+        kernels.lookup(stage.rows, addressOf(at), stride, width, stage.numbers, width, count);
         out.set(floats.subarray(stage.numbers / WORD, stage.numbers / WORD + count * width), to + done * width);
       });
     },
     copyWithin({ at, stride, width }, rows, to) {
       inParts(
         rows,
-        (count, done) => void kernels.lookup(stage.rows, at, stride, width, to + done * width * WORD, width, count),
+        (count, done) =>
+          void kernels.lookup(
+            stage.rows,
+            addressOf(at),
+            stride,
+            width,
+            addressOf(shift(to, done * width)),
+            width,
+            count,
+          ),
       );
     },
     add(
-      { width, claim, hash, distinct, gradients: at, areaBytes, count: countAt },
+      { width, claim, hash, distinct, gradients: at, areaWords, count: countAt },
       rows,
       gradients,
       area,
       areas,
       isFirst,
     ) {
-      const { fresh } = laid.tables;
+      const { fresh } = layout.tables;
       const gather = (count: number, isFresh: boolean): void =>
         void kernels.gatherGradients(
-          claim,
+          addressOf(claim),
           stage.rows,
           stage.numbers,
           width,
           width,
-          hash,
-          distinct,
-          at + area * areaBytes,
+          addressOf(hash),
+          addressOf(distinct),
+          addressOf(shift(at, area * areaWords)),
           area === 0 ? areas : 1,
-          areaBytes,
-          countAt,
+          areaWords * WORD,
+          addressOf(countAt),
           count,
           1,
-          isFresh ? fresh : fresh + WORD,
+          addressOf(isFresh ? fresh : shift(fresh, 1)),
         );
-      // A table that nobody looked anything up in has to hear of it too.
+      // A table without looked-up rows is cleared too.
       if (rows.length === 0) gather(0, isFirst);
       inParts(rows, (count, done) => {
         floats.set(gradients.subarray(done * width, (done + count) * width), stage.numbers / WORD);

@@ -1,4 +1,4 @@
-import { WORD } from '../compile/arena.js';
+import { WORD } from '../compile/buffers.js';
 
 /** Some tables' rows, by process and then by table: how many, and where their numbers lie one behind the other. */
 export interface Segments {

@@ -1,6 +1,8 @@
 import type { TableRule } from '../compile/call-list.js';
-import { APART, rowsAt, type Apart } from './apart.js';
-import { CONSTANT_WORDS, WORD } from '../compile/arena.js';
+import { rowsAt, type Apart } from '../state/apart.js';
+import { APART } from '../state/memory-plan.js';
+import { WORD } from '../compile/buffers.js';
+import { CONSTANT_WORDS } from '../compile/layout.js';
 import { SIGNATURES } from '../compile/kernel-signatures.js';
 import type { Kernels } from './kernels.js';
 import { shareOf } from './shares.js';

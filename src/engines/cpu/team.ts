@@ -2,9 +2,10 @@ import { MessageChannel, receiveMessageOnPort, type MessagePort } from 'node:wor
 import { monotonicMs } from '../../system/clock.js';
 import { UserError, type Problem } from '../../core/errors.js';
 import { fewerThreads, RESUME_HINT, openThread, threadError, threadProblem } from '../../system/thread.js';
-import type { Apart } from './apart.js';
 import type { Call } from '../compile/call-list.js';
-import { COMMAND } from './command.js';
+import type { Apart } from '../state/apart.js';
+import type { BoundCall } from './bind.js';
+import { COMMAND, COMMAND_WORDS } from './command.js';
 import type { Exchanged, Exchanges, Kernels } from './kernels.js';
 import { instantiate, type KernelModule } from './module.js';
 
@@ -14,7 +15,7 @@ export interface TeamOptions<List extends string = string> extends TeamWatch {
   readonly memory: WebAssembly.Memory;
   /** Tables in memory of their own. */
   readonly apart?: readonly Apart[];
-  readonly lists: Readonly<Record<List, readonly Call[]>>;
+  readonly lists: Readonly<Record<List, readonly BoundCall[]>>;
   /** Address of the barrier's words, and of the command's behind them: 16 words in all. */
   readonly barrier: number;
   readonly threads: number;
@@ -61,11 +62,11 @@ const MIN_SHARED_WORK = 2_000_000;
 
 /** A list with its kernels looked up, so that a step looks up and allocates nothing. */
 export function bind(
-  calls: readonly Call[],
+  calls: readonly BoundCall[],
   kernels: Kernels & Exchanges,
   onCall?: CallObserver,
 ): (rows: number) => void {
-  const kernelOf = ({ kernel }: Call): Bound =>
+  const kernelOf = ({ kernel }: BoundCall): Bound =>
     onCall === undefined ? kernels[kernel] : timed(kernel, kernels[kernel], onCall);
   const bound = calls.map((call) => ({ kernel: kernelOf(call), args: [...call.args], rowsAt: call.rowsAt }));
   let boundRows = -1;
@@ -159,7 +160,7 @@ export function createTeam<List extends string>({
   // A command names a list by its place.
   const names = Object.keys(lists) as List[];
   const bound = names.map((name) => bind(lists[name], kernels, onCall));
-  const words = new Int32Array(memory.buffer, barrier, 16);
+  const words = new Int32Array(memory.buffer, barrier, COMMAND_WORDS);
   const { port1: reasons, port2: port } = new MessageChannel();
   const fail = (): void => void Atomics.store(words, COMMAND.failed, 1);
   let problem: Problem | undefined;

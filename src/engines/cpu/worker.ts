@@ -1,5 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { COMMAND } from './command.js';
+import { COMMAND, COMMAND_WORDS } from './command.js';
 import { instantiate } from './module.js';
 import { bind, NO_EXCHANGES, type TeamOptions, type TeamTask } from './team.js';
 
@@ -21,7 +21,7 @@ const { kernels: loaded, self } = workerData as Pick<TeamOptions, 'kernels'> & {
 parentPort!.once('message', ({ memory, apart, lists, barrier }: TeamTask) => {
   const kernels = { ...instantiate(loaded, memory, apart), ...NO_EXCHANGES };
   const bound = Object.values(lists).map((list) => bind(list, kernels));
-  const words = new Int32Array(memory.buffer, barrier, 16);
+  const words = new Int32Array(memory.buffer, barrier, COMMAND_WORDS);
 
   Atomics.add(words, COMMAND.ready, 1);
   for (let seen = 0; ; seen++) {

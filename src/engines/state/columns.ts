@@ -1,5 +1,6 @@
 import { column, type Batch, type VectorColumn } from '../../core/batch.js';
-import type { Laid } from '../compile/layout.js';
+import type { Ref } from '../compile/buffers.js';
+import type { Layout } from '../compile/layout.js';
 
 const NO_VECTORS: ReadonlyMap<string, VectorColumn> = new Map();
 
@@ -12,12 +13,12 @@ export type ColumnLoader = (batch: Batch, begin: number, rows: number) => void;
 /**
  * A loader of columns; where they go is found once, so that a step only copies.
  * @param words what they are copied to
- * @param wordAt which of these words is at an address of the plan
+ * @param wordAt returns the index of a position among these words
  */
 export function createColumnLoader(
-  { graph, layout, places, tables }: Pick<Laid, 'graph' | 'layout' | 'places' | 'tables'>,
+  { graph, layout, places, tables, maxOwnRows }: Pick<Layout, 'graph' | 'layout' | 'places' | 'tables' | 'maxOwnRows'>,
   words: Uint32Array,
-  wordAt: (address: number) => number,
+  wordAt: (ref: Ref) => number,
 ): ColumnLoader {
   const floats = new Float32Array(words.buffer);
   // A field may be looked up in several tables. In those that are dealt out, rows are looked up by numbers of their
@@ -39,11 +40,11 @@ export function createColumnLoader(
   );
   const labels = graph.values.flatMap((value) =>
     value.op === 'input' && value.source.kind === 'label'
-      ? [{ name: value.source.column, at: wordAt(places.of(value).at) }]
+      ? [{ name: value.source.column, at: wordAt(places.of(value).value) }]
       : [],
   );
   return (batch, begin, rows) => {
-    if (rows > places.maxRows) throw new Error(`a batch of ${rows} rows, where ${places.maxRows} were planned`);
+    if (rows > maxOwnRows) throw new Error(`a batch has ${rows} rows; at most ${maxOwnRows} were planned`);
     for (const { field, at } of idFields) words.set(part(column(batch.ids, field), begin, begin + rows), at);
     for (const { field, at } of numberFields) floats.set(part(column(batch.numbers, field), begin, begin + rows), at);
     for (const { field, width, at } of vectorFields)

@@ -1,27 +1,31 @@
 import type { Optimizer } from '../../optimizers/optimizer.js';
 import { optimizers } from '../../optimizers/optimizers.js';
 import type { RateFactors } from '../engine.js';
-import { setClock } from '../compile/average.js';
-import { WORD } from '../compile/arena.js';
-import type { Laid } from '../compile/layout.js';
+import type { Layout } from '../compile/layout.js';
+import { setClock } from './average.js';
+import type { Image } from './image.js';
 
 /** Writes the constants of a step, counted from 1, to where the kernels of rules and average read them. */
-export function createConstantsWriter(laid: Laid, floats: Float32Array): (step: number, factors: RateFactors) => void {
+export function createConstantsWriter(
+  layout: Layout,
+  image: Omit<Image, 'rowsOf'>,
+): (step: number, factors: RateFactors) => void {
   const {
     plan: { optimizers: specs, step: stepPlan },
     constants,
-  } = laid;
+  } = layout;
   const rules = [
-    { optimizer: optimizers.build(specs.dense), at: constants.dense / WORD, side: 'dense' },
-    { optimizer: optimizers.build(specs.embeddings), at: constants.tables / WORD, side: 'embeddings' },
+    { optimizer: optimizers.build(specs.dense), at: image.wordAt(constants.dense), side: 'dense' },
+    { optimizer: optimizers.build(specs.embeddings), at: image.wordAt(constants.tables), side: 'embeddings' },
     ...(specs.wide === undefined
       ? []
-      : [{ optimizer: optimizers.build(specs.wide), at: constants.wide / WORD, side: 'embeddings' } as const]),
+      : [{ optimizer: optimizers.build(specs.wide), at: image.wordAt(constants.wide), side: 'embeddings' } as const]),
   ] as const;
   const limit = stepPlan?.clip?.value ?? Infinity;
   return (step, factors) => {
-    setClock(laid, floats, step - 1);
-    for (const { optimizer, at, side } of rules) floats.set(constantsOf(optimizer, step, factors[side], limit), at);
+    setClock(layout, image, step - 1);
+    for (const { optimizer, at, side } of rules)
+      image.floats.set(constantsOf(optimizer, step, factors[side], limit), at);
   };
 }
 

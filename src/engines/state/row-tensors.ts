@@ -1,5 +1,4 @@
-import { shareLeft } from '../compile/average.js';
-import { WORD } from '../compile/arena.js';
+import { shareLeft } from './average.js';
 import type { TablePlace } from '../compile/tables.js';
 
 /** A tensor of a table in a state: so many numbers a row, from and to the row's place in the kernels' memory. */
@@ -51,7 +50,7 @@ export function rowTensors(
   const kept = slots.map(({ name, per, first }) => numbers(`.${name}`, per === 'row' ? 1 : width, first));
   if (decay === undefined) return { weights: trained, optimizer: kept };
 
-  const begin = average / WORD;
+  const begin = average;
   const covers = begin + width;
   const words = new Uint32Array(floats.buffer);
   return {

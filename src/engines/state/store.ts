@@ -6,81 +6,81 @@ import { PART_NUMBERS, listParts, countElements, type HostTensor } from '../../c
 import { tableTensor, type ProgramState } from '../engine.js';
 import { refuseOtherTensors, type Shapes } from '../restore.js';
 import { drawParameter } from '../weights.js';
-import { rowsAt, type Apart } from '../cpu/apart.js';
-import { WORD } from '../compile/arena.js';
-import type { Laid } from '../compile/layout.js';
+import { shift, type Ref } from '../compile/buffers.js';
+import type { Layout } from '../compile/layout.js';
+import type { Image } from './image.js';
 import { rowTensors, type RowTensor, type RowTensors } from './row-tensors.js';
 import type { TablePlace } from '../compile/tables.js';
 
-/** Columns of a matrix that lie beside each other, row by row, as products read them. */
+/** Columns of a panel: a matrix is stored in panels, each row by row, as products read them. */
 const PANEL = 8;
 
-/** All that training changes, where it lies. */
+/** All that training changes, in memory. */
 export interface Store {
   /**
-   * A parameter's numbers, or what lies `shift` bytes beyond them: a view of a vector, some columns of a matrix, copied
-   * when they are asked for.
+   * Returns a parameter's elements in a region that is laid out like the weights, by default the weights: a view of a
+   * vector, or a copy of a matrix, made when its data is read.
    */
-  tensorOf(parameter: Parameter, shift: number): HostTensor;
-  /** Bytes from the weights to a region that lies as they do. */
-  shiftTo(region: number): number;
+  tensorOf(parameter: Parameter, region?: Ref): HostTensor;
   state(step: number): ProgramState;
   /** @throws UserError (checkpoint) for tensors of another model */
   restore(saved: ProgramState): void;
 }
 
-/** Draws first weights, and gives the way to all tensors. */
-export function createStore(
-  { plan: { optimizers: specs, seed, isRestored = false }, peers, graph, places, tables, denseSlots, average }: Laid,
-  memory: { readonly buffer: ArrayBufferLike },
-  apart: readonly Apart[] = [],
-): Store {
-  const floats = new Float32Array(memory.buffer);
+/** Draws the initial weights, and gives access to all tensors. */
+export function createStore(layout: Layout, { floats, wordAt, rowsOf: rowsOfTable }: Image): Store {
+  const { plan, peers, graph, places, tables, denseSlots, average } = layout;
+  const { optimizers: specs, seed, isRestored = false } = plan;
   const dense = optimizers.build(specs.dense);
   const trained = graph.parameters.filter(({ isTrainable }) => isTrainable);
-  const view = (at: number, length: number): Float32Array => floats.subarray(at / WORD, at / WORD + length);
-  /** Where a matrix's column begins; from row to row it is PANEL numbers. */
+  /** Index of a matrix's column; elements of a column are PANEL apart. */
   const columnAt = (at: number, inputs: number, column: number): number =>
-    at / WORD + Math.floor(column / PANEL) * PANEL * inputs + (column % PANEL);
-  const shiftTo = (region: number): number => region - places.weightsBegin;
-  const slotShift = (s: number): number => shiftTo(denseSlots.at + s * denseSlots.gap);
+    at + Math.floor(column / PANEL) * PANEL * inputs + (column % PANEL);
+  /** Index of weights, or of their elements in a region that is laid out like them. */
+  const indexOf = (ref: Ref, region: Ref | undefined): number =>
+    region === undefined || ref.buffer !== places.weights.buffer ? wordAt(ref) : wordAt(region) + ref.offset;
+  const slotRegion = (s: number): Ref => shift(denseSlots.at, s * places.weightsCount);
 
-  const tensorOf = (parameter: Parameter, shift: number): HostTensor => {
+  const tensorOf = (parameter: Parameter, region?: Ref): HostTensor => {
     const place = places.parameter(parameter);
     const { shape } = parameter;
-    if (place.kind === 'vector') return { shape, data: view(place.at + shift, countElements(shape)) };
+    if (place.kind === 'vector') {
+      const begin = indexOf(place.at, region);
+      return { shape, data: floats.subarray(begin, begin + countElements(shape)) };
+    }
     const [inputs, width] = shape as [number, number];
     return {
       shape,
-      // Many ask for shapes alone.
+      // Many callers read only shapes.
       get data() {
+        const begin = indexOf(place.matrix.at, region);
         const data = new Float32Array(countElements(shape));
         for (let n = 0; n < width; n++) {
-          const column = columnAt(place.matrix.at + shift, inputs, place.column + n);
+          const column = columnAt(begin, inputs, place.column + n);
           for (let k = 0; k < inputs; k++) data[k * width + n] = floats[column + k * PANEL]!;
         }
         return data;
       },
     };
   };
-  const write = (parameter: Parameter, shift: number, data: Float32Array): void => {
+  const write = (parameter: Parameter, region: Ref | undefined, data: Float32Array): void => {
     const place = places.parameter(parameter);
-    if (place.kind === 'vector') view(place.at + shift, data.length).set(data);
+    if (place.kind === 'vector') floats.set(data, indexOf(place.at, region));
     else {
+      const begin = indexOf(place.matrix.at, region);
       const [inputs, width] = parameter.shape as [number, number];
       for (let n = 0; n < width; n++) {
-        const column = columnAt(place.matrix.at + shift, inputs, place.column + n);
+        const column = columnAt(begin, inputs, place.column + n);
         for (let k = 0; k < inputs; k++) floats[column + k * PANEL] = data[k * width + n]!;
       }
     }
   };
 
-  const rowsOf = ({ at }: TablePlace): ReturnType<typeof rowsAt> => rowsAt(at, floats, apart);
   const tensorsOf = (table: TablePlace, step: number): RowTensors =>
-    rowTensors(table, rowsOf(table).floats, average?.decay, step);
+    rowTensors(table, rowsOfTable(table).floats, average?.decay, step);
   /** Writes this process's rows out of all. */
   const writeRows = (table: TablePlace, tensor: RowTensor, parts: Iterable<Float32Array>): void => {
-    const { first } = rowsOf(table);
+    const { first } = rowsOfTable(table);
     const { rank, size } = table.isDealt ? peers : SINGLE_PROCESS;
     let row = 0;
     for (const part of parts) {
@@ -90,7 +90,7 @@ export function createStore(
   };
   const named = (table: TablePlace, { suffix, width, read }: RowTensor): [string, HostTensor] => {
     const { name, rows, stride } = table;
-    const { first } = rowsOf(table);
+    const { first } = rowsOfTable(table);
     const readRows = (begin: number, end: number, into: Float32Array): Float32Array => {
       for (let row = begin; row < end; row++) read(first + row * stride, into, (row - begin) * width);
       return into.subarray(0, (end - begin) * width);
@@ -109,12 +109,11 @@ export function createStore(
     };
     return [tableTensor(name) + suffix, tensor];
   };
-  /** Where what predictions take of a parameter lies, from its place among the weights on. */
-  const usedShift = ({ isTrainable }: Parameter): number =>
-    average === undefined || !isTrainable ? 0 : shiftTo(average.weights);
+  /** Returns the region of the weights that predictions use. */
+  const usedRegion = ({ isTrainable }: Parameter): Ref | undefined => (isTrainable ? average?.weights : undefined);
   const denseTensors = trained.flatMap((parameter) => [
-    ...(average === undefined ? [] : [{ parameter, suffix: 'trained', shift: 0 }]),
-    ...dense.slots.map(({ name }, s) => ({ parameter, suffix: name, shift: slotShift(s) })),
+    ...(average === undefined ? [] : [{ parameter, suffix: 'trained', region: undefined }]),
+    ...dense.slots.map(({ name }, s) => ({ parameter, suffix: name, region: slotRegion(s) })),
   ]);
 
   /** Of tensors that are dealt out: their rows with all processes. */
@@ -130,12 +129,12 @@ export function createStore(
     step,
     ...(dealt.size > 0 && { dealt }),
     weights: new Map<string, HostTensor>([
-      ...graph.parameters.map((parameter) => [parameter.name, tensorOf(parameter, usedShift(parameter))] as const),
+      ...graph.parameters.map((parameter) => [parameter.name, tensorOf(parameter, usedRegion(parameter))] as const),
       ...tables.all.map((table) => named(table, tensorsOf(table, step).weights)),
     ]),
     optimizer: new Map<string, HostTensor>([
       ...denseTensors.map(
-        ({ parameter, suffix, shift }) => [`${parameter.name}.${suffix}`, tensorOf(parameter, shift)] as const,
+        ({ parameter, suffix, region }) => [`${parameter.name}.${suffix}`, tensorOf(parameter, region)] as const,
       ),
       ...tables.all.flatMap((table) => tensorsOf(table, step).optimizer.map((tensor) => named(table, tensor))),
     ]),
@@ -147,17 +146,17 @@ export function createStore(
 
   /** Weights whose average, if one is kept, starts with them. */
   const writeWeights = (parameter: Parameter, data: Float32Array): void => {
-    for (const shift of new Set([0, usedShift(parameter)])) write(parameter, shift, data);
+    for (const region of new Set([undefined, usedRegion(parameter)])) write(parameter, region, data);
   };
 
   for (const parameter of graph.parameters) writeWeights(parameter, drawParameter(parameter, seed));
   for (const parameter of trained) {
     for (const [s, { first }] of dense.slots.entries())
-      if (first !== 0) write(parameter, slotShift(s), new Float32Array(countElements(parameter.shape)).fill(first));
+      if (first !== 0) write(parameter, slotRegion(s), new Float32Array(countElements(parameter.shape)).fill(first));
   }
   for (const table of tables.all) {
     const { name, rows, allRows, isDealt, width, stride } = table;
-    const { floats: own, first } = rowsOf(table);
+    const { floats: own, first } = rowsOfTable(table);
     if (!isRestored)
       drawEmbeddings(name, seed, {
         data: own,
@@ -178,15 +177,14 @@ export function createStore(
 
   return {
     tensorOf,
-    shiftTo,
     state,
     restore(saved) {
       const live = state(0);
       refuseOtherTensors({ weights: whole(live.weights), optimizer: whole(live.optimizer) }, saved);
       const hasOptimizer = saved.optimizer.size > 0;
       for (const parameter of graph.parameters) writeWeights(parameter, saved.weights.get(parameter.name)!.data);
-      for (const { parameter, suffix, shift } of hasOptimizer ? denseTensors : [])
-        write(parameter, shift, saved.optimizer.get(`${parameter.name}.${suffix}`)!.data);
+      for (const { parameter, suffix, region } of hasOptimizer ? denseTensors : [])
+        write(parameter, region, saved.optimizer.get(`${parameter.name}.${suffix}`)!.data);
       for (const table of tables.all) {
         const { weights, optimizer } = tensorsOf(table, saved.step);
         writeRows(table, weights, listParts(saved.weights.get(tableTensor(table.name))!));

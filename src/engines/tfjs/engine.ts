@@ -1,6 +1,6 @@
 import type { Engine, Plan } from '../engine.js';
 import { MAX_BYTES } from '../cpu/module.js';
-import { apartBytes } from '../cpu/program.js';
+import { apartBytes } from '../cpu/compile-program.js';
 import { loadGpu, loadOwn, type Backend } from './backend.js';
 import { compileProgram } from './program.js';
 

@@ -17,7 +17,7 @@ export function compileProgram(tf: TensorFlow, plan: Plan): Program {
   const { graph, seed } = plan;
   const host = createHost(plan);
   const { store } = host;
-  const dataOf = new Map(graph.parameters.map((parameter) => [parameter.name, store.tensorOf(parameter, 0).data]));
+  const dataOf = new Map(graph.parameters.map((parameter) => [parameter.name, store.tensorOf(parameter).data]));
   const runner = createRunner(
     tf,
     graph,

@@ -1,14 +1,14 @@
 /// <reference types="@webgpu/types" />
 import { userError } from '../../core/errors.js';
-import { WORD } from '../compile/arena.js';
+import { WORD } from '../compile/buffers.js';
 
 const PACKAGE = 'webgpu';
-/** Set to 1, it lets a run take an adapter that computes on a processor: for tests. */
+/** If set to 1, runs may use an adapter that computes on the CPU: for tests. */
 export const ALLOW_SOFTWARE = 'MTL_WEBGPU_SOFTWARE';
-/** Passes on to Dawn what the variable says, as in `backend=null`: for measurements. */
+/** Options of Dawn, such as `backend=null`: for measurements. */
 const DAWN_OPTIONS = 'MTL_WEBGPU_DAWN';
 
-/** A device that is ready to compute, and what it is. */
+/** An open device. */
 export interface Gpu {
   readonly device: GPUDevice;
   readonly instance: GPU;
@@ -16,19 +16,18 @@ export interface Gpu {
   readonly usage: typeof GPUBufferUsage;
   /** The layout that all pipelines share. */
   readonly layout: { readonly group: GPUBindGroupLayout; readonly pipeline: GPUPipelineLayout };
-  /** Of one buffer that a shader reads. */
+  /** Maximum bytes of a buffer that a shader reads. */
   readonly maxBufferBytes: number;
-  /** Of a dispatch. */
-  readonly mostGroups: number;
+  /** Maximum workgroups of a dispatch, per dimension. */
+  readonly maxGroups: number;
   /** Words between two windows of arguments. */
   readonly uniformWords: number;
   createBuffer(bytes: number, usage: number): GPUBuffer;
-  /** The pipeline of a shader, which is made once. */
+  /** Returns the pipeline of a shader, which is created once. */
   pipeline(shader: string): GPUComputePipeline;
   /**
-   * Runs what was encoded.
-   * @throws UserError (device) where the device was lost or something that it was given is not valid, as far as is
-   * known
+   * Submits the commands of an encoder.
+   * @throws UserError (device) if the device is known to be lost, or to have received something invalid
    */
   submit(encoder: GPUCommandEncoder): void;
   /**
@@ -38,28 +37,28 @@ export interface Gpu {
   read(staging: GPUBuffer, bytes: number, take: (words: Uint32Array) => void): Promise<void>;
 }
 
-/** What is known of an adapter. */
+/** Properties of an adapter. */
 export interface AboutGpu {
   readonly name: string;
   readonly vendor: string;
   readonly architecture: string;
   readonly driver: string;
-  /** Whether it computes on a processor. */
+  /** Whether it computes on the CPU. */
   readonly isSoftware: boolean;
   readonly maxBufferBytes: number;
   readonly maxBindingBytes: number;
   readonly maxWorkgroupBytes: number;
-  /** Whether its shaders know numbers in half precision. */
+  /** Whether its shaders support half precision. */
   readonly hasHalf: boolean;
 }
 
-/** Why there is no device, and what to do about it. */
+/** Why there is no device, and the fix. */
 export interface NoGpu {
   readonly reason: string;
   readonly fix: string;
 }
 
-/** What the package `webgpu` exports: Dawn. */
+/** Exports of the package `webgpu`: Dawn. */
 interface Dawn {
   create(options: string[]): GPU;
   readonly globals: Readonly<Record<string, unknown>> & {
@@ -68,7 +67,7 @@ interface Dawn {
   };
 }
 
-/** What a kernel needs of a device. */
+/** Limits that kernels require. */
 const NEEDED = {
   maxStorageBuffersPerShaderStage: 5,
   maxComputeInvocationsPerWorkgroup: 256,
@@ -76,20 +75,20 @@ const NEEDED = {
   maxUniformBufferBindingSize: 16_384,
 } as const;
 
-/** What may go wrong where a buffer or a pipeline is made, beside what is not valid. */
-const MAKING: readonly GPUErrorFilter[] = ['out-of-memory', 'internal'];
+/** Errors of creating a buffer or a pipeline, besides invalid arguments. */
+const CREATION_ERRORS: readonly GPUErrorFilter[] = ['out-of-memory', 'internal'];
 
-/** What an adapter is asked for numbers in half precision by. */
+/** The feature of an adapter with half precision. */
 export const HALF = 'shader-f16';
 
 let found: Promise<Gpu | NoGpu> | undefined;
 
-/** The device of this machine's fastest adapter, which a process opens once; or why there is none. */
+/** Opens the device of this machine's fastest adapter, once per process; or returns why there is none. */
 export function openGpu(): Promise<Gpu | NoGpu> {
   return (found ??= createGpu());
 }
 
-/** What is said of an adapter that computes on a processor, which is slower than the CPU's own engine. */
+/** Returns why an adapter that computes on the CPU is rejected: the CPU engine is faster. */
 export function softwareOnly({ name }: AboutGpu): NoGpu {
   return {
     reason: `the only WebGPU adapter, '${name}', runs on the CPU and is slower than --device cpu`,
@@ -97,7 +96,7 @@ export function softwareOnly({ name }: AboutGpu): NoGpu {
   };
 }
 
-/** Whether software adapters are taken where one is asked for by name. */
+/** Returns whether software adapters are accepted if one is requested by name. */
 export function allowsSoftware(): boolean {
   return process.env[ALLOW_SOFTWARE] === '1';
 }
@@ -116,8 +115,8 @@ async function loadDawn(): Promise<Dawn | NoGpu> {
 }
 
 /**
- * Another device of the same adapter, or why there is none.
- * @param more features that it has where its adapter has them
+ * Opens another device of the same adapter, or returns why there is none.
+ * @param more features to enable if the adapter has them
  */
 export async function createGpu(more: readonly GPUFeatureName[] = []): Promise<Gpu | NoGpu> {
   const dawn = await loadDawn();
@@ -125,7 +124,7 @@ export async function createGpu(more: readonly GPUFeatureName[] = []): Promise<G
   try {
     return await openDevice(dawn, more);
   } catch (error) {
-    // Drivers fail in ways of their own, and one that is not there for others either must not end what needs no GPU.
+    // A failing driver must not end commands that require no GPU.
     return {
       reason: `WebGPU cannot open a device (${firstLine(error)})`,
       fix:
@@ -177,101 +176,113 @@ async function openDevice(dawn: Dawn, more: readonly GPUFeatureName[]): Promise<
   });
 }
 
-function gpuOn(device: GPUDevice, instance: GPU, { globals }: Dawn, about: AboutGpu): Gpu {
-  const usage = globals.GPUBufferUsage;
-  const { READ } = globals.GPUMapMode;
-  const COMPUTE = 4;
+/** Notes the first error of a device, and throws it from then on. */
+interface ErrorWatch {
+  note(message: string): void;
+  /** @throws UserError (device) */
+  check(): void;
+  /** Creates an object; errors of memory or of the driver are noted when they arrive. */
+  create<Made>(make: () => Made): Made;
+  /** Resolves once errors of invalid arguments so far are noted. */
+  sync(): Promise<void>;
+}
+
+/**
+ * Dawn's binding prints errors to stdout unless a scope catches them. A scope for invalid arguments is always open, and
+ * is checked with each read.
+ */
+function watchErrors(device: GPUDevice, name: string): ErrorWatch {
   const problems: Error[] = [];
   const note = (message: string): void => {
     if (problems.length > 0) return;
     problems.push(
       userError('device', {
-        where: `WebGPU on ${about.name}`,
+        where: `WebGPU on ${name}`,
         message,
         fix: 'continue from the last checkpoint with --resume, or use --device cpu',
       }),
     );
   };
-  const check = (): void => {
-    for (const problem of problems) throw problem;
-  };
-  // Dawn's binding prints on stdout what no scope catches. What is not valid is caught at all times, and looked at with
-  // each reading.
-  const heed = (kind: GPUErrorFilter): void => device.pushErrorScope(kind);
-  const look = async (): Promise<void> => {
+  const popScope = async (): Promise<void> => {
     const error = await device.popErrorScope();
     if (error !== null) note(error.message);
   };
-  /** Makes what may find no memory, or a driver that fails: both are found out by themselves. */
-  const making = <Made>(make: () => Made): Made => {
-    for (const kind of MAKING) heed(kind);
-    try {
-      return make();
-    } finally {
-      // A device that is lost answers nothing, and tells so itself.
-      for (let i = 0; i < MAKING.length; i++) look().catch(() => undefined);
-    }
-  };
-  heed('validation');
+  device.pushErrorScope('validation');
   device.addEventListener('uncapturederror', (event) => note(event.error.message));
   void device.lost.then(({ message, reason }) => reason === 'destroyed' || note(`the device was lost: ${message}`));
-  const storage = (binding: number, type: GPUBufferBindingType): GPUBindGroupLayoutEntry => ({
-    binding,
-    visibility: COMPUTE,
-    buffer: { type },
-  });
-  const group = device.createBindGroupLayout({
-    entries: [
-      storage(0, 'storage'),
-      storage(1, 'storage'),
-      storage(2, 'read-only-storage'),
-      storage(3, 'storage'),
-      storage(4, 'storage'),
-      storage(5, 'uniform'),
-    ],
-  });
-  const pipelineLayout = device.createPipelineLayout({ bindGroupLayouts: [group] });
-  const pipelines = new Map<string, GPUComputePipeline>();
   return {
-    // Dawn ends with its instance, which nothing else would keep.
+    note,
+    check() {
+      for (const problem of problems) throw problem;
+    },
+    create(make) {
+      for (const kind of CREATION_ERRORS) device.pushErrorScope(kind);
+      try {
+        return make();
+      } finally {
+        // A lost device does not answer; `device.lost` reports it.
+        for (let i = 0; i < CREATION_ERRORS.length; i++) popScope().catch(() => undefined);
+      }
+    },
+    sync() {
+      const popped = popScope();
+      device.pushErrorScope('validation');
+      return popped;
+    },
+  };
+}
+
+/** Creates the layout that all pipelines share. */
+function createLayout(device: GPUDevice): Gpu['layout'] {
+  const COMPUTE = 4;
+  const types = ['storage', 'storage', 'read-only-storage', 'storage', 'storage', 'uniform'] as const;
+  const group = device.createBindGroupLayout({
+    entries: types.map((type, binding) => ({ binding, visibility: COMPUTE, buffer: { type } })),
+  });
+  return { group, pipeline: device.createPipelineLayout({ bindGroupLayouts: [group] }) };
+}
+
+function gpuOn(device: GPUDevice, instance: GPU, { globals }: Dawn, about: AboutGpu): Gpu {
+  const { READ } = globals.GPUMapMode;
+  const errors = watchErrors(device, about.name);
+  const layout = createLayout(device);
+  const pipelines = new Map<string, GPUComputePipeline>();
+  const createPipeline = (code: string): GPUComputePipeline =>
+    device.createComputePipeline({
+      layout: layout.pipeline,
+      compute: { module: device.createShaderModule({ code }) },
+    });
+  return {
+    // Dawn ends when its instance is collected.
     device,
     instance,
     about,
-    usage,
-    layout: { group, pipeline: pipelineLayout },
+    usage: globals.GPUBufferUsage,
+    layout,
     maxBufferBytes: Math.min(about.maxBufferBytes, about.maxBindingBytes),
-    mostGroups: device.limits.maxComputeWorkgroupsPerDimension,
+    maxGroups: device.limits.maxComputeWorkgroupsPerDimension,
     uniformWords: device.limits.minUniformBufferOffsetAlignment / WORD,
-    createBuffer: (bytes, bufferUsage) =>
-      making(() => device.createBuffer({ size: Math.ceil(bytes / 16) * 16, usage: bufferUsage })),
+    createBuffer: (bytes, usage) =>
+      errors.create(() => device.createBuffer({ size: Math.ceil(bytes / 16) * 16, usage })),
     pipeline(shader) {
-      let pipeline = pipelines.get(shader);
-      if (pipeline === undefined) {
-        pipeline = making(() =>
-          device.createComputePipeline({
-            layout: pipelineLayout,
-            compute: { module: device.createShaderModule({ code: shader }) },
-          }),
-        );
-        pipelines.set(shader, pipeline);
-      }
+      const known = pipelines.get(shader);
+      if (known !== undefined) return known;
+      const pipeline = errors.create(() => createPipeline(shader));
+      pipelines.set(shader, pipeline);
       return pipeline;
     },
     submit(encoder) {
-      check();
+      errors.check();
       device.queue.submit([encoder.finish()]);
     },
     async read(staging, bytes, take) {
       try {
-        const mapped = staging.mapAsync(READ, 0, bytes);
-        const looked = look();
-        heed('validation');
-        await Promise.all([mapped, looked]);
+        await Promise.all([staging.mapAsync(READ, 0, bytes), errors.sync()]);
       } catch (error) {
-        note(error instanceof Error ? error.message : String(error));
+        errors.note(error instanceof Error ? error.message : String(error));
       }
-      // What is not valid is told apart, and not later than what it was given to is done.
-      check();
+      // Errors of invalid arguments arrive no later than the results.
+      errors.check();
       take(new Uint32Array(staging.getMappedRange(0, bytes)));
       staging.unmap();
     },

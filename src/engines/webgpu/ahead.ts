@@ -1,28 +1,29 @@
 import type { Batch } from '../../core/batch.js';
 import type { StepResult, StepSettings } from '../engine.js';
-import { POSTS, type Executor } from './executor.js';
+import type { Executor } from './executor.js';
+import { POSTS } from './posts.js';
 
-/** Steps that were begun before others were looked at. */
+/** Steps that begin before the results of others are read. */
 export interface StepsAhead {
-  /** Begins a step, and hands over the one that was begun before it. The batch may change after. */
+  /** Begins a step, and submits the one that was begun before it. The batch may change afterwards. */
   begin(batch: Batch, settings: StepSettings): Promise<StepResult>;
-  /** Hands over what was begun, and waits until the results of all steps are there. */
+  /** Submits what was begun, and waits for the results of all steps. */
   catchUp(): Promise<void>;
   readonly isIdle: boolean;
-  /** Calls once nothing is being read any more. */
+  /** Calls `then` once no results are being read. */
   whenRead(then: () => void): void;
 }
 
-/** What taking steps ahead asks of a program. */
+/** What a program provides for steps ahead. */
 export interface AheadOptions {
   readonly executor: Executor;
-  /** Writes what a step's calls read beside the batch. */
+  /** Writes what a step's calls read besides the batch. */
   prepare(settings: StepSettings): void;
-  /** What a step found, once the executor has read it. */
+  /** Returns the result of a step, once the executor has read it. */
   result(): StepResult;
-  /** Counts a step as taken; gives how many there were before it. */
+  /** Counts a step as taken; returns how many there were before it. */
   count(): number;
-  /** Takes back all steps from one on. */
+  /** Undoes all steps from one on. */
   goBack(stepsTaken: number): void;
 }
 
@@ -34,99 +35,123 @@ interface Step {
 }
 
 interface Posted extends Step {
+  /** Number of steps taken before it. */
   readonly before: number;
   readonly post: number;
 }
 
-/**
- * The most steps that may be under way: one whose index lists are made, and those in two groups of which one is read.
- */
+/** Maximum number of steps in flight: one whose index lists are made, and two groups of posts, one of which is read. */
 export const MAX_AHEAD = 2 * POSTS;
 
-/**
- * Takes steps without waiting for their results, which are read together, many at a time. A step that the device
- * refuses leaves its mark there, by
- * which it refuses those behind it, too: when all are back, what the first of them has moved is put back.
- */
-export function createStepsAhead({ executor, prepare, result, count, goBack }: AheadOptions): StepsAhead {
-  const { loader } = executor;
-  let waiting: Step | undefined;
+/** Submitted steps, whose results are read together. */
+interface PostQueue {
+  /** Number of submitted steps without a result, and of those whose results are not being read. */
+  readonly submitted: number;
+  readonly unread: number;
+  /** The first step that the device refused. */
+  readonly refused: Posted | undefined;
+  forgetRefused(): void;
+  submit(step: Step): void;
+  /** Reads the results of submitted steps. */
+  read(): void;
+  /** Resolves once all results that were asked for are read. */
+  allRead(): Promise<void>;
+  /** Does some work of a step; if it throws, rejects that step and those whose results are not being read. */
+  guard(step: Step, work: () => void): void;
+}
+
+function createPostQueue({ executor, prepare, result, count }: AheadOptions): PostQueue {
   let posted: Posted[] = [];
   let group = 0;
   let reads: Promise<void> = Promise.resolve();
-  /** Steps that were handed over, and whose results are not there. */
-  let underWay = 0;
+  let submitted = 0;
   let refused: Posted | undefined;
-
   const read = (): void => {
-    const steps = posted;
-    const from = group;
+    if (posted.length === 0) return;
+    const [steps, from] = [posted, group];
     posted = [];
     group = 1 - group;
     const found = executor.readPosts(from, steps.length, (i) => {
       const step = steps[i]!;
-      underWay--;
+      submitted--;
       if (executor.isRefused) refused ??= step;
       step.resolve(result());
     });
-    const all = Promise.all([reads, found]).then(() => undefined);
-    reads = all.catch((error: unknown) => {
-      for (const { reject } of steps) reject(error);
-      throw error;
-    });
-    // Whoever asks for a result, or catches up, hears of it.
+    reads = Promise.all([reads, found]).then(
+      () => undefined,
+      (error: unknown) => {
+        for (const { reject } of steps) reject(error);
+        throw error;
+      },
+    );
+    // Avoids an unhandled rejection; callers that await a result or `catchUp` receive the error.
     reads.catch(() => undefined);
   };
-  /** Tells all that were begun and not read that they will not be. */
-  const failing = (step: Step, work: () => void): void => {
+  const guard = (step: Step, work: () => void): void => {
     try {
       work();
     } catch (error) {
-      for (const each of [...posted.splice(0), step]) each.reject(error);
+      for (const { reject } of [...posted.splice(0), step]) reject(error);
       throw error;
     }
   };
-  const handOver = (step: Step): void =>
-    failing(step, () => {
-      prepare(step.settings);
-      const post = group * POSTS + posted.length;
-      executor.post('train', step.rows, post);
-      const { rows, settings, resolve, reject } = step;
-      posted.push({ rows, settings, resolve, reject, post, before: count() });
-      underWay++;
-      if (posted.length === POSTS) read();
-    });
-  /** Finishes the lists of the step that waits, and gives it. */
+  return {
+    get submitted() {
+      return submitted;
+    },
+    get unread() {
+      return posted.length;
+    },
+    get refused() {
+      return refused;
+    },
+    forgetRefused: () => void (refused = undefined),
+    read,
+    guard,
+    allRead: () => reads,
+    submit: (step) =>
+      guard(step, () => {
+        prepare(step.settings);
+        const post = group * POSTS + posted.length;
+        executor.post('train', step.rows, post);
+        posted.push({ ...step, post, before: count() });
+        submitted++;
+        if (posted.length === POSTS) read();
+      }),
+  };
+}
+
+/**
+ * Takes steps without waiting for their results, which are read together. A flag on the device makes it refuse all
+ * steps after a refused one; once all are read, the changes of the refused step's forward pass are undone.
+ */
+export function createStepsAhead(options: AheadOptions): StepsAhead {
+  const { executor, result, goBack } = options;
+  const { loader } = executor;
+  const queue = createPostQueue(options);
+  let waiting: Step | undefined;
+  /** Finishes the index lists of the waiting step, and returns it. */
   const finish = (): Step | undefined => {
     const step = waiting;
     waiting = undefined;
-    if (step !== undefined) failing(step, () => loader.finish());
+    if (step !== undefined) queue.guard(step, () => loader.finish());
     return step;
   };
   const flush = (): void => {
     const last = finish();
-    if (last !== undefined) handOver(last);
-    if (posted.length > 0) read();
+    if (last !== undefined) queue.submit(last);
+    queue.read();
   };
-  const settle = (): void => {
-    if (refused === undefined) return;
-    executor.bringBack(refused.post);
-    goBack(refused.before);
-    refused = undefined;
-    executor.clearRefused();
-  };
-  const isIdle = (): boolean => waiting === undefined && underWay === 0;
-
   return {
     get isIdle() {
-      return isIdle();
+      return waiting === undefined && queue.submitted === 0;
     },
     begin: (batch, settings) =>
       new Promise((resolve, reject) => {
-        if (underWay + (waiting === undefined ? 0 : 1) >= MAX_AHEAD)
+        if (queue.submitted + (waiting === undefined ? 0 : 1) >= MAX_AHEAD)
           throw new Error(`no more than ${MAX_AHEAD} steps are under way at once`);
-        // Whoever begins it has not heard of the refused one yet.
-        if (refused !== undefined) {
+        // The caller has not received the refused result yet.
+        if (queue.refused !== undefined) {
           flush();
           return resolve(result());
         }
@@ -135,18 +160,23 @@ export function createStepsAhead({ executor, prepare, result, count, goBack }: A
           loader.begin(batch, 0, batch.rows, true);
           waiting = { rows: batch.rows, settings, resolve, reject };
         } finally {
-          // While others list its rows, the one before is handed over; also where this one cannot begin.
-          if (before !== undefined) handOver(before);
+          // Other threads list its rows while the step before is submitted, even if this one cannot begin.
+          if (before !== undefined) queue.submit(before);
         }
       }),
     async catchUp() {
       flush();
-      await reads;
-      settle();
+      await queue.allRead();
+      const { refused } = queue;
+      if (refused === undefined) return;
+      executor.restoreRunning(refused.post);
+      goBack(refused.before);
+      queue.forgetRefused();
+      executor.clearRefused();
     },
     whenRead(then) {
-      if (underWay === posted.length) then();
-      else void reads.then(then, then);
+      if (queue.submitted === queue.unread) then();
+      else void queue.allRead().then(then, then);
     },
   };
 }

@@ -1,16 +1,15 @@
 import { CALL_WORDS, FIRST_CALL_WORD, STEP_WORDS, WINDOW_WORDS } from './wgsl/prelude.js';
 
-/** What a dispatch needs a place in a window for. */
+/** A dispatch whose arguments are stored in a window. */
 export interface Placed {
   readonly shader: { readonly slot: number };
   readonly arguments: readonly Uint32Array[];
 }
 
 /**
- * Puts the arguments of dispatches into windows, in their order: a window ends where a shader comes that it has other
- * calls for already, or where it is
- * full. Dispatches that follow each other in one window share a bind group, and setting one takes the host longer than
- * a dispatch.
+ * Stores the arguments of dispatches in windows, in order. A window ends when it is full, or when a shader follows of
+ * which it has calls. Consecutive dispatches of a window share a bind group: setting one takes the host longer than a
+ * dispatch.
  * @returns each window's words, and the window of each dispatch
  */
 export function inWindows(dispatches: readonly Placed[]): {

@@ -1,131 +1,38 @@
-import { SIGNATURES } from '../compile/kernel-signatures.js';
-import type { KernelName } from '../compile/call-list.js';
+import { domainName } from '../../graph/domain.js';
+import type { Ref } from '../compile/buffers.js';
+import type { Operand } from '../compile/call-list.js';
+import { argumentKind, type ArgumentKind } from '../compile/kernel-arguments.js';
 import { CALL_WORDS, NONE } from './wgsl/prelude.js';
 
-/**
- * What an argument of a kernel is: where something lies, or nowhere if it is 0; where a table lies; a number of bytes;
- * a whole number, which
- * may be the rows of the batch; a float; what a hash is compared with; or nothing that is needed on a device.
- */
-type Kind = 'address' | 'table' | 'bytes' | 'whole' | 'float' | 'threshold' | 'unused';
-
-type ArgumentName = (typeof SIGNATURES)[KernelName][number];
-
-/** Of every argument by its name: one that is new does not compile without. */
-const KINDS: { readonly [Name in ArgumentName]: Kind } = {
-  a: 'address',
-  accumulate: 'whole',
-  allRows: 'unused',
-  areaBytes: 'bytes',
-  areas: 'whole',
-  average: 'address',
-  b: 'address',
-  bag: 'address',
-  bias: 'address',
-  bits: 'whole',
-  c: 'address',
-  claim: 'unused',
-  claims: 'unused',
-  clock: 'address',
-  columns: 'whole',
-  constants: 'address',
-  count: 'whole',
-  countAt: 'address',
-  counts: 'address',
-  d: 'address',
-  da: 'address',
-  dgain: 'address',
-  distinct: 'address',
-  dshift: 'address',
-  dx: 'address',
-  dy: 'address',
-  dz: 'address',
-  epsilon: 'float',
-  factor: 'float',
-  fresh: 'address',
-  g: 'address',
-  gain: 'address',
-  gap: 'bytes',
-  gradients: 'address',
-  groups: 'address',
-  hash: 'unused',
-  high: 'float',
-  ids: 'address',
-  inverses: 'address',
-  isFirstField: 'whole',
-  k: 'whole',
-  keep: 'float',
-  key: 'address',
-  kind: 'whole',
-  label: 'address',
-  ld: 'whole',
-  lda: 'whole',
-  ldb: 'whole',
-  ldc: 'whole',
-  ldd: 'whole',
-  ldg: 'whole',
-  ldo: 'whole',
-  ldt: 'whole',
-  ldx: 'whole',
-  ldy: 'whole',
-  ldz: 'whole',
-  links: 'address',
-  losses: 'address',
-  low: 'float',
-  mask: 'address',
-  momentum: 'float',
-  most: 'float',
-  norm: 'address',
-  numbers: 'address',
-  o: 'address',
-  offset: 'float',
-  offsets: 'address',
-  otherScale: 'address',
-  out: 'address',
-  p: 'address',
-  panels: 'whole',
-  panelsAt: 'address',
-  part: 'unused',
-  places: 'unused',
-  pooling: 'whole',
-  refused: 'unused',
-  rows: 'whole',
-  running: 'address',
-  s: 'address',
-  scale: 'float',
-  shift: 'address',
-  slope: 'address',
-  slot: 'unused',
-  slots: 'unused',
-  statistics: 'address',
-  stride: 'whole',
-  sums: 'address',
-  t: 'address',
-  table: 'table',
-  tableRows: 'whole',
-  threshold: 'threshold',
-  total: 'address',
-  turn: 'unused',
-  w: 'address',
-  weight: 'address',
-  weights: 'address',
-  width: 'whole',
-  x: 'address',
-  y: 'address',
-  z: 'address',
+/** Arguments that a device does not need: how workers share work, and state of kernels that the host replaces. */
+const UNUSED: Readonly<Record<string, true | undefined>> = {
+  allRows: true,
+  claim: true,
+  claims: true,
+  hash: true,
+  part: true,
+  places: true,
+  refused: true,
+  slot: true,
+  slots: true,
+  turn: true,
 };
 
-/** Kernels for which a name means something else. */
-const OTHERS: Readonly<Partial<Record<string, Readonly<Record<string, Kind>>>>> = {
-  averageRows: { average: 'bytes' },
-  exchangeRows: { average: 'bytes' },
-  clipNorm: { scale: 'address' },
-};
+/** Kind of an argument on a device; `threshold` is a float that is compared with an unsigned hash. */
+type DeviceKind = ArgumentKind | 'threshold' | 'unused';
 
-/**
- * What a call is told beside its kernel's arguments, in the last words: some of it where it has a dispatch of its own,
- * some where it follows others row by row.
- */
+/** Returns the kind of a kernel's argument on a device. */
+export function deviceKind(kernel: string, name: string): DeviceKind {
+  if (UNUSED[name] === true) return 'unused';
+  return name === 'threshold' ? 'threshold' : argumentKind(kernel, name);
+}
+
+/** Returns whether an operand is a position in a buffer. */
+export function isRef(operand: Operand): operand is Ref {
+  return typeof operand === 'object' && 'buffer' in operand;
+}
+
+/** Words after the arguments of a call: some only if it has its own dispatch, others only if calls run row by row. */
 const EXTRA = {
   slots: 10,
   keeps: 11,
@@ -138,57 +45,53 @@ const EXTRA = {
 } as const;
 export type Extra = Readonly<Partial<Record<keyof typeof EXTRA, number>>>;
 
-/** Stands for the rows of a batch. */
+/** Word that stands for the rows of the batch. */
 const ROWS_OF_BATCH = 0xfffffffe;
-
-/** What is said of a name in a kernel's arguments: which word it is, and what. */
-export function argumentKind(kernel: string, name: string): Kind {
-  return OTHERS[kernel]?.[name] ?? (name in KINDS ? KINDS[name as ArgumentName] : 'whole');
-}
-
-/** The names of the arguments of a kernel in a list of calls. */
-export function argumentNames(kernel: KernelName): readonly string[] {
-  return SIGNATURES[kernel];
-}
-
-/** Packs arguments into the words that a shader reads. */
-export interface Packing {
-  /** The word of `m` that an address is. */
-  wordAt(address: number): number;
-}
 
 const float = new Float32Array(1);
 const bits = new Uint32Array(float.buffer);
 
-/** The words of a call; `isRows` says which arguments are the rows of the batch, `tableAt` where its table lies. */
+function bitsOf(value: number): number {
+  float[0] = value;
+  return bits[0]!;
+}
+
+/** Returns the word of an operand in a shader's arguments. */
+function packOperand(kind: DeviceKind, operand: Operand, wordAt: (ref: Ref) => number, tableAt: number): number {
+  if (kind === 'unused') return 0;
+  if (kind === 'table') return tableAt;
+  if (kind === 'address') return isRef(operand) ? wordAt(operand) : NONE;
+  if (typeof operand === 'number') {
+    if (kind === 'float') return bitsOf(operand);
+    if (kind === 'bytes') return operand / 4;
+    return kind === 'threshold' ? Math.ceil(operand) : operand;
+  }
+  if (isRef(operand)) throw new Error(`a position in '${operand.buffer.name}' is passed as ${kind}`);
+  if (operand.kind !== 'batch') throw new Error(`rows of ${domainName(operand)} are not supported on WebGPU`);
+  return ROWS_OF_BATCH;
+}
+
+/**
+ * Packs the operands of a call into the words that a shader reads.
+ * @param wordAt returns the word of `m` at a position
+ * @param tableAt first word of the rows of its table
+ */
 export function packCall(
   kernel: string,
   names: readonly string[],
-  values: readonly number[],
-  isRows: (i: number) => boolean,
-  { wordAt }: Packing,
+  operands: readonly Operand[],
+  wordAt: (ref: Ref) => number,
   extra: Extra,
   tableAt = 0,
 ): Uint32Array<ArrayBuffer> {
   const words = new Uint32Array(CALL_WORDS);
-  names.forEach((name, i) => {
-    const value = values[i]!;
-    const kind = argumentKind(kernel, name);
-    if (kind === 'address') words[i] = value === 0 ? NONE : wordAt(value);
-    else if (kind === 'table') words[i] = tableAt;
-    else if (kind === 'bytes') words[i] = value / 4;
-    else if (kind === 'whole') words[i] = isRows(i) ? ROWS_OF_BATCH : value;
-    else if (kind === 'threshold') words[i] = Math.ceil(value);
-    else if (kind === 'float') {
-      float[0] = value;
-      words[i] = bits[0]!;
-    }
-  });
+  for (const [i, name] of names.entries())
+    words[i] = packOperand(deviceKind(kernel, name), operands[i]!, wordAt, tableAt);
   putExtra(words, extra);
   return words;
 }
 
-/** Writes more of what a call is told. */
+/** Writes extra words of a call. */
 export function putExtra(words: Uint32Array, extra: Extra): void {
   for (const [name, at] of Object.entries(EXTRA)) {
     const value = extra[name as keyof typeof EXTRA];
@@ -196,18 +99,20 @@ export function putExtra(words: Uint32Array, extra: Extra): void {
   }
 }
 
-/** A body with `$name` replaced by how a shader reads that argument of the call at `base`. */
+/** Replaces `$name` in a body by the expression that reads this argument of the call at `base`. */
 export function withArguments(kernel: string, names: readonly string[], body: string): string {
   return body.replace(/\$([A-Za-z]\w*)/g, (_, name: string) => {
     const isExtra = name in EXTRA;
     const i = isExtra ? EXTRA[name as keyof typeof EXTRA] : names.indexOf(name);
     if (i < 0) throw new Error(`'${kernel}' has no argument '${name}'`);
     const word = `calls[base + ${i >> 2}u].${'xyzw'[i & 3]!}`;
-    const kind = isExtra ? 'whole' : argumentKind(kernel, name);
+    const kind = isExtra ? 'integer' : deviceKind(kernel, name);
     if (kind === 'float') return `bitcast<f32>(${word})`;
-    return name === 'rows' || name === 'count' ? `rowsOr(${word})` : word;
+    return kind === 'count' ? `rowsOr(${word})` : word;
   });
 }
 
-/** What `withArguments` calls. */
-export const ARGUMENT_FUNCTIONS = `fn rowsOr(count: u32) -> u32 { return select(count, batchRows(), count == ${ROWS_OF_BATCH}u); }\n`;
+/** Functions that `withArguments` calls. */
+export const ARGUMENT_FUNCTIONS = `
+fn rowsOr(count: u32) -> u32 { return select(count, batchRows(), count == ${ROWS_OF_BATCH}u); }
+`;

@@ -1,18 +1,24 @@
 import { userError } from '../../core/errors.js';
 import { bytes } from '../../text/number-text.js';
-import type { Engine } from '../engine.js';
-import { WORD } from '../compile/arena.js';
+import { countWords, WORD, type Role } from '../compile/buffers.js';
 import { compile } from '../compile/compile.js';
-import { activationBytes } from '../cpu/program.js';
+import type { Engine, Plan } from '../engine.js';
 import { HALF, type Gpu } from './adapter.js';
 import type { GpuWatch } from './executor.js';
 import { layOutDevice } from './memory.js';
 import { compileProgram } from './program.js';
 
-/**
- * The engine on a device of WebGPU.
- * @param watch told of what steps take, for measurements
- */
+/** Weights, tables and optimizer state. */
+const STATE: readonly Role[] = ['weights', 'optimizer', 'average', 'table'];
+
+/** Returns the bytes of a plan's memory besides weights, tables and optimizer state. */
+function activationBytes(plan: Plan): number {
+  const { buffers, maxRowsOf } = compile(plan);
+  const others = buffers.all.filter(({ role }) => !STATE.includes(role));
+  return others.reduce((sum, buffer) => sum + countWords(buffer, maxRowsOf), 0) * WORD;
+}
+
+/** Creates an engine on a WebGPU device. */
 export function createWebGpuEngine(gpu: Gpu, watch: GpuWatch = {}): Engine {
   const { name, driver } = gpu.about;
   return {
@@ -21,22 +27,23 @@ export function createWebGpuEngine(gpu: Gpu, watch: GpuWatch = {}): Engine {
     about: { ...gpu.about },
     compile: (plan, onWarning) => compileProgram(gpu, plan, { ...watch, onWarning }),
     activationBytes,
-    // Tables lie in as many buffers as they need, and nobody says how much memory a device has.
+    // Tables are split over as many buffers as they require, and no device reports its total memory.
     maxBytes: Infinity,
     takesPeers: false,
     precisions: gpu.about.hasHalf ? ['f32', 'f16'] : ['f32'],
     ...(!gpu.about.hasHalf && { lacks: { f16: `its adapter does not support ${HALF}` } }),
     refuseTooLarge(plan) {
-      const mostWords = Math.floor(gpu.maxBufferBytes / WORD);
+      const maxWords = Math.floor(gpu.maxBufferBytes / WORD);
       const compiled = compile(plan);
-      const widest = compiled.tables.all.find(({ stride }) => stride > mostWords);
-      const { words } = widest === undefined ? layOutDevice(compiled, mostWords) : { words: 0 };
-      if (widest === undefined && words <= mostWords) return;
-      const has = `a buffer of ${name} holds at most ${size(mostWords)}`;
+      const widest = compiled.tables.all.find(({ stride }) => stride > maxWords);
+      const { words } = widest === undefined ? layOutDevice(compiled, maxWords) : { words: 0 };
+      if (widest === undefined && words <= maxWords) return;
+      const has = `a buffer of ${name} holds at most ${size(maxWords)}`;
       if (widest !== undefined)
         throw userError('data', {
           key: 'features',
-          message: `a row of table '${widest.name}' with its optimizer state requires ${size(widest.stride)}, but ${has}`,
+          message:
+            `a row of table '${widest.name}' with its optimizer state requires ${size(widest.stride)}, ` + `but ${has}`,
           fix: 'reduce the width, or use --device cpu',
         });
       throw userError('data', {

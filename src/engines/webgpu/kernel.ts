@@ -1,72 +1,142 @@
-import type { SIGNATURES } from '../compile/kernel-signatures.js';
-import type { KernelName } from '../compile/call-list.js';
-
-type Signatures = typeof SIGNATURES;
-
-/** The names of a kernel's arguments. */
-export type ArgumentOf<Name extends KernelName> = Signatures[Name][number];
+import type { Ref } from '../compile/buffers.js';
+import type { Operand, TableRule } from '../compile/call-list.js';
+import type { Compiled } from '../compile/compile.js';
+import type { KernelName } from '../compile/kernel-arguments.js';
+import type { Place } from '../compile/places.js';
+import type { TablePlace } from '../compile/tables.js';
+import type { Extra } from './arguments.js';
 
 /**
- * A kernel that looks at a row of the batch alone: such calls follow each other in one dispatch, where a workgroup has
- * some rows
- * in all of them. In the body `$name` is an argument, `row` and `col` are what it is for.
+ * A kernel that reads one row of the batch at a time: consecutive calls share a dispatch, in which a workgroup runs all
+ * of them on some rows. In the body `$name` is an argument, and `row` and `col` are the element.
  */
 export interface RowKernel {
   readonly form: 'rows';
-  /** The argument with the number of columns that the body is for, one by one; `row` where it is for a whole row. */
+  /** The argument with the number of columns, if the body is for one element; `row` if it is for a whole row. */
   readonly over: string;
-  /** Arguments that are written to; what is accumulated is read too. */
+  /** Arguments that it writes; accumulated ones are also read. */
   readonly writes: readonly string[];
-  /** What all threads do before the first row: they may wait for each other there. */
+  /** Code that all threads run before the first row; it may contain barriers. */
   readonly before?: string;
   readonly body: string;
 }
 
-/** What the size of a dispatch is decided by. */
+/** What decides the size of a dispatch. */
 export interface CallSize {
-  /** Of the batch. */
+  /** Rows of the batch. */
   readonly rows: number;
-  /** An argument that is a number. */
+  /** Returns a numeric argument; of an address 0 if there is none, else 1. */
   of(name: string): number;
-  /** Distinct rows and segments of the index list of the call's table. */
+  /** Distinct rows and segments in the index list of the call's table. */
   readonly distinct: number;
   readonly segments: number;
 }
 
 /**
- * A kernel with a dispatch of its own, which calls of one phase share, also those of others: `group` is the workgroup's
- * number in its call, `groups` how many there are, `lane` the thread's.
+ * A kernel with its own dispatch, which other independent calls of a phase share: `group` is the workgroup's number in
+ * its call, `groups` their count, `lane` the thread's number.
  */
 export interface OwnKernel {
   readonly form: 'own';
   /**
-   * Threads that a call asks for: no fewer for more distinct rows or segments, and by the same arguments whatever these
-   * are. The body may be given
-   * more, also where it asks for none, and fewer where it asks for more than a dispatch can have (65,535 workgroups on
-   * most devices).
+   * Returns the threads that a call asks for: no fewer for more distinct rows or segments, from the same arguments
+   * whatever these are. The body may get more, even if it asks for none, and fewer if it asks for more than a dispatch
+   * can have (65,535 workgroups on most devices).
    */
   threads(size: CallSize): number;
-  /** Further shares of the same work, of which no index list decides, and which the body knows as `part` of `parts`. */
+  /** Returns how many further shares the work has, which no index list decides: the body is `part` of `parts`. */
   parts?(size: CallSize): number;
-  /** Arguments that are written to: where that decides an order among the kernels of a phase by rows. */
+  /** Arguments that it writes, if they decide an order among the kernels of a phase. */
   readonly writes?: readonly string[];
-  /** Whether no two calls of such kernels write the same numbers, even in the same piece of memory. */
+  /** Whether no two calls of such kernels write the same elements, even in one buffer. */
   readonly isApart?: true;
-  /** Whether it takes so much of a workgroup's memory that others beside it would have to wait. */
+  /** The argument that is a sum over the batch; a later call of the kernel may add to the same sum. */
+  readonly sum?: string;
+  /** Whether it takes so much memory of a workgroup that others in the same dispatch would have to wait. */
   readonly hasTiles?: true;
-  /** Whether it computes with numbers in half precision. */
+  /** Whether it computes in half precision. */
   readonly isHalf?: true;
-  /** Declarations of its own. */
   readonly declares?: string;
   readonly body: string;
 }
 
-/** What is nothing on the device: the host has done it, or the order of dispatches does. */
-export interface HostKernel {
-  readonly form: 'host';
+/** A kernel with its name, which reports show, and the names of its arguments. */
+export interface Named<Of = RowKernel | OwnKernel, Names extends readonly string[] = readonly string[]> {
+  readonly name: string;
+  readonly names: Names;
+  readonly kernel: Of;
 }
 
-export type Kernel = RowKernel | OwnKernel | HostKernel;
+/** A call of a kernel on a device. */
+export interface DeviceCall {
+  readonly of: Named;
+  readonly operands: readonly Operand[];
+  readonly extra?: Extra;
+}
 
-/** A kernel for each of some. */
+/** Returns a call with operands by name. */
+export function callOf<Name extends string>(
+  of: Named<RowKernel | OwnKernel, readonly Name[]>,
+  operands: Readonly<Record<Name, Operand>>,
+  extra: Extra = {},
+): DeviceCall {
+  return { of, operands: of.names.map((name) => operands[name]), extra };
+}
+
+/** Calls that one call of a list becomes. */
+export interface Expansion {
+  readonly calls?: readonly DeviceCall[];
+  /** Calls that follow all others of the phase. */
+  readonly last?: readonly DeviceCall[];
+}
+
+/** A call of a list with access to its operands by name. */
+export interface ListCall {
+  readonly operands: readonly Operand[];
+  number(name: string): number;
+  ref(name: string): Ref;
+}
+
+/** What a call is expanded with. */
+export interface Recording {
+  readonly compiled: Compiled;
+  /** Whether the list runs over batches that have index lists. */
+  readonly hasLists: boolean;
+  /** Whether the list computes products in half precision. */
+  readonly isHalf: boolean;
+  /** Gradient areas that the list writes. */
+  readonly areas: number;
+  /** Whether the call is the last one of its kernel in the list. */
+  readonly isLast: boolean;
+  /** Returns the looked-up input of the graph. */
+  input(): Place;
+  /** Returns the table whose rows or index list a buffer holds. */
+  tableOf(ref: Ref): TablePlace;
+  /** Returns whether items in the index list of a table have factors, or are rows of the batch in half words. */
+  formOf(table: TablePlace): { readonly hasFactors: boolean; readonly isShort: boolean };
+  /** Returns where a table that is not lazy has a word per row: the number of the distinct row. */
+  rowSlots(table: TablePlace): number | undefined;
+  /** Returns the first of the words of `scratch` with a key. */
+  scratchAt(key: string): number;
+}
+
+/**
+ * A kernel of lists that becomes calls of others on a device: of none if the host or the order of dispatches does its
+ * work.
+ */
+export interface ExpandedKernel {
+  readonly form: 'expanded';
+  /** All kernels that it may become. */
+  readonly kernels: readonly Named[];
+  /** Returns the words of `scratch` that a call uses until its phase ends, and the key of calls that share them. */
+  scratch?(call: ListCall, passRows: number): { readonly key: string; readonly words: number };
+  expand(call: ListCall, recording: Recording): Expansion;
+}
+
+export type Kernel = RowKernel | OwnKernel | ExpandedKernel;
+
+/** The kernels of optimizers' rules. */
+export type RuleKernel = Extract<KernelName, `${TableRule}${'Dense' | 'Tensor' | 'Table'}`>;
+
+/** A kernel for each of some names. */
 export type KernelsFor<Name extends KernelName> = { readonly [Each in Name]: Kernel };

@@ -1,23 +1,21 @@
-import type { Bf16Kernel, KernelName, TableRule, TogetherKernel } from '../compile/call-list.js';
-import type { KernelsFor, Kernel, RowKernel, OwnKernel } from './kernel.js';
+import type { Bf16Kernel, TogetherKernel } from '../compile/call-list.js';
+import { argumentNames, type KernelName } from '../compile/kernel-arguments.js';
+import type { ExpandedKernel, KernelsFor, Kernel, Named, RuleKernel } from './kernel.js';
 import { COLUMN_KERNELS } from './wgsl/columns.js';
 import { GROUP_KERNELS } from './wgsl/groups.js';
 import { LOSS_KERNELS } from './wgsl/losses.js';
 import { MAP_KERNELS } from './wgsl/maps.js';
-import { PRODUCTS, TRANSPOSE, WEIGHT_GRADIENT } from './wgsl/products.js';
+import { PRODUCT, TRANSPOSE, WEIGHT_GRADIENT } from './wgsl/products.js';
 import { REDUCE_KERNELS } from './wgsl/reduce.js';
 import { TABLE_KERNELS } from './wgsl/tables.js';
 import { ruleKernels } from './wgsl/updates.js';
 
-type RuleKernel = `${TableRule}${'Dense' | 'Tensor' | 'Table'}`;
+/** A kernel whose work the host or the order of dispatches does. */
+const NOTHING: ExpandedKernel = { form: 'expanded', kernels: [], expand: () => ({}) };
 
 /**
- * Every kernel that a list of calls can name, but for those of the optimizers' rules: one that is missing does not
- * compile. Workers claim
- * tables and bags' factors are the host's; what gathers gradients, and what refuses a step, is made of several others
- * (dispatches.ts). Several
- * processes take no step on a GPU, and of products in bfloat16 it has none; those in half precision are others of the
- * same names (dispatches.ts).
+ * Every kernel that a list can call, except those of rules; a missing one does not compile. No step of several
+ * processes runs on a GPU, and none computes in bfloat16.
  */
 const KERNELS: KernelsFor<Exclude<KernelName, RuleKernel | TogetherKernel | Bf16Kernel>> = {
   ...MAP_KERNELS,
@@ -26,29 +24,26 @@ const KERNELS: KernelsFor<Exclude<KernelName, RuleKernel | TogetherKernel | Bf16
   ...GROUP_KERNELS,
   ...TABLE_KERNELS,
   ...REDUCE_KERNELS,
-  gemm: PRODUCTS.wide,
+  gemm: PRODUCT,
   gemmGradient: WEIGHT_GRADIENT,
   transposePanels: TRANSPOSE,
-  poolingFactors: { form: 'host' },
-  releaseTables: { form: 'host' },
-  gatherGradients: { form: 'host' },
-  gatherBagGradients: { form: 'host' },
-  refuseUnlessFinite: { form: 'host' },
+  poolingFactors: NOTHING,
+  releaseTables: NOTHING,
 };
 
 const RULE_KERNELS = ruleKernels();
 
-/** The kernel of a call. */
+/** Returns the kernel of a call in a list. */
 export function kernelOf(name: KernelName): Kernel {
   const kernel = name in KERNELS ? KERNELS[name as keyof typeof KERNELS] : RULE_KERNELS.get(name);
   if (kernel === undefined) throw new Error(`no kernel '${name}' for WebGPU`);
   return kernel;
 }
 
-/** All kernels, by their names. */
-export function allKernels(): ReadonlyMap<string, RowKernel | OwnKernel> {
-  const own = Object.entries(KERNELS).filter(
-    (entry): entry is [string, RowKernel | OwnKernel] => entry[1].form !== 'host',
+/** Returns every kernel that a device runs, by name. */
+export function allKernels(): ReadonlyMap<string, Named> {
+  const all = [...Object.entries<Kernel>(KERNELS), ...RULE_KERNELS].flatMap(([name, kernel]): readonly Named[] =>
+    kernel.form === 'expanded' ? kernel.kernels : [{ name, names: argumentNames(name as KernelName), kernel }],
   );
-  return new Map([...own, ...RULE_KERNELS]);
+  return new Map(all.map((named) => [named.name, named]));
 }

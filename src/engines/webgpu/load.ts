@@ -1,7 +1,6 @@
 import { column, type BagColumn, type Batch } from '../../core/batch.js';
 import { bagsBetweenRows } from '../../tables/between-rows.js';
 import type { Pooling } from '../../tables/layout.js';
-import { itemsOf } from '../cpu/bags.js';
 import { createColumnLoader } from '../state/columns.js';
 import type { Compiled } from '../compile/compile.js';
 import {
@@ -14,78 +13,98 @@ import {
 import { listForm, type ListShape } from './lists/table-list.js';
 import type { DeviceMemory } from './memory.js';
 
-/** Copies batches to where they are uploaded from. */
+/** Copies batches to the words that are uploaded. */
 export interface Loader {
-  /** What is written before a pass, from the begin of a device's memory on. */
+  /** Words that are written before a pass, from the first word of a device's memory on. */
   readonly upload: Uint32Array<ArrayBuffer>;
-  /** Its first word that a device reads: ids that it has in index lists come before. */
+  /** The first of them that a device reads: it may have the ids before in index lists. */
   readonly firstWord: number;
   /** Items of bags and index lists. */
   readonly items: GrowingWords;
   readonly lists: IndexLists;
   /**
-   * Copies rows `begin` to `begin + rows` of a batch, which may change after, and begins its index lists.
-   * @param trains whether gradients are gathered: then there are index lists, which a pass at row 0 begins anew
+   * Copies rows `begin` to `begin + rows` of a batch, which may change afterwards, and starts their index lists.
+   * @param trains whether gradients are gathered: a pass at row 0 restarts the index lists
    */
   begin(batch: Batch, begin: number, rows: number, trains: boolean): void;
-  /** Writes what was begun to `upload` and `items`. */
+  /** Writes what was started to `upload` and `items`. */
   finish(): void;
 }
 
-/**
- * A loader for a plan; where things go is found once, so that a step only copies.
- * @param threads that make index lists beside this one
- * @param watch told of what these take
- */
-export function createLoader(
-  compiled: Compiled,
-  memory: DeviceMemory,
-  scratchWords: () => number,
-  threads: number,
-  watch: ListWatch,
-): Loader {
-  const { graph, layout, places, tables } = compiled;
-  const upload = new Uint32Array(memory.uploadWords);
-  const items: GrowingWords = { words: new Uint32Array(1024), length: 0 };
-  // A field that is looked up in several tables is pooled alike in all of them.
+/** A bag field, and the words of its offsets and addresses. */
+interface PlacedBag {
+  readonly field: string;
+  readonly pooling: Pooling;
+  readonly offsets: number;
+  readonly addresses: number;
+}
+
+/** A field that is looked up in several tables is pooled alike in all of them. */
+function placeBags({ layout, tables }: Compiled, { wordAt }: DeviceMemory): readonly PlacedBag[] {
   const poolings = new Map(
     layout.columns.flatMap((columns) => (columns.kind === 'bag' ? [[columns.field, columns.pooling] as const] : [])),
   );
-  const bagPlaces = [...tables.bags.values()].map(({ field, offsets, addresses }) => ({
+  return [...tables.bags.values()].map(({ field, offsets, addresses }) => ({
     field,
-    offsets: memory.wordAt(offsets),
-    addresses: memory.wordAt(addresses),
+    pooling: poolings.get(field)!,
+    offsets: wordAt(offsets),
+    addresses: wordAt(addresses),
   }));
+}
+
+/** Creates the index lists of a program: none if its graph has no looked-up input. */
+function createLists(
+  { graph, places, tables, maxRows }: Compiled,
+  { wordAt, columnWords }: DeviceMemory,
+  bags: readonly PlacedBag[],
+  threads: number,
+  watch: ListWatch,
+): IndexLists {
   const input = graph.values.find((value) => value.op === 'input' && value.source.kind === 'features');
   const listed = input === undefined ? [] : tables.all;
   const shape: ListShape = {
-    ld: input === undefined ? 0 : places.of(input).ld,
-    numBags: bagPlaces.length,
-    tables: listed.map((table) => ({
+    ld: input === undefined ? 0 : places.of(input).value.ld,
+    numBags: bags.length,
+    tables: listed.map(({ fields }) => ({
       form: listForm(
-        table.fields.map(({ kind }) => kind === 'bag'),
-        places.maxRows,
+        fields.map(({ kind }) => kind === 'bag'),
+        maxRows,
       ),
-      fields: table.fields.map(({ kind, field, offset }) => {
-        if (kind === 'id') return { at: memory.wordAt(tables.column('id', field)), offset };
-        const bag = bagPlaces.findIndex((place) => place.field === field);
-        return { at: bagPlaces[bag]!.offsets, offset, bag };
+      fields: fields.map(({ kind, field, offset }) => {
+        if (kind === 'id') return { at: wordAt(tables.column('id', field)), offset };
+        const bag = bags.findIndex((place) => place.field === field);
+        return { at: bags[bag]!.offsets, offset, bag };
       }),
     })),
   };
   const listedAt = listed.map((table) => ({
     table,
-    headerAt: memory.wordAt(table.distinct),
-    countAt: memory.wordAt(table.count),
+    headerAt: wordAt(table.distinct),
+    countAt: wordAt(table.count),
   }));
-  const lists = createIndexLists(shape, listedAt, memory.columnWords, threads, watch);
-  const loadColumns = lists.columns.map((words) =>
-    createColumnLoader(compiled, words, (address) => memory.wordAt(address)),
-  );
-  const withBags = bagsBetweenRows(layout);
+  return createIndexLists(shape, listedAt, columnWords, threads, watch);
+}
+
+/**
+ * Creates a loader for a program.
+ * @param scratchWords words of `scratch` that precede those of index lists
+ * @param threads number of further threads that make index lists
+ */
+export function createLoader(
+  compiled: Compiled,
+  memory: DeviceMemory,
+  scratchWords: number,
+  threads: number,
+  watch: ListWatch,
+): Loader {
+  const upload = new Uint32Array(memory.uploadWords);
+  const items: GrowingWords = { words: new Uint32Array(1024), length: 0 };
+  const bags = placeBags(compiled, memory);
+  const lists = createLists(compiled, memory, bags, threads, watch);
+  const loadColumns = lists.columns.map((words) => createColumnLoader(compiled, words, memory.wordAt));
+  const withBags = bagsBetweenRows(compiled.layout);
   let firstWord = 0;
-  let looked: { readonly of: Batch; readonly batch: Batch } | undefined;
-  let pooled = new Map<string, PooledBag>();
+  let last: { readonly of: Batch; readonly batch: Batch; readonly pooled: readonly PooledBag[] } | undefined;
 
   return {
     upload,
@@ -96,29 +115,26 @@ export function createLoader(
     },
     begin(given, begin, rows, trains) {
       // Parts of a batch are loaded one after the other.
-      if (begin === 0 || looked?.of !== given) {
-        looked = { of: given, batch: withBags(given) };
-        const { bags, rows: all } = looked.batch;
-        pooled = new Map(
-          [...poolings].map(([field, pooling]) => [field, withFactors(column(bags, field), pooling, all)]),
-        );
+      if (begin === 0 || last?.of !== given) {
+        const batch = withBags(given);
+        const pooled = bags.map(({ field, pooling }) => withFactors(column(batch.bags, field), pooling, batch.rows));
+        last = { of: given, batch, pooled };
       }
-      const { batch } = looked;
       firstWord = trains ? memory.listedWords : 0;
       const columns = lists.columns[lists.next]!;
-      loadColumns[lists.next]!(batch, begin, rows);
-      const bags = bagPlaces.map(({ field, offsets }): BagItems => {
-        const bag = pooled.get(field)!;
-        const first = bag.offsets[begin]!;
+      loadColumns[lists.next]!(last.batch, begin, rows);
+      const { pooled } = last;
+      const bagItems = bags.map(({ offsets }, i): BagItems => {
+        const bag = pooled[i]!;
+        const [first, end] = [bag.offsets[begin]!, bag.offsets[begin + rows]!];
         for (let b = 0; b <= rows; b++) columns[offsets + b] = bag.offsets[begin + b]! - first;
-        const end = first + itemsOf(bag, begin, rows);
         return { ids: bag.ids.subarray(first, end), factors: bag.factors.subarray(first, end) };
       });
-      lists.begin(rows, bags, begin === 0, trains);
+      lists.begin(rows, bagItems, begin === 0, trains);
     },
     finish() {
-      lists.finish(upload, items, firstWord, scratchWords());
-      for (const [bag, { addresses }] of bagPlaces.entries()) {
+      lists.finish(upload, items, firstWord, scratchWords);
+      for (const [bag, { addresses }] of bags.entries()) {
         const { ids, factors } = lists.bagAt(bag);
         upload[addresses] = ids;
         upload[addresses + 1] = factors;
@@ -127,12 +143,12 @@ export function createLoader(
   };
 }
 
-/** A bag with the factors that its items' rows are pooled by. */
+/** A bag with the factors of its items' rows. */
 interface PooledBag extends BagColumn {
   readonly factors: Float32Array;
 }
 
-/** A bag's weights as factors: w, w / Σ w or w / √Σ w²; 0 where the divisor is 0. */
+/** Returns a bag's weights as factors: w, w / Σ w or w / √Σ w²; 0 if the divisor is 0. */
 function withFactors(bag: BagColumn, pooling: Pooling, rows: number): PooledBag {
   if (pooling === 'sum') return { ...bag, factors: bag.weights };
   const factors = new Float32Array(bag.offsets[rows]!);

@@ -1,195 +1,146 @@
-import { tableOptimizer } from '../engine.js';
-import { WORD, type Piece } from '../compile/arena.js';
+import { countWords, type Buffer, type Ref } from '../compile/buffers.js';
 import type { Compiled } from '../compile/compile.js';
 import type { TablePlace } from '../compile/tables.js';
 import { LIST_WORDS } from './wgsl/tables.js';
 
-/** Rows of a table in one of the buffers that tables lie in. */
+/** Rows of a table in one of the device buffers of tables. */
 export interface TablePart {
   readonly table: TablePlace;
   readonly buffer: number;
-  /** Words from the begin of the buffer. */
+  /** First word in that buffer. */
   readonly at: number;
   readonly rowBegin: number;
   readonly rowEnd: number;
 }
 
 /**
- * Where on a device all lies that the kernels' own engine has in one memory: what a batch brings first, then what a
- * step gives back, then the
- * rest, each in the order that it has there. Rows of tables lie in buffers of their own; hash tables are not needed,
- * and in the place of a table's
- * distinct rows lies what the index list of a batch says of it.
+ * The memory of a program on a device. One device buffer has what the host writes before a step, then what it reads
+ * after one, then the rest. Rows of tables are in other device buffers. A device requires no hash tables, and reads the
+ * header of an index list in place of distinct rows.
  */
 export interface DeviceMemory {
   readonly words: number;
-  /**
-   * Words from 0 on that are written before a batch; those with its columns come first, and of them ids that only
-   * tables without bags are asked for: index lists say as much.
-   */
+  /** Words that the host writes before a step; columns of the batch come first. */
   readonly uploadWords: number;
   readonly columnWords: number;
+  /** Words of ids that index lists contain: those of fields whose tables have no bags. */
   readonly listedWords: number;
-  /** Words that are read after it. */
+  /** Words that the host reads after a step. */
   readonly download: { readonly at: number; readonly words: number };
-  /** Words of each buffer of tables. */
+  /** Words of each device buffer of tables. */
   readonly tableBuffers: readonly number[];
   readonly tableParts: readonly TablePart[];
-  /** @param address in the memory of the kernels' own engine, or of one of its pieces that moved */
-  wordAt(address: number): number;
-  /** Numbers a piece of memory, for whoever asks what two calls have in common. */
-  pieceAt(address: number): number;
+  /** Returns the word at a position. */
+  readonly wordAt: (ref: Ref) => number;
   partsOf(table: TablePlace): readonly TablePart[];
-  /** Of a table whose optimizer is not lazy: a word a row, which says which distinct row it is. */
+  /** Returns the first of a word per row of a table that is not lazy: the number of the distinct row, or 0. */
   rowSlots(table: TablePlace): number | undefined;
 }
 
-/** Where what is read of a step's products of gradients, norms and losses lies. */
-function readBack({ terms, norms, products }: Compiled): readonly number[] {
-  return [...[...terms.values()].map(({ loss }) => loss), norms, ...(products.count > 0 ? [products.at] : [])];
-}
-
-/** Where the columns of a batch lie, those whose rows index lists tell apart from the others. */
-function columnsOf({ plan: { graph, layout }, tables, places }: Compiled): {
-  readonly listed: readonly number[];
-  readonly others: readonly number[];
-} {
-  const withBags = new Set(layout.columns.flatMap((columns) => (columns.kind === 'bag' ? [columns.table] : [])));
-  const idsOfBags = new Set(
-    layout.columns.flatMap((columns) => (columns.kind === 'id' && withBags.has(columns.table) ? [columns.field] : [])),
-  );
-  const listed = layout.columns.flatMap(({ kind, field }) =>
-    kind === 'id' && !idsOfBags.has(field) ? [tables.column('id', field)] : [],
-  );
-  const fields = layout.columns.flatMap((columns): number[] => {
-    if (columns.kind === 'id') return [tables.column('id', columns.field)];
-    if (columns.kind === 'bag')
-      return [tables.bags.get(columns.field)!.offsets, tables.bags.get(columns.field)!.addresses];
-    return [tables.column('number', columns.field, columns.width)];
-  });
-  const labels = graph.values.flatMap((value) =>
-    value.op === 'input' && value.source.kind === 'label' ? [places.of(value).at] : [],
-  );
-  return { listed, others: [...fields, ...labels] };
-}
-
-/** What else is written before a batch, or before a step. */
-function written({
-  constants,
-  tables,
-  terms,
-  dropoutKeys,
-  sharedWeights,
-  ownWeights,
-  average,
-}: Compiled): readonly number[] {
+/** Returns what the host reads of a step: losses, norms and products of gradients. */
+export function resultsOf({ terms, norms, products, areas }: Compiled): readonly { at: Ref; words: number }[] {
+  const { at, count } = products;
   return [
-    constants.dense,
-    constants.tables,
-    constants.wide,
-    sharedWeights,
-    ownWeights,
-    tables.fresh,
-    ...[...terms.values()].map(({ weight }) => weight),
-    ...dropoutKeys.values(),
-    ...tables.all.map(({ count }) => count),
-    ...(average === undefined ? [] : [average.clock]),
+    ...[...terms.values()].map(({ loss }) => ({ at: loss, words: 4 })),
+    { at: norms, words: 4 },
+    ...(at !== undefined && count > 0 ? [{ at, words: count * areas * (areas + 1) }] : []),
   ];
 }
 
+/** Returns the columns of a layout; those whose rows index lists contain come first. */
+function columnsOf({ layout: { columns }, tables }: Compiled): {
+  readonly listed: readonly Ref[];
+  readonly others: readonly Ref[];
+} {
+  const withBags = new Set(columns.flatMap((each) => (each.kind === 'bag' ? [each.table] : [])));
+  const fieldsOf = (isListed: boolean): ReadonlySet<string> =>
+    new Set(
+      columns.flatMap((each) => (each.kind === 'id' && withBags.has(each.table) !== isListed ? [each.field] : [])),
+    );
+  const unlisted = fieldsOf(false);
+  const id = (field: string): Ref => tables.column('id', field);
+  return {
+    listed: [...fieldsOf(true)].filter((field) => !unlisted.has(field)).map(id),
+    others: [
+      ...[...unlisted].map(id),
+      ...columns.flatMap(({ kind, field, width }) =>
+        kind === 'number' || kind === 'vector' ? [tables.column('number', field, width)] : [],
+      ),
+    ],
+  };
+}
+
 /**
- * Lays out a compiled plan on a device.
- * @param mostWords that one buffer may have
+ * Assigns device memory to the buffers of a program.
+ * @param maxWords maximum size of a device buffer
  */
-export function layOutDevice(compiled: Compiled, mostWords: number): DeviceMemory {
-  const { arena, tables, plan } = compiled;
-  const slotsOfRows = new Map<TablePlace, number>();
-  for (const table of tables.all)
-    if (!tableOptimizer(plan.optimizers, table).lazy)
-      slotsOfRows.set(table, arena.take(`row slots ${table.name}`, table.rows));
-  const pieces = [...arena.pieces()].sort((a, b) => a.at - b.at || a.words - b.words);
-  const pieceAt = (address: number): number => {
-    let [low, high] = [0, pieces.length - 1];
-    while (low < high) {
-      const middle = (low + high + 1) >> 1;
-      if (pieces[middle]!.at <= address) low = middle;
-      else high = middle - 1;
-    }
-    return low;
-  };
-  const known = new Map<number, number>();
+export function layOutDevice(compiled: Compiled, maxWords: number): DeviceMemory {
+  const { buffers, tables, maxRowsOf } = compiled;
+  const known = new Map<Buffer, number>();
   let end = 0;
-  const place = (piece: number, words = pieces[piece]!.words): void => {
-    if (known.has(piece)) return;
-    known.set(piece, end);
+  const take = (words: number): number => {
+    const at = end;
     end += Math.ceil(words / 16) * 16;
+    return at;
   };
+  const place = (buffer: Buffer, words = countWords(buffer, maxRowsOf)): void => {
+    if (!known.has(buffer)) known.set(buffer, take(words));
+  };
+  const placeAll = (refs: readonly Ref[]): void => refs.forEach(({ buffer }) => place(buffer));
 
   const { listed, others } = columnsOf(compiled);
-  for (const address of listed) place(pieceAt(address));
+  placeAll(listed);
   const listedWords = end;
-  for (const address of others) place(pieceAt(address));
+  placeAll(others);
+  for (const buffer of buffers.all) if (buffer.role === 'column') place(buffer);
   const columnWords = end;
-  for (const address of written(compiled)) place(pieceAt(address));
-  for (const { distinct } of tables.all) place(pieceAt(distinct), Object.keys(LIST_WORDS).length);
+  for (const buffer of buffers.all) if (buffer.role === 'settings') place(buffer);
+  placeAll(tables.all.map(({ count }) => count));
+  for (const { distinct } of tables.all) place(distinct.buffer, Object.keys(LIST_WORDS).length);
   const uploadWords = end;
-  for (const address of readBack(compiled)) place(pieceAt(address));
-  const downloadEnd = end;
-  const elsewhere = new Set(tables.all.flatMap(({ at, hash }) => [pieceAt(at), pieceAt(hash)]));
-  // What lies side by side stays so, with what may lie between: some kernels take several pieces in one go.
-  const moved = new Set(known.keys());
-  let last: Piece | undefined;
-  for (const [i, piece] of pieces.entries()) {
-    if (elsewhere.has(i) || moved.has(i)) {
-      last = undefined;
-      continue;
-    }
-    if (last !== undefined) end = Math.max(end, known.get(i - 1)! + (piece.at - last.at) / WORD);
-    known.set(i, end);
-    end += piece.words;
-    end = Math.ceil(end / 16) * 16;
-    last = piece;
-  }
+  placeAll(resultsOf(compiled).map(({ at }) => at));
+  const download = { at: uploadWords, words: end - uploadWords };
+  const absent = new Set(tables.all.flatMap(({ at, hash }) => [at.buffer, hash.buffer]));
+  for (const buffer of buffers.all) if (!absent.has(buffer)) place(buffer);
+  const rowSlots = new Map(tables.all.filter(({ update }) => !update.isLazy).map((table) => [table, take(table.rows)]));
 
-  const { buffers, parts } = splitTables(tables.all, mostWords);
+  const { sizes, parts } = splitTables(tables.all, maxWords);
   return {
     words: end,
     uploadWords,
     columnWords,
     listedWords,
-    download: { at: uploadWords, words: downloadEnd - uploadWords },
-    tableBuffers: buffers,
+    download,
+    tableBuffers: sizes,
     tableParts: parts,
-    pieceAt,
-    wordAt(address) {
-      const piece = pieceAt(address);
-      const begin = known.get(piece);
-      if (begin === undefined) throw new Error(`nothing of a device lies at ${address}`);
-      return begin + (address - pieces[piece]!.at) / WORD;
+    wordAt({ buffer, offset }) {
+      const begin = known.get(buffer);
+      if (begin === undefined) throw new Error(`'${buffer.name}' is not on the device`);
+      return begin + offset;
     },
     partsOf: (table) => parts.filter((part) => part.table === table),
-    rowSlots: (table) => slotsOfRows.get(table),
+    rowSlots: (table) => rowSlots.get(table),
   };
 }
 
-/** Puts the rows of tables into as few buffers as may be. */
+/** Distributes the rows of tables over as few device buffers as possible. */
 function splitTables(
   tables: readonly TablePlace[],
-  mostWords: number,
-): { readonly buffers: readonly number[]; readonly parts: readonly TablePart[] } {
-  const buffers: number[] = [0];
+  maxWords: number,
+): { readonly sizes: readonly number[]; readonly parts: readonly TablePart[] } {
+  const sizes: number[] = [0];
   const parts: TablePart[] = [];
   for (const table of tables) {
     for (let rowBegin = 0; rowBegin < table.rows;) {
-      const free = Math.floor((mostWords - buffers.at(-1)!) / table.stride);
+      const free = Math.floor((maxWords - sizes.at(-1)!) / table.stride);
       const rows = Math.min(table.rows - rowBegin, free);
       if (rows > 0) {
-        parts.push({ table, buffer: buffers.length - 1, at: buffers.at(-1)!, rowBegin, rowEnd: rowBegin + rows });
-        buffers[buffers.length - 1]! += rows * table.stride;
+        parts.push({ table, buffer: sizes.length - 1, at: sizes.at(-1)!, rowBegin, rowEnd: rowBegin + rows });
+        sizes[sizes.length - 1]! += rows * table.stride;
         rowBegin += rows;
       }
-      if (rowBegin < table.rows) buffers.push(0);
+      if (rowBegin < table.rows) sizes.push(0);
     }
   }
-  return { buffers, parts };
+  return { sizes, parts };
 }

@@ -1,10 +1,10 @@
-import { WORD } from '../compile/arena.js';
+import { WORD } from '../compile/buffers.js';
 import type { Gpu } from './adapter.js';
 
-/** What a device is asked for the times of passes by. */
+/** The feature of a device that measures passes. */
 export const TIMES = 'timestamp-query';
 
-/** What one dispatch took on the device, with the kernels that it is of. */
+/** Device time of one dispatch, with the names of its kernels. */
 export interface DispatchTime {
   readonly kernels: readonly string[];
   readonly ms: number;
@@ -12,29 +12,29 @@ export interface DispatchTime {
 
 /** The times of passes with one dispatch each, for measurements. */
 export interface PassTimes {
-  /** What the pass of the next dispatch begins with. */
+  /** Returns the descriptor of the next dispatch's pass. */
   next(kernels: readonly string[]): GPUComputePassDescriptor;
-  /** Encodes that times are copied to where they are read, after the last pass. */
+  /** Encodes copies of all times, after the last pass. */
   finish(encoder: GPUCommandEncoder): void;
   /**
-   * Reads them, once what was encoded was handed over.
+   * Reads the times, once the commands are submitted.
    * @throws UserError (device)
    */
   read(): Promise<readonly DispatchTime[]>;
   dispose(): void;
 }
 
-/** A time is 64 bits: nanoseconds. */
+/** A time is 64 bits, in nanoseconds. */
 const TIME_WORDS = 2;
 
-/** Times of up to `most` passes on a device that has `TIMES`. */
+/** Creates the times of up to `most` passes on a device that has `TIMES`. */
 export function createPassTimes(gpu: Gpu, most: number): PassTimes {
   const { QUERY_RESOLVE, COPY_SRC, COPY_DST, MAP_READ } = gpu.usage;
   const querySet = gpu.device.createQuerySet({ type: 'timestamp', count: 2 * most });
   const bytes = 2 * most * TIME_WORDS * WORD;
   const resolved = gpu.createBuffer(bytes, QUERY_RESOLVE | COPY_SRC);
   const staging = gpu.createBuffer(bytes, MAP_READ | COPY_DST);
-  // Dawn's device that computes nothing copies nothing either: no pass takes time there.
+  // Dawn's device without a backend copies nothing: no pass takes time there.
   gpu.device.queue.writeBuffer(staging, 0, new Uint32Array(bytes / WORD));
   const named: (readonly string[])[] = [];
   return {

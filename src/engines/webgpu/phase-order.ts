@@ -1,26 +1,34 @@
-/** A call of a phase, and what it reads and writes: pieces of memory by their numbers. */
+import type { Buffer } from '../compile/buffers.js';
+
+/** A call of a phase with the buffers that it reads and writes. */
 export interface Node {
   /** Whether it may follow another in one dispatch, row by row. */
   readonly isByRows: boolean;
-  readonly reads: ReadonlySet<number>;
-  readonly writes: ReadonlySet<number>;
-  /** Whether what it writes is written by no other such call, even in the same piece. */
+  readonly reads: ReadonlySet<Buffer>;
+  readonly writes: ReadonlySet<Buffer>;
+  /** Whether no other such call writes the same elements, even in one buffer. */
   readonly isApart: boolean;
 }
 
+/** Returns whether two sets have a buffer in common. */
+export function intersects(a: ReadonlySet<Buffer>, b: ReadonlySet<Buffer>): boolean {
+  for (const buffer of a) if (b.has(buffer)) return true;
+  return false;
+}
+
+const mustWait = (call: Node, other: Node): boolean =>
+  !(call.isApart && other.isApart) &&
+  (intersects(other.writes, call.reads) ||
+    intersects(other.writes, call.writes) ||
+    intersects(other.reads, call.writes));
+
 /**
- * Puts the calls of a phase by rows into as few groups as there can be: all calls by rows that are ready, which follow
- * each other, then all
- * others that are ready, none of which reads what another writes. Calls that have a piece of memory in common keep
- * their order.
+ * Groups the calls of a phase, in as few groups as possible: all calls by rows that are ready, which follow each other,
+ * then all others that are ready, none of which reads what another writes. Dependent calls keep their order.
  */
 export function inGroups<Call extends Node>(
   calls: readonly Call[],
 ): readonly { readonly isByRows: boolean; readonly calls: readonly Call[] }[] {
-  const meets = (a: ReadonlySet<number>, b: ReadonlySet<number>): boolean => [...a].some((piece) => b.has(piece));
-  const mustWait = (call: Call, other: Call): boolean =>
-    !(call.isApart && other.isApart) &&
-    (meets(other.writes, call.reads) || meets(other.writes, call.writes) || meets(other.reads, call.writes));
   const before = calls.map((call, i) => calls.slice(0, i).flatMap((other, j) => (mustWait(call, other) ? [j] : [])));
   const groups: { isByRows: boolean; calls: Call[] }[] = [];
   const done = new Set<number>();

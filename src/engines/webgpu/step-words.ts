@@ -1,51 +1,51 @@
 import { streamKey } from '../../core/random.js';
 import type { RateFactors } from '../engine.js';
 import type { Compiled } from '../compile/compile.js';
-import { CONSTANT_WORDS } from '../compile/arena.js';
+import type { Ref } from '../compile/buffers.js';
 import { createConstantsWriter } from '../state/constants.js';
 
-/** Writes what the calls of a step read beside the batch to where it is uploaded from. */
+/** Writes what the calls of a step read besides the batch to the words that are uploaded. */
 export interface StepWords {
   /**
-   * Masks of dropout, and what terms count. A pass that is not a step's first has masks of its own.
-   * @param step steps that were taken
+   * Writes dropout keys and the weights of terms. Each pass of a step has its own keys.
+   * @param step number of steps taken
+   * @param counted by term, the rows that its loss is divided by; by default those of the pass
    */
-  prepare(step: number, pass: number, weights: readonly number[], counted: readonly number[] | undefined): void;
-  /** The clock of the average. */
+  prepare(step: number, pass: number, weights: readonly number[], counted?: readonly number[]): void;
+  /** Writes the weights of terms' gradients: for what terms share, and for what belongs to one term alone. */
+  combine(shared: readonly number[], own: readonly number[]): void;
+  /** Writes the clock of the average. */
   setClock(step: number): void;
-  /** The constants of the optimizers, and the clock. */
+  /** Writes the constants of the optimizers, and the clock. */
   setConstants(step: number, rates: RateFactors): void;
 }
 
 /**
- * Finds once where the words of a step go.
- * @param wordAt which word of `upload` is at an address
- * @param mirror of the memory of the kernels' own engine, where constants are written first
+ * Creates a writer for a program.
+ * @param upload words that are uploaded before a step, from the first word of a device's memory on
  */
 export function createStepWords(
   compiled: Compiled,
   upload: Uint32Array<ArrayBuffer>,
-  wordAt: (address: number) => number,
-  mirror: { readonly buffer: ArrayBuffer },
+  wordAt: (ref: Ref) => number,
 ): StepWords {
   const {
     plan: { seed },
-    constants,
     average,
     dropoutKeys,
     tables,
     terms,
+    sharedWeights,
+    ownWeights,
   } = compiled;
   const floats = new Float32Array(upload.buffer);
-  const writeConstants = createConstantsWriter(compiled, new Float32Array(mirror.buffer));
+  const image = { floats, words: upload, doubles: new Float64Array(upload.buffer), wordAt };
+  const writeConstants = createConstantsWriter(compiled, image);
   const keys = [...dropoutKeys].map(([name, at]) => ({ name, at: wordAt(at) }));
   const weightsAt = [...terms.values()].map(({ weight }) => wordAt(weight));
-  const freshAt = wordAt(tables.fresh);
-  const blocks = [...new Set(Object.values(constants))].map((at) => ({
-    words: new Uint32Array(mirror.buffer, at, CONSTANT_WORDS),
-    at: wordAt(at),
-  }));
+  const [freshAt, sharedAt, ownAt] = [tables.fresh, sharedWeights, ownWeights].map(wordAt) as [number, number, number];
   const clockAt = average === undefined ? 0 : wordAt(average.clock);
+  /** A device has no doubles: its clock is the logarithm of the decay, and two words later the steps taken. */
   const setClock: StepWords['setClock'] = (step) => {
     if (average === undefined) return;
     floats[clockAt] = Math.log(average.decay);
@@ -60,10 +60,13 @@ export function createStepWords(
       }
       upload[freshAt] = pass === 0 ? 1 : 0;
     },
+    combine(shared, own) {
+      floats.set(shared, sharedAt);
+      floats.set(own, ownAt);
+    },
     setClock,
     setConstants(step, rates) {
       writeConstants(step + 1, rates);
-      for (const { words, at } of blocks) upload.set(words, at);
       setClock(step);
     },
   };

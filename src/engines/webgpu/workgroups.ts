@@ -1,76 +1,88 @@
 import type { TablePlace } from '../compile/tables.js';
+import { isRef } from './arguments.js';
 import type { CallSize, OwnKernel } from './kernel.js';
 import type { Planned } from './planned.js';
 import { ROWS_OF_GROUP, THREADS } from './wgsl/prelude.js';
 
-/** How many distinct rows and segments the index list of a table has. */
+/** Distinct rows and segments in the index list of a table. */
 export interface ListSize {
   readonly distinct: number;
   readonly segments: number;
 }
 
-/**
- * How many workgroups a dispatch takes in three directions, for a batch of so many rows; 0 where there is nothing to
- * do. `listOf` gives the same object for a table each time.
- */
-export type Workgroups = (rows: number, listOf: (table: TablePlace) => ListSize) => readonly [number, number, number];
+/** Returns the index list of a table; the same object for a table each time. */
+type ListOf = (table: TablePlace) => ListSize;
 
-/** What the size of a call is decided by, in a batch of so many rows, before its table's list is known. */
-function sizeOf(
-  { names, values, isRows }: Planned,
-  rows: number,
-): { -readonly [Key in keyof CallSize]: CallSize[Key] } {
-  const known = new Map(names.map((name, i) => [name, isRows.includes(i) ? rows : values[i]!]));
-  const of = (name: string): number => known.get(name) ?? 0;
-  return { rows: names.includes('rows') ? of('rows') : rows, of, distinct: 0, segments: 0 };
+/** Returns the workgroups of a dispatch in three dimensions, for a number of rows; 0 if there is nothing to do. */
+export type Workgroups = (rows: number, listOf: ListOf) => readonly [number, number, number];
+
+type Size = { -readonly [Key in keyof CallSize]: CallSize[Key] };
+
+/** Returns the size of a call before the list of its table is known. */
+function sizeOf({ of: { names }, operands }: Planned, rows: number): Size {
+  const known = new Map(
+    names.map((name, i) => {
+      const operand = operands[i]!;
+      return [name, typeof operand === 'number' ? operand : isRef(operand) ? 1 : rows];
+    }),
+  );
+  return { rows: known.get('rows') ?? rows, of: (name) => known.get(name) ?? 0, distinct: 0, segments: 0 };
 }
 
-/** Calls that take as many threads as one of them would with the longest list of theirs. */
+/** Calls that all ask for the threads of the one with the longest index list. */
 interface Alike {
   readonly kernel: OwnKernel;
-  readonly size: ReturnType<typeof sizeOf>;
+  readonly size: Size;
   readonly lists: ListSize[];
 }
 
-/**
- * How many workgroups calls take that share a dispatch, `mostGroups` at the most: what no index list has a part in is
- * found once for batches of as many rows.
- */
-export function workgroupsOf(calls: readonly Planned[], mostGroups: number): Workgroups {
-  let lastRows = -1;
-  let alike: readonly Alike[] = [];
-  let [most, mostParts] = [0, 1];
-  const found: [number, number, number] = [0, calls.length, 1];
-  const look = (rows: number, listOf: (table: TablePlace) => ListSize): void => {
-    const byKey = new Map<string, Alike>();
-    [most, mostParts] = [0, 1];
-    for (const call of calls) {
-      const { name, kernel, table } = call;
-      if (kernel.form !== 'own') throw new Error(`'${name}' has no dispatch of its own`);
-      const size = sizeOf(call, rows);
-      const asked: (string | number)[] = [name];
-      const of: CallSize['of'] = (argument) => {
-        asked.push(argument, size.of(argument));
-        return size.of(argument);
-      };
-      const threads = kernel.threads({ ...size, of });
-      mostParts = Math.max(mostParts, kernel.parts?.(size) ?? 1);
-      if (table === undefined) {
-        most = Math.max(most, threads);
-        continue;
-      }
-      const key = [...asked, size.rows].join(' ');
-      const known = byKey.get(key);
-      if (known === undefined) byKey.set(key, { kernel, size, lists: [listOf(table)] });
-      else known.lists.push(listOf(table));
+/** What is known of the size of a dispatch from the rows of the batch. */
+interface KnownSize {
+  readonly threads: number;
+  readonly parts: number;
+  readonly alike: readonly Alike[];
+}
+
+function knownSize(calls: readonly Planned[], rows: number, listOf: ListOf): KnownSize {
+  const byKey = new Map<string, Alike>();
+  let [threads, parts] = [0, 1];
+  for (const call of calls) {
+    const {
+      of: { name, kernel },
+      table,
+    } = call;
+    if (kernel.form !== 'own') throw new Error(`'${name}' has no dispatch of its own`);
+    const size = sizeOf(call, rows);
+    const asked: (string | number)[] = [name];
+    const of: CallSize['of'] = (argument) => {
+      asked.push(argument, size.of(argument));
+      return size.of(argument);
+    };
+    const minThreads = kernel.threads({ ...size, of });
+    parts = Math.max(parts, kernel.parts?.(size) ?? 1);
+    if (table === undefined) {
+      threads = Math.max(threads, minThreads);
+      continue;
     }
-    alike = [...byKey.values()];
-  };
+    const key = [...asked, size.rows].join(' ');
+    const known = byKey.get(key);
+    if (known === undefined) byKey.set(key, { kernel, size, lists: [listOf(table)] });
+    else known.lists.push(listOf(table));
+  }
+  return { threads, parts, alike: [...byKey.values()] };
+}
+
+/**
+ * Returns the workgroups of calls that share a dispatch, at most `maxGroups`. What does not depend on index lists is
+ * computed once for consecutive batches with the same number of rows.
+ */
+export function workgroupsOf(calls: readonly Planned[], maxGroups: number): Workgroups {
+  let last: (KnownSize & { readonly rows: number }) | undefined;
+  const found: [number, number, number] = [0, calls.length, 1];
   return (rows, listOf) => {
-    if (lastRows !== rows) look(rows, listOf);
-    lastRows = rows;
-    let threads = most;
-    for (const { kernel, size, lists } of alike) {
+    if (last?.rows !== rows) last = { rows, ...knownSize(calls, rows, listOf) };
+    let { threads } = last;
+    for (const { kernel, size, lists } of last.alike) {
       let [distinct, segments] = [0, 0];
       for (let i = 0; i < lists.length; i++) {
         const list = lists[i]!;
@@ -80,13 +92,13 @@ export function workgroupsOf(calls: readonly Planned[], mostGroups: number): Wor
       [size.distinct, size.segments] = [distinct, segments];
       threads = Math.max(threads, kernel.threads(size));
     }
-    found[0] = Math.min(mostGroups, Math.ceil(threads / THREADS));
-    found[2] = mostParts;
+    found[0] = Math.min(maxGroups, Math.ceil(threads / THREADS));
+    found[2] = last.parts;
     return found;
   };
 }
 
-/** How many workgroups calls by rows take that follow each other. */
+/** Returns the workgroups of calls by rows that follow each other. */
 export function workgroupsInTurn(calls: readonly Planned[]): Workgroups {
   let last: { readonly rows: number; readonly found: readonly [number, number, number] } | undefined;
   return (rows) => {

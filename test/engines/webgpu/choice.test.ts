@@ -45,7 +45,10 @@ describe.skipIf(gpu?.about.isSoftware !== true)('an adapter that computes on a p
     expect([error.exitCode, error.message]).toEqual([
       2,
       expect.stringMatching(
-        /^--device webgpu: the only WebGPU adapter, .*, runs on the CPU and is slower than --device cpu; use --device cpu, or set MTL_WEBGPU_SOFTWARE=1/,
+        new RegExp(
+          '^--device webgpu: the only WebGPU adapter, .*, runs on the CPU and is slower than --device cpu; ' +
+            'use --device cpu, or set MTL_WEBGPU_SOFTWARE=1',
+        ),
       ),
     ]);
   });

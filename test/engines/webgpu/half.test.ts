@@ -22,7 +22,7 @@ const compiled = (precision: 'f16' | 'f32'): Program =>
 const norm = (data: Float32Array): number => Math.hypot(...data);
 
 describe.skipIf(gpu?.about.hasHalf !== true)('products in half precision on WebGPU', () => {
-  it('have gradients within what rounding their operands makes of them, however small: none is lost, and none is the same', async () => {
+  it('have gradients within rounding of their operands, however small; none underflows, and none is equal', async () => {
     const [half, whole] = [await compiled('f16').inspect(batch), await compiled('f32').inspect(batch)];
     let differing = 0;
     for (const [name, { data }] of whole.gradients) {

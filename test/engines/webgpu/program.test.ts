@@ -106,7 +106,7 @@ describe.skipIf(gpu === undefined)('the webgpu engine', () => {
     };
     const [usual, few] = [
       createTestEngine().compile(planOf(work, 0.001)),
-      createTestEngine({ ...gpu!, mostGroups: 2 }).compile(planOf(work, 0.001)),
+      createTestEngine({ ...gpu!, maxGroups: 2 }).compile(planOf(work, 0.001)),
     ];
     for (const program of [usual, few]) for (const batch of batchesOf(work, 3, 0.001)) await program.trainStep(batch);
     for (const program of [usual, few]) await program.readBack!();
@@ -146,7 +146,10 @@ describe.skipIf(gpu === undefined)('the webgpu engine', () => {
   it('refuses before the start what one of its buffers cannot hold, with the sizes', () => {
     const small = (maxBufferBytes: number): Gpu => ({ ...gpu!, maxBufferBytes });
     expect(() => planSize(plan(), createWebGpuEngine(small(1 << 18)), 0)).toThrow(
-      /training\.batchSize: .*a batch of 1024 rows require [\d.]+ (kB|MB) besides the tables, but a buffer of .* holds at most 263 kB; use a smaller training\.batchSize/,
+      new RegExp(
+        'training\\.batchSize: .*a batch of 1024 rows require [\\d.]+ (kB|MB) besides the tables, ' +
+          'but a buffer of .* holds at most 263 kB; use a smaller training\\.batchSize',
+      ),
     );
     expect(() => planSize(plan(), createWebGpuEngine(small(40)), 0)).toThrow(
       /features: a row of table 'item' with its optimizer state requires 1 kB/,
@@ -184,7 +187,8 @@ describe.skipIf(gpu === undefined)('a device that fails', () => {
       const gpu = await createGpu();
       const { MAP_READ, STORAGE, COPY_DST } = gpu.usage;
       gpu.createBuffer(16, MAP_READ | STORAGE);
-      await gpu.read(gpu.createBuffer(16, MAP_READ | COPY_DST), 16, () => console.log('read')).catch((error) => console.log(error.name));
+      const staging = gpu.createBuffer(16, MAP_READ | COPY_DST);
+      await gpu.read(staging, 16, () => console.log('read')).catch((error) => console.log(error.name));
       process.exit();`;
     const { stdout } = spawnSync(
       process.execPath,

@@ -50,7 +50,7 @@ describe.skipIf(gpu === undefined)('a run on WebGPU', () => {
     },
   );
 
-  it('is stopped twice while steps are on their way, goes on there, and comes to the bytes of one that was not', async () => {
+  it('is interrupted twice with steps in flight, resumes, and ends with the bytes of an uninterrupted run', async () => {
     const folder = scratchFolder();
     await smallWorld(folder);
     const config = join(folder, 'esmm.yaml');

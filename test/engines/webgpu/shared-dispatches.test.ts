@@ -1,40 +1,41 @@
 import { describe, expect, it } from 'vitest';
+import { createBuffers, shift, type Ref } from '../../../src/engines/compile/buffers.js';
 import type { OwnKernel } from '../../../src/engines/webgpu/kernel.js';
 import type { Planned } from '../../../src/engines/webgpu/planned.js';
 import { inSharedDispatches } from '../../../src/engines/webgpu/shared-dispatches.js';
 import { MAX_CALLS } from '../../../src/engines/webgpu/wgsl/prelude.js';
 
-interface Told {
+const buffers = createBuffers();
+/** Returns the start of a buffer. */
+const at = (number: number): Ref => buffers.take(String(number), 'scratch', 1, 64);
+
+interface Options {
   readonly kernel?: Partial<OwnKernel>;
   readonly tableBuffer?: number;
-  readonly names?: readonly string[];
-  readonly values?: readonly number[];
+  /** The sum that the call adds to. */
+  readonly sum?: Ref;
 }
 
-/** A call of a kernel that names some pieces of memory. */
-function call(
-  name: string,
-  touches: readonly number[],
-  { kernel = {}, tableBuffer = 0, names = [], values = [] }: Told = {},
-): Planned {
+/** Plans a call of a kernel that reads some buffers. */
+function call(name: string, reads: readonly number[], { kernel = {}, tableBuffer, sum }: Options = {}): Planned {
   return {
-    name,
-    names,
-    values,
+    of: {
+      name,
+      names: sum === undefined ? [] : ['g'],
+      kernel: { form: 'own', threads: () => 1, body: '', ...(sum !== undefined && { sum: 'g' }), ...kernel },
+    },
+    operands: sum === undefined ? [] : [sum],
     tableBuffer,
-    isRows: [],
     table: undefined,
-    touches: new Set(touches),
     words: new Uint32Array(0),
-    kernel: { form: 'own', threads: () => 1, body: '', ...kernel },
     isByRows: false,
-    reads: new Set(),
+    reads: new Set(reads.map((number) => at(number).buffer)),
     writes: new Set(),
     isApart: false,
   };
 }
 const shared = (calls: readonly Planned[]): string[][] =>
-  inSharedDispatches(calls).map((groups) => groups.flatMap((group) => group.map(({ name }) => name)));
+  inSharedDispatches(calls).map((groups) => groups.flatMap((group) => group.map(({ of }) => of.name)));
 
 describe('calls of a phase', () => {
   it('share dispatches where they have no memory in common', () => {
@@ -73,18 +74,22 @@ describe('calls of a phase', () => {
         call('b', [2], { kernel: { declares: 'fn f() {}' } }),
       ]),
     ).toEqual([['a', 'b']]);
-    const names = ['table'];
-    expect(shared([call('a', [1], { names }), call('a', [2], { names, tableBuffer: 1 }), call('b', [3])])).toEqual([
+    expect(shared([call('a', [1], { tableBuffer: 0 }), call('a', [2], { tableBuffer: 1 }), call('b', [3])])).toEqual([
       ['a', 'b'],
       ['a'],
     ]);
   });
 
-  it('wait where one adds to the sum of another', () => {
-    const told = { names: ['g', 'rows'], values: [64, 0] };
+  it('wait if one adds to the sum of another, but not if it is another sum in the same buffer', () => {
+    const g = at(1);
     expect(
-      shared([call('sums', [1], told), call('sums', [1], told), call('sums', [2], { ...told, values: [128, 0] })]),
-    ).toEqual([['sums', 'sums'], ['sums']]);
+      shared([
+        call('sums', [1], { sum: g }),
+        call('sums', [1], { sum: shift(g, 0) }),
+        call('sums', [1], { sum: shift(g, 16) }),
+        call('sums', [2], { sum: at(2) }),
+      ]),
+    ).toEqual([['sums', 'sums', 'sums'], ['sums']]);
   });
 
   it('are no more in a dispatch than a shader sees', () => {

@@ -1,127 +1,70 @@
-import type { Activation } from '../../../graph/operations.js';
-import { ROWS } from '../call-list.js';
+import type { Activation, ValueOf } from '../../../graph/operations.js';
+import { shift, toFours, type Ref } from '../buffers.js';
 import type { Lowered, Lowering } from '../lowering.js';
-import { normalise, normaliseGradient } from './normalize.js';
-import { toFours } from '../places.js';
+import type { Place } from '../places.js';
+import { normalize, normalizeGradient } from './normalize.js';
 
 /** The order of the constants in elementwise.ts. */
 const CODES: Partial<Record<Activation, number>> = { relu: 0, sigmoid: 1, tanh: 2, 'leaky-relu': 3, gelu: 4, swish: 5 };
 
-/** Activations, forwards and backwards. */
+/** Activations. */
 export const ACTIVATION: Lowered<'activation'> = {
   isByColumns: ({ running }, mode) => running !== undefined && mode !== 'predict',
   forward(value, lowering) {
-    const { places, list } = lowering;
-    const [x, y] = [places.of(value.x), places.of(value)];
-    const code = CODES[value.kind];
-    if (code !== undefined)
-      list.emit('activate', { kind: code, x: x.at, ldx: x.ld, y: y.at, ldy: y.ld, rows: ROWS, columns: x.columns });
+    const { places, list, view } = lowering;
+    const [x, y] = [view(value.x), view(value)];
+    const kind = CODES[value.kind];
+    if (kind !== undefined) list.emit('activate', { kind, x, y, columns: x.columns });
     else if (value.running === undefined)
-      list.emit('prelu', {
-        x: x.at,
-        ldx: x.ld,
-        slope: places.vector(value.slope!),
-        y: y.at,
-        ldy: y.ld,
-        rows: ROWS,
-        columns: x.columns,
-      });
+      list.emit('prelu', { x, slope: places.vector(value.slope!), y, columns: x.columns });
     else {
-      const z = places.columns(`normalised ${value.id}`, value.width);
+      const z = normalized(value, lowering).value;
       const { ones, zeros } = constants(lowering, value.width);
-      normalise(lowering, x, z, ones, zeros, value.running, () =>
-        list.emit('dice', {
-          x: x.at,
-          ldx: x.ld,
-          z: z.at,
-          ldz: z.ld,
-          slope: places.vector(value.slope!),
-          y: y.at,
-          ldy: y.ld,
-          rows: ROWS,
-          columns: x.columns,
-        }),
+      const slope = places.vector(value.slope!);
+      normalize(lowering, x, z, ones, zeros, value.running, () =>
+        list.emit('dice', { x, z, slope, y, columns: x.columns }),
       );
     }
   },
   backward(value, lowering) {
-    const { places, arena, list, gradientAt, accumulate } = lowering;
-    const [x, y] = [places.of(value.x), places.of(value)];
-    const code = CODES[value.kind];
+    const { places, list, view, gradient, weightGradient, accumulate } = lowering;
+    const [x, dx, dy] = [view(value.x), gradient(value.x), gradient(value)];
+    const kind = CODES[value.kind];
     const isAdded = accumulate(value.x);
-    if (code !== undefined) {
-      list.emit('activateGradient', {
-        kind: code,
-        x: x.at,
-        ldx: x.ld,
-        y: y.at,
-        ldy: y.ld,
-        dy: y.gradient,
-        dx: x.gradient,
-        rows: ROWS,
-        columns: x.columns,
-        accumulate: isAdded,
-      });
+    if (kind !== undefined) {
+      list.emit('activateGradient', { kind, x, y: view(value), dy, dx, columns: x.columns, accumulate: isAdded });
       return;
     }
     const slope = places.vector(value.slope!);
+    const g = weightGradient(slope);
     if (value.running === undefined) {
-      list.emit('preluGradient', {
-        x: x.at,
-        ldx: x.ld,
-        slope,
-        dy: y.gradient,
-        ldy: y.ld,
-        dx: x.gradient,
-        rows: ROWS,
-        columns: x.columns,
-        accumulate: isAdded,
-      });
-      list.emit('preluSlope', {
-        x: x.at,
-        ldx: x.ld,
-        dy: y.gradient,
-        ldy: y.ld,
-        g: gradientAt(slope),
-        rows: ROWS,
-        width: x.width,
-      });
+      list.emit('preluGradient', { x, slope, dy, dx, columns: x.columns, accumulate: isAdded });
+      list.emit('preluSlope', { x, dy, g, width: x.width });
       return;
     }
-    const z = places.columns(`normalised ${value.id}`, value.width);
-    list.emit('diceGradient', {
-      x: x.at,
-      ldx: x.ld,
-      z: z.at,
-      ldz: z.ld,
-      slope,
-      dy: y.gradient,
-      ldy: y.ld,
-      dx: x.gradient,
-      dz: z.gradient,
-      rows: ROWS,
-      columns: x.columns,
-      accumulate: isAdded,
-    });
-    list.emit('diceSlopes', {
-      x: x.at,
-      ldx: x.ld,
-      z: z.at,
-      ldz: z.ld,
-      dy: y.gradient,
-      ldy: y.ld,
-      g: gradientAt(slope),
-      rows: ROWS,
-      width: x.width,
-    });
-    // Its gain and shift are constants: their gradients go where nothing reads them.
-    const unread = arena.take(`unread ${value.width}`, 2 * toFours(value.width));
-    const { ones } = constants(lowering, value.width);
-    normaliseGradient(lowering, x, z, ones, value.running.mean, unread, unread + toFours(value.width) * 4, 1);
+    const { value: z, gradient: dz } = normalized(value, lowering);
+    list.emit('diceGradient', { x, z, slope, dy, dx, dz, columns: x.columns, accumulate: isAdded });
+    list.emit('diceSlopes', { x, z, dy, g, width: x.width });
+    const { ones, unread } = constants(lowering, value.width);
+    normalizeGradient(lowering, places.of(value.x), dz, ones, value.running.mean, unread, 1);
   },
 };
 
-/** Gains of 1 and shifts of 0 that nothing trains. */
-function constants({ arena }: Lowering, width: number): { readonly ones: number; readonly zeros: number } {
-  return { ones: arena.take(`ones ${width}`, toFours(width)), zeros: arena.take(`zeros ${width}`, toFours(width)) };
+/** The normalized input of `dice`. */
+function normalized({ id, width }: ValueOf<'activation'>, { places }: Lowering): Place {
+  return places.columns(`normalized ${id}`, width);
+}
+
+/** A gain of 1 and a shift of 0 that nothing trains, and their gradients, which nothing reads. */
+function constants(
+  { buffers }: Lowering,
+  width: number,
+): { readonly ones: Ref; readonly zeros: Ref; readonly unread: { readonly gain: Ref; readonly shift: Ref } } {
+  const padded = toFours(width);
+  const gain = buffers.take(`unread gradients ${width}`, 'scratch', 2, padded);
+  return {
+    ones: buffers.take(`ones ${width}`, 'constant', 1, padded, 1),
+    zeros: buffers.take(`zeros ${width}`, 'constant', 1, padded),
+    unread: { gain, shift: shift(gain, padded) },
+  };
 }

@@ -1,155 +1,122 @@
+import { BATCH } from '../../../graph/domain.js';
 import type { Value, ValueOf } from '../../../graph/operations.js';
-import { ROWS, type Gathered } from '../call-list.js';
+import { toFours, type Ref, type View } from '../buffers.js';
+import type { Gathered } from '../call-list.js';
 import type { Lowered, Lowering } from '../lowering.js';
-import { toFours } from '../places.js';
 
-// What losses compare within groups. A group may have rows of several processes: each has the columns of all rows then,
-// and computes its own.
+// Comparisons within groups. A group may have rows of several processes, so each process all-gathers the columns and
+// computes its own rows.
 
-/** Words a row that links of groups take. */
+/** Words per row of the links of groups. */
 const LINK_WORDS = 3;
 
-/** Columns that are not together yet; where this process has all rows, there is nothing to put together. */
-function apart(values: readonly Value[], { part, places, whole, isFirst }: Lowering): readonly Gathered[] {
-  if (part === 0) return [];
+/** Columns to all-gather; none if this process has all rows, or if they have been gathered before. */
+function notGathered(values: readonly Value[], { part, view, whole, isFirst }: Lowering): readonly Gathered[] {
+  if (part === undefined) return [];
   return values
     .filter(({ id }) => isFirst(`all rows of ${id}`))
-    .map((value) => ({ own: places.of(value).at, ld: places.of(value).ld, all: whole(value).at }));
+    .map((value) => ({ own: view(value), ld: view(value).ld, all: whole(value).value }));
 }
 
-/** A column of gradients, of which a pass may have several. */
-function gradientApart(value: Value, { part, places, whole }: Lowering): readonly Gathered[] {
-  return part === 0 ? [] : [{ own: places.of(value).gradient, ld: places.of(value).ld, all: whole(value).gradient }];
+/** A column of gradients to all-gather. A pass may have several. */
+function gradientToGather(value: Value, { part, gradient, whole }: Lowering): readonly Gathered[] {
+  const own = gradient(value);
+  return part === undefined ? [] : [{ own, ld: own.ld, all: whole(value).gradient }];
 }
 
-/** Where the links between the rows of each group lie. */
-function linksAt(groups: Value, { arena, allMaxRows }: Lowering): number {
-  return arena.take(`links ${groups.id}`, LINK_WORDS * allMaxRows);
+/** The links between the rows of each group. */
+function linksOf(groups: Value, { buffers, allMaxRows }: Lowering): Ref {
+  return buffers.take(`links ${groups.id}`, 'scratch', LINK_WORDS, allMaxRows);
 }
 
-/** Links rows, behind which others may go through their groups. */
+/** Emits the links between rows, which later calls follow through their groups. */
 function link(groups: Value, lowering: Lowering): void {
-  const { arena, list, part, allMaxRows, whole } = lowering;
-  const { at, ld } = whole(groups);
+  const { buffers, list, part, allMaxRows, whole } = lowering;
+  const { value } = whole(groups);
   const bits = Math.max(4, Math.ceil(Math.log2(2 * allMaxRows)));
   list.emit('linkGroups', {
-    groups: at,
-    ld,
-    links: linksAt(groups, lowering),
-    places: arena.take(`places of groups ${groups.id}`, 1 << bits),
+    groups: value,
+    ld: value.ld,
+    links: linksOf(groups, lowering),
+    places: buffers.take(`hash of groups ${groups.id}`, 'scratch', 1, 1 << bits),
     bits,
-    rows: ROWS,
-    part,
+    rows: BATCH,
+    part: part ?? 0,
     columns: toFours(1),
   });
 }
 
-/** What looks at the rows of groups: behind their columns, and behind the links. */
+/** Takes turns: gathers columns, links groups, then `emit`. */
 function overGroups(columns: readonly Value[], groups: Value, lowering: Lowering, emit: () => void): void {
   const links = lowering.isFirst(`links of ${groups.id}`) ? { emit: () => link(groups, lowering) } : {};
-  lowering.inTurns([{ columns: apart([...columns, groups], lowering) }, links, { emit }]);
+  lowering.inTurns([{ columns: notGathered([...columns, groups], lowering) }, links, { emit }]);
 }
 
-/** Takes this process's rows of a column that it has of all rows. */
-function takeOwn(all: number, own: number, ld: number, accumulate: number, { list, part }: Lowering): void {
-  if (part !== 0) list.emit('ownRows', { x: all, y: own, ldy: ld, rows: ROWS, part, accumulate });
+/** Copies this process's rows of a gathered column. */
+function takeOwn(x: View, y: View, accumulate: number, { list, part }: Lowering): void {
+  if (part !== undefined) list.emit('ownRows', { x, y, rows: BATCH, part, accumulate });
 }
 
-/** What losses compare within groups. */
+/** Comparisons within groups. */
 export const GROUPS: { readonly [Name in 'groupLogSumExp' | 'groupPairs']: Lowered<Name> } = {
   groupLogSumExp: {
     isByColumns: () => true,
     forward(value, lowering) {
-      const { places, list, part, whole } = lowering;
-      const [x, y, own] = [whole(value.x), whole(value), places.of(value)];
+      const { list, view, part = 0, whole } = lowering;
+      const [x, y] = [whole(value.x).value, whole(value).value];
+      const links = linksOf(value.groups, lowering);
       overGroups([value.x], value.groups, lowering, () => {
-        list.emit('groupLogSumExp', {
-          x: x.at,
-          ldx: x.ld,
-          links: linksAt(value.groups, lowering),
-          y: y.at,
-          ldy: y.ld,
-          rows: ROWS,
-          part,
-          columns: x.columns,
-        });
-        takeOwn(y.at, own.at, own.ld, 0, lowering);
+        list.emit('groupLogSumExp', { x, links, y, rows: BATCH, part, columns: x.columns });
+        takeOwn(y, view(value), 0, lowering);
       });
     },
     backward(value, lowering) {
-      const { places, list, part, whole, accumulate, inTurns } = lowering;
-      const [x, y, own] = [whole(value.x), whole(value), places.of(value.x)];
+      const { list, gradient, part, whole, accumulate, inTurns } = lowering;
+      const [{ value: x, gradient: dx }, { value: y, gradient: dy }] = [whole(value.x), whole(value)];
       const isAdded = accumulate(value.x);
+      const shared = { x, links: linksOf(value.groups, lowering), y, dy, dx, rows: BATCH, columns: x.columns };
       inTurns([
-        { columns: gradientApart(value, lowering) },
+        { columns: gradientToGather(value, lowering) },
         {
           emit() {
-            list.emit('groupLogSumExpGradient', {
-              x: x.at,
-              ldx: x.ld,
-              links: linksAt(value.groups, lowering),
-              y: y.at,
-              ldy: y.ld,
-              dy: y.gradient,
-              dx: x.gradient,
-              accumulate: part === 0 ? isAdded : 0,
-              rows: ROWS,
-              part,
-              columns: x.columns,
-            });
-            takeOwn(x.gradient, own.gradient, own.ld, isAdded, lowering);
+            const accumulated = part === undefined ? isAdded : 0;
+            list.emit('groupLogSumExpGradient', { ...shared, accumulate: accumulated, part: part ?? 0 });
+            takeOwn(dx, gradient(value.x), isAdded, lowering);
           },
         },
       ]);
     },
   },
 
-  // Each worker has its own rows, and reads those of others.
+  // Each worker has its own rows and reads those of others.
   groupPairs: {
     isByColumns: () => true,
     forward(value, lowering) {
-      const { places, list, part, whole } = lowering;
-      const [x, t, y, own] = [whole(value.x), whole(value.label), whole(value), places.of(value)];
+      const { list, view, part = 0, whole } = lowering;
+      const y = whole(value).value;
       overGroups([value.x, value.label], value.groups, lowering, () => {
-        list.emit('groupPairs', {
-          x: x.at,
-          ldx: x.ld,
-          label: t.at,
-          ldt: t.ld,
-          links: linksAt(value.groups, lowering),
-          counts: countsAt(value, lowering).own,
-          y: y.at,
-          ldy: y.ld,
-          rows: ROWS,
-          part,
-        });
-        takeOwn(y.at, own.at, own.ld, 0, lowering);
+        list.emit('groupPairs', { ...compared(value, lowering), counts: countsOf(value, lowering).own, y, part });
+        takeOwn(y, view(value), 0, lowering);
       });
     },
     backward(value, lowering) {
-      const { places, list, part, whole, accumulate, inTurns } = lowering;
-      const [x, t, y, own] = [whole(value.x), whole(value.label), whole(value), places.of(value.x)];
+      const { list, gradient, part, whole, accumulate, inTurns } = lowering;
+      const [dx, dy] = [whole(value.x).gradient, whole(value).gradient];
       const isAdded = accumulate(value.x);
-      const counts = countsAt(value, lowering);
+      const counts = countsOf(value, lowering);
       inTurns([
-        { columns: [...gradientApart(value, lowering), ...(part === 0 ? [] : [counts])] },
+        { columns: [...gradientToGather(value, lowering), ...(part === undefined ? [] : [counts])] },
         {
           emit() {
             list.emit('groupPairsGradient', {
-              x: x.at,
-              ldx: x.ld,
-              label: t.at,
-              ldt: t.ld,
-              links: linksAt(value.groups, lowering),
+              ...compared(value, lowering),
               counts: counts.all,
-              dy: y.gradient,
-              ldy: y.ld,
-              dx: x.gradient,
-              accumulate: part === 0 ? isAdded : 0,
-              rows: ROWS,
-              part,
+              dy,
+              dx,
+              accumulate: part === undefined ? isAdded : 0,
+              part: part ?? 0,
             });
-            takeOwn(x.gradient, own.gradient, own.ld, isAdded, lowering);
+            takeOwn(dx, gradient(value.x), isAdded, lowering);
           },
         },
       ]);
@@ -157,8 +124,21 @@ export const GROUPS: { readonly [Name in 'groupLogSumExp' | 'groupPairs']: Lower
   },
 };
 
-/** How many pairs each row is in. */
-function countsAt({ id }: ValueOf<'groupPairs'>, { arena, part, places, allMaxRows }: Lowering): Gathered {
-  const own = arena.take(`counts ${id}`, places.maxRows);
-  return { own, ld: 1, all: part === 0 ? own : arena.take(`all counts ${id}`, allMaxRows) };
+/** What the kernels of pairs read. */
+function compared({ x, label, groups }: ValueOf<'groupPairs'>, lowering: Lowering) {
+  const labels = lowering.whole(label).value;
+  return {
+    x: lowering.whole(x).value,
+    label: labels,
+    ldt: labels.ld,
+    links: linksOf(groups, lowering),
+    rows: BATCH,
+  };
+}
+
+/** The number of pairs of each row. */
+function countsOf({ id }: ValueOf<'groupPairs'>, { buffers, part, allMaxRows }: Lowering): Gathered {
+  const own = buffers.take(`counts ${id}`, 'scratch', BATCH);
+  const all = part === undefined ? own : buffers.take(`all counts ${id}`, 'scratch', allMaxRows);
+  return { own, ld: 1, all };
 }

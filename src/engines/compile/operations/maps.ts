@@ -1,11 +1,12 @@
+import { BATCH } from '../../../graph/domain.js';
 import type { FunctionName, ValueOf } from '../../../graph/operations.js';
-import { ROWS } from '../call-list.js';
+import type { Ref, View } from '../buffers.js';
 import type { Lowered, Lowering } from '../lowering.js';
 
-/** The numbers of functions in maps.ts of the kernels. */
+/** Codes of functions in maps.ts of the kernels. */
 const CODES: Readonly<Record<FunctionName, number>> = { exp: 0, expm1: 1, log: 2, log1p: 3, softplus: 4, sign: 5 };
 
-/** The small operations: maps of each number, and sums by row or by batch. */
+/** Small operations: elementwise functions, and sums over rows or the batch. */
 export const MAPS: {
   readonly [
     Name in
@@ -21,59 +22,33 @@ export const MAPS: {
   ]: Lowered<Name>;
 } = {
   affine: {
-    forward(value, { places, list }) {
-      const [x, y] = [places.of(value.x), places.of(value)];
-      list.emit('affine', {
-        x: x.at,
-        ldx: x.ld,
-        y: y.at,
-        ldy: y.ld,
-        rows: ROWS,
-        width: value.width,
-        factor: value.factor,
-        offset: value.offset,
-        accumulate: 0,
-      });
+    forward(value, { list, view }) {
+      const { x, factor, offset, width } = value;
+      list.emit('affine', { x: view(x), y: view(value), width, factor, offset, accumulate: 0 });
     },
-    backward(value, { places, list, accumulate }) {
-      const [x, y] = [places.of(value.x), places.of(value)];
+    backward(value, { list, gradient, accumulate }) {
+      const { x, factor, width } = value;
       list.emit('affine', {
-        x: y.gradient,
-        ldx: y.ld,
-        y: x.gradient,
-        ldy: x.ld,
-        rows: ROWS,
-        width: value.width,
-        factor: value.factor,
+        x: gradient(value),
+        y: gradient(x),
+        width,
+        factor,
         offset: 0,
-        accumulate: accumulate(value.x),
+        accumulate: accumulate(x),
       });
     },
   },
 
   map: {
-    forward(value, { places, list }) {
-      const [x, y] = [places.of(value.x), places.of(value)];
-      list.emit('mapNumbers', {
-        kind: CODES[value.of],
-        x: x.at,
-        ldx: x.ld,
-        y: y.at,
-        ldy: y.ld,
-        rows: ROWS,
-        width: value.width,
-      });
+    forward(value, { list, view }) {
+      list.emit('mapNumbers', { kind: CODES[value.of], x: view(value.x), y: view(value), width: value.width });
     },
-    backward(value, { places, list, accumulate }) {
-      const [x, y] = [places.of(value.x), places.of(value)];
+    backward(value, { list, view, gradient, accumulate }) {
       list.emit('mapNumbersGradient', {
         kind: CODES[value.of],
-        x: x.at,
-        ldx: x.ld,
-        dy: y.gradient,
-        ldy: y.ld,
-        dx: x.gradient,
-        rows: ROWS,
+        x: view(value.x),
+        dy: gradient(value),
+        dx: gradient(value.x),
         width: value.width,
         accumulate: accumulate(value.x),
       });
@@ -81,35 +56,19 @@ export const MAPS: {
   },
 
   productLogit: {
-    forward(value, { places, list }) {
-      const [a, c, y] = [places.of(value.a), places.of(value.b), places.of(value)];
-      list.emit('productLogit', {
-        a: a.at,
-        lda: a.ld,
-        c: c.at,
-        ldc: c.ld,
-        y: y.at,
-        ldy: y.ld,
-        rows: ROWS,
-        width: value.width,
-      });
+    forward(value, { list, view }) {
+      list.emit('productLogit', { a: view(value.a), c: view(value.b), y: view(value), width: value.width });
     },
-    backward(value, { places, list, accumulate }) {
-      const y = places.of(value);
+    backward(value, { list, view, gradient, accumulate }) {
       for (const [own, other] of [
         [value.a, value.b],
         [value.b, value.a],
       ] as const) {
-        const [a, c] = [places.of(own), places.of(other)];
         list.emit('productLogitGradient', {
-          a: a.at,
-          lda: a.ld,
-          c: c.at,
-          ldc: c.ld,
-          dy: y.gradient,
-          ldy: y.ld,
-          da: a.gradient,
-          rows: ROWS,
+          a: view(own),
+          c: view(other),
+          dy: gradient(value),
+          da: gradient(own),
           width: value.width,
           accumulate: accumulate(own),
         });
@@ -118,30 +77,20 @@ export const MAPS: {
   },
 
   crossEntropy: {
-    forward(value, { places, list }) {
-      const [x, t, y] = [places.of(value.logit), places.of(value.label), places.of(value)];
+    forward(value, { list, view }) {
       list.emit('crossEntropy', {
-        x: x.at,
-        ldx: x.ld,
-        t: t.at,
-        ldt: t.ld,
-        y: y.at,
-        ldy: y.ld,
-        rows: ROWS,
+        x: view(value.logit),
+        t: view(value.label),
+        y: view(value),
         width: value.width,
       });
     },
-    backward(value, { places, list, accumulate }) {
-      const [x, t, y] = [places.of(value.logit), places.of(value.label), places.of(value)];
+    backward(value, { list, view, gradient, accumulate }) {
       list.emit('crossEntropyGradient', {
-        x: x.at,
-        ldx: x.ld,
-        t: t.at,
-        ldt: t.ld,
-        dy: y.gradient,
-        ldy: y.ld,
-        dx: x.gradient,
-        rows: ROWS,
+        x: view(value.logit),
+        t: view(value.label),
+        dy: gradient(value),
+        dx: gradient(value.logit),
         width: value.width,
         accumulate: accumulate(value.logit),
       });
@@ -149,19 +98,14 @@ export const MAPS: {
   },
 
   reciprocal: {
-    forward(value, { places, list }) {
-      const [x, y] = [places.of(value.x), places.of(value)];
-      list.emit('reciprocal', { x: x.at, ldx: x.ld, y: y.at, ldy: y.ld, rows: ROWS, width: value.width });
+    forward(value, { list, view }) {
+      list.emit('reciprocal', { x: view(value.x), y: view(value), width: value.width });
     },
-    backward(value, { places, list, accumulate }) {
-      const [x, y] = [places.of(value.x), places.of(value)];
+    backward(value, { list, view, gradient, accumulate }) {
       list.emit('reciprocalGradient', {
-        y: y.at,
-        ldy: y.ld,
-        dy: y.gradient,
-        dx: x.gradient,
-        ldx: x.ld,
-        rows: ROWS,
+        y: view(value),
+        dy: gradient(value),
+        dx: gradient(value.x),
         width: value.width,
         accumulate: accumulate(value.x),
       });
@@ -169,32 +113,20 @@ export const MAPS: {
   },
 
   clip: {
-    forward(value, { places, list }) {
-      const [x, y] = [places.of(value.x), places.of(value)];
-      list.emit('clip', {
-        x: x.at,
-        ldx: x.ld,
-        y: y.at,
-        ldy: y.ld,
-        rows: ROWS,
-        width: value.width,
-        low: value.low,
-        high: value.high,
-      });
+    forward(value, { list, view }) {
+      const { width, low, high } = value;
+      list.emit('clip', { x: view(value.x), y: view(value), width, low, high });
     },
-    backward(value, { places, list, accumulate }) {
-      const [x, y] = [places.of(value.x), places.of(value)];
+    backward(value, { list, view, gradient, accumulate }) {
+      const { x, width, low, high } = value;
       list.emit('clipGradient', {
-        x: x.at,
-        ldx: x.ld,
-        dy: y.gradient,
-        ldy: y.ld,
-        dx: x.gradient,
-        rows: ROWS,
-        width: value.width,
-        low: value.low,
-        high: value.high,
-        accumulate: accumulate(value.x),
+        x: view(x),
+        dy: gradient(value),
+        dx: gradient(x),
+        width,
+        low,
+        high,
+        accumulate: accumulate(x),
       });
     },
   },
@@ -203,121 +135,84 @@ export const MAPS: {
   batchSum: {
     isByColumns: () => true,
     forward(value, lowering) {
-      const [x, y] = [lowering.places.of(value.x), lowering.places.of(value)];
-      sumBatch(value, { from: x.at, ldx: x.ld, to: y.at, ldy: y.ld, columns: x.columns, accumulate: 0 }, lowering);
+      sumBatch(value, lowering.view(value.x), lowering.view(value), 0, lowering);
     },
     backward(value, lowering) {
-      const [x, y] = [lowering.places.of(value.x), lowering.places.of(value)];
-      sumBatch(
-        value,
-        {
-          from: y.gradient,
-          ldx: y.ld,
-          to: x.gradient,
-          ldy: x.ld,
-          columns: x.columns,
-          accumulate: lowering.accumulate(value.x),
-        },
-        lowering,
-      );
+      const { gradient, accumulate } = lowering;
+      sumBatch(value, gradient(value), gradient(value.x), accumulate(value.x), lowering);
     },
   },
 
   stopGradient: {
-    forward(value, { places, list }) {
-      const [x, y] = [places.of(value.x), places.of(value)];
-      list.emit('copyColumns', {
-        x: x.at,
-        ldx: x.ld,
-        y: y.at,
-        ldy: y.ld,
-        rows: ROWS,
-        width: value.width,
-        accumulate: 0,
-      });
+    forward(value, { list, view }) {
+      list.emit('copyColumns', { x: view(value.x), y: view(value), width: value.width, accumulate: 0 });
     },
     backward: () => undefined,
   },
 
   layerNorm: {
-    forward(value, { places, arena, list }) {
-      const [x, y] = [places.of(value.x), places.of(value)];
-      const z = places.columns(`normalised ${value.id}`, value.width);
-      const inverses = arena.take(`inverses ${value.id}`, places.maxRows);
+    forward(value, lowering) {
+      const { places, list, view } = lowering;
+      const { width, epsilon } = value;
+      const [gain, shift] = [places.vector(value.gain), places.vector(value.shift)];
       list.emit('layerNorm', {
-        x: x.at,
-        ldx: x.ld,
-        z: z.at,
-        y: y.at,
-        ldy: y.ld,
-        gain: places.vector(value.gain),
-        shift: places.vector(value.shift),
-        inverses,
-        rows: ROWS,
-        width: value.width,
-        epsilon: value.epsilon,
+        x: view(value.x),
+        y: view(value),
+        ...normalized(value, lowering),
+        gain,
+        shift,
+        width,
+        epsilon,
       });
     },
-    backward(value, { places, arena, list, gradientAt, accumulate }) {
-      const [x, y] = [places.of(value.x), places.of(value)];
-      const z = places.columns(`normalised ${value.id}`, value.width);
+    backward(value, lowering) {
+      const { places, list, gradient, weightGradient, accumulate } = lowering;
       const [gain, shift] = [places.vector(value.gain), places.vector(value.shift)];
-      const inverses = arena.take(`inverses ${value.id}`, places.maxRows);
+      const dy = gradient(value);
+      const { z, inverses } = normalized(value, lowering);
       list.emit('layerNormGradient', {
-        z: z.at,
-        dy: y.gradient,
-        ldy: y.ld,
+        z,
+        dy,
         gain,
         inverses,
-        dx: x.gradient,
-        ldx: x.ld,
-        rows: ROWS,
+        dx: gradient(value.x),
         width: value.width,
         accumulate: accumulate(value.x),
       });
-      list.emit('columnProducts', {
-        a: z.at,
-        c: y.gradient,
-        ld: y.ld,
-        g: gradientAt(gain),
-        rows: ROWS,
-        columns: y.columns,
-      });
-      list.emit('columnSums', {
-        d: y.gradient,
-        ldd: y.ld,
-        g: gradientAt(shift),
-        rows: ROWS,
-        columns: y.columns,
-        accumulate: 0,
-      });
+      const { columns, ld } = dy;
+      list.emit('columnProducts', { a: z, c: dy, ld, g: weightGradient(gain), columns });
+      list.emit('columnSums', { d: dy, g: weightGradient(shift), columns, accumulate: 0 });
     },
   },
 };
 
-/** Sums over the rows of all processes. */
+/** The normalized input of a layer norm, and 1/√(variance + ε) per row. */
+function normalized(
+  { id, width }: ValueOf<'layerNorm'>,
+  { places, buffers }: Lowering,
+): { readonly z: View; readonly inverses: Ref } {
+  return {
+    z: places.columns(`normalized ${id}`, width).value,
+    inverses: buffers.take(`inverses ${id}`, 'scratch', BATCH),
+  };
+}
+
+/** Emits y (+)= the sum of x over the rows of all processes, in every row. */
 function sumBatch(
   { id, width }: ValueOf<'batchSum'>,
-  {
-    from,
-    ldx,
-    to,
-    ldy,
-    columns,
-    accumulate,
-  }: Readonly<Record<'from' | 'ldx' | 'to' | 'ldy' | 'columns' | 'accumulate', number>>,
-  { arena, list, part, inTurns }: Lowering,
+  x: View,
+  y: View,
+  accumulate: number,
+  { buffers, list, part, inTurns }: Lowering,
 ): void {
-  const sums = arena.take(`sums ${id}`, 2 * columns);
-  if (part === 0) {
-    list.emit('batchSum', { x: from, ldx, y: to, ldy, sums, rows: ROWS, columns, accumulate });
+  const { columns } = x;
+  const sums = buffers.take(`sums ${id}`, 'scratch', 2, columns);
+  if (part === undefined) {
+    list.emit('batchSum', { x, y, sums, columns, accumulate });
     return;
   }
   inTurns([
-    {
-      emit: () => list.emit('batchSums', { x: from, ldx, sums, rows: ROWS, columns }),
-      sums: { at: sums, count: width },
-    },
-    { emit: () => list.emit('batchSumTogether', { y: to, ldy, sums, rows: ROWS, columns, accumulate }) },
+    { emit: () => list.emit('batchSums', { x, sums, columns }), sums: { at: sums, count: width } },
+    { emit: () => list.emit('batchSumTogether', { y, sums, columns, accumulate }) },
   ]);
 }

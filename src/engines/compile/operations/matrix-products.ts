@@ -1,64 +1,35 @@
-import { ROWS } from '../call-list.js';
+import type { Ref, View } from '../buffers.js';
 import type { Lowering } from '../lowering.js';
 import type { Matrix, Place } from '../places.js';
 
-/** out (+)= x · matrix + bias */
-export function multiplyMatrix(
-  { list, products }: Lowering,
-  x: Place,
-  matrix: Matrix,
-  bias: number,
-  out: Place,
-  accumulate = 0,
-): void {
-  list.emit(products.product, {
-    a: x.at,
-    lda: x.ld,
-    panelsAt: matrix.at,
-    bias,
-    c: out.at,
-    ldc: out.ld,
-    rows: ROWS,
-    k: matrix.inputs,
-    panels: matrix.panels,
-    accumulate,
-  });
+/** Emits out = x · matrix + bias; `bias` 0 is none. */
+export function multiplyMatrix({ list, products }: Lowering, x: View, matrix: Matrix, bias: Ref | 0, out: View): void {
+  const { at: panelsAt, inputs: k, panels } = matrix;
+  list.emit(products.product, { a: x, panelsAt, bias, c: out, k, panels, accumulate: 0 });
 }
 
-/** Gradients of a product: of the matrix, and (unless x is outside the graph) of x. */
+/** Emits the gradients of a product: of the matrix, and of x. */
 export function multiplyMatrixGradient(
-  { list, products, gradientAt, early }: Lowering,
-  x: Place,
+  { list, products, weightGradient, early }: Lowering,
+  { value: x, gradient: dx }: Place,
   matrix: Matrix,
-  out: Place,
+  d: View,
   accumulateX: number,
   accumulateMatrix = 0,
 ): void {
-  const outputs = matrix.panels * 8;
-  const g = gradientAt(matrix.at);
+  const { inputs, panels } = matrix;
+  const outputs = panels * 8;
+  const g = weightGradient(matrix.at);
   list.awaitStart();
-  list.emit(products.gradient, {
-    x: x.at,
-    ldx: x.ld,
-    d: out.gradient,
-    ldd: out.ld,
-    g,
-    rows: ROWS,
-    k: matrix.inputs,
-    panels: matrix.panels,
-    accumulate: accumulateMatrix,
-  });
-  if (matrix.at === early) list.beginSum({ at: g, count: matrix.inputs * outputs });
+  list.emit(products.gradient, { x, d, g, k: inputs, panels, accumulate: accumulateMatrix });
+  if (matrix.at === early) list.beginSum({ at: g, count: inputs * outputs });
   list.emit(products.product, {
-    a: out.gradient,
-    lda: out.ld,
+    a: d,
     panelsAt: matrix.transposed,
     bias: 0,
-    c: x.gradient,
-    ldc: x.ld,
-    rows: ROWS,
+    c: dx,
     k: outputs,
-    panels: Math.ceil(matrix.inputs / 8),
+    panels: Math.ceil(inputs / 8),
     accumulate: accumulateX,
   });
 }

@@ -1,51 +1,37 @@
 import type { Parameter, RunningStatistics } from '../../../graph/operations.js';
-import { WORD, type Arena } from '../arena.js';
-import { ROWS } from '../call-list.js';
+import { shift as shiftRef, type Buffers, type Ref, type View } from '../buffers.js';
 import type { Lowering } from '../lowering.js';
 import type { Place } from '../places.js';
 
-// Batch norm, in one call where its own rows of a batch are what this process normalises by, else in turns: between
-// them, sums over rows are added up.
+// Batch norm is one call if a process normalizes by its own rows. Otherwise it takes turns, and sums over rows are
+// all-reduced between them.
 
-/** y = (x - mean) / √(variance + ε) · gain + shift, and what reads it at once */
-export function normalise(
-  { mode, arena, places, list, allRows, inTurns }: Lowering,
-  x: Place,
-  y: Place,
-  gain: number,
-  shift: number,
-  running: RunningStatistics,
+/** Emits y = (x - mean) / √(variance + ε) · gain + shift, and what reads it in the same phase. */
+export function normalize(
+  { mode, buffers, places, list, allRows, inTurns }: Lowering,
+  x: View,
+  y: View,
+  gain: Ref,
+  shift: Ref,
+  { mean, epsilon, momentum }: RunningStatistics,
   andThen: () => void = () => undefined,
 ): void {
-  const at = places.vector(running.mean);
+  const running = places.vector(mean);
+  const { columns } = x;
   if (mode === 'predict') {
-    list.emit('normaliseRunning', {
-      x: x.at,
-      ldx: x.ld,
-      y: y.at,
-      ldy: y.ld,
-      gain,
-      shift,
-      running: at,
-      rows: ROWS,
-      columns: x.columns,
-      epsilon: running.epsilon,
-    });
+    list.emit('normaliseRunning', { x, y, gain, shift, running, columns, epsilon });
     andThen();
     return;
   }
-  const statistics = statisticsAt(arena, running.mean, x);
-  const momentum = mode === 'train' ? running.momentum : 0;
-  const [from, scaled] = [
-    { x: x.at, ldx: x.ld, statistics, rows: ROWS, columns: x.columns },
-    { y: y.at, ldy: y.ld, gain, shift, running: at, epsilon: running.epsilon, momentum },
-  ] as const;
+  const statistics = statisticsOf(buffers, mean, x);
+  const from = { x, statistics, columns };
+  const scaled = { y, gain, shift, running, epsilon, momentum: mode === 'train' ? momentum : 0 };
   if (allRows === undefined) {
     list.emit('normalise', { ...from, ...scaled });
     andThen();
     return;
   }
-  const sums = { at: sumsAt(statistics, x), count: x.columns };
+  const sums = { at: sumsOf(statistics, x), count: columns };
   inTurns([
     { emit: () => list.emit('normaliseSums', from), sums },
     { emit: () => list.emit('normaliseSquares', { ...from, allRows }), sums },
@@ -58,38 +44,37 @@ export function normalise(
   ]);
 }
 
-/** Its gradients: of x, and of gain and shift. */
-export function normaliseGradient(
-  { arena, list, allRows, inTurns }: Lowering,
-  x: Place,
-  y: Place,
-  gain: number,
+/** Emits the gradients of x, gain and shift. */
+export function normalizeGradient(
+  { buffers, list, allRows, inTurns }: Lowering,
+  { value: x, gradient: dx }: Place,
+  dy: View,
+  gain: Ref,
   mean: Parameter,
-  dgain: number,
-  dshift: number,
+  { gain: dgain, shift: dshift }: { readonly gain: Ref; readonly shift: Ref },
   accumulate: number,
 ): void {
-  const statistics = statisticsAt(arena, mean, x);
-  const from = { x: x.at, ldx: x.ld, dy: y.gradient, ldy: y.ld, statistics, rows: ROWS, columns: x.columns } as const;
+  const statistics = statisticsOf(buffers, mean, x);
+  const from = { x, dy, statistics, columns: x.columns };
   if (allRows === undefined) {
-    list.emit('normaliseGradient', { ...from, gain, dx: x.gradient, dgain, dshift, accumulate });
+    list.emit('normaliseGradient', { ...from, gain, dx, dgain, dshift, accumulate });
     return;
   }
   inTurns([
     {
       emit: () => list.emit('normaliseGradientSums', { ...from, dgain, dshift }),
-      sums: { at: sumsAt(statistics, x), count: 2 * x.columns },
+      sums: { at: sumsOf(statistics, x), count: 2 * x.columns },
     },
-    { emit: () => list.emit('normaliseGradientTogether', { ...from, gain, dx: x.gradient, allRows, accumulate }) },
+    { emit: () => list.emit('normaliseGradientTogether', { ...from, gain, dx, allRows, accumulate }) },
   ]);
 }
 
-/** A batch's mean and 1/√(variance + ε), and room for two sums in double precision. */
-function statisticsAt(arena: Arena, mean: Parameter, x: Place): number {
-  return arena.take(`statistics ${mean.name}`, 6 * x.columns);
+/** A batch's mean and 1/√(variance + ε) per column, followed by two sums in double precision. */
+function statisticsOf(buffers: Buffers, mean: Parameter, { columns }: View): Ref {
+  return buffers.take(`statistics ${mean.name}`, 'scratch', 6, columns);
 }
 
-/** Where the doubles behind the statistics begin. */
-function sumsAt(statistics: number, { columns }: Place): number {
-  return statistics + 2 * columns * WORD;
+/** The doubles after the statistics. */
+function sumsOf(statistics: Ref, { columns }: View): Ref {
+  return shiftRef(statistics, 2 * columns);
 }

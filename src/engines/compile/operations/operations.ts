@@ -1,16 +1,49 @@
-import type { LossName, OperationName, ValueOf } from '../../../graph/operations.js';
+import type { LossName, OperationName, Value, ValueOf } from '../../../graph/operations.js';
+import { columnsOf, type View } from '../buffers.js';
+import type { CallList } from '../call-list.js';
+import type { Lowered, Lowering } from '../lowering.js';
 import { ACTIVATION } from './activation.js';
 import { ATTEND } from './attend.js';
 import { GROUPS } from './groups.js';
-import type { Lowered } from '../lowering.js';
 import { MAPS } from './maps.js';
 import { multiplyMatrix, multiplyMatrixGradient } from './matrix-products.js';
-import { ROWS } from '../call-list.js';
-import { normalise, normaliseGradient } from './normalize.js';
+import { normalize, normalizeGradient } from './normalize.js';
 
 type LoweringTable = { readonly [Name in Exclude<OperationName, LossName>]: Lowered<Name> };
 
-/** Every operation that is not a loss, forwards and backwards. */
+/** y (+)= x, by columns */
+function copy(list: CallList, x: View, y: View, accumulate: number): void {
+  list.emit('copyColumns', { x, y, width: Math.min(x.width, y.width), accumulate });
+}
+
+/** y (+)= a · b, by elements */
+function multiply(list: CallList, a: View, b: View, y: View, accumulate: number): void {
+  list.emit('multiply', { a, b, y, columns: y.columns, accumulate });
+}
+
+/** y (+)= x with elements dropped and the others scaled; the backward pass drops the same elements. */
+function drop({ list, dropoutKey }: Lowering, value: ValueOf<'dropout'>, x: View, y: View, accumulate: number): void {
+  list.emit('dropout', {
+    x,
+    y,
+    width: value.width,
+    key: dropoutKey(value.name),
+    threshold: value.rate * 2 ** 32,
+    keep: 1 / (1 - value.rate),
+    accumulate,
+  });
+}
+
+/** Returns the columns of each part of a concatenation. */
+function* partsOf(parts: readonly Value[], whole: View): Generator<readonly [Value, View]> {
+  let column = 0;
+  for (const part of parts) {
+    yield [part, columnsOf(whole, column, part.width)];
+    column += part.width;
+  }
+}
+
+/** Every operation that is not a loss. */
 export const LOWERED: LoweringTable = {
   ...MAPS,
   ...GROUPS,
@@ -19,324 +52,130 @@ export const LOWERED: LoweringTable = {
 
   input: { forward: () => undefined, backward: () => undefined },
 
-  // A group of linear layers runs where the first member stands that is computed.
+  // A group of linear layers is computed with the first member that is required.
   linear: {
     forward(value, lowering) {
-      const { places, computed } = lowering;
-      const { members, x, matrix, bias, out } = places.groupOf(value);
-      if (members.find((member) => computed.has(member)) === value)
-        multiplyMatrix(lowering, places.of(x), matrix, bias, out);
+      const { members, x, matrix, bias, out } = lowering.places.groupOf(value);
+      if (members.find((member) => lowering.computed.has(member)) === value)
+        multiplyMatrix(lowering, lowering.view(x), matrix, bias, out.value);
     },
     backward(value, lowering) {
-      const { places, list, gradientAt, accumulate, cancelled } = lowering;
+      const { places, list, gradient, weightGradient, accumulate, cancelled } = lowering;
       const { members, x, matrix, out } = places.groupOf(value);
       if (members[0] !== value) return;
       for (const member of members) {
         if (member.bias === undefined || cancelled.has(member.bias)) continue;
-        const place = places.of(member);
-        list.emit('columnSums', {
-          d: place.gradient,
-          ldd: place.ld,
-          g: gradientAt(places.vector(member.bias)),
-          rows: ROWS,
-          columns: place.columns,
-          accumulate: 0,
-        });
+        const d = gradient(member);
+        const g = weightGradient(places.vector(member.bias));
+        list.emit('columnSums', { d, g, columns: d.columns, accumulate: 0 });
       }
-      multiplyMatrixGradient(lowering, places.of(x), matrix, out, accumulate(x));
+      multiplyMatrixGradient(lowering, places.of(x), matrix, out.gradient, accumulate(x));
     },
   },
 
   batchNorm: {
     isByColumns: (_, mode) => mode !== 'predict',
-    forward({ x, gain, shift, running, ...value }, lowering) {
-      const out = lowering.places.of(value as ValueOf<'batchNorm'>);
-      normalise(
-        lowering,
-        lowering.places.of(x),
-        out,
-        lowering.places.vector(gain),
-        lowering.places.vector(shift),
-        running,
-      );
+    forward(value, lowering) {
+      const { places, view } = lowering;
+      const [gain, shift] = [places.vector(value.gain), places.vector(value.shift)];
+      normalize(lowering, view(value.x), view(value), gain, shift, value.running);
     },
     backward(value, lowering) {
-      const { places, gradientAt, accumulate } = lowering;
+      const { places, gradient, weightGradient, accumulate } = lowering;
       const gain = places.vector(value.gain);
-      normaliseGradient(
+      normalizeGradient(
         lowering,
         places.of(value.x),
-        places.of(value),
+        gradient(value),
         gain,
         value.running.mean,
-        gradientAt(gain),
-        gradientAt(places.vector(value.shift)),
+        { gain: weightGradient(gain), shift: weightGradient(places.vector(value.shift)) },
         accumulate(value.x),
       );
     },
   },
 
   dropout: {
-    forward(value, { mode, places, list, dropoutKey }) {
-      const [x, y] = [places.of(value.x), places.of(value)];
-      if (mode === 'predict')
-        list.emit('copyColumns', {
-          x: x.at,
-          ldx: x.ld,
-          y: y.at,
-          ldy: y.ld,
-          rows: ROWS,
-          width: value.width,
-          accumulate: 0,
-        });
-      else
-        list.emit('dropout', {
-          x: x.at,
-          ldx: x.ld,
-          y: y.at,
-          ldy: y.ld,
-          rows: ROWS,
-          width: value.width,
-          key: dropoutKey(value.name),
-          threshold: value.rate * 2 ** 32,
-          keep: 1 / (1 - value.rate),
-          accumulate: 0,
-        });
+    forward(value, lowering) {
+      const [x, y] = [lowering.view(value.x), lowering.view(value)];
+      if (lowering.mode === 'predict') copy(lowering.list, x, y, 0);
+      else drop(lowering, value, x, y, 0);
     },
-    backward(value, { places, list, accumulate, dropoutKey }) {
-      const [x, y] = [places.of(value.x), places.of(value)];
-      list.emit('dropout', {
-        x: y.gradient,
-        ldx: y.ld,
-        y: x.gradient,
-        ldy: x.ld,
-        rows: ROWS,
-        width: value.width,
-        key: dropoutKey(value.name),
-        threshold: value.rate * 2 ** 32,
-        keep: 1 / (1 - value.rate),
-        accumulate: accumulate(value.x),
-      });
+    backward(value, lowering) {
+      const { gradient, accumulate } = lowering;
+      drop(lowering, value, gradient(value), gradient(value.x), accumulate(value.x));
     },
   },
 
   softmax: {
-    forward(value, { places, list }) {
-      const [x, y] = [places.of(value.x), places.of(value)];
-      list.emit('softmax', {
-        x: x.at,
-        ldx: x.ld,
-        y: y.at,
-        ldy: y.ld,
-        rows: ROWS,
-        width: value.width,
-        columns: y.columns,
-      });
+    forward(value, { list, view }) {
+      const y = view(value);
+      list.emit('softmax', { x: view(value.x), y, width: value.width, columns: y.columns });
     },
-    backward(value, { places, list, accumulate }) {
-      const [x, y] = [places.of(value.x), places.of(value)];
-      list.emit('softmaxGradient', {
-        y: y.at,
-        ldy: y.ld,
-        dy: y.gradient,
-        dx: x.gradient,
-        ldx: x.ld,
-        rows: ROWS,
-        width: value.width,
-        accumulate: accumulate(value.x),
-      });
+    backward(value, { list, view, gradient, accumulate }) {
+      const [y, dy, dx] = [view(value), gradient(value), gradient(value.x)];
+      list.emit('softmaxGradient', { y, dy, dx, width: value.width, accumulate: accumulate(value.x) });
     },
   },
 
   concat: {
-    forward(value, { places, list }) {
-      const y = places.of(value);
-      let column = 0;
-      for (const part of value.xs) {
-        const x = places.of(part);
-        list.emit('copyColumns', {
-          x: x.at,
-          ldx: x.ld,
-          y: y.at + column * 4,
-          ldy: y.ld,
-          rows: ROWS,
-          width: part.width,
-          accumulate: 0,
-        });
-        column += part.width;
-      }
+    forward(value, { list, view }) {
+      for (const [part, columns] of partsOf(value.xs, view(value))) copy(list, view(part), columns, 0);
     },
-    backward(value, { places, list, accumulate }) {
-      const y = places.of(value);
-      let column = 0;
-      for (const part of value.xs) {
-        const x = places.of(part);
-        list.emit('copyColumns', {
-          x: y.gradient + column * 4,
-          ldx: y.ld,
-          y: x.gradient,
-          ldy: x.ld,
-          rows: ROWS,
-          width: part.width,
-          accumulate: accumulate(part),
-        });
-        column += part.width;
-      }
+    backward(value, { list, gradient, accumulate }) {
+      for (const [part, columns] of partsOf(value.xs, gradient(value)))
+        copy(list, columns, gradient(part), accumulate(part));
     },
   },
 
   slice: {
-    forward(value, { places, list }) {
-      const [x, y] = [places.of(value.x), places.of(value)];
-      list.emit('copyColumns', {
-        x: x.at + value.begin * 4,
-        ldx: x.ld,
-        y: y.at,
-        ldy: y.ld,
-        rows: ROWS,
-        width: value.width,
-        accumulate: 0,
-      });
+    forward(value, { list, view }) {
+      copy(list, columnsOf(view(value.x), value.begin, value.width), view(value), 0);
     },
-    backward(value, { places, list, accumulate }) {
-      const [x, y] = [places.of(value.x), places.of(value)];
-      if (accumulate(value.x) === 0) list.emit('clear', { y: x.gradient, ldy: x.ld, rows: ROWS, columns: x.columns });
-      list.emit('copyColumns', {
-        x: y.gradient,
-        ldx: y.ld,
-        y: x.gradient + value.begin * 4,
-        ldy: x.ld,
-        rows: ROWS,
-        width: value.width,
-        accumulate: 1,
-      });
+    backward(value, { list, gradient, accumulate }) {
+      const dx = gradient(value.x);
+      if (accumulate(value.x) === 0) list.emit('clear', { y: dx, columns: dx.columns });
+      copy(list, gradient(value), columnsOf(dx, value.begin, value.width), 1);
     },
   },
 
   multiply: {
-    forward(value, { places, list }) {
-      const [a, b, y] = [places.of(value.a), places.of(value.b), places.of(value)];
-      list.emit('multiply', {
-        a: a.at,
-        lda: a.ld,
-        b: b.at,
-        ldb: b.ld,
-        y: y.at,
-        ldy: y.ld,
-        rows: ROWS,
-        columns: y.columns,
-        accumulate: 0,
-      });
+    forward(value, { list, view }) {
+      multiply(list, view(value.a), view(value.b), view(value), 0);
     },
-    backward(value, { places, list, accumulate }) {
-      const [a, b, y] = [places.of(value.a), places.of(value.b), places.of(value)];
-      list.emit('multiply', {
-        a: y.gradient,
-        lda: y.ld,
-        b: b.at,
-        ldb: b.ld,
-        y: a.gradient,
-        ldy: a.ld,
-        rows: ROWS,
-        columns: y.columns,
-        accumulate: accumulate(value.a),
-      });
-      list.emit('multiply', {
-        a: y.gradient,
-        lda: y.ld,
-        b: a.at,
-        ldb: a.ld,
-        y: b.gradient,
-        ldy: b.ld,
-        rows: ROWS,
-        columns: y.columns,
-        accumulate: accumulate(value.b),
-      });
+    backward(value, { list, view, gradient, accumulate }) {
+      multiply(list, gradient(value), view(value.b), gradient(value.a), accumulate(value.a));
+      multiply(list, gradient(value), view(value.a), gradient(value.b), accumulate(value.b));
     },
   },
 
   add: {
-    forward(value, { places, list }) {
-      const y = places.of(value);
-      [value.a, value.b].forEach((operand, i) => {
-        const x = places.of(operand);
-        list.emit('copyColumns', {
-          x: x.at,
-          ldx: x.ld,
-          y: y.at,
-          ldy: y.ld,
-          rows: ROWS,
-          width: value.width,
-          accumulate: i,
-        });
-      });
+    forward(value, { list, view }) {
+      copy(list, view(value.a), view(value), 0);
+      copy(list, view(value.b), view(value), 1);
     },
-    backward(value, { places, list, accumulate }) {
-      const y = places.of(value);
-      for (const operand of [value.a, value.b]) {
-        const x = places.of(operand);
-        list.emit('copyColumns', {
-          x: y.gradient,
-          ldx: y.ld,
-          y: x.gradient,
-          ldy: x.ld,
-          rows: ROWS,
-          width: value.width,
-          accumulate: accumulate(operand),
-        });
-      }
+    backward(value, { list, gradient, accumulate }) {
+      for (const operand of [value.a, value.b]) copy(list, gradient(value), gradient(operand), accumulate(operand));
     },
   },
 
   mixture: {
-    forward(value, { places, list }) {
-      const [gate, y] = [places.of(value.gate), places.of(value)];
-      value.experts.forEach((expert, e) => {
-        const x = places.of(expert);
-        list.emit('scaleRows', {
-          g: gate.at + e * 4,
-          ldg: gate.ld,
-          x: x.at,
-          ldx: x.ld,
-          y: y.at,
-          ldy: y.ld,
-          rows: ROWS,
-          columns: y.columns,
-          scale: 1,
-          accumulate: Math.min(e, 1),
-        });
-      });
+    forward(value, { list, view }) {
+      const y = view(value);
+      for (const [e, expert] of value.experts.entries()) {
+        const g = columnsOf(view(value.gate), e, 1);
+        list.emit('scaleRows', { g, x: view(expert), y, columns: y.columns, scale: 1, accumulate: Math.min(e, 1) });
+      }
     },
-    backward(value, { places, list, accumulate }) {
-      const [gate, y] = [places.of(value.gate), places.of(value)];
+    backward(value, { list, view, gradient, accumulate }) {
+      const dy = gradient(value);
       const isAdded = accumulate(value.gate);
-      value.experts.forEach((expert, e) => {
-        const x = places.of(expert);
-        list.emit('dotRows', {
-          x: y.gradient,
-          ldx: y.ld,
-          y: x.at,
-          ldy: x.ld,
-          o: gate.gradient + e * 4,
-          ldo: gate.ld,
-          rows: ROWS,
-          columns: y.columns,
-          scale: 1,
-          accumulate: isAdded,
-        });
-        list.emit('scaleRows', {
-          g: gate.at + e * 4,
-          ldg: gate.ld,
-          x: y.gradient,
-          ldx: y.ld,
-          y: x.gradient,
-          ldy: x.ld,
-          rows: ROWS,
-          columns: y.columns,
-          scale: 1,
-          accumulate: accumulate(expert),
-        });
-      });
+      for (const [e, expert] of value.experts.entries()) {
+        const [g, o] = [columnsOf(view(value.gate), e, 1), columnsOf(gradient(value.gate), e, 1)];
+        const shared = { columns: dy.columns, scale: 1 };
+        list.emit('dotRows', { x: dy, y: view(expert), o, ...shared, accumulate: isAdded });
+        list.emit('scaleRows', { g, x: dy, y: gradient(expert), ...shared, accumulate: accumulate(expert) });
+      }
     },
   },
 };

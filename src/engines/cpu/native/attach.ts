@@ -1,4 +1,4 @@
-import type { Apart } from '../apart.js';
+import type { Apart } from '../../state/apart.js';
 import type { Kernels } from '../kernels.js';
 import { nativeProducts, type NativeProducts } from './products.js';
 import { nativeNorms, type NativeNorms } from './norms.js';

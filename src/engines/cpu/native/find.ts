@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, statSync, writeFileSync } from 'node:fs';
 import type { NotBuilt } from '../../../system/native-build.js';
 import { mix, randomStream } from '../../../core/random.js';
-import { WORD } from '../../compile/arena.js';
+import { WORD } from '../../compile/buffers.js';
 import type { TableRule } from '../../compile/call-list.js';
 import type { Kernels } from '../kernels.js';
 import { PRODUCTS, type Products } from '../../compile/products.js';

@@ -5,29 +5,26 @@ import { LIST_WORDS } from '../wgsl/tables.js';
 import { createListTeam, type JobMemory } from './team.js';
 import { itemsOfTable, jobWord, listParts, mostListWords, type ListForm, type ListShape } from './table-list.js';
 
-/**
- * A table whose rows are listed, and where what is said of its list goes in what is uploaded: the words of
- * `LIST_WORDS`, and its number of rows.
- */
+/** A table with an index list, and the uploaded words of the list's header (`LIST_WORDS`) and of its number of rows. */
 export interface ListedTable {
   readonly table: TablePlace;
   readonly headerAt: number;
   readonly countAt: number;
 }
 
-/** Words that grow as they must; what was written stays. */
+/** A growing array of words. */
 export interface GrowingWords {
   words: Uint32Array<ArrayBuffer>;
   length: number;
 }
 
 /**
- * What lies in shared memory is copied a byte at a time, eight times as slowly, where it and its copy do not begin at
- * the same half of eight bytes.
+ * Rounds up to an even number. Shared memory is copied byte by byte, eight times as slowly, if source and target start
+ * at different halves of eight bytes.
  */
 const toTwos = (words: number): number => words + (words & 1);
 
-/** Room for so many words more, from an even one on: where it begins. */
+/** Appends words, from an even one on; returns the first. */
 function takeWords(growing: GrowingWords, count: number): number {
   const at = growing.length;
   growing.length += toTwos(count);
@@ -39,73 +36,167 @@ function takeWords(growing: GrowingWords, count: number): number {
   return at;
 }
 
-/** Items of a bag in the rows of a pass: their ids, and the factors that they are pooled by. */
+/** Items of a bag in the rows of a pass: their ids and pooling factors. */
 export interface BagItems {
   readonly ids: Uint32Array;
   readonly factors: Float32Array;
 }
 
 /**
- * Which distinct rows of tables a step meets, and which items of a batch each of them has. Lists are begun, and made by
- * other threads while this
- * one hands over the pass before; two passes have memory in turns.
+ * Index lists: the distinct rows of tables in a step, and the items of the batch for each. Other threads make the lists
+ * of a pass while this one submits the pass before; two passes alternate in memory.
  */
 export interface IndexLists {
-  /** Where the columns of a pass are copied to, from 0 on: two places in turns. */
+  /** Memory for the columns of two alternating passes. */
   readonly columns: readonly Uint32Array[];
-  /** Which of them is that of the pass that is begun next. */
+  /** The one of them that the next pass uses. */
   readonly next: number;
   /**
-   * Begins a pass, whose columns were copied.
-   * @param isFirst whether the rows of the step before are forgotten
+   * Starts the lists of a pass, whose columns were copied.
+   * @param isFirst whether the pass starts a step, without the rows of earlier passes
    * @param trains whether distinct rows are listed
    */
   begin(rows: number, bags: readonly BagItems[], isFirst: boolean, trains: boolean): void;
   /**
-   * Writes what a device reads of the pass that was begun: its columns, its bags, and all distinct rows of the step so
-   * far with the items of this pass,
-   * and what is said of them.
-   * @param firstColumn the first word of the columns that is needed
-   * @param scratchWords that others have of the scratch memory
-   * @throws UserError (thread) where a thread gave up
+   * Writes what a device reads of the pass that was started: columns, bags, and the distinct rows of the step so far
+   * with the items of this pass.
+   * @param firstColumn first word of the columns that is required
+   * @param scratchWords words of `scratch` that precede those of the lists
+   * @throws UserError (thread) if a thread failed
    */
   finish(upload: Uint32Array, items: GrowingWords, firstColumn: number, scratchWords: number): void;
-  /** Where in `items` a bag's ids lie, and its factors. */
+  /** Returns the first words of a bag's ids and factors in `items`. */
   bagAt(bag: number): { readonly ids: number; readonly factors: number };
-  /** Of the last list of a table; the same object changes with the next. */
+  /** Returns the size of the last list of a table: one object, which changes with the next list. */
   sizeOf(table: TablePlace): ListSize;
   distinctOf(table: TablePlace): Uint32Array;
-  /** Words of scratch memory that the last pass needs. */
+  /** Words of `scratch` that the last pass requires. */
   readonly scratchWords: number;
   /** Ends its threads. */
   end(): void;
 }
 
-/** The last list of a table, and where things of it are said in a job. */
+/** The last list of a table, and the words of a job about it. */
 interface TableList extends ListedTable {
   readonly form: ListForm;
   readonly words: Readonly<Record<'list' | 'seen' | 'seenAt' | 'count' | 'segments', number>>;
-  /** Items of the pass that was begun. */
+  /** Items of the pass that was started. */
   items: number;
   distinct: number;
   segments: number;
 }
 
-/** Told of what making lists takes. */
+/** Callbacks of index lists. */
 export interface ListWatch {
-  /** How long this thread made those of a pass that others had not begun, and waited for those that they had. */
+  /** Receives the time that this thread spent on the lists of a pass, with waiting for others. */
   onListed?(ms: number): void;
-  /** That others cannot start. */
+  /** Receives a warning if threads cannot start. */
   onWarning?: ((text: string) => void) | undefined;
 }
 
-/** Fewer items than this are listed before another thread has woken up. */
+/** Minimum number of items for which other threads are woken. */
 const MIN_SHARED_ITEMS = 4096;
 
+/** Two alternating jobs, and the threads that run them. */
+interface Jobs {
+  readonly columns: readonly Uint32Array[];
+  /** Words of each job, which `reserve` may replace. */
+  readonly words: readonly Uint32Array[];
+  /** Ensures the size of a job. */
+  reserve(job: number, words: number): void;
+  /** Starts the tables of a job with a number of items. */
+  start(job: number, items: number): void;
+  finish(): void;
+  end(): void;
+}
+
+function createJobs(shape: ListShape, columnWords: number, threads: number, onWarning: ListWatch['onWarning']): Jobs {
+  const memoryOf = (jobWords: number): JobMemory => ({
+    columns: new SharedArrayBuffer(4 * Math.max(1, columnWords)),
+    job: new SharedArrayBuffer(4 * jobWords),
+  });
+  const memory: [JobMemory, JobMemory] = [memoryOf(1024), memoryOf(1024)];
+  const words = memory.map(({ job }) => new Uint32Array(job));
+  let team = createListTeam(shape, memory, 0);
+  let isAlone = true;
+  return {
+    columns: memory.map(({ columns }) => new Uint32Array(columns)),
+    words,
+    reserve(which, count) {
+      if (words[which]!.length >= count) return;
+      const job = new SharedArrayBuffer(4 * Math.ceil(count * 1.5));
+      memory[which] = { ...memory[which]!, job };
+      words[which] = new Uint32Array(job);
+      team.replace(which, job);
+    },
+    start(which, items) {
+      if (isAlone && threads > 0 && items >= MIN_SHARED_ITEMS) {
+        team = createListTeam(shape, memory, threads, onWarning);
+        isAlone = false;
+      }
+      team.begin(which);
+    },
+    finish: () => team.finish(),
+    end: () => team.end(),
+  };
+}
+
+/** Copies bags to a job, from a word on; returns the next word. */
+function writeBags(job: Uint32Array, bags: readonly BagItems[], begin: number): number {
+  let end = begin;
+  for (const [bag, { ids, factors }] of bags.entries()) {
+    job[jobWord.bag(bag, 'firstId')] = end;
+    const firstFactor = end + toTwos(ids.length);
+    job[jobWord.bag(bag, 'firstFactor')] = firstFactor;
+    job.set(ids, end);
+    job.set(new Uint32Array(factors.buffer, factors.byteOffset, factors.length), firstFactor);
+    end = firstFactor + toTwos(ids.length);
+  }
+  return end;
+}
+
+/** Copies a finished list to the items, and its header to the uploaded words. */
+function uploadList(
+  list: TableList,
+  job: Uint32Array,
+  upload: Uint32Array,
+  items: GrowingWords,
+  partials: number,
+): void {
+  const { words, headerAt, countAt } = list;
+  const [from, count, segments] = [job[words.list]!, job[words.count]!, job[words.segments]!];
+  const parts = listParts(count, segments, list.items, list.form);
+  const at = takeWords(items, parts.words);
+  items.words.set(job.subarray(from, from + parts.words), at);
+  upload[headerAt + LIST_WORDS.distinct] = at;
+  upload[headerAt + LIST_WORDS.segments] = at + parts.segments;
+  upload[headerAt + LIST_WORDS.items] = at + parts.items;
+  upload[headerAt + LIST_WORDS.firstSegments] = at + parts.firstSegments;
+  upload[headerAt + LIST_WORDS.numSegments] = segments;
+  upload[headerAt + LIST_WORDS.seen] = job[words.seen]!;
+  upload[headerAt + LIST_WORDS.partials] = partials;
+  upload[headerAt + LIST_WORDS.count] = count;
+  upload[countAt] = count;
+  list.distinct = count;
+  list.segments = segments;
+}
+
+function createTableList(table: ListedTable, t: number, shape: ListShape): TableList {
+  const word = (name: keyof TableList['words']): number => jobWord.table(shape, t, name);
+  const words = {
+    list: word('list'),
+    seen: word('seen'),
+    seenAt: word('seenAt'),
+    count: word('count'),
+    segments: word('segments'),
+  };
+  return { ...table, form: shape.tables[t]!.form, words, items: 0, distinct: 0, segments: 0 };
+}
+
 /**
- * Index lists for tables.
- * @param columnWords of a batch
- * @param threads beside this one, which start with the first pass that is worth it
+ * Creates the index lists of tables.
+ * @param columnWords words of a batch's columns
+ * @param threads number of further threads, which start with the first large pass
  */
 export function createIndexLists(
   shape: ListShape,
@@ -114,130 +205,71 @@ export function createIndexLists(
   threads: number,
   { onListed, onWarning }: ListWatch = {},
 ): IndexLists {
-  const memoryOf = (jobWords: number): JobMemory => ({
-    columns: new SharedArrayBuffer(4 * Math.max(1, columnWords)),
-    job: new SharedArrayBuffer(4 * jobWords),
-  });
-  const memory: [JobMemory, JobMemory] = [memoryOf(1024), memoryOf(1024)];
-  const columns = memory.map((each) => new Uint32Array(each.columns));
-  const jobs = memory.map((each) => new Uint32Array(each.job));
-  let team = createListTeam(shape, memory, 0);
-  let isAlone = true;
-  const lists = tables.map((table, t): TableList => {
-    const word = (what: 'list' | 'seen' | 'seenAt' | 'count' | 'segments'): number => jobWord.table(shape, t, what);
-    const words = {
-      list: word('list'),
-      seen: word('seen'),
-      seenAt: word('seenAt'),
-      count: word('count'),
-      segments: word('segments'),
-    };
-    return { ...table, form: shape.tables[t]!.form, words, items: 0, distinct: 0, segments: 0 };
-  });
+  const jobs = createJobs(shape, columnWords, threads, onWarning);
+  const lists = tables.map((table, t) => createTableList(table, t, shape));
   const listOf = new Map(lists.map((list) => [list.table, list]));
   const firstItem = toTwos(jobWord.end(shape));
   let turn = 0;
   let begun = { bagWords: 0, trains: false };
   let scratch = 0;
   /** The job with the last lists. */
-  let listed = jobs[turn]!;
+  let listed = jobs.words[turn]!;
   let shift = 0;
-
-  const reserve = (which: number, words: number): void => {
-    if (jobs[which]!.length >= words) return;
-    const job = new SharedArrayBuffer(4 * Math.ceil(words * 1.5));
-    memory[which] = { ...memory[which]!, job };
-    jobs[which] = new Uint32Array(job);
-    team.replace(which, job);
-  };
-  const start = (items: number): void => {
-    if (isAlone && threads > 0 && items >= MIN_SHARED_ITEMS) {
-      team = createListTeam(shape, memory, threads, onWarning);
-      isAlone = false;
-    }
-    team.begin(turn);
-  };
-
+  const maxWords = ({ distinct, items, form }: TableList, isFirst: boolean): number =>
+    toTwos(mostListWords(isFirst ? 0 : distinct, items, form));
   return {
     get scratchWords() {
       return scratch;
     },
-    columns,
+    columns: jobs.columns,
     get next() {
       return 1 - turn;
     },
     begin(rows, bags, isFirst, trains) {
       turn = 1 - turn;
-      const now = columns[turn]!;
       let bagWords = 0;
       for (const { ids } of bags) bagWords += 2 * toTwos(ids.length);
-      let [most, all] = [0, 0];
-      if (trains) {
-        for (let t = 0; t < lists.length; t++) {
-          const list = lists[t]!;
-          list.items = itemsOfTable(shape, t, now, rows);
-          all += list.items;
-          most += toTwos(mostListWords(isFirst ? 0 : list.distinct, list.items, list.form));
-        }
+      let [listWords, allItems] = [0, 0];
+      for (const [t, list] of trains ? lists.entries() : []) {
+        list.items = itemsOfTable(shape, t, jobs.columns[turn]!, rows);
+        allItems += list.items;
+        listWords += maxWords(list, isFirst);
       }
-      reserve(turn, firstItem + bagWords + most);
-      const [job, before] = [jobs[turn]!, jobs[1 - turn]!];
+      jobs.reserve(turn, firstItem + bagWords + listWords);
+      const [job, before] = [jobs.words[turn]!, jobs.words[1 - turn]!];
       job[jobWord.rows] = rows;
-      let end = firstItem;
-      for (const [bag, { ids, factors }] of bags.entries()) {
-        job[jobWord.bag(bag, 'firstId')] = end;
-        const firstFactor = end + toTwos(ids.length);
-        job[jobWord.bag(bag, 'firstFactor')] = firstFactor;
-        job.set(ids, end);
-        job.set(new Uint32Array(factors.buffer, factors.byteOffset, factors.length), firstFactor);
-        end = firstFactor + toTwos(ids.length);
-      }
+      let end = writeBags(job, bags, firstItem);
       begun = { bagWords, trains };
       if (!trains) return;
-      for (const { words, distinct, items, form } of lists) {
-        const seen = isFirst ? 0 : distinct;
+      for (const list of lists) {
+        const { words, distinct } = list;
         job[words.seenAt] = before[words.list]!;
-        job[words.seen] = seen;
+        job[words.seen] = isFirst ? 0 : distinct;
         job[words.list] = end;
-        end += toTwos(mostListWords(seen, items, form));
+        end += maxWords(list, isFirst);
       }
-      start(all);
+      jobs.start(turn, allItems);
     },
     finish(upload, items, firstColumn, scratchWords) {
       const { bagWords, trains } = begun;
-      const job = jobs[turn]!;
+      const job = jobs.words[turn]!;
       const begin = onListed === undefined ? 0 : monotonicMs();
-      if (trains) team.finish();
+      if (trains) jobs.finish();
       onListed?.(monotonicMs() - begin);
-      upload.set(columns[turn]!.subarray(firstColumn, columnWords), firstColumn);
+      upload.set(jobs.columns[turn]!.subarray(firstColumn, columnWords), firstColumn);
       items.length = 0;
       shift = takeWords(items, bagWords) - firstItem;
       if (bagWords > 0) items.words.set(job.subarray(firstItem, firstItem + bagWords), 0);
       if (!trains) return;
       [scratch, listed] = [scratchWords, job];
       for (const list of lists) {
-        const { words, headerAt, countAt } = list;
-        const [from, count, segments] = [job[words.list]!, job[words.count]!, job[words.segments]!];
-        const parts = listParts(count, segments, list.items, list.form);
-        const at = takeWords(items, parts.words);
-        items.words.set(job.subarray(from, from + parts.words), at);
-        upload[headerAt + LIST_WORDS.distinct] = at;
-        upload[headerAt + LIST_WORDS.segments] = at + parts.segments;
-        upload[headerAt + LIST_WORDS.items] = at + parts.items;
-        upload[headerAt + LIST_WORDS.firstSegments] = at + parts.firstSegments;
-        upload[headerAt + LIST_WORDS.numSegments] = segments;
-        upload[headerAt + LIST_WORDS.seen] = job[words.seen]!;
-        upload[headerAt + LIST_WORDS.partials] = scratch;
-        upload[headerAt + LIST_WORDS.count] = count;
-        upload[countAt] = count;
-        list.distinct = count;
-        list.segments = segments;
-        scratch += segments * list.table.width;
+        uploadList(list, job, upload, items, scratch);
+        scratch += list.segments * list.table.width;
       }
     },
     bagAt: (bag) => ({
-      ids: jobs[turn]![jobWord.bag(bag, 'firstId')]! + shift,
-      factors: jobs[turn]![jobWord.bag(bag, 'firstFactor')]! + shift,
+      ids: jobs.words[turn]![jobWord.bag(bag, 'firstId')]! + shift,
+      factors: jobs.words[turn]![jobWord.bag(bag, 'firstFactor')]! + shift,
     }),
     sizeOf: (table) => listOf.get(table)!,
     distinctOf(table) {
@@ -245,6 +277,6 @@ export function createIndexLists(
       const from = listed[words.list]!;
       return listed.subarray(from, from + distinct);
     },
-    end: () => team.end(),
+    end: () => jobs.end(),
   };
 }

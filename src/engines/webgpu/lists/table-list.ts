@@ -1,39 +1,36 @@
-/**
- * A field of a table: where its numbers lie among a batch's columns (ids, or a bag's offsets), and its first float in a
- * row of the input.
- */
+/** A field of a table: the first word of its ids or offsets in a batch's columns, and its first column of the input. */
 export interface ListField {
   readonly at: number;
   readonly offset: number;
-  /** Which of the bags it is; none where it holds an id. */
+  /** Number of its bag; undefined for a field of ids. */
   readonly bag?: number;
 }
 
-/** What the list of a table is like. */
+/** Form of the index list of a table. */
 export interface ListForm {
-  /** Whether a factor lies behind each item, as where there are bags. */
+  /** Whether a factor follows each item, because the table has bags. */
   readonly hasFactors: boolean;
   /**
-   * Whether all but the distinct rows are halves of words, and an item is a row of the batch: the table has one field,
-   * of ids. Otherwise it is where its gradient begins in the input.
+   * Whether an item is a row of the batch, and everything but the distinct rows is stored in half words: the table has
+   * one field, of ids. Otherwise an item is the first element of its gradient in the input.
    */
   readonly isShort: boolean;
 }
 
-/** The form of a table's list, from whether its fields are bags and the most rows that a batch has. */
+/** Returns the form of a table's list from the kinds of its fields and the maximum rows of a batch. */
 export function listForm(areBags: readonly boolean[], maxRows: number): ListForm {
   const hasFactors = areBags.includes(true);
   return { hasFactors, isShort: !hasFactors && areBags.length === 1 && maxRows < 2 ** 16 };
 }
 
-/** The tables whose rows are listed, and how far apart rows of the input are, in floats. */
+/** The tables with index lists, and the floats from row to row of the input. */
 export interface ListShape {
   readonly ld: number;
   readonly numBags: number;
   readonly tables: readonly { readonly fields: readonly ListField[]; readonly form: ListForm }[];
 }
 
-/** What a job says first; then of each bag; then of each table, the last two written by whoever lists it. */
+/** Words of a job: the header, then those of each bag, then those of each table; its last two are results. */
 const JOB = { rows: 0 } as const;
 const JOB_WORDS = 1;
 const BAG = { firstId: 0, firstFactor: 1 } as const;
@@ -41,12 +38,10 @@ const BAG_WORDS = 2;
 const TABLE = { list: 0, seen: 1, seenAt: 2, count: 3, segments: 4 } as const;
 const TABLE_WORDS = 5;
 
-/**
- * Items that a thread of a device sums up: a row with more of them has several segments, whose sums are added up after.
- */
+/** Items that one thread of a device sums: a row with more has several segments, whose sums are added afterwards. */
 const SEGMENT = 32;
 
-/** Where in a job something lies. */
+/** Returns the position of a word of a job. */
 export const jobWord = {
   rows: JOB.rows,
   bag: (bag: number, what: keyof typeof BAG): number => JOB_WORDS + bag * BAG_WORDS + BAG[what],
@@ -55,7 +50,7 @@ export const jobWord = {
   end: ({ numBags, tables }: ListShape): number => JOB_WORDS + numBags * BAG_WORDS + tables.length * TABLE_WORDS,
 } as const;
 
-/** The parts of a list, one behind the other from 0 on, and how long it is: in words. */
+/** Returns the first words of a list's parts, and its number of words. */
 export function listParts(
   count: number,
   segments: number,
@@ -73,12 +68,12 @@ export function listParts(
   };
 }
 
-/** The most words that a list may come to. */
+/** Returns the maximum words of a list. */
 export function mostListWords(seen: number, items: number, form: ListForm): number {
   return listParts(seen + items, items + Math.ceil(items / SEGMENT), items, form).words;
 }
 
-/** The items of a table in a job. */
+/** Counts the items of a table in a job. */
 export function itemsOfTable(shape: ListShape, table: number, columns: Uint32Array, rows: number): number {
   let items = 0;
   for (const { at, bag } of shape.tables[table]!.fields) items += bag === undefined ? rows : columns[at + rows]!;
@@ -86,30 +81,28 @@ export function itemsOfTable(shape: ListShape, table: number, columns: Uint32Arr
 }
 
 /**
- * Writes the list of a table: its distinct rows in the order in which a step meets them, where the segments of each
- * begin, where the items of each
- * segment begin, and the items by rows, in the order of fields and batch: where the gradient of each begins in the
- * input, and its factor where there
- * are some (see `ListForm`). Rows that an earlier pass of the step has met come first.
- * @param columns of the batch
- * @param job what is to be done, and where the list goes
+ * Writes the list of a table: its distinct rows in order of first use in the step, the first segment of each, the first
+ * item of each segment, and the items by row, in the order of fields and batch (see `ListForm`). Rows of earlier passes
+ * of the step come first.
+ * @param columns columns of the batch
+ * @param job the parameters of the pass, and memory for its lists
  * @param before the job of the pass before, with its lists
  */
 export type TableLister = (table: number, columns: Uint32Array, job: Uint32Array, before: Uint32Array) => void;
 
-/** A lister with memory of its own: one a thread. */
+/** Creates a lister with its own memory, for one thread. */
 export function createTableLister(shape: ListShape): TableLister {
   const { ld } = shape;
   /**
-   * Places for the rows of one table after the other, at most half of them taken: numbers of distinct rows, counted
-   * from 1. As large as a batch, so it stays in the cache.
+   * Hash table of the rows of one table at a time, at most half full: numbers of distinct rows, counted from 1. It is
+   * as large as a batch, so it stays in the cache.
    */
   let hash = new Uint32Array(0);
-  /** Which distinct row each item has. */
+  /** Distinct row of each item. */
   let slotOf = new Uint32Array(0);
-  /** Of each distinct row: its items; then where its next item goes. */
+  /** Number of items of each distinct row; then the position of its next item. */
   let counts = new Uint32Array(0);
-  /** The words of the two jobs in halves, the first half of a word first. */
+  /** The words of the two jobs as half words. */
   const halves = new WeakMap<Uint32Array, Uint16Array>();
   const halvesOf = (job: Uint32Array): Uint16Array => {
     let known = halves.get(job);
@@ -119,7 +112,7 @@ export function createTableLister(shape: ListShape): TableLister {
   const room = (words: Uint32Array<ArrayBuffer>, least: number): Uint32Array<ArrayBuffer> =>
     words.length >= least ? words : new Uint32Array(2 * least);
 
-  /** Numbers the rows of some items and counts those of each; gives how many distinct rows there are then. */
+  /** Numbers the rows of some items, and counts the items of each; returns the number of distinct rows. */
   const numberRows = (
     ids: Uint32Array,
     from: number,
@@ -130,7 +123,7 @@ export function createTableLister(shape: ListShape): TableLister {
     first: number,
     shift: number,
   ): number => {
-    // Everything that the loop touches is its own.
+    // Local variables are faster in the loop.
     const [places, ofRow, slotsOfItems, mask] = [hash, counts, slotOf, 2 ** (32 - shift) - 1];
     let count = known;
     let i = first;
@@ -152,7 +145,7 @@ export function createTableLister(shape: ListShape): TableLister {
     }
     return count;
   };
-  /** Writes each item of a field of ids to the next place of its row: numbers from `first` on, `gap` apart. */
+  /** Writes each item of a field of ids to the next position of its row: integers from `first` on, `gap` apart. */
   const putIds = (
     numbers: Uint32Array | Uint16Array,
     itemsAt: number,

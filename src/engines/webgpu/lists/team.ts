@@ -4,52 +4,51 @@ import { userError } from '../../../core/errors.js';
 import { createTableLister, type ListShape } from './table-list.js';
 
 /**
- * Words that all threads share: which table of which job comes next (a job's number in the upper half); tables of it
- * that are done; whether a
- * thread gave up; and of each of the two jobs that take turns, how often its memory was another.
+ * Words that all threads share: the next table, with the job's number in the upper half; the number of tables done;
+ * whether a thread failed; and for each of two alternating jobs, how often its memory was replaced.
  */
 export const CONTROL = { next: 0, done: 1, failed: 2, memory: 3 } as const;
 const CONTROL_WORDS = 5;
-/** In the place of a next table: there is none any more. */
+/** Value of the next table if there will be no more. */
 export const END = -1;
 const TABLE_BITS = 16;
-/** A thread that ended by what nobody can catch finishes no table: so often it is looked whether one did. */
+/** Interval of checks for threads that ended without an error that can be caught. */
 const LOOK_EVERY_MS = 1000;
 
-/** What a thread is started with. */
+/** Data that a thread starts with. */
 export interface ListThread {
   readonly shape: ListShape;
   readonly control: SharedArrayBuffer;
   readonly memory: readonly JobMemory[];
 }
 
-/** The memory of one of two jobs: the columns of a batch, and what is said and made of them. */
+/** The memory of one of two jobs: the columns of a batch, and parameters and lists. */
 export interface JobMemory {
   readonly columns: SharedArrayBuffer;
   readonly job: SharedArrayBuffer;
 }
 
-/** A job's new memory, on its way to a thread. */
+/** A message with a job's new memory. */
 export interface NewMemory {
   readonly job: number;
   readonly buffer: SharedArrayBuffer;
 }
 
-/** Those who list tables together; this thread is one of them. Lists do not depend on who makes them. */
+/** Threads that make lists together, with this one. Lists do not depend on the thread that makes them. */
 export interface ListTeam {
-  /** Gives a job's words other memory, with nothing in it, while no job is under way. */
+  /** Replaces a job's memory while no job is running. */
   replace(job: number, buffer: SharedArrayBuffer): void;
-  /** Begins the tables of one of the two jobs, when the other is finished. */
+  /** Starts the tables of one of the two jobs, once the other is finished. */
   begin(which: number): void;
   /**
-   * Lists what nobody has begun, and waits for the rest.
-   * @throws UserError (thread) where a thread gave up
+   * Lists tables that no thread has taken, and waits for the others.
+   * @throws UserError (thread) if a thread failed
    */
   finish(): void;
   end(): void;
 }
 
-/** Starts a team of `threads` beside this one, or of fewer where no more can start. */
+/** Starts up to `threads` further threads. */
 export function createListTeam(
   shape: ListShape,
   memory: readonly [JobMemory, JobMemory],
@@ -65,7 +64,7 @@ export function createListTeam(
   const workers: Worker[] = [];
   words[CONTROL.next] = numTables;
   try {
-    // Threads run what was built, also where this file runs from its source.
+    // Threads run the build, even if this file runs from source.
     for (let i = 0; i < threads; i++)
       workers.push(openThread('engines/webgpu/lists/worker', { shape, control, memory } satisfies ListThread));
   } catch (error) {
@@ -80,7 +79,7 @@ export function createListTeam(
       Atomics.add(words, CONTROL.memory + which, 1);
     },
     begin(which) {
-      // Another number than before, odd or even as the job is.
+      // A new number with the parity of the job.
       job = (job + (((job ^ which) & 1) === 0 ? 2 : 1)) & (2 ** (31 - TABLE_BITS) - 1);
       Atomics.store(words, CONTROL.done, 0);
       Atomics.store(words, CONTROL.next, job << TABLE_BITS);
@@ -105,9 +104,7 @@ export function createListTeam(
   };
 }
 
-/**
- * Takes the next table that nobody has taken, and tells which of the two jobs it is of; undefined where there is none.
- */
+/** Takes the next table; returns it with its job, or undefined if there is none. */
 export function claim(
   words: Int32Array,
   numTables: number,

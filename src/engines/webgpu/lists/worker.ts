@@ -2,9 +2,9 @@ import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_thread
 import { createTableLister } from './table-list.js';
 import { claim, CONTROL, END, type ListThread, type NewMemory } from './team.js';
 
-// A thread that lists the distinct rows of tables: takes the next one, until there is none, and waits for more.
+// A thread that lists the distinct rows of tables: takes one at a time, and waits for more.
 
-// What team.ts passes.
+// Passed by team.ts.
 const { shape, control, memory } = workerData as ListThread;
 const words = new Int32Array(control);
 const list = createTableLister(shape);
@@ -13,7 +13,7 @@ const jobs = memory.map(({ job }) => new Uint32Array(job));
 const seen = memory.map(() => 0);
 const numTables = shape.tables.length;
 
-/** Takes memory that a job has got since. It was sent before it was counted. */
+/** Receives new memory of jobs, which was sent before it was counted. */
 const renew = (): void => {
   for (let which = 0; which < jobs.length; which++) {
     while (seen[which] !== Atomics.load(words, CONTROL.memory + which)) {

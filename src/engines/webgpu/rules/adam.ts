@@ -6,5 +6,6 @@ export const adam: Rule = {
   moved: `
   let first = s0 + f(own) * (g - s0);
   let second = f(own + 1u) * s1 + f(own + 2u) * (g * g);
-  return vec3<f32>(w * (1.0 - f(own + 6u)) - f(own + 3u) * first / (sqrt(second) * f(own + 4u) + f(own + 5u)), first, second);`,
+  let change = f(own + 3u) * first / (sqrt(second) * f(own + 4u) + f(own + 5u));
+  return vec3<f32>(w * (1.0 - f(own + 6u)) - change, first, second);`,
 };

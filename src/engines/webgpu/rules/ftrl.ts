@@ -1,6 +1,6 @@
 import type { Rule } from './rule.js';
 
-/** FTRL-proximal (McMahan et al. 2013, algorithm 1). The rule divides by the learning rate; at 0 nothing may move. */
+/** FTRL-proximal (McMahan et al. 2013, algorithm 1). The rule divides by the learning rate; at 0 nothing may change. */
 export const ftrl: Rule = {
   unit: 'weight',
   moved: `

@@ -1,10 +1,11 @@
 import type { Rule } from './rule.js';
 
-/** LAMB (You et al. 2020, algorithm 2): Adam's step with decay, brought to the norm of what it moves. */
+/** LAMB (You et al. 2020, algorithm 2): Adam's step with decay, scaled to the norm of the weights. */
 export const lamb: Rule = {
   unit: 'tensor',
-  declares:
-    'fn stepOf(first: f32, second: f32, w: f32, own: u32) -> f32 { return first * f(own + 3u) / (sqrt(second) * f(own + 4u) + f(own + 5u)) + f(own + 6u) * w; }',
+  declares: `fn stepOf(first: f32, second: f32, w: f32, own: u32) -> f32 {
+  return first * f(own + 3u) / (sqrt(second) * f(own + 4u) + f(own + 5u)) + f(own + 6u) * w;
+}`,
   gathered: `
   let first = s0 + f(own) * (g - s0);
   let second = f(own + 1u) * s1 + f(own + 2u) * (g * g);

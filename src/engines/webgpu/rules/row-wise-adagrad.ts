@@ -1,6 +1,6 @@
 import type { Rule } from './rule.js';
 
-/** Adagrad with one number a row: the sum of the mean squares of its gradients. */
+/** Adagrad with one element per row: the sum of the mean squares of its gradients. */
 export const rowWiseAdagrad: Rule = {
   unit: 'row',
   gathered: 'return vec4<f32>(s0, s1, g * g, 0.0);',

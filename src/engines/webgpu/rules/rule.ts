@@ -1,18 +1,15 @@
 /**
- * A rule of an optimizer in WGSL. `own` is where its own constants lie, in the order of its part's `constants`; `g` is
- * the gradient with
- * penalties; `s0` and `s1` are the slots per weight, 0 where there is none.
+ * A rule of an optimizer in WGSL. `own` is the address of its own constants, in the order of its part's `constants`.
+ * `g` is the gradient with penalties; `s0` and `s1` are the slots per weight, 0 if there is none.
  */
 export type Rule =
-  /**
-   * Looks at one weight alone. The body of moved(w, g, s0, s1, own): the weight and its slots afterwards, as a vec3.
-   */
+  /** A rule of one weight. The body of moved(w, g, s0, s1, own): the weight and its slots afterwards, as a vec3. */
   | { readonly unit: 'weight'; readonly moved: string }
-  /** Looks at all of a row, and of a dense tensor if it is a rule by tensors. */
+  /** A rule of all weights of a row, or of a dense tensor. */
   | {
       readonly unit: 'row' | 'tensor';
       /**
-       * The body of gathered(w, g, s0, s1, own): the slots afterwards, and two numbers that are summed up, as a vec4.
+       * The body of gathered(w, g, s0, s1, own): the slots afterwards, and two values that are summed, as a vec4.
        */
       readonly gathered: string;
       /**

@@ -1,14 +1,13 @@
 import type { OwnKernel } from '../kernel.js';
 import { THREADS } from './prelude.js';
 
-/** A workgroup has so many columns, each with as many threads as rows are summed up at a time. */
+/** Columns of a workgroup, and threads per column. */
 const COLUMNS = 16;
 const LANES = THREADS / COLUMNS;
 
 /**
- * What the bodies below begin with: their column `n`, and whether there is one. All threads of a workgroup go the same
- * way, since they
- * wait for each other in `overRows`: the sum of what they found, by columns.
+ * The bodies below start with their column `n`, which may be beyond the last. All threads of a workgroup call
+ * `overRows`, which contains barriers and returns sums over threads by column.
  */
 const DECLARES = `
 fn overRows(v: f32, lane: u32) -> f32 {
@@ -22,9 +21,7 @@ fn overRows(v: f32, lane: u32) -> f32 {
 `;
 const BEGIN = `let n = group * ${COLUMNS}u + lane % ${COLUMNS}u; let first = lane / ${COLUMNS}u;`;
 
-/**
- * A loop over this thread's rows of a column, in blocks: what it adds to a name is summed up pairwise, more or less.
- */
+/** Returns a loop that sums an expression over this thread's rows of a column, in blocks. */
 const sumOf = (name: string, columns: string, each: string): string => `
   var ${name}All = 0.0; var ${name}Part = 0.0;
   if (n < ${columns}) {
@@ -41,13 +38,15 @@ const byColumns = (columns: string, body: string): OwnKernel => ({
   declares: DECLARES,
   body: `${BEGIN}${body}`,
 });
-/** A sum over the rows, put where gradients are. */
-const columnSum = (columns: string, each: string, accumulate = '0u'): OwnKernel =>
-  byColumns(
+/** Returns a kernel that writes a sum over the rows to a gradient. */
+const columnSum = (columns: string, each: string, accumulate = '0u'): OwnKernel => ({
+  ...byColumns(
     columns,
     `${sumOf('sum', `$${columns}`, each)}
   if (n < $${columns} && first == 0u) { add($g + n, sum, ${accumulate}); }`,
-  );
+  ),
+  sum: 'g',
+});
 
 /** Sums over the batch. */
 export const COLUMN_KERNELS = {
@@ -61,7 +60,9 @@ export const COLUMN_KERNELS = {
   batchSum: byColumns(
     'columns',
     `${sumOf('sum', '$columns', 'f($x + row * $ldx + n)')}
-  if (n < $columns) { for (var row = first; row < $rows; row += ${LANES}u) { add($y + row * $ldy + n, sum, $accumulate); } }`,
+  if (n < $columns) {
+    for (var row = first; row < $rows; row += ${LANES}u) { add($y + row * $ldy + n, sum, $accumulate); }
+  }`,
   ),
 
   normalise: byColumns(
@@ -73,15 +74,20 @@ export const COLUMN_KERNELS = {
   let inverse = 1.0 / sqrt(variance + $epsilon);
   if (n < $columns) {
     let scale = inverse * f($gain + n); let shift = f($shift + n);
-    for (var row = first; row < $rows; row += ${LANES}u) { put($y + row * $ldy + n, (f($x + row * $ldx + n) - mean) * scale + shift); }
+    for (var row = first; row < $rows; row += ${LANES}u) {
+      put($y + row * $ldy + n, (f($x + row * $ldx + n) - mean) * scale + shift);
+    }
     if (first == 0u) {
       put($statistics + n, mean);
       put($statistics + $columns + n, inverse);
       if ($momentum != 0.0) {
         let oldMean = f($running + n); let oldVariance = f($running + $columns + n);
         put($running + n, oldMean + $momentum * (mean - oldMean));
-        // The running variance is the unbiased one; a batch of one row has none to give.
-        if ($rows > 1u) { put($running + $columns + n, oldVariance + $momentum * (variance * (f32($rows) / f32($rows - 1u)) - oldVariance)); }
+        // The running variance is unbiased; a batch of one row has none.
+        if ($rows > 1u) {
+          put($running + $columns + n,
+            oldVariance + $momentum * (variance * (f32($rows) / f32($rows - 1u)) - oldVariance));
+        }
       }
     }
   }`,
@@ -107,6 +113,7 @@ export const COLUMN_KERNELS = {
 
   preluSlope: {
     form: 'own',
+    sum: 'g',
     threads: () => THREADS,
     body: `
   if (group > 0u) { return; }

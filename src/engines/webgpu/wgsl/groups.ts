@@ -1,7 +1,7 @@
 import type { OwnKernel } from '../kernel.js';
 import { THREADS } from './prelude.js';
 
-/** A thread a row. */
+/** Returns a kernel with one thread per row. */
 const byRow = (writes: readonly string[], body: string): OwnKernel => ({
   form: 'own',
   writes,
@@ -13,13 +13,15 @@ const byRow = (writes: readonly string[], body: string): OwnKernel => ({
 });
 
 /**
- * A loop over the rows of the group of `row`, in their order, as `other`; -1 is behind the last. Of three words a row:
- * the first of its group, the next one.
+ * Returns a loop over the rows of the group of `row`, in order, as `o`. Links have three words per row: the first row
+ * of its group, the next one or -1, and an unused one.
  */
 const overGroup = (body: string): string => `
-  for (var other = i32(m[$links + row * 3u]); other >= 0; other = i32(m[$links + u32(other) * 3u + 1u])) { let o = u32(other); ${body} }`;
+  for (var other = i32(m[$links + row * 3u]); other >= 0; other = i32(m[$links + u32(other) * 3u + 1u])) {
+    let o = u32(other); ${body}
+  }`;
 
-/** What losses compare within groups. */
+/** Kernels of losses that compare rows of a group. */
 export const GROUP_KERNELS = {
   linkGroups: byRow(
     ['links', 'places'],

@@ -1,10 +1,7 @@
 import type { RowKernel } from '../kernel.js';
 import { ROW_THREADS } from './prelude.js';
 
-/**
- * What the bodies below call: a column's number or 1, and what a sum over rows is divided by, which a whole workgroup
- * finds out.
- */
+/** Functions that the bodies below call; a whole workgroup computes the divisor of a sum over rows. */
 export const LOSS_FUNCTIONS = `
 fn valueAt(column: u32, row: u32) -> f32 { if (column == NONE) { return 1.0; } return f(column + row); }
 fn divisor(weight: u32, mask: u32, lane: u32) -> f32 {
@@ -20,7 +17,7 @@ fn divisor(weight: u32, mask: u32, lane: u32) -> f32 {
     for (var i = 0u; i < ${ROW_THREADS}u; i++) { sum += lanes[i]; }
   }
   workgroupBarrier();
-  // Behind the weight: the rows of a step that passes in parts.
+  // Two words after the weight: the rows of a step with several passes.
   let given = f(weight + 2u);
   return select(max(sum, 1.0), given, given > 0.0);
 }

@@ -8,7 +8,7 @@ const columns = (over: string, writes: readonly string[], body: string): RowKern
 });
 const rows = (writes: readonly string[], body: string): RowKernel => ({ form: 'rows', over: 'row', writes, body });
 
-/** Functions by their numbers, as in kernels/maps.ts and kernels/elementwise.ts. */
+/** Functions by code, as in kernels/maps.ts and kernels/elementwise.ts. */
 const FUNCTIONS = `
 fn mapped(kind: u32, x: f32) -> f32 {
   switch (kind) {
@@ -63,16 +63,17 @@ fn activatedSlope(kind: u32, x: f32, y: f32) -> f32 {
 }
 `;
 
-/** What the bodies below call. */
+/** Functions that the bodies below call. */
 export const MAP_FUNCTIONS = FUNCTIONS;
 
-/** Calls of one number, or of one row. */
+/** Kernels of one element, or of one row. */
 export const MAP_KERNELS = {
   activate: columns('columns', ['y'], 'put($y + row * $ldy + col, activated($kind, f($x + row * $ldx + col)));'),
   activateGradient: columns(
     'columns',
     ['dx'],
-    'let i = row * $ldx + col; let j = row * $ldy + col; add($dx + i, f($dy + j) * activatedSlope($kind, f($x + i), f($y + j)), $accumulate);',
+    `let i = row * $ldx + col; let j = row * $ldy + col;
+    add($dx + i, f($dy + j) * activatedSlope($kind, f($x + i), f($y + j)), $accumulate);`,
   ),
   affine: columns(
     'width',
@@ -83,12 +84,14 @@ export const MAP_KERNELS = {
   clip: columns(
     'width',
     ['y'],
-    'let v = f($x + row * $ldx + col); put($y + row * $ldy + col, select(select(v, $low, v < $low), $high, v > $high));',
+    `let v = f($x + row * $ldx + col);
+    put($y + row * $ldy + col, select(select(v, $low, v < $low), $high, v > $high));`,
   ),
   clipGradient: columns(
     'width',
     ['dx'],
-    'let i = row * $ldx + col; let v = f($x + i); add($dx + i, select(0.0, f($dy + row * $ldy + col), v >= $low && v <= $high), $accumulate);',
+    `let i = row * $ldx + col; let v = f($x + i);
+    add($dx + i, select(0.0, f($dy + row * $ldy + col), v >= $low && v <= $high), $accumulate);`,
   ),
   copyColumns: columns('width', ['y'], 'add($y + row * $ldy + col, f($x + row * $ldx + col), $accumulate);'),
   crossEntropy: columns(
@@ -99,12 +102,14 @@ export const MAP_KERNELS = {
   crossEntropyGradient: columns(
     'width',
     ['dx'],
-    'let i = row * $ldx + col; add($dx + i, f($dy + row * $ldy + col) * (sigmoid(f($x + i)) - f($t + row * $ldt + col)), $accumulate);',
+    `let i = row * $ldx + col;
+    add($dx + i, f($dy + row * $ldy + col) * (sigmoid(f($x + i)) - f($t + row * $ldt + col)), $accumulate);`,
   ),
   dice: columns(
     'columns',
     ['y'],
-    'let p = sigmoid(f($z + row * $ldz + col)); put($y + row * $ldy + col, f($x + row * $ldx + col) * (p + (1.0 - p) * f($slope + col)));',
+    `let p = sigmoid(f($z + row * $ldz + col));
+    put($y + row * $ldy + col, f($x + row * $ldx + col) * (p + (1.0 - p) * f($slope + col)));`,
   ),
   diceGradient: columns(
     'columns',
@@ -151,7 +156,8 @@ export const MAP_KERNELS = {
   preluGradient: columns(
     'columns',
     ['dx'],
-    'let i = row * $ldx + col; let d = f($dy + row * $ldy + col); add($dx + i, select(f($slope) * d, d, f($x + i) > 0.0), $accumulate);',
+    `let i = row * $ldx + col; let d = f($dy + row * $ldy + col);
+    add($dx + i, select(f($slope) * d, d, f($x + i) > 0.0), $accumulate);`,
   ),
   productLogit: columns(
     'width',
@@ -215,7 +221,9 @@ export const MAP_KERNELS = {
     var sum = 0.0; var product = 0.0;
     for (var n = 0u; n < $width; n++) { let d = f(dy + n) * f($gain + n); sum += d; product += d * f(z + n); }
     let mean = sum / f32($width); let slope = product / f32($width); let inverse = f($inverses + row);
-    for (var n = 0u; n < $width; n++) { add(dx + n, (f(dy + n) * f($gain + n) - mean - f(z + n) * slope) * inverse, $accumulate); }`,
+    for (var n = 0u; n < $width; n++) {
+      add(dx + n, (f(dy + n) * f($gain + n) - mean - f(z + n) * slope) * inverse, $accumulate);
+    }`,
   ),
   softmax: rows(
     ['y'],

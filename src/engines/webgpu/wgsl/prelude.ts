@@ -1,37 +1,33 @@
-/** Threads of a workgroup whose calls follow each other, and rows of the batch that it has. */
+/** Threads and rows of a workgroup that runs calls by rows. */
 export const ROW_THREADS = 64;
 export const ROWS_OF_GROUP = 16;
 /** Threads of every other workgroup. */
 export const THREADS = 256;
-/** Where an argument that may be missing lies if it is. */
+/** Address of a missing argument. */
 export const NONE = 0xffffffff;
 
 /**
- * Words of a call's arguments. Calls lie in windows, each as large as the smallest uniform buffer that a device may
- * have: in front four
- * words of what all calls of a step know, then a directory, two shaders a word, which tells each of them which vector
- * its calls begin with. So a dispatch
- * need not be told where its arguments are.
+ * Words of a call's arguments. Calls are stored in windows of the largest uniform buffer that every device supports. A
+ * window starts with four words for all calls of a step. A directory follows, with two shaders per word: the first
+ * vector of the calls of each. So a dispatch requires no address of its arguments.
  */
 export const CALL_WORDS = 16;
 export const WINDOW_WORDS = 4096;
-/** Shaders that a directory tells apart. */
+/** Entries of a directory. */
 export const SLOTS = 256;
 export const STEP_WORDS = 4;
 export const FIRST_CALL_WORD = STEP_WORDS + SLOTS / 2;
-/** How many calls a dispatch takes at the most. */
+/** Maximum number of calls of a dispatch. */
 export const MAX_CALLS = Math.floor((WINDOW_WORDS - FIRST_CALL_WORD) / CALL_WORDS);
 
 /**
- * What every shader begins with. `m` is all memory but the rows of tables, which are in `t`; both of words, since an id
- * that is
- * read as a float may change. `items` are the index lists of a batch, `scratch` is free in every call, `flags[0]`
- * becomes 1 where a step
- * is refused. `calls` are a window of arguments, in front of it the rows of the batch, the bits of infinity and of NaN,
- * which WGSL cannot write, and those of a scale.
+ * Code at the start of every shader. `m` is all memory except the rows of tables, which are in `t`; both are words,
+ * since an id that is read as a float may change. `items` has bags and index lists, `scratch` is free in every phase,
+ * and `flags[0]` is 1 once a step is refused. `calls` is a window of arguments. It starts with the rows of the batch,
+ * the bits of infinity and of NaN, which WGSL cannot express, and those of a scale.
  *
- * exp and log are written out: those of WGSL may be off by much, and by another error on each device. (Moshier's
- * Cephes, expf and logf.)
+ * exp and log are implemented here (Moshier's Cephes, expf and logf): those of WGSL may be inaccurate, and differ by
+ * device.
  */
 export const PRELUDE = `
 @group(0) @binding(0) var<storage, read_write> m: array<u32>;
@@ -48,7 +44,7 @@ fn put(i: u32, v: f32) { m[i] = bitcast<u32>(v); }
 fn add(i: u32, v: f32, accumulate: u32) {
   if (accumulate != 0u) { m[i] = bitcast<u32>(f(i) + v); } else { m[i] = bitcast<u32>(v); }
 }
-/** A number of an index list: a word, or half of one. */
+/** An integer of an index list: a word, or half of one. */
 fn listed(at: u32, i: u32, isShort: u32) -> u32 {
   if (isShort == 0u) { return items[at + i]; }
   return (items[at + i / 2u] >> (i % 2u * 16u)) & 0xffffu;
@@ -56,13 +52,11 @@ fn listed(at: u32, i: u32, isShort: u32) -> u32 {
 fn isRefused() -> bool { return atomicLoad(&flags[0]) != 0u; }
 
 fn batchRows() -> u32 { return calls[0].x; }
-/**
- * A power of two of about the rows of the batch: what gradients are multiplied by where they must not become too small.
- */
+/** The rows of the batch, rounded to a power of two: a factor for gradients in half precision. */
 fn upscale() -> f32 { return bitcast<f32>(calls[0].w); }
 fn infinity() -> f32 { return bitcast<f32>(calls[0].y); }
 
-/** Refuses the step where a number's square is not finite: 2^64 and more, infinity and NaN. */
+/** Refuses the step if the square of an element is not finite: 2^64 and more, infinity and NaN. */
 fn watch(v: f32) {
   if ((bitcast<u32>(v) & 0x7fffffffu) >= 0x5f800000u) { atomicMax(&flags[0], 1u); }
 }
@@ -85,7 +79,7 @@ fn expOf(value: f32) -> f32 {
   p = p * r + 5.0000001201e-1;
   let y = p * r * r + r + 1.0;
   let half = i32(n) >> 1u;
-  // WGSL may clamp NaN to a number; of it comes NaN.
+  // WGSL may clamp NaN to a finite value.
   return select(y * power2(half) * power2(i32(n) - half), value, isNan(value));
 }
 
@@ -117,7 +111,7 @@ fn logOf(v: f32) -> f32 {
   return x + y + e * 0.693359375;
 }
 
-/** log(1 + x), with what is lost of x in 1 + x. */
+/** log(1 + x), corrected for the rounding of 1 + x. */
 fn log1pOf(x: f32) -> f32 {
   let u = 1.0 + x;
   if (u == 1.0) { return x; }
@@ -127,14 +121,15 @@ fn log1pOf(x: f32) -> f32 {
 
 fn expm1Of(x: f32) -> f32 {
   if (abs(x) >= 0.5) { return expOf(x) - 1.0; }
-  return x * (1.0 + x / 2.0 * (1.0 + x / 3.0 * (1.0 + x / 4.0 * (1.0 + x / 5.0 * (1.0 + x / 6.0 * (1.0 + x / 7.0 * (1.0 + x / 8.0)))))));
+  return x * (1.0 + x / 2.0 * (1.0 + x / 3.0 * (1.0 + x / 4.0 *
+    (1.0 + x / 5.0 * (1.0 + x / 6.0 * (1.0 + x / 7.0 * (1.0 + x / 8.0)))))));
 }
 
 fn softplus(x: f32) -> f32 { return positive(x) + log1pOf(expOf(-abs(x))); }
 
 var<workgroup> lanes: array<f32, ${THREADS}>;
 
-/** The sum of what all threads of a workgroup have. */
+/** The sum over all threads of a workgroup. */
 fn overAll(v: f32, lane: u32) -> f32 {
   workgroupBarrier();
   lanes[lane] = v;

@@ -1,23 +1,24 @@
-import type { OwnKernel } from '../kernel.js';
+import { argumentNames } from '../../compile/kernel-arguments.js';
+import type { ExpandedKernel, ListCall, Named, OwnKernel } from '../kernel.js';
 import { THREADS } from './prelude.js';
 
-/** Rows and columns of a tile that a workgroup has, and how much of what is summed up it takes at a time. */
+/** Rows and columns of a workgroup's tile, and the number of products that it sums at a time. */
 const TILE = 64;
 const DEPTH = 16;
-/** Rows that a weight's gradient sums up in one go; of more, parts are added up by another dispatch. */
+/** Rows that a weight's gradient sums in one part; another dispatch adds the parts. */
 const PART_ROWS = 512;
 const MAX_PARTS = 8;
-/** Up to as many columns, each thread has one number. */
+/** Maximum number of columns of a product with one element per thread. */
 const NARROW = 16;
 
 const tiles = (count: number): number => Math.ceil(count / TILE);
 
-/** In how many parts the rows of a batch are summed up. */
-export function partsOf(rows: number): number {
+/** Returns in how many parts the rows of a batch are summed. */
+function partsOf(rows: number): number {
   return Math.max(1, Math.min(MAX_PARTS, Math.ceil(rows / PART_ROWS)));
 }
 
-/** What becomes of the operands of a product, and of its sums. */
+/** How the operands of a product, and its sums, are converted. */
 interface Operands {
   readonly isHalf?: true;
   readonly first: (v: string) => string;
@@ -28,8 +29,8 @@ const same = (v: string): string => v;
 const WHOLE: Operands = { first: same, second: same, sum: same };
 const half = (v: string): string => `halfOf(${v})`;
 /**
- * In half precision, where gradients, which are divided by the rows of the batch, would be lost: they are multiplied by
- * them on their way.
+ * Half precision. Gradients, which are divided by the rows of the batch, would underflow: they are multiplied by about
+ * as much before a product, and divided after it.
  */
 const HALF: Operands = { isHalf: true, first: half, second: half, sum: same };
 const up = (v: string): string => half(`upscale() * (${v})`);
@@ -48,24 +49,26 @@ fn halfOf(v: f32) -> f16 {
 }
 `;
 
-/** The tiles of two matrices, and what a thread sums up: four rows by four columns. */
+/** Returns the declarations of the tiles of two matrices; a thread sums four rows by four columns. */
 const tilesOf = ({ isHalf }: Operands): string => `
 var<workgroup> left: array<${isHalf === true ? 'f16' : 'f32'}, ${TILE * DEPTH}>;
 var<workgroup> right: array<${isHalf === true ? 'f16' : 'f32'}, ${TILE * DEPTH}>;
 ${isHalf === true ? HALF_OF : ''}`;
 /**
- * sums += left · right, of what lies in the tiles: the block's own sum first, so that rounding grows with the number of
- * blocks.
+ * Returns sums += left · right for the tiles. Each block is summed separately, so that rounding errors grow with the
+ * number of blocks.
  */
 const multiply = ({ isHalf }: Operands): string => {
-  const four = (values: string): string =>
-    isHalf === true ? `vec4<f32>(vec4<f16>(${values}))` : `vec4<f32>(${values})`;
+  const four = (tile: string, at: string): string => {
+    const values = ['', ' + 1u', ' + 2u', ' + 3u'].map((more) => `${tile}[q * ${TILE}u + ${at}${more}]`).join(', ');
+    return isHalf === true ? `vec4<f32>(vec4<f16>(${values}))` : `vec4<f32>(${values})`;
+  };
   return `
     workgroupBarrier();
     var p0 = vec4<f32>(); var p1 = vec4<f32>(); var p2 = vec4<f32>(); var p3 = vec4<f32>();
     for (var q = 0u; q < ${DEPTH}u; q++) {
-      let a = ${four(`left[q * ${TILE}u + ty], left[q * ${TILE}u + ty + 1u], left[q * ${TILE}u + ty + 2u], left[q * ${TILE}u + ty + 3u]`)};
-      let b = ${four(`right[q * ${TILE}u + tx], right[q * ${TILE}u + tx + 1u], right[q * ${TILE}u + tx + 2u], right[q * ${TILE}u + tx + 3u]`)};
+      let a = ${four('left', 'ty')};
+      let b = ${four('right', 'tx')};
       p0 += a.x * b; p1 += a.y * b; p2 += a.z * b; p3 += a.w * b;
     }
     s0 += p0; s1 += p1; s2 += p2; s3 += p3;
@@ -75,10 +78,7 @@ const SUMS = `
   let tx = (lane % 16u) * 4u; let ty = (lane / 16u) * 4u;
   var s0 = vec4<f32>(); var s1 = vec4<f32>(); var s2 = vec4<f32>(); var s3 = vec4<f32>();`;
 
-/**
- * Does something with each sum of a thread, `found[i][j]`, that is within its matrix: in its row, of which there are so
- * many, and its column `n` of `outputs`.
- */
+/** Returns a loop over the sums of a thread, `found[i][j]`, within `count` rows and `outputs` columns (`n`). */
 const eachSum = (row: string, count: string, body: string): string => `let found = array<vec4<f32>, 4>(s0, s1, s2, s3);
     for (var i = 0u; i < 4u; i++) {
       let ${row} = top + ty + i;
@@ -89,7 +89,7 @@ const eachSum = (row: string, count: string, body: string): string => `let found
       }
     }`;
 
-/** c (+)= a · panels + bias, where weights lie in panels of 8 columns; the bias is added last. */
+/** c (+)= a · panels + bias; weights are in panels of 8 columns, and the bias is added last. */
 const wide = (operands: Operands): string => `
   let outputs = $panels * 8u;
   let across = (outputs + ${TILE - 1}u) / ${TILE}u;
@@ -128,7 +128,10 @@ const narrow = (operands: Operands): string => `
     var sum = 0.0;
     for (var k0 = 0u; k0 < $k; k0 += ${DEPTH}u) {
       var block = 0.0;
-      for (var p = k0; p < min($k, k0 + ${DEPTH}u); p++) { block += f32(${operands.first('f($a + row * $lda + p)')}) * f32(${operands.second('f($panelsAt + ((n >> 3u) * $k + p) * 8u + (n & 7u))')}); }
+      for (var p = k0; p < min($k, k0 + ${DEPTH}u); p++) {
+        block += f32(${operands.first('f($a + row * $lda + p)')})
+          * f32(${operands.second('f($panelsAt + ((n >> 3u) * $k + p) * 8u + (n & 7u))')});
+      }
       sum += block;
     }
     sum = ${operands.sum('sum')};
@@ -157,20 +160,37 @@ const products = (operands: Operands) =>
     },
   }) as const satisfies Readonly<Record<string, OwnKernel>>;
 
-/** Products of a batch with weights, narrow ones apart. */
-export const PRODUCTS = products(WHOLE);
+const named = (name: string, kernel: OwnKernel): Named => ({ name, names: argumentNames('gemm'), kernel });
+const byWidth = (suffix: string, { wide, narrow }: Record<'wide' | 'narrow', OwnKernel>) => ({
+  wide: named(`gemm wide${suffix}`, wide),
+  narrow: named(`gemm narrow${suffix}`, narrow),
+});
+const FORMS = {
+  whole: byWidth('', products(WHOLE)),
+  halfForward: byWidth(' half forward', products(HALF)),
+  halfBack: byWidth(' half back', products(HALF_BACK)),
+} as const;
 
-/** Whether a product has so few columns that tiles would be empty for the most part. */
-export function isNarrow(panels: number): boolean {
-  return panels * 8 <= NARROW;
-}
+/** Products of a batch with weights: tiles would be mostly empty in narrow ones. */
+export const PRODUCT: ExpandedKernel = {
+  form: 'expanded',
+  kernels: Object.values(FORMS).flatMap(({ wide, narrow }) => [wide, narrow]),
+  expand(call, { compiled, isHalf }) {
+    const { buffer } = call.ref('panelsAt');
+    const isBack = compiled.places.matrices.some(({ transposed }) => transposed.buffer === buffer);
+    const form = FORMS[isHalf ? (isBack ? 'halfBack' : 'halfForward') : 'whole'];
+    const of = call.number('panels') * 8 <= NARROW ? form.narrow : form.wide;
+    return { calls: [{ of, operands: call.operands }] };
+  },
+};
 
 /**
- * g[panel][k][8] (+)= Σ over rows of x[row, k] · d[row, n]: the gradient of weights. Of several parts, each goes to its
- * own place in `scratch`.
+ * g[panel][k][8] (+)= Σ over rows of x[row, k] · d[row, n]: the gradient of weights. If there are several parts, each
+ * is written to its own words of `scratch`.
  */
 const weightGradient = (operands: Operands): OwnKernel => ({
   form: 'own',
+  sum: 'g',
   ...(operands.isHalf && { isHalf: true }),
   threads: ({ of }) => tiles(of('k')) * tiles(of('panels') * 8) * THREADS,
   parts: ({ rows }) => partsOf(rows),
@@ -209,18 +229,11 @@ const weightGradient = (operands: Operands): OwnKernel => ({
     )}
   }`,
 });
-export const WEIGHT_GRADIENT = weightGradient(WHOLE);
 
-/** The same products in half precision: forwards, back to the input, and to the weights. */
-export const HALF_PRODUCTS = {
-  forward: products(HALF),
-  back: products(HALF_BACK),
-  gradient: weightGradient(HALF_GRADIENT),
-} as const;
-
-/** Adds up the parts of a weight's gradient. */
-export const WEIGHT_GRADIENT_SUM: OwnKernel = {
+/** Adds the parts of a weight's gradient. */
+const SUM_PARTS: OwnKernel = {
   form: 'own',
+  sum: 'g',
   threads: ({ rows, of }) => (partsOf(rows) === 1 ? 0 : of('k') * of('panels') * 8),
   body: `
   let count = $k * $panels * 8u;
@@ -233,7 +246,36 @@ export const WEIGHT_GRADIENT_SUM: OwnKernel = {
   }`,
 };
 
-/** The weights turned round, in panels of 8 inputs. */
+const gradient = (name: string, kernel: OwnKernel): Named => ({ name, names: argumentNames('gemmGradient'), kernel });
+const GRADIENT = gradient('gemmGradient', weightGradient(WHOLE));
+const GRADIENT_HALF = gradient('gemmGradient half', weightGradient(HALF_GRADIENT));
+const GRADIENT_SUM = gradient('gemmGradientSum', SUM_PARTS);
+
+/** Two products may be added in one gradient: their parts are separate. */
+const scratchKey = (call: ListCall): string => {
+  const { buffer, offset } = call.ref('g');
+  return `${buffer.name} ${offset} ${call.number('accumulate')}`;
+};
+
+/** Gradients of weights, whose parts are added after all other calls of a phase. */
+export const WEIGHT_GRADIENT: ExpandedKernel = {
+  form: 'expanded',
+  kernels: [GRADIENT, GRADIENT_HALF, GRADIENT_SUM],
+  scratch(call, passRows) {
+    const parts = partsOf(passRows);
+    return { key: scratchKey(call), words: parts > 1 ? call.number('k') * call.number('panels') * 8 * parts : 0 };
+  },
+  expand(call, { isHalf, scratchAt }) {
+    const { operands } = call;
+    const extra = { scratch: scratchAt(scratchKey(call)) };
+    return {
+      calls: [{ of: isHalf ? GRADIENT_HALF : GRADIENT, operands, extra }],
+      last: [{ of: GRADIENT_SUM, operands, extra }],
+    };
+  },
+};
+
+/** The transpose of weights, in panels of 8 inputs. */
 export const TRANSPOSE: OwnKernel = {
   form: 'own',
   writes: ['t'],

@@ -1,24 +1,25 @@
-import type { OwnKernel } from '../kernel.js';
+import { callOf, type ExpandedKernel, type Named, type OwnKernel } from '../kernel.js';
+import { WORD } from '../../compile/buffers.js';
 import { THREADS } from './prelude.js';
 
-/** Numbers of a range: `count`, or as many for each distinct row where their number lies at `countAt`. */
+/** Elements of a range: `count`, or as many per distinct row if the number of rows is at `countAt`. */
 const SIZE = 'var size = $count; if ($countAt != NONE) { size *= m[$countAt]; }';
 const overNumbers = (count: string, body: string): string => `
   for (var i = group * ${THREADS}u + lane; i < ${count}; i += groups * ${THREADS}u) { ${body} }`;
-/** Threads for all numbers of a range whose number of rows is not known before there is a batch: they take turns. */
+/** Maximum number of threads for a range: its number of rows may be unknown before there is a batch. */
 const MAX_THREADS = 1 << 16;
 const forRange: OwnKernel['threads'] = ({ of }) =>
   of('countAt') === 0 ? Math.min(of('count'), MAX_THREADS) : MAX_THREADS;
 
-/** Between the way back and the update. */
-export const REDUCE_KERNELS = {
+/** Kernels between the backward pass and the update. */
+const KERNELS = {
   accumulate: {
     form: 'own',
     threads: ({ of }) => Math.min(of('count'), MAX_THREADS),
     body: overNumbers('$count', 'add($total + i, f($g + i), 1u - m[$fresh]);'),
   },
 
-  // A workgroup a pair of areas; the products are words 0, 2, 4 … of `out`.
+  // One workgroup per pair of areas; the products are words 0, 2, 4 … of `out`.
   products: {
     form: 'own',
     threads: ({ of }) => ((of('areas') * (of('areas') + 1)) / 2) * THREADS,
@@ -84,7 +85,7 @@ export const REDUCE_KERNELS = {
     body: overNumbers('$count', 'let weight = m[$w + i]; m[$w + i] = m[$average + i]; m[$average + i] = weight;'),
   },
 
-  // Of losses exactly then their mean is not finite.
+  // If a loss is not finite, neither is the mean.
   checkFinite: {
     form: 'own',
     writes: [],
@@ -99,12 +100,41 @@ export const REDUCE_KERNELS = {
   },
 } as const satisfies Readonly<Record<string, OwnKernel>>;
 
-/** Looks at the gradients of a range, in all areas. */
-export const WATCH_ARGUMENTS = ['g', 'areaBytes', 'areas', 'count', 'countAt'] as const;
-export const WATCH_RANGE: OwnKernel = {
-  form: 'own',
-  threads: forRange,
-  body: `
+/** Refuses the step if a gradient of a range is not finite, in any area. */
+const WATCH_RANGE = {
+  name: 'watchRange',
+  names: ['g', 'areaBytes', 'areas', 'count', 'countAt'],
+  kernel: {
+    form: 'own',
+    threads: forRange,
+    body: `
   ${SIZE}
   for (var area = 0u; area < $areas; area++) { ${overNumbers('size', 'watch(f($g + area * $areaBytes + i));')} }`,
+  },
+} as const satisfies Named;
+
+/** Watches the gradients of all backward passes of a list at its end. */
+const REFUSE: ExpandedKernel = {
+  form: 'expanded',
+  kernels: [WATCH_RANGE],
+  expand(_, { compiled, areas, isLast }) {
+    if (!isLast) return {};
+    const { passGradients, places, tables } = compiled;
+    const ranges = [
+      { ...passGradients, count: places.weightsCount, countAt: 0 as const },
+      ...tables.all.map(({ gradients: at, areaWords, width: count, count: countAt }) => ({
+        at,
+        areaWords,
+        count,
+        countAt,
+      })),
+    ];
+    return {
+      last: ranges.map(({ at: g, areaWords, count, countAt }) =>
+        callOf(WATCH_RANGE, { g, areaBytes: areaWords * WORD, areas, count, countAt }),
+      ),
+    };
+  },
 };
+
+export const REDUCE_KERNELS = { ...KERNELS, refuseUnlessFinite: REFUSE };

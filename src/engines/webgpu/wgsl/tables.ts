@@ -1,11 +1,13 @@
-import type { OwnKernel } from '../kernel.js';
+import { shift } from '../../compile/buffers.js';
+import { argumentNames } from '../../compile/kernel-arguments.js';
+import type { TablePlace } from '../../compile/tables.js';
+import { callOf, type DeviceCall, type ExpandedKernel, type Named, type OwnKernel } from '../kernel.js';
 import { THREADS } from './prelude.js';
 
-// A table may lie in several buffers: a call is for the rows from `rowBegin` to `rowEnd`, of which the first lies at
-// `table`.
-// What the index list of a batch says of a table lies at `distinct`: see lists/.
+// A table may be split over several buffers: a call is for the rows from `rowBegin` to `rowEnd`, the first at `table`.
+// The header of a table's index list is at `distinct`: see lists/.
 
-/** Words of what an index list says of a table, and their order. */
+/** Words of the header of an index list. */
 export const LIST_WORDS = {
   distinct: 0,
   segments: 1,
@@ -18,15 +20,14 @@ export const LIST_WORDS = {
 } as const;
 const listed = (what: keyof typeof LIST_WORDS): string => `m[$distinct + ${LIST_WORDS[what]}u]`;
 
-/** Where the item `item` begins in the input. */
+/** First element of the item `item` in the input. */
 const itemAt = `listed(${listed('items')}, item, $spread) * max($spread, 1u)`;
 
-/** A thread a number, in turns. */
+/** Returns a loop over elements, one per thread at a time. */
 const overNumbers = (count: string, body: string): string => `
   for (var i = group * ${THREADS}u + lane; i < ${count}; i += groups * ${THREADS}u) { ${body} }`;
 
-/** Rows of tables on their way in and back. */
-export const TABLE_KERNELS = {
+const KERNELS = {
   lookup: {
     form: 'own',
     writes: ['y'],
@@ -36,11 +37,13 @@ export const TABLE_KERNELS = {
       '$rows * $width',
       `
     let row = i / $width; let id = m[$ids + row];
-    if (id >= $rowBegin && id < $rowEnd) { m[$y + row * $ldy + i % $width] = t[$table + (id - $rowBegin) * $stride + i % $width]; }`,
+    if (id >= $rowBegin && id < $rowEnd) {
+      m[$y + row * $ldy + i % $width] = t[$table + (id - $rowBegin) * $stride + i % $width];
+    }`,
     ),
   },
 
-  // Items of a bag in another buffer are added by that one's call.
+  // The calls of other buffers add the items of a bag that they have.
   lookupBags: {
     form: 'own',
     writes: ['y'],
@@ -54,7 +57,9 @@ export const TABLE_KERNELS = {
     var sum = 0.0;
     for (var item = m[$offsets + row]; item < m[$offsets + row + 1u]; item++) {
       let id = items[ids + item];
-      if (id >= $rowBegin && id < $rowEnd) { sum += bitcast<f32>(items[factors + item]) * bitcast<f32>(t[$table + (id - $rowBegin) * $stride + d]); }
+      if (id >= $rowBegin && id < $rowEnd) {
+        sum += bitcast<f32>(items[factors + item]) * bitcast<f32>(t[$table + (id - $rowBegin) * $stride + d]);
+      }
     }
     add($y + row * $ldy + d, sum, select(0u, 1u, $rowBegin > 0u));`,
     ),
@@ -71,7 +76,9 @@ export const TABLE_KERNELS = {
     `
     var row = i;
     if ($tableRows == 0u) { row = items[${listed('distinct')} + i]; }
-    if (row >= $rowBegin && row < $rowEnd) { bringUp($table + (row - $rowBegin) * $stride, $average, $width, $clock); }`,
+    if (row >= $rowBegin && row < $rowEnd) {
+      bringUp($table + (row - $rowBegin) * $stride, $average, $width, $clock);
+    }`,
   )}`,
   },
 
@@ -92,10 +99,11 @@ export const TABLE_KERNELS = {
   },
 } as const satisfies Readonly<Record<string, OwnKernel>>;
 
-/** What average kernels call. The clock is the logarithm of the decay, and two words on the steps that were taken. */
+/** Functions of averages. The clock is the logarithm of the decay, and two words later the steps taken. */
 export const AVERAGE_FUNCTIONS = `
 /**
- * What is left, after so many steps, of the distance that an average of fewer had from weights that stayed the same.
+ * The fraction that remains, after \`now\` steps, of the distance that an average of \`before\` steps had from weights
+ * that stayed the same.
  */
 fn shareLeft(logDecay: f32, before: u32, now: u32) -> f32 {
   if (before == 0u) { return 0.0; }
@@ -117,50 +125,24 @@ fn bringUp(at: u32, average: u32, width: u32, clock: u32) {
 `;
 
 /**
- * Arguments of the kernels that no list of calls names. `spread` is how far apart rows of the input are where an item
- * is a row of the batch, and the list short; 0 elsewhere.
+ * The gradient of each distinct row: the segments of its items first, then their sums, so that a row in every item of a
+ * batch is not the work of one thread. An item is the position of its gradient from `d` on, followed by a factor if the
+ * table has bags. If the list is short, an item is a row of the batch, and rows of the input are `spread` apart;
+ * otherwise `spread` is 0.
  */
-export const GATHER_ARGUMENTS = ['d', 'width', 'distinct', 'gradients', 'hasFactors', 'spread'] as const;
-export const LOOKUP_ARGUMENTS = ['y', 'width', 'distinct', 'table', 'stride', 'spread'] as const;
-export const MARK_ARGUMENTS = ['distinct', 'isMarked'] as const;
-
-/**
- * The gradient of each distinct row: segments of its items first, then the segments of each row, so that a row that a
- * whole batch has is not one
- * thread's work. An item is where its gradient begins, from `d` on, and behind it a factor where the table has bags.
- * On the way in, rows of tables without bags are read by the same segments.
- */
-export const GATHER = {
-  lookup: {
-    form: 'own',
-    writes: ['y'],
-    isApart: true,
-    threads: ({ segments, of }) => segments * of('width'),
-    body: overNumbers(
-      `${listed('numSegments')} * $width`,
-      `
-    let segment = i / $width; let d = i % $width;
-    // The last row whose segments begin no later.
-    var low = 0u; var high = ${listed('count')};
-    while (high - low > 1u) {
-      let middle = (low + high) / 2u;
-      if (listed(${listed('firstSegments')}, middle, $spread) <= segment) { low = middle; } else { high = middle; }
-    }
-    let row = items[${listed('distinct')} + low];
-    if (row < $rowBegin || row >= $rowEnd) { continue; }
-    let weight = t[$table + (row - $rowBegin) * $stride + d];
-    let begin = listed(${listed('segments')}, segment, $spread); let end = listed(${listed('segments')}, segment + 1u, $spread);
-    for (var item = begin; item < end; item++) { m[$y + ${itemAt} + d] = weight; }`,
-    ),
-  },
-  segments: {
+const GATHER_ARGUMENTS = ['d', 'width', 'distinct', 'gradients', 'hasFactors', 'spread'] as const;
+const GATHER_SEGMENTS = {
+  name: 'gatherSegments',
+  names: GATHER_ARGUMENTS,
+  kernel: {
     form: 'own',
     threads: ({ segments, of }) => segments * of('width'),
     body: overNumbers(
       `${listed('numSegments')} * $width`,
       `
     let segment = i / $width; let d = i % $width;
-    let begin = listed(${listed('segments')}, segment, $spread); let end = listed(${listed('segments')}, segment + 1u, $spread);
+    let begin = listed(${listed('segments')}, segment, $spread);
+    let end = listed(${listed('segments')}, segment + 1u, $spread);
     var sum = 0.0;
     if ($hasFactors == 0u) {
       for (var item = begin; item < end; item++) { sum += f($d + ${itemAt} + d); }
@@ -173,28 +155,132 @@ export const GATHER = {
     scratch[${listed('partials')} + i] = bitcast<u32>(sum);`,
     ),
   },
-  rows: {
+} as const satisfies Named;
+const GATHER_ROWS = {
+  name: 'gatherRows',
+  names: GATHER_ARGUMENTS,
+  kernel: {
     form: 'own',
     threads: ({ distinct, of }) => distinct * of('width'),
     body: overNumbers(
       `${listed('count')} * $width`,
       `
     let u = i / $width; let d = i % $width;
-    let first = listed(${listed('firstSegments')}, u, $spread); let end = listed(${listed('firstSegments')}, u + 1u, $spread);
+    let first = listed(${listed('firstSegments')}, u, $spread);
+    let end = listed(${listed('firstSegments')}, u + 1u, $spread);
     var sum = 0.0;
-    // Rows that an earlier pass of the step has met have a gradient already.
+    // Rows of an earlier pass of the step have a gradient already.
     if (u < ${listed('seen')}) { sum = f($gradients + i); }
-    for (var segment = first; segment < end; segment++) { sum += bitcast<f32>(scratch[${listed('partials')} + segment * $width + d]); }
+    for (var segment = first; segment < end; segment++) {
+      sum += bitcast<f32>(scratch[${listed('partials')} + segment * $width + d]);
+    }
     put($gradients + i, sum);`,
     ),
   },
-  /** Says of each row of a table that is not lazy which distinct row it is, counted from 1; or takes that back. */
-  mark: {
+} as const satisfies Named;
+
+/** One call per table: its list has the items of all fields. */
+const GATHER: ExpandedKernel = {
+  form: 'expanded',
+  kernels: [GATHER_SEGMENTS, GATHER_ROWS],
+  expand(call, { input, tableOf, formOf }) {
+    if (call.number('isFirstField') === 0) return {};
+    const table = tableOf(call.ref('distinct'));
+    const { hasFactors, isShort } = formOf(table);
+    const { gradient } = input();
+    const operands = {
+      d: isShort ? shift(gradient, table.fields[0]!.offset) : gradient,
+      width: table.width,
+      distinct: table.distinct,
+      gradients: call.ref('gradients'),
+      hasFactors: hasFactors ? 1 : 0,
+      spread: isShort ? gradient.ld : 0,
+    };
+    return { calls: [callOf(GATHER_SEGMENTS, operands)], last: [callOf(GATHER_ROWS, operands)] };
+  },
+};
+
+const LOOKUP: Named = { name: 'lookup', names: argumentNames('lookup'), kernel: KERNELS.lookup };
+/** Looks up the rows of a table without bags by the segments of its index list. */
+const LOOKUP_BY_LIST = {
+  name: 'lookup by lists',
+  names: ['y', 'width', 'distinct', 'table', 'stride', 'spread'],
+  kernel: {
     form: 'own',
-    threads: ({ distinct }) => distinct,
+    writes: ['y'],
+    isApart: true,
+    threads: ({ segments, of }) => segments * of('width'),
     body: overNumbers(
-      listed('count'),
-      `m[$rowSlots + items[${listed('distinct')} + i]] = select(0u, i + 1u, $isMarked != 0u);`,
+      `${listed('numSegments')} * $width`,
+      `
+    let segment = i / $width; let d = i % $width;
+    // The last row whose segments start no later.
+    var low = 0u; var high = ${listed('count')};
+    while (high - low > 1u) {
+      let middle = (low + high) / 2u;
+      if (listed(${listed('firstSegments')}, middle, $spread) <= segment) { low = middle; } else { high = middle; }
+    }
+    let row = items[${listed('distinct')} + low];
+    if (row < $rowBegin || row >= $rowEnd) { continue; }
+    let weight = t[$table + (row - $rowBegin) * $stride + d];
+    let begin = listed(${listed('segments')}, segment, $spread);
+    let end = listed(${listed('segments')}, segment + 1u, $spread);
+    for (var item = begin; item < end; item++) { m[$y + ${itemAt} + d] = weight; }`,
     ),
   },
-} as const satisfies Readonly<Record<string, OwnKernel>>;
+} as const satisfies Named;
+
+const LOOKUPS: ExpandedKernel = {
+  form: 'expanded',
+  kernels: [LOOKUP, LOOKUP_BY_LIST],
+  expand(call, { hasLists, input, tableOf, formOf }) {
+    const table = tableOf(call.ref('table'));
+    const { hasFactors, isShort } = formOf(table);
+    if (!hasLists || hasFactors) return { calls: [{ of: LOOKUP, operands: call.operands }] };
+    const { value } = input();
+    const { offset } = table.fields[0]!;
+    if (call.ref('y').offset !== value.offset + offset) return {};
+    const { width, distinct, at, stride } = table;
+    const [y, spread] = isShort ? [shift(value, offset), value.ld] : [value, 0];
+    return { calls: [callOf(LOOKUP_BY_LIST, { y, width, distinct, table: at, stride, spread })] };
+  },
+};
+
+/** Writes to each row of a table that is not lazy which distinct row it is, counted from 1; or clears that. */
+const markRows = (name: string) =>
+  ({
+    name,
+    names: ['distinct', 'isMarked'],
+    kernel: {
+      form: 'own',
+      threads: ({ distinct }) => distinct,
+      body: overNumbers(
+        listed('count'),
+        `m[$rowSlots + items[${listed('distinct')} + i]] = select(0u, i + 1u, $isMarked != 0u);`,
+      ),
+    },
+  }) as const satisfies Named;
+const MARK = markRows('markRows');
+const UNMARK = markRows('unmarkRows');
+
+/** All kernels that mark rows. */
+export const MARKS: readonly Named[] = [MARK, UNMARK];
+
+/** Returns the calls that mark the distinct rows of a table, and those that clear the marks. */
+export function markCalls(
+  { distinct }: TablePlace,
+  rowSlots: number,
+): { readonly mark: DeviceCall; readonly unmark: DeviceCall } {
+  return {
+    mark: callOf(MARK, { distinct, isMarked: 1 }, { rowSlots }),
+    unmark: callOf(UNMARK, { distinct, isMarked: 0 }, { rowSlots }),
+  };
+}
+
+/** Kernels of tables; the host computes the factors of bags. */
+export const TABLE_KERNELS = {
+  ...KERNELS,
+  lookup: LOOKUPS,
+  gatherGradients: GATHER,
+  gatherBagGradients: GATHER,
+};

@@ -1,14 +1,17 @@
+import { optimizers } from '../../../optimizers/optimizers.js';
+import type { Optimizer } from '../../../optimizers/optimizer.js';
 import type { TableRule } from '../../compile/call-list.js';
-import type { OwnKernel } from '../kernel.js';
+import { argumentNames } from '../../compile/kernel-arguments.js';
+import type { ExpandedKernel, Named, OwnKernel, RuleKernel } from '../kernel.js';
 import type { Rule } from '../rules/rule.js';
 import * as all from '../rules/all.js';
 import { THREADS } from './prelude.js';
-import { LIST_WORDS } from './tables.js';
+import { LIST_WORDS, markCalls, MARKS } from './tables.js';
 
-/** Every rule that has kernels: one that is missing here does not compile. */
+/** Every rule that has kernels; a missing one does not compile. */
 const RULES: { readonly [Name in TableRule]: Rule } = all;
 
-/** The first constants are every rule's: the gradient's scale, λ1, λ2, and the limit of what it is then. */
+/** The first constants are the same for every rule: the gradient's scale, λ1, λ2, and the limit of the product. */
 const OWN = 4;
 const PENALISED = `
 fn penalised(g: f32, w: f32, constants: u32) -> f32 {
@@ -17,7 +20,7 @@ fn penalised(g: f32, w: f32, constants: u32) -> f32 {
 }
 `;
 
-/** Where a kernel finds weights: dense ones in m, those of tables in t. */
+/** Access to weights: dense ones are in `m`, those of tables in `t`. */
 interface Memory {
   read(at: string): string;
   write(at: string, value: string): string;
@@ -28,7 +31,7 @@ const TABLE: Memory = {
   write: (at, value) => `t[${at}] = bitcast<u32>(${value});`,
 };
 
-/** Reads the slots of a weight at `at`, the first of them `first` on and the next one `gap` on from there. */
+/** Returns code that reads the slots of a weight, at `first` and `gap` further. */
 const readSlots = ({ read }: Memory, first: string, gap: string): string => `
     var s0 = 0.0; var s1 = 0.0;
     if ($slots > 0u) { s0 = ${read(first)}; }
@@ -47,20 +50,18 @@ fn decided(sums: vec2<f32>, kept: f32, count: u32, own: u32) -> vec2<f32> {${rul
 fn moved(w: f32, g: f32, s0: f32, s1: f32, size: f32, own: u32) -> f32 {${rule.moved}}`
   }`;
 
-/**
- * The distinct row `u`, or every row of a table that is not lazy: its number, and where its gradient lies if it has
- * one.
- */
+/** Returns code that finds the distinct row `u`, or the row `u` of a table that is not lazy, and its gradient. */
 const findRow = (u: string): string => `
     var row = ${u}; var slot = ${u} + 1u;
-    if ($tableRows == 0u) { row = items[m[$distinct + ${LIST_WORDS.distinct}u] + ${u}]; } else { slot = m[$rowSlots + ${u}]; }
+    if ($tableRows == 0u) { row = items[m[$distinct + ${LIST_WORDS.distinct}u] + ${u}]; }
+    else { slot = m[$rowSlots + ${u}]; }
     if (row < $rowBegin || row >= $rowEnd) { continue; }`;
 const tableRows = `select($tableRows, m[$distinct + ${LIST_WORDS.count}u], $tableRows == 0u)`;
 const gradientAt = (d: string): string => `
       var g = 0.0;
       if (slot > 0u) { g = f($gradients + (slot - 1u) * $width + ${d}); }`;
 
-/** Dense weights, in any shares. */
+/** Returns the kernel of dense weights. */
 function denseKernel(rule: Extract<Rule, { unit: 'weight' }>): OwnKernel {
   return {
     form: 'own',
@@ -78,7 +79,7 @@ function denseKernel(rule: Extract<Rule, { unit: 'weight' }>): OwnKernel {
   };
 }
 
-/** A dense tensor, by one workgroup. */
+/** Returns the kernel of a dense tensor, with one workgroup. */
 function tensorKernel(rule: Exclude<Rule, { unit: 'weight' }>): OwnKernel {
   return {
     form: 'own',
@@ -107,8 +108,8 @@ function tensorKernel(rule: Exclude<Rule, { unit: 'weight' }>): OwnKernel {
 }
 
 /**
- * The rows of a table: a thread a weight, or a row where the rule looks at all of it. Behind the slots per weight lies
- * that per row.
+ * Returns the kernel of the rows of a table: one thread per weight, or per row if the rule requires all of it. The slot
+ * per row follows those per weight.
  */
 function tableKernel(rule: Rule): OwnKernel {
   if (rule.unit === 'weight') {
@@ -165,13 +166,49 @@ function tableKernel(rule: Rule): OwnKernel {
   };
 }
 
-/** The kernels of every rule by their names: `<rule>Dense` or `<rule>Tensor`, and `<rule>Table`. */
-export function ruleKernels(): ReadonlyMap<string, OwnKernel> {
-  return new Map(
-    Object.entries(RULES).flatMap(([name, rule]): [string, OwnKernel][] => [
-      [`${name}Table`, tableKernel(rule)],
-      ...(rule.unit === 'weight' ? [[`${name}Dense`, denseKernel(rule)] as [string, OwnKernel]] : []),
-      ...(rule.unit === 'tensor' ? [[`${name}Tensor`, tensorKernel(rule)] as [string, OwnKernel]] : []),
-    ]),
-  );
+/** Returns how many slots of an optimizer have an element per weight. */
+const slotsPerWeight = ({ slots }: Optimizer): number => slots.filter(({ per }) => per === 'weight').length;
+
+function expandDense(name: RuleKernel, kernel: OwnKernel): ExpandedKernel {
+  const of: Named = { name, names: argumentNames(name), kernel };
+  return {
+    form: 'expanded',
+    kernels: [of],
+    expand: ({ operands }, { compiled: { plan } }) => ({
+      calls: [{ of, operands, extra: { slots: slotsPerWeight(optimizers.build(plan.optimizers.dense)) } }],
+    }),
+  };
+}
+
+/** If a table is not lazy, its distinct rows are marked before the update, and the marks are cleared after it. */
+function expandTable(name: RuleKernel, kernel: OwnKernel): ExpandedKernel {
+  const of: Named = { name, names: argumentNames(name), kernel };
+  return {
+    form: 'expanded',
+    kernels: [of, ...MARKS],
+    expand({ operands, ref }, { tableOf, rowSlots }) {
+      const table = tableOf(ref('table'));
+      const { optimizer } = table.update;
+      const slots = slotsPerWeight(optimizer);
+      const keeps = optimizer.slots.length - slots;
+      const at = rowSlots(table);
+      if (at === undefined) return { calls: [{ of, operands, extra: { slots, keeps } }] };
+      const { mark, unmark } = markCalls(table, at);
+      return { calls: [mark, { of, operands, extra: { slots, keeps, rowSlots: at } }], last: [unmark] };
+    },
+  };
+}
+
+/** Returns the kernels of every rule by name: `<rule>Dense` or `<rule>Tensor`, and `<rule>Table`. */
+export function ruleKernels(): ReadonlyMap<string, ExpandedKernel> {
+  const kernels = new Map<string, ExpandedKernel>();
+  for (const [name, rule] of Object.entries(RULES) as [TableRule, Rule][]) {
+    kernels.set(`${name}Table`, expandTable(`${name}Table`, tableKernel(rule)));
+    // The names of rules are those of kernels.
+    if (rule.unit === 'weight')
+      kernels.set(`${name}Dense`, expandDense(`${name}Dense` as RuleKernel, denseKernel(rule)));
+    if (rule.unit === 'tensor')
+      kernels.set(`${name}Tensor`, expandDense(`${name}Tensor` as RuleKernel, tensorKernel(rule)));
+  }
+  return kernels;
 }

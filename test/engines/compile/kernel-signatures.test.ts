@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { SIGNATURES } from '../../src/engines/compile/kernel-signatures.js';
-import { loadKernels } from '../../src/engines/cpu/load-kernels.js';
-import { createMemory, instantiate } from '../../src/engines/cpu/module.js';
+import { SIGNATURES } from '../../../src/engines/compile/kernel-signatures.js';
+import { loadKernels } from '../../../src/engines/cpu/load-kernels.js';
+import { createMemory, instantiate } from '../../../src/engines/cpu/module.js';
 
 describe('the signatures of the kernels', () => {
   it('are those of the kernels that were built: every name, and as many arguments', () => {
@@ -17,11 +17,11 @@ describe('the signatures of the kernels', () => {
 
   it('are written down as the sources have them', async () => {
     // JavaScript without types, for Node alone.
-    const { kernelSignatures } = (await import(join('..', '..', 'bin', 'kernel-signatures.js'))) as {
+    const { kernelSignatures } = (await import(join('..', '..', '..', 'bin', 'kernel-signatures.js'))) as {
       kernelSignatures: () => string;
     };
     const written = readFileSync(
-      join(import.meta.dirname, '..', '..', 'src', 'engines', 'compile', 'kernel-signatures.ts'),
+      join(import.meta.dirname, '..', '..', '..', 'src', 'engines', 'compile', 'kernel-signatures.ts'),
       'utf8',
     );
     expect(written).toBe(kernelSignatures());

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import type { Plan } from '../../src/engines/engine.js';
-import { inPhases } from '../../src/engines/compile/phases.js';
-import { createCpuEngine } from '../../src/engines/cpu/engine.js';
-import { GraphBuilder } from '../../src/graph/builder.js';
-import type { Value } from '../../src/graph/operations.js';
-import { denseOptimizers, embeddingOptimizerSchema } from '../../src/optimizers/optimizers.js';
+import type { Plan } from '../../../src/engines/engine.js';
+import { inPhases } from '../../../src/engines/compile/phases.js';
+import { createCpuEngine } from '../../../src/engines/cpu/engine.js';
+import { GraphBuilder } from '../../../src/graph/builder.js';
+import type { Value } from '../../../src/graph/operations.js';
+import { denseOptimizers, embeddingOptimizerSchema } from '../../../src/optimizers/optimizers.js';
 
 const isByColumns = ({ op }: Value): boolean => op === 'batchNorm';
 

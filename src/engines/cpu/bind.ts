@@ -1,0 +1,39 @@
+import { WORD } from '../compile/buffers.js';
+import type { Call } from '../compile/call-list.js';
+import type { MemoryPlan } from '../state/memory-plan.js';
+
+/** A call with addresses: consists of numbers and strings, so that it can be sent to a worker. */
+export interface BoundCall {
+  readonly kernel: Call['kernel'];
+  /** In the order of the kernel's signature. */
+  readonly args: readonly number[];
+  /** Indices of arguments that are the rows of the batch. */
+  readonly rowsAt: readonly number[];
+}
+
+/** Replaces positions in buffers with addresses. */
+export function bindCalls(calls: readonly Call[], { addresses }: MemoryPlan): readonly BoundCall[] {
+  return calls.map(({ kernel, operands }) => {
+    const rowsAt: number[] = [];
+    const args = operands.map((operand, argument) => {
+      if (typeof operand === 'number') return operand;
+      if ('buffer' in operand) {
+        const address = addresses.get(operand.buffer);
+        if (address === undefined) throw new Error(`no memory for buffer '${operand.buffer.name}'`);
+        return address + operand.offset * WORD;
+      }
+      rowsAt.push(argument);
+      return 0;
+    });
+    return { kernel, args, rowsAt };
+  });
+}
+
+/** Binds the lists of a program. */
+export function bindLists<List extends string>(
+  lists: Readonly<Record<List, readonly Call[]>>,
+  plan: MemoryPlan,
+): Readonly<Record<List, readonly BoundCall[]>> {
+  const bound = Object.entries<readonly Call[]>(lists).map(([name, calls]) => [name, bindCalls(calls, plan)] as const);
+  return Object.fromEntries(bound) as Record<List, readonly BoundCall[]>; // the same keys
+}

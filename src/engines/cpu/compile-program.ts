@@ -1,0 +1,78 @@
+import { WORD } from '../compile/buffers.js';
+import { compile, type Compiled } from '../compile/compile.js';
+import type { Plan, Program } from '../engine.js';
+import { createStore } from '../state/store.js';
+import { bindLists } from './bind.js';
+import { createExchange } from './exchange.js';
+import { listExchanges } from './list-exchanges.js';
+import { createLoader } from './load.js';
+import { allocate, BEGIN, planCpuMemory, tableBytesOf } from './memory.js';
+import { instantiate, whyEmulated, type KernelModule } from './module.js';
+import { CpuProgram } from './program.js';
+import { takeStage } from './row-stage.js';
+import { createTeam, type TeamWatch } from './team.js';
+
+/** Compiles a plan, allocates its memory and starts its workers. */
+export function compileProgram(kernels: KernelModule, plan: Plan, threads: number, watch: TeamWatch): Program {
+  const compiled = compileOnce(plan);
+  const { places } = compiled;
+  const emulated = whyEmulated(kernels, compiled.precision);
+  if (emulated !== undefined)
+    watch.onWarning?.(
+      `${compiled.precision} products are emulated here, slower than f32 but bitwise identical to native ones: ` +
+        emulated,
+    );
+  takeStage(compiled);
+  const cpu = allocate(compiled, watch.tableBytes);
+  const { memory, apart, image } = cpu;
+  if (instantiate(kernels, memory).heapBase() > BEGIN) throw new Error('the kernels need more memory of their own');
+  const rowWork = places.groups.reduce((sum, { matrix }) => sum + 3 * matrix.inputs * matrix.panels * 8, 0);
+  const team = createTeam({
+    kernels,
+    memory,
+    apart,
+    lists: bindLists(compiled.lists, cpu.plan),
+    barrier: BEGIN,
+    threads,
+    rowWork,
+    exchanges: listExchanges(compiled, cpu, watch),
+    ...watch,
+  });
+  return new CpuProgram({
+    compiled,
+    image,
+    team,
+    exchange: createExchange(compiled, cpu, instantiate(kernels, memory, apart), watch),
+    load: createLoader(compiled, cpu),
+    store: createStore(compiled, image),
+  });
+}
+
+/** Plans that were compiled to compute their size; most of them run next. */
+const compiledPlans = new WeakMap<Plan, Compiled>();
+
+/** Compiles a plan, or returns what was compiled to compute its size, once: its buffers become this program's. */
+function compileOnce(plan: Plan): Compiled {
+  const known = compiledPlans.get(plan);
+  compiledPlans.delete(plan);
+  return known ?? compile(plan);
+}
+
+/** Returns the bytes of a plan's memory besides weights, tables and optimizer state. */
+export function activationBytes(plan: Plan): number {
+  const compiled = compile(plan);
+  compiledPlans.set(plan, compiled);
+  const {
+    places: { weightsCount },
+    denseSlots,
+    average,
+  } = compiled;
+  const denseWords = (average === undefined ? 1 : 2) * weightsCount + denseSlots.words;
+  return planCpuMemory(compiled, Infinity).bytes - denseWords * WORD - tableBytesOf(compiled);
+}
+
+/** Returns the bytes of a plan's tables that are stored in memory of their own. */
+export function apartBytes(plan: Plan): number {
+  const compiled = compile(plan);
+  return tableBytesOf(compiled, planCpuMemory(compiled));
+}

@@ -1,0 +1,54 @@
+import { WORD } from '../compile/buffers.js';
+import type { Layout } from '../compile/layout.js';
+import { createApart, isApart, type Apart } from '../state/apart.js';
+import { createImage, type Image } from '../state/image.js';
+import { planMemory, type MemoryPlan } from '../state/memory-plan.js';
+import { COMMAND_WORDS } from './command.js';
+import { createMemory } from './module.js';
+
+/** Start of the memory of a program; what is below belongs to the kernels. The barrier and commands come first. */
+export const BEGIN = 65_536;
+/**
+ * Maximum bytes of tables in the shared WebAssembly memory; larger tables have memory of their own. The other half of
+ * the 4 GiB is left for everything else and for bags.
+ */
+export const TABLE_BYTES = 2 ** 31;
+
+/** The memory of a program: shared by its threads, with large tables apart. */
+export interface CpuMemory {
+  readonly memory: WebAssembly.Memory;
+  readonly plan: MemoryPlan;
+  readonly apart: readonly Apart[];
+  readonly image: Image;
+}
+
+/** Plans the memory of a program's buffers. */
+export function planCpuMemory({ buffers, maxRowsOf }: Layout, tableBytes: number = TABLE_BYTES): MemoryPlan {
+  return planMemory(buffers.all, BEGIN + COMMAND_WORDS * WORD, maxRowsOf, tableBytes);
+}
+
+/**
+ * Allocates the memory of a program, whose buffers are complete from then on, and writes initial values.
+ * @throws UserError (data) if a table cannot be allocated
+ */
+export function allocate(layout: Layout, tableBytes?: number): CpuMemory {
+  layout.buffers.seal();
+  const plan = planCpuMemory(layout, tableBytes);
+  const memory = createMemory(plan.bytes);
+  const apart = createApart(layout.tables.all, plan);
+  const image = createImage(memory.buffer, plan, apart);
+  for (const buffer of layout.buffers.all) {
+    const { rows, width, fill } = buffer;
+    if (fill === 0 || typeof rows !== 'number') continue;
+    const at = image.wordAt({ buffer, offset: 0 });
+    image.floats.fill(fill, at, at + rows * width);
+  }
+  return { memory, plan, apart, image };
+}
+
+/** Returns the bytes of some of a program's tables with their optimizer state: all, or those apart. */
+export function tableBytesOf({ tables }: Layout, plan?: MemoryPlan): number {
+  return tables.all
+    .filter((table) => plan === undefined || isApart(table, plan))
+    .reduce((sum, { rows, stride }) => sum + rows * stride * WORD, 0);
+}

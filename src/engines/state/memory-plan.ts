@@ -1,0 +1,54 @@
+import type { Domain } from '../../graph/domain.js';
+import { countWords, WORD, type Buffer } from '../compile/buffers.js';
+
+/**
+ * First address of tables that are stored in memory of their own, because a WebAssembly memory ends here. Only calls use
+ * these addresses: native kernels translate them to addresses of the process, and rows are copied for other kernels.
+ */
+export const APART = 2 ** 32;
+
+/** Alignment of a buffer, in bytes: a cache line. */
+const ALIGNMENT = 64;
+
+/** An address for every buffer of a program. */
+export interface MemoryPlan {
+  /** End of the last buffer in the shared memory. */
+  readonly bytes: number;
+  /** Addresses in bytes, from APART on for tables that are stored in memory of their own. */
+  readonly addresses: ReadonlyMap<Buffer, number>;
+}
+
+/**
+ * Assigns addresses in order of creation.
+ * @param begin the first address
+ * @param maxRowsOf maximum rows of a domain
+ * @param tableBytes maximum bytes of tables in the shared memory; the largest are stored in memory of their own
+ */
+export function planMemory(
+  buffers: readonly Buffer[],
+  begin: number,
+  maxRowsOf: (domain: Domain) => number,
+  tableBytes = Infinity,
+): MemoryPlan {
+  const bytesOf = (buffer: Buffer): number => countWords(buffer, maxRowsOf) * WORD;
+  const align = (address: number): number => Math.ceil(address / ALIGNMENT) * ALIGNMENT;
+  let left = tableBytes;
+  const apart = new Set(
+    buffers
+      .filter(({ role }) => role === 'table')
+      .sort((a, b) => bytesOf(a) - bytesOf(b))
+      .filter((buffer) => (left -= bytesOf(buffer)) < 0),
+  );
+  const addresses = new Map<Buffer, number>();
+  let [end, apartEnd] = [begin, APART];
+  for (const buffer of buffers) {
+    if (apart.has(buffer)) {
+      addresses.set(buffer, align(apartEnd));
+      apartEnd = align(apartEnd) + bytesOf(buffer);
+    } else {
+      addresses.set(buffer, align(end));
+      end = align(end) + bytesOf(buffer);
+    }
+  }
+  return { bytes: end, addresses };
+}

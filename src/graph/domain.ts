@@ -1,0 +1,14 @@
+/**
+ * The rows of a value: one per row of the batch, or one per item of a sequence, concatenated over the rows of the batch
+ * (jagged: a batch says where the items of each row begin).
+ */
+export type Domain =
+  { readonly kind: 'batch' } | { readonly kind: 'items'; /** Field of the sequence. */ readonly field: string };
+
+/** One row per row of the batch. */
+export const BATCH: Domain = { kind: 'batch' };
+
+/** Returns how a domain is printed: `batch`, or `items(field)`. */
+export function domainName(domain: Domain): string {
+  return domain.kind === 'batch' ? 'batch' : `items(${domain.field})`;
+}

@@ -1,0 +1,166 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { createCallList } from '../../../src/engines/compile/call-list.js';
+import { createBuffers, WORD } from '../../../src/engines/compile/buffers.js';
+import { compile } from '../../../src/engines/compile/compile.js';
+import { createLayout } from '../../../src/engines/compile/layout.js';
+import { LIST_NAMES } from '../../../src/engines/compile/lists.js';
+import { createPlaces } from '../../../src/engines/compile/places.js';
+import { printProgram } from '../../../src/engines/compile/print.js';
+import { createImage } from '../../../src/engines/state/image.js';
+import { planMemory } from '../../../src/engines/state/memory-plan.js';
+import { APART } from '../../../src/engines/state/memory-plan.js';
+import type { Plan } from '../../../src/engines/engine.js';
+import { GraphBuilder } from '../../../src/graph/builder.js';
+import { BATCH } from '../../../src/graph/domain.js';
+import { tower } from '../../../src/graph/mlp.js';
+import type { InputLayout } from '../../../src/tables/layout.js';
+import { planOf } from '../../support/graph-plan.js';
+
+/** Two tables, one of which a bag pools, and a number. */
+const LAYOUT: InputLayout = {
+  width: 9,
+  tables: [
+    { name: 'user', rows: 100, width: 4 },
+    { name: 'item', rows: 50, width: 4 },
+  ],
+  columns: [
+    { kind: 'id', field: 'user', table: 'user', offset: 0, width: 4 },
+    { kind: 'bag', field: 'clicked', table: 'item', offset: 4, width: 4, pooling: 'mean' },
+    { kind: 'number', field: 'price', offset: 8, width: 1 },
+  ],
+};
+
+/** ESMM (Ma et al. 2018): click-through rate, and conversion as the product of two probabilities. */
+function esmm(step?: Plan['step']): Plan {
+  const plan = planOf(LAYOUT, (g, input, click) => {
+    const options = { hidden: [8], activation: 'relu' as const, dropout: 0, batchNorm: false };
+    const [ctr, cvr] = [tower(g, input, options, 'ctr'), tower(g, input, options, 'cvr')];
+    const ctcvr = g.productLogit(ctr, cvr);
+    const buy = g.input({ kind: 'label', column: 'buy' }, 1);
+    return {
+      predictions: { ctr: g.activation(ctr, 'sigmoid', 'p ctr'), cvr: g.activation(cvr, 'sigmoid', 'p cvr') },
+      terms: [
+        { name: 'ctr', weight: 1, loss: g.binaryCrossEntropy(ctr, click) },
+        { name: 'ctcvr', weight: 1, loss: g.binaryCrossEntropy(ctcvr, buy) },
+      ],
+    };
+  });
+  return { ...plan, ...(step && { step }) };
+}
+
+describe('a compiled program', () => {
+  it('prints the training step of esmm', async () => {
+    await expect(printProgram(compile(esmm()), 'train')).toMatchFileSnapshot('../../golden/programs/esmm-train.txt');
+  });
+
+  it('is what the documentation shows', () => {
+    const text = printProgram(compile(esmm()), 'train');
+    const page = readFileSync(join(import.meta.dirname, '../../../docs/explanation/engine.md'), 'utf8');
+    expect(page).toContain(text.slice(text.indexOf('releaseTables')).trimEnd());
+  });
+
+  it('prints the predictions of esmm, without labels, gradients and the update', async () => {
+    const text = printProgram(compile(esmm()), 'predict');
+    expect(text).not.toMatch(/gradient|label|adam/i);
+    await expect(text).toMatchFileSnapshot('../../golden/programs/esmm-predict.txt');
+  });
+
+  it('computes a gradient per term in areas of its own if terms are combined', () => {
+    const compiled = compile(esmm({ combinesTerms: true }));
+    const text = printProgram(compiled, 'pass');
+    expect(text.match(/^binaryCrossEntropy /gm)).toHaveLength(2);
+    // The second area starts after all weights.
+    expect(text).toContain(`g=gradients[${compiled.places.weightsCount}]`);
+    expect(compiled.lists.train).toEqual([]);
+  });
+
+  it('names rows by their domain: only calls over whole tables have a number', () => {
+    const compiled = compile(esmm({ clip: { norm: 1, separate: false }, average: { decay: 0.9 } }));
+    const lines = LIST_NAMES.flatMap((list) => printProgram(compiled, list).split('\n'));
+    const numbered = lines.filter((line) => /\brows=\d/.test(line)).map((line) => line.split(' ')[0]);
+    expect(new Set(numbered)).toEqual(new Set(['exchangeRows']));
+    expect(lines.filter((line) => line.includes('rows=batch')).length).toBeGreaterThan(50);
+  });
+});
+
+describe('a call list', () => {
+  it('takes strides and rows from the views of a call', () => {
+    const places = createPlaces(createBuffers(), { values: [], parameters: [], predictions: new Map(), terms: [] });
+    const { value: x } = places.columns('x', 5);
+    const list = createCallList();
+    list.emit('copyColumns', { x, y: places.columns('y', 100).value, width: 5, accumulate: 0 });
+    expect(list.calls[0]!.operands.slice(0, 5)).toEqual([x, 8, expect.objectContaining({ ld: 112 }), 112, BATCH]);
+  });
+
+  it('rejects operands with rows of two domains', () => {
+    const buffers = createBuffers();
+    const view = (name: string, rows: Parameters<typeof buffers.take>[2]) => ({
+      ...buffers.take(name, 'value', rows, 4),
+      ld: 4,
+      width: 4,
+      columns: 4,
+    });
+    const list = createCallList();
+    const args = { x: view('x', BATCH), y: view('y', { kind: 'items', field: 'clicked' }), width: 4, accumulate: 0 };
+    expect(() => list.emit('copyColumns', args)).toThrow('copyColumns: operands have rows of batch and items(clicked)');
+  });
+});
+
+describe('the weights of a plan', () => {
+  it('are one buffer in which each matrix and vector starts a cache line', () => {
+    const g = new GraphBuilder();
+    const hidden = g.activation(g.linear(g.input({ kind: 'features' }, 3), 5, 'a'), 'prelu', 'p');
+    g.linear(hidden, 2, 'b');
+    const graph = { values: g.values, parameters: g.parameters, predictions: new Map(), terms: [] };
+    const places = createPlaces(createBuffers(), graph);
+    const ranges = g.parameters.map((parameter) => places.range(parameter));
+    expect(ranges.every(({ at: { buffer } }) => buffer === places.weights.buffer)).toBe(true);
+    expect(ranges.every(({ at: { offset } }) => offset % 16 === 0)).toBe(true);
+    const ends = ranges.map(({ at, count }) => at.offset + count);
+    expect(places.weightsCount).toBe(Math.ceil(Math.max(...ends) / 16) * 16);
+  });
+});
+
+describe('a memory plan', () => {
+  it('assigns an address to every buffer, aligned and without overlaps', () => {
+    const layout = createLayout(esmm());
+    const { addresses, bytes } = planMemory(layout.buffers.all, 64, layout.maxRowsOf);
+    const spans = layout.buffers.all
+      .map((buffer) => {
+        const rows = typeof buffer.rows === 'number' ? buffer.rows : layout.maxRowsOf(buffer.rows);
+        return { begin: addresses.get(buffer)!, end: addresses.get(buffer)! + rows * buffer.width * WORD };
+      })
+      .sort((a, b) => a.begin - b.begin || a.end - b.end);
+    for (const [i, { begin, end }] of spans.entries()) {
+      expect(begin % 64).toBe(0);
+      expect(end).toBeLessThanOrEqual(spans[i + 1]?.begin ?? bytes);
+    }
+  });
+
+  it('stores the largest tables apart, also those of 2^31 rows', () => {
+    const buffers = createBuffers();
+    const small = buffers.take('small', 'table', 1000, 16);
+    const large = buffers.take('large', 'table', 2 ** 31, 16);
+    const next = buffers.take('next', 'table', 2 ** 20, 16);
+    const { addresses, bytes } = planMemory(buffers.all, 0, () => 1, 2 ** 20);
+    expect([small, large, next].map(({ buffer }) => addresses.get(buffer))).toEqual([
+      0,
+      APART,
+      APART + 2 ** 31 * 16 * WORD,
+    ]);
+    expect(bytes).toBe(1000 * 16 * WORD);
+  });
+
+  it('gives words, floats and doubles of a position', () => {
+    const buffers = createBuffers();
+    buffers.take('first', 'scratch', 1, 3);
+    const second = buffers.take('second', 'scratch', 2, 4);
+    const image = createImage(
+      new ArrayBuffer(256),
+      planMemory(buffers.all, 64, () => 1),
+    );
+    expect(image.wordAt({ ...second, offset: 2 })).toBe((64 + 64) / WORD + 2);
+  });
+});
