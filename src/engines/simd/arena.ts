@@ -33,7 +33,7 @@ export function createArena(begin: number): Arena {
     take(name, words) {
       const taken = places.get(name);
       if (taken !== undefined) return taken.at;
-      if (isSealed) throw new Error(`no room was taken for '${name}'`);
+      if (isSealed) throw new Error(`no memory is allocated for '${name}'`);
       const at = Math.ceil(end / ALIGNMENT) * ALIGNMENT;
       end = at + words * WORD;
       places.set(name, { at, words });

@@ -36,7 +36,8 @@ export function compileProgram(kernels: KernelModule, plan: Plan, threads: numbe
   arena.seal();
   const memory = createMemory(arena.bytes);
   const apart = createApart(tables.all);
-  if (instantiate(kernels, memory).heapBase() > BEGIN) throw new Error('the kernels need more room of their own');
+  if (instantiate(kernels, memory).heapBase() > BEGIN)
+    throw new Error('the kernels require more memory than is reserved for them');
   const floats = new Float32Array(memory.buffer);
   const words = new Uint32Array(memory.buffer);
   const doubles = new Float64Array(memory.buffer);

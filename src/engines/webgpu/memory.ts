@@ -164,7 +164,7 @@ export function layOutDevice(compiled: Compiled, mostWords: number): DeviceMemor
     wordAt(address) {
       const piece = pieceAt(address);
       const begin = known.get(piece);
-      if (begin === undefined) throw new Error(`nothing of a device lies at ${address}`);
+      if (begin === undefined) throw new Error(`no device memory is allocated at address ${address}`);
       return begin + (address - pieces[piece]!.at) / WORD;
     },
     partsOf: (table) => parts.filter((part) => part.table === table),

@@ -20,7 +20,7 @@ fn divisor(weight: u32, mask: u32, lane: u32) -> f32 {
     for (var i = 0u; i < ${ROW_THREADS}u; i++) { sum += lanes[i]; }
   }
   workgroupBarrier();
-  // Behind the weight: the rows of a step that passes in parts.
+  // After the weight: the number of rows of a step that is split into parts; 0 if it is not.
   let given = f(weight + 2u);
   return select(max(sum, 1.0), given, given > 0.0);
 }
