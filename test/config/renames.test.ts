@@ -14,7 +14,9 @@ const BASE = {
   training: { epochs: 3, batchSize: 8 },
 } satisfies Tree;
 
-/** A key or value of an earlier version: sections of a config with it, where it is, its value now and the value read. */
+/**
+ * A key or value of an earlier version: config sections with it, its location, its current value and the parsed value.
+ */
 interface Earlier {
   readonly map: string;
   readonly from: string;
@@ -22,7 +24,7 @@ interface Earlier {
   readonly config: Tree;
   /** Path of the old key in the config. */
   readonly at: string;
-  /** Path of the key now, if it is not below the same map. */
+  /** Path of the current key, if it is in another map. */
   readonly path?: string;
   readonly value: unknown;
   readonly now?: unknown;
@@ -261,15 +263,15 @@ const valueAt = (tree: unknown, path: string): unknown =>
 
 const renamedPath = ({ at, to }: Earlier): string => [...at.split('.').slice(0, -1), to].join('.');
 
-describe('a config of an earlier version', () => {
-  it('has a case here for every rename', () => {
+describe('config of an earlier version', () => {
+  it('has a test case for every rename', () => {
     const known = new Set(EARLIER.map(({ map, from, to }) => `${map}: ${from} → ${to}`));
     expect([...new Set(CONFIG_RENAMES.map(({ map, from, to }) => `${map}: ${from} → ${to}`))].sort()).toEqual(
       [...known].sort(),
     );
   });
 
-  it.each(EARLIER)('$at: $value names what replaces it', (earlier) => {
+  it.each(EARLIER)('$at: $value reports its replacement', (earlier) => {
     const { from, to, at, value, now = value, config } = earlier;
     const problem = (): unknown => parseConfig(configOf(config), 'c.yaml');
     const message = from === to ? `"${String(value)}" is now "${String(now)}"` : `'${from}' is now '${to}'`;
@@ -283,7 +285,7 @@ describe('a config of an earlier version', () => {
   });
 
   it.each(EARLIER.filter(({ from, to }) => from !== to))(
-    '$at: $value names what replaces it if it is an override',
+    '$at: $value reports its replacement in an override',
     ({ from, to, at, value, config }) => {
       const set = `${at}=${JSON.stringify(value)}`;
       expect(() => parseConfig(configOf(config), 'c.yaml', [parseOverride(set)])).toThrow(
@@ -292,7 +294,7 @@ describe('a config of an earlier version', () => {
     },
   );
 
-  it('also has the value to write, if that is renamed too', () => {
+  it('reports the replacement value if that is renamed too', () => {
     const config = configOf({ training: { batchNorm: 'local' } });
     expect(() => parseConfig(config, 'c.yaml')).toThrow(
       "'batchNorm' is now 'syncBatchNorm'; write syncBatchNorm: false",

@@ -11,7 +11,7 @@ const write = (path: string, asked: Readonly<Record<string, unknown>> = {}): Pro
   formats.build(formatSpec('safetensors', asked), exportedTables(), path).write();
 
 describe('mtl export --format safetensors', () => {
-  it('writes tables and vocabularies by the names of their fields, and what fields mean in the header', async () => {
+  it('writes tables and vocabularies by field name, and encoding rules in the header', async () => {
     const path = join(scratchFolder(), 'model.safetensors');
     expect(await write(path)).toEqual([path]);
     const tensors = await readSafetensors(path);
@@ -27,7 +27,7 @@ describe('mtl export --format safetensors', () => {
     expect(header).toContain('"mtl.checkpoint":"ab"');
   });
 
-  it('in int8 has a scale a row, whose products are near to the table', async () => {
+  it('with int8 has a scale per row and approximates the table', async () => {
     const path = join(scratchFolder(), 'model.safetensors');
     await write(path, { quantize: 'int8' });
     const tensors = await readSafetensors(path);

@@ -12,7 +12,7 @@ import { expectNear, runOnnx } from '../support/onnx.js';
 import { needsPython, python } from '../support/python.js';
 import { scratchFolder } from '../support/scratch.js';
 
-/** Fields of every type that ONNX has operators for; columns that several fields read; tables that fields share. */
+/** Fields of every type that ONNX has operators for, with shared columns and shared tables. */
 const CONFIG = `
 data: { train: train.csv, valid: valid.csv, test: test.csv }
 features:
@@ -82,13 +82,13 @@ const feedsOf = (
   );
 
 describe('mtl export --format onnx --with-encoders', () => {
-  it('takes the cells of a file as they are, and predicts what the loaded model does', async () => {
+  it('reads raw values and predicts like the loaded model', async () => {
     const out = join(scratchFolder(), 'model.onnx');
     await exportTo(out);
     const model = await loadModel(run);
     const session = await InferenceSession.create(out);
     expect([...session.inputNames].sort()).toEqual(model.inputs.map(({ name }) => name).sort());
-    // Cells that train never held, and empty ones, too.
+    // Values outside the training set, and missing values.
     const changed = rows.map((row, i) => ({
       ...row,
       ...(i % 3 === 0 && { 205: '', D508: '', '109_14': '' }),
@@ -107,7 +107,7 @@ describe('mtl export --format onnx --with-encoders', () => {
     model.dispose();
   });
 
-  it('with int8 predicts nearly the same', async () => {
+  it('with int8 predicts similarly', async () => {
     const out = join(scratchFolder(), 'model.onnx');
     await exportTo(out, { quantize: 'int8' });
     const session = await InferenceSession.create(out);
@@ -120,7 +120,7 @@ describe('mtl export --format onnx --with-encoders', () => {
     model.dispose();
   });
 
-  it('refuses rows that the loaded model refuses, and names the field', async () => {
+  it('rejects the rows that the loaded model rejects, and names the field', async () => {
     const out = join(scratchFolder(), 'model.onnx');
     await exportTo(out);
     const session = await InferenceSession.create(out, { logSeverityLevel: 4 });
@@ -138,7 +138,7 @@ describe('mtl export --format onnx --with-encoders', () => {
     }
   });
 
-  it('takes words that mean blank, cells to be trimmed, columns that auto found to be ids, and lists of numbers, as the loaded model does', async () => {
+  it('reads null values, trimmed values, detected ids and number lists like the loaded model', async () => {
     const cwd = scratchFolder();
     const [run2, out] = [join(cwd, 'run'), join(cwd, 'model.onnx')];
     const rowOf = (i: number): Record<string, string> => ({
@@ -200,7 +200,7 @@ training: { epochs: 2, batchSize: 16, optimizer: { embeddings: { learningRate: 0
     for (const rows of [all, unseen, all.slice(0, 1)])
       expectNear(await runOnnx(session, feeds(rows)), new Map(Object.entries(model.predict(rows))));
     model.dispose();
-    // What these operators cannot tell is refused.
+    // Values that these operators cannot distinguish are rejected.
     for (const [column, cell] of [
       ['city', ' New York '],
       ['price', '0x1'],
@@ -209,7 +209,7 @@ training: { epochs: 2, batchSize: 16, optimizer: { embeddings: { learningRate: 0
       await expect(runOnnx(session, feeds([{ ...all[1]!, [column]: cell }])), column).rejects.toThrow('expected of');
   });
 
-  it('takes numbers with a decimal comma where the data has them, as the loaded model does', async () => {
+  it('reads numbers with a decimal comma like the loaded model', async () => {
     const cwd = scratchFolder();
     const [commas, dots] = [join(cwd, 'commas'), join(cwd, 'dots')];
     const rows = Array.from({ length: 80 }, (_, i) => ({
@@ -270,13 +270,13 @@ training: { epochs: 2, batchSize: 16, optimizer: { embeddings: { learningRate: 0
     plain.dispose();
   });
 
-  it('says which options have no say then', () => {
+  it('rejects options of encoded items', () => {
     expect(() => formatSpec('onnx', { withEncoders: true, bags: 'padded' })).toThrow(
       '--bags: applies to encoded items',
     );
   });
 
-  it("passes ONNX's own checker, with shapes inferred", async (context) => {
+  it('passes the ONNX checker with inferred shapes', async (context) => {
     needsPython(context, 'onnx');
     const cwd = scratchFolder();
     await exportTo(join(cwd, 'model.onnx'));

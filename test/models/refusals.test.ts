@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { parseConfig } from '../../src/config/load.js';
 import { UserError } from '../../src/core/errors.js';
 
-/** What is wrong with a model, in a config with groups user and item and the tasks of a shop. */
+/** Validates a model in a config with groups user and item and the tasks of a shop. */
 function problems(
   model: string,
   tasks = '{ ctr: { label: click }, cvr: { label: buy, given: click } }',
@@ -31,7 +31,7 @@ describe('feature groups of a model component', () => {
   });
 });
 
-describe('a model with incompatible features', () => {
+describe('model with incompatible features', () => {
   const found = (features: string, model: string): readonly string[] => {
     try {
       parseConfig(
@@ -48,7 +48,7 @@ describe('a model with incompatible features', () => {
   const item = (width: number): string =>
     `  item: { type: categorical, fields: [i, { name: j, width: ${width} }], width: 8 }\n`;
 
-  it('reports embeddings that fm cannot multiply, with a fix, at any depth', () => {
+  it('reports embeddings that fm cannot multiply, with the fix, at any depth', () => {
     const one = '  item: { type: categorical, fields: [i], width: 4 }\n';
     expect(found(user + one, '{ name: esmm, bottom: { name: fm } }')).toEqual([
       'x.yaml:4:9: fm requires embeddings of equal width, but "i" has width 4 and "u" 8; set the same width, or select groups of equal width, such as input: [user]',
@@ -70,7 +70,7 @@ describe('a model with incompatible features', () => {
   });
 });
 
-describe('a wide part', () => {
+describe('wide part', () => {
   it('requires known groups and a unique table name', () => {
     expect(problems('{ name: esmm, wide: { input: [itm] } }')).toEqual([
       "model.wide.input.0: expected a feature group (user, item), found 'itm'; did you mean 'item'?",
@@ -89,7 +89,7 @@ describe('a wide part', () => {
   });
 });
 
-describe('a model with incompatible tasks', () => {
+describe('model with incompatible tasks', () => {
   it('reports unknown tasks, cycles and missing dependencies of dbmtl', () => {
     expect(problems('{ name: dbmtl, parents: { cvr: [ctrr], spend: [ctr] } }')).toEqual([
       'model.parents.cvr.0: unknown task "ctrr"; did you mean \'ctr\'?',

@@ -57,9 +57,9 @@ function batchOf(): Batch {
   };
 }
 
-describe.each(engines)('in $name', ({ create }) => {
+describe.each(engines)('$name engine', ({ create }) => {
   it.each(models.names)(
-    '%s corrects predictions for downsampling: p / (p + (1 - p) / share) for the root task, others unchanged',
+    'corrects predictions of %s for downsampling: p / (p + (1 - p) / share) for the root task, others unchanged',
     async (name) => {
       const batch = batchOf();
       const [plain, corrected] = await Promise.all(
@@ -71,7 +71,7 @@ describe.each(engines)('in $name', ({ create }) => {
           return { losses, predictions };
         }),
       );
-      // The same steps: losses are those of the sample.
+      // Both take the same steps: losses are those of the sample.
       expect(corrected!.losses).toEqual(plain!.losses);
       for (const [row, p] of corrected!.predictions.get('ctr')!.entries()) {
         const q = plain!.predictions.get('ctr')![row]!;
@@ -82,9 +82,9 @@ describe.each(engines)('in $name', ({ create }) => {
   );
 });
 
-describe('a model trained on a sample', () => {
+describe('model trained on a sample', () => {
   it.each(['esmm', 'mmoe'])(
-    '%s is calibrated on the full validation set, also its product, and when serving',
+    '%s is calibrated on the full validation set, with its product, and when serving',
     async (name) => {
       const folder = scratchFolder();
       const random = randomStream(9, 'world');

@@ -60,7 +60,7 @@ describe('POST /predict', () => {
     expect((await post('/predict', { rows: [] })).json()).toMatchObject({ predictions: [] });
   });
 
-  it('answers bundled requests like single ones', async () => {
+  it('gives bundled requests the answers of single requests', async () => {
     const asked = Array.from({ length: 50 }, (_, i) =>
       i % 7 === 3 ? [{ ...world.rows[i]!, 101: 'x' }] : world.rows.slice(i, i + 1 + (i % 3)),
     );
