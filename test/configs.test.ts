@@ -73,7 +73,9 @@ describe('every config that is shipped', () => {
       expect(below.map((distance, space) => distance <= [15, 40, 30][space]!)).toEqual([true, true, true]);
       const seeds = cells[4] === '1' ? 'seed 1' : `${cells[4]} seeds`;
       expect(large).toBe(
-        `${below.map((distance) => (distance / 10_000).toFixed(4)).join(' / ')} below the truth's AUC (ctr / cvr / ctcvr) on two million rows, ${seeds}: npm run bench -- models --only ${name} --log plain${cells[4] === '1' ? ' --seeds 1' : ''}`,
+        `${below.map((distance) => (distance / 10_000).toFixed(4)).join(' / ')} below the truth's AUC (ctr / ` +
+          `cvr / ctcvr) on two million rows, ${seeds}: npm run bench -- models --only ${name} --log ` +
+          `plain${cells[4] === '1' ? ' --seeds 1' : ''}`,
       );
     });
   }

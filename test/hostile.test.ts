@@ -165,7 +165,8 @@ describe('a config of any text', () => {
 
   it('with a name that drives a terminal shows it as text', () => {
     const text =
-      'data: { train: a.csv }\nfeatures: { "\\e[31mred\\u202E": { type: categorical, fields: [a] } }\ntasks: { ctr: { label: b } }\nmodel: { name: mmoe }\n';
+      'data: { train: a.csv }\nfeatures: { "\\e[31mred\\u202E": { type: categorical, fields: [a] } }\n' +
+      'tasks: { ctr: { label: b } }\nmodel: { name: mmoe }\n';
     try {
       parseConfig(text, 'x.yaml');
       expect.unreachable();

@@ -43,5 +43,8 @@ function cell(space: string, f32: readonly Trained[], other: readonly Trained[])
   const signed = (value: number): string => `${value < 0 ? '−' : '+'}${Math.abs(value).toFixed(1)}`;
   const differences = pairs.map(({ difference }) => difference);
   const largest = differences.reduce((most, value) => (Math.abs(value) > Math.abs(most) ? value : most));
-  return `${mean(pairs.map(({ single }) => single)).toFixed(4)} (${signed(mean(differences))}${pairs.length > 1 ? `, at most ${signed(largest)}` : ''})`;
+  return (
+    `${mean(pairs.map(({ single }) => single)).toFixed(4)} ` +
+    `(${signed(mean(differences))}${pairs.length > 1 ? `, at most ${signed(largest)}` : ''})`
+  );
 }

@@ -99,7 +99,10 @@ function score(reports: readonly Report[], space: string, truth: number | undefi
   );
   const from = Math.round((average - truth) * TEN_THOUSAND);
   const spread = values.length > 1 ? ` ± ${(deviation * TEN_THOUSAND).toFixed(0)}` : '';
-  return `${average.toFixed(4)}${halves.length === 0 ? '' : ` ± ${mean(halves).toFixed(4)}`} (${from < 0 ? '−' : '+'}${Math.abs(from)}${spread})`;
+  return (
+    `${average.toFixed(4)}${halves.length === 0 ? '' : ` ± ${mean(halves).toFixed(4)}`} ` +
+    `(${from < 0 ? '−' : '+'}${Math.abs(from)}${spread})`
+  );
 }
 
 function mean(values: readonly number[]): number {

@@ -62,7 +62,8 @@ const TELLING = `data:text/javascript,${encodeURIComponent(`
 `)}`;
 /** Creates a module that adds an argument to each process, computed from its rank. */
 const argumentBy = (expression: string): string =>
-  `data:text/javascript,const rank = Number(process.env.OMPI_COMM_WORLD_RANK); process.argv.push('--set', ${encodeURIComponent(expression)});`;
+  `data:text/javascript,const rank = Number(process.env.OMPI_COMM_WORLD_RANK); process.argv.push('--set', ` +
+  `${encodeURIComponent(expression)});`;
 
 /** Lists the logged cache writes of a directory: kind, source and rank. */
 function madeIn(cwd: string): readonly { readonly what: string; readonly by: string }[] {
@@ -237,7 +238,8 @@ describe('data errors of several processes', { timeout: 240_000 }, () => {
       cwd,
       trainOn(DAYS, 'more', `data.cache=${join(cwd, 'cache')}`),
       argumentBy(
-        `'data.train=[' + (rank === 2 ? '' : '${join(world, 'day-0.csv')}, ') + '${join(world, 'day-1.csv')}, ${join(world, 'day-5.csv')}]'`,
+        `'data.train=[' + (rank === 2 ? '' : '${join(world, 'day-0.csv')}, ') + '${join(world, 'day-1.csv')}, ` +
+          `${join(world, 'day-5.csv')}]'`,
       ),
     );
     expect(code).not.toBe(0);

@@ -43,7 +43,10 @@ describe('MPIJob of the page on clusters', () => {
   it('has pods that the official Kubernetes schema accepts', (context) => {
     needsPython(context, 'kubernetes_validate');
     const cwd = scratchFolder();
-    const check = `import sys, yaml, kubernetes_validate\nfor pod in yaml.safe_load_all(open(sys.argv[1])): kubernetes_validate.validate(pod, '1.30', strict=True)\nprint('valid')`;
+    const check =
+      'import sys, yaml, kubernetes_validate\n' +
+      `for pod in yaml.safe_load_all(open(sys.argv[1])): kubernetes_validate.validate(pod, '1.30', strict=True)\n` +
+      `print('valid')`;
     const pods = [Launcher, Worker!].map(({ template }, p) => ({
       apiVersion: 'v1',
       kind: 'Pod',

@@ -99,7 +99,8 @@ describe.each([OPEN_MPI, MPICH])('processes of $name', { timeout: 60_000 }, (mpi
     expect(lines.map(({ error }) => error)).toEqual(
       [0, 2].map(
         (rank) =>
-          `process ${rank} timed out after 1 s waiting for process 1; check the log of that process, and resume from the last checkpoint with --resume auto`,
+          `process ${rank} timed out after 1 s waiting for process 1; check the log of that process, ` +
+          'and resume from the last checkpoint with --resume auto',
       ),
     );
     expect(code).not.toBe(0);
@@ -111,7 +112,8 @@ describe.each([OPEN_MPI, MPICH])('processes of $name', { timeout: 60_000 }, (mpi
     expect(lines.map(({ error }) => error)).toEqual(
       [0, 2].map(
         (rank) =>
-          `process ${rank} timed out after 1 s waiting for process 1; check the log of that process, and resume from the last checkpoint with --resume auto`,
+          `process ${rank} timed out after 1 s waiting for process 1; check the log of that process, ` +
+          'and resume from the last checkpoint with --resume auto',
       ),
     );
     expect(code).not.toBe(0);

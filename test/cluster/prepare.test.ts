@@ -109,7 +109,9 @@ describe('mtl prepare with several processes', { timeout: 240_000 }, () => {
     await alone(optionsFor(join(cwd, 'alone')));
     // Kills rank 1 as soon as a piece is done.
     const parsed = join(cwd, 'together/.work/skeleton');
-    const killing = `data:text/javascript,import{readdirSync}from'node:fs';if(process.env.OMPI_COMM_WORLD_RANK==='1')setInterval(()=>{try{if(readdirSync('${parsed}').length>0)process.kill(process.pid,'SIGKILL')}catch{}},5)`;
+    const killing =
+      `data:text/javascript,import{readdirSync}from'node:fs';if(process.env.OMPI_COMM_WORLD_RANK==='1')setInterval` +
+      `(()=>{try{if(readdirSync('${parsed}').length>0)process.kill(process.pid,'SIGKILL')}catch{}},5)`;
     expect((await together(OPEN_MPI, 2, optionsFor(join(cwd, 'together')), '--import', killing)).code).not.toBe(0);
     expect(existsSync(join(cwd, 'together/summary.json'))).toBe(false);
     expect(await together(OPEN_MPI, 3, optionsFor(join(cwd, 'together')))).toEqual({ code: 0, errors: [] });

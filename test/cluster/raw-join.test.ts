@@ -173,7 +173,9 @@ connection = duckdb.connect()
 connection.sql(duckdb_reads)
 translated = query.sql('duckdb')
 connection.sql(joined)
-sizes = [connection.sql(f'SELECT count(*) FROM ({one} EXCEPT ALL {other}) AS difference').fetchall()[0][0] for one, other in ((translated, 'FROM joined'), ('FROM joined', translated))]
+def difference(one, other):
+    return connection.sql(f'SELECT count(*) FROM ({one} EXCEPT ALL {other}) AS difference').fetchall()[0][0]
+sizes = [difference(translated, 'FROM joined'), difference('FROM joined', translated)]
 known = connection.sql(f"SELECT count(*) FROM ({translated}) AS rows WHERE f205 <> ''").fetchall()[0][0]
 print('found', connection.sql('SELECT count(*) FROM joined').fetchall()[0][0], known, *sizes)
 `;

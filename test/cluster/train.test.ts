@@ -137,5 +137,6 @@ describe('job with a killed process', { timeout: 120_000 + KILLS * 60_000 }, () 
 
 /** Creates a module that kills rank 1 after a number of milliseconds. */
 function killing(afterMs: number): string {
-  return `data:text/javascript,if(process.env.OMPI_COMM_WORLD_RANK==='1')setTimeout(()=>process.kill(process.pid,'SIGKILL'),${Math.round(afterMs)})`;
+  const kill = `setTimeout(()=>process.kill(process.pid,'SIGKILL'),${Math.round(afterMs)})`;
+  return `data:text/javascript,if(process.env.OMPI_COMM_WORLD_RANK==='1')${kill}`;
 }

@@ -35,7 +35,8 @@ describe('config changes', () => {
   it('include the default', () => {
     const changes = listChanges(
       parseConfig(
-        `${MINIMAL.replace('{ ctr: { label: click } }', '{ ctr: { label: click }, cvr: { label: buy, given: click } }')}training: { epochs: 7 }`,
+        MINIMAL.replace('{ ctr: { label: click } }', '{ ctr: { label: click }, cvr: { label: buy, given: click } }') +
+          'training: { epochs: 7 }',
         'c.yaml',
       ),
     );

@@ -55,7 +55,8 @@ describe('config', () => {
   it('with a row-wise optimizer for dense weights suggests an alternative', () => {
     const text = `${MINIMAL}training:\n  optimizer: { dense: { name: row-wise-adagrad } }\n`;
     expect(problems(text)).toEqual([
-      "bad.yaml:10:31: training.optimizer.dense.name: 'row-wise-adagrad' requires rows of tables, which dense weights do not have; use 'adagrad'",
+      "bad.yaml:10:31: training.optimizer.dense.name: 'row-wise-adagrad' requires rows of tables, " +
+        "which dense weights do not have; use 'adagrad'",
     ]);
   });
 
@@ -71,7 +72,9 @@ describe('config', () => {
   it('accepts a component name in place of its options', () => {
     const named = (training: string, bottom: string) =>
       parseConfig(
-        `data: { train: a.csv, valid: b.csv }\nfeatures: { user: { type: categorical, fields: [101] } }\ntasks: { ctr: { label: click }, cvr: { label: purchase, given: click } }\nmodel: { name: esmm, bottom: ${bottom} }\ntraining: ${training}\n`,
+        'data: { train: a.csv, valid: b.csv }\nfeatures: { user: { type: categorical, fields: [101] } }\n' +
+          'tasks: { ctr: { label: click }, cvr: { label: purchase, given: click } }\n' +
+          `model: { name: esmm, bottom: ${bottom} }\ntraining: ${training}\n`,
         'named.yaml',
       );
     expect(named('{ schedule: plateau, lossWeighting: dwa }', 'ple')).toEqual(
@@ -81,7 +84,8 @@ describe('config', () => {
 
   it('with every feature type loads back from its resolved form equal to itself', () => {
     const text = withGroup(
-      'bag: { type: bag, fields: [seen, bought], table: { seen: 101 }, maxItems: 9, pooling: sqrtn, separators: { items: " " } }',
+      'bag: { type: bag, fields: [seen, bought], table: { seen: 101 }, maxItems: 9, pooling: sqrtn, separators: ' +
+        '{ items: " " } }',
       'hashed: { type: categorical, fields: [shop], encoding: { name: hash, buckets: 10 } }',
       'cross: { type: cross, fields: [[101, 7]], buckets: 10 }',
       'price: { type: bucketized, fields: [price], quantiles: 4 }',
@@ -119,7 +123,8 @@ training:
       'bad.yaml:1:7: seed: expected at least 0, found -1',
       "bad.yaml:3:3: data.trian: unknown key; did you mean 'train'?",
       "bad.yaml:7:5: features.user.widht: unknown key; did you mean 'width'?",
-      `bad.yaml:9:18: features.other.type: expected ${featureTypes.names.join(', ')}, found "categoricl"; did you mean 'categorical'?`,
+      `bad.yaml:9:18: features.other.type: expected ${featureTypes.names.join(', ')}, found "categoricl"; ` +
+        `did you mean 'categorical'?`,
       `bad.yaml:12:16: model.name: expected ${models.names.join(', ')}, found "esm"; did you mean 'esmm'?`,
       'bad.yaml:14:11: training.epochs: expected at least 1, found 0',
       'bad.yaml:16:39: training.optimizer.dense.learningRate: expected a number, found "fast"',
@@ -130,7 +135,8 @@ training:
     [
       'a label among the features',
       MINIMAL.replace('109_14', 'click'),
-      "bad.yaml:4:44: features.user.fields.1: column 'click' is a label and would leak the answer; remove it from features",
+      "bad.yaml:4:44: features.user.fields.1: column 'click' is a label and would leak the answer; " +
+        'remove it from features',
     ],
     [
       'a duplicate column',
@@ -170,12 +176,14 @@ training:
     [
       'another width than its table',
       withGroup('bag: { type: bag, fields: [seen], table: 101, width: 8 }'),
-      "bad.yaml:5:56: features.bag.width: 'seen' has width 8, but shares the table of '101' with width 16; set the same width",
+      "bad.yaml:5:56: features.bag.width: 'seen' has width 8, but shares the table of '101' with width 16; " +
+        'set the same width',
     ],
     [
       'another encoding than its table',
       withGroup('bag: { type: bag, fields: [seen], table: 101, encoding: { name: tokens, minCount: 2 } }'),
-      "features.bag.encoding: 'seen' is encoded as tokens minCount 2, but shares the table of '101', encoded as ids; set the same encoding",
+      "features.bag.encoding: 'seen' is encoded as tokens minCount 2, but shares the table of '101', " +
+        'encoded as ids; set the same encoding',
     ],
     [
       'a cross of a label',
@@ -195,7 +203,8 @@ training:
     [
       'a cross of columns instead of lists',
       withGroup('x: { type: cross, fields: [101, 7], buckets: 10 }'),
-      'features.x.fields.0: expected a list of columns to combine, as in fields: [[user, item]], or a map with columns, found 101',
+      'features.x.fields.0: expected a list of columns to combine, as in fields: [[user, item]], ' +
+        'or a map with columns, found 101',
     ],
     [
       'a cross of one column',
@@ -210,7 +219,8 @@ training:
     [
       'a digit as a separator',
       withGroup("b: { type: bag, fields: [b], separators: { items: '1' } }"),
-      'features.b.separators.items: expected a single character other than a letter, digit, dot, sign, quote or line break, found "1"',
+      'features.b.separators.items: expected a single character other than a letter, digit, dot, sign, ' +
+        'quote or line break, found "1"',
     ],
     [
       'unsorted boundaries',

@@ -14,7 +14,8 @@ model: { name: mmoe }
 const features = (text: string, ...set: readonly string[]) =>
   parseConfig(text, 'c.yaml', set.map(parseOverride)).features;
 const OWNERS =
-  'item: { type: categorical, fields: [item, { name: shop, width: 4, encoding: { name: hash, buckets: 9 } }], width: 8, encoding: { name: tokens, minCount: 2 }, fillMissing: token }';
+  'item: { type: categorical, fields: [item, { name: shop, width: 4, encoding: { name: hash, buckets: 9 } }], ' +
+  'width: 8, encoding: { name: tokens, minCount: 2 }, fillMissing: token }';
 
 describe('field with a shared table', () => {
   it.each([
@@ -26,17 +27,20 @@ describe('field with a shared table', () => {
     [
       'a table by field',
       'seen: { type: bag, fields: [seen, bought], table: { seen: item, bought: shop } }',
-      'seen: { type: bag, table: { seen: item, bought: shop }, fields: [{ name: seen, width: 8, encoding: { name: tokens, minCount: 2 } }, { name: bought, width: 4, encoding: { name: hash, buckets: 9 } }] }',
+      'seen: { type: bag, table: { seen: item, bought: shop }, fields: [{ name: seen, width: 8, encoding: ' +
+        '{ name: tokens, minCount: 2 } }, { name: bought, width: 4, encoding: { name: hash, buckets: 9 } }] }',
     ],
     [
       'a table of one field entry',
       'seen: { type: bag, fields: [{ name: seen, table: shop }, tags] }',
-      'seen: { type: bag, fields: [{ name: seen, table: shop, width: 4, encoding: { name: hash, buckets: 9 } }, tags] }',
+      'seen: { type: bag, fields: [{ name: seen, table: shop, width: 4, encoding: { name: hash, buckets: 9 } }, ' +
+        'tags] }',
     ],
     [
       'missing values',
       'last: { type: categorical, fields: [last], table: item }',
-      'last: { type: categorical, fields: [last], table: item, width: 8, encoding: { name: tokens, minCount: 2 }, fillMissing: token }',
+      'last: { type: categorical, fields: [last], table: item, width: 8, encoding: { name: tokens, minCount: ' +
+        '2 }, fillMissing: token }',
     ],
   ])('inherits unset options, with %s', (_, inherited, repeated) => {
     expect(features(config(OWNERS, inherited))).toEqual(features(config(OWNERS, repeated)));

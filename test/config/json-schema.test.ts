@@ -30,7 +30,9 @@ describe('JSON Schema of the config', () => {
 
   it('can be referenced in the file', () => {
     const config =
-      '$schema: ./config.schema.json\ndata: { train: a.csv }\nfeatures: { a: { type: categorical, fields: [x] } }\ntasks: { ctr: { label: y } }\nmodel: { name: single-task }\n';
+      '$schema: ./config.schema.json\ndata: { train: a.csv }\n' +
+      'features: { a: { type: categorical, fields: [x] } }\ntasks: { ctr: { label: y } }\n' +
+      'model: { name: single-task }\n';
     expect(parseConfig(config, 'c.yaml').tasks).toHaveProperty('ctr');
     expect(() => parseConfig(config.replace('$schema', '$schem'), 'c.yaml')).toThrow(
       /unknown key; did you mean '\$schema'/,

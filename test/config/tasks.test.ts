@@ -40,7 +40,8 @@ describe('tasks', () => {
     [
       'a condition for a regression',
       ['ctr: { label: { column: ms, above: 7 }, type: regression }'],
-      'tasks.ctr.label: a condition gives labels 0 and 1, but the task is a regression; set type: classification, or use the column itself as label',
+      'tasks.ctr.label: a condition gives labels 0 and 1, but the task is a regression; set type: ' +
+        'classification, or use the column itself as label',
     ],
     [
       'a condition column among the features',
@@ -86,7 +87,8 @@ describe('tasks', () => {
     [
       'scaling for a classification',
       ['ctr: { label: click, scaling: standard }'],
-      'tasks.ctr.scaling: classification labels are 0 or 1 and cannot be scaled; remove scaling, or set type: regression',
+      'tasks.ctr.scaling: classification labels are 0 or 1 and cannot be scaled; remove scaling, or set type: ' +
+        'regression',
     ],
     [
       'an unknown scaling',
@@ -101,12 +103,14 @@ describe('tasks', () => {
     [
       'a logarithm after a fitted scaling',
       ['ms: { label: ms, type: regression, scaling: [standard, log1p] }'],
-      'tasks.ms.scaling.1: log1p after standard rejects labels outside the training range; reorder to [log1p, standard]',
+      'tasks.ms.scaling.1: log1p after standard rejects labels outside the training range; reorder to [log1p, ' +
+        'standard]',
     ],
     [
       'an unknown loss',
       ['ctr: { label: click, loss: focl }'],
-      'tasks.ctr.loss: expected cross-entropy, focal, hinge, pairwise, listwise, jrc, squared, absolute, huber, poisson, ziln, found "focl"; did you mean \'focal\'?',
+      'tasks.ctr.loss: expected cross-entropy, focal, hinge, pairwise, listwise, jrc, squared, absolute, huber, ' +
+        'poisson, ziln, found "focl"; did you mean \'focal\'?',
     ],
     ['an unknown loss with options', ['ctr: { label: click, loss: { name: focl } }'], "did you mean 'focal'?"],
     [
@@ -122,7 +126,8 @@ describe('tasks', () => {
     [
       'a classification loss for a regression',
       ['ms: { label: ms, type: regression, loss: focal }'],
-      'tasks.ms.loss: focal does not support regression; use one of cross-entropy, squared, absolute, huber, poisson, ziln',
+      'tasks.ms.loss: focal does not support regression; use one of cross-entropy, squared, absolute, huber, ' +
+        'poisson, ziln',
     ],
     [
       'scaling for counts',

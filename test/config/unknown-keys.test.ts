@@ -14,7 +14,8 @@ model: { name: esmm }
 training: { optimizer: { dense: { name: adam } }, schedule: { name: plateau } }
 `;
 const RATES =
-  "did you mean 'training.optimizer.dense.learningRate' or 'training.optimizer.embeddings.learningRate' or 'training.optimizer.wide.learningRate'?";
+  "did you mean 'training.optimizer.dense.learningRate' or 'training.optimizer.embeddings.learningRate' or " +
+  "'training.optimizer.wide.learningRate'?";
 
 /** Returns the fix for the unknown key of a config. */
 function fixOf(from: string, to: string): string | undefined {

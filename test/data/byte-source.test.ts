@@ -63,7 +63,10 @@ describe('stream input', () => {
       `
       const { openRows } = await import('${module}');
       const { csv } = await openRows('-', ['b']);
-      for await (const piece of csv.pieces()) { console.log(csv.path, csv.header.join(), piece.bytes.toString('utf8', 0, 4)); break; }
+      for await (const piece of csv.pieces()) {
+        console.log(csv.path, csv.header.join(), piece.bytes.toString('utf8', 0, 4));
+        break;
+      }
     `,
     ]);
     let told = '';

@@ -439,7 +439,9 @@ for case in json.load(sys.stdin if len(sys.argv) < 2 else open(sys.argv[1])):
         writer = csv.writer(out, delimiter=case['delimiter'], quotechar=quote, quoting=quoting, lineterminator='\\n')
         writer.writerow(['a', 'b']); writer.writerows(case['rows'])
         text = out.getvalue()
-        written.append([text, list(csv.reader(io.StringIO(text, newline=''), delimiter=case['delimiter'], quotechar=quote, quoting=quoting))[1:]])
+        lines = io.StringIO(text, newline='')
+        read = csv.reader(lines, delimiter=case['delimiter'], quotechar=quote, quoting=quoting)
+        written.append([text, list(read)[1:]])
     except csv.Error:
         written.append(None)
 print(json.dumps(written))`;
@@ -461,7 +463,8 @@ print(json.dumps(written))`;
 
 describe('text options', () => {
   const config = (data: string): string =>
-    `data: { train: t.csv, ${data} }\nfeatures: { f: { type: categorical, fields: [item] } }\ntasks: { ctr: { label: click } }\nmodel: { name: shared-bottom }\n`;
+    `data: { train: t.csv, ${data} }\nfeatures: { f: { type: categorical, fields: [item] } }\n` +
+    'tasks: { ctr: { label: click } }\nmodel: { name: shared-bottom }\n';
 
   it('read column names from a file into the config', () => {
     const names = scratchFile('names.txt', '\ufeffclick\r\nitem\r\n205\r\n');

@@ -39,7 +39,9 @@ function configOf(folder: string, data: string): string {
   writeFileSync(
     path,
     `${data}
-features: { ids: { type: categorical, fields: [user, country], width: 4, encoding: { name: tokens } }, play: { type: numeric, fields: [play_ms], scaling: standard } }
+features:
+  ids: { type: categorical, fields: [user, country], width: 4, encoding: { name: tokens } }
+  play: { type: numeric, fields: [play_ms], scaling: standard }
 tasks: { ctr: { label: click } }
 model: { name: shared-bottom, tower: { hidden: [4] } }
 training: { epochs: 1, batchSize: 32 }

@@ -34,7 +34,8 @@ describe('delimiter detection', () => {
     ['only a header that both delimiters split', 'a|x\tb|y\n', '"\\t" (2 columns) or "|" (3 columns)'],
   ])('requires data.delimiter for a file with %s', async (_, text, told) => {
     await expect(found(text)).rejects.toThrow(
-      `data.csv:1: data.delimiter: expected one delimiter, found several candidates: ${told}; set it, for example delimiter: `,
+      `data.csv:1: data.delimiter: expected one delimiter, found several candidates: ${told}; set it, ` +
+        'for example delimiter: ',
     );
     await expect(found(text)).rejects.toMatchObject({ exitCode: 3 });
   });

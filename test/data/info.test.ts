@@ -29,9 +29,15 @@ function log(): string {
     const click = random.uint32() % 4 === 0 ? 1 : 0;
     const pay = click === 1 && random.uint32() % 5 === 0 ? 1 : 0;
     const day = Math.floor(i / 1000);
-    return `${click},${pay},u${random.uint32() % 40},${pay === 1 ? 'yes' : 'no'},d${day},${i % 2 === 0 ? i % 100 : 5},${i % 10 === 0 ? '' : 'a|b'},2026-11-0${day + 1}\n`;
+    return (
+      `${click},${pay},u${random.uint32() % 40},${pay === 1 ? 'yes' : 'no'},d${day},${i % 2 === 0 ? i % 100 : 5},` +
+      `${i % 10 === 0 ? '' : 'a|b'},2026-11-0${day + 1}\n`
+    );
   });
-  return `click,pay,user,receipt,day,price,seen,ds\n${rows.join('')}1,0,u1,no,d0,dear,a,2026-11-01\n0,0,u1,no,d0,1,a,2026-12-24\n`;
+  return (
+    `click,pay,user,receipt,day,price,seen,ds\n${rows.join('')}1,0,u1,no,d0,dear,a,2026-11-01\n` +
+    '0,0,u1,no,d0,1,a,2026-12-24\n'
+  );
 }
 
 describe('data description', () => {
@@ -89,8 +95,16 @@ describe('data description', () => {
 });
 
 describe('date parts in the data description', () => {
-  const dated = (days: readonly number[], hourOf: (i: number) => number): string =>
-    `click,at\n${days.flatMap((day) => Array.from({ length: 480 }, (_, i) => `${i % 7 === 0 ? 1 : 0},2026-11-${String(day).padStart(2, '0')}T${String(hourOf(i)).padStart(2, '0')}:00:00\n`)).join('')}`;
+  const twoDigits = (number: number): string => String(number).padStart(2, '0');
+  const dated = (days: readonly number[], hourOf: (i: number) => number): string => {
+    const rows = days.flatMap((day) =>
+      Array.from(
+        { length: 480 },
+        (_, i) => `${i % 7 === 0 ? 1 : 0},2026-11-${twoDigits(day)}T${twoDigits(hourOf(i))}:00:00\n`,
+      ),
+    );
+    return `click,at\n${rows.join('')}`;
+  };
   const ofDates = rowFormatOf({
     tasks: [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }],
     groups: [featureTypes.schema.parse({ type: 'date', fields: ['at'], parts: ['hour', 'weekday', 'day'] })],

@@ -110,7 +110,8 @@ describe('JSON Lines', () => {
     ],
     [
       'nested objects',
-      '{"u":{"id":7,"geo":{"city":"x"}},"i":1}\n{"u":null,"i":2}\n{"u":{"geo":{}},"i":3}\n{"u.id":8,"u":{"geo.city":"y"},"i":4}\n',
+      '{"u":{"id":7,"geo":{"city":"x"}},"i":1}\n{"u":null,"i":2}\n{"u":{"geo":{}},"i":3}\n' +
+        '{"u.id":8,"u":{"geo.city":"y"},"i":4}\n',
       ['u.id', 'u.geo.city', 'i'],
       [
         ['7', 'x', '1'],
@@ -438,7 +439,10 @@ describe('JSON Lines', () => {
       '{"\\u0061": 5}',
     ];
     const script = `import json, sys
-print(json.dumps([[('' if v is None else str(v).lower() if isinstance(v, bool) else str(v)) for v in (row.get('a'), row.get('b'))] for row in (json.loads(line, parse_float=str, parse_int=str) for line in json.loads(sys.argv[1]))]))`;
+def text(value):
+    return '' if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+rows = [json.loads(line, parse_float=str, parse_int=str) for line in json.loads(sys.argv[1])]
+print(json.dumps([[text(row.get('a')), text(row.get('b'))] for row in rows]))`;
     expect(await read(`${lines.join('\n')}\n`, ['a', 'b'])).toEqual(
       JSON.parse(python('.', script, [JSON.stringify(lines)])),
     );

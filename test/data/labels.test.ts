@@ -226,7 +226,8 @@ describe('label with given', () => {
     );
     expect(labels).toEqual({ click: [1, 0, 1], buy: [1, 0, 0] });
     expect(refused).toEqual([
-      '3: click to be 1 if buy is 1: correct the row, or set given: { label: click, violations: skip } (excludes the row) or keep for the task',
+      '3: click to be 1 if buy is 1: correct the row, or set given: { label: click, violations: ' +
+        'skip } (excludes the row) or keep for the task',
     ]);
   });
 

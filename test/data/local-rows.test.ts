@@ -183,7 +183,7 @@ async function fromFiles(paths: readonly string[], format: RowFormat, threads = 
 }
 
 describe('rows stored per file', () => {
-  it('make a run read only a new file, with output bitwise identical to a full read for any number of threads', async () => {
+  it('let a run read only a new file, bitwise identical to a full read for any number of threads', async () => {
     const [data, cache] = [scratchFolder(), scratchFolder()];
     const format = formatOf({ negatives: 0.5 });
     const days = ['a.csv', 'b.csv', 'c.csv', 'd.csv'].map((name) => join(data, name));

@@ -132,7 +132,9 @@ describe('Parquet dictionary larger than the buffer of its column', () => {
       const metadata = await parquetMetadataAsync(buffer);
       const plan = columnPlan(parquetSchema(metadata).children[0]);
       const memory = pageMemory(await open(${JSON.stringify(path)}), buffer.byteLength, 300);
-      const columns = Array.from({ length: 300 }, () => sliceColumn(plan, [leafCursor(metadata.row_groups[0].columns[0].meta_data, plan.leaf, memory)], 256));
+      const { meta_data } = metadata.row_groups[0].columns[0];
+      const openColumn = () => sliceColumn(plan, [leafCursor(meta_data, plan.leaf, memory)], 256);
+      const columns = Array.from({ length: 300 }, openColumn);
       let sum = 0;
       let peak = 0;
       for (let part = 0; part < 2; part++) for (const column of columns) {

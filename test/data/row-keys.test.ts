@@ -124,7 +124,9 @@ describe('stored keys', () => {
   });
 
   it('are the same for any number of threads', async () => {
-    const many = `click,id,shop\n${Array.from({ length: 3000 }, (_, row) => `${row % 2},${row % 5},${row % 7 === 0 ? `shop ${row % 900}` : row * 1e9}`).join('\n')}\n`;
+    const shopOf = (row: number): string => (row % 7 === 0 ? `shop ${row % 900}` : String(row * 1e9));
+    const lines = Array.from({ length: 3000 }, (_, row) => `${row % 2},${row % 5},${shopOf(row)}\n`);
+    const many = `click,id,shop\n${lines.join('')}`;
     const path = scratchFile('train.csv', many);
     const format = formatOf({ keys: ['id', 'shop'] });
     const filesOf = async (threads: number): Promise<unknown> => {

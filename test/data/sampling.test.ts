@@ -126,7 +126,8 @@ describe('negative sampling', () => {
     expect(sampled.notices[0]).toContain(`positive label rates: ctr ${rate(sampled.rows, 0)} (`);
     const buys = [...all.rows.values()].filter(([, buy]) => buy === 1).length;
     expect(all.notices[0]).toContain(
-      `cvr ${rate(all.rows, 1)} (${((100 * (buys + numSkipped)) / (all.rows.size + numSkipped)).toPrecision(3)}% with excluded rows)`,
+      `cvr ${rate(all.rows, 1)} ` +
+        `(${((100 * (buys + numSkipped)) / (all.rows.size + numSkipped)).toPrecision(3)}% with excluded rows)`,
     );
   });
 

@@ -373,7 +373,8 @@ describe('source of several files', () => {
               columns.filter((name) => ds === undefined || name !== 'ds'),
               end,
             );
-            const name = `log/${ds === undefined ? '' : `ds=${encodeURIComponent(ds)}/`}part-${i}.csv${isZipped ? '.gz' : ''}`;
+            const partition = ds === undefined ? '' : `ds=${encodeURIComponent(ds)}/`;
+            const name = `log/${partition}part-${i}.csv${isZipped ? '.gz' : ''}`;
             contents[name] = isZipped ? gzipSync(text) : text;
             inOrder.push([name, own]);
           }

@@ -49,7 +49,7 @@ async function passed(
 }
 
 describe('streamed rows', () => {
-  it('preserve their order, with invalid rows and copied columns, for any number of threads and chunk size', async () => {
+  it('preserve order, invalid rows and copied columns, for any number of threads and chunk size', async () => {
     const row = fc.oneof(
       {
         weight: 5,

@@ -167,7 +167,8 @@ describe('cache', () => {
 
   it('retains entries in use by a live process, until it is killed', async () => {
     const { folder, cache } = await readFiles(['a.csv']);
-    const script = `import { takeEntry } from ${JSON.stringify(join(import.meta.dirname, '..', '..', 'dist', 'data', 'cache', 'leases.js'))};
+    const leases = join(import.meta.dirname, '..', '..', 'dist', 'data', 'cache', 'leases.js');
+    const script = `import { takeEntry } from ${JSON.stringify(leases)};
       await takeEntry(process.argv[1]); process.stdout.write('taken'); setTimeout(() => {}, 60_000);`;
     const name = entriesIn(cache).find((each) => each.startsWith('a.csv.rows'))!;
     const child = spawn(process.execPath, ['--input-type=module', '-e', script, join(cache, name)], {

@@ -69,7 +69,7 @@ describe('out-of-vocabulary share', () => {
     expect(again).toEqual({ ...first, read: [] });
   });
 
-  it('is reported if it is high in the training set, or much higher elsewhere, once per field with the fix', async () => {
+  it('is reported once per field, with the fix, if it is high, or much higher than in the training set', async () => {
     const folder = scratchFolder();
     const row = (word: string, id: number, usual: string): string => `${id % 2},${word},${id},${usual}`;
     const header = 'click,word,id,usual';

@@ -182,7 +182,7 @@ const fileWay: fc.Arbitrary<FileWay> = fc.record({
 });
 
 describe('log in any file format', () => {
-  it('has the same rows: compressed, quoted, commented, without header, partitioned, with reordered columns', async () => {
+  it('has the same rows: compressed, quoted, commented, partitioned, reordered or without header', async () => {
     let numRead = 0;
     await fc.assert(
       fc.asyncProperty(
@@ -205,7 +205,9 @@ describe('log in any file format', () => {
                 end: how.isJson && file.end === '\r' ? '\n' : file.end,
               });
               if (text === undefined) return;
-              const name = `${ds === undefined ? '' : `ds=${ds === '' ? '__HIVE_DEFAULT_PARTITION__' : encodeURIComponent(ds)}/`}part-${i}.${how.isJson ? 'jsonl' : 'csv'}`;
+              const partition = ds === '' ? '__HIVE_DEFAULT_PARTITION__' : encodeURIComponent(ds ?? '');
+              const inPartition = ds === undefined ? '' : `ds=${partition}/`;
+              const name = `${inPartition}part-${i}.${how.isJson ? 'jsonl' : 'csv'}`;
               mkdirSync(dirname(join(folder, name)), { recursive: true });
               writeFileSync(join(folder, name), text);
               expected.push([name, own]);
@@ -336,11 +338,13 @@ describe('log in any file format', () => {
       texts.push(text!.toString());
     }
     const script = `import duckdb, json, sys
+query = '''from read_csv('case.csv', delim=',', quote='"', escape='"', header=true, auto_detect=false,
+columns={'click': 'VARCHAR', 'a': 'VARCHAR', 'b': 'VARCHAR', 'ds': 'VARCHAR'}, strict_mode=true)'''
 found = []
 for i, text in enumerate(json.load(open(sys.argv[1]))):
     open('case.csv', 'w', newline='').write(text)
     try:
-        rows = duckdb.sql("from read_csv('case.csv', delim=',', quote='\\"', escape='\\"', header=true, auto_detect=false, columns={'click': 'VARCHAR', 'a': 'VARCHAR', 'b': 'VARCHAR', 'ds': 'VARCHAR'}, strict_mode=true)").fetchall()
+        rows = duckdb.sql(query).fetchall()
         found.append([['' if cell is None else cell for cell in row] for row in rows])
     except duckdb.Error:
         found.append(None)
@@ -368,8 +372,15 @@ print(json.dumps(found))`;
       .map((each) => ({ ...each, ds: each.ds === '' ? 'none' : each.ds }));
     const folder = scratchFolder();
     const script = `import duckdb, json, sys
-duckdb.sql("create table log as select click, a, b, ds from read_json('rows.json', columns={'click': 'VARCHAR', 'a': 'VARCHAR', 'b': 'VARCHAR', 'ds': 'VARCHAR'})")
-for name, options in [('csv', "format csv, compression zstd, file_extension 'csv.zst'"), ('tab', "format csv, delimiter '\\t', compression gzip, file_extension 'csv.gz'"), ('json', 'format json, compression zstd'), ('parquet', 'format parquet')]:
+columns = "{'click': 'VARCHAR', 'a': 'VARCHAR', 'b': 'VARCHAR', 'ds': 'VARCHAR'}"
+duckdb.sql(f"create table log as select click, a, b, ds from read_json('rows.json', columns={columns})")
+formats = {
+    'csv': "format csv, compression zstd, file_extension 'csv.zst'",
+    'tab': "format csv, delimiter '\\t', compression gzip, file_extension 'csv.gz'",
+    'json': 'format json, compression zstd',
+    'parquet': 'format parquet',
+}
+for name, options in formats.items():
     duckdb.sql(f"copy log to '{name}' (partition_by (ds), {options})")`;
     writeFileSync(join(folder, 'rows.json'), JSON.stringify(rows));
     python(folder, script);

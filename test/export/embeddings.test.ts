@@ -99,7 +99,8 @@ describe('mtl export --format embeddings', () => {
     const vectors = lines(join(out, 'word.vectors.tsv')).flat();
     expect(Float32Array.from(vectors, Number)).toEqual(model.weights.get(tableTensor('word'))!.data);
     expect(readFileSync(join(out, 'projector_config.pbtxt'), 'utf8')).toContain(
-      'embeddings {\n  tensor_name: "id/Ä"\n  tensor_path: "id%2F%C3%84.vectors.tsv"\n  metadata_path: "id%2F%C3%84.metadata.tsv"\n}\n',
+      'embeddings {\n  tensor_name: "id/Ä"\n  tensor_path: "id%2F%C3%84.vectors.tsv"\n' +
+        '  metadata_path: "id%2F%C3%84.metadata.tsv"\n}\n',
     );
   });
 
@@ -116,7 +117,8 @@ for i, name in enumerate(['tensor_name', 'metadata_path']): info.field.add(name=
 info.field.add(name='tensor_path', number=7, type=9, label=1)
 file.message_type.add(name='Config').field.add(name='embeddings', number=2, type=11, label=3, type_name='.p.Info')
 pool = descriptor_pool.DescriptorPool(); pool.Add(file)
-config = text_format.Parse(open('projector_config.pbtxt').read(), message_factory.GetMessageClass(pool.FindMessageTypeByName('p.Config'))())
+config = message_factory.GetMessageClass(pool.FindMessageTypeByName('p.Config'))()
+text_format.Parse(open('projector_config.pbtxt').read(), config)
 table = pq.read_table('word.parquet').to_pydict()
 print(json.dumps([[each.tensor_name for each in config.embeddings], table['name'], table['embedding'][1]]))`;
     expect(JSON.parse(python(out, script))).toEqual([

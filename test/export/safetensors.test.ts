@@ -51,8 +51,10 @@ with safe_open('model.safetensors', 'numpy') as f:
     fields = json.loads(f.metadata()['mtl.features'])
     words = [text[a:b].decode() for a, b in zip(offsets, offsets[1:])]
     table = f.get_tensor('embeddings.word')
-with safe_open('small.safetensors', 'numpy') as f: small = f.get_tensor('embeddings.word') * f.get_tensor('embeddings.word.scales')[:, None]
-print(json.dumps([words, [each['name'] for each in fields], fields[0]['rule'], fields[1]['form'], float(abs(table - small).max())]))`;
+with safe_open('small.safetensors', 'numpy') as f:
+    small = f.get_tensor('embeddings.word') * f.get_tensor('embeddings.word.scales')[:, None]
+names, distance = [each['name'] for each in fields], float(abs(table - small).max())
+print(json.dumps([words, names, fields[0]['rule'], fields[1]['form'], distance]))`;
     const [words, names, rule, form, distance] = JSON.parse(python(cwd, script)) as [
       string[],
       string[],

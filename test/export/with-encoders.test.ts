@@ -21,7 +21,10 @@ features:
   met: { type: cross, fields: [[121, 206]], width: 4, encoding: tokens }
   much: { type: bucketized, fields: [D109_14], width: 4, quantiles: 5 }
   smooth: { type: piecewise-linear, fields: [D109_14, D508], width: 4, bins: 6 }
-  numbers: { type: numeric, fields: [D109_14, { name: D508, fillMissing: mean, indicator: true }], scaling: [log1p, standard] }
+  numbers:
+    type: numeric
+    fields: [D109_14, { name: D508, fillMissing: mean, indicator: true }]
+    scaling: [log1p, standard]
   history: { type: bag, fields: [109_14], width: 4, pooling: sqrtn, maxItems: 3, encoding: tokens }
   seen: { type: bag, fields: [110_14], width: 4, pooling: mean }
   heaviest: { type: bag, fields: [127_14, 150_14], width: 4, pooling: sum }
@@ -161,9 +164,29 @@ describe('mtl export --format onnx --with-encoders', () => {
 data: { train: rows.csv, valid: rows.csv, nullValues: ['?'] }
 features:
   who: { type: categorical, fields: [user], encoding: auto, width: 4 }
-  place: { type: categorical, fields: [{ name: city, fillMissing: token }, plan], encoding: tokens, trim: true, width: 4 }
-  prices: { type: numeric, fields: [price], nullValues: [-1, NA], trim: true, scaling: [log1p, standard], fillMissing: mean, indicator: true }
-  items: { type: bag, fields: [seen], encoding: tokens, nullValues: [none], width: 4, maxItems: 2, format: separated, pooling: sum }
+  place:
+    type: categorical
+    fields: [{ name: city, fillMissing: token }, plan]
+    encoding: tokens
+    trim: true
+    width: 4
+  prices:
+    type: numeric
+    fields: [price]
+    nullValues: [-1, NA]
+    trim: true
+    scaling: [log1p, standard]
+    fillMissing: mean
+    indicator: true
+  items:
+    type: bag
+    fields: [seen]
+    encoding: tokens
+    nullValues: [none]
+    width: 4
+    maxItems: 2
+    format: separated
+    pooling: sum
   met: { type: cross, fields: [[city, plan]], encoding: tokens, trim: true, width: 4 }
   looks: { type: vector, fields: [look], scaling: [standard], fillMissing: mean, indicator: true }
 tasks: { ctr: { label: click } }

@@ -196,7 +196,8 @@ describe('permutation importance', () => {
       ['101', '121', '122', '205', '206'].map((name) => [name, null]),
     );
     expect(notices).toEqual([
-      'ctcvr.auc is undefined on these rows and cannot rank fields; raise --rows, or choose another output with --rank-by',
+      'ctcvr.auc is undefined on these rows and cannot rank fields; raise --rows, ' +
+        'or choose another output with --rank-by',
     ]);
   });
 
@@ -276,7 +277,10 @@ tasks:
   ctr: { label: click }
   dwell: { label: seconds, type: regression }
 model: { name: shared-bottom, hidden: [16], tower: { hidden: [8] } }
-training: { epochs: 5, batchSize: 100, optimizer: { dense: { learningRate: 0.01 }, embeddings: { learningRate: 0.01 } } }
+training:
+  epochs: 5
+  batchSize: 100
+  optimizer: { dense: { learningRate: 0.01 }, embeddings: { learningRate: 0.01 } }
 `,
     );
     const path = join(folder, 'run');

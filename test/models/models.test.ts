@@ -93,7 +93,7 @@ describe('every model', () => {
       expect(models.schema.parse({ name })).toMatchObject({ name });
     });
 
-    it(`${name} predicts a probability per task, and each of its terms has a distinct name and a finite loss`, async () => {
+    it(`${name} predicts a probability per task, with distinct terms and finite losses`, async () => {
       const plan = planOf({ name });
       const program = compile(plan);
       const predictions = await program.predict(batchOf(7));
@@ -189,7 +189,8 @@ describe('esmm', () => {
       ].map(({ path, message }) => `${path.join('.')}: ${message}`);
     expect(found(funnel)).toEqual([]);
     expect(found([funnel[0]!, task('cvr', { label: 'purchase', given: 'clicks' })])).toEqual([
-      'tasks.cvr.given: expected the label of another classification task (click), in a chain that ends at a task without given, found "clicks"; did you mean \'click\'?',
+      'tasks.cvr.given: expected the label of another classification task (click), ' +
+        'in a chain that ends at a task without given, found "clicks"; did you mean \'click\'?',
     ]);
     const circle = [funnel[0]!, task('a', { label: 'x', given: 'y' }), task('b', { label: 'y', given: 'x' })];
     expect(found(circle)).toEqual(

@@ -7,7 +7,9 @@ function problems(
   model: string,
   tasks = '{ ctr: { label: click }, cvr: { label: buy, given: click } }',
 ): readonly string[] {
-  const text = `data: { train: a.csv }\nfeatures:\n  user: { type: categorical, fields: [u] }\n  item: { type: categorical, fields: [i] }\ntasks: ${tasks}\nmodel: ${model}\n`;
+  const text =
+    'data: { train: a.csv }\nfeatures:\n  user: { type: categorical, fields: [u] }\n' +
+    `  item: { type: categorical, fields: [i] }\ntasks: ${tasks}\nmodel: ${model}\n`;
   try {
     parseConfig(text, 'x.yaml');
     return [];
@@ -35,7 +37,8 @@ describe('model with incompatible features', () => {
   const found = (features: string, model: string): readonly string[] => {
     try {
       parseConfig(
-        `data: { train: a.csv }\nfeatures:\n${features}tasks: { ctr: { label: click }, cvr: { label: buy, given: click } }\nmodel: ${model}\n`,
+        'data: { train: a.csv }\nfeatures:\n' +
+          `${features}tasks: { ctr: { label: click }, cvr: { label: buy, given: click } }\nmodel: ${model}\n`,
         'x.yaml',
       );
       return [];
@@ -51,7 +54,8 @@ describe('model with incompatible features', () => {
   it('reports embeddings that fm cannot multiply, with the fix, at any depth', () => {
     const one = '  item: { type: categorical, fields: [i], width: 4 }\n';
     expect(found(user + one, '{ name: esmm, bottom: { name: fm } }')).toEqual([
-      'x.yaml:4:9: fm requires embeddings of equal width, but "i" has width 4 and "u" 8; set the same width, or select groups of equal width, such as input: [user]',
+      'x.yaml:4:9: fm requires embeddings of equal width, but "i" has width 4 and "u" 8; set the same width, ' +
+        'or select groups of equal width, such as input: [user]',
     ]);
     expect(found(user + item(4), '{ name: fm, input: [item] }')).toEqual([
       'x.yaml:4:9: fm requires embeddings of equal width, but "j" has width 4 and "i" 8; set the same width',
@@ -65,7 +69,8 @@ describe('model with incompatible features', () => {
       'x.yaml:6:8: fm multiplies pairs of fields, but its input has only "u"; add fields or groups to input',
     ]);
     expect(found('  n: { type: numeric, fields: [x, y] }\n', '{ name: fm }')).toEqual([
-      'x.yaml:5:8: fm requires embeddings, but its input has only numbers; use type bucketized or piecewise-linear, or add groups to input',
+      'x.yaml:5:8: fm requires embeddings, but its input has only numbers; ' +
+        'use type bucketized or piecewise-linear, or add groups to input',
     ]);
   });
 });
@@ -82,7 +87,8 @@ describe('wide part', () => {
     expect(problems('{ name: esmm, wide: true }\ntraining: { optimizer: { wide: { name: ftrl } } }')).toEqual([]);
     expect(() =>
       parseConfig(
-        'data: { train: a.csv }\nfeatures: { a: { type: categorical, fields: [u, wide.u] } }\ntasks: { ctr: { label: click } }\nmodel: { name: mmoe, wide: true }\n',
+        'data: { train: a.csv }\nfeatures: { a: { type: categorical, fields: [u, wide.u] } }\n' +
+          'tasks: { ctr: { label: click } }\nmodel: { name: mmoe, wide: true }\n',
         'x.yaml',
       ),
     ).toThrow("x.yaml:4:28: model.wide: adds a table 'wide.u', which is also the name of a field; rename the field");
@@ -100,7 +106,8 @@ describe('model with incompatible tasks', () => {
       'tasks.cvr.given: "cvr" depends on itself through other tasks; remove one of the dependencies',
     ]);
     expect(problems('{ name: dbmtl }', '{ like: { label: like }, share: { label: share } }')).toEqual([
-      'model.parents: dbmtl requires a task that depends on another; set parents: { share: [like] }, or use shared-bottom',
+      'model.parents: dbmtl requires a task that depends on another; set parents: { share: [like] }, ' +
+        'or use shared-bottom',
     ]);
     expect(
       problems(
@@ -123,7 +130,8 @@ describe('model with incompatible tasks', () => {
 
   it('reports tasks that are not in funnel order or are not probabilities', () => {
     expect(problems('{ name: resflow }', '{ cvr: { label: buy, given: click }, ctr: { label: click } }')).toEqual([
-      'tasks.cvr.given: expected no given, since the task is first, found "click"; resflow requires tasks in funnel order',
+      'tasks.cvr.given: expected no given, since the task is first, found "click"; ' +
+        'resflow requires tasks in funnel order',
     ]);
     expect(
       problems('{ name: resflow }', '{ ctr: { label: click }, spend: { label: spend, type: regression } }'),

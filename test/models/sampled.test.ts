@@ -106,7 +106,11 @@ tasks:
   ctr: { label: click }
   cvr: { label: buy, given: click }
 model: { name: ${name} }
-training: { epochs: 8, monitor: ctcvr.logLoss, batchSize: 256, optimizer: { dense: { learningRate: 0.01 }, embeddings: { learningRate: 0.01 } } }
+training:
+  epochs: 8
+  monitor: ctcvr.logLoss
+  batchSize: 256
+  optimizer: { dense: { learningRate: 0.01 }, embeddings: { learningRate: 0.01 } }
 `,
       );
       const run = join(folder, 'run');
@@ -135,7 +139,8 @@ training: { epochs: 8, monitor: ctcvr.logLoss, batchSize: 256, optimizer: { dens
   );
 
   const config = (taskLines: string): string =>
-    `data: { train: a.csv, negativeSampling: { rate: 0.1 } }\nfeatures:\n  f: { type: categorical, fields: [id] }\ntasks:\n${taskLines}model: { name: mmoe }\n`;
+    'data: { train: a.csv, negativeSampling: { rate: 0.1 } }\nfeatures:\n' +
+    `  f: { type: categorical, fields: [id] }\ntasks:\n${taskLines}model: { name: mmoe }\n`;
   it.each([
     [
       '  like: { label: like }\n  share: { label: share }\n',
@@ -149,9 +154,10 @@ training: { epochs: 8, monitor: ctcvr.logLoss, batchSize: 256, optimizer: { dens
   it('does not select an epoch by the loss of its sample', () => {
     const said = config('  ctr: { label: click }\n').replace('train: a.csv,', 'train: a.csv, valid: b.csv,');
     expect(() => parseConfig(said, 'x.yaml')).toThrow(
-      "x.yaml:6:1: training.monitor: 'loss' is not corrected for negative sampling; use a metric, such as ctr.logLoss".slice(
-        12,
-      ),
+      (
+        "x.yaml:6:1: training.monitor: 'loss' is not corrected for negative sampling; use a metric, " +
+        'such as ctr.logLoss'
+      ).slice(12),
     );
     expect(parseConfig(`${said}training: { monitor: ctr.logLoss }\n`, 'x.yaml').training.monitor).toBe('ctr.logLoss');
   });

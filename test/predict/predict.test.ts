@@ -209,7 +209,7 @@ describe('an invalid row', () => {
     },
   );
 
-  it('with a non-finite prediction is an error with its row number and column, or has an empty prediction', async () => {
+  it('with a non-finite prediction is an error with row and column, or has an empty prediction', async () => {
     const folder = scratchFolder();
     const [path, out, other] = ['large.csv', 'out.csv', 'run'].map((name) => join(folder, name)) as [
       string,

@@ -132,7 +132,8 @@ describe('raw feature line', () => {
           const text = rows
             .map(
               (values) =>
-                `${values.length},${values.map(({ field, id, weight }) => `${field}\x02${id}\x03${weight}`).join('\x01')}\n`,
+                `${values.length},` +
+                `${values.map(({ field, id, weight }) => `${field}\x02${id}\x03${weight}`).join('\x01')}\n`,
             )
             .join('');
           Buffer.from(text).copy(columns.lines(text.length));

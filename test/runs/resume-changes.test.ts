@@ -90,7 +90,8 @@ describe('changes on resume', () => {
     const attempt = trainSmall(join(folder, 'esmm.yaml'), { resume: 'run' });
     await expect(attempt).rejects.toThrow(
       new RegExp(
-        `${split}\\.csv: data\\.${split}: has \\d+ bytes, but had \\d+ at training; resume with the same data, or start a new run`,
+        `${split}\\.csv: data\\.${split}: has \\d+ bytes, but had \\d+ at training; resume with the same data, ` +
+          'or start a new run',
       ),
     );
     await expect(attempt).rejects.toMatchObject({ exitCode: 3 });

@@ -69,7 +69,8 @@ describe('POST /predict', () => {
       if (i % 7 === 3)
         expect(errorOf(answers[i]!)).toEqual([
           400,
-          'rows[0]: column "101": expected an integer id in digits, found "x"; correct the row, or set encoding: tokens if ids are strings',
+          'rows[0]: column "101": expected an integer id in digits, found "x"; correct the row, ' +
+            'or set encoding: tokens if ids are strings',
         ]);
       else expect(asFloats(answers[i]!.json<{ predictions: object[] }>().predictions)).toEqual(predictionsOf(rows));
     }
@@ -230,7 +231,8 @@ describe('POST /predict', () => {
       'too many rows',
       JSON.stringify({ rows: Array(1001).fill({}) }),
       413,
-      'rows: expected at most 1000 rows, found 1001; split them into several requests, or raise --max-rows of mtl serve',
+      'rows: expected at most 1000 rows, found 1001; split them into several requests, ' +
+        'or raise --max-rows of mtl serve',
     ],
     [
       'too many bytes',

@@ -37,7 +37,9 @@ describe('mtl synth', () => {
     writeFileSync(join(folder, 'valid.csv'), 'mine');
     await expect(make(3)).rejects.toMatchObject({
       exitCode: 2,
-      message: `${folder}: contains valid.csv without the oracle.json of generated data, so it may not be from mtl synth; use a new directory, or remove that file`,
+      message:
+        `${folder}: contains valid.csv without the oracle.json of generated data, ` +
+        'so it may not be from mtl synth; use a new directory, or remove that file',
     });
     expect(readdirSync(folder)).toEqual(['valid.csv']);
     expect(readFileSync(join(folder, 'valid.csv'), 'utf8')).toBe('mine');

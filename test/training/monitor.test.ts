@@ -87,7 +87,8 @@ ${lines}`.replace('single-task', 'shared-bottom');
   it('accepts metrics with and without options, which can be monitored', () => {
     const experiment = parseConfig(
       config(
-        'evaluation: { metrics: [auc, { name: gauc, groupBy: user }, { name: lift, top: 5% }], segmentBy: [hour] }\ntraining: { monitor: ctr.gauc_mean }\ncheckpoints: { bestBy: [ctr.lift@5%] }',
+        'evaluation: { metrics: [auc, { name: gauc, groupBy: user }, { name: lift, top: 5% }], segmentBy: ' +
+          '[hour] }\ntraining: { monitor: ctr.gauc_mean }\ncheckpoints: { bestBy: [ctr.lift@5%] }',
       ),
       'x.yaml',
     );
