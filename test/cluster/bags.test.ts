@@ -19,8 +19,8 @@ const WORK: Workload = {
 };
 
 /**
- * Bags of every pooling, with and without a limit, of tables of their own, and of one that they share with ids and with
- * numbers between its rows.
+ * Changes some fields to bags of every pooling, with and without maxItems, with a separate table or one shared with ids
+ * and interpolated numbers.
  */
 function changed(column: InputColumns): InputColumns {
   const { field, offset, width } = column;

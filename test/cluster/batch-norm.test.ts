@@ -10,8 +10,8 @@ import { optionsOf, together, trainedBy, type Training } from '../support/traine
 
 const [RATE, SCALE] = [0.01, 0.002];
 /**
- * Losses over all rows, so that what a process finds counts as its rows; and a plain step, so that gradients add up by
- * hand. Numbers keep batch norm from dividing by next to nothing.
+ * Summed losses, so that each rank's result counts its rows, and plain SGD, so that gradients add up. Number inputs
+ * avoid a variance near 0.
  */
 const WORK: Workload = {
   name: 'esmm',

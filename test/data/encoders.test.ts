@@ -173,7 +173,7 @@ describe('encoder threads', () => {
   });
 
   it('that fail to start or exit are an error', async () => {
-    // No thread can load this format: its fields lack what they fitted.
+    // No thread can load this format: its fields have no fitted state.
     const broken: EncodedFormat = { ...format, fitted: {} };
     const csv = await openCsv(scratchFile('data.csv', `${HEADER}\n1,0,7,a,,1,\n`));
     const source = { csv, indices: new Map(csv.header.map((name, i) => [name, i])) };

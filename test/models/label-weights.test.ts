@@ -13,7 +13,7 @@ const tasks = [
   task('ctr', { label: 'click', onMissing: 'mask', sampleWeight: 'w', positiveWeight: 3 }),
   task('cvr', { label: 'purchase', given: 'click', onMissing: 'mask', sampleWeight: 'w', positiveWeight: 'balanced' }),
 ];
-// 2.5 times as many negatives as positives where the task is defined, 7 times in total.
+// 2.5 times as many negatives as positives over the rows of the task, 7 times in total.
 const sums = new Map([['cvr', { own: { weight: 3.5, sum: 1 }, chain: { weight: 8, sum: 1 } }]]);
 const ROWS = 24;
 
