@@ -169,11 +169,11 @@ describe('the model of a step', () => {
     count();
     const shape = shapeOf(plan, batches, 4, [0]);
     expect(shape.early > 0).toBe(name.endsWith('passes early'));
-    const modelled = sentOf(shape);
+    const modeled = sentOf(shape);
     expect([...sent.keys()].sort()).toEqual(
-      [...modelled].flatMap(([name, sizes]) => (sizes.length > 0 ? [name] : [])).sort(),
+      [...modeled].flatMap(([name, sizes]) => (sizes.length > 0 ? [name] : [])).sort(),
     );
-    for (const [name, sizes] of modelled)
+    for (const [name, sizes] of modeled)
       expect([name, sent.get(name) ?? 0]).toEqual([
         name,
         expect.closeTo(
@@ -181,6 +181,6 @@ describe('the model of a step', () => {
           6,
         ),
       ]);
-    expect(modelled.get('rows')![0]).toBeGreaterThan(0);
+    expect(modeled.get('rows')![0]).toBeGreaterThan(0);
   });
 });

@@ -30,7 +30,7 @@ function fixOf(from: string, to: string): string | undefined {
 
 describe('the proposal for an unknown key', () => {
   it.each([
-    ['a misspelt key', 'given: click', 'givne: click', "did you mean 'given'?"],
+    ['a misspelled key', 'given: click', 'givne: click', "did you mean 'given'?"],
     [
       'two letters that changed places',
       'type: numeric, fields: [508]',
@@ -68,7 +68,7 @@ describe('the proposal for an unknown key', () => {
       "did you mean 'model.ctrTower.hidden' or 'model.cvrTower.hidden'?",
     ],
     [
-      'a misspelt key of elsewhere',
+      'a misspelled key of elsewhere',
       'train: train.csv',
       'train: train.csv, batchSzie: 5',
       "did you mean 'training.batchSize'?",

@@ -24,12 +24,8 @@ const tasks = [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }];
 const groups = [featureTypes.schema.parse({ type: 'categorical', fields: ['a', 'b', 'ds'], encoding: 'tokens' })];
 
 /** The cells of all rows of a source. */
-async function read(
-  paths: string | readonly string[],
-  dialect: DialectOptions = {},
-  isLabelled = true,
-): Promise<Row[]> {
-  const of = rowFormatOf({ tasks: isLabelled ? tasks : [], groups });
+async function read(paths: string | readonly string[], dialect: DialectOptions = {}, isLabeled = true): Promise<Row[]> {
+  const of = rowFormatOf({ tasks: isLabeled ? tasks : [], groups });
   const source = await openSource(paths, columnsOf(of), dialect);
   // Tokens of nothing: the cells pass as they are.
   const encoded = encodedFormat(of, { a: { vocabulary: [] }, b: { vocabulary: [] }, ds: { vocabulary: [] } });

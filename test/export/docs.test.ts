@@ -167,7 +167,7 @@ describe('docs/how-to/deploy-onnx.md and docs/reference/export-formats.md', () =
     ]);
   });
 
-  it('has an example in Python that finds neighbours in a table', (context) => {
+  it('has an example in Python that finds neighbors in a table', (context) => {
     needsPython(context, 'pyarrow', 'numpy');
     const { shoes } = JSON.parse(python(folder, blocks('python')[3]!)) as { shoes: string[] };
     expect(shoes).toHaveLength(3);

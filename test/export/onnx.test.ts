@@ -110,7 +110,7 @@ describe('an operation in ONNX', () => {
     },
   );
 
-  it('that normalises what nothing else reads is part of the layer before it', async () => {
+  it('that normalizes what nothing else reads is part of the layer before it', async () => {
     const plan = planOf(3, (g, input, y) => {
       const out = g.batchNorm(g.linear(input, 1, 'a', { bias: false }), 'n');
       return { terms: [{ name: 'y', loss: g.squaredError(out, y), weight: 1 }], predictions: { p: out } };

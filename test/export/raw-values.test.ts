@@ -197,7 +197,7 @@ const FIELDS: readonly (readonly [string, object, readonly string[], readonly st
   ]),
   ['the month of milliseconds', { type: 'date', parts: ['month'], format: 'milliseconds' }, [], COUNTS],
   ['numbers', { type: 'numeric' }, [], NUMBERS],
-  ['standardised numbers', { type: 'numeric', scaling: 'standard' }, ['1', '2', '4.5'], NUMBERS],
+  ['standardized numbers', { type: 'numeric', scaling: 'standard' }, ['1', '2', '4.5'], NUMBERS],
   ['logarithms', { type: 'numeric', scaling: 'log1p' }, [], NUMBERS],
   [
     'several scalings',

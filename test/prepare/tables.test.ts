@@ -9,7 +9,7 @@ describe('the tables of ids', () => {
     const counter = createIdCounter();
     const counts = new Map<number, number>();
     for (let i = 0; i < 40_000; i++) {
-      // Neighbours, multiples of 2^32 and large ones, with repeats.
+      // Neighbors, multiples of 2^32 and large ones, with repeats.
       const id = [
         random.below(3000),
         random.below(3000) * 2 ** 32,

@@ -77,7 +77,7 @@ describe('a warm-started run', () => {
         else expect(rows[1]).toEqual(rows[0]);
       }
     }
-    // The running statistics of a normalisation are among the weights: of 8 rows, they move by a tenth.
+    // The running statistics of a normalization are among the weights: of 8 rows, they move by a tenth.
     const mean = [...before.program.weights.keys()].find(
       (name) => name.endsWith('runningMean') || name.endsWith('.mean'),
     )!;
