@@ -141,8 +141,8 @@ describe('the model of a step', () => {
       { ...mmoe, model: { name: 'mmoe', experts: { count: 3, hidden: [160] }, tower: { hidden: [9, 5] } } },
     ],
     // Mirror images have as many rows as it has: those with more would lack what belongs to the last.
-    ['losses of pairs within groups', 'global', { ...mmoe, batchRows: 88 }, { name: 'pairwise', by: BY }],
-    ['losses of two numbers within groups', 'local', mmoe, { name: 'jrc', by: BY }],
+    ['losses of pairs within groups', 'global', { ...mmoe, batchRows: 88 }, { name: 'pairwise', groupBy: BY }],
+    ['losses of two numbers within groups', 'local', mmoe, { name: 'jrc', groupBy: BY }],
     ['weights by their own sum', 'local', { ...mmoe, model: { name: 'dcmt' } }],
   ] as const)('counts what the engine sends, with %s', async (name, batchNorm, work, loss?: object) => {
     const own = planOf(work, 0.002);
