@@ -30,7 +30,7 @@ const OF_CLASSES: readonly object[] = [
   { name: 'auc' },
   { name: 'auc', confidence: '95%' },
   { name: 'logLoss' },
-  { name: 'normalisedEntropy' },
+  { name: 'normalizedEntropy' },
   { name: 'pcoc' },
   { name: 'ece' },
   { name: 'lift', top: '5%' },

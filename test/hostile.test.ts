@@ -141,7 +141,7 @@ describe('a config of any text', () => {
     ['a map on the line of a key', 'a: b: c'],
     ['a list on the line of a key', 'a: - b'],
     ['less indentation than the first line', '  a: b\n c: d'],
-    ['more indentation than its neighbours', 'a: b\n  c: d'],
+    ['more indentation than its neighbors', 'a: b\n  c: d'],
     ['a list among keys', 'a: b\n- c'],
     ['a key among items', '- a\nb: c'],
     ['two anchors on one value', 'a: &x &y b'],

@@ -68,11 +68,11 @@ export type Experiment = z.output<typeof experimentSchema>;
 export function listTasks(experiment: Pick<Experiment, 'tasks'>): readonly Task[] {
   return Object.entries(experiment.tasks).map(([name, options]) => {
     const { range, taskTypes } = findLoss(options);
-    const { by } = losses.build(resolveLoss(options));
+    const { groupBy } = losses.build(resolveLoss(options));
     return {
       name,
       ...options,
-      ...(by !== undefined && { lossKey: by }),
+      ...(groupBy !== undefined && { lossKey: groupBy }),
       ...(options.type === 'regression' &&
         taskTypes.includes('regression') &&
         range !== undefined && { labelRange: range }),

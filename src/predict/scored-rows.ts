@@ -21,5 +21,5 @@ export interface RowWriter {
   end(): Promise<void>;
 }
 
-/** Writes bytes, which must not change afterwards. */
+/** Writes bytes, which must not change afterward. */
 export type WriteBytes = (bytes: Uint8Array) => Promise<void>;

@@ -1,5 +1,6 @@
-import { didYouMean, joined } from '../core/errors.js';
+import { didYouMean, joined, quoted } from '../core/errors.js';
 import { getBaseOutput, type MetricDirections } from '../evaluation/metric-direction.js';
+import { renameMetrics } from '../evaluation/metric-renames.js';
 
 /** A monitored metric and its factor. */
 export interface MonitorTerm {
@@ -47,6 +48,7 @@ export function explainInvalidMonitor(
   goals: MetricDirections,
   by: readonly string[],
 ): string | undefined {
+  if (renameMetrics(text) !== text) return `${quoted(text)} is now ${quoted(renameMetrics(text))}`;
   const names = ['loss', ...goals.keys()];
   const terms = parseMonitor(text);
   if (terms === undefined || (terms.length === 1 && !isKnown(terms[0]!, goals, by) && terms[0]!.factor === 1)) {

@@ -69,7 +69,7 @@ describe('several processes equal one process', { timeout: 240_000 }, () => {
   it.for(losses.names)('with the loss %s', async (name, context) => {
     needsMpi(context, OPEN_MPI);
     const { options, taskTypes } = losses.partOf({ name } as LossSpec);
-    const loss = { name, ...('by' in options() && { by: BY }) };
+    const loss = { name, ...('groupBy' in options() && { groupBy: BY }) };
     await expectAlike(
       trainingWith((plan) => planWith(plan, WORK, loss, taskTypes[0])),
       4,

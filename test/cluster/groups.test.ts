@@ -37,7 +37,7 @@ const WORK: Workload = {
     tower: { hidden: [9], activation: 'tanh' },
   },
 };
-const within = losses.parts.flatMap(({ name, options }) => ('by' in options() ? [name] : []));
+const within = losses.parts.flatMap(({ name, options }) => ('groupBy' in options() ? [name] : []));
 
 function trainingWith(loss: object, steps: number, step: StepPlan = {}, smallest = 117, work = WORK): Training {
   const { plan, batches, evaluated, ...training } = trainingOf(work, step, steps, smallest);
@@ -82,7 +82,7 @@ describe('grouped losses across processes', { timeout: 300_000 }, () => {
     '%s equals one process within 1e-5 after 200 steps, reproducibly',
     async ([name, mpi], context) => {
       needsMpi(context, mpi);
-      const training = trainingWith({ name, by: BY }, 200);
+      const training = trainingWith({ name, groupBy: BY }, 200);
       const alone = await expectAlike(mpi, training);
       // Groups affect the loss.
       expect(distance(unmeasured(alone), unmeasured(await trainedAlone(apart(training))))).toBeGreaterThan(1e-3);
@@ -103,7 +103,7 @@ describe('grouped losses across processes', { timeout: 300_000 }, () => {
 
   it.for(within)('%s is bitwise identical for any number of threads', async (name, context) => {
     needsMpi(context, OPEN_MPI);
-    const training = trainingWith({ name, by: BY }, 12);
+    const training = trainingWith({ name, groupBy: BY }, 12);
     expect(await trainedBy(OPEN_MPI, 2, training, 3)).toEqual(await trainedBy(OPEN_MPI, 2, training, 1));
   });
 
@@ -112,7 +112,7 @@ describe('grouped losses across processes', { timeout: 300_000 }, () => {
     async (name, context) => {
       needsMpi(context, OPEN_MPI);
       const combined = {
-        ...trainingWith({ name, by: BY }, 12, { combinesTerms: true, isDiagnosed: true }, 3),
+        ...trainingWith({ name, groupBy: BY }, 12, { combinesTerms: true, isDiagnosed: true }, 3),
         options: optionsOf({ lossWeighting: { name: 'pcgrad' }, diagnostics: { everySteps: 5 } }),
       };
       expect(distance(await trainedAlone(combined), together(await trainedBy(OPEN_MPI, 4, combined)))).toBeLessThan(
@@ -124,7 +124,7 @@ describe('grouped losses across processes', { timeout: 300_000 }, () => {
   it('equal one process for accumulated passes with separate groups', async (context) => {
     needsMpi(context, OPEN_MPI);
     // The rows that count are known before the passes.
-    const { plan, ...training } = trainingWith({ name: 'jrc', by: BY }, 12, { rows: 250 });
+    const { plan, ...training } = trainingWith({ name: 'jrc', groupBy: BY }, 12, { rows: 250 });
     const accumulating = { ...training, plan: { ...plan, batchRows: 64 } };
     expect(
       distance(await trainedAlone(accumulating), together(await trainedBy(OPEN_MPI, 3, accumulating))),
@@ -144,8 +144,8 @@ describe('config with a grouped loss', { timeout: 240_000 }, () => {
         data: { train: ['a.csv', 'b.csv'], valid: 'c.csv' },
         features: { item: { type: 'categorical', fields: ['item'], width: 4 } },
         tasks: {
-          ctr: { label: 'click', loss: { name, by: 'user' } },
-          cvr: { label: 'buy', given: 'click', loss: { name, by: 'user' } },
+          ctr: { label: 'click', loss: { name, groupBy: 'user' } },
+          cvr: { label: 'buy', given: 'click', loss: { name, groupBy: 'user' } },
         },
         model: { name: 'shared-bottom', hidden: [8], activation: 'tanh', tower: { hidden: [] } },
         training: {

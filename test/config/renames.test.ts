@@ -144,6 +144,14 @@ const EARLIER: readonly Earlier[] = [
     at: 'tasks.ctr.missing',
     value: 'mask',
   },
+  {
+    map: 'tasks.*.loss',
+    from: 'by',
+    to: 'groupBy',
+    config: { tasks: { ctr: { label: 'click', loss: { name: 'pairwise', by: 'user' } } } },
+    at: 'tasks.ctr.loss.by',
+    value: 'user',
+  },
   model('globalWeight', 'entireSpaceWeight', { name: 'escm2-ips', globalWeight: 0.25 }, 0.25),
   model('jointly', 'jointTraining', { name: 'escm2-dr', jointly: true }, true),
   model('native', 'residualExperts', { name: 'adatt', native: false }, false),
@@ -204,6 +212,18 @@ const EARLIER: readonly Earlier[] = [
     at: 'evaluation.by',
     value: ['hour'],
   },
+  {
+    map: 'evaluation.metrics',
+    from: '*',
+    to: '*',
+    config: { evaluation: { metrics: ['normalisedEntropy'] } },
+    at: 'evaluation.metrics.0',
+    path: 'evaluation.metrics.0.name',
+    value: 'normalisedEntropy',
+    now: 'normalizedEntropy',
+  },
+  metric('as', 'as', { name: 'auc', as: 'normalisedEntropy' }, 'normalisedEntropy', 'normalizedEntropy'),
+  metric('name', 'name', { name: 'normalisedEntropy', as: 'ne' }, 'normalisedEntropy', 'normalizedEntropy'),
   metric('alike', 'binning', { name: 'ece', alike: 'width' }, 'width', 'uniform'),
   metric('alike', 'binning', { name: 'ece', alike: 'rows' }, 'rows', 'quantile'),
   metric('by', 'groupBy', { name: 'gauc', by: 'user' }, 'user'),
@@ -223,6 +243,31 @@ const EARLIER: readonly Earlier[] = [
     config: { checkpoints: { alsoBest: ['ctr.auc'] } },
     at: 'checkpoints.alsoBest',
     value: ['ctr.auc'],
+  },
+  {
+    map: 'training',
+    from: 'monitor',
+    to: 'monitor',
+    config: {
+      training: { monitor: '0.5*ctr.normalisedEntropy + 0.5*ctcvr.normalisedEntropy' },
+      evaluation: { metrics: ['normalizedEntropy'] },
+    },
+    at: 'training.monitor',
+    value: '0.5*ctr.normalisedEntropy + 0.5*ctcvr.normalisedEntropy',
+    now: '0.5*ctr.normalizedEntropy + 0.5*ctcvr.normalizedEntropy',
+  },
+  {
+    map: 'checkpoints.bestBy',
+    from: '*',
+    to: '*',
+    config: {
+      checkpoints: { bestBy: ['ctr.normalisedEntropy'] },
+      evaluation: { metrics: ['normalizedEntropy'] },
+    },
+    at: 'checkpoints.bestBy.0',
+    path: 'checkpoints.bestBy.0',
+    value: 'ctr.normalisedEntropy',
+    now: 'ctr.normalizedEntropy',
   },
   {
     map: 'initFrom',
@@ -261,7 +306,7 @@ const withoutNull = (value: unknown): unknown =>
 const valueAt = (tree: unknown, path: string): unknown =>
   path.split('.').reduce<unknown>((node, step) => (node as Tree)[step], tree);
 
-const renamedPath = ({ at, to }: Earlier): string => [...at.split('.').slice(0, -1), to].join('.');
+const renamedPath = ({ at, path, to }: Earlier): string => path ?? [...at.split('.').slice(0, -1), to].join('.');
 
 describe('config of an earlier version', () => {
   it('has a test case for every rename', () => {
@@ -293,6 +338,19 @@ describe('config of an earlier version', () => {
       );
     },
   );
+
+  it('names what replaces a metric if an override has it', () => {
+    const set = 'training.monitor=ctr.normalisedEntropy';
+    expect(() => parseConfig(configOf({}), 'c.yaml', [parseOverride(set)])).toThrow(
+      `--set ${set}: training.monitor: "ctr.normalisedEntropy" is now "ctr.normalizedEntropy"`,
+    );
+  });
+
+  it('takes overrides if a run or a study stored it', () => {
+    const config = configOf({ training: { average: { decay: 0.5 } } });
+    const overrides = [parseOverride('training.ema.decay=0.25')];
+    expect(parseStoredConfig(config, 'c.yaml', overrides).training.ema).toEqual({ decay: 0.25 });
+  });
 
   it('reports the replacement value if that is renamed too', () => {
     const config = configOf({ training: { batchNorm: 'local' } });

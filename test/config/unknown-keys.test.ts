@@ -31,7 +31,7 @@ function fixOf(from: string, to: string): string | undefined {
 
 describe('fix for an unknown key', () => {
   it.each([
-    ['a misspelt key', 'given: click', 'givne: click', "did you mean 'given'?"],
+    ['a misspelled key', 'given: click', 'givne: click', "did you mean 'given'?"],
     [
       'a key with transposed letters',
       'type: numeric, fields: [508]',
@@ -69,7 +69,7 @@ describe('fix for an unknown key', () => {
       "did you mean 'model.ctrTower.hidden' or 'model.cvrTower.hidden'?",
     ],
     [
-      'a misspelt key of another section',
+      'a misspelled key of another section',
       'train: train.csv',
       'train: train.csv, batchSzie: 5',
       "did you mean 'training.batchSize'?",

@@ -26,9 +26,9 @@ const groups = [featureTypes.schema.parse({ type: 'categorical', fields: ['a', '
 async function read(
   paths: string | readonly string[],
   dialect: DialectOptions = {},
-  isLabelled = true,
+  isLabeled = true,
 ): Promise<Row[]> {
-  const of = rowFormatOf({ tasks: isLabelled ? tasks : [], groups });
+  const of = rowFormatOf({ tasks: isLabeled ? tasks : [], groups });
   const source = await openSource(paths, columnsOf(of), dialect);
   // Tokens with no encoding: the values are passed through.
   const encoded = encodedFormat(of, { a: { vocabulary: [] }, b: { vocabulary: [] }, ds: { vocabulary: [] } });

@@ -285,17 +285,17 @@ describe('models that correct selection bias', () => {
 
   it('dcmt trains a twin tower on unclicked rows, with normalized weights', async () => {
     const { losses, rows, mean } = await inspected({ name: 'dcmt' }, 'twins.cvr');
-    const normalised = (weight: (row: (typeof rows)[number]) => number, loss: (row: (typeof rows)[number]) => number) =>
+    const normalized = (weight: (row: (typeof rows)[number]) => number, loss: (row: (typeof rows)[number]) => number) =>
       mean((row) => weight(row) * loss(row)) / mean(weight);
     expect(losses.get('cvr')!.mean).toBeCloseTo(
-      normalised(
+      normalized(
         ({ o, p }) => o / p,
         ({ error }) => error,
       ),
       5,
     );
     expect(losses.get('cvr.counterfactual')!.mean).toBeCloseTo(
-      normalised(
+      normalized(
         ({ o, p }) => (1 - o) / (1 - p),
         () => Math.log(2),
       ),

@@ -93,12 +93,12 @@ describe('mtl predict', () => {
     );
     await predictInto(join(folder, 'out.csv'), { data: join(folder, 'new.csv'), keep: ['all'] });
     expect(readdirSync(folder).sort()).toEqual(['new.csv', 'out.csv']);
-    await predictInto(join(folder, 'labelled.csv'));
+    await predictInto(join(folder, 'labeled.csv'));
     const scored = readCsv(join(folder, 'out.csv'));
     expect(scored.map((row) => names.map((name) => row[name]))).toEqual(
       rows.map((row) => names.map((name) => row[name])),
     );
-    expect(scored.map(({ ctcvr }) => ctcvr)).toEqual(readCsv(join(folder, 'labelled.csv')).map(({ ctcvr }) => ctcvr));
+    expect(scored.map(({ ctcvr }) => ctcvr)).toEqual(readCsv(join(folder, 'labeled.csv')).map(({ ctcvr }) => ctcvr));
   });
 
   it('gives the same predictions and values for CSV, Parquet and shards', async () => {

@@ -427,12 +427,12 @@ describe('the Open Inference Protocol', () => {
       'outputs[0].parameters: classification: unknown key; expected binary_data',
     ],
     [
-      'a misspelt parameter',
+      'a misspelled parameter',
       () => ({ inputs: inputs(), parameters: { binary_data_outputs: true } }),
       "parameters: binary_data_outputs: unknown key; did you mean 'binary_data_output'?",
     ],
     [
-      'a misspelt key',
+      'a misspelled key',
       () => ({ inputs: inputs(), output: [] }),
       'body: output: unknown key; expected id, model_name, model_version, parameters, inputs, outputs; ' +
         "did you mean 'outputs'?",

@@ -96,7 +96,7 @@ describe('POST /predict', () => {
     ]);
   });
 
-  it('rejects missing and misspelt columns, and treats them as null with ?onMissing=oov', async () => {
+  it('rejects missing and misspelled columns, and treats them as null with ?onMissing=oov', async () => {
     const { 205: item, ...without } = world.rows[1]!;
     const asked = { rows: [world.rows[0]!, { ...without, '205_id': item! }] };
     expect(errorOf(await post('/predict', asked))).toEqual([

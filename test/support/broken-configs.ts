@@ -23,7 +23,7 @@ const one = (title: string, problem: string, ...edits: BrokenConfig['edits']): B
 /** Invalid configs, from typing errors to errors that only the data shows. */
 export const brokenConfigs: readonly BrokenConfig[] = [
   one('an unknown section', "modle: unknown key; did you mean 'model'?", section('modle: { name: esmm }')),
-  one('a misspelt key', "training.batchSzie: unknown key; did you mean 'batchSize'?", ['batchSize', 'batchSzie']),
+  one('a misspelled key', "training.batchSzie: unknown key; did you mean 'batchSize'?", ['batchSize', 'batchSzie']),
   one(
     'a key of another section at the top',
     "epochs: unknown key; did you mean 'training.epochs'?",
@@ -145,7 +145,7 @@ export const brokenConfigs: readonly BrokenConfig[] = [
     '[101, 121, 122]',
     '[101, 121, click]',
   ]),
-  one('a given task that is misspelt', 'tasks.cvr.given: expected the label of another classification task', [
+  one('a given task that is misspelled', 'tasks.cvr.given: expected the label of another classification task', [
     'given: click',
     'given: clik',
   ]),
@@ -316,13 +316,13 @@ export const brokenConfigs: readonly BrokenConfig[] = [
     ['given: click', 'given: ctr'],
   ),
   one(
-    'a misspelt label that is given, of a model that takes any column',
+    'a misspelled label that is given, of a model that takes any column',
     "is the given of task 'cvr', but is not a task, label or column; did you mean 'click'?",
     toMmoe,
     ['given: click', 'given: clik'],
   ),
   one(
-    'a misspelt task that is given, of a model that takes any column',
+    'a misspelled task that is given, of a model that takes any column',
     "is the given of task 'cvr', but is not a task, label or column; did you mean 'ctr'?",
     toMmoe,
     ['given: click', 'given: ctrr'],

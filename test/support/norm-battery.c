@@ -81,7 +81,7 @@ static void column_back(const norm_gradient *n, size_t j, float *dx, float *dgai
   }
 }
 
-static int try(const char *name, normalise_kernel *normalise, normalise_gradient_kernel *normalise_gradient) {
+static int try(const char *name, normalize_kernel *normalize, normalize_gradient_kernel *normalize_gradient) {
   for (int run = 0; run < 300; run++) {
     const size_t rows = 1 + below(200), columns = 4 * (1 + below(40));
     const size_t ldx = columns + below(9), ldy = columns + below(9);
@@ -96,11 +96,11 @@ static int try(const char *name, normalise_kernel *normalise, normalise_gradient
     float *running2 = copy(running, 2 * columns), *statistics2 = copy(statistics, 6 * columns);
     const norm forward = {x, ldx, y, ldy, gain, shift, running, statistics, rows, columns, 1e-5f, below(2) ? 0.1f : 0};
     const norm_gradient back = {x, ldx, dy, ldy, gain, statistics, dx, dgain, dshift, rows, columns, (int)below(2)};
-    normalise(&forward, begin, end);
+    normalize(&forward, begin, end);
     for (size_t j = begin; j < end; j++) column_forward(&forward, j, y2, running2, statistics2);
     int is_same = !differ(y, y2, ys) && !differ(running, running2, 2 * columns);
     is_same &= !differ(statistics, statistics2, 6 * columns);
-    is_same &= normalise_gradient(&back, begin, end);
+    is_same &= normalize_gradient(&back, begin, end);
     for (size_t j = begin; j < end; j++) column_back(&back, j, dx2, dgain2, dshift2, statistics2);
     is_same &= !differ(dx, dx2, xs) && !differ(dgain, dgain2, columns) && !differ(dshift, dshift2, columns);
     is_same &= !differ(statistics, statistics2, 6 * columns);
@@ -119,11 +119,11 @@ int main(void) {
   int failed = 0;
 #if defined(__x86_64__)
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq"))
-    failed |= try("AVX-512", normalise_avx512, normalise_gradient_avx512);
+    failed |= try("AVX-512", normalize_avx512, normalize_gradient_avx512);
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-    failed |= try("AVX2", normalise_avx2, normalise_gradient_avx2);
+    failed |= try("AVX2", normalize_avx2, normalize_gradient_avx2);
 #else
-  failed |= try("NEON", normalise_neon, normalise_gradient_neon);
+  failed |= try("NEON", normalize_neon, normalize_gradient_neon);
 #endif
   return failed;
 }

@@ -22,7 +22,7 @@ static uint32_t *ids_below(size_t most, size_t count) {
 }
 static void *copy(const void *from, size_t bytes) { return memcpy(malloc(bytes), from, bytes); }
 
-static float penalised(float raw, float w, const float *c) {
+static float penalized(float raw, float w, const float *c) {
   const float sign = (float)(w > 0) - (float)(w < 0);
   return fminf(fmaxf(raw * c[0], -c[3]), c[3]) + c[2] * w + c[1] * sign;
 }
@@ -33,7 +33,7 @@ static void apply(int rule, float *w, float *s, size_t n, const float *g, const 
   float fours[4] = {0};
   double twos[2] = {0}, steps[2] = {0};
   for (size_t i = 0; i < n; i++) {
-    const float gradient = penalised(g[i], w[i], c);
+    const float gradient = penalized(g[i], w[i], c);
     float *first = s + i, *second = s + n + i;
     if (rule == RULE_adagrad) {
       *first += gradient * gradient;
@@ -62,7 +62,7 @@ static void apply(int rule, float *w, float *s, size_t n, const float *g, const 
   }
   if (rule == RULE_row_wise_adagrad) {
     *s += (fours[0] + fours[1] + fours[2] + fours[3]) / (float)n;
-    for (size_t i = 0; i < n; i++) w[i] -= own[0] / (sqrtf(*s) + own[1]) * penalised(g[i], w[i], c);
+    for (size_t i = 0; i < n; i++) w[i] -= own[0] / (sqrtf(*s) + own[1]) * penalized(g[i], w[i], c);
   }
   if (rule == RULE_lamb) {
     float *step = malloc(n * sizeof *step);

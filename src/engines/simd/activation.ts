@@ -1,13 +1,13 @@
 import type { Activation } from '../../graph/operations.js';
 import { ROWS } from './call-list.js';
 import type { Lowered, Lowering } from './lowering.js';
-import { normalise, normaliseGradient } from './normalise.js';
+import { normalize, normalizeGradient } from './normalize.js';
 import { toFours } from './places.js';
 
 /** The order of the constants in elementwise.ts. */
 const CODES: Partial<Record<Activation, number>> = { relu: 0, sigmoid: 1, tanh: 2, 'leaky-relu': 3, gelu: 4, swish: 5 };
 
-/** Activations, forwards and backwards. */
+/** Activations, forward and backward. */
 export const ACTIVATION: Lowered<'activation'> = {
   isByColumns: ({ running }, mode) => running !== undefined && mode !== 'predict',
   forward(value, lowering) {
@@ -27,9 +27,9 @@ export const ACTIVATION: Lowered<'activation'> = {
         columns: x.columns,
       });
     else {
-      const z = places.columns(`normalised ${value.id}`, value.width);
+      const z = places.columns(`normalized ${value.id}`, value.width);
       const { ones, zeros } = constants(lowering, value.width);
-      normalise(lowering, x, z, ones, zeros, value.running, () =>
+      normalize(lowering, x, z, ones, zeros, value.running, () =>
         list.emit('dice', {
           x: x.at,
           ldx: x.ld,
@@ -88,7 +88,7 @@ export const ACTIVATION: Lowered<'activation'> = {
       });
       return;
     }
-    const z = places.columns(`normalised ${value.id}`, value.width);
+    const z = places.columns(`normalized ${value.id}`, value.width);
     list.emit('diceGradient', {
       x: x.at,
       ldx: x.ld,
@@ -117,7 +117,7 @@ export const ACTIVATION: Lowered<'activation'> = {
     // Its gain and shift are constants: their gradients go where nothing reads them.
     const unread = arena.take(`unread ${value.width}`, 2 * toFours(value.width));
     const { ones } = constants(lowering, value.width);
-    normaliseGradient(lowering, x, z, ones, value.running.mean, unread, unread + toFours(value.width) * 4, 1);
+    normalizeGradient(lowering, x, z, ones, value.running.mean, unread, unread + toFours(value.width) * 4, 1);
   },
 };
 

@@ -4,7 +4,7 @@ import type { Lowered } from './lowering.js';
 import { multiplyMatrix, multiplyMatrixGradient } from './matrix-products.js';
 import type { Place, Places } from './places.js';
 
-/** Attention of a task over its own token and another's (AITM), forwards and backwards. */
+/** Attention of a task over its own token and another's (AITM), forward and backward. */
 export const ATTEND: Lowered<'attend'> = {
   forward(value, lowering) {
     const { places, list } = lowering;

@@ -30,7 +30,7 @@ export interface Lowering {
   /** Where the matrix lies whose gradient is added up over all processes while others are computed, if there is one. */
   readonly early: number | undefined;
   /** Biases whose gradient stays 0. */
-  readonly cancelled: ReadonlySet<Parameter>;
+  readonly canceled: ReadonlySet<Parameter>;
   /** Address of a parameter's gradient. */
   gradientAt(address: number): number;
   /** Whether a value's gradient was written before: then more of it is added. Marks it as written. */
@@ -38,7 +38,7 @@ export interface Lowering {
   /** Address of the dropout key of a layer, written before each step. */
   dropoutKey(name: string): number;
   /**
-   * Where the rows of the batch stand that all processes have, a double; undefined where this one normalises by its
+   * Where the rows of the batch stand that all processes have, a double; undefined where this one normalizes by its
    * own.
    */
   readonly allRows: number | undefined;
@@ -59,7 +59,7 @@ export interface Lowering {
   readonly refused: number;
 }
 
-/** How an operation runs forwards and backwards; backwards it adds to its operands' gradients. */
+/** How an operation runs forward and backward; backward, it adds to its operands' gradients. */
 export interface Lowered<Name extends OperationName> {
   /** Whether a value of the operation takes its columns whole: for sums over the batch. */
   isByColumns?(value: ValueOf<Name>, mode: Mode): boolean;

@@ -242,7 +242,7 @@ export const MAPS: {
   layerNorm: {
     forward(value, { places, arena, list }) {
       const [x, y] = [places.of(value.x), places.of(value)];
-      const z = places.columns(`normalised ${value.id}`, value.width);
+      const z = places.columns(`normalized ${value.id}`, value.width);
       const inverses = arena.take(`inverses ${value.id}`, places.maxRows);
       list.emit('layerNorm', {
         x: x.at,
@@ -260,7 +260,7 @@ export const MAPS: {
     },
     backward(value, { places, arena, list, gradientAt, accumulate }) {
       const [x, y] = [places.of(value.x), places.of(value)];
-      const z = places.columns(`normalised ${value.id}`, value.width);
+      const z = places.columns(`normalized ${value.id}`, value.width);
       const [gain, shift] = [places.vector(value.gain), places.vector(value.shift)];
       const inverses = arena.take(`inverses ${value.id}`, places.maxRows);
       list.emit('layerNormGradient', {

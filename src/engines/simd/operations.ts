@@ -6,11 +6,11 @@ import type { Lowered } from './lowering.js';
 import { MAPS } from './maps.js';
 import { multiplyMatrix, multiplyMatrixGradient } from './matrix-products.js';
 import { ROWS } from './call-list.js';
-import { normalise, normaliseGradient } from './normalise.js';
+import { normalize, normalizeGradient } from './normalize.js';
 
 type LoweringTable = { readonly [Name in Exclude<OperationName, LossName>]: Lowered<Name> };
 
-/** Every operation that is not a loss, forwards and backwards. */
+/** Every operation that is not a loss, forward and backward. */
 export const LOWERED: LoweringTable = {
   ...MAPS,
   ...GROUPS,
@@ -28,11 +28,11 @@ export const LOWERED: LoweringTable = {
         multiplyMatrix(lowering, places.of(x), matrix, bias, out);
     },
     backward(value, lowering) {
-      const { places, list, gradientAt, accumulate, cancelled } = lowering;
+      const { places, list, gradientAt, accumulate, canceled } = lowering;
       const { members, x, matrix, out } = places.groupOf(value);
       if (members[0] !== value) return;
       for (const member of members) {
-        if (member.bias === undefined || cancelled.has(member.bias)) continue;
+        if (member.bias === undefined || canceled.has(member.bias)) continue;
         const place = places.of(member);
         list.emit('columnSums', {
           d: place.gradient,
@@ -51,7 +51,7 @@ export const LOWERED: LoweringTable = {
     isByColumns: (_, mode) => mode !== 'predict',
     forward({ x, gain, shift, running, ...value }, lowering) {
       const out = lowering.places.of(value as ValueOf<'batchNorm'>);
-      normalise(
+      normalize(
         lowering,
         lowering.places.of(x),
         out,
@@ -63,7 +63,7 @@ export const LOWERED: LoweringTable = {
     backward(value, lowering) {
       const { places, gradientAt, accumulate } = lowering;
       const gain = places.vector(value.gain);
-      normaliseGradient(
+      normalizeGradient(
         lowering,
         places.of(value.x),
         places.of(value),

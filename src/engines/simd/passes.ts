@@ -1,4 +1,4 @@
-import { findCancelledBiases, listRequired, type Graph, type Term } from '../../graph/graph.js';
+import { findCanceledBiases, listRequired, type Graph, type Term } from '../../graph/graph.js';
 import { isLoss, type LossValue, type Value } from '../../graph/operations.js';
 import { computeReachability } from '../../graph/gradient-reachability.js';
 import type { InputLayout } from '../../tables/layout.js';
@@ -40,7 +40,7 @@ export interface PassPlan {
   /** The first matrix, where a step adds its gradient up over all processes while it computes others. */
   readonly early: { readonly at: number; readonly count: number } | undefined;
   /**
-   * Where the rows stand that all processes pass together, a double; undefined where this one normalises by its own.
+   * Where the rows stand that all processes pass together, a double; undefined where this one normalizes by its own.
    */
   readonly allRows: number | undefined;
   /**
@@ -139,7 +139,7 @@ export function lowerPass(
     products: PRODUCTS[mode === 'predict' ? 'f32' : precision],
     early: mode === 'train' ? plan.early?.at : undefined,
     inTurns: (turns) => void started.push(turns),
-    cancelled: findCancelledBiases(graph),
+    canceled: findCanceledBiases(graph),
     computed: new Set<Value>(computed),
     gradientAt: (address) =>
       address < places.weightsBegin || address >= weightsEnd ? address : address - places.weightsBegin + gradientsAt,

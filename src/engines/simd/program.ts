@@ -67,10 +67,10 @@ export function compileProgram(kernels: KernelModule, plan: Plan, threads: numbe
   );
   let step = 0;
 
-  for (const { running: normalisation, width } of graph.values.flatMap((value) =>
+  for (const { running: normalization, width } of graph.values.flatMap((value) =>
     value.op === 'activation' ? [value] : [],
   )) {
-    if (normalisation !== undefined) view(arena.take(`ones ${width}`, toFours(width)), width).fill(1);
+    if (normalization !== undefined) view(arena.take(`ones ${width}`, toFours(width)), width).fill(1);
   }
 
   /**

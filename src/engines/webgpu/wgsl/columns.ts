@@ -64,7 +64,7 @@ export const COLUMN_KERNELS = {
   if (n < $columns) { for (var row = first; row < $rows; row += ${LANES}u) { add($y + row * $ldy + n, sum, $accumulate); } }`,
   ),
 
-  normalise: byColumns(
+  normalize: byColumns(
     'columns',
     `${sumOf('sum', '$columns', 'f($x + row * $ldx + n)')}
   let mean = sum / f32($rows);
@@ -87,7 +87,7 @@ export const COLUMN_KERNELS = {
   }`,
   ),
 
-  normaliseGradient: byColumns(
+  normalizeGradient: byColumns(
     'columns',
     `
   var mean = 0.0; var inverse = 0.0; var gain = 0.0;

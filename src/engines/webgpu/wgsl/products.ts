@@ -211,7 +211,7 @@ const weightGradient = (operands: Operands): OwnKernel => ({
 });
 export const WEIGHT_GRADIENT = weightGradient(WHOLE);
 
-/** The same products in half precision: forwards, back to the input, and to the weights. */
+/** The same products in half precision: forward, back to the input, and to the weights. */
 export const HALF_PRODUCTS = {
   forward: products(HALF),
   back: products(HALF_BACK),

@@ -4,11 +4,11 @@ import { ROWS } from './call-list.js';
 import type { Lowering } from './lowering.js';
 import type { Place } from './places.js';
 
-// Batch norm, in one call where its own rows of a batch are what this process normalises by, else in turns: between
+// Batch norm, in one call where its own rows of a batch are what this process normalizes by, else in turns: between
 // them, sums over rows are added up.
 
 /** y = (x - mean) / √(variance + ε) · gain + shift, and what reads it at once */
-export function normalise(
+export function normalize(
   { mode, arena, places, list, allRows, inTurns }: Lowering,
   x: Place,
   y: Place,
@@ -19,7 +19,7 @@ export function normalise(
 ): void {
   const at = places.vector(running.mean);
   if (mode === 'predict') {
-    list.emit('normaliseRunning', {
+    list.emit('normalizeRunning', {
       x: x.at,
       ldx: x.ld,
       y: y.at,
@@ -41,17 +41,17 @@ export function normalise(
     { y: y.at, ldy: y.ld, gain, shift, running: at, epsilon: running.epsilon, momentum },
   ] as const;
   if (allRows === undefined) {
-    list.emit('normalise', { ...from, ...scaled });
+    list.emit('normalize', { ...from, ...scaled });
     andThen();
     return;
   }
   const sums = { at: sumsAt(statistics, x), count: x.columns };
   inTurns([
-    { emit: () => list.emit('normaliseSums', from), sums },
-    { emit: () => list.emit('normaliseSquares', { ...from, allRows }), sums },
+    { emit: () => list.emit('normalizeSums', from), sums },
+    { emit: () => list.emit('normalizeSquares', { ...from, allRows }), sums },
     {
       emit() {
-        list.emit('normaliseTogether', { ...from, ...scaled, allRows });
+        list.emit('normalizeTogether', { ...from, ...scaled, allRows });
         andThen();
       },
     },
@@ -59,7 +59,7 @@ export function normalise(
 }
 
 /** Its gradients: of x, and of gain and shift. */
-export function normaliseGradient(
+export function normalizeGradient(
   { arena, list, allRows, inTurns }: Lowering,
   x: Place,
   y: Place,
@@ -72,15 +72,15 @@ export function normaliseGradient(
   const statistics = statisticsAt(arena, mean, x);
   const from = { x: x.at, ldx: x.ld, dy: y.gradient, ldy: y.ld, statistics, rows: ROWS, columns: x.columns } as const;
   if (allRows === undefined) {
-    list.emit('normaliseGradient', { ...from, gain, dx: x.gradient, dgain, dshift, accumulate });
+    list.emit('normalizeGradient', { ...from, gain, dx: x.gradient, dgain, dshift, accumulate });
     return;
   }
   inTurns([
     {
-      emit: () => list.emit('normaliseGradientSums', { ...from, dgain, dshift }),
+      emit: () => list.emit('normalizeGradientSums', { ...from, dgain, dshift }),
       sums: { at: sumsAt(statistics, x), count: 2 * x.columns },
     },
-    { emit: () => list.emit('normaliseGradientTogether', { ...from, gain, dx: x.gradient, allRows, accumulate }) },
+    { emit: () => list.emit('normalizeGradientTogether', { ...from, gain, dx: x.gradient, allRows, accumulate }) },
   ]);
 }
 
