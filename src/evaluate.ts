@@ -59,7 +59,7 @@ export async function measure(
   model: TrainedModel,
   { data, by, verifyData, onWarning, signal, ...engineOptions }: MeasureOptions,
 ): Promise<Measured> {
-  const { experiment, spaces, graph } = model;
+  const { experiment, outputs, graph } = model;
   const measuring = { ...model.measuring, ...(by !== undefined && { by }) };
   const format = withKeys(model.format, listKeyColumns(measuring));
   const sources = await openMeasured({ ...model, format }, data, 'mtl eval');
@@ -81,7 +81,7 @@ export async function measure(
         await evaluateBatches(
           program,
           dataset.batches(EVALUATION_BATCH_ROWS),
-          { spaces, measuring, keyTexts: dataset.keyTexts, terms: graph.terms },
+          { outputs, measuring, keyTexts: dataset.keyTexts, terms: graph.terms },
           signal,
         )
       ).report;

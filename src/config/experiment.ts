@@ -207,7 +207,7 @@ function* buildTerms(
 
 /** Validates tasks against each other and against the model. */
 function* checkTasks(tasks: readonly Task[], model: ModelSpec | undefined): Generator<ValidationIssue> {
-  const spaces = listOutputs(tasks);
+  const outputs = listOutputs(tasks);
   for (const task of tasks) {
     const given = normalizeGiven(task);
     if (
@@ -258,7 +258,7 @@ function* checkTasks(tasks: readonly Task[], model: ModelSpec | undefined): Gene
           message: 'a regression has no positives; use sampleWeight',
         };
     }
-    if (spaces.filter((space) => space.name === task.name).length > 1) {
+    if (outputs.filter((output) => output.name === task.name).length > 1) {
       yield {
         path: ['tasks', task.name],
         message: `'${task.name}' is also an output of another task; rename one of them`,

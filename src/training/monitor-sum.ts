@@ -5,7 +5,7 @@ import { getBaseOutput, type MetricDirections } from '../evaluation/metric-direc
 export interface MonitorTerm {
   readonly factor: number;
   /** Output, such as `ctcvr` or `ctcvr[hour=13]`; undefined for the loss. */
-  readonly space: string | undefined;
+  readonly output: string | undefined;
   readonly metric: string;
 }
 
@@ -25,16 +25,16 @@ export function parseMonitor(text: string): readonly MonitorTerm[] | undefined {
     .slice(1);
   const terms: MonitorTerm[] = [];
   for (let i = 0; i < parts.length; i += 2) {
-    const [, factor = '1', space, metric] = TERM.exec(parts[i + 1]!) ?? [];
-    if (metric === undefined || (space === undefined && metric !== 'loss')) return undefined;
-    terms.push({ factor: (parts[i] === '-' ? -1 : 1) * Number(factor), space, metric });
+    const [, factor = '1', output, metric] = TERM.exec(parts[i + 1]!) ?? [];
+    if (metric === undefined || (output === undefined && metric !== 'loss')) return undefined;
+    terms.push({ factor: (parts[i] === '-' ? -1 : 1) * Number(factor), output, metric });
   }
   return terms;
 }
 
 /** Returns a positive number if the sum improves as the metric rises, a negative one if it worsens, otherwise 0. */
-export function getDirection({ factor, space, metric }: MonitorTerm, goals: MetricDirections): number {
-  const goal = space === undefined ? 'lower' : goals.get(`${getBaseOutput(space)}.${metric}`);
+export function getDirection({ factor, output, metric }: MonitorTerm, goals: MetricDirections): number {
+  const goal = output === undefined ? 'lower' : goals.get(`${getBaseOutput(output)}.${metric}`);
   return goal === undefined ? 0 : goal === 'higher' ? factor : -factor;
 }
 
@@ -60,7 +60,7 @@ export function explainInvalidMonitor(
   }
   const unknown = terms.find((term) => !isKnown(term, goals, by));
   if (unknown !== undefined) {
-    const name = unknown.space === undefined ? unknown.metric : `${unknown.space}.${unknown.metric}`;
+    const name = unknown.output === undefined ? unknown.metric : `${unknown.output}.${unknown.metric}`;
     return joined(`'${name}' is not measured; expected one of ${names.join(', ')}`, didYouMean(name, names));
   }
   if (terms.some(({ factor }) => factor === 0)) return `expected nonzero factors, found '${text}'`;
@@ -74,7 +74,7 @@ export function explainInvalidMonitor(
 }
 
 function isKnown(term: MonitorTerm, goals: MetricDirections, by: readonly string[]): boolean {
-  if (term.space === undefined) return true;
-  const segment = /\[([^=\]]+)=/.exec(term.space)?.[1];
-  return goals.has(`${getBaseOutput(term.space)}.${term.metric}`) && (segment === undefined || by.includes(segment));
+  if (term.output === undefined) return true;
+  const segment = /\[([^=\]]+)=/.exec(term.output)?.[1];
+  return goals.has(`${getBaseOutput(term.output)}.${term.metric}`) && (segment === undefined || by.includes(segment));
 }

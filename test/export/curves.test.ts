@@ -105,7 +105,10 @@ describe('a calibrated model in ONNX', () => {
       const byTask = await program.predict(batch);
       program.dispose();
       const expected = new Map(
-        listPredictedOutputs(model.spaces).map((space) => [space.name, combinePredictions(space, byTask, batch.rows)]),
+        listPredictedOutputs(model.outputs).map((output) => [
+          output.name,
+          combinePredictions(output, byTask, batch.rows),
+        ]),
       );
       // Where 300 rows make a curve steep, it makes more of the last places of floats.
       expectNear(await runOnnx(await InferenceSession.create(out), feedsOf(batch)), expected, raw ? 1e-5 : 5e-4);

@@ -67,7 +67,7 @@ async function predicted(): Promise<ReadonlyMap<string, Float32Array>> {
   const byTask = await program.predict(batch);
   program.dispose();
   return new Map(
-    listPredictedOutputs(model.spaces).map((space) => [space.name, combinePredictions(space, byTask, batch.rows)]),
+    listPredictedOutputs(model.outputs).map((output) => [output.name, combinePredictions(output, byTask, batch.rows)]),
   );
 }
 

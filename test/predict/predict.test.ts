@@ -72,10 +72,10 @@ describe('mtl predict', () => {
         signal: new AbortController().signal,
       });
       const scored = await read(out);
-      const aucOf = (space: string, label: string, where: (row: Rows[number]) => boolean = () => true): unknown => {
+      const aucOf = (output: string, label: string, where: (row: Rows[number]) => boolean = () => true): unknown => {
         const chosen = scored.filter(where);
         const column = (name: string): Float32Array => Float32Array.from(chosen, (row) => Number(row[name]));
-        return reportOf({}, { labels: column(label), predictions: column(space) })['y']!['auc'];
+        return reportOf({}, { labels: column(label), predictions: column(output) })['y']!['auc'];
       };
       expect(aucOf('ctr', 'click')).toBe(metrics['test']!['ctr']!['auc']);
       expect(aucOf('cvr', 'purchase', ({ click }) => click === '1')).toBe(metrics['test']!['cvr']!['auc']);

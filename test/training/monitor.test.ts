@@ -32,7 +32,7 @@ describe('a monitor', () => {
     expect(valueOf('-loss + 2*ctr.lift@0.5%')).toBe(4);
     expect(valueOf('ctr[hour=7.5].auc')).toBe(1);
     expect(valueOf('ctr.auc + ctr[hour=8].auc')).toBeNull();
-    expect(parseMonitor('.5*ctr-x.auc')).toEqual([{ factor: 0.5, space: 'ctr-x', metric: 'auc' }]);
+    expect(parseMonitor('.5*ctr-x.auc')).toEqual([{ factor: 0.5, output: 'ctr-x', metric: 'auc' }]);
   });
 
   it('has the common direction of its terms', () => {
