@@ -7,7 +7,7 @@ export const missingOption = z
   .enum(['unknown', 'token', 'error'])
   .optional()
   .describe(
-    'Treatment of missing values: out-of-vocabulary id, a token of their own, or error; default: set by the encoding',
+    'Treatment of missing values: out-of-vocabulary id, separate token, or error; default: set by the encoding',
   );
 
 /** Vocabulary string of missing values, which may not occur as a value. */

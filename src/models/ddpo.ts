@@ -33,9 +33,12 @@ export const ddpo = defineModel({
     layers: mlpOptions
       .extend({ hidden: mlpOptions.shape.hidden.min(1).default([32]) })
       .prefault({})
-      .describe('Layers of each task and of r̂, between shared layers and transfers'),
-    softLabels: z.boolean().default(true).describe('Whether r̂ softens the labels of clicked rows'),
-    propensityWeight: z.number().positive().default(1).describe('Weight of the loss of r̂'),
+      .describe('Layers of each task and of the soft-label network, below the transfers'),
+    softLabels: z
+      .boolean()
+      .default(true)
+      .describe('Whether the soft-label network also softens labels of clicked rows'),
+    propensityWeight: z.number().positive().default(1).describe("Weight of the soft-label network's loss"),
   }),
   checkTasks: (tasks, options) => checkFunnel('ddpo', tasks, options),
   embeddingParts: funnelEmbeddingParts,
