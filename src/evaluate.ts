@@ -13,7 +13,7 @@ import { compileTrained, readTrainedModel, type TrainedModel } from './trained-m
 import { evaluateBatches, EVALUATION_BATCH_ROWS } from './training/evaluate-batches.js';
 
 export interface MeasureOptions extends EngineOptions, Pick<Access, 'verifyData'> {
-  /** CSV or Parquet files, directories, globs or shards that replace the config's data. */
+  /** Files, directories, globs or shards that replace the data of the config. */
   readonly data?: Paths | undefined;
   /** Columns to segment all metrics by, in place of the config's. */
   readonly by?: readonly string[] | undefined;
@@ -25,7 +25,7 @@ export interface MeasureOptions extends EngineOptions, Pick<Access, 'verifyData'
 export interface EvaluateOptions extends MeasureOptions {
   /** A run or a checkpoint. */
   readonly path: string;
-  /** Measures the model's own predictions, without calibration. */
+  /** Whether to measure uncalibrated predictions. Default: false. */
   readonly raw?: boolean | undefined;
 }
 

@@ -21,11 +21,11 @@ export interface PredictOptions extends EngineOptions, ColumnOptions {
   /** A run or a checkpoint. */
   readonly path: string;
   /**
-   * Files, directories or globs of CSV, JSON Lines or Parquet, or shards, with or without labels; - for text from
-   * standard input.
+   * Files, directories or globs of CSV, JSON Lines or Parquet, or shards, with or without labels; - for CSV or JSON
+   * Lines on standard input.
    */
   readonly data: Paths;
-  /** Writes uncalibrated predictions. */
+  /** Whether to write uncalibrated predictions. Default: false. */
   readonly raw?: boolean | undefined;
   /** Overrides the config's text format. */
   readonly format?: DialectOptions['format'];
