@@ -113,7 +113,7 @@ export function createCollector(outputs: readonly Output[], measuring: Measuring
           throw userError('diverged', {
             key: task,
             message: 'predictions are not finite',
-            fix: 'lower the learning rate',
+            fix: 'lower the learning rate (--set training.optimizer.dense.learningRate=…)',
           });
         }
       }

@@ -36,7 +36,7 @@ export function scoredColumns(
       missing.map((name) => ({
         where: path,
         key: `column ${quoted(name)}`,
-        message: 'is to be kept, but does not exist',
+        message: 'is not in the data',
         fix: fix(name),
       })),
     );

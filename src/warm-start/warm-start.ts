@@ -62,7 +62,8 @@ export function createStart(
   let origin: OpenedSource | undefined;
   let grown: GrownFitted | undefined;
   const getOpened = (): OpenedSource => {
-    if (origin === undefined) throw new Error('what a run starts from is opened before its folder is made');
+    if (origin === undefined)
+      throw new Error('the source of a warm start must be opened before the run directory is created');
     return origin;
   };
   return {

@@ -150,7 +150,7 @@ training:
     [
       'a table of a field that is not there',
       withGroup('bag: { type: bag, fields: [seen], table: 102 }'),
-      "bad.yaml:5:44: features.bag.table: expected a field with a table, found '102'; did you mean '101'?",
+      `bad.yaml:5:44: features.bag.table: expected a field with a table, found "102"; did you mean '101'?`,
     ],
     [
       'a table for a field that is not there',
@@ -205,7 +205,7 @@ training:
     [
       'one separator for two things',
       withGroup("b: { type: bag, fields: [b], separators: { items: ':' } }"),
-      "features.b.separators.weight: expected a character other than the item separator, found ':' for both",
+      'features.b.separators.weight: expected a character other than the item separator, found ":" for both',
     ],
     [
       'a digit as a separator',
@@ -235,7 +235,7 @@ training:
     [
       'a monitor that is not measured',
       `${MINIMAL}training: { monitor: cvr.acu }\n`,
-      "found 'cvr.acu'; did you mean 'cvr.auc'?",
+      `found "cvr.acu"; did you mean 'cvr.auc'?`,
     ],
     [
       'early stopping without valid',

@@ -195,7 +195,7 @@ describe('a CSV', () => {
   );
 
   it('that is not there, or is a folder, is an error that says so', async () => {
-    await expect(openCsv('nowhere.csv')).rejects.toThrow('nowhere.csv: does not exist');
+    await expect(openCsv('nowhere.csv')).rejects.toThrow('nowhere.csv: no such file');
     await expect(openCsv(scratchFolder())).rejects.toThrow(/is a directory/);
   });
 

@@ -78,7 +78,7 @@ describe('the description of data', () => {
       expect.arrayContaining([
         expect.stringMatching(/log\.csv:3002: column 'price': invalid row: expected a decimal number/),
         expect.stringMatching(/^field 'receipt' alone predicts cvr with an AUC of 1\.0000/),
-        expect.stringMatching(/^field 'day' drifts from train: population stability index .* on valid, .* on test/),
+        expect.stringMatching(/^field 'day' drifts from the training set: population stability index .* on valid, .* on test/),
         expect.stringMatching(/^field 'day': an out-of-vocabulary share of 1\.00 on valid, 1\.00 on test;/),
         expect.stringMatching(/^field 'day' has a single value in the training set; remove it/),
       ]),
@@ -118,7 +118,7 @@ describe('parts of a date in the description of data', () => {
       dated([4], (i) => (i < 24 ? i : 23)),
     );
     expect(warnings).toEqual([
-      expect.stringMatching(/^field 'at_hour' drifts from train: population stability index .* on valid/),
+      expect.stringMatching(/^field 'at_hour' drifts from the training set: population stability index .* on valid/),
     ]);
   });
 });
@@ -226,7 +226,7 @@ describe('the description of vectors', () => {
     expect(drift.valid!).toBeLessThan(0.1);
     expect(drift.test!).toBeGreaterThan(1);
     expect(warnings).toEqual([
-      expect.stringMatching(/^field 'look' drifts from train: population stability index .* on test/),
+      expect.stringMatching(/^field 'look' drifts from the training set: population stability index .* on test/),
     ]);
   });
 });

@@ -387,7 +387,7 @@ describe('a value of Parquet', () => {
 
   it('that is a list where the config reads one value per row is refused', async () => {
     await expect(readCase('lists-v1.parquet', 'click', [{ type: 'categorical', fields: ['ids'] }])).rejects.toThrow(
-      /column "ids": is list<int64>, but the config expects one value per row; set the feature's type to 'bag'/,
+      /column "ids": is list<int64>, but the config expects one value per row; set type: bag for the feature/,
     );
   });
 });

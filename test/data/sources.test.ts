@@ -309,7 +309,7 @@ describe('a source of many files', () => {
       'a file that is not there',
       { 'a.csv': csvOf(0, 3) },
       (folder) => [`${folder}/a.csv`, `${folder}/b.csv`],
-      /b\.csv: does not exist/,
+      /b\.csv: no such file/,
     ],
     [
       'something else in a folder',

@@ -94,9 +94,11 @@ describe('the share of unknown ids', () => {
     // Ids that are in the data as they are: half of them 0, in train as in test.
     expect(unknown.train).toEqual({ word: 0.6, id: 0.5, usual: 0 });
     expect(told).toEqual([
-      expect.stringMatching(/^field 'word': 60% of train is out of vocabulary and shares one id; .*minCount/),
       expect.stringMatching(
-        /^field 'usual': 30% of test is out of vocabulary, but only 0% of train; train on more or newer data.*hash/,
+        /^field 'word': 60% of the training set is out of vocabulary and shares one id; .*minCount/,
+      ),
+      expect.stringMatching(
+        /^field 'usual': 30% of the test set is out of vocabulary, but only 0% of the training set; train on more or newer rows.*hash/,
       ),
     ]);
   });

@@ -260,12 +260,8 @@ describe('an invalid row', () => {
 
 describe('output that cannot be written', () => {
   it.each([
-    [
-      'a column that is not there',
-      { keep: ['clik'] },
-      /column "clik": is to be kept, but does not exist; did you mean 'click'\?/,
-    ],
-    ['a group that is not there', { top: { count: 1, by: 'usr' } }, /column "usr": is to be kept, but does not exist/],
+    ['a column that is not there', { keep: ['clik'] }, /column "clik": is not in the data; did you mean 'click'\?/],
+    ['a group that is not there', { top: { count: 1, by: 'usr' } }, /column "usr": is not in the data/],
     [
       'a prediction that is none',
       { top: { count: 1, by: '101', rank: 'ctvr' } },

@@ -51,13 +51,13 @@ describe('a monitor', () => {
   it.each([
     [
       'ctr.acu',
-      /^expected one of loss, ctr\.auc, .* or a weighted sum of these, found 'ctr\.acu'; did you mean 'ctr\.auc'\?$/,
+      /^expected one of loss, ctr\.auc, .* or a weighted sum of these, found "ctr\.acu"; did you mean 'ctr\.auc'\?$/,
     ],
     ['0.5*ctr.auc + 0.5*ctcvr.acu', /^'ctcvr\.acu' is not measured; .*did you mean 'ctcvr\.auc'\?$/],
     ['0.5*(ctr.auc + cvr.auc)', /^expected a weighted sum, such as 0\.5\*.*with spaces around \+ and -$/],
     ['ctr.auc*ctcvr.auc', /^expected a weighted sum, such as 0\.5\*/],
     ['ctr.auc+ctcvr.auc', /^expected a weighted sum, such as 0\.5\*/],
-    ['ctr.auc + loss', /^mixes metrics to maximize and to minimize, in 'ctr\.auc \+ loss'; subtract/],
+    ['ctr.auc + loss', /^mixes metrics to maximize and to minimize, in "ctr\.auc \+ loss"; subtract/],
     ['0*ctr.auc + loss', /^expected nonzero factors/],
     ['-ctr.auc', /^expected no minus before a single metric/],
     ['ctr.pcoc', /^expected one of loss/],
@@ -105,7 +105,7 @@ ${lines}`.replace('single-task', 'shared-bottom');
     ],
     [
       'evaluation: { metrics: [{ name: gauc, groupBy: a }, { name: gauc, groupBy: b }] }',
-      /evaluation\.metrics\.1: 'gauc' is already in the report; set another name, as: gauc_2/,
+      /evaluation\.metrics\.1: 'gauc' is already in the report; rename it with as: gauc_2/,
     ],
     ['evaluation: { segmentBy: [hour, hour] }', /evaluation.segmentBy.1: 'hour' is listed twice; remove one/],
     [

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { didYouMean, joined } from '../../core/errors.js';
+import { didYouMean, joined, quoted } from '../../core/errors.js';
 import { formatChoices, registry, type ValidationIssue } from '../../core/component.js';
 import { findPredictedOutput, listPredictedOutputs, listOutputs, type Output } from '../outputs.js';
 import type { Task } from '../../core/tasks.js';
@@ -56,13 +56,16 @@ export function* checkCalibration(section: CalibrationSection, tasks: readonly T
     if (known.includes(name)) continue;
     const path = ['outputs', name];
     if (output === undefined)
-      yield { path, message: joined(`expected one of ${known.join(', ')}, found '${name}'`, didYouMean(name, known)) };
+      yield {
+        path,
+        message: joined(`expected one of ${known.join(', ')}, found ${quoted(name)}`, didYouMean(name, known)),
+      };
     else if (output.type === 'regression')
       yield { path, message: `'${name}' is a regression, which predicts no probability; remove it` };
     else
       yield {
         path,
-        message: `'${name}' is what is predicted as '${findPredictedOutput(output, outputs).name}', of other rows; name that one`,
+        message: `'${name}' has the prediction of '${findPredictedOutput(output, outputs).name}' on other rows; use '${findPredictedOutput(output, outputs).name}'`,
       };
   }
   if (resolveMethods(section, outputs).length === 0)

@@ -220,10 +220,10 @@ describe('calibration', () => {
       expect.stringMatching(/^calibration.method: .*platt/),
     ]);
     expect(await refused(['calibration={method: platt, outputs: {ctrr: none}}'])).toEqual([
-      expect.stringMatching(/^calibration.outputs.ctrr: expected one of ctr, cvr, ctcvr, found 'ctrr'.*did you mean/),
+      expect.stringMatching(/^calibration.outputs.ctrr: expected one of ctr, cvr, ctcvr, found "ctrr".*did you mean/),
     ]);
     expect(await refused(['calibration={method: platt, outputs: {cvr_all: none}}'])).toEqual([
-      "calibration.outputs.cvr_all: 'cvr_all' is what is predicted as 'cvr', of other rows; name that one",
+      "calibration.outputs.cvr_all: 'cvr_all' has the prediction of 'cvr' on other rows; use 'cvr'",
     ]);
     expect(await refused(['calibration={method: platt, outputs: {ctr: none, cvr: none, ctcvr: none}}'])).toEqual([
       'calibration.outputs: disables every output; remove calibration instead',
