@@ -73,7 +73,7 @@ export const ddpo = defineModel({
     };
     const { gates, predictions, clicks, products, conversions } = buildFunnel(context, options, buildTowerInputs);
 
-    const dual = conversions.flatMap(({ task, isCounted: seen, given, logit, propensity }): Term[] => {
+    const dual = conversions.flatMap(({ task, isCounted: counted, given, logit, propensity }): Term[] => {
       const { name, weight, labelValue } = task;
       const imputation = tower(g, propensities.get(name)!, options.cvrTower, `propensities.${name}`, task.firstBias);
       const imputed = g.stopGradient(g.activation(imputation, 'sigmoid', `${name}.propensity`));
@@ -85,7 +85,7 @@ export const ddpo = defineModel({
       };
       const soft = options.softLabels ? g.clip(g.add(labelValue, imputed), 0, 1) : labelValue;
       return [
-        { name, weight, loss: buildSoftMean(g, task.taskLoss, logit, soft, weighRows(seen, clicked)) },
+        { name, weight, loss: buildSoftMean(g, task.taskLoss, logit, soft, weighRows(counted, clicked)) },
         {
           name: `${name}.unclicked`,
           weight,

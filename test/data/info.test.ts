@@ -78,7 +78,9 @@ describe('the description of data', () => {
       expect.arrayContaining([
         expect.stringMatching(/log\.csv:3002: column 'price': invalid row: expected a decimal number/),
         expect.stringMatching(/^field 'receipt' alone predicts cvr with an AUC of 1\.0000/),
-        expect.stringMatching(/^field 'day' drifts from the training set: population stability index .* on valid, .* on test/),
+        expect.stringMatching(
+          /^field 'day' drifts from the training set: population stability index .* on valid, .* on test/,
+        ),
         expect.stringMatching(/^field 'day': an out-of-vocabulary share of 1\.00 on valid, 1\.00 on test;/),
         expect.stringMatching(/^field 'day' has a single value in the training set; remove it/),
       ]),

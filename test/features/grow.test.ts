@@ -192,7 +192,7 @@ describe('fitted statistics', () => {
     expect(growFitted([field], before, now, always)).toEqual({
       fitted: before,
       changes: new Map(),
-      kept: [field.name],
+      unchanged: [field.name],
     });
     expect(growFitted([field], before, now, () => false).fitted).toEqual(now);
   });
