@@ -15,8 +15,8 @@ interface Found {
   readonly report: Readonly<Record<string, unknown>>;
 }
 
-function measure(type: 'classification' | 'regression', section: object, space?: string): Found {
-  const args = [String(ROWS), type, JSON.stringify(section), ...(space === undefined ? [] : [space])];
+function measure(type: 'classification' | 'regression', section: object, output?: string): Found {
+  const args = [String(ROWS), type, JSON.stringify(section), ...(output === undefined ? [] : [output])];
   const { stdout, stderr, status } = spawnSync(
     process.execPath,
     ['--max-old-space-size=4096', join(import.meta.dirname, 'metrics-child.js'), ...args],

@@ -57,9 +57,7 @@ async function readSource(path: string): Promise<string> {
   checkRegularFile(path, { kind: 'config', fix: 'write it to a file', takesOpenPipes: true });
   const bytes = await readFile(path).catch((error: unknown) => {
     const reason =
-      systemCode(error) === 'ENOENT'
-        ? 'there is no such file'
-        : `cannot be read (${systemCode(error) ?? String(error)})`;
+      systemCode(error) === 'ENOENT' ? 'no such file' : `cannot be read (${systemCode(error) ?? String(error)})`;
     throw userError(
       'config',
       { where: path, message: reason, fix: 'pass the path of a config, such as configs/esmm.yaml' },

@@ -54,7 +54,7 @@ export function* checkEvaluation(section: EvaluationSection): Generator<Validati
     if (duplicate !== undefined)
       yield {
         path: ['metrics', i],
-        message: `'${duplicate.name}' is already in the report; set another name, as: ${duplicate.name}_2`,
+        message: `'${duplicate.name}' is already in the report; rename it with as: ${duplicate.name}_2`,
       };
     for (const { name } of metric.values) usedNames.add(name);
   }

@@ -8,7 +8,7 @@ import { applyRenames, renameKeys, renameSetting, renameSettings } from '../core
 import { renameMetrics } from '../evaluation/metric-renames.js';
 import { parseYaml } from '../config/yaml-source.js';
 import { makeFolder, onDisk, syncFolder, writeFileAtomic, writeFolder } from '../io/disk.js';
-import { didYouMean, joined, systemCode, UserError, userError } from '../core/errors.js';
+import { didYouMean, joined, quoted, systemCode, UserError, userError } from '../core/errors.js';
 import { randomStream, type Random } from '../core/random.js';
 import { STUDIES } from '../runs/run-folder.js';
 import { shownPath } from '../runs/runs-root.js';
@@ -246,7 +246,7 @@ export function checkMetric({ goals }: Study, metric: string, where: string): 'h
     throw userError('usage', {
       where,
       message: joined(
-        `expected a validation metric (${Object.keys(goals).join(', ')}), found '${metric}'`,
+        `expected a validation metric (${Object.keys(goals).join(', ')}), found ${quoted(metric)}`,
         didYouMean(metric, Object.keys(goals)),
       ),
     });

@@ -156,7 +156,7 @@ training:
     [
       'a table of an unknown field',
       withGroup('bag: { type: bag, fields: [seen], table: 102 }'),
-      "bad.yaml:5:44: features.bag.table: expected a field with a table, found '102'; did you mean '101'?",
+      `bad.yaml:5:44: features.bag.table: expected a field with a table, found "102"; did you mean '101'?`,
     ],
     [
       'a table for an unknown field',
@@ -214,7 +214,7 @@ training:
     [
       'one separator for two purposes',
       withGroup("b: { type: bag, fields: [b], separators: { items: ':' } }"),
-      "features.b.separators.weight: expected a character other than the item separator, found ':' for both",
+      'features.b.separators.weight: expected a character other than the item separator, found ":" for both',
     ],
     [
       'a digit as a separator',
@@ -242,7 +242,7 @@ training:
       MINIMAL.replace(', given: click', ''),
       'bad.yaml:6:3: tasks: esmm requires a task with given; set it',
     ],
-    ['an unknown monitor', `${MINIMAL}training: { monitor: cvr.acu }\n`, "found 'cvr.acu'; did you mean 'cvr.auc'?"],
+    ['an unknown monitor', `${MINIMAL}training: { monitor: cvr.acu }\n`, `found "cvr.acu"; did you mean 'cvr.auc'?`],
     [
       'early stopping without a validation set',
       `${MINIMAL.replace(', valid: valid.csv', '')}training: { earlyStopping: {} }\n`,

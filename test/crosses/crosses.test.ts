@@ -107,7 +107,7 @@ describe('findCrosses', () => {
   });
 
   it('rejects an unknown task and a constant label', async () => {
-    await expect(found(20, true, { task: 'crt' })).rejects.toThrow(/ctr, spend, found 'crt'; did you mean 'ctr'/);
+    await expect(found(20, true, { task: 'crt' })).rejects.toThrow(/ctr, spend, found "crt"; did you mean 'ctr'/);
     await expect(
       found(20, true, { config: CONFIG.replace('{ label: click }', '{ label: { column: click, above: 5 } }') }),
     ).rejects.toThrow(/the label is 0 in all 20 sampled rows/);

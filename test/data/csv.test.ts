@@ -192,7 +192,7 @@ describe('CSV', () => {
   });
 
   it('that does not exist or is a directory is rejected', async () => {
-    await expect(openCsv('nowhere.csv')).rejects.toThrow('nowhere.csv: does not exist');
+    await expect(openCsv('nowhere.csv')).rejects.toThrow('nowhere.csv: no such file');
     await expect(openCsv(scratchFolder())).rejects.toThrow(/is a directory/);
   });
 

@@ -214,7 +214,7 @@ describe('hostile CSV', () => {
     [
       'a negative id',
       '1,-7,a,0.5\n',
-      /train\.csv:2: column "id": expected an integer id in digits, found "-7"; correct the row, or set data\.onBadRow to 'skip'$/,
+      /train\.csv:2: column "id": expected an integer id in digits, found "-7"; correct the row, or set data\.onBadRow: skip$/,
     ],
     [
       'a count for a label',

@@ -387,7 +387,7 @@ describe('Parquet value', () => {
 
   it('of a list is rejected if the config expects one value per row', async () => {
     await expect(readCase('lists-v1.parquet', 'click', [{ type: 'categorical', fields: ['ids'] }])).rejects.toThrow(
-      /column "ids": is list<int64>, but the config expects one value per row; set the feature's type to 'bag'/,
+      /column "ids": is list<int64>, but the config expects one value per row; set type: bag for the feature/,
     );
   });
 });

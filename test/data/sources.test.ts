@@ -309,7 +309,7 @@ describe('source of several files', () => {
       'a missing file',
       { 'a.csv': csvOf(0, 3) },
       (folder) => [`${folder}/a.csv`, `${folder}/b.csv`],
-      /b\.csv: does not exist/,
+      /b\.csv: no such file/,
     ],
     [
       'an unsupported file in a directory',

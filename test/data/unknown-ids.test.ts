@@ -98,7 +98,7 @@ describe('out-of-vocabulary share', () => {
         /^field 'word': 60% of the training set is out of vocabulary and shares one id; .*minCount/,
       ),
       expect.stringMatching(
-        /^field 'usual': 30% of test is out of vocabulary, but only 0% of the training set; train on more or newer data.*hash/,
+        /^field 'usual': 30% of the test set is out of vocabulary, but only 0% of the training set; train on more or newer rows.*hash/,
       ),
     ]);
   });

@@ -23,11 +23,7 @@ const tasks = [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }];
 const groups = [featureTypes.schema.parse({ type: 'categorical', fields: ['a', 'b', 'ds'], encoding: 'tokens' })];
 
 /** Reads all values of a source by row. */
-async function read(
-  paths: string | readonly string[],
-  dialect: DialectOptions = {},
-  isLabeled = true,
-): Promise<Row[]> {
+async function read(paths: string | readonly string[], dialect: DialectOptions = {}, isLabeled = true): Promise<Row[]> {
   const of = rowFormatOf({ tasks: isLabeled ? tasks : [], groups });
   const source = await openSource(paths, columnsOf(of), dialect);
   // Tokens with no encoding: the values are passed through.

@@ -103,7 +103,10 @@ describe('calibrated model in ONNX', () => {
     const byTask = await program.predict(batch);
     program.dispose();
     const expected = new Map(
-      listPredictedOutputs(model.spaces).map((space) => [space.name, combinePredictions(space, byTask, batch.rows)]),
+      listPredictedOutputs(model.outputs).map((output) => [
+        output.name,
+        combinePredictions(output, byTask, batch.rows),
+      ]),
     );
     // With 300 rows a curve is steep and amplifies rounding.
     expectNear(await runOnnx(await InferenceSession.create(out), feedsOf(batch)), expected, raw ? 1e-5 : 5e-4);

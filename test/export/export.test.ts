@@ -67,7 +67,7 @@ async function predicted(): Promise<ReadonlyMap<string, Float32Array>> {
   const byTask = await program.predict(batch);
   program.dispose();
   return new Map(
-    listPredictedOutputs(model.spaces).map((space) => [space.name, combinePredictions(space, byTask, batch.rows)]),
+    listPredictedOutputs(model.outputs).map((output) => [output.name, combinePredictions(output, byTask, batch.rows)]),
   );
 }
 
@@ -177,18 +177,18 @@ describe('mtl export', () => {
   });
 
   it.each([
-    ['onnx', 'model', /--out: expected a file name that ends in \.onnx, found '.*model'; use .*model\.onnx/],
+    ['onnx', 'model', /--out: expected a file name that ends in \.onnx, found ".*model"; use .*model\.onnx/],
     [
       'safetensors',
       'model',
-      /expected a file name that ends in \.safetensors, found '.*model'; use .*model\.safetensors/,
+      /expected a file name that ends in \.safetensors, found ".*model"; use .*model\.safetensors/,
     ],
-    ['onnx', 'model.pb', /found '.*model\.pb'; use .*model\.onnx/],
-    ['onnx', '', /expected a file, not a directory, found '.*'; use .*model\.onnx/],
+    ['onnx', 'model.pb', /found ".*model\.pb"; use .*model\.onnx/],
+    ['onnx', '', /expected a file, not a directory, found ".*"; use .*model\.onnx/],
     [
       'embeddings',
       'tables.parquet',
-      /expected a directory, since embeddings has several files, found '.*'; use .*tables$/,
+      /expected a directory, since embeddings has several files, found ".*"; use .*tables$/,
     ],
     ['embeddings', 'file', /expected a directory, not an existing file/],
   ])('to %s rejects %j as a path, with the fix', async (format, name, message) => {

@@ -175,7 +175,7 @@ describe('ONNX model', () => {
       seed: 3,
     };
     const program = await trained(plan, bagBatch(64, layout));
-    const session = await openOnnx({ ...exportedModel(plan, program), spaces: listOutputs(tasks) });
+    const session = await openOnnx({ ...exportedModel(plan, program), outputs: listOutputs(tasks) });
     for (const rows of [1, 50]) {
       const batch = bagBatch(rows, layout);
       const predicted = new Map(await program.predict(batch));

@@ -128,7 +128,7 @@ describe('a field with its own options', () => {
     [
       'a cross whose encoding takes no text',
       '{ type: cross, fields: [[a, b]], encoding: ids }',
-      "features.g.encoding: expected auto, hash or tokens, found 'ids', which does not encode strings",
+      'features.g.encoding: expected auto, hash or tokens, found "ids", which does not encode strings',
     ],
     [
       'a cross without buckets and encoding',

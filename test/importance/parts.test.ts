@@ -195,7 +195,7 @@ describe('an importance file', () => {
 
   it('requires a known extension', () => {
     expect(() => openFindings('found.png', 'title')).toThrow(
-      "--out: expected a file name ending in .svg, .json or .csv, found 'found.png'; use --out importance.svg",
+      '--out: expected a file name that ends in .svg, .json or .csv, found "found.png"; use --out importance.svg',
     );
   });
 });

@@ -22,8 +22,8 @@ function problems(
 describe('feature groups of a model component', () => {
   it('are rejected if unknown or listed twice, at any depth', () => {
     expect(problems('{ name: mmoe, input: [user, itm], gate: { input: [shop] } }')).toEqual([
-      "model.gate.input.0: expected a feature group (user, item), found 'shop'",
-      "model.input.1: expected a feature group (user, item), found 'itm'; did you mean 'item'?",
+      'model.gate.input.0: expected a feature group (user, item), found "shop"',
+      `model.input.1: expected a feature group (user, item), found "itm"; did you mean 'item'?`,
     ]);
     expect(problems('{ name: esmm, bottom: { name: pepnet, epnet: { input: [user, user] } } }')).toEqual([
       "model.bottom.epnet.input.1: 'user' is listed twice; remove one",
@@ -78,7 +78,7 @@ describe('model with incompatible features', () => {
 describe('wide part', () => {
   it('requires known groups and a unique table name', () => {
     expect(problems('{ name: esmm, wide: { input: [itm] } }')).toEqual([
-      "model.wide.input.0: expected a feature group (user, item), found 'itm'; did you mean 'item'?",
+      `model.wide.input.0: expected a feature group (user, item), found "itm"; did you mean 'item'?`,
     ]);
     expect(problems('{ name: esmm, wide: { input: [item] } }')).toEqual([]);
     expect(problems('{ name: esmm }\ntraining: { optimizer: { wide: { name: ftrl } } }')).toEqual([

@@ -119,9 +119,9 @@ training:
         .metrics['valid']!;
       expect(notices.find((notice) => notice.startsWith('data.train'))).toContain('negatives beyond the sample');
       expect(notices.some((notice) => notice.startsWith('data.valid'))).toBe(false);
-      for (const space of ['ctr', 'cvr', 'ctcvr']) {
-        expect(valid[space]!['pcoc']).toBeGreaterThan(0.8);
-        expect(valid[space]!['pcoc']).toBeLessThan(1.25);
+      for (const output of ['ctr', 'cvr', 'ctcvr']) {
+        expect(valid[output]!['pcoc']).toBeGreaterThan(0.8);
+        expect(valid[output]!['pcoc']).toBeLessThan(1.25);
       }
       expect(valid['ctr']!.rows).toBe(20_000);
       expect(

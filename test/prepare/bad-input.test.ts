@@ -110,8 +110,8 @@ describe('mtl prepare ali-ccp with invalid raw files', () => {
     rmSync(join(cwd, 'raw', 'common_features_train.csv'));
     const { code, stderr } = await mtl(cwd, ['prepare', 'ali-ccp', 'raw', 'out']);
     expect(stderr.trimEnd().split('\n')).toEqual([
-      expect.stringMatching(/^error: raw\/common_features_train\.csv: does not exist; unpack Tianchi's archives/),
-      expect.stringMatching(/^error: raw\/sample_skeleton_test\.csv: does not exist/),
+      expect.stringMatching(/^error: raw\/common_features_train\.csv: no such file; unpack Tianchi's archives/),
+      expect.stringMatching(/^error: raw\/sample_skeleton_test\.csv: no such file/),
     ]);
     expect(code).toBe(3);
     expect(existsSync(join(cwd, 'out'))).toBe(false);

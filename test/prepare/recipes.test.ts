@@ -131,8 +131,8 @@ describe('mtl prepare --recipe aitm', () => {
         'training.batchSize=500',
       ];
       const { metrics } = await trainSmall(join(COMPARE, file), { runDir: join(folder, 'runs', file), set });
-      const spaces = file === 'aitm.yaml' ? ['click', 'purchase'] : ['ctr', 'cvr', 'ctcvr'];
-      for (const space of spaces) expect(metrics['test']![space]!['auc'], space).toBeGreaterThan(0.3);
+      const outputs = file === 'aitm.yaml' ? ['click', 'purchase'] : ['ctr', 'cvr', 'ctcvr'];
+      for (const output of outputs) expect(metrics['test']![output]!['auc'], output).toBeGreaterThan(0.3);
       if (file === 'aitm.yaml') expect(metrics['test']!['purchase']!.rows).toBe(metrics['test']!['click']!.rows);
       const header = readFileSync(join(COMPARE, file), 'utf8').split('\n\n')[0]!;
       for (const claim of ['paper', 'data', 'command', 'published', 'score', 'cost', 'differs'])

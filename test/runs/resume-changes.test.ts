@@ -184,7 +184,7 @@ describe('changes on resume', () => {
     [lines[at], lines[at + 1]] = [lines[at + 1]!, lines[at]!];
     writeFileSync(join(world, 'other.yaml'), lines.join('\n'));
     await expect(trainSmall(join(world, 'other.yaml'), { resume: 'run' })).rejects.toThrow(
-      /features: are in another order than in the trained run/,
+      /features: are in a different order than in the trained run/,
     );
   });
 

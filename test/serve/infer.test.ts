@@ -75,7 +75,7 @@ const infer = (
   headers: Record<string, string> = {},
   url = '/v2/models/small/infer',
 ): Promise<InjectedResponse> => server.app.inject({ method: 'POST', url, payload, headers });
-const spaces = (answer: Answer): Record<string, number[]> =>
+const outputs = (answer: Answer): Record<string, number[]> =>
   Object.fromEntries(answer.outputs.map(({ name, data }) => [name, data.map(Math.fround)]));
 const expected = (of = rows as Parameters<Model['predict']>[0]): Record<string, number[]> =>
   Object.fromEntries(Object.entries(model.predict(of)).map(([name, values]) => [name, [...values]]));
@@ -202,7 +202,7 @@ describe('the Open Inference Protocol', () => {
     };
     const response = await infer(sent);
     expect([response.statusCode, response.headers['content-type']]).toEqual([200, 'application/json']);
-    expect(spaces(response.json<Answer>())).toEqual(expected());
+    expect(outputs(response.json<Answer>())).toEqual(expected());
 
     for (const url of ['/v2/models/small/config', '/v2/models/small/versions/10/config']) {
       const config = (await server.app.inject(url)).json<{ input: object[]; output: object[] }>();
@@ -257,9 +257,9 @@ describe('the Open Inference Protocol', () => {
     expect(answer.outputs.map(({ name, shape, datatype }) => [name, shape, datatype])).toEqual(
       ['ctr', 'cvr', 'ctcvr'].map((name) => [name, [5], 'FP32']),
     );
-    expect(spaces(answer)).toEqual(expected());
+    expect(outputs(answer)).toEqual(expected());
     expect(
-      spaces((await infer({ inputs: inputs() }, {}, '/v2/models/small/versions/10/infer')).json<Answer>()),
+      outputs((await infer({ inputs: inputs() }, {}, '/v2/models/small/versions/10/infer')).json<Answer>()),
     ).toEqual(expected());
   });
 
@@ -268,9 +268,9 @@ describe('the Open Inference Protocol', () => {
       ...tensor,
       ...(tensor.name !== '109_14' && { shape: [5, 1], data: tensor.data!.map((each) => [each]) }),
     }));
-    expect(spaces((await infer({ inputs: column })).json<Answer>())).toEqual(expected());
+    expect(outputs((await infer({ inputs: column })).json<Answer>())).toEqual(expected());
     const none = inputs().map((tensor) => ({ ...tensor, shape: [0], data: [] }));
-    expect(spaces((await infer({ inputs: none })).json<Answer>())).toEqual({ ctr: [], cvr: [], ctcvr: [] });
+    expect(outputs((await infer({ inputs: none })).json<Answer>())).toEqual({ ctr: [], cvr: [], ctcvr: [] });
   });
 
   it('returns the requested outputs in order, as JSON or binary', async () => {
@@ -306,7 +306,7 @@ describe('the Open Inference Protocol', () => {
   it('treats absent inputs as null with ?onMissing=oov', async () => {
     const without = inputs().filter(({ name }) => name !== '205');
     expect(
-      spaces((await infer({ inputs: without }, {}, '/v2/models/small/infer?onMissing=oov')).json<Answer>()),
+      outputs((await infer({ inputs: without }, {}, '/v2/models/small/infer?onMissing=oov')).json<Answer>()),
     ).toEqual(expected(rows.map((row) => ({ ...row, 205: null }))));
     expect(errorOf(await infer({ inputs: without }, {}, '/v2/models/small/infer?onBadRow=skip'))).toEqual([
       400,
@@ -355,7 +355,7 @@ describe('the Open Inference Protocol', () => {
       const response = await infer({ inputs: changed('109_14', change) });
       expect([
         response.statusCode,
-        response.statusCode === 200 ? spaces(response.json<Answer>()) : response.payload,
+        response.statusCode === 200 ? outputs(response.json<Answer>()) : response.payload,
       ]).toEqual([200, of]);
     }
   });

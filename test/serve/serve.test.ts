@@ -30,12 +30,12 @@ const post = (
 ): Promise<InjectedResponse> => server.app.inject({ method: 'POST', url, payload, headers });
 const predictionsOf = (rows: readonly Row[]): object[] => {
   const predicted = Object.entries(model.predict(rows));
-  return rows.map((_, row) => Object.fromEntries(predicted.map(([space, values]) => [space, values[row]!])));
+  return rows.map((_, row) => Object.fromEntries(predicted.map(([output, values]) => [output, values[row]!])));
 };
 /** Formats predictions as the shortest decimals of their floats. */
 const asFloats = (predictions: readonly object[]): object[] =>
   predictions.map((each) =>
-    Object.fromEntries(Object.entries(each).map(([space, value]) => [space, Math.fround(value as number)])),
+    Object.fromEntries(Object.entries(each).map(([output, value]) => [output, Math.fround(value as number)])),
   );
 const errorOf = (response: InjectedResponse): unknown => [
   response.statusCode,

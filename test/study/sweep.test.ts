@@ -225,7 +225,7 @@ describe('mtl sweep', () => {
     const { code, stderr } = await mtl(scratchFolder(), ['sweep', study]);
     expect([code, stderr]).toEqual([
       2,
-      expect.stringMatching(/the workers failed; [^]*gone\.csv: data\.train: does not exist/),
+      expect.stringMatching(/the workers failed; [^]*gone\.csv: data\.train: no such file/),
     ]);
   });
 });

@@ -89,7 +89,7 @@ export const brokenConfigs: readonly BrokenConfig[] = [
   one('no fields', 'features.item.fields: expected at least 1 items, found []', ['[205, 206]', '[]']),
   one('a loss that is none', 'found "hinge2"; did you mean \'hinge\'?', ['label: click', 'label: click, loss: hinge2']),
   one('a schedule that is none', 'found "cosin"; did you mean \'cosine\'?', training('schedule: cosin')),
-  one('a monitor that is none', "found 'ctr.acu'; did you mean 'ctr.auc'?", training('monitor: ctr.acu')),
+  one('a monitor that is none', 'found "ctr.acu"; did you mean \'ctr.auc\'?', training('monitor: ctr.acu')),
   one('a weighting that is none', 'found "dwaa"; did you mean \'dwa\'?', training('lossWeighting: dwaa')),
   one(
     'an optimizer by rows for dense weights',
@@ -112,13 +112,13 @@ export const brokenConfigs: readonly BrokenConfig[] = [
   // Names that do not match each other.
   one(
     'a table of another case',
-    "features.b.table: expected a field with a table, found 'item_id'; did",
+    'features.b.table: expected a field with a table, found "item_id"; did',
     ['[101, 121, 122]', '[item_ID]'],
     group('b: { type: bag, fields: [seen], table: item_id }'),
   ),
   one(
     'a table of no field',
-    "features.b.table: expected a field with a table, found '102'; did you",
+    'features.b.table: expected a field with a table, found "102"; did you',
     group('b: { type: bag, fields: ["109_14"], table: 102 }'),
   ),
   one(
@@ -249,11 +249,11 @@ export const brokenConfigs: readonly BrokenConfig[] = [
     'column "cuontry": is used by the config, but is not in the header;',
     data('where: { column: cuontry, equals: DE }'),
   ),
-  one('no file for train', 'data.train: does not exist; correct the path; paths are relative to', [
+  one('no file for train', 'data.train: no such file; correct the path; paths are relative to', [
     'train: train.csv',
     'train: trian.csv',
   ]),
-  one('no file for test', 'data.test: does not exist; correct the path; paths are relative to', [
+  one('no file for test', 'data.test: no such file; correct the path; paths are relative to', [
     'test: test.csv',
     'test: tests.csv',
   ]),

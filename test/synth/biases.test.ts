@@ -64,15 +64,15 @@ describe('the biases of a planted log', () => {
         1,
       ),
     ).toBeGreaterThan(1.4 * share(read('test-clicked'), 1));
-    for (const [file, space] of [
+    for (const [file, output] of [
       ['test', 'ctr'],
       ['test', 'cvr'],
       ['test', 'ctcvr'],
       ['test-clicked', 'cvr'],
       ['test-shuffled', 'cvr'],
     ] as const) {
-      const { auc, pcoc } = oracle[file]![space]!;
-      expect(Math.abs((pcoc as number) - 1), `${file} ${space}`).toBeLessThan(0.05);
+      const { auc, pcoc } = oracle[file]![output]!;
+      expect(Math.abs((pcoc as number) - 1), `${file} ${output}`).toBeLessThan(0.05);
       expect(auc).toBeGreaterThan(0.6);
     }
     expect(Object.keys(oracle['test-clicked']!)).toEqual(['cvr']);

@@ -173,6 +173,6 @@ describe('mtl synth', () => {
 
   it('reports oracle metrics that are better than chance', async () => {
     const oracle = await synth({ ...small, folder: scratchFolder(), seed: 1, rows: { test: 5000 } });
-    for (const space of ['ctr', 'cvr', 'ctcvr']) expect(oracle['test']![space]!['auc']).toBeGreaterThan(0.65);
+    for (const output of ['ctr', 'cvr', 'ctcvr']) expect(oracle['test']![output]!['auc']).toBeGreaterThan(0.65);
   });
 });

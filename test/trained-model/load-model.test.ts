@@ -69,8 +69,8 @@ async function predictionsOfFile(path: string): Promise<Record<string, number[]>
   const found: Record<string, number[]> = {};
   for await (const { batch } of dataset.batches(64)) {
     const predictions = await program.predict(batch);
-    for (const space of listPredictedOutputs(trained.spaces))
-      (found[space.name] ??= []).push(...combinePredictions(space, predictions, batch.rows));
+    for (const output of listPredictedOutputs(trained.outputs))
+      (found[output.name] ??= []).push(...combinePredictions(output, predictions, batch.rows));
   }
   program.dispose();
   return found;
