@@ -130,7 +130,8 @@ it('cluster', async ({ skip }) => {
   const tables: readonly (readonly [name: string, title: string, rows: Rows])[] = [
     [
       'steps',
-      `Steps, ms; the model is the work of a process and bare exchanges of as many bytes${crowded.length > 0 ? `; ${crowded.join(' and ')} processes take turns on ${MACHINE.cores} cores` : ''}`,
+      'Steps, ms; the model is the work of a process and bare exchanges of as many bytes' +
+        (crowded.length > 0 ? `; ${crowded.join(' and ')} processes take turns on ${MACHINE.cores} cores` : ''),
       stepRows([...alone, ...together]),
     ],
     ['sent', 'kB that a process sends in a step', sentRows(together.filter(({ between }) => between === HERE.name))],

@@ -61,11 +61,16 @@ function pandas(path: string): Measured | string {
     'import json, resource, sys, time, pandas',
     'start = time.perf_counter()',
     'rows = len(pandas.read_csv(sys.argv[1]))',
-    'print(json.dumps(dict(rows=rows, ms=1000 * (time.perf_counter() - start), cpuMs=1000 * time.process_time(), peakMB=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)))',
+    'print(json.dumps(dict(rows=rows, ms=1000 * (time.perf_counter() - start), ' +
+      'cpuMs=1000 * time.process_time(), peakMB=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)))',
   ];
   const { stdout, stderr, status, error } = spawnSync(python, ['-c', script.join('\n'), path], { encoding: 'utf8' });
   if (error !== undefined || status !== 0)
-    return `pandas left out: ${python} ${error === undefined ? (stderr.trim().split('\n').at(-1) ?? '') : 'does not start'}; MTL_PYTHON names another`;
+    return (
+      `pandas left out: ${python} ` +
+      `${error === undefined ? (stderr.trim().split('\n').at(-1) ?? '') : 'does not start'}; ` +
+      'MTL_PYTHON names another'
+    );
   return JSON.parse(stdout) as Measured;
 }
 

@@ -93,7 +93,8 @@ it('engine', async () => {
     }
   }
   printTable(
-    'Speed; share of the roofline = (FLOPs of a step / peak of products + rows of tables that it touches / peak of Adam on rows) / time of a step; steps of few rows are done by one thread',
+    'Speed; share of the roofline = (FLOPs of a step / peak of products + rows of tables that it touches / peak ' +
+      'of Adam on rows) / time of a step; steps of few rows are done by one thread',
     results.map((r) => ({
       workload: r.workload,
       threads: String(r.threads),

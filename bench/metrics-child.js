@@ -80,6 +80,6 @@ const storedMB = process.memoryUsage().rss / 1e6;
 const start = performance.now();
 const report = collector.report();
 const seconds = (performance.now() - start) / 1000;
-process.stdout.write(
-  `${JSON.stringify({ collectSeconds: addMs / 1000, seconds, storedMB, peakMB: (process.resourceUsage().maxRSS * 1024) / 1e6, report: report[spaces[0].name] })}\n`,
-);
+const peakMB = (process.resourceUsage().maxRSS * 1024) / 1e6;
+const result = { collectSeconds: addMs / 1000, seconds, storedMB, peakMB, report: report[spaces[0].name] };
+process.stdout.write(`${JSON.stringify(result)}\n`);

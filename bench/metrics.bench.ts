@@ -15,8 +15,8 @@ interface Found {
   readonly report: Readonly<Record<string, unknown>>;
 }
 
-function measure(type: 'classification' | 'regression', section: object, space?: string): Found {
-  const args = [String(ROWS), type, JSON.stringify(section), ...(space === undefined ? [] : [space])];
+function measure(type: 'classification' | 'regression', section: object, output?: string): Found {
+  const args = [String(ROWS), type, JSON.stringify(section), ...(output === undefined ? [] : [output])];
   const { stdout, stderr, status } = spawnSync(
     process.execPath,
     ['--max-old-space-size=4096', join(import.meta.dirname, 'metrics-child.js'), ...args],
@@ -30,7 +30,7 @@ const OF_CLASSES: readonly object[] = [
   { name: 'auc' },
   { name: 'auc', confidence: '95%' },
   { name: 'logLoss' },
-  { name: 'normalisedEntropy' },
+  { name: 'normalizedEntropy' },
   { name: 'pcoc' },
   { name: 'ece' },
   { name: 'lift', top: '5%' },

@@ -10,7 +10,7 @@ type Kernel = Call['kernel'];
 const PHASES = {
   lookup: ['lookup', 'lookupBags', 'poolingFactors', 'copyColumns'],
   products: ['gemm', 'gemmGradient', 'gemmBf16', 'gemmGradientBf16', 'transposePanels', 'columnSums'],
-  norms: ['normalise', 'normaliseGradient'],
+  norms: ['normalize', 'normalizeGradient'],
   losses: [
     'productLogit',
     'productLogitGradient',

@@ -40,7 +40,11 @@ function peer(side: string): Measured | string {
     { encoding: 'utf8' },
   );
   if (error !== undefined || status !== 0)
-    return `${side} left out: ${PYTHON} ${error === undefined ? (stderr.trim().split('\n').at(-1) ?? '') : 'does not start'}; MTL_PYTHON names another`;
+    return (
+      `${side} left out: ${PYTHON} ` +
+      `${error === undefined ? (stderr.trim().split('\n').at(-1) ?? '') : 'does not start'}; ` +
+      'MTL_PYTHON names another'
+    );
   return JSON.parse(stdout) as Measured;
 }
 
@@ -93,7 +97,8 @@ it('predict', () => {
 
     const owed = measure('importance', join(folder, 'run-shards'), join(folder, 'shards', 'test'));
     console.log(
-      `mtl importance, one permutation of each field on ${count(owed.rows)} rows: ${(owed.ms / 1000).toFixed(1)} s, reading included; ${count(owed.peakMB)} MB\n`,
+      `mtl importance, one permutation of each field on ${count(owed.rows)} rows: ` +
+        `${(owed.ms / 1000).toFixed(1)} s, reading included; ${count(owed.peakMB)} MB\n`,
     );
     saveResults('predict', { results, importance: owed });
   } finally {

@@ -19,7 +19,9 @@ function settle(): void {
 
 /** Runs a command in a process of its own. */
 function mtl(args: readonly string[]): { seconds: number; peakMB: number } {
-  const script = `const { main } = await import(${JSON.stringify(MAIN)}); process.exitCode = await main(process.argv.slice(1)); console.error('peak ' + process.resourceUsage().maxRSS)`;
+  const script =
+    `const { main } = await import(${JSON.stringify(MAIN)}); process.exitCode = await ` +
+    `main(process.argv.slice(1)); console.error('peak ' + process.resourceUsage().maxRSS)`;
   settle();
   const start = performance.now();
   const { status, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script, '--', ...args], {

@@ -100,7 +100,9 @@ it('webgpu', () => {
   }
   if (about === undefined || results.length === 0) return;
   printTable(
-    `Milliseconds of a step on ${about.name}: all, processor time of the thread that trains (of it handing over, by the clock; without lists by the clock, the median and the fastest tenth; and after a pause in which others have made all lists), and of all threads`,
+    `Milliseconds of a step on ${about.name}: all, processor time of the thread that trains (of it handing ` +
+      'over, by the clock; without lists by the clock, the median and the fastest tenth; ' +
+      'and after a pause in which others have made all lists), and of all threads',
     results.map((r) => ({
       workload: r.workload,
       'a step': r.ms.toFixed(3),

@@ -116,8 +116,9 @@ function tasksOf(spec: ModelSpec): readonly Task[] {
     task('ctr', { label: 'click' }),
     task('cvr', { label: 'purchase', ...options }),
   ];
+  // `checkTasks` accepts the spec of its own model only.
   const check = models.partOf(spec).checkTasks as
-    ((tasks: readonly Task[], options: ModelSpec) => Iterable<unknown>) | undefined; // check accepts the spec of its own model
+    ((tasks: readonly Task[], options: ModelSpec) => Iterable<unknown>) | undefined;
   return [...(check?.(tasksWith({}), spec) ?? [])].length === 0 ? tasksWith({}) : tasksWith({ given: 'click' });
 }
 

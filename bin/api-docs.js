@@ -45,7 +45,7 @@ export function apiPage() {
     INTRODUCTION,
     ...code.map(section),
     '## Types\n',
-    ...types.map((symbol) => section(symbol).replace(/^## /, '### ')),
+    ...types.map((symbol) => section(symbol).replace(/^## (\w+)/, '### `$1`')),
   ].join('\n');
 }
 

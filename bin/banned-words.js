@@ -1,6 +1,19 @@
 // The project's writing rules that a program can check. `not` and `use` are shown to people; docs/reference/glossary.md
 // has them as a table, which `node bin/check-words.js --write` updates.
 
+/** Stems that are written with `iz`, as in `normalize`. */
+const IZE_STEMS =
+  'categor|custom|discret|factor|general|initial|maxim|minim|normal|optim|organ|parallel|penal|quant|random|recogn|' +
+  'regular|serial|standard|summar|symmetr|synchron|token|util|visual';
+const BRITISH = [
+  `(?:${IZE_STEMS})is(?:e|ed|er|es|ing|ation)`,
+  'analys(?:e|ed|ing)',
+  '(?:cancel|channel|label|level|model|signal|travel)l(?:ed|ing)',
+  '(?:behavi|col|fav|hon|neighb)our\\w*',
+  '(?:cent|fib)re[ds]?|centring',
+  '(?:mis)?spelt|learnt|artefacts?|catalogued?|catalogues|grey|judgements?|licences?|whilst',
+];
+
 /** Words and phrases with their replacement; patterns are matched outside code, without regard to case. */
 export const BANNED_WORDS = [
   {
@@ -87,6 +100,11 @@ export const BANNED_WORDS = [
       /\b(?:a|one) (?:line|row|file|step|thread|process|entry|event) an? (?!time\b)\w+|\b(?:rows|bytes|requests|steps|times) a (?:second|step)\b/,
   },
   { not: 'cure', use: 'fix', pattern: /\bcures?\b/ },
+  {
+    not: 'normalise, behaviour, labelled',
+    use: 'American spelling: normalize, behavior, labeled',
+    pattern: new RegExp(`\\b\\w*(?:${BRITISH.join('|')})\\b`),
+  },
   { not: 'house, by heart, luck', use: 'the plain word', pattern: /\bhouse\b|\bby heart\b|\bluck\b/ },
 ];
 

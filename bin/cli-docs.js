@@ -166,7 +166,7 @@ function optionRow(
 
 function defaultText(value, description, stated) {
   if (stated !== undefined) return /^[\w.]+$/.test(stated) ? code(stated) : stated;
-  if (description !== undefined) return code(description);
+  if (description !== undefined) return description.includes(' ') ? description : code(description);
   const isEmpty = value === undefined || value === '' || (Array.isArray(value) && value.length === 0);
   return isEmpty ? '' : code(value);
 }

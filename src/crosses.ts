@@ -9,7 +9,7 @@ import { blockColumns } from './data/rows/row-block.js';
 import { encodedFormat, rowFormatOf } from './data/rows/row-format.js';
 import type { Access, ReadProgress, Reading } from './data/sources/source.js';
 import { openData } from './data/sources/splits.js';
-import { didYouMean, joined, userError } from './core/errors.js';
+import { didYouMean, joined, quoted, userError } from './core/errors.js';
 import { taskColumns, type Task } from './core/tasks.js';
 
 /** Options of `findCrosses`. */
@@ -130,6 +130,6 @@ function findTask(tasks: readonly Task[], name: string | undefined): Task {
   if (task !== undefined) return task;
   throw userError('usage', {
     where: '--task',
-    message: joined(`expected one of ${names.join(', ')}, found '${name}'`, didYouMean(name!, names)),
+    message: joined(`expected one of ${names.join(', ')}, found ${quoted(name)}`, didYouMean(name!, names)),
   });
 }

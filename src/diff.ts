@@ -116,7 +116,7 @@ async function loadSide(
 ): Promise<ComparedSide> {
   const compared = findCompared(path);
   const trained = await readTrainedModel(compared.folder);
-  const { experiment, checkpoint, spaces, measuring } = trained;
+  const { experiment, checkpoint, outputs, measuring } = trained;
   const run = getRunName(compared);
   const dataState = Object.hasOwn(checkpoint.sections, dataSection.name)
     ? readSection(checkpoint.sections, dataSection, compared.folder)
@@ -134,7 +134,7 @@ async function loadSide(
     model,
     experiment,
     dataState,
-    goals: collectDirections(spaces, measuring),
+    goals: collectDirections(outputs, measuring),
     predicted: await predict?.(run, trained),
   };
 }

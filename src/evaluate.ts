@@ -13,7 +13,7 @@ import { compileTrained, readTrainedModel, type TrainedModel } from './trained-m
 import { evaluateBatches, EVALUATION_BATCH_ROWS } from './training/evaluate-batches.js';
 
 export interface MeasureOptions extends EngineOptions, Pick<Access, 'verifyData'> {
-  /** CSV or Parquet files, directories, globs or shards that replace the config's data. */
+  /** Files, directories, globs or shards that replace the data of the config. */
   readonly data?: Paths | undefined;
   /** Columns to segment all metrics by, in place of the config's. */
   readonly by?: readonly string[] | undefined;
@@ -25,7 +25,7 @@ export interface MeasureOptions extends EngineOptions, Pick<Access, 'verifyData'
 export interface EvaluateOptions extends MeasureOptions {
   /** A run or a checkpoint. */
   readonly path: string;
-  /** Measures the model's own predictions, without calibration. */
+  /** Whether to measure uncalibrated predictions. Default: false. */
   readonly raw?: boolean | undefined;
 }
 
@@ -59,7 +59,7 @@ export async function measure(
   model: TrainedModel,
   { data, by, verifyData, onWarning, signal, ...engineOptions }: MeasureOptions,
 ): Promise<Measured> {
-  const { experiment, spaces, graph } = model;
+  const { experiment, outputs, graph } = model;
   const measuring = { ...model.measuring, ...(by !== undefined && { by }) };
   const format = withKeys(model.format, listKeyColumns(measuring));
   const sources = await openMeasured({ ...model, format }, data, 'mtl eval');
@@ -81,7 +81,7 @@ export async function measure(
         await evaluateBatches(
           program,
           dataset.batches(EVALUATION_BATCH_ROWS),
-          { spaces, measuring, keyTexts: dataset.keyTexts, terms: graph.terms },
+          { outputs, measuring, keyTexts: dataset.keyTexts, terms: graph.terms },
           signal,
         )
       ).report;

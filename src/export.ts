@@ -58,7 +58,7 @@ export async function exportedModel({
   format,
   layout,
   graph,
-  spaces,
+  outputs,
 }: TrainedModel): Promise<ExportedModel> {
   const about = {
     version: packageVersion(),
@@ -72,7 +72,7 @@ export async function exportedModel({
     layout,
     fields: format.fields,
     decimal: experiment.data.decimal,
-    spaces,
+    outputs,
     weights: checkpoint.program.weights,
   };
 }

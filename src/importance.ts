@@ -83,8 +83,8 @@ export async function importance({
   ...engineOptions
 }: ImportanceOptions): Promise<ImportanceResult> {
   const model = await readTrainedModel(path);
-  const { experiment, format, spaces } = model;
-  const measures = listMeasures(spaces);
+  const { experiment, format, outputs } = model;
+  const measures = listMeasures(outputs);
   const deciding = selectMeasure(measures, rank, experiment.training.monitor);
   const units = byGroup ? groupFields(configFields(experiment.features)) : configFields(experiment.features);
   if (dropWorst !== undefined) assertEnoughUnits(dropWorst, units.length);
@@ -112,7 +112,7 @@ export async function importance({
       onProgress?.({ what: `permuting ${units.length} ${byGroup ? 'groups' : 'fields'}`, share });
     const drops = await measureDrops({
       program,
-      spaces,
+      outputs,
       measures,
       rows: createPermuter(sample, EVALUATION_BATCH_ROWS),
       numRows: sample.rows,

@@ -21,11 +21,11 @@ export interface PredictOptions extends EngineOptions, ColumnOptions {
   /** A run or a checkpoint. */
   readonly path: string;
   /**
-   * Files, directories or globs of CSV, JSON Lines or Parquet, or shards, with or without labels; - for text from
-   * standard input.
+   * Files, directories or globs of CSV, JSON Lines or Parquet, or shards, with or without labels; - for CSV or JSON
+   * Lines on standard input.
    */
   readonly data: Paths;
-  /** Writes uncalibrated predictions. */
+  /** Whether to write uncalibrated predictions. Default: false. */
   readonly raw?: boolean | undefined;
   /** Overrides the config's text format. */
   readonly format?: DialectOptions['format'];
@@ -87,14 +87,14 @@ export async function predict({
   if (typeof out === 'string' && [source.path, ...source.files].some((path) => isSameFile(out, path)))
     throw userError('usage', { where: '--out', message: 'is also the input data', fix: 'use another file' });
   const output = openOutput(out);
-  const spaces = listPredictedOutputs(model.spaces);
+  const outputs = listPredictedOutputs(model.outputs);
   const columns = scoredColumns(
     { keep: top === undefined ? keep : [top.by, ...keep], prefix },
     namesOf(data),
     source.columns,
-    spaces.map(({ name }) => name),
+    outputs.map(({ name }) => name),
   );
-  const ranked = top && rankedBy(top, columns, spaces);
+  const ranked = top && rankedBy(top, columns, outputs);
   if (ranked !== undefined) onWarning(ranked.warning);
 
   const program = compileTrained(model, await createEngine(engineOptions), onWarning);
@@ -103,7 +103,7 @@ export async function predict({
     const policy = isSkipping ? skipBadRows(undefined, experiment.data.maxRejects) : refuseWithCure;
     const scorer = createScorer({
       program,
-      spaces,
+      outputs,
       fields: format.fields,
       maxNonFiniteRows: isSkipping ? experiment.data.maxRejects : 0,
     });
@@ -111,7 +111,7 @@ export async function predict({
       const writer = ranked === undefined ? file : topRows(ranked, file);
       await source.stream(
         format,
-        columns.kept,
+        columns.inputs,
         { policy, onProgress, onWarning, threads: engineOptions.threads, signal },
         async (rows) => writer.write(await scorer.score(rows)),
       );
@@ -121,7 +121,7 @@ export async function predict({
       checkpoint: folder,
       step: checkpoint.program.step,
       rows: scorer.rows,
-      columns: [...columns.kept, ...columns.predictions],
+      columns: [...columns.inputs, ...columns.predictions],
       rejectedRows: policy.count + scorer.nonFiniteRows,
     };
   } finally {

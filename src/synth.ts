@@ -73,7 +73,7 @@ export async function synth(options: SynthOptions): Promise<Oracle> {
   );
   for (const file of files) {
     const { name, split, rows: count, areClicked } = file;
-    const collector = createCollector(listOutputs(TASKS).filter((space) => !areClicked || space.name === 'cvr'));
+    const collector = createCollector(listOutputs(TASKS).filter((output) => !areClicked || output.name === 'cvr'));
     let written = 0;
     const onBlock = (block: Impressions): void => {
       if (areClicked) clickAll(block);

@@ -204,11 +204,11 @@ async function trainModel(
 ): Promise<StopReason> {
   const { experiment, inputs, observer, warn } = session;
   const { training, calibration: section } = experiment;
-  const { spaces } = inputs.measured;
+  const { outputs } = inputs.measured;
   const { loop, sanityChecks } = progress;
   const { train: trainSet, valid: validSet, test: testSet } = data;
   const loopOptions = createLoopOptions(session, run, data, model, loop);
-  const calibration = createCalibration({ section, spaces, stateOf: run.state.of }, warn);
+  const calibration = createCalibration({ section, outputs, stateOf: run.state.of }, warn);
   const measure = createMeasure(session, model);
 
   const checkpointer = await openTrainingCheckpointer(session, run, data, model, loop);
@@ -231,10 +231,10 @@ async function trainModel(
   progress.checkpointer = undefined;
 
   // The program already has the newest weights; reading them again could cost as much memory as the model.
-  const outputs =
-    loop.bestStep === loop.step ? calibration.calibrated() : await restoreBest(run.folder, model.program, spaces);
-  const valid = validSet && section && (await measure(validSet, outputs));
-  const test = testSet && (await measure(testSet, outputs));
+  const bestOutputs =
+    loop.bestStep === loop.step ? calibration.calibrated() : await restoreBest(run.folder, model.program, outputs);
+  const valid = validSet && section && (await measure(validSet, bestOutputs));
+  const test = testSet && (await measure(testSet, bestOutputs));
   Object.assign(progress.metrics, await run.log.results(loop, { valid, test }));
   await sanityChecks.results(progress.metrics, () => findLabelLeaks(data.encoded, trainSet, (testSet ?? validSet)!));
   return end;
@@ -280,12 +280,12 @@ function createMeasure(
   { inputs, signal }: Session,
   { graph, program }: CompiledModel,
 ): (rows: EncodedData['train'], outputs?: readonly Output[]) => ReturnType<typeof evaluateBatches> {
-  const { spaces: modelOutputs, measuring } = inputs.measured;
-  return (rows, spaces = modelOutputs) =>
+  const { outputs: modelOutputs, measuring } = inputs.measured;
+  return (rows, outputs = modelOutputs) =>
     evaluateBatches(
       program,
       rows.batches(EVALUATION_BATCH_ROWS),
-      { spaces, measuring, keyTexts: rows.keyTexts, terms: graph.terms },
+      { outputs, measuring, keyTexts: rows.keyTexts, terms: graph.terms },
       signal,
     );
 }

@@ -41,7 +41,7 @@ describe('every config that is shipped', () => {
       expect(losses.every(Number.isFinite)).toBe(true);
       expect(Object.keys(result.metrics)).toEqual(['valid', 'test']);
       for (const report of Object.values(result.metrics)) {
-        for (const space of Object.values(report)) expect(space.rows).toBeGreaterThan(0);
+        for (const output of Object.values(report)) expect(output.rows).toBeGreaterThan(0);
       }
     });
 
@@ -70,10 +70,12 @@ describe('every config that is shipped', () => {
       }
       const below = distances.map((distance) => -Number(distance!.replace('−', '-')));
       // What a recipe is for: nearer to the truth than this.
-      expect(below.map((distance, space) => distance <= [15, 40, 30][space]!)).toEqual([true, true, true]);
+      expect(below.map((distance, output) => distance <= [15, 40, 30][output]!)).toEqual([true, true, true]);
       const seeds = cells[4] === '1' ? 'seed 1' : `${cells[4]} seeds`;
       expect(large).toBe(
-        `${below.map((distance) => (distance / 10_000).toFixed(4)).join(' / ')} below the truth's AUC (ctr / cvr / ctcvr) on two million rows, ${seeds}: npm run bench -- models --only ${name} --log plain${cells[4] === '1' ? ' --seeds 1' : ''}`,
+        `${below.map((distance) => (distance / 10_000).toFixed(4)).join(' / ')} below the truth's AUC (ctr / ` +
+          `cvr / ctcvr) on two million rows, ${seeds}: npm run bench -- models --only ${name} --log ` +
+          `plain${cells[4] === '1' ? ' --seeds 1' : ''}`,
       );
     });
   }

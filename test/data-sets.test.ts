@@ -79,7 +79,7 @@ describe('a public data set', () => {
       const { metrics } = await train(name, folder, 'csv');
       expect(Object.keys(metrics)).toEqual(['valid', 'test']);
       for (const report of Object.values(metrics))
-        for (const space of Object.values(report)) expect(typeof space['logLoss']).toBe('number');
+        for (const output of Object.values(report)) expect(typeof output['logLoss']).toBe('number');
       const [header] = readFileSync(join(FOLDER, `${name}.yaml`), 'utf8').split('\n\n');
       for (const claim of ['paper', 'data', 'score', 'cost'])
         expect(header).toMatch(new RegExp(`^# ${claim} +\\S`, 'm'));
@@ -95,7 +95,7 @@ describe('a public data set', () => {
       }
       const { metrics } = await train(name, folder, 'parquet');
       for (const report of Object.values(metrics))
-        for (const space of Object.values(report)) expect(typeof space['logLoss']).toBe('number');
+        for (const output of Object.values(report)) expect(typeof output['logLoss']).toBe('number');
     };
 
     it(`${name} is joined by the statements of the page to what trains`, async (context) => {

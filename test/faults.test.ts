@@ -29,8 +29,8 @@ const TITLES: Readonly<Record<string, string>> = {
     'at once in several processes leaves each of them a whole one',
   'native kernels differ bitwise from WebAssembly': 'are not used where they come to other bits',
   'the kernel cache is not writable': "is built in a folder of the temporary one that is this user alone's, once",
-  'a distributed process is killed': 'ends, and goes on to the same bytes',
-  'a distributed process stops responding': 'name the one that gives no answer, and end with all others',
+  'a distributed process is killed': 'exits and resumes bitwise identically',
+  'a distributed process stops responding': 'name the rank that does not respond, and all exit',
   'disk full': 'ends with exit code 5, reports required and free bytes, and leaves saved files complete',
   'too little space for a checkpoint': 'reports required and free bytes before it writes anything',
   'the log is busy (EAGAIN)': 'ends the run with code 5, the file and the operation when it stays so (%s)',
@@ -42,8 +42,8 @@ const TITLES: Readonly<Record<string, string>> = {
   'quota, read-only disk, failing sync or rename':
     'ends with exit code 5 and leaves the old checkpoint, and nothing half',
   'disk failure or death while rows are cached':
-    'are all synced before their manifest is written, and there whole or not at all, whatever the disk does',
-  'a directory that the system refuses to create': 'that no system lets make is an error at once, or passed over',
+    'are synced before their manifest, and complete or absent after any disk failure',
+  'a directory that the system refuses to create': 'fails early if it cannot be created',
   '`--out` is a link, FIFO or character device': 'writes into a FIFO, which stays, directly or through a link',
   '`--out` is a directory, socket or block device': 'refuses a directory, a socket and a block device',
   'a command is killed while it writes `--out`':
@@ -89,41 +89,38 @@ const TITLES: Readonly<Record<string, string>> = {
   'a pipe without a writer instead of a config': 'is rejected as a config before it is opened',
   'negative sampling that predictions could not be corrected for':
     'is rejected if its predictions cannot be corrected: %s',
-  'data that changed, whatever its size and times': 'does not stand for a file that %s',
-  'data on a disk that does not report changes':
-    'is not believed where data is verified, and stands for what is as it was',
-  'a shard with overwritten bytes, cached or prepared':
-    'whose labels were overwritten is an error that says what to do',
-  'a cached vocabulary with a flipped bit, or cut':
-    'keeps a long vocabulary as tensors, and says so where they are broken',
+  'data that changed, whatever its size and times': 'is not reused for a file that %s',
+  'data on a disk that does not report changes': 'is verified by content if verifyData is set',
+  'a shard with overwritten bytes, cached or prepared': 'reports overwritten labels with the fix',
+  'a cached vocabulary with a flipped bit, or cut': 'stores a long vocabulary as tensors and rejects damaged ones',
   'more text in a field than a vocabulary can hold': 'rejects more bytes than its limit, with a fix',
   'a CSV row with a misplaced quote, with `onBadRow: skip`':
-    'with rows of misplaced quotes among others gives the others, as csv-parse reads them, wherever the file is cut',
-  'an unclosed quote, or a row above a megabyte': 'with %s is an error with its line',
-  'bytes that are not UTF-8': 'with %s loses that row alone, and says which',
+    'with misplaced quotes has the other rows of csv-parse, for any chunk size',
+  'an unclosed quote, or a row above a megabyte': 'with %s is rejected with its line',
+  'bytes that are not UTF-8': 'with %s loses and reports only that row',
   'a pipe, socket or device instead of data': 'is rejected as data before it is opened, by every command',
   'names with terminal control or right-to-left characters': 'with a name that drives a terminal shows it as text',
   'values that a spreadsheet would run as formulas':
     'prefixes spreadsheet formulas with an apostrophe, but not numbers',
-  'a missing label without `onMissing`': 'is an error where nothing is said, with the cure',
-  'a label 1 whose parent label is 0': 'is 1 only where that is: else an error, with the cure',
-  'a value that a condition cannot compare': 'that a condition cannot be asked of is a bad row, with its column',
-  'any type, codec, encoding, page version and null pattern': '%s has the cells that DuckDB exports',
+  'a missing label without `onMissing`': 'is an error by default, with the fix',
+  'a label 1 whose parent label is 0': 'is an error if it is 1 and given is not, with the fix',
+  'a value that a condition cannot compare': 'rejects a row whose value a condition cannot compare',
+  'any type, codec, encoding, page version and null pattern': "%s has the values of DuckDB's export",
   'list items with a pipe, colon or `__proto__`; duplicate map keys':
-    'that is a list is items and no text, whatever stands in them and whatever separates those of text',
-  'a null or empty item, or an invalid weight': 'that is a list without an id or a weight in an item is a bad row',
+    'of a list is read as items, whatever separators they contain',
+  'a null or empty item, or an invalid weight': 'of a list item without id or weight rejects the row',
   'a struct, a list of lists, or pairs with unexpected field names':
-    'that has no reading is refused by column and type, with what to do: %s',
-  'a row group larger than memory': 'takes memory by pages and not by row groups',
-  'pages of many MB, as DuckDB writes them': 'gives all of its values, a part at a time, also behind nulls (%s)',
-  'large dictionaries in many columns': 'takes no memory by the number of columns that have one',
-  'damaged bytes': '%s is read or refused in words, whichever of its bytes are damaged',
+    'of an unsupported type is rejected with column, type and fix: %s',
+  'a row group larger than memory': 'requires memory per page, not per row group',
+  'pages of many MB, as DuckDB writes them': 'yields all values in parts, also after nulls (%s)',
+  'large dictionaries in many columns': 'requires memory independent of the number of dictionary columns',
+  'damaged bytes': '%s with damaged bytes is read or rejected with an error',
   'levels that claim more or fewer values than the page':
-    'give all values once and in their order, or an error with code 3: %s',
-  'a level above the maximum of its column': 'that are %i where 1 is the highest are an error',
-  'a footer with damaged bytes': 'is read, or refused with code 3, whatever its bytes: %s',
-  'an encrypted column': 'that has an encrypted column gives the others, and says of that one that it is encrypted',
-  'a file that is not Parquet, or is empty, encrypted or a Git LFS pointer; a duplicate column': 'refuses %s',
+    'yield each value once in order, or an error with exit code 3: %s',
+  'a level above the maximum of its column': 'of %i above the maximum of 1 are rejected',
+  'a footer with damaged bytes': 'is read, or rejected with exit code 3: %s',
+  'an encrypted column': 'with an encrypted column allows the other columns and rejects that one',
+  'a file that is not Parquet, or is empty, encrypted or a Git LFS pointer; a duplicate column': 'rejects %s',
 };
 
 const rows = readFileSync(join(import.meta.dirname, '..', 'docs', 'explanation', 'failure-modes.md'), 'utf8')

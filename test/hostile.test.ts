@@ -141,7 +141,7 @@ describe('a config of any text', () => {
     ['a map on the line of a key', 'a: b: c'],
     ['a list on the line of a key', 'a: - b'],
     ['less indentation than the first line', '  a: b\n c: d'],
-    ['more indentation than its neighbours', 'a: b\n  c: d'],
+    ['more indentation than its neighbors', 'a: b\n  c: d'],
     ['a list among keys', 'a: b\n- c'],
     ['a key among items', '- a\nb: c'],
     ['two anchors on one value', 'a: &x &y b'],
@@ -165,7 +165,8 @@ describe('a config of any text', () => {
 
   it('with a name that drives a terminal shows it as text', () => {
     const text =
-      'data: { train: a.csv }\nfeatures: { "\\e[31mred\\u202E": { type: categorical, fields: [a] } }\ntasks: { ctr: { label: b } }\nmodel: { name: mmoe }\n';
+      'data: { train: a.csv }\nfeatures: { "\\e[31mred\\u202E": { type: categorical, fields: [a] } }\n' +
+      'tasks: { ctr: { label: b } }\nmodel: { name: mmoe }\n';
     try {
       parseConfig(text, 'x.yaml');
       expect.unreachable();

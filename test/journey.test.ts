@@ -160,7 +160,8 @@ describe('what a page shows', () => {
 
   it('has notes for the block behind them alone', () => {
     const page =
-      '<!-- journey: needs MPI -->\n\n```sh\nmpirun\n```\n\n    npx mtl runs\n    npx mtl doctor   # all\n\nText.\n\n<!-- journey: printed -->\n\n    ctr.auc 0.5\n\n- a list\n\n      npx mtl eval\n';
+      '<!-- journey: needs MPI -->\n\n```sh\nmpirun\n```\n\n    npx mtl runs\n    npx mtl doctor   # all\n\n' +
+      'Text.\n\n<!-- journey: printed -->\n\n    ctr.auc 0.5\n\n- a list\n\n      npx mtl eval\n';
     expect(stepsOf('p', page).map(({ text, isCommand, notes }) => [text, isCommand, notes])).toEqual([
       ['mpirun\n', true, ['needs MPI']],
       ['npx mtl runs\nnpx mtl doctor   # all\n', true, []],

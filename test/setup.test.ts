@@ -16,7 +16,10 @@ const NPM = `#!/bin/sh
 echo "$@" >> npm.log
 case "$1" in
   ci) mkdir -p node_modules/${CUDA_PACKAGE};;
-  run) mkdir -p "$5/engines/cpu/native"; echo 'export const buildAddon = () => ({ path: "", isNew: false });' > "$5/engines/cpu/native/build.js"; touch "$5/.built";;
+  run)
+    mkdir -p "$5/engines/cpu/native"
+    echo 'export const buildAddon = () => ({ path: "", isNew: false });' > "$5/engines/cpu/native/build.js"
+    touch "$5/.built";;
   rebuild) exit \${REBUILD:-0};;
 esac
 `;

@@ -24,16 +24,16 @@ export function precisionTable(precision: string, lines: readonly PrecisionLine[
     ...lines.map(({ config, f32, other }) =>
       row([
         basename(config, '.yaml'),
-        ...Object.keys(SPACES).map((space) => cell(space, f32, other)),
+        ...Object.keys(SPACES).map((output) => cell(output, f32, other)),
         String(f32.length),
       ]),
     ),
   ].join('\n');
 }
 
-function cell(space: string, f32: readonly Trained[], other: readonly Trained[]): string {
+function cell(output: string, f32: readonly Trained[], other: readonly Trained[]): string {
   const pairs = f32.flatMap((run, s) => {
-    const [single, rounded] = [run.test[space]?.['auc'], other[s]?.test[space]?.['auc']];
+    const [single, rounded] = [run.test[output]?.['auc'], other[s]?.test[output]?.['auc']];
     return typeof single === 'number' && typeof rounded === 'number'
       ? [{ single, difference: TEN_THOUSAND * (rounded - single) }]
       : [];
@@ -43,5 +43,8 @@ function cell(space: string, f32: readonly Trained[], other: readonly Trained[])
   const signed = (value: number): string => `${value < 0 ? '−' : '+'}${Math.abs(value).toFixed(1)}`;
   const differences = pairs.map(({ difference }) => difference);
   const largest = differences.reduce((most, value) => (Math.abs(value) > Math.abs(most) ? value : most));
-  return `${mean(pairs.map(({ single }) => single)).toFixed(4)} (${signed(mean(differences))}${pairs.length > 1 ? `, at most ${signed(largest)}` : ''})`;
+  return (
+    `${mean(pairs.map(({ single }) => single)).toFixed(4)} ` +
+    `(${signed(mean(differences))}${pairs.length > 1 ? `, at most ${signed(largest)}` : ''})`
+  );
 }

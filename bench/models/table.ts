@@ -7,18 +7,23 @@ import type { LogName, PlantedLog } from './planted.js';
 /** A column of scores: the AUC of an output on one file. */
 interface Column {
   readonly title: string;
-  readonly space: string;
+  readonly output: string;
   readonly oracleFile: 'test' | 'test-clicked';
   of(trained: Trained): Report;
 }
 
-const onTest = (space: string, title = space): Column => ({ title, space, oracleFile: 'test', of: ({ test }) => test });
+const onTest = (output: string, title = output): Column => ({
+  title,
+  output,
+  oracleFile: 'test',
+  of: ({ test }) => test,
+});
 const COLUMNS: Readonly<Record<LogName, readonly Column[]>> = {
   plain: [onTest('ctr'), onTest('cvr', 'cvr, where clicked'), onTest('ctcvr')],
   biased: [
     onTest('ctr'),
     onTest('cvr', 'cvr, where clicked'),
-    { title: 'cvr, were all clicked', space: 'cvr', oracleFile: 'test-clicked', of: ({ clicked }) => clicked },
+    { title: 'cvr, were all clicked', output: 'cvr', oracleFile: 'test-clicked', of: ({ clicked }) => clicked },
     onTest('ctcvr'),
   ],
 };
@@ -36,8 +41,8 @@ const isClicked = ({ oracleFile }: Column): boolean => oracleFile === 'test-clic
 
 const TEN_THOUSAND = 10_000;
 const NOT_MEASURED = '–';
-const numberOf = (report: Report | undefined, space: string, name: string): number | undefined => {
-  const value = report?.[space]?.[name];
+const numberOf = (report: Report | undefined, output: string, name: string): number | undefined => {
+  const value = report?.[output]?.[name];
   return typeof value === 'number' ? value : undefined;
 };
 
@@ -49,7 +54,7 @@ const numberOf = (report: Report | undefined, space: string, name: string): numb
 export function modelsTable(log: LogName, { oracle, seen }: PlantedLog, lines: readonly Line[]): string {
   const columns = COLUMNS[log];
   const row = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
-  const truthOf = ({ oracleFile, space }: Column): number | undefined => numberOf(oracle[oracleFile], space, 'auc');
+  const truthOf = ({ oracleFile, output }: Column): number | undefined => numberOf(oracle[oracleFile], output, 'auc');
   return [
     row(['', ...columns.map(({ title }) => title), 'seeds', 'best epoch', 'parameters', 'rows/s']),
     row(['---', ...columns.map(() => '---'), '---:', '---:', '---:', '---:']),
@@ -65,7 +70,7 @@ export function modelsTable(log: LogName, { oracle, seen }: PlantedLog, lines: r
       ? [
           row([
             'true P(purchase after a click) as a predictor',
-            ...columns.map((column) => (isClicked(column) ? score([seen], column.space, truthOf(column)) : '')),
+            ...columns.map((column) => (isClicked(column) ? score([seen], column.output, truthOf(column)) : '')),
             '',
             '',
             '',
@@ -76,7 +81,7 @@ export function modelsTable(log: LogName, { oracle, seen }: PlantedLog, lines: r
     ...lines.map(({ config, runs, rowsPerSecond }) =>
       row([
         basename(config, '.yaml'),
-        ...columns.map((column) => score(runs.map(column.of), column.space, truthOf(column))),
+        ...columns.map((column) => score(runs.map(column.of), column.output, truthOf(column))),
         String(runs.length),
         runs.length === 0 ? NOT_MEASURED : mean(runs.map((run) => run.bestEpoch)).toFixed(1),
         runs.length === 0 ? NOT_MEASURED : count(runs[0]!.numWeights),
@@ -86,11 +91,11 @@ export function modelsTable(log: LogName, { oracle, seen }: PlantedLog, lines: r
   ].join('\n');
 }
 
-function score(reports: readonly Report[], space: string, truth: number | undefined): string {
-  const values = reports.flatMap((report) => numberOf(report, space, 'auc') ?? []);
+function score(reports: readonly Report[], output: string, truth: number | undefined): string {
+  const values = reports.flatMap((report) => numberOf(report, output, 'auc') ?? []);
   if (values.length === 0 || truth === undefined) return NOT_MEASURED;
   const halves = reports.flatMap((report) => {
-    const [low, high] = [numberOf(report, space, 'auc_low'), numberOf(report, space, 'auc_high')];
+    const [low, high] = [numberOf(report, output, 'auc_low'), numberOf(report, output, 'auc_high')];
     return low === undefined || high === undefined ? [] : [(high - low) / 2];
   });
   const average = mean(values);
@@ -99,7 +104,10 @@ function score(reports: readonly Report[], space: string, truth: number | undefi
   );
   const from = Math.round((average - truth) * TEN_THOUSAND);
   const spread = values.length > 1 ? ` ± ${(deviation * TEN_THOUSAND).toFixed(0)}` : '';
-  return `${average.toFixed(4)}${halves.length === 0 ? '' : ` ± ${mean(halves).toFixed(4)}`} (${from < 0 ? '−' : '+'}${Math.abs(from)}${spread})`;
+  return (
+    `${average.toFixed(4)}${halves.length === 0 ? '' : ` ± ${mean(halves).toFixed(4)}`} ` +
+    `(${from < 0 ? '−' : '+'}${Math.abs(from)}${spread})`
+  );
 }
 
 function mean(values: readonly number[]): number {

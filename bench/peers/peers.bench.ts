@@ -184,7 +184,8 @@ it('peers', async () => {
     })),
   );
   printTable(
-    `Ratios of ${MACHINE.cores} threads, with the least and the most of a round; targets; and what share of the roofline f32 is (see the bench engine)`,
+    `Ratios of ${MACHINE.cores} threads, with the least and the most of a round; targets; ` +
+      'and what share of the roofline f32 is (see the bench engine)',
     results.map(({ workload, best, toHand, toBest, bf16ToBest, toRechub, shareOfRoofline }) => ({
       workload,
       'f32 to PyTorch by hand': spread(toHand),
@@ -199,10 +200,13 @@ it('peers', async () => {
     })),
   );
   console.log(
-    `peaks of ${MACHINE.cores} threads: ${(peaks.flops / 1e9).toFixed(1)} GFLOP/s in products; ${[...peaks.rowUpdates].map(([width, rate]) => `${count(rate)} random rows of ${width} by Adam`).join(', ')} a second`,
+    `peaks of ${MACHINE.cores} threads: ${(peaks.flops / 1e9).toFixed(1)} GFLOP/s in products; ` +
+      [...peaks.rowUpdates].map(([width, rate]) => `${count(rate)} random rows of ${width} by Adam`).join(', ') +
+      ' a second',
   );
   console.log(
-    `torch ${torch.torch} (${torch.blas}, ${torch.cpu}, ${torch.threads} threads), torch-rechub ${torch.torchRechub ?? 'none'}, Python ${torch.python}`,
+    `torch ${torch.torch} (${torch.blas}, ${torch.cpu}, ${torch.threads} threads), ` +
+      `torch-rechub ${torch.torchRechub ?? 'none'}, Python ${torch.python}`,
   );
   const run = { machine: MACHINE, time: new Date().toISOString(), torch };
   saveResults('peers', {

@@ -47,7 +47,9 @@ export function ownSide(work: Workload, threads: number, rows: number): Side {
   const batches = batchesOf(work, Math.floor(rows / work.batchRows));
   let next = 0;
   return {
-    name: `mtl${work.precision === undefined ? '' : ` ${work.precision}`}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`,
+    name:
+      `mtl${work.precision === undefined ? '' : ` ${work.precision}`}, ` +
+      `${threads} ${threads === 1 ? 'thread' : 'threads'}`,
     isOwn: true,
     async run(steps) {
       const times: number[] = [];

@@ -60,7 +60,7 @@ function buildPath({ x, y }: Axes, points: readonly Point[], interpolate: Interp
   return isSinglePoint ? `${path}Z` : path;
 }
 
-/** Renders points as discs or rings. */
+/** Renders points as disks or rings. */
 export function pointMarks(
   { x, y }: Axes,
   points: readonly Point[],

@@ -1,4 +1,13 @@
-import { EXIT_CODES, printable, problemLine, UserError, userError, type Problem } from '../core/errors.js';
+import {
+  didYouMean,
+  EXIT_CODES,
+  joined,
+  printable,
+  problemLine,
+  UserError,
+  userError,
+  type Problem,
+} from '../core/errors.js';
 import { endLiveLine } from './terminal.js';
 import { systemError } from './system-error.js';
 
@@ -8,6 +17,17 @@ import { systemError } from './system-error.js';
  * @param fix the fallback fix
  */
 export function usageProblem(message: string, usage: string, fix: string): Problem {
+  const [, name, given, list] = /Argument: ([\w-]+), Given: (.*), Choices: (.*)$/m.exec(message) ?? [];
+  if (name !== undefined) {
+    const choices = list!.replaceAll('"', '').split(', ');
+    return {
+      where: usage.includes(`<${name}>`) ? `<${name}>` : `--${name}`,
+      message: joined(
+        `expected ${choices.join(', ')}, found ${given}`,
+        didYouMean(given!.replaceAll('"', ''), choices),
+      ),
+    };
+  }
   const hint = /^Did you mean (.*)\?$/.exec(message);
   if (hint !== null) return { message: `unknown command; did you mean '${hint[1]}'?` };
   if (message.startsWith('Not enough non-option arguments'))

@@ -51,10 +51,10 @@ export async function runExport({
 /** Builds a table of the loss in AUC per split and output. */
 function formatLosses({ exact, exported }: NonNullable<ExportResult['measured']>, screen: Terminal): string {
   const rows = Object.entries(exact).flatMap(([split, report]) =>
-    Object.keys(report).flatMap((space) => {
-      const [before, after] = [report, exported[split]].map((each) => each?.[space]?.[auc.name]);
+    Object.keys(report).flatMap((output) => {
+      const [before, after] = [report, exported[split]].map((each) => each?.[output]?.[auc.name]);
       if (typeof before !== 'number' || typeof after !== 'number') return [];
-      return [[`${split} ${space}`, before.toFixed(6), after.toFixed(6), (before - after).toFixed(6)]];
+      return [[`${split} ${output}`, before.toFixed(6), after.toFixed(6), (before - after).toFixed(6)]];
     }),
   );
   return table([auc.name, 'before', 'exported', 'lost'], rows, screen);

@@ -84,7 +84,7 @@ export function milestoneLines(
  * Formats metrics as a table with one row per output. An undefined value is a dash, with the reason below the table.
  */
 export function reportTable(split: string, report: Report, screen: Terminal): string {
-  const names = [...new Set(Object.values(report).flatMap((space) => Object.keys(space)))].filter(
+  const names = [...new Set(Object.values(report).flatMap((output) => Object.keys(output)))].filter(
     (name) => !['reasons', 'bins', 'calibration'].includes(name),
   );
   const rows = Object.entries(report).map(([task, values]) => [
@@ -103,15 +103,15 @@ export function reportTable(split: string, report: Report, screen: Terminal): st
 
 /** Formats metrics before and after calibration, one row per calibrated output; empty if none is. */
 function calibrationTable(report: Report, screen: Terminal): readonly string[] {
-  const found = Object.entries(report).flatMap(([space, { calibration }]) =>
-    calibration === undefined ? [] : [{ space, ...calibration }],
+  const found = Object.entries(report).flatMap(([output, { calibration }]) =>
+    calibration === undefined ? [] : [{ output, ...calibration }],
   );
   if (found.length === 0) return [];
   const names = Object.keys(found[0]!.before).filter(
     (name) => typeof found[0]!.before[name] !== 'object' && !COUNTS.test(name),
   );
-  const rows = found.map(({ space, method, before, after }) => [
-    space,
+  const rows = found.map(({ output, method, before, after }) => [
+    output,
     method,
     ...names.map((name) => `${formatValue(name, before[name])} > ${formatValue(name, after[name])}`),
   ]);

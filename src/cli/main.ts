@@ -87,7 +87,12 @@ function commandLine(cli: Argv, finish: Finish, onUnknown: OnUnknown): Argv {
     .scriptName('mtl')
     .usage(
       '$0 <command>\n\nTrain multi-task recommenders (ESMM, MMOE, …) on click and conversion logs, from one YAML file.',
-    );
+    )
+    .example('$0 init --data train.csv', 'write a config for a file')
+    .example('$0 train config.yaml', 'train into a new run directory')
+    .example('$0 eval runs/latest', 'compute the metrics of the newest run')
+    .example('$0 serve runs/latest', 'serve predictions over HTTP')
+    .epilogue('Run mtl COMMAND --help for the arguments, options and examples of a command.');
   return commands
     .reduce((all, command) => command.register(all, finish), described)
     .demandCommand(1, 'expected a command')
@@ -122,8 +127,6 @@ function commandLine(cli: Argv, finish: Finish, onUnknown: OnUnknown): Argv {
     .alias('h', 'help')
     .exitProcess(false)
     .updateStrings({
-      'Invalid values:': 'invalid value:',
-      'Argument: %s, Given: %s, Choices: %s': '%s is %s; use one of %s',
       'Arguments %s and %s are mutually exclusive': '--%s and --%s are mutually exclusive; remove one of them',
       'Not enough arguments following: %s': '--%s: expected a value',
       // yargs accepts singular and plural forms, which its types omit.

@@ -50,7 +50,8 @@ export const threadsOption = {
 export const kernelsOption = {
   group: 'Compute:',
   choices: KERNEL_CHOICES,
-  describe: 'CPU kernels: native (compiled on first use) or wasm; results are identical; default: auto',
+  describe: 'CPU kernels: native (compiled on first use) or wasm; results are identical',
+  defaultDescription: 'MTL_KERNELS, else auto',
 } as const;
 export const verifyDataOption = {
   type: 'boolean',
@@ -128,7 +129,8 @@ export function perField(name: string, value: number, describe: string) {
   return {
     type: 'string',
     requiresArg: true,
-    describe: `${describe} (${value}); a number, with exceptions per field as in ${value},205=20`,
+    describe: `${describe}; with exceptions per field, as in ${value},205=20`,
+    defaultDescription: String(value),
     coerce: (text: string): PerField => {
       const byField: Record<string, number> = {};
       let fallback = value;

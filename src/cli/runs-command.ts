@@ -1,6 +1,8 @@
 import { readFileSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
+import { CONFIG_RENAMES } from '../config/renames.js';
+import { applyRenames } from '../core/renames.js';
 import { csvText } from '../text/csv-text.js';
 import { wallClockMs } from '../system/clock.js';
 import { didYouMean, EXIT_CODES, userError } from '../core/errors.js';
@@ -124,6 +126,7 @@ function hasValues(folder: string, values: readonly (readonly [string, string])[
   let config: unknown;
   try {
     config = parse(readFileSync(join(folder, RESOLVED), 'utf8'));
+    applyRenames(CONFIG_RENAMES, config);
   } catch {
     return false;
   }
@@ -199,9 +202,9 @@ function getMetric(run: ListedRun, name: string): number | undefined {
 function flattenMetrics({ metrics }: Pick<ListedRun, 'metrics'>): Readonly<Record<string, number>> {
   return Object.fromEntries(
     Object.entries(metrics).flatMap(([split, report]) =>
-      Object.entries(report).flatMap(([space, values]) =>
+      Object.entries(report).flatMap(([output, values]) =>
         Object.entries(values).flatMap(([metric, value]) =>
-          typeof value === 'number' ? [[`${split}.${space}.${metric}`, value] as const] : [],
+          typeof value === 'number' ? [[`${split}.${output}.${metric}`, value] as const] : [],
         ),
       ),
     ),
@@ -246,12 +249,13 @@ function formatTable(runs: readonly ShownRun[], sort: string | undefined, screen
 
 /** Selects the first reported metric of each output, for runs without a monitor. */
 function firstMetrics(runs: readonly ListedRun[]): readonly string[] {
-  const bySpace = new Map<string, string>();
+  const byOutput = new Map<string, string>();
   for (const name of runs.flatMap((run) => Object.keys(flattenMetrics(run)))) {
-    const [, space = '', metric = ''] = /^[^.]*\.(.*)\.([^.]*)$/.exec(name) ?? [];
-    if (metric !== 'rows' && metric !== 'positives' && !bySpace.has(space)) bySpace.set(space, `${space}.${metric}`);
+    const [, output = '', metric = ''] = /^[^.]*\.(.*)\.([^.]*)$/.exec(name) ?? [];
+    if (metric !== 'rows' && metric !== 'positives' && !byOutput.has(output))
+      byOutput.set(output, `${output}.${metric}`);
   }
-  return [...bySpace.values()];
+  return [...byOutput.values()];
 }
 
 function formatCsv(runs: readonly ShownRun[]): string {

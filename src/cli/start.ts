@@ -22,7 +22,7 @@ const ALIGN_BYTES = 8;
 const MAX_AGE_MS = 30 * 24 * 3600 * 1000;
 /** Interrupt budget in bytes of bytecode, eight times V8's default: V8 optimizes a function after three interrupts. */
 const INTERRUPT_BUDGET_BYTES = 540_000;
-/** Exit code of usage errors. The command may be any misspelt word, so nothing is cached for it. */
+/** Exit code of usage errors. The command may be any misspelled word, so nothing is cached for it. */
 const USAGE_EXIT_CODE = 2;
 
 /** Exports of the bundle's main file. */

@@ -25,7 +25,7 @@ export function trialLine(
 
 /** Formats the progress of a study. */
 export function stateLine({ numTrials }: Study, board: readonly ListedTrial[]): string {
-  const countState = (wanted: ListedTrial['state']): number => board.filter(({ state }) => state === wanted).length;
+  const countState = (name: ListedTrial['state']): number => board.filter(({ state }) => state === name).length;
   const others = (['running', 'waiting', 'stopped', 'failed'] as const)
     .filter((state) => countState(state) > 0)
     .map((state) => `, ${count(countState(state))} ${state}`);

@@ -6,7 +6,7 @@ import { count, reportTable } from './format.js';
 import { createOutput } from './output.js';
 
 export interface SynthArguments {
-  readonly folder: string;
+  readonly out: string;
   readonly seed: number;
   readonly preset: PresetName;
   readonly format: SynthFormat;
@@ -27,7 +27,7 @@ const DEFAULT_VALID_ROWS = 5000;
 
 /** Runs `mtl synth` and prints the metrics of the true probabilities. Returns the exit code. */
 export async function runSynth({
-  folder,
+  out,
   seed,
   preset,
   format,
@@ -56,7 +56,7 @@ export async function runSynth({
     test: args.test,
   };
   const oracle = await synth({
-    folder,
+    folder: out,
     seed,
     rows,
     preset,
@@ -71,7 +71,7 @@ export async function runSynth({
     onProgress: (split, done) =>
       screen.live(() => `${split}: ${count(done)} of ${count(rows[split as keyof typeof rows] ?? done)} rows`),
   });
-  screen.print(`metrics of the true probabilities in ${folder}, as in its oracle.json`);
+  screen.print(`metrics of the true probabilities in ${out}, as in its oracle.json`);
   for (const [split, report] of Object.entries(oracle)) screen.print(reportTable(split, report, screen));
   return EXIT_CODES.done;
 }

@@ -6,7 +6,7 @@ import { optionalFraction, intOption, optionalInt } from './options.js';
 /** Declares the options of `mtl synth`. */
 export function synthOptions(y: Argv) {
   return y
-    .positional('folder', {
+    .positional('out', {
       type: 'string',
       demandOption: true,
       describe: 'Output directory for the files and oracle.json',
@@ -37,7 +37,7 @@ export function synthOptions(y: Argv) {
         1000,
       ),
     )
-    .option('bad-every', intOption('--bad-every', 0, 'raw: rows per invalid row; 0 for none', undefined, 0))
+    .option('bad-every', intOption('--bad-every', 0, 'With raw: rows per invalid row; 0 for none', undefined, 0))
     .option(
       'position-bias',
       strength(

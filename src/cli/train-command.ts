@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { loadConfig, type LoadedConfig } from '../config/load.js';
+import { loadConfig, loadStoredConfig, type LoadedConfig } from '../config/load.js';
 import { parseOverride } from '../config/overrides.js';
 import type { Device } from '../engines/device.js';
 import { EXIT_CODES, userError } from '../core/errors.js';
@@ -57,7 +57,9 @@ export async function runTrain({
     async (stop) => {
       let loaded: LoadedConfig | undefined;
       const load = async (): Promise<LoadedConfig> =>
-        (loaded = await loadConfig(config ?? findConfig(resume), set.map(parseOverride)));
+        (loaded = await (config === undefined
+          ? loadStoredConfig(findConfig(resume), set.map(parseOverride))
+          : loadConfig(config, set.map(parseOverride))));
       const trained = await peers.runCollectively(async () =>
         train(
           await load(),

@@ -1,5 +1,5 @@
 import os from 'node:os';
-import { userError, type UserError } from '../core/errors.js';
+import { quoted, userError, type UserError } from '../core/errors.js';
 import { SINGLE_PROCESS, type Numbers, type ProcessGroup } from '../core/process-group.js';
 import { buildMpiAddon, openMpiAddon, type MpiAddon } from './addon.js';
 import { COMPILER, jobOf, type Job } from './job.js';
@@ -54,7 +54,7 @@ function waitOf(environment: NodeJS.ProcessEnv): number {
   if (seconds > 0) return seconds;
   throw userError('usage', {
     where: WAIT,
-    message: `expected a positive number of seconds, found '${environment[WAIT]}'`,
+    message: `expected a positive number of seconds, found ${quoted(environment[WAIT])}`,
   });
 }
 

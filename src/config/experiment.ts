@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { checkDialect } from '../data/dialect.js';
 import { checkData, dataOptions, splitFilesOf } from '../data/options.js';
-import { didYouMean, joined } from '../core/errors.js';
+import { didYouMean, joined, quoted } from '../core/errors.js';
 import { collectDirections } from '../evaluation/metric-direction.js';
 import { checkEvaluation, evaluationSection, resolveMeasuring } from '../evaluation/options.js';
 import { calibrationSection, checkCalibration } from '../evaluation/calibration/options.js';
@@ -40,7 +40,7 @@ export const experimentSchema = z.strictObject({
     .string()
     .min(1)
     .optional()
-    .describe('Directory of all runs, relative to the config; MTL_RUNS overrides it; default: runs in the project'),
+    .describe('Directory of all runs; MTL_RUNS overrides it; default: runs in the project'),
   seed: z
     .int()
     .min(0)
@@ -68,11 +68,11 @@ export type Experiment = z.output<typeof experimentSchema>;
 export function listTasks(experiment: Pick<Experiment, 'tasks'>): readonly Task[] {
   return Object.entries(experiment.tasks).map(([name, options]) => {
     const { range, taskTypes } = findLoss(options);
-    const { by } = losses.build(resolveLoss(options));
+    const { groupBy } = losses.build(resolveLoss(options));
     return {
       name,
       ...options,
-      ...(by !== undefined && { lossKey: by }),
+      ...(groupBy !== undefined && { lossKey: groupBy }),
       ...(options.type === 'regression' &&
         taskTypes.includes('regression') &&
         range !== undefined && { labelRange: range }),
@@ -128,7 +128,7 @@ export function* crossChecks({
       else if (path[0] === 'checkpoints' && monitor !== 'loss' && !goals.has(monitor))
         yield {
           path,
-          message: `expected a single metric of all rows, since it names a checkpoint link, found '${monitor}'; use a metric, such as ${[...goals.keys()][0]}`,
+          message: `expected a single metric of all rows, since it names a checkpoint link, found ${quoted(monitor)}; use a metric, such as ${[...goals.keys()][0]}`,
         };
     }
   }
@@ -169,7 +169,10 @@ function* checkInputs(model: ModelSpec, known: readonly string[]): Generator<Val
       if (!known.includes(group))
         yield {
           path: issuePath,
-          message: joined(`expected a feature group (${known.join(', ')}), found '${group}'`, didYouMean(group, known)),
+          message: joined(
+            `expected a feature group (${known.join(', ')}), found ${quoted(group)}`,
+            didYouMean(group, known),
+          ),
         };
       else if (groups.indexOf(group) < i) yield { path: issuePath, message: `'${group}' is listed twice; remove one` };
     }
@@ -207,7 +210,7 @@ function* buildTerms(
 
 /** Validates tasks against each other and against the model. */
 function* checkTasks(tasks: readonly Task[], model: ModelSpec | undefined): Generator<ValidationIssue> {
-  const spaces = listOutputs(tasks);
+  const outputs = listOutputs(tasks);
   for (const task of tasks) {
     const given = normalizeGiven(task);
     if (
@@ -258,7 +261,7 @@ function* checkTasks(tasks: readonly Task[], model: ModelSpec | undefined): Gene
           message: 'a regression has no positives; use sampleWeight',
         };
     }
-    if (spaces.filter((space) => space.name === task.name).length > 1) {
+    if (outputs.filter((output) => output.name === task.name).length > 1) {
       yield {
         path: ['tasks', task.name],
         message: `'${task.name}' is also an output of another task; rename one of them`,
@@ -272,7 +275,7 @@ function* checkTasks(tasks: readonly Task[], model: ModelSpec | undefined): Gene
 /** Requires a single root task: downsampling depends on its label, and predictions of others could not be corrected. */
 function* checkSampling(tasks: readonly Task[]): Generator<ValidationIssue> {
   const roots = rootTasks(tasks);
-  const fix = 'leave negativeSampling out, or sample before and give the rows a sampleWeight';
+  const fix = 'remove negativeSampling, or sample before mtl and set sampleWeight';
   if (roots.length !== 1)
     yield {
       path: ['data', 'negativeSampling'],

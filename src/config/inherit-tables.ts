@@ -51,8 +51,8 @@ function listInherited(
   all: ReadonlyMap<string, RawField>,
   options: readonly string[],
 ): RawMap {
-  const said = own['table'] ?? group['table'];
-  const table = isMap(said) ? said[name] : said;
+  const setting = own['table'] ?? group['table'];
+  const table = isMap(setting) ? setting[name] : setting;
   const owner = isName(table) && String(table) !== name ? all.get(String(table)) : undefined;
   if (owner === undefined) return {};
   const missing = INHERITED.filter(

@@ -9,7 +9,7 @@ import { crossChecks, experimentSchema, type Experiment } from './experiment.js'
 import { inheritTables } from './inherit-tables.js';
 import { toIssues, toProblem, type Issue } from './issues.js';
 import { applyOverrides, type Override } from './overrides.js';
-import { applyRenames } from '../core/renames.js';
+import { applyRenames, type Rename } from '../core/renames.js';
 import { CONFIG_RENAMES } from './renames.js';
 import { parseYaml } from './yaml-source.js';
 
@@ -38,6 +38,12 @@ export async function loadConfig(path: string, overrides: readonly Override[] = 
   return { experiment: parseConfig(source, path, overrides), source };
 }
 
+/** Reads the config of a stored run as `loadConfig` does; it may have names of an earlier version. */
+export async function loadStoredConfig(path: string, overrides: readonly Override[] = []): Promise<LoadedConfig> {
+  const source = await readSource(path);
+  return { experiment: parseStoredConfig(source, path, overrides), source };
+}
+
 /**
  * Reads a config file as `loadConfig` does, but returns its problems with the valid sections.
  * @throws UserError (config) if the file cannot be read or is not YAML
@@ -51,9 +57,7 @@ async function readSource(path: string): Promise<string> {
   checkRegularFile(path, { kind: 'config', fix: 'write it to a file', takesOpenPipes: true });
   const bytes = await readFile(path).catch((error: unknown) => {
     const reason =
-      systemCode(error) === 'ENOENT'
-        ? 'there is no such file'
-        : `cannot be read (${systemCode(error) ?? String(error)})`;
+      systemCode(error) === 'ENOENT' ? 'no such file' : `cannot be read (${systemCode(error) ?? String(error)})`;
     throw userError(
       'config',
       { where: path, message: reason, fix: 'pass the path of a config, such as configs/esmm.yaml' },
@@ -75,9 +79,9 @@ export function parseConfig(text: string, path: string, overrides: readonly Over
   return validConfig(checkConfig(text, path, overrides));
 }
 
-/** Parses the config of a stored run or study, which may have the key names of an earlier version. */
+/** Parses the config of a stored run or study, which may have names of an earlier version; overrides may not. */
 export function parseStoredConfig(text: string, path: string, overrides: readonly Override[] = []): Experiment {
-  return validConfig(checkConfig(text, path, overrides, (config) => applyRenames(CONFIG_RENAMES, config)));
+  return validConfig(checkConfig(text, path, overrides, CONFIG_RENAMES));
 }
 
 function validConfig({ experiment, problems }: Omit<ConfigReading, 'source'>): Experiment {
@@ -89,11 +93,11 @@ function checkConfig(
   text: string,
   path: string,
   overrides: readonly Override[],
-  migrate: (config: unknown) => void = () => undefined,
+  renames: readonly Rename[] = [],
 ): Omit<ConfigReading, 'source'> {
   const yaml = parseYaml(text, path);
+  applyRenames(renames, yaml.value);
   const changed = applyOverrides(yaml.value, overrides);
-  migrate(changed);
   const raw = inheritTables({
     name: defaultName(path, getModelName(yaml.value), getModelName(changed)),
     ...(changed as object),

@@ -1,4 +1,5 @@
 import type { Rename } from '../core/renames.js';
+import { renameMetrics } from '../evaluation/metric-renames.js';
 
 /** In the order in which they apply: a rename below a map follows the rename of the map. */
 export const CONFIG_RENAMES: readonly Rename[] = [
@@ -12,6 +13,7 @@ export const CONFIG_RENAMES: readonly Rename[] = [
   { map: 'features.*.fields.*', from: 'blank', to: 'nullValues' },
   { map: 'features.*.fields.*', from: 'missing', to: 'fillMissing' },
   { map: 'tasks.*', from: 'missing', to: 'onMissing' },
+  { map: 'tasks.*.loss', from: 'by', to: 'groupBy' },
   { map: 'model', from: 'globalWeight', to: 'entireSpaceWeight' },
   { map: 'model', from: 'jointly', to: 'jointTraining' },
   { map: 'model', from: 'native', to: 'residualExperts' },
@@ -21,6 +23,7 @@ export const CONFIG_RENAMES: readonly Rename[] = [
   { map: 'training', from: 'batchNorm', to: 'syncBatchNorm', values: { '"global"': true, '"local"': false } },
   { map: 'training', from: 'dealtRows', to: 'shardTablesFrom' },
   { map: 'training', from: 'firstBias', to: 'biasInit', values: { '"labels"': 'prior', '"drawn"': 'random' } },
+  { map: 'training', from: 'monitor', to: 'monitor', text: renameMetrics },
   { map: 'training', from: 'termWeights', to: 'lossWeights' },
   { map: 'training', from: 'weighting', to: 'lossWeighting' },
   { map: 'training.lossWeighting', from: 'firstLogVariance', to: 'initLogVariance' },
@@ -35,11 +38,15 @@ export const CONFIG_RENAMES: readonly Rename[] = [
   { map: 'training.schedule.restarts', from: 'stretch', to: 'tMult' },
   { map: 'training.schedule.warmup', from: 'firstFactor', to: 'startFactor' },
   { map: 'evaluation', from: 'by', to: 'segmentBy' },
+  { map: 'evaluation.metrics', from: '*', to: '*', text: renameMetrics },
   { map: 'evaluation.metrics.*', from: 'alike', to: 'binning', values: { '"rows"': 'quantile', '"width"': 'uniform' } },
+  { map: 'evaluation.metrics.*', from: 'as', to: 'as', text: renameMetrics },
   { map: 'evaluation.metrics.*', from: 'by', to: 'groupBy' },
   { map: 'evaluation.metrics.*', from: 'interval', to: 'confidence' },
+  { map: 'evaluation.metrics.*', from: 'name', to: 'name', text: renameMetrics },
   { map: 'calibration', from: 'spaces', to: 'outputs' },
   { map: 'checkpoints', from: 'alsoBest', to: 'bestBy' },
+  { map: 'checkpoints.bestBy', from: '*', to: '*', text: renameMetrics },
   { map: 'initFrom', from: 'dropped', to: 'staleTokens', values: { '"drop"': 'evict' } },
   { map: 'initFrom', from: 'take', to: 'include' },
 ];
@@ -47,6 +54,7 @@ export const CONFIG_RENAMES: readonly Rename[] = [
 /** The same for the keys of a study's file. */
 export const STUDY_RENAMES: readonly Rename[] = [
   { map: '', from: 'attempts', to: 'maxAttempts' },
+  { map: '', from: 'metric', to: 'metric', text: renameMetrics },
   { map: 'asha', from: 'factor', to: 'reductionFactor' },
   { map: 'asha', from: 'firstRung', to: 'minEpochs' },
   { map: 'launcher', from: 'returns', to: 'detaches' },

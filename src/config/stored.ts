@@ -68,7 +68,7 @@ export function checkChanges(stored: Experiment, now: Experiment, byContent: rea
   for (const section of ['features', 'tasks'] as const) {
     const isElsewhere = problems.some(({ key }) => key!.startsWith(`${section}.`));
     if (!isElsewhere && JSON.stringify(stored[section]) !== JSON.stringify(now[section]))
-      problems.push({ key: section, message: 'are in another order than in the trained run' });
+      problems.push({ key: section, message: 'are in a different order than in the trained run' });
   }
   if (problems.length === 0) return changes;
   const fix = `a resumed run may change ${MAY_CHANGE.join(', ')}, and the files of data.train, data.valid and data.source may move; otherwise start a new run`;

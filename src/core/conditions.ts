@@ -66,9 +66,7 @@ export const conditionSchema: z.ZodType<Condition> = z
     column: columnName.optional().describe('Column to compare; all comparisons given must hold'),
     equals: value
       .optional()
-      .describe(
-        'Value to match: strings exactly, numbers numerically (1 equals 1.0); true and false also match 1 and 0',
-      ),
+      .describe('Value to match: strings exactly, numbers numerically (1 equals 1.0), true and false also 1 and 0'),
     oneOf: z.array(value).min(1).optional().describe('List of values, one of which must match'),
     above: limitSchema
       .optional()

@@ -99,10 +99,10 @@ export function dropoutMask(mask: Float32Array, rate: number, key: number): void
 
 /**
  * Samples uniformly without replacement from a sequence (Knuth, The Art of Computer Programming 2, algorithm 3.4.2 S).
- * @returns a function to call per item, which returns whether it is sampled; always true if `total` ≤ `wanted`
+ * @returns a function to call per item, which returns whether it is sampled; always true if `total` ≤ `count`
  */
-export function drawing(wanted: number, total: number, random: Random): () => boolean {
-  let [left, open] = [Math.min(wanted, total), total];
+export function drawing(count: number, total: number, random: Random): () => boolean {
+  let [left, open] = [Math.min(count, total), total];
   return () => {
     const isDrawn = left === open || (left > 0 && random.uniform() * open < left);
     open--;

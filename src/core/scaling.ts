@@ -139,7 +139,7 @@ export function scaleBeforeFit(spec: ScalingSpec): Scale | undefined {
   const firstSteps = steps.slice(0, fittedIndex < 0 ? steps.length : fittedIndex).filter((name) => name !== 'none');
   return firstSteps.length === 0
     ? undefined
-    : inTurn(firstSteps.flatMap((name) => learnedSteps(name, undefined)).map(forwards));
+    : inTurn(firstSteps.flatMap((name) => learnedSteps(name, undefined)).map(applyStep));
 }
 
 /** Starts a fit on unscaled values; undefined if there is nothing to fit. */
@@ -159,7 +159,7 @@ export function startScalingFit(spec: ScalingSpec): ScalingFit | undefined {
 
 /** Returns the scaling function for fitted statistics. */
 export function buildScale(spec: ScalingSpec, fitted: unknown): Scale {
-  return inTurn(scaleSteps(spec, fitted).map(forwards));
+  return inTurn(scaleSteps(spec, fitted).map(applyStep));
 }
 
 /** Returns the steps of the scaling function. */
@@ -176,7 +176,7 @@ export function toAffine([first, ...others]: readonly ScaleStep[]): AffineStep |
 /** The identity. */
 export const AS_IT_IS: AffineStep = { kind: 'affine', subtract: 0, divide: 1 };
 
-function forwards(step: ScaleStep): Scale {
+function applyStep(step: ScaleStep): Scale {
   if (step.kind === 'affine') {
     const { subtract, divide } = step;
     return (value) => (value - subtract) / divide;

@@ -14,9 +14,7 @@ export const MISSING = ['error', 'mask', 'drop', 'negative'] as const;
 const givenLabel = columnName.describe('Label column, or the task that owns it');
 
 export const taskOptions = z.strictObject({
-  label: z
-    .union([columnName, conditionSchema])
-    .describe('Label column, or a condition that makes the label 1 if it holds and 0 if not'),
+  label: z.union([columnName, conditionSchema]).describe('Label column, or a condition: label 1 if it holds, else 0'),
   type: z
     .enum(['classification', 'regression'])
     .default('classification')
@@ -29,15 +27,15 @@ export const taskOptions = z.strictObject({
         violations: z
           .enum(VIOLATIONS)
           .default('error')
-          .describe('Policy for rows with label 1 but parent label 0: error, exclude them, or keep them'),
+          .describe('Policy for rows with label 1 but parent label 0: error, exclude or keep'),
       }),
     ])
     .optional()
-    .describe('Parent task or label column; this task is trained and measured on rows with parent label 1'),
+    .describe('Parent task or label column; the task is defined on rows with parent label 1'),
   onMissing: z
     .enum(MISSING)
     .default('error')
-    .describe('Policy for a missing label: error, exclude the row from this task (mask), drop it, or use 0 (negative)'),
+    .describe('Policy for a missing label: error, mask (excluded from this task), drop the row, or negative (0)'),
   loss: z
     .union([z.string(), z.looseObject({ name: z.string() })])
     .optional()
@@ -50,7 +48,7 @@ export const taskOptions = z.strictObject({
   positiveWeight: z
     .union([z.number().positive(), z.literal('balanced')], "expected a number above 0, or 'balanced'")
     .optional()
-    .describe('Loss weight of rows with label 1; balanced: negatives divided by positives of the training set'),
+    .describe('Loss weight of rows with label 1; balanced: training negatives divided by positives'),
 });
 
 /** Labels that a loss accepts. */

@@ -34,7 +34,7 @@ export const dialectShape = {
   format: z
     .enum(TEXT_FORMATS)
     .optional()
-    .describe('File format: csv or jsonl (one JSON object per line); default: detected by name or first character'),
+    .describe('File format: csv or jsonl (JSON Lines); default: detected by name or first character'),
   encoding: z.enum(ENCODINGS).optional().describe('Text encoding; default: UTF-8, or UTF-16 after a byte order mark'),
   delimiter: z
     .string()
@@ -58,7 +58,7 @@ export const dialectShape = {
   columns: z
     .union([z.array(columnName).min(1), z.string().min(1)])
     .optional()
-    .describe('Column names, or a file with one per line: of a CSV without header, or extra JSON keys'),
+    .describe('Column names of a CSV without header, or extra JSON keys; or a file of names'),
   comments: z
     .string()
     .regex(/^[!#$%&*/:;<=>?@^_|~-]{1,4}$/, 'a prefix of one to four characters for comment lines, such as "#"')

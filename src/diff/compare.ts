@@ -9,7 +9,7 @@ import type { Output } from '../evaluation/outputs.js';
 
 /** Predicted rows of one model and its metrics. */
 export interface Side extends Pick<Collector, 'blocks' | 'keys'> {
-  readonly spaces: readonly Output[];
+  readonly outputs: readonly Output[];
   readonly measuring: Measuring;
 }
 
@@ -38,28 +38,28 @@ export const CONFIDENCE = 0.95;
  */
 export function compareSides(a: Side, b: Side, isPaired: boolean, confidence = CONFIDENCE): readonly Difference[] {
   const quantile = normalQuantile((1 + confidence) / 2);
-  return a.spaces.flatMap((space) => {
-    const same = b.spaces.find(({ name, type }) => name === space.name && type === space.type);
+  return a.outputs.flatMap((output) => {
+    const same = b.outputs.find(({ name, type }) => name === output.name && type === output.type);
     if (same === undefined) return [];
-    const [scores, other] = [buildScores(space, a), buildScores(same, b)];
+    const [scores, other] = [buildScores(output, a), buildScores(same, b)];
     return a.measuring.metrics
-      .filter(({ taskType }) => taskType === space.type)
+      .filter(({ taskType }) => taskType === output.type)
       .flatMap((metric) => {
         const match = b.measuring.metrics.find(
-          ({ taskType, values }) => taskType === space.type && values[0].name === metric.values[0].name,
+          ({ taskType, values }) => taskType === output.type && values[0].name === metric.values[0].name,
         );
         return match === undefined
           ? []
-          : compareMetric(space.name, [metric, match], [scores, other], { isPaired, quantile });
+          : compareMetric(output.name, [metric, match], [scores, other], { isPaired, quantile });
       });
   });
 }
 
 /** Reports whether the labels of two models' rows are equal, in order, for all outputs that both have. */
 export function haveSameLabels(a: Side, b: Side): boolean {
-  return a.spaces.every((space) => {
-    const same = b.spaces.find(({ name }) => name === space.name);
-    return same === undefined || isSameRows(buildScores(space, a), buildScores(same, b));
+  return a.outputs.every((output) => {
+    const same = b.outputs.find(({ name }) => name === output.name);
+    return same === undefined || isSameRows(buildScores(output, a), buildScores(same, b));
   });
 }
 
@@ -80,15 +80,15 @@ function isSameRows(scores: Scores, other: Scores): boolean {
 
 /** Compares the reports of two runs, without intervals. */
 export function compareReports(a: Report, b: Report, goals: MetricDirections): readonly Difference[] {
-  return Object.entries(a).flatMap(([space, values]) =>
+  return Object.entries(a).flatMap(([output, values]) =>
     Object.entries(values).flatMap(([metric, before]): Difference[] => {
-      const after = b[space]?.[metric];
+      const after = b[output]?.[metric];
       if (typeof before !== 'number' || typeof after !== 'number' || ROW_COUNTS.includes(metric)) return [];
       return [
         {
-          output: space,
+          output: output,
           metric,
-          goal: goals.get(`${space}.${metric}`) ?? 'none',
+          goal: goals.get(`${output}.${metric}`) ?? 'none',
           a: before,
           b: after,
           difference: after - before,
@@ -106,7 +106,7 @@ const ROW_COUNTS = ['rows', 'positives'];
 type Both<Each> = readonly [Each, Each];
 
 function compareMetric(
-  space: string,
+  output: string,
   [metric, match]: Both<Metric>,
   both: Both<Scores>,
   { isPaired, quantile }: { readonly isPaired: boolean; readonly quantile: number },
@@ -121,7 +121,7 @@ function compareMetric(
       difference === null || error === undefined
         ? [null, null]
         : [difference - quantile * error, difference + quantile * error];
-    return [{ output: space, metric: name, goal, a, b, difference, low, high }];
+    return [{ output: output, metric: name, goal, a, b, difference, low, high }];
   });
 }
 

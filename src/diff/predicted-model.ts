@@ -50,7 +50,7 @@ export async function predictModel(
   { data, limit, verifyData, onProgress, onWarning, signal, ...engineOptions }: PredictedData,
   split?: PredictedModel['split'],
 ): Promise<PredictedModel> {
-  const { experiment, spaces, measuring } = trained;
+  const { experiment, outputs, measuring } = trained;
   const format = withKeys(trained.format, listKeyColumns(measuring));
   const sources = await openMeasured({ ...trained, format }, data, 'mtl diff');
   const selectedSplit = split ?? (sources.test === undefined ? 'valid' : 'test');
@@ -84,7 +84,7 @@ export async function predictModel(
     const { blocks, keys } = await predictRows({
       program,
       dataset,
-      spaces,
+      outputs,
       measuring,
       limit,
       batchRows: EVALUATION_BATCH_ROWS,
@@ -92,7 +92,7 @@ export async function predictModel(
     });
     const { where, split: splitOptions } = experiment.data;
     return {
-      spaces,
+      outputs,
       measuring,
       blocks,
       keys,

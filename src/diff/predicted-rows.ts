@@ -10,7 +10,7 @@ import { KEY_WORDS } from '../core/row-key.js';
 export interface PredictOptions {
   readonly program: Program;
   readonly dataset: Dataset;
-  readonly spaces: readonly Output[];
+  readonly outputs: readonly Output[];
   readonly measuring: Measuring;
   /** Maximum number of rows; data sets of equal length sample the same rows. */
   readonly limit: number;
@@ -26,13 +26,13 @@ export interface PredictOptions {
 export async function predictRows({
   program,
   dataset,
-  spaces,
+  outputs,
   measuring,
   limit,
   batchRows,
   onShare,
 }: PredictOptions): Promise<Pick<Collector, 'blocks' | 'keys'>> {
-  const collector = createCollector(spaces, measuring);
+  const collector = createCollector(outputs, measuring);
   const isSampled = drawing(limit, dataset.rows, randomStream(0, 'diff rows'));
   let numSeen = 0;
   await program.averaged(async () => {

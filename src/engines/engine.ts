@@ -203,7 +203,7 @@ export interface Program {
   dispose(): void;
 }
 
-/** What the weights make of labelled rows, in evaluation mode. */
+/** What the weights make of labeled rows, in evaluation mode. */
 export interface Evaluation {
   readonly predictions: ReadonlyMap<string, Float32Array>;
   readonly losses: ReadonlyMap<string, TermLoss>;

@@ -10,11 +10,11 @@ import type { Gpu, NoGpu } from './webgpu/adapter.js';
 /** What a run computes with. */
 export interface EngineOptions {
   readonly device: Device;
-  /** Workers that share a step on a CPU; undefined takes one a core. */
+  /** CPU worker threads; default: one per core. Results are identical. */
   readonly threads?: number | undefined;
-  /** Keeps to instructions whose results are the same on every machine. */
+  /** Uses only instructions with identical results on every machine. */
   readonly portable?: boolean | undefined;
-  /** The processes that take steps together with this one, which a GPU does not. */
+  /** Processes of a distributed training; unsupported on a GPU. */
   readonly peers?: ProcessGroup | undefined;
 }
 

@@ -10,20 +10,20 @@ import { tableOptimizer, type Engine, type Plan } from './engine.js';
 
 /** How large a model is. */
 export interface PlanSize {
-  /** Trained numbers outside the tables. */
+  /** Number of trained weights outside the tables. */
   readonly numWeights: number;
   readonly numTables: number;
   /** Rows of all tables. */
   readonly numTableRows: number;
-  /** Numbers in all tables. */
+  /** Number of weights in all tables. */
   readonly numTableWeights: number;
-  /** Of tables and weights; of a table that is dealt out among processes, this one's rows. */
+  /** Bytes of tables and weights; of a sharded table, only the rows of this process. */
   readonly weightBytes: number;
-  /** Of what the optimizer keeps for them, and of their average. */
+  /** Bytes of the optimizer state and of the EMA. */
   readonly optimizerBytes: number;
-  /** Of a batch on its way through the model and back. */
+  /** Bytes of the activations and gradients of a batch. */
   readonly activationBytes: number;
-  /** Of what was learned of the texts of fields. */
+  /** Bytes of the vocabularies. */
   readonly vocabularyBytes: number;
 }
 

@@ -4,7 +4,7 @@ export { pcoc } from './pcoc.js';
 export { rmse } from './rmse.js';
 export { r2 } from './r2.js';
 export { gauc } from './gauc.js';
-export { normalisedEntropy } from './normalised-entropy.js';
+export { normalizedEntropy } from './normalized-entropy.js';
 export { ece } from './ece.js';
 export { precision } from './precision.js';
 export { recall } from './recall.js';

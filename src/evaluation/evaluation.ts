@@ -42,7 +42,7 @@ export interface Collector {
    */
   merge(other: StoredRows): void;
   /** Returns the rows of an output so far, with its predictions. */
-  scores(space: Output): Scores;
+  scores(output: Output): Scores;
   /**
    * Computes the metrics of all rows.
    * @param texts per column, for the names of segments
@@ -58,21 +58,21 @@ export interface Collector {
  * Creates a collector for the metrics of some outputs.
  * @param measuring metrics and segments; default: the default metrics
  */
-export function createCollector(spaces: readonly Output[], measuring: Measuring = resolveMeasuring()): Collector {
+export function createCollector(outputs: readonly Output[], measuring: Measuring = resolveMeasuring()): Collector {
   const classLabels = new Set(
-    spaces.flatMap(({ type, label, where }) => [
+    outputs.flatMap(({ type, label, where }) => [
       ...(type === 'classification' ? [label] : []),
       ...(where === undefined ? [] : [where]),
     ]),
   );
-  const labels = new Set(spaces.flatMap(({ label, where }) => (where === undefined ? [label] : [label, where])));
+  const labels = new Set(outputs.flatMap(({ label, where }) => (where === undefined ? [label] : [label, where])));
   const store = createRowStore(
-    spaces.flatMap(({ factors }) => factors),
+    outputs.flatMap(({ factors }) => factors),
     [...labels].map((name) => ({ name, isClass: classLabels.has(name) })),
     listKeyColumns(measuring),
   );
   const { blocks, keys } = store;
-  const scores = (space: Output): Scores => buildScores(space, { blocks, keys });
+  const scores = (output: Output): Scores => buildScores(output, { blocks, keys });
   /** Processes outputs one at a time, so that the rows of only one are selected in memory. */
   const process = (
     texts: ReadonlyMap<string, KeyTexts>,
@@ -80,11 +80,11 @@ export function createCollector(spaces: readonly Output[], measuring: Measuring 
   ): { readonly report: Report; readonly predicted: Predicted } => {
     const report: Record<string, OutputReport> = {};
     const bins: Record<string, ScoreBins> = {};
-    for (const space of spaces) {
-      const outputRows = scores(space);
+    for (const output of outputs) {
+      const outputRows = scores(output);
       if (isMeasured)
-        report[space.name] = { ...measure(space, measuring, outputRows), ...measureCalibration(space, scores) };
-      if (isBinned && space.type === 'classification') bins[space.name] = binScores(outputRows);
+        report[output.name] = { ...measure(output, measuring, outputRows), ...measureCalibration(output, scores) };
+      if (isBinned && output.type === 'classification') bins[output.name] = binScores(outputRows);
     }
     // Columns and values have arbitrary names, so plain objects are not safe.
     const segments = new Map<string, Predicted['segments'][string]>();
@@ -93,10 +93,10 @@ export function createCollector(spaces: readonly Output[], measuring: Measuring 
       for (const { name, positions: places } of splitSegments(by, blocks, keys.get(by)!, texts.get(by))) {
         const sums: Record<string, ScoreSums> = {};
         sumsByValue.set(name.slice(by.length + 1), sums);
-        for (const space of spaces) {
-          const outputRows = buildScores(space, { blocks, keys, positions: places });
-          if (isMeasured) report[`${space.name}[${name}]`] = measure(space, measuring, outputRows);
-          if (isBinned && space.type === 'classification') sums[space.name] = sumScores(outputRows);
+        for (const output of outputs) {
+          const outputRows = buildScores(output, { blocks, keys, positions: places });
+          if (isMeasured) report[`${output.name}[${name}]`] = measure(output, measuring, outputRows);
+          if (isBinned && output.type === 'classification') sums[output.name] = sumScores(outputRows);
         }
       }
       segments.set(by, Object.fromEntries(sumsByValue));
@@ -113,7 +113,7 @@ export function createCollector(spaces: readonly Output[], measuring: Measuring 
           throw userError('diverged', {
             key: task,
             message: 'predictions are not finite',
-            fix: 'lower the learning rate',
+            fix: 'lower the learning rate (--set training.optimizer.dense.learningRate=…)',
           });
         }
       }

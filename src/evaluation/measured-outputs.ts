@@ -5,7 +5,7 @@ import { listOutputs, type Output } from './outputs.js';
 
 /** Outputs and their metrics. */
 export interface MeasuredOutputs {
-  readonly spaces: readonly Output[];
+  readonly outputs: readonly Output[];
   readonly measuring: Measuring;
   /** Data columns to read besides the features. */
   readonly keys: readonly string[];
@@ -14,6 +14,6 @@ export interface MeasuredOutputs {
 
 /** Resolves what a config measures. */
 export function measureOutputs(tasks: readonly Task[], section: EvaluationSection | undefined): MeasuredOutputs {
-  const [spaces, measuring] = [listOutputs(tasks), resolveMeasuring(section)];
-  return { spaces, measuring, keys: listKeyColumns(measuring), goals: collectDirections(spaces, measuring) };
+  const [outputs, measuring] = [listOutputs(tasks), resolveMeasuring(section)];
+  return { outputs, measuring, keys: listKeyColumns(measuring), goals: collectDirections(outputs, measuring) };
 }

@@ -37,14 +37,14 @@ const CALIBRATION_METRICS = [logLoss.name, pcoc.name, ece.name];
 
 /** Measures the effect of the calibrator of an output; empty if it has none. */
 export function measureCalibration(
-  space: Output,
-  scores: (space: Output) => Scores,
+  output: Output,
+  scores: (output: Output) => Scores,
 ): Pick<OutputReport, 'calibration'> {
-  const { calibrator, ...raw } = space;
+  const { calibrator, ...raw } = output;
   if (calibrator === undefined) return {};
   const metrics = CALIBRATION_METRICS.map(plainMetric);
   const measured = (each: Output): OutputReport => measure(each, { metrics }, scores(each));
-  return { calibration: { method: calibrator.method, before: measured(raw), after: measured(space) } };
+  return { calibration: { method: calibrator.method, before: measured(raw), after: measured(output) } };
 }
 
 /** Computes the metrics of an output that apply to its type. */

@@ -28,7 +28,7 @@ export function toPosition(block: number, row: number): number {
 }
 
 /** Selects the rows of an output and computes its predictions. */
-export function buildScores(space: Output, { blocks, keys = new Map(), positions: positions }: MeasuredRows): Scores {
+export function buildScores(output: Output, { blocks, keys = new Map(), positions: positions }: MeasuredRows): Scores {
   // Allocating a whole block would cost a small set more time than its rows.
   const blockRows = blocks.reduce((max, block) => Math.max(max, block.rows), 1);
   const chunkRows = positions === undefined ? blockRows : Math.min(blockRows, Math.max(1, positions.length));
@@ -38,16 +38,16 @@ export function buildScores(space: Output, { blocks, keys = new Map(), positions
 
   /** Copies the selected rows of a block to the buffers and returns their count. */
   const select = (block: Block, by: string | undefined, rows: ArrayLike<number> | undefined): number => {
-    const truth = column(block.labels, space.label);
-    const condition = space.where === undefined ? undefined : column(block.labels, space.where);
+    const truth = column(block.labels, output.label);
+    const condition = output.where === undefined ? undefined : column(block.labels, output.where);
     const groupIndices = by === undefined ? undefined : column(block.numbers ?? new Map<string, Uint32Array>(), by);
     if (condition === undefined && rows === undefined) {
-      combinePredictions(space, block.predictions, block.rows, predictions);
+      combinePredictions(output, block.predictions, block.rows, predictions);
       labels.set(truth.subarray(0, block.rows));
       if (groupIndices !== undefined) numbers.set(groupIndices.subarray(0, block.rows));
       return block.rows;
     }
-    const values = combinePredictions(space, block.predictions, block.rows, getScratch(block.rows));
+    const values = combinePredictions(output, block.predictions, block.rows, getScratch(block.rows));
     const length = rows === undefined ? block.rows : rows.length;
     let count = 0;
     for (let i = 0; i < length; i++) {
@@ -86,7 +86,9 @@ export function buildScores(space: Output, { blocks, keys = new Map(), positions
     return count;
   };
   const rows =
-    space.where !== undefined ? countRows() : (positions?.length ?? blocks.reduce((sum, block) => sum + block.rows, 0));
+    output.where !== undefined
+      ? countRows()
+      : (positions?.length ?? blocks.reduce((sum, block) => sum + block.rows, 0));
 
   let ranked: Ranked | undefined;
   const grouped = new Map<string, Grouped>();

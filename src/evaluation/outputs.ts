@@ -38,14 +38,14 @@ export function listOutputs(tasks: readonly Task[]): readonly Output[] {
 }
 
 /** Returns the outputs with distinct predictions; of outputs that differ only in rows, the first. */
-export function listPredictedOutputs(spaces: readonly Output[]): readonly Output[] {
-  return spaces.filter((space) => findPredictedOutput(space, spaces) === space);
+export function listPredictedOutputs(outputs: readonly Output[]): readonly Output[] {
+  return outputs.filter((output) => findPredictedOutput(output, outputs) === output);
 }
 
 /** Returns the first output with the same predictions. */
-export function findPredictedOutput(space: Output, spaces: readonly Output[]): Output {
+export function findPredictedOutput(output: Output, outputs: readonly Output[]): Output {
   const toKey = ({ factors }: Output): string => JSON.stringify(factors);
-  return spaces.find((other) => toKey(other) === toKey(space))!;
+  return outputs.find((other) => toKey(other) === toKey(output))!;
 }
 
 /**

@@ -7,7 +7,7 @@ export interface Ranked {
   readonly positives: Uint32Array;
 }
 
-/** Sorts both classes separately; uses eight bytes per row during the sort, four afterwards. */
+/** Sorts both classes separately; uses eight bytes per row during the sort, four afterward. */
 export function rankClasses(rows: number, chunks: Iterable<Chunk>): Ranked {
   // Negatives from the front, positives from the back.
   const keys = new Uint32Array(rows);

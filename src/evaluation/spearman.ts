@@ -31,15 +31,15 @@ export const spearman = defineMetric({
       // Those ranks, sorted by label.
       encodeKeys(scores, 'labels', keys);
       sortPairs(keys, ranks, scratch.keys, payload);
-      const [labelled, products] = [createExactSum(), createExactSum()];
+      const [labeled, products] = [createExactSum(), createExactSum()];
       visitTies(keys, (begin, end) => {
         const fromMean = begin + end - rows;
-        labelled.add((end - begin) * fromMean ** 2);
+        labeled.add((end - begin) * fromMean ** 2);
         for (let i = begin; i < end; i++) products.add((ranks[i]! - rows - 1) * fromMean);
       });
-      const spread = Math.sqrt(predicted.value()) * Math.sqrt(labelled.value());
+      const spread = Math.sqrt(predicted.value()) * Math.sqrt(labeled.value());
       if (spread > 0) return products.value() / spread;
-      return { reason: `all ${rows} ${labelled.value() === 0 ? 'labels' : 'predictions'} are equal` };
+      return { reason: `all ${rows} ${labeled.value() === 0 ? 'labels' : 'predictions'} are equal` };
     }),
 });
 

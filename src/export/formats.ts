@@ -55,7 +55,7 @@ export function formatSpec(name: string, options: Readonly<Record<string, unknow
 export function checkTarget(spec: FormatSpec, out: string): void {
   const { target } = formats.partOf(spec);
   const fail = (message: string, fix: string): never => {
-    throw userError('usage', { where: '--out', message: `${message}, found '${out}'`, fix });
+    throw userError('usage', { where: '--out', message: `${message}, found ${quoted(out)}`, fix });
   };
   const isFolder = statSync(out, { throwIfNoEntry: false })?.isDirectory();
   if (target.kind === 'folder') {

@@ -13,7 +13,7 @@ export interface ExportedModel {
   readonly fields: readonly EncodedField[];
   /** Decimal separator of strings; default: dot. */
   readonly decimal?: ',' | '.' | undefined;
-  readonly spaces: readonly Output[];
+  readonly outputs: readonly Output[];
   /** Graph parameters and tables (`tableTensor`) by name. */
   readonly weights: ReadonlyMap<string, HostTensor>;
 }
@@ -64,10 +64,10 @@ function describeFields({ fields, layout }: Pick<ExportedModel, 'fields' | 'layo
  */
 export function modelMetadata(
   model: ExportedModel,
-  outputOf?: (space: string) => string,
+  outputOf?: (output: string) => string,
 ): Readonly<Record<string, string>> {
-  const { about, spaces } = model;
-  const predictions = listPredictedOutputs(spaces).map(({ name, type, factors, calibrator }) => ({
+  const { about, outputs } = model;
+  const predictions = listPredictedOutputs(outputs).map(({ name, type, factors, calibrator }) => ({
     name,
     ...(outputOf && { output: outputOf(name) }),
     type,

@@ -6,6 +6,7 @@ import { BadValue, type BagReading } from './feature.js';
 import { defineFieldGroup } from './field-group.js';
 import { takeTopK } from './top-k-by-weight.js';
 import { parseNumber } from './parse.js';
+import { quoted } from '../core/errors.js';
 
 /** A character that cannot occur in a number and has no meaning in CSV. */
 const separator = z
@@ -32,7 +33,7 @@ export const bag = defineFieldGroup({
     format: z
       .enum(['auto', 'separated', 'json'])
       .default('auto')
-      .describe('Value format: separated text or a JSON list; auto detects JSON lists'),
+      .describe('Value format: separated items or a JSON list; auto detects JSON lists'),
     maxItems: z
       .int()
       .min(1)
@@ -46,7 +47,7 @@ export const bag = defineFieldGroup({
     if (items === weight)
       yield {
         path: ['separators', 'weight'],
-        message: `expected a character other than the item separator, found '${weight}' for both`,
+        message: `expected a character other than the item separator, found ${quoted(weight)} for both`,
       };
   },
 

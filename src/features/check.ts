@@ -1,4 +1,4 @@
-import { didYouMean, joined } from '../core/errors.js';
+import { didYouMean, joined, quoted } from '../core/errors.js';
 import type { ValidationIssue } from '../core/component.js';
 import { hasTable, type Field } from './feature.js';
 import { isEntry } from './field-group.js';
@@ -78,7 +78,10 @@ function* checkShared(
   if (owner === undefined) {
     yield {
       path: tablePath,
-      message: joined(`expected a field with a table, found '${field.owner}'`, didYouMean(field.owner, candidates)),
+      message: joined(
+        `expected a field with a table, found ${quoted(field.owner)}`,
+        didYouMean(field.owner, candidates),
+      ),
     };
   } else if (!hasTable(owner)) {
     yield { path: tablePath, message: `'${owner.name}' is a ${owner.kind}, which has no table` };

@@ -7,6 +7,7 @@ import { hash } from './encodings/hash.js';
 import { CELL_SEPARATOR, BadValue, type Encoding } from './feature.js';
 import { defineColumnGroup } from './field-group.js';
 import { MAX_BUCKETS } from './murmur.js';
+import { quoted } from '../core/errors.js';
 
 const crossed = z
   .array(columnName)
@@ -58,7 +59,7 @@ export const cross = defineColumnGroup(
       if (encoding !== undefined && !textEncodings.includes(encoding.name))
         yield {
           path: ['encoding'],
-          message: `expected ${textEncodings.slice(0, -1).join(', ')} or ${textEncodings.at(-1)}, found '${encoding.name}', which does not encode strings`,
+          message: `expected ${textEncodings.slice(0, -1).join(', ')} or ${textEncodings.at(-1)}, found ${quoted(encoding.name)}, which does not encode strings`,
         };
     },
 

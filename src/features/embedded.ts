@@ -13,7 +13,7 @@ export const embeddedOptions = {
   width: embeddingWidth,
   encoding: encodingOption
     .prefault({})
-    .describe('Encoding of values as ids: a name, or a name with options; default with table: that of its owner'),
+    .describe("Encoding of values as ids: a name, or options; default with table: its owner's"),
   table: z
     .union([columnName, z.record(z.string(), columnName)])
     .optional()

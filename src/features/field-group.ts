@@ -52,17 +52,17 @@ export function defineColumnGroup<const Name extends string, Shape extends z.Zod
   group: FieldGroup<Name, Shape, Column>,
   column: EntryColumn<Column>,
 ): Component<Name, GroupShape<Shape, Column>, [], readonly Field[]> {
-  const isReplaced = (key: string, said: FieldEntry): boolean =>
-    group.either?.includes(key) === true && group.either.some((other) => said[other] !== undefined);
+  const isReplaced = (key: string, entry: FieldEntry): boolean =>
+    group.either?.includes(key) === true && group.either.some((other) => entry[other] !== undefined);
 
   /** Returns the columns of a group in order, each with its effective options. The schema guarantees their types. */
   const listColumns = (
     options: GroupOptions<Column>,
-  ): readonly { readonly of: Column; readonly said: FieldEntry | undefined; readonly options: OptionsOf<Shape> }[] =>
+  ): readonly { readonly of: Column; readonly entry: FieldEntry | undefined; readonly options: OptionsOf<Shape> }[] =>
     options.fields.map((each) => {
-      if (!isEntry(each)) return { of: each, said: undefined, options: options as unknown as OptionsOf<Shape> };
+      if (!isEntry(each)) return { of: each, entry: undefined, options: options as unknown as OptionsOf<Shape> };
       const shared = Object.fromEntries(Object.entries(options).filter(([key]) => !isReplaced(key, each)));
-      return { of: each[column.key] as Column, said: each, options: { ...shared, ...each } as OptionsOf<Shape> };
+      return { of: each[column.key] as Column, entry: each, options: { ...shared, ...each } as OptionsOf<Shape> };
     });
 
   const part = {
@@ -84,21 +84,21 @@ export function defineColumnGroup<const Name extends string, Shape extends z.Zod
     *check(options: GroupOptions<Column>) {
       const columns = listColumns(options);
       const names = columns.map(({ of }) => String(of));
-      const shared = columns.find(({ said }) => said === undefined);
+      const shared = columns.find(({ entry }) => entry === undefined);
       if (shared !== undefined) yield* group.check?.(shared.options, names) ?? [];
-      for (const [i, { said, options: all }] of columns.entries()) {
-        if (said === undefined) continue;
+      for (const [i, { entry, options: all }] of columns.entries()) {
+        if (entry === undefined) continue;
         for (const { path, message } of group.check?.(all, names) ?? []) {
           // Options of the group are validated once, without repeating issues per field.
-          const isOwn = path.length === 0 || said[String(path[0])] !== undefined;
+          const isOwn = path.length === 0 || entry[String(path[0])] !== undefined;
           if (isOwn || shared === undefined) yield { path: isOwn ? ['fields', i, ...path] : path, message };
         }
       }
     },
 
     build: (options: GroupOptions<Column>) =>
-      listColumns(options).flatMap(({ of, said = {}, options: all }) => {
-        const cells = joinCells(options, said);
+      listColumns(options).flatMap(({ of, entry = {}, options: all }) => {
+        const cells = joinCells(options, entry);
         return group.build(of, all).map((field): Field => ({ ...field, cells }));
       }),
   };

@@ -7,7 +7,7 @@ export interface GrownFitted {
   /** Changes of the fields that grew. */
   readonly changes: ReadonlyMap<string, Omit<Grown, 'fitted'>>;
   /** Fields that kept their previous fit because they cannot grow. */
-  readonly kept: readonly string[];
+  readonly unchanged: readonly string[];
 }
 
 /**
@@ -25,17 +25,17 @@ export function growFitted(
   drops = false,
 ): GrownFitted {
   const changes = new Map<string, Omit<Grown, 'fitted'>>();
-  const kept: string[] = [];
+  const unchanged: string[] = [];
   const fitted = Object.entries(now).map(([name, learned]) => {
     const field = fields.find((each) => each.name === name)!;
     if (!Object.hasOwn(before, name) || !keeps(field)) return [name, learned] as const;
     if (field.grow === undefined) {
-      kept.push(name);
+      unchanged.push(name);
       return [name, before[name]] as const;
     }
     const { fitted: grown, ...change } = field.grow(before[name], learned, drops);
     changes.set(name, change);
     return [name, grown] as const;
   });
-  return { fitted: Object.fromEntries(fitted), changes, kept };
+  return { fitted: Object.fromEntries(fitted), changes, unchanged };
 }

@@ -7,7 +7,7 @@ export const missingOption = z
   .enum(['unknown', 'token', 'error'])
   .optional()
   .describe(
-    'Treatment of missing values: out-of-vocabulary id, a token of their own, or error; default: set by the encoding',
+    'Treatment of missing values: out-of-vocabulary id, separate token, or error; default: set by the encoding',
   );
 
 /** Vocabulary string of missing values, which may not occur as a value. */
@@ -23,17 +23,17 @@ const NO_CELL = new BadValue('a value other than the control character U+001F, w
  */
 export function withMissing<Of extends Encoding>(encoding: Of, missing: z.output<typeof missingOption>): Of {
   if (missing === undefined) return encoding;
-  const said = {
+  const meta = {
     encodedAs: `${encoding.encodedAs}, missing ${missing}`,
     itemsEncodedAs: encoding.encodedAs,
     meaning: `${encoding.meaning}, missing ${missing}`,
   };
   if (missing === 'token')
-    return { ...encoding, ...said, ...(encoding.learnsTexts === true ? withOwnText(encoding) : withLastRow(encoding)) };
+    return { ...encoding, ...meta, ...(encoding.learnsTexts === true ? withOwnText(encoding) : withLastRow(encoding)) };
   const onEmpty = missing === 'error' ? rejectMissing : () => 0;
   return {
     ...encoding,
-    ...said,
+    ...meta,
     startFit: () => fitWith(encoding.startFit(), onEmpty),
     encoder: (fitted) => encoderWith(encoding.encoder(fitted), onEmpty, missing === 'error' ? 'refused' : 0),
   };

@@ -12,7 +12,7 @@ export interface ModelInput {
  * any string.
  */
 export function listInputs(fields: readonly EncodedField[]): readonly ModelInput[] {
-  const held = new Map<string, ModelInput['holds']>();
+  const types = new Map<string, ModelInput['holds']>();
   const byWidth = [...fields].sort((a, b) => a.columns.length - b.columns.length);
   for (const { columns, kind, direct } of byWidth) {
     const holds =
@@ -25,8 +25,8 @@ export function listInputs(fields: readonly EncodedField[]): readonly ModelInput
             : direct?.cell === 'number'
               ? 'number'
               : 'text';
-    for (const name of columns) if (!held.has(name)) held.set(name, holds);
+    for (const name of columns) if (!types.has(name)) types.set(name, holds);
   }
   const names = [...new Set(fields.flatMap(({ columns }) => columns))];
-  return names.map((name) => ({ name, holds: held.get(name)! }));
+  return names.map((name) => ({ name, holds: types.get(name)! }));
 }

@@ -50,22 +50,25 @@ export const numeric = defineFieldGroup({
       };
   },
 
-  build: (column, said) => [numberField(column, said), ...(said.indicator === true ? [indicatorField(column)] : [])],
+  build: (column, options) => [
+    numberField(column, options),
+    ...(options.indicator === true ? [indicatorField(column)] : []),
+  ],
 });
 
 const isRefused = (missing: NumericOptions['fillMissing']): boolean => missing === undefined || missing === 'error';
 
-function numberField(name: string, said: NumericOptions): Field {
+function numberField(name: string, options: NumericOptions): Field {
   return {
     name,
     columns: [name],
     owner: name,
     encodedAs: 'a number',
-    meaning: describeMeaning(said),
+    meaning: describeMeaning(options),
     kind: 'number',
     width: 1,
-    startFit: () => startFit(name, said),
-    encoder: (fitted) => createEncoder(said, fitted),
+    startFit: () => startFit(name, options),
+    encoder: (fitted) => createEncoder(options, fitted),
   };
 }
 

@@ -55,12 +55,12 @@ export const vector = defineFieldGroup({
       };
   },
 
-  build(name, said): readonly Field[] {
-    const { length, scaling, fillMissing: missing } = said;
+  build(name, options): readonly Field[] {
+    const { length, scaling, fillMissing: missing } = options;
     const steps = typeof scaling === 'string' ? scaling : scaling.join(', ');
-    const meaning = `a vector, scaling ${steps}${isRefused(missing) ? '' : `, missing ${missing}`}${said.indicator === true ? ', with an indicator' : ''}`;
-    const width = length === undefined ? 0 : length + Number(said.indicator === true);
-    const reading = vectorReading(said);
+    const meaning = `a vector, scaling ${steps}${isRefused(missing) ? '' : `, missing ${missing}`}${options.indicator === true ? ', with an indicator' : ''}`;
+    const width = length === undefined ? 0 : length + Number(options.indicator === true);
+    const reading = vectorReading(options);
     return [
       {
         name,
@@ -71,8 +71,8 @@ export const vector = defineFieldGroup({
         kind: 'vector',
         width,
         ...reading,
-        startFit: () => startFit(name, said, reading),
-        encoder: (fitted) => createEncoder(said, fitted),
+        startFit: () => startFit(name, options, reading),
+        encoder: (fitted) => createEncoder(options, fitted),
       },
     ];
   },

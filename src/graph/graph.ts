@@ -83,7 +83,7 @@ export function listRequired(graph: Graph, targets: readonly Value[]): readonly 
  * Finds biases that batch norm cancels because all readers of their layer normalize it. Their exact gradient is 0; the
  * rounding noise of the batch sum remains, and an optimizer that normalizes gradients would follow it.
  */
-export function findCancelledBiases(graph: Graph): ReadonlySet<Parameter> {
+export function findCanceledBiases(graph: Graph): ReadonlySet<Parameter> {
   const hasOtherReader = new Set<Value>([...graph.predictions.values()]);
   for (const value of graph.values)
     if (value.op !== 'batchNorm') for (const operand of listOperands(value)) hasOtherReader.add(operand);

@@ -10,7 +10,7 @@ import type { Output } from '../evaluation/outputs.js';
 export interface Measure {
   /** As in `ctcvr.auc`. */
   readonly name: string;
-  readonly space: Output;
+  readonly output: Output;
   readonly metric: Metric;
 }
 
@@ -21,15 +21,15 @@ const METRICS: Readonly<Record<Output['type'], readonly Metric[]>> = {
 };
 
 /** Lists the measures of outputs. */
-export function listMeasures(spaces: readonly Output[]): readonly Measure[] {
-  return spaces.flatMap((space) =>
-    METRICS[space.type].map((metric) => ({ name: `${space.name}.${metric.values[0].name}`, space, metric })),
+export function listMeasures(outputs: readonly Output[]): readonly Measure[] {
+  return outputs.flatMap((output) =>
+    METRICS[output.type].map((metric) => ({ name: `${output.name}.${metric.values[0].name}`, output, metric })),
   );
 }
 
 /** Computes each measure; null if undefined. */
 export function computeMeasures(measures: readonly Measure[], blocks: readonly Block[]): readonly (number | null)[] {
-  return measures.map(({ space, metric }) => mainValue(metric, buildScores(space, { blocks })));
+  return measures.map(({ output, metric }) => mainValue(metric, buildScores(output, { blocks })));
 }
 
 /** Returns how much worse a value got; positive if worse, in either direction of the metric. */

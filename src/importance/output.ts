@@ -1,7 +1,7 @@
 import { extname } from 'node:path';
 import { csvText } from '../text/csv-text.js';
 import { writeFileAtomic } from '../io/disk.js';
-import { userError } from '../core/errors.js';
+import { quoted, userError } from '../core/errors.js';
 import { importanceChart } from './chart.js';
 import type { Importance } from './ranking.js';
 
@@ -42,7 +42,7 @@ export function openFindings(path: string, title: string): (findings: Findings) 
   if (format === undefined)
     throw userError('usage', {
       where: '--out',
-      message: `expected a file name ending in .svg, .json or .csv, found '${path}'`,
+      message: `expected a file name that ends in .svg, .json or .csv, found ${quoted(path)}`,
       fix: 'use --out importance.svg',
     });
   return async (findings) => writeFileAtomic(path, format(findings, title));

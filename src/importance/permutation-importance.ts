@@ -18,7 +18,7 @@ export interface Unit {
 /** Options of `measureDrops`. */
 export interface DropsOptions {
   readonly program: Program;
-  readonly spaces: readonly Output[];
+  readonly outputs: readonly Output[];
   readonly measures: readonly Measure[];
   readonly rows: Permuter;
   readonly numRows: number;
@@ -45,7 +45,7 @@ export interface Drops {
  */
 export async function measureDrops({
   program,
-  spaces,
+  outputs,
   measures,
   rows,
   numRows,
@@ -56,7 +56,7 @@ export async function measureDrops({
   signal,
 }: DropsOptions): Promise<Drops> {
   const measure = async (batches: Iterable<Batch>): Promise<readonly (number | null)[]> => {
-    const collector = createCollector(spaces);
+    const collector = createCollector(outputs);
     for (const batch of batches) collector.add(batch, await program.predict(batch));
     // Abort signals arrive only when the event loop runs.
     await setImmediate();

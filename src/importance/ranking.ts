@@ -18,7 +18,7 @@ export interface Importance {
  * @throws UserError (usage) if the output is unknown
  */
 export function selectMeasure(measures: readonly Measure[], rank: string | undefined, monitor: string): Measure {
-  const names = [...new Set(measures.map(({ space }) => space.name))];
+  const names = [...new Set(measures.map(({ output }) => output.name))];
   if (rank !== undefined && !names.includes(rank)) {
     throw userError('usage', {
       where: '--rank-by',
@@ -27,7 +27,7 @@ export function selectMeasure(measures: readonly Measure[], rank: string | undef
   }
   const [monitored] = monitor.split('.');
   const name = rank ?? (names.includes(monitored!) ? monitored : names.at(-1));
-  return measures.find(({ space }) => space.name === name)!;
+  return measures.find(({ output }) => output.name === name)!;
 }
 
 /** Ranks units by a measure, most important first; ties keep the order of the config. */

@@ -254,7 +254,7 @@ export function preluGradient(x: usize, ldx: i32, slope: usize, dy: usize, ldy: 
   }
 }
 
-/** y = x (p + (1 - p) slope[n]) with p = σ(z), z the normalised x. */
+/** y = x (p + (1 - p) slope[n]) with p = σ(z), z the normalized x. */
 export function dice(x: usize, ldx: i32, z: usize, ldz: i32, slope: usize, y: usize, ldy: i32, rows: i32, columns: i32): void {
   const end = shareEnd(rows, 4);
   const one = f32x4.splat(1);

@@ -1,6 +1,6 @@
 // Matrix products as in gemm.ts, of operands that are rounded to bfloat16: what AVX-512's VDPBF16PS comes to, to the
 // bit. It takes pairs of
-// neighbours and adds the product of the second one first. A product of two such numbers is exact in single precision,
+// neighbors and adds the product of the second one first. A product of two such numbers is exact in single precision,
 // so it is all the
 // same whether it is fused with its addition; and since those below 2^-56 count as 0, no sum is a denormal number.
 
@@ -19,7 +19,7 @@ function rounded(x: v128): v128 {
   return v128.or(v128.andnot(near, f32x4.lt(f32x4.abs(x), f32x4.splat(MIN_MAGNITUDE))), f32x4.ne(x, x));
 }
 
-/** The n-th of `count` that is added: neighbours change places, but for one that has none. */
+/** The n-th of `count` that is added: neighbors change places, but for one that has none. */
 // @ts-ignore: decorator
 @inline
 function turn(n: i32, count: i32): usize {

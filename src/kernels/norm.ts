@@ -13,7 +13,7 @@ import { addBlock, BLOCK, LINE, narrow } from './sums';
  * @param statistics with room for two doubles a column behind them
  * @param slot, slots which lines of columns these are among all that share the phase
  */
-export function normalise(x: usize, ldx: i32, y: usize, ldy: i32, gain: usize, shift: usize, running: usize, statistics: usize, rows: i32, columns: i32, epsilon: f32, momentum: f32, slot: i32, slots: i32): void {
+export function normalize(x: usize, ldx: i32, y: usize, ldy: i32, gain: usize, shift: usize, running: usize, statistics: usize, rows: i32, columns: i32, epsilon: f32, momentum: f32, slot: i32, slots: i32): void {
   const end = slotEnd(columns, slot, slots);
   const size = <usize>columns << 2;
   for (let line = slotBegin(columns, slot, slots); line < end; line += LINE) {
@@ -25,10 +25,10 @@ export function normalise(x: usize, ldx: i32, y: usize, ldy: i32, gain: usize, s
 }
 
 /**
- * The first third of `normalise` for a batch that several processes have parts of: Σ x of this one's rows, in doubles
+ * The first third of `normalize` for a batch that several processes have parts of: Σ x of this one's rows, in doubles
  * behind the statistics.
  */
-export function normaliseSums(x: usize, ldx: i32, statistics: usize, rows: i32, columns: i32, slot: i32, slots: i32): void {
+export function normalizeSums(x: usize, ldx: i32, statistics: usize, rows: i32, columns: i32, slot: i32, slots: i32): void {
   const end = slotEnd(columns, slot, slots);
   for (let line = slotBegin(columns, slot, slots); line < end; line += LINE) {
     sumLine(x, ldx, statistics, <usize>columns << 2, rows, <usize>line << 2, <usize>min(line + LINE, columns) << 2);
@@ -39,7 +39,7 @@ export function normaliseSums(x: usize, ldx: i32, statistics: usize, rows: i32, 
  * The second: the mean from everyone's Σ x, and Σ (x - mean)² of this one's rows.
  * @param allRows where the rows of everyone stand, a double
  */
-export function normaliseSquares(x: usize, ldx: i32, statistics: usize, rows: i32, columns: i32, allRows: usize, slot: i32, slots: i32): void {
+export function normalizeSquares(x: usize, ldx: i32, statistics: usize, rows: i32, columns: i32, allRows: usize, slot: i32, slots: i32): void {
   const end = slotEnd(columns, slot, slots);
   for (let line = slotBegin(columns, slot, slots); line < end; line += LINE) {
     squareLine(x, ldx, statistics, <usize>columns << 2, rows, <i32>load<f64>(allRows), <usize>line << 2, <usize>min(line + LINE, columns) << 2);
@@ -47,7 +47,7 @@ export function normaliseSquares(x: usize, ldx: i32, statistics: usize, rows: i3
 }
 
 /** The last: by everyone's Σ (x - mean)². */
-export function normaliseTogether(x: usize, ldx: i32, y: usize, ldy: i32, gain: usize, shift: usize, running: usize, statistics: usize, rows: i32, columns: i32, epsilon: f32, momentum: f32, allRows: usize, slot: i32, slots: i32): void {
+export function normalizeTogether(x: usize, ldx: i32, y: usize, ldy: i32, gain: usize, shift: usize, running: usize, statistics: usize, rows: i32, columns: i32, epsilon: f32, momentum: f32, allRows: usize, slot: i32, slots: i32): void {
   const end = slotEnd(columns, slot, slots);
   for (let line = slotBegin(columns, slot, slots); line < end; line += LINE) {
     scaleLine(x, ldx, y, ldy, gain, shift, running, statistics, <usize>columns << 2, rows, <i32>load<f64>(allRows), epsilon, momentum, <usize>line << 2, <usize>min(line + LINE, columns) << 2);
@@ -123,7 +123,7 @@ function scaleLine(x: usize, ldx: i32, y: usize, ldy: i32, gain: usize, shift: u
 }
 
 /** The same by the running statistics (mean, then variance), for evaluation. */
-export function normaliseRunning(x: usize, ldx: i32, y: usize, ldy: i32, gain: usize, shift: usize, running: usize, rows: i32, columns: i32, epsilon: f32): void {
+export function normalizeRunning(x: usize, ldx: i32, y: usize, ldy: i32, gain: usize, shift: usize, running: usize, rows: i32, columns: i32, epsilon: f32): void {
   const end = shareEnd(rows, 4);
   const size = <usize>columns << 2;
   for (let n: usize = 0; n < size; n += 16) {
@@ -139,9 +139,9 @@ export function normaliseRunning(x: usize, ldx: i32, y: usize, ldy: i32, gain: u
 
 /**
  * dx (+)= gain/√ (dy - mean(dy) - x̂ mean(dy x̂)), dgain = Σ dy x̂, dshift = Σ dy; columns are shared as in
- * `normalise`.
+ * `normalize`.
  */
-export function normaliseGradient(x: usize, ldx: i32, dy: usize, ldy: i32, gain: usize, statistics: usize, dx: usize, dgain: usize, dshift: usize, rows: i32, columns: i32, accumulate: i32, slot: i32, slots: i32): void {
+export function normalizeGradient(x: usize, ldx: i32, dy: usize, ldy: i32, gain: usize, statistics: usize, dx: usize, dgain: usize, dshift: usize, rows: i32, columns: i32, accumulate: i32, slot: i32, slots: i32): void {
   const end = slotEnd(columns, slot, slots);
   for (let line = slotBegin(columns, slot, slots); line < end; line += LINE) {
     const from = <usize>line << 2, to = <usize>min(line + LINE, columns) << 2;
@@ -151,10 +151,10 @@ export function normaliseGradient(x: usize, ldx: i32, dy: usize, ldy: i32, gain:
 }
 
 /**
- * The first half of `normaliseGradient` for a batch that several processes have parts of: the sums over this one's
+ * The first half of `normalizeGradient` for a batch that several processes have parts of: the sums over this one's
  * rows, also in doubles behind the statistics.
  */
-export function normaliseGradientSums(x: usize, ldx: i32, dy: usize, ldy: i32, statistics: usize, dgain: usize, dshift: usize, rows: i32, columns: i32, slot: i32, slots: i32): void {
+export function normalizeGradientSums(x: usize, ldx: i32, dy: usize, ldy: i32, statistics: usize, dgain: usize, dshift: usize, rows: i32, columns: i32, slot: i32, slots: i32): void {
   const end = slotEnd(columns, slot, slots);
   for (let line = slotBegin(columns, slot, slots); line < end; line += LINE) {
     gradientSumLine(x, ldx, dy, ldy, statistics, <usize>columns << 2, dgain, dshift, rows, <usize>line << 2, <usize>min(line + LINE, columns) << 2);
@@ -162,7 +162,7 @@ export function normaliseGradientSums(x: usize, ldx: i32, dy: usize, ldy: i32, s
 }
 
 /** The second: by everyone's sums. */
-export function normaliseGradientTogether(x: usize, ldx: i32, dy: usize, ldy: i32, gain: usize, statistics: usize, dx: usize, rows: i32, columns: i32, allRows: usize, accumulate: i32, slot: i32, slots: i32): void {
+export function normalizeGradientTogether(x: usize, ldx: i32, dy: usize, ldy: i32, gain: usize, statistics: usize, dx: usize, rows: i32, columns: i32, allRows: usize, accumulate: i32, slot: i32, slots: i32): void {
   const end = slotEnd(columns, slot, slots);
   for (let line = slotBegin(columns, slot, slots); line < end; line += LINE) {
     gradientLine(x, ldx, dy, ldy, gain, statistics, <usize>columns << 2, dx, rows, <i32>load<f64>(allRows), accumulate, <usize>line << 2, <usize>min(line + LINE, columns) << 2);

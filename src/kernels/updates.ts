@@ -4,7 +4,7 @@
 //
 // update(w, s, gap, g, count, constants): `count` weights at w, their first slot at s and the next ones `gap` bytes on
 // each, their
-// gradient at g (at 0: all zeros). The first words at `constants` mean the same for every rule (penalised), the rule's
+// gradient at g (at 0: all zeros). The first words at `constants` mean the same for every rule (penalized), the rule's
 // own follow.
 
 import { hashMask, placeOf } from './tables';
@@ -20,7 +20,7 @@ export const OWN: usize = 16;
  */
 // @ts-ignore: decorator
 @inline
-export function penalised4(gradient: v128, w: v128, constants: usize): v128 {
+export function penalized4(gradient: v128, w: v128, constants: usize): v128 {
   const limit = v128.load32_splat(constants, 12);
   const g = f32x4.pmin(f32x4.pmax(f32x4.mul(gradient, v128.load32_splat(constants)), f32x4.neg(limit)), limit);
   const sign = f32x4.sub(v128.and(f32x4.gt(w, f32x4.splat(0)), f32x4.splat(1)), v128.and(f32x4.lt(w, f32x4.splat(0)), f32x4.splat(1)));
@@ -37,7 +37,7 @@ export function isUsual(constants: usize): bool {
 /** The same for one. */
 // @ts-ignore: decorator
 @inline
-export function penalised(g: f32, w: f32, constants: usize): f32 {
+export function penalized(g: f32, w: f32, constants: usize): f32 {
   const sign: f32 = w > 0 ? 1 : w < 0 ? -1 : 0;
   const limit = load<f32>(constants, 12);
   return max(min(g * load<f32>(constants), limit), -limit) + load<f32>(constants, 8) * w + load<f32>(constants, 4) * sign;

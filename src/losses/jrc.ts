@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { byOption } from './by-option.js';
+import { groupByOption } from './group-by-option.js';
 import { subtract, defineLoss, probability } from './loss.js';
 
 /**
@@ -13,16 +13,16 @@ export const jrc = defineLoss({
   summary:
     'joint optimization of ranking and calibration: log loss plus a ranking loss within groups (Sheng et al. 2023)',
   options: () => ({
-    by: byOption,
+    groupBy: groupByOption,
     alpha: z.number().min(0).max(1).default(0.5).describe('Weight of the log loss; the ranking loss has 1 − alpha'),
   }),
   taskTypes: ['classification'],
   outputKind: 'probability',
   takesScaling: false,
 
-  build: ({ by, alpha }) => ({
+  build: ({ groupBy, alpha }) => ({
     outputs: 2,
-    by,
+    groupBy,
     predict: (g, out, task) => probability(g, subtract(g, g.slice(out, 1, 1), g.slice(out, 0, 1)), task),
     rows(g, out, label, groups) {
       const [negativeLogit, positiveLogit] = [0, 1].map((column) => g.slice(out, column, 1)) as [

@@ -1,4 +1,4 @@
-import { byOption } from './by-option.js';
+import { groupByOption } from './group-by-option.js';
 import { subtract, defineLoss, meanOverPositives, probability, type TaskLoss } from './loss.js';
 
 /**
@@ -9,14 +9,14 @@ import { subtract, defineLoss, meanOverPositives, probability, type TaskLoss } f
 export const listwise = defineLoss({
   name: 'listwise',
   summary: 'listwise softmax loss within groups; predictions are not probabilities',
-  options: () => ({ by: byOption }),
+  options: () => ({ groupBy: groupByOption }),
   taskTypes: ['classification'],
   outputKind: 'score',
   takesScaling: false,
 
-  build({ by }) {
+  build({ groupBy }) {
     const rows: TaskLoss['rows'] = (g, score, label, groups) =>
       g.multiply(g.stopGradient(label), subtract(g, g.groupLogSumExp(score, groups!), score));
-    return { outputs: 1, by, predict: probability, rows, mean: meanOverPositives(rows) };
+    return { outputs: 1, groupBy, predict: probability, rows, mean: meanOverPositives(rows) };
   },
 });

@@ -9,7 +9,7 @@ export interface TaskLoss {
   /** Number of tower outputs per row. */
   readonly outputs: number;
   /** Group column, if the loss compares rows within groups; the loss then receives the groups. */
-  readonly by?: string;
+  readonly groupBy?: string;
   /**
    * Computes the prediction, `[B, 1]`.
    * @param out `[B, outputs]`

@@ -1,4 +1,4 @@
-import { byOption } from './by-option.js';
+import { groupByOption } from './group-by-option.js';
 import { defineLoss, meanOverPositives, probability, type TaskLoss } from './loss.js';
 
 /**
@@ -9,13 +9,13 @@ import { defineLoss, meanOverPositives, probability, type TaskLoss } from './los
 export const pairwise = defineLoss({
   name: 'pairwise',
   summary: 'pairwise ranking loss within groups; predictions are not probabilities',
-  options: () => ({ by: byOption }),
+  options: () => ({ groupBy: groupByOption }),
   taskTypes: ['classification'],
   outputKind: 'score',
   takesScaling: false,
 
-  build({ by }) {
+  build({ groupBy }) {
     const rows: TaskLoss['rows'] = (g, score, label, groups) => g.groupPairs(score, label, groups!);
-    return { outputs: 1, by, predict: probability, rows, mean: meanOverPositives(rows) };
+    return { outputs: 1, groupBy, predict: probability, rows, mean: meanOverPositives(rows) };
   },
 });

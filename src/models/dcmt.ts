@@ -33,7 +33,7 @@ export const dcmt = defineModel({
   build(options, context) {
     const { g } = context;
     const { gates, predictions, clicks, products, conversions } = buildFunnel(context, options);
-    const causal = conversions.flatMap(({ task, isCounted: seen, given, logit, propensity, input }): Term[] => {
+    const causal = conversions.flatMap(({ task, isCounted: counted, given, logit, propensity, input }): Term[] => {
       const { name, weight, labelValue, firstBias } = task;
       const twin = tower(
         g,
@@ -48,7 +48,7 @@ export const dcmt = defineModel({
         const weights = inversePropensity(g, event, probability, options.maxWeight, task.counted.weights);
         return selfNormalize(g, { mask, weights });
       };
-      const factual = weighRows(seen, clicked);
+      const factual = weighRows(counted, clicked);
       const counterfactual = weighRows(g.affine(given, -1, 1), g.affine(clicked, -1, 1));
       const excess = g.affine(
         g.add(

@@ -33,9 +33,12 @@ export const ddpo = defineModel({
     layers: mlpOptions
       .extend({ hidden: mlpOptions.shape.hidden.min(1).default([32]) })
       .prefault({})
-      .describe('Layers of each task and of r̂, between shared layers and transfers'),
-    softLabels: z.boolean().default(true).describe('Whether r̂ softens the labels of clicked rows'),
-    propensityWeight: z.number().positive().default(1).describe('Weight of the loss of r̂'),
+      .describe('Layers of each task and of the soft-label network, below the transfers'),
+    softLabels: z
+      .boolean()
+      .default(true)
+      .describe('Whether the soft-label network also softens labels of clicked rows'),
+    propensityWeight: z.number().positive().default(1).describe("Weight of the soft-label network's loss"),
   }),
   checkTasks: (tasks, options) => checkFunnel('ddpo', tasks, options),
   embeddingParts: funnelEmbeddingParts,
@@ -70,7 +73,7 @@ export const ddpo = defineModel({
     };
     const { gates, predictions, clicks, products, conversions } = buildFunnel(context, options, buildTowerInputs);
 
-    const dual = conversions.flatMap(({ task, isCounted: seen, given, logit, propensity }): Term[] => {
+    const dual = conversions.flatMap(({ task, isCounted: counted, given, logit, propensity }): Term[] => {
       const { name, weight, labelValue } = task;
       const imputation = tower(g, propensities.get(name)!, options.cvrTower, `propensities.${name}`, task.firstBias);
       const imputed = g.stopGradient(g.activation(imputation, 'sigmoid', `${name}.propensity`));
@@ -82,7 +85,7 @@ export const ddpo = defineModel({
       };
       const soft = options.softLabels ? g.clip(g.add(labelValue, imputed), 0, 1) : labelValue;
       return [
-        { name, weight, loss: buildSoftMean(g, task.taskLoss, logit, soft, weighRows(seen, clicked)) },
+        { name, weight, loss: buildSoftMean(g, task.taskLoss, logit, soft, weighRows(counted, clicked)) },
         {
           name: `${name}.unclicked`,
           weight,

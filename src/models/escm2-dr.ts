@@ -37,8 +37,10 @@ export const escm2Dr = defineModel({
   build(options, context) {
     const { g } = context;
     const { gates, predictions, clicks, products, conversions } = buildFunnel(context, options);
-    const robust = conversions.flatMap(({ task, isCounted: seen, logit, propensity, input }): Term[] => {
-      const weights = g.stopGradient(inversePropensity(g, seen, propensity(), options.maxWeight, task.counted.weights));
+    const robust = conversions.flatMap(({ task, isCounted: counted, logit, propensity, input }): Term[] => {
+      const weights = g.stopGradient(
+        inversePropensity(g, counted, propensity(), options.maxWeight, task.counted.weights),
+      );
       // log(1 + e^x) is the log loss of the label 0.
       const never = g.affine(task.labelValue, 0, 0);
       const imputed = g.crossEntropy(

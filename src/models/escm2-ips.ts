@@ -20,10 +20,10 @@ export const escm2Ips = defineModel({
   build(options, context) {
     const { g } = context;
     const { gates, predictions, clicks, products, conversions } = buildFunnel(context, options);
-    const weighted = conversions.map(({ task, isCounted: seen, logit, propensity }): Term =>
+    const weighted = conversions.map(({ task, isCounted: counted, logit, propensity }): Term =>
       buildLossTerm(g, task, logit, {
         mask: task.countedInChain.mask,
-        weights: inversePropensity(g, seen, propensity(), options.maxWeight, task.counted.weights),
+        weights: inversePropensity(g, counted, propensity(), options.maxWeight, task.counted.weights),
       }),
     );
     return {

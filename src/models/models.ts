@@ -90,13 +90,13 @@ export function buildModel(
     const columns = taskColumns(task, tasks);
     const labelValue = scaleLabels(g, label(columns.label), scales.get(task.name));
     const loss = losses.build(resolveLoss(task));
-    const { by } = loss;
+    const { groupBy } = loss;
     const taskLoss =
-      by === undefined
+      groupBy === undefined
         ? loss
         : withGroups(
             loss,
-            once(() => maskGroups(g, label(groupColumn(by)), optional(columns.mask))),
+            once(() => maskGroups(g, label(groupColumn(groupBy)), optional(columns.mask))),
           );
     const { own, chain } = sums?.get(task.name) ?? {};
     const options = (maskColumn: string | undefined, sum: LabelSum | undefined) =>

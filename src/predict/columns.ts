@@ -16,18 +16,18 @@ export const KEEP_ALL = 'all';
  * Returns the output columns.
  * @param path of the data
  * @param has columns of the data
- * @param spaces names of the outputs
+ * @param outputs names of the outputs
  * @throws UserError (usage) for absent columns and for duplicate names
  */
 export function scoredColumns(
   { keep, prefix }: ColumnOptions,
   path: string,
   has: readonly string[],
-  spaces: readonly string[],
+  outputs: readonly string[],
 ): ScoredColumns {
   const keepsAll = keep.includes(KEEP_ALL) && !has.includes(KEEP_ALL);
-  const keptColumns = keepsAll ? has : [...new Set(keep)];
-  const missing = keptColumns.filter((name) => !has.includes(name));
+  const inputColumns = keepsAll ? has : [...new Set(keep)];
+  const missing = inputColumns.filter((name) => !has.includes(name));
   if (missing.length > 0) {
     const fix = (name: string): string =>
       didYouMean(name, has) ?? `use one of its ${has.length} columns: ${has.slice(0, 40).join(', ')}`;
@@ -36,13 +36,13 @@ export function scoredColumns(
       missing.map((name) => ({
         where: path,
         key: `column ${quoted(name)}`,
-        message: 'is to be kept, but does not exist',
+        message: 'is not in the data',
         fix: fix(name),
       })),
     );
   }
-  const predictions = spaces.map((name) => prefix + name);
-  const twice = predictions.filter((name) => keptColumns.includes(name));
+  const predictions = outputs.map((name) => prefix + name);
+  const twice = predictions.filter((name) => inputColumns.includes(name));
   if (twice.length > 0) {
     throw userError('usage', {
       where: '--keep',
@@ -53,5 +53,5 @@ export function scoredColumns(
         (keepsAll ? 'list the columns to keep without it' : 'remove it'),
     });
   }
-  return { kept: keptColumns, predictions };
+  return { inputs: inputColumns, predictions };
 }

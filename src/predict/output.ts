@@ -2,7 +2,7 @@ import { statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { Writable } from 'node:stream';
 import { makeFolder, onDisk, replace } from '../io/disk.js';
-import { userError } from '../core/errors.js';
+import { quoted, userError } from '../core/errors.js';
 import { fileSink, streamSink, type ByteSink } from './byte-sink.js';
 import type { RowWriter, ScoredColumns, WriteBytes } from './scored-rows.js';
 import { csvWriter, jsonlWriter } from './text-writers.js';
@@ -51,7 +51,7 @@ function selectFormat(path: string): { readonly createWriter: CreateWriter; read
       where: '--out',
       message:
         'expected a file name that ends in .csv, .csv.gz, .jsonl, .jsonl.gz or .parquet, or - for CSV on ' +
-        `standard output, found '${path}'`,
+        `standard output, found ${quoted(path)}`,
       fix: `use ${path === '' ? 'predictions' : path.replace(/\.\w*$/, '')}.csv`,
     });
   }

@@ -1,6 +1,6 @@
 /** Names of the output columns: passed through, and predictions. */
 export interface ScoredColumns {
-  readonly kept: readonly string[];
+  readonly inputs: readonly string[];
   readonly predictions: readonly string[];
 }
 
@@ -8,7 +8,7 @@ export interface ScoredColumns {
 export interface ScoredRows {
   readonly rows: number;
   /** Raw values of the data. */
-  readonly kept: readonly (readonly string[])[];
+  readonly inputs: readonly (readonly string[])[];
   /** NaN for a row without a prediction. */
   readonly predictions: readonly Float32Array[];
 }
@@ -21,5 +21,5 @@ export interface RowWriter {
   end(): Promise<void>;
 }
 
-/** Writes bytes, which must not change afterwards. */
+/** Writes bytes, which must not change afterward. */
 export type WriteBytes = (bytes: Uint8Array) => Promise<void>;

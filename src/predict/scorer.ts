@@ -21,25 +21,25 @@ export interface Scorer {
 export interface ScorerOptions {
   readonly program: Program;
   /** Outputs, one per column. */
-  readonly spaces: readonly Output[];
+  readonly outputs: readonly Output[];
   readonly fields: EncodedFormat['fields'];
   /** Maximum number of rows with a non-finite prediction, which is left empty. */
   readonly maxNonFiniteRows: number;
 }
 
 /** Creates a scorer with one column per output. */
-export function createScorer({ program, spaces, fields, maxNonFiniteRows }: ScorerOptions): Scorer {
+export function createScorer({ program, outputs, fields, maxNonFiniteRows }: ScorerOptions): Scorer {
   let count = 0;
   let nonFiniteRows = 0;
 
   /** Clears predictions of rows with a non-finite prediction. */
   const emptyNonFinite = (predictions: readonly Float32Array[], batch: Batch, skipped: readonly number[]): void => {
     for (let row = 0; row < batch.rows; row++) {
-      const outputs = spaces.filter((_, s) => !Number.isFinite(predictions[s]![row]));
-      if (outputs.length === 0) continue;
+      const nonFinite = outputs.filter((_, s) => !Number.isFinite(predictions[s]![row]));
+      if (nonFinite.length === 0) continue;
       const number = count + row + skipped.filter((end) => end <= row).length + 1;
       if (++nonFiniteRows > maxNonFiniteRows)
-        throw nonFiniteError(number, outputs, findLargestNumber(batch, row, fields));
+        throw nonFiniteError(number, nonFinite, findLargestNumber(batch, row, fields));
       for (const values of predictions) values[row] = NaN;
     }
   };
@@ -51,10 +51,10 @@ export function createScorer({ program, spaces, fields, maxNonFiniteRows }: Scor
     get nonFiniteRows() {
       return nonFiniteRows;
     },
-    async score({ batch, kept, skipped }) {
+    async score({ batch, kept: inputs, skipped }) {
       const byTask = batch.rows === 0 ? undefined : await program.predict(batch);
-      const values = spaces.map((space) =>
-        byTask === undefined ? new Float32Array(0) : combinePredictions(space, byTask, batch.rows),
+      const values = outputs.map((output) =>
+        byTask === undefined ? new Float32Array(0) : combinePredictions(output, byTask, batch.rows),
       );
       if (values.some((column) => column.some((value) => !Number.isFinite(value))))
         emptyNonFinite(values, batch, skipped);
@@ -62,7 +62,7 @@ export function createScorer({ program, spaces, fields, maxNonFiniteRows }: Scor
       count += rows;
       return {
         rows,
-        kept,
+        inputs,
         predictions: skipped.length === 0 ? values : values.map((column) => withGaps(column, skipped)),
       };
     },

@@ -5,19 +5,22 @@ const COMMA = 44;
 const LF = 10;
 
 /** Writes CSV with a header: raw values, and empty for missing predictions. */
-export function csvWriter({ kept: keptNames, predictions: names }: ScoredColumns, writeBytes: WriteBytes): RowWriter {
+export function csvWriter(
+  { inputs: inputNames, predictions: names }: ScoredColumns,
+  writeBytes: WriteBytes,
+): RowWriter {
   const text = new TextBytes();
-  const isAlone = keptNames.length + names.length === 1;
-  [...keptNames, ...names].forEach((name, c) => {
+  const isAlone = inputNames.length + names.length === 1;
+  [...inputNames, ...names].forEach((name, c) => {
     if (c > 0) text.byte(COMMA);
     text.cell(name);
   });
   text.byte(LF);
   return {
-    write({ rows, kept, predictions }) {
+    write({ rows, inputs, predictions }) {
       for (let row = 0; row < rows; row++) {
-        for (let c = 0; c < kept.length; c++) {
-          text.cell(kept[c]![row]!);
+        for (let c = 0; c < inputs.length; c++) {
+          text.cell(inputs[c]![row]!);
           text.byte(COMMA);
         }
         for (let c = 0; c < predictions.length; c++) {
@@ -36,18 +39,21 @@ export function csvWriter({ kept: keptNames, predictions: names }: ScoredColumns
 }
 
 /** Writes JSON Lines: values as strings, null for missing predictions. */
-export function jsonlWriter({ kept: keptNames, predictions: names }: ScoredColumns, writeBytes: WriteBytes): RowWriter {
+export function jsonlWriter(
+  { inputs: inputNames, predictions: names }: ScoredColumns,
+  writeBytes: WriteBytes,
+): RowWriter {
   const text = new TextBytes();
-  const keys = [...keptNames, ...names].map((name, c) => `${c === 0 ? '{' : ','}${JSON.stringify(name)}:`);
+  const keys = [...inputNames, ...names].map((name, c) => `${c === 0 ? '{' : ','}${JSON.stringify(name)}:`);
   return {
-    write({ rows, kept, predictions }) {
+    write({ rows, inputs, predictions }) {
       for (let row = 0; row < rows; row++) {
-        for (let c = 0; c < kept.length; c++) {
+        for (let c = 0; c < inputs.length; c++) {
           text.text(keys[c]!);
-          text.text(JSON.stringify(kept[c]![row]!));
+          text.text(JSON.stringify(inputs[c]![row]!));
         }
         for (let c = 0; c < predictions.length; c++) {
-          text.text(keys[kept.length + c]!);
+          text.text(keys[inputs.length + c]!);
           const value = predictions[c]![row]!;
           if (Number.isNaN(value)) text.text('null');
           else text.float(value);

@@ -28,9 +28,9 @@ export interface TopOptions {
 export function rankedBy(
   { count, by, rank }: RankOptions,
   columns: ScoredColumns,
-  spaces: readonly Output[],
+  outputs: readonly Output[],
 ): TopOptions & { readonly warning: string } {
-  const names = spaces.map(({ name }) => name);
+  const names = outputs.map(({ name }) => name);
   // The joint probability of a funnel comes after its factors.
   const name = rank ?? names.at(-1)!;
   if (!names.includes(name))
@@ -40,7 +40,7 @@ export function rankedBy(
     });
   return {
     count,
-    by: columns.kept.indexOf(by),
+    by: columns.inputs.indexOf(by),
     rank: names.indexOf(name),
     warning: `the ${count} rows of each ${by} with the highest ${name}`,
   };
@@ -48,7 +48,7 @@ export function rankedBy(
 
 /** A buffered row. */
 interface Row {
-  readonly kept: readonly string[];
+  readonly inputs: readonly string[];
   readonly predictions: readonly number[];
 }
 
@@ -62,8 +62,8 @@ const WRITE_ROWS = 4096;
 export function topRows({ count, by, rank }: TopOptions, writer: RowWriter): RowWriter {
   const groups = new Map<string, Row[]>();
   return {
-    write({ rows, kept: keptColumns, predictions }) {
-      const groupValues = keptColumns[by]!;
+    write({ rows, inputs: inputColumns, predictions }) {
+      const groupValues = inputColumns[by]!;
       const scores = predictions[rank]!;
       for (let row = 0; row < rows; row++) {
         const score = scores[row]!;
@@ -74,7 +74,7 @@ export function topRows({ count, by, rank }: TopOptions, writer: RowWriter): Row
         if (best.length === count) best.pop();
         const worse = firstWorse(best, rank, score);
         best.splice(worse, 0, {
-          kept: keptColumns.map((column) => column[row]!),
+          inputs: inputColumns.map((column) => column[row]!),
           predictions: predictions.map((column) => column[row]!),
         });
       }
@@ -87,7 +87,7 @@ export function topRows({ count, by, rank }: TopOptions, writer: RowWriter): Row
         if (first === undefined) return;
         await writer.write({
           rows: batch.length,
-          kept: first.kept.map((_, c) => batch.map((row) => row.kept[c]!)),
+          inputs: first.inputs.map((_, c) => batch.map((row) => row.inputs[c]!)),
           predictions: first.predictions.map((_, c) => Float32Array.from(batch, (row) => row.predictions[c]!)),
         });
         batch = [];

@@ -69,14 +69,14 @@ export function createColumnReader(): ColumnReader {
     read(path, names) {
       return withFile(path, (file) => {
         const { header, start } = readHeader(file, path);
-        const wanted = names === undefined ? header.places : header.places.filter(({ name }) => names.includes(name));
+        const places = names === undefined ? header.places : header.places.filter(({ name }) => names.includes(name));
         const alignedSize = ({ type, length }: Place): number =>
           8 * Math.ceil((length * ARRAYS[type].BYTES_PER_ELEMENT) / 8);
-        const total = wanted.reduce((sum, place) => sum + alignedSize(place), 0);
+        const total = places.reduce((sum, place) => sum + alignedSize(place), 0);
         if (memory.byteLength < total) memory = new ArrayBuffer(Math.ceil(1.25 * total));
         const columns = new Map<string, ColumnData>();
         let address = 0;
-        for (const place of wanted) {
+        for (const place of places) {
           readBytes(file, path, new Uint8Array(memory, address, alignedSize(place)), start + place.begin);
           columns.set(place.name, new ARRAYS[place.type](memory, address, place.length));
           address += alignedSize(place);

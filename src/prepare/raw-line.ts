@@ -193,7 +193,7 @@ function badField(bytes: Uint8Array, begin: number, fields: readonly string[]): 
   return bad(bytes, begin, `one of the fields ${fields.join(', ')}`);
 }
 
-/** Creates the error for the text at an offset, up to a separator. */
+/** Creates the error for the value at an offset, up to a separator. */
 function bad(bytes: Uint8Array, begin: number, expected: string): BadLine {
   let end = begin;
   while (bytes[end]! > VALUE_START && bytes[end] !== LINE_END && bytes[end] !== COMMA && end - begin < 60) end++;
@@ -207,7 +207,7 @@ function bad(bytes: Uint8Array, begin: number, expected: string): BadLine {
   );
 }
 
-/** Decodes bytes as text, one character per byte. */
+/** Decodes bytes as a Latin-1 string. */
 export function decodeBytes(bytes: Uint8Array, begin: number, end: number): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset + begin, end - begin).toString('latin1');
 }

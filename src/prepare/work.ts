@@ -64,7 +64,7 @@ export async function openWork(
     } catch (error) {
       rethrowLimit(path, error);
       const message =
-        systemCode(error) === 'ENOENT' ? 'does not exist' : `cannot be read (${systemCode(error) ?? String(error)})`;
+        systemCode(error) === 'ENOENT' ? 'no such file' : `cannot be read (${systemCode(error) ?? String(error)})`;
       problems.push({
         where: path,
         message,

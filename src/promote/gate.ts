@@ -70,8 +70,8 @@ export function decideGate(
   return { gate, isBetter: (goal === 'higher' ? low : -high) > margin };
 }
 
-function formatName({ output: space, metric }: Difference): string {
-  return `${space}.${metric}`;
+function formatName({ output: output, metric }: Difference): string {
+  return `${output}.${metric}`;
 }
 
 /** Suggests metric names; `auc` alone matches those of all outputs. */

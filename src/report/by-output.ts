@@ -15,15 +15,15 @@ export interface OutputChart extends Omit<LinePlot, 'series' | 'marked' | 'guide
 export function chartsByOutput(runs: readonly ReportedRun[], charts: readonly OutputChart[]): Html | undefined {
   const shown = shownScores(runs);
   const drawn: Html[] = [];
-  for (const space of collectKeys(shown.map(({ outputs }) => outputs))) {
+  for (const output of collectKeys(shown.map(({ outputs }) => outputs))) {
     for (const { computePoints, computeGuide, title, ...look } of charts) {
       // A run without this output keeps its color and draws nothing.
       const series = shown.map(({ name, outputs }) => ({
         name,
-        points: outputs[space] === undefined ? [] : computePoints(outputs[space]),
+        points: outputs[output] === undefined ? [] : computePoints(outputs[output]),
       }));
       if (series.some(({ points }) => points.length > 1))
-        drawn.push(linePlot({ ...look, title: `${space}: ${title}`, series, guide: computeGuide?.(series) }));
+        drawn.push(linePlot({ ...look, title: `${output}: ${title}`, series, guide: computeGuide?.(series) }));
     }
   }
   return drawn.length === 0 ? undefined : html`<div class="charts">${drawn}</div>`;

@@ -48,9 +48,9 @@ function diagonal(series: readonly Series[]): LinePlot['guide'] {
 function histograms(runs: readonly ReportedRun[]): readonly Html[] {
   const shown = runs.length === 1 ? shownScores(runs).slice(0, 1) : shownScores(runs);
   const drawn: Html[] = [];
-  for (const space of collectKeys(shown.map(({ outputs }) => outputs))) {
+  for (const output of collectKeys(shown.map(({ outputs }) => outputs))) {
     for (const { name, outputs } of shown) {
-      const bins: ScoreBins | undefined = outputs[space];
+      const bins: ScoreBins | undefined = outputs[output];
       if (bins === undefined) continue;
       const series = (['negatives', 'truths'] as const).map((kind) => ({
         name: kind === 'truths' ? 'positives' : 'negatives',
@@ -58,7 +58,7 @@ function histograms(runs: readonly ReportedRun[]): readonly Html[] {
       }));
       drawn.push(
         linePlot({
-          title: `${space}: predictions, ${name}`,
+          title: `${output}: predictions, ${name}`,
           x: { title: 'prediction', label: formatLogit },
           y: { title: 'share of the class', format: '~%', zero: true },
           interpolate: 'step-after',

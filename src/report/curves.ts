@@ -49,17 +49,17 @@ function collectLosses({ lines: { steps, milestones } }: ReportedRun): readonly 
 function metrics(runs: readonly ReportedRun[]): readonly Html[] {
   const reports = runs.map(({ lines: { milestones } }) =>
     milestones.flatMap(({ epoch, step, isBest, valid }) =>
-      valid === undefined ? [] : [{ epoch, step, isBest, spaces: Object.fromEntries(withoutSegments(valid.metrics)) }],
+      valid === undefined ? [] : [{ epoch, step, isBest, outputs: Object.fromEntries(withoutSegments(valid.metrics)) }],
     ),
   );
-  const all = reports.flat().map(({ spaces }) => spaces);
-  const numbers = collectKeys(all.flatMap((spaces) => Object.values(spaces))).filter((metric) => !isCount(metric));
-  const candidates = numbers.flatMap((metric) => collectKeys(all).map((space) => ({ space, metric })));
-  const charts = candidates.map(({ space, metric }) => {
+  const all = reports.flat().map(({ outputs }) => outputs);
+  const numbers = collectKeys(all.flatMap((outputs) => Object.values(outputs))).filter((metric) => !isCount(metric));
+  const candidates = numbers.flatMap((metric) => collectKeys(all).map((output) => ({ output, metric })));
+  const charts = candidates.map(({ output, metric }) => {
     const series = reports.map((milestones, r) => ({
       name: runs[r]!.name,
-      points: milestones.flatMap(({ step, spaces }) => {
-        const value = spaces[space]?.[metric];
+      points: milestones.flatMap(({ step, outputs }) => {
+        const value = outputs[output]?.[metric];
         return typeof value === 'number' ? [{ x: step, y: value }] : [];
       }),
     }));
@@ -70,7 +70,7 @@ function metrics(runs: readonly ReportedRun[]): readonly Html[] {
         series: r,
       })),
     );
-    return { title: `${space}.${metric} on valid`, series, marked };
+    return { title: `${output}.${metric} on valid`, series, marked };
   });
   const drawn = charts.filter(({ series }) => series.some(({ points }) => points.length > 0)).slice(0, MAX_CURVES);
   return drawn.map(({ title, series, marked }) =>

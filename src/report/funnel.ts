@@ -20,11 +20,11 @@ function drawFunnel({ name, outputs }: ShownScores): Html | undefined {
   const names = collectKeys([outputs]);
   if (names.length === 0) return undefined;
   // An output measured on the rows of one label, or on all rows with another label, is no stage of the funnel.
-  const rows = Math.max(...names.map((space) => outputs[space]!.rows));
-  const stages = names.filter((space) => outputs[space]!.rows === rows && !space.endsWith('_all'));
-  const bars = stages.flatMap((space) => [
-    { name: space, value: outputs[space]!.positives, series: 0 },
-    { name: space, value: outputs[space]!.predicted, series: 1 },
+  const rows = Math.max(...names.map((output) => outputs[output]!.rows));
+  const stages = names.filter((output) => outputs[output]!.rows === rows && !output.endsWith('_all'));
+  const bars = stages.flatMap((output) => [
+    { name: output, value: outputs[output]!.positives, series: 0 },
+    { name: output, value: outputs[output]!.predicted, series: 1 },
   ]);
   const chart = barPlot({
     title: `${name}: ${count(rows)} rows`,
@@ -32,10 +32,10 @@ function drawFunnel({ name, outputs }: ShownScores): Html | undefined {
     bars,
     series: ['observed', 'predicted'],
   });
-  const line = (space: string): readonly string[] => {
-    const { rows: own, positives, predicted } = outputs[space]!;
+  const line = (output: string): readonly string[] => {
+    const { rows: own, positives, predicted } = outputs[output]!;
     return [
-      space,
+      output,
       count(own),
       count(positives),
       count(predicted),

@@ -10,8 +10,8 @@ const MAX_FEATURES = 30;
 export const oovSection: Section = {
   title: 'Out-of-vocabulary ids',
   about:
-    'Share of values by field that map to the out-of-vocabulary id: unseen or too rare in train. A larger ' +
-    'share on test than on train indicates drift.',
+    'Share of values by field that map to the out-of-vocabulary id: unseen or too rare in the training set. ' +
+    'A larger share on the test set indicates drift.',
   draw(runs) {
     const charts = runs.flatMap((run) => drawChart(run, runs.length > 1) ?? []);
     return charts.length === 0 ? undefined : html`<div class="charts">${charts}</div>`;

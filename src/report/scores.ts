@@ -17,42 +17,42 @@ function renderOne({ about: { metrics } }: ReportedRun): Html | undefined {
   const splits = Object.entries(metrics);
   if (splits.length === 0) return undefined;
   return html`<div class="side-by-side">${splits.map(([split, report]) => {
-    const spaces = withoutSegments(report);
-    const names = collectMetrics(spaces.map(([, values]) => values));
+    const outputs = withoutSegments(report);
+    const names = collectMetrics(outputs.map(([, values]) => values));
     return html`<div>${renderTable(
       [split, ...names],
-      spaces.map(([space, values]) => [space, ...names.map((name) => formatCell(name, values[name]))]),
-    )}${renderReasons(spaces)}</div>`;
+      outputs.map(([output, values]) => [output, ...names.map((name) => formatCell(name, values[name]))]),
+    )}${renderReasons(outputs)}</div>`;
   })}</div>`;
 }
 
 /** Renders one table per output, with a row per run and a column per metric. */
 function renderSeveral(runs: readonly ReportedRun[]): Html | undefined {
   const rows = runs.map((run) => ({ run, ...lastReport(run) }));
-  const spaces = collectKeys(rows.map(({ report = {} }) => Object.fromEntries(withoutSegments(report))));
-  if (spaces.length === 0) return undefined;
-  const table = (space: string): Html => {
-    const names = collectMetrics(rows.flatMap(({ report }) => report?.[space] ?? []));
+  const outputs = collectKeys(rows.map(({ report = {} }) => Object.fromEntries(withoutSegments(report))));
+  if (outputs.length === 0) return undefined;
+  const table = (output: string): Html => {
+    const names = collectMetrics(rows.flatMap(({ report }) => report?.[output] ?? []));
     return renderTable(
-      [space, 'split', ...names],
+      [output, 'split', ...names],
       rows.map(({ run, split, report }) => [
         run.name,
         split ?? '-',
-        ...names.map((name) => formatCell(name, report?.[space]?.[name])),
+        ...names.map((name) => formatCell(name, report?.[output]?.[name])),
       ]),
     );
   };
-  return html`${spaces.map(table)}`;
+  return html`${outputs.map(table)}`;
 }
 
 /** Removes segments, whose names end with the column and value in brackets. */
 export function withoutSegments(report: Report): readonly (readonly [string, OutputReport])[] {
-  return Object.entries(report).filter(([space]) => !space.endsWith(']'));
+  return Object.entries(report).filter(([output]) => !output.endsWith(']'));
 }
 
-function collectMetrics(spaces: readonly OutputReport[]): readonly string[] {
-  return collectKeys(spaces).filter((name) =>
-    spaces.some((values) => values[name] === null || typeof values[name] === 'number'),
+function collectMetrics(outputs: readonly OutputReport[]): readonly string[] {
+  return collectKeys(outputs).filter((name) =>
+    outputs.some((values) => values[name] === null || typeof values[name] === 'number'),
   );
 }
 
@@ -66,9 +66,9 @@ export function isCount(name: string): boolean {
   return /(^|_)(rows|positives|[a-z]*groups)$/i.test(name);
 }
 
-function renderReasons(spaces: readonly (readonly [string, OutputReport])[]): Html {
-  const all = spaces.flatMap(([space, { reasons: byMetric = {} }]) =>
-    Object.entries(byMetric).map(([metric, reason]) => `${space}.${metric}: ${reason}`),
+function renderReasons(outputs: readonly (readonly [string, OutputReport])[]): Html {
+  const all = outputs.flatMap(([output, { reasons: byMetric = {} }]) =>
+    Object.entries(byMetric).map(([metric, reason]) => `${output}.${metric}: ${reason}`),
   );
   return html`${all.map((reason) => html`<p class="note">${reason}</p>`)}`;
 }

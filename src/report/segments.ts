@@ -17,14 +17,14 @@ export const segments: Section = {
     const charts: Html[] = [];
     for (const by of collectKeys(shown.map(({ segments: all }) => all))) {
       const values = shown.flatMap(({ segments: all }) => Object.values(all[by] ?? {}));
-      for (const space of collectKeys(values)) charts.push(...drawCharts(shown, by, space));
+      for (const output of collectKeys(values)) charts.push(...drawCharts(shown, by, output));
     }
     return charts.length === 0 ? undefined : html`<div class="charts">${charts}</div>`;
   },
 };
 
-function drawCharts(shown: readonly ShownScores[], by: string, space: string): readonly Html[] {
-  const getSums = ({ segments: all }: ShownScores, value: string) => all[by]?.[value]?.[space];
+function drawCharts(shown: readonly ShownScores[], by: string, output: string): readonly Html[] {
+  const getSums = ({ segments: all }: ShownScores, value: string) => all[by]?.[value]?.[output];
   const values = collectKeys(shown.map(({ segments: all }) => all[by] ?? {}));
   const countRows = (value: string): number => Math.max(...shown.map((scores) => getSums(scores, value)?.rows ?? 0));
   const largest = new Set([...values].sort((a, b) => countRows(b) - countRows(a)).slice(0, MAX_SEGMENTS));
@@ -38,7 +38,7 @@ function drawCharts(shown: readonly ShownScores[], by: string, space: string): r
     );
   if (bars.length === 0) return [];
   const title =
-    `${space} by ` + `${by}${values.length > MAX_SEGMENTS ? `, the ${MAX_SEGMENTS} largest of ${values.length}` : ''}`;
+    `${output} by ` + `${by}${values.length > MAX_SEGMENTS ? `, the ${MAX_SEGMENTS} largest of ${values.length}` : ''}`;
   return [
     barPlot({
       title,

@@ -14,13 +14,13 @@ import { readSection } from './run-state.js';
  * @throws UserError (checkpoint) if the calibrators were fitted to other weights
  */
 export function calibrateOutputs(
-  spaces: readonly Output[],
+  outputs: readonly Output[],
   { program, sections }: Pick<Checkpoint, 'program' | 'sections'>,
   folder: string,
 ): readonly Output[] {
-  if (!Object.hasOwn(sections, calibrationState.name)) return spaces;
+  if (!Object.hasOwn(sections, calibrationState.name)) return outputs;
   const { step, calibrators } = readSection(sections, calibrationState, join(folder, FILES.state));
-  if (step === program.step) return withCalibrators(spaces, calibrators);
+  if (step === program.step) return withCalibrators(outputs, calibrators);
   const message =
     step === 0
       ? 'the checkpoint was saved before the first validation and has no calibration'
@@ -40,10 +40,10 @@ export function calibrateOutputs(
 export async function restoreBest(
   run: string,
   program: Pick<Program, 'restore'>,
-  spaces: readonly Output[],
+  outputs: readonly Output[],
 ): Promise<readonly Output[]> {
   const folder = findCheckpoint(run);
   const best = await readCheckpoint(folder, false);
   program.restore(best.program);
-  return calibrateOutputs(spaces, best, folder);
+  return calibrateOutputs(outputs, best, folder);
 }

@@ -112,7 +112,7 @@ export function channelsByRun(root: string): ReadonlyMap<string, readonly string
 /**
  * Points a channel at a run and records the promotion, unless the channel changed since the caller read it.
  * @param expected link target that the caller read; undefined if there was none
- * @param promotion record whose `run` the channel points to afterwards
+ * @param promotion record whose `run` the channel points to afterward
  * @param onWarning called if the lock of another container has to be watched
  * @returns false, with nothing changed, if the channel changed
  * @throws UserError (disk); (usage) if another process holds the lock

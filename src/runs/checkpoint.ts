@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, readlink, rm } from 'node:fs/promises';
+import { mkdir, readdir, readlink, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import {
@@ -14,6 +14,7 @@ import {
 } from '../io/disk.js';
 import type { ProgramState } from '../engines/engine.js';
 import { systemCode, UserError, userError } from '../core/errors.js';
+import { renameMetrics } from '../evaluation/metric-renames.js';
 import type { Fitted } from '../features/feature-types.js';
 import { loadedFitted, storedFitted } from '../features/fitted.js';
 import { SINGLE_PROCESS, type ProcessGroup } from '../core/process-group.js';
@@ -294,7 +295,8 @@ async function readFitted(folder: string, digests: Digests): Promise<Fitted> {
 }
 
 /**
- * Points the links that a checkpoint was saved with at it; the process that saved it may have been killed before.
+ * Points the links that a checkpoint was saved with at it; the process that saved it may have been killed before. Links
+ * named after a metric of an earlier version get its current name.
  * @throws UserError (checkpoint) if the checkpoint is damaged; (disk)
  */
 export async function restoreLinks(run: string, name: string): Promise<void> {
@@ -304,6 +306,10 @@ export async function restoreLinks(run: string, name: string): Promise<void> {
     await readText(path, FILES.state, (await readManifest(path)).files),
     join(path, FILES.state),
   );
+  await onDisk(folder, async () => {
+    for (const link of await readdir(folder))
+      if (renameMetrics(link) !== link) await rename(join(folder, link), join(folder, renameMetrics(link)));
+  });
   for (const link of own.links) await pointLink(join(folder, link), name);
 }
 

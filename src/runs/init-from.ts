@@ -19,7 +19,7 @@ export const initFromOptions = z
     staleTokens: z
       .enum(['keep', 'evict'])
       .default('keep')
-      .describe('Policy for tokens that left the vocabulary: keep their rows, or evict them and reuse the rows'),
+      .describe('Policy for tokens absent from new data: keep their rows, or evict and reuse them'),
   })
   .describe('Warm start from the weights of another run; ignored on resume');
 export type InitFromOptions = z.output<typeof initFromOptions>;

@@ -116,7 +116,7 @@ export async function readText(folder: string, name: NeededFile, digests: Digest
  */
 export async function checkSize(path: string, expected: number): Promise<void> {
   await checkFile(path, (bytes) =>
-    bytes === expected ? undefined : `the file has ${bytes} bytes, but its manifest says ${expected}`,
+    bytes === expected ? undefined : `expected ${expected} bytes as in the manifest; the file has ${bytes}`,
   );
 }
 

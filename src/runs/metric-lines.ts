@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { applyRenames, type Rename } from '../core/renames.js';
 import type { Report } from '../evaluation/evaluation.js';
+import { listReportRenames } from '../evaluation/metric-renames.js';
 import type { DiagnosisReport } from '../training/diagnostics.js';
 import type { StepReport } from '../training/loop.js';
 
@@ -44,12 +45,14 @@ export interface MetricLines {
   readonly results: { readonly bestEpoch: number; readonly metrics: Readonly<Record<string, Report>> } | undefined;
 }
 
-/** Keys of an earlier version. */
+/** Keys and metrics of an earlier version. */
 const RENAMES: readonly Rename[] = [
   { map: '', from: 'rates', to: 'lrFactors' },
   { map: '', from: 'norms', to: 'gradNorms' },
   { map: '', from: 'weights', to: 'lossWeights' },
   { map: 'train', from: 'terms', to: 'losses' },
+  ...listReportRenames('valid.metrics'),
+  ...listReportRenames('metrics.*'),
 ];
 
 /** Reads a run's metrics.jsonl; skips incomplete and invalid lines. */

@@ -33,7 +33,7 @@ export interface RunRequest extends RunLocation, Omit<LogRequest, 'origin'> {
   readonly signal?: AbortSignal | undefined;
   /** All values of the config. */
   readonly values: object;
-  /** Directory of the run to resume, or AUTO. */
+  /** Directory of the run to resume, or `auto`. */
   readonly resume?: string | undefined;
   /**
    * Compares the stored config of the run with the current one.

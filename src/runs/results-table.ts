@@ -29,9 +29,9 @@ export function resultsTable({ milestones, results }: MetricLines): string {
 /** Flattens the numbers of a report to keys such as `ctr.auc`. */
 export function flattenReport(report: Report): Readonly<Record<string, number>> {
   return Object.fromEntries(
-    Object.entries(report).flatMap(([space, values]) =>
+    Object.entries(report).flatMap(([output, values]) =>
       Object.entries(values).flatMap(([metric, value]) =>
-        typeof value === 'number' ? [[`${space}.${metric}`, value] as const] : [],
+        typeof value === 'number' ? [[`${output}.${metric}`, value] as const] : [],
       ),
     ),
   );

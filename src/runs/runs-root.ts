@@ -16,7 +16,7 @@ export function runsRoot(configured?: string): string {
 }
 
 /**
- * Finds the first directory, from the working directory upwards, with a package.json or runs; defaults to the working
+ * Finds the first directory, from the working directory upward, with a package.json or runs; defaults to the working
  * directory.
  */
 function findProjectFolder(): string {

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { applyRenames, type Rename } from '../core/renames.js';
 import { writeFileAtomic } from '../io/disk.js';
+import { listReportRenames, renameMetrics } from '../evaluation/metric-renames.js';
 import type { TrainResult } from '../training/observer.js';
 import { parseJson } from './manifest.js';
 
@@ -26,8 +27,12 @@ const summarySchema = z.looseObject({
   rowsPerSecond: z.number(),
 });
 
-/** Keys of an earlier version. */
-const RENAMES: readonly Rename[] = [{ map: '', from: 'numRejects', to: 'rejectedRows' }];
+/** Keys and metrics of an earlier version. */
+const RENAMES: readonly Rename[] = [
+  { map: '', from: 'numRejects', to: 'rejectedRows' },
+  { map: '', from: 'monitor', to: 'monitor', text: renameMetrics },
+  ...listReportRenames('metrics.*'),
+];
 
 /** Writes summary.json. */
 export async function writeSummary(run: string, result: TrainResult): Promise<void> {

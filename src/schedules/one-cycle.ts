@@ -23,7 +23,7 @@ export const oneCycle = defineSchedule({
   name: 'one-cycle',
   summary: 'One cycle: linear or cosine rise, then a decay to almost zero',
   options: () => ({
-    steps: lengthOfTraining('Steps of the cycle; constant afterwards'),
+    steps: lengthOfTraining('Steps of the cycle; constant afterward'),
     warmupShare: z.number().gt(0).lt(1).default(0.3).describe('Fraction of the steps with a rising learning rate'),
     startFactor: factor.default(1 / 25).describe('Initial factor'),
     finalFactor: factor.default(1 / 25e4).describe('Final factor'),

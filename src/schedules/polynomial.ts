@@ -7,7 +7,7 @@ export const polynomial = defineSchedule({
   name: 'polynomial',
   summary: 'Polynomial decay; linear with power 1',
   options: () => ({
-    steps: lengthOfTraining('Steps of the decay; constant afterwards'),
+    steps: lengthOfTraining('Steps of the decay; constant afterward'),
     power: z
       .number()
       .positive()

@@ -57,7 +57,9 @@ export function answerBundle(
 }
 
 function sliceRows(predictions: Predictions, begin: number, end: number): Predictions {
-  return Object.fromEntries(Object.entries(predictions).map(([space, values]) => [space, values.subarray(begin, end)]));
+  return Object.fromEntries(
+    Object.entries(predictions).map(([output, values]) => [output, values.subarray(begin, end)]),
+  );
 }
 
 function toAnswer(error: unknown): Answered {

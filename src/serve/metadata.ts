@@ -30,7 +30,7 @@ export function modelMetadata({ name, version, inputs, outputs }: ModelFacts) {
       datatype: DATATYPES[input.holds],
       shape: input.holds === 'vector' ? [-1, -1] : [-1],
     })),
-    outputs: outputs.map((space) => ({ name: space, datatype: 'FP32', shape: [-1] })),
+    outputs: outputs.map((output) => ({ name: output, datatype: 'FP32', shape: [-1] })),
   };
 }
 

@@ -43,11 +43,11 @@ export function readRowsRequest(
     answer(predictions, bad) {
       if (onBadRow === 'error') rejectInvalidInput(bad);
       const isBad = new Set(bad.map(({ row }) => row));
-      const spaces = Object.entries(predictions).map(([space, values]) => ({ key: JSON.stringify(space), values }));
+      const outputs = Object.entries(predictions).map(([output, values]) => ({ key: JSON.stringify(output), values }));
       const texts = rows.map((_, row) =>
         isBad.has(row)
           ? 'null'
-          : `{${spaces.map(({ key, values }) => `${key}:${shortestDecimal(values[row]!)}`).join()}}`,
+          : `{${outputs.map(({ key, values }) => `${key}:${shortestDecimal(values[row]!)}`).join()}}`,
       );
       const problems: readonly Problem[] = bad.flatMap((each) => each.problems);
       const problemsJson = problems.length === 0 ? '' : `,"problems":${JSON.stringify(problems)}`;

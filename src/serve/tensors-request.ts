@@ -207,13 +207,13 @@ function parseShape(
   return [rows, width];
 }
 
-function parseOutputs(outputs: unknown, isBinary: boolean, spaces: readonly string[]): readonly RequestedOutput[] {
-  if (outputs === undefined) return spaces.map((name) => ({ name, isBinary }));
-  if (!Array.isArray(outputs))
-    throw refusal(400, { where: 'outputs', message: `expected a list, found ${quoted(outputs)}` });
-  return (outputs as unknown[]).map((output, i) => {
+function parseOutputs(requested: unknown, isBinary: boolean, outputs: readonly string[]): readonly RequestedOutput[] {
+  if (requested === undefined) return outputs.map((name) => ({ name, isBinary }));
+  if (!Array.isArray(requested))
+    throw refusal(400, { where: 'outputs', message: `expected a list, found ${quoted(requested)}` });
+  return (requested as unknown[]).map((output, i) => {
     const { name, parameters = {} } = checkKeys(output, `outputs[${i}]`, OUTPUT_KEYS);
-    if (typeof name !== 'string' || !spaces.includes(name)) throw refuseName(`outputs[${i}].name`, name, spaces);
+    if (typeof name !== 'string' || !outputs.includes(name)) throw refuseName(`outputs[${i}].name`, name, outputs);
     return {
       name,
       isBinary: parseFlag(
@@ -252,8 +252,8 @@ function buildAnswer(
   const body = new Uint8Array(jsonBytes + 4 * rows * binary.length);
   new TextEncoder().encodeInto(json, body);
   const view = new DataView(body.buffer);
-  for (const [o, { name: space }] of binary.entries()) {
-    for (const [row, value] of predictions[space]!.entries())
+  for (const [o, { name: output }] of binary.entries()) {
+    for (const [row, value] of predictions[output]!.entries())
       view.setFloat32(jsonBytes + 4 * (o * rows + row), value, true);
   }
   return { status: 200, body, jsonBytes, rows };

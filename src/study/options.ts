@@ -53,7 +53,7 @@ export const studyOptions = z.strictObject({
     .min(1)
     .max(999)
     .default(5)
-    .describe('Maximum worker crashes per trial before it fails; workers told to stop do not count'),
+    .describe('Maximum worker crashes per trial before it fails; stopped workers do not count'),
   staleMinutes: z
     .number()
     .positive()

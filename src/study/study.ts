@@ -4,10 +4,11 @@ import { basename, dirname, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { CONFIG_RENAMES, STUDY_RENAMES } from '../config/renames.js';
-import { applyRenames } from '../core/renames.js';
+import { applyRenames, renameKeys, renameSetting, renameSettings } from '../core/renames.js';
+import { renameMetrics } from '../evaluation/metric-renames.js';
 import { parseYaml } from '../config/yaml-source.js';
 import { makeFolder, onDisk, syncFolder, writeFileAtomic, writeFolder } from '../io/disk.js';
-import { didYouMean, joined, systemCode, UserError, userError } from '../core/errors.js';
+import { didYouMean, joined, quoted, systemCode, UserError, userError } from '../core/errors.js';
 import { randomStream, type Random } from '../core/random.js';
 import { STUDIES } from '../runs/run-folder.js';
 import { shownPath } from '../runs/runs-root.js';
@@ -31,7 +32,7 @@ const storedSchema = z.strictObject({
   seeds: z.array(z.int()).min(1),
   /** Direction of the optimized metric and of each report metric. */
   goal: directions,
-  goals: z.record(z.string(), directions),
+  goals: z.record(z.string(), directions).transform((goals) => renameKeys(goals, renameMetrics)),
 });
 
 /** Stored definition of a study; JSON. */
@@ -143,6 +144,27 @@ function isSameConfig(stored: string, now: string): boolean {
   return isDeepStrictEqual(values[0], values[1]);
 }
 
+/** Returns options with the current names of the config keys that they set and vary. */
+function renameConfigKeys({ set, space, ...others }: StudyOptions): StudyOptions {
+  const renamePath = (path: string): string => renameSetting(CONFIG_RENAMES, path, undefined)[0];
+  const renameValue = (path: string, value: unknown): unknown => renameSetting(CONFIG_RENAMES, path, value)[1];
+  const renamedSpace = Object.entries(space).map(([path, spec]): [string, typeof spec] => [
+    renamePath(path),
+    {
+      ...spec,
+      ...('values' in spec && { values: spec.values.map((value) => renameValue(path, value)) }),
+      linkedKeys: spec.linkedKeys.map(renamePath),
+      when: Object.fromEntries(
+        Object.entries(spec.when).map(([parent, values]) => [
+          renamePath(parent),
+          Array.isArray(values) ? values.map((value) => renameValue(parent, value)) : renameValue(parent, values),
+        ]),
+      ),
+    },
+  ]);
+  return { ...others, set: renameSettings(CONFIG_RENAMES, set), space: Object.fromEntries(renamedSpace) };
+}
+
 /**
  * Reads a study from its directory.
  * @throws UserError (usage) if it is not a study; (disk) if it cannot be read
@@ -153,11 +175,12 @@ export function readStudy(folder: string): Study {
     const stored = JSON.parse(readFileSync(path, 'utf8')) as { options?: unknown } | null;
     applyRenames(STUDY_RENAMES, stored?.options);
     const facts = storedSchema.parse(stored);
-    const { options } = facts;
+    const options = renameConfigKeys(facts.options);
     const space = buildSpace(options.space);
     const search = searches.build(options.search, space);
     return {
       ...facts,
+      options,
       folder,
       name: options.name,
       configText: readFileSync(join(folder, CONFIG), 'utf8'),
@@ -223,7 +246,7 @@ export function checkMetric({ goals }: Study, metric: string, where: string): 'h
     throw userError('usage', {
       where,
       message: joined(
-        `expected a validation metric (${Object.keys(goals).join(', ')}), found '${metric}'`,
+        `expected a validation metric (${Object.keys(goals).join(', ')}), found ${quoted(metric)}`,
         didYouMean(metric, Object.keys(goals)),
       ),
     });

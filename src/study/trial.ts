@@ -1,11 +1,14 @@
 import { z } from 'zod';
+import { CONFIG_RENAMES } from '../config/renames.js';
+import { renameKeys, renameSettings } from '../core/renames.js';
+import { renameMetrics } from '../evaluation/metric-renames.js';
 import { ownerSchema } from '../system/owner.js';
 
 /** Definition of a trial. */
 export const trialSchema = z.strictObject({
   number: z.int().min(1),
   /** Values by parameter. */
-  point: z.record(z.string(), z.unknown()),
+  point: z.record(z.string(), z.unknown()).transform((point) => renameSettings(CONFIG_RENAMES, point)),
   createdAt: z.string(),
 });
 
@@ -18,7 +21,7 @@ export const releaseSchema = z.strictObject({ reason: z.string() });
 /** Value of a trial at a rung. */
 export const rungSchema = z.strictObject({ epoch: z.int().min(1), value: z.number() });
 
-const reportSchema = z.record(z.string(), z.number());
+const reportSchema = z.record(z.string(), z.number()).transform((report) => renameKeys(report, renameMetrics));
 
 /** Result of one run, which has one of the seeds. */
 export const trialRunSchema = z.strictObject({

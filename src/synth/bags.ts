@@ -1,10 +1,10 @@
 import { mix, streamKey } from '../core/random.js';
-import { FAVOURITES, NUM_KINDS, type World } from './world.js';
+import { FAVORITES, NUM_KINDS, type World } from './world.js';
 
 /** Maximum number of values per field and row in Ali-CCP. */
 export const MAX_BAG = 1001;
 /** Minimum weight of favorites and maximum of others, in ten-thousandths: a cap keeps what the truth depends on. */
-const FAVOURITE_WEIGHT = 40_000;
+const FAVORITE_WEIGHT = 40_000;
 
 /** Values of one field of one row: the first `count` ids and weights. Ids are distinct; weights are ten-thousandths. */
 export interface Bag {
@@ -23,11 +23,11 @@ export interface BagSource {
 
 /** Creates bags for a world with a mean of `mean` history values; each call reuses the memory of the last. */
 export function createBagSource(world: World, seed: number, mean: number): BagSource {
-  const { users, kindSizes, favouriteSizes } = world;
+  const { users, kindSizes, favoriteSizes } = world;
   const bag: Bag = { count: 0, ids: new Uint32Array(MAX_BAG), weights: new Uint32Array(MAX_BAG) };
   const keys = Array.from({ length: NUM_KINDS }, (_, kind) => streamKey(seed, 'bag', kind));
   // Number of the last bag that contains an id, so that no bag contains an id twice.
-  const stamps = Array.from(kindSizes, (size, kind) => new Uint32Array(Math.max(size, favouriteSizes[kind]!) + 1));
+  const stamps = Array.from(kindSizes, (size, kind) => new Uint32Array(Math.max(size, favoriteSizes[kind]!) + 1));
   let stamp = 0;
 
   const add = (kind: number, id: number, weight: number): void => {
@@ -45,7 +45,7 @@ export function createBagSource(world: World, seed: number, mean: number): BagSo
   const addTail = (kind: number, key: number, tailMean: number, size: number): void => {
     const count = Math.floor(-(tailMean + 0.5) * Math.log(1 - share(key, 0)));
     for (let i = 0; i < count && bag.count < MAX_BAG; i++) {
-      const weight = 1 + Math.floor((FAVOURITE_WEIGHT - 2) * share(key, 2 * i + 1) ** 2);
+      const weight = 1 + Math.floor((FAVORITE_WEIGHT - 2) * share(key, 2 * i + 1) ** 2);
       add(kind, 1 + Math.floor(size * share(key, 2 * i + 2) ** 2), weight);
     }
   };
@@ -53,11 +53,11 @@ export function createBagSource(world: World, seed: number, mean: number): BagSo
   return {
     history(user, kind) {
       start();
-      for (let j = 0; j < FAVOURITES; j++) {
+      for (let j = 0; j < FAVORITES; j++) {
         const strength = Math.round((users.activity[user]! * 10_000) / (j + 1));
-        add(kind, users.favourites[(user * NUM_KINDS + kind) * FAVOURITES + j]!, FAVOURITE_WEIGHT + strength);
+        add(kind, users.favorites[(user * NUM_KINDS + kind) * FAVORITES + j]!, FAVORITE_WEIGHT + strength);
       }
-      addTail(kind, mix(keys[kind]! ^ mix(user + 1)), Math.max(0, mean - FAVOURITES), favouriteSizes[kind]!);
+      addTail(kind, mix(keys[kind]! ^ mix(user + 1)), Math.max(0, mean - FAVORITES), favoriteSizes[kind]!);
       return bag;
     },
     around(id, weight, kind) {

@@ -2,7 +2,7 @@ import { HEADER } from './ali-ccp.js';
 import type { Bag, BagSource } from './bags.js';
 import { ByteFile } from './byte-file.js';
 import type { Impressions } from './impressions.js';
-import { FAVOURITES, favouriteAt, KIND_AT, NUM_KINDS, NUM_PROFILE, type World } from './world.js';
+import { FAVORITES, favoriteAt, KIND_AT, NUM_KINDS, NUM_PROFILE, type World } from './world.js';
 
 /** Kinds of the combination fields 508, 509, 702, 853. */
 export const COMBINATION_KINDS = [KIND_AT.category, KIND_AT.shop, KIND_AT.intention, KIND_AT.brand] as const;
@@ -65,19 +65,19 @@ export function createCsvFile(path: string, { users, items }: World, bags: BagSo
     cell(items.kinds[kindAt + KIND_AT.brand]!);
     for (const kind of COMBINATION_KINDS) {
       const id = items.kinds[kindAt + kind]!;
-      const rank = favouriteAt(users, user, kind, id);
+      const rank = favoriteAt(users, user, kind, id);
       if (bags === undefined || kind !== KIND_AT.brand) cell(rank < 0 ? 0 : id);
       else if (rank < 0) file.byte(COMMA);
       else bagCell(bags.around(id, strength(users.activity[user]!, rank, kind), kind));
     }
     cell(block.position[row]!);
     for (const kind of HISTORY_KINDS) {
-      if (bags === undefined) cell(users.favourites[(user * NUM_KINDS + kind) * FAVOURITES]!);
+      if (bags === undefined) cell(users.favorites[(user * NUM_KINDS + kind) * FAVORITES]!);
       else bagCell(bags.history(user, kind));
     }
     for (let k = 0; k < HISTORY_KINDS.length; k++) decimal(Math.round((users.activity[user]! / (k + 1)) * 10_000));
     for (const kind of COMBINATION_KINDS) {
-      const rank = favouriteAt(users, user, kind, items.kinds[kindAt + kind]!);
+      const rank = favoriteAt(users, user, kind, items.kinds[kindAt + kind]!);
       decimal(rank < 0 ? 0 : strength(users.activity[user]!, rank, kind));
     }
     file.byte(LINE_END);

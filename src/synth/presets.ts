@@ -20,7 +20,7 @@ export const PRESETS = {
     users: 600,
     items: 200,
     // Ali-CCP's own numbers, except for the 98 of field 121.
-    shape: { profile: [20, 14, 3, 8, 4, 4, 3], tiers: 5, positions: 3, kinds: sampleKinds, favourites: sampleKinds },
+    shape: { profile: [20, 14, 3, 8, 4, 4, 3], tiers: 5, positions: 3, kinds: sampleKinds, favorites: sampleKinds },
     rates: { click: 0.25, purchase: 0.2 },
     bagMean: 4,
     sessionRows: 10,
@@ -35,7 +35,7 @@ export const PRESETS = {
       positions: 4,
       // Fields 206, 207, 210, 216, and 109_14, 110_14, 150_14, 127_14.
       kinds: { category: 6929 / ITEMS, shop: 263_942 / ITEMS, intention: 80_000 / ITEMS, brand: 106_399 / ITEMS },
-      favourites: { category: 6000 / ITEMS, shop: 100_000 / ITEMS, intention: 32_000 / ITEMS, brand: 54_000 / ITEMS },
+      favorites: { category: 6000 / ITEMS, shop: 100_000 / ITEMS, intention: 32_000 / ITEMS, brand: 54_000 / ITEMS },
     },
     rates: { click: 0.039, purchase: 0.0054 },
     // The 518 features of a common row are 8 single ones and four bags; 42.3 million rows belong to 730,600 sessions.

@@ -3,7 +3,7 @@ import type { Bag, BagSource } from './bags.js';
 import { ByteFile } from './byte-file.js';
 import { COMBINATION_KINDS, HISTORY_KINDS, strength, type ImpressionFile } from './csv-rows.js';
 import type { Impressions } from './impressions.js';
-import { favouriteAt, KIND_AT, NUM_KINDS, NUM_PROFILE, type World } from './world.js';
+import { favoriteAt, KIND_AT, NUM_KINDS, NUM_PROFILE, type World } from './world.js';
 
 // The raw format of Ali-CCP: a skeleton row contains an impression, and refers to the row of common features of its
 // session.
@@ -135,7 +135,7 @@ export function createRawFile({ users, items }: World, options: RawOptions): Raw
     for (const [f, field] of COMBINATION_FIELDS.entries()) {
       const kind = COMBINATION_KINDS[f]!;
       const id = items.kinds[kindAt + kind]!;
-      const slot = favouriteAt(users, user, kind, id);
+      const slot = favoriteAt(users, user, kind, id);
       if (slot < 0) continue;
       if (field === '853') features.addBag(field, bags.around(id, strength(activity, slot, kind), kind));
       else features.add(field, id, strength(activity, slot, kind));

@@ -16,7 +16,7 @@ export const NUM_KINDS = KINDS.length;
 /** Profile fields 121, 122, 124 … 128. */
 export const NUM_PROFILE = 7;
 /** Favorites per user and kind. */
-export const FAVOURITES = 3;
+export const FAVORITES = 3;
 const TASTE_DIMENSIONS = 4;
 
 /** Parameters of a world. */
@@ -29,7 +29,7 @@ export interface WorldShape {
   /** Categories, shops, intentions and brands per item; at least four of each. */
   readonly kinds: Readonly<Record<Kind, number>>;
   /** Those that users have a history with, per item. */
-  readonly favourites: Readonly<Record<Kind, number>>;
+  readonly favorites: Readonly<Record<Kind, number>>;
 }
 
 /** Users as columns; user u has id u + 1. */
@@ -37,8 +37,8 @@ export interface Users {
   readonly count: number;
   /** NUM_PROFILE values per user, from 1. */
   readonly profile: Uint8Array;
-  /** FAVOURITES ids per user and kind, most frequent first. */
-  readonly favourites: Uint32Array;
+  /** FAVORITES ids per user and kind, most frequent first. */
+  readonly favorites: Uint32Array;
   /** Activity from 0 to 1. */
   readonly activity: Float64Array;
   /** Log odds of a click and of a purchase after it. */
@@ -69,7 +69,7 @@ export interface World {
   readonly numPositions: number;
   /** Number of values per kind, and of those that users have a history with. */
   readonly kindSizes: Uint32Array;
-  readonly favouriteSizes: Uint32Array;
+  readonly favoriteSizes: Uint32Array;
   /** Writes the log odds of a click and of a purchase after it, without intercepts, to `odds`. */
   score(user: number, item: number, position: number, odds: Float64Array): void;
 }
@@ -84,7 +84,7 @@ export function createWorld(seed: number, { users: numUsers, items: numItems }: 
   const sized = (shares: Readonly<Record<Kind, number>>): Uint32Array =>
     Uint32Array.from(KINDS, (kind) => Math.max(4, Math.round(shares[kind] * numItems)));
   const kindSizes = sized(shape.kinds);
-  const favouriteSizes = sized(shape.favourites);
+  const favoriteSizes = sized(shape.favorites);
 
   const profileEffects = shape.profile.map((size, f) =>
     sampleEffects(stream(`profile ${f}`), size, { click: 0.3, purchase: 0.3 }),
@@ -99,14 +99,14 @@ export function createWorld(seed: number, { users: numUsers, items: numItems }: 
   const profileTastes = sampleVectors(stream('profile taste'), shape.profile[0]!);
   const categoryTastes = sampleVectors(stream('category taste'), kindSizes[KIND_AT.category]!);
 
-  const users = makeUsers(stream('users'), numUsers, shape.profile, favouriteSizes);
+  const users = makeUsers(stream('users'), numUsers, shape.profile, favoriteSizes);
   const items = makeItems(stream('items'), numItems, shape.tiers, kindSizes);
   return {
     users,
     items,
     numPositions: shape.positions,
     kindSizes,
-    favouriteSizes,
+    favoriteSizes,
     score(user, item, position, odds) {
       const category = items.kinds[item * NUM_KINDS + KIND_AT.category]! - 1;
       const brand = items.kinds[item * NUM_KINDS + KIND_AT.brand]! - 1;
@@ -115,9 +115,9 @@ export function createWorld(seed: number, { users: numUsers, items: numItems }: 
       let taste = 0;
       for (let d = 0; d < TASTE_DIMENSIONS; d++)
         taste += profileTastes[tasteAt + d]! * categoryTastes[category * TASTE_DIMENSIONS + d]!;
-      const knowsCategory = favouriteAt(users, user, KIND_AT.category, category + 1) < 0 ? 0 : 1;
+      const knowsCategory = favoriteAt(users, user, KIND_AT.category, category + 1) < 0 ? 0 : 1;
       const knowsShop =
-        favouriteAt(users, user, KIND_AT.shop, items.kinds[item * NUM_KINDS + KIND_AT.shop]!) < 0 ? 0 : 1;
+        favoriteAt(users, user, KIND_AT.shop, items.kinds[item * NUM_KINDS + KIND_AT.shop]!) < 0 ? 0 : 1;
       for (let outcome = 0; outcome < 2; outcome++) {
         let sum = 0;
         for (let f = 0; f < NUM_PROFILE; f++)
@@ -136,9 +136,9 @@ export function createWorld(seed: number, { users: numUsers, items: numItems }: 
 }
 
 /** Returns the index of an id among a user's favorites of a kind; -1 if it is not one. */
-export function favouriteAt({ favourites }: Users, user: number, kind: number, id: number): number {
-  const first = (user * NUM_KINDS + kind) * FAVOURITES;
-  for (let j = 0; j < FAVOURITES; j++) if (favourites[first + j] === id) return j;
+export function favoriteAt({ favorites }: Users, user: number, kind: number, id: number): number {
+  const first = (user * NUM_KINDS + kind) * FAVORITES;
+  for (let j = 0; j < FAVORITES; j++) if (favorites[first + j] === id) return j;
   return -1;
 }
 
@@ -146,15 +146,15 @@ function makeUsers(random: Random, count: number, profileSizes: readonly number[
   const users = {
     count,
     profile: new Uint8Array(count * NUM_PROFILE),
-    favourites: new Uint32Array(count * NUM_KINDS * FAVOURITES),
+    favorites: new Uint32Array(count * NUM_KINDS * FAVORITES),
     activity: new Float64Array(count),
     bias: new Float64Array(count * 2),
   };
   for (let u = 0; u < count; u++) {
     for (let f = 0; f < NUM_PROFILE; f++) users.profile[u * NUM_PROFILE + f] = 1 + random.below(profileSizes[f]!);
     for (let k = 0; k < NUM_KINDS; k++) {
-      for (let j = 0; j < FAVOURITES; j++)
-        users.favourites[(u * NUM_KINDS + k) * FAVOURITES + j] = 1 + popular(random, sizes[k]!);
+      for (let j = 0; j < FAVORITES; j++)
+        users.favorites[(u * NUM_KINDS + k) * FAVORITES + j] = 1 + popular(random, sizes[k]!);
     }
     users.activity[u] = random.uniform();
     users.bias[2 * u] = 0.2 * random.normal();

@@ -48,15 +48,15 @@ export const tensorboard = defineTracker({
         append((seconds) => sessionStartEvent(seconds, hparams));
       },
       scalars: (step, values) => append((seconds) => scalarsEvent(seconds, step, values)),
-      predictions: (step, split, { outputs: spaces }) =>
+      predictions: (step, split, { outputs: outputs }) =>
         append((seconds) =>
           histogramsEvent(
             seconds,
             step,
             Object.fromEntries(
-              Object.entries(spaces)
+              Object.entries(outputs)
                 .filter(([, { rows }]) => rows > 0)
-                .map(([space, bins]) => [`${split}/${space}.predictions`, bins]),
+                .map(([output, bins]) => [`${split}/${output}.predictions`, bins]),
             ),
           ),
         ),

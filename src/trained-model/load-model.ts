@@ -104,19 +104,19 @@ export async function loadGivenModel(path: string, { raw }: LoadOptions): Promis
     await createEngine({ device: 'cpu', threads: 1 }),
     () => undefined,
   );
-  const spaces = listPredictedOutputs(trained.spaces);
+  const outputs = listPredictedOutputs(trained.outputs);
   const inputs = listInputs(fields);
   const readGiven = createGivenReader(fields, experiment.data.decimal);
 
   const predictGiven: GivenModel['predictGiven'] = (given, { onBadRow, onCounts } = {}) => {
     if (program?.predictSync === undefined)
       throw userError('usage', { where: folder, message: 'the model is disposed', fix: 'load it again' });
-    const results = spaces.map(({ name }) => ({ name, values: new Float32Array(given.count) }));
+    const results = outputs.map(({ name }) => ({ name, values: new Float32Array(given.count) }));
     const { batches, problems, counts } = readGiven(given);
     for (const { batch, begin } of batches) {
       const predictions = program.predictSync(batch);
-      for (const [s, space] of spaces.entries())
-        combinePredictions(space, predictions, batch.rows, results[s]!.values.subarray(begin, begin + batch.rows));
+      for (const [s, output] of outputs.entries())
+        combinePredictions(output, predictions, batch.rows, results[s]!.values.subarray(begin, begin + batch.rows));
       problems.addNonFinite(results, batch, begin);
     }
     onCounts?.(counts);
@@ -134,7 +134,7 @@ export async function loadGivenModel(path: string, { raw }: LoadOptions): Promis
     checkpoint: folder,
     step: checkpoint.program.step,
     inputs,
-    outputs: spaces.map(({ name }) => name),
+    outputs: outputs.map(({ name }) => name),
     predictGiven,
     predict: (rows, options) => predictGiven(rowsOfObjects(rows, options?.onMissing), options),
     predictColumns: (columns, options) =>

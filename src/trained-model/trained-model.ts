@@ -31,7 +31,7 @@ export interface TrainedModel {
   readonly experiment: Experiment;
   readonly tasks: readonly Task[];
   /** Outputs to measure and predict. */
-  readonly spaces: readonly Output[];
+  readonly outputs: readonly Output[];
   /** Metrics of the config. */
   readonly measuring: Measuring;
   /** Row format including labels. */
@@ -68,13 +68,13 @@ export async function readTrainedModel(
     scales: labelScales(tasks, scales ?? {}),
   });
   refuseOtherWeights({ graph, layout }, checkpoint.program.weights, join(folder, FILES.weights));
-  const spaces = raw ? listOutputs(tasks) : calibrateOutputs(listOutputs(tasks), checkpoint, folder);
+  const outputs = raw ? listOutputs(tasks) : calibrateOutputs(listOutputs(tasks), checkpoint, folder);
   return {
     folder,
     checkpoint,
     experiment,
     tasks,
-    spaces,
+    outputs,
     measuring: resolveMeasuring(experiment.evaluation),
     format,
     layout,

@@ -17,7 +17,7 @@ export const EVALUATION_BATCH_ROWS = 4096;
 
 /** Options of an evaluation. */
 export interface Evaluated {
-  readonly spaces: readonly Output[];
+  readonly outputs: readonly Output[];
   /** Metrics and segments; default: the default metrics. */
   readonly measuring?: Measuring;
   /** Strings of keys, by column. */
@@ -29,7 +29,7 @@ export interface Evaluated {
 /** An evaluation that keeps all rows in memory. */
 export interface EvaluatedRows extends Evaluation {
   /** Returns the rows of an output, with its predictions. */
-  scores(space: Output): Scores;
+  scores(output: Output): Scores;
 }
 
 /**
@@ -39,10 +39,10 @@ export interface EvaluatedRows extends Evaluation {
 export async function evaluateBatches(
   program: Program,
   batches: AsyncIterable<BatchRead>,
-  { spaces, measuring, keyTexts, terms }: Evaluated,
+  { outputs, measuring, keyTexts, terms }: Evaluated,
   signal: AbortSignal,
 ): Promise<EvaluatedRows> {
-  const collector = createCollector(spaces, measuring);
+  const collector = createCollector(outputs, measuring);
   const sums: LoopState['sums'] = {};
   let yieldedMs = monotonicMs();
   await program.averaged(async () => {
@@ -60,6 +60,6 @@ export async function evaluateBatches(
   return {
     ...collector.measured(keyTexts),
     loss: meanLoss(sums, terms).total,
-    scores: (space) => collector.scores(space),
+    scores: (output) => collector.scores(output),
   };
 }

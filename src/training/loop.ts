@@ -257,7 +257,7 @@ async function trainEpoch(options: LoopOptions, guard: DivergenceGuard): Promise
       signal.throwIfAborted();
     }
   } catch (error) {
-    // The state is saved afterwards.
+    // The state is saved afterward.
     if (signal.aborted && error === signal.reason) await finishAll();
     throw error;
   }

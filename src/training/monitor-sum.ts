@@ -1,11 +1,12 @@
-import { didYouMean, joined } from '../core/errors.js';
+import { didYouMean, joined, quoted } from '../core/errors.js';
 import { getBaseOutput, type MetricDirections } from '../evaluation/metric-direction.js';
+import { renameMetrics } from '../evaluation/metric-renames.js';
 
 /** A monitored metric and its factor. */
 export interface MonitorTerm {
   readonly factor: number;
   /** Output, such as `ctcvr` or `ctcvr[hour=13]`; undefined for the loss. */
-  readonly space: string | undefined;
+  readonly output: string | undefined;
   readonly metric: string;
 }
 
@@ -25,16 +26,16 @@ export function parseMonitor(text: string): readonly MonitorTerm[] | undefined {
     .slice(1);
   const terms: MonitorTerm[] = [];
   for (let i = 0; i < parts.length; i += 2) {
-    const [, factor = '1', space, metric] = TERM.exec(parts[i + 1]!) ?? [];
-    if (metric === undefined || (space === undefined && metric !== 'loss')) return undefined;
-    terms.push({ factor: (parts[i] === '-' ? -1 : 1) * Number(factor), space, metric });
+    const [, factor = '1', output, metric] = TERM.exec(parts[i + 1]!) ?? [];
+    if (metric === undefined || (output === undefined && metric !== 'loss')) return undefined;
+    terms.push({ factor: (parts[i] === '-' ? -1 : 1) * Number(factor), output, metric });
   }
   return terms;
 }
 
 /** Returns a positive number if the sum improves as the metric rises, a negative one if it worsens, otherwise 0. */
-export function getDirection({ factor, space, metric }: MonitorTerm, goals: MetricDirections): number {
-  const goal = space === undefined ? 'lower' : goals.get(`${getBaseOutput(space)}.${metric}`);
+export function getDirection({ factor, output, metric }: MonitorTerm, goals: MetricDirections): number {
+  const goal = output === undefined ? 'lower' : goals.get(`${getBaseOutput(output)}.${metric}`);
   return goal === undefined ? 0 : goal === 'higher' ? factor : -factor;
 }
 
@@ -47,34 +48,35 @@ export function explainInvalidMonitor(
   goals: MetricDirections,
   by: readonly string[],
 ): string | undefined {
+  if (renameMetrics(text) !== text) return `${quoted(text)} is now ${quoted(renameMetrics(text))}`;
   const names = ['loss', ...goals.keys()];
   const terms = parseMonitor(text);
   if (terms === undefined || (terms.length === 1 && !isKnown(terms[0]!, goals, by) && terms[0]!.factor === 1)) {
     const isSum = /[*+()/]|\s-/.test(text);
     if (isSum)
-      return `expected a weighted sum, such as 0.5*${names.at(-1)} + 0.5*${names[1] ?? 'ctr.auc'}, found '${text}'; each term is a number, * and one of ${names.join(', ')}, with spaces around + and -`;
+      return `expected a weighted sum, such as 0.5*${names.at(-1)} + 0.5*${names[1] ?? 'ctr.auc'}, found ${quoted(text)}; each term is a number, * and one of ${names.join(', ')}, with spaces around + and -`;
     return joined(
-      `expected one of ${names.join(', ')}, or a weighted sum of these, found '${text}'`,
+      `expected one of ${names.join(', ')}, or a weighted sum of these, found ${quoted(text)}`,
       didYouMean(text, names),
     );
   }
   const unknown = terms.find((term) => !isKnown(term, goals, by));
   if (unknown !== undefined) {
-    const name = unknown.space === undefined ? unknown.metric : `${unknown.space}.${unknown.metric}`;
+    const name = unknown.output === undefined ? unknown.metric : `${unknown.output}.${unknown.metric}`;
     return joined(`'${name}' is not measured; expected one of ${names.join(', ')}`, didYouMean(name, names));
   }
-  if (terms.some(({ factor }) => factor === 0)) return `expected nonzero factors, found '${text}'`;
+  if (terms.some(({ factor }) => factor === 0)) return `expected nonzero factors, found ${quoted(text)}`;
   const directions = new Set(terms.map((term) => Math.sign(getDirection(term, goals))));
   if (directions.size > 1)
-    return `mixes metrics to maximize and to minimize, in '${text}'; subtract those to minimize, as in ${names[1] ?? 'ctr.auc'} - 0.1*loss`;
+    return `mixes metrics to maximize and to minimize, in ${quoted(text)}; subtract those to minimize, as in ${names[1] ?? 'ctr.auc'} - 0.1*loss`;
   // The direction of a single metric follows from its name; a negation would be ambiguous.
   if (terms.length === 1 && terms[0]!.factor < 0)
-    return `expected no minus before a single metric, found '${text}'; its direction is known`;
+    return `expected no minus before a single metric, found ${quoted(text)}; its direction is known`;
   return undefined;
 }
 
 function isKnown(term: MonitorTerm, goals: MetricDirections, by: readonly string[]): boolean {
-  if (term.space === undefined) return true;
-  const segment = /\[([^=\]]+)=/.exec(term.space)?.[1];
-  return goals.has(`${getBaseOutput(term.space)}.${term.metric}`) && (segment === undefined || by.includes(segment));
+  if (term.output === undefined) return true;
+  const segment = /\[([^=\]]+)=/.exec(term.output)?.[1];
+  return goals.has(`${getBaseOutput(term.output)}.${term.metric}`) && (segment === undefined || by.includes(segment));
 }

@@ -45,8 +45,8 @@ export function computeMeasurement({ report, loss, predicted }: Evaluation, moni
 /** Computes the value of `monitor` (`loss`, `task.metric` or a weighted sum); null if a part of it is undefined. */
 export function readMonitored({ report, loss }: Pick<Evaluation, 'report' | 'loss'>, monitor: string): number | null {
   let sum = 0;
-  for (const { factor, space, metric } of parseMonitor(monitor) ?? []) {
-    const value = space === undefined ? loss : report[space]?.[metric];
+  for (const { factor, output, metric } of parseMonitor(monitor) ?? []) {
+    const value = output === undefined ? loss : report[output]?.[metric];
     if (typeof value !== 'number') return null;
     sum += factor * value;
   }

@@ -38,7 +38,7 @@ export interface TrainResult {
   readonly seed: number;
   /** The run's `--set` overrides. */
   readonly changes: readonly string[];
-  /** Finished epochs and steps. */
+  /** Completed epochs, and steps. */
   readonly epochs: number;
   readonly steps: number;
   /** Epoch and step of the selected weights; 0 if nothing was measured. */
@@ -56,7 +56,7 @@ export interface TrainResult {
   /** Training time without evaluation, from the first epoch. */
   readonly elapsedMs: number;
   readonly rowsPerSecond: number;
-  /** Of this process, since the run began or resumed. */
+  /** Time of this process, since the run started or resumed. */
   readonly totalMs: number;
   readonly peakMemoryBytes: number;
 }

@@ -21,7 +21,7 @@ export const trainingOptions = z
     biasInit: z
       .enum(['prior', 'random'])
       .default('prior')
-      .describe("Initial bias of each tower's output: prior of the label on the training set, or random"),
+      .describe("Initial output bias of towers: the label's training-set rate (prior), or random"),
     shuffle: z.boolean().default(true).describe('Whether to shuffle each epoch, by the seed'),
     shuffleWindow: z
       .int()
@@ -86,9 +86,7 @@ export const trainingOptions = z
     syncBatchNorm: z
       .boolean()
       .default(true)
-      .describe(
-        'Whether batch-norm statistics span all ranks; if false, each rank has its own, averaged for prediction',
-      ),
+      .describe('Whether batch-norm statistics span all ranks; false: per rank, averaged for prediction'),
     evaluation: evaluationOptions.optional(),
     logEverySteps: z.int().min(1).default(100).describe('Steps per mean loss in metrics.jsonl'),
     diagnostics: diagnosticsOptions.optional(),
@@ -99,9 +97,7 @@ export const trainingOptions = z
     monitor: z
       .string()
       .default('loss')
-      .describe(
-        'Validation metric that selects the best epoch: loss, ctcvr.auc, or a sum such as 0.5*ctr.auc + 0.5*ctcvr.auc',
-      ),
+      .describe('Validation metric that selects the best epoch: loss, ctcvr.auc, or 0.5*ctr.auc + 0.5*ctcvr.auc'),
     earlyStopping: z
       .strictObject({
         patience: z.int().min(1).default(2).describe('Validations without improvement before training stops'),

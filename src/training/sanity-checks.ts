@@ -74,7 +74,7 @@ export function createSanityChecks(
 ): SanityChecks {
   warnOfRates(training, warn);
   // Conditional predictions are not meaningful for rows outside their condition.
-  const spaces = listPredictedOutputs(listOutputs(tasks)).map(({ name }) => name);
+  const outputs = listPredictedOutputs(listOutputs(tasks)).map(({ name }) => name);
   let min: number | undefined;
   let hasWarned = false;
   return {
@@ -90,12 +90,12 @@ export function createSanityChecks(
     },
     async results(metrics, findLeaks) {
       const [split, report] = Object.entries(metrics).findLast(([, each]) => Object.keys(each).length > 0) ?? [];
-      for (const space of spaces)
-        for (const warning of report?.[space] === undefined ? [] : listWarnings(`${split} ${space}`, report[space]))
+      for (const output of outputs)
+        for (const warning of report?.[output] === undefined ? [] : listWarnings(`${split} ${output}`, report[output]))
           warn(warning);
-      const implausible = spaces.flatMap((space) =>
-        report?.[space] !== undefined && isImplausible(report[space])
-          ? [`${space} ${Number(report[space][aucMetric.name]).toFixed(4)}`]
+      const implausible = outputs.flatMap((output) =>
+        report?.[output] !== undefined && isImplausible(report[output])
+          ? [`${output} ${Number(report[output][aucMetric.name]).toFixed(4)}`]
           : [],
       );
       if (implausible.length > 0) warn(formatLeaks(`${split} AUC of ${implausible.join(', ')}`, await findLeaks()));

@@ -20,7 +20,7 @@ export interface StartFacts {
   readonly steps: number;
   readonly taken: TensorSelection;
   /** Fields and labels whose scales or boundaries were loaded. */
-  readonly keptNames: readonly string[];
+  readonly fittedNames: readonly string[];
   /** By field. */
   readonly changes: ReadonlyMap<string, Omit<Grown, 'fitted'>>;
   /** Rows by tensor, in the checkpoint and in the new model. */
@@ -40,7 +40,7 @@ export function describeStart({
   initFrom,
   steps,
   taken,
-  keptNames: keptNames,
+  fittedNames,
   changes,
   rowsBefore,
   rowsNow,
@@ -67,12 +67,21 @@ export function describeStart({
               (initFrom.staleTokens === 'keep' ? 'kept' : 'evicted');
         return `field '${field}': ${rows} rows, ${fresh} new${stale}`;
       }),
-    ...(keptNames.length > 0 ? [`scales and boundaries from the checkpoint: ${formatNames(keptNames)}`] : []),
+    ...(fittedNames.length > 0 ? [`scales and boundaries from the checkpoint: ${formatNames(fittedNames)}`] : []),
     ...(drawn.length > 0 ? [`randomly initialized: ${formatNames(drawn)}`] : []),
     ...(left.length > 0 ? [`not loaded from the checkpoint: ${formatNames(left)}`] : []),
   ];
   return {
     lines,
-    details: { ...from, steps, optimizer: initFrom.optimizer, taken: [...names], drawn, left, kept: keptNames, tables },
+    details: {
+      ...from,
+      steps,
+      optimizer: initFrom.optimizer,
+      taken: [...names],
+      drawn,
+      left,
+      kept: fittedNames,
+      tables,
+    },
   };
 }

@@ -62,7 +62,8 @@ export function createStart(
   let origin: OpenedSource | undefined;
   let grown: GrownFitted | undefined;
   const getOpened = (): OpenedSource => {
-    if (origin === undefined) throw new Error('what a run starts from is opened before its folder is made');
+    if (origin === undefined)
+      throw new Error('the source of a warm start must be opened before the run directory is created');
     return origin;
   };
   return {
@@ -88,15 +89,15 @@ export function createStart(
         dataSection,
         join(folder, FILES.state),
       );
-      const kept = tasks
+      const labelScales = tasks
         .filter((task) => Object.hasOwn(savedScales, task.name) && taken.keepsScale(task))
         .map(({ name }) => [name, savedScales[name]] as const);
-      if (kept.length > 0) data.labelScales = Object.fromEntries(kept);
+      if (labelScales.length > 0) data.labelScales = Object.fromEntries(labelScales);
       return data;
     },
     begin(program, log, warn) {
       const { before, taken, warnings: warnings, origin: from } = getOpened();
-      const { changes, kept } = grown!;
+      const { changes, unchanged } = grown!;
       const saved = before.checkpoint.program;
       const cleared = new Map(
         [...changes].flatMap(([name, change]) =>
@@ -114,7 +115,7 @@ export function createStart(
         initFrom,
         steps: saved.step,
         taken,
-        keptNames: [...kept, ...scaled],
+        fittedNames: [...unchanged, ...scaled],
         changes,
         rowsBefore: new Map([...saved.weights].map(([name, { shape }]) => [name, shape[0]!])),
         rowsNow: new Map([...drawn.weights].map(([name, { shape }]) => [name, drawn.dealt?.get(name) ?? shape[0]!])),

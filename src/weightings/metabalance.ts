@@ -15,7 +15,10 @@ export const metabalance = defineWeighting({
   name: 'metabalance',
   summary: "MetaBalance: scales auxiliary gradients to the target term's norm (He et al. 2022)",
   options: () => ({
-    target: z.string().optional().describe('Term that the others serve; default: the first one'),
+    target: z
+      .string()
+      .optional()
+      .describe('Target term, to whose gradient norm the others are scaled; default: the first'),
     relaxFactor: z
       .number()
       .min(0)

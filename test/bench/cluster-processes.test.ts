@@ -26,7 +26,7 @@ const worked = (of: Workload) => ({
 const [work, wide] = [worked(WORK), worked(WIDE)];
 
 /** That processes have sent what the model says, to the byte. */
-function expectAsModelled(
+function expectAsModeled(
   found: readonly (readonly StepTimes[])[],
   processes: number,
   { plan, batches, steps } = work,
@@ -48,10 +48,10 @@ describe('the bench of processes', { timeout: 120_000 }, () => {
     needsMpi(context, OPEN_MPI);
     await inFolder(async (folder) => {
       const path = writeWork(folder, 'work', work);
-      for (const processes of [2, 3]) expectAsModelled(await stepsTogether(HERE, processes, path, 1), processes);
+      for (const processes of [2, 3]) expectAsModeled(await stepsTogether(HERE, processes, path, 1), processes);
       expect(shapeOf(wide.plan, wide.batches, 2).early).toBeGreaterThan(0);
       for (const processes of [2, 3])
-        expectAsModelled(await stepsTogether(HERE, processes, writeWork(folder, 'wide', wide), 1), processes, wide);
+        expectAsModeled(await stepsTogether(HERE, processes, writeWork(folder, 'wide', wide), 1), processes, wide);
       const mirrored = await stepsMirrored(2, path, 1, 2);
       expect(mirrored.map((steps) => steps.length)).toEqual([8, 8]);
     });
@@ -65,7 +65,7 @@ describe('the bench of processes', { timeout: 120_000 }, () => {
       withLink(folder, 10, async (place) => {
         const [first] = await linkTimes(place, 2, folder, [8, 1000], 3);
         expect(first!.map((times) => times.length)).toEqual([3, 3]);
-        expectAsModelled(await stepsTogether(place, 2, writeWork(folder, 'work', work), 1), 2);
+        expectAsModeled(await stepsTogether(place, 2, writeWork(folder, 'work', work), 1), 2);
       }),
     );
     expect(spawnSync('ip', ['netns', 'list'], { encoding: 'utf8' }).stdout).not.toContain('mtl-bench');

@@ -141,8 +141,8 @@ describe('the model of a step', () => {
       { ...mmoe, model: { name: 'mmoe', experts: { count: 3, hidden: [160] }, tower: { hidden: [9, 5] } } },
     ],
     // Mirror images have as many rows as it has: those with more would lack what belongs to the last.
-    ['losses of pairs within groups', 'global', { ...mmoe, batchRows: 88 }, { name: 'pairwise', by: BY }],
-    ['losses of two numbers within groups', 'local', mmoe, { name: 'jrc', by: BY }],
+    ['losses of pairs within groups', 'global', { ...mmoe, batchRows: 88 }, { name: 'pairwise', groupBy: BY }],
+    ['losses of two numbers within groups', 'local', mmoe, { name: 'jrc', groupBy: BY }],
     ['weights by their own sum', 'local', { ...mmoe, model: { name: 'dcmt' } }],
   ] as const)('counts what the engine sends, with %s', async (name, batchNorm, work, loss?: object) => {
     const own = planOf(work, 0.002);
@@ -169,11 +169,11 @@ describe('the model of a step', () => {
     count();
     const shape = shapeOf(plan, batches, 4, [0]);
     expect(shape.early > 0).toBe(name.endsWith('passes early'));
-    const modelled = sentOf(shape);
+    const modeled = sentOf(shape);
     expect([...sent.keys()].sort()).toEqual(
-      [...modelled].flatMap(([name, sizes]) => (sizes.length > 0 ? [name] : [])).sort(),
+      [...modeled].flatMap(([name, sizes]) => (sizes.length > 0 ? [name] : [])).sort(),
     );
-    for (const [name, sizes] of modelled)
+    for (const [name, sizes] of modeled)
       expect([name, sent.get(name) ?? 0]).toEqual([
         name,
         expect.closeTo(
@@ -181,6 +181,6 @@ describe('the model of a step', () => {
           6,
         ),
       ]);
-    expect(modelled.get('rows')![0]).toBeGreaterThan(0);
+    expect(modeled.get('rows')![0]).toBeGreaterThan(0);
   });
 });

@@ -11,7 +11,7 @@ import { scratchFolder } from '../support/scratch.js';
 const config = join(import.meta.dirname, '..', '..', 'configs', 'esmm.yaml');
 
 describe('npm run bench -- models', () => {
-  it('trains a config on a planted log, measures it on what that log does not show too, keeps what it measured, and sets it beside the truth', async () => {
+  it('trains on a planted log, measures unobserved outcomes too, and stores results next to the truth', async () => {
     const log = await plantedLog(scratchFolder(), 'biased', 3000);
     expect(await plantedLog(join(log.folder, '..'), 'biased', 3000)).toEqual(log);
     const options = { threads: 1, set: ['training.epochs=2'] };

@@ -19,9 +19,9 @@ it('training in bfloat16 scores within 0.0005 of AUC of what training in f32 doe
       });
     const [f32, bf16] = [await trained('f32'), await trained('bf16')];
     lines.push({ config, f32: [f32], other: [bf16] });
-    for (const space of ['ctr', 'ctcvr']) {
-      const [single, rounded] = [f32, bf16].map(({ test }) => test[space]!['auc'] as number);
-      expect([name, space, Math.abs(rounded! - single!) < 0.0005]).toEqual([name, space, true]);
+    for (const output of ['ctr', 'ctcvr']) {
+      const [single, rounded] = [f32, bf16].map(({ test }) => test[output]!['auc'] as number);
+      expect([name, output, Math.abs(rounded! - single!) < 0.0005]).toEqual([name, output, true]);
     }
     expect(bf16.test).not.toEqual(f32.test);
   }

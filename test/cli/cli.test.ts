@@ -337,7 +337,7 @@ describe('a usage error', () => {
     ],
     ['an option without a value', ['train', config, '--threads'], 2, /^error: --threads: expected a value/],
     ['no config', ['train'], 2, /missing config; use mtl train configs\/esmm.yaml, or --resume RUN/],
-    ['a missing config file', ['train', 'none.yaml'], 2, /error: none\.yaml: there is no such file/],
+    ['a missing config file', ['train', 'none.yaml'], 2, /error: none\.yaml: no such file/],
     [
       'an unknown key',
       ['train', config, '--set', 'modle.name=x'],
@@ -348,13 +348,13 @@ describe('a usage error', () => {
       'an unknown device',
       ['train', config, '--device', 'tpu'],
       2,
-      /^error: invalid value: device is "tpu"; use one of "auto", "cpu", "gpu", "webgpu", "cuda"; see mtl train --help\n$/,
+      /^error: --device: expected auto, cpu, gpu, webgpu, cuda, found "tpu"; did you mean 'cpu'\?\n$/,
     ],
     [
       'a missing data file',
       ['train', config, '--set', 'data.test=/none.csv'],
       3,
-      /data\.test: does not exist; correct the path; paths are relative to the config's directory/,
+      /data\.test: no such file; correct the path; paths are relative to the config's directory/,
     ],
     [
       'a directory without data',

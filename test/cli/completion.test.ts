@@ -11,10 +11,13 @@ type Shell = 'bash' | 'zsh' | 'fish';
 /** Script that prints the completions of a line, one per line. */
 const OFFER: Readonly<Record<Shell, (script: string, words: readonly string[]) => string>> = {
   bash: (script, words) =>
-    `source ${script}; COMP_WORDS=(${words.map((word) => `'${word}'`).join(' ')}); COMP_CWORD=${words.length - 1}; _mtl; printf '%s\\n' "\${COMPREPLY[@]}"`,
+    `source ${script}; COMP_WORDS=(${words.map((word) => `'${word}'`).join(' ')}); ` +
+    `COMP_CWORD=${words.length - 1}; _mtl; printf '%s\\n' "\${COMPREPLY[@]}"`,
   // zsh completes only in its line editor: stubs print the candidates, and whether files are offered.
   zsh: (script, words) =>
-    `compdef() { }; source ${script}; _describe() { print -l -- "\${(@P)2%%:*}" }; _files() { print files }; words=(${words.map((word) => `'${word}'`).join(' ')}); CURRENT=${words.length}; PREFIX='${words.at(-1)!}'; _mtl`,
+    `compdef() { }; source ${script}; _describe() { print -l -- "\${(@P)2%%:*}" }; _files() { print files }; ` +
+    `words=(${words.map((word) => `'${word}'`).join(' ')}); CURRENT=${words.length}; PREFIX='${words.at(-1)!}'; ` +
+    '_mtl',
   fish: (script, words) => `source ${script}; complete -C '${words.join(' ')}'`,
 };
 

@@ -73,7 +73,8 @@ describe('an error message', () => {
       const { code, stderr } = await mtl(world, ['train', 'esmm.yaml', '--resume', 'runs/1', option, value]);
       expect([code, stderr]).toEqual([
         2,
-        `error: ${option}: conflicts with --resume runs/1, which continues in that run's directory; remove ${option}, or start a new run from its weights with --init-from runs/1\n`,
+        `error: ${option}: conflicts with --resume runs/1, which continues in that run's directory; ` +
+          `remove ${option}, or start a new run from its weights with --init-from runs/1\n`,
       ]);
     }
   });

@@ -74,9 +74,10 @@ describe('mtl predict', () => {
     ],
     [
       ['--out', '-', '--json'],
-      '--json: conflicts with --out -, which writes the rows to standard output; write the rows to a file, or remove --json',
+      '--json: conflicts with --out -, which writes the rows to standard output; write the rows to a file, ' +
+        'or remove --json',
     ],
-    [['--keep', 'usr'], 'column "usr": is to be kept, but does not exist'],
+    [['--keep', 'usr'], 'column "usr": is not in the data'],
   ])('with %j names the missing option', async (args, message) => {
     const { code, stderr } = await mtl(world, [
       'predict',

@@ -58,7 +58,8 @@ describe('mtl serve', () => {
     child.kill(signal);
     expect(await ended).toBe(0);
     expect(stderr()).toBe(
-      `mine, version 10: ${join(folder, 'run', 'checkpoints', 'step-00000010')}\nlistening at ${url}\n${signal}: finishing pending requests; send it again to quit immediately\n`,
+      `mine, version 10: ${join(folder, 'run', 'checkpoints', 'step-00000010')}\nlistening at ${url}\n` +
+        `${signal}: finishing pending requests; send it again to quit immediately\n`,
     );
   });
 

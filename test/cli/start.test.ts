@@ -18,7 +18,9 @@ function bundleOf(said: string, id: string, folder = scratchFolder()): string {
   writeScript(
     folder,
     'main.cjs',
-    `exports.main = async (args) => { const path = await importModule('node:path'); globalThis.said.push(require('./other-1.cjs').say(args), path.basename(__filename), require('./other-1.cjs') === require('./other-1.cjs')); return 7; };`,
+    `exports.main = async (args) => { const path = await importModule('node:path'); ` +
+      `globalThis.said.push(require('./other-1.cjs').say(args), path.basename(__filename), ` +
+      `require('./other-1.cjs') === require('./other-1.cjs')); return 7; };`,
   );
   writeScript(
     folder,
@@ -67,7 +69,7 @@ describe('starting the command', () => {
     ).toEqual(['mtl', 'predict', 'train']);
   });
 
-  it('merges the bytecode of all starts, caches nothing for unknown commands, and removes files unused for a month', async () => {
+  it('merges bytecode of all starts, except unknown commands, and removes files unused for a month', async () => {
     const bundle = scratchFolder();
     writeScript(
       bundle,
@@ -136,7 +138,10 @@ describe('starting the command', () => {
 
   it('prints nothing of its own', () => {
     const bundle = bundleOf('one', 'a');
-    const script = `globalThis.said = []; const { start } = await import(${JSON.stringify(join(import.meta.dirname, '..', '..', 'dist', 'cli', 'start.js'))}); process.exitCode = await start(['train'], ${JSON.stringify(bundle)});`;
+    const script =
+      'globalThis.said = []; const { start } = await ' +
+      `import(${JSON.stringify(join(import.meta.dirname, '..', '..', 'dist', 'cli', 'start.js'))}); ` +
+      `process.exitCode = await start(['train'], ${JSON.stringify(bundle)});`;
     for (let i = 0; i < 2; i++) {
       const { status, stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
         encoding: 'utf8',

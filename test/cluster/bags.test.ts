@@ -19,8 +19,8 @@ const WORK: Workload = {
 };
 
 /**
- * Bags of every pooling, with and without a limit, of tables of their own, and of one that they share with ids and with
- * numbers between its rows.
+ * Changes some fields to bags of every pooling, with and without maxItems, with a separate table or one shared with ids
+ * and interpolated numbers.
  */
 function changed(column: InputColumns): InputColumns {
   const { field, offset, width } = column;
@@ -71,20 +71,17 @@ function trainingWithBags(): Training {
   };
 }
 
-describe('tables of bags that are dealt out', { timeout: 120_000 }, () => {
-  it.for([2, 3])(
-    'come with %i processes to the numbers of one, and to the same bytes each time',
-    async (processes, context) => {
-      needsMpi(context, OPEN_MPI);
-      const training = trainingWithBags();
-      const once = await trainedBy(OPEN_MPI, processes, training);
-      expect([...once[0]!.dealt!.keys()]).toEqual(expect.arrayContaining(['embeddings.210', 'embeddings.110_14']));
-      expect(distance(await trainedAlone(training), together(once))).toBeLessThan(1e-5);
-      expect(await trainedBy(OPEN_MPI, processes, training)).toEqual(once);
-    },
-  );
+describe('sharded bag tables', { timeout: 120_000 }, () => {
+  it.for([2, 3])('train with %i processes like one process, reproducibly', async (processes, context) => {
+    needsMpi(context, OPEN_MPI);
+    const training = trainingWithBags();
+    const once = await trainedBy(OPEN_MPI, processes, training);
+    expect([...once[0]!.dealt!.keys()]).toEqual(expect.arrayContaining(['embeddings.210', 'embeddings.110_14']));
+    expect(distance(await trainedAlone(training), together(once))).toBeLessThan(1e-5);
+    expect(await trainedBy(OPEN_MPI, processes, training)).toEqual(once);
+  });
 
-  it('need no more room than their batches can look up', () => {
+  it('require memory bounded by the lookups of a batch', () => {
     const { plan } = trainingWithBags();
     const rows = 1_000_000;
     const columns = plan.layout.columns.filter(({ field }) => field === '110_14');
@@ -107,10 +104,10 @@ describe('tables of bags that are dealt out', { timeout: 120_000 }, () => {
 });
 
 describe('several processes', { timeout: 120_000 }, () => {
-  it('predict for more rows at once than a step takes, which look up more than it could', async (context) => {
+  it('predict batches larger than a training step, with more distinct ids', async (context) => {
     needsMpi(context, OPEN_MPI);
     const { plan, evaluated, ...training } = trainingOf({ ...WORK, bags: {} }, {}, 2);
-    // Every row another id of the largest table.
+    // Each row has another id of the largest table.
     const { rows } = plan.layout.tables.find(({ name }) => name === '205')!;
     const spread = (batch: Batch): Batch => ({
       ...batch,

@@ -10,8 +10,8 @@ import { optionsOf, together, trainedBy, type Training } from '../support/traine
 
 const [RATE, SCALE] = [0.01, 0.002];
 /**
- * Losses over all rows, so that what a process finds counts as its rows; and a plain step, so that gradients add up by
- * hand. Numbers keep batch norm from dividing by next to nothing.
+ * Summed losses, so that each rank's result counts its rows, and plain SGD, so that gradients add up. Number inputs
+ * avoid a variance near 0.
  */
 const WORK: Workload = {
   name: 'esmm',
@@ -42,7 +42,7 @@ function training(steps: number): Training {
 
 function rowsOf(batch: Batch, begin: number, end: number): Batch {
   const cut = <Column extends Uint32Array | Float32Array>(columns: ReadonlyMap<string, Column>): Map<string, Column> =>
-    // of its own kind
+    // a type per column
     new Map([...columns.keys()].map((name) => [name, column(columns, name).slice(begin, end) as Column]));
   return {
     rows: end - begin,
@@ -54,8 +54,7 @@ function rowsOf(batch: Batch, begin: number, end: number): Batch {
 }
 
 /**
- * The weights after the steps, from the gradients and statistics that one process finds for each one's rows by
- * themselves.
+ * Computes the weights after the steps from the gradients and statistics of each rank's rows, computed by one process.
  */
 async function byParts(
   { plan, batches, steps }: Training,
@@ -81,7 +80,7 @@ async function byParts(
         for (let i = 0; i < data.length; i++) next.get(name)!.data[i]! -= RATE * share * data[i]!;
       restore();
       await program.trainStep(part, { rates: { dense: 0, embeddings: 0 } });
-      // With rates of 0 a step moves running statistics alone.
+      // With rates of 0, a step changes running statistics only.
       for (const [name, { data }] of program.state().weights)
         for (let i = 0; i < data.length; i++)
           next.get(name)!.data[i]! += share * (data[i]! - weights.get(name)!.data[i]!);
@@ -92,9 +91,9 @@ async function byParts(
   return new Map([...weights].map(([name, { data }]) => [name, data]));
 }
 
-describe('batch norm by the rows of each process', { timeout: 120_000 }, () => {
+describe('local batch norm', { timeout: 120_000 }, () => {
   it.for([2, 3])(
-    'comes to what the parts of %i do by themselves, with statistics that are the same everywhere, and to the same bytes each time',
+    'equals separate passes over the parts of %i ranks, with shared statistics, reproducibly',
     async (processes, context) => {
       needsMpi(context, OPEN_MPI);
       const work = training(40);
@@ -112,7 +111,7 @@ describe('batch norm by the rows of each process', { timeout: 120_000 }, () => {
     },
   );
 
-  it('is not that of all rows', async (context) => {
+  it('differs from global batch norm', async (context) => {
     needsMpi(context, OPEN_MPI);
     const { plan, ...work } = training(4);
     const { batchNorm, ...global } = plan;

@@ -9,7 +9,7 @@ import { mpirun, needsMpi, OPEN_MPI } from '../support/mpi.js';
 import { BIN, mtl } from '../support/mtl.js';
 import { scratchFolder } from '../support/scratch.js';
 
-/** Rows of each day: one has nearly all, one has one, one has none. */
+/** Rows per day: one day has nearly all rows, one a single row, one none. */
 const ROWS = [20, 1500, 1, 60, 0, 300, 7];
 const DAYS = ROWS.map((_, day) => `day-${day}.csv`);
 
@@ -28,7 +28,7 @@ function keepRows(path: string, rows: number): void {
   writeFileSync(path, `${lines.slice(0, 1 + rows).join('\n')}\n`);
 }
 
-/** Steps of Adam are those of gradients and not of their rounding. */
+/** A large epsilon makes Adam insensitive to rounding of gradients. */
 const SETS = [
   'training.epochs=2',
   'training.shardTablesFrom=8',
@@ -47,7 +47,7 @@ const trainOn = (files: readonly string[], run: string, ...sets: readonly string
   ]),
 ];
 
-/** A module that takes down, in a file of each process, what it has put into the cache. */
+/** Creates a module that logs the cache writes of each process to a file. */
 const TELLING = `data:text/javascript,${encodeURIComponent(`
   import fs from 'node:fs/promises';
   import { appendFileSync } from 'node:fs';
@@ -60,11 +60,12 @@ const TELLING = `data:text/javascript,${encodeURIComponent(`
   };
   syncBuiltinESMExports();
 `)}`;
-/** A module that gives each process an argument more, made of its rank by an expression. */
+/** Creates a module that adds an argument to each process, computed from its rank. */
 const argumentBy = (expression: string): string =>
-  `data:text/javascript,const rank = Number(process.env.OMPI_COMM_WORLD_RANK); process.argv.push('--set', ${encodeURIComponent(expression)});`;
+  `data:text/javascript,const rank = Number(process.env.OMPI_COMM_WORLD_RANK); process.argv.push('--set', ` +
+  `${encodeURIComponent(expression)});`;
 
-/** Everything that was put into caches from a folder, by its kind and its source, and who has made it. */
+/** Lists the logged cache writes of a directory: kind, source and rank. */
 function madeIn(cwd: string): readonly { readonly what: string; readonly by: string }[] {
   const made = readdirSync(cwd).filter((name) => name.startsWith('made-'));
   return made.flatMap((name) =>
@@ -78,20 +79,17 @@ function madeIn(cwd: string): readonly { readonly what: string; readonly by: str
   );
 }
 
-/** All files of a folder, by their paths. */
+/** Reads all files of a directory by path. */
 function filesOf(folder: string): Readonly<Record<string, string>> {
   const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
   const paths = files.map(({ parentPath, name }) => join(parentPath, name)).sort();
   return Object.fromEntries(paths.map((path) => [path.slice(folder.length), readFileSync(path, 'latin1')]));
 }
 
-/**
- * What is told as an error; behind a live line, where Open MPI, which gives its first process a terminal, passes that
- * on meanwhile.
- */
+/** Returns the error lines; a live progress line may precede an error, since Open MPI gives rank 0 a terminal. */
 const errorsOf = (stderr: string): readonly string[] => stderr.match(/error: [^\r\n]*/g) ?? [];
 
-/** The largest difference between the weights of two runs, which have as many steps. */
+/** Computes the largest difference between the weights of two runs with equal steps. */
 async function distance(cwd: string, one: string, other: string): Promise<number> {
   const [a, b] = await Promise.all(
     [one, other].map((run) => readCheckpoint(join(cwd, run, 'checkpoints', 'last'), true)),
@@ -104,7 +102,7 @@ async function distance(cwd: string, one: string, other: string): Promise<number
   return most;
 }
 
-/** Trains with several processes that tell what they make. */
+/** Trains with several processes that log their cache writes. */
 async function trainTogether(
   processes: number,
   cwd: string,
@@ -119,39 +117,36 @@ async function trainTogether(
   return { code, errors: errorsOf(stderr) };
 }
 
-describe('files of a list', { timeout: 240_000 }, () => {
-  it.each([2, 3])(
-    'are encoded side by side by %i processes, into the cache that one process fills',
-    async (processes) => {
-      const cwd = scratchFolder();
-      expect((await mtl(cwd, trainOn(DAYS, 'one', `data.cache=${join(cwd, 'cache-one')}`))).code).toBe(0);
-      expect(
-        await trainTogether(processes, cwd, trainOn(DAYS, 'more', `data.cache=${join(cwd, 'cache-more')}`)),
-      ).toEqual({ code: 0, errors: [] });
-
-      const made = madeIn(cwd);
-      const kinds = ['local', 'rows'];
-      expect(made.map(({ what }) => what).sort()).toEqual(
-        [`fitted ${basename(world)}`, ...kinds.flatMap((kind) => DAYS.map((day) => `${kind} ${day}`))].sort(),
-      );
-      for (const kind of kinds)
-        expect(new Set(made.flatMap(({ what, by }) => (what.startsWith(kind) ? [by] : []))).size).toBe(processes);
-      expect(filesOf(join(cwd, 'cache-more'))).toEqual(filesOf(join(cwd, 'cache-one')));
-      // Some have many more rows than others, and all of them count.
-      expect(await distance(cwd, 'one', 'more')).toBeLessThan(1e-4);
-
-      // All is there.
-      expect(
-        await trainTogether(processes, cwd, trainOn(DAYS, 'again', `data.cache=${join(cwd, 'cache-more')}`)),
-      ).toEqual({ code: 0, errors: [] });
-      expect(madeIn(cwd)).toEqual(made);
-    },
-  );
-
-  it('are encoded once for every cache that processes see', async () => {
+describe('data files of a list', { timeout: 240_000 }, () => {
+  it.each([2, 3])('are encoded in parallel by %i processes, with the cache of one process', async (processes) => {
     const cwd = scratchFolder();
     expect((await mtl(cwd, trainOn(DAYS, 'one', `data.cache=${join(cwd, 'cache-one')}`))).code).toBe(0);
-    // As on two machines, whose disks are their own.
+    expect(await trainTogether(processes, cwd, trainOn(DAYS, 'more', `data.cache=${join(cwd, 'cache-more')}`))).toEqual(
+      { code: 0, errors: [] },
+    );
+
+    const made = madeIn(cwd);
+    const kinds = ['local', 'rows'];
+    expect(made.map(({ what }) => what).sort()).toEqual(
+      [`fitted ${basename(world)}`, ...kinds.flatMap((kind) => DAYS.map((day) => `${kind} ${day}`))].sort(),
+    );
+    for (const kind of kinds)
+      expect(new Set(made.flatMap(({ what, by }) => (what.startsWith(kind) ? [by] : []))).size).toBe(processes);
+    expect(filesOf(join(cwd, 'cache-more'))).toEqual(filesOf(join(cwd, 'cache-one')));
+    // Some files have many more rows than others; all rows count.
+    expect(await distance(cwd, 'one', 'more')).toBeLessThan(1e-4);
+
+    // The cache is complete.
+    expect(
+      await trainTogether(processes, cwd, trainOn(DAYS, 'again', `data.cache=${join(cwd, 'cache-more')}`)),
+    ).toEqual({ code: 0, errors: [] });
+    expect(madeIn(cwd)).toEqual(made);
+  });
+
+  it('are encoded once per cache', async () => {
+    const cwd = scratchFolder();
+    expect((await mtl(cwd, trainOn(DAYS, 'one', `data.cache=${join(cwd, 'cache-one')}`))).code).toBe(0);
+    // Simulates two machines with separate disks.
     expect(
       await trainTogether(
         3,
@@ -166,7 +161,7 @@ describe('files of a list', { timeout: 240_000 }, () => {
     expect(await distance(cwd, 'one', 'more')).toBeLessThan(1e-4);
   });
 
-  it('may be one, which one process reads', async () => {
+  it('are read by one process if there is one file', async () => {
     const cwd = scratchFolder();
     expect((await mtl(cwd, trainOn(['day-1.csv'], 'one', `data.cache=${join(cwd, 'cache-one')}`))).code).toBe(0);
     expect(
@@ -180,8 +175,8 @@ describe('files of a list', { timeout: 240_000 }, () => {
   });
 });
 
-describe('what is wrong with the data of several processes', { timeout: 240_000 }, () => {
-  /** Days of which some have a bad row, which two of three processes meet. */
+describe('data errors of several processes', { timeout: 240_000 }, () => {
+  /** Writes days with invalid rows; two of three processes read one. */
   function withBadRows(folder: string): readonly string[] {
     for (const [day, name] of DAYS.entries()) {
       const text = readFileSync(join(world, name), 'utf8');
@@ -193,7 +188,7 @@ describe('what is wrong with the data of several processes', { timeout: 240_000 
     return DAYS.map((name) => join(folder, name));
   }
 
-  it('is told once, and as one process tells it', async () => {
+  it('are reported once, like with one process', async () => {
     const cwd = scratchFolder();
     const files = withBadRows(cwd);
     const alone = await mtl(cwd, trainOn(files, 'one', `data.cache=${join(cwd, 'cache-one')}`));
@@ -205,9 +200,9 @@ describe('what is wrong with the data of several processes', { timeout: 240_000 
   });
 
   it.each([
-    ['so many that they end it', 2],
-    ['few enough to be skipped', 3],
-  ])('is %s, as with one process', async (_, most) => {
+    ['more invalid rows than maxRejects', 2],
+    ['as many invalid rows as maxRejects', 3],
+  ])('are handled like with one process: %s', async (_, most) => {
     const cwd = scratchFolder();
     const files = withBadRows(cwd);
     const sets = ['data.onBadRow=skip', `data.maxRejects=${most}`];
@@ -222,10 +217,10 @@ describe('what is wrong with the data of several processes', { timeout: 240_000 
   });
 
   it.each([
-    ['a config', ['model.name=emms'], ['emms']],
-    ['a column that is not there', ['features.user.fields=[usr]'], DAYS],
-    ['what several cannot compute', ['tasks.ctr.loss=pairwise'], ['tasks.ctr.loss']],
-  ])('is told once, of %s', async (_, sets, expected) => {
+    ['an invalid config', ['model.name=emms'], ['emms']],
+    ['a missing column', ['features.user.fields=[usr]'], DAYS],
+    ['a loss that several processes do not support', ['tasks.ctr.loss=pairwise'], ['tasks.ctr.loss']],
+  ])('are reported once: %s', async (_, sets, expected) => {
     const cwd = scratchFolder();
     const { code, errors } = await trainTogether(
       3,
@@ -236,14 +231,15 @@ describe('what is wrong with the data of several processes', { timeout: 240_000 
     expect(errors).toEqual(expected.map((part) => expect.stringContaining(part) as unknown));
   });
 
-  it('is that one of them sees other files', async () => {
+  it('include different files on one rank', async () => {
     const cwd = scratchFolder();
     const { code, errors } = await trainTogether(
       3,
       cwd,
       trainOn(DAYS, 'more', `data.cache=${join(cwd, 'cache')}`),
       argumentBy(
-        `'data.train=[' + (rank === 2 ? '' : '${join(world, 'day-0.csv')}, ') + '${join(world, 'day-1.csv')}, ${join(world, 'day-5.csv')}]'`,
+        `'data.train=[' + (rank === 2 ? '' : '${join(world, 'day-0.csv')}, ') + '${join(world, 'day-1.csv')}, ` +
+          `${join(world, 'day-5.csv')}]'`,
       ),
     );
     expect(code).not.toBe(0);

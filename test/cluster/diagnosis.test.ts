@@ -22,13 +22,13 @@ const WORK: Workload = {
   model: { name: 'mmoe', experts: { count: 3, hidden: [10], dropout: 0.2 }, tower: { hidden: [9] } },
 };
 
-/** Each fifth of 40 steps is diagnosed. */
+/** Every fifth of 40 steps is diagnosed. */
 const training = (): Training => ({
   ...trainingOf(WORK, { isDiagnosed: true }, 40),
   options: optionsOf({ diagnostics: { everySteps: 5 } }),
 });
 
-/** All numbers of a diagnosis by names, each with the size of those that it is compared among. */
+/** Lists all values of a diagnosis by name, each with the scale of its comparison. */
 function numbersOf({ gramian, layers, gates }: Diagnosis): ReadonlyMap<string, readonly [number, number]> {
   const most = Math.max(...gramian.map(Math.abs));
   return new Map([
@@ -46,9 +46,9 @@ function numbersOf({ gramian, layers, gates }: Diagnosis): ReadonlyMap<string, r
   ]);
 }
 
-describe('a diagnosis by several processes', { timeout: 120_000 }, () => {
+describe('diagnostics on several processes', { timeout: 120_000 }, () => {
   it.for([2, 3])(
-    'of %i is that of one, changes nothing, and has the same bytes each time',
+    'of %i equal those of one, do not affect training, and are reproducible',
     async (processes, context) => {
       needsMpi(context, OPEN_MPI);
       const once = await trainedBy(OPEN_MPI, processes, training());

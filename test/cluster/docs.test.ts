@@ -24,8 +24,8 @@ beforeAll(async () => {
   installHere(cwd);
 });
 
-describe('the page on clusters', () => {
-  /** A command for the launcher that tests have; this machine may have fewer cores than there are processes. */
+describe('page on clusters', () => {
+  /** Adapts a command to the launcher of the tests; the machine may have fewer cores than processes. */
   const launched = (command: string): string =>
     command.replace(
       'mpirun',
@@ -36,13 +36,13 @@ describe('the page on clusters', () => {
       ].join(' '),
     );
 
-  it('has a command that trains', { timeout: 120_000 }, async (context) => {
+  it('has a working training command', { timeout: 120_000 }, async (context) => {
     needsMpi(context, OPEN_MPI);
     const { stdout } = await shell(cwd, launched(blockOf('sh')));
     expect(stdout).toContain('run directory runs/');
   });
 
-  it('has a command that makes raw files ready', { timeout: 120_000 }, async (context) => {
+  it('has a working prepare command', { timeout: 120_000 }, async (context) => {
     needsMpi(context, OPEN_MPI);
     await synth({
       folder: join(cwd, 'downloads'),
@@ -60,11 +60,11 @@ describe('the page on clusters', () => {
     expect(stdout).toContain('next: mtl train data/ali-ccp/config.yaml');
   });
 
-  it('has a script that trains on a real Slurm', { timeout: 300_000 }, async (context) => {
+  it('has a script that trains on Slurm', { timeout: 300_000 }, async (context) => {
     needsMpi(context, OPEN_MPI);
     needsSlurm(context);
     const slurm = await startSlurm(context, mkdtempSync(join(tmpdir(), 'mtl-slurm-')));
-    // Its two nodes are this machine, which Open MPI does not know.
+    // Both nodes are this machine, which Open MPI does not detect.
     const network = {
       ...MPI_ENVIRONMENT,
       OMPI_MCA_btl: 'self,tcp',

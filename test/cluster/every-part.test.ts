@@ -32,14 +32,14 @@ const WORK: Workload = {
   model: { name: 'mmoe', experts: { count: 3, hidden: [10] }, tower: { hidden: [9] } },
 };
 
-/** Without kinks: rounding would decide on which side of one a unit lies that is all but 0. */
+/** Smooth activations: rounding would decide the side of a kink. */
 function smooth(plan: Plan): Plan {
   for (const value of plan.graph.values)
     if (value.op === 'activation' && value.kind === 'relu') Object.assign(value, { kind: 'swish' });
   return plan;
 }
 
-/** Some steps on batches that have clicks and purchases enough. */
+/** Creates steps on batches with enough clicks and purchases. */
 function trainingWith(change: (plan: Plan) => Plan, work = WORK): Training {
   const { plan, batches, evaluated, ...training } = trainingOf(work, {}, 4);
   return {
@@ -50,14 +50,14 @@ function trainingWith(change: (plan: Plan) => Plan, work = WORK): Training {
   };
 }
 
-/** Two differ by rounding alone. */
+/** Two results differ by rounding only. */
 async function expectAlike(training: Training, processes: number): Promise<void> {
   expect(distance(await trainedAlone(training), together(await trainedBy(OPEN_MPI, processes, training)))).toBeLessThan(
     1e-5,
   );
 }
 
-describe('several processes come to the numbers of one', { timeout: 240_000 }, () => {
+describe('several processes equal one process', { timeout: 240_000 }, () => {
   it.for(models.names)('with the model %s', async (name, context) => {
     needsMpi(context, OPEN_MPI);
     await expectAlike(
@@ -69,7 +69,7 @@ describe('several processes come to the numbers of one', { timeout: 240_000 }, (
   it.for(losses.names)('with the loss %s', async (name, context) => {
     needsMpi(context, OPEN_MPI);
     const { options, taskTypes } = losses.partOf({ name } as LossSpec);
-    const loss = { name, ...('by' in options() && { by: BY }) };
+    const loss = { name, ...('groupBy' in options() && { groupBy: BY }) };
     await expectAlike(
       trainingWith((plan) => planWith(plan, WORK, loss, taskTypes[0])),
       4,
@@ -83,7 +83,7 @@ describe('several processes come to the numbers of one', { timeout: 240_000 }, (
       learningRate: 0.002,
       ...('epsilon' in optimizers.partOf({ name } as DenseOptimizerSpec).options() && { epsilon: 1e-3 }),
     };
-    // Not all of them take dense weights.
+    // Not all optimizers accept dense weights.
     const { data: dense } = denseOptimizers.schema.safeParse(spec);
     await expectAlike(
       trainingWith((plan) => ({
@@ -94,8 +94,8 @@ describe('several processes come to the numbers of one', { timeout: 240_000 }, (
     );
   });
 
-  // Every operation, and every loss with masks and weights that are computed, as the terms of one graph.
-  it.for([2, 3])('with every operation and loss of a graph, %i of them', async (processes, context) => {
+  // Every operation, and every loss with masks and computed weights, as terms of one graph.
+  it.for([2, 3])('with every operation and loss of a graph, %i processes', async (processes, context) => {
     needsMpi(context, OPEN_MPI);
     const width = 6;
     const { optimizers: specs, ...plan } = planOf(width, (g, input, y) => {

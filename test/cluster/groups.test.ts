@@ -25,7 +25,7 @@ import {
 } from '../support/trained-together.js';
 import { BY, planWith, withGroups } from '../support/within-groups.js';
 
-/** Groups have rows of several processes, and of a batch of three rows some processes have none. */
+/** Groups span the rows of several processes; in a batch of three rows, some processes have none. */
 const WORK: Workload = {
   name: 'mmoe',
   batchRows: 250,
@@ -37,7 +37,7 @@ const WORK: Workload = {
     tower: { hidden: [9], activation: 'tanh' },
   },
 };
-const within = losses.parts.flatMap(({ name, options }) => ('by' in options() ? [name] : []));
+const within = losses.parts.flatMap(({ name, options }) => ('groupBy' in options() ? [name] : []));
 
 function trainingWith(loss: object, steps: number, step: StepPlan = {}, smallest = 117, work = WORK): Training {
   const { plan, batches, evaluated, ...training } = trainingOf(work, step, steps, smallest);
@@ -49,7 +49,7 @@ function trainingWith(loss: object, steps: number, step: StepPlan = {}, smallest
   };
 }
 
-/** The same rows, none of which is in a group. */
+/** The same rows without groups. */
 function apart({ batches, ...training }: Training): Training {
   return {
     ...training,
@@ -63,33 +63,33 @@ function apart({ batches, ...training }: Training): Training {
 const unpredicted = (left: Left): Left => ({ ...left, predictions: new Map() });
 const unmeasured = (left: Left): Left => ({ ...left, found: [], losses: new Map(), before: new Map() });
 
-/** By 2 and by 4 processes; gives what one comes to. */
+/** Trains with 2 and 4 processes; returns the result of one process. */
 async function expectAlike(mpi: Mpi, training: Training): Promise<Left> {
   const alone = await trainedAlone(training);
   for (const processes of [2, 4]) {
     const once = await trainedBy(mpi, processes, training);
     const all = together(once);
     expect(distance(unpredicted(alone), unpredicted(all))).toBeLessThan(1e-5);
-    // A probability is a sum of many weights' differences.
+    // A probability is a sum over differences of many weights.
     expect(distance(alone, all)).toBeLessThan(1e-4);
     expect(await trainedBy(mpi, processes, training)).toEqual(once);
   }
   return alone;
 }
 
-describe('losses within groups whose rows several processes have', { timeout: 300_000 }, () => {
+describe('grouped losses across processes', { timeout: 300_000 }, () => {
   it.for([...within.map((name) => [name, OPEN_MPI] as const), [within[0]!, MPICH] as const])(
-    '%s comes to the weights of one, to 1e-5 after 200 steps, and to the same bits each time',
+    '%s equals one process within 1e-5 after 200 steps, reproducibly',
     async ([name, mpi], context) => {
       needsMpi(context, mpi);
-      const training = trainingWith({ name, by: BY }, 200);
+      const training = trainingWith({ name, groupBy: BY }, 200);
       const alone = await expectAlike(mpi, training);
-      // Groups are something to it.
+      // Groups affect the loss.
       expect(distance(unmeasured(alone), unmeasured(await trainedAlone(apart(training))))).toBeGreaterThan(1e-3);
     },
   );
 
-  it('dcmt, whose weights add up to the rows of the batch, comes to them too', async (context) => {
+  it('dcmt with weights normalized over the batch equals one process', async (context) => {
     needsMpi(context, OPEN_MPI);
     const tower = { hidden: [9], activation: 'tanh' };
     await expectAlike(
@@ -101,18 +101,18 @@ describe('losses within groups whose rows several processes have', { timeout: 30
     );
   });
 
-  it.for(within)('%s has the same bits for any number of threads', async (name, context) => {
+  it.for(within)('%s is bitwise identical for any number of threads', async (name, context) => {
     needsMpi(context, OPEN_MPI);
-    const training = trainingWith({ name, by: BY }, 12);
+    const training = trainingWith({ name, groupBy: BY }, 12);
     expect(await trainedBy(OPEN_MPI, 2, training, 3)).toEqual(await trainedBy(OPEN_MPI, 2, training, 1));
   });
 
   it.for(within)(
-    '%s is that of one where processes have no rows, and in a pass back for each term',
+    '%s equals one process if ranks have no rows, and with a backward pass per term',
     async (name, context) => {
       needsMpi(context, OPEN_MPI);
       const combined = {
-        ...trainingWith({ name, by: BY }, 12, { combinesTerms: true, isDiagnosed: true }, 3),
+        ...trainingWith({ name, groupBy: BY }, 12, { combinesTerms: true, isDiagnosed: true }, 3),
         options: optionsOf({ lossWeighting: { name: 'pcgrad' }, diagnostics: { everySteps: 5 } }),
       };
       expect(distance(await trainedAlone(combined), together(await trainedBy(OPEN_MPI, 4, combined)))).toBeLessThan(
@@ -121,10 +121,10 @@ describe('losses within groups whose rows several processes have', { timeout: 30
     },
   );
 
-  it('is that of one where passes accumulate that each have groups of their own', async (context) => {
+  it('equal one process for accumulated passes with separate groups', async (context) => {
     needsMpi(context, OPEN_MPI);
-    // Whose rows count is known there before they pass.
-    const { plan, ...training } = trainingWith({ name: 'jrc', by: BY }, 12, { rows: 250 });
+    // The rows that count are known before the passes.
+    const { plan, ...training } = trainingWith({ name: 'jrc', groupBy: BY }, 12, { rows: 250 });
     const accumulating = { ...training, plan: { ...plan, batchRows: 64 } };
     expect(
       distance(await trainedAlone(accumulating), together(await trainedBy(OPEN_MPI, 3, accumulating))),
@@ -132,74 +132,70 @@ describe('losses within groups whose rows several processes have', { timeout: 30
   });
 });
 
-describe('a config whose loss compares rows within groups', { timeout: 240_000 }, () => {
-  it.for(within)(
-    '%s: two processes leave the run that one leaves, and goes on to the same bytes',
-    async (name, context) => {
-      needsMpi(context, OPEN_MPI);
-      const cwd = scratchFolder();
-      // The bias of a score moves no difference between two: its gradient is rounding alone, and should be no step of
-      // Adam's.
-      const steady = { epsilon: 1e-3 };
-      writeFileSync(
-        join(cwd, 'groups.yaml'),
-        stringify({
-          data: { train: ['a.csv', 'b.csv'], valid: 'c.csv' },
-          features: { item: { type: 'categorical', fields: ['item'], width: 4 } },
-          tasks: {
-            ctr: { label: 'click', loss: { name, by: 'user' } },
-            cvr: { label: 'buy', given: 'click', loss: { name, by: 'user' } },
-          },
-          model: { name: 'shared-bottom', hidden: [8], activation: 'tanh', tower: { hidden: [] } },
-          training: {
-            epochs: 2,
-            batchSize: 120,
-            monitor: 'ctr.auc',
-            shardTablesFrom: 8,
-            optimizer: { dense: steady, embeddings: steady },
-          },
-          checkpoints: { bestBy: ['loss'] },
-        }),
-      );
-      for (const [seed, file] of ['a', 'b', 'c'].entries()) writeFileSync(join(cwd, `${file}.csv`), log(600, seed));
-      const args = ['train', 'groups.yaml', '--no-report', '--threads=1'];
-      const spoiled = (stderr: string): readonly string[] =>
-        stderr.split('\n').filter((line) => line.startsWith('error'));
-      const trained = async (run: string, epochs: number): Promise<void> => {
-        const { code, stderr } = await mpirun(OPEN_MPI, 2, cwd, [
-          BIN,
-          ...args,
-          '--run-dir',
-          run,
-          '--resume',
-          'auto',
-          `--set=training.epochs=${epochs}`,
-        ]);
-        expect({ code, errors: spoiled(stderr) }).toEqual({ code: 0, errors: [] });
+describe('config with a grouped loss', { timeout: 240_000 }, () => {
+  it.for(within)('%s: two processes train the run of one process and resume reproducibly', async (name, context) => {
+    needsMpi(context, OPEN_MPI);
+    const cwd = scratchFolder();
+    // The bias of a score cancels in differences: its gradient is rounding noise, which Adam must not amplify.
+    const steady = { epsilon: 1e-3 };
+    writeFileSync(
+      join(cwd, 'groups.yaml'),
+      stringify({
+        data: { train: ['a.csv', 'b.csv'], valid: 'c.csv' },
+        features: { item: { type: 'categorical', fields: ['item'], width: 4 } },
+        tasks: {
+          ctr: { label: 'click', loss: { name, groupBy: 'user' } },
+          cvr: { label: 'buy', given: 'click', loss: { name, groupBy: 'user' } },
+        },
+        model: { name: 'shared-bottom', hidden: [8], activation: 'tanh', tower: { hidden: [] } },
+        training: {
+          epochs: 2,
+          batchSize: 120,
+          monitor: 'ctr.auc',
+          shardTablesFrom: 8,
+          optimizer: { dense: steady, embeddings: steady },
+        },
+        checkpoints: { bestBy: ['loss'] },
+      }),
+    );
+    for (const [seed, file] of ['a', 'b', 'c'].entries()) writeFileSync(join(cwd, `${file}.csv`), log(600, seed));
+    const args = ['train', 'groups.yaml', '--no-report', '--threads=1'];
+    const spoiled = (stderr: string): readonly string[] =>
+      stderr.split('\n').filter((line) => line.startsWith('error'));
+    const trained = async (run: string, epochs: number): Promise<void> => {
+      const { code, stderr } = await mpirun(OPEN_MPI, 2, cwd, [
+        BIN,
+        ...args,
+        '--run-dir',
+        run,
+        '--resume',
+        'auto',
+        `--set=training.epochs=${epochs}`,
+      ]);
+      expect({ code, errors: spoiled(stderr) }).toEqual({ code: 0, errors: [] });
+    };
+    expect((await mtl(cwd, [...args, '--run-dir', 'one'])).code).toBe(0);
+    await trained('two', 2);
+    await trained('parts', 1);
+    await trained('parts', 2);
+    expect(traceOf(join(cwd, 'parts'))).toEqual(traceOf(join(cwd, 'two')));
+    const metrics = (run: string) =>
+      JSON.parse(readFileSync(join(cwd, run, 'metrics.jsonl'), 'utf8').split('\n')[0]!) as {
+        train: { loss: number };
+        valid: { ctr: { auc: number } };
       };
-      expect((await mtl(cwd, [...args, '--run-dir', 'one'])).code).toBe(0);
-      await trained('two', 2);
-      await trained('parts', 1);
-      await trained('parts', 2);
-      expect(traceOf(join(cwd, 'parts'))).toEqual(traceOf(join(cwd, 'two')));
-      const metrics = (run: string) =>
-        JSON.parse(readFileSync(join(cwd, run, 'metrics.jsonl'), 'utf8').split('\n')[0]!) as {
-          train: { loss: number };
-          valid: { ctr: { auc: number } };
-        };
-      expect(metrics('two').train.loss).toBeCloseTo(metrics('one').train.loss, 4);
-      const [one, two] = [
-        await readCheckpoint(join(cwd, 'one/checkpoints/last'), true),
-        await readCheckpoint(join(cwd, 'two/checkpoints/last'), true),
-      ];
-      for (const [tensor, { data }] of one.program.weights)
-        for (const [i, number] of data.entries())
-          expect(Math.abs(number - two.program.weights.get(tensor)!.data[i]!), tensor).toBeLessThan(1e-4);
-    },
-  );
+    expect(metrics('two').train.loss).toBeCloseTo(metrics('one').train.loss, 4);
+    const [one, two] = [
+      await readCheckpoint(join(cwd, 'one/checkpoints/last'), true),
+      await readCheckpoint(join(cwd, 'two/checkpoints/last'), true),
+    ];
+    for (const [tensor, { data }] of one.program.weights)
+      for (const [i, number] of data.entries())
+        expect(Math.abs(number - two.program.weights.get(tensor)!.data[i]!), tensor).toBeLessThan(1e-4);
+  });
 });
 
-/** Rows of users of six each, who click at rates of their own; those of one stand apart from each other. */
+/** Creates rows of users with individual click rates, six rows each; rows of a user are spread over the file. */
 function log(rows: number, seed: number): string {
   const random = randomStream(seed, 'log');
   const lines = Array.from({ length: rows }, (_, row) => {

@@ -15,16 +15,16 @@ const text = codeBlocks(PAGE).find(({ language }) => language === 'yaml')!.text;
 const job = mpiJob.parse(parse(text));
 const { Launcher, Worker } = job.spec.mpiReplicaSpecs;
 
-describe('the MPIJob of the page on clusters', () => {
-  it('is one that the operator takes', () => {
+describe('MPIJob of the page on clusters', () => {
+  it('is accepted by the operator', () => {
     expect(job.spec.mpiImplementation ?? 'OpenMPI').toBe('OpenMPI');
-    // As many processes as there are places for them.
+    // As many processes as slots.
     const [{ command, args }] = Launcher.template.spec.containers as [{ command: string[]; args: string[] }];
     expect(command.slice(command.indexOf('-n'))).toEqual(['-n', String(Worker!.replicas * job.spec.slotsPerWorker!)]);
     expect(args.slice(0, 3)).toEqual(['npx', 'mtl', 'train']);
   });
 
-  it('is held to what the definition says, which can fail', () => {
+  it('is validated against the definition, which rejects invalid jobs', () => {
     for (const [from, to] of [
       ['v2beta1', 'v1'],
       ['slotsPerWorker: 1', 'slots: 1'],
@@ -40,10 +40,13 @@ describe('the MPIJob of the page on clusters', () => {
     }
   });
 
-  it('has pods that the official schema of Kubernetes takes', (context) => {
+  it('has pods that the official Kubernetes schema accepts', (context) => {
     needsPython(context, 'kubernetes_validate');
     const cwd = scratchFolder();
-    const check = `import sys, yaml, kubernetes_validate\nfor pod in yaml.safe_load_all(open(sys.argv[1])): kubernetes_validate.validate(pod, '1.30', strict=True)\nprint('valid')`;
+    const check =
+      'import sys, yaml, kubernetes_validate\n' +
+      `for pod in yaml.safe_load_all(open(sys.argv[1])): kubernetes_validate.validate(pod, '1.30', strict=True)\n` +
+      `print('valid')`;
     const pods = [Launcher, Worker!].map(({ template }, p) => ({
       apiVersion: 'v1',
       kind: 'Pod',

@@ -10,7 +10,7 @@ import { scratchFolder } from '../support/scratch.js';
 
 const SCRIPT = join(import.meta.dirname, '..', 'support', 'peers-script.js');
 
-/** What each process found, in the order of ranks. */
+/** Returns the result of each process, by rank. */
 async function found(mpi: Mpi, processes: number, step: string, environment: NodeJS.ProcessEnv = {}) {
   const { code, stdout, stderr } = await mpirun(mpi, processes, '.', [SCRIPT, step], environment);
   const lines = stdout
@@ -20,12 +20,12 @@ async function found(mpi: Mpi, processes: number, step: string, environment: Nod
   return { code, stderr, lines: lines.sort((a, b) => a.rank - b.rank) };
 }
 
-/** Whether there is such a process, other than one that waits to be buried. */
+/** Tests whether a process exists and is not a zombie. */
 const isAlive = (pid: number): boolean =>
   existsSync(`/proc/${pid}/stat`) && !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
 
 describe.each([OPEN_MPI, MPICH])('processes of $name', { timeout: 60_000 }, (mpi) => {
-  it('sum in double precision, in the order of ranks', async (context) => {
+  it('sum in double precision, in rank order', async (context) => {
     needsMpi(context, mpi);
     const { code, lines } = await found(mpi, 3, 'sums');
     const same = { floats: [1, 501, 1001], doubles: [1.75, 1] };
@@ -33,19 +33,19 @@ describe.each([OPEN_MPI, MPICH])('processes of $name', { timeout: 60_000 }, (mpi
     expect(code).toBe(0);
   });
 
-  it('sum to the same bits while they do other things', async (context) => {
+  it('overlap sums with other work, bitwise identical to a blocking sum', async (context) => {
     needsMpi(context, mpi);
     const { code, lines } = await found(mpi, 3, 'early');
     expect(lines).toEqual([0, 1, 2].map((rank) => ({ rank, isSame: true, sum: 3, isAsMuch: true })));
     expect(code).toBe(0);
   });
 
-  it('send each other parts of any size', async (context) => {
+  it('exchange parts of any size', async (context) => {
     needsMpi(context, mpi);
     const { lines } = await found(mpi, 3, 'parts');
     const same = { all: [0, 0, 1, 10, 2, 20], shown: [1, 2, 2] };
-    // Eight bytes to each of the others, what is exchanged with them, and four bytes a number that is shown; nothing is
-    // sent for an empty part.
+    // Eight bytes to each other rank, the exchanged bytes, and four bytes per broadcast element; empty parts are not
+    // sent.
     expect(lines).toEqual([
       { rank: 0, ...same, into: [1], sent: [16 + 3 + 0, 4] },
       { rank: 1, ...same, into: [1, 2, 3], sent: [16 + 2 + 8, 5] },
@@ -53,7 +53,7 @@ describe.each([OPEN_MPI, MPICH])('processes of $name', { timeout: 60_000 }, (mpi
     ]);
   });
 
-  it('wait for what the first does alone, and tell each other texts', async (context) => {
+  it('wait for work of rank 0 and gather strings', async (context) => {
     needsMpi(context, mpi);
     const { lines } = await found(mpi, 3, 'turns');
     expect(lines).toEqual(
@@ -61,13 +61,13 @@ describe.each([OPEN_MPI, MPICH])('processes of $name', { timeout: 60_000 }, (mpi
     );
   });
 
-  it('have the first of those that fail say so, and end with it', async (context) => {
+  it('report the error of the first failed rank and exit with its code', async (context) => {
     needsMpi(context, mpi);
     const { code, lines } = await found(mpi, 4, 'together');
     expect({ code, lines }).toEqual({ code: 3, lines: [{ rank: 1, error: 'of 1' }] });
   });
 
-  it('hear at the same exchange that one of them is to end', async (context) => {
+  it('receive a stop request at the same exchange', async (context) => {
     needsMpi(context, mpi);
     const { lines } = await found(mpi, 2, 'stop');
     const seen = [false, false, true, true];
@@ -77,7 +77,7 @@ describe.each([OPEN_MPI, MPICH])('processes of $name', { timeout: 60_000 }, (mpi
     ]);
   });
 
-  it('agree on what is polled at their sums, without a message of its own', async (context) => {
+  it('agree on polled values within their sums', async (context) => {
     needsMpi(context, mpi);
     const { lines } = await found(mpi, 3, 'polls');
     expect(lines).toEqual(
@@ -93,43 +93,45 @@ describe.each([OPEN_MPI, MPICH])('processes of $name', { timeout: 60_000 }, (mpi
     );
   });
 
-  it('name the one that gives no answer, and end with all others', async (context) => {
+  it('name the rank that does not respond, and all exit', async (context) => {
     needsMpi(context, mpi);
     const { code, lines } = await found(mpi, 3, 'silent', { MTL_MPI_WAIT: '1' });
     expect(lines.map(({ error }) => error)).toEqual(
       [0, 2].map(
         (rank) =>
-          `process ${rank} timed out after 1 s waiting for process 1; check the log of that process, and resume from the last checkpoint with --resume auto`,
+          `process ${rank} timed out after 1 s waiting for process 1; check the log of that process, ` +
+          'and resume from the last checkpoint with --resume auto',
       ),
     );
     expect(code).not.toBe(0);
   });
 
-  it('name the one that a sum under way waits for', async (context) => {
+  it('name the rank that a pending sum waits for', async (context) => {
     needsMpi(context, mpi);
     const { code, lines } = await found(mpi, 3, 'late', { MTL_MPI_WAIT: '1' });
     expect(lines.map(({ error }) => error)).toEqual(
       [0, 2].map(
         (rank) =>
-          `process ${rank} timed out after 1 s waiting for process 1; check the log of that process, and resume from the last checkpoint with --resume auto`,
+          `process ${rank} timed out after 1 s waiting for process 1; check the log of that process, ` +
+          'and resume from the last checkpoint with --resume auto',
       ),
     );
     expect(code).not.toBe(0);
   });
 
-  it('end where one of them is killed', async (context) => {
+  it('exit if one of them is killed', async (context) => {
     needsMpi(context, mpi);
     const PIDS = scratchFolder();
     const { code } = await found(mpi, 3, 'dies', { PIDS });
     const pids = readdirSync(PIDS).map((file) => Number(readFileSync(join(PIDS, file), 'utf8')));
     expect(pids).toHaveLength(3);
     await vi.waitFor(() => expect(pids.filter(isAlive)).toEqual([]), 20_000);
-    // MPICH's launcher (4.2) ends with 0, without a message, in one of ten such jobs;
-    // docs/how-to/train-on-several-machines.md has another check for scripts.
+    // MPICH's launcher (4.2) exits with 0 and without a message in one of ten such jobs; docs/how-to/train-on-several-
+    // machines.md describes another check for scripts.
     if (mpi !== MPICH) expect(code).not.toBe(0);
   });
 
-  it('find out that they are not at the same place', async (context) => {
+  it('detect mismatched collective operations', async (context) => {
     needsMpi(context, mpi);
     const { code, lines } = await found(mpi, 2, 'elsewhere', { MTL_MPI_WAIT: '2' });
     expect(lines.map(({ error }) => error)).toEqual([
@@ -140,8 +142,8 @@ describe.each([OPEN_MPI, MPICH])('processes of $name', { timeout: 60_000 }, (mpi
   });
 });
 
-describe('a job', () => {
-  it('is that of the MPI which started it, and no other', async (context) => {
+describe('MPI job', () => {
+  it('rejects another MPI than that of its launcher', async (context) => {
     needsMpi(context, OPEN_MPI);
     needsMpi(context, MPICH);
     const { code, lines } = await found(OPEN_MPI, 2, 'sums', { MTL_MPICC: MPICH.compiler });
@@ -153,7 +155,7 @@ describe('a job', () => {
     expect(code).not.toBe(0);
   });
 
-  it('is known by what its launcher leaves in the environment', () => {
+  it('is detected by the environment variables of its launcher', () => {
     expect(jobOf({})).toBeUndefined();
     expect(jobOf({ OMPI_COMM_WORLD_SIZE: '1', OMPI_COMM_WORLD_RANK: '0' })).toBeUndefined();
     expect(jobOf({ OMPI_COMM_WORLD_SIZE: '4', OMPI_COMM_WORLD_RANK: '3', PMIX_RANK: '3' })).toMatchObject({
@@ -174,20 +176,20 @@ describe('a job', () => {
       /started 2 tasks without a shared MPI; set the MPI type/,
     );
     expect(jobOf({ SLURM_STEP_NUM_TASKS: '1', SLURM_PROCID: '0' })).toBeUndefined();
-    // Of a launcher that says no number: each would train alone.
+    // A launcher that does not state its size: each process would train alone.
     expect(() => jobOf({ PMIX_RANK: '1' })).toThrow(
       /PMIX_RANK: is 1, but the number of processes is unknown; start the processes with/,
     );
     expect(jobOf({ PMIX_RANK: '0', SLURM_STEP_NUM_TASKS: '1' })).toBeUndefined();
   });
 
-  it('says what is missing where its addon cannot be built', () => {
+  it('reports the missing compiler if its addon cannot be built', () => {
     expect(() => openPeers({ PMI_SIZE: '2', PMI_RANK: '0', MTL_MPICC: '/nowhere/mpicc' })).toThrow(
       /cannot build the MPI addon: \/nowhere\/mpicc was not found; install/,
     );
   });
 
-  it('of one process needs no MPI', async () => {
+  it('of one process requires no MPI', async () => {
     const peers = openPeers({});
     expect(peers).toMatchObject({ rank: 0, size: 1 });
     const [own, all] = [Float64Array.of(1, 2), new Float64Array(2)];

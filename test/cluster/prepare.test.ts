@@ -30,7 +30,7 @@ beforeAll(async () => {
 
 beforeEach((context) => [OPEN_MPI, MPICH].forEach((mpi) => needsMpi(context, mpi)));
 
-/** Several chunks of every file. */
+/** Several chunks per file. */
 const optionsFor = (out: string, from = raw): Omit<PrepareOptions, 'signal'> => ({
   raw: from,
   out,
@@ -43,7 +43,7 @@ const optionsFor = (out: string, from = raw): Omit<PrepareOptions, 'signal'> => 
 const alone = (options: Omit<PrepareOptions, 'signal'>) =>
   prepare({ ...options, signal: new AbortController().signal }, () => undefined);
 
-/** Everything in a folder, for a comparison byte by byte. */
+/** Reads all files of a directory for a bytewise comparison. */
 function contents(folder: string): Readonly<Record<string, string>> {
   const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((file) =>
     statSync(join(folder, file)).isFile(),
@@ -53,7 +53,7 @@ function contents(folder: string): Readonly<Record<string, string>> {
 
 const errorsOf = (stderr: string): readonly string[] => stderr.match(/error: [^\r\n]*/g) ?? [];
 
-/** Prepares with several processes. */
+/** Runs prepare with several processes. */
 async function together(
   mpi: Mpi,
   processes: number,
@@ -65,19 +65,19 @@ async function together(
 }
 
 describe.each([OPEN_MPI, MPICH])('mtl prepare under $name', { timeout: 240_000 }, (mpi) => {
-  it.each([1, 2, 3])('leaves with %i processes what it leaves with one that is alone', async (processes) => {
+  it.each([1, 2, 3])('writes with %i processes the output of one', async (processes) => {
     const cwd = scratchFolder();
     await alone(optionsFor(join(cwd, 'alone')));
     expect(await together(mpi, processes, optionsFor(join(cwd, 'together')))).toEqual({ code: 0, errors: [] });
     expect(Object.keys(contents(join(cwd, 'alone')))).toContain('rejects.csv');
     expect(contents(join(cwd, 'together'))).toEqual(contents(join(cwd, 'alone')));
-    // All is there.
+    // The output is complete.
     expect(await together(mpi, processes, optionsFor(join(cwd, 'together')))).toEqual({ code: 0, errors: [] });
   });
 });
 
 describe('mtl prepare with several processes', { timeout: 240_000 }, () => {
-  it('is a command, of which one process speaks', async () => {
+  it('prints the output of one process', async () => {
     const cwd = scratchFolder();
     const command = ['prepare', 'ali-ccp', raw, 'out', '--max-bad-rows', '100', '--json'];
     const one = await mtl(cwd, command);
@@ -88,7 +88,7 @@ describe('mtl prepare with several processes', { timeout: 240_000 }, () => {
     expect(contents(join(cwd, 'out'))).toEqual(found);
   });
 
-  it('tells what is wrong once, and what one process would tell', async () => {
+  it('reports an error once, like one process', async () => {
     const cwd = scratchFolder();
     const options = { ...optionsFor(join(cwd, 'alone')), maxBadRows: 1, threads: 1 };
     const expected = await alone(options).then(
@@ -99,17 +99,19 @@ describe('mtl prepare with several processes', { timeout: 240_000 }, () => {
       code: expected!.exitCode,
       errors: [`error: ${expected!.message}`],
     });
-    // All of them find this one.
+    // All ranks detect this one.
     const { errors } = await together(OPEN_MPI, 3, optionsFor(cwd));
     expect(errors).toEqual([expect.stringContaining('is not empty')]);
   });
 
-  it('goes on where one of them was killed, with any number of them', async () => {
+  it('resumes after a killed process with any number of processes', async () => {
     const cwd = scratchFolder();
     await alone(optionsFor(join(cwd, 'alone')));
-    // The second, as soon as something is done.
+    // Kills rank 1 as soon as a piece is done.
     const parsed = join(cwd, 'together/.work/skeleton');
-    const killing = `data:text/javascript,import{readdirSync}from'node:fs';if(process.env.OMPI_COMM_WORLD_RANK==='1')setInterval(()=>{try{if(readdirSync('${parsed}').length>0)process.kill(process.pid,'SIGKILL')}catch{}},5)`;
+    const killing =
+      `data:text/javascript,import{readdirSync}from'node:fs';if(process.env.OMPI_COMM_WORLD_RANK==='1')setInterval` +
+      `(()=>{try{if(readdirSync('${parsed}').length>0)process.kill(process.pid,'SIGKILL')}catch{}},5)`;
     expect((await together(OPEN_MPI, 2, optionsFor(join(cwd, 'together')), '--import', killing)).code).not.toBe(0);
     expect(existsSync(join(cwd, 'together/summary.json'))).toBe(false);
     expect(await together(OPEN_MPI, 3, optionsFor(join(cwd, 'together')))).toEqual({ code: 0, errors: [] });

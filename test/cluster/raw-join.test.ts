@@ -16,7 +16,7 @@ import { scratchFolder } from '../support/scratch.js';
 import { needsSpark, spark } from '../support/spark.js';
 
 const PAGE = readFileSync(join(import.meta.dirname, '..', '..', 'docs', 'how-to', 'join-logs-with-spark.md'), 'utf8');
-/** The code of the page under a name, as in `sql duckdb writes`. */
+/** Extracts the code of the page by its name, such as `sql duckdb writes`. */
 function codeOf(name: string): string {
   const [, code] = new RegExp(`\`\`\`${name}\\n([^]*?)\`\`\``).exec(PAGE) ?? [];
   if (code === undefined) throw new Error(`docs/how-to/join-logs-with-spark.md has no ${name}`);
@@ -40,10 +40,10 @@ beforeAll(async () => {
 
 const NUMBERS = ['508', '509', '702'];
 type Item = readonly [id: string, weight: number];
-/** The heaviest first, and of equal ones the one with the smaller id. */
+/** Sorts by descending weight, then by id. */
 const inOrder = (items: readonly Item[]): readonly Item[] =>
   [...items].sort(([a, x], [b, y]) => y - x || Number(a) - Number(b));
-/** A row as a text: labels, an id or the items of every field, and the weights of some. */
+/** Formats a row: labels, the id or items of each field, and the weights of some fields. */
 const rowText = (
   click: unknown,
   purchase: unknown,
@@ -51,14 +51,14 @@ const rowText = (
   weightOf: (field: string) => number,
 ): string => JSON.stringify([Number(click), Number(purchase), ...FIELDS.map(valueOf), ...NUMBERS.map(weightOf)]);
 
-/** A folder of its own with the raw files alone. */
+/** Creates a directory with the raw files only. */
 function rawFiles(): string {
   const cwd = scratchFolder();
   cpSync(folder, cwd, { recursive: true, filter: (path) => !path.includes('joined') && !path.includes('prepared') });
   return cwd;
 }
 
-/** All rows of a split, in any order, as `mtl prepare` leaves them where it keeps every id and every value. */
+/** Reads all rows of a split, in any order, from `mtl prepare` with all ids and values retained. */
 async function preparedRows(split: string): Promise<readonly string[]> {
   const tensors = await readSafetensors(join(folder, 'prepared/vocabulary.safetensors'));
   const rawId = (field: string, id: number): string => (id === 0 ? '' : String(tensors.get(field)!.data[id]));
@@ -83,7 +83,7 @@ async function preparedRows(split: string): Promise<readonly string[]> {
     .sort();
 }
 
-/** The same, as the files of a split have them. */
+/** Reads the same from the files of a split. */
 async function joinedRows(within: string, split: string): Promise<readonly string[]> {
   const partition = join(within, 'joined', `split=${split}`);
   const rows: string[] = [];
@@ -111,8 +111,8 @@ async function joinedRows(within: string, split: string): Promise<readonly strin
   return rows.sort();
 }
 
-describe('the join of the raw files of Ali-CCP', { timeout: 120_000 }, () => {
-  it('gives, by the statements for DuckDB, the rows of mtl prepare, and several processes train on them', async (context) => {
+describe('join of the Ali-CCP raw files', { timeout: 120_000 }, () => {
+  it('equals mtl prepare with the DuckDB statements, and trains on several processes', async (context) => {
     needsPython(context, 'duckdb');
     writeFileSync(
       join(folder, 'join.sql'),
@@ -136,7 +136,7 @@ describe('the join of the raw files of Ali-CCP', { timeout: 120_000 }, () => {
     const train = [...(await joinedRows(folder, 'train')), ...(await joinedRows(folder, 'valid'))].sort();
     expect(train.length).toBeGreaterThan(2500);
     expect(train).toEqual(await preparedRows('train'));
-    // Ids that train does not have are unknown to prepared rows.
+    // Prepared rows map ids outside the training set to the out-of-vocabulary id.
     expect(await joinedRows(folder, 'test')).toHaveLength((await preparedRows('test')).length);
 
     needsMpi(context, OPEN_MPI);
@@ -156,13 +156,12 @@ describe('the join of the raw files of Ali-CCP', { timeout: 120_000 }, () => {
     });
   });
 
-  it('is, in the words of Spark, the same to who translates them', (context) => {
+  it('equals the Spark statements translated to DuckDB', (context) => {
     needsPython(context, 'duckdb', 'sqlglot');
     const cwd = rawFiles();
-    // What is null there is not always null here.
+    // A session without common features: a null of the join must become a missing value.
     appendFileSync(join(cwd, 'sample_skeleton_test.csv'), '9999,0,0,nobody,1,205\x02583\x031.0\n');
-    // Neither Spark nor Java is needed for it: its statements are read by the rules of Spark's SQL, and the join is run
-    // in DuckDB.
+    // Requires neither Spark nor Java: sqlglot translates Spark's SQL, and DuckDB runs the join.
     const script = `
 import duckdb, sqlglot, sys
 reads, joined, duckdb_reads = sys.argv[1:]
@@ -174,7 +173,9 @@ connection = duckdb.connect()
 connection.sql(duckdb_reads)
 translated = query.sql('duckdb')
 connection.sql(joined)
-sizes = [connection.sql(f'SELECT count(*) FROM ({one} EXCEPT ALL {other}) AS difference').fetchall()[0][0] for one, other in ((translated, 'FROM joined'), ('FROM joined', translated))]
+def difference(one, other):
+    return connection.sql(f'SELECT count(*) FROM ({one} EXCEPT ALL {other}) AS difference').fetchall()[0][0]
+sizes = [difference(translated, 'FROM joined'), difference('FROM joined', translated)]
 known = connection.sql(f"SELECT count(*) FROM ({translated}) AS rows WHERE f205 <> ''").fetchall()[0][0]
 print('found', connection.sql('SELECT count(*) FROM joined').fetchall()[0][0], known, *sizes)
 `;
@@ -182,7 +183,7 @@ print('found', connection.sql('SELECT count(*) FROM joined').fetchall()[0][0], k
     expect(found).toContain('found 4001 4001 0 0');
   });
 
-  it('gives the same by Spark itself', { timeout: 300_000 }, async (context) => {
+  it('equals the statements on Spark', { timeout: 300_000 }, async (context) => {
     needsPython(context, 'duckdb');
     needsSpark(context);
     const byDuckdb = rawFiles();

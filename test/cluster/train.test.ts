@@ -10,8 +10,7 @@ import { BIN, mtl } from '../support/mtl.js';
 import { scratchFolder } from '../support/scratch.js';
 import { smallWorld, traceOf } from '../support/small-run.js';
 
-// How often a training is killed, and what decides when: MTL_KILLS=20 MTL_KILL_SEED=1 npx vitest run
-// test/cluster/train.test.ts
+// Number of kills and their seed: MTL_KILLS=20 MTL_KILL_SEED=1 npx vitest run test/cluster/train.test.ts
 const KILLS = Number(process.env['MTL_KILLS'] ?? 1);
 const SEED = Number(process.env['MTL_KILL_SEED'] ?? 0);
 
@@ -22,7 +21,7 @@ beforeAll(async () => {
   config = join(world, 'mmoe.yaml');
 });
 
-/** Tables of eight rows or more are dealt out; steps of Adam are those of gradients and not of their rounding. */
+/** Shards tables from eight rows; a large epsilon makes Adam insensitive to rounding of gradients. */
 const SETS = [
   'training.shardTablesFrom=8',
   'training.epochs=3',
@@ -32,11 +31,11 @@ const SETS = [
 ].map((set) => `--set=${set}`);
 const train = (): string[] => ['train', config, ...SETS, '--no-report'];
 
-/** All of a run's best checkpoint. */
+/** Reads all files of a run's best checkpoint. */
 const bestOf = (cwd: string, run: string) => readCheckpoint(join(cwd, run, 'checkpoints', 'best'), true);
 
 describe.each([OPEN_MPI, MPICH])('mtl train under $name', { timeout: 240_000 }, (mpi) => {
-  it('leaves the run that one process leaves, which one process evaluates and goes on with', async (context) => {
+  it('writes the run of one process, which one process evaluates and resumes', async (context) => {
     needsMpi(context, mpi);
     const cwd = scratchFolder();
     expect((await mtl(cwd, [...train(), '--run-dir', 'one'])).code).toBe(0);
@@ -45,7 +44,7 @@ describe.each([OPEN_MPI, MPICH])('mtl train under $name', { timeout: 240_000 }, 
       code: 0,
       errors: [],
     });
-    // One of them speaks.
+    // Only rank 0 prints.
     expect(stdout.trim().split('\n')).toHaveLength(1);
 
     const [one, two] = [await bestOf(cwd, 'one'), await bestOf(cwd, 'two')];
@@ -62,7 +61,7 @@ describe.each([OPEN_MPI, MPICH])('mtl train under $name', { timeout: 240_000 }, 
     expect(manifest.parts).toHaveLength(1);
 
     const { metrics } = JSON.parse(stdout) as { metrics: { test: object } };
-    // The area under the curve looks at the order of rows, which one process finds too.
+    // The AUC depends on the order of rows, which one process computes too.
     const evaluated = (await mtl(cwd, ['eval', 'two', '--json'])).stdout;
     expect(evaluated).toContain(JSON.stringify(metrics.test).slice(1, 60));
     expect(
@@ -80,7 +79,7 @@ describe.each([OPEN_MPI, MPICH])('mtl train under $name', { timeout: 240_000 }, 
     ).toBe(0);
   });
 
-  it('goes on with any number of processes, and with as many to the same bytes', async (context) => {
+  it('resumes with any number of processes, bitwise identical for an equal number', async (context) => {
     needsMpi(context, mpi);
     const cwd = scratchFolder();
     const runs = async (processes: number, epochs: number, run: string): Promise<void> => {
@@ -111,8 +110,8 @@ describe.each([OPEN_MPI, MPICH])('mtl train under $name', { timeout: 240_000 }, 
   });
 });
 
-describe('a job of which a process is killed', { timeout: 120_000 + KILLS * 60_000 }, () => {
-  it(`ends, and goes on to the same bytes, ${KILLS} times`, async (context) => {
+describe('job with a killed process', { timeout: 120_000 + KILLS * 60_000 }, () => {
+  it(`exits and resumes bitwise identically, ${KILLS} times`, async (context) => {
     needsMpi(context, OPEN_MPI);
     const cwd = scratchFolder();
     const args = [...train(), '--set=checkpoints.everySteps=1', '--resume', 'auto'];
@@ -120,7 +119,7 @@ describe('a job of which a process is killed', { timeout: 120_000 + KILLS * 60_0
     const random = randomStream(SEED, 'kill', 'mpi');
     for (let kills = 0; kills < KILLS; kills++) {
       const run = `run-${kills}`;
-      // One of the two kills itself some time after it was started.
+      // One of the two kills itself after a random delay.
       const killed = await mpirun(OPEN_MPI, 2, cwd, [
         '--import',
         killing(random.uniform() * 4000),
@@ -136,7 +135,8 @@ describe('a job of which a process is killed', { timeout: 120_000 + KILLS * 60_0
   });
 });
 
-/** A module that ends the second process, without a word, after so many milliseconds. */
+/** Creates a module that kills rank 1 after a number of milliseconds. */
 function killing(afterMs: number): string {
-  return `data:text/javascript,if(process.env.OMPI_COMM_WORLD_RANK==='1')setTimeout(()=>process.kill(process.pid,'SIGKILL'),${Math.round(afterMs)})`;
+  const kill = `setTimeout(()=>process.kill(process.pid,'SIGKILL'),${Math.round(afterMs)})`;
+  return `data:text/javascript,if(process.env.OMPI_COMM_WORLD_RANK==='1')${kill}`;
 }

@@ -8,7 +8,7 @@ import { SINGLE_PROCESS, type ProcessGroup } from '../../src/core/process-group.
 import { MPICH, needsMpi, OPEN_MPI } from '../support/mpi.js';
 import { distance, together, trainedAlone, trainedBy, trainingOf } from '../support/trained-together.js';
 
-/** Dropout, batch norm also within an activation, tables of all sizes and widths that end within a vector. */
+/** Dropout, batch norm also within an activation, and tables whose sizes and widths are not multiples of a vector. */
 const WORK: Workload = {
   name: 'mmoe',
   batchRows: 250,
@@ -20,7 +20,7 @@ const WORK: Workload = {
     tower: { hidden: [9], activation: 'tanh' },
   },
 };
-/** Its first matrix is large enough to be added up while others are computed. */
+/** The gradient of its first matrix is large enough to be reduced during the backward pass. */
 const WIDE: Workload = {
   ...WORK,
   model: { name: 'mmoe', experts: { count: 3, hidden: [160] }, tower: { hidden: [9] } },
@@ -28,24 +28,21 @@ const WIDE: Workload = {
 const BAGS: Workload = { ...WORK, bags: { '210': 2, '110_14': 6 }, embeddings: { name: 'row-wise-adagrad' } };
 
 describe('several processes', { timeout: 300_000 }, () => {
-  it.each([OPEN_MPI, MPICH])(
-    'of $name come to the weights of one, to 1e-5 after 200 steps, and to the same bits each time',
-    async (mpi) => {
-      const training = trainingOf(WORK);
-      const alone = await trainedAlone(training);
-      for (const processes of [2, 4]) {
-        const once = await trainedBy(mpi, processes, training);
-        expect(once[0]!.dealt!.size).toBeGreaterThan(0);
-        expect(distance(alone, together(once))).toBeLessThan(1e-5);
-        expect(await trainedBy(mpi, processes, training)).toEqual(once);
-      }
-    },
-  );
+  it.each([OPEN_MPI, MPICH])('of $name equal one process within 1e-5 after 200 steps, reproducibly', async (mpi) => {
+    const training = trainingOf(WORK);
+    const alone = await trainedAlone(training);
+    for (const processes of [2, 4]) {
+      const once = await trainedBy(mpi, processes, training);
+      expect(once[0]!.dealt!.size).toBeGreaterThan(0);
+      expect(distance(alone, together(once))).toBeLessThan(1e-5);
+      expect(await trainedBy(mpi, processes, training)).toEqual(once);
+    }
+  });
 
   it.for([
     ['small', WORK],
     ['wide', WIDE],
-  ] as const)('have the same bits for any number of threads, of a model that is %s', async ([name, work], context) => {
+  ] as const)('are bitwise identical for any number of threads: %s model', async ([name, work], context) => {
     needsMpi(context, OPEN_MPI);
     const training = trainingOf(work, {}, 20);
     expect(compile({ ...training.plan, peers: { ...SINGLE_PROCESS, size: 2 } }).early !== undefined).toBe(
@@ -54,16 +51,15 @@ describe('several processes', { timeout: 300_000 }, () => {
     expect(await trainedBy(OPEN_MPI, 2, training, 2)).toEqual(await trainedBy(OPEN_MPI, 2, training, 1));
   });
 
-  // What is clipped, averaged, accumulated and pooled is so over all rows; of a batch of three rows some processes have
-  // none.
+  // Clipping, EMA, accumulation and pooling apply to all rows; in a batch of three rows, some processes have none.
   it.each([
     ['bags', BAGS, {}],
     ['a wide layer', WIDE, {}],
-    ['a limit of the norm', WORK, { clip: { norm: 0.01, separate: false } }],
-    ['limits apart', WORK, { clip: { norm: 0.01, separate: true } }],
-    ['an average', WORK, { average: { decay: 0.9 } }],
-    ['passes that accumulate', { ...WORK, batchRows: 64 }, { rows: 250 }],
-  ] as const)('come to the numbers of one with %s', async (_, work, step) => {
+    ['a clipped norm', WORK, { clip: { norm: 0.01, separate: false } }],
+    ['separately clipped norms', WORK, { clip: { norm: 0.01, separate: true } }],
+    ['an EMA', WORK, { average: { decay: 0.9 } }],
+    ['accumulated passes', { ...WORK, batchRows: 64 }, { rows: 250 }],
+  ] as const)('equal one process with %s', async (_, work, step) => {
     const training = trainingOf(work, step, 12, 3);
     const [alone, both] = [await trainedAlone(training), together(await trainedBy(OPEN_MPI, 4, training))];
     expect(distance(alone, both)).toBeLessThan(1e-5);
@@ -77,10 +73,10 @@ describe('several processes', { timeout: 300_000 }, () => {
   it.for([
     ['small', WORK],
     ['wide', WIDE],
-  ] as const)('refuse a step together, and go on with the next, of a model that is %s', async ([, work], context) => {
+  ] as const)('skip a step together and continue: %s model', async ([, work], context) => {
     needsMpi(context, OPEN_MPI);
     const training = trainingOf(work, {}, 4);
-    // Of the second process's rows.
+    // A row of rank 1.
     training.batches[2]!.numbers.get('D0')![200] = Infinity;
     const [alone, both] = [await trainedAlone(training), together(await trainedBy(OPEN_MPI, 2, training))];
     expect(both.step).toBe(3);
@@ -93,7 +89,7 @@ describe('several processes', { timeout: 300_000 }, () => {
     expect(distance({ ...alone, found: [] }, { ...both, found: [] })).toBeLessThan(1e-5);
   });
 
-  it('count of tables that are dealt out what each has', () => {
+  it('report the size of the shards of a rank', () => {
     const { plan } = trainingOf(WORK);
     const sizeOf = (peers: ProcessGroup) => planSize({ ...plan, peers }, createCpuEngine(1), 0);
     const alone = sizeOf(SINGLE_PROCESS);
@@ -105,7 +101,7 @@ describe('several processes', { timeout: 300_000 }, () => {
     const all = (bytes: 'weightBytes' | 'optimizerBytes'): number => each.reduce((sum, size) => sum + size[bytes], 0);
     expect(dealtBytes).toBeGreaterThan(alone.weightBytes / 2);
     expect(all('weightBytes')).toBe(3 * alone.weightBytes - 2 * dealtBytes);
-    // Adam keeps two moments.
+    // Adam stores two moments.
     expect(all('optimizerBytes')).toBe(3 * alone.optimizerBytes - 2 * 2 * dealtBytes);
     for (const { numTableRows, numTableWeights } of each)
       expect({ numTableRows, numTableWeights }).toEqual({
@@ -114,7 +110,7 @@ describe('several processes', { timeout: 300_000 }, () => {
       });
   });
 
-  it('take the rows that are theirs from a state of all', () => {
+  it('restore the rows of their shard from a full state', () => {
     const { plan } = trainingOf(WORK);
     const alone = createCpuEngine(1).compile(plan);
     const saved = alone.state();

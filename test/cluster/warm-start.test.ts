@@ -8,7 +8,7 @@ import { DAILY_CONFIG, writeDays } from '../support/drifting-days.js';
 import { mpirun, needsMpi, OPEN_MPI } from '../support/mpi.js';
 import { BIN, mtl } from '../support/mtl.js';
 
-// Steps of Adam are those of gradients and not of their rounding; both tables are dealt out.
+// A large epsilon makes Adam insensitive to rounding of gradients; both tables are sharded.
 const SETS = [
   'training.shardTablesFrom=8',
   'training.optimizer.dense.epsilon=0.001',
@@ -41,12 +41,12 @@ async function trainTogether(processes: number, args: readonly string[]): Promis
 }
 const lastOf = (run: string) => readCheckpoint(join(cwd, run, 'checkpoints', 'last'), true);
 
-describe('a run of several processes that starts from another', { timeout: 240_000 }, () => {
-  // Of one there are more rows than before, and some that are cleared; of the other all are drawn.
+describe('warm start of several processes', { timeout: 240_000 }, () => {
+  // The item table has new and evicted rows; the user table is randomly initialized.
   it.for([
-    ['all of it', []],
-    ['all but a table', ['initFrom.include=["*", "!embeddings.user"]', 'initFrom.optimizer=reset']],
-  ] as const)('takes %s as one process does, and comes to the same bytes each time', async ([what, take], context) => {
+    ['all tensors', []],
+    ['all tensors but a table', ['initFrom.include=["*", "!embeddings.user"]', 'initFrom.optimizer=reset']],
+  ] as const)('loads %s like one process, reproducibly', async ([what, take], context) => {
     needsMpi(context, OPEN_MPI);
     const sets = [
       'initFrom.checkpoint=old',

@@ -14,7 +14,7 @@ import {
   type Training,
 } from '../support/trained-together.js';
 
-/** What terms share lies in dense weights, in tables that are dealt out and in others, also of bags. */
+/** Terms share dense weights, sharded and replicated tables, and bag tables. */
 const WORK: Workload = {
   name: 'mmoe',
   batchRows: 250,
@@ -30,24 +30,21 @@ function trainingWith(name: string, steps: number): Training {
   return { ...trainingOf(WORK, { combinesTerms: true }, steps), options: optionsOf({ lossWeighting: { name } }) };
 }
 
-describe('weightings that combine gradients', { timeout: 240_000 }, () => {
-  it.for(combining)('%s: two processes come to the numbers of one', async (name, context) => {
+describe('loss weightings that combine gradients', { timeout: 240_000 }, () => {
+  it.for(combining)('equal one process with two: %s', async (name, context) => {
     needsMpi(context, OPEN_MPI);
     const training = trainingWith(name, 10);
     const [alone, both] = [await trainedAlone(training), together(await trainedBy(OPEN_MPI, 2, training))];
     expect(distance(alone, both)).toBeLessThan(1e-5);
-    // They do something.
+    // The weighting affects training.
     expect(distance(alone, await trainedAlone({ ...training, options: optionsOf({}) }))).toBeGreaterThan(1e-4);
   });
 
-  it.for([2, 3])(
-    '%i processes come to them after many steps, and to the same bytes each time',
-    async (processes, context) => {
-      needsMpi(context, OPEN_MPI);
-      const training = trainingWith('pcgrad', 40);
-      const once = await trainedBy(OPEN_MPI, processes, training);
-      expect(distance(await trainedAlone(training), together(once))).toBeLessThan(1e-5);
-      expect(await trainedBy(OPEN_MPI, processes, training)).toEqual(once);
-    },
-  );
+  it.for([2, 3])('equal one process with %i processes after many steps, reproducibly', async (processes, context) => {
+    needsMpi(context, OPEN_MPI);
+    const training = trainingWith('pcgrad', 40);
+    const once = await trainedBy(OPEN_MPI, processes, training);
+    expect(distance(await trainedAlone(training), together(once))).toBeLessThan(1e-5);
+    expect(await trainedBy(OPEN_MPI, processes, training)).toEqual(once);
+  });
 });

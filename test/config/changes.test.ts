@@ -10,26 +10,22 @@ model: { name: esmm, ctrTower: { hidden: [16, 8] } }
 `;
 const always = ['name', 'data.train', 'features.f.type', 'features.f.fields', 'tasks.ctr.label', 'model.name'];
 
-describe('changes of a config from its defaults', () => {
+describe('config changes', () => {
   it.each([
-    ['nothing more', '', []],
-    ['a default, which is none', 'seed: 2026\ntraining: { epochs: 1 }', []],
+    ['no change', '', []],
+    ['a default value', 'seed: 2026\ntraining: { epochs: 1 }', []],
     [
-      'values in sections that are there in any case',
+      'values in default sections',
       'training: { epochs: 3, optimizer: { dense: { learningRate: 0.5 } } }',
       ['training.epochs', 'training.optimizer.dense.learningRate'],
     ],
     [
-      'another choice by name, with its own options',
+      'another choice by name, with options',
       'training: { optimizer: { dense: { name: sgd } } }',
       ['training.optimizer.dense.name'],
     ],
-    [
-      'a section that would not be there, though all in it is by default',
-      'training: { diagnostics: {} }',
-      ['training.diagnostics'],
-    ],
-  ])('are %s', (_, more, expected) => {
+    ['an optional section with defaults only', 'training: { diagnostics: {} }', ['training.diagnostics']],
+  ])('relative to the defaults: %s', (_, more, expected) => {
     const single = MINIMAL.replace('esmm, ctrTower: { hidden: [16, 8] }', 'shared-bottom');
     const keys = listChanges(parseConfig(single + more, 'c.yaml')).map(({ key }) => key);
     expect(keys.filter((key) => !always.includes(key))).toEqual(expected);
@@ -39,7 +35,8 @@ describe('changes of a config from its defaults', () => {
   it('include the default', () => {
     const changes = listChanges(
       parseConfig(
-        `${MINIMAL.replace('{ ctr: { label: click } }', '{ ctr: { label: click }, cvr: { label: buy, given: click } }')}training: { epochs: 7 }`,
+        MINIMAL.replace('{ ctr: { label: click } }', '{ ctr: { label: click }, cvr: { label: buy, given: click } }') +
+          'training: { epochs: 7 }',
         'c.yaml',
       ),
     );

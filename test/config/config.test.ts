@@ -20,11 +20,11 @@ tasks:
 model: { name: esmm }
 `;
 
-/** The same with more groups of features. */
+/** Adds feature groups to the minimal config. */
 const withGroup = (...groups: string[]): string =>
   MINIMAL.replace('tasks:', `${groups.map((group) => `  ${group}\n`).join('')}tasks:`);
 
-/** The lines of the error that a config gives. */
+/** Returns the lines of a config error. */
 function problems(text: string, ...overrides: string[]): string[] {
   try {
     parseConfig(text, 'bad.yaml', overrides.map(parseOverride));
@@ -36,7 +36,7 @@ function problems(text: string, ...overrides: string[]): string[] {
   return [];
 }
 
-describe('a config', () => {
+describe('config', () => {
   it('has defaults and is named after its file', () => {
     const experiment = parseConfig(MINIMAL, 'configs/small.yaml');
     expect(experiment.name).toBe('small');
@@ -55,7 +55,8 @@ describe('a config', () => {
   it('with a row-wise optimizer for dense weights suggests an alternative', () => {
     const text = `${MINIMAL}training:\n  optimizer: { dense: { name: row-wise-adagrad } }\n`;
     expect(problems(text)).toEqual([
-      "bad.yaml:10:31: training.optimizer.dense.name: 'row-wise-adagrad' requires rows of tables, which dense weights do not have; use 'adagrad'",
+      "bad.yaml:10:31: training.optimizer.dense.name: 'row-wise-adagrad' requires rows of tables, " +
+        "which dense weights do not have; use 'adagrad'",
     ]);
   });
 
@@ -71,7 +72,9 @@ describe('a config', () => {
   it('accepts a component name in place of its options', () => {
     const named = (training: string, bottom: string) =>
       parseConfig(
-        `data: { train: a.csv, valid: b.csv }\nfeatures: { user: { type: categorical, fields: [101] } }\ntasks: { ctr: { label: click }, cvr: { label: purchase, given: click } }\nmodel: { name: esmm, bottom: ${bottom} }\ntraining: ${training}\n`,
+        'data: { train: a.csv, valid: b.csv }\nfeatures: { user: { type: categorical, fields: [101] } }\n' +
+          'tasks: { ctr: { label: click }, cvr: { label: purchase, given: click } }\n' +
+          `model: { name: esmm, bottom: ${bottom} }\ntraining: ${training}\n`,
         'named.yaml',
       );
     expect(named('{ schedule: plateau, lossWeighting: dwa }', 'ple')).toEqual(
@@ -81,7 +84,8 @@ describe('a config', () => {
 
   it('with every feature type loads back from its resolved form equal to itself', () => {
     const text = withGroup(
-      'bag: { type: bag, fields: [seen, bought], table: { seen: 101 }, maxItems: 9, pooling: sqrtn, separators: { items: " " } }',
+      'bag: { type: bag, fields: [seen, bought], table: { seen: 101 }, maxItems: 9, pooling: sqrtn, separators: ' +
+        '{ items: " " } }',
       'hashed: { type: categorical, fields: [shop], encoding: { name: hash, buckets: 10 } }',
       'cross: { type: cross, fields: [[101, 7]], buckets: 10 }',
       'price: { type: bucketized, fields: [price], quantiles: 4 }',
@@ -119,7 +123,8 @@ training:
       'bad.yaml:1:7: seed: expected at least 0, found -1',
       "bad.yaml:3:3: data.trian: unknown key; did you mean 'train'?",
       "bad.yaml:7:5: features.user.widht: unknown key; did you mean 'width'?",
-      `bad.yaml:9:18: features.other.type: expected ${featureTypes.names.join(', ')}, found "categoricl"; did you mean 'categorical'?`,
+      `bad.yaml:9:18: features.other.type: expected ${featureTypes.names.join(', ')}, found "categoricl"; ` +
+        `did you mean 'categorical'?`,
       `bad.yaml:12:16: model.name: expected ${models.names.join(', ')}, found "esm"; did you mean 'esmm'?`,
       'bad.yaml:14:11: training.epochs: expected at least 1, found 0',
       'bad.yaml:16:39: training.optimizer.dense.learningRate: expected a number, found "fast"',
@@ -130,52 +135,55 @@ training:
     [
       'a label among the features',
       MINIMAL.replace('109_14', 'click'),
-      "bad.yaml:4:44: features.user.fields.1: column 'click' is a label and would leak the answer; remove it from features",
+      "bad.yaml:4:44: features.user.fields.1: column 'click' is a label and would leak the answer; " +
+        'remove it from features',
     ],
     [
-      'a column twice',
+      'a duplicate column',
       MINIMAL.replace('109_14', '101'),
       "bad.yaml:4:44: features.user.fields.1: column '101' is already a feature, in group 'user'; remove one",
     ],
     [
-      'a size for a field that is not there',
+      'a size for an unknown field',
       MINIMAL.replace('109_14]', '109_14], encoding: { sizes: { 102: 5 } }'),
       "features.user.encoding.sizes.102: not a field of this group; did you mean '101'?",
     ],
     [
-      'a size for a field that shares a table',
+      'a size for a field with a shared table',
       MINIMAL.replace('109_14]', '109_14], table: { 109_14: 101 }, encoding: { sizes: { 109_14: 5 } }'),
       "features.user.encoding.sizes.109_14: '109_14' shares the table of '101'; set it there",
     ],
     [
-      'a table of a field that is not there',
+      'a table of an unknown field',
       withGroup('bag: { type: bag, fields: [seen], table: 102 }'),
-      "bad.yaml:5:44: features.bag.table: expected a field with a table, found '102'; did you mean '101'?",
+      `bad.yaml:5:44: features.bag.table: expected a field with a table, found "102"; did you mean '101'?`,
     ],
     [
-      'a table for a field that is not there',
+      'a table for an unknown field',
       withGroup('bag: { type: bag, fields: [seen], table: { sen: 101 } }'),
       "features.bag.table.sen: not a field of this group; did you mean 'seen'?",
     ],
     [
-      'the table of a number',
+      'the table of a numeric field',
       withGroup('n: { type: numeric, fields: [x] }', 'bag: { type: bag, fields: [seen], table: x }'),
       "features.bag.table: 'x' is a number, which has no table",
     ],
     [
-      'the table of a field that shares one',
+      'the table of a field with a shared table',
       withGroup('a: { type: bag, fields: [a], table: 101 }', 'b: { type: bag, fields: [b], table: { b: a } }'),
       "features.b.table.b: 'a' shares the table of '101'; use '101'",
     ],
     [
-      'another width than that of the table',
+      'another width than its table',
       withGroup('bag: { type: bag, fields: [seen], table: 101, width: 8 }'),
-      "bad.yaml:5:56: features.bag.width: 'seen' has width 8, but shares the table of '101' with width 16; set the same width",
+      "bad.yaml:5:56: features.bag.width: 'seen' has width 8, but shares the table of '101' with width 16; " +
+        'set the same width',
     ],
     [
-      'another encoding than that of the table',
+      'another encoding than its table',
       withGroup('bag: { type: bag, fields: [seen], table: 101, encoding: { name: tokens, minCount: 2 } }'),
-      "features.bag.encoding: 'seen' is encoded as tokens minCount 2, but shares the table of '101', encoded as ids; set the same encoding",
+      "features.bag.encoding: 'seen' is encoded as tokens minCount 2, but shares the table of '101', " +
+        'encoded as ids; set the same encoding',
     ],
     [
       'a cross of a label',
@@ -183,7 +191,7 @@ training:
       "features.x.fields.0: column 'click' is a label",
     ],
     [
-      'a cross twice',
+      'a duplicate cross',
       withGroup('x: { type: cross, fields: [[101, a], [101, a]], buckets: 10 }'),
       "features.x.fields.1: '101_X_a' is already a feature, in group 'x'",
     ],
@@ -193,27 +201,29 @@ training:
       "bad.yaml:5:36: features.x.fields.0.1: column '101' is listed twice; remove one",
     ],
     [
-      'a cross of single columns',
+      'a cross of columns instead of lists',
       withGroup('x: { type: cross, fields: [101, 7], buckets: 10 }'),
-      'features.x.fields.0: expected a list of columns to combine, as in fields: [[user, item]], or a map with columns, found 101',
+      'features.x.fields.0: expected a list of columns to combine, as in fields: [[user, item]], ' +
+        'or a map with columns, found 101',
     ],
     [
-      'a cross of one',
+      'a cross of one column',
       withGroup('x: { type: cross, fields: [[101]], buckets: 10 }'),
       'features.x.fields.0: expected at least 2 items, found ["101"]',
     ],
     [
-      'one separator for two things',
+      'one separator for two purposes',
       withGroup("b: { type: bag, fields: [b], separators: { items: ':' } }"),
-      "features.b.separators.weight: expected a character other than the item separator, found ':' for both",
+      'features.b.separators.weight: expected a character other than the item separator, found ":" for both',
     ],
     [
       'a digit as a separator',
       withGroup("b: { type: bag, fields: [b], separators: { items: '1' } }"),
-      'features.b.separators.items: expected a single character other than a letter, digit, dot, sign, quote or line break, found "1"',
+      'features.b.separators.items: expected a single character other than a letter, digit, dot, sign, ' +
+        'quote or line break, found "1"',
     ],
     [
-      'boundaries out of order',
+      'unsorted boundaries',
       withGroup('b: { type: bucketized, fields: [b], boundaries: [1, 2, 2] }'),
       'bad.yaml:5:58: features.b.boundaries.2: expected more than the previous boundary, 2, found 2',
     ],
@@ -228,57 +238,49 @@ training:
       'features.b.quantiles: boundaries and quantiles are mutually exclusive; remove one',
     ],
     [
-      'tasks that do not fit the model',
+      'tasks that the model does not support',
       MINIMAL.replace(', given: click', ''),
       'bad.yaml:6:3: tasks: esmm requires a task with given; set it',
     ],
+    ['an unknown monitor', `${MINIMAL}training: { monitor: cvr.acu }\n`, `found "cvr.acu"; did you mean 'cvr.auc'?`],
     [
-      'a monitor that is not measured',
-      `${MINIMAL}training: { monitor: cvr.acu }\n`,
-      "found 'cvr.acu'; did you mean 'cvr.auc'?",
-    ],
-    [
-      'early stopping without valid',
+      'early stopping without a validation set',
       `${MINIMAL.replace(', valid: valid.csv', '')}training: { earlyStopping: {} }\n`,
       'training.earlyStopping: requires a validation set; set data.valid',
     ],
     [
-      'a task called like a space of another',
+      'a task named like the output of another',
       MINIMAL.replace('ctr:', 'cvr_all:'),
       "'cvr_all' is also an output of another task",
     ],
     [
-      'experts without a layer',
+      'experts without layers',
       MINIMAL.replace('{ name: esmm }', '{ name: mmoe, experts: { hidden: [] } }'),
       'bad.yaml:8:41: model.experts.hidden: expected at least one layer',
     ],
     [
-      'a tower of no task',
+      'a tower of an unknown task',
       MINIMAL.replace('{ name: esmm }', '{ name: mmoe, towers: { cvt: { hidden: [4] } } }'),
       "model.towers.cvt: unknown task 'cvt'; did you mean 'cvr'?",
     ],
-    [
-      'an alias that holds itself',
-      MINIMAL.replace('name: esmm', 'name: &a [*a]'),
-      "bad.yaml:8:20: '*a' contains itself",
-    ],
-    ['an alias of nothing', MINIMAL.replace('name: esmm', 'name: *a'), "alias '*a' has no anchor before it"],
+    ['a recursive alias', MINIMAL.replace('name: esmm', 'name: &a [*a]'), "bad.yaml:8:20: '*a' contains itself"],
+    ['an unknown alias', MINIMAL.replace('name: esmm', 'name: *a'), "alias '*a' has no anchor before it"],
     [
       'a merge key',
       MINIMAL.replace('{ name: esmm }', '{ <<: &a { name: esmm } }'),
       "bad.yaml:8:10: '<<' merges maps, which YAML 1.2 does not support; copy the keys here",
     ],
     [
-      'a monitor without valid',
+      'a monitor without a validation set',
       `${MINIMAL.replace(', valid: valid.csv', '')}training: { monitor: ctr.auc }\n`,
       'training.monitor: requires a validation set; set data.valid',
     ],
     [
-      'an encoding that is none',
+      'an unknown encoding',
       MINIMAL.replace('109_14]', '109_14], encoding: { name: token }'),
       `expected ${encodings.names.join(', ')}, found "token"; did you mean 'tokens'?`,
     ],
-    ['a group whose name is none', MINIMAL.replace('user:', '9user:'), 'bad.yaml:4:3: features.9user: expected a name'],
+    ['an invalid group name', MINIMAL.replace('user:', '9user:'), 'bad.yaml:4:3: features.9user: expected a name'],
   ])('with %s is rejected', (_, text, expected) => {
     expect(problems(text).join('\n')).toContain(expected);
   });

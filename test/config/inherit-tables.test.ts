@@ -14,9 +14,10 @@ model: { name: mmoe }
 const features = (text: string, ...set: readonly string[]) =>
   parseConfig(text, 'c.yaml', set.map(parseOverride)).features;
 const OWNERS =
-  'item: { type: categorical, fields: [item, { name: shop, width: 4, encoding: { name: hash, buckets: 9 } }], width: 8, encoding: { name: tokens, minCount: 2 }, fillMissing: token }';
+  'item: { type: categorical, fields: [item, { name: shop, width: 4, encoding: { name: hash, buckets: 9 } }], ' +
+  'width: 8, encoding: { name: tokens, minCount: 2 }, fillMissing: token }';
 
-describe('a field with a shared table', () => {
+describe('field with a shared table', () => {
   it.each([
     [
       'one table for a group',
@@ -26,19 +27,22 @@ describe('a field with a shared table', () => {
     [
       'a table by field',
       'seen: { type: bag, fields: [seen, bought], table: { seen: item, bought: shop } }',
-      'seen: { type: bag, table: { seen: item, bought: shop }, fields: [{ name: seen, width: 8, encoding: { name: tokens, minCount: 2 } }, { name: bought, width: 4, encoding: { name: hash, buckets: 9 } }] }',
+      'seen: { type: bag, table: { seen: item, bought: shop }, fields: [{ name: seen, width: 8, encoding: ' +
+        '{ name: tokens, minCount: 2 } }, { name: bought, width: 4, encoding: { name: hash, buckets: 9 } }] }',
     ],
     [
-      'a table of its own entry',
+      'a table of one field entry',
       'seen: { type: bag, fields: [{ name: seen, table: shop }, tags] }',
-      'seen: { type: bag, fields: [{ name: seen, table: shop, width: 4, encoding: { name: hash, buckets: 9 } }, tags] }',
+      'seen: { type: bag, fields: [{ name: seen, table: shop, width: 4, encoding: { name: hash, buckets: 9 } }, ' +
+        'tags] }',
     ],
     [
-      'empty cells',
+      'missing values',
       'last: { type: categorical, fields: [last], table: item }',
-      'last: { type: categorical, fields: [last], table: item, width: 8, encoding: { name: tokens, minCount: 2 }, fillMissing: token }',
+      'last: { type: categorical, fields: [last], table: item, width: 8, encoding: { name: tokens, minCount: ' +
+        '2 }, fillMissing: token }',
     ],
-  ])('inherits the options that it does not set, with %s', (_, inherited, repeated) => {
+  ])('inherits unset options, with %s', (_, inherited, repeated) => {
     expect(features(config(OWNERS, inherited))).toEqual(features(config(OWNERS, repeated)));
   });
 
@@ -50,7 +54,7 @@ describe('a field with a shared table', () => {
     });
   });
 
-  it('inherits from a table that an override names', () => {
+  it('inherits from a table set by an override', () => {
     expect(
       features(config(OWNERS, 'seen: { type: bag, fields: [seen] }'), 'features.seen.table=item')['seen'],
     ).toMatchObject({ width: 8, encoding: { name: 'tokens', minCount: 2 } });
@@ -65,7 +69,7 @@ describe('a field with a shared table', () => {
     );
   });
 
-  it('trains to the same weights as with repeated options', async () => {
+  it('trains to the weights of repeated options', async () => {
     const world = scratchFolder();
     await smallWorld(world);
     const text = readFileSync(join(world, 'esmm.yaml'), 'utf8').replace('epochs: 4', 'epochs: 1');

@@ -14,7 +14,9 @@ const BASE = {
   training: { epochs: 3, batchSize: 8 },
 } satisfies Tree;
 
-/** A key or value of an earlier version: sections of a config with it, where it is, its value now and the value read. */
+/**
+ * A key or value of an earlier version: config sections with it, its location, its current value and the parsed value.
+ */
 interface Earlier {
   readonly map: string;
   readonly from: string;
@@ -22,7 +24,7 @@ interface Earlier {
   readonly config: Tree;
   /** Path of the old key in the config. */
   readonly at: string;
-  /** Path of the key now, if it is not below the same map. */
+  /** Path of the current key, if it is in another map. */
   readonly path?: string;
   readonly value: unknown;
   readonly now?: unknown;
@@ -142,6 +144,14 @@ const EARLIER: readonly Earlier[] = [
     at: 'tasks.ctr.missing',
     value: 'mask',
   },
+  {
+    map: 'tasks.*.loss',
+    from: 'by',
+    to: 'groupBy',
+    config: { tasks: { ctr: { label: 'click', loss: { name: 'pairwise', by: 'user' } } } },
+    at: 'tasks.ctr.loss.by',
+    value: 'user',
+  },
   model('globalWeight', 'entireSpaceWeight', { name: 'escm2-ips', globalWeight: 0.25 }, 0.25),
   model('jointly', 'jointTraining', { name: 'escm2-dr', jointly: true }, true),
   model('native', 'residualExperts', { name: 'adatt', native: false }, false),
@@ -202,6 +212,18 @@ const EARLIER: readonly Earlier[] = [
     at: 'evaluation.by',
     value: ['hour'],
   },
+  {
+    map: 'evaluation.metrics',
+    from: '*',
+    to: '*',
+    config: { evaluation: { metrics: ['normalisedEntropy'] } },
+    at: 'evaluation.metrics.0',
+    path: 'evaluation.metrics.0.name',
+    value: 'normalisedEntropy',
+    now: 'normalizedEntropy',
+  },
+  metric('as', 'as', { name: 'auc', as: 'normalisedEntropy' }, 'normalisedEntropy', 'normalizedEntropy'),
+  metric('name', 'name', { name: 'normalisedEntropy', as: 'ne' }, 'normalisedEntropy', 'normalizedEntropy'),
   metric('alike', 'binning', { name: 'ece', alike: 'width' }, 'width', 'uniform'),
   metric('alike', 'binning', { name: 'ece', alike: 'rows' }, 'rows', 'quantile'),
   metric('by', 'groupBy', { name: 'gauc', by: 'user' }, 'user'),
@@ -221,6 +243,31 @@ const EARLIER: readonly Earlier[] = [
     config: { checkpoints: { alsoBest: ['ctr.auc'] } },
     at: 'checkpoints.alsoBest',
     value: ['ctr.auc'],
+  },
+  {
+    map: 'training',
+    from: 'monitor',
+    to: 'monitor',
+    config: {
+      training: { monitor: '0.5*ctr.normalisedEntropy + 0.5*ctcvr.normalisedEntropy' },
+      evaluation: { metrics: ['normalizedEntropy'] },
+    },
+    at: 'training.monitor',
+    value: '0.5*ctr.normalisedEntropy + 0.5*ctcvr.normalisedEntropy',
+    now: '0.5*ctr.normalizedEntropy + 0.5*ctcvr.normalizedEntropy',
+  },
+  {
+    map: 'checkpoints.bestBy',
+    from: '*',
+    to: '*',
+    config: {
+      checkpoints: { bestBy: ['ctr.normalisedEntropy'] },
+      evaluation: { metrics: ['normalizedEntropy'] },
+    },
+    at: 'checkpoints.bestBy.0',
+    path: 'checkpoints.bestBy.0',
+    value: 'ctr.normalisedEntropy',
+    now: 'ctr.normalizedEntropy',
   },
   {
     map: 'initFrom',
@@ -259,17 +306,17 @@ const withoutNull = (value: unknown): unknown =>
 const valueAt = (tree: unknown, path: string): unknown =>
   path.split('.').reduce<unknown>((node, step) => (node as Tree)[step], tree);
 
-const renamedPath = ({ at, to }: Earlier): string => [...at.split('.').slice(0, -1), to].join('.');
+const renamedPath = ({ at, path, to }: Earlier): string => path ?? [...at.split('.').slice(0, -1), to].join('.');
 
-describe('a config of an earlier version', () => {
-  it('has a case here for every rename', () => {
+describe('config of an earlier version', () => {
+  it('has a test case for every rename', () => {
     const known = new Set(EARLIER.map(({ map, from, to }) => `${map}: ${from} → ${to}`));
     expect([...new Set(CONFIG_RENAMES.map(({ map, from, to }) => `${map}: ${from} → ${to}`))].sort()).toEqual(
       [...known].sort(),
     );
   });
 
-  it.each(EARLIER)('$at: $value names what replaces it', (earlier) => {
+  it.each(EARLIER)('$at: $value reports its replacement', (earlier) => {
     const { from, to, at, value, now = value, config } = earlier;
     const problem = (): unknown => parseConfig(configOf(config), 'c.yaml');
     const message = from === to ? `"${String(value)}" is now "${String(now)}"` : `'${from}' is now '${to}'`;
@@ -283,7 +330,7 @@ describe('a config of an earlier version', () => {
   });
 
   it.each(EARLIER.filter(({ from, to }) => from !== to))(
-    '$at: $value names what replaces it if it is an override',
+    '$at: $value reports its replacement in an override',
     ({ from, to, at, value, config }) => {
       const set = `${at}=${JSON.stringify(value)}`;
       expect(() => parseConfig(configOf(config), 'c.yaml', [parseOverride(set)])).toThrow(
@@ -292,7 +339,20 @@ describe('a config of an earlier version', () => {
     },
   );
 
-  it('also has the value to write, if that is renamed too', () => {
+  it('names what replaces a metric if an override has it', () => {
+    const set = 'training.monitor=ctr.normalisedEntropy';
+    expect(() => parseConfig(configOf({}), 'c.yaml', [parseOverride(set)])).toThrow(
+      `--set ${set}: training.monitor: "ctr.normalisedEntropy" is now "ctr.normalizedEntropy"`,
+    );
+  });
+
+  it('takes overrides if a run or a study stored it', () => {
+    const config = configOf({ training: { average: { decay: 0.5 } } });
+    const overrides = [parseOverride('training.ema.decay=0.25')];
+    expect(parseStoredConfig(config, 'c.yaml', overrides).training.ema).toEqual({ decay: 0.25 });
+  });
+
+  it('reports the replacement value if that is renamed too', () => {
     const config = configOf({ training: { batchNorm: 'local' } });
     expect(() => parseConfig(config, 'c.yaml')).toThrow(
       "'batchNorm' is now 'syncBatchNorm'; write syncBatchNorm: false",

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { parseConfig } from '../../src/config/load.js';
 import { UserError } from '../../src/core/errors.js';
 
-/** The problems of a config whose section `training` holds a line, which is its tenth. */
+/** Returns the problems of a config whose section `training` has this line, which is line 10. */
 function problems(line: string, data = '{ train: a.csv, valid: b.csv }', model = 'esmm'): readonly string[] {
   const text = `data: ${data}
 features:
@@ -25,7 +25,7 @@ training:
   return [];
 }
 
-describe('options of steps and validation', () => {
+describe('step and validation options', () => {
   it.each([
     [
       'evaluation: {}',
@@ -86,7 +86,7 @@ describe('options of steps and validation', () => {
     },
   );
 
-  it('name terms as the model does', () => {
+  it('name terms like the model', () => {
     expect(problems('lossWeighting: { name: metabalance, target: cvr }', undefined, 'mmoe')).toEqual([]);
     expect(problems('lossWeighting: { name: metabalance, target: ctcvr }', undefined, 'mmoe')).toEqual([
       expect.stringContaining('expected a loss term (ctr, cvr)') as string,
@@ -104,7 +104,7 @@ describe('options of steps and validation', () => {
       ) as string,
     ]);
     expect(both(2)).toEqual([]);
-    // What is progress to the one is none to the other.
+    // Their definitions of progress differ, so their patience is not comparable.
     expect(both(3, 0.1)).toEqual([]);
   });
 });

@@ -14,9 +14,10 @@ model: { name: esmm }
 training: { optimizer: { dense: { name: adam } }, schedule: { name: plateau } }
 `;
 const RATES =
-  "did you mean 'training.optimizer.dense.learningRate' or 'training.optimizer.embeddings.learningRate' or 'training.optimizer.wide.learningRate'?";
+  "did you mean 'training.optimizer.dense.learningRate' or 'training.optimizer.embeddings.learningRate' or " +
+  "'training.optimizer.wide.learningRate'?";
 
-/** The fix for the unknown key of a config. */
+/** Returns the fix for the unknown key of a config. */
 function fixOf(from: string, to: string): string | undefined {
   expect(CONFIG).toContain(from);
   try {
@@ -28,18 +29,18 @@ function fixOf(from: string, to: string): string | undefined {
   return undefined;
 }
 
-describe('the proposal for an unknown key', () => {
+describe('fix for an unknown key', () => {
   it.each([
-    ['a misspelt key', 'given: click', 'givne: click', "did you mean 'given'?"],
+    ['a misspelled key', 'given: click', 'givne: click', "did you mean 'given'?"],
     [
-      'two letters that changed places',
+      'a key with transposed letters',
       'type: numeric, fields: [508]',
       'type: numeric, fields: [508], tirm: true',
       "did you mean 'trim'?",
     ],
     ['a learning rate in training', 'training: { ', 'training: { learningRate: 1, ', RATES],
     ['a learning rate in the model', 'name: esmm', 'name: esmm, learningRate: 1', RATES],
-    ['a learning rate beside the optimizers', 'optimizer: { ', 'optimizer: { learningRate: 1, ', RATES],
+    ['a learning rate next to the optimizers', 'optimizer: { ', 'optimizer: { learningRate: 1, ', RATES],
     ['the short name of a learning rate', 'name: adam', 'name: adam, lr: 1', "did you mean 'learningRate'?"],
     ['the name of a penalty elsewhere', 'name: adam', 'name: adam, l2: 1', "did you mean 'weightDecay'?"],
     [
@@ -50,13 +51,13 @@ describe('the proposal for an unknown key', () => {
     ],
     ['an option of another type', 'fields: [508]', 'fields: [508], pooling: sum', 'type: bag has it; valid keys are '],
     [
-      'an option of an encoding, beside it',
+      'an option of an encoding, next to it',
       'fields: [101]',
       'fields: [101], minCount: 2',
       "did you mean 'features.user.encoding.minCount' (an option of features.user.encoding.name: tokens)?",
     ],
     [
-      'an option of the encoding that is there',
+      'an option of the current encoding, next to it',
       'fields: [205]',
       'fields: [205], minCount: 2',
       "did you mean 'features.item.encoding.minCount'?",
@@ -68,14 +69,14 @@ describe('the proposal for an unknown key', () => {
       "did you mean 'model.ctrTower.hidden' or 'model.cvrTower.hidden'?",
     ],
     [
-      'a misspelt key of elsewhere',
+      'a misspelled key of another section',
       'train: train.csv',
       'train: train.csv, batchSzie: 5',
       "did you mean 'training.batchSize'?",
     ],
     ['a section in another', 'training: { ', 'training: { keepLast: 2, ', "did you mean 'checkpoints.keepLast'?"],
-    ['nothing that is known', 'training: { ', 'training: { zzzzzz: 2, ', 'valid keys are epochs, batchSize, '],
-  ])('for %s', (_, from, to, fix) => {
+    ['no similar key', 'training: { ', 'training: { zzzzzz: 2, ', 'valid keys are epochs, batchSize, '],
+  ])('names %s', (_, from, to, fix) => {
     expect(fixOf(from, to)?.slice(0, fix.length)).toBe(fix);
   });
 });

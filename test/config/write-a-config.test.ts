@@ -13,7 +13,8 @@ describe(PAGE, () => {
     const [errors] = codeBlocks(readFileSync(PAGE, 'utf8')).filter(({ language }) => language === 'text');
     const { stderr } = await shell(
       folder,
-      "printf 'data: { trian: x }\\nfeatures: { seen: { type: bag, fields: [seen], pooling: max } }\\n' > my.yaml; npx mtl check my.yaml",
+      "printf 'data: { trian: x }\\nfeatures: { seen: { type: bag, fields: [seen], pooling: " +
+        "max } }\\n' > my.yaml; npx mtl check my.yaml",
       2,
     );
     for (const line of errors!.text.trim().split('\n')) expect(stderr.split('\n')).toContain(line);

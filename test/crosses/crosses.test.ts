@@ -85,7 +85,8 @@ describe('findCrosses', () => {
     expect(result.crosses[0]!.zScore).toBeGreaterThan(20);
     expect(result.crosses[0]!.combinations).toBe(48);
     expect(result.yaml).toBe(
-      'features:\n  crosses:\n    type: cross\n    fields: [[color, 101]]\n    encoding: { name: tokens, minCount: 5 }\n    width: 8\n',
+      'features:\n  crosses:\n    type: cross\n    fields: [[color, 101]]\n' +
+        '    encoding: { name: tokens, minCount: 5 }\n    width: 8\n',
     );
     // The printed group is valid, and an existing cross is not found again.
     const again = await found(30_000, true, {
@@ -106,7 +107,7 @@ describe('findCrosses', () => {
   });
 
   it('rejects an unknown task and a constant label', async () => {
-    await expect(found(20, true, { task: 'crt' })).rejects.toThrow(/ctr, spend, found 'crt'; did you mean 'ctr'/);
+    await expect(found(20, true, { task: 'crt' })).rejects.toThrow(/ctr, spend, found "crt"; did you mean 'ctr'/);
     await expect(
       found(20, true, { config: CONFIG.replace('{ label: click }', '{ label: { column: click, above: 5 } }') }),
     ).rejects.toThrow(/the label is 0 in all 20 sampled rows/);

@@ -20,7 +20,7 @@ const groups = [
   { type: 'bucketized', fields: ['hour'], quantiles: 2 },
 ].map((group) => featureTypes.schema.parse(group));
 
-/** What was fitted on the rows, and the data set of them. */
+/** Fits on the rows and opens their data set. */
 async function open(rows: readonly string[], policy: RejectPolicy = refuseBadRows) {
   const format = rowFormatOf({ tasks, groups });
   const source = await openSource(
@@ -31,7 +31,7 @@ async function open(rows: readonly string[], policy: RejectPolicy = refuseBadRow
   return { fitted, dataset: await source.dataset(encodedFormat(format, fitted), { policy }) };
 }
 
-/** The items of a bag, row by row. */
+/** Returns the items of a bag by row. */
 function itemsOf({ rows, bags }: Batch, field: string): [number, number][][] {
   const { offsets, ids, weights } = bags.get(field)!;
   expect(offsets[0]).toBe(0);
@@ -41,9 +41,9 @@ function itemsOf({ rows, bags }: Batch, field: string): [number, number][][] {
 }
 
 describe('a data set with bags', () => {
-  it('numbers the tokens of all fields that share a table together', async () => {
+  it('shares one vocabulary among fields with the same table', async () => {
     const { fitted, dataset } = await open(['1,a:2|b,c,3:0.5|1,7', '0,,a,,9', '0,z|c|c,b,2,7']);
-    // a and b are seen in either field, c three times, z only once.
+    // a and b occur once in each field, c three times, z once.
     expect(storedFitted(fitted).json).toEqual({
       item: { vocabulary: ['c', 'a', 'b'], rare: ['z'], rareCounts: [[1, 1]] },
       liked: { size: 4 },
@@ -76,7 +76,7 @@ describe('a data set with bags', () => {
     }
   });
 
-  it('keeps a row together with its bag in any order, also where bags outgrow the memory that there was', async () => {
+  it('shuffles a row together with its bag if bags outgrow the preallocated buffer', async () => {
     const rows = Array.from(
       { length: 300 },
       (_, i) => `0,,${i},${Array.from({ length: i % 50 }, (_, j) => `${i}:${j}`).join('|')},1`,
@@ -93,7 +93,7 @@ describe('a data set with bags', () => {
     expect(count).toBe(6 * (49 * 25));
   });
 
-  it('drops what a bad row put into a bag before it was found to be bad', async () => {
+  it('discards bag items of an invalid row', async () => {
     const rejects = join(scratchFolder(), 'rejects.csv');
     const { dataset } = await open(['0,a,a,1|2,1', '0,a,a,7|x,1', '0,a,a,3,no', '0,a,a,4,1'], skipBadRows(rejects, 5));
     for await (const { batch } of dataset.batches(10))
@@ -109,7 +109,7 @@ describe('a data set with bags', () => {
     expect(lines[2]).toContain(',4,hour,no,expected a decimal number,');
   });
 
-  it('names all columns of a cross that cannot be made', async () => {
+  it('names all columns of an invalid cross value', async () => {
     await expect(open(['0,a,a\u001fb,1,1'])).rejects.toThrow(
       /train\.csv:2: column "item, hour": expected values without the control character U\+001F/,
     );

@@ -11,7 +11,7 @@ import { openCsv } from '../../src/data/files/csv.js';
 const ROWS = Array.from({ length: 40_000 }, (_, i) => `${i},${i % 7}`);
 const TEXT = `a,b\n${ROWS.join('\n')}\n`;
 
-/** The lines of plain rows. */
+/** Returns the lines of plain rows. */
 async function linesOf(csv: CellFile): Promise<string[]> {
   let text = '';
   for await (const piece of csv.pieces())
@@ -19,7 +19,7 @@ async function linesOf(csv: CellFile): Promise<string[]> {
   return text.trimEnd().split('\n');
 }
 
-/** A stream that gives a few bytes at a time. */
+/** Creates a stream of small chunks. */
 function streamOf(bytes: Buffer): Readable {
   return Readable.from(
     (function* () {
@@ -28,17 +28,17 @@ function streamOf(bytes: Buffer): Readable {
   );
 }
 
-describe('a stream', () => {
+describe('stream input', () => {
   it.each([
     ['as it is', Buffer.from(TEXT)],
     ['in gzip', gzipSync(TEXT)],
-  ])('is read as a file is, %s', async (_, bytes) => {
+  ])('is read like a file: %s', async (_, bytes) => {
     const csv = await openCsv(streamSource(streamOf(bytes)), {}, 1 << 12);
     expect(csv).toMatchObject({ path: '-', header: ['a', 'b'] });
     expect(await linesOf(csv)).toEqual(ROWS);
   });
 
-  it('can be read once, and says so', async () => {
+  it('rejects a second read', async () => {
     const csv = await openCsv(streamSource(streamOf(Buffer.from(TEXT))));
     await linesOf(csv);
     await expect(linesOf(csv)).rejects.toThrow(
@@ -47,7 +47,7 @@ describe('a stream', () => {
     await expect(csv.fingerprint()).rejects.toThrow('is a stream that was already read');
   });
 
-  it('that is no CSV, or not whole, is an error that names it, and is let go', async () => {
+  it('reports invalid or truncated input and destroys the stream', async () => {
     const stream = streamOf(Buffer.from('\n\n'));
     await expect(openCsv(streamSource(stream))).rejects.toThrow('-: is empty');
     expect(stream.destroyed).toBe(true);
@@ -55,7 +55,7 @@ describe('a stream', () => {
     await expect(linesOf(csv)).rejects.toThrow('-: is truncated: the gzip data ends early');
   });
 
-  it('of standard input is what - stands for, and what is left of it holds no program up', async () => {
+  it('reads standard input for - and exits without draining it', async () => {
     const module = pathToFileURL(join(import.meta.dirname, '../../dist/data/files/open-rows.js')).href;
     const child = spawn(process.execPath, [
       '--input-type=module',
@@ -63,12 +63,15 @@ describe('a stream', () => {
       `
       const { openRows } = await import('${module}');
       const { csv } = await openRows('-', ['b']);
-      for await (const piece of csv.pieces()) { console.log(csv.path, csv.header.join(), piece.bytes.toString('utf8', 0, 4)); break; }
+      for await (const piece of csv.pieces()) {
+        console.log(csv.path, csv.header.join(), piece.bytes.toString('utf8', 0, 4));
+        break;
+      }
     `,
     ]);
     let told = '';
     child.stdout.on('data', (text: Buffer) => (told += text.toString()));
-    // It does not end: nobody closes it.
+    // The stream stays open.
     child.stdin.on('error', () => undefined).write(TEXT);
     expect(await new Promise((done) => child.on('exit', done))).toBe(0);
     expect(told).toBe('- a,b 0,0\n\n');

@@ -12,7 +12,7 @@ vi.mock('node:fs/promises', async (original) => {
 
 const nameOf = (path: unknown): string => (typeof path === 'string' ? basename(path) : '');
 
-/** Listings of the cache, and reads of what its entries say of themselves, in the second run over so many files. */
+/** Counts cache listings and reads of entry metadata in the second run over `numFiles` files. */
 async function countLooks(numFiles: number): Promise<{ readonly listings: number; readonly reads: number }> {
   const folder = join(scratchFolder(), 'logs');
   await mkdir(folder);
@@ -32,8 +32,8 @@ async function countLooks(numFiles: number): Promise<{ readonly listings: number
   };
 }
 
-describe('the index of a cache', () => {
-  it('is made as often for many files as for few, and reads each entry as often', async () => {
+describe('cache index', () => {
+  it('needs as many listings and entry reads for many files as for few', async () => {
     const [few, many] = [await countLooks(4), await countLooks(40)];
     expect(few.listings).toBeGreaterThan(0);
     expect(many.listings).toBe(few.listings);

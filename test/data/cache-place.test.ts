@@ -13,8 +13,8 @@ vi.mock('node:os', async (original) => {
   return { ...real, homedir: vi.fn(real.homedir) };
 });
 
-describe('the place of the cache', () => {
-  it('is where the config says', async () => {
+describe('cache directory', () => {
+  it('is the configured directory', async () => {
     const path = csvFile(csvOf(100));
     const folder = join(scratchFolder(), 'deep', 'cache');
     await run(path, { cache: { folder } });
@@ -23,9 +23,9 @@ describe('the place of the cache', () => {
     expect((await run(path, { cache: { folder } })).told).toEqual([]);
   });
 
-  it('goes elsewhere where it cannot be beside the data, and says so; what the config asks for it does not change', async () => {
+  it("falls back to the user's cache with a warning, but not if configured", async () => {
     const path = csvFile(csvOf(100));
-    // A file in the way: what root cannot write either.
+    // A file named .mtl blocks the directory, even for root.
     writeFileSync(join(path, '..', '.mtl'), '');
     const home = scratchFolder();
     const before = process.env['XDG_CACHE_HOME'];
@@ -45,7 +45,7 @@ describe('the place of the cache', () => {
     await expect(refused).rejects.toThrow(/set data\.cache to a writable directory/);
   });
 
-  it.skipIf(!existsSync('/proc/self'))('that no system lets make is an error at once, or passed over', async () => {
+  it.skipIf(!existsSync('/proc/self'))('fails early if it cannot be created', async () => {
     const path = csvFile(csvOf(100));
     const refused = run(path, { cache: { folder: '/proc/x' } });
     await expect(refused).rejects.toMatchObject({ exitCode: 5 });
@@ -64,16 +64,16 @@ describe('the place of the cache', () => {
   it.each<[string, string, () => string, readonly string[]]>([
     ['an empty XDG_CACHE_HOME', '', () => '/home/me', ['/home/me/.cache/mtl']],
     ['a relative XDG_CACHE_HOME', 'here', () => '/home/me', ['/home/me/.cache/mtl']],
-    ['a user without a home', '', () => '', []],
+    ['a user without a home directory', '', () => '', []],
     [
-      'a user whom the system does not know',
+      'a user unknown to the system',
       '',
       () => {
         throw new Error('ENOENT');
       },
       [],
     ],
-  ])('is never in the working directory: with %s', (_, given, home, others) => {
+  ])('is never the working directory: %s', (_, given, home, others) => {
     vi.stubEnv('XDG_CACHE_HOME', given);
     vi.mocked(homedir).mockImplementation(home);
     try {

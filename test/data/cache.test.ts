@@ -22,8 +22,8 @@ import { taskOptions } from '../../src/core/tasks.js';
 import { csvFile, csvOf, entriesIn, runCached as run } from '../support/cached-csv.js';
 import { scratchFolder } from '../support/scratch.js';
 
-describe('the cache', () => {
-  it('makes a second run read neither for what is learned nor for rows', async () => {
+describe('cache', () => {
+  it('lets a second run skip fitting and encoding', async () => {
     const path = csvFile(csvOf(20_000));
     const first = await run(path);
     expect(first.told).toEqual(['learning', 'encoding']);
@@ -32,7 +32,7 @@ describe('the cache', () => {
     expect(entriesIn(join(path, '..', '.mtl'))).toHaveLength(2);
   });
 
-  it('keeps a long vocabulary as tensors, and says so where they are broken', async () => {
+  it('stores a long vocabulary as tensors and rejects damaged ones', async () => {
     const path = csvFile(csvOf(20_000));
     const tokens = { encoding: { name: 'tokens' } };
     const first = await run(path, {}, tokens);
@@ -56,7 +56,7 @@ describe('the cache', () => {
     }
   });
 
-  it('is left alone where only the width of an embedding changes, not where an encoding does', async () => {
+  it('is reused if only an embedding width changes, not if an encoding changes', async () => {
     const path = csvFile(csvOf(100));
     await run(path);
     expect((await run(path, {}, { width: 4 })).told).toEqual([]);
@@ -64,7 +64,7 @@ describe('the cache', () => {
     expect((await run(path)).told).toEqual([]);
   });
 
-  /** Writes a file and gives it back the times that it had. */
+  /** Rewrites a file with its timestamps restored. */
   const rewrite = (path: string, content: string): void => {
     const { atime, mtime } = statSync(path);
     writeFileSync(path, content);
@@ -73,15 +73,15 @@ describe('the cache', () => {
   it.each<[string, (path: string) => void]>([
     ['is longer', (path) => writeFileSync(path, csvOf(20_001))],
     [
-      'has another end and the times that it had',
+      'has another end but the same timestamps',
       (path) => rewrite(path, csvOf(20_000).replace(/4999\.75\n$/, '4999.25\n')),
     ],
     [
-      'has another middle and the times that it had',
+      'has another middle but the same timestamps',
       (path) => rewrite(path, csvOf(20_000).replace('\n1,9999,', '\n0,9999,')),
     ],
     [
-      'has another middle and was put in its place',
+      'has another middle and was replaced',
       (path) => {
         const { atime, mtime } = statSync(path);
         writeFileSync(`${path}.new`, csvOf(20_000).replace('\n1,9999,', '\n0,9999,'));
@@ -89,7 +89,7 @@ describe('the cache', () => {
         renameSync(`${path}.new`, path);
       },
     ],
-  ])('does not stand for a file that %s', async (_, change) => {
+  ])('is not reused for a file that %s', async (_, change) => {
     const path = csvFile(csvOf(20_000));
     await run(path);
     change(path);
@@ -100,14 +100,14 @@ describe('the cache', () => {
     ['was touched', (path) => (utimesSync(path, 1, 1), path)],
     ['was copied over itself', (path) => (copyFileSync(path, `${path}.new`), renameSync(`${path}.new`, path), path)],
     [
-      'moved with its folder',
+      'moved with its directory',
       (path) => {
         const folder = join(scratchFolder(), 'moved');
         renameSync(join(path, '..'), folder);
         return join(folder, 'train.csv');
       },
     ],
-  ])('stands for a file that %s, and knows it from then on', async (_, change) => {
+  ])('is reused for a file that %s, without verifying it again', async (_, change) => {
     const first = csvFile(csvOf(20_000));
     const { ids, fitted } = await run(first);
     const path = change(first);
@@ -116,11 +116,11 @@ describe('the cache', () => {
     expect((await run(path)).told).toEqual([]);
   });
 
-  it('is not believed where data is verified, and stands for what is as it was', async () => {
+  it('is verified by content if verifyData is set', async () => {
     const path = csvFile(csvOf(20_000));
     const first = await run(path);
     expect(await run(path, { verifyData: true })).toEqual({ ...first, told: ['verifying'] });
-    // A file that changed on a disk which does not tell: the cache has its stats and not its content.
+    // A change that the disk does not show: the cache entry has the new stats but the old content.
     rewrite(path, csvOf(20_000, [7]).replace('x', '8'));
     const { size, mtimeNs, ctimeNs, ino } = statSync(path, { bigint: true });
     for (const name of entriesIn(join(path, '..', '.mtl'))) {
@@ -139,11 +139,11 @@ describe('the cache', () => {
     expect((await run(path)).ids[7]).toBe(7);
     const verified = await run(path, { verifyData: true });
     expect([verified.told, verified.ids[7]]).toEqual([['verifying', 'learning', 'encoding'], 8]);
-    // Two that say otherwise of one file: it is read.
+    // Two entries disagree about one file, so it is hashed.
     expect(await run(path)).toEqual({ ...verified, told: ['verifying'] });
   });
 
-  it('has what a source holds: the same for the same bytes, known without reading once it was read', async () => {
+  it('provides a fingerprint that depends on content only, without reading the file again', async () => {
     const text = csvOf(20_000);
     const fingerprintOf = async (path: string): Promise<{ fingerprint: Fingerprint; told: string[] }> => {
       const told: string[] = [];
@@ -163,7 +163,7 @@ describe('the cache', () => {
     }
   });
 
-  it('keeps bad rows, so that every run tells the same and holds to its own limit', async () => {
+  it('stores invalid rows, so that each run reports them and applies its own limit', async () => {
     const path = csvFile(csvOf(100, [5, 50]));
     const policies = [1, 2].map(() => skipBadRows(join(scratchFolder(), 'rejects.csv'), 2));
     const rejects = await Promise.all(
@@ -186,21 +186,21 @@ describe('the cache', () => {
     await expect(run(path)).rejects.toThrow(/train\.csv:7: column "id": expected an integer id/);
   });
 
-  it('is made once by two runs at a time, and both read the same', async () => {
+  it('is written consistently by two concurrent runs', async () => {
     const path = csvFile(csvOf(5000));
     const [a, b] = await Promise.all([run(path), run(path)]);
     expect(a.ids).toEqual(b.ids);
     expect(entriesIn(join(path, '..', '.mtl'))).toHaveLength(2);
   });
 
-  it('refuses a file that changes while it is read, and keeps nothing of it', async () => {
+  it('rejects a file that changes during reading and stores nothing', async () => {
     const path = csvFile(csvOf(20_000));
     const onProgress = (): void => writeFileSync(path, csvOf(19_999));
     await expect(run(path, { onProgress })).rejects.toThrow(/train\.csv: changed while it was being read/);
     expect(entriesIn(join(path, '..', '.mtl'))).toEqual([]);
   });
 
-  it('is written in memory that does not grow with the width of rows', async () => {
+  it('is written in memory independent of the width of rows', async () => {
     const names = Array.from({ length: 5000 }, (_, i) => `f${i}`);
     const path = csvFile(`click,${names.join(',')}\n${`1,${names.map((_, i) => i).join(',')}\n`.repeat(4000)}`);
     const format = rowFormatOf({
@@ -221,7 +221,7 @@ describe('the cache', () => {
     expect(batches).toEqual(Array(4).fill([1000, 4999]));
   });
 
-  it('gives up when it is asked to, and leaves nothing', async () => {
+  it('stops when aborted and leaves no entry', async () => {
     const path = csvFile(csvOf(20_000));
     const controller = new AbortController();
     const onProgress = (): void => controller.abort(new Error('stop'));
@@ -229,7 +229,7 @@ describe('the cache', () => {
     expect(entriesIn(join(path, '..', '.mtl'))).toEqual([]);
   });
 
-  it('whose labels were overwritten is an error that says what to do', async () => {
+  it('reports overwritten labels with the fix', async () => {
     const path = csvFile(csvOf(100));
     await run(path);
     const cache = join(path, '..', '.mtl');
@@ -239,7 +239,7 @@ describe('the cache', () => {
       'shard-00000.safetensors',
     );
     const bytes = readFileSync(shard);
-    // Labels come first behind the header: 100 floats.
+    // Labels follow the header: 100 floats.
     bytes.fill(0, 8 + Number(bytes.readBigUInt64LE()), 8 + Number(bytes.readBigUInt64LE()) + 400);
     writeFileSync(shard, bytes);
     await expect(run(path)).rejects.toMatchObject({ exitCode: 3 });
@@ -250,11 +250,11 @@ describe('the cache', () => {
     expect((await run(path)).told).toEqual(['learning', 'encoding']);
   });
 
-  it('does not take a folder that is not whole', async () => {
+  it('ignores an incomplete entry', async () => {
     const path = csvFile(csvOf(100));
     const cache = join(path, '..', '.mtl');
     await run(path);
-    // As a run that was killed leaves it: under a temporary name.
+    // A killed run leaves its entry under a temporary name.
     for (const name of entriesIn(cache)) {
       mkdirSync(join(cache, `.${name}.1-1.tmp`));
       rmSync(join(cache, name), { recursive: true });

@@ -15,7 +15,7 @@ const COLUMNS: readonly BlockColumn[] = [
 ];
 const ROWS = 21;
 
-/** Blocks in memory of their own, and where kernels reach them. */
+/** Row blocks in plain memory and in kernel memory. */
 const BLOCKS = {
   plain: createRowBlock(COLUMNS, ROWS + 2),
   kernels: createOrderedRows(COLUMNS, ROWS + 2, 1, 1).raw,
@@ -26,8 +26,8 @@ const wordsOf = ({ buffer, byteOffset, length }: Uint32Array | Float32Array): Ui
   new Uint32Array(buffer, byteOffset, length);
 
 /**
- * A block of rows, an item of a bag each, with something in one place of a column and zeros all around; beyond its
- * rows, it has what no row may have.
+ * Creates a block with one bag item per row, `word` in one slot of a column and zeros elsewhere; slots beyond the rows
+ * are invalid.
  */
 function blockOf(memory: keyof typeof BLOCKS, column: string, row: number, word: number): RowBlock {
   const block = BLOCKS[memory];
@@ -63,7 +63,7 @@ function format(pooling: 'mean' | 'sum') {
 }
 
 const numberOf = (word: number): number => new Float32Array(Uint32Array.of(word).buffer)[0]!;
-/** Bits of numbers of all kinds, and those at the borders between kinds. */
+/** Bit patterns of floats of all kinds, including the boundaries between kinds. */
 const words = fc.oneof(
   fc.integer({ min: 0, max: 0xffffffff }),
   fc.constantFrom(
@@ -84,7 +84,7 @@ const words = fc.oneof(
 
 const SIZES = [1, 2, 1000, 2 ** 31 - 1, 2 ** 31];
 
-describe('rows of shards', () => {
+describe('shard rows', () => {
   it.each<[string, 'mean' | 'sum', (value: number) => boolean, RegExp]>([
     ['price', 'sum', Number.isFinite, /column 'price': expected a finite number, found/],
     ['image', 'sum', Number.isFinite, /column 'image': expected finite numbers, found/],
@@ -95,25 +95,22 @@ describe('rows of shards', () => {
       (value) => Number.isFinite(value) && value >= 0,
       /column 'seen': expected finite weights of at least 0/,
     ],
-  ])(
-    'are refused for each number that may not be, and for no other: %s of a %s',
-    (column, pooling, isGood, message) => {
-      const read = format(pooling);
-      fc.assert(
-        fc.property(fc.constantFrom(...MEMORIES), words, fc.nat({ max: ROWS - 1 }), (memory, word, row) => {
-          const check = (): void => checkNumbers(blockOf(memory, column, row, word), read, (at) => `row ${at}`);
-          if (isGood(numberOf(word))) check();
-          else {
-            expect(check).toThrow(message);
-            expect(check).toThrow(`row ${row}:`);
-          }
-        }),
-        { numRuns: 600 },
-      );
-    },
-  );
+  ])('reject exactly the invalid numbers: %s of a %s', (column, pooling, isGood, message) => {
+    const read = format(pooling);
+    fc.assert(
+      fc.property(fc.constantFrom(...MEMORIES), words, fc.nat({ max: ROWS - 1 }), (memory, word, row) => {
+        const check = (): void => checkNumbers(blockOf(memory, column, row, word), read, (at) => `row ${at}`);
+        if (isGood(numberOf(word))) check();
+        else {
+          expect(check).toThrow(message);
+          expect(check).toThrow(`row ${row}:`);
+        }
+      }),
+      { numRuns: 600 },
+    );
+  });
 
-  it.each(['user', 'seen'])('are refused for each id beyond its size, and for no other: %s', (column) => {
+  it.each(['user', 'seen'])('reject exactly the ids beyond the size: %s', (column) => {
     fc.assert(
       fc.property(
         fc.constantFrom(...MEMORIES),

@@ -9,7 +9,7 @@ import { columnIndices } from '../../src/data/files/column-indices.js';
 import { openCsv } from '../../src/data/files/csv.js';
 import { scratchFile, scratchFolder } from '../support/scratch.js';
 
-/** All rows as cells: what is plain is cut at its commas. */
+/** Reads all rows as values; plain rows are split at commas. */
 async function read(
   content: string | Uint8Array,
   chunkBytes?: number,
@@ -41,13 +41,13 @@ async function read(
   return { header: csv.header, rows, lines, shares };
 }
 
-describe('a CSV', () => {
+describe('CSV', () => {
   it.each([
     ['LF', 'a,b\n1,2\n3,4\n'],
     ['CRLF', 'a,b\r\n1,2\r\n3,4\r\n'],
     ['CR', 'a,b\r1,2\r3,4\r'],
-    ['line ends mixed', 'a,b\r\n1,2\n3,4\r\n'],
-    ['no line end at the end', 'a,b\n1,2\n3,4'],
+    ['mixed line ends', 'a,b\r\n1,2\n3,4\r\n'],
+    ['no final line end', 'a,b\n1,2\n3,4'],
     ['a byte order mark', '\ufeffa,b\n1,2\n3,4\n'],
   ])('is read with %s', async (_, content) => {
     expect(await read(content)).toMatchObject({
@@ -60,11 +60,11 @@ describe('a CSV', () => {
     });
   });
 
-  it('knows the line on which each row ends, past empty lines and quoted line ends', async () => {
+  it('reports the line on which each row ends, across empty lines and quoted line ends', async () => {
     expect((await read('a,b\n1,2\n\n"3\n3",4\n5,"6,""7"""\n')).lines).toEqual([2, 5, 6]);
   });
 
-  it('is read whole over many reads, with the share that was read', async () => {
+  it('is read completely in several reads, with progress', async () => {
     const rows = Array.from({ length: 60_000 }, (_, i) => `${i},${'x'.repeat(i % 7)}`);
     const { rows: found, shares } = await read(`a,b\n${rows.join('\n')}\n`, 1 << 16);
     expect(found.map((cells) => cells.join(','))).toEqual(rows);
@@ -74,13 +74,17 @@ describe('a CSV', () => {
   });
 
   it.each([
-    ['a quote that is never closed', 'a,b\n1,2\n"3,4\n5,6\n', /data\.csv:3: a quoted value is never closed/],
+    ['a quote that is not closed', 'a,b\n1,2\n"3,4\n5,6\n', /data\.csv:3: a quoted value is never closed/],
     [
       'text after a quote',
       'a,b\n1,"2"x\n',
       /data\.csv:2: expected a comma or the end of the line after a closing quote/,
     ],
-    ['a quote in a cell', 'a,b\n1,2"x\n', /data\.csv:2: expected a value that contains a quote to be fully quoted/],
+    [
+      'a quote within a value',
+      'a,b\n1,2"x\n',
+      /data\.csv:2: expected a value that contains a quote to be fully quoted/,
+    ],
     [
       'a row without an end',
       `a,b\n1,2\n"${'x'.repeat(2_000_000)}`,
@@ -96,43 +100,39 @@ describe('a CSV', () => {
       `a,b\n1,2\n"${'x'.repeat(600_000)}","${'x'.repeat(600_000)}"\n3,4\n`,
       /data\.csv:3: a row exceeds the maximum of 1048576 characters/,
     ],
-    ['gzip that is cut', gzipSync('a,b\n1,2\n').subarray(0, 20), /is truncated: the gzip data ends early/],
-    [
-      'gzip that is damaged',
-      Uint8Array.of(0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0, 255, 255),
-      /is damaged: invalid gzip data/,
-    ],
+    ['truncated gzip', gzipSync('a,b\n1,2\n').subarray(0, 20), /is truncated: the gzip data ends early/],
+    ['damaged gzip', Uint8Array.of(0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0, 255, 255), /is damaged: invalid gzip data/],
     [
       'UTF-32',
       Uint8Array.of(0xff, 0xfe, 0, 0, 97, 0, 0, 0),
       /is UTF-32 text; expected UTF-8; convert it: iconv -f UTF-32 /,
     ],
-    ['UTF-32, the big end first', Uint8Array.of(0, 0, 0xfe, 0xff, 0, 0, 0, 97), /is UTF-32 text/],
-    ['UTF-16 and nothing in it', Uint8Array.of(0xff, 0xfe), /data\.csv: is empty/],
+    ['big-endian UTF-32', Uint8Array.of(0, 0, 0xfe, 0xff, 0, 0, 0, 97), /is UTF-32 text/],
+    ['empty UTF-16', Uint8Array.of(0xff, 0xfe), /data\.csv: is empty/],
     [
-      'UTF-16 that is cut',
+      'truncated UTF-16',
       Uint8Array.of(0xff, 0xfe, 97, 0, 98),
       /data\.csv:1: ends in the middle of a utf-16le character; set data\.encoding/,
     ],
     ['UTF-32 in gzip', gzipSync(Uint8Array.of(0, 0, 0xfe, 0xff, 0, 0, 0, 97)), /is UTF-32 text/],
-    ['nothing in it', '', /data\.csv: is empty/],
+    ['no content', '', /data\.csv: is empty/],
     [
       'no header',
       '1,0,7,7,0.5\n1,1,8,9,0.5\n',
       /data\.csv:1: expected a header with column names, found "7" twice in "1,0,7,7,0\.5", which looks like a row; add a header line/,
     ],
     [
-      'no header, and texts',
+      'no header, and strings',
       '1,red,red,0.5,\n',
       /data\.csv:1: expected a header .* found "red" twice in .* looks like a row/,
     ],
-    ['a column twice', 'a,b,a\n1,2,3\n', /data\.csv:1: column "a": is in the header twice/],
-  ])('with %s is an error with its place', async (_, content, message) => {
+    ['a duplicate column', 'a,b,a\n1,2,3\n', /data\.csv:1: column "a": is in the header twice/],
+  ])('with %s is rejected with its location', async (_, content, message) => {
     await expect(read(content)).rejects.toThrow(message);
     await expect(read(content)).rejects.toMatchObject({ exitCode: 3 });
   });
 
-  it('is what csv-parse makes of it, wherever it is cut into chunks, compressed or not', async () => {
+  it('equals the output of csv-parse for any chunk size, compressed or not', async () => {
     const cell = fc.oneof(
       fc.constantFrom(
         '',
@@ -176,7 +176,7 @@ describe('a CSV', () => {
     );
   });
 
-  it('has lines counted as csv-parse counts them', () => {
+  it('has the line numbers of csv-parse', () => {
     const bytes = Buffer.from('a,b\n\n1,"2\n3"\r\n4,5\r6,7\n\n8,9');
     const lines: number[] = [];
     parse(bytes, {
@@ -187,33 +187,30 @@ describe('a CSV', () => {
     expect(parseCells(bytes, 1).lines).toEqual(lines);
   });
 
-  it.skipIf(!existsSync('/dev/null'))(
-    'that is a pipe or a device is refused, since it is read more than once',
-    async () => {
-      await expect(openCsv('/dev/null')).rejects.toThrow(/is a device, not a file/);
-    },
-  );
+  it.skipIf(!existsSync('/dev/null'))('that is a pipe or a device is rejected', async () => {
+    await expect(openCsv('/dev/null')).rejects.toThrow(/is a device, not a file/);
+  });
 
-  it('that is not there, or is a folder, is an error that says so', async () => {
-    await expect(openCsv('nowhere.csv')).rejects.toThrow('nowhere.csv: does not exist');
+  it('that does not exist or is a directory is rejected', async () => {
+    await expect(openCsv('nowhere.csv')).rejects.toThrow('nowhere.csv: no such file');
     await expect(openCsv(scratchFolder())).rejects.toThrow(/is a directory/);
   });
 
-  it('without a wanted column is an error that names all of them', async () => {
+  it('reports all missing columns at once', async () => {
     const csv = await openCsv(scratchFile('data.csv', 'click,purchase,101\n'));
     expect(() => columnIndices(csv, ['click', 'purchse', '121'])).toThrow(
       /column "purchse".*did you mean 'purchase'\?(.|\n)*column "121"/,
     );
   });
 
-  it('without a header is told so, also where no value stands in the first row twice', async () => {
+  it('without a header is detected if no value of the first row repeats', async () => {
     const csv = await openCsv(scratchFile('data.csv', '1,0,7,0.5\n0,0,8,0.5\n'));
     expect(() => columnIndices(csv, ['click', '101'])).toThrow(
       /^[^\n]*data\.csv:1: expected a header with column names, found none of the columns that the config uses in "1,0,7,0\.5", which looks like a row; [^\n]*$/,
     );
   });
 
-  it('with other delimiters than was said is told so, once', async () => {
+  it('with an unexpected delimiter is reported once', async () => {
     const csv = await openCsv(scratchFile('data.csv', 'click;purchase;101\n0;0;7\n'), { delimiter: '|' });
     expect(() => columnIndices(csv, ['click', 'purchase', '101'])).toThrow(
       /^[^\n]*data\.csv:1: expected "\|" as the delimiter in the header, found a single column that contains ";"; set data\.delimiter: ";", or convert the file$/,

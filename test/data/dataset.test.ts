@@ -23,7 +23,7 @@ const groups = [
 ];
 const HEADER = 'click,purchase,id,price,unused';
 
-/** Fits on the rows and opens them, as a run does. */
+/** Fits on the rows and opens them like a run does. */
 async function open(rows: readonly string[], policy: RejectPolicy = refuseBadRows): Promise<Dataset> {
   const format = rowFormatOf({ tasks, groups });
   const source = await openSource(scratchFile('train.csv', [HEADER, ...rows].join('\n')), columnsOf(format));
@@ -39,8 +39,8 @@ async function ids(dataset: Dataset, batchSize: number, shuffle?: Shuffle, range
 
 const numbered = (count: number): string[] => Array.from({ length: count }, (_, i) => `0,0,${i},0,`);
 
-describe('a data set', () => {
-  it('gives typed columns by name, in file order', async () => {
+describe('dataset', () => {
+  it('provides typed columns by name, in file order', async () => {
     const dataset = await open(['1,1,5,0.5,x', '0,0,7,-1e2,y']);
     for await (const { batch, totalRows } of dataset.batches(10)) {
       expect(totalRows).toBe(2);
@@ -51,7 +51,7 @@ describe('a data set', () => {
     }
   });
 
-  it('has full batches but for the last, which holds what is left', async () => {
+  it('yields full batches and a smaller last one', async () => {
     const dataset = await open(numbered(10));
     expect(await ids(dataset, 4)).toEqual([
       [0, 1, 2, 3],
@@ -64,13 +64,13 @@ describe('a data set', () => {
     ['8192 plain rows and one without its newline', 8193, ''],
     ['twice as many', 16_385, ''],
     ['8192 plain rows and a quoted one', 8193, '"'],
-  ])('reads every row where plain ones end with a block: %s', async (_, count, quote) => {
+  ])('reads every row at block boundaries: %s', async (_, count, quote) => {
     const rows = numbered(count);
     rows[count - 1] = `0,0,${quote}${count - 1}${quote},0,`;
     expect((await ids(await open(rows), 5000)).flat()).toEqual(rows.map((__, i) => i));
   });
 
-  it('shuffles by seed and epoch alone: every row once, within its window', async () => {
+  it('shuffles by seed and epoch: every row once, within the window', async () => {
     const dataset = await open(numbered(100));
     const shuffled = async (seed: number, epoch: number, window: number) =>
       (await ids(dataset, 8, { seed, epoch, window })).flat();
@@ -83,7 +83,7 @@ describe('a data set', () => {
     expect(first.slice(0, 40)).not.toEqual(Array.from({ length: 40 }, (_, i) => i));
   });
 
-  it('begins at any batch of an epoch as if those before had been taken', async () => {
+  it('starts at any batch of an epoch', async () => {
     const dataset = await open(numbered(103));
     for (const shuffle of [undefined, { seed: 1, epoch: 3, window: 40 }, { seed: 1, epoch: 3, window: 1000 }]) {
       const whole = await ids(dataset, 8, shuffle);
@@ -92,7 +92,7 @@ describe('a data set', () => {
     }
   });
 
-  it('may be left in the middle, and read by two at a time', async () => {
+  it('supports an early exit and concurrent readers', async () => {
     const dataset = await open(numbered(100));
     const shuffle = { seed: 1, epoch: 1, window: 16 };
     const whole = await ids(dataset, 8, shuffle);
@@ -100,7 +100,7 @@ describe('a data set', () => {
     expect(await Promise.all([ids(dataset, 8, shuffle), ids(dataset, 8, shuffle)])).toEqual([whole, whole]);
   });
 
-  it('over many shards gives every row once, in an order that seed and epoch decide, from far apart', async () => {
+  it('shuffles rows across shards, reproducibly by seed and epoch', async () => {
     const folder = join(scratchFolder(), 'shards');
     const columns = [{ name: 'id', kind: 'id' }] as const;
     const all = Array.from({ length: 1000 }, (_, i) => i);
@@ -129,11 +129,11 @@ describe('a data set', () => {
     expect(await ids(dataset, 30, shuffle)).toEqual(order);
     expect(await ids(dataset, 30, { ...shuffle, epoch: 2 })).not.toEqual(order);
     expect(await ids(dataset, 30, shuffle, { skipBatches: 21 })).toEqual(order.slice(21));
-    // A window of 270 rows takes them from five shards, which are anywhere in the file.
+    // A window of 270 rows spans five random shards of the file.
     expect(Math.max(...order.slice(0, 9).flat()) - Math.min(...order.slice(0, 9).flat())).toBeGreaterThan(600);
   });
 
-  it('refuses ids beyond their table, whoever wrote them', async () => {
+  it('rejects ids beyond the table size', async () => {
     const folder = join(scratchFolder(), 'shards');
     const columns = [{ name: 'id', kind: 'id' }] as const;
     await writeShards(
@@ -157,7 +157,7 @@ describe('a data set', () => {
     );
   });
 
-  it('without rows is an error', async () => {
+  it('rejects a file without rows', async () => {
     await expect(open([])).rejects.toThrow(/expected at least one usable row after the header/);
   });
 
@@ -177,17 +177,17 @@ describe('a data set', () => {
       /column "id": expected an integer id in digits, found "7\.0"; write ids without decimals/,
     ],
     ['an infinite number', '0,0,1,1e400,', /column "price": expected a number within the range/],
-    ['a number with a blank', '0,0,1, 1,', /column "price": expected a decimal number, found " 1"/],
+    ['a number with a space', '0,0,1, 1,', /column "price": expected a decimal number, found " 1"/],
     ['NaN', '0,0,1,NaN,', /column "price": expected a decimal number, found "NaN"/],
-    ['a cell too few', '0,0,1,0', /train\.csv:3: expected 5 values as in the header, found 4/],
+    ['too few values', '0,0,1,0', /train\.csv:3: expected 5 values as in the header, found 4/],
     ['a purchase without a click', '0,1,1,0,', /train\.csv:3: expected click to be 1 if purchase is 1/],
-  ])('with %s is an error with file, line, column and value', async (_, row, message) => {
+  ])('rejects %s with file, line, column and value', async (_, row, message) => {
     const attempt = async () => ids(await open(['0,0,1,0,', row]), 2);
     await expect(attempt()).rejects.toThrow(message);
     await expect(attempt()).rejects.toMatchObject({ exitCode: 3 });
   });
 
-  it('skips bad rows where that is wanted, and keeps each once with its reason', async () => {
+  it('skips invalid rows and records each once with its reason', async () => {
     const path = join(scratchFolder(), 'rejects.csv');
     const policy = skipBadRows(path, 10);
     const dataset = await open(['0,0,1,0,', '0,0,x,0,"a,b"', '0,1,900,0,', '0,0,2,0,'], policy);
@@ -201,7 +201,7 @@ describe('a data set', () => {
     expect(others).toEqual([]);
   });
 
-  it('does not learn from a row that it skips', async () => {
+  it('does not fit on skipped rows', async () => {
     const policy = skipBadRows(undefined, 10);
     const format = rowFormatOf({ tasks, groups });
     const source = await openSource(
@@ -211,7 +211,7 @@ describe('a data set', () => {
     expect(await source.fit(format, { policy })).toEqual({ id: { size: 4 } });
   });
 
-  it('stops at the bad row after the last that is allowed', async () => {
+  it('fails at the first invalid row beyond maxRejects', async () => {
     await expect(open(['0,0,x,0,', '0,0,y,0,', '0,0,1,0,'], skipBadRows(undefined, 1))).rejects.toThrow(
       /train\.csv:3: .*invalid row 2 exceeds data\.maxRejects: 1/,
     );

@@ -19,7 +19,7 @@ import { scratchFile } from '../support/scratch.js';
 
 const noRules = rowFormatOf({ tasks: [], groups: [] });
 
-/** The cells of all rows, as whoever keeps them gets them; with the columns that are numbers as numbers. */
+/** Reads all rows as values; `numbers` columns as numbers. */
 async function cellsOf(
   path: string,
   options: DialectOptions = {},
@@ -70,7 +70,7 @@ const read = (
   numbers?: readonly string[],
 ): Promise<unknown[][]> => cellsOf(scratchFile('data.csv', content), options, undefined, numbers);
 
-describe('what is said of a CSV', () => {
+describe('CSV dialect', () => {
   it.each<[string, string, DialectOptions, string[][]]>([
     [
       'single quotes',
@@ -91,8 +91,8 @@ describe('what is said of a CSV', () => {
         ['5', '#6'],
       ],
     ],
-    ['comments of two signs', 'a,b\n--1,2\n-3,4\n', { comments: '--' }, [['-3', '4']]],
-    ['what looks like a comment in a quoted cell', 'a,b\n"x\n#y",2\n#z\n', { comments: '#' }, [['x\n#y', '2']]],
+    ['a comment prefix of two characters', 'a,b\n--1,2\n-3,4\n', { comments: '--' }, [['-3', '4']]],
+    ['a comment prefix in a quoted value', 'a,b\n"x\n#y",2\n#z\n', { comments: '#' }, [['x\n#y', '2']]],
     [
       'no header',
       '1,2\n3,4\n',
@@ -112,7 +112,7 @@ describe('what is said of a CSV', () => {
       ],
     ],
     [
-      'no header, and a delimiter that gives as many cells as there are names',
+      'no header, and a delimiter that gives as many values as names',
       '1|2;3|4\n5|6;7|8\n',
       { header: false, columns: ['a', 'b'] },
       [
@@ -121,7 +121,7 @@ describe('what is said of a CSV', () => {
       ],
     ],
     [
-      'line ends of old and no header',
+      'CR line ends and no header',
       '1,2\r3,4\r',
       { header: false, columns: ['a', 'b'] },
       [
@@ -129,52 +129,57 @@ describe('what is said of a CSV', () => {
         ['3', '4'],
       ],
     ],
-  ])('is held to: %s', async (_, content, options, rows) => {
+  ])('is applied: %s', async (_, content, options, rows) => {
     expect(await read(content, options)).toEqual(rows);
     expect(await read(gzipSync(content), options)).toEqual(rows);
   });
 
   it.each<[string, string, DialectOptions, RegExp]>([
     [
-      'something behind a closing quote that looks like a comment',
+      'a comment prefix after a closing quote',
       'a,b\n"1"#x,2\n',
       { comments: '#' },
       /data\.csv:2: expected a comma or the end of the line after a closing quote/,
     ],
-    ['an empty quoted cell before it', 'a,b\n""#x,2\n', { comments: '#' }, /data\.csv:2: expected a comma/],
     [
-      'a row behind comments that is too wide',
+      'a comment prefix after an empty quoted value',
+      'a,b\n""#x,2\n',
+      { comments: '#' },
+      /data\.csv:2: expected a comma/,
+    ],
+    [
+      'too many values in a row after comments',
       '#\na,b\n#\n#\n1,2,3\n',
       { comments: '#' },
       /data\.csv:5: expected 2 values as in the header, found 3/,
     ],
-    ['a broken row behind comments', 'a,b\n#\n1,"2"x\n', { comments: '#' }, /data\.csv:3: expected a comma/],
+    ['a broken row after comments', 'a,b\n#\n1,"2"x\n', { comments: '#' }, /data\.csv:3: expected a comma/],
     [
-      'comments that nobody announced',
+      'comments without data.comments',
       '#a\nb,c\n1,2\n',
       {},
       /data\.csv:2: expected 1 values as in the header, found 2/,
     ],
-    ['a quote of the other kind', "a,b\n'1,2',3\n", {}, /data\.csv:2: expected 2 values as in the header, found 3/],
+    ['another quote character', "a,b\n'1,2',3\n", {}, /data\.csv:2: expected 2 values as in the header, found 3/],
     [
-      'more cells than names',
+      'more values than names',
       '1,2,3\n',
       { header: false, columns: ['a', 'b'] },
       /data\.csv:1: expected 2 values as in data\.columns, found 3; list every column/,
     ],
     [
-      'a later row with more cells than names',
+      'more values than names in a later row',
       '1,2\n1,2,3\n',
       { header: false, columns: ['a', 'b'] },
       /data\.csv:2: expected 2 values as in data\.columns, found 3/,
     ],
     [
-      'a header that is said not to be there',
+      'a header despite header: false',
       'a,b\n1,2\n',
       { header: false, columns: ['a', 'b'] },
       /data\.csv:1: contains the column names, but data\.header is false; remove data\.header and data\.columns/,
     ],
-  ])('is told where the file has %s', async (_, content, options, message) => {
+  ])('is checked: %s', async (_, content, options, message) => {
     await expect(read(content, options)).rejects.toThrow(message);
     await expect(read(content, options)).rejects.toMatchObject({ exitCode: 3 });
   });
@@ -202,25 +207,25 @@ describe('what is said of a CSV', () => {
       'größe',
       /set the file's encoding, for example data\.encoding: windows-1252/,
     ],
-  ])('is likely to be missing for the header %j', async (header, wanted, cure) => {
+  ])('is suggested for the header %j', async (header, wanted, cure) => {
     const csv = await openCsv(scratchFile('data.csv', Buffer.from(header, 'latin1')));
     expect(() => columnIndices(csv, [wanted])).toThrow(cure);
   });
 
-  it('is told to be JSON Lines where a CSV holds an object, unless it is said to be a CSV', async () => {
+  it('suggests format: jsonl if a CSV starts with an object, unless the format is csv', async () => {
     const path = scratchFile('data.csv', '{"a":1}\n{"a":2}\n');
     await expect(openCsv(path)).rejects.toThrow(/data\.csv:1: contains a JSON object, .*; set data\.format: jsonl/);
     await expect(openCsv(path, { format: 'csv', quote: 'none' })).resolves.toMatchObject({ header: ['{"a":1}'] });
   });
 
-  it('has names for columns that are asked for', async () => {
+  it('without a header names columns by data.columns', async () => {
     const csv = await openCsv(scratchFile('data.csv', '1,2\n'), { header: false, columns: ['click', 'item'] });
     expect(() => columnIndices(csv, ['itm'])).toThrow(
       /^[^\n]*data\.csv: column "itm": is used by the config, but is not in data\.columns; did you mean 'item'\?$/,
     );
   });
 
-  it('reads numbers with a decimal comma, and refuses those with a dot', async () => {
+  it('reads numbers with a decimal comma and rejects those with a dot', async () => {
     const content = 'text;n\n1,5;1,5\n1.5;-12\n,;0,25\n;,5\n';
     expect(await read(content, { decimal: ',' }, ['n'])).toEqual([
       ['1,5', 1.5],
@@ -233,7 +238,7 @@ describe('what is said of a CSV', () => {
     );
   });
 
-  it('leaves blanks around numbers with a decimal comma, and words that may mean blank, to who trims and knows them', () => {
+  it('leaves spaces and null values of a number with a decimal comma unchanged', () => {
     const taken: string[] = [];
     const reader = { columns: ['n'], read: (text: string) => void taken.push(text) };
     const readers = [
@@ -245,7 +250,7 @@ describe('what is said of a CSV', () => {
     for (const { read } of withDecimal(readers, ',')) expect(() => read(' 1.500 ')).toThrow();
   });
 
-  it('compares numbers with a decimal comma, and texts as they are', async () => {
+  it('compares numbers with a decimal comma, and strings unchanged', async () => {
     const labels = labelColumnsOf([
       { name: 'dear', ...taskOptions.parse({ label: { column: 'n', above: 7.25 } }) },
       {
@@ -286,7 +291,7 @@ describe('what is said of a CSV', () => {
     expect.assertions(1);
   });
 
-  it('weighs rows by numbers with a decimal comma', async () => {
+  it('reads row weights with a decimal comma', async () => {
     const labels = labelColumnsOf([{ name: 'ctr', ...taskOptions.parse({ label: 'click', sampleWeight: 'n' }) }]);
     const read = async (content: string): Promise<unknown> => {
       const csv = await openCsv(scratchFile('data.csv', content), { decimal: ',' });
@@ -319,7 +324,7 @@ describe('what is said of a CSV', () => {
     );
   });
 
-  it('chooses rows by numbers with a decimal comma', async () => {
+  it('filters rows by numbers with a decimal comma', async () => {
     const csv = await openCsv(scratchFile('data.csv', 'text;n\na;7,5\nb;0,5\nc;7,50\n'), { decimal: ',' });
     const format = { ...noRules, rules: [filterRule({ where: { column: 'n', equals: 7.5 } })] };
     const block = { rows: 0, labels: new Map<string, Float32Array>() };
@@ -338,7 +343,7 @@ describe('what is said of a CSV', () => {
     expect(count).toBe(2);
   });
 
-  it('gives what csv-parse gives, wherever the file is cut', async () => {
+  it('equals the output of csv-parse for any chunk size', async () => {
     const cell = fc.constantFrom(
       '',
       '1',
@@ -407,7 +412,7 @@ describe('what is said of a CSV', () => {
     );
   });
 
-  it('reads what Python reads', async (test) => {
+  it('reads what Python writes', async (test) => {
     needsPython(test, 'csv');
     const random = fc.sample(
       fc.record({
@@ -434,7 +439,9 @@ for case in json.load(sys.stdin if len(sys.argv) < 2 else open(sys.argv[1])):
         writer = csv.writer(out, delimiter=case['delimiter'], quotechar=quote, quoting=quoting, lineterminator='\\n')
         writer.writerow(['a', 'b']); writer.writerows(case['rows'])
         text = out.getvalue()
-        written.append([text, list(csv.reader(io.StringIO(text, newline=''), delimiter=case['delimiter'], quotechar=quote, quoting=quoting))[1:]])
+        lines = io.StringIO(text, newline='')
+        read = csv.reader(lines, delimiter=case['delimiter'], quotechar=quote, quoting=quoting)
+        written.append([text, list(read)[1:]])
     except csv.Error:
         written.append(None)
 print(json.dumps(written))`;
@@ -454,11 +461,12 @@ print(json.dumps(written))`;
   });
 });
 
-describe('what a config says of text files', () => {
+describe('text options', () => {
   const config = (data: string): string =>
-    `data: { train: t.csv, ${data} }\nfeatures: { f: { type: categorical, fields: [item] } }\ntasks: { ctr: { label: click } }\nmodel: { name: shared-bottom }\n`;
+    `data: { train: t.csv, ${data} }\nfeatures: { f: { type: categorical, fields: [item] } }\n` +
+    'tasks: { ctr: { label: click } }\nmodel: { name: shared-bottom }\n';
 
-  it('may name columns in a file, which the config holds from then on', () => {
+  it('read column names from a file into the config', () => {
     const names = scratchFile('names.txt', '\ufeffclick\r\nitem\r\n205\r\n');
     expect(parseConfig(config(`header: false, columns: ${JSON.stringify(names)}`), 'c.yaml').data).toMatchObject({
       header: false,
@@ -489,14 +497,14 @@ describe('what a config says of text files', () => {
     ['encoding: cp1252', /data\.encoding: expected .*windows-1252/],
     ['thousands: "."', /data\.thousands: unknown key/],
     ['decimal: "\'"', /data\.decimal: expected/],
-  ])('is refused where it cannot be: %s', (data, message) => {
+  ])('reject %s', (data, message) => {
     expect(() => parseConfig(config(data), 'c.yaml')).toThrow(message);
   });
 
   it.each([
     ['click', 'click', /names\.txt: data\.columns: 'click' is listed twice, again in line 2/],
     ['click', '', /names\.txt: data\.columns: line 2 is empty/],
-  ])('is refused where a file of names holds %j and %j', (first, second, message) => {
+  ])('reject a file of names with %j and %j', (first, second, message) => {
     const names = scratchFile('names.txt', `${first}\n${second}\nitem\n`);
     expect(() => parseConfig(config(`header: false, columns: ${JSON.stringify(names)}`), 'c.yaml')).toThrow(message);
   });

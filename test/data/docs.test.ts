@@ -17,7 +17,7 @@ const examples = [page, readFileSync('docs/how-to/use-my-data.md', 'utf8')].flat
 );
 const DAYS = ['2026-11-01', '2026-11-02', '2026-11-03', '2026-11-04'];
 
-/** The files that the page tells of: logs by day, and the same rows as partitions. */
+/** Creates the files that the page describes: logs by day, and the same rows as partitions. */
 function world(): string {
   const folder = scratchFolder();
   for (const name of ['logs', ...DAYS.map((day) => `days/ds=${day}`)])
@@ -39,7 +39,9 @@ function configOf(folder: string, data: string): string {
   writeFileSync(
     path,
     `${data}
-features: { ids: { type: categorical, fields: [user, country], width: 4, encoding: { name: tokens } }, play: { type: numeric, fields: [play_ms], scaling: standard } }
+features:
+  ids: { type: categorical, fields: [user, country], width: 4, encoding: { name: tokens } }
+  play: { type: numeric, fields: [play_ms], scaling: standard }
 tasks: { ctr: { label: click } }
 model: { name: shared-bottom, tower: { hidden: [4] } }
 training: { epochs: 1, batchSize: 32 }
@@ -48,8 +50,8 @@ training: { epochs: 1, batchSize: 32 }
   return path;
 }
 
-describe('pages about data', () => {
-  it.each(examples)('has an example that is read as it says:\n%s', async (yaml) => {
+describe('data pages', () => {
+  it.each(examples)('have a working example:\n%s', async (yaml) => {
     const folder = world();
     const { experiment } = await loadConfig(configOf(folder, yaml));
     const format = rowFormatOf({ tasks: listTasks(experiment), groups: Object.values(experiment.features) });
@@ -63,7 +65,7 @@ describe('pages about data', () => {
   });
 
   it(
-    'trains from partitions that are split by date, measures and predicts others, and is refused with other files',
+    'have a split of partitions by date that trains, evaluates and predicts, and rejects changed files',
     { timeout: 60_000 },
     async () => {
       const folder = world();
@@ -101,7 +103,7 @@ describe('pages about data', () => {
     },
   );
 
-  it('refuses to go on with the same files in another order', { timeout: 60_000 }, async () => {
+  it('rejects a resume with reordered files', { timeout: 60_000 }, async () => {
     const folder = world();
     const run = join(folder, 'run');
     await trainSmall(configOf(folder, 'data: { train: [logs/2026-11-01.csv, logs/2026-11-02.csv] }\n'), {

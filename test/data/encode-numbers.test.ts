@@ -6,7 +6,7 @@ import { toAffine, buildScale, scaleSteps, type ScalingSpec } from '../../src/co
 
 const FITTED = { standard: { mean: 3.7, deviation: 1.3 }, 'min-max': { min: -2.5, max: 1e3 } };
 
-describe('numbers that are encoded many at a time', () => {
+describe('encodeNumbers', () => {
   it.each<[ScalingSpec, unknown, boolean]>([
     ['none', undefined, true],
     ['standard', FITTED.standard, true],
@@ -14,7 +14,7 @@ describe('numbers that are encoded many at a time', () => {
     [['none', 'standard'], FITTED.standard, true],
     ['log1p', undefined, false],
     [['log1p', 'standard'], FITTED.standard, false],
-  ])('are with %s what each for itself is', (spec, fitted, isAffine) => {
+  ])('equals the scalar path with scaling %s', (spec, fitted, isAffine) => {
     const encode = buildScale(spec, fitted);
     const affine = toAffine(scaleSteps(spec, fitted));
     expect(affine !== undefined).toBe(isAffine);

@@ -17,7 +17,7 @@ import { startThread } from '../../src/system/thread.js';
 import { entriesIn } from '../support/cached-csv.js';
 import { scratchFile, scratchFolder } from '../support/scratch.js';
 
-// Several threads against one. The threads run what was built.
+// Compares several threads with one; threads run the build.
 
 const tasks = [
   { name: 'ctr', ...taskOptions.parse({ label: 'click' }) },
@@ -37,7 +37,7 @@ const format = encodedFormat(rowFormatOf({ tasks, groups }), {
   n: { mean: 1, deviation: 2 },
 });
 
-/** The files of the folder that comes of a CSV, or the error, with the bad rows that were told. */
+/** Encodes a CSV and returns the files of its directory or the error, and the reported invalid rows. */
 async function encode(path: string, threads: number, policy: RejectPolicy, chunkBytes?: number): Promise<unknown> {
   const told: unknown[] = [];
   const telling: RejectPolicy = {
@@ -73,8 +73,8 @@ async function encode(path: string, threads: number, policy: RejectPolicy, chunk
   };
 }
 
-describe('several threads', () => {
-  it('make what one makes, and tell the same of what is wrong, wherever the file is cut', async () => {
+describe('encoder threads', () => {
+  it('produce the output and errors of one thread for any chunk size', async () => {
     const cells = [
       fc.constantFrom('0', '1', '1'),
       fc.constantFrom('0', '0', '0', '1', '2'),
@@ -124,7 +124,7 @@ describe('several threads', () => {
     );
   });
 
-  it('fill shards as one does, with pieces of any size between them', async () => {
+  it('write the shards of one thread for pieces of any size', async () => {
     const row = (i: number): string =>
       i % 40_000 === 9
         ? `1,0,${i % 500},"b",x,${i / 8},2:0.5|3`
@@ -144,7 +144,7 @@ describe('several threads', () => {
       expect(await encode(path, threads, skipBadRows(undefined, 10), chunkBytes)).toEqual(expected);
   });
 
-  it('tell a bad row before a file that is damaged behind it', async () => {
+  it('report an invalid row before damage later in the file', async () => {
     const bytes = gzipSync(`${HEADER}\n1,0,7,a,,1,\n1,0,x,a,,1,\n${'1,0,7,a,,1,\n'.repeat(50_000)}`);
     const path = scratchFile('data.csv.gz', bytes.subarray(0, -200));
     expect(await encode(path, 2, refuseBadRows, 1 << 14)).toMatchObject({
@@ -152,7 +152,7 @@ describe('several threads', () => {
     });
   });
 
-  it('read a large source when a run has several, until the run is stopped', async () => {
+  it('encode a large source until the run is stopped', async () => {
     const path = scratchFile('data.csv', `${HEADER}\n${`1,0,7,a,${'-'.repeat(200)},1.25,1:0.5|2|3\n`.repeat(290_000)}`);
     const open = async (threads: number, signal?: AbortSignal) => {
       const cache = scratchFolder();
@@ -166,14 +166,14 @@ describe('several threads', () => {
       const [folder] = entriesIn(cache);
       return { rows, manifest: readFileSync(join(cache, folder!, 'manifest.json'), 'utf8') };
     };
-    // The manifest holds the hash of every shard.
+    // The manifest contains the hash of every shard.
     expect(await open(2)).toEqual(await open(1));
     const reason = new Error('stopped');
     await expect(open(2, AbortSignal.abort(reason))).rejects.toBe(reason);
   });
 
-  it('that cannot start, or die, are an error', async () => {
-    // A format that no thread can make: its fields do not get what they learned.
+  it('that fail to start or exit are an error', async () => {
+    // No thread can load this format: its fields have no fitted state.
     const broken: EncodedFormat = { ...format, fitted: {} };
     const csv = await openCsv(scratchFile('data.csv', `${HEADER}\n1,0,7,a,,1,\n`));
     const source = { csv, indices: new Map(csv.header.map((name, i) => [name, i])) };

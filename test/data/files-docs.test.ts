@@ -29,7 +29,7 @@ const examples = [...page.matchAll(/```yaml\n(.*?)```\n```text\n(.*?)```\n\n(\|.
 );
 
 describe('docs/reference/text-formats.md', () => {
-  it.each(examples)('has an example whose rows are read: $yaml', async ({ yaml, file, rows: [header, , ...rows] }) => {
+  it.each(examples)('has an example with readable rows: $yaml', async ({ yaml, file, rows: [header, , ...rows] }) => {
     const dialect = dialectOf(z.strictObject(dialectShape).parse((parse(yaml) as { data: unknown }).data));
     const source = await openRows(scratchFile('data', file), header!, dialect);
     expect(source.csv.header).toEqual(header);
@@ -63,7 +63,7 @@ describe('docs/reference/text-formats.md', () => {
     expect(found).toEqual(rows);
   });
 
-  it('has an example of every key, and names every encoding', () => {
+  it('has an example of every key and lists every encoding', () => {
     const keys = examples.flatMap(({ yaml }) => Object.keys((parse(yaml) as { data: object }).data));
     expect(new Set([...keys, 'encoding'])).toEqual(new Set(Object.keys(dialectShape)));
     for (const name of ENCODINGS.filter((each) => each !== 'utf-8')) expect(page).toContain(name);

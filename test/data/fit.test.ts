@@ -9,7 +9,7 @@ import { storedFitted } from '../../src/features/fitted.js';
 import { taskOptions } from '../../src/core/tasks.js';
 import { scratchFile } from '../support/scratch.js';
 
-// What is learned from the bytes of plain rows, against what is learned from their cells.
+// Fits on the bytes of plain rows and compares with a fit on parsed values.
 
 const tasks = [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }];
 const tokens = { name: 'tokens' };
@@ -41,8 +41,8 @@ async function learned(rows: readonly (readonly Buffer[])[], isQuoted: boolean, 
   return [storedFitted(fitted).json, policy.count];
 }
 
-describe('a fit', () => {
-  it('learns from bytes what it learns from cells, and nothing of a row that is refused', async () => {
+describe('fit', () => {
+  it('learns the same from bytes and from values, and nothing from rejected rows', async () => {
     const text = fc
       .constantFrom('a', 'b', 'c', '', 'ü', '東京', '😀', '\0', 'a b', 'constructor', 'x'.repeat(300))
       .map((cell) => Buffer.from(cell));

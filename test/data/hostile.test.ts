@@ -14,7 +14,7 @@ import { featureTypes } from '../../src/features/feature-types.js';
 import { taskOptions } from '../../src/core/tasks.js';
 import { scratchFile, scratchFolder } from '../support/scratch.js';
 
-// Files as they come from mail, spreadsheets and broken disks: either read right, or told with their place.
+// Files from mail, spreadsheets and broken disks are either read correctly or rejected with their location.
 
 const tasks = [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }];
 const groups = [
@@ -24,7 +24,7 @@ const groups = [
 ];
 const HEADER = 'click,id,word,n\n';
 
-/** The words, ids and numbers that are read; and the lines of rows that are skipped, with their columns. */
+/** Reads words, ids and numbers; returns the lines of skipped rows with their columns. */
 async function read(path: string): Promise<{ rows: unknown[]; skipped: string[] }> {
   const skipped: string[] = [];
   const policy: RejectPolicy = {
@@ -54,29 +54,29 @@ async function read(path: string): Promise<{ rows: unknown[]; skipped: string[] 
 
 const good = [1, 7, 'a', 0.5];
 
-describe('a hostile CSV', () => {
-  // The cases of csv-spectrum (https://github.com/max-mapper/csv-spectrum), on columns of our own.
+describe('hostile CSV', () => {
+  // The cases of csv-spectrum (https://github.com/max-mapper/csv-spectrum), on other columns.
   it.each<[string, string | Buffer, unknown[]]>([
     ['commas in quotes', '1,7,"a,b",0.5\n', [1, 7, 'a,b', 0.5]],
     ['quotes in quotes', '1,7,"a ""b""",0.5\n', [1, 7, 'a "b"', 0.5]],
-    ['nothing in quotes', '1,7,"",0.5\n', [1, 7, '', 0.5]],
+    ['an empty quoted value', '1,7,"",0.5\n', [1, 7, '', 0.5]],
     ['line ends in quotes', '1,7,"a\nb",0.5\n', [1, 7, 'a\nb', 0.5]],
-    ['line ends of Windows in quotes', '1,7,"a\r\nb",0.5\r\n', [1, 7, 'a\r\nb', 0.5]],
+    ['CRLF in quotes', '1,7,"a\r\nb",0.5\r\n', [1, 7, 'a\r\nb', 0.5]],
     ['JSON', '1,7,"{""type"": ""Point"", ""at"": [1,2]}",0.5\n', [1, 7, '{"type": "Point", "at": [1,2]}', 0.5]],
-    ['everything in quotes', '"1","7","a","0.5"\n', good],
+    ['all values in quotes', '"1","7","a","0.5"\n', good],
     ['U+FFFD', '1,7,a\ufffd,0.5\n', [1, 7, 'a\ufffd', 0.5]],
     ['U+FFFD in quotes', '1,7,"\ufffd,",0.5\n', [1, 7, '\ufffd,', 0.5]],
     ['text beyond ASCII', '1,7,ʤ 东京 😀,0.5\n', [1, 7, 'ʤ 东京 😀', 0.5]],
-    ['blanks that are kept', '1,7, a ,0.5\n', [1, 7, ' a ', 0.5]],
-    ['NUL bytes in a text', '1,7,a\0b,0.5\n', [1, 7, 'a\0b', 0.5]],
-    ['an empty cell of text', '1,7,,0.5\n', [1, 7, '', 0.5]],
-    ['line ends of Windows', '1,7,a,0.5\r\n', good],
-    ['line ends of old', '1,7,a,0.5\r', good],
-    ['no line end at all', '1,7,a,0.5', good],
+    ['leading and trailing spaces', '1,7, a ,0.5\n', [1, 7, ' a ', 0.5]],
+    ['NUL bytes in a string', '1,7,a\0b,0.5\n', [1, 7, 'a\0b', 0.5]],
+    ['an empty string', '1,7,,0.5\n', [1, 7, '', 0.5]],
+    ['CRLF', '1,7,a,0.5\r\n', good],
+    ['CR', '1,7,a,0.5\r', good],
+    ['no final line end', '1,7,a,0.5', good],
     ['empty lines before and after', '\n\n1,7,a,0.5\n\n\n', good],
     ['a number in another notation', '1,7,a,+5.0E-1\n', good],
     ['leading zeros', '1,0007,a,00.50\n', good],
-  ])('with %s is read right, plain or in gzip', async (_, content, expected) => {
+  ])('with %s is read correctly, plain or in gzip', async (_, content, expected) => {
     for (const bytes of [
       Buffer.concat([Buffer.from(HEADER), Buffer.from(content)]),
       Buffer.concat([Buffer.from(`\ufeff${HEADER}`), Buffer.from(content)]),
@@ -87,37 +87,37 @@ describe('a hostile CSV', () => {
   });
 
   it.each<[string, string | Buffer, string]>([
-    ['a cell too few', '1,7,a\n', '3 row'],
-    ['a cell too many', '1,7,a,0.5,\n', '3 row'],
-    ['a row that is cut off', '1,7', '3 row'],
+    ['too few values', '1,7,a\n', '3 row'],
+    ['too many values', '1,7,a,0.5,\n', '3 row'],
+    ['a truncated row', '1,7', '3 row'],
     ['an empty label', ',7,a,0.5\n', '3 click'],
     ['an empty id', '1,,a,0.5\n', '3 id'],
     ['an empty number', '1,7,a,\n', '3 n'],
-    ['an id of hexadecimal digits', '1,0x1F,a,0.5\n', '3 id'],
+    ['an id in hexadecimal', '1,0x1F,a,0.5\n', '3 id'],
     ['an id above 2^31', '1,2147483648,a,0.5\n', '3 id'],
     ['an id of a thousand digits', `1,${'9'.repeat(1000)},a,0.5\n`, '3 id'],
     ['an id with a NUL byte', '1,7\0,a,0.5\n', '3 id'],
-    ['a number beyond all', '1,7,a,1e400\n', '3 n'],
+    ['a number beyond 64 bits', '1,7,a,1e400\n', '3 n'],
     ['a number beyond 32 bits', '1,7,a,1e39\n', '3 n'],
-    ['a number that is none', '1,7,a,NaN\n', '3 n'],
-    ['a comma for a point', '1,7,a,"0,5"\n', '3 n'],
-    ['bytes that are no text', Buffer.from([49, 44, 55, 44, 0xff, 0xc3, 44, 49, 10]), '3 word'],
+    ['NaN', '1,7,a,NaN\n', '3 n'],
+    ['a decimal comma', '1,7,a,"0,5"\n', '3 n'],
+    ['invalid UTF-8', Buffer.from([49, 44, 55, 44, 0xff, 0xc3, 44, 49, 10]), '3 word'],
     [
-      'half a character',
+      'a truncated character',
       Buffer.concat([Buffer.from('1,7,'), Buffer.from('東').subarray(0, 2), Buffer.from(',1\n')]),
       '3 word',
     ],
     [
-      'bytes that are no text, in quotes, beside U+FFFD',
+      'invalid UTF-8 in quotes, after U+FFFD',
       Buffer.from([49, 44, 55, 44, 34, 0xef, 0xbf, 0xbd, 0xff, 34, 44, 49, 10]),
       '3 word',
     ],
-    ['text behind a quote', '1,7,"a"b,0.5\n', '3 row'],
-    ['a quote within a cell', '1,7,a"b,0.5\n', '3 row'],
-    ['a quote out of place, with line ends of Windows', '1,7,a"b,0.5\r\n', '3 row'],
-    ['blanks around a number', '1,7,a, 0.5\n', '3 n'],
-    ['blanks around an id', '1,7 ,a,0.5\n', '3 id'],
-  ])('with %s loses that row alone, and says which', async (_, content, place) => {
+    ['text after a quote', '1,7,"a"b,0.5\n', '3 row'],
+    ['a quote within a value', '1,7,a"b,0.5\n', '3 row'],
+    ['a misplaced quote, with CRLF', '1,7,a"b,0.5\r\n', '3 row'],
+    ['spaces around a number', '1,7,a, 0.5\n', '3 n'],
+    ['spaces around an id', '1,7 ,a,0.5\n', '3 id'],
+  ])('with %s loses and reports only that row', async (_, content, place) => {
     const bytes = Buffer.concat([
       Buffer.from(`${HEADER}1,7,a,0.5\n`),
       Buffer.from(content),
@@ -128,7 +128,7 @@ describe('a hostile CSV', () => {
     expect(rows).toEqual(Array(content.at(-1) === '\n' || content.at(-1) === 10 ? 2 : 1).fill(good));
   });
 
-  it('with rows of misplaced quotes among others gives the others, as csv-parse reads them, wherever the file is cut', async () => {
+  it('with misplaced quotes has the other rows of csv-parse, for any chunk size', async () => {
     const row = fc.oneof(
       {
         weight: 4,
@@ -170,17 +170,17 @@ describe('a hostile CSV', () => {
 
   it.each<[string, string, RegExp]>([
     [
-      'a quote that is never closed',
+      'a quote that is not closed',
       '1,7,"a,0.5\n1,7,a,0.5\n',
       /train\.csv:3: a quoted value is never closed; close it, or set data\.quote: none/,
     ],
     [
-      'a quote that is never closed, in a long file',
+      'a quote that is not closed, in a long file',
       `1,7,"a,0.5\n${'1,7,a,0.5\n'.repeat(200_000)}`,
       /train\.csv:3: a quoted value is not closed within 1048576 characters/,
     ],
     [
-      'a quote that takes in the next row',
+      'a quote that is closed in the next row',
       '1,7,"a,0.5\n1,7,"a",0.5\n',
       /train\.csv:3: expected a comma or the end of the line after a closing quote/,
     ],
@@ -189,7 +189,7 @@ describe('a hostile CSV', () => {
       `1,7,${'a'.repeat(1_100_000)},0.5\n1,7,a,0.5\n`,
       /train\.csv:3: a row exceeds the maximum of 1048576 characters/,
     ],
-  ])('with %s is an error with its line', async (_, content, message) => {
+  ])('with %s is rejected with its line', async (_, content, message) => {
     const path = scratchFile('train.csv', `${HEADER}1,7,a,0.5\n${content}`);
     await expect(read(path)).rejects.toThrow(message);
     await expect(read(path)).rejects.toMatchObject({ exitCode: 3 });
@@ -197,7 +197,7 @@ describe('a hostile CSV', () => {
 
   it.each<[string, string, RegExp]>([
     [
-      'texts for ids',
+      'strings for ids',
       '1,abc,a,0.5\n',
       /train\.csv:2: column "id": expected an integer id in digits, found "abc"; correct the row, or set encoding: tokens if ids are strings$/,
     ],
@@ -214,21 +214,21 @@ describe('a hostile CSV', () => {
     [
       'a negative id',
       '1,-7,a,0.5\n',
-      /train\.csv:2: column "id": expected an integer id in digits, found "-7"; correct the row, or set data\.onBadRow to 'skip'$/,
+      /train\.csv:2: column "id": expected an integer id in digits, found "-7"; correct the row, or set data\.onBadRow: skip$/,
     ],
     [
-      'a label that is a count',
+      'a count for a label',
       '2,7,a,0.5\n',
       /train\.csv:2: column "click": expected 0 or 1, found "2"; correct the row, or define positives, such as label: \{ column: click, above: 3 \}; set type: regression/,
     ],
-  ])('with %s is told the cure that is likely', async (_, content, message) => {
+  ])('with %s is rejected with the likely fix', async (_, content, message) => {
     const path = scratchFile('train.csv', HEADER + content);
     const format = rowFormatOf({ tasks, groups });
     const source = await openSource(path, columnsOf(format));
     await expect(source.fit(format, { policy: refuseBadRows })).rejects.toThrow(message);
   });
 
-  it('with texts for ids has that cure told also where too many rows are skipped', async () => {
+  it('with strings for ids is rejected with the fix if it has too many invalid rows', async () => {
     const format = rowFormatOf({ tasks, groups });
     const source = await openSource(scratchFile('train.csv', `${HEADER}1,abc,a,0.5\n`), columnsOf(format));
     await expect(source.fit(format, { policy: skipBadRows(undefined, 0) })).rejects.toThrow(
@@ -236,11 +236,11 @@ describe('a hostile CSV', () => {
     );
   });
 
-  it('with a line of 100 MB is given up after the first of them', async () => {
+  it('with a line of 100 MB is rejected after the first megabyte', async () => {
     const path = join(scratchFolder(), 'train.csv');
     const file = openSync(path, 'w');
     writeSync(file, `${HEADER}1,7,a,0.5\n`);
-    // A hole: all of it is NUL bytes, and none of it is on the disk.
+    // A sparse file: NUL bytes that take no disk space.
     ftruncateSync(file, 100_000_000);
     closeSync(file);
     const start = process.memoryUsage().rss;

@@ -22,20 +22,26 @@ const format = rowFormatOf({
   ].map((group) => featureTypes.schema.parse(group)),
 });
 
-/** A log whose users say nothing of labels, whose receipt is written after a payment, and whose days change. */
+/** Creates a log: users are unrelated to labels, the receipt is written after a payment, and days drift. */
 function log(): string {
   const random = randomStream(7, 'log');
   const rows = Array.from({ length: 3000 }, (_, i) => {
     const click = random.uint32() % 4 === 0 ? 1 : 0;
     const pay = click === 1 && random.uint32() % 5 === 0 ? 1 : 0;
     const day = Math.floor(i / 1000);
-    return `${click},${pay},u${random.uint32() % 40},${pay === 1 ? 'yes' : 'no'},d${day},${i % 2 === 0 ? i % 100 : 5},${i % 10 === 0 ? '' : 'a|b'},2026-11-0${day + 1}\n`;
+    return (
+      `${click},${pay},u${random.uint32() % 40},${pay === 1 ? 'yes' : 'no'},d${day},${i % 2 === 0 ? i % 100 : 5},` +
+      `${i % 10 === 0 ? '' : 'a|b'},2026-11-0${day + 1}\n`
+    );
   });
-  return `click,pay,user,receipt,day,price,seen,ds\n${rows.join('')}1,0,u1,no,d0,dear,a,2026-11-01\n0,0,u1,no,d0,1,a,2026-12-24\n`;
+  return (
+    `click,pay,user,receipt,day,price,seen,ds\n${rows.join('')}1,0,u1,no,d0,dear,a,2026-11-01\n` +
+    '0,0,u1,no,d0,1,a,2026-12-24\n'
+  );
 }
 
-describe('the description of data', () => {
-  it('tells rows, rates, blanks, unknown ids, drift and leaks, by split', async () => {
+describe('data description', () => {
+  it('has rows, rates, missing values, unknown ids, drift and leaks by split', async () => {
     const source = scratchFile('log.csv', log());
     const split = {
       by: 'date',
@@ -78,7 +84,9 @@ describe('the description of data', () => {
       expect.arrayContaining([
         expect.stringMatching(/log\.csv:3002: column 'price': invalid row: expected a decimal number/),
         expect.stringMatching(/^field 'receipt' alone predicts cvr with an AUC of 1\.0000/),
-        expect.stringMatching(/^field 'day' drifts from train: population stability index .* on valid, .* on test/),
+        expect.stringMatching(
+          /^field 'day' drifts from the training set: population stability index .* on valid, .* on test/,
+        ),
         expect.stringMatching(/^field 'day': an out-of-vocabulary share of 1\.00 on valid, 1\.00 on test;/),
         expect.stringMatching(/^field 'day' has a single value in the training set; remove it/),
       ]),
@@ -86,9 +94,17 @@ describe('the description of data', () => {
   });
 });
 
-describe('parts of a date in the description of data', () => {
-  const dated = (days: readonly number[], hourOf: (i: number) => number): string =>
-    `click,at\n${days.flatMap((day) => Array.from({ length: 480 }, (_, i) => `${i % 7 === 0 ? 1 : 0},2026-11-${String(day).padStart(2, '0')}T${String(hourOf(i)).padStart(2, '0')}:00:00\n`)).join('')}`;
+describe('date parts in the data description', () => {
+  const twoDigits = (number: number): string => String(number).padStart(2, '0');
+  const dated = (days: readonly number[], hourOf: (i: number) => number): string => {
+    const rows = days.flatMap((day) =>
+      Array.from(
+        { length: 480 },
+        (_, i) => `${i % 7 === 0 ? 1 : 0},2026-11-${twoDigits(day)}T${twoDigits(hourOf(i))}:00:00\n`,
+      ),
+    );
+    return `click,at\n${rows.join('')}`;
+  };
   const ofDates = rowFormatOf({
     tasks: [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }],
     groups: [featureTypes.schema.parse({ type: 'date', fields: ['at'], parts: ['hour', 'weekday', 'day'] })],
@@ -98,7 +114,7 @@ describe('parts of a date in the description of data', () => {
     return describeData(data, ofDates, { cache: { folder: scratchFolder() } });
   };
 
-  it('drift in no split that is too short to have all of them', async () => {
+  it('have no drift for a split too short to contain all values', async () => {
     const { fields, warnings } = await describeDays(
       dated([1, 2, 3, 4, 5, 6, 7, 8], (i) => i % 24),
       dated([9], (i) => i % 24),
@@ -112,23 +128,23 @@ describe('parts of a date in the description of data', () => {
     expect(fields[0]!.drift.valid!).toBeLessThan(0.01);
   });
 
-  it('drift where a split has all of them in another share', async () => {
+  it('have drift for a split with another distribution of all values', async () => {
     const { warnings } = await describeDays(
       dated([1, 2, 3], (i) => i % 24),
       dated([4], (i) => (i < 24 ? i : 23)),
     );
     expect(warnings).toEqual([
-      expect.stringMatching(/^field 'at_hour' drifts from train: population stability index .* on valid/),
+      expect.stringMatching(/^field 'at_hour' drifts from the training set: population stability index .* on valid/),
     ]);
   });
 });
 
-describe('the values of a number in the description of data', () => {
+describe('number of values in the data description', () => {
   const ofNumbers = rowFormatOf({
     tasks: [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }],
     groups: [featureTypes.schema.parse({ type: 'numeric', fields: ['price', 'share', 'one'], scaling: 'standard' })],
   });
-  it('are its different numbers, up to 10,000', async () => {
+  it('is exact up to 10,000', async () => {
     const rows = Array.from(
       { length: 12_000 },
       (_, i) => `${i % 3 === 0 ? 1 : 0},${(1 + (i % 2301) / 100).toFixed(2)},${i / 12_000},1\n`,
@@ -146,8 +162,8 @@ describe('the values of a number in the description of data', () => {
   });
 });
 
-describe('blanks in the description of data', () => {
-  it('are what a field takes for empty: words for nothing and blanks, as training does', async () => {
+describe('missing values in the data description', () => {
+  it('are counted like in training, with null values and trimming', async () => {
     const spec = {
       tasks: [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }],
       cells: { nullValues: ['?'], trim: true },
@@ -173,8 +189,8 @@ describe('blanks in the description of data', () => {
   });
 });
 
-describe('a label that is the same in all of train', () => {
-  it('is told, and not where it is the same on valid alone', async () => {
+describe('constant label in the training set', () => {
+  it('is reported, but not one in the validation set only', async () => {
     const of = rowFormatOf({
       tasks: [
         ['none', 'ja'],
@@ -197,8 +213,8 @@ describe('a label that is the same in all of train', () => {
   });
 });
 
-describe('the description of vectors', () => {
-  it('tells their length, mean and norm, empty cells, and drift where they turn, by split', async () => {
+describe('vector statistics in the data description', () => {
+  it('include length, mean, norm, missing values and drift by split', async () => {
     const random = randomStream(5, 'vectors');
     const unit = (): number => random.uint32() / 2 ** 32;
     const line = (turn: number, click: number): string => {
@@ -226,13 +242,13 @@ describe('the description of vectors', () => {
     expect(drift.valid!).toBeLessThan(0.1);
     expect(drift.test!).toBeGreaterThan(1);
     expect(warnings).toEqual([
-      expect.stringMatching(/^field 'look' drifts from train: population stability index .* on test/),
+      expect.stringMatching(/^field 'look' drifts from the training set: population stability index .* on test/),
     ]);
   });
 });
 
 describe('drift', () => {
-  it('is the index of the shares, grows with the difference, and is nothing where there is none', () => {
+  it('is the population stability index: 0 for equal shares, growing with the difference', () => {
     const tallyOf = (counts: readonly number[]) => {
       const tally = createTally();
       for (const [key, count] of counts.entries()) for (let i = 0; i < count; i++) tally.add(key);
@@ -247,8 +263,8 @@ describe('drift', () => {
   });
 });
 
-describe('what a field alone knows of a label', () => {
-  it('is the AUC of the rates of its values: the share of pairs that stand in order', () => {
+describe('single-field AUC', () => {
+  it('is the AUC of the label rates by value', () => {
     const random = randomStream(3, 'rates');
     const [train, other] = [createTally(2), createTally(2)];
     const rates = new Map<number, [number, number]>();
@@ -276,7 +292,7 @@ describe('what a field alone knows of a label', () => {
   });
 });
 
-/** The share of pairs of a 1 and a 0 that stand in order; ties count half. */
+/** Computes the share of ordered pairs of a 1 and a 0; ties count half. */
 function aucOf(labels: readonly number[], scores: readonly number[]): number {
   let [sum, pairs] = [0, 0];
   for (const [i, label] of labels.entries()) {

@@ -17,7 +17,7 @@ import type { BagItems } from '../../src/features/feature.js';
 import { needsPython, python } from '../support/python.js';
 import { scratchFile } from '../support/scratch.js';
 
-/** The cells of all rows: texts, or the items of lists where `lists` names the column. */
+/** Reads all rows as values: strings, or lists of items for columns in `lists`. */
 async function cellsOf(
   source: RowSource,
   wanted: readonly string[],
@@ -84,7 +84,7 @@ async function read(
 describe('JSON Lines', () => {
   it.each<[string, string, string[], unknown[][]]>([
     [
-      'texts, numbers and truths',
+      'strings, numbers and booleans',
       '{"a":"x","b":1.5,"c":true}\n{"c":false,"b":-2,"a":""}\n',
       ['a', 'b', 'c'],
       [
@@ -93,7 +93,7 @@ describe('JSON Lines', () => {
       ],
     ],
     [
-      'numbers as they were written',
+      'numbers in any notation',
       '{"a":1e3}\n{"a":1.0}\n{"a":12345678901234567890}\n{"a":-0}\n{"a":0.10}\n{"a":1E-400}\n',
       ['a'],
       [['1e3'], ['1.0'], ['12345678901234567890'], ['-0'], ['0.10'], ['1E-400']],
@@ -109,8 +109,9 @@ describe('JSON Lines', () => {
       ],
     ],
     [
-      'objects in objects',
-      '{"u":{"id":7,"geo":{"city":"x"}},"i":1}\n{"u":null,"i":2}\n{"u":{"geo":{}},"i":3}\n{"u.id":8,"u":{"geo.city":"y"},"i":4}\n',
+      'nested objects',
+      '{"u":{"id":7,"geo":{"city":"x"}},"i":1}\n{"u":null,"i":2}\n{"u":{"geo":{}},"i":3}\n' +
+        '{"u.id":8,"u":{"geo.city":"y"},"i":4}\n',
       ['u.id', 'u.geo.city', 'i'],
       [
         ['7', 'x', '1'],
@@ -120,13 +121,13 @@ describe('JSON Lines', () => {
       ],
     ],
     [
-      'other keys and values, whatever they are',
+      'other keys with any values',
       '{"x":[{"y":[]},{}, [1,"]}"]],"a":1,"z":"\\"}"}\n{"q":{"a":5},"a":2}\n',
       ['a'],
       [['1'], ['2']],
     ],
     [
-      'blanks, empty lines and line ends of Windows',
+      'spaces, empty lines and CRLF',
       '\n  {"a" : 1 ,\t"b":2}  \r\n\r\n \t \n{"b":4,"a":3}',
       ['a', 'b'],
       [
@@ -137,7 +138,7 @@ describe('JSON Lines', () => {
     ['escapes', '{"\\u0061":"\\u00e4\\n\\"\\\\\\/\\ud83d\\ude00","b":"ä"}\n', ['a', 'b'], [['ä\n"\\/😀', 'ä']]],
     ['a byte order mark', '\ufeff{"a":1}\n', ['a'], [['1']]],
     [
-      'names of other things',
+      'names of object properties',
       '{"__proto__":1,"constructor":2,"":3}\n',
       ['__proto__', 'constructor', ''],
       [['1', '2', '3']],
@@ -148,7 +149,7 @@ describe('JSON Lines', () => {
     for (const chunkBytes of [1, 5, 64]) expect(await read(content, wanted, { chunkBytes })).toEqual(rows);
   });
 
-  it('have lists as bags, with weights or without', async () => {
+  it('have lists as bags, with or without weights', async () => {
     const content =
       '{"a":[1,"x|y",20]}\n{"a":[["p",0.5],{"id":"q","weight":2},{"id":7}]}\n{"a":[]}\n{"a":null}\n{"a":"1|2"}\n';
     expect(await read(content, ['a'], { lists: ['a'] })).toEqual([
@@ -170,14 +171,14 @@ describe('JSON Lines', () => {
     '["b", 1], [1.0, 2]',
     '{"id": 1.0}',
     '{"weight": 1.5, "id": 1E2}',
-  ])('have no number for an id in a list that is not written as its digits: %s', async (item) => {
+  ])('reject a number for an id that is not plain digits: %s', async (item) => {
     await expect(read(`{"a":["1.0", ${item}]}\n`, ['a'], { lists: ['a'] })).rejects.toThrow(
       /data\.jsonl:1: column "a": expected JSON ids as strings, or as integers up to 2\^53 in plain digits, found .*; quote such ids/,
     );
   });
 
   it.each(['{"id": 1, "id": 2}', '{"id": 1, "weight": 1, "weight": 2}', '{"id": 1, "\\u0069d": 1}'])(
-    'have no key twice in an item of a list: %s',
+    'reject duplicate keys in a list item: %s',
     async (item) => {
       await expect(read(`{"a":[7, ${item}]}\n`, ['a'], { lists: ['a'] })).rejects.toThrow(
         /data\.jsonl:1: column "a": expected unique keys in each JSON item, found /,
@@ -185,58 +186,58 @@ describe('JSON Lines', () => {
     },
   );
 
-  it('have weights in any notation, and ids of digits beside them', async () => {
+  it('have weights in any notation next to integer ids', async () => {
     const content = '{"a":[[-3, 1e0], [0, 0.5], {"weight": 2.5E-1, "id": 20}, {"id": "1.0"}, ["a,\\"b", 1.0]]}\n';
     expect(await read(content, ['a'], { lists: ['a'] })).toEqual([[['-3', ['0', 0.5], ['20', 0.25], '1.0', 'a,"b']]]);
   });
 
   it.each<[string, string, string[], RegExp]>([
     [
-      'a list where one value is read',
+      'a list for one value',
       '{"a":1}\n\n{"a":[1]}\n',
       ['a'],
       /data\.jsonl:3: column "a": expected one value, not a list, found "\[1\]"/,
     ],
     [
-      'an object where one value is read',
+      'an object for one value',
       '{"a":1}\n{"a":{"b":1}}\n',
       ['a'],
       /data\.jsonl:2: column "a": expected one value or a list, not an object, found .*; use a path into the object, for example user\.id/,
     ],
     [
-      'a key twice',
+      'a duplicate key',
       '{"a":1,"b":2}\n{"a":1,"a":1}\n',
       ['a'],
       /data\.jsonl:2: expected unique keys, found one twice, in column 11/,
     ],
     [
-      'a key twice, by its path and by its name',
+      'a duplicate key, as a path and as a name',
       '{"u":{"a":1},"u.a":2}\n',
       ['u.a'],
       /data\.jsonl:1: expected unique keys, found one twice/,
     ],
     [
-      'no comma',
+      'a missing comma',
       '{"a":1}\n{"a":1 "b":2}\n',
       ['a'],
       /data\.jsonl:2: expected a comma or } after a value, in column 8; correct the row, or set data\.onBadRow/,
     ],
-    ['a comma too many', '{"a":1}\n{"a":1,}\n', ['a'], /data\.jsonl:2: expected a key in quotes, in column 8/],
+    ['a trailing comma', '{"a":1}\n{"a":1,}\n', ['a'], /data\.jsonl:2: expected a key in quotes, in column 8/],
     [
-      'a number that is none',
+      'an invalid number',
       '{"a":1}\n{"a":01}\n',
       ['a'],
       /data\.jsonl:2: expected a number without leading zeros \(strings are quoted\), in column 6/,
     ],
     ['NaN', '{"a":1}\n{"a":NaN}\n', ['a'], /data\.jsonl:2: expected a value: a quoted string, .*, in column 6/],
     [
-      'a text without an end',
+      'an unterminated string',
       '{"a":1}\n{"a":"x}\n',
       ['a'],
       /data\.jsonl:2: expected a quote that closes the string, in column 6/,
     ],
     [
-      'an object without an end',
+      'an unterminated object',
       '{"a":1}\n{"a":1\n',
       ['a'],
       /data\.jsonl:2: expected a comma or } after a value, in column 7/,
@@ -247,8 +248,8 @@ describe('JSON Lines', () => {
       ['a'],
       /data\.jsonl:2: expected the end of the line after the object, in column 8/,
     ],
-    ['something else on a line', '{"a":1}\n[1]\n', ['a'], /data\.jsonl:2: expected an object in braces, in column 1/],
-    ['half a pair of surrogates', '{"a":"\\ud83d"}\n', ['a'], /data\.jsonl:1: column "a": expected valid UTF-8/],
+    ['an array on a line', '{"a":1}\n[1]\n', ['a'], /data\.jsonl:2: expected an object in braces, in column 1/],
+    ['a lone surrogate', '{"a":"\\ud83d"}\n', ['a'], /data\.jsonl:1: column "a": expected valid UTF-8/],
     [
       'deep nesting',
       `{"a":1}\n{"b":${'['.repeat(5000)}\n`,
@@ -262,43 +263,43 @@ describe('JSON Lines', () => {
       /data\.jsonl:2: a line exceeds the maximum of 1048576 bytes/,
     ],
     [
-      'a list of all',
+      'one array of all objects',
       '[{"a":1},\n{"a":2}]\n',
       ['a'],
       /data\.jsonl: is a JSON array; expected one object per line; convert it: jq -c '\.\[\]' /,
     ],
     [
-      'objects over several lines',
+      'objects that span lines',
       '{\n  "a": 1\n}\n',
       ['a'],
       /data\.jsonl:1: expected one JSON object per line, found "\{"; if objects span lines, run: jq -c \. /,
     ],
     ['nothing', '\n\n', ['a'], /data\.jsonl: is empty/],
     [
-      'another key than is asked for',
+      'a similar key',
       '{"user_id":1}\n{"item":2}\n',
       ['userid'],
       /data\.jsonl: column "userid": is used by the config, but is in none of the first 2 lines; did you mean 'user_id'\?/,
     ],
     [
-      'none like it',
+      'no similar key',
       '{"user_id":1}\n',
       ['zzzzzz'],
       /found user_id; if later lines have it, set format: jsonl and list it in columns/,
     ],
-  ])('with %s are told with the place', async (_, content, wanted, message) => {
+  ])('with %s are rejected with the location', async (_, content, wanted, message) => {
     await expect(read(content, wanted)).rejects.toThrow(message);
     await expect(read(content, wanted)).rejects.toMatchObject({ exitCode: 3 });
   });
 
-  it('have bad lines that may be skipped, each told once, and the others read', async () => {
+  it('with invalid lines are read without them, and each is reported once', async () => {
     const told: string[] = [];
     const policy: RejectPolicy = { count: 0, reject: ({ line, cells }) => void told.push(`${line} ${cells.join()}`) };
     expect(await read('{"a":1}\nx\n{"a":2}\n\n{"a":\n{"a":3}', ['a'], { policy })).toEqual([['1'], ['2'], ['3']]);
     expect(told).toEqual(['2 x', '5 {"a":']);
   });
 
-  it('may have keys that only later lines have, where they are named', async () => {
+  it('have keys of later lines if columns lists them', async () => {
     const content = `${'{"a":1}\n'.repeat(60_000)}{"a":2,"b":3}\n`;
     await expect(read(content, ['a', 'b'])).rejects.toThrow(
       /column "b": is used by the config, but is in none of the first \d+ lines/,
@@ -307,14 +308,14 @@ describe('JSON Lines', () => {
       '2',
       '3',
     ]);
-    // Where all are kept, one that would be lost is an error.
+    // With keepsAll, a key that would be lost is an error.
     expect(await read(content, ['a'])).toHaveLength(60_001);
     await expect(read(content, ['a'], { keepsAll: true })).rejects.toThrow(
       /data\.jsonl:60001: expected only keys that the first lines have, found "b"; set format: jsonl and list it in data\.columns, in column 8/,
     );
   });
 
-  it('are found by the name of a file, or by the first character', async () => {
+  it('are detected by file name or first character', async () => {
     const open = async (name: string, content: string, options: DialectOptions = {}): Promise<string> =>
       (await openRows(scratchFile(name, content), [], options)).csv.kind;
     const json = ' {"a":1}\n';
@@ -333,7 +334,7 @@ describe('JSON Lines', () => {
     expect(await cellsOf({ csv: stream, indices: new Map([['a', 0]]) }, ['a'])).toEqual([['1'], ['2']]);
   });
 
-  it('are what JSON.parse makes of them, or refused as it refuses', async () => {
+  it('equal the result of JSON.parse, or are rejected like it', async () => {
     const key = fc.constantFrom('a', 'b', 'c', 'd.e', 'é', '"', 'a\n');
     const value = fc.oneof(
       fc.string({ unit: fc.constantFrom('x', '"', '\\', '\n', 'ü', '😀', '\u2028', '\u0001', '/', ' '), maxLength: 5 }),
@@ -401,7 +402,7 @@ describe('JSON Lines', () => {
                   Object.hasOwn(parsed, name) ? ((parsed as Record<string, unknown>)[name] ?? '') : '',
                 )
               : [];
-            // Half a character is no text.
+            // Half a surrogate pair is not valid text.
             if (
               !isObject ||
               cells.some((cell) => typeof cell === 'object' || (typeof cell === 'string' && cell.includes('\ufffd')))
@@ -409,7 +410,7 @@ describe('JSON Lines', () => {
               refused.push(i + 2);
             else expected.push(cells);
           }
-          // A key that stands twice is refused here alone.
+          // Only mtl rejects duplicate keys.
           const extra = told.filter((line) => !refused.includes(line));
           for (const line of extra) expect(() => checkOnce(lines[line - 2]!.toString(), wanted)).toThrow();
           expect(told.filter((line) => refused.includes(line))).toEqual(refused);
@@ -427,7 +428,7 @@ describe('JSON Lines', () => {
     );
   });
 
-  it('are what Python makes of them', async (test) => {
+  it('equal what Python reads', async (test) => {
     needsPython(test, 'json');
     const lines = [
       '{"a": 1.50, "b": "x"}',
@@ -438,14 +439,17 @@ describe('JSON Lines', () => {
       '{"\\u0061": 5}',
     ];
     const script = `import json, sys
-print(json.dumps([[('' if v is None else str(v).lower() if isinstance(v, bool) else str(v)) for v in (row.get('a'), row.get('b'))] for row in (json.loads(line, parse_float=str, parse_int=str) for line in json.loads(sys.argv[1]))]))`;
+def text(value):
+    return '' if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+rows = [json.loads(line, parse_float=str, parse_int=str) for line in json.loads(sys.argv[1])]
+print(json.dumps([[text(row.get('a')), text(row.get('b'))] for row in rows]))`;
     expect(await read(`${lines.join('\n')}\n`, ['a', 'b'])).toEqual(
       JSON.parse(python('.', script, [JSON.stringify(lines)])),
     );
   });
 });
 
-/** Throws for an object that has one of the keys twice. */
+/** @throws {Error} if an object has one of the keys twice */
 function checkOnce(line: string, keys: readonly string[]): void {
   for (const key of keys) {
     const marks = line.split(`"${key}"`).length - 1;

@@ -7,8 +7,7 @@ import { featureTypes } from '../../src/features/feature-types.js';
 import { taskOptions } from '../../src/core/tasks.js';
 import { scratchFile } from '../support/scratch.js';
 
-// Rows of usual cells alone, whose rules are asked for many of them together, against the same rows in quotes, which
-// are read one by one.
+// Compares plain rows, whose rules are checked in bulk, with the same rows in quotes, which are checked one by one.
 
 const groups = [
   featureTypes.schema.parse({ type: 'categorical', fields: ['id'] }),
@@ -36,7 +35,7 @@ const classification = fc.record({
   violations: fc.constantFrom('error', 'skip', 'keep'),
 });
 
-it('rows that are kept together are those that are kept one by one', async () => {
+it('bulk row checks equal row-by-row checks', async () => {
   const label = fc.constantFrom('0', '0', '0', '1', '');
   const row = fc.tuple(
     label,
@@ -45,7 +44,7 @@ it('rows that are kept together are those that are kept one by one', async () =>
     fc.nat(99).map(String),
     fc.nat(9).map((n) => `${n / 4}`),
   );
-  // Long runs in which there is nothing to say, and some in which there is.
+  // Long runs of clean rows, and some with violations.
   const rows = fc.array(fc.tuple(row, fc.constantFrom(1, 1, 2, 300)), { minLength: 1, maxLength: 12 });
   await fc.assert(
     fc.asyncProperty(

@@ -5,7 +5,7 @@ import { taskOptions, type Task } from '../../src/core/tasks.js';
 
 const task = (name: string, options: object): Task => ({ name, ...taskOptions.parse(options) });
 
-/** Six rows, in two reads; what was counted of them is told or not. */
+/** Creates a dataset of six rows in two reads, with or without label counts. */
 function datasetOf(labelCounts: Readonly<Record<string, number>>) {
   const labels = new Map([
     ['click', [1, 0, 1, 1, 0, 0]],
@@ -43,8 +43,8 @@ function datasetOf(labelCounts: Readonly<Record<string, number>>) {
 
 const ctr = task('ctr', { label: 'click' });
 
-describe('what the labels of train add up to', () => {
-  it('follows from what was counted when they were written, and nothing is read', async () => {
+describe('labelSums', () => {
+  it('uses stored counts without reading labels', async () => {
     const { dataset, reads } = datasetOf({ click: 3, purchase: 2 });
     const sums = await labelSums(dataset, [ctr, task('cvr', { label: 'purchase', given: 'click' })]);
     expect(sums).toEqual(
@@ -56,7 +56,7 @@ describe('what the labels of train add up to', () => {
     expect(reads()).toBe(0);
   });
 
-  it('is read once where nobody counted, where 1s may lie outside of what the task is given, where blanks are masked, and where rows weigh', async () => {
+  it('reads labels once without counts, for positives outside given, masked labels and row weights', async () => {
     const counted = { click: 3, purchase: 3, 'tasks.pay.known': 4, 'tasks.pay.mask': 2, 'tasks.pay.chainKnown': 5 };
     const kept = task('kept', { label: 'purchase', given: { label: 'click', violations: 'keep' } });
     const pay = task('pay', { label: 'purchase', given: 'click', onMissing: 'mask' });
@@ -87,7 +87,7 @@ describe('what the labels of train add up to', () => {
     }
   });
 
-  it('is the sum of a number where its task is defined', async () => {
+  it('sums a regression label over the rows of its task', async () => {
     const spend = task('spend', { label: 'spend', type: 'regression', given: 'click' });
     expect((await labelSums(datasetOf({ click: 3 }).dataset, [ctr, spend])).get('spend')).toEqual({
       own: { weight: 3, sum: 12.5 },

@@ -15,10 +15,7 @@ const tasksOf = (tasks: Readonly<Record<string, object>>): readonly Task[] =>
     labelRange,
   }));
 
-/**
- * What becomes of the rows of a CSV: its label columns, what is left out, and what is refused. Read plainly and where a
- * parser is needed.
- */
+/** Reads the labels of a CSV with excluded and rejected rows, both unquoted (fast path) and quoted (parser). */
 async function read(
   tasks: Readonly<Record<string, object>>,
   header: string,
@@ -54,7 +51,7 @@ async function read(
       const labels: Record<string, number[]> = {};
       for await (const { batch } of train.batches(100))
         for (const [name, values] of batch.labels) (labels[name] ??= []).push(...values.subarray(0, batch.rows));
-      // Told while rows are encoded, and once more when they are taken from the cache.
+      // Reported while rows are encoded, and again when they are read from the cache.
       return { labels, leftOut: leftOutNotices({ train }), refused: [...new Set(refused)] };
     }),
   );
@@ -62,8 +59,8 @@ async function read(
   return found[0]!;
 }
 
-describe('a label', () => {
-  it('is a column, or a condition of one or of several', async () => {
+describe('label', () => {
+  it('is a column or a condition on one or several columns', async () => {
     const tasks = {
       click: { label: 'click' },
       long: { label: { column: 'ms', above: 7000 } },
@@ -93,7 +90,7 @@ describe('a label', () => {
     });
   });
 
-  it('may be a column by itself and in a condition, and two conditions may look at one column', async () => {
+  it('shares a column with conditions', async () => {
     const { labels } = await read(
       {
         any: { label: 'seen' },
@@ -106,7 +103,7 @@ describe('a label', () => {
     expect(labels).toEqual({ seen: [1, 0, 1], 'tasks.short.label': [1, 0, 1], 'tasks.exact.label': [1, 0, 1] });
   });
 
-  it('that a condition cannot be asked of is a bad row, with its column', async () => {
+  it('rejects a row whose value a condition cannot compare', async () => {
     const { labels, refused } = await read({ long: { label: { column: 'ms', above: 7000 } } }, 'ms', [
       '8000',
       'fast',
@@ -117,8 +114,8 @@ describe('a label', () => {
   });
 });
 
-describe('the label of a regression', () => {
-  it('is a bad row where its loss cannot be computed of it', async () => {
+describe('regression label', () => {
+  it('rejects a row outside the range of its loss', async () => {
     const { labels, refused } = await read(
       {
         n: { label: 'n', type: 'regression', labelRange: { atLeast: 0, atMost: 1 } },
@@ -135,10 +132,10 @@ describe('the label of a regression', () => {
   });
 });
 
-describe('a blank label', () => {
+describe('missing label', () => {
   const cure = 'onMissing for the task: mask (excluded from its loss), drop (row excluded) or negative (0)';
 
-  it('is an error where nothing is said, with the cure', async () => {
+  it('is an error by default, with the fix', async () => {
     const { labels, refused } = await read(
       {
         ctr: { label: 'click' },
@@ -157,7 +154,7 @@ describe('a blank label', () => {
     expect(refused[0]).toContain(cure);
   });
 
-  it('costs nothing where the label is not 1 that its task is given, and is an error where it is', async () => {
+  it('is allowed if given is not 1, and an error otherwise', async () => {
     const { labels, refused } = await read(
       {
         ctr: { label: 'click' },
@@ -174,7 +171,7 @@ describe('a blank label', () => {
     ]);
   });
 
-  it('that is masked costs no other task its row', async () => {
+  it('with onMissing: mask affects no other task', async () => {
     const { labels, leftOut } = await read(
       { like: { label: 'like', onMissing: 'mask' }, share: { label: 'share' } },
       'like,share',
@@ -184,7 +181,7 @@ describe('a blank label', () => {
     expect(leftOut).toEqual([]);
   });
 
-  it('masks the tasks that are given it, and what is known of the chain', async () => {
+  it('masks the tasks that depend on it, and the known part of the chain', async () => {
     const tasks = {
       click: { label: 'click', onMissing: 'mask' },
       cart: { label: 'cart', given: 'click', onMissing: 'mask' },
@@ -197,14 +194,14 @@ describe('a blank label', () => {
       cart: [1, 0, 0, 0, 0, 1, 0],
       'tasks.cart.known': [1, 0, 0, 0, 1, 1, 1],
       'tasks.cart.mask': [1, 0, 0, 0, 1, 1, 0],
-      // No click: no cart, whatever else is blank.
+      // No click implies no cart.
       'tasks.cart.chainKnown': [1, 0, 1, 0, 1, 1, 1],
       pay: [1, 0, 0, 0, 0, 0, 0],
       'tasks.pay.chainKnown': [1, 0, 1, 0, 1, 1, 1],
     });
   });
 
-  it('drops its row, counted with its reason, or is 0', async () => {
+  it('drops its row with a count and a reason, or is 0', async () => {
     const { labels, leftOut } = await read(
       {
         like: { label: 'like', onMissing: 'drop' },
@@ -218,10 +215,10 @@ describe('a blank label', () => {
   });
 });
 
-describe('a label that is given another', () => {
+describe('label with given', () => {
   const rows = ['1,1', '0,1', '0,0', '1,0'];
 
-  it('is 1 only where that is: else an error, with the cure', async () => {
+  it('is an error if it is 1 and given is not, with the fix', async () => {
     const { labels, refused } = await read(
       { ctr: { label: 'click' }, cvr: { label: 'buy', given: 'click' } },
       'click,buy',
@@ -229,11 +226,12 @@ describe('a label that is given another', () => {
     );
     expect(labels).toEqual({ click: [1, 0, 1], buy: [1, 0, 0] });
     expect(refused).toEqual([
-      '3: click to be 1 if buy is 1: correct the row, or set given: { label: click, violations: skip } (excludes the row) or keep for the task',
+      '3: click to be 1 if buy is 1: correct the row, or set given: { label: click, violations: ' +
+        'skip } (excludes the row) or keep for the task',
     ]);
   });
 
-  it('has rows skipped that do not keep to it, counted with their reason', async () => {
+  it('skips violating rows and counts them by reason', async () => {
     const { labels, refused, leftOut } = await read(
       { ctr: { label: 'click' }, cvr: { label: 'buy', given: { label: 'click', violations: 'skip' } } },
       'click,buy',
@@ -243,7 +241,7 @@ describe('a label that is given another', () => {
     expect(leftOut).toEqual(['data.train: 1 of 4 rows are excluded: buy is 1 and click is not (1)']);
   });
 
-  it('keeps such rows as they are', async () => {
+  it('includes violating rows', async () => {
     const { labels, leftOut } = await read(
       { ctr: { label: 'click' }, cvr: { label: 'buy', given: { label: 'click', violations: 'keep' } } },
       'click,buy',
@@ -252,7 +250,7 @@ describe('a label that is given another', () => {
     expect([labels, leftOut]).toEqual([{ click: [1, 0, 0, 1], buy: [1, 1, 0, 0] }, []]);
   });
 
-  it('may be given a task whose label is a condition', async () => {
+  it('depends on a task with a condition', async () => {
     const { labels, refused } = await read(
       { long: { label: { column: 'ms', above: 1000 } }, like: { label: 'like', given: 'long' } },
       'ms,like',
@@ -263,8 +261,8 @@ describe('a label that is given another', () => {
   });
 });
 
-describe('weights of rows', () => {
-  it('are a column of numbers, which may be a feature too and is read once', async () => {
+describe('row weights', () => {
+  it('read a number column, also one that is a feature', async () => {
     const { labels, refused } = await read(
       { a: { label: 'a', sampleWeight: 'id' }, b: { label: 'b', sampleWeight: 'id' } },
       'a,b',
@@ -273,7 +271,7 @@ describe('weights of rows', () => {
     expect([labels, refused]).toEqual([{ a: [0, 1], b: [1, 1], 'sampleWeight.id': [1, 2] }, []]);
   });
 
-  it('are 0 or more', async () => {
+  it('are at least 0', async () => {
     const { labels, refused } = await read({ a: { label: 'a', sampleWeight: 'w' } }, 'a,w', [
       '0,-1',
       '1,0.5',

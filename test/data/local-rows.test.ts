@@ -25,10 +25,9 @@ import { taskOptions } from '../../src/core/tasks.js';
 import { entriesIn } from '../support/cached-csv.js';
 import { scratchFolder } from '../support/scratch.js';
 
-// What is learned from several files, and encoded by it, stands on rows that are kept of each: a file more is one file
-// to read.
+// Fits and encodings of several files use rows stored per file, so that a new file is the only one to read.
 
-/** Names of the files whose rows were read, and of those that were hashed, since this was emptied. */
+/** Names of the files that were read or hashed since the last reset. */
 const touched: string[] = [];
 
 vi.mock('../../src/data/files/open-rows.js', async (original) => {
@@ -81,7 +80,7 @@ function formatOf(
 type Row = readonly string[];
 const textOf = (rows: readonly Row[]): string => [COLUMNS, ...rows].map((cells) => `${cells.join(',')}\n`).join('');
 
-/** A row that has something of everything. */
+/** Creates a row with a value of every kind. */
 const rowOf = (i: number): Row => [
   String(i % 2),
   i % 2 === 1 ? ['', '2', '9'][i % 3]! : '',
@@ -108,7 +107,7 @@ function writeFiles(folder: string, files: Readonly<Record<string, readonly Row[
 
 const countPolicy = (): RejectPolicy => skipBadRows(undefined, 1000);
 
-/** The bytes of the shards in a folder, and all that its manifest tells but hashes. */
+/** Reads the bytes of the shards in a directory, and its manifest. */
 function shardsIn(folder: string): unknown {
   return readdirSync(folder)
     .filter((name) => name.startsWith('shard-') || name === 'rejects.jsonl' || name === 'manifest.json')
@@ -116,7 +115,7 @@ function shardsIn(folder: string): unknown {
     .map((name) => [name, readFileSync(join(folder, name), 'utf8')]);
 }
 
-/** All that is in the batches of a data set. */
+/** Collects all batches of a dataset. */
 async function rowsIn(dataset: Dataset): Promise<readonly unknown[]> {
   const rows: unknown[] = [];
   for await (const { batch } of dataset.batches(5)) {
@@ -130,7 +129,7 @@ async function rowsIn(dataset: Dataset): Promise<readonly unknown[]> {
   return rows;
 }
 
-/** What a run makes of files through its cache: what was learned, and the shards of each file. */
+/** Runs fit and encoding through the cache; returns the fit and the shards of each file. */
 async function run(paths: readonly string[], cache: string, format: RowFormat, reading: Partial<Reading> = {}) {
   touched.length = 0;
   const all: Reading = { policy: countPolicy(), cache: { folder: cache }, ...reading };
@@ -149,7 +148,7 @@ async function run(paths: readonly string[], cache: string, format: RowFormat, r
   };
 }
 
-/** The same of the files themselves, with so many threads. */
+/** Runs the same without a cache, with several threads. */
 async function fromFiles(paths: readonly string[], format: RowFormat, threads = 1) {
   const policy = countPolicy();
   const sources = await Promise.all(paths.map((path) => rowsOpened.openRows(path, columnsOf(format))));
@@ -183,8 +182,8 @@ async function fromFiles(paths: readonly string[], format: RowFormat, threads = 
   };
 }
 
-describe('rows that are kept of each of several files', () => {
-  it('make a new day one file to read, with the same bits as if all were read, for any number of threads', async () => {
+describe('rows stored per file', () => {
+  it('let a run read only a new file, bitwise identical to a full read for any number of threads', async () => {
     const [data, cache] = [scratchFolder(), scratchFolder()];
     const format = formatOf({ negatives: 0.5 });
     const days = ['a.csv', 'b.csv', 'c.csv', 'd.csv'].map((name) => join(data, name));
@@ -195,7 +194,7 @@ describe('rows that are kept of each of several files', () => {
     writeFiles(data, { 'd.csv': rowsOf(500, 560) });
     const more = await run(days, cache, format);
     expect(more.touched).toEqual(['d.csv']);
-    // Another vocabulary, other scales, and another median.
+    // The new file changes the vocabulary, scales and medians.
     expect(more.fitted).not.toEqual(first.fitted);
     for (const threads of [1, 3]) {
       const { fitted, rejected, shards } = await fromFiles(days, format, threads);
@@ -204,11 +203,11 @@ describe('rows that are kept of each of several files', () => {
     }
     const cold = await run(days, scratchFolder(), format);
     expect({ ...more, touched: [] }).toEqual({ ...cold, touched: [] });
-    // One day less, or an order more, is none to read.
+    // Fewer or reordered files require no read.
     expect((await run([days[3]!, days[1]!], cache, format)).touched).toEqual([]);
   });
 
-  it('also where what was a file to validate with is one to train on the next day', async () => {
+  it('are reused if a validation file becomes a training file', async () => {
     const [data, cache] = [scratchFolder(), { folder: scratchFolder() }];
     writeFiles(data, {
       '1.csv': rowsOf(0, 20),
@@ -231,7 +230,7 @@ describe('rows that are kept of each of several files', () => {
     expect(await runUntil(4)).toEqual(['4.csv']);
   });
 
-  it('hold the keys that rows are grouped by', async () => {
+  it('include the keys of grouped losses', async () => {
     const [data, cache] = [scratchFolder(), scratchFolder()];
     const paths = ['a.csv', 'b.csv'].map((name) => join(data, name));
     writeFiles(data, { 'a.csv': rowsOf(0, 20), 'b.csv': rowsOf(20, 40) });
@@ -243,7 +242,7 @@ describe('rows that are kept of each of several files', () => {
     expect((await run([...paths, join(data, 'c.csv')], cache, format)).touched).toEqual(['c.csv']);
   });
 
-  it('are read again of a file that changed, and of no other', async () => {
+  it('are read again only for a changed file', async () => {
     const [data, cache] = [scratchFolder(), scratchFolder()];
     const paths = ['a.csv', 'b.csv', 'c.csv'].map((name) => join(data, name));
     writeFiles(data, { 'a.csv': rowsOf(0, 20), 'b.csv': rowsOf(20, 40), 'c.csv': rowsOf(40, 60) });
@@ -255,7 +254,7 @@ describe('rows that are kept of each of several files', () => {
     expect([fitted, rows]).toEqual([expected.fitted, expected.rows]);
   });
 
-  it('are whole or not there where reading was given up, and go on from the files that were done', async () => {
+  it('are complete or absent after an abort, and resume after the last finished file', async () => {
     const [data, cache] = [scratchFolder(), scratchFolder()];
     const paths = ['a.csv', 'b.csv'].map((name) => join(data, name));
     writeFiles(data, { 'a.csv': rowsOf(0, 20), 'b.csv': rowsOf(20, 40) });
@@ -270,7 +269,7 @@ describe('rows that are kept of each of several files', () => {
     expect(fitted).toEqual((await fromFiles(paths, formatOf())).fitted);
   });
 
-  it('give way to the files where these do not agree, which say where', async () => {
+  it('fall back to the files with a located error if vector lengths differ', async () => {
     const [data, cache] = [scratchFolder(), scratchFolder()];
     const groups = GROUPS.filter(({ type }) => type === 'vector');
     const withLook = (i: number, look: string): Row => rowOf(i).map((cell, c) => (COLUMNS[c] === 'look' ? look : cell));
@@ -291,7 +290,7 @@ describe('rows that are kept of each of several files', () => {
     }
   });
 
-  it('give way to the files also where a row that would be left out does not agree', async () => {
+  it('fall back to the files if a row that sampling may exclude differs', async () => {
     const good = (i: number): Row =>
       rowOf(2 * i)
         .with(10, '1|2')
@@ -303,7 +302,7 @@ describe('rows that are kept of each of several files', () => {
     const [data, cache] = [scratchFolder(), scratchFolder()];
     writeFiles(data, files);
     const paths = Object.keys(files).map((name) => join(data, name));
-    // Both of a sample that would leave that row out, and of one that would not.
+    // Seeds that exclude the row, and seeds that do not.
     for (const seed of [1, 2, 3, 4]) {
       const format = formatOf({ negatives: 0.3, seed });
       const [found, expected] = [await run(paths, cache, format), await fromFiles(paths, format)];
@@ -312,7 +311,7 @@ describe('rows that are kept of each of several files', () => {
     }
   });
 
-  it('give what the files give, bit for bit, whatever files there are, in whatever order they come and go', async () => {
+  it('equal a full read, bitwise, for any files in any order', async () => {
     const cell = (good: readonly string[], bad: readonly string[]) =>
       fc.oneof({ weight: 30, arbitrary: fc.constantFrom(...good) }, { weight: 1, arbitrary: fc.constantFrom(...bad) });
     const row = fc.tuple(

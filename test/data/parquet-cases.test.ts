@@ -7,7 +7,7 @@ import { UserError } from '../../src/core/errors.js';
 import { randomStream } from '../../src/core/random.js';
 import { scratchFile } from '../support/scratch.js';
 
-// Every type, codec, encoding, page version and pattern of nulls, against the text that DuckDB's CSV export gives.
+// Compares every type, codec, encoding, page version and null pattern with DuckDB's CSV export.
 
 const FOLDER = join(import.meta.dirname, 'parquet-cases');
 type Cell = string | readonly (readonly [string] | readonly [string, string])[];
@@ -17,7 +17,7 @@ const expected = JSON.parse(readFileSync(join(FOLDER, 'cells.json'), 'utf8')) as
   Record<string, readonly Cell[]>
 >;
 
-/** The cells of a file by column. */
+/** Reads the values of a file by column. */
 async function cellsOf(path: string, columns: readonly string[]): Promise<Record<string, Cell[]>> {
   const { csv } = await openRows(path, columns);
   const cells: Record<string, Cell[]> = Object.fromEntries(columns.map((name) => [name, []]));
@@ -37,29 +37,29 @@ async function cellsOf(path: string, columns: readonly string[]): Promise<Record
   return cells;
 }
 
-/** Items as they are compared: weights as numbers, 1 where there is none. */
+/** Normalizes items for comparison: weights as numbers, default 1. */
 function comparable(cell: Cell): Cell {
   return typeof cell === 'string' ? cell : cell.map(([id, weight]) => [id, String(Number(weight ?? 1))]);
 }
 
-describe('a Parquet file', () => {
+describe('Parquet cases', () => {
   const files = readdirSync(FOLDER).filter(
     (name) => expected[name.split('-')[0]!] !== undefined && name.endsWith('.parquet'),
   );
 
-  it('has its cases read here', () => {
+  it('are all covered', () => {
     expect(files.length).toBeGreaterThan(25);
     expect([...new Set(files.map((name) => name.split('-')[0]!))].sort()).toEqual(Object.keys(expected).sort());
   });
 
-  it.each(files)('%s has the cells that DuckDB exports', async (name) => {
+  it.each(files)("%s has the values of DuckDB's export", async (name) => {
     const cells = expected[name.split('-')[0]!]!;
     const found = await cellsOf(join(FOLDER, name), Object.keys(cells));
     for (const [column, own] of Object.entries(cells)) expect(found[column], column).toEqual(own.map(comparable));
   });
 
   it.each(files.filter((name) => /^(lists|encodings|codecs-(snappy|lz4|zstd|gzip))-v?/.test(name)))(
-    '%s is read or refused in words, whichever of its bytes are damaged',
+    '%s with damaged bytes is read or rejected with an error',
     async (name) => {
       const bytes = readFileSync(join(FOLDER, name));
       const columns = Object.keys(expected[name.split('-')[0]!]!);

@@ -9,7 +9,7 @@ import { lz4Block } from '../../src/data/files/parquet/lz4.js';
 import { needsPython, python } from '../support/python.js';
 import { scratchFile, scratchFolder } from '../support/scratch.js';
 
-// Damaged Parquet, and what DuckDB reads otherwise than the format says.
+// Damaged Parquet, and files that DuckDB reads differently than the format specifies.
 
 const CASES = join(import.meta.dirname, 'parquet-cases');
 
@@ -26,7 +26,7 @@ function parquetOf(columns: readonly Column[], schema?: readonly object[]): Buff
   return Buffer.from(parquetWriteBuffer(options as unknown as Parameters<typeof parquetWriteBuffer>[0]));
 }
 
-/** The cells of columns, all read. */
+/** Reads all values of columns. */
 async function cellsOf(path: string, names: readonly string[]): Promise<Record<string, unknown[]>> {
   const { csv } = await openRows(path, names);
   const cells = Object.fromEntries(names.map((name): [string, unknown[]] => [name, []]));
@@ -40,7 +40,7 @@ async function cellsOf(path: string, names: readonly string[]): Promise<Record<s
   return cells;
 }
 
-/** The bytes of a column's first page: where its header begins, and where what it holds begins and ends. */
+/** Returns the offsets of a column's first page: its header, and the begin and end of its body. */
 function firstPage(
   bytes: Buffer,
   column = 0,
@@ -52,7 +52,7 @@ function firstPage(
   return { header, begin: reader.offset, end: reader.offset + size };
 }
 
-/** The file with other bytes from a place on, which held `before`. */
+/** Replaces bytes of the file at an offset, where it contains `before`. */
 function changed(bytes: Buffer, at: number, before: readonly number[], after: readonly number[]): Buffer {
   expect([...bytes.subarray(at, at + before.length)]).toEqual(before);
   const copy = Buffer.from(bytes);
@@ -60,7 +60,7 @@ function changed(bytes: Buffer, at: number, before: readonly number[], after: re
   return copy;
 }
 
-// Levels as runs: 300 values, then 300 nulls. A run of 300 is the varint 600 and its value.
+// Level runs: 300 values, then 300 nulls. A run of 300 is the varint 600 and its value.
 const RUN = [0xd8, 0x04];
 const halves = Array.from({ length: 600 }, (_, r) => (r < 300 ? r : null));
 const LEVELS = [...RUN, 1, ...RUN, 0];
@@ -70,7 +70,7 @@ describe('levels of a damaged Parquet page', () => {
     ['numbers', { name: 'n', data: halves, type: 'INT32' }],
     ['texts', { name: 'n', data: halves.map((value) => (value === null ? null : `t${value}`)), type: 'STRING' }],
   ])(
-    'that claim more values than the page holds are an error with the column and the page, for %s',
+    'that declare more values than the page contains are rejected with the column and the page: %s',
     async (_, column) => {
       const whole = parquetOf([column]);
       const at = whole.indexOf(Buffer.from(LEVELS), firstPage(whole).begin);
@@ -82,7 +82,7 @@ describe('levels of a damaged Parquet page', () => {
     },
   );
 
-  it('that claim fewer values than the page holds are an error', async () => {
+  it('that declare fewer values than the page contains are rejected', async () => {
     const whole = parquetOf([{ name: 'n', data: halves, type: 'INT32' }]);
     const at = whole.indexOf(Buffer.from(LEVELS), firstPage(whole).begin);
     await expect(cellsOf(scratchFile('x.parquet', changed(whole, at + 2, [1], [0])), ['n'])).rejects.toThrow(
@@ -90,7 +90,7 @@ describe('levels of a damaged Parquet page', () => {
     );
   });
 
-  it.each([2, 3, 255])('that are %i where 1 is the highest are an error', async (level) => {
+  it.each([2, 3, 255])('of %i above the maximum of 1 are rejected', async (level) => {
     const whole = parquetOf([{ name: 'n', data: halves, type: 'INT32' }]);
     const at = whole.indexOf(Buffer.from(LEVELS), firstPage(whole).begin);
     await expect(cellsOf(scratchFile('x.parquet', changed(whole, at + 5, [0], [level])), ['n'])).rejects.toThrow(
@@ -98,8 +98,8 @@ describe('levels of a damaged Parquet page', () => {
     );
   });
 
-  it('that are packed and above the highest are an error', async () => {
-    // The levels of an optional list of optional numbers go from 0 to 3, those of one of required numbers to 2.
+  it('that are bit-packed and above the maximum are rejected', async () => {
+    // The levels of an optional list of optional numbers range from 0 to 3, those of a list of required numbers to 2.
     const schema = [
       { name: 'root', num_children: 1 },
       { name: 'l', repetition_type: 'OPTIONAL', num_children: 1, converted_type: 'LIST' },
@@ -120,19 +120,19 @@ describe('levels of a damaged Parquet page', () => {
   });
 });
 
-describe('what a Parquet page says of itself', () => {
-  it('is held to what it has: bits of indices', async () => {
+describe('damaged Parquet page', () => {
+  it('is rejected for an invalid bit width of indices', async () => {
     const whole = parquetOf([
       { name: 'n', data: Array.from({ length: 600 }, (_, r) => r % 2), type: 'INT32', encoding: 'RLE_DICTIONARY' },
     ]);
-    // Behind the levels, a run of 600 times 1.
+    // After the levels: a run of 600 ones.
     const at = whole.indexOf(Buffer.of(0xb0, 0x09, 1), firstPage(whole).begin) + 3;
     await expect(cellsOf(scratchFile('x.parquet', changed(whole, at, [1], [33])), ['n'])).rejects.toThrow(
       'page 1: its indices have 33 bits, more than the maximum of 32',
     );
   });
 
-  it('is held to what it has: beginnings and ends of DELTA_BYTE_ARRAY', async () => {
+  it('is rejected for invalid prefixes and suffixes of DELTA_BYTE_ARRAY', async () => {
     const data = Array.from({ length: 40 }, (_, r) => `a word ${r}`);
     const whole = parquetOf([{ name: 't', data, type: 'STRING', encoding: 'DELTA_BYTE_ARRAY' }]);
     expect((await cellsOf(scratchFile('x.parquet', whole), ['t']))['t']!.filter((_, i) => i % 2 === 0)).toEqual(data);
@@ -144,7 +144,7 @@ describe('what a Parquet page says of itself', () => {
     );
   });
 
-  it('is held to what it has: the size of a block of LZ4', () => {
+  it('is rejected for an invalid LZ4 block size', () => {
     // A literal, and a copy of it.
     const block = Buffer.of(0x10, 0x61, 1, 0);
     expect(lz4Block(block, 5)).toEqual(Uint8Array.from(Buffer.from('aaaaa')));
@@ -154,10 +154,10 @@ describe('what a Parquet page says of itself', () => {
     expect(() => lz4Block(Buffer.of(0xf0, 255), 5)).toThrow('damaged');
   });
 
-  it.each(['zstd', 'snappy', 'lz4'])('is held to what it has: the uncompressed size with %s', async (codec) => {
+  it.each(['zstd', 'snappy', 'lz4'])('is rejected for an invalid uncompressed size with %s', async (codec) => {
     const whole = readFileSync(join(CASES, `codecs-${codec}-v1.parquet`));
     const { header } = firstPage(whole, 0);
-    // The page's type, then its uncompressed size as a zigzag varint.
+    // The page type, then its uncompressed size as a zigzag varint.
     const size = whole[header + 3]!;
     const read = cellsOf(scratchFile('x.parquet', changed(whole, header + 2, [0x15, size], [0x15, size ^ 2])), ['id']);
     await expect(read).rejects.toThrow(
@@ -166,9 +166,9 @@ describe('what a Parquet page says of itself', () => {
   });
 });
 
-describe('the footer of a Parquet file', () => {
+describe('Parquet footer', () => {
   const whole = parquetOf([{ name: 'name', data: [1, 2], type: 'INT32' }]);
-  // The length of the name, and it; before them the field that it is, and its type: text.
+  // The length of the name and the name, after the field id and the type string.
   const at = whole.indexOf('\x04name') - 1;
 
   it.each([
@@ -185,18 +185,18 @@ describe('the footer of a Parquet file', () => {
       /x\.parquet: cannot be read as Parquet \((its footer is damaged|a header .*)\); copy the file again/,
     ],
     [
-      'of a file that is cut',
+      'of a truncated file',
       whole.length - 1,
       () => 0,
       /x\.parquet: cannot be read as Parquet \(it does not end with PAR1, so the file is truncated\)/,
     ],
-  ])('%s is an error that says so', async (_, place, change, message) => {
+  ])('%s is rejected with an error', async (_, place, change, message) => {
     const path = scratchFile('x.parquet', changed(whole, place, [whole[place]!], [change(whole[place]!)]));
     await expect(cellsOf(path, ['name'])).rejects.toThrow(message);
     await expect(cellsOf(path, ['name'])).rejects.toMatchObject({ exitCode: 3 });
   });
 
-  it('that has an encrypted column gives the others, and says of that one that it is encrypted', async () => {
+  it('with an encrypted column allows the other columns and rejects that one', async () => {
     const path = join(CASES, 'encrypted.parquet');
     expect((await cellsOf(path, ['open']))['open']!.filter((_, i) => i % 2 === 0)).toEqual(['1', '2', '3']);
     await expect(cellsOf(path, ['open', 'secret'])).rejects.toThrow(
@@ -205,7 +205,7 @@ describe('the footer of a Parquet file', () => {
   });
 });
 
-/** Values of a type, and the text of each; undefined for one that is refused. */
+/** Values of a type with their strings; undefined if rejected. */
 interface Times {
   readonly name: string;
   readonly element: object;
@@ -283,7 +283,7 @@ const TIMES: readonly Times[] = [
   },
 ];
 
-/** A file with one value. */
+/** Writes a file with one value. */
 function timeFile({ name, element }: Times, value: number | bigint): string {
   return scratchFile(
     'x.parquet',
@@ -297,8 +297,8 @@ function timeFile({ name, element }: Times, value: number | bigint): string {
   );
 }
 
-describe('a time of Parquet', () => {
-  it.each(TIMES)('has the text of DuckDB, or is refused: $name', async (times) => {
+describe('Parquet time', () => {
+  it.each(TIMES)("has DuckDB's string or is rejected: $name", async (times) => {
     for (const [i, value] of times.values.entries()) {
       const text = times.texts[i];
       const read = cellsOf(timeFile(times, value), [times.name]);
@@ -310,7 +310,7 @@ describe('a time of Parquet', () => {
     }
   });
 
-  it('has the text that DuckDB gives, and is refused where DuckDB refuses it', (context) => {
+  it("equals DuckDB's string and is rejected if DuckDB rejects it", (context) => {
     needsPython(context, 'duckdb');
     const files = TIMES.flatMap((times) =>
       times.values.map((value, i) => ({ path: timeFile(times, value), text: times.texts[i] ?? null })),

@@ -10,11 +10,11 @@ import { UserError } from '../../src/core/errors.js';
 import { randomStream } from '../../src/core/random.js';
 import { scratchFile } from '../support/scratch.js';
 
-// Damage at random, the same in every run: of levels, which must neither repeat nor lose a value, and of footers.
+// Reproducible random damage: of levels, which must neither repeat nor lose a value, and of footers.
 
 const CASES = join(import.meta.dirname, 'parquet-cases');
 
-/** The cells of a column; undefined for a file that is refused, as a file that is damaged must be. */
+/** Reads the values of a column; undefined if the file is rejected with the exit code of damaged data. */
 async function cellsOf(bytes: Uint8Array, names: readonly string[]): Promise<string[] | undefined> {
   try {
     const { csv } = await openRows(scratchFile('x.parquet', bytes), names);
@@ -32,7 +32,7 @@ async function cellsOf(bytes: Uint8Array, names: readonly string[]): Promise<str
   }
 }
 
-/** The bytes of all levels of a file's only column, whose pages are uncompressed and of version 2. */
+/** Collects the level bytes of a file's only column, which has uncompressed version 2 pages. */
 function levelBytes(bytes: Buffer): readonly number[] {
   const chunk = parquetMetadata(new Uint8Array(bytes)).row_groups[0]!.columns[0]!.meta_data!;
   const end = Number(chunk.data_page_offset) + Number(chunk.total_compressed_size);
@@ -52,13 +52,13 @@ const isNull = (r: number): boolean => (r % 1000 < 500 ? r % 7 === 0 : Math.floo
 const column = (value: (r: number) => unknown): unknown[] =>
   Array.from({ length: ROWS }, (_, r) => (isNull(r) ? null : value(r)));
 
-describe('levels of Parquet pages that are damaged', () => {
+describe('Parquet pages with damaged levels', () => {
   it.each<[string, unknown[]]>([
     ['INT32', column((r) => r)],
     ['INT64', column((r) => 2n ** 60n + BigInt(r))],
     ['DOUBLE', column((r) => r / 8)],
     ['STRING', column((r) => `text ${r}`)],
-  ])('give all values once and in their order, or an error with code 3: %s', async (type, data) => {
+  ])('yield each value once in order, or an error with exit code 3: %s', async (type, data) => {
     const options = {
       columnData: [{ name: 'x', data, type, encoding: 'PLAIN' }],
       codec: 'UNCOMPRESSED',
@@ -85,13 +85,13 @@ describe('levels of Parquet pages that are damaged', () => {
   });
 });
 
-describe('a Parquet footer that is damaged', () => {
+describe('Parquet with a damaged footer', () => {
   it.each([
     ['types-plain-v1', ['int32', 'double_some', 'string', 'timestamp_us_tz']],
     ['lists-v2', ['click', 'ids', 'pairs', 'map']],
     ['duckdb-v1', ['d', 'ttz', 'en']],
     ['codecs-zstd-v2', ['id', 'word_some', 'seen']],
-  ])('is read, or refused with code 3, whatever its bytes: %s', async (name, columns) => {
+  ])('is read, or rejected with exit code 3: %s', async (name, columns) => {
     const whole = readFileSync(join(CASES, `${name}.parquet`));
     const begin = whole.length - 8 - whole.readUInt32LE(whole.length - 8);
     const random = randomStream(1, name);

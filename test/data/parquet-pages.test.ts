@@ -13,7 +13,7 @@ import { scratchFile } from '../support/scratch.js';
 
 const ROWS = 20_000;
 
-/** A column that is one page, read with the memory that a column of a thousand has. */
+/** Opens a single-page column with the memory of one of a thousand columns. */
 async function readInWindows(
   columnData: { name: string; data: unknown[]; type?: string; encoding?: string; dictionarySize?: number }[],
   codec: string,
@@ -39,7 +39,7 @@ async function readInWindows(
     });
     const cells: string[][] = columns.map(() => []);
     for (let begin = 0; begin < ROWS; begin += 1000) {
-      // In turns, so that what one has read is gone when the next reads on.
+      // Interleaved reads, so that each column evicts the buffers of the others.
       for (const [c, column] of columns.entries()) {
         await column.append(1000);
         const { text } = column.take();
@@ -52,42 +52,39 @@ async function readInWindows(
   }
 }
 
-describe('a page of Parquet that is larger than what a column may keep', () => {
-  it.each(['UNCOMPRESSED', 'SNAPPY'])(
-    'gives all of its values, a part at a time, also behind nulls (%s)',
-    async (codec) => {
-      const texts = Array.from({ length: ROWS }, (_, r) =>
-        r < 5000 || r % 7 === 0 ? null : `${r} `.repeat(1 + (r % 40)),
-      );
-      const numbers = Array.from({ length: ROWS }, (_, r) => (r % 3 === 0 ? null : r / 4));
-      // Of numbers that say less than their texts, among others and behind nulls.
-      const ids = Array.from({ length: ROWS }, (_, r) =>
-        r % 5 === 0 ? null : BigInt(r) * (r % 3 === 0 ? 100_000_000_700_003n : 1n),
-      );
-      const halves = Array.from({ length: ROWS }, (_, r) => (r % 11 === 0 ? NaN : r / 2));
-      const found = await readInWindows(
-        [
-          { name: 'text', data: texts, type: 'STRING' },
-          { name: 'number', data: numbers, type: 'DOUBLE' },
-          { name: 'id', data: ids, type: 'INT64' },
-          { name: 'half', data: halves, type: 'DOUBLE' },
-        ].map((column) => ({ ...column, encoding: 'PLAIN' })),
-        codec,
-      );
-      expect(found[2]).toEqual(ids.map((id) => (id === null ? '' : String(id))));
-      expect(found[3]).toEqual(
-        halves.map((half) => (Number.isNaN(half) ? 'nan' : Number.isInteger(half) ? `${half}.0` : String(half))),
-      );
-      expect(found[0]).toEqual(texts.map((text) => text ?? ''));
-      expect(found[1]).toEqual(
-        numbers.map((number) => (number === null ? '' : Number.isInteger(number) ? `${number}.0` : String(number))),
-      );
-    },
-  );
+describe('Parquet page larger than the buffer of its column', () => {
+  it.each(['UNCOMPRESSED', 'SNAPPY'])('yields all values in parts, also after nulls (%s)', async (codec) => {
+    const texts = Array.from({ length: ROWS }, (_, r) =>
+      r < 5000 || r % 7 === 0 ? null : `${r} `.repeat(1 + (r % 40)),
+    );
+    const numbers = Array.from({ length: ROWS }, (_, r) => (r % 3 === 0 ? null : r / 4));
+    // Numbers that are less precise than their strings, between others and after nulls.
+    const ids = Array.from({ length: ROWS }, (_, r) =>
+      r % 5 === 0 ? null : BigInt(r) * (r % 3 === 0 ? 100_000_000_700_003n : 1n),
+    );
+    const halves = Array.from({ length: ROWS }, (_, r) => (r % 11 === 0 ? NaN : r / 2));
+    const found = await readInWindows(
+      [
+        { name: 'text', data: texts, type: 'STRING' },
+        { name: 'number', data: numbers, type: 'DOUBLE' },
+        { name: 'id', data: ids, type: 'INT64' },
+        { name: 'half', data: halves, type: 'DOUBLE' },
+      ].map((column) => ({ ...column, encoding: 'PLAIN' })),
+      codec,
+    );
+    expect(found[2]).toEqual(ids.map((id) => (id === null ? '' : String(id))));
+    expect(found[3]).toEqual(
+      halves.map((half) => (Number.isNaN(half) ? 'nan' : Number.isInteger(half) ? `${half}.0` : String(half))),
+    );
+    expect(found[0]).toEqual(texts.map((text) => text ?? ''));
+    expect(found[1]).toEqual(
+      numbers.map((number) => (number === null ? '' : Number.isInteger(number) ? `${number}.0` : String(number))),
+    );
+  });
 });
 
-describe('a dictionary of Parquet that is larger than what a column may keep', () => {
-  it.each(['UNCOMPRESSED', 'SNAPPY'])('gives all of its values, also behind nulls (%s)', async (codec) => {
+describe('Parquet dictionary larger than the buffer of its column', () => {
+  it.each(['UNCOMPRESSED', 'SNAPPY'])('yields all values, also after nulls (%s)', async (codec) => {
     const place = (r: number): number => (r * 7919) % 9001;
     const texts = Array.from({ length: ROWS }, (_, r) =>
       r < 3000 || r % 7 === 0 ? null : `${place(r)} `.repeat(1 + (place(r) % 20)),
@@ -110,7 +107,7 @@ describe('a dictionary of Parquet that is larger than what a column may keep', (
     );
   });
 
-  it('takes no memory by the number of columns that have one', () => {
+  it('requires memory independent of the number of dictionary columns', () => {
     const data = Array.from({ length: 131_072 }, (_, r) => BigInt(r));
     const path = scratchFile(
       'wide.parquet',
@@ -123,7 +120,7 @@ describe('a dictionary of Parquet that is larger than what a column may keep', (
     );
     const module = (name: string): string =>
       JSON.stringify(pathToFileURL(join(import.meta.dirname, `../../dist/data/files/parquet/${name}.js`)).href);
-    // As many columns as read the same one.
+    // All columns read the same data.
     const script = `
       import { open } from 'node:fs/promises';
       import { parquetMetadataAsync, parquetSchema, asyncBufferFromFile } from 'hyparquet';
@@ -135,7 +132,9 @@ describe('a dictionary of Parquet that is larger than what a column may keep', (
       const metadata = await parquetMetadataAsync(buffer);
       const plan = columnPlan(parquetSchema(metadata).children[0]);
       const memory = pageMemory(await open(${JSON.stringify(path)}), buffer.byteLength, 300);
-      const columns = Array.from({ length: 300 }, () => sliceColumn(plan, [leafCursor(metadata.row_groups[0].columns[0].meta_data, plan.leaf, memory)], 256));
+      const { meta_data } = metadata.row_groups[0].columns[0];
+      const openColumn = () => sliceColumn(plan, [leafCursor(meta_data, plan.leaf, memory)], 256);
+      const columns = Array.from({ length: 300 }, openColumn);
       let sum = 0;
       let peak = 0;
       for (let part = 0; part < 2; part++) for (const column of columns) {
@@ -154,7 +153,7 @@ describe('a dictionary of Parquet that is larger than what a column may keep', (
     expect(status, stderr.slice(0, 500)).toBe(0);
     const { sum, peak } = JSON.parse(stdout) as { sum: number; peak: number };
     expect(sum).toBe((300 * (511 * 512)) / 2);
-    // The dictionaries alone would be 315 MB.
+    // The dictionaries alone would take 315 MB.
     expect(peak).toBeLessThan(200e6);
   });
 });

@@ -121,13 +121,13 @@ function written(name: string, content: string | Uint8Array): string {
 }
 
 describe('Parquet', () => {
-  it('gives what the CSV of the same rows gives: numbers, texts, nulls, booleans, lists, lists of pairs; over row groups', async () => {
+  it('equals CSV of the same rows of all types, over row groups', async () => {
     expect(await read(written('train.parquet', parquetOf(rows)))).toEqual(
       await read(written('train.csv', csvOf(rows))),
     );
   });
 
-  it('is a folder of parts as well, with the marks that Spark leaves', async () => {
+  it("reads a directory of parts with Spark's marker files", async () => {
     const folder = scratchFolder();
     for (const [name, content] of [
       ['part-00001.snappy.parquet', parquetOf(rows.slice(60))],
@@ -144,7 +144,7 @@ describe('Parquet', () => {
     await expect(read(folder)).rejects.toThrow(/date=2026-01-01: is a partition in the directory/);
   });
 
-  it('has U+FFFD as text, and tells bytes that are none', async () => {
+  it('accepts U+FFFD and rejects invalid UTF-8', async () => {
     const path = written(
       'train.parquet',
       parquetOf(rows.map((row, r) => (r === 7 ? { ...row, word: 'r\ufffd' } : row))),
@@ -158,7 +158,7 @@ describe('Parquet', () => {
     );
   });
 
-  it('has bad rows that are told by file and row', async () => {
+  it('reports invalid rows with file and row number', async () => {
     const bad = rows.map((row, r) => (r === 70 ? { ...row, user: -1 } : row));
     const folder = scratchFolder();
     writeFileSync(join(folder, 'a.parquet'), parquetOf(bad.slice(0, 50)));
@@ -173,11 +173,11 @@ describe('Parquet', () => {
     expect(readFileSync(out, 'utf8')).toMatch(/b\.parquet,21,user,-1,/);
   });
 
-  it('may be called as it likes, or be reached by links, also in a folder', async () => {
+  it('may have any file name, and be a link in a directory', async () => {
     const expected = await read(written('train.csv', csvOf(rows)));
     expect(await read(written('train.parq', parquetOf(rows)))).toEqual(expected);
     expect(await read(written('2f5e1c', parquetOf(rows)))).toEqual(expected);
-    // As a cache of Hugging Face has them.
+    // The layout of a Hugging Face cache.
     const folder = scratchFolder();
     symlinkSync(written('blob0', parquetOf(rows.slice(0, 60))), join(folder, 'train-00000.parquet'));
     symlinkSync(written('blob1', parquetOf(rows.slice(60))), join(folder, 'train-00001.parquet'));
@@ -186,12 +186,12 @@ describe('Parquet', () => {
 
   it.each<[string, () => string, RegExp]>([
     [
-      'a file that is cut',
+      'a truncated file',
       () => written('x.parquet', parquetOf(rows).subarray(0, 900)),
       /x\.parquet: cannot be read as Parquet/,
     ],
     [
-      'a file that is damaged',
+      'a damaged file',
       () =>
         written(
           'x.parquet',
@@ -200,44 +200,44 @@ describe('Parquet', () => {
       /x\.parquet: column "click": cannot be read as Parquet in row group 1: /,
     ],
     [
-      'a column that is not there',
+      'a missing column',
       () => written('x.parquet', new Uint8Array(parquetWriteBuffer({ columnData: [{ name: 'click', data: [1] }] }))),
       /column "user": is used by the config/,
     ],
     [
-      'a folder of nothing',
+      'an empty directory',
       () => scratchFolder(),
       /is a directory without a shard manifest\.json or CSV, JSON Lines or Parquet files/,
     ],
     [
-      'a CSV that is called Parquet',
+      'a CSV named .parquet',
       () => written('x.parquet', csvOf(rows)),
       /x\.parquet: is named like a Parquet file, but does not begin with PAR1; copy the file again/,
     ],
-    ['an empty file that is called Parquet', () => written('x.parquet', ''), /x\.parquet: is empty; expected Parquet/],
+    ['an empty file named .parquet', () => written('x.parquet', ''), /x\.parquet: is empty; expected Parquet/],
     [
-      'a pointer of Git LFS',
+      'a Git LFS pointer',
       () => written('x.parquet', 'version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n'),
       /it is a Git LFS pointer: run git lfs pull/,
     ],
     [
-      'a file that is encrypted',
+      'an encrypted file',
       () => written('x.parquet', Buffer.concat([Buffer.from('PARE'), Buffer.alloc(100), Buffer.from('PARE')])),
       /x\.parquet: is encrypted Parquet/,
     ],
     [
-      'a column that stands there twice',
+      'a duplicate column',
       () => join(CASES, 'twice.parquet'),
       /twice\.parquet: column "twice": is in the schema twice; rename or remove one/,
     ],
-  ])('refuses %s', async (_, make, message) => {
+  ])('rejects %s', async (_, make, message) => {
     const path = make();
     await expect(read(path)).rejects.toThrow(message);
     await expect(read(path)).rejects.toMatchObject({ exitCode: 3 });
   });
 });
 
-/** What a config of these groups makes of a case, and the bad rows of it. */
+/** Reads a case with these groups; returns fit, rows and invalid rows. */
 async function readCase(
   name: string,
   label: string,
@@ -263,7 +263,7 @@ async function readCase(
   throw new Error('no rows');
 }
 
-/** The items of a bag, row by row. */
+/** Returns the items of a bag by row. */
 function bagsOf({ rows: count, bags }: Batch, field: string): [number, number][][] {
   const { offsets, ids, weights } = bags.get(field)!;
   return Array.from({ length: count }, (_, b) =>
@@ -271,17 +271,17 @@ function bagsOf({ rows: count, bags }: Batch, field: string): [number, number][]
   );
 }
 
-describe('a value of Parquet', () => {
+describe('Parquet value', () => {
   const tokens = { name: 'tokens' };
 
-  it('that is a list is items and no text, whatever stands in them and whatever separates those of text', async () => {
+  it('of a list is read as items, whatever separators they contain', async () => {
     const separators = { items: ',', weight: '_' };
     const { fitted, batch } = await readCase('lists-v1.parquet', 'click', [
       { type: 'bag', fields: ['words'], encoding: tokens, separators },
       { type: 'bag', fields: ['map', 'turned'], encoding: tokens, pooling: 'sum' },
       { type: 'bag', fields: ['pairs'] },
     ]);
-    // Each is seen once: in the order of their characters.
+    // Each occurs once, so they are in lexical order.
     const words = ['[a]', '__proto__', 'a|b', 'c:2', 'x,y', '\u6771'];
     expect(fitted['words']).toEqual({ vocabulary: words });
     const of = (word: string): [number, number] => [words.indexOf(word) + 1, 1];
@@ -293,7 +293,7 @@ describe('a value of Parquet', () => {
       [],
       [of('\u6771')],
     ]);
-    // b twice, then by their characters.
+    // b occurs twice, the others once in lexical order.
     expect(fitted['map']).toEqual({ vocabulary: ['b', '__proto__', 'a', 'constructor'] });
     expect(bagsOf(batch, 'map')).toEqual([
       [
@@ -323,7 +323,7 @@ describe('a value of Parquet', () => {
     ]);
   });
 
-  it('that is a list without an id or a weight in an item is a bad row', async () => {
+  it('of a list item without id or weight rejects the row', async () => {
     const { batch, bad } = await readCase('holes.parquet', 'click', [
       { type: 'bag', fields: ['words'], encoding: tokens },
       { type: 'bag', fields: ['pairs'] },
@@ -337,7 +337,7 @@ describe('a value of Parquet', () => {
     expect(batch.rows).toBe(1);
   });
 
-  it('is a token by its text, and a number or label where it has one: 1 and 0 for true and false, none for nan and inf', async () => {
+  it('is a token by its string, and a number or label if finite; true is 1 and false is 0', async () => {
     const { fitted, batch, bad } = await readCase('types-plain-v1.parquet', 'bool', [
       { type: 'numeric', fields: ['float'] },
       { type: 'categorical', fields: ['double', 'int64', 'date'], encoding: tokens },
@@ -377,7 +377,7 @@ describe('a value of Parquet', () => {
     ],
     ['text_weights', 'map<string, string>', 'cast its weights to numbers, or write a list of ids without weights'],
     ['deep_map', 'map<string, list<int64>>', 'write a list of ids, or of structs with the fields id and weight'],
-  ])('that has no reading is refused by column and type, with what to do: %s', async (name, type, fix) => {
+  ])('of an unsupported type is rejected with column, type and fix: %s', async (name, type, fix) => {
     const found = readCase('refused.parquet', 'good', [{ type: 'bag', fields: [name] }]);
     await expect(found).rejects.toThrow(
       `refused.parquet: column "${name}": is ${type}, which cannot be read as a value or a bag; ${fix}`,
@@ -385,15 +385,15 @@ describe('a value of Parquet', () => {
     await expect(found).rejects.toMatchObject({ exitCode: 3 });
   });
 
-  it('that is a list where the config reads one value per row is refused', async () => {
+  it('of a list is rejected if the config expects one value per row', async () => {
     await expect(readCase('lists-v1.parquet', 'click', [{ type: 'categorical', fields: ['ids'] }])).rejects.toThrow(
-      /column "ids": is list<int64>, but the config expects one value per row; set the feature's type to 'bag'/,
+      /column "ids": is list<int64>, but the config expects one value per row; set type: bag for the feature/,
     );
   });
 });
 
-describe('reading Parquet', () => {
-  it('takes memory by pages and not by row groups', () => {
+describe('Parquet reader', () => {
+  it('requires memory per page, not per row group', () => {
     const list = Array.from({ length: 10 }, (_, i) => 1000 + i);
     const columnData = ['a', 'b', 'c', 'd'].map((name) => ({ name, data: new Array<number[]>(200_000).fill(list) }));
     const schema = [
@@ -414,11 +414,12 @@ describe('reading Parquet', () => {
       let items = 0;
       let peak = 0;
       for await (const { columns, numRows } of csv.pieces()) {
-        for (const column of columns.values()) for (let r = 0; r < numRows; r++) items += column.items(r).end - column.items(r).begin;
+        for (const column of columns.values())
+          for (let r = 0; r < numRows; r++) items += column.items(r).end - column.items(r).begin;
         peak = Math.max(peak, process.memoryUsage().arrayBuffers);
       }
       console.log(JSON.stringify({ items, peak }));`;
-    // Eight million items as objects of JavaScript would take more than twice as much.
+    // Eight million items as JavaScript objects would take more than twice as much.
     const { stdout, stderr, status } = spawnSync(
       process.execPath,
       ['--max-old-space-size=64', '--input-type=module', '-e', script],
@@ -430,7 +431,7 @@ describe('reading Parquet', () => {
     expect(peak).toBeLessThan(100e6);
   });
 
-  it('takes fewer rows at a time where columns hold ids that only their text is exact for', async () => {
+  it('reads fewer rows per block for columns whose ids are exact as strings only', async () => {
     const data = Array.from({ length: 4096 }, (_, r) => 2n ** 62n + BigInt(r));
     const names = Array.from({ length: 300 }, (_, c) => `c${c}`);
     const path = written(

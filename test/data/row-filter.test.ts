@@ -17,7 +17,7 @@ import { textsFrom } from '../../src/features/vocabulary/string-pool.js';
 import { taskOptions } from '../../src/core/tasks.js';
 import { scratchFolder } from '../support/scratch.js';
 
-// Which rows of a source are in which part, and which are left out.
+// Tests which rows of a source are in which part, and which are excluded.
 
 const format = rowFormatOf({
   tasks: [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }],
@@ -27,7 +27,7 @@ const format = rowFormatOf({
   ],
 });
 
-/** The numbers of the rows of each part, what was learned on train, and what was told. */
+/** Reads the row numbers of each part, the training fit and the warnings. */
 async function parts(data: object, policy: RejectPolicy = refuseBadRows) {
   const told: string[] = [];
   const options: DataOptions = dataOptions.parse(data);
@@ -76,7 +76,7 @@ function logFile(
 const numbers = (isWanted: (row: LogRow) => boolean): number[] => log.filter(isWanted).map(({ row }) => row);
 
 describe('split', () => {
-  it('by date has a range of days in each part, train all that is before, and learns on train alone', async () => {
+  it('by date assigns a range of days to each part, the earlier days to train, and fits on train only', async () => {
     const split = {
       by: 'date',
       column: 'ds',
@@ -90,7 +90,7 @@ describe('split', () => {
       test: numbers(({ ds }) => ds > '2026-11-03'),
       told: [],
     });
-    // A token that is new on the last day is not learned.
+    // A token that first occurs on the last day is not in the vocabulary.
     const renamed = await parts({
       source: logFile(log, (line, i) => (i >= 100 ? line.replace(/u\d+/, `new${i}`) : line)),
       split,
@@ -98,7 +98,7 @@ describe('split', () => {
     expect(renamed.rows).toBe(found.rows);
   });
 
-  it('by date may be by times, numbers, or the partitions of folders, and tells of rows in no part', async () => {
+  it('by date accepts times, numbers and partitions, and reports rows in no part', async () => {
     const folder = join(scratchFolder(), 'log');
     for (const ds of DAYS) {
       mkdirSync(join(folder, `ds=${ds}`), { recursive: true });
@@ -139,7 +139,7 @@ describe('split', () => {
     ).toEqual(numbers(({ row }) => row < 100));
   });
 
-  it('by key never has a user in two parts, whatever else the row holds and wherever it stands', async () => {
+  it('by key assigns all rows of a user to one part', async () => {
     const split = { by: 'key', column: 'user', shares: { valid: 0.2, test: 0.2 } };
     const found = await parts({ source: logFile(), split });
     const usersOf = (rows: readonly number[] = []): string[] => [...new Set(rows.map((row) => log[row]!.user))];
@@ -153,14 +153,14 @@ describe('split', () => {
     expect(usersOf(other.valid)).not.toEqual(valid);
   });
 
-  it('by share draws rows by their place in the file, in about the shares that are asked for', async () => {
+  it('by share assigns rows by position, approximately in the requested shares', async () => {
     const rows = Array.from({ length: 4000 }, (_, row) => ({ ...log[row % 200]!, row }));
     const split = { by: 'random', shares: { train: 0.5, valid: 0.25 }, seed: 3 };
     const found = await parts({ source: logFile(rows), split });
     expect(Math.abs(found.train!.length - 2000)).toBeLessThan(150);
     expect(Math.abs(found.valid!.length - 1000)).toBeLessThan(120);
     expect(found.train!.filter((row) => found.valid!.includes(row))).toEqual([]);
-    // Quotes are another way through the reader, and the same rows.
+    // Quoted rows take the slow path of the reader and must give the same rows.
     expect((await parts({ source: logFile(rows, (line) => line.replace(/u\d+/, '"$&"')), split })).valid).toEqual(
       found.valid,
     );
@@ -189,7 +189,7 @@ describe('split', () => {
     expect((await parts({ source: logFile(rows), split: { ...split, seed: 4 } })).valid).not.toEqual(found.valid);
   });
 
-  it('of Parquet is that of the CSV of the same rows, by date and by key', async () => {
+  it('of Parquet equals that of CSV, by date and by key', async () => {
     const path = join(scratchFolder(), 'log.parquet');
     writeFileSync(
       path,
@@ -213,8 +213,8 @@ describe('split', () => {
   });
 });
 
-describe('where', () => {
-  it('keeps the rows of which it holds, and tells of the others by count', async () => {
+describe('data.where', () => {
+  it('selects the matching rows and reports the number of others', async () => {
     const path = logFile();
     const found = await parts({
       train: path,
@@ -232,7 +232,7 @@ describe('where', () => {
     ]);
   });
 
-  it('decides before other cells are looked at, of plain rows and of quoted ones', async () => {
+  it('applies before other values are parsed, in plain and quoted rows', async () => {
     for (const quote of ['', '"']) {
       const path = logFile(log, (line, i) => (i % 3 === 0 ? `2,oops,${quote}skip${quote},\n` : line));
       const policy = skipBadRows(undefined, 0);
@@ -242,7 +242,7 @@ describe('where', () => {
     }
   });
 
-  it('counts with split what is left out of a part, and says where nothing is left', async () => {
+  it('counts excluded rows per part and rejects an empty part', async () => {
     const found = await parts({
       source: logFile(),
       where: { column: 'row', below: 160 },
@@ -258,7 +258,7 @@ describe('where', () => {
     ).rejects.toThrow(/expected at least one row for test, found none; .*; check data\.split$/);
   });
 
-  it('refuses a cell that cannot be compared by its place, and a column that is not there', async () => {
+  it('rejects a value that cannot be compared, with its location, and a missing column', async () => {
     await expect(parts({ train: logFile(), where: { column: 'user', above: 3 } })).rejects.toThrow(
       /log\.csv:2: expected a number.*found "u0" in column "user"/,
     );
@@ -268,7 +268,7 @@ describe('where', () => {
   });
 });
 
-describe('the data section', () => {
+describe('data section', () => {
   const problemsOf = (data: object): string[] => {
     const config = {
       data,
@@ -315,15 +315,15 @@ describe('the data section', () => {
     [dates({ valid: { from: 20261101 }, test: { from: '2026-11-08' } }), /mixes dates and numbers; use one of them/],
     [dates({ valid: { from: 'tomorrow' } }), /expected a number, or a date such as 2026-11-01/],
     [{ source: 'log', split: { by: 'user' } }, /data\.split/],
-  ])('says what cannot be: %j', (data, message) => {
+  ])('is checked: %j', (data, message) => {
     const problems = problemsOf(data);
     if (message === undefined) expect(problems).toEqual([]);
     else expect(problems.join('\n')).toMatch(message);
   });
 });
 
-describe('a rule of a filter', () => {
-  it('is plain data, so that threads can make it again', () => {
+describe('filter rule', () => {
+  it('is plain data, so that threads can rebuild it', () => {
     const filter = {
       where: { column: 'a', equals: 1 },
       split: { by: 'random', shares: { valid: 0.5 }, seed: 1 },

@@ -29,7 +29,7 @@ const FITTED = { id: { size: 3 } };
 const formatOf = (spec: Partial<FormatSpec>) => encodedFormat(rowFormatOf({ tasks, groups, ...spec }), FITTED);
 const reading = { policy: refuseBadRows };
 
-/** What stood in the cells of a column, as keys tell it, row by row. */
+/** Reads the strings of a key column by row. */
 async function textsOf(path: string, column: string, spec: Partial<FormatSpec>): Promise<readonly string[]> {
   const format = formatOf(spec);
   const dataset = await (await openSource(path, columnsOf(format))).dataset(format, reading);
@@ -42,7 +42,7 @@ async function textsOf(path: string, column: string, spec: Partial<FormatSpec>):
   return texts;
 }
 
-describe('a key', () => {
+describe('key', () => {
   const write = createKeyWriter();
   const keyOf = (text: string): string => {
     const words = new Uint32Array(2);
@@ -50,7 +50,7 @@ describe('a key', () => {
     return words.join(' ');
   };
 
-  it('is the number itself up to 2^53, and tells every other text from each other', () => {
+  it('is the number up to 2^53, and unique for every other string', () => {
     const words = new Uint32Array(2);
     for (const number of [0, 7, 2 ** 32, 2 ** 53 - 1]) {
       write(String(number), words, 0);
@@ -81,7 +81,7 @@ describe('a key', () => {
     expect(keyOf('a')).toBe(keyOf('a'));
   });
 
-  it('numbers the rows of a batch by their groups', () => {
+  it('numbers the rows of a batch by group', () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 0, max: 9 })), (cells) => {
         const into = new Float32Array(cells.length);
@@ -93,8 +93,8 @@ describe('a key', () => {
   });
 });
 
-describe('cells kept as keys', () => {
-  // Ids beyond 2 are one unknown; their keys are not.
+describe('stored keys', () => {
+  // Ids above 2 share the out-of-vocabulary id; their keys differ.
   const rows = [
     ['1', '1', 'a'],
     ['0', '900', 'b'],
@@ -105,13 +105,13 @@ describe('cells kept as keys', () => {
   ];
   const csv = `click,id,shop\n${rows.map((row) => row.join(',')).join('\n')}\n`;
 
-  it('are those of the file, whatever a feature makes of the column', async () => {
+  it('equal the values of the file, independent of the features of the column', async () => {
     const path = scratchFile('train.csv', csv);
     expect(await textsOf(path, 'id', { keys: ['id', 'shop'] })).toEqual(['1', '900', '901', '900', '2', '007']);
     expect(await textsOf(path, 'shop', { keys: ['id', 'shop'] })).toEqual(['a', 'b', 'a', '(blank)', 'c, d', 'ü']);
   });
 
-  it('are blank where a word stands for that', async () => {
+  it('are missing for null values', async () => {
     const path = scratchFile('train.csv', csv);
     expect(await textsOf(path, 'shop', { keys: ['shop'], cells: { nullValues: ['b'] } })).toEqual([
       'a',
@@ -123,8 +123,10 @@ describe('cells kept as keys', () => {
     ]);
   });
 
-  it('are the same however many threads read them, with their texts', async () => {
-    const many = `click,id,shop\n${Array.from({ length: 3000 }, (_, row) => `${row % 2},${row % 5},${row % 7 === 0 ? `shop ${row % 900}` : row * 1e9}`).join('\n')}\n`;
+  it('are the same for any number of threads', async () => {
+    const shopOf = (row: number): string => (row % 7 === 0 ? `shop ${row % 900}` : String(row * 1e9));
+    const lines = Array.from({ length: 3000 }, (_, row) => `${row % 2},${row % 5},${shopOf(row)}\n`);
+    const many = `click,id,shop\n${lines.join('')}`;
     const path = scratchFile('train.csv', many);
     const format = formatOf({ keys: ['id', 'shop'] });
     const filesOf = async (threads: number): Promise<unknown> => {
@@ -157,7 +159,7 @@ describe('cells kept as keys', () => {
     expect(await filesOf(3)).toEqual(one);
   });
 
-  it('have no texts where there are more than a report could name', async () => {
+  it('have no strings beyond the maximum number of strings in a report', async () => {
     const path = scratchFile(
       'train.csv',
       `click,id,shop\n${Array.from({ length: MAX_KEY_TEXTS + 1 }, (_, row) => `0,1,u${row}`).join('\n')}\n`,
@@ -166,7 +168,7 @@ describe('cells kept as keys', () => {
     expect(first).toMatch(/^#[89a-f][0-9a-f]{15}$/);
   });
 
-  it('change nothing of what is kept for a config that names none, nor of what is trained on', () => {
+  it('change neither the cache of a config without keys nor the training format', () => {
     const plain = formatOf({});
     expect(JSON.stringify(recipeOf(plain))).not.toContain('keys');
     expect(recipeOf(trainedFormat(formatOf({ keys: ['shop'] })))).toEqual(recipeOf(plain));
@@ -174,7 +176,7 @@ describe('cells kept as keys', () => {
     expect(columnsOf(plain)).toEqual(['click', 'id']);
   });
 
-  it('reach losses as the groups of a batch, shuffled or not', async () => {
+  it('define the groups of a batch for losses, shuffled or not', async () => {
     const path = scratchFile('train.csv', csv);
     const format = trainedFormat(formatOf({ keys: ['shop'], lossKeys: ['id'] }));
     expect(format.keys).toEqual(['id']);
@@ -195,7 +197,7 @@ describe('cells kept as keys', () => {
   });
 });
 
-describe('shards that somebody else wrote', () => {
+describe('third-party shards', () => {
   const texts = ['', 'u1', 'u2'];
   const write = async (ids: readonly number[]): Promise<string> => {
     const folder = join(scratchFolder(), 'shards');
@@ -220,11 +222,11 @@ describe('shards that somebody else wrote', () => {
     return folder;
   };
 
-  it('have the keys of their texts where no id stands for many, the same as a file of them', async () => {
+  it('provide keys as vocabulary strings if each id has one string', async () => {
     expect(await textsOf(await write([1, 2, 2, 1]), 'id', { keys: ['id'] })).toEqual(['u1', 'u2', 'u2', 'u1']);
   });
 
-  it('are refused where ids were merged, or the column has none, with the cure', async () => {
+  it('are rejected with the fix if ids were merged or the column has no ids', async () => {
     await expect(textsOf(await write([1, 0, 2]), 'id', { keys: ['id'] })).rejects.toThrow(
       /column 'id': groups rows, but 1 of its values have the out-of-vocabulary id 0 .*use the source CSV, JSON Lines or Parquet/,
     );
@@ -236,7 +238,7 @@ describe('shards that somebody else wrote', () => {
     );
   });
 
-  it('are read as they were by a config that names no key', async () => {
+  it('are read without keys if the config has none', async () => {
     const shards = await openShards(await write([0, 1]));
     expect(shards!.manifest.about).not.toHaveProperty('keyTexts');
   });

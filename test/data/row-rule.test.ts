@@ -8,9 +8,9 @@ import { featureTypes } from '../../src/features/feature-types.js';
 import { taskOptions } from '../../src/core/tasks.js';
 import { scratchFile } from '../support/scratch.js';
 
-// Rules that leave rows out, whichever way these are read.
+// Tests exclusion rules on each path of the reader.
 
-/** Leaves out rows whose column `shop` is what is said, which it reads itself. */
+/** Creates a rule that reads `shop` and excludes rows with a given value. */
 function without(shop: string): RowRule {
   return {
     columns: ['shop'],
@@ -30,11 +30,11 @@ const plain = rowFormatOf({
 });
 const format: RowFormat = { ...plain, rules: [...plain.rules, without('a'), without('b')] };
 
-describe('a rule that leaves rows out', () => {
+describe('row exclusion rule', () => {
   it.each([
     ['plain rows', 'click,id,shop\n0,1,a\n1,2,c\n0,3,b\n1,4,a\n0,5,\n'],
     ['rows that need a parser', 'click,id,shop\n0,1,"a"\n1,2,c\n0,3,b\n1,4,"a"\n0,5,""'],
-  ])('has the others read and learned from, and is counted by reason: %s', async (_, text) => {
+  ])('excludes rows from reading and fitting, and counts them by reason: %s', async (_, text) => {
     const source = await openSource(scratchFile('train.csv', text), columnsOf(format));
     const fitted = await source.fit(format, { policy: refuseBadRows });
     expect(fitted).toEqual({ id: { size: 6 } });

@@ -12,7 +12,7 @@ import { scratchFolder } from '../support/scratch.js';
 const NUM_ROWS = 60_000;
 const LIMIT = 2000;
 
-/** Rows in the order of time: none of the first half is a click, and 24% of the second half are. */
+/** Rows ordered by time: no clicks in the first half, 24% clicks in the second half. */
 const rowOf = (i: number): { readonly click: number; readonly at: number; readonly note: string } => ({
   click: i >= NUM_ROWS / 2 && (i * 7919) % 25 < 6 ? 1 : 0,
   at: i,
@@ -60,7 +60,7 @@ async function sample(paths: string | readonly string[], limit = LIMIT): Promise
   return { at, notes, clicks, isCut: sampler.isCut, bad };
 }
 
-/** Files of the same rows. */
+/** Files with the same rows. */
 const files: readonly (readonly [string, (folder: string) => string | readonly string[]])[] = [
   ['a CSV', (folder) => write(folder, 'data.csv', csv(all))],
   [
@@ -77,7 +77,7 @@ const files: readonly (readonly [string, (folder: string) => string | readonly s
   ['JSON Lines in gzip', (folder) => write(folder, 'data.jsonl.gz', gzipSync(jsonl(all)))],
   ['Parquet', (folder) => write(folder, 'data.parquet', parquet(all))],
   [
-    '12 files of a folder',
+    '12 files of a directory',
     (folder) => {
       for (let i = 0; i < 12; i++)
         write(
@@ -100,7 +100,7 @@ function write(folder: string, name: string, content: string | Uint8Array): stri
   return join(folder, name);
 }
 
-describe('a sample of rows', () => {
+describe('row sample', () => {
   it.each(files)('of %s is spread evenly over all rows', async (_, make) => {
     const { at, notes, clicks, isCut } = await sample(make(scratchFolder()));
     expect(isCut).toBe(true);
@@ -117,7 +117,7 @@ describe('a sample of rows', () => {
     expect(clicks / LIMIT).toBeLessThan(0.13);
   });
 
-  it('of fewer rows than its limit is all of them, in each format', async () => {
+  it('contains all rows if there are fewer than the limit, in each format', async () => {
     const few = all.slice(0, 1999);
     const folder = scratchFolder();
     for (const path of [
@@ -131,7 +131,7 @@ describe('a sample of rows', () => {
     }
   });
 
-  it('tells the lines of its invalid rows as they are in the file', async () => {
+  it('reports invalid rows with their line in the file', async () => {
     const folder = scratchFolder();
     const broken = all.map((row) => ({ ...row, click: row.at % 10 === 3 ? 7 : row.click }));
     for (const [path, first] of [
@@ -145,7 +145,7 @@ describe('a sample of rows', () => {
     }
   });
 
-  it('finds damage behind its last row', async () => {
+  it('detects damage after its last row', async () => {
     const folder = scratchFolder();
     const whole = gzipSync(csv(all));
     await expect(sample(write(folder, 'a.csv.gz', whole.subarray(0, whole.length - 9)))).rejects.toThrow(

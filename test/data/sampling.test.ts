@@ -32,7 +32,7 @@ const groups = [
 ].map((group) => featureTypes.schema.parse(group));
 const ROWS = 4000;
 
-/** Rows that know their number, with some that cannot be used and some that need a parser. */
+/** Creates rows that contain their number; some are invalid, some require the parser. */
 function rowsText(): string {
   const random = randomStream(5, 'rows');
   const rows = Array.from({ length: ROWS }, (_, row) => {
@@ -76,7 +76,7 @@ async function filesOf(
     .map((name) => [name, readFileSync(join(folder, name), 'latin1')]);
 }
 
-/** By number of the row in the file: its labels; and what was told of those left out. */
+/** Labels by row number, and the warnings about excluded rows. */
 async function kept(
   path: string,
   format: EncodedFormat,
@@ -93,10 +93,10 @@ async function kept(
   return { rows, notices: leftOutNotices({ train }, tasks) };
 }
 
-describe('sampled negatives', () => {
+describe('negative sampling', () => {
   const write = (): string => scratchFile('train.csv', rowsText());
 
-  it('are a share of the rows on which every label is known to be 0; all others stay', async () => {
+  it('selects a share of rows whose labels are all 0, and all other rows', async () => {
     const path = write();
     const [all, sampled, other] = await Promise.all(
       [formatOf(), formatOf({ rate: 0.2 }), formatOf({ rate: 0.2, seed: 1 })].map((format) => kept(path, format)),
@@ -113,7 +113,7 @@ describe('sampled negatives', () => {
     expect([...sampled!.rows.keys()]).not.toEqual([...other!.rows.keys()]);
   });
 
-  it('are told, with what becomes of the rates of labels', async () => {
+  it('reports excluded rows and the resulting label rates', async () => {
     const path = write();
     const [all, sampled] = [await kept(path, formatOf()), await kept(path, formatOf({ rate: 0.2 }))];
     const rate = (rows: ReadonlyMap<number, readonly number[]>, label: number): string =>
@@ -126,11 +126,12 @@ describe('sampled negatives', () => {
     expect(sampled.notices[0]).toContain(`positive label rates: ctr ${rate(sampled.rows, 0)} (`);
     const buys = [...all.rows.values()].filter(([, buy]) => buy === 1).length;
     expect(all.notices[0]).toContain(
-      `cvr ${rate(all.rows, 1)} (${((100 * (buys + numSkipped)) / (all.rows.size + numSkipped)).toPrecision(3)}% with excluded rows)`,
+      `cvr ${rate(all.rows, 1)} ` +
+        `(${((100 * (buys + numSkipped)) / (all.rows.size + numSkipped)).toPrecision(3)}% with excluded rows)`,
     );
   });
 
-  it('are the same for any number of threads, wherever the file is cut', async () => {
+  it('does not depend on threads and chunk size', async () => {
     const path = write();
     const format = formatOf({ rate: 0.3 });
     const one = await filesOf(path, format, 1);
@@ -138,7 +139,7 @@ describe('sampled negatives', () => {
     expect(await filesOf(path, format, 3)).toEqual(one);
   });
 
-  it('are the rows that scales are learned from', async () => {
+  it('defines the rows on which scales are fitted', async () => {
     const path = write();
     const format = formatOf({ rate: 0.2 });
     const { rows } = await kept(path, format);
@@ -153,7 +154,7 @@ describe('sampled negatives', () => {
     expect((fitted['row'] as { mean: number }).mean).toBeCloseTo(mean, 6);
   });
 
-  it('are another recipe, and none where nothing is left out by chance', () => {
+  it('changes the cache key, unless sampling is off', () => {
     const recipes = [undefined, { rate: 0.2 }, { rate: 0.3 }, { rate: 0.2, seed: 1 }].map((sampling) =>
       JSON.stringify(recipeOf(formatOf(sampling))),
     );
@@ -161,7 +162,7 @@ describe('sampled negatives', () => {
     expect(JSON.stringify(recipeOf(unsampled(formatOf({ rate: 0.2 }))))).toBe(recipes[0]);
   });
 
-  it('leaves an empty file of rows alone', async () => {
+  it('rejects an empty sample', async () => {
     const format = formatOf({ rate: 0.001 });
     const few = scratchFile('few.csv', 'ms,buy,id,row,seen\n1,0,1,1,\n');
     const source = await openSource(few, columnsOf(format));

@@ -21,7 +21,7 @@ import { featureTypes } from '../../src/features/feature-types.js';
 import { taskOptions } from '../../src/core/tasks.js';
 import { scratchFile } from '../support/scratch.js';
 
-// The byte scanner against the reader of whole rows, on what csv-parse makes of the same file.
+// Compares the byte scanner with the row reader, which uses csv-parse, on the same file.
 
 const tasks = [
   { name: 'ctr', ...taskOptions.parse({ label: 'click' }) },
@@ -54,7 +54,7 @@ const keeping = (rejects: BadRow[]): RejectPolicy => ({ count: 0, reject: (row) 
 const newBlock = (rows: number): RowBlock => createRowBlock(blockColumns(format), rows);
 const MAX_ROWS = 4000;
 
-/** Row by row, from cells. */
+/** Reads row by row from parsed values. */
 function readPlainly(path: string, bytes: Buffer, dialect: Dialect, header: readonly string[]): Found {
   const rejects: BadRow[] = [];
   const block = newBlock(MAX_ROWS);
@@ -126,8 +126,8 @@ const GOOD = ['', '0', '7', '99', 'a', '0.5', '0', '1.25', '3', '12.5', '1:0.5|2
 const rowWith = (cells: Readonly<Record<string, string>>, delimiter = ','): string =>
   COLUMNS.map((name, i) => cells[name] ?? GOOD[i]!).join(delimiter);
 
-describe('the byte scanner', () => {
-  it('reads what the reader of rows reads, and tells the same of what is wrong', async () => {
+describe('byte scanner', () => {
+  it('reads the rows and errors of the row reader', async () => {
     const id = fc.constantFrom(
       '0',
       '5',
@@ -255,7 +255,7 @@ describe('the byte scanner', () => {
     );
   });
 
-  it('rounds decimals as Number does', async () => {
+  it('rounds decimals like Number', async () => {
     const decimal = fc
       .tuple(fc.bigInt({ min: 0n, max: 10n ** 15n - 1n }), fc.integer({ min: 1, max: 15 }))
       .map(([digits, places]) => `${digits}`.padStart(places + 1, '0').replace(new RegExp(`(.{${places}})$`), '.$1'));
@@ -268,7 +268,7 @@ describe('the byte scanner', () => {
     );
   });
 
-  it('reads ids that are read together, whichever of them is unusual', async () => {
+  it('reads ids with an unusual one at any vector lane', async () => {
     const unusual = [
       '',
       '1234567',
@@ -296,7 +296,7 @@ describe('the byte scanner', () => {
     }
   });
 
-  it('reads numbers that are read together, whichever of them is unusual', async () => {
+  it('reads numbers with an unusual one at any vector lane', async () => {
     const unusual = [
       '',
       '.',
@@ -336,7 +336,7 @@ describe('the byte scanner', () => {
     }
   });
 
-  it('rounds short decimals, which are read together, as Number does', async () => {
+  it('rounds short decimals in vector lanes like Number', async () => {
     const decimal = fc
       .tuple(fc.stringMatching(/^[0-9]{1,7}$/), fc.nat(6))
       .map(([digits, point]) => (point < digits.length ? `${digits.slice(0, point)}.${digits.slice(point)}` : digits));
@@ -351,7 +351,7 @@ describe('the byte scanner', () => {
     );
   });
 
-  it('reads a long file in which rows are longer than what is looked at together, blank, or left out', async () => {
+  it('reads a long file with rows beyond the scan window, empty lines and excluded rows', async () => {
     const text = Array.from({ length: 3000 }, (_, r) => {
       const line = rowWith({
         unused: 'u'.repeat(r % 700 === 300 ? 140_000 : r % 90),
@@ -383,7 +383,7 @@ describe('the byte scanner', () => {
     ]);
   });
 
-  it('refuses bytes that are no UTF-8 where text is read, and does not care where none is', async () => {
+  it('rejects invalid UTF-8 in columns that are read only', async () => {
     const bad = Buffer.from([0xff, 0xfe]);
     const [before, after] = rowWith({ word: '@' }).split('@');
     const { rejects, block } = await expectEqual(

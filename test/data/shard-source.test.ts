@@ -39,7 +39,7 @@ const COLUMNS: readonly BlockColumn[] = [
   { name: 'seen', kind: 'bag' },
 ];
 
-/** The rows as a CSV and as shards of 64 rows. */
+/** Writes the rows as a CSV and as shards of 64 rows. */
 async function bothSources(
   change: (batch: Batch) => void = () => undefined,
   vocabularies: readonly [string, readonly string[]][] = [],
@@ -99,7 +99,7 @@ async function bothSources(
   return { csv, folder };
 }
 
-/** What a config makes of a source: what it learns and all of its batches. */
+/** Reads a source with a config: the fit and all batches. */
 async function read(
   path: string,
   groups: readonly object[],
@@ -127,20 +127,20 @@ async function read(
   return { fitted, batches };
 }
 
-describe('a folder of shards as a source', () => {
+describe('shard directory as a source', () => {
   it.each<[string, readonly object[]]>([
-    ['ids whose sizes the manifest tells', [{ type: 'categorical', fields: ['user'] }]],
+    ['ids with sizes from the manifest', [{ type: 'categorical', fields: ['user'] }]],
     [
       'ids with sizes in the config',
       [{ type: 'categorical', fields: ['user'], encoding: { name: 'ids', sizes: { user: 50 } } }],
     ],
     [
-      'tokens, by the texts of a vocabulary',
+      'tokens, by the strings of a vocabulary',
       [{ type: 'categorical', fields: ['word'], encoding: { name: 'tokens', minCount: 2 } }],
     ],
     ['hashes', [{ type: 'categorical', fields: ['word', 'user'], encoding: { name: 'hash', buckets: 7 } }]],
-    ['numbers as they are', [{ type: 'numeric', fields: ['price'] }]],
-    ['numbers to be scaled', [{ type: 'numeric', fields: ['price'], scaling: 'standard' }]],
+    ['unscaled numbers', [{ type: 'numeric', fields: ['price'] }]],
+    ['scaled numbers', [{ type: 'numeric', fields: ['price'], scaling: 'standard' }]],
     [
       'a number in two ways',
       [
@@ -150,11 +150,8 @@ describe('a folder of shards as a source', () => {
     ],
     ['bags', [{ type: 'bag', fields: ['seen'] }]],
     ['bags of tokens', [{ type: 'bag', fields: ['seen'], encoding: { name: 'tokens' } }]],
-    ['bags whose heaviest items are kept', [{ type: 'bag', fields: ['seen'], maxItems: 2 }]],
-    [
-      'bags of tokens whose heaviest items are kept',
-      [{ type: 'bag', fields: ['seen'], encoding: { name: 'tokens' }, maxItems: 1 }],
-    ],
+    ['bags with maxItems', [{ type: 'bag', fields: ['seen'], maxItems: 2 }]],
+    ['bags of tokens with maxItems', [{ type: 'bag', fields: ['seen'], encoding: { name: 'tokens' }, maxItems: 1 }]],
     [
       'crosses',
       [
@@ -162,7 +159,7 @@ describe('a folder of shards as a source', () => {
         { type: 'categorical', fields: ['user'] },
       ],
     ],
-  ])('gives what the CSV of the same rows gives: %s', async (_, groups) => {
+  ])('equals CSV of the same rows: %s', async (_, groups) => {
     const { csv, folder } = await bothSources();
     const expected = await read(csv, groups);
     const found = await read(folder, groups);
@@ -170,7 +167,7 @@ describe('a folder of shards as a source', () => {
     expect(found.batches).toHaveLength(16);
   });
 
-  it('has the fingerprint of its rows and texts, wherever it lies', async () => {
+  it('has a fingerprint of its rows and strings, independent of its path', async () => {
     const fingerprintOf = async (folder: string): Promise<Fingerprint> =>
       (await openSource(folder, [])).fingerprint({});
     const first = await fingerprintOf((await bothSources()).folder);
@@ -189,7 +186,7 @@ describe('a folder of shards as a source', () => {
     ).toBe(false);
   });
 
-  it('has ids beyond what train has as the unknown', async () => {
+  it('maps ids beyond those of the training set to the out-of-vocabulary id', async () => {
     const { folder } = await bothSources();
     const smaller = join(scratchFolder(), 'train.csv');
     writeFileSync(smaller, 'click,buy,user\n0,0,19\n');
@@ -198,8 +195,8 @@ describe('a folder of shards as a source', () => {
     expect(ids.user).toEqual(rows.slice(0, 40).map(({ user }) => (user < 20 ? user : 0)));
   });
 
-  it('has stored ids as they are, whatever a vocabulary calls them and what else reads the column', async () => {
-    // The texts are ids too, and others than those that are stored.
+  it('uses stored ids, independent of the vocabulary and other features of the column', async () => {
+    // The strings are ids too, different from the stored ids.
     const { folder } = await bothSources(undefined, [['word', ['4', '3', '2', '1', '0']]]);
     const word = { type: 'categorical', fields: ['word'] };
     const idsOf = async (groups: readonly object[]): Promise<unknown> => {
@@ -211,7 +208,7 @@ describe('a folder of shards as a source', () => {
     expect(await idsOf([word, { type: 'cross', fields: [['user', 'word']], buckets: 100 }])).toEqual(stored);
   });
 
-  it('reads a vocabulary that is a JSON list, and refuses a file that is none', async () => {
+  it('reads a vocabulary from a JSON list and rejects other content', async () => {
     const { folder } = await bothSources();
     const groups = [{ type: 'categorical', fields: ['word'], encoding: { name: 'tokens' } }];
     const expected = await read(folder, groups);
@@ -231,7 +228,7 @@ describe('a folder of shards as a source', () => {
     await expect(read(folder, groups)).rejects.toThrow(/shard-00000\.safetensors: is not a vocabulary/);
   });
 
-  it('has stored ids of bags as they are; one beyond what train has is the unknown, and not what its text says', async () => {
+  it('uses stored ids of bags and maps those beyond the training set to the out-of-vocabulary id', async () => {
     const { folder } = await bothSources(undefined, [['seen', Array.from({ length: 9 }, (_, id) => String(8 - id))]]);
     const smaller = join(scratchFolder(), 'train.csv');
     writeFileSync(smaller, 'click,buy,seen\n0,0,4\n');
@@ -240,7 +237,7 @@ describe('a folder of shards as a source', () => {
     expect(ids).toEqual(rows.slice(0, 40).flatMap(({ seen }) => seen.map(({ id }) => (id < 5 ? id : 0))));
   });
 
-  it('has negative weights of bags that are summed', async () => {
+  it('accepts negative weights for sum-pooled bags', async () => {
     const { folder } = await bothSources(({ bags }) => (bags.get('seen')!.weights[0] = -1));
     const { batches } = await read(folder, [{ type: 'bag', fields: ['seen'], pooling: 'sum' }]);
     const [, , [[, , , weights]]] = batches[0] as [number, unknown, [[string, number[], number[], number[]]]];
@@ -250,25 +247,25 @@ describe('a folder of shards as a source', () => {
   const user = [{ type: 'categorical', fields: ['user'] }];
   it.each<[string, readonly object[], (batch: Batch) => void, RegExp]>([
     [
-      'a column that is not there',
+      'a missing column',
       [{ type: 'categorical', fields: ['users'] }],
       () => undefined,
       /manifest\.json: column 'users': .*did you mean 'user'\?/,
     ],
     [
-      'a bag that is read as an id',
+      'a bag for one value',
       [{ type: 'categorical', fields: ['seen'] }],
       () => undefined,
       /column 'seen': is of kind bag, but the config expects one value per row/,
     ],
     [
-      'an id that is read as a bag',
+      'a single id for a bag',
       [{ type: 'bag', fields: ['user'] }],
       () => undefined,
       /column 'user': is of kind id, but the config expects a bag/,
     ],
     [
-      'a label beyond 0 and 1',
+      'a label above 1',
       user,
       ({ labels }) => (labels.get('click')![70] = 2),
       /shard-00001\.safetensors, row 6: column 'click': expected 0 or 1, found 2/,
@@ -292,43 +289,43 @@ describe('a folder of shards as a source', () => {
       /row 39: column 'user': expected an id below 39/,
     ],
     [
-      'a number that a scale cannot take',
+      'a number out of the range of its scale',
       [{ type: 'numeric', fields: ['price'], scaling: 'log1p' }],
       ({ numbers }) => (numbers.get('price')![3] = -1),
       /row 3: column 'price': expected a number above -1/,
     ],
     [
-      'a number that is none, as it is',
+      'an unscaled NaN',
       [{ type: 'numeric', fields: ['price'] }],
       ({ numbers }) => (numbers.get('price')![70] = NaN),
       /shard-00001\.safetensors, row 6: column 'price': expected a finite number, found NaN/,
     ],
     [
-      'a number that is none, while a scale is learned',
+      'an infinite number during the fit of a scale',
       [{ type: 'numeric', fields: ['price'], scaling: 'standard' }],
       ({ numbers }) => (numbers.get('price')![70] = Infinity),
       /row 6: column 'price': expected a finite number, found Infinity/,
     ],
     [
-      'a number that is none, in a bucket',
+      'a NaN in a bucketized field',
       [{ type: 'bucketized', fields: ['price'], boundaries: [1] }],
       ({ numbers }) => (numbers.get('price')![3] = NaN),
       /row 3: column 'price': expected a finite number, found NaN/,
     ],
-    // Rows have 0, 1, 2, 3 items, and so again.
+    // Rows have 0, 1, 2 and 3 items, repeatedly.
     [
-      'a weight that is none',
+      'a NaN weight',
       [{ type: 'bag', fields: ['seen'], pooling: 'sum' }],
       ({ bags }) => (bags.get('seen')!.weights[7] = NaN),
       /row 6: column 'seen': expected finite weights, found NaN/,
     ],
     [
-      'a negative weight in a mean',
+      'a negative weight with mean pooling',
       [{ type: 'bag', fields: ['seen'] }],
       ({ bags }) => (bags.get('seen')!.weights[0] = -1),
       /row 1: column 'seen': expected finite weights of at least 0 for mean pooling, found -1/,
     ],
-  ])('refuses %s, and says where', async (_, groups, change, message) => {
+  ])('rejects %s with its location', async (_, groups, change, message) => {
     const { folder } = await bothSources(change);
     await expect(read(folder, groups)).rejects.toThrow(message);
     await expect(read(folder, groups)).rejects.toMatchObject({ exitCode: 3 });
@@ -337,20 +334,20 @@ describe('a folder of shards as a source', () => {
   it.each<[string, number, (batch: Batch) => void, RegExp]>(
     [1, 2].flatMap((threads): [string, number, (batch: Batch) => void, RegExp][] => [
       [
-        'a label beyond 0 and 1',
+        'a label above 1',
         threads,
         ({ labels }) => (labels.get('click')![70] = 2),
         /shard-00001\.safetensors, row 6: column 'click': expected 0 or 1, found 2/,
       ],
       [
-        'a number that a scale cannot take',
+        'a number out of the range of its scale',
         threads,
         ({ numbers }) => (numbers.get('price')![203] = -1),
         /shard-00003\.safetensors, row 11: column 'price': expected a number above -1/,
       ],
     ]),
   )(
-    'has %s where it was read, also where rows are put in order, by one of %d threads',
+    'reports %s with its location, also from a shuffling thread, with %d threads',
     async (_, threads, change, message) => {
       const { folder } = await bothSources(change);
       const format = rowFormatOf({

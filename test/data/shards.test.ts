@@ -24,7 +24,7 @@ const SIZES = new Map([
   ['109', 50],
 ]);
 
-/** Row r: the id r, the number r / 4, a bag of r % 4 items. */
+/** Row r: id r, number r / 4, and a bag of r % 4 items. */
 function rowsFrom(begin: number, end: number): Batch {
   const rows = Array.from({ length: end - begin }, (_, i) => begin + i);
   const items = rows.map((r) => Array.from({ length: r % 4 }, (_, i) => (r % 40) + i));
@@ -44,7 +44,7 @@ function rowsFrom(begin: number, end: number): Batch {
   };
 }
 
-/** What is in a block, a list a row. */
+/** Lists the content of a block by row. */
 function rowsOf({ rows, ids, numbers, bags, labels }: Batch): unknown[] {
   return Array.from({ length: rows }, (_, r) => {
     const { offsets, ids: items, weights } = bags.get('109')!;
@@ -59,7 +59,7 @@ function rowsOf({ rows, ids, numbers, bags, labels }: Batch): unknown[] {
   });
 }
 
-/** 100 rows in shards of 16, written in uneven batches. */
+/** Writes 100 rows in shards of 16, from uneven batches. */
 async function writeHundred(): Promise<string> {
   const folder = join(scratchFolder(), 'shards');
   await writeShards(
@@ -87,7 +87,7 @@ async function read(folder: string, parts: readonly ShardRows[], columns = COLUM
 }
 
 describe('shards', () => {
-  it('come back as they were written, whatever part of them is read', async () => {
+  it('return the written rows for any range', async () => {
     const folder = await writeHundred();
     const all = await read(
       folder,
@@ -106,14 +106,14 @@ describe('shards', () => {
     ]);
   });
 
-  it('append to what a block holds already', async () => {
+  it('append to the rows of a block', async () => {
     const shards = (await openShards(await writeHundred()))!;
     const block = createRowBlock(COLUMNS, 100);
     for (const begin of [0, 4, 8]) await shards.read([{ shard: 1, begin, end: begin + 4 }], COLUMNS, block);
     expect(rowsOf(block)).toEqual(rowsOf(rowsFrom(16, 28)));
   });
 
-  it('are safetensors with a tensor a column, and a manifest that tells rows, bytes, checksums, sizes and vocabularies', async () => {
+  it('are safetensors with a tensor per column, and a manifest with all metadata', async () => {
     const folder = await writeHundred();
     const { manifest } = (await openShards(folder))!;
     expect(manifest).toMatchObject({ rows: 100, about: { from: 'a test' } });
@@ -131,7 +131,7 @@ describe('shards', () => {
     expect(tensors.get('109.offsets')!.data).toEqual(Uint32Array.of(0, 0, 1, 3, 6));
   });
 
-  it('leave nothing behind where writing fails', async () => {
+  it('are removed if writing fails', async () => {
     const folder = scratchFolder();
     const fill = async (writer: { add(batch: Batch): Promise<void> }): Promise<never> => {
       await writer.add(rowsFrom(0, 40));
@@ -141,7 +141,7 @@ describe('shards', () => {
     expect(readdirSync(folder)).toEqual([]);
   });
 
-  it('are no shards without a manifest', async () => {
+  it('are absent without a manifest', async () => {
     expect(await openShards(scratchFolder())).toBeUndefined();
     expect(await openShards('nowhere')).toBeUndefined();
   });
@@ -168,7 +168,7 @@ describe('shards', () => {
     bytes[bytes.length - 1]! ^= 1;
     writeFileSync(join(folder, shard), bytes);
   };
-  /** As manifests were before. */
+  /** Rewrites the manifest in its previous format. */
   const asBefore = (folder: string): void =>
     edit(({ shards }) => ({
       shards: shards.map((entry) => ({
@@ -180,14 +180,14 @@ describe('shards', () => {
       })),
     }))(folder);
 
-  it('are read where the manifest has the SHA-256 alone', async () => {
+  it('are read with SHA-256 hashes only', async () => {
     const folder = await writeHundred();
     asBefore(folder);
     expect(readFileSync(join(folder, MANIFEST), 'utf8')).not.toContain('xxh64');
     expect(rowsOf(await read(folder, [{ shard: 1, begin: 0, end: 16 }]))).toEqual(rowsOf(rowsFrom(16, 32)));
   });
 
-  /** The bytes that were asked of the system while something was done. */
+  /** Counts the bytes read from the system while `work` runs. */
   const bytesReadBy = async (work: () => Promise<unknown>): Promise<number> => {
     const handle = await open(import.meta.filename, 'r');
     const reads = vi.spyOn(Object.getPrototypeOf(handle) as FileHandle, 'read');
@@ -206,7 +206,7 @@ describe('shards', () => {
   it.each<[string, (rows: Batch) => Batch]>([
     ['of all kinds', (rows) => rows],
     [
-      'whose bags are all empty',
+      'with empty bags only',
       (rows) => ({
         ...rows,
         bags: new Map([
@@ -214,27 +214,24 @@ describe('shards', () => {
         ]),
       }),
     ],
-  ])(
-    'are read once where whole ones are wanted, columns %s, and held to their hashes all the same',
-    async (_, change) => {
-      const folder = join(scratchFolder(), 'shards');
-      const rows = change(rowsFrom(0, 48));
-      await writeShards(folder, COLUMNS, async (writer) => (await writer.add(rows), { sizes: SIZES }), 16);
-      const shards = (await openShards(folder))!;
-      const block = createRowBlock([...COLUMNS].reverse(), 100);
-      const parts = [2, 0, 1].map((at) => ({ shard: at, begin: 0, end: 16 }));
-      const bytes = await bytesReadBy(() => shards.read(parts, [...COLUMNS].reverse(), block));
-      expect(bytes).toBe(shards.manifest.shards.reduce((sum, each) => sum + each.bytes, 0));
-      const expected = rowsOf(rows);
-      expect(rowsOf(block)).toEqual([...expected.slice(32), ...expected.slice(0, 32)]);
-      overwrite(folder);
-      await expect(
-        (await openShards(folder))!.read(parts, COLUMNS, createRowBlock(COLUMNS, 100)),
-      ).rejects.toMatchObject({ exitCode: 3 });
-    },
-  );
+  ])('are read once and verified if read completely, columns %s', async (_, change) => {
+    const folder = join(scratchFolder(), 'shards');
+    const rows = change(rowsFrom(0, 48));
+    await writeShards(folder, COLUMNS, async (writer) => (await writer.add(rows), { sizes: SIZES }), 16);
+    const shards = (await openShards(folder))!;
+    const block = createRowBlock([...COLUMNS].reverse(), 100);
+    const parts = [2, 0, 1].map((at) => ({ shard: at, begin: 0, end: 16 }));
+    const bytes = await bytesReadBy(() => shards.read(parts, [...COLUMNS].reverse(), block));
+    expect(bytes).toBe(shards.manifest.shards.reduce((sum, each) => sum + each.bytes, 0));
+    const expected = rowsOf(rows);
+    expect(rowsOf(block)).toEqual([...expected.slice(32), ...expected.slice(0, 32)]);
+    overwrite(folder);
+    await expect((await openShards(folder))!.read(parts, COLUMNS, createRowBlock(COLUMNS, 100))).rejects.toMatchObject({
+      exitCode: 3,
+    });
+  });
 
-  it('are believed for no byte that differs, whether all of a shard is read or a part', async () => {
+  it('are rejected for any changed byte, read completely or in part', async () => {
     const folder = await writeHundred();
     const path = join(folder, shard);
     const whole = readFileSync(path);
@@ -259,59 +256,55 @@ describe('shards', () => {
       (folder) => writeFileSync(join(folder, MANIFEST), '{'),
       /manifest\.json: is not JSON/,
     ],
-    ['a manifest of something else', edit(() => ({ format: 'x' })), /manifest\.json: format: is not a shard manifest/],
+    ['a manifest of another format', edit(() => ({ format: 'x' })), /manifest\.json: format: is not a shard manifest/],
     [
       'a shard without a hash',
       edit(({ shards }) => ({ shards: shards.map((entry) => ({ ...entry, hash: undefined })) })),
       /manifest\.json: shards\.0: is not a shard manifest: a shard without a hash/,
     ],
     [
-      'a shard outside the folder',
+      'a shard outside the directory',
       edit(() => ({ shards: [{ file: '../x', rows: 100, bytes: 1, sha256: '0'.repeat(64) }] })),
       /shards\.0\.file: .*a file in this directory/,
     ],
-    ['rows that do not add up', edit(() => ({ rows: 99 })), /rows: is 99, but the shards have 100/],
+    ['inconsistent row counts', edit(() => ({ rows: 99 })), /rows: is 99, but the shards have 100/],
     [
-      'a column twice',
+      'a duplicate column',
       edit(({ columns }) => ({ columns: [...columns, { name: '101', kind: 'number' }] })),
       /'101' is listed twice/,
     ],
     [
-      'a shard that is cut short',
+      'a truncated shard',
       (folder) => truncateSync(join(folder, shard), 100),
       /shard-00001\.safetensors: expected \d+ bytes as in the manifest; the file has 100 bytes/,
     ],
+    ['an overwritten byte', overwrite, /shard-00001\.safetensors: is damaged or was overwritten.*'mtl data clean'/],
     [
-      'a byte that was overwritten',
-      overwrite,
-      /shard-00001\.safetensors: is damaged or was overwritten.*'mtl data clean'/,
-    ],
-    [
-      'a byte that was overwritten, and a manifest with the SHA-256 alone',
+      'an overwritten byte and a manifest with SHA-256 only',
       (folder) => (asBefore(folder), overwrite(folder)),
       /shard-00001\.safetensors: is damaged or was overwritten/,
     ],
     [
-      'a column too short',
+      'a short column',
       replaceTensor('101', new Uint32Array(3)),
       /tensor '101': expected U32 \[16\], found "U32" \[3\]/,
     ],
     [
-      'offsets that fall',
+      'decreasing offsets',
       replaceTensor('109.offsets', new Uint32Array(17).fill(2, 3, 5)),
       /tensor '109\.offsets': they do not increase/,
     ],
     [
-      'an offset beyond all ids',
+      'an offset beyond the range of ids',
       replaceTensor('109.offsets', new Uint32Array(17).fill(3_000_000_000, 9)),
       /tensor '109\.offsets': they do not increase/,
     ],
     [
-      'offsets beyond the ids',
+      'a last offset beyond the ids',
       replaceTensor('109.offsets', new Uint32Array(17).fill(999, 16)),
       /tensor '109\.offsets'/,
     ],
-  ])('with %s are an error that says where', async (_, damage, message) => {
+  ])('with %s are rejected with the location', async (_, damage, message) => {
     const folder = await writeHundred();
     await damage(folder);
     expect(existsSync(folder)).toBe(true);

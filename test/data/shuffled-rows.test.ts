@@ -14,7 +14,7 @@ import { writeShards } from '../../src/data/shards/writer.js';
 import { randomStream, shuffledOrder } from '../../src/core/random.js';
 import { scratchFolder } from '../support/scratch.js';
 
-/** A bag of a row: bits, so that what is moved is compared to the last one of them. */
+/** A bag of a row, as bits, to compare moved values exactly. */
 interface Bag {
   readonly ids: readonly number[];
   readonly weights: readonly number[];
@@ -22,7 +22,7 @@ interface Bag {
 
 const bits = (weights: readonly number[]): number[] => [...new Uint32Array(Float32Array.from(weights).buffer)];
 
-/** Bags as a column that has room for more rows. */
+/** Stores bags in a column with capacity for more rows. */
 function columnOf(bags: readonly Bag[], spareRows = 0): BagColumn {
   const offsets = new Uint32Array(bags.length + 1 + spareRows);
   let end = 0;
@@ -34,7 +34,7 @@ function columnOf(bags: readonly Bag[], spareRows = 0): BagColumn {
   };
 }
 
-/** The bags of the first rows of a column. */
+/** Reads the bags of the first rows of a column. */
 function bagsOf(
   { offsets, ids, weights }: BagColumn,
   rows: number,
@@ -54,7 +54,7 @@ const drawBag = (random: ReturnType<typeof randomStream>, most: number): Bag => 
   };
 };
 
-/** Reads bags to memory in which they are put in order. */
+/** Copies bags to the input buffer of a permutation. */
 function fill(raw: ReturnType<typeof createOrderedBags>['raw'], { offsets, ids, weights }: BagColumn): void {
   raw.offsets.set(offsets);
   raw.reserve(ids.length);
@@ -62,11 +62,11 @@ function fill(raw: ReturnType<typeof createOrderedBags>['raw'], { offsets, ids, 
   raw.weights.set(weights);
 }
 
-describe('bags in another order', () => {
+describe('permuted bags', () => {
   it.each<[string, number | undefined]>([
-    ['by kernels', undefined],
-    ['the plain way, where a column is larger than kernels may have', 1000],
-  ])('are those of the rows that it names: %s', (_, mostBytes) => {
+    ['with kernels', undefined],
+    ['without kernels, for a column above their limit', 1000],
+  ])('equal the bags of the given rows: %s', (_, mostBytes) => {
     fc.assert(
       fc.property(
         fc.nat({ max: 2000 }),
@@ -77,7 +77,7 @@ describe('bags in another order', () => {
           const random = randomStream(seed, 'bags');
           const ordered = createOrderedBags(rows + 7, count, 2, mostBytes);
           const put = [0, 1, 2, 3].map((turn) => {
-            // Memory that grew or was larger before.
+            // Reuses a buffer that grew before.
             const bags = Array.from({ length: rows }, () =>
               drawBag(random, rows > 200 || turn > 2 ? Math.min(most, 40) : most),
             );
@@ -91,7 +91,7 @@ describe('bags in another order', () => {
             );
             return { found, kept: bagsOf(found, order.length), rows: order.length };
           });
-          // What lies in the one place is as it was when the other is filled.
+          // Writing one slot leaves the other slot unchanged.
           for (const { found, kept, rows: ofOrder } of put.slice(2)) expect(bagsOf(found, ofOrder)).toEqual(kept);
         },
       ),
@@ -99,7 +99,7 @@ describe('bags in another order', () => {
     );
   });
 
-  it('may have more items than their share of the rows lets expect', () => {
+  it('may exceed the expected number of items per batch', () => {
     const random = randomStream(1, 'large');
     const bags = [3, 50_000, 0, 16_384, 16_385, 2, 0].map((length): Bag => ({
       ids: Array.from({ length }, () => random.below(1000)),
@@ -113,7 +113,7 @@ describe('bags in another order', () => {
     );
   });
 
-  it('keep the bits of weights that are no numbers', () => {
+  it('preserve the bits of NaN weights', () => {
     const { raw, put } = createOrderedBags(2, 2, 1);
     fill(raw, {
       offsets: Uint32Array.of(0, 2, 3),
@@ -125,8 +125,8 @@ describe('bags in another order', () => {
   });
 });
 
-describe('words in another order', () => {
-  it('are those of the rows that it names, for any number of columns and rows, in each place until others come there', () => {
+describe('permuted words', () => {
+  it('equal the words of the given rows, for any number of columns and rows, until their slot is reused', () => {
     fc.assert(
       fc.property(
         fc.nat({ max: 9 }),
@@ -195,7 +195,7 @@ function drawRows(count: number, seed: number): Row[] {
   }));
 }
 
-/** Writes rows as shards of so many rows. */
+/** Writes rows as shards of `rowsPerShard` rows. */
 async function shardsOf(rows: readonly Row[], rowsPerShard: number): Promise<Shards> {
   const folder = join(scratchFolder(), 'shards');
   await writeShards(
@@ -227,7 +227,7 @@ async function shardsOf(rows: readonly Row[], rowsPerShard: number): Promise<Sha
   return (await openShards(folder))!;
 }
 
-/** The order of an epoch, as it was always meant: shards in random order, then rows of a window of whole batches. */
+/** Computes the reference order of an epoch: random shards, then random rows of a window of whole batches. */
 function plainOrder(
   rows: readonly Row[],
   rowsPerShard: number,
@@ -282,16 +282,16 @@ const inBits = (rows: readonly Row[]): Row[] =>
     rare: { ids: row.rare.ids, weights: bits(row.rare.weights) },
   }));
 
-describe.each([1, 2])('an epoch of shuffled rows, with threads: %d', (threads) => {
+describe.each([1, 2])('shuffled epoch, threads: %d', (threads) => {
   it.each<[string, number, number, number, number]>([
     ['windows of several batches and shards, the last one short', 1003, 64, 30, 200],
     ['windows smaller than a batch', 500, 64, 48, 10],
-    ['one window for all', 700, 100, 32, 10_000],
+    ['a single window', 700, 100, 32, 10_000],
     ['windows within a shard', 900, 400, 16, 64],
-    ['one batch for all', 90, 40, 4096, 262_144],
+    ['a single batch', 90, 40, 4096, 262_144],
     ['a single row', 1, 8, 4, 8],
-    ['many rows, so that kernels have several parts', 9000, 2048, 1024, 6000],
-  ])('has the rows of the plain order, whole: %s', async (_, count, rowsPerShard, batchSize, window) => {
+    ['many rows, which kernels process in parts', 9000, 2048, 1024, 6000],
+  ])('has the rows of the reference order: %s', async (_, count, rowsPerShard, batchSize, window) => {
     const rows = drawRows(count, 1);
     const shards = await shardsOf(rows, rowsPerShard);
     const dataset = shardDataset(shards, asStored(COLUMNS), { threads, threadedRows: 1 });
@@ -315,8 +315,8 @@ describe.each([1, 2])('an epoch of shuffled rows, with threads: %d', (threads) =
   });
 });
 
-describe('a thread that puts rows in order', () => {
-  it('has rows whose bags have nearly all items of a window, and more than it had room for', async () => {
+describe('shuffling thread', () => {
+  it('handles rows with nearly all items of a window, beyond its initial capacity', async () => {
     const random = randomStream(1, 'heavy');
     const rows = drawRows(40, 1).map((row, r) =>
       r === 7
@@ -337,7 +337,7 @@ describe('a thread that puts rows in order', () => {
     }
   });
 
-  it('is not ended for those who read next where two have read at once', async () => {
+  it('stays alive for the next reader after two concurrent readers', async () => {
     const rows = drawRows(200, 1);
     const dataset = shardDataset(await shardsOf(rows, 64), asStored(COLUMNS), { threads: 2, threadedRows: 1 });
     onTestFinished(() => dataset.close());
@@ -349,7 +349,7 @@ describe('a thread that puts rows in order', () => {
     ];
     await second.next();
     await readRows(first);
-    // Who stops is still waiting for what is ended.
+    // Closing waits for the pending read.
     const stopped = second.return(undefined);
     await setImmediate();
     const found = await readRows(third);

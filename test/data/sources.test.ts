@@ -16,7 +16,7 @@ import { toFittedKey } from '../../src/features/fitted.js';
 import { taskOptions } from '../../src/core/tasks.js';
 import { scratchFolder } from '../support/scratch.js';
 
-// Sources of many files: lists, globs, folders and partitions.
+// Sources of several files: lists, globs, directories and partitions.
 
 const tasks = [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }];
 const words = { type: 'categorical', fields: ['word'], encoding: { name: 'tokens' } };
@@ -24,7 +24,7 @@ const price = { type: 'numeric', fields: ['price'], scaling: 'standard' };
 const day = { type: 'categorical', fields: ['ds'], encoding: { name: 'tokens' } };
 const cross = { type: 'cross', fields: [['ds', 'word', 'price']], buckets: 1000 };
 
-/** Writes files below a new folder, by their names. */
+/** Writes files by name to a new directory. */
 function written(files: Readonly<Record<string, string | Uint8Array>>): string {
   const folder = join(scratchFolder(), 'data');
   mkdirSync(folder);
@@ -35,7 +35,7 @@ function written(files: Readonly<Record<string, string | Uint8Array>>): string {
   return folder;
 }
 
-/** Reads a source as a run does: what was learned, every value of every row in order, and what was told of reading. */
+/** Reads a source like a run does; returns the fit, all values of all rows in order, and the progress messages. */
 async function read(
   paths: string | readonly string[],
   groups: readonly object[] = [words, price],
@@ -71,7 +71,7 @@ async function read(
   };
 }
 
-/** Makes a link, in the place of what is there. */
+/** Replaces a file with a link. */
 function link(target: string, path: string): void {
   rmSync(path, { force: true });
   symlinkSync(target, path);
@@ -81,8 +81,8 @@ const rowOf = (i: number): readonly [string, string, string] => [String(i % 2), 
 const csvOf = (begin: number, end: number): string =>
   `click,word,price\n${Array.from({ length: end - begin }, (_, i) => `${rowOf(begin + i).join(',')}\n`).join('')}`;
 
-describe('a source', () => {
-  it('refuses ids that leave no row for the token of empty cells, before it encodes any', async () => {
+describe('source', () => {
+  it('rejects ids that leave no table row for missing values before encoding', async () => {
     const folder = written({ 'a.csv': 'click,user\n1,2147483647\n0,\n' });
     const user = { type: 'categorical', fields: ['user'] };
     await expect(read(join(folder, 'a.csv'), [{ ...user, fillMissing: 'token' }])).rejects.toThrow(
@@ -96,8 +96,8 @@ describe('a source', () => {
   });
 });
 
-describe('a source of many files', () => {
-  it('has the rows of all, in the order of the list, learned from as if they were one', async () => {
+describe('source of several files', () => {
+  it('has the rows of all files in list order, fitted as one', async () => {
     const folder = written({
       'all.csv': csvOf(0, 60),
       'b.csv': csvOf(0, 20),
@@ -112,10 +112,10 @@ describe('a source of many files', () => {
   });
 
   it.each([
-    ['a folder', ''],
+    ['a directory', ''],
     ['a glob', '/part-*.csv'],
-    ['a glob over folders', '/../*/part-[0-9]*.csv'],
-  ])('may be %s, whose files are read in the order of their paths', async (_, rest) => {
+    ['a glob over directories', '/../*/part-[0-9]*.csv'],
+  ])('may be %s, read in path order', async (_, rest) => {
     const folder = join(
       written({
         'logs/part-2.csv': csvOf(5, 9),
@@ -129,7 +129,7 @@ describe('a source of many files', () => {
     expect(rows).toEqual((await read(join(written({ 'all.csv': csvOf(0, 9) }), 'all.csv'))).rows);
   });
 
-  it('takes columns in any order, and Parquet as CSV', async () => {
+  it('accepts any column order, and Parquet next to CSV', async () => {
     const rows = Array.from({ length: 9 }, (_, i) => rowOf(i));
     const column = (c: number) => rows.map((row) => row[c]!);
     const parquet = (from: number) =>
@@ -153,7 +153,7 @@ describe('a source of many files', () => {
     expect((await read([join(folder, 'b.parquet')])).rows).toHaveLength(5);
   });
 
-  it('has the columns that its folders are called by, as cells of every row', async () => {
+  it('reads partition columns from directory names', async () => {
     const cellsOf = (ds: string, begin: number, end: number): string =>
       csvOf(begin, end)
         .split('\n')
@@ -178,17 +178,17 @@ describe('a source of many files', () => {
     }
   });
 
-  it('may have a column both in a file and in the name of its folder, if both say the same', async () => {
+  it('accepts a partition column that is also in the file if both are equal', async () => {
     const text = 'click,word,price,ds\n1,a,1,x\n0,b,2,x\n';
     expect((await read(written({ 'ds=x/p.csv': text }), [words, day])).rows).toHaveLength(2);
     await expect(read(written({ 'ds=x/p.csv': text.replace('2,x', '2,y') }), [words, day])).rejects.toThrow(
       /p\.csv:3: column "ds": expected "x", as in the directory name, found "y"; rename the directory/,
     );
-    // What nobody reads is nobody's business.
+    // A column that is not used is not compared.
     expect((await read(written({ 'ds=y/p.csv': text }), [words])).rows).toHaveLength(2);
   });
 
-  it('is read file by file into the cache: a new day reads one file, where what is learned stays', async () => {
+  it('is cached per file: a new day reads one file if the fit is unchanged', async () => {
     const ids = { type: 'categorical', fields: ['word'], encoding: { name: 'hash', buckets: 50 } };
     const folder = written({ 'ds=1/p.csv': csvOf(0, 20), 'ds=2/p.csv': csvOf(20, 40) });
     const first = await read(folder, [ids]);
@@ -202,14 +202,14 @@ describe('a source of many files', () => {
     const more = await read(folder, [ids]);
     expect(more.told.map((what) => what.replace(folder, ''))).toEqual(['encoding /ds=3/p.csv']);
     expect(more.rows).toEqual((await read(join(written({ 'all.csv': csvOf(0, 61) }), 'all.csv'), [ids])).rows);
-    // What was learned is of train as a whole.
+    // The fit depends on the whole training set.
     const learned = await read(folder);
     expect(learned.told.filter((what) => what.startsWith('learning'))).toHaveLength(3);
     expect((await read(folder)).told).toEqual([]);
     expect(readdirSync(join(folder, '..', '.mtl')).length).toBeGreaterThan(0);
   });
 
-  it('may have files without a row, but not such files alone', async () => {
+  it('accepts files without rows, but not only such files', async () => {
     expect(
       (await read(written({ 'a.csv': csvOf(0, 0), 'b.csv': csvOf(0, 3), 'c.csv': csvOf(0, 0) }))).rows,
     ).toHaveLength(3);
@@ -218,7 +218,7 @@ describe('a source of many files', () => {
     );
   });
 
-  it('has bad rows that are told by their file and line, also from the cache', async () => {
+  it('reports invalid rows with file and line, also from the cache', async () => {
     const folder = written({ 'a.csv': csvOf(0, 3), 'b.csv': 'price,click,word\n1,1,a\nx,0,b\n2,2,c\n3,0,d\n' });
     for (let time = 0; time < 2; time++) {
       const policy = skipBadRows(join(folder, `rejects-${time}`), 10);
@@ -230,55 +230,55 @@ describe('a source of many files', () => {
 
   it.each<[string, Readonly<Record<string, string>>, (folder: string) => string | string[], RegExp]>([
     [
-      'a column that a file lacks',
+      'a column missing in one file',
       { 'a.csv': csvOf(0, 3), 'b.csv': 'click,word\n1,a\n', 'c.csv': 'click,price\n1,2\n' },
       (folder) => folder,
       /b\.csv:1: column "price": is used by the config[^]*c\.csv:1: column "word"/,
     ],
     [
-      'a glob that matches nothing',
+      'a glob without a match',
       { 'a.csv': csvOf(0, 3) },
       (folder) => `${folder}/*.parquet`,
       /\*\.parquet: matches no file; the directory .* contains "a\.csv"/,
     ],
     [
-      'a link that leads nowhere, by a glob',
+      'a broken link, by a glob',
       { 'a.csv': csvOf(0, 3) },
       (folder) => (link('gone.csv', `${folder}/b.csv`), `${folder}/*.csv`),
       /b\.csv: is a link to "gone\.csv", which does not exist; restore that file, or remove the link/,
     ],
     [
-      'a link that leads to itself, by a glob',
+      'a link to itself, by a glob',
       { 'a.csv': csvOf(0, 3) },
       (folder) => (link('b.csv', `${folder}/b.csv`), `${folder}/*.csv`),
       /b\.csv: is a link to "b\.csv", which does not exist/,
     ],
     [
-      'a link that leads nowhere, in a folder',
+      'a broken link, in a directory',
       { 'a.csv': csvOf(0, 3) },
       (folder) => (link('gone.csv', `${folder}/b.csv`), folder),
       /b\.csv: is a link to "gone\.csv", which does not exist/,
     ],
     [
-      'a folder that a glob matches beside files',
+      'a directory next to files, by a glob',
       { 'a.csv': csvOf(0, 3), 'b.csv/a.csv': csvOf(3, 6) },
       (folder) => `${folder}/*.csv`,
       /b\.csv: is a directory, but ".*\*\.csv" also matches files; rename it, or match its files, for example with ".*b\.csv\/\*"/,
     ],
     [
-      'a link to a folder that a glob matches beside files',
+      'a link to a directory next to files, by a glob',
       { 'a.csv': csvOf(0, 3), 'days/a.csv': csvOf(3, 6) },
       (folder) => (link('days', `${folder}/b.csv`), `${folder}/*.csv`),
       /b\.csv: is a directory, but /,
     ],
     [
-      'a folder without a match that a glob of any depth matches',
+      'a directory without a match, by a recursive glob',
       { 'x/a.csv': csvOf(0, 3), 'x/b.csv/.hidden': '' },
       (folder) => `${folder}/**/*.csv`,
       /b\.csv: is a directory, but /,
     ],
     [
-      'a partition beside a file, by a glob',
+      'a partition next to a file, by a glob',
       { 'ds=1/a.csv': csvOf(0, 3), 'ds=2.csv': csvOf(3, 6) },
       (folder) => `${folder}/ds=*`,
       /ds=1: is a directory, but /,
@@ -294,54 +294,54 @@ describe('a source of many files', () => {
       /b\.csv: is a pipe/,
     ],
     [
-      'a glob in a folder that is not there',
+      'a glob in a missing directory',
       {},
       (folder) => `${folder}/logs/*.parquet`,
       /matches no file; the directory .*logs does not exist/,
     ],
     [
-      'a file that is listed twice',
+      'a duplicate file',
       { 'a.csv': csvOf(0, 3) },
       (folder) => [`${folder}/a.csv`, `${folder}/*.csv`],
       /a\.csv: is listed twice; list it once/,
     ],
     [
-      'a file that is not there',
+      'a missing file',
       { 'a.csv': csvOf(0, 3) },
       (folder) => [`${folder}/a.csv`, `${folder}/b.csv`],
-      /b\.csv: does not exist/,
+      /b\.csv: no such file/,
     ],
     [
-      'something else in a folder',
+      'an unsupported file in a directory',
       { 'a.csv': csvOf(0, 3), 'notes.md': 'x' },
       (folder) => folder,
       /notes\.md: is in the data directory .*glob/,
     ],
     [
-      'files beside partitions',
+      'files next to partitions',
       { 'a.csv': csvOf(0, 3), 'ds=1/a.csv': csvOf(0, 3) },
       (folder) => folder,
       /ds=1: is a partition in the directory .*separate files/,
     ],
     [
-      'a partition whose value cannot be',
+      'an invalid partition value',
       { 'price=x/a.csv': 'click,word\n1,a\n' },
       (folder) => folder,
       /a\.csv:2: expected a decimal number in column "price", which the directory name sets to "x"/,
     ],
     [
-      'a file that is a link to another',
+      'a link to another listed file',
       { 'a.csv': csvOf(0, 3) },
       (folder) => (link(`${folder}/a.csv`, `${folder}/b.csv`), folder),
       /b\.csv: is the same file as .*a\.csv/,
     ],
-  ])('refuses %s', async (_, files, paths, message) => {
+  ])('rejects %s', async (_, files, paths, message) => {
     const folder = written(files);
     await expect(read(paths(folder))).rejects.toThrow(message);
     await expect(read(paths(folder))).rejects.toMatchObject({ exitCode: 3 });
   });
 
-  it('has the same rows in the same order however one log is cut into files, partitions and orders of columns', async () => {
+  it('has the same rows in the same order for any partition of a log into files and columns', async () => {
     const cell = fc.constantFrom('a', 'b', '"q,x"', 'ü', '', 'w 1', '"say ""hi"""');
     const row = fc.record({
       click: fc.constantFrom('0', '1'),
@@ -373,7 +373,8 @@ describe('a source of many files', () => {
               columns.filter((name) => ds === undefined || name !== 'ds'),
               end,
             );
-            const name = `log/${ds === undefined ? '' : `ds=${encodeURIComponent(ds)}/`}part-${i}.csv${isZipped ? '.gz' : ''}`;
+            const partition = ds === undefined ? '' : `ds=${encodeURIComponent(ds)}/`;
+            const name = `log/${partition}part-${i}.csv${isZipped ? '.gz' : ''}`;
             contents[name] = isZipped ? gzipSync(text) : text;
             inOrder.push([name, own]);
           }
@@ -394,7 +395,7 @@ describe('a source of many files', () => {
     );
   }, 60_000);
 
-  it('may be what a glob of any depth matches, with the folders on the way', () => {
+  it('may be a recursive glob, with the partition directories of each match', () => {
     const folder = written({ 'x/a.csv': csvOf(0, 3), 'x/y/b.csv': csvOf(3, 6) });
     symlinkSync('x', join(folder, 'z'));
     const paths = (pattern: string): string[] =>
@@ -405,7 +406,7 @@ describe('a source of many files', () => {
     expect(paths('x/*/*')).toEqual(['x/y/b.csv']);
   });
 
-  it('may be called by a name that would be a glob', () => {
+  it('may be a path that looks like a glob', () => {
     const folder = written({ 'train[1].csv': csvOf(0, 3) });
     expect(findFiles(join(folder, 'train[1].csv')).map(({ path }) => path)).toEqual([join(folder, 'train[1].csv')]);
   });

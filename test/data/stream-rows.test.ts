@@ -7,7 +7,7 @@ import { encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
 import { featureTypes } from '../../src/features/feature-types.js';
 import { scratchFile } from '../support/scratch.js';
 
-// Rows that pass through, by one thread and by several. The threads run what was built.
+// Streams rows with one thread and with several; threads run the build.
 
 const groups = [
   featureTypes.schema.parse({ type: 'categorical', fields: ['id'] }),
@@ -16,7 +16,7 @@ const groups = [
 const format = encodedFormat(rowFormatOf({ tasks: [], groups }), { id: { size: 100 } });
 const KEPT = ['id', 'note'];
 
-/** All that passes, put in the order of rows: the encoded id, or null where a row is bad, and the kept cells. */
+/** Collects streamed rows in order: the encoded id, or null for an invalid row, and the copied columns. */
 async function passed(
   path: string,
   threads: number,
@@ -48,8 +48,8 @@ async function passed(
   return all;
 }
 
-describe('rows that pass through', () => {
-  it('keep their order, with the bad ones and their cells among them, by any number of threads and wherever the file is cut', async () => {
+describe('streamed rows', () => {
+  it('preserve order, invalid rows and copied columns, for any number of threads and chunk size', async () => {
     const row = fc.oneof(
       {
         weight: 5,
@@ -80,7 +80,7 @@ describe('rows that pass through', () => {
     expect(await passed(path, 2, 5000)).toEqual(await passed(path, 1));
   });
 
-  it('end at the first bad one where these are errors', async () => {
+  it('end at the first invalid row if invalid rows are errors', async () => {
     const csv = await openCsv(scratchFile('bad.csv', 'id,n\n1,2\nx,2\n'));
     const source = { csv, indices: new Map(csv.header.map((name, i) => [name, i])) };
     await expect(
@@ -96,7 +96,7 @@ describe('rows that pass through', () => {
     ).rejects.toThrow(/bad\.csv:3: column "id": expected an integer id/);
   });
 
-  it('that are no UTF-8 where they are kept are bad', async () => {
+  it('are invalid if a copied column is not UTF-8', async () => {
     const path = scratchFile('latin1.csv', Buffer.from('id,n,note\n1,2,caf\xe9\n2,3,ok\n', 'latin1'));
     expect(await passed(path, 1)).toEqual([
       [null, '1', expect.any(String)],

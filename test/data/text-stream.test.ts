@@ -8,7 +8,7 @@ import { needsPython, python } from '../support/python.js';
 import { scratchFile } from '../support/scratch.js';
 import { storedFrame } from '../support/zstd-frame.js';
 
-/** What a stream of these bytes holds, whose pieces have so many bytes. */
+/** Decodes a stream of these bytes in chunks of `pieceBytes`. */
 async function textOf(bytes: Uint8Array, encoding?: TextEncoding, pieceBytes = 7): Promise<string> {
   const pieces = function* (): Generator<Uint8Array> {
     for (let at = 0; at < bytes.length; at += pieceBytes) yield bytes.subarray(at, at + pieceBytes);
@@ -27,21 +27,23 @@ async function textOf(bytes: Uint8Array, encoding?: TextEncoding, pieceBytes = 7
 }
 
 const TEXT = `a,b\n${Array.from({ length: 60 }, (_, i) => `${i},${i % 7}\n`).join('')}`;
-// As zstd -19 of version 1.5 writes it: a compressed block and a checksum.
+// Output of zstd -19, version 1.5: a compressed block and a checksum.
 const ZSTD = Buffer.from(
-  'KLUv/WQmALUEAGaSJA7ApcX+zW2NSGR3kXDAMB8AIAAfAM43yjaKa7xptGesZaQDZ0B5KBbep23WJU3OoywOCwG0lHNAygApHuQtSPvI2ki6yJlIeUixkHcw2sBYj5EWE59JmzmXKZMpHvMW0w7KGijpUc6ilK8UW3lXaVNZTxnWwUkD5zxOWZziO2877TprOuk5ZznlwBQD5j1MW5gVAJkFq30=',
+  'KLUv/WQmALUEAGaSJA7ApcX+zW2NSGR3kXDAMB8AIAAfAM43yjaKa7xptGesZaQDZ0B5KBbep23WJU3OoywOCwG0lHNAygApHuQtSPvI2ki6y' +
+    'JlIeUixkHcw2sBYj5EWE59JmzmXKZMpHvMW0w7KGijpUc6ilK8UW3lXaVNZTxnWwUkD5zxOWZziO2877TprOuk5ZznlwBQD5j1MW5gVAJkFq3' +
+    '0=',
   'base64',
 );
 
-/** A frame that is skipped. */
+/** A skippable frame. */
 const SKIPPED = Buffer.from([0x53, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3]);
 
-describe('a text in zstd', () => {
-  it.each([1, 2, 7, 100, 10_000])('is read in pieces of %i bytes', async (pieceBytes) => {
+describe('zstd text', () => {
+  it.each([1, 2, 7, 100, 10_000])('is read in chunks of %i bytes', async (pieceBytes) => {
     expect(await textOf(ZSTD, undefined, pieceBytes)).toBe(TEXT);
   });
 
-  it('may have several frames, and some that are skipped', async () => {
+  it('may have several frames and skippable frames', async () => {
     const stored = await storedFrame([Buffer.from('c'), { byte: 100, times: 50 }, Buffer.alloc(0)]);
     expect(await textOf(Buffer.concat([SKIPPED, ZSTD, SKIPPED, stored, stored]))).toBe(
       TEXT + `c${'d'.repeat(50)}`.repeat(2),
@@ -53,7 +55,7 @@ describe('a text in zstd', () => {
   });
 
   it.each([1, 4, 5, 6, 10, 20, 40, ZSTD.length - 5, ZSTD.length - 1])(
-    'that ends after %i bytes is not whole',
+    'that ends after %i bytes is reported as truncated',
     async (length) => {
       if (length >= 4)
         await expect(textOf(ZSTD.subarray(0, length))).rejects.toThrow(
@@ -65,7 +67,7 @@ describe('a text in zstd', () => {
     },
   );
 
-  it('that was changed anywhere is told, or read as it was', async () => {
+  it('with a changed bit is rejected or unchanged', async () => {
     for (let at = 4; at < ZSTD.length; at++) {
       for (const bit of [1, 16, 128]) {
         const bytes = Buffer.from(ZSTD);
@@ -78,7 +80,7 @@ describe('a text in zstd', () => {
 
   it.each<[string, Buffer | Promise<Buffer>, RegExp]>([
     [
-      'something else behind it',
+      'trailing data',
       Buffer.concat([ZSTD, Buffer.from('1,2\n')]),
       /is damaged: invalid data follows a zstd frame, before byte \d+$/,
     ],
@@ -92,12 +94,12 @@ describe('a text in zstd', () => {
       storedFrame([Buffer.from('a')], { dictionary: 7 }),
       /requires a zstd dictionary, before byte 7; unpack it/,
     ],
-  ])('with %s is told', async (_, bytes, message) => {
+  ])('with %s is rejected', async (_, bytes, message) => {
     await expect(textOf(await bytes)).rejects.toThrow(message);
     await expect(textOf(await bytes)).rejects.toMatchObject({ exitCode: 3 });
   });
 
-  it('is what the command zstd compressed', async ({ skip }) => {
+  it('reads the output of the zstd command', async ({ skip }) => {
     if (spawnSync('zstd', ['--version']).error !== undefined) skip('there is no command zstd');
     const text = Array.from({ length: 40_000 }, (_, i) => `${(i * 2_654_435_761) % 2 ** 32},${i}\n`).join('');
     for (const options of [['-1'], ['-19'], ['--ultra', '-22'], ['--no-check'], ['--fast=5'], ['-3', '--long=24']]) {
@@ -107,7 +109,7 @@ describe('a text in zstd', () => {
   });
 });
 
-describe('a text that is packed otherwise', () => {
+describe('text in an unsupported archive', () => {
   it.each([
     [
       'PK\x03\x04abcdef',
@@ -115,12 +117,12 @@ describe('a text that is packed otherwise', () => {
     ],
     ['\xfd7zXZ\0abcdef', /is compressed with xz; .*; unpack it: xz -d data\.csv$/],
     ['BZh91AY&SY', /is compressed with bzip2/],
-  ])('is told how to unpack it: %j', async (bytes, message) => {
+  ])('is rejected with how to unpack it: %j', async (bytes, message) => {
     await expect(textOf(Buffer.from(bytes, 'latin1'))).rejects.toThrow(message);
   });
 });
 
-/** Encodings of one byte, by their names in Python. */
+/** Single-byte encodings, with their Python names. */
 const ONE_BYTE = {
   'windows-1250': 'cp1250',
   'windows-1251': 'cp1251',
@@ -129,29 +131,29 @@ const ONE_BYTE = {
   'iso-8859-15': 'iso8859-15',
   'koi8-r': 'koi8-r',
 } as const;
-/** Bytes that are no character in them, as Python has it. */
+/** Bytes without a character in Python. */
 const NO_CHARACTERS: Readonly<Partial<Record<TextEncoding, readonly number[]>>> = {
   'windows-1250': [0x81, 0x83, 0x88, 0x90, 0x98],
   'windows-1251': [0x98],
   'windows-1252': [0x81, 0x8d, 0x8f, 0x90, 0x9d],
 };
 
-/** The character that each byte is in an encoding; null for one that is refused. */
+/** Decodes each byte of an encoding; null if rejected. */
 async function charactersOf(encoding: TextEncoding): Promise<(string | null)[]> {
   const bytes = Array.from({ length: 256 }, (_, byte) => Buffer.of(byte));
   return Promise.all(bytes.map((byte) => textOf(byte, encoding).catch(() => null)));
 }
 
-describe('an encoding of one byte', () => {
+describe('single-byte encoding', () => {
   it.each(Object.keys(ONE_BYTE) as (keyof typeof ONE_BYTE)[])(
-    'refuses the bytes that are no character: %s',
+    'rejects bytes without a character: %s',
     async (encoding) => {
       const characters = await charactersOf(encoding);
       expect([...characters.keys()].filter((byte) => characters[byte] === null)).toEqual(NO_CHARACTERS[encoding] ?? []);
     },
   );
 
-  it('has the characters that Python has', async (context) => {
+  it('has the characters of Python', async (context) => {
     needsPython(context);
     const script = `
 import json, sys
@@ -167,32 +169,32 @@ print(json.dumps([[character(byte, name) for byte in range(256)] for name in jso
   });
 });
 
-describe('a text in another encoding', () => {
+describe('text in another encoding', () => {
   const text = 'größe,€ „x“\n東京,1\n';
 
   it.each<[string, Buffer, TextEncoding | undefined]>([
     ['UTF-16 by its mark', Buffer.from(`\ufeff${text}😀`, 'utf16le'), undefined],
-    ['UTF-16 of the other order by its mark', Buffer.from(`\ufeff${text}😀`, 'utf16le').swap16(), undefined],
+    ['big-endian UTF-16 by its mark', Buffer.from(`\ufeff${text}😀`, 'utf16le').swap16(), undefined],
     ['UTF-16 without a mark', Buffer.from(`${text}😀`, 'utf16le'), 'utf-16le'],
-    ['UTF-16 with the mark that is said', Buffer.from(`\ufeff${text}😀`, 'utf16le').swap16(), 'utf-16be'],
+    ['UTF-16 with a mark and the matching encoding', Buffer.from(`\ufeff${text}😀`, 'utf16le').swap16(), 'utf-16be'],
   ])('is read: %s', async (_, bytes, encoding) => {
     for (const pieceBytes of [1, 3, 1000]) expect(await textOf(bytes, encoding, pieceBytes)).toBe(`${text}😀`);
     expect(await textOf(gzipSync(bytes), encoding)).toBe(`${text}😀`);
   });
 
-  it('keeps UTF-8 with its mark as it is', async () => {
+  it('preserves the byte order mark of UTF-8', async () => {
     expect(await textOf(Buffer.from('\ufeffä'), 'utf-8')).toBe('\ufeffä');
   });
 
   it.each<[string, Buffer, TextEncoding | undefined, RegExp]>([
     [
-      'another mark than is said',
+      'another mark than the encoding',
       Buffer.from('\ufeffa', 'utf16le'),
       'latin1',
       /^data\.csv: begins with the byte order mark of utf-16le, but data\.encoding is latin1; remove data\.encoding$/,
     ],
     [
-      'half a pair',
+      'a lone surrogate',
       Buffer.from('\ufeffa\nb\ud83db', 'utf16le'),
       undefined,
       /^data\.csv:2: contains bytes that are not valid utf-16le/,
@@ -216,17 +218,22 @@ describe('a text in another encoding', () => {
       /^data\.csv:3: contains bytes that are not valid windows-1252; set data\.encoding to the file's encoding$/,
     ],
     [
-      'a byte without a character in Cyrillic',
+      'a byte without a Cyrillic character',
       Buffer.from('a\n\nb\x98', 'latin1'),
       'windows-1251',
       /^data\.csv:3: contains bytes that are not valid windows-1251; set data\.encoding to the file's encoding$/,
     ],
-    ['half a character', Buffer.from([97, 10, 0xb6]), 'gbk', /^data\.csv:2: ends in the middle of a gbk character/],
-  ])('with %s is told', async (_, bytes, encoding, message) => {
+    [
+      'a truncated character',
+      Buffer.from([97, 10, 0xb6]),
+      'gbk',
+      /^data\.csv:2: ends in the middle of a gbk character/,
+    ],
+  ])('with %s is rejected', async (_, bytes, encoding, message) => {
     for (const pieceBytes of [1, 1000]) await expect(textOf(bytes, encoding, pieceBytes)).rejects.toThrow(message);
   });
 
-  it('is latin1 byte for byte', async () => {
+  it('of latin1 is decoded byte by byte', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.string({
@@ -242,7 +249,7 @@ describe('a text in another encoding', () => {
     );
   });
 
-  it('is what Python makes of it, or told', async (test) => {
+  it('equals what Python encoded', async (test) => {
     needsPython(test, 'json');
     const names: Partial<Record<TextEncoding, string>> = {
       'windows-1252': 'cp1252',
@@ -256,7 +263,11 @@ describe('a text in another encoding', () => {
     };
     const script = `import json, sys
 texts = ['größe; naïve', '€uro „quoted“ – x', 'Москва, Россия', 'Łódź žluťoučký', '北京市 东京 中文', 'plain']
-print(json.dumps([[name, text, text.encode(codec).hex()] for name, codec in json.loads(sys.argv[1]).items() for text in texts if text == text.encode(codec, 'ignore').decode(codec)]))`;
+found = []
+for name, codec in json.loads(sys.argv[1]).items():
+    for text in texts:
+        if text == text.encode(codec, 'ignore').decode(codec): found.append([name, text, text.encode(codec).hex()])
+print(json.dumps(found))`;
     const cases = JSON.parse(python('.', script, [JSON.stringify(names)])) as [TextEncoding, string, string][];
     expect(new Set(cases.filter(([, text]) => text !== 'plain').map(([name]) => name))).toEqual(
       new Set(Object.keys(names)),
@@ -265,7 +276,7 @@ print(json.dumps([[name, text, text.encode(codec).hex()] for name, codec in json
       expect([name, await textOf(Buffer.from(hex, 'hex'), name, 3)]).toEqual([name, text]);
   });
 
-  it('is read by way of a file with its rows', async () => {
+  it('is read from a file with its rows', async () => {
     const { openCsv } = await import('../../src/data/files/csv.js');
     const csv = await openCsv(scratchFile('data.csv', Buffer.from('größe,b\n1,€\n'.replace('€', '\x80'), 'latin1')), {
       encoding: 'windows-1252',

@@ -23,7 +23,7 @@ import { scratchFolder } from '../support/scratch.js';
 
 const CSV = 'click,id,price\n0,1,1\n1,2,2\n';
 
-/** A folder of files that another process has read, which has ended. */
+/** Creates a directory of files that an exited process has cached. */
 async function readFiles(
   names: readonly string[],
   content: (name: string) => string = () => CSV,
@@ -69,8 +69,8 @@ const entry = (name: string, bytes: number, lastUsedMs: number, more: Partial<Ca
 const namesOf = (folders: readonly CachedFolder[]): readonly string[] =>
   folders.map(({ path }) => path.slice('/cache/'.length));
 
-describe('what a cache loses', () => {
-  it('is first what is useless, then what was used least recently, until it fits', () => {
+describe('cache eviction', () => {
+  it('removes useless entries first, then the least recently used until the rest fits', () => {
     const all = [
       entry('old', 10, 1),
       entry('new', 10, 3),
@@ -93,7 +93,7 @@ describe('what a cache loses', () => {
     ]);
   });
 
-  it('is never what is in use or being written, however large', () => {
+  it('never removes entries in use or in progress', () => {
     const all = [
       entry('used', 100, 1, { isUsed: true }),
       entry('stale', 100, 1, { isUsed: true, state: 'stale' }),
@@ -104,8 +104,8 @@ describe('what a cache loses', () => {
   });
 });
 
-describe('a cache', () => {
-  it('loses entries of files that changed or are gone when something is added, and keeps those that fit', async () => {
+describe('cache', () => {
+  it('removes entries of changed or deleted files when an entry is added', async () => {
     const { folder, cache, readAgain } = await readFiles(['a.csv', 'b.csv', 'c.csv']);
     appendFileSync(join(folder, 'logs', 'a.csv'), '1,3,3\n');
     rmSync(join(folder, 'logs', 'b.csv'));
@@ -123,7 +123,7 @@ describe('a cache', () => {
     expect(after.filter((name) => name.startsWith('c.csv.local')).every((name) => before.has(name))).toBe(true);
   });
 
-  it('keeps rows by what was learned last, and before that, and loses those before', async () => {
+  it('retains the rows of the latest two fits', async () => {
     const { folder, cache, readAgain } = await readFiles(['a.csv']);
     const rows = (): readonly string[] => entriesIn(cache).filter((name) => name.startsWith('a.csv.rows'));
     const seen: (readonly string[])[] = [rows()];
@@ -137,7 +137,7 @@ describe('a cache', () => {
     expect(seen[3]).not.toContain(seen[0]![0]);
   });
 
-  it('stays below its limit, and says so', async () => {
+  it('stays below its limit and reports removed entries', async () => {
     const { folder, cache } = await readFiles(['a.csv']);
     const before = new Set(entriesIn(cache));
     for (const name of before) utimesSync(join(cache, name, 'entry.json'), 1, 1);
@@ -165,9 +165,10 @@ describe('a cache', () => {
     });
   });
 
-  it('keeps what a live process uses, and loses it when that one is killed', async () => {
+  it('retains entries in use by a live process, until it is killed', async () => {
     const { folder, cache } = await readFiles(['a.csv']);
-    const script = `import { takeEntry } from ${JSON.stringify(join(import.meta.dirname, '..', '..', 'dist', 'data', 'cache', 'leases.js'))};
+    const leases = join(import.meta.dirname, '..', '..', 'dist', 'data', 'cache', 'leases.js');
+    const script = `import { takeEntry } from ${JSON.stringify(leases)};
       await takeEntry(process.argv[1]); process.stdout.write('taken'); setTimeout(() => {}, 60_000);`;
     const name = entriesIn(cache).find((each) => each.startsWith('a.csv.rows'))!;
     const child = spawn(process.execPath, ['--input-type=module', '-e', script, join(cache, name)], {
@@ -182,11 +183,11 @@ describe('a cache', () => {
     child.kill('SIGKILL');
     await ended;
     await tidyCache(cache, 0);
-    // Nor is the lease of the dead one left.
+    // The lease of the killed process is removed too.
     expect(readdirSync(cache)).toEqual([]);
   });
 
-  it('loses what a killed write left, under the name that writes use', async () => {
+  it('removes the temporary files of a killed writer', async () => {
     const { cache } = await readFiles(['a.csv']);
     const [left, written] = [2 ** 22 + 1, process.pid].map((pid) =>
       temporaryPath(join(cache, `a.csv.rows-${'a'.repeat(12)}-${'b'.repeat(8)}`)).replace(
@@ -199,7 +200,7 @@ describe('a cache', () => {
     expect([left!, written!].map((path) => existsSync(path))).toEqual([false, true]);
   });
 
-  it('is tidied by one process at a time, also after one was killed within it', async () => {
+  it('is cleaned by one process at a time, also after one was killed meanwhile', async () => {
     const { folder, cache } = await readFiles(['a.csv']);
     const evicted = await whileEvicting(cache, async () => {
       expect(await tidyCache(cache, 0)).toEqual({ useless: [], beyondLimit: [] });
@@ -214,13 +215,13 @@ describe('a cache', () => {
     expect([entriesIn(cache), existsSync(join(folder, 'logs', 'a.csv'))]).toEqual([[], true]);
   });
 
-  it('makes an entry again that was evicted after it was found', async () => {
+  it('writes an entry again if it was evicted after the lookup', async () => {
     const folder = scratchFolder();
     const path = join(folder, 'a.csv');
     writeFileSync(path, CSV);
     const cache = { folder: join(folder, 'cache') };
     const first = await runCached(path, { cache });
-    // Found by the index of this cache, and gone.
+    // In the index of this cache, but evicted.
     for (const name of entriesIn(cache.folder)) renameSync(join(cache.folder, name), join(folder, name));
     expect(await runCached(path, { cache })).toEqual({
       ...first,
@@ -229,8 +230,8 @@ describe('a cache', () => {
   });
 });
 
-describe('the writer of a temporary file', () => {
-  it('is known if it is of this machine, whatever dots the names have', () => {
+describe('writer of a temporary file', () => {
+  it('is identified by host, for any dots in the names', () => {
     const own = temporaryPath('a.b.csv');
     const dead = own.replace(`-${process.pid}-`, `-${2 ** 22 + 1}-`);
     const names = [

@@ -14,7 +14,7 @@ import { scratchFolder } from '../support/scratch.js';
 const tasks = [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }];
 const tokens = (options: object = {}): object => ({ name: 'tokens', ...options });
 
-/** Opens splits as a run does; gives the shares and what was told. */
+/** Opens splits like a run does; returns the shares and the warnings. */
 async function opened(
   files: { train: string; valid?: string; test?: string },
   groups: readonly object[],
@@ -41,11 +41,11 @@ function csv(folder: string, name: string, header: string, rows: readonly string
   return path;
 }
 
-describe('the share of unknown ids', () => {
-  it('is counted by field and split while rows are encoded, items of bags one by one, and kept with them', async () => {
+describe('out-of-vocabulary share', () => {
+  it('is counted by field and split during encoding, per bag item, and stored in the cache', async () => {
     const folder = scratchFolder();
     const header = 'click,word,seen,price';
-    // 'rare' is below the minimum count; a bag of n items in row n.
+    // 'rare' is below the minimum count; row n has a bag of n items.
     const train = csv(
       folder,
       'train.csv',
@@ -69,7 +69,7 @@ describe('the share of unknown ids', () => {
     expect(again).toEqual({ ...first, read: [] });
   });
 
-  it('is told where it is high on train, or far above train elsewhere, once a field with the cure', async () => {
+  it('is reported once per field, with the fix, if it is high, or much higher than in the training set', async () => {
     const folder = scratchFolder();
     const row = (word: string, id: number, usual: string): string => `${id % 2},${word},${id},${usual}`;
     const header = 'click,word,id,usual';
@@ -91,17 +91,19 @@ describe('the share of unknown ids', () => {
       { type: 'categorical', fields: ['usual'], encoding: tokens() },
     ];
     const { told, unknown } = await opened({ train, test }, groups, scratchFolder());
-    // Ids that are in the data as they are: half of them 0, in train as in test.
+    // Ids used as they are: half of them are 0, in the training set and the test set.
     expect(unknown.train).toEqual({ word: 0.6, id: 0.5, usual: 0 });
     expect(told).toEqual([
-      expect.stringMatching(/^field 'word': 60% of train is out of vocabulary and shares one id; .*minCount/),
       expect.stringMatching(
-        /^field 'usual': 30% of test is out of vocabulary, but only 0% of train; train on more or newer data.*hash/,
+        /^field 'word': 60% of the training set is out of vocabulary and shares one id; .*minCount/,
+      ),
+      expect.stringMatching(
+        /^field 'usual': 30% of the test set is out of vocabulary, but only 0% of the training set; train on more or newer rows.*hash/,
       ),
     ]);
   });
 
-  it('of shards is what their writer counted, where a field takes their ids as they are', async () => {
+  it('of shards is counted by their writer if the field uses their ids', async () => {
     const folder = join(scratchFolder(), 'shards');
     const columns: readonly BlockColumn[] = [
       { name: 'click', kind: 'label' },
@@ -143,7 +145,7 @@ describe('the share of unknown ids', () => {
       { type: 'categorical', fields: ['user'], encoding: { name: 'ids', sizes } },
       { type: 'bag', fields: ['seen'], encoding: { name: 'hash', buckets: 10 } },
     ];
-    // What is hashed from its text is not known before it is.
+    // The share of a hashed field is unknown before hashing.
     expect((await opened({ train: folder }, groups({ user: 3 }), scratchFolder())).unknown).toEqual({
       train: { user: 4 / 12 },
     });

@@ -14,8 +14,7 @@ import { needsPython, python } from '../support/python.js';
 import { scratchFile, scratchFolder } from '../support/scratch.js';
 import { storedFrame } from '../support/zstd-frame.js';
 
-// A log, cut into files that are written in any way that can be said, is read as the rows that it has, or refused with
-// the file and the line.
+// A log in files of any supported format is read as its rows, or rejected with the file and line.
 
 const COLUMNS = ['click', 'a', 'b', 'ds'] as const;
 type Row = Readonly<Record<(typeof COLUMNS)[number], string>>;
@@ -23,15 +22,11 @@ type Row = Readonly<Record<(typeof COLUMNS)[number], string>>;
 const tasks = [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }];
 const groups = [featureTypes.schema.parse({ type: 'categorical', fields: ['a', 'b', 'ds'], encoding: 'tokens' })];
 
-/** The cells of all rows of a source. */
-async function read(
-  paths: string | readonly string[],
-  dialect: DialectOptions = {},
-  isLabelled = true,
-): Promise<Row[]> {
-  const of = rowFormatOf({ tasks: isLabelled ? tasks : [], groups });
+/** Reads all values of a source by row. */
+async function read(paths: string | readonly string[], dialect: DialectOptions = {}, isLabeled = true): Promise<Row[]> {
+  const of = rowFormatOf({ tasks: isLabeled ? tasks : [], groups });
   const source = await openSource(paths, columnsOf(of), dialect);
-  // Tokens of nothing: the cells pass as they are.
+  // Tokens with no encoding: the values are passed through.
   const encoded = encodedFormat(of, { a: { vocabulary: [] }, b: { vocabulary: [] }, ds: { vocabulary: [] } });
   const rows: Row[] = [];
   await source.stream(encoded, COLUMNS, { policy: refuseBadRows }, ({ kept, batch }) => {
@@ -42,24 +37,24 @@ async function read(
   return rows;
 }
 
-/** How files are written. */
+/** Format of all files. */
 interface Way {
   readonly isJson: boolean;
   readonly dialect: DialectOptions & { readonly delimiter: string };
   readonly isPartitioned: boolean;
 }
-/** How a file is, beside that. */
+/** Format of one file. */
 interface FileWay {
   readonly pack: 'plain' | 'gz' | 'zst';
   readonly columns: readonly (keyof Row)[];
   readonly end: string;
-  /** Whether what need not be quoted is. */
+  /** Whether values are quoted unnecessarily. */
   readonly isQuoted: boolean;
   readonly mark: '' | '\ufeff';
   readonly hasBlankLines: boolean;
 }
 
-/** A row of a file as text; undefined where it cannot be written so. */
+/** Formats a row of a file; undefined if the format cannot express it. */
 function lineOf(
   row: Row,
   { isJson, dialect: { delimiter, quote = '"', comments } }: Way,
@@ -88,7 +83,7 @@ function lineOf(
     .join(delimiter);
 }
 
-/** A file of rows; undefined where one of them cannot be written so. */
+/** Formats a file of rows; undefined if the format cannot express a row. */
 async function fileOf(rows: readonly Row[], way: Way, file: FileWay): Promise<Buffer | undefined> {
   const { columns, end, hasBlankLines } = file;
   const { header, comments, delimiter } = way.dialect;
@@ -182,8 +177,8 @@ const fileWay: fc.Arbitrary<FileWay> = fc.record({
   hasBlankLines: fc.boolean(),
 });
 
-describe('a log in files of any way', () => {
-  it('is read as the rows that it has: packed, quoted, with comments and blank lines, header-less, in partitions, with columns in any order', async () => {
+describe('log in any file format', () => {
+  it('has the same rows: compressed, quoted, commented, partitioned, reordered or without header', async () => {
     let numRead = 0;
     await fc.assert(
       fc.asyncProperty(
@@ -198,7 +193,7 @@ describe('a log in files of any way', () => {
               const inFile = (columns: readonly (keyof Row)[]) =>
                 columns.filter((name) => ds === undefined || name !== 'ds');
               const columns = inFile(how.dialect.header === false ? COLUMNS : file.columns);
-              // What of a file without a row would be a column nobody knows.
+              // A file without rows has no columns in these formats.
               if (own.length === 0 && (how.isJson || how.dialect.header === false)) continue;
               const text = await fileOf(own, how, {
                 ...file,
@@ -206,7 +201,9 @@ describe('a log in files of any way', () => {
                 end: how.isJson && file.end === '\r' ? '\n' : file.end,
               });
               if (text === undefined) return;
-              const name = `${ds === undefined ? '' : `ds=${ds === '' ? '__HIVE_DEFAULT_PARTITION__' : encodeURIComponent(ds)}/`}part-${i}.${how.isJson ? 'jsonl' : 'csv'}`;
+              const partition = ds === '' ? '__HIVE_DEFAULT_PARTITION__' : encodeURIComponent(ds ?? '');
+              const inPartition = ds === undefined ? '' : `ds=${partition}/`;
+              const name = `${inPartition}part-${i}.${how.isJson ? 'jsonl' : 'csv'}`;
               mkdirSync(dirname(join(folder, name)), { recursive: true });
               writeFileSync(join(folder, name), text);
               expected.push([name, own]);
@@ -231,19 +228,19 @@ describe('a log in files of any way', () => {
 
   it.each<[string, Readonly<Record<string, string | Uint8Array>>, DialectOptions, RegExp]>([
     [
-      'a CSV with a row too wide',
+      'a CSV row with too many values',
       { 'a.csv': 'click,a,b,ds\n1,x,y,z\n', 'b.csv': 'b,click,ds,a\nx,1,y,z\nx,1,y,z,w\n' },
       {},
       /b\.csv:3: expected 4 values as in the header, found 5/,
     ],
     [
-      'a CSV with a quote out of place',
+      'a misplaced quote in a CSV',
       { 'a.csv': 'click,a,b,ds\n1,x,y,z\n', 'b.csv': 'click,a,b,ds\n1,x,y"z",z\n' },
       {},
       /b\.csv:2: expected a value that contains a quote to be fully quoted/,
     ],
     [
-      'a quote that is never closed',
+      'a quote that is not closed',
       { 'a.csv': 'click,a,b,ds\n1,x,y,z\n', 'b.csv': 'click,a,b,ds\n1,x,y,z\n1,"x,y,z\n' },
       {},
       /b\.csv:3: a quoted value is never closed; close it, or set data\.quote: none/,
@@ -258,13 +255,13 @@ describe('a log in files of any way', () => {
       /b\.jsonl:2: expected a value/,
     ],
     [
-      'a label that is none',
+      'an invalid label',
       { 'a.jsonl': '{"click":1,"a":"x","b":"y","ds":"z"}\n', 'b.jsonl': '{"a":"x","click":7,"b":"y","ds":"z"}\n' },
       {},
       /b\.jsonl:1: column "click": expected 0 or 1, found "7"/,
     ],
     [
-      'a partition that is cut short',
+      'a truncated partition',
       {
         'ds=1/a.csv.gz': gzipSync('click,a,b\n1,x,y\n'),
         'ds=2/a.csv.gz': gzipSync('click,a,b\n1,x,y\n').subarray(0, -9),
@@ -279,18 +276,18 @@ describe('a log in files of any way', () => {
       /b\.csv:2: column "b": expected valid UTF-8, found .*; .*data\.encoding/,
     ],
     [
-      'a row too short where nothing names columns',
+      'a row with too few values and no header',
       { 'a.csv': '1,x,y,z\n', 'b.csv': '1,x,y,z\n1,x\n' },
       { header: false, columns: COLUMNS },
       /b\.csv:2: expected 4 values as in data\.columns, found 2/,
     ],
     [
-      'a column that a later file calls otherwise',
+      'a renamed column in a later file',
       { 'a.csv': 'click,a,b,ds\n1,x,y,z\n', 'b.csv': 'click,a,B,ds\n1,x,y,z\n' },
       {},
       /b\.csv:1: column "b": is used by the config, but is not in the header; did you mean 'B'/,
     ],
-  ])('names the file and the line of %s, by a glob and by a folder', async (_, files, dialect, message) => {
+  ])('reports the file and line of %s, by a glob and by a directory', async (_, files, dialect, message) => {
     const folder = join(scratchFolder(), 'log');
     for (const [name, content] of Object.entries(files)) {
       mkdirSync(dirname(join(folder, name)), { recursive: true });
@@ -299,7 +296,7 @@ describe('a log in files of any way', () => {
     for (const path of [folder, `${folder}/**/*.*`]) await expect(read(path, dialect)).rejects.toThrow(message);
   });
 
-  it('has the rows that DuckDB has of a hostile CSV, or one of both refuses it', async (test) => {
+  it('equals the rows of DuckDB for a hostile CSV, or one of them rejects it', async (test) => {
     needsPython(test, 'duckdb');
     const piece = fc.constantFrom(
       'a',
@@ -337,11 +334,13 @@ describe('a log in files of any way', () => {
       texts.push(text!.toString());
     }
     const script = `import duckdb, json, sys
+query = '''from read_csv('case.csv', delim=',', quote='"', escape='"', header=true, auto_detect=false,
+columns={'click': 'VARCHAR', 'a': 'VARCHAR', 'b': 'VARCHAR', 'ds': 'VARCHAR'}, strict_mode=true)'''
 found = []
 for i, text in enumerate(json.load(open(sys.argv[1]))):
     open('case.csv', 'w', newline='').write(text)
     try:
-        rows = duckdb.sql("from read_csv('case.csv', delim=',', quote='\\"', escape='\\"', header=true, auto_detect=false, columns={'click': 'VARCHAR', 'a': 'VARCHAR', 'b': 'VARCHAR', 'ds': 'VARCHAR'}, strict_mode=true)").fetchall()
+        rows = duckdb.sql(query).fetchall()
         found.append([['' if cell is None else cell for cell in row] for row in rows])
     except duckdb.Error:
         found.append(None)
@@ -362,15 +361,22 @@ print(json.dumps(found))`;
     expect(numSame).toBeGreaterThan(60);
   });
 
-  it('has the rows that DuckDB wrote: in partitions, packed, as CSV, JSON Lines and Parquet', async (test) => {
+  it('equals the rows written by DuckDB: partitioned, compressed, as CSV, JSON Lines and Parquet', async (test) => {
     needsPython(test, 'duckdb');
     const rows = fc
       .sample(row, { numRuns: 60, seed: 9 })
       .map((each) => ({ ...each, ds: each.ds === '' ? 'none' : each.ds }));
     const folder = scratchFolder();
     const script = `import duckdb, json, sys
-duckdb.sql("create table log as select click, a, b, ds from read_json('rows.json', columns={'click': 'VARCHAR', 'a': 'VARCHAR', 'b': 'VARCHAR', 'ds': 'VARCHAR'})")
-for name, options in [('csv', "format csv, compression zstd, file_extension 'csv.zst'"), ('tab', "format csv, delimiter '\\t', compression gzip, file_extension 'csv.gz'"), ('json', 'format json, compression zstd'), ('parquet', 'format parquet')]:
+columns = "{'click': 'VARCHAR', 'a': 'VARCHAR', 'b': 'VARCHAR', 'ds': 'VARCHAR'}"
+duckdb.sql(f"create table log as select click, a, b, ds from read_json('rows.json', columns={columns})")
+formats = {
+    'csv': "format csv, compression zstd, file_extension 'csv.zst'",
+    'tab': "format csv, delimiter '\\t', compression gzip, file_extension 'csv.gz'",
+    'json': 'format json, compression zstd',
+    'parquet': 'format parquet',
+}
+for name, options in formats.items():
     duckdb.sql(f"copy log to '{name}' (partition_by (ds), {options})")`;
     writeFileSync(join(folder, 'rows.json'), JSON.stringify(rows));
     python(folder, script);

@@ -18,7 +18,7 @@ const { disk, system } = await vi.hoisted(async () => ({
 }));
 vi.mock('node:fs/promises', async (original) => {
   const real = disk.over(await original());
-  /** A system that leaves over what is more than it likes. */
+  /** Mocks a system with partial writes. */
   const reluctant = (file: FileHandle): FileHandle =>
     new Proxy(file, {
       get(target, key) {
@@ -40,7 +40,7 @@ afterEach(() => {
   system.mostBytes = Infinity;
 });
 
-/** Parts of no byte, small ones, many of them, and large ones. */
+/** Parts of zero, few, many and very many bytes. */
 function someParts(): Uint8Array[] {
   const sizes = [
     0,
@@ -60,9 +60,9 @@ function someParts(): Uint8Array[] {
   return sizes.map((size, i) => new Uint8Array(size).fill(i));
 }
 
-describe('a file that is written in parts as they lie', () => {
+describe('writeParts', () => {
   it.each([Infinity, 999_999, 40_000, 1])(
-    'has the bytes and the hash of any other, where the system takes at most %d bytes of a write',
+    'writes the bytes and hash of writeSynced if the system writes at most %d bytes per call',
     async (mostBytes) => {
       const folder = scratchFolder();
       const usual = await writeSynced(join(folder, 'usual'), someParts());
@@ -90,11 +90,11 @@ describe('shards', () => {
         await writer.add(block);
         return { sizes: new Map([['id', 1]]) };
       },
-      // More shards than the disk may be behind with.
+      // More shards than the limit of unsynced shards.
       1,
     );
 
-  it('are all synced before their manifest is written, and there whole or not at all, whatever the disk does', async () => {
+  it('are synced before their manifest, and complete or absent after any disk failure', async () => {
     await fill(join(scratchFolder(), 'shards'));
     const operations = [...disk.operations];
     const manifest = operations.findIndex(({ path }) => path.endsWith('manifest.json'));

@@ -22,7 +22,7 @@ const compare = (a: string, b: string, more: object = {}): Promise<DiffResult> =
     ...more,
   });
 const named = ({ metrics }: DiffResult, name: string) =>
-  metrics.find(({ output: space, metric }) => `${space}.${metric}` === name)!;
+  metrics.find(({ output: output, metric }) => `${output}.${metric}` === name)!;
 
 beforeAll(async () => {
   world = mkdtempSync(join(tmpdir(), 'mtl-diff-'));
@@ -49,16 +49,16 @@ describe('mtl diff', () => {
       predictedRows: 300,
       unpaired: null,
     });
-    for (const { output: space, metric, a, b, difference, low, high } of found.metrics) {
-      expect([a, b], `${space}.${metric}`).toEqual(
-        ['a', 'b'].map((run) => readSummary(at(run))!.metrics['test']![space]![metric]),
+    for (const { output: output, metric, a, b, difference, low, high } of found.metrics) {
+      expect([a, b], `${output}.${metric}`).toEqual(
+        ['a', 'b'].map((run) => readSummary(at(run))!.metrics['test']![output]![metric]),
       );
       expect([difference, (low! + high!) / 2]).toEqual([b! - a!, expect.closeTo(b! - a!, 12)]);
       expect(high!).toBeGreaterThan(low!);
     }
-    expect(found.metrics.map(({ output: space, metric }) => `${space}.${metric}`)).toEqual(
-      ['ctr', 'cvr', 'cvr_all', 'ctcvr'].flatMap((space) =>
-        ['auc', 'logLoss', 'pcoc'].map((metric) => `${space}.${metric}`),
+    expect(found.metrics.map(({ output: output, metric }) => `${output}.${metric}`)).toEqual(
+      ['ctr', 'cvr', 'cvr_all', 'ctcvr'].flatMap((output) =>
+        ['auc', 'logLoss', 'pcoc'].map((metric) => `${output}.${metric}`),
       ),
     );
   });

@@ -70,6 +70,16 @@ describe('findBannedWords', () => {
     ]);
   });
 
+  it('reports British spellings, not words that look like one', () => {
+    const page =
+      'Unnormalised values, labelled rows and their behaviour. Analyses of noise precisely call the controller.\n';
+    expect(findBannedWords('docs/a.md', page).map(({ found: word }) => word)).toEqual([
+      'Unnormalised',
+      'labelled',
+      'behaviour',
+    ]);
+  });
+
   it('checks comments of YAML', () => {
     expect(found('configs/a.yaml', 'data: folder # a folder\n')).toEqual([
       "configs/a.yaml:1:18: 'folder': use directory",

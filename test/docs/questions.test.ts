@@ -23,6 +23,12 @@ const QUESTIONS: readonly (readonly [question: string, page: string, answer: str
     'explanation/determinism.md',
     '| number of threads | bitwise identical |',
   ],
+  ['How do I train on two machines?', 'how-to/train-on-several-machines.md', '--host node1,node2'],
+  ['How do I bring my MMOE from torch-rechub?', 'tutorials/from-torch-rechub.md', 'name: mmoe'],
+  ['What does ema do, and what is its default?', 'reference/training.md', 'Default: no EMA'],
+  ['How do I keep the vocabulary in daily training?', 'how-to/train-daily.md', '| vocabulary |'],
+  ['Which variable limits the cache?', 'reference/environment-variables.md', '`MTL_CACHE_SIZE`'],
+  ['How do I run a sweep on Slurm?', 'how-to/tune-hyperparameters.md', 'launcher: slurm'],
   ['How does mtl compare with torch-rechub?', 'comparison.md', '| models for several tasks |'],
 ];
 

@@ -68,12 +68,12 @@ function compute(
   for (let self = 0; self < threads; self++) {
     kernels.join(self, threads, 0);
     for (const { count, ld, slot, x, y, gain, shift, running, statistics } of norms)
-      kernels.normalise(x, ld, y, ld, gain, shift, running, statistics, rows, count, 1e-5, momentum, slot, slots);
+      kernels.normalize(x, ld, y, ld, gain, shift, running, statistics, rows, count, 1e-5, momentum, slot, slots);
   }
   for (let self = 0; self < threads; self++) {
     kernels.join(self, threads, 0);
     for (const { count, ld, slot, x, dy, gain, statistics, dx, dgain, dshift } of norms)
-      kernels.normaliseGradient(
+      kernels.normalizeGradient(
         x,
         ld,
         dy,
@@ -105,7 +105,7 @@ describe.each(ADDON.families)('the batch norms for %s', (family) => {
       floats.fill(1, begin, begin + 4 * rows * columns);
       floats[begin + rows * columns + 13] = largest;
       const at = (matrix: number): number => 4 * (begin + matrix * rows * columns);
-      kernels.normaliseGradient(
+      kernels.normalizeGradient(
         at(0),
         columns,
         at(1),
@@ -126,7 +126,7 @@ describe.each(ADDON.families)('the batch norms for %s', (family) => {
   });
 
   it('are not used where they come to other bits', () => {
-    for (const kernel of ['normalise', 'normaliseGradient'] as const)
+    for (const kernel of ['normalize', 'normalizeGradient'] as const)
       expect(
         passesWith(family, () => ({ [kernel]: () => 1 })),
         kernel,
@@ -139,12 +139,12 @@ describe.each(ADDON.families)('the batch norms for %s', (family) => {
     const [x, y, small] = [BEGIN, 2 * BEGIN, 3 * BEGIN];
     const forward = [x, 8, y, 8, small, small, small, small, 40, 8, 1e-5, 0.1, 0, 1];
     const back = [x, 8, y, 8, small, small, x, small, small, 40, 8, 0, 0, 1];
-    expect(() => kernels.normalise(...forward)).not.toThrow();
-    expect(() => kernels.normaliseGradient(...back)).not.toThrow();
+    expect(() => kernels.normalize(...forward)).not.toThrow();
+    expect(() => kernels.normalizeGradient(...back)).not.toThrow();
     for (const place of [0, 2, 4, 5, 6, 7])
-      expect(() => kernels.normalise(...forward.with(place, end - 16)), `argument ${place}`).toThrow(RangeError);
+      expect(() => kernels.normalize(...forward.with(place, end - 16)), `argument ${place}`).toThrow(RangeError);
     for (const place of [0, 2, 4, 5, 6, 7, 8])
-      expect(() => kernels.normaliseGradient(...back.with(place, end - 16)), `argument ${place}`).toThrow(RangeError);
+      expect(() => kernels.normalizeGradient(...back.with(place, end - 16)), `argument ${place}`).toThrow(RangeError);
     for (const [place, value] of [
       [1, 1e6],
       [8, 1e6],
@@ -152,7 +152,7 @@ describe.each(ADDON.families)('the batch norms for %s', (family) => {
       [0, -4],
       [0, 2],
     ] as const)
-      expect(() => kernels.normalise(...forward.with(place, value)), `argument ${place} = ${value}`).toThrow(
+      expect(() => kernels.normalize(...forward.with(place, value)), `argument ${place} = ${value}`).toThrow(
         RangeError,
       );
   });

@@ -47,7 +47,7 @@ describe('the rows of a dealt table that a step looks up', () => {
   it('are no more than there is room for', () => {
     const finder = createRowFinder(table(2), 2);
     expect(() => finder.find([{ ids: Uint32Array.of(7, 8, 7, 9) }], [{ begin: 0, rows: 4 }])).toThrow(
-      "more rows of 'shop' than there is room for",
+      "more rows of 'shop' than the capacity of its list",
     );
     finder.find([{ ids: Uint32Array.of(9, 8, 9, 8) }], [{ begin: 0, rows: 4 }]);
     expect([...finder.looked(0, 0)]).toEqual([1, 0, 1, 0]);

@@ -100,13 +100,13 @@ describe.each(THREADS)('the work of %i threads', (threads) => {
     const [slot, slots] = [40_000_000, 110_000_000];
     const columns = (slots - slot - 3) * 16 - 7;
     const native: NativeNorms = {
-      normalise: (...args) => void found.push({ begin: args[10], end: args[11] }),
-      normaliseGradient: notCalled,
+      normalize: (...args) => void found.push({ begin: args[10], end: args[11] }),
+      normalizeGradient: notCalled,
     };
     const found: Share[] = [];
     const norm = (): Share => {
       // An empty share calls nothing.
-      nativeNorms(kernels, native, NO_BOUNDS).normalise(0, 0, 0, 0, 0, 0, 0, 0, 100, columns, 0, 0, slot, slots);
+      nativeNorms(kernels, native, NO_BOUNDS).normalize(0, 0, 0, 0, 0, 0, 0, 0, 100, columns, 0, 0, slot, slots);
       return found.pop() ?? columnsOf(kernels, columns, slot, slots);
     };
     for (const share of [norm, () => columnsOf(kernels, columns, slot, slots)]) {

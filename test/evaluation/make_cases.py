@@ -71,7 +71,7 @@ def classes(name, seed, with_ties):
     expected = {
         'auc': roc_auc_score(labels, predictions), 'auc_low': low, 'auc_high': high,
         'logLoss': log_loss(labels, predictions),
-        'normalisedEntropy': log_loss(labels, predictions) / log_loss(labels, np.full(ROWS, rate)),
+        'normalizedEntropy': log_loss(labels, predictions) / log_loss(labels, np.full(ROWS, rate)),
         'pcoc': predictions.mean() / rate,
         'gauc': np.average(aucs, weights=sizes), 'gauc_mean': aucs.mean(), 'gauc_groups': len(both), 'gauc_rows': int(sizes.sum()), 'gauc_oneClassGroups': len(np.unique(groups)) - len(both),
         'ece': ece,

@@ -18,7 +18,7 @@ const read = (name: string): Case =>
 const CLASSES = [
   { name: 'auc', confidence: '95%' },
   'logLoss',
-  'normalisedEntropy',
+  'normalizedEntropy',
   'pcoc',
   { name: 'gauc', groupBy: 'user' },
   'ece',

@@ -15,10 +15,10 @@ import { batchOf, spacesOfType } from '../support/measured.js';
 type Type = 'classification' | 'regression';
 
 function scoresFrom(type: Type, labels: Float32Array, predictions: Float32Array): Scores {
-  const spaces = spacesOfType(type);
-  const collector = createCollector(spaces);
+  const outputs = spacesOfType(type);
+  const collector = createCollector(outputs);
   collector.add(batchOf({ labels, predictions, columns: {} }, 0, labels.length), new Map([['y', predictions]]));
-  return buildScores(spaces[0]!, collector);
+  return buildScores(outputs[0]!, collector);
 }
 
 /** Two predictions of the same rows that know much of the same; rounded, so that some are tied. */

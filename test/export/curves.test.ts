@@ -17,7 +17,7 @@ import { expectNear, feedsOf, runOnnx } from '../support/onnx.js';
 import { smallWorld, trainSmall } from '../support/small-run.js';
 import { testBatch } from '../support/test-batch.js';
 
-/** What ONNX Runtime makes of probabilities with a curve. */
+/** Runs a curve on probabilities in ONNX Runtime. */
 async function runCurve(curve: Curve, probabilities: Float32Array): Promise<Float32Array> {
   const onnx = new OnnxGraph(['p', 'told']);
   const input = onnx.input({ name: 'p', type: 'float', shape: ['rows', 1] });
@@ -41,16 +41,16 @@ const rising = (count: number): Extract<Curve, { kind: 'broken-line' }> => {
   return { kind: 'broken-line', from: [...new Set(sorted())], to: sorted() };
 };
 
-describe('a curve in ONNX', () => {
+describe('calibration curve in ONNX', () => {
   it.each<[string, Curve]>([
     ['logistic', { kind: 'logistic', slope: 0.8, intercept: -1.2 }],
-    ['logistic that falls', { kind: 'logistic', slope: -1.5, intercept: 0.3 }],
-    ['of one point', { kind: 'broken-line', from: [Math.fround(0.3)], to: [0.25] }],
-    ['of three points', { kind: 'broken-line', from: [0.125, 0.25, 0.5], to: [0, 0.2, 0.9] }],
-    ['of four points', { kind: 'broken-line', from: [0, 0.25, 0.5, 1], to: [0, 0.2, 0.9, 1] }],
-    ['of a thousand points', rising(1000)],
-    ['of points next to each other', { kind: 'broken-line', from: [0.5, 0.5 + 2 ** -24, 0.75], to: [0.1, 0.6, 0.7] }],
-  ])('%s tells what it tells here', async (_, curve) => {
+    ['a decreasing logistic', { kind: 'logistic', slope: -1.5, intercept: 0.3 }],
+    ['a single point', { kind: 'broken-line', from: [Math.fround(0.3)], to: [0.25] }],
+    ['three points', { kind: 'broken-line', from: [0.125, 0.25, 0.5], to: [0, 0.2, 0.9] }],
+    ['four points', { kind: 'broken-line', from: [0, 0.25, 0.5, 1], to: [0, 0.2, 0.9, 1] }],
+    ['a thousand points', rising(1000)],
+    ['adjacent points', { kind: 'broken-line', from: [0.5, 0.5 + 2 ** -24, 0.75], to: [0.1, 0.6, 0.7] }],
+  ])('equals the curve in mtl: %s', async (_, curve) => {
     const points = curve.kind === 'broken-line' ? curve.from : [];
     const at = Float32Array.from([
       0,
@@ -73,7 +73,7 @@ describe('a curve in ONNX', () => {
   });
 });
 
-describe('a calibrated model in ONNX', () => {
+describe('calibrated model in ONNX', () => {
   let [folder, run] = ['', ''];
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'mtl-curves-'));
@@ -85,31 +85,31 @@ describe('a calibrated model in ONNX', () => {
     });
   });
 
-  it.each([false, true])(
-    'predicts what the engine predicts as it is calibrated, or with raw (%s) as it is not',
-    async (raw) => {
-      const out = join(folder, `${raw}.onnx`);
-      await exportModel({
-        path: run,
-        raw,
-        spec: formatSpec('onnx', {}),
-        out,
-        device: 'cpu',
-        threads: 1,
-        onWarning: () => undefined,
-        signal: new AbortController().signal,
-      });
-      const model = await readTrainedModel(run, { raw });
-      const program = compileTrained(model, createCpuEngine(), () => undefined);
-      const batch = await testBatch(model);
-      const byTask = await program.predict(batch);
-      program.dispose();
-      const expected = new Map(
-        listPredictedOutputs(model.spaces).map((space) => [space.name, combinePredictions(space, byTask, batch.rows)]),
-      );
-      // Where 300 rows make a curve steep, it makes more of the last places of floats.
-      expectNear(await runOnnx(await InferenceSession.create(out), feedsOf(batch)), expected, raw ? 1e-5 : 5e-4);
-      expect(readFileSync(out, 'latin1').includes('"calibrator":{"method":"platt"')).toBe(!raw);
-    },
-  );
+  it.each([false, true])('predicts like the engine, calibrated unless raw (%s)', async (raw) => {
+    const out = join(folder, `${raw}.onnx`);
+    await exportModel({
+      path: run,
+      raw,
+      spec: formatSpec('onnx', {}),
+      out,
+      device: 'cpu',
+      threads: 1,
+      onWarning: () => undefined,
+      signal: new AbortController().signal,
+    });
+    const model = await readTrainedModel(run, { raw });
+    const program = compileTrained(model, createCpuEngine(), () => undefined);
+    const batch = await testBatch(model);
+    const byTask = await program.predict(batch);
+    program.dispose();
+    const expected = new Map(
+      listPredictedOutputs(model.outputs).map((output) => [
+        output.name,
+        combinePredictions(output, byTask, batch.rows),
+      ]),
+    );
+    // With 300 rows a curve is steep and amplifies rounding.
+    expectNear(await runOnnx(await InferenceSession.create(out), feedsOf(batch)), expected, raw ? 1e-5 : 5e-4);
+    expect(readFileSync(out, 'latin1').includes('"calibrator":{"method":"platt"')).toBe(!raw);
+  });
 });

@@ -21,7 +21,7 @@ const commands = [...page.matchAll(/^npx mtl (export .*)$/gm)].map(([, line]) =>
 const folder = mkdtempSync(join(tmpdir(), 'mtl-formats-'));
 let expected: Record<string, number[]>;
 
-/** A log of the columns that the page's model reads. */
+/** Writes a log with the columns of the page's model. */
 function logOf(rows: number, seed: number): string {
   const random = randomStream(seed, 'log');
   const items = ['shoes', 'socks', 'hat', 'scarf', 'belt'];
@@ -67,7 +67,7 @@ function expectPredictions(found: Readonly<Record<string, readonly number[]>>): 
 }
 
 describe('docs/how-to/deploy-onnx.md and docs/reference/export-formats.md', () => {
-  it('has an example of every format, and none that is not run', () => {
+  it('has an example of every format, and runs every example', () => {
     expect(new Set(commands.map((words) => words[words.indexOf('--format') + 1]))).toEqual(new Set(formats.names));
     expect(['yaml', 'js', 'python', 'java'].map((language) => blocks(language).length)).toEqual([1, 1, 4, 1]);
     expect(readdirSync(folder).sort()).toEqual(
@@ -82,7 +82,7 @@ describe('docs/how-to/deploy-onnx.md and docs/reference/export-formats.md', () =
     );
   });
 
-  it('is right that --json prints what was written, and what 8 bits cost', async () => {
+  it('documents that --json prints the files and the loss of int8', async () => {
     const { code, stdout } = await mtl(folder, [
       'export',
       'runs/latest',
@@ -104,7 +104,7 @@ describe('docs/how-to/deploy-onnx.md and docs/reference/export-formats.md', () =
     });
   });
 
-  it('tells of every rule by which cells become numbers', () => {
+  it('lists every encoding rule', () => {
     const kinds: Readonly<Record<CellRule['kind'], true>> = {
       id: true,
       text: true,
@@ -124,7 +124,7 @@ describe('docs/how-to/deploy-onnx.md and docs/reference/export-formats.md', () =
     expect(told.sort()).toEqual(Object.keys(kinds).sort());
   });
 
-  it('has an example in Node that predicts what the loaded model does', () => {
+  it('has a Node example that predicts like the loaded model', () => {
     writeFileSync(join(folder, 'score.mjs'), blocks('js')[0]!);
     expectPredictions(
       JSON.parse(execFileSync(process.execPath, ['score.mjs'], { cwd: folder, encoding: 'utf8' })) as Record<
@@ -134,7 +134,7 @@ describe('docs/how-to/deploy-onnx.md and docs/reference/export-formats.md', () =
     );
   });
 
-  it('has examples in Python of ONNX, with raw cells and encoded ones', (context) => {
+  it('has Python examples of ONNX with raw and encoded values', (context) => {
     needsPython(context, 'onnxruntime', 'numpy');
     expectPredictions(JSON.parse(python(folder, blocks('python')[0]!)) as Record<string, number[]>);
     const encoded = JSON.parse(python(folder, blocks('python')[1]!)) as { ctr: number[]; item: object };
@@ -142,7 +142,7 @@ describe('docs/how-to/deploy-onnx.md and docs/reference/export-formats.md', () =
     expect(encoded.item).toEqual({ kind: 'text', texts: 5, empty: 0, cells: 1 });
   });
 
-  it('has an example in Java that predicts what the loaded model does', ({ skip }) => {
+  it('has a Java example that predicts like the loaded model', ({ skip }) => {
     const jar = process.env['MTL_ONNXRUNTIME_JAR'];
     if (jar === undefined || spawnSync('java', ['-version'], { stdio: 'ignore' }).status !== 0)
       return skip('name the jar of ONNX Runtime in MTL_ONNXRUNTIME_JAR, with a JDK on the path');
@@ -153,7 +153,7 @@ describe('docs/how-to/deploy-onnx.md and docs/reference/export-formats.md', () =
     expectPredictions({ ctr: ctr!, ctcvr: ctcvr! });
   });
 
-  it('has an example in Python that reads safetensors', (context) => {
+  it('has a Python example that reads safetensors', (context) => {
     needsPython(context, 'safetensors', 'numpy');
     const { rows, items, fields } = JSON.parse(python(folder, blocks('python')[2]!)) as {
       rows: number;
@@ -167,7 +167,7 @@ describe('docs/how-to/deploy-onnx.md and docs/reference/export-formats.md', () =
     ]);
   });
 
-  it('has an example in Python that finds neighbours in a table', (context) => {
+  it('has a Python example that finds neighbors in a table', (context) => {
     needsPython(context, 'pyarrow', 'numpy');
     const { shoes } = JSON.parse(python(folder, blocks('python')[3]!)) as { shoes: string[] };
     expect(shoes).toHaveLength(3);

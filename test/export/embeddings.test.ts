@@ -19,7 +19,7 @@ const lines = (path: string): string[][] =>
     .map((line) => line.split('\t'));
 
 describe('mtl export --format embeddings', () => {
-  it('writes each table once as Parquet, in the order of its rows, with what they are called', async () => {
+  it('writes each table once as Parquet, in row order, with the names of its rows', async () => {
     const out = join(scratchFolder(), 'tables');
     await write(out);
     const rows = await parquetReadObjects({ file: await asyncBufferFromFile(join(out, 'word.parquet')) });
@@ -49,7 +49,7 @@ describe('mtl export --format embeddings', () => {
     expect([...list.files].sort()).toEqual(readdirSync(out).sort());
   });
 
-  it('calls the rows of a table that heads add up by the ids of its field', async () => {
+  it('names the rows of wide tables by the ids of their field', async () => {
     const out = join(scratchFolder(), 'tables');
     const model = exportedTables();
     const layout = withWidePart(model.layout, { width: 1 });
@@ -77,7 +77,7 @@ describe('mtl export --format embeddings', () => {
     expect(rows.map(({ name }) => name as string)).toEqual(['unknown', ...TOKENS]);
   });
 
-  it("writes the files of TensorBoard's projector, a line a row whatever tokens hold, and numbers that are read as the same", async () => {
+  it("writes the TSV files of TensorBoard's projector: a line per row for any token, and exact numbers", async () => {
     const out = join(scratchFolder(), 'tables');
     const model = exportedTables();
     await write(out, { files: 'projector' }, model);
@@ -99,11 +99,12 @@ describe('mtl export --format embeddings', () => {
     const vectors = lines(join(out, 'word.vectors.tsv')).flat();
     expect(Float32Array.from(vectors, Number)).toEqual(model.weights.get(tableTensor('word'))!.data);
     expect(readFileSync(join(out, 'projector_config.pbtxt'), 'utf8')).toContain(
-      'embeddings {\n  tensor_name: "id/Ä"\n  tensor_path: "id%2F%C3%84.vectors.tsv"\n  metadata_path: "id%2F%C3%84.metadata.tsv"\n}\n',
+      'embeddings {\n  tensor_name: "id/Ä"\n  tensor_path: "id%2F%C3%84.vectors.tsv"\n' +
+        '  metadata_path: "id%2F%C3%84.metadata.tsv"\n}\n',
     );
   });
 
-  it('is read by pyarrow, and its config by protobuf, where a table has quotes and ends of lines in its name', async (context) => {
+  it('is read by pyarrow, and its config by protobuf, if a table name has quotes and line breaks', async (context) => {
     needsPython(context, 'pyarrow', 'google.protobuf');
     const out = join(scratchFolder(), 'tables');
     await write(out, {}, exportedTables(TOKENS, ['word', 'say "\\\n']));
@@ -116,7 +117,8 @@ for i, name in enumerate(['tensor_name', 'metadata_path']): info.field.add(name=
 info.field.add(name='tensor_path', number=7, type=9, label=1)
 file.message_type.add(name='Config').field.add(name='embeddings', number=2, type=11, label=3, type_name='.p.Info')
 pool = descriptor_pool.DescriptorPool(); pool.Add(file)
-config = text_format.Parse(open('projector_config.pbtxt').read(), message_factory.GetMessageClass(pool.FindMessageTypeByName('p.Config'))())
+config = message_factory.GetMessageClass(pool.FindMessageTypeByName('p.Config'))()
+text_format.Parse(open('projector_config.pbtxt').read(), config)
 table = pq.read_table('word.parquet').to_pydict()
 print(json.dumps([[each.tensor_name for each in config.embeddings], table['name'], table['embedding'][1]]))`;
     expect(JSON.parse(python(out, script))).toEqual([
@@ -126,7 +128,7 @@ print(json.dumps([[each.tensor_name for each in config.embeddings], table['name'
     ]);
   });
 
-  it('gives tables names of files of their own where some differ in capitals or are long', async () => {
+  it('uses unique file names for tables whose names are long or differ in case only', async () => {
     const out = join(scratchFolder(), 'tables');
     const long = 'x'.repeat(400);
     await write(out, { files: 'parquet' }, exportedTables(TOKENS, ['A', 'a']));
@@ -135,7 +137,7 @@ print(json.dumps([[each.tensor_name for each in config.embeddings], table['name'
     expect(readdirSync(out)).toHaveLength(3);
   });
 
-  it('replaces an earlier export, and no folder that holds anything else', async () => {
+  it('replaces a previous export, but no directory with other files', async () => {
     const place = scratchFolder();
     const out = join(place, 'tables');
     await write(out);
@@ -152,7 +154,7 @@ print(json.dumps([[each.tensor_name for each in config.embeddings], table['name'
     expect(statSync(join(empty, 'word.parquet')).size).toBeGreaterThan(0);
   });
 
-  it('writes a table of many rows in pieces', async () => {
+  it('writes large tables in pieces', async () => {
     const out = join(scratchFolder(), 'tables');
     const tokens = Array.from({ length: 9000 }, (_, i) => `t${i}`);
     await write(out, {}, exportedTables(tokens));

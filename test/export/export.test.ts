@@ -23,7 +23,7 @@ vi.mock('node:fs/promises', async (original) => disk.over(await original()));
 vi.mock('node:fs', async (original) => disk.overSync(await original()));
 afterEach(() => disk.reset());
 
-/** A run with fields of every kind, for all of this file. */
+/** A run with fields of every kind, shared by all tests. */
 let [folder, run] = ['', ''];
 let model: TrainedModel;
 
@@ -60,19 +60,19 @@ const exportTo = (
     ...on,
   });
 
-/** What the engine predicts in every space. */
+/** Predicts every output with the engine. */
 async function predicted(): Promise<ReadonlyMap<string, Float32Array>> {
   const program = compileTrained(model, createCpuEngine(), () => undefined);
   const batch = await testBatch(model);
   const byTask = await program.predict(batch);
   program.dispose();
   return new Map(
-    listPredictedOutputs(model.spaces).map((space) => [space.name, combinePredictions(space, byTask, batch.rows)]),
+    listPredictedOutputs(model.outputs).map((output) => [output.name, combinePredictions(output, byTask, batch.rows)]),
   );
 }
 
 describe('mtl export --format onnx', () => {
-  it('writes a file that predicts what the engine predicts, and tells where it comes from', async () => {
+  it('writes a file that predicts like the engine, with its origin', async () => {
     const out = join(scratchFolder(), 'deep', 'model.onnx');
     const { files, bytes, measured } = await exportTo('onnx', out);
     expect([files, bytes, measured]).toEqual([[out], statSync(out).size, undefined]);
@@ -88,7 +88,7 @@ describe('mtl export --format onnx', () => {
     expect(readdirSync(join(out, '..'))).toEqual(['model.onnx']);
   });
 
-  it('with int8 is smaller, predicts nearly the same, and tells what that costs in AUC', async () => {
+  it('with int8 is smaller, predicts similarly and reports the AUC loss', async () => {
     const out = join(scratchFolder(), 'model.onnx');
     const whole = await exportTo('onnx', out);
     const { bytes, measured } = await exportTo('onnx', out, { quantize: 'int8' });
@@ -97,13 +97,13 @@ describe('mtl export --format onnx', () => {
     expectNear(found, await predicted(), 0.01);
     for (const split of ['valid', 'test']) {
       const [exact, exported] = [measured!.exact[split]!['ctr']!, measured!.exported[split]!['ctr']!];
-      // Few rows may stay in the same order.
+      // A few rows may have the same order.
       expect(exported['logLoss']).not.toBe(exact['logLoss']);
       expect(exported['auc']).toBeCloseTo(exact['auc'] as number, 2);
     }
   });
 
-  it('says so where what int8 costs cannot be measured, and exports all the same', async () => {
+  it('with int8 exports with a warning if the AUC loss cannot be measured', async () => {
     const out = join(scratchFolder(), 'model.onnx');
     const notices: string[] = [];
     const gone = join(folder, 'test.csv');
@@ -119,7 +119,7 @@ describe('mtl export --format onnx', () => {
     expect(notices.join()).toMatch(/cannot measure the AUC of the exported model: .*test\.csv/);
   });
 
-  it('puts tables beside the file where it would be larger than protobuf admits', async () => {
+  it('stores tables in a separate file beyond the limit of protobuf', async () => {
     const out = join(scratchFolder(), 'model.onnx');
     const exporter = onnxExporter(await exportedModel(model), out, { bags: 'offsets', maxFileBytes: 20_000 });
     const files = await exporter.write();
@@ -129,14 +129,14 @@ describe('mtl export --format onnx', () => {
     expectNear(await runOnnx(await InferenceSession.create(out), feedsOf(await testBatch(model))), await predicted());
   });
 
-  it('is refused where even the graph alone is larger', async () => {
+  it('is rejected if the graph alone exceeds the limit', async () => {
     const exported = await exportedModel(model);
     expect(() => onnxExporter(exported, 'model.onnx', { bags: 'offsets', maxFileBytes: 1000 })).toThrow(
       /the graph requires \d+ bytes besides its tables, but an ONNX file can have at most 1000/,
     );
   });
 
-  it("passes ONNX's own checker, with shapes inferred", async (context) => {
+  it('passes the ONNX checker with inferred shapes', async (context) => {
     needsPython(context, 'onnx');
     const cwd = scratchFolder();
     for (const [i, asked] of [{}, { quantize: 'int8' }, { bags: 'padded' }].entries())
@@ -151,7 +151,7 @@ describe('mtl export --format onnx', () => {
 });
 
 describe('mtl export --format safetensors', () => {
-  it('writes every tensor of the checkpoint, bit for bit', async () => {
+  it('writes every tensor of the checkpoint, bitwise identical', async () => {
     const out = join(scratchFolder(), 'model.safetensors');
     await exportTo('safetensors', out);
     const tensors = await readSafetensors(out);
@@ -172,32 +172,32 @@ describe('mtl export', () => {
     ['embeddings', { files: 'tsv' }, '--files: expected "both" or "parquet" or "projector", found "tsv"'],
     ['onnx', { bags: 'pad' }, '--bags: expected "offsets" or "padded", found "pad"'],
     ['onnx', { quantize: 'int4' }, '--quantize: expected "int8", found "int4"'],
-  ])('to %s with %j says what it expected', (format, asked, message) => {
+  ])('to %s with %j reports the expected value', (format, asked, message) => {
     expect(() => formatSpec(format, asked)).toThrow(message);
   });
 
   it.each([
-    ['onnx', 'model', /--out: expected a file name that ends in \.onnx, found '.*model'; use .*model\.onnx/],
+    ['onnx', 'model', /--out: expected a file name that ends in \.onnx, found ".*model"; use .*model\.onnx/],
     [
       'safetensors',
       'model',
-      /expected a file name that ends in \.safetensors, found '.*model'; use .*model\.safetensors/,
+      /expected a file name that ends in \.safetensors, found ".*model"; use .*model\.safetensors/,
     ],
-    ['onnx', 'model.pb', /found '.*model\.pb'; use .*model\.onnx/],
-    ['onnx', '', /expected a file, not a directory, found '.*'; use .*model\.onnx/],
+    ['onnx', 'model.pb', /found ".*model\.pb"; use .*model\.onnx/],
+    ['onnx', '', /expected a file, not a directory, found ".*"; use .*model\.onnx/],
     [
       'embeddings',
       'tables.parquet',
-      /expected a directory, since embeddings has several files, found '.*'; use .*tables$/,
+      /expected a directory, since embeddings has several files, found ".*"; use .*tables$/,
     ],
     ['embeddings', 'file', /expected a directory, not an existing file/],
-  ])('to %s refuses %j as a path, with the cure', async (format, name, message) => {
+  ])('to %s rejects %j as a path, with the fix', async (format, name, message) => {
     const place = scratchFolder();
     writeFileSync(join(place, 'file'), '');
     await expect(exportTo(format, join(place, name))).rejects.toThrow(message);
   });
 
-  it('that does not fit on the disk is told before a byte is written', async () => {
+  it('is rejected before writing if the disk is too small', async () => {
     const out = join(scratchFolder(), 'model.onnx');
     disk.freeBytes = 1000;
     await expect(exportTo('onnx', out)).rejects.toThrow(
@@ -207,7 +207,7 @@ describe('mtl export', () => {
   });
 
   it.each(formats.names)(
-    'to %s that fails, or dies, at any operation of the disk leaves what was there, or the new one, whole',
+    'to %s leaves the previous or the new export complete after any disk failure',
     async (format) => {
       const place = scratchFolder();
       const out = join(place, 'model');
@@ -231,7 +231,7 @@ describe('mtl export', () => {
   );
 });
 
-/** A file's bytes, or those of all files of a folder. */
+/** Reads a file, or all files of a directory. */
 function contentOf(path: string): object {
   return statSync(path).isDirectory()
     ? Object.fromEntries(readdirSync(path).map((name) => [name, contentOf(join(path, name))]))

@@ -15,7 +15,7 @@ import { expectNear, exportedModel, feedsOf, openOnnx, runOnnx } from '../suppor
 
 const task = (name: string, options: object): Task => ({ name, ...taskOptions.parse(options) });
 
-/** A program that has taken some steps, so that running statistics and slopes are no longer those of the start. */
+/** Trains a program for some steps, so that running statistics and slopes differ from their initial values. */
 async function trained(plan: Plan, batch: Batch): Promise<Program> {
   const program = createCpuEngine().compile({
     ...plan,
@@ -29,7 +29,7 @@ async function trained(plan: Plan, batch: Batch): Promise<Program> {
   return program;
 }
 
-/** Users, items and bags of items that share a table, for rows of which some bags are empty, and one of weights 0. */
+/** Users, items and bags of items that share a table; some bags are empty, one has weights of 0. */
 function bagBatch(rows: number, layout: InputLayout): Batch {
   const random = randomStream(rows, 'bags');
   const columns = (kind: string) =>
@@ -90,27 +90,24 @@ const mixed: InputLayout = {
   ],
 };
 
-describe('an operation in ONNX', () => {
-  it.each([...LOSS_CASES].filter(([name]) => name.startsWith('through')))(
-    '%s gives what the engine gives',
-    async (_, build) => {
-      const plan = planOf(3, (g, input, y) => {
-        const loss = build(g, input, y, 'a');
-        return {
-          terms: [{ name: 'y', loss, weight: 1 }],
-          predictions: { p: loss.op === 'squaredError' ? loss.prediction : y },
-        };
-      });
-      const program = await trained(plan, numericBatch(32, 3));
-      const session = await openOnnx(exportedModel(plan, program));
-      for (const rows of [1, 19]) {
-        const batch = numericBatch(rows, 3, rows);
-        expectNear(await runOnnx(session, feedsOf(batch)), await program.predict(batch));
-      }
-    },
-  );
+describe('ONNX operation', () => {
+  it.each([...LOSS_CASES].filter(([name]) => name.startsWith('through')))('%s equals the engine', async (_, build) => {
+    const plan = planOf(3, (g, input, y) => {
+      const loss = build(g, input, y, 'a');
+      return {
+        terms: [{ name: 'y', loss, weight: 1 }],
+        predictions: { p: loss.op === 'squaredError' ? loss.prediction : y },
+      };
+    });
+    const program = await trained(plan, numericBatch(32, 3));
+    const session = await openOnnx(exportedModel(plan, program));
+    for (const rows of [1, 19]) {
+      const batch = numericBatch(rows, 3, rows);
+      expectNear(await runOnnx(session, feedsOf(batch)), await program.predict(batch));
+    }
+  });
 
-  it('that normalises what nothing else reads is part of the layer before it', async () => {
+  it('merges a normalization into the preceding layer if nothing else reads it', async () => {
     const plan = planOf(3, (g, input, y) => {
       const out = g.batchNorm(g.linear(input, 1, 'a', { bias: false }), 'n');
       return { terms: [{ name: 'y', loss: g.squaredError(out, y), weight: 1 }], predictions: { p: out } };
@@ -126,14 +123,14 @@ describe('an operation in ONNX', () => {
   });
 });
 
-describe('fields in ONNX', () => {
+describe('ONNX inputs', () => {
   const plan = planOf(mixed, (g, input, y) => {
     const out = g.linear(input, 1, 'out');
     return { terms: [{ name: 'y', loss: g.squaredError(out, y), weight: 1 }], predictions: { p: out } };
   });
 
   it.each(['offsets', 'padded'] as const)(
-    'are ids, numbers and bags of every pooling, %s, also where rows or all of them have no items',
+    'are ids, numbers and bags of every pooling, %s, also for empty bags',
     async (form) => {
       const program = await trained(plan, bagBatch(64, mixed));
       const session = await openOnnx(exportedModel(plan, program), { bags: form });
@@ -144,7 +141,7 @@ describe('fields in ONNX', () => {
     },
   );
 
-  it('refuse an id that the table has not, and one below 0', async () => {
+  it('reject ids outside the table', async () => {
     const session = await openOnnx(exportedModel(plan, await trained(plan, bagBatch(8, mixed))));
     const feeds = feedsOf(bagBatch(2, mixed));
     for (const id of [7n, -1n]) {
@@ -154,7 +151,7 @@ describe('fields in ONNX', () => {
   });
 });
 
-describe('a model in ONNX', () => {
+describe('ONNX model', () => {
   const tasks = [task('ctr', { label: 'click' }), task('cvr', { label: 'purchase', given: 'click' })];
 
   it.each(
@@ -165,7 +162,7 @@ describe('a model in ONNX', () => {
           [name, ', with a wide part,'],
         ] as const,
     ),
-  )('%s%s predicts what the engine predicts in every space, for batches of any size', async (name, withPart) => {
+  )('of %s%s predicts every output like the engine, for any batch size', async (name, withPart) => {
     const adam = denseOptimizers.schema.parse({});
     const spec = models.schema.parse({ name, wide: withPart !== '' });
     const { embeddingParts, wide } = listLookups(spec, tasks);
@@ -178,7 +175,7 @@ describe('a model in ONNX', () => {
       seed: 3,
     };
     const program = await trained(plan, bagBatch(64, layout));
-    const session = await openOnnx({ ...exportedModel(plan, program), spaces: listOutputs(tasks) });
+    const session = await openOnnx({ ...exportedModel(plan, program), outputs: listOutputs(tasks) });
     for (const rows of [1, 50]) {
       const batch = bagBatch(rows, layout);
       const predicted = new Map(await program.predict(batch));

@@ -9,7 +9,7 @@ import { encodeModel } from '../../src/export/onnx/messages.js';
 import { OnnxGraph } from '../../src/export/onnx/onnx-graph.js';
 import { rawValues } from '../../src/export/onnx/raw-values.js';
 
-/** The first field of a group, fitted on cells. */
+/** Fits the first field of a group on values. */
 function fieldOf(spec: object, cells: readonly string[]): EncodedField {
   const [field] = fieldsOf([featureTypes.schema.parse({ fields: ['f'], ...spec })]);
   const ownFit = field!.startFit();
@@ -25,7 +25,7 @@ type Run = (
   cells: readonly (readonly string[])[],
 ) => Promise<{ readonly values: readonly number[]; readonly weights?: readonly number[] }>;
 
-/** What ONNX Runtime makes of rows of cells of one field. */
+/** Runs ONNX Runtime on rows of values of one field. */
 async function openField(field: EncodedField): Promise<Run> {
   const onnx = new OnnxGraph([...field.columns, 'values', 'weights']);
   const values = rawValues(onnx, [field]);
@@ -63,7 +63,7 @@ async function openField(field: EncodedField): Promise<Run> {
   };
 }
 
-/** What a field makes of a cell; undefined where it refuses it. */
+/** Encodes a value; undefined if the field rejects it. */
 function encoded(field: EncodedField, cell: string): number | undefined {
   try {
     const value = field.encode(cell);
@@ -160,23 +160,28 @@ const COUNTS = [
 ];
 
 const FIELDS: readonly (readonly [string, object, readonly string[], readonly string[]])[] = [
-  ['ids of train', { type: 'categorical' }, ['4'], IDS],
+  ['ids of the training set', { type: 'categorical' }, ['4'], IDS],
   ['ids of a given size', { type: 'categorical', encoding: { name: 'ids', sizes: { f: 5 } } }, [], IDS],
   ['ids that may be missing', { type: 'categorical', fillMissing: 'unknown' }, ['4'], IDS],
-  ['ids with a row for empty cells', { type: 'categorical', fillMissing: 'token' }, ['4'], IDS],
+  ['ids with a row for missing values', { type: 'categorical', fillMissing: 'token' }, ['4'], IDS],
   ['tokens', { type: 'categorical', encoding: 'tokens' }, ['a', 'b', 'ü 漢', 'a'], TEXTS],
   ['no tokens at all', { type: 'categorical', encoding: { name: 'tokens', minCount: 9 } }, ['a'], TEXTS],
   [
-    'tokens with one for empty cells',
+    'tokens with a row for missing values',
     { type: 'categorical', encoding: 'tokens', fillMissing: 'token' },
     ['a', '', '', 'b'],
     TEXTS,
   ],
-  ['tokens that may not be missing', { type: 'categorical', encoding: 'tokens', fillMissing: 'error' }, ['a'], TEXTS],
+  [
+    'tokens that reject missing values',
+    { type: 'categorical', encoding: 'tokens', fillMissing: 'error' },
+    ['a'],
+    TEXTS,
+  ],
   ['buckets', { type: 'bucketized', boundaries: [-2.5, 0.1, 2, 2000, 1e9] }, [], NUMBERS],
   ['one boundary', { type: 'bucketized', boundaries: [1] }, [], NUMBERS],
   [
-    'quantiles with a row for empty cells',
+    'quantiles with a row for missing values',
     { type: 'bucketized', quantiles: 4, fillMissing: 'token' },
     ['1', '2', '3', '4', '5', '6', '7', '8'],
     NUMBERS,
@@ -197,7 +202,7 @@ const FIELDS: readonly (readonly [string, object, readonly string[], readonly st
   ]),
   ['the month of milliseconds', { type: 'date', parts: ['month'], format: 'milliseconds' }, [], COUNTS],
   ['numbers', { type: 'numeric' }, [], NUMBERS],
-  ['standardised numbers', { type: 'numeric', scaling: 'standard' }, ['1', '2', '4.5'], NUMBERS],
+  ['standardized numbers', { type: 'numeric', scaling: 'standard' }, ['1', '2', '4.5'], NUMBERS],
   ['logarithms', { type: 'numeric', scaling: 'log1p' }, [], NUMBERS],
   [
     'several scalings',
@@ -205,28 +210,28 @@ const FIELDS: readonly (readonly [string, object, readonly string[], readonly st
     ['1', '2', '40', ''],
     NUMBERS,
   ],
-  ['numbers of which the mean stands for empty cells', { type: 'numeric', fillMissing: 'mean' }, ['1', '2'], NUMBERS],
-  ['ids that auto found', { type: 'categorical', encoding: 'auto' }, ['1', '2', '4'], IDS],
+  ['numbers with missing values as the mean', { type: 'numeric', fillMissing: 'mean' }, ['1', '2'], NUMBERS],
+  ['ids detected by auto', { type: 'categorical', encoding: 'auto' }, ['1', '2', '4'], IDS],
   [
-    'words and numbers that mean nothing',
+    'strings and numbers as null values',
     { type: 'categorical', encoding: 'tokens', fillMissing: 'token', nullValues: ['?', 'NA', 0] },
     ['a', '?', '0.0', 'b'],
     [...TEXTS, '?', 'NA', ' NA', '0', '-0.0', '0e9', '00', '1', '.', '0x0', '0 ', '0b0', '-0x0'],
   ],
   [
-    'numbers that mean nothing',
+    'numbers as null values',
     { type: 'numeric', fillMissing: 'mean', nullValues: [-1, 7, 'x'], scaling: 'min-max' },
     ['1', '101', '-1', '7.0'],
     [...NUMBERS, '-1.0', '7'],
   ],
   [
-    'cells that are trimmed',
+    'trimmed values',
     { type: 'categorical', encoding: 'tokens', trim: true, nullValues: ['?'] },
     [' a', 'b  c', '? '],
     [...TEXTS, 'b  c', ' b  c', '  a  ', '   ', '\ta', 'a\u00a0', ' ?', 'b c', '?', '\u3000'],
   ],
   [
-    'numbers that are trimmed',
+    'trimmed numbers',
     { type: 'numeric', trim: true, nullValues: [-1], fillMissing: 'zero' },
     [],
     [...NUMBERS, '  7  ', ' -1 ', '1 2'],
@@ -235,8 +240,8 @@ const FIELDS: readonly (readonly [string, object, readonly string[], readonly st
 ];
 
 /**
- * Cells that a field knows, and for which ONNX has no operators: not to be trimmed so, or numbers in another notation
- * where numbers mean nothing.
+ * Values that a field encodes but ONNX has no operators for: other whitespace to trim, and other notations of numbers
+ * that are null values.
  */
 function isBeyondOnnx({ trim = false, nullValues: blank = [] }: CellOptions, cell: string): boolean {
   const isOdd =
@@ -246,8 +251,8 @@ function isBeyondOnnx({ trim = false, nullValues: blank = [] }: CellOptions, cel
   return isOdd || (trim && cell !== cell.trim() && !/^ *[^ \s]* *$/.test(cell));
 }
 
-describe('raw cells in ONNX', () => {
-  it.each(FIELDS)('are what the field makes of them, or refused, where it has %s', async (_, spec, fittedOn, cells) => {
+describe('raw values in ONNX', () => {
+  it.each(FIELDS)('are encoded or rejected like by the field: %s', async (_, spec, fittedOn, cells) => {
     const field = fieldOf(spec, fittedOn);
     const run = await openField(field);
     const all = ['', ...cells];
@@ -264,7 +269,7 @@ describe('raw cells in ONNX', () => {
       if (!known.includes(cell)) await expect(run([[known[0]!], [cell]]), cell).rejects.toThrow(/expected of f|stod/);
   });
 
-  it('are what a missing indicator makes of them', async () => {
+  it('set a missing indicator', async () => {
     const field = encodedFields(
       fieldsOf([featureTypes.schema.parse({ type: 'numeric', fields: ['f'], fillMissing: 'zero', indicator: true })]),
       {},
@@ -274,7 +279,7 @@ describe('raw cells in ONNX', () => {
     await expect(run([['x']])).rejects.toThrow('expected of f_missing: a decimal number');
   });
 
-  it('are joined in a cross, of which an empty cell makes the unknown', async () => {
+  it('are combined in a cross; a missing value gives the out-of-vocabulary id', async () => {
     const [field] = fieldsOf([
       featureTypes.schema.parse({ type: 'cross', fields: [['a', 'b', 'c']], encoding: 'tokens' }),
     ]);
@@ -303,13 +308,13 @@ describe('raw cells in ONNX', () => {
 
   describe.each([
     ['of ids', { encoding: 'ids' }],
-    ['of tokens, of which the heaviest are kept', { encoding: 'tokens', maxItems: 2, pooling: 'sum' }],
+    ['of tokens with maxItems', { encoding: 'tokens', maxItems: 2, pooling: 'sum' }],
     [
-      'with words for nothing',
+      'with null values',
       { encoding: 'tokens', nullValues: ['x', 8], maxItems: 2, pooling: 'sum', format: 'separated' },
     ],
     ['with other separators', { encoding: 'tokens', separators: { items: ';', weight: '=' } }],
-  ])('that are bags %s', (_, spec) => {
+  ])('as bags %s', (_, spec) => {
     const { items, weight } = { items: '|', weight: ':', ...('separators' in spec ? spec.separators : {}) };
     const field = fieldOf({ type: 'bag', ...spec }, ['1', '3', '7']) as EncodedField & { kind: 'bag' };
     const kept = (cell: string): (readonly [number, number])[] | undefined => {
@@ -323,7 +328,7 @@ describe('raw cells in ONNX', () => {
       return found.sort();
     };
 
-    it('are the items that the field keeps, or refused', async () => {
+    it('have the items of the field or are rejected', async () => {
       const run = await openField(field);
       const id = fc.constantFrom('1', '3', '7', '8', '1', '3', '', 'x');
       const number = fc.constantFrom('1', '2', '0.5', '1e-2', '0', '-1', '+3', '', 'x', '1e39');
@@ -361,7 +366,7 @@ describe('raw cells in ONNX', () => {
 
   it.each<[string, object, readonly (readonly number[])[]]>([
     [
-      'as it is',
+      'unscaled',
       { length: 3 },
       [
         [1, 2, 3],
@@ -369,12 +374,12 @@ describe('raw cells in ONNX', () => {
       ],
     ],
     [
-      'scaled and filled in',
+      'scaled, with fillMissing',
       { scaling: ['log1p', 'standard'], fillMissing: 'mean', indicator: true },
       [[1, 2, 3], [4, 0.5, 0], []],
     ],
-    ['of which zeros stand for nothing', { scaling: 'min-max', fillMissing: 'zero' }, [[1, 2, 3], [4, 0.5, 0], []]],
-  ])('are a vector %s', async (_, spec, rows) => {
+    ['with zeros for missing values', { scaling: 'min-max', fillMissing: 'zero' }, [[1, 2, 3], [4, 0.5, 0], []]],
+  ])('are a vector: %s', async (_, spec, rows) => {
     const [field] = fieldsOf([featureTypes.schema.parse({ type: 'vector', fields: ['f'], ...spec })]);
     const fit = field!.startFit();
     for (const row of rows) fit?.vector!.observe(row);
@@ -416,7 +421,7 @@ describe('raw cells in ONNX', () => {
       await expect(run([bad])).rejects.toThrow('expected of f: a number in every element');
   });
 
-  it('are refused where a bag may be a list in JSON, and taken as they are where it may not', async () => {
+  it('reject JSON lists for a bag of automatic format, and accept them as strings for separated items', async () => {
     await expect((await openField(fieldOf({ type: 'bag', encoding: 'tokens' }, ['a'])))([['["a"]']])).rejects.toThrow(
       'expected of f: an id in every item',
     );
@@ -429,7 +434,7 @@ describe('raw cells in ONNX', () => {
     );
   });
 
-  it('are refused for a time zone whose clocks change', () => {
+  it('are not supported for a time zone with daylight saving time', () => {
     const fields = encodedFields(
       fieldsOf([
         featureTypes.schema.parse({ type: 'date', fields: ['f'], parts: ['hour'], timeZone: 'Europe/Berlin' }),
@@ -441,7 +446,7 @@ describe('raw cells in ONNX', () => {
     );
   });
 
-  it('are refused for hashed fields, all of which are named', () => {
+  it('are not supported for hashed fields, and all of them are reported', () => {
     const fields = fieldsOf([
       featureTypes.schema.parse({ type: 'categorical', fields: ['a', 'b'], encoding: { name: 'hash', buckets: 5 } }),
     ]);

@@ -11,7 +11,7 @@ const write = (path: string, asked: Readonly<Record<string, unknown>> = {}): Pro
   formats.build(formatSpec('safetensors', asked), exportedTables(), path).write();
 
 describe('mtl export --format safetensors', () => {
-  it('writes tables and vocabularies by the names of their fields, and what fields mean in the header', async () => {
+  it('writes tables and vocabularies by field name, and encoding rules in the header', async () => {
     const path = join(scratchFolder(), 'model.safetensors');
     expect(await write(path)).toEqual([path]);
     const tensors = await readSafetensors(path);
@@ -27,7 +27,7 @@ describe('mtl export --format safetensors', () => {
     expect(header).toContain('"mtl.checkpoint":"ab"');
   });
 
-  it('in int8 has a scale a row, whose products are near to the table', async () => {
+  it('with int8 has a scale per row and approximates the table', async () => {
     const path = join(scratchFolder(), 'model.safetensors');
     await write(path, { quantize: 'int8' });
     const tensors = await readSafetensors(path);
@@ -51,8 +51,10 @@ with safe_open('model.safetensors', 'numpy') as f:
     fields = json.loads(f.metadata()['mtl.features'])
     words = [text[a:b].decode() for a, b in zip(offsets, offsets[1:])]
     table = f.get_tensor('embeddings.word')
-with safe_open('small.safetensors', 'numpy') as f: small = f.get_tensor('embeddings.word') * f.get_tensor('embeddings.word.scales')[:, None]
-print(json.dumps([words, [each['name'] for each in fields], fields[0]['rule'], fields[1]['form'], float(abs(table - small).max())]))`;
+with safe_open('small.safetensors', 'numpy') as f:
+    small = f.get_tensor('embeddings.word') * f.get_tensor('embeddings.word.scales')[:, None]
+names, distance = [each['name'] for each in fields], float(abs(table - small).max())
+print(json.dumps([words, names, fields[0]['rule'], fields[1]['form'], distance]))`;
     const [words, names, rule, form, distance] = JSON.parse(python(cwd, script)) as [
       string[],
       string[],

@@ -12,7 +12,7 @@ import { expectNear, runOnnx } from '../support/onnx.js';
 import { needsPython, python } from '../support/python.js';
 import { scratchFolder } from '../support/scratch.js';
 
-/** Fields of every type that ONNX has operators for; columns that several fields read; tables that fields share. */
+/** Fields of every type that ONNX has operators for, with shared columns and shared tables. */
 const CONFIG = `
 data: { train: train.csv, valid: valid.csv, test: test.csv }
 features:
@@ -21,7 +21,10 @@ features:
   met: { type: cross, fields: [[121, 206]], width: 4, encoding: tokens }
   much: { type: bucketized, fields: [D109_14], width: 4, quantiles: 5 }
   smooth: { type: piecewise-linear, fields: [D109_14, D508], width: 4, bins: 6 }
-  numbers: { type: numeric, fields: [D109_14, { name: D508, fillMissing: mean, indicator: true }], scaling: [log1p, standard] }
+  numbers:
+    type: numeric
+    fields: [D109_14, { name: D508, fillMissing: mean, indicator: true }]
+    scaling: [log1p, standard]
   history: { type: bag, fields: [109_14], width: 4, pooling: sqrtn, maxItems: 3, encoding: tokens }
   seen: { type: bag, fields: [110_14], width: 4, pooling: mean }
   heaviest: { type: bag, fields: [127_14, 150_14], width: 4, pooling: sum }
@@ -82,13 +85,13 @@ const feedsOf = (
   );
 
 describe('mtl export --format onnx --with-encoders', () => {
-  it('takes the cells of a file as they are, and predicts what the loaded model does', async () => {
+  it('reads raw values and predicts like the loaded model', async () => {
     const out = join(scratchFolder(), 'model.onnx');
     await exportTo(out);
     const model = await loadModel(run);
     const session = await InferenceSession.create(out);
     expect([...session.inputNames].sort()).toEqual(model.inputs.map(({ name }) => name).sort());
-    // Cells that train never held, and empty ones, too.
+    // Values outside the training set, and missing values.
     const changed = rows.map((row, i) => ({
       ...row,
       ...(i % 3 === 0 && { 205: '', D508: '', '109_14': '' }),
@@ -107,7 +110,7 @@ describe('mtl export --format onnx --with-encoders', () => {
     model.dispose();
   });
 
-  it('with int8 predicts nearly the same', async () => {
+  it('with int8 predicts similarly', async () => {
     const out = join(scratchFolder(), 'model.onnx');
     await exportTo(out, { quantize: 'int8' });
     const session = await InferenceSession.create(out);
@@ -120,7 +123,7 @@ describe('mtl export --format onnx --with-encoders', () => {
     model.dispose();
   });
 
-  it('refuses rows that the loaded model refuses, and names the field', async () => {
+  it('rejects the rows that the loaded model rejects, and names the field', async () => {
     const out = join(scratchFolder(), 'model.onnx');
     await exportTo(out);
     const session = await InferenceSession.create(out, { logSeverityLevel: 4 });
@@ -138,7 +141,7 @@ describe('mtl export --format onnx --with-encoders', () => {
     }
   });
 
-  it('takes words that mean blank, cells to be trimmed, columns that auto found to be ids, and lists of numbers, as the loaded model does', async () => {
+  it('reads null values, trimmed values, detected ids and number lists like the loaded model', async () => {
     const cwd = scratchFolder();
     const [run2, out] = [join(cwd, 'run'), join(cwd, 'model.onnx')];
     const rowOf = (i: number): Record<string, string> => ({
@@ -161,9 +164,29 @@ describe('mtl export --format onnx --with-encoders', () => {
 data: { train: rows.csv, valid: rows.csv, nullValues: ['?'] }
 features:
   who: { type: categorical, fields: [user], encoding: auto, width: 4 }
-  place: { type: categorical, fields: [{ name: city, fillMissing: token }, plan], encoding: tokens, trim: true, width: 4 }
-  prices: { type: numeric, fields: [price], nullValues: [-1, NA], trim: true, scaling: [log1p, standard], fillMissing: mean, indicator: true }
-  items: { type: bag, fields: [seen], encoding: tokens, nullValues: [none], width: 4, maxItems: 2, format: separated, pooling: sum }
+  place:
+    type: categorical
+    fields: [{ name: city, fillMissing: token }, plan]
+    encoding: tokens
+    trim: true
+    width: 4
+  prices:
+    type: numeric
+    fields: [price]
+    nullValues: [-1, NA]
+    trim: true
+    scaling: [log1p, standard]
+    fillMissing: mean
+    indicator: true
+  items:
+    type: bag
+    fields: [seen]
+    encoding: tokens
+    nullValues: [none]
+    width: 4
+    maxItems: 2
+    format: separated
+    pooling: sum
   met: { type: cross, fields: [[city, plan]], encoding: tokens, trim: true, width: 4 }
   looks: { type: vector, fields: [look], scaling: [standard], fillMissing: mean, indicator: true }
 tasks: { ctr: { label: click } }
@@ -200,7 +223,7 @@ training: { epochs: 2, batchSize: 16, optimizer: { embeddings: { learningRate: 0
     for (const rows of [all, unseen, all.slice(0, 1)])
       expectNear(await runOnnx(session, feeds(rows)), new Map(Object.entries(model.predict(rows))));
     model.dispose();
-    // What these operators cannot tell is refused.
+    // Values that these operators cannot distinguish are rejected.
     for (const [column, cell] of [
       ['city', ' New York '],
       ['price', '0x1'],
@@ -209,7 +232,7 @@ training: { epochs: 2, batchSize: 16, optimizer: { embeddings: { learningRate: 0
       await expect(runOnnx(session, feeds([{ ...all[1]!, [column]: cell }])), column).rejects.toThrow('expected of');
   });
 
-  it('takes numbers with a decimal comma where the data has them, as the loaded model does', async () => {
+  it('reads numbers with a decimal comma like the loaded model', async () => {
     const cwd = scratchFolder();
     const [commas, dots] = [join(cwd, 'commas'), join(cwd, 'dots')];
     const rows = Array.from({ length: 80 }, (_, i) => ({
@@ -270,13 +293,13 @@ training: { epochs: 2, batchSize: 16, optimizer: { embeddings: { learningRate: 0
     plain.dispose();
   });
 
-  it('says which options have no say then', () => {
+  it('rejects options of encoded items', () => {
     expect(() => formatSpec('onnx', { withEncoders: true, bags: 'padded' })).toThrow(
       '--bags: applies to encoded items',
     );
   });
 
-  it("passes ONNX's own checker, with shapes inferred", async (context) => {
+  it('passes the ONNX checker with inferred shapes', async (context) => {
     needsPython(context, 'onnx');
     const cwd = scratchFolder();
     await exportTo(join(cwd, 'model.onnx'));

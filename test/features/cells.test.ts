@@ -104,7 +104,8 @@ describe('null values', () => {
 
   it('that YAML does not read as strings are rejected with a fix', () => {
     const config = (blank: string): string =>
-      `data: { train: t.csv, nullValues: ${blank} }\nfeatures: { f: { type: categorical, fields: [f] } }\ntasks: { ctr: { label: click } }\nmodel: { name: mmoe }\n`;
+      `data: { train: t.csv, nullValues: ${blank} }\nfeatures: { f: { type: categorical, fields: [f] } }\n` +
+      'tasks: { ctr: { label: click } }\nmodel: { name: mmoe }\n';
     expect(() => parseConfig(config('[NA, null]'), 'c.yaml')).toThrow(
       /c\.yaml:1:\d+: data\.nullValues\.1: null is not a string in YAML; quote it, as 'null'/,
     );

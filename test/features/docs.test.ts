@@ -19,7 +19,8 @@ describe('docs/reference/features.md', () => {
     const folder = scratchFolder();
     writeFileSync(join(folder, 'rows.csv'), rows!);
     const experiment = parseConfig(
-      `data: { train: rows.csv, nullValues: ['?'], trim: true }\n${yaml}tasks: { ctr: { label: click } }\nmodel: { name: mmoe }\n`,
+      `data: { train: rows.csv, nullValues: ['?'], trim: true }\n${yaml}tasks: { ctr: { label: click } }\n` +
+        'model: { name: mmoe }\n',
       'page.yaml',
     );
     const format = rowFormatOf({

@@ -12,7 +12,13 @@ data: { train: train.csv, valid: valid.csv, test: test.csv, nullValues: ['?'], t
 features:
   item: { type: categorical, fields: [item], width: 8, encoding: { name: tokens } }
   seen: { type: bag, fields: [seen], width: 8, encoding: { name: tokens }, table: item, pooling: sqrtn, maxItems: 20 }
-  tags: { type: bag, fields: [tags], width: 4, pooling: sum, separators: { items: ' ', weight: '=' }, encoding: { name: hash, buckets: 50 } }
+  tags:
+    type: bag
+    fields: [tags]
+    width: 4
+    pooling: sum
+    separators: { items: ' ', weight: '=' }
+    encoding: { name: hash, buckets: 50 }
   shop: { type: categorical, fields: [shop], width: 4, encoding: { name: hash, buckets: 100, seed: 7 } }
   price: { type: bucketized, fields: [price], width: 4, quantiles: 8 }
   smooth: { type: piecewise-linear, fields: [price], width: 4, bins: 8 }

@@ -5,7 +5,10 @@ import { encodingOptions, featureTypes, fieldsOf, type FeatureSpec } from '../..
 
 const parsed = (spec: object): FeatureSpec => featureTypes.schema.parse(spec);
 const problemsOf = (features: string): string => {
-  const text = `data: { train: t.csv }\nfeatures:\n  g: ${features}\n  other: { type: categorical, fields: [item], encoding: tokens }\ntasks: { ctr: { label: click } }\nmodel: { name: mmoe }\n`;
+  const text =
+    `data: { train: t.csv }\nfeatures:\n  g: ${features}\n` +
+    '  other: { type: categorical, fields: [item], encoding: tokens }\ntasks: { ctr: { label: click } }\n' +
+    'model: { name: mmoe }\n';
   try {
     parseConfig(text, 'c.yaml');
     return '';
@@ -125,7 +128,7 @@ describe('a field with its own options', () => {
     [
       'a cross whose encoding takes no text',
       '{ type: cross, fields: [[a, b]], encoding: ids }',
-      "features.g.encoding: expected auto, hash or tokens, found 'ids', which does not encode strings",
+      'features.g.encoding: expected auto, hash or tokens, found "ids", which does not encode strings',
     ],
     [
       'a cross without buckets and encoding',

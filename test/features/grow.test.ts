@@ -26,7 +26,7 @@ const grown = (field: Field, ...days: readonly (readonly string[])[]): ReturnTyp
     .slice(1)
     .reduce<ReturnType<typeof growFitted>>(
       (before, cells) => growFitted([field], before.fitted, learned(field, cells), always),
-      { fitted: learned(field, days[0]!), changes: new Map(), kept: [] },
+      { fitted: learned(field, days[0]!), changes: new Map(), unchanged: [] },
     );
 
 describe('a fitted vocabulary', () => {
@@ -192,7 +192,7 @@ describe('fitted statistics', () => {
     expect(growFitted([field], before, now, always)).toEqual({
       fitted: before,
       changes: new Map(),
-      kept: [field.name],
+      unchanged: [field.name],
     });
     expect(growFitted([field], before, now, () => false).fitted).toEqual(now);
   });

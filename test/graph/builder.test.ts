@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { GraphBuilder } from '../../src/graph/builder.js';
 import type { Value } from '../../src/graph/operations.js';
-import { findCancelledBiases, listRequired } from '../../src/graph/graph.js';
+import { findCanceledBiases, listRequired } from '../../src/graph/graph.js';
 
 describe('the graph builder', () => {
   const start = () => {
@@ -122,6 +122,6 @@ describe('the graph builder', () => {
       ]),
       terms: [],
     };
-    expect([...findCancelledBiases(graph)].map(({ name }) => name)).toEqual(['a.bias']);
+    expect([...findCanceledBiases(graph)].map(({ name }) => name)).toEqual(['a.bias']);
   });
 });

@@ -75,15 +75,15 @@ describe('permutation importance', () => {
     const plain = await metricsOf(run, test);
     expect(found).toMatchObject({ split: 'test', rows: 300, totalRows: 300, rank: 'ctcvr.auc' });
     expect(found.baseline).toEqual(
-      Object.fromEntries(Object.entries(plain).map(([space, { auc }]) => [`${space}.auc`, auc])),
+      Object.fromEntries(Object.entries(plain).map(([output, { auc }]) => [`${output}.auc`, auc])),
     );
     for (const { name, fields, drops: falls } of found.importances) {
       expect(fields).toEqual([name]);
       writeRows(permutedTest, permuted(readRows(test), [name], 7));
       const without = await metricsOf(run, permutedTest);
-      for (const space of Object.keys(plain))
-        expect(falls[`${space}.auc`]).toEqual({
-          mean: plain[space]!['auc']! - without[space]!['auc']!,
+      for (const output of Object.keys(plain))
+        expect(falls[`${output}.auc`]).toEqual({
+          mean: plain[output]!['auc']! - without[output]!['auc']!,
           low: null,
           high: null,
         });
@@ -196,7 +196,8 @@ describe('permutation importance', () => {
       ['101', '121', '122', '205', '206'].map((name) => [name, null]),
     );
     expect(notices).toEqual([
-      'ctcvr.auc is undefined on these rows and cannot rank fields; raise --rows, or choose another output with --rank-by',
+      'ctcvr.auc is undefined on these rows and cannot rank fields; raise --rows, ' +
+        'or choose another output with --rank-by',
     ]);
   });
 
@@ -276,7 +277,10 @@ tasks:
   ctr: { label: click }
   dwell: { label: seconds, type: regression }
 model: { name: shared-bottom, hidden: [16], tower: { hidden: [8] } }
-training: { epochs: 5, batchSize: 100, optimizer: { dense: { learningRate: 0.01 }, embeddings: { learningRate: 0.01 } } }
+training:
+  epochs: 5
+  batchSize: 100
+  optimizer: { dense: { learningRate: 0.01 }, embeddings: { learningRate: 0.01 } }
 `,
     );
     const path = join(folder, 'run');

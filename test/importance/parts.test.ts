@@ -169,7 +169,8 @@ describe('an importance file', () => {
     const folder = scratchFolder();
     await openFindings(join(folder, 'found.csv'), 'title')(findings);
     expect(readFileSync(join(folder, 'found.csv'), 'utf8')).toBe(
-      "name,measure,worse_by,low,high\n'=user<&,ctr.auc,0.125,0.1,0.15\n'=user<&,dwell.r2,,,\nitem,ctr.auc,-0.01,,\nitem,dwell.r2,,,\n",
+      "name,measure,worse_by,low,high\n'=user<&,ctr.auc,0.125,0.1,0.15\n'=user<&,dwell.r2,,,\n" +
+        'item,ctr.auc,-0.01,,\nitem,dwell.r2,,,\n',
     );
     await openFindings(join(folder, 'found.JSON'), 'title')(findings);
     expect(JSON.parse(readFileSync(join(folder, 'found.JSON'), 'utf8'))).toEqual(findings);
@@ -194,7 +195,7 @@ describe('an importance file', () => {
 
   it('requires a known extension', () => {
     expect(() => openFindings('found.png', 'title')).toThrow(
-      "--out: expected a file name ending in .svg, .json or .csv, found 'found.png'; use --out importance.svg",
+      '--out: expected a file name that ends in .svg, .json or .csv, found "found.png"; use --out importance.svg',
     );
   });
 });

@@ -93,8 +93,8 @@ it.skipIf(process.platform === 'win32').each(['p.csv', 'p.jsonl', 'p.csv.gz', 'p
   'predictions go into a FIFO called %s',
   async (name) => {
     const { path, read } = readFifo(name);
-    await openOutput(path)({ kept: [], predictions: ['ctr'] }, async (writer) => {
-      await writer.write({ rows: 1, kept: [], predictions: [Float32Array.of(0.5)] });
+    await openOutput(path)({ inputs: [], predictions: ['ctr'] }, async (writer) => {
+      await writer.write({ rows: 1, inputs: [], predictions: [Float32Array.of(0.5)] });
       await writer.end();
     });
     expect((await read).length).toBeGreaterThan(0);

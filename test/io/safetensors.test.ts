@@ -151,7 +151,7 @@ describe('safetensors', () => {
       /its header has a duplicate name/,
     ],
     [
-      'a name twice, spelt in two ways',
+      'a name twice, spelled in two ways',
       () =>
         fileWith(
           `{"a":${JSON.stringify(entry('F32', [2], 0, 8))},"\\u0061":${JSON.stringify(entry('F32', [2], 0, 8))}}`,

@@ -142,7 +142,7 @@ describe('every loss', () => {
     expect(fused(tasksWith())).toBeGreaterThan(0);
     for (const part of losses.parts.filter(({ taskTypes }) => taskTypes.some((type) => type === 'classification'))) {
       if (part === losses.parts[0]) continue;
-      const tasks = tasksWith({ name: part.name, ...('by' in part.options() && { by: 'user' }) });
+      const tasks = tasksWith({ name: part.name, ...('groupBy' in part.options() && { groupBy: 'user' }) });
       const wrong = [...(models.partOf(spec).checkTasks?.(tasks, spec as never) ?? [])];
       if (wrong.length > 0)
         expect([part.name, wrong.map(({ path }) => path.at(-1))]).toEqual([part.name, ['loss', 'loss']]);

@@ -8,7 +8,7 @@ import { otherOptions } from '../support/other-options.js';
 
 // README: any shared layers below any funnel.
 
-/** Models that have layers below their towers beside what they are themselves. */
+/** Models with shared layers below their towers, in addition to their own layers. */
 const hosts = models.parts.filter((part) => 'bottom' in part.options()).map(({ name }) => name);
 
 const CONFIG = {
@@ -33,7 +33,7 @@ const LAYOUT = {
   })),
 };
 
-/** Parses a config with these layers below a model and builds it; gives the names and shapes of its weights. */
+/** Builds a model with these layers from a config; returns the names and shapes of its weights. */
 function built(model: string, bottom: unknown): string {
   const experiment = parseConfig(JSON.stringify({ ...CONFIG, model: { name: model, bottom } }), 'x.yaml');
   const tasks = listTasks(experiment);
@@ -54,14 +54,14 @@ describe.each(hosts)('%s', (model) => {
       const { bottom } = models.schema.parse({ name: model, bottom: { name } }) as { readonly bottom: object };
       const options = Object.fromEntries(Object.entries(bottom).filter(([key]) => key !== 'name' && key !== 'input'));
       for (const { path, options: other } of otherOptions(part, options, 'cvr')) {
-        // The layers of single-task have a task each, and know no other.
+        // The layers of single-task have one task each and no other.
         if (model === 'single-task' && path.startsWith('categories')) continue;
         expect(() => built(model, { name, ...(other as object) }), JSON.stringify(other)).not.toThrow();
       }
     },
   );
 
-  it('reads the groups of its layers', () => {
+  it('reads the feature groups of its layers', () => {
     expect(built(model, { name: bottoms.mlp.name, input: ['user'] })).not.toBe(built(model, bottoms.mlp.name));
   });
 });

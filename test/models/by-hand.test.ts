@@ -21,13 +21,12 @@ import {
 import { createCpuEngine } from '../../src/engines/cpu/engine.js';
 import { logLoss } from '../support/reference.js';
 
-// Models beside their papers' formulas, written again over plain numbers; batch norm, which needs a whole batch, is
-// off.
+// Compares models with the formulas of their papers on plain numbers; without batch norm, which requires a whole batch.
 
 const layers = (...hidden: number[]) => ({ hidden, batchNorm: false });
 const rowsOf = ({ batch }: ByHand): readonly number[] => Array.from({ length: batch.rows }, (_, row) => row);
 
-/** Holds predictions to a formula, row by row, and losses and gradients to doubles. */
+/** Compares predictions with a formula by row, and losses and gradients with double precision. */
 async function expectFormula(model: ByHand, formula: (row: number) => Readonly<Record<string, number>>): Promise<void> {
   const { program, plan, batch } = model;
   const predicted = await program.predict(batch);
@@ -38,13 +37,13 @@ async function expectFormula(model: ByHand, formula: (row: number) => Readonly<R
   program.dispose();
 }
 
-/** A click and a purchase after it, whose rows without a label are masked. */
+/** A click and a subsequent purchase; rows without a label are masked. */
 const maskedFunnel = [
   task('ctr', { label: 'click', onMissing: 'mask' }),
   task('cvr', { label: 'purchase', given: 'click', onMissing: 'mask' }),
 ];
 
-/** The batch of a model in which every third click and every fourth purchase is missing. */
+/** Creates the batch of a model in which every third click and every fourth purchase is missing. */
 function withMissingLabels({ batch }: ByHand): Batch {
   const column = (valueOf: (row: number) => boolean): Float32Array =>
     Float32Array.from({ length: batch.rows }, (_, row) => Number(valueOf(row)));
@@ -67,14 +66,14 @@ function withMissingLabels({ batch }: ByHand): Batch {
   };
 }
 
-/** A row that a loss counts: its factor, and what it costs. */
+/** A row that counts in a loss: its factor and its loss. */
 interface Counted {
   readonly weight: number;
   readonly loss: number;
 }
 const weightedMean = (rows: readonly Counted[]): number =>
   rows.reduce((sum, { weight, loss }) => sum + weight * loss, 0) / rows.reduce((sum, { weight }) => sum + weight, 0);
-/** Log loss of a label that is a probability. */
+/** Computes the log loss for a probability as label. */
 const soft = (label: number, p: number): number => label * logLoss([1], [p]) + (1 - label) * logLoss([0], [p]);
 
 /** Tests terms against formulas, and the gradient of their weighted sum against differences of the formulas. */
@@ -226,7 +225,7 @@ describe('resflow', () => {
 });
 
 describe('adatt', () => {
-  /** A level: what each unit says, from what each reads; shared experts where there are. */
+  /** Computes a level: the output of each unit from its input, with shared experts if present. */
   const level = (
     model: ByHand,
     at: number,
@@ -318,7 +317,7 @@ describe('stem', () => {
       ]);
       const { gradients } = await program.inspect(batch);
       expect(gradients.get('levels.0.tasks.cvr.0.0.weight')!.data.some((d) => d !== 0)).toBe(isTrained);
-      // Rows of the table hold what is ctr's, cvr's and shared, two numbers each.
+      // Table rows contain the parts of ctr, cvr and shared, two elements each.
       expect([...gradients.get('embeddings.user')!.data].some((d, i) => Math.floor((i % 6) / 2) === 1 && d !== 0)).toBe(
         isTrained,
       );
@@ -422,7 +421,7 @@ describe('fm', () => {
   };
 
   it.each(['parallel', 'stacked'])(
-    'sums the products of every two fields, numbers through trained factors, with deep layers %s',
+    'sums the products of all pairs of fields, with trained factors for numbers, deep layers %s',
     async (structure) => {
       const model = byHand({ name: 'fm', structure, deep: layers(4), tower: layers() }, funnel, 2);
       await expectFormula(model, (row) => {
@@ -454,7 +453,7 @@ describe('dcn', () => {
     ['parallel', undefined],
     ['stacked', 2],
   ])(
-    'multiplies the features by a function of them in each layer, with deep layers %s and rank %s',
+    'multiplies the features by a function of them in each layer, deep layers %s, rank %s',
     async (structure, rank) => {
       const model = byHand({
         name: 'dcn',
@@ -486,7 +485,7 @@ describe('dcn', () => {
 describe('ddpo', () => {
   const model = (tasks = funnel): ByHand =>
     byHand({ name: 'ddpo', layers: layers(4), ctrTower: layers(3), cvrTower: layers(3), maxWeight: 3 }, tasks);
-  /** Click, conversion and what is guessed of it, by the formulas. */
+  /** Computes click, conversion and imputed conversion by the formulas. */
   const probabilities = ({ linear, features, weight }: ByHand, row: number) => {
     const state = (name: string): Row => relu(linear(features(row), `states.${name}.0`));
     const transfer = (of: Row, own: Row, name: string): Row => {
@@ -530,7 +529,7 @@ describe('ddpo', () => {
       const whole = model(tasks);
       const made = tasks === funnel ? whole : { ...whole, batch: withMissingLabels(whole) };
       const label = (name: string, row: number): number => made.batch.labels.get(name)?.[row] ?? 1;
-      // Guesses and propensities are constants in labels and weights.
+      // Imputed labels and propensities are constants in labels and weights.
       const first = rowsOf(made).map((row) => {
         const { ctr, guess } = probabilities(made, row);
         return {

@@ -17,7 +17,7 @@ const LOG = `click,buy,user,item\n${Array.from(
   (_, i) => `${i % 3 === 0 ? 1 : 0},${i % 6 === 0 ? 1 : 0},${i % 7},${i % 5}\n`,
 ).join('')}`;
 
-describe('pages about models', () => {
+describe('pages on models', () => {
   it.each(examples)('have an example that trains:\n%s', async (yaml) => {
     const folder = scratchFolder();
     writeFileSync(join(folder, 'train.csv'), LOG);
@@ -36,7 +36,7 @@ describe('pages about models', () => {
     expect(metrics['valid']!['ctcvr']!.rows).toBe(200);
   });
 
-  it('have examples, and describe every model', () => {
+  it('include examples, and describe every model', () => {
     expect(examples.length).toBeGreaterThanOrEqual(3);
     for (const name of models.names)
       expect(reference).toMatch(new RegExp(`\\*\\*\`${name}\`\\*\\*|^\\| \`${name}\` \\|`, 'm'));

@@ -14,7 +14,7 @@ const sums = new Map<string, LabelSums>([
   ['cvr', { own: { weight: 40, sum: 2 }, chain: { weight: 1000, sum: 2 } }],
 ]);
 
-/** What a model predicts for one row while its last layers have no weights, only biases. */
+/** Predicts one row with zero weights in the last layers, so that only biases matter. */
 async function silentPredictions(name: string, tasks: readonly Task[], options: GraphOptions) {
   const sgd = denseOptimizers.schema.parse({ learningRate: 0.1 });
   const spec = models.schema.parse({ name });
@@ -57,15 +57,15 @@ async function silentPredictions(name: string, tasks: readonly Task[], options: 
   return (of: string) => predictions.get(of)![0]!;
 }
 
-describe.each(models.names)('%s, before training', (name) => {
-  it('predicts the rates of the training set: clicks, and purchases among clicks', async () => {
+describe.each(models.names)('initial bias of %s', (name) => {
+  it('gives the label rates of the training set: clicks, and purchases among clicks', async () => {
     const predicted = await silentPredictions(name, funnel, { sums, biasInit: 'prior' });
     expect(predicted('ctr')).toBeCloseTo(0.04, 5);
     expect(predicted('cvr')).toBeCloseTo(0.05, 5);
   });
 });
 
-describe('the initial bias of a head', () => {
+describe('initial bias of a head', () => {
   it('is random if configured, or without label statistics', async () => {
     const drawn = await silentPredictions('mmoe', funnel, { sums, biasInit: 'random' });
     const unknown = await silentPredictions('mmoe', funnel, { biasInit: 'prior' });
@@ -74,7 +74,7 @@ describe('the initial bias of a head', () => {
     expect(unknown('ctr')).toBe(drawn('ctr'));
   });
 
-  it('counts positives as often as the loss weighs them', async () => {
+  it('counts positives with the weight of the loss', async () => {
     const weighted = [
       { ...funnel[0]!, positiveWeight: 3 },
       { ...funnel[1]!, positiveWeight: 'balanced' as const },

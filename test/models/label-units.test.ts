@@ -45,7 +45,7 @@ describe.each(engines)('$name', ({ create }) => {
       const { predictions, losses } = await program.evaluate(batch);
       const scale = buildScale(scaling, learned);
       const predicted = predictions.get('spend')!;
-      // The loss is small where what is predicted is near, and what is predicted is as large as the labels are.
+      // The loss is small near the label, and predictions have the magnitude of labels.
       const errors = [...spend].map((y, row) => (scale(y) - scale(predicted[row]!)) ** 2);
       expect(losses.get('spend')!.mean).toBeCloseTo(errors.reduce((sum, error) => sum + error, 0) / ROWS, 4);
       expect(losses.get('spend')!.mean).toBeLessThan(0.1);

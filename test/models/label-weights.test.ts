@@ -13,7 +13,7 @@ const tasks = [
   task('ctr', { label: 'click', onMissing: 'mask', sampleWeight: 'w', positiveWeight: 3 }),
   task('cvr', { label: 'purchase', given: 'click', onMissing: 'mask', sampleWeight: 'w', positiveWeight: 'balanced' }),
 ];
-// 2.5 times as many 0s as 1s where it is defined, 7 times in all.
+// 2.5 times as many negatives as positives over the rows of the task, 7 times in total.
 const sums = new Map([['cvr', { own: { weight: 3.5, sum: 1 }, chain: { weight: 8, sum: 1 } }]]);
 const ROWS = 24;
 
@@ -65,7 +65,7 @@ function batchOf(): Batch {
   };
 }
 
-/** The mean over the rows of a mask, and how many these are, of weight times log loss. */
+/** Computes the mean of weight times log loss over the rows of a mask, and their number. */
 function weighted(
   { labels }: Batch,
   label: string,
@@ -87,7 +87,7 @@ function weighted(
 
 describe.each(engines)('$name', ({ create }) => {
   it.each(['mmoe', 'shared-bottom', 'esmm'])(
-    'divides the sum of weight times loss by the rows that count, of %s',
+    'divides the sum of weight times loss by the number of counted rows: %s',
     async (name) => {
       const batch = batchOf();
       const program = (await create()).compile(planOf({ name }));
@@ -145,15 +145,15 @@ describe.each(engines)('$name', ({ create }) => {
   });
 });
 
-describe('every model', () => {
-  it.each(models.names)('%s applies row and class weights in each term that compares with a label', (name) => {
+describe('model label options', () => {
+  it.each(models.names)('of %s apply row and class weights in each term that compares with a label', (name) => {
     const { graph } = planOf({ name });
     const compared = graph.terms.filter(({ loss }) => 'label' in loss && loss.label.op === 'input');
     expect(compared.length).toBeGreaterThan(0);
     for (const { loss } of compared) expect([loss.mask, loss.weights]).not.toContain(undefined);
   });
 
-  it.each(models.names)('%s reads no additional labels without weights or missing labels', (name) => {
+  it.each(models.names)('of %s read no additional labels without weights or missing labels', (name) => {
     const plain = [task('ctr', { label: 'click' }), task('cvr', { label: 'purchase', given: 'click' })];
     const read = planOf({ name }, plain).graph.values.flatMap((value) =>
       value.op === 'input' && value.source.kind === 'label' ? [value.source.column] : [],
@@ -161,7 +161,7 @@ describe('every model', () => {
     expect(read.sort()).toEqual(['click', 'purchase']);
   });
 
-  it('weighs single terms on top of their tasks', () => {
+  it('weigh single terms in addition to their tasks', () => {
     const { graph } = planOf(
       { name: 'esmm' },
       [

@@ -36,7 +36,7 @@ function planOf(spec: unknown, tasks: readonly Task[] = funnel): Plan {
   return { graph, layout, optimizers: { dense: adam, embeddings: { ...adam, lazy: true } }, seed: 3 };
 }
 
-/** Rows whose click hangs on user and item, and whose purchase hangs on the item. */
+/** Creates rows whose click depends on user and item, and whose purchase depends on the item. */
 function batchOf(rows: number, seed = 1): Batch {
   const random = randomStream(seed, 'rows');
   const ids = (count: number): Uint32Array => Uint32Array.from({ length: rows }, () => random.below(count));
@@ -60,7 +60,7 @@ function batchOf(rows: number, seed = 1): Batch {
 
 const compile = (plan: Plan): Program => createCpuEngine().compile(plan);
 
-/** A graph as text, in which values are told by their places: two that compute alike are alike. */
+/** Prints a graph with values by position, so that equal computations are equal. */
 function textOf({ values, parameters, predictions, terms }: Graph): string {
   const places = new Map<unknown, string>(values.map((value, i) => [value, `#${i}`]));
   const told = (thing: object): string =>
@@ -68,7 +68,7 @@ function textOf({ values, parameters, predictions, terms }: Graph): string {
   return [...values, ...parameters, Object.fromEntries(predictions), ...terms].map(told).join('\n');
 }
 
-/** Options whose other value says what the defaults say. */
+/** Options with another value that is equivalent to the default. */
 const SAID_ALREADY: Readonly<Record<string, string>> = { dbmtl: 'parents.cvr' };
 
 describe('every model', () => {
@@ -93,7 +93,7 @@ describe('every model', () => {
       expect(models.schema.parse({ name })).toMatchObject({ name });
     });
 
-    it(`${name} predicts a probability per task, and each of its terms has a distinct name and a finite loss`, async () => {
+    it(`${name} predicts a probability per task, with distinct terms and finite losses`, async () => {
       const plan = planOf({ name });
       const program = compile(plan);
       const predictions = await program.predict(batchOf(7));
@@ -189,7 +189,8 @@ describe('esmm', () => {
       ].map(({ path, message }) => `${path.join('.')}: ${message}`);
     expect(found(funnel)).toEqual([]);
     expect(found([funnel[0]!, task('cvr', { label: 'purchase', given: 'clicks' })])).toEqual([
-      'tasks.cvr.given: expected the label of another classification task (click), in a chain that ends at a task without given, found "clicks"; did you mean \'click\'?',
+      'tasks.cvr.given: expected the label of another classification task (click), ' +
+        'in a chain that ends at a task without given, found "clicks"; did you mean \'click\'?',
     ]);
     const circle = [funnel[0]!, task('a', { label: 'x', given: 'y' }), task('b', { label: 'y', given: 'x' })];
     expect(found(circle)).toEqual(
@@ -205,7 +206,7 @@ describe('esmm', () => {
 });
 
 describe('models that correct selection bias', () => {
-  /** A program whose extra towers say 0 everywhere, and what it makes of a batch. */
+  /** Creates a program whose extra towers output 0, and evaluates a batch. */
   async function inspected(spec: { readonly name: string }, silent: string) {
     const batch = batchOf(64);
     const program = compile(planOf(spec));
@@ -284,17 +285,17 @@ describe('models that correct selection bias', () => {
 
   it('dcmt trains a twin tower on unclicked rows, with normalized weights', async () => {
     const { losses, rows, mean } = await inspected({ name: 'dcmt' }, 'twins.cvr');
-    const normalised = (weight: (row: (typeof rows)[number]) => number, loss: (row: (typeof rows)[number]) => number) =>
+    const normalized = (weight: (row: (typeof rows)[number]) => number, loss: (row: (typeof rows)[number]) => number) =>
       mean((row) => weight(row) * loss(row)) / mean(weight);
     expect(losses.get('cvr')!.mean).toBeCloseTo(
-      normalised(
+      normalized(
         ({ o, p }) => o / p,
         ({ error }) => error,
       ),
       5,
     );
     expect(losses.get('cvr.counterfactual')!.mean).toBeCloseTo(
-      normalised(
+      normalized(
         ({ o, p }) => (1 - o) / (1 - p),
         () => Math.log(2),
       ),
@@ -354,7 +355,7 @@ describe('mmoe', () => {
   });
 });
 
-describe('the graph of a model', () => {
+describe('model graph', () => {
   it('initializes weights from U(-1/√in, 1/√in), gains with 1 and shifts with 0', () => {
     const { weights } = compile(planOf({ name: 'esmm', ctrTower: { hidden: [400] } })).state();
     const weight = weights.get('towers.ctr.0.weight')!.data;

@@ -2,12 +2,14 @@ import { describe, expect, it } from 'vitest';
 import { parseConfig } from '../../src/config/load.js';
 import { UserError } from '../../src/core/errors.js';
 
-/** What is wrong with a model, in a config with groups user and item and the tasks of a shop. */
+/** Validates a model in a config with groups user and item and the tasks of a shop. */
 function problems(
   model: string,
   tasks = '{ ctr: { label: click }, cvr: { label: buy, given: click } }',
 ): readonly string[] {
-  const text = `data: { train: a.csv }\nfeatures:\n  user: { type: categorical, fields: [u] }\n  item: { type: categorical, fields: [i] }\ntasks: ${tasks}\nmodel: ${model}\n`;
+  const text =
+    'data: { train: a.csv }\nfeatures:\n  user: { type: categorical, fields: [u] }\n' +
+    `  item: { type: categorical, fields: [i] }\ntasks: ${tasks}\nmodel: ${model}\n`;
   try {
     parseConfig(text, 'x.yaml');
     return [];
@@ -20,8 +22,8 @@ function problems(
 describe('feature groups of a model component', () => {
   it('are rejected if unknown or listed twice, at any depth', () => {
     expect(problems('{ name: mmoe, input: [user, itm], gate: { input: [shop] } }')).toEqual([
-      "model.gate.input.0: expected a feature group (user, item), found 'shop'",
-      "model.input.1: expected a feature group (user, item), found 'itm'; did you mean 'item'?",
+      'model.gate.input.0: expected a feature group (user, item), found "shop"',
+      `model.input.1: expected a feature group (user, item), found "itm"; did you mean 'item'?`,
     ]);
     expect(problems('{ name: esmm, bottom: { name: pepnet, epnet: { input: [user, user] } } }')).toEqual([
       "model.bottom.epnet.input.1: 'user' is listed twice; remove one",
@@ -31,11 +33,12 @@ describe('feature groups of a model component', () => {
   });
 });
 
-describe('a model with incompatible features', () => {
+describe('model with incompatible features', () => {
   const found = (features: string, model: string): readonly string[] => {
     try {
       parseConfig(
-        `data: { train: a.csv }\nfeatures:\n${features}tasks: { ctr: { label: click }, cvr: { label: buy, given: click } }\nmodel: ${model}\n`,
+        'data: { train: a.csv }\nfeatures:\n' +
+          `${features}tasks: { ctr: { label: click }, cvr: { label: buy, given: click } }\nmodel: ${model}\n`,
         'x.yaml',
       );
       return [];
@@ -48,10 +51,11 @@ describe('a model with incompatible features', () => {
   const item = (width: number): string =>
     `  item: { type: categorical, fields: [i, { name: j, width: ${width} }], width: 8 }\n`;
 
-  it('reports embeddings that fm cannot multiply, with a fix, at any depth', () => {
+  it('reports embeddings that fm cannot multiply, with the fix, at any depth', () => {
     const one = '  item: { type: categorical, fields: [i], width: 4 }\n';
     expect(found(user + one, '{ name: esmm, bottom: { name: fm } }')).toEqual([
-      'x.yaml:4:9: fm requires embeddings of equal width, but "i" has width 4 and "u" 8; set the same width, or select groups of equal width, such as input: [user]',
+      'x.yaml:4:9: fm requires embeddings of equal width, but "i" has width 4 and "u" 8; set the same width, ' +
+        'or select groups of equal width, such as input: [user]',
     ]);
     expect(found(user + item(4), '{ name: fm, input: [item] }')).toEqual([
       'x.yaml:4:9: fm requires embeddings of equal width, but "j" has width 4 and "i" 8; set the same width',
@@ -65,15 +69,16 @@ describe('a model with incompatible features', () => {
       'x.yaml:6:8: fm multiplies pairs of fields, but its input has only "u"; add fields or groups to input',
     ]);
     expect(found('  n: { type: numeric, fields: [x, y] }\n', '{ name: fm }')).toEqual([
-      'x.yaml:5:8: fm requires embeddings, but its input has only numbers; use type bucketized or piecewise-linear, or add groups to input',
+      'x.yaml:5:8: fm requires embeddings, but its input has only numbers; ' +
+        'use type bucketized or piecewise-linear, or add groups to input',
     ]);
   });
 });
 
-describe('a wide part', () => {
+describe('wide part', () => {
   it('requires known groups and a unique table name', () => {
     expect(problems('{ name: esmm, wide: { input: [itm] } }')).toEqual([
-      "model.wide.input.0: expected a feature group (user, item), found 'itm'; did you mean 'item'?",
+      `model.wide.input.0: expected a feature group (user, item), found "itm"; did you mean 'item'?`,
     ]);
     expect(problems('{ name: esmm, wide: { input: [item] } }')).toEqual([]);
     expect(problems('{ name: esmm }\ntraining: { optimizer: { wide: { name: ftrl } } }')).toEqual([
@@ -82,14 +87,15 @@ describe('a wide part', () => {
     expect(problems('{ name: esmm, wide: true }\ntraining: { optimizer: { wide: { name: ftrl } } }')).toEqual([]);
     expect(() =>
       parseConfig(
-        'data: { train: a.csv }\nfeatures: { a: { type: categorical, fields: [u, wide.u] } }\ntasks: { ctr: { label: click } }\nmodel: { name: mmoe, wide: true }\n',
+        'data: { train: a.csv }\nfeatures: { a: { type: categorical, fields: [u, wide.u] } }\n' +
+          'tasks: { ctr: { label: click } }\nmodel: { name: mmoe, wide: true }\n',
         'x.yaml',
       ),
     ).toThrow("x.yaml:4:28: model.wide: adds a table 'wide.u', which is also the name of a field; rename the field");
   });
 });
 
-describe('a model with incompatible tasks', () => {
+describe('model with incompatible tasks', () => {
   it('reports unknown tasks, cycles and missing dependencies of dbmtl', () => {
     expect(problems('{ name: dbmtl, parents: { cvr: [ctrr], spend: [ctr] } }')).toEqual([
       'model.parents.cvr.0: unknown task "ctrr"; did you mean \'ctr\'?',
@@ -100,7 +106,8 @@ describe('a model with incompatible tasks', () => {
       'tasks.cvr.given: "cvr" depends on itself through other tasks; remove one of the dependencies',
     ]);
     expect(problems('{ name: dbmtl }', '{ like: { label: like }, share: { label: share } }')).toEqual([
-      'model.parents: dbmtl requires a task that depends on another; set parents: { share: [like] }, or use shared-bottom',
+      'model.parents: dbmtl requires a task that depends on another; set parents: { share: [like] }, ' +
+        'or use shared-bottom',
     ]);
     expect(
       problems(
@@ -123,7 +130,8 @@ describe('a model with incompatible tasks', () => {
 
   it('reports tasks that are not in funnel order or are not probabilities', () => {
     expect(problems('{ name: resflow }', '{ cvr: { label: buy, given: click }, ctr: { label: click } }')).toEqual([
-      'tasks.cvr.given: expected no given, since the task is first, found "click"; resflow requires tasks in funnel order',
+      'tasks.cvr.given: expected no given, since the task is first, found "click"; ' +
+        'resflow requires tasks in funnel order',
     ]);
     expect(
       problems('{ name: resflow }', '{ ctr: { label: click }, spend: { label: spend, type: regression } }'),

@@ -57,9 +57,9 @@ function batchOf(): Batch {
   };
 }
 
-describe.each(engines)('in $name', ({ create }) => {
+describe.each(engines)('$name engine', ({ create }) => {
   it.each(models.names)(
-    '%s corrects predictions for downsampling: p / (p + (1 - p) / share) for the root task, others unchanged',
+    'corrects predictions of %s for downsampling: p / (p + (1 - p) / share) for the root task, others unchanged',
     async (name) => {
       const batch = batchOf();
       const [plain, corrected] = await Promise.all(
@@ -71,7 +71,7 @@ describe.each(engines)('in $name', ({ create }) => {
           return { losses, predictions };
         }),
       );
-      // The same steps: losses are those of the sample.
+      // Both take the same steps: losses are those of the sample.
       expect(corrected!.losses).toEqual(plain!.losses);
       for (const [row, p] of corrected!.predictions.get('ctr')!.entries()) {
         const q = plain!.predictions.get('ctr')![row]!;
@@ -82,9 +82,9 @@ describe.each(engines)('in $name', ({ create }) => {
   );
 });
 
-describe('a model trained on a sample', () => {
+describe('model trained on a sample', () => {
   it.each(['esmm', 'mmoe'])(
-    '%s is calibrated on the full validation set, also its product, and when serving',
+    '%s is calibrated on the full validation set, with its product, and when serving',
     async (name) => {
       const folder = scratchFolder();
       const random = randomStream(9, 'world');
@@ -106,7 +106,11 @@ tasks:
   ctr: { label: click }
   cvr: { label: buy, given: click }
 model: { name: ${name} }
-training: { epochs: 8, monitor: ctcvr.logLoss, batchSize: 256, optimizer: { dense: { learningRate: 0.01 }, embeddings: { learningRate: 0.01 } } }
+training:
+  epochs: 8
+  monitor: ctcvr.logLoss
+  batchSize: 256
+  optimizer: { dense: { learningRate: 0.01 }, embeddings: { learningRate: 0.01 } }
 `,
       );
       const run = join(folder, 'run');
@@ -115,9 +119,9 @@ training: { epochs: 8, monitor: ctcvr.logLoss, batchSize: 256, optimizer: { dens
         .metrics['valid']!;
       expect(notices.find((notice) => notice.startsWith('data.train'))).toContain('negatives beyond the sample');
       expect(notices.some((notice) => notice.startsWith('data.valid'))).toBe(false);
-      for (const space of ['ctr', 'cvr', 'ctcvr']) {
-        expect(valid[space]!['pcoc']).toBeGreaterThan(0.8);
-        expect(valid[space]!['pcoc']).toBeLessThan(1.25);
+      for (const output of ['ctr', 'cvr', 'ctcvr']) {
+        expect(valid[output]!['pcoc']).toBeGreaterThan(0.8);
+        expect(valid[output]!['pcoc']).toBeLessThan(1.25);
       }
       expect(valid['ctr']!.rows).toBe(20_000);
       expect(
@@ -135,7 +139,8 @@ training: { epochs: 8, monitor: ctcvr.logLoss, batchSize: 256, optimizer: { dens
   );
 
   const config = (taskLines: string): string =>
-    `data: { train: a.csv, negativeSampling: { rate: 0.1 } }\nfeatures:\n  f: { type: categorical, fields: [id] }\ntasks:\n${taskLines}model: { name: mmoe }\n`;
+    'data: { train: a.csv, negativeSampling: { rate: 0.1 } }\nfeatures:\n' +
+    `  f: { type: categorical, fields: [id] }\ntasks:\n${taskLines}model: { name: mmoe }\n`;
   it.each([
     [
       '  like: { label: like }\n  share: { label: share }\n',
@@ -149,9 +154,10 @@ training: { epochs: 8, monitor: ctcvr.logLoss, batchSize: 256, optimizer: { dens
   it('does not select an epoch by the loss of its sample', () => {
     const said = config('  ctr: { label: click }\n').replace('train: a.csv,', 'train: a.csv, valid: b.csv,');
     expect(() => parseConfig(said, 'x.yaml')).toThrow(
-      "x.yaml:6:1: training.monitor: 'loss' is not corrected for negative sampling; use a metric, such as ctr.logLoss".slice(
-        12,
-      ),
+      (
+        "x.yaml:6:1: training.monitor: 'loss' is not corrected for negative sampling; use a metric, " +
+        'such as ctr.logLoss'
+      ).slice(12),
     );
     expect(parseConfig(`${said}training: { monitor: ctr.logLoss }\n`, 'x.yaml').training.monitor).toBe('ctr.logLoss');
   });

@@ -15,7 +15,7 @@ import { expectLikeFloat64 } from '../support/like-float64.js';
 const logit = (p: number): number => Math.log(p / (1 - p));
 const compile = (plan: Plan): Program => createCpuEngine().compile(plan);
 
-/** Gives one program the weights of another, and whatever that has not by a rule. */
+/** Copies the weights of one program to another; computes the others by a rule. */
 function withWeightsOf(program: Program, other: Program, rest: (name: string, i: number) => number): void {
   const from = other.state().weights;
   const { weights } = program.state();
@@ -31,8 +31,8 @@ function withWeightsOf(program: Program, other: Program, rest: (name: string, i:
   });
 }
 
-describe.each(models.names)('a wide part of %s', (name) => {
-  it('adds a weight per id and a weight times each number to its heads, and to nothing else', async () => {
+describe.each(models.names)('wide part of %s', (name) => {
+  it('adds a weight per id and a weight per number to its heads only', async () => {
     const plain = compile(smallPlan({ name }, funnel, 2));
     const wide = compile(smallPlan({ name, wide: true }, funnel, 2));
     const batch = smallBatch();
@@ -41,7 +41,7 @@ describe.each(models.names)('a wide part of %s', (name) => {
     withWeightsOf(wide, plain, () => 0);
     expect(await wide.predict(batch)).toEqual(before);
 
-    // Of each id a number for ctr, then one for cvr.
+    // Each id has an element for ctr, then one for cvr.
     const isOf = (task: string, name: string, i: number): boolean =>
       name.startsWith('embeddings.wide.') ? i % 2 === ['ctr', 'cvr'].indexOf(task) : name === `wide.${task}.weight`;
     withWeightsOf(wide, plain, (name, i) => (isOf('ctr', name, i) ? 0.1 * (1 + Math.floor(i / 2)) : 0));
@@ -72,8 +72,8 @@ describe.each(models.names)('a wide part of %s', (name) => {
   });
 });
 
-describe('a wide part', () => {
-  it('reads its groups', () => {
+describe('wide part', () => {
+  it('reads its feature groups', () => {
     const tablesOf = (wide: unknown): readonly string[] =>
       smallPlan({ name: 'esmm', wide }).layout.tables.map(({ name }) => name);
     expect(tablesOf({ input: ['item'] })).toEqual(['user', 'item', 'wide.item']);
@@ -106,13 +106,13 @@ describe('a wide part', () => {
     program.dispose();
   });
 
-  it('belongs to tasks, not to features: its weights of numbers read columns, its sums do not', () => {
+  it('belongs to tasks: its number weights read columns, and its sums do not', () => {
     const readers = featureReaders(smallPlan({ name: 'esmm', wide: true }).graph);
     expect([...readers].filter((name) => name.includes('.out.'))).toEqual([]);
     expect(readers).toContain('wide.cvr.weight');
   });
 
-  it('may be the whole model: a logistic regression', async () => {
+  it('can be the whole model: a logistic regression', async () => {
     const model = byHand(
       { name: 'shared-bottom', wide: true, hidden: [1], batchNorm: false, tower: { hidden: [], batchNorm: false } },
       [funnel[0]!],
@@ -145,8 +145,8 @@ describe('a wide part', () => {
 });
 
 /**
- * Every kind of field that has a table: ids, bags pooled in every way, some of them in one table, and a number between
- * two rows.
+ * Every kind of field with a table: ids, bags of every pooling, some of them in a shared table, and an interpolated
+ * number.
  */
 const features: InputLayout = {
   width: 2 * (3 + POOLINGS.length),
@@ -214,7 +214,7 @@ function batchOf(rows: number): Batch {
   };
 }
 
-describe.each(engines)('in $name, a wide part of every kind of field', ({ create }) => {
+describe.each(engines)('wide part of every kind of field on the $name engine', ({ create }) => {
   it('matches double precision, also after training steps', async () => {
     const plan = planOf();
     const program = (await create()).compile(plan);
@@ -224,7 +224,7 @@ describe.each(engines)('in $name, a wide part of every kind of field', ({ create
   });
 });
 
-/** The plan with another optimizer of what heads add up, and limits and averages that touch all tables. */
+/** Changes the optimizer of wide tables, and adds clipping and EMA of all tables. */
 function ruled(wide: object | undefined, step?: Plan['step']): Plan {
   const plan = planOf();
   return {
@@ -234,9 +234,9 @@ function ruled(wide: object | undefined, step?: Plan['step']): Plan {
   };
 }
 
-describe.each(engines)('in $name, a separate optimizer', ({ create }) => {
-  it('updates the wide tables and not the embeddings', async () => {
-    // So much L1 leaves nothing but zeros.
+describe.each(engines)('separate wide optimizer on the $name engine', ({ create }) => {
+  it('updates the wide tables only', async () => {
+    // This L1 penalty sets all weights to zero.
     const plan = ruled({ name: 'ftrl', l1: 1000 });
     const program = (await create()).compile(plan);
     const first = new Map([...program.state().weights].map(([name, { data }]) => [name, data.slice()]));
@@ -261,10 +261,10 @@ describe.each(engines)('in $name, a separate optimizer', ({ create }) => {
   });
 
   it.each([
-    ['as it is', {}],
-    ['where gradients are limited', { clip: { norm: 0.01, separate: false } }],
-    ['where they are limited apart', { clip: { norm: 0.01, separate: true } }],
-    ['where an average is kept', { average: { decay: 0.9 } }],
+    ['unchanged options', {}],
+    ['clipped gradients', { clip: { norm: 0.01, separate: false } }],
+    ['separately clipped gradients', { clip: { norm: 0.01, separate: true } }],
+    ['an EMA', { average: { decay: 0.9 } }],
   ] as const)('equal to that of the embeddings is bitwise identical, %s', async (_, step) => {
     const runs = [];
     for (const wide of [undefined, { learningRate: 0.01 }]) {
@@ -277,7 +277,7 @@ describe.each(engines)('in $name, a separate optimizer', ({ create }) => {
   });
 });
 
-describe('in the simd engine, a wide part', () => {
+describe('wide part on the simd engine', () => {
   it('is bitwise identical for 1, 2 and 3 threads', async () => {
     const runs = [];
     for (const threads of [1, 2, 3]) {

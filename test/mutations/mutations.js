@@ -75,7 +75,7 @@ export const MUTATIONS = [
     replacement: 'sum -= load<f32>(dy + (<usize>(b * ldy + n) << 2)) * min<f32>',
   },
   {
-    kernel: 'normaliseGradient (batch norm)',
+    kernel: 'normalizeGradient (batch norm)',
     mutation: 'missing term',
     file: 'src/kernels/norm.ts',
     search: 'f32x4.sub(f32x4.sub(v128.load(dyAt), meanShift), f32x4.mul(hat, meanGain))',
@@ -145,14 +145,14 @@ export const MUTATIONS = [
     replacement: 'for (size_t i = begin, height; i + 4 <= end; i += height) {',
   },
   {
-    kernel: 'native normalise_gradient',
+    kernel: 'native normalize_gradient',
     mutation: 'missing term',
     file: 'src/kernels/native/norm.c',
     search: 'at(d_row, left, v) - shift[v] - hat * share[v]',
     replacement: 'at(d_row, left, v) - shift[v]',
   },
   {
-    kernel: 'native normalise, normalise_gradient',
+    kernel: 'native normalize, normalize_gradient',
     mutation: 'skipped remainder',
     file: 'src/kernels/native/norm.c',
     search: 'if (from < end) each(n, from, end - from, 1);',

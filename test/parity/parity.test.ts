@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { engines } from '../support/engines.js';
 import { logLoss } from '../support/reference.js';
-import { cancelled, withCancelledOfTorch } from './cancelled.js';
+import { canceled, withCanceledOfTorch } from './canceled.js';
 import { batchOf, caseSchema, planOf, readCase, translate, translateTensors } from './rechub-case.js';
 
 // Initial weights, batches, predictions, gradients, losses and final weights of torch-rechub.
@@ -59,7 +59,7 @@ describe('a gradient that cancels its weight decay', () => {
   it('is one that is its opposite to a hundredth; none without a gradient, of the same sign, or larger', () => {
     const decay = 0.1;
     const weights = [2, 2, -2, 2, 2, 2, 0];
-    expect(cancelled([-0.2, -0.1985, 0.2, 0, 0.2, -0.21, 0], weights, decay)).toEqual([0, 1, 2]);
+    expect(canceled([-0.2, -0.1985, 0.2, 0, 0.2, -0.21, 0], weights, decay)).toEqual([0, 1, 2]);
   });
 
   it('is rare: one number in a thousand at most', () => {
@@ -70,7 +70,7 @@ describe('a gradient that cancels its weight decay', () => {
       const initial = translateTensors(tensors, 'init', translation.modules);
       const gradients = [...translateTensors(tensors, 'step0.grad', translation.modules)];
       const found = gradients.map(
-        ([name, { data }]) => cancelled(data, initial.get(name)!.data, parsed.data.optimizer.weight_decay).length,
+        ([name, { data }]) => canceled(data, initial.get(name)!.data, parsed.data.optimizer.weight_decay).length,
       );
       const numbers = gradients.reduce((sum, [, { data }]) => sum + data.length, 0);
       expect(
@@ -124,7 +124,7 @@ for (const { name: engineName, create } of engines) {
           const { losses } = await program.trainStep(batch);
           if (step === 0)
             program.restore(
-              withCancelledOfTorch(program.state(), { initial, gradients: expectedGradients, adam: c.optimizer }),
+              withCanceledOfTorch(program.state(), { initial, gradients: expectedGradients, adam: c.optimizer }),
             );
           const taskLosses = translation.losses.map((loss, t) =>
             'term' in loss

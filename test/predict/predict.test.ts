@@ -72,10 +72,10 @@ describe('mtl predict', () => {
         signal: new AbortController().signal,
       });
       const scored = await read(out);
-      const aucOf = (space: string, label: string, where: (row: Rows[number]) => boolean = () => true): unknown => {
+      const aucOf = (output: string, label: string, where: (row: Rows[number]) => boolean = () => true): unknown => {
         const chosen = scored.filter(where);
         const column = (name: string): Float32Array => Float32Array.from(chosen, (row) => Number(row[name]));
-        return reportOf({}, { labels: column(label), predictions: column(space) })['y']!['auc'];
+        return reportOf({}, { labels: column(label), predictions: column(output) })['y']!['auc'];
       };
       expect(aucOf('ctr', 'click')).toBe(metrics['test']!['ctr']!['auc']);
       expect(aucOf('cvr', 'purchase', ({ click }) => click === '1')).toBe(metrics['test']!['cvr']!['auc']);
@@ -93,12 +93,12 @@ describe('mtl predict', () => {
     );
     await predictInto(join(folder, 'out.csv'), { data: join(folder, 'new.csv'), keep: ['all'] });
     expect(readdirSync(folder).sort()).toEqual(['new.csv', 'out.csv']);
-    await predictInto(join(folder, 'labelled.csv'));
+    await predictInto(join(folder, 'labeled.csv'));
     const scored = readCsv(join(folder, 'out.csv'));
     expect(scored.map((row) => names.map((name) => row[name]))).toEqual(
       rows.map((row) => names.map((name) => row[name])),
     );
-    expect(scored.map(({ ctcvr }) => ctcvr)).toEqual(readCsv(join(folder, 'labelled.csv')).map(({ ctcvr }) => ctcvr));
+    expect(scored.map(({ ctcvr }) => ctcvr)).toEqual(readCsv(join(folder, 'labeled.csv')).map(({ ctcvr }) => ctcvr));
   });
 
   it('gives the same predictions and values for CSV, Parquet and shards', async () => {
@@ -209,7 +209,7 @@ describe('an invalid row', () => {
     },
   );
 
-  it('with a non-finite prediction is an error with its row number and column, or has an empty prediction', async () => {
+  it('with a non-finite prediction is an error with row and column, or has an empty prediction', async () => {
     const folder = scratchFolder();
     const [path, out, other] = ['large.csv', 'out.csv', 'run'].map((name) => join(folder, name)) as [
       string,
@@ -260,12 +260,8 @@ describe('an invalid row', () => {
 
 describe('output that cannot be written', () => {
   it.each([
-    [
-      'a column that is not there',
-      { keep: ['clik'] },
-      /column "clik": is to be kept, but does not exist; did you mean 'click'\?/,
-    ],
-    ['a group that is not there', { top: { count: 1, by: 'usr' } }, /column "usr": is to be kept, but does not exist/],
+    ['a column that is not there', { keep: ['clik'] }, /column "clik": is not in the data; did you mean 'click'\?/],
+    ['a group that is not there', { top: { count: 1, by: 'usr' } }, /column "usr": is not in the data/],
     [
       'a prediction that is none',
       { top: { count: 1, by: '101', rank: 'ctvr' } },

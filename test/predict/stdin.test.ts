@@ -35,12 +35,10 @@ function jsonLines(): string {
     .trimEnd()
     .split('\n')
     .map((line) => line.split(','));
-  return rows
-    .map(
-      (cells) =>
-        `{${cells.map((cell, c) => `${JSON.stringify(header![c])}:${/^(0|[1-9]\d*)(\.\d+)?$/.test(cell) ? cell : JSON.stringify(cell)}`).join()}}\n`,
-    )
-    .join('');
+  const jsonOf = (cell: string): string => (/^(0|[1-9]\d*)(\.\d+)?$/.test(cell) ? cell : JSON.stringify(cell));
+  const lineOf = (cells: readonly string[]): string =>
+    cells.map((cell, c) => `${JSON.stringify(header![c])}:${jsonOf(cell)}`).join();
+  return rows.map((cells) => `{${lineOf(cells)}}\n`).join('');
 }
 
 describe('mtl predict --data -', () => {

@@ -24,7 +24,7 @@ describe('a float as text', () => {
     bits[0] = value;
     return floats[0]!;
   };
-  /** All powers of two with their neighbours, and floats from all over. */
+  /** All powers of two with their neighbors, and floats from all over. */
   const samples = [
     ...Array.from({ length: 254 }, (_, i) => [-1, 0, 1].map((step) => ofBits(((i + 1) << 23) + step))).flat(),
     ...Array.from({ length: 20_000 }, (_, i) => ofBits(Math.imul(i, 2_654_435_761) >>> 0)),

@@ -6,7 +6,7 @@ import { synth } from '../../src/synth.js';
 import { mtl } from '../support/mtl.js';
 import { scratchFolder } from '../support/scratch.js';
 
-/** Raw data in `raw` of a folder, after a change of one file. */
+/** Writes raw data to `raw` of a directory, with one changed file. */
 async function rawWith(file: string, change: (lines: string[]) => void): Promise<string> {
   const cwd = scratchFolder();
   await synth({
@@ -25,16 +25,16 @@ async function rawWith(file: string, change: (lines: string[]) => void): Promise
   return cwd;
 }
 
-describe('what is wrong with raw files', () => {
+describe('mtl prepare ali-ccp with invalid raw files', () => {
   it.each([
     [
-      'letters for an id',
+      'letters in an id',
       'sample_skeleton_train.csv',
       (line: string) => line.replace(/\x02\d+/, '\x02x1'),
       /error: raw\/sample_skeleton_train\.csv:7: expected an id: an integer in digits, found "x1"; correct the row, or raise --max-bad-rows/,
     ],
     [
-      'a click that is none',
+      'an invalid click',
       'sample_skeleton_train.csv',
       (line: string) => line.replace(/^(\d+),\d/, '$1,2'),
       /sample_skeleton_train\.csv:7: expected the click: 0 or 1, found "2"/,
@@ -46,7 +46,7 @@ describe('what is wrong with raw files', () => {
       /sample_skeleton_test\.csv:7: expected /,
     ],
     [
-      'common features that are missing',
+      'missing common features',
       'sample_skeleton_test.csv',
       (line: string) => line.replace(/,[\da-f]{16},/, ',0000000000000000,'),
       /sample_skeleton_test\.csv:7: expected an index of common features in raw\/common_features_test\.csv, found "0000000000000000"/,
@@ -69,14 +69,14 @@ describe('what is wrong with raw files', () => {
       () => '',
       /common_features_test\.csv:7: expected the index of common features and a comma, found "the end of the line"/,
     ],
-  ] as const)('%s: exit code 3, the file and the line', async (_, file, change, message) => {
+  ] as const)('rejects %s with exit code 3, file and line', async (_, file, change, message) => {
     const cwd = await rawWith(file, (lines) => (lines[6] = change(lines[6]!)));
     const { code, stdout, stderr } = await mtl(cwd, ['prepare', 'ali-ccp', 'raw', 'out']);
     expect(stderr).toMatch(message);
     expect([code, stdout]).toEqual([3, '']);
     expect(existsSync(join(cwd, 'out', 'summary.json'))).toBe(false);
 
-    // A higher limit goes on from what is there.
+    // A higher limit resumes from the finished pieces.
     const again = await mtl(cwd, ['prepare', 'ali-ccp', 'raw', 'out', '--max-bad-rows', '30', '--json']);
     expect(again.code).toBe(0);
     const { dropped } = JSON.parse(again.stdout) as { dropped: Record<string, { badRows: number }> };
@@ -84,7 +84,7 @@ describe('what is wrong with raw files', () => {
     expect(readFileSync(join(cwd, 'out', 'rejects.csv'), 'utf8')).toMatch(new RegExp(`${file},7,"?expected `));
   });
 
-  it('a row that a spreadsheet would take for a formula is text in rejects.csv', async () => {
+  it('escapes spreadsheet formulas in rejects.csv', async () => {
     const cwd = await rawWith('sample_skeleton_train.csv', (lines) => (lines[6] = '=HYPERLINK("x")'));
     expect((await mtl(cwd, ['prepare', 'ali-ccp', 'raw', 'out', '--max-bad-rows', '30'])).code).toBe(0);
     expect(readFileSync(join(cwd, 'out', 'rejects.csv'), 'utf8')).toMatch(
@@ -93,7 +93,7 @@ describe('what is wrong with raw files', () => {
   });
 
   it.each(['no JSON', '[]', 'null', '{"rows": 3}'])(
-    "a folder with another program's summary.json (%s): refused as not empty, and left alone",
+    'rejects a directory with the summary.json of another program (%s) and leaves it unchanged',
     async (summary) => {
       const cwd = await rawWith('sample_skeleton_test.csv', () => undefined);
       mkdirSync(join(cwd, 'out'));
@@ -104,14 +104,14 @@ describe('what is wrong with raw files', () => {
     },
   );
 
-  it('missing files: all of them, and what to do', async () => {
+  it('reports all missing files with the fix', async () => {
     const cwd = await rawWith('sample_skeleton_test.csv', () => undefined);
     rmSync(join(cwd, 'raw', 'sample_skeleton_test.csv'));
     rmSync(join(cwd, 'raw', 'common_features_train.csv'));
     const { code, stderr } = await mtl(cwd, ['prepare', 'ali-ccp', 'raw', 'out']);
     expect(stderr.trimEnd().split('\n')).toEqual([
-      expect.stringMatching(/^error: raw\/common_features_train\.csv: does not exist; unpack Tianchi's archives/),
-      expect.stringMatching(/^error: raw\/sample_skeleton_test\.csv: does not exist/),
+      expect.stringMatching(/^error: raw\/common_features_train\.csv: no such file; unpack Tianchi's archives/),
+      expect.stringMatching(/^error: raw\/sample_skeleton_test\.csv: no such file/),
     ]);
     expect(code).toBe(3);
     expect(existsSync(join(cwd, 'out'))).toBe(false);
@@ -120,12 +120,12 @@ describe('what is wrong with raw files', () => {
   it.each([
     ['an unknown field', ['--min-count', '10,999=3'], /--min-count: unknown field '999'; use one of 101, /],
     [
-      'a cap of a field with one id',
+      'a maximum number of values for a single-valued field',
       ['--max-values', '205=3'],
       /--max-values: unknown field '205'; use one of 109_14, /,
     ],
-    ['a cap of nothing', ['--max-values', '0'], /expected a positive integer/],
-    ['a share of everything', ['--valid-share', '1'], /expected a number between 0 and 1/],
+    ['a maximum of 0 values', ['--max-values', '0'], /expected a positive integer/],
+    ['a share of 1', ['--valid-share', '1'], /expected a number between 0 and 1/],
     ['other data', ['--threads', '0'], /--threads/],
   ] as const)('%s: exit code 2', async (_, args, message) => {
     const { code, stderr } = await mtl(scratchFolder(), ['prepare', 'ali-ccp', 'raw', 'out', ...args]);

@@ -4,7 +4,7 @@ import { SINGLE_PROCESS, type ProcessGroup } from '../../src/core/process-group.
 import { createDistributedPool } from '../../src/prepare/distributed-pool.js';
 import type { Pool } from '../../src/prepare/pool.js';
 
-/** A pool whose jobs give ten times their argument, and fail for some. */
+/** Creates a pool whose jobs return ten times their argument, and fail for some. */
 function fakePool(failing: readonly number[] = []) {
   const asked: unknown[] = [];
   const run = (
@@ -19,11 +19,11 @@ function fakePool(failing: readonly number[] = []) {
     }
     return Promise.resolve(args.map((arg) => 10 * arg));
   };
-  // Its jobs are none of those of real ones.
+  // Its jobs are not those of a real pool.
   return { asked, pool: { run, close: () => Promise.resolve() } as unknown as Pool };
 }
 
-/** One of two processes, where the other says this, one after the other. */
+/** Creates one of two processes; `others` are the messages of the other. */
 function besides(rank: number, others: readonly object[]): { readonly peers: ProcessGroup; readonly said: unknown[] } {
   const said: unknown[] = [];
   const left = others.map((each) => JSON.stringify(each));
@@ -41,8 +41,8 @@ const shareOf = (...places: readonly number[]) => ({
   hasFailed: false,
 });
 
-describe('a pool of several processes', () => {
-  it('does every second job of two processes, and gives what comes of all', async () => {
+describe('distributed pool', () => {
+  it('runs every second job on each of two processes and collects all results', async () => {
     const { pool, asked } = fakePool();
     const { peers, said } = besides(1, [shareOf(0, 2, 4)]);
     const done: [unknown, number][] = [];
@@ -60,7 +60,7 @@ describe('a pool of several processes', () => {
     ]);
   });
 
-  it('hears of the others after each of eight parts at the latest', async () => {
+  it('exchanges results at least every eighth of the jobs', async () => {
     const { pool } = fakePool();
     const others = Array.from({ length: 8 }, (_, part) =>
       shareOf(...Array.from({ length: 25 }, (_, i) => 50 * part + 2 * i)),
@@ -71,15 +71,15 @@ describe('a pool of several processes', () => {
     expect(said).toHaveLength(8);
   });
 
-  it('has the first process do again, in their order, what failed anywhere, and tell it', async () => {
-    // The other has failed at 1; this one at 4, which is behind it.
+  it('retries failed jobs in order on rank 0 and reports its error', async () => {
+    // The other rank failed at 1; this one fails later, at 4.
     const { pool, asked } = fakePool([1, 4]);
     const { peers } = besides(0, [{ done: [], hasFailed: true }]);
     await expect(createDistributedPool(pool, peers).run('countIds', argsOf(5))).rejects.toThrow('of 1');
     expect(asked).toEqual([0, 2, 4, 1]);
   });
 
-  it('goes on where the first process can do what another could not', async () => {
+  it('continues if rank 0 succeeds in a retry', async () => {
     const { pool, asked } = fakePool();
     const { peers, said } = besides(0, [{ done: [[1, 10]], hasFailed: true }, shareOf()]);
     expect(await createDistributedPool(pool, peers).run('countIds', argsOf(5))).toEqual([0, 10, 20, 30, 40]);
@@ -87,14 +87,14 @@ describe('a pool of several processes', () => {
     expect(said).toEqual([shareOf(0, 2, 4), shareOf(3)]);
   });
 
-  it('leaves to the first what this one cannot do', async () => {
+  it('leaves failed jobs to rank 0', async () => {
     const { pool } = fakePool([3]);
     const { peers, said } = besides(1, [shareOf(0, 2, 4), shareOf(3)]);
     expect(await createDistributedPool(pool, peers).run('countIds', argsOf(5))).toEqual([0, 10, 20, 30, 40]);
     expect(said).toEqual([{ done: [[1, 10]], hasFailed: true }, shareOf()]);
   });
 
-  it('is that of a process that is alone', () => {
+  it('is the local pool for a single process', () => {
     const { pool } = fakePool();
     expect(createDistributedPool(pool, SINGLE_PROCESS)).toBe(pool);
   });

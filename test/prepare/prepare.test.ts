@@ -31,7 +31,7 @@ const NUMBERS = ['508', '509', '702'];
 const CAPS = { rest: 8, byField: { '110_14': 20, '210': 1 } };
 const MIN_COUNTS = { rest: 10, byField: { '205': 30, '122': 1 } };
 
-/** Raw data of some thousands of rows, several chunks of every file. */
+/** Writes raw data with a few thousand rows, several chunks per file. */
 let raw: string;
 beforeAll(async () => {
   raw = mkdtempSync(join(tmpdir(), 'mtl-raw-'));
@@ -67,7 +67,7 @@ const optionsFor = (out: string, more: Partial<PrepareOptions> = {}): PrepareOpt
 const run = (out: string, more?: Partial<PrepareOptions>): Promise<Summary> =>
   prepare(optionsFor(out, more), () => undefined);
 
-/** Everything in a folder, for a comparison byte by byte. */
+/** Reads all files of a directory for a bytewise comparison. */
 function contents(folder: string): Record<string, string> {
   const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((file) =>
     statSync(join(folder, file)).isFile(),
@@ -82,7 +82,7 @@ interface JoinedRow {
 }
 
 /**
- * The usable rows as they should be kept, with raw ids: joined, in the order of the skeleton, heaviest first, capped.
+ * Computes the expected rows with raw ids: joined, in skeleton order, items by descending weight, limited in number.
  */
 function reference(split: string): JoinedRow[] {
   const common = readCommonRows(raw, split);
@@ -107,7 +107,7 @@ function reference(split: string): JoinedRow[] {
 }
 
 describe('mtl prepare ali-ccp', () => {
-  it('keeps every row, label, id, weight and number of what was generated, and nothing else', async () => {
+  it('writes exactly the generated rows, labels, ids, weights and numbers', async () => {
     const out = join(scratchFolder(), 'out');
     const summary = await run(out);
     const splits = {
@@ -118,8 +118,7 @@ describe('mtl prepare ali-ccp', () => {
     const rawIds = await readSafetensors(join(out, 'vocabulary.safetensors'));
     const vocabulary = new Map([...rawIds].map(([field, { data }]) => [field, [...data]]));
 
-    // Every row of the skeleton is the next one of train or of valid, and a session's rows are all of the one or of the
-    // other.
+    // Each row of the skeleton is the next row of train or of valid, and all rows of a session are in the same split.
     const splitOf = new Map<string, 'train' | 'valid'>();
     const next = { train: 0, valid: 0, test: 0 };
     const placed: { split: 'train' | 'valid' | 'test'; joined: JoinedRow; row: PreparedRow }[] = [];
@@ -159,7 +158,7 @@ describe('mtl prepare ali-ccp', () => {
     expect(splits.valid.length / (splits.train.length + splits.valid.length)).toBeCloseTo(0.2, 1);
     expect(splitOf.size).toBeGreaterThan(100);
 
-    // An id is known exactly if train has it often enough; the vocabulary is in the order of how often.
+    // An id is in the vocabulary if train has it often enough; the vocabulary is sorted by frequency.
     for (const field of FIELDS) {
       const counts = new Map<number, number>();
       for (const { split, joined } of placed)
@@ -180,7 +179,7 @@ describe('mtl prepare ali-ccp', () => {
     expect(vocabulary.get('205')!.length).toBeLessThan(summary.fields['205']!.distinct);
   });
 
-  it('tells in each manifest how many ids there are, and how many are the unknown', async () => {
+  it('stores the number of ids and out-of-vocabulary ids in each manifest', async () => {
     const out = join(scratchFolder(), 'out');
     await run(out);
     for (const split of ['train', 'valid', 'test']) {
@@ -197,7 +196,7 @@ describe('mtl prepare ali-ccp', () => {
     }
   });
 
-  it('tells in each manifest how many rows have each label, so that training need not count them', async () => {
+  it('stores label counts in each manifest', async () => {
     const out = join(scratchFolder(), 'out');
     await run(out);
     for (const split of ['train', 'valid', 'test']) {
@@ -211,7 +210,7 @@ describe('mtl prepare ali-ccp', () => {
     }
   });
 
-  it('tells what it kept, dropped and cut, and lists bad rows', async () => {
+  it('reports stored, dropped and truncated data and lists invalid rows', async () => {
     const out = join(scratchFolder(), 'out');
     const summary = await run(out);
     expect(JSON.parse(readFileSync(join(out, 'summary.json'), 'utf8'))).toEqual(summary);
@@ -239,7 +238,7 @@ describe('mtl prepare ali-ccp', () => {
     });
     const rejects = readFileSync(join(out, 'rejects.csv'), 'utf8').trimEnd().split('\n');
     expect(rejects).toHaveLength(1 + strays['train']!.badRows + strays['test']!.badRows);
-    // The place that is told is the place in the file.
+    // The reported line is the line in the file.
     const [, line] = /sample_skeleton_train\.csv,(\d+),/.exec(
       rejects.findLast((reject) => reject.includes('skeleton_train'))!,
     )!;
@@ -252,7 +251,7 @@ describe('mtl prepare ali-ccp', () => {
     expect(existsSync(join(out, '.work'))).toBe(false);
   });
 
-  it('gives the same bytes for any number of threads and wherever it is interrupted', async () => {
+  it('is bitwise identical for any number of threads and interruptions', async () => {
     const folder = scratchFolder();
     await run(join(folder, 'whole'), { threads: 1 });
     const whole = contents(join(folder, 'whole'));
@@ -273,14 +272,14 @@ describe('mtl prepare ali-ccp', () => {
     }
     expect(stops).toBeGreaterThan(3);
     expect(contents(out)).toEqual(whole);
-    // What is finished is found, and nothing is done again.
+    // Finished pieces are reused.
     let pieces = 0;
     await prepare(optionsFor(out), () => pieces++);
     expect(pieces).toBe(0);
     expect(contents(out)).toEqual(whole);
   });
 
-  it('goes on behind a kill', async () => {
+  it('resumes after a kill', async () => {
     const folder = scratchFolder();
     const args = ['prepare', 'ali-ccp', raw, 'out', '--max-bad-rows', '100'];
     const start = (): ReturnType<typeof spawn> =>
@@ -309,7 +308,7 @@ describe('mtl prepare ali-ccp', () => {
     expect(contents(join(folder, 'out'))).toEqual(contents(join(folder, 'whole')));
   });
 
-  it('makes a piece again that lost its end, and takes no folder of something else for its own', async () => {
+  it('rewrites a truncated piece and rejects the directory of another run', async () => {
     const folder = scratchFolder();
     const out = join(folder, 'out');
     const controller = new AbortController();
@@ -326,7 +325,7 @@ describe('mtl prepare ali-ccp', () => {
     const [piece, other] = readdirSync(common).filter((name) => name.startsWith('train'));
     truncateSync(join(common, piece!), 1000);
     writeFileSync(join(common, other!), '');
-    // A shard that was cut short.
+    // A truncated shard.
     writeFileSync(join(out, '.work', 'out', 'train', '.shard-00007.safetensors.1-1.tmp'), 'x');
     await run(out);
     await run(join(folder, 'whole'));
@@ -340,7 +339,7 @@ describe('mtl prepare ali-ccp', () => {
     expect(Object.keys(contents(full)).sort()).toEqual([...Object.keys(before), 'x'].sort());
   });
 
-  it('leaves a config that trains, is measured and is evaluated as it stands', async () => {
+  it('writes a config that trains and evaluates unchanged', async () => {
     const cwd = scratchFolder();
     await run(join(cwd, 'out'));
     const trained = await mtl(cwd, ['train', 'out/config.yaml', '--json', '--run-dir', 'run']);
@@ -354,7 +353,7 @@ describe('mtl prepare ali-ccp', () => {
     expect((JSON.parse(evaluated.stdout) as { metrics: typeof metrics }).metrics['test']).toEqual(metrics['test']);
   });
 
-  it('takes no valid split where none is wanted', async () => {
+  it('writes no valid split for a share of 0', async () => {
     const out = join(scratchFolder(), 'out');
     const { splits } = await run(out, { validShare: 0 });
     expect(splits['valid']!.rows).toBe(0);

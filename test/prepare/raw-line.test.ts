@@ -6,7 +6,7 @@ import { BadLine, createLineReader } from '../../src/prepare/raw-line.js';
 
 const fields = fieldPlans({ rest: 3, byField: {} }, { rest: 1, byField: {} });
 
-/** `205:7:1.0 210:3:0.5` as the raw format has it. */
+/** Formats `205:7:1.0 210:3:0.5` in the raw format. */
 const features = (text: string): string =>
   text
     .split(' ')
@@ -18,7 +18,7 @@ const cellsOf = (columns: FeatureColumns) => ({
   cuts: columns.cuts,
 });
 
-/** What the kernels make of a line is what the line reader says of it, which alone tells what is wrong. */
+/** Reads a line with the kernels and with the line reader, which reports errors, and compares both. */
 function read(line: string) {
   const bytes = Buffer.from(line, 'latin1');
   const columns = createFeatureColumns(fields);
@@ -43,8 +43,8 @@ function read(line: string) {
   return { ...result, isPlain: next > 0 };
 }
 
-describe('a line of raw features', () => {
-  it('becomes ids and weights by field', () => {
+describe('raw feature line', () => {
+  it('is parsed to ids and weights by field', () => {
     expect(read(`4,${features('205:7:1.0 109_14:12:0.25 109_14:13:2 508:9356602:2.30259')}\n`).cells).toEqual({
       '205': [7],
       '109_14.offsets': [0, 2],
@@ -61,7 +61,7 @@ describe('a line of raw features', () => {
     ['999999999', 999999999],
     ['1000000000', 1000000000],
     ['9007199254740990', 9007199254740990],
-  ])('keeps the id %s exactly', (text, id) => {
+  ])('preserves the id %s exactly', (text, id) => {
     expect(read(`1,${features(`205:${text}:1`)}\n`).cells['205']).toEqual([id]);
   });
 
@@ -79,17 +79,17 @@ describe('a line of raw features', () => {
     '1e-3',
     '2.5E+2',
     '0',
-  ])('keeps the weight %s as a float', (text) => {
+  ])('reads the weight %s as a float', (text) => {
     expect(read(`1,${features(`210:1:${text}`)}\n`).cells['210.weights']).toEqual([Math.fround(Number(text))]);
   });
 
-  it('may end with a carriage return, and may have no features', () => {
+  it('may end with a carriage return or have no features', () => {
     expect(read(`1,${features('205:7:1.0')}\r\n`).cells).toEqual({ '205': [7] });
     expect(read('0,\n').cells).toEqual({});
     expect(read('0,\r\n').cells).toEqual({});
   });
 
-  it('keeps the heaviest values, of equal ones the smaller ids, and counts the rest', () => {
+  it('retains the items of largest weight, ties by smaller id, and counts the others', () => {
     const { cells, cuts } = read(
       `8,${features('210:5:1 210:9:3 210:1:2 210:2:1 206:8:1.0 206:4:1.0 206:6:2 206:7:0.5')}\n`,
     );
@@ -97,7 +97,7 @@ describe('a line of raw features', () => {
     expect(cuts).toEqual({ '206': { rows: 1, values: 3 }, '210': { rows: 1, values: 1 } });
   });
 
-  it('is read by kernels where it is plain', () => {
+  it('is parsed by kernels if it is plain', () => {
     const isPlain = (text: string): boolean => read(`${text}\n`).isPlain;
     expect(
       [
@@ -117,7 +117,7 @@ describe('a line of raw features', () => {
     ).toEqual([false, false, false, false]);
   });
 
-  it('keeps of any values the first of a plain sort, of any number of rows and for any cap', () => {
+  it('retains the first items of a stable sort for any rows and limit', () => {
     const valueOf = fc.record({
       field: fc.constantFrom('101', '205', '210', '109_14'),
       id: fc.nat(50),
@@ -132,7 +132,8 @@ describe('a line of raw features', () => {
           const text = rows
             .map(
               (values) =>
-                `${values.length},${values.map(({ field, id, weight }) => `${field}\x02${id}\x03${weight}`).join('\x01')}\n`,
+                `${values.length},` +
+                `${values.map(({ field, id, weight }) => `${field}\x02${id}\x03${weight}`).join('\x01')}\n`,
             )
             .join('');
           Buffer.from(text).copy(columns.lines(text.length));
@@ -157,7 +158,7 @@ describe('a line of raw features', () => {
     );
   });
 
-  it('finds memory for any number of rows and values', () => {
+  it('allocates memory for any number of rows and values', () => {
     const columns = createFeatureColumns(fieldPlans({ rest: 1 << 20, byField: {} }, { rest: 1, byField: {} }));
     const values = Array.from({ length: 30_000 }, (_, i) => `210\x02${i}\x03${i % 2}`);
     const text = `${values.length},${values.join('\x01')}\n`;
@@ -180,30 +181,34 @@ describe('a line of raw features', () => {
   });
 
   it.each([
-    ['letters for an id', `1,${features('205:7x:1.0')}`, /an id: an integer in digits, found 7x/],
+    ['letters in an id', `1,${features('205:7x:1.0')}`, /an id: an integer in digits, found 7x/],
     ['a negative id', `1,${features('205:-7:1.0')}`, /an id: an integer in digits, found -7/],
     ['no id', `1,${features('205::1.0')}`, /an id: an integer in digits/],
     [
-      'an id beyond what is exact',
+      'an id beyond the exact range',
       `1,${features('205:9007199254740991:1')}`,
       /an id below 2\^53 - 1, found 9007199254740991/,
     ],
     ['letters for a weight', `1,${features('205:7:heavy')}`, /a weight: a decimal number of at least 0, found heavy/],
     ['a negative weight', `1,${features('210:7:-1')}`, /a weight: .*, found -1/],
     ['no weight', `1,${features('210:7:')}`, /a weight: .*, found the end of the line/],
-    ['a weight without end', `1,${features('210:7:1e999')}`, /a weight: .*, found 1e999/],
-    ['a field that there is not', `1,${features('999:7:1.0')}`, /one of the fields 101, .*, found 999/],
-    ['a field whose name is longer', `1,${features('205205205205:7:1.0')}`, /one of the fields .*, found 205205205205/],
+    ['an infinite weight', `1,${features('210:7:1e999')}`, /a weight: .*, found 1e999/],
+    ['an unknown field', `1,${features('999:7:1.0')}`, /one of the fields 101, .*, found 999/],
+    ['a field with a longer name', `1,${features('205205205205:7:1.0')}`, /one of the fields .*, found 205205205205/],
     ['a field with letters', `1,${features('D508:7:1.0')}`, /one of the fields .*, found D508/],
     ['an empty field', `1,${features(':7:1.0')}`, /one of the fields/],
     ['wrong separators', '1,205:7:1.0', /one of the fields .*, found 205:7:1\.0/],
     ['a line that ends within a feature', '1,205\x027', /an id: an integer in digits, found 7/],
     ['a line that ends within a field', '1,20', /features: field/],
-    ['a feature too many', `1,${features('205:7:1.0 206:7:1.0')}`, /1 features as the line declares, found 2/],
-    ['a feature too few', `3,${features('205:7:1.0 206:7:1.0')}`, /3 features as the line declares, found 2/],
+    ['more features than declared', `1,${features('205:7:1.0 206:7:1.0')}`, /1 features as the line declares, found 2/],
+    [
+      'fewer features than declared',
+      `3,${features('205:7:1.0 206:7:1.0')}`,
+      /3 features as the line declares, found 2/,
+    ],
     ['no number of features', `x,${features('205:7:1.0')}`, /the number of features and a comma, found x/],
     ['a separator at the end', `1,${features('205:7:1.0')}\x01`, /features: field/],
-  ])('%s: is told', (_, line, message) => {
+  ])('rejects %s', (_, line, message) => {
     let error: unknown;
     try {
       read(`${line}\n`);

@@ -11,7 +11,7 @@ import { readShardRows } from '../support/prepared.js';
 import { readCommonRows, readSkeletonRows } from '../support/raw-rows.js';
 
 const COMPARE = join(import.meta.dirname, '..', '..', 'configs', 'compare');
-/** What the authors' script keeps. */
+/** Fields of the authors' script. */
 const FIELDS = [
   '101',
   '121',
@@ -64,7 +64,9 @@ beforeAll(async () => {
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** The authors' way in a few lines: rows joined, of each field the last value, purchases without a click left out. */
+/**
+ * The authors' script in a few lines: joins rows, takes the last value of each field, drops purchases without a click.
+ */
 function joined(split: string): { readonly labels: readonly [number, number]; readonly ids: readonly number[] }[] {
   const common = readCommonRows(join(folder, 'raw'), split);
   return readSkeletonRows(join(folder, 'raw'), split)
@@ -76,7 +78,7 @@ function joined(split: string): { readonly labels: readonly [number, number]; re
 }
 
 describe('mtl prepare --recipe aitm', () => {
-  it("keeps what the authors' script keeps: the last of several values, and ids of at least twelve rows of train with valid", async () => {
+  it("selects the last of several values, and ids in at least twelve rows, like the authors' script", async () => {
     const rows = joined('train');
     const counts = FIELDS.map((_, f) => {
       const count = new Map<number, number>();
@@ -93,7 +95,7 @@ describe('mtl prepare --recipe aitm', () => {
           .sort((a, b) => a - b),
       );
     }
-    // Some ids are rare, and some rows of 853 have several values of which the last is not the heaviest.
+    // Some ids are rare, and some rows of 853 have several values, of which the last is not that of largest weight.
     expect(vocabulary.get('205')!.data.length).toBeLessThan(counts[FIELDS.indexOf('205')]!.size);
 
     const asText = ({ labels, ids }: ReturnType<typeof joined>[number]): string =>
@@ -109,19 +111,19 @@ describe('mtl prepare --recipe aitm', () => {
     const [train, valid, test] = [await prepared('train'), await prepared('valid'), await prepared('test')];
     expect([...train, ...valid].sort()).toEqual(rows.map(asText).sort());
     expect(test.sort()).toEqual(joined('test').map(asText).sort());
-    // Rows of valid are drawn one by one: nearly every user has some.
+    // Rows of valid are selected independently, so nearly every user has some.
     expect(valid.length / rows.length).toBeCloseTo(0.1, 1.5);
     expect(new Set(valid.map((row) => row.split(',')[2])).size).toBeGreaterThan(100);
   });
 
-  it('leaves data that was prepared without it as it was, and does not go on with one as the other', async () => {
+  it('does not affect data prepared without it, and rejects a resume without it', async () => {
     await prepare(optionsFor('usual', { recipe: undefined }), () => undefined);
     expect((await readShardRows(join(folder, 'usual', 'train')))[0]!['853']).toBeInstanceOf(Array);
     await expect(prepare(optionsFor('usual'), () => undefined)).rejects.toThrow('other options');
   });
 
   for (const file of readdirSync(COMPARE)) {
-    it(`${file} trains on it and is measured where the paper measures, and says in its header what was published and where`, async () => {
+    it(`trains ${file} with the paper's metrics and documents the published results in its header`, async () => {
       const set = [
         ...['train', 'valid', 'test'].map((split) => `data.${split}=${join(folder, 'aitm', split)}`),
         `data.cache=${join(folder, 'cache')}`,
@@ -129,8 +131,8 @@ describe('mtl prepare --recipe aitm', () => {
         'training.batchSize=500',
       ];
       const { metrics } = await trainSmall(join(COMPARE, file), { runDir: join(folder, 'runs', file), set });
-      const spaces = file === 'aitm.yaml' ? ['click', 'purchase'] : ['ctr', 'cvr', 'ctcvr'];
-      for (const space of spaces) expect(metrics['test']![space]!['auc'], space).toBeGreaterThan(0.3);
+      const outputs = file === 'aitm.yaml' ? ['click', 'purchase'] : ['ctr', 'cvr', 'ctcvr'];
+      for (const output of outputs) expect(metrics['test']![output]!['auc'], output).toBeGreaterThan(0.3);
       if (file === 'aitm.yaml') expect(metrics['test']!['purchase']!.rows).toBe(metrics['test']!['click']!.rows);
       const header = readFileSync(join(COMPARE, file), 'utf8').split('\n\n')[0]!;
       for (const claim of ['paper', 'data', 'command', 'published', 'score', 'cost', 'differs'])

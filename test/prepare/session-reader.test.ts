@@ -8,7 +8,7 @@ import { scratchFolder } from '../support/scratch.js';
 
 const random = randomStream(3, 'sessions');
 
-/** Sessions of no words, of some, and of more than what is read beside others; a file without any is among theirs. */
+/** Creates sessions with zero, some and many words, beyond the read window; one of the files is empty. */
 async function someSessions(): Promise<{ files: string[]; firsts: number[]; sessions: number[][] }> {
   const folder = scratchFolder();
   const sessions: number[][] = [];
@@ -35,8 +35,8 @@ async function someSessions(): Promise<{ files: string[]; firsts: number[]; sess
   return { files, firsts, sessions };
 }
 
-describe('a reader of sessions', () => {
-  it('gives the words of each that rows name, whichever these are and in whatever order', async () => {
+describe('session reader', () => {
+  it('returns the words of the sessions of rows in any order', async () => {
     const { files, firsts, sessions } = await someSessions();
     const reader = createSessionReader({ files, firsts });
     for (const numRows of [0, 1, 5, 40, 2000, 7]) {
@@ -52,7 +52,7 @@ describe('a reader of sessions', () => {
     reader.close();
   });
 
-  it('gives them after a file that was not there, too', async () => {
+  it('recovers after a missing file', async () => {
     const { files, firsts, sessions } = await someSessions();
     const reader = createSessionReader({ files: files.with(3, `${files[3]!}.gone`), firsts });
     expect(() => reader.load(Uint32Array.of(4, 400))).toThrow('cannot be read (ENOENT)');
@@ -64,7 +64,7 @@ describe('a reader of sessions', () => {
     reader.close();
     rmSync(files[0]!);
     expect(() => reader.load(Uint32Array.of(2))).toThrow(`${files[0]}: cannot be read (ENOENT)`);
-    // The last session of a file is gone with its end.
+    // Truncation removes the last session of a file.
     truncateSync(files[1]!, statSync(files[1]!).size - 16);
     const last = firsts[2]! - 1;
     expect(() => reader.load(Uint32Array.of(last))).toThrow(

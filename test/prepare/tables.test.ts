@@ -3,13 +3,13 @@ import { createIdCounter, createIdTable, lookUp } from '../../src/prepare/id-tab
 import { createSessionTable, findSession, sessionHash } from '../../src/prepare/session-table.js';
 import { randomStream } from '../../src/core/random.js';
 
-describe('the tables of ids', () => {
-  it('count and find any ids below 2^53 - 1, as a Map does', () => {
+describe('id tables', () => {
+  it('count and find any ids below 2^53 - 1 like a Map', () => {
     const random = randomStream(1, 'ids');
     const counter = createIdCounter();
     const counts = new Map<number, number>();
     for (let i = 0; i < 40_000; i++) {
-      // Neighbours, multiples of 2^32 and large ones, with repeats.
+      // Neighbors, multiples of 2^32 and large ids, with repetitions.
       const id = [
         random.below(3000),
         random.below(3000) * 2 ** 32,
@@ -33,14 +33,14 @@ describe('the tables of ids', () => {
   });
 });
 
-describe('the table of sessions', () => {
+describe('session table', () => {
   const keysOf = (texts: readonly string[]) => {
     const offsets = [0];
     for (const text of texts) offsets.push(offsets.at(-1)! + text.length);
     return { offsets: Uint32Array.from(offsets), bytes: Buffer.from(texts.join(''), 'latin1') };
   };
 
-  it('finds every index, the first of equal ones, and none that is not there', () => {
+  it('finds the first of equal indices, and no missing ones', () => {
     const texts = Array.from({ length: 5000 }, (_, i) => (i * 7919).toString(36).repeat(1 + (i % 3)));
     const { table, repeated } = createSessionTable([
       keysOf(texts.slice(0, 1234)),
@@ -55,7 +55,7 @@ describe('the table of sessions', () => {
     }
   });
 
-  it('hashes an index with a key, evenly', () => {
+  it('distributes keyed hashes evenly', () => {
     const { table } = createSessionTable([
       keysOf(Array.from({ length: 4000 }, (_, i) => i.toString(16).padStart(16, 'a'))),
     ]);

@@ -22,10 +22,9 @@ beforeAll(async () => {
   for (const split of ['train', 'valid', 'test']) {
     const lines = readFileSync(`${split}.csv`, 'utf8').trimEnd().split('\n');
     const quoted = (text: string): string => `"${text.replace(/"/g, '""')}"`;
-    writeFileSync(
-      `${split}.csv`,
-      `${[`${lines[0]!},${quoted(HOSTILE)}`, ...lines.slice(1).map((line, i) => `${line},${i % 2 === 0 ? quoted(`</svg>${HOSTILE}`) : `value of ${split}`}`)].join('\n')}\n`,
-    );
+    const valueOf = (row: number): string => (row % 2 === 0 ? quoted(`</svg>${HOSTILE}`) : `value of ${split}`);
+    const extended = lines.map((line, i) => `${line},${i === 0 ? quoted(HOSTILE) : valueOf(i - 1)}\n`);
+    writeFileSync(`${split}.csv`, extended.join(''));
   }
   const extra = JSON.stringify({ type: 'categorical', fields: [HOSTILE], width: 2, encoding: { name: 'tokens' } });
   for (const [model, name] of [
@@ -187,7 +186,10 @@ describe('in a browser', () => {
           title: document.title,
           scripts: document.querySelectorAll('script, img, iframe').length,
           figures: document.querySelectorAll('figure').length,
-          empty: [...document.querySelectorAll('figure')].filter((figure) => { const { width, height } = figure.querySelector('.chart svg').getBoundingClientRect(); return width < 150 || height < 30; }).length,
+          empty: [...document.querySelectorAll('figure')].filter((figure) => {
+            const { width, height } = figure.querySelector('.chart svg').getBoundingClientRect();
+            return width < 150 || height < 30;
+          }).length,
           marks: document.querySelectorAll('.chart svg path, .chart svg line').length,
           isHostileShown: document.body.innerText.includes(${JSON.stringify(HOSTILE.slice(0, 12))}),
           overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth,

@@ -46,6 +46,30 @@ describe('a run of an earlier version', () => {
     });
   });
 
+  it('has the current metrics in its reports, in the same order', () => {
+    const report = (metric: string): object => ({
+      ctr: { rows: 9, auc: 0.7, [metric]: 0.9, pcoc: 1 },
+      'ctr[hour=1]': {
+        rows: 1,
+        auc: null,
+        [metric]: null,
+        pcoc: 1,
+        reasons: { auc: 'one class', [metric]: 'one class' },
+      },
+    });
+    const milestone = (metric: string): object => ({
+      ...{ epoch: 1, step: 9, rows: 90, elapsedMs: 4, train: { loss: 0.6, losses: {} } },
+      ...{ valid: { loss: 0.5, metrics: report(metric) }, isBest: true },
+    });
+    const results = (metric: string): object => ({ bestEpoch: 1, metrics: { valid: report(metric) } });
+    const lines = [milestone('normalisedEntropy'), results('normalisedEntropy')];
+    const run = runWith('metrics.jsonl', lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
+    const read = readMetricLines(run);
+    expect(JSON.stringify([...read.milestones, read.results])).toBe(
+      JSON.stringify([milestone('normalizedEntropy'), results('normalizedEntropy')]),
+    );
+  });
+
   it('has the current keys in its scores', () => {
     const bins = { rows: 2, positives: 1, predicted: 0.9, at: [3], negatives: [1], truths: [1] };
     const run = runWith('scores.json', JSON.stringify({ valid: { step: 9, spaces: { ctr: bins }, segments: {} } }));
@@ -62,13 +86,14 @@ describe('a run of an earlier version', () => {
       epochs: 1,
       steps: 9,
       bestEpoch: 1,
-      monitor: 'ctr.auc',
+      monitor: 'ctr.normalizedEntropy',
       monitored: 0.7,
-      metrics: {},
+      metrics: { valid: { ctr: { normalizedEntropy: 0.7 } } },
       elapsedMs: 4,
       rowsPerSecond: 5,
     };
-    const run = runWith('summary.json', JSON.stringify({ ...summary, numRejects: 3 }));
+    const text = JSON.stringify({ ...summary, numRejects: 3 });
+    const run = runWith('summary.json', text.replaceAll('normalizedEntropy', 'normalisedEntropy'));
     expect(readSummary(run)).toEqual({ ...summary, rejectedRows: 3 });
   });
 });

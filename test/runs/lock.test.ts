@@ -134,7 +134,8 @@ describe.skipIf(pidNamespace() === null)('the lock of a process in another conta
       ).rejects.toMatchObject({
         exitCode: 2,
         message: expect.stringContaining(
-          `is being trained by process ${process.pid} of host '${os.hostname()}' since 2026-01-02T03:04:05.000Z in another container`,
+          `is being trained by process ${process.pid} of host '${os.hostname()}' since 2026-01-02T03:04:05.000Z ` +
+            'in another container',
         ) as string,
       });
     } finally {

@@ -213,7 +213,8 @@ describe('a kill during a system call', () => {
       const strace = (command: string) =>
         shell(
           cwd,
-          `UV_THREADPOOL_SIZE=1 strace -f -qq -o /dev/null -e trace=${call} -e inject=${call}:signal=SIGKILL:when=${number} ${command}`,
+          `UV_THREADPOOL_SIZE=1 strace -f -qq -o /dev/null -e trace=${call} -e ` +
+            `inject=${call}:signal=SIGKILL:when=${number} ${command}`,
         );
       if (strace('true').code !== 0) {
         process.stdout.write('skipped: strace is not there, or may not trace\n');

@@ -90,7 +90,8 @@ describe('changes on resume', () => {
     const attempt = trainSmall(join(folder, 'esmm.yaml'), { resume: 'run' });
     await expect(attempt).rejects.toThrow(
       new RegExp(
-        `${split}\\.csv: data\\.${split}: has \\d+ bytes, but had \\d+ at training; resume with the same data, or start a new run`,
+        `${split}\\.csv: data\\.${split}: has \\d+ bytes, but had \\d+ at training; resume with the same data, ` +
+          'or start a new run',
       ),
     );
     await expect(attempt).rejects.toMatchObject({ exitCode: 3 });
@@ -183,7 +184,7 @@ describe('changes on resume', () => {
     [lines[at], lines[at + 1]] = [lines[at + 1]!, lines[at]!];
     writeFileSync(join(world, 'other.yaml'), lines.join('\n'));
     await expect(trainSmall(join(world, 'other.yaml'), { resume: 'run' })).rejects.toThrow(
-      /features: are in another order than in the trained run/,
+      /features: are in a different order than in the trained run/,
     );
   });
 

@@ -93,7 +93,7 @@ describe('an interrupted run', () => {
     const notices: string[] = [];
     await trainSmall(configOf('mmoe'), { resume: 'run', on: { onWarning: (notice) => notices.push(notice) } });
     expect(notices[0]).toMatch(
-      /step-00000018\/optimizer\.safetensors: the file has \d+ bytes, but its manifest says \d+.*: skipping this checkpoint and using an older one/,
+      /step-00000018\/optimizer\.safetensors: expected \d+ bytes as in the manifest; the file has \d+.*: skipping this checkpoint and using an older one/,
     );
     expect(notices[1]).toMatch(/resumed run\/checkpoints\/step-00000016/);
     expect(traceOf('run')).toEqual(whole.get('mmoe'));

@@ -29,7 +29,8 @@ describe('a checkpoint from before state sections', () => {
     });
     expect(end).toBe('finished');
     expect(notices).toContain(
-      'resumed run/checkpoints/step-00000005 after 5 steps: 1 completed epochs and 2 batches of the next; best epoch: 1',
+      'resumed run/checkpoints/step-00000005 after 5 steps: 1 completed epochs and 2 batches of the next; ' +
+        'best epoch: 1',
     );
     const lines = readFileSync('run/metrics.jsonl', 'utf8')
       .trimEnd()

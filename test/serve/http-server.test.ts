@@ -114,7 +114,7 @@ describe('the HTTP server', () => {
     expect([refused.status, next.status, next.port]).toEqual([401, 200, refused.port]);
   });
 
-  it('closes connections while it drains, and answers what a handler throws', async () => {
+  it('closes connections while it drains, and answers errors of a handler', async () => {
     const ask = await started({
       isDraining: () => true,
       routes: [

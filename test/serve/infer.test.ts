@@ -75,7 +75,7 @@ const infer = (
   headers: Record<string, string> = {},
   url = '/v2/models/small/infer',
 ): Promise<InjectedResponse> => server.app.inject({ method: 'POST', url, payload, headers });
-const spaces = (answer: Answer): Record<string, number[]> =>
+const outputs = (answer: Answer): Record<string, number[]> =>
   Object.fromEntries(answer.outputs.map(({ name, data }) => [name, data.map(Math.fround)]));
 const expected = (of = rows as Parameters<Model['predict']>[0]): Record<string, number[]> =>
   Object.fromEntries(Object.entries(model.predict(of)).map(([name, values]) => [name, [...values]]));
@@ -202,7 +202,7 @@ describe('the Open Inference Protocol', () => {
     };
     const response = await infer(sent);
     expect([response.statusCode, response.headers['content-type']]).toEqual([200, 'application/json']);
-    expect(spaces(response.json<Answer>())).toEqual(expected());
+    expect(outputs(response.json<Answer>())).toEqual(expected());
 
     for (const url of ['/v2/models/small/config', '/v2/models/small/versions/10/config']) {
       const config = (await server.app.inject(url)).json<{ input: object[]; output: object[] }>();
@@ -257,9 +257,9 @@ describe('the Open Inference Protocol', () => {
     expect(answer.outputs.map(({ name, shape, datatype }) => [name, shape, datatype])).toEqual(
       ['ctr', 'cvr', 'ctcvr'].map((name) => [name, [5], 'FP32']),
     );
-    expect(spaces(answer)).toEqual(expected());
+    expect(outputs(answer)).toEqual(expected());
     expect(
-      spaces((await infer({ inputs: inputs() }, {}, '/v2/models/small/versions/10/infer')).json<Answer>()),
+      outputs((await infer({ inputs: inputs() }, {}, '/v2/models/small/versions/10/infer')).json<Answer>()),
     ).toEqual(expected());
   });
 
@@ -268,9 +268,9 @@ describe('the Open Inference Protocol', () => {
       ...tensor,
       ...(tensor.name !== '109_14' && { shape: [5, 1], data: tensor.data!.map((each) => [each]) }),
     }));
-    expect(spaces((await infer({ inputs: column })).json<Answer>())).toEqual(expected());
+    expect(outputs((await infer({ inputs: column })).json<Answer>())).toEqual(expected());
     const none = inputs().map((tensor) => ({ ...tensor, shape: [0], data: [] }));
-    expect(spaces((await infer({ inputs: none })).json<Answer>())).toEqual({ ctr: [], cvr: [], ctcvr: [] });
+    expect(outputs((await infer({ inputs: none })).json<Answer>())).toEqual({ ctr: [], cvr: [], ctcvr: [] });
   });
 
   it('returns the requested outputs in order, as JSON or binary', async () => {
@@ -306,7 +306,7 @@ describe('the Open Inference Protocol', () => {
   it('treats absent inputs as null with ?onMissing=oov', async () => {
     const without = inputs().filter(({ name }) => name !== '205');
     expect(
-      spaces((await infer({ inputs: without }, {}, '/v2/models/small/infer?onMissing=oov')).json<Answer>()),
+      outputs((await infer({ inputs: without }, {}, '/v2/models/small/infer?onMissing=oov')).json<Answer>()),
     ).toEqual(expected(rows.map((row) => ({ ...row, 205: null }))));
     expect(errorOf(await infer({ inputs: without }, {}, '/v2/models/small/infer?onBadRow=skip'))).toEqual([
       400,
@@ -323,7 +323,8 @@ describe('the Open Inference Protocol', () => {
     expect(answer.outputs[0]!.data.slice(0, 4).map(Math.fround)).toEqual(expected()['ctr']!.slice(0, 4));
     const parameters = {
       problems:
-        'rows[4]: output "cvr", "ctcvr": expected a finite prediction, found NaN; correct column "D508": 3e+38 is too large',
+        'rows[4]: output "cvr", "ctcvr": expected a finite prediction, found NaN; correct column "D508": ' +
+        '3e+38 is too large',
     };
     expect(answer.parameters).toEqual(parameters);
     const binary = await infer({ inputs: large, outputs: [{ name: 'ctr', parameters: { binary_data: true } }] });
@@ -354,7 +355,7 @@ describe('the Open Inference Protocol', () => {
       const response = await infer({ inputs: changed('109_14', change) });
       expect([
         response.statusCode,
-        response.statusCode === 200 ? spaces(response.json<Answer>()) : response.payload,
+        response.statusCode === 200 ? outputs(response.json<Answer>()) : response.payload,
       ]).toEqual([200, of]);
     }
   });
@@ -401,7 +402,8 @@ describe('the Open Inference Protocol', () => {
     [
       'strings for a numeric datatype',
       () => ({ inputs: changed('101', { data: ['1', 2, 3, 4, 5] }) }),
-      'inputs[0] ("101").data[0]: expected a number for INT64, found "1"; write numbers without quotes, or set "datatype": "BYTES"',
+      'inputs[0] ("101").data[0]: expected a number for INT64, found "1"; write numbers without quotes, ' +
+        'or set "datatype": "BYTES"',
     ],
     [
       'an invalid value',
@@ -411,7 +413,8 @@ describe('the Open Inference Protocol', () => {
     [
       'missing columns',
       () => ({ inputs: inputs().slice(0, -2) }),
-      'inputs: column "D508": is missing; add it, as null if its value is missing, or set onMissing to oov\ninputs: column "109_14": is missing',
+      'inputs: column "D508": is missing; add it, as null if its value is missing, or set onMissing to oov\n' +
+        'inputs: column "109_14": is missing',
     ],
     [
       'an unknown output',
@@ -424,14 +427,15 @@ describe('the Open Inference Protocol', () => {
       'outputs[0].parameters: classification: unknown key; expected binary_data',
     ],
     [
-      'a misspelt parameter',
+      'a misspelled parameter',
       () => ({ inputs: inputs(), parameters: { binary_data_outputs: true } }),
       "parameters: binary_data_outputs: unknown key; did you mean 'binary_data_output'?",
     ],
     [
-      'a misspelt key',
+      'a misspelled key',
       () => ({ inputs: inputs(), output: [] }),
-      "body: output: unknown key; expected id, model_name, model_version, parameters, inputs, outputs; did you mean 'outputs'?",
+      'body: output: unknown key; expected id, model_name, model_version, parameters, inputs, outputs; ' +
+        "did you mean 'outputs'?",
     ],
     [
       'a flag that is a string',
@@ -449,7 +453,8 @@ describe('the Open Inference Protocol', () => {
     [
       'a size without bytes',
       () => ({ inputs: changed('101', { data: undefined, parameters: { binary_data_size: 40 } }) }),
-      'inputs[0] ("101").parameters.binary_data_size: expected a number of bytes after the JSON, of which 0 are left, found 40; set the length of the JSON in the header Inference-Header-Content-Length',
+      'inputs[0] ("101").parameters.binary_data_size: expected a number of bytes after the JSON, ' +
+        'of which 0 are left, found 40; set the length of the JSON in the header Inference-Header-Content-Length',
     ],
   ])('rejects %s with the reason', async (_, body, message) => {
     expect(errorOf(await infer(body()))).toEqual([400, says(message)]);
@@ -517,10 +522,12 @@ import json, sys, numpy as np, tritonclient.http as triton
 from tritonclient.utils import InferenceServerException
 client = triton.InferenceServerClient(sys.argv[1])
 rows = json.loads(sys.argv[2])
-assert client.is_server_live() and client.is_server_ready() and client.is_model_ready('small') and client.is_model_ready('small', '10')
+assert client.is_server_live() and client.is_server_ready()
+assert client.is_model_ready('small') and client.is_model_ready('small', '10')
 assert client.get_server_metadata()['name'] == 'mtl'
 config = client.get_model_config('small')
-assert [(each['name'], each['data_type']) for each in config['output']] == [('ctr', 'TYPE_FP32'), ('cvr', 'TYPE_FP32'), ('ctcvr', 'TYPE_FP32')], config
+output_types = [(each['name'], each['data_type']) for each in config['output']]
+assert output_types == [('ctr', 'TYPE_FP32'), ('cvr', 'TYPE_FP32'), ('ctcvr', 'TYPE_FP32')], config
 assert [each['state'] for each in client.get_model_repository_index()] == ['READY']
 statistics_before = client.get_inference_statistics('small')['model_stats'][0]
 metadata = client.get_model_metadata('small')
@@ -531,15 +538,22 @@ for is_binary, compression in [(True, None), (False, None), (True, 'gzip'), (Tru
     for column in metadata['inputs']:
         tensor = triton.InferInput(column['name'], [len(rows)], column['datatype'])
         cells = [row[column['name']] for row in rows]
-        tensor.set_data_from_numpy(np.array(cells if column['datatype'] == 'BYTES' else [float(cell) for cell in cells]).astype(numpy_type[column['datatype']]), binary_data=is_binary)
+        values = np.array(cells if column['datatype'] == 'BYTES' else [float(cell) for cell in cells])
+        tensor.set_data_from_numpy(values.astype(numpy_type[column['datatype']]), binary_data=is_binary)
         inputs.append(tensor)
     outputs = [triton.InferRequestedOutput(output['name'], binary_data=is_binary) for output in metadata['outputs']]
     for asked in (None, outputs):
-        result = client.infer('small', inputs, outputs=asked, request_id='7', sequence_id=3, sequence_start=True, priority=1, timeout=1000000, parameters={'trace': 'x'}, request_compression_algorithm=compression)
-        answers.append({output['name']: [float(value) for value in result.as_numpy(output['name'])] for output in metadata['outputs']})
+        result = client.infer(
+            'small', inputs, outputs=asked, request_id='7', sequence_id=3, sequence_start=True, priority=1,
+            timeout=1000000, parameters={'trace': 'x'}, request_compression_algorithm=compression)
+        names = [output['name'] for output in metadata['outputs']]
+        answers.append({name: [float(value) for value in result.as_numpy(name)] for name in names})
 statistics = client.get_inference_statistics()['model_stats'][0]
-assert statistics['inference_stats']['success']['count'] - statistics_before['inference_stats']['success']['count'] == 8, statistics
-without = client.infer('small', inputs[1:] + [triton.InferInput('101', [len(rows)], 'BYTES').set_data_from_numpy(np.array([row['101'] for row in rows], dtype=np.object_))], query_params={'onMissing': 'oov'})
+count_before, count = (each['inference_stats']['success']['count'] for each in (statistics_before, statistics))
+assert count - count_before == 8, statistics
+strings = np.array([row['101'] for row in rows], dtype=np.object_)
+as_strings = triton.InferInput('101', [len(rows)], 'BYTES').set_data_from_numpy(strings)
+without = client.infer('small', inputs[1:] + [as_strings], query_params={'onMissing': 'oov'})
 assert without.as_numpy('ctr').shape == (len(rows),)
 try:
     client.infer('small', inputs[1:])
@@ -573,17 +587,20 @@ def inputs(binary):
     return tensors
 async def main():
     client = InferenceRESTClient(RESTConfig(protocol='v2'))
-    assert await client.is_server_live(url) and await client.is_server_ready(url) and await client.is_model_ready(url, 'small')
+    assert await client.is_server_live(url) and await client.is_server_ready(url)
+    assert await client.is_model_ready(url, 'small')
     answers = []
     for binary in (False, True):
         for parameters in (None, {'binary_data_output': True}):
             request = InferRequest(model_name='small', infer_inputs=inputs(binary), parameters=parameters)
             response = await client.infer(url, request, model_name='small')
-            answers.append({output.name: [float(np.float32(value)) for value in output.as_numpy()] for output in response.outputs})
+            values = {output.name: output.as_numpy() for output in response.outputs}
+            answers.append({name: [float(np.float32(value)) for value in each] for name, each in values.items()})
     large = inputs(False)
     large[4].set_data_from_numpy(np.array([3e38] * len(rows)), binary_data=False)
     response = await client.infer(url, InferRequest(model_name='small', infer_inputs=large), model_name='small')
-    assert np.isnan(response.outputs[1].as_numpy()).all() and 'rows[0]' in response.parameters['problems'], response.parameters
+    assert np.isnan(response.outputs[1].as_numpy()).all()
+    assert 'rows[0]' in response.parameters['problems'], response.parameters
     try:
         await client.infer(url, InferRequest(model_name='small', infer_inputs=inputs(False)[1:]), model_name='small')
     except Exception as error:

@@ -81,7 +81,7 @@ describe('mtl serve --reload', () => {
     expect(server.bugs).toEqual([]);
   });
 
-  it('keeps its checkpoint and warns once while a run has none, then loads the first one', async () => {
+  it('retains its checkpoint and warns once while a run has none, then loads the first one', async () => {
     const link = latest('begun');
     const server = await serverOfTest({ paths: [link.path] });
     link.point(join(folder, 'not-there-yet'));

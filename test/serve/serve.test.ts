@@ -30,12 +30,12 @@ const post = (
 ): Promise<InjectedResponse> => server.app.inject({ method: 'POST', url, payload, headers });
 const predictionsOf = (rows: readonly Row[]): object[] => {
   const predicted = Object.entries(model.predict(rows));
-  return rows.map((_, row) => Object.fromEntries(predicted.map(([space, values]) => [space, values[row]!])));
+  return rows.map((_, row) => Object.fromEntries(predicted.map(([output, values]) => [output, values[row]!])));
 };
 /** Formats predictions as the shortest decimals of their floats. */
 const asFloats = (predictions: readonly object[]): object[] =>
   predictions.map((each) =>
-    Object.fromEntries(Object.entries(each).map(([space, value]) => [space, Math.fround(value as number)])),
+    Object.fromEntries(Object.entries(each).map(([output, value]) => [output, Math.fround(value as number)])),
   );
 const errorOf = (response: InjectedResponse): unknown => [
   response.statusCode,
@@ -60,7 +60,7 @@ describe('POST /predict', () => {
     expect((await post('/predict', { rows: [] })).json()).toMatchObject({ predictions: [] });
   });
 
-  it('answers bundled requests like single ones', async () => {
+  it('gives bundled requests the answers of single requests', async () => {
     const asked = Array.from({ length: 50 }, (_, i) =>
       i % 7 === 3 ? [{ ...world.rows[i]!, 101: 'x' }] : world.rows.slice(i, i + 1 + (i % 3)),
     );
@@ -69,7 +69,8 @@ describe('POST /predict', () => {
       if (i % 7 === 3)
         expect(errorOf(answers[i]!)).toEqual([
           400,
-          'rows[0]: column "101": expected an integer id in digits, found "x"; correct the row, or set encoding: tokens if ids are strings',
+          'rows[0]: column "101": expected an integer id in digits, found "x"; correct the row, ' +
+            'or set encoding: tokens if ids are strings',
         ]);
       else expect(asFloats(answers[i]!.json<{ predictions: object[] }>().predictions)).toEqual(predictionsOf(rows));
     }
@@ -95,7 +96,7 @@ describe('POST /predict', () => {
     ]);
   });
 
-  it('rejects missing and misspelt columns, and treats them as null with ?onMissing=oov', async () => {
+  it('rejects missing and misspelled columns, and treats them as null with ?onMissing=oov', async () => {
     const { 205: item, ...without } = world.rows[1]!;
     const asked = { rows: [world.rows[0]!, { ...without, '205_id': item! }] };
     expect(errorOf(await post('/predict', asked))).toEqual([
@@ -230,7 +231,8 @@ describe('POST /predict', () => {
       'too many rows',
       JSON.stringify({ rows: Array(1001).fill({}) }),
       413,
-      'rows: expected at most 1000 rows, found 1001; split them into several requests, or raise --max-rows of mtl serve',
+      'rows: expected at most 1000 rows, found 1001; split them into several requests, ' +
+        'or raise --max-rows of mtl serve',
     ],
     [
       'too many bytes',

@@ -40,7 +40,8 @@ describe('kubectl', () => {
     fake('kubectl', `printf '%s' '${printed}'`);
     expect(await messageOf(launch(KUBERNETES))).toMatch(
       new RegExp(
-        `^kubectl create --namespace default --filename \\S+job\\.yaml --output name: expected the name of a Job, such as job\\.batch/mtl-esmm-x7k2p, found ${found}; ${FIX}$`,
+        '^kubectl create --namespace default --filename \\S+job\\.yaml --output name: ' +
+          `expected the name of a Job, such as job\\.batch/mtl-esmm-x7k2p, found ${found}; ${FIX}$`,
       ),
     );
   });
@@ -53,7 +54,8 @@ describe('kubectl', () => {
     fake('kubectl', `case "$1" in create) echo job.batch/mtl-x-1 ;; *) printf '%s' '${printed}' ;; esac`);
     const workers = await launch(KUBERNETES);
     expect(await messageOf(workers.areAlive())).toBe(
-      `kubectl get --namespace default job.batch/mtl-x-1 --output json: expected the Job as JSON, found ${found.replaceAll('\\\\', '\\')}; ${FIX}`,
+      'kubectl get --namespace default job.batch/mtl-x-1 --output json: expected the Job as JSON, ' +
+        `found ${found.replaceAll('\\\\', '\\')}; ${FIX}`,
     );
   });
 

@@ -31,7 +31,9 @@ function studyWith(launcher: string): { readonly cwd: string; readonly file: str
   const file = join(cwd, 'small.yaml');
   writeFileSync(
     file,
-    `config: ${join(world, 'esmm.yaml')}\nmetric: ctcvr.auc\nset: { training.epochs: 2 }\nspace: { training.batchSize: [8, 16, 24, 32, 48, 64] }\nsearch: { name: grid }\nparallel: 2\nlauncher: ${launcher}\n`,
+    `config: ${join(world, 'esmm.yaml')}\nmetric: ctcvr.auc\nset: { training.epochs: 2 }\n` +
+      'space: { training.batchSize: [8, 16, 24, 32, 48, 64] }\nsearch: { name: grid }\nparallel: 2\n' +
+      `launcher: ${launcher}\n`,
   );
   return { cwd, file };
 }
@@ -166,7 +168,9 @@ describe('the launcher', () => {
         },
       },
     });
-    const check = `import sys, yaml, kubernetes_validate\nkubernetes_validate.validate(yaml.safe_load(open(sys.argv[1])), '1.30', strict=True)\nprint('valid')`;
+    const check =
+      'import sys, yaml, kubernetes_validate\n' +
+      `kubernetes_validate.validate(yaml.safe_load(open(sys.argv[1])), '1.30', strict=True)\nprint('valid')`;
     const path = join(scratchFolder(), 'job.yaml');
     writeFileSync(path, stringify(manifest));
     expect(python(scratchFolder(), check, [path])).toBe('valid\n');

@@ -124,7 +124,8 @@ describe('the page of a study', () => {
     expect(page).toMatch(/weightDecay, set by \d+ of 36</);
     expect(page).toContain('not set');
     expect(page).toContain(
-      '  training.optimizer.dense.weightDecay:\n    type: log-uniform\n    low: 0.0001\n    high: 0.1\n    when:\n      training.optimizer.dense:\n',
+      '  training.optimizer.dense.weightDecay:\n    type: log-uniform\n    low: 0.0001\n    high: 0.1\n' +
+        '    when:\n      training.optimizer.dense:\n',
     );
     // As text alone, and nothing from elsewhere.
     expect(page).toContain('&lt;img src=x');
@@ -194,7 +195,10 @@ describe('in a browser', () => {
         title: document.title,
         scripts: document.querySelectorAll('script, img, iframe').length,
         figures: document.querySelectorAll('figure').length,
-        empty: [...document.querySelectorAll('figure')].filter((figure) => { const { width, height } = figure.querySelector('[role=img] svg').getBoundingClientRect(); return width < 150 || height < 30; }).length,
+        empty: [...document.querySelectorAll('figure')].filter((figure) => {
+          const { width, height } = figure.querySelector('[role=img] svg').getBoundingClientRect();
+          return width < 150 || height < 30;
+        }).length,
         overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth,
         paper: getComputedStyle(document.body).backgroundColor,
       })`);

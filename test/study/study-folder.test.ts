@@ -20,7 +20,8 @@ function writeStudy(): string {
   const path = join(scratchFolder(), 'esmm.yaml');
   writeFileSync(
     path,
-    `config: ${join(world, 'esmm.yaml')}\nmetric: ctcvr.auc\nset: { training.epochs: 1 }\nspace: { training.batchSize: [256] }\nsearch: grid\n`,
+    `config: ${join(world, 'esmm.yaml')}\nmetric: ctcvr.auc\nset: { training.epochs: 1 }\n` +
+      'space: { training.batchSize: [256] }\nsearch: grid\n',
   );
   return path;
 }

@@ -38,7 +38,8 @@ function writeStudy(text: string): string {
 }
 
 const GRID =
-  'space:\n  training.batchSize: [64, 128]\n  model.ctrTower.dropout: { type: uniform, low: 0, high: 0.4, steps: 3 }\nsearch: grid\n';
+  'space:\n  training.batchSize: [64, 128]\n' +
+  '  model.ctrTower.dropout: { type: uniform, low: 0, high: 0.4, steps: 3 }\nsearch: grid\n';
 const swept = (stdout: string): Swept => JSON.parse(stdout) as Swept;
 /** What is written; what a worker that was killed was still writing begins with a dot. */
 const journalOf = (cwd: string): readonly string[] =>
@@ -157,7 +158,10 @@ describe('mtl sweep', () => {
 
   it('suggests the same points in any worker, and resumes with more of them', { timeout: 120_000 }, async () => {
     const space =
-      'space:\n  training.optimizer.dense.learningRate: { type: log-uniform, low: 0.0001, high: 0.1, linkedKeys: [training.optimizer.embeddings.learningRate] }\n  model.ctrTower.hidden: [[4], [8]]\n  model.cvrTower.dropout: { type: uniform, low: 0.1, high: 0.3, when: { model.ctrTower.hidden: [[8]] } }\n';
+      'space:\n  training.optimizer.dense.learningRate: { type: log-uniform, low: 0.0001, high: 0.1, ' +
+      'linkedKeys: [training.optimizer.embeddings.learningRate] }\n  model.ctrTower.hidden: [[4], [8]]\n' +
+      '  model.cvrTower.dropout: { type: uniform, low: 0.1, high: 0.3, when: { model.ctrTower.hidden: ' +
+      '[[8]] } }\n';
     const study = writeStudy(`${space}trials: 2\n`);
     const cwd = scratchFolder();
     const two = swept((await mtl(cwd, ['sweep', study, '--json'])).stdout).trials;
@@ -180,7 +184,8 @@ describe('mtl sweep', () => {
     { timeout: 120_000 },
     async () => {
       const study = writeStudy(
-        'space: { training.optimizer.dense.learningRate: [0.01, 1.0e-6, 1.0e-7, 1.0e-8], training.biasInit: [random] }\nsearch: grid\nasha: { minEpochs: 1, reductionFactor: 2 }\n',
+        'space: { training.optimizer.dense.learningRate: [0.01, 1.0e-6, 1.0e-7, 1.0e-8], training.biasInit: ' +
+          '[random] }\nsearch: grid\nasha: { minEpochs: 1, reductionFactor: 2 }\n',
       );
       const cwd = scratchFolder();
       const { code, stdout } = await mtl(cwd, ['sweep', study, '--json']);
@@ -220,7 +225,7 @@ describe('mtl sweep', () => {
     const { code, stderr } = await mtl(scratchFolder(), ['sweep', study]);
     expect([code, stderr]).toEqual([
       2,
-      expect.stringMatching(/the workers failed; [^]*gone\.csv: data\.train: does not exist/),
+      expect.stringMatching(/the workers failed; [^]*gone\.csv: data\.train: no such file/),
     ]);
   });
 });

@@ -33,7 +33,10 @@ function studyElsewhere(epochs: number): { readonly cwd: string; readonly file: 
   const file = join(cwd, 'small.yaml');
   writeFileSync(
     file,
-    `config: ${join(world, 'esmm.yaml')}\nmetric: ctcvr.auc\nset: { training.epochs: ${epochs}, training.earlyStopping: null }\nspace: { training.batchSize: [8] }\nsearch: { name: grid }\nstaleMinutes: ${STALE_SECONDS / 60}\nlauncher: { name: command, run: 'exec unshare --uts sh -c "hostname ${ELSEWHERE} && exec {mtl}"' }\n`,
+    `config: ${join(world, 'esmm.yaml')}\nmetric: ctcvr.auc\n` +
+      `set: { training.epochs: ${epochs}, training.earlyStopping: null }\nspace: { training.batchSize: [8] }\n` +
+      `search: { name: grid }\nstaleMinutes: ${STALE_SECONDS / 60}\n` +
+      `launcher: { name: command, run: 'exec unshare --uts sh -c "hostname ${ELSEWHERE} && exec {mtl}"' }\n`,
   );
   return { cwd, file, study: join(cwd, 'runs', 'studies', 'small') };
 }

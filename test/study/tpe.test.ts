@@ -52,9 +52,11 @@ u = lambda t, n, l, h: t.suggest_float(n, l, h)
 def sphere(t): return sum(u(t, n, -5, 5) ** 2 for n in 'abc')
 def branin(t):
     x, y = u(t, 'x', -5, 10), u(t, 'y', 0, 15)
-    return (y - 5.1 / (4 * math.pi ** 2) * x ** 2 + 5 / math.pi * x - 6) ** 2 + 10 * (1 - 1 / (8 * math.pi)) * math.cos(x) + 10
+    valley = y - 5.1 / (4 * math.pi ** 2) * x ** 2 + 5 / math.pi * x - 6
+    return valley ** 2 + 10 * (1 - 1 / (8 * math.pi)) * math.cos(x) + 10
 def mixed(t):
-    rate, size, kind = t.suggest_float('rate', 1e-5, 1, log=True), t.suggest_int('size', 1, 64), t.suggest_categorical('kind', ['a', 'b', 'c', 'd'])
+    rate, size = t.suggest_float('rate', 1e-5, 1, log=True), t.suggest_int('size', 1, 64)
+    kind = t.suggest_categorical('kind', ['a', 'b', 'c', 'd'])
     return (math.log10(rate) + 3) ** 2 + (size / 16 - 2) ** 2 + ['c', 'b', 'd', 'a'].index(kind) * 0.5
 seeds, trials = map(int, sys.argv[1:])
 def best(f, seed):

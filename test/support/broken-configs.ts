@@ -23,7 +23,7 @@ const one = (title: string, problem: string, ...edits: BrokenConfig['edits']): B
 /** Invalid configs, from typing errors to errors that only the data shows. */
 export const brokenConfigs: readonly BrokenConfig[] = [
   one('an unknown section', "modle: unknown key; did you mean 'model'?", section('modle: { name: esmm }')),
-  one('a misspelt key', "training.batchSzie: unknown key; did you mean 'batchSize'?", ['batchSize', 'batchSzie']),
+  one('a misspelled key', "training.batchSzie: unknown key; did you mean 'batchSize'?", ['batchSize', 'batchSzie']),
   one(
     'a key of another section at the top',
     "epochs: unknown key; did you mean 'training.epochs'?",
@@ -89,7 +89,7 @@ export const brokenConfigs: readonly BrokenConfig[] = [
   one('no fields', 'features.item.fields: expected at least 1 items, found []', ['[205, 206]', '[]']),
   one('a loss that is none', 'found "hinge2"; did you mean \'hinge\'?', ['label: click', 'label: click, loss: hinge2']),
   one('a schedule that is none', 'found "cosin"; did you mean \'cosine\'?', training('schedule: cosin')),
-  one('a monitor that is none', "found 'ctr.acu'; did you mean 'ctr.auc'?", training('monitor: ctr.acu')),
+  one('a monitor that is none', 'found "ctr.acu"; did you mean \'ctr.auc\'?', training('monitor: ctr.acu')),
   one('a weighting that is none', 'found "dwaa"; did you mean \'dwa\'?', training('lossWeighting: dwaa')),
   one(
     'an optimizer by rows for dense weights',
@@ -112,13 +112,13 @@ export const brokenConfigs: readonly BrokenConfig[] = [
   // Names that do not match each other.
   one(
     'a table of another case',
-    "features.b.table: expected a field with a table, found 'item_id'; did",
+    'features.b.table: expected a field with a table, found "item_id"; did',
     ['[101, 121, 122]', '[item_ID]'],
     group('b: { type: bag, fields: [seen], table: item_id }'),
   ),
   one(
     'a table of no field',
-    "features.b.table: expected a field with a table, found '102'; did you",
+    'features.b.table: expected a field with a table, found "102"; did you',
     group('b: { type: bag, fields: ["109_14"], table: 102 }'),
   ),
   one(
@@ -145,7 +145,7 @@ export const brokenConfigs: readonly BrokenConfig[] = [
     '[101, 121, 122]',
     '[101, 121, click]',
   ]),
-  one('a given task that is misspelt', 'tasks.cvr.given: expected the label of another classification task', [
+  one('a given task that is misspelled', 'tasks.cvr.given: expected the label of another classification task', [
     'given: click',
     'given: clik',
   ]),
@@ -249,11 +249,11 @@ export const brokenConfigs: readonly BrokenConfig[] = [
     'column "cuontry": is used by the config, but is not in the header;',
     data('where: { column: cuontry, equals: DE }'),
   ),
-  one('no file for train', 'data.train: does not exist; correct the path; paths are relative to', [
+  one('no file for train', 'data.train: no such file; correct the path; paths are relative to', [
     'train: train.csv',
     'train: trian.csv',
   ]),
-  one('no file for test', 'data.test: does not exist; correct the path; paths are relative to', [
+  one('no file for test', 'data.test: no such file; correct the path; paths are relative to', [
     'test: test.csv',
     'test: tests.csv',
   ]),
@@ -316,13 +316,13 @@ export const brokenConfigs: readonly BrokenConfig[] = [
     ['given: click', 'given: ctr'],
   ),
   one(
-    'a misspelt label that is given, of a model that takes any column',
+    'a misspelled label that is given, of a model that takes any column',
     "is the given of task 'cvr', but is not a task, label or column; did you mean 'click'?",
     toMmoe,
     ['given: click', 'given: clik'],
   ),
   one(
-    'a misspelt task that is given, of a model that takes any column',
+    'a misspelled task that is given, of a model that takes any column',
     "is the given of task 'cvr', but is not a task, label or column; did you mean 'ctr'?",
     toMmoe,
     ['given: click', 'given: ctrr'],

@@ -35,7 +35,10 @@ export async function runCached(
 
 /** A CSV with some invalid rows. */
 export function csvOf(rows: number, bad: readonly number[] = []): string {
-  return `click,id,price\n${Array.from({ length: rows }, (_, i) => `${i % 2},${bad.includes(i) ? 'x' : i},${i / 4}\n`).join('')}`;
+  return (
+    'click,id,price\n' +
+    Array.from({ length: rows }, (_, i) => `${i % 2},${bad.includes(i) ? 'x' : i},${i / 4}\n`).join('')
+  );
 }
 
 /** Writes a CSV in a directory of its own. */

@@ -54,5 +54,8 @@ tasks:
   ctr: { label: click }
   cvr: { label: purchase, given: click }
 model: { name: esmm, ctrTower: { hidden: [16] }, cvrTower: { hidden: [16] } }
-training: { epochs: 2, batchSize: 128, optimizer: { dense: { name: adam, learningRate: 0.01 }, embeddings: { name: adam, learningRate: 0.02 } } }
+training:
+  epochs: 2
+  batchSize: 128
+  optimizer: { dense: { name: adam, learningRate: 0.01 }, embeddings: { name: adam, learningRate: 0.02 } }
 `;

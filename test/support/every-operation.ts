@@ -115,7 +115,7 @@ const computed = (g: GraphBuilder, input: Value, name: string): Value =>
 
 /** Every task loss, with default and other options. */
 const TASK_LOSSES = [
-  ...losses.parts.map(({ name, options }) => ({ name, ...('by' in options() && { by: 'user' }) })),
+  ...losses.parts.map(({ name, options }) => ({ name, ...('groupBy' in options() && { groupBy: 'user' }) })),
   { name: 'cross-entropy', smoothing: 0.1 },
   { name: 'focal', gamma: 0.7, alpha: 0.3 },
 ].map((spec): readonly [string, LossCase] => [

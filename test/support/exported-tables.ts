@@ -32,7 +32,7 @@ export function exportedTables(tokens: readonly string[] = TOKENS, names = ['wor
     graph: { values: [], parameters: [], predictions: new Map(), terms: [] },
     layout,
     fields,
-    spaces: [],
+    outputs: [],
     weights,
   };
 }

@@ -90,7 +90,7 @@ const ACTIVATION: { readonly [Kind in Activation]: (x: Node, value: ValueOf<'act
     ),
   dice(x, { slope, running }, run) {
     const { tape } = run;
-    const p = tape.map(normalised(x, running!, run), sigmoid, sigmoidSlope);
+    const p = tape.map(normalized(x, running!, run), sigmoid, sigmoidSlope);
     const rest = tape.map(
       p,
       (v) => 1 - v,
@@ -111,7 +111,7 @@ const FUNCTION: { readonly [Name in FunctionName]: readonly [f: (x: number) => n
   };
 
 /** (x - mean) / √(variance + ε) */
-function normalised(
+function normalized(
   x: Node,
   { mean, variance, epsilon }: RunningStatistics,
   { tape, rows, mode, parameter }: Run,
@@ -128,10 +128,10 @@ function normalised(
       (each) => -each,
       () => -1,
     );
-  const centred = tape.add(x, negative(mode === 'train' ? average(x) : parameter(mean)));
-  const spread = mode === 'train' ? average(tape.multiply(centred, centred)) : parameter(variance);
+  const centered = tape.add(x, negative(mode === 'train' ? average(x) : parameter(mean)));
+  const spread = mode === 'train' ? average(tape.multiply(centered, centered)) : parameter(variance);
   return tape.multiply(
-    centred,
+    centered,
     tape.map(
       spread,
       (v) => (v + epsilon) ** -0.5,
@@ -168,7 +168,7 @@ const OPERATION: { readonly [Name in Exclude<OperationName, LossName>]: (value: 
     return bias === undefined ? product : tape.add(product, parameter(bias));
   },
   batchNorm: ({ x, gain, shift, running }, run) =>
-    run.tape.add(run.tape.multiply(normalised(run.get(x), running, run), run.parameter(gain)), run.parameter(shift)),
+    run.tape.add(run.tape.multiply(normalized(run.get(x), running, run), run.parameter(gain)), run.parameter(shift)),
   layerNorm({ x, gain, shift, epsilon, width }, run) {
     const { tape, get, parameter } = run;
     const average = (v: Node): Node =>
@@ -177,7 +177,7 @@ const OPERATION: { readonly [Name in Exclude<OperationName, LossName>]: (value: 
         (sum) => sum / width,
         () => 1 / width,
       );
-    const centred = tape.add(
+    const centered = tape.add(
       get(x),
       tape.map(
         average(get(x)),
@@ -186,11 +186,11 @@ const OPERATION: { readonly [Name in Exclude<OperationName, LossName>]: (value: 
       ),
     );
     const inverse = tape.map(
-      average(tape.multiply(centred, centred)),
+      average(tape.multiply(centered, centered)),
       (v) => (v + epsilon) ** -0.5,
       (v) => -0.5 * (v + epsilon) ** -1.5,
     );
-    return tape.add(tape.multiply(tape.multiply(centred, inverse), parameter(gain)), parameter(shift));
+    return tape.add(tape.multiply(tape.multiply(centered, inverse), parameter(gain)), parameter(shift));
   },
   activation: (value, run) => ACTIVATION[value.kind](run.get(value.x), value, run),
   dropout: ({ x, rate, name, width }, { tape, rows, mode, get, mask }) =>

@@ -132,7 +132,9 @@ export function cloneInto(folder: string): Clone {
   const npm = execFileSync('sh', ['-c', 'command -v npm'], { encoding: 'utf8' }).trim();
   const scripts = {
     mtl: `exec node '${folder}/bin/mtl.js' "$@"`,
-    npx: `[ "$1" = mtl ] && shift && exec node '${folder}/bin/mtl.js' "$@"\necho "npx $1 is not run in a journey" >&2\nexit 1`,
+    npx:
+      `[ "$1" = mtl ] && shift && exec node '${folder}/bin/mtl.js' "$@"\n` +
+      'echo "npx $1 is not run in a journey" >&2\nexit 1',
     npm: `case "$1" in start|run|test) exec '${npm}' "$@";; esac\necho "npm $1 is not run in a journey" >&2\nexit 1`,
   };
   for (const [name, text] of Object.entries(scripts)) {

@@ -1,6 +1,5 @@
-// The batch norms of every family on buffers that end where the arguments say, held to the sums as they are written
-// down: for
-// AddressSanitizer and UndefinedBehaviorSanitizer, and for processors that only an emulator is here for.
+// Compares the batch norm kernels of every instruction set with plain sums, on exactly sized buffers: for
+// AddressSanitizer and UndefinedBehaviorSanitizer, and for processors that run in an emulator only.
 
 #include "kernels.h"
 #include <math.h>
@@ -18,13 +17,12 @@ static float *floats(size_t count, float lift) {
   for (size_t i = 0; i < count; i++) all[i] = draw() + lift;
   return all;
 }
-static float *copy(const float *from, size_t count) { return memcpy(malloc(count * sizeof *from), from, count * sizeof *from); }
+static float *copy(const float *from, size_t count) {
+  return memcpy(malloc(count * sizeof *from), from, count * sizeof *from);
+}
 static int differ(const float *a, const float *b, size_t count) { return memcmp(a, b, count * sizeof *a) != 0; }
 
-/**
- * A sum of some numbers of a column: those of a block in single precision, two by two where `is_paired`, blocks in
- * double.
- */
+/** Sums elements of a column: within a block in single precision, in pairs if `is_paired`; over blocks in double. */
 static double sum_of(const float *terms, size_t rows, int is_paired) {
   double all = 0;
   for (size_t first = 0; first < rows; first += BLOCK) {
@@ -46,12 +44,14 @@ static void column_forward(const norm *n, size_t j, float *y, float *running, fl
   }
   double *const sums = (double *)(statistics + 2 * n->columns);
   sums[j] = sum_of(terms, n->rows, 1);
-  const float variance = (float)(sums[j] / (double)n->rows), inverse = 1 / sqrtf(variance + n->epsilon), scale = inverse * n->gain[j];
+  const float variance = (float)(sums[j] / (double)n->rows), inverse = 1 / sqrtf(variance + n->epsilon);
+  const float scale = inverse * n->gain[j];
   statistics[j] = mean;
   statistics[n->columns + j] = inverse;
   if (n->momentum != 0) {
     running[j] += n->momentum * (mean - running[j]);
-    if (n->rows > 1) running[n->columns + j] += n->momentum * (variance * (rows / (rows - 1)) - running[n->columns + j]);
+    float *const running_variance = running + n->columns + j;
+    if (n->rows > 1) *running_variance += n->momentum * (variance * (rows / (rows - 1)) - *running_variance);
   }
   for (size_t b = 0; b < n->rows; b++) y[b * n->ldy + j] = (n->x[b * n->ldx + j] - mean) * scale + n->shift[j];
   free(terms);
@@ -72,7 +72,8 @@ static void column_back(const norm_gradient *n, size_t j, float *dx, float *dgai
   }
   dshift[j] = (float)sums[j];
   dgain[j] = (float)products[j];
-  const float shift = (float)(sums[j] / (double)n->rows), share = (float)(products[j] / (double)n->rows), scale = inverse * n->gain[j];
+  const float shift = (float)(sums[j] / (double)n->rows), share = (float)(products[j] / (double)n->rows);
+  const float scale = inverse * n->gain[j];
   for (size_t b = 0; b < n->rows; b++) {
     const float hat = (n->x[b * n->ldx + j] - mean) * inverse;
     const float d = scale * (n->dy[b * n->ldy + j] - shift - hat * share);
@@ -80,24 +81,35 @@ static void column_back(const norm_gradient *n, size_t j, float *dx, float *dgai
   }
 }
 
-static int try(const char *name, normalise_kernel *normalise, normalise_gradient_kernel *normalise_gradient) {
+static int try(const char *name, normalize_kernel *normalize, normalize_gradient_kernel *normalize_gradient) {
   for (int run = 0; run < 300; run++) {
-    const size_t rows = 1 + below(200), columns = 4 * (1 + below(40)), ldx = columns + below(9), ldy = columns + below(9);
-    const size_t begin = below(columns / 16 + 1) * 16, lines = (columns - begin) / 16, end = below(2) ? columns : begin + below(lines + 1) * 16;
+    const size_t rows = 1 + below(200), columns = 4 * (1 + below(40));
+    const size_t ldx = columns + below(9), ldy = columns + below(9);
+    const size_t begin = below(columns / 16 + 1) * 16, lines = (columns - begin) / 16;
+    const size_t end = below(2) ? columns : begin + below(lines + 1) * 16;
     const size_t xs = (rows - 1) * ldx + columns, ys = (rows - 1) * ldy + columns;
-    float *x = floats(xs, 0.5f), *y = floats(ys, 0), *dy = floats(ys, 0), *dx = floats(xs, 0), *gain = floats(columns, 1), *shift = floats(columns, 0);
-    float *dgain = floats(columns, 0), *dshift = floats(columns, 0), *running = floats(2 * columns, 1), *statistics = floats(6 * columns, 0);
-    float *y2 = copy(y, ys), *dx2 = copy(dx, xs), *dgain2 = copy(dgain, columns), *dshift2 = copy(dshift, columns), *running2 = copy(running, 2 * columns), *statistics2 = copy(statistics, 6 * columns);
+    float *x = floats(xs, 0.5f), *y = floats(ys, 0), *dy = floats(ys, 0), *dx = floats(xs, 0);
+    float *gain = floats(columns, 1), *shift = floats(columns, 0);
+    float *dgain = floats(columns, 0), *dshift = floats(columns, 0);
+    float *running = floats(2 * columns, 1), *statistics = floats(6 * columns, 0);
+    float *y2 = copy(y, ys), *dx2 = copy(dx, xs), *dgain2 = copy(dgain, columns), *dshift2 = copy(dshift, columns);
+    float *running2 = copy(running, 2 * columns), *statistics2 = copy(statistics, 6 * columns);
     const norm forward = {x, ldx, y, ldy, gain, shift, running, statistics, rows, columns, 1e-5f, below(2) ? 0.1f : 0};
     const norm_gradient back = {x, ldx, dy, ldy, gain, statistics, dx, dgain, dshift, rows, columns, (int)below(2)};
-    normalise(&forward, begin, end);
+    normalize(&forward, begin, end);
     for (size_t j = begin; j < end; j++) column_forward(&forward, j, y2, running2, statistics2);
-    int is_same = !differ(y, y2, ys) && !differ(running, running2, 2 * columns) && !differ(statistics, statistics2, 6 * columns);
-    is_same &= normalise_gradient(&back, begin, end);
+    int is_same = !differ(y, y2, ys) && !differ(running, running2, 2 * columns);
+    is_same &= !differ(statistics, statistics2, 6 * columns);
+    is_same &= normalize_gradient(&back, begin, end);
     for (size_t j = begin; j < end; j++) column_back(&back, j, dx2, dgain2, dshift2, statistics2);
-    is_same &= !differ(dx, dx2, xs) && !differ(dgain, dgain2, columns) && !differ(dshift, dshift2, columns) && !differ(statistics, statistics2, 6 * columns);
-    if (!is_same) return printf("%s: other norms for %zu rows, columns %zu to %zu of %zu\n", name, rows, begin, end, columns), 1;
-    free(x), free(y), free(dy), free(dx), free(gain), free(shift), free(dgain), free(dshift), free(running), free(statistics);
+    is_same &= !differ(dx, dx2, xs) && !differ(dgain, dgain2, columns) && !differ(dshift, dshift2, columns);
+    is_same &= !differ(statistics, statistics2, 6 * columns);
+    if (!is_same) {
+      printf("%s: other norms for %zu rows, columns %zu to %zu of %zu\n", name, rows, begin, end, columns);
+      return 1;
+    }
+    free(x), free(y), free(dy), free(dx), free(gain), free(shift);
+    free(dgain), free(dshift), free(running), free(statistics);
     free(y2), free(dx2), free(dgain2), free(dshift2), free(running2), free(statistics2);
   }
   return printf("%s: the same norms\n", name), 0;
@@ -106,10 +118,12 @@ static int try(const char *name, normalise_kernel *normalise, normalise_gradient
 int main(void) {
   int failed = 0;
 #if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq")) failed |= try("AVX-512", normalise_avx512, normalise_gradient_avx512);
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) failed |= try("AVX2", normalise_avx2, normalise_gradient_avx2);
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq"))
+    failed |= try("AVX-512", normalize_avx512, normalize_gradient_avx512);
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+    failed |= try("AVX2", normalize_avx2, normalize_gradient_avx2);
 #else
-  failed |= try("NEON", normalise_neon, normalise_gradient_neon);
+  failed |= try("NEON", normalize_neon, normalize_gradient_neon);
 #endif
   return failed;
 }

@@ -10,7 +10,7 @@ import { encodeModel } from '../../src/export/onnx/messages.js';
 
 /** Exports a plan with a program's weights; each prediction is an output. */
 export function exportedModel({ graph, layout }: Plan, program: Program): ExportedModel {
-  const spaces = [...graph.predictions.keys()].map((name): Output => ({
+  const outputs = [...graph.predictions.keys()].map((name): Output => ({
     name,
     type: 'classification',
     label: 'y',
@@ -22,7 +22,7 @@ export function exportedModel({ graph, layout }: Plan, program: Program): Export
     graph,
     layout,
     fields: [],
-    spaces,
+    outputs,
     weights: program.state().weights,
   };
 }

@@ -252,7 +252,9 @@ const kuaiSar: Miniature = (folder) => {
   const logs: Cells[] = range(ROWS).map(() => ({
     user_id: String(random.below(50)),
     item_id: String(random.below(42)),
-    time: `${pick(random, ['2023-05-22', '2023-06-01', '2023-06-08', '2023-06-09', '2023-06-10'])} ${pick(random, ['08', '15', '23'])}:53:20`,
+    time:
+      `${pick(random, ['2023-05-22', '2023-06-01', '2023-06-08', '2023-06-09', '2023-06-10'])} ` +
+      `${pick(random, ['08', '15', '23'])}:53:20`,
     timestamp: '1684742000000.0',
     playing_time: '60792.0',
     duration_ms: '45400.0',

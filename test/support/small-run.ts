@@ -19,7 +19,9 @@ export async function smallWorld(folder: string): Promise<void> {
   for (const model of ['esmm', 'mmoe']) {
     const specs = {
       esmm: '{ name: esmm, ctrTower: { hidden: [8], dropout: 0.3 }, cvrTower: { hidden: [8, 4], dropout: 0.2 } }',
-      mmoe: '{ name: mmoe, wide: true, experts: { count: 3, hidden: [8], dropout: 0.2 }, tower: { hidden: [4], dropout: 0.1 } }',
+      mmoe:
+        '{ name: mmoe, wide: true, experts: { count: 3, hidden: [8], dropout: 0.2 }, tower: { hidden: [4], ' +
+        'dropout: 0.1 } }',
     };
     writeFileSync(
       join(folder, `${model}.yaml`),

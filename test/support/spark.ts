@@ -16,7 +16,10 @@ export function needsSpark(context: Pick<TestContext, 'skip'>): void {
 export function spark(cwd: string, script: string, args: readonly string[] = []): string {
   const before = `
 from pyspark.sql import SparkSession
-spark = SparkSession.builder.master('local[2]').config('spark.ui.enabled', 'false').config('spark.sql.shuffle.partitions', '2').config('spark.driver.bindAddress', '127.0.0.1').config('spark.driver.host', '127.0.0.1').getOrCreate()
+builder = SparkSession.builder.master('local[2]')
+builder = builder.config('spark.ui.enabled', 'false').config('spark.sql.shuffle.partitions', '2')
+builder = builder.config('spark.driver.bindAddress', '127.0.0.1').config('spark.driver.host', '127.0.0.1')
+spark = builder.getOrCreate()
 def statements(text):
     for statement in filter(str.strip, text.split(';')):
         spark.sql(statement)

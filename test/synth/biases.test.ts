@@ -36,7 +36,7 @@ const share = (rows: readonly (readonly string[])[], column: number): number =>
   rows.filter((cells) => cells[column] === '1').length / rows.length;
 
 describe('the biases of a planted log', () => {
-  it('preserve the rates, and the clicked counterfactual of test has the same rows with the purchases that would follow', async () => {
+  it('preserve the rates, and the clicked counterfactual adds the purchases to the rows of test', async () => {
     const { read } = await biased({ position: 0.7, selection: 0.8, confounder: 1 });
     const [test, clicked] = [read('test'), read('test-clicked')];
     expect(share(test, 0)).toBeCloseTo(0.25, 1.5);
@@ -64,15 +64,15 @@ describe('the biases of a planted log', () => {
         1,
       ),
     ).toBeGreaterThan(1.4 * share(read('test-clicked'), 1));
-    for (const [file, space] of [
+    for (const [file, output] of [
       ['test', 'ctr'],
       ['test', 'cvr'],
       ['test', 'ctcvr'],
       ['test-clicked', 'cvr'],
       ['test-shuffled', 'cvr'],
     ] as const) {
-      const { auc, pcoc } = oracle[file]![space]!;
-      expect(Math.abs((pcoc as number) - 1), `${file} ${space}`).toBeLessThan(0.05);
+      const { auc, pcoc } = oracle[file]![output]!;
+      expect(Math.abs((pcoc as number) - 1), `${file} ${output}`).toBeLessThan(0.05);
       expect(auc).toBeGreaterThan(0.6);
     }
     expect(Object.keys(oracle['test-clicked']!)).toEqual(['cvr']);

@@ -37,7 +37,9 @@ describe('mtl synth', () => {
     writeFileSync(join(folder, 'valid.csv'), 'mine');
     await expect(make(3)).rejects.toMatchObject({
       exitCode: 2,
-      message: `${folder}: contains valid.csv without the oracle.json of generated data, so it may not be from mtl synth; use a new directory, or remove that file`,
+      message:
+        `${folder}: contains valid.csv without the oracle.json of generated data, ` +
+        'so it may not be from mtl synth; use a new directory, or remove that file',
     });
     expect(readdirSync(folder)).toEqual(['valid.csv']);
     expect(readFileSync(join(folder, 'valid.csv'), 'utf8')).toBe('mine');
@@ -171,6 +173,6 @@ describe('mtl synth', () => {
 
   it('reports oracle metrics that are better than chance', async () => {
     const oracle = await synth({ ...small, folder: scratchFolder(), seed: 1, rows: { test: 5000 } });
-    for (const space of ['ctr', 'cvr', 'ctcvr']) expect(oracle['test']![space]!['auc']).toBeGreaterThan(0.65);
+    for (const output of ['ctr', 'cvr', 'ctcvr']) expect(oracle['test']![output]!['auc']).toBeGreaterThan(0.65);
   });
 });

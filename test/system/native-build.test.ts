@@ -59,7 +59,9 @@ describe.skipIf(process.platform === 'win32')('an addon whose cache cannot be wr
     make(join(tmp, own), scratchFolder());
     vi.stubEnv('XDG_CACHE_HOME', cache);
     vi.stubEnv('TMPDIR', tmp);
-    const reason = `no writable directory to build them in: ${join(cache, 'mtl', 'native')} (ENOTDIR), ${join(tmp, own, 'native')} (other users can write to ${join(tmp, own)})`;
+    const reason =
+      `no writable directory to build them in: ${join(cache, 'mtl', 'native')} (ENOTDIR), ` +
+      `${join(tmp, own, 'native')} (other users can write to ${join(tmp, own)})`;
     expect(build()).toEqual({ reason, fix: NOT_WRITABLE });
   });
 

@@ -27,8 +27,8 @@ const batch: Batch = {
   labels: new Map([['y', Float32Array.from(PLACES, (_, b) => b % 2)]]),
 };
 
-describe('a number between two rows of a table', () => {
-  it('is a bag of both, each as much as it is near, or of one', () => {
+describe('number interpolated between table rows', () => {
+  it('is a bag of the two nearest rows, weighted by distance, or of one row', () => {
     const { offsets, ids, weights } = bagsBetweenRows(layout)(batch).bags.get('price')!;
     const items = PLACES.map((_, b) =>
       Array.from(ids.subarray(offsets[b], offsets[b + 1]), (id, i) => [id, weights[offsets[b]! + i]!]),
@@ -54,13 +54,13 @@ describe('a number between two rows of a table', () => {
     ]);
   });
 
-  it('leaves a batch alone where there is none', () => {
+  it('does not change a batch without such fields', () => {
     expect(bagsBetweenRows({ ...layout, columns: layout.columns.slice(1) })(batch)).toBe(batch);
   });
 });
 
-describe.each(engines)('numbers between rows on the $name engine', ({ create }) => {
-  it('are looked up and go back as doubles do, also where a batch passes in parts', async () => {
+describe.each(engines)('interpolated numbers on the $name engine', ({ create }) => {
+  it('match double precision in the forward and backward pass, also for split batches', async () => {
     const plan = planOf(layout, (g, input, y) => {
       const out = g.linear(g.activation(g.linear(input, 4, 'a'), 'tanh', 't'), 1, 'out');
       return { predictions: { p: out }, terms: [{ name: 'p', weight: 1, loss: g.squaredError(out, y) }] };

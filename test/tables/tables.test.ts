@@ -3,7 +3,7 @@ import type { Batch } from '../../src/core/batch.js';
 import type { InputLayout } from '../../src/tables/layout.js';
 import { hostOf, setWeights, weightsOf } from '../support/host.js';
 
-// Two fields share a table, one has its own, one is a number.
+// Two fields share a table, one has a separate table, one is a number.
 const layout: InputLayout = {
   width: 7,
   tables: [
@@ -31,7 +31,7 @@ const batch: Batch = {
 const FIRST = { area: 0, isFirst: true };
 
 describe('embedding tables', () => {
-  it('look up rows and numbers side by side', () => {
+  it('concatenate looked-up rows and numbers', () => {
     const host = hostOf(layout);
     setWeights(host, (name, data) => data.map((_, i) => i + (name === 'embeddings.user' ? 100 : 0)));
     expect([...host.lookup(batch)]).toEqual([
@@ -39,7 +39,7 @@ describe('embedding tables', () => {
     ]);
   });
 
-  it('sum the gradient of a row over all that looked it up, also with stale slots of batches before', () => {
+  it('sum the gradients of all lookups of a row, with stale slots of previous batches', () => {
     const host = hostOf(layout);
     host.lookup({
       ...batch,
@@ -77,7 +77,7 @@ describe('embedding tables', () => {
     return { before, after: weightsOf(host) };
   };
 
-  it('update the touched rows alone if lazy, and every row if not', () => {
+  it('update only touched rows if lazy, and all rows otherwise', () => {
     for (const isLazy of [true, false]) {
       const { before, after } = updated(isLazy);
       const changed = ['embeddings.item', 'embeddings.user'].map((name) => {
@@ -98,14 +98,14 @@ describe('embedding tables', () => {
     }
   });
 
-  it('touch the same rows alike whether lazy or not, in the first step', () => {
+  it('update touched rows equally in the first step, lazy or not', () => {
     const [lazy, every] = [true, false].map((isLazy) =>
       [0, 3, 4].map((row) => updated(isLazy).after.get('embeddings.item')![row * 2]),
     );
     expect(lazy).toEqual(every);
   });
 
-  it('start from N(0, 1e-4²), each from a stream of its own', () => {
+  it('are initialized from N(0, 1e-4²), each from a separate stream', () => {
     const weights = weightsOf(
       hostOf({
         width: 10,

@@ -162,7 +162,9 @@ from tensorboard.plugins.hparams import metadata
 acc = event_accumulator.EventAccumulator(sys.argv[1], size_guidance={'scalars': 0, 'histograms': 0, 'tensors': 0})
 acc.Reload()
 tags = acc.Tags()
-histo = lambda value: {'num': value.num, 'sum': value.sum, 'bucket': list(value.bucket), 'bucket_limit': list(value.bucket_limit)}
+def histo(value):
+  buckets = {'bucket': list(value.bucket), 'bucket_limit': list(value.bucket_limit)}
+  return {'num': value.num, 'sum': value.sum, **buckets}
 content = lambda tag: acc.SummaryMetadata(tag).plugin_data.content
 start = metadata.parse_session_start_info_plugin_data(content('_hparams_/session_start_info'))
 end = metadata.parse_session_end_info_plugin_data(content('_hparams_/session_end_info'))

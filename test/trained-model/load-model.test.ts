@@ -69,8 +69,8 @@ async function predictionsOfFile(path: string): Promise<Record<string, number[]>
   const found: Record<string, number[]> = {};
   for await (const { batch } of dataset.batches(64)) {
     const predictions = await program.predict(batch);
-    for (const space of listPredictedOutputs(trained.spaces))
-      (found[space.name] ??= []).push(...combinePredictions(space, predictions, batch.rows));
+    for (const output of listPredictedOutputs(trained.outputs))
+      (found[output.name] ??= []).push(...combinePredictions(output, predictions, batch.rows));
   }
   program.dispose();
   return found;
@@ -165,7 +165,8 @@ describe('a loaded model', () => {
     const columns = Object.fromEntries(model.inputs.map(({ name }) => [name, rows.map((row) => row[name]!)]));
     const { 101: user, 207: shop, ...rest } = columns;
     expect(problemOf(() => model.predictColumns({ ...rest, '101_': user! }))).toBe(
-      `columns: column "101": is missing; found "101_"; did you mean '101'?\ncolumns: column "207": is missing; add it, as null if its value is missing, or set onMissing to oov`,
+      `columns: column "101": is missing; found "101_"; did you mean '101'?\n` +
+        'columns: column "207": is missing; add it, as null if its value is missing, or set onMissing to oov',
     );
     expect(plain(model.predictColumns({ ...rest, 101: user! }, { onMissing: 'oov' }))).toEqual(
       plain(model.predictColumns({ ...columns, 207: shop!.map(() => null) })),
@@ -176,7 +177,8 @@ describe('a loaded model', () => {
     [
       'an id with letters',
       { 101: 'seven' },
-      'rows[1]: column "101": expected an integer id in digits, found "seven"; correct the row, or set encoding: tokens if ids are strings',
+      'rows[1]: column "101": expected an integer id in digits, found "seven"; correct the row, ' +
+        'or set encoding: tokens if ids are strings',
     ],
     [
       'a fractional id',
@@ -256,7 +258,8 @@ describe('a loaded model', () => {
   it('reports predictions that are not finite', () => {
     const large = [rows[0]!, { ...rows[1]!, D508: 3e38 }, rows[2]!];
     const problem =
-      'rows[1]: output "ctr", "cvr", "ctcvr": expected a finite prediction, found NaN; correct column "D508": 3e+38 is too large';
+      'rows[1]: output "ctr", "cvr", "ctcvr": expected a finite prediction, found NaN; correct column "D508": ' +
+      '3e+38 is too large';
     expect(problemOf(() => model.predict(large))).toBe(problem);
     const told: BadRow[] = [];
     const found = model.predict(large, { onBadRow: (bad) => void told.push(bad) });

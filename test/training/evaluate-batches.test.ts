@@ -43,11 +43,11 @@ describe('the loss of an evaluation', () => {
     const program = (await engineOf()).compile(plan);
     const batches = [twoTermBatch(1500, 1), twoTermBatch(70, 2)];
     // Its predictions are numbers, so regression is what they are measured as.
-    const spaces = listOutputs([{ name: 'ctr', ...taskOptions.parse({ label: 'click', type: 'regression' }) }]);
+    const outputs = listOutputs([{ name: 'ctr', ...taskOptions.parse({ label: 'click', type: 'regression' }) }]);
     const { report, loss } = await evaluateBatches(
       program,
       reads(batches),
-      { spaces, terms },
+      { outputs, terms },
       new AbortController().signal,
     );
     expect(Object.keys(report)).toEqual(['ctr']);

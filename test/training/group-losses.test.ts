@@ -70,7 +70,7 @@ describe('a ranking loss within groups', () => {
   it.each(['pairwise', 'listwise', 'jrc'])(
     '%s ranks within groups, bitwise identical for any number of threads',
     async (name) => {
-      const loss = { name, by: 'user' };
+      const loss = { name, groupBy: 'user' };
       const one = await trained(loss);
       const { ctr, cvr } = one.result.metrics['valid']!;
       expect(ctr!['gauc'] as number).toBeGreaterThan(0.62);
@@ -95,7 +95,7 @@ describe('a ranking loss within groups', () => {
   );
 
   it('predicts scores, which calibration turns into probabilities', async () => {
-    const { result } = await trained({ name: 'pairwise', by: 'user' }, CALIBRATED);
+    const { result } = await trained({ name: 'pairwise', groupBy: 'user' }, CALIBRATED);
     const { before, after } = result.metrics['valid']!['ctr']!.calibration!;
     expect(after['logLoss'] as number).toBeLessThan(before['logLoss'] as number);
     expect(after['pcoc']).toBeCloseTo(1, 2);
@@ -108,7 +108,7 @@ describe('a ranking loss within groups', () => {
     const data = { valid: join(folder, 'valid.csv') };
     writeFileSync(join(folder, 'blank.csv'), [header, ...blank].join('\n'));
     const { run } = await trained(
-      { name: 'pairwise', by: 'user' },
+      { name: 'pairwise', groupBy: 'user' },
       {
         data: { ...data, train: join(folder, 'blank.csv') },
         training: { epochs: 1, batchSize: 120, shuffle: false, monitor: 'ctr.gauc' },
@@ -119,7 +119,7 @@ describe('a ranking loss within groups', () => {
   });
 
   it('resumes with identical results', async () => {
-    const loss = { name: 'listwise', by: 'user' };
+    const loss = { name: 'listwise', groupBy: 'user' };
     const whole = await trained(loss, { checkpoints: { bestBy: ['loss'] } });
     const controller = new AbortController();
     let steps = 0;
@@ -133,10 +133,10 @@ describe('a ranking loss within groups', () => {
   });
 
   it('requires its column', async () => {
-    await expect(trained({ name: 'pairwise', by: 'usr' })).rejects.toThrow(/usr/);
+    await expect(trained({ name: 'pairwise', groupBy: 'usr' })).rejects.toThrow(/usr/);
     await expect(trained({ name: 'pairwise' })).rejects.toThrow(/tasks\.ctr\.loss/);
     await expect(trained('pairwise' as unknown as object)).rejects.toThrow(
-      /tasks\.ctr\.loss: pairwise requires by; write { name: pairwise, by: … }/,
+      /tasks\.ctr\.loss: pairwise requires groupBy; write { name: pairwise, groupBy: … }/,
     );
   });
 });

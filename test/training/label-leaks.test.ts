@@ -15,10 +15,9 @@ beforeAll(async () => {
     const path = join(world, `${split}.csv`);
     const [head, ...lines] = readFileSync(path, 'utf8').trimEnd().split('\n');
     const click = head!.split(',').indexOf('click');
-    writeFileSync(
-      path,
-      `${[`${head!},seconds_on_page`, ...lines.map((line, i) => `${line},${line.split(',')[click] === '1' ? 5 + (i % 40) : 0}`)].join('\n')}\n`,
-    );
+    const secondsOf = (line: string, i: number): number => (line.split(',')[click] === '1' ? 5 + (i % 40) : 0);
+    const extended = lines.map((line, i) => `${line},${secondsOf(line, i)}\n`);
+    writeFileSync(path, `${head!},seconds_on_page\n${extended.join('')}`);
   }
 }, 60_000);
 afterAll(() => rmSync(world, { recursive: true, force: true }));

@@ -69,7 +69,13 @@ tasks:
   cart: { label: cart, given: { label: ctr, violations: skip }, onMissing: mask, sampleWeight: w }
   pay: { label: pay, given: cart, onMissing: negative, positiveWeight: 2 }
 ${long}model: { name: ${model} }
-training: { epochs: 6, batchSize: 32, accumulateBatches: 2, optimizer: { dense: { learningRate: 0.01 }, embeddings: { learningRate: 0.02 } }, monitor: ctpay.auc, lossWeights: { ctr: 0.5 } }
+training:
+  epochs: 6
+  batchSize: 32
+  accumulateBatches: 2
+  optimizer: { dense: { learningRate: 0.01 }, embeddings: { learningRate: 0.02 } }
+  monitor: ctpay.auc
+  lossWeights: { ctr: 0.5 }
 `,
   );
   return { folder, config, counts };

@@ -32,7 +32,7 @@ describe('a monitor', () => {
     expect(valueOf('-loss + 2*ctr.lift@0.5%')).toBe(4);
     expect(valueOf('ctr[hour=7.5].auc')).toBe(1);
     expect(valueOf('ctr.auc + ctr[hour=8].auc')).toBeNull();
-    expect(parseMonitor('.5*ctr-x.auc')).toEqual([{ factor: 0.5, space: 'ctr-x', metric: 'auc' }]);
+    expect(parseMonitor('.5*ctr-x.auc')).toEqual([{ factor: 0.5, output: 'ctr-x', metric: 'auc' }]);
   });
 
   it('has the common direction of its terms', () => {
@@ -51,13 +51,13 @@ describe('a monitor', () => {
   it.each([
     [
       'ctr.acu',
-      /^expected one of loss, ctr\.auc, .* or a weighted sum of these, found 'ctr\.acu'; did you mean 'ctr\.auc'\?$/,
+      /^expected one of loss, ctr\.auc, .* or a weighted sum of these, found "ctr\.acu"; did you mean 'ctr\.auc'\?$/,
     ],
     ['0.5*ctr.auc + 0.5*ctcvr.acu', /^'ctcvr\.acu' is not measured; .*did you mean 'ctcvr\.auc'\?$/],
     ['0.5*(ctr.auc + cvr.auc)', /^expected a weighted sum, such as 0\.5\*.*with spaces around \+ and -$/],
     ['ctr.auc*ctcvr.auc', /^expected a weighted sum, such as 0\.5\*/],
     ['ctr.auc+ctcvr.auc', /^expected a weighted sum, such as 0\.5\*/],
-    ['ctr.auc + loss', /^mixes metrics to maximize and to minimize, in 'ctr\.auc \+ loss'; subtract/],
+    ['ctr.auc + loss', /^mixes metrics to maximize and to minimize, in "ctr\.auc \+ loss"; subtract/],
     ['0*ctr.auc + loss', /^expected nonzero factors/],
     ['-ctr.auc', /^expected no minus before a single metric/],
     ['ctr.pcoc', /^expected one of loss/],
@@ -87,7 +87,8 @@ ${lines}`.replace('single-task', 'shared-bottom');
   it('accepts metrics with and without options, which can be monitored', () => {
     const experiment = parseConfig(
       config(
-        'evaluation: { metrics: [auc, { name: gauc, groupBy: user }, { name: lift, top: 5% }], segmentBy: [hour] }\ntraining: { monitor: ctr.gauc_mean }\ncheckpoints: { bestBy: [ctr.lift@5%] }',
+        'evaluation: { metrics: [auc, { name: gauc, groupBy: user }, { name: lift, top: 5% }], segmentBy: ' +
+          '[hour] }\ntraining: { monitor: ctr.gauc_mean }\ncheckpoints: { bestBy: [ctr.lift@5%] }',
       ),
       'x.yaml',
     );
@@ -105,7 +106,7 @@ ${lines}`.replace('single-task', 'shared-bottom');
     ],
     [
       'evaluation: { metrics: [{ name: gauc, groupBy: a }, { name: gauc, groupBy: b }] }',
-      /evaluation\.metrics\.1: 'gauc' is already in the report; set another name, as: gauc_2/,
+      /evaluation\.metrics\.1: 'gauc' is already in the report; rename it with as: gauc_2/,
     ],
     ['evaluation: { segmentBy: [hour, hour] }', /evaluation.segmentBy.1: 'hour' is listed twice; remove one/],
     [

@@ -59,7 +59,8 @@ describe('sanity checks', () => {
   it('warn of an AUC above 0.98 on enough rows, with the fields that leak the label', async () => {
     const plain = { logLoss: 0.1, pcoc: 1 };
     expect(await toldOf({ auc: 0.991, ...plain }, [{ field: 'paid', task: 'ctr', auc: 0.99 }])).toEqual([
-      "test AUC of ctr 0.9910 is implausibly high: field 'paid' alone predicts ctr with an AUC of 0.9900; remove features that are recorded after the event or contain the label",
+      "test AUC of ctr 0.9910 is implausibly high: field 'paid' alone predicts ctr with an AUC of 0.9900; " +
+        'remove features that are recorded after the event or contain the label',
     ]);
     expect(await toldOf({ auc: 1, ...plain })).toEqual([
       expect.stringMatching(
@@ -117,7 +118,8 @@ describe('a learning rate', () => {
       });
       await trainSmall('esmm.yaml', { set, on: { onWarning: (notice) => trained.push(notice) } });
       const warning =
-        'training.optimizer.dense.learningRate is 5, but adam rarely learns above 0.1; start from its default, learningRate: 0.001';
+        'training.optimizer.dense.learningRate is 5, but adam rarely learns above 0.1; start from its default, ' +
+        'learningRate: 0.001';
       for (const notices of [checked, trained])
         expect(notices.filter((notice) => notice.includes('learningRate is'))).toEqual([warning]);
     } finally {

@@ -10,13 +10,13 @@ const home = process.cwd();
 beforeEach(() => process.chdir(scratchFolder()));
 afterEach(() => process.chdir(home));
 
-describe('seven days of a shop with changing items', () => {
+describe('seven daily models of a shop with changing items', () => {
   it.each([1, 2, 3])(
-    'are predicted better by a model that goes on than by one that starts anew each day, whatever its epochs, and no id changes its meaning (seed %i)',
+    'predict the next day better with a warm start than without, for any epochs, and ids keep their meaning (seed %i)',
     async (seed) => {
       writeDays('.', NUM_DAYS + 1, seed);
       writeFileSync('config.yaml', DAILY_CONFIG);
-      /** The AUC of the day that comes. */
+      /** Returns the AUC of the next day. */
       const aucOf = async (day: number, name: string, more: readonly string[]): Promise<number> => {
         const { metrics } = await trainSmall('config.yaml', {
           name,

@@ -27,11 +27,11 @@ const [command] = blocks(page, 'sh') as [string];
 const [keys] = blocks(page, 'yaml') as [string];
 const [script] = blocks(daily, 'sh') as [string];
 const [config] = blocks(daily, 'yaml') as [string];
-/** As they would be found where the package is installed. */
+/** Replaces paths by those of the installed package. */
 const asBuilt = (text: string): string => text.replaceAll('npx mtl', `${process.execPath} ${BIN}`);
 const DAYS = ['2026-11-01', '2026-11-02', '2026-11-03'];
 
-/** A folder with the logs of some days, and the configs that the page speaks of. */
+/** Creates a directory with the logs of some days and the configs of the page. */
 function shop(): string {
   const folder = scratchFolder();
   mkdirSync(join(folder, 'logs'));
@@ -46,7 +46,7 @@ const shell = (
 ): { readonly status: number | null; readonly stdout: string; readonly stderr: string } =>
   spawnSync('sh', ['-c', text], { cwd, encoding: 'utf8' });
 
-describe('pages about warm starts', () => {
+describe('pages on warm starts', () => {
   it('have an example of each feature', () => {
     const count = (text: string): readonly number[] => ['sh', 'yaml'].map((each) => blocks(text, each).length);
     expect([page, daily].map(count)).toEqual([
@@ -94,7 +94,7 @@ describe('pages about warm starts', () => {
     });
     expect(existsSync(join(cwd, 'model.onnx'))).toBe(true);
 
-    // An experiment moves runs/latest, and no channel.
+    // An experiment moves runs/latest, but no channel.
     expect(shell(cwd, asBuilt('npx mtl train config.yaml --set data.train=logs/2026-11-02.csv')).status).toBe(0);
     expect(readlinkSync(join(cwd, 'runs/latest'))).toBe('config/001');
     const next = night(third);

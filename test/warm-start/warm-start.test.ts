@@ -33,7 +33,7 @@ beforeEach(() => {
 afterEach(() => process.chdir(home));
 
 const FROM_OLD = ['initFrom.checkpoint=old', 'data.train=day-1.csv'];
-/** Trains from the old run; gives its last checkpoint, and what was told. */
+/** Trains from the old run; returns its last checkpoint and the log. */
 async function warm(
   set: readonly string[],
   options: SmallRun = {},
@@ -55,7 +55,7 @@ const rowOf = ({ shape, data }: HostTensor, row: number): readonly number[] => [
   ...data.subarray(row * (shape[1] ?? 1), (row + 1) * (shape[1] ?? 1)),
 ];
 const weight = ({ program }: Checkpoint, name: string): HostTensor => program.weights.get(name)!;
-/** A day on which one user looks at two items that were there before, often enough to be learned. */
+/** A day on which one user views two known items, often enough for the vocabulary. */
 const shortDay = (): void =>
   writeFileSync('short.csv', `user,item,price,click,purchase\n${'3,item-20,10,1,1\n3,item-21,11,0,0\n'.repeat(4)}`);
 
@@ -77,7 +77,7 @@ describe('a warm-started run', () => {
         else expect(rows[1]).toEqual(rows[0]);
       }
     }
-    // The running statistics of a normalisation are among the weights: of 8 rows, they move by a tenth.
+    // The weights include running statistics of batch norm: with 8 rows, they change by a tenth.
     const mean = [...before.program.weights.keys()].find(
       (name) => name.endsWith('runningMean') || name.endsWith('.mean'),
     )!;
@@ -216,12 +216,12 @@ describe('a warm-started run', () => {
       new Array(2).fill('changed initFrom, which a resumed run does not read again'),
     );
     expect((await readCheckpoint('new/checkpoints/last', false)).sections).toHaveProperty('initFrom');
-    // Nor does one whose weights were drawn.
+    // Neither does a randomly initialized run.
     await trainSmall('config.yaml', { resume: 'old', set: ['initFrom.checkpoint=nowhere', 'training.epochs=3'] });
     expect((await readCheckpoint('old/checkpoints/last', false)).sections).not.toHaveProperty('initFrom');
   });
 
-  it('starts from the run before one that failed at its start, and from the source of one that was killed', async () => {
+  it('starts from the previous run after a failed start, and from the source of a killed run', async () => {
     await trainSmall('config.yaml', { name: 'first', set: ['training.epochs=1'] });
     writeFileSync('bad.csv', `${readFileSync('day-1.csv', 'utf8')}3,item-1,oops,1,1\n`);
     const failing = trainSmall('config.yaml', {
@@ -234,7 +234,7 @@ describe('a warm-started run', () => {
       name: 'killed',
       set: ['initFrom.checkpoint=runs/latest', 'data.train=day-1.csv', 'training.epochs=1'],
     });
-    // As it is while the first epoch is trained.
+    // The state during the first epoch.
     rmSync('runs/config/killed/checkpoints', { recursive: true });
     const { notices } = await warm(['initFrom.checkpoint=runs/latest', 'data.train=day-2.csv', 'training.epochs=1']);
     expect(notices[0]).toMatch(/runs\/latest has no checkpoint: using the one that it started from, \S+$/);
@@ -357,7 +357,7 @@ describe('the loaded tensors', () => {
     const grown = (await readCheckpoint('day/checkpoints/last', true)).program.optimizer.get(
       'embeddings.item.averageAge',
     )!;
-    // Of an item that is new, the average covers no more than there are steps.
+    // The EMA of a new item covers the steps since its first occurrence.
     const ages = grown.data.subarray(vocabularyOf('averaged').length + 1);
     for (const age of ages) expect(age).toBeLessThanOrEqual(5);
   });
@@ -387,7 +387,7 @@ describe('tokens that left the training set', () => {
     ])['ctr']!;
     expect(one).toBe(other);
     model.dispose();
-    // A day with fewer items leaves places vacant; the next one fills them.
+    // A day with fewer items leaves rows vacant; the next day reuses them.
     shortDay();
     await trainSmall('config.yaml', {
       runDir: 'short',
@@ -421,12 +421,12 @@ describe('an incompatible checkpoint', () => {
       /old: field 'item': the encoding is hash buckets 100, seed 0, but tokens in the checkpoint, so its rows differ in meaning; restore the encoding or/,
     ],
     [
-      'a field more',
+      'an additional field',
       ['features.hour={ type: numeric, fields: [click2] }'],
       /old: features: the first layers of the checkpoint were trained on other features \(added: click2\); load only the tables with include: embeddings, or exclude the layers that read the features: include: \['\*', '!towers\.ctr\.0\.\*', '!towers\.cvr\.0\.\*'\]/,
     ],
     [
-      'a field less',
+      'a removed field',
       ['features.price=null'],
       /old: features: the first layers of the checkpoint were trained on other features \(removed: price\)/,
     ],
@@ -446,26 +446,22 @@ describe('an incompatible checkpoint', () => {
       /old: training\.optimizer\.dense: the optimizer state is .*, but firstMoment per weight, secondMoment per weight in the checkpoint; set initFrom\.optimizer: reset/,
     ],
     [
-      'an average that was not kept',
+      'an EMA without one in the checkpoint',
       ['training.ema={ decay: 0.9 }'],
       /training\.optimizer\.embeddings: the optimizer state is .* and an EMA, but firstMoment per weight, secondMoment per weight in the checkpoint; set initFrom\.optimizer: reset/,
     ],
     [
-      'a pattern of nothing',
+      'a pattern without a match',
       ["initFrom.include=['embedings.item']"],
       /initFrom\.include\.0: 'embedings\.item' matches no tensor of the checkpoint or the model; did you mean 'embeddings\.item'\?; both have embeddings\.user/,
     ],
     [
-      'patterns that only leave out',
+      'patterns that only exclude',
       ["initFrom.include=['!embeddings.item']"],
       /initFrom\.include: all patterns exclude tensors; add '\*' first/,
     ],
-    [
-      'a checkpoint that is not there',
-      ['initFrom.checkpoint=nowhere'],
-      /nowhere: no such directory; name a run or a checkpoint/,
-    ],
-    ['a folder that is no run', ['initFrom.checkpoint=.'], /no checkpoint found/],
+    ['a missing checkpoint', ['initFrom.checkpoint=nowhere'], /nowhere: no such directory; name a run or a checkpoint/],
+    ['a directory without a run', ['initFrom.checkpoint=.'], /no checkpoint found/],
   ])('is rejected before a directory is created: %s', async (_, set, message) => {
     writeFileSync(
       'day-1.csv',

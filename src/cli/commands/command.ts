@@ -72,7 +72,7 @@ function orderGroups(cli: Argv): Argv {
   return GROUPS.reduce((all, name) => all.group([], name), cli);
 }
 
-/** Disables suggestions: an argument must not be mistaken for a misspelt command. */
+/** Disables suggestions: an argument must not be mistaken for a misspelled command. */
 function disableSuggestions(cli: Argv): Argv {
   // Missing from yargs's types.
   return (cli as Argv & { recommendCommands(recommend: boolean): Argv }).recommendCommands(false);

@@ -20,13 +20,13 @@ export const predict = defineCommand({
       .positional('path', { type: 'string', demandOption: true, describe: 'Run directory or checkpoint' })
       .option('data', {
         ...filesOption(
-          'Data to predict: CSV, JSON Lines, Parquet or shards; - for text from standard input; labels are optional',
+          'Data to predict: CSV, JSON Lines, Parquet or shards; - for CSV or JSON Lines on standard input; labels are optional',
         ),
         demandOption: true,
       })
       .option('format', {
         choices: ['csv', 'jsonl'] as const,
-        describe: 'Text format of --data; overrides data.format',
+        describe: 'Format of --data; overrides data.format',
       })
       .option('out', {
         type: 'string',

@@ -2,7 +2,7 @@ import { synthOptions } from '../synth-options.js';
 import { defineCommand } from './command.js';
 
 export const synth = defineCommand({
-  usage: 'synth <folder>',
+  usage: 'synth <out>',
   summary: 'Generate data shaped like Ali-CCP with known true probabilities',
   options: synthOptions,
   async run(args) {

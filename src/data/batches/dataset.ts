@@ -42,7 +42,7 @@ export interface Dataset {
 }
 
 /** The labels of rows. */
-export type LabelledRows = Pick<Dataset, 'rows' | 'labelCounts' | 'labels'>;
+export type LabeledRows = Pick<Dataset, 'rows' | 'labelCounts' | 'labels'>;
 
 /** Rows that are read at a time where nothing is shuffled and rows are not wide. */
 const READ_AHEAD_ROWS = 1 << 14;

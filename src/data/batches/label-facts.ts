@@ -1,6 +1,6 @@
 import { buildScale, scaleSteps } from '../../core/scaling.js';
 import type { LabelFacts, Task } from '../../core/tasks.js';
-import type { LabelledRows } from './dataset.js';
+import type { LabeledRows } from './dataset.js';
 import { watchScale } from './label-scale.js';
 import { labelSums } from './label-sums.js';
 
@@ -13,7 +13,7 @@ export type LearnedScales = Record<string, unknown>;
  * @throws UserError (data) for a label that is to be scaled and has no rows
  */
 export async function labelFacts(
-  dataset: LabelledRows,
+  dataset: LabeledRows,
   tasks: readonly Task[],
   learned: LearnedScales,
 ): Promise<LabelFacts> {

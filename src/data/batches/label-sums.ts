@@ -1,6 +1,6 @@
 import { column } from '../../core/batch.js';
 import { findChain, normalizeGiven, taskColumns, type LabelSum, type LabelSums, type Task } from '../../core/tasks.js';
-import type { LabelledRows } from './dataset.js';
+import type { LabeledRows } from './dataset.js';
 
 type Scale = (value: number) => number;
 
@@ -12,7 +12,7 @@ type Scale = (value: number) => number;
  * @param scaleOf how a label is scaled before it is added up
  */
 export async function labelSums(
-  dataset: LabelledRows,
+  dataset: LabeledRows,
   tasks: readonly Task[],
   scaleOf: (task: Task) => Scale | undefined = () => undefined,
 ): Promise<ReadonlyMap<string, LabelSums>> {
@@ -23,7 +23,7 @@ export async function labelSums(
 }
 
 /** The sums of a task as they follow from counts of 1s; undefined where they do not. */
-function countedSums({ rows, labelCounts }: LabelledRows, task: Task, tasks: readonly Task[]): LabelSums | undefined {
+function countedSums({ rows, labelCounts }: LabeledRows, task: Task, tasks: readonly Task[]): LabelSums | undefined {
   if (task.type === 'regression' || task.sampleWeight !== undefined) return undefined;
   // Where nothing is masked and violations are not kept, every 1 lies within what the task is given.
   if (
@@ -40,7 +40,7 @@ function countedSums({ rows, labelCounts }: LabelledRows, task: Task, tasks: rea
 }
 
 async function readSums(
-  dataset: LabelledRows,
+  dataset: LabeledRows,
   wanted: readonly Task[],
   tasks: readonly Task[],
   scaleOf: (task: Task) => Scale | undefined,

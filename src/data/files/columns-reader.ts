@@ -186,7 +186,7 @@ function takeOf(
       where: path,
       key: `column ${quoted(reader.columns[list]!)}`,
       message: `is ${columns[list]!.type}, but the config expects one value per row`,
-      fix: "set the feature's type to 'bag', or to 'vector' for a list of numbers",
+      fix: 'set type: bag for the feature, or type: vector for a list of numbers',
     });
   }
   if (rest.length > 0) {
@@ -205,7 +205,7 @@ function takeOf(
 
 const ONE_VALUE = new BadValue(
   'one value, not a list',
-  "correct the row; if every row has a list, set the feature's type to 'bag'",
+  'correct the row; if every row has a list, set type: bag for the feature',
 );
 
 /** The way of cells that are texts or lists. */

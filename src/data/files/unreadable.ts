@@ -2,7 +2,7 @@ import { systemCode, UserError, userError } from '../../core/errors.js';
 
 /** Reasons in words, by the codes of the system and of zlib. */
 const REASONS: Readonly<Record<string, string>> = {
-  ENOENT: 'does not exist',
+  ENOENT: 'no such file',
   EISDIR: 'is a directory without a shard manifest.json or Parquet files; expected one of these, or a CSV file',
   EACCES: 'cannot be read: permission denied',
   Z_DATA_ERROR: 'is damaged: invalid gzip data',

@@ -285,7 +285,7 @@ function warningsOf({ name, auc, drift, unknown, values }: FieldDescription): re
     ...(drifts === ''
       ? []
       : [
-          `field '${name}' drifts from train: population stability index ${drifts}, where more than ${DRIFT} ` +
+          `field '${name}' drifts from the training set: population stability index ${drifts}; above ${DRIFT} ` +
             'is a different population',
         ]),
     ...(values === 1 ? [`field '${name}' has a single value in the training set; remove it`] : []),

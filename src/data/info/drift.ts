@@ -8,7 +8,7 @@ const SMOOTHING = 0.5;
 /**
  * The population stability index of what a split holds against train: Σ (p − q) · ln(p / q) over the most frequent
  * values of train, all of its
- * others, and those that it has not. It is the symmetrised divergence of Kullback and Leibler; below 0.1 is called
+ * others, and those that it has not. It is the symmetrized divergence of Kullback and Leibler; below 0.1 is called
  * stable, above 0.25
  * another population (Siddiqi 2006, Credit Risk Scorecards).
  * @returns undefined where either is empty

@@ -6,7 +6,7 @@ import { withDecimal } from './decimal-comma.js';
 import type { ColumnReader } from './column-reader.js';
 import { createRowBlock, fieldReader, type RowBlock } from './row-block.js';
 
-/** An item of a bag: its id, of weight 1 or of the one that is given, in a pair or an object. */
+/** An item of a bag: its id, with weight 1, or a pair or object of id and weight. */
 export type Item =
   | string
   | number

@@ -10,14 +10,14 @@ export interface Row {
   readonly [column: string]: Cell | Row;
 }
 
-/** Rows as a program has them as columns: lists, or typed arrays of numbers. */
+/** Rows as columns by name: lists, or typed arrays of numbers. */
 export type Columns = Readonly<Record<string, ArrayLike<Cell>>>;
 
-/** A row that cannot be used, and why. */
+/** An invalid row with its problems. */
 export interface BadRow {
-  /** Its number among the rows that were given, from 0 on. */
+  /** 0-based index of the row in the given rows. */
   readonly row: number;
-  /** Whether its cells cannot be used, or its predictions are not finite. */
+  /** Cause: invalid values (input), or a prediction that is not finite. */
   readonly source: 'input' | 'prediction';
   readonly problems: readonly Problem[];
 }

@@ -45,7 +45,7 @@ export function rejectPolicy(
 export const refuseBadRows: RejectPolicy = {
   count: 0,
   reject(row) {
-    throw badRowError(row, row.cure ?? "correct the row, or set data.onBadRow to 'skip'");
+    throw badRowError(row, row.cure ?? 'correct the row, or set data.onBadRow: skip');
   },
 };
 

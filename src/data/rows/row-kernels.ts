@@ -56,7 +56,7 @@ export function createRowMemory(bytes: number): RowMemory {
   const memory = new WebAssembly.Memory({ initial: Math.ceil(bytes / PAGE_BYTES), maximum: 65_536, shared: true });
   // The border to wasm: what the module exports is what src/kernels/rows says.
   const kernels = new WebAssembly.Instance(compiled, { env: { memory } }).exports as unknown as RowKernels;
-  if (kernels.heapBase() > PAGE_BYTES) throw new Error('the kernels need more room of their own');
+  if (kernels.heapBase() > PAGE_BYTES) throw new Error('the kernels require more than one page of memory');
   kernelsOf.set(memory.buffer, kernels);
   return { kernels, words: new Uint32Array(memory.buffer), buffer: memory.buffer };
 }

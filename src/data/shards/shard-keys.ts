@@ -48,7 +48,7 @@ export function problemsOfKeys(
             key,
             message:
               `groups rows, but ${unknown} of its values have the out-of-vocabulary id ${UNKNOWN} and cannot be ` +
-              'told apart',
+              'distinguished',
             fix,
           },
         ];

@@ -7,5 +7,5 @@ export function decisionNotices(fields: readonly EncodedField[]): readonly strin
   );
   return decided.length === 0
     ? []
-    : [`detected from train: ${decided.map(({ name, decision }) => `'${name}' is ${decision}`).join(', ')}`];
+    : [`detected from the training set: ${decided.map(({ name, decision }) => `'${name}' is ${decision}`).join(', ')}`];
 }

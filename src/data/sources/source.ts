@@ -18,7 +18,7 @@ export interface ReadProgress {
 /** What all use of a run's sources has in common. */
 export interface Access {
   readonly cache?: Cache;
-  /** Whether files are read to see that they hold what they held, also where nothing says that they were touched. */
+  /** Whether to verify cached rows against the file contents, even if size, times and inode match. Default: false. */
   readonly verifyData?: boolean | undefined;
   readonly onProgress?: ((progress: ReadProgress) => void) | undefined;
   /** Aborted to give up; its reason is thrown. */

@@ -90,7 +90,7 @@ export async function openSplits<Files extends SplitFiles>(
   return keepingDays(opened) as Splits<Files>;
 }
 
-/** A column that no file has and only `given` names is likely to be a misspelt task or label. */
+/** A column that no file has and only `given` names is likely to be a misspelled task or label. */
 function givenProblem(problem: Problem, tasks: readonly Task[]): Problem {
   for (const task of tasks) {
     const { named } = normalizeGiven(task) ?? {};

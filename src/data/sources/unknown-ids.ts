@@ -33,8 +33,8 @@ export function unknownNotices(shares: UnknownShares, fields: readonly EncodedFi
     // A cell that is an id already may be a 0 with a meaning of its own.
     if (shareOf('train', name) > HIGH && direct?.cell !== 'id') {
       return [
-        `field '${name}': ${percent(shareOf('train', name))} of train is out of vocabulary and shares one id; ` +
-          `lower the encoding's minCount, use encoding { name: hash, buckets: … }, or remove the field if its ` +
+        `field '${name}': ${percent(shareOf('train', name))} of the training set is out of vocabulary and ` +
+          `shares one id; lower the encoding's minCount, use encoding { name: hash, buckets: … }, or remove the field if its ` +
           'values are missing',
       ];
     }
@@ -43,9 +43,9 @@ export function unknownNotices(shares: UnknownShares, fields: readonly EncodedFi
     );
     if (split === undefined) return [];
     return [
-      `field '${name}': ${percent(shareOf(split, name))} of ${split} is out of vocabulary, but only ` +
-        `${percent(shareOf('train', name))} of train; train on more or newer data, use encoding { name: hash, ` +
-        'buckets: … }, or remove the field',
+      `field '${name}': ${percent(shareOf(split, name))} of the ${split === 'valid' ? 'validation' : 'test'} set is ` +
+        `out of vocabulary, but only ${percent(shareOf('train', name))} of the training set; train on more or newer ` +
+        'rows, use encoding { name: hash, buckets: … }, or remove the field',
     ];
   });
 }

@@ -15,11 +15,11 @@ export type TogetherKernel =
   | 'batchSumTogether'
   | 'countRows'
   | 'ownRows'
-  | 'normaliseGradientSums'
-  | 'normaliseGradientTogether'
-  | 'normaliseSquares'
-  | 'normaliseSums'
-  | 'normaliseTogether';
+  | 'normalizeGradientSums'
+  | 'normalizeGradientTogether'
+  | 'normalizeSquares'
+  | 'normalizeSums'
+  | 'normalizeTogether';
 /** Products of operands that are rounded to bfloat16. */
 export type Bf16Kernel = 'gemmBf16' | 'gemmGradientBf16';
 /** Rules that have a kernel for tables. */
@@ -62,7 +62,7 @@ const SHARING: Readonly<Record<Exclude<KernelName, RuleKernel>, Sharing>> = {
   lookupBags: 'rows',
   mean: 'rows',
   multiply: 'rows',
-  normaliseRunning: 'rows',
+  normalizeRunning: 'rows',
   ownRows: 'rows',
   prelu: 'rows',
   poolingFactors: 'rows',
@@ -86,13 +86,13 @@ const SHARING: Readonly<Record<Exclude<KernelName, RuleKernel>, Sharing>> = {
   groupLogSumExp: 'columns',
   groupLogSumExpGradient: 'columns',
   linkGroups: 'columns',
-  normalise: 'columns',
-  normaliseGradient: 'columns',
-  normaliseGradientSums: 'columns',
-  normaliseGradientTogether: 'columns',
-  normaliseSquares: 'columns',
-  normaliseSums: 'columns',
-  normaliseTogether: 'columns',
+  normalize: 'columns',
+  normalizeGradient: 'columns',
+  normalizeGradientSums: 'columns',
+  normalizeGradientTogether: 'columns',
+  normalizeSquares: 'columns',
+  normalizeSums: 'columns',
+  normalizeTogether: 'columns',
   // They read what the step before left, and what they write is read behind a barrier.
   releaseTables: 'start',
   transposePanels: 'start',

@@ -27,7 +27,7 @@ export interface Lowering {
   /** The matrix whose gradient is all-reduced while others are computed, if there is one. */
   readonly early: Ref | undefined;
   /** Biases whose gradient stays 0. */
-  readonly cancelled: ReadonlySet<Parameter>;
+  readonly canceled: ReadonlySet<Parameter>;
   /** Returns the elements of a value. */
   view(value: Value): View;
   /** Returns the gradient of a value. */

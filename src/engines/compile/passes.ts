@@ -1,4 +1,4 @@
-import { findCancelledBiases, listRequired, type Graph, type Term } from '../../graph/graph.js';
+import { findCanceledBiases, listRequired, type Graph, type Term } from '../../graph/graph.js';
 import { isLoss, type LossValue, type Value } from '../../graph/operations.js';
 import { BATCH } from '../../graph/domain.js';
 import { computeReachability } from '../../graph/gradient-reachability.js';
@@ -114,7 +114,7 @@ function createPassState(plan: PassPlan, mode: Mode, list: CallList, computed: r
       products: PRODUCTS[mode === 'predict' ? 'f32' : plan.precision],
       early: mode === 'train' ? plan.early?.at : undefined,
       inTurns: (own) => void turns.push(own),
-      cancelled: findCancelledBiases(graph),
+      canceled: findCanceledBiases(graph),
       computed: new Set<Value>(computed),
       weightGradient: ({ offset }) => shift(passGradients.at, state.area * passGradients.areaWords + offset),
       accumulate(value) {

@@ -9,7 +9,7 @@ import { listDifferentiated } from '../../graph/gradient-reachability.js';
  * has the
  * same rows in both; in a phase by columns none reads another. Towers and experts that do not read each other share
  * phases.
- * Backwards, the same phases hold in reverse.
+ * Backward, the same phases hold in reverse.
  */
 export function inPhases<Some extends Value>(
   values: readonly Some[],
@@ -21,7 +21,7 @@ export function inPhases<Some extends Value>(
   const waiting = new Set<Value>(values);
   for (let columns = false; unplaced.size > 0; columns = !columns) {
     const phase: Some[] = [];
-    /** What a phase by columns adds to backwards: once, since two shares of the columns would differ. */
+    /** What a phase by columns adds to when going backward: once, since two shares of the columns would differ. */
     const taken = new Set<Value>();
     for (const value of unplaced) {
       const differentiated = columns ? listDifferentiated(value) : [];

@@ -28,7 +28,7 @@ export interface Exchange {
    */
   gradients(areas: number, done?: number): void;
   /**
-   * Where each has normalised by its own rows, so many of a pass: the mean of everyone's running statistics, each
+   * Where each has normalized by its own rows, so many of a pass: the mean of everyone's running statistics, each
    * counting as its rows.
    */
   statistics(rows: number): void;

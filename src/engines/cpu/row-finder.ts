@@ -81,7 +81,7 @@ export function createRowFinder(
               other = hash[place]!;
             }
             if (other === EMPTY) {
-              if (distinct === most) throw new Error(`more rows of '${name}' than there is room for`);
+              if (distinct === most) throw new Error(`more rows of '${name}' than the capacity of its list`);
               other = distinct++;
               hash[place] = other;
               met[other] = row;

@@ -48,7 +48,7 @@ export function columnSums(tf: TensorFlow, x_BI: Tensor): Tensor {
 }
 
 /** Numbers brought to mean 0 and variance 1. */
-export interface Standardised {
+export interface Standardized {
   /** Over the rows of a batch (0) or the columns of a row (1). */
   readonly axis: 0 | 1;
   /** Added to the variance before its root is taken, a scalar. */
@@ -61,15 +61,15 @@ export interface Standardised {
  * (x - mean) / √(variance + ε); its gradient is (dy - mean(dy) - y mean(dy y)) / √(variance + ε) (Ioffe & Szegedy 2015,
  * section 3).
  */
-export function standardised(tf: TensorFlow, x: Tensor, { axis, epsilon, observe }: Standardised): Tensor {
+export function standardized(tf: TensorFlow, x: Tensor, { axis, epsilon, observe }: Standardized): Tensor {
   const mean = (each: Tensor): Tensor => tf.mean(each, axis, true);
   return withGradients(tf, [x], () => {
     const mu = mean(x);
-    const centred = tf.sub(x, mu);
-    const variance = mean(tf.square(centred));
+    const centered = tf.sub(x, mu);
+    const variance = mean(tf.square(centered));
     observe?.(mu, variance);
     const inverse = tf.rsqrt(tf.add(variance, epsilon));
-    const y = tf.mul(centred, inverse);
+    const y = tf.mul(centered, inverse);
     return {
       value: y,
       saved: [y, inverse],

@@ -13,7 +13,7 @@ import type {
   ValueOf,
 } from '../../graph/operations.js';
 import type { TensorFlow } from './backend.js';
-import { columnSums, rowSum, scaled, standardised, stopped, withGradients } from './gradients.js';
+import { columnSums, rowSum, scaled, standardized, stopped, withGradients } from './gradients.js';
 
 /** One pass over the graph. */
 export interface Execution {
@@ -53,10 +53,10 @@ const ACTIVATION: ActivationTable = {
   // x Φ(x) = x (1 + erf(x / √2)) / 2, as PyTorch's default
   gelu: (x, _, { tf }) => tf.mul(tf.mul(x, 0.5), tf.add(tf.erf(tf.mul(x, Math.SQRT1_2)), 1)),
   swish: (x, _, { tf }) => tf.mul(x, tf.sigmoid(x)),
-  // p x + (1 - p) slope x with p = σ(normalised x)
+  // p x + (1 - p) slope x with p = σ(normalized x)
   dice: (x, { slope, running }, run) => {
     const { tf } = run;
-    const p = tf.sigmoid(normalised(x, running!, run));
+    const p = tf.sigmoid(normalized(x, running!, run));
     return tf.mul(x, tf.add(p, tf.mul(tf.sub(1, p), run.parameter(slope!))));
   },
 };
@@ -89,9 +89,9 @@ const OPERATION: OperationTable = {
     });
   },
   batchNorm: ({ x, gain, shift, running }, run) =>
-    scaled(run.tf, normalised(run.get(x), running, run), run.parameter(gain), run.parameter(shift)),
+    scaled(run.tf, normalized(run.get(x), running, run), run.parameter(gain), run.parameter(shift)),
   layerNorm: ({ x, gain, shift, epsilon }, { tf, get, parameter, constant }) =>
-    scaled(tf, standardised(tf, get(x), { axis: 1, epsilon: constant(epsilon) }), parameter(gain), parameter(shift)),
+    scaled(tf, standardized(tf, get(x), { axis: 1, epsilon: constant(epsilon) }), parameter(gain), parameter(shift)),
   activation: (value, run) => ACTIVATION[value.kind](run.get(value.x), value, run),
   dropout: ({ x, rate, name, width }, { tf, get, isTraining, dropoutMask }) =>
     isTraining ? tf.mul(get(x), dropoutMask(name, rate, width)) : get(x),
@@ -199,13 +199,13 @@ function ofResult(
 }
 
 /** (x - mean) / √(variance + ε): of the batch in training, of the running statistics in evaluation. */
-function normalised(
+function normalized(
   x: Tensor,
   running: RunningStatistics,
   { tf, isTraining, observe, parameter, constant }: Execution,
 ): Tensor {
   const epsilon = constant(running.epsilon);
   if (isTraining)
-    return standardised(tf, x, { axis: 0, epsilon, observe: (mean, variance) => observe(running, mean, variance) });
+    return standardized(tf, x, { axis: 0, epsilon, observe: (mean, variance) => observe(running, mean, variance) });
   return tf.mul(tf.sub(x, parameter(running.mean)), tf.rsqrt(tf.add(parameter(running.variance), epsilon)));
 }

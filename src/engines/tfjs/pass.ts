@@ -1,6 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs';
 import { column, type Batch } from '../../core/batch.js';
-import { findCancelledBiases, listRequired, type Graph } from '../../graph/graph.js';
+import { findCanceledBiases, listRequired, type Graph } from '../../graph/graph.js';
 import { isLoss, type Parameter, type RunningStatistics, type Value } from '../../graph/operations.js';
 import { dropoutMask, streamKey } from '../../core/random.js';
 import { countElements } from '../../core/tensor.js';
@@ -18,7 +18,7 @@ export interface Input {
   readonly input_BI: Float32Array;
 }
 
-/** Mean and biased variance of a batch, for one normalisation. */
+/** Mean and biased variance of a batch, for one normalization. */
 export interface BatchStatistics {
   readonly running: RunningStatistics;
   readonly mean: Float32Array;
@@ -68,8 +68,8 @@ export interface Runner {
 
 /** A runner over weights that live in plain memory. */
 export function createRunner(tf: TensorFlow, graph: Graph, weights: readonly Weights[]): Runner {
-  const cancelled = findCancelledBiases(graph);
-  const isTrained = (parameter: Parameter): boolean => parameter.isTrainable && !cancelled.has(parameter);
+  const canceled = findCanceledBiases(graph);
+  const isTrained = (parameter: Parameter): boolean => parameter.isTrainable && !canceled.has(parameter);
   const outputs = [...graph.predictions];
   const shares = [...(graph.gates ?? [])].map(([name, gate]) => [name, gate.shares] as const);
   const lookedAt = { predictions: outputs, gates: shares, nothing: [] };
@@ -127,7 +127,7 @@ export function createRunner(tf: TensorFlow, graph: Graph, weights: readonly Wei
     new Map(graph.terms.map(({ name }, t) => [name, found[t]?.() ?? { mean: 0, rows: 0 }]));
 
   /** Σ weight · loss, of which the gradient alone is of use. */
-  const minimised = (
+  const minimized = (
     terms: readonly LossTensors[],
     termWeights: readonly number[],
     counted: readonly number[] | undefined,
@@ -197,7 +197,7 @@ export function createRunner(tf: TensorFlow, graph: Graph, weights: readonly Wei
           looked = numbersOf(lookedAt[looksAt], execution, keep);
           const terms = graph.terms.map((term) => lossOf(term.loss, execution));
           found = terms.map((term) => keepLoss(term, keep));
-          return minimised(terms, termWeights, counted);
+          return minimized(terms, termWeights, counted);
         };
         const differentiated = [...tensors].filter(([parameter]) => isTrained(parameter));
         // Not `tf.grads`: that one refuses a parameter that no loss depends on, whose gradient is 0.

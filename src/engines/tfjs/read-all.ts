@@ -7,7 +7,7 @@ export type Numbers = () => Float32Array;
 /**
  * Computes on the device and reads what comes of it at once: each reading waits for the device, however little it
  * reads.
- * @param compute every tensor that it makes is gone afterwards, those that it keeps too
+ * @param compute every tensor that it makes is gone afterward, those that it keeps too
  */
 export async function readAll<Result>(
   tf: TensorFlow,

@@ -34,14 +34,14 @@ export interface Calibration {
 
 /** An evaluation result that can provide the scores of an output. */
 interface WithScores {
-  scores(space: Output): Scores;
+  scores(output: Output): Scores;
 }
 
 /** Dependencies of a calibration. */
 export interface CalibrationOptions {
   /** From the config; without it, calibration does nothing. */
   readonly section: CalibrationSection | undefined;
-  readonly spaces: readonly Output[];
+  readonly outputs: readonly Output[];
   /** Stores a component's state with the run. */
   stateOf<State extends object>(section: StateSection<State>, first: () => State): State;
 }
@@ -51,37 +51,37 @@ export interface CalibrationOptions {
  * @param warn receives a warning per output that cannot be calibrated, once each
  */
 export function createCalibration(
-  { section, spaces, stateOf }: CalibrationOptions,
+  { section, outputs, stateOf }: CalibrationOptions,
   warn: (warning: string) => void,
 ): Calibration {
-  if (section === undefined) return { fitted: (result) => result, calibrated: () => spaces };
+  if (section === undefined) return { fitted: (result) => result, calibrated: () => outputs };
   const state = stateOf(calibrationState, () => ({ step: 0, calibrators: {} }));
   const warnedOutputs = new Set<string>();
   return {
     fitted(result, step) {
       const calibrators: Record<string, Calibrator> = {};
-      for (const { space, method, fit } of resolveMethods(section, spaces)) {
-        const ranked = result.scores(space).ranked();
+      for (const { output, method, fit } of resolveMethods(section, outputs)) {
+        const ranked = result.scores(output).ranked();
         const noValue = findOneClass(ranked);
-        if (noValue === undefined) calibrators[space.name] = { method, curve: fit(ranked) };
-        else if (!warnedOutputs.has(space.name))
-          warn(`${space.name} is not calibrated: the validation set has ${noValue.reason}`);
-        if (noValue !== undefined) warnedOutputs.add(space.name);
+        if (noValue === undefined) calibrators[output.name] = { method, curve: fit(ranked) };
+        else if (!warnedOutputs.has(output.name))
+          warn(`${output.name} is not calibrated: the validation set has ${noValue.reason}`);
+        if (noValue !== undefined) warnedOutputs.add(output.name);
       }
       Object.assign(state, { step, calibrators });
       return result;
     },
-    calibrated: () => withCalibrators(spaces, state.calibrators),
+    calibrated: () => withCalibrators(outputs, state.calibrators),
   };
 }
 
 /** Attaches calibrators to outputs; an output uses the calibrator of the output with the same prediction. */
 export function withCalibrators(
-  spaces: readonly Output[],
+  outputs: readonly Output[],
   calibrators: Readonly<Record<string, Calibrator>>,
 ): readonly Output[] {
-  return spaces.map((space) => {
-    const { name } = findPredictedOutput(space, spaces);
-    return Object.hasOwn(calibrators, name) ? { ...space, calibrator: calibrators[name] } : space;
+  return outputs.map((output) => {
+    const { name } = findPredictedOutput(output, outputs);
+    return Object.hasOwn(calibrators, name) ? { ...output, calibrator: calibrators[name] } : output;
   });
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { didYouMean, joined } from '../../core/errors.js';
+import { didYouMean, joined, quoted } from '../../core/errors.js';
 import { formatChoices, registry, type ValidationIssue } from '../../core/component.js';
 import { findPredictedOutput, listPredictedOutputs, listOutputs, type Output } from '../outputs.js';
 import type { Task } from '../../core/tasks.js';
@@ -28,48 +28,51 @@ export const calibrationSection = methods
 export type CalibrationSection = z.output<typeof calibrationSection>;
 
 /** Calibration of an output. */
-export interface SpaceMethod {
-  readonly space: Output;
+export interface OutputMethod {
+  readonly output: Output;
   readonly method: string;
   readonly fit: Fit;
 }
 
 /** Returns the method of each calibrated output; outputs that share a prediction share its method. */
-export function resolveMethods(section: CalibrationSection, spaces: readonly Output[]): readonly SpaceMethod[] {
+export function resolveMethods(section: CalibrationSection, outputs: readonly Output[]): readonly OutputMethod[] {
   const methodsByOutput = section.outputs ?? {};
-  return listCalibratable(spaces).flatMap((space): readonly SpaceMethod[] => {
-    const spec = Object.hasOwn(methodsByOutput, space.name) ? methodsByOutput[space.name]! : section;
-    return spec === NONE ? [] : [{ space, method: spec.method, fit: methods.build(spec) }];
+  return listCalibratable(outputs).flatMap((output): readonly OutputMethod[] => {
+    const spec = Object.hasOwn(methodsByOutput, output.name) ? methodsByOutput[output.name]! : section;
+    return spec === NONE ? [] : [{ output, method: spec.method, fit: methods.build(spec) }];
   });
 }
 
 /** Validates the section against the tasks. */
 export function* checkCalibration(section: CalibrationSection, tasks: readonly Task[]): Generator<ValidationIssue> {
-  const spaces = listOutputs(tasks);
-  const known = listCalibratable(spaces).map(({ name }) => name);
+  const outputs = listOutputs(tasks);
+  const known = listCalibratable(outputs).map(({ name }) => name);
   if (known.length === 0) {
     yield { path: [], message: 'requires a classification task; remove calibration' };
     return;
   }
   for (const name of Object.keys(section.outputs ?? {})) {
-    const space = spaces.find((each) => each.name === name);
+    const output = outputs.find((each) => each.name === name);
     if (known.includes(name)) continue;
     const path = ['outputs', name];
-    if (space === undefined)
-      yield { path, message: joined(`expected one of ${known.join(', ')}, found '${name}'`, didYouMean(name, known)) };
-    else if (space.type === 'regression')
+    if (output === undefined)
+      yield {
+        path,
+        message: joined(`expected one of ${known.join(', ')}, found ${quoted(name)}`, didYouMean(name, known)),
+      };
+    else if (output.type === 'regression')
       yield { path, message: `'${name}' is a regression, which predicts no probability; remove it` };
     else
       yield {
         path,
-        message: `'${name}' is what is predicted as '${findPredictedOutput(space, spaces).name}', of other rows; name that one`,
+        message: `'${name}' has the prediction of '${findPredictedOutput(output, outputs).name}' on other rows; use '${findPredictedOutput(output, outputs).name}'`,
       };
   }
-  if (resolveMethods(section, spaces).length === 0)
+  if (resolveMethods(section, outputs).length === 0)
     yield { path: ['outputs'], message: 'disables every output; remove calibration instead' };
 }
 
 /** Returns the outputs that are probabilities, once per prediction. */
-function listCalibratable(spaces: readonly Output[]): readonly Output[] {
-  return listPredictedOutputs(spaces).filter(({ type }) => type === 'classification');
+function listCalibratable(outputs: readonly Output[]): readonly Output[] {
+  return listPredictedOutputs(outputs).filter(({ type }) => type === 'classification');
 }

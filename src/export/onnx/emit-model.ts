@@ -36,10 +36,10 @@ export interface EmittedModel {
 /** Emits a model in evaluation mode as ONNX, from features to predictions. */
 export function emitModel(model: ExportedModel, { bags, quantize }: EmitOptions): EmittedModel {
   const { about, graph, layout } = model;
-  const spaces = listPredictedOutputs(model.spaces);
+  const outputs = listPredictedOutputs(model.outputs);
   const isRaw = bags === 'text';
   const inputs = isRaw ? model.fields.flatMap(({ columns }) => columns) : inputNames(layout);
-  const outputNames = new Map(spaces.map(({ name }) => [name, inputs.includes(name) ? `${name}.prediction` : name]));
+  const outputNames = new Map(outputs.map(({ name }) => [name, inputs.includes(name) ? `${name}.prediction` : name]));
   const onnx = new OnnxGraph([...inputs, ...outputNames.values()]);
   const features = emitFeatures(
     onnx,
@@ -50,15 +50,15 @@ export function emitModel(model: ExportedModel, { bags, quantize }: EmitOptions)
 
   const emitValue = createEmitter(model, onnx, features);
   const predictions = new Map([...graph.predictions].map(([task, value]) => [task, emitValue(value)]));
-  for (const space of spaces) {
-    const column = emitSpace(onnx, space, predictions);
+  for (const output of outputs) {
+    const column = emitOutput(onnx, output, predictions);
     onnx.output(onnx.node('Squeeze', [column, onnx.ints(1)]), {
-      name: outputNames.get(space.name)!,
+      name: outputNames.get(output.name)!,
       type: 'float',
       shape: [BATCH],
     });
   }
-  const metadata = modelMetadata(model, (space) => outputNames.get(space)!);
+  const metadata = modelMetadata(model, (output) => outputNames.get(output)!);
   return {
     message: {
       producerVersion: about.version,
@@ -100,7 +100,7 @@ function createEmitter(model: ExportedModel, onnx: OnnxGraph, features: string):
 }
 
 /** Emits an output like `predictionsOf`: the product of its tasks' predictions, after its calibrator. */
-function emitSpace(
+function emitOutput(
   onnx: OnnxGraph,
   { name, factors, calibrator }: Output,
   predictions: ReadonlyMap<string, string>,

@@ -48,7 +48,7 @@ export const EMITTED: EmitTable = {
 
   // y = (x - mean) / √(variance + ε) · gain + shift is an affine layer.
   batchNorm({ x, gain, shift, running }, emission) {
-    const { factor, offset } = normalisation(
+    const { factor, offset } = normalization(
       emission,
       running,
       emission.weights(gain).data,
@@ -200,7 +200,7 @@ const ACTIVATE: { readonly [Kind in Activation]: (value: ActivationValue, x: str
   // p x + (1 - p) slope x, where p is the sigmoid of the batch-normalized x.
   dice({ slope, running, width }, x, emission) {
     const { onnx } = emission;
-    const { factor, offset } = normalisation(
+    const { factor, offset } = normalization(
       emission,
       running!,
       new Float32Array(width).fill(1),
@@ -226,7 +226,7 @@ const ACTIVATE: { readonly [Kind in Activation]: (value: ActivationValue, x: str
 };
 
 /** Emits normalization by running statistics as x · factor + offset, per column. */
-function normalisation(
+function normalization(
   { weights }: Emission,
   { mean, variance, epsilon }: RunningStatistics,
   gain: Float32Array,

@@ -163,7 +163,7 @@ function createArithmetic(onnx: OnnxGraph): Arithmetic {
   return {
     plus: (x, y) => onnx.node('Add', [x, value(y)]),
     times: (x, factor) => onnx.node('Mul', [x, value(factor)]),
-    // ONNX truncates towards 0; after subtracting the remainder, division is exact.
+    // ONNX truncates toward 0; after subtracting the remainder, division is exact.
     over: (x, divisor) => onnx.node('Div', [onnx.node('Sub', [x, modulo(x, divisor)]), value(divisor)]),
     modulo,
   };

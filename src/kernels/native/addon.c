@@ -132,24 +132,24 @@ static napi_value call_gather_bags(napi_env env, napi_callback_info info) {
   return number(env, at->kernels->gather_bags(WORDS(n[0]), FLOATS(n[1]), WORDS(n[2]), FLOATS(n[3]), n[4], n[5], WORDS(n[6]), WORDS(n[7]), FLOATS(n[8]), n[9], n[10] / sizeof(float), WORDS(n[11]), n[12], n[13] != 0));
 }
 
-/** normalise(x, ldx, y, ldy, gain, shift, running, statistics, rows, columns, begin, end, epsilon, momentum) */
-static napi_value call_normalise(napi_env env, napi_callback_info info) {
+/** normalize(x, ldx, y, ldy, gain, shift, running, statistics, rows, columns, begin, end, epsilon, momentum) */
+static napi_value call_normalize(napi_env env, napi_callback_info info) {
   int64_t n[MOST_ARGUMENTS];
   const place *at = arguments_of(env, info, 14, n);
   const norm all = {FLOATS(n[0]), n[1], FLOATS(n[2]), n[3], FLOATS(n[4]), FLOATS(n[5]), FLOATS(n[6]), FLOATS(n[7]), n[8], n[9], fraction_of(env, info, 12), fraction_of(env, info, 13)};
-  at->kernels->normalise(&all, n[10], n[11]);
+  at->kernels->normalize(&all, n[10], n[11]);
   return NULL;
 }
 
 /**
- * normaliseGradient(x, ldx, dy, ldy, gain, statistics, dx, dgain, dshift, rows, columns, accumulate, begin, end):
+ * normalizeGradient(x, ldx, dy, ldy, gain, statistics, dx, dgain, dshift, rows, columns, accumulate, begin, end):
  * whether the squares of the gradients of gain and shift are finite
  */
-static napi_value call_normalise_gradient(napi_env env, napi_callback_info info) {
+static napi_value call_normalize_gradient(napi_env env, napi_callback_info info) {
   int64_t n[MOST_ARGUMENTS];
   const place *at = arguments_of(env, info, 14, n);
   const norm_gradient all = {FLOATS(n[0]), n[1], FLOATS(n[2]), n[3], FLOATS(n[4]), FLOATS(n[5]), FLOATS(n[6]), FLOATS(n[7]), FLOATS(n[8]), n[9], n[10], n[11] != 0};
-  return number(env, at->kernels->normalise_gradient(&all, n[12], n[13]));
+  return number(env, at->kernels->normalize_gradient(&all, n[12], n[13]));
 }
 
 /**
@@ -219,8 +219,8 @@ static napi_value attach(napi_env env, napi_callback_info info) {
     give(env, given, "lookupBags", call_lookup_bags, here);
     give(env, given, "gatherGradients", call_gather, here);
     give(env, given, "gatherBagGradients", call_gather_bags, here);
-    give(env, given, "normalise", call_normalise, here);
-    give(env, given, "normaliseGradient", call_normalise_gradient, here);
+    give(env, given, "normalize", call_normalize, here);
+    give(env, given, "normalizeGradient", call_normalize_gradient, here);
     napi_create_object(env, &updates);
 #define GIVE_RULE(rule, name) give(env, updates, name, call_update, (place){NULL, memory, families[f].all.updates[RULE_##rule]});
     RULES(GIVE_RULE)

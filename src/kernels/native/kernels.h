@@ -39,9 +39,9 @@ typedef struct {
   size_t rows, columns;
   int accumulate;
 } norm_gradient;
-typedef void normalise_kernel(const norm *n, size_t begin, size_t end);
+typedef void normalize_kernel(const norm *n, size_t begin, size_t end);
 /** Whether the squares of the gradients of gain and shift are finite. */
-typedef int normalise_gradient_kernel(const norm_gradient *n, size_t begin, size_t end);
+typedef int normalize_gradient_kernel(const norm_gradient *n, size_t begin, size_t end);
 
 /** Every rule of optimizers for tables, with what its kernel in WebAssembly is called. */
 #define RULES(each) \
@@ -63,8 +63,8 @@ typedef struct {
   lookup_bags_kernel *lookup_bags;
   gather_kernel *gather;
   gather_bags_kernel *gather_bags;
-  normalise_kernel *normalise;
-  normalise_gradient_kernel *normalise_gradient;
+  normalize_kernel *normalize;
+  normalize_gradient_kernel *normalize_gradient;
   update_kernel *updates[NUM_RULES];
 } kernels;
 
@@ -85,15 +85,15 @@ extern gemm_gradient_kernel gemm_gradient_bf16;
   extern lookup_bags_kernel lookup_bags_##family; \
   extern gather_kernel gather_##family; \
   extern gather_bags_kernel gather_bags_##family; \
-  extern normalise_kernel normalise_##family; \
-  extern normalise_gradient_kernel normalise_gradient_##family; \
+  extern normalize_kernel normalize_##family; \
+  extern normalize_gradient_kernel normalize_gradient_##family; \
   extern update_kernel adagrad_rows_##family, adam_rows_##family, ftrl_rows_##family, lamb_rows_##family, rmsprop_rows_##family, row_wise_adagrad_rows_##family, sgd_rows_##family;
 EACH_FAMILY(DECLARE)
 #undef DECLARE
 
 #define KERNELS_OF(family) { \
   gemm_##family, gemm_gradient_##family, lookup_##family, lookup_bags_##family, gather_##family, gather_bags_##family, \
-  normalise_##family, normalise_gradient_##family, \
+  normalize_##family, normalize_gradient_##family, \
   { adagrad_rows_##family, adam_rows_##family, ftrl_rows_##family, lamb_rows_##family, rmsprop_rows_##family, row_wise_adagrad_rows_##family, sgd_rows_##family } \
 }
 

@@ -69,7 +69,7 @@ INLINE vector square(vector x) { return x * x; }
     EACH add_block(sums, left, v, even[v] + odd[v]); \
   }
 
-INLINE void normalise_columns(const norm *n, size_t from, size_t left, const int together) {
+INLINE void normalize_columns(const norm *n, size_t from, size_t left, const int together) {
   double *sums = (double *)(n->statistics + 2 * n->columns) + from;
   float *means = n->statistics + from, *inverses = means + n->columns, *running = n->running + from;
   vector mean[TOGETHER], scale[TOGETHER], shift[TOGETHER];
@@ -149,11 +149,11 @@ INLINE vector gradient_columns(const norm_gradient *n, size_t from, size_t left,
   for (; from + LANES <= end; from += LANES) each(n, from, LANES, 1); \
   if (from < end) each(n, from, end - from, 1);
 
-void NAME(normalise)(const norm *n, size_t begin, size_t end) {
-  EACH_GROUP(normalise_columns)
+void NAME(normalize)(const norm *n, size_t begin, size_t end) {
+  EACH_GROUP(normalize_columns)
 }
 
-int NAME(normalise_gradient)(const norm_gradient *n, size_t begin, size_t end) {
+int NAME(normalize_gradient)(const norm_gradient *n, size_t begin, size_t end) {
   vector seen = splat(0);
 #define ADD(...) seen = seen + gradient_columns(__VA_ARGS__)
   EACH_GROUP(ADD)

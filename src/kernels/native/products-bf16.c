@@ -35,7 +35,7 @@ INLINE __m512i paired(__m512 first, __m512 second) {
 }
 INLINE __mmask16 some(size_t left) { return (__mmask16)(left >= LANES ? 0xffff : (1u << left) - 1); }
 
-/** Pairs a row's neighbours: so many floats as half as many pairs, rounded up. */
+/** Pairs a row's neighbors: so many floats as half as many pairs, rounded up. */
 INLINE void pair_row(const float *from, size_t count, uint32_t *to) {
   for (size_t i = 0; i < count; i += LANES) {
     const __m256i all = rounded(load_some(from + i, count - i));

@@ -31,9 +31,9 @@ INLINE int are_below(const uint32_t *ids, size_t begin, size_t end, size_t most)
 }
 
 INLINE int are_in_order(const uint32_t *offsets, size_t begin, size_t end) {
-  size_t backwards = 0;
-  for (size_t b = begin; b < end; b++) backwards += offsets[b] > offsets[b + 1];
-  return backwards == 0;
+  size_t descents = 0;
+  for (size_t b = begin; b < end; b++) descents += offsets[b] > offsets[b + 1];
+  return descents == 0;
 }
 
 int NAME(lookup)(const uint32_t *ids, const float *table, size_t most, size_t stride, size_t width, float *y, size_t ldy, size_t begin, size_t end) {

@@ -9,7 +9,7 @@ INLINE void adam_row(float *w, float *s, size_t width, const float *g, const flo
     const size_t left = width - i;
     const vector weight = load_some(w + i, left), raw = load_some(g + i, left), before = load_some(m + i, left);
     vector gradient = raw * splat(c[0]) + splat(c[2]) * weight;
-    if (!is_usual) gradient = penalised(raw, weight, c);
+    if (!is_usual) gradient = penalized(raw, weight, c);
     const vector first = before + splat(own[0]) * (gradient - before);
     const vector second = splat(own[1]) * load_some(v + i, left) + splat(own[2]) * (gradient * gradient);
     store_some(m + i, left, first);

@@ -4,7 +4,7 @@ INLINE void rmsprop_row(float *w, float *s, size_t width, const float *g, const 
   const float *own = c + OWN;
   for (size_t i = 0; i < width; i += LANES) {
     const size_t left = width - i;
-    const vector weight = load_some(w + i, left), gradient = penalised(load_some(g + i, left), weight, c);
+    const vector weight = load_some(w + i, left), gradient = penalized(load_some(g + i, left), weight, c);
     const vector second = splat(own[0]) * load_some(s + i, left) + splat(own[1]) * (gradient * gradient);
     store_some(s + i, left, second);
     vector step = gradient / (square_root(second) + splat(own[2]));

@@ -5,7 +5,7 @@ INLINE void sgd_row(float *w, float *s, size_t width, const float *g, const floa
   for (size_t i = 0; i < width; i += LANES) {
     const size_t left = width - i;
     const vector weight = load_some(w + i, left);
-    vector step = penalised(load_some(g + i, left), weight, c);
+    vector step = penalized(load_some(g + i, left), weight, c);
     if (own[1] > 0) {
       const vector sum = splat(own[1]) * load_some(s + i, left) + step;
       store_some(s + i, left, sum);

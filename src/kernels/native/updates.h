@@ -27,7 +27,7 @@ INLINE four root_four(four x) {
 }
 
 /** The gradient as a rule takes it: scaled, brought within ± limit, with λ₂ w + λ₁ sign(w) added. */
-#define PENALISED(name, type, mask, splat) \
+#define PENALIZED(name, type, mask, splat) \
   INLINE type name(type raw, type w, const float *c) { \
     const type scaled = raw * splat(c[0]), low = splat(-c[3]), high = splat(c[3]), one = splat(1); \
     const mask is_below = (mask)(scaled < low); \
@@ -37,7 +37,7 @@ INLINE four root_four(four x) {
     const type sign = (type)((mask)one & (mask)(w > splat(0))) - (type)((mask)one & (mask)(w < splat(0))); \
     return limited + splat(c[2]) * w + splat(c[1]) * sign; \
   }
-PENALISED(penalised, vector, bits, splat)
-PENALISED(penalised_four, four, four_bits, splat_four)
+PENALIZED(penalized, vector, bits, splat)
+PENALIZED(penalized_four, four, four_bits, splat_four)
 
 #endif

@@ -1,6 +1,6 @@
 // Adagrad (Duchi et al. 2011). Its own constants: learning rate, ε.
 
-import { OWN, penalised4, updateDense, updateTable } from '../updates';
+import { OWN, penalized4, updateDense, updateTable } from '../updates';
 import { loadUpTo, storeUpTo } from '../vector';
 
 @unmanaged
@@ -14,7 +14,7 @@ class Adagrad {
     for (let i: usize = 0; i < bytes; i += 16) {
       const left = bytes - i;
       const weight = loadUpTo(w + i, left);
-      const gradient = penalised4(g ? loadUpTo(g + i, left) : f32x4.splat(0), weight, constants);
+      const gradient = penalized4(g ? loadUpTo(g + i, left) : f32x4.splat(0), weight, constants);
       const squares = f32x4.add(loadUpTo(s + i, left), f32x4.mul(gradient, gradient));
       storeUpTo(s + i, squares, left);
       storeUpTo(w + i, f32x4.sub(weight, f32x4.div(f32x4.mul(rate, gradient), f32x4.add(f32x4.sqrt(squares), epsilon))), left);

@@ -2,7 +2,7 @@
 // weight that decays
 // apart from the gradient (Loshchilov & Hutter 2019).
 
-import { isUsual, OWN, penalised, penalised4, updateDense, updateTable } from '../updates';
+import { isUsual, OWN, penalized, penalized4, updateDense, updateTable } from '../updates';
 
 @unmanaged
 @final
@@ -21,7 +21,7 @@ class Adam {
     for (; i + 16 <= end; i += 16) {
       const weight = v128.load(w + i);
       const raw = g ? v128.load(g + i) : f32x4.splat(0);
-      const gradient = usual ? f32x4.add(f32x4.mul(raw, scale), f32x4.mul(l2, weight)) : penalised4(raw, weight, constants);
+      const gradient = usual ? f32x4.add(f32x4.mul(raw, scale), f32x4.mul(l2, weight)) : penalized4(raw, weight, constants);
       const first = f32x4.add(v128.load(m + i), f32x4.mul(a, f32x4.sub(gradient, v128.load(m + i))));
       const second = f32x4.add(f32x4.mul(b2, v128.load(v + i)), f32x4.mul(c, f32x4.mul(gradient, gradient)));
       v128.store(m + i, first);
@@ -30,7 +30,7 @@ class Adam {
     }
     for (; i < end; i += 4) {
       const weight = load<f32>(w + i);
-      const gradient = penalised(g ? load<f32>(g + i) : <f32>0, weight, constants);
+      const gradient = penalized(g ? load<f32>(g + i) : <f32>0, weight, constants);
       const first = load<f32>(m + i) + load<f32>(own) * (gradient - load<f32>(m + i));
       const second = load<f32>(own, 4) * load<f32>(v + i) + load<f32>(own, 8) * (gradient * gradient);
       store<f32>(m + i, first);

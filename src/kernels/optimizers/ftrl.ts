@@ -2,7 +2,7 @@
 // n; the
 // weight follows from them, and is 0 where |z| is at most λ1.
 
-import { OWN, penalised4, updateDense, updateTable } from '../updates';
+import { OWN, penalized4, updateDense, updateTable } from '../updates';
 import { loadUpTo, storeUpTo } from '../vector';
 
 @unmanaged
@@ -19,7 +19,7 @@ class Ftrl {
     for (let i: usize = 0; i < bytes; i += 16) {
       const left = bytes - i;
       const weight = loadUpTo(w + i, left);
-      const gradient = penalised4(g ? loadUpTo(g + i, left) : f32x4.splat(0), weight, constants);
+      const gradient = penalized4(g ? loadUpTo(g + i, left) : f32x4.splat(0), weight, constants);
       const before = loadUpTo(s + gap + i, left);
       const squares = f32x4.add(before, f32x4.mul(gradient, gradient));
       const root = f32x4.sqrt(squares);

@@ -2,7 +2,7 @@
 // - β1^t),
 // 1/√(1 - β2^t), ε, weight decay, learning rate.
 
-import { OWN, penalised4, updateTable, updateTensor } from '../updates';
+import { OWN, penalized4, updateTable, updateTensor } from '../updates';
 import { loadUpTo, storeUpTo } from '../vector';
 
 @unmanaged
@@ -19,7 +19,7 @@ class Lamb {
     for (let i: usize = 0; i < bytes; i += 16) {
       const left = bytes - i;
       const weight = loadUpTo(w + i, left);
-      const gradient = penalised4(g ? loadUpTo(g + i, left) : f32x4.splat(0), weight, constants);
+      const gradient = penalized4(g ? loadUpTo(g + i, left) : f32x4.splat(0), weight, constants);
       const before = loadUpTo(m + i, left);
       const first = f32x4.add(before, f32x4.mul(a, f32x4.sub(gradient, before)));
       const second = f32x4.add(f32x4.mul(b2, loadUpTo(v + i, left)), f32x4.mul(c, f32x4.mul(gradient, gradient)));

@@ -2,7 +2,7 @@
 // momentum it
 // keeps the second moment alone.
 
-import { OWN, penalised4, updateDense, updateTable } from '../updates';
+import { OWN, penalized4, updateDense, updateTable } from '../updates';
 import { loadUpTo, storeUpTo } from '../vector';
 
 @unmanaged
@@ -19,7 +19,7 @@ class Rmsprop {
     for (let i: usize = 0; i < bytes; i += 16) {
       const left = bytes - i;
       const weight = loadUpTo(w + i, left);
-      const gradient = penalised4(g ? loadUpTo(g + i, left) : f32x4.splat(0), weight, constants);
+      const gradient = penalized4(g ? loadUpTo(g + i, left) : f32x4.splat(0), weight, constants);
       const second = f32x4.add(f32x4.mul(alpha, loadUpTo(s + i, left)), f32x4.mul(rest, f32x4.mul(gradient, gradient)));
       storeUpTo(s + i, second, left);
       let step = f32x4.div(gradient, f32x4.add(f32x4.sqrt(second), epsilon));

@@ -1,6 +1,6 @@
 // Adagrad with one number a row: the sum of the mean squares of its gradients. Its own constants: learning rate, ε.
 
-import { OWN, penalised4, updateTable } from '../updates';
+import { OWN, penalized4, updateTable } from '../updates';
 import { loadUpTo, storeUpTo } from '../vector';
 
 @unmanaged
@@ -14,7 +14,7 @@ class RowWiseAdagrad {
     let sums = f32x4.splat(0);
     for (let i: usize = 0; i < bytes; i += 16) {
       const left = bytes - i;
-      const gradient = penalised4(g ? loadUpTo(g + i, left) : f32x4.splat(0), loadUpTo(w + i, left), constants);
+      const gradient = penalized4(g ? loadUpTo(g + i, left) : f32x4.splat(0), loadUpTo(w + i, left), constants);
       sums = f32x4.add(sums, f32x4.mul(gradient, gradient));
     }
     const sum = f32x4.extract_lane(sums, 0) + f32x4.extract_lane(sums, 1) + f32x4.extract_lane(sums, 2) + f32x4.extract_lane(sums, 3);
@@ -24,7 +24,7 @@ class RowWiseAdagrad {
     for (let i: usize = 0; i < bytes; i += 16) {
       const left = bytes - i;
       const weight = loadUpTo(w + i, left);
-      const gradient = penalised4(g ? loadUpTo(g + i, left) : f32x4.splat(0), weight, constants);
+      const gradient = penalized4(g ? loadUpTo(g + i, left) : f32x4.splat(0), weight, constants);
       storeUpTo(w + i, f32x4.sub(weight, f32x4.mul(size, gradient)), left);
     }
   }

@@ -2,7 +2,7 @@
 // rate,
 // momentum, and how much of the gradient and of the momentum a step takes. Without momentum it keeps nothing.
 
-import { OWN, penalised4, updateDense, updateTable } from '../updates';
+import { OWN, penalized4, updateDense, updateTable } from '../updates';
 import { loadUpTo, storeUpTo } from '../vector';
 
 @unmanaged
@@ -19,7 +19,7 @@ class Sgd {
     for (let i: usize = 0; i < bytes; i += 16) {
       const left = bytes - i;
       const weight = loadUpTo(w + i, left);
-      let step = penalised4(g ? loadUpTo(g + i, left) : f32x4.splat(0), weight, constants);
+      let step = penalized4(g ? loadUpTo(g + i, left) : f32x4.splat(0), weight, constants);
       if (hasMomentum) {
         const sum = f32x4.add(f32x4.mul(momentum, loadUpTo(s + i, left)), step);
         storeUpTo(s + i, sum, left);

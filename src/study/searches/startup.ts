@@ -4,9 +4,9 @@ import { coordinatesToSet, drawCoordinate, choosePoint, type Parameter, type Poi
 /** Samples points of the first trials, before a model of them decides. */
 export interface Startup {
   /** Reports whether some choice was never tried; ignores parameters that no point can set. */
-  hasUntried(tried: readonly Point[]): boolean;
+  hasUntried(points: readonly Point[]): boolean;
   /** Samples a point with an untried choice, if there is one, and the least tried choices of all other parameters. */
-  draw(tried: readonly Point[], random: Random): Point;
+  draw(points: readonly Point[], random: Random): Point;
 }
 
 /** Creates the startup phase of a search. */
@@ -19,17 +19,17 @@ export function createStartup(space: Space): Startup {
         parameter.name,
       ),
   );
-  const findUntried = (tried: readonly Point[]) =>
-    lists.find((parameter) => findLeastTried(parameter, tried).count === 0);
+  const findUntried = (points: readonly Point[]) =>
+    lists.find((parameter) => findLeastTried(parameter, points).count === 0);
   return {
-    hasUntried: (tried) => findUntried(tried) !== undefined,
-    draw(tried, random) {
+    hasUntried: (points) => findUntried(points) !== undefined,
+    draw(points, random) {
       const draw = (parameter: Parameter): number => {
         if (parameter.domain.axis.kind !== 'list') return drawCoordinate(parameter.domain.axis, random);
-        const { choices } = findLeastTried(parameter, tried);
+        const { choices } = findLeastTried(parameter, points);
         return choices[random.below(choices.length)]!;
       };
-      const untried = findUntried(tried);
+      const untried = findUntried(points);
       return untried === undefined ? choosePoint(space, draw) : choosePointThatSets(space, untried, draw);
     },
   };
@@ -44,10 +44,10 @@ function choosePointThatSets(space: Space, parameter: Parameter, choose: (parame
 /** Finds the least tried choices of a parameter and their count. */
 function findLeastTried(
   { name, domain: { axis, toCoordinate } }: Parameter,
-  tried: readonly Point[],
+  points: readonly Point[],
 ): { readonly count: number; readonly choices: readonly number[] } {
   const counts = new Array<number>(axis.kind === 'list' ? axis.count : 0).fill(0);
-  for (const point of tried) {
+  for (const point of points) {
     const coordinate = Object.hasOwn(point, name) ? toCoordinate(point[name]) : undefined;
     if (coordinate !== undefined) counts[coordinate]!++;
   }

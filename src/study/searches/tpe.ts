@@ -36,9 +36,13 @@ function buildSearch(space: Space, startupTrials: number, candidates: number): S
     size: Infinity,
     suggest(_number, observations, random): Point {
       const completed = observations.filter(({ cost }) => cost !== undefined);
-      const tried = observations.map(({ point }) => point);
-      if (completed.length < startupTrials || completed.every(({ cost }) => cost === null) || startup.hasUntried(tried))
-        return startup.draw(tried, random);
+      const points = observations.map(({ point }) => point);
+      if (
+        completed.length < startupTrials ||
+        completed.every(({ cost }) => cost === null) ||
+        startup.hasUntried(points)
+      )
+        return startup.draw(points, random);
       const [good, bad] = buildDensities(space, observations, completed.length);
       let best: { readonly point: Point; readonly score: number } | undefined;
       for (let i = 0; i < candidates; i++) {

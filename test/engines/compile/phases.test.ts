@@ -33,7 +33,7 @@ describe('the phases of a step', () => {
 });
 
 describe('predicting', () => {
-  it('computes a layer whose neighbours on the same input are for training alone', async () => {
+  it('computes a layer whose neighbors on the same input are for training alone', async () => {
     const g = new GraphBuilder();
     const x = g.input({ kind: 'features' }, 2);
     const y = g.input({ kind: 'label', column: 'y' }, 1);

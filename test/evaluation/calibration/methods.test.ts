@@ -56,8 +56,8 @@ describe.each(methods.names)('calibration by %s', (method) => {
     ];
     for (const order of orders) {
       const rows = { labels: order.map((i) => ROWS.labels[i]!), predictions: order.map((i) => ROWS.predictions[i]!) };
-      const [space] = spacesOfType('classification');
-      const collector = createCollector([space!]);
+      const [output] = spacesOfType('classification');
+      const collector = createCollector([output!]);
       for (let begin = 0; begin < 3000; begin += 700) {
         const end = Math.min(3000, begin + 700);
         collector.add(
@@ -65,7 +65,7 @@ describe.each(methods.names)('calibration by %s', (method) => {
           new Map([['y', Float32Array.from(rows.predictions.slice(begin, end))]]),
         );
       }
-      expect(methods.build(methods.schema.parse({ method }))(collector.scores(space!).ranked())).toEqual(curve);
+      expect(methods.build(methods.schema.parse({ method }))(collector.scores(output!).ranked())).toEqual(curve);
     }
   });
 

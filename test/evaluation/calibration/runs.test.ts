@@ -49,8 +49,8 @@ async function predicted(options: object): Promise<Record<string, number[]>> {
 describe('calibration', () => {
   it('is fitted per output with its own method, and saved with the weights', () => {
     expect(
-      Object.entries(calibratorsOf(join(run, 'checkpoints', 'best'))).map(([space, { method, curve }]) => [
-        space,
+      Object.entries(calibratorsOf(join(run, 'checkpoints', 'best'))).map(([output, { method, curve }]) => [
+        output,
         method,
         curve.kind,
       ]),
@@ -63,9 +63,9 @@ describe('calibration', () => {
 
   it('applies to the results of a run, which report its effect on log loss, PCOC and ECE', () => {
     for (const split of ['valid', 'test']) {
-      for (const [space, report] of Object.entries(trained.metrics[split]!)) {
+      for (const [output, report] of Object.entries(trained.metrics[split]!)) {
         const { method, before, after } = report.calibration!;
-        expect(method).toBe({ ctr: 'platt', cvr: 'temperature', cvr_all: 'temperature', ctcvr: 'isotonic' }[space]);
+        expect(method).toBe({ ctr: 'platt', cvr: 'temperature', cvr_all: 'temperature', ctcvr: 'isotonic' }[output]);
         for (const numbers of [before, after])
           expect(Object.keys(numbers)).toEqual(['rows', 'positives', 'logLoss', 'pcoc', 'ece', 'bins']);
         expect([report['logLoss'], report['pcoc']]).toEqual([after['logLoss'], after['pcoc']]);
@@ -92,29 +92,31 @@ describe('calibration', () => {
     const plain = await trainSmall(join(folder, 'esmm.yaml'), { runDir: join(scratchFolder(), 'plain') });
     expect([trained.bestStep, trained.monitored]).toEqual([plain.bestStep, plain.monitored]);
     for (const split of ['valid', 'test'])
-      for (const [space, report] of Object.entries(trained.metrics[split]!))
-        expect(report.calibration!.before['logLoss']).toBe(plain.metrics[split]![space]!['logLoss']);
+      for (const [output, report] of Object.entries(trained.metrics[split]!))
+        expect(report.calibration!.before['logLoss']).toBe(plain.metrics[split]![output]!['logLoss']);
   });
 
   it('applies in eval, and not with raw', async () => {
     const { metrics } = await evaluate(run, on);
     expect(metrics).toEqual(trained.metrics);
     const raw = await evaluate(run, { ...on, raw: true });
-    for (const [space, report] of Object.entries(raw.metrics['test']!)) {
+    for (const [output, report] of Object.entries(raw.metrics['test']!)) {
       expect(report.calibration).toBeUndefined();
-      expect(report['logLoss']).toBe(metrics['test']![space]!.calibration!.before['logLoss']);
-      expect(Object.keys(report)).toEqual(Object.keys(metrics['test']![space]!).filter((key) => key !== 'calibration'));
+      expect(report['logLoss']).toBe(metrics['test']![output]!.calibration!.before['logLoss']);
+      expect(Object.keys(report)).toEqual(
+        Object.keys(metrics['test']![output]!).filter((key) => key !== 'calibration'),
+      );
     }
   });
 
   it('applies in predict and in loadModel, and not with raw', async () => {
     const [own, raw] = [await predicted({}), await predicted({ raw: true })];
     const calibrators = calibratorsOf(join(run, 'checkpoints', 'best'));
-    for (const [space, values] of Object.entries(raw)) {
+    for (const [output, values] of Object.entries(raw)) {
       const expected = Float32Array.from(values);
-      applyCurve(calibrators[space]!.curve, expected, expected.length);
-      expect(own[space]!.map(Math.fround)).toEqual([...expected]);
-      expect(own[space]).not.toEqual(values);
+      applyCurve(calibrators[output]!.curve, expected, expected.length);
+      expect(own[output]!.map(Math.fround)).toEqual([...expected]);
+      expect(own[output]).not.toEqual(values);
     }
     const [header, ...lines] = readFileSync(join(folder, 'test.csv'), 'utf8')
       .trimEnd()
@@ -126,8 +128,8 @@ describe('calibration', () => {
       [{ raw: true }, raw],
     ] as const) {
       const model = await loadModel(run, options);
-      for (const [space, values] of Object.entries(model.predict(rows)))
-        expect([...values]).toEqual(expected[space]!.map(Math.fround));
+      for (const [output, values] of Object.entries(model.predict(rows)))
+        expect([...values]).toEqual(expected[output]!.map(Math.fround));
       model.dispose();
     }
   });
@@ -182,7 +184,7 @@ describe('calibration', () => {
         /^ctcvr is not calibrated: the validation set has only one class: 0 positives among 300 rows$/,
       ),
     ]);
-    expect(Object.entries(metrics['test']!).map(([space, { calibration }]) => [space, calibration?.method])).toEqual([
+    expect(Object.entries(metrics['test']!).map(([output, { calibration }]) => [output, calibration?.method])).toEqual([
       ['ctr', 'platt'],
       ['cvr', undefined],
       ['cvr_all', undefined],
@@ -218,10 +220,10 @@ describe('calibration', () => {
       expect.stringMatching(/^calibration.method: .*platt/),
     ]);
     expect(await refused(['calibration={method: platt, outputs: {ctrr: none}}'])).toEqual([
-      expect.stringMatching(/^calibration.outputs.ctrr: expected one of ctr, cvr, ctcvr, found 'ctrr'.*did you mean/),
+      expect.stringMatching(/^calibration.outputs.ctrr: expected one of ctr, cvr, ctcvr, found "ctrr".*did you mean/),
     ]);
     expect(await refused(['calibration={method: platt, outputs: {cvr_all: none}}'])).toEqual([
-      "calibration.outputs.cvr_all: 'cvr_all' is what is predicted as 'cvr', of other rows; name that one",
+      "calibration.outputs.cvr_all: 'cvr_all' has the prediction of 'cvr' on other rows; use 'cvr'",
     ]);
     expect(await refused(['calibration={method: platt, outputs: {ctr: none, cvr: none, ctcvr: none}}'])).toEqual([
       'calibration.outputs: disables every output; remove calibration instead',

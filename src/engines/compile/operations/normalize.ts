@@ -19,7 +19,7 @@ export function normalize(
   const running = places.vector(mean);
   const { columns } = x;
   if (mode === 'predict') {
-    list.emit('normaliseRunning', { x, y, gain, shift, running, columns, epsilon });
+    list.emit('normalizeRunning', { x, y, gain, shift, running, columns, epsilon });
     andThen();
     return;
   }
@@ -27,17 +27,17 @@ export function normalize(
   const from = { x, statistics, columns };
   const scaled = { y, gain, shift, running, epsilon, momentum: mode === 'train' ? momentum : 0 };
   if (allRows === undefined) {
-    list.emit('normalise', { ...from, ...scaled });
+    list.emit('normalize', { ...from, ...scaled });
     andThen();
     return;
   }
   const sums = { at: sumsOf(statistics, x), count: columns };
   inTurns([
-    { emit: () => list.emit('normaliseSums', from), sums },
-    { emit: () => list.emit('normaliseSquares', { ...from, allRows }), sums },
+    { emit: () => list.emit('normalizeSums', from), sums },
+    { emit: () => list.emit('normalizeSquares', { ...from, allRows }), sums },
     {
       emit() {
-        list.emit('normaliseTogether', { ...from, ...scaled, allRows });
+        list.emit('normalizeTogether', { ...from, ...scaled, allRows });
         andThen();
       },
     },
@@ -57,15 +57,15 @@ export function normalizeGradient(
   const statistics = statisticsOf(buffers, mean, x);
   const from = { x, dy, statistics, columns: x.columns };
   if (allRows === undefined) {
-    list.emit('normaliseGradient', { ...from, gain, dx, dgain, dshift, accumulate });
+    list.emit('normalizeGradient', { ...from, gain, dx, dgain, dshift, accumulate });
     return;
   }
   inTurns([
     {
-      emit: () => list.emit('normaliseGradientSums', { ...from, dgain, dshift }),
+      emit: () => list.emit('normalizeGradientSums', { ...from, dgain, dshift }),
       sums: { at: sumsOf(statistics, x), count: 2 * x.columns },
     },
-    { emit: () => list.emit('normaliseGradientTogether', { ...from, gain, dx, allRows, accumulate }) },
+    { emit: () => list.emit('normalizeGradientTogether', { ...from, gain, dx, allRows, accumulate }) },
   ]);
 }
 

@@ -60,11 +60,11 @@ export const LOWERED: LoweringTable = {
         multiplyMatrix(lowering, lowering.view(x), matrix, bias, out.value);
     },
     backward(value, lowering) {
-      const { places, list, gradient, weightGradient, accumulate, cancelled } = lowering;
+      const { places, list, gradient, weightGradient, accumulate, canceled } = lowering;
       const { members, x, matrix, out } = places.groupOf(value);
       if (members[0] !== value) return;
       for (const member of members) {
-        if (member.bias === undefined || cancelled.has(member.bias)) continue;
+        if (member.bias === undefined || canceled.has(member.bias)) continue;
         const d = gradient(member);
         const g = weightGradient(places.vector(member.bias));
         list.emit('columnSums', { d, g, columns: d.columns, accumulate: 0 });

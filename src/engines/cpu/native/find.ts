@@ -145,7 +145,7 @@ function tryNorms(kernels: Kernels, { buffer }: WebAssembly.Memory, place: Place
   ];
   for (const at of [x, dy]) fill(new Float32Array(buffer, at, rows * columns), 0.5);
   for (const at of [gain, shift, running]) fill(new Float32Array(buffer, at, columns), 0.5);
-  kernels.normalise(
+  kernels.normalize(
     x,
     columns,
     y,
@@ -161,7 +161,7 @@ function tryNorms(kernels: Kernels, { buffer }: WebAssembly.Memory, place: Place
     0,
     Math.ceil(columns / 16),
   );
-  kernels.normaliseGradient(
+  kernels.normalizeGradient(
     x,
     columns,
     dy,

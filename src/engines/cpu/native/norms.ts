@@ -5,7 +5,7 @@ import type { Reach } from './reach.js';
 
 /** The batch norms that addon.c gives. */
 export interface NativeNorms {
-  normalise(
+  normalize(
     x: number,
     ldx: number,
     y: number,
@@ -22,7 +22,7 @@ export interface NativeNorms {
     momentum: number,
   ): void;
   /** Whether the squares of the gradients of gain and shift are finite: 1 or 0. */
-  normaliseGradient(
+  normalizeGradient(
     x: number,
     ldx: number,
     dy: number,
@@ -48,9 +48,9 @@ const STATISTICS = 6;
 /** Batch norms in the place of an instance's. */
 export function nativeNorms(kernels: Kernels, native: NativeNorms, { hold }: Reach) {
   return {
-    normalise(x, ldx, y, ldy, gain, shift, running, statistics, rows, columns, epsilon, momentum, slot, slots) {
+    normalize(x, ldx, y, ldy, gain, shift, running, statistics, rows, columns, epsilon, momentum, slot, slots) {
       if (rows < FEWEST_ROWS)
-        return kernels.normalise(
+        return kernels.normalize(
           x,
           ldx,
           y,
@@ -74,12 +74,12 @@ export function nativeNorms(kernels: Kernels, native: NativeNorms, { hold }: Rea
       hold(shift, 1, 0, columns);
       hold(running, 1, 0, 2 * columns);
       hold(statistics, 1, 0, STATISTICS * columns);
-      native.normalise(x, ldx, y, ldy, gain, shift, running, statistics, rows, columns, begin, end, epsilon, momentum);
+      native.normalize(x, ldx, y, ldy, gain, shift, running, statistics, rows, columns, begin, end, epsilon, momentum);
       return 0;
     },
-    normaliseGradient(x, ldx, dy, ldy, gain, statistics, dx, dgain, dshift, rows, columns, accumulate, slot, slots) {
+    normalizeGradient(x, ldx, dy, ldy, gain, statistics, dx, dgain, dshift, rows, columns, accumulate, slot, slots) {
       if (rows < FEWEST_ROWS)
-        return kernels.normaliseGradient(
+        return kernels.normalizeGradient(
           x,
           ldx,
           dy,
@@ -105,7 +105,7 @@ export function nativeNorms(kernels: Kernels, native: NativeNorms, { hold }: Rea
       hold(dshift, 1, 0, columns);
       hold(statistics, 1, 0, STATISTICS * columns);
       if (
-        native.normaliseGradient(
+        native.normalizeGradient(
           x,
           ldx,
           dy,

@@ -65,7 +65,7 @@ export const COLUMN_KERNELS = {
   }`,
   ),
 
-  normalise: byColumns(
+  normalize: byColumns(
     'columns',
     `${sumOf('sum', '$columns', 'f($x + row * $ldx + n)')}
   let mean = sum / f32($rows);
@@ -93,7 +93,7 @@ export const COLUMN_KERNELS = {
   }`,
   ),
 
-  normaliseGradient: byColumns(
+  normalizeGradient: byColumns(
     'columns',
     `
   var mean = 0.0; var inverse = 0.0; var gain = 0.0;

@@ -141,7 +141,7 @@ export const MAP_KERNELS = {
     ['y'],
     'add($y + row * $ldy + col, f($a + row * $lda + col) * f($b + row * $ldb + col), $accumulate);',
   ),
-  normaliseRunning: columns(
+  normalizeRunning: columns(
     'columns',
     ['y'],
     `

@@ -13,8 +13,8 @@ const RULES: { readonly [Name in TableRule]: Rule } = all;
 
 /** The first constants are the same for every rule: the gradient's scale, λ1, λ2, and the limit of the product. */
 const OWN = 4;
-const PENALISED = `
-fn penalised(g: f32, w: f32, constants: u32) -> f32 {
+const PENALIZED = `
+fn penalized(g: f32, w: f32, constants: u32) -> f32 {
   let limit = f(constants + 3u);
   return max(min(g * f(constants), limit), -limit) + f(constants + 2u) * w + f(constants + 1u) * sign(w);
 }
@@ -41,7 +41,7 @@ const writeSlots = ({ write }: Memory, first: string, gap: string, [a, b]: reado
     if ($slots > 1u) { ${write(`${first} + ${gap}`, b)} }`;
 
 const declared = (rule: Rule): string =>
-  `${PENALISED}${
+  `${PENALIZED}${
     rule.unit === 'weight'
       ? `fn moved(w: f32, g: f32, s0: f32, s1: f32, own: u32) -> vec3<f32> {${rule.moved}}`
       : `${rule.declares ?? ''}
@@ -72,7 +72,7 @@ function denseKernel(rule: Extract<Rule, { unit: 'weight' }>): OwnKernel {
   for (var i = group * ${THREADS}u + lane; i < $count; i += groups * ${THREADS}u) {
     ${readSlots(DENSE, '$s + i', '$gap')}
     let w = f($w + i);
-    let after = moved(w, penalised(f($g + i), w, $constants), s0, s1, $constants + ${OWN}u);
+    let after = moved(w, penalized(f($g + i), w, $constants), s0, s1, $constants + ${OWN}u);
     put($w + i, after.x);
     ${writeSlots(DENSE, '$s + i', '$gap', ['after.y', 'after.z'])}
   }`,
@@ -93,7 +93,7 @@ function tensorKernel(rule: Exclude<Rule, { unit: 'weight' }>): OwnKernel {
   for (var i = lane; i < $count && !isStill; i += ${THREADS}u) {
     ${readSlots(DENSE, '$s + i', '$gap')}
     let w = f($w + i);
-    let found = gathered(w, penalised(f($g + i), w, $constants), s0, s1, own);
+    let found = gathered(w, penalized(f($g + i), w, $constants), s0, s1, own);
     ${writeSlots(DENSE, '$s + i', '$gap', ['found.x', 'found.y'])}
     sums += found.zw;
   }
@@ -102,7 +102,7 @@ function tensorKernel(rule: Exclude<Rule, { unit: 'weight' }>): OwnKernel {
   for (var i = lane; i < $count && !isStill; i += ${THREADS}u) {
     ${readSlots(DENSE, '$s + i', '$gap')}
     let w = f($w + i);
-    put($w + i, moved(w, penalised(f($g + i), w, $constants), s0, s1, size, own));
+    put($w + i, moved(w, penalized(f($g + i), w, $constants), s0, s1, size, own));
   }`,
   };
 }
@@ -126,7 +126,7 @@ function tableKernel(rule: Rule): OwnKernel {
     let at = $table + (row - $rowBegin) * $stride + d;
     ${readSlots(TABLE, 'at + $width', '$width')}
     let w = bitcast<f32>(t[at]);
-    let after = moved(w, penalised(g, w, $constants), s0, s1, $constants + ${OWN}u);
+    let after = moved(w, penalized(g, w, $constants), s0, s1, $constants + ${OWN}u);
     t[at] = bitcast<u32>(after.x);
     ${writeSlots(TABLE, 'at + $width', '$width', ['after.y', 'after.z'])}
   }`,
@@ -147,7 +147,7 @@ function tableKernel(rule: Rule): OwnKernel {
       ${gradientAt('d')}
       ${readSlots(TABLE, 'begin + d + $width', '$width')}
       let w = bitcast<f32>(t[begin + d]);
-      let found = gathered(w, penalised(g, w, $constants), s0, s1, own);
+      let found = gathered(w, penalized(g, w, $constants), s0, s1, own);
       ${writeSlots(TABLE, 'begin + d + $width', '$width', ['found.x', 'found.y'])}
       sums += found.zw;
     }
@@ -160,7 +160,7 @@ function tableKernel(rule: Rule): OwnKernel {
       ${gradientAt('d')}
       ${readSlots(TABLE, 'begin + d + $width', '$width')}
       let w = bitcast<f32>(t[begin + d]);
-      t[begin + d] = bitcast<u32>(moved(w, penalised(g, w, $constants), s0, s1, found.x, own));
+      t[begin + d] = bitcast<u32>(moved(w, penalized(g, w, $constants), s0, s1, found.x, own));
     }
   }`,
   };

@@ -4,12 +4,12 @@ import { explainOneClass } from './ranked.js';
 import { sumColumn } from './scores.js';
 
 /** Log loss divided by the entropy of the base rate, the log loss of predicting the base rate (He et al. 2014). */
-export const normalisedEntropy = defineMetric({
-  name: 'normalisedEntropy',
+export const normalizedEntropy = defineMetric({
+  name: 'normalizedEntropy',
   summary: 'normalized entropy: log loss divided by that of the base rate (He et al. 2014)',
   options: () => ({}),
   build: () =>
-    singleMetric('normalisedEntropy', 'classification', 'lower', (scores) => {
+    singleMetric('normalizedEntropy', 'classification', 'lower', (scores) => {
       const positives = sumColumn(scores, 'labels');
       const none = explainOneClass(positives, scores.rows);
       if (none !== undefined) return none;

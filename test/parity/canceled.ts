@@ -14,7 +14,7 @@ type Tensors = ReadonlyMap<string, HostTensor>;
  * direction that
  * another order of sums would have again. A number without a gradient is none of them: its decay is known.
  */
-export function cancelled(gradient: ArrayLike<number>, weights: ArrayLike<number>, decay: number): readonly number[] {
+export function canceled(gradient: ArrayLike<number>, weights: ArrayLike<number>, decay: number): readonly number[] {
   return Array.from({ length: gradient.length }, (_, i) => i).filter(
     (i) => gradient[i] !== 0 && Math.abs(gradient[i]! + decay * weights[i]!) <= LEFT * Math.abs(decay * weights[i]!),
   );
@@ -26,7 +26,7 @@ export function cancelled(gradient: ArrayLike<number>, weights: ArrayLike<number
  * all else is still held to its bound. They follow from torch's gradient by Adam's first step, which is held to its
  * bound before.
  */
-export function withCancelledOfTorch(
+export function withCanceledOfTorch(
   { step, weights, optimizer }: ProgramState,
   { initial, gradients, adam }: { initial: Tensors; gradients: Tensors; adam: RechubCase['optimizer'] },
 ): ProgramState {
@@ -36,7 +36,7 @@ export function withCancelledOfTorch(
   const [beta1, beta2] = adam.betas;
   for (const [name, { data: gradient }] of gradients) {
     const { data: before } = initial.get(name)!;
-    for (const i of cancelled(gradient, before, adam.weight_decay)) {
+    for (const i of canceled(gradient, before, adam.weight_decay)) {
       const left = gradient[i]! + adam.weight_decay * before[i]!;
       state.weights.get(name)!.data[i] = before[i]! - (adam.lr * left) / (Math.abs(left) + adam.eps);
       state.optimizer.get(`${name}.firstMoment`)!.data[i] = (1 - beta1) * left;
