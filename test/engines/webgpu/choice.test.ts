@@ -119,7 +119,7 @@ describe('the doctor', () => {
   it.skipIf(gpu === undefined)('tells what a driver fails with', async () => {
     vi.stubEnv('MTL_WEBGPU_DAWN', 'backend=nosuch');
     expect(await createGpu()).toEqual({
-      reason: "WebGPU cannot open a device (unrecognized backend 'nosuch')",
+      reason: "WebGPU cannot open a device (unrecognised backend 'nosuch')",
       fix: 'check nvidia-smi or vulkaninfo and MTL_WEBGPU_DAWN, or use --device cpu',
     });
   });
