@@ -118,7 +118,10 @@ async function bestOf(
   const team = createTeam({
     kernels: loadKernels(),
     memory,
-    lists: { train: bindCalls(train, memoryPlan), timed: bindCalls(choose(train), memoryPlan) },
+    lists: {
+      train: bindCalls(train, memoryPlan, compiled.domains),
+      timed: bindCalls(choose(train), memoryPlan, compiled.domains),
+    },
     barrier: BEGIN,
     threads,
     rowWork: Infinity,

@@ -1,3 +1,5 @@
+import { BATCH, domainName, isSameDomain, items, type Domain } from './domain.js';
+import { operandsOf } from './graph.js';
 import type {
   Activation,
   FunctionName,
@@ -7,6 +9,7 @@ import type {
   Operations,
   Parameter,
   RunningStatistics,
+  SegmentPooling,
   Source,
   Value,
   ValueOf,
@@ -53,9 +56,9 @@ export class GraphBuilder {
     return [...this.#parameters.values()];
   }
 
-  /** Adds an input: the features of a row, or one of its labels. */
+  /** Adds an input: the features of a row, one of its labels, or the items of a sequence. */
   input(source: Source, width: number): ValueOf<'input'> {
-    return this.#push('input', width, { source });
+    return this.#push('input', width, { source }, source.kind === 'items' ? items(source.field) : BATCH);
   }
 
   /**
@@ -204,6 +207,31 @@ export class GraphBuilder {
     return this.#push('groupPairs', 1, { x, label, groups });
   }
 
+  /** Repeats each row of the batch for its items in a sequence. */
+  expand(x: Value, field: string): ValueOf<'expand'> {
+    checkBatch('expand', x);
+    return this.#push('expand', x.width, { x }, items(field));
+  }
+
+  /** Pools the items of each row: sum, mean or maximum by column; zeros without items. */
+  segmentPool(x: Value, of: SegmentPooling): ValueOf<'segmentPool'> {
+    checkItems('segmentPool', x);
+    return this.#push('segmentPool', x.width, { x, of }, BATCH);
+  }
+
+  /** Computes a softmax over the items of each row, by column. */
+  segmentSoftmax(x: Value): ValueOf<'segmentSoftmax'> {
+    checkItems('segmentSoftmax', x);
+    return this.#push('segmentSoftmax', x.width, { x });
+  }
+
+  /** Moves items `by` places later in their row, so that each sees an earlier one; zeros where there is none. */
+  shift(x: Value, by: number): ValueOf<'shift'> {
+    checkItems('shift', x);
+    check(Number.isInteger(by) && by !== 0, `shift by ${by}`);
+    return this.#push('shift', x.width, { x, by });
+  }
+
   /** Returns the same elements and blocks the gradient. */
   stopGradient(x: Value): ValueOf<'stopGradient'> {
     return this.#push('stopGradient', x.width, { x });
@@ -241,9 +269,15 @@ export class GraphBuilder {
     return this.#push('mean', 1, { x, ...countedRows([x], options) });
   }
 
-  #push<Name extends OperationName>(op: Name, width: number, attributes: Operations[Name]): ValueOf<Name> {
+  /** @param rows default: the domain of the operands, which must be the same */
+  #push<Name extends OperationName>(
+    op: Name,
+    width: number,
+    attributes: Operations[Name],
+    rows: Domain = commonDomain(op, attributes),
+  ): ValueOf<Name> {
     check(Number.isInteger(width) && width > 0, `${op} of width ${width}`);
-    const value: ValueOf<Name> = { ...attributes, op, width, id: this.values.length };
+    const value: ValueOf<Name> = { ...attributes, op, width, rows, id: this.values.length };
     // TypeScript cannot narrow the union by the type parameter.
     this.values.push(value as unknown as Value);
     return value;
@@ -270,6 +304,37 @@ function countedRows(
 ): { mask: Value | undefined; weights: Value | undefined } {
   for (const column of [...columns, mask, weights]) if (column !== undefined) checkWidths('loss', column.width, 1);
   return { mask, weights };
+}
+
+/** Operations that sum over the rows of the batch or compare them, and losses. */
+const BATCH_ONLY: ReadonlySet<OperationName> = new Set<OperationName>([
+  'batchSum',
+  'groupLogSumExp',
+  'groupPairs',
+  'binaryCrossEntropy',
+  'squaredError',
+  'mean',
+]);
+
+/** Returns the domain that all operands share. */
+function commonDomain<Name extends OperationName>(op: Name, attributes: Operations[Name]): Domain {
+  const [first, ...others] = operandsOf(op, attributes);
+  check(first !== undefined, `${op} has no operands`);
+  for (const other of others)
+    check(
+      isSameDomain(first.rows, other.rows),
+      `${op}: rows of ${domainName(first.rows)} and ${domainName(other.rows)}`,
+    );
+  if (BATCH_ONLY.has(op)) checkBatch(op, first);
+  return first.rows;
+}
+
+function checkBatch(op: string, { rows }: Value): void {
+  check(rows.kind === 'batch', `${op}: rows of ${domainName(rows)}, expected batch`);
+}
+
+function checkItems(op: string, { rows }: Value): void {
+  check(rows.kind === 'items', `${op}: rows of the batch, expected items of a sequence`);
 }
 
 function checkWidths(name: string, found: number, expected: number): void {

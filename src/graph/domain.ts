@@ -12,3 +12,13 @@ export const BATCH: Domain = { kind: 'batch' };
 export function domainName(domain: Domain): string {
   return domain.kind === 'batch' ? 'batch' : `items(${domain.field})`;
 }
+
+/** Returns the domain of a sequence's items. */
+export function items(field: string): Domain {
+  return { kind: 'items', field };
+}
+
+/** Returns whether two domains have the same rows. */
+export function isSameDomain(a: Domain, b: Domain): boolean {
+  return domainName(a) === domainName(b);
+}

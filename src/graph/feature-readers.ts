@@ -13,6 +13,10 @@ const BY_COLUMNS: ReadonlySet<OperationName> = new Set<OperationName>([
   'dropout',
   'clip',
   'reciprocal',
+  'expand',
+  'segmentPool',
+  'segmentSoftmax',
+  'shift',
   'stopGradient',
 ]);
 
@@ -32,7 +36,7 @@ export function featureReaders(graph: Graph): ReadonlySet<string> {
   };
   const { featureWidth = Infinity } = graph;
   for (const value of graph.values) {
-    const isInput = value.op === 'input' && value.source.kind === 'features';
+    const isInput = value.op === 'input' && value.source.kind !== 'label';
     // Columns of the wide part belong to tasks, not to features.
     if (value.op === 'slice' && value.x.op === 'input' && value.begin >= featureWidth) continue;
     if (isInput || listOperands(value).some((operand) => isOfFeatures.has(operand))) readFor(value);

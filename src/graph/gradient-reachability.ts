@@ -5,7 +5,7 @@ import { isLoss, type Parameter, type Value } from './operations.js';
 export interface Reach {
   /** Terms per trained parameter that at least one term reaches. */
   readonly parameters: ReadonlyMap<Parameter, ReadonlySet<number>>;
-  /** Terms that reach the looked-up features, and so the embedding tables. */
+  /** Terms that reach the looked-up features or items, and so the embedding tables. */
   readonly features: ReadonlySet<number>;
 }
 
@@ -18,7 +18,7 @@ export function computeReachability(graph: Graph): Reach {
     const visit = (value: Value): void => {
       if (visited.has(value)) return;
       visited.add(value);
-      if (value.op === 'input' && value.source.kind === 'features') features.add(t);
+      if (value.op === 'input' && value.source.kind !== 'label') features.add(t);
       for (const parameter of listTrainable(value)) {
         const terms = parameters.get(parameter) ?? new Set();
         parameters.set(parameter, terms.add(t));

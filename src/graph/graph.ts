@@ -52,6 +52,10 @@ const OPERANDS: Operands = {
   batchSum: ({ x }) => [x],
   groupLogSumExp: ({ x, groups }) => [x, groups],
   groupPairs: ({ x, label, groups }) => [x, label, groups],
+  expand: ({ x }) => [x],
+  segmentPool: ({ x }) => [x],
+  segmentSoftmax: ({ x }) => [x],
+  shift: ({ x }) => [x],
   stopGradient: ({ x }) => [x],
   mixture: ({ gate, experts }) => [gate, ...experts],
   attend: ({ tokens }) => tokens,
@@ -60,11 +64,16 @@ const OPERANDS: Operands = {
   squaredError: ({ prediction, label, mask, weights }) => [prediction, label, mask, weights],
 };
 
+/** Returns the values that an operation with some attributes reads. */
+export function operandsOf<Name extends OperationName>(op: Name, attributes: Operations[Name]): readonly Value[] {
+  // The table is correlated by the name, which TypeScript does not follow.
+  const operands = OPERANDS[op] as (attributes: Operations[Name]) => readonly (Value | undefined)[];
+  return operands(attributes).filter((operand) => operand !== undefined);
+}
+
 /** Returns the values that an operation reads. */
 export function listOperands(value: Value): readonly Value[] {
-  // The entry for `value.op` accepts that operation's attributes.
-  const operands = OPERANDS[value.op] as (value: Value) => readonly (Value | undefined)[];
-  return operands(value).filter((operand) => operand !== undefined);
+  return operandsOf(value.op, value);
 }
 
 /** Returns the values that are required to compute `targets`, in topological order. */

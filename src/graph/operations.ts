@@ -1,8 +1,10 @@
 /**
  * Operations of a model with their operands and attributes. Engines implement them; nothing is computed here.
  *
- * A value is a matrix with `width` columns and one row per row of the batch.
+ * A value is a matrix with `width` columns and the rows of its domain.
  */
+
+import type { Domain } from './domain.js';
 
 /** Initial values of a parameter. */
 export type Initializer =
@@ -18,7 +20,11 @@ export interface Parameter {
 }
 
 /** Source of an input's columns. */
-export type Source = { readonly kind: 'features' } | { readonly kind: 'label'; readonly column: string };
+export type Source =
+  | { readonly kind: 'features' }
+  | { readonly kind: 'label'; readonly column: string }
+  /** The looked-up items of a sequence. */
+  | { readonly kind: 'items'; readonly field: string };
 
 export const ACTIVATIONS = [
   'relu',
@@ -36,6 +42,10 @@ export type Activation = (typeof ACTIVATIONS)[number];
 /** Elementwise functions. */
 export const FUNCTIONS = ['exp', 'expm1', 'log', 'log1p', 'softplus', 'sign'] as const;
 export type FunctionName = (typeof FUNCTIONS)[number];
+
+/** Poolings of a row's items. */
+export const SEGMENT_POOLINGS = ['sum', 'mean', 'max'] as const;
+export type SegmentPooling = (typeof SEGMENT_POOLINGS)[number];
 
 /** Running mean and variance of a normalization, used in evaluation. */
 export interface RunningStatistics {
@@ -113,6 +123,14 @@ export interface Operations {
    * none, and for other rows.
    */
   groupPairs: { readonly x: Value; readonly label: Value; readonly groups: Value };
+  /** Each row of the batch repeated for its items. */
+  expand: { readonly x: Value };
+  /** The sum, mean or maximum over the items of each row; 0 without items. A maximum's gradient goes to the first. */
+  segmentPool: { readonly x: Value; readonly of: SegmentPooling };
+  /** Softmax over the items of each row, by column. */
+  segmentSoftmax: { readonly x: Value };
+  /** The items `by` places earlier in the same row; 0 where there is none. */
+  shift: { readonly x: Value; readonly by: number };
   /** x with the gradient blocked. */
   stopGradient: { readonly x: Value };
   /** Sum over e of gate[:, e] · experts[e] (Jacobs et al. 1991; Ma et al. 2018, eq. 6). */
@@ -135,6 +153,8 @@ export interface Operations {
   mean: CountedRows & { readonly x: Value };
 }
 
+/** Operations on the items of sequences. */
+export type ItemOperation = 'expand' | 'segmentPool' | 'segmentSoftmax' | 'shift';
 export type OperationName = keyof Operations;
 export type LossName = 'binaryCrossEntropy' | 'squaredError' | 'mean';
 
@@ -144,6 +164,7 @@ export type ValueOf<Name extends OperationName> = Operations[Name] & {
   /** Position in the graph's topological order. */
   readonly id: number;
   readonly width: number;
+  readonly rows: Domain;
 };
 
 export type Value = { [Name in OperationName]: ValueOf<Name> }[OperationName];

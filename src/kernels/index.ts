@@ -13,6 +13,7 @@ export { groupLogSumExp, groupLogSumExpGradient, groupPairs, groupPairsGradient,
 export { affine, batchSum, batchSums, batchSumTogether, clip, clipGradient, columnProducts, crossEntropy, crossEntropyGradient, layerNorm, layerNormGradient, mapNumbers, mapNumbersGradient, productLogit, productLogitGradient, reciprocal, reciprocalGradient } from './maps';
 export { columnSums } from './sums';
 export { binaryCrossEntropy, checkFinite, countRows, mean, meanLoss, squaredError } from './losses';
+export { expand, segmentMax, segmentMaxGradient, segmentSoftmax, segmentSoftmaxGradient, segmentSum, shiftItems } from './segments';
 export { gatherBagGradients, lookupBags, poolingFactors } from './bags';
 export { gatherGradients, lookup } from './tables';
 export { accumulate, clipNorm, combine, products } from './reduce';

@@ -51,6 +51,18 @@ export interface InputLayout {
   readonly width: number;
   readonly columns: readonly InputColumns[];
   readonly tables: readonly TableSpec[];
+  /** Sequences whose items are looked up one by one, outside the concatenated input. */
+  readonly sequences?: readonly SequenceColumns[];
+}
+
+/** A sequence: the items of a bag in order, each looked up in a table. */
+export interface SequenceColumns {
+  /** Field of the batch's bags. */
+  readonly field: string;
+  readonly table: string;
+  readonly width: number;
+  /** Maximum items per row. */
+  readonly maxItems: number;
 }
 
 /**

@@ -5,6 +5,7 @@ import {
   ACTIVATIONS,
   FUNCTIONS,
   type Activation,
+  type ItemOperation,
   type LossName,
   type LossValue,
   type OperationName,
@@ -20,8 +21,8 @@ const classOf = (g: GraphBuilder, x: Value, name: string): Value => g.clip(signO
 /** Group keys for a batch without key columns: the rows that count form one group. */
 const groupsOf = (g: GraphBuilder): Value => g.affine(given(g, 'mask'), 1, -1);
 
-/** A body for each operation that passes part of the input on; typed, so that none can be missing. */
-const BODIES: Record<Exclude<OperationName, LossName | 'input' | 'activation' | 'map'>, Body> = {
+/** A body for each operation on rows that passes part of the input on; typed, so that none can be missing. */
+const BODIES: Record<Exclude<OperationName, LossName | ItemOperation | 'input' | 'activation' | 'map'>, Body> = {
   linear: (g, x, name) => g.linear(x, x.width + 3, `${name}.l`),
   batchNorm: (g, x, name) => g.batchNorm(x, `${name}.n`),
   layerNorm: (g, x, name) => g.layerNorm(g.linear(x, x.width + 3, `${name}.l`), `${name}.n`),

@@ -12,6 +12,7 @@ import {
   type ValueOf,
 } from '../../src/graph/operations.js';
 import { dropoutMask, streamKey } from '../../src/core/random.js';
+import type { Domain } from '../../src/graph/domain.js';
 import { createTape, type Node, type Tape } from './tape.js';
 
 // Reference for engines: forward and backward pass of a step in float64, from the formulas; only dropout masks come
@@ -28,11 +29,12 @@ export interface Float64Pass {
 interface Run {
   readonly tape: Tape;
   readonly rows: number;
+  readonly batch: Batch;
   readonly mode: 'train' | 'predict';
   get(value: Value): Node;
   parameter(parameter: Parameter): Node;
   input(value: ValueOf<'input'>): Node;
-  mask(name: string, rate: number, width: number): Float32Array;
+  mask(name: string, rate: number, length: number): Float32Array;
   /** By node index: constant values of nodes without a gradient. */
   readonly stopped: Map<number, Float64Array>;
 }
@@ -111,16 +113,12 @@ const FUNCTION: { readonly [Name in FunctionName]: readonly [f: (x: number) => n
   };
 
 /** (x - mean) / √(variance + ε) */
-function normalized(
-  x: Node,
-  { mean, variance, epsilon }: RunningStatistics,
-  { tape, rows, mode, parameter }: Run,
-): Node {
+function normalized(x: Node, { mean, variance, epsilon }: RunningStatistics, { tape, mode, parameter }: Run): Node {
   const average = (v: Node): Node =>
     tape.map(
       tape.sum(v, 'rows'),
-      (sum) => sum / rows,
-      () => 1 / rows,
+      (sum) => sum / v.rows,
+      () => 1 / v.rows,
     );
   const negative = (v: Node): Node =>
     tape.map(
@@ -157,12 +155,104 @@ function softmax(x: Node, { tape }: Run): Node {
   );
 }
 
+/** Begin and end of the items of each row. */
+function segmentsOf({ rows: domain }: { readonly rows: Domain }, { rows, batch }: Run): (readonly [number, number])[] {
+  if (domain.kind === 'batch') throw new Error('rows of the batch have no items');
+  const { offsets } = column(batch.bags, domain.field);
+  return Array.from({ length: rows }, (_, b) => [offsets[b]!, offsets[b + 1]!] as const);
+}
+
 /** Rows of each row's group; a row without a group forms one. */
 const membersOf = (groups: Float64Array): number[][] =>
   Array.from(groups, (group, i) => (group < 0 ? [i] : Array.from(groups.keys()).filter((j) => groups[j] === group)));
 
+/** A linear map between rows: y[to] += factor · x[from]. */
+function moved(
+  tape: Tape,
+  x: Node,
+  rows: number,
+  moves: readonly { readonly from: number; readonly to: number; readonly factor: number }[],
+): Node {
+  const { width } = x;
+  const y = new Float64Array(rows * width);
+  for (const { from, to, factor } of moves)
+    for (let c = 0; c < width; c++) y[to * width + c]! += factor * x.y[from * width + c]!;
+  return tape.node(rows, width, y, (d) => {
+    for (const { from, to, factor } of moves)
+      for (let c = 0; c < width; c++) x.d[from * width + c]! += factor * d[to * width + c]!;
+  });
+}
+
 const OPERATION: { readonly [Name in Exclude<OperationName, LossName>]: (value: ValueOf<Name>, run: Run) => Node } = {
   input: (value, { input }) => input(value),
+  expand(value, run) {
+    const x = run.get(value.x);
+    const segments = segmentsOf(value, run);
+    const moves = segments.flatMap(([begin, end], from) =>
+      Array.from({ length: end - begin }, (_, i) => ({ from, to: begin + i, factor: 1 })),
+    );
+    return moved(run.tape, x, segments.at(-1)![1], moves);
+  },
+  segmentPool(value, run) {
+    const x = run.get(value.x);
+    const segments = segmentsOf(value.x, run);
+    if (value.of !== 'max') {
+      const moves = segments.flatMap(([begin, end], to) =>
+        Array.from({ length: end - begin }, (_, i) => ({
+          from: begin + i,
+          to,
+          factor: value.of === 'mean' ? 1 / (end - begin) : 1,
+        })),
+      );
+      return moved(run.tape, x, segments.length, moves);
+    }
+    const { width } = value;
+    const best = segments.flatMap(([begin, end]) =>
+      Array.from({ length: width }, (_, c) =>
+        Array.from({ length: end - begin }, (__, i) => (begin + i) * width + c).reduce(
+          (most, at) => (most < 0 || x.y[at]! > x.y[most]! ? at : most),
+          -1,
+        ),
+      ),
+    );
+    return run.tape.node(
+      segments.length,
+      width,
+      best.map((at) => (at < 0 ? 0 : x.y[at]!)),
+      (d) => {
+        for (const [i, at] of best.entries()) if (at >= 0) x.d[at]! += d[i]!;
+      },
+    );
+  },
+  segmentSoftmax(value, run) {
+    const x = run.get(value.x);
+    const { width } = x;
+    const y = new Float64Array(x.y.length);
+    const segments = segmentsOf(value, run);
+    const over = (visit: (indices: number[]) => void): void => {
+      for (const [begin, end] of segments)
+        for (let c = 0; c < width; c++) visit(Array.from({ length: end - begin }, (_, i) => (begin + i) * width + c));
+    };
+    over((indices) => {
+      const sum = indices.reduce((total, at) => total + Math.exp(x.y[at]!), 0);
+      for (const at of indices) y[at] = Math.exp(x.y[at]!) / sum;
+    });
+    return run.tape.node(x.rows, width, y, (d) =>
+      over((indices) => {
+        const dot = indices.reduce((total, at) => total + d[at]! * y[at]!, 0);
+        for (const at of indices) x.d[at]! += y[at]! * (d[at]! - dot);
+      }),
+    );
+  },
+  shift(value, run) {
+    const x = run.get(value.x);
+    const moves = segmentsOf(value, run).flatMap(([begin, end]) =>
+      Array.from({ length: end - begin }, (_, i) => ({ from: begin + i - value.by, to: begin + i, factor: 1 })).filter(
+        ({ from }) => from >= begin && from < end,
+      ),
+    );
+    return moved(run.tape, x, x.rows, moves);
+  },
   linear({ x, weight, bias }, { tape, get, parameter }) {
     const product = tape.product(get(x), parameter(weight));
     return bias === undefined ? product : tape.add(product, parameter(bias));
@@ -193,11 +283,14 @@ const OPERATION: { readonly [Name in Exclude<OperationName, LossName>]: (value: 
     return tape.add(tape.multiply(tape.multiply(centered, inverse), parameter(gain)), parameter(shift));
   },
   activation: (value, run) => ACTIVATION[value.kind](run.get(value.x), value, run),
-  dropout: ({ x, rate, name, width }, { tape, rows, mode, get, mask }) =>
-    mode === 'train' ? tape.multiply(get(x), tape.node(rows, width, mask(name, rate, width))) : get(x),
+  dropout({ x, rate, name, width }, { tape, mode, get, mask }) {
+    const { rows } = get(x);
+    return mode === 'train' ? tape.multiply(get(x), tape.node(rows, width, mask(name, rate, rows * width))) : get(x);
+  },
   softmax: ({ x }, run) => softmax(run.get(x), run),
-  concat({ xs, width }, { tape, rows, get }) {
+  concat({ xs, width }, { tape, get }) {
     const parts = xs.map(get);
+    const { rows } = parts[0]!;
     const y = Array.from({ length: rows }, (_, r) =>
       parts.flatMap((part) => [...part.y.subarray(r * part.width, (r + 1) * part.width)]),
     ).flat();
@@ -375,6 +468,7 @@ export function float64Pass(
   const run: Run = {
     tape,
     rows,
+    batch,
     mode,
     stopped,
     get: (value) => nodes.get(value)!,
@@ -382,6 +476,12 @@ export function float64Pass(
     input({ source, width }) {
       if (source.kind === 'label')
         return tape.node(rows, 1, batch.labels.get(source.column)?.subarray(0, rows) ?? new Float32Array(rows));
+      if (source.kind === 'items') {
+        const { table } = layout.sequences!.find(({ field }) => field === source.field)!;
+        const { ids, offsets } = column(batch.bags, source.field);
+        const moves = Array.from({ length: offsets[rows]! }, (_, to) => ({ from: ids[to]!, to, factor: 1 }));
+        return moved(tape, tables.get(table)!, moves.length, moves);
+      }
       const y = new Float64Array(rows * width);
       const looked: { readonly table: Node; readonly row: number; readonly factor: number; readonly to: number }[] = [];
       for (const columns of layout.columns) {
@@ -404,8 +504,8 @@ export function float64Pass(
           for (let c = 0; c < table.width; c++) table.d[row * table.width + c]! += factor * d[to + c]!;
       });
     },
-    mask(name, rate, width) {
-      const mask = new Float32Array(rows * width);
+    mask(name, rate, length) {
+      const mask = new Float32Array(length);
       dropoutMask(mask, rate, streamKey(seed, 'dropout', name, step));
       return mask;
     },

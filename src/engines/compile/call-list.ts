@@ -20,6 +20,15 @@ export type TogetherKernel =
   | 'normalizeSquares'
   | 'normalizeSums'
   | 'normalizeTogether';
+/** Kernels on the items of sequences. */
+export type ItemKernel =
+  | 'expand'
+  | 'segmentMax'
+  | 'segmentMaxGradient'
+  | 'segmentSoftmax'
+  | 'segmentSoftmaxGradient'
+  | 'segmentSum'
+  | 'shiftItems';
 /** Products of operands that are rounded to bfloat16. */
 export type Bf16Kernel = 'gemmBf16' | 'gemmGradientBf16';
 /** Rules that have a kernel for tables. */
@@ -52,6 +61,13 @@ const SHARING: Readonly<Record<Exclude<KernelName, RuleKernel>, Sharing>> = {
   countRows: 'rows',
   clear: 'rows',
   copyColumns: 'rows',
+  expand: 'rows',
+  segmentMax: 'rows',
+  segmentMaxGradient: 'rows',
+  segmentSoftmax: 'rows',
+  segmentSoftmaxGradient: 'rows',
+  segmentSum: 'rows',
+  shiftItems: 'rows',
   crossEntropy: 'rows',
   crossEntropyGradient: 'rows',
   dice: 'rows',
@@ -184,7 +200,8 @@ export interface CallList {
 export function createCallList(): CallList {
   const calls: Call[] = [];
   const sums: Call[] = [];
-  let last: Sharing | undefined;
+  /** Sharing of the last call, and the rows that workers share; another one requires a barrier. */
+  let last: string | undefined;
   let isStartPending = false;
   let columns: Call[] = [];
   let isUnderWay = false;
@@ -223,8 +240,9 @@ export function createCallList(): CallList {
       }
       if (sharing === 'start') isStartPending = true;
       else {
-        if (last !== undefined && last !== sharing) separate();
-        last = sharing;
+        const partition = sharing === 'rows' ? `rows of ${partitionOf(call)}` : sharing;
+        if (last !== undefined && last !== partition) separate();
+        last = partition;
       }
       if (sharing === 'columns') columns.push(call);
       push(call);
@@ -255,6 +273,12 @@ export function createCallList(): CallList {
       last = 'tables';
     },
   };
+}
+
+/** Returns the rows that workers share in a call by rows. */
+function partitionOf({ operands }: Call): string {
+  const domain = operands.find((operand) => typeof operand === 'object' && 'kind' in operand);
+  return domain === undefined ? 'batch' : domainName(domain);
 }
 
 /** Lists a kernel's operands in order, with strides and rows from the views among them. */

@@ -4,7 +4,7 @@ import { optimizers } from '../../optimizers/optimizers.js';
 import { SINGLE_PROCESS, type ProcessGroup } from '../../core/process-group.js';
 import type { TableSpec } from '../../tables/layout.js';
 import { tableOptimizer, type Plan } from '../engine.js';
-import type { Domain } from '../../graph/domain.js';
+import { BATCH, items, type Domain } from '../../graph/domain.js';
 import { placeBags } from './bags.js';
 import { createBuffers, type Buffers, type Ref } from './buffers.js';
 import type { PassPlan } from './passes.js';
@@ -28,6 +28,8 @@ export interface Layout extends PassPlan {
   readonly stepRows: number;
   /** Rows of a domain that this process has at most. */
   readonly maxRowsOf: (domain: Domain) => number;
+  /** The domains of the program: the batch, then the items of each sequence. */
+  readonly domains: readonly Domain[];
   /** CONSTANT_WORDS of an optimizer's step each. `wide` is `tables` if wide tables have no optimizer of their own. */
   readonly constants: { readonly dense: Ref; readonly tables: Ref; readonly wide: Ref };
   /** Optimizer state of dense weights: slot s starts `s · weightsCount` words after the first. */
@@ -109,7 +111,8 @@ export function createLayout(plan: Plan, graph: Graph = plan.graph): Layout {
     places,
     passGradients,
     part,
-    maxRowsOf: () => ownRows,
+    domains: [BATCH, ...(layout.sequences ?? []).map(({ field }) => items(field))],
+    maxRowsOf: (domain) => ownRows * maxItemsOf(plan, domain),
     maxOwnRows: ownRows,
     gradients: stepRows > passRows ? gradientsOf('gradients of a step') : passGradients,
     denseSlots: { at: buffers.take('dense optimizer state', 'optimizer', 1, slotWords), words: slotWords },
@@ -147,6 +150,11 @@ export function createLayout(plan: Plan, graph: Graph = plan.graph): Layout {
       ]),
     ),
   };
+}
+
+/** Returns the maximum number of rows that a domain has per row of the batch. */
+function maxItemsOf({ layout: { sequences = [] } }: Plan, domain: Domain): number {
+  return domain.kind === 'batch' ? 1 : sequences.find(({ field }) => field === domain.field)!.maxItems;
 }
 
 function takeConstants(buffers: Buffers, hasWide: boolean): Layout['constants'] {

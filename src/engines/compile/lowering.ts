@@ -1,4 +1,5 @@
 import type { OperationName, Parameter, Value, ValueOf } from '../../graph/operations.js';
+import type { Domain } from '../../graph/domain.js';
 import type { Buffers, Ref, View } from './buffers.js';
 import type { CallList, Gathered, Span } from './call-list.js';
 import type { Place, Places } from './places.js';
@@ -32,6 +33,8 @@ export interface Lowering {
   view(value: Value): View;
   /** Returns the gradient of a value. */
   gradient(value: Value): View;
+  /** Returns where the items of each row of a sequence begin: `rows` + 1 words. */
+  sequenceOffsets(field: string): Ref;
   /** Returns the gradient of weights. */
   weightGradient(weights: Ref): Ref;
   /** Returns 1 if a value's gradient has been written, so that more is added to it, else 0. Marks it as written. */
@@ -59,6 +62,8 @@ export interface Lowering {
 
 /** Forward and backward pass of an operation; the backward pass adds to the gradients of its operands. */
 export interface Lowered<Name extends OperationName> {
+  /** Rows by which workers share the operation; default: the rows of its value. */
+  readonly partition?: Domain;
   /** Returns whether workers share a value by columns, because it sums over the batch. */
   isByColumns?(value: ValueOf<Name>, mode: Mode): boolean;
   forward(value: ValueOf<Name>, lowering: Lowering): void;

@@ -1,6 +1,6 @@
 import { findCanceledBiases, listRequired, type Graph, type Term } from '../../graph/graph.js';
-import { isLoss, type LossValue, type Value } from '../../graph/operations.js';
-import { BATCH } from '../../graph/domain.js';
+import { isLoss, type LossValue, type Value, type ValueOf } from '../../graph/operations.js';
+import { BATCH, domainName, type Domain } from '../../graph/domain.js';
 import { computeReachability } from '../../graph/gradient-reachability.js';
 import type { InputLayout } from '../../tables/layout.js';
 import { shift, type Buffers, type Ref, type View } from './buffers.js';
@@ -8,17 +8,18 @@ import type { CallList } from './call-list.js';
 import { lowerLosses } from './operations/losses.js';
 import type { Lowering, Mode, Turn } from './lowering.js';
 import { LOWERED } from './operations/operations.js';
-import { inPhases } from './phases.js';
+import { BY_COLUMNS, inPhases } from './phases.js';
 import type { Precision } from '../precision.js';
 import type { Matrix, Place, Places } from './places.js';
 import { PRODUCTS } from './products.js';
-import { lowerGather, lowerLookup, type TablePlaces } from './tables.js';
+import { lowerGather, lowerItemLookup, lowerLookup, type TablePlaces } from './tables.js';
 
 /** A value that the forward pass computes. */
 type Computed = Exclude<Value, LossValue>;
 
 /** An entry of the table, whatever its operation. */
 interface Lowered {
+  readonly partition?: Domain;
   isByColumns?(value: Value, mode: Mode): boolean;
   forward(value: Value, lowering: Lowering): void;
   backward(value: Value, lowering: Lowering): void;
@@ -123,6 +124,7 @@ function createPassState(plan: PassPlan, mode: Mode, list: CallList, computed: r
         return isAdded ? 1 : 0;
       },
       dropoutKey: (name) => plan.dropoutKeys.get(name)!,
+      sequenceOffsets: (field) => plan.tables.sequence(field).offsets,
     },
   };
   return state;
@@ -161,12 +163,33 @@ function lowerTerms(plan: PassPlan, terms: readonly Term[], isBack: boolean, { w
   lowerLosses(placed, lowering, isBack);
 }
 
-/** Lowers the backward pass of the looked-up input: sums its gradient over the rows of each table. */
-function lowerInputGradient(plan: PassPlan, input: Value, { written, area, lowering }: PassState): void {
-  if (!written.has(input) && plan.areas === 1) return;
-  const d = plan.places.of(input).gradient;
-  if (!written.has(input)) lowering.list.emit('clear', { y: d, columns: d.columns });
-  lowerGather(plan.tables, d, area, plan.areas, lowering.list);
+/** Returns whether an input is looked up in tables. */
+function isLookedUp({ source }: ValueOf<'input'>): boolean {
+  return source.kind !== 'label';
+}
+
+function lowerInput({ layout, tables, places }: PassPlan, input: ValueOf<'input'>, list: CallList): void {
+  const y = places.of(input).value;
+  if (input.source.kind === 'items') lowerItemLookup(tables, input.source.field, y, list);
+  else lowerLookup(layout, tables, y, list);
+}
+
+/** Lowers the backward pass of looked-up inputs: sums their gradients over the rows of each table. */
+function lowerInputGradients(
+  plan: PassPlan,
+  inputs: readonly ValueOf<'input'>[],
+  { written, area, lowering: { list, gradient } }: PassState,
+): void {
+  if (plan.areas === 1 && !inputs.some((input) => written.has(input))) return;
+  const items = new Map<string, View>();
+  let features: View | undefined;
+  for (const input of inputs) {
+    const d = gradient(input);
+    if (!written.has(input)) list.emit('clear', { y: d, columns: d.columns });
+    if (input.source.kind === 'items') items.set(input.source.field, d);
+    else features = d;
+  }
+  lowerGather(plan.tables, { features, items }, area, plan.areas, list);
 }
 
 /**
@@ -179,11 +202,14 @@ export function lowerPass(
   list: CallList,
   targets: readonly Value[] = [...plan.graph.predictions.values()],
 ): Pass {
-  const { graph, layout, places, tables, refused } = plan;
-  const input = graph.values.find((value) => value.op === 'input' && value.source.kind === 'features');
+  const { graph, places, tables, refused } = plan;
   const values = mode === 'predict' ? listRequired(graph, targets) : graph.values;
   const computed = values.filter((value): value is Computed => !isLoss(value));
-  const phases = inPhases(computed, (value) => operation(value).isByColumns?.(value, mode) ?? false);
+  const phases = inPhases(computed, (value) => {
+    const { isByColumns, partition = value.rows } = operation(value);
+    return isByColumns?.(value, mode) === true ? BY_COLUMNS : domainName(partition);
+  });
+  const inputs = computed.filter((value): value is ValueOf<'input'> => value.op === 'input' && isLookedUp(value));
   const state = createPassState(plan, mode, list, computed);
   const { lowering, written } = state;
   const releaseTables = (): void => list.emit('releaseTables', { claims: tables.claims, count: tables.all.length });
@@ -195,7 +221,7 @@ export function lowerPass(
         for (const { at: p, transposed: t, inputs: k, panels } of places.matrices)
           list.emit('transposePanels', { p, t, k, panels });
       }
-      if (input !== undefined) lowerLookup(layout, tables, places.of(input).value, list);
+      for (const input of inputs) lowerInput(plan, input, list);
       for (const [i, phase] of phases.entries()) {
         if (i > 0) list.separate();
         for (const value of phase) operation(value).forward(value, lowering);
@@ -227,7 +253,7 @@ export function lowerPass(
         list.separate();
       }
       list.flushSums();
-      if (input !== undefined) lowerInputGradient(plan, input, state);
+      lowerInputGradients(plan, inputs, state);
       list.emit('refuseUnlessFinite', { refused });
     },
   };

@@ -2,31 +2,35 @@ import { listOperands } from '../../graph/graph.js';
 import type { Value } from '../../graph/operations.js';
 import { listDifferentiated } from '../../graph/gradient-reachability.js';
 
+/** Partition of operations that workers share by columns. */
+export const BY_COLUMNS = 'columns';
+
 /**
- * Puts values into phases with a barrier between two of them, as few as there can be: all work by rows that is ready,
- * then all
- * work by columns that is ready, in turns. Within a phase by rows a value may read an earlier one, since every worker
- * has the
- * same rows in both; in a phase by columns none reads another. Towers and experts that do not read each other share
- * phases.
- * Backward, the same phases hold in reverse.
+ * Puts values into phases, separated by barriers, as few as possible: all operations of a partition that are ready, then
+ * those of the next partition, in turns. A partition is what workers share: rows of a domain, or columns. Within a phase
+ * by rows a value may read an earlier one, because every worker has the same rows in both. In a phase by columns no value
+ * reads another. Towers and experts that do not read each other share phases. The backward pass has the same phases in
+ * reverse.
  */
 export function inPhases<Some extends Value>(
   values: readonly Some[],
-  isByColumns: (value: Some) => boolean,
+  partitionOf: (value: Some) => string,
 ): readonly (readonly Some[])[] {
   const phases: Some[][] = [];
   const unplaced = new Set(values);
-  /** What may not be read yet. */
+  /** Values that may not be read yet. */
   const waiting = new Set<Value>(values);
-  for (let columns = false; unplaced.size > 0; columns = !columns) {
+  const partitions = [...new Set(values.map(partitionOf))];
+  for (let turn = 0; unplaced.size > 0; turn++) {
+    const partition = partitions[turn % partitions.length]!;
+    const isByColumns = partition === BY_COLUMNS;
     const phase: Some[] = [];
-    /** What a phase by columns adds to when going backward: once, since two shares of the columns would differ. */
+    /** Gradients that a phase by columns adds to: each once, because two shares of the columns would differ. */
     const taken = new Set<Value>();
     for (const value of unplaced) {
-      const differentiated = columns ? listDifferentiated(value) : [];
+      const differentiated = isByColumns ? listDifferentiated(value) : [];
       if (
-        isByColumns(value) !== columns ||
+        partitionOf(value) !== partition ||
         listOperands(value).some((operand) => waiting.has(operand)) ||
         differentiated.some((operand) => taken.has(operand))
       )
@@ -34,7 +38,7 @@ export function inPhases<Some extends Value>(
       for (const operand of differentiated) taken.add(operand);
       phase.push(value);
       unplaced.delete(value);
-      if (!columns) waiting.delete(value);
+      if (!isByColumns) waiting.delete(value);
     }
     for (const value of phase) waiting.delete(value);
     if (phase.length > 0) phases.push(phase);

@@ -1,4 +1,4 @@
-import { BATCH } from '../../graph/domain.js';
+import { BATCH, type Domain } from '../../graph/domain.js';
 import type { Graph } from '../../graph/graph.js';
 import { parametersIn } from '../../graph/parameters-in.js';
 import type { Parameter, Value, ValueOf } from '../../graph/operations.js';
@@ -65,8 +65,8 @@ export interface Places {
   vector(parameter: Parameter): Ref;
   /** A matrix that no linear layer has, such as attention's. */
   matrix(parameter: Parameter): Matrix;
-  /** More columns of the batch. */
-  columns(name: string, width: number, stride?: number): Place;
+  /** More columns, by default of the batch. */
+  columns(name: string, width: number, rows?: Domain, stride?: number): Place;
 }
 
 /** Offsets in a buffer that is assembled piece by piece, each on a cache line. */
@@ -156,11 +156,11 @@ export function createPlaces(buffers: Buffers, graph: Graph): Places {
   const places = new Map<number, Place>();
   const groupByLinear = new Map<number, LinearGroup>();
 
-  const columns = (name: string, width: number, stride = rowStride(width)): Place => {
+  const columns: Places['columns'] = (name, width, rows = BATCH, stride = rowStride(width)) => {
     const view = (ref: Ref): View => ({ ...ref, ld: stride, width, columns: toFours(width) });
     return {
-      value: view(buffers.take(name, 'value', BATCH, stride)),
-      gradient: view(buffers.take(`d ${name}`, 'gradient', BATCH, stride)),
+      value: view(buffers.take(name, 'value', rows, stride)),
+      gradient: view(buffers.take(`d ${name}`, 'gradient', rows, stride)),
     };
   };
   const matrixOf = (parameter: Parameter, inputs: number, stride: number): Matrix => ({
@@ -183,7 +183,7 @@ export function createPlaces(buffers: Buffers, graph: Graph): Places {
       members,
       matrix: matrixOf(weight, x.width, stride),
       bias: shift(weights, offsets.biases.get(weight)!),
-      out: columns(`linear ${id}`, stride),
+      out: columns(`linear ${id}`, stride, x.rows),
     };
   });
   for (const group of groups) {
@@ -221,7 +221,7 @@ export function createPlaces(buffers: Buffers, graph: Graph): Places {
       const isLabel = value.op === 'input' && value.source.kind === 'label';
       const place = isLabel
         ? labelPlace(buffers, value.source.column)
-        : columns(`${value.op} ${value.id}`, value.width);
+        : columns(`${value.op} ${value.id}`, value.width, value.rows);
       places.set(value.id, place);
       return place;
     },

@@ -1,9 +1,9 @@
 import { countSlotElements, type Optimizer } from '../../optimizers/optimizer.js';
-import type { InputColumns, InputLayout, TableSpec } from '../../tables/layout.js';
+import type { InputColumns, InputLayout, SequenceColumns, TableSpec } from '../../tables/layout.js';
 import { averageWords } from '../average.js';
 import { isDealt, rowsHere, type Dealing } from '../dealt-rows.js';
 import type { ProcessGroup } from '../../core/process-group.js';
-import { BATCH } from '../../graph/domain.js';
+import { BATCH, items } from '../../graph/domain.js';
 import { POOLING_NUMBERS, type BagPlace } from './bags.js';
 import { columnsOf, shift, toFours, WORD, type Buffers, type Ref, type View } from './buffers.js';
 import type { CallList, TableRule } from './call-list.js';
@@ -47,6 +47,8 @@ export interface TablePlace extends TableSpec, GatheredRows {
   readonly gathered: GatheredRows;
   /** The columns of the input that are looked up in it. */
   readonly fields: readonly TableColumns[];
+  /** The sequences whose items are looked up in it. */
+  readonly sequences: readonly SequenceColumns[];
   /** Floats from row to row: weights, optimizer state, then the average and the steps that it covers, if there is one. */
   readonly stride: number;
   /** Floats from a row's weights to their average, if there is one. */
@@ -54,6 +56,12 @@ export interface TablePlace extends TableSpec, GatheredRows {
   /** The first row. */
   readonly at: Ref;
   readonly claim: Ref;
+}
+
+/** The buffers of a sequence: row numbers of its items, and where the items of each row begin (`rows` + 1 words). */
+export interface SequencePlace extends SequenceColumns {
+  readonly ids: Ref;
+  readonly offsets: Ref;
 }
 
 /** All that belongs to tables in a plan's memory. */
@@ -71,6 +79,8 @@ export interface TablePlaces {
   ids(table: TablePlace, field: string): Ref;
   /** The bags of a field for a table: their addresses (see `BagPlace`), and where the items of a row begin. */
   bag(table: TablePlace, field: string): Pick<BagPlace, 'addresses' | 'offsets'>;
+  readonly sequences: readonly SequencePlace[];
+  sequence(field: string): SequencePlace;
 }
 
 /** Sizes of the buffers of tables. */
@@ -101,6 +111,7 @@ export function placeTables(
     placeTable(
       table,
       layout.columns.filter((columns): columns is TableColumns => 'table' in columns && columns.table === table.name),
+      (layout.sequences ?? []).filter((sequence) => sequence.table === table.name),
       buffers,
       updateOf(table),
       shift(claims, t),
@@ -113,8 +124,15 @@ export function placeTables(
     width,
     columns: toFours(width),
   });
+  const sequences = (layout.sequences ?? []).map((sequence): SequencePlace => ({
+    ...sequence,
+    ids: buffers.take(`item ids ${sequence.field}`, 'column', items(sequence.field)),
+    offsets: buffers.take(`item offsets ${sequence.field}`, 'column', 1, sizes.ownRows + 1),
+  }));
   return {
     all,
+    sequences,
+    sequence: (field) => sequences.find((sequence) => sequence.field === field)!,
     byName: new Map(all.map((table) => [table.name, table])),
     claims,
     bags,
@@ -133,6 +151,7 @@ export function placeTables(
 function placeTable(
   table: TableSpec,
   fields: readonly TableColumns[],
+  sequences: readonly SequenceColumns[],
   buffers: Buffers,
   update: TableUpdate,
   claim: Ref,
@@ -144,10 +163,9 @@ function placeTable(
   const rows = rowsHere(allRows, dealing);
   const isSharded = isDealt(allRows, dealing);
   // The number of items of a bag without a limit is unknown before there is a batch.
-  const lookedUp = fields.reduce(
-    (sum, columns) => sum + (columns.kind === 'bag' ? (columns.maxItems ?? Infinity) : 1),
-    0,
-  );
+  const lookedUp =
+    fields.reduce((sum, columns) => sum + (columns.kind === 'bag' ? (columns.maxItems ?? Infinity) : 1), 0) +
+    sequences.reduce((sum, { maxItems }) => sum + maxItems, 0);
   const mostOf = (batchRows: number, all: number): number => Math.min(all, batchRows * lookedUp);
   const gatheredOf = (of: string, most: number): GatheredRows => ({
     hash: buffers.take(`${of}hash ${name}`, 'index', 1, 4 * most),
@@ -166,6 +184,7 @@ function placeTable(
     allRows,
     width,
     fields,
+    sequences,
     stride,
     update,
     isDealt: isSharded,
@@ -208,40 +227,60 @@ export function lowerLookup({ columns }: InputLayout, tables: TablePlaces, input
   }
 }
 
+/** Looks up the items of a sequence. */
+export function lowerItemLookup(tables: TablePlaces, field: string, y: View, list: CallList): void {
+  const { ids, table, width } = tables.sequence(field);
+  const { at, stride } = tables.byName.get(table)!.looked;
+  list.emit('lookup', { ids, table: at, stride, width, y });
+}
+
+/** The gradients of looked-up inputs: of the concatenated features, and of items by field. */
+export interface InputGradients {
+  readonly features: View | undefined;
+  readonly items: ReadonlyMap<string, View>;
+}
+
 /**
- * Sums the input's gradient over each distinct row, by table, into an area of the gradients. Only the first area starts
- * from zero.
+ * Sums the gradients of inputs over each distinct row, by table, into an area of the gradients. Only the first area
+ * starts from zero.
  */
-export function lowerGather(tables: TablePlaces, input: View, area: number, areas: number, list: CallList): void {
+export function lowerGather(
+  tables: TablePlaces,
+  { features, items: itemGradients }: InputGradients,
+  area: number,
+  areas: number,
+  list: CallList,
+): void {
   // Workers take tables as they become free, large ones first.
   for (const table of [...tables.all].sort((a, b) => b.rows - a.rows)) {
-    const {
-      fields,
-      width,
-      claim,
-      gathered: { hash, distinct, gradients, areaWords, count },
-    } = table;
-    fields.forEach((columns, f) => {
-      const shared = {
-        claim,
-        width,
-        hash,
-        distinct,
-        areaBytes: areaWords * WORD,
-        d: columnsOf(input, columns.offset, columns.width),
-        gradients: shift(gradients, area * areaWords),
-        areas: area === 0 ? areas : 1,
-        countAt: count,
-        rows: BATCH,
-        isFirstField: f === 0 ? 1 : 0,
-        fresh: area === 0 ? tables.fresh : shift(tables.fresh, 1),
-      } as const;
-      if (columns.kind === 'id') list.emit('gatherGradients', { ids: tables.ids(table, columns.field), ...shared });
+    const { hash, distinct, gradients, areaWords, count } = table.gathered;
+    const shared = {
+      claim: table.claim,
+      width: table.width,
+      hash,
+      distinct,
+      areaBytes: areaWords * WORD,
+      gradients: shift(gradients, area * areaWords),
+      areas: area === 0 ? areas : 1,
+      countAt: count,
+      fresh: area === 0 ? tables.fresh : shift(tables.fresh, 1),
+    };
+    let isFirstField = 1;
+    for (const { kind, field, offset, width } of features === undefined ? [] : table.fields) {
+      const from = { d: columnsOf(features!, offset, width), rows: BATCH, isFirstField };
+      isFirstField = 0;
+      if (kind === 'id') list.emit('gatherGradients', { ids: tables.ids(table, field), ...shared, ...from });
       else {
-        const { addresses: bag, offsets } = tables.bag(table, columns.field);
-        list.emit('gatherBagGradients', { bag, offsets, ...shared });
+        const { addresses: bag, offsets } = tables.bag(table, field);
+        list.emit('gatherBagGradients', { bag, offsets, ...shared, ...from });
       }
-    });
+    }
+    for (const { field } of table.sequences) {
+      const d = itemGradients.get(field);
+      if (d === undefined) continue;
+      list.emit('gatherGradients', { ids: tables.sequence(field).ids, d, ...shared, isFirstField });
+      isFirstField = 0;
+    }
   }
 }
 

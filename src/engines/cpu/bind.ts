@@ -1,3 +1,4 @@
+import { domainName, type Domain } from '../../graph/domain.js';
 import { WORD } from '../compile/buffers.js';
 import type { Call } from '../compile/call-list.js';
 import type { MemoryPlan } from '../state/memory-plan.js';
@@ -7,14 +8,19 @@ export interface BoundCall {
   readonly kernel: Call['kernel'];
   /** In the order of the kernel's signature. */
   readonly args: readonly number[];
-  /** Indices of arguments that are the rows of the batch. */
-  readonly rowsAt: readonly number[];
+  /** Arguments that are the rows of a domain, by its index. */
+  readonly rowsAt: readonly { readonly argument: number; readonly domain: number }[];
 }
 
 /** Replaces positions in buffers with addresses. */
-export function bindCalls(calls: readonly Call[], { addresses }: MemoryPlan): readonly BoundCall[] {
+export function bindCalls(
+  calls: readonly Call[],
+  { addresses }: MemoryPlan,
+  domains: readonly Domain[],
+): readonly BoundCall[] {
+  const indices = new Map(domains.map((domain, index) => [domainName(domain), index]));
   return calls.map(({ kernel, operands }) => {
-    const rowsAt: number[] = [];
+    const rowsAt: { argument: number; domain: number }[] = [];
     const args = operands.map((operand, argument) => {
       if (typeof operand === 'number') return operand;
       if ('buffer' in operand) {
@@ -22,7 +28,7 @@ export function bindCalls(calls: readonly Call[], { addresses }: MemoryPlan): re
         if (address === undefined) throw new Error(`no memory for buffer '${operand.buffer.name}'`);
         return address + operand.offset * WORD;
       }
-      rowsAt.push(argument);
+      rowsAt.push({ argument, domain: indices.get(domainName(operand))! });
       return 0;
     });
     return { kernel, args, rowsAt };
@@ -33,7 +39,10 @@ export function bindCalls(calls: readonly Call[], { addresses }: MemoryPlan): re
 export function bindLists<List extends string>(
   lists: Readonly<Record<List, readonly Call[]>>,
   plan: MemoryPlan,
+  domains: readonly Domain[],
 ): Readonly<Record<List, readonly BoundCall[]>> {
-  const bound = Object.entries<readonly Call[]>(lists).map(([name, calls]) => [name, bindCalls(calls, plan)] as const);
+  const bound = Object.entries<readonly Call[]>(lists).map(
+    ([name, calls]) => [name, bindCalls(calls, plan, domains)] as const,
+  );
   return Object.fromEntries(bound) as Record<List, readonly BoundCall[]>; // the same keys
 }

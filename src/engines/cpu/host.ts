@@ -86,7 +86,7 @@ function lowerHost(layout: Layout, input: { readonly value: View; readonly gradi
     fill((list) => {
       list.emit('releaseTables', { claims: tables.claims, count: tables.all.length });
       list.flushSums();
-      lowerGather(tables, input.gradient, area, numAreas, list);
+      lowerGather(tables, { features: input.gradient, items: new Map() }, area, numAreas, list);
       list.emit('refuseUnlessFinite', { refused });
     }).calls;
   const update = fill((list) => {
@@ -127,7 +127,7 @@ export function createHost(plan: Plan, kernels: KernelModule = loadKernels()): H
   const compiled = lowerHost(layout, input);
   const cpu = allocate(layout);
   const { memory, apart } = cpu;
-  const lists = bindLists(compiled.lists, cpu.plan);
+  const lists = bindLists(compiled.lists, cpu.plan, layout.domains);
   const team = createTeam<string>({ kernels, memory, apart, lists, barrier: BEGIN, threads: 1, rowWork: 0 });
   return new CpuHost(layout, compiled, cpu, team, input);
 }

@@ -6,10 +6,11 @@ import { createColumnLoader } from '../state/columns.js';
 import type { Layout } from '../compile/layout.js';
 
 /**
- * Copies rows `begin` to `begin + rows` of a batch to where the calls read them.
+ * Copies rows `begin` to `begin + rows` of a batch to where the calls read them, and returns the number of items of each
+ * sequence.
  * @param first of the first of a step's parts: how many rows they have together
  */
-export type Loader = (batch: Batch, begin: number, rows: number, first?: number) => void;
+export type Loader = (batch: Batch, begin: number, rows: number, first?: number) => readonly number[];
 
 /** A loader for a plan; where things go is found once, so that a step only copies. */
 export function createLoader(of: Layout, { memory, plan, image: { words, wordAt } }: CpuMemory): Loader {
@@ -28,10 +29,26 @@ export function createLoader(of: Layout, { memory, plan, image: { words, wordAt 
     addresses: wordAt(addresses),
   }));
   const bags = createBagLoader(memory, places, numbered, plan.bytes);
-  const keyCounts = tables.all.map(({ gathered: { count, most }, fields }) => {
-    const bagFields = fields.filter(({ kind }) => kind === 'bag').map(({ field }) => field);
-    return { at: wordAt(count) + 2, most, numIds: fields.length - bagFields.length, bagFields };
+  const keyCounts = tables.all.map(({ gathered: { count, most }, fields, sequences: own }) => {
+    const bagFields = [...fields.filter(({ kind }) => kind === 'bag'), ...own].map(({ field }) => field);
+    return { at: wordAt(count) + 2, most, numIds: fields.filter(({ kind }) => kind === 'id').length, bagFields };
   });
+  const sequences = tables.sequences.map(({ field, ids, offsets, maxItems }) => ({
+    field,
+    maxItems,
+    ids: wordAt(ids),
+    offsets: wordAt(offsets),
+  }));
+  /** Copies the items of a sequence, and returns their number. */
+  const loadItems = (batch: Batch, begin: number, rows: number, of: (typeof sequences)[number]): number => {
+    const bag = column(batch.bags, of.field);
+    const first = bag.offsets[begin]!;
+    for (let b = 0; b <= rows; b++) words[of.offsets + b] = bag.offsets[begin + b]! - first;
+    const count = itemsOf(bag, begin, rows);
+    if (count > rows * of.maxItems) throw new Error(`'${of.field}' has rows with more than ${of.maxItems} items`);
+    words.set(bag.ids.subarray(first, first + count), of.ids);
+    return count;
+  };
   const withBags = bagsBetweenRows(layout);
   let looked: { readonly of: Batch; readonly batch: Batch } | undefined;
   return (given, begin, rows, first = begin === 0 ? given.rows : undefined) => {
@@ -46,5 +63,6 @@ export function createLoader(of: Layout, { memory, plan, image: { words, wordAt 
       for (const field of bagFields) keys += itemsOf(column(batch.bags, field), 0, batch.rows);
       words[at] = Math.min(most, keys);
     }
+    return sequences.map((sequence) => loadItems(batch, begin, rows, sequence));
   };
 }

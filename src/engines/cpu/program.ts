@@ -32,6 +32,8 @@ type Losses = ReadonlyMap<string, TermLoss>;
 /** Some rows of a batch that this process computes in one pass. */
 interface PassRows {
   readonly rows: number;
+  /** Items of each sequence. */
+  readonly items: readonly number[];
   readonly pass: number;
   /** The first of them among the rows of the pass in all processes, and the number of these. */
   readonly firstRow: number;
@@ -145,9 +147,9 @@ export class CpuProgram implements Program {
 
   losses(batch: Batch): Promise<Losses> {
     const parts: Losses[] = [];
-    this.#forEachPass(batch, ({ rows, pass, firstRow }) => {
+    this.#forEachPass(batch, ({ rows, items, pass, firstRow }) => {
       this.#prepare(pass, this.#graphWeights, undefined, firstRow);
-      this.#team.run('losses', rows);
+      this.#team.run('losses', rows, items);
       parts.push(this.#exchange.losses(this.#losses()));
     });
     return Promise.resolve(this.#joined(parts));
@@ -157,8 +159,8 @@ export class CpuProgram implements Program {
     const { peers, predictions } = this.#compiled;
     if (peers.size > 1) throw new Error('inspect requires a single process');
     this.#prepare(0, this.#graphWeights, undefined);
-    this.#load(batch, 0, batch.rows, batch.rows);
-    this.#team.run('inspect', batch.rows);
+    const items = this.#load(batch, 0, batch.rows, batch.rows);
+    this.#team.run('inspect', batch.rows, items);
     const columns = [...predictions].map(([task, view]) => [task, this.#firstColumn(view, batch.rows)] as const);
     return Promise.resolve({ losses: this.#losses(), predictions: new Map(columns), gradients: this.#gradients() });
   }
@@ -185,8 +187,8 @@ export class CpuProgram implements Program {
   #trainOnePass(batch: Batch, weights: readonly number[]): Losses {
     this.#image.words[this.#refused] = 0;
     this.#prepare(0, weights, undefined);
-    this.#load(batch, 0, batch.rows, batch.rows);
-    this.#team.run('train', batch.rows);
+    const items = this.#load(batch, 0, batch.rows, batch.rows);
+    this.#team.run('train', batch.rows, items);
     return this.#losses();
   }
 
@@ -269,11 +271,11 @@ export class CpuProgram implements Program {
     for (const [pass, { begin, rows }] of parts.entries()) {
       if (isOver()) break;
       const [{ all }, firstRow] = [passes[pass]!, begin - pass * maxRows];
-      this.#load(batch, begin, rows, pass === 0 ? ofStep : undefined);
+      const items = this.#load(batch, begin, rows, pass === 0 ? ofStep : undefined);
       if (!isStep) this.#exchange.fetch(batch, [parts[pass]!]);
       this.#exchange.place(isStep ? pass : 0);
       if (part !== undefined) this.#image.doubles.set([all, firstRow], this.#image.wordAt(part) / 2);
-      visit({ rows, pass, firstRow, all });
+      visit({ rows, items, pass, firstRow, all });
     }
   }
 
@@ -292,9 +294,9 @@ export class CpuProgram implements Program {
   #runPasses(batch: Batch, weights: readonly number[]): Losses {
     const counted = this.#countedRows(batch);
     const parts: Losses[] = [];
-    this.#forEachPass(batch, ({ rows, pass, firstRow }) => {
+    this.#forEachPass(batch, ({ rows, items, pass, firstRow }) => {
       this.#prepare(pass, weights, counted, firstRow);
-      this.#team.run('pass', rows);
+      this.#team.run('pass', rows, items);
       this.#exchange.statistics(rows);
       parts.push(this.#exchange.losses(this.#losses()));
     });
@@ -305,8 +307,8 @@ export class CpuProgram implements Program {
   #predicted(batch: Batch, list: 'predict' | 'evaluate', onPart: () => void): Map<string, Float32Array> {
     const { predictions, maxRows } = this.#compiled;
     const results = new Map([...predictions.keys()].map((task) => [task, new Float32Array(batch.rows)]));
-    this.#forEachPart(batch, maxRows, ({ rows, pass, all }) => {
-      this.#team.run(list, rows);
+    this.#forEachPart(batch, maxRows, ({ rows, items, pass, all }) => {
+      this.#team.run(list, rows, items);
       const begin = pass * maxRows;
       for (const [task, view] of predictions)
         this.#exchange.column(this.#firstColumn(view, rows), results.get(task)!.subarray(begin, begin + all));
@@ -325,9 +327,9 @@ export class CpuProgram implements Program {
     const counted = this.#countedRows(batch);
     const gates = createGateSums(graph);
     const unweighted = this.#graphWeights.map(() => 1);
-    this.#forEachPass(batch, ({ rows, pass, firstRow }) => {
+    this.#forEachPass(batch, ({ rows, items, pass, firstRow }) => {
       this.#prepare(pass, unweighted, counted, firstRow);
-      this.#team.run('diagnosis', rows);
+      this.#team.run('diagnosis', rows, items);
       for (const [name, { shares }] of graph.gates ?? []) {
         const view = places.of(shares).value;
         gates.add(name, this.#image.floats.subarray(this.#image.wordAt(view)), view.ld, rows);

@@ -49,11 +49,11 @@ export type CallObserver = (kernel: Call['kernel'], elapsedMs: number) => void;
 /** Those who run a list together; this thread is the first of them. */
 export interface Team<List extends string> {
   /**
-   * Runs a list on a batch of so many rows, to its end.
+   * Runs a list on a batch of so many rows, and items of each sequence, to its end.
    * @throws UserError (thread) where a worker ended, or a kernel gave up: what the list writes is spoiled, and nothing
    * runs any more
    */
-  run(list: List, rows: number): void;
+  run(list: List, rows: number, items?: readonly number[]): void;
   end(): void;
 }
 
@@ -65,14 +65,19 @@ export function bind(
   calls: readonly BoundCall[],
   kernels: Kernels & Exchanges,
   onCall?: CallObserver,
-): (rows: number) => void {
+): (rows: ArrayLike<number>) => void {
   const kernelOf = ({ kernel }: BoundCall): Bound =>
     onCall === undefined ? kernels[kernel] : timed(kernel, kernels[kernel], onCall);
   const bound = calls.map((call) => ({ kernel: kernelOf(call), args: [...call.args], rowsAt: call.rowsAt }));
-  let boundRows = -1;
+  const boundRows: number[] = [];
   return (rows) => {
-    if (rows !== boundRows) for (const { args, rowsAt } of bound) for (const at of rowsAt) args[at] = rows;
-    boundRows = rows;
+    let isNew = false;
+    for (let d = 0; d < rows.length; d++) {
+      isNew ||= boundRows[d] !== rows[d];
+      boundRows[d] = rows[d]!;
+    }
+    if (isNew)
+      for (const { args, rowsAt } of bound) for (const { argument, domain } of rowsAt) args[argument] = rows[domain]!;
     for (const { kernel, args } of bound) kernel(...args);
   };
 }
@@ -190,15 +195,16 @@ export function createTeam<List extends string>({
     };
     return threadError(problem, error);
   };
-  const command = (list: number, rows: number): void => {
+  const command = (list: number, counts: readonly number[]): void => {
     words[COMMAND.list] = list;
-    words[COMMAND.rows] = rows;
+    words.set(counts, COMMAND.rows);
     Atomics.add(words, COMMAND.number, 1);
     Atomics.notify(words, COMMAND.number);
   };
   return {
-    run(name, rows) {
+    run(name, rows, items = []) {
       const list = names.indexOf(name);
+      const counts = [rows, ...items];
       const areReady = (): boolean => Atomics.load(words, COMMAND.ready) === Atomics.load(words, COMMAND.threads) - 1;
       while (isPatient && !areReady() && Atomics.load(words, COMMAND.failed) === 0)
         Atomics.wait(words, COMMAND.failed, 0, 1);
@@ -207,8 +213,8 @@ export function createTeam<List extends string>({
       kernels.join(0, isShared ? words[COMMAND.threads]! : 1, barrier);
       try {
         if (Atomics.load(words, COMMAND.failed) !== 0) throw new Error('a worker has exited');
-        if (isShared) command(list, rows);
-        bound[list]!(rows);
+        if (isShared) command(list, counts);
+        bound[list]!(counts);
         if (isShared) kernels.barrier();
       } catch (error) {
         throw failure(error);
@@ -216,7 +222,7 @@ export function createTeam<List extends string>({
     },
     end() {
       reasons.close();
-      if (threads > 1) command(-1, 0);
+      if (threads > 1) command(-1, []);
     },
   };
 }

@@ -23,6 +23,7 @@ parentPort!.once('message', ({ memory, apart, lists, barrier }: TeamTask) => {
   const bound = Object.values(lists).map((list) => bind(list, kernels));
   const words = new Int32Array(memory.buffer, barrier, COMMAND_WORDS);
 
+  const rows = words.subarray(COMMAND.rows);
   Atomics.add(words, COMMAND.ready, 1);
   for (let seen = 0; ; seen++) {
     awaitCommand(words, seen);
@@ -31,7 +32,7 @@ parentPort!.once('message', ({ memory, apart, lists, barrier }: TeamTask) => {
     // Fewer than were asked for, where no more could start.
     kernels.join(self, words[COMMAND.threads]!, barrier);
     // Where this throws, the guard hears it.
-    bound[list]!(words[COMMAND.rows]!);
+    bound[list]!(rows);
     kernels.barrier();
   }
 });

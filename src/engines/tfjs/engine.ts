@@ -1,6 +1,7 @@
 import type { Engine, Plan } from '../engine.js';
 import { MAX_BYTES } from '../cpu/module.js';
 import { apartBytes } from '../cpu/compile-program.js';
+import { rejectSequences } from '../reject-sequences.js';
 import { loadGpu, loadOwn, type Backend } from './backend.js';
 import { compileProgram } from './program.js';
 
@@ -23,7 +24,10 @@ function engineOn({ tf, description }: Backend): Engine {
   return {
     name: 'tfjs',
     description,
-    compile: (plan) => compileProgram(tf, plan),
+    compile(plan) {
+      rejectSequences(plan, 'TensorFlow.js');
+      return compileProgram(tf, plan);
+    },
     activationBytes,
     apartBytes,
     maxBytes: MAX_BYTES,

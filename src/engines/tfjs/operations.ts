@@ -2,6 +2,7 @@ import type { Tensor } from '@tensorflow/tfjs';
 import type {
   Activation,
   FunctionName,
+  ItemOperation,
   LossName,
   LossValue,
   OperationName,
@@ -34,9 +35,9 @@ export interface Execution {
   dropoutMask(name: string, rate: number, width: number): Tensor;
 }
 
-/** Every operation but the losses, which `losses.ts` holds. */
+/** Every operation but the losses, which are in `losses.ts`, and those on items of sequences. */
 type OperationTable = {
-  readonly [Name in Exclude<OperationName, LossName>]: (value: ValueOf<Name>, run: Execution) => Tensor;
+  readonly [Name in Exclude<OperationName, LossName | ItemOperation>]: (value: ValueOf<Name>, run: Execution) => Tensor;
 };
 type ActivationTable = {
   readonly [Kind in Activation]: (x: Tensor, attributes: Operations['activation'], run: Execution) => Tensor;
@@ -181,7 +182,10 @@ function sameGroup(tf: TensorFlow, groups: Tensor): Tensor {
 /** Runs one operation that is not a loss. */
 export function execute(value: Exclude<Value, LossValue>, run: Execution): Tensor {
   // The table's entry for `value.op` takes that operation's value.
-  const operation = OPERATION[value.op] as (value: Value, run: Execution) => Tensor;
+  const operation = (OPERATION as Readonly<Partial<Record<OperationName, (value: Value, run: Execution) => Tensor>>>)[
+    value.op
+  ];
+  if (operation === undefined) throw new Error(`no operation '${value.op}' in TensorFlow.js`);
   return operation(value, run);
 }
 

@@ -108,10 +108,12 @@ export function createRunner(tf: TensorFlow, graph: Graph, weights: readonly Wei
   // A copy: labels may lie in memory that threads share, which not every backend takes.
   const inputOf =
     (batch: Batch, features: Tensor): Execution['input'] =>
-    (source) =>
-      source.kind === 'features'
+    (source) => {
+      if (source.kind === 'items') throw new Error('sequences are rejected when a plan is compiled');
+      return source.kind === 'features'
         ? features
         : tf.tensor2d(column(batch.labels, source.column).slice(0, batch.rows), [batch.rows, 1]);
+    };
 
   /** The numbers of values by name, once they are read. */
   const numbersOf = (

@@ -1,3 +1,4 @@
+import { rejectSequences } from '../reject-sequences.js';
 import { userError } from '../../core/errors.js';
 import { bytes } from '../../text/number-text.js';
 import { countWords, WORD, type Role } from '../compile/buffers.js';
@@ -25,7 +26,10 @@ export function createWebGpuEngine(gpu: Gpu, watch: GpuWatch = {}): Engine {
     name: 'webgpu',
     description: `WebGPU on ${name}${driver === '' ? '' : ` (${driver})`}`,
     about: { ...gpu.about },
-    compile: (plan, onWarning) => compileProgram(gpu, plan, { ...watch, onWarning }),
+    compile(plan, onWarning) {
+      rejectSequences(plan, 'WebGPU');
+      return compileProgram(gpu, plan, { ...watch, onWarning });
+    },
     activationBytes,
     // Tables are split over as many buffers as they require, and no device reports its total memory.
     maxBytes: Infinity,

@@ -1,6 +1,7 @@
 import type {
   Activation,
   FunctionName,
+  ItemOperation,
   LossName,
   OperationName,
   Parameter,
@@ -26,7 +27,7 @@ export interface Emission {
 
 /** Emits an operation in evaluation mode. @returns the name of its output */
 type Emit<Name extends OperationName> = (value: ValueOf<Name>, emission: Emission) => string;
-type EmitTable = { readonly [Name in Exclude<OperationName, LossName>]: Emit<Name> };
+type EmitTable = { readonly [Name in Exclude<OperationName, LossName | ItemOperation>]: Emit<Name> };
 
 /** Emits columns `begin` to `end`. */
 function columns(onnx: OnnxGraph, x: string, begin: number, end: number): string {
@@ -39,6 +40,7 @@ const sumOver = (onnx: OnnxGraph, x: string): string => onnx.node('ReduceSum', [
 export const EMITTED: EmitTable = {
   input({ source }, { features }) {
     if (source.kind === 'label') throw new Error(`a prediction depends on the label '${source.column}'`);
+    if (source.kind === 'items') throw new Error(`no ONNX operations for sequence '${source.field}'`);
     return features;
   },
 

@@ -1,12 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import type { Plan } from '../../../src/engines/engine.js';
-import { inPhases } from '../../../src/engines/compile/phases.js';
+import { BY_COLUMNS, inPhases } from '../../../src/engines/compile/phases.js';
 import { createCpuEngine } from '../../../src/engines/cpu/engine.js';
+import { domainName } from '../../../src/graph/domain.js';
 import { GraphBuilder } from '../../../src/graph/builder.js';
 import type { Value } from '../../../src/graph/operations.js';
 import { denseOptimizers, embeddingOptimizerSchema } from '../../../src/optimizers/optimizers.js';
 
-const isByColumns = ({ op }: Value): boolean => op === 'batchNorm';
+const partitionOf = ({ op, rows }: Value): string => (op === 'batchNorm' ? BY_COLUMNS : domainName(rows));
 
 describe('the phases of a step', () => {
   it('are shared by what does not read each other, and few', () => {
@@ -14,7 +15,7 @@ describe('the phases of a step', () => {
     const x = g.input({ kind: 'features' }, 4);
     for (const name of ['a', 'b'])
       g.activation(g.batchNorm(g.linear(x, 8, name), `${name}.norm`), 'relu', `${name}.relu`);
-    const phases = inPhases(g.values, isByColumns).map((phase) => phase.map(({ op }) => op));
+    const phases = inPhases(g.values, partitionOf).map((phase) => phase.map(({ op }) => op));
     expect(phases).toEqual([
       ['input', 'linear', 'linear'],
       ['batchNorm', 'batchNorm'],
@@ -28,7 +29,7 @@ describe('the phases of a step', () => {
     const first = g.batchNorm(x, 'first');
     g.batchNorm(x, 'second');
     g.batchNorm(first, 'third');
-    expect(inPhases(g.values, isByColumns).map((phase) => phase.length)).toEqual([2, 1, 2]);
+    expect(inPhases(g.values, partitionOf).map((phase) => phase.length)).toEqual([2, 1, 2]);
   });
 });
 

@@ -51,8 +51,8 @@ export const ACTIVATION: Lowered<'activation'> = {
 };
 
 /** The normalized input of `dice`. */
-function normalized({ id, width }: ValueOf<'activation'>, { places }: Lowering): Place {
-  return places.columns(`normalized ${id}`, width);
+function normalized({ id, width, rows }: ValueOf<'activation'>, { places }: Lowering): Place {
+  return places.columns(`normalized ${id}`, width, rows);
 }
 
 /** A gain of 1 and a shift of 0 that nothing trains, and their gradients, which nothing reads. */

@@ -65,10 +65,10 @@ interface Token {
 
 /** The parts of an attention. */
 function placesOf(
-  { id, tokens, width, query, key, value }: ValueOf<'attend'>,
+  { id, tokens, width, rows, query, key, value }: ValueOf<'attend'>,
   places: Places,
 ): { readonly scores: Place; readonly shares: Place; readonly tokens: readonly Token[] } {
-  const part = (name: string, columns: number): Place => places.columns(`attend ${id} ${name}`, columns);
+  const part = (name: string, columns: number): Place => places.columns(`attend ${id} ${name}`, columns, rows);
   return {
     scores: part('scores', 2),
     shares: part('shares', 2),

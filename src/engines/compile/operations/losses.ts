@@ -9,7 +9,7 @@ function flatten(value: Value | undefined, { places, list, view }: Lowering): Re
   if (value === undefined) return 0;
   const x = view(value);
   if (x.ld === 1) return x;
-  const y = places.columns(`flat ${value.id}`, 1, 1).value;
+  const y = places.columns(`flat ${value.id}`, 1, BATCH, 1).value;
   list.emit('copyColumns', { x, y, width: 1, accumulate: 0 });
   return y;
 }

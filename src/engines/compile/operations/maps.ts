@@ -1,4 +1,3 @@
-import { BATCH } from '../../../graph/domain.js';
 import type { FunctionName, ValueOf } from '../../../graph/operations.js';
 import type { Ref, View } from '../buffers.js';
 import type { Lowered, Lowering } from '../lowering.js';
@@ -188,12 +187,12 @@ export const MAPS: {
 
 /** The normalized input of a layer norm, and 1/√(variance + ε) per row. */
 function normalized(
-  { id, width }: ValueOf<'layerNorm'>,
+  { id, width, rows }: ValueOf<'layerNorm'>,
   { places, buffers }: Lowering,
 ): { readonly z: View; readonly inverses: Ref } {
   return {
-    z: places.columns(`normalized ${id}`, width).value,
-    inverses: buffers.take(`inverses ${id}`, 'scratch', BATCH),
+    z: places.columns(`normalized ${id}`, width, rows).value,
+    inverses: buffers.take(`inverses ${id}`, 'scratch', rows),
   };
 }
 

@@ -8,6 +8,7 @@ import { GROUPS } from './groups.js';
 import { MAPS } from './maps.js';
 import { multiplyMatrix, multiplyMatrixGradient } from './matrix-products.js';
 import { normalize, normalizeGradient } from './normalize.js';
+import { SEGMENTS } from './segments.js';
 
 type LoweringTable = { readonly [Name in Exclude<OperationName, LossName>]: Lowered<Name> };
 
@@ -47,6 +48,7 @@ function* partsOf(parts: readonly Value[], whole: View): Generator<readonly [Val
 export const LOWERED: LoweringTable = {
   ...MAPS,
   ...GROUPS,
+  ...SEGMENTS,
   activation: ACTIVATION,
   attend: ATTEND,
 

@@ -1,0 +1,93 @@
+import type { SegmentPooling, Value } from '../../../graph/operations.js';
+import { BATCH, type Domain } from '../../../graph/domain.js';
+import type { Ref } from '../buffers.js';
+import type { Lowered, Lowering } from '../lowering.js';
+
+// Between the rows of the batch and the items of a sequence. Workers share these calls by rows of the batch, each with
+// all items of its rows.
+
+/** Returns the positions where the items of each row begin. */
+function offsetsOf({ rows }: { readonly rows: Domain }, { sequenceOffsets }: Lowering): Ref {
+  if (rows.kind === 'batch') throw new Error('the rows of the batch have no items');
+  return sequenceOffsets(rows.field);
+}
+
+const isMean = (of: SegmentPooling): number => (of === 'mean' ? 1 : 0);
+
+/** Operations on the items of a row. */
+export const SEGMENTS: {
+  readonly [Name in 'expand' | 'segmentPool' | 'segmentSoftmax' | 'shift']: Lowered<Name>;
+} = {
+  expand: {
+    partition: BATCH,
+    forward(value, lowering) {
+      const [x, y, offsets] = [lowering.view(value.x), lowering.view(value), offsetsOf(value, lowering)];
+      const { columns } = y;
+      lowering.list.emit('expand', { x, offsets, y, rows: BATCH, columns, isMean: 0, accumulate: 0 });
+    },
+    backward(value, lowering) {
+      const { list, gradient, accumulate } = lowering;
+      const [x, y, offsets] = [gradient(value), gradient(value.x), offsetsOf(value, lowering)];
+      const isAdded = accumulate(value.x);
+      list.emit('segmentSum', { x, offsets, y, rows: BATCH, columns: y.columns, isMean: 0, accumulate: isAdded });
+    },
+  },
+
+  segmentPool: {
+    partition: BATCH,
+    forward(value, lowering) {
+      const { list, view } = lowering;
+      const [x, y, offsets] = [view(value.x), view(value), offsetsOf(value.x, lowering)];
+      const shared = { x, offsets, y, rows: BATCH, columns: y.columns };
+      if (value.of === 'max') list.emit('segmentMax', shared);
+      else list.emit('segmentSum', { ...shared, isMean: isMean(value.of), accumulate: 0 });
+    },
+    backward(value, lowering) {
+      const { list, view, gradient, accumulate } = lowering;
+      const [dy, dx, offsets] = [gradient(value), gradient(value.x), offsetsOf(value.x, lowering)];
+      const shared = { offsets, rows: BATCH, accumulate: accumulate(value.x) };
+      if (value.of === 'max') {
+        const { width } = value;
+        list.emit('segmentMaxGradient', { ...shared, x: view(value.x), y: view(value), dy, dx, width });
+      } else list.emit('expand', { ...shared, x: dy, y: dx, columns: dx.columns, isMean: isMean(value.of) });
+    },
+  },
+
+  segmentSoftmax: {
+    partition: BATCH,
+    forward(value, lowering) {
+      const [x, y, offsets] = [lowering.view(value.x), lowering.view(value), offsetsOf(value, lowering)];
+      lowering.list.emit('segmentSoftmax', { x, offsets, y, rows: BATCH, columns: y.columns });
+    },
+    backward(value, lowering) {
+      const { list, view, gradient, accumulate } = lowering;
+      const [y, dy, dx] = [view(value), gradient(value), gradient(value.x)];
+      const shared = { offsets: offsetsOf(value, lowering), rows: BATCH, columns: dx.columns };
+      list.emit('segmentSoftmaxGradient', { ...shared, y, dy, dx, accumulate: accumulate(value.x) });
+    },
+  },
+
+  shift: {
+    partition: BATCH,
+    forward(value, lowering) {
+      move(value.x, lowering.view(value.x), lowering.view(value), value.by, 0, lowering);
+    },
+    backward(value, lowering) {
+      const { gradient, accumulate } = lowering;
+      move(value.x, gradient(value), gradient(value.x), -value.by, accumulate(value.x), lowering);
+    },
+  },
+};
+
+/** Emits y (+)= x moved by some places within each row. */
+function move(
+  of: Value,
+  x: ReturnType<Lowering['view']>,
+  y: ReturnType<Lowering['view']>,
+  by: number,
+  accumulate: number,
+  lowering: Lowering,
+): void {
+  const offsets = offsetsOf(of, lowering);
+  lowering.list.emit('shiftItems', { x, offsets, y, rows: BATCH, columns: y.columns, by, accumulate });
+}

@@ -1,0 +1,203 @@
+import { setTimeout } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
+import type { BagColumn, Batch } from '../../src/core/batch.js';
+import { randomStream } from '../../src/core/random.js';
+import { printProgram } from '../../src/engines/compile/print.js';
+import { compile } from '../../src/engines/compile/compile.js';
+import { createCpuEngine } from '../../src/engines/cpu/engine.js';
+import type { Plan } from '../../src/engines/engine.js';
+import { GraphBuilder } from '../../src/graph/builder.js';
+import { tower } from '../../src/graph/mlp.js';
+import { SEGMENT_POOLINGS, type Value } from '../../src/graph/operations.js';
+import type { InputLayout } from '../../src/tables/layout.js';
+import { expectLikeFloat64 } from '../support/like-float64.js';
+import { planOf } from '../support/graph-plan.js';
+
+const [WIDTH, MAX_ITEMS] = [6, 7];
+
+/** A target item, the items that a user clicked before in the same table, and a number. */
+const LAYOUT: InputLayout = {
+  width: WIDTH + 1,
+  tables: [{ name: 'item', rows: 40, width: WIDTH }],
+  columns: [
+    { kind: 'id', field: 'target', table: 'item', offset: 0, width: WIDTH },
+    { kind: 'number', field: 'price', offset: WIDTH, width: 1 },
+  ],
+  sequences: [{ field: 'clicked', table: 'item', width: WIDTH, maxItems: MAX_ITEMS }],
+};
+
+/** Random rows; every third row has no items, and the last has as many as allowed. */
+function batchOf(rows: number, seed: number): Batch {
+  const random = randomStream(seed, 'sequences');
+  const counts = Array.from({ length: rows }, (_, b) => (b % 3 === 0 ? 0 : 1 + random.below(MAX_ITEMS)));
+  counts[rows - 1] = MAX_ITEMS;
+  const offsets = new Uint32Array(rows + 1);
+  for (const [b, count] of counts.entries()) offsets[b + 1] = offsets[b]! + count;
+  const ids = Uint32Array.from({ length: offsets[rows]! }, () => random.below(40));
+  const clicked: BagColumn = { offsets, ids, weights: new Float32Array(ids.length).fill(1) };
+  return {
+    rows,
+    ids: new Map([['target', Uint32Array.from({ length: rows }, () => random.below(40))]]),
+    bags: new Map([['clicked', clicked]]),
+    numbers: new Map([['price', Float32Array.from({ length: rows }, () => random.normal())]]),
+    labels: new Map([['y', Float32Array.from({ length: rows }, () => Number(random.uniform() < 0.4))]]),
+  };
+}
+
+/** Builds a plan of one task on what `interest` makes of the input and the items. */
+function planWith(interest: (g: GraphBuilder, input: Value, items: Value) => Value, step?: Plan['step']): Plan {
+  const plan = planOf(LAYOUT, (g, input, y) => {
+    const items = g.input({ kind: 'items', field: 'clicked' }, WIDTH);
+    const pooled = interest(g, input, items);
+    const options = { hidden: [5], activation: 'tanh' as const, dropout: 0, batchNorm: false };
+    const logit = tower(g, g.concat([input, pooled]), options, 'tower');
+    return {
+      predictions: { p: g.activation(logit, 'sigmoid', 'p') },
+      terms: [{ name: 'ctr', weight: 1, loss: g.binaryCrossEntropy(logit, y) }],
+    };
+  });
+  return { ...plan, ...(step && { step }) };
+}
+
+/** Deep interest network (Zhou et al. 2018): items are weighted by a network of the item and the target. */
+function din(g: GraphBuilder, input: Value, items: Value): Value {
+  const target = g.expand(g.slice(input, 0, WIDTH), 'clicked');
+  const pair = g.concat([items, target, g.multiply(items, target)]);
+  const hidden = g.activation(g.linear(pair, 8, 'attention.0'), 'dice', 'attention.dice');
+  const weights = g.segmentSoftmax(g.linear(hidden, 1, 'attention.out'));
+  return g.segmentPool(g.mixture(weights, [items]), 'sum');
+}
+
+const CASES = {
+  ...Object.fromEntries(
+    SEGMENT_POOLINGS.map((of) => [
+      `${of} pooling`,
+      (g: GraphBuilder, _: Value, items: Value) => g.segmentPool(g.linear(items, 5, 'items'), of),
+    ]),
+  ),
+  expand: (g, input, items) => g.segmentPool(g.multiply(g.expand(g.slice(input, 0, WIDTH), 'clicked'), items), 'sum'),
+  'segment softmax': (g, _, items) =>
+    g.segmentPool(g.multiply(g.segmentSoftmax(g.linear(items, WIDTH, 'scores')), items), 'sum'),
+  'shift to the next item': (g, _, items) => g.segmentPool(g.multiply(g.shift(items, 1), items), 'mean'),
+  'shift to an earlier item': (g, _, items) => g.segmentPool(g.multiply(g.shift(items, -2), items), 'mean'),
+  'layer norm over items': (g, _, items) => g.segmentPool(g.layerNorm(items, 'norm'), 'mean'),
+  'dropout of items': (g, _, items) => g.segmentPool(g.dropout(g.linear(items, 5, 'items'), 0.4, 'dropout'), 'sum'),
+  din,
+} satisfies Record<string, (g: GraphBuilder, input: Value, items: Value) => Value>;
+
+describe('operations on the items of a sequence', () => {
+  it.each(Object.entries(CASES))('equal float64: %s', async (_, interest) => {
+    const plan = planWith(interest);
+    const program = createCpuEngine().compile(plan);
+    // Initial embeddings are so small that batch norm amplifies their rounding.
+    const random = randomStream(3, 'embeddings');
+    const { weights } = program.state();
+    const large = Float32Array.from({ length: 40 * WIDTH }, () => random.normal());
+    const embeddings = { shape: [40, WIDTH], data: large };
+    program.restore({ step: 0, weights: new Map([...weights, ['embeddings.item', embeddings]]), optimizer: new Map() });
+    await expectLikeFloat64(program, plan, batchOf(20, 1), 2e-5);
+    program.dispose();
+  });
+
+  it('give zeros to a row without items', async () => {
+    const plan = planOf(LAYOUT, (g, input, y) => {
+      const items = g.input({ kind: 'items', field: 'clicked' }, WIDTH);
+      const ones = g.affine(g.slice(items, 0, 1), 0, 1);
+      const counts = SEGMENT_POOLINGS.map((of) => [of, g.segmentPool(ones, of)] as const);
+      const loss = g.squaredError(g.linear(input, 1, 'out'), y);
+      return { predictions: Object.fromEntries(counts), terms: [{ name: 'y', weight: 1, loss }] };
+    });
+    const batch = batchOf(9, 2);
+    const predictions = await createCpuEngine().compile(plan).predict(batch);
+    const { offsets } = batch.bags.get('clicked')!;
+    const counts = Array.from({ length: 9 }, (_, b) => offsets[b + 1]! - offsets[b]!);
+    expect([...predictions.get('sum')!]).toEqual(counts);
+    for (const of of ['mean', 'max']) expect([...predictions.get(of)!]).toEqual(counts.map((n) => Math.min(n, 1)));
+  });
+
+  it('train to bitwise identical weights for 1, 2 and 3 threads, in one pass and in several', async () => {
+    for (const step of [undefined, { rows: 700 }, { combinesTerms: true }]) {
+      const trained: unknown[] = [];
+      for (const threads of [1, 2, 3]) {
+        const program = createCpuEngine(threads, true, { isPatient: true }).compile({
+          ...planWith(din, step),
+          batchRows: 300,
+        });
+        await setTimeout(200);
+        for (let seed = 0; seed < 4; seed++) {
+          const { losses } = await program.trainStep(batchOf(step?.rows ?? 300, seed));
+          expect(losses.get('ctr')!.mean).toBeGreaterThan(0); // not a refused step
+        }
+        trained.push([...program.state().weights].map(([name, { data }]) => [name, data.slice()]));
+        program.dispose();
+      }
+      expect(trained[1]).toEqual(trained[0]);
+      expect(trained[2]).toEqual(trained[0]);
+    }
+  });
+
+  it('learn whether the target was clicked before, which pooled items alone cannot tell', async () => {
+    const labeled = (rows: number, seed: number): Batch => {
+      const batch = batchOf(rows, seed);
+      const { offsets, ids } = batch.bags.get('clicked')!;
+      const random = randomStream(seed, 'labels');
+      const target = batch.ids.get('target')!;
+      const labels = new Float32Array(rows);
+      for (let b = 0; b < rows; b++) {
+        const own = ids.subarray(offsets[b], offsets[b + 1]);
+        if (own.length > 0 && random.uniform() < 0.5) target[b] = own[random.below(own.length)]!;
+        labels[b] = own.includes(target[b]!) ? 1 : 0;
+      }
+      return { ...batch, labels: new Map([['y', labels]]) };
+    };
+    const lossAfter = async (interest: (typeof CASES)['din']): Promise<number> => {
+      const program = createCpuEngine().compile(planWith(interest));
+      for (let seed = 0; seed < 600; seed++) await program.trainStep(labeled(512, seed));
+      const { losses } = await program.evaluate(labeled(2000, 1000));
+      program.dispose();
+      return losses.get('ctr')!.mean;
+    };
+    const pooled = await lossAfter((g, _, items) => g.segmentPool(items, 'mean'));
+    expect(await lossAfter(din)).toBeLessThan(0.9 * pooled);
+  });
+
+  it('compile to calls that name their rows: items of the sequence, or rows of the batch', () => {
+    const text = printProgram(compile(planWith(din)), 'train');
+    expect(text).toMatch(/^gemm .*rows=items\(clicked\)/m);
+    expect(text).toMatch(/^segmentSoftmax .*rows=batch/m);
+    expect(text).toMatch(/^gatherGradients .*item ids clicked/m);
+  });
+});
+
+describe('a graph with sequences', () => {
+  const start = () => {
+    const g = new GraphBuilder();
+    const [x, items] = [g.input({ kind: 'features' }, 4), g.input({ kind: 'items', field: 'a' }, 4)];
+    return { g, x, items, others: g.input({ kind: 'items', field: 'b' }, 4) };
+  };
+
+  it.each<[string, (parts: ReturnType<typeof start>) => unknown, string]>([
+    ['adds rows and items', ({ g, x, items }) => g.add(x, items), 'add: rows of batch and items(a)'],
+    [
+      'adds items of two sequences',
+      ({ g, items, others }) => g.add(items, others),
+      'add: rows of items(a) and items(b)',
+    ],
+    [
+      'pools rows',
+      ({ g, x }) => g.segmentPool(x, 'sum'),
+      'segmentPool: rows of the batch, expected items of a sequence',
+    ],
+    ['expands items', ({ g, items }) => g.expand(items, 'a'), 'expand: rows of items(a), expected batch'],
+    ['sums items over the batch', ({ g, items }) => g.batchSum(items), 'batchSum: rows of items(a), expected batch'],
+    ['shifts by nothing', ({ g, items }) => g.shift(items, 0), 'shift by 0'],
+  ])('is rejected if it %s', (_, build, message) => {
+    expect(() => build(start())).toThrow(`graph: ${message}`);
+  });
+
+  it('is rejected by engines without kernels for sequences', async () => {
+    const { createTfjsEngine } = await import('../../src/engines/tfjs/engine.js');
+    const engine = await createTfjsEngine();
+    expect(() => engine.compile(planWith(din))).toThrow("TensorFlow.js has no kernels for sequences such as 'clicked'");
+  });
+});
