@@ -118,7 +118,7 @@ export class CpuProgram implements Program {
       ? { losses: this.#trainOnePass(batch, weights), counts: { shared: weights, own: weights } }
       : this.#trainPasses(batch, weights, combine);
     const isRefused = this.#isRefused();
-    // The kernels update nothing if a step is refused; running statistics, which the forward pass updates, are restored.
+    // The kernels update nothing in a skipped step; running statistics, which the forward pass updates, are restored.
     if (isRefused) this.#running.set(this.#runningBefore);
     else this.#step++;
     return Promise.resolve({

@@ -2,8 +2,9 @@ import type { Domain } from '../../graph/domain.js';
 import { countWords, WORD, type Buffer } from '../compile/buffers.js';
 
 /**
- * First address of tables that are stored in memory of their own, because a WebAssembly memory ends here. Only calls use
- * these addresses: native kernels translate them to addresses of the process, and rows are copied for other kernels.
+ * First address of tables that are stored in memory of their own, because a WebAssembly memory ends here. Only calls
+ * use these addresses: native kernels translate them to addresses of the process, and rows are copied for other
+ * kernels.
  */
 export const APART = 2 ** 32;
 
