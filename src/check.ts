@@ -85,7 +85,8 @@ interface CheckedConfig<Opened> {
 }
 
 /**
- * Checks a config, the engine, files and headers, the initial checkpoint, the run directory and the rows, in this order.
+ * Checks a config, the engine, files and headers, the initial checkpoint, the run directory and the rows, in this
+ * order.
  * @throws UserError with all problems
  */
 async function checkConfig<Opened>(

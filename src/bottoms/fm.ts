@@ -57,12 +57,15 @@ function findCommonWidth(fields: readonly InputField[]): number {
     throw new IncompatibleFeaturesError({
       path: ['model'],
       message:
-        'fm requires embeddings, but its input has only numbers; use type bucketized or piecewise-linear, or add groups to input',
+        'fm requires embeddings, but its input has only numbers; ' +
+        'use type bucketized or piecewise-linear, or add groups to input',
     });
   if (fields.length < 2)
     throw new IncompatibleFeaturesError({
       path: ['model'],
-      message: `fm multiplies pairs of fields, but its input has only ${quoted(first.field)}; add fields or groups to input`,
+      message:
+        `fm multiplies pairs of fields, but its input has only ${quoted(first.field)}; ` +
+        'add fields or groups to input',
     });
   const other = others.find(({ width }) => width !== first.width);
   if (other === undefined) return first.width;
@@ -70,6 +73,8 @@ function findCommonWidth(fields: readonly InputField[]): number {
     other.group === first.group ? '' : `, or select groups of equal width, such as input: [${first.group}]`;
   throw new IncompatibleFeaturesError({
     path: ['features', ...(other.group === undefined ? [] : [other.group])],
-    message: `fm requires embeddings of equal width, but ${quoted(other.field)} has width ${other.width} and ${quoted(first.field)} ${first.width}; set the same width${groups}`,
+    message:
+      `fm requires embeddings of equal width, but ${quoted(other.field)} has width ${other.width} and ` +
+      `${quoted(first.field)} ${first.width}; set the same width${groups}`,
   });
 }

@@ -104,11 +104,12 @@ export function buildAxes({
   const xTitle = html`<text x="${pixels((left + right) / 2)}" y="${pixels(outer - EDGE)}">${x.title}</text>`;
   const rotation = `translate(${TITLE},${pixels((top + bottom) / 2)}) rotate(-90)`;
   const yTitle = html`<text transform="${rotation}">${title}</text>`;
+  const titles = [x.title === '' ? undefined : xTitle, title === '' ? undefined : yTitle];
   const gridPath = renderPath([...across, ...upright], html`stroke="var(--grid)"`);
   const markup = html`${gridPath}${renderPath([baseline, ...marks], html`stroke="var(--line)"`)}
 <g font-size="${LABEL}" fill="var(--muted)" text-anchor="end">${rowLabels}</g>
 <g font-size="${LABEL}" fill="var(--muted)" text-anchor="middle">${columnLabels}</g>
-<g font-size="${TITLE}" fill="var(--muted)" text-anchor="middle">${x.title === '' ? undefined : xTitle}${title === '' ? undefined : yTitle}</g>`;
+<g font-size="${TITLE}" fill="var(--muted)" text-anchor="middle">${titles}</g>`;
   return { width, height: outer, x: columns.place, y: rows.place, left, right, top, bottom, markup };
 }
 

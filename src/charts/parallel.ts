@@ -60,7 +60,7 @@ export function parallelPlot({ title, axes, lines, classes, others, missingLabel
   const names = axes.map(
     ({ name }, axis) => html`<text x="${x(axis)}" y="${y(1)}" dy="-10">${printable(name, NAME)}</text>`,
   );
-  const offset = html`dx="-30" dy="20"`;
+  const missingStyle = html`dx="-30" dy="20" font-size="11" fill="var(--muted)"`;
   const chart = renderSvg(
     {
       width: LEFT + STEP * Math.max(1, axes.length - 1) + RIGHT,
@@ -75,9 +75,7 @@ export function parallelPlot({ title, axes, lines, classes, others, missingLabel
       html`<g font-size="11" fill="var(--ink)" ${outline}>${tickLabels}</g>`,
       html`<g font-size="11" fill="var(--muted)" font-weight="600" text-anchor="middle">${names}</g>`,
       ...(hasMissing
-        ? [
-            html`<text x="${x(0)}" y="${y(MISSING_POSITION)}" ${offset} font-size="11" fill="var(--muted)">${missingLabel}</text>`,
-          ]
+        ? [html`<text x="${x(0)}" y="${y(MISSING_POSITION)}" ${missingStyle}>${missingLabel}</text>`]
         : []),
     ],
   );

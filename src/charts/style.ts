@@ -25,11 +25,13 @@ const ROOT = Object.entries(LIGHT)
 /** CSS of the page: light or dark as the system is, and readable on a phone. */
 export const STYLE = `
 :root { color-scheme: light dark; ${ROOT} }
-@media (prefers-color-scheme: dark) { :root { --paper: #14191f; --ink: #e3e8ee; --muted: #a0abb7; --line: #5f6b78; --grid: #2a323b; --card: #1b222a;
+@media (prefers-color-scheme: dark) { :root {
+  --paper: #14191f; --ink: #e3e8ee; --muted: #a0abb7; --line: #5f6b78; --grid: #2a323b; --card: #1b222a;
   --c1: #6aa9f4; --c2: #f0944d; --c3: #55c492; --c4: #cf8fe0; --c5: #ef7ea7; --c6: #d3bb4e;
   --r1: #fde725; --r2: #5ec962; --r3: #21918c; --r4: #31688e; --r5: #5b4a9a; } }
 * { box-sizing: border-box; }
-body { margin: 0 auto; padding: 1rem clamp(0.75rem, 3vw, 2rem) 3rem; max-width: 84rem; background: var(--paper); color: var(--ink); font: 15px/1.5 system-ui, sans-serif; }
+body { margin: 0 auto; padding: 1rem clamp(0.75rem, 3vw, 2rem) 3rem; max-width: 84rem;
+  background: var(--paper); color: var(--ink); font: 15px/1.5 system-ui, sans-serif; }
 h1 { font-size: 1.5rem; line-height: 1.2; margin: 0.5rem 0; overflow-wrap: anywhere; }
 h2 { font-size: 1.15rem; margin: 2.25rem 0 0.25rem; padding-top: 0.75rem; border-top: 1px solid var(--grid); }
 p { margin: 0.25rem 0 0.75rem; max-width: 48rem; overflow-wrap: anywhere; }
@@ -42,7 +44,8 @@ dl div { background: var(--card); border-radius: 6px; padding: 0.5rem 0.75rem; m
 dl div:last-child { grid-column: 1 / -1; }
 dt { color: var(--muted); font-size: 0.8rem; overflow-wrap: anywhere; }
 dd { margin: 0; font-size: 1.05rem; font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
-.charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 19rem), 1fr)); gap: 0.75rem; margin: 0.75rem 0; align-items: start; }
+.charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 19rem), 1fr)); gap: 0.75rem;
+  margin: 0.75rem 0; align-items: start; }
 .side-by-side { display: flex; flex-wrap: wrap; gap: 0.75rem; align-items: flex-start; margin: 0.75rem 0; }
 .side-by-side figure { flex: 0 1 22rem; } .side-by-side .wide { flex: 0 1 auto; } .side-by-side > div { min-width: 0; }
 figure { margin: 0; padding: 0.6rem 0.6rem 0.5rem; background: var(--card); border-radius: 6px; min-width: 0; }
@@ -53,10 +56,12 @@ figcaption { font-size: 0.9rem; font-weight: 600; overflow-wrap: anywhere; }
 .swatch { width: 18px; flex: none; }
 .wide { overflow-x: auto; max-width: 100%; margin: 0.5rem 0; }
 table { border-collapse: collapse; font-size: 0.88rem; font-variant-numeric: tabular-nums; }
-th, td { padding: 0.25rem 0.7rem; border-bottom: 1px solid var(--grid); text-align: right; white-space: nowrap; vertical-align: top; }
+th, td { padding: 0.25rem 0.7rem; border-bottom: 1px solid var(--grid); text-align: right;
+  white-space: nowrap; vertical-align: top; }
 thead th { color: var(--muted); font-weight: 600; }
 th:first-child { text-align: left; padding-left: 0; font-weight: 600; }
-.texts td, .texts thead th { text-align: left; white-space: normal; overflow-wrap: anywhere; min-width: 6rem; max-width: 40rem; }
+.texts td, .texts thead th { text-align: left; white-space: normal; overflow-wrap: anywhere;
+  min-width: 6rem; max-width: 40rem; }
 .texts tbody th { font-weight: 400; }
 pre { margin: 0.5rem 0; white-space: pre-wrap; overflow-wrap: anywhere; }
 code { font: 0.92em ui-monospace, monospace; }

@@ -29,12 +29,10 @@ export async function runCheck({ json, ...options }: CheckArguments): Promise<nu
     warn(
       'too little disk space for the checkpoints of this run; free some, or set runs to a directory on another disk',
     );
+  const losses = Object.entries(step.loss.losses).map(([term, loss]) => `${term} ${loss.toFixed(4)}`);
   screen.print(
-    `step    forward and backward pass on ${count(step.rows)} rows: loss ${step.loss.total.toFixed(4)} (${Object.entries(
-      step.loss.losses,
-    )
-      .map(([term, loss]) => `${term} ${loss.toFixed(4)}`)
-      .join(', ')})`,
+    `step    forward and backward pass on ${count(step.rows)} rows: ` +
+      `loss ${step.loss.total.toFixed(4)} (${losses.join(', ')})`,
   );
   for (const text of findConstantLabels(data)) warn(text);
   screen.print(`no problems found, nothing written; train with: mtl train ${options.path}`);

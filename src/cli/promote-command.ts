@@ -61,7 +61,8 @@ function formatGate({
   rows,
 }: Gate): string {
   const rule = goal === 'higher' ? `be above ${margin}` : `be below ${margin === 0 ? 0 : -margin}`;
-  const interval = `${Number((100 * confidence).toPrecision(6))}% interval ${signed(low)} … ${signed(high)}; must ${rule}`;
+  const percent = Number((100 * confidence).toPrecision(6));
+  const interval = `${percent}% interval ${signed(low)} … ${signed(high)}; must ${rule}`;
   return (
     `${metric} ${decimals(candidate)} in place of ${decimals(present)}, ${signed(difference)} (${interval}), on ` +
     `${count(rows)} paired rows of ${data?.join(', ') ?? split}`

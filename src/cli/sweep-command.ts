@@ -42,10 +42,10 @@ export async function runSweep({ file, set, device, threads, json }: SweepArgume
               `study   ${shownPath(started.folder)}, ` +
                 (isNew ? 'new' : `resumed with ${count(numOver)} finished trials`),
             );
+            const trials = Number.isFinite(started.numTrials) ? `, ${count(started.numTrials)} trials` : '';
+            const runs = started.seeds.length > 1 ? ` of ${started.seeds.length} runs` : '';
             screen.print(
-              `space   ${started.space.length} ` +
-                `parameters${Number.isFinite(started.numTrials) ? `, ${count(started.numTrials)} trials` : ''}${started.seeds.length > 1 ? ` of ${started.seeds.length} runs` : ''}; ` +
-                `${count(numChecked)} configs checked`,
+              `space   ${started.space.length} parameters${trials}${runs}; ${count(numChecked)} configs checked`,
             );
             screen.print(`workers ${where}`);
           },

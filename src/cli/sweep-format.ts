@@ -12,11 +12,9 @@ export function trialLine(
   { number, state, value, deviation, point, message }: ListedTrial,
   isBest: boolean,
 ): string {
+  const remark = state === 'stopped' ? '  stopped early: other trials are better' : isBest ? '  best so far' : '';
   const found =
-    value === null
-      ? `failed: ${message ?? ''}`
-      : `${options.metric} ` +
-        `${scoreText(value, deviation)}${state === 'stopped' ? '  stopped early: other trials are better' : isBest ? '  best so far' : ''}`;
+    value === null ? `failed: ${message ?? ''}` : `${options.metric} ${scoreText(value, deviation)}${remark}`;
   return `trial ${number}  ${found}  ${space
     .filter(({ name }) => Object.hasOwn(point, name))
     .map((parameter) => `${parameter.name}=${valueLabel(parameter, point[parameter.name])}`)
@@ -31,10 +29,9 @@ export function stateLine({ numTrials }: Study, board: readonly ListedTrial[]): 
     .map((state) => `, ${count(countState(state))} ${state}`);
   const [best] = board;
   const found = best?.value == null ? '' : `; best ${best.value.toFixed(4)} of trial ${best.number}`;
-  return (
-    `${count(board.length - countState('running') - countState('waiting'))}${Number.isFinite(numTrials) ? ` of ${count(numTrials)}` : ''} ` +
-    `trials finished${others.join('')}${found}`
-  );
+  const finished = count(board.length - countState('running') - countState('waiting'));
+  const total = Number.isFinite(numTrials) ? ` of ${count(numTrials)}` : '';
+  return `${finished}${total} trials finished${others.join('')}${found}`;
 }
 
 /** Formats trials as a table with one column per parameter. */

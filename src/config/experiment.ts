@@ -121,14 +121,18 @@ export function* crossChecks({
       if (monitor === 'loss' && data?.negativeSampling !== undefined && splitFilesOf(data).valid !== undefined)
         yield {
           path,
-          message: `'loss' is not corrected for negative sampling; use a metric, such as ${tasks[0]?.name ?? 'ctr'}.logLoss`,
+          message:
+            "'loss' is not corrected for negative sampling; " +
+            `use a metric, such as ${tasks[0]?.name ?? 'ctr'}.logLoss`,
         };
       const issues = explainInvalidMonitor(monitor, goals, evaluation?.segmentBy ?? []);
       if (issues !== undefined) yield { path, message: issues };
       else if (path[0] === 'checkpoints' && monitor !== 'loss' && !goals.has(monitor))
         yield {
           path,
-          message: `expected a single metric of all rows, since it names a checkpoint link, found ${quoted(monitor)}; use a metric, such as ${[...goals.keys()][0]}`,
+          message:
+            `expected a single metric of all rows, since it names a checkpoint link, found ${quoted(monitor)}; ` +
+            `use a metric, such as ${[...goals.keys()][0]}`,
         };
     }
   }
@@ -251,7 +255,8 @@ function* checkTasks(tasks: readonly Task[], model: ModelSpec | undefined): Gene
         yield {
           path: ['tasks', task.name, 'label'],
           message:
-            'a condition gives labels 0 and 1, but the task is a regression; set type: classification, or use the column itself as label',
+            'a condition gives labels 0 and 1, but the task is a regression; ' +
+            'set type: classification, or use the column itself as label',
         };
       if (task.onMissing === 'negative')
         yield { path: ['tasks', task.name, 'onMissing'], message: 'a regression has no negatives; use mask or drop' };
@@ -279,12 +284,16 @@ function* checkSampling(tasks: readonly Task[]): Generator<ValidationIssue> {
   if (roots.length !== 1)
     yield {
       path: ['data', 'negativeSampling'],
-      message: `expected a single task without given, by which predictions are corrected, found ${roots.length}: ${roots.map(({ name }) => name).join(', ')}; ${fix}`,
+      message:
+        `expected a single task without given, by which predictions are corrected, found ${roots.length}: ` +
+        `${roots.map(({ name }) => name).join(', ')}; ${fix}`,
     };
   else if (findLoss(roots[0]!).outputKind === 'score')
     yield {
       path: ['data', 'negativeSampling'],
-      message: `predictions of '${roots[0]!.name}' are not probabilities with loss ${resolveLoss(roots[0]!).name}, so they cannot be corrected; ${fix}`,
+      message:
+        `predictions of '${roots[0]!.name}' are not probabilities with loss ${resolveLoss(roots[0]!).name}, ` +
+        `so they cannot be corrected; ${fix}`,
     };
   else if (roots[0]!.type !== 'classification')
     yield {

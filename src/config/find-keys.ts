@@ -108,7 +108,8 @@ function toProposal(places: readonly KeyLocation[], all: readonly KeyLocation[])
   const suggestions = places.map(({ path, choice }, i) => {
     if (choice === undefined) return `'${paths[i]!}'`;
     const same = all.filter((place) => place.path.join('.') === path.join('.'));
-    return `'${paths[i]!}' (an option of ${[...choice.path, choice.discriminator].join('.')}: ${formatChoiceNames(same)})`;
+    const owner = [...choice.path, choice.discriminator].join('.');
+    return `'${paths[i]!}' (an option of ${owner}: ${formatChoiceNames(same)})`;
   });
   return { places: paths, fix: `did you mean ${suggestions.join(' or ')}?` };
 }

@@ -79,14 +79,14 @@ function convertIssue(issue: ZodIssue, parsing: Parsing): Issue[] {
       const hint = typeof issue.input === 'string' ? didYouMean(issue.input, options) : undefined;
       return at(joined(`expected ${options.join(', ')}, ${found}`, hint));
     }
-    case 'too_small':
-      return at(
-        `expected ${bound(issue.origin, issue.inclusive === false ? 'more than' : 'at least', issue.minimum)}, ${found}`,
-      );
-    case 'too_big':
-      return at(
-        `expected ${bound(issue.origin, issue.inclusive === false ? 'less than' : 'at most', issue.maximum)}, ${found}`,
-      );
+    case 'too_small': {
+      const limit = bound(issue.origin, issue.inclusive === false ? 'more than' : 'at least', issue.minimum);
+      return at(`expected ${limit}, ${found}`);
+    }
+    case 'too_big': {
+      const limit = bound(issue.origin, issue.inclusive === false ? 'less than' : 'at most', issue.maximum);
+      return at(`expected ${limit}, ${found}`);
+    }
     case 'invalid_format':
       return at(`expected ${issue.message}, ${found}`);
     case 'invalid_key':
@@ -144,14 +144,9 @@ function unionIssues(issue: z.core.$ZodIssueInvalidUnion, found: string, parsing
         message: `${issue.message}, ${issue.input === undefined ? 'found nothing' : found}`,
       },
     ];
-  const expected = listExpected(issue);
-  return [
-    {
-      path: issue.path,
-      what: 'value',
-      message: `${issue.input === undefined ? `${MISSING}; ` : ''}expected ${[...new Set(expected)].join(' or ')}${issue.input === undefined ? '' : `, ${found}`}`,
-    },
-  ];
+  const expected = [...new Set(listExpected(issue))].join(' or ');
+  const message = issue.input === undefined ? `${MISSING}; expected ${expected}` : `expected ${expected}, ${found}`;
+  return [{ path: issue.path, what: 'value', message }];
 }
 
 /** Lists what the members of a union expect, including nested unions. */

@@ -71,7 +71,9 @@ export function checkChanges(stored: Experiment, now: Experiment, byContent: rea
       problems.push({ key: section, message: 'are in a different order than in the trained run' });
   }
   if (problems.length === 0) return changes;
-  const fix = `a resumed run may change ${MAY_CHANGE.join(', ')}, and the files of data.train, data.valid and data.source may move; otherwise start a new run`;
+  const fix =
+    `a resumed run may change ${MAY_CHANGE.join(', ')}, and the files of data.train, data.valid and data.source ` +
+    'may move; otherwise start a new run';
   // Another model differs in many keys; a single fix applies to all of them.
   throw new UserError(
     'config',

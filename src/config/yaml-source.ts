@@ -44,7 +44,9 @@ export function parseYaml(text: string, file: string): YamlSource {
   if (Buffer.byteLength(text) > MAX_BYTES)
     fail({
       where: file,
-      message: `expected a config of at most ${MAX_BYTES / 1e6} MB, found ${(Buffer.byteLength(text) / 1e6).toFixed(1)} MB`,
+      message:
+        `expected a config of at most ${MAX_BYTES / 1e6} MB, ` +
+        `found ${(Buffer.byteLength(text) / 1e6).toFixed(1)} MB`,
     });
   const counter = new LineCounter();
   let document: Document.Parsed;
@@ -64,12 +66,14 @@ export function parseYaml(text: string, file: string): YamlSource {
 
   const tabLines = document.errors.some(({ code }) => code === 'TAB_AS_INDENT') ? findTabLines(text) : [];
   // The parser reports several errors for one tab.
-  if (tabLines.length > 0)
+  if (tabLines.length > 0) {
+    const others = tabLines.length > 1 ? `, as are lines ${formatLines(tabLines.slice(1))}` : '';
     fail({
       where: `${file}:${tabLines[0]!}:1`,
-      message: `is indented with a tab, which YAML does not allow${tabLines.length > 1 ? `, as are lines ${formatLines(tabLines.slice(1))}` : ''}`,
+      message: `is indented with a tab, which YAML does not allow${others}`,
       fix: 'replace each tab with two spaces',
     });
+  }
   const problems: Problem[] = [...document.errors, ...document.warnings].map((error) => ({
     where: formatLocation(error.pos[0]),
     message: syntaxMessage(error, text),

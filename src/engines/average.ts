@@ -1,9 +1,12 @@
-/** Words that the average of a table's row takes: its numbers, and the steps that it covers. */
+/**
+ * Returns the words per table row that the EMA of its weights takes: the elements and the number of steps that it
+ * covers.
+ */
 export function averageWords(width: number): number {
   return width + 1;
 }
 
-/** Exchanges weights and their average while some work is done. */
+/** Exchanges weights and their EMA for the duration of `work`. */
 export async function exchanged<Result>(exchange: () => void, work: () => Promise<Result>): Promise<Result> {
   exchange();
   try {

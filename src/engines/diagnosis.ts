@@ -1,14 +1,14 @@
 import type { Graph } from '../graph/graph.js';
 import { SINGLE_PROCESS, type ProcessGroup } from '../core/process-group.js';
 
-/** What a step is made of, for people to look at. */
+/** Gradients and updates of a step, for inspection. */
 export interface Diagnosis {
   /**
-   * Products between the terms' gradients on what they share, tables included; a square, row by row, without the terms'
-   * weights.
+   * Products between the terms' gradients on shared weights, tables included: a square matrix in row-major order,
+   * without the terms' weights.
    */
   readonly gramian: Float64Array;
-  /** By layer: a table, or parameters whose names differ in their last part alone. */
+  /** By layer: a table, or parameters whose names differ only in the last part. */
   readonly layers: ReadonlyMap<string, LayerNorms>;
   /** By gate of the graph. */
   readonly gates: ReadonlyMap<string, GateUse>;
@@ -16,45 +16,45 @@ export interface Diagnosis {
 
 /** Norms in one layer. */
 export interface LayerNorms {
-  /** Of the gradient that the step applies, before it is clipped. */
+  /** Norm of the gradient that the step applies, before clipping. */
   readonly gradient: number;
-  /** Of what the step moves the weights by. */
+  /** Norm of the change of the weights. */
   readonly update: number;
 }
 
-/** What a gate does over the rows of a batch. */
+/** Use of a gate over the rows of a batch. */
 export interface GateUse {
-  /** By expert: the mean of its share. */
+  /** Mean share of each expert. */
   readonly means: readonly number[];
   /**
-   * The mean over rows of -Σ share · ln share: 0 where each row has one expert, ln of their number where all count
-   * alike.
+   * Mean over rows of -Σ share · ln share: 0 if each row has one expert, ln of the number of experts if all have equal
+   * shares.
    */
   readonly entropy: number;
 }
 
-/** Products between the terms' gradients of one tensor, a square, row by row. */
+/** Products between the terms' gradients of one tensor: a square matrix in row-major order. */
 export interface TensorProducts {
   readonly layer: string;
-  /** Whether several terms reach it. */
+  /** Whether several terms depend on it. */
   readonly isShared: boolean;
   readonly gramian: Float64Array;
 }
 
-/** What the gradients of terms count in a step: where terms share, and elsewhere. */
+/** Weights of the terms' gradients in a step, on shared weights and on each term's own. */
 export interface TermWeights {
   readonly shared: readonly number[];
   readonly own: readonly number[];
 }
 
-/** The layer of a parameter. */
+/** Returns the layer of a parameter. */
 export function layerOf(parameter: string): string {
   return parameter.slice(0, parameter.lastIndexOf('.'));
 }
 
 /**
- * Puts a diagnosis together.
- * @param squares by layer: of what the step moved its weights by
+ * Assembles a diagnosis.
+ * @param squares squared norms of the step's updates, by layer
  */
 export function diagnosisOf(
   products: readonly TensorProducts[],
@@ -72,7 +72,7 @@ export function diagnosisOf(
       (gradients.get(tensor.layer) ?? 0) + square(tensor.gramian, tensor.isShared ? weights.shared : weights.own),
     );
   }
-  // What cancels may come out a little below 0.
+  // Cancellation may leave a value slightly below 0.
   const root = (value: number): number => Math.sqrt(Math.max(0, value));
   return {
     gramian,
@@ -83,7 +83,7 @@ export function diagnosisOf(
   };
 }
 
-/** |Σ weight · gradient|² from the products between the gradients. */
+/** Computes |Σ weight · gradient|² from the products between the gradients. */
 function square(gramian: Float64Array, weights: readonly number[]): number {
   let sum = 0;
   for (const [i, a] of weights.entries())
@@ -91,15 +91,18 @@ function square(gramian: Float64Array, weights: readonly number[]): number {
   return sum;
 }
 
-/** Adds up what gates do over the passes of a step. */
+/** Sums the use of gates over the passes of a step. */
 export interface GateSums {
-  /** @param shares of `rows` rows, each `stride` floats from the one before */
+  /**
+   * Adds the shares of a pass.
+   * @param shares of `rows` rows, `stride` floats apart
+   */
   add(gate: string, shares: Float32Array, stride: number, rows: number): void;
-  /** Over the rows of all processes. */
+  /** Returns the use of each gate over the rows of all processes. */
   uses(peers?: ProcessGroup): ReadonlyMap<string, GateUse>;
 }
 
-/** Sums for the gates of a graph. */
+/** Creates the sums for the gates of a graph. */
 export function createGateSums({ gates = new Map() }: Graph): GateSums {
   const sums = new Map(
     [...gates].map(([name, { experts }]) => [name, { shares: new Float64Array(experts.length), entropy: 0, rows: 0 }]),

@@ -7,64 +7,59 @@ import type { HostTensor } from '../core/tensor.js';
 import type { Diagnosis } from './diagnosis.js';
 import type { Precision } from './precision.js';
 
-/** Everything that an engine needs to know of a model. */
+/** Description of a model and its training, for an engine. */
 export interface Plan {
   readonly graph: Graph;
   readonly layout: InputLayout;
   readonly optimizers: {
     readonly dense: DenseOptimizerSpec;
     readonly embeddings: EmbeddingOptimizerSpec;
-    /** Of tables that heads add up; that of embeddings where it is not given. */
+    /** Optimizer of tables of the wide part; default: that of embeddings. */
     readonly wide?: EmbeddingOptimizerSpec | undefined;
   };
-  /** Decides the first weights and every dropout mask. */
+  /** Random seed for initialization and dropout. */
   readonly seed: number;
   /**
-   * Whether the tables' first rows are not drawn, but 0: of a program that is restored before it is used, drawing is
-   * most of the time to start it.
+   * Whether tables start with zeros, because the program is restored before use. Initialization is most of the startup
+   * time.
    */
   readonly isRestored?: boolean;
-  /** Rows of the largest batch that passes at once, where it is known. */
+  /** Maximum rows per pass, if known. */
   readonly batchRows?: number;
-  /** What is special about its steps, if anything is. */
+  /** Options of its steps. */
   readonly step?: StepPlan;
   /**
-   * The processes that take its steps together, where there are several. All give the same batches and get the same
-   * results, as one
-   * of them would that is alone, but for how sums are rounded; each computes with its part of the rows.
+   * Processes that train together. All receive the same batches and results; each computes a part of the rows. Results
+   * equal those of a single process except for the rounding of sums.
    */
   readonly peers?: ProcessGroup | undefined;
-  /** Rows from which on a table is dealt out among them; smaller ones each of them has. */
+  /** Minimum rows of a table that is sharded among the processes; every process stores smaller tables. */
   readonly dealtRows?: number | undefined;
-  /** Whose rows of a batch its statistics are of where they train: everyone's, or each process's own. */
+  /** Rows for the statistics of batch norm in training: those of all processes, or of each process. */
   readonly batchNorm?: BatchNormRows | undefined;
 }
 
-/** Of whose rows batch norm takes mean and variance where several processes train. */
+/** Rows for the mean and variance of batch norm in distributed training: those of all processes, or of each process. */
 export type BatchNormRows = 'global' | 'local';
 
-/** How steps differ from one pass of one batch whose gradients are applied as they are. */
+/** Differences of a step from a single pass whose gradients are applied unchanged. */
 export interface StepPlan {
-  /**
-   * Rows of a step, where it takes more of them than pass at once: gradients accumulate, and losses are divided by all
-   * rows.
-   */
+  /** Rows per step, if more than per pass: gradients accumulate, and losses are divided by all rows. */
   readonly rows?: number;
-  /** Whether the gradient of each term is kept apart until their weights are decided. */
+  /** Whether gradients are kept per term until the terms' weights are decided. */
   readonly combinesTerms?: boolean;
   readonly clip?: Clip;
-  /** An average of the weights is kept, and is what predictions are made with. */
+  /** EMA of the weights, used for predictions. */
   readonly average?: Average;
-  /** Whether a step may be asked for its diagnosis: the gradients of terms then have room apart. */
+  /** Whether a step may request a diagnosis, which requires memory for the gradients of each term. */
   readonly isDiagnosed?: boolean;
-  /** What its matrix products take; predictions are in single precision in any case. `f32` where it is not given. */
+  /** Precision of the operands of matrix products in training; predictions use single precision. Default: `f32`. */
   readonly precision?: Precision;
 }
 
 /**
- * An exponential average of the weights that steps have left: each step weighs `decay` times as much as the one after
- * it, and all of
- * them together 1 (Kingma & Ba 2015, section 7.2, with the correction of its section 3).
+ * Exponential moving average of the weights after each step: each step weighs `decay` times as much as the next one,
+ * and the weights sum to 1 (Kingma & Ba 2015, section 7.2, with the correction of its section 3).
  */
 export interface Average {
   readonly decay: number;
@@ -72,10 +67,10 @@ export interface Average {
 
 /** Limits of the gradient. */
 export interface Clip {
-  /** Of its norm, over everything or apart for dense weights and tables. */
+  /** Maximum norm, of the whole gradient or separately of dense weights and of tables. */
   readonly norm?: number | undefined;
   readonly separate: boolean;
-  /** Of the size of each number in it. */
+  /** Maximum absolute value of each element. */
   readonly value?: number | undefined;
 }
 
@@ -85,61 +80,56 @@ export interface RateFactors {
   readonly embeddings: number;
 }
 
-/** What may change from step to step. */
+/** Settings that may change between steps. */
 export interface StepSettings {
   readonly rates?: RateFactors | undefined;
-  /** Of the terms' losses, in the order of the graph's terms; where it is not given, those of the graph. */
+  /** Weights of the terms' losses, in the order of the graph's terms; default: those of the graph. */
   readonly weights?: readonly number[] | undefined;
   /**
-   * Decides, where the plan combines terms, the weights of their gradients on what they share, from the losses and the
-   * products
-   * between these gradients (a square, row by row). What belongs to one term alone keeps its own gradient.
+   * If the plan combines terms: decides the weights of the terms' gradients on shared weights, from the losses and the
+   * products between these gradients (a square matrix in row-major order). Weights of a single term keep its gradient.
    */
   readonly combine?: ((losses: readonly number[], gramian: Float64Array) => readonly number[]) | undefined;
   /**
-   * Whether the caller begins further steps before it looks at the result, and lets the program `catchUp` before it
-   * waits for the results of
-   * fewer than `stepsAhead` of them.
+   * Whether the caller starts further steps before it reads the result. It calls `catchUp` before it awaits the results
+   * of fewer than `stepsAhead` steps.
    */
   readonly isAhead?: boolean | undefined;
-  /** Whether the step is diagnosed, which costs a pass back a term beside what it costs anyway, and changes nothing. */
+  /** Whether the step is diagnosed, which costs an additional backward pass per term and changes no result. */
   readonly isDiagnosed?: boolean | undefined;
 }
 
-/** What a step found. */
+/** Result of a step. */
 export interface StepResult {
-  /** Of each term, before the step. */
+  /** Losses of each term before the step. */
   readonly losses: ReadonlyMap<string, TermLoss>;
   /**
-   * Of the gradient, before it was clipped: of all of it, or of its parts where they are clipped apart; NaN where the
-   * plan does not clip by norm.
+   * Norms of the gradient before clipping: of the whole gradient, or of its parts if they are clipped separately; NaN
+   * if the plan does not clip by norm.
    */
   readonly norms: { readonly dense: number; readonly embeddings: number };
-  /** Where it was asked for and the step was taken. */
+  /** Present if it was requested and the step was not skipped. */
   readonly diagnosis?: Diagnosis | undefined;
 }
 
-/** A term's loss over the rows of a batch that it counts. */
+/** Loss of a term over the rows that it counts. */
 export interface TermLoss {
   readonly mean: number;
   readonly rows: number;
 }
 
-/** All that training changes, by tensor name. */
+/** All tensors that training changes, by name. */
 export interface ProgramState {
   /** Optimizer steps taken. */
   readonly step: number;
   /**
-   * Parameters of the graph, and `embeddings.<table>`: what predictions are made with, so where the plan keeps an
-   * average, that.
+   * Parameters of the graph, and `embeddings.<table>`: the weights for predictions, thus the EMA if the plan has one.
    */
   readonly weights: ReadonlyMap<string, HostTensor>;
   /**
-   * What it takes to go on: `<tensor>.<slot>` of every trained tensor. Where the plan keeps an average, also
-   * `<tensor>.trained`, the
-   * weights themselves; and of tables `<tensor>.average` as it was when a row was last touched, and
-   * `<tensor>.averageAge`, how many
-   * steps ago that was.
+   * State for resuming: `<tensor>.<slot>` of every trained tensor. With an EMA also `<tensor>.trained`, the weights
+   * themselves; and for tables `<tensor>.average`, the EMA when a row was last updated, and `<tensor>.averageAge`, the
+   * number of steps since then.
    */
   readonly optimizer: ReadonlyMap<string, HostTensor>;
   /**
@@ -149,61 +139,53 @@ export interface ProgramState {
   readonly dealt?: ReadonlyMap<string, number>;
 }
 
-/** A compiled model with its weights. One call at a time, but for steps that are taken ahead. */
+/** A compiled model with its weights. Calls must not overlap, except steps with `isAhead`. */
 export interface Program {
   /**
-   * Training steps that may be under way at once where they ask for it (`isAhead`); none but one where this is left
-   * out. Their batches are the
-   * caller's again when `trainStep` gives its promise. Once a step is refused, so are those that are under way behind
-   * it.
+   * Maximum number of concurrent training steps with `isAhead`; default: 1. The caller may reuse a batch once
+   * `trainStep` has returned its promise. If a step is skipped, so are the concurrent ones after it.
    */
   readonly stepsAhead?: number;
-  /** Ends the steps that are under way: their results are there then, and the state is theirs. */
+  /** Completes all steps in flight: their results are available, and the state includes them. */
   catchUp?(): Promise<void>;
   /**
-   * One step of the optimizers; gives the loss of each term before the step. Where one of them, a gradient, or what the
-   * step
-   * would make of a running statistic, is not finite, the step is not taken: the state stays as it was, and no loss is
-   * finite.
+   * Takes one step of the optimizers. Returns the loss of each term before the step. If a loss, a gradient or a running
+   * statistic would not be finite, the step is skipped: the state is unchanged, and no loss is finite.
    */
   trainStep(batch: Batch, settings?: StepSettings): Promise<StepResult>;
-  /** Predictions by task, in evaluation mode; `rows` numbers each, the caller's to keep. */
+  /** Computes predictions by task in evaluation mode: `rows` elements each, owned by the caller. */
   predict(batch: Batch): Promise<ReadonlyMap<string, Float32Array>>;
-  /** The same at once, where the engine's device can; it then costs no more than the promise would. */
+  /** Like `predict`, but synchronous, if the engine's device supports it at no extra cost. */
   predictSync?(batch: Batch): ReadonlyMap<string, Float32Array>;
-  /** The same, and the loss of each term; the batch has labels. */
+  /** Computes predictions and the loss of each term in evaluation mode; the batch has labels. */
   evaluate(batch: Batch): Promise<Evaluation>;
-  /** The loss of each term in training mode, with the masks of the next step; nothing is changed. */
+  /** Computes the loss of each term in training mode, with the dropout masks of the next step; changes nothing. */
   losses(batch: Batch): Promise<ReadonlyMap<string, TermLoss>>;
   /**
-   * Does some work with the average in the place of the weights, where the plan keeps one. It may predict and evaluate,
-   * and nothing else:
-   * what is trained is back when it is over, however it ends.
+   * Runs `work` with the EMA in place of the weights, if the plan has one. The work may only predict and evaluate. The
+   * weights are restored afterwards, also after an error.
    */
   averaged<Result>(work: () => Promise<Result>): Promise<Result>;
-  /** What a training step would compute and apply, with nothing applied: for tests and for looking. */
+  /** Computes what a training step would, without applying it. */
   inspect(batch: Batch): Promise<Inspection>;
-  /**
-   * Brings what `state` gives up to the last step, where the weights lie on a device of their own: there `state` throws
-   * without.
-   */
+  /** Copies weights from a device, so that `state` returns those of the last step; `state` throws without it. */
   readBack?(): Promise<void>;
   /**
-   * The live state, to be read before the next step; its tensors may be views or copies, so writing to them is of no
-   * use.
+   * Returns the live state, to be read before the next step. Its tensors may be views or copies, so they must not be
+   * written.
    */
   state(): ProgramState;
   /**
-   * Takes weights, and optimizer state where there is some, from a state of the same model. Without, an average starts
-   * from the weights.
-   * @throws UserError (checkpoint) that names a tensor that is missing, left over or of another shape
+   * Restores weights, and optimizer state if present, from a state of the same model. Without optimizer state, an EMA
+   * restarts from the weights.
+   * @throws UserError (checkpoint) that names each tensor that is missing, unexpected or of another shape
    */
   restore(state: ProgramState): void;
-  /** Gives back what lies outside the garbage collector's reach. */
+  /** Frees memory that the garbage collector does not manage. */
   dispose(): void;
 }
 
-/** What the weights make of labeled rows, in evaluation mode. */
+/** Losses and predictions of labeled rows, in evaluation mode. */
 export interface Evaluation {
   readonly predictions: ReadonlyMap<string, Float32Array>;
   readonly losses: ReadonlyMap<string, TermLoss>;
@@ -213,42 +195,45 @@ export interface Evaluation {
 export interface Inspection {
   readonly losses: ReadonlyMap<string, TermLoss>;
   readonly predictions: ReadonlyMap<string, Float32Array>;
-  /** By tensor name, tables with their zeros. */
+  /** Gradients by tensor name; those of tables include zeros. */
   readonly gradients: ReadonlyMap<string, HostTensor>;
 }
 
-/** Something that can run a graph. */
+/** Compiles plans for some hardware. */
 export interface Engine {
   readonly name: string;
-  /** Which hardware and which library it runs on, for people. */
+  /** Hardware and library, for messages. */
   readonly description: string;
-  /** Other hardware of this machine that a user may name, if none was named. */
+  /** Other hardware of this machine that the user may select, if none was selected. */
   readonly hint?: string;
-  /** What is known of its device, for the records. */
+  /** Properties of its device, for run records. */
   readonly about?: Readonly<Record<string, unknown>>;
   /**
-   * Starts threads for its next program, which takes longer than compiling it: they are there when its data is.
-   * @returns ends them, where no program has taken them
+   * Starts threads for the next program, while its data is loaded: starting them takes longer than compiling.
+   * @returns a function that ends them if no program uses them
    */
   startAhead?(): () => void;
-  /** @param onWarning told of what is not as it was asked for, and changes no result */
+  /**
+   * Compiles a plan.
+   * @param onWarning called if an option cannot be honored, without effect on results
+   */
   compile(plan: Plan, onWarning?: (text: string) => void): Program;
   /**
-   * Looks whether its device takes a plan, before anything is allocated, where more than memory may be short.
+   * Validates that a plan fits the device, before any allocation, if it has limits besides memory.
    * @throws UserError (data) with the sizes that do not fit
    */
   refuseTooLarge?(plan: Plan): void;
-  /** Bytes that a plan takes beside weights and optimizer, computed from its shapes. */
+  /** Returns the bytes of a plan besides weights and optimizer state, computed from shapes. */
   activationBytes(plan: Plan): number;
-  /** Bytes of its tables, with what is kept for them, that lie in memory of their own; none where it is left out. */
+  /** Returns the bytes of tables with their optimizer state that are stored in their own memory; default: 0. */
   apartBytes?(plan: Plan): number;
-  /** The most that all of it but what lies apart may take together; Infinity where the machine alone sets the limit. */
+  /** Maximum bytes of everything else; Infinity if only the machine is a limit. */
   readonly maxBytes: number;
-  /** Whether its programs take steps together with those of other processes. */
+  /** Whether its programs support distributed training. */
   readonly takesPeers: boolean;
-  /** What the matrix products of its steps may take. */
+  /** Supported precisions of matrix products in training. */
   readonly precisions: readonly Precision[];
-  /** Of those that it has not, what its device lacks. */
+  /** Missing device features by unsupported precision. */
   readonly lacks?: Readonly<Partial<Record<Precision, string>>>;
 }
 
@@ -257,25 +242,25 @@ export function engineLine({ description, hint }: Pick<Engine, 'description' | '
   return hint === undefined ? description : `${description} (${hint})`;
 }
 
-/** The state of a program wherever it lies. */
+/** Returns the state of a program, copied from its device if necessary. */
 export async function readState(program: Program): Promise<ProgramState> {
   await program.readBack?.();
   return program.state();
 }
 
-/** The losses of a step that was not taken: those that are finite become NaN. */
+/** Returns the losses of a skipped step: finite ones become NaN. */
 export function refusedLosses(losses: ReadonlyMap<string, TermLoss>): Map<string, TermLoss> {
   return new Map(
     [...losses].map(([name, { mean, rows }]) => [name, { mean: Number.isFinite(mean) ? NaN : mean, rows }]),
   );
 }
 
-/** The name of a table's tensor in a state. */
+/** Returns the name of a table's tensor in a state. */
 export function tableTensor(table: string): string {
   return `embeddings.${table}`;
 }
 
-/** The optimizer of a table. */
+/** Returns the optimizer of a table. */
 export function tableOptimizer(
   { embeddings, wide = embeddings }: Plan['optimizers'],
   { isWide }: Pick<TableSpec, 'isWide'>,

@@ -7,7 +7,7 @@ import { findInstalledGpu } from './installed-gpu.js';
 import type { Precision } from './precision.js';
 import type { Gpu, NoGpu } from './webgpu/adapter.js';
 
-/** What a run computes with. */
+/** Options of an engine. */
 export interface EngineOptions {
   readonly device: Device;
   /** CPU worker threads; default: one per core. Results are identical. */
@@ -51,9 +51,9 @@ export async function createEngine(
 }
 
 /**
- * Works with the engine of `createEngine`, whose threads start while the work begins; ends those that the work takes no
- * program for.
- * @throws what `createEngine` or the work throws
+ * Runs `work` with the engine of `createEngine`, whose threads start in the meantime; ends threads that no program
+ * used.
+ * @throws errors of `createEngine` and of the work
  */
 export async function withEngine<Result>(
   options: EngineOptions,
@@ -100,7 +100,7 @@ async function cuda(): Promise<Engine> {
   return (await createGpuEngine(true))!; // which it is, or throws
 }
 
-/** The device of WebGPU, unless it computes on a processor and nobody allowed that. */
+/** Opens the WebGPU device, unless it is a software adapter and these are not allowed. */
 async function findGpu(): Promise<Gpu | NoGpu> {
   const { allowsSoftware, openGpu, softwareOnly } = await import('./webgpu/adapter.js');
   const found = await openGpu();

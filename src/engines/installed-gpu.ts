@@ -7,7 +7,7 @@ const VENDORS: ReadonlyMap<string, string> = new Map([
   ['0x8086', 'Intel'],
 ]);
 
-/** The machine to look at: a platform and a processor as Node names them, and the root of its file system. */
+/** The machine to inspect: platform and processor as in Node, and the root of its file system. */
 export interface Machine {
   readonly platform: string;
   readonly arch: string;
@@ -17,9 +17,9 @@ export interface Machine {
 const HERE: Machine = { platform: process.platform, arch: process.arch, root: '/' };
 
 /**
- * Names the GPU that the operating system lists: by NVIDIA's driver, by a render node of Linux, or that of an Apple
- * processor. Opens no device,
- * which would take every start 0.1 s or more, so the GPU may still lack what WebGPU or CUDA require.
+ * Names the GPU that the operating system lists: by NVIDIA's driver, by a render node of Linux, or as part of an Apple
+ * processor. Opens no device, which would take 0.1 s or more at every start, so the GPU may lack requirements of WebGPU
+ * or CUDA.
  * @returns undefined if none is listed
  */
 export function findInstalledGpu({ platform, arch, root }: Machine = HERE): string | undefined {

@@ -1,18 +1,15 @@
 import { quoted, userError } from '../core/errors.js';
 
-/**
- * Which kernels do what several could do: native ones where they can be had, native ones or an error, or WebAssembly's
- * alone.
- */
+/** Kernels for operations that have a native one: native if available, native or an error, or only WebAssembly. */
 export const KERNEL_CHOICES = ['auto', 'native', 'wasm'] as const;
 export type KernelChoice = (typeof KERNEL_CHOICES)[number];
 
-/** Says it for a whole process and those that it starts, threads too; --kernels sets it. */
+/** Environment variable of the choice, for a process and its children and threads; set by --kernels. */
 export const KERNELS = 'MTL_KERNELS';
 
 /**
- * What MTL_KERNELS says, `auto` without it.
- * @throws UserError (usage) where it says something else
+ * Returns the choice of MTL_KERNELS; default: `auto`.
+ * @throws UserError (usage) for another value
  */
 export function kernelChoice(): KernelChoice {
   const said = process.env[KERNELS] ?? '';

@@ -8,7 +8,7 @@ import { averageWords } from './average.js';
 import { rowsHere } from './dealt-rows.js';
 import { tableOptimizer, type Engine, type Plan } from './engine.js';
 
-/** How large a model is. */
+/** Size of a model. */
 export interface PlanSize {
   /** Number of trained weights outside the tables. */
   readonly numWeights: number;
@@ -28,10 +28,8 @@ export interface PlanSize {
 }
 
 /**
- * Counts what a plan trains and the bytes that it takes on an engine, and refuses what cannot lie in memory before any
- * of it
- * is allocated.
- * @param vocabularyBytes beside it in this machine's memory
+ * Computes the weights of a plan and its bytes on an engine; rejects a plan that exceeds memory before any allocation.
+ * @param vocabularyBytes bytes of the vocabularies in this machine's memory
  * @throws UserError (data) that names the largest tables
  */
 export function planSize(

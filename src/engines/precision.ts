@@ -1,8 +1,7 @@
 /**
- * What the operands of a step's matrix products are rounded to: nothing; bfloat16, whose numbers have 8 significant
- * bits and the range of
- * single precision; or half precision, with 11 bits and numbers up to 65,504. Sums, weights and all else are in single
- * precision.
+ * Precision of the operands of matrix products in training: single precision; bfloat16, with 8 significant bits and the
+ * range of single precision; or half precision, with 11 bits and values up to 65,504. All else, including sums and
+ * weights, is in single precision.
  */
 export const PRECISIONS = ['f32', 'bf16', 'f16'] as const;
 export type Precision = (typeof PRECISIONS)[number];

@@ -8,8 +8,8 @@ import { tableTensor, type ProgramState } from './engine.js';
 export type Shapes = ReadonlyMap<string, Pick<HostTensor, 'shape'>>;
 
 /**
- * Makes sure that a saved state is one of the same model; an empty `optimizer` is none at all.
- * @throws UserError (checkpoint) that names every tensor that is missing, left over or of another shape
+ * Validates that a saved state is of the same model; an empty `optimizer` is accepted.
+ * @throws UserError (checkpoint) that names each tensor that is missing, unexpected or of another shape
  */
 export function refuseOtherTensors(
   live: { readonly weights: Shapes; readonly optimizer: Shapes },
@@ -21,9 +21,9 @@ export function refuseOtherTensors(
 }
 
 /**
- * Makes sure that the weights in a file are those of a model, before any of them is asked for.
- * @param path named in problems
- * @throws UserError (checkpoint) that names every tensor that is missing, left over or of another shape
+ * Validates that the weights in a file are of a model, before any is read.
+ * @param path for error messages
+ * @throws UserError (checkpoint) that names each tensor that is missing, unexpected or of another shape
  */
 export function refuseOtherWeights(
   { graph, layout }: { readonly graph: Graph; readonly layout: InputLayout },

@@ -3,20 +3,20 @@ import { userError } from '../core/errors.js';
 import type { Graph } from '../graph/graph.js';
 import type { Value, ValueOf } from '../graph/operations.js';
 
-/** A mask whose rows anyone can count who has the batch. */
+/** A mask that is known from a batch alone. */
 type KnownMask = undefined | (ValueOf<'input'> & { readonly source: { readonly kind: 'label' } });
 
-/** Whether anyone who has a batch knows which rows a mask admits: not where it is computed. */
+/** Returns whether a mask is known from a batch alone, which a computed one is not. */
 export function isKnown(mask: Value | undefined): mask is KnownMask {
   return mask === undefined || (mask.op === 'input' && mask.source.kind === 'label');
 }
 
 /**
- * Rows of a batch that the losses of a graph count, a number a term: what they are divided by where a batch passes in
- * parts.
- * @param isOnePass whether all rows pass at once, if by several processes: then those of a mask that is computed are
+ * Counts the rows of a batch that each term of a graph counts, by which losses are divided if a batch has several
+ * passes.
+ * @param isOnePass whether all rows pass at once, possibly on several processes: rows of computed masks are then
  * counted in the pass, and 0 here
- * @throws UserError (config) for a mask that is computed in several passes: nobody knows it before the rows have passed
+ * @throws UserError (config) for a computed mask with several passes, which is unknown before them
  */
 export function countedRows({ terms }: Graph, batch: Batch, isOnePass = false): readonly number[] {
   return terms.map(({ name, loss: { mask } }) => {
@@ -37,7 +37,7 @@ function sumOf(labels: Float32Array, rows: number): number {
   return sum;
 }
 
-/** The mean of a loss over parts of a batch from the means of the parts. */
+/** Computes the mean of a loss from the means of parts of a batch. */
 export function meanOfParts(parts: readonly { readonly mean: number; readonly rows: number }[]): {
   readonly mean: number;
   readonly rows: number;
@@ -46,7 +46,7 @@ export function meanOfParts(parts: readonly { readonly mean: number; readonly ro
   return { rows, mean: parts.reduce((sum, part) => sum + part.mean * part.rows, 0) / Math.max(rows, 1) };
 }
 
-/** A full square, row by row, from the triangles of products (i ≤ j, row by row) that are summed up. */
+/** Builds a symmetric matrix in row-major order from the sum of triangles (i ≤ j, row-major). */
 export function gramianOf(size: number, triangles: Float64Array): Float64Array {
   const gramian = new Float64Array(size * size);
   const pairs = (size * (size + 1)) / 2;

@@ -8,7 +8,7 @@ export interface Weights {
   readonly data: Float32Array;
 }
 
-/** Draws the first values of a parameter, from a stream of its own name. */
+/** Draws the initial values of a parameter from a random stream of its own name. */
 export function drawParameter({ name, shape, init }: Parameter, seed: number): Float32Array {
   const data = new Float32Array(countElements(shape));
   if (init.kind === 'constant') return data.fill(init.value);

@@ -76,7 +76,9 @@ function computeBounds(ranked: Ranked, value: number, interval: number): readonl
 function explainTooFew({ positives, negatives }: Ranked): NoValue | undefined {
   if (Math.min(positives.length, negatives.length) >= 2) return undefined;
   return {
-    reason: `the variance requires two rows per class, found ${positives.length} positives and ${negatives.length} negatives`,
+    reason:
+      `the variance requires two rows per class, found ${positives.length} positives and ${negatives.length} ` +
+      'negatives',
   };
 }
 

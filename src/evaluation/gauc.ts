@@ -10,7 +10,8 @@ import { defineMetric } from './metric.js';
 export const gauc = defineMetric({
   name: 'gauc',
   summary:
-    'mean AUC over the groups of a column, weighted by rows (Zhou et al. 2018); also gauc_mean, gauc_groups, gauc_rows and gauc_oneClassGroups',
+    'mean AUC over the groups of a column, weighted by rows (Zhou et al. 2018); ' +
+    'also gauc_mean, gauc_groups, gauc_rows and gauc_oneClassGroups',
   options: () => ({
     groupBy: columnName.describe('Group column, as in user_id; grouped by raw values'),
   }),

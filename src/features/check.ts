@@ -92,12 +92,16 @@ function* checkShared(
     if (width !== owner.width)
       yield {
         path: at('width'),
-        message: `'${name}' has width ${width}, but shares the table of '${owner.name}' with width ${owner.width}; set the same width`,
+        message:
+          `'${name}' has width ${width}, but shares the table of '${owner.name}' with width ${owner.width}; ` +
+          'set the same width',
       };
     if (encodedAs !== ownersEncoding)
       yield {
         path: at('encoding'),
-        message: `'${name}' is encoded as ${encodedAs}, but shares the table of '${owner.name}', encoded as ${ownersEncoding}; set the same encoding`,
+        message:
+          `'${name}' is encoded as ${encodedAs}, but shares the table of '${owner.name}', ` +
+          `encoded as ${ownersEncoding}; set the same encoding`,
       };
   }
 }

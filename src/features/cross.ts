@@ -59,7 +59,9 @@ export const cross = defineColumnGroup(
       if (encoding !== undefined && !textEncodings.includes(encoding.name))
         yield {
           path: ['encoding'],
-          message: `expected ${textEncodings.slice(0, -1).join(', ')} or ${textEncodings.at(-1)}, found ${quoted(encoding.name)}, which does not encode strings`,
+          message:
+            `expected ${textEncodings.slice(0, -1).join(', ')} or ${textEncodings.at(-1)}, ` +
+            `found ${quoted(encoding.name)}, which does not encode strings`,
         };
     },
 

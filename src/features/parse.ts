@@ -108,5 +108,8 @@ export function parseClass(text: string, column: string): number {
 function classCure(column: string, number: number): string {
   if (Number.isNaN(number))
     return `correct the row, or define the positive value, such as label: { column: ${column}, equals: 'yes' }`;
-  return `correct the row, or define positives, such as label: { column: ${column}, above: 3 }; set type: regression to predict the number`;
+  return (
+    `correct the row, or define positives, such as label: { column: ${column}, above: 3 }; ` +
+    'set type: regression to predict the number'
+  );
 }

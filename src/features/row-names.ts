@@ -42,10 +42,9 @@ function cellNames(rule: CellRule): (row: number) => RowName {
       return (row) => ({ name: String(row), means: 'bucket' });
     case 'range': {
       const end = (i: number): number => rule.boundaries[i] ?? Infinity;
-      return (row) => ({
-        name: `${row === 1 ? '(-inf' : `[${end(row - 2)}`}, ${row === rule.boundaries.length + 1 ? 'inf' : end(row - 1)})`,
-        means: 'range',
-      });
+      const from = (row: number): string => (row === 1 ? '(-inf' : `[${end(row - 2)}`);
+      const to = (row: number): string | number => (row === rule.boundaries.length + 1 ? 'inf' : end(row - 1));
+      return (row) => ({ name: `${from(row)}, ${to(row)})`, means: 'range' });
     }
     case 'between':
       return (row) => ({ name: String(rule.knots[row - 1]), means: 'knot' });

@@ -58,7 +58,10 @@ export const vector = defineFieldGroup({
   build(name, options): readonly Field[] {
     const { length, scaling, fillMissing: missing } = options;
     const steps = typeof scaling === 'string' ? scaling : scaling.join(', ');
-    const meaning = `a vector, scaling ${steps}${isRefused(missing) ? '' : `, missing ${missing}`}${options.indicator === true ? ', with an indicator' : ''}`;
+    const meaning =
+      `a vector, scaling ${steps}` +
+      (isRefused(missing) ? '' : `, missing ${missing}`) +
+      (options.indicator === true ? ', with an indicator' : '');
     const width = length === undefined ? 0 : length + Number(options.indicator === true);
     const reading = vectorReading(options);
     return [

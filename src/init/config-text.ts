@@ -217,8 +217,8 @@ function formatTask(
   const note =
     parent === undefined
       ? ''
-      : ', given ' +
-        `${parent.name}${violations > 0 ? `; ${(100 * violations).toFixed(1)}% of them contradict it and are skipped` : ''}`;
+      : `, given ${parent.name}` +
+        (violations > 0 ? `; ${(100 * violations).toFixed(1)}% of them contradict it and are skipped` : '');
   return (
     `  ${name}: { label: ${label}${chain}${hasBlanks ? ', onMissing: mask' : ''} }    # positive in ` +
     `${(100 * rate).toFixed(2)}% of all rows${note}${hasBlanks ? '; missing labels are masked' : ''}`

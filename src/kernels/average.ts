@@ -30,7 +30,10 @@ function shareLeft(decay: f64, from: u32, to: u32): f32 {
 function approach(w: usize, average: usize, bytes: usize, share: f32): void {
   for (let i: usize = 0; i < bytes; i += 16) {
     const weight = loadUpTo(w + i, bytes - i);
-    storeUpTo(average + i, f32x4.add(weight, f32x4.mul(f32x4.splat(share), f32x4.sub(loadUpTo(average + i, bytes - i), weight))), bytes - i);
+    storeUpTo(
+      average + i,
+      f32x4.add(weight, f32x4.mul(f32x4.splat(share), f32x4.sub(loadUpTo(average + i, bytes - i), weight))), bytes - i,
+    );
   }
 }
 
@@ -47,7 +50,10 @@ export function averageWeights(w: usize, average: usize, count: i32, clock: usiz
   if (load<u32>(refused)) return;
   const before = <u32>load<f64>(clock, 8);
   const offset = <usize>shareBegin(count, 16) << 2;
-  approach(w + offset, average + offset, (<usize>shareEnd(count, 16) << 2) - offset, shareLeft(load<f64>(clock), before, before + 1));
+  approach(
+    w + offset, average + offset, (<usize>shareEnd(count, 16) << 2) - offset,
+    shareLeft(load<f64>(clock), before, before + 1),
+  );
 }
 
 // @ts-ignore: decorator
@@ -67,7 +73,10 @@ function bringUp(row: usize, average: usize, bytes: usize, decay: f64, steps: u3
  * @param refused where there is a 1, nothing is done
  * @param tableRows 0 for lazy
  */
-export function averageRows(table: usize, stride: i32, width: i32, average: usize, distinct: usize, countAt: usize, clock: usize, refused: usize, tableRows: i32): void {
+export function averageRows(
+  table: usize, stride: i32, width: i32, average: usize, distinct: usize, countAt: usize, clock: usize, refused: usize,
+  tableRows: i32,
+): void {
   if (load<u32>(refused)) return;
   const decay = load<f64>(clock), steps = <u32>load<f64>(clock, 8);
   const bytes = <usize>width << 2, strideBytes = <usize>stride << 2;

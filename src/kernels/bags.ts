@@ -33,7 +33,9 @@ export function poolingFactors(bag: usize, offsets: usize, pooling: i32, rows: i
 }
 
 /** y[b, 0 … width) = Σ factor · table[id] over the items of row b; rows are shared among workers. */
-export function lookupBags(bag: usize, offsets: usize, table: usize, stride: i32, width: i32, y: usize, ldy: i32, rows: i32): void {
+export function lookupBags(
+  bag: usize, offsets: usize, table: usize, stride: i32, width: i32, y: usize, ldy: i32, rows: i32,
+): void {
   const end = shareEnd(rows, 4);
   const ids = load<usize>(bag), factors = load<usize>(bag, 4);
   const strideBytes = <usize>stride << 2;
@@ -60,12 +62,16 @@ export function lookupBags(bag: usize, offsets: usize, table: usize, stride: i32
     }
     for (; i + 16 <= bytes; i += 16) {
       let sum = f32x4.splat(0);
-      for (let item = first; item < stop; item += 4) sum = multiplyAdd(v128.load32_splat(factors + item), v128.load(table + i + <usize>load<u32>(ids + item) * strideBytes), sum);
+      for (let item = first; item < stop; item += 4)
+        sum = multiplyAdd(
+          v128.load32_splat(factors + item), v128.load(table + i + <usize>load<u32>(ids + item) * strideBytes), sum,
+        );
       v128.store(to + i, sum);
     }
     for (; i < bytes; i += 4) {
       let sum: f32 = 0;
-      for (let item = first; item < stop; item += 4) sum += load<f32>(factors + item) * load<f32>(table + i + <usize>load<u32>(ids + item) * strideBytes);
+      for (let item = first; item < stop; item += 4)
+        sum += load<f32>(factors + item) * load<f32>(table + i + <usize>load<u32>(ids + item) * strideBytes);
       store<f32>(to + i, sum);
     }
   }
@@ -76,7 +82,10 @@ export function lookupBags(bag: usize, offsets: usize, table: usize, stride: i32
  * one id.
  * The worker that takes the table does all of it, item by item.
  */
-export function gatherBagGradients(claim: usize, bag: usize, offsets: usize, d: usize, ldd: i32, width: i32, hash: usize, distinct: usize, gradients: usize, areas: i32, areaBytes: usize, countAt: usize, rows: i32, isFirstField: i32, fresh: usize): void {
+export function gatherBagGradients(
+  claim: usize, bag: usize, offsets: usize, d: usize, ldd: i32, width: i32, hash: usize, distinct: usize,
+  gradients: usize, areas: i32, areaBytes: usize, countAt: usize, rows: i32, isFirstField: i32, fresh: usize,
+): void {
   if (isFirstField ? !take(claim) : !has()) return;
   const ids = load<usize>(bag), factors = load<usize>(bag, 4);
   const keys = load<u32>(countAt, 8);
@@ -95,7 +104,8 @@ export function gatherBagGradients(claim: usize, bag: usize, offsets: usize, d: 
         slot = count++;
         store<u32>(place, slot);
         store<u32>(distinct + (<usize>slot << 2), row);
-        for (let area = 0; area < areas; area++) clearRow(gradients + <usize>slot * bytes + <usize>area * areaBytes, bytes);
+        for (let area = 0; area < areas; area++)
+          clearRow(gradients + <usize>slot * bytes + <usize>area * areaBytes, bytes);
       }
       addRow(gradients + <usize>slot * bytes, from, load<f32>(factors + item), bytes);
     }

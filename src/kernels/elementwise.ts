@@ -47,7 +47,9 @@ function activateBy(kind: i32, x: usize, ldx: i32, y: usize, ldy: i32, rows: i32
 }
 
 /** dx = dy f'(x), with y = f(x) at hand. */
-export function activateGradient(kind: i32, x: usize, ldx: i32, y: usize, ldy: i32, dy: usize, dx: usize, rows: i32, columns: i32, accumulate: i32): void {
+export function activateGradient(
+  kind: i32, x: usize, ldx: i32, y: usize, ldy: i32, dy: usize, dx: usize, rows: i32, columns: i32, accumulate: i32,
+): void {
   if (kind == RELU) activateGradientBy(RELU, x, ldx, y, ldy, dy, dx, rows, columns, accumulate);
   else if (kind == SIGMOID) activateGradientBy(SIGMOID, x, ldx, y, ldy, dy, dx, rows, columns, accumulate);
   else if (kind == TANH) activateGradientBy(TANH, x, ldx, y, ldy, dy, dx, rows, columns, accumulate);
@@ -58,7 +60,9 @@ export function activateGradient(kind: i32, x: usize, ldx: i32, y: usize, ldy: i
 
 // @ts-ignore: decorator
 @inline
-function activateGradientBy(kind: i32, x: usize, ldx: i32, y: usize, ldy: i32, dy: usize, dx: usize, rows: i32, columns: i32, accumulate: i32): void {
+function activateGradientBy(
+  kind: i32, x: usize, ldx: i32, y: usize, ldy: i32, dy: usize, dx: usize, rows: i32, columns: i32, accumulate: i32,
+): void {
   const end = shareEnd(rows, 4);
   const one = f32x4.splat(1);
   for (let b = shareBegin(rows, 4); b < end; b++) {
@@ -124,32 +128,49 @@ function distribution(x: f32): f32 {
 }
 
 /** y (+)= a ∘ b */
-export function multiply(a: usize, lda: i32, b: usize, ldb: i32, y: usize, ldy: i32, rows: i32, columns: i32, accumulate: i32): void {
+export function multiply(
+  a: usize, lda: i32, b: usize, ldb: i32, y: usize, ldy: i32, rows: i32, columns: i32, accumulate: i32,
+): void {
   const end = shareEnd(rows, 4);
   for (let r = shareBegin(rows, 4); r < end; r++) {
-    const aRow = a + (<usize>r * lda << 2), bRow = b + (<usize>r * ldb << 2), yRow = y + (<usize>r * ldy << 2);
-    for (let n: usize = 0; n < <usize>columns << 2; n += 16) put(yRow + n, f32x4.mul(v128.load(aRow + n), v128.load(bRow + n)), accumulate);
+    const aRow = a + (<usize>r * lda << 2),
+      bRow = b + (<usize>r * ldb << 2),
+      yRow = y + (<usize>r * ldy << 2);
+    for (let n: usize = 0; n < <usize>columns << 2; n += 16)
+      put(yRow + n, f32x4.mul(v128.load(aRow + n), v128.load(bRow + n)), accumulate);
   }
 }
 
 /** y[b, :] (+)= scale · g[b] · x[b, :] */
-export function scaleRows(g: usize, ldg: i32, x: usize, ldx: i32, y: usize, ldy: i32, rows: i32, columns: i32, scale: f32, accumulate: i32): void {
+export function scaleRows(
+  g: usize, ldg: i32, x: usize, ldx: i32, y: usize, ldy: i32, rows: i32, columns: i32, scale: f32, accumulate: i32,
+): void {
   const end = shareEnd(rows, 4);
   for (let b = shareBegin(rows, 4); b < end; b++) {
     const factor = f32x4.splat(scale * load<f32>(g + (<usize>b * ldg << 2)));
-    const xRow = x + (<usize>b * ldx << 2), yRow = y + (<usize>b * ldy << 2);
-    for (let n: usize = 0; n < <usize>columns << 2; n += 16) put(yRow + n, f32x4.mul(factor, v128.load(xRow + n)), accumulate);
+    const xRow = x + (<usize>b * ldx << 2),
+      yRow = y + (<usize>b * ldy << 2);
+    for (let n: usize = 0; n < <usize>columns << 2; n += 16)
+      put(yRow + n, f32x4.mul(factor, v128.load(xRow + n)), accumulate);
   }
 }
 
 /** o[b] (+)= scale · <x[b, :], y[b, :]> */
-export function dotRows(x: usize, ldx: i32, y: usize, ldy: i32, o: usize, ldo: i32, rows: i32, columns: i32, scale: f32, accumulate: i32): void {
+export function dotRows(
+  x: usize, ldx: i32, y: usize, ldy: i32, o: usize, ldo: i32, rows: i32, columns: i32, scale: f32, accumulate: i32,
+): void {
   const end = shareEnd(rows, 4);
   for (let b = shareBegin(rows, 4); b < end; b++) {
     const xRow = x + (<usize>b * ldx << 2), yRow = y + (<usize>b * ldy << 2);
     let sum = f32x4.splat(0);
-    for (let n: usize = 0; n < <usize>columns << 2; n += 16) sum = multiplyAdd(v128.load(xRow + n), v128.load(yRow + n), sum);
-    const total = scale * (f32x4.extract_lane(sum, 0) + f32x4.extract_lane(sum, 1) + f32x4.extract_lane(sum, 2) + f32x4.extract_lane(sum, 3));
+    for (let n: usize = 0; n < <usize>columns << 2; n += 16)
+      sum = multiplyAdd(v128.load(xRow + n), v128.load(yRow + n), sum);
+    const total =
+      scale *
+      (f32x4.extract_lane(sum, 0) +
+        f32x4.extract_lane(sum, 1) +
+        f32x4.extract_lane(sum, 2) +
+        f32x4.extract_lane(sum, 3));
     const at = o + (<usize>b * ldo << 2);
     store<f32>(at, accumulate ? load<f32>(at) + total : total);
   }
@@ -174,7 +195,9 @@ export function clear(y: usize, ldy: i32, rows: i32, columns: i32): void {
 }
 
 /** y (+)= x ∘ mask: the inverted-dropout mask that `dropoutMask` of random.ts draws for the key at `key`. */
-export function dropout(x: usize, ldx: i32, y: usize, ldy: i32, rows: i32, width: i32, key: usize, threshold: f64, keep: f32, accumulate: i32): void {
+export function dropout(
+  x: usize, ldx: i32, y: usize, ldy: i32, rows: i32, width: i32, key: usize, threshold: f64, keep: f32, accumulate: i32,
+): void {
   const end = shareEnd(rows, 4);
   const seed = load<u32>(key);
   for (let b = shareBegin(rows, 4); b < end; b++) {
@@ -201,7 +224,12 @@ export function softmax(x: usize, ldx: i32, y: usize, ldy: i32, rows: i32, width
     const from = x + (<usize>b * ldx << 2), to = y + (<usize>b * ldy << 2);
     let four = v128.bitselect(v128.load(from + last), f32x4.splat(-f32.MAX_VALUE), isReal);
     for (let n: usize = 0; n < last; n += 16) four = f32x4.max(four, v128.load(from + n));
-    const largest = f32x4.splat(max(max(f32x4.extract_lane(four, 0), f32x4.extract_lane(four, 1)), max(f32x4.extract_lane(four, 2), f32x4.extract_lane(four, 3))));
+    const largest = f32x4.splat(
+      max(
+        max(f32x4.extract_lane(four, 0), f32x4.extract_lane(four, 1)),
+        max(f32x4.extract_lane(four, 2), f32x4.extract_lane(four, 3)),
+      ),
+    );
     let sums = f32x4.splat(0);
     for (let n: usize = 0; n <= last; n += 16) {
       let e = exp4(f32x4.sub(v128.load(from + n), largest));
@@ -209,13 +237,20 @@ export function softmax(x: usize, ldx: i32, y: usize, ldy: i32, rows: i32, width
       v128.store(to + n, e);
       sums = f32x4.add(sums, e);
     }
-    const sum = f32x4.splat(f32x4.extract_lane(sums, 0) + f32x4.extract_lane(sums, 1) + f32x4.extract_lane(sums, 2) + f32x4.extract_lane(sums, 3));
+    const sum = f32x4.splat(
+      f32x4.extract_lane(sums, 0) +
+        f32x4.extract_lane(sums, 1) +
+        f32x4.extract_lane(sums, 2) +
+        f32x4.extract_lane(sums, 3),
+    );
     for (let n: usize = 0; n <= last; n += 16) v128.store(to + n, f32x4.div(v128.load(to + n), sum));
   }
 }
 
 /** dx (+)= y ∘ (dy - <dy, y>) */
-export function softmaxGradient(y: usize, ldy: i32, dy: usize, dx: usize, ldx: i32, rows: i32, width: i32, accumulate: i32): void {
+export function softmaxGradient(
+  y: usize, ldy: i32, dy: usize, dx: usize, ldx: i32, rows: i32, width: i32, accumulate: i32,
+): void {
   const end = shareEnd(rows, 4);
   for (let b = shareBegin(rows, 4); b < end; b++) {
     const yRow = y + (<usize>b * ldy << 2), dyRow = dy + (<usize>b * ldy << 2), dxRow = dx + (<usize>b * ldx << 2);
@@ -242,20 +277,26 @@ export function prelu(x: usize, ldx: i32, slope: usize, y: usize, ldy: i32, rows
 }
 
 /** dx (+)= dy ∘ (1 or slope) */
-export function preluGradient(x: usize, ldx: i32, slope: usize, dy: usize, ldy: i32, dx: usize, rows: i32, columns: i32, accumulate: i32): void {
+export function preluGradient(
+  x: usize, ldx: i32, slope: usize, dy: usize, ldy: i32, dx: usize, rows: i32, columns: i32, accumulate: i32,
+): void {
   const end = shareEnd(rows, 4);
   const factor = v128.load32_splat(slope);
   for (let b = shareBegin(rows, 4); b < end; b++) {
     const xRow = x + (<usize>b * ldx << 2), dyRow = dy + (<usize>b * ldy << 2), dxRow = dx + (<usize>b * ldx << 2);
     for (let n: usize = 0; n < <usize>columns << 2; n += 16) {
       const d = v128.load(dyRow + n);
-      put(dxRow + n, v128.bitselect(d, f32x4.mul(factor, d), f32x4.gt(v128.load(xRow + n), f32x4.splat(0))), accumulate);
+      put(
+        dxRow + n, v128.bitselect(d, f32x4.mul(factor, d), f32x4.gt(v128.load(xRow + n), f32x4.splat(0))), accumulate,
+      );
     }
   }
 }
 
 /** y = x (p + (1 - p) slope[n]) with p = σ(z), z the normalized x. */
-export function dice(x: usize, ldx: i32, z: usize, ldz: i32, slope: usize, y: usize, ldy: i32, rows: i32, columns: i32): void {
+export function dice(
+  x: usize, ldx: i32, z: usize, ldz: i32, slope: usize, y: usize, ldy: i32, rows: i32, columns: i32,
+): void {
   const end = shareEnd(rows, 4);
   const one = f32x4.splat(1);
   for (let b = shareBegin(rows, 4); b < end; b++) {
@@ -269,7 +310,10 @@ export function dice(x: usize, ldx: i32, z: usize, ldz: i32, slope: usize, y: us
 }
 
 /** dx (+)= dy (p + (1 - p) slope) and dz = dy x (1 - slope) p (1 - p). */
-export function diceGradient(x: usize, ldx: i32, z: usize, ldz: i32, slope: usize, dy: usize, ldy: i32, dx: usize, dz: usize, rows: i32, columns: i32, accumulate: i32): void {
+export function diceGradient(
+  x: usize, ldx: i32, z: usize, ldz: i32, slope: usize, dy: usize, ldy: i32, dx: usize, dz: usize, rows: i32,
+  columns: i32, accumulate: i32,
+): void {
   const end = shareEnd(rows, 4);
   const one = f32x4.splat(1);
   for (let b = shareBegin(rows, 4); b < end; b++) {
@@ -279,7 +323,10 @@ export function diceGradient(x: usize, ldx: i32, z: usize, ldz: i32, slope: usiz
       const p = sigmoid4(v128.load(zRow + n)), s = v128.load(slope + n), d = v128.load(dyRow + n);
       const q = f32x4.sub(one, p);
       put(dxRow + n, f32x4.mul(d, f32x4.add(p, f32x4.mul(q, s))), accumulate);
-      v128.store(dzRow + n, f32x4.mul(f32x4.mul(f32x4.mul(d, v128.load(xRow + n)), f32x4.sub(one, s)), f32x4.mul(p, q)));
+      v128.store(
+        dzRow + n,
+        f32x4.mul(f32x4.mul(f32x4.mul(d, v128.load(xRow + n)), f32x4.sub(one, s)), f32x4.mul(p, q)),
+      );
     }
   }
 }

@@ -27,7 +27,9 @@ function turn(n: i32, count: i32): usize {
 }
 
 /** C[b, 8·panels] = A[b, K] · P + bias, as gemm has it. */
-export function gemmBf16(a: usize, lda: i32, panelsAt: usize, bias: usize, c: usize, ldc: i32, rows: i32, k: i32, panels: i32, accumulate: i32): void {
+export function gemmBf16(
+  a: usize, lda: i32, panelsAt: usize, bias: usize, c: usize, ldc: i32, rows: i32, k: i32, panels: i32, accumulate: i32,
+): void {
   const end = shareEnd(rows, 4);
   const strideA = <usize>lda << 2, strideC = <usize>ldc << 2;
   const zero = f32x4.splat(0);
@@ -35,7 +37,9 @@ export function gemmBf16(a: usize, lda: i32, panelsAt: usize, bias: usize, c: us
     const x0 = a + <usize>b * strideA;
     // Fewer than four rows are the last one again, which is written once.
     const count = min(4, end - b);
-    const x1 = x0 + <usize>min(1, count - 1) * strideA, x2 = x0 + <usize>min(2, count - 1) * strideA, x3 = x0 + <usize>min(3, count - 1) * strideA;
+    const x1 = x0 + <usize>min(1, count - 1) * strideA,
+      x2 = x0 + <usize>min(2, count - 1) * strideA,
+      x3 = x0 + <usize>min(3, count - 1) * strideA;
     for (let p = 0; p < panels; p++) {
       const panel = panelsAt + ((<usize>p * k) << 5);
       let s00 = zero, s01 = zero, s10 = zero, s11 = zero, s20 = zero, s21 = zero, s30 = zero, s31 = zero;
@@ -51,7 +55,8 @@ export function gemmBf16(a: usize, lda: i32, panelsAt: usize, bias: usize, c: us
         x = rounded(v128.load32_splat(x3 + at));
         s30 = multiplyAdd(x, w0, s30); s31 = multiplyAdd(x, w1, s31);
       }
-      const b0 = bias ? v128.load(bias + (<usize>p << 5)) : zero, b1 = bias ? v128.load(bias + (<usize>p << 5), 16) : zero;
+      const b0 = bias ? v128.load(bias + (<usize>p << 5)) : zero,
+        b1 = bias ? v128.load(bias + (<usize>p << 5), 16) : zero;
       const out = c + <usize>b * strideC + (<usize>p << 5);
       put(out, f32x4.add(s00, b0), f32x4.add(s01, b1), accumulate);
       if (count > 1) put(out + strideC, f32x4.add(s10, b0), f32x4.add(s11, b1), accumulate);
@@ -62,7 +67,9 @@ export function gemmBf16(a: usize, lda: i32, panelsAt: usize, bias: usize, c: us
 }
 
 /** G[panel][k][8] = sum over b of X[b, k] · D[b, 8 columns], as gemmGradient has it. */
-export function gemmGradientBf16(x: usize, ldx: i32, d: usize, ldd: i32, g: usize, rows: i32, k: i32, panels: i32, accumulate: i32): void {
+export function gemmGradientBf16(
+  x: usize, ldx: i32, d: usize, ldd: i32, g: usize, rows: i32, k: i32, panels: i32, accumulate: i32,
+): void {
   const end = shareEnd(k, 4);
   const strideX = <usize>ldx << 2, strideD = <usize>ldd << 2;
   let first = 0;
@@ -76,10 +83,20 @@ export function gemmGradientBf16(x: usize, ldx: i32, d: usize, ldd: i32, g: usiz
         const out = g + ((<usize>p * k + i) << 5);
         // Fewer than four inputs are the last one again, which is written once.
         const inputs = min(4, end - i);
-        const i1 = <usize>min(1, inputs - 1) << 2, i2 = <usize>min(2, inputs - 1) << 2, i3 = <usize>min(3, inputs - 1) << 2;
-        const o1 = out + (i1 << 3), o2 = out + (i2 << 3), o3 = out + (i3 << 3);
-        let s00 = sumsAt(out, goesOn), s01 = sumsAt(out + 16, goesOn), s10 = sumsAt(o1, goesOn), s11 = sumsAt(o1 + 16, goesOn);
-        let s20 = sumsAt(o2, goesOn), s21 = sumsAt(o2 + 16, goesOn), s30 = sumsAt(o3, goesOn), s31 = sumsAt(o3 + 16, goesOn);
+        const i1 = <usize>min(1, inputs - 1) << 2,
+          i2 = <usize>min(2, inputs - 1) << 2,
+          i3 = <usize>min(3, inputs - 1) << 2;
+        const o1 = out + (i1 << 3),
+          o2 = out + (i2 << 3),
+          o3 = out + (i3 << 3);
+        let s00 = sumsAt(out, goesOn),
+          s01 = sumsAt(out + 16, goesOn),
+          s10 = sumsAt(o1, goesOn),
+          s11 = sumsAt(o1 + 16, goesOn);
+        let s20 = sumsAt(o2, goesOn),
+          s21 = sumsAt(o2 + 16, goesOn),
+          s30 = sumsAt(o3, goesOn),
+          s31 = sumsAt(o3 + 16, goesOn);
         const xb = xBlock + (<usize>i << 2);
         for (let n = 0; n < count; n++) {
           const b = turn(n, count), at = xb + b * strideX, row = db + b * strideD;

@@ -16,7 +16,9 @@ const CACHE_FLOATS: i32 = 10_240;
  * @param bias 8·panels floats, or 0 for none
  * @param accumulate whether the product is added to C
  */
-export function gemm(a: usize, lda: i32, panelsAt: usize, bias: usize, c: usize, ldc: i32, rows: i32, k: i32, panels: i32, accumulate: i32): void {
+export function gemm(
+  a: usize, lda: i32, panelsAt: usize, bias: usize, c: usize, ldc: i32, rows: i32, k: i32, panels: i32, accumulate: i32,
+): void {
   const begin = shareBegin(rows, 4);
   const end = shareEnd(rows, 4);
   const strideA = <usize>lda << 2;
@@ -29,8 +31,10 @@ export function gemm(a: usize, lda: i32, panelsAt: usize, bias: usize, c: usize,
   for (let first = begin; first < wholeEnd; first += block) {
     const last = min(first + block, wholeEnd);
     for (let p = 0; p < panels; p++) {
-      const panel = panelsAt + <usize>p * panelBytes, stop = panel + panelBytes;
-      const b0 = bias ? v128.load(bias + (<usize>p << 5)) : zero, b1 = bias ? v128.load(bias + (<usize>p << 5), 16) : zero;
+      const panel = panelsAt + <usize>p * panelBytes,
+        stop = panel + panelBytes;
+      const b0 = bias ? v128.load(bias + (<usize>p << 5)) : zero,
+        b1 = bias ? v128.load(bias + (<usize>p << 5), 16) : zero;
       for (let b = first; b < last; b += 4) {
         let s00 = zero, s01 = zero, s10 = zero, s11 = zero, s20 = zero, s21 = zero, s30 = zero, s31 = zero;
         let x0 = a + <usize>b * strideA, x1 = x0 + strideA, x2 = x1 + strideA, x3 = x2 + strideA;
@@ -60,8 +64,10 @@ export function gemm(a: usize, lda: i32, panelsAt: usize, bias: usize, c: usize,
     let out = c + <usize>b * strideC;
     let w = panelsAt;
     for (let p = 0; p < panels; p++) {
-      const b0 = bias ? v128.load(bias + (<usize>p << 5)) : zero, b1 = bias ? v128.load(bias + (<usize>p << 5), 16) : zero;
-      let s0 = zero, s1 = zero;
+      const b0 = bias ? v128.load(bias + (<usize>p << 5)) : zero,
+        b1 = bias ? v128.load(bias + (<usize>p << 5), 16) : zero;
+      let s0 = zero,
+        s1 = zero;
       let x0 = a + <usize>b * strideA;
       const stop = w + panelBytes;
       while (w < stop) {
@@ -113,7 +119,9 @@ export function putSums(out: usize, low: v128, high: v128, isWhole: bool): void 
  * shared among workers. Sums lie in G from one block of rows to the next, so their order is that of the rows.
  * @param accumulate whether the sums begin with what is in G
  */
-export function gemmGradient(x: usize, ldx: i32, d: usize, ldd: i32, g: usize, rows: i32, k: i32, panels: i32, accumulate: i32): void {
+export function gemmGradient(
+  x: usize, ldx: i32, d: usize, ldd: i32, g: usize, rows: i32, k: i32, panels: i32, accumulate: i32,
+): void {
   const begin = shareBegin(k, 4);
   const end = shareEnd(k, 4);
   const strideX = <usize>ldx << 2;
@@ -127,8 +135,14 @@ export function gemmGradient(x: usize, ldx: i32, d: usize, ldd: i32, g: usize, r
       let i = begin;
       for (; i + 4 <= end; i += 4) {
         const out = g + ((<usize>p * k + i) << 5);
-        let s00 = sumsAt(out, goesOn), s01 = sumsAt(out + 16, goesOn), s10 = sumsAt(out + 32, goesOn), s11 = sumsAt(out + 48, goesOn);
-        let s20 = sumsAt(out + 64, goesOn), s21 = sumsAt(out + 80, goesOn), s30 = sumsAt(out + 96, goesOn), s31 = sumsAt(out + 112, goesOn);
+        let s00 = sumsAt(out, goesOn),
+          s01 = sumsAt(out + 16, goesOn),
+          s10 = sumsAt(out + 32, goesOn),
+          s11 = sumsAt(out + 48, goesOn);
+        let s20 = sumsAt(out + 64, goesOn),
+          s21 = sumsAt(out + 80, goesOn),
+          s30 = sumsAt(out + 96, goesOn),
+          s31 = sumsAt(out + 112, goesOn);
         let xb = xBlock + (<usize>i << 2);
         let db = dBlock + (<usize>p << 5);
         for (let b = 0; b < count; b++) {

@@ -43,7 +43,10 @@ function firstOwn(part: usize): i32 {
  * @param places room for 2^bits words, twice as many as rows or more: an open hash table
  * @param columns of the phase by columns: one line
  */
-export function linkGroups(groups: usize, ld: i32, links: usize, places: usize, bits: i32, rows: i32, part: usize, columns: i32, slot: i32, slots: i32): void {
+export function linkGroups(
+  groups: usize, ld: i32, links: usize, places: usize, bits: i32, rows: i32, part: usize, columns: i32, slot: i32,
+  slots: i32,
+): void {
   if (slotBegin(columns, slot, slots) == slotEnd(columns, slot, slots)) return;
   const all = allOf(part, rows);
   const mask = (1 << bits) - 1;
@@ -77,7 +80,9 @@ function floatAt(column: usize, ld: i32, b: i32): f64 {
 }
 
 /** y = log Σ e^x over the rows of the group; by the worker that has the column. */
-export function groupLogSumExp(x: usize, ldx: i32, links: usize, y: usize, ldy: i32, rows: i32, part: usize, columns: i32, slot: i32, slots: i32): void {
+export function groupLogSumExp(
+  x: usize, ldx: i32, links: usize, y: usize, ldy: i32, rows: i32, part: usize, columns: i32, slot: i32, slots: i32,
+): void {
   if (slotBegin(columns, slot, slots) == slotEnd(columns, slot, slots)) return;
   const count = allOf(part, rows);
   for (let first = 0; first < count; first++) {
@@ -92,7 +97,10 @@ export function groupLogSumExp(x: usize, ldx: i32, links: usize, y: usize, ldy: 
 }
 
 /** dx (+)= e^(x - y) Σ dy over the rows of the group, of this process's rows. */
-export function groupLogSumExpGradient(x: usize, ldx: i32, links: usize, y: usize, ldy: i32, dy: usize, dx: usize, accumulate: i32, rows: i32, part: usize, columns: i32, slot: i32, slots: i32): void {
+export function groupLogSumExpGradient(
+  x: usize, ldx: i32, links: usize, y: usize, ldy: i32, dy: usize, dx: usize, accumulate: i32, rows: i32, part: usize,
+  columns: i32, slot: i32, slots: i32,
+): void {
   if (slotBegin(columns, slot, slots) == slotEnd(columns, slot, slots)) return;
   const count = allOf(part, rows), begin = firstOwn(part), end = begin + rows;
   for (let first = 0; first < count; first++) {
@@ -112,8 +120,11 @@ export function groupLogSumExpGradient(x: usize, ldx: i32, links: usize, y: usiz
  * Of rows of label 1: the mean of log(1 + e^(x_j - x)) over the rows j of the group of another label; 0 of others. How
  * many they are, to `counts`, of this process's rows alone.
  */
-export function groupPairs(x: usize, ldx: i32, label: usize, ldt: i32, links: usize, counts: usize, y: usize, ldy: i32, rows: i32, part: usize): void {
-  const begin = firstOwn(part), end = begin + shareEnd(rows, 4);
+export function groupPairs(
+  x: usize, ldx: i32, label: usize, ldt: i32, links: usize, counts: usize, y: usize, ldy: i32, rows: i32, part: usize,
+): void {
+  const begin = firstOwn(part),
+    end = begin + shareEnd(rows, 4);
   for (let b = begin + shareBegin(rows, 4); b < end; b++) {
     let sum: f64 = 0, count = 0;
     if (floatAt(label, ldt, b) == 1) {
@@ -134,8 +145,12 @@ export function groupPairs(x: usize, ldx: i32, label: usize, ldt: i32, links: us
  * dx (+)= what each pair of a row gives it: of the one of label 1, its share of dy with a minus; of the other, the same
  * with a plus. Here `counts` has those of all rows.
  */
-export function groupPairsGradient(x: usize, ldx: i32, label: usize, ldt: i32, links: usize, counts: usize, dy: usize, ldy: i32, dx: usize, accumulate: i32, rows: i32, part: usize): void {
-  const begin = firstOwn(part), end = begin + shareEnd(rows, 4);
+export function groupPairsGradient(
+  x: usize, ldx: i32, label: usize, ldt: i32, links: usize, counts: usize, dy: usize, ldy: i32, dx: usize,
+  accumulate: i32, rows: i32, part: usize,
+): void {
+  const begin = firstOwn(part),
+    end = begin + shareEnd(rows, 4);
   for (let b = begin + shareBegin(rows, 4); b < end; b++) {
     const isPositive = floatAt(label, ldt, b) == 1;
     const own = floatAt(x, ldx, b);

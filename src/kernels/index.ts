@@ -7,10 +7,20 @@ export function heapBase(): usize {
 }
 export { gemm, gemmGradient, transposePanels } from './gemm';
 export { gemmBf16, gemmGradientBf16 } from './gemm-bf16';
-export { activate, activateGradient, clear, copyColumns, dice, diceGradient, dotRows, dropout, multiply, prelu, preluGradient, scaleRows, softmax, softmaxGradient } from './elementwise';
-export { diceSlopes, normalize, normalizeGradient, normalizeGradientSums, normalizeGradientTogether, normalizeRunning, normalizeSquares, normalizeSums, normalizeTogether, preluSlope } from './norm';
+export {
+  activate, activateGradient, clear, copyColumns, dice, diceGradient, dotRows, dropout, multiply, prelu, preluGradient,
+  scaleRows, softmax, softmaxGradient,
+} from './elementwise';
+export {
+  diceSlopes, normalize, normalizeGradient, normalizeGradientSums, normalizeGradientTogether, normalizeRunning,
+  normalizeSquares, normalizeSums, normalizeTogether, preluSlope,
+} from './norm';
 export { groupLogSumExp, groupLogSumExpGradient, groupPairs, groupPairsGradient, linkGroups, ownRows } from './groups';
-export { affine, batchSum, batchSums, batchSumTogether, clip, clipGradient, columnProducts, crossEntropy, crossEntropyGradient, layerNorm, layerNormGradient, mapNumbers, mapNumbersGradient, productLogit, productLogitGradient, reciprocal, reciprocalGradient } from './maps';
+export {
+  affine, batchSum, batchSums, batchSumTogether, clip, clipGradient, columnProducts, crossEntropy, crossEntropyGradient,
+  layerNorm, layerNormGradient, mapNumbers, mapNumbersGradient, productLogit, productLogitGradient, reciprocal,
+  reciprocalGradient,
+} from './maps';
 export { columnSums } from './sums';
 export { binaryCrossEntropy, checkFinite, countRows, mean, meanLoss, squaredError } from './losses';
 export { expand, segmentMax, segmentMaxGradient, segmentSoftmax, segmentSoftmaxGradient, segmentSum, shiftItems } from './segments';

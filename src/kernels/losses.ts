@@ -52,29 +52,40 @@ function put(address: usize, value: f64, accumulate: i32): void {
  * -[y log σ(z) + (1 - y) log(1 - σ(z))]; each row's loss to `losses`, its gradient times the weight that lies at
  * `weight` to `dz`.
  */
-export function binaryCrossEntropy(z: usize, ldz: i32, label: usize, mask: usize, weights: usize, losses: usize, dz: usize, rows: i32, weight: usize, accumulate: i32): void {
+export function binaryCrossEntropy(
+  z: usize, ldz: i32, label: usize, mask: usize, weights: usize, losses: usize, dz: usize, rows: i32, weight: usize,
+  accumulate: i32,
+): void {
   const factor = <f64>load<f32>(weight) / divisor(weight, mask, rows);
   const end = shareEnd(rows, 4);
   for (let b = shareBegin(rows, 4); b < end; b++) {
-    const x = <f64>load<f32>(z + (<usize>b * ldz << 2)), y = valueAt(label, b), share = valueAt(mask, b) * valueAt(weights, b);
+    const x = <f64>load<f32>(z + (<usize>b * ldz << 2)),
+      y = valueAt(label, b),
+      share = valueAt(mask, b) * valueAt(weights, b);
     store<f32>(losses + (<usize>b << 2), <f32>(share * (softplus(x) - y * x)));
     put(dz + (<usize>b * ldz << 2), factor * share * (1 / (1 + Math.exp(-x)) - y), accumulate);
   }
 }
 
 /** (prediction - label)² */
-export function squaredError(z: usize, ldz: i32, label: usize, mask: usize, weights: usize, losses: usize, dz: usize, rows: i32, weight: usize, accumulate: i32): void {
+export function squaredError(
+  z: usize, ldz: i32, label: usize, mask: usize, weights: usize, losses: usize, dz: usize, rows: i32, weight: usize,
+  accumulate: i32,
+): void {
   const factor = <f64>load<f32>(weight) / divisor(weight, mask, rows);
   const end = shareEnd(rows, 4);
   for (let b = shareBegin(rows, 4); b < end; b++) {
-    const distance = <f64>load<f32>(z + (<usize>b * ldz << 2)) - valueAt(label, b), share = valueAt(mask, b) * valueAt(weights, b);
+    const distance = <f64>load<f32>(z + (<usize>b * ldz << 2)) - valueAt(label, b),
+      share = valueAt(mask, b) * valueAt(weights, b);
     store<f32>(losses + (<usize>b << 2), <f32>(share * distance * distance));
     put(dz + (<usize>b * ldz << 2), 2 * factor * share * distance, accumulate);
   }
 }
 
 /** x */
-export function mean(z: usize, ldz: i32, mask: usize, weights: usize, losses: usize, dz: usize, rows: i32, weight: usize, accumulate: i32): void {
+export function mean(
+  z: usize, ldz: i32, mask: usize, weights: usize, losses: usize, dz: usize, rows: i32, weight: usize, accumulate: i32,
+): void {
   const factor = <f64>load<f32>(weight) / divisor(weight, mask, rows);
   const end = shareEnd(rows, 4);
   for (let b = shareBegin(rows, 4); b < end; b++) {
@@ -89,7 +100,8 @@ export function mean(z: usize, ldz: i32, mask: usize, weights: usize, losses: us
  */
 export function checkFinite(numbers: usize, refused: usize, count: i32): void {
   const end = shareEnd(count, 4);
-  for (let i = shareBegin(count, 4); i < end; i++) if (!isFinite<f32>(load<f32>(numbers + (<usize>i << 2)))) store<u32>(refused, 1);
+  for (let i = shareBegin(count, 4); i < end; i++)
+    if (!isFinite<f32>(load<f32>(numbers + (<usize>i << 2)))) store<u32>(refused, 1);
 }
 
 /** out = [mean loss, rows that count], in doubles, by the first worker. */

@@ -13,11 +13,15 @@ function put(at: usize, value: f32, accumulate: i32): void {
 }
 
 /** y (+)= factor x + offset */
-export function affine(x: usize, ldx: i32, y: usize, ldy: i32, rows: i32, width: i32, factor: f32, offset: f32, accumulate: i32): void {
+export function affine(
+  x: usize, ldx: i32, y: usize, ldy: i32, rows: i32, width: i32, factor: f32, offset: f32, accumulate: i32,
+): void {
   const end = shareEnd(rows, 4);
   for (let b = shareBegin(rows, 4); b < end; b++) {
-    const from = x + (<usize>b * ldx << 2), to = y + (<usize>b * ldy << 2);
-    for (let n: usize = 0; n < <usize>width << 2; n += 4) put(to + n, factor * load<f32>(from + n) + offset, accumulate);
+    const from = x + (<usize>b * ldx << 2),
+      to = y + (<usize>b * ldy << 2);
+    for (let n: usize = 0; n < <usize>width << 2; n += 4)
+      put(to + n, factor * load<f32>(from + n) + offset, accumulate);
   }
 }
 
@@ -54,11 +58,16 @@ export function mapNumbers(kind: i32, x: usize, ldx: i32, y: usize, ldy: i32, ro
 }
 
 /** dx (+)= dy f'(x) */
-export function mapNumbersGradient(kind: i32, x: usize, ldx: i32, dy: usize, ldy: i32, dx: usize, rows: i32, width: i32, accumulate: i32): void {
+export function mapNumbersGradient(
+  kind: i32, x: usize, ldx: i32, dy: usize, ldy: i32, dx: usize, rows: i32, width: i32, accumulate: i32,
+): void {
   const end = shareEnd(rows, 4);
   for (let b = shareBegin(rows, 4); b < end; b++) {
-    const from = x + (<usize>b * ldx << 2), dyRow = dy + (<usize>b * ldy << 2), to = dx + (<usize>b * ldx << 2);
-    for (let n: usize = 0; n < <usize>width << 2; n += 4) put(to + n, <f32>(load<f32>(dyRow + n) * slopeOf(kind, load<f32>(from + n))), accumulate);
+    const from = x + (<usize>b * ldx << 2),
+      dyRow = dy + (<usize>b * ldy << 2),
+      to = dx + (<usize>b * ldx << 2);
+    for (let n: usize = 0; n < <usize>width << 2; n += 4)
+      put(to + n, <f32>(load<f32>(dyRow + n) * slopeOf(kind, load<f32>(from + n))), accumulate);
   }
 }
 
@@ -72,10 +81,14 @@ export function clip(x: usize, ldx: i32, y: usize, ldy: i32, rows: i32, width: i
 }
 
 /** dx (+)= dy where x lies from low to high, else 0. */
-export function clipGradient(x: usize, ldx: i32, dy: usize, ldy: i32, dx: usize, rows: i32, width: i32, low: f32, high: f32, accumulate: i32): void {
+export function clipGradient(
+  x: usize, ldx: i32, dy: usize, ldy: i32, dx: usize, rows: i32, width: i32, low: f32, high: f32, accumulate: i32,
+): void {
   const end = shareEnd(rows, 4);
   for (let b = shareBegin(rows, 4); b < end; b++) {
-    const from = x + (<usize>b * ldx << 2), dyRow = dy + (<usize>b * ldy << 2), to = dx + (<usize>b * ldx << 2);
+    const from = x + (<usize>b * ldx << 2),
+      dyRow = dy + (<usize>b * ldy << 2),
+      to = dx + (<usize>b * ldx << 2);
     for (let n: usize = 0; n < <usize>width << 2; n += 4) {
       const v = load<f32>(from + n);
       put(to + n, v >= low && v <= high ? load<f32>(dyRow + n) : 0, accumulate);
@@ -96,11 +109,20 @@ export function crossEntropy(x: usize, ldx: i32, t: usize, ldt: i32, y: usize, l
 }
 
 /** dx (+)= dy (σ(x) - t) */
-export function crossEntropyGradient(x: usize, ldx: i32, t: usize, ldt: i32, dy: usize, ldy: i32, dx: usize, rows: i32, width: i32, accumulate: i32): void {
+export function crossEntropyGradient(
+  x: usize, ldx: i32, t: usize, ldt: i32, dy: usize, ldy: i32, dx: usize, rows: i32, width: i32, accumulate: i32,
+): void {
   const end = shareEnd(rows, 4);
   for (let b = shareBegin(rows, 4); b < end; b++) {
-    const from = x + (<usize>b * ldx << 2), label = t + (<usize>b * ldt << 2), dyRow = dy + (<usize>b * ldy << 2), to = dx + (<usize>b * ldx << 2);
-    for (let n: usize = 0; n < <usize>width << 2; n += 4) put(to + n, <f32>(load<f32>(dyRow + n) * (1 / (1 + Math.exp(-<f64>load<f32>(from + n))) - load<f32>(label + n))), accumulate);
+    const from = x + (<usize>b * ldx << 2),
+      label = t + (<usize>b * ldt << 2),
+      dyRow = dy + (<usize>b * ldy << 2),
+      to = dx + (<usize>b * ldx << 2);
+    for (let n: usize = 0; n < <usize>width << 2; n += 4)
+      put(
+        to + n, <f32>(load<f32>(dyRow + n) * (1 / (1 + Math.exp(-<f64>load<f32>(from + n))) - load<f32>(label + n))),
+        accumulate,
+      );
   }
 }
 
@@ -114,10 +136,14 @@ export function reciprocal(x: usize, ldx: i32, y: usize, ldy: i32, rows: i32, wi
 }
 
 /** dx (+)= -dy y² */
-export function reciprocalGradient(y: usize, ldy: i32, dy: usize, dx: usize, ldx: i32, rows: i32, width: i32, accumulate: i32): void {
+export function reciprocalGradient(
+  y: usize, ldy: i32, dy: usize, dx: usize, ldx: i32, rows: i32, width: i32, accumulate: i32,
+): void {
   const end = shareEnd(rows, 4);
   for (let b = shareBegin(rows, 4); b < end; b++) {
-    const yRow = y + (<usize>b * ldy << 2), dyRow = dy + (<usize>b * ldy << 2), to = dx + (<usize>b * ldx << 2);
+    const yRow = y + (<usize>b * ldy << 2),
+      dyRow = dy + (<usize>b * ldy << 2),
+      to = dx + (<usize>b * ldx << 2);
     for (let n: usize = 0; n < <usize>width << 2; n += 4) {
       const v = load<f32>(yRow + n);
       put(to + n, -load<f32>(dyRow + n) * v * v, accumulate);
@@ -132,21 +158,35 @@ export function reciprocalGradient(y: usize, ldy: i32, dy: usize, dx: usize, ldx
 export function productLogit(a: usize, lda: i32, c: usize, ldc: i32, y: usize, ldy: i32, rows: i32, width: i32): void {
   const end = shareEnd(rows, 4);
   for (let b = shareBegin(rows, 4); b < end; b++) {
-    const left = a + (<usize>b * lda << 2), right = c + (<usize>b * ldc << 2), to = y + (<usize>b * ldy << 2);
+    const left = a + (<usize>b * lda << 2),
+      right = c + (<usize>b * ldc << 2),
+      to = y + (<usize>b * ldy << 2);
     for (let n: usize = 0; n < <usize>width << 2; n += 4) {
-      const u = -<f64>load<f32>(left + n), v = -<f64>load<f32>(right + n), largest = max(max(u, v), u + v);
-      store<f32>(to + n, <f32>-(largest + Math.log(Math.exp(u - largest) + Math.exp(v - largest) + Math.exp(u + v - largest))));
+      const u = -(<f64>load<f32>(left + n)),
+        v = -(<f64>load<f32>(right + n)),
+        largest = max(max(u, v), u + v);
+      store<f32>(
+        to + n,
+        <f32>-(largest + Math.log(Math.exp(u - largest) + Math.exp(v - largest) + Math.exp(u + v - largest))),
+      );
     }
   }
 }
 
 /** da (+)= dy (1 - σ(a)) / (1 - σ(a) σ(c)); for the other one, a and c change places. */
-export function productLogitGradient(a: usize, lda: i32, c: usize, ldc: i32, dy: usize, ldy: i32, da: usize, rows: i32, width: i32, accumulate: i32): void {
+export function productLogitGradient(
+  a: usize, lda: i32, c: usize, ldc: i32, dy: usize, ldy: i32, da: usize, rows: i32, width: i32, accumulate: i32,
+): void {
   const end = shareEnd(rows, 4);
   for (let b = shareBegin(rows, 4); b < end; b++) {
-    const left = a + (<usize>b * lda << 2), right = c + (<usize>b * ldc << 2), dyRow = dy + (<usize>b * ldy << 2), to = da + (<usize>b * lda << 2);
+    const left = a + (<usize>b * lda << 2),
+      right = c + (<usize>b * ldc << 2),
+      dyRow = dy + (<usize>b * ldy << 2),
+      to = da + (<usize>b * lda << 2);
     for (let n: usize = 0; n < <usize>width << 2; n += 4) {
-      const u = -<f64>load<f32>(left + n), v = -<f64>load<f32>(right + n), largest = max(max(u, v), u + v);
+      const u = -(<f64>load<f32>(left + n)),
+        v = -(<f64>load<f32>(right + n)),
+        largest = max(max(u, v), u + v);
       const own = Math.exp(u - largest) + Math.exp(u + v - largest);
       put(to + n, <f32>(load<f32>(dyRow + n) * (own / (own + Math.exp(v - largest)))), accumulate);
     }
@@ -157,11 +197,18 @@ export function productLogitGradient(a: usize, lda: i32, c: usize, ldc: i32, dy:
  * z = (x - mean) / √(variance + ε) by each row's own statistics (Ba, Kiros & Hinton 2016), and y = z · gain + shift.
  * @param inverses 1/√(variance + ε) of each row, kept for the gradient
  */
-export function layerNorm(x: usize, ldx: i32, z: usize, y: usize, ldy: i32, gain: usize, shift: usize, inverses: usize, rows: i32, width: i32, epsilon: f32): void {
-  const end = shareEnd(rows, 4), bytes = <usize>width << 2;
+export function layerNorm(
+  x: usize, ldx: i32, z: usize, y: usize, ldy: i32, gain: usize, shift: usize, inverses: usize, rows: i32, width: i32,
+  epsilon: f32,
+): void {
+  const end = shareEnd(rows, 4),
+    bytes = <usize>width << 2;
   for (let b = shareBegin(rows, 4); b < end; b++) {
-    const from = x + (<usize>b * ldx << 2), hat = z + (<usize>b * ldy << 2), to = y + (<usize>b * ldy << 2);
-    let sum: f64 = 0, squares: f64 = 0;
+    const from = x + (<usize>b * ldx << 2),
+      hat = z + (<usize>b * ldy << 2),
+      to = y + (<usize>b * ldy << 2);
+    let sum: f64 = 0,
+      squares: f64 = 0;
     for (let n: usize = 0; n < bytes; n += 4) sum += load<f32>(from + n);
     const mean = <f32>(sum / width);
     for (let n: usize = 0; n < bytes; n += 4) {
@@ -179,11 +226,18 @@ export function layerNorm(x: usize, ldx: i32, z: usize, y: usize, ldy: i32, gain
 }
 
 /** dx (+)= (d - mean(d) - z mean(d z)) / √(variance + ε), with d = dy · gain. */
-export function layerNormGradient(z: usize, dy: usize, ldy: i32, gain: usize, inverses: usize, dx: usize, ldx: i32, rows: i32, width: i32, accumulate: i32): void {
-  const end = shareEnd(rows, 4), bytes = <usize>width << 2;
+export function layerNormGradient(
+  z: usize, dy: usize, ldy: i32, gain: usize, inverses: usize, dx: usize, ldx: i32, rows: i32, width: i32,
+  accumulate: i32,
+): void {
+  const end = shareEnd(rows, 4),
+    bytes = <usize>width << 2;
   for (let b = shareBegin(rows, 4); b < end; b++) {
-    const hat = z + (<usize>b * ldy << 2), dyRow = dy + (<usize>b * ldy << 2), to = dx + (<usize>b * ldx << 2);
-    let sum: f64 = 0, product: f64 = 0;
+    const hat = z + (<usize>b * ldy << 2),
+      dyRow = dy + (<usize>b * ldy << 2),
+      to = dx + (<usize>b * ldx << 2);
+    let sum: f64 = 0,
+      product: f64 = 0;
     for (let n: usize = 0; n < bytes; n += 4) {
       const d = load<f32>(dyRow + n) * load<f32>(gain + n);
       sum += d;
@@ -206,7 +260,8 @@ export function columnProducts(a: usize, c: usize, ld: i32, g: usize, rows: i32,
     let from = a + (<usize>n << 2), other = c + (<usize>n << 2);
     for (let b = 0; b < rows; b += BLOCK) {
       let s = f32x4.splat(0);
-      for (const stop = from + <usize>min(BLOCK, rows - b) * stride; from < stop; from += stride, other += stride) s = f32x4.add(s, f32x4.mul(v128.load(from), v128.load(other)));
+      for (const stop = from + <usize>min(BLOCK, rows - b) * stride; from < stop; from += stride, other += stride)
+        s = f32x4.add(s, f32x4.mul(v128.load(from), v128.load(other)));
       low = f64x2.add(low, f64x2.promote_low_f32x4(s));
       high = f64x2.add(high, f64x2.promote_low_f32x4(v128.shuffle<f32>(s, s, 2, 3, 2, 3)));
     }
@@ -225,7 +280,8 @@ function sumRows(x: usize, stride: usize, sums: usize, rows: i32, from: usize, t
     for (let n = from; n < to; n += 16) {
       let s = f32x4.splat(0);
       let at = x + <usize>b * stride + n;
-      for (const stop = at + <usize>min(BLOCK, rows - b) * stride; at < stop; at += stride) s = f32x4.add(s, v128.load(at));
+      for (const stop = at + <usize>min(BLOCK, rows - b) * stride; at < stop; at += stride)
+        s = f32x4.add(s, v128.load(at));
       addBlock(sums + 2 * n, s);
     }
   }
@@ -238,7 +294,8 @@ function spread(sums: usize, y: usize, stride: usize, rows: i32, accumulate: i32
   for (let n = from; n < to; n += 16) {
     const sum = narrow(v128.load(sums + 2 * n), v128.load(sums + 2 * n, 16));
     let at = y + n;
-    for (const stop = at + <usize>rows * stride; at < stop; at += stride) v128.store(at, accumulate ? f32x4.add(v128.load(at), sum) : sum);
+    for (const stop = at + <usize>rows * stride; at < stop; at += stride)
+      v128.store(at, accumulate ? f32x4.add(v128.load(at), sum) : sum);
   }
 }
 
@@ -247,7 +304,9 @@ function spread(sums: usize, y: usize, stride: usize, rows: i32, accumulate: i32
  * @param sums room for a double a column
  * @param slot, slots which lines of columns these are among all that share the phase
  */
-export function batchSum(x: usize, ldx: i32, y: usize, ldy: i32, sums: usize, rows: i32, columns: i32, accumulate: i32, slot: i32, slots: i32): void {
+export function batchSum(
+  x: usize, ldx: i32, y: usize, ldy: i32, sums: usize, rows: i32, columns: i32, accumulate: i32, slot: i32, slots: i32,
+): void {
   const end = slotEnd(columns, slot, slots);
   for (let line = slotBegin(columns, slot, slots); line < end; line += LINE) {
     const from = <usize>line << 2, to = <usize>min(line + LINE, columns) << 2;
@@ -259,11 +318,15 @@ export function batchSum(x: usize, ldx: i32, y: usize, ldy: i32, sums: usize, ro
 /** The first half of it, where the sums of several processes are added up in the middle. */
 export function batchSums(x: usize, ldx: i32, sums: usize, rows: i32, columns: i32, slot: i32, slots: i32): void {
   const end = slotEnd(columns, slot, slots);
-  for (let line = slotBegin(columns, slot, slots); line < end; line += LINE) sumRows(x, <usize>ldx << 2, sums, rows, <usize>line << 2, <usize>min(line + LINE, columns) << 2);
+  for (let line = slotBegin(columns, slot, slots); line < end; line += LINE)
+    sumRows(x, <usize>ldx << 2, sums, rows, <usize>line << 2, <usize>min(line + LINE, columns) << 2);
 }
 
 /** The second half. */
-export function batchSumTogether(y: usize, ldy: i32, sums: usize, rows: i32, columns: i32, accumulate: i32, slot: i32, slots: i32): void {
+export function batchSumTogether(
+  y: usize, ldy: i32, sums: usize, rows: i32, columns: i32, accumulate: i32, slot: i32, slots: i32,
+): void {
   const end = slotEnd(columns, slot, slots);
-  for (let line = slotBegin(columns, slot, slots); line < end; line += LINE) spread(sums, y, <usize>ldy << 2, rows, accumulate, <usize>line << 2, <usize>min(line + LINE, columns) << 2);
+  for (let line = slotBegin(columns, slot, slots); line < end; line += LINE)
+    spread(sums, y, <usize>ldy << 2, rows, accumulate, <usize>line << 2, <usize>min(line + LINE, columns) << 2);
 }

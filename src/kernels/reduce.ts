@@ -18,7 +18,9 @@ function sizeOf(count: i32, countAt: usize): i32 {
  * whose turn it is.
  * @param count floats, or where `countAt` is not 0 floats for each of as many rows
  */
-export function products(g: usize, areaBytes: usize, areas: i32, count: i32, countAt: usize, out: usize, turn: i32): void {
+export function products(
+  g: usize, areaBytes: usize, areas: i32, count: i32, countAt: usize, out: usize, turn: i32,
+): void {
   if (!isTurn(turn)) return;
   const size = sizeOf(count, countAt);
   let to = out;
@@ -37,7 +39,11 @@ function product(a: usize, b: usize, count: i32): f64 {
     let at = <usize>begin << 2;
     let sum = f32x4.splat(0);
     for (; at + 16 <= stop; at += 16) sum = f32x4.add(sum, f32x4.mul(v128.load(a + at), v128.load(b + at)));
-    total += <f64>f32x4.extract_lane(sum, 0) + <f64>f32x4.extract_lane(sum, 1) + <f64>f32x4.extract_lane(sum, 2) + <f64>f32x4.extract_lane(sum, 3);
+    total +=
+      <f64>f32x4.extract_lane(sum, 0) +
+      <f64>f32x4.extract_lane(sum, 1) +
+      <f64>f32x4.extract_lane(sum, 2) +
+      <f64>f32x4.extract_lane(sum, 3);
     for (; at < stop; at += 4) total += <f64>load<f32>(a + at) * <f64>load<f32>(b + at);
   }
   return total;
@@ -50,7 +56,8 @@ export function combine(g: usize, areaBytes: usize, areas: i32, count: i32, coun
   for (let i = shareBegin(size, 16); i < end; i++) {
     const at = g + (<usize>i << 2);
     let sum: f32 = 0;
-    for (let area = 0; area < areas; area++) sum += load<f32>(weights + (<usize>area << 2)) * load<f32>(at + <usize>area * areaBytes);
+    for (let area = 0; area < areas; area++)
+      sum += load<f32>(weights + (<usize>area << 2)) * load<f32>(at + <usize>area * areaBytes);
     store<f32>(at, sum);
   }
 }

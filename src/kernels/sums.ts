@@ -32,7 +32,8 @@ export function columnSums(d: usize, ldd: i32, g: usize, rows: i32, columns: i32
     let at = d + (<usize>n << 2);
     for (let b = 0; b < rows; b += BLOCK) {
       let s = f32x4.splat(0);
-      for (const stop = at + <usize>min(BLOCK, rows - b) * stride; at < stop; at += stride) s = f32x4.add(s, v128.load(at));
+      for (const stop = at + <usize>min(BLOCK, rows - b) * stride; at < stop; at += stride)
+        s = f32x4.add(s, v128.load(at));
       low = f64x2.add(low, f64x2.promote_low_f32x4(s));
       high = f64x2.add(high, f64x2.promote_low_f32x4(v128.shuffle<f32>(s, s, 2, 3, 2, 3)));
     }

@@ -59,7 +59,10 @@ export function placeOf(row: u32, hash: usize, mask: u32, distinct: usize): usiz
  * batch (keys)
  * @param fresh where there is a 1, the first field begins anew; else it adds to what another batch left
  */
-export function gatherGradients(claim: usize, ids: usize, d: usize, ldd: i32, width: i32, hash: usize, distinct: usize, gradients: usize, areas: i32, areaBytes: usize, countAt: usize, rows: i32, isFirstField: i32, fresh: usize): void {
+export function gatherGradients(
+  claim: usize, ids: usize, d: usize, ldd: i32, width: i32, hash: usize, distinct: usize, gradients: usize, areas: i32,
+  areaBytes: usize, countAt: usize, rows: i32, isFirstField: i32, fresh: usize,
+): void {
   if (isFirstField ? !take(claim) : !has()) return;
   const keys = load<u32>(countAt, 8);
   const mask = hashMask(keys);

@@ -23,8 +23,14 @@ export const OWN: usize = 16;
 export function penalized4(gradient: v128, w: v128, constants: usize): v128 {
   const limit = v128.load32_splat(constants, 12);
   const g = f32x4.pmin(f32x4.pmax(f32x4.mul(gradient, v128.load32_splat(constants)), f32x4.neg(limit)), limit);
-  const sign = f32x4.sub(v128.and(f32x4.gt(w, f32x4.splat(0)), f32x4.splat(1)), v128.and(f32x4.lt(w, f32x4.splat(0)), f32x4.splat(1)));
-  return f32x4.add(f32x4.add(g, f32x4.mul(v128.load32_splat(constants, 8), w)), f32x4.mul(v128.load32_splat(constants, 4), sign));
+  const sign = f32x4.sub(
+    v128.and(f32x4.gt(w, f32x4.splat(0)), f32x4.splat(1)),
+    v128.and(f32x4.lt(w, f32x4.splat(0)), f32x4.splat(1)),
+  );
+  return f32x4.add(
+    f32x4.add(g, f32x4.mul(v128.load32_splat(constants, 8), w)),
+    f32x4.mul(v128.load32_splat(constants, 4), sign),
+  );
 }
 
 /** Whether a gradient is taken as it is but for its scale and λ₂ w: what is usual, and half the work. */
@@ -40,13 +46,17 @@ export function isUsual(constants: usize): bool {
 export function penalized(g: f32, w: f32, constants: usize): f32 {
   const sign: f32 = w > 0 ? 1 : w < 0 ? -1 : 0;
   const limit = load<f32>(constants, 12);
-  return max(min(g * load<f32>(constants), limit), -limit) + load<f32>(constants, 8) * w + load<f32>(constants, 4) * sign;
+  return (
+    max(min(g * load<f32>(constants), limit), -limit) + load<f32>(constants, 8) * w + load<f32>(constants, 4) * sign
+  );
 }
 
 /** Dense weights, shared among workers; nothing where there is a 1 at `refused`. */
 // @ts-ignore: decorator
 @inline
-export function updateDense<Rule>(w: usize, s: usize, gap: usize, g: usize, count: i32, constants: usize, refused: usize): void {
+export function updateDense<Rule>(
+  w: usize, s: usize, gap: usize, g: usize, count: i32, constants: usize, refused: usize,
+): void {
   if (load<u32>(refused)) return;
   const begin = shareBegin(count, 16);
   const offset = <usize>begin << 2;
@@ -56,7 +66,9 @@ export function updateDense<Rule>(w: usize, s: usize, gap: usize, g: usize, coun
 /** One dense tensor, by the worker whose turn it is: for a rule that looks at all of it. */
 // @ts-ignore: decorator
 @inline
-export function updateTensor<Rule>(w: usize, s: usize, gap: usize, g: usize, count: i32, constants: usize, refused: usize, turn: i32): void {
+export function updateTensor<Rule>(
+  w: usize, s: usize, gap: usize, g: usize, count: i32, constants: usize, refused: usize, turn: i32,
+): void {
   if (load<u32>(refused) || !isTurn(turn)) return;
   changetype<Rule>(0).update(w, s, gap, g, count, constants);
 }
@@ -85,7 +97,10 @@ export function fetchRows(table: usize, strideBytes: usize, distinct: usize, beg
  */
 // @ts-ignore: decorator
 @inline
-export function updateTable<Rule>(table: usize, stride: i32, width: i32, hash: usize, distinct: usize, gradients: usize, countAt: usize, constants: usize, refused: usize, tableRows: i32): void {
+export function updateTable<Rule>(
+  table: usize, stride: i32, width: i32, hash: usize, distinct: usize, gradients: usize, countAt: usize,
+  constants: usize, refused: usize, tableRows: i32,
+): void {
   if (load<u32>(refused)) return;
   const count = load<u32>(countAt);
   const bytes = <usize>width << 2, strideBytes = <usize>stride << 2;
@@ -106,6 +121,8 @@ export function updateTable<Rule>(table: usize, stride: i32, width: i32, hash: u
   for (let row = shareBegin(tableRows, 1); row < end; row++) {
     const slot = load<u32>(placeOf(row, hash, mask, distinct));
     const at = table + <usize>row * strideBytes;
-    changetype<Rule>(0).update(at, at + bytes, bytes, slot < count ? gradients + <usize>slot * bytes : 0, width, constants);
+    changetype<Rule>(0).update(
+      at, at + bytes, bytes, slot < count ? gradients + <usize>slot * bytes : 0, width, constants,
+    );
   }
 }

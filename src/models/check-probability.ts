@@ -25,6 +25,8 @@ export function* checkProbability(
   if (says !== 'logit')
     yield {
       path: ['tasks', name, 'loss'],
-      message: `${model} ${does} probabilities, but loss ${loss} has no logit; use ${others.join(' or ')}, or another model, such as mmoe`,
+      message:
+        `${model} ${does} probabilities, but loss ${loss} has no logit; ` +
+        `use ${others.join(' or ')}, or another model, such as mmoe`,
     };
 }

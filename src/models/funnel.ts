@@ -39,7 +39,9 @@ export function* checkFunnel(model: string, tasks: readonly Task[], options: Fun
     ) {
       yield {
         path: ['tasks', name, 'given'],
-        message: `expected a chain of tasks that ends at a task without given; ${quoted(named)} leads back to itself, or to a column that no task predicts`,
+        message:
+          'expected a chain of tasks that ends at a task without given; ' +
+          `${quoted(named)} leads back to itself, or to a column that no task predicts`,
       };
       continue;
     }
@@ -49,7 +51,8 @@ export function* checkFunnel(model: string, tasks: readonly Task[], options: Fun
     yield {
       path: ['tasks', name, 'given'],
       message: joined(
-        `expected the label of another classification task${known.length === 0 ? '' : ` (${known.join(', ')})`}, in a chain that ends at a task without given, found ${quoted(named)}`,
+        `expected the label of another classification task${known.length === 0 ? '' : ` (${known.join(', ')})`}, ` +
+          `in a chain that ends at a task without given, found ${quoted(named)}`,
         didYouMean(named, known),
       ),
     };

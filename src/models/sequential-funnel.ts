@@ -18,10 +18,18 @@ export function* checkSequentialFunnel(model: string, tasks: readonly Task[]): I
     if (given !== undefined && (previous === undefined || !tasksGiven(task, tasks).includes(previous))) {
       yield {
         path: ['tasks', name, 'given'],
-        message: `expected ${previous === undefined ? 'no given, since the task is first' : typeof previous.label === 'string' ? `${quoted(previous.label)}, the label of the previous task` : `${quoted(previous.name)}, the previous task`}, found ${quoted(given)}; ${model} requires tasks in funnel order`,
+        message: `expected ${describeGiven(previous)}, found ${quoted(given)}; ${model} requires tasks in funnel order`,
       };
     }
   }
+}
+
+/** Describes the `given` that a task requires after `previous`. */
+function describeGiven(previous: Task | undefined): string {
+  if (previous === undefined) return 'no given, since the task is first';
+  return typeof previous.label === 'string'
+    ? `${quoted(previous.label)}, the label of the previous task`
+    : `${quoted(previous.name)}, the previous task`;
 }
 
 /** Output of a sequential funnel, with the probability of each task. */

@@ -33,7 +33,8 @@ function countOutputs(task: Task): number {
 
 /**
  * Computes the contribution of the wide part to each task's head, by task name.
- * @param lookups `[B, fields * width]`: the looked-up weights of each field, concatenated; undefined if no field has ids
+ * @param lookups `[B, fields * width]`: the looked-up weights of each field, concatenated; undefined if no field has
+ * ids
  * @param features those of the whole config
  */
 export function wideSums(

@@ -29,6 +29,10 @@ function drawChart({ name, unknown: bySplit }: ReportedRun, isNamed: boolean): H
   const bars = shown.flatMap((field) =>
     splits.map((split, series) => ({ name: field, value: bySplit[split]![field] ?? 0, series })),
   );
-  const title = `${isNamed ? `${name}: ` : ''}${fields.length > MAX_FEATURES ? `top ${MAX_FEATURES} of ${fields.length} fields` : 'fields with out-of-vocabulary ids'}`;
+  const title =
+    (isNamed ? `${name}: ` : '') +
+    (fields.length > MAX_FEATURES
+      ? `top ${MAX_FEATURES} of ${fields.length} fields`
+      : 'fields with out-of-vocabulary ids');
   return barPlot({ title, axis: { title: 'share of values', format: '~%', zero: true }, bars, series: splits });
 }

@@ -69,7 +69,12 @@ export function manifestText(files: Digests, parts: readonly PartDigests[] = [])
         digest === undefined ? [] : [[name, { bytes: digest.bytes, sha256: digest.sha256 }] as const],
       ),
     );
-  return `${JSON.stringify({ formatVersion: FORMAT_VERSION, files: toJson(files), ...(parts.length > 0 && { parts: parts.map(toJson) }) }, null, 2)}\n`;
+  const manifest = {
+    formatVersion: FORMAT_VERSION,
+    files: toJson(files),
+    ...(parts.length > 0 && { parts: parts.map(toJson) }),
+  };
+  return `${JSON.stringify(manifest, null, 2)}\n`;
 }
 
 /**
@@ -132,11 +137,8 @@ export function parseJson<Schema extends z.ZodType>(
   try {
     return schema.parse(JSON.parse(text.toString()));
   } catch (error) {
-    throw damaged(
-      path,
-      `invalid content or another version (${error instanceof z.ZodError ? (error.issues[0]?.message ?? '') : 'not JSON'})`,
-      error,
-    );
+    const reason = error instanceof z.ZodError ? (error.issues[0]?.message ?? '') : 'not JSON';
+    throw damaged(path, `invalid content or another version (${reason})`, error);
   }
 }
 

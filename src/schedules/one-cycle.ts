@@ -41,12 +41,16 @@ export const oneCycle = defineSchedule({
     if (top!.end <= 0) {
       yield {
         path: ['warmupShare'],
-        message: `expected at least 2 rising steps, found ${warmupShare} × ${steps} steps; use a larger value, or at least ${Math.ceil(2 / warmupShare)} steps`,
+        message:
+          `expected at least 2 rising steps, found ${warmupShare} × ${steps} steps; ` +
+          `use a larger value, or at least ${Math.ceil(2 / warmupShare)} steps`,
       };
     } else if (others.some(({ end }, i) => i > 0 && end <= others[i - 1]!.end)) {
       yield {
         path: ['warmupShare'],
-        message: `expected a rise, an equally long fall and a final phase, found ${warmupShare} × ${steps} steps for each of the first two; use a value below 0.5`,
+        message:
+          'expected a rise, an equally long fall and a final phase, ' +
+          `found ${warmupShare} × ${steps} steps for each of the first two; use a value below 0.5`,
       };
     }
   },

@@ -241,11 +241,16 @@ function buildAnswer(
   const tensors = outputs.map((output) => {
     const about = `"name":${JSON.stringify(output.name)},"datatype":"FP32","shape":[${rows}]`;
     if (output.isBinary) return `{${about},"parameters":{"binary_data_size":${4 * rows}}}`;
-    return `{${about},"data":[${Array.from(predictions[output.name]!, (value) => (Number.isNaN(value) ? 'null' : shortestDecimal(value))).join()}]}`;
+    const values = Array.from(predictions[output.name]!, (value) =>
+      Number.isNaN(value) ? 'null' : shortestDecimal(value),
+    );
+    return `{${about},"data":[${values.join()}]}`;
   });
   const problemsJson =
     problems.length === 0 ? '' : `,"parameters":{"problems":${JSON.stringify(problems.map(problemLine).join('\n'))}}`;
-  const json = `{"model_name":${JSON.stringify(name)},"model_version":"${version}"${id === undefined ? '' : `,"id":${JSON.stringify(id)}`}${problemsJson},"outputs":[${tensors.join()}]}`;
+  const idJson = id === undefined ? '' : `,"id":${JSON.stringify(id)}`;
+  const model = `"model_name":${JSON.stringify(name)},"model_version":"${version}"`;
+  const json = `{${model}${idJson}${problemsJson},"outputs":[${tensors.join()}]}`;
   const binary = outputs.filter(({ isBinary }) => isBinary);
   if (binary.length === 0) return { status: 200, body: json, rows };
   const jsonBytes = Buffer.byteLength(json);

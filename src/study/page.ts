@@ -50,7 +50,8 @@ export function studyPage(study: Study, board: readonly ListedTrial[], metrics: 
     {
       title: 'History',
       about:
-        'Each point is a trial, in starting order. If the line has been flat for long, more trials will improve little.',
+        'Each point is a trial, in starting order. ' +
+        'If the line has been flat for long, more trials will improve little.',
       body: trials.length === 0 ? undefined : historyChart(study, trials),
     },
     {

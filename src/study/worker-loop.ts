@@ -64,9 +64,8 @@ export async function runTrials(study: Study, journal: Journal, { train, signal,
     );
     if (result !== undefined) {
       await journal.end(trial.number, result);
-      log(
-        `trial ${trial.number}: ${result.end === 'failed' ? `failed: ${result.message}` : `${study.options.metric} ${result.value}`}`,
-      );
+      const outcome = result.end === 'failed' ? `failed: ${result.message}` : `${study.options.metric} ${result.value}`;
+      log(`trial ${trial.number}: ${outcome}`);
     }
   }
 }

@@ -43,9 +43,10 @@ export function artifactStore(
       }
     };
   }
+  const destination = scheme === 'file' ? 'DIRECTORY' : artifactUri.split('/').slice(0, 3).join('/');
   throw new Error(
     `cannot store artifacts at '${artifactUri}' from this machine; let the server store them: ` +
-      `mlflow server --artifacts-destination ${scheme === 'file' ? 'DIRECTORY' : artifactUri.split('/').slice(0, 3).join('/')}`,
+      `mlflow server --artifacts-destination ${destination}`,
   );
 }
 

@@ -31,6 +31,8 @@ function* checkPatience(
 ): Generator<ValidationIssue> {
   if (patience === undefined || earlyStopping === undefined) return;
   if (patience.measurements < earlyStopping.patience || patience.minDelta > earlyStopping.minDelta) return;
-  const message = `expected less than training.earlyStopping.patience (${earlyStopping.patience}), found ${patience.measurements}: training would stop before the decay; increase earlyStopping.patience`;
+  const message =
+    `expected less than training.earlyStopping.patience (${earlyStopping.patience}), ` +
+    `found ${patience.measurements}: training would stop before the decay; increase earlyStopping.patience`;
   yield { path: ['schedule', 'patience'], message };
 }

@@ -91,7 +91,8 @@ function* listWarnings(
       if (means.length > 1 && share > DOMINANT_GATE_SHARE) {
         yield [
           `${gate} ${expert}`,
-          `gate '${gate}' gives ${percent(share)} to ${expert}, so its other experts hardly train; use fewer experts or a lower learning rate`,
+          `gate '${gate}' gives ${percent(share)} to ${expert}, so its other experts hardly train; ` +
+            'use fewer experts or a lower learning rate',
         ];
       }
     }

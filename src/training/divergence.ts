@@ -67,7 +67,9 @@ function divergedError({ epoch, batch, step, term, value }: SkippedBatch, additi
     where: `epoch ${epoch}, batch ${batch}, step ${step}`,
     key: `loss '${term}'`,
     message: `is ${value}${addition}`,
-    fix: 'lower the learning rate (--set training.optimizer.dense.learningRate=…), or check the data for extreme values',
+    fix:
+      'lower the learning rate (--set training.optimizer.dense.learningRate=…), ' +
+      'or check the data for extreme values',
   });
 }
 
@@ -90,7 +92,9 @@ export function assertFinite(tensor: string, data: Float32Array, offset = 0, cou
   if (index < 0) return;
   throw userError('diverged', {
     key: `tensor '${tensor}'`,
-    message: `contains ${data[index]} (element ${offset + index + 1} of ${count}), so it is not saved; older checkpoints are unchanged`,
+    message:
+      `contains ${data[index]} (element ${offset + index + 1} of ${count}), so it is not saved; ` +
+      'older checkpoints are unchanged',
     fix: 'lower the learning rate or the task weights, or check the data for extreme values',
   });
 }

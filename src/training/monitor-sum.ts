@@ -54,7 +54,10 @@ export function explainInvalidMonitor(
   if (terms === undefined || (terms.length === 1 && !isKnown(terms[0]!, goals, by) && terms[0]!.factor === 1)) {
     const isSum = /[*+()/]|\s-/.test(text);
     if (isSum)
-      return `expected a weighted sum, such as 0.5*${names.at(-1)} + 0.5*${names[1] ?? 'ctr.auc'}, found ${quoted(text)}; each term is a number, * and one of ${names.join(', ')}, with spaces around + and -`;
+      return (
+        `expected a weighted sum, such as 0.5*${names.at(-1)} + 0.5*${names[1] ?? 'ctr.auc'}, ` +
+        `found ${quoted(text)}; each term is a number, * and one of ${names.join(', ')}, with spaces around + and -`
+      );
     return joined(
       `expected one of ${names.join(', ')}, or a weighted sum of these, found ${quoted(text)}`,
       didYouMean(text, names),
@@ -68,7 +71,10 @@ export function explainInvalidMonitor(
   if (terms.some(({ factor }) => factor === 0)) return `expected nonzero factors, found ${quoted(text)}`;
   const directions = new Set(terms.map((term) => Math.sign(getDirection(term, goals))));
   if (directions.size > 1)
-    return `mixes metrics to maximize and to minimize, in ${quoted(text)}; subtract those to minimize, as in ${names[1] ?? 'ctr.auc'} - 0.1*loss`;
+    return (
+      `mixes metrics to maximize and to minimize, in ${quoted(text)}; ` +
+      `subtract those to minimize, as in ${names[1] ?? 'ctr.auc'} - 0.1*loss`
+    );
   // The direction of a single metric follows from its name; a negation would be ambiguous.
   if (terms.length === 1 && terms[0]!.factor < 0)
     return `expected no minus before a single metric, found ${quoted(text)}; its direction is known`;

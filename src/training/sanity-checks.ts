@@ -23,6 +23,12 @@ const RISING = 1.3;
 const IMPLAUSIBLE_AUC = 0.98;
 /** Minimum number of positives and of negatives for that warning. */
 const MIN_CLASS_ROWS = 20;
+/** Advice for an AUC of chance, if the weights diverged or not. */
+const HIGH_RATE =
+  'log loss is far above that of the base rate, so the learning rate is probably too high: try a tenth of it';
+const NO_SIGNAL =
+  'the fields may not predict it, the learning rate or the number of epochs may be too low, ' +
+  'or labels may not match their rows';
 /** Maximum number of fields that a warning names. */
 const MAX_LEAKS = 3;
 
@@ -57,8 +63,10 @@ export function warnOfRates({ optimizer }: Pick<TrainingOptions, 'optimizer'>, w
     const { learningRate } = spec;
     if (learningRate >= min && learningRate <= max) continue;
     const usual = options().learningRate.parse(undefined);
+    const range = learningRate > max ? `above ${max}` : `below ${min}`;
     warn(
-      `training.optimizer.${key}.learningRate is ${learningRate}, but ${name} rarely learns ${learningRate > max ? `above ${max}` : `below ${min}`}; start from its default, learningRate: ${usual}`,
+      `training.optimizer.${key}.learningRate is ${learningRate}, but ${name} rarely learns ${range}; ` +
+        `start from its default, learningRate: ${usual}`,
     );
   }
 }
@@ -85,7 +93,9 @@ export function createSanityChecks(
       if (previous === undefined || hasWarned || total <= RISING * previous || previous <= 0) return;
       hasWarned = true;
       warn(
-        `training loss rises from ${previous.toFixed(4)} to ${total.toFixed(4)} in epoch ${epoch}; the learning rate is probably too high, try a tenth of it: --set training.optimizer.dense.learningRate=… --set training.optimizer.embeddings.learningRate=…`,
+        `training loss rises from ${previous.toFixed(4)} to ${total.toFixed(4)} in epoch ${epoch}; ` +
+          'the learning rate is probably too high, try a tenth of it: ' +
+          '--set training.optimizer.dense.learningRate=… --set training.optimizer.embeddings.learningRate=…',
       );
     },
     async results(metrics, findLeaks) {
@@ -110,12 +120,18 @@ function isImplausible({ rows, positives = 0, ...values }: OutputReport): boolea
 
 function formatLeaks(finding: string, leaks: readonly Leak[]): string {
   if (leaks.length === 0)
-    return `${finding} is implausibly high, although no single field predicts a label: a combination of fields may be recorded after the event; rank them with mtl importance RUN`;
+    return (
+      `${finding} is implausibly high, although no single field predicts a label: ` +
+      'a combination of fields may be recorded after the event; rank them with mtl importance RUN'
+    );
   const fields = leaks
     .slice(0, MAX_LEAKS)
     .map(({ field, task, auc }) => `field '${field}' alone predicts ${task} with an AUC of ${auc.toFixed(4)}`);
   const others = leaks.length > MAX_LEAKS ? `, as do ${leaks.length - MAX_LEAKS} others` : '';
-  return `${finding} is implausibly high: ${fields.join(', ')}${others}; remove features that are recorded after the event or contain the label`;
+  return (
+    `${finding} is implausibly high: ${fields.join(', ')}${others}; ` +
+    'remove features that are recorded after the event or contain the label'
+  );
 }
 
 function* listWarnings(where: string, { rows, positives, ...values }: OutputReport): Generator<string> {
@@ -126,16 +142,25 @@ function* listWarnings(where: string, { rows, positives, ...values }: OutputRepo
     // Standard error of the AUC of a random prediction (Mann & Whitney 1947).
     const error = Math.sqrt((rows + 1) / (12 * positives * negatives));
     if (auc < 0.5 - CHANCE_ERRORS * error)
-      yield `${where}: AUC ${auc.toFixed(4)} is worse than chance; check whether the label is inverted, or differs from the training set`;
-    else if (auc < 0.5 + CHANCE_ERRORS * error)
-      yield `${where}: AUC ${auc.toFixed(4)} is no better than chance on ${positives} positives; ${isDiverged(values[logLossMetric.name], positives / rows) ? 'log loss is far above that of the base rate, so the learning rate is probably too high: try a tenth of it' : 'the fields may not predict it, the learning rate or the number of epochs may be too low, or labels may not match their rows'}`;
+      yield (
+        `${where}: AUC ${auc.toFixed(4)} is worse than chance; ` +
+        'check whether the label is inverted, or differs from the training set'
+      );
+    else if (auc < 0.5 + CHANCE_ERRORS * error) {
+      const cause = isDiverged(values[logLossMetric.name], positives / rows) ? HIGH_RATE : NO_SIGNAL;
+      yield `${where}: AUC ${auc.toFixed(4)} is no better than chance on ${positives} positives; ${cause}`;
+    }
   }
   if (
     typeof pcoc === 'number' &&
     positives >= MIN_POSITIVES &&
     (pcoc > FAR_FROM_CALIBRATED || pcoc < 1 / FAR_FROM_CALIBRATED)
   ) {
-    yield `${where}: predictions are ${pcoc > 1 ? `${pcoc.toFixed(1)} times` : `${(100 * pcoc).toFixed(0)}% of`} the observed rate (PCOC ${pcoc.toFixed(2)}); the rate may differ from the training set, or the training set may be sampled or weighted; ranking is not affected`;
+    const ratio = pcoc > 1 ? `${pcoc.toFixed(1)} times` : `${(100 * pcoc).toFixed(0)}% of`;
+    yield (
+      `${where}: predictions are ${ratio} the observed rate (PCOC ${pcoc.toFixed(2)}); the rate may differ from ` +
+      'the training set, or the training set may be sampled or weighted; ranking is not affected'
+    );
   }
 }
 

@@ -27,7 +27,7 @@ const digest = (...parts: readonly Float32Array[]): string => {
   for (const { buffer, byteOffset, byteLength } of parts) hash.update(new Uint8Array(buffer, byteOffset, byteLength));
   return hash.digest('hex');
 };
-/** With tables where they usually lie, or all of them apart. */
+/** Compiles a plan with tables in shared memory, or all of them in their own memory. */
 const programOf = (plan: Plan, isApart: boolean, choice: KernelChoice, threads: number): Program =>
   createCpuEngine(threads, true, { isPatient: true, ...(isApart && { tableBytes: 0 }) }, choice).compile(plan);
 const copyOf = ({ step, weights, optimizer }: ProgramState): object => ({
@@ -35,11 +35,11 @@ const copyOf = ({ step, weights, optimizer }: ProgramState): object => ({
   tensors: [...weights, ...optimizer].map(([name, { shape, data }]) => ({ name, shape, data: data.slice() })),
 });
 
-describe('tables that lie apart', () => {
+describe('tables in separate memory', () => {
   for (const name of optimizers.names) {
     for (const choice of CHOICES) {
       it(
-        `have the same bits as those that do not, lazy or not, averaged or not: ${name} by ${choice} kernels`,
+        `are bitwise identical to tables in shared memory, lazy or not, with EMA or not: ${name}, ${choice} kernels`,
         { timeout: 120_000 },
         async () => {
           const options = fc.record({
@@ -53,7 +53,7 @@ describe('tables that lie apart', () => {
           await fc.assert(
             fc.asyncProperty(options, async ({ width, lazy, isAveraged, isDiagnosed, combinesTerms, threads }) => {
               const work = workload(name, width, { lazy });
-              // Of this decay, half as a float would be a NaN that signals, which a copy makes quiet.
+              // With this decay, half of a double, read as a float, would be a signaling NaN, which a copy makes quiet.
               const plan: Plan = {
                 ...planOf(work, 0.001),
                 step: { isDiagnosed, combinesTerms, ...(isAveraged && { average: { decay: 0.8592 } }) },
@@ -81,13 +81,13 @@ describe('tables that lie apart', () => {
   }
 
   it.each(CHOICES)(
-    'take a state from a program whose tables do not, and give it back, in parts and whole: %s',
+    'restore the state of a program with tables in shared memory and return it, in parts and whole: %s',
     { timeout: 120_000 },
     async (choice) => {
       const work = workload('adam', 5, {});
       const plan: Plan = { ...planOf(work), step: { average: { decay: 0.9 } } };
       const batches = batchesOf(work, 4);
-      // Of tables with several parts.
+      // Digests of tensors with several parts.
       const digestsOf = ({ weights, optimizer }: ProgramState): object =>
         Object.fromEntries([...weights, ...optimizer].map(([name, { data }]) => [name, digest(data)]));
       const one = programOf(plan, false, choice, 1);
@@ -103,8 +103,8 @@ describe('tables that lie apart', () => {
     },
   );
 
-  it.each(CHOICES)('reach beyond 4 GiB: %s', { timeout: 120_000 }, async (choice) => {
-    // Numbers that nobody has touched take no memory.
+  it.each(CHOICES)('hold more than 4 GiB: %s', { timeout: 120_000 }, async (choice) => {
+    // Untouched elements occupy no memory.
     const rows = 60_000_000;
     const work = { ...workload('row-wise-adagrad', 16, {}), numbers: [], bags: {}, batchRows: 80 };
     const small = planOf(work, 0.001);
@@ -131,7 +131,7 @@ describe('tables that lie apart', () => {
         ),
       }));
       for (const batch of moved) await program.trainStep(batch);
-      // The last rows, as they were trained.
+      // The last rows, after training.
       let last: number[] = [];
       for (const part of listParts(program.state().weights.get(`embeddings.${far}`)!))
         last = [...last, ...part.subarray(-500 * 16)].slice(-500 * 16);

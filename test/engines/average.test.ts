@@ -13,7 +13,7 @@ import { webGpuEngines } from '../support/webgpu.js';
 const DECAY = 0.9;
 const ADAM = { name: 'adam', learningRate: 0.05 };
 
-/** A plan of two tables, one of them of bags, with as few rows in a batch as leave most of their rows alone. */
+/** A plan of two tables, one with bags, and batches so small that most rows are untouched. */
 function planWith(step: StepPlan | undefined, lazy = true, dense = 'adam'): Plan {
   return {
     ...twoTermPlan([1, 2], step),
@@ -43,7 +43,7 @@ async function take(program: Program, from: number, to: number): Promise<void> {
   for (let step = from; step < to; step++) await program.trainStep(batchAt(step));
 }
 
-/** The average of all weights that steps have left, each step's in double precision and one by one. */
+/** Averages the weights after each step in double precision. */
 function createReference(): (weights: Tensors) => Map<string, Float64Array> {
   const sums = new Map<string, Float64Array>();
   let total = 0;
@@ -68,7 +68,8 @@ const engines: readonly (readonly [string, () => Promise<Engine>])[] = [
 ];
 
 /**
- * Predictions to the last bit, or nearly: a device brings averages up to date in floats, and this machine in doubles.
+ * Compares predictions bitwise, or nearly for a device: it updates averages in single precision, and this machine in
+ * double precision.
  */
 const alike = (engine: string, expected: ReadonlyMap<string, Float32Array>): ReadonlyMap<string, unknown> =>
   engine !== 'webgpu'
@@ -82,12 +83,12 @@ const alike = (engine: string, expected: ReadonlyMap<string, Float32Array>): Rea
         ]),
       );
 
-describe.each(engines)('an average of weights (%s)', (name, engineOf) => {
+describe.each(engines)('the EMA of weights (%s)', (name, engineOf) => {
   it.each([
     ['lazy', true],
     ['not lazy', false],
   ] as const)(
-    'is that of the weights that every step has left, in tables that are %s too, and changes no training',
+    'averages the weights after each step, in %s tables too, and leaves training unchanged',
     async (_name, lazy) => {
       const engine = await engineOf();
       const [plain, program] = [engine.compile(planWith(undefined, lazy)), engine.compile(averaging(lazy))];
@@ -116,7 +117,7 @@ describe.each(engines)('an average of weights (%s)', (name, engineOf) => {
     },
   );
 
-  it('leaves a row that no batch has touched at its first weights, to the last bit', async () => {
+  it('leaves rows outside all batches bitwise identical to their initial weights', async () => {
     const program = (await engineOf()).compile(averaging());
     const first = copied(program.state().weights).get('embeddings.item')!;
     for (let step = 0; step < 3; step++)
@@ -143,7 +144,7 @@ describe.each(engines)('an average of weights (%s)', (name, engineOf) => {
     program.dispose();
   });
 
-  it('is what predictions are made with where that is asked for, and only there', async () => {
+  it('is used for predictions only within `averaged`', async () => {
     const engine = await engineOf();
     const [program, plain] = [engine.compile(averaging()), engine.compile(planWith(undefined))];
     await take(program, 0, 20);
@@ -160,7 +161,7 @@ describe.each(engines)('an average of weights (%s)', (name, engineOf) => {
     for (const each of [plain, program]) each.dispose();
   });
 
-  it('leaves what is trained as it was when the work with it fails, and goes on', async () => {
+  it('restores the training weights if work with the EMA fails, and training continues', async () => {
     const engine = await engineOf();
     const [program, spared] = [engine.compile(averaging()), engine.compile(averaging())];
     for (const each of [program, spared]) await take(each, 0, 5);
@@ -174,7 +175,7 @@ describe.each(engines)('an average of weights (%s)', (name, engineOf) => {
   it.each([
     ['lazy', true],
     ['not lazy', false],
-  ] as const)('goes on from a saved state to the same bits, with tables that are %s', async (_name, lazy) => {
+  ] as const)('resumes bitwise identically from a saved state, with %s tables', async (_name, lazy) => {
     const engine = await engineOf();
     const straight = engine.compile(averaging(lazy));
     await take(straight, 0, 7);
@@ -188,7 +189,7 @@ describe.each(engines)('an average of weights (%s)', (name, engineOf) => {
     for (const each of [straight, resumed]) each.dispose();
   });
 
-  it('starts anew from weights that are given without it', async () => {
+  it('restarts from weights that are restored without an EMA', async () => {
     const engine = await engineOf();
     const program = engine.compile(averaging());
     const given = new Map(
@@ -204,7 +205,7 @@ describe.each(engines)('an average of weights (%s)', (name, engineOf) => {
     program.dispose();
   });
 
-  it('is as it was after a step that is refused', async () => {
+  it('is unchanged after a skipped step', async () => {
     const program = (await engineOf()).compile(averaging());
     await take(program, 0, 5);
     const before = held(program);
@@ -218,7 +219,7 @@ describe.each(engines)('an average of weights (%s)', (name, engineOf) => {
     program.dispose();
   });
 
-  it('is counted among what a plan takes', async () => {
+  it('counts toward the memory of a plan', async () => {
     const engine = await engineOf();
     const [plain, averaged] = [planSize(planWith(undefined), engine, 0), planSize(averaging(), engine, 0)];
     expect(averaged.optimizerBytes - plain.optimizerBytes).toBe(
@@ -229,29 +230,26 @@ describe.each(engines)('an average of weights (%s)', (name, engineOf) => {
   });
 });
 
-describe('an average of weights', () => {
-  // One worker updates all of a tensor by LAMB, whoever averages it.
+describe('the EMA of weights', () => {
+  // One worker updates all of a tensor by LAMB, independent of the EMA.
   it.each([
     ['lazy', 'adam', true],
     ['not lazy', 'lamb', false],
-  ] as const)(
-    'has the same bits with any number of threads, with tables that are %s and %s',
-    async (_name, dense, lazy) => {
-      const runs: object[] = [];
-      for (const threads of [1, 2, 4]) {
-        const program = createCpuEngine(threads, true, { isPatient: true }).compile(averaging(lazy, dense));
-        await take(program, 0, 10);
-        await program.averaged(() => program.predict(batchAt(99)));
-        await take(program, 10, 20);
-        runs.push(held(program));
-        program.dispose();
-      }
-      expect(runs[1]).toEqual(runs[0]);
-      expect(runs[2]).toEqual(runs[0]);
-    },
-  );
+  ] as const)('is bitwise identical for any number of threads, with %s tables and %s', async (_name, dense, lazy) => {
+    const runs: object[] = [];
+    for (const threads of [1, 2, 4]) {
+      const program = createCpuEngine(threads, true, { isPatient: true }).compile(averaging(lazy, dense));
+      await take(program, 0, 10);
+      await program.averaged(() => program.predict(batchAt(99)));
+      await take(program, 10, 20);
+      runs.push(held(program));
+      program.dispose();
+    }
+    expect(runs[1]).toEqual(runs[0]);
+    expect(runs[2]).toEqual(runs[0]);
+  });
 
-  it('is a call a table and one for the rest of the weights, and nothing where none is kept', () => {
+  it('adds one call per table and one for dense weights, and none without an EMA', () => {
     const kernelsOf = (plan: Plan): readonly string[] => compile(plan).lists.train.map(({ kernel }) => kernel);
     const withAverage = kernelsOf(averaging());
     expect(withAverage.filter((kernel) => kernel.startsWith('average'))).toEqual([
@@ -265,7 +263,7 @@ describe('an average of weights', () => {
     ]);
   });
 
-  it('has the same bits whether it is saved before it was brought up to date or after', async () => {
+  it('is bitwise identical if it is saved before or after lazy rows are updated', async () => {
     const program = createCpuEngine(1).compile(averaging());
     await take(program, 0, 30);
     const before = copied(program.state().weights);

@@ -12,11 +12,11 @@ import { planOf } from '../support/graph-plan.js';
 import { engines } from '../support/engines.js';
 import { expectLikeFloat64 } from '../support/like-float64.js';
 
-// Kernels take sixteen columns at a time, then four, then one.
+// Kernels process sixteen columns at a time, then four, then one.
 const WIDTH = 22;
 const SIZES = { item: 30, mean: 20, sqrtn: 25 };
 
-/** An id and a bag that share a table, a bag with a table of its own for each other pooling, and a number. */
+/** An id and a bag that share a table, a bag with its own table for each other pooling, and a number. */
 const layout: InputLayout = {
   width: 4 * WIDTH + 1,
   tables: Object.entries(SIZES).map(([name, rows]) => ({ name, rows, width: WIDTH })),
@@ -29,14 +29,14 @@ const layout: InputLayout = {
   ],
 };
 
-/** Rows with bags of 0 to `most` items, ids of which come again within a bag. */
+/** Rows with bags of 0 to `most` items, with repeated ids within a bag. */
 function batchOf(rows: number, most = 6, seed = 1): Batch {
   const random = randomStream(seed, 'bags');
   const floats = (draw: () => number): Float32Array => Float32Array.from({ length: rows }, draw);
   const bag = (size: number): BagColumn => {
     const offsets = new Uint32Array(rows + 1);
     for (let b = 0; b < rows; b++) offsets[b + 1] = offsets[b]! + (b % 5 === 4 ? 0 : random.below(most + 1));
-    // More room than there are items, as memory that is used again has.
+    // More capacity than items, as reused memory has.
     const room = offsets[rows]! + 3;
     return {
       offsets,
@@ -58,8 +58,8 @@ function batchOf(rows: number, most = 6, seed = 1): Batch {
 }
 
 /**
- * A tower over the layout. Epsilon above rounding, no kink, and embeddings of some size, so that engines can be
- * compared.
+ * A tower over the layout. Its epsilon exceeds rounding, it has no kink, and its embeddings are large enough to compare
+ * engines.
  */
 function plan(dropout = 0): Plan {
   const made = planOf(layout, (g, input, y) => {
@@ -76,7 +76,7 @@ function plan(dropout = 0): Plan {
   };
 }
 
-/** The same values for every program, but larger embeddings than they start with. */
+/** Sets the same weights in every program, with larger embeddings than the initial ones. */
 function start(program: Program): Program {
   const random = randomStream(3, 'start');
   const weights = new Map(
@@ -97,7 +97,7 @@ const distance = (a: Float32Array, b: Float32Array): number =>
 for (const { name, create } of engines) {
   describe(`bags on the ${name} engine`, () => {
     for (const pooling of POOLINGS) {
-      it(`pooled by ${pooling} have the gradients that doubles have`, async () => {
+      it(`have the gradients of the double-precision pass if pooled by ${pooling}`, async () => {
         const one: InputLayout = {
           width: 2 * WIDTH,
           tables: [{ name: 'item', rows: SIZES.item, width: WIDTH }],
@@ -113,7 +113,7 @@ for (const { name, create } of engines) {
         await expectLikeFloat64(start((await create()).compile(plan)), plan, batchOf(9), 2e-5);
       });
 
-      it(`are pooled by ${pooling} to what its formula says, and to zeros where nothing is in them`, async () => {
+      it(`are pooled by the formula of ${pooling}, and to zeros if empty`, async () => {
         const one: InputLayout = {
           width: 2,
           tables: [{ name: 't', rows: 3, width: 2 }],
@@ -188,8 +188,8 @@ describe('the engines', () => {
   }
 });
 
-describe('the simd engine, with bags', () => {
-  it('has the same weights to the last bit for 1, 2, 3 and 4 threads', async () => {
+describe('the simd engine with bags', () => {
+  it('has bitwise identical weights for 1, 2, 3 and 4 threads', async () => {
     const runs = [];
     for (const threads of [1, 2, 3, 4]) {
       const program = start(createCpuEngine(threads, true, { isPatient: true }).compile(plan(0.2)));
@@ -201,7 +201,7 @@ describe('the simd engine, with bags', () => {
     for (const other of others) expect(other).toEqual(one);
   });
 
-  it('takes batches with more items than there were before, and predicts more rows than it planned for', async () => {
+  it('accepts batches with more items than before, and predicts more rows than planned', async () => {
     const program = start(createCpuEngine(2, true, { isPatient: true }).compile(plan()));
     const oracle = start((await createTfjsEngine()).compile(plan()));
     for (const most of [3, 1000, 2]) {
@@ -215,7 +215,7 @@ describe('the simd engine, with bags', () => {
     program.dispose();
   });
 
-  it('refuses a batch that one memory cannot take, and names the fields with most items', async () => {
+  it('rejects a batch that exceeds one memory, and names the fields with the most items', async () => {
     const program = createCpuEngine().compile(plan());
     const empty = { offsets: Uint32Array.of(0, 0), ids: new Uint32Array(0), weights: new Float32Array(0) };
     const full = { ...empty, offsets: Uint32Array.of(0, 600_000_000) };

@@ -17,10 +17,10 @@ const PAGES = 24;
 const HEAP = 65_536;
 const memoryOf = (): WebAssembly.Memory => new WebAssembly.Memory({ initial: PAGES, maximum: PAGES, shared: true });
 const alone = (memory: WebAssembly.Memory): Kernels => instantiate(WASM, memory);
-/** Why the addon has no products in bfloat16 on this machine; undefined where it has. */
+/** Why the addon has no products in bfloat16 on this machine; undefined if it has. */
 const MISSING = FAMILY === undefined ? 'no native kernels' : whyNoBf16(openAddon(ADDON.path), FAMILY, alone);
 
-/** Every form of the kernels that this machine has. */
+/** All forms of the kernels on this machine. */
 const FORMS: readonly {
   readonly name: string;
   readonly missing?: string | undefined;
@@ -31,7 +31,7 @@ const FORMS: readonly {
   { name: 'native', missing: MISSING, on: (memory) => attach(alone(memory), openAddon(ADDON.path), FAMILY!, memory) },
 ];
 
-/** To 8 significant bits, ties to even, by arithmetic on doubles; what is below 2^-56 to 0. */
+/** Rounds to 8 significant bits, ties to even, with double-precision arithmetic; values below 2^-56 become 0. */
 function rounded(x: number): number {
   if (!(Math.abs(x) >= 2 ** -56)) return Number.isNaN(x) ? x : 0;
   const unit = 2 ** (Math.floor(Math.log2(Math.abs(x))) - 7);
@@ -40,8 +40,8 @@ function rounded(x: number): number {
 }
 
 /**
- * A sum of products that goes on from `sum`: pair by pair, the second of a pair first. Both addends are single, so that
- * rounding them twice is rounding them once.
+ * Adds products to `sum`, pair by pair, the second of a pair first. Both addends are single precision, so that rounding
+ * them twice equals rounding once.
  */
 function sumOf(sum: number, count: number, product: (n: number) => number): number {
   for (let n = 0; n < count; n += 2) {
@@ -51,7 +51,7 @@ function sumOf(sum: number, count: number, product: (n: number) => number): numb
   return sum;
 }
 
-/** Numbers of many sizes, those halfway between two of 8 bits among them, and some that count as 0. */
+/** Numbers of many magnitudes, including ties between two values of 8 bits, and some that count as 0. */
 const number = fc.oneof(
   { weight: 6, arbitrary: fc.float({ min: -2, max: 2, noNaN: true }) },
   {
@@ -88,7 +88,7 @@ const shapes = fc.record({
 });
 
 describe.each(FORMS)('products in bfloat16, $name', ({ missing, on }) => {
-  it('are the sums that are written down, for any shape and number of workers', ({ skip }) => {
+  it('match the documented sums for any shape and number of workers', ({ skip }) => {
     if (missing !== undefined) skip(missing);
     const memory = memoryOf();
     const kernels = on(memory);
@@ -103,7 +103,7 @@ describe.each(FORMS)('products in bfloat16, $name', ({ missing, on }) => {
         const gradient = bias + columns;
         for (let i = x, n = 0; i < gradient + inputs * columns; i++, n += 7)
           floats[i] = numbers[(n + (n >> 5)) % numbers.length]!;
-        // As the kernels leave them: sums of products have no more bits than these.
+        // Sums of products have at most this precision.
         for (let i = gradient; i < gradient + inputs * columns; i++) floats[i] = rounded(floats[i]!);
         const before = floats.slice(0, gradient + inputs * columns);
         const weight = (i: number, j: number): number =>
@@ -165,7 +165,7 @@ describe.each(FORMS)('products in bfloat16, $name', ({ missing, on }) => {
     );
   });
 
-  it('leave what is no number none, and refuse a gradient of such', ({ skip }) => {
+  it('propagate NaN and infinity, and flag their gradients as not finite', ({ skip }) => {
     if (missing !== undefined) skip(missing);
     for (const [extreme, isRefused] of [
       [1e9, 0],
@@ -189,7 +189,7 @@ describe.each(FORMS)('products in bfloat16, $name', ({ missing, on }) => {
 });
 
 describe('native products in bfloat16', () => {
-  it('are not used where they come to other bits, or are not there', ({ skip }) => {
+  it('are not used if they differ bitwise or are missing', ({ skip }) => {
     if (MISSING !== undefined) skip(MISSING);
     const addon = openAddon(ADDON.path);
     const changed = (change: object): Addon => ({
@@ -220,7 +220,7 @@ const WORK: Workload = {
 const withPrecision = (precision: 'f32' | 'bf16'): Plan => ({ ...planOf(WORK, 0.002), step: { precision } });
 const batches = batchesOf(WORK, 5, 0.002);
 
-/** The weights and losses of some steps. */
+/** Returns the weights and losses after some steps. */
 async function trained(plan: Plan, threads: number, choice: 'wasm' | 'auto') {
   const program = createCpuEngine(threads, true, { isPatient: true }, choice).compile(plan);
   const losses = [];
@@ -235,8 +235,8 @@ async function trained(plan: Plan, threads: number, choice: 'wasm' | 'auto') {
   return { program, end };
 }
 
-describe('a training in bfloat16', () => {
-  it('has the same bits for any number of threads and whatever kernels there are, and others than in single precision', async () => {
+describe('training in bfloat16', () => {
+  it('is bitwise identical for any number of threads and any kernels, and differs from single precision', async () => {
     const ends = [];
     for (const [threads, choice] of [
       [1, 'wasm'],
@@ -257,14 +257,14 @@ describe('a training in bfloat16', () => {
     expect(end.losses).not.toEqual(ends[0]!.losses);
   });
 
-  it('rounds what a step takes and no prediction', async () => {
+  it('rounds the operands of a step, but not of predictions', async () => {
     const { program, end } = await trained(withPrecision('bf16'), 1, 'auto');
     const single = createCpuEngine().compile(withPrecision('f32'));
     single.restore(end.state);
     expect(await program.evaluate(batches[1]!)).toEqual(await single.evaluate(batches[1]!));
     const [rough, exact] = [await program.inspect(batches[1]!), await single.inspect(batches[1]!)];
-    // Half a unit of 8 bits is 0.2% of an operand; where it takes a unit of a ReLU to the other side of 0, all of a
-    // row's gradient changes, so there are none here.
+    // Half a unit of 8 bits is 0.2% of an operand. If a ReLU unit changes sign, the whole gradient of its row changes,
+    // so the model has none.
     const all = ({ gradients }: typeof rough): number[] => [...gradients.values()].flatMap(({ data }) => [...data]);
     const wanted = all(exact);
     const error = Math.hypot(...all(rough).map((g, i) => g - wanted[i]!)) / Math.hypot(...wanted);
@@ -275,7 +275,7 @@ describe('a training in bfloat16', () => {
     single.dispose();
   });
 
-  it('says that it is slow where it is, once', () => {
+  it('warns once if products are emulated', () => {
     const notices = (precision: 'f32' | 'bf16', choice: 'wasm' | 'auto'): string[] => {
       const heard: string[] = [];
       createCpuEngine(1, true, {}, choice)

@@ -11,7 +11,7 @@ const root = join(import.meta.dirname, '..', '..');
 afterEach(() => vi.unstubAllEnvs());
 
 describe('the binding to TensorFlow', () => {
-  it.runIf(onLinux)('names at once all that it cannot be made without', () => {
+  it.runIf(onLinux)('reports all missing tools at once', () => {
     const problems = missingTools(
       { requirement: 'tensorflow' },
       { python: '/nowhere/python', compiler: '/nowhere/c++' },
@@ -20,11 +20,11 @@ describe('the binding to TensorFlow', () => {
       "no C++ compiler was found ('/nowhere/c++')",
       "Python was not found ('/nowhere/python')",
     ]);
-    // A library that is there needs no Python.
+    // An existing library requires no Python.
     expect(missingTools({ path: '/' }, { python: '/nowhere/python', compiler: process.execPath })).toEqual([]);
   });
 
-  it.runIf(onLinux)('is not begun where a tool or the library is not there', () => {
+  it.runIf(onLinux)('is not built if a tool or the library is missing', () => {
     const folder = join(scratchFolder(), 'made');
     const steps: string[] = [];
     const onStep = (text: string): void => void steps.push(text);
@@ -33,24 +33,25 @@ describe('the binding to TensorFlow', () => {
     );
     const library = scratchFolder();
     expect(() => makeBinding(folder, { path: library }, onStep, { compiler: process.execPath })).toThrow(
-      `--libtensorflow: '${library}' does not contain all of libtensorflow_cc.so.2 or libtensorflow.so.2, libtensorflow_framework.so.2`,
+      `--libtensorflow: '${library}' does not contain all of libtensorflow_cc.so.2 or libtensorflow.so.2, ` +
+        'libtensorflow_framework.so.2',
     );
     expect([steps, existsSync(folder)]).toEqual([[], false]);
   });
 
-  it('is looked for where the command puts it, and else where npm does', () => {
+  it('is loaded from the directory of the command, otherwise from node_modules', () => {
     vi.stubEnv('XDG_CACHE_HOME', scratchFolder());
     expect(join(nativeHome(), 'package.json')).toBe(join(root, 'package.json'));
     const folder = bindingFolder()!;
     mkdirSync(folder, { recursive: true });
-    // Not made to its end.
+    // The build did not finish.
     expect(join(nativeHome(), 'package.json')).toBe(join(root, 'package.json'));
     const made = { package: 'a', source: { path: '/b' }, library: '/b/c' };
     writeFileSync(join(folder, 'binding.json'), JSON.stringify(made));
     expect([nativeHome(), readBinding(folder)]).toEqual([folder, made]);
   });
 
-  it('is left as it is where it was made of the same', () => {
+  it('is not rebuilt from the same sources', () => {
     const folder = scratchFolder();
     const { optionalDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
       optionalDependencies: Record<string, string>;
@@ -68,7 +69,7 @@ describe('the binding to TensorFlow', () => {
     expect(makeBinding(folder, source, () => undefined, { compiler: '/nowhere/c++', probe: () => loads })).toBe(false);
   });
 
-  it.runIf(onLinux)('is made again where it no longer loads', () => {
+  it.runIf(onLinux)('is rebuilt if it no longer loads', () => {
     const folder = scratchFolder();
     const { optionalDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
       optionalDependencies: Record<string, string>;
@@ -90,8 +91,8 @@ describe('the binding to TensorFlow', () => {
   });
 });
 
-describe('what a process says that loads TensorFlow', () => {
-  it('is read as ready, without a GPU, absent or broken, with the libraries that it misses', () => {
+describe('the probe of TensorFlow', () => {
+  it('reports ready, without a GPU, absent or broken, and missing libraries', () => {
     expect(readProbe('{"hasGpu":true,"version":"2.21.0"}', '', undefined)).toEqual({
       state: 'ready',
       reason: undefined,

@@ -27,7 +27,7 @@ const engines: readonly (readonly [string, () => Promise<Engine>])[] = [
 
 const DIAGNOSED = { isDiagnosed: true } as const;
 
-/** The plan of two terms, with a gate over three experts of its own on the way to the first. */
+/** A plan of two terms, with a gate over three experts before the first. */
 function gatedPlan(step?: StepPlan, batchRows?: number): Plan {
   const plan = twoTermPlan([2, 3], step, batchRows);
   const g = new GraphBuilder();
@@ -66,7 +66,7 @@ function gatedPlan(step?: StepPlan, batchRows?: number): Plan {
   };
 }
 
-/** First embeddings of some size, so that gradients are too. */
+/** Large initial embeddings, so that gradients are large, too. */
 function compiled(engine: Engine, plan: Plan): Program {
   const program = engine.compile(plan);
   const { step, weights } = program.state();
@@ -86,7 +86,7 @@ function compiled(engine: Engine, plan: Plan): Program {
 const weightsOf = (program: Program): Map<string, Float32Array> =>
   new Map([...program.state().weights].map(([name, { data }]) => [name, data.slice()]));
 
-/** The gradients of a weighted sum of the terms, as another program has them. */
+/** Computes the gradients of a weighted sum of the terms with another program. */
 async function inspected(engine: Engine, plan: Plan, weights: readonly number[], rows: number): Promise<Inspection> {
   const program = compiled(engine, {
     ...plan,
@@ -100,7 +100,7 @@ async function inspected(engine: Engine, plan: Plan, weights: readonly number[],
 }
 
 const layerOf = (name: string): string => (name.startsWith('embeddings.') ? name : name.replace(/\.[^.]*$/, ''));
-/** By layer: the norm of some numbers by tensor. */
+/** Computes norms by layer from tensors. */
 function norms(tensors: Iterable<readonly [string, Float32Array]>): Map<string, number> {
   const squares = new Map<string, number>();
   for (const [name, data] of tensors)
@@ -114,7 +114,7 @@ const dot = (a: Inspection, b: Inspection, choose: (name: string) => boolean): n
 
 const isShared = (name: string): boolean => name.startsWith('shared') || name.startsWith('embeddings.');
 
-/** Takes a step that is diagnosed, and looks at what it moved. */
+/** Takes a diagnosed step, and computes its updates. */
 async function diagnosed(
   engine: Engine,
   plan: Plan,
@@ -135,7 +135,7 @@ function expectNorms(found: ReadonlyMap<string, number>, expected: ReadonlyMap<s
 }
 
 describe.each(engines)('the diagnosis of a step (%s)', (_, engineOf) => {
-  it('has the products between the gradients of terms, and the norms by layer of what is applied and of what moves', async () => {
+  it('reports products between the gradients of terms, and gradient and update norms by layer', async () => {
     const engine = await engineOf();
     for (const step of [DIAGNOSED, { ...DIAGNOSED, clip: { norm: 0.01, separate: false } }]) {
       const plan = gatedPlan(step);
@@ -165,7 +165,7 @@ describe.each(engines)('the diagnosis of a step (%s)', (_, engineOf) => {
     }
   });
 
-  it('counts the terms as they were decided, and each alone by its own weight', async () => {
+  it('weights shared gradients by the combined term weights, and others by their own term weight', async () => {
     const engine = await engineOf();
     const { diagnosis } = await diagnosed(engine, gatedPlan({ ...DIAGNOSED, combinesTerms: true }), 60, {
       combine: () => [0.5, -1.5],
@@ -182,9 +182,9 @@ describe.each(engines)('the diagnosis of a step (%s)', (_, engineOf) => {
     expectNorms(new Map([...diagnosis.layers].map(([layer, { gradient }]) => [layer, gradient])), expected);
   });
 
-  it('is that of all rows where a step takes several passes', async () => {
+  it('covers all rows if a step has several passes', async () => {
     const engine = await engineOf();
-    // Batch norms and masks are those of a pass, so a plan without them.
+    // Batch norms and masks depend on the pass, so the plan has none.
     const whole = await diagnosed(engine, twoTermPlan([1, 2], DIAGNOSED, 150), 150);
     const parts = await diagnosed(engine, twoTermPlan([1, 2], { ...DIAGNOSED, rows: 150 }, 40), 150);
     whole.diagnosis.gramian.forEach((product, i) => expect(parts.diagnosis.gramian[i]! / product).toBeCloseTo(1, 4));
@@ -194,10 +194,10 @@ describe.each(engines)('the diagnosis of a step (%s)', (_, engineOf) => {
     }
   });
 
-  it('has the mean share of each expert and the entropy of the gate, as its rows come to', async () => {
+  it('reports the mean share of each expert and the entropy of the gate over all rows', async () => {
     const engine = await engineOf();
     const { diagnosis } = await diagnosed(engine, gatedPlan(DIAGNOSED), 60);
-    // The same graph with a share as what is predicted.
+    // The same graph with shares as predictions.
     const plan = gatedPlan();
     const g = new GraphBuilder();
     g.values.push(...plan.graph.values);
@@ -218,7 +218,7 @@ describe.each(engines)('the diagnosis of a step (%s)', (_, engineOf) => {
     expect(entropy).toBeCloseTo(expected, 5);
   });
 
-  it('changes nothing: steps between and behind are the same to the last bit', async () => {
+  it('leaves all steps bitwise identical', async () => {
     const engine = await engineOf();
     for (const step of [{}, { combinesTerms: true }, { rows: 60 }]) {
       const ends = [];
@@ -236,7 +236,7 @@ describe.each(engines)('the diagnosis of a step (%s)', (_, engineOf) => {
     }
   });
 
-  it('is none of a step that is refused, or that is not asked for it', async () => {
+  it('is undefined for a skipped step, or if not requested', async () => {
     const program = compiled(await engineOf(), gatedPlan(DIAGNOSED));
     const batch = twoTermBatch(60);
     const spoiled = {
@@ -253,8 +253,8 @@ describe.each(engines)('the diagnosis of a step (%s)', (_, engineOf) => {
   });
 });
 
-describe('a plan without diagnoses', () => {
-  it('has the calls of one with them, and less memory', () => {
+describe('a plan without diagnosis', () => {
+  it('has the calls of one with diagnosis, and less memory', () => {
     for (const step of [{}, { combinesTerms: true }]) {
       const [plain, rich] = [compile(gatedPlan(step)), compile(gatedPlan({ ...step, isDiagnosed: true }))];
       for (const name of ['train', 'pass', 'products', 'update'] as const)
@@ -267,7 +267,7 @@ describe('a plan without diagnoses', () => {
 });
 
 describe('a diagnosis on several threads', () => {
-  it('has the same numbers to the last bit', async () => {
+  it('is bitwise identical', async () => {
     const found: Diagnosis[] = [];
     for (const threads of [1, 2, 4]) {
       const program = createCpuEngine(threads).compile(gatedPlan(DIAGNOSED, 20_000));

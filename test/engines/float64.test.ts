@@ -10,7 +10,8 @@ import { float64Pass } from '../support/float64-pass.js';
 import { numericBatch, planOf } from '../support/graph-plan.js';
 import { expectLikeFloat64 } from '../support/like-float64.js';
 
-// Every engine beside a way forward and back in doubles, which is itself held to differences of its losses.
+// Tests every engine against a forward and backward pass in double precision, which is tested against difference
+// quotients of its losses.
 
 const WIDTH = 6;
 const ROWS = 9;
@@ -46,7 +47,7 @@ const workloads = (activation: string): readonly Workload[] => {
   ];
 };
 
-/** Weights that are not the first ones: embeddings of some size, gains, shifts and slopes of their own. */
+/** Weights that differ from the initial ones: large embeddings, and arbitrary gains, shifts and slopes. */
 function stir(program: Program): void {
   const random = randomStream(5, 'stir');
   const { weights } = program.state();
@@ -63,8 +64,8 @@ function stir(program: Program): void {
   program.restore({ step: 3, weights: new Map(stirred), optimizer: new Map() });
 }
 
-describe('the pass in doubles', () => {
-  /** Along a direction over all weights: the slope of the loss, and what the gradients make of it. */
+describe('the double-precision pass', () => {
+  /** Computes the slope of the loss along a direction over all weights, and that according to the gradients. */
   const slopes = (plan: Plan, weights: ReadonlyMap<string, Float32Array>, batch: Batch): readonly [number, number] => {
     const random = randomStream(9, 'direction');
     const start = new Map([...weights].map(([name, data]) => [name, Float64Array.from(data)]));
@@ -73,7 +74,7 @@ describe('the pass in doubles', () => {
     const direction = new Map(
       [...gradients].map(([name, { length }]) => [name, Float64Array.from({ length }, () => random.normal())]),
     );
-    // What is computed for a loss stays as it is where it stands: nothing goes back from it.
+    // A stopped operand of a loss is constant: no gradient passes it.
     for (const [name, numbers] of direction) if (/\.(label|mask|weights)\./.test(name)) numbers.fill(0);
     const lossAt = (h: number): number => {
       const moved = new Map(
@@ -102,11 +103,11 @@ describe('the pass in doubles', () => {
     expect(Math.abs(slope - along)).toBeLessThanOrEqual(1e-7 * Math.abs(slope) + 1e-9);
   };
 
-  it.each([...LOSS_CASES.keys()])('has the slope of the loss as its gradient, %s', (name) =>
+  it.each([...LOSS_CASES.keys()])('has gradients that match difference quotients of the loss, %s', (name) =>
     expectSlopes(planOfCase(name), numericBatch(ROWS, WIDTH)),
   );
   it.each(workloads('tanh').map((work) => [work.name, work] as const))(
-    'has the slope of the loss as its gradient in %s',
+    'has gradients that match difference quotients of the loss in %s',
     (_, work) => {
       expectSlopes(workloadPlan(work, SCALE), batchesOf({ ...work, batchRows: 50 }, 1, SCALE)[0]!);
     },
@@ -114,9 +115,9 @@ describe('the pass in doubles', () => {
 });
 
 for (const { name: engineName, create } of engines) {
-  // The default engine is tested between two changes, the others with everything.
+  // The default engine is tested by npm test, the others by npm run test:all.
   describe(
-    `the ${engineName} engine computes what doubles compute`,
+    `the ${engineName} engine matches the double-precision pass`,
     { tags: engineName.endsWith('simd') ? [] : ['long'] },
     () => {
       it.each([...LOSS_CASES.keys()])('%s', async (name) => {
@@ -128,17 +129,16 @@ for (const { name: engineName, create } of engines) {
       });
 
       it.each(workloads('relu').map((work) => [work.name, work] as const))(
-        'in %s, with first weights and with trained ones',
+        'in %s, with initial and with trained weights',
         async (_, work) => {
           const plan = workloadPlan(work, SCALE);
           const program = (await create()).compile(plan);
           const batches = batchesOf(work, 20, SCALE);
-          // First embeddings are 1e-4 beside biases of 0.1, which a batch norm takes off again: floats keep four digits
-          // of them.
+          // Initial embeddings are 1e-4 next to biases of 0.1, which a batch norm subtracts: floats keep four of their
+          // digits.
           await expectLikeFloat64(program, plan, batches[0]!, 3e-4);
           for (const batch of batches) await program.trainStep(batch);
-          // A pre-activation that rounds to the other side of 0 changes the gradient of its row: then two other batches
-          // must agree.
+          // A pre-activation that rounds across 0 changes the gradient of its row: then two other batches must agree.
           await expectLikeFloat64(program, plan, batches[0]!, 3e-4).catch(async () => {
             for (const batch of batches.slice(1, 3)) await expectLikeFloat64(program, plan, batch, 3e-4);
           });

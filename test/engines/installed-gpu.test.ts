@@ -6,7 +6,7 @@ import { scratchFolder } from '../support/scratch.js';
 
 const H100 = 'Model: \t\t NVIDIA H100 80GB HBM3\nIRQ:   \t\t 24\n';
 
-/** Looks at a machine of such files. */
+/** Searches a machine with the given files. */
 function find(files: Readonly<Record<string, string>>, platform = 'linux', arch = 'x64'): string | undefined {
   const root = scratchFolder();
   for (const [path, text] of Object.entries(files)) {
@@ -20,7 +20,7 @@ const render = (vendor: string, node = 'renderD128') => ({
   [`sys/class/drm/${node}/device/vendor`]: `${vendor}\n`,
 });
 
-it('has the usual minute, since no device is opened', ({ task }) => {
+it('has the default timeout, since no device is opened', ({ task }) => {
   expect(task.timeout).toBe(60_000);
 });
 
@@ -43,7 +43,7 @@ describe('the GPU that the operating system lists', () => {
     ['the screen of a virtual machine', render('0x1af4')],
   ])('is none for %s', (_, files) => expect(find(files)).toBeUndefined());
 
-  it('is the one of an Apple processor on macOS', () => {
+  it('is that of an Apple processor on macOS', () => {
     expect([find({}, 'darwin', 'arm64'), find({}, 'darwin', 'x64'), find({}, 'win32', 'x64')]).toEqual([
       'Apple GPU',
       undefined,

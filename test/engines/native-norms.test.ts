@@ -8,7 +8,7 @@ import { ADDON } from '../support/native.js';
 
 const PAGES = 60;
 
-/** Two norms that share a phase, and how many workers share them. */
+/** Two norms that share a phase, and the number of workers. */
 const shapes = fc.record({
   rows: fc.integer({ min: 1, max: 300 }),
   columns: fc
@@ -22,10 +22,7 @@ const shapes = fc.record({
 });
 type Shape = typeof shapes extends fc.Arbitrary<infer Value> ? Value : never;
 
-/**
- * Norms and their gradients, by every worker, one after the other; whether a step with them is refused lies at the
- * begin.
- */
+/** Runs norms and their gradients for every worker in sequence; the first word marks a skipped step. */
 function compute(
   kernels: Kernels,
   { buffer }: WebAssembly.Memory,
@@ -93,12 +90,12 @@ function compute(
   }
 }
 
-describe.each(ADDON.families)('the batch norms for %s', (family) => {
-  it("leave the bits of WebAssembly's in all of the memory, for any shape and number of workers", () => {
+describe.each(ADDON.families)('native batch norms for %s', (family) => {
+  it('leave memory bitwise identical to WebAssembly, for any shape and number of workers', () => {
     expectSameBytes(family, PAGES, shapes, 60, compute);
   });
 
-  it("refuse a gradient whose square is not finite, as WebAssembly's do, and only then", () => {
+  it('reject exactly the gradients whose square is not finite, as WebAssembly does', () => {
     expectRefusals(family, PAGES, (kernels, { buffer }, largest) => {
       const floats = new Float32Array(buffer);
       const [rows, columns, begin] = [40, 20, BEGIN / 4 + 64];
@@ -125,7 +122,7 @@ describe.each(ADDON.families)('the batch norms for %s', (family) => {
     });
   });
 
-  it('are not used where they come to other bits', () => {
+  it('are not used if they differ bitwise', () => {
     for (const kernel of ['normalize', 'normalizeGradient'] as const)
       expect(
         passesWith(family, () => ({ [kernel]: () => 1 })),
@@ -133,7 +130,7 @@ describe.each(ADDON.families)('the batch norms for %s', (family) => {
       ).toBe(false);
   });
 
-  it('are not called where an argument reaches beyond the memory', () => {
+  it('are not called if an argument exceeds the memory', () => {
     const kernels = nativeOn(memoryOf(PAGES), family);
     const end = PAGES * 65_536;
     const [x, y, small] = [BEGIN, 2 * BEGIN, 3 * BEGIN];

@@ -5,10 +5,10 @@ import { openAddon } from '../../src/engines/cpu/native/addon.js';
 import { hasSameBits } from '../../src/engines/cpu/native/find.js';
 import { ADDON, needsAddon } from '../support/native.js';
 
-// An addon of other bits is not used, so nothing that runs on kernels would fail by it.
+// An addon that differs bitwise is not used, so no other test would detect it.
 
 describe('the native kernels of this machine', () => {
-  it("have the bits of WebAssembly's, for every family of processors that it has", (context) => {
+  it('are bitwise identical to WebAssembly, for every supported processor family', (context) => {
     needsAddon(context);
     const { module, isRelaxed } = loadKernels(true, 'wasm');
     if (!isRelaxed) context.skip('without fused multiply-add, results are not bitwise identical');

@@ -15,13 +15,13 @@ const TABLE_KERNELS = Object.keys(SIGNATURES).filter(
   (name): name is Extract<keyof typeof SIGNATURES, `${string}Table`> => name.endsWith('Table'),
 );
 
-/** Two fields of a table, one with an id and one with a bag, and how many workers share them. */
+/** Two fields of a table, one with an id and one with a bag, and the number of workers. */
 const shapes = fc.record({
   rows: fc.integer({ min: 1, max: 300 }),
   tableRows: fc.integer({ min: 1, max: 400 }),
   width: fc.integer({ min: 1, max: 40 }),
   gap: fc.integer({ min: 0, max: 9 }),
-  /** Floats of a row beyond what any rule keeps. */
+  /** Additional floats per row, beyond those of any rule. */
   spare: fc.integer({ min: 0, max: 3 }),
   items: fc.integer({ min: 0, max: 6 }),
   areas: fc.integer({ min: 1, max: 3 }),
@@ -34,7 +34,7 @@ const shapes = fc.record({
 });
 type Shape = typeof shapes extends fc.Arbitrary<infer Value> ? Value : never;
 
-/** What a rule is by its kernel, with options that keep all that it may keep. */
+/** Options of a rule by its kernel, with all optional state. */
 function ruleOf(kernel: string) {
   const part = optimizers.names
     .map((name) => optimizers.schema.parse({ name }))
@@ -43,7 +43,7 @@ function ruleOf(kernel: string) {
   return optimizers.build(withMomentum.success ? withMomentum.data : part);
 }
 
-/** Looks both fields up, gathers, updates, and gathers once more on top, by every worker in turn. */
+/** Looks up both fields, gathers, updates, and gathers again, for every worker in sequence. */
 function compute(
   kernels: Kernels,
   { buffer }: WebAssembly.Memory,
@@ -164,21 +164,21 @@ function compute(
   byAll(() => void kernels[kernel](table, stride, width, hash, distinct, gradients, countAt, constants, refused, 0));
 }
 
-describe.each(ADDON.families)('the kernels of rows for %s', (family) => {
+describe.each(ADDON.families)('native row kernels for %s', (family) => {
   it(
-    "leave the bits of WebAssembly's in all of the memory, for every rule, any shape and number of workers",
+    'leave memory bitwise identical to WebAssembly, for every rule, any shape and number of workers',
     { timeout: 120_000 },
     () => {
       expectSameBytes(family, PAGES, shapes, 300, compute);
     },
   );
 
-  it('are there for every rule that has one in WebAssembly', () => {
+  it('cover every update rule that has a WebAssembly kernel', () => {
     const { updates } = openAddon(ADDON.path).attach(new Uint8Array(memoryOf(PAGES).buffer), family);
     expect(Object.keys(updates).sort()).toEqual([...TABLE_KERNELS].sort());
   });
 
-  it("refuse a gradient whose square is not finite, as WebAssembly's do, and only then", () => {
+  it('reject exactly the gradients whose square is not finite, as WebAssembly does', () => {
     expectRefusals(family, PAGES, (kernels, { buffer }, largest) => {
       const [words, floats] = [new Uint32Array(buffer), new Float32Array(buffer)];
       const [ids, d, hash, distinct, gradients, claim, countAt, fresh] = Array.from(
@@ -194,7 +194,7 @@ describe.each(ADDON.families)('the kernels of rows for %s', (family) => {
     });
   });
 
-  it('touch nothing where an argument, an id or an item reaches beyond the memory', () => {
+  it('write nothing if an argument, an id or an item exceeds the memory', () => {
     const memory = memoryOf(PAGES);
     const kernels = nativeOn(memory, family);
     kernels.join(0, 1, 0);
@@ -244,7 +244,7 @@ describe.each(ADDON.families)('the kernels of rows for %s', (family) => {
       expect(() => kernels[kernel](...updated)).toThrow(RangeError);
       words[distinct / 4 + 99] = 0;
     }
-    // A bag that ends before it begins, and more distinct rows than there are to be.
+    // A bag that ends before it begins, and more distinct rows than allowed.
     const [bag, offsets] = [y + 66_000, y + 66_400];
     words.set([ids, ids], bag / 4);
     words.set(

@@ -15,7 +15,7 @@ import { scratchFolder } from '../support/scratch.js';
 
 const PAGES = 40;
 
-/** A product of some shape, and how many workers share it. */
+/** Shape of a product, and the number of workers. */
 const shapes = fc.record({
   rows: fc.integer({ min: 1, max: 300 }),
   inputs: fc.integer({ min: 1, max: 90 }),
@@ -28,7 +28,7 @@ const shapes = fc.record({
 });
 type Shape = typeof shapes extends fc.Arbitrary<infer Value> ? Value : never;
 
-/** The product and its gradient of a matrix of drawn numbers, by every worker of several, one after the other. */
+/** Computes a product of random matrices and its gradient, for every worker in sequence. */
 function compute(
   kernels: Kernels,
   { buffer }: WebAssembly.Memory,
@@ -53,12 +53,12 @@ function compute(
   }
 }
 
-describe.each(ADDON.families)('the products for %s', (family) => {
-  it("leave the bits of WebAssembly's in all of the memory, for any shape and number of workers", () => {
+describe.each(ADDON.families)('native products for %s', (family) => {
+  it('leave memory bitwise identical to WebAssembly, for any shape and number of workers', () => {
     expectSameBytes(family, PAGES, shapes, 60, compute);
   });
 
-  it("refuse a gradient whose square is not finite, as WebAssembly's do, and only then", () => {
+  it('reject exactly the gradients whose square is not finite, as WebAssembly does', () => {
     expectRefusals(family, PAGES, (kernels, { buffer }, largest) => {
       const [x, d, g] = [BEGIN + 64, BEGIN + 1088, BEGIN + 4096];
       const floats = new Float32Array(buffer);
@@ -69,7 +69,7 @@ describe.each(ADDON.families)('the products for %s', (family) => {
     });
   });
 
-  it('are not used where they come to other bits', () => {
+  it('are not used if they differ bitwise', () => {
     expect(passesWith(family, () => ({}))).toBe(true);
     for (const kernel of ['gemm', 'gemmGradient', 'lookup', 'lookupBags'] as const)
       expect(
@@ -87,7 +87,7 @@ describe.each(ADDON.families)('the products for %s', (family) => {
         passesWith(family, ({ updates }) => ({ updates: { ...updates, [rule]: () => 1 } })),
         rule,
       ).toBe(false);
-    // Of a width alone that has a loop of its own.
+    // Only with a width that has a specialized loop.
     for (const width of [8, 16])
       expect(
         passesWith(family, ({ lookup }) => ({ lookup: (...args) => (args[4] === width ? 1 : lookup(...args)) })),
@@ -95,7 +95,7 @@ describe.each(ADDON.families)('the products for %s', (family) => {
       ).toBe(false);
   });
 
-  it('are not called where an argument reaches beyond the memory', () => {
+  it('are not called if an argument exceeds the memory', () => {
     const kernels = nativeOn(memoryOf(PAGES), family);
     const end = PAGES * 65_536;
     const fitting = [65_536, 8, 131_072, 0, 196_608, 8, 16, 8, 1, 0];
@@ -122,7 +122,7 @@ describe.each(ADDON.families)('the products for %s', (family) => {
 });
 
 describe('a memory with native kernels', () => {
-  it('lies in huge pages where it is large', ({ skip }) => {
+  it('uses huge pages if it is large', ({ skip }) => {
     if (ADDON.families.length === 0 || !existsSync('/sys/kernel/mm/transparent_hugepage'))
       skip('no native kernels, or a system without huge pages');
     const numHuge = (): number => readFileSync('/proc/self/smaps', 'utf8').match(/^VmFlags:.* hg\b/gm)?.length ?? 0;
@@ -136,13 +136,13 @@ describe('a memory with native kernels', () => {
     expect(numHuge()).toBe(before);
     const large = attached(1024);
     expect(numHuge()).toBe(before + 1);
-    // Both are there until now.
+    // Keeps both alive until here.
     expect(large.buffer).not.toBe(small.buffer);
   });
 });
 
-describe('building the addon', () => {
-  it('is done once, and leaves nothing else', { timeout: 180_000 }, (context) => {
+describe('buildAddon', () => {
+  it('builds once, and leaves no other files', { timeout: 180_000 }, (context) => {
     needsAddon(context);
     const folder = scratchFolder();
     const first = buildAddon({ folder });
@@ -151,7 +151,7 @@ describe('building the addon', () => {
     expect(readdirSync(folder)).toHaveLength(1);
   });
 
-  it('at once in several processes leaves each of them a whole one', { timeout: 180_000 }, async (context) => {
+  it('leaves a complete addon if several processes build at once', { timeout: 180_000 }, async (context) => {
     needsAddon(context);
     const folder = scratchFolder();
     const script = `
@@ -165,13 +165,14 @@ describe('building the addon', () => {
     expect(readdirSync(folder)).toHaveLength(1);
   });
 
-  it('leaves out what the compiler does not know', { timeout: 180_000 }, (context) => {
+  it('omits kernels that the compiler does not support', { timeout: 180_000 }, (context) => {
     needsAddon(context);
     const folder = scratchFolder();
     const compiler = join(folder, 'cc');
     writeFileSync(
       compiler,
-      `#!/bin/sh\ncase "$*" in *avx512bf16*) echo "error: unrecognized command-line option" >&2; exit 1;; esac\nexec cc "$@"\n`,
+      '#!/bin/sh\ncase "$*" in *avx512bf16*) echo "error: unrecognized command-line option" >&2; exit 1;; esac\n' +
+        'exec cc "$@"\n',
     );
     chmodSync(compiler, 0o755);
     const built = buildAddon({ folder: join(folder, 'kept'), compiler });
@@ -184,7 +185,7 @@ describe('building the addon', () => {
     expect(addon.attach(new Uint8Array(8), ADDON.families[0]!)).not.toHaveProperty('gemmBf16');
   });
 
-  it('does without a compiler, and looks for it the next time', () => {
+  it('succeeds without a compiler, and searches for one the next time', () => {
     const folder = scratchFolder();
     const reason = "no C compiler was found ('/nowhere/cc')";
     expect(buildAddon({ folder, compiler: '/nowhere/cc' })).toEqual({
@@ -194,7 +195,7 @@ describe('building the addon', () => {
     expect(readdirSync(folder)).toEqual([]);
   });
 
-  it('remembers for a day that a compiler failed, unless it is asked again', () => {
+  it('remembers a failed compiler for a day, unless a build is requested explicitly', () => {
     const folder = scratchFolder();
     const [compiler, calls] = [join(folder, 'cc'), join(folder, 'calls')];
     writeFileSync(compiler, `#!/bin/sh\necho >> ${calls}\necho 'fatal error: stdio.h: No such file' >&2\nexit 1\n`);

@@ -4,14 +4,14 @@ import type { Value } from '../../src/graph/operations.js';
 import { engines } from '../support/engines.js';
 import { numericBatch, planOf } from '../support/graph-plan.js';
 
-// What every engine does alike, and exactly. How near its numbers are to those of doubles, float64.test.ts says.
+// Exact properties that every engine has. float64.test.ts tests the accuracy.
 
 const WIDTH = 6;
 const ROWS = 9;
 
 for (const { name: engineName, create } of engines) {
   describe(`random numbers of the ${engineName} engine`, () => {
-    it('stay as they are when a model gets another layer: first weights and what dropout drops', async () => {
+    it('are unchanged if a model gets another layer, in initial weights and dropout', async () => {
       const inspect = async (hasMore: boolean) => {
         const plan = planOf(WIDTH, (g, input, y) => {
           const more = hasMore
@@ -33,7 +33,7 @@ for (const { name: engineName, create } of engines) {
   });
 
   describe(`linear layers of the ${engineName} engine`, () => {
-    it('add their bias last: small products are not lost to it, one by one', async () => {
+    it('add their bias last, so that small products keep their precision', async () => {
       const [width, rows] = [64, 6];
       const plan = planOf(width, (g, input, y) => {
         const out = g.linear(input, 1, 'a');
@@ -83,7 +83,7 @@ for (const { name: engineName, create } of engines) {
       return { loss: losses.get('p')!.mean, slope: gradients.get('a.bias')!.data[0]! };
     };
 
-    it('stay finite and right at logits where probabilities round to 0 and 1', async () => {
+    it('are finite and correct at logits for which probabilities round to 0 and 1', async () => {
       expect(await lossAt((g, a, y) => g.binaryCrossEntropy(a, y), 100, 0)).toEqual({ loss: 100, slope: 1 });
       expect((await lossAt((g, a, y) => g.binaryCrossEntropy(a, y), -100, 1)).loss).toBe(100);
       expect((await lossAt((g, a, y) => g.binaryCrossEntropy(g.productLogit(a, a), y), -60, 1)).loss).toBeCloseTo(
@@ -100,7 +100,7 @@ for (const { name: engineName, create } of engines) {
       expect((await lossAt((g, a, y) => g.binaryCrossEntropy(a, y), 0, 1)).slope).toBe(-0.5);
     });
 
-    it('are 0 with gradient 0 where the mask admits no row', async () => {
+    it('are 0 with gradient 0 if the mask excludes all rows', async () => {
       const plan = planOf(1, (g, input, y) => {
         const a = g.linear(input, 1, 'a');
         return {

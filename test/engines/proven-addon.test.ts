@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { isProven } from '../../src/engines/cpu/native/find.js';
 import { scratchFile } from '../support/scratch.js';
 
-/** How often it is proven that an addon has the bits of WebAssembly's, and what comes out. */
+/** Counts the bitwise checks of an addon. */
 function counted(
   path: string,
   holds = true,
@@ -20,8 +20,8 @@ function counted(
   };
 }
 
-describe('whether an addon has the bits of WebAssembly', () => {
-  it('is proven once for an addon, a family and the bytes of the kernels', () => {
+describe('the bitwise check of an addon', () => {
+  it('runs once per addon, processor family and kernel bytes', () => {
     const path = scratchFile('kernels.node', 'an addon');
     const { times, ask } = counted(path);
     expect([ask(), ask(), times()]).toEqual([true, true, 1]);
@@ -29,7 +29,7 @@ describe('whether an addon has the bits of WebAssembly', () => {
     expect([ask('avx2', 'others'), ask('avx2', 'others'), ask(), times()]).toEqual([true, true, true, 3]);
   });
 
-  it('is proven anew where another addon lies in its place', () => {
+  it('runs again if the addon is replaced', () => {
     const path = scratchFile('kernels.node', 'an addon');
     const { times, ask } = counted(path);
     ask();
@@ -40,12 +40,12 @@ describe('whether an addon has the bits of WebAssembly', () => {
     expect([ask(), ask(), times()]).toEqual([true, true, 3]);
   });
 
-  it('is looked at each time where it does not hold', () => {
+  it('runs each time after a failure', () => {
     const { times, ask } = counted(scratchFile('kernels.node', 'an addon'), false);
     expect([ask(), ask(), times()]).toEqual([false, false, 2]);
   });
 
-  it('is looked at each time where nothing can be kept', ({ skip }) => {
+  it('runs each time if results cannot be stored', ({ skip }) => {
     const path = scratchFile('kernels.node', 'an addon');
     chmodSync(dirname(path), 0o500);
     try {

@@ -17,14 +17,14 @@ const work: Workload = {
   model: { name: 'mmoe', experts: { count: 3, ...layer(18) }, tower: layer(8) },
 };
 
-/** The same batch with one number out of bounds. */
+/** The same batch with one extreme element. */
 function poisoned(batch: Batch, value: number): Batch {
   const numbers = new Map([...batch.numbers].map(([name, data]) => [name, data.slice()]));
   numbers.get('D0')![7] = value;
   return { ...batch, numbers };
 }
 
-/** All that a program holds, copied. */
+/** Copies the complete state of a program. */
 function held(program: Program): object {
   const { step, weights, optimizer } = program.state();
   const copy = (tensors: typeof weights): object =>
@@ -39,17 +39,17 @@ const engines: readonly (readonly [string, () => Promise<Engine>])[] = [
   ...webGpuEngines,
 ];
 
-describe('a step whose loss or statistics are not finite', () => {
+describe('a step with a non-finite loss or statistics', () => {
   it.each(engines)(
-    'is not taken: weights, moments, running statistics and dropout go on as if it had never been (%s)',
+    'is skipped: weights, moments, running statistics and dropout continue without it (%s)',
     async (_, engineOf) => {
       const plan = planOf(work, SCALE);
       const [bad, spared] = [(await engineOf()).compile(plan), (await engineOf()).compile(plan)];
       const batches = batchesOf(work, 6, SCALE);
       for (const [i, batch] of batches.entries()) {
         if (i % 2 === 1) {
-          // Infinity makes everything NaN. A number whose square is infinite leaves the losses finite behind a batch
-          // norm, and spoils its statistics.
+          // Infinity makes all values NaN. A value whose square is infinite leaves losses after a batch norm finite,
+          // but not its statistics.
           for (const value of [Infinity, 3e38]) {
             const { losses } = await bad.trainStep(poisoned(batch, value));
             expect([...losses.values()].some(({ mean }) => Number.isFinite(mean))).toBe(false);
@@ -65,10 +65,10 @@ describe('a step whose loss or statistics are not finite', () => {
   );
 });
 
-describe('a step whose losses are finite and whose gradient is not', () => {
-  it.each(engines)('is not taken (%s)', async (_, engineOf) => {
+describe('a step with finite losses and a non-finite gradient', () => {
+  it.each(engines)('is skipped (%s)', async (_, engineOf) => {
     const plan = planOf(work, SCALE);
-    // Losses are told without their weight; the gradient is not.
+    // Reported losses exclude their weight; the gradient includes it.
     const terms = plan.graph.terms.map((term) => ({ ...term, weight: 3e38 }));
     const program = (await engineOf()).compile({ ...plan, graph: { ...plan.graph, terms } });
     const before = held(program);

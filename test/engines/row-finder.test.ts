@@ -7,8 +7,8 @@ const ids = fc
   .array(fc.oneof(fc.nat(20), fc.nat(4_000_000_000)), { minLength: 6, maxLength: 60 })
   .map((all) => Uint32Array.from(all));
 
-describe('the rows of a dealt table that a step looks up', () => {
-  it('are numbered by their owners, whatever was looked up before', () => {
+describe('the rows of a sharded table that a step looks up', () => {
+  it('are numbered by owner, independent of previous steps', () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 1, max: 5 }),
@@ -16,7 +16,7 @@ describe('the rows of a dealt table that a step looks up', () => {
         (processes, steps) => {
           const finder = createRowFinder(table(1000), processes);
           for (const [single, items, cut] of steps) {
-            // A bag in each row: none in the first, then up to `cut` items in the second, and the others in the third.
+            // A bag per row: none in the first, then up to `cut` items in the second, and the others in the third.
             const offsets = Uint32Array.of(0, 0, cut, items.length);
             const parts = [
               { begin: 0, rows: 1 },
@@ -44,7 +44,7 @@ describe('the rows of a dealt table that a step looks up', () => {
     );
   });
 
-  it('are no more than there is room for', () => {
+  it('are limited by the capacity of their list', () => {
     const finder = createRowFinder(table(2), 2);
     expect(() => finder.find([{ ids: Uint32Array.of(7, 8, 7, 9) }], [{ begin: 0, rows: 4 }])).toThrow(
       "more rows of 'shop' than the capacity of its list",

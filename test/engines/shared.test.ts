@@ -5,7 +5,7 @@ import { differentBytes, type Named } from '../support/different-bytes.js';
 import { LOSS_CASES } from '../support/every-operation.js';
 import { numericBatch, planOf } from '../support/graph-plan.js';
 
-// Every operation and loss in one graph, shared: rows and columns end within the blocks that kernels take them in.
+// Every operation and loss in one graph, on several threads: rows and columns end within the blocks of kernels.
 
 const WIDTH = 22;
 const ROWS = [149, 64, 3];
@@ -23,7 +23,7 @@ const plan: Plan = planOf(WIDTH, (g, input, y) => {
   };
 });
 
-/** All that a program makes of batches: while it looks at them, trains on them and predicts them. */
+/** Returns all results of a program for batches: of inspecting, training and predicting. */
 async function everything(program: Program): Promise<Named> {
   const made = new Map<string, Float32Array | Float64Array>();
   for (const rows of ROWS) {
@@ -46,16 +46,16 @@ async function everything(program: Program): Promise<Named> {
 describe.each([
   ['fused', true],
   ['plain', false],
-])('a step that is shared, %s', (_, allowRelaxed) => {
-  it.each([2, 4])('has the bits of one thread in every operation, with %i', async (threads) => {
+])('a step on several threads, %s', (_, allowRelaxed) => {
+  it.each([2, 4])('is bitwise identical to one thread in every operation, with %i', async (threads) => {
     const alone = await everything(createCpuEngine(1, allowRelaxed).compile(plan));
     const shared = await everything(createCpuEngine(threads, allowRelaxed, { isPatient: true }).compile(plan));
     expect(differentBytes(shared, alone)).toEqual([]);
   });
 });
 
-describe('bytes that are compared', () => {
-  it('differ for -0 and 0, for NaN and Infinity, and in any one number', () => {
+describe('compared bytes', () => {
+  it('differ for -0 and 0, for NaN and Infinity, and for any element', () => {
     const numbers = Float32Array.of(0, NaN, 1);
     const unlike = [
       Float32Array.of(-0, NaN, 1),

@@ -13,7 +13,7 @@ const LARGEST = 2 ** 31 - 1;
 const { module } = loadKernels(true, 'wasm');
 const kernels = instantiateAlone(module, createMemory(4 * 65_536));
 
-/** The shares of all workers, in their order. */
+/** Returns the shares of all workers, in order. */
 function sharesOf(threads: number, share: () => Share): readonly Share[] {
   return Array.from({ length: threads }, (_, self) => {
     kernels.join(self, threads, 0);
@@ -21,7 +21,7 @@ function sharesOf(threads: number, share: () => Share): readonly Share[] {
   });
 }
 
-/** Expects each item in one share, and shares that differ by one unit. */
+/** Expects each item in one share, and shares that differ by at most one unit. */
 function expectPartition(shares: readonly Share[], count: number, unit: number): void {
   expect(shares.map(({ begin }) => begin)).toEqual([0, ...shares.slice(0, -1).map(({ end }) => end)]);
   expect(shares.at(-1)!.end).toBe(count);
@@ -35,7 +35,7 @@ const notCalled = (): never => {
   throw new Error('not called');
 };
 
-/** The shares that native kernels are called with, by kernel. */
+/** Returns the shares that native kernels receive, by kernel. */
 const NATIVE: Readonly<Record<string, (rows: number) => Share>> = {
   gemm(rows) {
     const found: Share[] = [];
@@ -63,7 +63,7 @@ const NATIVE: Readonly<Record<string, (rows: number) => Share>> = {
 describe.each(THREADS)('the work of %i threads', (threads) => {
   const counts = [1, 5, 63, 1000, 33_554_432, 34_000_000, LARGEST];
 
-  it.each([1, 4, 16])('has each item once and is balanced, handed out %i at a time', (unit) => {
+  it.each([1, 4, 16])('covers each item once and is balanced, in units of %i', (unit) => {
     for (const count of counts) {
       expectPartition(
         sharesOf(threads, () => ({ begin: kernels.shareBegin(count, unit), end: kernels.shareEnd(count, unit) })),
@@ -78,7 +78,7 @@ describe.each(THREADS)('the work of %i threads', (threads) => {
     }
   });
 
-  it('has each item once beyond 31 bits', () => {
+  it('covers each item once beyond 31 bits', () => {
     for (const count of [2 ** 31, 2 ** 32 - 1])
       expectPartition(
         sharesOf(threads, () => shareOf(kernels, count, 1)),
@@ -87,7 +87,7 @@ describe.each(THREADS)('the work of %i threads', (threads) => {
       );
   });
 
-  it.each(Object.keys(NATIVE))('has each row once and is balanced in the native %s', (name) => {
+  it.each(Object.keys(NATIVE))('covers each row once and is balanced in the native %s', (name) => {
     for (const count of counts.filter((rows) => rows >= 1000))
       expectPartition(
         sharesOf(threads, () => NATIVE[name]!(count)),
@@ -96,7 +96,7 @@ describe.each(THREADS)('the work of %i threads', (threads) => {
       );
   });
 
-  it('has each column once, in columns that share their cache lines with no other worker', () => {
+  it('covers each column once, and no cache line has columns of two workers', () => {
     const [slot, slots] = [40_000_000, 110_000_000];
     const columns = (slots - slot - 3) * 16 - 7;
     const native: NativeNorms = {
@@ -105,7 +105,7 @@ describe.each(THREADS)('the work of %i threads', (threads) => {
     };
     const found: Share[] = [];
     const norm = (): Share => {
-      // An empty share calls nothing.
+      // A kernel is not called for an empty share.
       nativeNorms(kernels, native, NO_BOUNDS).normalize(0, 0, 0, 0, 0, 0, 0, 0, 100, columns, 0, 0, slot, slots);
       return found.pop() ?? columnsOf(kernels, columns, slot, slots);
     };
@@ -125,8 +125,7 @@ describe('64 threads on 34,000,000 rows', () => {
     const own = instantiateAlone(module, memory);
     const clock = Math.ceil(own.heapBase() / 8) * 8;
     new Float64Array(memory.buffer, clock, 2).set([0.5, 1]);
-    // A row without weights is one word: the steps that its average covers, which the exchange brings up to the
-    // clock's.
+    // A row without weights is one word: the number of steps that its average covers, which the exchange updates.
     const [table, stride, width, average] = [clock + 64, 1, 0, 0];
     for (let self = 0; self < threads; self++) {
       own.join(self, threads, 0);

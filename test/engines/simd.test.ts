@@ -14,7 +14,7 @@ import { withOptions } from '../support/other-options.js';
 const SCALE = 0.002;
 
 /**
- * A small workload of a model, with dropout and layers that end within a vector; large enough a batch that its steps
+ * A small workload of a model, with dropout and layers that end within a vector; its batch is large enough that steps
  * are shared.
  */
 const workload = (name: (typeof models.names)[number], activation = 'relu'): Workload => ({
@@ -42,7 +42,7 @@ const weightsOf = (program: Program): Map<string, Float32Array> =>
 
 describe('the simd engine', () => {
   for (const name of models.names) {
-    it(`has the same weights to the last bit for 1, 2, 3 and 4 threads: ${name}`, async () => {
+    it(`has bitwise identical weights for 1, 2, 3 and 4 threads: ${name}`, async () => {
       const runs = [];
       for (const threads of [1, 2, 3, 4]) {
         const program = await trained(createCpuEngine(threads, true, { isPatient: true }), workload(name), 200);
@@ -54,7 +54,7 @@ describe('the simd engine', () => {
     });
 
     it(`agrees with TensorFlow.js after 50 steps from the same weights: ${name}`, { timeout: 300_000 }, async () => {
-      // Embeddings of some size, an epsilon above rounding, and no kink that a rounding may fall on either side of.
+      // Large embeddings, an epsilon above rounding, and no kink at which rounding could matter.
       const work = workload(name, 'tanh');
       const start = createCpuEngine().compile(planOf(work, SCALE));
       const { weights, ...rest } = start.state();
@@ -99,7 +99,7 @@ describe('the simd engine', () => {
     });
   }
 
-  it('takes no memory as it goes', { timeout: 120_000 }, async () => {
+  it('allocates no memory during training', { timeout: 120_000 }, async () => {
     const work = { ...workload('esmm'), batchRows: 20 };
     const program = createCpuEngine().compile(planOf(work, SCALE));
     const batches = batchesOf(work, 50, SCALE);
@@ -116,7 +116,7 @@ describe('the simd engine', () => {
     expect(after.heapUsed - before.heapUsed).toBeLessThan(2 ** 20);
   });
 
-  it('predicts batches of any size, at once or by a promise, and a row alike in all of them', async () => {
+  it('predicts a row identically in batches of any size, synchronously or not', async () => {
     const program = await trained(createCpuEngine(2, true, { isPatient: true }), workload('mmoe'), 3);
     const [large] = batchesOf({ ...workload('mmoe'), batchRows: 2500 }, 1, SCALE);
     const whole = await program.predict(large!);
@@ -127,13 +127,13 @@ describe('the simd engine', () => {
     program.dispose();
   });
 
-  it('counts what a plan takes, without trying', () => {
+  it('computes the memory of a plan without allocating it', () => {
     const engine = createCpuEngine();
     const plan = planOf(workload('esmm'), SCALE);
     const { numWeights, numTableWeights, weightBytes, optimizerBytes, activationBytes } = planSize(plan, engine, 0);
     expect(weightBytes).toBe(4 * (numWeights + numTableWeights));
     expect(optimizerBytes).toBe(2 * weightBytes);
-    // Twice the rows of a batch take about twice the room.
+    // Twice the rows of a batch require about twice the memory.
     const twice =
       planSize({ ...plan, batchRows: 4096 }, engine, 0).activationBytes /
       planSize({ ...plan, batchRows: 2048 }, engine, 0).activationBytes;
@@ -142,19 +142,19 @@ describe('the simd engine', () => {
     expect(activationBytes).toBeGreaterThan(0);
   });
 
-  it('refuses what one memory cannot hold, naming the largest tables and what would fit', () => {
+  it('rejects a plan that exceeds one memory, with the fix', () => {
     expect(() =>
       planSize(planOf({ ...workload('esmm'), batchRows: 10_000_000 }, SCALE), createCpuEngine(), 0, 2 ** 40),
     ).toThrow(/a WebAssembly memory has at most 4\.0 GiB [^]*batchSize/);
   });
 
-  it('has no such limit for tables', () => {
+  it('does not limit tables to one memory', () => {
     const size = planSize(planOf(workload('esmm'), 600), createCpuEngine(), 0, 2 ** 40);
     expect(size.weightBytes + size.optimizerBytes).toBeGreaterThan(2 ** 35);
     expect(size.activationBytes).toBeLessThan(2 ** 28);
   });
 
-  it('refuses what this machine cannot hold, vocabularies among it', () => {
+  it('rejects a plan that exceeds the memory of the machine, including vocabularies', () => {
     expect(() => planSize(planOf(workload('esmm'), 60), createCpuEngine(), 0, 2 ** 20)).toThrow(
       /this machine has 0\.0 GiB \(largest tables.*'205' of 28037880 rows × 6 \(1\.9 GiB\)[^]*minCount/,
     );
@@ -165,7 +165,7 @@ describe('the simd engine', () => {
     );
   });
 
-  it('draws no rows of tables where they are restored, and then is what was restored', async () => {
+  it('initializes no tables that are to be restored, and restores them', async () => {
     const source = await trained(createCpuEngine(), workload('esmm'), 3);
     const program = createCpuEngine().compile({ ...planOf(workload('esmm'), SCALE), isRestored: true });
     const tables = [...weightsOf(program)].filter(([name]) => name.startsWith('embeddings.'));
@@ -177,7 +177,7 @@ describe('the simd engine', () => {
     expect(await program.predict(batch!)).toEqual(await source.predict(batch!));
   });
 
-  it('has both builds of its kernels', () => {
+  it('loads both builds of its kernels', () => {
     expect(loadKernels(false).isRelaxed).toBe(false);
     expect(loadKernels(true).isRelaxed).toBe(true);
   });

@@ -15,7 +15,7 @@ const engines: readonly (readonly [string, () => Promise<Engine>])[] = [
 
 const compiled = (engine: Engine, plan: Plan): Program => withLargeEmbeddings(engine.compile(plan));
 
-/** By how much a step moves each weight, in units of the gradient. */
+/** Returns the update of each weight by a step, in units of the gradient. */
 async function moved(
   engine: Engine,
   weights: readonly [number, number],
@@ -56,8 +56,8 @@ const dot = (a: Inspection, b: Inspection): number =>
     .filter(([name]) => isShared(name))
     .reduce((sum, [name, { data }]) => sum + data.reduce((s, g, i) => s + g * b.gradients.get(name)!.data[i]!, 0), 0);
 
-describe.each(engines)('a step in parts (%s)', (_, engineOf) => {
-  it('has the products between the gradients of its terms, tables included, and the losses', async () => {
+describe.each(engines)('a step with combined terms or several passes (%s)', (_, engineOf) => {
+  it('passes the losses and the products between term gradients, including tables, to `combine`', async () => {
     const engine = await engineOf();
     const alone = [await inspected(engine, [1, 0], 60), await inspected(engine, [0, 1], 60)] as const;
     let seen: { losses: readonly number[]; gramian: Float64Array } | undefined;
@@ -76,7 +76,7 @@ describe.each(engines)('a step in parts (%s)', (_, engineOf) => {
     );
   });
 
-  it('moves what terms share by the weights that were decided, and leaves to each its own with its own weight', async () => {
+  it('updates shared weights by the combined term weights, and others by their own term weight', async () => {
     const engine = await engineOf();
     const [a, b] = [await inspected(engine, [1, 0], 60), await inspected(engine, [0, 1], 60)];
     const { gradients } = await moved(engine, [2, 3], 60, { combinesTerms: true }, { combine: () => [0.5, -1.5] });
@@ -89,7 +89,7 @@ describe.each(engines)('a step in parts (%s)', (_, engineOf) => {
     );
   });
 
-  it('is, where terms are combined by their own weights, step by step what one pass back for all of them is', async () => {
+  it('matches a single backward pass if terms are combined by their own weights', async () => {
     const engine = await engineOf();
     const trained = async (plan: Plan): Promise<Map<string, Float32Array>> => {
       const program = compiled(engine, plan);
@@ -107,7 +107,7 @@ describe.each(engines)('a step in parts (%s)', (_, engineOf) => {
     const g = new GraphBuilder();
     const x = g.input({ kind: 'features' }, base.layout.width);
     const click = g.input({ kind: 'label', column: 'click' }, 1);
-    // The first term reaches no table.
+    // The first term depends on no table.
     const [first, second] = [g.linear(click, 1, 'calibrator'), g.linear(x, 1, 'out')];
     const terms = [first, second].map((prediction, t) => ({
       name: `${t}`,
@@ -122,14 +122,14 @@ describe.each(engines)('a step in parts (%s)', (_, engineOf) => {
     expectClose(await trained({ ...plan, step: { combinesTerms: true } }), (name, i) => plain.get(name)![i]!, 2e-6);
   });
 
-  it('takes weights of the losses that change from step to step', async () => {
+  it('accepts loss weights per step', async () => {
     const engine = await engineOf();
     const expected = await inspected(engine, [0.25, 4], 60);
     const { gradients } = await moved(engine, [2, 3], 60, undefined, { weights: [0.25, 4] });
     expectClose(gradients, (name, i) => expected.gradients.get(name)!.data[i]!, 2e-5);
   });
 
-  it('takes factors of the learning rates, apart for tables', async () => {
+  it('accepts learning rate factors, separate for tables', async () => {
     const engine = await engineOf();
     const expected = await inspected(engine, [1, 1], 60);
     const { gradients } = await moved(engine, [1, 1], 60, undefined, { rates: { dense: 0.5, embeddings: 2 } });
@@ -140,7 +140,7 @@ describe.each(engines)('a step in parts (%s)', (_, engineOf) => {
     );
   });
 
-  it('is the same in passes of some rows as in one of all: the losses count all rows that a mask admits', async () => {
+  it('is the same in several passes as in one: losses average over all unmasked rows', async () => {
     const engine = await engineOf();
     const whole = await moved(engine, [1, 2], 150, undefined, undefined, 150);
     const parts = await moved(engine, [1, 2], 150, { rows: 160 }, undefined, 40);
@@ -151,7 +151,7 @@ describe.each(engines)('a step in parts (%s)', (_, engineOf) => {
     }
   });
 
-  it('combines terms over passes as over one', async () => {
+  it('combines terms over several passes as over one', async () => {
     const engine = await engineOf();
     const seen: Float64Array[] = [];
     const combine: StepSettings['combine'] = (_losses, gramian) => (seen.push(gramian.slice()), [0.5, 0.25]);
@@ -161,7 +161,7 @@ describe.each(engines)('a step in parts (%s)', (_, engineOf) => {
     seen[0]!.forEach((product, i) => expect(seen[1]![i]).toBeCloseTo(product, 6));
   });
 
-  it('brings the norm of its gradient down to what it may be, over everything or apart, and tells it', async () => {
+  it('clips the gradient norm, jointly or separately for tables, and reports it', async () => {
     const engine = await engineOf();
     const { gradients: all } = await inspected(engine, [1, 1], 60);
     const norm = (choose: (name: string) => boolean): number =>
@@ -194,8 +194,8 @@ describe.each(engines)('a step in parts (%s)', (_, engineOf) => {
   });
 });
 
-describe('a step in parts on several threads', () => {
-  it('has the same weights to the last bit', async () => {
+describe('a step with combined terms on several threads', () => {
+  it('has bitwise identical weights', async () => {
     const runs: Map<string, Float32Array>[] = [];
     for (const threads of [1, 2, 4]) {
       const program = createCpuEngine(threads, true, { isPatient: true }).compile(

@@ -39,8 +39,8 @@ function teamOf(): {
   };
 }
 
-describe('a team that is patient', () => {
-  it('shares every list with all its workers', () => {
+describe('a patient team', () => {
+  it('shares every list among all its workers', () => {
     const { team, words, column } = teamOf();
     for (let run = 1; run <= 3; run++) {
       column.fill(1);
@@ -52,8 +52,8 @@ describe('a team that is patient', () => {
   });
 });
 
-describe('a kernel that gives up', () => {
-  it('is told in words, and nothing runs any more', () => {
+describe('a kernel that aborts', () => {
+  it('throws a readable error, and nothing runs afterwards', () => {
     const { team } = teamOf();
     team.run('clear', ROWS);
     const thrownBy = (list: 'clear' | 'beyond'): unknown => {
@@ -75,15 +75,15 @@ describe('a kernel that gives up', () => {
   });
 });
 
-describe('threads that start ahead', () => {
-  it('end where no program takes them', async () => {
+describe('prestarted threads', () => {
+  it('end if no program uses them', async () => {
     const engine = createCpuEngine(3);
     const isStarted = once(process, 'worker');
     const endStarted = engine.startAhead!();
     const [guard] = (await isStarted) as [Worker];
     const hasEnded = once(guard, 'exit');
     endStarted();
-    // Twice is once.
+    // A second call has no effect.
     endStarted();
     await hasEnded;
     expect(guard.threadId).toBe(-1);

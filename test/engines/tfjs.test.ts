@@ -24,7 +24,7 @@ const build = (g: GraphBuilder, input: Value, y: Value) => {
 };
 
 describe('the tfjs engine', () => {
-  it('leaves as many tensors after a thousand steps as before', async () => {
+  it('leaks no tensors in a thousand steps', async () => {
     const program = (await createTfjsEngine()).compile(planOf(3, build));
     const batch = numericBatch(8, 3);
     await program.trainStep(batch);
@@ -37,7 +37,7 @@ describe('the tfjs engine', () => {
     expect(tf.memory().numDataBuffers).toBe(before.numDataBuffers);
   });
 
-  it('gives the same weights for the same seed, and others for another', async () => {
+  it('has the same weights for the same seed, and others for another seed', async () => {
     const trained = async (seed: number) => {
       const program = (await createTfjsEngine()).compile({ ...planOf(3, build), seed });
       for (let step = 0; step < 5; step++) await program.trainStep(numericBatch(8, 3, step));
@@ -47,7 +47,7 @@ describe('the tfjs engine', () => {
     expect(await trained(1)).not.toEqual(await trained(2));
   });
 
-  it('predicts a row alike in any batch, and does not learn from predicting', async () => {
+  it('predicts a row identically in any batch, and prediction changes no weights', async () => {
     const program = (await createTfjsEngine()).compile(planOf(3, build));
     await program.trainStep(numericBatch(16, 3));
     const batch = numericBatch(8, 3, 5);
@@ -59,14 +59,14 @@ describe('the tfjs engine', () => {
     expect([...program.state().weights.values()].map(({ data }) => [...data])).toEqual(before);
   });
 
-  it('trains on a batch of one row, which has no variance to learn from', async () => {
+  it('trains on a batch of one row, whose variance is undefined', async () => {
     const program = (await createTfjsEngine()).compile(planOf(3, build));
     for (let step = 0; step < 5; step++) await program.trainStep(numericBatch(1, 3, step));
     expect([...program.state().weights.get('t.0.norm.runningVariance')!.data]).toEqual([1, 1, 1, 1]);
     for (const { data } of program.state().weights.values()) expect(data.every(Number.isFinite)).toBe(true);
   });
 
-  it('restores weights and optimizer so that training goes on as if never stopped', async () => {
+  it('restores weights and optimizer state, and training continues as if uninterrupted', async () => {
     const straight = (await createTfjsEngine()).compile(planOf(3, build));
     for (let step = 0; step < 6; step++) await straight.trainStep(numericBatch(8, 3, step));
     const first = (await createTfjsEngine()).compile(planOf(3, build));
@@ -77,9 +77,9 @@ describe('the tfjs engine', () => {
     expect([...second.state().weights]).toEqual([...straight.state().weights]);
   });
 
-  // TensorFlow itself makes more of each, which test/tensorflow counts.
+  // TensorFlow itself creates more, which test/tensorflow counts.
   it.skipIf(process.env['MTL_TENSORFLOW'] !== undefined)(
-    'brings no ones to the device, and reads from it once a step',
+    'uploads no constant ones, and reads from the device once per step',
     async () => {
       const work = WORKLOADS.find(({ name, batchRows }) => name === 'esmm' && batchRows === 1024)!;
       const program = (await createTfjsEngine()).compile(planOfWorkload(work, 0.001));
@@ -91,7 +91,7 @@ describe('the tfjs engine', () => {
         vi.spyOn(tf.backend(), 'read'),
       ];
       await program.trainStep(batch);
-      // Input, two labels, 20 parameters, and the weights of two losses; 1 is where the gradient starts.
+      // Input, two labels, 20 parameters, and the weights of two losses; 1 is the initial gradient.
       expect(uploads.mock.calls.map(([values]) => (values as Float32Array).length).sort((a, b) => a - b)).toEqual([
         1, 1, 1, 1, 1, 8, 8, 8, 8, 8, 8, 8, 8, 16, 16, 16, 16, 16, 16, 128, 128, 1024, 1024, 5888, 5888, 376832,
       ]);
@@ -102,7 +102,7 @@ describe('the tfjs engine', () => {
     },
   );
 
-  it('names every tensor that does not fit when it restores', async () => {
+  it('reports every mismatched tensor when it restores', async () => {
     const program = (await createTfjsEngine()).compile(planOf(3, build));
     const other = (await createTfjsEngine()).compile(planOf(4, build));
     expect(() => program.restore(other.state())).toThrow(/t\.0\.weight.*expected shape \[3, 4\], found \[4, 4\]/);
@@ -113,14 +113,14 @@ describe('the tfjs engine', () => {
   });
 });
 
-describe('a GPU of CUDA', () => {
-  it.skipIf(hasNative)('is left for WebAssembly where the native package does not load', async () => {
+describe('a CUDA GPU', () => {
+  it.skipIf(hasNative)('falls back to WebAssembly if the native package does not load', async () => {
     expect((await createEngine({ device: 'auto' })).name).toBe('simd');
     expect((await createEngine({ device: 'auto' }, 'bf16')).precisions).toContain('bf16');
     expect((await createEngine({ device: 'cpu', threads: 1 })).description).toMatch(/^WebAssembly SIMD.*, 1 thread$/);
   });
 
-  it.skipIf(hasNative)('says what is missing where it is asked for', async () => {
+  it.skipIf(hasNative)('is rejected with the missing package if requested', async () => {
     const error = await createEngine({ device: 'cuda' }).then(
       () => undefined,
       (caught: unknown) => caught,

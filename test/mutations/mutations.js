@@ -22,8 +22,8 @@ export const MUTATIONS = [
     kernel: 'columnProducts (gain of layerNorm)',
     mutation: 'wrong sign',
     file: 'src/kernels/maps.ts',
-    search: 'from += stride, other += stride) s = f32x4.add(s,',
-    replacement: 'from += stride, other += stride) s = f32x4.sub(s,',
+    search: 's = f32x4.add(s, f32x4.mul(v128.load(from), v128.load(other)))',
+    replacement: 's = f32x4.sub(s, f32x4.mul(v128.load(from), v128.load(other)))',
   },
   {
     kernel: 'reciprocalGradient',

@@ -20,7 +20,8 @@ export const predict = defineCommand({
       .positional('path', { type: 'string', demandOption: true, describe: 'Run directory or checkpoint' })
       .option('data', {
         ...filesOption(
-          'Data to predict: CSV, JSON Lines, Parquet or shards; - for CSV or JSON Lines on standard input; labels are optional',
+          'Data to predict: CSV, JSON Lines, Parquet or shards; - for CSV or JSON Lines on standard input; ' +
+            'labels are optional',
         ),
         demandOption: true,
       })

@@ -34,7 +34,8 @@ static int passes(napi_env env, int sends, float *at, size_t length, int r) {
     char *const from = (char *)at + done;
     ahead.others[m] = r;
     ahead.lengths[m] = sends ? -1 : part;
-    const int error = sends ? MPI_Isend(from, part, MPI_BYTE, r, ahead.tag, MPI_COMM_WORLD, &ahead.requests[m]) : MPI_Irecv(from, part, MPI_BYTE, r, ahead.tag, MPI_COMM_WORLD, &ahead.requests[m]);
+    const int error = sends ? MPI_Isend(from, part, MPI_BYTE, r, ahead.tag, MPI_COMM_WORLD, &ahead.requests[m])
+                            : MPI_Irecv(from, part, MPI_BYTE, r, ahead.tag, MPI_COMM_WORLD, &ahead.requests[m]);
     if (error != MPI_SUCCESS) return fails_by(env, sends ? "cannot send" : "cannot receive", error);
     if (!sends) continue;
     sent_bytes += part;
@@ -56,7 +57,8 @@ static int begins_ahead(napi_env env, float *numbers, size_t count) {
   ahead.others = realloc(ahead.others, most * sizeof *ahead.others);
   ahead.lengths = realloc(ahead.lengths, most * sizeof *ahead.lengths);
   ahead.pieces = realloc(ahead.pieces, own * size * sizeof(float) + 1);
-  if (!ahead.requests || !ahead.statuses || !ahead.finished || !ahead.others || !ahead.lengths || !ahead.pieces) return fails(env, "MPI", "there is no memory for a sum");
+  if (!ahead.requests || !ahead.statuses || !ahead.finished || !ahead.others || !ahead.lengths || !ahead.pieces)
+    return fails(env, "MPI", "there is no memory for a sum");
   ahead.messages = 0;
   ahead.stage = PIECES;
   for (int r = 0; r < size; r++) if (r != self && passes(env, 0, ahead.pieces + r * own, own, r)) return 1;
@@ -90,7 +92,9 @@ static int moves_on(napi_env env) {
   int count = 0;
   const int error = MPI_Testsome(ahead.messages, ahead.requests, &count, ahead.finished, ahead.statuses);
   if (error == MPI_ERR_IN_STATUS) {
-    for (int i = 0; i < count; i++) if (ahead.statuses[i].MPI_ERROR != MPI_SUCCESS && ahead.statuses[i].MPI_ERROR != MPI_ERR_PENDING) return fails_by(env, "a message did not arrive as it should", ahead.statuses[i].MPI_ERROR), -1;
+    for (int i = 0; i < count; i++)
+      if (ahead.statuses[i].MPI_ERROR != MPI_SUCCESS && ahead.statuses[i].MPI_ERROR != MPI_ERR_PENDING)
+        return fails_by(env, "a message did not arrive as it should", ahead.statuses[i].MPI_ERROR), -1;
   } else if (error != MPI_SUCCESS) return fails_by(env, "messages cannot be exchanged", error), -1;
   if (count == MPI_UNDEFINED) {
     if (ahead.stage == PIECES) return adds_up(env) ? -1 : 1;
@@ -114,7 +118,8 @@ static int ends_ahead(napi_env env, double timeout) {
     if (looks < SPINS) continue;
     if (timeout > 0 && seconds() - begin > timeout) {
       for (int r = 0; r < 2 * size; r++) requests[r] = MPI_REQUEST_NULL;
-      for (int m = 0; m < ahead.messages; m++) if (ahead.requests[m] != MPI_REQUEST_NULL) requests[ahead.others[m]] = ahead.requests[m];
+      for (int m = 0; m < ahead.messages; m++)
+        if (ahead.requests[m] != MPI_REQUEST_NULL) requests[ahead.others[m]] = ahead.requests[m];
       return times_out(env, timeout);
     }
     rests(looks);

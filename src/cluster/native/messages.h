@@ -81,10 +81,13 @@ static int wait_for_all(napi_env env, double timeout) {
     int count = 0;
     const int error = MPI_Testsome(2 * size, requests, &count, finished, statuses);
     if (error == MPI_ERR_IN_STATUS) {
-      for (int i = 0; i < count; i++) if (statuses[i].MPI_ERROR != MPI_SUCCESS && statuses[i].MPI_ERROR != MPI_ERR_PENDING) return fails_by(env, "a message did not arrive as it should", statuses[i].MPI_ERROR);
+      for (int i = 0; i < count; i++)
+        if (statuses[i].MPI_ERROR != MPI_SUCCESS && statuses[i].MPI_ERROR != MPI_ERR_PENDING)
+          return fails_by(env, "a message did not arrive as it should", statuses[i].MPI_ERROR);
     } else if (error != MPI_SUCCESS) return fails_by(env, "messages cannot be exchanged", error);
     if (count == MPI_UNDEFINED) return 0;
-    for (int i = 0; i < count; i++) if (finished[i] < size && is_short(env, &statuses[i], finished[i], awaited[finished[i]])) return 1;
+    for (int i = 0; i < count; i++)
+      if (finished[i] < size && is_short(env, &statuses[i], finished[i], awaited[finished[i]])) return 1;
     if (count > 0) looks = 0;
     if (looks < SPINS) continue;
     if (timeout > 0 && seconds() - begin > timeout) return times_out(env, timeout);
@@ -103,7 +106,8 @@ static int exchange_parts(napi_env env, const part *out, const part *in, double 
   const int tag = exchanges++ % 32768;
   for (int r = 0; r < size; r++) {
     requests[r] = requests[size + r] = MPI_REQUEST_NULL;
-    if (out[r].bytes > INT_MAX || in[r].bytes > INT_MAX) return fails(env, "MPI", "more than 2 GiB for one process at once");
+    if (out[r].bytes > INT_MAX || in[r].bytes > INT_MAX)
+      return fails(env, "MPI", "more than 2 GiB for one process at once");
   }
   for (int r = 0; r < size; r++) {
     awaited[r] = (int)in[r].bytes;

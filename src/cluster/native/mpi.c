@@ -25,7 +25,9 @@ static int view(napi_env env, napi_value value, char **at, size_t *bytes) {
   napi_typedarray_type type;
   size_t length;
   void *data;
-  if (napi_get_typedarray_info(env, value, &type, &length, &data, NULL, NULL) != napi_ok || (size_t)type >= sizeof widths / sizeof *widths) return fails(env, "MPI", "expected a typed array");
+  if (napi_get_typedarray_info(env, value, &type, &length, &data, NULL, NULL) != napi_ok ||
+      (size_t)type >= sizeof widths / sizeof *widths)
+    return fails(env, "MPI", "expected a typed array");
   *at = data;
   *bytes = length * widths[type];
   return 0;
@@ -90,7 +92,8 @@ static napi_value gather(napi_env env, napi_callback_info info) {
     in[r] = (part){at[1] + received, (size_t)((double *)at[2])[r]};
     received += in[r].bytes;
   }
-  if (received > bytes[1] || in[self].bytes != bytes[0]) return fails(env, "MPI", "what is gathered does not fit"), NULL;
+  if (received > bytes[1] || in[self].bytes != bytes[0])
+    return fails(env, "MPI", "what is gathered does not fit"), NULL;
   exchange_parts(env, out, in, number(env, values[3]));
   return NULL;
 }
@@ -107,14 +110,16 @@ static napi_value exchange(napi_env env, napi_callback_info info) {
   for (int i = 0; i < 4; i++) if (view(env, values[i], &at[i], &bytes[i])) return NULL;
   part out[size], in[size];
   size_t sent = 0, received = 0;
-  if (bytes[1] != size * sizeof(double) || bytes[3] != bytes[1]) return fails(env, "MPI", "expected a number for everyone"), NULL;
+  if (bytes[1] != size * sizeof(double) || bytes[3] != bytes[1])
+    return fails(env, "MPI", "expected a number for everyone"), NULL;
   for (int r = 0; r < size; r++) {
     out[r] = (part){at[0] + sent, (size_t)((double *)at[1])[r]};
     in[r] = (part){at[2] + received, (size_t)((double *)at[3])[r]};
     sent += out[r].bytes;
     received += in[r].bytes;
   }
-  if (sent > bytes[0] || received > bytes[2] || out[self].bytes != in[self].bytes) return fails(env, "MPI", "the parts are not as large as what they lie in"), NULL;
+  if (sent > bytes[0] || received > bytes[2] || out[self].bytes != in[self].bytes)
+    return fails(env, "MPI", "the parts are not as large as what they lie in"), NULL;
   exchange_parts(env, out, in, number(env, values[4]));
   return NULL;
 }
@@ -224,8 +229,17 @@ static napi_value end_all(napi_env env, napi_callback_info info) {
 
 NAPI_MODULE_INIT() {
   const struct { const char *name; napi_callback call; } functions[] = {
-    {"start", start}, {"gather", gather}, {"exchange", exchange}, {"sumDoubles", sum_doubles}, {"sumFloats", sum_floats},
-    {"beginSum", begin_sum}, {"goOn", go_on}, {"endSum", end_sum}, {"sent", sent}, {"stop", stop}, {"abort", end_all},
+    {"start", start},
+    {"gather", gather},
+    {"exchange", exchange},
+    {"sumDoubles", sum_doubles},
+    {"sumFloats", sum_floats},
+    {"beginSum", begin_sum},
+    {"goOn", go_on},
+    {"endSum", end_sum},
+    {"sent", sent},
+    {"stop", stop},
+    {"abort", end_all},
   };
   for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
     napi_value function;

@@ -34,8 +34,8 @@ export function unknownNotices(shares: UnknownShares, fields: readonly EncodedFi
     if (shareOf('train', name) > HIGH && direct?.cell !== 'id') {
       return [
         `field '${name}': ${percent(shareOf('train', name))} of the training set is out of vocabulary and ` +
-          `shares one id; lower the encoding's minCount, use encoding { name: hash, buckets: … }, or remove the field if its ` +
-          'values are missing',
+          "shares one id; lower the encoding's minCount, use encoding { name: hash, buckets: … }, " +
+          'or remove the field if its values are missing',
       ];
     }
     const split = (['valid', 'test'] as const).find(

@@ -4,10 +4,10 @@ import type { Domain } from '../../graph/domain.js';
 export const WORD = 4;
 
 /**
- * What a buffer holds: a `column` of a batch, the `settings` that the host writes before each step, a `value` of the graph or its
- * `gradient`, dense `weights` and their `weight gradients`, `running` statistics, the `optimizer` state and `average` of
- * dense weights, the rows of a `table`, the distinct rows that a step touches (`index`) and their `row gradients`, a
- * `result` that the host reads, a `constant`, and the rest (`scratch`).
+ * What a buffer holds: a `column` of a batch, the `settings` that the host writes before each step, a `value` of the
+ * graph or its `gradient`, dense `weights` and their `weight gradients`, `running` statistics, the `optimizer` state
+ * and `average` of dense weights, the rows of a `table`, the distinct rows that a step touches (`index`) and their
+ * `row gradients`, a `result` that the host reads, a `constant`, and the rest (`scratch`).
  */
 export type Role =
   | 'column'

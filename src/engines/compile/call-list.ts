@@ -34,7 +34,9 @@ export type Bf16Kernel = 'gemmBf16' | 'gemmGradientBf16';
 /** Rules that have a kernel for tables. */
 export type TableRule = RuleKernel extends infer Name ? (Name extends `${infer Rule}Table` ? Rule : never) : never;
 
-/** How workers share the work of a kernel. A barrier separates calls in which two workers may access the same element. */
+/**
+ * How workers share the work of a kernel. A barrier separates calls in which two workers may access the same element.
+ */
 type Sharing = 'rows' | 'sums' | 'columns' | 'start' | 'tables' | 'reduce' | 'apply';
 
 const SHARING: Readonly<Record<Exclude<KernelName, RuleKernel>, Sharing>> = {

@@ -6,11 +6,11 @@ import { listDifferentiated } from '../../graph/gradient-reachability.js';
 export const BY_COLUMNS = 'columns';
 
 /**
- * Puts values into phases, separated by barriers, as few as possible: all operations of a partition that are ready, then
- * those of the next partition, in turns. A partition is what workers share: rows of a domain, or columns. Within a phase
- * by rows a value may read an earlier one, because every worker has the same rows in both. In a phase by columns no value
- * reads another. Towers and experts that do not read each other share phases. The backward pass has the same phases in
- * reverse.
+ * Puts values into phases, separated by barriers, as few as possible: all operations of a partition that are ready,
+ * then those of the next partition, alternately. A partition is what workers share: rows of a domain, or columns.
+ * Within a phase by rows a value may read an earlier one, because every worker has the same rows in both. In a phase by
+ * columns no value reads another. Towers and experts that do not read each other share phases. The backward pass has
+ * the same phases in reverse.
  */
 export function inPhases<Some extends Value>(
   values: readonly Some[],

@@ -33,8 +33,8 @@ export interface GatheredRows {
 }
 
 /**
- * One table and what belongs to it. Its rows are those of this process: some of them if it is sharded. The rows gathered
- * in a step, from all processes, are those that it is updated with.
+ * One table and what belongs to it. Its rows are those of this process: some of them if it is sharded. The rows
+ * gathered in a step, from all processes, are those that it is updated with.
  */
 export interface TablePlace extends TableSpec, GatheredRows {
   readonly update: TableUpdate;
@@ -49,7 +49,9 @@ export interface TablePlace extends TableSpec, GatheredRows {
   readonly fields: readonly TableColumns[];
   /** The sequences whose items are looked up in it. */
   readonly sequences: readonly SequenceColumns[];
-  /** Floats from row to row: weights, optimizer state, then the average and the steps that it covers, if there is one. */
+  /**
+   * Floats from row to row: weights, optimizer state, then the average and the steps that it covers, if there is one.
+   */
   readonly stride: number;
   /** Floats from a row's weights to their average, if there is one. */
   readonly average: number;

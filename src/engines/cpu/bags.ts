@@ -4,8 +4,8 @@ import { WORD } from '../compile/buffers.js';
 import { MAX_BYTES, PAGE_BYTES } from './module.js';
 
 /**
- * A bag whose items have row numbers of their own in a sharded table: the index of two addresses, of these numbers and
- * of the factors, which all tables share.
+ * A bag whose items have their own row indices in a sharded table: indices of the addresses of these and of the
+ * factors, which all tables share.
  */
 interface NumberedBag {
   readonly field: string;
@@ -17,20 +17,19 @@ interface BagWords extends NumberedBag {
   readonly offsets: number;
 }
 
-/** Puts the bags of batches where kernels find them. */
+/** Copies the bags of batches to the kernels' memory. */
 export interface BagLoader {
   /**
-   * Copies the bags of rows `begin` to `begin + rows`, and makes room for the numbers of their items.
-   * @throws UserError (data) for more items than the memory can take
+   * Copies the bags of rows `begin` to `begin + rows`, and allocates the row indices of their items.
+   * @throws UserError (data) if the items exceed the memory
    */
   load(batch: Batch, begin: number, rows: number): void;
 }
 
 /**
- * A loader for the bags of a plan. Nobody knows how many items the fullest batch will have, so they lie behind
- * everything else, and
- * the memory grows as it must: by half as much again at least, and never more than 4 GiB in all.
- * @param begin the first byte behind everything else
+ * Creates a loader for the bags of a plan. The items of the fullest batch are not known in advance, so bags are stored
+ * after all buffers and the memory grows on demand: by at least half, up to 4 GiB in total.
+ * @param begin first byte after all buffers
  */
 export function createBagLoader(
   memory: WebAssembly.Memory,
@@ -79,7 +78,7 @@ export function createBagLoader(
   };
 }
 
-/** Items of so many rows from one on. */
+/** Returns the number of items of `rows` rows from `begin` on. */
 export function itemsOf({ offsets }: BagColumn, begin: number, rows: number): number {
   return offsets[begin + rows]! - offsets[begin]!;
 }

@@ -3,7 +3,7 @@ import { WORD } from '../compile/buffers.js';
 import type { Call } from '../compile/call-list.js';
 import type { MemoryPlan } from '../state/memory-plan.js';
 
-/** A call with addresses: consists of numbers and strings, so that it can be sent to a worker. */
+/** A call with addresses. Consists of numbers and strings, so that it can be sent to a worker. */
 export interface BoundCall {
   readonly kernel: Call['kernel'];
   /** In the order of the kernel's signature. */

@@ -53,7 +53,7 @@ export function compileProgram(kernels: KernelModule, plan: Plan, threads: numbe
 /** Plans that were compiled to compute their size; most of them run next. */
 const compiledPlans = new WeakMap<Plan, Compiled>();
 
-/** Compiles a plan, or returns what was compiled to compute its size, once: its buffers become this program's. */
+/** Compiles a plan, or returns the result of computing its size, once: its buffers belong to this program. */
 function compileOnce(plan: Plan): Compiled {
   const known = compiledPlans.get(plan);
   compiledPlans.delete(plan);

@@ -6,10 +6,10 @@ import { activationBytes, apartBytes, compileProgram } from './compile-program.j
 import { startThreads, type Threads, type TeamWatch } from './team.js';
 
 /**
- * The engine of WebAssembly kernels, some in a native form where there is one.
+ * Creates the engine of WebAssembly kernels, some of which may be native.
  * @param threads workers that share a step
- * @param allowRelaxed false keeps to plain SIMD, whose results are the same on every machine
- * @param choice which kernels do what native ones could do
+ * @param allowRelaxed false uses only plain SIMD, whose results are the same on every machine
+ * @param choice kernels for operations that have a native one
  */
 export function createCpuEngine(
   threads = 1,
@@ -29,7 +29,7 @@ export function createCpuEngine(
   };
   const compile: Engine['compile'] = (plan, onWarning) => {
     const team = { ...watch, ...(onWarning && { onWarning }), started };
-    // A second program has threads of its own.
+    // A second program has its own threads.
     started = undefined;
     return compileProgram(kernels, plan, threads, team);
   };
@@ -46,14 +46,14 @@ export function createCpuEngine(
   };
 }
 
-/** Which kernels run; and why none are native, unless that was asked for. */
+/** Describes the running kernels, and why none are native unless that was requested. */
 function describeKernels({ isRelaxed, native }: KernelModule): string {
   const wasm = `WebAssembly SIMD${isRelaxed ? ' with fused multiply-add' : ''}`;
   if ('reason' in native) return native.isChosen === true ? wasm : `${wasm} (without native kernels: ${native.reason})`;
   return `${wasm}, native kernels for ${native.family}${native.noBf16 === undefined ? ' with BF16' : ''}`;
 }
 
-/** Threads for the next program; where they cannot start, it tries again and tells. */
+/** Starts threads for the next program; after a failure, the program retries and reports it. */
 function startedOrNone(kernels: KernelModule, threads: number): Threads | undefined {
   try {
     return startThreads(kernels, threads);

@@ -14,33 +14,30 @@ import { segmentsOf, type Segments } from './segments.js';
 import type { TablePlace } from '../compile/tables.js';
 import type { TeamWatch } from './team.js';
 
-/** What the processes of a step give each other, beside what its lists exchange. */
+/** Exchanges between the processes of a step, besides those within its lists. */
 export interface Exchange {
-  /** This process's part of some rows that pass together. */
+  /** Returns this process's part of the rows of a pass. */
   own(begin: number, rows: number): Part;
-  /** Brings the rows of dealt tables together that some parts of a batch look up. */
+  /** Fetches the rows of sharded tables that parts of a batch look up. */
   fetch(batch: Batch, parts: readonly Part[]): void;
-  /** Puts the numbers of what a part looks up among these where calls read them. */
+  /** Writes the row indices of a part's lookups to where calls read them. */
   place(part: number): void;
   /**
-   * Adds up everyone's gradients in so many areas: of dense weights but for the first ones, if they are added up, and
-   * of tables' rows where they are updated.
+   * All-reduces the gradients in `areas` areas: of dense weights, except the first `done` ones if these are already
+   * summed, and of the rows of tables that are updated.
    */
   gradients(areas: number, done?: number): void;
-  /**
-   * Where each has normalized by its own rows, so many of a pass: the mean of everyone's running statistics, each
-   * counting as its rows.
-   */
+  /** Averages running statistics over all processes, weighted by the rows of each, if each normalizes its own rows. */
   statistics(rows: number): void;
-  /** Everyone's losses together; whether the step is refused is from then on the same for all. */
+  /** All-reduces the losses; from then on, all processes agree on whether the step is skipped. */
   losses(own: ReadonlyMap<string, TermLoss>): Map<string, TermLoss>;
-  /** Whether the step is refused by anyone is from then on the same for all. */
+  /** Makes all processes agree on whether the step is skipped. */
   agree(): void;
-  /** Puts together what each has of a column. */
+  /** All-gathers a column, in rank order. */
   column(own: Float32Array, all: Float32Array): void;
 }
 
-/** Who is alone has nothing to exchange. */
+/** A single process exchanges nothing. */
 const NOTHING: Exchange = {
   own: (begin, rows) => ({ begin, rows }),
   fetch: () => undefined,
@@ -53,9 +50,9 @@ const NOTHING: Exchange = {
 };
 
 /**
- * The exchanges of a plan's steps.
- * @param kernels an instance on its memory, of this thread alone
- * @param watch told what is exchanged
+ * Creates the exchanges of a plan's steps.
+ * @param kernels an instance on its memory, for this thread alone
+ * @param watch called before each exchange
  */
 export function createExchange(
   of: Layout,
@@ -80,8 +77,8 @@ export function createExchange(
   const rowsOf = (all: readonly TablePlace[]): number[] => all.map(() => 1);
   const processes = Array.from({ length: size }, (_, r) => r);
   /**
-   * What this process wanted of each and was asked for by each in the step: rows by process and dealt table, and their
-   * numbers.
+   * Rows that this process requested from each process and that each requested from it in the step, by process and
+   * sharded table, and their numbers.
    */
   let wanted: Uint32Array = new Uint32Array(0);
   let asked: Uint32Array = new Uint32Array(0);
@@ -103,7 +100,7 @@ export function createExchange(
     return into;
   };
 
-  /** Adds up the gradients that came from all processes, in their order, where the tables are updated. */
+  /** Adds the gradients of all processes, in rank order, to those that update the tables. */
   const merge = (
     all: readonly TablePlace[],
     counts: Uint32Array,
@@ -154,13 +151,13 @@ export function createExchange(
     merge(dealtTables, asked, askedRows, exchanged(out, sent, inFloats(received.total), received), area, areas);
   };
 
-  /** Of tables that everyone has, everyone hears all. */
+  /** All-gathers the gradients of tables that every process stores. */
   const wholeGradients = (areas: number): void => {
     const own = Uint32Array.from(whole, ({ gathered: { count } }) => words[wordAt(count)]!);
     const counts = new Uint32Array(size * whole.length);
     onExchange('small tables');
     peers.allGather(own, counts);
-    /** Gathers a piece of each table's memory. */
+    /** All-gathers a region of each table's memory. */
     const gathered = <Data extends Uint32Array | Float32Array>(
       all: Data,
       segments: Segments,
@@ -246,7 +243,7 @@ export function createExchange(
         for (const r of processes) rows.set(found.rowsOf(r), out.begin(r, t));
       askedRows = exchanged(rows, out, ofAsked(into.total), into);
 
-      // Nobody sends itself rows that lie where all are looked up.
+      // Rows of this process are already stored among all looked-up rows.
       const others = (counts: Uint32Array): Uint32Array =>
         counts.map((count, i) => (Math.floor(i / dealt.length) === rank ? 0 : count));
       const [given, taken] = [
@@ -291,7 +288,7 @@ export function createExchange(
             kind === 'bag'
               ? words[wordAt(tables.bag(table, field).addresses)]! / WORD
               : wordAt(tables.ids(table, field));
-          // Bags make the memory grow.
+          // Bags may have grown the memory.
           new Uint32Array(memory.buffer).set(found.looked(f, part), at);
         }
       }
@@ -304,7 +301,7 @@ export function createExchange(
       const begin = wordAt(gradients.at);
       peers.allReduceSumF32(floats.subarray(begin + done, begin + count));
       kernels.watchAll(begin * WORD, count);
-      // What several passes have gathered begins anew where it is merged.
+      // The merge replaces the rows gathered by the passes.
       words[wordAt(tables.fresh)] = 1;
       if (dealt.length > 0) for (let area = 0; area < areas; area++) dealtGradients(area, areas);
       if (whole.length > 0) wholeGradients(areas);

@@ -3,12 +3,13 @@ import { fewerThreads, openThread, threadProblem } from '../../system/thread.js'
 import { COMMAND, COMMAND_WORDS } from './command.js';
 import type { TeamOptions, TeamTask } from './team.js';
 
-// The thread that starts a team's workers and hears when one ends: the first thread hears of nothing while it computes.
+// The thread that starts a team's workers and detects when one ends, since the main thread receives no events while it
+// computes.
 
-// What team.ts passes.
+// Passed by team.ts.
 const { kernels, threads } = workerData as Pick<TeamOptions, 'kernels' | 'threads'>;
 const workers: Worker[] = [];
-/** Those that ended before there was anything to run. */
+/** Workers that ended before there was a program to run. */
 const ends: (Error | number)[] = [];
 let hear = (end: Error | number): void => void ends.push(end);
 let notice: string | undefined;
@@ -32,7 +33,7 @@ parentPort!.once('message', ({ port, ...task }: TeamTask & { readonly port: Mess
   for (const worker of workers) worker.postMessage(task);
   hear = (end) => {
     if (end === 0 && Atomics.load(words, COMMAND.list) < 0) return;
-    // The reason first: whoever sees the word asks for it.
+    // The reason is posted first: a reader of the word requests it.
     port.postMessage(threadProblem(end));
     Atomics.store(words, COMMAND.failed, 1);
   };

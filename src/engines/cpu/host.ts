@@ -23,43 +23,43 @@ import { allocate, BEGIN, type CpuMemory } from './memory.js';
 import type { KernelModule } from './module.js';
 import { createTeam, type Team } from './team.js';
 
-/** Which gradients are added. */
+/** Gradients to add. */
 export interface GradientPart {
   /** Index of the term; 0 if all terms share an area. */
   readonly area: number;
   /** Whether they are the first of a step. */
   readonly isFirst: boolean;
-  /** Whether they are those of a diagnosis. */
+  /** Whether they belong to a diagnosis. */
   readonly isDiagnosed?: boolean;
 }
 
-/** Tables, weights and their optimizers for an engine whose graph runs elsewhere. */
+/** Tables, weights and their optimizers, for an engine that runs the graph elsewhere. */
 export interface Host {
   readonly store: Store;
-  /** Rows that are looked up at once at the most, and those that a pass of training has. */
+  /** Maximum number of rows per lookup, and rows of a training pass. */
   readonly maxRows: number;
   readonly passRows: number;
-  /** Gradients that a diagnosis keeps apart; 0 where none is planned. */
+  /** Number of separate gradient areas for a diagnosis; 0 if none is planned. */
   readonly termAreas: number;
-  /** The looked-up rows of a batch from `begin` on, `[rows, width]`, in memory that the next ones use again. */
+  /** Returns the looked-up rows of a batch from `begin` on, `[rows, width]`, in memory that later lookups reuse. */
   lookup(batch: Batch, begin?: number, rows?: number): Float32Array;
-  /** Adds the gradients of what was looked up, over each distinct row, and of dense weights to those of the step. */
+  /** Adds the gradients of looked-up rows, over distinct rows, and of dense weights to those of the step. */
   add(inputGradient_BI: Float32Array, gradients: ReadonlyMap<string, Float32Array>, part: GradientPart): void;
-  /** By table, with its zeros: what was added. */
+  /** Returns the added gradients by table, including zeros. */
   tableGradients(): readonly (readonly [string, HostTensor])[];
-  /** The products between the gradients of terms on what they share. */
+  /** Returns the products between the gradients of terms on shared weights. */
   gramian(): Float64Array;
-  /** The products between the gradients of terms, tensor by tensor, where a diagnosis added them. */
+  /** Returns the products between the gradients of terms by tensor, if a diagnosis added them. */
   products(): readonly TensorProducts[];
-  /** As the kernels' own engine has it. */
+  /** Copies the weights before an update, as the CPU engine does. */
   watchUpdates(): ReturnType<typeof watchUpdates>;
-  /** Decides what the gradients of terms count where terms share, and elsewhere. */
+  /** Sets the weight of each term's gradient, on shared weights and on its own. */
   weigh(shared: readonly number[], own: readonly number[]): void;
-  /** Updates everything by what was added; false where it is not finite: then nothing is changed. */
+  /** Updates all weights by the added gradients; returns false and changes nothing if they are not finite. */
   update(step: number, rates: RateFactors): boolean;
-  /** Exchanges weights and their average after so many steps; undefined where none is kept. */
+  /** Exchanges weights and their EMA, given the number of steps taken; undefined without an EMA. */
   readonly exchange: ((step: number) => void) | undefined;
-  /** The norms of the gradients in the last update, as in a step's result. */
+  /** Returns the gradient norms of the last update, as in a step's result. */
   norms(): { readonly dense: number; readonly embeddings: number };
   dispose(): void;
 }
@@ -146,7 +146,7 @@ class CpuHost implements Host {
   readonly #writeConstants: ReturnType<typeof createConstantsWriter>;
   /** Index of the input and of its gradient, floats from row to row, and columns. */
   readonly #input: { readonly value: number; readonly gradient: number; readonly ld: number; readonly width: number };
-  /** Rows looked up last. */
+  /** Rows of the last lookup. */
   #looked = 0;
   #input_BI = new Float32Array(0);
 

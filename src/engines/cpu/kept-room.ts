@@ -1,7 +1,4 @@
-/**
- * Room for what a step works with: the same memory in every step, which grows; fresh memory costs more than what is
- * done there.
- */
+/** Creates a buffer that steps reuse and that grows on demand: allocating memory costs more than the work in it. */
 export function keptRoom<Data extends Uint32Array | Float32Array>(
   make: (length: number) => Data,
 ): (length: number) => Data {

@@ -1,22 +1,22 @@
 import type { SIGNATURES } from '../compile/kernel-signatures.js';
 
-/** What a list calls beside kernels, where several processes have parts of a batch. */
+/** Operations of a list besides kernels, if several processes have parts of a batch. */
 export interface Exchanges {
-  /** Adds up over all of them so many doubles at an address, and more of them. */
+  /** All-reduces doubles, given addresses and counts. */
   together(...placesAndCounts: readonly number[]): unknown;
   /**
-   * Puts their rows of some columns together: of each where its own lie, the floats from row to row, and where those of
-   * all go.
+   * All-gathers rows of columns, given for each the address of the own rows, the floats from row to row, and the
+   * address of all rows.
    */
   gather(...columns: readonly number[]): unknown;
-  /** Begins to add so many floats at an address up, over all of them; and sees how far that is. */
+  /** Starts the all-reduce of `count` floats at an address, and tests its progress. */
   beginSum(at: number, count: number): unknown;
   goOn(): unknown;
 }
 
 /**
- * What the processes of a step exchange, in its order: of tables that are dealt out, sums over rows, columns that
- * losses compare rows in, losses, of dense weights, and of tables that each has.
+ * Data that the processes of a step exchange, in this order: rows of sharded tables, sums over rows, columns for losses
+ * that compare rows, losses, gradients of dense weights, and gradients of tables that every process stores.
  */
 export const EXCHANGED = [
   'row numbers',

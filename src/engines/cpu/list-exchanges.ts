@@ -6,7 +6,7 @@ import type { CpuMemory } from './memory.js';
 import { partOf } from './part-of.js';
 import type { TeamWatch } from './team.js';
 
-/** What lists exchange in the middle with other processes, on a memory. */
+/** Creates the exchanges within lists, on a memory. */
 export function listExchanges(
   { peers, part }: Layout,
   { image: { doubles, floats, wordAt } }: CpuMemory,
@@ -55,7 +55,7 @@ export function listExchanges(
         all,
         Float64Array.from(parts, (each) => width * each.rows * WORD),
       );
-      // Of each process one column behind the other.
+      // The columns of each process, in rank order.
       for (const { begin, rows: theirs } of parts) {
         for (let c = 0; c < width; c++)
           floats.set(

@@ -6,11 +6,11 @@ import { instantiateAlone, type KernelModule } from './module.js';
 import { findNative } from './native/find.js';
 
 /**
- * Compiles the kernels: with relaxed SIMD where this Node has it. Native ones, which have its bits, take the place of
- * some.
- * @param allowRelaxed false takes the plain build in any case, alone
- * @param choice which kernels do what native ones could do
- * @throws UserError (usage) where native ones are asked for, and there are none
+ * Compiles the kernels, with relaxed SIMD if this Node supports it. Native kernels, which are bitwise identical,
+ * replace some.
+ * @param allowRelaxed false selects the plain build, without native kernels
+ * @param choice kernels for operations that have a native one
+ * @throws UserError (usage) if native kernels are required and unavailable
  */
 export function loadKernels(allowRelaxed = true, choice = kernelChoice()): KernelModule {
   if (allowRelaxed) {
@@ -27,7 +27,7 @@ export function loadKernels(allowRelaxed = true, choice = kernelChoice()): Kerne
   return { module: new WebAssembly.Module(readKernels('kernels.wasm')), isRelaxed: false, native };
 }
 
-/** What was found, which does not change while a process lives. */
+/** The result of the search for native kernels, constant for the life of a process. */
 let found: KernelModule['native'] | undefined;
 
 function chooseNative(bytes: Buffer, module: WebAssembly.Module, choice: KernelChoice): KernelModule['native'] {
@@ -40,7 +40,7 @@ function chooseNative(bytes: Buffer, module: WebAssembly.Module, choice: KernelC
   return found;
 }
 
-/** The build's folder is as far from the sources as from what is built of them. */
+/** Reads a module. The path to dist is the same from the sources and from the built files. */
 function readKernels(name: string): Buffer<ArrayBuffer> {
   return readFileSync(new URL(`../../../dist/${name}`, import.meta.url));
 }

@@ -6,13 +6,13 @@ import { createColumnLoader } from '../state/columns.js';
 import type { Layout } from '../compile/layout.js';
 
 /**
- * Copies rows `begin` to `begin + rows` of a batch to where the calls read them, and returns the number of items of each
- * sequence.
- * @param first of the first of a step's parts: how many rows they have together
+ * Copies rows `begin` to `begin + rows` of a batch to where the calls read them.
+ * @param first for the first part of a step: the total rows of its parts
+ * @returns the number of items of each sequence
  */
 export type Loader = (batch: Batch, begin: number, rows: number, first?: number) => readonly number[];
 
-/** A loader for a plan; where things go is found once, so that a step only copies. */
+/** Creates a loader for a plan; destinations are resolved once, so that a step only copies. */
 export function createLoader(of: Layout, { memory, plan, image: { words, wordAt } }: CpuMemory): Loader {
   const { layout, tables } = of;
   const loadColumns = createColumnLoader(of, words, wordAt);
@@ -52,12 +52,12 @@ export function createLoader(of: Layout, { memory, plan, image: { words, wordAt 
   const withBags = bagsBetweenRows(layout);
   let looked: { readonly of: Batch; readonly batch: Batch } | undefined;
   return (given, begin, rows, first = begin === 0 ? given.rows : undefined) => {
-    // Parts of a batch are loaded one after the other.
+    // Parts of a batch are loaded in sequence.
     if (first !== undefined || looked?.of !== given) looked = { of: given, batch: withBags(given) };
     const { batch } = looked;
     loadColumns(batch, begin, rows);
     bags.load(batch, begin, rows);
-    // The distinct rows of a step are found in one hash table, however many passes it has.
+    // One hash table contains the distinct rows of a step, for all its passes.
     for (const { at, most, numIds, bagFields } of first === undefined ? [] : keyCounts) {
       let keys = numIds * first!;
       for (const field of bagFields) keys += itemsOf(column(batch.bags, field), 0, batch.rows);

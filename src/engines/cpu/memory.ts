@@ -6,15 +6,15 @@ import { planMemory, type MemoryPlan } from '../state/memory-plan.js';
 import { COMMAND_WORDS } from './command.js';
 import { createMemory } from './module.js';
 
-/** Start of the memory of a program; what is below belongs to the kernels. The barrier and commands come first. */
+/** Start of the memory of a program; addresses below belong to the kernels. The barrier and commands are first. */
 export const BEGIN = 65_536;
 /**
- * Maximum bytes of tables in the shared WebAssembly memory; larger tables have memory of their own. The other half of
- * the 4 GiB is left for everything else and for bags.
+ * Maximum bytes of tables in the shared WebAssembly memory; larger tables are stored in their own memory. The other
+ * half of the 4 GiB is for all other buffers and for bags.
  */
 export const TABLE_BYTES = 2 ** 31;
 
-/** The memory of a program: shared by its threads, with large tables apart. */
+/** The memory of a program, shared by its threads, and the memory of large tables. */
 export interface CpuMemory {
   readonly memory: WebAssembly.Memory;
   readonly plan: MemoryPlan;
@@ -46,7 +46,7 @@ export function allocate(layout: Layout, tableBytes?: number): CpuMemory {
   return { memory, plan, apart, image };
 }
 
-/** Returns the bytes of some of a program's tables with their optimizer state: all, or those apart. */
+/** Returns the bytes of a program's tables with their optimizer state: of all, or of those in their own memory. */
 export function tableBytesOf({ tables }: Layout, plan?: MemoryPlan): number {
   return tables.all
     .filter((table) => plan === undefined || isApart(table, plan))

@@ -6,19 +6,19 @@ import { addonOf, type NativeKernels } from './native/addon.js';
 import { attach } from './native/attach.js';
 import { stagedKernels, type Stage } from './staged.js';
 
-/** Bytes of a page of WebAssembly memory, and the most that one memory can have. */
+/** Bytes of a page of WebAssembly memory, and the maximum number of pages. */
 export const PAGE_BYTES = 65_536;
 export const MAX_BYTES = 4 * 2 ** 30 - PAGE_BYTES;
 
-/** Why there are no native kernels; with what to do, where something can be done. */
+/** Reason for the lack of native kernels, and the fix if there is one. */
 export interface NoNative extends NotBuilt {
-  /** Whether nobody asked for any. */
+  /** Whether native kernels were disabled on request. */
   readonly isChosen?: boolean;
 }
 
 /**
- * The compiled kernels, whether they fuse multiplications and additions, and what is in the place of some, or why
- * nothing is.
+ * The compiled kernels, whether they fuse multiplications and additions, and the native kernels or the reason for their
+ * lack.
  */
 export interface KernelModule {
   readonly module: WebAssembly.Module;
@@ -27,8 +27,8 @@ export interface KernelModule {
 }
 
 /**
- * Why a step's products are slower than those in single precision would be, with the same bits as fast ones; undefined
- * where they are not.
+ * Returns why the products of a step are slower than in single precision, although bitwise identical to fast ones;
+ * undefined if they are not slower.
  */
 export function whyEmulated({ native }: KernelModule, precision: Precision): string | undefined {
   return precision === 'f32'
@@ -38,13 +38,15 @@ export function whyEmulated({ native }: KernelModule, precision: Precision): str
       : native.noBf16;
 }
 
-/** A memory of at least so many bytes, to be shared with workers. */
+/** Creates a memory of at least `bytes` bytes that workers can share. */
 export function createMemory(bytes: number): WebAssembly.Memory {
   const pages = Math.ceil(bytes / PAGE_BYTES);
   return new WebAssembly.Memory({ initial: pages, maximum: Math.max(pages, 65_536), shared: true });
 }
 
-/** An instance on a memory, with the native kernels that were found; it also reaches tables that lie apart. */
+/**
+ * Instantiates the kernels on a memory, with the native ones that were found; also supports tables in their own memory.
+ */
 export function instantiate(
   { module, native }: KernelModule,
   memory: WebAssembly.Memory,
@@ -58,7 +60,7 @@ export function instantiate(
   return 'reason' in native ? kernels : attach(kernels, addonOf(native), native.family, memory, apart);
 }
 
-/** An instance on a memory, with WebAssembly's own kernels. */
+/** Instantiates the WebAssembly kernels on a memory. */
 export function instantiateAlone(module: WebAssembly.Module, memory: WebAssembly.Memory): Kernels {
   const abort = (): never => {
     throw new Error('a kernel failed');

@@ -4,7 +4,7 @@ export interface Part {
   readonly rows: number;
 }
 
-/** A process's part of so many rows: all parts are as large, or one row larger. */
+/** Returns the rows of a process; the parts of all processes differ by at most one row. */
 export function partOf(rank: number, size: number, rows: number): Part {
   const begin = Math.floor((rows * rank) / size);
   return { begin, rows: Math.floor((rows * (rank + 1)) / size) - begin };

@@ -35,12 +35,12 @@ interface PassRows {
   /** Items of each sequence. */
   readonly items: readonly number[];
   readonly pass: number;
-  /** The first of them among the rows of the pass in all processes, and the number of these. */
+  /** Index of the first row among the rows of the pass in all processes, and the number of these. */
   readonly firstRow: number;
   readonly all: number;
 }
 
-/** What a program consists of. */
+/** Components of a program. */
 export interface Parts {
   readonly compiled: Compiled;
   readonly image: Image;
@@ -59,7 +59,7 @@ export class CpuProgram implements Program {
   readonly #load: Loader;
   readonly #store: Store;
   readonly #writeConstants: ReturnType<typeof createConstantsWriter>;
-  /** Index of the word that refuses a step. */
+  /** Index of the word that marks a step as skipped. */
   readonly #refused: number;
   /** By term: indices of its weight (a word), and of its mean loss and rows (doubles). */
   readonly #terms: readonly { readonly name: string; readonly weight: number; readonly loss: number }[];
@@ -120,7 +120,7 @@ export class CpuProgram implements Program {
       ? { losses: this.#trainOnePass(batch, weights), counts: { shared: weights, own: weights } }
       : this.#trainPasses(batch, weights, combine);
     const isRefused = this.#isRefused();
-    // The kernels update nothing if a step is refused; running statistics, which the forward pass updates, are restored.
+    // The kernels update nothing in a skipped step; running statistics, which the forward pass updates, are restored.
     if (isRefused) this.#running.set(this.#runningBefore);
     else this.#step++;
     return Promise.resolve({
@@ -319,7 +319,7 @@ export class CpuProgram implements Program {
 
   /**
    * Computes the gradients of each term before a step.
-   * @returns a function that completes the diagnosis after the step; undefined if the step is refused
+   * @returns a function that completes the diagnosis after the step; undefined if the step is skipped
    */
   #diagnose(batch: Batch): ((weights: TermWeights) => Diagnosis) | undefined {
     const { graph, places, peers, termAreas, productsOfTensors } = this.#compiled;

@@ -1,34 +1,36 @@
 import { keptRoom } from './kept-room.js';
 import type { Part } from './part-of.js';
 
-/** What a field looks up: an id a row, or where offsets are given those from a row's to the next one's. */
+/** Lookups of a field: one id per row, or with `offsets` the ids between those of consecutive rows. */
 interface Looked {
   readonly ids: Uint32Array;
   readonly offsets?: Uint32Array;
 }
 
 /**
- * The distinct rows of a dealt table that a step looks up, numbered by their owners: those of the first process come
- * first. Row r of
- * the table is row ⌊r / processes⌋ of process r modulo their number. What it gives is good until it finds others.
+ * The distinct rows of a sharded table that a step looks up, numbered by owner: those of rank 0 come first. Row r of
+ * the table is row ⌊r / processes⌋ of rank r modulo the number of processes. Results are valid until the next `find`.
  */
 export interface RowFinder {
-  /** How many there are. */
+  /** Number of distinct rows. */
   readonly count: number;
-  /** Of each process, how many, and the first one's number. */
+  /** Number of rows by process, and the number of the first one. */
   readonly counts: Uint32Array;
   readonly begins: Uint32Array;
-  /** @param columns of the table's fields in the batch */
+  /**
+   * Finds the rows of parts of a batch.
+   * @param columns of the table's fields in the batch
+   */
   find(columns: readonly Looked[], parts: readonly Part[]): void;
-  /** The rows that a process owns, in its own numbers. */
+  /** Returns the rows that a process owns, in its own numbering. */
   rowsOf(process: number): Uint32Array;
-  /** The numbers of what a field looks up in a part, one behind the other. */
+  /** Returns the numbers of the rows that a field looks up in a part, in order. */
   looked(field: number, part: number): Uint32Array;
 }
 
 const EMPTY = 0xffffffff;
 
-/** A finder for a table among so many processes. */
+/** Creates a finder for a table among `processes` processes. */
 export function createRowFinder(
   { name, looked: { rows: most } }: { readonly name: string; readonly looked: { readonly rows: number } },
   processes: number,
@@ -62,7 +64,7 @@ export function createRowFinder(
       );
       const total = looked.reduce((sum, ofField) => sum + ofField.reduce((all, { length }) => all + length, 0), 0);
       const keys = Math.min(most, total);
-      // Knuth's multiplicative hash and linear probing; a place holds the number in which a row was met.
+      // Knuth's multiplicative hash and linear probing; a slot has the index of the row's first occurrence.
       const bits = Math.max(2, Math.ceil(Math.log2(2 * keys)));
       const [shift, mask] = [32 - bits, 2 ** bits - 1];
       const hash = hashRoom(2 ** bits).fill(EMPTY);

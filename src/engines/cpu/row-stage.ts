@@ -4,10 +4,10 @@ import type { Layout } from '../compile/layout.js';
 import type { TablePlace } from '../compile/tables.js';
 import type { CpuMemory } from './memory.js';
 
-/** Rows that are given to a kernel at once. */
+/** Maximum rows per kernel call. */
 const STAGED = 1024;
 
-/** Rows in the kernels' memory, or in a table apart. */
+/** Rows in the kernels' memory, or in a table's own memory. */
 export interface RowsPlace {
   readonly at: Ref;
   /** Floats from row to row. */
@@ -15,14 +15,14 @@ export interface RowsPlace {
   readonly width: number;
 }
 
-/** Copies rows to and from where kernels read them, some at a time, because exchanges use other memory. */
+/** Copies rows to and from the kernels' memory in chunks, since exchanges use other memory. */
 export interface RowStage {
   /** Copies rows to `out`, consecutively, from index `to` on. */
   copy(from: RowsPlace, rows: Uint32Array, out: Float32Array, to: number): void;
   /** Copies rows to a position of the kernels' memory. */
   copyWithin(from: RowsPlace, rows: Uint32Array, to: Ref): void;
   /**
-   * Adds gradients of rows to those that a table is updated by, in one of so many areas.
+   * Adds gradients of rows to those that update a table, in one area.
    * @param isFirst whether these are the first of a step
    */
   add(
@@ -46,7 +46,7 @@ export function takeStage({ buffers, tables, peers }: Layout): { readonly rows: 
 
 /**
  * Creates a stage in a plan's memory.
- * @param kernels an instance on it, of this thread alone
+ * @param kernels an instance on it, for this thread alone
  */
 export function createRowStage(
   layout: Layout,
@@ -57,7 +57,7 @@ export function createRowStage(
   const taken = takeStage(layout);
   const stage = { rows: addressOf(taken.rows), numbers: addressOf(taken.numbers) };
 
-  /** Puts the numbers of some rows after the other where kernels read them. */
+  /** Writes the indices of rows to the kernels' memory, chunk by chunk. */
   const inParts = (rows: Uint32Array, work: (count: number, done: number) => void): void => {
     for (let done = 0; done < rows.length; done += STAGED) {
       const count = Math.min(STAGED, rows.length - done);
@@ -113,7 +113,7 @@ export function createRowStage(
           1,
           addressOf(isFresh ? fresh : shift(fresh, 1)),
         );
-      // A table without looked-up rows is cleared too.
+      // A table without looked-up rows is cleared, too.
       if (rows.length === 0) gather(0, isFirst);
       inParts(rows, (count, done) => {
         floats.set(gradients.subarray(done * width, (done + count) * width), stage.numbers / WORD);

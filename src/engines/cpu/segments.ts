@@ -1,6 +1,6 @@
 import { WORD } from '../compile/buffers.js';
 
-/** Some tables' rows, by process and then by table: how many, and where their numbers lie one behind the other. */
+/** Rows of tables, by process and then by table: their counts and the offsets of their contiguous elements. */
 export interface Segments {
   readonly total: number;
   /** Bytes of each process. */
@@ -10,9 +10,9 @@ export interface Segments {
 }
 
 /**
- * Segments of so many rows.
+ * Computes the segments of rows.
  * @param counts by process and then by table
- * @param widths numbers of a row, by table
+ * @param widths elements per row, by table
  */
 export function segmentsOf(counts: Uint32Array, widths: readonly number[]): Segments {
   const size = counts.length / widths.length;

@@ -1,16 +1,14 @@
 import type { Kernels } from './kernels.js';
 
-/** What a worker has of a whole: from `begin` to before `end`. */
+/** A worker's share: from `begin` up to, but not including, `end`. */
 export interface Share {
   readonly begin: number;
   readonly end: number;
 }
 
-/**
- * Computes this worker's share of `count` items, below 2³², that are handed out `unit` at a time, as its kernels do.
- */
+/** Computes this worker's share of `count` items, below 2³², in units of `unit`, as its kernels do. */
 export function shareOf({ shareBegin, shareEnd }: Kernels, count: number, unit: number): Share {
-  // WebAssembly returns numbers with a sign.
+  // WebAssembly returns signed integers.
   return { begin: shareBegin(count, unit) >>> 0, end: shareEnd(count, unit) >>> 0 };
 }
 

@@ -15,20 +15,19 @@ type TableKernel = {
 type RuleKernel = `${TableRule}Table`;
 type Kernel = Kernels['barrier'];
 
-/** An instance with a memory of its own, which rows are brought to. */
+/** An instance with its own memory, to which rows are copied. */
 export interface Stage {
   readonly kernels: Kernels;
   readonly memory: WebAssembly.Memory;
 }
 
-/** Rows that are brought there together. */
+/** Rows per copy. */
 const CHUNK = 256;
 const PAGE_BYTES = 65_536;
 
 /**
- * Kernels for tables that lie apart: rows are copied to where an instance reaches them, and back where it has changed
- * them. So every kernel
- * works on every table, with the same bits; those that do it often have a native form, which needs no copies.
+ * Creates kernels for tables in their own memory: rows are copied to an instance's memory, and back if they changed.
+ * Thus every kernel supports every table, bitwise identically; frequent ones have a native form without copies.
  */
 export function stagedKernels(
   kernels: Kernels,
@@ -45,7 +44,7 @@ export function stagedKernels(
   const begin = Math.ceil(own.heapBase() / 64) * 64;
   let floats = new Float32Array(ownMemory.buffer);
 
-  /** Room for so many words each, in this order. */
+  /** Allocates arrays of the given numbers of words, in this order. */
   const room = <Sizes extends readonly number[]>(...sizes: Sizes): { -readonly [Place in keyof Sizes]: number } => {
     let end = begin;
     const places = sizes.map((size) => {
@@ -65,11 +64,11 @@ export function stagedKernels(
     for (let i = 0; i < count; i++) to[into + i] = from[at + i]!;
   };
   const ownWords = (): Uint32Array => new Uint32Array(ownMemory.buffer);
-  /** As words: half of a double need not stay what it is where it passes for a float. */
+  /** Copies words, since half of a double, read as a float, may be a signaling NaN that changes. */
   const copyClock = (from: number, to: number): void =>
     ownWords().set(words.subarray(from / WORD, from / WORD + 4), to / WORD);
 
-  /** Brings rows of a table to `staged`, works on them, and takes them back, some at a time. */
+  /** Copies rows of a table to `staged`, runs the work and copies them back, chunk by chunk. */
   const inChunks = (
     table: number,
     stride: number,
@@ -90,7 +89,7 @@ export function stagedKernels(
     }
     return 0;
   };
-  /** Rows 0, 1, 2 …: those of a chunk, in their order. */
+  /** Writes row indices 0, 1, 2, …: the rows of a chunk, in order. */
   const count = (at: number, rows: number): void => {
     const to = ownWords();
     for (let i = 0; i < rows; i++) to[at / WORD + i] = i;
@@ -176,7 +175,7 @@ export function stagedKernels(
         number,
       ];
       const { floats: from, first } = rowsAt(table, main, apart);
-      // Bags make the memory grow.
+      // Bags may have grown the memory.
       const [now, nowWords] = [new Float32Array(memory.buffer), new Uint32Array(memory.buffer)];
       const [ids, factors] = [wordAt(bag), wordAt(bag + WORD)];
       const { begin: b0, end } = shareOf(kernels, rows, 4);

@@ -9,58 +9,56 @@ import { COMMAND, COMMAND_WORDS } from './command.js';
 import type { Exchanged, Exchanges, Kernels } from './kernels.js';
 import { instantiate, type KernelModule } from './module.js';
 
-/** What a team of workers runs, and on what. */
+/** The lists of a team of workers, and their memory. */
 export interface TeamOptions<List extends string = string> extends TeamWatch {
   readonly kernels: KernelModule;
   readonly memory: WebAssembly.Memory;
-  /** Tables in memory of their own. */
+  /** Tables in their own memory. */
   readonly apart?: readonly Apart[];
   readonly lists: Readonly<Record<List, readonly BoundCall[]>>;
-  /** Address of the barrier's words, and of the command's behind them: 16 words in all. */
+  /** Address of the words of the barrier and then of the command: 16 in total. */
   readonly barrier: number;
   readonly threads: number;
-  /** Multiplications of a row: what decides whether a step is worth sharing. */
+  /** Multiplications per row, by which a step is shared or not. */
   readonly rowWork: number;
-  /** What this thread does for all others. */
+  /** Exchanges with other processes, which this thread runs. */
   readonly exchanges?: Exchanges;
 }
 
-/**
- * What whoever compiles a program may say of its team: threads that it has, and what is for measuring and for tests.
- */
+/** Options of the team of a program: its threads, and hooks for measurements and tests. */
 export interface TeamWatch {
-  /** Told how long each call of this thread took. */
+  /** Called with the duration of each call of this thread. */
   readonly onCall?: CallObserver;
-  /** Told what is exchanged next with other processes. */
+  /** Called before each exchange with other processes. */
   readonly onExchange?: ((what: Exchanged) => void) | undefined;
-  /** Whether every list is shared, however small, once all workers are there. */
+  /** Whether every list is shared, however small, once all workers have started. */
   readonly isPatient?: boolean;
-  /** The most bytes of tables that lie in the one memory, where it is not as usual. */
+  /** Maximum bytes of tables in the shared memory; default: TABLE_BYTES. */
   readonly tableBytes?: number;
-  /** Told where fewer threads could start than were asked for. */
+  /** Called if fewer threads than requested could start. */
   readonly onWarning?: (text: string) => void;
-  /** Threads that have been started, for this team alone; it starts its own where they are left out. */
+  /** Started threads, for this team alone; by default, the team starts its own. */
   readonly started?: Threads | undefined;
 }
 
-/** Hears of the calls of a step, one by one. */
+/** Observes the calls of a step. */
 export type CallObserver = (kernel: Call['kernel'], elapsedMs: number) => void;
 
-/** Those who run a list together; this thread is the first of them. */
+/** Threads that run a list together; this thread is the first. */
 export interface Team<List extends string> {
   /**
-   * Runs a list on a batch of so many rows, and items of each sequence, to its end.
-   * @throws UserError (thread) where a worker ended, or a kernel gave up: what the list writes is spoiled, and nothing
-   * runs any more
+   * Runs a list to its end on a batch of `rows` rows.
+   * @param items number of items of each sequence
+   * @throws UserError (thread) if a worker ended or a kernel aborted: the results are invalid, and later calls fail
    */
   run(list: List, rows: number, items?: readonly number[]): void;
   end(): void;
 }
 
-/** Less work than this is done before the others have woken up. */
+/** Minimum work that is shared: less is done before other threads wake up. */
 const MIN_SHARED_WORK = 2_000_000;
 
-/** A list with its kernels looked up, so that a step looks up and allocates nothing. */
+/** Binds the calls of a list to kernels, so that a step looks up and allocates nothing. */
 export function bind(
   calls: readonly BoundCall[],
   kernels: Kernels & Exchanges,
@@ -84,7 +82,7 @@ export function bind(
 
 type Bound = (...args: number[]) => unknown;
 
-/** What a list without other processes never calls, and what other threads leave to the first. */
+/** Exchanges of a list without other processes, and of threads other than the first. */
 export const NO_EXCHANGES: Exchanges = {
   together: () => undefined,
   gather: () => undefined,
@@ -101,30 +99,30 @@ function timed(name: Call['kernel'], kernel: Bound, onCall: CallObserver): Bound
   };
 }
 
-/** What threads of a team are told when there is something to run. */
+/** Task of the threads of a team. */
 export type TeamTask = Required<Pick<TeamOptions, 'memory' | 'apart' | 'lists' | 'barrier'>>;
 
-/** Threads of a team that may not know yet what they will run: starting them takes longer than compiling a program. */
+/** Threads of a team whose task may not be known yet: starting them takes longer than compiling a program. */
 export interface Threads {
   /**
-   * Tells them what to run, once.
-   * @param port told why, where one of them ends
-   * @param onWarning told where fewer could start
-   * @param onEnd told where the thread that watches them ends, also where it has
+   * Sends the threads their task, once.
+   * @param port receives the reason if one of them ends
+   * @param onWarning called if fewer could start
+   * @param onEnd called when the guard thread ends, or if it has ended
    */
   run(
     task: TeamTask & { readonly port: MessagePort },
     onWarning: ((text: string) => void) | undefined,
     onEnd: (end: Error | number) => void,
   ): void;
-  /** Ends those that were told nothing. */
+  /** Ends threads without a task. */
   end(): void;
 }
 
 /**
- * Starts threads beside this one.
- * @param threads of the team, with this one
- * @throws Error where the one that watches them cannot start
+ * Starts threads besides this one.
+ * @param threads of the team, including this one
+ * @throws Error if the guard thread cannot start
  */
 export function startThreads(kernels: KernelModule, threads: number): Threads {
   const guard = openThread('engines/cpu/guard', { kernels, threads });
@@ -141,7 +139,7 @@ export function startThreads(kernels: KernelModule, threads: number): Threads {
       for (const end of ends) onEnd(end);
       guard.postMessage(task, [task.port]);
     },
-    // Its workers end with it.
+    // Its workers end with the guard.
     end: () => void guard.terminate(),
   };
 }
@@ -162,7 +160,7 @@ export function createTeam<List extends string>({
   started,
 }: TeamOptions<List>): Team<List> {
   const kernels = { ...instantiate(loaded, memory, apart), ...exchanges };
-  // A command names a list by its place.
+  // A command identifies a list by its index.
   const names = Object.keys(lists) as List[];
   const bound = names.map((name) => bind(lists[name], kernels, onCall));
   const words = new Int32Array(memory.buffer, barrier, COMMAND_WORDS);
@@ -170,7 +168,7 @@ export function createTeam<List extends string>({
   const fail = (): void => void Atomics.store(words, COMMAND.failed, 1);
   let problem: Problem | undefined;
   const hear = (end: Error | number): void => {
-    // It ends where it has nobody to watch.
+    // The guard ends if it has no worker.
     if (end === 0 && (Atomics.load(words, COMMAND.list) < 0 || Atomics.load(words, COMMAND.threads) === 1)) return;
     problem ??= threadProblem(end);
     fail();
@@ -183,10 +181,10 @@ export function createTeam<List extends string>({
     onWarning?.(fewerThreads(error, 1));
     words[COMMAND.threads] = 1;
   }
-  /** Ends the step for all, and says why: a worker's end, or what was thrown here. */
+  /** Ends the step for all threads; returns the reason: a worker's end, or the error thrown here. */
   const failure = (error: unknown): UserError => {
     fail();
-    // Another process, and no kernel.
+    // Thrown by an exchange, not by a kernel.
     if (error instanceof UserError) return error;
     const told = receiveMessageOnPort(reasons) as { readonly message: Problem } | undefined;
     problem ??= told?.message ?? {
@@ -208,7 +206,7 @@ export function createTeam<List extends string>({
       const areReady = (): boolean => Atomics.load(words, COMMAND.ready) === Atomics.load(words, COMMAND.threads) - 1;
       while (isPatient && !areReady() && Atomics.load(words, COMMAND.failed) === 0)
         Atomics.wait(words, COMMAND.failed, 0, 1);
-      // Until all have started, this thread goes on alone: the results are the same.
+      // Until all workers have started, this thread runs alone: the results are the same.
       const isShared = words[COMMAND.threads]! > 1 && (isPatient || rows * rowWork >= MIN_SHARED_WORK) && areReady();
       kernels.join(0, isShared ? words[COMMAND.threads]! : 1, barrier);
       try {

@@ -1,5 +1,5 @@
-// The part of WebAssembly's JavaScript interface that the engine uses: TypeScript has it with the browser's types
-// alone.
+// The part of WebAssembly's JavaScript interface that the engine uses: TypeScript declares it only with the browser's
+// types.
 declare namespace WebAssembly {
   class Module {
     constructor(bytes: Uint8Array);

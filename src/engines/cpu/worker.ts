@@ -3,19 +3,22 @@ import { COMMAND, COMMAND_WORDS } from './command.js';
 import { instantiate } from './module.js';
 import { bind, NO_EXCHANGES, type TeamOptions, type TeamTask } from './team.js';
 
-// One worker of a team: waits for a command, runs its share of the list, meets the others at the end.
+// A worker of a team: waits for a command, runs its share of the list, and synchronizes at the end.
 
-/** Looks at the command's number this often before it sleeps: a step's worth of other work on the main thread. */
+/** Spins before a worker sleeps: about the time of the main thread's other work in a step. */
 const SPINS = 20_000;
 
-/** Waits for a command of another number. By itself, since V8 optimizes all of a function that loops for long. */
+/**
+ * Waits for a command with another number. A separate function, since V8 optimizes all of a function that loops for
+ * long.
+ */
 function awaitCommand(words: Int32Array, seen: number): void {
   const { number } = COMMAND;
   for (let spin = 0; spin < SPINS; spin++) if (Atomics.load(words, number) !== seen) return;
   while (Atomics.load(words, number) === seen) Atomics.wait(words, number, seen);
 }
 
-// What guard.ts passes.
+// Passed by guard.ts.
 const { kernels: loaded, self } = workerData as Pick<TeamOptions, 'kernels'> & { readonly self: number };
 
 parentPort!.once('message', ({ memory, apart, lists, barrier }: TeamTask) => {
@@ -29,9 +32,9 @@ parentPort!.once('message', ({ memory, apart, lists, barrier }: TeamTask) => {
     awaitCommand(words, seen);
     const list = words[COMMAND.list]!;
     if (list < 0) break;
-    // Fewer than were asked for, where no more could start.
+    // May be fewer than requested, if no more could start.
     kernels.join(self, words[COMMAND.threads]!, barrier);
-    // Where this throws, the guard hears it.
+    // If this throws, the guard receives the error.
     bound[list]!(rows);
     kernels.barrier();
   }

@@ -3,16 +3,16 @@ import { WORD } from '../compile/buffers.js';
 import type { TablePlace } from '../compile/tables.js';
 import { APART, type MemoryPlan } from './memory-plan.js';
 
-/** A table in memory of its own. */
+/** A table in its own memory. */
 export interface Apart {
-  /** Its address among those of calls. */
+  /** Address in calls. */
   readonly at: number;
-  /** Its rows, shared with all threads. */
+  /** Rows, shared by all threads. */
   readonly floats: Float32Array;
 }
 
 /**
- * Allocates the tables that are stored in memory of their own; zeros, which take no memory before they are touched.
+ * Allocates the tables that are stored in their own memory, with zeros, which occupy no memory until written.
  * @throws UserError (data) if this Node cannot allocate one
  */
 export function createApart(tables: readonly TablePlace[], plan: MemoryPlan): readonly Apart[] {
@@ -39,7 +39,7 @@ export function createApart(tables: readonly TablePlace[], plan: MemoryPlan): re
     });
 }
 
-/** Returns whether a table is stored in memory of its own. */
+/** Returns whether a table is stored in its own memory. */
 export function isApart({ at }: Pick<TablePlace, 'at'>, { addresses }: MemoryPlan): boolean {
   return addresses.get(at.buffer)! >= APART;
 }

@@ -1,7 +1,7 @@
 import type { Layout } from '../compile/layout.js';
 import type { Image } from './image.js';
 
-/** Writes the number of steps taken to the clock that the kernels of the average read. */
+/** Writes the number of steps taken, which the kernels of the EMA read. */
 export function setClock(
   { average }: Pick<Layout, 'average'>,
   { doubles, wordAt }: Pick<Image, 'doubles' | 'wordAt'>,
@@ -11,15 +11,14 @@ export function setClock(
 }
 
 /**
- * What is left, after `to` steps, more than `from`, of the distance that an average of `from` steps had from weights
- * that stayed the same; the same
- * bits as in kernels/average.ts.
+ * Computes the factor by which the distance of an EMA from constant weights shrinks between step `from` and a later
+ * step `to`. Bitwise identical to kernels/average.ts.
  */
 export function shareLeft(decay: number, from: number, to: number): number {
   return Math.fround((power(decay, to - from) * (1 - power(decay, from))) / (1 - power(decay, to)));
 }
 
-/** base^n by squaring, in the kernels' order: Math.pow may round otherwise. */
+/** Computes base^n by squaring, in the kernels' order: Math.pow may round differently. */
 function power(base: number, n: number): number {
   let result = 1;
   for (; n > 0; n >>>= 1, base *= base) if ((n & 1) === 1) result *= base;

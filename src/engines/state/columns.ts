@@ -5,14 +5,14 @@ import type { Layout } from '../compile/layout.js';
 const NO_VECTORS: ReadonlyMap<string, VectorColumn> = new Map();
 
 /**
- * Copies ids, numbers, vectors and labels of rows `begin` to `begin + rows` of a batch to where a plan has them.
- * @throws Error for more rows than were planned
+ * Copies ids, numbers, vectors and labels of rows `begin` to `begin + rows` of a batch to a plan's buffers.
+ * @throws Error for more rows than planned
  */
 export type ColumnLoader = (batch: Batch, begin: number, rows: number) => void;
 
 /**
- * A loader of columns; where they go is found once, so that a step only copies.
- * @param words what they are copied to
+ * Creates a loader of columns; destinations are resolved once, so that a step only copies.
+ * @param words destination
  * @param wordAt returns the index of a position among these words
  */
 export function createColumnLoader(
@@ -21,8 +21,7 @@ export function createColumnLoader(
   wordAt: (ref: Ref) => number,
 ): ColumnLoader {
   const floats = new Float32Array(words.buffer);
-  // A field may be looked up in several tables. In those that are dealt out, rows are looked up by numbers of their
-  // own.
+  // A field may be looked up in several tables. Sharded tables are looked up by their own row indices.
   const placed = (kind: 'id' | 'number', fields: readonly string[]): { field: string; at: number }[] =>
     [...new Set(fields)].map((field) => ({ field, at: wordAt(tables.column(kind, field)) }));
   const idFields = placed(
@@ -57,7 +56,7 @@ export function createColumnLoader(
 }
 
 /**
- * Some of the numbers of a column; itself where that is all, since a view takes longer to make than a batch to copy.
+ * Returns a range of a column, or the column itself if that is all: creating a view takes longer than copying a batch.
  */
 function part(values: Uint32Array, begin: number, end: number): Uint32Array;
 function part(values: Float32Array, begin: number, end: number): Float32Array;

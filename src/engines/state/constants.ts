@@ -5,7 +5,10 @@ import type { Layout } from '../compile/layout.js';
 import { setClock } from './average.js';
 import type { Image } from './image.js';
 
-/** Writes the constants of a step, counted from 1, to where the kernels of rules and average read them. */
+/**
+ * Creates a function that writes the constants of a step, counted from 1, to where the kernels of rules and EMA read
+ * them.
+ */
 export function createConstantsWriter(
   layout: Layout,
   image: Omit<Image, 'rowsOf'>,
@@ -29,7 +32,7 @@ export function createConstantsWriter(
   };
 }
 
-/** What all rules take from the first words (the gradient's scale, λ₁, λ₂, its limit), then the rule's own. */
+/** Returns the constants that all rules share (the gradient's scale, λ₁, λ₂, its limit), then the rule's own. */
 function constantsOf(optimizer: Optimizer, step: number, factor: number, limit: number): readonly number[] {
   const {
     penalties: { l1, l2 },

@@ -21,7 +21,7 @@ export interface Image {
 
 /**
  * Creates the views of a memory.
- * @param apart tables that are stored in memory of their own
+ * @param apart tables in their own memory
  */
 export function createImage(buffer: ArrayBufferLike, { addresses }: MemoryPlan, apart: readonly Apart[] = []): Image {
   const floats = new Float32Array(buffer);

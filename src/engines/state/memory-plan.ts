@@ -2,8 +2,8 @@ import type { Domain } from '../../graph/domain.js';
 import { countWords, WORD, type Buffer } from '../compile/buffers.js';
 
 /**
- * First address of tables that are stored in memory of their own, because a WebAssembly memory ends here. Only calls use
- * these addresses: native kernels translate them to addresses of the process, and rows are copied for other kernels.
+ * First address of tables in their own memory, which is the end of a WebAssembly memory. Only calls use these
+ * addresses: native kernels translate them to addresses of the process, and rows are copied for other kernels.
  */
 export const APART = 2 ** 32;
 
@@ -14,15 +14,15 @@ const ALIGNMENT = 64;
 export interface MemoryPlan {
   /** End of the last buffer in the shared memory. */
   readonly bytes: number;
-  /** Addresses in bytes, from APART on for tables that are stored in memory of their own. */
+  /** Addresses in bytes, from APART on for tables in their own memory. */
   readonly addresses: ReadonlyMap<Buffer, number>;
 }
 
 /**
  * Assigns addresses in order of creation.
- * @param begin the first address
+ * @param begin first address
  * @param maxRowsOf maximum rows of a domain
- * @param tableBytes maximum bytes of tables in the shared memory; the largest are stored in memory of their own
+ * @param tableBytes maximum bytes of tables in the shared memory; the largest are stored in their own memory
  */
 export function planMemory(
   buffers: readonly Buffer[],

@@ -1,27 +1,30 @@
 import { shareLeft } from './average.js';
 import type { TablePlace } from '../compile/tables.js';
 
-/** A tensor of a table in a state: so many numbers a row, from and to the row's place in the kernels' memory. */
+/** A tensor of a table in a state, read from and written to the rows in the kernels' memory. */
 export interface RowTensor {
-  /** Behind the table's name. */
+  /** Suffix of the tensor's name, after the table's name. */
   readonly suffix: string;
   readonly width: number;
-  /** Its numbers before the first step, where they are not 0 or drawn. */
+  /** Initial value, if the elements are neither 0 nor random. */
   readonly first: number;
-  /** @param at of the row, in floats */
+  /**
+   * Reads the elements of a row.
+   * @param at offset of the row, in floats
+   */
   read(at: number, into: Float32Array, to: number): void;
   write(at: number, from: Float32Array, begin: number): void;
 }
 
-/** The tensors of a table: the weights as predictions take them, and what it takes to go on. */
+/** Tensors of a table: the weights for predictions, and the state for resuming. */
 export interface RowTensors {
   readonly weights: RowTensor;
   readonly optimizer: readonly RowTensor[];
 }
 
 /**
- * The tensors that lie in the rows of a table after so many steps.
- * @param decay of the average, where there is one
+ * Describes the tensors in the rows of a table after a number of steps.
+ * @param decay of the EMA, if there is one
  */
 export function rowTensors(
   {
@@ -58,8 +61,7 @@ export function rowTensors(
       suffix: '',
       width,
       first: 0,
-      // As the kernels bring a row's average up to date, which stays as it is here: what training goes on with does not
-      // depend on who looks.
+      // Computes the EMA as the kernels do, but leaves the row unchanged: training does not depend on reads.
       read(at, into, to) {
         const from = words[at + covers]!;
         if (from === step) {
@@ -93,7 +95,7 @@ export function rowTensors(
   };
 }
 
-/** A few numbers: a view for each row would take longer than all of them. */
+/** Copies a few elements; creating a view per row would take longer. */
 function copyNumbers(from: Float32Array, begin: number, into: Float32Array, to: number, count: number): void {
   for (let i = 0; i < count; i++) into[to + i] = from[begin + i]!;
 }

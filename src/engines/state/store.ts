@@ -15,7 +15,7 @@ import type { TablePlace } from '../compile/tables.js';
 /** Columns of a panel: a matrix is stored in panels, each row by row, as products read them. */
 const PANEL = 8;
 
-/** All that training changes, in memory. */
+/** All tensors that training changes, in memory. */
 export interface Store {
   /**
    * Returns a parameter's elements in a region that is laid out like the weights, by default the weights: a view of a
@@ -23,11 +23,14 @@ export interface Store {
    */
   tensorOf(parameter: Parameter, region?: Ref): HostTensor;
   state(step: number): ProgramState;
-  /** @throws UserError (checkpoint) for tensors of another model */
+  /**
+   * Restores a state.
+   * @throws UserError (checkpoint) for tensors of another model
+   */
   restore(saved: ProgramState): void;
 }
 
-/** Draws the initial weights, and gives access to all tensors. */
+/** Initializes the weights, and gives access to all tensors. */
 export function createStore(layout: Layout, { floats, wordAt, rowsOf: rowsOfTable }: Image): Store {
   const { plan, peers, graph, places, tables, denseSlots, average } = layout;
   const { optimizers: specs, seed, isRestored = false } = plan;
@@ -97,7 +100,7 @@ export function createStore(layout: Layout, { floats, wordAt, rowsOf: rowsOfTabl
     };
     const tensor: HostTensor = {
       shape: [rows, width],
-      // Gathered when it is asked for: a state of large tables is written one by one, and part by part.
+      // Gathered on demand: a state of large tables is written one tensor and one part at a time.
       get data() {
         return readRows(0, rows, new Float32Array(rows * width));
       },
@@ -116,7 +119,7 @@ export function createStore(layout: Layout, { floats, wordAt, rowsOf: rowsOfTabl
     ...dense.slots.map(({ name }, s) => ({ parameter, suffix: name, region: slotRegion(s) })),
   ]);
 
-  /** Of tensors that are dealt out: their rows with all processes. */
+  /** Total rows of sharded tensors. */
   const dealt = new Map(
     tables.all
       .filter(({ isDealt }) => isDealt)
@@ -140,11 +143,11 @@ export function createStore(layout: Layout, { floats, wordAt, rowsOf: rowsOfTabl
     ]),
   });
 
-  /** A live state's shapes, as those of all processes together. */
+  /** Returns the shapes of a live state over all processes. */
   const whole = (tensors: ProgramState['weights']): Shapes =>
     new Map([...tensors].map(([name, { shape }]) => [name, { shape: shape.with(0, dealt.get(name) ?? shape[0]!) }]));
 
-  /** Weights whose average, if one is kept, starts with them. */
+  /** Writes weights, from which their EMA restarts if there is one. */
   const writeWeights = (parameter: Parameter, data: Float32Array): void => {
     for (const region of new Set([undefined, usedRegion(parameter)])) write(parameter, region, data);
   };

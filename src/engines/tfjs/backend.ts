@@ -7,22 +7,22 @@ import { userError } from '../../core/errors.js';
 import { nativeHome } from './binding.js';
 import { NATIVE_PACKAGE } from './probe.js';
 
-/** The TensorFlow.js namespace: the same whichever package it comes from. */
+/** The TensorFlow.js namespace, which is the same in all packages. */
 export type TensorFlow = typeof tfjs;
 
-/** TensorFlow.js, ready to compute, and what it computes on. */
+/** TensorFlow.js, initialized, and its hardware. */
 export interface Backend {
   readonly tf: TensorFlow;
   readonly description: string;
 }
 
-/** TensorFlow's native library, or the reason why it does not load. */
+/** TensorFlow's native library, or why it does not load. */
 type Native = { readonly tf: TensorFlow; readonly hasGpu: boolean } | { readonly missing: string };
 
 /**
- * TensorFlow on a CUDA GPU through its native package, or undefined where there is none.
- * @param isRequired whether that is an error instead
- * @throws UserError (usage) that says what is missing
+ * Loads TensorFlow on a CUDA GPU with its native package; returns undefined if that is impossible.
+ * @param isRequired whether to throw instead
+ * @throws UserError (usage) with what is missing
  */
 export async function loadGpu(isRequired: boolean): Promise<Backend | undefined> {
   const native = await loadNative();
@@ -43,7 +43,7 @@ export async function loadGpu(isRequired: boolean): Promise<Backend | undefined>
   throw userError('usage', { where: '--device cuda', ...problem });
 }
 
-/** TensorFlow.js on its own CPU backend, which is plain JavaScript. */
+/** Loads TensorFlow.js with its CPU backend in plain JavaScript. */
 export async function loadOwn(): Promise<Backend> {
   const tf = await import('@tensorflow/tfjs');
   tf.enableProdMode();
@@ -52,11 +52,11 @@ export async function loadOwn(): Promise<Backend> {
 }
 
 async function loadNative(): Promise<Native> {
-  // Node 23 took away a function that the package still calls.
+  // Node 23 removed a function that the package calls.
   const legacy: { isNullOrUndefined?: (value: unknown) => boolean } = util;
   legacy.isNullOrUndefined ??= (value) => value === null || value === undefined;
-  // TensorFlow says much about itself. Products are computed in whole floats, not in the shorter ones that cards round
-  // to where nobody says so.
+  // Silences TensorFlow's logs. Products use single precision: GPUs would otherwise round operands to fewer bits by
+  // default.
   process.env['TF_CPP_MIN_LOG_LEVEL'] ??= '2';
   process.env['NVIDIA_TF32_OVERRIDE'] ??= '0';
   try {
@@ -67,7 +67,7 @@ async function loadNative(): Promise<Native> {
     const backend = tf.backend() as { readonly isUsingGpuDevice?: boolean };
     return { tf, hasGpu: backend.isUsingGpuDevice === true };
   } catch (error) {
-    // Two ways to fail: the module is not there, or it is and its native addon is not.
+    // The module is missing, or its native addon is.
     const reason = error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error);
     return { missing: `${NATIVE_PACKAGE} does not load (${reason})` };
   }

@@ -8,46 +8,42 @@ import { askProgram } from '../../system/native-build.js';
 import { userCache } from '../../system/user-cache.js';
 import { NATIVE_PACKAGE, probeGpu } from './probe.js';
 
-// TensorFlow.js reaches TensorFlow through a small addon. Its package downloads one for a TensorFlow of 2022 with CUDA
-// 11; made here from the
-// package's own sources, it reaches the TensorFlow that pip installs, with the CUDA of today.
+// TensorFlow.js calls TensorFlow through a small addon. Its package downloads one for a TensorFlow of 2022 with CUDA
+// 11. Built here from the package's sources, it uses the TensorFlow that pip installs, with current CUDA versions.
 
-/** Where TensorFlow's own library comes from: what pip is asked for, or a folder that holds it. */
+/** Source of TensorFlow's library: a requirement for pip, or a directory with the library. */
 export type LibrarySource = { readonly requirement: string } | { readonly path: string };
 
-/** What there is in a folder of a binding. */
+/** Contents of a binding's directory. */
 export interface Binding {
   readonly package: string;
   readonly source: LibrarySource;
-  /** Of the library, relative to the folder where it lies in it. */
+  /** Path of the library, relative to the directory if it is inside. */
   readonly library: string;
 }
 
-/** What a binding is made with. */
+/** Tools that build a binding. */
 export interface BindingTools {
   readonly python?: string;
   readonly compiler?: string;
-  /** Tries what was made. */
+  /** Tests the result. */
   readonly probe?: typeof probeGpu;
 }
 
-/** Names of the library: that of pip's TensorFlow, and that of the archives for C. */
+/** Names of the library: in pip's TensorFlow, and in the archives for C. */
 const LIBRARIES = ['libtensorflow_cc.so.2', 'libtensorflow.so.2'];
 const FRAMEWORK = 'libtensorflow_framework.so.2';
 const WHERE = 'mtl setup-cuda';
 const STAMP = 'binding.json';
 const ADDON_FOLDER = join('node_modules', NATIVE_PACKAGE, 'lib', 'napi-v8');
 
-/** The folder in which a user's binding for CUDA is; undefined for a user without a home. */
+/** Returns the directory of a user's binding for CUDA; undefined for a user without a home directory. */
 export function bindingFolder(): string | undefined {
   const cache = userCache();
   return cache && join(cache, 'mtl', 'tensorflow', 'cuda');
 }
 
-/**
- * The folder from which TensorFlow's native package is to be loaded: that of the binding that was made for this user,
- * or that of mtl.
- */
+/** Returns the directory from which to load TensorFlow's native package: that of the user's binding, or that of mtl. */
 export function nativeHome(): string {
   const made = bindingFolder();
   return made !== undefined && readBinding(made) !== undefined
@@ -55,13 +51,13 @@ export function nativeHome(): string {
     : fileURLToPath(new URL('../../..', import.meta.url));
 }
 
-/** What was made in a folder; undefined where nothing was, or not to its end. */
+/** Reads the binding in a directory; undefined if there is none or its build did not finish. */
 export function readBinding(folder: string): Binding | undefined {
   const stamp = join(folder, STAMP);
   return existsSync(stamp) ? (JSON.parse(readFileSync(stamp, 'utf8')) as Binding) : undefined;
 }
 
-/** What a binding cannot be made without, and is not there. */
+/** Lists missing requirements of a build. */
 export function missingTools(source: LibrarySource, { python, compiler }: BindingTools = {}): readonly Problem[] {
   if (process.platform !== 'linux')
     return [
@@ -102,11 +98,10 @@ export function missingTools(source: LibrarySource, { python, compiler }: Bindin
 }
 
 /**
- * Makes a binding in a folder of its own; one that is there already, of the same source, and still loads is left as it
- * is.
- * @param onStep told of what is done
- * @returns whether it was made just now
- * @throws UserError (usage) that says what is missing or what failed
+ * Builds a binding in its own directory. An existing one of the same source that still loads is kept.
+ * @param onStep receives the progress
+ * @returns whether it was built
+ * @throws UserError (usage) with what is missing or failed
  */
 export function makeBinding(
   folder: string,
@@ -172,7 +167,7 @@ export function makeBinding(
   }
 }
 
-/** The addon from the package's own sources. */
+/** Builds the addon from the package's sources. */
 function compile(folder: string, library: string, include: string, compiler: string): void {
   const addons = join(folder, ADDON_FOLDER);
   mkdirSync(addons, { recursive: true });
@@ -181,7 +176,7 @@ function compile(folder: string, library: string, include: string, compiler: str
   const sources = ['tfjs_backend.cc', 'tfjs_binding.cc'].map((name) =>
     join(folder, 'node_modules', NATIVE_PACKAGE, 'binding', name),
   );
-  // A library in the folder is found from the addon, wherever the folder comes to lie.
+  // The addon finds a library in the directory wherever the directory is moved.
   const inside = relative(folder, library);
   const runPath = isInside(inside) ? `$ORIGIN/${relative(addons, dirname(library))}` : dirname(library);
   const libraries = [library, join(dirname(library), FRAMEWORK)];
@@ -207,7 +202,7 @@ function compile(folder: string, library: string, include: string, compiler: str
   );
 }
 
-/** TensorFlow's library and its headers in a folder, as pip or the archives for C lay them out. */
+/** Finds TensorFlow's library and headers in a directory, in the layout of pip or of the archives for C. */
 function libraryIn(folder: string): { readonly library: string; readonly include: string } {
   const library = [folder, join(folder, 'lib')]
     .flatMap((at) => LIBRARIES.map((name) => join(at, name)))
@@ -230,7 +225,7 @@ const isInside = (path: string): boolean => !path.startsWith('..') && !isAbsolut
 const pythonOf = (python = process.env['MTL_PYTHON'] ?? 'python3'): string => python;
 const compilerOf = (compiler = process.env['CXX'] ?? 'g++'): string => compiler;
 
-/** The version of the package that mtl names. */
+/** Returns the version of the package that mtl requires. */
 function packageVersion(): string {
   const { optionalDependencies } = JSON.parse(
     readFileSync(new URL('../../../package.json', import.meta.url), 'utf8'),
@@ -238,7 +233,7 @@ function packageVersion(): string {
   return optionalDependencies[NATIVE_PACKAGE]!;
 }
 
-/** Runs a program, whose words go to stderr. */
+/** Runs a program; its output goes to stderr. */
 function run(command: string, args: readonly string[], cwd: string): void {
   try {
     execFileSync(command, args, { cwd, stdio: ['ignore', 2, 2] });

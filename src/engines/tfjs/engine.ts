@@ -6,16 +6,16 @@ import { loadGpu, loadOwn, type Backend } from './backend.js';
 import { compileProgram } from './program.js';
 
 /**
- * The engine on a GPU, or undefined where there is none.
- * @param isRequired whether that is an error instead
- * @throws UserError (usage) that says what is missing
+ * Creates the engine on a CUDA GPU; returns undefined if there is none.
+ * @param isRequired whether to throw instead
+ * @throws UserError (usage) with what is missing
  */
 export async function createGpuEngine(isRequired: boolean): Promise<Engine | undefined> {
   const backend = await loadGpu(isRequired);
   return backend && engineOn(backend);
 }
 
-/** The engine on TensorFlow.js's own CPU backend: slow, and the other engine's oracle. */
+/** Creates the engine on TensorFlow.js's CPU backend: slow, and the reference for other engines. */
 export async function createTfjsEngine(): Promise<Engine> {
   return engineOn(await loadOwn());
 }
@@ -36,7 +36,7 @@ function engineOn({ tf, description }: Backend): Engine {
   };
 }
 
-/** Every value and its gradient; what TensorFlow.js makes besides is gone within an operation. */
+/** Returns the bytes of all values and gradients; other tensors are freed within an operation. */
 function activationBytes({ graph, batchRows = 0 }: Plan): number {
   return graph.values.reduce((sum, { width }) => sum + width, 0) * batchRows * 2 * Float32Array.BYTES_PER_ELEMENT;
 }

@@ -1,23 +1,22 @@
 import type { Tensor } from '@tensorflow/tfjs';
 import type { TensorFlow } from './backend.js';
 
-/** A result, and the way back from it. */
+/** A result with its gradient function. */
 export interface Differentiable {
   readonly value: Tensor;
-  /** All that the way back reads: what is not named here, inputs too, may be gone by then. */
+  /** All tensors that the gradient function reads; others, including inputs, may be disposed before it runs. */
   readonly saved?: readonly Tensor[];
-  /** The gradient in each input, from that in the result and what was saved. */
+  /** Computes the gradients of the inputs from that of the result and the saved tensors. */
   readonly gradients: (dy: Tensor, saved: readonly Tensor[]) => Tensor[];
 }
 
 /**
- * A function of tensors whose gradients are written out. TensorFlow.js has its own for everything, but they take
- * several times as many
- * operations, and those of sums and means make ones on the host and bring them to the device.
+ * Computes a function with explicit gradients. Those of TensorFlow.js take several times as many operations, and those
+ * of sums and means create constants on the host and upload them.
  */
 export function withGradients(tf: TensorFlow, inputs: readonly Tensor[], compute: () => Differentiable): Tensor {
   const differentiable = tf.customGrad((...args) => {
-    // TensorFlow.js passes the inputs, then a function that keeps tensors alive until the gradient is asked for.
+    // TensorFlow.js passes the inputs, then a function that keeps tensors alive until the gradient is computed.
     const save = args[inputs.length] as unknown as (tensors: readonly Tensor[]) => void;
     const { value, saved = [], gradients } = compute();
     save(saved);
@@ -26,12 +25,12 @@ export function withGradients(tf: TensorFlow, inputs: readonly Tensor[], compute
   return differentiable(...inputs);
 }
 
-/** The same numbers, which no gradient passes. */
+/** Returns the tensor without a gradient. */
 export function stopped(tf: TensorFlow, tensor: Tensor): Tensor {
   return withGradients(tf, [tensor], () => ({ value: tf.clone(tensor), gradients: (dy) => [tf.zerosLike(dy)] }));
 }
 
-/** The sum of each row, `[B, 1]`. */
+/** Computes the sum of each row, `[B, 1]`. */
 export function rowSum(tf: TensorFlow, x_BI: Tensor): Tensor {
   const width = x_BI.shape[1]!;
   return withGradients(tf, [x_BI], () => ({
@@ -40,26 +39,26 @@ export function rowSum(tf: TensorFlow, x_BI: Tensor): Tensor {
   }));
 }
 
-/** The sum of each column in every row, `[B, I]`. */
+/** Computes the sum of each column, repeated in every row, `[B, I]`. */
 export function columnSums(tf: TensorFlow, x_BI: Tensor): Tensor {
   const rows = x_BI.shape[0];
   const inEveryRow = (each: Tensor): Tensor => tf.tile(tf.sum(each, 0, true), [rows, 1]);
   return withGradients(tf, [x_BI], () => ({ value: inEveryRow(x_BI), gradients: (dy) => [inEveryRow(dy)] }));
 }
 
-/** Numbers brought to mean 0 and variance 1. */
+/** Options of a normalization to mean 0 and variance 1. */
 export interface Standardized {
   /** Over the rows of a batch (0) or the columns of a row (1). */
   readonly axis: 0 | 1;
-  /** Added to the variance before its root is taken, a scalar. */
+  /** Scalar that is added to the variance before its square root. */
   readonly epsilon: Tensor;
-  /** Is told mean and biased variance, with 1 for the size of the axis. */
+  /** Receives mean and biased variance, with size 1 along the axis. */
   readonly observe?: (mean: Tensor, variance: Tensor) => void;
 }
 
 /**
- * (x - mean) / √(variance + ε); its gradient is (dy - mean(dy) - y mean(dy y)) / √(variance + ε) (Ioffe & Szegedy 2015,
- * section 3).
+ * Computes (x - mean) / √(variance + ε); its gradient is (dy - mean(dy) - y mean(dy y)) / √(variance + ε) (Ioffe &
+ * Szegedy 2015, section 3).
  */
 export function standardized(tf: TensorFlow, x: Tensor, { axis, epsilon, observe }: Standardized): Tensor {
   const mean = (each: Tensor): Tensor => tf.mean(each, axis, true);
@@ -80,7 +79,7 @@ export function standardized(tf: TensorFlow, x: Tensor, { axis, epsilon, observe
   });
 }
 
-/** gain · x + shift, a gain and a shift a column. */
+/** Computes gain · x + shift, with a gain and a shift per column. */
 export function scaled(tf: TensorFlow, x: Tensor, gain: Tensor, shift: Tensor): Tensor {
   return withGradients(tf, [x, gain, shift], () => ({
     value: tf.add(tf.mul(x, gain), shift),

@@ -3,17 +3,16 @@ import type { LossName, LossValue, Value, ValueOf } from '../../graph/operations
 import { withGradients } from './gradients.js';
 import type { Execution } from './operations.js';
 
-// Gradients are written out: autodiff of the stable forms is wrong at 0, where abs and relu have no derivative, and a
-// computed
-// label, mask or weight has none.
+// Gradients are explicit: autodiff of the stable forms is wrong at 0, where abs and relu have no derivative, and a
+// computed label, mask or weight has none.
 
-/** A loss, `[1, 1]`, and the number of rows it counts: known, or computed, `[1, 1]`. */
+/** A loss, `[1, 1]`, and the number of rows that it counts: known, or computed, `[1, 1]`. */
 export interface LossTensors {
   readonly mean: Tensor;
   readonly rows: number | Tensor;
 }
 
-/** What a loss is one of, its value in every row, `[B, 1]`, and its derivative there; without one, that is 1. */
+/** A loss by row: the operand, its value in every row, `[B, 1]`, and its derivative; default: 1. */
 interface RowLoss<Name extends LossName> {
   readonly of: (value: ValueOf<Name>) => Value;
   readonly loss: (value: ValueOf<Name>, run: Execution) => Tensor;
@@ -40,7 +39,7 @@ const ROW_LOSSES: LossTable = {
   },
 };
 
-/** The mean of a loss over the rows that its mask admits (0 where there are none), and their number. */
+/** Computes the mean of a loss over the rows of its mask, 0 if there are none, and their number. */
 export function lossOf(value: LossValue, run: Execution): LossTensors {
   const { tf, get, isTraining, constant } = run;
   // The table's entry for `value.op` takes that operation's value.
@@ -53,7 +52,7 @@ export function lossOf(value: LossValue, run: Execution): LossTensors {
 
   const mean = withGradients(tf, [of], () => {
     const rows = counted === undefined ? constant(batchRows) : tf.maximum(counted, constant(1));
-    // Of the sum of all rows; evaluation needs none.
+    // Derivative of the sum over rows; evaluation requires none.
     const slope = isTraining ? weighed(rowLoss.derivative?.(value, run) ?? tf.onesLike(of)) : of;
     return {
       value: tf.div(tf.sum(weighed(rowLoss.loss(value, run)), 0, true), rows),

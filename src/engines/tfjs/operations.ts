@@ -20,18 +20,18 @@ import { columnSums, rowSum, scaled, standardized, stopped, withGradients } from
 export interface Execution {
   readonly tf: TensorFlow;
   readonly isTraining: boolean;
-  /** The result of an operation that came before. */
+  /** Returns the result of an earlier operation. */
   get(value: Value): Tensor;
   input(source: Source, width: number): Tensor;
-  /** A vector as a row, `[1, width]`. */
+  /** Returns a vector as a row, `[1, width]`. */
   parameter(parameter: Parameter): Tensor;
-  /** Whether a gradient of the parameter is asked for. */
+  /** Returns whether the gradient of a parameter is computed. */
   isTrained(parameter: Parameter): boolean;
-  /** A scalar that is kept for other passes, so that it need not be brought to the device again. */
+  /** Returns a scalar that is cached across passes, so that it is uploaded once. */
   constant(value: number): Tensor;
-  /** Tells the statistics of this batch: mean and biased variance, `[1, width]`. */
+  /** Receives the statistics of this batch: mean and biased variance, `[1, width]`. */
   observe(running: RunningStatistics, mean: Tensor, variance: Tensor): void;
-  /** Inverted-dropout factors, `[rows of the batch, width]`. */
+  /** Returns inverted-dropout factors, `[rows of the batch, width]`. */
   dropoutMask(name: string, rate: number, width: number): Tensor;
 }
 
@@ -165,12 +165,12 @@ const OPERATION: OperationTable = {
   },
 };
 
-/** What adds nothing to a sum of exponentials. */
+/** Adds nothing to a sum of exponentials. */
 const FAR_BELOW = -1e30;
 
 /**
- * Which rows are of the same group, 1 or 0, [B, B]; a row in none is so with itself alone. Of operations that have a
- * gradient, though none passes.
+ * Computes which pairs of rows are in the same group, 1 or 0, `[B, B]`; a row without a group is only with itself. Uses
+ * operations with a gradient, although none passes.
  */
 function sameGroup(tf: TensorFlow, groups: Tensor): Tensor {
   const groups_B1 = stopped(tf, groups);
@@ -189,7 +189,7 @@ export function execute(value: Exclude<Value, LossValue>, run: Execution): Tenso
   return operation(value, run);
 }
 
-/** A function whose gradient is one of its result. */
+/** Computes a function whose gradient depends only on its result. */
 function ofResult(
   tf: TensorFlow,
   x: Tensor,
@@ -202,7 +202,7 @@ function ofResult(
   });
 }
 
-/** (x - mean) / √(variance + ε): of the batch in training, of the running statistics in evaluation. */
+/** Computes (x - mean) / √(variance + ε): of the batch in training, of the running statistics in evaluation. */
 function normalized(
   x: Tensor,
   running: RunningStatistics,

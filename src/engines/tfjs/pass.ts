@@ -23,50 +23,49 @@ export interface BatchStatistics {
   readonly running: RunningStatistics;
   readonly mean: Float32Array;
   readonly variance: Float32Array;
-  /** Of the batch. */
+  /** Rows of the batch. */
   readonly rows: number;
 }
 
-/** What a forward and backward pass leaves on the host. */
+/** Results of a forward and backward pass, on the host. */
 export interface TrainingPass {
   readonly losses: ReadonlyMap<string, TermLoss>;
   readonly inputGradient_BI: Float32Array;
-  /** By the name of the trained parameter. */
+  /** Gradients by the name of the trained parameter. */
   readonly gradients: ReadonlyMap<string, Float32Array>;
   readonly statistics: readonly BatchStatistics[];
-  /** What was asked for beside: predictions by task, or by gate of the graph its shares, row by row. */
+  /** Additional values that were requested: predictions by task, or shares by gate, in row-major order. */
   readonly looked: ReadonlyMap<string, Float32Array>;
 }
 
-/** What a pass is run with. */
+/** Settings of a pass. */
 export interface PassSettings {
-  /** They choose the dropout masks: the seed, steps taken, and which pass of the step it is. */
+  /** Selects the dropout masks, together with the steps taken and the pass of the step. */
   readonly seed: number;
   readonly step: number;
   readonly pass: number;
-  /** Of the terms' losses. */
+  /** Weights of the terms' losses. */
   readonly weights: readonly number[];
-  /** Rows that the terms' losses are divided by, where they are not those of this pass. */
+  /** Rows that the terms' losses are divided by, if not those of this pass. */
   readonly counted: readonly number[] | undefined;
   readonly looksAt?: 'predictions' | 'gates' | 'nothing';
 }
 
 /**
- * Runs a graph on TensorFlow.js; every tensor that a pass makes is gone when it returns, but for constants. A pass
- * reads from the device once.
+ * Runs a graph on TensorFlow.js. A pass disposes all tensors except cached constants, and reads from the device once.
  */
 export interface Runner {
-  /** Predictions in evaluation mode; losses without rows. */
+  /** Computes predictions in evaluation mode; losses have no rows. */
   predict(input: Input): Promise<Evaluation>;
-  /** Predictions and losses in evaluation mode. */
+  /** Computes predictions and losses in evaluation mode. */
   evaluate(input: Input): Promise<Evaluation>;
-  /** Losses and gradients in training mode. */
+  /** Computes losses and gradients in training mode. */
   train(input: Input, settings: PassSettings): Promise<TrainingPass>;
-  /** Gives back what is kept from pass to pass. */
+  /** Disposes the cached tensors. */
   dispose(): void;
 }
 
-/** A runner over weights that live in plain memory. */
+/** Creates a runner over weights in host memory. */
 export function createRunner(tf: TensorFlow, graph: Graph, weights: readonly Weights[]): Runner {
   const canceled = findCanceledBiases(graph);
   const isTrained = (parameter: Parameter): boolean => parameter.isTrainable && !canceled.has(parameter);
@@ -91,13 +90,13 @@ export function createRunner(tf: TensorFlow, graph: Graph, weights: readonly Wei
     constants.set(value, known);
     return known;
   };
-  /** A vector lies as a row, so that it joins others without an operation. */
+  /** Uploads a parameter; a vector becomes a row, so that it joins others without an operation. */
   const upload = ({ parameter: { shape }, data }: Weights): Tensor =>
     tf.tensor2d(data, shape.length === 1 ? [1, shape[0]!] : [shape[0]!, shape[1]!]);
   const uploadInput = ({ batch, input_BI }: Input): Tensor =>
     tf.tensor2d(input_BI, [batch.rows, input_BI.length / batch.rows]);
 
-  /** Computes `values` in order and gives the way to their results. */
+  /** Computes `values` in order and returns access to their results. */
   const run = (values: readonly Value[], execution: Omit<Execution, 'get' | 'tf' | 'constant'>): Execution => {
     const results = new Map<number, Tensor>();
     const whole: Execution = { ...execution, tf, constant, get: (value) => results.get(value.id)! };
@@ -105,7 +104,7 @@ export function createRunner(tf: TensorFlow, graph: Graph, weights: readonly Wei
     return whole;
   };
 
-  // A copy: labels may lie in memory that threads share, which not every backend takes.
+  // A copy: labels may be in shared memory, which not every backend accepts.
   const inputOf =
     (batch: Batch, features: Tensor): Execution['input'] =>
     (source) => {
@@ -115,7 +114,7 @@ export function createRunner(tf: TensorFlow, graph: Graph, weights: readonly Wei
         : tf.tensor2d(column(batch.labels, source.column).slice(0, batch.rows), [batch.rows, 1]);
     };
 
-  /** The numbers of values by name, once they are read. */
+  /** Returns the elements of values by name, once they are read. */
   const numbersOf = (
     named: readonly (readonly [string, Value])[],
     { get }: Execution,
@@ -128,7 +127,7 @@ export function createRunner(tf: TensorFlow, graph: Graph, weights: readonly Wei
   const termLosses = (found: readonly (() => TermLoss)[]): Map<string, TermLoss> =>
     new Map(graph.terms.map(({ name }, t) => [name, found[t]?.() ?? { mean: 0, rows: 0 }]));
 
-  /** Σ weight · loss, of which the gradient alone is of use. */
+  /** Computes Σ weight · loss, for its gradient. */
   const minimized = (
     terms: readonly LossTensors[],
     termWeights: readonly number[],
@@ -202,7 +201,7 @@ export function createRunner(tf: TensorFlow, graph: Graph, weights: readonly Wei
           return minimized(terms, termWeights, counted);
         };
         const differentiated = [...tensors].filter(([parameter]) => isTrained(parameter));
-        // Not `tf.grads`: that one refuses a parameter that no loss depends on, whose gradient is 0.
+        // `tf.grads` rejects a parameter on which no loss depends, whose gradient is 0.
         const { grads } = tf
           .engine()
           .gradients(loss, [features, ...differentiated.map(([, tensor]) => tensor)], undefined, true) as {

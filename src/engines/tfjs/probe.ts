@@ -1,26 +1,26 @@
 import { spawnSync } from 'node:child_process';
 
-/** The package through which TensorFlow.js reaches TensorFlow itself. */
+/** The package with which TensorFlow.js calls TensorFlow. */
 export const NATIVE_PACKAGE = '@tensorflow/tfjs-node-gpu';
 
-/** What keeps TensorFlow from a GPU, if anything does. */
+/** State of TensorFlow's GPU support. */
 export interface GpuProbe {
   /** The package is not installed, does not load, loads without a GPU, or is ready. */
   readonly state: 'absent' | 'broken' | 'without a GPU' | 'ready';
-  /** In its own words, where it does not load. */
+  /** Error message, if it does not load. */
   readonly reason: string | undefined;
-  /** Of TensorFlow itself, where it loads. */
+  /** Version of TensorFlow, if it loads. */
   readonly version: string | undefined;
-  /** Shared libraries that it looked for and did not find. */
+  /** Shared libraries that it did not find. */
   readonly missing: readonly string[];
 }
 
-/** Loading it may take long on a machine with a GPU. */
+/** Loading may take long on a machine with a GPU. */
 const TIMEOUT_MS = 60_000;
 
 /**
- * Loads the package and says what came of it. What it misses of CUDA it tells on stderr alone, so that it takes a
- * process of its own.
+ * Loads the package and prints the result. Missing CUDA libraries are reported only on stderr, hence a separate
+ * process.
  */
 const SCRIPT = `
   require('node:util').isNullOrUndefined ??= (value) => value === null || value === undefined;
@@ -32,8 +32,8 @@ const SCRIPT = `
 `;
 
 /**
- * Tries TensorFlow's native package.
- * @param folder from which it is looked for
+ * Tests TensorFlow's native package.
+ * @param folder directory from which it is resolved
  */
 export function probeGpu(folder: string): GpuProbe {
   const { stdout, stderr, error } = spawnSync(process.execPath, ['-e', SCRIPT], {
@@ -45,7 +45,7 @@ export function probeGpu(folder: string): GpuProbe {
   return readProbe(stdout, stderr, error?.message);
 }
 
-/** What the output of such a process says. */
+/** Parses the output of such a process. */
 export function readProbe(stdout: string, stderr: string, failure: string | undefined): GpuProbe {
   const missing = [
     ...new Set(
@@ -56,7 +56,7 @@ export function readProbe(stdout: string, stderr: string, failure: string | unde
   try {
     told = JSON.parse(stdout.slice(stdout.lastIndexOf('{'))) as typeof told;
   } catch {
-    // The native library may take the process with it.
+    // The native library may crash the process.
     return {
       state: 'broken',
       reason: failure ?? (stderr.trim().split('\n').at(-1) || 'it exits without a message'),

@@ -9,9 +9,8 @@ import type { TensorFlow } from './backend.js';
 import { createRunner, type BatchStatistics, type Input } from './pass.js';
 
 /**
- * Compiles a plan for TensorFlow.js: the graph runs on its backend with its autodiff; tables, weights and their
- * optimizers lie
- * with the kernels.
+ * Compiles a plan for TensorFlow.js: the graph runs on its backend with its autodiff; the kernels store tables, weights
+ * and their optimizer state.
  */
 export function compileProgram(tf: TensorFlow, plan: Plan): Program {
   const { graph, seed } = plan;
@@ -26,7 +25,7 @@ export function compileProgram(tf: TensorFlow, plan: Plan): Program {
   const trained = graph.parameters.filter(({ isTrainable }) => isTrainable);
   const graphWeights = graph.terms.map(({ weight }) => weight);
   const combinesTerms = plan.step?.combinesTerms === true;
-  /** Weights that leave one term alone. */
+  /** Term weights that select a single term. */
   const oneByOne = graph.terms.map((_, t) => graphWeights.map((_weight, u) => (t === u ? 1 : 0)));
   let step = 0;
 
@@ -40,7 +39,7 @@ export function compileProgram(tf: TensorFlow, plan: Plan): Program {
 
   const joined = (parts: readonly ReadonlyMap<string, TermLoss>[]): Map<string, TermLoss> =>
     new Map(graph.terms.map(({ name }) => [name, meanOfParts(parts.map((part) => part.get(name)!))]));
-  /** The passes of a batch, looked up one by one. */
+  /** Looks up the passes of a batch, one at a time. */
   function* passesOf(batch: Batch): Generator<{ readonly part: Input; readonly pass: number }> {
     for (let begin = 0, pass = 0; begin < batch.rows; begin += host.passRows, pass++) {
       const rows = Math.min(host.passRows, batch.rows - begin);
@@ -61,8 +60,8 @@ export function compileProgram(tf: TensorFlow, plan: Plan): Program {
   };
 
   /**
-   * Runs the passes of a step, each term alone or all together, and adds their gradients up; false where a number is
-   * not finite.
+   * Runs the passes of a step, for each term or for all together, and sums their gradients; returns false if one is not
+   * finite.
    */
   const runPasses = async (
     batch: Batch,
@@ -93,7 +92,7 @@ export function compileProgram(tf: TensorFlow, plan: Plan): Program {
     return { losses: joined(parts), statistics, isFinite: true };
   };
 
-  /** Looks at the gradients of the step that comes; what is returned completes the diagnosis once it was taken. */
+  /** Computes the gradients of the next step for a diagnosis; the returned function completes it after the step. */
   const diagnose = async (batch: Batch): Promise<(weights: TermWeights) => Diagnosis> => {
     if (host.termAreas === 0) throw new Error('no diagnosis was planned');
     const counted = batch.rows > host.passRows ? countedRows(graph, batch) : undefined;

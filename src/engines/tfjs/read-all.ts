@@ -1,13 +1,12 @@
 import type { Tensor } from '@tensorflow/tfjs';
 import type { TensorFlow } from './backend.js';
 
-/** The numbers of a tensor, once it is read. */
+/** Returns the elements of a tensor, once it is read. */
 export type Numbers = () => Float32Array;
 
 /**
- * Computes on the device and reads what comes of it at once: each reading waits for the device, however little it
- * reads.
- * @param compute every tensor that it makes is gone afterward, those that it keeps too
+ * Runs computations on the device and reads all results at once, since each read waits for the device.
+ * @param compute all tensors that it creates are disposed afterwards, including kept ones
  */
 export async function readAll<Result>(
   tf: TensorFlow,
@@ -29,7 +28,7 @@ export async function readAll<Result>(
         1,
       ),
     );
-    // A copy, since a backend may hand out its own memory.
+    // A copy, since a backend may return its own memory.
     const all = ((await joined.data()) as Float32Array).slice();
     joined.dispose();
     let begin = 0;

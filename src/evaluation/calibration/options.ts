@@ -62,11 +62,10 @@ export function* checkCalibration(section: CalibrationSection, tasks: readonly T
       };
     else if (output.type === 'regression')
       yield { path, message: `'${name}' is a regression, which predicts no probability; remove it` };
-    else
-      yield {
-        path,
-        message: `'${name}' has the prediction of '${findPredictedOutput(output, outputs).name}' on other rows; use '${findPredictedOutput(output, outputs).name}'`,
-      };
+    else {
+      const predicted = findPredictedOutput(output, outputs).name;
+      yield { path, message: `'${name}' has the prediction of '${predicted}' on other rows; use '${predicted}'` };
+    }
   }
   if (resolveMethods(section, outputs).length === 0)
     yield { path: ['outputs'], message: 'disables every output; remove calibration instead' };

@@ -36,7 +36,9 @@ export function growTable(before: TextTable, now: TextTable, field: string, drop
   const numBytes =
     before.bytes.length - countBytes(before, left) + countBytes(now, fresh) + VACANT.length * (stayVacant - wasVacant);
   if (numBytes > MAX_BYTES || slotsFor(numTexts) === undefined) {
-    const message = `would have ${numTexts} distinct strings with ${numBytes} bytes, previous and new ones, which exceeds the maximum vocabulary size`;
+    const message =
+      `would have ${numTexts} distinct strings with ${numBytes} bytes, previous and new ones, ` +
+      'which exceeds the maximum vocabulary size';
     throw userError('data', {
       key: `field '${field}'`,
       message,

@@ -76,7 +76,9 @@ export function createTextCounter(field: string, maxBytes = MAX_BYTES): TextCoun
       {
         key: `field '${field}'`,
         message,
-        fix: 'set encoding: { name: hash, buckets: … }, which has no vocabulary, or encoding: ids if values are integers',
+        fix:
+          'set encoding: { name: hash, buckets: … }, which has no vocabulary, ' +
+          'or encoding: ids if values are integers',
       },
       cause,
     );

@@ -23,7 +23,9 @@ const AT_ONCE: usize = 8;
  * @param next where the place behind all that was cut goes, and the number of the line there
  * @returns how many rows were cut
  */
-export function cut(begin: usize, end: usize, separator: u32, width: u32, most: u32, places: usize, lines: usize, line: u32, next: usize): u32 {
+export function cut(
+  begin: usize, end: usize, separator: u32, width: u32, most: u32, places: usize, lines: usize, line: u32, next: usize,
+): u32 {
   const separators = i8x16.splat(<i8>separator);
   const feeds = i8x16.splat(<i8>LF);
   let rows: u32 = 0;
@@ -38,8 +40,14 @@ export function cut(begin: usize, end: usize, separator: u32, width: u32, most: 
     const b = v128.load(block + 16);
     const c = v128.load(block + 32);
     const d = v128.load(block + 48);
-    let inner = bits(i8x16.eq(a, separators), i8x16.eq(b, separators), i8x16.eq(c, separators), i8x16.eq(d, separators));
-    for (let outer = bits(i8x16.eq(a, feeds), i8x16.eq(b, feeds), i8x16.eq(c, feeds), i8x16.eq(d, feeds)); ; outer &= outer - 1) {
+    let inner = bits(
+      i8x16.eq(a, separators), i8x16.eq(b, separators), i8x16.eq(c, separators), i8x16.eq(d, separators),
+    );
+    for (
+      let outer = bits(i8x16.eq(a, feeds), i8x16.eq(b, feeds), i8x16.eq(c, feeds), i8x16.eq(d, feeds));
+      ;
+      outer &= outer - 1
+    ) {
       // Separators before the next line feed, or all that are left.
       const before = outer - 1 & ~outer;
       let some = inner & before;
@@ -93,7 +101,12 @@ function placeOf(some: u64, block: usize, into: usize): u64 {
 // @ts-ignore: decorator
 @inline
 function bits(a: v128, b: v128, c: v128, d: v128): u64 {
-  return <u64>(<u32>i8x16.bitmask(a)) | (<u64>(<u32>i8x16.bitmask(b)) << 16) | (<u64>(<u32>i8x16.bitmask(c)) << 32) | (<u64>(<u32>i8x16.bitmask(d)) << 48);
+  return (
+    <u64>(<u32>i8x16.bitmask(a)) |
+    (<u64>(<u32>i8x16.bitmask(b)) << 16) |
+    (<u64>(<u32>i8x16.bitmask(c)) << 32) |
+    (<u64>(<u32>i8x16.bitmask(d)) << 48)
+  );
 }
 
 // @ts-ignore: decorator

@@ -112,7 +112,9 @@ export function readNumbers(cell: usize, stride: usize, rows: u32, into: usize):
  * Reads the same as floats of 4 bytes, of which each was less by a number and then divided by one. Where no float can
  * hold the number itself, the cell is something else.
  */
-export function readScaled(cell: usize, stride: usize, rows: u32, subtract: f64, divide: f64, into: usize, others: usize): u32 {
+export function readScaled(
+  cell: usize, stride: usize, rows: u32, subtract: f64, divide: f64, into: usize, others: usize,
+): u32 {
   const less = f64x2.splat(subtract);
   const by = f64x2.splat(divide);
   let numOthers: u32 = 0;
@@ -162,7 +164,10 @@ function readFour(cell: usize, stride: usize, into: usize): bool {
     if (areDigits(v128.or(i8x16.max_u(aDigits, bDigits), ends))) {
       const wholes = eightsOf(foursOf(aDigits), foursOf(bDigits));
       v128.store(into, f64x2.div(f64x2.convert_low_i32x4_s(wholes), powersOf(i8x16.bitmask(aDots))));
-      v128.store(into, f64x2.div(f64x2.convert_low_i32x4_s(i64x2.shuffle(wholes, wholes, 1, 1)), powersOf(i8x16.bitmask(bDots))), 16);
+      v128.store(
+        into, f64x2.div(f64x2.convert_low_i32x4_s(i64x2.shuffle(wholes, wholes, 1, 1)), powersOf(i8x16.bitmask(bDots))),
+        16,
+      );
       return true;
     }
   }
@@ -189,7 +194,10 @@ function withoutDot(digits: v128, dots: v128): v128 {
 // @ts-ignore: decorator
 @inline
 function powersOf(dots: u32): v128 {
-  return v128.load64_lane(POWER_BEHIND + (<usize>ctz((dots >> 8) | 256) << 3), v128.load64_zero(POWER_BEHIND + (<usize>ctz(dots | 256) << 3)), 1);
+  return v128.load64_lane(
+    POWER_BEHIND + (<usize>ctz((dots >> 8) | 256) << 3), v128.load64_zero(POWER_BEHIND + (<usize>ctz(dots | 256) << 3)),
+    1,
+  );
 }
 
 // @ts-ignore: decorator

@@ -1,7 +1,25 @@
 // Rows of features: a line's list is read 16 bytes at a time, and what it says goes to the columns.
 import { areDigits, decimalBefore, digitsBefore, wholeOf } from '../digits';
 import { keepHeaviest } from './heaviest';
-import { CAP, CUT_ROWS, CUT_VALUES, IDS, IS_BAG, LENGTH, MAX_FIELDS, NAME, NO_FIELD, NUM_FIELDS, OCCURS, OFFSETS, PENDING, ROWS, SLOTS, WEIGHTS, fieldAt } from './table';
+import {
+  CAP,
+  CUT_ROWS,
+  CUT_VALUES,
+  IDS,
+  IS_BAG,
+  LENGTH,
+  MAX_FIELDS,
+  NAME,
+  NO_FIELD,
+  NUM_FIELDS,
+  OCCURS,
+  OFFSETS,
+  PENDING,
+  ROWS,
+  SLOTS,
+  WEIGHTS,
+  fieldAt,
+} from './table';
 import { add } from './values';
 
 /** Where a line is none that is read here, and where there was no room for one: no place of a line. */

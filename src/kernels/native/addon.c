@@ -20,18 +20,26 @@ typedef struct {
 } family;
 
 #if defined(__x86_64__)
-static int has_avx512(void) { return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("fma"); }
+static int has_avx512(void) {
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("fma");
+}
 static int has_avx2(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
 // Older compilers know no such instructions.
 #if defined(WITH_BF16)
-static int has_bf16(void) { return __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl"); }
+static int has_bf16(void) {
+  return __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512bw") &&
+    __builtin_cpu_supports("avx512vl");
+}
 static const kernels bf16 = {.gemm = gemm_bf16, .gemm_gradient = gemm_gradient_bf16};
 #define BF16 &bf16, has_bf16
 #else
 #define BF16 NULL, NULL
 #endif
 /** The fastest first. */
-static const family families[] = {{"AVX-512", has_avx512, KERNELS_OF(avx512), BF16}, {"AVX2", has_avx2, KERNELS_OF(avx2), NULL, NULL}};
+static const family families[] = {
+  {"AVX-512", has_avx512, KERNELS_OF(avx512), BF16},
+  {"AVX2", has_avx2, KERNELS_OF(avx2), NULL, NULL},
+};
 #else
 static int has_neon(void) { return 1; }
 static const family families[] = {{"NEON", has_neon, KERNELS_OF(neon), NULL, NULL}};
@@ -82,7 +90,9 @@ static napi_value number(napi_env env, int value) {
 static napi_value call_gemm(napi_env env, napi_callback_info info) {
   int64_t n[MOST_ARGUMENTS];
   const place *at = arguments_of(env, info, 11, n);
-  at->kernels->gemm(FLOATS(n[0]), n[1], FLOATS(n[2]), n[3] ? FLOATS(n[3]) : NULL, FLOATS(n[4]), n[5], n[6], n[7], n[8], n[9], n[10] != 0);
+  at->kernels->gemm(
+    FLOATS(n[0]), n[1], FLOATS(n[2]), n[3] ? FLOATS(n[3]) : NULL, FLOATS(n[4]), n[5], n[6], n[7], n[8], n[9], n[10] != 0
+  );
   return NULL;
 }
 
@@ -92,7 +102,12 @@ static napi_value call_gemm(napi_env env, napi_callback_info info) {
 static napi_value call_gemm_gradient(napi_env env, napi_callback_info info) {
   int64_t n[MOST_ARGUMENTS];
   const place *at = arguments_of(env, info, 11, n);
-  return number(env, at->kernels->gemm_gradient(FLOATS(n[0]), n[1], FLOATS(n[2]), n[3], FLOATS(n[4]), n[5], n[6], n[7], n[8], n[9], n[10] != 0));
+  return number(
+    env,
+    at->kernels->gemm_gradient(
+      FLOATS(n[0]), n[1], FLOATS(n[2]), n[3], FLOATS(n[4]), n[5], n[6], n[7], n[8], n[9], n[10] != 0
+    )
+  );
 }
 
 /**
@@ -112,7 +127,12 @@ static napi_value call_lookup(napi_env env, napi_callback_info info) {
 static napi_value call_lookup_bags(napi_env env, napi_callback_info info) {
   int64_t n[MOST_ARGUMENTS];
   const place *at = arguments_of(env, info, 11, n);
-  return number(env, at->kernels->lookup_bags(WORDS(n[0]), FLOATS(n[1]), WORDS(n[2]), TABLE(n[3]), n[4], n[5], n[6], FLOATS(n[7]), n[8], n[9], n[10]));
+  return number(
+    env,
+    at->kernels->lookup_bags(
+      WORDS(n[0]), FLOATS(n[1]), WORDS(n[2]), TABLE(n[3]), n[4], n[5], n[6], FLOATS(n[7]), n[8], n[9], n[10]
+    )
+  );
 }
 
 /**
@@ -122,21 +142,36 @@ static napi_value call_lookup_bags(napi_env env, napi_callback_info info) {
 static napi_value call_gather(napi_env env, napi_callback_info info) {
   int64_t n[MOST_ARGUMENTS];
   const place *at = arguments_of(env, info, 12, n);
-  return number(env, at->kernels->gather(WORDS(n[0]), FLOATS(n[1]), n[2], n[3], WORDS(n[4]), WORDS(n[5]), FLOATS(n[6]), n[7], n[8] / sizeof(float), WORDS(n[9]), n[10], n[11] != 0));
+  return number(
+    env,
+    at->kernels->gather(
+      WORDS(n[0]), FLOATS(n[1]), n[2], n[3], WORDS(n[4]), WORDS(n[5]), FLOATS(n[6]), n[7], n[8] / sizeof(float),
+      WORDS(n[9]), n[10], n[11] != 0
+    )
+  );
 }
 
 /** gatherBagGradients(ids, factors, offsets, then as above): what it came to */
 static napi_value call_gather_bags(napi_env env, napi_callback_info info) {
   int64_t n[MOST_ARGUMENTS];
   const place *at = arguments_of(env, info, 14, n);
-  return number(env, at->kernels->gather_bags(WORDS(n[0]), FLOATS(n[1]), WORDS(n[2]), FLOATS(n[3]), n[4], n[5], WORDS(n[6]), WORDS(n[7]), FLOATS(n[8]), n[9], n[10] / sizeof(float), WORDS(n[11]), n[12], n[13] != 0));
+  return number(
+    env,
+    at->kernels->gather_bags(
+      WORDS(n[0]), FLOATS(n[1]), WORDS(n[2]), FLOATS(n[3]), n[4], n[5], WORDS(n[6]), WORDS(n[7]), FLOATS(n[8]), n[9],
+      n[10] / sizeof(float), WORDS(n[11]), n[12], n[13] != 0
+    )
+  );
 }
 
 /** normalize(x, ldx, y, ldy, gain, shift, running, statistics, rows, columns, begin, end, epsilon, momentum) */
 static napi_value call_normalize(napi_env env, napi_callback_info info) {
   int64_t n[MOST_ARGUMENTS];
   const place *at = arguments_of(env, info, 14, n);
-  const norm all = {FLOATS(n[0]), n[1], FLOATS(n[2]), n[3], FLOATS(n[4]), FLOATS(n[5]), FLOATS(n[6]), FLOATS(n[7]), n[8], n[9], fraction_of(env, info, 12), fraction_of(env, info, 13)};
+  const norm all = {
+    FLOATS(n[0]), n[1], FLOATS(n[2]), n[3], FLOATS(n[4]), FLOATS(n[5]), FLOATS(n[6]), FLOATS(n[7]), n[8], n[9],
+    fraction_of(env, info, 12), fraction_of(env, info, 13),
+  };
   at->kernels->normalize(&all, n[10], n[11]);
   return NULL;
 }
@@ -148,7 +183,10 @@ static napi_value call_normalize(napi_env env, napi_callback_info info) {
 static napi_value call_normalize_gradient(napi_env env, napi_callback_info info) {
   int64_t n[MOST_ARGUMENTS];
   const place *at = arguments_of(env, info, 14, n);
-  const norm_gradient all = {FLOATS(n[0]), n[1], FLOATS(n[2]), n[3], FLOATS(n[4]), FLOATS(n[5]), FLOATS(n[6]), FLOATS(n[7]), FLOATS(n[8]), n[9], n[10], n[11] != 0};
+  const norm_gradient all = {
+    FLOATS(n[0]), n[1], FLOATS(n[2]), n[3], FLOATS(n[4]), FLOATS(n[5]), FLOATS(n[6]), FLOATS(n[7]), FLOATS(n[8]),
+    n[9], n[10], n[11] != 0,
+  };
   return number(env, at->kernels->normalize_gradient(&all, n[12], n[13]));
 }
 
@@ -186,7 +224,8 @@ static void give(napi_env env, napi_value to, const char *name, napi_callback ca
  */
 static void use_huge_pages(void *memory, size_t bytes) {
 #ifdef MADV_HUGEPAGE
-  const uintptr_t begin = ((uintptr_t)memory + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1), end = ((uintptr_t)memory + bytes) & ~(HUGE_PAGE - 1);
+  const uintptr_t begin = ((uintptr_t)memory + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1),
+                  end = ((uintptr_t)memory + bytes) & ~(HUGE_PAGE - 1);
   // Where the system does not, the memory is as good as before.
   if (bytes >= LEAST_HUGE) madvise((void *)begin, end - begin, MADV_HUGEPAGE);
 #else
@@ -222,7 +261,8 @@ static napi_value attach(napi_env env, napi_callback_info info) {
     give(env, given, "normalize", call_normalize, here);
     give(env, given, "normalizeGradient", call_normalize_gradient, here);
     napi_create_object(env, &updates);
-#define GIVE_RULE(rule, name) give(env, updates, name, call_update, (place){NULL, memory, families[f].all.updates[RULE_##rule]});
+#define GIVE_RULE(rule, name) \
+  give(env, updates, name, call_update, (place){NULL, memory, families[f].all.updates[RULE_##rule]});
     RULES(GIVE_RULE)
     napi_set_named_property(env, given, "updates", updates);
     return given;

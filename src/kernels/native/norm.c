@@ -34,7 +34,8 @@ INLINE void add_block(double *sums, size_t left, int v, vector block) {
 /** Sums divided by a number of rows, in single precision. */
 INLINE vector mean_of(const double *sums, size_t left, int v, size_t rows) {
   float all[LANES] = {0};
-  for (size_t j = 0; j < least(left - (size_t)v * LANES, LANES); j++) all[j] = (float)(sums[v * LANES + j] / (double)rows);
+  for (size_t j = 0; j < least(left - (size_t)v * LANES, LANES); j++)
+    all[j] = (float)(sums[v * LANES + j] / (double)rows);
   vector mean;
   memcpy(&mean, all, sizeof all);
   return mean;
@@ -53,7 +54,8 @@ INLINE vector square(vector x) { return x * x; }
       const int has_odd = b + 1 < last; \
       const float *row = n->x + b * n->ldx + from, *next = has_odd ? row + n->ldx : row; \
       if (is_first) { \
-        const float *coming = n->x + least(b + AHEAD, n->rows - 1) * n->ldx + from, *after = n->x + least(b + AHEAD + 1, n->rows - 1) * n->ldx + from; \
+        const float *coming = n->x + least(b + AHEAD, n->rows - 1) * n->ldx + from, \
+                    *after = n->x + least(b + AHEAD + 1, n->rows - 1) * n->ldx + from; \
         EACH __builtin_prefetch(coming + v * LANES); \
         EACH __builtin_prefetch(after + v * LANES); \
       } \
@@ -77,7 +79,8 @@ INLINE void normalize_columns(const norm *n, size_t from, size_t left, const int
   EACH mean[v] = mean_of(sums, left, v, n->rows);
   SUM_ROWS(0, square(x - mean[v]))
   EACH {
-    const vector variance = mean_of(sums, left, v, n->rows), inverse = splat(1) / square_root(variance + splat(n->epsilon));
+    const vector variance = mean_of(sums, left, v, n->rows),
+                 inverse = splat(1) / square_root(variance + splat(n->epsilon));
     put(means, left, v, mean[v]);
     put(inverses, left, v, inverse);
     scale[v] = inverse * at(n->gain + from, left, v);
@@ -86,7 +89,8 @@ INLINE void normalize_columns(const norm *n, size_t from, size_t left, const int
       const vector moved = splat(n->momentum), before = at(running, left, v);
       put(running, left, v, before + moved * (mean[v] - before));
       // The running variance is the unbiased one; a batch of one row has none to give.
-      const vector wide = at(running + n->columns, left, v), unbiased = variance * splat((float)n->rows / (float)(n->rows - 1));
+      const vector wide = at(running + n->columns, left, v),
+                   unbiased = variance * splat((float)n->rows / (float)(n->rows - 1));
       if (n->rows > 1) put(running + n->columns, left, v, wide + moved * (unbiased - wide));
     }
   }

@@ -31,7 +31,9 @@ INLINE __m256i rounded(__m512 x) {
 }
 /** Pairs of the numbers of two vectors, lane by lane. */
 INLINE __m512i paired(__m512 first, __m512 second) {
-  return _mm512_or_si512(_mm512_cvtepu16_epi32(rounded(first)), _mm512_slli_epi32(_mm512_cvtepu16_epi32(rounded(second)), 16));
+  return _mm512_or_si512(
+    _mm512_cvtepu16_epi32(rounded(first)), _mm512_slli_epi32(_mm512_cvtepu16_epi32(rounded(second)), 16)
+  );
 }
 INLINE __mmask16 some(size_t left) { return (__mmask16)(left >= LANES ? 0xffff : (1u << left) - 1); }
 
@@ -52,11 +54,17 @@ INLINE void pair_rows(const float *first, const float *second, size_t count, uin
 
 /** The v-th vector of so many panels of pairs, which lie side by side. */
 INLINE __m512i load_pairs(const uint32_t *at, const int panels, const int v) {
-  return 2 * v + 1 < panels ? _mm512_loadu_si512(at + 16 * v) : _mm512_zextsi256_si512(_mm256_loadu_si256((const __m256i *)(at + 16 * v)));
+  return 2 * v + 1 < panels ? _mm512_loadu_si512(at + 16 * v)
+                            : _mm512_zextsi256_si512(_mm256_loadu_si256((const __m256i *)(at + 16 * v)));
 }
-INLINE vector add_pairs(vector sums, uint32_t x, __m512i y) { return _mm512_dpbf16_ps(sums, (__m512bh)_mm512_set1_epi32((int)x), (__m512bh)y); }
+INLINE vector add_pairs(vector sums, uint32_t x, __m512i y) {
+  return _mm512_dpbf16_ps(sums, (__m512bh)_mm512_set1_epi32((int)x), (__m512bh)y);
+}
 
-INLINE void product_tile(const int rows, const int panels, const uint32_t *a, const uint32_t *w, size_t pairs, const float *bias, float *c, size_t ldc, int accumulate) {
+INLINE void product_tile(
+  const int rows, const int panels, const uint32_t *a, const uint32_t *w, size_t pairs, const float *bias, float *c,
+  size_t ldc, int accumulate
+) {
   vector s[MOST_ROWS][VECTORS(MOST_PANELS)];
   UNROLL for (int i = 0; i < rows; i++) {
     UNROLL for (int v = 0; v < VECTORS(panels); v++) s[i][v] = splat(0);
@@ -77,7 +85,10 @@ INLINE void product_tile(const int rows, const int panels, const uint32_t *a, co
   }
 }
 
-INLINE vector gradient_tile(const int inputs, const int panels, const uint32_t *x, size_t ldx, const uint32_t *d, size_t pairs, float *g, size_t gap, int goes_on, coming next_x, coming next_d) {
+INLINE vector gradient_tile(
+  const int inputs, const int panels, const uint32_t *x, size_t ldx, const uint32_t *d, size_t pairs, float *g,
+  size_t gap, int goes_on, coming next_x, coming next_d
+) {
   vector s[MOST_ROWS][VECTORS(MOST_PANELS)];
   UNROLL for (int i = 0; i < inputs; i++) {
     UNROLL for (int v = 0; v < VECTORS(panels); v++) s[i][v] = goes_on ? load(g + i * PANEL, gap, panels, v) : splat(0);
@@ -105,12 +116,19 @@ INLINE vector gradient_tile(const int inputs, const int panels, const uint32_t *
 
 // A function a size: rows or inputs, and panels.
 typedef void product_function(const uint32_t *, const uint32_t *, size_t, const float *, float *, size_t, int);
-typedef vector gradient_function(const uint32_t *, size_t, const uint32_t *, size_t, float *, size_t, int, coming, coming);
+typedef vector gradient_function(
+  const uint32_t *, size_t, const uint32_t *, size_t, float *, size_t, int, coming, coming
+);
 #define SIZE(rows, panels) \
-  static void product_##rows##_##panels(const uint32_t *a, const uint32_t *w, size_t pairs, const float *bias, float *c, size_t ldc, int accumulate) { \
+  static void product_##rows##_##panels( \
+    const uint32_t *a, const uint32_t *w, size_t pairs, const float *bias, float *c, size_t ldc, int accumulate \
+  ) { \
     product_tile(rows, panels, a, w, pairs, bias, c, ldc, accumulate); \
   } \
-  static vector gradient_##rows##_##panels(const uint32_t *x, size_t ldx, const uint32_t *d, size_t pairs, float *g, size_t gap, int goes_on, coming next_x, coming next_d) { \
+  static vector gradient_##rows##_##panels( \
+    const uint32_t *x, size_t ldx, const uint32_t *d, size_t pairs, float *g, size_t gap, int goes_on, coming next_x, \
+    coming next_d \
+  ) { \
     return gradient_tile(rows, panels, x, ldx, d, pairs, g, gap, goes_on, next_x, next_d); \
   }
 #define SIZES(rows) SIZE(rows, 1) SIZE(rows, 2) SIZE(rows, 4)
@@ -121,11 +139,21 @@ static gradient_function *const gradients[3][3] = { ALL(gradient, 1), ALL(gradie
 
 INLINE size_t least(size_t a, size_t b) { return a < b ? a : b; }
 /** Rows and panels of the largest tile that fits, and their places in the tables. */
-INLINE size_t rows_of(size_t left, int *at) { *at = left >= MOST_ROWS ? 2 : left >= 4; return (const size_t[]){1, 4, MOST_ROWS}[*at]; }
-INLINE size_t panels_of(size_t left, int *at) { *at = left >= MOST_PANELS ? MOST_PANELS / 2 : left >= 2; return (size_t)1 << *at; }
+INLINE size_t rows_of(size_t left, int *at) {
+  *at = left >= MOST_ROWS ? 2 : left >= 4;
+  return (const size_t[]){1, 4, MOST_ROWS}[*at];
+}
+INLINE size_t panels_of(size_t left, int *at) {
+  *at = left >= MOST_PANELS ? MOST_PANELS / 2 : left >= 2;
+  return (size_t)1 << *at;
+}
 
-void gemm_bf16(const float *a, size_t lda, const float *p, const float *bias, float *c, size_t ldc, size_t begin, size_t end, size_t k, size_t panels, int accumulate) {
-  const size_t pairs = (k + 1) / 2, most = BLOCK_PAIRS / (pairs * MOST_ROWS) * MOST_ROWS, block = least(most > MOST_ROWS ? most : MOST_ROWS, end - begin);
+void gemm_bf16(
+  const float *a, size_t lda, const float *p, const float *bias, float *c, size_t ldc, size_t begin, size_t end,
+  size_t k, size_t panels, int accumulate
+) {
+  const size_t pairs = (k + 1) / 2, most = BLOCK_PAIRS / (pairs * MOST_ROWS) * MOST_ROWS,
+               block = least(most > MOST_ROWS ? most : MOST_ROWS, end - begin);
   if (begin == end) return;
   // Panels of a tile side by side, so that a step of the sums loads whole vectors.
   uint32_t packed[pairs * PANEL * MOST_PANELS], x[block * pairs];
@@ -137,17 +165,27 @@ void gemm_bf16(const float *a, size_t lda, const float *p, const float *bias, fl
       width = panels_of(panels - q, &w);
       for (size_t i = 0; i < width; i++) {
         const float *panel = p + (q + i) * k * PANEL;
-        for (size_t j = 0; j < pairs; j++) pair_rows(panel + 2 * j * PANEL, 2 * j + 1 < k ? panel + (2 * j + 1) * PANEL : NOTHING, PANEL, packed + (j * width + i) * PANEL);
+        for (size_t j = 0; j < pairs; j++)
+          pair_rows(
+            panel + 2 * j * PANEL, 2 * j + 1 < k ? panel + (2 * j + 1) * PANEL : NOTHING, PANEL,
+            packed + (j * width + i) * PANEL
+          );
       }
       for (size_t b = first, height; b < last; b += height) {
         height = rows_of(last - b, &r);
-        products[r][w](x + (b - first) * pairs, packed, pairs, bias ? bias + q * PANEL : bias, c + b * ldc + q * PANEL, ldc, accumulate);
+        products[r][w](
+          x + (b - first) * pairs, packed, pairs, bias ? bias + q * PANEL : bias, c + b * ldc + q * PANEL, ldc,
+          accumulate
+        );
       }
     }
   }
 }
 
-int gemm_gradient_bf16(const float *x, size_t ldx, const float *d, size_t ldd, float *g, size_t rows, size_t begin, size_t end, size_t k, size_t panels, int accumulate) {
+int gemm_gradient_bf16(
+  const float *x, size_t ldx, const float *d, size_t ldd, float *g, size_t rows, size_t begin, size_t end, size_t k,
+  size_t panels, int accumulate
+) {
   vector seen = splat(0);
   uint32_t packed[GRADIENT_PAIRS * PANEL * MOST_PANELS], inputs[GRADIENT_PAIRS * GRADIENT_INPUTS];
   const float nothing[GRADIENT_INPUTS] = {0};
@@ -169,11 +207,16 @@ int gemm_gradient_bf16(const float *x, size_t ldx, const float *d, size_t ldd, f
           pair_rows(row, first + 2 * b + 1 < last ? row + ldd : NOTHING, width * PANEL, packed + b * width * PANEL);
         }
         const int has_next = last + 2 * GRADIENT_PAIRS <= rows;
-        const coming none = {nothing, 0}, next_panels = q + width < panels ? (coming){d + first * ldd + (q + width) * PANEL, ldd} : has_next ? (coming){d + last * ldd, ldd} : none;
+        const coming none = {nothing, 0},
+                     next_panels = q + width < panels ? (coming){d + first * ldd + (q + width) * PANEL, ldd}
+                       : has_next ? (coming){d + last * ldd, ldd} : none;
         for (size_t i = from, height; i < to; i += height) {
           height = rows_of(to - i, &r);
           const coming next_inputs = q == 0 && has_next ? (coming){x + last * ldx + i, ldx} : none;
-          const vector found = gradients[r][w](inputs + i - from, to - from, packed, pairs, g + (q * k + i) * PANEL, k * PANEL, accumulate || first > 0, next_inputs, i == from ? next_panels : none);
+          const vector found = gradients[r][w](
+            inputs + i - from, to - from, packed, pairs, g + (q * k + i) * PANEL, k * PANEL, accumulate || first > 0,
+            next_inputs, i == from ? next_panels : none
+          );
           if (last == rows) seen += found;
         }
       }

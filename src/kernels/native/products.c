@@ -12,7 +12,10 @@
 /** Panels that are side by side. */
 #define PANEL 8
 
-INLINE void product_tile(const int rows, const int panels, const float *a, size_t lda, const float *w, size_t k, const float *bias, float *c, size_t ldc, int accumulate) {
+INLINE void product_tile(
+  const int rows, const int panels, const float *a, size_t lda, const float *w, size_t k, const float *bias, float *c,
+  size_t ldc, int accumulate
+) {
   vector s[MOST_ROWS][VECTORS(MOST_PANELS)];
   UNROLL for (int i = 0; i < rows; i++) {
     UNROLL for (int v = 0; v < VECTORS(panels); v++) s[i][v] = splat(0);
@@ -34,7 +37,10 @@ INLINE void product_tile(const int rows, const int panels, const float *a, size_
   }
 }
 
-INLINE vector gradient_tile(const int inputs, const int panels, const float *x, size_t ldx, const float *d, size_t ldd, size_t rows, float *g, size_t gap, int goes_on, coming next_x, coming next_d) {
+INLINE vector gradient_tile(
+  const int inputs, const int panels, const float *x, size_t ldx, const float *d, size_t ldd, size_t rows, float *g,
+  size_t gap, int goes_on, coming next_x, coming next_d
+) {
   vector s[MOST_ROWS][VECTORS(MOST_PANELS)];
   UNROLL for (int i = 0; i < inputs; i++) {
     UNROLL for (int v = 0; v < VECTORS(panels); v++) s[i][v] = goes_on ? load(g + i * PANEL, gap, panels, v) : splat(0);
@@ -61,12 +67,19 @@ INLINE vector gradient_tile(const int inputs, const int panels, const float *x, 
 
 // A function a size: rows or inputs, and panels.
 typedef void product_function(const float *, size_t, const float *, size_t, const float *, float *, size_t, int);
-typedef vector gradient_function(const float *, size_t, const float *, size_t, size_t, float *, size_t, int, coming, coming);
+typedef vector gradient_function(
+  const float *, size_t, const float *, size_t, size_t, float *, size_t, int, coming, coming
+);
 #define SIZE(rows, panels) \
-  static void product_##rows##_##panels(const float *a, size_t lda, const float *w, size_t k, const float *bias, float *c, size_t ldc, int accumulate) { \
+  static void product_##rows##_##panels( \
+    const float *a, size_t lda, const float *w, size_t k, const float *bias, float *c, size_t ldc, int accumulate \
+  ) { \
     product_tile(rows, panels, a, lda, w, k, bias, c, ldc, accumulate); \
   } \
-  static vector gradient_##rows##_##panels(const float *x, size_t ldx, const float *d, size_t ldd, size_t count, float *g, size_t gap, int goes_on, coming next_x, coming next_d) { \
+  static vector gradient_##rows##_##panels( \
+    const float *x, size_t ldx, const float *d, size_t ldd, size_t count, float *g, size_t gap, int goes_on, \
+    coming next_x, coming next_d \
+  ) { \
     return gradient_tile(rows, panels, x, ldx, d, ldd, count, g, gap, goes_on, next_x, next_d); \
   }
 #if MOST_PANELS == 4
@@ -89,10 +102,19 @@ static gradient_function *const gradients[3][3] = OF_SIZES(gradient);
 
 INLINE size_t least(size_t a, size_t b) { return a < b ? a : b; }
 /** Rows and panels of the largest tile that fits, and their places in the tables. */
-INLINE size_t rows_of(size_t left, int *at) { *at = left >= MOST_ROWS ? 2 : left >= 4; return (const size_t[]){1, 4, MOST_ROWS}[*at]; }
-INLINE size_t panels_of(size_t left, int *at) { *at = left >= MOST_PANELS ? MOST_PANELS / 2 : left >= 2; return (size_t)1 << *at; }
+INLINE size_t rows_of(size_t left, int *at) {
+  *at = left >= MOST_ROWS ? 2 : left >= 4;
+  return (const size_t[]){1, 4, MOST_ROWS}[*at];
+}
+INLINE size_t panels_of(size_t left, int *at) {
+  *at = left >= MOST_PANELS ? MOST_PANELS / 2 : left >= 2;
+  return (size_t)1 << *at;
+}
 
-void NAME(gemm)(const float *a, size_t lda, const float *p, const float *bias, float *c, size_t ldc, size_t begin, size_t end, size_t k, size_t panels, int accumulate) {
+void NAME(gemm)(
+  const float *a, size_t lda, const float *p, const float *bias, float *c, size_t ldc, size_t begin, size_t end,
+  size_t k, size_t panels, int accumulate
+) {
   const size_t most = BLOCK_FLOATS / (k * MOST_ROWS) * MOST_ROWS, block = most > MOST_ROWS ? most : MOST_ROWS;
   // Panels of a tile side by side, so that a step of the sums loads whole vectors.
   float packed[k * PANEL * MOST_PANELS];
@@ -102,17 +124,23 @@ void NAME(gemm)(const float *a, size_t lda, const float *p, const float *bias, f
     for (size_t q = 0, width; q < panels; q += width) {
       width = panels_of(panels - q, &w);
       for (size_t i = 0; i < width; i++) {
-        for (size_t j = 0; j < k; j++) memcpy(packed + (j * width + i) * PANEL, p + ((q + i) * k + j) * PANEL, PANEL * sizeof(float));
+        for (size_t j = 0; j < k; j++)
+          memcpy(packed + (j * width + i) * PANEL, p + ((q + i) * k + j) * PANEL, PANEL * sizeof(float));
       }
       for (size_t b = first, height; b < last; b += height) {
         height = rows_of(last - b, &r);
-        products[r][w](a + b * lda, lda, packed, k, bias ? bias + q * PANEL : bias, c + b * ldc + q * PANEL, ldc, accumulate);
+        products[r][w](
+          a + b * lda, lda, packed, k, bias ? bias + q * PANEL : bias, c + b * ldc + q * PANEL, ldc, accumulate
+        );
       }
     }
   }
 }
 
-int NAME(gemm_gradient)(const float *x, size_t ldx, const float *d, size_t ldd, float *g, size_t rows, size_t begin, size_t end, size_t k, size_t panels, int accumulate) {
+int NAME(gemm_gradient)(
+  const float *x, size_t ldx, const float *d, size_t ldd, float *g, size_t rows, size_t begin, size_t end, size_t k,
+  size_t panels, int accumulate
+) {
   vector seen = splat(0);
   float packed[GRADIENT_ROWS * PANEL * MOST_PANELS];
   size_t first = 0, last;
@@ -126,11 +154,16 @@ int NAME(gemm_gradient)(const float *x, size_t ldx, const float *d, size_t ldd, 
         memcpy(packed + (b - first) * width * PANEL, d + b * ldd + q * PANEL, width * PANEL * sizeof(float));
       }
       const int has_next = last + GRADIENT_ROWS <= rows;
-      const coming nothing = {packed, 0}, next_panels = q + width < panels ? (coming){d + first * ldd + (q + width) * PANEL, ldd} : has_next ? (coming){d + last * ldd, ldd} : nothing;
+      const coming nothing = {packed, 0},
+                   next_panels = q + width < panels ? (coming){d + first * ldd + (q + width) * PANEL, ldd}
+                     : has_next ? (coming){d + last * ldd, ldd} : nothing;
       for (size_t i = begin, height; i < end; i += height) {
         height = rows_of(end - i, &r);
         const coming next_inputs = q == 0 && has_next ? (coming){x + last * ldx + i, ldx} : nothing;
-        const vector found = gradients[r][w](x + first * ldx + i, ldx, packed, width * PANEL, last - first, g + (q * k + i) * PANEL, k * PANEL, accumulate || first > 0, next_inputs, i == begin ? next_panels : nothing);
+        const vector found = gradients[r][w](
+          x + first * ldx + i, ldx, packed, width * PANEL, last - first, g + (q * k + i) * PANEL, k * PANEL,
+          accumulate || first > 0, next_inputs, i == begin ? next_panels : nothing
+        );
         if (last == rows) seen += found;
       }
     }

@@ -36,19 +36,26 @@ INLINE int are_in_order(const uint32_t *offsets, size_t begin, size_t end) {
   return descents == 0;
 }
 
-int NAME(lookup)(const uint32_t *ids, const float *table, size_t most, size_t stride, size_t width, float *y, size_t ldy, size_t begin, size_t end) {
+int NAME(lookup)(
+  const uint32_t *ids, const float *table, size_t most, size_t stride, size_t width, float *y, size_t ldy, size_t begin,
+  size_t end
+) {
   if (!are_below(ids, begin, end, most)) return 0;
 #define LOOK_UP(width) \
   for (size_t b = begin; b < end; b++) { \
     if (b + AHEAD < end) fetch(table + ids[b + AHEAD] * stride, (width) * sizeof(float)); \
     const float *from = table + ids[b] * stride; \
-    for (size_t i = 0; i < (width); i += LANES) store_some(y + b * ldy + i, (width) - i, load_some(from + i, (width) - i)); \
+    for (size_t i = 0; i < (width); i += LANES) \
+      store_some(y + b * ldy + i, (width) - i, load_some(from + i, (width) - i)); \
   }
   BY_WIDTH(width, LOOK_UP)
   return 1;
 }
 
-int NAME(lookup_bags)(const uint32_t *ids, const float *factors, const uint32_t *offsets, const float *table, size_t most, size_t stride, size_t width, float *y, size_t ldy, size_t begin, size_t end) {
+int NAME(lookup_bags)(
+  const uint32_t *ids, const float *factors, const uint32_t *offsets, const float *table, size_t most, size_t stride,
+  size_t width, float *y, size_t ldy, size_t begin, size_t end
+) {
   const size_t last = offsets[end];
   if (!are_in_order(offsets, begin, end) || !are_below(ids, offsets[begin], last, most)) return 0;
   // What is beyond fours is not fused, in either form.
@@ -106,7 +113,10 @@ INLINE uint32_t *place_of(const distinct_rows *rows, uint32_t row) {
  * The numbers of rows in `slots`, and whether each was met here first in `news`; 0 where there are more than there is
  * room for.
  */
-INLINE int find_rows(distinct_rows *known, const uint32_t *ids, size_t count, const float *gradients, size_t width, uint32_t *slots, int32_t *news) {
+INLINE int find_rows(
+  distinct_rows *known, const uint32_t *ids, size_t count, const float *gradients, size_t width, uint32_t *slots,
+  int32_t *news
+) {
   for (size_t r = 0; r < count; r++) __builtin_prefetch(known->hash + ((ids[r] * 0x9e3779b1u) >> known->shift));
   // Whether a row is new nobody can foresee: nothing branches on it but the search.
   for (size_t r = 0; r < count; r++) {
@@ -135,7 +145,10 @@ INLINE vector unless_new(vector x, int32_t is_new, float other) {
   return (vector)(((bits)x & ~news) | ((bits)splat(other) & news));
 }
 
-int NAME(gather)(const uint32_t *ids, const float *d, size_t ldd, size_t width, uint32_t *hash, uint32_t *distinct, float *gradients, size_t areas, size_t area_floats, uint32_t *count_at, size_t rows, int is_fresh) {
+int NAME(gather)(
+  const uint32_t *ids, const float *d, size_t ldd, size_t width, uint32_t *hash, uint32_t *distinct, float *gradients,
+  size_t areas, size_t area_floats, uint32_t *count_at, size_t rows, int is_fresh
+) {
   distinct_rows known = open_rows(hash, distinct, count_at, is_fresh);
   uint32_t slots[FOUND];
   int32_t news[FOUND];
@@ -150,7 +163,8 @@ int NAME(gather)(const uint32_t *ids, const float *d, size_t ldd, size_t width, 
       float *to = gradients + slots[r] * (width); \
       if (areas > 1 && news[r]) clear_areas(to, (width), areas, area_floats); \
       for (size_t i = 0; i < (width); i += LANES) { \
-        const vector sum = unless_new(load_some(to + i, (width) - i), news[r], -0.0f) + load_some(from + i, (width) - i); \
+        const vector sum = \
+          unless_new(load_some(to + i, (width) - i), news[r], -0.0f) + load_some(from + i, (width) - i); \
         store_some(to + i, (width) - i, sum); \
         seen = look(seen, sum); \
       } \
@@ -161,7 +175,11 @@ int NAME(gather)(const uint32_t *ids, const float *d, size_t ldd, size_t width, 
   return saw_finite(seen) ? ROWS_FINE : ROWS_NOT_FINITE;
 }
 
-int NAME(gather_bags)(const uint32_t *ids, const float *factors, const uint32_t *offsets, const float *d, size_t ldd, size_t width, uint32_t *hash, uint32_t *distinct, float *gradients, size_t areas, size_t area_floats, uint32_t *count_at, size_t rows, int is_fresh) {
+int NAME(gather_bags)(
+  const uint32_t *ids, const float *factors, const uint32_t *offsets, const float *d, size_t ldd, size_t width,
+  uint32_t *hash, uint32_t *distinct, float *gradients, size_t areas, size_t area_floats, uint32_t *count_at,
+  size_t rows, int is_fresh
+) {
   if (!are_in_order(offsets, 0, rows)) return ROWS_TOO_MANY;
   distinct_rows known = open_rows(hash, distinct, count_at, is_fresh);
   uint32_t slots[FOUND];

@@ -14,6 +14,8 @@ INLINE void adam_row(float *w, float *s, size_t width, const float *g, const flo
     const vector second = splat(own[1]) * load_some(v + i, left) + splat(own[2]) * (gradient * gradient);
     store_some(m + i, left, first);
     store_some(v + i, left, second);
-    store_some(w + i, left, weight * kept - splat(own[3]) * first / (square_root(second) * splat(own[4]) + splat(own[5])));
+    store_some(
+      w + i, left, weight * kept - splat(own[3]) * first / (square_root(second) * splat(own[4]) + splat(own[5]))
+    );
   }
 }

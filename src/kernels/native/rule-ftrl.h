@@ -8,7 +8,8 @@ INLINE void ftrl_row(float *w, float *s, size_t width, const float *g, const flo
   const bits sign = (bits)splat(-0.0f);
   for (size_t i = 0; i < width; i += LANES) {
     const size_t left = width - i;
-    const vector weight = load_some(w + i, left), gradient = penalized(load_some(g + i, left), weight, c), before = load_some(s + width + i, left);
+    const vector weight = load_some(w + i, left), gradient = penalized(load_some(g + i, left), weight, c),
+                 before = load_some(s + width + i, left);
     const vector squares = before + gradient * gradient, root = square_root(squares);
     const vector z = load_some(s + i, left) + gradient - (root - square_root(before)) / rate * weight;
     store_some(s + i, left, z);

@@ -4,7 +4,8 @@ typedef double two __attribute__((vector_size(16)));
 
 /** The corrected first moment by the root of the second, and decay. */
 INLINE four lamb_step(four first, four second, four weight, const float *own) {
-  return first * splat_four(own[3]) / (root_four(second) * splat_four(own[4]) + splat_four(own[5])) + splat_four(own[6]) * weight;
+  return first * splat_four(own[3]) / (root_four(second) * splat_four(own[4]) + splat_four(own[5])) +
+    splat_four(own[6]) * weight;
 }
 
 INLINE two add_squares(two sums, four x) {
@@ -18,7 +19,8 @@ INLINE void lamb_row(float *w, float *s, size_t width, const float *g, const flo
   two weights = {0, 0}, steps = {0, 0};
   for (size_t i = 0; i < width; i += 4) {
     const size_t left = width - i;
-    const four weight = load_four(w + i, left), gradient = penalized_four(load_four(g + i, left), weight, c), before = load_four(m + i, left);
+    const four weight = load_four(w + i, left), gradient = penalized_four(load_four(g + i, left), weight, c),
+               before = load_four(m + i, left);
     const four first = before + splat_four(own[0]) * (gradient - before);
     const four second = splat_four(own[1]) * load_four(v + i, left) + splat_four(own[2]) * (gradient * gradient);
     store_four(m + i, left, first);

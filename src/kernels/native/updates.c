@@ -26,7 +26,10 @@
   }
 
 #define UPDATE(rule, name) \
-  int NAME(rule##_rows)(float *table, size_t most, size_t stride, size_t width, const uint32_t *distinct, const float *gradients, size_t begin, size_t end, const float *constants_at) { \
+  int NAME(rule##_rows)( \
+    float *table, size_t most, size_t stride, size_t width, const uint32_t *distinct, const float *gradients, \
+    size_t begin, size_t end, const float *constants_at \
+  ) { \
     size_t above = 0; \
     for (size_t u = begin; u < end; u++) above += distinct[u] >= most; \
     if (above > 0) return 0; \

@@ -41,7 +41,9 @@ INLINE void store(float *at, size_t gap, const int panels, const int v, vector x
 }
 INLINE vector square_root(vector x) { return _mm512_sqrt_ps(x); }
 /** The floats at `at`; where fewer than a vector's are left, those, and zeros behind them. */
-INLINE vector load_some(const float *at, size_t left) { return left >= LANES ? _mm512_loadu_ps(at) : _mm512_maskz_loadu_ps((__mmask16)((1u << left) - 1), at); }
+INLINE vector load_some(const float *at, size_t left) {
+  return left >= LANES ? _mm512_loadu_ps(at) : _mm512_maskz_loadu_ps((__mmask16)((1u << left) - 1), at);
+}
 /** Stores a vector, or as many of its floats as are left. */
 INLINE void store_some(float *at, size_t left, vector x) {
   if (left >= LANES) _mm512_storeu_ps(at, x);
@@ -57,15 +59,21 @@ INLINE void store_some(float *at, size_t left, vector x) {
 typedef __m256 vector;
 INLINE vector splat(float x) { return _mm256_set1_ps(x); }
 INLINE vector multiply_add(vector a, vector b, vector c) { return _mm256_fmadd_ps(a, b, c); }
-INLINE vector load(const float *at, size_t gap, __attribute__((unused)) const int panels, const int v) { return _mm256_loadu_ps(at + v * gap); }
-INLINE void store(float *at, size_t gap, __attribute__((unused)) const int panels, const int v, vector x) { _mm256_storeu_ps(at + v * gap, x); }
+INLINE vector load(const float *at, size_t gap, __attribute__((unused)) const int panels, const int v) {
+  return _mm256_loadu_ps(at + v * gap);
+}
+INLINE void store(float *at, size_t gap, __attribute__((unused)) const int panels, const int v, vector x) {
+  _mm256_storeu_ps(at + v * gap, x);
+}
 INLINE vector square_root(vector x) { return _mm256_sqrt_ps(x); }
 /** As many lanes as are left, from the left on. */
 INLINE __m256i lanes(size_t left) {
   static const int32_t edge[2 * LANES] = {-1, -1, -1, -1, -1, -1, -1, -1};
   return _mm256_loadu_si256((const __m256i *)(edge + LANES - left));
 }
-INLINE vector load_some(const float *at, size_t left) { return left >= LANES ? _mm256_loadu_ps(at) : _mm256_maskload_ps(at, lanes(left)); }
+INLINE vector load_some(const float *at, size_t left) {
+  return left >= LANES ? _mm256_loadu_ps(at) : _mm256_maskload_ps(at, lanes(left));
+}
 INLINE void store_some(float *at, size_t left, vector x) {
   if (left >= LANES) _mm256_storeu_ps(at, x);
   else _mm256_maskstore_ps(at, lanes(left), x);
@@ -80,8 +88,12 @@ INLINE void store_some(float *at, size_t left, vector x) {
 typedef float32x4_t vector;
 INLINE vector splat(float x) { return vdupq_n_f32(x); }
 INLINE vector multiply_add(vector a, vector b, vector c) { return vfmaq_f32(c, a, b); }
-INLINE vector load(const float *at, size_t gap, __attribute__((unused)) const int panels, const int v) { return vld1q_f32(at + (v / 2) * gap + 4 * (v % 2)); }
-INLINE void store(float *at, size_t gap, __attribute__((unused)) const int panels, const int v, vector x) { vst1q_f32(at + (v / 2) * gap + 4 * (v % 2), x); }
+INLINE vector load(const float *at, size_t gap, __attribute__((unused)) const int panels, const int v) {
+  return vld1q_f32(at + (v / 2) * gap + 4 * (v % 2));
+}
+INLINE void store(float *at, size_t gap, __attribute__((unused)) const int panels, const int v, vector x) {
+  vst1q_f32(at + (v / 2) * gap + 4 * (v % 2), x);
+}
 INLINE vector square_root(vector x) { return vsqrtq_f32(x); }
 INLINE vector load_some(const float *at, size_t left) {
   if (left >= LANES) return vld1q_f32(at);

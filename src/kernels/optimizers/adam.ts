@@ -21,12 +21,20 @@ class Adam {
     for (; i + 16 <= end; i += 16) {
       const weight = v128.load(w + i);
       const raw = g ? v128.load(g + i) : f32x4.splat(0);
-      const gradient = usual ? f32x4.add(f32x4.mul(raw, scale), f32x4.mul(l2, weight)) : penalized4(raw, weight, constants);
+      const gradient = usual
+        ? f32x4.add(f32x4.mul(raw, scale), f32x4.mul(l2, weight))
+        : penalized4(raw, weight, constants);
       const first = f32x4.add(v128.load(m + i), f32x4.mul(a, f32x4.sub(gradient, v128.load(m + i))));
       const second = f32x4.add(f32x4.mul(b2, v128.load(v + i)), f32x4.mul(c, f32x4.mul(gradient, gradient)));
       v128.store(m + i, first);
       v128.store(v + i, second);
-      v128.store(w + i, f32x4.sub(f32x4.mul(weight, kept), f32x4.div(f32x4.mul(size, first), f32x4.add(f32x4.mul(f32x4.sqrt(second), root), epsilon))));
+      v128.store(
+        w + i,
+        f32x4.sub(
+          f32x4.mul(weight, kept),
+          f32x4.div(f32x4.mul(size, first), f32x4.add(f32x4.mul(f32x4.sqrt(second), root), epsilon)),
+        ),
+      );
     }
     for (; i < end; i += 4) {
       const weight = load<f32>(w + i);
@@ -35,17 +43,26 @@ class Adam {
       const second = load<f32>(own, 4) * load<f32>(v + i) + load<f32>(own, 8) * (gradient * gradient);
       store<f32>(m + i, first);
       store<f32>(v + i, second);
-      store<f32>(w + i, weight * (<f32>1 - load<f32>(own, 24)) - (load<f32>(own, 12) * first) / (Mathf.sqrt(second) * load<f32>(own, 16) + load<f32>(own, 20)));
+      store<f32>(
+        w + i,
+        weight * (<f32>1 - load<f32>(own, 24)) -
+          (load<f32>(own, 12) * first) / (Mathf.sqrt(second) * load<f32>(own, 16) + load<f32>(own, 20)),
+      );
     }
   }
 }
 
 /** Adam on dense weights. */
-export function adamDense(w: usize, s: usize, gap: usize, g: usize, count: i32, constants: usize, refused: usize): void {
+export function adamDense(
+  w: usize, s: usize, gap: usize, g: usize, count: i32, constants: usize, refused: usize,
+): void {
   updateDense<Adam>(w, s, gap, g, count, constants, refused);
 }
 
 /** Adam on the rows of a table. */
-export function adamTable(table: usize, stride: i32, width: i32, hash: usize, distinct: usize, gradients: usize, countAt: usize, constants: usize, refused: usize, tableRows: i32): void {
+export function adamTable(
+  table: usize, stride: i32, width: i32, hash: usize, distinct: usize, gradients: usize, countAt: usize,
+  constants: usize, refused: usize, tableRows: i32,
+): void {
   updateTable<Adam>(table, stride, width, hash, distinct, gradients, countAt, constants, refused, tableRows);
 }

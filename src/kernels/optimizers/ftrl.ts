@@ -12,7 +12,10 @@ class Ftrl {
   @inline
   update(w: usize, s: usize, gap: usize, g: usize, count: i32, constants: usize): void {
     const own = constants + OWN;
-    const rate = v128.load32_splat(own), beta = v128.load32_splat(own, 4), bound = v128.load32_splat(own, 8), ridge = v128.load32_splat(own, 12);
+    const rate = v128.load32_splat(own),
+      beta = v128.load32_splat(own, 4),
+      bound = v128.load32_splat(own, 8),
+      ridge = v128.load32_splat(own, 12);
     // The rule divides by the learning rate; at 0 nothing may move.
     if (load<f32>(own) == 0) return;
     const bytes = <usize>count << 2;
@@ -36,11 +39,16 @@ class Ftrl {
 }
 
 /** FTRL-proximal on dense weights. */
-export function ftrlDense(w: usize, s: usize, gap: usize, g: usize, count: i32, constants: usize, refused: usize): void {
+export function ftrlDense(
+  w: usize, s: usize, gap: usize, g: usize, count: i32, constants: usize, refused: usize,
+): void {
   updateDense<Ftrl>(w, s, gap, g, count, constants, refused);
 }
 
 /** FTRL-proximal on the rows of a table. */
-export function ftrlTable(table: usize, stride: i32, width: i32, hash: usize, distinct: usize, gradients: usize, countAt: usize, constants: usize, refused: usize, tableRows: i32): void {
+export function ftrlTable(
+  table: usize, stride: i32, width: i32, hash: usize, distinct: usize, gradients: usize, countAt: usize,
+  constants: usize, refused: usize, tableRows: i32,
+): void {
   updateTable<Ftrl>(table, stride, width, hash, distinct, gradients, countAt, constants, refused, tableRows);
 }

@@ -46,7 +46,10 @@ class Lamb {
 @inline
 function stepOf(first: v128, second: v128, weight: v128, own: usize): v128 {
   const root = f32x4.add(f32x4.mul(f32x4.sqrt(second), v128.load32_splat(own, 16)), v128.load32_splat(own, 20));
-  return f32x4.add(f32x4.div(f32x4.mul(first, v128.load32_splat(own, 12)), root), f32x4.mul(v128.load32_splat(own, 24), weight));
+  return f32x4.add(
+    f32x4.div(f32x4.mul(first, v128.load32_splat(own, 12)), root),
+    f32x4.mul(v128.load32_splat(own, 24), weight),
+  );
 }
 
 /** Two sums, in double precision, and the squares of four floats. */
@@ -58,11 +61,16 @@ function addSquares(sums: v128, x: v128): v128 {
 }
 
 /** LAMB on a dense tensor. */
-export function lambTensor(w: usize, s: usize, gap: usize, g: usize, count: i32, constants: usize, refused: usize, turn: i32): void {
+export function lambTensor(
+  w: usize, s: usize, gap: usize, g: usize, count: i32, constants: usize, refused: usize, turn: i32,
+): void {
   updateTensor<Lamb>(w, s, gap, g, count, constants, refused, turn);
 }
 
 /** LAMB on the rows of a table, each a tensor of its own. */
-export function lambTable(table: usize, stride: i32, width: i32, hash: usize, distinct: usize, gradients: usize, countAt: usize, constants: usize, refused: usize, tableRows: i32): void {
+export function lambTable(
+  table: usize, stride: i32, width: i32, hash: usize, distinct: usize, gradients: usize, countAt: usize,
+  constants: usize, refused: usize, tableRows: i32,
+): void {
   updateTable<Lamb>(table, stride, width, hash, distinct, gradients, countAt, constants, refused, tableRows);
 }

@@ -33,11 +33,16 @@ class Rmsprop {
 }
 
 /** RMSprop on dense weights. */
-export function rmspropDense(w: usize, s: usize, gap: usize, g: usize, count: i32, constants: usize, refused: usize): void {
+export function rmspropDense(
+  w: usize, s: usize, gap: usize, g: usize, count: i32, constants: usize, refused: usize,
+): void {
   updateDense<Rmsprop>(w, s, gap, g, count, constants, refused);
 }
 
 /** RMSprop on the rows of a table. */
-export function rmspropTable(table: usize, stride: i32, width: i32, hash: usize, distinct: usize, gradients: usize, countAt: usize, constants: usize, refused: usize, tableRows: i32): void {
+export function rmspropTable(
+  table: usize, stride: i32, width: i32, hash: usize, distinct: usize, gradients: usize, countAt: usize,
+  constants: usize, refused: usize, tableRows: i32,
+): void {
   updateTable<Rmsprop>(table, stride, width, hash, distinct, gradients, countAt, constants, refused, tableRows);
 }

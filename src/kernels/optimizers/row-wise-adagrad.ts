@@ -17,7 +17,11 @@ class RowWiseAdagrad {
       const gradient = penalized4(g ? loadUpTo(g + i, left) : f32x4.splat(0), loadUpTo(w + i, left), constants);
       sums = f32x4.add(sums, f32x4.mul(gradient, gradient));
     }
-    const sum = f32x4.extract_lane(sums, 0) + f32x4.extract_lane(sums, 1) + f32x4.extract_lane(sums, 2) + f32x4.extract_lane(sums, 3);
+    const sum =
+      f32x4.extract_lane(sums, 0) +
+      f32x4.extract_lane(sums, 1) +
+      f32x4.extract_lane(sums, 2) +
+      f32x4.extract_lane(sums, 3);
     const squares = load<f32>(s) + sum / <f32>count;
     store<f32>(s, squares);
     const size = f32x4.splat(load<f32>(own) / (Mathf.sqrt(squares) + load<f32>(own, 4)));
@@ -31,6 +35,9 @@ class RowWiseAdagrad {
 }
 
 /** Row-wise Adagrad on the rows of a table. */
-export function rowWiseAdagradTable(table: usize, stride: i32, width: i32, hash: usize, distinct: usize, gradients: usize, countAt: usize, constants: usize, refused: usize, tableRows: i32): void {
+export function rowWiseAdagradTable(
+  table: usize, stride: i32, width: i32, hash: usize, distinct: usize, gradients: usize, countAt: usize,
+  constants: usize, refused: usize, tableRows: i32,
+): void {
   updateTable<RowWiseAdagrad>(table, stride, width, hash, distinct, gradients, countAt, constants, refused, tableRows);
 }

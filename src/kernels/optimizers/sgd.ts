@@ -36,6 +36,9 @@ export function sgdDense(w: usize, s: usize, gap: usize, g: usize, count: i32, c
 }
 
 /** SGD on the rows of a table. */
-export function sgdTable(table: usize, stride: i32, width: i32, hash: usize, distinct: usize, gradients: usize, countAt: usize, constants: usize, refused: usize, tableRows: i32): void {
+export function sgdTable(
+  table: usize, stride: i32, width: i32, hash: usize, distinct: usize, gradients: usize, countAt: usize,
+  constants: usize, refused: usize, tableRows: i32,
+): void {
   updateTable<Sgd>(table, stride, width, hash, distinct, gradients, countAt, constants, refused, tableRows);
 }

@@ -44,7 +44,10 @@ export function copyItems(spans: usize, begin: i32, end: i32, items: usize, into
   for (let from = begin; from < end; from += TOGETHER) {
     const stop = min(end, from + TOGETHER);
     let any: u32 = 0;
-    for (let i = from; i < stop; i++) any ^= load<u32>(items + (<usize>load<u32>(spans + (<usize>i << 3)) << 2)) ^ load<u32>(items + (<usize>load<u32>(spans + (<usize>i << 3), 4) << 2));
+    for (let i = from; i < stop; i++)
+      any ^=
+        load<u32>(items + (<usize>load<u32>(spans + (<usize>i << 3)) << 2)) ^
+        load<u32>(items + (<usize>load<u32>(spans + (<usize>i << 3), 4) << 2));
     store<u32>(read, any);
     for (let i = from; i < stop; i++) {
       const first = items + (<usize>load<u32>(spans + (<usize>i << 3)) << 2);
@@ -61,7 +64,11 @@ export function copyItems(spans: usize, begin: i32, end: i32, items: usize, into
  * @param into four words a row
  */
 export function joinColumns(a: usize, b: usize, c: usize, d: usize, rows: i32, into: usize): void {
-  for (let at: usize = 0; at < <usize>rows << 2; at += 16) storeTurned(v128.load(a + at), v128.load(b + at), v128.load(c + at), v128.load(d + at), into + (at << 2), into + (at << 2) + 16, into + (at << 2) + 32, into + (at << 2) + 48);
+  for (let at: usize = 0; at < <usize>rows << 2; at += 16)
+    storeTurned(
+      v128.load(a + at), v128.load(b + at), v128.load(c + at), v128.load(d + at), into + (at << 2),
+      into + (at << 2) + 16, into + (at << 2) + 32, into + (at << 2) + 48,
+    );
 }
 
 /**
@@ -72,7 +79,10 @@ export function joinColumns(a: usize, b: usize, c: usize, d: usize, rows: i32, i
 export function partColumns(joined: usize, order: usize, count: i32, a: usize, b: usize, c: usize, d: usize): void {
   for (let at: usize = 0; at < <usize>count << 2; at += 16) {
     const p = order + at;
-    storeTurned(rowOf(joined, load<u32>(p)), rowOf(joined, load<u32>(p, 4)), rowOf(joined, load<u32>(p, 8)), rowOf(joined, load<u32>(p, 12)), a + at, b + at, c + at, d + at);
+    storeTurned(
+      rowOf(joined, load<u32>(p)), rowOf(joined, load<u32>(p, 4)), rowOf(joined, load<u32>(p, 8)),
+      rowOf(joined, load<u32>(p, 12)), a + at, b + at, c + at, d + at,
+    );
   }
 }
 
@@ -106,7 +116,10 @@ export function largest(words: usize, count: i32, mask: u32): u32 {
     others = i32x4.max_u(others, v128.and(v128.load(at, 16), masks));
   }
   some = i32x4.max_u(some, others);
-  let most = max(max(<u32>i32x4.extract_lane(some, 0), <u32>i32x4.extract_lane(some, 1)), max(<u32>i32x4.extract_lane(some, 2), <u32>i32x4.extract_lane(some, 3)));
+  let most = max(
+    max(<u32>i32x4.extract_lane(some, 0), <u32>i32x4.extract_lane(some, 1)),
+    max(<u32>i32x4.extract_lane(some, 2), <u32>i32x4.extract_lane(some, 3)),
+  );
   for (; at < end; at += 4) most = max(most, load<u32>(at) & mask);
   return most;
 }

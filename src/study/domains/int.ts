@@ -23,7 +23,8 @@ export const int = defineDomain({
     if ((high - low) % step !== 0)
       yield {
         path: ['high'],
-        message: `expected low plus a multiple of step (${step}), such as ${high - ((high - low) % step)}, found ${high}`,
+        message:
+          `expected low plus a multiple of step (${step}), ` + `such as ${high - ((high - low) % step)}, found ${high}`,
       };
   },
   build({ low, high, step, log, steps }): Domain {

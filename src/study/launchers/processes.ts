@@ -70,9 +70,11 @@ export async function launchProcesses(
       else if (consecutive > MAX_RESTARTS)
         failed.push({ log, reason: `worker ${worker} was killed by ${signal} ${consecutive} times in a row` });
       else {
+        const pauseSeconds = (FIRST_PAUSE_MS * 2 ** (consecutive - 1)) / 1000;
         appendFileSync(
           log,
-          `mtl: worker ${worker} was killed by ${signal}; restart ${consecutive} of ${MAX_RESTARTS} in ${(FIRST_PAUSE_MS * 2 ** (consecutive - 1)) / 1000} s\n`,
+          `mtl: worker ${worker} was killed by ${signal}; ` +
+            `restart ${consecutive} of ${MAX_RESTARTS} in ${pauseSeconds} s\n`,
         );
         void restart(worker, [program!, ...args], consecutive);
       }

@@ -31,7 +31,8 @@ export async function runProgram(program: string, args: readonly string[]): Prom
       'usage',
       {
         where: [program, ...args].join(' '),
-        message: `failed (${String(code ?? signal)})${errorText === '' ? ' without an error message' : `: ${errorText}`}`,
+        message:
+          `failed (${String(code ?? signal)})` + (errorText === '' ? ' without an error message' : `: ${errorText}`),
       },
       error,
     );

@@ -58,6 +58,7 @@ export function jobScript({ study, count, mtl, args }: WorkersRequest, options: 
     `--signal=B:TERM@${NOTICE_SECONDS}`,
     ...options,
   ];
+  const header = directives.map((directive) => `#SBATCH ${directive}\n`).join('');
   // `exec` replaces the shell, so that the worker receives the signal.
-  return `#!/bin/sh\n${directives.map((directive) => `#SBATCH ${directive}\n`).join('')}exec ${quoteCommand([...mtl, ...args])}\n`;
+  return `#!/bin/sh\n${header}exec ${quoteCommand([...mtl, ...args])}\n`;
 }

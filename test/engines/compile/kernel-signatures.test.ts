@@ -5,18 +5,18 @@ import { SIGNATURES } from '../../../src/engines/compile/kernel-signatures.js';
 import { loadKernels } from '../../../src/engines/cpu/load-kernels.js';
 import { createMemory, instantiate } from '../../../src/engines/cpu/module.js';
 
-describe('the signatures of the kernels', () => {
-  it('are those of the kernels that were built: every name, and as many arguments', () => {
+describe('SIGNATURES', () => {
+  it('match the built kernels in names and numbers of arguments', () => {
     const kernels = instantiate(loadKernels(true, 'wasm'), createMemory(1 << 20));
     const built = Object.keys(kernels).filter((name) => name !== 'heapBase' && name !== 'memory');
     expect(Object.keys(SIGNATURES).sort()).toEqual(built.sort());
-    // A kernel of WebAssembly has as many parameters as its function says.
+    // The length of a WebAssembly function is its number of parameters.
     for (const [name, args] of Object.entries(SIGNATURES))
       expect([name, kernels[name as keyof typeof SIGNATURES].length]).toEqual([name, args.length]);
   });
 
-  it('are written down as the sources have them', async () => {
-    // JavaScript without types, for Node alone.
+  it('match the sources', async () => {
+    // JavaScript without types.
     const { kernelSignatures } = (await import(join('..', '..', '..', 'bin', 'kernel-signatures.js'))) as {
       kernelSignatures: () => string;
     };

@@ -10,7 +10,7 @@ import { denseOptimizers, embeddingOptimizerSchema } from '../../../src/optimize
 const partitionOf = ({ op, rows }: Value): string => (op === 'batchNorm' ? BY_COLUMNS : domainName(rows));
 
 describe('the phases of a step', () => {
-  it('are shared by what does not read each other, and few', () => {
+  it('group independent calls, and are few', () => {
     const g = new GraphBuilder();
     const x = g.input({ kind: 'features' }, 4);
     for (const name of ['a', 'b'])
@@ -23,7 +23,7 @@ describe('the phases of a step', () => {
     ]);
   });
 
-  it('part two norms of one value, whose gradients meet, and a norm of a norm', () => {
+  it('separate two norms of one value, which share a gradient, and a norm of a norm', () => {
     const g = new GraphBuilder();
     const x = g.linear(g.input({ kind: 'features' }, 4), 8, 'a');
     const first = g.batchNorm(x, 'first');
@@ -33,8 +33,8 @@ describe('the phases of a step', () => {
   });
 });
 
-describe('predicting', () => {
-  it('computes a layer whose neighbors on the same input are for training alone', async () => {
+describe('prediction', () => {
+  it('computes a layer even if the other layers of its input are only for training', async () => {
     const g = new GraphBuilder();
     const x = g.input({ kind: 'features' }, 2);
     const y = g.input({ kind: 'label', column: 'y' }, 1);

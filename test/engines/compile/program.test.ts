@@ -55,7 +55,7 @@ describe('a compiled program', () => {
     await expect(printProgram(compile(esmm()), 'train')).toMatchFileSnapshot('../../golden/programs/esmm-train.txt');
   });
 
-  it('is what the documentation shows', () => {
+  it('matches the documentation', () => {
     const text = printProgram(compile(esmm()), 'train');
     const page = readFileSync(join(import.meta.dirname, '../../../docs/explanation/engine.md'), 'utf8');
     expect(page).toContain(text.slice(text.indexOf('releaseTables')).trimEnd());
@@ -153,7 +153,7 @@ describe('a memory plan', () => {
     expect(bytes).toBe(1000 * 16 * WORD);
   });
 
-  it('gives words, floats and doubles of a position', () => {
+  it('returns words, floats and doubles at an address', () => {
     const buffers = createBuffers();
     buffers.take('first', 'scratch', 1, 3);
     const second = buffers.take('second', 'scratch', 2, 4);

@@ -31,7 +31,7 @@ async function held(program: Program): Promise<object> {
   return { step, weights: copy(weights), optimizer: copy(optimizer) };
 }
 
-/** Takes steps as a loop does that never waits for fewer results than it must. */
+/** Takes steps like a loop that keeps the maximum number of steps in flight. */
 async function takeAhead(program: Program, given: readonly Batch[]): Promise<StepResult[]> {
   const [begun, results] = [[] as Promise<StepResult>[], [] as StepResult[]];
   for (const batch of given) {
@@ -42,8 +42,8 @@ async function takeAhead(program: Program, given: readonly Batch[]): Promise<Ste
   return [...results, ...(await Promise.all(begun))];
 }
 
-describe.skipIf(gpu === undefined)('steps that are taken ahead on WebGPU', () => {
-  it('come to the bits of steps one by one, with the same losses and norms', async () => {
+describe.skipIf(gpu === undefined)('prefetched steps on WebGPU', () => {
+  it('are bitwise identical to single steps, with the same losses and norms', async () => {
     const [ahead, alone] = [compiled(), compiled()];
     const found = await takeAhead(ahead, batches);
     const expected: StepResult[] = [];
@@ -52,7 +52,7 @@ describe.skipIf(gpu === undefined)('steps that are taken ahead on WebGPU', () =>
       expected.map(({ losses, norms }) => ({ losses, norms })),
     );
     expect(await held(ahead)).toEqual(await held(alone));
-    // Others come in between.
+    // Predictions between steps.
     expect(await ahead.predict(batches[0]!)).toEqual(await alone.predict(batches[0]!));
     await takeAhead(ahead, batches.slice(0, 3));
     for (const batch of batches.slice(0, 3)) await alone.trainStep(batch);
@@ -61,7 +61,7 @@ describe.skipIf(gpu === undefined)('steps that are taken ahead on WebGPU', () =>
   });
 
   it.each([0, 12, 52])(
-    'are not taken from a refused one on, the one at %i: all stands as before it, and goes on from there',
+    'are skipped from the first non-finite step on, at %i, and training continues from before it',
     async (at) => {
       const [ahead, alone] = [compiled(), compiled()];
       const poisoned = batches.map((batch, i) =>
@@ -76,7 +76,7 @@ describe.skipIf(gpu === undefined)('steps that are taken ahead on WebGPU', () =>
         [...losses.values()].every(({ mean }) => Number.isFinite(mean));
       const begun: Promise<StepResult>[] = [];
       const results: StepResult[] = [];
-      // A loop ends at the first loss that is not finite, and looks at none behind it.
+      // A loop ends at the first loss that is not finite, and ignores later ones.
       for (const batch of poisoned) {
         begun.push(ahead.trainStep(batch, { isAhead: true }));
         if (begun.length === ahead.stepsAhead) results.push(await begun.shift()!);
@@ -95,7 +95,7 @@ describe.skipIf(gpu === undefined)('steps that are taken ahead on WebGPU', () =>
     },
   );
 
-  it('are handed over where the one behind them cannot begin', async () => {
+  it('complete if the next one cannot start', async () => {
     const program = compiled();
     const first = program.trainStep(batches[0]!, { isAhead: true });
     await expect(program.trainStep({ ...batches[1]!, ids: new Map() }, { isAhead: true })).rejects.toThrow();
@@ -104,7 +104,7 @@ describe.skipIf(gpu === undefined)('steps that are taken ahead on WebGPU', () =>
     program.dispose();
   });
 
-  it('may change batches once they were begun', async () => {
+  it('allow changes to their batch once started', async () => {
     const [ahead, alone] = [compiled(), compiled()];
     const batch = batches[0]!;
     const copy = {

@@ -16,7 +16,7 @@ const dispatch = (slot: number, count = 1): Placed => ({
 });
 const windowsOf = (dispatches: readonly Placed[]): readonly number[] => inWindows(dispatches).windowOf;
 
-it('arguments share a window until a shader comes again', () => {
+it('arguments share a window until a shader repeats', () => {
   expect(windowsOf([dispatch(1), dispatch(2), dispatch(1), dispatch(3), dispatch(2), dispatch(3)])).toEqual([
     0, 0, 1, 1, 1, 2,
   ]);
@@ -28,7 +28,7 @@ it('a window that is full is followed by another', () => {
   ]);
 });
 
-it('each shader finds its own calls by the directory of its window', () => {
+it('the directory of a window locates the calls of each shader', () => {
   const dispatches = [
     dispatch(0, 2),
     dispatch(1, 3),

@@ -24,20 +24,20 @@ describe('the choice of an engine', () => {
   const lineOf = async (device: Device, name: string | undefined, size = 1): Promise<string> =>
     engineLine(await createEngine({ device, threads: 1, peers: { ...SINGLE_PROCESS, size } }, 'f32', () => name));
 
-  it('takes the CPU by auto, and names the GPU that is found and its option', async () => {
+  it('is the CPU for auto, with a hint at the found GPU and its option', async () => {
     const cpu = await lineOf('cpu', 'NVIDIA H100');
     expect(cpu).toMatch(/^WebAssembly .*, 1 thread$/);
     expect(await lineOf('auto', undefined)).toBe(cpu);
     expect(await lineOf('auto', 'NVIDIA H100')).toBe(`${cpu} (GPU found: NVIDIA H100; use --device gpu)`);
   });
 
-  it('names no GPU to processes that train together, which cannot use one', async () => {
+  it('has no hint at a GPU for distributed training, which cannot use one', async () => {
     expect(await lineOf('auto', 'NVIDIA H100', 2)).toBe(await lineOf('cpu', undefined));
   });
 });
 
-describe.skipIf(gpu?.about.isSoftware !== true)('an adapter that computes on a processor', () => {
-  it('is taken by name where that is allowed, and refused with the cure elsewhere', async () => {
+describe.skipIf(gpu?.about.isSoftware !== true)('a software adapter', () => {
+  it('is selected by name if allowed, otherwise rejected with the fix', async () => {
     expect((await createEngine({ device: 'webgpu' })).name).toBe('webgpu');
     expect((await createEngine({ device: 'gpu' })).name).toBe('webgpu');
     allow('');
@@ -53,7 +53,7 @@ describe.skipIf(gpu?.about.isSoftware !== true)('an adapter that computes on a p
     ]);
   });
 
-  it('refuses a precision that it has not, and the CPU none', async () => {
+  it('rejects an unsupported precision, and the CPU supports all', async () => {
     const { exitCode, problems } = await refusal('webgpu', 'bf16');
     expect(exitCode).toBe(2);
     expect(problems).toEqual([
@@ -66,13 +66,13 @@ describe.skipIf(gpu?.about.isSoftware !== true)('an adapter that computes on a p
     expect((await createEngine({ device: 'cpu', threads: 1 }, 'bf16')).name).toBe('simd');
   });
 
-  it('is no GPU: where there is none by CUDA either, both are told', async () => {
+  it('is no GPU, and its error includes that of CUDA', async () => {
     allow('');
     const { message } = await refusal('gpu');
     expect(message).toMatch(/^--device gpu: the only WebGPU adapter, .*\n--device cuda: /);
   });
 
-  it('is named in the records, with its driver and its limits', async () => {
+  it('is recorded with its driver and its limits', async () => {
     const { about } = await createEngine({ device: 'webgpu' });
     expect(about).toMatchObject({
       name: gpu!.about.name,
@@ -84,7 +84,7 @@ describe.skipIf(gpu?.about.isSoftware !== true)('an adapter that computes on a p
   });
 });
 
-it('has half an hour in each test that may wait for pipelines, whatever else the machine does', ({ task }) => {
+it('has a timeout of half an hour if it may compile pipelines', ({ task }) => {
   expect(task.timeout).toBe(1_800_000);
 });
 
@@ -100,7 +100,7 @@ describe('the doctor', () => {
     maxWorkgroupBytes: 2 ** 15,
     hasHalf: true,
   };
-  it('tells which GPU there is for WebGPU, and what is missing', () => {
+  it('reports the GPU for WebGPU, or what is missing', () => {
     expect(describeHealth({ about })).toEqual({
       state: 'ok',
       message: 'H100, 550, buffers of 2048 MiB (--device webgpu)',
@@ -116,7 +116,7 @@ describe('the doctor', () => {
     });
   });
 
-  it.skipIf(gpu === undefined)('tells what a driver fails with', async () => {
+  it.skipIf(gpu === undefined)('reports the error of a driver', async () => {
     vi.stubEnv('MTL_WEBGPU_DAWN', 'backend=nosuch');
     expect(await createGpu()).toEqual({
       reason: "WebGPU cannot open a device (unrecognised backend 'nosuch')",

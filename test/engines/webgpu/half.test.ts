@@ -22,20 +22,20 @@ const compiled = (precision: 'f16' | 'f32'): Program =>
 const norm = (data: Float32Array): number => Math.hypot(...data);
 
 describe.skipIf(gpu?.about.hasHalf !== true)('products in half precision on WebGPU', () => {
-  it('have gradients within rounding of their operands, however small; none underflows, and none is equal', async () => {
+  it('have gradients within the rounding of their operands, without underflow, and never equal', async () => {
     const [half, whole] = [await compiled('f16').inspect(batch), await compiled('f32').inspect(batch)];
     let differing = 0;
     for (const [name, { data }] of whole.gradients) {
       const found = half.gradients.get(name)!.data;
       const apart = norm(found.map((value, i) => value - data[i]!)) / Math.max(norm(data), 1e-12);
-      // A bias before a batch norm has gradient 0, and what is left of it is rounding.
+      // A bias before a batch norm has gradient 0 except for rounding.
       if (norm(data) > 1e-6) expect(apart, name).toBeLessThan(0.02);
       if (apart > 1e-6) differing++;
     }
     expect(differing).toBeGreaterThan(4);
   });
 
-  it('learn as those in single precision do, and predict in it', async () => {
+  it('train as in single precision, and predict in single precision', async () => {
     const [half, whole] = [compiled('f16'), compiled('f32')];
     for (let step = 0; step < 5; step++) for (const program of [half, whole]) await program.trainStep(batch);
     const [a, b] = [await half.losses(other), await whole.losses(other)];
@@ -44,7 +44,7 @@ describe.skipIf(gpu?.about.hasHalf !== true)('products in half precision on WebG
     expect(await half.predict(other)).toEqual(await whole.predict(other));
   });
 
-  it('refuse a step with a number that half precision cannot hold', async () => {
+  it('skip a step with a value that exceeds half precision', async () => {
     const [half, whole] = [compiled('f16'), compiled('f32')];
     const large = {
       ...batch,
@@ -58,7 +58,7 @@ describe.skipIf(gpu?.about.hasHalf !== true)('products in half precision on WebG
 });
 
 describe.skipIf(gpu === undefined)('an adapter', () => {
-  it('has half precision where its shaders do, and says what it lacks elsewhere', () => {
+  it('has half precision if its shaders support it, otherwise reports what it lacks', () => {
     const on = (hasHalf: boolean) => createWebGpuEngine({ ...gpu!, about: { ...gpu!.about, hasHalf } });
     expect([on(true).precisions, on(true).lacks]).toEqual([['f32', 'f16'], undefined]);
     expect([on(false).precisions, on(false).lacks]).toEqual([

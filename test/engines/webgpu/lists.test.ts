@@ -9,7 +9,7 @@ import {
 } from '../../../src/engines/webgpu/lists/table-list.js';
 import { randomStream } from '../../../src/core/random.js';
 
-// Three tables: two fields of ids; one; and a field of ids beside a bag.
+// Three tables: with two fields of ids; with one; and with a field of ids and a bag.
 const ROWS = 300;
 const COLUMNS = 4 * ROWS + ROWS + 1;
 const LD = 32;
@@ -59,7 +59,7 @@ function draw(seed: number): Job {
   };
 }
 
-/** What each table meets, in the order of fields and rows. */
+/** Returns the items of each table, in the order of fields and rows. */
 function itemsOf({ columns, ids, factors }: Job): Item[][] {
   return SHAPE.tables.map(({ fields }) =>
     fields.flatMap(({ at, offset, bag }) =>
@@ -78,7 +78,10 @@ function itemsOf({ columns, ids, factors }: Job): Item[][] {
 const teams: ListTeam[] = [];
 afterEach(() => teams.splice(0).forEach((team) => team.end()));
 
-/** Runs jobs in turns; each but the first goes on with the rows of the one before. Gives all words of each. */
+/**
+ * Runs jobs alternately in two memories; each except the first continues with the rows of the previous one. Returns all
+ * words of each.
+ */
 function run(
   threads: number,
   jobs: readonly Job[],
@@ -124,14 +127,14 @@ function run(
 describe('index lists', () => {
   const jobs = Array.from({ length: 40 }, (_, seed) => draw(seed));
 
-  it('are in halves of words where a table has one field of ids, and rows of a batch fit', () => {
+  it('use 16-bit items if a table has one field of ids and the rows of a batch fit', () => {
     expect(SHAPE.tables.map(({ form }) => form.isShort)).toEqual([false, true, false]);
     expect(listForm([false], 65_535).isShort).toBe(true);
     expect(listForm([false], 65_536).isShort).toBe(false);
     expect(listForm([true], 20)).toEqual({ hasFactors: true, isShort: false });
   });
 
-  it('have every item once, by its row and in the order of the batch, in segments of at most 32', () => {
+  it('have every item once, grouped by row in batch order, in segments of at most 32', () => {
     const known = SHAPE.tables.map(() => [] as number[]);
     for (const [j, { words, seen }] of run(0, jobs.slice(0, 3)).entries()) {
       for (const [t, items] of itemsOf(jobs[j]!).entries()) {
@@ -166,7 +169,7 @@ describe('index lists', () => {
     }
   });
 
-  it('are the same however many threads make them', () => {
+  it('are the same for any number of threads', () => {
     const alone = run(0, jobs);
     expect(run(2, jobs)).toEqual(alone);
     expect(new Set(alone.map(({ words }) => words.length)).size).toBeGreaterThan(10);

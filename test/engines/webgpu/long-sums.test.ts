@@ -4,7 +4,7 @@ import { numericBatch, planOf } from '../../support/graph-plan.js';
 import { createTestEngine, gpu } from '../../support/webgpu.js';
 
 const [ROWS, INPUTS] = [64, 2048];
-/** Outputs of a product in tiles, and of one without. */
+/** Outputs of a product with tiles, and of one without. */
 const [WIDE, NARROW] = [24, 1];
 
 const plan = planOf(INPUTS, (g, x, y) => {
@@ -15,14 +15,14 @@ const plan = planOf(INPUTS, (g, x, y) => {
   };
 });
 
-/** All of one sign, so that each sum grows from its first summand to its last. */
+/** All of one sign, so that each sum grows monotonically. */
 function positiveBatch(): Batch {
   const batch = numericBatch(ROWS, INPUTS);
   return { ...batch, numbers: new Map([...batch.numbers].map(([name, values]) => [name, values.map(Math.abs)])) };
 }
 
 describe.skipIf(gpu === undefined)('long products on WebGPU', () => {
-  it('are summed in blocks: nearer to double precision than a sum of one summand after the other', async () => {
+  it('are summed in blocks, closer to double precision than sequential sums', async () => {
     const program = createTestEngine().compile(plan);
     const weights = new Map(
       [...program.state().weights].map(([name, { shape, data }]) => [

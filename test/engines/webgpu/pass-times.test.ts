@@ -22,8 +22,8 @@ async function timedGpu(): Promise<Gpu | undefined> {
 }
 const timed = await timedGpu();
 
-describe.skipIf(timed === undefined)('the times of dispatches on WebGPU', () => {
-  it('are those of every dispatch of a step, with its kernels, and leave the step as it is', async () => {
+describe.skipIf(timed === undefined)('the dispatch times on WebGPU', () => {
+  it('cover every dispatch of a step, with its kernels, and leave the step unchanged', async () => {
     const [reports, found] = [[] as RunReport[], [] as (readonly DispatchTime[])[]];
     const watch: GpuWatch = {
       onRun: (report) => reports.push(report),
@@ -40,7 +40,7 @@ describe.skipIf(timed === undefined)('the times of dispatches on WebGPU', () => 
     );
     for (const times of found) {
       for (const { ms } of times) expect(ms).toBeGreaterThanOrEqual(0);
-      // A product of 600 rows takes a while anywhere.
+      // A product of 600 rows takes measurable time on any device.
       expect(
         Math.max(...times.flatMap(({ kernels, ms }) => (kernels.includes('gemm wide') ? [ms] : []))),
       ).toBeGreaterThan(0);

@@ -40,7 +40,7 @@ async function take(program: Program, from: number, to: number, rows = 50): Prom
 }
 
 describe.skipIf(gpu === undefined)('the webgpu engine', () => {
-  it('comes to the same bits again', async () => {
+  it('is bitwise reproducible', async () => {
     const ends = [];
     for (let run = 0; run < 2; run++) {
       const program = createTestEngine().compile(plan());
@@ -51,7 +51,7 @@ describe.skipIf(gpu === undefined)('the webgpu engine', () => {
     expect(ends[1]).toEqual(ends[0]);
   });
 
-  it('comes to the same bits whether other threads make its index lists or not', async () => {
+  it('is bitwise identical if other threads build its index lists', async () => {
     const ends = [];
     for (const listThreads of [0, 2]) {
       const program = createTestEngine(gpu, { listThreads }).compile({ ...plan(), batchRows: 3000 });
@@ -62,7 +62,7 @@ describe.skipIf(gpu === undefined)('the webgpu engine', () => {
     expect(ends[1]).toEqual(ends[0]);
   });
 
-  it('takes its first step as another engine does, also with more rows than a gradient sums up in one go', async () => {
+  it('matches the first step of another engine, also with more rows than one partial sum of a gradient', async () => {
     const [found, expected] = [createTestEngine(), createCpuEngine()].map((engine) =>
       engine.compile({ ...plan(), batchRows: 1200 }),
     );
@@ -74,29 +74,26 @@ describe.skipIf(gpu === undefined)('the webgpu engine', () => {
   it.each([
     ['lazy', true],
     ['not lazy', false],
-  ] as const)(
-    'goes on from what another engine has trained, and the other way round, with tables that are %s',
-    async (_, lazy) => {
-      const [straight, first, second] = [
-        createCpuEngine().compile(plan(lazy)),
-        createTestEngine().compile(plan(lazy)),
-        createCpuEngine().compile(plan(lazy)),
-      ];
-      await take(straight, 0, 9);
-      await take(first, 0, 3);
-      second.restore(first.state());
-      await take(second, 3, 6);
-      first.restore(second.state());
-      await take(first, 6, 9);
-      expectNear(held(first).weights, held(straight).weights, 1e-5);
-      expectNear(held(first).optimizer, held(straight).optimizer, 1e-5);
-      const batch = twoTermBatch(80, 50);
-      expectNear(await first.predict(batch), await straight.predict(batch), 1e-5);
-      for (const program of [straight, first, second]) program.dispose();
-    },
-  );
+  ] as const)('resumes from the state of another engine, and vice versa, with %s tables', async (_, lazy) => {
+    const [straight, first, second] = [
+      createCpuEngine().compile(plan(lazy)),
+      createTestEngine().compile(plan(lazy)),
+      createCpuEngine().compile(plan(lazy)),
+    ];
+    await take(straight, 0, 9);
+    await take(first, 0, 3);
+    second.restore(first.state());
+    await take(second, 3, 6);
+    first.restore(second.state());
+    await take(first, 6, 9);
+    expectNear(held(first).weights, held(straight).weights, 1e-5);
+    expectNear(held(first).optimizer, held(straight).optimizer, 1e-5);
+    const batch = twoTermBatch(80, 50);
+    expectNear(await first.predict(batch), await straight.predict(batch), 1e-5);
+    for (const program of [straight, first, second]) program.dispose();
+  });
 
-  it('has the same numbers where a dispatch has fewer workgroups than its work has shares', async () => {
+  it('has the same results if a dispatch has fewer workgroups than its work has shares', async () => {
     const work: Workload = {
       name: 'esmm',
       batchRows: 300,
@@ -115,7 +112,7 @@ describe.skipIf(gpu === undefined)('the webgpu engine', () => {
     for (const program of [usual, few]) program.dispose();
   });
 
-  it('has the same numbers where its tables lie in many buffers', async () => {
+  it('has the same results if its tables span many buffers', async () => {
     const rowsOfTwoBuffers = { ...gpu!, maxBufferBytes: 4 * 500 };
     const [whole, parts] = [createTestEngine().compile(plan()), createTestEngine(rowsOfTwoBuffers).compile(plan())];
     for (const program of [whole, parts]) await take(program, 0, 4);
@@ -125,7 +122,7 @@ describe.skipIf(gpu === undefined)('the webgpu engine', () => {
     for (const program of [whole, parts]) program.dispose();
   });
 
-  it('takes weights alone into a program that has trained, whose optimizer goes on', async () => {
+  it('restores weights without optimizer state, and keeps its own', async () => {
     const engine = createWebGpuEngine(gpu!);
     const [program, other] = [engine.compile(plan()), createCpuEngine().compile(plan())];
     for (const each of [program, other]) await take(each, 0, 3);
@@ -143,7 +140,7 @@ describe.skipIf(gpu === undefined)('the webgpu engine', () => {
     for (const each of [program, other]) each.dispose();
   });
 
-  it('refuses before the start what one of its buffers cannot hold, with the sizes', () => {
+  it('rejects a plan that exceeds one of its buffers, with the sizes', () => {
     const small = (maxBufferBytes: number): Gpu => ({ ...gpu!, maxBufferBytes });
     expect(() => planSize(plan(), createWebGpuEngine(small(1 << 18)), 0)).toThrow(
       new RegExp(
@@ -169,19 +166,19 @@ describe.skipIf(gpu === undefined)('a device that fails', () => {
       () => undefined,
       (caught: unknown) => caught,
     );
-    // It stays so.
+    // All later calls fail, too.
     await expect(program.predict(twoTermBatch(5, 1))).rejects.toBe(error);
     return error;
   };
 
-  it('ends a run with an error for people where it was given what is not valid', async () => {
+  it('ends a run with a user error after an invalid call', async () => {
     const error = await failing((own) => own.createBuffer(16, own.usage.MAP_READ | own.usage.STORAGE));
     expect(error).toBeInstanceOf(UserError);
     expect((error as UserError).message).toMatch(/^WebGPU on .*: .*MapRead.*checkpoint with --resume/s);
     expect((error as UserError).exitCode).toBe(1);
   });
 
-  it('prints nothing itself: errors are those of the run', () => {
+  it('prints nothing itself, and rejects with an error of the run', () => {
     const script = `
       const { createGpu } = await import(process.argv[1]);
       const gpu = await createGpu();
@@ -198,7 +195,7 @@ describe.skipIf(gpu === undefined)('a device that fails', () => {
     expect(stdout).toBe('UserError\n');
   });
 
-  it('ends a run where it is lost', async () => {
+  it('ends a run if it is lost', async () => {
     const error = await failing((own) => own.device.destroy());
     expect(error).toBeInstanceOf(UserError);
     expect((error as UserError).message).toMatch(/^WebGPU on /);

@@ -24,7 +24,7 @@ beforeEach(() => void vi.stubEnv(ALLOW_SOFTWARE, '1'));
 
 describe.skipIf(gpu === undefined)('a run on WebGPU', () => {
   it.each(['esmm', 'mmoe'])(
-    'of %s is stopped, goes on on the CPU, and is measured there as on the device: as one that never left it',
+    'of %s stops, resumes on the CPU and is evaluated there as on the device, like one that stays on it',
     async (model) => {
       const folder = scratchFolder();
       await smallWorld(folder);
@@ -35,8 +35,7 @@ describe.skipIf(gpu === undefined)('a run on WebGPU', () => {
       const parts = join(folder, 'parts');
       await trainSmall(config, { set, runDir: parts, device: 'webgpu', ...abortAtStep(4) });
       const resumed = await trainSmall(config, { set, resume: parts });
-      // Adam follows the last digits of gradients that cancel: trainings of two engines part by as little as that
-      // moves.
+      // Adam amplifies rounding of gradients that cancel, so trainings of two engines diverge slightly.
       expectLosses(whole.metrics, cpu.metrics, 3);
       expectLosses(resumed.metrics, cpu.metrics, 3);
       const measured = await evaluate({
@@ -50,7 +49,7 @@ describe.skipIf(gpu === undefined)('a run on WebGPU', () => {
     },
   );
 
-  it('is interrupted twice with steps in flight, resumes, and ends with the bytes of an uninterrupted run', async () => {
+  it('is byte-identical to an uninterrupted run after two interruptions with steps in flight', async () => {
     const folder = scratchFolder();
     await smallWorld(folder);
     const config = join(folder, 'esmm.yaml');
@@ -81,7 +80,7 @@ describe.skipIf(gpu === undefined)('a run on WebGPU', () => {
           sections: { loop: { step: number } };
         }
       ).sections.loop;
-      // Those that were on their way when it was stopped are taken.
+      // Steps in flight at the stop are included.
       expect(step).toBeGreaterThan(taken + count);
       taken = step;
     }
@@ -89,7 +88,7 @@ describe.skipIf(gpu === undefined)('a run on WebGPU', () => {
     expect(traceOf(parts)).toEqual(traceOf(join(folder, 'whole')));
   });
 
-  it('says on the command line what it computes on, and writes it down', async () => {
+  it('prints its device on the command line, and records it', async () => {
     const folder = scratchFolder();
     await smallWorld(folder);
     const { code, stdout, stderr } = await mtl(folder, [

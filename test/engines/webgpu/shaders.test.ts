@@ -24,7 +24,7 @@ describe.skipIf(gpu === undefined)('shaders for WebGPU', () => {
     ).toEqual([]);
   });
 
-  it('include every kernel that a call of a list becomes', () => {
+  it('cover every kernel of the call lists', () => {
     expect([...allKernels().keys()]).toEqual(
       expect.arrayContaining(['gemm narrow half back', 'gatherRows', 'lookup by lists', 'unmarkRows', 'watchRange']),
     );

@@ -38,11 +38,11 @@ const shared = (calls: readonly Planned[]): string[][] =>
   inSharedDispatches(calls).map((groups) => groups.flatMap((group) => group.map(({ of }) => of.name)));
 
 describe('calls of a phase', () => {
-  it('share dispatches where they have no memory in common', () => {
+  it('share dispatches if they have no memory in common', () => {
     expect(shared([call('a', [1]), call('b', [2]), call('a', [3]), call('c', [4])])).toEqual([['a', 'a', 'b', 'c']]);
   });
 
-  it('keep the order of kernels that meet, and those that meet none go into an earlier dispatch', () => {
+  it('keep the order of kernels that share memory, and independent ones move to an earlier dispatch', () => {
     expect(shared([call('mark', [1]), call('update', [1, 2]), call('other', [3]), call('unmark', [1])])).toEqual([
       ['mark', 'other'],
       ['update'],
@@ -50,18 +50,18 @@ describe('calls of a phase', () => {
     ]);
   });
 
-  it('do not wait for each other where it is known that what they write lies apart', () => {
+  it('do not wait for each other if their writes are known to be disjoint', () => {
     const kernel = { writes: ['y'] };
     expect(shared([call('a', [1, 2], { kernel }), call('b', [2, 3], { kernel })])).toEqual([['a', 'b']]);
     expect(shared([call('a', [1, 2], { kernel }), call('b', [2, 3])])).toEqual([['a'], ['b']]);
   });
 
-  it('have a dispatch for their kernel where it takes much memory, has parts or needs half precision', () => {
+  it('have a dispatch per kernel if it requires much memory, has parts or uses half precision', () => {
     for (const kernel of [{ hasTiles: true as const }, { parts: () => 2 }, { isHalf: true as const }])
       expect(shared([call('a', [1]), call('b', [2], { kernel }), call('c', [3])])).toEqual([['a', 'c'], ['b']]);
   });
 
-  it('are apart where kernels declare other functions, or read other buffers of tables', () => {
+  it('have separate dispatches if kernels declare other functions or read other table buffers', () => {
     expect(
       shared([
         call('a', [1], { kernel: { declares: 'fn f() {}' } }),
@@ -92,7 +92,7 @@ describe('calls of a phase', () => {
     ).toEqual([['sums', 'sums', 'sums'], ['sums']]);
   });
 
-  it('are no more in a dispatch than a shader sees', () => {
+  it('are at most as many per dispatch as a shader can address', () => {
     expect(
       shared(Array.from({ length: 300 }, (_, i) => call(i < 200 ? 'a' : 'b', [i]))).map(({ length }) => length),
     ).toEqual([200, 100]);

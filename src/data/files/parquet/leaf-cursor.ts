@@ -23,8 +23,8 @@ export interface LeafCursor {
   /** Looks at the next entries; false where there are none. */
   refill(): Promise<boolean>;
   /**
-   * Reads the numbers of the next `rows` entries of a flat column into `into` from `at` on: NaN for a missing value, and
-   * for one whose text `onText` receives. Skips entries that were peeked.
+   * Reads the numbers of the next `rows` entries of a flat column into `into` from `at` on: NaN for a missing value,
+   * and for one whose text `onText` receives. Skips entries that were peeked.
    */
   readNumbers(into: Float64Array, at: number, rows: number, onText: (at: number, text: string) => void): Promise<void>;
 }

@@ -1,20 +1,20 @@
 import { createRequire } from 'node:module';
 import type { Addon } from './attach.js';
 
-/** Which native kernels are used; of texts alone, so that workers can be told. */
+/** The native kernels in use. Consists of strings, so that it can be sent to workers. */
 export interface NativeKernels {
   readonly path: string;
   readonly family: string;
-  /** Why products of operands in bfloat16 are none of them; undefined where they are. */
+  /** Why products in bfloat16 are not native; undefined if they are. */
   readonly noBf16?: string | undefined;
 }
 
-/** The addon of a file that was built. */
+/** Loads the addon of a built file. */
 export function openAddon(path: string): Addon {
   return createRequire(import.meta.url)(path) as Addon; // what addon.c gives
 }
 
-/** The addon with the kernels that are used. */
+/** Loads the addon, restricted to the kernels in use. */
 export function addonOf({ path, noBf16 }: NativeKernels): Addon {
   const addon = openAddon(path);
   return noBf16 === undefined

@@ -5,21 +5,20 @@ import { nativeNorms, type NativeNorms } from './norms.js';
 import { reachOf } from './reach.js';
 import { nativeRows, type NativeRows } from './rows.js';
 
-/** What addon.c gives: the families of this processor, the fastest first, and the kernels of one on a memory. */
+/** Interface of addon.c: the processor families of this machine, fastest first, and the kernels of one on a memory. */
 export interface Addon {
   families(): readonly string[];
-  /** Where numbers lie, the same in every thread. */
+  /** Returns the address of an array, the same in every thread. */
   addressOf(numbers: Uint8Array | Float32Array): number;
-  /** Asks for them to lie in huge pages, where they are many. */
+  /** Requests huge pages for an array, if it is large. */
   useHugePages(numbers: Float32Array): void;
-  /** Addresses and sizes are not looked at any more. */
+  /** Attaches kernels, which do not check addresses and sizes. */
   attach(memory: Uint8Array, family: string): NativeProducts & NativeRows & NativeNorms;
 }
 
 /**
- * The kernels of an instance, those of the addon in the place of its own. Each takes the same arguments, shares work as
- * the other
- * does and leaves the same bits; where an argument would reach beyond the memory, it throws.
+ * Replaces kernels of an instance by those of the addon. Each takes the same arguments, shares work in the same way and
+ * is bitwise identical; it throws if an argument exceeds the memory.
  */
 export function attach(
   kernels: Kernels,

@@ -1,20 +1,20 @@
 import { fileURLToPath } from 'node:url';
 import { buildOnce, type AddonRecipe, type Built } from '../../../system/native-build.js';
 
-/** The sources as they are shipped: as far from this file as from what is built of it. */
+/** The shipped sources. The path is the same from this file and from its built form. */
 const SOURCES = fileURLToPath(new URL('../../../../dist/native', import.meta.url));
 
-/** By architecture: families of processors, each with an object of its own, and how it is compiled. */
+/** By architecture: processor families, each with its own object and compiler options. */
 export const FAMILIES: Partial<Record<NodeJS.Architecture, Readonly<Record<string, readonly string[]>>>> = {
   x64: { avx512: ['-mavx512f', '-mavx512dq', '-mfma'], avx2: ['-mavx2', '-mfma'] },
   arm64: { neon: [] },
 };
-/** What is compiled for each family; the addon itself is compiled once. */
+/** Sources that are compiled for each family; the addon itself is compiled once. */
 export const SOURCES_OF_FAMILY = ['products', 'rows', 'updates', 'norm'] as const;
 
 /**
- * Sources that not every compiler knows the instructions of, and what tells the addon that they are there; where one
- * does not compile, it is left out.
+ * Sources whose instructions not every compiler supports, and the macro that enables them in the addon; one that does
+ * not compile is omitted.
  */
 export const EXTENSIONS: Partial<
   Record<
@@ -31,10 +31,10 @@ export const EXTENSIONS: Partial<
   ],
 };
 
-/** How to build; flags are those of another build than that of others. */
+/** Build options; builds with other flags are separate. */
 export type BuildOptions = Partial<Pick<AddonRecipe, 'folder' | 'compiler' | 'flags' | 'isInsistent'>>;
 
-/** The kernels in C for this machine; they are built where they are not there yet. */
+/** Builds the C kernels for this machine, unless they exist. */
 export function buildAddon({ compiler = process.env['CC'] ?? 'cc', ...options }: BuildOptions = {}): Built {
   const families = FAMILIES[process.arch];
   if (families === undefined) return { reason: `not available for ${process.platform} on ${process.arch}` };

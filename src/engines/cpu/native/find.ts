@@ -11,8 +11,8 @@ import { attach, type Addon } from './attach.js';
 import { buildAddon } from './build.js';
 
 /**
- * The fastest native kernels of this machine, or why none is used; they are built where they are not there yet.
- * @param wasm the bytes of WebAssembly's kernels, which `instantiate` makes instances of
+ * Returns the fastest native kernels of this machine, built if necessary, or why none is used.
+ * @param wasm bytes of the WebAssembly kernels, which `instantiate` instantiates
  */
 export function findNative(wasm: Uint8Array, instantiate: Instantiate, isInsistent: boolean): NativeKernels | NotBuilt {
   const built = buildAddon({ isInsistent });
@@ -30,11 +30,10 @@ export function findNative(wasm: Uint8Array, instantiate: Instantiate, isInsiste
 }
 
 /**
- * Whether an addon's kernels were proven to have the bits of WebAssembly's, now or before: that takes longer than all
- * else of finding them.
- * What was proven is known by a file beside the addon, named after the addon as it lies there, the family, those bytes
- * and this V8.
- * @param prove looks, where nobody has
+ * Returns whether the kernels of an addon are proven bitwise identical to WebAssembly, now or before: the check takes
+ * longer than the rest of the search. A file next to the addon records a success, by the size and time of the addon,
+ * the family, those bytes and the version of V8.
+ * @param prove runs the check
  */
 export function isProven(path: string, family: string, wasm: Uint8Array, prove: () => boolean): boolean {
   const { size, mtimeMs } = statSync(path);
@@ -48,26 +47,26 @@ export function isProven(path: string, family: string, wasm: Uint8Array, prove: 
   try {
     writeFileSync(proven, '');
   } catch {
-    // The next one looks again.
+    // The next start checks again.
   }
   return true;
 }
 
 /**
- * Sizes that end within tiles, blocks, panels and vectors; columns beyond the widest group, and widths with kernels of
- * their own and without.
+ * Sizes that end within tiles, blocks, panels and vectors; columns beyond the widest group; and widths with and without
+ * specialized kernels.
  */
 const TRIED = { rows: 141, inputs: 41, panels: 7, columns: 108, tableRows: 97, widths: [21, 16, 8], stride: 64 };
-/** Of memory for all that is tried, and for products alone, which each start tries. */
+/** Pages of memory for the full check, and for the check of products that runs at each start. */
 const TRIED_PAGES = { all: 20, products: 3 };
-/** Constants that suit any rule. */
+/** Constants that are valid for any rule. */
 const CONSTANTS = [1, 0, 0.01, Infinity, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8];
 
 type Instantiate = (memory: WebAssembly.Memory) => Kernels;
 
 /**
- * Whether the kernels have the bits of WebAssembly's on this processor: a last look before a run trusts a compiler that
- * nobody has seen.
+ * Returns whether the kernels are bitwise identical to WebAssembly on this processor: a check at run time, since the
+ * compiler is unknown.
  */
 export function hasSameBits(addon: Addon, family: string, instantiate: Instantiate): boolean {
   return leavesTheSame(addon, family, instantiate, TRIED_PAGES.all, (kernels, memory, place) => {
@@ -78,10 +77,7 @@ export function hasSameBits(addon: Addon, family: string, instantiate: Instantia
   });
 }
 
-/**
- * Why products of operands in bfloat16 cannot be native: what processors come to in them is written down nowhere but in
- * a maker's manual.
- */
+/** Returns why products in bfloat16 cannot be native: only the manual of a manufacturer specifies their rounding. */
 export function whyNoBf16(addon: Addon, family: string, instantiate: Instantiate): string | undefined {
   if (addon.attach(new Uint8Array(8), family).gemmBf16 === undefined)
     return 'this processor or compiler does not support AVX-512-BF16';
@@ -91,7 +87,7 @@ export function whyNoBf16(addon: Addon, family: string, instantiate: Instantiate
   return isSame ? undefined : "this processor's AVX-512-BF16 results differ from the specification";
 }
 
-/** Whether native kernels leave in a memory of some pages what others leave there. */
+/** Returns whether native kernels write the same memory contents as `others`. */
 function leavesTheSame(
   addon: Addon,
   family: string,
@@ -111,7 +107,7 @@ function leavesTheSame(
 
 type Places = (words: number) => number;
 
-/** Hands out places from an address on. */
+/** Allocates addresses in sequence. */
 function takePlaces(begin: number): Places {
   let end = begin;
   return (words) => (end += words * WORD) - words * WORD;
@@ -197,7 +193,7 @@ function tryRows(
   ];
   const [claim, countAt, fresh, refused, constants] = [place(1), place(3), place(1), place(1), place(CONSTANTS.length)];
   const words = new Uint32Array(buffer);
-  // What rules keep is not negative.
+  // Optimizer state is not negative.
   fill(new Float32Array(buffer, table, tableRows * stride), 0);
   fill(new Float32Array(buffer, factors, rows), 0.5);
   const random = randomStream(0, 'native ids');
@@ -230,12 +226,12 @@ function tryRows(
   );
 }
 
-/** So many numbers are drawn, and used over and over: no size is a multiple of it, so that rows differ. */
+/** Number of distinct random numbers, which repeat. No size is a multiple of it, so that rows differ. */
 const DRAWN = 1511;
-/** By what is taken from them: each start of a program tries the kernels, and drawing takes longer than they do. */
+/** Random numbers by the value subtracted from them, cached because drawing takes longer than the kernels. */
 const drawn = new Map<number, Float32Array>();
 
-/** Fills with numbers in [0, 1), less `lift`. */
+/** Fills with numbers in [0, 1), minus `lift`. */
 function fill(floats: Float32Array, lift: number): void {
   const numbers = drawn.get(lift) ?? drawNumbers(lift);
   for (let at = 0; at < floats.length; at += DRAWN) floats.set(numbers.subarray(0, floats.length - at), at);

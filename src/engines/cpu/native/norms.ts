@@ -3,7 +3,7 @@ import { columnsOf } from '../shares.js';
 import type { Native } from './native.js';
 import type { Reach } from './reach.js';
 
-/** The batch norms that addon.c gives. */
+/** The batch norms of addon.c. */
 export interface NativeNorms {
   normalize(
     x: number,
@@ -21,7 +21,7 @@ export interface NativeNorms {
     epsilon: number,
     momentum: number,
   ): void;
-  /** Whether the squares of the gradients of gain and shift are finite: 1 or 0. */
+  /** Returns 1 if the squares of the gradients of gain and shift are finite, otherwise 0. */
   normalizeGradient(
     x: number,
     ldx: number,
@@ -40,12 +40,12 @@ export interface NativeNorms {
   ): number;
 }
 
-/** Fewer rows than this are done before a call has come through. */
+/** Minimum rows for which a native call pays off. */
 const FEWEST_ROWS = 32;
 /** Words of the statistics of a column: its mean and 1/√, and two doubles. */
 const STATISTICS = 6;
 
-/** Batch norms in the place of an instance's. */
+/** Creates native batch norms that replace those of an instance. */
 export function nativeNorms(kernels: Kernels, native: NativeNorms, { hold }: Reach) {
   return {
     normalize(x, ldx, y, ldy, gain, shift, running, statistics, rows, columns, epsilon, momentum, slot, slots) {

@@ -3,7 +3,7 @@ import { shareOf } from '../shares.js';
 import type { Native } from './native.js';
 import type { Reach } from './reach.js';
 
-/** The products that addon.c gives. */
+/** The products of addon.c. */
 export interface NativeProducts {
   gemm(
     a: number,
@@ -18,7 +18,7 @@ export interface NativeProducts {
     panels: number,
     accumulate: number,
   ): void;
-  /** Whether the squares of all sums are finite: 1 or 0. */
+  /** Returns 1 if the squares of all sums are finite, otherwise 0. */
   gemmGradient(
     x: number,
     ldx: number,
@@ -32,7 +32,7 @@ export interface NativeProducts {
     panels: number,
     accumulate: number,
   ): number;
-  /** The same of operands that are rounded to bfloat16, where the processor has what it takes. */
+  /** The same for operands rounded to bfloat16, if the processor supports it. */
   readonly gemmBf16?: NativeProducts['gemm'] | undefined;
   readonly gemmGradientBf16?: NativeProducts['gemmGradient'] | undefined;
 }
@@ -41,15 +41,12 @@ type Product = NonNullable<Native['gemm']>;
 type Gradient = NonNullable<Native['gemmGradient']>;
 
 const PANEL = 8;
-/** Inputs or rows that are handed out together. */
+/** Inputs or rows per unit of work. */
 const UNIT = 4;
-/**
- * Fewer rows than this are done before a call has come through; more inputs do not fit the stack, where they are turned
- * round.
- */
+/** Minimum rows for which a native call pays off; maximum inputs whose transpose fits the stack. */
 const [FEWEST_ROWS, MAX_INPUTS] = [8, 8192];
 
-/** Products in the place of an instance's. */
+/** Creates native products that replace those of an instance. */
 export function nativeProducts(kernels: Kernels, native: NativeProducts, { hold }: Reach) {
   const product = (own: Product, other: NativeProducts['gemm']): Product => {
     return (a, lda, panelsAt, bias, c, ldc, rows, k, panels, accumulate) => {

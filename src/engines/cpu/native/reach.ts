@@ -1,14 +1,17 @@
 const FLOAT = 4;
 
-/** What is known of the memory that native kernels work on, which look at no address any more. */
+/** Bounds of the memory that native kernels use, since they do not check addresses. */
 export interface Reach {
-  /** The words of the part that does not grow. */
+  /** The words of the part of fixed size. */
   readonly words: Uint32Array;
-  /** Makes sure that so many rows lie within the memory, `ld` words from one to the next. @throws RangeError */
+  /**
+   * Requires that `rows` rows, `ld` words apart, are within the memory.
+   * @throws RangeError
+   */
   hold(at: number, rows: number, ld: number, columns: number): void;
 }
 
-/** Bounds of a memory. */
+/** Creates the bounds of a memory. */
 export function reachOf(memory: WebAssembly.Memory): Reach {
   let { byteLength } = memory.buffer;
   return {
@@ -16,7 +19,7 @@ export function reachOf(memory: WebAssembly.Memory): Reach {
     hold(at, rows, ld, columns) {
       if (rows === 0) return;
       const end = at + ((rows - 1) * ld + columns) * FLOAT;
-      // Bags make the memory grow.
+      // Bags may have grown the memory.
       if (end > byteLength) ({ byteLength } = memory.buffer);
       if (!(at >= 0 && at % FLOAT === 0 && rows > 0 && ld >= 0 && columns >= 0 && end <= byteLength))
         throw outOfBounds();
@@ -24,7 +27,7 @@ export function reachOf(memory: WebAssembly.Memory): Reach {
   };
 }
 
-/** What WebAssembly says in such a case. */
+/** Creates the error that WebAssembly throws for an access out of bounds. */
 export function outOfBounds(): RangeError {
   return new RangeError('memory access out of bounds');
 }

@@ -4,10 +4,7 @@ import { shareOf } from '../shares.js';
 import type { Native } from './native.js';
 import { outOfBounds, type Reach } from './reach.js';
 
-/**
- * A rule of an optimizer on the rows of a table; as the others, it gives 0 where it is asked for a row that the table
- * has not.
- */
+/** Updates rows of a table by an optimizer's rule; returns 0 if a row is outside the table, as the other kernels do. */
 type NativeUpdate = (
   address: number,
   most: number,
@@ -20,9 +17,7 @@ type NativeUpdate = (
   constants: number,
 ) => number;
 
-/**
- * What addon.c gives for rows of tables, whose addresses are those of the process; `most` rows lie there at the most.
- */
+/** The row kernels of addon.c. Tables are given by process addresses, with at most `most` rows. */
 export interface NativeRows {
   lookup(
     ids: number,
@@ -48,7 +43,7 @@ export interface NativeRows {
     begin: number,
     end: number,
   ): number;
-  /** What these come to is one of GATHERED. */
+  /** Returns one of GATHERED, or 0. */
   gatherGradients(
     ids: number,
     d: number,
@@ -79,24 +74,23 @@ export interface NativeRows {
     rows: number,
     isFresh: number,
   ): number;
-  /** By the names of the kernels. */
+  /** Update rules by kernel name. */
   readonly updates: Readonly<Record<string, NativeUpdate>>;
 }
 
-/** As in kernels.h. */
+/** Results of gathering, as in kernels.h. */
 const GATHERED = { notFinite: 1, tooMany: 2 } as const;
 const WORD = 4;
-/** Rows that are handed out together. */
+/** Rows per unit of work. */
 const UNIT = 4;
-/** Fewer rows than this are done before a call has come through. */
+/** Minimum rows for which a native call pays off. */
 const FEWEST_ROWS = 64;
 /** Words of a rule's constants, as in kernels.h. */
 const CONSTANTS = 12;
 
 /**
- * Lookup, gradients of distinct rows and their updates in the place of an instance's.
- * @param memories those of tables by their addresses in calls, from low to high, with those that they have in this
- * process
+ * Creates native lookups, gradients of distinct rows and updates that replace those of an instance.
+ * @param memories tables' memory by address in calls, ascending, with addresses in this process
  */
 export function nativeRows(
   kernels: Kernels,
@@ -105,7 +99,10 @@ export function nativeRows(
   memories: readonly { readonly at: number; readonly address: number; readonly bytes: number }[],
 ) {
   const wordAt = (at: number): number => words[at / WORD]!;
-  /** Where a table lies, and rows of it that may lie there, of the last one only so many floats. */
+  /**
+   * Returns the process address of a table and the maximum number of rows that fit its memory, of which the last has
+   * `last` floats.
+   */
   const find = (
     table: number,
     stride: number,
@@ -123,7 +120,7 @@ export function nativeRows(
     if (hasAll === 0) throw outOfBounds();
     return 0;
   };
-  /** Whether this worker does a table, which it takes with the first field of it. */
+  /** Returns whether this worker processes a table, which it claims with the first field. */
   const takes = (claim: number, isFirstField: number): boolean =>
     (isFirstField === 0 ? kernels.has() : kernels.take(claim)) !== 0;
   const holdGathered = (
@@ -278,7 +275,8 @@ export function nativeRows(
   } satisfies Native;
 
   /**
-   * A rule on a table. Where it is not lazy, WebAssembly's does it: reading all of a table takes its time in any form.
+   * Creates the update rule of a table. If it is not lazy, the WebAssembly rule runs: native code is no faster at
+   * reading a whole table.
    */
   const updateOf =
     (name: keyof Kernels, update: NativeUpdate): NonNullable<Native[`${TableRule}Table`]> =>
