@@ -34,7 +34,7 @@ export interface CheckResult {
   /** Whether only a sample of the rows was read. */
   readonly isCut: boolean;
   readonly step: OneStep;
-  readonly room: DiskUsage;
+  readonly disk: DiskUsage;
 }
 
 /**
@@ -55,12 +55,12 @@ export async function check(options: CheckOptions): Promise<CheckResult> {
     onWarning,
   );
   const { weightBytes, optimizerBytes, vocabularyBytes } = step.size;
-  const room = await estimateDiskUsage(
+  const disk = await estimateDiskUsage(
     runsRoot(experiment.runs),
     weightBytes + optimizerBytes + vocabularyBytes,
     experiment.checkpoints,
   );
-  return { experiment, data: rows.description, isCut: sampler.isCut, step, room };
+  return { experiment, data: rows.description, isCut: sampler.isCut, step, disk };
 }
 
 /**

@@ -11,7 +11,7 @@ export interface CheckArguments extends Pick<CheckOptions, 'path' | 'set' | 'sam
 /** Runs `mtl check` and prints what it found. Returns the exit code. */
 export async function runCheck({ json, ...options }: CheckArguments): Promise<number> {
   const { screen, warn, result } = createOutput(json);
-  const { experiment, data, isCut, step, room } = await check({ ...options, onWarning: warn });
+  const { experiment, data, isCut, step, disk } = await check({ ...options, onWarning: warn });
   screen.print(dataReport(data, screen));
   if (isCut)
     screen.print(
@@ -22,10 +22,10 @@ export async function runCheck({ json, ...options }: CheckArguments): Promise<nu
     );
   screen.print(`\n${sizeLines({ model: experiment.model.name, engine: step.engine, ...step.size })}`);
   screen.print(
-    `disk    ${bytes(room.checkpointBytes)} per checkpoint, at most ${bytes(room.mostBytes)} in total; ` +
-      (Number.isFinite(room.freeBytes) ? `${bytes(room.freeBytes)} free` : 'free space unknown'),
+    `disk    ${bytes(disk.checkpointBytes)} per checkpoint, at most ${bytes(disk.mostBytes)} in total; ` +
+      (Number.isFinite(disk.freeBytes) ? `${bytes(disk.freeBytes)} free` : 'free space unknown'),
   );
-  if (room.mostBytes > room.freeBytes)
+  if (disk.mostBytes > disk.freeBytes)
     warn(
       'too little disk space for the checkpoints of this run; free some, or set runs to a directory on another disk',
     );
@@ -37,7 +37,7 @@ export async function runCheck({ json, ...options }: CheckArguments): Promise<nu
   for (const text of findConstantLabels(data)) warn(text);
   screen.print(`no problems found, nothing written; train with: mtl train ${options.path}`);
   const { splits, fields, warnings } = data;
-  result({ path: options.path, isCut, splits, fields, warnings, ...step, room });
+  result({ path: options.path, isCut, splits, fields, warnings, ...step, disk });
   return EXIT_CODES.done;
 }
 

@@ -49,12 +49,12 @@ export async function runDataInfo({ path, json }: DataArguments): Promise<number
       onProgress,
     });
     screen.print(dataReport(description, screen));
-    result({ path, ...description, kept: entries });
+    result({ path, ...description, cacheEntries: entries });
     return EXIT_CODES.done;
   }
   if (found.length === 0) screen.print(`no cache entries for ${path}`);
   for (const folder of found) screen.print(formatEntry(folder));
-  result({ path, kept: entries });
+  result({ path, cacheEntries: entries });
   return EXIT_CODES.done;
 }
 

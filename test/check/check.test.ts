@@ -16,7 +16,7 @@ const checked = (set: readonly string[] = [], sampleRows = 10_000): Promise<Chec
 describe('mtl check', () => {
   it('reports the data, the model and a step, and writes nothing', async () => {
     const before = readdirSync(world, { recursive: true }).sort();
-    const { data, isCut, step, room } = await checked();
+    const { data, isCut, step, disk } = await checked();
     expect(readdirSync(world, { recursive: true }).sort()).toEqual(before);
     expect(isCut).toBe(false);
     expect(data.splits.map(({ split, rows }) => [split, rows])).toEqual([
@@ -28,7 +28,7 @@ describe('mtl check', () => {
     expect(step.rows).toBe(64);
     expect(step.loss.total).toBeGreaterThan(0.3);
     expect(step.size.numWeights).toBeGreaterThan(100);
-    expect(room.freeBytes).toBeGreaterThan(room.checkpointBytes);
+    expect(disk.freeBytes).toBeGreaterThan(disk.checkpointBytes);
   });
 
   it('reports all problems at once: in the config, headers and rows', async () => {

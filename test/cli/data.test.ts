@@ -60,7 +60,7 @@ describe('mtl data', () => {
     const folder = await readTwo();
     const all = ['test.csv.fitted', 'test.csv.rows', 'train.csv.fitted', 'train.csv.rows'];
     expect(await runDataInfo({ path: folder, json: true })).toBe(0);
-    expect(printed.map((line) => (JSON.parse(line) as { kept: unknown[] }).kept.length)).toEqual([4]);
+    expect(printed.map((line) => (JSON.parse(line) as { cacheEntries: unknown[] }).cacheEntries.length)).toEqual([4]);
     expect(kept(folder)).toEqual(all);
     expect(await runDataClean({ path: join(folder, 'train.csv'), json: true, stale: false })).toBe(0);
     expect(kept(folder)).toEqual(all.slice(0, 2));
