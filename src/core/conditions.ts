@@ -26,7 +26,7 @@ export interface Condition {
   readonly atLeast?: Limit | undefined;
   readonly below?: Limit | undefined;
   readonly atMost?: Limit | undefined;
-  readonly isBlank?: boolean | undefined;
+  readonly isNull?: boolean | undefined;
   readonly all?: readonly Condition[] | undefined;
   readonly any?: readonly Condition[] | undefined;
   readonly not?: Condition | undefined;
@@ -36,7 +36,7 @@ export interface Condition {
 export type Limit = number | string;
 
 export const LIMITS = ['above', 'atLeast', 'below', 'atMost'] as const;
-const COMPARISONS = ['equals', 'oneOf', ...LIMITS, 'isBlank'] as const;
+const COMPARISONS = ['equals', 'oneOf', ...LIMITS, 'isNull'] as const;
 const FORMS = ['column', 'all', 'any', 'not'] as const;
 
 /** Rejects integers that a double cannot represent exactly. */
@@ -76,7 +76,7 @@ export const conditionSchema: z.ZodType<Condition> = z
     atMost: limitSchema
       .optional()
       .describe('Inclusive upper bound, number or date; a date without a time includes the whole day'),
-    isBlank: z.boolean().optional().describe('Whether the value is missing'),
+    isNull: z.boolean().optional().describe('Whether the value is missing'),
     all: z.array(nested).min(1).optional().describe('Conditions that must all hold'),
     any: z.array(nested).min(1).optional().describe('Conditions of which at least one must hold'),
     not: nested.optional().describe('Condition that must not hold'),
@@ -94,8 +94,8 @@ export const conditionSchema: z.ZodType<Condition> = z
       fail(`${comparisons.join(', ')} cannot be combined with ${forms[0]}; use it with column`);
     else if (forms[0] === 'column' && comparisons.length === 0)
       fail(`the column has no comparison; add one of ${COMPARISONS.join(', ')}`);
-    else if (condition.isBlank !== undefined && comparisons.length > 1)
-      fail('isBlank cannot be combined with other comparisons; a missing value matches none');
+    else if (condition.isNull !== undefined && comparisons.length > 1)
+      fail('isNull cannot be combined with other comparisons; a missing value matches none');
   })
   .describe('Comparisons on the columns of a row');
 

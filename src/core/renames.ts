@@ -1,6 +1,6 @@
 /** A key or a value of an earlier version, and what replaces it; a list applies in order. */
 export interface Rename {
-  /** Path of the map or list that has the key; `*` stands for any one step. */
+  /** Path of the map or list that has the key; `*` stands for any one step, and `**` at the end for any number. */
   readonly map: string;
   /** `*`, as in `to`, for every key of the map or item of the list. */
   readonly from: string;
@@ -102,13 +102,18 @@ const splitPath = (map: string): readonly string[] => (map === '' ? [] : map.spl
 
 function matches(map: string, path: readonly PropertyKey[]): boolean {
   const steps = splitPath(map);
-  return steps.length === path.length && steps.every((step, i) => step === '*' || step === String(path[i]));
+  const isDeep = steps.at(-1) === '**';
+  const fixed = isDeep ? steps.slice(0, -1) : steps;
+  const isLong = isDeep ? path.length >= fixed.length : path.length === fixed.length;
+  return isLong && fixed.every((step, i) => step === '*' || step === String(path[i]));
 }
 
 /** Every map or list at a path below a value. */
 function findMaps(value: unknown, [step, ...others]: readonly string[]): readonly Record<string, unknown>[] {
   if (typeof value !== 'object' || value === null) return [];
   if (step === undefined) return [value as Record<string, unknown>];
+  if (step === '**')
+    return [value as Record<string, unknown>, ...Object.values(value).flatMap((each) => findMaps(each, [step]))];
   const below: readonly unknown[] =
     step === '*' ? Object.values(value) : Object.hasOwn(value, step) ? [(value as Record<string, unknown>)[step]] : [];
   return below.flatMap((each) => findMaps(each, others));

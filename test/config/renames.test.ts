@@ -229,6 +229,27 @@ const EARLIER: readonly Earlier[] = [
   metric('by', 'groupBy', { name: 'gauc', by: 'user' }, 'user'),
   metric('interval', 'confidence', { name: 'auc', interval: '95%' }, '95%', 0.95),
   {
+    map: 'data.where.**',
+    from: 'isBlank',
+    to: 'isNull',
+    config: {
+      data: {
+        train: 't.csv',
+        where: { any: [{ column: 'user', equals: 1 }, { not: { column: 'user', isBlank: true } }] },
+      },
+    },
+    at: 'data.where.any.1.not.isBlank',
+    value: true,
+  },
+  {
+    map: 'tasks.*.label.**',
+    from: 'isBlank',
+    to: 'isNull',
+    config: { tasks: { ctr: { label: { column: 'click', isBlank: false } } } },
+    at: 'tasks.ctr.label.isBlank',
+    value: false,
+  },
+  {
     map: 'calibration',
     from: 'spaces',
     to: 'outputs',

@@ -119,8 +119,8 @@ describe('a condition', () => {
     ];
     expect(judged({ all: both }, rows)).toEqual([undefined, false, undefined, true, false]);
     expect(judged({ any: both }, rows)).toEqual([true, undefined, undefined, true, false]);
-    expect(judged({ column: 'a', isBlank: true }, ['', '0'])).toEqual([true, false]);
-    expect(judged({ column: 'a', isBlank: false }, ['', '0'])).toEqual([false, true]);
+    expect(judged({ column: 'a', isNull: true }, ['', '0'])).toEqual([true, false]);
+    expect(judged({ column: 'a', isNull: false }, ['', '0'])).toEqual([false, true]);
   });
 
   it('is decided by the decisive comparisons in any order, even next to an invalid value', () => {
@@ -175,7 +175,7 @@ describe('a condition', () => {
     [{ column: 'a', any: [{ column: 'b', equals: 1 }], equals: 1 }, 'found column and any'],
     [{ column: 'a' }, 'the column has no comparison; add one of'],
     [{ all: [{ column: 'a', equals: 1 }], above: 3 }, 'above cannot be combined with all; use it with column'],
-    [{ column: 'a', isBlank: true, equals: 1 }, 'isBlank cannot be combined with other comparisons'],
+    [{ column: 'a', isNull: true, equals: 1 }, 'isNull cannot be combined with other comparisons'],
     [{ column: 'a', above: 'soon' }, 'expected a number, or a date such as 2026-11-01'],
     [{ column: 'a', above: '7000' }, 'write a number without quotes'],
     [{ column: 'a', above: '2026-13-01' }, 'expected a number, or a date'],

@@ -45,7 +45,7 @@ function compile(condition: Condition, columns: readonly string[], isBlank: (cel
     };
   }
   const at = columns.indexOf(column!);
-  if (condition.isBlank !== undefined) return (cells) => isBlank(cells[at]!) === condition.isBlank;
+  if (condition.isNull !== undefined) return (cells) => isBlank(cells[at]!) === condition.isNull;
   // What is found is told of all columns together.
   const tests = testsOf(condition, columns.length > 1 ? ` in column '${column!}'` : '');
   return (cells) => (isBlank(cells[at]!) ? undefined : tests.every((test) => test(cells[at]!)));
