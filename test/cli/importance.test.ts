@@ -74,7 +74,7 @@ describe('mtl importance', () => {
     expect(await mtl(world, ['importance', 'run', '--out', 'found.png'])).toMatchObject({
       code: 2,
       stdout: '',
-      stderr: expect.stringContaining('--out: expected a file name ending in .svg, .json or .csv') as string,
+      stderr: expect.stringContaining('--out: expected a file name that ends in .svg, .json or .csv') as string,
     });
     expect(await mtl(world, ['importance', 'run', '--config', 'other.yaml'])).toMatchObject({
       code: 2,
