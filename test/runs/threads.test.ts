@@ -41,7 +41,7 @@ describe('an engine worker that dies', () => {
     { timeout: 60_000 },
     async (moment, death) => {
       const cwd = scratchFolder();
-      const { code, stderr } = await dying({ victim: 'simd-worker.cjs', death, moment }, cwd, BIN, [
+      const { code, stderr } = await dying({ victim: 'cpu-worker.cjs', death, moment }, cwd, BIN, [
         'train',
         config,
         '--run-dir',
@@ -55,7 +55,7 @@ describe('an engine worker that dies', () => {
     },
   );
 
-  it.each(['simd-worker.cjs', 'simd-guard.cjs'])(
+  it.each(['cpu-worker.cjs', 'cpu-guard.cjs'])(
     'before there is anything to run ends the run in the same words (%s)',
     { timeout: 60_000 },
     async (victim) => {
@@ -101,8 +101,8 @@ describe('a thread that cannot start', () => {
 
   it.each([
     ['guard.cjs', '0', 1],
-    ['simd-worker.cjs', '0', 1],
-    ['simd-worker.cjs', '1', 2],
+    ['cpu-worker.cjs', '0', 1],
+    ['cpu-worker.cjs', '1', 2],
   ] as const)(
     'leaves the engine the others, a notice, and the same weights (%s after %s)',
     { timeout: 60_000 },
