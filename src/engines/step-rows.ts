@@ -1,6 +1,7 @@
 import { column, type Batch } from '../core/batch.js';
 import { userError } from '../core/errors.js';
 import type { Graph } from '../graph/graph.js';
+import type { TermLoss } from './engine.js';
 import type { Value, ValueOf } from '../graph/operations.js';
 
 /** A mask that is known from a batch alone. */
@@ -44,6 +45,14 @@ export function meanOfParts(parts: readonly { readonly mean: number; readonly ro
 } {
   const rows = parts.reduce((sum, part) => sum + part.rows, 0);
   return { rows, mean: parts.reduce((sum, part) => sum + part.mean * part.rows, 0) / Math.max(rows, 1) };
+}
+
+/** Returns the mean loss of each term over parts of a batch. */
+export function meanLosses(
+  terms: readonly string[],
+  parts: readonly ReadonlyMap<string, TermLoss>[],
+): Map<string, TermLoss> {
+  return new Map(terms.map((name) => [name, meanOfParts(parts.map((part) => part.get(name)!))]));
 }
 
 /** Builds a symmetric matrix in row-major order from the sum of triangles (i ≤ j, row-major). */

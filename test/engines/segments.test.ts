@@ -1,6 +1,7 @@
 import { setTimeout } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import type { BagColumn, Batch } from '../../src/core/batch.js';
+import { sliceRows, type BagColumn, type Batch } from '../../src/core/batch.js';
+import { SINGLE_PROCESS } from '../../src/core/process-group.js';
 import { randomStream } from '../../src/core/random.js';
 import { printProgram } from '../../src/engines/compile/print.js';
 import { compile } from '../../src/engines/compile/compile.js';
@@ -136,6 +137,28 @@ describe('operations on the items of a sequence', () => {
     }
   });
 
+  it('train the same weights with tables in memory of their own', async () => {
+    const step: Plan['step'] = { clip: { norm: 0.5, separate: false }, average: { decay: 0.9 } };
+    const trained: unknown[] = [];
+    for (const tableBytes of [2 ** 30, 0]) {
+      const program = createCpuEngine(1, true, { tableBytes }).compile(planWith(din, step));
+      for (let seed = 0; seed < 4; seed++) await program.trainStep(batchOf(200, seed));
+      trained.push([...program.state().weights].map(([name, { data }]) => [name, data.slice()]));
+      program.dispose();
+    }
+    expect(trained[1]).toEqual(trained[0]);
+  });
+
+  it('predict a batch in parts as its rows', async () => {
+    const program = createCpuEngine().compile(planWith(din));
+    const [rows, begin] = [2500, 2000];
+    const batch = batchOf(rows, 5);
+    const all = (await program.predict(batch)).get('p')!;
+    const rest = (await program.predict(sliceRows(batch, begin, rows))).get('p')!;
+    expect(new Set(all).size).toBeGreaterThan(1000);
+    expect([...rest]).toEqual([...all.subarray(begin)]);
+  });
+
   it('learn whether the target was clicked before, which pooled items alone cannot tell', async () => {
     const labeled = (rows: number, seed: number): Batch => {
       const batch = batchOf(rows, seed);
@@ -193,6 +216,25 @@ describe('a graph with sequences', () => {
     ['shifts by nothing', ({ g, items }) => g.shift(items, 0), 'shift by 0'],
   ])('is rejected if it %s', (_, build, message) => {
     expect(() => build(start())).toThrow(`graph: ${message}`);
+  });
+
+  it('is rejected if several processes train', () => {
+    const plan = { ...planWith(din), peers: { ...SINGLE_PROCESS, size: 2 } };
+    expect(() => createCpuEngine().compile(plan)).toThrow('has no kernels for sequences');
+  });
+
+  it('is rejected with more sequences than a command has words for', () => {
+    const sequences = Array.from({ length: 32 }, (_, s) => ({
+      field: `s${s}`,
+      table: 'item',
+      width: WIDTH,
+      maxItems: 1,
+    }));
+    const plan = planOf({ ...LAYOUT, sequences }, (g, input, y) => {
+      const out = g.linear(input, 1, 'out');
+      return { predictions: { p: out }, terms: [{ name: 'y', weight: 1, loss: g.squaredError(out, y) }] };
+    });
+    expect(() => createCpuEngine().compile(plan)).toThrow('32 sequences; at most 31 are supported');
   });
 
   it('is rejected by engines without kernels for sequences', async () => {

@@ -90,9 +90,14 @@ export function shift({ buffer, offset }: Ref, words: number): Ref {
   return { buffer, offset: offset + words };
 }
 
+/** Returns a matrix of `width` columns, with `ld` floats from row to row, that starts at a position. */
+export function createView({ buffer, offset }: Ref, ld: number, width: number): View {
+  return { buffer, offset, ld, width, columns: toFours(width) };
+}
+
 /** Returns some columns of a matrix. */
 export function columnsOf(view: View, begin: number, width = view.width - begin): View {
-  return { ...view, offset: view.offset + begin, width, columns: toFours(width) };
+  return createView(shift(view, begin), view.ld, width);
 }
 
 /** Returns the words of a buffer if each domain has at most `maxRows` rows. */

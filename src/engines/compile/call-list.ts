@@ -40,7 +40,7 @@ export type TableRule = RuleKernel extends infer Name ? (Name extends `${infer R
 type Sharing = 'rows' | 'sums' | 'columns' | 'start' | 'tables' | 'reduce' | 'apply';
 
 const SHARING: Readonly<Record<Exclude<KernelName, RuleKernel>, Sharing>> = {
-  // Every worker has the same rows of a batch in all of these, so they follow each other without a barrier.
+  // Every worker has the same rows of a domain in all of these, so no barrier separates them.
   gemm: 'rows',
   gemmBf16: 'rows',
   groupPairs: 'rows',
@@ -89,7 +89,7 @@ const SHARING: Readonly<Record<Exclude<KernelName, RuleKernel>, Sharing>> = {
   softmax: 'rows',
   softmaxGradient: 'rows',
   squaredError: 'rows',
-  // Sums over the batch that nothing reads before the optimizer: they wait for the end of the way back.
+  // Sums over rows that only the optimizer reads: they are deferred to the end of the backward pass.
   columnProducts: 'sums',
   columnSums: 'sums',
   diceSlopes: 'sums',
@@ -111,21 +111,20 @@ const SHARING: Readonly<Record<Exclude<KernelName, RuleKernel>, Sharing>> = {
   normalizeSquares: 'columns',
   normalizeSums: 'columns',
   normalizeTogether: 'columns',
-  // They read what the step before left, and what they write is read behind a barrier.
+  // They read results of the previous step; a barrier precedes the readers of what they write.
   releaseTables: 'start',
   transposePanels: 'start',
-  // A table is done by the worker that takes it first. The slowest sums and the largest tables may meet: none reads the
-  // other.
+  // The first free worker takes a table. The slowest sums and the largest tables may overlap: neither reads the other.
   gatherBagGradients: 'tables',
   gatherGradients: 'tables',
   refuseUnlessFinite: 'tables',
-  // They read all gradients, which other workers have written.
+  // They read gradients that other workers have written.
   accumulate: 'reduce',
   clipNorm: 'reduce',
   combine: 'reduce',
   products: 'reduce',
   watchAll: 'tables',
-  // A worker has the rows that it has in their update; dense weights may be another's there.
+  // A worker has the same table rows as in their update, but not the same dense weights.
   averageRows: 'apply',
   averageWeights: 'reduce',
   exchangeRows: 'apply',
@@ -176,56 +175,50 @@ export interface Gathered {
 
 const POLL: Call = { kernel: 'goOn', operands: [] };
 
-/** Calls in their order, with the barriers that they need. */
+/** Calls in order, with the barriers that they require. */
 export interface CallList {
   readonly calls: Call[];
   emit<Name extends KernelName>(kernel: Name, args: Arguments<Name>): void;
-  /** What comes next reads what any worker may have written. */
+  /** Adds a barrier: later calls may read what any worker has written. */
   separate(): void;
-  /** What comes next reads what the kernels at the start have written: a barrier, unless there was one since. */
+  /** Adds a barrier unless there was one since the kernels of the start. */
   awaitStart(): void;
-  /** All sums so far, behind a barrier. */
+  /** Adds all deferred sums, after a barrier. */
   flushSums(): void;
-  /**
-   * Adds up over all processes what each has left at some places, and puts their parts of some columns together: what
-   * comes next reads it.
-   */
+  /** All-reduces sums and all-gathers columns over all processes, for later calls to read. */
   together(sums: readonly Span[], columns?: readonly Gathered[]): void;
-  /**
-   * Has what was emitted last, a sum, computed at once, and begins to add it up over all processes while the calls that
-   * come are made.
-   */
+  /** Computes the sum that was emitted last, and starts its all-reduce, which later calls poll. */
   beginSum(sum: Span): void;
 }
 
-/** An empty list. */
+/** Splits the cache lines of all columns of a phase among workers: sets each call's first line and the total. */
+function shareColumns(calls: readonly Call[]): void {
+  const at = ({ kernel }: Call, name: string): number => argumentNames(kernel as KernelName).indexOf(name);
+  const lines = calls.map((call) => Math.ceil((call.operands[at(call, 'columns')] as number) / COLUMNS_OF_LINE));
+  const total = lines.reduce((sum, count) => sum + count, 0);
+  let slot = 0;
+  for (const [i, call] of calls.entries()) {
+    call.operands[at(call, 'slot')] = slot;
+    call.operands[at(call, 'slots')] = total;
+    slot += lines[i]!;
+  }
+}
+
+/** Creates an empty list. */
 export function createCallList(): CallList {
   const calls: Call[] = [];
   const sums: Call[] = [];
   /** Sharing of the last call, and the rows that workers share; another one requires a barrier. */
   let last: string | undefined;
   let isStartPending = false;
-  let columns: Call[] = [];
+  const columns: Call[] = [];
   let isUnderWay = false;
   const push = (...added: readonly Call[]): void => {
     for (const call of added) calls.push(call, ...(isUnderWay ? [POLL] : []));
   };
-  /** Splits the cache lines of all columns of a phase among workers: sets each call's first line and the total. */
-  const shareColumns = (): void => {
-    const at = ({ kernel }: Call, name: string): number => argumentNames(kernel as KernelName).indexOf(name);
-    const lines = columns.map((call) => Math.ceil((call.operands[at(call, 'columns')] as number) / COLUMNS_OF_LINE));
-    const total = lines.reduce((sum, count) => sum + count, 0);
-    let slot = 0;
-    for (const [i, call] of columns.entries()) {
-      call.operands[at(call, 'slot')] = slot;
-      call.operands[at(call, 'slots')] = total;
-      slot += lines[i]!;
-    }
-    columns = [];
-  };
   const separate = (): void => {
     if (last === undefined) return;
-    shareColumns();
+    shareColumns(columns.splice(0));
     calls.push({ kernel: 'barrier', operands: [] });
     last = undefined;
     isStartPending = false;
@@ -252,12 +245,12 @@ export function createCallList(): CallList {
     awaitStart() {
       if (isStartPending) separate();
     },
-    together(sums, columns = []) {
-      if (sums.length + columns.length === 0) return;
+    together(spans, gathered = []) {
+      if (spans.length + gathered.length === 0) return;
       separate();
-      if (sums.length > 0) calls.push({ kernel: 'together', operands: sums.flatMap(({ at, count }) => [at, count]) });
-      if (columns.length > 0)
-        calls.push({ kernel: 'gather', operands: columns.flatMap(({ own, ld, all }) => [own, ld, all]) });
+      if (spans.length > 0) calls.push({ kernel: 'together', operands: spans.flatMap(({ at, count }) => [at, count]) });
+      if (gathered.length > 0)
+        calls.push({ kernel: 'gather', operands: gathered.flatMap(({ own, ld, all }) => [own, ld, all]) });
       calls.push({ kernel: 'barrier', operands: [] });
       isStartPending = false;
     },

@@ -27,7 +27,7 @@ export function lowerUpdate(layout: Layout, list: CallList): void {
 }
 
 /**
- * Updates dense weights in one go, or tensor by tensor where the rule looks at all of one: the largest first, in turns.
+ * Updates dense weights in one call, or tensor by tensor, the largest first, if the rule reads whole tensors.
  */
 function lowerDenseUpdate(
   { plan: { graph, optimizers: specs }, places, constants, denseSlots, gradients, refused }: Layout,
@@ -63,79 +63,82 @@ export interface Compiled extends Layout {
   readonly predictions: ReadonlyMap<string, View>;
 }
 
+function lowerList(fill: (list: CallList) => void): readonly Call[] {
+  const list = createCallList();
+  fill(list);
+  return list.calls;
+}
+
+/**
+ * Lowers the backward pass from each term into its own area, or from all terms into one; adds the gradients of earlier
+ * passes of the step.
+ */
+function lowerBack(
+  { graph, passGradients, gradients, places, tables }: Layout,
+  pass: Pass,
+  areas: number,
+  list: CallList,
+): void {
+  if (areas > 1) for (const [area, term] of graph.terms.entries()) pass.back([term], area);
+  else pass.back(graph.terms, 0);
+  list.separate();
+  if (gradients === passGradients) return;
+  const count = areas * places.weightsCount;
+  list.emit('accumulate', { g: passGradients.at, total: gradients.at, count, fresh: tables.fresh });
+}
+
+/** Lowers the losses of all terms without gradients. */
+function lowerLossesAlone({ graph }: Layout, pass: Pass, list: CallList): void {
+  pass.forward();
+  pass.losses(graph.terms);
+  list.flushSums();
+}
+
 /**
  * Compiles a plan: creates its buffers, and lists the calls of a step.
  */
 export function compile(plan: Plan): Compiled {
   const { graph } = plan;
   const layout = createLayout(plan, graph);
-  const { buffers, areas, termAreas, places, passGradients, gradients, tables } = layout;
+  const { buffers, areas, termAreas, places } = layout;
   const isApart = areas > 1;
   let products: Sums = { at: undefined, count: 0 };
   let productsOfTensors = NO_PRODUCTS;
-  /** Back from each term into an area of its own, or from all into one; and adds what the passes before have left. */
-  const lowerBack = (pass: Pass, numAreas: number, list: CallList): void => {
-    if (numAreas > 1) graph.terms.forEach((term, area) => pass.back([term], area));
-    else pass.back(graph.terms, 0);
-    list.separate();
-    if (gradients !== passGradients)
-      list.emit('accumulate', {
-        g: passGradients.at,
-        total: gradients.at,
-        count: numAreas * places.weightsCount,
-        fresh: tables.fresh,
-      });
-  };
-  const lower = (fill: (list: CallList) => void): readonly Call[] => {
-    const list = createCallList();
-    fill(list);
-    return list.calls;
-  };
   const lists: Compiled['lists'] = {
-    train: lower((list) => {
+    train: lowerList((list) => {
       if (isApart) return;
       const pass = lowerPass(layout, 'train', list);
       pass.forward();
       pass.back(graph.terms, 0);
       lowerUpdate(layout, list);
     }),
-    inspect: lower((list) => {
+    inspect: lowerList((list) => {
       const pass = lowerPass(layout, 'inspect', list);
       pass.forward();
       pass.back(graph.terms, 0);
     }),
-    pass: lower((list) => {
+    pass: lowerList((list) => {
       const pass = lowerPass(layout, 'train', list);
       pass.forward();
-      lowerBack(pass, areas, list);
+      lowerBack(layout, pass, areas, list);
     }),
-    products: lower((list) => {
+    products: lowerList((list) => {
       if (isApart) products = lowerProducts(rangesByReach(layout).shared, areas, 'of terms', buffers, list);
     }),
-    update: lower((list) => lowerUpdate(layout, list)),
-    exchange: lower((list) => lowerExchange(layout, list)),
-    diagnosis: lower((list) => {
+    update: lowerList((list) => lowerUpdate(layout, list)),
+    exchange: lowerList((list) => lowerExchange(layout, list)),
+    diagnosis: lowerList((list) => {
       if (termAreas === 0) return;
       const pass = lowerPass({ ...layout, areas: termAreas }, 'inspect', list);
       pass.forward();
-      lowerBack(pass, termAreas, list);
+      lowerBack(layout, pass, termAreas, list);
     }),
-    tensorProducts: lower((list) => (productsOfTensors = lowerTensorProducts(layout, list))),
-    losses: lower((list) => {
-      const pass = lowerPass(layout, 'inspect', list);
-      pass.forward();
-      pass.losses(graph.terms);
-      list.flushSums();
-    }),
-    predict: lower((list) => lowerPass(layout, 'predict', list).forward()),
-    evaluate: lower((list) => {
-      const pass = lowerPass(layout, 'predict', list, [
-        ...graph.predictions.values(),
-        ...graph.terms.map(({ loss }) => loss),
-      ]);
-      pass.forward();
-      pass.losses(graph.terms);
-      list.flushSums();
+    tensorProducts: lowerList((list) => (productsOfTensors = lowerTensorProducts(layout, list))),
+    losses: lowerList((list) => lowerLossesAlone(layout, lowerPass(layout, 'inspect', list), list)),
+    predict: lowerList((list) => lowerPass(layout, 'predict', list).forward()),
+    evaluate: lowerList((list) => {
+      const targets = [...graph.predictions.values(), ...graph.terms.map(({ loss }) => loss)];
+      lowerLossesAlone(layout, lowerPass(layout, 'predict', list, targets), list);
     }),
   };
   const predictions = new Map([...graph.predictions].map(([task, value]) => [task, places.of(value).value]));

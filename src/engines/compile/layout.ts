@@ -113,7 +113,6 @@ export function createLayout(plan: Plan, graph: Graph = plan.graph): Layout {
     part,
     domains: [BATCH, ...(layout.sequences ?? []).map(({ field }) => items(field))],
     maxRowsOf: (domain) => ownRows * maxItemsOf(plan, domain),
-    maxOwnRows: ownRows,
     gradients: stepRows > passRows ? gradientsOf('gradients of a step') : passGradients,
     denseSlots: { at: buffers.take('dense optimizer state', 'optimizer', 1, slotWords), words: slotWords },
     constants,
@@ -135,26 +134,34 @@ export function createLayout(plan: Plan, graph: Graph = plan.graph): Layout {
     early: peers.size > 1 && areas === 1 && stepRows === passRows ? findEarlyMatrix(places) : undefined,
     precision: step?.precision ?? 'f32',
     allRows: batchNorm === 'local' ? undefined : part,
-    dropoutKeys: new Map(
-      graph.values.flatMap((value) =>
-        value.op === 'dropout' ? [[value.name, buffers.take(`key ${value.name}`, 'settings', 1)] as const] : [],
-      ),
-    ),
-    terms: new Map(
-      graph.terms.map(({ name }) => [
-        name,
-        {
-          weight: buffers.take(`weight ${name}`, 'settings', 1, 4),
-          loss: buffers.take(`loss ${name}`, 'result', 1, 4),
-        },
-      ]),
-    ),
+    dropoutKeys: takeDropoutKeys(buffers, graph),
+    terms: takeTerms(buffers, graph),
   };
 }
 
 /** Returns the maximum number of rows that a domain has per row of the batch. */
 function maxItemsOf({ layout: { sequences = [] } }: Plan, domain: Domain): number {
   return domain.kind === 'batch' ? 1 : sequences.find(({ field }) => field === domain.field)!.maxItems;
+}
+
+function takeDropoutKeys(buffers: Buffers, { values }: Graph): Layout['dropoutKeys'] {
+  return new Map(
+    values.flatMap((value) =>
+      value.op === 'dropout' ? [[value.name, buffers.take(`key ${value.name}`, 'settings', 1)] as const] : [],
+    ),
+  );
+}
+
+function takeTerms(buffers: Buffers, { terms }: Graph): Layout['terms'] {
+  return new Map(
+    terms.map(({ name }) => [
+      name,
+      {
+        weight: buffers.take(`weight ${name}`, 'settings', 1, 4),
+        loss: buffers.take(`loss ${name}`, 'result', 1, 4),
+      },
+    ]),
+  );
 }
 
 function takeConstants(buffers: Buffers, hasWide: boolean): Layout['constants'] {

@@ -3,7 +3,7 @@ import { isLoss, type LossValue, type Value, type ValueOf } from '../../graph/op
 import { BATCH, domainName, type Domain } from '../../graph/domain.js';
 import { computeReachability } from '../../graph/gradient-reachability.js';
 import type { InputLayout } from '../../tables/layout.js';
-import { shift, type Buffers, type Ref, type View } from './buffers.js';
+import { createView, shift, type Buffers, type Ref, type View } from './buffers.js';
 import type { CallList } from './call-list.js';
 import { lowerLosses } from './operations/losses.js';
 import type { Lowering, Mode, Turn } from './lowering.js';
@@ -45,9 +45,8 @@ export interface PassPlan {
   readonly allRows: Ref | undefined;
   /** Two doubles: the rows of a pass in all processes, and this process's first row; undefined if it has all rows. */
   readonly part: Ref | undefined;
-  /** Maximum number of rows of a pass, in all processes and in this one. */
+  /** Maximum number of rows of a pass, in all processes. */
   readonly maxRows: number;
-  readonly maxOwnRows: number;
   readonly dropoutKeys: ReadonlyMap<string, Ref>;
   /** Precision of matrix products in training; predictions are in single precision. */
   readonly precision: Precision;
@@ -83,12 +82,8 @@ function createPassState(plan: PassPlan, mode: Mode, list: CallList, computed: r
   const turns: (readonly Turn[])[] = [];
   const met = new Set<string>();
   const gathered = (value: Value): Place => {
-    const view = (name: string): View => ({
-      ...buffers.take(`${name} of all rows ${value.id}`, 'scratch', maxRows),
-      ld: 1,
-      width: 1,
-      columns: 4,
-    });
+    const view = (name: string): View =>
+      createView(buffers.take(`${name} of all rows ${value.id}`, 'scratch', maxRows), 1, 1);
     return { value: view('value'), gradient: view('gradient') };
   };
   const state: PassState = {

@@ -3,7 +3,7 @@ import type { Graph } from '../../graph/graph.js';
 import { parametersIn } from '../../graph/parameters-in.js';
 import type { Parameter, Value, ValueOf } from '../../graph/operations.js';
 import { countElements } from '../../core/tensor.js';
-import { shift, toEights, toFours, type Buffers, type Ref, type View } from './buffers.js';
+import { columnsOf, createView, shift, toEights, toFours, type Buffers, type Ref, type View } from './buffers.js';
 
 /** A value and its gradient. */
 export interface Place {
@@ -157,11 +157,11 @@ export function createPlaces(buffers: Buffers, graph: Graph): Places {
   const groupByLinear = new Map<number, LinearGroup>();
 
   const columns: Places['columns'] = (name, width, rows = BATCH, stride = rowStride(width)) => {
-    const view = (ref: Ref): View => ({ ...ref, ld: stride, width, columns: toFours(width) });
-    return {
-      value: view(buffers.take(name, 'value', rows, stride)),
-      gradient: view(buffers.take(`d ${name}`, 'gradient', rows, stride)),
-    };
+    const [value, gradient] = [
+      buffers.take(name, 'value', rows, stride),
+      buffers.take(`d ${name}`, 'gradient', rows, stride),
+    ];
+    return { value: createView(value, stride, width), gradient: createView(gradient, stride, width) };
   };
   const matrixOf = (parameter: Parameter, inputs: number, stride: number): Matrix => ({
     at: shift(weights, offsets.matrices.get(parameter)!),
@@ -187,16 +187,13 @@ export function createPlaces(buffers: Buffers, graph: Graph): Places {
     };
   });
   for (const group of groups) {
-    let column = 0;
-    for (const member of group.members) {
-      const { width } = member;
-      parameters.set(member.weight.name, { kind: 'matrix', matrix: group.matrix, column });
-      if (member.bias !== undefined)
-        parameters.set(member.bias.name, { kind: 'vector', at: shift(group.bias, column) });
-      const part = (view: View): View => ({ ...view, ...shift(view, column), width, columns: toFours(width) });
-      places.set(member.id, { value: part(group.out.value), gradient: part(group.out.gradient) });
+    const { matrix, bias, out } = group;
+    for (const [member, column] of memberColumns(group)) {
+      parameters.set(member.weight.name, { kind: 'matrix', matrix, column });
+      if (member.bias !== undefined) parameters.set(member.bias.name, { kind: 'vector', at: shift(bias, column) });
+      const part = (view: View): View => columnsOf(view, column, member.width);
+      places.set(member.id, { value: part(out.value), gradient: part(out.gradient) });
       groupByLinear.set(member.id, group);
-      column += toEights(width);
     }
   }
   for (const [buffer, vectors] of [
@@ -245,11 +242,19 @@ export function createPlaces(buffers: Buffers, graph: Graph): Places {
   };
 }
 
+/** Returns the members of a group with the first column of each among all outputs. */
+function* memberColumns({ members }: LinearGroup): Generator<readonly [ValueOf<'linear'>, number]> {
+  let column = 0;
+  for (const member of members) {
+    yield [member, column];
+    column += toEights(member.width);
+  }
+}
+
 /** A label: one float per row, which a batch brings. */
 function labelPlace(buffers: Buffers, column: string): Place {
-  const view = (ref: Ref): View => ({ ...ref, ld: 1, width: 1, columns: toFours(1) });
   return {
-    value: view(buffers.take(`label ${column}`, 'column', BATCH)),
-    gradient: view(buffers.take(`d label ${column}`, 'gradient', BATCH)),
+    value: createView(buffers.take(`label ${column}`, 'column', BATCH), 1, 1),
+    gradient: createView(buffers.take(`d label ${column}`, 'gradient', BATCH), 1, 1),
   };
 }

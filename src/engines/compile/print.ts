@@ -1,5 +1,5 @@
 import { domainName } from '../../graph/domain.js';
-import { countWords, type Buffer } from './buffers.js';
+import type { Buffer } from './buffers.js';
 import type { Call, Operand } from './call-list.js';
 import type { Compiled } from './compile.js';
 import type { ListName } from './lists.js';
@@ -25,14 +25,6 @@ export function printProgram(compiled: Compiled, list: ListName): string {
     ...calls.flatMap((call) => printCall(call, kernelWidth)),
     '',
   ].join('\n');
-}
-
-/** Returns how many words the buffers of each role have. */
-export function summarizeMemory({ buffers, maxRowsOf }: Compiled): ReadonlyMap<Buffer['role'], number> {
-  const words = new Map<Buffer['role'], number>();
-  for (const buffer of buffers.all)
-    words.set(buffer.role, (words.get(buffer.role) ?? 0) + countWords(buffer, maxRowsOf));
-  return words;
 }
 
 function listBuffers(calls: readonly Call[]): readonly Buffer[] {

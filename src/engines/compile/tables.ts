@@ -5,7 +5,7 @@ import { isDealt, rowsHere, type Dealing } from '../dealt-rows.js';
 import type { ProcessGroup } from '../../core/process-group.js';
 import { BATCH, items } from '../../graph/domain.js';
 import { POOLING_NUMBERS, type BagPlace } from './bags.js';
-import { columnsOf, shift, toFours, WORD, type Buffers, type Ref, type View } from './buffers.js';
+import { columnsOf, createView, shift, WORD, type Buffers, type Ref, type View } from './buffers.js';
 import type { CallList, TableRule } from './call-list.js';
 
 type TableColumns = Extract<InputColumns, { readonly table: string }>;
@@ -120,12 +120,8 @@ export function placeTables(
       sizes,
     ),
   );
-  const column: TablePlaces['column'] = (kind, field, width = 1) => ({
-    ...buffers.take(`${kind} ${field}`, 'column', BATCH, width),
-    ld: width,
-    width,
-    columns: toFours(width),
-  });
+  const column: TablePlaces['column'] = (kind, field, width = 1) =>
+    createView(buffers.take(`${kind} ${field}`, 'column', BATCH, width), width, width);
   const sequences = (layout.sequences ?? []).map((sequence): SequencePlace => ({
     ...sequence,
     ids: buffers.take(`item ids ${sequence.field}`, 'column', items(sequence.field)),

@@ -1,9 +1,11 @@
+import { userError } from '../../core/errors.js';
 import { WORD } from '../compile/buffers.js';
 import { compile, type Compiled } from '../compile/compile.js';
 import type { Plan, Program } from '../engine.js';
 import { rejectSequences } from '../reject-sequences.js';
 import { createStore } from '../state/store.js';
 import { bindLists } from './bind.js';
+import { MAX_DOMAINS } from './command.js';
 import { createExchange } from './exchange.js';
 import { listExchanges } from './list-exchanges.js';
 import { createLoader } from './load.js';
@@ -17,6 +19,12 @@ import { createTeam, type TeamWatch } from './team.js';
 export function compileProgram(kernels: KernelModule, plan: Plan, threads: number, watch: TeamWatch): Program {
   if (plan.peers !== undefined && plan.peers.size > 1) rejectSequences(plan, 'training with several processes');
   const compiled = compileOnce(plan);
+  if (compiled.domains.length > MAX_DOMAINS)
+    throw userError('config', {
+      key: 'features',
+      message: `${compiled.domains.length - 1} sequences; at most ${MAX_DOMAINS - 1} are supported`,
+      fix: 'remove sequences',
+    });
   const { places } = compiled;
   const emulated = whyEmulated(kernels, compiled.precision);
   if (emulated !== undefined)
@@ -60,10 +68,16 @@ function compileOnce(plan: Plan): Compiled {
   return known ?? compile(plan);
 }
 
+/** Compiles a plan to compute its size, once. */
+function compileForSize(plan: Plan): Compiled {
+  const compiled = compiledPlans.get(plan) ?? compile(plan);
+  compiledPlans.set(plan, compiled);
+  return compiled;
+}
+
 /** Returns the bytes of a plan's memory besides weights, tables and optimizer state. */
 export function activationBytes(plan: Plan): number {
-  const compiled = compile(plan);
-  compiledPlans.set(plan, compiled);
+  const compiled = compileForSize(plan);
   const {
     places: { weightsCount },
     denseSlots,
@@ -75,6 +89,6 @@ export function activationBytes(plan: Plan): number {
 
 /** Returns the bytes of a plan's tables that are stored in memory of their own. */
 export function apartBytes(plan: Plan): number {
-  const compiled = compile(plan);
+  const compiled = compileForSize(plan);
   return tableBytesOf(compiled, planCpuMemory(compiled));
 }

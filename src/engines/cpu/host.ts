@@ -1,21 +1,22 @@
 import type { Batch } from '../../core/batch.js';
+import { BATCH } from '../../graph/domain.js';
 import { GraphBuilder } from '../../graph/builder.js';
 import type { HostTensor } from '../../core/tensor.js';
 import { lowerExchange } from '../compile/average.js';
-import { shift, type Ref, type View } from '../compile/buffers.js';
+import { shift, type View } from '../compile/buffers.js';
 import { createCallList, type Call, type CallList } from '../compile/call-list.js';
 import { lowerUpdate } from '../compile/compile.js';
 import { lowerTensorProducts, type ProductsOfTensors } from '../compile/diagnose.js';
 import { createLayout, type Layout } from '../compile/layout.js';
-import { lowerProducts, rangesByReach } from '../compile/reduce.js';
+import { lowerProducts, rangesByReach, type Sums } from '../compile/reduce.js';
 import { lowerGather, lowerLookup } from '../compile/tables.js';
 import type { TensorProducts } from '../diagnosis.js';
-import { tableTensor, type Plan, type RateFactors } from '../engine.js';
+import type { Plan, RateFactors } from '../engine.js';
 import { setClock } from '../state/average.js';
 import { createConstantsWriter } from '../state/constants.js';
+import { createResults, readDistinct, readGramian, readTableGradients, type Results } from '../state/results.js';
 import { createStore, type Store } from '../state/store.js';
 import { watchUpdates } from '../state/watch-updates.js';
-import { gramianOf } from '../step-rows.js';
 import { bindLists } from './bind.js';
 import { createLoader, type Loader } from './load.js';
 import { loadKernels } from './load-kernels.js';
@@ -46,7 +47,7 @@ export interface Host {
   /** Adds the gradients of looked-up rows, over distinct rows, and of dense weights to those of the step. */
   add(inputGradient_BI: Float32Array, gradients: ReadonlyMap<string, Float32Array>, part: GradientPart): void;
   /** Returns the added gradients by table, including zeros. */
-  tableGradients(): readonly (readonly [string, HostTensor])[];
+  tableGradients(): ReadonlyMap<string, HostTensor>;
   /** Returns the products between the gradients of terms on shared weights. */
   gramian(): Float64Array;
   /** Returns the products between the gradients of terms by tensor, if a diagnosis added them. */
@@ -60,7 +61,7 @@ export interface Host {
   /** Exchanges weights and their EMA, given the number of steps taken; undefined without an EMA. */
   readonly exchange: ((step: number) => void) | undefined;
   /** Returns the gradient norms of the last update, as in a step's result. */
-  norms(): { readonly dense: number; readonly embeddings: number };
+  readonly norms: Results['norms'];
   dispose(): void;
 }
 
@@ -68,7 +69,7 @@ export interface Host {
 interface HostLists {
   readonly lists: Readonly<Record<string, readonly Call[]>>;
   /** Products between the gradients of terms on shared parameters, if terms are combined. */
-  readonly products: { readonly at: Ref; readonly count: number } | undefined;
+  readonly products: Sums;
   readonly productsOfTensors: ProductsOfTensors;
 }
 
@@ -96,7 +97,9 @@ function lowerHost(layout: Layout, input: { readonly value: View; readonly gradi
     lowerUpdate(layout, list);
   });
   const products = fill((list) =>
-    areas > 1 ? lowerProducts(rangesByReach(layout).shared, areas, 'of terms', buffers, list) : undefined,
+    areas > 1
+      ? lowerProducts(rangesByReach(layout).shared, areas, 'of terms', buffers, list)
+      : { at: undefined, count: 0 },
   );
   const tensorProducts = fill((list) => lowerTensorProducts(layout, list));
   const gathers = [areas, termAreas].flatMap((count) =>
@@ -138,6 +141,7 @@ class CpuHost implements Host {
   readonly passRows: number;
   readonly termAreas: number;
   readonly exchange: Host['exchange'];
+  readonly norms: Host['norms'];
   readonly #layout: Layout;
   readonly #compiled: HostLists;
   readonly #image: CpuMemory['image'];
@@ -159,9 +163,10 @@ class CpuHost implements Host {
   ) {
     const { image } = cpu;
     this.store = createStore(layout, image);
-    this.maxRows = layout.maxOwnRows;
+    this.maxRows = layout.maxRowsOf(BATCH);
     this.passRows = layout.passRows;
     this.termAreas = layout.termAreas;
+    this.norms = createResults(layout, image).norms;
     this.exchange =
       layout.average &&
       ((step) => {
@@ -212,26 +217,13 @@ class CpuHost implements Host {
     }
   }
 
-  tableGradients(): readonly (readonly [string, HostTensor])[] {
-    const { floats, words, wordAt } = this.#image;
-    return this.#layout.tables.all.map(({ name, rows, width, distinct, gradients, count }) => {
-      const data = new Float32Array(rows * width);
-      for (let u = 0; u < words[wordAt(count)]!; u++) {
-        const from = wordAt(gradients) + u * width;
-        data.set(floats.subarray(from, from + width), words[wordAt(distinct) + u]! * width);
-      }
-      return [tableTensor(name), { shape: [rows, width], data }] as const;
-    });
+  tableGradients(): ReadonlyMap<string, HostTensor> {
+    return readTableGradients(this.#layout.tables.all, this.#image, (table) => readDistinct(table, this.#image));
   }
 
   gramian(): Float64Array {
-    const { areas } = this.#layout;
-    const { products } = this.#compiled;
-    if (products === undefined) throw new Error('the plan does not combine terms');
-    const { doubles, wordAt } = this.#image;
     this.#team.run('products', this.#looked);
-    const begin = wordAt(products.at) / 2;
-    return gramianOf(areas, doubles.subarray(begin, begin + (products.count * areas * (areas + 1)) / 2));
+    return readGramian(this.#layout.areas, this.#compiled.products, this.#image);
   }
 
   products(): readonly TensorProducts[] {
@@ -253,13 +245,6 @@ class CpuHost implements Host {
     this.#writeConstants(step, rates);
     this.#team.run('update', this.#looked);
     return this.#image.words[this.#image.wordAt(this.#layout.refused)] === 0;
-  }
-
-  norms(): { readonly dense: number; readonly embeddings: number } {
-    const clip = this.#layout.plan.step?.clip;
-    if (clip === undefined) return { dense: NaN, embeddings: NaN };
-    const at = this.#image.wordAt(this.#layout.norms) / 2;
-    return { dense: this.#image.doubles[at]!, embeddings: this.#image.doubles[at + (clip.separate ? 1 : 0)]! };
   }
 
   dispose(): void {

@@ -2,6 +2,7 @@ import { WORD } from '../compile/buffers.js';
 import type { Layout } from '../compile/layout.js';
 import { createApart, isApart, type Apart } from '../state/apart.js';
 import { createImage, type Image } from '../state/image.js';
+import { fillBuffers } from '../state/results.js';
 import { planMemory, type MemoryPlan } from '../state/memory-plan.js';
 import { COMMAND_WORDS } from './command.js';
 import { createMemory } from './module.js';
@@ -37,12 +38,7 @@ export function allocate(layout: Layout, tableBytes?: number): CpuMemory {
   const memory = createMemory(plan.bytes);
   const apart = createApart(layout.tables.all, plan);
   const image = createImage(memory.buffer, plan, apart);
-  for (const buffer of layout.buffers.all) {
-    const { rows, width, fill } = buffer;
-    if (fill === 0 || typeof rows !== 'number') continue;
-    const at = image.wordAt({ buffer, offset: 0 });
-    image.floats.fill(fill, at, at + rows * width);
-  }
+  fillBuffers(layout, image);
   return { memory, plan, apart, image };
 }
 

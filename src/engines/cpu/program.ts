@@ -1,13 +1,12 @@
+import { BATCH } from '../../graph/domain.js';
 import type { Batch } from '../../core/batch.js';
 import { maskKeyFrom, streamKey } from '../../core/random.js';
-import type { HostTensor } from '../../core/tensor.js';
 import type { View } from '../compile/buffers.js';
 import type { Compiled } from '../compile/compile.js';
 import type { ListName } from '../compile/lists.js';
 import { createGateSums, diagnosisOf, type Diagnosis, type TermWeights } from '../diagnosis.js';
 import {
   refusedLosses,
-  tableTensor,
   type Evaluation,
   type Inspection,
   type Program,
@@ -20,9 +19,18 @@ import { exchanged } from '../average.js';
 import { setClock } from '../state/average.js';
 import { createConstantsWriter } from '../state/constants.js';
 import type { Image } from '../state/image.js';
+import {
+  copyColumn,
+  createResults,
+  readDenseGradients,
+  readDistinct,
+  readGramian,
+  readTableGradients,
+  type Results,
+} from '../state/results.js';
 import type { Store } from '../state/store.js';
 import { watchUpdates } from '../state/watch-updates.js';
-import { countedRows, gramianOf, meanOfParts } from '../step-rows.js';
+import { countedRows, meanLosses } from '../step-rows.js';
 import type { Exchange } from './exchange.js';
 import type { Loader } from './load.js';
 import type { Team } from './team.js';
@@ -61,8 +69,9 @@ export class CpuProgram implements Program {
   readonly #writeConstants: ReturnType<typeof createConstantsWriter>;
   /** Index of the word that marks a step as skipped. */
   readonly #refused: number;
-  /** By term: indices of its weight (a word), and of its mean loss and rows (doubles). */
-  readonly #terms: readonly { readonly name: string; readonly weight: number; readonly loss: number }[];
+  readonly #results: Results;
+  /** Index of the weight of each term. */
+  readonly #termWeights: readonly number[];
   readonly #masks: readonly { readonly name: string; readonly width: number; readonly key: number }[];
   readonly #graphWeights: readonly number[];
   /** Running statistics, and a copy from before a step. */
@@ -81,11 +90,8 @@ export class CpuProgram implements Program {
     const { wordAt, floats } = image;
     const { graph, places, terms, dropoutKeys } = compiled;
     this.#refused = wordAt(compiled.refused);
-    this.#terms = [...terms].map(([name, { weight, loss }]) => ({
-      name,
-      weight: wordAt(weight),
-      loss: wordAt(loss) / 2,
-    }));
+    this.#results = createResults(compiled, image);
+    this.#termWeights = [...terms.values()].map(({ weight }) => wordAt(weight));
     this.#masks = graph.values.flatMap((value) =>
       value.op === 'dropout'
         ? [{ name: value.name, width: value.width, key: wordAt(dropoutKeys.get(value.name)!) }]
@@ -125,7 +131,7 @@ export class CpuProgram implements Program {
     else this.#step++;
     return Promise.resolve({
       losses: isRefused ? refusedLosses(losses) : losses,
-      norms: this.#norms(),
+      norms: this.#results.norms(),
       diagnosis: isRefused ? undefined : complete?.(counts),
     });
   }
@@ -141,8 +147,10 @@ export class CpuProgram implements Program {
   evaluate(batch: Batch): Promise<Evaluation> {
     const parts: Losses[] = [];
     this.#prepare(0, this.#graphWeights, undefined);
-    const predictions = this.#predicted(batch, 'evaluate', () => parts.push(this.#exchange.losses(this.#losses())));
-    return Promise.resolve({ predictions, losses: this.#joined(parts) });
+    const predictions = this.#predicted(batch, 'evaluate', () =>
+      parts.push(this.#exchange.losses(this.#results.losses())),
+    );
+    return Promise.resolve({ predictions, losses: meanLosses([...this.#compiled.terms.keys()], parts) });
   }
 
   losses(batch: Batch): Promise<Losses> {
@@ -150,19 +158,23 @@ export class CpuProgram implements Program {
     this.#forEachPass(batch, ({ rows, items, pass, firstRow }) => {
       this.#prepare(pass, this.#graphWeights, undefined, firstRow);
       this.#team.run('losses', rows, items);
-      parts.push(this.#exchange.losses(this.#losses()));
+      parts.push(this.#exchange.losses(this.#results.losses()));
     });
-    return Promise.resolve(this.#joined(parts));
+    return Promise.resolve(meanLosses([...this.#compiled.terms.keys()], parts));
   }
 
   inspect(batch: Batch): Promise<Inspection> {
-    const { peers, predictions } = this.#compiled;
+    const { peers, predictions, tables } = this.#compiled;
     if (peers.size > 1) throw new Error('inspect requires a single process');
     this.#prepare(0, this.#graphWeights, undefined);
     const items = this.#load(batch, 0, batch.rows, batch.rows);
     this.#team.run('inspect', batch.rows, items);
     const columns = [...predictions].map(([task, view]) => [task, this.#firstColumn(view, batch.rows)] as const);
-    return Promise.resolve({ losses: this.#losses(), predictions: new Map(columns), gradients: this.#gradients() });
+    const gradients = new Map([
+      ...readDenseGradients(this.#compiled, this.#store),
+      ...readTableGradients(tables.all, this.#image, (table) => readDistinct(table, this.#image)),
+    ]);
+    return Promise.resolve({ losses: this.#results.losses(), predictions: new Map(columns), gradients });
   }
 
   averaged<Result>(work: () => Promise<Result>): Promise<Result> {
@@ -189,7 +201,7 @@ export class CpuProgram implements Program {
     this.#prepare(0, weights, undefined);
     const items = this.#load(batch, 0, batch.rows, batch.rows);
     this.#team.run('train', batch.rows, items);
-    return this.#losses();
+    return this.#results.losses();
   }
 
   /** A step of several passes or processes, or with a gradient per term: passes, exchanges, then the update. */
@@ -221,36 +233,16 @@ export class CpuProgram implements Program {
         streamKey(plan.seed, 'dropout', name, this.#step, ...(pass > 0 ? [pass] : [])),
         firstRow * width,
       );
-    for (const [t, { weight }] of this.#terms.entries()) {
+    for (const [t, weight] of this.#termWeights.entries()) {
       floats[weight] = weights[t]!;
       doubles[weight / 2 + 1] = counted?.[t] ?? 0;
     }
     words[wordAt(tables.fresh)] = pass === 0 ? 1 : 0;
   }
 
-  #losses(): Map<string, TermLoss> {
-    const { doubles } = this.#image;
-    return new Map(this.#terms.map(({ name, loss }) => [name, { mean: doubles[loss]!, rows: doubles[loss + 1]! }]));
-  }
-
-  #joined(parts: readonly Losses[]): Map<string, TermLoss> {
-    return new Map(this.#terms.map(({ name }) => [name, meanOfParts(parts.map((part) => part.get(name)!))]));
-  }
-
-  #norms(): StepResult['norms'] {
-    const { plan, norms } = this.#compiled;
-    const clip = plan.step?.clip;
-    if (clip === undefined) return { dense: NaN, embeddings: NaN };
-    const { doubles, wordAt } = this.#image;
-    const at = wordAt(norms) / 2;
-    return { dense: doubles[at]!, embeddings: doubles[at + (clip.separate ? 1 : 0)]! };
-  }
-
   #firstColumn(view: View, rows: number): Float32Array {
-    const { floats, wordAt } = this.#image;
-    const begin = wordAt(view);
     const column = new Float32Array(rows);
-    for (let b = 0; b < rows; b++) column[b] = floats[begin + b * view.ld]!;
+    copyColumn(view, rows, this.#image, column);
     return column;
   }
 
@@ -298,9 +290,9 @@ export class CpuProgram implements Program {
       this.#prepare(pass, weights, counted, firstRow);
       this.#team.run('pass', rows, items);
       this.#exchange.statistics(rows);
-      parts.push(this.#exchange.losses(this.#losses()));
+      parts.push(this.#exchange.losses(this.#results.losses()));
     });
-    return this.#joined(parts);
+    return meanLosses([...this.#compiled.terms.keys()], parts);
   }
 
   /** Runs a list in evaluation mode over a batch of any size. */
@@ -352,39 +344,17 @@ export class CpuProgram implements Program {
    */
   #combineTerms(losses: Losses, combine: StepSettings['combine'], rows: number): readonly number[] {
     const { graph, areas, products, sharedWeights, ownWeights } = this.#compiled;
-    const { doubles, floats, wordAt } = this.#image;
+    const { floats, wordAt } = this.#image;
     this.#team.run('products', rows);
-    const begin = wordAt(products.at!) / 2;
-    const triangles = doubles.subarray(begin, begin + (products.count * areas * (areas + 1)) / 2);
     const means = graph.terms.map(({ name }) => losses.get(name)!.mean);
-    const shared = combine?.(means, gramianOf(areas, triangles)) ?? this.#graphWeights;
+    const shared = combine?.(means, readGramian(areas, products, this.#image)) ?? this.#graphWeights;
     floats.set(shared, wordAt(sharedWeights));
     floats.set(this.#graphWeights, wordAt(ownWeights));
     return shared;
   }
 
-  /** Returns the gradients of a pass, by tensor. */
-  #gradients(): Map<string, HostTensor> {
-    const { graph, tables, passGradients } = this.#compiled;
-    const { floats, words, wordAt } = this.#image;
-    const gradients = new Map<string, HostTensor>();
-    for (const parameter of graph.parameters.filter(({ isTrainable }) => isTrainable)) {
-      const { shape, data } = this.#store.tensorOf(parameter, passGradients.at);
-      gradients.set(parameter.name, { shape, data: data.slice() });
-    }
-    for (const { name, rows, width, distinct, gradients: at, count } of tables.all) {
-      const data = new Float32Array(rows * width);
-      for (let u = 0; u < words[wordAt(count)]!; u++) {
-        const from = wordAt(at) + u * width;
-        data.set(floats.subarray(from, from + width), words[wordAt(distinct) + u]! * width);
-      }
-      gradients.set(tableTensor(name), { shape: [rows, width], data });
-    }
-    return gradients;
-  }
-
   #swapAverage(): void {
     setClock(this.#compiled, this.#image, this.#step);
-    this.#team.run('exchange', this.#compiled.maxOwnRows);
+    this.#team.run('exchange', this.#compiled.maxRowsOf(BATCH));
   }
 }

@@ -1,4 +1,5 @@
 import { column, type Batch, type VectorColumn } from '../../core/batch.js';
+import { BATCH } from '../../graph/domain.js';
 import type { Ref } from '../compile/buffers.js';
 import type { Layout } from '../compile/layout.js';
 
@@ -16,7 +17,7 @@ export type ColumnLoader = (batch: Batch, begin: number, rows: number) => void;
  * @param wordAt returns the index of a position among these words
  */
 export function createColumnLoader(
-  { graph, layout, places, tables, maxOwnRows }: Pick<Layout, 'graph' | 'layout' | 'places' | 'tables' | 'maxOwnRows'>,
+  { graph, layout, places, tables, maxRowsOf }: Pick<Layout, 'graph' | 'layout' | 'places' | 'tables' | 'maxRowsOf'>,
   words: Uint32Array,
   wordAt: (ref: Ref) => number,
 ): ColumnLoader {
@@ -42,8 +43,9 @@ export function createColumnLoader(
       ? [{ name: value.source.column, at: wordAt(places.of(value).value) }]
       : [],
   );
+  const maxRows = maxRowsOf(BATCH);
   return (batch, begin, rows) => {
-    if (rows > maxOwnRows) throw new Error(`a batch has ${rows} rows; at most ${maxOwnRows} were planned`);
+    if (rows > maxRows) throw new Error(`a batch has ${rows} rows; at most ${maxRows} were planned`);
     for (const { field, at } of idFields) words.set(part(column(batch.ids, field), begin, begin + rows), at);
     for (const { field, at } of numberFields) floats.set(part(column(batch.numbers, field), begin, begin + rows), at);
     for (const { field, width, at } of vectorFields)

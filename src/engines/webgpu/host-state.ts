@@ -1,7 +1,8 @@
-import { countWords, type Buffer, type Role } from '../compile/buffers.js';
+import { countWords, type Role } from '../compile/buffers.js';
 import type { Compiled } from '../compile/compile.js';
 import type { ProgramState } from '../engine.js';
 import { refuseOtherTensors } from '../restore.js';
+import { fillBuffers } from '../state/results.js';
 import type { Store } from '../state/store.js';
 import type { Executor } from './executor.js';
 import type { Range } from './transfers.js';
@@ -25,28 +26,11 @@ export interface HostState {
 /** What training changes, besides tables. */
 const TRAINED: readonly Role[] = ['weights', 'optimizer', 'average', 'running'];
 
-/** Returns the range of a whole buffer. */
-const rangeOf = (buffer: Buffer, maxRowsOf: Compiled['maxRowsOf']): Range => ({
-  at: { buffer, offset: 0 },
-  words: countWords(buffer, maxRowsOf),
-});
-
 const trainedRanges = ({ buffers, maxRowsOf }: Compiled): readonly Range[] =>
   buffers.all
     .filter(({ role }) => TRAINED.includes(role))
-    .map((buffer) => rangeOf(buffer, maxRowsOf))
+    .map((buffer) => ({ at: { buffer, offset: 0 }, words: countWords(buffer, maxRowsOf) }))
     .filter(({ words }) => words > 0);
-
-/** Writes the buffers that start with another value than 0. */
-function writeConstants({ buffers, maxRowsOf }: Compiled, executor: Executor): void {
-  const { floats, wordAt } = executor.image;
-  for (const buffer of buffers.all.filter(({ fill }) => fill !== 0)) {
-    const range = rangeOf(buffer, maxRowsOf);
-    const begin = wordAt(range.at);
-    floats.fill(buffer.fill, begin, begin + range.words);
-    executor.write([range]);
-  }
-}
 
 /**
  * Writes the initial state to the device.
@@ -83,7 +67,7 @@ export function createHostState(
     writeAll();
   };
 
-  writeConstants(compiled, executor);
+  executor.write(fillBuffers(compiled, executor.image));
   writeAll();
   return {
     markStale: () => void (isStale = true),

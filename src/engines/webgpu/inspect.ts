@@ -1,7 +1,7 @@
 import type { Batch } from '../../core/batch.js';
-import type { HostTensor } from '../../core/tensor.js';
 import { createGateSums, diagnosisOf, type Diagnosis, type TermWeights } from '../diagnosis.js';
-import { tableTensor, type Program } from '../engine.js';
+import type { Program } from '../engine.js';
+import { readDenseGradients, readTableGradients } from '../state/results.js';
 import { watchUpdates } from '../state/watch-updates.js';
 import {
   copyPredictions,
@@ -19,7 +19,7 @@ import type { Session } from './session.js';
  * @returns losses, predictions and gradients
  */
 export async function inspect(session: Session, batch: Batch): ReturnType<Program['inspect']> {
-  const { compiled, executor, host, words, progress, graphWeights, losses } = session;
+  const { compiled, executor, store, host, words, progress, graphWeights, losses } = session;
   const { passGradients, places, tables } = compiled;
   const { rows } = batch;
   await host.settle();
@@ -39,27 +39,11 @@ export async function inspect(session: Session, batch: Batch): ReturnType<Progra
   );
   const predictions = createPredictions(session, rows);
   copyPredictions(session, rows, predictions);
-  return { losses: losses(), predictions, gradients: gradientsOf(session) };
-}
-
-/** Copies the gradients of an inspected step from the image. */
-function gradientsOf({ compiled, executor, store }: Session): Map<string, HostTensor> {
-  const { graph, passGradients, tables } = compiled;
-  const { image, loader } = executor;
-  const gradients = new Map<string, HostTensor>();
-  for (const parameter of graph.parameters.filter(({ isTrainable }) => isTrainable)) {
-    const { shape, data } = store.tensorOf(parameter, passGradients.at);
-    gradients.set(parameter.name, { shape, data: data.slice() });
-  }
-  for (const table of tables.all) {
-    const { name, rows, width, gradients: at } = table;
-    const first = image.wordAt(at);
-    const data = new Float32Array(rows * width);
-    for (const [u, row] of loader.lists.distinctOf(table).entries())
-      data.set(image.floats.subarray(first + u * width, first + (u + 1) * width), row * width);
-    gradients.set(tableTensor(name), { shape: [rows, width], data });
-  }
-  return gradients;
+  const gradients = new Map([
+    ...readDenseGradients(compiled, store),
+    ...readTableGradients(tables.all, executor.image, (table) => lists.distinctOf(table)),
+  ]);
+  return { losses: losses(), predictions, gradients };
 }
 
 /**

@@ -1,7 +1,8 @@
 import type { Batch } from '../../core/batch.js';
 import type { View } from '../compile/buffers.js';
 import type { TermLoss } from '../engine.js';
-import { countedRows, meanOfParts } from '../step-rows.js';
+import { copyColumn } from '../state/results.js';
+import { countedRows, meanLosses } from '../step-rows.js';
 import type { Session } from './session.js';
 import type { Range } from './transfers.js';
 
@@ -45,7 +46,7 @@ export async function runPasses(
   list: 'pass' | 'losses',
   weights: readonly number[],
 ): Promise<Map<string, TermLoss>> {
-  const { executor, words, progress, losses } = session;
+  const { compiled, executor, words, progress, losses } = session;
   const trains = list === 'pass';
   const counted = trains ? countedIn(session, batch) : undefined;
   const parts: Map<string, TermLoss>[] = [];
@@ -54,15 +55,7 @@ export async function runPasses(
     await executor.run(list, rows);
     parts.push(losses());
   });
-  return meanLosses(session, parts);
-}
-
-/** Returns the loss of each term over parts of a batch. */
-export function meanLosses(
-  { compiled: { terms } }: Session,
-  parts: readonly Map<string, TermLoss>[],
-): Map<string, TermLoss> {
-  return new Map([...terms.keys()].map((name) => [name, meanOfParts(parts.map((part) => part.get(name)!))]));
+  return meanLosses([...compiled.terms.keys()], parts);
 }
 
 /** Returns the range from the first row of a view to the first `width` columns of the last. */
@@ -82,10 +75,7 @@ export function copyPredictions(
   into: ReadonlyMap<string, Float32Array>,
   begin = 0,
 ): void {
-  for (const [task, view] of predictions) {
-    const [first, column] = [image.wordAt(view), into.get(task)!];
-    for (let b = 0; b < rows; b++) column[begin + b] = image.floats[first + b * view.ld]!;
-  }
+  for (const [task, view] of predictions) copyColumn(view, rows, image, into.get(task)!, begin);
 }
 
 /** Creates a column per prediction. */

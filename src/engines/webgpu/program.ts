@@ -8,12 +8,13 @@ import {
   type StepSettings,
   type TermLoss,
 } from '../engine.js';
-import { gramianOf } from '../step-rows.js';
+import { readGramian } from '../state/results.js';
+import { meanLosses } from '../step-rows.js';
 import type { Gpu } from './adapter.js';
 import { MAX_AHEAD } from './ahead.js';
 import type { GpuWatch } from './executor.js';
 import { diagnose, inspect } from './inspect.js';
-import { load, meanLosses, predict, runPasses } from './passes.js';
+import { load, predict, runPasses } from './passes.js';
 import { createSession, NO_FACTORS, type Session } from './session.js';
 
 /** Returns whether a step is one pass backward from the sum of all terms. */
@@ -28,11 +29,8 @@ async function combineTerms(
   rows: number,
 ): Promise<readonly number[]> {
   await executor.run('products', rows);
-  const { doubles, wordAt } = executor.image;
-  const begin = wordAt(products.at!) / 2;
-  const triangles = doubles.subarray(begin, begin + (products.count * areas * (areas + 1)) / 2);
   const means = graph.terms.map(({ name }) => losses.get(name)!.mean);
-  const shared = combine?.(means, gramianOf(areas, triangles)) ?? graphWeights;
+  const shared = combine?.(means, readGramian(areas, products, executor.image)) ?? graphWeights;
   words.combine(shared, graphWeights);
   return shared;
 }
@@ -88,12 +86,12 @@ async function trainStep(session: Session, batch: Batch, settings: StepSettings)
 }
 
 async function evaluate(session: Session, batch: Batch): ReturnType<Program['evaluate']> {
-  const { host, words, progress, graphWeights, losses } = session;
+  const { compiled, host, words, progress, graphWeights, losses } = session;
   const parts: Map<string, TermLoss>[] = [];
   await host.settle();
   words.prepare(progress.step, 0, graphWeights);
   const predictions = await predict(session, batch, 'evaluate', () => parts.push(losses()));
-  return { predictions, losses: meanLosses(session, parts) };
+  return { predictions, losses: meanLosses([...compiled.terms.keys()], parts) };
 }
 
 /** Exchanges weights and their average. */

@@ -1,5 +1,6 @@
 import { compile, type Compiled } from '../compile/compile.js';
-import { refusedLosses, type Plan, type StepResult, type TermLoss } from '../engine.js';
+import { refusedLosses, type Plan } from '../engine.js';
+import { createResults, type Results } from '../state/results.js';
 import { createStore, type Store } from '../state/store.js';
 import type { Gpu } from './adapter.js';
 import { createStepsAhead, type StepsAhead } from './ahead.js';
@@ -10,7 +11,7 @@ import { createStepWords, type StepWords } from './step-words.js';
 export const NO_FACTORS = { dense: 1, embeddings: 1 } as const;
 
 /** A program on a device: what its methods share. */
-export interface Session {
+export interface Session extends Results {
   readonly compiled: Compiled;
   readonly executor: Executor;
   readonly store: Store;
@@ -21,9 +22,6 @@ export interface Session {
   readonly progress: { step: number };
   /** Weights of the loss terms in the graph. */
   readonly graphWeights: readonly number[];
-  /** Returns the losses that the last list left. */
-  losses(): Map<string, TermLoss>;
-  norms(): StepResult['norms'];
 }
 
 /** Compiles a plan, and writes its initial state to the device. */
@@ -35,15 +33,7 @@ export function createSession(gpu: Gpu, plan: Plan, watch: GpuWatch): Session {
   const words = createStepWords(compiled, loader.upload, memory.wordAt);
   const progress = { step: 0 };
   const graphWeights = plan.graph.terms.map(({ weight }) => weight);
-  const clip = plan.step?.clip;
-  const lossesAt = [...compiled.terms].map(([name, { loss }]) => ({ name, at: image.wordAt(loss) / 2 }));
-  const normsAt = image.wordAt(compiled.norms) / 2;
-  const losses = (): Map<string, TermLoss> =>
-    new Map(lossesAt.map(({ name, at }) => [name, { mean: image.doubles[at]!, rows: image.doubles[at + 1]! }]));
-  const norms = (): StepResult['norms'] => {
-    if (clip === undefined) return { dense: NaN, embeddings: NaN };
-    return { dense: image.doubles[normsAt]!, embeddings: image.doubles[normsAt + (clip.separate ? 1 : 0)]! };
-  };
+  const { losses, norms } = createResults(compiled, image);
   const ahead = createStepsAhead({
     executor,
     prepare({ rates = NO_FACTORS, weights = graphWeights }) {
