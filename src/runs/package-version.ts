@@ -8,7 +8,10 @@ export function packageVersion(): string {
   return (JSON.parse(text) as { version: string }).version;
 }
 
-/** Returns the commit of this clone, with -dirty if files were edited; null for an installed package or without git. */
+/**
+ * Returns the commit of this clone, with -dirty if files were edited; null for an installed package or without git.
+ * Never rejects.
+ */
 export async function packageCommit(): Promise<string | null> {
   const root = fileURLToPath(new URL('../..', import.meta.url));
   if (!existsSync(new URL('../../.git', import.meta.url))) return null;

@@ -112,8 +112,8 @@ export async function openRunLog(
   state: LogState,
   isNew: boolean,
 ): Promise<RunLog> {
-  // Started early, so that git runs while files are written.
-  const environment = collectEnvironment(engine);
+  // Started early, so that git runs while files are written; it never rejects.
+  const commit = packageCommit();
   const overridesPath = join(run, OVERRIDES);
   const overridesText = overrides.map((text) => `${text}\n`).join('');
   const resolvedPath = join(run, RESOLVED);
@@ -132,7 +132,7 @@ export async function openRunLog(
     await allSettledOrThrow([
       writeFileAtomic(resolvedPath, config),
       writeFileAtomic(overridesPath, overridesText),
-      environment.then((found) =>
+      collectEnvironment(engine, commit).then((found) =>
         writeFileAtomic(
           join(run, ENVIRONMENT),
           `${JSON.stringify({ ...found, ...(origin !== undefined && { initFrom: origin }) }, null, 2)}\n`,
@@ -165,7 +165,7 @@ export async function openRunLog(
   /** A resumed run's files are unchanged until `begin`. */
   let hasTakenOver = isNew;
   let scores: ScoreFile = {};
-  if (!isNew) event('resume', { overrides, ...(await environment) });
+  if (!isNew) event('resume', { overrides, ...(await collectEnvironment(engine, commit)) });
   return {
     async begin(data) {
       await writeFileAtomic(join(run, 'data.json'), `${JSON.stringify(data, null, 2)}\n`);
@@ -287,11 +287,11 @@ export function buildResult(
   };
 }
 
-async function collectEnvironment(engine: LogRequest['engine']): Promise<object> {
+async function collectEnvironment(engine: LogRequest['engine'], commit: Promise<string | null>): Promise<object> {
   return {
     startedAt: new Date(wallClockMs()).toISOString(),
     mtl: packageVersion(),
-    commit: await packageCommit(),
+    commit: await commit,
     node: process.version,
     command: process.argv.slice(2),
     workingDirectory: process.cwd(),
