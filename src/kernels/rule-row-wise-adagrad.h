@@ -8,7 +8,7 @@ INLINE void row_wise_adagrad_row(float *w, float *s, size_t width, const float *
   }
   const float squares = *s + (sums[0] + sums[1] + sums[2] + sums[3]) / (float)width;
   *s = squares;
-  const vector size = splat(c[OWN] / (__builtin_sqrtf(squares) + c[OWN + 1]));
+  const vector size = splat(c[FIRST_OWN] / (__builtin_sqrtf(squares) + c[FIRST_OWN + 1]));
   for (size_t i = 0; i < width; i += LANES) {
     const size_t left = width - i;
     const vector weight = load_some(w + i, left);

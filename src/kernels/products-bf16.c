@@ -9,6 +9,8 @@
 #include "kernels.h"
 #include "vector.h"
 
+#if defined(__AVX512BF16__)
+
 /** Panels that are side by side. */
 #define PANEL 8
 /** Pairs of a block of rows that stays in the second cache while all panels pass. */
@@ -225,3 +227,4 @@ int gemm_gradient_bf16(
   }
   return saw_finite(seen);
 }
+#endif

@@ -14,7 +14,7 @@ INLINE two add_squares(two sums, four x) {
 }
 
 INLINE void lamb_row(float *w, float *s, size_t width, const float *g, const float *c) {
-  const float *own = c + OWN;
+  const float *own = c + FIRST_OWN;
   float *m = s, *v = s + width;
   two weights = {0, 0}, steps = {0, 0};
   for (size_t i = 0; i < width; i += 4) {

@@ -85,6 +85,9 @@ typedef vector gradient_function(
 #if MOST_PANELS == 4
 #define SIZES(rows) SIZE(rows, 1) SIZE(rows, 2) SIZE(rows, 4)
 #define ALL(kind, rows) { kind##_##rows##_1, kind##_##rows##_2, kind##_##rows##_4 }
+#elif MOST_PANELS == 1
+#define SIZES(rows) SIZE(rows, 1)
+#define ALL(kind, rows) { kind##_##rows##_1 }
 #else
 #define SIZES(rows) SIZE(rows, 1) SIZE(rows, 2)
 #define ALL(kind, rows) { kind##_##rows##_1, kind##_##rows##_2 }
@@ -93,12 +96,24 @@ SIZES(1) SIZES(4)
 #if MOST_ROWS == 12
 SIZES(12)
 #define OF_SIZES(kind) { ALL(kind, 1), ALL(kind, 4), ALL(kind, 12) }
+#elif MOST_ROWS == 4
+#define OF_SIZES(kind) { ALL(kind, 1), ALL(kind, 4), ALL(kind, 4) }
 #else
 SIZES(6)
 #define OF_SIZES(kind) { ALL(kind, 1), ALL(kind, 4), ALL(kind, 6) }
 #endif
 static product_function *const products[3][3] = OF_SIZES(product);
 static gradient_function *const gradients[3][3] = OF_SIZES(gradient);
+#if defined(__wasm__)
+// A call by address checks the function's type: the usual size is called by name.
+#define PRODUCT(r, w, ...) \
+  if (r == 2) product_tile(MOST_ROWS, 1, __VA_ARGS__); \
+  else products[r][w](__VA_ARGS__)
+#define GRADIENT(r, w, ...) (r == 2 ? gradient_tile(MOST_ROWS, 1, __VA_ARGS__) : gradients[r][w](__VA_ARGS__))
+#else
+#define PRODUCT(r, w, ...) products[r][w](__VA_ARGS__)
+#define GRADIENT(r, w, ...) gradients[r][w](__VA_ARGS__)
+#endif
 
 INLINE size_t least(size_t a, size_t b) { return a < b ? a : b; }
 /** Rows and panels of the largest tile that fits, and their places in the tables. */
@@ -116,21 +131,27 @@ void NAME(gemm)(
   size_t k, size_t panels, int accumulate
 ) {
   const size_t most = BLOCK_FLOATS / (k * MOST_ROWS) * MOST_ROWS, block = most > MOST_ROWS ? most : MOST_ROWS;
+#if MOST_PANELS > 1
   // Panels of a tile side by side, so that a step of the sums loads whole vectors.
   float packed[k * PANEL * MOST_PANELS];
+#endif
   for (size_t first = begin, last; first < end; first = last) {
     last = least(first + block, end);
     int r, w;
     for (size_t q = 0, width; q < panels; q += width) {
       width = panels_of(panels - q, &w);
+#if MOST_PANELS > 1
       for (size_t i = 0; i < width; i++) {
         for (size_t j = 0; j < k; j++)
           memcpy(packed + (j * width + i) * PANEL, p + ((q + i) * k + j) * PANEL, PANEL * sizeof(float));
       }
+#else
+      const float *packed = p + q * k * PANEL;
+#endif
       for (size_t b = first, height; b < last; b += height) {
         height = rows_of(last - b, &r);
-        products[r][w](
-          a + b * lda, lda, packed, k, bias ? bias + q * PANEL : bias, c + b * ldc + q * PANEL, ldc, accumulate
+        PRODUCT(
+          r, w, a + b * lda, lda, packed, k, bias ? bias + q * PANEL : bias, c + b * ldc + q * PANEL, ldc, accumulate
         );
       }
     }
@@ -160,8 +181,8 @@ int NAME(gemm_gradient)(
       for (size_t i = begin, height; i < end; i += height) {
         height = rows_of(end - i, &r);
         const coming next_inputs = q == 0 && has_next ? (coming){x + last * ldx + i, ldx} : nothing;
-        const vector found = gradients[r][w](
-          x + first * ldx + i, ldx, packed, width * PANEL, last - first, g + (q * k + i) * PANEL, k * PANEL,
+        const vector found = GRADIENT(
+          r, w, x + first * ldx + i, ldx, packed, width * PANEL, last - first, g + (q * k + i) * PANEL, k * PANEL,
           accumulate || first > 0, next_inputs, i == begin ? next_panels : nothing
         );
         if (last == rows) seen += found;

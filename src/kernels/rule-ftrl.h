@@ -1,7 +1,7 @@
 // FTRL-proximal, as ../optimizers/ftrl.ts has it.
 
 INLINE void ftrl_row(float *w, float *s, size_t width, const float *g, const float *c) {
-  const float *own = c + OWN;
+  const float *own = c + FIRST_OWN;
   // The rule divides by the learning rate; at 0 nothing may move.
   if (own[0] == 0) return;
   const vector rate = splat(own[0]), bound = splat(own[2]);

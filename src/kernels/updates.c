@@ -19,7 +19,7 @@
   for (size_t u = begin; u < end; u++) { \
     if (u + AHEAD < end) { \
       const char *next = (const char *)(table + distinct[u + AHEAD] * stride); \
-      for (size_t line = 0; line < stride * sizeof(float); line += LINE) __builtin_prefetch(next + line, 1); \
+      for (size_t line = 0; line < stride * sizeof(float); line += LINE) PREFETCH(next + line, 1); \
     } \
     float *at = table + distinct[u] * stride; \
     rule##_row(at, at + (width), width, gradients + u * (width), constants); \

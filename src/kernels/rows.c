@@ -21,7 +21,7 @@
   }
 
 INLINE void fetch(const void *at, size_t bytes) {
-  for (size_t line = 0; line < bytes; line += LINE) __builtin_prefetch((const char *)at + line);
+  for (size_t line = 0; line < bytes; line += LINE) PREFETCH((const char *)at + line);
 }
 
 INLINE int are_below(const uint32_t *ids, size_t begin, size_t end, size_t most) {
@@ -67,7 +67,7 @@ int NAME(lookup_bags)(
     for (size_t i = 0; i < FUSED(width); i += LANES) { \
       vector sum = splat(0); \
       for (size_t item = first; item < stop; item++) { \
-        if (item + AHEAD < last) __builtin_prefetch(table + ids[item + AHEAD] * stride + i); \
+        if (item + AHEAD < last) PREFETCH(table + ids[item + AHEAD] * stride + i); \
         sum = multiply_add(splat(factors[item]), load_some(table + ids[item] * stride + i, FUSED(width) - i), sum); \
       } \
       store_some(to + i, FUSED(width) - i, sum); \
@@ -117,7 +117,7 @@ INLINE int find_rows(
   distinct_rows *known, const uint32_t *ids, size_t count, const float *gradients, size_t width, uint32_t *slots,
   int32_t *news
 ) {
-  for (size_t r = 0; r < count; r++) __builtin_prefetch(known->hash + ((ids[r] * 0x9e3779b1u) >> known->shift));
+  for (size_t r = 0; r < count; r++) PREFETCH(known->hash + ((ids[r] * 0x9e3779b1u) >> known->shift));
   // Whether a row is new nobody can foresee: nothing branches on it but the search.
   for (size_t r = 0; r < count; r++) {
     uint32_t *place = place_of(known, ids[r]);

@@ -1,7 +1,7 @@
 // Adam, as ../optimizers/adam.ts has it.
 
 INLINE void adam_row(float *w, float *s, size_t width, const float *g, const float *c) {
-  const float *own = c + OWN;
+  const float *own = c + FIRST_OWN;
   float *m = s, *v = s + width;
   const int is_usual = c[1] == 0 && c[3] == __builtin_inff();
   const vector kept = splat(1) - splat(own[6]);

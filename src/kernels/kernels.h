@@ -96,6 +96,8 @@ extern gemm_gradient_kernel gemm_gradient_bf16;
 
 #if defined(__x86_64__)
 #define EACH_FAMILY(each) each(avx512) each(avx2)
+#elif defined(__wasm__)
+#define EACH_FAMILY(each) each(wasm)
 #elif defined(__aarch64__)
 #define EACH_FAMILY(each) each(neon)
 #endif

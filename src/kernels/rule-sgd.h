@@ -1,7 +1,7 @@
 // Stochastic gradient descent, as ../optimizers/sgd.ts has it.
 
 INLINE void sgd_row(float *w, float *s, size_t width, const float *g, const float *c) {
-  const float *own = c + OWN;
+  const float *own = c + FIRST_OWN;
   for (size_t i = 0; i < width; i += LANES) {
     const size_t left = width - i;
     const vector weight = load_some(w + i, left);

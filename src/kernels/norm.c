@@ -56,8 +56,8 @@ INLINE vector square(vector x) { return x * x; }
       if (is_first) { \
         const float *coming = n->x + least(b + AHEAD, n->rows - 1) * n->ldx + from, \
                     *after = n->x + least(b + AHEAD + 1, n->rows - 1) * n->ldx + from; \
-        EACH __builtin_prefetch(coming + v * LANES); \
-        EACH __builtin_prefetch(after + v * LANES); \
+        EACH PREFETCH(coming + v * LANES); \
+        EACH PREFETCH(after + v * LANES); \
       } \
       EACH { \
         const vector x = at(row, left, v); \
@@ -114,8 +114,8 @@ INLINE vector gradient_columns(const norm_gradient *n, size_t from, size_t left,
       const float *row = n->x + b * n->ldx + from, *d_row = n->dy + b * n->ldy + from;
       const size_t coming = least(b + AHEAD, n->rows - 1) - b;
       EACH {
-        __builtin_prefetch(row + coming * n->ldx + v * LANES);
-        __builtin_prefetch(d_row + coming * n->ldy + v * LANES);
+        PREFETCH(row + coming * n->ldx + v * LANES);
+        PREFETCH(d_row + coming * n->ldy + v * LANES);
         const vector d = at(d_row, left, v);
         sum[v] = sum[v] + d;
         product[v] = product[v] + d * (at(row, left, v) - mean[v]);

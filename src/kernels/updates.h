@@ -9,22 +9,7 @@
 #include "vector.h"
 
 /** Where a rule's own constants begin: before them come the gradient's scale, λ₁, λ₂, and its limit. */
-#define OWN 4
-
-/** Four floats, for rules whose sums are by fours. */
-typedef float four __attribute__((vector_size(16)));
-typedef int32_t four_bits __attribute__((vector_size(16)));
-INLINE four splat_four(float x) { return (four){x, x, x, x}; }
-INLINE four load_four(const float *at, size_t left) {
-  four x = {0};
-  memcpy(&x, at, left >= 4 ? sizeof x : left * sizeof *at);
-  return x;
-}
-INLINE void store_four(float *at, size_t left, four x) { memcpy(at, &x, left >= 4 ? sizeof x : left * sizeof *at); }
-/** Roots of four floats. */
-INLINE four root_four(four x) {
-  return (four){__builtin_sqrtf(x[0]), __builtin_sqrtf(x[1]), __builtin_sqrtf(x[2]), __builtin_sqrtf(x[3])};
-}
+#define FIRST_OWN 4
 
 /** The gradient as a rule takes it: scaled, brought within ± limit, with λ₂ w + λ₁ sign(w) added. */
 #define PENALIZED(name, type, mask, splat) \

@@ -1,7 +1,7 @@
 // RMSprop, as ../optimizers/rmsprop.ts has it.
 
 INLINE void rmsprop_row(float *w, float *s, size_t width, const float *g, const float *c) {
-  const float *own = c + OWN;
+  const float *own = c + FIRST_OWN;
   for (size_t i = 0; i < width; i += LANES) {
     const size_t left = width - i;
     const vector weight = load_some(w + i, left), gradient = penalized(load_some(g + i, left), weight, c);

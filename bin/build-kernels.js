@@ -1,0 +1,111 @@
+#!/usr/bin/env node
+// Compiles the kernels from C to WebAssembly with LLVM and writes them to src/kernels/wasm, where git keeps them: a
+// clone needs no compiler. Usage: node bin/build-kernels.js [--check] [--compiler DIRECTORY]
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join, relative } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { kernelsDigest } from './kernel-sources.js';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const folder = join(root, 'src', 'kernels');
+const target = join(folder, 'wasm');
+/** Another version may compile to other bytes. */
+const COMPILER = '@yowasp/clang@22.0.0-git20542-10';
+
+/** Compiler options: nothing is fused but what the source fuses, as in native builds. */
+const COMPILE = [
+  '--target=wasm32-wasip1',
+  '-std=gnu11',
+  '-O3',
+  '-ffp-contract=off',
+  '-fno-math-errno',
+  '-Wall',
+  '-Wextra',
+  '-Werror',
+  '-Wframe-larger-than=6144',
+  '-msimd128',
+  '-matomics',
+  '-mbulk-memory',
+  '-mmutable-globals',
+];
+/** Linker options. Stacks of 64 workers are below static variables; team.c chooses a worker's. */
+const LINK = ['--no-entry', '--import-memory', '--stack-first', '--strip-all'];
+const SHARED = ['--shared-memory', '--max-memory=4294967296'];
+
+/** Folder of the sources, and options of the compiler and linker, by module. */
+const MODULES = {
+  kernels: ['.', [], [...SHARED, '-z', 'stack-size=524288']],
+  'kernels-relaxed': ['.', ['-mrelaxed-simd'], [...SHARED, '-z', 'stack-size=524288']],
+};
+
+/** Imports the compiler; installs it into the user's cache unless it is there. */
+async function openCompiler(directory) {
+  const cache = directory ?? join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'mtl', 'kernel-compiler');
+  const entry = join(cache, 'node_modules', '@yowasp', 'clang', 'gen', 'bundle.js');
+  if (!existsSync(entry)) {
+    mkdirSync(cache, { recursive: true });
+    execFileSync('npm', ['install', '--no-save', '--prefix', cache, COMPILER], { stdio: ['ignore', 2, 2] });
+  }
+  const { runLLVM } = await import(pathToFileURL(entry).href);
+  const text = new TextDecoder();
+  return async (args, files) => {
+    let output = '';
+    const collect = (bytes) => void (output += bytes ? text.decode(bytes, { stream: true }) : '');
+    try {
+      return await runLLVM(args, files, { stdout: collect, stderr: collect, fetchProgress: () => undefined });
+    } catch (error) {
+      process.stderr.write(`${args[0]}: ${output || error.message}\n`);
+      process.exit(1);
+    }
+  };
+}
+
+/** Returns the text of every source and header, by its path below src/kernels. */
+function readSources() {
+  return Object.fromEntries(
+    readdirSync(folder, { recursive: true, encoding: 'utf8' })
+      .filter((name) => /\.[ch]$/.test(name) && !name.startsWith('native'))
+      .map((name) => [relative('.', name), readFileSync(join(folder, name), 'utf8')]),
+  );
+}
+
+/** Compiles a module; returns its bytes. */
+async function compileModule(run, sources, [directory, compileOptions, linkOptions]) {
+  const names = Object.keys(sources).filter(
+    (name) => name.endsWith('.c') && (directory === '.' ? !name.includes('/') : name.startsWith(`${directory}/`)),
+  );
+  const objects = {};
+  for (const name of names) {
+    const object = `${name.replaceAll('/', '-')}.o`;
+    const made = await run(['clang', ...COMPILE, ...compileOptions, '-c', name, '-o', object], sources);
+    objects[object] = made[object];
+  }
+  const linked = await run(
+    ['wasm-ld', ...LINK, ...linkOptions, ...Object.keys(objects), '-o', 'module.wasm'],
+    objects,
+  );
+  return linked['module.wasm'];
+}
+
+const args = process.argv.slice(2);
+const isCheck = args.includes('--check');
+const run = await openCompiler(args.includes('--compiler') ? args[args.indexOf('--compiler') + 1] : undefined);
+const sources = readSources();
+const stale = [];
+mkdirSync(target, { recursive: true });
+for (const [name, options] of Object.entries(MODULES)) {
+  const startMs = performance.now();
+  const bytes = Buffer.from(await compileModule(run, sources, options));
+  const path = join(target, `${name}.wasm`);
+  const isSame = existsSync(path) && readFileSync(path).equals(bytes);
+  process.stderr.write(`${name}: ${bytes.length} bytes, ${Math.round(performance.now() - startMs)} ms\n`);
+  if (!isSame) stale.push(name);
+  if (!isCheck && !isSame) writeFileSync(path, bytes);
+}
+if (!isCheck) writeFileSync(join(target, 'sources.sha256'), `${kernelsDigest()}\n`);
+else if (stale.length > 0) {
+  process.stderr.write(`other bytes than in src/kernels/wasm: ${stale.join(', ')}; run npm run build:kernels\n`);
+  process.exitCode = 1;
+}

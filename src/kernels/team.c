@@ -1,0 +1,92 @@
+// Shares, claims and the barrier of workers.
+
+#include "team.h"
+
+OWN int32_t thread = 0, threads = 1, saw_other = 0;
+static OWN int32_t is_mine = 0;
+static OWN barrier_place barrier_at;
+
+_Noreturn void fail(void) { __builtin_trap(); }
+
+#if defined(__wasm__)
+extern const char __heap_base;
+/** Returns the first address that the module does not use. */
+__attribute__((export_name("heapBase"))) const char *heap_base(void) { return &__heap_base; }
+
+/** Bytes of a worker's stack; stacks are below static variables, the first worker's on top. */
+#define STACK_BYTES 8192
+#define MAX_WORKERS 64
+__asm__(".globaltype __stack_pointer, i32");
+static void use_stack(int32_t self) {
+  const int32_t top = STACK_BYTES * (MAX_WORKERS - self);
+  __asm__ volatile("local.get %0\n\tglobal.set __stack_pointer" ::"r"(top));
+}
+#else
+static void use_stack(int32_t self) { (void)self; }
+#endif
+
+/** Sets this worker, the number of workers and their barrier. */
+KERNEL(join)(int32_t self, int32_t count, barrier_words *barrier) {
+  use_stack(self);
+  thread = self;
+  threads = count;
+  barrier_at = barrier;
+}
+
+static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
+
+/** First of `units` for a worker; in 64 bits, since units times workers exceed 32. */
+static int64_t first_unit(int64_t units, int32_t worker) { return units * worker / threads; }
+
+static int32_t first_item(int32_t count, int32_t unit, int32_t worker) {
+  const int64_t items = (uint32_t)count;
+  return (int32_t)least(items, first_unit((items + unit - 1) / unit, worker) * unit);
+}
+int32_t share_begin(int32_t count, int32_t unit) { return first_item(count, unit, thread); }
+int32_t share_end(int32_t count, int32_t unit) { return first_item(count, unit, thread + 1); }
+
+static int32_t first_column(int32_t columns, int32_t slot, int32_t slots, int32_t worker) {
+  return (int32_t)least(columns, most(0, first_unit(slots, worker) - slot) * 16);
+}
+int32_t slot_begin(int32_t columns, int32_t slot, int32_t slots) {
+  return first_column(columns, slot, slots, thread);
+}
+int32_t slot_end(int32_t columns, int32_t slot, int32_t slots) {
+  return first_column(columns, slot, slots, thread + 1);
+}
+
+int take(int32_t *claim) { return is_mine = threads == 1 || __atomic_exchange_n(claim, 1, __ATOMIC_SEQ_CST) == 0; }
+int has(void) { return is_mine; }
+
+/** Returns all claims, by the first worker; the others claim after a barrier. */
+KERNEL(releaseTables)(int32_t *claims, int32_t count) {
+  if (!is_first()) return;
+  for (int32_t i = 0; i < count; i++) claims[i] = 0;
+}
+
+/** Times that a worker checks the barrier before it sleeps, and nanoseconds until it checks for a failure. */
+enum { SPINS = 20000, WAKE_NS = 100000000 };
+
+/** Waits for all workers: spins, then sleeps; fails if a worker has ended. */
+KERNEL(barrier)(void) {
+  if (threads == 1) return;
+  barrier_words *at = barrier_at;
+  const int32_t generation = __atomic_load_n(&at->generation, __ATOMIC_SEQ_CST);
+  if (__atomic_fetch_add(&at->arrived, 1, __ATOMIC_SEQ_CST) == threads - 1) {
+    __atomic_store_n(&at->arrived, 0, __ATOMIC_SEQ_CST);
+    __atomic_fetch_add(&at->generation, 1, __ATOMIC_SEQ_CST);
+#if defined(__wasm__)
+    __builtin_wasm_memory_atomic_notify(&at->generation, 0xffffffffu);
+#endif
+    return;
+  }
+  for (int i = 0; i < SPINS; i++)
+    if (__atomic_load_n(&at->generation, __ATOMIC_SEQ_CST) != generation) return;
+  while (__atomic_load_n(&at->generation, __ATOMIC_SEQ_CST) == generation) {
+    if (__atomic_load_n(&at->failed, __ATOMIC_SEQ_CST)) fail();
+#if defined(__wasm__)
+    __builtin_wasm_memory_atomic_wait32(&at->generation, generation, WAKE_NS);
+#endif
+  }
+}

@@ -1,0 +1,51 @@
+// The worker that runs a kernel, among those that share the memory: its share of the work, claims and the barrier.
+
+#ifndef TEAM_H
+#define TEAM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/**
+ * A kernel that lists of calls name: it computes the share of the worker that runs it. Addresses are pointers, counts
+ * are int32_t. The build reads names and parameters from here.
+ */
+#if defined(__wasm__)
+#define KERNEL(name) __attribute__((export_name(#name))) void name
+// A global of the instance: static variables are in the memory that all workers share.
+#define OWN __attribute__((address_space(1)))
+#else
+#define KERNEL(name) void name
+#define OWN _Thread_local
+#endif
+
+/** A barrier: workers that have arrived, and its generation; `failed` is nonzero once a worker has ended. */
+typedef struct {
+  int32_t arrived, generation, unused[6], failed;
+} barrier_words;
+typedef barrier_words *barrier_place;
+
+/** This worker and the number of workers. */
+extern OWN int32_t thread, threads;
+/** Whether a number with an infinite square was seen since `refuseUnlessFinite` was last called. */
+extern OWN int32_t saw_other;
+
+/** Ends the step of this worker: the process reports an error. */
+_Noreturn void fail(void);
+
+/** Start of this worker's share of `count` items that are handed out `unit` at a time. */
+int32_t share_begin(int32_t count, int32_t unit);
+int32_t share_end(int32_t count, int32_t unit);
+/** First column of this worker among `columns`, whose cache lines have the indices `slot` and up of `slots`. */
+int32_t slot_begin(int32_t columns, int32_t slot, int32_t slots);
+int32_t slot_end(int32_t columns, int32_t slot, int32_t slots);
+/** Takes the resource with a claim, unless another worker has it; true for one worker. */
+int take(int32_t *claim);
+/** Whether this worker has the resource that it last tried to take. */
+int has(void);
+/** Whether this worker does what a single worker does. */
+static inline int is_first(void) { return thread == 0; }
+/** Whether this worker does the item at `turn`, if each item is one worker's. */
+static inline int is_turn(int32_t turn) { return turn % threads == thread; }
+
+#endif
