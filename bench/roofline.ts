@@ -2,8 +2,10 @@ import { setTimeout } from 'node:timers/promises';
 import type { Batch } from '../src/core/batch.js';
 import type { Plan } from '../src/engines/engine.js';
 import { compile, type Compiled } from '../src/engines/compile/compile.js';
-import { allocate, BEGIN } from '../src/engines/cpu/memory.js';
-import { bindCalls } from '../src/engines/cpu/bind.js';
+import { BEGIN } from '../src/engines/cpu/begin.js';
+import { placeLists } from '../src/engines/cpu/lists.js';
+import { allocate } from '../src/engines/cpu/memory.js';
+import { instantiate } from '../src/engines/cpu/module.js';
 import type { Image } from '../src/engines/state/image.js';
 import { createConstantsWriter } from '../src/engines/state/constants.js';
 import { loadKernels } from '../src/engines/cpu/load-kernels.js';
@@ -113,15 +115,17 @@ async function bestOf(
   };
 
   const compiled = compile(plan);
-  const { memory, image, plan: memoryPlan } = allocate(compiled);
   const { train } = compiled.lists;
+  const lists = { train, timed: choose(train) };
+  const cpu = allocate(compiled, lists);
+  const { memory, image } = cpu;
+  const kernels = loadKernels();
+  const instance = instantiate(kernels, memory);
   const team = createTeam({
-    kernels: loadKernels(),
+    kernels,
+    instance,
     memory,
-    lists: {
-      train: bindCalls(train, memoryPlan, compiled.domains),
-      timed: bindCalls(choose(train), memoryPlan, compiled.domains),
-    },
+    lists: placeLists(lists, cpu, compiled, instance),
     barrier: BEGIN,
     threads,
     rowWork: Infinity,

@@ -66,7 +66,7 @@ async function openCompiler(directory) {
 function readSources() {
   return Object.fromEntries(
     readdirSync(folder, { recursive: true, encoding: 'utf8' })
-      .filter((name) => /\.[ch]$/.test(name) && !name.startsWith('native'))
+      .filter((name) => /\.[ch]$/.test(name) && name !== 'addon.c')
       .map((name) => [relative('.', name), readFileSync(join(folder, name), 'utf8')]),
   );
 }

@@ -1,13 +1,13 @@
 #!/usr/bin/env node
-// Builds the package: TypeScript with tsc, bundles with Rolldown, kernels with AssemblyScript. Usage: node bin/build.js
-// [DIRECTORY], default: dist
+// Builds the package: TypeScript with tsc and bundles with Rolldown; kernels are compiled (bin/build-kernels.js).
+// Usage: node bin/build.js [DIRECTORY], default: dist
 import { execFileSync } from 'node:child_process';
-import { cpSync, existsSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { bundle } from './bundle.js';
-import { compileArguments, KERNEL_MODULES } from './kernel-modules.js';
 import { writeKernelSignatures } from './kernel-signatures.js';
+import { kernelsDigest } from './kernel-sources.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const out = process.argv[2] ?? 'dist';
@@ -17,28 +17,18 @@ const run = (script, ...args) => execFileSync(process.execPath, [script, ...args
 
 writeKernelSignatures();
 // C sources are compiled on the machine that runs them.
-cpSync(join(root, 'src', 'kernels', 'native'), resolve(root, out, 'native'), { recursive: true });
+const kernels = join(root, 'src', 'kernels');
+mkdirSync(resolve(root, out, 'native'), { recursive: true });
+for (const name of readdirSync(kernels).filter((each) => /\.[ch]$/.test(each)))
+  cpSync(join(kernels, name), resolve(root, out, 'native', name));
+const wasm = join(kernels, 'wasm');
+if (readFileSync(join(wasm, 'sources.sha256'), 'utf8').trim() !== kernelsDigest())
+  throw new Error('src/kernels/wasm was compiled from other sources; run npm run build:kernels');
+for (const name of readdirSync(wasm).filter((each) => each.endsWith('.wasm')))
+  cpSync(join(wasm, name), resolve(root, out, name));
 cpSync(join(root, 'src', 'cluster', 'native'), resolve(root, out, 'cluster', 'native'), { recursive: true });
 begin('TypeScript');
 run('node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json', '--outDir', out);
-const kernelFiles = readdirSync(join(root, 'src/kernels'), { recursive: true }).map((file) =>
-  join('src/kernels', file),
-);
-const modifiedMs = (file) => statSync(resolve(root, file)).mtimeMs;
-const kernelsMs = Math.max(
-  ...[...kernelFiles, 'bin/build.js', 'bin/kernel-modules.js', 'package-lock.json'].map(modifiedMs),
-);
-for (const name of Object.keys(KERNEL_MODULES)) {
-  const last = resolve(root, 'dist', `${name}.wasm`);
-  const built = resolve(root, out, `${name}.wasm`);
-  if (existsSync(last) && modifiedMs(last) > kernelsMs) {
-    // Compiling the kernels takes as long as everything else, so an up-to-date result of the last build is copied.
-    if (built !== last) cpSync(last, built, { preserveTimestamps: true });
-  } else {
-    begin(`WebAssembly: ${name}`);
-    run(...compileArguments(name, built));
-  }
-}
 // JSON schema for editors. A build outside the clone cannot import the packages that the schema requires.
 if (resolve(root, out).startsWith(resolve(root))) {
   const { jsonSchema } = await import(pathToFileURL(resolve(root, out, 'config', 'json-schema.js')).href);

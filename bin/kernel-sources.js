@@ -10,7 +10,7 @@ const folder = fileURLToPath(new URL('../src/kernels/', import.meta.url));
 export function kernelsDigest() {
   const hash = createHash('sha256');
   const names = readdirSync(folder, { recursive: true, encoding: 'utf8' })
-    .filter((name) => /\.[ch]$/.test(name) && !name.startsWith('native'))
+    .filter((name) => /\.[ch]$/.test(name) && name !== 'addon.c')
     .sort();
   for (const name of names) hash.update(`${name}\0`).update(readFileSync(join(folder, name))).update('\0');
   return hash.digest('hex');

@@ -1,14 +1,17 @@
 // Shares, claims and the barrier of workers.
 
+// The same for every family of processors.
+#define NAME(kernel) kernel##_team
 #include "team.h"
+#include "failure.h"
 
 OWN int32_t thread = 0, threads = 1, saw_other = 0;
 static OWN int32_t is_mine = 0;
 static OWN barrier_place barrier_at;
 
+#if defined(__wasm__)
 _Noreturn void fail(void) { __builtin_trap(); }
 
-#if defined(__wasm__)
 extern const char __heap_base;
 /** Returns the first address that the module does not use. */
 __attribute__((export_name("heapBase"))) const char *heap_base(void) { return &__heap_base; }
@@ -22,6 +25,10 @@ static void use_stack(int32_t self) {
   __asm__ volatile("local.get %0\n\tglobal.set __stack_pointer" ::"r"(top));
 }
 #else
+OWN char *memory_begin;
+OWN jmp_buf on_failure;
+_Noreturn void fail(void) { longjmp(on_failure, 1); }
+
 static void use_stack(int32_t self) { (void)self; }
 #endif
 
@@ -68,6 +75,24 @@ KERNEL(releaseTables)(int32_t *claims, int32_t count) {
 /** Times that a worker checks the barrier before it sleeps, and nanoseconds until it checks for a failure. */
 enum { SPINS = 20000, WAKE_NS = 100000000 };
 
+// Sleeps while a word has a value, at most WAKE_NS; and wakes all that sleep.
+#if defined(__wasm__)
+static void sleep_while(int32_t *word, int32_t value) { __builtin_wasm_memory_atomic_wait32(word, value, WAKE_NS); }
+static void wake(int32_t *word) { __builtin_wasm_memory_atomic_notify(word, 0xffffffffu); }
+#elif defined(__linux__)
+static void sleep_while(int32_t *word, int32_t value) {
+  const struct timespec most = {0, WAKE_NS};
+  syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, &most, NULL, 0);
+}
+static void wake(int32_t *word) { syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0); }
+#else
+static void sleep_while(int32_t *word, int32_t value) {
+  (void)word, (void)value;
+  nanosleep(&(struct timespec){0, 50000}, NULL);
+}
+static void wake(int32_t *word) { (void)word; }
+#endif
+
 /** Waits for all workers: spins, then sleeps; fails if a worker has ended. */
 KERNEL(barrier)(void) {
   if (threads == 1) return;
@@ -76,17 +101,13 @@ KERNEL(barrier)(void) {
   if (__atomic_fetch_add(&at->arrived, 1, __ATOMIC_SEQ_CST) == threads - 1) {
     __atomic_store_n(&at->arrived, 0, __ATOMIC_SEQ_CST);
     __atomic_fetch_add(&at->generation, 1, __ATOMIC_SEQ_CST);
-#if defined(__wasm__)
-    __builtin_wasm_memory_atomic_notify(&at->generation, 0xffffffffu);
-#endif
+    wake(&at->generation);
     return;
   }
   for (int i = 0; i < SPINS; i++)
     if (__atomic_load_n(&at->generation, __ATOMIC_SEQ_CST) != generation) return;
   while (__atomic_load_n(&at->generation, __ATOMIC_SEQ_CST) == generation) {
     if (__atomic_load_n(&at->failed, __ATOMIC_SEQ_CST)) fail();
-#if defined(__wasm__)
-    __builtin_wasm_memory_atomic_wait32(&at->generation, generation, WAKE_NS);
-#endif
+    sleep_while(&at->generation, generation);
   }
 }

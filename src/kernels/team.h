@@ -11,11 +11,11 @@
  * are int32_t. The build reads names and parameters from here.
  */
 #if defined(__wasm__)
-#define KERNEL(name) __attribute__((export_name(#name))) void name
+#define KERNEL(name) __attribute__((export_name(#name))) void NAME(name)
 // A global of the instance: static variables are in the memory that all workers share.
 #define OWN __attribute__((address_space(1)))
 #else
-#define KERNEL(name) void name
+#define KERNEL(name) void NAME(name)
 #define OWN _Thread_local
 #endif
 
@@ -29,6 +29,14 @@ typedef barrier_words *barrier_place;
 extern OWN int32_t thread, threads;
 /** Whether a number with an infinite square was seen since `refuseUnlessFinite` was last called. */
 extern OWN int32_t saw_other;
+
+/** Returns the memory at an address that a program stores in its memory. */
+#if defined(__wasm__)
+static inline void *place_at(uint32_t address) { return (void *)(uintptr_t)address; }
+#else
+extern OWN char *memory_begin;
+static inline void *place_at(uint32_t address) { return memory_begin + address; }
+#endif
 
 /** Ends the step of this worker: the process reports an error. */
 _Noreturn void fail(void);

@@ -22,7 +22,11 @@
 
 #if defined(__AVX512F__)
 #include <immintrin.h>
+#if defined(__AVX512BF16__)
+#define NAME(kernel) kernel##_avx512bf16
+#else
 #define NAME(kernel) kernel##_avx512
+#endif
 #define MOST_PANELS 4
 #define MOST_ROWS 12
 #define VECTORS(panels) (((panels) + 1) / 2)

@@ -3,7 +3,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Kernels } from '../../src/engines/cpu/kernels.js';
 import { randomStream } from '../../src/core/random.js';
-import { BEGIN, expectRefusals, expectSameBytes, memoryOf, nativeOn, passesWith } from '../support/native-battery.js';
+import { BEGIN } from '../../src/engines/cpu/begin.js';
+import { expectRefusals, expectSameBytes, memoryOf, nativeOn, passesWith } from '../support/native-battery.js';
 import { ADDON } from '../support/native.js';
 
 const PAGES = 60;

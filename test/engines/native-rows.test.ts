@@ -7,7 +7,8 @@ import { openAddon } from '../../src/engines/cpu/native/addon.js';
 import { optimizers } from '../../src/optimizers/optimizers.js';
 import { countSlotElements } from '../../src/optimizers/optimizer.js';
 import { randomStream } from '../../src/core/random.js';
-import { BEGIN, expectRefusals, expectSameBytes, memoryOf, nativeOn } from '../support/native-battery.js';
+import { BEGIN } from '../../src/engines/cpu/begin.js';
+import { expectRefusals, expectSameBytes, memoryOf, nativeOn } from '../support/native-battery.js';
 import { ADDON } from '../support/native.js';
 
 const PAGES = 40;

@@ -9,7 +9,8 @@ import type { Kernels } from '../../src/engines/cpu/kernels.js';
 import { openAddon } from '../../src/engines/cpu/native/addon.js';
 import { buildAddon } from '../../src/engines/cpu/native/build.js';
 import { randomStream } from '../../src/core/random.js';
-import { BEGIN, expectRefusals, expectSameBytes, memoryOf, nativeOn, passesWith } from '../support/native-battery.js';
+import { BEGIN } from '../../src/engines/cpu/begin.js';
+import { expectRefusals, expectSameBytes, memoryOf, nativeOn, passesWith } from '../support/native-battery.js';
 import { ADDON, needsAddon } from '../support/native.js';
 import { scratchFolder } from '../support/scratch.js';
 

@@ -2,30 +2,24 @@ import fc from 'fast-check';
 import { expect } from 'vitest';
 import type { Kernels } from '../../src/engines/cpu/kernels.js';
 import { loadKernels } from '../../src/engines/cpu/load-kernels.js';
-import { instantiate } from '../../src/engines/cpu/module.js';
-import { openAddon } from '../../src/engines/cpu/native/addon.js';
-import { hasSameBits } from '../../src/engines/cpu/native/find.js';
-import { attach, type Addon } from '../../src/engines/cpu/native/attach.js';
+import { BEGIN } from '../../src/engines/cpu/begin.js';
+import { createMemory, instantiateNative, instantiateWasm, PAGE_BYTES } from '../../src/engines/cpu/module.js';
 import { ADDON } from './native.js';
 
 const WASM = loadKernels(true, 'wasm');
 
-/** First byte of kernel memory; WebAssembly uses the bytes before it. */
-export const BEGIN = 65_536;
-
 /** Runs kernels on a memory; results are the bytes from `BEGIN` on. */
 export type Work<Shape> = (kernels: Kernels, memory: WebAssembly.Memory, shape: Shape) => void;
 
-/** A shared memory of some 64 KiB pages. */
-export const memoryOf = (pages: number): WebAssembly.Memory =>
-  new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+/** A shared memory with some 64 KiB pages from `BEGIN` on. */
+export const memoryOf = (pages: number): WebAssembly.Memory => createMemory(BEGIN + pages * PAGE_BYTES);
 
 /** WebAssembly kernels on a memory. */
-export const wasmOn = (memory: WebAssembly.Memory): Kernels => instantiate(WASM, memory);
+export const wasmOn = (memory: WebAssembly.Memory): Kernels => instantiateWasm(WASM.module, memory).kernels;
 
 /** Kernels on a memory, with the native ones of a processor family. */
 export const nativeOn = (memory: WebAssembly.Memory, family: string): Kernels =>
-  attach(wasmOn(memory), openAddon(ADDON.path), family, memory);
+  instantiateNative({ path: ADDON.path, family }, memory).kernels;
 
 /**
  * Compares native kernels with WebAssembly: work of random shapes leaves the same bytes in memories of `pages` pages.
@@ -74,23 +68,4 @@ export function expectRefusals(family: string, pages: number, work: Work<number>
       ]);
     }
   }
-}
-
-/** Checks whether a family's kernels still pass as WebAssembly's if some of them are replaced. */
-export function passesWith(
-  family: string,
-  change: (attached: ReturnType<Addon['attach']>) => Partial<ReturnType<Addon['attach']>>,
-): boolean {
-  const addon = openAddon(ADDON.path);
-  return hasSameBits(
-    {
-      ...addon,
-      attach: (...args) => {
-        const attached = addon.attach(...args);
-        return { ...attached, ...change(attached) };
-      },
-    },
-    family,
-    wasmOn,
-  );
 }

@@ -1,12 +1,12 @@
 import type { TestContext } from 'vitest';
-import { openAddon } from '../../src/engines/cpu/native/addon.js';
 import { buildAddon } from '../../src/engines/cpu/native/build.js';
+import { familiesHere } from '../../src/engines/cpu/native/find.js';
 
 const built = buildAddon();
 
 /** The addon of this machine and its processor families; none if it cannot be built. */
 export const ADDON =
-  'reason' in built ? { path: '', families: [] } : { path: built.path, families: openAddon(built.path).families() };
+  'reason' in built ? { path: '', families: [] } : { path: built.path, families: familiesHere(built.path) };
 
 /** Skips a test, with the reason, if there are no native kernels. */
 export function needsAddon({ skip }: Pick<TestContext, 'skip'>): void {

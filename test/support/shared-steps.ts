@@ -1,6 +1,6 @@
 import { setTimeout } from 'node:timers/promises';
 import type { Plan, Program } from '../../src/engines/engine.js';
-import { BEGIN } from '../../src/engines/cpu/memory.js';
+import { BEGIN } from '../../src/engines/cpu/begin.js';
 import { createCpuEngine } from '../../src/engines/cpu/engine.js';
 import { COMMAND } from '../../src/engines/cpu/command.js';
 

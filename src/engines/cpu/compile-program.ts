@@ -1,15 +1,14 @@
-import { userError } from '../../core/errors.js';
 import { WORD } from '../compile/buffers.js';
 import { compile, type Compiled } from '../compile/compile.js';
 import type { Plan, Program } from '../engine.js';
 import { rejectSequences } from '../reject-sequences.js';
 import { createStore } from '../state/store.js';
-import { bindLists } from './bind.js';
-import { MAX_DOMAINS } from './command.js';
+import { BEGIN } from './begin.js';
 import { createExchange } from './exchange.js';
 import { listExchanges } from './list-exchanges.js';
+import { placeLists } from './lists.js';
 import { createLoader } from './load.js';
-import { allocate, BEGIN, planCpuMemory, tableBytesOf } from './memory.js';
+import { allocate, planCpuMemory, tableBytesOf } from './memory.js';
 import { instantiate, whyEmulated, type KernelModule } from './module.js';
 import { CpuProgram } from './program.js';
 import { takeStage } from './row-stage.js';
@@ -19,12 +18,6 @@ import { createTeam, type TeamWatch } from './team.js';
 export function compileProgram(kernels: KernelModule, plan: Plan, threads: number, watch: TeamWatch): Program {
   if (plan.peers !== undefined && plan.peers.size > 1) rejectSequences(plan, 'training with several processes');
   const compiled = compileOnce(plan);
-  if (compiled.domains.length > MAX_DOMAINS)
-    throw userError('config', {
-      key: 'features',
-      message: `${compiled.domains.length - 1} sequences; at most ${MAX_DOMAINS - 1} are supported`,
-      fix: 'remove sequences',
-    });
   const { places } = compiled;
   const emulated = whyEmulated(kernels, compiled.precision);
   if (emulated !== undefined)
@@ -33,15 +26,16 @@ export function compileProgram(kernels: KernelModule, plan: Plan, threads: numbe
         emulated,
     );
   takeStage(compiled);
-  const cpu = allocate(compiled, watch.tableBytes);
+  const cpu = allocate(compiled, compiled.lists, watch.tableBytes);
   const { memory, apart, image } = cpu;
-  if (instantiate(kernels, memory).heapBase() > BEGIN) throw new Error('the kernels need more memory of their own');
+  const instance = instantiate(kernels, memory, apart);
   const rowWork = places.groups.reduce((sum, { matrix }) => sum + 3 * matrix.inputs * matrix.panels * 8, 0);
   const team = createTeam({
     kernels,
+    instance,
     memory,
     apart,
-    lists: bindLists(compiled.lists, cpu.plan, compiled.domains),
+    lists: placeLists(compiled.lists, cpu, compiled, instance),
     barrier: BEGIN,
     threads,
     rowWork,
@@ -52,7 +46,7 @@ export function compileProgram(kernels: KernelModule, plan: Plan, threads: numbe
     compiled,
     image,
     team,
-    exchange: createExchange(compiled, cpu, instantiate(kernels, memory, apart), watch),
+    exchange: createExchange(compiled, cpu, instance.kernels, watch),
     load: createLoader(compiled, cpu),
     store: createStore(compiled, image),
   });

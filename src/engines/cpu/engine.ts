@@ -50,7 +50,7 @@ export function createCpuEngine(
 function describeKernels({ isRelaxed, native }: KernelModule): string {
   const wasm = `WebAssembly SIMD${isRelaxed ? ' with fused multiply-add' : ''}`;
   if ('reason' in native) return native.isChosen === true ? wasm : `${wasm} (without native kernels: ${native.reason})`;
-  return `${wasm}, native kernels for ${native.family}${native.noBf16 === undefined ? ' with BF16' : ''}`;
+  return `${wasm}, native kernels for ${native.family.replace('-BF16', ' with BF16')}`;
 }
 
 /** Starts threads for the next program; after a failure, the program retries and reports it. */

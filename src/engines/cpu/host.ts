@@ -17,11 +17,12 @@ import { createConstantsWriter } from '../state/constants.js';
 import { createResults, readDistinct, readGramian, readTableGradients, type Results } from '../state/results.js';
 import { createStore, type Store } from '../state/store.js';
 import { watchUpdates } from '../state/watch-updates.js';
-import { bindLists } from './bind.js';
+import { BEGIN } from './begin.js';
+import { placeLists } from './lists.js';
 import { createLoader, type Loader } from './load.js';
 import { loadKernels } from './load-kernels.js';
-import { allocate, BEGIN, type CpuMemory } from './memory.js';
-import type { KernelModule } from './module.js';
+import { allocate, type CpuMemory } from './memory.js';
+import { instantiate, type KernelModule } from './module.js';
 import { createTeam, type Team } from './team.js';
 
 /** Gradients to add. */
@@ -128,10 +129,11 @@ export function createHost(plan: Plan, kernels: KernelModule = loadKernels()): H
   const layout = createLayout(plan, { values: g.values, parameters, predictions: new Map(), terms: [] });
   const input = layout.places.of(features);
   const compiled = lowerHost(layout, input);
-  const cpu = allocate(layout);
+  const cpu = allocate(layout, compiled.lists);
   const { memory, apart } = cpu;
-  const lists = bindLists(compiled.lists, cpu.plan, layout.domains);
-  const team = createTeam<string>({ kernels, memory, apart, lists, barrier: BEGIN, threads: 1, rowWork: 0 });
+  const instance = instantiate(kernels, memory, apart);
+  const lists = placeLists(compiled.lists, cpu, layout, instance);
+  const team = createTeam<string>({ kernels, instance, memory, apart, lists, barrier: BEGIN, threads: 1, rowWork: 0 });
   return new CpuHost(layout, compiled, cpu, team, input);
 }
 

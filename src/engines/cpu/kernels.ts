@@ -14,6 +14,14 @@ export interface Exchanges {
   goOn(): unknown;
 }
 
+/** Exchanges of a list without other processes, and of threads other than the first. */
+export const NO_EXCHANGES: Exchanges = {
+  together: () => undefined,
+  gather: () => undefined,
+  beginSum: () => undefined,
+  goOn: () => undefined,
+};
+
 /**
  * Data that the processes of a step exchange, in this order: rows of sharded tables, sums over rows, columns for losses
  * that compare rows, losses, gradients of dense weights, and gradients of tables that every process stores.
@@ -31,5 +39,18 @@ export const EXCHANGED = [
 ] as const;
 export type Exchanged = (typeof EXCHANGED)[number];
 
-/** An instance's kernels, by name. */
-export type Kernels = Readonly<Record<keyof typeof SIGNATURES | 'heapBase', (...args: number[]) => number>>;
+/** The kernels of a thread on a memory, by name; addresses are offsets from the memory. */
+export type Kernels = Readonly<Record<keyof typeof SIGNATURES, (...args: number[]) => void>>;
+
+/** Kernels on a memory, for one thread. */
+export interface Instance {
+  readonly kernels: Kernels;
+  /**
+   * Runs the calls of a list from an offset of the memory on.
+   * @returns the offset of a call that is not a kernel's, or `to`
+   * @throws Error if a kernel fails
+   */
+  run(from: number, to: number): number;
+  /** Returns the address of a table as calls have it; undefined if kernels of a list cannot access it. */
+  reach(table: number): number | undefined;
+}

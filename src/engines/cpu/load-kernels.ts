@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { userError } from '../../core/errors.js';
 import { allowRelaxedSimd } from '../../system/relaxed-simd.js';
 import { kernelChoice, type KernelChoice } from '../kernel-choice.js';
-import { instantiateAlone, type KernelModule } from './module.js';
+import type { KernelModule } from './module.js';
 import { findNative } from './native/find.js';
 
 /**
@@ -32,7 +32,7 @@ let found: KernelModule['native'] | undefined;
 
 function chooseNative(bytes: Buffer, module: WebAssembly.Module, choice: KernelChoice): KernelModule['native'] {
   if (choice === 'wasm') return { reason: 'WebAssembly kernels were requested', isChosen: true };
-  found ??= findNative(bytes, (memory) => instantiateAlone(module, memory), choice === 'native');
+  found ??= findNative(bytes, module, choice === 'native');
   if (choice === 'native' && 'reason' in found) {
     const fix = `${found.fix === undefined ? '' : `${found.fix}, or `}remove --kernels and MTL_KERNELS`;
     throw userError('usage', { where: 'native kernels', message: found.reason, fix });

@@ -1,10 +1,12 @@
 import type { NotBuilt } from '../../system/native-build.js';
+import { SIGNATURES } from '../compile/kernel-signatures.js';
 import type { Precision } from '../precision.js';
 import type { Apart } from '../state/apart.js';
-import type { Kernels } from './kernels.js';
-import { addonOf, type NativeKernels } from './native/addon.js';
-import { attach } from './native/attach.js';
-import { stagedKernels, type Stage } from './staged.js';
+import { APART } from '../state/memory-plan.js';
+import { BEGIN } from './begin.js';
+import type { Instance, Kernels } from './kernels.js';
+import { familyIndex, openAddon, type NativeKernels } from './native/addon.js';
+import { stagedKernels } from './staged.js';
 
 /** Bytes of a page of WebAssembly memory, and the maximum number of pages. */
 export const PAGE_BYTES = 65_536;
@@ -17,8 +19,8 @@ export interface NoNative extends NotBuilt {
 }
 
 /**
- * The compiled kernels, whether they fuse multiplications and additions, and the native kernels or the reason for their
- * lack.
+ * The kernels compiled to WebAssembly, whether they fuse multiplications and additions, and the native kernels or the
+ * reason for their lack.
  */
 export interface KernelModule {
   readonly module: WebAssembly.Module;
@@ -40,30 +42,69 @@ export function whyEmulated({ native }: KernelModule, precision: Precision): str
 
 /** Creates a memory of at least `bytes` bytes that workers can share. */
 export function createMemory(bytes: number): WebAssembly.Memory {
-  const pages = Math.ceil(bytes / PAGE_BYTES);
+  const pages = Math.ceil(Math.max(bytes, BEGIN) / PAGE_BYTES);
   return new WebAssembly.Memory({ initial: pages, maximum: Math.max(pages, 65_536), shared: true });
 }
 
-/**
- * Instantiates the kernels on a memory, with the native ones that were found; also supports tables in their own memory.
- */
+/** Instantiates the kernels on a memory and on tables in their own memory, natively if possible. */
 export function instantiate(
   { module, native }: KernelModule,
   memory: WebAssembly.Memory,
   apart: readonly Apart[] = [],
-): Kernels {
-  const createStage = (): Stage => {
-    const own = createMemory(PAGE_BYTES);
-    return { kernels: instantiateAlone(module, own), memory: own };
-  };
-  const kernels = stagedKernels(instantiateAlone(module, memory), memory, apart, createStage);
-  return 'reason' in native ? kernels : attach(kernels, addonOf(native), native.family, memory, apart);
+): Instance {
+  return 'reason' in native ? instantiateWasm(module, memory, apart) : instantiateNative(native, memory, apart);
 }
 
-/** Instantiates the WebAssembly kernels on a memory. */
-export function instantiateAlone(module: WebAssembly.Module, memory: WebAssembly.Memory): Kernels {
-  const abort = (): never => {
-    throw new Error('a kernel failed');
+/** Instantiates the WebAssembly kernels. */
+export function instantiateWasm(
+  module: WebAssembly.Module,
+  memory: WebAssembly.Memory,
+  apart: readonly Apart[] = [],
+): Instance {
+  const { run, heapBase, ...kernels } = new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as
+    Kernels & Pick<Instance, 'run'> & { heapBase(): number }; // what src/kernels exports
+  if (heapBase() > BEGIN) throw new Error('the kernels need more memory of their own');
+  return {
+    kernels: stagedKernels(kernels, memory, apart, () => {
+      const own = createMemory(BEGIN);
+      return { kernels: instantiateWasm(module, own).kernels, memory: own };
+    }),
+    // WebAssembly returns signed integers.
+    run: (from, to) => run(from, to) >>> 0,
+    reach: (table) => (table < APART ? table : undefined),
   };
-  return new WebAssembly.Instance(module, { env: { memory, abort } }).exports as Kernels;
+}
+
+/** Attaches the native kernels to a memory; tables in their own memory are addressed relative to it. */
+export function instantiateNative(
+  { path, family }: NativeKernels,
+  memory: WebAssembly.Memory,
+  apart: readonly Apart[] = [],
+): Instance {
+  const addon = openAddon(path);
+  const index = familyIndex(addon, family);
+  const bytes = new Uint8Array(memory.buffer);
+  const begin = addon.addressOf(bytes);
+  addon.useHugePages(bytes);
+  const tables = apart.map(({ at, floats }) => {
+    addon.useHugePages(floats);
+    return { at, end: at + floats.byteLength, shift: addon.addressOf(floats) - begin - at };
+  });
+  const reach = (table: number): number => {
+    const own = table < APART ? undefined : tables.find(({ at, end }) => table >= at && table < end);
+    return table + (own?.shift ?? 0);
+  };
+  const kernels = Object.entries(SIGNATURES).map(([name, parameters], kernel) => {
+    const tableAt = Object.keys(parameters).indexOf('table');
+    const call = (...args: number[]): void => {
+      if (tableAt >= 0) args[tableAt] = reach(args[tableAt]!);
+      addon.call(index, begin, kernel, ...args);
+    };
+    return [name, call] as const;
+  });
+  return {
+    kernels: Object.fromEntries(kernels) as Kernels, // one for each signature
+    run: (from, to) => addon.run(index, begin, from, to),
+    reach,
+  };
 }

@@ -1,16 +1,18 @@
 import type { TableRule } from '../compile/call-list.js';
 import { rowsAt, type Apart } from '../state/apart.js';
 import { APART } from '../state/memory-plan.js';
+import { BEGIN } from './begin.js';
 import { WORD } from '../compile/buffers.js';
 import { CONSTANT_WORDS } from '../compile/layout.js';
+import { argumentNames, type KernelName } from '../compile/kernel-arguments.js';
 import { SIGNATURES } from '../compile/kernel-signatures.js';
 import type { Kernels } from './kernels.js';
-import { shareOf } from './shares.js';
+import { shareOf, type Member } from './shares.js';
 
 type Signatures = typeof SIGNATURES;
 /** Kernels that read or write rows of tables. */
 type TableKernel = {
-  [Name in keyof Signatures]: 'table' extends Signatures[Name][number] ? Name : never;
+  [Name in keyof Signatures]: 'table' extends keyof Signatures[Name] ? Name : never;
 }[keyof Signatures];
 type RuleKernel = `${TableRule}Table`;
 type Kernel = Kernels['barrier'];
@@ -41,12 +43,12 @@ export function stagedKernels(
   const wordAt = (at: number): number => words[at / WORD]!;
   const { kernels: own, memory: ownMemory } = createStage();
   own.join(0, 1, 0);
-  const begin = Math.ceil(own.heapBase() / 64) * 64;
+  let member: Member = { self: 0, threads: 1 };
   let floats = new Float32Array(ownMemory.buffer);
 
   /** Allocates arrays of the given numbers of words, in this order. */
   const room = <Sizes extends readonly number[]>(...sizes: Sizes): { -readonly [Place in keyof Sizes]: number } => {
-    let end = begin;
+    let end = BEGIN;
     const places = sizes.map((size) => {
       const at = end;
       end += Math.ceil((size * WORD) / 64) * 64;
@@ -76,8 +78,8 @@ export function stagedKernels(
     rowOf: (i: number) => number,
     staged: number,
     work: (first: number, rows: number) => void,
-  ): number => {
-    const { begin: from, end } = shareOf(kernels, count, 1);
+  ): void => {
+    const { begin: from, end } = shareOf(member, count, 1);
     const { floats: rows, first } = rowsAt(table, main, apart);
     for (let chunk = from; chunk < end; chunk += CHUNK) {
       const size = Math.min(CHUNK, end - chunk);
@@ -87,7 +89,6 @@ export function stagedKernels(
       for (let i = 0; i < size; i++)
         copy(floats, staged / WORD + i * stride, rows, first + rowOf(chunk + i) * stride, stride);
     }
-    return 0;
   };
   /** Writes row indices 0, 1, 2, …: the rows of a chunk, in order. */
   const count = (at: number, rows: number): void => {
@@ -110,7 +111,7 @@ export function stagedKernels(
         number,
         number,
       ];
-      if (wordAt(refused) !== 0) return 0;
+      if (wordAt(refused) !== 0) return;
       const [ownConstants, ownRefused, ownCount, ownDistinct, ownGradients, rows] = room(
         CONSTANT_WORDS,
         1,
@@ -127,7 +128,7 @@ export function stagedKernels(
       copy(main, constants / WORD, floats, ownConstants / WORD, CONSTANT_WORDS);
       ownWords()[ownRefused / WORD] = 0;
       count(ownDistinct, CHUNK);
-      return inChunks(
+      inChunks(
         table,
         stride,
         tableRows || touched,
@@ -158,10 +159,9 @@ export function stagedKernels(
         number,
       ];
       const { floats: from, first } = rowsAt(table, main, apart);
-      const { begin: b0, end } = shareOf(kernels, rows, 4);
+      const { begin: b0, end } = shareOf(member, rows, 4);
       for (let b = b0; b < end; b++)
         copy(from, first + wordAt(ids + b * WORD) * stride, main, y / WORD + b * ldy, width);
-      return 0;
     },
     lookupBags: (...args) => {
       const [bag, offsets, table, stride, width, y, ldy, rows] = args as [
@@ -178,7 +178,7 @@ export function stagedKernels(
       // Bags may have grown the memory.
       const [now, nowWords] = [new Float32Array(memory.buffer), new Uint32Array(memory.buffer)];
       const [ids, factors] = [wordAt(bag), wordAt(bag + WORD)];
-      const { begin: b0, end } = shareOf(kernels, rows, 4);
+      const { begin: b0, end } = shareOf(member, rows, 4);
       for (let b = b0; b < end; b++) {
         const [item, stop] = [wordAt(offsets + b * WORD), wordAt(offsets + (b + 1) * WORD)];
         const items = stop - item;
@@ -192,7 +192,6 @@ export function stagedKernels(
         own.lookupBags(ownBag, ownOffsets, staged, width, width, ownY, width, 1);
         copy(floats, ownY / WORD, main, y / WORD + b * ldy, width);
       }
-      return 0;
     },
     averageRows: (...args) => {
       const [table, stride, width, average, distinct, countAt, clock, refused, tableRows] = args as [
@@ -206,12 +205,12 @@ export function stagedKernels(
         number,
         number,
       ];
-      if (wordAt(refused) !== 0) return 0;
+      if (wordAt(refused) !== 0) return;
       const [ownClock, ownRefused, ownCount, ownDistinct, rows] = room(4, 1, 3, CHUNK, CHUNK * stride);
       copyClock(clock, ownClock);
       ownWords()[ownRefused / WORD] = 0;
       count(ownDistinct, CHUNK);
-      return inChunks(
+      inChunks(
         table,
         stride,
         tableRows || wordAt(countAt),
@@ -234,7 +233,7 @@ export function stagedKernels(
       ];
       const [ownClock, rows] = room(4, CHUNK * stride);
       copyClock(clock, ownClock);
-      return inChunks(
+      inChunks(
         table,
         stride,
         tableRows,
@@ -255,12 +254,14 @@ export function stagedKernels(
     ...others,
   } as Readonly<Record<TableKernel, Kernel>>;
   const chosen = Object.entries(all).map(([name, kernel]) => {
-    const [within, tableAt] = [
-      kernels[name as TableKernel],
-      (SIGNATURES[name as TableKernel] as readonly string[]).indexOf('table'),
-    ];
+    const within = kernels[name as TableKernel];
+    const tableAt = argumentNames(name as KernelName).indexOf('table');
     const either: Kernel = (...args) => (args[tableAt]! >= APART ? kernel(...args) : within(...args));
     return [name, either] as const;
   });
-  return { ...kernels, ...Object.fromEntries(chosen) };
+  const join: Kernel = (self, threads, barrier) => {
+    member = { self: self!, threads: threads! };
+    kernels.join(self!, threads!, barrier!);
+  };
+  return { ...kernels, ...Object.fromEntries(chosen), join };
 }

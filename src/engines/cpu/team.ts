@@ -1,21 +1,21 @@
 import { MessageChannel, receiveMessageOnPort, type MessagePort } from 'node:worker_threads';
-import { monotonicMs } from '../../system/clock.js';
 import { UserError, type Problem } from '../../core/errors.js';
 import { fewerThreads, RESUME_HINT, openThread, threadError, threadProblem } from '../../system/thread.js';
-import type { Call } from '../compile/call-list.js';
 import type { Apart } from '../state/apart.js';
-import type { BoundCall } from './bind.js';
 import { COMMAND, COMMAND_WORDS } from './command.js';
-import type { Exchanged, Exchanges, Kernels } from './kernels.js';
-import { instantiate, type KernelModule } from './module.js';
+import { NO_EXCHANGES, type Exchanged, type Exchanges, type Instance } from './kernels.js';
+import { createRun, setRows, type CallObserver, type PlacedList } from './lists.js';
+import type { KernelModule } from './module.js';
 
 /** The lists of a team of workers, and their memory. */
 export interface TeamOptions<List extends string = string> extends TeamWatch {
   readonly kernels: KernelModule;
+  /** The kernels of this thread. */
+  readonly instance: Instance;
   readonly memory: WebAssembly.Memory;
   /** Tables in their own memory. */
   readonly apart?: readonly Apart[];
-  readonly lists: Readonly<Record<List, readonly BoundCall[]>>;
+  readonly lists: Readonly<Record<List, PlacedList>>;
   /** Address of the words of the barrier and then of the command: 16 in total. */
   readonly barrier: number;
   readonly threads: number;
@@ -41,9 +41,6 @@ export interface TeamWatch {
   readonly started?: Threads | undefined;
 }
 
-/** Observes the calls of a step. */
-export type CallObserver = (kernel: Call['kernel'], elapsedMs: number) => void;
-
 /** Threads that run a list together; this thread is the first. */
 export interface Team<List extends string> {
   /**
@@ -57,47 +54,6 @@ export interface Team<List extends string> {
 
 /** Minimum work that is shared: less is done before other threads wake up. */
 const MIN_SHARED_WORK = 2_000_000;
-
-/** Binds the calls of a list to kernels, so that a step looks up and allocates nothing. */
-export function bind(
-  calls: readonly BoundCall[],
-  kernels: Kernels & Exchanges,
-  onCall?: CallObserver,
-): (rows: ArrayLike<number>) => void {
-  const kernelOf = ({ kernel }: BoundCall): Bound =>
-    onCall === undefined ? kernels[kernel] : timed(kernel, kernels[kernel], onCall);
-  const bound = calls.map((call) => ({ kernel: kernelOf(call), args: [...call.args], rowsAt: call.rowsAt }));
-  const boundRows: number[] = [];
-  return (rows) => {
-    let isNew = false;
-    for (let d = 0; d < rows.length; d++) {
-      isNew ||= boundRows[d] !== rows[d];
-      boundRows[d] = rows[d]!;
-    }
-    if (isNew)
-      for (const { args, rowsAt } of bound) for (const { argument, domain } of rowsAt) args[argument] = rows[domain]!;
-    for (const { kernel, args } of bound) kernel(...args);
-  };
-}
-
-type Bound = (...args: number[]) => unknown;
-
-/** Exchanges of a list without other processes, and of threads other than the first. */
-export const NO_EXCHANGES: Exchanges = {
-  together: () => undefined,
-  gather: () => undefined,
-  beginSum: () => undefined,
-  goOn: () => undefined,
-};
-
-function timed(name: Call['kernel'], kernel: Bound, onCall: CallObserver): Bound {
-  return (...args) => {
-    const startMs = monotonicMs();
-    const result = kernel(...args);
-    onCall(name, monotonicMs() - startMs);
-    return result;
-  };
-}
 
 /** Task of the threads of a team. */
 export type TeamTask = Required<Pick<TeamOptions, 'memory' | 'apart' | 'lists' | 'barrier'>>;
@@ -147,6 +103,7 @@ export function startThreads(kernels: KernelModule, threads: number): Threads {
 /** Starts the workers. Results do not depend on how many there are. */
 export function createTeam<List extends string>({
   kernels: loaded,
+  instance,
   memory,
   apart = [],
   lists,
@@ -159,10 +116,11 @@ export function createTeam<List extends string>({
   onWarning,
   started,
 }: TeamOptions<List>): Team<List> {
-  const kernels = { ...instantiate(loaded, memory, apart), ...exchanges };
+  const { kernels } = instance;
+  const doubles = new Float64Array(memory.buffer);
   // A command identifies a list by its index.
   const names = Object.keys(lists) as List[];
-  const bound = names.map((name) => bind(lists[name], kernels, onCall));
+  const runs = names.map((name) => createRun(lists[name], instance, doubles, exchanges, onCall));
   const words = new Int32Array(memory.buffer, barrier, COMMAND_WORDS);
   const { port1: reasons, port2: port } = new MessageChannel();
   const fail = (): void => void Atomics.store(words, COMMAND.failed, 1);
@@ -193,16 +151,14 @@ export function createTeam<List extends string>({
     };
     return threadError(problem, error);
   };
-  const command = (list: number, counts: readonly number[]): void => {
+  const command = (list: number): void => {
     words[COMMAND.list] = list;
-    words.set(counts, COMMAND.rows);
     Atomics.add(words, COMMAND.number, 1);
     Atomics.notify(words, COMMAND.number);
   };
   return {
     run(name, rows, items = []) {
       const list = names.indexOf(name);
-      const counts = [rows, ...items];
       const areReady = (): boolean => Atomics.load(words, COMMAND.ready) === Atomics.load(words, COMMAND.threads) - 1;
       while (isPatient && !areReady() && Atomics.load(words, COMMAND.failed) === 0)
         Atomics.wait(words, COMMAND.failed, 0, 1);
@@ -211,8 +167,9 @@ export function createTeam<List extends string>({
       kernels.join(0, isShared ? words[COMMAND.threads]! : 1, barrier);
       try {
         if (Atomics.load(words, COMMAND.failed) !== 0) throw new Error('a worker has exited');
-        if (isShared) command(list, counts);
-        bound[list]!(counts);
+        setRows(lists[name], doubles, [rows, ...items]);
+        if (isShared) command(list);
+        runs[list]!();
         if (isShared) kernels.barrier();
       } catch (error) {
         throw failure(error);
@@ -220,7 +177,7 @@ export function createTeam<List extends string>({
     },
     end() {
       reasons.close();
-      if (threads > 1) command(-1, []);
+      if (threads > 1) command(-1);
     },
   };
 }

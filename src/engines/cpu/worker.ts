@@ -1,7 +1,9 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { COMMAND, COMMAND_WORDS } from './command.js';
 import { instantiate } from './module.js';
-import { bind, NO_EXCHANGES, type TeamOptions, type TeamTask } from './team.js';
+import { NO_EXCHANGES } from './kernels.js';
+import { createRun } from './lists.js';
+import type { TeamOptions, TeamTask } from './team.js';
 
 // A worker of a team: waits for a command, runs its share of the list, and synchronizes at the end.
 
@@ -22,20 +24,19 @@ function awaitCommand(words: Int32Array, seen: number): void {
 const { kernels: loaded, self } = workerData as Pick<TeamOptions, 'kernels'> & { readonly self: number };
 
 parentPort!.once('message', ({ memory, apart, lists, barrier }: TeamTask) => {
-  const kernels = { ...instantiate(loaded, memory, apart), ...NO_EXCHANGES };
-  const bound = Object.values(lists).map((list) => bind(list, kernels));
+  const instance = instantiate(loaded, memory, apart);
+  const doubles = new Float64Array(memory.buffer);
+  const runs = Object.values(lists).map((list) => createRun(list, instance, doubles, NO_EXCHANGES));
   const words = new Int32Array(memory.buffer, barrier, COMMAND_WORDS);
-
-  const rows = words.subarray(COMMAND.rows);
   Atomics.add(words, COMMAND.ready, 1);
   for (let seen = 0; ; seen++) {
     awaitCommand(words, seen);
     const list = words[COMMAND.list]!;
     if (list < 0) break;
     // May be fewer than requested, if no more could start.
-    kernels.join(self, words[COMMAND.threads]!, barrier);
+    instance.kernels.join(self, words[COMMAND.threads]!, barrier);
     // If this throws, the guard receives the error.
-    bound[list]!(rows);
-    kernels.barrier();
+    runs[list]!();
+    instance.kernels.barrier();
   }
 });

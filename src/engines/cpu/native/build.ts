@@ -1,30 +1,34 @@
+import { readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { buildOnce, type AddonRecipe, type Built } from '../../../system/native-build.js';
 
 /** The shipped sources. The path is the same from this file and from its built form. */
 const SOURCES = fileURLToPath(new URL('../../../../dist/native', import.meta.url));
 
-/** By architecture: processor families, each with its own object and compiler options. */
+/** By architecture: processor families, each with its own objects and compiler options. */
 export const FAMILIES: Partial<Record<NodeJS.Architecture, Readonly<Record<string, readonly string[]>>>> = {
   x64: { avx512: ['-mavx512f', '-mavx512dq', '-mfma'], avx2: ['-mavx2', '-mfma'] },
   arm64: { neon: [] },
 };
-/** Sources that are compiled for each family; the addon itself is compiled once. */
-export const SOURCES_OF_FAMILY = ['products', 'rows', 'updates', 'norm'] as const;
+/** Sources that are the same for every family. */
+const OF_ALL = ['addon.c', 'team.c'];
 
-/**
- * Sources whose instructions not every compiler supports, and the macro that enables them in the addon; one that does
- * not compile is omitted.
- */
-export const EXTENSIONS: Partial<
-  Record<
-    NodeJS.Architecture,
-    readonly { readonly name: string; readonly flags: readonly string[]; readonly define: string }[]
-  >
-> = {
+/** A variant of a family whose instructions not every compiler supports. */
+interface Variant {
+  readonly name: string;
+  /** Sources that it has forms of. */
+  readonly sources: readonly string[];
+  readonly flags: readonly string[];
+  /** Macro that enables it in the addon. */
+  readonly define: string;
+}
+
+/** Variants by architecture; one that does not compile is omitted. */
+export const VARIANTS: Partial<Record<NodeJS.Architecture, readonly Variant[]>> = {
   x64: [
     {
-      name: 'products-bf16',
+      name: 'avx512bf16',
+      sources: ['products-bf16.c', 'run.c'],
       flags: ['-mavx512f', '-mavx512dq', '-mavx512bw', '-mavx512vl', '-mavx512bf16', '-mfma'],
       define: '-DWITH_BF16',
     },
@@ -38,27 +42,30 @@ export type BuildOptions = Partial<Pick<AddonRecipe, 'folder' | 'compiler' | 'fl
 export function buildAddon({ compiler = process.env['CC'] ?? 'cc', ...options }: BuildOptions = {}): Built {
   const families = FAMILIES[process.arch];
   if (families === undefined) return { reason: `not available for ${process.platform} on ${process.arch}` };
-  const extensions = EXTENSIONS[process.arch] ?? [];
+  const variants = VARIANTS[process.arch] ?? [];
   return buildOnce(
-    { name: 'kernels', sources: SOURCES, compiler, recipe: [families, extensions], ...options },
+    { name: 'kernels', sources: SOURCES, compiler, recipe: [families, variants], ...options },
     ({ compile, link, source }) => {
-      const objects = Object.entries(families).flatMap(([family, of]) =>
-        SOURCES_OF_FAMILY.map((name) => ({ name, of, object: `${name}-${family}.o` })),
-      );
-      for (const { name, of, object } of objects) compile(...of, '-c', source(`${name}.c`), '-o', object);
-      const known = extensions.filter(({ name, flags }) => {
+      const objectsOf = (name: string, flags: readonly string[], files: readonly string[]): readonly string[] =>
+        files.map((file) => {
+          const object = `${file}-${name}.o`;
+          compile(...flags, '-c', source(file), '-o', object);
+          return object;
+        });
+      const files = readdirSync(SOURCES).filter((file) => file.endsWith('.c') && !OF_ALL.includes(file));
+      const objects = Object.entries(families).flatMap(([name, flags]) => objectsOf(name, flags, files));
+      const known = variants.flatMap(({ name, sources, flags, define }) => {
         try {
-          compile(...flags, '-c', source(`${name}.c`), '-o', `${name}.o`);
-          return true;
+          return [{ define, objects: objectsOf(name, flags, sources) }];
         } catch {
-          return false;
+          return [];
         }
       });
       link(
         ...known.map(({ define }) => define),
-        source('addon.c'),
-        ...objects.map(({ object }) => object),
-        ...known.map(({ name }) => `${name}.o`),
+        ...OF_ALL.map(source),
+        ...objects,
+        ...known.flatMap((variant) => variant.objects),
       );
     },
   );

@@ -3,30 +3,49 @@ import { existsSync, statSync, writeFileSync } from 'node:fs';
 import type { NotBuilt } from '../../../system/native-build.js';
 import { mix, randomStream } from '../../../core/random.js';
 import { WORD } from '../../compile/buffers.js';
-import type { TableRule } from '../../compile/call-list.js';
+import { SIGNATURES } from '../../compile/kernel-signatures.js';
+import { BEGIN } from '../begin.js';
 import type { Kernels } from '../kernels.js';
+import { createMemory, instantiateNative, instantiateWasm, PAGE_BYTES } from '../module.js';
 import { PRODUCTS, type Products } from '../../compile/products.js';
 import { openAddon, type NativeKernels } from './addon.js';
-import { attach, type Addon } from './attach.js';
 import { buildAddon } from './build.js';
+
+/** A family whose products in bfloat16 are computed by the processor, and the family that it extends. */
+const [WITH_BF16, WITHOUT_BF16] = ['AVX-512-BF16', 'AVX-512'];
 
 /**
  * Returns the fastest native kernels of this machine, built if necessary, or why none is used.
- * @param wasm bytes of the WebAssembly kernels, which `instantiate` instantiates
+ * @param wasm bytes of the WebAssembly kernels, of which `module` is compiled
  */
-export function findNative(wasm: Uint8Array, instantiate: Instantiate, isInsistent: boolean): NativeKernels | NotBuilt {
+export function findNative(
+  wasm: Uint8Array,
+  module: WebAssembly.Module,
+  isInsistent: boolean,
+): NativeKernels | NotBuilt {
   const built = buildAddon({ isInsistent });
   if ('reason' in built) return built;
+  const { path } = built;
   try {
-    const addon = openAddon(built.path);
-    const [family] = addon.families();
+    const [family] = familiesHere(path);
     if (family === undefined) return { reason: 'this processor has no vector fused multiply-add' };
-    if (!isProven(built.path, family, wasm, () => hasSameBits(addon, family, instantiate)))
-      return { reason: `the compiled kernels are not bitwise identical to WebAssembly (${built.path})` };
-    return { path: built.path, family, noBf16: whyNoBf16(addon, family, instantiate) };
+    if (!isProven(path, family, wasm, () => hasSameBits({ path, family }, module)))
+      return { reason: `the compiled kernels are not bitwise identical to WebAssembly (${path})` };
+    if (family !== WITH_BF16)
+      return { path, family, noBf16: 'this processor or compiler does not support AVX-512-BF16' };
+    if (hasSameBf16({ path, family }, module)) return { path, family };
+    const noBf16 = "this processor's AVX-512-BF16 results differ from the specification";
+    return { path, family: WITHOUT_BF16, noBf16 };
   } catch (error) {
     return { reason: error instanceof Error ? error.message : String(error) };
   }
+}
+
+/** Returns the families of an addon that this processor belongs to, fastest first. */
+export function familiesHere(path: string): readonly string[] {
+  return openAddon(path)
+    .families()
+    .flatMap(([name, isHere]) => (isHere ? [name] : []));
 }
 
 /**
@@ -59,48 +78,45 @@ export function isProven(path: string, family: string, wasm: Uint8Array, prove: 
 const TRIED = { rows: 141, inputs: 41, panels: 7, columns: 108, tableRows: 97, widths: [21, 16, 8], stride: 64 };
 /** Pages of memory for the full check, and for the check of products that runs at each start. */
 const TRIED_PAGES = { all: 20, products: 3 };
+/** Updates of tables by every rule. */
+const TABLE_UPDATES = Object.keys(SIGNATURES).filter((name): name is Extract<keyof Kernels, `${string}Table`> =>
+  name.endsWith('Table'),
+);
 /** Constants that are valid for any rule. */
 const CONSTANTS = [1, 0, 0.01, Infinity, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8];
 
-type Instantiate = (memory: WebAssembly.Memory) => Kernels;
-
 /**
- * Returns whether the kernels are bitwise identical to WebAssembly on this processor: a check at run time, since the
+ * Returns whether native kernels are bitwise identical to WebAssembly on this processor: a check at run time, since the
  * compiler is unknown.
  */
-export function hasSameBits(addon: Addon, family: string, instantiate: Instantiate): boolean {
-  return leavesTheSame(addon, family, instantiate, TRIED_PAGES.all, (kernels, memory, place) => {
+export function hasSameBits(native: NativeKernels, module: WebAssembly.Module): boolean {
+  return leavesTheSame(native, module, TRIED_PAGES.all, (kernels, memory, place) => {
     tryProducts(kernels, memory, place, PRODUCTS.f32);
     tryNorms(kernels, memory, place);
-    const updates = Object.keys(addon.attach(new Uint8Array(memory.buffer), family).updates) as `${TableRule}Table`[];
-    for (const width of TRIED.widths) tryRows(kernels, memory, place, updates, width);
+    for (const width of TRIED.widths) tryRows(kernels, memory, place, width);
   });
 }
 
-/** Returns why products in bfloat16 cannot be native: only the manual of a manufacturer specifies their rounding. */
-export function whyNoBf16(addon: Addon, family: string, instantiate: Instantiate): string | undefined {
-  if (addon.attach(new Uint8Array(8), family).gemmBf16 === undefined)
-    return 'this processor or compiler does not support AVX-512-BF16';
-  const isSame = leavesTheSame(addon, family, instantiate, TRIED_PAGES.products, (kernels, memory, place) =>
+/** Returns the same of products in bfloat16: only the manual of a manufacturer specifies their rounding. */
+function hasSameBf16(native: NativeKernels, module: WebAssembly.Module): boolean {
+  return leavesTheSame(native, module, TRIED_PAGES.products, (kernels, memory, place) =>
     tryProducts(kernels, memory, place, PRODUCTS.bf16),
   );
-  return isSame ? undefined : "this processor's AVX-512-BF16 results differ from the specification";
 }
 
-/** Returns whether native kernels write the same memory contents as `others`. */
+/** Returns whether native kernels write the same memory contents as WebAssembly. */
 function leavesTheSame(
-  addon: Addon,
-  family: string,
-  instantiate: Instantiate,
+  native: NativeKernels,
+  module: WebAssembly.Module,
   pages: number,
   run: (kernels: Kernels, memory: WebAssembly.Memory, place: Places) => void,
 ): boolean {
-  const results = [false, true].map((isNative) => {
-    const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
-    const kernels = isNative ? attach(instantiate(memory), addon, family, memory) : instantiate(memory);
+  const results = [instantiateWasm.bind(undefined, module), instantiateNative.bind(undefined, native)].map((on) => {
+    const memory = createMemory(BEGIN + pages * PAGE_BYTES);
+    const { kernels } = on(memory);
     kernels.join(0, 1, 0);
-    run(kernels, memory, takePlaces(kernels.heapBase()));
-    return Buffer.from(memory.buffer);
+    run(kernels, memory, takePlaces(BEGIN));
+    return Buffer.from(memory.buffer, BEGIN);
   });
   return results[0]!.equals(results[1]!);
 }
@@ -179,7 +195,6 @@ function tryRows(
   kernels: Kernels,
   { buffer }: WebAssembly.Memory,
   place: Places,
-  updates: readonly `${TableRule}Table`[],
   width: number,
 ): void {
   const { rows, tableRows, stride } = TRIED;
@@ -204,7 +219,7 @@ function tryRows(
   new Float32Array(buffer, constants).set(CONSTANTS);
   kernels.lookup(ids, table, stride, width, y, width, rows);
   kernels.gatherGradients(claim, ids, y, width, width, hash, distinct, gradients, 1, 0, countAt, rows, 1, fresh);
-  for (const update of updates)
+  for (const update of TABLE_UPDATES)
     kernels[update](table, stride, width, hash, distinct, gradients, countAt, constants, refused, 0);
   kernels.lookupBags(bag, offsets, table, stride, width, y, width, rows);
   kernels.gatherBagGradients(
