@@ -82,10 +82,7 @@ async function compileModule(run, sources, [directory, compileOptions, linkOptio
     const made = await run(['clang', ...COMPILE, ...compileOptions, '-c', name, '-o', object], sources);
     objects[object] = made[object];
   }
-  const linked = await run(
-    ['wasm-ld', ...LINK, ...linkOptions, ...Object.keys(objects), '-o', 'module.wasm'],
-    objects,
-  );
+  const linked = await run(['wasm-ld', ...LINK, ...linkOptions, ...Object.keys(objects), '-o', 'module.wasm'], objects);
   return linked['module.wasm'];
 }
 

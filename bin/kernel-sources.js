@@ -12,6 +12,10 @@ export function kernelsDigest() {
   const names = readdirSync(folder, { recursive: true, encoding: 'utf8' })
     .filter((name) => /\.[ch]$/.test(name) && name !== 'addon.c')
     .sort();
-  for (const name of names) hash.update(`${name}\0`).update(readFileSync(join(folder, name))).update('\0');
+  for (const name of names)
+    hash
+      .update(`${name}\0`)
+      .update(readFileSync(join(folder, name)))
+      .update('\0');
   return hash.digest('hex');
 }

@@ -61,8 +61,8 @@ export function instantiateWasm(
   memory: WebAssembly.Memory,
   apart: readonly Apart[] = [],
 ): Instance {
-  const { run, heapBase, ...kernels } = new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as
-    Kernels & Pick<Instance, 'run'> & { heapBase(): number }; // what src/kernels exports
+  const { run, heapBase, ...kernels } = new WebAssembly.Instance(module, { env: { memory } })
+    .exports as unknown as Kernels & Pick<Instance, 'run'> & { heapBase(): number }; // what src/kernels exports
   if (heapBase() > BEGIN) throw new Error('the kernels need more memory of their own');
   return {
     kernels: stagedKernels(kernels, memory, apart, () => {

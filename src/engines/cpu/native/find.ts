@@ -191,12 +191,7 @@ function tryNorms(kernels: Kernels, { buffer }: WebAssembly.Memory, place: Place
   );
 }
 
-function tryRows(
-  kernels: Kernels,
-  { buffer }: WebAssembly.Memory,
-  place: Places,
-  width: number,
-): void {
+function tryRows(kernels: Kernels, { buffer }: WebAssembly.Memory, place: Places, width: number): void {
   const { rows, tableRows, stride } = TRIED;
   const [ids, factors, offsets, bag] = [place(rows), place(rows), place(rows + 1), place(2)];
   const [table, y, hash, distinct, gradients] = [

@@ -1,0 +1,182 @@
+/** @module-tag long */
+import { execFileSync, spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import type { Batch } from '../../src/core/batch.js';
+import { randomStream } from '../../src/core/random.js';
+import { SIGNATURES } from '../../src/engines/compile/kernel-signatures.js';
+import { FAMILIES, VARIANTS } from '../../src/engines/cpu/native/build.js';
+import type { Plan } from '../../src/engines/engine.js';
+import type { GraphBuilder } from '../../src/graph/builder.js';
+import type { Value } from '../../src/graph/operations.js';
+import { optimizers } from '../../src/optimizers/optimizers.js';
+import type { InputLayout } from '../../src/tables/layout.js';
+import { LOSS_CASES } from '../support/every-operation.js';
+import { numericBatch, planOf } from '../support/graph-plan.js';
+import { needsAddon } from '../support/native.js';
+import { recordBytes, recordLists, type RecordedList } from '../support/recorded-list.js';
+import { scratchFolder } from '../support/scratch.js';
+
+// Whole steps of programs that use every kernel, recorded with WebAssembly and replayed by the C kernels in a program
+// of their own, which sanitizers and emulators can run.
+
+const ROWS = 75;
+const WIDTH = 5;
+
+/** Kernels of which no list of one process consists. */
+const OF_OTHERS = [
+  'batchSumTogether', 'batchSums', 'countRows', 'exchangeRows', 'exchangeWeights', 'join', 'normalizeGradientSums',
+  'normalizeGradientTogether', 'normalizeSquares', 'normalizeSums', 'normalizeTogether', 'noteNotFinite', 'ownRows',
+]; // prettier-ignore
+
+/** Numbers, an id and a bag of one table, and a sequence of its items. */
+const LAYOUT: InputLayout = {
+  width: 4 + 2 * WIDTH,
+  tables: [{ name: 'item', rows: 60, width: WIDTH }],
+  columns: [
+    ...[0, 1, 2, 3].map((i) => ({ kind: 'number' as const, field: `x${i}`, offset: i, width: 1 })),
+    { kind: 'id', field: 'target', table: 'item', offset: 4, width: WIDTH },
+    { kind: 'bag', field: 'tags', table: 'item', offset: 4 + WIDTH, width: WIDTH, pooling: 'mean' },
+  ],
+  sequences: [{ field: 'clicked', table: 'item', width: WIDTH, maxItems: 6 }],
+};
+
+/** A batch of random rows for the layout. */
+function batchOf(seed: number): Batch {
+  const random = randomStream(seed, 'replay');
+  const bagOf = () => {
+    const offsets = new Uint32Array(ROWS + 1);
+    for (let b = 0; b < ROWS; b++) offsets[b + 1] = offsets[b]! + (b % 4 === 0 ? 0 : random.below(7));
+    const ids = Uint32Array.from({ length: offsets[ROWS]! }, () => random.below(60));
+    return { offsets, ids, weights: Float32Array.from({ length: ids.length }, () => random.uniform()) };
+  };
+  return {
+    ...numericBatch(ROWS, 4, seed),
+    ids: new Map([['target', Uint32Array.from({ length: ROWS }, () => random.below(60))]]),
+    bags: new Map([
+      ['tags', bagOf()],
+      ['clicked', bagOf()],
+    ]),
+  };
+}
+
+/** A value that depends on the items in every way that operations on items allow. */
+function interest(g: GraphBuilder, input: Value): Value {
+  const items = g.input({ kind: 'items', field: 'clicked' }, WIDTH);
+  const both = g.multiply(g.expand(g.slice(input, 4, WIDTH), 'clicked'), g.add(items, g.shift(items, 1)));
+  const weights = g.segmentSoftmax(g.linear(both, 1, 'attention'));
+  const pooled = g.segmentPool(g.mixture(weights, [both]), 'sum');
+  return g.concat([pooled, g.segmentPool(items, 'mean'), g.segmentPool(items, 'max')]);
+}
+
+/** A plan of every operation and loss, with a rule for all weights. */
+function everyOperation(optimizer: string, step: Plan['step']): Plan {
+  const plan = planOf(LAYOUT, (g, input, y) => {
+    const x = g.concat([input, interest(g, input)]);
+    const terms = [...LOSS_CASES].map(([name, build], i) => ({ name, weight: 1, loss: build(g, x, y, `case${i}`) }));
+    return { terms, predictions: { p: g.activation(g.linear(x, 1, 'prediction'), 'sigmoid', 'p') } };
+  });
+  const part = optimizers.schema.parse({ name: optimizer });
+  const dense = optimizer === 'row-wise-adagrad' ? plan.optimizers.dense : part;
+  return {
+    ...plan,
+    optimizers: { dense, embeddings: { ...part, lazy: true } } as Plan['optimizers'],
+    ...(step && { step }),
+  };
+}
+
+/** Records two steps, a prediction and a diagnosis of plans that together use every kernel. */
+async function record(): Promise<readonly RecordedList[]> {
+  const plans = optimizers.names.map((name, i) => {
+    const steps: readonly NonNullable<Plan['step']>[] = [
+      { isDiagnosed: true, combinesTerms: true },
+      { clip: { norm: 0.5, separate: false }, rows: 2 * ROWS },
+      { precision: 'bf16' },
+      { average: { decay: 0.9 } },
+    ];
+    return everyOperation(name, steps[i % steps.length]);
+  });
+  const all: RecordedList[] = [];
+  for (const plan of plans) {
+    const { program, recorded } = recordLists(plan);
+    for (const seed of [1, 2]) await program.trainStep(batchOf(seed));
+    await program.predict(batchOf(3));
+    all.push(...recorded);
+  }
+  return all;
+}
+
+const SOURCES = join(import.meta.dirname, '..', '..', 'src', 'kernels');
+const FLAGS = ['-std=gnu11', '-Wall', '-Wextra', '-Werror', '-ffp-contract=off', '-fno-math-errno', '-pthread'];
+
+/** Compiles the kernels and replay.c; returns the path of the program. */
+function buildReplay(arch: 'x64' | 'arm64', compiler: string, flags: readonly string[]): string {
+  const folder = scratchFolder();
+  const compile = (...args: readonly string[]): unknown =>
+    execFileSync(compiler, [...FLAGS, ...flags, '-I', SOURCES, ...args], { cwd: folder, stdio: 'pipe' });
+  const files = readdirSync(SOURCES).filter((name) => name.endsWith('.c') && !['addon.c', 'team.c'].includes(name));
+  const forms = [
+    ...Object.entries(FAMILIES[arch]!).map(([name, of]) => ({ name, flags: of, sources: files })),
+    ...(VARIANTS[arch] ?? []),
+  ];
+  const objects = forms.flatMap(({ name, flags: of, sources }) =>
+    sources.map((file) => {
+      compile(...of, '-c', join(SOURCES, file), '-o', `${file}-${name}.o`);
+      return `${file}-${name}.o`;
+    }),
+  );
+  const replay = join(import.meta.dirname, '..', 'support', 'replay.c');
+  compile(replay, join(SOURCES, 'team.c'), ...objects, '-o', 'replay');
+  return join(folder, 'replay');
+}
+
+/** Replays a list; returns the families that ran it and left other bytes than WebAssembly. */
+function replay(command: readonly string[], threads: number, list: RecordedList) {
+  const path = join(scratchFolder(), 'record');
+  writeFileSync(path, recordBytes(list));
+  const [program, ...args] = [...command, String(threads), path, path];
+  const { status, stdout, stderr } = spawnSync(program!, args, { encoding: 'utf8', timeout: 300_000 });
+  expect([status, stderr]).toEqual([0, '']);
+  const families = stdout.trim().split('\n');
+  // The barrier counts its generations.
+  const withoutBarrier = (bytes: Buffer): Buffer => bytes.fill(0, list.barrier, list.barrier + 64);
+  const after = withoutBarrier(Buffer.from(list.after));
+  const different = families.filter((family) => !withoutBarrier(readFileSync(`${path}.${family}`)).equals(after));
+  return { families, different };
+}
+
+describe('C kernels outside of Node', () => {
+  it('are all used by the recorded lists', async () => {
+    const used = new Set((await record()).flatMap(({ kernels }) => kernels));
+    const unused = Object.keys(SIGNATURES).filter((name) => !used.has(name as never) && !OF_OTHERS.includes(name));
+    expect(unused).toEqual([]);
+  });
+
+  it.for([
+    ['the address and undefined-behavior sanitizers', 1, ['-fsanitize=address,undefined', '-fno-sanitize-recover=all']],
+    ['the thread sanitizer, in three threads', 3, ['-fsanitize=thread']],
+  ] as const)(
+    'leave the same bytes as WebAssembly under %s',
+    { timeout: 600_000 },
+    async ([, threads, flags], context) => {
+      needsAddon(context);
+      const program = buildReplay(process.arch as 'x64' | 'arm64', 'cc', ['-O1', '-g', ...flags]);
+      for (const list of await record())
+        expect([list.name, replay([program], threads, list).different]).toEqual([list.name, []]);
+    },
+  );
+
+  it('leave the same bytes on ARM', { timeout: 600_000 }, async ({ skip }) => {
+    const [compiler, emulator] = ['aarch64-linux-gnu-gcc', 'qemu-aarch64'];
+    const isThere = (command: string): boolean => spawnSync(command, ['--version']).status === 0;
+    if (!isThere(compiler) || !isThere(emulator))
+      skip(`no ${compiler} or no ${emulator} (Debian: gcc-aarch64-linux-gnu, libc6-dev-arm64-cross, qemu-user)`);
+    const program = buildReplay('arm64', compiler, ['-O3', '-static']);
+    for (const list of await record())
+      expect([list.name, replay([emulator, program], 2, list)]).toEqual([
+        list.name,
+        { families: ['neon'], different: [] },
+      ]);
+  });
+});
