@@ -12,9 +12,7 @@ static OWN barrier_place barrier_at;
 #if defined(__wasm__)
 _Noreturn void fail(void) { __builtin_trap(); }
 
-extern const char __heap_base;
-/** Returns the first address that the module does not use. */
-__attribute__((export_name("heapBase"))) const char *heap_base(void) { return &__heap_base; }
+#include "heap-base.h"
 
 /** Bytes of a worker's stack; stacks are below static variables, the first worker's on top. */
 #define STACK_BYTES 8192

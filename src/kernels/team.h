@@ -12,12 +12,15 @@
  */
 #if defined(__wasm__)
 #define KERNEL(name) __attribute__((export_name(#name))) void NAME(name)
+// A function that a module of text exports: it returns a value, or no list of calls names it.
+#define KERNEL_OF(type, name) __attribute__((export_name(#name))) type name
 // A global of the instance: static variables are in the memory that all workers share.
 #define OWN __attribute__((address_space(1)))
 #else
 #define KERNEL(name) void NAME(name)
 #define OWN _Thread_local
 #endif
+#define INLINE static inline __attribute__((always_inline))
 
 /** A barrier: workers that have arrived, and its generation; `failed` is nonzero once a worker has ended. */
 typedef struct {

@@ -9,7 +9,6 @@
 #include <string.h>
 #include "team.h"
 
-#define INLINE static inline __attribute__((always_inline))
 #if defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")
 #else

@@ -41,7 +41,7 @@ export interface FeatureColumns {
   readonly cuts: Cuts;
 }
 
-// As in src/kernels/lines/table.ts, in 4-byte words.
+// As in src/kernels/lines/lines.c, in 4-byte words.
 const [ROWS, NUM_FIELDS, FULL, SLOTS, FIELDS, FIELD_WORDS] = [0, 1, 2, 4, 100, 16] as const;
 const MAX_FIELDS = 32;
 const NUM_SLOTS = 256;
