@@ -49,9 +49,9 @@ INLINE reduced reduce(double x, const int is_precise) {
                p3 = 0x1.a01a01acfb98cp-16 + 0x1.71de022f3948ap-19 * r,
                p4 = 0x1.27e4cccc46c7bp-22 + 0x1.af4dee5ccd1c7p-26 * r, p5 = 0x1.1f8b4ebf7ff2bp-29;
   const double p = p0 + p1 * r2 + (p2 + p3 * r2 + (p4 + p5 * r2) * r4) * r4;
-  // r without the last half of its bits, whose square is exact.
-  const double front = double_of_bits(bits_of_double(r) & ~(int64_t)0x7ffffff);
-  const double tail = is_precise ? 0.5 * (front * front) + (0.5 * ((r - front) * (r + front)) + (r2 * p - low))
+  // r without the last half of its bits, whose square is exact, and the others.
+  const double front = double_of_bits(bits_of_double(r) & ~(int64_t)0x7ffffff), back = (high - front) - low;
+  const double tail = is_precise ? 0.5 * (front * front) + (0.5 * (back * (r + front)) + (r2 * p - low))
                                  : 0.5 * r2 + (r2 * p - low);
   return (reduced){bits_of_double(shifted) - bits_of_double(ROUNDER), high, tail};
 }
