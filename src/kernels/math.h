@@ -28,6 +28,7 @@ INLINE double double_of_bits(int64_t all) {
 }
 /** 2^n, for n from -1022 to 1023. */
 INLINE double power_of_two_double(int64_t n) { return double_of_bits((int64_t)((uint64_t)(n + 1023) << 52)); }
+INLINE double larger(double a, double b) { return a < b ? b : a; }
 /** x between low and high; NaN if x is. */
 INLINE double between(double x, double low, double high) { return x < low ? low : x > high ? high : x; }
 
@@ -126,7 +127,7 @@ INLINE double log1p_double(double x) {
 }
 
 /** log(1 + e^x) */
-INLINE double softplus(double x) { return (x > 0 ? x : 0) + log1p_double(exp_double(x > 0 ? -x : x)); }
+INLINE double softplus(double x) { return larger(x, 0) + log1p_double(exp_double(-__builtin_fabs(x))); }
 /** 1 / (1 + e^-x) */
 INLINE double sigmoid_double(double x) { return 1 / (1 + exp_double(-x)); }
 

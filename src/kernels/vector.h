@@ -260,6 +260,28 @@ INLINE int saw_finite(vector seen) {
   return is_finite;
 }
 
+/** A mask of as many lanes as `count`, from the first on. */
+INLINE bits first_lanes(int32_t count) {
+  bits index = {0};
+  for (int j = 0; j < LANES; j++) index[j] = j;
+  return index < count;
+}
+/** The largest lane. */
+INLINE float largest_of(vector x) {
+  float all[LANES];
+  memcpy(all, &x, sizeof x);
+  float most = all[0];
+  for (size_t j = 1; j < LANES; j++) most = all[j] > most ? all[j] : most;
+  return most;
+}
+/** Adds the lanes of a vector by fours, from the first to the last. */
+INLINE four add_fours(four sum, vector x) {
+  four all[LANES / 4];
+  memcpy(all, &x, sizeof x);
+  for (size_t j = 0; j < LANES / 4; j++) sum += all[j];
+  return sum;
+}
+
 /** Remembers that a number with an infinite square was seen, if one is among these. */
 INLINE void keep(vector seen) { saw_other |= !saw_finite(seen); }
 INLINE void watch(vector x) { keep(look(splat(0), x)); }
