@@ -21,7 +21,7 @@ static double count_of(const float *mask, int32_t rows) {
 }
 /** Factor of the gradient of a mean. */
 static double factor_of(const scale *weight, const float *mask, int32_t rows) {
-  return (double)weight->weight / (weight->rows > 0 ? weight->rows : larger(count_of(mask, rows), 1));
+  return (double)weight->weight / (weight->rows > 0 ? weight->rows : max_double(count_of(mask, rows), 1));
 }
 
 /** out = the rows that a mask admits, by the first worker: their sum over processes divides a loss. */
@@ -77,6 +77,6 @@ KERNEL(meanLoss)(const float *losses, const float *mask, double *out, int32_t ro
   double sum = 0;
   for (size_t b = 0; b < (size_t)rows; b++) sum += (double)losses[b];
   const double count = count_of(mask, rows);
-  out[0] = sum / larger(count, 1);
+  out[0] = sum / max_double(count, 1);
   out[1] = count;
 }

@@ -64,8 +64,7 @@ KERNEL(clip)(
   const float *x, int32_t ldx, float *y, int32_t ldy, int32_t rows, int32_t width, float low, float high
 ) {
   EACH_NUMBER(rows, width) {
-    const float v = NUMBER(x, ldx), raised = v <= low ? low : v;
-    NUMBER(y, ldy) = raised > high ? high : raised;
+    NUMBER(y, ldy) = min_single(max_single(NUMBER(x, ldx), low), high);
   }
 }
 
@@ -121,7 +120,7 @@ typedef struct {
   double largest, left, right, both;
 } odds;
 INLINE odds odds_of(double a, double c) {
-  const double u = -a, v = -c, largest = larger(larger(u, v), u + v);
+  const double u = -a, v = -c, largest = max_double(max_double(u, v), u + v);
   return (odds){largest, exp_double(u - largest), exp_double(v - largest), exp_double(u + v - largest)};
 }
 

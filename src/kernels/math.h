@@ -16,6 +16,22 @@
 #define ROUNDER 0x1.8p52
 #define DOUBLE_INFINITY __builtin_inf()
 
+/** The larger and the smaller number, as WebAssembly has them: NaN if one is, and 0 is larger than -0. */
+#if defined(__wasm__)
+INLINE float max_single(float a, float b) { return __builtin_wasm_max_f32(a, b); }
+INLINE float min_single(float a, float b) { return __builtin_wasm_min_f32(a, b); }
+INLINE double max_double(double a, double b) { return __builtin_wasm_max_f64(a, b); }
+#else
+// Equal numbers that differ are zeros.
+#define EXTREME(name, type, sign, is_before) \
+  INLINE type name(type a, type b) { \
+    return a is_before b ? a : b is_before a ? b : a != b ? a + b : sign __builtin_signbit(a) ? a : b; \
+  }
+EXTREME(max_single, float, !, >)
+EXTREME(min_single, float, !!, <)
+EXTREME(max_double, double, !, >)
+#endif
+
 INLINE int64_t bits_of_double(double x) {
   int64_t all;
   memcpy(&all, &x, sizeof x);
@@ -28,10 +44,6 @@ INLINE double double_of_bits(int64_t all) {
 }
 /** 2^n, for n from -1022 to 1023. */
 INLINE double power_of_two_double(int64_t n) { return double_of_bits((int64_t)((uint64_t)(n + 1023) << 52)); }
-INLINE double larger(double a, double b) { return a < b ? b : a; }
-/** x between low and high; NaN if x is. */
-INLINE double between(double x, double low, double high) { return x < low ? low : x > high ? high : x; }
-
 /**
  * x as n log 2 + r with |r| ≤ log 2 / 2 (Cody & Waite 1980), and e^r as 1 + r + tail, for |x| < 1100. `is_precise`:
  * r²/2 is a sum without rounding errors, since e^x - 1 is as small as 0.6 r for n = 1.
@@ -67,20 +79,22 @@ INLINE double scale_double(double x, int64_t n) {
   return x * power_of_two_double(half) * power_of_two_double(n - half);
 }
 
-/** e^x */
+/** e^x. Results are replaced if x is too large or small: bounds of x could lose NaN in relaxed SIMD. */
 INLINE double exp_double(double x) {
-  const reduced parts = reduce(between(x, -746, 710), 0);
-  return scale_double(sum_reduced(1, parts), parts.n);
+  const reduced parts = reduce(x, 0);
+  const double all = scale_double(sum_reduced(1, parts), parts.n);
+  return x > 710 ? DOUBLE_INFINITY : x < -746 ? 0 : all;
 }
 
 /** e^x - 1 as 2^n ((1 - 2^-n) + r + tail). */
 INLINE double expm1_double(double x) {
-  const reduced parts = reduce(between(x, -40, 710), 1);
+  const reduced parts = reduce(x, 1);
   const double small = power_of_two_double(parts.n < 100 ? -parts.n : -100), one = 1 - small;
   // What 1 - 2^-n loses by rounding; it matters for n = 54.
   const double lost = (1 - one) - small;
   const double all = scale_double(sum_reduced(one, (reduced){parts.n, parts.r, parts.tail + lost}), parts.n);
-  return x == 0 ? x : all;
+  const double any = x > 710 ? DOUBLE_INFINITY : x < -40 ? -1 : all;
+  return x == 0 ? x : any;
 }
 
 /**
@@ -127,7 +141,7 @@ INLINE double log1p_double(double x) {
 }
 
 /** log(1 + e^x) */
-INLINE double softplus(double x) { return larger(x, 0) + log1p_double(exp_double(-__builtin_fabs(x))); }
+INLINE double softplus(double x) { return max_double(x, 0) + log1p_double(exp_double(-__builtin_fabs(x))); }
 /** 1 / (1 + e^-x) */
 INLINE double sigmoid_double(double x) { return 1 / (1 + exp_double(-x)); }
 
