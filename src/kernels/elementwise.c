@@ -129,7 +129,8 @@ KERNEL(dropout)(
     h = (h ^ (h >> 16)) * 0x7feb352du;
     h = (h ^ (h >> 15)) * 0x846ca68bu;
     h ^= h >> 16;
-    PUT_NUMBER(y, ldy, (double)h < threshold ? 0 : NUMBER(x, ldx) * keep, accumulate);
+    const float kept = NUMBER(x, ldx) * keep;
+    PUT_NUMBER(y, ldy, (double)h < threshold ? 0 : kept, accumulate);
   }
 }
 

@@ -74,8 +74,9 @@ KERNEL(clipGradient)(
   float high, int32_t accumulate
 ) {
   EACH_NUMBER(rows, width) {
-    const float v = NUMBER(x, ldx);
-    PUT_NUMBER(dx, ldx, v >= low && v <= high ? NUMBER(dy, ldy) : 0, accumulate);
+    const float v = NUMBER(x, ldx), d = NUMBER(dy, ldy);
+    const int is_inside = (v >= low) & (v <= high);
+    PUT_NUMBER(dx, ldx, is_inside ? d : 0, accumulate);
   }
 }
 

@@ -98,19 +98,21 @@ INLINE double expm1_double(double x) {
 }
 
 /**
- * n log 2 + log(1 + f) + c / (1 + f), for |f| < √2 - 1 and c below a unit in the last place of 1 + f. With s =
- * f / (2 + f), log(1 + f) is 2 atanh(s) = 2s + s R(s²), and 2s is f - f²/2 + s f²/2.
+ * n log 2 + log(1 + f) + c / (1 + f), for f from √½ - 1 to ½ and c below a unit in the last place of 1 + f, if `has_c`.
+ * With s = f / (2 + f), log(1 + f) is 2 atanh(s) = 2s + s R(s²), and 2s is f - f²/2 + s f²/2.
  */
-INLINE double log_sum(double n, double f, double c) {
+INLINE double log_sum(double n, double f, double c, const int has_c) {
   const double s = f / (2 + f), z = s * s, z2 = z * z, half = 0.5 * f * f;
-  // R(z) to 2^-58.
-  const double odd = 0x1.5555555555593p-1 + z2 * (0x1.2492494201fcep-2 + z2 * (0x1.74664214e1cf0p-3 +
-                                                                              z2 * 0x1.2f08f39389ff9p-3)),
-               even = 0x1.999999997fc9dp-2 + z2 * (0x1.c71c51fac32f9p-3 + z2 * 0x1.39a1646e414eep-3);
+  // R(z) to 2^-61, for z up to 0.04.
+  const double odd = 0x1.555555555554fp-1 +
+                     z2 * (0x1.24924921eafcdp-2 + z2 * (0x1.745c4c440e566p-3 + z2 * 0x1.0dcea05940c5ap-3)),
+               even = 0x1.999999999c109p-2 +
+                      z2 * (0x1.c71c7489c6533p-3 + z2 * (0x1.3b35929b25f95p-3 + z2 * 0x1.1b6cf3fd5b4abp-3));
   const double tail = s * (half + (z * odd + z2 * even));
   const double first = n * LN2_HIGH, sum = first + f, rest = (first - sum) + f;
   // 1 / (1 + f) is (1 - s) / (1 + s).
-  return sum + (rest - (half - (tail + (n * LN2_LOW + c * (1 - 2 * s * (1 - s))))));
+  const double low = has_c ? n * LN2_LOW + c * (1 - 2 * s * (1 - s)) : n * LN2_LOW;
+  return sum + (rest - (half - (tail + low)));
 }
 /** The exponent n of x = 2^n m, for normal x and m from √½ to √2. */
 INLINE int64_t exponent_of(double x) { return (bits_of_double(x) - bits_of_double(0x1.6a09e667f3bcdp-1)) >> 52; }
@@ -124,7 +126,7 @@ INLINE double log_double(double x) {
   const int is_small = x < 0x1p-1022;
   const double normal = x * (is_small ? 0x1p54 : 1);
   const int64_t n = exponent_of(normal);
-  const double all = log_sum(double_of(n) - (is_small ? 54 : 0), unscaled(normal, n) - 1, 0);
+  const double all = log_sum(double_of(n) - (is_small ? 54 : 0), unscaled(normal, n) - 1, 0, 0);
   const double outside = x == 0 ? -DOUBLE_INFINITY : x > 0 ? x : __builtin_nan("");
   return x > 0 && x < DOUBLE_INFINITY ? all : outside;
 }
@@ -134,16 +136,25 @@ INLINE double log1p_double(double x) {
   const double u = 1 + x, lost = x < 1 ? x - (u - 1) : 1 - (u - x);
   const int64_t n = exponent_of(u);
   const double f = n == 0 ? x : unscaled(u, n) - 1;
-  const double all = log_sum(double_of(n), f, n == 0 ? 0 : lost * power_of_two_double(n < 100 ? -n : -100));
+  const double all = log_sum(double_of(n), f, n == 0 ? 0 : lost * power_of_two_double(n < 100 ? -n : -100), 1);
   const double outside = x == -1 ? -DOUBLE_INFINITY : x > 0 ? x : __builtin_nan("");
   const double number = x > -1 && x < DOUBLE_INFINITY ? all : outside;
   return x == 0 ? x : number;
 }
 
-/** log(1 + e^x) */
-INLINE double softplus(double x) { return max_double(x, 0) + log1p_double(exp_double(-__builtin_fabs(x))); }
+/** log(1 + x), for x from 0 to 1: (1 + x) / 2 - 1 is exact from ½ on. */
+INLINE double log1p_unit(double x) {
+  const double n = x >= 0.5;
+  return log_sum(n, (x - n) * (1 - 0.5 * n), 0, 0);
+}
+/** log(1 + e^x), from e^-|x|. */
+INLINE double softplus_by(double x, double e) { return max_double(x, 0) + log1p_unit(e); }
+INLINE double softplus(double x) { return softplus_by(x, exp_double(-__builtin_fabs(x))); }
 /** 1 / (1 + e^-x) */
 INLINE double sigmoid_double(double x) { return 1 / (1 + exp_double(-x)); }
+
+/** The same, from e^-|x|. */
+INLINE double sigmoid_by(double x, double e) { return (x < 0 ? e : 1) / (1 + e); }
 
 /** e^x in single precision, rounded once but for about one number in 2^28. */
 INLINE float exp_single(float x) { return (float)exp_double((double)x); }
