@@ -1,0 +1,42 @@
+// Loops over the rows of a worker, and over their columns by vectors or one by one. In them, `row` is the index of the
+// row and `n` that of the (first) column; leading dimensions count floats.
+
+#ifndef EACH_H
+#define EACH_H
+
+#include "vector.h"
+
+// Rows are short, so loops over columns that are also unrolled are larger and often slower.
+#if defined(__clang__)
+#define NOT_UNROLLED _Pragma("clang loop unroll(disable)")
+#define NOT_INTERLEAVED _Pragma("clang loop unroll(disable) interleave(disable)")
+#else
+#define NOT_UNROLLED
+#define NOT_INTERLEAVED
+#endif
+
+/** Goes over the rows of this worker. */
+#define EACH_ROW(rows) \
+  for (size_t row = (size_t)share_begin(rows, 4), row_end = (size_t)share_end(rows, 4); row < row_end; row++)
+/** Goes over the vectors of a row; `left` columns are left. */
+#define EACH_SPAN(columns) \
+  NOT_UNROLLED for (size_t n = 0, left = (size_t)(columns); n < (size_t)(columns); n += LANES, left -= LANES)
+/** Goes over the columns of a row. */
+#define EACH_COLUMN(width) NOT_INTERLEAVED for (size_t n = 0; n < (size_t)(width); n++)
+#define EACH_VECTOR(rows, columns) EACH_ROW(rows) EACH_SPAN(columns)
+#define EACH_NUMBER(rows, width) EACH_ROW(rows) EACH_COLUMN(width)
+
+/** The row of a matrix. */
+#define ROW(x, ldx) ((x) + row * (size_t)(ldx))
+/** The vector of a matrix in these loops. */
+#define VECTOR(x, ldx) load_columns(ROW(x, ldx) + n, left)
+/** Stores a vector into a matrix, or adds it. */
+#define PUT_VECTOR(y, ldy, value, accumulate) put_columns(ROW(y, ldy) + n, left, value, accumulate)
+/** The number of a matrix in these loops. */
+#define NUMBER(x, ldx) (ROW(x, ldx)[n])
+/** Stores a number into a matrix, or adds it. */
+#define PUT_NUMBER(y, ldy, value, accumulate) put_number(ROW(y, ldy) + n, value, accumulate)
+
+INLINE void put_number(float *at, float value, int accumulate) { *at = accumulate ? *at + value : value; }
+
+#endif
