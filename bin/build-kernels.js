@@ -6,6 +6,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { homedir } from 'node:os';
 import { join, relative } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { writeKernelSignatures } from './kernel-signatures.js';
 import { kernelsDigest } from './kernel-sources.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -106,6 +107,7 @@ async function compileModule(run, sources, [directory, compileOptions, linkOptio
   return linked['module.wasm'];
 }
 
+writeKernelSignatures();
 const args = process.argv.slice(2);
 const isCheck = args.includes('--check');
 const run = await openCompiler(args.includes('--compiler') ? args[args.indexOf('--compiler') + 1] : undefined);

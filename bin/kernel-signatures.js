@@ -69,11 +69,19 @@ export function kernelSignatures(kernels = findKernels()) {
   return `// Written by the build from src/kernels.\n\n/** Parameters of every kernel, in order, and their kinds. */\nexport const SIGNATURES = {\n${lines.join('\n')}\n} as const;\n`;
 }
 
+/** Types that the header may name; addresses of others are addresses of anything. */
+const KNOWN = /^(const )?(float|double|u?int32_t|size_t)\b/;
+const declared = ({ parameters }) =>
+  parameters
+    .split(',')
+    .map((each) => (each.includes('*') && !KNOWN.test(each.trim()) ? `void *${/\w+$/.exec(each)[0]}` : each.trim()))
+    .join(', ');
+
 /** Returns the text of the C header. */
 export function kernelCalls(kernels = findKernels()) {
   const lines = kernels.map((kernel) => {
     const reads = parametersOf(kernel).map(({ read }, i) => `${read}(${i})`);
-    return `  each(${kernel.name}, ${kernel.form}, (${kernel.parameters}), (${reads.join(', ')}))`;
+    return `  each(${kernel.name}, ${kernel.form}, (${declared(kernel)}), (${reads.join(', ')}))`;
   });
   return `// Written by the build from the kernels' sources.\n\n/** Every kernel: name, form, parameters, and how they are read from a call. */\n#define EACH_KERNEL(each) \\\n${lines.join(' \\\n')}\n`;
 }
