@@ -10,7 +10,7 @@ const TYPESCRIPT = join(root, 'src', 'engines', 'compile', 'kernel-signatures.ts
 const C = join(folder, 'kernel-calls.h');
 
 /** Kernels without a form for each family of processors, and those with one for processors with bfloat16. */
-const FORMS = { 'team.c': 'team', 'products-bf16.c': 'bf16' };
+const FORMS = { 'team.c': 'team', 'gemm-bf16.c': 'bf16' };
 
 /** Returns a C parameter's name, its kind for TypeScript, and how C reads it from a call. */
 function parameterOf(text) {

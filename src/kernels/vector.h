@@ -18,7 +18,9 @@
 #define ROLLED _Pragma("GCC unroll 1")
 #endif
 
-// MOST_PANELS: panels of 8 columns that a tile has at the most, a power of 2; MOST_ROWS: its rows; together they fill
+/** Columns of a panel. */
+#define PANEL 8
+// MOST_PANELS: panels that a tile has at the most, a power of 2; MOST_ROWS: its rows; together they fill
 // the registers.
 // VECTORS: vectors that hold so many panels.
 
@@ -245,6 +247,12 @@ INLINE vector sigmoid_of(vector x) { return splat(1) / (splat(1) + exp_of(-x)); 
 typedef float four __attribute__((vector_size(16)));
 typedef int32_t four_bits __attribute__((vector_size(16)));
 INLINE four splat_four(float x) { return (four){x, x, x, x}; }
+#if LANES == 4
+INLINE four load_four(const float *at, size_t left) { return load_some(at, left); }
+INLINE void store_four(float *at, size_t left, four x) { store_some(at, left, x); }
+INLINE four root_four(four x) { return square_root(x); }
+INLINE four clamp_four(four value, four low, four high) { return clamp(value, low, high); }
+#else
 INLINE four load_four(const float *at, size_t left) {
   four x = {0};
   memcpy(&x, at, left >= 4 ? sizeof x : left * sizeof *at);
@@ -254,6 +262,8 @@ INLINE void store_four(float *at, size_t left, four x) { memcpy(at, &x, left >= 
 INLINE four root_four(four x) {
   return (four){__builtin_sqrtf(x[0]), __builtin_sqrtf(x[1]), __builtin_sqrtf(x[2]), __builtin_sqrtf(x[3])};
 }
+INLINE four clamp_four(four value, four low, four high) { return _mm_max_ps(low, _mm_min_ps(high, value)); }
+#endif
 /** a b + c, fused where `multiply_add` is. */
 INLINE four multiply_add_four(four a, four b, four c) {
 #if LANES == 4
@@ -312,5 +322,24 @@ INLINE four look_four(four seen, four x) { return seen + x * splat_four(18446744
 INLINE void keep_four(four seen) {
   saw_other |= seen[0] != seen[0] || seen[1] != seen[1] || seen[2] != seen[2] || seen[3] != seen[3];
 }
+
+/** Runs statements for vectors of columns, `i` the first column and `left` how many the vector has at most. */
+#define EACH_COLUMNS(count, ...) \
+  EACH_GROUP(count, LANES, __VA_ARGS__)
+/** The same for groups of four columns. */
+#define EACH_FOUR(count, ...) EACH_GROUP(count, 4, __VA_ARGS__)
+#define EACH_GROUP(count, size, ...) \
+  { \
+    const size_t columns = (count); \
+    size_t i = 0; \
+    for (; i + (size) <= columns; i += (size)) { \
+      const size_t left = (size); \
+      __VA_ARGS__ \
+    } \
+    if (i < columns) { \
+      const size_t left = columns - i; \
+      __VA_ARGS__ \
+    } \
+  }
 
 #endif

@@ -2,15 +2,18 @@ import { once } from 'node:events';
 import type { Worker } from 'node:worker_threads';
 import { describe, expect, it } from 'vitest';
 import { UserError } from '../../src/core/errors.js';
-import type { BoundCall } from '../../src/engines/cpu/bind.js';
+import { SIGNATURES } from '../../src/engines/compile/kernel-signatures.js';
 import { createCpuEngine } from '../../src/engines/cpu/engine.js';
 import { COMMAND } from '../../src/engines/cpu/command.js';
 import { loadKernels } from '../../src/engines/cpu/load-kernels.js';
-import { createMemory } from '../../src/engines/cpu/module.js';
+import type { PlacedList } from '../../src/engines/cpu/lists.js';
+import { BEGIN } from '../../src/engines/cpu/begin.js';
+import { createMemory, instantiate } from '../../src/engines/cpu/module.js';
 import { createTeam, type Team } from '../../src/engines/cpu/team.js';
 
-const BARRIER = 65_536;
-const AT = BARRIER + 64;
+const BARRIER = BEGIN;
+const LISTS = BARRIER + 64;
+const AT = LISTS + 256;
 const ROWS = 100;
 
 /** A team of three with a list that clears a column, and one that does so beyond the end of the memory. */
@@ -19,12 +22,17 @@ function teamOf(): {
   readonly words: Int32Array;
   readonly column: Float32Array;
 } {
-  const memory = createMemory(4 * 65_536);
-  const [clear, beyond] = [AT, memory.buffer.byteLength].map((y): readonly BoundCall[] => [
-    { kernel: 'clear', args: [y, 4, ROWS, 4], rowsAt: [] },
-  ]) as [readonly BoundCall[], readonly BoundCall[]];
+  const memory = createMemory(BEGIN + 65_536);
+  const doubles = new Float64Array(memory.buffer);
+  const kernels = loadKernels(true, 'wasm');
+  const [clear, beyond] = [AT, memory.buffer.byteLength].map((y, i): PlacedList => {
+    const begin = LISTS + 128 * i;
+    doubles.set([Object.keys(SIGNATURES).indexOf('clear'), 6, y, 4, ROWS, 4], begin / 8);
+    return { begin, end: begin + 48, kernels: ['clear'], rowsAt: [] };
+  }) as [PlacedList, PlacedList];
   const team = createTeam({
-    kernels: loadKernels(),
+    kernels,
+    instance: instantiate(kernels, memory),
     memory,
     lists: { clear, beyond },
     barrier: BARRIER,

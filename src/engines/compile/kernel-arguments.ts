@@ -33,10 +33,14 @@ export type Arguments<Name extends KernelName> = {
 };
 
 const KINDS: Readonly<Record<string, Readonly<Record<string, ArgumentKind>>>> = SIGNATURES;
+/** Kinds by name; kernels agree on those of names that several have, except for a few. */
+const KINDS_BY_NAME: ReadonlyMap<string, ArgumentKind> = new Map(
+  Object.values(KINDS).flatMap((parameters) => Object.entries(parameters)),
+);
 
-/** Returns the kind of a kernel's argument. */
+/** Returns the kind of an argument of a kernel, or of a backend's part of one. */
 export function argumentKind(kernel: string, name: string): ArgumentKind {
-  return KINDS[kernel]?.[name] ?? 'integer';
+  return KINDS[kernel]?.[name] ?? KINDS_BY_NAME.get(name) ?? 'integer';
 }
 
 /** Returns the names of a kernel's arguments, in order. */

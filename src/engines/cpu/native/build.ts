@@ -28,7 +28,7 @@ export const VARIANTS: Partial<Record<NodeJS.Architecture, readonly Variant[]>> 
   x64: [
     {
       name: 'avx512bf16',
-      sources: ['products-bf16.c', 'run.c'],
+      sources: ['gemm-bf16.c', 'run.c'],
       flags: ['-mavx512f', '-mavx512dq', '-mavx512bw', '-mavx512vl', '-mavx512bf16', '-mfma'],
       define: '-DWITH_BF16',
     },
