@@ -20,7 +20,7 @@ INLINE vector map_lanes(float (*function)(float), vector x) {
   return x;
 }
 /** Returns the standard normal density. */
-INLINE float density(float x) { return (float)(0.3989422804014327 * exp_double(-0.5 * (double)x * (double)x)); }
+INLINE float density(float x) { return (float)((double)0.3989422804f * exp_double(-0.5 * (double)x * (double)x)); }
 /** Returns the standard normal distribution function, to 1.5e-7 (Abramowitz & Stegun 1964, 7.1.26). */
 INLINE float distribution(float x) {
   const double z = __builtin_fabs((double)x) * 0.7071067811865476, t = 1 / (1 + 0.3275911 * z);
@@ -39,10 +39,10 @@ KERNEL(activate)(int32_t kind, const float *x, int32_t ldx, float *y, int32_t ld
     } \
     break;
   switch (kind) {
-    ACTIVATE(RELU, select_of(v <= splat(0), splat(0), v))
+    ACTIVATE(RELU, max_of(v, splat(0)))
     ACTIVATE(SIGMOID, sigmoid_of(v))
     ACTIVATE(TANH, tanh_of(v))
-    ACTIVATE(LEAKY_RELU, select_of(v > splat(0), v, v * splat(LEAK)))
+    ACTIVATE(LEAKY_RELU, max_of(v, v * splat(LEAK)))
     ACTIVATE(GELU, v * map_lanes(distribution, v))
     ACTIVATE(SWISH, v * sigmoid_of(v))
   }
@@ -129,7 +129,8 @@ KERNEL(dropout)(
     h = (h ^ (h >> 16)) * 0x7feb352du;
     h = (h ^ (h >> 15)) * 0x846ca68bu;
     h ^= h >> 16;
-    PUT_NUMBER(y, ldy, (double)h < threshold ? 0 : NUMBER(x, ldx) * keep, accumulate);
+    const float kept = NUMBER(x, ldx) * keep;
+    PUT_NUMBER(y, ldy, (double)h < threshold ? 0 : kept, accumulate);
   }
 }
 
@@ -144,8 +145,7 @@ KERNEL(softmax)(
     float *to = ROW(y, ldy);
     vector most = lowest;
     EACH_SPAN(columns) {
-      const vector v = load_columns(from + n, left);
-      most = select_of(first_lanes(width - (int32_t)n) & (v > most), v, most);
+      most = max_of(most, select_of(first_lanes(width - (int32_t)n), load_columns(from + n, left), lowest));
     }
     const vector largest = splat(largest_of(most));
     four sum = splat_four(0);

@@ -21,7 +21,7 @@ static double count_of(const float *mask, int32_t rows) {
 }
 /** Factor of the gradient of a mean. */
 static double factor_of(const scale *weight, const float *mask, int32_t rows) {
-  return (double)weight->weight / (weight->rows > 0 ? weight->rows : larger(count_of(mask, rows), 1));
+  return (double)weight->weight / (weight->rows > 0 ? weight->rows : max_double(count_of(mask, rows), 1));
 }
 
 /** out = the rows that a mask admits, by the first worker: their sum over processes divides a loss. */
@@ -29,12 +29,13 @@ KERNEL(countRows)(const float *mask, double *out, int32_t rows) {
   if (is_first()) *out = count_of(mask, rows);
 }
 
-// Computes the loss of each row, and its gradient times a weight, from logit x, label y and `share`, mask times weight.
+// Computes the loss of each row, and its gradient times a weight, from logit x, label y, `share`, mask times weight, and e = e^-|x|.
 #define LOSS(label, loss, gradient) \
   const double factor = factor_of(weight, mask, rows); \
   EACH_ROW(rows) { \
-    const double x = *ROW(z, ldz), y = value_at(label, row), share = value_at(mask, row) * value_at(weights, row); \
-    (void)x, (void)y; \
+    const double x = *ROW(z, ldz), y = value_at(label, row), share = value_at(mask, row) * value_at(weights, row), \
+                 e = exp_double(-__builtin_fabs(x)); \
+    (void)y, (void)e; \
     losses[row] = (float)(loss); \
     put_number(ROW(dz, ldz), (float)(gradient), accumulate); \
   }
@@ -44,7 +45,7 @@ KERNEL(binaryCrossEntropy)(
   const float *z, int32_t ldz, const float *label, const float *mask, const float *weights, float *losses, float *dz,
   int32_t rows, const scale *weight, int32_t accumulate
 ) {
-  LOSS(label, share * (softplus(x) - y * x), factor * share * (sigmoid_double(x) - y))
+  LOSS(label, share * (softplus_by(x, e) - y * x), factor * share * (sigmoid_by(x, e) - y))
 }
 
 /** (prediction - label)² */
@@ -77,6 +78,6 @@ KERNEL(meanLoss)(const float *losses, const float *mask, double *out, int32_t ro
   double sum = 0;
   for (size_t b = 0; b < (size_t)rows; b++) sum += (double)losses[b];
   const double count = count_of(mask, rows);
-  out[0] = sum / larger(count, 1);
+  out[0] = sum / max_double(count, 1);
   out[1] = count;
 }

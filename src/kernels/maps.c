@@ -64,8 +64,7 @@ KERNEL(clip)(
   const float *x, int32_t ldx, float *y, int32_t ldy, int32_t rows, int32_t width, float low, float high
 ) {
   EACH_NUMBER(rows, width) {
-    const float v = NUMBER(x, ldx), raised = v <= low ? low : v;
-    NUMBER(y, ldy) = raised > high ? high : raised;
+    NUMBER(y, ldy) = min_single(max_single(NUMBER(x, ldx), low), high);
   }
 }
 
@@ -75,8 +74,9 @@ KERNEL(clipGradient)(
   float high, int32_t accumulate
 ) {
   EACH_NUMBER(rows, width) {
-    const float v = NUMBER(x, ldx);
-    PUT_NUMBER(dx, ldx, v >= low && v <= high ? NUMBER(dy, ldy) : 0, accumulate);
+    const float v = NUMBER(x, ldx), d = NUMBER(dy, ldy);
+    const int is_inside = (v >= low) & (v <= high);
+    PUT_NUMBER(dx, ldx, is_inside ? d : 0, accumulate);
   }
 }
 
@@ -84,10 +84,11 @@ KERNEL(clipGradient)(
 KERNEL(crossEntropy)(
   const float *x, int32_t ldx, const float *t, int32_t ldt, float *y, int32_t ldy, int32_t rows, int32_t width
 ) {
-  EACH_NUMBER(rows, width) {
+  FOR_NUMBERS(
+    rows, width,
     const double v = NUMBER(x, ldx);
     NUMBER(y, ldy) = (float)(softplus(v) - (double)NUMBER(t, ldt) * v);
-  }
+  )
 }
 
 /** dx (+)= dy (σ(x) - t) */
@@ -95,10 +96,11 @@ KERNEL(crossEntropyGradient)(
   const float *x, int32_t ldx, const float *t, int32_t ldt, const float *dy, int32_t ldy, float *dx, int32_t rows,
   int32_t width, int32_t accumulate
 ) {
-  EACH_NUMBER(rows, width) {
+  FOR_NUMBERS(
+    rows, width,
     const double slope = sigmoid_double(NUMBER(x, ldx)) - (double)NUMBER(t, ldt);
     PUT_NUMBER(dx, ldx, (float)((double)NUMBER(dy, ldy) * slope), accumulate);
-  }
+  )
 }
 
 /** y = 1 / x */
@@ -121,7 +123,7 @@ typedef struct {
   double largest, left, right, both;
 } odds;
 INLINE odds odds_of(double a, double c) {
-  const double u = -a, v = -c, largest = larger(larger(u, v), u + v);
+  const double u = -a, v = -c, largest = max_double(max_double(u, v), u + v);
   return (odds){largest, exp_double(u - largest), exp_double(v - largest), exp_double(u + v - largest)};
 }
 

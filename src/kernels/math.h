@@ -16,6 +16,22 @@
 #define ROUNDER 0x1.8p52
 #define DOUBLE_INFINITY __builtin_inf()
 
+/** The larger and the smaller number, as WebAssembly has them: NaN if one is, and 0 is larger than -0. */
+#if defined(__wasm__)
+INLINE float max_single(float a, float b) { return __builtin_wasm_max_f32(a, b); }
+INLINE float min_single(float a, float b) { return __builtin_wasm_min_f32(a, b); }
+INLINE double max_double(double a, double b) { return __builtin_wasm_max_f64(a, b); }
+#else
+// Equal numbers that differ are zeros.
+#define EXTREME(name, type, sign, is_before) \
+  INLINE type name(type a, type b) { \
+    return a is_before b ? a : b is_before a ? b : a != b ? a + b : sign __builtin_signbit(a) ? a : b; \
+  }
+EXTREME(max_single, float, !, >)
+EXTREME(min_single, float, !!, <)
+EXTREME(max_double, double, !, >)
+#endif
+
 INLINE int64_t bits_of_double(double x) {
   int64_t all;
   memcpy(&all, &x, sizeof x);
@@ -28,10 +44,6 @@ INLINE double double_of_bits(int64_t all) {
 }
 /** 2^n, for n from -1022 to 1023. */
 INLINE double power_of_two_double(int64_t n) { return double_of_bits((int64_t)((uint64_t)(n + 1023) << 52)); }
-INLINE double larger(double a, double b) { return a < b ? b : a; }
-/** x between low and high; NaN if x is. */
-INLINE double between(double x, double low, double high) { return x < low ? low : x > high ? high : x; }
-
 /**
  * x as n log 2 + r with |r| ≤ log 2 / 2 (Cody & Waite 1980), and e^r as 1 + r + tail, for |x| < 1100. `is_precise`:
  * r²/2 is a sum without rounding errors, since e^x - 1 is as small as 0.6 r for n = 1.
@@ -67,36 +79,40 @@ INLINE double scale_double(double x, int64_t n) {
   return x * power_of_two_double(half) * power_of_two_double(n - half);
 }
 
-/** e^x */
+/** e^x. Results are replaced if x is too large or small: bounds of x could lose NaN in relaxed SIMD. */
 INLINE double exp_double(double x) {
-  const reduced parts = reduce(between(x, -746, 710), 0);
-  return scale_double(sum_reduced(1, parts), parts.n);
+  const reduced parts = reduce(x, 0);
+  const double all = scale_double(sum_reduced(1, parts), parts.n);
+  return x > 710 ? DOUBLE_INFINITY : x < -746 ? 0 : all;
 }
 
 /** e^x - 1 as 2^n ((1 - 2^-n) + r + tail). */
 INLINE double expm1_double(double x) {
-  const reduced parts = reduce(between(x, -40, 710), 1);
+  const reduced parts = reduce(x, 1);
   const double small = power_of_two_double(parts.n < 100 ? -parts.n : -100), one = 1 - small;
   // What 1 - 2^-n loses by rounding; it matters for n = 54.
   const double lost = (1 - one) - small;
   const double all = scale_double(sum_reduced(one, (reduced){parts.n, parts.r, parts.tail + lost}), parts.n);
-  return x == 0 ? x : all;
+  const double any = x > 710 ? DOUBLE_INFINITY : x < -40 ? -1 : all;
+  return x == 0 ? x : any;
 }
 
 /**
- * n log 2 + log(1 + f) + c / (1 + f), for |f| < √2 - 1 and c below a unit in the last place of 1 + f. With s =
- * f / (2 + f), log(1 + f) is 2 atanh(s) = 2s + s R(s²), and 2s is f - f²/2 + s f²/2.
+ * n log 2 + log(1 + f) + c / (1 + f), for f from √½ - 1 to ½ and c below a unit in the last place of 1 + f, if `has_c`.
+ * With s = f / (2 + f), log(1 + f) is 2 atanh(s) = 2s + s R(s²), and 2s is f - f²/2 + s f²/2.
  */
-INLINE double log_sum(double n, double f, double c) {
+INLINE double log_sum(double n, double f, double c, const int has_c) {
   const double s = f / (2 + f), z = s * s, z2 = z * z, half = 0.5 * f * f;
-  // R(z) to 2^-58.
-  const double odd = 0x1.5555555555593p-1 + z2 * (0x1.2492494201fcep-2 + z2 * (0x1.74664214e1cf0p-3 +
-                                                                              z2 * 0x1.2f08f39389ff9p-3)),
-               even = 0x1.999999997fc9dp-2 + z2 * (0x1.c71c51fac32f9p-3 + z2 * 0x1.39a1646e414eep-3);
+  // R(z) to 2^-61, for z up to 0.04.
+  const double odd = 0x1.555555555554fp-1 +
+                     z2 * (0x1.24924921eafcdp-2 + z2 * (0x1.745c4c440e566p-3 + z2 * 0x1.0dcea05940c5ap-3)),
+               even = 0x1.999999999c109p-2 +
+                      z2 * (0x1.c71c7489c6533p-3 + z2 * (0x1.3b35929b25f95p-3 + z2 * 0x1.1b6cf3fd5b4abp-3));
   const double tail = s * (half + (z * odd + z2 * even));
   const double first = n * LN2_HIGH, sum = first + f, rest = (first - sum) + f;
   // 1 / (1 + f) is (1 - s) / (1 + s).
-  return sum + (rest - (half - (tail + (n * LN2_LOW + c * (1 - 2 * s * (1 - s))))));
+  const double low = has_c ? n * LN2_LOW + c * (1 - 2 * s * (1 - s)) : n * LN2_LOW;
+  return sum + (rest - (half - (tail + low)));
 }
 /** The exponent n of x = 2^n m, for normal x and m from √½ to √2. */
 INLINE int64_t exponent_of(double x) { return (bits_of_double(x) - bits_of_double(0x1.6a09e667f3bcdp-1)) >> 52; }
@@ -110,7 +126,7 @@ INLINE double log_double(double x) {
   const int is_small = x < 0x1p-1022;
   const double normal = x * (is_small ? 0x1p54 : 1);
   const int64_t n = exponent_of(normal);
-  const double all = log_sum(double_of(n) - (is_small ? 54 : 0), unscaled(normal, n) - 1, 0);
+  const double all = log_sum(double_of(n) - (is_small ? 54 : 0), unscaled(normal, n) - 1, 0, 0);
   const double outside = x == 0 ? -DOUBLE_INFINITY : x > 0 ? x : __builtin_nan("");
   return x > 0 && x < DOUBLE_INFINITY ? all : outside;
 }
@@ -120,16 +136,25 @@ INLINE double log1p_double(double x) {
   const double u = 1 + x, lost = x < 1 ? x - (u - 1) : 1 - (u - x);
   const int64_t n = exponent_of(u);
   const double f = n == 0 ? x : unscaled(u, n) - 1;
-  const double all = log_sum(double_of(n), f, n == 0 ? 0 : lost * power_of_two_double(n < 100 ? -n : -100));
+  const double all = log_sum(double_of(n), f, n == 0 ? 0 : lost * power_of_two_double(n < 100 ? -n : -100), 1);
   const double outside = x == -1 ? -DOUBLE_INFINITY : x > 0 ? x : __builtin_nan("");
   const double number = x > -1 && x < DOUBLE_INFINITY ? all : outside;
   return x == 0 ? x : number;
 }
 
-/** log(1 + e^x) */
-INLINE double softplus(double x) { return larger(x, 0) + log1p_double(exp_double(-__builtin_fabs(x))); }
+/** log(1 + x), for x from 0 to 1: (1 + x) / 2 - 1 is exact from ½ on. */
+INLINE double log1p_unit(double x) {
+  const double n = x >= 0.5;
+  return log_sum(n, (x - n) * (1 - 0.5 * n), 0, 0);
+}
+/** log(1 + e^x), from e^-|x|. */
+INLINE double softplus_by(double x, double e) { return max_double(x, 0) + log1p_unit(e); }
+INLINE double softplus(double x) { return softplus_by(x, exp_double(-__builtin_fabs(x))); }
 /** 1 / (1 + e^-x) */
 INLINE double sigmoid_double(double x) { return 1 / (1 + exp_double(-x)); }
+
+/** The same, from e^-|x|. */
+INLINE double sigmoid_by(double x, double e) { return (x < 0 ? e : 1) / (1 + e); }
 
 /** e^x in single precision, rounded once but for about one number in 2^28. */
 INLINE float exp_single(float x) { return (float)exp_double((double)x); }

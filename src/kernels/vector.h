@@ -188,6 +188,15 @@ INLINE void ask_for(coming rows, size_t row, const int count) {
 typedef int32_t bits __attribute__((vector_size(sizeof(vector))));
 /** a where the mask is -1, b where it is 0. */
 INLINE vector select_of(bits mask, vector a, vector b) { return (vector)(((bits)a & mask) | ((bits)b & ~mask)); }
+/** The larger of two, as WebAssembly has it: NaN if either is, and 0 rather than -0. */
+INLINE vector max_of(vector a, vector b) {
+#if defined(__wasm__)
+  return (vector)wasm_f32x4_max((v128_t)a, (v128_t)b);
+#else
+  const bits takes_b = (bits)(b > a) | (bits)(b != b);
+  return select_of((bits)(a == b), (vector)((bits)a & (bits)b), select_of(takes_b, b, a));
+#endif
+}
 /** Stores a vector of columns, or adds it to them. */
 INLINE void put_columns(float *at, size_t left, vector x, int accumulate) {
   if (accumulate) x += load_columns(at, left);
@@ -199,10 +208,17 @@ INLINE vector power_of_two(bits n) {
   const bits bias = {0}, exponent = n + (bias + 127);
   return (vector)(exponent << 23);
 }
+/** A value within bounds; NaN if it is, which a selection may not be if the compiler makes relaxed SIMD of it. */
+INLINE vector clamp(vector value, vector low, vector high) {
+#if defined(__wasm__)
+  return (vector)wasm_f32x4_pmax(wasm_f32x4_pmin((v128_t)value, (v128_t)high), (v128_t)low);
+#else
+  return select_of(value > high, high, select_of(value < low, low, value));
+#endif
+}
 /** e^x to 2 units in the last place (Moshier's Cephes, expf); NaN if x is. */
 INLINE vector exp_of(vector value) {
-  const vector low = splat(-87.33654f), high = splat(88.72283f);
-  const vector x = select_of(value > high, high, select_of(value < low, low, value));
+  const vector x = clamp(value, splat(-87.33654f), splat(88.72283f));
   const vector n = floor_of(x * splat(1.44269504088896341f) + splat(0.5f));
   const vector r = x - n * splat(0.693359375f) - n * splat(-2.12194440e-4f);
   vector p = splat(1.9875691500e-4f);
