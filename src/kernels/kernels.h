@@ -40,31 +40,6 @@ typedef int gather_bags_kernel(
   size_t rows, int is_fresh
 );
 
-/** What a batch norm takes, as in norm.ts, and its gradient; columns `begin` to `end` are a worker's. */
-typedef struct {
-  const float *x;
-  size_t ldx;
-  float *y;
-  size_t ldy;
-  const float *gain, *shift;
-  float *running, *statistics;
-  size_t rows, columns;
-  float epsilon, momentum;
-} norm;
-typedef struct {
-  const float *x;
-  size_t ldx;
-  const float *dy;
-  size_t ldy;
-  const float *gain;
-  float *statistics, *dx, *dgain, *dshift;
-  size_t rows, columns;
-  int accumulate;
-} norm_gradient;
-typedef void normalize_kernel(const norm *n, size_t begin, size_t end);
-/** Whether the squares of the gradients of gain and shift are finite. */
-typedef int normalize_gradient_kernel(const norm_gradient *n, size_t begin, size_t end);
-
 /** Every rule of optimizers for tables, with what its kernel in WebAssembly is called. */
 #define RULES(each) \
   each(adagrad, "adagradTable") each(adam, "adamTable") each(ftrl, "ftrlTable") each(lamb, "lambTable") \
@@ -85,8 +60,6 @@ typedef struct {
   lookup_bags_kernel *lookup_bags;
   gather_kernel *gather;
   gather_bags_kernel *gather_bags;
-  normalize_kernel *normalize;
-  normalize_gradient_kernel *normalize_gradient;
   update_kernel *updates[NUM_RULES];
 } kernels;
 
@@ -109,8 +82,6 @@ extern gemm_gradient_kernel gemm_gradient_bf16;
   extern lookup_bags_kernel lookup_bags_##family; \
   extern gather_kernel gather_##family; \
   extern gather_bags_kernel gather_bags_##family; \
-  extern normalize_kernel normalize_##family; \
-  extern normalize_gradient_kernel normalize_gradient_##family; \
   extern update_kernel adagrad_rows_##family, adam_rows_##family, ftrl_rows_##family, lamb_rows_##family, \
     rmsprop_rows_##family, row_wise_adagrad_rows_##family, sgd_rows_##family;
 EACH_FAMILY(DECLARE)
@@ -118,7 +89,6 @@ EACH_FAMILY(DECLARE)
 
 #define KERNELS_OF(family) { \
   gemm_##family, gemm_gradient_##family, lookup_##family, lookup_bags_##family, gather_##family, gather_bags_##family, \
-  normalize_##family, normalize_gradient_##family, \
   { \
     adagrad_rows_##family, adam_rows_##family, ftrl_rows_##family, lamb_rows_##family, rmsprop_rows_##family, \
     row_wise_adagrad_rows_##family, sgd_rows_##family \

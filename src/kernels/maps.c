@@ -214,7 +214,9 @@ KERNEL(layerNormGradient)(
     } \
   } while (0)
 /** Four sums in single precision. */
-INLINE four sums_at(const double *sums) { return (four){(float)sums[0], (float)sums[1], (float)sums[2], (float)sums[3]}; }
+INLINE four sums_at(const double *sums) {
+  return (four){(float)sums[0], (float)sums[1], (float)sums[2], (float)sums[3]};
+}
 /** Goes over the cache lines of columns from `begin` to `end`: columns `n` to `stop`. */
 #define EACH_LINE(begin, end) \
   for (size_t line = (size_t)(begin), line_end = (size_t)(end), stop; \

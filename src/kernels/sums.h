@@ -21,4 +21,23 @@ INLINE void add_block(double *at, four v) {
   memcpy(at + 2, &high, sizeof high);
 }
 
+/** How many of a vector's lanes are columns; columns come in fours. */
+INLINE size_t columns_of(size_t left) { return LANES == 4 || left >= LANES ? LANES : left; }
+
+/** Adds a vector of columns, of which `left` are left, to as many doubles. */
+INLINE void add_columns(double *at, size_t left, vector v) {
+  float all[LANES];
+  memcpy(all, &v, sizeof all);
+  for (size_t j = 0; j < columns_of(left); j++) at[j] += (double)all[j];
+}
+
+/** Returns doubles divided by `count`, as a vector of columns. */
+INLINE vector mean_columns(const double *at, size_t left, double count) {
+  float all[LANES] = {0};
+  for (size_t j = 0; j < columns_of(left); j++) all[j] = (float)(at[j] / count);
+  vector mean;
+  memcpy(&mean, all, sizeof all);
+  return mean;
+}
+
 #endif

@@ -12,8 +12,11 @@
 #define INLINE static inline __attribute__((always_inline))
 #if defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")
+// For loops that have few rounds.
+#define ROLLED _Pragma("clang loop unroll(disable)")
 #else
 #define UNROLL _Pragma("GCC unroll 16")
+#define ROLLED _Pragma("GCC unroll 1")
 #endif
 
 // MOST_PANELS: panels of 8 columns that a tile has at the most, a power of 2; MOST_ROWS: its rows; together they fill

@@ -70,16 +70,16 @@ export const MUTATIONS = [
   {
     kernel: 'preluSlope',
     mutation: 'wrong sign',
-    file: 'src/kernels/norm.ts',
-    search: 'sum += load<f32>(dy + (<usize>(b * ldy + n) << 2)) * min<f32>',
-    replacement: 'sum -= load<f32>(dy + (<usize>(b * ldy + n) << 2)) * min<f32>',
+    file: 'src/kernels/norm.c',
+    search: 'sum += (double)product[v]',
+    replacement: 'sum -= (double)product[v]',
   },
   {
     kernel: 'normalizeGradient (batch norm)',
     mutation: 'missing term',
-    file: 'src/kernels/norm.ts',
-    search: 'f32x4.sub(f32x4.sub(v128.load(dyAt), meanShift), f32x4.mul(hat, meanGain))',
-    replacement: 'f32x4.sub(v128.load(dyAt), meanShift)',
+    file: 'src/kernels/norm.c',
+    search: '(at(d_row, left, v) - shift[v] - hat * share[v])',
+    replacement: '(at(d_row, left, v) - shift[v])',
   },
   {
     kernel: 'gemmGradient',
@@ -91,9 +91,9 @@ export const MUTATIONS = [
   {
     kernel: 'columnSums (bias)',
     mutation: 'skipped remainder',
-    file: 'src/kernels/sums.ts',
-    search: 'min(BLOCK, rows - b) * stride',
-    replacement: '(min(BLOCK, rows - b) & ~1) * stride',
+    file: 'src/kernels/sums.c',
+    search: 'sum += load_columns(at, left);',
+    replacement: 'sum += b < (rows & ~1) ? load_columns(at, left) : splat(0);',
   },
   {
     kernel: 'gatherGradients',
@@ -119,16 +119,16 @@ export const MUTATIONS = [
   {
     kernel: 'groupPairsGradient',
     mutation: 'wrong sign',
-    file: 'src/kernels/groups.ts',
-    search: 'isPositive ? -sum : sum',
+    file: 'src/kernels/groups.c',
+    search: 'is_positive ? -sum : sum',
     replacement: 'sum',
   },
   {
     kernel: 'combine (weightings)',
     mutation: 'missing term',
-    file: 'src/kernels/reduce.ts',
-    search: 'let sum: f32 = 0;\n    for (let area = 0;',
-    replacement: 'let sum: f32 = 0;\n    for (let area = 1;',
+    file: 'src/kernels/reduce.c',
+    search: 'for (int32_t area = 0;',
+    replacement: 'for (int32_t area = 1;',
   },
   {
     kernel: 'adamDense, adamTable',

@@ -12,7 +12,7 @@ export function setClock(
 
 /**
  * Computes the factor by which the distance of an EMA from constant weights shrinks between step `from` and a later
- * step `to`. Bitwise identical to kernels/average.ts.
+ * step `to`. Bitwise identical to kernels/average.c.
  */
 export function shareLeft(decay: number, from: number, to: number): number {
   return Math.fround((power(decay, to - from) * (1 - power(decay, from))) / (1 - power(decay, to)));

@@ -1,0 +1,25 @@
+// Sums of columns.
+
+#include "sums.h"
+
+/** g[n] (+)= sum of d[b, n] over rows; columns, a multiple of 4, are shared among workers. */
+KERNEL(columnSums)(const float *d, int32_t ldd, float *g, int32_t rows, int32_t columns, int32_t accumulate) {
+  const int32_t end = share_end(columns, LINE);
+  vector seen = splat(0);
+  for (int32_t n = share_begin(columns, LINE); n < end; n += LANES) {
+    const size_t left = (size_t)(end - n);
+    double sums[LANES] = {0};
+    const float *at = d + n;
+    for (int32_t b = 0; b < rows;) {
+      vector sum = splat(0);
+      for (const int32_t stop = b + BLOCK < rows ? b + BLOCK : rows; b < stop; b++, at += ldd)
+        sum += load_columns(at, left);
+      add_columns(sums, left, sum);
+    }
+    vector sum = mean_columns(sums, left, 1);
+    if (accumulate) sum += load_columns(g + n, left);
+    store_columns(g + n, left, sum);
+    seen = look(seen, sum);
+  }
+  keep(seen);
+}
