@@ -10,9 +10,11 @@
 #if defined(__clang__)
 #define NOT_UNROLLED _Pragma("clang loop unroll(disable)")
 #define NOT_INTERLEAVED _Pragma("clang loop unroll(disable) interleave(disable)")
+#define NOT_VECTORIZED _Pragma("clang loop vectorize(disable) unroll(disable)")
 #else
 #define NOT_UNROLLED
 #define NOT_INTERLEAVED
+#define NOT_VECTORIZED
 #endif
 
 /** Goes over the rows of this worker. */
@@ -25,6 +27,13 @@
 #define EACH_COLUMN(width) NOT_INTERLEAVED for (size_t n = 0; n < (size_t)(width); n++)
 #define EACH_VECTOR(rows, columns) EACH_ROW(rows) EACH_SPAN(columns)
 #define EACH_NUMBER(rows, width) EACH_ROW(rows) EACH_COLUMN(width)
+/** Does the same for functions that take long; a single column has a loop that is not vectorized. */
+#define FOR_NUMBERS(rows, width, ...) \
+  if ((width) == 1) { \
+    const size_t n = 0, row_end = (size_t)share_end(rows, 4); \
+    NOT_VECTORIZED for (size_t row = (size_t)share_begin(rows, 4); row < row_end; row++) { __VA_ARGS__ } \
+  } else \
+    EACH_NUMBER(rows, width) { __VA_ARGS__ }
 
 /** The row of a matrix. */
 #define ROW(x, ldx) ((x) + row * (size_t)(ldx))

@@ -29,7 +29,8 @@ KERNEL(countRows)(const float *mask, double *out, int32_t rows) {
   if (is_first()) *out = count_of(mask, rows);
 }
 
-// Computes the loss of each row, and its gradient times a weight, from logit x, label y, `share`, mask times weight, and e = e^-|x|.
+// Computes the loss of each row and the gradient of their mean times the weight, from logit x, e = e^-|x|, label y and
+// `share`, mask times weight.
 #define LOSS(label, loss, gradient) \
   const double factor = factor_of(weight, mask, rows); \
   EACH_ROW(rows) { \
@@ -64,7 +65,7 @@ KERNEL(mean)(
   LOSS(NULL, share * x, factor * share)
 }
 
-/** Sets `refused` to 1 if one of `count` numbers is not finite: the mean of losses is not finite then, and only then. */
+/** Sets `refused` to 1 if one of `count` numbers is not finite: then, and only then, the mean of losses is not. */
 KERNEL(checkFinite)(const float *numbers, uint32_t *refused, int32_t count) {
   const size_t end = (uint32_t)share_end(count, 4);
   int is_finite = 1;

@@ -84,10 +84,11 @@ KERNEL(clipGradient)(
 KERNEL(crossEntropy)(
   const float *x, int32_t ldx, const float *t, int32_t ldt, float *y, int32_t ldy, int32_t rows, int32_t width
 ) {
-  EACH_NUMBER(rows, width) {
+  FOR_NUMBERS(
+    rows, width,
     const double v = NUMBER(x, ldx);
     NUMBER(y, ldy) = (float)(softplus(v) - (double)NUMBER(t, ldt) * v);
-  }
+  )
 }
 
 /** dx (+)= dy (σ(x) - t) */
@@ -95,10 +96,11 @@ KERNEL(crossEntropyGradient)(
   const float *x, int32_t ldx, const float *t, int32_t ldt, const float *dy, int32_t ldy, float *dx, int32_t rows,
   int32_t width, int32_t accumulate
 ) {
-  EACH_NUMBER(rows, width) {
+  FOR_NUMBERS(
+    rows, width,
     const double slope = sigmoid_double(NUMBER(x, ldx)) - (double)NUMBER(t, ldt);
     PUT_NUMBER(dx, ldx, (float)((double)NUMBER(dy, ldy) * slope), accumulate);
-  }
+  )
 }
 
 /** y = 1 / x */
@@ -212,7 +214,9 @@ KERNEL(layerNormGradient)(
     } \
   } while (0)
 /** Four sums in single precision. */
-INLINE four sums_at(const double *sums) { return (four){(float)sums[0], (float)sums[1], (float)sums[2], (float)sums[3]}; }
+INLINE four sums_at(const double *sums) {
+  return (four){(float)sums[0], (float)sums[1], (float)sums[2], (float)sums[3]};
+}
 /** Goes over the cache lines of columns from `begin` to `end`: columns `n` to `stop`. */
 #define EACH_LINE(begin, end) \
   for (size_t line = (size_t)(begin), line_end = (size_t)(end), stop; \
