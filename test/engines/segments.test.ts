@@ -228,7 +228,7 @@ describe('a graph with sequences', () => {
       field: `s${s}`,
       table: 'item',
       width: WIDTH,
-      maxItems: 1,
+      maxItems: MAX_ITEMS,
     }));
     const plan = planOf({ ...LAYOUT, sequences }, (g, input, y) => {
       const out = g.linear(input, 1, 'out');
