@@ -1,11 +1,11 @@
-// Adagrad, as ../optimizers/adagrad.ts has it.
+// Adagrad (Duchi et al. 2011). Own constants: learning rate, ε. State: sum of squares.
 
-INLINE void adagrad_row(float *w, float *s, size_t width, const float *g, const float *c) {
-  for (size_t i = 0; i < width; i += LANES) {
-    const size_t left = width - i;
-    const vector weight = load_some(w + i, left), gradient = penalized(load_some(g + i, left), weight, c);
-    const vector squares = load_some(s + i, left) + gradient * gradient;
-    store_some(s + i, left, squares);
-    store_some(w + i, left, weight - splat(c[FIRST_OWN]) * gradient / (square_root(squares) + splat(c[FIRST_OWN + 1])));
-  }
+INLINE void adagrad_columns(float *w, float *s, size_t gap, const float *g, size_t left, const float *c) {
+  (void)gap;
+  const float *own = c + FIRST_OWN;
+  const vector weight = load_some(w, left), gradient = gradient_of(g, left, weight, c),
+               squares = load_some(s, left) + gradient * gradient;
+  store_some(s, left, squares);
+  store_some(w, left, weight - splat(own[0]) * gradient / (square_root(squares) + splat(own[1])));
 }
+ROW_BY_COLUMNS(adagrad)

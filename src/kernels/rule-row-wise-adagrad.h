@@ -1,17 +1,18 @@
-// Adagrad with one number a row, as ../optimizers/row-wise-adagrad.ts has it: its sums are by fours.
+// Adagrad with one number per row, the sum of the mean squares of its gradients. Own constants: learning rate, ε.
+// Sums are by fours.
 
-INLINE void row_wise_adagrad_row(float *w, float *s, size_t width, const float *g, const float *c) {
+INLINE void rowWiseAdagrad_row(float *w, float *s, size_t gap, const float *g, size_t count, const float *c) {
+  (void)gap;
   four sums = splat_four(0);
-  for (size_t i = 0; i < width; i += 4) {
-    const four gradient = penalized_four(load_four(g + i, width - i), load_four(w + i, width - i), c);
+  EACH_FOUR(
+    count, const four gradient = gradient_of_four(g ? g + i : g, left, load_four(w + i, left), c);
     sums += gradient * gradient;
-  }
-  const float squares = *s + (sums[0] + sums[1] + sums[2] + sums[3]) / (float)width;
+  )
+  const float squares = *s + sum_of_four(sums) / (float)count;
   *s = squares;
   const vector size = splat(c[FIRST_OWN] / (__builtin_sqrtf(squares) + c[FIRST_OWN + 1]));
-  for (size_t i = 0; i < width; i += LANES) {
-    const size_t left = width - i;
-    const vector weight = load_some(w + i, left);
-    store_some(w + i, left, weight - size * penalized(load_some(g + i, left), weight, c));
-  }
+  EACH_COLUMNS(
+    count, const vector weight = load_some(w + i, left);
+    store_some(w + i, left, weight - size * gradient_of(g ? g + i : g, left, weight, c));
+  )
 }

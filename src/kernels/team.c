@@ -22,6 +22,7 @@ static void use_stack(int32_t self) {
   __asm__ volatile("local.get %0\n\tglobal.set __stack_pointer" ::"r"(top));
 }
 #else
+OWN char *memory_begin;
 static void use_stack(int32_t self) { (void)self; }
 #endif
 
@@ -36,8 +37,15 @@ KERNEL(join)(int32_t self, int32_t count, barrier_words *barrier) {
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 
+/** Reads a global of 32 bits: LLVM extends one to 64 by a load from memory, with the global's index as the address. */
+static int32_t narrow_global(int32_t value) {
+  __asm__("" : "+r"(value));
+  return value;
+}
 /** First of `units` for a worker; in 64 bits, since units times workers exceed 32. */
-static int64_t first_unit(int64_t units, int32_t worker) { return units * worker / threads; }
+static int64_t first_unit(int64_t units, int32_t worker) {
+  return units * narrow_global(worker) / narrow_global(threads);
+}
 
 static int32_t first_item(int32_t count, int32_t unit, int32_t worker) {
   const int64_t items = (uint32_t)count;

@@ -30,6 +30,14 @@ extern OWN int32_t thread, threads;
 /** Whether a number with an infinite square was seen since `refuseUnlessFinite` was last called. */
 extern OWN int32_t saw_other;
 
+/** Returns the memory at an address that a program stores in its memory. */
+#if defined(__wasm__)
+static inline void *place_at(uint32_t address) { return (void *)(uintptr_t)address; }
+#else
+extern OWN char *memory_begin;
+static inline void *place_at(uint32_t address) { return memory_begin + address; }
+#endif
+
 /** Ends the step of this worker: the process reports an error. */
 _Noreturn void fail(void);
 

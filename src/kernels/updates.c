@@ -1,8 +1,6 @@
-// How the rules of optimizers go over the distinct rows of a table, with the results of updates.ts to the bit. Compiled
-// once for each
-// family of processors. A row's weights and what the rule keeps for it lie side by side.
+// Updates of weights by the rules of optimizers: dense ones in shares, those of a table by distinct rows.
 
-#include "updates.h"
+#include "rules.h"
 #include "rule-adagrad.h"
 #include "rule-adam.h"
 #include "rule-ftrl.h"
@@ -10,39 +8,87 @@
 #include "rule-rmsprop.h"
 #include "rule-row-wise-adagrad.h"
 #include "rule-sgd.h"
+#include "tables.h"
 
-/** Rows that are on their way from memory. */
-#define AHEAD 12
-#define LINE 64
+#if defined(__wasm__)
+// Unrolling for widths would almost double the size of the module, for little.
+#undef BY_WIDTH
+#define BY_WIDTH(width, each, ...) each(width, __VA_ARGS__)
+#endif
 
-#define EACH_ROW(rule, width) \
+/** Updates the distinct rows from `begin` to `end`. */
+#define UPDATE_DISTINCT(width, rule) \
   for (size_t u = begin; u < end; u++) { \
-    if (u + AHEAD < end) { \
-      const char *next = (const char *)(table + distinct[u + AHEAD] * stride); \
-      for (size_t line = 0; line < stride * sizeof(float); line += LINE) PREFETCH(next + line, 1); \
-    } \
-    float *at = table + distinct[u] * stride; \
-    rule##_row(at, at + (width), width, gradients + u * (width), constants); \
+    fetch_distinct(table, (size_t)stride, distinct, u, begin, end); \
+    float *at = table + distinct[u] * (size_t)stride; \
+    const float *g = gradients + u * (width); \
+    if (g == NULL) __builtin_unreachable(); /* Saves the rule a branch. */ \
+    rule##_row(at, at + (width), (width), g, (width), c); \
   }
 
-#define UPDATE(rule, name) \
-  int NAME(rule##_rows)( \
-    float *table, size_t most, size_t stride, size_t width, const uint32_t *distinct, const float *gradients, \
-    size_t begin, size_t end, const float *constants_at \
+/** Copies constants, so that stores of rows cannot change them. */
+#define COPY_CONSTANTS \
+  float c[MAX_CONSTANTS]; \
+  memcpy(c, constants, sizeof c);
+
+/** Updates dense weights by shares of workers, unless `refused` is 1; `gap` is in bytes. */
+#define DENSE_KERNEL(rule) \
+  KERNEL(rule##Dense)( \
+    float *w, float *s, size_t gap, const float *g, int32_t count, const float *constants, const int32_t *refused \
   ) { \
-    size_t above = 0; \
-    for (size_t u = begin; u < end; u++) above += distinct[u] >= most; \
-    if (above > 0) return 0; \
-    /* Of its own, so that no row's numbers could be among them. */ \
-    float constants[RULE_CONSTANTS]; \
-    memcpy(constants, constants_at, sizeof constants); \
-    switch (width) { \
-      case 4: EACH_ROW(rule, 4) break; \
-      case 8: EACH_ROW(rule, 8) break; \
-      case 16: EACH_ROW(rule, 16) break; \
-      case 32: EACH_ROW(rule, 32) break; \
-      default: EACH_ROW(rule, width) \
-    } \
-    return 1; \
+    if (*refused) return; \
+    COPY_CONSTANTS \
+    const size_t begin = (size_t)share_begin(count, 16), end = (size_t)share_end(count, 16); \
+    rule##_row(w + begin, s + begin, gap / sizeof *s, g ? g + begin : g, end - begin, c); \
   }
-RULES(UPDATE)
+
+/** Updates a dense tensor by the worker whose turn it is, for a rule that depends on the whole tensor. */
+#define TENSOR_KERNEL(rule) \
+  KERNEL(rule##Tensor)( \
+    float *w, float *s, size_t gap, const float *g, int32_t count, const float *constants, const int32_t *refused, \
+    int32_t turn \
+  ) { \
+    if (*refused || !is_turn(turn)) return; \
+    COPY_CONSTANTS \
+    rule##_row(w, s, gap / sizeof *s, g, (size_t)count, c); \
+  }
+
+/**
+ * Updates the distinct rows of a table that a batch touched, or all rows if `tableRows` is not 0 (not lazy), by shares
+ * of workers, unless `refused` is 1. A row's weights and its state are adjacent.
+ */
+#define TABLE_KERNEL(rule) \
+  KERNEL(rule##Table)( \
+    float *table, int32_t stride, int32_t width, uint32_t *hash, uint32_t *distinct, const float *gradients, \
+    const uint32_t *countAt, const float *constants, const int32_t *refused, int32_t tableRows \
+  ) { \
+    if (*refused) return; \
+    COPY_CONSTANTS \
+    const distinct_rows known = open_rows(hash, distinct, countAt); \
+    const int32_t count = tableRows ? tableRows : (int32_t)known.count; \
+    const size_t begin = (size_t)share_begin(count, 1), end = (size_t)share_end(count, 1); \
+    if (tableRows) { \
+      for (size_t row = begin; row < end; row++) { \
+        const uint32_t number = *slot_of(&known, (uint32_t)row); \
+        float *at = table + row * (size_t)stride; \
+        const float *g = number < known.count ? gradients + number * (size_t)width : NULL; \
+        rule##_row(at, at + width, (size_t)width, g, (size_t)width, c); \
+      } \
+      return; \
+    } \
+    BY_WIDTH((size_t)width, UPDATE_DISTINCT, rule) \
+  }
+
+DENSE_KERNEL(adagrad)
+DENSE_KERNEL(adam)
+DENSE_KERNEL(ftrl)
+DENSE_KERNEL(rmsprop)
+DENSE_KERNEL(sgd)
+TENSOR_KERNEL(lamb)
+TABLE_KERNEL(adagrad)
+TABLE_KERNEL(adam)
+TABLE_KERNEL(ftrl)
+TABLE_KERNEL(lamb)
+TABLE_KERNEL(rmsprop)
+TABLE_KERNEL(rowWiseAdagrad)
+TABLE_KERNEL(sgd)

@@ -16,7 +16,9 @@
 #define UNROLL _Pragma("GCC unroll 16")
 #endif
 
-// MOST_PANELS: panels of 8 columns that a tile has at the most, a power of 2; MOST_ROWS: its rows; together they fill
+/** Columns of a panel. */
+#define PANEL 8
+// MOST_PANELS: panels that a tile has at the most, a power of 2; MOST_ROWS: its rows; together they fill
 // the registers.
 // VECTORS: vectors that hold so many panels.
 
@@ -199,10 +201,17 @@ INLINE vector power_of_two(bits n) {
   const bits bias = {0}, exponent = n + (bias + 127);
   return (vector)(exponent << 23);
 }
+/** A value within bounds; NaN if it is, which a selection may not be if the compiler makes relaxed SIMD of it. */
+INLINE vector clamp(vector value, vector low, vector high) {
+#if defined(__wasm__)
+  return (vector)wasm_f32x4_pmax(wasm_f32x4_pmin((v128_t)value, (v128_t)high), (v128_t)low);
+#else
+  return select_of(value > high, high, select_of(value < low, low, value));
+#endif
+}
 /** e^x to 2 units in the last place (Moshier's Cephes, expf); NaN if x is. */
 INLINE vector exp_of(vector value) {
-  const vector low = splat(-87.33654f), high = splat(88.72283f);
-  const vector x = select_of(value > high, high, select_of(value < low, low, value));
+  const vector x = clamp(value, splat(-87.33654f), splat(88.72283f));
   const vector n = floor_of(x * splat(1.44269504088896341f) + splat(0.5f));
   const vector r = x - n * splat(0.693359375f) - n * splat(-2.12194440e-4f);
   vector p = splat(1.9875691500e-4f);
@@ -223,6 +232,12 @@ INLINE vector sigmoid_of(vector x) { return splat(1) / (splat(1) + exp_of(-x)); 
 typedef float four __attribute__((vector_size(16)));
 typedef int32_t four_bits __attribute__((vector_size(16)));
 INLINE four splat_four(float x) { return (four){x, x, x, x}; }
+#if LANES == 4
+INLINE four load_four(const float *at, size_t left) { return load_some(at, left); }
+INLINE void store_four(float *at, size_t left, four x) { store_some(at, left, x); }
+INLINE four root_four(four x) { return square_root(x); }
+INLINE four clamp_four(four value, four low, four high) { return clamp(value, low, high); }
+#else
 INLINE four load_four(const float *at, size_t left) {
   four x = {0};
   memcpy(&x, at, left >= 4 ? sizeof x : left * sizeof *at);
@@ -232,6 +247,8 @@ INLINE void store_four(float *at, size_t left, four x) { memcpy(at, &x, left >= 
 INLINE four root_four(four x) {
   return (four){__builtin_sqrtf(x[0]), __builtin_sqrtf(x[1]), __builtin_sqrtf(x[2]), __builtin_sqrtf(x[3])};
 }
+INLINE four clamp_four(four value, four low, four high) { return _mm_max_ps(low, _mm_min_ps(high, value)); }
+#endif
 /** a b + c, fused where `multiply_add` is. */
 INLINE four multiply_add_four(four a, four b, four c) {
 #if LANES == 4
@@ -268,5 +285,24 @@ INLINE four look_four(four seen, four x) { return seen + x * splat_four(18446744
 INLINE void keep_four(four seen) {
   saw_other |= seen[0] != seen[0] || seen[1] != seen[1] || seen[2] != seen[2] || seen[3] != seen[3];
 }
+
+/** Runs statements for vectors of columns, `i` the first column and `left` how many the vector has at most. */
+#define EACH_COLUMNS(count, ...) \
+  IN_GROUPS(count, LANES, __VA_ARGS__)
+/** The same for groups of four columns. */
+#define EACH_FOUR(count, ...) IN_GROUPS(count, 4, __VA_ARGS__)
+#define IN_GROUPS(count, size, ...) \
+  { \
+    const size_t columns = (count); \
+    size_t i = 0; \
+    for (; i + (size) <= columns; i += (size)) { \
+      const size_t left = (size); \
+      __VA_ARGS__ \
+    } \
+    if (i < columns) { \
+      const size_t left = columns - i; \
+      __VA_ARGS__ \
+    } \
+  }
 
 #endif
