@@ -3,7 +3,7 @@
 
 #include "tables.h"
 
-/** Divides weights by their sum, otherwise by the root of the sum of their squares. */
+/** `pooling` that divides by the sum of weights; any other divides by the root of the sum of their squares. */
 #define POOLING_MEAN 1
 /** Columns that are multiplied by fours, and so fused where `multiply_add` is; those beyond are not. */
 #define FUSED(width) ((width) / 4 * 4)
@@ -24,8 +24,10 @@ KERNEL(poolingFactors)(const uint32_t *bag, const uint32_t *offsets, int32_t poo
       sum += weight;
       squares += weight * weight;
     }
-    const double divisor = pooling == POOLING_MEAN ? sum : __builtin_sqrt(squares), scale = divisor == 0 ? 0 : 1 / divisor;
-    for (size_t item = offsets[b]; item < offsets[b + 1]; item++) factors[item] = (float)(scale * (double)factors[item]);
+    const double divisor = pooling == POOLING_MEAN ? sum : __builtin_sqrt(squares);
+    const double scale = divisor == 0 ? 0 : 1 / divisor;
+    for (size_t item = offsets[b]; item < offsets[b + 1]; item++)
+      factors[item] = (float)(scale * (double)factors[item]);
   }
 }
 
@@ -71,6 +73,21 @@ KERNEL(lookupBags)(
   BY_WIDTH((size_t)width, LOOK_UP_BAGS)
 }
 
+/** Adds factor · from to a row of gradients, or to zeros if it is new. */
+INLINE vector add_product(const int is_new, float *to, const float *from, float factor, size_t width, vector seen) {
+  EACH_COLUMNS(
+    FUSED(width), const vector before = is_new ? splat(0) : load_columns(to + i, left);
+    const vector x = multiply_add(splat(factor), load_columns(from + i, left), before);
+    store_columns(to + i, left, x);
+    seen = look(seen, x);
+  )
+  for (size_t i = FUSED(width); i < width; i++) {
+    to[i] = (is_new ? 0 : to[i]) + factor * from[i];
+    seen = look(seen, splat(to[i]));
+  }
+  return seen;
+}
+
 /**
  * Adds the gradients of a bag's items to the distinct rows of their table, item by item, as `gatherGradients` does for
  * a field with one id.
@@ -86,23 +103,20 @@ KERNEL(gatherBagGradients)(
   distinct_rows known = open_rows(hash, distinct, countAt);
   if (isFirstField && *fresh) clear_rows(&known);
   vector seen = splat(0);
+  __attribute__((unused)) const uint32_t *last = ids + offsets[rows];
 #define GATHER_BAGS(width) \
   for (size_t b = 0; b < (size_t)rows; b++) { \
     const uint32_t *first = ids + offsets[b], *stop = ids + offsets[b + 1]; \
     const float *from = d + b * (size_t)ldd; \
     EACH_ITEM { \
+      if (id + AHEAD < last) PREFETCH(known.hash + hash_of(&known, id[AHEAD])); \
       int is_new; \
       float *to = gradients + number_of(&known, *id, &is_new) * (size_t)(width); \
-      if (is_new) clear_areas(to, (width), 0, (size_t)areas, areaBytes); \
-      const float factor = FACTOR; \
-      EACH_COLUMNS( \
-        FUSED(width), \
-        const vector x = multiply_add(splat(factor), load_columns(from + i, left), load_columns(to + i, left)); \
-        store_columns(to + i, left, x); seen = look(seen, x); \
-      ) \
-      for (size_t i = FUSED(width); i < (width); i++) { \
-        to[i] += factor * from[i]; \
-        seen = look(seen, splat(to[i])); \
+      if (is_new) { \
+        clear_areas(to, (width), (size_t)areas, areaBytes); \
+        seen = add_product(1, to, from, FACTOR, (width), seen); \
+      } else { \
+        seen = add_product(0, to, from, FACTOR, (width), seen); \
       } \
     } \
   }

@@ -1,7 +1,8 @@
-// Matrix products of operands that are rounded to bfloat16: bitwise what AVX-512's VDPBF16PS computes. It takes pairs of
-// neighbors and adds the product of the second one first, each rounded to nearest, ties to even, with denormal numbers
-// as 0 (Intel, Software Developer's Manual, volume 2, VDPBF16PS). A product of two such numbers is exact in single
-// precision, so fusing it with its addition changes nothing. No sum is denormal, since operands below 2^-56 count as 0.
+// Matrix products of operands that are rounded to bfloat16: bitwise what AVX-512's VDPBF16PS computes. It takes pairs
+// of neighbors and adds the product of the second one first, each rounded to nearest, ties to even, with denormal
+// numbers as 0 (Intel, Software Developer's Manual, volume 2, VDPBF16PS). A product of two such numbers is exact in
+// single precision, so fusing it with its addition changes nothing. No sum is denormal, since operands below 2^-56
+// count as 0.
 
 #include "vector.h"
 

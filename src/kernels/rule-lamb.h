@@ -1,5 +1,6 @@
-// LAMB (You et al. 2020, algorithm 2, with φ(z) = z); a row is a tensor. Own constants: 1 - β1, β2, 1 - β2, 1/(1 - β1^t),
-// 1/√(1 - β2^t), ε, weight decay, learning rate. State: both moments. Sums are in double precision, by twos.
+// LAMB (You et al. 2020, algorithm 2, with φ(z) = z); a row is a tensor. Own constants: 1 - β1, β2, 1 - β2,
+// 1/(1 - β1^t), 1/√(1 - β2^t), ε, weight decay, learning rate. State: both moments. Sums are in double precision, by
+// twos.
 
 /** Divides the corrected first moment by the root of the second, and adds decay. */
 INLINE four lamb_step(four first, four second, four weight, const float *own) {

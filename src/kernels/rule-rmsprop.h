@@ -1,5 +1,5 @@
-// RMSprop (Tieleman & Hinton 2012) as in PyTorch. Own constants: α, 1 - α, ε, learning rate, momentum. State: the second
-// moment and, with momentum, the step.
+// RMSprop (Tieleman & Hinton 2012) as in PyTorch. Own constants: α, 1 - α, ε, learning rate, momentum. State: the
+// second moment and, with momentum, the step.
 
 INLINE void rmsprop_columns(float *w, float *s, size_t gap, const float *g, size_t left, const float *c) {
   const float *own = c + FIRST_OWN;

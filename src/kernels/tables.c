@@ -48,7 +48,7 @@ KERNEL(gatherGradients)(
     int is_new; \
     float *to = gradients + number_of(&known, ids[b], &is_new) * (size_t)(width); \
     if (is_new) { \
-      clear_areas(to, (width), 1, (size_t)areas, areaBytes); \
+      clear_areas(to, (width), (size_t)areas, areaBytes); \
       EACH_COLUMNS( \
         width, const vector x = load_some(from + i, left); store_some(to + i, left, x); seen = look(seen, x); \
       ) \

@@ -25,6 +25,31 @@ INLINE void fetch(const void *at, size_t bytes) {
   for (size_t line = 0; line < bytes; line += LINE) PREFETCH((const char *)at + line);
 }
 
+/** Rows of a table that are fetched together, or in advance. */
+#define FETCHED 16
+/** Fetches distinct rows before the visit of the u-th, from `begin` to `end`. */
+#if defined(__wasm__)
+static OWN uint32_t touched;
+INLINE void fetch_distinct(
+  const float *table, size_t stride, const uint32_t *distinct, size_t u, size_t begin, size_t end
+) {
+  if ((u - begin) % FETCHED) return;
+  // Reads, as many as are in flight at once; their sum keeps the compiler from dropping them.
+  for (size_t next = u; next < end && next < u + FETCHED; next++)
+    for (size_t i = 0; i < stride; i += LINE / sizeof(float))
+      touched += ((const uint32_t *)table)[distinct[next] * stride + i];
+}
+#else
+INLINE void fetch_distinct(
+  const float *table, size_t stride, const uint32_t *distinct, size_t u, size_t begin, size_t end
+) {
+  (void)begin;
+  if (u + FETCHED >= end) return;
+  const float *next = table + distinct[u + FETCHED] * stride;
+  for (size_t i = 0; i < stride; i += LINE / sizeof(float)) PREFETCH(next + i, 1);
+}
+#endif
+
 /** Distinct rows, and a hash table of their numbers: its slots are a power of two, at most half of them in use. */
 typedef struct {
   uint32_t *hash, *distinct;
@@ -62,9 +87,9 @@ INLINE uint32_t number_of(distinct_rows *rows, uint32_t row, int *is_new) {
   return *slot;
 }
 
-/** Clears a row in the areas from `first` on; it is too short for a call of memset. */
-INLINE void clear_areas(float *row, size_t width, size_t first, size_t areas, size_t area_bytes) {
-  for (size_t area = first; area < areas; area++) {
+/** Clears a new row in the areas behind the first; it is too short for a call of memset. */
+INLINE void clear_areas(float *row, size_t width, size_t areas, size_t area_bytes) {
+  for (size_t area = 1; area < areas; area++) {
     float *to = (float *)((char *)row + area * area_bytes);
     EACH_COLUMNS(width, store_some(to + i, left, splat(0));)
   }

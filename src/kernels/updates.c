@@ -11,39 +11,25 @@
 #include "tables.h"
 
 #if defined(__wasm__)
-// The module would double in size for little.
+// Unrolling for widths would almost double the size of the module, for little.
 #undef BY_WIDTH
 #define BY_WIDTH(width, each, ...) each(width, __VA_ARGS__)
 #endif
-/** Rows that are fetched together, so that as many reads are in flight at once. */
-#define FETCHED 16
 
-#if defined(__wasm__)
-/** Keeps reads that only bring rows into the cache from being dropped. */
-static OWN uint32_t touched;
-#define FETCH(line) touched += *(const uint32_t *)(line)
-#else
-#define FETCH(line) PREFETCH(line, 1)
-#endif
-/** Fetches the distinct rows from `begin` on. */
-INLINE void fetch_rows(const float *table, size_t stride, const uint32_t *distinct, size_t begin, size_t end) {
-  for (size_t u = begin; u < end && u < begin + FETCHED; u++) {
-    const char *row = (const char *)(table + distinct[u] * stride);
-    for (size_t line = 0; line < stride * sizeof(float); line += LINE) FETCH(row + line);
+/** Updates the distinct rows from `begin` to `end`. */
+#define UPDATE_DISTINCT(width, rule) \
+  for (size_t u = begin; u < end; u++) { \
+    fetch_distinct(table, (size_t)stride, distinct, u, begin, end); \
+    float *at = table + distinct[u] * (size_t)stride; \
+    const float *g = gradients + u * (width); \
+    if (g == NULL) __builtin_unreachable(); /* Saves the rule a branch. */ \
+    rule##_row(at, at + (width), (width), g, (width), c); \
   }
-}
 
 /** Copies constants, so that stores of rows cannot change them. */
 #define COPY_CONSTANTS \
   float c[MAX_CONSTANTS]; \
   memcpy(c, constants, sizeof c);
-
-#define UPDATE_DISTINCT(width, rule) \
-  for (size_t u = begin; u < end; u++) { \
-    if ((u - begin) % FETCHED == 0) fetch_rows(table, (size_t)stride, distinct, u, end); \
-    float *at = table + distinct[u] * (size_t)stride; \
-    rule##_row(at, at + (width), (width), gradients + u * (width), (width), c); \
-  }
 
 /** Updates dense weights by shares of workers, unless `refused` is 1; `gap` is in bytes. */
 #define DENSE_KERNEL(rule) \

@@ -325,10 +325,10 @@ INLINE void keep_four(four seen) {
 
 /** Runs statements for vectors of columns, `i` the first column and `left` how many the vector has at most. */
 #define EACH_COLUMNS(count, ...) \
-  EACH_GROUP(count, LANES, __VA_ARGS__)
+  IN_GROUPS(count, LANES, __VA_ARGS__)
 /** The same for groups of four columns. */
-#define EACH_FOUR(count, ...) EACH_GROUP(count, 4, __VA_ARGS__)
-#define EACH_GROUP(count, size, ...) \
+#define EACH_FOUR(count, ...) IN_GROUPS(count, 4, __VA_ARGS__)
+#define IN_GROUPS(count, size, ...) \
   { \
     const size_t columns = (count); \
     size_t i = 0; \
