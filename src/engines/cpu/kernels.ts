@@ -30,6 +30,8 @@ export const EXCHANGED = [
   'predictions',
 ] as const;
 export type Exchanged = (typeof EXCHANGED)[number];
+/** Called before each exchange. */
+export type OnExchange = (what: Exchanged) => void;
 
 /** An instance's kernels, by name. */
 export type Kernels = Readonly<Record<keyof typeof SIGNATURES | 'heapBase', (...args: number[]) => number>>;

@@ -6,7 +6,7 @@ import type { Call } from '../compile/call-list.js';
 import type { Apart } from '../state/apart.js';
 import type { BoundCall } from './bind.js';
 import { COMMAND, COMMAND_WORDS } from './command.js';
-import type { Exchanged, Exchanges, Kernels } from './kernels.js';
+import type { Exchanges, Kernels, OnExchange } from './kernels.js';
 import { instantiate, type KernelModule } from './module.js';
 
 /** The lists of a team of workers, and their memory. */
@@ -30,7 +30,7 @@ export interface TeamWatch {
   /** Called with the duration of each call of this thread. */
   readonly onCall?: CallObserver;
   /** Called before each exchange with other processes. */
-  readonly onExchange?: ((what: Exchanged) => void) | undefined;
+  readonly onExchange?: OnExchange | undefined;
   /** Whether every list is shared, however small, once all workers have started. */
   readonly isPatient?: boolean;
   /** Maximum bytes of tables in the shared memory; default: TABLE_BYTES. */
