@@ -31,15 +31,19 @@ KERNEL(poolingFactors)(const uint32_t *bag, const uint32_t *offsets, int32_t poo
   }
 }
 
-/** Sums weighted rows: y[b, 0 … D) = Σ factor · table[id] over the items of row b. Rows are shared among workers. */
+/**
+ * Sums weighted rows: y[b, 0 … D) = Σ factor · table[id] over the items of row b; fails if an id is not below
+ * `tableSize`. Rows are shared among workers.
+ */
 KERNEL(lookupBags)(
-  const uint32_t *bag, const uint32_t *offsets, const float *table, int32_t stride, int32_t width, float *y,
-  int32_t ldy, int32_t rows
+  const uint32_t *bag, const uint32_t *offsets, const float *table, int32_t tableSize, int32_t stride, int32_t width,
+  float *y, int32_t ldy, int32_t rows
 ) {
   const uint32_t *ids = ids_of(bag);
   const float *factors = factors_of(bag);
   const size_t begin = (size_t)share_begin(rows, 4), end = (size_t)share_end(rows, 4);
-  __attribute__((unused)) const uint32_t *last = ids + offsets[end];
+  const uint32_t *last = ids + offsets[end];
+  require_below(ids + offsets[begin], last, (uint32_t)tableSize);
 #define EACH_ITEM for (const uint32_t *id = first; id < stop; id++)
 #define FACTOR factors[id - ids]
 #define ROW(id) (table + (id) * (size_t)stride + i)

@@ -3,11 +3,15 @@
 
 #include "tables.h"
 
-/** Copies rows: y[b, 0 … D) = table[ids[b]]. Rows are shared among workers. */
+/**
+ * Copies rows: y[b, 0 … D) = table[ids[b]]; fails if an id is not below `tableSize`. Rows are shared among workers.
+ */
 KERNEL(lookup)(
-  const uint32_t *ids, const float *table, int32_t stride, int32_t width, float *y, int32_t ldy, int32_t rows
+  const uint32_t *ids, const float *table, int32_t tableSize, int32_t stride, int32_t width, float *y, int32_t ldy,
+  int32_t rows
 ) {
   const size_t begin = (size_t)share_begin(rows, 4), end = (size_t)share_end(rows, 4);
+  require_below(ids + begin, ids + end, (uint32_t)tableSize);
 #define LOOK_UP(width) \
   for (size_t b = begin; b < end; b++) { \
     if (b + AHEAD < end) fetch(table + ids[b + AHEAD] * (size_t)stride, (width) * sizeof *table); \

@@ -25,6 +25,13 @@ INLINE void fetch(const void *at, size_t bytes) {
   for (size_t line = 0; line < bytes; line += LINE) PREFETCH((const char *)at + line);
 }
 
+/** Fails unless all ids are below a table's size; the ids of a batch come from files. */
+INLINE void require_below(const uint32_t *ids, const uint32_t *end, uint32_t size) {
+  uint32_t above = 0;
+  for (; ids < end; ids++) above |= *ids >= size;
+  if (above) fail();
+}
+
 /** Rows of a table that are fetched together, or in advance. */
 #define FETCHED 16
 /** Fetches distinct rows before the visit of the u-th, from `begin` to `end`. */

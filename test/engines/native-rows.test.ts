@@ -139,8 +139,8 @@ function compute(
     });
   };
   byAll(() => {
-    kernels.lookup(ids, table, stride, width, y, ldd, rows);
-    kernels.lookupBags(bag, offsets, table, stride, width, y + width * 4, ldd, rows);
+    kernels.lookup(ids, table, tableRows, stride, width, y, ldd, rows);
+    kernels.lookupBags(bag, offsets, table, tableRows, stride, width, y + width * 4, ldd, rows);
   });
   for (let area = 0; area < areas; area++) gather(area);
   byAll(

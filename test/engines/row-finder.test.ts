@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createRowFinder } from '../../src/engines/cpu/row-finder.js';
+import { RowFinder } from '../../src/engines/cpu/row-finder.js';
 
 const table = (rows: number) => ({ name: 'shop', looked: { at: 0, stride: 1, rows } });
 const ids = fc
@@ -14,7 +14,7 @@ describe('the rows of a sharded table that a step looks up', () => {
         fc.integer({ min: 1, max: 5 }),
         fc.array(fc.tuple(ids, ids, fc.nat(5)), { minLength: 1, maxLength: 4 }),
         (processes, steps) => {
-          const finder = createRowFinder(table(1000), processes);
+          const finder = new RowFinder(table(1000), processes);
           for (const [single, items, cut] of steps) {
             // A bag per row: none in the first, then up to `cut` items in the second, and the others in the third.
             const offsets = Uint32Array.of(0, 0, cut, items.length);
@@ -45,7 +45,7 @@ describe('the rows of a sharded table that a step looks up', () => {
   });
 
   it('are limited by the capacity of their list', () => {
-    const finder = createRowFinder(table(2), 2);
+    const finder = new RowFinder(table(2), 2);
     expect(() => finder.find([{ ids: Uint32Array.of(7, 8, 7, 9) }], [{ begin: 0, rows: 4 }])).toThrow(
       "more rows of 'shop' than the capacity of its list",
     );

@@ -210,10 +210,10 @@ export function lowerLookup({ columns }: InputLayout, tables: TablePlaces, input
     const place = tables.byName.get(each.table)!;
     const {
       width,
-      looked: { at: table, stride },
+      looked: { at: table, stride, rows: tableSize },
     } = place;
     if (each.kind === 'id') {
-      list.emit('lookup', { ids: tables.ids(place, each.field), table, stride, width, y });
+      list.emit('lookup', { ids: tables.ids(place, each.field), table, tableSize, stride, width, y });
       continue;
     }
     const { addresses: bag, offsets } = tables.bag(place, each.field);
@@ -221,15 +221,15 @@ export function lowerLookup({ columns }: InputLayout, tables: TablePlaces, input
     if (each.pooling !== 'sum' && !pooled.has(each.field))
       list.emit('poolingFactors', { bag, offsets, pooling: POOLING_NUMBERS[each.pooling], rows: BATCH });
     pooled.add(each.field);
-    list.emit('lookupBags', { bag, offsets, table, stride, width, y });
+    list.emit('lookupBags', { bag, offsets, table, tableSize, stride, width, y });
   }
 }
 
 /** Looks up the items of a sequence. */
 export function lowerItemLookup(tables: TablePlaces, field: string, y: View, list: CallList): void {
   const { ids, table, width } = tables.sequence(field);
-  const { at, stride } = tables.byName.get(table)!.looked;
-  list.emit('lookup', { ids, table: at, stride, width, y });
+  const { at, stride, rows: tableSize } = tables.byName.get(table)!.looked;
+  list.emit('lookup', { ids, table: at, tableSize, stride, width, y });
 }
 
 /** The gradients of looked-up inputs: of the concatenated features, and of items by field. */

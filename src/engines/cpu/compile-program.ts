@@ -1,7 +1,6 @@
 import { WORD } from '../compile/buffers.js';
 import { compile, type Compiled } from '../compile/compile.js';
 import type { Plan, Program } from '../engine.js';
-import { rejectSequences } from '../reject-sequences.js';
 import { createStore } from '../state/store.js';
 import { BEGIN } from './begin.js';
 import { createExchange } from './exchange.js';
@@ -16,7 +15,6 @@ import { createTeam, type TeamWatch } from './team.js';
 
 /** Compiles a plan, allocates its memory and starts its workers. */
 export function compileProgram(kernels: KernelModule, plan: Plan, threads: number, watch: TeamWatch): Program {
-  if (plan.peers !== undefined && plan.peers.size > 1) rejectSequences(plan, 'training with several processes');
   const compiled = compileOnce(plan);
   const { places } = compiled;
   const emulated = whyEmulated(kernels, compiled.precision);

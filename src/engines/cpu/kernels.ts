@@ -38,6 +38,8 @@ export const EXCHANGED = [
   'predictions',
 ] as const;
 export type Exchanged = (typeof EXCHANGED)[number];
+/** Called before each exchange. */
+export type OnExchange = (what: Exchanged) => void;
 
 /** The kernels of a thread on a memory, by name; addresses are offsets from the memory. */
 export type Kernels = Readonly<Record<keyof typeof SIGNATURES, (...args: number[]) => void>>;

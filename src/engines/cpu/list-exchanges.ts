@@ -1,9 +1,9 @@
 import { WORD } from '../compile/buffers.js';
-import { keptRoom } from './kept-room.js';
 import type { Exchanges } from './kernels.js';
 import type { Layout } from '../compile/layout.js';
 import type { CpuMemory } from './memory.js';
 import { partOf } from './part-of.js';
+import { createFloatScratch } from './scratch-array.js';
 import type { TeamWatch } from './team.js';
 
 /** Creates the exchanges within lists, on a memory. */
@@ -12,7 +12,7 @@ export function listExchanges(
   { image: { doubles, floats, wordAt } }: CpuMemory,
   { onExchange = () => undefined }: Pick<TeamWatch, 'onExchange'>,
 ): Exchanges {
-  const [out, into] = [keptRoom((length) => new Float32Array(length)), keptRoom((length) => new Float32Array(length))];
+  const [out, into] = [createFloatScratch(), createFloatScratch()];
   return {
     beginSum(at, count) {
       onExchange('dense gradients');

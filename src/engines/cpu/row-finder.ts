@@ -1,117 +1,136 @@
-import { keptRoom } from './kept-room.js';
 import type { Part } from './part-of.js';
+import { createWordScratch } from './scratch-array.js';
 
 /** Lookups of a field: one id per row, or with `offsets` the ids between those of consecutive rows. */
-interface Looked {
+interface Lookups {
   readonly ids: Uint32Array;
   readonly offsets?: Uint32Array;
 }
+
+const EMPTY = 0xffffffff;
 
 /**
  * The distinct rows of a sharded table that a step looks up, numbered by owner: those of rank 0 come first. Row r of
  * the table is row ⌊r / processes⌋ of rank r modulo the number of processes. Results are valid until the next `find`.
  */
-export interface RowFinder {
-  /** Number of distinct rows. */
-  readonly count: number;
+export class RowFinder {
   /** Number of rows by process, and the number of the first one. */
   readonly counts: Uint32Array;
   readonly begins: Uint32Array;
+  readonly #name: string;
+  /** Maximum number of distinct rows. */
+  readonly #capacity: number;
+  readonly #processes: number;
+  readonly #takeHash = createWordScratch();
+  readonly #takeDistinct = createWordScratch();
+  readonly #takeNumbers = createWordScratch();
+  readonly #takeSorted = createWordScratch();
+  readonly #takeLooked = createWordScratch();
+  /** Index of a distinct row, by the hash of the row. */
+  #hash = this.#takeHash(0);
+  /** Distinct rows in order of their first lookup. */
+  #distinct = this.#takeDistinct(0);
+  #count = 0;
+  #sorted = this.#takeSorted(0);
+  #looked: readonly (readonly Uint32Array[])[] = [];
+
+  constructor(
+    { name, looked }: { readonly name: string; readonly looked: { readonly rows: number } },
+    processes: number,
+  ) {
+    this.#name = name;
+    this.#capacity = looked.rows;
+    this.#processes = processes;
+    this.counts = new Uint32Array(processes);
+    this.begins = new Uint32Array(processes);
+  }
+
+  /** Number of distinct rows. */
+  get count(): number {
+    return this.#count;
+  }
+
   /**
    * Finds the rows of parts of a batch.
    * @param columns of the table's fields in the batch
    */
-  find(columns: readonly Looked[], parts: readonly Part[]): void;
+  find(columns: readonly Lookups[], parts: readonly Part[]): void {
+    const lookups = columns.map(({ ids, offsets }) =>
+      parts.map(({ begin, rows }) =>
+        offsets === undefined ? ids.subarray(begin, begin + rows) : ids.subarray(offsets[begin], offsets[begin + rows]),
+      ),
+    );
+    const total = lookups.flat().reduce((sum, { length }) => sum + length, 0);
+    const looked = this.#takeLooked(total);
+    this.#clear(Math.min(this.#capacity, total));
+    let end = 0;
+    this.#looked = lookups.map((ofField) =>
+      ofField.map((ids) => {
+        const indices = looked.subarray(end, (end += ids.length));
+        this.#index(ids, indices);
+        return indices;
+      }),
+    );
+    const numbers = this.#numberByOwner();
+    for (let i = 0; i < total; i++) looked[i] = numbers[looked[i]!]!;
+  }
+
   /** Returns the rows that a process owns, in its own numbering. */
-  rowsOf(process: number): Uint32Array;
+  rowsOf(process: number): Uint32Array {
+    return this.#sorted.subarray(this.begins[process], this.begins[process]! + this.counts[process]!);
+  }
+
   /** Returns the numbers of the rows that a field looks up in a part, in order. */
-  looked(field: number, part: number): Uint32Array;
-}
+  looked(field: number, part: number): Uint32Array {
+    return this.#looked[field]![part]!;
+  }
 
-const EMPTY = 0xffffffff;
+  #clear(maxRows: number): void {
+    this.#hash = this.#takeHash(2 ** Math.max(2, Math.ceil(Math.log2(2 * maxRows)))).fill(EMPTY);
+    this.#distinct = this.#takeDistinct(maxRows);
+    this.#count = 0;
+  }
 
-/** Creates a finder for a table among `processes` processes. */
-export function createRowFinder(
-  { name, looked: { rows: most } }: { readonly name: string; readonly looked: { readonly rows: number } },
-  processes: number,
-): RowFinder {
-  const wordRoom = (): ((length: number) => Uint32Array) => keptRoom((length) => new Uint32Array(length));
-  const [hashRoom, metRoom, ownerRoom, numberRoom, sortedRoom, lookedRoom] = [
-    wordRoom(),
-    wordRoom(),
-    wordRoom(),
-    wordRoom(),
-    wordRoom(),
-    wordRoom(),
-  ];
-  let sorted = sortedRoom(0);
-  const counts = new Uint32Array(processes);
-  const begins = new Uint32Array(processes);
-  let found: Uint32Array[][] = [];
-  let count = 0;
+  /** Writes the index of each row among the distinct rows, adding new ones. */
+  #index(rows: Uint32Array, indices: Uint32Array): void {
+    // Knuth's multiplicative hash and linear probing.
+    const [hash, distinct, mask] = [this.#hash, this.#distinct, this.#hash.length - 1];
+    const shift = Math.clz32(mask);
+    let count = this.#count;
+    for (let i = 0; i < rows.length; i++) {
+      const row = rows[i]!;
+      let slot = Math.imul(row, 0x9e3779b1) >>> shift;
+      let index = hash[slot]!;
+      while (index !== EMPTY && distinct[index] !== row) {
+        slot = (slot + 1) & mask;
+        index = hash[slot]!;
+      }
+      if (index === EMPTY) {
+        if (count === this.#capacity) throw new Error(`more rows of '${this.#name}' than the capacity of its list`);
+        index = count++;
+        hash[slot] = index;
+        distinct[index] = row;
+      }
+      indices[i] = index;
+    }
+    this.#count = count;
+  }
 
-  return {
-    counts,
-    begins,
-    get count() {
-      return count;
-    },
-    find(columns, parts) {
-      const looked = columns.map(({ ids, offsets }) =>
-        parts.map(({ begin: from, rows }) =>
-          offsets === undefined ? ids.subarray(from, from + rows) : ids.subarray(offsets[from], offsets[from + rows]),
-        ),
-      );
-      const total = looked.reduce((sum, ofField) => sum + ofField.reduce((all, { length }) => all + length, 0), 0);
-      const keys = Math.min(most, total);
-      // Knuth's multiplicative hash and linear probing; a slot has the index of the row's first occurrence.
-      const bits = Math.max(2, Math.ceil(Math.log2(2 * keys)));
-      const [shift, mask] = [32 - bits, 2 ** bits - 1];
-      const hash = hashRoom(2 ** bits).fill(EMPTY);
-      const [met, ownerOf, numberOf] = [metRoom(keys), ownerRoom(keys), numberRoom(keys)];
-      const numbers = lookedRoom(total);
-      let [distinct, at] = [0, 0];
-      found = looked.map(() => []);
-      for (const [f, ofField] of looked.entries()) {
-        for (const ids of ofField) {
-          for (let i = 0; i < ids.length; i++) {
-            const row = ids[i]!;
-            let place = Math.imul(row, 0x9e3779b1) >>> shift;
-            let other = hash[place]!;
-            while (other !== EMPTY && met[other] !== row) {
-              place = (place + 1) & mask;
-              other = hash[place]!;
-            }
-            if (other === EMPTY) {
-              if (distinct === most) throw new Error(`more rows of '${name}' than the capacity of its list`);
-              other = distinct++;
-              hash[place] = other;
-              met[other] = row;
-            }
-            numbers[at + i] = other;
-          }
-          found[f]!.push(numbers.subarray(at, at + ids.length));
-          at += ids.length;
-        }
-      }
-      count = distinct;
-      counts.fill(0);
-      for (let m = 0; m < distinct; m++) {
-        const owner = met[m]! % processes;
-        ownerOf[m] = owner;
-        counts[owner]!++;
-      }
-      for (let r = 1; r < processes; r++) begins[r] = begins[r - 1]! + counts[r - 1]!;
-      const next = begins.slice();
-      sorted = sortedRoom(distinct);
-      for (let m = 0; m < distinct; m++) {
-        const number = next[ownerOf[m]!]!++;
-        numberOf[m] = number;
-        sorted[number] = Math.floor(met[m]! / processes);
-      }
-      for (let b = 0; b < total; b++) numbers[b] = numberOf[numbers[b]!]!;
-    },
-    rowsOf: (process) => sorted.subarray(begins[process], begins[process]! + counts[process]!),
-    looked: (field, part) => found[field]![part]!,
-  };
+  /** Sorts the distinct rows by owner, and returns the number of each by its index. */
+  #numberByOwner(): Uint32Array {
+    const { begins, counts } = this;
+    const [distinct, count, processes] = [this.#distinct, this.#count, this.#processes];
+    counts.fill(0);
+    for (let i = 0; i < count; i++) counts[distinct[i]! % processes]!++;
+    for (let r = 1; r < processes; r++) begins[r] = begins[r - 1]! + counts[r - 1]!;
+    const next = begins.slice();
+    const [numbers, sorted] = [this.#takeNumbers(count), this.#takeSorted(count)];
+    for (let i = 0; i < count; i++) {
+      const number = next[distinct[i]! % processes]!++;
+      numbers[i] = number;
+      sorted[number] = Math.floor(distinct[i]! / processes);
+    }
+    this.#sorted = sorted;
+    return numbers;
+  }
 }

@@ -3,7 +3,7 @@ import { UserError, type Problem } from '../../core/errors.js';
 import { fewerThreads, RESUME_HINT, openThread, threadError, threadProblem } from '../../system/thread.js';
 import type { Apart } from '../state/apart.js';
 import { COMMAND, COMMAND_WORDS } from './command.js';
-import { NO_EXCHANGES, type Exchanged, type Exchanges, type Instance } from './kernels.js';
+import { NO_EXCHANGES, type Exchanges, type Instance, type OnExchange } from './kernels.js';
 import { createRun, setRows, type CallObserver, type PlacedList } from './lists.js';
 import type { KernelModule } from './module.js';
 
@@ -30,7 +30,7 @@ export interface TeamWatch {
   /** Called with the duration of each call of this thread. */
   readonly onCall?: CallObserver;
   /** Called before each exchange with other processes. */
-  readonly onExchange?: ((what: Exchanged) => void) | undefined;
+  readonly onExchange?: OnExchange | undefined;
   /** Whether every list is shared, however small, once all workers have started. */
   readonly isPatient?: boolean;
   /** Maximum bytes of tables in the shared memory; default: TABLE_BYTES. */

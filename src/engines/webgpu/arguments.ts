@@ -15,6 +15,7 @@ const UNUSED: Readonly<Record<string, true | undefined>> = {
   refused: true,
   slot: true,
   slots: true,
+  tableSize: true,
   turn: true,
 };
 

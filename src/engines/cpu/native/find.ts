@@ -212,11 +212,11 @@ function tryRows(kernels: Kernels, { buffer }: WebAssembly.Memory, place: Places
   words.set([ids, factors], bag / WORD);
   words.set([0, 0, rows, 1], countAt / WORD);
   new Float32Array(buffer, constants).set(CONSTANTS);
-  kernels.lookup(ids, table, stride, width, y, width, rows);
+  kernels.lookup(ids, table, tableRows, stride, width, y, width, rows);
   kernels.gatherGradients(claim, ids, y, width, width, hash, distinct, gradients, 1, 0, countAt, rows, 1, fresh);
   for (const update of TABLE_UPDATES)
     kernels[update](table, stride, width, hash, distinct, gradients, countAt, constants, refused, 0);
-  kernels.lookupBags(bag, offsets, table, stride, width, y, width, rows);
+  kernels.lookupBags(bag, offsets, table, tableRows, stride, width, y, width, rows);
   kernels.gatherBagGradients(
     claim,
     bag,
