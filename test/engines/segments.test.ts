@@ -1,6 +1,6 @@
 import { setTimeout } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { sliceRows, type BagColumn, type Batch } from '../../src/core/batch.js';
+import { sliceRows, type Batch } from '../../src/core/batch.js';
 import { SINGLE_PROCESS } from '../../src/core/process-group.js';
 import { randomStream } from '../../src/core/random.js';
 import { printProgram } from '../../src/engines/compile/print.js';
@@ -8,94 +8,26 @@ import { compile } from '../../src/engines/compile/compile.js';
 import { createCpuEngine } from '../../src/engines/cpu/engine.js';
 import type { Plan } from '../../src/engines/engine.js';
 import { GraphBuilder } from '../../src/graph/builder.js';
-import { tower } from '../../src/graph/mlp.js';
-import { SEGMENT_POOLINGS, type Value } from '../../src/graph/operations.js';
-import type { InputLayout } from '../../src/tables/layout.js';
+import { SEGMENT_POOLINGS } from '../../src/graph/operations.js';
 import { expectLikeFloat64 } from '../support/like-float64.js';
 import { planOf } from '../support/graph-plan.js';
-
-const [WIDTH, MAX_ITEMS] = [6, 7];
-
-/** A target item, the items that a user clicked before in the same table, and a number. */
-const LAYOUT: InputLayout = {
-  width: WIDTH + 1,
-  tables: [{ name: 'item', rows: 40, width: WIDTH }],
-  columns: [
-    { kind: 'id', field: 'target', table: 'item', offset: 0, width: WIDTH },
-    { kind: 'number', field: 'price', offset: WIDTH, width: 1 },
-  ],
-  sequences: [{ field: 'clicked', table: 'item', width: WIDTH, maxItems: MAX_ITEMS }],
-};
-
-/** Random rows; every third row has no items, and the last has as many as allowed. */
-function batchOf(rows: number, seed: number): Batch {
-  const random = randomStream(seed, 'sequences');
-  const counts = Array.from({ length: rows }, (_, b) => (b % 3 === 0 ? 0 : 1 + random.below(MAX_ITEMS)));
-  counts[rows - 1] = MAX_ITEMS;
-  const offsets = new Uint32Array(rows + 1);
-  for (const [b, count] of counts.entries()) offsets[b + 1] = offsets[b]! + count;
-  const ids = Uint32Array.from({ length: offsets[rows]! }, () => random.below(40));
-  const clicked: BagColumn = { offsets, ids, weights: new Float32Array(ids.length).fill(1) };
-  return {
-    rows,
-    ids: new Map([['target', Uint32Array.from({ length: rows }, () => random.below(40))]]),
-    bags: new Map([['clicked', clicked]]),
-    numbers: new Map([['price', Float32Array.from({ length: rows }, () => random.normal())]]),
-    labels: new Map([['y', Float32Array.from({ length: rows }, () => Number(random.uniform() < 0.4))]]),
-  };
-}
-
-/** Builds a plan of one task on what `interest` makes of the input and the items. */
-function planWith(interest: (g: GraphBuilder, input: Value, items: Value) => Value, step?: Plan['step']): Plan {
-  const plan = planOf(LAYOUT, (g, input, y) => {
-    const items = g.input({ kind: 'items', field: 'clicked' }, WIDTH);
-    const pooled = interest(g, input, items);
-    const options = { hidden: [5], activation: 'tanh' as const, dropout: 0, batchNorm: false };
-    const logit = tower(g, g.concat([input, pooled]), options, 'tower');
-    return {
-      predictions: { p: g.activation(logit, 'sigmoid', 'p') },
-      terms: [{ name: 'ctr', weight: 1, loss: g.binaryCrossEntropy(logit, y) }],
-    };
-  });
-  return { ...plan, ...(step && { step }) };
-}
-
-/** Deep interest network (Zhou et al. 2018): items are weighted by a network of the item and the target. */
-function din(g: GraphBuilder, input: Value, items: Value): Value {
-  const target = g.expand(g.slice(input, 0, WIDTH), 'clicked');
-  const pair = g.concat([items, target, g.multiply(items, target)]);
-  const hidden = g.activation(g.linear(pair, 8, 'attention.0'), 'dice', 'attention.dice');
-  const weights = g.segmentSoftmax(g.linear(hidden, 1, 'attention.out'));
-  return g.segmentPool(g.mixture(weights, [items]), 'sum');
-}
-
-const CASES = {
-  ...Object.fromEntries(
-    SEGMENT_POOLINGS.map((of) => [
-      `${of} pooling`,
-      (g: GraphBuilder, _: Value, items: Value) => g.segmentPool(g.linear(items, 5, 'items'), of),
-    ]),
-  ),
-  expand: (g, input, items) => g.segmentPool(g.multiply(g.expand(g.slice(input, 0, WIDTH), 'clicked'), items), 'sum'),
-  'segment softmax': (g, _, items) =>
-    g.segmentPool(g.multiply(g.segmentSoftmax(g.linear(items, WIDTH, 'scores')), items), 'sum'),
-  'shift to the next item': (g, _, items) => g.segmentPool(g.multiply(g.shift(items, 1), items), 'mean'),
-  'shift to an earlier item': (g, _, items) => g.segmentPool(g.multiply(g.shift(items, -2), items), 'mean'),
-  'layer norm over items': (g, _, items) => g.segmentPool(g.layerNorm(items, 'norm'), 'mean'),
-  'dropout of items': (g, _, items) => g.segmentPool(g.dropout(g.linear(items, 5, 'items'), 0.4, 'dropout'), 'sum'),
+import {
+  batchOf,
   din,
-} satisfies Record<string, (g: GraphBuilder, input: Value, items: Value) => Value>;
+  INTERESTS,
+  largeEmbeddings,
+  LAYOUT,
+  planWith,
+  WIDTH,
+  type Interest,
+} from '../support/sequences.js';
 
 describe('operations on the items of a sequence', () => {
-  it.each(Object.entries(CASES))('equal float64: %s', async (_, interest) => {
+  it.each(Object.entries<Interest>(INTERESTS))('equal float64: %s', async (_, interest) => {
     const plan = planWith(interest);
     const program = createCpuEngine().compile(plan);
-    // Initial embeddings are so small that batch norm amplifies their rounding.
-    const random = randomStream(3, 'embeddings');
-    const { weights } = program.state();
-    const large = Float32Array.from({ length: 40 * WIDTH }, () => random.normal());
-    const embeddings = { shape: [40, WIDTH], data: large };
-    program.restore({ step: 0, weights: new Map([...weights, ['embeddings.item', embeddings]]), optimizer: new Map() });
+    const weights = new Map([...program.state().weights, ['embeddings.item', largeEmbeddings()] as const]);
+    program.restore({ step: 0, weights, optimizer: new Map() });
     await expectLikeFloat64(program, plan, batchOf(20, 1), 2e-5);
     program.dispose();
   });
@@ -173,7 +105,7 @@ describe('operations on the items of a sequence', () => {
       }
       return { ...batch, labels: new Map([['y', labels]]) };
     };
-    const lossAfter = async (interest: (typeof CASES)['din']): Promise<number> => {
+    const lossAfter = async (interest: Interest): Promise<number> => {
       const program = createCpuEngine().compile(planWith(interest));
       for (let seed = 0; seed < 600; seed++) await program.trainStep(labeled(512, seed));
       const { losses } = await program.evaluate(labeled(2000, 1000));

@@ -1,0 +1,94 @@
+import type { BagColumn, Batch } from '../../src/core/batch.js';
+import { randomStream } from '../../src/core/random.js';
+import type { Plan } from '../../src/engines/engine.js';
+import type { GraphBuilder } from '../../src/graph/builder.js';
+import { tower } from '../../src/graph/mlp.js';
+import { SEGMENT_POOLINGS, type Value } from '../../src/graph/operations.js';
+import type { InputLayout } from '../../src/tables/layout.js';
+import { planOf } from './graph-plan.js';
+
+// Models of a target item and the items that a user clicked before.
+
+/** Elements of an embedding, maximum items per row, and rows of the table of items. */
+export const [WIDTH, MAX_ITEMS, TABLE_ROWS] = [6, 7, 40];
+
+/** A target item, the items that a user clicked before in the same table, and a number. */
+export const LAYOUT: InputLayout = {
+  width: WIDTH + 1,
+  tables: [{ name: 'item', rows: TABLE_ROWS, width: WIDTH }],
+  columns: [
+    { kind: 'id', field: 'target', table: 'item', offset: 0, width: WIDTH },
+    { kind: 'number', field: 'price', offset: WIDTH, width: 1 },
+  ],
+  sequences: [{ field: 'clicked', table: 'item', width: WIDTH, maxItems: MAX_ITEMS }],
+};
+
+/** Random rows; every third row has no items, and the last has as many as allowed. */
+export function batchOf(rows: number, seed: number): Batch {
+  const random = randomStream(seed, 'sequences');
+  const counts = Array.from({ length: rows }, (_, b) => (b % 3 === 0 ? 0 : 1 + random.below(MAX_ITEMS)));
+  counts[rows - 1] = MAX_ITEMS;
+  const offsets = new Uint32Array(rows + 1);
+  for (const [b, count] of counts.entries()) offsets[b + 1] = offsets[b]! + count;
+  const ids = Uint32Array.from({ length: offsets[rows]! }, () => random.below(TABLE_ROWS));
+  const clicked: BagColumn = { offsets, ids, weights: new Float32Array(ids.length).fill(1) };
+  return {
+    rows,
+    ids: new Map([['target', Uint32Array.from({ length: rows }, () => random.below(TABLE_ROWS))]]),
+    bags: new Map([['clicked', clicked]]),
+    numbers: new Map([['price', Float32Array.from({ length: rows }, () => random.normal())]]),
+    labels: new Map([['y', Float32Array.from({ length: rows }, () => Number(random.uniform() < 0.4))]]),
+  };
+}
+
+/** What a plan computes from the input and the items, with rows of the batch. */
+export type Interest = (g: GraphBuilder, input: Value, items: Value) => Value;
+
+/** Builds a plan of one task on what `interest` makes of the input and the items. */
+export function planWith(interest: Interest, step?: Plan['step']): Plan {
+  const plan = planOf(LAYOUT, (g, input, y) => {
+    const items = g.input({ kind: 'items', field: 'clicked' }, WIDTH);
+    const pooled = interest(g, input, items);
+    const options = { hidden: [5], activation: 'tanh' as const, dropout: 0, batchNorm: false };
+    const logit = tower(g, g.concat([input, pooled]), options, 'tower');
+    return {
+      predictions: { p: g.activation(logit, 'sigmoid', 'p') },
+      terms: [{ name: 'ctr', weight: 1, loss: g.binaryCrossEntropy(logit, y) }],
+    };
+  });
+  return { ...plan, ...(step && { step }) };
+}
+
+/** Deep interest network (Zhou et al. 2018): items are weighted by a network of the item and the target. */
+export function din(g: GraphBuilder, input: Value, items: Value): Value {
+  const target = g.expand(g.slice(input, 0, WIDTH), 'clicked');
+  const pair = g.concat([items, target, g.multiply(items, target)]);
+  const hidden = g.activation(g.linear(pair, 8, 'attention.0'), 'dice', 'attention.dice');
+  const weights = g.segmentSoftmax(g.linear(hidden, 1, 'attention.out'));
+  return g.segmentPool(g.mixture(weights, [items]), 'sum');
+}
+
+/** A plan for every operation on items. */
+export const INTERESTS = {
+  ...Object.fromEntries(
+    SEGMENT_POOLINGS.map((of) => [
+      `${of} pooling`,
+      (g: GraphBuilder, _: Value, items: Value) => g.segmentPool(g.linear(items, 5, 'items'), of),
+    ]),
+  ),
+  expand: (g, input, items) => g.segmentPool(g.multiply(g.expand(g.slice(input, 0, WIDTH), 'clicked'), items), 'sum'),
+  'segment softmax': (g, _, items) =>
+    g.segmentPool(g.multiply(g.segmentSoftmax(g.linear(items, WIDTH, 'scores')), items), 'sum'),
+  'shift to the next item': (g, _, items) => g.segmentPool(g.multiply(g.shift(items, 1), items), 'mean'),
+  'shift to an earlier item': (g, _, items) => g.segmentPool(g.multiply(g.shift(items, -2), items), 'mean'),
+  'layer norm over items': (g, _, items) => g.segmentPool(g.layerNorm(items, 'norm'), 'mean'),
+  'dropout of items': (g, _, items) => g.segmentPool(g.dropout(g.linear(items, 5, 'items'), 0.4, 'dropout'), 'sum'),
+  din,
+} satisfies Record<string, Interest>;
+
+/** Returns embeddings that are not small: batch norm amplifies the rounding of initial ones. */
+export function largeEmbeddings(): { readonly shape: readonly number[]; readonly data: Float32Array } {
+  const random = randomStream(3, 'embeddings');
+  const data = Float32Array.from({ length: TABLE_ROWS * WIDTH }, () => random.normal());
+  return { shape: [TABLE_ROWS, WIDTH], data };
+}
