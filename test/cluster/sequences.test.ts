@@ -9,9 +9,9 @@ import { planOf } from '../support/graph-plan.js';
 import { needsMpi, OPEN_MPI } from '../support/mpi.js';
 import {
   batchOf,
-  CASES,
+  INTERESTS,
   din,
-  ITEMS,
+  TABLE_ROWS,
   LAYOUT,
   MAX_ITEMS,
   planWith,
@@ -30,7 +30,7 @@ import {
 } from '../support/trained-together.js';
 
 /** The table is sharded, or every rank stores it. */
-const TABLES = { sharded: ITEMS, replicated: ITEMS + 1 };
+const TABLES = { sharded: TABLE_ROWS, replicated: TABLE_ROWS + 1 };
 type Tables = keyof typeof TABLES;
 
 /** Batches in which some ranks have no items, or no rows, and one without any item. */
@@ -116,7 +116,7 @@ async function expectAlike(
 describe('sequences', { timeout: 240_000 }, () => {
   it.for(SETUPS)('train on %i processes like on one, with %s tables', async ([processes, tables], context) => {
     needsMpi(context, OPEN_MPI);
-    const cases = Object.entries<Interest>(CASES).map(
+    const cases = Object.entries<Interest>(INTERESTS).map(
       ([name, interest]) => [name, trainingWith(interest, tables)] as const,
     );
     await expectAlike(processes, tables, Object.fromEntries(cases));
@@ -128,7 +128,7 @@ describe('sequences', { timeout: 240_000 }, () => {
       needsMpi(context, OPEN_MPI);
       const combined = trainingWith(din, tables, { combinesTerms: true, isDiagnosed: true });
       await expectAlike(processes, tables, {
-        'several passes': trainingWith(CASES['dropout of items'], tables, { rows: 500 }),
+        'several passes': trainingWith(INTERESTS['dropout of items'], tables, { rows: 500 }),
         'clipped norm and EMA': trainingWith(din, tables, {
           clip: { norm: 0.05, separate: true },
           average: { decay: 0.9 },

@@ -7,12 +7,15 @@ import { SEGMENT_POOLINGS, type Value } from '../../src/graph/operations.js';
 import type { InputLayout } from '../../src/tables/layout.js';
 import { planOf } from './graph-plan.js';
 
-export const [WIDTH, MAX_ITEMS, ITEMS] = [6, 7, 40];
+// Models of a target item and the items that a user clicked before.
+
+/** Elements of an embedding, maximum items per row, and rows of the table of items. */
+export const [WIDTH, MAX_ITEMS, TABLE_ROWS] = [6, 7, 40];
 
 /** A target item, the items that a user clicked before in the same table, and a number. */
 export const LAYOUT: InputLayout = {
   width: WIDTH + 1,
-  tables: [{ name: 'item', rows: ITEMS, width: WIDTH }],
+  tables: [{ name: 'item', rows: TABLE_ROWS, width: WIDTH }],
   columns: [
     { kind: 'id', field: 'target', table: 'item', offset: 0, width: WIDTH },
     { kind: 'number', field: 'price', offset: WIDTH, width: 1 },
@@ -27,11 +30,11 @@ export function batchOf(rows: number, seed: number): Batch {
   counts[rows - 1] = MAX_ITEMS;
   const offsets = new Uint32Array(rows + 1);
   for (const [b, count] of counts.entries()) offsets[b + 1] = offsets[b]! + count;
-  const ids = Uint32Array.from({ length: offsets[rows]! }, () => random.below(ITEMS));
+  const ids = Uint32Array.from({ length: offsets[rows]! }, () => random.below(TABLE_ROWS));
   const clicked: BagColumn = { offsets, ids, weights: new Float32Array(ids.length).fill(1) };
   return {
     rows,
-    ids: new Map([['target', Uint32Array.from({ length: rows }, () => random.below(ITEMS))]]),
+    ids: new Map([['target', Uint32Array.from({ length: rows }, () => random.below(TABLE_ROWS))]]),
     bags: new Map([['clicked', clicked]]),
     numbers: new Map([['price', Float32Array.from({ length: rows }, () => random.normal())]]),
     labels: new Map([['y', Float32Array.from({ length: rows }, () => Number(random.uniform() < 0.4))]]),
@@ -85,7 +88,7 @@ export function din(g: GraphBuilder, input: Value, items: Value): Value {
 }
 
 /** Every operation on items, each as what it makes of the input and the items. */
-export const CASES = {
+export const INTERESTS = {
   ...Object.fromEntries(
     SEGMENT_POOLINGS.map((of) => [
       `${of} pooling`,
@@ -101,3 +104,10 @@ export const CASES = {
   'dropout of items': (g, _, items) => g.segmentPool(g.dropout(g.linear(items, 5, 'items'), 0.4, 'dropout'), 'sum'),
   din,
 } satisfies Record<string, Interest>;
+
+/** Returns embeddings that are not small: batch norm amplifies the rounding of initial ones. */
+export function largeEmbeddings(): { readonly shape: readonly number[]; readonly data: Float32Array } {
+  const random = randomStream(3, 'embeddings');
+  const data = Float32Array.from({ length: TABLE_ROWS * WIDTH }, () => random.normal());
+  return { shape: [TABLE_ROWS, WIDTH], data };
+}

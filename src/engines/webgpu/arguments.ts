@@ -1,4 +1,4 @@
-import { domainName } from '../../graph/domain.js';
+import type { Domain } from '../../graph/domain.js';
 import type { Ref } from '../compile/buffers.js';
 import type { Operand } from '../compile/call-list.js';
 import { argumentKind, type ArgumentKind } from '../compile/kernel-arguments.js';
@@ -46,8 +46,14 @@ const EXTRA = {
 } as const;
 export type Extra = Readonly<Partial<Record<keyof typeof EXTRA, number>>>;
 
-/** Word that stands for the rows of the batch. */
-const ROWS_OF_BATCH = 0xfffffffe;
+/** Counts from this one on stand for the rows of a domain: the word of a window at the difference. */
+const FIRST_DOMAIN = 0xffffff00;
+
+/** Where a device has buffers, and the rows of domains in a window. */
+interface Addresses {
+  readonly wordAt: (ref: Ref) => number;
+  readonly rowsAt: (domain: Domain) => number;
+}
 
 const float = new Float32Array(1);
 const bits = new Uint32Array(float.buffer);
@@ -58,7 +64,7 @@ function bitsOf(value: number): number {
 }
 
 /** Returns the word of an operand in a shader's arguments. */
-function packOperand(kind: DeviceKind, operand: Operand, wordAt: (ref: Ref) => number, tableAt: number): number {
+function packOperand(kind: DeviceKind, operand: Operand, { wordAt, rowsAt }: Addresses, tableAt: number): number {
   if (kind === 'unused') return 0;
   if (kind === 'table') return tableAt;
   if (kind === 'address') return isRef(operand) ? wordAt(operand) : NONE;
@@ -68,26 +74,24 @@ function packOperand(kind: DeviceKind, operand: Operand, wordAt: (ref: Ref) => n
     return kind === 'threshold' ? Math.ceil(operand) : operand;
   }
   if (isRef(operand)) throw new Error(`a position in '${operand.buffer.name}' is passed as ${kind}`);
-  if (operand.kind !== 'batch') throw new Error(`rows of ${domainName(operand)} are not supported on WebGPU`);
-  return ROWS_OF_BATCH;
+  return FIRST_DOMAIN + rowsAt(operand);
 }
 
 /**
  * Packs the operands of a call into the words that a shader reads.
- * @param wordAt returns the word of `m` at a position
  * @param tableAt first word of the rows of its table
  */
 export function packCall(
   kernel: string,
   names: readonly string[],
   operands: readonly Operand[],
-  wordAt: (ref: Ref) => number,
+  addresses: Addresses,
   extra: Extra,
   tableAt = 0,
 ): Uint32Array<ArrayBuffer> {
   const words = new Uint32Array(CALL_WORDS);
   for (const [i, name] of names.entries())
-    words[i] = packOperand(deviceKind(kernel, name), operands[i]!, wordAt, tableAt);
+    words[i] = packOperand(deviceKind(kernel, name), operands[i]!, addresses, tableAt);
   putExtra(words, extra);
   return words;
 }
@@ -115,5 +119,9 @@ export function withArguments(kernel: string, names: readonly string[], body: st
 
 /** Functions that `withArguments` calls. */
 export const ARGUMENT_FUNCTIONS = `
-fn rowsOr(count: u32) -> u32 { return select(count, batchRows(), count == ${ROWS_OF_BATCH}u); }
+fn rowsOr(count: u32) -> u32 {
+  if (count < ${FIRST_DOMAIN}u) { return count; }
+  let word = count - ${FIRST_DOMAIN}u;
+  return calls[word >> 2u][word & 3u];
+}
 `;

@@ -7,7 +7,7 @@ import type { TablePlace } from '../compile/tables.js';
 import { isRef, putExtra } from './arguments.js';
 import type { DeviceCall, Expansion, ListCall, Recording } from './kernel.js';
 import { kernelOf } from './kernels.js';
-import { listForm } from './lists/table-list.js';
+import { listFields } from './lists/listed-fields.js';
 import type { DeviceMemory } from './memory.js';
 import { inGroups } from './phase-order.js';
 import { planCall, type Planned } from './planned.js';
@@ -74,7 +74,7 @@ function listCallOf(call: Call): ListCall {
 /**
  * Assigns words of `scratch` to all calls that use some, before any list is recorded: those of index lists follow them.
  */
-function assignScratch({ lists, passRows }: Compiled): {
+function assignScratch({ lists, passRows, maxRowsOf }: Compiled): {
   readonly at: ReadonlyMap<string, number>;
   readonly words: number;
 } {
@@ -83,8 +83,11 @@ function assignScratch({ lists, passRows }: Compiled): {
   for (const call of Object.values(lists).flat()) {
     if (call.kernel === 'barrier') continue;
     const kernel = kernelOf(nameOf(call));
-    const used = kernel.form === 'expanded' ? kernel.scratch?.(listCallOf(call), passRows) : undefined;
-    if (used === undefined || at.has(used.key)) continue;
+    if (kernel.form !== 'expanded' || kernel.scratch === undefined) continue;
+    const items = call.operands.find((operand) => typeof operand === 'object' && 'kind' in operand);
+    const maxRows = items?.kind === 'items' ? maxRowsOf(items) : passRows;
+    const used = kernel.scratch(listCallOf(call), maxRows);
+    if (at.has(used.key)) continue;
     at.set(used.key, end);
     end += used.words;
   }
@@ -110,8 +113,8 @@ function inDispatches(calls: readonly Planned[], maxGroups: number): Dispatch[] 
   });
 }
 
-/** Returns dispatches of consecutive calls by rows. */
-function inTurn(calls: readonly Planned[]): Dispatch[] {
+/** Returns dispatches of consecutive calls by rows; between two barriers, these are rows of one domain. */
+function inTurn(calls: readonly Planned[], maxGroups: number): Dispatch[] {
   const dispatches: Dispatch[] = [];
   for (let begin = 0; begin < calls.length; begin += MAX_CALLS) {
     const part = calls.slice(begin, begin + MAX_CALLS);
@@ -130,7 +133,7 @@ function inTurn(calls: readonly Planned[]): Dispatch[] {
       shader: rowsShader(kernels),
       arguments: part.map(({ words }) => words),
       tableBuffer: undefined,
-      workgroups: workgroupsInTurn(part),
+      workgroups: workgroupsInTurn(part, maxGroups),
     });
   }
   return dispatches;
@@ -146,12 +149,12 @@ function expand(call: Call, recording: Recording): Expansion {
 
 /** Creates a recorder for a program. */
 export function createRecorder(compiled: Compiled, memory: DeviceMemory, maxGroups: number): Recorder {
-  const { tables, places, graph, lists, termAreas, areas, precision } = compiled;
+  const { tables, lists, termAreas, areas, precision } = compiled;
   const scratch = assignScratch(compiled);
   const tableByBuffer = new Map<Buffer, TablePlace>(
     tables.all.flatMap((table) => [[table.at.buffer, table] as const, [table.distinct.buffer, table] as const]),
   );
-  const features = graph.values.find((value) => value.op === 'input' && value.source.kind === 'features');
+  const listed = listFields(compiled);
   const plan = (calls: readonly DeviceCall[]): readonly Planned[] =>
     calls.flatMap((call) => planCall(call, tableByBuffer, memory));
 
@@ -161,7 +164,7 @@ export function createRecorder(compiled: Compiled, memory: DeviceMemory, maxGrou
     const isOrdered = ({ of: { kernel } }: Planned): boolean => kernel.form === 'rows' || kernel.writes !== undefined;
     return [
       ...inGroups(calls.filter(isOrdered)).flatMap((group) =>
-        group.isByRows ? inTurn(group.calls) : inDispatches(group.calls, maxGroups),
+        group.isByRows ? inTurn(group.calls, maxGroups) : inDispatches(group.calls, maxGroups),
       ),
       ...inDispatches(
         calls.filter((call) => !isOrdered(call)),
@@ -177,16 +180,11 @@ export function createRecorder(compiled: Compiled, memory: DeviceMemory, maxGrou
       const calls = lists[list];
       const shared = {
         compiled,
-        input: () => places.of(features!),
         hasLists: WITH_LISTS.includes(list),
         isHalf: precision === 'f16' && !PREDICTIONS.includes(list),
         areas: list === 'diagnosis' ? termAreas : list === 'pass' ? areas : 1,
         tableOf: ({ buffer }) => tableByBuffer.get(buffer)!,
-        formOf: ({ fields }) =>
-          listForm(
-            fields.map(({ kind }) => kind === 'bag'),
-            compiled.maxRows,
-          ),
+        listedIn: (table) => listed.get(table)!,
         rowSlots: memory.rowSlots,
         scratchAt: (key) => scratch.at.get(key)!,
       } satisfies Omit<Recording, 'isLast'>;

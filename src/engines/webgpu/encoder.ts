@@ -3,6 +3,7 @@ import type { ListName } from '../compile/lists.js';
 import type { Gpu } from './adapter.js';
 import { inWindows } from './argument-windows.js';
 import type { DeviceBuffers } from './device-buffers.js';
+import type { DomainRows } from './domain-rows.js';
 import type { Recorder } from './dispatches.js';
 import type { Loader } from './load.js';
 import { createPassTimes, type PassTimes } from './pass-times.js';
@@ -15,7 +16,7 @@ export interface ListEncoder {
    * Writes what was loaded, and encodes a list in one pass, or in one per dispatch if times are wanted; returns the
    * number of dispatches.
    */
-  encode(encoder: GPUCommandEncoder, name: ListName, rows: number, times?: PassTimes): number;
+  encode(encoder: GPUCommandEncoder, name: ListName, batchRows: number, times?: PassTimes): number;
   /** Creates the times of a list's dispatches. */
   createTimes(name: ListName): PassTimes;
   dispose(): void;
@@ -35,8 +36,8 @@ interface ReadyDispatch {
 interface ReadyList {
   readonly dispatches: readonly ReadyDispatch[];
   readonly calls: GPUBuffer;
-  /** Rows of the batch in its windows. */
-  rows: number;
+  /** Rows of the pass in its windows. */
+  rows: DomainRows | undefined;
   /** By window and device buffer of tables. */
   readonly groups: (GPUBindGroup | undefined)[][];
 }
@@ -59,13 +60,15 @@ function prepareList(gpu: Gpu, recorder: Recorder, name: ListName): ReadyList {
     tableBuffer = dispatch.tableBuffer ?? tableBuffer;
     return { kernels, pipeline: gpu.pipeline(shader.code), workgroups, window: windowOf[d]!, tableBuffer };
   });
-  return { dispatches, calls, rows: 0, groups: windows.map(() => []) };
+  return { dispatches, calls, rows: undefined, groups: windows.map(() => []) };
 }
 
-/** Writes the rows of the batch to all windows of a list. */
-function setRows(gpu: Gpu, list: ReadyList, rows: number): void {
+/** Writes the rows of a pass to all windows of a list. */
+function setRows(gpu: Gpu, list: ReadyList, rows: DomainRows): void {
   if (list.rows === rows) return;
-  const words = new Uint32Array([rows, INFINITY, NAN, (Math.ceil(Math.log2(rows)) + 127) << 23]);
+  const { batch, items } = rows;
+  const scale = (Math.ceil(Math.log2(batch)) + 127) << 23;
+  const words = new Uint32Array([batch, INFINITY, NAN, scale, ...items.values()]);
   for (const window of list.groups.keys()) gpu.device.queue.writeBuffer(list.calls, window * windowBytes(gpu), words);
   list.rows = rows;
 }
@@ -95,6 +98,12 @@ export function createListEncoder(gpu: Gpu, recorder: Recorder, loader: Loader, 
     ready.set(name, list);
     return list;
   };
+  let lastRows: DomainRows = { batch: 0, items: loader.itemCounts };
+  const rowsOf = (batch: number): DomainRows => {
+    const { itemCounts: items } = loader;
+    if (lastRows.batch !== batch || lastRows.items !== items) lastRows = { batch, items };
+    return lastRows;
+  };
   const upload = (): void => {
     const { items, firstWord, lists } = loader;
     const isReplaced = buffers.reserve(items.length, Math.max(recorder.scratchWords, lists.scratchWords));
@@ -103,8 +112,9 @@ export function createListEncoder(gpu: Gpu, recorder: Recorder, loader: Loader, 
     if (items.length > 0) queue.writeBuffer(buffers.items, 0, items.words, 0, items.length);
   };
   return {
-    encode(encoder, name, rows, times) {
+    encode(encoder, name, batchRows, times) {
       const list = listOf(name);
+      const rows = rowsOf(batchRows);
       upload();
       setRows(gpu, list, rows);
       let dispatches = 0;

@@ -1,4 +1,3 @@
-import { rejectSequences } from '../reject-sequences.js';
 import { userError } from '../../core/errors.js';
 import { bytes } from '../../text/number-text.js';
 import { countWords, WORD, type Role } from '../compile/buffers.js';
@@ -8,6 +7,7 @@ import { HALF, type Gpu } from './adapter.js';
 import type { GpuWatch } from './executor.js';
 import { layOutDevice } from './memory.js';
 import { compileProgram } from './program.js';
+import { MAX_SEQUENCES } from './wgsl/prelude.js';
 
 /** Weights, tables and optimizer state. */
 const STATE: readonly Role[] = ['weights', 'optimizer', 'average', 'table'];
@@ -19,6 +19,16 @@ function activationBytes(plan: Plan): number {
   return others.reduce((sum, buffer) => sum + countWords(buffer, maxRowsOf), 0) * WORD;
 }
 
+/** @throws UserError (config) for a plan with more sequences than a window has words for */
+function refuseManySequences({ layout: { sequences = [] } }: Plan): void {
+  if (sequences.length <= MAX_SEQUENCES) return;
+  throw userError('config', {
+    key: 'features',
+    message: `${sequences.length} sequences; at most ${MAX_SEQUENCES} are supported`,
+    fix: 'remove sequences',
+  });
+}
+
 /** Creates an engine on a WebGPU device. */
 export function createWebGpuEngine(gpu: Gpu, watch: GpuWatch = {}): Engine {
   const { name, driver } = gpu.about;
@@ -27,7 +37,7 @@ export function createWebGpuEngine(gpu: Gpu, watch: GpuWatch = {}): Engine {
     description: `WebGPU on ${name}${driver === '' ? '' : ` (${driver})`}`,
     about: { ...gpu.about },
     compile(plan, onWarning) {
-      rejectSequences(plan, 'WebGPU');
+      refuseManySequences(plan);
       return compileProgram(gpu, plan, { ...watch, onWarning });
     },
     activationBytes,

@@ -2,12 +2,12 @@ import type { Ref } from '../compile/buffers.js';
 import type { Operand, TableRule } from '../compile/call-list.js';
 import type { Compiled } from '../compile/compile.js';
 import type { KernelName } from '../compile/kernel-arguments.js';
-import type { Place } from '../compile/places.js';
 import type { TablePlace } from '../compile/tables.js';
 import type { Extra } from './arguments.js';
+import type { ListedFields } from './lists/listed-fields.js';
 
 /**
- * A kernel that reads one row of the batch at a time: consecutive calls share a dispatch, in which a workgroup runs all
+ * A kernel that reads one row of a domain at a time: consecutive calls share a dispatch, in which a workgroup runs all
  * of them on some rows. In the body `$name` is an argument, and `row` and `col` are the element.
  */
 export interface RowKernel {
@@ -23,7 +23,7 @@ export interface RowKernel {
 
 /** What decides the size of a dispatch. */
 export interface CallSize {
-  /** Rows of the batch. */
+  /** Rows of the call's domain, by default of the batch. */
   readonly rows: number;
   /** Returns a numeric argument; of an address 0 if there is none, else 1. */
   of(name: string): number;
@@ -108,12 +108,10 @@ export interface Recording {
   readonly areas: number;
   /** Whether the call is the last one of its kernel in the list. */
   readonly isLast: boolean;
-  /** Returns the looked-up input of the graph. */
-  input(): Place;
   /** Returns the table whose rows or index list a buffer holds. */
   tableOf(ref: Ref): TablePlace;
-  /** Returns whether items in the index list of a table have factors, or are rows of the batch in half words. */
-  formOf(table: TablePlace): { readonly hasFactors: boolean; readonly isShort: boolean };
+  /** Returns what the graph looks up in a table. */
+  listedIn(table: TablePlace): ListedFields;
   /** Returns where a table that is not lazy has a word per row: the number of the distinct row. */
   rowSlots(table: TablePlace): number | undefined;
   /** Returns the first of the words of `scratch` with a key. */
@@ -128,8 +126,11 @@ export interface ExpandedKernel {
   readonly form: 'expanded';
   /** All kernels that it may become. */
   readonly kernels: readonly Named[];
-  /** Returns the words of `scratch` that a call uses until its phase ends, and the key of calls that share them. */
-  scratch?(call: ListCall, passRows: number): { readonly key: string; readonly words: number };
+  /**
+   * Returns the words of `scratch` that a call uses until its phase ends, and the key of calls that share them.
+   * @param maxRows maximum rows of the call's domain in a pass
+   */
+  scratch?(call: ListCall, maxRows: number): { readonly key: string; readonly words: number };
   expand(call: ListCall, recording: Recording): Expansion;
 }
 

@@ -1,4 +1,4 @@
-import type { Bf16Kernel, ItemKernel, TogetherKernel } from '../compile/call-list.js';
+import type { Bf16Kernel, TogetherKernel } from '../compile/call-list.js';
 import { argumentNames, type KernelName } from '../compile/kernel-arguments.js';
 import type { ExpandedKernel, KernelsFor, Kernel, Named, RuleKernel } from './kernel.js';
 import { COLUMN_KERNELS } from './wgsl/columns.js';
@@ -7,6 +7,7 @@ import { LOSS_KERNELS } from './wgsl/losses.js';
 import { MAP_KERNELS } from './wgsl/maps.js';
 import { PRODUCT, TRANSPOSE, WEIGHT_GRADIENT } from './wgsl/products.js';
 import { REDUCE_KERNELS } from './wgsl/reduce.js';
+import { SEGMENT_KERNELS } from './wgsl/segments.js';
 import { TABLE_KERNELS } from './wgsl/tables.js';
 import { ruleKernels } from './wgsl/updates.js';
 
@@ -15,13 +16,14 @@ const NOTHING: ExpandedKernel = { form: 'expanded', kernels: [], expand: () => (
 
 /**
  * Every kernel that a list can call, except those of rules; a missing one does not compile. No step of several
- * processes or with sequences runs on a GPU, and none computes in bfloat16.
+ * processes runs on a GPU, and none computes in bfloat16.
  */
-const KERNELS: KernelsFor<Exclude<KernelName, RuleKernel | TogetherKernel | Bf16Kernel | ItemKernel>> = {
+const KERNELS: KernelsFor<Exclude<KernelName, RuleKernel | TogetherKernel | Bf16Kernel>> = {
   ...MAP_KERNELS,
   ...LOSS_KERNELS,
   ...COLUMN_KERNELS,
   ...GROUP_KERNELS,
+  ...SEGMENT_KERNELS,
   ...TABLE_KERNELS,
   ...REDUCE_KERNELS,
   gemm: PRODUCT,

@@ -10,8 +10,10 @@ import {
   type IndexLists,
   type ListWatch,
 } from './lists/index-lists.js';
-import { listForm, type ListShape } from './lists/table-list.js';
+import { listFields, lookedUpInputs } from './lists/listed-fields.js';
+import type { ListShape } from './lists/table-list.js';
 import type { DeviceMemory } from './memory.js';
+import { createItemLoader, NO_ITEMS } from './sequences.js';
 
 /** Copies batches to the words that are uploaded. */
 export interface Loader {
@@ -22,6 +24,8 @@ export interface Loader {
   /** Items of bags and index lists. */
   readonly items: GrowingWords;
   readonly lists: IndexLists;
+  /** Number of items of each sequence: another object for another pass, unless there are no sequences. */
+  readonly itemCounts: ReadonlyMap<string, number>;
   /**
    * Copies rows `begin` to `begin + rows` of a batch, which may change afterwards, and starts their index lists.
    * @param trains whether gradients are gathered: a pass at row 0 restarts the index lists
@@ -52,32 +56,34 @@ function placeBags({ layout, tables }: Compiled, { wordAt }: DeviceMemory): read
   }));
 }
 
-/** Creates the index lists of a program: none if its graph has no looked-up input. */
+/** Creates the index lists of a program. */
 function createLists(
-  { graph, places, tables, maxRows }: Compiled,
+  compiled: Compiled,
   { wordAt, columnWords }: DeviceMemory,
   bags: readonly PlacedBag[],
   threads: number,
   watch: ListWatch,
 ): IndexLists {
-  const input = graph.values.find((value) => value.op === 'input' && value.source.kind === 'features');
-  const listed = input === undefined ? [] : tables.all;
+  const { tables } = compiled;
+  const features = lookedUpInputs(compiled).find(({ source }) => source.kind === 'features');
   const shape: ListShape = {
-    ld: input === undefined ? 0 : places.of(input).value.ld,
+    ld: features?.place.value.ld ?? 0,
     numBags: bags.length,
-    tables: listed.map(({ fields }) => ({
-      form: listForm(
-        fields.map(({ kind }) => kind === 'bag'),
-        maxRows,
-      ),
-      fields: fields.map(({ kind, field, offset }) => {
+    tables: [...listFields(compiled).values()].map(({ fields, form }) => ({
+      form,
+      fields: fields.map(({ kind, field, value }) => {
+        const offset = wordAt(value) - wordAt(fields[0]!.value);
         if (kind === 'id') return { at: wordAt(tables.column('id', field)), offset };
+        if (kind === 'items') {
+          const { ids, offsets } = tables.sequence(field);
+          return { at: wordAt(ids), offset, items: { offsets: wordAt(offsets), ld: value.ld } };
+        }
         const bag = bags.findIndex((place) => place.field === field);
         return { at: bags[bag]!.offsets, offset, bag };
       }),
     })),
   };
-  const listedAt = listed.map((table) => ({
+  const listedAt = tables.all.map((table) => ({
     table,
     headerAt: wordAt(table.distinct),
     countAt: wordAt(table.count),
@@ -102,8 +108,11 @@ export function createLoader(
   const bags = placeBags(compiled, memory);
   const lists = createLists(compiled, memory, bags, threads, watch);
   const loadColumns = lists.columns.map((words) => createColumnLoader(compiled, words, memory.wordAt));
+  const loadItems = createItemLoader(compiled, memory);
   const withBags = bagsBetweenRows(compiled.layout);
   let firstWord = 0;
+  /** Items of the pass that was started, and of the one that was finished last. */
+  let [begunItems, itemCounts] = [NO_ITEMS, NO_ITEMS];
   let last: { readonly of: Batch; readonly batch: Batch; readonly pooled: readonly PooledBag[] } | undefined;
 
   return {
@@ -112,6 +121,9 @@ export function createLoader(
     lists,
     get firstWord() {
       return firstWord;
+    },
+    get itemCounts() {
+      return itemCounts;
     },
     begin(given, begin, rows, trains) {
       // Parts of a batch are loaded one after the other.
@@ -123,6 +135,7 @@ export function createLoader(
       firstWord = trains ? memory.listedWords : 0;
       const columns = lists.columns[lists.next]!;
       loadColumns[lists.next]!(last.batch, begin, rows);
+      begunItems = loadItems(columns, last.batch, begin, rows);
       const { pooled } = last;
       const bagItems = bags.map(({ offsets }, i): BagItems => {
         const bag = pooled[i]!;
@@ -134,6 +147,7 @@ export function createLoader(
     },
     finish() {
       lists.finish(upload, items, firstWord, scratchWords);
+      itemCounts = begunItems;
       for (const [bag, { addresses }] of bags.entries()) {
         const { ids, factors } = lists.bagAt(bag);
         upload[addresses] = ids;

@@ -1,6 +1,9 @@
+import type { Domain } from '../../graph/domain.js';
 import { countWords, type Buffer, type Ref } from '../compile/buffers.js';
 import type { Compiled } from '../compile/compile.js';
 import type { TablePlace } from '../compile/tables.js';
+import { lookedUpInputs } from './lists/listed-fields.js';
+import { ITEMS_WORD } from './wgsl/prelude.js';
 import { LIST_WORDS } from './wgsl/tables.js';
 
 /** Rows of a table in one of the device buffers of tables. */
@@ -23,7 +26,7 @@ export interface DeviceMemory {
   /** Words that the host writes before a step; columns of the batch come first. */
   readonly uploadWords: number;
   readonly columnWords: number;
-  /** Words of ids that index lists contain: those of fields whose tables have no bags. */
+  /** Words of ids that index lists contain: those of fields and sequences whose tables have no bags. */
   readonly listedWords: number;
   /** Words that the host reads after a step. */
   readonly download: { readonly at: number; readonly words: number };
@@ -32,6 +35,8 @@ export interface DeviceMemory {
   readonly tableParts: readonly TablePart[];
   /** Returns the word at a position. */
   readonly wordAt: (ref: Ref) => number;
+  /** Returns the word of a window with the rows of a domain. */
+  readonly rowsAt: (domain: Domain) => number;
   partsOf(table: TablePlace): readonly TablePart[];
   /** Returns the first of a word per row of a table that is not lazy: the number of the distinct row, or 0. */
   rowSlots(table: TablePlace): number | undefined;
@@ -59,9 +64,12 @@ function columnsOf({ layout: { columns }, tables }: Compiled): {
     );
   const unlisted = fieldsOf(false);
   const id = (field: string): Ref => tables.column('id', field);
+  const itemIds = (isListed: boolean): readonly Ref[] =>
+    tables.sequences.flatMap(({ table, ids }) => (withBags.has(table) !== isListed ? [ids] : []));
   return {
-    listed: [...fieldsOf(true)].filter((field) => !unlisted.has(field)).map(id),
+    listed: [...[...fieldsOf(true)].filter((field) => !unlisted.has(field)).map(id), ...itemIds(true)],
     others: [
+      ...itemIds(false),
       ...[...unlisted].map(id),
       ...columns.flatMap(({ kind, field, width }) =>
         kind === 'number' || kind === 'vector' ? [tables.column('number', field, width)] : [],
@@ -100,6 +108,10 @@ export function layOutDevice(compiled: Compiled, maxWords: number): DeviceMemory
   const uploadWords = end;
   placeAll(resultsOf(compiled).map(({ at }) => at));
   const download = { at: uploadWords, words: end - uploadWords };
+  // Index lists locate values and gradients alike, so inputs are in the same order in both.
+  const inputs = lookedUpInputs(compiled).map(({ place: each }) => each);
+  placeAll(inputs.map(({ value }) => value));
+  placeAll(inputs.map(({ gradient }) => gradient));
   const absent = new Set(tables.all.flatMap(({ at, hash }) => [at.buffer, hash.buffer]));
   for (const buffer of buffers.all) if (!absent.has(buffer)) place(buffer);
   const rowSlots = new Map(tables.all.filter(({ update }) => !update.isLazy).map((table) => [table, take(table.rows)]));
@@ -118,6 +130,8 @@ export function layOutDevice(compiled: Compiled, maxWords: number): DeviceMemory
       if (begin === undefined) throw new Error(`'${buffer.name}' is not on the device`);
       return begin + offset;
     },
+    rowsAt: (domain) =>
+      domain.kind === 'batch' ? 0 : ITEMS_WORD + tables.sequences.findIndex(({ field }) => field === domain.field),
     partsOf: (table) => parts.filter((part) => part.table === table),
     rowSlots: (table) => rowSlots.get(table),
   };

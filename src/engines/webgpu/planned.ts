@@ -45,7 +45,7 @@ export function planCall(
     isApart: kernel.form === 'own' && kernel.isApart === true,
   };
   const pack = (more: Extra, at?: number): Uint32Array<ArrayBuffer> =>
-    packCall(name, names, operands, memory.wordAt, { ...extra, ...more }, at);
+    packCall(name, names, operands, memory, { ...extra, ...more }, at);
   if (!names.some((argument) => deviceKind(name, argument) === 'table'))
     return [{ ...shared, words: pack({}), tableBuffer: undefined }];
   return memory.partsOf(table!).map(({ buffer, at, rowBegin, rowEnd }) => ({

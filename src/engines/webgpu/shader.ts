@@ -78,8 +78,9 @@ fn countOf(base: u32) -> u32 { return ${word('$calls')}; }
 fn codeOf(base: u32) -> u32 { return ${word('$code')}; }
 @compute @workgroup_size(${ROW_THREADS}) fn main(
   @builtin(workgroup_id) id: vec3<u32>,
+  @builtin(num_workgroups) numGroups: vec3<u32>,
   @builtin(local_invocation_index) lane: u32) {
-  let top = id.x * ${ROWS_OF_GROUP}u;
+  let top = (id.y * numGroups.x + id.x) * ${ROWS_OF_GROUP}u;
   let first = firstCall();
   for (var call = 0u; call < countOf(first); call++) {
     let base = first + call * ${CALL_VECTORS}u;

@@ -1,5 +1,6 @@
 import type { TablePlace } from '../compile/tables.js';
 import { isRef } from './arguments.js';
+import { rowsIn, type DomainRows } from './domain-rows.js';
 import type { CallSize, OwnKernel } from './kernel.js';
 import type { Planned } from './planned.js';
 import { ROWS_OF_GROUP, THREADS } from './wgsl/prelude.js';
@@ -13,20 +14,20 @@ export interface ListSize {
 /** Returns the index list of a table; the same object for a table each time. */
 type ListOf = (table: TablePlace) => ListSize;
 
-/** Returns the workgroups of a dispatch in three dimensions, for a number of rows; 0 if there is nothing to do. */
-export type Workgroups = (rows: number, listOf: ListOf) => readonly [number, number, number];
+/** Returns the workgroups of a dispatch in three dimensions, for the rows of a pass; 0 if there is nothing to do. */
+export type Workgroups = (rows: DomainRows, listOf: ListOf) => readonly [number, number, number];
 
 type Size = { -readonly [Key in keyof CallSize]: CallSize[Key] };
 
 /** Returns the size of a call before the list of its table is known. */
-function sizeOf({ of: { names }, operands }: Planned, rows: number): Size {
+function sizeOf({ of: { names }, operands }: Planned, rows: DomainRows): Size {
   const known = new Map(
     names.map((name, i) => {
       const operand = operands[i]!;
-      return [name, typeof operand === 'number' ? operand : isRef(operand) ? 1 : rows];
+      return [name, typeof operand === 'number' ? operand : isRef(operand) ? 1 : rowsIn(rows, operand)];
     }),
   );
-  return { rows: known.get('rows') ?? rows, of: (name) => known.get(name) ?? 0, distinct: 0, segments: 0 };
+  return { rows: known.get('rows') ?? rows.batch, of: (name) => known.get(name) ?? 0, distinct: 0, segments: 0 };
 }
 
 /** Calls that all ask for the threads of the one with the longest index list. */
@@ -36,14 +37,14 @@ interface Alike {
   readonly lists: ListSize[];
 }
 
-/** What is known of the size of a dispatch from the rows of the batch. */
+/** What is known of the size of a dispatch from the rows of a pass. */
 interface KnownSize {
   readonly threads: number;
   readonly parts: number;
   readonly alike: readonly Alike[];
 }
 
-function knownSize(calls: readonly Planned[], rows: number, listOf: ListOf): KnownSize {
+function knownSize(calls: readonly Planned[], rows: DomainRows, listOf: ListOf): KnownSize {
   const byKey = new Map<string, Alike>();
   let [threads, parts] = [0, 1];
   for (const call of calls) {
@@ -72,17 +73,33 @@ function knownSize(calls: readonly Planned[], rows: number, listOf: ListOf): Kno
   return { threads, parts, alike: [...byKey.values()] };
 }
 
+/** Returns a function that computes something from the rows of a pass, once for consecutive passes with the same. */
+function perRows<Result>(
+  calls: readonly Planned[],
+  compute: (rows: DomainRows, listOf: ListOf) => Result,
+): (rows: DomainRows, listOf: ListOf) => Result {
+  const hasItems = calls.some(({ operands }) =>
+    operands.some((operand) => typeof operand === 'object' && 'kind' in operand && operand.kind === 'items'),
+  );
+  let last: { readonly rows: DomainRows; readonly result: Result } | undefined;
+  return (rows, listOf) => {
+    if (last === undefined || last.rows.batch !== rows.batch || (hasItems && last.rows !== rows))
+      last = { rows, result: compute(rows, listOf) };
+    return last.result;
+  };
+}
+
 /**
  * Returns the workgroups of calls that share a dispatch, at most `maxGroups`. What does not depend on index lists is
- * computed once for consecutive batches with the same number of rows.
+ * computed once for consecutive passes with the same rows.
  */
 export function workgroupsOf(calls: readonly Planned[], maxGroups: number): Workgroups {
-  let last: (KnownSize & { readonly rows: number }) | undefined;
+  const known = perRows(calls, (rows, listOf) => knownSize(calls, rows, listOf));
   const found: [number, number, number] = [0, calls.length, 1];
   return (rows, listOf) => {
-    if (last?.rows !== rows) last = { rows, ...knownSize(calls, rows, listOf) };
-    let { threads } = last;
-    for (const { kernel, size, lists } of last.alike) {
+    const { threads: minThreads, parts, alike } = known(rows, listOf);
+    let threads = minThreads;
+    for (const { kernel, size, lists } of alike) {
       let [distinct, segments] = [0, 0];
       for (let i = 0; i < lists.length; i++) {
         const list = lists[i]!;
@@ -93,20 +110,16 @@ export function workgroupsOf(calls: readonly Planned[], maxGroups: number): Work
       threads = Math.max(threads, kernel.threads(size));
     }
     found[0] = Math.min(maxGroups, Math.ceil(threads / THREADS));
-    found[2] = last.parts;
+    found[2] = parts;
     return found;
   };
 }
 
-/** Returns the workgroups of calls by rows that follow each other. */
-export function workgroupsInTurn(calls: readonly Planned[]): Workgroups {
-  let last: { readonly rows: number; readonly found: readonly [number, number, number] } | undefined;
-  return (rows) => {
-    if (last?.rows !== rows)
-      last = {
-        rows,
-        found: [Math.ceil(Math.max(...calls.map((call) => sizeOf(call, rows).rows)) / ROWS_OF_GROUP), 1, 1],
-      };
-    return last.found;
-  };
+/** Returns the workgroups of calls by rows that follow each other, at most `maxGroups` in a dimension. */
+export function workgroupsInTurn(calls: readonly Planned[], maxGroups: number): Workgroups {
+  return perRows(calls, (rows) => {
+    const most = Math.max(...calls.map((call) => sizeOf(call, rows).rows));
+    const groups = Math.ceil(most / ROWS_OF_GROUP);
+    return [Math.min(groups, maxGroups), Math.ceil(groups / maxGroups), 1];
+  });
 }

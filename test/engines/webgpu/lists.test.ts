@@ -9,10 +9,14 @@ import {
 } from '../../../src/engines/webgpu/lists/table-list.js';
 import { randomStream } from '../../../src/core/random.js';
 
-// Three tables: with two fields of ids; with one; and with a field of ids and a bag.
+// Four tables: with two fields of ids; with one; with a field of ids and a bag; and with a field of ids and a sequence.
 const ROWS = 300;
-const COLUMNS = 4 * ROWS + ROWS + 1;
+const MAX_ITEMS = 3;
+/** First words of columns after the ids: offsets of a bag, offsets of a sequence and its items. */
+const AT = { bag: 4 * ROWS, offsets: 5 * ROWS + 1, items: 6 * ROWS + 2 };
+const COLUMNS = AT.items + MAX_ITEMS * ROWS;
 const LD = 32;
+const ITEM_LD = 8;
 const SHAPE: ListShape = {
   ld: LD,
   numBags: 1,
@@ -28,9 +32,16 @@ const SHAPE: ListShape = {
     {
       fields: [
         { at: 3 * ROWS, offset: 16 },
-        { at: 4 * ROWS, offset: 20, bag: 0 },
+        { at: AT.bag, offset: 20, bag: 0 },
       ],
       form: listForm([false, true], ROWS),
+    },
+    {
+      fields: [
+        { at: ROWS, offset: 0 },
+        { at: AT.items, offset: 9600, items: { offsets: AT.offsets, ld: ITEM_LD } },
+      ],
+      form: listForm([false, false], MAX_ITEMS * ROWS),
     },
   ],
 };
@@ -49,9 +60,11 @@ interface Job {
 function draw(seed: number): Job {
   const random = randomStream(seed, 'lists');
   const columns = Uint32Array.from({ length: COLUMNS }, () => random.below(40));
-  columns[4 * ROWS] = 0;
-  for (let b = 0; b < ROWS; b++) columns[4 * ROWS + b + 1] = columns[4 * ROWS + b]! + random.below(4);
-  const items = columns[5 * ROWS]!;
+  for (const at of [AT.bag, AT.offsets]) {
+    columns[at] = 0;
+    for (let b = 0; b < ROWS; b++) columns[at + b + 1] = columns[at + b]! + random.below(MAX_ITEMS + 1);
+  }
+  const items = columns[AT.bag + ROWS]!;
   return {
     columns,
     ids: Uint32Array.from({ length: items }, () => random.below(25)),
@@ -62,15 +75,17 @@ function draw(seed: number): Job {
 /** Returns the items of each table, in the order of fields and rows. */
 function itemsOf({ columns, ids, factors }: Job): Item[][] {
   return SHAPE.tables.map(({ fields }) =>
-    fields.flatMap(({ at, offset, bag }) =>
-      Array.from({ length: ROWS }, (_, b) => b).flatMap((b) => {
-        if (bag === undefined) return [{ row: columns[at + b]!, at: b * LD + offset, factor: 1 }];
-        return [...ids.subarray(columns[at + b], columns[at + b + 1])].map((row, k) => ({
-          row,
-          at: b * LD + offset,
-          factor: factors[columns[at + b]! + k]!,
-        }));
-      }),
+    fields.flatMap(({ at, offset, bag, items: sequence }) =>
+      Array.from({ length: sequence === undefined ? ROWS : columns[sequence.offsets + ROWS]! }, (_, b) => b).flatMap(
+        (b) => {
+          if (bag === undefined) return [{ row: columns[at + b]!, at: b * (sequence?.ld ?? LD) + offset, factor: 1 }];
+          return [...ids.subarray(columns[at + b], columns[at + b + 1])].map((row, k) => ({
+            row,
+            at: b * LD + offset,
+            factor: factors[columns[at + b]! + k]!,
+          }));
+        },
+      ),
     ),
   );
 }
@@ -128,7 +143,7 @@ describe('index lists', () => {
   const jobs = Array.from({ length: 40 }, (_, seed) => draw(seed));
 
   it('use 16-bit items if a table has one field of ids and the rows of a batch fit', () => {
-    expect(SHAPE.tables.map(({ form }) => form.isShort)).toEqual([false, true, false]);
+    expect(SHAPE.tables.map(({ form }) => form.isShort)).toEqual([false, true, false, false]);
     expect(listForm([false], 65_535).isShort).toBe(true);
     expect(listForm([false], 65_536).isShort).toBe(false);
     expect(listForm([true], 20)).toEqual({ hasFactors: true, isShort: false });

@@ -1,9 +1,13 @@
-/** A field of a table: the first word of its ids or offsets in a batch's columns, and its first column of the input. */
+/** A field of a table, or the items of a sequence. */
 export interface ListField {
+  /** First word of its ids, or of a bag's offsets, in a batch's columns. */
   readonly at: number;
+  /** Its first element, counted from that of the table's first field. */
   readonly offset: number;
-  /** Number of its bag; undefined for a field of ids. */
+  /** Number of its bag; undefined for ids. */
   readonly bag?: number;
+  /** Of a sequence: the first word of its offsets, and the floats from item to item. */
+  readonly items?: { readonly offsets: number; readonly ld: number };
 }
 
 /** Form of the index list of a table. */
@@ -11,19 +15,19 @@ export interface ListForm {
   /** Whether a factor follows each item, because the table has bags. */
   readonly hasFactors: boolean;
   /**
-   * Whether an item is a row of the batch, and everything but the distinct rows is stored in half words: the table has
-   * one field, of ids. Otherwise an item is the first element of its gradient in the input.
+   * Whether an item is the number of a row, and everything but the distinct rows is stored in half words: the table has
+   * one field, of ids or of a sequence. Otherwise an item is the first element of its gradient.
    */
   readonly isShort: boolean;
 }
 
-/** Returns the form of a table's list from the kinds of its fields and the maximum rows of a batch. */
+/** Returns the form of a table's list from the kinds of its fields and the maximum rows of one. */
 export function listForm(areBags: readonly boolean[], maxRows: number): ListForm {
   const hasFactors = areBags.includes(true);
   return { hasFactors, isShort: !hasFactors && areBags.length === 1 && maxRows < 2 ** 16 };
 }
 
-/** The tables with index lists, and the floats from row to row of the input. */
+/** The tables with index lists, and the floats from row to row of the input with the features. */
 export interface ListShape {
   readonly ld: number;
   readonly numBags: number;
@@ -73,10 +77,16 @@ export function mostListWords(seen: number, items: number, form: ListForm): numb
   return listParts(seen + items, items + Math.ceil(items / SEGMENT), items, form).words;
 }
 
+/** Counts the items of a field. */
+function itemsOfField({ at, bag, items }: ListField, columns: Uint32Array, rows: number): number {
+  if (bag !== undefined) return columns[at + rows]!;
+  return items === undefined ? rows : columns[items.offsets + rows]!;
+}
+
 /** Counts the items of a table in a job. */
 export function itemsOfTable(shape: ListShape, table: number, columns: Uint32Array, rows: number): number {
   let items = 0;
-  for (const { at, bag } of shape.tables[table]!.fields) items += bag === undefined ? rows : columns[at + rows]!;
+  for (const field of shape.tables[table]!.fields) items += itemsOfField(field, columns, rows);
   return items;
 }
 
@@ -145,18 +155,18 @@ export function createTableLister(shape: ListShape): TableLister {
     }
     return count;
   };
-  /** Writes each item of a field of ids to the next position of its row: integers from `first` on, `gap` apart. */
+  /** Writes each item of ids to the next position of its row: integers from `first` on, `gap` apart. */
   const putIds = (
     numbers: Uint32Array | Uint16Array,
     itemsAt: number,
     firstItem: number,
-    rows: number,
+    count: number,
     first: number,
     gap: number,
   ): void => {
     const [places, slotsOfItems] = [counts, slotOf];
     let number = first;
-    for (let i = firstItem, end = firstItem + rows; i < end; i++, number += gap)
+    for (let i = firstItem, end = firstItem + count; i < end; i++, number += gap)
       numbers[itemsAt + places[slotsOfItems[i]!]!++] = number;
   };
   const putWithFactor = (job: Uint32Array, itemsAt: number, i: number, at: number, factor: number): void => {
@@ -184,9 +194,10 @@ export function createTableLister(shape: ListShape): TableLister {
     }
     let count = seen;
     let i = 0;
-    for (const { at, bag } of fields) {
-      const [ids, from, items] =
-        bag === undefined ? [columns, at, rows] : [job, job[jobWord.bag(bag, 'firstId')]!, columns[at + rows]!];
+    for (const field of fields) {
+      const items = itemsOfField(field, columns, rows);
+      const [ids, from] =
+        field.bag === undefined ? [columns, field.at] : [job, job[jobWord.bag(field.bag, 'firstId')]!];
       count = numberRows(ids, from, from + items, job, list, count, i, 32 - bits);
       i += items;
     }
@@ -210,18 +221,20 @@ export function createTableLister(shape: ListShape): TableLister {
     numbers[firstSegmentsAt + count] = segment;
     numbers[segmentsAt + segment] = item;
     i = 0;
-    for (const { at, offset, bag } of fields) {
-      if (isShort) putIds(numbers, itemsAt, i, rows, 0, 1);
-      else if (bag === undefined && !hasFactors) putIds(numbers, itemsAt, i, rows, offset, ld);
+    for (const field of fields) {
+      const { at, offset, bag } = field;
+      const [items, gap] = [itemsOfField(field, columns, rows), field.items?.ld ?? ld];
+      if (isShort) putIds(numbers, itemsAt, i, items, 0, 1);
+      else if (bag === undefined && !hasFactors) putIds(numbers, itemsAt, i, items, offset, gap);
       else if (bag === undefined)
-        for (let b = 0; b < rows; b++) putWithFactor(job, itemsAt, i + b, b * ld + offset, ONE);
+        for (let k = 0; k < items; k++) putWithFactor(job, itemsAt, i + k, k * gap + offset, ONE);
       else {
         const factors = job[jobWord.bag(bag, 'firstFactor')]!;
         for (let b = 0; b < rows; b++)
           for (let k = columns[at + b]!; k < columns[at + b + 1]!; k++)
             putWithFactor(job, itemsAt, i + k, b * ld + offset, job[factors + k]!);
       }
-      i += bag === undefined ? rows : columns[at + rows]!;
+      i += items;
     }
     job[word('count')] = count;
     job[word('segments')] = segments;

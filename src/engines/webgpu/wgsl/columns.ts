@@ -68,9 +68,11 @@ export const COLUMN_KERNELS = {
   normalize: byColumns(
     'columns',
     `${sumOf('sum', '$columns', 'f($x + row * $ldx + n)')}
-  let mean = sum / f32($rows);
+  // A batch may have no items: then it has no statistics.
+  let count = f32(max($rows, 1u));
+  let mean = sum / count;
   ${sumOf('squares', '$columns', '(f($x + row * $ldx + n) - mean) * (f($x + row * $ldx + n) - mean)')}
-  let variance = squares / f32($rows);
+  let variance = squares / count;
   let inverse = 1.0 / sqrt(variance + $epsilon);
   if (n < $columns) {
     let scale = inverse * f($gain + n); let shift = f($shift + n);
@@ -80,7 +82,7 @@ export const COLUMN_KERNELS = {
     if (first == 0u) {
       put($statistics + n, mean);
       put($statistics + $columns + n, inverse);
-      if ($momentum != 0.0) {
+      if ($momentum != 0.0 && $rows > 0u) {
         let oldMean = f($running + n); let oldVariance = f($running + $columns + n);
         put($running + n, oldMean + $momentum * (mean - oldMean));
         // The running variance is unbiased; a batch of one row has none.

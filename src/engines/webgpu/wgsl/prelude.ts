@@ -8,14 +8,18 @@ export const NONE = 0xffffffff;
 
 /**
  * Words of a call's arguments. Calls are stored in windows of the largest uniform buffer that every device supports. A
- * window starts with four words for all calls of a step. A directory follows, with two shaders per word: the first
- * vector of the calls of each. So a dispatch requires no address of its arguments.
+ * window starts with words for all calls of a step: four, then the number of items of each sequence. A directory
+ * follows, with two shaders per word: the first vector of the calls of each. So a dispatch requires no address of its
+ * arguments.
  */
 export const CALL_WORDS = 16;
 export const WINDOW_WORDS = 4096;
 /** Entries of a directory. */
 export const SLOTS = 256;
-export const STEP_WORDS = 4;
+export const ITEMS_WORD = 4;
+/** Maximum number of sequences. */
+export const MAX_SEQUENCES = 32;
+export const STEP_WORDS = ITEMS_WORD + MAX_SEQUENCES;
 export const FIRST_CALL_WORD = STEP_WORDS + SLOTS / 2;
 /** Maximum number of calls of a dispatch. */
 export const MAX_CALLS = Math.floor((WINDOW_WORDS - FIRST_CALL_WORD) / CALL_WORDS);

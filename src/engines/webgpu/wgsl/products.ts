@@ -13,10 +13,13 @@ const NARROW = 16;
 
 const tiles = (count: number): number => Math.ceil(count / TILE);
 
-/** Returns in how many parts the rows of a batch are summed. */
+/** Returns in how many parts the rows of a domain are summed. */
 function partsOf(rows: number): number {
   return Math.max(1, Math.min(MAX_PARTS, Math.ceil(rows / PART_ROWS)));
 }
+
+/** The same on a device; other calls of the dispatch may have more. */
+const NUM_PARTS = `let numParts = clamp(($rows + ${PART_ROWS - 1}u) / ${PART_ROWS}u, 1u, ${MAX_PARTS}u);`;
 
 /** How the operands of a product, and its sums, are converted. */
 interface Operands {
@@ -200,7 +203,9 @@ const weightGradient = (operands: Operands): OwnKernel => ({
   let outputs = $panels * 8u;
   let across = (outputs + ${TILE - 1}u) / ${TILE}u;
   let count = across * (($k + ${TILE - 1}u) / ${TILE}u);
-  let each = ($rows + parts - 1u) / parts;
+  ${NUM_PARTS}
+  if (part >= numParts) { return; }
+  let each = ($rows + numParts - 1u) / numParts;
   let end = min($rows, (part + 1u) * each);
   for (var tile = group; tile < count; tile += groups) {
     let top = tile / across * ${TILE}u; let side = tile % across * ${TILE}u;
@@ -224,7 +229,7 @@ const weightGradient = (operands: Operands): OwnKernel => ({
       `
           let at = ((n >> 3u) * $k + kk) * 8u + (n & 7u);
           let v = ${operands.sum('found[i][j]')};
-          if (parts == 1u) { add($g + at, v, $accumulate); }
+          if (numParts == 1u) { add($g + at, v, $accumulate); }
           else { scratch[$scratch + part * $k * outputs + at] = bitcast<u32>(v); }`,
     )}
   }`,
@@ -237,7 +242,7 @@ const SUM_PARTS: OwnKernel = {
   threads: ({ rows, of }) => (partsOf(rows) === 1 ? 0 : of('k') * of('panels') * 8),
   body: `
   let count = $k * $panels * 8u;
-  let numParts = min(${MAX_PARTS}u, ($rows + ${PART_ROWS - 1}u) / ${PART_ROWS}u);
+  ${NUM_PARTS}
   if (numParts == 1u) { return; }
   for (var i = group * ${THREADS}u + lane; i < count; i += groups * ${THREADS}u) {
     var sum = 0.0;
@@ -261,8 +266,8 @@ const scratchKey = (call: ListCall): string => {
 export const WEIGHT_GRADIENT: ExpandedKernel = {
   form: 'expanded',
   kernels: [GRADIENT, GRADIENT_HALF, GRADIENT_SUM],
-  scratch(call, passRows) {
-    const parts = partsOf(passRows);
+  scratch(call, maxRows) {
+    const parts = partsOf(maxRows);
     return { key: scratchKey(call), words: parts > 1 ? call.number('k') * call.number('panels') * 8 * parts : 0 };
   },
   expand(call, { isHalf, scratchAt }) {

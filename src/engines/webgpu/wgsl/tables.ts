@@ -1,4 +1,3 @@
-import { shift } from '../../compile/buffers.js';
 import { argumentNames } from '../../compile/kernel-arguments.js';
 import type { TablePlace } from '../../compile/tables.js';
 import { callOf, type DeviceCall, type ExpandedKernel, type Named, type OwnKernel } from '../kernel.js';
@@ -20,7 +19,7 @@ export const LIST_WORDS = {
 } as const;
 const listed = (what: keyof typeof LIST_WORDS): string => `m[$distinct + ${LIST_WORDS[what]}u]`;
 
-/** First element of the item `item` in the input. */
+/** First element of the item `item` from that of the table's first field on. */
 const itemAt = `listed(${listed('items')}, item, $spread) * max($spread, 1u)`;
 
 /** Returns a loop over elements, one per thread at a time. */
@@ -126,9 +125,9 @@ fn bringUp(at: u32, average: u32, width: u32, clock: u32) {
 
 /**
  * The gradient of each distinct row: the segments of its items first, then their sums, so that a row in every item of a
- * batch is not the work of one thread. An item is the position of its gradient from `d` on, followed by a factor if the
- * table has bags. If the list is short, an item is a row of the batch, and rows of the input are `spread` apart;
- * otherwise `spread` is 0.
+ * batch is not the work of one thread. An item is the position of its gradient from `d` on, the gradient of the table's
+ * first field; a factor follows it if the table has bags. If the list is short, an item is a row of the only field, and
+ * rows of the input are `spread` apart; otherwise `spread` is 0.
  */
 const GATHER_ARGUMENTS = ['d', 'width', 'distinct', 'gradients', 'hasFactors', 'spread'] as const;
 const GATHER_SEGMENTS = {
@@ -183,13 +182,16 @@ const GATHER_ROWS = {
 const GATHER: ExpandedKernel = {
   form: 'expanded',
   kernels: [GATHER_SEGMENTS, GATHER_ROWS],
-  expand(call, { input, tableOf, formOf }) {
+  expand(call, { tableOf, listedIn }) {
     if (call.number('isFirstField') === 0) return {};
     const table = tableOf(call.ref('distinct'));
-    const { hasFactors, isShort } = formOf(table);
-    const { gradient } = input();
+    const {
+      fields: [first],
+      form: { hasFactors, isShort },
+    } = listedIn(table);
+    const { gradient } = first!;
     const operands = {
-      d: isShort ? shift(gradient, table.fields[0]!.offset) : gradient,
+      d: gradient,
       width: table.width,
       distinct: table.distinct,
       gradients: call.ref('gradients'),
@@ -233,16 +235,21 @@ const LOOKUP_BY_LIST = {
 const LOOKUPS: ExpandedKernel = {
   form: 'expanded',
   kernels: [LOOKUP, LOOKUP_BY_LIST],
-  expand(call, { hasLists, input, tableOf, formOf }) {
+  expand(call, { hasLists, tableOf, listedIn }) {
     const table = tableOf(call.ref('table'));
-    const { hasFactors, isShort } = formOf(table);
+    const {
+      fields: [first],
+      form: { hasFactors, isShort },
+    } = listedIn(table);
     if (!hasLists || hasFactors) return { calls: [{ of: LOOKUP, operands: call.operands }] };
-    const { value } = input();
-    const { offset } = table.fields[0]!;
-    if (call.ref('y').offset !== value.offset + offset) return {};
+    // The first call looks up all fields. Those of other inputs are read after a barrier only.
+    const { value: y } = first!;
+    const { buffer, offset } = call.ref('y');
+    if (buffer !== y.buffer || offset !== y.offset) return {};
     const { width, distinct, at, stride } = table;
-    const [y, spread] = isShort ? [shift(value, offset), value.ld] : [value, 0];
-    return { calls: [callOf(LOOKUP_BY_LIST, { y, width, distinct, table: at, stride, spread })] };
+    return {
+      calls: [callOf(LOOKUP_BY_LIST, { y, width, distinct, table: at, stride, spread: isShort ? y.ld : 0 })],
+    };
   },
 };
 

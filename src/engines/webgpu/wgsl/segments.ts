@@ -1,0 +1,106 @@
+import type { ItemKernel } from '../../compile/call-list.js';
+import type { OwnKernel } from '../kernel.js';
+import { THREADS } from './prelude.js';
+
+// Operations between the rows of a batch and the items of a sequence, as in kernels/segments.ts: row `b` has the items
+// from `first` to `stop`, one row each in a matrix of items. One thread computes a column `n` of all items of a row, in
+// order, so that sums are deterministic.
+
+/** Returns a kernel with one thread per row of the batch and column. */
+const bySegment = (writes: string, columns: string, body: string): OwnKernel => ({
+  form: 'own',
+  writes: [writes],
+  threads: ({ rows, of }) => rows * of(columns),
+  body: `
+  for (var i = group * ${THREADS}u + lane; i < $rows * $${columns}; i += groups * ${THREADS}u) {
+    let b = i / $${columns}; let n = i % $${columns};
+    let first = m[$offsets + b]; let stop = m[$offsets + b + 1u];
+    ${body}
+  }`,
+});
+
+/** Returns a loop over the items of a row, from `begin` on. */
+const overItems = (body: string, begin = 'first'): string =>
+  `for (var item = ${begin}; item < stop; item++) { ${body} }`;
+
+/** The factor of a row: 1, or 1 over its number of items. */
+const FACTOR = 'let factor = select(1.0, 1.0 / f32(max(stop - first, 1u)), $isMean != 0u);';
+
+/** Kernels on the items of sequences. */
+export const SEGMENT_KERNELS: Readonly<Record<ItemKernel, OwnKernel>> = {
+  expand: bySegment(
+    'y',
+    'columns',
+    `${FACTOR}
+    let v = factor * f($x + b * $ldx + n);
+    ${overItems('add($y + item * $ldy + n, v, $accumulate);')}`,
+  ),
+
+  segmentSum: bySegment(
+    'y',
+    'columns',
+    `${FACTOR}
+    var sum = 0.0;
+    ${overItems('sum += f($x + item * $ldx + n);')}
+    add($y + b * $ldy + n, factor * sum, $accumulate);`,
+  ),
+
+  segmentMax: bySegment(
+    'y',
+    'columns',
+    `
+    var most = 0.0;
+    if (first < stop) { most = f($x + first * $ldx + n); }
+    ${overItems('let v = f($x + item * $ldx + n); if (v > most || isNan(v)) { most = v; }', 'first + 1u')}
+    put($y + b * $ldy + n, most);`,
+  ),
+
+  segmentMaxGradient: bySegment(
+    'dx',
+    'width',
+    `
+    let most = f($y + b * $ldy + n); let d = f($dy + b * $ldy + n);
+    var isFound = false;
+    ${overItems(`
+      let isMax = !isFound && f($x + item * $ldx + n) == most;
+      isFound = isFound || isMax;
+      add($dx + item * $ldx + n, select(0.0, d, isMax), $accumulate);`)}`,
+  ),
+
+  segmentSoftmax: bySegment(
+    'y',
+    'columns',
+    `
+    if (first == stop) { continue; }
+    var largest = f($x + first * $ldx + n);
+    ${overItems('largest = max(largest, f($x + item * $ldx + n));', 'first + 1u')}
+    var sum = 0.0;
+    ${overItems(`
+      let e = expOf(f($x + item * $ldx + n) - largest);
+      put($y + item * $ldy + n, e);
+      sum += e;`)}
+    ${overItems('put($y + item * $ldy + n, f($y + item * $ldy + n) / sum);')}`,
+  ),
+
+  segmentSoftmaxGradient: bySegment(
+    'dx',
+    'columns',
+    `
+    var dot = 0.0;
+    ${overItems('dot += f($dy + item * $ldy + n) * f($y + item * $ldy + n);')}
+    ${overItems(`
+      let at = item * $ldy + n;
+      add($dx + item * $ldx + n, f($y + at) * (f($dy + at) - dot), $accumulate);`)}`,
+  ),
+
+  // Items move to later places if `by` is positive.
+  shiftItems: bySegment(
+    'y',
+    'columns',
+    overItems(`
+      let other = i32(item) - i32($by);
+      var v = 0.0;
+      if (other >= i32(first) && other < i32(stop)) { v = f($x + u32(other) * $ldx + n); }
+      add($y + item * $ldy + n, v, $accumulate);`),
+  ),
+};
