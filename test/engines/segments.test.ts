@@ -238,7 +238,7 @@ describe('a graph with sequences', () => {
   });
 
   it('is rejected by engines without kernels for sequences', async () => {
-    const { createTfjsEngine } = await import('../../src/engines/tfjs/engine.js');
+    const { createTfjsEngine } = await import('../support/tfjs.js');
     const engine = await createTfjsEngine();
     expect(() => engine.compile(planWith(din))).toThrow("TensorFlow.js has no kernels for sequences such as 'clicked'");
   });

@@ -1,5 +1,6 @@
 import type { Batch } from '../../src/core/batch.js';
-import { createHost, type Host } from '../../src/engines/cpu/host.js';
+import { createHost } from '../../src/engines/cpu/host.js';
+import type { Host } from '../../src/engines/host.js';
 import type { KernelModule } from '../../src/engines/cpu/module.js';
 import type { Parameter } from '../../src/graph/operations.js';
 import { denseOptimizers, embeddingOptimizerSchema } from '../../src/optimizers/optimizers.js';

@@ -1,5 +1,5 @@
 import type { Batch } from '../../src/core/batch.js';
-import type { Host } from '../../src/engines/cpu/host.js';
+import type { Host } from '../../src/engines/host.js';
 import type { KernelModule } from '../../src/engines/cpu/module.js';
 import { optimizers } from '../../src/optimizers/optimizers.js';
 import type { InputLayout } from '../../src/tables/layout.js';

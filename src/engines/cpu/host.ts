@@ -12,58 +12,19 @@ import { lowerProducts, rangesByReach, type Sums } from '../compile/reduce.js';
 import { lowerGather, lowerLookup } from '../compile/tables.js';
 import type { TensorProducts } from '../diagnosis.js';
 import type { Plan, RateFactors } from '../engine.js';
+import type { GradientPart, Host, HostFactory } from '../host.js';
 import { setClock } from '../state/average.js';
 import { createConstantsWriter } from '../state/constants.js';
-import { createResults, readDistinct, readGramian, readTableGradients, type Results } from '../state/results.js';
+import { createResults, readDistinct, readGramian, readTableGradients } from '../state/results.js';
 import { createStore, type Store } from '../state/store.js';
 import { watchUpdates } from '../state/watch-updates.js';
 import { bindLists } from './bind.js';
+import { apartBytes } from './compile-program.js';
 import { createLoader, type Loader } from './load.js';
 import { loadKernels } from './load-kernels.js';
 import { allocate, BEGIN, type CpuMemory } from './memory.js';
-import type { KernelModule } from './module.js';
+import { MAX_BYTES, type KernelModule } from './module.js';
 import { createTeam, type Team } from './team.js';
-
-/** Gradients to add. */
-export interface GradientPart {
-  /** Index of the term; 0 if all terms share an area. */
-  readonly area: number;
-  /** Whether they are the first of a step. */
-  readonly isFirst: boolean;
-  /** Whether they belong to a diagnosis. */
-  readonly isDiagnosed?: boolean;
-}
-
-/** Tables, weights and their optimizers, for an engine that runs the graph elsewhere. */
-export interface Host {
-  readonly store: Store;
-  /** Maximum number of rows per lookup, and rows of a training pass. */
-  readonly maxRows: number;
-  readonly passRows: number;
-  /** Number of separate gradient areas for a diagnosis; 0 if none is planned. */
-  readonly termAreas: number;
-  /** Returns the looked-up rows of a batch from `begin` on, `[rows, width]`, in memory that later lookups reuse. */
-  lookup(batch: Batch, begin?: number, rows?: number): Float32Array;
-  /** Adds the gradients of looked-up rows, over distinct rows, and of dense weights to those of the step. */
-  add(inputGradient_BI: Float32Array, gradients: ReadonlyMap<string, Float32Array>, part: GradientPart): void;
-  /** Returns the added gradients by table, including zeros. */
-  tableGradients(): ReadonlyMap<string, HostTensor>;
-  /** Returns the products between the gradients of terms on shared weights. */
-  gramian(): Float64Array;
-  /** Returns the products between the gradients of terms by tensor, if a diagnosis added them. */
-  products(): readonly TensorProducts[];
-  /** Copies the weights before an update, as the CPU engine does. */
-  watchUpdates(): ReturnType<typeof watchUpdates>;
-  /** Sets the weight of each term's gradient, on shared weights and on its own. */
-  weigh(shared: readonly number[], own: readonly number[]): void;
-  /** Updates all weights by the added gradients; returns false and changes nothing if they are not finite. */
-  update(step: number, rates: RateFactors): boolean;
-  /** Exchanges weights and their EMA, given the number of steps taken; undefined without an EMA. */
-  readonly exchange: ((step: number) => void) | undefined;
-  /** Returns the gradient norms of the last update, as in a step's result. */
-  readonly norms: Results['norms'];
-  dispose(): void;
-}
 
 /** The lists of a host, and what the host reads of them. */
 interface HostLists {
@@ -134,6 +95,9 @@ export function createHost(plan: Plan, kernels: KernelModule = loadKernels()): H
   const team = createTeam<string>({ kernels, memory, apart, lists, barrier: BEGIN, threads: 1, rowWork: 0 });
   return new CpuHost(layout, compiled, cpu, team, input);
 }
+
+/** Hosts in the memory of the kernels. */
+export const cpuHosts: HostFactory = { create: (plan) => createHost(plan), apartBytes, maxBytes: MAX_BYTES };
 
 class CpuHost implements Host {
   readonly store: Store;

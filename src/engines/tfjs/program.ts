@@ -3,18 +3,18 @@ import type { HostTensor } from '../../core/tensor.js';
 import { exchanged } from '../average.js';
 import { createGateSums, diagnosisOf, type Diagnosis, type TermWeights } from '../diagnosis.js';
 import { refusedLosses, type Evaluation, type Plan, type Program, type TermLoss } from '../engine.js';
-import { createHost } from '../cpu/host.js';
+import type { HostFactory } from '../host.js';
 import { countedRows, meanOfParts } from '../step-rows.js';
 import type { TensorFlow } from './backend.js';
 import { createRunner, type BatchStatistics, type Input } from './pass.js';
 
 /**
- * Compiles a plan for TensorFlow.js: the graph runs on its backend with its autodiff; the kernels store tables, weights
- * and their optimizer state.
+ * Compiles a plan for TensorFlow.js: the graph runs on its backend with its autodiff; a host stores tables, weights and
+ * their optimizer state.
  */
-export function compileProgram(tf: TensorFlow, plan: Plan): Program {
+export function compileProgram(tf: TensorFlow, plan: Plan, hosts: HostFactory): Program {
   const { graph, seed } = plan;
-  const host = createHost(plan);
+  const host = hosts.create(plan);
   const { store } = host;
   const dataOf = new Map(graph.parameters.map((parameter) => [parameter.name, store.tensorOf(parameter).data]));
   const runner = createRunner(
