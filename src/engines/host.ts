@@ -14,6 +14,14 @@ export interface GradientPart {
   readonly isDiagnosed?: boolean;
 }
 
+/** Looked-up rows of a batch, or their gradients, in row-major order. */
+export interface LookedUp {
+  /** The concatenated input, `[rows, width]`. */
+  readonly features: Float32Array;
+  /** The items of each sequence that the graph reads, `[items, width]`, by field. */
+  readonly items: ReadonlyMap<string, Float32Array>;
+}
+
 /** Tables, weights and their optimizers, for an engine that runs the graph elsewhere. */
 export interface Host {
   readonly store: Store;
@@ -22,10 +30,13 @@ export interface Host {
   readonly passRows: number;
   /** Number of separate gradient areas for a diagnosis; 0 if none is planned. */
   readonly termAreas: number;
-  /** Returns the looked-up rows of a batch from `begin` on, `[rows, width]`, in memory that later lookups reuse. */
-  lookup(batch: Batch, begin?: number, rows?: number): Float32Array;
-  /** Adds the gradients of looked-up rows, over distinct rows, and of dense weights to those of the step. */
-  add(inputGradient_BI: Float32Array, gradients: ReadonlyMap<string, Float32Array>, part: GradientPart): void;
+  /** Looks up the rows of a batch from `begin` on; later lookups reuse the memory of the result. */
+  lookup(batch: Batch, begin?: number, rows?: number): LookedUp;
+  /**
+   * Adds the gradients of the last lookup, over distinct rows, and of dense weights to those of the step.
+   * @param dense by the name of the parameter
+   */
+  add(looked: LookedUp, dense: ReadonlyMap<string, Float32Array>, part: GradientPart): void;
   /** Returns the added gradients by table, including zeros. */
   tableGradients(): ReadonlyMap<string, HostTensor>;
   /** Returns the products between the gradients of terms on shared weights. */

@@ -1,18 +1,20 @@
 import { setTimeout } from 'node:timers/promises';
+import * as tf from '@tensorflow/tfjs';
 import { describe, expect, it } from 'vitest';
 import { sliceRows, type BagColumn, type Batch } from '../../src/core/batch.js';
 import { SINGLE_PROCESS } from '../../src/core/process-group.js';
-import { randomStream } from '../../src/core/random.js';
+import { randomStream, type Random } from '../../src/core/random.js';
 import { printProgram } from '../../src/engines/compile/print.js';
 import { compile } from '../../src/engines/compile/compile.js';
 import { createCpuEngine } from '../../src/engines/cpu/engine.js';
-import type { Plan } from '../../src/engines/engine.js';
+import type { Engine, Plan } from '../../src/engines/engine.js';
 import { GraphBuilder } from '../../src/graph/builder.js';
 import { tower } from '../../src/graph/mlp.js';
-import { SEGMENT_POOLINGS, type Value } from '../../src/graph/operations.js';
+import { SEGMENT_POOLINGS, type Activation, type Value } from '../../src/graph/operations.js';
 import type { InputLayout } from '../../src/tables/layout.js';
-import { expectLikeFloat64 } from '../support/like-float64.js';
 import { planOf } from '../support/graph-plan.js';
+import { expectLikeFloat64 } from '../support/like-float64.js';
+import { createTfjsEngine } from '../support/tfjs.js';
 
 const [WIDTH, MAX_ITEMS] = [6, 7];
 
@@ -27,15 +29,19 @@ const LAYOUT: InputLayout = {
   sequences: [{ field: 'clicked', table: 'item', width: WIDTH, maxItems: MAX_ITEMS }],
 };
 
+function sequenceOf(counts: readonly number[], random: Random): BagColumn {
+  const offsets = new Uint32Array(counts.length + 1);
+  for (const [b, count] of counts.entries()) offsets[b + 1] = offsets[b]! + count;
+  const ids = Uint32Array.from({ length: offsets.at(-1)! }, () => random.below(40));
+  return { offsets, ids, weights: new Float32Array(ids.length).fill(1) };
+}
+
 /** Random rows; every third row has no items, and the last has as many as allowed. */
 function batchOf(rows: number, seed: number): Batch {
   const random = randomStream(seed, 'sequences');
   const counts = Array.from({ length: rows }, (_, b) => (b % 3 === 0 ? 0 : 1 + random.below(MAX_ITEMS)));
   counts[rows - 1] = MAX_ITEMS;
-  const offsets = new Uint32Array(rows + 1);
-  for (const [b, count] of counts.entries()) offsets[b + 1] = offsets[b]! + count;
-  const ids = Uint32Array.from({ length: offsets[rows]! }, () => random.below(40));
-  const clicked: BagColumn = { offsets, ids, weights: new Float32Array(ids.length).fill(1) };
+  const clicked = sequenceOf(counts, random);
   return {
     rows,
     ids: new Map([['target', Uint32Array.from({ length: rows }, () => random.below(40))]]),
@@ -45,8 +51,16 @@ function batchOf(rows: number, seed: number): Batch {
   };
 }
 
+/** Random rows without any item. */
+function batchWithoutItems(rows: number, seed: number): Batch {
+  const clicked = sequenceOf(new Array<number>(rows).fill(0), randomStream(seed, 'none'));
+  return { ...batchOf(rows, seed), bags: new Map([['clicked', clicked]]) };
+}
+
+type Interest = (g: GraphBuilder, input: Value, items: Value) => Value;
+
 /** Builds a plan of one task on what `interest` makes of the input and the items. */
-function planWith(interest: (g: GraphBuilder, input: Value, items: Value) => Value, step?: Plan['step']): Plan {
+function planWith(interest: Interest, step?: Plan['step']): Plan {
   const plan = planOf(LAYOUT, (g, input, y) => {
     const items = g.input({ kind: 'items', field: 'clicked' }, WIDTH);
     const pooled = interest(g, input, items);
@@ -61,13 +75,16 @@ function planWith(interest: (g: GraphBuilder, input: Value, items: Value) => Val
 }
 
 /** Deep interest network (Zhou et al. 2018): items are weighted by a network of the item and the target. */
-function din(g: GraphBuilder, input: Value, items: Value): Value {
-  const target = g.expand(g.slice(input, 0, WIDTH), 'clicked');
-  const pair = g.concat([items, target, g.multiply(items, target)]);
-  const hidden = g.activation(g.linear(pair, 8, 'attention.0'), 'dice', 'attention.dice');
-  const weights = g.segmentSoftmax(g.linear(hidden, 1, 'attention.out'));
-  return g.segmentPool(g.mixture(weights, [items]), 'sum');
-}
+const dinWith =
+  (activation: Activation, name = 'attention'): Interest =>
+  (g, input, items) => {
+    const target = g.expand(g.slice(input, 0, WIDTH), 'clicked');
+    const pair = g.concat([items, target, g.multiply(items, target)]);
+    const hidden = g.activation(g.linear(pair, 8, `${name}.0`), activation, `${name}.hidden`);
+    const weights = g.segmentSoftmax(g.linear(hidden, 1, `${name}.out`));
+    return g.segmentPool(g.mixture(weights, [items]), 'sum');
+  };
+const din = dinWith('dice');
 
 const CASES = {
   ...Object.fromEntries(
@@ -76,6 +93,10 @@ const CASES = {
       (g: GraphBuilder, _: Value, items: Value) => g.segmentPool(g.linear(items, 5, 'items'), of),
     ]),
   ),
+  'max pooling of equal items': (g, _, items) => {
+    const next = g.shift(items, -1);
+    return g.segmentPool(g.add(next, g.affine(g.stopGradient(next), -1, 0)), 'max');
+  },
   expand: (g, input, items) => g.segmentPool(g.multiply(g.expand(g.slice(input, 0, WIDTH), 'clicked'), items), 'sum'),
   'segment softmax': (g, _, items) =>
     g.segmentPool(g.multiply(g.segmentSoftmax(g.linear(items, WIDTH, 'scores')), items), 'sum'),
@@ -84,12 +105,21 @@ const CASES = {
   'layer norm over items': (g, _, items) => g.segmentPool(g.layerNorm(items, 'norm'), 'mean'),
   'dropout of items': (g, _, items) => g.segmentPool(g.dropout(g.linear(items, 5, 'items'), 0.4, 'dropout'), 'sum'),
   din,
-} satisfies Record<string, (g: GraphBuilder, input: Value, items: Value) => Value>;
+} satisfies Record<string, Interest>;
+
+const engines: readonly (readonly [string, () => Promise<Engine>])[] = [
+  ['simd', () => Promise.resolve(createCpuEngine())],
+  ['tfjs', createTfjsEngine],
+];
+
+const onEngines = engines.flatMap(([engine, create]) =>
+  Object.entries(CASES).map(([name, interest]) => ({ engine, create, name, interest })),
+);
 
 describe('operations on the items of a sequence', () => {
-  it.each(Object.entries(CASES))('equal float64: %s', async (_, interest) => {
+  it.each(onEngines)('equal float64 on $engine: $name', async ({ create, interest }) => {
     const plan = planWith(interest);
-    const program = createCpuEngine().compile(plan);
+    const program = (await create()).compile(plan);
     // Initial embeddings are so small that batch norm amplifies their rounding.
     const random = randomStream(3, 'embeddings');
     const { weights } = program.state();
@@ -100,7 +130,51 @@ describe('operations on the items of a sequence', () => {
     program.dispose();
   });
 
-  it('give zeros to a row without items', async () => {
+  it.each(engines)('equal float64 for a batch without any item on %s', async (_name, create) => {
+    const plan = planWith((g, input, items) =>
+      g.concat([
+        dinWith('dice', 'dice')(g, input, items),
+        dinWith('prelu', 'prelu')(g, input, items),
+        ...SEGMENT_POOLINGS.map((of) => g.segmentPool(g.shift(g.layerNorm(items, `norm.${of}`), 1), of)),
+      ]),
+    );
+    const program = (await create()).compile(plan);
+    await expectLikeFloat64(program, plan, batchWithoutItems(20, 1), 2e-5);
+    program.dispose();
+  });
+
+  it.each(engines)(
+    'equal float64 for several sequences, of which the graph reads some, on %s',
+    async (_name, create) => {
+      const sequences = [
+        { field: 'bought', table: 'item', width: WIDTH, maxItems: 2 },
+        { field: 'shops', table: 'shop', width: 3, maxItems: 4 },
+        { field: 'clicked', table: 'item', width: WIDTH, maxItems: MAX_ITEMS },
+      ];
+      const tables = [...LAYOUT.tables, { name: 'shop', rows: 40, width: 3 }];
+      const plan = planOf({ ...LAYOUT, tables, sequences }, (g, input, y) => {
+        const clicked = g.input({ kind: 'items', field: 'clicked' }, WIDTH);
+        const shops = g.input({ kind: 'items', field: 'shops' }, 3);
+        const pooled = [g.segmentPool(clicked, 'mean'), g.segmentPool(g.segmentSoftmax(shops), 'max')];
+        const out = g.linear(g.concat([input, ...pooled]), 1, 'out');
+        return { predictions: { p: out }, terms: [{ name: 'y', weight: 1, loss: g.squaredError(out, y) }] };
+      });
+      const batch = batchOf(20, 3);
+      const random = randomStream(3, 'others');
+      const [bought, shops] = [2, 4].map((most) =>
+        sequenceOf(
+          Array.from({ length: 20 }, () => random.below(most + 1)),
+          random,
+        ),
+      );
+      const bags = new Map([...batch.bags, ['bought', bought!], ['shops', shops!]]);
+      const program = (await create()).compile(plan);
+      await expectLikeFloat64(program, plan, { ...batch, bags }, 2e-5);
+      program.dispose();
+    },
+  );
+
+  it.each(engines)('give zeros to a row without items on %s', async (_name, create) => {
     const plan = planOf(LAYOUT, (g, input, y) => {
       const items = g.input({ kind: 'items', field: 'clicked' }, WIDTH);
       const ones = g.affine(g.slice(items, 0, 1), 0, 1);
@@ -109,7 +183,7 @@ describe('operations on the items of a sequence', () => {
       return { predictions: Object.fromEntries(counts), terms: [{ name: 'y', weight: 1, loss }] };
     });
     const batch = batchOf(9, 2);
-    const predictions = await createCpuEngine().compile(plan).predict(batch);
+    const predictions = await (await create()).compile(plan).predict(batch);
     const { offsets } = batch.bags.get('clicked')!;
     const counts = Array.from({ length: 9 }, (_, b) => offsets[b + 1]! - offsets[b]!);
     expect([...predictions.get('sum')!]).toEqual(counts);
@@ -137,6 +211,65 @@ describe('operations on the items of a sequence', () => {
     }
   });
 
+  describe.each<[string, Plan['step']]>([
+    ['in one pass', undefined],
+    ['in several passes', { rows: 700 }],
+    ['with combined terms', { combinesTerms: true }],
+    [
+      'clipped, averaged and diagnosed',
+      { clip: { norm: 0.5, separate: true }, average: { decay: 0.9 }, isDiagnosed: true },
+    ],
+  ])('train on tfjs as on the CPU engine, %s', (_, step) => {
+    const trainOn = async (create: () => Promise<Engine>, interest: Interest) => {
+      const program = (await create()).compile({ ...planWith(interest, step), batchRows: 300 });
+      const rows = step?.rows ?? 300;
+      const settings = { isDiagnosed: step?.isDiagnosed };
+      const numbers: number[] = [];
+      for (let seed = 0; seed < 6; seed++) {
+        const batch = seed === 2 ? batchWithoutItems(rows, seed) : batchOf(rows, seed);
+        const { losses, norms, diagnosis } = await program.trainStep(batch, settings);
+        numbers.push(losses.get('ctr')!.mean, ...(diagnosis?.gramian ?? []));
+        if (step?.clip !== undefined) numbers.push(norms.dense, norms.embeddings);
+      }
+      const held = batchOf(50, 9);
+      numbers.push(...(await program.averaged(() => program.predict(held))).get('p')!);
+      const { losses, predictions } = await program.evaluate(held);
+      numbers.push(losses.get('ctr')!.mean, ...predictions.get('p')!);
+      const { optimizer, weights } = program.state();
+      const tensors = [...weights, ...optimizer].map(([name, { data }]) => [name, data.slice()] as const);
+      program.dispose();
+      return { numbers, tensors };
+    };
+
+    it.each([
+      ['din', din],
+      ['dropout of items', CASES['dropout of items']],
+    ] as const)('%s', async (_name, interest) => {
+      const expected = await trainOn(() => Promise.resolve(createCpuEngine()), interest);
+      const found = await trainOn(createTfjsEngine, interest);
+      expect(found.numbers).toHaveLength(expected.numbers.length);
+      for (const [i, number] of expected.numbers.entries())
+        expect(Math.abs(found.numbers[i]! - number), `number ${i}`).toBeLessThan(1e-4 * Math.max(1, Math.abs(number)));
+      expect(found.tensors.map(([name]) => name)).toEqual(expected.tensors.map(([name]) => name));
+      expect(await trainOn(createTfjsEngine, interest)).toEqual(found);
+    });
+  });
+
+  it('leak no tensors of tfjs', async () => {
+    const program = (await createTfjsEngine()).compile(planWith(din));
+    const batches = [batchOf(8, 1), batchOf(9, 2), batchWithoutItems(8, 3)];
+    const run = async (): Promise<tf.MemoryInfo> => {
+      for (const batch of batches) {
+        await program.trainStep(batch);
+        await program.evaluate(batch);
+      }
+      return tf.memory();
+    };
+    const { numTensors, numDataBuffers } = await run();
+    for (let round = 0; round < 10; round++) expect(await run()).toMatchObject({ numTensors, numDataBuffers });
+    program.dispose();
+  });
+
   it('train the same weights with tables in memory of their own', async () => {
     const step: Plan['step'] = { clip: { norm: 0.5, separate: false }, average: { decay: 0.9 } };
     const trained: unknown[] = [];
@@ -149,8 +282,8 @@ describe('operations on the items of a sequence', () => {
     expect(trained[1]).toEqual(trained[0]);
   });
 
-  it('predict a batch in parts as its rows', async () => {
-    const program = createCpuEngine().compile(planWith(din));
+  it.each(engines)('predict a batch in parts as its rows on %s', async (_name, create) => {
+    const program = (await create()).compile(planWith(din));
     const [rows, begin] = [2500, 2000];
     const batch = batchOf(rows, 5);
     const all = (await program.predict(batch)).get('p')!;
@@ -173,7 +306,7 @@ describe('operations on the items of a sequence', () => {
       }
       return { ...batch, labels: new Map([['y', labels]]) };
     };
-    const lossAfter = async (interest: (typeof CASES)['din']): Promise<number> => {
+    const lossAfter = async (interest: Interest): Promise<number> => {
       const program = createCpuEngine().compile(planWith(interest));
       for (let seed = 0; seed < 600; seed++) await program.trainStep(labeled(512, seed));
       const { losses } = await program.evaluate(labeled(2000, 1000));
@@ -235,11 +368,5 @@ describe('a graph with sequences', () => {
       return { predictions: { p: out }, terms: [{ name: 'y', weight: 1, loss: g.squaredError(out, y) }] };
     });
     expect(() => createCpuEngine().compile(plan)).toThrow('32 sequences; at most 31 are supported');
-  });
-
-  it('is rejected by engines without kernels for sequences', async () => {
-    const { createTfjsEngine } = await import('../support/tfjs.js');
-    const engine = await createTfjsEngine();
-    expect(() => engine.compile(planWith(din))).toThrow("TensorFlow.js has no kernels for sequences such as 'clicked'");
   });
 });

@@ -1,6 +1,6 @@
+import type { Domain } from '../../graph/domain.js';
 import type { Engine, Plan } from '../engine.js';
 import type { HostFactory } from '../host.js';
-import { rejectSequences } from '../reject-sequences.js';
 import { loadGpu, loadOwn, type Backend } from './backend.js';
 import { compileProgram } from './program.js';
 
@@ -24,10 +24,7 @@ function engineOn({ tf, description }: Backend, hosts: HostFactory): Engine {
   return {
     name: 'tfjs',
     description,
-    compile(plan) {
-      rejectSequences(plan, 'TensorFlow.js');
-      return compileProgram(tf, plan, hosts);
-    },
+    compile: (plan) => compileProgram(tf, plan, hosts),
     activationBytes,
     apartBytes: (plan) => hosts.apartBytes(plan),
     maxBytes: hosts.maxBytes,
@@ -37,6 +34,9 @@ function engineOn({ tf, description }: Backend, hosts: HostFactory): Engine {
 }
 
 /** Returns the bytes of all values and gradients; other tensors are freed within an operation. */
-function activationBytes({ graph, batchRows = 0 }: Plan): number {
-  return graph.values.reduce((sum, { width }) => sum + width, 0) * batchRows * 2 * Float32Array.BYTES_PER_ELEMENT;
+function activationBytes({ graph, layout: { sequences = [] }, batchRows = 0 }: Plan): number {
+  const rowsOf = (domain: Domain): number =>
+    domain.kind === 'batch' ? 1 : sequences.find(({ field }) => field === domain.field)!.maxItems;
+  const floats = graph.values.reduce((sum, { width, rows }) => sum + width * rowsOf(rows), 0);
+  return floats * batchRows * 2 * Float32Array.BYTES_PER_ELEMENT;
 }

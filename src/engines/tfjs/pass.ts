@@ -1,41 +1,44 @@
 import type { Tensor } from '@tensorflow/tfjs';
-import { column, type Batch } from '../../core/batch.js';
-import { findCanceledBiases, listRequired, type Graph } from '../../graph/graph.js';
+import { findCanceledBiases, listRequired, sequenceWidths, type Graph } from '../../graph/graph.js';
 import { isLoss, type Parameter, type RunningStatistics, type Value } from '../../graph/operations.js';
 import { dropoutMask, streamKey } from '../../core/random.js';
 import { countElements } from '../../core/tensor.js';
 import type { Evaluation, TermLoss } from '../engine.js';
+import type { LookedUp } from '../host.js';
 import type { Weights } from '../weights.js';
 import type { TensorFlow } from './backend.js';
+import type { Execution } from './execution.js';
 import { withGradients } from './gradients.js';
+import { uploadInputs, withSegments, type Input } from './inputs.js';
 import { lossOf, type LossTensors } from './losses.js';
-import { execute, type Execution } from './operations.js';
+import { execute } from './operations.js';
 import { readAll, type Numbers } from './read-all.js';
 
-/** The looked-up features of a batch: the batch's rows of `input_BI`. */
-export interface Input {
-  readonly batch: Batch;
-  readonly input_BI: Float32Array;
-}
-
-/** Mean and biased variance of a batch, for one normalization. */
+/** Mean and biased variance over some rows, for one normalization. */
 export interface BatchStatistics {
   readonly running: RunningStatistics;
   readonly mean: Float32Array;
   readonly variance: Float32Array;
-  /** Rows of the batch. */
+  /** Rows of the batch, or items of a sequence. */
   readonly rows: number;
 }
 
 /** Results of a forward and backward pass, on the host. */
 export interface TrainingPass {
   readonly losses: ReadonlyMap<string, TermLoss>;
-  readonly inputGradient_BI: Float32Array;
+  /** Gradients of looked-up rows. */
+  readonly lookedGradient: LookedUp;
   /** Gradients by the name of the trained parameter. */
   readonly gradients: ReadonlyMap<string, Float32Array>;
   readonly statistics: readonly BatchStatistics[];
   /** Additional values that were requested: predictions by task, or shares by gate, in row-major order. */
   readonly looked: ReadonlyMap<string, Float32Array>;
+}
+
+/** Statistics that are read later. */
+interface Observed extends Pick<BatchStatistics, 'running' | 'rows'> {
+  readonly mean: Numbers;
+  readonly variance: Numbers;
 }
 
 /** Settings of a pass. */
@@ -83,6 +86,7 @@ export function createRunner(tf: TensorFlow, graph: Graph, weights: readonly Wei
     nothing: needed('nothing', true),
   };
   const forPrediction = needed('predictions', false);
+  const sequences = sequenceWidths(graph);
   const constants = new Map<number, Tensor>();
 
   const constant = (value: number): Tensor => {
@@ -93,8 +97,6 @@ export function createRunner(tf: TensorFlow, graph: Graph, weights: readonly Wei
   /** Uploads a parameter; a vector becomes a row, so that it joins others without an operation. */
   const upload = ({ parameter: { shape }, data }: Weights): Tensor =>
     tf.tensor2d(data, shape.length === 1 ? [1, shape[0]!] : [shape[0]!, shape[1]!]);
-  const uploadInput = ({ batch, input_BI }: Input): Tensor =>
-    tf.tensor2d(input_BI, [batch.rows, input_BI.length / batch.rows]);
 
   /** Computes `values` in order and returns access to their results. */
   const run = (values: readonly Value[], execution: Omit<Execution, 'get' | 'tf' | 'constant'>): Execution => {
@@ -103,16 +105,6 @@ export function createRunner(tf: TensorFlow, graph: Graph, weights: readonly Wei
     for (const value of values) if (!isLoss(value)) results.set(value.id, execute(value, whole));
     return whole;
   };
-
-  // A copy: labels may be in shared memory, which not every backend accepts.
-  const inputOf =
-    (batch: Batch, features: Tensor): Execution['input'] =>
-    (source) => {
-      if (source.kind === 'items') throw new Error('sequences are rejected when a plan is compiled');
-      return source.kind === 'features'
-        ? features
-        : tf.tensor2d(column(batch.labels, source.column).slice(0, batch.rows), [batch.rows, 1]);
-    };
 
   /** Returns the elements of values by name, once they are read. */
   const numbersOf = (
@@ -148,88 +140,102 @@ export function createRunner(tf: TensorFlow, graph: Graph, weights: readonly Wei
   };
 
   const evaluated = async (input: Input, hasLosses: boolean): Promise<Evaluation> => {
-    const { predictions, losses } = await readAll(tf, (keep) => {
-      const parameters = new Map(weights.map((weight) => [weight.parameter, upload(weight)]));
-      const execution = run(hasLosses ? forTraining.predictions : forPrediction, {
-        isTraining: false,
-        input: inputOf(input.batch, uploadInput(input)),
-        parameter: (parameter) => parameters.get(parameter)!,
-        isTrained: () => false,
-        observe: unreachable,
-        dropoutMask: unreachable,
-      });
-      return {
-        predictions: numbersOf(outputs, execution, keep),
-        losses: (hasLosses ? graph.terms : []).map(({ loss }) => keepLoss(lossOf(loss, execution), keep)),
-      };
-    });
+    const { predictions, losses } = await withSegments(tf, input.batch, (segments) =>
+      readAll(tf, (keep) => {
+        const parameters = new Map(weights.map((weight) => [weight.parameter, upload(weight)]));
+        const execution = run(hasLosses ? forTraining.predictions : forPrediction, {
+          isTraining: false,
+          input: uploadInputs(tf, sequences, input).input,
+          segments,
+          parameter: (parameter) => parameters.get(parameter)!,
+          isTrained: () => false,
+          observe: unreachable,
+          dropoutMask: unreachable,
+        });
+        return {
+          predictions: numbersOf(outputs, execution, keep),
+          losses: (hasLosses ? graph.terms : []).map(({ loss }) => keepLoss(lossOf(loss, execution), keep)),
+        };
+      }),
+    );
     return { predictions: read(predictions), losses: termLosses(losses) };
+  };
+
+  /** Runs the forward and backward pass of a batch; all results are read later. */
+  const differentiate = (
+    input: Input,
+    { seed, step, pass, weights: termWeights, counted, looksAt = 'nothing' }: PassSettings,
+    segments: Execution['segments'],
+    keep: (tensor: Tensor) => Numbers,
+  ) => {
+    const statistics: Observed[] = [];
+    const inputs = uploadInputs(tf, sequences, input);
+    const tensors = new Map(
+      weights.filter(({ parameter }) => parameter.isTrainable).map((weight) => [weight.parameter, upload(weight)]),
+    );
+    let found: readonly (() => TermLoss)[] = [];
+    let looked: ReturnType<typeof numbersOf> = [];
+    const loss = (): Tensor => {
+      const execution = run(forTraining[looksAt], {
+        isTraining: true,
+        input: inputs.input,
+        segments,
+        parameter: (parameter) => tensors.get(parameter)!,
+        isTrained,
+        observe(running, mean, variance, rows) {
+          // A batch without items has no statistics of them.
+          if (rows > 0) statistics.push({ running, mean: keep(mean), variance: keep(variance), rows });
+        },
+        dropoutMask(name, rate, rows, width) {
+          const mask = new Float32Array(rows * width);
+          dropoutMask(mask, rate, streamKey(seed, 'dropout', name, step, ...(pass > 0 ? [pass] : [])));
+          return tf.tensor2d(mask, [rows, width]);
+        },
+      });
+      looked = numbersOf(lookedAt[looksAt], execution, keep);
+      const terms = graph.terms.map((term) => lossOf(term.loss, execution));
+      found = terms.map((term) => keepLoss(term, keep));
+      return minimized(terms, termWeights, counted);
+    };
+    const differentiated = [...tensors].filter(([parameter]) => isTrained(parameter));
+    // `tf.grads` rejects a parameter on which no loss depends, whose gradient is 0.
+    const { grads } = tf
+      .engine()
+      .gradients(loss, [...inputs.looked, ...differentiated.map(([, tensor]) => tensor)], undefined, true) as {
+      readonly grads: readonly (Tensor | undefined)[];
+    };
+    const all = grads.map((gradient) => gradient && keep(gradient));
+    const ofInputs = all.slice(0, inputs.looked.length);
+    const ofParameters = all.slice(inputs.looked.length);
+    return {
+      found,
+      looked,
+      statistics,
+      lookedGradients: () => inputs.gradientOf(ofInputs.map((gradient) => gradient?.())),
+      gradients: new Map(differentiated.map(([{ name }], i) => [name, ofParameters[i]])),
+    };
   };
 
   return {
     predict: (input) => evaluated(input, false),
     evaluate: (input) => evaluated(input, true),
 
-    async train(input, { seed, step, pass, weights: termWeights, counted, looksAt = 'nothing' }) {
-      const { batch } = input;
-      const observed: { readonly running: RunningStatistics; readonly mean: Numbers; readonly variance: Numbers }[] =
-        [];
-      const { found, looked, inputGradient_BI, gradients } = await readAll(tf, (keep) => {
-        const features = uploadInput(input);
-        const tensors = new Map(
-          weights.filter(({ parameter }) => parameter.isTrainable).map((weight) => [weight.parameter, upload(weight)]),
-        );
-        let found: readonly (() => TermLoss)[] = [];
-        let looked: ReturnType<typeof numbersOf> = [];
-        const loss = (): Tensor => {
-          const execution = run(forTraining[looksAt], {
-            isTraining: true,
-            input: inputOf(batch, features),
-            parameter: (parameter) => tensors.get(parameter)!,
-            isTrained,
-            observe: (running, mean, variance) =>
-              void observed.push({ running, mean: keep(mean), variance: keep(variance) }),
-            dropoutMask: (name, rate, width) => {
-              const mask = new Float32Array(batch.rows * width);
-              dropoutMask(mask, rate, streamKey(seed, 'dropout', name, step, ...(pass > 0 ? [pass] : [])));
-              return tf.tensor2d(mask, [batch.rows, width]);
-            },
-          });
-          looked = numbersOf(lookedAt[looksAt], execution, keep);
-          const terms = graph.terms.map((term) => lossOf(term.loss, execution));
-          found = terms.map((term) => keepLoss(term, keep));
-          return minimized(terms, termWeights, counted);
-        };
-        const differentiated = [...tensors].filter(([parameter]) => isTrained(parameter));
-        // `tf.grads` rejects a parameter on which no loss depends, whose gradient is 0.
-        const { grads } = tf
-          .engine()
-          .gradients(loss, [features, ...differentiated.map(([, tensor]) => tensor)], undefined, true) as {
-          readonly grads: readonly (Tensor | undefined)[];
-        };
-        const [inputGradient_BI, ...gradients] = grads.map((gradient) => gradient && keep(gradient));
-        return {
-          found,
-          looked,
-          inputGradient_BI,
-          gradients: new Map(differentiated.map(([{ name }], i) => [name, gradients[i]])),
-        };
-      });
+    async train(input, settings) {
+      const { found, looked, statistics, lookedGradients, gradients } = await withSegments(
+        tf,
+        input.batch,
+        (segments) => readAll(tf, (keep) => differentiate(input, settings, segments, keep)),
+      );
       return {
         losses: termLosses(found),
         looked: read(looked),
-        inputGradient_BI: inputGradient_BI?.() ?? new Float32Array(input.input_BI.length),
+        lookedGradient: lookedGradients(),
         gradients: new Map(
           graph.parameters
             .filter((each) => each.isTrainable)
             .map(({ name, shape }) => [name, gradients.get(name)?.() ?? new Float32Array(countElements(shape))]),
         ),
-        statistics: observed.map(({ running, mean, variance }) => ({
-          running,
-          mean: mean(),
-          variance: variance(),
-          rows: batch.rows,
-        })),
+        statistics: statistics.map((each) => ({ ...each, mean: each.mean(), variance: each.variance() })),
       };
     },
 
