@@ -36,7 +36,7 @@ export interface Host {
    * Adds the gradients of the last lookup, over distinct rows, and of dense weights to those of the step.
    * @param dense by the name of the parameter
    */
-  add(looked: LookedUp, dense: ReadonlyMap<string, Float32Array>, part: GradientPart): void;
+  add(lookedUp: LookedUp, dense: ReadonlyMap<string, Float32Array>, part: GradientPart): void;
   /** Returns the added gradients by table, including zeros. */
   tableGradients(): ReadonlyMap<string, HostTensor>;
   /** Returns the products between the gradients of terms on shared weights. */

@@ -1,7 +1,7 @@
 import { userError } from '../core/errors.js';
 import type { Plan } from './engine.js';
 
-/** @throws UserError (config) if a plan has sequences, which only one process on the CPU computes */
+/** @throws UserError (config) if a plan has sequences, which `where` does not support */
 export function rejectSequences({ layout: { sequences = [] } }: Plan, where: string): void {
   const [first] = sequences;
   if (first === undefined) return;

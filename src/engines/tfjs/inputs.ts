@@ -3,20 +3,20 @@ import { column, type Batch } from '../../core/batch.js';
 import type { LookedUp } from '../host.js';
 import type { TensorFlow } from './backend.js';
 import type { Execution } from './execution.js';
-import { createSegments, type Segments } from './segments.js';
+import { Segments } from './segments.js';
 
 /** A batch with its looked-up rows. */
 export interface Input {
   readonly batch: Batch;
-  readonly looked: LookedUp;
+  readonly lookedUp: LookedUp;
 }
 
 /** The inputs of a pass on the device. */
 export interface UploadedInputs {
   readonly input: Execution['input'];
   /** The looked-up inputs, which are differentiated: the features, then the items of each sequence. */
-  readonly looked: readonly Tensor[];
-  /** Returns the gradients of looked-up inputs, read from the device; undefined if no loss depends on one. */
+  readonly lookedUp: readonly Tensor[];
+  /** Returns the gradients of looked-up inputs; undefined is 0. */
   gradientOf(gradients: readonly (Float32Array | undefined)[]): LookedUp;
 }
 
@@ -27,7 +27,7 @@ export interface UploadedInputs {
 export function uploadInputs(
   tf: TensorFlow,
   sequences: ReadonlyMap<string, number>,
-  { batch, looked: { features, items } }: Input,
+  { batch, lookedUp: { features, items } }: Input,
 ): UploadedInputs {
   const features_BI = tf.tensor2d(features, [batch.rows, features.length / batch.rows]);
   const uploaded = new Map(
@@ -37,7 +37,7 @@ export function uploadInputs(
     }),
   );
   return {
-    looked: [features_BI, ...uploaded.values()],
+    lookedUp: [features_BI, ...uploaded.values()],
     input(source) {
       if (source.kind === 'features') return features_BI;
       if (source.kind === 'items') return uploaded.get(source.field)!;
@@ -65,7 +65,7 @@ export async function withSegments<Result>(
     return await work((domain) => {
       if (domain.kind === 'batch') throw new Error('the rows of the batch have no items');
       const { field } = domain;
-      const known = created.get(field) ?? createSegments(tf, column(bags, field).offsets.subarray(0, rows + 1));
+      const known = created.get(field) ?? new Segments(tf, column(bags, field).offsets.subarray(0, rows + 1));
       created.set(field, known);
       return known;
     });

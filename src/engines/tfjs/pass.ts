@@ -1,5 +1,5 @@
 import type { Tensor } from '@tensorflow/tfjs';
-import { findCanceledBiases, listRequired, sequenceWidths, type Graph } from '../../graph/graph.js';
+import { findCanceledBiases, listRequired, sequenceWidths, type Graph, type Term } from '../../graph/graph.js';
 import { isLoss, type Parameter, type RunningStatistics, type Value } from '../../graph/operations.js';
 import { dropoutMask, streamKey } from '../../core/random.js';
 import { countElements } from '../../core/tensor.js';
@@ -27,7 +27,7 @@ export interface BatchStatistics {
 export interface TrainingPass {
   readonly losses: ReadonlyMap<string, TermLoss>;
   /** Gradients of looked-up rows. */
-  readonly lookedGradient: LookedUp;
+  readonly lookedUpGradient: LookedUp;
   /** Gradients by the name of the trained parameter. */
   readonly gradients: ReadonlyMap<string, Float32Array>;
   readonly statistics: readonly BatchStatistics[];
@@ -41,6 +41,9 @@ interface Observed extends Pick<BatchStatistics, 'running' | 'rows'> {
   readonly variance: Numbers;
 }
 
+/** Values that a pass returns besides losses and gradients. */
+type LooksAt = 'predictions' | 'gates' | 'nothing';
+
 /** Settings of a pass. */
 export interface PassSettings {
   /** Selects the dropout masks, together with the steps taken and the pass of the step. */
@@ -51,7 +54,7 @@ export interface PassSettings {
   readonly weights: readonly number[];
   /** Rows that the terms' losses are divided by, if not those of this pass. */
   readonly counted: readonly number[] | undefined;
-  readonly looksAt?: 'predictions' | 'gates' | 'nothing';
+  readonly looksAt?: LooksAt;
 }
 
 /**
@@ -70,82 +73,87 @@ export interface Runner {
 
 /** Creates a runner over weights in host memory. */
 export function createRunner(tf: TensorFlow, graph: Graph, weights: readonly Weights[]): Runner {
-  const canceled = findCanceledBiases(graph);
-  const isTrained = (parameter: Parameter): boolean => parameter.isTrainable && !canceled.has(parameter);
-  const outputs = [...graph.predictions];
-  const shares = [...(graph.gates ?? [])].map(([name, gate]) => [name, gate.shares] as const);
-  const lookedAt = { predictions: outputs, gates: shares, nothing: [] };
-  const needed = (looksAt: keyof typeof lookedAt, hasLosses: boolean): readonly Value[] =>
-    listRequired(graph, [
-      ...lookedAt[looksAt].map(([, value]) => value),
-      ...(hasLosses ? graph.terms.map(({ loss }) => loss) : []),
-    ]);
-  const forTraining = {
-    predictions: needed('predictions', true),
-    gates: needed('gates', true),
-    nothing: needed('nothing', true),
-  };
-  const forPrediction = needed('predictions', false);
-  const sequences = sequenceWidths(graph);
-  const constants = new Map<number, Tensor>();
+  return new GraphRunner(tf, graph, weights);
+}
 
-  const constant = (value: number): Tensor => {
-    const known = constants.get(value) ?? tf.keep(tf.scalar(value));
-    constants.set(value, known);
-    return known;
-  };
-  /** Uploads a parameter; a vector becomes a row, so that it joins others without an operation. */
-  const upload = ({ parameter: { shape }, data }: Weights): Tensor =>
-    tf.tensor2d(data, shape.length === 1 ? [1, shape[0]!] : [shape[0]!, shape[1]!]);
+type Keep = (tensor: Tensor) => Numbers;
+type Named<Each> = readonly (readonly [string, Each])[];
 
-  /** Computes `values` in order and returns access to their results. */
-  const run = (values: readonly Value[], execution: Omit<Execution, 'get' | 'tf' | 'constant'>): Execution => {
-    const results = new Map<number, Tensor>();
-    const whole: Execution = { ...execution, tf, constant, get: (value) => results.get(value.id)! };
-    for (const value of values) if (!isLoss(value)) results.set(value.id, execute(value, whole));
-    return whole;
-  };
+class GraphRunner implements Runner {
+  readonly #tf: TensorFlow;
+  readonly #graph: Graph;
+  readonly #weights: readonly Weights[];
+  readonly #canceled: ReadonlySet<Parameter>;
+  readonly #sequences: ReadonlyMap<string, number>;
+  readonly #lookedAt: Readonly<Record<LooksAt, Named<Value>>>;
+  /** Values that results and losses require, in order; and those that predictions alone require. */
+  readonly #withLosses: Readonly<Record<LooksAt, readonly Value[]>>;
+  readonly #forPrediction: readonly Value[];
+  /** Scalars that are uploaded once. */
+  readonly #constants = new Map<number, Tensor>();
 
-  /** Returns the elements of values by name, once they are read. */
-  const numbersOf = (
-    named: readonly (readonly [string, Value])[],
-    { get }: Execution,
-    keep: (tensor: Tensor) => Numbers,
-  ): readonly (readonly [string, Numbers])[] => named.map(([name, value]) => [name, keep(get(value))]);
-  const keepLoss = ({ mean, rows }: LossTensors, keep: (tensor: Tensor) => Numbers): (() => TermLoss) => {
-    const [meanOf, rowsOf] = [keep(mean), typeof rows === 'number' ? undefined : keep(rows)];
-    return () => ({ mean: meanOf()[0]!, rows: rowsOf === undefined ? (rows as number) : rowsOf()[0]! });
-  };
-  const termLosses = (found: readonly (() => TermLoss)[]): Map<string, TermLoss> =>
-    new Map(graph.terms.map(({ name }, t) => [name, found[t]?.() ?? { mean: 0, rows: 0 }]));
+  constructor(tf: TensorFlow, graph: Graph, weights: readonly Weights[]) {
+    this.#tf = tf;
+    this.#graph = graph;
+    this.#weights = weights;
+    this.#canceled = findCanceledBiases(graph);
+    this.#sequences = sequenceWidths(graph);
+    this.#lookedAt = {
+      predictions: [...graph.predictions],
+      gates: [...(graph.gates ?? [])].map(([name, { shares }]) => [name, shares] as const),
+      nothing: [],
+    };
+    const required = (looksAt: LooksAt, terms: readonly Term[]): readonly Value[] =>
+      listRequired(graph, [...this.#lookedAt[looksAt].map(([, value]) => value), ...terms.map(({ loss }) => loss)]);
+    this.#forPrediction = required('predictions', []);
+    this.#withLosses = {
+      predictions: required('predictions', graph.terms),
+      gates: required('gates', graph.terms),
+      nothing: required('nothing', graph.terms),
+    };
+  }
 
-  /** Computes Σ weight · loss, for its gradient. */
-  const minimized = (
-    terms: readonly LossTensors[],
-    termWeights: readonly number[],
-    counted: readonly number[] | undefined,
-  ): Tensor => {
-    const factors = terms.map(({ rows }, t) => {
-      const [weight, all] = [termWeights[t]!, counted?.[t]];
-      if (all === undefined) return tf.tensor2d([[weight]]);
-      return typeof rows === 'number'
-        ? tf.tensor2d([[(weight * Math.max(rows, 1)) / all]])
-        : tf.mul(tf.maximum(rows, constant(1)), tf.scalar(weight / all));
-    });
-    return withGradients(
+  predict(input: Input): Promise<Evaluation> {
+    return this.#evaluate(input, []);
+  }
+
+  evaluate(input: Input): Promise<Evaluation> {
+    return this.#evaluate(input, this.#graph.terms);
+  }
+
+  async train(input: Input, settings: PassSettings): Promise<TrainingPass> {
+    const tf = this.#tf;
+    const { losses, looked, statistics, lookedUpGradient, gradients } = await withSegments(
       tf,
-      terms.map(({ mean }) => mean),
-      () => ({ value: tf.clone(terms[0]!.mean), saved: factors, gradients: (_, saved) => [...saved] }),
+      input.batch,
+      (segments) => readAll(tf, (keep) => this.#differentiate(input, settings, segments, keep)),
     );
-  };
+    return {
+      losses: this.#termLosses(losses),
+      looked: read(looked),
+      lookedUpGradient: lookedUpGradient(),
+      gradients: new Map(
+        this.#graph.parameters
+          .filter((each) => each.isTrainable)
+          .map(({ name, shape }) => [name, gradients.get(name)?.() ?? new Float32Array(countElements(shape))]),
+      ),
+      statistics: statistics.map((each) => ({ ...each, mean: each.mean(), variance: each.variance() })),
+    };
+  }
 
-  const evaluated = async (input: Input, hasLosses: boolean): Promise<Evaluation> => {
+  dispose(): void {
+    this.#tf.dispose([...this.#constants.values()]);
+    this.#constants.clear();
+  }
+
+  async #evaluate(input: Input, terms: readonly Term[]): Promise<Evaluation> {
+    const tf = this.#tf;
     const { predictions, losses } = await withSegments(tf, input.batch, (segments) =>
       readAll(tf, (keep) => {
-        const parameters = new Map(weights.map((weight) => [weight.parameter, upload(weight)]));
-        const execution = run(hasLosses ? forTraining.predictions : forPrediction, {
+        const parameters = new Map(this.#weights.map((weight) => [weight.parameter, this.#upload(weight)]));
+        const execution = this.#run(terms.length === 0 ? this.#forPrediction : this.#withLosses.predictions, {
           isTraining: false,
-          input: uploadInputs(tf, sequences, input).input,
+          input: uploadInputs(tf, this.#sequences, input).input,
           segments,
           parameter: (parameter) => parameters.get(parameter)!,
           isTrained: () => false,
@@ -153,100 +161,143 @@ export function createRunner(tf: TensorFlow, graph: Graph, weights: readonly Wei
           dropoutMask: unreachable,
         });
         return {
-          predictions: numbersOf(outputs, execution, keep),
-          losses: (hasLosses ? graph.terms : []).map(({ loss }) => keepLoss(lossOf(loss, execution), keep)),
+          predictions: keepValues(this.#lookedAt.predictions, execution, keep),
+          losses: terms.map(({ loss }) => keepLoss(lossOf(loss, execution), keep)),
         };
       }),
     );
-    return { predictions: read(predictions), losses: termLosses(losses) };
-  };
+    return { predictions: read(predictions), losses: this.#termLosses(losses) };
+  }
 
   /** Runs the forward and backward pass of a batch; all results are read later. */
-  const differentiate = (
-    input: Input,
-    { seed, step, pass, weights: termWeights, counted, looksAt = 'nothing' }: PassSettings,
-    segments: Execution['segments'],
-    keep: (tensor: Tensor) => Numbers,
-  ) => {
+  #differentiate(input: Input, settings: PassSettings, segments: Execution['segments'], keep: Keep) {
+    const tf = this.#tf;
+    const { weights: termWeights, counted, looksAt = 'nothing' } = settings;
+    const { terms } = this.#graph;
     const statistics: Observed[] = [];
-    const inputs = uploadInputs(tf, sequences, input);
+    const inputs = uploadInputs(tf, this.#sequences, input);
     const tensors = new Map(
-      weights.filter(({ parameter }) => parameter.isTrainable).map((weight) => [weight.parameter, upload(weight)]),
+      this.#weights
+        .filter(({ parameter }) => parameter.isTrainable)
+        .map((weight) => [weight.parameter, this.#upload(weight)]),
     );
-    let found: readonly (() => TermLoss)[] = [];
-    let looked: ReturnType<typeof numbersOf> = [];
+    let losses: readonly (() => TermLoss)[] = [];
+    let looked: Named<Numbers> = [];
     const loss = (): Tensor => {
-      const execution = run(forTraining[looksAt], {
+      const execution = this.#run(this.#withLosses[looksAt], {
         isTraining: true,
         input: inputs.input,
         segments,
         parameter: (parameter) => tensors.get(parameter)!,
-        isTrained,
+        isTrained: (parameter) => this.#isTrained(parameter),
         observe(running, mean, variance, rows) {
           // A batch without items has no statistics of them.
           if (rows > 0) statistics.push({ running, mean: keep(mean), variance: keep(variance), rows });
         },
-        dropoutMask(name, rate, rows, width) {
-          const mask = new Float32Array(rows * width);
-          dropoutMask(mask, rate, streamKey(seed, 'dropout', name, step, ...(pass > 0 ? [pass] : [])));
-          return tf.tensor2d(mask, [rows, width]);
-        },
+        dropoutMask: (name, rate, rows, width) => uploadMask(tf, settings, name, rate, [rows, width]),
       });
-      looked = numbersOf(lookedAt[looksAt], execution, keep);
-      const terms = graph.terms.map((term) => lossOf(term.loss, execution));
-      found = terms.map((term) => keepLoss(term, keep));
-      return minimized(terms, termWeights, counted);
+      looked = keepValues(this.#lookedAt[looksAt], execution, keep);
+      const found = terms.map((term) => lossOf(term.loss, execution));
+      losses = found.map((each) => keepLoss(each, keep));
+      return this.#minimized(found, termWeights, counted);
     };
-    const differentiated = [...tensors].filter(([parameter]) => isTrained(parameter));
+    const differentiated = [...tensors].filter(([parameter]) => this.#isTrained(parameter));
     // `tf.grads` rejects a parameter on which no loss depends, whose gradient is 0.
     const { grads } = tf
       .engine()
-      .gradients(loss, [...inputs.looked, ...differentiated.map(([, tensor]) => tensor)], undefined, true) as {
+      .gradients(loss, [...inputs.lookedUp, ...differentiated.map(([, tensor]) => tensor)], undefined, true) as {
       readonly grads: readonly (Tensor | undefined)[];
     };
     const all = grads.map((gradient) => gradient && keep(gradient));
-    const ofInputs = all.slice(0, inputs.looked.length);
-    const ofParameters = all.slice(inputs.looked.length);
+    const ofInputs = all.slice(0, inputs.lookedUp.length);
+    const ofParameters = all.slice(inputs.lookedUp.length);
     return {
-      found,
+      losses,
       looked,
       statistics,
-      lookedGradients: () => inputs.gradientOf(ofInputs.map((gradient) => gradient?.())),
+      lookedUpGradient: () => inputs.gradientOf(ofInputs.map((gradient) => gradient?.())),
       gradients: new Map(differentiated.map(([{ name }], i) => [name, ofParameters[i]])),
     };
-  };
+  }
 
-  return {
-    predict: (input) => evaluated(input, false),
-    evaluate: (input) => evaluated(input, true),
+  /** Computes values in order and returns access to them. */
+  #run(values: readonly Value[], execution: Omit<Execution, 'get' | 'tf' | 'constant'>): Execution {
+    const results = new Map<number, Tensor>();
+    const whole: Execution = {
+      ...execution,
+      tf: this.#tf,
+      constant: (value) => this.#constant(value),
+      get: (value) => results.get(value.id)!,
+    };
+    for (const value of values) if (!isLoss(value)) results.set(value.id, execute(value, whole));
+    return whole;
+  }
 
-    async train(input, settings) {
-      const { found, looked, statistics, lookedGradients, gradients } = await withSegments(
-        tf,
-        input.batch,
-        (segments) => readAll(tf, (keep) => differentiate(input, settings, segments, keep)),
-      );
-      return {
-        losses: termLosses(found),
-        looked: read(looked),
-        lookedGradient: lookedGradients(),
-        gradients: new Map(
-          graph.parameters
-            .filter((each) => each.isTrainable)
-            .map(({ name, shape }) => [name, gradients.get(name)?.() ?? new Float32Array(countElements(shape))]),
-        ),
-        statistics: statistics.map((each) => ({ ...each, mean: each.mean(), variance: each.variance() })),
-      };
-    },
+  /** Computes Σ weight · loss, for its gradient. */
+  #minimized(
+    terms: readonly LossTensors[],
+    termWeights: readonly number[],
+    counted: readonly number[] | undefined,
+  ): Tensor {
+    const tf = this.#tf;
+    const factors = terms.map(({ rows }, t) => {
+      const [weight, all] = [termWeights[t]!, counted?.[t]];
+      if (all === undefined) return tf.tensor2d([[weight]]);
+      return typeof rows === 'number'
+        ? tf.tensor2d([[(weight * Math.max(rows, 1)) / all]])
+        : tf.mul(tf.maximum(rows, this.#constant(1)), tf.scalar(weight / all));
+    });
+    return withGradients(
+      tf,
+      terms.map(({ mean }) => mean),
+      () => ({ value: tf.clone(terms[0]!.mean), saved: factors, gradients: (_, saved) => [...saved] }),
+    );
+  }
 
-    dispose() {
-      tf.dispose([...constants.values()]);
-      constants.clear();
-    },
-  };
+  #termLosses(found: readonly (() => TermLoss)[]): Map<string, TermLoss> {
+    return new Map(this.#graph.terms.map(({ name }, t) => [name, found[t]?.() ?? { mean: 0, rows: 0 }]));
+  }
+
+  #isTrained(parameter: Parameter): boolean {
+    return parameter.isTrainable && !this.#canceled.has(parameter);
+  }
+
+  #constant(value: number): Tensor {
+    const known = this.#constants.get(value) ?? this.#tf.keep(this.#tf.scalar(value));
+    this.#constants.set(value, known);
+    return known;
+  }
+
+  /** Uploads a parameter; a vector becomes a row, so that it joins others without an operation. */
+  #upload({ parameter: { shape }, data }: Weights): Tensor {
+    return this.#tf.tensor2d(data, shape.length === 1 ? [1, shape[0]!] : [shape[0]!, shape[1]!]);
+  }
 }
 
-function read(numbers: readonly (readonly [string, Numbers])[]): Map<string, Float32Array> {
+/** Uploads the factors of a dropout in a pass. */
+function uploadMask(
+  tf: TensorFlow,
+  { seed, step, pass }: PassSettings,
+  name: string,
+  rate: number,
+  shape: [number, number],
+): Tensor {
+  const mask = new Float32Array(countElements(shape));
+  dropoutMask(mask, rate, streamKey(seed, 'dropout', name, step, ...(pass > 0 ? [pass] : [])));
+  return tf.tensor2d(mask, shape);
+}
+
+/** Returns the elements of values by name, once they are read. */
+function keepValues(named: Named<Value>, { get }: Execution, keep: Keep): Named<Numbers> {
+  return named.map(([name, value]) => [name, keep(get(value))]);
+}
+
+function keepLoss({ mean, rows }: LossTensors, keep: Keep): () => TermLoss {
+  const [meanOf, rowsOf] = [keep(mean), typeof rows === 'number' ? undefined : keep(rows)];
+  return () => ({ mean: meanOf()[0]!, rows: rowsOf === undefined ? (rows as number) : rowsOf()[0]! });
+}
+
+function read(numbers: Named<Numbers>): Map<string, Float32Array> {
   return new Map(numbers.map(([name, numbersOf]) => [name, numbersOf()]));
 }
 

@@ -30,7 +30,7 @@ export function compileProgram(tf: TensorFlow, plan: Plan, hosts: HostFactory): 
   const oneByOne = graph.terms.map((_, t) => graphWeights.map((_weight, u) => (t === u ? 1 : 0)));
   let step = 0;
 
-  const lookup = (batch: Batch): Input => ({ batch, looked: host.lookup(batch) });
+  const lookup = (batch: Batch): Input => ({ batch, lookedUp: host.lookup(batch) });
 
   const updateRunning = ({ running, mean, variance, rows }: BatchStatistics): void => {
     blend(column(dataOf, running.mean.name), mean, running.momentum, 1);
@@ -44,7 +44,7 @@ export function compileProgram(tf: TensorFlow, plan: Plan, hosts: HostFactory): 
   function* passesOf(batch: Batch): Generator<{ readonly part: Input; readonly pass: number }> {
     for (let begin = 0, pass = 0; begin < batch.rows; begin += host.passRows, pass++) {
       const rows = Math.min(host.passRows, batch.rows - begin);
-      yield { part: { batch: sliceRows(batch, begin, begin + rows), looked: host.lookup(batch, begin, rows) }, pass };
+      yield { part: { batch: sliceRows(batch, begin, begin + rows), lookedUp: host.lookup(batch, begin, rows) }, pass };
     }
   }
 
@@ -84,7 +84,7 @@ export function compileProgram(tf: TensorFlow, plan: Plan, hosts: HostFactory): 
           !found.statistics.every(isFiniteStatistics)
         )
           return { losses: new Map(found.losses), statistics, isFinite: false };
-        host.add(found.lookedGradient, found.gradients, { area, isFirst: pass === 0 });
+        host.add(found.lookedUpGradient, found.gradients, { area, isFirst: pass === 0 });
         if (area > 0) continue;
         parts.push(found.losses);
         statistics.push(...found.statistics);
@@ -108,7 +108,7 @@ export function compileProgram(tf: TensorFlow, plan: Plan, hosts: HostFactory): 
           counted,
           looksAt: area === 0 ? 'gates' : 'nothing',
         });
-        host.add(found.lookedGradient, found.gradients, { area, isFirst: pass === 0, isDiagnosed: true });
+        host.add(found.lookedUpGradient, found.gradients, { area, isFirst: pass === 0, isDiagnosed: true });
         for (const [name, shares] of found.looked)
           gates.add(name, shares, shares.length / part.batch.rows, part.batch.rows);
       }
@@ -145,8 +145,8 @@ export function compileProgram(tf: TensorFlow, plan: Plan, hosts: HostFactory): 
       return { losses, norms: host.norms(), diagnosis: complete?.(counts) };
     },
 
-    predict: async (batch) => (await evaluated(batch, runner.predict)).predictions,
-    evaluate: (batch) => evaluated(batch, runner.evaluate),
+    predict: async (batch) => (await evaluated(batch, (input) => runner.predict(input))).predictions,
+    evaluate: (batch) => evaluated(batch, (input) => runner.evaluate(input)),
 
     async losses(batch) {
       const parts: ReadonlyMap<string, TermLoss>[] = [];
@@ -159,7 +159,7 @@ export function compileProgram(tf: TensorFlow, plan: Plan, hosts: HostFactory): 
       const {
         losses,
         looked: predictions,
-        lookedGradient,
+        lookedUpGradient,
         gradients,
       } = await runner.train(lookup(batch), {
         seed,
@@ -169,7 +169,7 @@ export function compileProgram(tf: TensorFlow, plan: Plan, hosts: HostFactory): 
         counted: undefined,
         looksAt: 'predictions',
       });
-      host.add(lookedGradient, gradients, { area: 0, isFirst: true });
+      host.add(lookedUpGradient, gradients, { area: 0, isFirst: true });
       return {
         losses,
         predictions,

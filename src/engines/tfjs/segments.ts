@@ -1,4 +1,4 @@
-import type { Tensor, Tensor1D } from '@tensorflow/tfjs';
+import type { Tensor } from '@tensorflow/tfjs';
 import type { TensorFlow } from './backend.js';
 
 // Between the rows of a batch and the items of a sequence: row b has items offsets[b] … offsets[b + 1], one row each in
@@ -13,119 +13,124 @@ interface Pairs {
 }
 
 /** Operations on the items of each row of a batch, without gradients. */
-export interface Segments {
-  /** Computes the sum over the items of each row, `[rows, width]`; 0 without items. */
-  sum(x: Tensor): Tensor;
-  /** Computes the maximum over the items of each row, `[rows, width]`; 0 without items. */
-  max(x: Tensor): Tensor;
-  /** Repeats each row of the batch for its items, `[items, width]`. */
-  expand(x: Tensor): Tensor;
-  /** Moves items `by` places later in their row; 0 where there is none. */
-  shift(x: Tensor, by: number): Tensor;
-  /** Returns 1 over the number of items of each row, `[rows, 1]`; 1 without items. */
-  shares(): Tensor;
-  /** Returns the number of items from each item to the end of its row, `[items, 1]`. */
-  remaining(): Tensor;
-  /** Disposes the positions, which are uploaded once. */
-  dispose(): void;
-}
+export class Segments {
+  readonly #tf: TensorFlow;
+  readonly #offsets: Uint32Array;
+  readonly #counts: Int32Array;
+  /** Positions and factors, which are uploaded once. */
+  readonly #uploaded = new Map<string, Tensor>();
 
-/**
- * Creates the operations on the items of a sequence.
- * @param offsets where the items of each row begin, and the end of the last
- */
-export function createSegments(tf: TensorFlow, offsets: Uint32Array): Segments {
-  const rows = offsets.length - 1;
-  const numItems = offsets[rows]!;
-  const counts = Int32Array.from({ length: rows }, (_, b) => offsets[b + 1]! - offsets[b]!);
-  const uploaded = new Map<string, Tensor>();
-  const once = <Uploaded extends Tensor>(name: string, upload: () => Uploaded): Uploaded => {
-    const known = uploaded.get(name) ?? tf.keep(upload());
-    uploaded.set(name, known);
-    return known as Uploaded; // of the same name
-  };
-  const positions = (name: string, list: () => Int32Array): Tensor1D => once(name, () => tf.tensor1d(list(), 'int32'));
-  const withZeros = (x: Tensor): Tensor =>
-    tf.pad(x, [
+  /** @param offsets where the items of each row begin, and the end of the last */
+  constructor(tf: TensorFlow, offsets: Uint32Array) {
+    this.#tf = tf;
+    this.#offsets = offsets;
+    this.#counts = Int32Array.from({ length: offsets.length - 1 }, (_, b) => offsets[b + 1]! - offsets[b]!);
+  }
+
+  /** Computes the sum over the items of each row, `[rows, width]`; 0 without items. */
+  sum(x: Tensor): Tensor {
+    return this.#reduce(x, 'zeros', (a, b) => this.#tf.add(a, b));
+  }
+
+  /** Computes the maximum over the items of each row, `[rows, width]`; 0 without items. */
+  max(x: Tensor): Tensor {
+    return this.#reduce(x, 'itself', (a, b) => this.#tf.maximum(a, b));
+  }
+
+  /** Repeats each row of the batch for its items, `[items, width]`. */
+  expand(x: Tensor): Tensor {
+    return this.#gather(x, 'rows', () => rowsOfItems(this.#counts));
+  }
+
+  /** Moves items `by` places later in their row; 0 where there is none. */
+  shift(x: Tensor, by: number): Tensor {
+    return this.#gather(this.#withZeros(x), `shift ${by}`, () => shiftedPositions(this.#offsets, by));
+  }
+
+  /** Returns 1 over the number of items of each row, `[rows, 1]`; 1 without items. */
+  shares(): Tensor {
+    return this.#once('shares', () =>
+      column(
+        this.#tf,
+        Float32Array.from(this.#counts, (count) => 1 / Math.max(count, 1)),
+      ),
+    );
+  }
+
+  /** Returns the number of items from each item to the end of its row, `[items, 1]`. */
+  remaining(): Tensor {
+    return this.#once('remaining', () => column(this.#tf, remainingItems(this.#counts)));
+  }
+
+  /** Disposes what was uploaded. */
+  dispose(): void {
+    this.#tf.dispose([...this.#uploaded.values()]);
+    this.#uploaded.clear();
+  }
+
+  /**
+   * Joins the items of each row in pairs until there is one per row.
+   * @param single what an item without a neighbor is joined with
+   */
+  #reduce(x: Tensor, single: 'zeros' | 'itself', join: (a: Tensor, b: Tensor) => Tensor): Tensor {
+    let parts = this.#withZeros(x);
+    let counts = this.#counts;
+    for (let level = 0; counts.some((count) => count > 1); level++) {
+      const of = counts;
+      parts = join(
+        this.#gather(parts, `first of ${level}`, () => pairsOf(of, single).first),
+        this.#gather(parts, `second of ${level} with ${single}`, () => pairsOf(of, single).second),
+      );
+      counts = halvesOf(counts);
+    }
+    return this.#gather(parts, 'result', () => resultPositions(counts));
+  }
+
+  /** Appends a row of zeros. */
+  #withZeros(x: Tensor): Tensor {
+    return this.#tf.pad(x, [
       [0, 1],
       [0, 0],
     ]);
-  let pairs: { readonly sum: readonly Pairs[]; readonly max: readonly Pairs[] } | undefined;
+  }
 
-  /** Joins the items of each row in pairs until there is one per row. */
-  const reduce = (x: Tensor, of: 'sum' | 'max', join: (a: Tensor, b: Tensor) => Tensor): Tensor => {
-    pairs ??= { sum: pairUp(counts, 'zeros'), max: pairUp(counts, 'first') };
-    const joined = pairs[of].reduce((parts, { first, second }, level) => {
-      const a = tf.gather(
-        parts,
-        positions(`first of ${level}`, () => first),
-      );
-      return join(
-        a,
-        tf.gather(
-          parts,
-          positions(`second of ${level} for ${of}`, () => second),
-        ),
-      );
-    }, withZeros(x));
-    return tf.gather(
-      joined,
-      positions('result', () => resultPositions(counts)),
+  #gather(x: Tensor, name: string, positions: () => Int32Array): Tensor {
+    return this.#tf.gather(
+      x,
+      this.#once(name, () => this.#tf.tensor1d(positions(), 'int32')),
     );
-  };
+  }
 
-  return {
-    sum: (x) => reduce(x, 'sum', (a, b) => tf.add(a, b)),
-    max: (x) => reduce(x, 'max', (a, b) => tf.maximum(a, b)),
-    expand: (x) =>
-      tf.gather(
-        x,
-        positions('rows', () => rowsOfItems(counts, numItems)),
-      ),
-    shift: (x, by) =>
-      tf.gather(
-        withZeros(x),
-        positions(`shift ${by}`, () => shiftedPositions(offsets, by)),
-      ),
-    shares: () =>
-      once('shares', () =>
-        tf.tensor2d(
-          Float32Array.from(counts, (count) => 1 / Math.max(count, 1)),
-          [rows, 1],
-        ),
-      ),
-    remaining: () => once('remaining', () => tf.tensor2d(remainingItems(counts, numItems), [numItems, 1])),
-    dispose() {
-      tf.dispose([...uploaded.values()]);
-      uploaded.clear();
-    },
-  };
+  #once(name: string, upload: () => Tensor): Tensor {
+    const known = this.#uploaded.get(name) ?? this.#tf.keep(upload());
+    this.#uploaded.set(name, known);
+    return known;
+  }
 }
 
-/**
- * Pairs up the items of each row, then these pairs, until each row has at most one.
- * @param alone pairs an item without a neighbor with the row of zeros, or with itself
- */
-function pairUp(counts: Int32Array, alone: 'zeros' | 'first'): readonly Pairs[] {
-  const levels: Pairs[] = [];
-  let parts = counts;
-  while (parts.some((count) => count > 1)) {
-    const halves = parts.map((count) => Math.ceil(count / 2));
-    const zeros = sumOf(parts);
-    const [first, second] = [new Int32Array(sumOf(halves) + 1), new Int32Array(sumOf(halves) + 1)];
-    let [at, pair] = [0, 0];
-    for (const count of parts) {
-      for (let i = 0; i < count; i += 2, pair++) {
-        first[pair] = at + i;
-        second[pair] = i + 1 < count ? at + i + 1 : alone === 'zeros' ? zeros : at + i;
-      }
-      at += count;
+function column(tf: TensorFlow, elements: Float32Array): Tensor {
+  return tf.tensor2d(elements, [elements.length, 1]);
+}
+
+/** Returns the number of pairs of each row, an item without a neighbor being one. */
+function halvesOf(counts: Int32Array): Int32Array {
+  return counts.map((count) => Math.ceil(count / 2));
+}
+
+/** Pairs up the items of each row, and the row of zeros after all items with itself. */
+function pairsOf(counts: Int32Array, single: 'zeros' | 'itself'): Pairs {
+  const [zeros, numPairs] = [sumOf(counts), sumOf(halvesOf(counts))];
+  const [first, second] = [new Int32Array(numPairs + 1), new Int32Array(numPairs + 1)];
+  let [at, pair] = [0, 0];
+  for (const count of counts) {
+    for (let i = 0; i < count; i += 2, pair++) {
+      first[pair] = at + i;
+      second[pair] = i + 1 < count ? at + i + 1 : single === 'zeros' ? zeros : at + i;
     }
-    first[pair] = second[pair] = zeros;
-    levels.push({ first, second });
-    parts = halves;
+    at += count;
   }
-  return levels;
+  first[pair] = second[pair] = zeros;
+  return { first, second };
 }
 
 /** Returns the position of each row's only part; that of the zeros, after all parts, for a row without items. */
@@ -135,8 +140,8 @@ function resultPositions(counts: Int32Array): Int32Array {
   return counts.map((count) => (count > 0 ? at++ : zeros));
 }
 
-function rowsOfItems(counts: Int32Array, numItems: number): Int32Array {
-  const rows = new Int32Array(numItems);
+function rowsOfItems(counts: Int32Array): Int32Array {
+  const rows = new Int32Array(sumOf(counts));
   let item = 0;
   for (const [b, count] of counts.entries()) rows.fill(b, item, (item += count));
   return rows;
@@ -156,8 +161,8 @@ function shiftedPositions(offsets: Uint32Array, by: number): Int32Array {
   return shifted;
 }
 
-function remainingItems(counts: Int32Array, numItems: number): Float32Array {
-  const remaining = new Float32Array(numItems);
+function remainingItems(counts: Int32Array): Float32Array {
+  const remaining = new Float32Array(sumOf(counts));
   let item = 0;
   for (const count of counts) for (let i = count; i > 0; i--) remaining[item++] = i;
   return remaining;
