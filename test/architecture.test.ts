@@ -266,6 +266,18 @@ describe('the source tree', () => {
     ).toEqual([]);
   });
 
+  it('imports an engine within engines/ only in engines.ts, which creates them', () => {
+    const engineOf = (path: string): string | undefined => /^engines\/(cpu|tfjs|webgpu)\//.exec(path)?.[1];
+    const breaches = files
+      .filter(({ path }) => path.startsWith('engines/') && path !== 'engines/engines.ts')
+      .flatMap((file) =>
+        importsOf(file)
+          .filter((target) => engineOf(target) !== undefined && engineOf(target) !== engineOf(file.path))
+          .map((target) => `${file.path} imports ${target}`),
+      );
+    expect(breaches).toEqual([]);
+  });
+
   it('reads the clock in one file and uses only seeded randomness', () => {
     expect(files.filter(({ text }) => text.includes('Date.now')).map(({ path }) => path)).toEqual(['system/clock.ts']);
     expect(files.filter(({ text }) => text.includes('Math.random')).map(({ path }) => path)).toEqual([]);

@@ -96,8 +96,8 @@ async function cpu(threads: number, isPortable: boolean): Promise<Engine> {
 }
 
 async function cuda(): Promise<Engine> {
-  const { createGpuEngine } = await import('./tfjs/engine.js');
-  return (await createGpuEngine(true))!; // which it is, or throws
+  const [{ createGpuEngine }, { cpuHosts }] = await Promise.all([import('./tfjs/engine.js'), import('./cpu/host.js')]);
+  return (await createGpuEngine(cpuHosts, true))!; // which it is, or throws
 }
 
 /** Opens the WebGPU device, unless it is a software adapter and these are not allowed. */

@@ -88,6 +88,15 @@ export function listRequired(graph: Graph, targets: readonly Value[]): readonly 
   return graph.values.filter((value) => needed.has(value));
 }
 
+/** Returns the width of each sequence whose items a graph reads, by field. */
+export function sequenceWidths({ values }: Graph): ReadonlyMap<string, number> {
+  return new Map(
+    values.flatMap((value) =>
+      value.op === 'input' && value.source.kind === 'items' ? [[value.source.field, value.width] as const] : [],
+    ),
+  );
+}
+
 /**
  * Finds biases that batch norm cancels because all readers of their layer normalize it. Their exact gradient is 0; the
  * rounding noise of the batch sum remains, and an optimizer that normalizes gradients would follow it.

@@ -5,8 +5,8 @@ import type { Engine, Plan, Program, ProgramState, StepPlan } from '../../src/en
 import { planSize } from '../../src/engines/plan-size.js';
 import { compile } from '../../src/engines/compile/compile.js';
 import { createCpuEngine } from '../../src/engines/cpu/engine.js';
-import { createTfjsEngine } from '../../src/engines/tfjs/engine.js';
 import { denseOptimizers, embeddingOptimizerSchema } from '../../src/optimizers/optimizers.js';
+import { createTfjsEngine } from '../support/tfjs.js';
 import { twoTermBatch, twoTermPlan } from '../support/two-terms.js';
 import { webGpuEngines } from '../support/webgpu.js';
 

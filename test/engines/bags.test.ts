@@ -4,13 +4,13 @@ import type { Batch, BagColumn } from '../../src/core/batch.js';
 import { POOLINGS, type InputLayout } from '../../src/tables/layout.js';
 import type { Plan, Program } from '../../src/engines/engine.js';
 import { createCpuEngine } from '../../src/engines/cpu/engine.js';
-import { createTfjsEngine } from '../../src/engines/tfjs/engine.js';
 import { tower } from '../../src/graph/mlp.js';
 import { denseOptimizers, embeddingOptimizerSchema } from '../../src/optimizers/optimizers.js';
 import { randomStream } from '../../src/core/random.js';
 import { planOf } from '../support/graph-plan.js';
 import { engines } from '../support/engines.js';
 import { expectLikeFloat64 } from '../support/like-float64.js';
+import { createTfjsEngine } from '../support/tfjs.js';
 
 // Kernels process sixteen columns at a time, then four, then one.
 const WIDTH = 22;

@@ -14,8 +14,8 @@ import type {
 import { compile } from '../../src/engines/compile/compile.js';
 import { planCpuMemory } from '../../src/engines/cpu/memory.js';
 import { createCpuEngine } from '../../src/engines/cpu/engine.js';
-import { createTfjsEngine } from '../../src/engines/tfjs/engine.js';
 import { GraphBuilder } from '../../src/graph/builder.js';
+import { createTfjsEngine } from '../support/tfjs.js';
 import { twoTermBatch, twoTermPlan } from '../support/two-terms.js';
 import { webGpuEngines } from '../support/webgpu.js';
 

@@ -4,7 +4,7 @@ import { batchesOf, planOf, type Workload } from '../../bench/workloads.js';
 import type { Batch } from '../../src/core/batch.js';
 import type { Engine, Program } from '../../src/engines/engine.js';
 import { createCpuEngine } from '../../src/engines/cpu/engine.js';
-import { createTfjsEngine } from '../../src/engines/tfjs/engine.js';
+import { createTfjsEngine } from '../support/tfjs.js';
 import { webGpuEngines } from '../support/webgpu.js';
 
 const SCALE = 0.002;

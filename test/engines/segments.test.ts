@@ -1,37 +1,96 @@
 import { setTimeout } from 'node:timers/promises';
+import * as tf from '@tensorflow/tfjs';
 import { describe, expect, it } from 'vitest';
 import { sliceRows, type Batch } from '../../src/core/batch.js';
 import { randomStream } from '../../src/core/random.js';
 import { printProgram } from '../../src/engines/compile/print.js';
 import { compile } from '../../src/engines/compile/compile.js';
 import { createCpuEngine } from '../../src/engines/cpu/engine.js';
-import type { Plan } from '../../src/engines/engine.js';
+import type { Engine, Plan } from '../../src/engines/engine.js';
 import { GraphBuilder } from '../../src/graph/builder.js';
 import { SEGMENT_POOLINGS } from '../../src/graph/operations.js';
 import { expectLikeFloat64 } from '../support/like-float64.js';
 import { planOf } from '../support/graph-plan.js';
 import {
   batchOf,
+  batchWithoutItems,
   din,
+  dinWith,
   INTERESTS,
   largeEmbeddings,
   LAYOUT,
+  MAX_ITEMS,
   planWith,
+  sequenceOf,
   WIDTH,
   type Interest,
 } from '../support/sequences.js';
+import { createTfjsEngine } from '../support/tfjs.js';
+
+const engines: readonly (readonly [string, () => Promise<Engine>])[] = [
+  ['simd', () => Promise.resolve(createCpuEngine())],
+  ['tfjs', createTfjsEngine],
+];
+
+const onEngines = engines.flatMap(([engine, create]) =>
+  Object.entries<Interest>(INTERESTS).map(([name, interest]) => ({ engine, create, name, interest })),
+);
 
 describe('operations on the items of a sequence', () => {
-  it.each(Object.entries<Interest>(INTERESTS))('equal float64: %s', async (_, interest) => {
+  it.each(onEngines)('equal float64 on $engine: $name', async ({ create, interest }) => {
     const plan = planWith(interest);
-    const program = createCpuEngine().compile(plan);
+    const program = (await create()).compile(plan);
     const weights = new Map([...program.state().weights, ['embeddings.item', largeEmbeddings()] as const]);
     program.restore({ step: 0, weights, optimizer: new Map() });
     await expectLikeFloat64(program, plan, batchOf(20, 1), 2e-5);
     program.dispose();
   });
 
-  it('give zeros to a row without items', async () => {
+  it.each(engines)('equal float64 for a batch without any item on %s', async (_name, create) => {
+    const plan = planWith((g, input, items) =>
+      g.concat([
+        dinWith('dice', 'dice')(g, input, items),
+        dinWith('prelu', 'prelu')(g, input, items),
+        ...SEGMENT_POOLINGS.map((of) => g.segmentPool(g.shift(g.layerNorm(items, `norm.${of}`), 1), of)),
+      ]),
+    );
+    const program = (await create()).compile(plan);
+    await expectLikeFloat64(program, plan, batchWithoutItems(20, 1), 2e-5);
+    program.dispose();
+  });
+
+  it.each(engines)(
+    'equal float64 for several sequences, of which the graph reads some, on %s',
+    async (_name, create) => {
+      const sequences = [
+        { field: 'bought', table: 'item', width: WIDTH, maxItems: 2 },
+        { field: 'shops', table: 'shop', width: 3, maxItems: 4 },
+        { field: 'clicked', table: 'item', width: WIDTH, maxItems: MAX_ITEMS },
+      ];
+      const tables = [...LAYOUT.tables, { name: 'shop', rows: 40, width: 3 }];
+      const plan = planOf({ ...LAYOUT, tables, sequences }, (g, input, y) => {
+        const clicked = g.input({ kind: 'items', field: 'clicked' }, WIDTH);
+        const shops = g.input({ kind: 'items', field: 'shops' }, 3);
+        const pooled = [g.segmentPool(clicked, 'mean'), g.segmentPool(g.segmentSoftmax(shops), 'max')];
+        const out = g.linear(g.concat([input, ...pooled]), 1, 'out');
+        return { predictions: { p: out }, terms: [{ name: 'y', weight: 1, loss: g.squaredError(out, y) }] };
+      });
+      const batch = batchOf(20, 3);
+      const random = randomStream(3, 'others');
+      const [bought, shops] = [2, 4].map((most) =>
+        sequenceOf(
+          Array.from({ length: 20 }, () => random.below(most + 1)),
+          random,
+        ),
+      );
+      const bags = new Map([...batch.bags, ['bought', bought!], ['shops', shops!]]);
+      const program = (await create()).compile(plan);
+      await expectLikeFloat64(program, plan, { ...batch, bags }, 2e-5);
+      program.dispose();
+    },
+  );
+
+  it.each(engines)('give zeros to a row without items on %s', async (_name, create) => {
     const plan = planOf(LAYOUT, (g, input, y) => {
       const items = g.input({ kind: 'items', field: 'clicked' }, WIDTH);
       const ones = g.affine(g.slice(items, 0, 1), 0, 1);
@@ -40,7 +99,7 @@ describe('operations on the items of a sequence', () => {
       return { predictions: Object.fromEntries(counts), terms: [{ name: 'y', weight: 1, loss }] };
     });
     const batch = batchOf(9, 2);
-    const predictions = await createCpuEngine().compile(plan).predict(batch);
+    const predictions = await (await create()).compile(plan).predict(batch);
     const { offsets } = batch.bags.get('clicked')!;
     const counts = Array.from({ length: 9 }, (_, b) => offsets[b + 1]! - offsets[b]!);
     expect([...predictions.get('sum')!]).toEqual(counts);
@@ -68,6 +127,65 @@ describe('operations on the items of a sequence', () => {
     }
   });
 
+  describe.each<[string, Plan['step']]>([
+    ['in one pass', undefined],
+    ['in several passes', { rows: 700 }],
+    ['with combined terms', { combinesTerms: true }],
+    [
+      'clipped, averaged and diagnosed',
+      { clip: { norm: 0.5, separate: true }, average: { decay: 0.9 }, isDiagnosed: true },
+    ],
+  ])('train on tfjs as on the CPU engine, %s', (_, step) => {
+    const trainOn = async (create: () => Promise<Engine>, interest: Interest) => {
+      const program = (await create()).compile({ ...planWith(interest, step), batchRows: 300 });
+      const rows = step?.rows ?? 300;
+      const settings = { isDiagnosed: step?.isDiagnosed };
+      const numbers: number[] = [];
+      for (let seed = 0; seed < 6; seed++) {
+        const batch = seed === 2 ? batchWithoutItems(rows, seed) : batchOf(rows, seed);
+        const { losses, norms, diagnosis } = await program.trainStep(batch, settings);
+        numbers.push(losses.get('ctr')!.mean, ...(diagnosis?.gramian ?? []));
+        if (step?.clip !== undefined) numbers.push(norms.dense, norms.embeddings);
+      }
+      const held = batchOf(50, 9);
+      numbers.push(...(await program.averaged(() => program.predict(held))).get('p')!);
+      const { losses, predictions } = await program.evaluate(held);
+      numbers.push(losses.get('ctr')!.mean, ...predictions.get('p')!);
+      const { optimizer, weights } = program.state();
+      const tensors = [...weights, ...optimizer].map(([name, { data }]) => [name, data.slice()] as const);
+      program.dispose();
+      return { numbers, tensors };
+    };
+
+    it.each([
+      ['din', din],
+      ['dropout of items', INTERESTS['dropout of items']],
+    ] as const)('%s', async (_name, interest) => {
+      const expected = await trainOn(() => Promise.resolve(createCpuEngine()), interest);
+      const found = await trainOn(createTfjsEngine, interest);
+      expect(found.numbers).toHaveLength(expected.numbers.length);
+      for (const [i, number] of expected.numbers.entries())
+        expect(Math.abs(found.numbers[i]! - number), `number ${i}`).toBeLessThan(1e-4 * Math.max(1, Math.abs(number)));
+      expect(found.tensors.map(([name]) => name)).toEqual(expected.tensors.map(([name]) => name));
+      expect(await trainOn(createTfjsEngine, interest)).toEqual(found);
+    });
+  });
+
+  it('leak no tensors of tfjs', async () => {
+    const program = (await createTfjsEngine()).compile(planWith(din));
+    const batches = [batchOf(8, 1), batchOf(9, 2), batchWithoutItems(8, 3)];
+    const run = async (): Promise<tf.MemoryInfo> => {
+      for (const batch of batches) {
+        await program.trainStep(batch);
+        await program.evaluate(batch);
+      }
+      return tf.memory();
+    };
+    const { numTensors, numDataBuffers } = await run();
+    for (let round = 0; round < 10; round++) expect(await run()).toMatchObject({ numTensors, numDataBuffers });
+    program.dispose();
+  });
+
   it('train the same weights with tables in memory of their own', async () => {
     const step: Plan['step'] = { clip: { norm: 0.5, separate: false }, average: { decay: 0.9 } };
     const trained: unknown[] = [];
@@ -80,8 +198,8 @@ describe('operations on the items of a sequence', () => {
     expect(trained[1]).toEqual(trained[0]);
   });
 
-  it('predict a batch in parts as its rows', async () => {
-    const program = createCpuEngine().compile(planWith(din));
+  it.each(engines)('predict a batch in parts as its rows on %s', async (_name, create) => {
+    const program = (await create()).compile(planWith(din));
     const [rows, begin] = [2500, 2000];
     const batch = batchOf(rows, 5);
     const all = (await program.predict(batch)).get('p')!;
@@ -162,13 +280,9 @@ describe('a graph with sequences', () => {
     });
     const batch = batchOf(9, 4);
     const bags = new Map(sequences.map(({ field }) => [field, batch.bags.get('clicked')!]));
-    const { losses } = await createCpuEngine().compile(plan).trainStep({ ...batch, bags });
+    const { losses } = await createCpuEngine()
+      .compile(plan)
+      .trainStep({ ...batch, bags });
     expect(losses.get('y')!.mean).toBeGreaterThan(0);
-  });
-
-  it('is rejected by engines without kernels for sequences', async () => {
-    const { createTfjsEngine } = await import('../../src/engines/tfjs/engine.js');
-    const engine = await createTfjsEngine();
-    expect(() => engine.compile(planWith(din))).toThrow("TensorFlow.js has no kernels for sequences such as 'clicked'");
   });
 });

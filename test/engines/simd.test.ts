@@ -7,9 +7,9 @@ import type { Engine, Program } from '../../src/engines/engine.js';
 import { createCpuEngine } from '../../src/engines/cpu/engine.js';
 import { planSize } from '../../src/engines/plan-size.js';
 import { loadKernels } from '../../src/engines/cpu/load-kernels.js';
-import { createTfjsEngine } from '../../src/engines/tfjs/engine.js';
 import { models } from '../../src/models/models.js';
 import { withOptions } from '../support/other-options.js';
+import { createTfjsEngine } from '../support/tfjs.js';
 
 const SCALE = 0.002;
 

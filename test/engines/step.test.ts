@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { Engine, Inspection, Plan, Program, StepPlan, StepSettings } from '../../src/engines/engine.js';
 import { createCpuEngine } from '../../src/engines/cpu/engine.js';
-import { createTfjsEngine } from '../../src/engines/tfjs/engine.js';
 import { GraphBuilder } from '../../src/graph/builder.js';
+import { createTfjsEngine } from '../support/tfjs.js';
 import { copyOfWeights, twoTermBatch, twoTermPlan, withLargeEmbeddings } from '../support/two-terms.js';
 import { webGpuEngines } from '../support/webgpu.js';
 

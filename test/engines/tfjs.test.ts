@@ -1,13 +1,13 @@
 import * as tf from '@tensorflow/tfjs';
 import { describe, expect, it, vi } from 'vitest';
 import { batchesOf, planOf as planOfWorkload, WORKLOADS } from '../../bench/workloads.js';
-import { createTfjsEngine } from '../../src/engines/tfjs/engine.js';
 import { createEngine } from '../../src/engines/engines.js';
 import type { GraphBuilder } from '../../src/graph/builder.js';
 import { tower } from '../../src/graph/mlp.js';
 import type { Value } from '../../src/graph/operations.js';
 import { UserError } from '../../src/core/errors.js';
 import { numericBatch, planOf } from '../support/graph-plan.js';
+import { createTfjsEngine } from '../support/tfjs.js';
 
 const nativePackage: string = '@tensorflow/tfjs-node-gpu';
 const hasNative = await import(nativePackage).then(

@@ -6,11 +6,13 @@ import type { Engine, Inspection, Plan, Program, ProgramState } from '../../src/
 import { tableTensor } from '../../src/engines/engine.js';
 import { planSize } from '../../src/engines/plan-size.js';
 import { createCpuEngine } from '../../src/engines/cpu/engine.js';
-import { createHost, type Host } from '../../src/engines/cpu/host.js';
-import { createTfjsEngine } from '../../src/engines/tfjs/engine.js';
+import { createHost } from '../../src/engines/cpu/host.js';
+import type { Host } from '../../src/engines/host.js';
 import { denseOptimizers, embeddingOptimizerSchema, optimizers } from '../../src/optimizers/optimizers.js';
+import { gradientOf } from '../support/host.js';
 import { oddOptions } from '../support/optimizer-host.js';
 import { compileShared } from '../support/shared-steps.js';
+import { createTfjsEngine } from '../support/tfjs.js';
 import { webGpuEngines } from '../support/webgpu.js';
 
 const SCALE = 0.002;
@@ -80,7 +82,7 @@ function applyBeside(host: Host, plan: Plan, batch: Batch, gradients: Inspection
     ]),
   );
   host.lookup({ rows, ids, bags: new Map(), numbers: new Map(), labels: new Map() });
-  host.add(inputGradient_BI, new Map([...gradients].map(([name, { data }]) => [name, data])), {
+  host.add(gradientOf(inputGradient_BI), new Map([...gradients].map(([name, { data }]) => [name, data])), {
     area: 0,
     isFirst: true,
   });

@@ -13,12 +13,12 @@ import { openSplits } from '../../src/data/sources/splits.js';
 import type { Program } from '../../src/engines/engine.js';
 import type { Engine } from '../../src/engines/engine.js';
 import { createCpuEngine } from '../../src/engines/cpu/engine.js';
-import { createTfjsEngine } from '../../src/engines/tfjs/engine.js';
 import { computeLayout } from '../../src/features/feature-types.js';
 import { buildModel } from '../../src/models/models.js';
 import { logLoss } from '../support/reference.js';
 import { scratchFolder } from '../support/scratch.js';
 import { readCase, translate, translateTensors, type RechubCase, type Translation } from './rechub-case.js';
+import { createTfjsEngine } from '../support/tfjs.js';
 
 // torch-rechub on CSVs, from given weights, in file order: through our reader, our loop and our metrics.
 

@@ -1,5 +1,5 @@
 import { createCpuEngine } from '../../src/engines/cpu/engine.js';
-import { createTfjsEngine } from '../../src/engines/tfjs/engine.js';
+import { createTfjsEngine } from './tfjs.js';
 import type { Engine } from '../../src/engines/engine.js';
 import { webGpuEngines } from './webgpu.js';
 

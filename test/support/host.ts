@@ -1,5 +1,6 @@
 import type { Batch } from '../../src/core/batch.js';
-import { createHost, type Host } from '../../src/engines/cpu/host.js';
+import { createHost } from '../../src/engines/cpu/host.js';
+import type { Host, LookedUp } from '../../src/engines/host.js';
 import type { KernelModule } from '../../src/engines/cpu/module.js';
 import type { Parameter } from '../../src/graph/operations.js';
 import { denseOptimizers, embeddingOptimizerSchema } from '../../src/optimizers/optimizers.js';
@@ -33,6 +34,11 @@ export function hostOf(layout: InputLayout, options: HostOptions = {}): Host {
     },
     options.kernels,
   );
+}
+
+/** Gradients of the concatenated input, without sequences. */
+export function gradientOf(features: Float32Array): LookedUp {
+  return { features, items: new Map() };
 }
 
 /** Copies a host's weights by tensor name. */

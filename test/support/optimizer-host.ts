@@ -1,9 +1,9 @@
 import type { Batch } from '../../src/core/batch.js';
-import type { Host } from '../../src/engines/cpu/host.js';
+import type { Host } from '../../src/engines/host.js';
 import type { KernelModule } from '../../src/engines/cpu/module.js';
 import { optimizers } from '../../src/optimizers/optimizers.js';
 import type { InputLayout } from '../../src/tables/layout.js';
-import { hostOf, NO_TABLES, updateVectors } from './host.js';
+import { gradientOf, hostOf, NO_TABLES, updateVectors } from './host.js';
 
 const RATES = { dense: 1, embeddings: 1 };
 const VECTOR = 'v';
@@ -63,7 +63,7 @@ export function trainedTable(optimizer: object, { initial, width, kernels }: Tra
       const halves = Float32Array.from(
         [...ids].flatMap((row) => gradient.slice(row * width, (row + 1) * width).map((g) => g / 2)),
       );
-      host.add(halves, new Map(), { area: 0, isFirst: true });
+      host.add(gradientOf(halves), new Map(), { area: 0, isFirst: true });
       return host.update(step, { ...RATES, embeddings: factor });
     },
   };

@@ -1,9 +1,9 @@
 import type { BagColumn, Batch } from '../../src/core/batch.js';
-import { randomStream } from '../../src/core/random.js';
+import { randomStream, type Random } from '../../src/core/random.js';
 import type { Plan } from '../../src/engines/engine.js';
 import type { GraphBuilder } from '../../src/graph/builder.js';
 import { tower } from '../../src/graph/mlp.js';
-import { SEGMENT_POOLINGS, type Value } from '../../src/graph/operations.js';
+import { SEGMENT_POOLINGS, type Activation, type Value } from '../../src/graph/operations.js';
 import type { InputLayout } from '../../src/tables/layout.js';
 import { planOf } from './graph-plan.js';
 
@@ -23,15 +23,20 @@ export const LAYOUT: InputLayout = {
   sequences: [{ field: 'clicked', table: 'item', width: WIDTH, maxItems: MAX_ITEMS }],
 };
 
+/** A sequence of random items, given their number in each row. */
+export function sequenceOf(counts: readonly number[], random: Random): BagColumn {
+  const offsets = new Uint32Array(counts.length + 1);
+  for (const [b, count] of counts.entries()) offsets[b + 1] = offsets[b]! + count;
+  const ids = Uint32Array.from({ length: offsets.at(-1)! }, () => random.below(TABLE_ROWS));
+  return { offsets, ids, weights: new Float32Array(ids.length).fill(1) };
+}
+
 /** Random rows; every third row has no items, and the last has as many as allowed. */
 export function batchOf(rows: number, seed: number): Batch {
   const random = randomStream(seed, 'sequences');
   const counts = Array.from({ length: rows }, (_, b) => (b % 3 === 0 ? 0 : 1 + random.below(MAX_ITEMS)));
   counts[rows - 1] = MAX_ITEMS;
-  const offsets = new Uint32Array(rows + 1);
-  for (const [b, count] of counts.entries()) offsets[b + 1] = offsets[b]! + count;
-  const ids = Uint32Array.from({ length: offsets[rows]! }, () => random.below(TABLE_ROWS));
-  const clicked: BagColumn = { offsets, ids, weights: new Float32Array(ids.length).fill(1) };
+  const clicked = sequenceOf(counts, random);
   return {
     rows,
     ids: new Map([['target', Uint32Array.from({ length: rows }, () => random.below(TABLE_ROWS))]]),
@@ -39,6 +44,11 @@ export function batchOf(rows: number, seed: number): Batch {
     numbers: new Map([['price', Float32Array.from({ length: rows }, () => random.normal())]]),
     labels: new Map([['y', Float32Array.from({ length: rows }, () => Number(random.uniform() < 0.4))]]),
   };
+}
+
+/** Random rows without any item. */
+export function batchWithoutItems(rows: number, seed: number): Batch {
+  return withoutItems(batchOf(rows, seed), 0, rows);
 }
 
 /** Removes the items of rows `begin` to `end`. */
@@ -79,13 +89,16 @@ export function planWith(interest: Interest, step?: Plan['step'], towers: readon
 }
 
 /** Deep interest network (Zhou et al. 2018): items are weighted by a network of the item and the target. */
-export function din(g: GraphBuilder, input: Value, items: Value): Value {
-  const target = g.expand(g.slice(input, 0, WIDTH), 'clicked');
-  const pair = g.concat([items, target, g.multiply(items, target)]);
-  const hidden = g.activation(g.linear(pair, 8, 'attention.0'), 'dice', 'attention.dice');
-  const weights = g.segmentSoftmax(g.linear(hidden, 1, 'attention.out'));
-  return g.segmentPool(g.mixture(weights, [items]), 'sum');
-}
+export const dinWith =
+  (activation: Activation, name = 'attention'): Interest =>
+  (g, input, items) => {
+    const target = g.expand(g.slice(input, 0, WIDTH), 'clicked');
+    const pair = g.concat([items, target, g.multiply(items, target)]);
+    const hidden = g.activation(g.linear(pair, 8, `${name}.0`), activation, `${name}.hidden`);
+    const weights = g.segmentSoftmax(g.linear(hidden, 1, `${name}.out`));
+    return g.segmentPool(g.mixture(weights, [items]), 'sum');
+  };
+export const din = dinWith('dice');
 
 /** Every operation on items, each as what it makes of the input and the items. */
 export const INTERESTS = {
@@ -95,6 +108,10 @@ export const INTERESTS = {
       (g: GraphBuilder, _: Value, items: Value) => g.segmentPool(g.linear(items, 5, 'items'), of),
     ]),
   ),
+  'max pooling of equal items': (g, _, items) => {
+    const next = g.shift(items, -1);
+    return g.segmentPool(g.add(next, g.affine(g.stopGradient(next), -1, 0)), 'max');
+  },
   expand: (g, input, items) => g.segmentPool(g.multiply(g.expand(g.slice(input, 0, WIDTH), 'clicked'), items), 'sum'),
   'segment softmax': (g, _, items) =>
     g.segmentPool(g.multiply(g.segmentSoftmax(g.linear(items, WIDTH, 'scores')), items), 'sum'),

@@ -46,7 +46,8 @@ export function createTape(): Tape {
     return made;
   };
   const zip: Tape['zip'] = (a, b, f, slopes) => {
-    const [rows, width] = [Math.max(a.rows, b.rows), Math.max(a.width, b.width)];
+    // One row is repeated, possibly 0 times.
+    const [rows, width] = [a.rows === 1 ? b.rows : a.rows, Math.max(a.width, b.width)];
     const places = Array.from({ length: rows * width }, (_, i): readonly [number, number] => [
       at(a, Math.floor(i / width), i % width),
       at(b, Math.floor(i / width), i % width),

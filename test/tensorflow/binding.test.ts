@@ -10,13 +10,13 @@ import type { Engine } from '../../src/engines/engine.js';
 import type { EngineOptions } from '../../src/engines/engines.js';
 import type { Precision } from '../../src/engines/precision.js';
 import { readBinding } from '../../src/engines/tfjs/binding.js';
-import { createTfjsEngine } from '../../src/engines/tfjs/engine.js';
 import type { GraphBuilder } from '../../src/graph/builder.js';
 import { tower as towerOf } from '../../src/graph/mlp.js';
 import type { Value } from '../../src/graph/operations.js';
 import { train } from '../../src/train.js';
 import { numericBatch, planOf } from '../support/graph-plan.js';
 import { scratchFolder } from '../support/scratch.js';
+import { createTfjsEngine } from '../support/tfjs.js';
 
 vi.mock('../../src/engines/engines.js', () => ({
   withEngine: async (_options: EngineOptions, _precision: Precision, work: (engine: Engine) => Promise<unknown>) =>

@@ -2,10 +2,10 @@ import { describe, expect, it } from 'vitest';
 import type { Batch, BatchRead } from '../../src/core/batch.js';
 import type { Engine, Plan } from '../../src/engines/engine.js';
 import { createCpuEngine } from '../../src/engines/cpu/engine.js';
-import { createTfjsEngine } from '../../src/engines/tfjs/engine.js';
 import { listOutputs } from '../../src/evaluation/outputs.js';
 import { taskOptions } from '../../src/core/tasks.js';
 import { evaluateBatches } from '../../src/training/evaluate-batches.js';
+import { createTfjsEngine } from '../support/tfjs.js';
 import { twoTermBatch, twoTermPlan } from '../support/two-terms.js';
 
 const engines: readonly (readonly [string, () => Promise<Engine>])[] = [

@@ -2,12 +2,12 @@ import { describe, expect, it } from 'vitest';
 import type { Batch } from '../../src/core/batch.js';
 import type { Engine, Program, StepResult } from '../../src/engines/engine.js';
 import { createCpuEngine } from '../../src/engines/cpu/engine.js';
-import { createTfjsEngine } from '../../src/engines/tfjs/engine.js';
 import { firstLoopState } from '../../src/training/loop-state.js';
 import { trainingOptions } from '../../src/training/options.js';
 import { combinesTerms, createTrainStep, type TrainStep } from '../../src/training/train-step.js';
 import { weightings } from '../../src/weightings/weightings.js';
 import { compileShared } from '../support/shared-steps.js';
+import { createTfjsEngine } from '../support/tfjs.js';
 import { copyOfWeights, twoTermBatch, twoTermPlan, withLargeEmbeddings } from '../support/two-terms.js';
 
 const engines: readonly (readonly [string, () => Promise<Engine>])[] = [

@@ -1,70 +1,34 @@
 import type { Batch } from '../../core/batch.js';
 import { BATCH } from '../../graph/domain.js';
 import { GraphBuilder } from '../../graph/builder.js';
+import { sequenceWidths } from '../../graph/graph.js';
 import type { HostTensor } from '../../core/tensor.js';
 import { lowerExchange } from '../compile/average.js';
-import { shift, type View } from '../compile/buffers.js';
+import { shift } from '../compile/buffers.js';
 import { createCallList, type Call, type CallList } from '../compile/call-list.js';
 import { lowerUpdate } from '../compile/compile.js';
 import { lowerTensorProducts, type ProductsOfTensors } from '../compile/diagnose.js';
 import { createLayout, type Layout } from '../compile/layout.js';
 import { lowerProducts, rangesByReach, type Sums } from '../compile/reduce.js';
-import { lowerGather, lowerLookup } from '../compile/tables.js';
+import type { Place } from '../compile/places.js';
+import { lowerGather, lowerItemLookup, lowerLookup, type InputGradients } from '../compile/tables.js';
 import type { TensorProducts } from '../diagnosis.js';
 import type { Plan, RateFactors } from '../engine.js';
+import type { GradientPart, Host, HostFactory, LookedUp } from '../host.js';
 import { setClock } from '../state/average.js';
 import { createConstantsWriter } from '../state/constants.js';
-import { createResults, readDistinct, readGramian, readTableGradients, type Results } from '../state/results.js';
+import { createResults, readDistinct, readGramian, readTableGradients } from '../state/results.js';
 import { createStore, type Store } from '../state/store.js';
 import { watchUpdates } from '../state/watch-updates.js';
 import { BEGIN } from './begin.js';
+import { apartBytes } from './compile-program.js';
+import { InputRows } from './input-rows.js';
 import { placeLists } from './lists.js';
 import { createLoader, type Loader } from './load.js';
 import { loadKernels } from './load-kernels.js';
 import { allocate, type CpuMemory } from './memory.js';
-import { instantiate, type KernelModule } from './module.js';
+import { instantiate, MAX_BYTES, type KernelModule } from './module.js';
 import { createTeam, type Team } from './team.js';
-
-/** Gradients to add. */
-export interface GradientPart {
-  /** Index of the term; 0 if all terms share an area. */
-  readonly area: number;
-  /** Whether they are the first of a step. */
-  readonly isFirst: boolean;
-  /** Whether they belong to a diagnosis. */
-  readonly isDiagnosed?: boolean;
-}
-
-/** Tables, weights and their optimizers, for an engine that runs the graph elsewhere. */
-export interface Host {
-  readonly store: Store;
-  /** Maximum number of rows per lookup, and rows of a training pass. */
-  readonly maxRows: number;
-  readonly passRows: number;
-  /** Number of separate gradient areas for a diagnosis; 0 if none is planned. */
-  readonly termAreas: number;
-  /** Returns the looked-up rows of a batch from `begin` on, `[rows, width]`, in memory that later lookups reuse. */
-  lookup(batch: Batch, begin?: number, rows?: number): Float32Array;
-  /** Adds the gradients of looked-up rows, over distinct rows, and of dense weights to those of the step. */
-  add(inputGradient_BI: Float32Array, gradients: ReadonlyMap<string, Float32Array>, part: GradientPart): void;
-  /** Returns the added gradients by table, including zeros. */
-  tableGradients(): ReadonlyMap<string, HostTensor>;
-  /** Returns the products between the gradients of terms on shared weights. */
-  gramian(): Float64Array;
-  /** Returns the products between the gradients of terms by tensor, if a diagnosis added them. */
-  products(): readonly TensorProducts[];
-  /** Copies the weights before an update, as the CPU engine does. */
-  watchUpdates(): ReturnType<typeof watchUpdates>;
-  /** Sets the weight of each term's gradient, on shared weights and on its own. */
-  weigh(shared: readonly number[], own: readonly number[]): void;
-  /** Updates all weights by the added gradients; returns false and changes nothing if they are not finite. */
-  update(step: number, rates: RateFactors): boolean;
-  /** Exchanges weights and their EMA, given the number of steps taken; undefined without an EMA. */
-  readonly exchange: ((step: number) => void) | undefined;
-  /** Returns the gradient norms of the last update, as in a step's result. */
-  readonly norms: Results['norms'];
-  dispose(): void;
-}
 
 /** The lists of a host, and what the host reads of them. */
 interface HostLists {
@@ -76,8 +40,14 @@ interface HostLists {
 
 const gatherName = (area: number, areas: number): string => `gather ${area} of ${areas}`;
 
+/** Inputs of the graph that are looked up: its features, and the items of sequences by field. */
+interface Inputs {
+  readonly features: Place;
+  readonly items: ReadonlyMap<string, Place>;
+}
+
 /** Lowers everything that a step does outside the graph. */
-function lowerHost(layout: Layout, input: { readonly value: View; readonly gradient: View }): HostLists {
+function lowerHost(layout: Layout, inputs: Inputs): HostLists {
   const { tables, places, buffers, gradients, refused, areas, termAreas, plan } = layout;
   const fill = <Result>(lower: (list: CallList) => Result): { readonly calls: Call[]; readonly result: Result } => {
     const list = createCallList();
@@ -88,7 +58,7 @@ function lowerHost(layout: Layout, input: { readonly value: View; readonly gradi
     fill((list) => {
       list.emit('releaseTables', { claims: tables.claims, count: tables.all.length });
       list.flushSums();
-      lowerGather(tables, { features: input.gradient, items: new Map() }, area, numAreas, list);
+      lowerGather(tables, gradientsOf(inputs), area, numAreas, list);
       list.emit('refuseUnlessFinite', { refused });
     }).calls;
   const update = fill((list) => {
@@ -108,7 +78,10 @@ function lowerHost(layout: Layout, input: { readonly value: View; readonly gradi
   );
   return {
     lists: {
-      lookup: fill((list) => lowerLookup(plan.layout, tables, input.value, list)).calls,
+      lookup: fill((list) => {
+        lowerLookup(plan.layout, tables, inputs.features.value, list);
+        for (const [field, { value }] of inputs.items) lowerItemLookup(tables, field, value, list);
+      }).calls,
       products: products.calls,
       update: update.calls,
       exchange: fill((list) => lowerExchange(layout, list)).calls,
@@ -120,22 +93,38 @@ function lowerHost(layout: Layout, input: { readonly value: View; readonly gradi
   };
 }
 
+function gradientsOf({ features, items }: Inputs): InputGradients {
+  return {
+    features: features.gradient,
+    items: new Map([...items].map(([field, { gradient }]) => [field, gradient])),
+  };
+}
+
 /** Allocates the tables and weights of a plan whose graph runs elsewhere. */
 export function createHost(plan: Plan, kernels: KernelModule = loadKernels()): Host {
   const g = new GraphBuilder();
   const features = g.input({ kind: 'features' }, plan.layout.width);
+  const items = [...sequenceWidths(plan.graph)].map(
+    ([field, width]) => [field, g.input({ kind: 'items', field }, width)] as const,
+  );
   // No operation reads the parameters here, so each is stored as a vector.
   const { parameters } = plan.graph;
   const layout = createLayout(plan, { values: g.values, parameters, predictions: new Map(), terms: [] });
-  const input = layout.places.of(features);
-  const compiled = lowerHost(layout, input);
+  const inputs: Inputs = {
+    features: layout.places.of(features),
+    items: new Map(items.map(([field, value]) => [field, layout.places.of(value)])),
+  };
+  const compiled = lowerHost(layout, inputs);
   const cpu = allocate(layout, compiled.lists);
   const { memory, apart } = cpu;
   const instance = instantiate(kernels, memory, apart);
   const lists = placeLists(compiled.lists, cpu, layout, instance);
   const team = createTeam<string>({ kernels, instance, memory, apart, lists, barrier: BEGIN, threads: 1, rowWork: 0 });
-  return new CpuHost(layout, compiled, cpu, team, input);
+  return new CpuHost(layout, compiled, cpu, team, inputs);
 }
+
+/** Hosts in the memory of the kernels. */
+export const cpuHosts: HostFactory = { create: (plan) => createHost(plan), apartBytes, maxBytes: MAX_BYTES };
 
 class CpuHost implements Host {
   readonly store: Store;
@@ -150,19 +139,13 @@ class CpuHost implements Host {
   readonly #team: Team<string>;
   readonly #load: Loader;
   readonly #writeConstants: ReturnType<typeof createConstantsWriter>;
-  /** Index of the input and of its gradient, floats from row to row, and columns. */
-  readonly #input: { readonly value: number; readonly gradient: number; readonly ld: number; readonly width: number };
-  /** Rows of the last lookup. */
-  #looked = 0;
-  #input_BI = new Float32Array(0);
+  readonly #features: InputRows;
+  /** By field, with the index of the sequence in the layout. */
+  readonly #sequences: ReadonlyMap<string, { readonly at: number; readonly rows: InputRows }>;
+  /** Rows of the last lookup, and items of each sequence of the layout. */
+  #looked: { readonly rows: number; readonly items: readonly number[] } = { rows: 0, items: [] };
 
-  constructor(
-    layout: Layout,
-    compiled: HostLists,
-    cpu: CpuMemory,
-    team: Team<string>,
-    { value, gradient }: { readonly value: View; readonly gradient: View },
-  ) {
+  constructor(layout: Layout, compiled: HostLists, cpu: CpuMemory, team: Team<string>, { features, items }: Inputs) {
     const { image } = cpu;
     this.store = createStore(layout, image);
     this.maxRows = layout.maxRowsOf(BATCH);
@@ -181,36 +164,36 @@ class CpuHost implements Host {
     this.#team = team;
     this.#load = createLoader(layout, cpu);
     this.#writeConstants = createConstantsWriter(layout, image);
-    const { ld, width } = value;
-    this.#input = { value: image.wordAt(value), gradient: image.wordAt(gradient), ld, width };
+    this.#features = new InputRows(features, image);
+    const indexOf = (field: string): number =>
+      layout.tables.sequences.findIndex((sequence) => sequence.field === field);
+    this.#sequences = new Map(
+      [...items].map(([field, place]) => [field, { at: indexOf(field), rows: new InputRows(place, image) }]),
+    );
   }
 
-  lookup(batch: Batch, begin = 0, rows = batch.rows): Float32Array {
-    const { value, ld, width } = this.#input;
-    this.#looked = rows;
-    this.#load(batch, begin, rows);
-    this.#team.run('lookup', rows);
-    if (this.#input_BI.length < rows * width) this.#input_BI = new Float32Array(rows * width);
-    for (let b = 0; b < rows; b++) {
-      const from = value + b * ld;
-      this.#input_BI.set(this.#image.floats.subarray(from, from + width), b * width);
-    }
-    return this.#input_BI.subarray(0, rows * width);
+  lookup(batch: Batch, begin = 0, rows = batch.rows): LookedUp {
+    const items = this.#load(batch, begin, rows);
+    this.#looked = { rows, items };
+    this.#run('lookup');
+    return {
+      features: this.#features.read(rows),
+      items: new Map([...this.#sequences].map(([field, sequence]) => [field, sequence.rows.read(items[sequence.at]!)])),
+    };
   }
 
   add(
-    inputGradient_BI: Float32Array,
+    { features, items }: LookedUp,
     dense: ReadonlyMap<string, Float32Array>,
     { area, isFirst, isDiagnosed = false }: GradientPart,
   ): void {
     const { tables, refused, gradients, areas, termAreas, plan } = this.#layout;
-    const { floats, words, wordAt } = this.#image;
-    const { gradient: at, ld, width } = this.#input;
-    for (let b = 0; b < this.#looked; b++)
-      floats.set(inputGradient_BI.subarray(b * width, (b + 1) * width), at + b * ld);
+    const { words, wordAt } = this.#image;
+    this.#features.writeGradient(features, this.#looked.rows);
+    for (const [field, { at, rows }] of this.#sequences) rows.writeGradient(items.get(field)!, this.#looked.items[at]!);
     words[wordAt(tables.fresh)] = isFirst ? 1 : 0;
     if (isFirst && area === 0) words[wordAt(refused)] = 0;
-    this.#team.run(gatherName(area, isDiagnosed ? termAreas : areas), this.#looked);
+    this.#run(gatherName(area, isDiagnosed ? termAreas : areas));
     const region = shift(gradients.at, area * gradients.areaWords);
     for (const parameter of plan.graph.parameters.filter(({ isTrainable }) => isTrainable)) {
       const { data } = this.store.tensorOf(parameter, region);
@@ -224,12 +207,12 @@ class CpuHost implements Host {
   }
 
   gramian(): Float64Array {
-    this.#team.run('products', this.#looked);
+    this.#run('products');
     return readGramian(this.#layout.areas, this.#compiled.products, this.#image);
   }
 
   products(): readonly TensorProducts[] {
-    this.#team.run('tensorProducts', this.#looked);
+    this.#run('tensorProducts');
     return this.#compiled.productsOfTensors.read(this.#image);
   }
 
@@ -245,11 +228,15 @@ class CpuHost implements Host {
 
   update(step: number, rates: RateFactors): boolean {
     this.#writeConstants(step, rates);
-    this.#team.run('update', this.#looked);
+    this.#run('update');
     return this.#image.words[this.#image.wordAt(this.#layout.refused)] === 0;
   }
 
   dispose(): void {
     this.#team.end();
+  }
+
+  #run(list: string): void {
+    this.#team.run(list, this.#looked.rows, this.#looked.items);
   }
 }

@@ -140,7 +140,13 @@ class StagedKernels {
     const { floats, first } = rowsAt(table, this.#floats, this.#apart);
     const { begin, end } = shareOf(this.member, rows, 4);
     for (let b = begin; b < end; b++)
-      copy(floats, first + checkId(this.#wordAt(ids + b * WORD), tableSize) * stride, this.#floats, y / WORD + b * ldy, width);
+      copy(
+        floats,
+        first + checkId(this.#wordAt(ids + b * WORD), tableSize) * stride,
+        this.#floats,
+        y / WORD + b * ldy,
+        width,
+      );
   }
 
   #lookupBags({ bag, offsets, table, tableSize, stride, width, y, ldy, rows }: Arguments<'lookupBags'>): void {
@@ -160,7 +166,13 @@ class StagedKernels {
       stage.count(ownIds, items);
       copy(main, factors + item, stage.floats, ownFactors / WORD, items);
       for (let i = 0; i < items; i++)
-        copy(floats, first + checkId(words[ids + item + i]!, tableSize) * stride, stage.floats, ownRows / WORD + i * width, width);
+        copy(
+          floats,
+          first + checkId(words[ids + item + i]!, tableSize) * stride,
+          stage.floats,
+          ownRows / WORD + i * width,
+          width,
+        );
       stage.kernels.lookupBags(ownBag, ownOffsets, ownRows, items, width, width, ownY, width, 1);
       copy(stage.floats, ownY / WORD, this.#floats, y / WORD + b * ldy, width);
     }

@@ -1,42 +1,42 @@
+import type { Domain } from '../../graph/domain.js';
 import type { Engine, Plan } from '../engine.js';
-import { MAX_BYTES } from '../cpu/module.js';
-import { apartBytes } from '../cpu/compile-program.js';
-import { rejectSequences } from '../reject-sequences.js';
+import type { HostFactory } from '../host.js';
 import { loadGpu, loadOwn, type Backend } from './backend.js';
 import { compileProgram } from './program.js';
 
 /**
  * Creates the engine on a CUDA GPU; returns undefined if there is none.
+ * @param hosts create what stores tables, weights and optimizer state
  * @param isRequired whether to throw instead
  * @throws UserError (usage) with what is missing
  */
-export async function createGpuEngine(isRequired: boolean): Promise<Engine | undefined> {
+export async function createGpuEngine(hosts: HostFactory, isRequired: boolean): Promise<Engine | undefined> {
   const backend = await loadGpu(isRequired);
-  return backend && engineOn(backend);
+  return backend && engineOn(backend, hosts);
 }
 
 /** Creates the engine on TensorFlow.js's CPU backend: slow, and the reference for other engines. */
-export async function createTfjsEngine(): Promise<Engine> {
-  return engineOn(await loadOwn());
+export async function createTfjsEngine(hosts: HostFactory): Promise<Engine> {
+  return engineOn(await loadOwn(), hosts);
 }
 
-function engineOn({ tf, description }: Backend): Engine {
+function engineOn({ tf, description }: Backend, hosts: HostFactory): Engine {
   return {
     name: 'tfjs',
     description,
-    compile(plan) {
-      rejectSequences(plan, 'TensorFlow.js');
-      return compileProgram(tf, plan);
-    },
+    compile: (plan) => compileProgram(tf, plan, hosts),
     activationBytes,
-    apartBytes,
-    maxBytes: MAX_BYTES,
+    apartBytes: (plan) => hosts.apartBytes(plan),
+    maxBytes: hosts.maxBytes,
     takesPeers: false,
     precisions: ['f32'],
   };
 }
 
 /** Returns the bytes of all values and gradients; other tensors are freed within an operation. */
-function activationBytes({ graph, batchRows = 0 }: Plan): number {
-  return graph.values.reduce((sum, { width }) => sum + width, 0) * batchRows * 2 * Float32Array.BYTES_PER_ELEMENT;
+function activationBytes({ graph, layout: { sequences = [] }, batchRows = 0 }: Plan): number {
+  const rowsOf = (domain: Domain): number =>
+    domain.kind === 'batch' ? 1 : sequences.find(({ field }) => field === domain.field)!.maxItems;
+  const floats = graph.values.reduce((sum, { width, rows }) => sum + width * rowsOf(rows), 0);
+  return floats * batchRows * 2 * Float32Array.BYTES_PER_ELEMENT;
 }

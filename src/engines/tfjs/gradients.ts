@@ -87,3 +87,14 @@ export function scaled(tf: TensorFlow, x: Tensor, gain: Tensor, shift: Tensor): 
     gradients: (dy, [input, factor]) => [tf.mul(dy, factor!), tf.sum(tf.mul(dy, input!), 0, true), tf.sum(dy, 0, true)],
   }));
 }
+
+/** Computes x · row, with an element for each column or one for all. */
+export function timesRow(tf: TensorFlow, x: Tensor, row: Tensor): Tensor {
+  // The gradient of TensorFlow.js fails if x has no rows.
+  const axes = row.shape[1] === x.shape[1] ? [0] : [0, 1];
+  return withGradients(tf, [x, row], () => ({
+    value: tf.mul(x, row),
+    saved: [x, row],
+    gradients: (dy, [input, factor]) => [tf.mul(dy, factor!), tf.sum(tf.mul(dy, input!), axes, true)],
+  }));
+}

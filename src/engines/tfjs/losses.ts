@@ -1,7 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs';
 import type { LossName, LossValue, Value, ValueOf } from '../../graph/operations.js';
+import type { Execution } from './execution.js';
 import { withGradients } from './gradients.js';
-import type { Execution } from './operations.js';
 
 // Gradients are explicit: autodiff of the stable forms is wrong at 0, where abs and relu have no derivative, and a
 // computed label, mask or weight has none.

@@ -2,42 +2,23 @@ import type { Tensor } from '@tensorflow/tfjs';
 import type {
   Activation,
   FunctionName,
-  ItemOperation,
   LossName,
   LossValue,
   OperationName,
   Operations,
   Parameter,
   RunningStatistics,
-  Source,
   Value,
   ValueOf,
 } from '../../graph/operations.js';
 import type { TensorFlow } from './backend.js';
-import { columnSums, rowSum, scaled, standardized, stopped, withGradients } from './gradients.js';
+import type { Execution } from './execution.js';
+import { columnSums, rowSum, scaled, standardized, stopped, timesRow, withGradients } from './gradients.js';
+import { ITEM_OPERATION } from './item-operations.js';
 
-/** One pass over the graph. */
-export interface Execution {
-  readonly tf: TensorFlow;
-  readonly isTraining: boolean;
-  /** Returns the result of an earlier operation. */
-  get(value: Value): Tensor;
-  input(source: Source, width: number): Tensor;
-  /** Returns a vector as a row, `[1, width]`. */
-  parameter(parameter: Parameter): Tensor;
-  /** Returns whether the gradient of a parameter is computed. */
-  isTrained(parameter: Parameter): boolean;
-  /** Returns a scalar that is cached across passes, so that it is uploaded once. */
-  constant(value: number): Tensor;
-  /** Receives the statistics of this batch: mean and biased variance, `[1, width]`. */
-  observe(running: RunningStatistics, mean: Tensor, variance: Tensor): void;
-  /** Returns inverted-dropout factors, `[rows of the batch, width]`. */
-  dropoutMask(name: string, rate: number, width: number): Tensor;
-}
-
-/** Every operation but the losses, which are in `losses.ts`, and those on items of sequences. */
+/** Every operation but the losses, which are in `losses.ts`. */
 type OperationTable = {
-  readonly [Name in Exclude<OperationName, LossName | ItemOperation>]: (value: ValueOf<Name>, run: Execution) => Tensor;
+  readonly [Name in Exclude<OperationName, LossName>]: (value: ValueOf<Name>, run: Execution) => Tensor;
 };
 type ActivationTable = {
   readonly [Kind in Activation]: (x: Tensor, attributes: Operations['activation'], run: Execution) => Tensor;
@@ -50,7 +31,7 @@ const ACTIVATION: ActivationTable = {
   tanh: (x, _, { tf }) => ofResult(tf, x, tf.tanh, (dy, y) => tf.sub(dy, tf.mul(dy, tf.square(y)))),
   'leaky-relu': (x, _, { tf }) => tf.leakyRelu(x, 0.01),
   // max(0, x) + slope min(0, x)
-  prelu: (x, { slope }, { tf, parameter }) => tf.sub(tf.relu(x), tf.mul(parameter(slope!), tf.relu(tf.neg(x)))),
+  prelu: (x, { slope }, { tf, parameter }) => tf.sub(tf.relu(x), timesRow(tf, tf.relu(tf.neg(x)), parameter(slope!))),
   // x Φ(x) = x (1 + erf(x / √2)) / 2, as PyTorch's default
   gelu: (x, _, { tf }) => tf.mul(tf.mul(x, 0.5), tf.add(tf.erf(tf.mul(x, Math.SQRT1_2)), 1)),
   swish: (x, _, { tf }) => tf.mul(x, tf.sigmoid(x)),
@@ -58,7 +39,7 @@ const ACTIVATION: ActivationTable = {
   dice: (x, { slope, running }, run) => {
     const { tf } = run;
     const p = tf.sigmoid(normalized(x, running!, run));
-    return tf.mul(x, tf.add(p, tf.mul(tf.sub(1, p), run.parameter(slope!))));
+    return tf.mul(x, tf.add(p, timesRow(tf, tf.sub(1, p), run.parameter(slope!))));
   },
 };
 
@@ -72,7 +53,8 @@ const FUNCTION: { readonly [Name in FunctionName]: (tf: TensorFlow, x: Tensor) =
 };
 
 const OPERATION: OperationTable = {
-  input: ({ source, width }, { input }) => input(source, width),
+  ...ITEM_OPERATION,
+  input: ({ source }, { input }) => input(source),
   linear: ({ x, weight, bias }, { tf, get, parameter, isTrained }) => {
     const [x_BI, w_IO] = [get(x), parameter(weight)];
     const inputs = [x_BI, w_IO, ...(bias !== undefined && isTrained(bias) ? [parameter(bias)] : [])];
@@ -95,7 +77,7 @@ const OPERATION: OperationTable = {
     scaled(tf, standardized(tf, get(x), { axis: 1, epsilon: constant(epsilon) }), parameter(gain), parameter(shift)),
   activation: (value, run) => ACTIVATION[value.kind](run.get(value.x), value, run),
   dropout: ({ x, rate, name, width }, { tf, get, isTraining, dropoutMask }) =>
-    isTraining ? tf.mul(get(x), dropoutMask(name, rate, width)) : get(x),
+    isTraining ? tf.mul(get(x), dropoutMask(name, rate, get(x).shape[0], width)) : get(x),
   softmax: ({ x }, { tf, get }) => tf.softmax(get(x)),
   concat: ({ xs }, { tf, get }) => (xs.length === 1 ? get(xs[0]!) : tf.concat(xs.map(get), 1)),
   slice: ({ x, begin, width }, { tf, get }) => tf.slice(get(x), [0, begin], [-1, width]),
@@ -182,10 +164,7 @@ function sameGroup(tf: TensorFlow, groups: Tensor): Tensor {
 /** Runs one operation that is not a loss. */
 export function execute(value: Exclude<Value, LossValue>, run: Execution): Tensor {
   // The table's entry for `value.op` takes that operation's value.
-  const operation = (OPERATION as Readonly<Partial<Record<OperationName, (value: Value, run: Execution) => Tensor>>>)[
-    value.op
-  ];
-  if (operation === undefined) throw new Error(`no operation '${value.op}' in TensorFlow.js`);
+  const operation = OPERATION[value.op] as (value: Value, run: Execution) => Tensor;
   return operation(value, run);
 }
 
@@ -210,6 +189,10 @@ function normalized(
 ): Tensor {
   const epsilon = constant(running.epsilon);
   if (isTraining)
-    return standardized(tf, x, { axis: 0, epsilon, observe: (mean, variance) => observe(running, mean, variance) });
+    return standardized(tf, x, {
+      axis: 0,
+      epsilon,
+      observe: (mean, variance) => observe(running, mean, variance, x.shape[0]),
+    });
   return tf.mul(tf.sub(x, parameter(running.mean)), tf.rsqrt(tf.add(parameter(running.variance), epsilon)));
 }

@@ -1,42 +1,48 @@
 import type { Tensor } from '@tensorflow/tfjs';
-import { column, type Batch } from '../../core/batch.js';
-import { findCanceledBiases, listRequired, type Graph } from '../../graph/graph.js';
+import { findCanceledBiases, listRequired, sequenceWidths, type Graph, type Term } from '../../graph/graph.js';
 import { isLoss, type Parameter, type RunningStatistics, type Value } from '../../graph/operations.js';
 import { dropoutMask, streamKey } from '../../core/random.js';
 import { countElements } from '../../core/tensor.js';
 import type { Evaluation, TermLoss } from '../engine.js';
+import type { LookedUp } from '../host.js';
 import type { Weights } from '../weights.js';
 import type { TensorFlow } from './backend.js';
+import type { Execution } from './execution.js';
 import { withGradients } from './gradients.js';
+import { uploadInputs, withSegments, type Input } from './inputs.js';
 import { lossOf, type LossTensors } from './losses.js';
-import { execute, type Execution } from './operations.js';
+import { execute } from './operations.js';
 import { readAll, type Numbers } from './read-all.js';
 
-/** The looked-up features of a batch: the batch's rows of `input_BI`. */
-export interface Input {
-  readonly batch: Batch;
-  readonly input_BI: Float32Array;
-}
-
-/** Mean and biased variance of a batch, for one normalization. */
+/** Mean and biased variance over some rows, for one normalization. */
 export interface BatchStatistics {
   readonly running: RunningStatistics;
   readonly mean: Float32Array;
   readonly variance: Float32Array;
-  /** Rows of the batch. */
+  /** Rows of the batch, or items of a sequence. */
   readonly rows: number;
 }
 
 /** Results of a forward and backward pass, on the host. */
 export interface TrainingPass {
   readonly losses: ReadonlyMap<string, TermLoss>;
-  readonly inputGradient_BI: Float32Array;
+  /** Gradients of looked-up rows. */
+  readonly lookedUpGradient: LookedUp;
   /** Gradients by the name of the trained parameter. */
   readonly gradients: ReadonlyMap<string, Float32Array>;
   readonly statistics: readonly BatchStatistics[];
   /** Additional values that were requested: predictions by task, or shares by gate, in row-major order. */
   readonly looked: ReadonlyMap<string, Float32Array>;
 }
+
+/** Statistics that are read later. */
+interface Observed extends Pick<BatchStatistics, 'running' | 'rows'> {
+  readonly mean: Numbers;
+  readonly variance: Numbers;
+}
+
+/** Values that a pass returns besides losses and gradients. */
+type LooksAt = 'predictions' | 'gates' | 'nothing';
 
 /** Settings of a pass. */
 export interface PassSettings {
@@ -48,7 +54,7 @@ export interface PassSettings {
   readonly weights: readonly number[];
   /** Rows that the terms' losses are divided by, if not those of this pass. */
   readonly counted: readonly number[] | undefined;
-  readonly looksAt?: 'predictions' | 'gates' | 'nothing';
+  readonly looksAt?: LooksAt;
 }
 
 /**
@@ -67,180 +73,231 @@ export interface Runner {
 
 /** Creates a runner over weights in host memory. */
 export function createRunner(tf: TensorFlow, graph: Graph, weights: readonly Weights[]): Runner {
-  const canceled = findCanceledBiases(graph);
-  const isTrained = (parameter: Parameter): boolean => parameter.isTrainable && !canceled.has(parameter);
-  const outputs = [...graph.predictions];
-  const shares = [...(graph.gates ?? [])].map(([name, gate]) => [name, gate.shares] as const);
-  const lookedAt = { predictions: outputs, gates: shares, nothing: [] };
-  const needed = (looksAt: keyof typeof lookedAt, hasLosses: boolean): readonly Value[] =>
-    listRequired(graph, [
-      ...lookedAt[looksAt].map(([, value]) => value),
-      ...(hasLosses ? graph.terms.map(({ loss }) => loss) : []),
-    ]);
-  const forTraining = {
-    predictions: needed('predictions', true),
-    gates: needed('gates', true),
-    nothing: needed('nothing', true),
-  };
-  const forPrediction = needed('predictions', false);
-  const constants = new Map<number, Tensor>();
+  return new GraphRunner(tf, graph, weights);
+}
 
-  const constant = (value: number): Tensor => {
-    const known = constants.get(value) ?? tf.keep(tf.scalar(value));
-    constants.set(value, known);
-    return known;
-  };
-  /** Uploads a parameter; a vector becomes a row, so that it joins others without an operation. */
-  const upload = ({ parameter: { shape }, data }: Weights): Tensor =>
-    tf.tensor2d(data, shape.length === 1 ? [1, shape[0]!] : [shape[0]!, shape[1]!]);
-  const uploadInput = ({ batch, input_BI }: Input): Tensor =>
-    tf.tensor2d(input_BI, [batch.rows, input_BI.length / batch.rows]);
+type Keep = (tensor: Tensor) => Numbers;
+type Named<Each> = readonly (readonly [string, Each])[];
 
-  /** Computes `values` in order and returns access to their results. */
-  const run = (values: readonly Value[], execution: Omit<Execution, 'get' | 'tf' | 'constant'>): Execution => {
+class GraphRunner implements Runner {
+  readonly #tf: TensorFlow;
+  readonly #graph: Graph;
+  readonly #weights: readonly Weights[];
+  readonly #canceled: ReadonlySet<Parameter>;
+  readonly #sequences: ReadonlyMap<string, number>;
+  readonly #lookedAt: Readonly<Record<LooksAt, Named<Value>>>;
+  /** Values that results and losses require, in order; and those that predictions alone require. */
+  readonly #withLosses: Readonly<Record<LooksAt, readonly Value[]>>;
+  readonly #forPrediction: readonly Value[];
+  /** Scalars that are uploaded once. */
+  readonly #constants = new Map<number, Tensor>();
+
+  constructor(tf: TensorFlow, graph: Graph, weights: readonly Weights[]) {
+    this.#tf = tf;
+    this.#graph = graph;
+    this.#weights = weights;
+    this.#canceled = findCanceledBiases(graph);
+    this.#sequences = sequenceWidths(graph);
+    this.#lookedAt = {
+      predictions: [...graph.predictions],
+      gates: [...(graph.gates ?? [])].map(([name, { shares }]) => [name, shares] as const),
+      nothing: [],
+    };
+    const required = (looksAt: LooksAt, terms: readonly Term[]): readonly Value[] =>
+      listRequired(graph, [...this.#lookedAt[looksAt].map(([, value]) => value), ...terms.map(({ loss }) => loss)]);
+    this.#forPrediction = required('predictions', []);
+    this.#withLosses = {
+      predictions: required('predictions', graph.terms),
+      gates: required('gates', graph.terms),
+      nothing: required('nothing', graph.terms),
+    };
+  }
+
+  predict(input: Input): Promise<Evaluation> {
+    return this.#evaluate(input, []);
+  }
+
+  evaluate(input: Input): Promise<Evaluation> {
+    return this.#evaluate(input, this.#graph.terms);
+  }
+
+  async train(input: Input, settings: PassSettings): Promise<TrainingPass> {
+    const tf = this.#tf;
+    const { losses, looked, statistics, lookedUpGradient, gradients } = await withSegments(
+      tf,
+      input.batch,
+      (segments) => readAll(tf, (keep) => this.#differentiate(input, settings, segments, keep)),
+    );
+    return {
+      losses: this.#termLosses(losses),
+      looked: read(looked),
+      lookedUpGradient: lookedUpGradient(),
+      gradients: new Map(
+        this.#graph.parameters
+          .filter((each) => each.isTrainable)
+          .map(({ name, shape }) => [name, gradients.get(name)?.() ?? new Float32Array(countElements(shape))]),
+      ),
+      statistics: statistics.map((each) => ({ ...each, mean: each.mean(), variance: each.variance() })),
+    };
+  }
+
+  dispose(): void {
+    this.#tf.dispose([...this.#constants.values()]);
+    this.#constants.clear();
+  }
+
+  async #evaluate(input: Input, terms: readonly Term[]): Promise<Evaluation> {
+    const tf = this.#tf;
+    const { predictions, losses } = await withSegments(tf, input.batch, (segments) =>
+      readAll(tf, (keep) => {
+        const parameters = new Map(this.#weights.map((weight) => [weight.parameter, this.#upload(weight)]));
+        const execution = this.#run(terms.length === 0 ? this.#forPrediction : this.#withLosses.predictions, {
+          isTraining: false,
+          input: uploadInputs(tf, this.#sequences, input).input,
+          segments,
+          parameter: (parameter) => parameters.get(parameter)!,
+          isTrained: () => false,
+          observe: unreachable,
+          dropoutMask: unreachable,
+        });
+        return {
+          predictions: keepValues(this.#lookedAt.predictions, execution, keep),
+          losses: terms.map(({ loss }) => keepLoss(lossOf(loss, execution), keep)),
+        };
+      }),
+    );
+    return { predictions: read(predictions), losses: this.#termLosses(losses) };
+  }
+
+  /** Runs the forward and backward pass of a batch; all results are read later. */
+  #differentiate(input: Input, settings: PassSettings, segments: Execution['segments'], keep: Keep) {
+    const tf = this.#tf;
+    const { weights: termWeights, counted, looksAt = 'nothing' } = settings;
+    const { terms } = this.#graph;
+    const statistics: Observed[] = [];
+    const inputs = uploadInputs(tf, this.#sequences, input);
+    const tensors = new Map(
+      this.#weights
+        .filter(({ parameter }) => parameter.isTrainable)
+        .map((weight) => [weight.parameter, this.#upload(weight)]),
+    );
+    let losses: readonly (() => TermLoss)[] = [];
+    let looked: Named<Numbers> = [];
+    const loss = (): Tensor => {
+      const execution = this.#run(this.#withLosses[looksAt], {
+        isTraining: true,
+        input: inputs.input,
+        segments,
+        parameter: (parameter) => tensors.get(parameter)!,
+        isTrained: (parameter) => this.#isTrained(parameter),
+        observe(running, mean, variance, rows) {
+          // A batch without items has no statistics of them.
+          if (rows > 0) statistics.push({ running, mean: keep(mean), variance: keep(variance), rows });
+        },
+        dropoutMask: (name, rate, rows, width) => uploadMask(tf, settings, name, rate, [rows, width]),
+      });
+      looked = keepValues(this.#lookedAt[looksAt], execution, keep);
+      const found = terms.map((term) => lossOf(term.loss, execution));
+      losses = found.map((each) => keepLoss(each, keep));
+      return this.#minimized(found, termWeights, counted);
+    };
+    const differentiated = [...tensors].filter(([parameter]) => this.#isTrained(parameter));
+    // `tf.grads` rejects a parameter on which no loss depends, whose gradient is 0.
+    const { grads } = tf
+      .engine()
+      .gradients(loss, [...inputs.lookedUp, ...differentiated.map(([, tensor]) => tensor)], undefined, true) as {
+      readonly grads: readonly (Tensor | undefined)[];
+    };
+    const all = grads.map((gradient) => gradient && keep(gradient));
+    const ofInputs = all.slice(0, inputs.lookedUp.length);
+    const ofParameters = all.slice(inputs.lookedUp.length);
+    return {
+      losses,
+      looked,
+      statistics,
+      lookedUpGradient: () => inputs.gradientOf(ofInputs.map((gradient) => gradient?.())),
+      gradients: new Map(differentiated.map(([{ name }], i) => [name, ofParameters[i]])),
+    };
+  }
+
+  /** Computes values in order and returns access to them. */
+  #run(values: readonly Value[], execution: Omit<Execution, 'get' | 'tf' | 'constant'>): Execution {
     const results = new Map<number, Tensor>();
-    const whole: Execution = { ...execution, tf, constant, get: (value) => results.get(value.id)! };
+    const whole: Execution = {
+      ...execution,
+      tf: this.#tf,
+      constant: (value) => this.#constant(value),
+      get: (value) => results.get(value.id)!,
+    };
     for (const value of values) if (!isLoss(value)) results.set(value.id, execute(value, whole));
     return whole;
-  };
-
-  // A copy: labels may be in shared memory, which not every backend accepts.
-  const inputOf =
-    (batch: Batch, features: Tensor): Execution['input'] =>
-    (source) => {
-      if (source.kind === 'items') throw new Error('sequences are rejected when a plan is compiled');
-      return source.kind === 'features'
-        ? features
-        : tf.tensor2d(column(batch.labels, source.column).slice(0, batch.rows), [batch.rows, 1]);
-    };
-
-  /** Returns the elements of values by name, once they are read. */
-  const numbersOf = (
-    named: readonly (readonly [string, Value])[],
-    { get }: Execution,
-    keep: (tensor: Tensor) => Numbers,
-  ): readonly (readonly [string, Numbers])[] => named.map(([name, value]) => [name, keep(get(value))]);
-  const keepLoss = ({ mean, rows }: LossTensors, keep: (tensor: Tensor) => Numbers): (() => TermLoss) => {
-    const [meanOf, rowsOf] = [keep(mean), typeof rows === 'number' ? undefined : keep(rows)];
-    return () => ({ mean: meanOf()[0]!, rows: rowsOf === undefined ? (rows as number) : rowsOf()[0]! });
-  };
-  const termLosses = (found: readonly (() => TermLoss)[]): Map<string, TermLoss> =>
-    new Map(graph.terms.map(({ name }, t) => [name, found[t]?.() ?? { mean: 0, rows: 0 }]));
+  }
 
   /** Computes Σ weight · loss, for its gradient. */
-  const minimized = (
+  #minimized(
     terms: readonly LossTensors[],
     termWeights: readonly number[],
     counted: readonly number[] | undefined,
-  ): Tensor => {
+  ): Tensor {
+    const tf = this.#tf;
     const factors = terms.map(({ rows }, t) => {
       const [weight, all] = [termWeights[t]!, counted?.[t]];
       if (all === undefined) return tf.tensor2d([[weight]]);
       return typeof rows === 'number'
         ? tf.tensor2d([[(weight * Math.max(rows, 1)) / all]])
-        : tf.mul(tf.maximum(rows, constant(1)), tf.scalar(weight / all));
+        : tf.mul(tf.maximum(rows, this.#constant(1)), tf.scalar(weight / all));
     });
     return withGradients(
       tf,
       terms.map(({ mean }) => mean),
       () => ({ value: tf.clone(terms[0]!.mean), saved: factors, gradients: (_, saved) => [...saved] }),
     );
-  };
+  }
 
-  const evaluated = async (input: Input, hasLosses: boolean): Promise<Evaluation> => {
-    const { predictions, losses } = await readAll(tf, (keep) => {
-      const parameters = new Map(weights.map((weight) => [weight.parameter, upload(weight)]));
-      const execution = run(hasLosses ? forTraining.predictions : forPrediction, {
-        isTraining: false,
-        input: inputOf(input.batch, uploadInput(input)),
-        parameter: (parameter) => parameters.get(parameter)!,
-        isTrained: () => false,
-        observe: unreachable,
-        dropoutMask: unreachable,
-      });
-      return {
-        predictions: numbersOf(outputs, execution, keep),
-        losses: (hasLosses ? graph.terms : []).map(({ loss }) => keepLoss(lossOf(loss, execution), keep)),
-      };
-    });
-    return { predictions: read(predictions), losses: termLosses(losses) };
-  };
+  #termLosses(found: readonly (() => TermLoss)[]): Map<string, TermLoss> {
+    return new Map(this.#graph.terms.map(({ name }, t) => [name, found[t]?.() ?? { mean: 0, rows: 0 }]));
+  }
 
-  return {
-    predict: (input) => evaluated(input, false),
-    evaluate: (input) => evaluated(input, true),
+  #isTrained(parameter: Parameter): boolean {
+    return parameter.isTrainable && !this.#canceled.has(parameter);
+  }
 
-    async train(input, { seed, step, pass, weights: termWeights, counted, looksAt = 'nothing' }) {
-      const { batch } = input;
-      const observed: { readonly running: RunningStatistics; readonly mean: Numbers; readonly variance: Numbers }[] =
-        [];
-      const { found, looked, inputGradient_BI, gradients } = await readAll(tf, (keep) => {
-        const features = uploadInput(input);
-        const tensors = new Map(
-          weights.filter(({ parameter }) => parameter.isTrainable).map((weight) => [weight.parameter, upload(weight)]),
-        );
-        let found: readonly (() => TermLoss)[] = [];
-        let looked: ReturnType<typeof numbersOf> = [];
-        const loss = (): Tensor => {
-          const execution = run(forTraining[looksAt], {
-            isTraining: true,
-            input: inputOf(batch, features),
-            parameter: (parameter) => tensors.get(parameter)!,
-            isTrained,
-            observe: (running, mean, variance) =>
-              void observed.push({ running, mean: keep(mean), variance: keep(variance) }),
-            dropoutMask: (name, rate, width) => {
-              const mask = new Float32Array(batch.rows * width);
-              dropoutMask(mask, rate, streamKey(seed, 'dropout', name, step, ...(pass > 0 ? [pass] : [])));
-              return tf.tensor2d(mask, [batch.rows, width]);
-            },
-          });
-          looked = numbersOf(lookedAt[looksAt], execution, keep);
-          const terms = graph.terms.map((term) => lossOf(term.loss, execution));
-          found = terms.map((term) => keepLoss(term, keep));
-          return minimized(terms, termWeights, counted);
-        };
-        const differentiated = [...tensors].filter(([parameter]) => isTrained(parameter));
-        // `tf.grads` rejects a parameter on which no loss depends, whose gradient is 0.
-        const { grads } = tf
-          .engine()
-          .gradients(loss, [features, ...differentiated.map(([, tensor]) => tensor)], undefined, true) as {
-          readonly grads: readonly (Tensor | undefined)[];
-        };
-        const [inputGradient_BI, ...gradients] = grads.map((gradient) => gradient && keep(gradient));
-        return {
-          found,
-          looked,
-          inputGradient_BI,
-          gradients: new Map(differentiated.map(([{ name }], i) => [name, gradients[i]])),
-        };
-      });
-      return {
-        losses: termLosses(found),
-        looked: read(looked),
-        inputGradient_BI: inputGradient_BI?.() ?? new Float32Array(input.input_BI.length),
-        gradients: new Map(
-          graph.parameters
-            .filter((each) => each.isTrainable)
-            .map(({ name, shape }) => [name, gradients.get(name)?.() ?? new Float32Array(countElements(shape))]),
-        ),
-        statistics: observed.map(({ running, mean, variance }) => ({
-          running,
-          mean: mean(),
-          variance: variance(),
-          rows: batch.rows,
-        })),
-      };
-    },
+  #constant(value: number): Tensor {
+    const known = this.#constants.get(value) ?? this.#tf.keep(this.#tf.scalar(value));
+    this.#constants.set(value, known);
+    return known;
+  }
 
-    dispose() {
-      tf.dispose([...constants.values()]);
-      constants.clear();
-    },
-  };
+  /** Uploads a parameter; a vector becomes a row, so that it joins others without an operation. */
+  #upload({ parameter: { shape }, data }: Weights): Tensor {
+    return this.#tf.tensor2d(data, shape.length === 1 ? [1, shape[0]!] : [shape[0]!, shape[1]!]);
+  }
 }
 
-function read(numbers: readonly (readonly [string, Numbers])[]): Map<string, Float32Array> {
+/** Uploads the factors of a dropout in a pass. */
+function uploadMask(
+  tf: TensorFlow,
+  { seed, step, pass }: PassSettings,
+  name: string,
+  rate: number,
+  shape: [number, number],
+): Tensor {
+  const mask = new Float32Array(countElements(shape));
+  dropoutMask(mask, rate, streamKey(seed, 'dropout', name, step, ...(pass > 0 ? [pass] : [])));
+  return tf.tensor2d(mask, shape);
+}
+
+/** Returns the elements of values by name, once they are read. */
+function keepValues(named: Named<Value>, { get }: Execution, keep: Keep): Named<Numbers> {
+  return named.map(([name, value]) => [name, keep(get(value))]);
+}
+
+function keepLoss({ mean, rows }: LossTensors, keep: Keep): () => TermLoss {
+  const [meanOf, rowsOf] = [keep(mean), typeof rows === 'number' ? undefined : keep(rows)];
+  return () => ({ mean: meanOf()[0]!, rows: rowsOf === undefined ? (rows as number) : rowsOf()[0]! });
+}
+
+function read(numbers: Named<Numbers>): Map<string, Float32Array> {
   return new Map(numbers.map(([name, numbersOf]) => [name, numbersOf()]));
 }
 

@@ -3,18 +3,19 @@ import type { HostTensor } from '../../core/tensor.js';
 import { exchanged } from '../average.js';
 import { createGateSums, diagnosisOf, type Diagnosis, type TermWeights } from '../diagnosis.js';
 import { refusedLosses, type Evaluation, type Plan, type Program, type TermLoss } from '../engine.js';
-import { createHost } from '../cpu/host.js';
+import type { HostFactory } from '../host.js';
 import { countedRows, meanOfParts } from '../step-rows.js';
 import type { TensorFlow } from './backend.js';
-import { createRunner, type BatchStatistics, type Input } from './pass.js';
+import type { Input } from './inputs.js';
+import { createRunner, type BatchStatistics } from './pass.js';
 
 /**
- * Compiles a plan for TensorFlow.js: the graph runs on its backend with its autodiff; the kernels store tables, weights
- * and their optimizer state.
+ * Compiles a plan for TensorFlow.js: the graph runs on its backend with its autodiff; a host stores tables, weights and
+ * their optimizer state.
  */
-export function compileProgram(tf: TensorFlow, plan: Plan): Program {
+export function compileProgram(tf: TensorFlow, plan: Plan, hosts: HostFactory): Program {
   const { graph, seed } = plan;
-  const host = createHost(plan);
+  const host = hosts.create(plan);
   const { store } = host;
   const dataOf = new Map(graph.parameters.map((parameter) => [parameter.name, store.tensorOf(parameter).data]));
   const runner = createRunner(
@@ -29,7 +30,7 @@ export function compileProgram(tf: TensorFlow, plan: Plan): Program {
   const oneByOne = graph.terms.map((_, t) => graphWeights.map((_weight, u) => (t === u ? 1 : 0)));
   let step = 0;
 
-  const lookup = (batch: Batch): Input => ({ batch, input_BI: host.lookup(batch) });
+  const lookup = (batch: Batch): Input => ({ batch, lookedUp: host.lookup(batch) });
 
   const updateRunning = ({ running, mean, variance, rows }: BatchStatistics): void => {
     blend(column(dataOf, running.mean.name), mean, running.momentum, 1);
@@ -43,7 +44,7 @@ export function compileProgram(tf: TensorFlow, plan: Plan): Program {
   function* passesOf(batch: Batch): Generator<{ readonly part: Input; readonly pass: number }> {
     for (let begin = 0, pass = 0; begin < batch.rows; begin += host.passRows, pass++) {
       const rows = Math.min(host.passRows, batch.rows - begin);
-      yield { part: { batch: sliceRows(batch, begin, begin + rows), input_BI: host.lookup(batch, begin, rows) }, pass };
+      yield { part: { batch: sliceRows(batch, begin, begin + rows), lookedUp: host.lookup(batch, begin, rows) }, pass };
     }
   }
 
@@ -83,7 +84,7 @@ export function compileProgram(tf: TensorFlow, plan: Plan): Program {
           !found.statistics.every(isFiniteStatistics)
         )
           return { losses: new Map(found.losses), statistics, isFinite: false };
-        host.add(found.inputGradient_BI, found.gradients, { area, isFirst: pass === 0 });
+        host.add(found.lookedUpGradient, found.gradients, { area, isFirst: pass === 0 });
         if (area > 0) continue;
         parts.push(found.losses);
         statistics.push(...found.statistics);
@@ -107,7 +108,7 @@ export function compileProgram(tf: TensorFlow, plan: Plan): Program {
           counted,
           looksAt: area === 0 ? 'gates' : 'nothing',
         });
-        host.add(found.inputGradient_BI, found.gradients, { area, isFirst: pass === 0, isDiagnosed: true });
+        host.add(found.lookedUpGradient, found.gradients, { area, isFirst: pass === 0, isDiagnosed: true });
         for (const [name, shares] of found.looked)
           gates.add(name, shares, shares.length / part.batch.rows, part.batch.rows);
       }
@@ -144,8 +145,8 @@ export function compileProgram(tf: TensorFlow, plan: Plan): Program {
       return { losses, norms: host.norms(), diagnosis: complete?.(counts) };
     },
 
-    predict: async (batch) => (await evaluated(batch, runner.predict)).predictions,
-    evaluate: (batch) => evaluated(batch, runner.evaluate),
+    predict: async (batch) => (await evaluated(batch, (input) => runner.predict(input))).predictions,
+    evaluate: (batch) => evaluated(batch, (input) => runner.evaluate(input)),
 
     async losses(batch) {
       const parts: ReadonlyMap<string, TermLoss>[] = [];
@@ -158,7 +159,7 @@ export function compileProgram(tf: TensorFlow, plan: Plan): Program {
       const {
         losses,
         looked: predictions,
-        inputGradient_BI,
+        lookedUpGradient,
         gradients,
       } = await runner.train(lookup(batch), {
         seed,
@@ -168,7 +169,7 @@ export function compileProgram(tf: TensorFlow, plan: Plan): Program {
         counted: undefined,
         looksAt: 'predictions',
       });
-      host.add(inputGradient_BI, gradients, { area: 0, isFirst: true });
+      host.add(lookedUpGradient, gradients, { area: 0, isFirst: true });
       return {
         losses,
         predictions,

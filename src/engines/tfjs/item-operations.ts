@@ -1,0 +1,68 @@
+import type { Tensor } from '@tensorflow/tfjs';
+import type { ItemOperation, ValueOf } from '../../graph/operations.js';
+import type { TensorFlow } from './backend.js';
+import type { Execution } from './execution.js';
+import { withGradients } from './gradients.js';
+import type { Segments } from './segments.js';
+
+type ItemOperationTable = {
+  readonly [Name in ItemOperation]: (value: ValueOf<Name>, run: Execution) => Tensor;
+};
+
+/** Operations on the items of sequences. */
+export const ITEM_OPERATION: ItemOperationTable = {
+  expand: ({ x, rows }, { tf, get, segments }) => {
+    const of = segments(rows);
+    return withGradients(tf, [get(x)], () => ({ value: of.expand(get(x)), gradients: (dy) => [of.sum(dy)] }));
+  },
+
+  segmentPool: ({ x, of: pooling }, { tf, get, segments }) => {
+    const [x_NI, of] = [get(x), segments(x.rows)];
+    if (pooling === 'max') return pooledMax(tf, x_NI, of);
+    const averaged = (each: Tensor): Tensor => (pooling === 'mean' ? tf.mul(each, of.shares()) : each);
+    return withGradients(tf, [x_NI], () => ({
+      value: averaged(of.sum(x_NI)),
+      gradients: (dy_BI) => [of.expand(averaged(dy_BI))],
+    }));
+  },
+
+  segmentSoftmax: ({ x, rows }, { tf, get, segments }) => {
+    const [x_NI, of] = [get(x), segments(rows)];
+    const totals = (each_NI: Tensor): Tensor => of.expand(of.sum(each_NI));
+    return withGradients(tf, [x_NI], () => {
+      const powers_NI = tf.exp(tf.sub(x_NI, of.expand(of.max(x_NI))));
+      const y_NI = tf.div(powers_NI, totals(powers_NI));
+      return {
+        value: y_NI,
+        saved: [y_NI],
+        gradients: (dy_NI, [saved_NI]) => [tf.mul(saved_NI!, tf.sub(dy_NI, totals(tf.mul(dy_NI, saved_NI!))))],
+      };
+    });
+  },
+
+  shift: ({ x, by, rows }, { tf, get, segments }) => {
+    const of = segments(rows);
+    return withGradients(tf, [get(x)], () => ({
+      value: of.shift(get(x), by),
+      gradients: (dy_NI) => [of.shift(dy_NI, -by)],
+    }));
+  },
+};
+
+/** Computes the maximum over the items of each row; its gradient goes to the first item that has it, by column. */
+function pooledMax(tf: TensorFlow, x_NI: Tensor, of: Segments): Tensor {
+  return withGradients(tf, [x_NI], () => {
+    const y_BI = of.max(x_NI);
+    return {
+      value: y_BI,
+      saved: [x_NI, y_BI],
+      gradients: (dy_BI, [saved_NI, most_BI]) => {
+        const isMax_NI = tf.cast(tf.equal(saved_NI!, of.expand(most_BI!)), 'float32');
+        // The first of them has the most items after it.
+        const left_NI = tf.mul(isMax_NI, of.remaining());
+        const isFirst_NI = tf.cast(tf.equal(left_NI, of.expand(of.max(left_NI))), 'float32');
+        return [tf.mul(of.expand(dy_BI), tf.mul(isMax_NI, isFirst_NI))];
+      },
+    };
+  });
+}

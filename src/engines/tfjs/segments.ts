@@ -1,0 +1,173 @@
+import type { Tensor } from '@tensorflow/tfjs';
+import type { TensorFlow } from './backend.js';
+
+// Between the rows of a batch and the items of a sequence: row b has items offsets[b] … offsets[b + 1], one row each in
+// a matrix of items. Everything is a gather: TensorFlow adds the elements of a segment in any order on a GPU, and
+// TensorFlow.js compares all items with each row on a CPU. Here pairs of neighbors are added, then pairs of these sums,
+// so that a sum has one order and requires a logarithmic number of operations.
+
+/** Positions of two rows each, in a matrix with a row of zeros at its end. */
+interface Pairs {
+  readonly first: Int32Array;
+  readonly second: Int32Array;
+}
+
+/** Operations on the items of each row of a batch, without gradients. */
+export class Segments {
+  readonly #tf: TensorFlow;
+  readonly #offsets: Uint32Array;
+  readonly #counts: Int32Array;
+  /** Positions and factors, which are uploaded once. */
+  readonly #uploaded = new Map<string, Tensor>();
+
+  /** @param offsets where the items of each row begin, and the end of the last */
+  constructor(tf: TensorFlow, offsets: Uint32Array) {
+    this.#tf = tf;
+    this.#offsets = offsets;
+    this.#counts = Int32Array.from({ length: offsets.length - 1 }, (_, b) => offsets[b + 1]! - offsets[b]!);
+  }
+
+  /** Computes the sum over the items of each row, `[rows, width]`; 0 without items. */
+  sum(x: Tensor): Tensor {
+    return this.#reduce(x, 'zeros', (a, b) => this.#tf.add(a, b));
+  }
+
+  /** Computes the maximum over the items of each row, `[rows, width]`; 0 without items. */
+  max(x: Tensor): Tensor {
+    return this.#reduce(x, 'itself', (a, b) => this.#tf.maximum(a, b));
+  }
+
+  /** Repeats each row of the batch for its items, `[items, width]`. */
+  expand(x: Tensor): Tensor {
+    return this.#gather(x, 'rows', () => rowsOfItems(this.#counts));
+  }
+
+  /** Moves items `by` places later in their row; 0 where there is none. */
+  shift(x: Tensor, by: number): Tensor {
+    return this.#gather(this.#withZeros(x), `shift ${by}`, () => shiftedPositions(this.#offsets, by));
+  }
+
+  /** Returns 1 over the number of items of each row, `[rows, 1]`; 1 without items. */
+  shares(): Tensor {
+    return this.#once('shares', () =>
+      column(
+        this.#tf,
+        Float32Array.from(this.#counts, (count) => 1 / Math.max(count, 1)),
+      ),
+    );
+  }
+
+  /** Returns the number of items from each item to the end of its row, `[items, 1]`. */
+  remaining(): Tensor {
+    return this.#once('remaining', () => column(this.#tf, remainingItems(this.#counts)));
+  }
+
+  /** Disposes what was uploaded. */
+  dispose(): void {
+    this.#tf.dispose([...this.#uploaded.values()]);
+    this.#uploaded.clear();
+  }
+
+  /**
+   * Joins the items of each row in pairs until there is one per row.
+   * @param single what an item without a neighbor is joined with
+   */
+  #reduce(x: Tensor, single: 'zeros' | 'itself', join: (a: Tensor, b: Tensor) => Tensor): Tensor {
+    let parts = this.#withZeros(x);
+    let counts = this.#counts;
+    for (let level = 0; counts.some((count) => count > 1); level++) {
+      const of = counts;
+      parts = join(
+        this.#gather(parts, `first of ${level}`, () => pairsOf(of, single).first),
+        this.#gather(parts, `second of ${level} with ${single}`, () => pairsOf(of, single).second),
+      );
+      counts = halvesOf(counts);
+    }
+    return this.#gather(parts, 'result', () => resultPositions(counts));
+  }
+
+  /** Appends a row of zeros. */
+  #withZeros(x: Tensor): Tensor {
+    return this.#tf.pad(x, [
+      [0, 1],
+      [0, 0],
+    ]);
+  }
+
+  #gather(x: Tensor, name: string, positions: () => Int32Array): Tensor {
+    return this.#tf.gather(
+      x,
+      this.#once(name, () => this.#tf.tensor1d(positions(), 'int32')),
+    );
+  }
+
+  #once(name: string, upload: () => Tensor): Tensor {
+    const known = this.#uploaded.get(name) ?? this.#tf.keep(upload());
+    this.#uploaded.set(name, known);
+    return known;
+  }
+}
+
+function column(tf: TensorFlow, elements: Float32Array): Tensor {
+  return tf.tensor2d(elements, [elements.length, 1]);
+}
+
+/** Returns the number of pairs of each row, an item without a neighbor being one. */
+function halvesOf(counts: Int32Array): Int32Array {
+  return counts.map((count) => Math.ceil(count / 2));
+}
+
+/** Pairs up the items of each row, and the row of zeros after all items with itself. */
+function pairsOf(counts: Int32Array, single: 'zeros' | 'itself'): Pairs {
+  const [zeros, numPairs] = [sumOf(counts), sumOf(halvesOf(counts))];
+  const [first, second] = [new Int32Array(numPairs + 1), new Int32Array(numPairs + 1)];
+  let [at, pair] = [0, 0];
+  for (const count of counts) {
+    for (let i = 0; i < count; i += 2, pair++) {
+      first[pair] = at + i;
+      second[pair] = i + 1 < count ? at + i + 1 : single === 'zeros' ? zeros : at + i;
+    }
+    at += count;
+  }
+  first[pair] = second[pair] = zeros;
+  return { first, second };
+}
+
+/** Returns the position of each row's only part; that of the zeros, after all parts, for a row without items. */
+function resultPositions(counts: Int32Array): Int32Array {
+  const zeros = counts.reduce((sum, count) => sum + (count > 0 ? 1 : 0), 0);
+  let at = 0;
+  return counts.map((count) => (count > 0 ? at++ : zeros));
+}
+
+function rowsOfItems(counts: Int32Array): Int32Array {
+  const rows = new Int32Array(sumOf(counts));
+  let item = 0;
+  for (const [b, count] of counts.entries()) rows.fill(b, item, (item += count));
+  return rows;
+}
+
+/** Returns the position of the item `by` places earlier in the row of each item; that of the zeros if there is none. */
+function shiftedPositions(offsets: Uint32Array, by: number): Int32Array {
+  const numItems = offsets.at(-1)!;
+  const shifted = new Int32Array(numItems);
+  for (let b = 0; b + 1 < offsets.length; b++) {
+    const [begin, end] = [offsets[b]!, offsets[b + 1]!];
+    for (let item = begin; item < end; item++) {
+      const from = item - by;
+      shifted[item] = from >= begin && from < end ? from : numItems;
+    }
+  }
+  return shifted;
+}
+
+function remainingItems(counts: Int32Array): Float32Array {
+  const remaining = new Float32Array(sumOf(counts));
+  let item = 0;
+  for (const count of counts) for (let i = count; i > 0; i--) remaining[item++] = i;
+  return remaining;
+}
+
+function sumOf(counts: Int32Array): number {
+  return counts.reduce((sum, count) => sum + count, 0);
+}
