@@ -7,8 +7,8 @@
 #define POOLING_MEAN 1
 /** Columns that are multiplied by fours, and so fused where `multiply_add` is; those beyond are not. */
 #define FUSED(width) ((width) / 4 * 4)
-/** Vectors of columns that are summed together. */
-#define TOGETHER (LANES == 16 ? 2 : 16 / LANES)
+/** Vectors of columns that are summed together: a cache line. */
+#define TOGETHER (16 / LANES)
 
 static const uint32_t *ids_of(const uint32_t *bag) { return place_at(bag[0]); }
 static float *factors_of(const uint32_t *bag) { return place_at(bag[1]); }
