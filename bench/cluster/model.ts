@@ -54,7 +54,7 @@ export function shapeOf(
   processes: number,
   ranks: readonly number[] = Array.from({ length: processes }, (_, r) => r),
 ): StepShape {
-  const { tables, places, areas, lists, allRows, early } = compile({
+  const { tables, places, areas, lists, domains, early } = compile({
     ...plan,
     peers: { ...SINGLE_PROCESS, size: processes },
   });
@@ -92,7 +92,7 @@ export function shapeOf(
         operands.reduce<number>((sum, operand) => (typeof operand === 'number' ? sum + operand : sum), 0),
       ),
       // With local batch norm, the mean of the running statistics.
-      ...(allRows === undefined && places.runningCount > 0 ? [places.runningCount + 1] : []),
+      ...(plan.batchNorm === 'local' && places.runningCount > 0 ? [places.runningCount + domains.length] : []),
     ],
     columns: operandsOf('gather').map(({ length }) => (length / 3) * ownRows),
     dealt: countedOf(true),

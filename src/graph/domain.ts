@@ -18,6 +18,11 @@ export function items(field: string): Domain {
   return { kind: 'items', field };
 }
 
+/** Returns the index of a domain. */
+export function indexOfDomain(domains: readonly Domain[], domain: Domain): number {
+  return domains.findIndex((each) => isSameDomain(each, domain));
+}
+
 /** Returns whether two domains have the same rows. */
 export function isSameDomain(a: Domain, b: Domain): boolean {
   return domainName(a) === domainName(b);

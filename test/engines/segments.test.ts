@@ -1,6 +1,6 @@
 import { setTimeout } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { sliceRows, type BagColumn, type Batch } from '../../src/core/batch.js';
+import { sliceRows, type Batch } from '../../src/core/batch.js';
 import { SINGLE_PROCESS } from '../../src/core/process-group.js';
 import { randomStream } from '../../src/core/random.js';
 import { printProgram } from '../../src/engines/compile/print.js';
@@ -8,83 +8,10 @@ import { compile } from '../../src/engines/compile/compile.js';
 import { createCpuEngine } from '../../src/engines/cpu/engine.js';
 import type { Plan } from '../../src/engines/engine.js';
 import { GraphBuilder } from '../../src/graph/builder.js';
-import { tower } from '../../src/graph/mlp.js';
-import { SEGMENT_POOLINGS, type Value } from '../../src/graph/operations.js';
-import type { InputLayout } from '../../src/tables/layout.js';
+import { SEGMENT_POOLINGS } from '../../src/graph/operations.js';
 import { expectLikeFloat64 } from '../support/like-float64.js';
 import { planOf } from '../support/graph-plan.js';
-
-const [WIDTH, MAX_ITEMS] = [6, 7];
-
-/** A target item, the items that a user clicked before in the same table, and a number. */
-const LAYOUT: InputLayout = {
-  width: WIDTH + 1,
-  tables: [{ name: 'item', rows: 40, width: WIDTH }],
-  columns: [
-    { kind: 'id', field: 'target', table: 'item', offset: 0, width: WIDTH },
-    { kind: 'number', field: 'price', offset: WIDTH, width: 1 },
-  ],
-  sequences: [{ field: 'clicked', table: 'item', width: WIDTH, maxItems: MAX_ITEMS }],
-};
-
-/** Random rows; every third row has no items, and the last has as many as allowed. */
-function batchOf(rows: number, seed: number): Batch {
-  const random = randomStream(seed, 'sequences');
-  const counts = Array.from({ length: rows }, (_, b) => (b % 3 === 0 ? 0 : 1 + random.below(MAX_ITEMS)));
-  counts[rows - 1] = MAX_ITEMS;
-  const offsets = new Uint32Array(rows + 1);
-  for (const [b, count] of counts.entries()) offsets[b + 1] = offsets[b]! + count;
-  const ids = Uint32Array.from({ length: offsets[rows]! }, () => random.below(40));
-  const clicked: BagColumn = { offsets, ids, weights: new Float32Array(ids.length).fill(1) };
-  return {
-    rows,
-    ids: new Map([['target', Uint32Array.from({ length: rows }, () => random.below(40))]]),
-    bags: new Map([['clicked', clicked]]),
-    numbers: new Map([['price', Float32Array.from({ length: rows }, () => random.normal())]]),
-    labels: new Map([['y', Float32Array.from({ length: rows }, () => Number(random.uniform() < 0.4))]]),
-  };
-}
-
-/** Builds a plan of one task on what `interest` makes of the input and the items. */
-function planWith(interest: (g: GraphBuilder, input: Value, items: Value) => Value, step?: Plan['step']): Plan {
-  const plan = planOf(LAYOUT, (g, input, y) => {
-    const items = g.input({ kind: 'items', field: 'clicked' }, WIDTH);
-    const pooled = interest(g, input, items);
-    const options = { hidden: [5], activation: 'tanh' as const, dropout: 0, batchNorm: false };
-    const logit = tower(g, g.concat([input, pooled]), options, 'tower');
-    return {
-      predictions: { p: g.activation(logit, 'sigmoid', 'p') },
-      terms: [{ name: 'ctr', weight: 1, loss: g.binaryCrossEntropy(logit, y) }],
-    };
-  });
-  return { ...plan, ...(step && { step }) };
-}
-
-/** Deep interest network (Zhou et al. 2018): items are weighted by a network of the item and the target. */
-function din(g: GraphBuilder, input: Value, items: Value): Value {
-  const target = g.expand(g.slice(input, 0, WIDTH), 'clicked');
-  const pair = g.concat([items, target, g.multiply(items, target)]);
-  const hidden = g.activation(g.linear(pair, 8, 'attention.0'), 'dice', 'attention.dice');
-  const weights = g.segmentSoftmax(g.linear(hidden, 1, 'attention.out'));
-  return g.segmentPool(g.mixture(weights, [items]), 'sum');
-}
-
-const CASES = {
-  ...Object.fromEntries(
-    SEGMENT_POOLINGS.map((of) => [
-      `${of} pooling`,
-      (g: GraphBuilder, _: Value, items: Value) => g.segmentPool(g.linear(items, 5, 'items'), of),
-    ]),
-  ),
-  expand: (g, input, items) => g.segmentPool(g.multiply(g.expand(g.slice(input, 0, WIDTH), 'clicked'), items), 'sum'),
-  'segment softmax': (g, _, items) =>
-    g.segmentPool(g.multiply(g.segmentSoftmax(g.linear(items, WIDTH, 'scores')), items), 'sum'),
-  'shift to the next item': (g, _, items) => g.segmentPool(g.multiply(g.shift(items, 1), items), 'mean'),
-  'shift to an earlier item': (g, _, items) => g.segmentPool(g.multiply(g.shift(items, -2), items), 'mean'),
-  'layer norm over items': (g, _, items) => g.segmentPool(g.layerNorm(items, 'norm'), 'mean'),
-  'dropout of items': (g, _, items) => g.segmentPool(g.dropout(g.linear(items, 5, 'items'), 0.4, 'dropout'), 'sum'),
-  din,
-} satisfies Record<string, (g: GraphBuilder, input: Value, items: Value) => Value>;
+import { batchOf, CASES, din, LAYOUT, planWith, WIDTH, type Interest } from '../support/sequences.js';
 
 describe('operations on the items of a sequence', () => {
   it.each(Object.entries(CASES))('equal float64: %s', async (_, interest) => {
@@ -173,7 +100,7 @@ describe('operations on the items of a sequence', () => {
       }
       return { ...batch, labels: new Map([['y', labels]]) };
     };
-    const lossAfter = async (interest: (typeof CASES)['din']): Promise<number> => {
+    const lossAfter = async (interest: Interest): Promise<number> => {
       const program = createCpuEngine().compile(planWith(interest));
       for (let seed = 0; seed < 600; seed++) await program.trainStep(labeled(512, seed));
       const { losses } = await program.evaluate(labeled(2000, 1000));
@@ -189,6 +116,12 @@ describe('operations on the items of a sequence', () => {
     expect(text).toMatch(/^gemm .*rows=items\(clicked\)/m);
     expect(text).toMatch(/^segmentSoftmax .*rows=batch/m);
     expect(text).toMatch(/^gatherGradients .*item ids clicked/m);
+  });
+
+  it('normalize by the items of all processes', () => {
+    const text = printProgram(compile({ ...planWith(din), peers: { ...SINGLE_PROCESS, size: 2 } }), 'pass');
+    const counts = [...text.matchAll(/allRows=(part of the rows(?:\[\d+\])?)/g)].map(([, at]) => at);
+    expect(new Set(counts)).toEqual(new Set(['part of the rows[4]']));
   });
 });
 
@@ -216,11 +149,6 @@ describe('a graph with sequences', () => {
     ['shifts by nothing', ({ g, items }) => g.shift(items, 0), 'shift by 0'],
   ])('is rejected if it %s', (_, build, message) => {
     expect(() => build(start())).toThrow(`graph: ${message}`);
-  });
-
-  it('is rejected if several processes train', () => {
-    const plan = { ...planWith(din), peers: { ...SINGLE_PROCESS, size: 2 } };
-    expect(() => createCpuEngine().compile(plan)).toThrow('has no kernels for sequences');
   });
 
   it('is rejected with more sequences than a command has words for', () => {

@@ -74,11 +74,28 @@ export async function trainedBy(
   training: Training,
   threads = 1,
 ): Promise<readonly Left[]> {
-  const path = join(scratchFolder(), 'training');
-  writeFileSync(path, v8.serialize(training));
-  const { code, stderr } = await mpirun(mpi, processes, '.', [SCRIPT, path, String(threads)]);
+  const [all] = await allTrainedBy(mpi, processes, [training], threads);
+  return all!;
+}
+
+/** Trains several plans, one after another, on ranks that start once; returns the final states of each. */
+export async function allTrainedBy(
+  mpi: Mpi,
+  processes: number,
+  trainings: readonly Training[],
+  threads = 1,
+): Promise<readonly (readonly Left[])[]> {
+  const folder = scratchFolder();
+  const paths = trainings.map((training, i) => {
+    const path = join(folder, `training-${i}`);
+    writeFileSync(path, v8.serialize(training));
+    return path;
+  });
+  const { code, stderr } = await mpirun(mpi, processes, '.', [SCRIPT, String(threads), ...paths]);
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-  return Array.from({ length: processes }, (_, rank) => v8.deserialize(readFileSync(`${path}.${rank}`)) as Left);
+  return paths.map((path) =>
+    Array.from({ length: processes }, (_, rank) => v8.deserialize(readFileSync(`${path}.${rank}`)) as Left),
+  );
 }
 
 /** Trains in this process alone. */

@@ -4,9 +4,9 @@ import { optimizers } from '../../optimizers/optimizers.js';
 import { SINGLE_PROCESS, type ProcessGroup } from '../../core/process-group.js';
 import type { TableSpec } from '../../tables/layout.js';
 import { tableOptimizer, type Plan } from '../engine.js';
-import { BATCH, items, type Domain } from '../../graph/domain.js';
+import { BATCH, indexOfDomain, items, type Domain } from '../../graph/domain.js';
 import { placeBags } from './bags.js';
-import { createBuffers, type Buffers, type Ref } from './buffers.js';
+import { createBuffers, shift, type Buffers, type Ref } from './buffers.js';
 import type { PassPlan } from './passes.js';
 import { createPlaces, type Matrix, type Places } from './places.js';
 import { placeTables, type TableUpdate } from './tables.js';
@@ -14,6 +14,8 @@ import { placeTables, type TableUpdate } from './tables.js';
 /** Words of the constants of an optimizer's step. */
 export const CONSTANT_WORDS = 32;
 
+/** Words of this process's part of a domain. */
+const PART_WORDS = 4;
 /** Number of weights from which the gradient of a matrix is all-reduced while others are computed. */
 const EARLY_WEIGHTS = 2 ** 16;
 /** Minimum number of rows that are predicted at a time. */
@@ -84,7 +86,8 @@ export function createLayout(plan: Plan, graph: Graph = plan.graph): Layout {
   const { peers, areas, passRows, stepRows, ownRows } = sizes;
   const room = Math.max(areas, sizes.termAreas);
   const buffers = createBuffers();
-  const part = peers.size === 1 ? undefined : buffers.take('part of the rows', 'settings', 1, 4);
+  const domains = [BATCH, ...(layout.sequences ?? []).map(({ field }) => items(field))];
+  const part = peers.size === 1 ? undefined : buffers.take('part of the rows', 'settings', domains.length, PART_WORDS);
   const places = createPlaces(buffers, graph);
   const constants = takeConstants(buffers, specs.wide !== undefined);
   const gradientsOf = (name: string): PassPlan['passGradients'] => ({
@@ -111,7 +114,7 @@ export function createLayout(plan: Plan, graph: Graph = plan.graph): Layout {
     places,
     passGradients,
     part,
-    domains: [BATCH, ...(layout.sequences ?? []).map(({ field }) => items(field))],
+    domains,
     maxRowsOf: (domain) => ownRows * maxItemsOf(plan, domain),
     gradients: stepRows > passRows ? gradientsOf('gradients of a step') : passGradients,
     denseSlots: { at: buffers.take('dense optimizer state', 'optimizer', 1, slotWords), words: slotWords },
@@ -133,7 +136,10 @@ export function createLayout(plan: Plan, graph: Graph = plan.graph): Layout {
     refused: buffers.take('refused', 'scratch', 1),
     early: peers.size > 1 && areas === 1 && stepRows === passRows ? findEarlyMatrix(places) : undefined,
     precision: step?.precision ?? 'f32',
-    allRows: batchNorm === 'local' ? undefined : part,
+    allRowsOf: (domain) =>
+      part === undefined || batchNorm === 'local'
+        ? undefined
+        : shift(part, PART_WORDS * indexOfDomain(domains, domain)),
     dropoutKeys: takeDropoutKeys(buffers, graph),
     terms: takeTerms(buffers, graph),
   };

@@ -41,8 +41,8 @@ export interface Lowering {
   accumulate(value: Value): 0 | 1;
   /** Returns the dropout key of a layer, which the host writes before each step. */
   dropoutKey(name: string): Ref;
-  /** A double: the rows of the batch in all processes; undefined if each process normalizes by its own rows. */
-  readonly allRows: Ref | undefined;
+  /** Returns a double: the rows of a view in all processes; undefined if each process normalizes by its own rows. */
+  allRowsOf(view: View): Ref | undefined;
   /** Adds turns of a value. All values of a phase take turns together. */
   inTurns(turns: readonly Turn[]): void;
   /**

@@ -41,9 +41,12 @@ export interface PassPlan {
   readonly refused: Ref;
   /** The first matrix, if a step all-reduces its gradient while it computes others. */
   readonly early: Matrix | undefined;
-  /** A double: the rows of a pass in all processes; undefined if each process normalizes by its own rows. */
-  readonly allRows: Ref | undefined;
-  /** Two doubles: the rows of a pass in all processes, and this process's first row; undefined if it has all rows. */
+  /** Returns a double: the rows of a pass in all processes; undefined if each process normalizes by its own rows. */
+  readonly allRowsOf: (domain: Domain) => Ref | undefined;
+  /**
+   * Two doubles per domain, first of the batch: the rows of a pass in all processes, and this process's first row;
+   * undefined if it has all rows.
+   */
   readonly part: Ref | undefined;
   /** Maximum number of rows of a pass, in all processes. */
   readonly maxRows: number;
@@ -96,7 +99,7 @@ function createPassState(plan: PassPlan, mode: Mode, list: CallList, computed: r
       buffers,
       list,
       refused: plan.refused,
-      allRows: plan.allRows,
+      allRowsOf: ({ buffer: { rows } }) => (typeof rows === 'number' ? undefined : plan.allRowsOf(rows)),
       part: plan.part,
       allMaxRows: maxRows,
       view: (value) => places.of(value).value,

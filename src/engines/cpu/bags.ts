@@ -1,5 +1,6 @@
 import { column, type BagColumn, type Batch } from '../../core/batch.js';
 import { userError } from '../../core/errors.js';
+import type { Domain } from '../../graph/domain.js';
 import { WORD } from '../compile/buffers.js';
 import { MAX_BYTES, PAGE_BYTES } from './module.js';
 
@@ -76,6 +77,11 @@ export function createBagLoader(
       }
     },
   };
+}
+
+/** Returns the number of rows that a domain has for `rows` rows of a batch from `begin` on. */
+export function domainRows(domain: Domain, { bags }: Batch, begin: number, rows: number): number {
+  return domain.kind === 'batch' ? rows : itemsOf(column(bags, domain.field), begin, rows);
 }
 
 /** Returns the number of items of `rows` rows from `begin` on. */

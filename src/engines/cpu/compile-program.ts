@@ -2,7 +2,6 @@ import { userError } from '../../core/errors.js';
 import { WORD } from '../compile/buffers.js';
 import { compile, type Compiled } from '../compile/compile.js';
 import type { Plan, Program } from '../engine.js';
-import { rejectSequences } from '../reject-sequences.js';
 import { createStore } from '../state/store.js';
 import { bindLists } from './bind.js';
 import { MAX_DOMAINS } from './command.js';
@@ -17,7 +16,6 @@ import { createTeam, type TeamWatch } from './team.js';
 
 /** Compiles a plan, allocates its memory and starts its workers. */
 export function compileProgram(kernels: KernelModule, plan: Plan, threads: number, watch: TeamWatch): Program {
-  if (plan.peers !== undefined && plan.peers.size > 1) rejectSequences(plan, 'training with several processes');
   const compiled = compileOnce(plan);
   if (compiled.domains.length > MAX_DOMAINS)
     throw userError('config', {

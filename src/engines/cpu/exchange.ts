@@ -1,4 +1,5 @@
 import type { Batch } from '../../core/batch.js';
+import { indexOfDomain } from '../../graph/domain.js';
 import type { TermLoss } from '../engine.js';
 import { WORD } from '../compile/buffers.js';
 import type { Layout } from '../compile/layout.js';
@@ -18,6 +19,8 @@ class PeerExchange {
   readonly #onExchange: OnExchange;
   readonly #sharded: ShardedTables;
   readonly #replicated: ReplicatedTables;
+  /** By running statistic. */
+  readonly #domainOfStatistics: Uint8Array;
 
   constructor(layout: Layout, cpu: CpuMemory, kernels: Kernels, onExchange: OnExchange) {
     this.#layout = layout;
@@ -27,6 +30,7 @@ class PeerExchange {
     const stage = new RowStage(layout, cpu, kernels);
     this.#sharded = new ShardedTables(layout, cpu, stage, onExchange);
     this.#replicated = new ReplicatedTables(layout, cpu, stage, onExchange);
+    this.#domainOfStatistics = findDomainsOfStatistics(layout);
   }
 
   /** Returns this process's part of the rows of a pass. */
@@ -46,17 +50,25 @@ class PeerExchange {
     this.#sharded.place(part);
   }
 
-  /** Averages running statistics over all processes, weighted by the rows of each, if each normalizes its own rows. */
-  statistics(rows: number): void {
-    const { peers, places, allRows } = this.#layout;
-    if (allRows !== undefined || places.runningCount === 0) return;
+  /**
+   * Averages running statistics over all processes, weighted by the rows of each, if each normalizes its own rows.
+   * @param rows by domain
+   */
+  statistics(rows: readonly number[]): void {
+    const { peers, places, plan } = this.#layout;
+    if (plan.batchNorm !== 'local' || places.runningCount === 0) return;
     const begin = this.#image.wordAt(places.running);
     const own = this.#image.floats.subarray(begin, begin + places.runningCount);
-    const sums = new Float64Array(own.length + 1).fill(rows);
-    for (let i = 0; i < own.length; i++) sums[i]! *= own[i]!;
+    const sums = new Float64Array(own.length + rows.length);
+    for (let i = 0; i < own.length; i++) sums[i] = rows[this.#domainOfStatistics[i]!]! * own[i]!;
+    sums.set(rows, own.length);
     this.#onExchange('sums');
     peers.allReduceSumF64(sums);
-    for (let i = 0; i < own.length; i++) own[i] = sums[i]! / sums[own.length]!;
+    for (let i = 0; i < own.length; i++) {
+      const count = sums[own.length + this.#domainOfStatistics[i]!]!;
+      // A batch without items leaves their statistics unchanged.
+      if (count > 0) own[i] = sums[i]! / count;
+    }
   }
 
   /** All-reduces the losses; from then on, all processes agree on whether the step is skipped. */
@@ -114,6 +126,19 @@ class PeerExchange {
     peers.allGather(own, all, bytes);
   }
 }
+/** Returns the index of the domain whose rows each running statistic summarizes. */
+function findDomainsOfStatistics({ graph, places, domains }: Layout): Uint8Array {
+  const found = new Uint8Array(places.runningCount);
+  for (const value of graph.values) {
+    if ((value.op !== 'batchNorm' && value.op !== 'activation') || value.running === undefined) continue;
+    for (const parameter of [value.running.mean, value.running.variance]) {
+      const { at, count } = places.range(parameter);
+      found.fill(indexOfDomain(domains, value.rows), at.offset, at.offset + count);
+    }
+  }
+  return found;
+}
+
 export type Exchange = Pick<PeerExchange, keyof PeerExchange>;
 
 /** A single process exchanges nothing. */

@@ -33,20 +33,21 @@ export function createLoader(of: Layout, { memory, plan, image: { words, wordAt 
     const bagFields = [...fields.filter(({ kind }) => kind === 'bag'), ...own].map(({ field }) => field);
     return { at: wordAt(count) + 2, most, numIds: fields.filter(({ kind }) => kind === 'id').length, bagFields };
   });
-  const sequences = tables.sequences.map(({ field, ids, offsets, maxItems }) => ({
+  const sequences = tables.sequences.map(({ field, table, ids, offsets, maxItems }) => ({
     field,
     maxItems,
     ids: wordAt(ids),
     offsets: wordAt(offsets),
+    isSharded: tables.byName.get(table)!.isDealt,
   }));
-  /** Copies the items of a sequence, and returns their number. */
+  /** Copies the items of a sequence, and returns their number. Items of a sharded table have numbers of their own. */
   const loadItems = (batch: Batch, begin: number, rows: number, of: (typeof sequences)[number]): number => {
     const bag = column(batch.bags, of.field);
     const first = bag.offsets[begin]!;
     for (let b = 0; b <= rows; b++) words[of.offsets + b] = bag.offsets[begin + b]! - first;
     const count = itemsOf(bag, begin, rows);
     if (count > rows * of.maxItems) throw new Error(`'${of.field}' has rows with more than ${of.maxItems} items`);
-    words.set(bag.ids.subarray(first, first + count), of.ids);
+    if (!of.isSharded) words.set(bag.ids.subarray(first, first + count), of.ids);
     return count;
   };
   const withBags = bagsBetweenRows(layout);

@@ -1,4 +1,4 @@
-import { BATCH } from '../../graph/domain.js';
+import { BATCH, indexOfDomain } from '../../graph/domain.js';
 import type { Batch } from '../../core/batch.js';
 import { maskKeyFrom, streamKey } from '../../core/random.js';
 import type { View } from '../compile/buffers.js';
@@ -31,6 +31,7 @@ import {
 import type { Store } from '../state/store.js';
 import { watchUpdates } from '../state/watch-updates.js';
 import { countedRows, meanLosses } from '../step-rows.js';
+import { domainRows } from './bags.js';
 import type { Exchange } from './exchange.js';
 import type { Loader } from './load.js';
 import type { Team } from './team.js';
@@ -43,8 +44,9 @@ interface PassRows {
   /** Items of each sequence. */
   readonly items: readonly number[];
   readonly pass: number;
-  /** Index of the first row among the rows of the pass in all processes, and the number of these. */
-  readonly firstRow: number;
+  /** By domain, the index of the first row among those of the pass in all processes. */
+  readonly firstRows: readonly number[];
+  /** Rows of the pass in all processes. */
   readonly all: number;
 }
 
@@ -72,7 +74,13 @@ export class CpuProgram implements Program {
   readonly #results: Results;
   /** Index of the weight of each term. */
   readonly #termWeights: readonly number[];
-  readonly #masks: readonly { readonly name: string; readonly width: number; readonly key: number }[];
+  readonly #masks: readonly {
+    readonly name: string;
+    readonly width: number;
+    /** Index of its domain. */
+    readonly domain: number;
+    readonly key: number;
+  }[];
   readonly #graphWeights: readonly number[];
   /** Running statistics, and a copy from before a step. */
   readonly #running: Float32Array;
@@ -88,13 +96,20 @@ export class CpuProgram implements Program {
     this.#store = store;
     this.#writeConstants = createConstantsWriter(compiled, image);
     const { wordAt, floats } = image;
-    const { graph, places, terms, dropoutKeys } = compiled;
+    const { graph, places, terms, dropoutKeys, domains } = compiled;
     this.#refused = wordAt(compiled.refused);
     this.#results = createResults(compiled, image);
     this.#termWeights = [...terms.values()].map(({ weight }) => wordAt(weight));
     this.#masks = graph.values.flatMap((value) =>
       value.op === 'dropout'
-        ? [{ name: value.name, width: value.width, key: wordAt(dropoutKeys.get(value.name)!) }]
+        ? [
+            {
+              name: value.name,
+              width: value.width,
+              domain: indexOfDomain(domains, value.rows),
+              key: wordAt(dropoutKeys.get(value.name)!),
+            },
+          ]
         : [],
     );
     this.#graphWeights = graph.terms.map(({ weight }) => weight);
@@ -155,8 +170,8 @@ export class CpuProgram implements Program {
 
   losses(batch: Batch): Promise<Losses> {
     const parts: Losses[] = [];
-    this.#forEachPass(batch, ({ rows, items, pass, firstRow }) => {
-      this.#prepare(pass, this.#graphWeights, undefined, firstRow);
+    this.#forEachPass(batch, ({ rows, items, pass, firstRows }) => {
+      this.#prepare(pass, this.#graphWeights, undefined, firstRows);
       this.#team.run('losses', rows, items);
       parts.push(this.#exchange.losses(this.#results.losses()));
     });
@@ -225,13 +240,18 @@ export class CpuProgram implements Program {
   }
 
   /** Writes what the calls of a pass read besides the batch. Each pass of a step has its own dropout masks. */
-  #prepare(pass: number, weights: readonly number[], counted: readonly number[] | undefined, firstRow = 0): void {
+  #prepare(
+    pass: number,
+    weights: readonly number[],
+    counted: readonly number[] | undefined,
+    firstRows: readonly number[] = [],
+  ): void {
     const { plan, tables } = this.#compiled;
     const { words, floats, doubles, wordAt } = this.#image;
-    for (const { name, key, width } of this.#masks)
+    for (const { name, key, width, domain } of this.#masks)
       words[key] = maskKeyFrom(
         streamKey(plan.seed, 'dropout', name, this.#step, ...(pass > 0 ? [pass] : [])),
-        firstRow * width,
+        (firstRows[domain] ?? 0) * width,
       );
     for (const [t, weight] of this.#termWeights.entries()) {
       floats[weight] = weights[t]!;
@@ -251,7 +271,7 @@ export class CpuProgram implements Program {
    * once per step.
    */
   #forEachPart(batch: Batch, maxRows: number, visit: (pass: PassRows) => void, isOver = (): boolean => false): void {
-    const { stepRows, part } = this.#compiled;
+    const { stepRows } = this.#compiled;
     const passes = Array.from({ length: Math.ceil(batch.rows / maxRows) }, (_, pass) => ({
       begin: pass * maxRows,
       all: Math.min(maxRows, batch.rows - pass * maxRows),
@@ -262,13 +282,27 @@ export class CpuProgram implements Program {
     const ofStep = parts.reduce((sum, { rows }) => sum + rows, 0);
     for (const [pass, { begin, rows }] of parts.entries()) {
       if (isOver()) break;
-      const [{ all }, firstRow] = [passes[pass]!, begin - pass * maxRows];
+      const { all } = passes[pass]!;
       const items = this.#load(batch, begin, rows, pass === 0 ? ofStep : undefined);
       if (!isStep) this.#exchange.fetch(batch, [parts[pass]!]);
       this.#exchange.place(isStep ? pass : 0);
-      if (part !== undefined) this.#image.doubles.set([all, firstRow], this.#image.wordAt(part) / 2);
-      visit({ rows, items, pass, firstRow, all });
+      visit({ rows, items, pass, firstRows: this.#writePart(batch, passes[pass]!, begin), all });
     }
+  }
+
+  /**
+   * Writes, by domain, the rows of a pass in all processes and the index of this process's first row among them.
+   * @returns the indices
+   */
+  #writePart(batch: Batch, pass: { readonly begin: number; readonly all: number }, begin: number): readonly number[] {
+    const { domains, part } = this.#compiled;
+    const { doubles, wordAt } = this.#image;
+    return domains.map((domain, d) => {
+      const first = domainRows(domain, batch, pass.begin, begin - pass.begin);
+      if (part !== undefined)
+        doubles.set([domainRows(domain, batch, pass.begin, pass.all), first], wordAt(part) / 2 + 2 * d);
+      return first;
+    });
   }
 
   /** Visits the passes of a step until a number is not finite. */
@@ -286,10 +320,10 @@ export class CpuProgram implements Program {
   #runPasses(batch: Batch, weights: readonly number[]): Losses {
     const counted = this.#countedRows(batch);
     const parts: Losses[] = [];
-    this.#forEachPass(batch, ({ rows, items, pass, firstRow }) => {
-      this.#prepare(pass, weights, counted, firstRow);
+    this.#forEachPass(batch, ({ rows, items, pass, firstRows }) => {
+      this.#prepare(pass, weights, counted, firstRows);
       this.#team.run('pass', rows, items);
-      this.#exchange.statistics(rows);
+      this.#exchange.statistics([rows, ...items]);
       parts.push(this.#exchange.losses(this.#results.losses()));
     });
     return meanLosses([...this.#compiled.terms.keys()], parts);
@@ -319,8 +353,8 @@ export class CpuProgram implements Program {
     const counted = this.#countedRows(batch);
     const gates = createGateSums(graph);
     const unweighted = this.#graphWeights.map(() => 1);
-    this.#forEachPass(batch, ({ rows, items, pass, firstRow }) => {
-      this.#prepare(pass, unweighted, counted, firstRow);
+    this.#forEachPass(batch, ({ rows, items, pass, firstRows }) => {
+      this.#prepare(pass, unweighted, counted, firstRows);
       this.#team.run('diagnosis', rows, items);
       for (const [name, { shares }] of graph.gates ?? []) {
         const view = places.of(shares).value;

@@ -58,13 +58,17 @@ export class ShardedTables {
   place(part: number): void {
     const { words, wordAt } = this.#cpu.image;
     const { tables } = this.#layout;
+    // Bags may have grown the memory.
+    const memory = new Uint32Array(this.#cpu.memory.buffer);
     for (const [t, table] of this.#tables.entries()) {
-      for (const [f, { kind, field }] of table.fields.entries()) {
-        const at =
-          kind === 'bag' ? words[wordAt(tables.bag(table, field).addresses)]! / WORD : wordAt(tables.ids(table, field));
-        // Bags may have grown the memory.
-        new Uint32Array(this.#cpu.memory.buffer).set(this.#finders[t]!.looked(f, part), at);
-      }
+      const { fields, sequences } = table;
+      const begins = [
+        ...fields.map(({ kind, field }) =>
+          kind === 'bag' ? words[wordAt(tables.bag(table, field).addresses)]! / WORD : wordAt(tables.ids(table, field)),
+        ),
+        ...sequences.map(({ field }) => wordAt(tables.sequence(field).ids)),
+      ];
+      for (const [f, begin] of begins.entries()) memory.set(this.#finders[t]!.looked(f, part), begin);
     }
   }
 
@@ -84,10 +88,13 @@ export class ShardedTables {
   }
 
   #find(batch: Batch, parts: readonly Part[]): void {
-    for (const [t, { fields }] of this.#tables.entries()) {
-      const columns = fields.map(({ kind, field }) =>
-        kind === 'bag' ? column(batch.bags, field) : { ids: column(batch.ids, field) },
-      );
+    for (const [t, { fields, sequences }] of this.#tables.entries()) {
+      const columns = [
+        ...fields.map(({ kind, field }) =>
+          kind === 'bag' ? column(batch.bags, field) : { ids: column(batch.ids, field) },
+        ),
+        ...sequences.map(({ field }) => column(batch.bags, field)),
+      ];
       this.#finders[t]!.find(columns, parts);
     }
   }

@@ -8,7 +8,7 @@ import type { Place } from '../places.js';
 
 /** Emits y = (x - mean) / √(variance + ε) · gain + shift, and what reads it in the same phase. */
 export function normalize(
-  { mode, buffers, places, list, allRows, inTurns }: Lowering,
+  { mode, buffers, places, list, allRowsOf, inTurns }: Lowering,
   x: View,
   y: View,
   gain: Ref,
@@ -23,7 +23,7 @@ export function normalize(
     andThen();
     return;
   }
-  const statistics = statisticsOf(buffers, mean, x);
+  const [statistics, allRows] = [statisticsOf(buffers, mean, x), allRowsOf(x)];
   const from = { x, statistics, columns };
   const scaled = { y, gain, shift, running, epsilon, momentum: mode === 'train' ? momentum : 0 };
   if (allRows === undefined) {
@@ -46,7 +46,7 @@ export function normalize(
 
 /** Emits the gradients of x, gain and shift. */
 export function normalizeGradient(
-  { buffers, list, allRows, inTurns }: Lowering,
+  { buffers, list, allRowsOf, inTurns }: Lowering,
   { value: x, gradient: dx }: Place,
   dy: View,
   gain: Ref,
@@ -54,7 +54,7 @@ export function normalizeGradient(
   { gain: dgain, shift: dshift }: { readonly gain: Ref; readonly shift: Ref },
   accumulate: number,
 ): void {
-  const statistics = statisticsOf(buffers, mean, x);
+  const [statistics, allRows] = [statisticsOf(buffers, mean, x), allRowsOf(x)];
   const from = { x, dy, statistics, columns: x.columns };
   if (allRows === undefined) {
     list.emit('normalizeGradient', { ...from, gain, dx, dgain, dshift, accumulate });

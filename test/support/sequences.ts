@@ -1,0 +1,103 @@
+import type { BagColumn, Batch } from '../../src/core/batch.js';
+import { randomStream } from '../../src/core/random.js';
+import type { Plan } from '../../src/engines/engine.js';
+import type { GraphBuilder } from '../../src/graph/builder.js';
+import { tower } from '../../src/graph/mlp.js';
+import { SEGMENT_POOLINGS, type Value } from '../../src/graph/operations.js';
+import type { InputLayout } from '../../src/tables/layout.js';
+import { planOf } from './graph-plan.js';
+
+export const [WIDTH, MAX_ITEMS, ITEMS] = [6, 7, 40];
+
+/** A target item, the items that a user clicked before in the same table, and a number. */
+export const LAYOUT: InputLayout = {
+  width: WIDTH + 1,
+  tables: [{ name: 'item', rows: ITEMS, width: WIDTH }],
+  columns: [
+    { kind: 'id', field: 'target', table: 'item', offset: 0, width: WIDTH },
+    { kind: 'number', field: 'price', offset: WIDTH, width: 1 },
+  ],
+  sequences: [{ field: 'clicked', table: 'item', width: WIDTH, maxItems: MAX_ITEMS }],
+};
+
+/** Random rows; every third row has no items, and the last has as many as allowed. */
+export function batchOf(rows: number, seed: number): Batch {
+  const random = randomStream(seed, 'sequences');
+  const counts = Array.from({ length: rows }, (_, b) => (b % 3 === 0 ? 0 : 1 + random.below(MAX_ITEMS)));
+  counts[rows - 1] = MAX_ITEMS;
+  const offsets = new Uint32Array(rows + 1);
+  for (const [b, count] of counts.entries()) offsets[b + 1] = offsets[b]! + count;
+  const ids = Uint32Array.from({ length: offsets[rows]! }, () => random.below(ITEMS));
+  const clicked: BagColumn = { offsets, ids, weights: new Float32Array(ids.length).fill(1) };
+  return {
+    rows,
+    ids: new Map([['target', Uint32Array.from({ length: rows }, () => random.below(ITEMS))]]),
+    bags: new Map([['clicked', clicked]]),
+    numbers: new Map([['price', Float32Array.from({ length: rows }, () => random.normal())]]),
+    labels: new Map([['y', Float32Array.from({ length: rows }, () => Number(random.uniform() < 0.4))]]),
+  };
+}
+
+/** Removes the items of rows `begin` to `end`. */
+export function withoutItems(batch: Batch, begin: number, end: number): Batch {
+  const { offsets, ids, weights } = batch.bags.get('clicked')!;
+  const [first, last] = [offsets[begin]!, offsets[end]!];
+  const clicked: BagColumn = {
+    offsets: offsets.map((offset, b) => (b <= begin ? offset : b <= end ? first : offset - (last - first))),
+    ids: Uint32Array.of(...ids.subarray(0, first), ...ids.subarray(last)),
+    weights: weights.subarray(last - first),
+  };
+  return { ...batch, bags: new Map([...batch.bags, ['clicked', clicked]]) };
+}
+
+/** Pools the items of a row, by its input. */
+export type Interest = (g: GraphBuilder, input: Value, items: Value) => Value;
+
+/** Builds a plan of one task per tower on what `interest` makes of the input and the items. */
+export function planWith(interest: Interest, step?: Plan['step'], towers: readonly string[] = ['tower']): Plan {
+  const plan = planOf(LAYOUT, (g, input, y) => {
+    const items = g.input({ kind: 'items', field: 'clicked' }, WIDTH);
+    const pooled = interest(g, input, items);
+    const options = { hidden: [5], activation: 'tanh' as const, dropout: 0, batchNorm: false };
+    const x = g.concat([input, pooled]);
+    const tasks = towers.map((name, t) => ({ name, isFirst: t === 0, logit: tower(g, x, options, name) }));
+    return {
+      predictions: Object.fromEntries(
+        tasks.map(({ name, isFirst, logit }) => [isFirst ? 'p' : name, g.activation(logit, 'sigmoid', `p ${name}`)]),
+      ),
+      terms: tasks.map(({ name, isFirst, logit }) => ({
+        name: isFirst ? 'ctr' : name,
+        weight: 1,
+        loss: g.binaryCrossEntropy(logit, y),
+      })),
+    };
+  });
+  return { ...plan, ...(step && { step }) };
+}
+
+/** Deep interest network (Zhou et al. 2018): items are weighted by a network of the item and the target. */
+export function din(g: GraphBuilder, input: Value, items: Value): Value {
+  const target = g.expand(g.slice(input, 0, WIDTH), 'clicked');
+  const pair = g.concat([items, target, g.multiply(items, target)]);
+  const hidden = g.activation(g.linear(pair, 8, 'attention.0'), 'dice', 'attention.dice');
+  const weights = g.segmentSoftmax(g.linear(hidden, 1, 'attention.out'));
+  return g.segmentPool(g.mixture(weights, [items]), 'sum');
+}
+
+/** Every operation on items, each as what it makes of the input and the items. */
+export const CASES = {
+  ...Object.fromEntries(
+    SEGMENT_POOLINGS.map((of) => [
+      `${of} pooling`,
+      (g: GraphBuilder, _: Value, items: Value) => g.segmentPool(g.linear(items, 5, 'items'), of),
+    ]),
+  ),
+  expand: (g, input, items) => g.segmentPool(g.multiply(g.expand(g.slice(input, 0, WIDTH), 'clicked'), items), 'sum'),
+  'segment softmax': (g, _, items) =>
+    g.segmentPool(g.multiply(g.segmentSoftmax(g.linear(items, WIDTH, 'scores')), items), 'sum'),
+  'shift to the next item': (g, _, items) => g.segmentPool(g.multiply(g.shift(items, 1), items), 'mean'),
+  'shift to an earlier item': (g, _, items) => g.segmentPool(g.multiply(g.shift(items, -2), items), 'mean'),
+  'layer norm over items': (g, _, items) => g.segmentPool(g.layerNorm(items, 'norm'), 'mean'),
+  'dropout of items': (g, _, items) => g.segmentPool(g.dropout(g.linear(items, 5, 'items'), 0.4, 'dropout'), 'sum'),
+  din,
+} satisfies Record<string, Interest>;
