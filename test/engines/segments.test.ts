@@ -2,6 +2,7 @@ import { setTimeout } from 'node:timers/promises';
 import * as tf from '@tensorflow/tfjs';
 import { describe, expect, it } from 'vitest';
 import { sliceRows, type Batch } from '../../src/core/batch.js';
+import { SINGLE_PROCESS } from '../../src/core/process-group.js';
 import { randomStream } from '../../src/core/random.js';
 import { printProgram } from '../../src/engines/compile/print.js';
 import { compile } from '../../src/engines/compile/compile.js';
@@ -238,6 +239,12 @@ describe('operations on the items of a sequence', () => {
     expect(text).toMatch(/^gemm .*rows=items\(clicked\)/m);
     expect(text).toMatch(/^segmentSoftmax .*rows=batch/m);
     expect(text).toMatch(/^gatherGradients .*item ids clicked/m);
+  });
+
+  it('normalize by the items of all processes', () => {
+    const text = printProgram(compile({ ...planWith(din), peers: { ...SINGLE_PROCESS, size: 2 } }), 'pass');
+    const counts = [...text.matchAll(/allRows=(part of the rows(?:\[\d+\])?)/g)].map(([, at]) => at);
+    expect(new Set(counts)).toEqual(new Set(['part of the rows[4]']));
   });
 });
 
