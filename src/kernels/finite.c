@@ -3,9 +3,6 @@
 
 #include "vector.h"
 
-/** Records that code outside of the kernels has seen a number whose square is not finite. */
-KERNEL(noteNotFinite)(void) { saw_other = 1; }
-
 /** Sets `refused` to 1 if this worker has seen a number whose square is not finite since the last call. */
 KERNEL(refuseUnlessFinite)(uint32_t *refused) {
   if (saw_other) *refused = 1;

@@ -70,7 +70,6 @@
   each(normalizeSquares, family, (const float *x, int32_t ldx, float *statistics, int32_t rows, int32_t columns, const double *allRows, int32_t slot, int32_t slots), (ADDRESS(0), INTEGER(1), ADDRESS(2), INTEGER(3), INTEGER(4), ADDRESS(5), INTEGER(6), INTEGER(7))) \
   each(normalizeSums, family, (const float *x, int32_t ldx, float *statistics, int32_t rows, int32_t columns, int32_t slot, int32_t slots), (ADDRESS(0), INTEGER(1), ADDRESS(2), INTEGER(3), INTEGER(4), INTEGER(5), INTEGER(6))) \
   each(normalizeTogether, family, (const float *x, int32_t ldx, float *y, int32_t ldy, const float *gain, const float *shift, float *running, float *statistics, int32_t rows, int32_t columns, float epsilon, float momentum, const double *allRows, int32_t slot, int32_t slots), (ADDRESS(0), INTEGER(1), ADDRESS(2), INTEGER(3), ADDRESS(4), ADDRESS(5), ADDRESS(6), ADDRESS(7), INTEGER(8), INTEGER(9), SINGLE(10), SINGLE(11), ADDRESS(12), INTEGER(13), INTEGER(14))) \
-  each(noteNotFinite, family, (void), ()) \
   each(ownRows, family, (const float *x, float *y, int32_t ldy, int32_t rows, const double *part, int32_t accumulate), (ADDRESS(0), ADDRESS(1), INTEGER(2), INTEGER(3), ADDRESS(4), INTEGER(5))) \
   each(poolingFactors, family, (const uint32_t *bag, const uint32_t *offsets, int32_t pooling, int32_t rows), (ADDRESS(0), ADDRESS(1), INTEGER(2), INTEGER(3))) \
   each(prelu, family, (const float *x, int32_t ldx, const float *slope, float *y, int32_t ldy, int32_t rows, int32_t columns), (ADDRESS(0), INTEGER(1), ADDRESS(2), ADDRESS(3), INTEGER(4), INTEGER(5), INTEGER(6))) \

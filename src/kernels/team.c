@@ -30,9 +30,10 @@ _Noreturn void fail(void) { longjmp(on_failure, 1); }
 static void use_stack(int32_t self) { (void)self; }
 #endif
 
-/** Sets this worker, the number of workers and their barrier. */
+/** Sets this worker, the number of workers and their barrier; forgets what another program of this thread has seen. */
 KERNEL(join)(int32_t self, int32_t count, barrier_words *barrier) {
   use_stack(self);
+  saw_other = is_mine = 0;
   thread = self;
   threads = count;
   barrier_at = barrier;

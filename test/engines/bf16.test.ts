@@ -5,30 +5,29 @@ import type { Plan } from '../../src/engines/engine.js';
 import { createCpuEngine } from '../../src/engines/cpu/engine.js';
 import type { Kernels } from '../../src/engines/cpu/kernels.js';
 import { loadKernels } from '../../src/engines/cpu/load-kernels.js';
-import { instantiate } from '../../src/engines/cpu/module.js';
-import { openAddon } from '../../src/engines/cpu/native/addon.js';
-import { whyNoBf16 } from '../../src/engines/cpu/native/find.js';
-import { attach, type Addon } from '../../src/engines/cpu/native/attach.js';
+import { BEGIN } from '../../src/engines/cpu/begin.js';
+import { createMemory, instantiateNative, instantiateWasm, PAGE_BYTES } from '../../src/engines/cpu/module.js';
 import { ADDON } from '../support/native.js';
 
-const [FAMILY] = ADDON.families;
 const WASM = loadKernels(true, 'wasm');
 const PAGES = 24;
-const HEAP = 65_536;
-const memoryOf = (): WebAssembly.Memory => new WebAssembly.Memory({ initial: PAGES, maximum: PAGES, shared: true });
-const alone = (memory: WebAssembly.Memory): Kernels => instantiate(WASM, memory);
-/** Why the addon has no products in bfloat16 on this machine; undefined if it has. */
-const MISSING = FAMILY === undefined ? 'no native kernels' : whyNoBf16(openAddon(ADDON.path), FAMILY, alone);
+const HEAP = BEGIN;
+const memoryOf = (): WebAssembly.Memory => createMemory(BEGIN + PAGES * PAGE_BYTES);
 
 /** All forms of the kernels on this machine. */
 const FORMS: readonly {
   readonly name: string;
-  readonly missing?: string | undefined;
   readonly on: (memory: WebAssembly.Memory) => Kernels;
 }[] = [
-  { name: 'in WebAssembly', on: alone },
-  { name: 'in WebAssembly without fused operations', on: (memory) => instantiate(loadKernels(false), memory) },
-  { name: 'native', missing: MISSING, on: (memory) => attach(alone(memory), openAddon(ADDON.path), FAMILY!, memory) },
+  { name: 'in WebAssembly', on: (memory) => instantiateWasm(WASM.module, memory).kernels },
+  {
+    name: 'in WebAssembly without fused operations',
+    on: (memory) => instantiateWasm(loadKernels(false).module, memory).kernels,
+  },
+  ...ADDON.families.map((family) => ({
+    name: `native for ${family}`,
+    on: (memory: WebAssembly.Memory) => instantiateNative({ path: ADDON.path, family }, memory).kernels,
+  })),
 ];
 
 /** Rounds to 8 significant bits, ties to even, with double-precision arithmetic; values below 2^-56 become 0. */
@@ -87,9 +86,8 @@ const shapes = fc.record({
   numbers: fc.array(number, { minLength: 1, maxLength: 97 }),
 });
 
-describe.each(FORMS)('products in bfloat16, $name', ({ missing, on }) => {
-  it('match the documented sums for any shape and number of workers', ({ skip }) => {
-    if (missing !== undefined) skip(missing);
+describe.each(FORMS)('products in bfloat16, $name', ({ on }) => {
+  it('match the documented sums for any shape and number of workers', () => {
     const memory = memoryOf();
     const kernels = on(memory);
     const floats = new Float32Array(memory.buffer);
@@ -165,8 +163,7 @@ describe.each(FORMS)('products in bfloat16, $name', ({ missing, on }) => {
     );
   });
 
-  it('propagate NaN and infinity, and flag their gradients as not finite', ({ skip }) => {
-    if (missing !== undefined) skip(missing);
+  it('propagate NaN and infinity, and flag their gradients as not finite', () => {
     for (const [extreme, isRefused] of [
       [1e9, 0],
       [3e38, 1],
@@ -185,24 +182,6 @@ describe.each(FORMS)('products in bfloat16, $name', ({ missing, on }) => {
       expect([extreme, new Uint32Array(memory.buffer)[refused / 4]]).toEqual([extreme, isRefused]);
       expect([extreme, Number.isFinite(floats[g / 4 + 5])]).toEqual([extreme, Number.isFinite(extreme)]);
     }
-  });
-});
-
-describe('native products in bfloat16', () => {
-  it('are not used if they differ bitwise or are missing', ({ skip }) => {
-    if (MISSING !== undefined) skip(MISSING);
-    const addon = openAddon(ADDON.path);
-    const changed = (change: object): Addon => ({
-      ...addon,
-      attach: (...args) => ({ ...addon.attach(...args), ...change }),
-    });
-    expect(whyNoBf16(changed({ gemmBf16: () => undefined }), FAMILY!, alone)).toMatch(
-      /results differ from the specification/,
-    );
-    expect(whyNoBf16(changed({ gemmGradientBf16: () => 1 }), FAMILY!, alone)).toMatch(
-      /results differ from the specification/,
-    );
-    expect(whyNoBf16(changed({ gemmBf16: undefined }), FAMILY!, alone)).toMatch(/does not support AVX-512-BF16/);
   });
 });
 
@@ -288,7 +267,7 @@ describe('training in bfloat16', () => {
         /^bf16 products are emulated here, .*: native kernels are not available: WebAssembly kernels were requested$/,
       ),
     ]);
-    expect(notices('bf16', 'auto')).toHaveLength(MISSING === undefined ? 0 : 1);
+    expect(notices('bf16', 'auto')).toHaveLength(ADDON.families.includes('AVX-512-BF16') ? 0 : 1);
     expect(notices('f32', 'wasm')).toEqual([]);
   });
 });

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { loadKernels } from '../../src/engines/cpu/load-kernels.js';
-import { instantiateAlone } from '../../src/engines/cpu/module.js';
-import { openAddon } from '../../src/engines/cpu/native/addon.js';
-import { hasSameBits } from '../../src/engines/cpu/native/find.js';
+import { buildAddon } from '../../src/engines/cpu/native/build.js';
+import { familiesHere, hasSameBits } from '../../src/engines/cpu/native/find.js';
 import { ADDON, needsAddon } from '../support/native.js';
+import { scratchFolder } from '../support/scratch.js';
 
 // An addon that differs bitwise is not used, so no other test would detect it.
 
@@ -12,10 +12,19 @@ describe('the native kernels of this machine', () => {
     needsAddon(context);
     const { module, isRelaxed } = loadKernels(true, 'wasm');
     if (!isRelaxed) context.skip('without fused multiply-add, results are not bitwise identical');
-    const addon = openAddon(ADDON.path);
-    const different = addon
-      .families()
-      .filter((family) => !hasSameBits(addon, family, (memory) => instantiateAlone(module, memory)));
+    const { path } = ADDON;
+    const different = familiesHere(path).filter((family) => !hasSameBits({ path, family }, module));
     expect(different).toEqual([]);
+  });
+
+  it('are not used if they differ bitwise', { timeout: 300_000, tags: ['long'] }, (context) => {
+    needsAddon(context);
+    // The compiler may fuse sums that the sources do not fuse.
+    const built = buildAddon({ folder: scratchFolder(), flags: ['-ffp-contract=fast'] });
+    if ('reason' in built) throw new Error(built.reason);
+    const { module } = loadKernels(true, 'wasm');
+    const families = familiesHere(built.path);
+    expect(families).toEqual(ADDON.families);
+    for (const family of families) expect(hasSameBits({ path: built.path, family }, module)).toBe(false);
   });
 });

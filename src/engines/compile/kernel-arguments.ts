@@ -4,7 +4,7 @@ import { SIGNATURES } from './kernel-signatures.js';
 
 type Signatures = typeof SIGNATURES;
 /** What starts and ends a program and what other kernels call is in no program. */
-type OwnKernel = 'barrier' | 'join' | 'noteNotFinite';
+type OwnKernel = 'barrier' | 'join';
 export type KernelName = Exclude<keyof Signatures, OwnKernel>;
 
 /**

@@ -70,7 +70,6 @@ export const SIGNATURES = {
   normalizeSquares: { x: 'address', ldx: 'integer', statistics: 'address', rows: 'count', columns: 'integer', allRows: 'address', slot: 'integer', slots: 'integer' },
   normalizeSums: { x: 'address', ldx: 'integer', statistics: 'address', rows: 'count', columns: 'integer', slot: 'integer', slots: 'integer' },
   normalizeTogether: { x: 'address', ldx: 'integer', y: 'address', ldy: 'integer', gain: 'address', shift: 'address', running: 'address', statistics: 'address', rows: 'count', columns: 'integer', epsilon: 'float', momentum: 'float', allRows: 'address', slot: 'integer', slots: 'integer' },
-  noteNotFinite: {},
   ownRows: { x: 'address', y: 'address', ldy: 'integer', rows: 'count', part: 'address', accumulate: 'integer' },
   poolingFactors: { bag: 'address', offsets: 'address', pooling: 'integer', rows: 'count' },
   prelu: { x: 'address', ldx: 'integer', slope: 'address', y: 'address', ldy: 'integer', rows: 'count', columns: 'integer' },
