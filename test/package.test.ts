@@ -145,7 +145,7 @@ describe('the package', () => {
     const engineOf = (name: string): string =>
       (JSON.parse(readFileSync(join(folder, name, 'environment.json'), 'utf8')) as { engine: { description: string } })
         .engine.description;
-    expect(engineOf('compiled').includes(', native kernels for')).toBe(ADDON.families.length > 0);
+    expect(engineOf('compiled').startsWith('native kernels for')).toBe(ADDON.families.length > 0);
     expect(engineOf('plain')).toContain("(without native kernels: no C compiler was found ('/nowhere/cc'))");
     const weightsOf = (name: string): Buffer =>
       readFileSync(join(folder, name, 'checkpoints', 'best', 'weights.safetensors'));
