@@ -2,17 +2,7 @@ import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
   {
-    ignores: [
-      'dist/',
-      'src/kernels/',
-      '**/*.d.ts',
-      '.dist-*/',
-      'coverage/',
-      'runs/',
-      '**/*.js',
-      '**/*.cjs',
-      'vitest.config.ts',
-    ],
+    ignores: ['dist/', '**/*.d.ts', '.dist-*/', 'coverage/', 'runs/', '**/*.js', '**/*.cjs', 'vitest.config.ts'],
   },
   ...tseslint.configs.strictTypeChecked,
   {
@@ -32,7 +22,7 @@ export default tseslint.config(
   },
   {
     files: ['src/**/*.ts', 'test/**/*.ts', 'bench/**/*.ts'],
-    // Written by the build. The kernels are ignored above.
+    // Written by the build.
     ignores: ['src/engines/compile/kernel-signatures.ts'],
     // Prettier breaks no strings. A broken regular expression would be harder to read than a long one.
     rules: { 'max-len': ['error', { code: 120, ignoreUrls: true, ignoreRegExpLiterals: true }] },

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // Compiles the kernels from C to WebAssembly with LLVM and writes them to src/kernels/wasm, where git keeps them: a
-// clone needs no compiler. Usage: node bin/build-kernels.js [--check] [--compiler DIRECTORY]
+// clone needs no compiler. --check compares bytes instead: exit code 1 if they differ, 3 without a compiler.
+// Usage: node bin/build-kernels.js [--check] [--compiler DIRECTORY]
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
@@ -13,7 +14,9 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const folder = join(root, 'src', 'kernels');
 const target = join(folder, 'wasm');
 /** Another version may compile to other bytes. */
-const COMPILER = '@yowasp/clang@22.0.0-git20542-10';
+const COMPILER = '@yowasp/clang';
+const VERSION = '22.0.0-git20542-10';
+const EXIT_WITHOUT_COMPILER = 3;
 
 /** Compiler options: nothing is fused but what the source fuses, as in native builds. */
 const COMPILE = [
@@ -49,14 +52,24 @@ const MODULES = {
   rows: ['rows', NO_STRENGTH_REDUCTION, [...SHARED, ...SMALL_STACK]],
 };
 
+/** Installs the compiler; exits if npm cannot, for example without a network. */
+function installCompiler(cache) {
+  const args = ['install', '--no-save', '--ignore-scripts', '--no-audit', '--no-fund', '--prefix', cache];
+  try {
+    mkdirSync(cache, { recursive: true });
+    execFileSync('npm', [...args, `${COMPILER}@${VERSION}`], { stdio: ['ignore', 2, 2] });
+  } catch (error) {
+    process.stderr.write(`cannot install ${COMPILER} ${VERSION}: ${error.message}\n`);
+    process.exit(EXIT_WITHOUT_COMPILER);
+  }
+}
+
 /** Imports the compiler; installs it into the user's cache unless it is there. */
 async function openCompiler(directory) {
-  const cache = directory ?? join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'mtl', 'kernel-compiler');
-  const entry = join(cache, 'node_modules', '@yowasp', 'clang', 'gen', 'bundle.js');
-  if (!existsSync(entry)) {
-    mkdirSync(cache, { recursive: true });
-    execFileSync('npm', ['install', '--no-save', '--prefix', cache, COMPILER], { stdio: ['ignore', 2, 2] });
-  }
+  const caches = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'mtl');
+  const cache = directory ?? join(caches, 'kernel-compiler', VERSION);
+  const entry = join(cache, 'node_modules', COMPILER, 'gen', 'bundle.js');
+  if (!existsSync(entry)) installCompiler(cache);
   const { runLLVM } = await import(pathToFileURL(entry).href);
   const text = new TextDecoder();
   return async (args, files) => {

@@ -49,14 +49,11 @@ describe('the package', () => {
       encoding: 'utf8',
     });
     expect([status, stdout]).toEqual([0, '']);
-    // Kernels that are built already are not built again.
     const steps = stderr
       .split('\n')
       .filter((line) => line.startsWith('mtl: '))
       .join('\n');
-    expect(steps).toMatch(
-      /^mtl: building TypeScript …\n(mtl: building WebAssembly: [\w-]+ …\n)*mtl: building bundles …$/,
-    );
+    expect(steps).toBe('mtl: building TypeScript …\nmtl: building bundles …');
     const newest = Math.max(
       ...readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' }).map(
         (path) => statSync(join(root, 'src', path)).mtimeMs,
@@ -148,7 +145,7 @@ describe('the package', () => {
     const engineOf = (name: string): string =>
       (JSON.parse(readFileSync(join(folder, name, 'environment.json'), 'utf8')) as { engine: { description: string } })
         .engine.description;
-    expect(engineOf('compiled').includes(', native kernels for')).toBe(ADDON.families.length > 0);
+    expect(engineOf('compiled').startsWith('native kernels for')).toBe(ADDON.families.length > 0);
     expect(engineOf('plain')).toContain("(without native kernels: no C compiler was found ('/nowhere/cc'))");
     const weightsOf = (name: string): Buffer =>
       readFileSync(join(folder, name, 'checkpoints', 'best', 'weights.safetensors'));

@@ -1,6 +1,6 @@
 import { quoted, userError } from '../core/errors.js';
 
-/** Kernels for operations that have a native one: native if available, native or an error, or only WebAssembly. */
+/** CPU kernels: native if available, native or an error, or WebAssembly. */
 export const KERNEL_CHOICES = ['auto', 'native', 'wasm'] as const;
 export type KernelChoice = (typeof KERNEL_CHOICES)[number];
 

@@ -114,10 +114,12 @@ describe('the tfjs engine', () => {
 });
 
 describe('a CUDA GPU', () => {
-  it.skipIf(hasNative)('falls back to WebAssembly if the native package does not load', async () => {
+  it.skipIf(hasNative)('falls back to the CPU engine if the native package does not load', async () => {
     expect((await createEngine({ device: 'auto' })).name).toBe('simd');
     expect((await createEngine({ device: 'auto' }, 'bf16')).precisions).toContain('bf16');
-    expect((await createEngine({ device: 'cpu', threads: 1 })).description).toMatch(/^WebAssembly SIMD.*, 1 thread$/);
+    expect((await createEngine({ device: 'cpu', threads: 1 })).description).toMatch(
+      /^(native kernels for|WebAssembly SIMD).*, 1 thread$/,
+    );
   });
 
   it.skipIf(hasNative)('is rejected with the missing package if requested', async () => {

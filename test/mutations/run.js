@@ -1,11 +1,20 @@
 // Breaks gradients of kernels one at a time, in a copy of the clone, and looks which test of `npm test` fails.
 // node test/mutations/run.js [WORD ...]    those alone whose kernel or mutation has one of these words
 import { execFileSync, spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
-import { basename, join, relative } from 'node:path';
+import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { compileArguments } from '../../bin/kernel-modules.js';
 import { mutated, MUTATIONS } from './mutations.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -41,8 +50,6 @@ function copyClone() {
   return copy;
 }
 
-const isNativeFile = (file) => file.startsWith('src/kernels/native/');
-
 /** Compilers need not be quick: a test that times out would pass for one that fails. */
 const BUILD_ADDON = `
   const { buildAddon } = await import('./dist/engines/cpu/native/build.js');
@@ -59,22 +66,21 @@ function buildAddon(copy) {
   });
 }
 
-/** Builds what a file of kernels becomes. */
-function build(copy, file) {
-  if (isNativeFile(file)) {
-    cpSync(join(copy, file), join(copy, 'dist', 'native', basename(file)));
-    buildAddon(copy);
-  } else
-    for (const name of ['kernels', 'kernels-relaxed'])
-      execFileSync(process.execPath, compileArguments(name, join('dist', `${name}.wasm`)), {
-        cwd: copy,
-        stdio: ['ignore', 'ignore', 'inherit'],
-      });
+/** Compiles the kernels of a copy to WebAssembly and natively. */
+function build(copy) {
+  // The compiler is in the user's cache.
+  execFileSync(process.execPath, ['bin/build-kernels.js'], { cwd: copy, stdio: ['ignore', 'ignore', 'inherit'] });
+  const [kernels, dist] = [join(copy, 'src', 'kernels'), join(copy, 'dist')];
+  for (const name of readdirSync(kernels).filter((each) => /\.[ch]$/.test(each)))
+    cpSync(join(kernels, name), join(dist, 'native', name));
+  for (const name of readdirSync(join(kernels, 'wasm')).filter((each) => each.endsWith('.wasm')))
+    cpSync(join(kernels, 'wasm', name), join(dist, name));
+  buildAddon(copy);
   const now = new Date();
-  utimesSync(join(copy, 'dist', '.built'), now, now);
+  utimesSync(join(dist, '.built'), now, now);
 }
 
-/** WebAssembly's kernels have to be tested on a machine without a compiler, too: by other tests than this one. */
+/** Finds kernels that differ only natively; other mutations must fail a test on a machine without a compiler, too. */
 const NATIVE_PROOF = 'test/engines/native-proof.test.ts';
 
 /** The first test that fails, of files below some paths; undefined if all pass. */
@@ -127,15 +133,13 @@ try {
   if (broken !== undefined) throw new Error(`a test fails without a mutation: ${broken}`);
   console.log('| kernel | mutation | caught by |\n|---|---|---|');
   for (const mutation of chosen) {
-    const { kernel, mutation: how, file } = mutation;
-    const isNative = isNativeFile(file);
+    const { kernel, mutation: how, file, isNative = false } = mutation;
     writeFileSync(join(copy, file), mutated(originals.get(file), mutation));
-    build(copy, file);
+    build(copy);
     const caught = STAGES.reduce((found, paths) => found ?? firstFailure(copy, paths, isNative), undefined);
     if (caught === undefined) numMissed++;
     console.log(`| ${kernel} | ${how} | ${caught ?? 'NO TEST'} |`);
     cpSync(join(root, file), join(copy, file));
-    if (isNative) build(copy, file);
   }
 } finally {
   rmSync(copy, { recursive: true, force: true });

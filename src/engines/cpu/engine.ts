@@ -6,10 +6,10 @@ import { activationBytes, apartBytes, compileProgram } from './compile-program.j
 import { startThreads, type Threads, type TeamWatch } from './team.js';
 
 /**
- * Creates the engine of WebAssembly kernels, some of which may be native.
+ * Creates the engine whose kernels are native, or WebAssembly.
  * @param threads workers that share a step
  * @param allowRelaxed false uses only plain SIMD, whose results are the same on every machine
- * @param choice kernels for operations that have a native one
+ * @param choice native or WebAssembly kernels
  */
 export function createCpuEngine(
   threads = 1,
@@ -48,9 +48,9 @@ export function createCpuEngine(
 
 /** Describes the running kernels, and why none are native unless that was requested. */
 function describeKernels({ isRelaxed, native }: KernelModule): string {
+  if (!('reason' in native)) return `native kernels for ${native.family.replace('-BF16', ' with BF16')}`;
   const wasm = `WebAssembly SIMD${isRelaxed ? ' with fused multiply-add' : ''}`;
-  if ('reason' in native) return native.isChosen === true ? wasm : `${wasm} (without native kernels: ${native.reason})`;
-  return `${wasm}, native kernels for ${native.family.replace('-BF16', ' with BF16')}`;
+  return native.isChosen === true ? wasm : `${wasm} (without native kernels: ${native.reason})`;
 }
 
 /** Starts threads for the next program; after a failure, the program retries and reports it. */

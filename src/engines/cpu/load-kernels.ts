@@ -6,10 +6,10 @@ import type { KernelModule } from './module.js';
 import { findNative } from './native/find.js';
 
 /**
- * Compiles the kernels, with relaxed SIMD if this Node supports it. Native kernels, which are bitwise identical,
- * replace some.
+ * Compiles the kernels, with relaxed SIMD if this Node supports it. Native kernels, which are bitwise identical, run
+ * instead if available.
  * @param allowRelaxed false selects the plain build, without native kernels
- * @param choice kernels for operations that have a native one
+ * @param choice native or WebAssembly kernels
  * @throws UserError (usage) if native kernels are required and unavailable
  */
 export function loadKernels(allowRelaxed = true, choice = kernelChoice()): KernelModule {

@@ -26,7 +26,7 @@ describe('the choice of an engine', () => {
 
   it('is the CPU for auto, with a hint at the found GPU and its option', async () => {
     const cpu = await lineOf('cpu', 'NVIDIA H100');
-    expect(cpu).toMatch(/^WebAssembly .*, 1 thread$/);
+    expect(cpu).toMatch(/^(native kernels for|WebAssembly SIMD).*, 1 thread$/);
     expect(await lineOf('auto', undefined)).toBe(cpu);
     expect(await lineOf('auto', 'NVIDIA H100')).toBe(`${cpu} (GPU found: NVIDIA H100; use --device gpu)`);
   });
