@@ -21,6 +21,8 @@ export interface RecordedList {
   readonly begin: number;
   readonly end: number;
   readonly barrier: number;
+  /** Offset of the claims of tables, which several threads set, and their words. */
+  readonly claims: { readonly at: number; readonly words: number };
   readonly before: Buffer;
   readonly after: Buffer;
 }
@@ -35,6 +37,7 @@ export function recordLists(plan: Plan): { readonly program: CpuProgram; readonl
   const instance = instantiateWasm(module, memory);
   const lists = placeLists(compiled.lists, cpu, compiled, instance);
   const recorded: RecordedList[] = [];
+  const claims = { at: 4 * image.wordAt(compiled.tables.claims), words: compiled.tables.all.length };
   const copy = (): Buffer => Buffer.from(Buffer.from(memory.buffer));
   const team = {
     run(name: ListName, rows: number, items: readonly number[] = []) {
@@ -49,6 +52,7 @@ export function recordLists(plan: Plan): { readonly program: CpuProgram; readonl
         begin: list.begin,
         end: list.end,
         barrier: BEGIN,
+        claims,
         before,
         after: copy(),
       });

@@ -4,8 +4,9 @@ import { countWords, WORD, type Buffer, type Ref } from '../compile/buffers.js';
 import type { Call } from '../compile/call-list.js';
 import { SIGNATURES } from '../compile/kernel-signatures.js';
 import type { Layout } from '../compile/layout.js';
+import type { Image } from '../state/image.js';
+import type { MemoryPlan } from '../state/memory-plan.js';
 import type { Exchanges, Instance } from './kernels.js';
-import type { CpuMemory } from './memory.js';
 
 // Lists of calls in the memory of a program, from which kernels run them: a call is doubles, the index of its kernel,
 // the number of doubles up to the next call, and its arguments.
@@ -31,6 +32,13 @@ export interface PlacedList {
   readonly rowsAt: readonly { readonly at: number; readonly domain: number }[];
 }
 
+/** The memory that lists are written to, and where. */
+interface ListMemory {
+  readonly lists: Ref;
+  readonly plan: Pick<MemoryPlan, 'addresses'>;
+  readonly image: Pick<Image, 'doubles'>;
+}
+
 /** Observes the calls of a step. */
 export type CallObserver = (kernel: Call['kernel'], elapsedMs: number) => void;
 
@@ -48,7 +56,7 @@ export function takeLists({ buffers }: Pick<Layout, 'buffers'>, lists: Lists): R
  */
 export function placeLists<List extends string>(
   lists: Readonly<Record<List, readonly Call[]>>,
-  { lists: at, plan: { addresses }, image: { doubles } }: Pick<CpuMemory, 'lists' | 'plan' | 'image'>,
+  { lists: at, plan: { addresses }, image: { doubles } }: ListMemory,
   { domains, maxRowsOf }: Pick<Layout, 'domains' | 'maxRowsOf'>,
   { reach }: Pick<Instance, 'reach'>,
 ): Readonly<Record<List, PlacedList>> {
