@@ -144,7 +144,7 @@ function compute(
   for (let area = 0; area < areas; area++) gather(area);
   byAll(
     () =>
-      void kernels[kernel](
+      kernels[kernel](
         table,
         stride,
         width,
@@ -161,7 +161,7 @@ function compute(
   words[fresh / 4] = 0;
   gather(0);
   words[refused / 4] = 1;
-  byAll(() => void kernels[kernel](table, stride, width, hash, distinct, gradients, countAt, constants, refused, 0));
+  byAll(() => kernels[kernel](table, stride, width, hash, distinct, gradients, countAt, constants, refused, 0));
 }
 
 describe.each(ADDON.families)('native row kernels for %s', (family) => {

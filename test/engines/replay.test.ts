@@ -143,7 +143,7 @@ function replay(command: readonly string[], threads: number, list: RecordedList)
   const [program, ...args] = [...command, String(threads), path, path];
   // GCC aligns its copies of stack variables to 32 bytes, and those of AVX-512 need 64.
   const env = { ...process.env, ASAN_OPTIONS: 'detect_stack_use_after_return=0' };
-  const { status, stdout, stderr } = spawnSync(program!, args, { encoding: 'utf8', timeout: 300_000, env });
+  const { status, stdout, stderr } = spawnSync(program, args, { encoding: 'utf8', timeout: 300_000, env });
   expect([status, stderr]).toEqual([0, '']);
   const families = stdout.trim().split('\n');
   // WebAssembly has its stack below the barrier, which counts its generations; a single thread claims nothing.

@@ -97,7 +97,7 @@ export class RowStage {
   ): void {
     const { fresh } = this.#layout.tables;
     const gather = (count: number, isFresh: boolean): void =>
-      void this.#kernels.gatherGradients(
+      this.#kernels.gatherGradients(
         this.#addressOf(claim),
         this.#rows,
         this.#elements,

@@ -47,8 +47,8 @@ export function stagedKernels(
     return [name, either] as const;
   });
   const join: Kernel = (self, threads, barrier) => {
-    staged.member = { self: self!, threads: threads! };
-    kernels.join(self!, threads!, barrier!);
+    staged.member = { self: self, threads: threads };
+    kernels.join(self, threads, barrier);
   };
   return { ...kernels, ...Object.fromEntries(chosen), join };
 }
