@@ -142,20 +142,19 @@ function compute(
     kernels.lookupBags(bag, offsets, table, tableRows, stride, width, y + width * 4, ldd, rows);
   });
   for (let area = 0; area < areas; area++) gather(area);
-  byAll(
-    () =>
-      kernels[kernel](
-        table,
-        stride,
-        width,
-        hash,
-        distinct,
-        gradients,
-        countAt,
-        constants,
-        refused,
-        isLazy ? 0 : tableRows,
-      ),
+  byAll(() =>
+    kernels[kernel](
+      table,
+      stride,
+      width,
+      hash,
+      distinct,
+      gradients,
+      countAt,
+      constants,
+      refused,
+      isLazy ? 0 : tableRows,
+    ),
   );
   // As a second pass of a step does.
   words[fresh / 4] = 0;
