@@ -35,26 +35,17 @@ if (!isMainThread) {
     const moments = {
       // Before it receives its task.
       'before its task': () => DEATHS[death](),
-      // A pool worker: in a kernel of its share while others work, or while it waits for the next step.
+      // A pool worker: when it begins its share of a list while others work, or while it waits for the next step.
       'within a step': () => {
+        const withDyingRun = (exports) => ({ ...exports, run: dyingAt(20, exports.run) });
         const { Instance } = WebAssembly;
         WebAssembly.Instance = function (...args) {
-          const exports = Object.entries(new Instance(...args).exports);
-          // Any kernel, some of which may be native; work-sharing calls are as frequent as kernels and do not count.
-          const isKernel = (name) => !/^(share|slot)(Begin|End)$|^(has|take)$/.test(name);
-          let numLeft = 500;
-          const dying =
-            (call) =>
-            (...called) =>
-              --numLeft === 0 ? DEATHS[death]() : call(...called);
-          return {
-            exports: Object.fromEntries(
-              exports.map(([name, value]) => [
-                name,
-                typeof value === 'function' && isKernel(name) ? dying(value) : value,
-              ]),
-            ),
-          };
+          return { exports: withDyingRun(new Instance(...args).exports) };
+        };
+        const { dlopen } = process;
+        process.dlopen = (module, ...args) => {
+          dlopen(module, ...args);
+          module.exports = withDyingRun(module.exports);
         };
       },
       'between two steps': () => {

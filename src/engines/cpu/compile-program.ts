@@ -67,7 +67,7 @@ function compileForSize(plan: Plan): Compiled {
   return compiled;
 }
 
-/** Returns the bytes of a plan's memory besides weights, tables and optimizer state. */
+/** Returns the bytes of a plan's memory besides weights, tables, optimizer state and what belongs to kernels. */
 export function activationBytes(plan: Plan): number {
   const compiled = compileForSize(plan);
   const {
@@ -76,7 +76,7 @@ export function activationBytes(plan: Plan): number {
     average,
   } = compiled;
   const denseWords = (average === undefined ? 1 : 2) * weightsCount + denseSlots.words;
-  return planCpuMemory(compiled, Infinity).bytes - denseWords * WORD - tableBytesOf(compiled);
+  return planCpuMemory(compiled, Infinity).bytes - BEGIN - denseWords * WORD - tableBytesOf(compiled);
 }
 
 /** Returns the bytes of a plan's tables that are stored in memory of their own. */
