@@ -172,7 +172,7 @@ describe('sequences', { timeout: 240_000 }, () => {
       const program = createCpuEngine().compile(plan);
       await program.trainStep(sliceRows(batch, begin, begin + rows));
       for (const [name, { data }] of program.state().weights)
-        if (name.startsWith('attention.dice.running'))
+        if (name.startsWith('attention.hidden.running'))
           expected.set(
             name,
             [...data].map((value, i) => (expected.get(name)?.[i] ?? 0) + share * value),

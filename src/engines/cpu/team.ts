@@ -171,6 +171,8 @@ export function createTeam<List extends string>({
         if (isShared) command(list);
         runs[list]!();
         if (isShared) kernels.barrier();
+        // Between lists, this thread works alone.
+        kernels.join(0, 1, barrier);
       } catch (error) {
         throw failure(error);
       }
