@@ -3,16 +3,15 @@
 // clone needs no compiler. --check compares bytes instead: exit code 1 if they differ, 3 without a compiler.
 // Usage: node bin/build-kernels.js [--check] [--compiler DIRECTORY]
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { join, relative } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { writeKernelSignatures } from './kernel-signatures.js';
-import { kernelsDigest } from './kernel-sources.js';
+import { kernelsDigest, readKernelSources } from './kernel-sources.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const folder = join(root, 'src', 'kernels');
-const target = join(folder, 'wasm');
+const target = join(root, 'src', 'kernels', 'wasm');
 /** Another version may compile to other bytes. */
 const COMPILER = '@yowasp/clang';
 const VERSION = '22.0.0-git20542-10';
@@ -84,15 +83,6 @@ async function openCompiler(directory) {
   };
 }
 
-/** Returns the text of every source and header, by its path below src/kernels. */
-function readSources() {
-  return Object.fromEntries(
-    readdirSync(folder, { recursive: true, encoding: 'utf8' })
-      .filter((name) => /\.[ch]$/.test(name) && name !== 'addon.c')
-      .map((name) => [relative('.', name), readFileSync(join(folder, name), 'utf8')]),
-  );
-}
-
 /** Returns texts by path as the compiler's file system: objects of files by directory. */
 function toTree(sources) {
   const tree = {};
@@ -124,7 +114,7 @@ writeKernelSignatures();
 const args = process.argv.slice(2);
 const isCheck = args.includes('--check');
 const run = await openCompiler(args.includes('--compiler') ? args[args.indexOf('--compiler') + 1] : undefined);
-const sources = readSources();
+const sources = readKernelSources();
 const stale = [];
 mkdirSync(target, { recursive: true });
 for (const [name, options] of Object.entries(MODULES)) {

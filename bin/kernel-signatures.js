@@ -1,13 +1,13 @@
 // Generates, from the C sources of the kernels, their parameters for TypeScript, against which calls are type-checked,
 // and for C the functions that run calls of lists.
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { readKernelSources } from './kernel-sources.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const folder = join(root, 'src', 'kernels');
 const TYPESCRIPT = join(root, 'src', 'engines', 'compile', 'kernel-signatures.ts');
-const C = join(folder, 'kernel-calls.h');
+const C = join(root, 'src', 'kernels', 'kernel-calls.h');
 
 /** Kernels without a form for each family of processors, and those with one for processors with bfloat16. */
 const FORMS = { 'team.c': 'team', 'gemm-bf16.c': 'bf16' };
@@ -15,47 +15,31 @@ const FORMS = { 'team.c': 'team', 'gemm-bf16.c': 'bf16' };
 /** Returns a C parameter's name, its kind for TypeScript, and how C reads it from a call. */
 function parameterOf(text) {
   const [, type, name] = /^(.*?)(\w+)$/s.exec(text.trim());
-  if (type.includes('*') || type.includes('_place '))
-    return { name, kind: name === 'table' ? 'table' : 'address', read: 'ADDRESS' };
+  if (type.includes('*')) return { name, kind: name === 'table' ? 'table' : 'address', read: 'ADDRESS' };
   if (/float/.test(type)) return { name, kind: 'float', read: 'SINGLE' };
   if (/double/.test(type)) return { name, kind: 'float', read: 'DOUBLE' };
   if (/size_t/.test(type)) return { name, kind: 'bytes', read: 'SIZE' };
   return { name, kind: ['rows', 'count'].includes(name) ? 'count' : 'integer', read: 'INTEGER' };
 }
 
-/** Returns what the place `index` of a macro's arguments is wherever the macro is used, also by a list of macros. */
-function argumentsOfMacro(macro, index, text) {
-  const at = (list) => list.split(',')[index].trim();
-  const direct = [...text.matchAll(new RegExp(`^${macro}\\(([^)]*)\\)`, 'gm'))].map(([, list]) => at(list));
-  const lists = [...text.matchAll(new RegExp(`^(\\w+)\\(${macro}\\)`, 'gm'))].flatMap(([, list]) => {
-    const [, body] = new RegExp(`#define ${list}\\(each\\)((?:.*\\\\\\n)*.*)`).exec(text);
-    return [...body.matchAll(/each\(([^)]*)\)/g)].map(([, values]) => at(values));
-  });
-  return [...direct, ...lists];
-}
-
 /** Finds all kernels: their names, C parameters and forms, sorted by name. */
 export function findKernels() {
-  const headers = readdirSync(folder).filter((name) => name.endsWith('.h') && name !== 'kernel-calls.h');
-  const shared = headers.map((name) => readFileSync(join(folder, name), 'utf8')).join('\n');
   const kernels = [];
-  for (const file of readdirSync(folder).filter((name) => name.endsWith('.c') && name !== 'addon.c')) {
-    const form = FORMS[file] ?? 'family';
-    const text = readFileSync(join(folder, file), 'utf8');
+  const files = Object.entries(readKernelSources()).filter(([file]) => /^[^/]*\.c$/.test(file));
+  for (const [file, text] of files) {
     const add = (name, list) => {
       const parameters = list.replaceAll(/\\\n|\s+/g, ' ').trim();
-      kernels.push({ name, form, parameters });
+      kernels.push({ name, form: FORMS[file] ?? 'family', parameters });
     };
     for (const [, name, list] of text.matchAll(/^KERNEL\((\w+)\)\(([^)]*)\)/gm)) add(name, list);
-    for (const [, macro, names, body] of text.matchAll(/#define (\w+)\(([^)]*)\)((?:.*\\\n)*.*)/g)) {
-      const [, parameter, suffix, list] = /KERNEL\((\w+)##(\w+)\)\(([^)]*)\)/.exec(body) ?? [];
-      if (parameter === undefined) continue;
-      const index = names.split(',').findIndex((name) => name.trim() === parameter);
-      for (const value of argumentsOfMacro(macro, index, `${shared}\n${text}`)) add(`${value}${suffix}`, list);
+    // A macro of one parameter defines a kernel wherever it is used.
+    for (const [, macro, body] of text.matchAll(/#define (\w+)\(\w+\)((?:.*\\\n)*.*)/g)) {
+      const [, suffix, list] = /KERNEL\(\w+##(\w+)\)\(([^)]*)\)/.exec(body) ?? [];
+      if (suffix === undefined) continue;
+      for (const [, value] of text.matchAll(new RegExp(`^${macro}\\((\\w+)\\)`, 'gm'))) add(`${value}${suffix}`, list);
     }
   }
-  const byName = new Map(kernels.map((kernel) => [kernel.name, kernel]));
-  return [...byName.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+  return kernels.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 const parametersOf = ({ parameters }) => (parameters === 'void' ? [] : parameters.split(',').map(parameterOf));

@@ -17,7 +17,7 @@ const HEAD = 2;
 /** Index of a call that JavaScript makes: an exchange, or a kernel on a table that lists cannot access. */
 const OUTSIDE = -1;
 
-const KERNELS = Object.keys(SIGNATURES);
+const INDICES: ReadonlyMap<string, number> = new Map(Object.keys(SIGNATURES).map((name, index) => [name, index]));
 
 type Lists = Readonly<Record<string, readonly Call[]>>;
 
@@ -68,17 +68,19 @@ export function placeLists<List extends string>(
     const rowsAt: { at: number; domain: number }[] = [];
     for (const call of calls) {
       const { kernel, operands } = call;
-      let isInside = KERNELS.includes(kernel);
+      const index = INDICES.get(kernel);
+      let isInside = index !== undefined;
       for (const [i, operand] of operands.entries()) {
         if (typeof operand === 'number') doubles[next + HEAD + i] = operand;
         else if ('buffer' in operand) {
           checkWithin(call, operand, maxRowsOf);
           const address = addressOf(operand);
-          isInside &&= reach(address) !== undefined;
-          doubles[next + HEAD + i] = reach(address) ?? address;
+          const reached = reach(address);
+          isInside &&= reached !== undefined;
+          doubles[next + HEAD + i] = reached ?? address;
         } else rowsAt.push({ at: next + HEAD + i, domain: indices.get(domainName(operand))! });
       }
-      doubles[next] = isInside ? KERNELS.indexOf(kernel) : OUTSIDE;
+      doubles[next] = isInside ? index! : OUTSIDE;
       doubles[next + 1] = doublesOf(call);
       next += doublesOf(call);
     }

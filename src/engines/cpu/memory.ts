@@ -1,5 +1,4 @@
-import { WORD } from '../compile/buffers.js';
-import type { Ref } from '../compile/buffers.js';
+import { WORD, type Ref } from '../compile/buffers.js';
 import type { Call } from '../compile/call-list.js';
 import type { Layout } from '../compile/layout.js';
 import { createApart, isApart, type Apart } from '../state/apart.js';

@@ -170,9 +170,11 @@ export function createTeam<List extends string>({
         setRows(lists[name], doubles, [rows, ...items]);
         if (isShared) command(list);
         runs[list]!();
-        if (isShared) kernels.barrier();
-        // Between lists, this thread works alone.
-        kernels.join(0, 1, barrier);
+        if (isShared) {
+          kernels.barrier();
+          // Between lists, this thread works alone.
+          kernels.join(0, 1, barrier);
+        }
       } catch (error) {
         throw failure(error);
       }
