@@ -4,11 +4,7 @@
 // `clock` is two doubles: the decay, and the number of steps. A table's row has its average `average` bytes after its
 // weights, and next to the average a word: the number of steps that the average covers.
 
-#include "vector.h"
-
-/** Rows that are prefetched. */
-#define AHEAD 12
-#define LINE 64
+#include "tables.h"
 
 /** Returns base^n; bitwise identical to engines/state/average.ts. */
 static double power(double base, uint32_t n) {
@@ -73,13 +69,11 @@ KERNEL(averageRows)(
   if (*refused) return;
   const uint32_t steps = (uint32_t)clock[1];
   const size_t gap = (size_t)stride;
-  const int32_t count = tableRows ? tableRows : *countAt, end = share_end(count, 1);
-  for (int32_t u = share_begin(count, 1); u < end; u++) {
-    if (!tableRows && u + AHEAD < end) {
-      const char *next = (const char *)(table + distinct[u + AHEAD] * gap);
-      for (size_t line = 0; line < gap * sizeof *table; line += LINE) PREFETCH(next + line, 1);
-    }
-    const size_t row = tableRows ? (size_t)u : distinct[u];
+  const int32_t count = tableRows ? tableRows : *countAt;
+  const size_t begin = (uint32_t)share_begin(count, 1), end = (uint32_t)share_end(count, 1);
+  for (size_t u = begin; u < end; u++) {
+    if (!tableRows) fetch_distinct(table, gap, distinct, u, begin, end);
+    const size_t row = tableRows ? u : distinct[u];
     bring_up(table + row * gap, average, (size_t)width, clock[0], steps);
   }
 }

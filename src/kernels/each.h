@@ -6,13 +6,11 @@
 
 #include "vector.h"
 
-// Rows are short, so loops over columns that are also unrolled are larger and often slower.
+// Rows are short, so loops over columns that are also interleaved or vectorized are larger and often slower.
 #if defined(__clang__)
-#define NOT_UNROLLED _Pragma("clang loop unroll(disable)")
 #define NOT_INTERLEAVED _Pragma("clang loop unroll(disable) interleave(disable)")
 #define NOT_VECTORIZED _Pragma("clang loop vectorize(disable) unroll(disable)")
 #else
-#define NOT_UNROLLED
 #define NOT_INTERLEAVED
 #define NOT_VECTORIZED
 #endif
@@ -20,9 +18,6 @@
 /** Goes over the rows of this worker. */
 #define EACH_ROW(rows) \
   for (size_t row = (size_t)share_begin(rows, 4), row_end = (size_t)share_end(rows, 4); row < row_end; row++)
-/** Goes over the vectors of a row; `left` columns are left. */
-#define EACH_SPAN(columns) \
-  NOT_UNROLLED for (size_t n = 0, left = (size_t)(columns); n < (size_t)(columns); n += LANES, left -= LANES)
 /** Goes over the columns of a row. */
 #define EACH_COLUMN(width) NOT_INTERLEAVED for (size_t n = 0; n < (size_t)(width); n++)
 #define EACH_VECTOR(rows, columns) EACH_ROW(rows) EACH_SPAN(columns)

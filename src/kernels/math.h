@@ -156,7 +156,4 @@ INLINE double sigmoid_double(double x) { return 1 / (1 + exp_double(-x)); }
 /** The same, from e^-|x|. */
 INLINE double sigmoid_by(double x, double e) { return (x < 0 ? e : 1) / (1 + e); }
 
-/** e^x in single precision, rounded once but for about one number in 2^28. */
-INLINE float exp_single(float x) { return (float)exp_double((double)x); }
-
 #endif

@@ -9,9 +9,6 @@
   for (int32_t b = share_begin(rows, 4), end = share_end(rows, 4); b < end; b++) \
     for (size_t first = offsets[b], stop = offsets[b + 1], is_next = 0; !is_next; is_next = 1)
 #define EACH_ITEM ROLLED for (size_t item = first; item < stop; item++)
-/** Vectors of columns from n on, of which `left` are left. */
-#define EACH_SPAN(columns) \
-  ROLLED for (size_t n = 0, left = (size_t)(columns); n < (size_t)(columns); n += LANES, left -= LANES)
 
 INLINE const float *row_of(const float *x, int32_t ld, size_t row) { return x + row * (size_t)ld; }
 INLINE float *to_row(float *y, int32_t ld, size_t row) { return y + row * (size_t)ld; }

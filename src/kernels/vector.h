@@ -323,6 +323,10 @@ INLINE void keep_four(four seen) {
   saw_other |= seen[0] != seen[0] || seen[1] != seen[1] || seen[2] != seen[2] || seen[3] != seen[3];
 }
 
+/** Loops over the vectors of a row of columns: `n` is the first column, and `left` columns are left. */
+#define EACH_SPAN(columns) \
+  ROLLED for (size_t n = 0, left = (size_t)(columns); n < (size_t)(columns); n += LANES, left -= LANES)
+
 /** Runs statements for vectors of columns, `i` the first column and `left` how many the vector has at most. */
 #define EACH_COLUMNS(count, ...) \
   IN_GROUPS(count, LANES, __VA_ARGS__)

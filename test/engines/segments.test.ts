@@ -1,7 +1,7 @@
 import { setTimeout } from 'node:timers/promises';
 import * as tf from '@tensorflow/tfjs';
 import { describe, expect, it } from 'vitest';
-import { sliceRows, type Batch } from '../../src/core/batch.js';
+import type { Batch } from '../../src/core/batch.js';
 import { SINGLE_PROCESS } from '../../src/core/process-group.js';
 import { randomStream } from '../../src/core/random.js';
 import { printProgram } from '../../src/engines/compile/print.js';
@@ -17,6 +17,7 @@ import {
   batchWithoutItems,
   din,
   dinWith,
+  expectSamePartsOn,
   INTERESTS,
   largeEmbeddings,
   LAYOUT,
@@ -200,13 +201,7 @@ describe('operations on the items of a sequence', () => {
   });
 
   it.each(engines)('predict a batch in parts as its rows on %s', async (_name, create) => {
-    const program = (await create()).compile(planWith(din));
-    const [rows, begin] = [2500, 2000];
-    const batch = batchOf(rows, 5);
-    const all = (await program.predict(batch)).get('p')!;
-    const rest = (await program.predict(sliceRows(batch, begin, rows))).get('p')!;
-    expect(new Set(all).size).toBeGreaterThan(1000);
-    expect([...rest]).toEqual([...all.subarray(begin)]);
+    await expectSamePartsOn(await create());
   });
 
   it('learn whether the target was clicked before, which pooled items alone cannot tell', async () => {

@@ -1,6 +1,7 @@
-import type { BagColumn, Batch } from '../../src/core/batch.js';
+import { expect } from 'vitest';
+import { sliceRows, type BagColumn, type Batch } from '../../src/core/batch.js';
 import { randomStream, type Random } from '../../src/core/random.js';
-import type { Plan } from '../../src/engines/engine.js';
+import type { Engine, Plan } from '../../src/engines/engine.js';
 import type { GraphBuilder } from '../../src/graph/builder.js';
 import { tower } from '../../src/graph/mlp.js';
 import { SEGMENT_POOLINGS, type Activation, type Value } from '../../src/graph/operations.js';
@@ -127,4 +128,15 @@ export function largeEmbeddings(): { readonly shape: readonly number[]; readonly
   const random = randomStream(3, 'embeddings');
   const data = Float32Array.from({ length: TABLE_ROWS * WIDTH }, () => random.normal());
   return { shape: [TABLE_ROWS, WIDTH], data };
+}
+
+/** Expects an engine to predict the last rows of a batch that exceeds one pass as it predicts them alone. */
+export async function expectSamePartsOn(engine: Engine): Promise<void> {
+  const program = engine.compile(planWith(din));
+  const [rows, begin] = [2500, 2000];
+  const batch = batchOf(rows, 5);
+  const all = (await program.predict(batch)).get('p')!;
+  const rest = (await program.predict(sliceRows(batch, begin, rows))).get('p')!;
+  expect(new Set(all).size).toBeGreaterThan(1000);
+  expect([...rest]).toEqual([...all.subarray(begin)]);
 }
