@@ -1,12 +1,9 @@
 // Kernels that work row by row: activations, dropout, copies, products. Rows are shared among workers; columns come in
 // fours, zero beyond their width. `accumulate` adds to the output.
 
+#include "activations.h"
 #include "each.h"
 #include "math.h"
-
-/** Codes of activations, in the order of `CODES` in engines/compile/operations/activation.ts. */
-enum { RELU, SIGMOID, TANH, LEAKY_RELU, GELU, SWISH };
-#define LEAK 0.01f
 
 /** 2 σ(2x) - 1 */
 INLINE vector tanh_of(vector x) { return splat(2) * sigmoid_of(splat(2) * x) - splat(1); }
@@ -39,10 +36,10 @@ KERNEL(activate)(int32_t kind, const float *x, int32_t ldx, float *y, int32_t ld
     } \
     break;
   switch (kind) {
-    ACTIVATE(RELU, max_of(v, splat(0)))
+    ACTIVATE(RELU, activated(RELU, v))
+    ACTIVATE(LEAKY_RELU, activated(LEAKY_RELU, v))
     ACTIVATE(SIGMOID, sigmoid_of(v))
     ACTIVATE(TANH, tanh_of(v))
-    ACTIVATE(LEAKY_RELU, max_of(v, v * splat(LEAK)))
     ACTIVATE(GELU, v * map_lanes(distribution, v))
     ACTIVATE(SWISH, v * sigmoid_of(v))
   }
@@ -59,21 +56,21 @@ KERNEL(activateGradient)(
   int32_t kind, const float *x, int32_t ldx, const float *y, int32_t ldy, const float *dy, float *dx, int32_t rows,
   int32_t columns, int32_t accumulate
 ) {
-#define DERIVE(code, slope) \
+#define DERIVE(code, gradient) \
   case code: \
     EACH_VECTOR(rows, columns) { \
-      const vector v = VECTOR(x, ldx), f = VECTOR(y, ldy); \
+      const vector v = VECTOR(x, ldx), f = VECTOR(y, ldy), d = VECTOR(dy, ldy); \
       (void)v, (void)f; \
-      PUT_VECTOR(dx, ldx, VECTOR(dy, ldy) * (slope), accumulate); \
+      PUT_VECTOR(dx, ldx, gradient, accumulate); \
     } \
     break;
   switch (kind) {
-    DERIVE(RELU, select_of(v > splat(0), splat(1), splat(0)))
-    DERIVE(SIGMOID, f * (splat(1) - f))
-    DERIVE(TANH, splat(1) - f * f)
-    DERIVE(LEAKY_RELU, select_of(v > splat(0), splat(1), splat(LEAK)))
-    DERIVE(GELU, multiply_add(v, map_lanes(density, v), map_lanes(distribution, v)))
-    DERIVE(SWISH, swish_slope(v, f))
+    DERIVE(RELU, times_slope(RELU, v, d))
+    DERIVE(LEAKY_RELU, times_slope(LEAKY_RELU, v, d))
+    DERIVE(SIGMOID, d * (f * (splat(1) - f)))
+    DERIVE(TANH, d * (splat(1) - f * f))
+    DERIVE(GELU, d * multiply_add(v, map_lanes(density, v), map_lanes(distribution, v)))
+    DERIVE(SWISH, d * swish_slope(v, f))
   }
 }
 

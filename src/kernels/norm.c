@@ -1,6 +1,7 @@
 // Batch norm (Ioffe & Szegedy 2015), and gradients of slopes. Workers share columns by cache lines. Some vectors of
 // columns go down the rows together, so that memory is read in long pieces; the last columns go a vector at a time.
 
+#include "activations.h"
 #include "sums.h"
 
 /** Rows that are prefetched where they are read first. */
@@ -21,7 +22,7 @@ typedef struct {
   const float *x, *dy, *gain, *shift;
   float *y, *running, *statistics, *dx, *dgain, *dshift;
   size_t ldx, ldy, rows, columns;
-  int32_t all_rows, accumulate, slot, slots;
+  int32_t all_rows, accumulate, activation, slot, slots;
   float epsilon, momentum;
 } norm;
 
@@ -72,6 +73,14 @@ INLINE vector square(vector x) { return x * x; }
     EACH add(sums, left, v, even[v] + odd[v]); \
   }
 
+/** Runs loops that are compiled for each activation whose slope depends on the sign alone. */
+#define BY_ACTIVATION(activation, loops) \
+  switch (activation) { \
+    case RELU: loops(RELU) break; \
+    case LEAKY_RELU: loops(LEAKY_RELU) break; \
+    default: loops(NO_ACTIVATION) \
+  }
+
 INLINE void normalize_columns(const norm *n, size_t from, size_t left, const int together, const int parts) {
   double *sums = (double *)(n->statistics + 2 * n->columns) + from;
   float *means = n->statistics + from, *inverses = means + n->columns;
@@ -100,37 +109,49 @@ INLINE void normalize_columns(const norm *n, size_t from, size_t left, const int
     // The running variance is the unbiased one, which a batch of one row does not have.
     if (n->all_rows > 1) put(variances, left, v, wide + momentum * (unbiased - wide));
   }
-  for (size_t b = 0; b < n->rows; b++) {
-    const float *row = n->x + b * n->ldx + from;
-    EACH put(n->y + b * n->ldy + from, left, v, (at(row, left, v) - mean[v]) * scale[v] + shift[v]);
+#define PUT_ROWS(activation) \
+  for (size_t b = 0; b < n->rows; b++) { \
+    const float *row = n->x + b * n->ldx + from; \
+    float *to = n->y + b * n->ldy + from; \
+    EACH put(to, left, v, activated(activation, (at(row, left, v) - mean[v]) * scale[v] + shift[v])); \
   }
+  BY_ACTIVATION(n->activation, PUT_ROWS)
 }
 
+/** Goes over rows of x, x - mean and dy, the latter times the slope of the activation. */
+#define EACH_GRADIENT(begin, stop, activation, ...) \
+  for (size_t b = begin; b < (stop); b++) { \
+    const float *row = n->x + b * n->ldx + from, *d_row = n->dy + b * n->ldy + from; \
+    EACH { \
+      const vector x = at(row, left, v) - mean[v], \
+                   d = times_slope(activation, x * scale[v] + shift[v], at(d_row, left, v)); \
+      __VA_ARGS__ \
+    } \
+  }
 INLINE void gradient_columns(const norm *n, size_t from, size_t left, const int together, const int parts) {
   double *sums = (double *)(n->statistics + 2 * n->columns) + from, *products = sums + n->columns;
-  vector mean[TOGETHER], inverse[TOGETHER], scale[TOGETHER], shift[TOGETHER], share[TOGETHER];
+  vector mean[TOGETHER], inverse[TOGETHER], scale[TOGETHER], shift[TOGETHER];
   EACH mean[v] = at(n->statistics + from, left, v);
   EACH inverse[v] = at(n->statistics + n->columns + from, left, v);
+  EACH scale[v] = inverse[v] * at(n->gain + from, left, v);
+  EACH shift[v] = at(n->shift + from, left, v);
   if (parts & SUM) {
     memset(sums, 0, left * sizeof *sums);
     memset(products, 0, left * sizeof *products);
-    for (size_t b = 0; b < n->rows;) {
-      vector sum[TOGETHER], product[TOGETHER];
-      EACH sum[v] = product[v] = splat(0);
-      for (const size_t stop = least(b + BLOCK, n->rows); b < stop; b++) {
-        const float *row = n->x + b * n->ldx + from, *d_row = n->dy + b * n->ldy + from;
-        const size_t coming = least(b + AHEAD, n->rows - 1) - b;
-        EACH {
-          PREFETCH(row + coming * n->ldx + v * LANES);
-          PREFETCH(d_row + coming * n->ldy + v * LANES);
-          const vector d = at(d_row, left, v);
-          sum[v] += d;
-          product[v] += d * (at(row, left, v) - mean[v]);
-        }
-      }
-      EACH add(sums, left, v, sum[v]);
-      EACH add(products, left, v, product[v] * inverse[v]);
-    }
+#define SUM_GRADIENTS(activation) \
+  for (size_t first = 0, stop; first < n->rows; first = stop) { \
+    stop = least(first + BLOCK, n->rows); \
+    vector sum[TOGETHER], product[TOGETHER]; \
+    EACH sum[v] = product[v] = splat(0); \
+    EACH_GRADIENT( \
+      first, stop, activation, const size_t coming = least(b + AHEAD, n->rows - 1) - b; \
+      PREFETCH(row + coming * n->ldx + v * LANES); PREFETCH(d_row + coming * n->ldy + v * LANES); sum[v] += d; \
+      product[v] += d * x; \
+    ) \
+    EACH add(sums, left, v, sum[v]); \
+    EACH add(products, left, v, product[v] * inverse[v]); \
+  }
+    BY_ACTIVATION(n->activation, SUM_GRADIENTS)
     vector seen = splat(0);
     EACH {
       const vector dshift = mean_of(sums, left, v, 1), dgain = mean_of(products, left, v, 1);
@@ -141,21 +162,16 @@ INLINE void gradient_columns(const norm *n, size_t from, size_t left, const int 
     keep(seen);
   }
   if (!(parts & SCALE)) return;
-  EACH {
-    shift[v] = mean_of(sums, left, v, n->all_rows);
-    share[v] = mean_of(products, left, v, n->all_rows);
-    scale[v] = inverse[v] * at(n->gain + from, left, v);
-  }
-  for (size_t b = 0; b < n->rows; b++) {
-    const float *row = n->x + b * n->ldx + from, *d_row = n->dy + b * n->ldy + from;
-    float *to = n->dx + b * n->ldx + from;
-    EACH {
-      const vector hat = (at(row, left, v) - mean[v]) * inverse[v];
-      vector d = scale[v] * (at(d_row, left, v) - shift[v] - hat * share[v]);
-      if (n->accumulate) d += at(to, left, v);
-      put(to, left, v, d);
-    }
-  }
+  vector mean_d[TOGETHER], share[TOGETHER];
+  EACH mean_d[v] = mean_of(sums, left, v, n->all_rows);
+  EACH share[v] = mean_of(products, left, v, n->all_rows);
+#define PUT_GRADIENTS(activation) \
+  EACH_GRADIENT( \
+    0, n->rows, activation, float *to = n->dx + b * n->ldx + from; \
+    vector dx = scale[v] * (d - mean_d[v] - x * inverse[v] * share[v]); if (n->accumulate) dx += at(to, left, v); \
+    put(to, left, v, dx); \
+  )
+  BY_ACTIVATION(n->activation, PUT_GRADIENTS)
 }
 
 INLINE void do_columns(const norm *n, size_t from, size_t left, const int together, const int parts) {
@@ -182,18 +198,21 @@ INLINE void do_share(const norm *n, const int parts) {
     parts \
   )
 #define OUTPUT \
-  .y = y, .ldy = (size_t)ldy, .gain = gain, .shift = shift, .running = running, .epsilon = epsilon, .momentum = momentum
+  .y = y, .ldy = (size_t)ldy, .gain = gain, .shift = shift, .running = running, .epsilon = epsilon, .momentum = momentum, \
+  .activation = activation
 
 /**
  * y = (x - mean) / √(variance + ε) · gain + shift by the batch's own statistics, which are stored at `statistics`
  * (mean, then 1/√, `columns` each) for the gradient; running statistics move by `momentum` (the variance is the
  * unbiased one).
  * @param statistics with memory for two doubles a column after them
+ * @param activation code of one that is applied to y, 0 for none
  * @param slot, slots which lines of columns these are among all that share the phase
  */
 KERNEL(normalize)(
   const float *x, int32_t ldx, float *y, int32_t ldy, const float *gain, const float *shift, float *running,
-  float *statistics, int32_t rows, int32_t columns, float epsilon, float momentum, int32_t slot, int32_t slots
+  float *statistics, int32_t rows, int32_t columns, float epsilon, float momentum, int32_t activation, int32_t slot,
+  int32_t slots
 ) {
   DO_SHARE(ALL, rows, OUTPUT);
 }
@@ -222,8 +241,8 @@ KERNEL(normalizeSquares)(
 /** The last: by the Σ (x - mean)² of all processes. */
 KERNEL(normalizeTogether)(
   const float *x, int32_t ldx, float *y, int32_t ldy, const float *gain, const float *shift, float *running,
-  float *statistics, int32_t rows, int32_t columns, float epsilon, float momentum, const double *allRows, int32_t slot,
-  int32_t slots
+  float *statistics, int32_t rows, int32_t columns, float epsilon, float momentum, const double *allRows,
+  int32_t activation, int32_t slot, int32_t slots
 ) {
   DO_SHARE(SCALE, (int32_t)*allRows, OUTPUT);
 }
@@ -231,7 +250,7 @@ KERNEL(normalizeTogether)(
 /** The same as `normalize` by the running statistics (mean, then variance), for evaluation; rows are shared. */
 KERNEL(normalizeRunning)(
   const float *x, int32_t ldx, float *y, int32_t ldy, const float *gain, const float *shift, const float *running,
-  int32_t rows, int32_t columns, float epsilon
+  int32_t rows, int32_t columns, float epsilon, int32_t activation
 ) {
   const int32_t end = share_end(rows, 4);
   for (int32_t n = 0; n < columns; n += LANES) {
@@ -241,19 +260,24 @@ KERNEL(normalizeRunning)(
                  scale = inverse * load_columns(gain + n, left), offset = load_columns(shift + n, left);
     for (int32_t b = share_begin(rows, 4); b < end; b++) {
       const vector centered = load_columns(x + (size_t)b * (size_t)ldx + n, left) - mean;
-      store_columns(y + (size_t)b * (size_t)ldy + n, left, centered * scale + offset);
+      store_columns(y + (size_t)b * (size_t)ldy + n, left, activated(activation, centered * scale + offset));
     }
   }
 }
 
-/** dx (+)= gain/√ (dy - mean(dy) - x̂ mean(dy x̂)), dgain = Σ dy x̂, dshift = Σ dy. */
+#define GRADIENTS .dy = dy, .ldy = (size_t)ldy, .gain = gain, .shift = shift, .activation = activation
+
+/**
+ * dx (+)= gain/√ (dy - mean(dy) - x̂ mean(dy x̂)), dgain = Σ dy x̂, dshift = Σ dy.
+ * @param activation code of one that was applied to the result, whose slope dy is multiplied by first; 0 for none
+ */
 KERNEL(normalizeGradient)(
-  const float *x, int32_t ldx, const float *dy, int32_t ldy, const float *gain, float *statistics, float *dx,
-  float *dgain, float *dshift, int32_t rows, int32_t columns, int32_t accumulate, int32_t slot, int32_t slots
+  const float *x, int32_t ldx, const float *dy, int32_t ldy, const float *gain, const float *shift,
+  float *statistics, float *dx, float *dgain, float *dshift, int32_t rows, int32_t columns, int32_t accumulate,
+  int32_t activation, int32_t slot, int32_t slots
 ) {
   DO_SHARE(
-    GRADIENT | SUM | SCALE, rows, .dy = dy, .ldy = (size_t)ldy, .gain = gain, .dx = dx, .dgain = dgain,
-    .dshift = dshift, .accumulate = accumulate
+    GRADIENT | SUM | SCALE, rows, GRADIENTS, .dx = dx, .dgain = dgain, .dshift = dshift, .accumulate = accumulate
   );
 }
 
@@ -262,21 +286,20 @@ KERNEL(normalizeGradient)(
  * rows, also in doubles after the statistics.
  */
 KERNEL(normalizeGradientSums)(
-  const float *x, int32_t ldx, const float *dy, int32_t ldy, float *statistics, float *dgain, float *dshift,
-  int32_t rows, int32_t columns, int32_t slot, int32_t slots
+  const float *x, int32_t ldx, const float *dy, int32_t ldy, const float *gain, const float *shift,
+  float *statistics, float *dgain, float *dshift, int32_t rows, int32_t columns, int32_t activation, int32_t slot,
+  int32_t slots
 ) {
-  DO_SHARE(GRADIENT | SUM, rows, .dy = dy, .ldy = (size_t)ldy, .dgain = dgain, .dshift = dshift);
+  DO_SHARE(GRADIENT | SUM, rows, GRADIENTS, .dgain = dgain, .dshift = dshift);
 }
 
 /** The second: by the sums of all processes. */
 KERNEL(normalizeGradientTogether)(
-  const float *x, int32_t ldx, const float *dy, int32_t ldy, const float *gain, float *statistics, float *dx,
-  int32_t rows, int32_t columns, const double *allRows, int32_t accumulate, int32_t slot, int32_t slots
+  const float *x, int32_t ldx, const float *dy, int32_t ldy, const float *gain, const float *shift,
+  float *statistics, float *dx, int32_t rows, int32_t columns, const double *allRows, int32_t accumulate,
+  int32_t activation, int32_t slot, int32_t slots
 ) {
-  DO_SHARE(
-    GRADIENT | SCALE, (int32_t)*allRows, .dy = dy, .ldy = (size_t)ldy, .gain = gain, .dx = dx,
-    .accumulate = accumulate
-  );
+  DO_SHARE(GRADIENT | SCALE, (int32_t)*allRows, GRADIENTS, .dx = dx, .accumulate = accumulate);
 }
 
 /** g = Σ dy min(x, 0): the gradient of one slope for all columns, by the first worker. */

@@ -11,7 +11,7 @@
 #ifndef PRODUCTS_H
 #define PRODUCTS_H
 
-#include "vector.h"
+#include "activations.h"
 
 /** Floats of a block of rows that remains in the second cache while all panels pass. */
 #define BLOCK_FLOATS (96 * 1024)
@@ -43,7 +43,7 @@ typedef struct {
   const float *bias;
   float *c;
   size_t ldc;
-  int accumulate;
+  int accumulate, activation;
 } product;
 typedef struct {
   const operand *x;
@@ -73,6 +73,7 @@ INLINE void product_tile(const int rows, const int panels, const product t) {
     EACH_VECTOR(panels) {
       vector sum = s[i][v] + (t.bias ? load(t.bias, PANEL, panels, v) : splat(0));
       if (t.accumulate) sum += load(t.c + i * t.ldc, PANEL, panels, v);
+      if (t.activation) sum = activated(t.activation, sum);
       store(t.c + i * t.ldc, PANEL, panels, v, sum);
     }
   }
@@ -139,10 +140,10 @@ SIZES(6)
 #define CALL_TILE(kind, t) \
   (height == MOST_ROWS ? CALL_HIGHEST(kind, t) : height == 4 ? CALL_WIDTH(kind, 4, t) : CALL_WIDTH(kind, 1, t))
 
-/** C[b, 8·panels] = A[b, K] · P + bias, or added to C, for rows of this worker's share. */
+/** C[b, 8·panels] = activation of (A[b, K] · P + bias), or added to C, for rows of this worker's share. */
 INLINE void multiply(
   const float *a, size_t lda, const float *p, const float *bias, float *c, size_t ldc, int32_t rows, size_t k,
-  size_t panels, int accumulate
+  size_t panels, int accumulate, int activation
 ) {
   const size_t begin = (size_t)share_begin(rows, 4), end = (size_t)share_end(rows, 4);
   const size_t most = BLOCK_FLOATS / (k * MOST_ROWS) * MOST_ROWS,
@@ -180,7 +181,7 @@ INLINE void multiply(
         height = height_of(last - b);
         const product tile = {
           x + (b - first) * ldx, ldx, packed, steps, bias ? bias + q * PANEL : bias, c + b * ldc + q * PANEL, ldc,
-          accumulate,
+          accumulate, activation,
         };
         CALL_TILE(product, &tile);
       }

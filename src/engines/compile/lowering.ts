@@ -29,6 +29,8 @@ export interface Lowering {
   readonly early: Ref | undefined;
   /** Biases whose gradient stays 0. */
   readonly canceled: ReadonlySet<Parameter>;
+  /** Returns the code of the activation that the kernel of a value applies to its results; 0 if there is none. */
+  fused(value: Value): number;
   /** Returns the elements of a value. */
   view(value: Value): View;
   /** Returns the gradient of a value. */

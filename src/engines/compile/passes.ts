@@ -5,6 +5,7 @@ import { computeReachability } from '../../graph/gradient-reachability.js';
 import type { InputLayout } from '../../tables/layout.js';
 import { createView, shift, type Buffers, type Ref, type View } from './buffers.js';
 import type { CallList } from './call-list.js';
+import { fusedCode } from './fusion.js';
 import { lowerLosses } from './operations/losses.js';
 import type { Lowering, Mode, Turn } from './lowering.js';
 import { LOWERED } from './operations/operations.js';
@@ -102,6 +103,7 @@ function createPassState(plan: PassPlan, mode: Mode, list: CallList, computed: r
       allRowsOf: ({ buffer: { rows } }) => (typeof rows === 'number' ? undefined : plan.allRowsOf(rows)),
       part: plan.part,
       allMaxRows: maxRows,
+      fused: (value) => fusedCode(places.fusions, value),
       view: (value) => places.of(value).value,
       gradient: (value) => places.of(value).gradient,
       whole: plan.part === undefined ? places.of : gathered,

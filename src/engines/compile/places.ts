@@ -3,6 +3,7 @@ import type { Graph } from '../../graph/graph.js';
 import { parametersIn } from '../../graph/parameters-in.js';
 import type { Parameter, Value, ValueOf } from '../../graph/operations.js';
 import { countElements } from '../../core/tensor.js';
+import { fuseActivations, type Fusions } from './fusion.js';
 import { columnsOf, createView, shift, toEights, toFours, type Buffers, type Ref, type View } from './buffers.js';
 
 /** A value and its gradient. */
@@ -57,6 +58,8 @@ export interface Places {
   /** All running statistics. */
   readonly running: Ref;
   readonly runningCount: number;
+  /** Activations that the kernel of their operand applies. Both values have the same place. */
+  readonly fusions: Fusions;
   of(value: Value): Place;
   groupOf(value: ValueOf<'linear'>): LinearGroup;
   parameter(parameter: Parameter): ParameterPlace;
@@ -149,6 +152,7 @@ function assignOffsets(graph: Graph): ParameterOffsets {
 /** Creates the buffers of a graph's parameters, and of its values as they are asked for. */
 export function createPlaces(buffers: Buffers, graph: Graph): Places {
   const offsets = assignOffsets(graph);
+  const fusions = fuseActivations(graph);
   const { weightsCount, runningCount } = offsets;
   const weights = buffers.take('weights', 'weights', 1, weightsCount);
   const running = buffers.take('running statistics', 'running', 1, runningCount);
@@ -212,7 +216,9 @@ export function createPlaces(buffers: Buffers, graph: Graph): Places {
     runningCount,
     parameter,
     columns,
+    fusions,
     of(value) {
+      if (value.op === 'activation' && fusions.has(value.x)) return this.of(value.x);
       const known = places.get(value.id);
       if (known !== undefined) return known;
       const isLabel = value.op === 'input' && value.source.kind === 'label';

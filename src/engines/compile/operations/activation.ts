@@ -1,19 +1,18 @@
-import type { Activation, ValueOf } from '../../../graph/operations.js';
+import type { ValueOf } from '../../../graph/operations.js';
 import { shift, toFours, type Ref } from '../buffers.js';
 import type { Lowered, Lowering } from '../lowering.js';
 import type { Place } from '../places.js';
+import { ACTIVATION_CODES } from './activation-codes.js';
 import { normalize, normalizeGradient } from './normalize.js';
-
-/** The order of the constants in elementwise.ts. */
-const CODES: Partial<Record<Activation, number>> = { relu: 0, sigmoid: 1, tanh: 2, 'leaky-relu': 3, gelu: 4, swish: 5 };
 
 /** Activations. */
 export const ACTIVATION: Lowered<'activation'> = {
   isByColumns: ({ running }, mode) => running !== undefined && mode !== 'predict',
   forward(value, lowering) {
     const { places, list, view } = lowering;
+    if (lowering.fused(value.x) > 0) return;
     const [x, y] = [view(value.x), view(value)];
-    const kind = CODES[value.kind];
+    const kind = ACTIVATION_CODES[value.kind];
     if (kind !== undefined) list.emit('activate', { kind, x, y, columns: x.columns });
     else if (value.running === undefined)
       list.emit('prelu', { x, slope: places.vector(value.slope!), y, columns: x.columns });
@@ -21,7 +20,7 @@ export const ACTIVATION: Lowered<'activation'> = {
       const z = normalized(value, lowering).value;
       const { ones, zeros } = constants(lowering, value.width);
       const slope = places.vector(value.slope!);
-      normalize(lowering, x, z, ones, zeros, value.running, () =>
+      normalize(lowering, x, z, { gain: ones, shift: zeros, activation: 0 }, value.running, () =>
         list.emit('dice', { x, z, slope, y, columns: x.columns }),
       );
     }
@@ -29,8 +28,10 @@ export const ACTIVATION: Lowered<'activation'> = {
   backward(value, lowering) {
     const { places, list, view, gradient, weightGradient, accumulate } = lowering;
     const [x, dx, dy] = [view(value.x), gradient(value.x), gradient(value)];
-    const kind = CODES[value.kind];
+    const kind = ACTIVATION_CODES[value.kind];
     const isAdded = accumulate(value.x);
+    // The gradient of a batch norm starts with the slope of its activation.
+    if (lowering.fused(value.x) > 0 && value.x.op === 'batchNorm') return;
     if (kind !== undefined) {
       list.emit('activateGradient', { kind, x, y: view(value), dy, dx, columns: x.columns, accumulate: isAdded });
       return;
@@ -45,8 +46,9 @@ export const ACTIVATION: Lowered<'activation'> = {
     const { value: z, gradient: dz } = normalized(value, lowering);
     list.emit('diceGradient', { x, z, slope, dy, dx, dz, columns: x.columns, accumulate: isAdded });
     list.emit('diceSlopes', { x, z, dy, g, width: x.width });
-    const { ones, unread } = constants(lowering, value.width);
-    normalizeGradient(lowering, places.of(value.x), dz, ones, value.running.mean, unread, 1);
+    const { ones, zeros, unread } = constants(lowering, value.width);
+    const scaling = { gain: ones, shift: zeros, activation: 0 };
+    normalizeGradient(lowering, places.of(value.x), dz, scaling, value.running.mean, unread, 1);
   },
 };
 

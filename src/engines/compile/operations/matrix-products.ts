@@ -2,10 +2,21 @@ import type { Ref, View } from '../buffers.js';
 import type { Lowering } from '../lowering.js';
 import type { Matrix, Place } from '../places.js';
 
-/** Emits out = x · matrix + bias; `bias` 0 is none. */
-export function multiplyMatrix({ list, products }: Lowering, x: View, matrix: Matrix, bias: Ref | 0, out: View): void {
+/**
+ * Emits out = activation of (x · matrix + bias).
+ * @param bias 0 for none
+ * @param activation its code, 0 for none
+ */
+export function multiplyMatrix(
+  { list, products }: Lowering,
+  x: View,
+  matrix: Matrix,
+  bias: Ref | 0,
+  out: View,
+  activation = 0,
+): void {
   const { at: panelsAt, inputs: k, panels } = matrix;
-  list.emit(products.product, { a: x, panelsAt, bias, c: out, k, panels, accumulate: 0 });
+  list.emit(products.product, { a: x, panelsAt, bias, c: out, k, panels, accumulate: 0, activation });
 }
 
 /** Emits the gradients of a product: of the matrix, and of x. */
@@ -31,5 +42,6 @@ export function multiplyMatrixGradient(
     k: outputs,
     panels: Math.ceil(inputs / 8),
     accumulate: accumulateX,
+    activation: 0,
   });
 }

@@ -6,26 +6,32 @@ import type { Place } from '../places.js';
 // Batch norm is one call if a process normalizes by its own rows. Otherwise it takes turns, and sums over rows are
 // all-reduced between them.
 
-/** Emits y = (x - mean) / √(variance + ε) · gain + shift, and what reads it in the same phase. */
+/** What a normalized value is scaled by, and the code of the activation that follows; 0 for none. */
+interface Scaling {
+  readonly gain: Ref;
+  readonly shift: Ref;
+  readonly activation: number;
+}
+
+/** Emits y = activation of ((x - mean) / √(variance + ε) · gain + shift), and what reads it in the same phase. */
 export function normalize(
   { mode, buffers, places, list, allRowsOf, inTurns }: Lowering,
   x: View,
   y: View,
-  gain: Ref,
-  shift: Ref,
+  scaling: Scaling,
   { mean, epsilon, momentum }: RunningStatistics,
   andThen: () => void = () => undefined,
 ): void {
   const running = places.vector(mean);
   const { columns } = x;
   if (mode === 'predict') {
-    list.emit('normalizeRunning', { x, y, gain, shift, running, columns, epsilon });
+    list.emit('normalizeRunning', { x, y, ...scaling, running, columns, epsilon });
     andThen();
     return;
   }
   const [statistics, allRows] = [statisticsOf(buffers, mean, x), allRowsOf(x)];
   const from = { x, statistics, columns };
-  const scaled = { y, gain, shift, running, epsilon, momentum: mode === 'train' ? momentum : 0 };
+  const scaled = { y, ...scaling, running, epsilon, momentum: mode === 'train' ? momentum : 0 };
   if (allRows === undefined) {
     list.emit('normalize', { ...from, ...scaled });
     andThen();
@@ -44,20 +50,20 @@ export function normalize(
   ]);
 }
 
-/** Emits the gradients of x, gain and shift. */
+/** Emits the gradients of x, gain and shift from that of the activation. */
 export function normalizeGradient(
   { buffers, list, allRowsOf, inTurns }: Lowering,
   { value: x, gradient: dx }: Place,
   dy: View,
-  gain: Ref,
+  scaling: Scaling,
   mean: Parameter,
   { gain: dgain, shift: dshift }: { readonly gain: Ref; readonly shift: Ref },
   accumulate: number,
 ): void {
   const [statistics, allRows] = [statisticsOf(buffers, mean, x), allRowsOf(x)];
-  const from = { x, dy, statistics, columns: x.columns };
+  const from = { x, dy, ...scaling, statistics, columns: x.columns };
   if (allRows === undefined) {
-    list.emit('normalizeGradient', { ...from, gain, dx, dgain, dshift, accumulate });
+    list.emit('normalizeGradient', { ...from, dx, dgain, dshift, accumulate });
     return;
   }
   inTurns([
@@ -65,7 +71,7 @@ export function normalizeGradient(
       emit: () => list.emit('normalizeGradientSums', { ...from, dgain, dshift }),
       sums: { at: sumsOf(statistics, x), count: 2 * x.columns },
     },
-    { emit: () => list.emit('normalizeGradientTogether', { ...from, gain, dx, allRows, accumulate }) },
+    { emit: () => list.emit('normalizeGradientTogether', { ...from, dx, allRows, accumulate }) },
   ]);
 }
 

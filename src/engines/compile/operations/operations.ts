@@ -35,6 +35,11 @@ function drop({ list, dropoutKey }: Lowering, value: ValueOf<'dropout'>, x: View
   });
 }
 
+/** Returns what a batch norm scales by, and the activation that it applies. */
+function scalingOf(value: ValueOf<'batchNorm'>, { places, fused }: Lowering) {
+  return { gain: places.vector(value.gain), shift: places.vector(value.shift), activation: fused(value) };
+}
+
 /** Returns the columns of each part of a concatenation. */
 function* partsOf(parts: readonly Value[], whole: View): Generator<readonly [Value, View]> {
   let column = 0;
@@ -59,7 +64,7 @@ export const LOWERED: LoweringTable = {
     forward(value, lowering) {
       const { members, x, matrix, bias, out } = lowering.places.groupOf(value);
       if (members.find((member) => lowering.computed.has(member)) === value)
-        multiplyMatrix(lowering, lowering.view(x), matrix, bias, out.value);
+        multiplyMatrix(lowering, lowering.view(x), matrix, bias, out.value, lowering.fused(value));
     },
     backward(value, lowering) {
       const { places, list, gradient, weightGradient, accumulate, canceled } = lowering;
@@ -78,20 +83,20 @@ export const LOWERED: LoweringTable = {
   batchNorm: {
     isByColumns: (_, mode) => mode !== 'predict',
     forward(value, lowering) {
-      const { places, view } = lowering;
-      const [gain, shift] = [places.vector(value.gain), places.vector(value.shift)];
-      normalize(lowering, view(value.x), view(value), gain, shift, value.running);
+      const { view } = lowering;
+      const scaling = scalingOf(value, lowering);
+      normalize(lowering, view(value.x), view(value), scaling, value.running);
     },
     backward(value, lowering) {
       const { places, gradient, weightGradient, accumulate } = lowering;
-      const gain = places.vector(value.gain);
+      const scaling = scalingOf(value, lowering);
       normalizeGradient(
         lowering,
         places.of(value.x),
         gradient(value),
-        gain,
+        scaling,
         value.running.mean,
-        { gain: weightGradient(gain), shift: weightGradient(places.vector(value.shift)) },
+        { gain: weightGradient(scaling.gain), shift: weightGradient(scaling.shift) },
         accumulate(value.x),
       );
     },

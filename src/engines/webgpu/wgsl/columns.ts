@@ -48,6 +48,10 @@ const columnSum = (columns: string, each: string, accumulate = '0u'): OwnKernel 
   sum: 'g',
 });
 
+/** The gradient of a normalized value before its activation. */
+const NORM_GRADIENT = `(f($dy + row * $ldy + n)
+  * activatedSlope($activation, (f($x + row * $ldx + n) - mean) * scale + shift, 0.0))`;
+
 /** Sums over the batch. */
 export const COLUMN_KERNELS = {
   columnSums: columnSum('columns', 'f($d + row * $ldd + n)', '$accumulate'),
@@ -77,7 +81,7 @@ export const COLUMN_KERNELS = {
   if (n < $columns) {
     let scale = inverse * f($gain + n); let shift = f($shift + n);
     for (var row = first; row < $rows; row += ${LANES}u) {
-      put($y + row * $ldy + n, (f($x + row * $ldx + n) - mean) * scale + shift);
+      put($y + row * $ldy + n, activated($activation, (f($x + row * $ldx + n) - mean) * scale + shift));
     }
     if (first == 0u) {
       put($statistics + n, mean);
@@ -98,17 +102,20 @@ export const COLUMN_KERNELS = {
   normalizeGradient: byColumns(
     'columns',
     `
-  var mean = 0.0; var inverse = 0.0; var gain = 0.0;
-  if (n < $columns) { mean = f($statistics + n); inverse = f($statistics + $columns + n); gain = f($gain + n); }
-  ${sumOf('shifts', '$columns', 'f($dy + row * $ldy + n)')}
-  ${sumOf('products', '$columns', 'f($dy + row * $ldy + n) * (f($x + row * $ldx + n) - mean)')}
+  var mean = 0.0; var inverse = 0.0; var scale = 0.0; var shift = 0.0;
+  if (n < $columns) {
+    mean = f($statistics + n); inverse = f($statistics + $columns + n);
+    scale = inverse * f($gain + n); shift = f($shift + n);
+  }
+  ${sumOf('shifts', '$columns', NORM_GRADIENT)}
+  ${sumOf('products', '$columns', `${NORM_GRADIENT} * (f($x + row * $ldx + n) - mean)`)}
   let gains = products * inverse;
   if (n < $columns) {
     if (first == 0u) { put($dshift + n, shifts); put($dgain + n, gains); }
     let meanShift = shifts / f32($rows); let meanGain = gains / f32($rows);
     for (var row = first; row < $rows; row += ${LANES}u) {
       let hat = (f($x + row * $ldx + n) - mean) * inverse;
-      add($dx + row * $ldx + n, inverse * gain * (f($dy + row * $ldy + n) - meanShift - hat * meanGain), $accumulate);
+      add($dx + row * $ldx + n, scale * (${NORM_GRADIENT} - meanShift - hat * meanGain), $accumulate);
     }
   }`,
   ),

@@ -40,21 +40,23 @@ fn distribution(x: f32) -> f32 {
 }
 fn activated(kind: u32, x: f32) -> f32 {
   switch (kind) {
-    case 0u: { return positive(x); }
-    case 1u: { return sigmoid(x); }
-    case 2u: { return 2.0 * sigmoid(2.0 * x) - 1.0; }
-    case 3u: { return select(x, 0.01 * x, x < 0.0); }
-    case 4u: { return x * distribution(x); }
+    case 0u: { return x; }
+    case 1u: { return positive(x); }
+    case 2u: { return select(x, 0.01 * x, x < 0.0); }
+    case 3u: { return sigmoid(x); }
+    case 4u: { return 2.0 * sigmoid(2.0 * x) - 1.0; }
+    case 5u: { return x * distribution(x); }
     default: { return x * sigmoid(x); }
   }
 }
 fn activatedSlope(kind: u32, x: f32, y: f32) -> f32 {
   switch (kind) {
-    case 0u: { return select(0.0, 1.0, x > 0.0); }
-    case 1u: { return y * (1.0 - y); }
-    case 2u: { return 1.0 - y * y; }
-    case 3u: { return select(0.01, 1.0, x > 0.0); }
-    case 4u: { return distribution(x) + x * density(x); }
+    case 0u: { return 1.0; }
+    case 1u: { return select(0.0, 1.0, x > 0.0); }
+    case 2u: { return select(0.01, 1.0, x > 0.0); }
+    case 3u: { return y * (1.0 - y); }
+    case 4u: { return 1.0 - y * y; }
+    case 5u: { return distribution(x) + x * density(x); }
     default: {
       let p = sigmoid(x);
       return p + y * (1.0 - p);
@@ -146,7 +148,8 @@ export const MAP_KERNELS = {
     ['y'],
     `
     let scale = f($gain + col) / sqrt(f($running + $columns + col) + $epsilon);
-    put($y + row * $ldy + col, (f($x + row * $ldx + col) - f($running + col)) * scale + f($shift + col));`,
+    let v = (f($x + row * $ldx + col) - f($running + col)) * scale + f($shift + col);
+    put($y + row * $ldy + col, activated($activation, v));`,
   ),
   prelu: columns(
     'columns',

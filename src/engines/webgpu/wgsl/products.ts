@@ -120,7 +120,7 @@ const wide = (operands: Operands): string => `
       `
           var v = ${operands.sum('found[i][j]')};
           if ($bias != NONE) { v += f($bias + n); }
-          add($c + row * $ldc + n, v, $accumulate);`,
+          add($c + row * $ldc + n, activated($activation, v), $accumulate);`,
     )}
   }`;
 
@@ -139,7 +139,7 @@ const narrow = (operands: Operands): string => `
     }
     sum = ${operands.sum('sum')};
     if ($bias != NONE) { sum += f($bias + n); }
-    add($c + row * $ldc + n, sum, $accumulate);
+    add($c + row * $ldc + n, activated($activation, sum), $accumulate);
   }`;
 
 const products = (operands: Operands) =>

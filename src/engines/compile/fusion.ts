@@ -1,0 +1,41 @@
+import { listOperands, type Graph } from '../../graph/graph.js';
+import type { Value, ValueOf } from '../../graph/operations.js';
+import { ACTIVATION_CODES, isSignSloped } from './operations/activation-codes.js';
+
+/** Activations that the kernel of their operand applies before it stores its results, by that operand. */
+export type Fusions = ReadonlyMap<Value, ValueOf<'activation'>>;
+
+/** Returns the code of the activation that a value's kernel applies; 0 if there is none. */
+export function fusedCode(fusions: Fusions, value: Value): number {
+  const activation = fusions.get(value);
+  return activation === undefined ? 0 : ACTIVATION_CODES[activation.kind]!;
+}
+
+/**
+ * Finds the activations that need no pass of their own: the slope depends on the sign of the result alone, so that the
+ * operand may be overwritten, and nothing else reads the operand, a batch norm or a linear layer. Linear layers that
+ * read the same value are one product, so all of them or none have the activation.
+ */
+export function fuseActivations(graph: Graph): Fusions {
+  const readers = new Map<Value, Value[]>();
+  for (const value of graph.values)
+    for (const operand of listOperands(value)) readers.set(operand, [...(readers.get(operand) ?? []), value]);
+  const isRead = new Set<Value>([
+    ...graph.predictions.values(),
+    ...[...(graph.gates?.values() ?? [])].map(({ shares }) => shares),
+  ]);
+  const activationOf = (value: Value): ValueOf<'activation'> | undefined => {
+    const [reader, ...others] = readers.get(value) ?? [];
+    const isOnly = others.length === 0 && !isRead.has(value);
+    return isOnly && reader?.op === 'activation' && isSignSloped(reader.kind) ? reader : undefined;
+  };
+  const fusions = new Map<Value, ValueOf<'activation'>>();
+  for (const value of graph.values) {
+    if (value.op !== 'batchNorm' && value.op !== 'linear') continue;
+    const product = value.op === 'linear' ? readers.get(value.x)!.filter(({ op }) => op === 'linear') : [value];
+    const activations = product.map(activationOf);
+    const own = activationOf(value);
+    if (own !== undefined && activations.every((each) => each?.kind === own.kind)) fusions.set(value, own);
+  }
+  return fusions;
+}
