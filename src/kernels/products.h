@@ -13,10 +13,10 @@
 
 #include "activations.h"
 
-/** Floats of a block of rows that remains in the second cache while all panels pass. */
-#define BLOCK_FLOATS (96 * 1024)
+/** Floats of a block of rows that remains in the second cache, which is larger with AVX-512, while all panels pass. */
+#define BLOCK_FLOATS ((LANES == 16 ? 192 : 96) * 1024)
 /** Rows of a block of a gradient's sums. */
-#define GRADIENT_ROWS 128
+#define GRADIENT_ROWS (128 * STEP)
 /** Inputs of a gradient that are packed together, if inputs are packed: a multiple of MOST_ROWS. */
 #define GRADIENT_INPUTS (STEP > 1 ? 768 : SIZE_MAX)
 /** Panels of operands that are packed next to each other, so that a step of the sums loads whole vectors. */

@@ -19,6 +19,8 @@ const shapes = fc.record({
   threads: fc.integer({ min: 1, max: 5 }),
   momentum: fc.constantFrom(0, 0.1),
   accumulate: fc.integer({ min: 0, max: 1 }),
+  /** None, ReLU or leaky ReLU. */
+  activation: fc.integer({ min: 0, max: 2 }),
   seed: fc.nat(1000),
 });
 type Shape = typeof shapes extends fc.Arbitrary<infer Value> ? Value : never;
@@ -27,7 +29,7 @@ type Shape = typeof shapes extends fc.Arbitrary<infer Value> ? Value : never;
 function compute(
   kernels: Kernels,
   { buffer }: WebAssembly.Memory,
-  { rows, columns, gap, threads, momentum, accumulate, seed }: Shape,
+  { rows, columns, gap, threads, momentum, accumulate, activation, seed }: Shape,
 ): void {
   const random = randomStream(seed, 'norms');
   const floats = new Float32Array(buffer);
@@ -66,17 +68,34 @@ function compute(
   for (let self = 0; self < threads; self++) {
     kernels.join(self, threads, 0);
     for (const { count, ld, slot, x, y, gain, shift, running, statistics } of norms)
-      kernels.normalize(x, ld, y, ld, gain, shift, running, statistics, rows, count, 1e-5, momentum, slot, slots);
+      kernels.normalize(
+        x,
+        ld,
+        y,
+        ld,
+        gain,
+        shift,
+        running,
+        statistics,
+        rows,
+        count,
+        1e-5,
+        momentum,
+        activation,
+        slot,
+        slots,
+      );
   }
   for (let self = 0; self < threads; self++) {
     kernels.join(self, threads, 0);
-    for (const { count, ld, slot, x, dy, gain, statistics, dx, dgain, dshift } of norms)
+    for (const { count, ld, slot, x, dy, gain, shift, statistics, dx, dgain, dshift } of norms)
       kernels.normalizeGradient(
         x,
         ld,
         dy,
         ld,
         gain,
+        shift,
         statistics,
         dx,
         dgain,
@@ -84,6 +103,7 @@ function compute(
         rows,
         count,
         accumulate,
+        activation,
         slot,
         slots,
       );
@@ -109,12 +129,14 @@ describe.each(ADDON.families)('native batch norms for %s', (family) => {
         at(1),
         columns,
         at(2),
+        at(2),
         at(2) + 128,
         at(3),
         at(4),
         at(4) + 128,
         rows,
         columns,
+        0,
         0,
         0,
         2,

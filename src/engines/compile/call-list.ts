@@ -175,22 +175,6 @@ export interface Gathered {
 
 const POLL: Call = { kernel: 'goOn', operands: [] };
 
-/** Calls in order, with the barriers that they require. */
-export interface CallList {
-  readonly calls: Call[];
-  emit<Name extends KernelName>(kernel: Name, args: Arguments<Name>): void;
-  /** Adds a barrier: later calls may read what any worker has written. */
-  separate(): void;
-  /** Adds a barrier unless there was one since the kernels of the start. */
-  awaitStart(): void;
-  /** Adds all deferred sums, after a barrier. */
-  flushSums(): void;
-  /** All-reduces sums and all-gathers columns over all processes, for later calls to read. */
-  together(sums: readonly Span[], columns?: readonly Gathered[]): void;
-  /** Computes the sum that was emitted last, and starts its all-reduce, which later calls poll. */
-  beginSum(sum: Span): void;
-}
-
 /** Splits the cache lines of all columns of a phase among workers: sets each call's first line and the total. */
 function shareColumns(calls: readonly Call[]): void {
   const at = ({ kernel }: Call, name: string): number => argumentNames(kernel as KernelName).indexOf(name);
@@ -204,70 +188,80 @@ function shareColumns(calls: readonly Call[]): void {
   }
 }
 
-/** Creates an empty list. */
-export function createCallList(): CallList {
-  const calls: Call[] = [];
-  const sums: Call[] = [];
+/** Calls in order, with the barriers that they require. */
+export class CallList {
+  readonly calls: Call[] = [];
+  readonly #sums: Call[] = [];
+  /** Calls of the current phase by columns. */
+  readonly #columns: Call[] = [];
   /** Sharing of the last call, and the rows that workers share; another one requires a barrier. */
-  let last: string | undefined;
-  let isStartPending = false;
-  const columns: Call[] = [];
-  let isUnderWay = false;
-  const push = (...added: readonly Call[]): void => {
-    for (const call of added) calls.push(call, ...(isUnderWay ? [POLL] : []));
-  };
-  const separate = (): void => {
-    if (last === undefined) return;
-    shareColumns(columns.splice(0));
-    calls.push({ kernel: 'barrier', operands: [] });
-    last = undefined;
-    isStartPending = false;
-  };
-  return {
-    calls,
-    separate,
-    emit(kernel, args) {
-      const call: Call = { kernel, operands: listOperands(kernel, args) };
-      const sharing = sharingOf(kernel);
-      if (sharing === 'sums') {
-        sums.push(call);
-        return;
-      }
-      if (sharing === 'start') isStartPending = true;
-      else {
-        const partition = sharing === 'rows' ? `rows of ${partitionOf(call)}` : sharing;
-        if (last !== undefined && last !== partition) separate();
-        last = partition;
-      }
-      if (sharing === 'columns') columns.push(call);
-      push(call);
-    },
-    awaitStart() {
-      if (isStartPending) separate();
-    },
-    together(spans, gathered = []) {
-      if (spans.length + gathered.length === 0) return;
-      separate();
-      if (spans.length > 0) calls.push({ kernel: 'together', operands: spans.flatMap(({ at, count }) => [at, count]) });
-      if (gathered.length > 0)
-        calls.push({ kernel: 'gather', operands: gathered.flatMap(({ own, ld, all }) => [own, ld, all]) });
-      calls.push({ kernel: 'barrier', operands: [] });
-      isStartPending = false;
-    },
-    beginSum({ at, count }) {
-      separate();
-      push(sums.pop()!);
-      last = 'tables';
-      separate();
-      calls.push({ kernel: 'beginSum', operands: [at, count] });
-      isUnderWay = true;
-    },
-    flushSums() {
-      separate();
-      push(...sums.splice(0));
-      last = 'tables';
-    },
-  };
+  #last: string | undefined;
+  #isStartPending = false;
+  #isSumUnderWay = false;
+
+  emit<Name extends KernelName>(kernel: Name, args: Arguments<Name>): void {
+    const call: Call = { kernel, operands: listOperands(kernel, args) };
+    const sharing = sharingOf(kernel);
+    if (sharing === 'sums') {
+      this.#sums.push(call);
+      return;
+    }
+    if (sharing === 'start') this.#isStartPending = true;
+    else {
+      const partition = sharing === 'rows' ? `rows of ${partitionOf(call)}` : sharing;
+      if (this.#last !== partition) this.separate();
+      this.#last = partition;
+    }
+    if (sharing === 'columns') this.#columns.push(call);
+    this.#push(call);
+  }
+
+  /** Adds a barrier: later calls may read what any worker has written. */
+  separate(): void {
+    if (this.#last === undefined) return;
+    shareColumns(this.#columns.splice(0));
+    this.calls.push({ kernel: 'barrier', operands: [] });
+    this.#last = undefined;
+    this.#isStartPending = false;
+  }
+
+  /** Adds a barrier unless there was one since the kernels of the start. */
+  awaitStart(): void {
+    if (this.#isStartPending) this.separate();
+  }
+
+  /** Adds all deferred sums, after a barrier. */
+  flushSums(): void {
+    this.separate();
+    this.#push(...this.#sums.splice(0));
+    this.#last = 'tables';
+  }
+
+  /** All-reduces sums and all-gathers columns over all processes, for later calls to read. */
+  together(spans: readonly Span[], gathered: readonly Gathered[] = []): void {
+    if (spans.length + gathered.length === 0) return;
+    this.separate();
+    if (spans.length > 0)
+      this.calls.push({ kernel: 'together', operands: spans.flatMap(({ at, count }) => [at, count]) });
+    if (gathered.length > 0)
+      this.calls.push({ kernel: 'gather', operands: gathered.flatMap(({ own, ld, all }) => [own, ld, all]) });
+    this.calls.push({ kernel: 'barrier', operands: [] });
+    this.#isStartPending = false;
+  }
+
+  /** Computes the sum that was emitted last, and starts its all-reduce, which later calls poll. */
+  beginSum({ at, count }: Span): void {
+    this.separate();
+    this.#push(this.#sums.pop()!);
+    this.#last = 'tables';
+    this.separate();
+    this.calls.push({ kernel: 'beginSum', operands: [at, count] });
+    this.#isSumUnderWay = true;
+  }
+
+  #push(...added: readonly Call[]): void {
+    for (const call of added) this.calls.push(call, ...(this.#isSumUnderWay ? [POLL] : []));
+  }
 }
 
 /** Returns the rows that workers share in a call by rows. */

@@ -1,7 +1,7 @@
 import { denseOptimizers } from '../../optimizers/optimizers.js';
 import type { Plan } from '../engine.js';
 import { lowerExchange, lowerRowAverages, lowerWeightAverage } from './average.js';
-import { createCallList, type Call, type CallList } from './call-list.js';
+import { CallList, type Call } from './call-list.js';
 import { createLayout, type Layout } from './layout.js';
 import { lowerTensorProducts, NO_PRODUCTS, type ProductsOfTensors } from './diagnose.js';
 import type { ListName } from './lists.js';
@@ -64,7 +64,7 @@ export interface Compiled extends Layout {
 }
 
 function lowerList(fill: (list: CallList) => void): readonly Call[] {
-  const list = createCallList();
+  const list = new CallList();
   fill(list);
   return list.calls;
 }

@@ -5,7 +5,7 @@ import { sequenceWidths } from '../../graph/graph.js';
 import type { HostTensor } from '../../core/tensor.js';
 import { lowerExchange } from '../compile/average.js';
 import { shift } from '../compile/buffers.js';
-import { createCallList, type Call, type CallList } from '../compile/call-list.js';
+import { CallList, type Call } from '../compile/call-list.js';
 import { lowerUpdate } from '../compile/compile.js';
 import { lowerTensorProducts, type ProductsOfTensors } from '../compile/diagnose.js';
 import { createLayout, type Layout } from '../compile/layout.js';
@@ -50,7 +50,7 @@ interface Inputs {
 function lowerHost(layout: Layout, inputs: Inputs): HostLists {
   const { tables, places, buffers, gradients, refused, areas, termAreas, plan } = layout;
   const fill = <Result>(lower: (list: CallList) => Result): { readonly calls: Call[]; readonly result: Result } => {
-    const list = createCallList();
+    const list = new CallList();
     const result = lower(list);
     return { calls: list.calls, result };
   };

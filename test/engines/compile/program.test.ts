@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { createCallList } from '../../../src/engines/compile/call-list.js';
+import { CallList } from '../../../src/engines/compile/call-list.js';
 import { createBuffers, WORD } from '../../../src/engines/compile/buffers.js';
 import { compile } from '../../../src/engines/compile/compile.js';
 import { createLayout } from '../../../src/engines/compile/layout.js';
@@ -89,7 +89,7 @@ describe('a call list', () => {
   it('takes strides and rows from the views of a call', () => {
     const places = createPlaces(createBuffers(), { values: [], parameters: [], predictions: new Map(), terms: [] });
     const { value: x } = places.columns('x', 5);
-    const list = createCallList();
+    const list = new CallList();
     list.emit('copyColumns', { x, y: places.columns('y', 100).value, width: 5, accumulate: 0 });
     expect(list.calls[0]!.operands.slice(0, 5)).toEqual([x, 8, expect.objectContaining({ ld: 112 }), 112, BATCH]);
   });
@@ -102,7 +102,7 @@ describe('a call list', () => {
       width: 4,
       columns: 4,
     });
-    const list = createCallList();
+    const list = new CallList();
     const args = { x: view('x', BATCH), y: view('y', { kind: 'items', field: 'clicked' }), width: 4, accumulate: 0 };
     expect(() => list.emit('copyColumns', args)).toThrow('copyColumns: operands have rows of batch and items(clicked)');
   });
