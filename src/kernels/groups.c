@@ -1,7 +1,7 @@
 // Losses that compare rows of a batch within groups: columns of one float per row. A group is an integer, the same for
 // its rows; a row with a negative one is a group of its own. Each group is a segment s with items offsets[s] …
 // offsets[s + 1], whose rows are order[item], in ascending order. Workers share segments, so sums have one order. They
-// are in double precision, unlike those over the items of sequences.
+// are in double precision, unlike those over the items of sequences (segments.c), since losses are.
 //
 // If several processes have parts of a batch, columns that are read have the rows of all of them, and columns that are
 // written those of this process. `part` is two doubles: the number of all rows, and the first of the `rows` of this
@@ -63,55 +63,61 @@ KERNEL(arrangeGroups)(
     if (segments[b] >= 0) order[next[segments[b]]++] = b;
 }
 
-/** Returns the first segment that begins in this worker's share of all items. */
-static size_t first_segment(const int32_t *order, const uint32_t *offsets, const int32_t *segments, int32_t rows) {
-  const uint32_t begin = (uint32_t)share_begin((int32_t)offsets[rows], 1);
-  if (begin == offsets[rows]) return (size_t)rows;
-  const int32_t segment = segments[order[begin]];
-  return (size_t)segment + (offsets[segment] < begin);
+/** Returns the first segment that begins with an item or a later one. */
+static size_t segment_from(
+  const int32_t *order, const uint32_t *offsets, const int32_t *segments, int32_t rows, int32_t item
+) {
+  if ((uint32_t)item == offsets[rows]) return (size_t)rows;
+  const int32_t segment = segments[order[item]];
+  return (size_t)segment + (offsets[segment] < (uint32_t)item);
 }
-/** The segments s that begin in this worker's share of all items, with their items from `first` up to `stop`. */
+/** Segments that begin in this worker's share of all items: `from` up to `to`; these balance items. */
+#define OWN_SEGMENTS \
+  const int32_t items = (int32_t)offsets[rows]; \
+  const size_t from = segment_from(order, offsets, segments, rows, share_begin(items, 1)), \
+               to = segment_from(order, offsets, segments, rows, share_end(items, 1));
+/** These segments, with their items from `first` up to `stop`. */
 #define EACH_SEGMENT \
-  for (size_t s = first_segment(order, offsets, segments, rows), \
-              end = (size_t)share_end((int32_t)offsets[rows], 1); offsets[s] < end; s++) \
+  for (size_t s = from; s < to; s++) \
     for (size_t first = offsets[s], stop = offsets[s + 1], is_next = 0; !is_next; is_next = 1)
 #define EACH_ITEM ROLLED for (size_t item = first; item < stop; item++)
+
+INLINE int is_own(int32_t b, int32_t begin, int32_t rows) { return (uint32_t)(b - begin) < (uint32_t)rows; }
 /** Narrows a segment to the items whose rows are of this process. */
 #define TO_OWN_ITEMS \
-  while (first < stop && order[first] < begin) first++; \
-  while (first < stop && order[stop - 1] >= begin + rows) stop--;
+  while (order[first] < begin) first++; \
+  while (order[stop - 1] >= begin + rows) stop--;
 
-/** Items that are computed together: as many fill the vectors of any processor, of which a block has several. */
-enum { TOGETHER = 8, BLOCK = 64 };
-/** The items j of a block from `from` up to `to`, and those that fill the vectors with them. */
-#define EACH_OF_BLOCK(from, to) \
-  ROLLED for (size_t begin_of = (from) / TOGETHER * TOGETHER; begin_of < (to); begin_of += TOGETHER) \
-    for (size_t j = begin_of; j < begin_of + TOGETHER; j++)
-/** The blocks of a segment: `count` items that begin with `from`. */
-#define EACH_BLOCK \
-  for (size_t from = first, count; (count = stop - from < BLOCK ? stop - from : BLOCK) > 0; from += count)
-
-/** Sets the numbers after those of a block that fill the vectors with them. */
-INLINE void fill_block(double *numbers, size_t count) {
-  for (; count % TOGETHER; count++) numbers[count] = 0;
+/** Returns the maximum of a column over the items of a segment. */
+static double largest(const float *x, int32_t ldx, const int32_t *order, size_t first, size_t stop) {
+  double most = AT(x, ldx, order[first]);
+  EACH_ITEM most = AT(x, ldx, order[item]) > most ? AT(x, ldx, order[item]) : most;
+  return most;
+}
+/** Replaces each number by e^x. */
+static void exp_all(double *numbers, size_t count) {
+  for (size_t i = 0; i < count; i++) numbers[i] = exp_double(numbers[i]);
 }
 
-/** y = log Σ e^x over the rows of the group. */
+/**
+ * y = log Σ e^x over the rows of the group.
+ * @param numbers scratch: a double per item
+ */
 KERNEL(groupLogSumExp)(
-  const float *x, int32_t ldx, const int32_t *order, const uint32_t *offsets, const int32_t *segments, float *y,
-  int32_t ldy, int32_t rows, const double *part
+  const float *x, int32_t ldx, const int32_t *order, const uint32_t *offsets, const int32_t *segments, double *numbers,
+  float *y, int32_t ldy, int32_t rows, const double *part
 ) {
   const int32_t begin = first_own(part);
+  OWN_SEGMENTS
   EACH_SEGMENT {
-    double most = AT(x, ldx, order[first]), sum = 0, powers[BLOCK];
-    EACH_ITEM most = AT(x, ldx, order[item]) > most ? AT(x, ldx, order[item]) : most;
-    EACH_BLOCK {
-      for (size_t j = 0; j < count; j++) powers[j] = AT(x, ldx, order[from + j]) - most;
-      fill_block(powers, count);
-      EACH_OF_BLOCK(0, count) powers[j] = exp_double(powers[j]);
-      for (size_t j = 0; j < count; j++) sum += powers[j];
-    }
-    const float all = (float)(most + log_double(sum));
+    const double most = largest(x, ldx, order, first, stop);
+    EACH_ITEM numbers[item] = AT(x, ldx, order[item]) - most;
+  }
+  exp_all(numbers + offsets[from], offsets[to] - offsets[from]);
+  EACH_SEGMENT {
+    double sum = 0;
+    EACH_ITEM sum += numbers[item];
+    const float all = (float)(largest(x, ldx, order, first, stop) + log_double(sum));
     TO_OWN_ITEMS
     EACH_ITEM AT(y, ldy, order[item] - begin) = all;
   }
@@ -119,27 +125,31 @@ KERNEL(groupLogSumExp)(
 
 /** dx (+)= e^(x - y) Σ dy over the rows of the group. */
 KERNEL(groupLogSumExpGradient)(
-  const float *x, int32_t ldx, const int32_t *order, const uint32_t *offsets, const int32_t *segments, const float *y,
-  int32_t ldy, const float *dy, int32_t lddy, float *dx, int32_t lddx, int32_t accumulate, int32_t rows,
+  const float *x, int32_t ldx, const int32_t *order, const uint32_t *offsets, const int32_t *segments, double *numbers,
+  const float *y, int32_t ldy, const float *dy, int32_t lddy, float *dx, int32_t lddx, int32_t accumulate, int32_t rows,
   const double *part
 ) {
   const int32_t begin = first_own(part);
+  OWN_SEGMENTS
+  for (size_t item = offsets[from]; item < offsets[to]; item++) {
+    const int32_t b = order[item];
+    numbers[item] = is_own(b, begin, rows) ? (double)AT(x, ldx, b) - AT(y, ldy, b - begin) : 0;
+  }
+  exp_all(numbers + offsets[from], offsets[to] - offsets[from]);
   EACH_SEGMENT {
-    double sum = 0, powers[BLOCK];
+    double sum = 0;
     EACH_ITEM sum += AT(dy, lddy, order[item]);
     TO_OWN_ITEMS
-    EACH_BLOCK {
-      for (size_t j = 0; j < count; j++) {
-        const int32_t b = order[from + j];
-        powers[j] = (double)AT(x, ldx, b) - AT(y, ldy, b - begin);
-      }
-      fill_block(powers, count);
-      EACH_OF_BLOCK(0, count) powers[j] = exp_double(powers[j]);
-      for (size_t j = 0; j < count; j++)
-        put_number(&AT(dx, lddx, order[from + j] - begin), (float)(sum * powers[j]), accumulate);
-    }
+    EACH_ITEM put_number(&AT(dx, lddx, order[item] - begin), (float)(sum * numbers[item]), accumulate);
   }
 }
+
+/** Rows that are computed together: `TOGETHER` fill a vector. */
+enum { BLOCK = 64, TOGETHER = LANES / 2 };
+/** The rows j of a block from `first_of` up to `end_of`, and those that fill vectors with them. */
+#define EACH_OF_BLOCK(first_of, end_of) \
+  ROLLED for (size_t filled = (first_of) / TOGETHER * TOGETHER; filled < (end_of); filled += TOGETHER) \
+    for (size_t j = filled; j < filled + TOGETHER; j++)
 
 /** Rows of another label than 1, of which those of this process are `own` up to `others`, and their values. */
 typedef struct {
@@ -163,75 +173,77 @@ static size_t take_negatives(
     taken->own += (size_t)(is_negative & (b < begin));
     taken->others += (size_t)(is_negative & (b < begin + rows));
   }
-  fill_block(taken->x, taken->count);
-  fill_block(taken->sums, taken->count);
+  for (size_t j = taken->count; j % TOGETHER; j++) taken->x[j] = taken->sums[j] = 0;
   return item;
 }
-INLINE int is_own(int32_t b, int32_t begin, int32_t rows) { return (uint32_t)(b - begin) < (uint32_t)rows; }
 
 /**
  * Of rows of label 1: y = the mean of log(1 + e^(x_j - x)) over the rows j of the group with another label; 0 of other
  * rows.
- * @param sums scratch: a double per item
+ * @param numbers scratch: a double per item
  */
 KERNEL(groupPairs)(
   const float *x, int32_t ldx, const float *label, int32_t ldt, const int32_t *order, const uint32_t *offsets,
-  const int32_t *segments, double *sums, float *y, int32_t ldy, int32_t rows, const double *part
+  const int32_t *segments, double *numbers, float *y, int32_t ldy, int32_t rows, const double *part
 ) {
   const int32_t begin = first_own(part);
   negatives taken;
+  OWN_SEGMENTS
   EACH_SEGMENT {
     double count = 0;
-    EACH_ITEM sums[item] = 0;
-    for (size_t next = first; next < stop;) {
+    EACH_ITEM {
+      numbers[item] = 0;
+      count += AT(label, ldt, order[item]) != 1;
+    }
+    // Without a row of label 1, there are no pairs.
+    for (size_t next = count < (double)(stop - first) ? first : stop; next < stop;) {
       next = take_negatives(&taken, x, ldx, label, ldt, order, next, stop, begin, rows);
-      count += (double)taken.count;
       EACH_ITEM {
         const int32_t b = order[item];
         if (AT(label, ldt, b) != 1 || !is_own(b, begin, rows)) continue;
         double losses[BLOCK];
         EACH_OF_BLOCK(0, taken.count) losses[j] = softplus(taken.x[j] - AT(x, ldx, b));
-        for (size_t j = 0; j < taken.count; j++) sums[item] += losses[j];
+        for (size_t j = 0; j < taken.count; j++) numbers[item] += losses[j];
       }
     }
     TO_OWN_ITEMS
-    EACH_ITEM AT(y, ldy, order[item] - begin) = count ? (float)(sums[item] / count) : 0;
+    EACH_ITEM AT(y, ldy, order[item] - begin) = count ? (float)(numbers[item] / count) : 0;
   }
 }
 
 /**
  * dx (+)= the sum over a row's pairs: for the row of label 1, minus its share of dy; for the other, plus that share.
  * Each pair is computed once.
- * @param sums scratch: a double per item
  */
 KERNEL(groupPairsGradient)(
   const float *x, int32_t ldx, const float *label, int32_t ldt, const int32_t *order, const uint32_t *offsets,
-  const int32_t *segments, double *sums, const float *dy, int32_t ldy, float *dx, int32_t lddx, int32_t accumulate,
+  const int32_t *segments, double *numbers, const float *dy, int32_t lddy, float *dx, int32_t lddx, int32_t accumulate,
   int32_t rows, const double *part
 ) {
   const int32_t begin = first_own(part);
   negatives taken;
+  OWN_SEGMENTS
   EACH_SEGMENT {
     double count = 0;
     EACH_ITEM {
-      sums[item] = 0;
+      numbers[item] = 0;
       count += AT(label, ldt, order[item]) != 1;
     }
-    for (size_t next = first; next < stop;) {
+    for (size_t next = first; next < stop && count > 0;) {
       next = take_negatives(&taken, x, ldx, label, ldt, order, next, stop, begin, rows);
       EACH_ITEM {
         const int32_t b = order[item];
         if (AT(label, ldt, b) != 1) continue;
         // Of pairs with another process's row of label 1, this process has those with its own other rows.
         const int is_whole = is_own(b, begin, rows);
-        const size_t from = is_whole ? 0 : taken.own, to = is_whole ? taken.count : taken.others;
-        const double share = (double)AT(dy, ldy, b) / count;
+        const size_t begin_of = is_whole ? 0 : taken.own, end_of = is_whole ? taken.count : taken.others;
+        const double share = (double)AT(dy, lddy, b) / count;
         double shares[BLOCK];
-        EACH_OF_BLOCK(from, to) {
+        EACH_OF_BLOCK(begin_of, end_of) {
           shares[j] = share * sigmoid_double(taken.x[j] - AT(x, ldx, b));
           taken.sums[j] += shares[j];
         }
-        for (size_t j = from; j < to; j++) sums[item] += shares[j];
+        for (size_t j = begin_of; j < end_of; j++) numbers[item] += shares[j];
       }
       for (size_t j = taken.own; j < taken.others; j++)
         put_number(&AT(dx, lddx, taken.rows[j] - begin), (float)taken.sums[j], accumulate);
@@ -239,7 +251,7 @@ KERNEL(groupPairsGradient)(
     TO_OWN_ITEMS
     EACH_ITEM {
       const int32_t b = order[item];
-      if (AT(label, ldt, b) == 1) put_number(&AT(dx, lddx, b - begin), (float)-sums[item], accumulate);
+      if (AT(label, ldt, b) == 1) put_number(&AT(dx, lddx, b - begin), (float)-numbers[item], accumulate);
     }
   }
 }

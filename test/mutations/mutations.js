@@ -143,8 +143,8 @@ export const MUTATIONS = [
     kernel: 'groupPairsGradient',
     mutation: 'wrong sign',
     file: 'src/kernels/groups.c',
-    search: '(float)-sums[item]',
-    replacement: '(float)sums[item]',
+    search: '(float)-numbers[item]',
+    replacement: '(float)numbers[item]',
   },
   {
     kernel: 'combine (weightings)',

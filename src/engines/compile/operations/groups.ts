@@ -7,6 +7,9 @@ import type { Lowered, Lowering } from '../lowering.js';
 // Comparisons within groups, which are segments of the batch. A group may have rows of several processes, so each
 // process all-gathers the columns and computes its own rows.
 
+/** Words of a double. */
+const DOUBLE_WORDS = 2;
+
 /** Columns to all-gather; none if this process has all rows, or if they have been gathered before. */
 function notGathered(values: readonly Value[], { part, view, whole, isFirst }: Lowering): readonly Gathered[] {
   if (part === undefined) return [];
@@ -21,13 +24,17 @@ function gradientToGather(value: Value, { part, gradient, whole }: Lowering): re
   return part === undefined ? [] : [{ own, ld: own.ld, all: whole(value).gradient }];
 }
 
-/** The segments of a batch, as kernels read them: rows by segment, where each segment begins, and that of each row. */
+/**
+ * The segments of a batch, as kernels read them: rows by segment, where each segment begins, the segment of each row,
+ * and a double of scratch per row.
+ */
 function segmentsOf(groups: Value, { buffers, part, allMaxRows }: Lowering) {
   const take = (name: string, words: number): Ref => buffers.take(`${name} ${groups.id}`, 'scratch', 1, words);
   return {
     order: take('rows by group', allMaxRows),
     offsets: take('offsets of groups', allMaxRows + 1),
     segments: take('groups of rows', allMaxRows),
+    numbers: take('numbers of groups', DOUBLE_WORDS * allMaxRows),
     rows: BATCH,
     part: part ?? (0 as const),
   };
@@ -106,18 +113,8 @@ export const GROUPS: { readonly [Name in 'groupLogSumExp' | 'groupPairs']: Lower
   },
 };
 
-/** Words of a double. */
-const DOUBLE_WORDS = 2;
-
-/** What the kernels of pairs read, and their scratch. */
-function compared({ id, x, label, groups }: ValueOf<'groupPairs'>, lowering: Lowering) {
-  const { buffers, allMaxRows, whole } = lowering;
-  const labels = whole(label).value;
-  return {
-    ...segmentsOf(groups, lowering),
-    x: whole(x).value,
-    label: labels,
-    ldt: labels.ld,
-    sums: buffers.take(`sums of pairs ${id}`, 'scratch', allMaxRows, DOUBLE_WORDS),
-  };
+/** What the kernels of pairs read. */
+function compared({ x, label, groups }: ValueOf<'groupPairs'>, lowering: Lowering) {
+  const labels = lowering.whole(label).value;
+  return { ...segmentsOf(groups, lowering), x: lowering.whole(x).value, label: labels, ldt: labels.ld };
 }

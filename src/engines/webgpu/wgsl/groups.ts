@@ -114,7 +114,7 @@ export const GROUP_KERNELS = {
     if ((f($label + o * $ldt) == 1.0) != isPositive) {
       let positive = select(o, row, isPositive);
       let difference = select(own - f($x + o * $ldx), f($x + o * $ldx) - own, isPositive);
-      sum += f($dy + positive * $ldy) / count * sigmoid(difference);
+      sum += f($dy + positive * $lddy) / count * sigmoid(difference);
     }`)}
   add($dx + row * $lddx, select(sum, -sum, isPositive), $accumulate);`,
   ),
