@@ -28,7 +28,7 @@ const WIDTH = 5;
 /** Kernels of which no list of one process consists. */
 const OF_OTHERS = [
   'batchSumTogether', 'batchSums', 'countRows', 'exchangeRows', 'exchangeWeights', 'join', 'normalizeGradientSums',
-  'normalizeGradientTogether', 'normalizeSquares', 'normalizeSums', 'normalizeTogether', 'ownRows', 'watchAll',
+  'normalizeGradientTogether', 'normalizeSquares', 'normalizeSums', 'normalizeTogether', 'watchAll',
 ]; // prettier-ignore
 
 /** Numbers, an id and a bag of one table, and a sequence of its items. */

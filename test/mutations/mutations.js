@@ -143,8 +143,8 @@ export const MUTATIONS = [
     kernel: 'groupPairsGradient',
     mutation: 'wrong sign',
     file: 'src/kernels/groups.c',
-    search: 'is_positive ? -sum : sum',
-    replacement: 'is_positive ? sum : sum',
+    search: '(float)-numbers[item]',
+    replacement: '(float)numbers[item]',
   },
   {
     kernel: 'combine (weightings)',

@@ -14,7 +14,6 @@ export type TogetherKernel =
   | 'batchSums'
   | 'batchSumTogether'
   | 'countRows'
-  | 'ownRows'
   | 'normalizeGradientSums'
   | 'normalizeGradientTogether'
   | 'normalizeSquares'
@@ -37,14 +36,12 @@ export type TableRule = RuleKernel extends infer Name ? (Name extends `${infer R
 /**
  * How workers share the work of a kernel. A barrier separates calls in which two workers may access the same element.
  */
-type Sharing = 'rows' | 'sums' | 'columns' | 'start' | 'tables' | 'reduce' | 'apply';
+type Sharing = 'rows' | 'sums' | 'columns' | 'groups' | 'start' | 'tables' | 'reduce' | 'apply';
 
 const SHARING: Readonly<Record<Exclude<KernelName, RuleKernel>, Sharing>> = {
   // Every worker has the same rows of a domain in all of these, so no barrier separates them.
   gemm: 'rows',
   gemmBf16: 'rows',
-  groupPairs: 'rows',
-  groupPairsGradient: 'rows',
   affine: 'rows',
   clip: 'rows',
   clipGradient: 'rows',
@@ -81,7 +78,6 @@ const SHARING: Readonly<Record<Exclude<KernelName, RuleKernel>, Sharing>> = {
   mean: 'rows',
   multiply: 'rows',
   normalizeRunning: 'rows',
-  ownRows: 'rows',
   prelu: 'rows',
   poolingFactors: 'rows',
   preluGradient: 'rows',
@@ -98,12 +94,10 @@ const SHARING: Readonly<Record<Exclude<KernelName, RuleKernel>, Sharing>> = {
   meanLoss: 'sums',
   preluSlope: 'sums',
   // Whole columns, which the next kernel reads by rows.
+  arrangeGroups: 'columns',
   batchSum: 'columns',
   batchSums: 'columns',
   batchSumTogether: 'columns',
-  groupLogSumExp: 'columns',
-  groupLogSumExpGradient: 'columns',
-  linkGroups: 'columns',
   normalize: 'columns',
   normalizeGradient: 'columns',
   normalizeGradientSums: 'columns',
@@ -111,6 +105,11 @@ const SHARING: Readonly<Record<Exclude<KernelName, RuleKernel>, Sharing>> = {
   normalizeSquares: 'columns',
   normalizeSums: 'columns',
   normalizeTogether: 'columns',
+  // Groups, which have rows of any worker.
+  groupLogSumExp: 'groups',
+  groupLogSumExpGradient: 'groups',
+  groupPairs: 'groups',
+  groupPairsGradient: 'groups',
   // They read results of the previous step; a barrier precedes the readers of what they write.
   releaseTables: 'start',
   transposePanels: 'start',

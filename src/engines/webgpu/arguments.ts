@@ -11,7 +11,6 @@ const UNUSED: Readonly<Record<string, true | undefined>> = {
   claims: true,
   hash: true,
   part: true,
-  places: true,
   refused: true,
   slot: true,
   slots: true,

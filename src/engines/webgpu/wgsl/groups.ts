@@ -1,4 +1,5 @@
-import type { OwnKernel } from '../kernel.js';
+import { argumentNames } from '../../compile/kernel-arguments.js';
+import type { ExpandedKernel, Named, OwnKernel } from '../kernel.js';
 import { THREADS } from './prelude.js';
 
 /** Returns a kernel with one thread per row. */
@@ -12,32 +13,69 @@ const byRow = (writes: readonly string[], body: string): OwnKernel => ({
   ${body}`,
 });
 
-/**
- * Returns a loop over the rows of the group of `row`, in order, as `o`. Links have three words per row: the first row
- * of its group, the next one or -1, and an unused one.
- */
+/** Returns a loop over the rows of the group of `row`, in order, as `o`. */
 const overGroup = (body: string): string => `
-  for (var other = i32(m[$links + row * 3u]); other >= 0; other = i32(m[$links + u32(other) * 3u + 1u])) {
-    let o = u32(other); ${body}
-  }`;
+  for (var item = first; item < stop; item++) { let o = m[$order + item]; ${body} }`;
+
+/** Returns a kernel with one thread per row, which reads the rows of its group. */
+const withinGroup = (writes: string, body: string): OwnKernel =>
+  byRow(
+    [writes],
+    `
+  let segment = m[$segments + row];
+  let first = m[$offsets + segment]; let stop = m[$offsets + segment + 1u];
+  ${body}`,
+  );
+
+const named = (name: string, kernel: OwnKernel): Named => ({ name, names: argumentNames('arrangeGroups'), kernel });
+
+/** Finds the first row of each row's group; they are stored where the CPU has a hash table. */
+const FIRST_ROWS = named(
+  'firstRowsOfGroups',
+  byRow(
+    ['places'],
+    `
+  let own = f($groups + row * $ld);
+  var first = row;
+  if (own >= 0.0) {
+    for (var b = 0u; b < row; b++) { if (f($groups + b * $ld) == own) { first = b; break; } }
+  }
+  m[$places + row] = first;`,
+  ),
+);
+
+/** Counts the segments and rows before each row's segment, and the rows before the row in it. */
+const ARRANGED_ROWS = named(
+  'arrangeGroups',
+  byRow(
+    ['order', 'offsets', 'segments'],
+    `
+  let first = m[$places + row];
+  var segment = 0u; var begin = 0u; var before = 0u; var size = 0u;
+  for (var b = 0u; b < $rows; b++) {
+    let other = m[$places + b];
+    if (other < first) { begin++; segment += select(0u, 1u, other == b); }
+    if (other == first) { size++; before += select(0u, 1u, b < row); }
+  }
+  m[$segments + row] = segment;
+  m[$order + begin + before] = row;
+  if (row == first) { m[$offsets + segment + 1u] = begin + size; }
+  if (row == 0u) { m[$offsets] = 0u; }`,
+  ),
+);
+
+const ARRANGE: ExpandedKernel = {
+  form: 'expanded',
+  kernels: [FIRST_ROWS, ARRANGED_ROWS],
+  expand: ({ operands }) => ({ calls: [FIRST_ROWS, ARRANGED_ROWS].map((of) => ({ of, operands })) }),
+};
 
 /** Kernels of losses that compare rows of a group. */
 export const GROUP_KERNELS = {
-  linkGroups: byRow(
-    ['links', 'places'],
-    `
-  let own = f($groups + row * $ld);
-  var first = row; var next = -1;
-  if (own >= 0.0) {
-    for (var b = 0u; b < row; b++) { if (f($groups + b * $ld) == own) { first = b; break; } }
-    for (var b = row + 1u; b < $rows; b++) { if (f($groups + b * $ld) == own) { next = i32(b); break; } }
-  }
-  m[$links + row * 3u] = first;
-  m[$links + row * 3u + 1u] = u32(next);`,
-  ),
+  arrangeGroups: ARRANGE,
 
-  groupLogSumExp: byRow(
-    ['y'],
+  groupLogSumExp: withinGroup(
+    'y',
     `
   var most = f($x + row * $ldx);
   ${overGroup('most = max(most, f($x + o * $ldx));')}
@@ -46,38 +84,38 @@ export const GROUP_KERNELS = {
   put($y + row * $ldy, most + logOf(sum));`,
   ),
 
-  groupLogSumExpGradient: byRow(
-    ['dx'],
+  groupLogSumExpGradient: withinGroup(
+    'dx',
     `
   var sum = 0.0;
-  ${overGroup('sum += f($dy + o * $ldy);')}
-  add($dx + row * $ldx, sum * expOf(f($x + row * $ldx) - f($y + row * $ldy)), $accumulate);`,
+  ${overGroup('sum += f($dy + o * $lddy);')}
+  add($dx + row * $lddx, sum * expOf(f($x + row * $ldx) - f($y + row * $ldy)), $accumulate);`,
   ),
 
-  groupPairs: byRow(
-    ['y', 'counts'],
+  groupPairs: withinGroup(
+    'y',
     `
   var sum = 0.0; var count = 0.0;
   if (f($label + row * $ldt) == 1.0) {
     let own = f($x + row * $ldx);
     ${overGroup('if (f($label + o * $ldt) != 1.0) { sum += softplus(f($x + o * $ldx) - own); count += 1.0; }')}
   }
-  put($counts + row, count);
   put($y + row * $ldy, select(0.0, sum / max(count, 1.0), count > 0.0));`,
   ),
 
-  groupPairsGradient: byRow(
-    ['dx'],
+  groupPairsGradient: withinGroup(
+    'dx',
     `
   let isPositive = f($label + row * $ldt) == 1.0;
   let own = f($x + row * $ldx);
-  var sum = 0.0;
+  var count = 0.0; var sum = 0.0;
+  ${overGroup('if (f($label + o * $ldt) != 1.0) { count += 1.0; }')}
   ${overGroup(`
     if ((f($label + o * $ldt) == 1.0) != isPositive) {
       let positive = select(o, row, isPositive);
       let difference = select(own - f($x + o * $ldx), f($x + o * $ldx) - own, isPositive);
-      sum += f($dy + positive * $ldy) / f($counts + positive) * sigmoid(difference);
+      sum += f($dy + positive * $lddy) / count * sigmoid(difference);
     }`)}
-  add($dx + row * $ldx, select(sum, -sum, isPositive), $accumulate);`,
+  add($dx + row * $lddx, select(sum, -sum, isPositive), $accumulate);`,
   ),
-} as const satisfies Readonly<Record<string, OwnKernel>>;
+} as const satisfies Readonly<Record<string, OwnKernel | ExpandedKernel>>;
