@@ -232,6 +232,11 @@ export class GraphBuilder {
     return this.#push('shift', x.width, { x, by });
   }
 
+  /** Computes the position of each item of a sequence from the end of its row: 0 for the last (width 1). */
+  itemPosition(field: string): ValueOf<'itemPosition'> {
+    return this.#push('itemPosition', 1, { field }, items(field));
+  }
+
   /** Returns the same elements and blocks the gradient. */
   stopGradient(x: Value): ValueOf<'stopGradient'> {
     return this.#push('stopGradient', x.width, { x });

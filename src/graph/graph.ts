@@ -56,6 +56,7 @@ const OPERANDS: Operands = {
   segmentPool: ({ x }) => [x],
   segmentSoftmax: ({ x }) => [x],
   shift: ({ x }) => [x],
+  itemPosition: () => [],
   stopGradient: ({ x }) => [x],
   mixture: ({ gate, experts }) => [gate, ...experts],
   attend: ({ tokens }) => tokens,

@@ -131,6 +131,8 @@ export interface Operations {
   segmentSoftmax: { readonly x: Value };
   /** The items `by` places earlier in the same row; 0 where there is none. */
   shift: { readonly x: Value; readonly by: number };
+  /** The number of later items in the same row, for each item of a sequence: 0 for the last. It has no gradient. */
+  itemPosition: { readonly field: string };
   /** x with the gradient blocked. */
   stopGradient: { readonly x: Value };
   /** Sum over e of gate[:, e] · experts[e] (Jacobs et al. 1991; Ma et al. 2018, eq. 6). */
@@ -154,7 +156,7 @@ export interface Operations {
 }
 
 /** Operations on the items of sequences. */
-export type ItemOperation = 'expand' | 'segmentPool' | 'segmentSoftmax' | 'shift';
+export type ItemOperation = 'expand' | 'segmentPool' | 'segmentSoftmax' | 'shift' | 'itemPosition';
 export type OperationName = keyof Operations;
 export type LossName = 'binaryCrossEntropy' | 'squaredError' | 'mean';
 

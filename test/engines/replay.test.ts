@@ -66,7 +66,8 @@ function batchOf(seed: number): Batch {
 function interest(g: GraphBuilder, input: Value): Value {
   const items = g.input({ kind: 'items', field: 'clicked' }, WIDTH);
   const both = g.multiply(g.expand(g.slice(input, 4, WIDTH), 'clicked'), g.add(items, g.shift(items, 1)));
-  const weights = g.segmentSoftmax(g.linear(both, 1, 'attention'));
+  const scores = g.linear(g.concat([both, g.itemPosition('clicked')]), 1, 'attention');
+  const weights = g.segmentSoftmax(scores);
   const pooled = g.segmentPool(g.mixture(weights, [both]), 'sum');
   return g.concat([pooled, g.segmentPool(items, 'mean'), g.segmentPool(items, 'max')]);
 }

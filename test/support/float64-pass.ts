@@ -253,6 +253,12 @@ const OPERATION: { readonly [Name in Exclude<OperationName, LossName>]: (value: 
     );
     return moved(run.tape, x, x.rows, moves);
   },
+  itemPosition(value, run) {
+    const positions = segmentsOf(value, run).flatMap(([begin, end]) =>
+      Array.from({ length: end - begin }, (_, i) => end - begin - 1 - i),
+    );
+    return run.tape.node(positions.length, 1, positions);
+  },
   linear({ x, weight, bias }, { tape, get, parameter }) {
     const product = tape.product(get(x), parameter(weight));
     return bias === undefined ? product : tape.add(product, parameter(bias));

@@ -118,6 +118,14 @@ export const INTERESTS = {
     g.segmentPool(g.multiply(g.segmentSoftmax(g.linear(items, WIDTH, 'scores')), items), 'sum'),
   'shift to the next item': (g, _, items) => g.segmentPool(g.multiply(g.shift(items, 1), items), 'mean'),
   'shift to an earlier item': (g, _, items) => g.segmentPool(g.multiply(g.shift(items, -2), items), 'mean'),
+  // Recent items have larger weights.
+  'position of items': (g, _, items) => {
+    const recency = g.map(g.affine(g.itemPosition('clicked'), -0.3, 0), 'exp');
+    return g.segmentPool(
+      g.mixture(g.linear(g.concat([recency, g.itemPosition('clicked')]), 1, 'scale'), [items]),
+      'sum',
+    );
+  },
   'layer norm over items': (g, _, items) => g.segmentPool(g.layerNorm(items, 'norm'), 'mean'),
   'dropout of items': (g, _, items) => g.segmentPool(g.dropout(g.linear(items, 5, 'items'), 0.4, 'dropout'), 'sum'),
   din,

@@ -49,6 +49,7 @@ export const SIGNATURES = {
   groupLogSumExpGradient: { x: 'address', ldx: 'integer', links: 'address', y: 'address', ldy: 'integer', dy: 'address', dx: 'address', accumulate: 'integer', rows: 'count', part: 'address', columns: 'integer', slot: 'integer', slots: 'integer' },
   groupPairs: { x: 'address', ldx: 'integer', label: 'address', ldt: 'integer', links: 'address', counts: 'address', y: 'address', ldy: 'integer', rows: 'count', part: 'address' },
   groupPairsGradient: { x: 'address', ldx: 'integer', label: 'address', ldt: 'integer', links: 'address', counts: 'address', dy: 'address', ldy: 'integer', dx: 'address', accumulate: 'integer', rows: 'count', part: 'address' },
+  itemPosition: { offsets: 'address', y: 'address', ldy: 'integer', rows: 'count' },
   join: { self: 'integer', count: 'count', barrier: 'address' },
   lambTable: { table: 'table', stride: 'integer', width: 'integer', hash: 'address', distinct: 'address', gradients: 'address', countAt: 'address', constants: 'address', refused: 'address', tableRows: 'integer' },
   lambTensor: { w: 'address', s: 'address', gap: 'bytes', g: 'address', count: 'count', constants: 'address', refused: 'address', turn: 'integer' },

@@ -47,6 +47,8 @@ export const ITEM_OPERATION: ItemOperationTable = {
       gradients: (dy_NI) => [of.shift(dy_NI, -by)],
     }));
   },
+
+  itemPosition: ({ rows }, { tf, segments }) => tf.sub(segments(rows).remaining(), 1),
 };
 
 /** Computes the maximum over the items of each row; its gradient goes to the first item that has it, by column. */

@@ -1,4 +1,4 @@
-import type { SegmentPooling, Value } from '../../../graph/operations.js';
+import type { ItemOperation, SegmentPooling, Value } from '../../../graph/operations.js';
 import { BATCH, type Domain } from '../../../graph/domain.js';
 import type { Ref } from '../buffers.js';
 import type { Lowered, Lowering } from '../lowering.js';
@@ -16,7 +16,7 @@ const isMean = (of: SegmentPooling): number => (of === 'mean' ? 1 : 0);
 
 /** Operations on the items of a row. */
 export const SEGMENTS: {
-  readonly [Name in 'expand' | 'segmentPool' | 'segmentSoftmax' | 'shift']: Lowered<Name>;
+  readonly [Name in ItemOperation]: Lowered<Name>;
 } = {
   expand: {
     partition: BATCH,
@@ -76,6 +76,15 @@ export const SEGMENTS: {
       const { gradient, accumulate } = lowering;
       move(value.x, gradient(value), gradient(value.x), -value.by, accumulate(value.x), lowering);
     },
+  },
+
+  itemPosition: {
+    partition: BATCH,
+    forward(value, lowering) {
+      const [y, offsets] = [lowering.view(value), offsetsOf(value, lowering)];
+      lowering.list.emit('itemPosition', { offsets, y, rows: BATCH });
+    },
+    backward: () => undefined,
   },
 };
 
