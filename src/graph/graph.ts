@@ -56,6 +56,7 @@ const OPERANDS: Operands = {
   segmentPool: ({ x }) => [x],
   segmentSoftmax: ({ x }) => [x],
   shift: ({ x }) => [x],
+  segmentAttention: ({ query, key, value }) => [query, key, value],
   itemPosition: () => [],
   stopGradient: ({ x }) => [x],
   mixture: ({ gate, experts }) => [gate, ...experts],

@@ -282,6 +282,26 @@ describe('a graph with sequences', () => {
     ],
     ['expands items', ({ g, items }) => g.expand(items, 'a'), 'expand: rows of items(a), expected batch'],
     ['sums items over the batch', ({ g, items }) => g.batchSum(items), 'batchSum: rows of items(a), expected batch'],
+    [
+      'attends to items of another sequence',
+      ({ g, items, others }) => g.segmentAttention(items, others, others, { heads: 1, isCausal: false }),
+      'segmentAttention: rows of items(a) and items(b)',
+    ],
+    [
+      'attends to rows',
+      ({ g, x }) => g.segmentAttention(x, x, x, { heads: 1, isCausal: false }),
+      'segmentAttention: rows of the batch, expected items of a sequence',
+    ],
+    [
+      'has heads of a part of a column',
+      ({ g, items }) => g.segmentAttention(items, items, items, { heads: 3, isCausal: false }),
+      'segmentAttention: 3 heads of width 4',
+    ],
+    [
+      'attends to keys of another width',
+      ({ g, items }) => g.segmentAttention(items, g.slice(items, 0, 2), items, { heads: 1, isCausal: false }),
+      'segmentAttention: width is 2, expected 4',
+    ],
     ['shifts by nothing', ({ g, items }) => g.shift(items, 0), 'shift by 0'],
   ])('is rejected if it %s', (_, build, message) => {
     expect(() => build(start())).toThrow(`graph: ${message}`);

@@ -66,6 +66,8 @@ const SHARING: Readonly<Record<Exclude<KernelName, RuleKernel>, Sharing>> = {
   copyColumns: 'rows',
   expand: 'rows',
   itemPosition: 'rows',
+  segmentAttention: 'rows',
+  segmentAttentionGradient: 'rows',
   segmentMax: 'rows',
   segmentMaxGradient: 'rows',
   segmentSoftmax: 'rows',
