@@ -12,6 +12,9 @@ function offsetsOf({ rows }: { readonly rows: Domain }, { sequenceOffsets }: Low
   return sequenceOffsets(rows.field);
 }
 
+/** Queries that kernels/attention.c computes together. */
+const QUERIES = 4;
+
 const isMean = (of: SegmentPooling): number => (of === 'mean' ? 1 : 0);
 
 /** Operations on the items of a row. */
@@ -127,7 +130,7 @@ function attended(of: ValueOf<'segmentAttention'>, lowering: Lowering) {
     value: view(of.value),
     offsets: offsetsOf(of, lowering),
     statistics: buffers.take(`statistics of attention ${id}`, 'scratch', rows, 2 * heads),
-    work: buffers.take(`attention ${domainName(rows)} ${headWidth}`, 'scratch', rows, 2 * headWidth + 2),
+    work: buffers.take(`attention ${domainName(rows)} ${headWidth}`, 'scratch', rows, 2 * headWidth + 2 * QUERIES),
     rows: BATCH,
     width,
     heads,
