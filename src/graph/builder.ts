@@ -232,6 +232,28 @@ export class GraphBuilder {
     return this.#push('shift', x.width, { x, by });
   }
 
+  /**
+   * Computes attention of the items of each row to those of the same row: softmax(q kᵀ / √d) v, in heads of d columns.
+   * Operands have the same width; projections are linear layers before it and after it.
+   */
+  segmentAttention(
+    query: Value,
+    key: Value,
+    value: Value,
+    { heads, isCausal }: { readonly heads: number; /** Items attend to no later ones. */ readonly isCausal: boolean },
+  ): ValueOf<'segmentAttention'> {
+    checkItems('segmentAttention', query);
+    for (const { width } of [key, value]) checkWidths('segmentAttention', width, query.width);
+    const isDivided = Number.isInteger(heads) && heads > 0 && query.width % heads === 0;
+    check(isDivided, `segmentAttention: ${heads} heads of width ${query.width}`);
+    return this.#push('segmentAttention', query.width, { query, key, value, heads, isCausal });
+  }
+
+  /** Computes the position of each item of a sequence from the end of its row: 0 for the last (width 1). */
+  itemPosition(field: string): ValueOf<'itemPosition'> {
+    return this.#push('itemPosition', 1, { field }, items(field));
+  }
+
   /** Returns the same elements and blocks the gradient. */
   stopGradient(x: Value): ValueOf<'stopGradient'> {
     return this.#push('stopGradient', x.width, { x });

@@ -2,7 +2,7 @@ import { listOperands, type Graph } from './graph.js';
 import type { OperationName, Value } from './operations.js';
 import { parametersIn } from './parameters-in.js';
 
-/** Operations whose result column depends only on the same column of their operands. */
+/** Operations that combine each column of an operand with the same column of the others. */
 const BY_COLUMNS: ReadonlySet<OperationName> = new Set<OperationName>([
   'multiply',
   'add',
@@ -16,6 +16,7 @@ const BY_COLUMNS: ReadonlySet<OperationName> = new Set<OperationName>([
   'expand',
   'segmentPool',
   'segmentSoftmax',
+  'segmentAttention',
   'shift',
   'stopGradient',
 ]);

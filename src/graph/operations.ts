@@ -131,6 +131,19 @@ export interface Operations {
   segmentSoftmax: { readonly x: Value };
   /** The items `by` places earlier in the same row; 0 where there is none. */
   shift: { readonly x: Value; readonly by: number };
+  /**
+   * softmax(q kᵀ / √d) v over the items of each row (Vaswani et al. 2017, eq. 1), in heads of d consecutive columns;
+   * if causal, over items up to the query's own.
+   */
+  segmentAttention: {
+    readonly query: Value;
+    readonly key: Value;
+    readonly value: Value;
+    readonly heads: number;
+    readonly isCausal: boolean;
+  };
+  /** The number of later items in the same row, for each item of a sequence: 0 for the last. It has no gradient. */
+  itemPosition: { readonly field: string };
   /** x with the gradient blocked. */
   stopGradient: { readonly x: Value };
   /** Sum over e of gate[:, e] · experts[e] (Jacobs et al. 1991; Ma et al. 2018, eq. 6). */
@@ -154,7 +167,7 @@ export interface Operations {
 }
 
 /** Operations on the items of sequences. */
-export type ItemOperation = 'expand' | 'segmentPool' | 'segmentSoftmax' | 'shift';
+export type ItemOperation = 'expand' | 'segmentPool' | 'segmentSoftmax' | 'segmentAttention' | 'shift' | 'itemPosition';
 export type OperationName = keyof Operations;
 export type LossName = 'binaryCrossEntropy' | 'squaredError' | 'mean';
 

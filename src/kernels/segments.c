@@ -128,3 +128,8 @@ KERNEL(shiftItems)(
     }
   }
 }
+
+/** y[item] = the number of later items of the same row: 0 for the last. */
+KERNEL(itemPosition)(const uint32_t *offsets, float *y, int32_t ldy, int32_t rows) {
+  EACH_ROW EACH_ITEM *to_row(y, ldy, item) = (float)(stop - 1 - item);
+}

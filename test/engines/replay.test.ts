@@ -66,9 +66,18 @@ function batchOf(seed: number): Batch {
 function interest(g: GraphBuilder, input: Value): Value {
   const items = g.input({ kind: 'items', field: 'clicked' }, WIDTH);
   const both = g.multiply(g.expand(g.slice(input, 4, WIDTH), 'clicked'), g.add(items, g.shift(items, 1)));
-  const weights = g.segmentSoftmax(g.linear(both, 1, 'attention'));
+  const scores = g.linear(g.concat([both, g.itemPosition('clicked')]), 1, 'attention');
+  const weights = g.segmentSoftmax(scores);
   const pooled = g.segmentPool(g.mixture(weights, [both]), 'sum');
-  return g.concat([pooled, g.segmentPool(items, 'mean'), g.segmentPool(items, 'max')]);
+  const attended = g.segmentPool(
+    g.segmentAttention(g.linear(both, 18, 'queries'), g.linear(items, 18, 'keys'), g.linear(items, 18, 'values'), {
+      heads: 2,
+      isCausal: true,
+    }),
+    'sum',
+  );
+  const own = g.segmentPool(g.segmentAttention(items, items, items, { heads: 1, isCausal: false }), 'sum');
+  return g.concat([attended, own, pooled, g.segmentPool(items, 'mean'), g.segmentPool(items, 'max')]);
 }
 
 /** A plan of every operation and loss, with a rule for all weights. */

@@ -108,6 +108,24 @@ describe('operations on the items of a sequence', () => {
     for (const of of ['mean', 'max']) expect([...predictions.get(of)!]).toEqual(counts.map((n) => Math.min(n, 1)));
   });
 
+  it.each(engines)(
+    'count positions from the end of a row, without items that are looked up, on %s',
+    async (_name, create) => {
+      const plan = planOf(LAYOUT, (g, input, y) => {
+        const position = g.itemPosition('clicked');
+        const pooled = ['sum', 'max'].map((of) => [of, g.segmentPool(position, of as 'sum' | 'max')] as const);
+        const loss = g.squaredError(g.linear(input, 1, 'out'), y);
+        return { predictions: Object.fromEntries(pooled), terms: [{ name: 'y', weight: 1, loss }] };
+      });
+      const batch = batchOf(9, 2);
+      const predictions = await (await create()).compile(plan).predict(batch);
+      const { offsets } = batch.bags.get('clicked')!;
+      const counts = Array.from({ length: 9 }, (_, b) => offsets[b + 1]! - offsets[b]!);
+      expect([...predictions.get('max')!]).toEqual(counts.map((n) => Math.max(n - 1, 0)));
+      expect([...predictions.get('sum')!]).toEqual(counts.map((n) => (n * Math.max(n - 1, 0)) / 2));
+    },
+  );
+
   it('train to bitwise identical weights for 1, 2 and 3 threads, in one pass and in several', async () => {
     for (const step of [undefined, { rows: 700 }, { combinesTerms: true }]) {
       const trained: unknown[] = [];
@@ -264,6 +282,26 @@ describe('a graph with sequences', () => {
     ],
     ['expands items', ({ g, items }) => g.expand(items, 'a'), 'expand: rows of items(a), expected batch'],
     ['sums items over the batch', ({ g, items }) => g.batchSum(items), 'batchSum: rows of items(a), expected batch'],
+    [
+      'attends to items of another sequence',
+      ({ g, items, others }) => g.segmentAttention(items, others, others, { heads: 1, isCausal: false }),
+      'segmentAttention: rows of items(a) and items(b)',
+    ],
+    [
+      'attends to rows',
+      ({ g, x }) => g.segmentAttention(x, x, x, { heads: 1, isCausal: false }),
+      'segmentAttention: rows of the batch, expected items of a sequence',
+    ],
+    [
+      'has heads of a part of a column',
+      ({ g, items }) => g.segmentAttention(items, items, items, { heads: 3, isCausal: false }),
+      'segmentAttention: 3 heads of width 4',
+    ],
+    [
+      'attends to keys of another width',
+      ({ g, items }) => g.segmentAttention(items, g.slice(items, 0, 2), items, { heads: 1, isCausal: false }),
+      'segmentAttention: width is 2, expected 4',
+    ],
     ['shifts by nothing', ({ g, items }) => g.shift(items, 0), 'shift by 0'],
   ])('is rejected if it %s', (_, build, message) => {
     expect(() => build(start())).toThrow(`graph: ${message}`);

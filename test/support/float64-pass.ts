@@ -162,6 +162,10 @@ function segmentsOf({ rows: domain }: { readonly rows: Domain }, { rows, batch }
   return Array.from({ length: rows }, (_, b) => [offsets[b]!, offsets[b + 1]!] as const);
 }
 
+/** The product of parts of two matrices. */
+const dot = (a: Float64Array, atA: number, b: Float64Array, atB: number, length: number): number =>
+  Array.from({ length }, (_, i) => a[atA + i]! * b[atB + i]!).reduce((sum, product) => sum + product, 0);
+
 /** Rows of each row's group; a row without a group forms one. */
 const membersOf = (groups: Float64Array): number[][] =>
   Array.from(groups, (group, i) => (group < 0 ? [i] : Array.from(groups.keys()).filter((j) => groups[j] === group)));
@@ -252,6 +256,50 @@ const OPERATION: { readonly [Name in Exclude<OperationName, LossName>]: (value: 
       ),
     );
     return moved(run.tape, x, x.rows, moves);
+  },
+  segmentAttention(value, run) {
+    const [q, k, v] = [value.query, value.key, value.value].map((operand) => run.get(operand)) as [Node, Node, Node];
+    const { width, heads, isCausal } = value;
+    const d = width / heads;
+    const y = new Float64Array(q.y.length);
+    /** Visits the weights of each query and head: items, and where columns of the head begin. */
+    const over = (
+      visit: (i: number, keys: readonly number[], weights: readonly number[], at: number) => void,
+    ): void => {
+      for (const [begin, end] of segmentsOf(value, run))
+        for (let i = begin; i < end; i++)
+          for (let at = 0; at < width; at += d) {
+            const keys = Array.from({ length: (isCausal ? i + 1 : end) - begin }, (_, j) => begin + j);
+            const powers = keys.map((j) => Math.exp(dot(q.y, i * width + at, k.y, j * width + at, d) / Math.sqrt(d)));
+            const sum = powers.reduce((total, power) => total + power, 0);
+            const weights = powers.map((power) => power / sum);
+            visit(i, keys, weights, at);
+          }
+    };
+    over((i, keys, weights, at) => {
+      for (const [n, j] of keys.entries())
+        for (let c = at; c < at + d; c++) y[i * width + c]! += weights[n]! * v.y[j * width + c]!;
+    });
+    return run.tape.node(q.rows, width, y, (dy) =>
+      over((i, keys, weights, at) => {
+        const slopes = keys.map((j) => dot(dy, i * width + at, v.y, j * width + at, d));
+        const mean = slopes.reduce((total, slope, n) => total + weights[n]! * slope, 0);
+        for (const [n, j] of keys.entries()) {
+          const ds = (weights[n]! * (slopes[n]! - mean)) / Math.sqrt(d);
+          for (let c = at; c < at + d; c++) {
+            v.d[j * width + c]! += weights[n]! * dy[i * width + c]!;
+            q.d[i * width + c]! += ds * k.y[j * width + c]!;
+            k.d[j * width + c]! += ds * q.y[i * width + c]!;
+          }
+        }
+      }),
+    );
+  },
+  itemPosition(value, run) {
+    const positions = segmentsOf(value, run).flatMap(([begin, end]) =>
+      Array.from({ length: end - begin }, (_, i) => end - begin - 1 - i),
+    );
+    return run.tape.node(positions.length, 1, positions);
   },
   linear({ x, weight, bias }, { tape, get, parameter }) {
     const product = tape.product(get(x), parameter(weight));

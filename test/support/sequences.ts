@@ -101,6 +101,13 @@ export const dinWith =
   };
 export const din = dinWith('dice');
 
+/** Attention of items with their positions to items: queries are layers of another operand than keys and values. */
+function attention(g: GraphBuilder, items: Value, width: number, heads: number, isCausal: boolean): Value {
+  const positioned = g.concat([items, g.affine(g.itemPosition('clicked'), 0.1, 0)]);
+  const [key, value] = ['key', 'value'].map((name) => g.linear(items, width, name)) as [Value, Value];
+  return g.segmentAttention(g.linear(positioned, width, 'query'), key, value, { heads, isCausal });
+}
+
 /** Every operation on items, each as what it makes of the input and the items. */
 export const INTERESTS = {
   ...Object.fromEntries(
@@ -118,6 +125,19 @@ export const INTERESTS = {
     g.segmentPool(g.multiply(g.segmentSoftmax(g.linear(items, WIDTH, 'scores')), items), 'sum'),
   'shift to the next item': (g, _, items) => g.segmentPool(g.multiply(g.shift(items, 1), items), 'mean'),
   'shift to an earlier item': (g, _, items) => g.segmentPool(g.multiply(g.shift(items, -2), items), 'mean'),
+  'attention in heads': (g, _, items) => g.segmentPool(attention(g, items, 15, 3, false), 'sum'),
+  'causal attention': (g, _, items) => g.segmentPool(attention(g, items, 8, 1, true), 'max'),
+  'attention without projections': (g, _, items) =>
+    g.segmentPool(g.add(items, g.segmentAttention(items, items, items, { heads: 2, isCausal: true })), 'mean'),
+  'wide attention': (g, _, items) => g.segmentPool(attention(g, items, 40, 2, false), 'mean'),
+  // Recent items have larger weights.
+  'position of items': (g, _, items) => {
+    const recency = g.map(g.affine(g.itemPosition('clicked'), -0.3, 0), 'exp');
+    return g.segmentPool(
+      g.mixture(g.linear(g.concat([recency, g.itemPosition('clicked')]), 1, 'scale'), [items]),
+      'sum',
+    );
+  },
   'layer norm over items': (g, _, items) => g.segmentPool(g.layerNorm(items, 'norm'), 'mean'),
   'dropout of items': (g, _, items) => g.segmentPool(g.dropout(g.linear(items, 5, 'items'), 0.4, 'dropout'), 'sum'),
   din,

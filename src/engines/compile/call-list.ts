@@ -22,6 +22,7 @@ export type TogetherKernel =
 /** Kernels on the items of sequences. */
 export type ItemKernel =
   | 'expand'
+  | 'itemPosition'
   | 'segmentMax'
   | 'segmentMaxGradient'
   | 'segmentSoftmax'
@@ -61,6 +62,9 @@ const SHARING: Readonly<Record<Exclude<KernelName, RuleKernel>, Sharing>> = {
   clear: 'rows',
   copyColumns: 'rows',
   expand: 'rows',
+  itemPosition: 'rows',
+  segmentAttention: 'rows',
+  segmentAttentionGradient: 'rows',
   segmentMax: 'rows',
   segmentMaxGradient: 'rows',
   segmentSoftmax: 'rows',

@@ -1,5 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs';
 import type { ItemOperation, ValueOf } from '../../graph/operations.js';
+import { attention } from './attention.js';
 import type { TensorFlow } from './backend.js';
 import type { Execution } from './execution.js';
 import { withGradients } from './gradients.js';
@@ -47,6 +48,11 @@ export const ITEM_OPERATION: ItemOperationTable = {
       gradients: (dy_NI) => [of.shift(dy_NI, -by)],
     }));
   },
+
+  segmentAttention: ({ query, key, value, rows, heads, isCausal }, { tf, get, segments }) =>
+    attention(tf, segments(rows), [get(query), get(key), get(value)], { heads, isCausal }),
+
+  itemPosition: ({ rows }, { tf, segments }) => tf.sub(segments(rows).remaining(), 1),
 };
 
 /** Computes the maximum over the items of each row; its gradient goes to the first item that has it, by column. */

@@ -12,6 +12,15 @@ interface Pairs {
   readonly second: Int32Array;
 }
 
+/** Some rows with a similar number of items, each padded to `length` items. */
+export interface Block {
+  readonly name: string;
+  readonly rows: number;
+  readonly length: number;
+  /** Rows of the batch. */
+  readonly indices: readonly number[];
+}
+
 /** Operations on the items of each row of a batch, without gradients. */
 export class Segments {
   readonly #tf: TensorFlow;
@@ -60,6 +69,53 @@ export class Segments {
   /** Returns the number of items from each item to the end of its row, `[items, 1]`. */
   remaining(): Tensor {
     return this.#once('remaining', () => column(this.#tf, remainingItems(this.#counts)));
+  }
+
+  /** Distributes the rows that have items over blocks of at most `maxPairs` pairs of items, or of one row. */
+  blocks(maxPairs: number): readonly Block[] {
+    const blocks: { length: number; indices: number[] }[] = [];
+    const descending = [...this.#counts.keys()].sort((a, b) => this.#counts[b]! - this.#counts[a]!);
+    for (const b of descending) {
+      const [count, block] = [this.#counts[b]!, blocks.at(-1)];
+      if (count === 0) break;
+      const isFull = block === undefined || (block.indices.length + 1) * block.length ** 2 > maxPairs;
+      if (isFull || 2 * count <= block.length) blocks.push({ length: count, indices: [b] });
+      else block.indices.push(b);
+    }
+    return blocks.map((block, i) => ({ ...block, rows: block.indices.length, name: `block ${i} of ${maxPairs}` }));
+  }
+
+  /** Copies the items of a block, zeros after those of each row: `[rows · length, width]`. */
+  pad(x: Tensor, { name, indices, length }: Block): Tensor {
+    return this.#gather(this.#withZeros(x), name, () => {
+      const positions = new Int32Array(indices.length * length).fill(this.#offsets.at(-1)!);
+      for (const [r, b] of indices.entries())
+        for (let i = 0; i < this.#counts[b]!; i++) positions[r * length + i] = this.#offsets[b]! + i;
+      return positions;
+    });
+  }
+
+  /** Copies the items of all blocks back to their rows: `[items, width]`. */
+  unpad(parts: readonly Tensor[], blocks: readonly Block[]): Tensor {
+    return this.#gather(this.#tf.concat([...parts], 0), `all from ${blocks[0]!.name}`, () => {
+      const positions = new Int32Array(this.#offsets.at(-1)!);
+      let begin = 0;
+      for (const { indices, length } of blocks)
+        for (const b of indices) {
+          for (let i = 0; i < this.#counts[b]!; i++) positions[this.#offsets[b]! + i] = begin + i;
+          begin += length;
+        }
+      return positions;
+    });
+  }
+
+  /** Returns `value` for the padding of each row of a block and 0 for its items, `[rows, 1, 1, length]`. */
+  padding({ name, rows, length, indices }: Block, value: number): Tensor {
+    return this.#once(`${value} for the padding of ${name}`, () => {
+      const elements = new Float32Array(rows * length);
+      for (const [r, b] of indices.entries()) elements.fill(value, r * length + this.#counts[b]!, (r + 1) * length);
+      return this.#tf.tensor4d(elements, [rows, 1, 1, length]);
+    });
   }
 
   /** Disposes what was uploaded. */

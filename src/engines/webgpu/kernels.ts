@@ -1,6 +1,7 @@
 import type { Bf16Kernel, TogetherKernel } from '../compile/call-list.js';
 import { argumentNames, type KernelName } from '../compile/kernel-arguments.js';
 import type { ExpandedKernel, KernelsFor, Kernel, Named, RuleKernel } from './kernel.js';
+import { ATTENTION_KERNELS } from './wgsl/attention.js';
 import { COLUMN_KERNELS } from './wgsl/columns.js';
 import { GROUP_KERNELS } from './wgsl/groups.js';
 import { LOSS_KERNELS } from './wgsl/losses.js';
@@ -24,6 +25,7 @@ const KERNELS: KernelsFor<Exclude<KernelName, RuleKernel | TogetherKernel | Bf16
   ...COLUMN_KERNELS,
   ...GROUP_KERNELS,
   ...SEGMENT_KERNELS,
+  ...ATTENTION_KERNELS,
   ...TABLE_KERNELS,
   ...REDUCE_KERNELS,
   gemm: PRODUCT,

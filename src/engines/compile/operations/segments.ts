@@ -1,5 +1,5 @@
-import type { SegmentPooling, Value } from '../../../graph/operations.js';
-import { BATCH, type Domain } from '../../../graph/domain.js';
+import type { ItemOperation, SegmentPooling, Value, ValueOf } from '../../../graph/operations.js';
+import { BATCH, domainName, type Domain } from '../../../graph/domain.js';
 import type { Ref } from '../buffers.js';
 import type { Lowered, Lowering } from '../lowering.js';
 
@@ -12,11 +12,14 @@ function offsetsOf({ rows }: { readonly rows: Domain }, { sequenceOffsets }: Low
   return sequenceOffsets(rows.field);
 }
 
+/** Queries that kernels/attention.c computes together. */
+const QUERIES = 4;
+
 const isMean = (of: SegmentPooling): number => (of === 'mean' ? 1 : 0);
 
 /** Operations on the items of a row. */
 export const SEGMENTS: {
-  readonly [Name in 'expand' | 'segmentPool' | 'segmentSoftmax' | 'shift']: Lowered<Name>;
+  readonly [Name in ItemOperation]: Lowered<Name>;
 } = {
   expand: {
     partition: BATCH,
@@ -67,6 +70,21 @@ export const SEGMENTS: {
     },
   },
 
+  segmentAttention: {
+    partition: BATCH,
+    forward(value, lowering) {
+      lowering.list.emit('segmentAttention', { ...attended(value, lowering), y: lowering.view(value) });
+    },
+    backward(value, lowering) {
+      const { list, view, gradient, accumulate } = lowering;
+      const [dquery, dkey, dvalue] = [gradient(value.query), gradient(value.key), gradient(value.value)];
+      const added = accumulate(value.query) + 2 * accumulate(value.key) + 4 * accumulate(value.value);
+      const [y, dy] = [view(value), gradient(value)];
+      const gradients = { y, dy, dquery, dkey, dvalue, accumulate: added };
+      list.emit('segmentAttentionGradient', { ...attended(value, lowering), ...gradients });
+    },
+  },
+
   shift: {
     partition: BATCH,
     forward(value, lowering) {
@@ -76,6 +94,15 @@ export const SEGMENTS: {
       const { gradient, accumulate } = lowering;
       move(value.x, gradient(value), gradient(value.x), -value.by, accumulate(value.x), lowering);
     },
+  },
+
+  itemPosition: {
+    partition: BATCH,
+    forward(value, lowering) {
+      const [y, offsets] = [lowering.view(value), offsetsOf(value, lowering)];
+      lowering.list.emit('itemPosition', { offsets, y, rows: BATCH });
+    },
+    backward: () => undefined,
   },
 };
 
@@ -90,4 +117,23 @@ function move(
 ): void {
   const offsets = offsetsOf(of, lowering);
   lowering.list.emit('shiftItems', { x, offsets, y, rows: BATCH, columns: y.columns, by, accumulate });
+}
+
+/** Returns what both kernels of an attention read, and the memory that they work in. */
+function attended(of: ValueOf<'segmentAttention'>, lowering: Lowering) {
+  const { id, rows, width, heads } = of;
+  const { view, buffers } = lowering;
+  const headWidth = width / heads;
+  return {
+    query: view(of.query),
+    key: view(of.key),
+    value: view(of.value),
+    offsets: offsetsOf(of, lowering),
+    statistics: buffers.take(`statistics of attention ${id}`, 'scratch', rows, 2 * heads),
+    work: buffers.take(`attention ${domainName(rows)} ${headWidth}`, 'scratch', rows, 2 * headWidth + 2 * QUERIES),
+    rows: BATCH,
+    width,
+    heads,
+    isCausal: Number(of.isCausal),
+  };
 }

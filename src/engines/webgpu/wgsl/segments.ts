@@ -93,6 +93,17 @@ export const SEGMENT_KERNELS: Readonly<Record<ItemKernel, OwnKernel>> = {
       add($dx + item * $ldx + n, f($y + at) * (f($dy + at) - dot), $accumulate);`)}`,
   ),
 
+  itemPosition: {
+    form: 'own',
+    writes: ['y'],
+    threads: ({ rows }) => rows,
+    body: `
+  for (var b = group * ${THREADS}u + lane; b < $rows; b += groups * ${THREADS}u) {
+    let first = m[$offsets + b]; let stop = m[$offsets + b + 1u];
+    ${overItems('put($y + item * $ldy, f32(stop - 1u - item));')}
+  }`,
+  },
+
   // Items move to later places if `by` is positive.
   shiftItems: bySegment(
     'y',

@@ -1,0 +1,156 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
+import type { Batch } from '../../../src/core/batch.js';
+import { randomStream } from '../../../src/core/random.js';
+import { createCpuEngine } from '../../../src/engines/cpu/engine.js';
+import type { Engine, Plan } from '../../../src/engines/engine.js';
+import type { InputLayout } from '../../../src/tables/layout.js';
+import { planOf } from '../../support/graph-plan.js';
+import { expectLikeFloat64 } from '../../support/like-float64.js';
+import { needsAddon } from '../../support/native.js';
+import { createTfjsEngine } from '../../support/tfjs.js';
+import { webGpuEngines } from '../../support/webgpu.js';
+
+const engines: readonly (readonly [string, () => Promise<Engine>])[] = [
+  ['simd', () => Promise.resolve(createCpuEngine())],
+  ['tfjs', createTfjsEngine],
+  ...webGpuEngines,
+];
+
+/** Numbers of PyTorch: see make_cases.py. */
+interface Case {
+  readonly width: number;
+  readonly heads: number;
+  readonly isCausal: boolean;
+  readonly loss: number;
+  readonly predictions: readonly number[];
+  readonly gradients: Readonly<Record<string, readonly number[]>>;
+}
+
+const cases = JSON.parse(readFileSync(join(import.meta.dirname, 'cases.json'), 'utf8')) as readonly Case[];
+
+const layoutOf = (width: number, maxItems: number): InputLayout => ({
+  width: 1,
+  tables: [{ name: 'item', rows: 12, width }],
+  columns: [{ kind: 'number', field: 'price', offset: 0, width: 1 }],
+  sequences: [{ field: 'clicked', table: 'item', width, maxItems }],
+});
+
+/** A layer of attention with projections, pooled to a prediction. */
+function planWith({ width, heads, isCausal }: Pick<Case, 'width' | 'heads' | 'isCausal'>, maxItems: number): Plan {
+  return planOf(layoutOf(width, maxItems), (g, _, y) => {
+    const items = g.input({ kind: 'items', field: 'clicked' }, width);
+    const [query, key, value] = ['query', 'key', 'value'].map((name) => g.linear(items, width, name));
+    const attended = g.segmentAttention(query!, key!, value!, { heads, isCausal });
+    const pooled = g.segmentPool(g.linear(attended, width, 'output'), 'sum');
+    const out = g.linear(pooled, 1, 'last', { bias: false });
+    return { predictions: { p: out }, terms: [{ name: 'y', weight: 1, loss: g.squaredError(out, y) }] };
+  });
+}
+
+/** A batch of rows with so many items; labels are 0, 1 and 2. */
+function batchOf(counts: readonly number[], idOf: (item: number) => number): Batch {
+  const offsets = new Uint32Array(counts.length + 1);
+  for (const [b, count] of counts.entries()) offsets[b + 1] = offsets[b]! + count;
+  const ids = Uint32Array.from({ length: offsets.at(-1)! }, (_, item) => idOf(item));
+  return {
+    rows: counts.length,
+    ids: new Map(),
+    bags: new Map([['clicked', { offsets, ids, weights: new Float32Array(ids.length).fill(1) }]]),
+    numbers: new Map([['price', new Float32Array(counts.length)]]),
+    labels: new Map([['y', Float32Array.from(counts, (_, b) => b % 3)]]),
+  };
+}
+
+/** Elements that make_cases.py computes as well. */
+const numbersOf = (tensor: number, length: number, scale: number): Float32Array =>
+  Float32Array.from({ length }, (_, i) => scale * Math.sin(1.7 * i + 2 * tensor));
+
+const onEngines = cases.flatMap((each) => engines.map(([engine, create]) => ({ ...each, engine, create })));
+
+describe('attention over the items of a row', () => {
+  it.each(onEngines)(
+    'equals MultiheadAttention of PyTorch on $engine: width $width, $heads heads, causal $isCausal',
+    async ({ create, ...expected }) => {
+      const { width, predictions, gradients } = expected;
+      const program = (await create()).compile(planWith(expected, 9));
+      const names = ['query', 'key', 'value', 'output'];
+      const tensors = [
+        ['embeddings.item', [12, width], 1],
+        ...names.map((name) => [`${name}.weight`, [width, width], 0.7] as const),
+        ...names.map((name) => [`${name}.bias`, [width], 0.2] as const),
+        ['last.weight', [width, 1], 0.5],
+      ] as const;
+      const weights = tensors.map(([name, shape, scale], t) => {
+        const length = shape.reduce((product, size) => product * size, 1);
+        return [name, { shape, data: numbersOf(t, length, scale) }] as const;
+      });
+      program.restore({ step: 0, weights: new Map(weights), optimizer: new Map() });
+      const found = await program.inspect(batchOf([3, 0, 1, 9, 5, 1, 0, 2], (item) => (item * 5) % 12));
+      expect(Math.abs(found.losses.get('y')!.mean / expected.loss - 1)).toBeLessThan(1e-5);
+      const largest = Math.max(...predictions.map(Math.abs));
+      for (const [b, p] of predictions.entries())
+        expect(Math.abs(found.predictions.get('p')![b]! - p)).toBeLessThan(1e-5 * largest);
+      // The gradient of the bias of keys is 0.
+      const scale = Math.max(...Object.values(gradients).flat().map(Math.abs));
+      expect([...found.gradients.keys()].sort()).toEqual(Object.keys(gradients).sort());
+      for (const [name, values] of Object.entries(gradients))
+        for (const [i, value] of values.entries())
+          expect(Math.abs(found.gradients.get(name)!.data[i]! - value), `${name}[${i}]`).toBeLessThan(1e-5 * scale);
+      program.dispose();
+    },
+  );
+
+  // More items than a vector has lanes, spans of columns on a GPU, and blocks of rows on TensorFlow.js.
+  it.each(engines.flatMap((engine) => [true, false].map((isCausal) => [...engine, isCausal] as const)))(
+    'equals float64 for long rows and large scores on %s',
+    async (_name, create, isCausal) => {
+      const plan = planWith({ width: 36, heads: 2, isCausal }, 40);
+      const program = (await create()).compile(plan);
+      const random = randomStream(1, 'embeddings');
+      const data = Float32Array.from({ length: 12 * 36 }, () => 3 * random.normal());
+      const { weights } = program.state();
+      const large = new Map([...weights, ['embeddings.item', { shape: [12, 36], data }] as const]);
+      program.restore({ step: 0, weights: large, optimizer: new Map() });
+      const batch = batchOf([40, 0, 17, 33, 1, 37, 2], () => random.below(12));
+      await expectLikeFloat64(program, plan, batch, 5e-5);
+      program.dispose();
+    },
+  );
+
+  it('trains to bitwise identical weights for 1, 2 and 5 threads, and with native kernels', async (context) => {
+    needsAddon(context);
+    for (const shape of [
+      { width: 6, heads: 2, isCausal: false },
+      { width: 24, heads: 3, isCausal: true },
+    ]) {
+      const random = randomStream(1, 'batch');
+      const batches = Array.from({ length: 4 }, () =>
+        batchOf(
+          Array.from({ length: 150 }, () => random.below(41)),
+          () => random.below(12),
+        ),
+      );
+      const trained: unknown[] = [];
+      for (const [threads, choice] of [
+        [1, 'wasm'],
+        [2, 'wasm'],
+        [5, 'wasm'],
+        [1, 'native'],
+        [5, 'native'],
+      ] as const) {
+        const program = createCpuEngine(threads, true, { isPatient: true }, choice).compile(planWith(shape, 40));
+        await setTimeout(200);
+        for (const batch of batches) {
+          const { losses } = await program.trainStep(batch);
+          expect(losses.get('y')!.mean).toBeGreaterThan(0); // not a refused step
+        }
+        trained.push([...program.state().weights].map(([name, { data }]) => [name, data.slice()]));
+        program.dispose();
+      }
+      for (const each of trained) expect(each).toEqual(trained[0]);
+    }
+  });
+});
