@@ -28,7 +28,9 @@ static int has_line(int32_t columns, int32_t slot, int32_t slots) {
 #define EACH_LINK(b, first) for (int32_t b = (first); b >= 0; b = links[b].next)
 /** The rows b of this worker among those of this process. */
 #define EACH_OWN(b) \
-  for (int32_t own = first_own(part), b = own + share_begin(rows, 4), end = own + share_end(rows, 4); b < end; b++)
+  for (int32_t own = first_own(part), b = own + (int32_t)share_begin(rows, 4), \
+               end = own + (int32_t)share_end(rows, 4); \
+       b < end; b++)
 
 /**
  * Links the rows of each group in their order, -1 after the last; by one worker.
@@ -139,6 +141,6 @@ KERNEL(groupPairsGradient)(
 /** y (+)= the rows of x that are this process's; shared among workers. */
 KERNEL(ownRows)(const float *x, float *y, int32_t ldy, int32_t rows, const double *part, int32_t accumulate) {
   const float *own = x + first_own(part);
-  const int32_t end = share_end(rows, 4);
-  for (int32_t b = share_begin(rows, 4); b < end; b++) AT(y, ldy, b) = accumulate ? AT(y, ldy, b) + own[b] : own[b];
+  const size_t end = share_end(rows, 4);
+  for (size_t b = share_begin(rows, 4); b < end; b++) AT(y, ldy, b) = accumulate ? AT(y, ldy, b) + own[b] : own[b];
 }
