@@ -7,60 +7,16 @@ import { createCpuEngine } from '../../src/engines/cpu/engine.js';
 import { loadKernels } from '../../src/engines/cpu/load-kernels.js';
 import { createMemory, instantiateWasm } from '../../src/engines/cpu/module.js';
 import type { Plan } from '../../src/engines/engine.js';
-import { optimizers } from '../../src/optimizers/optimizers.js';
-import type { InputLayout } from '../../src/tables/layout.js';
 import { differentBytes, type Named } from '../support/different-bytes.js';
-import { numericBatch, planOf } from '../support/graph-plan.js';
 import { batchOf as sequencesOf, din, planWith } from '../support/sequences.js';
+import { sharedTableBatch as batchOf, sharedTablePlan } from '../support/shared-table.js';
 
 // Gradients of a table that all workers share are bitwise identical to those that one worker sums.
 
 const THREADS = [2, 3, 5, 8];
 const ROWS = 150;
-const FIELDS = ['seen', 'clicked', 'bought'];
 
-/** A table that three fields share, and a small one. */
-function layoutOf(width: number): InputLayout {
-  return {
-    width: FIELDS.length * width + 3,
-    tables: [
-      { name: 'item', rows: 400, width },
-      { name: 'day', rows: 7, width: 3 },
-    ],
-    columns: [
-      ...FIELDS.map((field, f) => ({ kind: 'id' as const, field, table: 'item', offset: f * width, width })),
-      { kind: 'id', field: 'day', table: 'day', offset: FIELDS.length * width, width: 3 },
-    ],
-  };
-}
-
-/** Two terms on a shared table. */
-function planOn(width: number, step: Plan['step'], isLazy = true): Plan {
-  const plan = planOf(layoutOf(width), (g, input, y) => {
-    const logits = ['a', 'b'].map((name) =>
-      g.linear(g.activation(g.linear(input, 8, name), 'tanh', `${name}.tanh`), 1, `${name}.out`),
-    );
-    return {
-      terms: logits.map((logit, i) => ({ name: `t${i}`, weight: 1, loss: g.binaryCrossEntropy(logit, y) })),
-      predictions: { p: logits[0]! },
-    };
-  });
-  const embeddings = { ...optimizers.schema.parse({ name: 'adam' }), lazy: isLazy } as Plan['optimizers']['embeddings'];
-  return { ...plan, batchRows: ROWS, optimizers: { ...plan.optimizers, embeddings }, ...(step && { step }) };
-}
-
-/** Rows in which few ids are frequent. */
-function batchOf(rows: number, seed: number): Batch {
-  const random = randomStream(seed, 'gather');
-  const draw = (): number => Math.floor(400 * random.uniform() ** 3);
-  return {
-    ...numericBatch(rows, 0, seed),
-    ids: new Map([
-      ...FIELDS.map((field) => [field, Uint32Array.from({ length: rows }, draw)] as const),
-      ['day', Uint32Array.from({ length: rows }, () => random.below(7))],
-    ]),
-  };
-}
+const planOn = (width: number, step: Plan['step'], isLazy = true): Plan => sharedTablePlan(width, step, ROWS, isLazy);
 
 /** Returns gradients, losses and weights of some steps on so many threads. */
 async function stepsOn(threads: number, plan: Plan, batches: readonly Batch[]): Promise<Named> {
