@@ -5,6 +5,7 @@ import { createCpuEngine } from '../src/engines/cpu/engine.js';
 import { EVALUATION_BATCH_ROWS } from '../src/training/evaluate-batches.js';
 import { benchOptions, count, MACHINE, median, printTable, saveResults } from './results.js';
 import { phasesOf } from './phases.js';
+import { compareThreads } from './scaling.js';
 import { peakFlops, peaksOf, rooflineOf } from './roofline.js';
 import { compareVocabularies } from './vocabulary.js';
 import { batchesOf, chosenWorkloads, planOf, stepperOf, workloadName, WORKLOADS, type Workload } from './workloads.js';
@@ -54,12 +55,19 @@ const byThreads = async <T>(what: (threads: number) => Promise<T>): Promise<Map<
 const label = (threads: number): string => `${threads} ${threads === 1 ? 'thread' : 'threads'}`;
 
 it('engine', async () => {
-  const { vocabulary } = benchOptions();
+  const { vocabulary, threadCounts } = benchOptions();
   if (vocabulary !== undefined) {
     saveResults('vocabulary', { vocabularies: await compareVocabularies(vocabulary) });
     return;
   }
   const works = chosenWorkloads();
+  if (threadCounts.length > 0) {
+    await compareThreads(works, threadCounts, stepsOf, async (work, threads) => {
+      const { trainMs } = await measure(work, threads, stepsOf(work));
+      return (1000 * work.batchRows) / trainMs;
+    });
+    return;
+  }
   const peaks = await byThreads((threads) => peaksOf(works, threads));
   const bf16Flops = await byThreads((threads) => peakFlops(threads, 'bf16'));
   const widths = [...new Set(works.map(({ width }) => width))];

@@ -21,7 +21,7 @@ const PHASES = {
     'checkFinite',
     'refuseUnlessFinite',
   ],
-  'distinct rows': ['gatherGradients', 'gatherBagGradients'],
+  'distinct rows': ['gatherGradients', 'gatherBagGradients', 'clearRows', 'findRows', 'numberRows', 'addGradients'],
   waiting: ['barrier'],
 } as const satisfies Record<string, readonly Kernel[]>;
 const OTHER = 'elementwise';

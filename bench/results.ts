@@ -12,6 +12,8 @@ export interface BenchOptions {
   readonly rows: number | undefined;
   readonly seeds: number | undefined;
   readonly threads: number | undefined;
+  /** Engine: numbers of threads to compare. */
+  readonly threadCounts: readonly number[];
   readonly log: 'plain' | 'biased' | undefined;
   readonly write: string | undefined;
   readonly set: readonly string[];
@@ -53,6 +55,7 @@ export function benchOptions(): BenchOptions {
     rows: whole(rows),
     seeds: whole(seeds),
     threads: whole(threads),
+    threadCounts: threads?.split(',').map(Number) ?? [],
     log,
     write,
     set,

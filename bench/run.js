@@ -56,6 +56,10 @@ ${lines([
   ['--seeds N', 'models: random seeds per config (default: 3)'],
   ['--log NAME', 'models: plain or biased (default: both)'],
   ['--threads N', 'models: threads (default: one per core)'],
+  [
+    '--threads N,…',
+    'engine: measure only rows/s by number of threads, as in 1,2,4,8; beyond the cores, simulate the balance of work',
+  ],
   ['--set KEY=VALUE', 'models: override a key of each config, as for mtl train; repeatable'],
   ['--speed', 'models: measure only rows/s (minutes)'],
   ['--precision bf16', 'models: compare only the AUC of bf16 and f32 matrix products on the plain log'],
@@ -104,7 +108,11 @@ if (values.help) {
 }
 const unknown = positionals.filter((name) => !names.includes(name));
 if (unknown.length > 0) fail(`unknown benchmark '${unknown.join("', '")}'; use ${names.join(', ')} or --peers`);
-for (const name of ['rows', 'seeds', 'threads'])
+if (values.threads !== undefined && !/^[1-9]\d{0,3}(,[1-9]\d{0,3})*$/.test(values.threads))
+  fail(`invalid value '${values.threads}' for --threads; use positive integers, as in 1,2,4`);
+if (values.threads?.includes(',') && positionals.includes('models'))
+  fail(`invalid value '${values.threads}' for --threads; models uses one number`);
+for (const name of ['rows', 'seeds'])
   if (values[name] !== undefined && !/^[1-9]\d{0,8}$/.test(values[name]))
     fail(`invalid value '${values[name]}' for --${name}; use a positive integer`);
 if (values.vocabulary !== undefined && !/^[1-9]\d{0,5}M$/.test(values.vocabulary))

@@ -38,6 +38,7 @@ export const VOCABULARY: Readonly<Record<string, number>> = {
   '150_14': 32000,
 };
 const FIELDS = Object.keys(VOCABULARY);
+const LARGEST = '205';
 const NUMBERS = Array.from({ length: 8 }, (_, i) => `D${i}`);
 
 /** A model and its batch size. */
@@ -48,6 +49,8 @@ export interface Workload {
   readonly numbers: readonly string[];
   /** Bag fields with their mean number of items; all others hold one id. */
   readonly bags?: Readonly<Record<string, number>>;
+  /** Whether all fields are looked up in one table, as large as that of the largest. */
+  readonly hasOneTable?: true;
   readonly model: object;
   /** Optimizer of the tables, if not the default. */
   readonly embeddings?: object;
@@ -87,6 +90,7 @@ export const WORKLOADS: readonly Workload[] = [
     ...ESMM,
     bags: { '210': 4, '853': 10, '109_14': 20, '110_14': 60, '127_14': 30, '150_14': 30 },
   },
+  { name: 'esmm-one-table', batchRows: 8192, ...ESMM, hasOneTable: true },
   { name: 'esmm-row-wise', batchRows: 1024, ...ESMM, embeddings: { name: 'row-wise-adagrad' } },
   // One backward pass per loss term, and the inner products of their gradients.
   { name: 'esmm-pcgrad', batchRows: 1024, ...ESMM, weighting: 'pcgrad' },
@@ -124,14 +128,19 @@ function tasksOf(spec: ModelSpec): readonly Task[] {
 
 /** Builds the plan of a workload; `scale` multiplies the vocabulary. */
 export function planOf(
-  { batchRows, width, numbers, bags = {}, model, embeddings = {}, weighting, precision = 'f32' }: Workload,
+  { batchRows, width, numbers, bags = {}, hasOneTable, model, embeddings = {}, weighting, precision = 'f32' }: Workload,
   scale = 1,
 ): Plan {
   const spec = models.schema.parse(model);
   const tasks = tasksOf(spec);
-  const tables = FIELDS.map((name) => ({ name, rows: Math.max(1, Math.round(VOCABULARY[name]! * scale)), width }));
+  const tableOf = (field: string): string => (hasOneTable === true ? LARGEST : field);
+  const tables = [...new Set(FIELDS.map(tableOf))].map((name) => ({
+    name,
+    rows: Math.max(1, Math.round(VOCABULARY[name]! * scale)),
+    width,
+  }));
   const ids = FIELDS.map((field, f) => {
-    const place = { field, offset: f * width, width, table: field };
+    const place = { field, offset: f * width, width, table: tableOf(field) };
     return field in bags
       ? { ...place, kind: 'bag' as const, pooling: 'mean' as const }
       : { ...place, kind: 'id' as const };

@@ -126,7 +126,7 @@ KERNEL(segmentAttention)(
   int32_t heads, int32_t isCausal
 ) {
   const size_t ldq = (size_t)ldquery, ldk = (size_t)ldkey, ldv = (size_t)ldvalue, to = (size_t)ldy;
-  for (int32_t b = share_begin(rows, 4), end = share_end(rows, 4); b < end; b++) {
+  for (size_t b = share_begin(rows, 4), end = share_end(rows, 4); b < end; b++) {
     const size_t first = offsets[b];
     const head h = head_of(work, first, offsets[b + 1] - first, width / heads, isCausal);
     for (size_t at = 0; at < (size_t)width; at += h.width) {
@@ -180,7 +180,7 @@ KERNEL(segmentAttentionGradient)(
   int32_t accumulate
 ) {
   const size_t ldq = (size_t)ldquery, ldk = (size_t)ldkey, ldv = (size_t)ldvalue, ldd = (size_t)ldy;
-  for (int32_t b = share_begin(rows, 4), end = share_end(rows, 4); b < end; b++) {
+  for (size_t b = share_begin(rows, 4), end = share_end(rows, 4); b < end; b++) {
     const size_t first = offsets[b];
     const head h = head_of(work, first, offsets[b + 1] - first, width / heads, isCausal);
     // They may be gradients of one value.

@@ -53,7 +53,7 @@ KERNEL(averageWeights)(
 ) {
   if (*refused) return;
   const uint32_t before = (uint32_t)clock[1];
-  const size_t begin = (uint32_t)share_begin(count, 16), end = (uint32_t)share_end(count, 16);
+  const size_t begin = share_begin(count, 16), end = share_end(count, 16);
   approach(w + begin, average + begin, end - begin, share_left(clock[0], before, before + 1));
 }
 
@@ -70,7 +70,7 @@ KERNEL(averageRows)(
   const uint32_t steps = (uint32_t)clock[1];
   const size_t gap = (size_t)stride;
   const int32_t count = tableRows ? tableRows : *countAt;
-  const size_t begin = (uint32_t)share_begin(count, 1), end = (uint32_t)share_end(count, 1);
+  const size_t begin = share_begin(count, 1), end = share_end(count, 1);
   for (size_t u = begin; u < end; u++) {
     if (!tableRows) fetch_distinct(table, gap, distinct, u, begin, end);
     const size_t row = tableRows ? u : distinct[u];
@@ -80,7 +80,7 @@ KERNEL(averageRows)(
 
 /** Exchanges dense weights and their average; shared among workers. */
 KERNEL(exchangeWeights)(float *w, float *average, int32_t count) {
-  const size_t begin = (uint32_t)share_begin(count, 16), end = (uint32_t)share_end(count, 16);
+  const size_t begin = share_begin(count, 16), end = share_end(count, 16);
   exchange(w + begin, average + begin, end - begin);
 }
 
@@ -88,9 +88,9 @@ KERNEL(exchangeWeights)(float *w, float *average, int32_t count) {
 KERNEL(exchangeRows)(
   float *table, int32_t stride, int32_t width, size_t average, int32_t rows, const double *clock
 ) {
-  const int32_t end = share_end(rows, 1);
-  for (int32_t row = share_begin(rows, 1); row < end; row++) {
-    float *at = table + (size_t)row * (size_t)stride;
+  const size_t end = share_end(rows, 1);
+  for (size_t row = share_begin(rows, 1); row < end; row++) {
+    float *at = table + row * (size_t)stride;
     exchange(at, bring_up(at, average, (size_t)width, clock[0], (uint32_t)clock[1]), (size_t)width);
   }
 }

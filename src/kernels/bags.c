@@ -16,8 +16,8 @@ static float *factors_of(const uint32_t *bag) { return place_at(bag[1]); }
 /** Turns weights into factors in place: w / Σ w or w / √Σ w²; 0 if the divisor is. Rows are shared among workers. */
 KERNEL(poolingFactors)(const uint32_t *bag, const uint32_t *offsets, int32_t pooling, int32_t rows) {
   float *factors = factors_of(bag);
-  const size_t end = (size_t)share_end(rows, 4);
-  for (size_t b = (size_t)share_begin(rows, 4); b < end; b++) {
+  const size_t end = share_end(rows, 4);
+  for (size_t b = share_begin(rows, 4); b < end; b++) {
     double sum = 0, squares = 0;
     for (size_t item = offsets[b]; item < offsets[b + 1]; item++) {
       const double weight = (double)factors[item];
@@ -41,7 +41,7 @@ KERNEL(lookupBags)(
 ) {
   const uint32_t *ids = ids_of(bag);
   const float *factors = factors_of(bag);
-  const size_t begin = (size_t)share_begin(rows, 4), end = (size_t)share_end(rows, 4);
+  const size_t begin = share_begin(rows, 4), end = share_end(rows, 4);
   const uint32_t *last = ids + offsets[end];
   require_below(ids + offsets[begin], last, (uint32_t)tableSize);
 #define EACH_ITEM for (const uint32_t *id = first; id < stop; id++)

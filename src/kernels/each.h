@@ -17,7 +17,7 @@
 
 /** Goes over the rows of this worker. */
 #define EACH_ROW(rows) \
-  for (size_t row = (size_t)share_begin(rows, 4), row_end = (size_t)share_end(rows, 4); row < row_end; row++)
+  for (size_t row = share_begin(rows, 4), row_end = share_end(rows, 4); row < row_end; row++)
 /** Goes over the columns of a row. */
 #define EACH_COLUMN(width) NOT_INTERLEAVED for (size_t n = 0; n < (size_t)(width); n++)
 #define EACH_VECTOR(rows, columns) EACH_ROW(rows) EACH_SPAN(columns)
@@ -25,8 +25,8 @@
 /** Does the same for functions that take long; a single column has a loop that is not vectorized. */
 #define FOR_NUMBERS(rows, width, ...) \
   if ((width) == 1) { \
-    const size_t n = 0, row_end = (size_t)share_end(rows, 4); \
-    NOT_VECTORIZED for (size_t row = (size_t)share_begin(rows, 4); row < row_end; row++) { __VA_ARGS__ } \
+    const size_t n = 0, row_end = share_end(rows, 4); \
+    NOT_VECTORIZED for (size_t row = share_begin(rows, 4); row < row_end; row++) { __VA_ARGS__ } \
   } else \
     EACH_NUMBER(rows, width) { __VA_ARGS__ }
 

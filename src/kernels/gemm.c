@@ -48,8 +48,9 @@ KERNEL(gemmGradient)(
  */
 KERNEL(transposePanels)(const float *p, float *t, int32_t k, int32_t panels) {
   const size_t inputs = (size_t)k, outputs = (size_t)panels * PANEL;
-  const int32_t input_panels = (k + PANEL - 1) / PANEL, end = share_end(input_panels, 1);
-  for (size_t q = (size_t)share_begin(input_panels, 1); q < (size_t)end; q++) {
+  const int32_t input_panels = (k + PANEL - 1) / PANEL;
+  const size_t end = share_end(input_panels, 1);
+  for (size_t q = share_begin(input_panels, 1); q < end; q++) {
     const size_t width = least(PANEL, inputs - q * PANEL);
     for (size_t n = 0; n < outputs; n++) {
       const float *from = p + (n / PANEL * inputs + q * PANEL) * PANEL + n % PANEL;

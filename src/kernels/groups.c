@@ -74,8 +74,8 @@ static size_t segment_from(
 /** Segments that begin in this worker's share of all items: `from` up to `to`; these balance items. */
 #define OWN_SEGMENTS \
   const int32_t items = (int32_t)offsets[rows]; \
-  const size_t from = segment_from(order, offsets, segments, rows, share_begin(items, 1)), \
-               to = segment_from(order, offsets, segments, rows, share_end(items, 1));
+  const size_t from = segment_from(order, offsets, segments, rows, (int32_t)share_begin(items, 1)), \
+               to = segment_from(order, offsets, segments, rows, (int32_t)share_end(items, 1));
 /** These segments, with their items from `first` up to `stop`. */
 #define EACH_SEGMENT \
   for (size_t s = from; s < to; s++) \

@@ -67,9 +67,9 @@ KERNEL(mean)(
 
 /** Sets `refused` to 1 if one of `count` numbers is not finite: then, and only then, the mean of losses is not. */
 KERNEL(checkFinite)(const float *numbers, uint32_t *refused, int32_t count) {
-  const size_t end = (uint32_t)share_end(count, 4);
+  const size_t end = share_end(count, 4);
   int is_finite = 1;
-  for (size_t i = (uint32_t)share_begin(count, 4); i < end; i++) is_finite &= numbers[i] - numbers[i] == 0;
+  for (size_t i = share_begin(count, 4); i < end; i++) is_finite &= numbers[i] - numbers[i] == 0;
   if (!is_finite) *refused = 1;
 }
 

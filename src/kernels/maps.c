@@ -219,7 +219,7 @@ INLINE four sums_at(const double *sums) {
 }
 /** Goes over the cache lines of columns from `begin` to `end`: columns `n` to `stop`. */
 #define EACH_LINE(begin, end) \
-  for (size_t line = (size_t)(begin), line_end = (size_t)(end), stop; \
+  for (size_t line = (begin), line_end = (end), stop; \
        line < line_end && (stop = line + LINE < line_end ? line + LINE : line_end, 1); line += LINE)
 
 /** g[n] = Σ over b of a[b, n] c[b, n]; columns, a multiple of 4, are shared among workers. */

@@ -180,8 +180,8 @@ INLINE void do_columns(const norm *n, size_t from, size_t left, const int togeth
 }
 /** Does parts for the columns of this worker: as many vectors as go together, then vector by vector. */
 INLINE void do_share(const norm *n, const int parts) {
-  const size_t end = (size_t)slot_end((int32_t)n->columns, n->slot, n->slots);
-  size_t from = (size_t)slot_begin((int32_t)n->columns, n->slot, n->slots);
+  const size_t end = slot_end((int32_t)n->columns, n->slot, n->slots);
+  size_t from = slot_begin((int32_t)n->columns, n->slot, n->slots);
   for (; from + TOGETHER * LANES <= end; from += TOGETHER * LANES)
     do_columns(n, from, TOGETHER * LANES, TOGETHER, parts);
   for (; from + LANES <= end; from += LANES) do_columns(n, from, LANES, 1, parts);
@@ -252,15 +252,15 @@ KERNEL(normalizeRunning)(
   const float *x, int32_t ldx, float *y, int32_t ldy, const float *gain, const float *shift, const float *running,
   int32_t rows, int32_t columns, float epsilon, int32_t activation
 ) {
-  const int32_t end = share_end(rows, 4);
+  const size_t end = share_end(rows, 4);
   for (int32_t n = 0; n < columns; n += LANES) {
     const size_t left = (size_t)(columns - n);
     const vector mean = load_columns(running + n, left), variance = load_columns(running + columns + n, left),
                  inverse = splat(1) / square_root(variance + splat(epsilon)),
                  scale = inverse * load_columns(gain + n, left), offset = load_columns(shift + n, left);
-    for (int32_t b = share_begin(rows, 4); b < end; b++) {
-      const vector centered = load_columns(x + (size_t)b * (size_t)ldx + n, left) - mean;
-      store_columns(y + (size_t)b * (size_t)ldy + n, left, activated(activation, centered * scale + offset));
+    for (size_t b = share_begin(rows, 4); b < end; b++) {
+      const vector centered = load_columns(x + b * (size_t)ldx + n, left) - mean;
+      store_columns(y + b * (size_t)ldy + n, left, activated(activation, centered * scale + offset));
     }
   }
 }
@@ -342,10 +342,10 @@ KERNEL(diceSlopes)(
   const float *x, int32_t ldx, const float *z, int32_t ldz, const float *dy, int32_t ldy, float *g, int32_t rows,
   int32_t width
 ) {
-  const int32_t end = share_end(width, 4);
+  const size_t end = share_end(width, 4);
   vector seen = splat(0);
-  for (int32_t n = share_begin(width, 4); n < end; n += LANES) {
-    const size_t left = (size_t)(end - n);
+  for (size_t n = share_begin(width, 4); n < end; n += LANES) {
+    const size_t left = end - n;
     doubles sum = {0};
     for (size_t b = 0; b < (size_t)rows; b++) {
       const vector share = splat(1) - splat(1) / (splat(1) + exp_rounded(-load_some(z + b * (size_t)ldz + n, left)));

@@ -145,7 +145,7 @@ INLINE void multiply(
   const float *a, size_t lda, const float *p, const float *bias, float *c, size_t ldc, int32_t rows, size_t k,
   size_t panels, int accumulate, int activation
 ) {
-  const size_t begin = (size_t)share_begin(rows, 4), end = (size_t)share_end(rows, 4);
+  const size_t begin = share_begin(rows, 4), end = share_end(rows, 4);
   const size_t most = BLOCK_FLOATS / (k * MOST_ROWS) * MOST_ROWS,
                block = least(most > MOST_ROWS ? most : MOST_ROWS, end - begin), steps = (k + STEP - 1) / STEP;
   if (begin == end) return;
@@ -194,7 +194,7 @@ INLINE void multiply_gradient(
   const float *x, size_t ldx, const float *d, size_t ldd, float *g, size_t rows, size_t k, size_t panels,
   int accumulate
 ) {
-  const size_t begin = (size_t)share_begin((int32_t)k, 4), end = (size_t)share_end((int32_t)k, 4);
+  const size_t begin = share_begin((int32_t)k, 4), end = share_end((int32_t)k, 4);
   vector seen = splat(0);
   operand packed[GRADIENT_ROWS / STEP * PANEL * MOST_PANELS];
 #if STEP > 1

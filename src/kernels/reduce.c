@@ -39,8 +39,8 @@ KERNEL(combine)(
   float *g, size_t areaBytes, int32_t areas, int32_t count, const int32_t *countAt, const float *weights
 ) {
   const int32_t size = size_of(count, countAt);
-  const size_t end = (uint32_t)share_end(size, 16), gap = areaBytes / sizeof *g;
-  for (size_t i = (uint32_t)share_begin(size, 16); i < end; i += LANES) {
+  const size_t end = share_end(size, 16), gap = areaBytes / sizeof *g;
+  for (size_t i = share_begin(size, 16); i < end; i += LANES) {
     vector sum = splat(0);
     for (int32_t area = 0; area < areas; area++)
       sum += splat(weights[area]) * load_some(g + (size_t)area * gap + i, end - i);
@@ -51,8 +51,8 @@ KERNEL(combine)(
 /** total = g if `fresh` is nonzero, else total + g; shared among workers. */
 KERNEL(accumulate)(const float *g, float *total, int32_t count, const uint32_t *fresh) {
   const uint32_t is_fresh = *fresh;
-  const size_t end = (uint32_t)share_end(count, 16);
-  for (size_t i = (uint32_t)share_begin(count, 16); i < end; i += LANES) {
+  const size_t end = share_end(count, 16);
+  for (size_t i = share_begin(count, 16); i < end; i += LANES) {
     vector sum = load_some(g + i, end - i);
     if (!is_fresh) sum += load_some(total + i, end - i);
     store_some(total + i, end - i, sum);

@@ -6,7 +6,7 @@
 
 /** The rows b of this worker, with their items from `first` up to `stop`. */
 #define EACH_ROW \
-  for (int32_t b = share_begin(rows, 4), end = share_end(rows, 4); b < end; b++) \
+  for (size_t b = share_begin(rows, 4), end = share_end(rows, 4); b < end; b++) \
     for (size_t first = offsets[b], stop = offsets[b + 1], is_next = 0; !is_next; is_next = 1)
 #define EACH_ITEM ROLLED for (size_t item = first; item < stop; item++)
 
@@ -33,7 +33,7 @@ KERNEL(expand)(
 ) {
   EACH_ROW {
     const vector factor = factor_of(isMean, stop - first);
-    const float *from = row_of(x, ldx, (size_t)b);
+    const float *from = row_of(x, ldx, b);
     EACH_ITEM EACH_SPAN(columns)
       put_columns(to_row(y, ldy, item) + n, left, factor * load_columns(from + n, left), accumulate);
   }
@@ -47,7 +47,7 @@ KERNEL(segmentSum)(
   EACH_ROW EACH_SPAN(columns) {
     vector sum = splat(0);
     EACH_ITEM sum += load_columns(row_of(x, ldx, item) + n, left);
-    put_columns(to_row(y, ldy, (size_t)b) + n, left, factor_of(isMean, stop - first) * sum, accumulate);
+    put_columns(to_row(y, ldy, b) + n, left, factor_of(isMean, stop - first) * sum, accumulate);
   }
 }
 
@@ -56,7 +56,7 @@ KERNEL(segmentMax)(
   const float *x, int32_t ldx, const uint32_t *offsets, float *y, int32_t ldy, int32_t rows, int32_t columns
 ) {
   EACH_ROW EACH_SPAN(columns)
-    store_columns(to_row(y, ldy, (size_t)b) + n, left, largest(x + n, ldx, first, stop, left));
+    store_columns(to_row(y, ldy, b) + n, left, largest(x + n, ldx, first, stop, left));
 }
 
 /** dx[item] (+)= dy[b] for the first item of row b that has the maximum, by column, and 0 for the others. */
@@ -65,8 +65,8 @@ KERNEL(segmentMaxGradient)(
   int32_t rows, int32_t width, int32_t accumulate
 ) {
   EACH_ROW EACH_SPAN(width) {
-    const vector most = load_some(row_of(y, ldy, (size_t)b) + n, left);
-    bits value = (bits)load_some(row_of(dy, ldy, (size_t)b) + n, left);
+    const vector most = load_some(row_of(y, ldy, b) + n, left);
+    bits value = (bits)load_some(row_of(dy, ldy, b) + n, left);
     EACH_ITEM {
       const bits is_most = (bits)(load_some(row_of(x, ldx, item) + n, left) == most);
       float *to = to_row(dx, ldx, item) + n;

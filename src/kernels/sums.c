@@ -4,10 +4,10 @@
 
 /** g[n] (+)= sum of d[b, n] over rows; columns, a multiple of 4, are shared among workers. */
 KERNEL(columnSums)(const float *d, int32_t ldd, float *g, int32_t rows, int32_t columns, int32_t accumulate) {
-  const int32_t end = share_end(columns, LINE);
+  const size_t end = share_end(columns, LINE);
   vector seen = splat(0);
-  for (int32_t n = share_begin(columns, LINE); n < end; n += LANES) {
-    const size_t left = (size_t)(end - n);
+  for (size_t n = share_begin(columns, LINE); n < end; n += LANES) {
+    const size_t left = end - n;
     double sums[LANES] = {0};
     const float *at = d + n;
     for (int32_t b = 0; b < rows;) {

@@ -11,6 +11,8 @@
 #define LINE 64
 /** Marks a free slot of the hash table. */
 #define EMPTY 0xffffffffu
+/** Marks a row that has no number yet, and the number of a distinct row for its first id. */
+#define NEW 0x80000000u
 /** Widths that loops are unrolled for. */
 #define BY_WIDTH(width, each, ...) \
   switch (width) { \
@@ -74,8 +76,10 @@ INLINE void clear_rows(distinct_rows *rows) {
   rows->count = 0;
 }
 
-/** Index of the slot where a row's search begins (Knuth's multiplicative hash). */
-INLINE uint32_t hash_of(const distinct_rows *rows, uint32_t row) { return (row * 0x9e3779b1u) >> rows->shift; }
+/** Knuth's multiplicative hash: spreads consecutive numbers evenly. */
+INLINE uint32_t spread(uint32_t number) { return number * 0x9e3779b1u; }
+/** Index of the slot where a row's search begins. */
+INLINE uint32_t hash_of(const distinct_rows *rows, uint32_t row) { return spread(row) >> rows->shift; }
 /** Slot of a row, or the free slot where it belongs, by linear probing. */
 INLINE uint32_t *slot_of(const distinct_rows *rows, uint32_t row) {
   uint32_t h = hash_of(rows, row), number;

@@ -52,20 +52,20 @@ static int64_t first_unit(int64_t units, int32_t worker) {
   return units * narrow_global(worker) / narrow_global(threads);
 }
 
-static int32_t first_item(int32_t count, int32_t unit, int32_t worker) {
+static size_t first_item(int32_t count, int32_t unit, int32_t worker) {
   const int64_t items = (uint32_t)count;
-  return (int32_t)least(items, first_unit((items + unit - 1) / unit, worker) * unit);
+  return (size_t)least(items, first_unit((items + unit - 1) / unit, worker) * unit);
 }
-int32_t share_begin(int32_t count, int32_t unit) { return first_item(count, unit, thread); }
-int32_t share_end(int32_t count, int32_t unit) { return first_item(count, unit, thread + 1); }
+size_t share_begin(int32_t count, int32_t unit) { return first_item(count, unit, thread); }
+size_t share_end(int32_t count, int32_t unit) { return first_item(count, unit, thread + 1); }
 
-static int32_t first_column(int32_t columns, int32_t slot, int32_t slots, int32_t worker) {
-  return (int32_t)least(columns, most(0, first_unit(slots, worker) - slot) * 16);
+static size_t first_column(int32_t columns, int32_t slot, int32_t slots, int32_t worker) {
+  return (size_t)least(columns, most(0, first_unit(slots, worker) - slot) * 16);
 }
-int32_t slot_begin(int32_t columns, int32_t slot, int32_t slots) {
+size_t slot_begin(int32_t columns, int32_t slot, int32_t slots) {
   return first_column(columns, slot, slots, thread);
 }
-int32_t slot_end(int32_t columns, int32_t slot, int32_t slots) {
+size_t slot_end(int32_t columns, int32_t slot, int32_t slots) {
   return first_column(columns, slot, slots, thread + 1);
 }
 

@@ -44,12 +44,12 @@ static inline void *place_at(uint32_t address) { return memory_begin + address; 
 /** Ends the step of this worker: the process reports an error. */
 _Noreturn void fail(void);
 
-/** Start of this worker's share of `count` items that are handed out `unit` at a time. */
-int32_t share_begin(int32_t count, int32_t unit);
-int32_t share_end(int32_t count, int32_t unit);
+/** Start of this worker's share of `count` items (unsigned) that are handed out `unit` at a time. */
+size_t share_begin(int32_t count, int32_t unit);
+size_t share_end(int32_t count, int32_t unit);
 /** First column of this worker among `columns`, whose cache lines have the indices `slot` and up of `slots`. */
-int32_t slot_begin(int32_t columns, int32_t slot, int32_t slots);
-int32_t slot_end(int32_t columns, int32_t slot, int32_t slots);
+size_t slot_begin(int32_t columns, int32_t slot, int32_t slots);
+size_t slot_end(int32_t columns, int32_t slot, int32_t slots);
 /** Takes the resource with a claim, unless another worker has it; true for one worker. */
 int take(int32_t *claim);
 /** Whether this worker has the resource that it last tried to take. */

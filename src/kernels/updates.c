@@ -38,7 +38,7 @@
   ) { \
     if (*refused) return; \
     COPY_CONSTANTS \
-    const size_t begin = (size_t)share_begin(count, 16), end = (size_t)share_end(count, 16); \
+    const size_t begin = share_begin(count, 16), end = share_end(count, 16); \
     rule##_row(w + begin, s + begin, gap / sizeof *s, g ? g + begin : g, end - begin, c); \
   }
 
@@ -66,7 +66,7 @@
     COPY_CONSTANTS \
     const distinct_rows known = open_rows(hash, distinct, countAt); \
     const int32_t count = tableRows ? tableRows : (int32_t)known.count; \
-    const size_t begin = (size_t)share_begin(count, 1), end = (size_t)share_end(count, 1); \
+    const size_t begin = share_begin(count, 1), end = share_end(count, 1); \
     if (tableRows) { \
       for (size_t row = begin; row < end; row++) { \
         const uint32_t number = *slot_of(&known, (uint32_t)row); \

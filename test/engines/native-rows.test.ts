@@ -117,6 +117,7 @@ function compute(
         rows,
         1,
         freshAt,
+        0,
       );
       kernels.gatherBagGradients(
         claim,
@@ -183,7 +184,7 @@ describe.each(ADDON.families)('native row kernels for %s', (family) => {
       words[fresh / 4] = 1;
       for (let b = 0; b < 100; b++) words[ids / 4 + b] = b;
       floats[d / 4 + 5 * 99 + 4] = largest;
-      kernels.gatherGradients(claim, ids, d, 5, 5, hash, distinct, gradients, 1, 0, countAt, 100, 1, fresh);
+      kernels.gatherGradients(claim, ids, d, 5, 5, hash, distinct, gradients, 1, 0, countAt, 100, 1, fresh, 0);
       kernels.refuseUnlessFinite(BEGIN);
     });
   });
@@ -210,7 +211,7 @@ describe.each(ADDON.families)('native row kernels for %s', (family) => {
     words.set([0, 0, 99], countAt / 4);
     words[fresh / 4] = 1;
     expect(() =>
-      kernels.gatherGradients(y + 71_000, ids, table, 8, 8, hash, distinct, gradients, 1, 0, countAt, 100, 1, fresh),
+      kernels.gatherGradients(y + 71_000, ids, table, 8, 8, hash, distinct, gradients, 1, 0, countAt, 100, 1, fresh, 0),
     ).toThrow('a kernel failed');
   });
 });

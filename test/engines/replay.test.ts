@@ -18,6 +18,7 @@ import { needsAddon } from '../support/native.js';
 import { recordBytes, recordLists, type RecordedList } from '../support/recorded-list.js';
 import { scratchFolder } from '../support/scratch.js';
 import { batchOf as sequencesOf, din, planWith } from '../support/sequences.js';
+import { sharedTableBatch, sharedTablePlan } from '../support/shared-table.js';
 
 // Whole steps of programs that use every kernel, recorded with WebAssembly and replayed by the C kernels in a program
 // of their own, which sanitizers and emulators can run.
@@ -111,7 +112,10 @@ async function record(): Promise<readonly RecordedList[]> {
   // Gradients of several passes accumulate.
   const passes = recordLists({ ...planWith(din, { rows: 2 * ROWS }), batchRows: ROWS });
   await passes.program.trainStep(sequencesOf(2 * ROWS, 1));
-  const all: RecordedList[] = [...passes.recorded];
+  // Workers share a table that has most ids.
+  const shared = recordLists(sharedTablePlan(18, { combinesTerms: true, rows: 2 * ROWS }, ROWS));
+  await shared.program.trainStep(sharedTableBatch(2 * ROWS, 1));
+  const all: RecordedList[] = [...passes.recorded, ...shared.recorded];
   for (const plan of plans) {
     const { program, recorded } = recordLists(plan);
     for (const seed of [1, 2]) await program.trainStep(batchOf(seed));
@@ -155,9 +159,12 @@ function replay(command: readonly string[], threads: number, list: RecordedList)
   const { status, stdout, stderr } = spawnSync(program, args, { encoding: 'utf8', timeout: 300_000, env });
   expect([status, stderr]).toEqual([0, '']);
   const families = stdout.trim().split('\n');
-  // WebAssembly has its stack below the barrier, which counts its generations; a single thread claims nothing.
-  const { at, words } = list.claims;
-  const withoutTeam = (bytes: Buffer): Buffer => bytes.fill(0, 0, list.barrier + 64).fill(0, at, at + 4 * words);
+  // WebAssembly has its stack below the barrier, which counts its generations.
+  const withoutTeam = (bytes: Buffer): Buffer => {
+    bytes.fill(0, 0, list.barrier + 64);
+    for (const { at, words } of list.ofTeam) bytes.fill(0, at, at + 4 * words);
+    return bytes;
+  };
   const after = withoutTeam(Buffer.from(list.after));
   const different = families.filter((family) => !withoutTeam(readFileSync(`${path}.${family}`)).equals(after));
   return { families, different };

@@ -1,4 +1,5 @@
 import { compile } from '../../src/engines/compile/compile.js';
+import { countWords } from '../../src/engines/compile/buffers.js';
 import type { ListName } from '../../src/engines/compile/lists.js';
 import { BEGIN } from '../../src/engines/cpu/begin.js';
 import { createExchange } from '../../src/engines/cpu/exchange.js';
@@ -21,8 +22,8 @@ export interface RecordedList {
   readonly begin: number;
   readonly end: number;
   readonly barrier: number;
-  /** Offset of the claims of tables, which several threads set, and their words. */
-  readonly claims: { readonly at: number; readonly words: number };
+  /** Offsets and words of memory that depends on the threads: claims, and slots of tables that threads share. */
+  readonly ofTeam: readonly { readonly at: number; readonly words: number }[];
   readonly before: Buffer;
   readonly after: Buffer;
 }
@@ -37,7 +38,12 @@ export function recordLists(plan: Plan): { readonly program: CpuProgram; readonl
   const instance = instantiateWasm(module, memory);
   const lists = placeLists(compiled.lists, cpu, compiled, instance);
   const recorded: RecordedList[] = [];
-  const claims = { at: 4 * image.wordAt(compiled.tables.claims), words: compiled.tables.all.length };
+  const { claims, all } = compiled.tables;
+  const shared = all.filter(({ sharedFrom }) => sharedFrom > 0);
+  const ofTeam = [claims, ...shared.flatMap(({ hash, rowNumbers }) => [hash, ...rowNumbers])].map((ref) => ({
+    at: 4 * image.wordAt(ref),
+    words: countWords(ref.buffer, compiled.maxRowsOf),
+  }));
   const copy = (): Buffer => Buffer.from(Buffer.from(memory.buffer));
   const team = {
     run(name: ListName, rows: number, items: readonly number[] = []) {
@@ -52,7 +58,7 @@ export function recordLists(plan: Plan): { readonly program: CpuProgram; readonl
         begin: list.begin,
         end: list.end,
         barrier: BEGIN,
-        claims,
+        ofTeam,
         before,
         after: copy(),
       });

@@ -1,6 +1,5 @@
 // Prints the shares of all workers: shares THREADS COUNT UNIT, or shares THREADS COLUMNS SLOT SLOTS
 #include "team.h"
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -11,9 +10,9 @@ int main(int count, char **arguments) {
   for (int i = 1; i < count; i++) n[i - 1] = (int32_t)strtoll(arguments[i], NULL, 10);
   for (int32_t self = 0; self < n[0]; self++) {
     join_team(self, n[0], NULL);
-    const int32_t begin = count == 4 ? share_begin(n[1], n[2]) : slot_begin(n[1], n[2], n[3]);
-    const int32_t end = count == 4 ? share_end(n[1], n[2]) : slot_end(n[1], n[2], n[3]);
-    printf("%" PRIu32 " %" PRIu32 "\n", (uint32_t)begin, (uint32_t)end);
+    const size_t begin = count == 4 ? share_begin(n[1], n[2]) : slot_begin(n[1], n[2], n[3]);
+    const size_t end = count == 4 ? share_end(n[1], n[2]) : slot_end(n[1], n[2], n[3]);
+    printf("%zu %zu\n", begin, end);
   }
   return 0;
 }

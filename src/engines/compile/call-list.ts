@@ -58,6 +58,8 @@ const SHARING: Readonly<Record<Exclude<KernelName, RuleKernel>, Sharing>> = {
   activateGradient: 'rows',
   binaryCrossEntropy: 'rows',
   checkFinite: 'rows',
+  // A barrier precedes every kernel that accesses the same elements.
+  clearRows: 'rows',
   countRows: 'rows',
   clear: 'rows',
   copyColumns: 'rows',
@@ -118,8 +120,11 @@ const SHARING: Readonly<Record<Exclude<KernelName, RuleKernel>, Sharing>> = {
   releaseTables: 'start',
   transposePanels: 'start',
   // The first free worker takes a table. The slowest sums and the largest tables may overlap: neither reads the other.
+  addGradients: 'tables',
+  findRows: 'tables',
   gatherBagGradients: 'tables',
   gatherGradients: 'tables',
+  numberRows: 'tables',
   refuseUnlessFinite: 'tables',
   // They read gradients that other workers have written.
   accumulate: 'reduce',

@@ -13,7 +13,15 @@ import { BY_COLUMNS, inPhases } from './phases.js';
 import type { Precision } from '../precision.js';
 import type { Matrix, Place, Places } from './places.js';
 import { PRODUCTS } from './products.js';
-import { lowerGather, lowerItemLookup, lowerLookup, type TablePlaces } from './tables.js';
+import {
+  lowerClearRows,
+  lowerFindRows,
+  lowerGather,
+  lowerItemLookup,
+  lowerLookup,
+  type InputGradients,
+  type TablePlaces,
+} from './tables.js';
 
 /** A value that the forward pass computes. */
 type Computed = Exclude<Value, LossValue>;
@@ -174,13 +182,13 @@ function lowerInput({ layout, tables, places }: PassPlan, input: ValueOf<'input'
   else lowerLookup(layout, tables, y, list);
 }
 
-/** Lowers the backward pass of looked-up inputs: sums their gradients over the rows of each table. */
-function lowerInputGradients(
-  plan: PassPlan,
+/** Returns the gradients of looked-up inputs, cleared if no term reaches them; undefined if none is reached. */
+function inputGradients(
+  { areas }: PassPlan,
   inputs: readonly ValueOf<'input'>[],
-  { written, area, lowering: { list, gradient } }: PassState,
-): void {
-  if (plan.areas === 1 && !inputs.some((input) => written.has(input))) return;
+  { written, lowering: { list, gradient } }: PassState,
+): InputGradients | undefined {
+  if (areas === 1 && !inputs.some((input) => written.has(input))) return undefined;
   const items = new Map<string, View>();
   let features: View | undefined;
   for (const input of inputs) {
@@ -189,7 +197,7 @@ function lowerInputGradients(
     if (input.source.kind === 'items') items.set(input.source.field, d);
     else features = d;
   }
-  lowerGather(plan.tables, { features, items }, area, plan.areas, list);
+  return { features, items };
 }
 
 /**
@@ -241,6 +249,7 @@ export function lowerPass(
         list.separate();
         releaseTables();
       }
+      if (area === 0) lowerClearRows(tables, list);
       // Nothing else writes there for these terms; the first area holds the result of an update.
       if (plan.areas > 1) clearUnreached(plan, terms, state);
       lowerTerms(plan, terms, true, state);
@@ -252,8 +261,10 @@ export function lowerPass(
         finishTurns(state);
         list.separate();
       }
+      const gradients = inputGradients(plan, inputs, state);
+      if (gradients !== undefined && area === 0) lowerFindRows(tables, gradients, list);
       list.flushSums();
-      lowerInputGradients(plan, inputs, state);
+      if (gradients !== undefined) lowerGather(tables, gradients, area, plan.areas, list);
       list.emit('refuseUnlessFinite', { refused });
     },
   };

@@ -58,6 +58,10 @@ export interface TablePlace extends TableSpec, GatheredRows {
   /** The first row. */
   readonly at: Ref;
   readonly claim: Ref;
+  /** Number of workers from which all of them share the sums of its gradients; 0: one worker takes the table. */
+  readonly sharedFrom: number;
+  /** Row numbers of the ids of each field and sequence, if workers share the table. */
+  readonly rowNumbers: readonly Ref[];
 }
 
 /** The buffers of a sequence: row numbers of its items, and where the items of each row begin (`rows` + 1 words). */
@@ -109,17 +113,15 @@ export function placeTables(
   sizes: TableSizes,
 ): TablePlaces {
   const claims = buffers.take('claims', 'scratch', layout.tables.length);
-  const all = layout.tables.map((table, t) =>
-    placeTable(
-      table,
-      layout.columns.filter((columns): columns is TableColumns => 'table' in columns && columns.table === table.name),
-      (layout.sequences ?? []).filter((sequence) => sequence.table === table.name),
-      buffers,
-      updateOf(table),
-      shift(claims, t),
-      sizes,
-    ),
-  );
+  const columns = layout.columns.filter((each): each is TableColumns => 'table' in each);
+  const { sequences: allSequences = [] } = layout;
+  const numIds = countIds(columns, allSequences);
+  const all = layout.tables.map((table, t) => {
+    const fields = columns.filter(({ table: name }) => name === table.name);
+    const own = allSequences.filter(({ table: name }) => name === table.name);
+    const sharedFrom = table.rows > MAX_SHARED_ROWS ? 0 : countSharing(fields, own, numIds);
+    return placeTable(table, fields, own, buffers, updateOf(table), shift(claims, t), sharedFrom, sizes);
+  });
   const column: TablePlaces['column'] = (kind, field, width = 1) =>
     createView(buffers.take(`${kind} ${field}`, 'column', BATCH, width), width, width);
   const sequences = (layout.sequences ?? []).map((sequence): SequencePlace => ({
@@ -146,6 +148,29 @@ export function placeTables(
   };
 }
 
+/** Maximum rows of a table that workers share: kernels mark rows in the top bit. */
+const MAX_SHARED_ROWS = 2 ** 31 - 1;
+/** Minimum share of a step's ids that a table is looked up with, if workers share it. */
+const MIN_SHARED_IDS = 1 / 4;
+/** Workers per table from which sharing it is faster: numbering its rows takes one worker a fifth of the time. */
+const MIN_SHARING_WORKERS = 3;
+
+/** Counts the ids of a row of the batch; of a bag without a limit one. */
+function countIds(fields: readonly TableColumns[], sequences: readonly SequenceColumns[]): number {
+  return (
+    fields.reduce((sum, columns) => sum + (columns.kind === 'bag' ? (columns.maxItems ?? 1) : 1), 0) +
+    sequences.reduce((sum, { maxItems }) => sum + maxItems, 0)
+  );
+}
+
+/** Returns the number of workers from which all of them share a table with some of `numIds` ids per row; 0 if never. */
+function countSharing(fields: readonly TableColumns[], sequences: readonly SequenceColumns[], numIds: number): number {
+  const share = countIds(fields, sequences) / numIds;
+  return fields.some(({ kind }) => kind === 'bag') || !(share >= MIN_SHARED_IDS)
+    ? 0
+    : Math.ceil(MIN_SHARING_WORKERS / share);
+}
+
 function placeTable(
   table: TableSpec,
   fields: readonly TableColumns[],
@@ -153,6 +178,7 @@ function placeTable(
   buffers: Buffers,
   update: TableUpdate,
   claim: Ref,
+  sharedFrom: number,
   { stepRows, areas, isAveraged, peers, dealing, ownRows, ownStepRows }: TableSizes,
 ): TablePlace {
   const { name, rows: allRows, width } = table;
@@ -189,6 +215,14 @@ function placeTable(
     average,
     at,
     claim,
+    sharedFrom,
+    rowNumbers:
+      sharedFrom === 0
+        ? []
+        : [
+            ...fields.map(({ field }) => buffers.take(`row numbers ${field} of ${name}`, 'index', BATCH)),
+            ...sequences.map(({ field }) => buffers.take(`item row numbers ${field}`, 'index', items(field))),
+          ],
     ...gathered,
     looked: isSharded
       ? { at: buffers.take(`fetched rows ${name}`, 'scratch', lookedRows, width), stride: width, rows: lookedRows }
@@ -238,47 +272,137 @@ export interface InputGradients {
   readonly items: ReadonlyMap<string, View>;
 }
 
+/** Ids of a table with their gradients. */
+interface IdGradients {
+  readonly ids: Ref;
+  readonly d: View;
+  readonly rowNumbers: Ref;
+}
+
+/** Forgets the rows of tables that workers share, if a step begins; a barrier must precede their next use. */
+export function lowerClearRows(tables: TablePlaces, list: CallList): void {
+  for (const { gathered, sharedFrom } of tables.all) {
+    const { hash, distinct, count: countAt } = gathered;
+    if (sharedFrom > 0) list.emit('clearRows', { hash, distinct, countAt, fresh: tables.fresh, sharedFrom });
+  }
+}
+
+/** Finds the rows of tables that workers share; a barrier must precede their numbering. */
+export function lowerFindRows(tables: TablePlaces, inputs: InputGradients, list: CallList): void {
+  for (const table of tables.all.filter(({ sharedFrom }) => sharedFrom > 0)) {
+    const { gathered, sharedFrom } = table;
+    const { hash, distinct, count: countAt } = gathered;
+    for (const { ids, rowNumbers } of idGradients(tables, table, inputs))
+      list.emit('findRows', { ids, rowNumbers, hash, distinct, countAt, sharedFrom });
+  }
+}
+
 /**
  * Sums the gradients of inputs over each distinct row, by table, into an area of the gradients. Only the first area
  * starts from zero.
  */
 export function lowerGather(
   tables: TablePlaces,
-  { features, items: itemGradients }: InputGradients,
+  inputs: InputGradients,
   area: number,
   areas: number,
   list: CallList,
 ): void {
   // Workers take tables as they become free, large ones first.
-  for (const table of [...tables.all].sort((a, b) => b.rows - a.rows)) {
-    const { hash, distinct, gradients, areaWords, count } = table.gathered;
-    const shared = {
-      claim: table.claim,
-      width: table.width,
-      hash,
-      distinct,
-      areaBytes: areaWords * WORD,
-      gradients: shift(gradients, area * areaWords),
-      areas: area === 0 ? areas : 1,
-      countAt: count,
-      fresh: area === 0 ? tables.fresh : shift(tables.fresh, 1),
-    };
-    let isFirstField = 1;
-    for (const { kind, field, offset, width } of features === undefined ? [] : table.fields) {
-      const from = { d: columnsOf(features!, offset, width), rows: BATCH, isFirstField };
-      isFirstField = 0;
-      if (kind === 'id') list.emit('gatherGradients', { ids: tables.ids(table, field), ...shared, ...from });
-      else {
-        const { addresses: bag, offsets } = tables.bag(table, field);
-        list.emit('gatherBagGradients', { bag, offsets, ...shared, ...from });
-      }
-    }
-    for (const { field } of table.sequences) {
+  const all = [...tables.all].sort((a, b) => b.rows - a.rows);
+  const shared = all.filter(({ sharedFrom }) => sharedFrom > 0);
+  // The rows of all areas are the same.
+  const numbered = area === 0 ? shared : [];
+  for (const table of numbered) lowerNumbering(tables, table, idGradients(tables, table, inputs), list);
+  for (const table of all) lowerTableGather(tables, table, inputs, area, areas, list);
+  if (numbered.length > 0) list.separate();
+  for (const table of shared) {
+    const { width, gathered, sharedFrom } = table;
+    const { gradients, areaWords } = gathered;
+    for (const { d, rowNumbers } of idGradients(tables, table, inputs))
+      list.emit('addGradients', {
+        rowNumbers,
+        d,
+        width,
+        gradients: shift(gradients, area * areaWords),
+        areas: area === 0 ? areas : 0,
+        areaBytes: areaWords * WORD,
+        sharedFrom,
+      });
+  }
+}
+
+/** Lists the gradients of the ids of a table that workers share. */
+function idGradients(
+  tables: TablePlaces,
+  table: TablePlace,
+  { features, items: itemGradients }: InputGradients,
+): readonly IdGradients[] {
+  const { fields, sequences, rowNumbers } = table;
+  return [
+    ...fields.flatMap(({ field, offset, width }, i) =>
+      features === undefined
+        ? []
+        : [{ ids: tables.ids(table, field), d: columnsOf(features, offset, width), rowNumbers: rowNumbers[i]! }],
+    ),
+    ...sequences.flatMap(({ field }, i) => {
       const d = itemGradients.get(field);
-      if (d === undefined) continue;
-      list.emit('gatherGradients', { ids: tables.sequence(field).ids, d, ...shared, isFirstField });
-      isFirstField = 0;
+      const { ids } = tables.sequence(field);
+      return d === undefined ? [] : [{ ids, d, rowNumbers: rowNumbers[fields.length + i]! }];
+    }),
+  ];
+}
+
+function lowerNumbering(
+  { fresh }: TablePlaces,
+  { claim, gathered, sharedFrom }: TablePlace,
+  fields: readonly IdGradients[],
+  list: CallList,
+): void {
+  const { hash, distinct, count: countAt } = gathered;
+  for (const [i, { ids, rowNumbers }] of fields.entries()) {
+    const isFirstField = i === 0 ? 1 : 0;
+    list.emit('numberRows', { claim, ids, rowNumbers, hash, distinct, countAt, isFirstField, fresh, sharedFrom });
+  }
+}
+
+/** Sums the gradients of a table by the worker that takes it. */
+function lowerTableGather(
+  tables: TablePlaces,
+  table: TablePlace,
+  { features, items: itemGradients }: InputGradients,
+  area: number,
+  areas: number,
+  list: CallList,
+): void {
+  const { hash, distinct, gradients, areaWords, count } = table.gathered;
+  const shared = {
+    claim: table.claim,
+    width: table.width,
+    hash,
+    distinct,
+    areaBytes: areaWords * WORD,
+    gradients: shift(gradients, area * areaWords),
+    areas: area === 0 ? areas : 1,
+    countAt: count,
+    fresh: area === 0 ? tables.fresh : shift(tables.fresh, 1),
+  };
+  const { sharedFrom } = table;
+  let isFirstField = 1;
+  for (const { kind, field, offset, width } of features === undefined ? [] : table.fields) {
+    const from = { d: columnsOf(features!, offset, width), rows: BATCH, isFirstField };
+    isFirstField = 0;
+    if (kind === 'id') list.emit('gatherGradients', { ids: tables.ids(table, field), ...shared, ...from, sharedFrom });
+    else {
+      const { addresses: bag, offsets } = tables.bag(table, field);
+      list.emit('gatherBagGradients', { bag, offsets, ...shared, ...from });
     }
+  }
+  for (const { field } of table.sequences) {
+    const d = itemGradients.get(field);
+    if (d === undefined) continue;
+    list.emit('gatherGradients', { ids: tables.sequence(field).ids, d, ...shared, isFirstField, sharedFrom });
+    isFirstField = 0;
   }
 }
 

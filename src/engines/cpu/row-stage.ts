@@ -112,6 +112,7 @@ export class RowStage {
         count,
         1,
         this.#addressOf(isFresh ? fresh : shift(fresh, 1)),
+        0,
       );
     // A table without looked-up rows is cleared, too.
     if (rows.length === 0) gather(0, isFirst);

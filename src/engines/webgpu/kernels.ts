@@ -33,6 +33,11 @@ const KERNELS: KernelsFor<Exclude<KernelName, RuleKernel | TogetherKernel | Bf16
   transposePanels: TRANSPOSE,
   poolingFactors: NOTHING,
   releaseTables: NOTHING,
+  // They replace a kernel if several workers share a table.
+  addGradients: NOTHING,
+  clearRows: NOTHING,
+  findRows: NOTHING,
+  numberRows: NOTHING,
 };
 
 const RULE_KERNELS = ruleKernels();

@@ -112,7 +112,9 @@ export function layOutDevice(compiled: Compiled, maxWords: number): DeviceMemory
   const inputs = lookedUpInputs(compiled).map(({ place: each }) => each);
   placeAll(inputs.map(({ value }) => value));
   placeAll(inputs.map(({ gradient }) => gradient));
-  const absent = new Set(tables.all.flatMap(({ at, hash }) => [at.buffer, hash.buffer]));
+  const absent = new Set(
+    tables.all.flatMap(({ at, hash, rowNumbers }) => [at, hash, ...rowNumbers]).map(({ buffer }) => buffer),
+  );
   for (const buffer of buffers.all) if (!absent.has(buffer)) place(buffer);
   const rowSlots = new Map(tables.all.filter(({ update }) => !update.isLazy).map((table) => [table, take(table.rows)]));
 

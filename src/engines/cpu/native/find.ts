@@ -194,12 +194,13 @@ function tryNorms(kernels: Kernels, { buffer }: WebAssembly.Memory, place: Place
 function tryRows(kernels: Kernels, { buffer }: WebAssembly.Memory, place: Places, width: number): void {
   const { rows, tableRows, stride } = TRIED;
   const [ids, factors, offsets, bag] = [place(rows), place(rows), place(rows + 1), place(2)];
-  const [table, y, hash, distinct, gradients] = [
+  const [table, y, hash, distinct, gradients, rowNumbers] = [
     place(tableRows * stride),
     place(rows * width),
     place(4 * rows),
     place(rows),
     place(rows * width),
+    place(rows),
   ];
   const [claim, countAt, fresh, refused, constants] = [place(1), place(3), place(1), place(1), place(CONSTANTS.length)];
   const words = new Uint32Array(buffer);
@@ -213,7 +214,12 @@ function tryRows(kernels: Kernels, { buffer }: WebAssembly.Memory, place: Places
   words.set([0, 0, rows, 1], countAt / WORD);
   new Float32Array(buffer, constants).set(CONSTANTS);
   kernels.lookup(ids, table, tableRows, stride, width, y, width, rows);
-  kernels.gatherGradients(claim, ids, y, width, width, hash, distinct, gradients, 1, 0, countAt, rows, 1, fresh);
+  kernels.gatherGradients(claim, ids, y, width, width, hash, distinct, gradients, 1, 0, countAt, rows, 1, fresh, 0);
+  // Workers share the table from one worker on.
+  kernels.clearRows(hash, distinct, countAt, fresh, 1);
+  kernels.findRows(ids, rowNumbers, hash, distinct, countAt, rows, 1);
+  kernels.numberRows(claim, ids, rowNumbers, hash, distinct, countAt, rows, 1, fresh, 1);
+  kernels.addGradients(rowNumbers, y, width, width, gradients, 1, 0, rows, 1);
   for (const update of TABLE_UPDATES)
     kernels[update](table, stride, width, hash, distinct, gradients, countAt, constants, refused, 0);
   kernels.lookupBags(bag, offsets, table, tableRows, stride, width, y, width, rows);
