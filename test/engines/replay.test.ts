@@ -64,7 +64,7 @@ function batchOf(seed: number): Batch {
 
 /** A value that depends on the items in every way that operations on items allow. */
 function interest(g: GraphBuilder, input: Value): Value {
-  const items = g.input({ kind: 'items', field: 'clicked' }, WIDTH);
+  const items = g.input({ kind: 'items', field: 'clicked', table: 'item' }, WIDTH);
   const both = g.multiply(g.expand(g.slice(input, 4, WIDTH), 'clicked'), g.add(items, g.shift(items, 1)));
   const weights = g.segmentSoftmax(g.linear(both, 1, 'attention'));
   const pooled = g.segmentPool(g.mixture(weights, [both]), 'sum');

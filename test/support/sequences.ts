@@ -70,7 +70,7 @@ export type Interest = (g: GraphBuilder, input: Value, items: Value) => Value;
 /** Builds a plan of one task per tower on what `interest` makes of the input and the items. */
 export function planWith(interest: Interest, step?: Plan['step'], towers: readonly string[] = ['tower']): Plan {
   const plan = planOf(LAYOUT, (g, input, y) => {
-    const items = g.input({ kind: 'items', field: 'clicked' }, WIDTH);
+    const items = g.input({ kind: 'items', field: 'clicked', table: 'item' }, WIDTH);
     const pooled = interest(g, input, items);
     const options = { hidden: [5], activation: 'tanh' as const, dropout: 0, batchNorm: false };
     const x = g.concat([input, pooled]);
@@ -109,6 +109,8 @@ export const INTERESTS = {
       (g: GraphBuilder, _: Value, items: Value) => g.segmentPool(g.linear(items, 5, 'items'), of),
     ]),
   ),
+  'weighted sum pooling': (g, _, items) =>
+    g.segmentPool(g.linear(items, 5, 'items'), 'sum', g.linear(items, 1, 'weights')),
   'max pooling of equal items': (g, _, items) => {
     const next = g.shift(items, -1);
     return g.segmentPool(g.add(next, g.affine(g.stopGradient(next), -1, 0)), 'max');

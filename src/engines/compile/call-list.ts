@@ -23,6 +23,7 @@ export type TogetherKernel =
 /** Kernels on the items of sequences. */
 export type ItemKernel =
   | 'expand'
+  | 'segmentDots'
   | 'segmentMax'
   | 'segmentMaxGradient'
   | 'segmentSoftmax'
@@ -64,6 +65,7 @@ const SHARING: Readonly<Record<Exclude<KernelName, RuleKernel>, Sharing>> = {
   clear: 'rows',
   copyColumns: 'rows',
   expand: 'rows',
+  segmentDots: 'rows',
   segmentMax: 'rows',
   segmentMaxGradient: 'rows',
   segmentSoftmax: 'rows',

@@ -1,9 +1,9 @@
 import { findCanceledBiases, listRequired, type Graph, type Term } from '../../graph/graph.js';
-import { isLoss, type LossValue, type Value, type ValueOf } from '../../graph/operations.js';
+import { isLoss, type LossValue, type Value } from '../../graph/operations.js';
 import { BATCH, domainName, type Domain } from '../../graph/domain.js';
 import { computeReachability } from '../../graph/gradient-reachability.js';
-import type { InputLayout } from '../../tables/layout.js';
 import { createView, shift, type Buffers, type Ref, type View } from './buffers.js';
+import type { Lookups } from '../../graph/lookups.js';
 import type { CallList } from './call-list.js';
 import { lowerLosses } from './operations/losses.js';
 import type { Lowering, Mode, Turn } from './lowering.js';
@@ -12,7 +12,7 @@ import { BY_COLUMNS, inPhases } from './phases.js';
 import type { Precision } from '../precision.js';
 import type { Matrix, Place, Places } from './places.js';
 import { PRODUCTS } from './products.js';
-import { lowerGather, lowerItemLookup, lowerLookup, type TablePlaces } from './tables.js';
+import { lowerGather, lowerLookups, type TablePlaces } from './tables.js';
 
 /** A value that the forward pass computes. */
 type Computed = Exclude<Value, LossValue>;
@@ -30,7 +30,7 @@ const operation = (value: Computed): Lowered => LOWERED[value.op];
 /** What a pass is compiled from. */
 export interface PassPlan {
   readonly graph: Graph;
-  readonly layout: InputLayout;
+  readonly lookups: Lookups;
   readonly buffers: Buffers;
   readonly places: Places;
   readonly tables: TablePlaces;
@@ -122,7 +122,7 @@ function createPassState(plan: PassPlan, mode: Mode, list: CallList, computed: r
         return isAdded ? 1 : 0;
       },
       dropoutKey: (name) => plan.dropoutKeys.get(name)!,
-      sequenceOffsets: (field) => plan.tables.sequence(field).offsets,
+      itemOffsets: (field) => plan.tables.itemsOf(field).offsets,
     },
   };
   return state;
@@ -161,33 +161,17 @@ function lowerTerms(plan: PassPlan, terms: readonly Term[], isBack: boolean, { w
   lowerLosses(placed, lowering, isBack);
 }
 
-/** Returns whether an input is looked up in tables. */
-function isLookedUp({ source }: ValueOf<'input'>): boolean {
-  return source.kind !== 'label';
-}
-
-function lowerInput({ layout, tables, places }: PassPlan, input: ValueOf<'input'>, list: CallList): void {
-  const y = places.of(input).value;
-  if (input.source.kind === 'items') lowerItemLookup(tables, input.source.field, y, list);
-  else lowerLookup(layout, tables, y, list);
-}
-
-/** Lowers the backward pass of looked-up inputs: sums their gradients over the rows of each table. */
+/** Lowers the backward pass of looked-up values: sums their gradients over the rows of each table. */
 function lowerInputGradients(
-  plan: PassPlan,
-  inputs: readonly ValueOf<'input'>[],
+  { tables, places, areas }: PassPlan,
   { written, area, lowering: { list, gradient } }: PassState,
 ): void {
-  if (plan.areas === 1 && !inputs.some((input) => written.has(input))) return;
-  const items = new Map<string, View>();
-  let features: View | undefined;
-  for (const input of inputs) {
-    const d = gradient(input);
-    if (!written.has(input)) list.emit('clear', { y: d, columns: d.columns });
-    if (input.source.kind === 'items') items.set(input.source.field, d);
-    else features = d;
-  }
-  lowerGather(plan.tables, { features, items }, area, plan.areas, list);
+  const looked = new Set(tables.all.flatMap(({ lookups }) => lookups.map(({ value }) => value)));
+  const [...values] = looked;
+  if (areas === 1 && !values.some((value) => written.has(value))) return;
+  const unwritten = new Set(values.filter((value) => !written.has(value)).map((value) => places.wholeOf(value)));
+  for (const value of unwritten) list.emit('clear', { y: gradient(value), columns: gradient(value).columns });
+  lowerGather(tables, gradient, area, areas, list);
 }
 
 /**
@@ -200,14 +184,15 @@ export function lowerPass(
   list: CallList,
   targets: readonly Value[] = [...plan.graph.predictions.values()],
 ): Pass {
-  const { graph, places, tables, refused } = plan;
+  const { graph, lookups, places, tables, refused } = plan;
   const values = mode === 'predict' ? listRequired(graph, targets) : graph.values;
   const computed = values.filter((value): value is Computed => !isLoss(value));
-  const phases = inPhases(computed, (value) => {
+  const isPooled = (value: Value): boolean => lookups.pooled.has(value) || lookups.unread.has(value);
+  const operations = computed.filter((value) => !isPooled(value));
+  const phases = inPhases(operations, (value) => {
     const { isByColumns, partition = value.rows } = operation(value);
     return isByColumns?.(value, mode) === true ? BY_COLUMNS : domainName(partition);
   });
-  const inputs = computed.filter((value): value is ValueOf<'input'> => value.op === 'input' && isLookedUp(value));
   const state = createPassState(plan, mode, list, computed);
   const { lowering, written } = state;
   const releaseTables = (): void => list.emit('releaseTables', { claims: tables.claims, count: tables.all.length });
@@ -219,7 +204,7 @@ export function lowerPass(
         for (const { at: p, transposed: t, inputs: k, panels } of places.matrices)
           list.emit('transposePanels', { p, t, k, panels });
       }
-      for (const input of inputs) lowerInput(plan, input, list);
+      lowerLookups(tables, new Set(values), lowering.view, list);
       for (const [i, phase] of phases.entries()) {
         if (i > 0) list.separate();
         for (const value of phase) operation(value).forward(value, lowering);
@@ -251,7 +236,7 @@ export function lowerPass(
         list.separate();
       }
       list.flushSums();
-      lowerInputGradients(plan, inputs, state);
+      lowerInputGradients(plan, state);
       list.emit('refuseUnlessFinite', { refused });
     },
   };

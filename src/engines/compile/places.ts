@@ -1,5 +1,6 @@
-import { BATCH, type Domain } from '../../graph/domain.js';
+import { BATCH, domainName, type Domain } from '../../graph/domain.js';
 import type { Graph } from '../../graph/graph.js';
+import { findLookups, readersOf, type Lookups } from '../../graph/lookups.js';
 import { parametersIn } from '../../graph/parameters-in.js';
 import type { Parameter, Value, ValueOf } from '../../graph/operations.js';
 import { countElements } from '../../core/tensor.js';
@@ -58,6 +59,8 @@ export interface Places {
   readonly running: Ref;
   readonly runningCount: number;
   of(value: Value): Place;
+  /** Returns the concatenation that has a value in its columns, with that of its readers; otherwise the value itself. */
+  wholeOf(value: Value): Value;
   groupOf(value: ValueOf<'linear'>): LinearGroup;
   parameter(parameter: Parameter): ParameterPlace;
   /** The floats of a parameter, padded with zeros. */
@@ -146,8 +149,37 @@ function assignOffsets(graph: Graph): ParameterOffsets {
   };
 }
 
+/** A value that is stored in columns of a concatenation, from `begin` on. */
+interface Part {
+  readonly whole: Value;
+  readonly begin: number;
+}
+
+/**
+ * Finds operands of concatenations that their operation can write in place, so that nothing is copied: lookups, which
+ * write just their columns, and concatenations. The concatenation is their only reader, so its gradient is theirs.
+ */
+function findParts(graph: Graph, lookups: Lookups): ReadonlyMap<Value, Part> {
+  const readers = readersOf(graph);
+  const inPlace = new Set<Value>(lookups.values.filter((value) => value.op !== 'input' || !isColumn(value)));
+  const parts = new Map<Value, Part>();
+  for (const whole of graph.values) {
+    if (whole.op !== 'concat') continue;
+    let begin = 0;
+    for (const x of whole.xs) {
+      if ((inPlace.has(x) || x.op === 'concat') && readers.get(x)!.length === 1) parts.set(x, { whole, begin });
+      begin += x.width;
+    }
+  }
+  return parts;
+}
+
+/** Returns whether an input is a column of the batch, which no call writes. */
+const isColumn = ({ source: { kind } }: ValueOf<'input'>): boolean => kind === 'label' || kind === 'factors';
+
 /** Creates the buffers of a graph's parameters, and of its values as they are asked for. */
-export function createPlaces(buffers: Buffers, graph: Graph): Places {
+export function createPlaces(buffers: Buffers, graph: Graph, lookups: Lookups = findLookups(graph)): Places {
+  const parts = findParts(graph, lookups);
   const offsets = assignOffsets(graph);
   const { weightsCount, runningCount } = offsets;
   const weights = buffers.take('weights', 'weights', 1, weightsCount);
@@ -202,6 +234,24 @@ export function createPlaces(buffers: Buffers, graph: Graph): Places {
   ] as const)
     for (const [{ name }, offset] of vectors) parameters.set(name, { kind: 'vector', at: shift(buffer, offset) });
 
+  const of = (value: Value): Place => {
+    const known = places.get(value.id);
+    if (known !== undefined) return known;
+    const place = createPlace(value);
+    places.set(value.id, place);
+    return place;
+  };
+  const createPlace = (value: Value): Place => {
+    const part = parts.get(value);
+    if (part !== undefined) {
+      const whole = of(part.whole);
+      const columnsOfPart = (view: View): View => columnsOf(view, part.begin, value.width);
+      return { value: columnsOfPart(whole.value), gradient: columnsOfPart(whole.gradient) };
+    }
+    return value.op === 'input' && isColumn(value)
+      ? columnPlace(buffers, value)
+      : columns(`${value.op} ${value.id}`, value.width, value.rows);
+  };
   const parameter = ({ name }: Parameter): ParameterPlace => parameters.get(name)!;
   return {
     groups,
@@ -212,15 +262,10 @@ export function createPlaces(buffers: Buffers, graph: Graph): Places {
     runningCount,
     parameter,
     columns,
-    of(value) {
-      const known = places.get(value.id);
-      if (known !== undefined) return known;
-      const isLabel = value.op === 'input' && value.source.kind === 'label';
-      const place = isLabel
-        ? labelPlace(buffers, value.source.column)
-        : columns(`${value.op} ${value.id}`, value.width, value.rows);
-      places.set(value.id, place);
-      return place;
+    of,
+    wholeOf(value) {
+      const part = parts.get(value);
+      return part === undefined ? value : this.wholeOf(part.whole);
     },
     range(of) {
       const place = parameter(of);
@@ -251,10 +296,11 @@ function* memberColumns({ members }: LinearGroup): Generator<readonly [ValueOf<'
   }
 }
 
-/** A label: one float per row, which a batch brings. */
-function labelPlace(buffers: Buffers, column: string): Place {
+/** A label or the factors of items: one float per row, which a batch brings. */
+function columnPlace(buffers: Buffers, { source, rows }: ValueOf<'input'>): Place {
+  const name = source.kind === 'label' ? `label ${source.column}` : `factors ${domainName(rows)}`;
   return {
-    value: createView(buffers.take(`label ${column}`, 'column', BATCH), 1, 1),
-    gradient: createView(buffers.take(`d label ${column}`, 'gradient', BATCH), 1, 1),
+    value: createView(buffers.take(name, 'column', rows), 1, 1),
+    gradient: createView(buffers.take(`d ${name}`, 'gradient', rows), 1, 1),
   };
 }

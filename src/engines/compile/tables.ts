@@ -1,14 +1,16 @@
 import { countSlotElements, type Optimizer } from '../../optimizers/optimizer.js';
-import type { InputColumns, InputLayout, SequenceColumns, TableSpec } from '../../tables/layout.js';
+import { findMaxItems, type InputLayout, type TableSpec } from '../../tables/layout.js';
 import { averageWords } from '../average.js';
 import { isDealt, rowsHere, type Dealing } from '../dealt-rows.js';
 import type { ProcessGroup } from '../../core/process-group.js';
 import { BATCH, items } from '../../graph/domain.js';
-import { POOLING_NUMBERS, type BagPlace } from './bags.js';
+import type { Graph } from '../../graph/graph.js';
+import type { Lookups } from '../../graph/lookups.js';
+import type { Value } from '../../graph/operations.js';
 import { columnsOf, createView, shift, WORD, type Buffers, type Ref, type View } from './buffers.js';
 import type { CallList, TableRule } from './call-list.js';
-
-type TableColumns = Extract<InputColumns, { readonly table: string }>;
+import { placeItems, POOLING_NUMBERS, takeBag, takeItemIds, type ItemsPlace } from './items.js';
+import { isOfTable, listLookups, type Lookup, type TableLookup } from './lookups.js';
 
 /** How the rows of a table are updated. */
 export interface TableUpdate {
@@ -45,10 +47,8 @@ export interface TablePlace extends TableSpec, GatheredRows {
   readonly looked: { readonly at: Ref; readonly stride: number; readonly rows: number };
   /** Rows gathered from this process's part of a batch. */
   readonly gathered: GatheredRows;
-  /** The columns of the input that are looked up in it. */
-  readonly fields: readonly TableColumns[];
-  /** The sequences whose items are looked up in it. */
-  readonly sequences: readonly SequenceColumns[];
+  /** What the graph looks up in it, in the order of the graph. */
+  readonly lookups: readonly TableLookup[];
   /**
    * Floats from row to row: weights, optimizer state, then the average and the steps that it covers, if there is one.
    */
@@ -60,29 +60,25 @@ export interface TablePlace extends TableSpec, GatheredRows {
   readonly claim: Ref;
 }
 
-/** The buffers of a sequence: row numbers of its items, and where the items of each row begin (`rows` + 1 words). */
-export interface SequencePlace extends SequenceColumns {
-  readonly ids: Ref;
-  readonly offsets: Ref;
-}
-
 /** All that belongs to tables in a plan's memory. */
 export interface TablePlaces {
   readonly all: readonly TablePlace[];
   readonly byName: ReadonlyMap<string, TablePlace>;
   /** A word per table. */
   readonly claims: Ref;
-  readonly bags: ReadonlyMap<string, BagPlace>;
+  /** The items of all fields that the graph reads. */
+  readonly items: readonly ItemsPlace[];
+  itemsOf(field: string): ItemsPlace;
+  /** What the graph looks up, in its order. */
+  readonly lookups: readonly Lookup[];
   /** Two words: a 1 in the first restarts gathering in a step's first backward pass; the second is always 0. */
   readonly fresh: Ref;
   /** The ids or numbers of a field, `width` per row. */
   column(kind: 'id' | 'number', field: string, width?: number): View;
-  /** The row numbers that a field looks up in a table. */
-  ids(table: TablePlace, field: string): Ref;
-  /** The bags of a field for a table: their addresses (see `BagPlace`), and where the items of a row begin. */
-  bag(table: TablePlace, field: string): Pick<BagPlace, 'addresses' | 'offsets'>;
-  readonly sequences: readonly SequencePlace[];
-  sequence(field: string): SequencePlace;
+  /** The row numbers of a lookup of ids or items. */
+  ids(table: TablePlace, lookup: TableLookup): Ref;
+  /** The addresses of the ids and factors of a pooled lookup. */
+  bag(table: TablePlace, field: string): Ref;
 }
 
 /** Sizes of the buffers of tables. */
@@ -100,56 +96,50 @@ export interface TableSizes {
   readonly ownStepRows: number;
 }
 
-/** Creates the buffers of a layout's tables. */
+/** Creates the buffers of a layout's tables and of what a graph looks up. */
 export function placeTables(
   layout: InputLayout,
+  graph: Pick<Graph, 'values'>,
+  found: Lookups,
   buffers: Buffers,
-  bags: ReadonlyMap<string, BagPlace>,
   updateOf: (table: TableSpec) => TableUpdate,
   sizes: TableSizes,
 ): TablePlaces {
   const claims = buffers.take('claims', 'scratch', layout.tables.length);
-  const all = layout.tables.map((table, t) =>
-    placeTable(
-      table,
-      layout.columns.filter((columns): columns is TableColumns => 'table' in columns && columns.table === table.name),
-      (layout.sequences ?? []).filter((sequence) => sequence.table === table.name),
-      buffers,
-      updateOf(table),
-      shift(claims, t),
-      sizes,
-    ),
-  );
+  const lookups = listLookups(found, layout);
+  const all = layout.tables.map((table, t) => {
+    const own = lookups.filter(isOfTable).filter((each) => each.table === table.name);
+    return placeTable(table, own, layout, buffers, updateOf(table), shift(claims, t), sizes);
+  });
+  const byName = new Map(all.map((table) => [table.name, table]));
+  const itemPlaces = placeItems(graph, found, layout, buffers, sizes.ownRows, (name) => byName.get(name)!.isDealt);
   const column: TablePlaces['column'] = (kind, field, width = 1) =>
     createView(buffers.take(`${kind} ${field}`, 'column', BATCH, width), width, width);
-  const sequences = (layout.sequences ?? []).map((sequence): SequencePlace => ({
-    ...sequence,
-    ids: buffers.take(`item ids ${sequence.field}`, 'column', items(sequence.field)),
-    offsets: buffers.take(`item offsets ${sequence.field}`, 'column', 1, sizes.ownRows + 1),
-  }));
   return {
     all,
-    sequences,
-    sequence: (field) => sequences.find((sequence) => sequence.field === field)!,
-    byName: new Map(all.map((table) => [table.name, table])),
+    byName,
     claims,
-    bags,
+    lookups,
+    items: itemPlaces,
+    itemsOf: (field) => itemPlaces.find((each) => each.field === field)!,
     fresh: buffers.take('fresh', 'settings', 1, 2),
     column,
     // Fetched rows have numbers of their own in each table.
-    ids: ({ name, isDealt }, field) =>
-      isDealt ? buffers.take(`id ${field} of ${name}`, 'column', BATCH) : column('id', field),
-    bag({ name, isDealt }, field) {
-      const { addresses, offsets } = bags.get(field)!;
-      return { addresses: isDealt ? buffers.take(`bag ${field} of ${name}`, 'column', 1, 2) : addresses, offsets };
+    ids({ name, isDealt }, { kind, field }) {
+      if (kind === 'id') return isDealt ? buffers.take(`id ${field} of ${name}`, 'column', BATCH) : column('id', field);
+      return isDealt
+        ? buffers.take(`item ids ${field} of ${name}`, 'column', items(field))
+        : takeItemIds(buffers, field);
     },
+    bag: ({ name, isDealt }, field) =>
+      isDealt ? buffers.take(`bag ${field} of ${name}`, 'column', 1, 2) : takeBag(buffers, field),
   };
 }
 
 function placeTable(
   table: TableSpec,
-  fields: readonly TableColumns[],
-  sequences: readonly SequenceColumns[],
+  lookups: readonly TableLookup[],
+  layout: InputLayout,
   buffers: Buffers,
   update: TableUpdate,
   claim: Ref,
@@ -161,9 +151,10 @@ function placeTable(
   const rows = rowsHere(allRows, dealing);
   const isSharded = isDealt(allRows, dealing);
   // The number of items of a bag without a limit is unknown before there is a batch.
-  const lookedUp =
-    fields.reduce((sum, columns) => sum + (columns.kind === 'bag' ? (columns.maxItems ?? Infinity) : 1), 0) +
-    sequences.reduce((sum, { maxItems }) => sum + maxItems, 0);
+  const lookedUp = lookups.reduce(
+    (sum, { kind, field }) => sum + (kind === 'id' ? 1 : (findMaxItems(layout, field) ?? Infinity)),
+    0,
+  );
   const mostOf = (batchRows: number, all: number): number => Math.min(all, batchRows * lookedUp);
   const gatheredOf = (of: string, most: number): GatheredRows => ({
     hash: buffers.take(`${of}hash ${name}`, 'index', 1, 4 * most),
@@ -181,8 +172,7 @@ function placeTable(
     rows,
     allRows,
     width,
-    fields,
-    sequences,
+    lookups,
     stride,
     update,
     isDealt: isSharded,
@@ -197,54 +187,54 @@ function placeTable(
   };
 }
 
-/** Fills the model's input: rows of tables, pooled bags, numbers and vectors side by side. */
-export function lowerLookup({ columns }: InputLayout, tables: TablePlaces, input: View, list: CallList): void {
-  const pooled = new Set<string>();
-  for (const each of columns) {
-    const y = columnsOf(input, each.offset, each.width);
-    if (!('table' in each)) {
-      const { field, width } = each;
-      list.emit('copyColumns', { x: tables.column('number', field, width), y, width, accumulate: 0 });
+/** Fills looked-up values: with rows of tables, pooled rows, and columns of the batch. */
+export function lowerLookups(
+  tables: TablePlaces,
+  values: ReadonlySet<Value>,
+  view: (value: Value) => View,
+  list: CallList,
+): void {
+  const divided = new Set<string>();
+  // Factors replace the weights, once for all tables that the items are looked up in.
+  const divideWeights = (field: string): void => {
+    const { bag, offsets, pooling } = tables.itemsOf(field);
+    if (pooling !== undefined && pooling !== 'sum' && !divided.has(field))
+      list.emit('poolingFactors', { bag: bag!, offsets, pooling: POOLING_NUMBERS[pooling], rows: BATCH });
+    divided.add(field);
+  };
+  for (const lookup of tables.lookups.filter(({ value }) => values.has(value))) {
+    const { field, value, begin } = lookup;
+    if (!isOfTable(lookup)) {
+      const { kind, width } = lookup;
+      if (kind === 'factors') divideWeights(field);
+      else {
+        const y = columnsOf(view(value), begin, width);
+        list.emit('copyColumns', { x: tables.column('number', field, width), y, width, accumulate: 0 });
+      }
       continue;
     }
-    const place = tables.byName.get(each.table)!;
+    const table = tables.byName.get(lookup.table)!;
     const {
       width,
-      looked: { at: table, stride, rows: tableSize },
-    } = place;
-    if (each.kind === 'id') {
-      list.emit('lookup', { ids: tables.ids(place, each.field), table, tableSize, stride, width, y });
+      looked: { at, stride, rows: tableSize },
+    } = table;
+    const shared = { table: at, tableSize, stride, width, y: columnsOf(view(value), begin, width) };
+    if (lookup.kind !== 'pooled') {
+      list.emit('lookup', { ids: tables.ids(table, lookup), ...shared });
       continue;
     }
-    const { addresses: bag, offsets } = tables.bag(place, each.field);
-    // Factors replace the weights: a field that is looked up in several tables computes them once.
-    if (each.pooling !== 'sum' && !pooled.has(each.field))
-      list.emit('poolingFactors', { bag, offsets, pooling: POOLING_NUMBERS[each.pooling], rows: BATCH });
-    pooled.add(each.field);
-    list.emit('lookupBags', { bag, offsets, table, tableSize, stride, width, y });
+    divideWeights(field);
+    list.emit('lookupBags', { bag: tables.bag(table, field), offsets: tables.itemsOf(field).offsets, ...shared });
   }
 }
 
-/** Looks up the items of a sequence. */
-export function lowerItemLookup(tables: TablePlaces, field: string, y: View, list: CallList): void {
-  const { ids, table, width } = tables.sequence(field);
-  const { at, stride, rows: tableSize } = tables.byName.get(table)!.looked;
-  list.emit('lookup', { ids, table: at, tableSize, stride, width, y });
-}
-
-/** The gradients of looked-up inputs: of the concatenated features, and of items by field. */
-export interface InputGradients {
-  readonly features: View | undefined;
-  readonly items: ReadonlyMap<string, View>;
-}
-
 /**
- * Sums the gradients of inputs over each distinct row, by table, into an area of the gradients. Only the first area
- * starts from zero.
+ * Sums the gradients of looked-up values over each distinct row, by table, into an area of the gradients. Only the
+ * first area starts from zero.
  */
 export function lowerGather(
   tables: TablePlaces,
-  { features, items: itemGradients }: InputGradients,
+  gradient: (value: Value) => View,
   area: number,
   areas: number,
   list: CallList,
@@ -263,21 +253,15 @@ export function lowerGather(
       countAt: count,
       fresh: area === 0 ? tables.fresh : shift(tables.fresh, 1),
     };
-    let isFirstField = 1;
-    for (const { kind, field, offset, width } of features === undefined ? [] : table.fields) {
-      const from = { d: columnsOf(features!, offset, width), rows: BATCH, isFirstField };
-      isFirstField = 0;
-      if (kind === 'id') list.emit('gatherGradients', { ids: tables.ids(table, field), ...shared, ...from });
-      else {
-        const { addresses: bag, offsets } = tables.bag(table, field);
-        list.emit('gatherBagGradients', { bag, offsets, ...shared, ...from });
+    for (const [i, lookup] of table.lookups.entries()) {
+      const { field, value, begin } = lookup;
+      const from = { d: columnsOf(gradient(value), begin, table.width), isFirstField: i === 0 ? 1 : 0 };
+      if (lookup.kind !== 'pooled') {
+        list.emit('gatherGradients', { ids: tables.ids(table, lookup), ...shared, ...from });
+        continue;
       }
-    }
-    for (const { field } of table.sequences) {
-      const d = itemGradients.get(field);
-      if (d === undefined) continue;
-      list.emit('gatherGradients', { ids: tables.sequence(field).ids, d, ...shared, isFirstField });
-      isFirstField = 0;
+      const { offsets } = tables.itemsOf(field);
+      list.emit('gatherBagGradients', { bag: tables.bag(table, field), offsets, ...shared, ...from });
     }
   }
 }

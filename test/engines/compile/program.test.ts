@@ -111,7 +111,7 @@ describe('a call list', () => {
 describe('the weights of a plan', () => {
   it('are one buffer in which each matrix and vector starts a cache line', () => {
     const g = new GraphBuilder();
-    const hidden = g.activation(g.linear(g.input({ kind: 'features' }, 3), 5, 'a'), 'prelu', 'p');
+    const hidden = g.activation(g.linear(g.input({ kind: 'features', begin: 0 }, 3), 5, 'a'), 'prelu', 'p');
     g.linear(hidden, 2, 'b');
     const graph = { values: g.values, parameters: g.parameters, predictions: new Map(), terms: [] };
     const places = createPlaces(createBuffers(), graph);

@@ -95,7 +95,7 @@ function twoSequences(step: Plan['step'] = {}): Plan {
   const sequences = ['bought', 'clicked'].map((field) => ({ ...LAYOUT.sequences![0]!, field }));
   const plan = planOf({ ...LAYOUT, sequences }, (g, input, y) => {
     const pooled = sequences.map(({ field }, s) => {
-      const items = g.input({ kind: 'items', field }, WIDTH);
+      const items = g.input({ kind: 'items', field, table: 'item' }, WIDTH);
       return g.segmentPool(g.activation(g.linear(items, 4 + 8 * s, field), 'sigmoid', `${field}.act`), 'mean');
     });
     const all = g.concat([input, ...pooled]);
@@ -125,7 +125,7 @@ describe.skipIf(gpu === undefined)('sequences on WebGPU', () => {
 
   it('give zeros to a row without items', async () => {
     const plan = planOf(LAYOUT, (g, input, y) => {
-      const ones = g.affine(g.slice(g.input({ kind: 'items', field: 'clicked' }, WIDTH), 0, 1), 0, 1);
+      const ones = g.affine(g.slice(g.input({ kind: 'items', field: 'clicked', table: 'item' }, WIDTH), 0, 1), 0, 1);
       const counts = SEGMENT_POOLINGS.map((of) => [of, g.segmentPool(ones, of)] as const);
       const loss = g.squaredError(g.linear(input, 1, 'out'), y);
       return { predictions: Object.fromEntries(counts), terms: [{ name: 'y', weight: 1, loss }] };
