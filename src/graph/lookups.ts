@@ -59,7 +59,7 @@ export interface Lookups {
 }
 
 /** Finds the lookups of a graph. A weighted sum of items is one if its items have no other reader. */
-export function findLookups(graph: Pick<Graph, 'values' | 'predictions'>): Lookups {
+export function findLookups(graph: Pick<Graph, 'values' | 'predictions' | 'gates'>): Lookups {
   const readers = readersOf(graph);
   const pooled = new Map<Value, PooledItems>();
   for (const value of graph.values) {
@@ -86,14 +86,16 @@ export function isLookedUp(value: Value): boolean {
     : value.op === 'segmentPool' && pooledItems(value) !== undefined;
 }
 
-/** Returns the readers of each value; undefined stands for one outside the operations: a prediction. */
+/** Returns the readers of each value; undefined stands for one outside the operations: a prediction or a gate. */
 export function readersOf({
   values,
   predictions,
-}: Pick<Graph, 'values' | 'predictions'>): ReadonlyMap<Value, readonly (Value | undefined)[]> {
+  gates,
+}: Pick<Graph, 'values' | 'predictions' | 'gates'>): ReadonlyMap<Value, readonly (Value | undefined)[]> {
   const readers = new Map<Value, (Value | undefined)[]>(values.map((value) => [value, []]));
   for (const value of values) for (const operand of listOperands(value)) readers.get(operand)?.push(value);
-  for (const value of predictions.values()) readers.get(value)?.push(undefined);
+  const gateShares = [...(gates?.values() ?? [])].map(({ shares }) => shares);
+  for (const value of [...predictions.values(), ...gateShares]) readers.get(value)?.push(undefined);
   return readers;
 }
 

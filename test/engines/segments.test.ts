@@ -23,6 +23,7 @@ import {
   LAYOUT,
   MAX_ITEMS,
   planWith,
+  poolAll,
   sequenceOf,
   WIDTH,
   type Interest,
@@ -279,10 +280,7 @@ describe('a graph with sequences', () => {
       width: WIDTH,
       maxItems: MAX_ITEMS,
     }));
-    const plan = planOf({ ...LAYOUT, sequences }, (g, input, y) => {
-      const out = g.linear(input, 1, 'out');
-      return { predictions: { p: out }, terms: [{ name: 'y', weight: 1, loss: g.squaredError(out, y) }] };
-    });
+    const plan = planOf({ ...LAYOUT, sequences }, poolAll(sequences.map(({ field }) => field)));
     const batch = batchOf(9, 4);
     const bags = new Map(sequences.map(({ field }) => [field, batch.bags.get('clicked')!]));
     const { losses } = await createCpuEngine()

@@ -2,7 +2,7 @@ import { BATCH, domainName, type Domain } from '../../graph/domain.js';
 import type { Graph } from '../../graph/graph.js';
 import { findLookups, readersOf, type Lookups } from '../../graph/lookups.js';
 import { parametersIn } from '../../graph/parameters-in.js';
-import type { Parameter, Value, ValueOf } from '../../graph/operations.js';
+import type { OperationName, Parameter, Value, ValueOf } from '../../graph/operations.js';
 import { countElements } from '../../core/tensor.js';
 import { columnsOf, createView, shift, toEights, toFours, type Buffers, type Ref, type View } from './buffers.js';
 
@@ -59,7 +59,7 @@ export interface Places {
   readonly running: Ref;
   readonly runningCount: number;
   of(value: Value): Place;
-  /** Returns the concatenation that has a value in its columns, with that of its readers; otherwise the value itself. */
+  /** Returns the concatenation whose columns have a value, or that which has this one in turn; else the value itself. */
   wholeOf(value: Value): Value;
   groupOf(value: ValueOf<'linear'>): LinearGroup;
   parameter(parameter: Parameter): ParameterPlace;
@@ -155,9 +155,23 @@ interface Part {
   readonly begin: number;
 }
 
+/** Operations whose kernels access only the columns of a value, in fours, at any stride. */
+const BY_FOURS: ReadonlySet<OperationName> = new Set<OperationName>([
+  'activation',
+  'add',
+  'affine',
+  'dropout',
+  'expand',
+  'mixture',
+  'multiply',
+  'segmentPool',
+  'slice',
+  'stopGradient',
+]);
+
 /**
- * Finds operands of concatenations that their operation can write in place, so that nothing is copied: lookups, which
- * write just their columns, and concatenations. The concatenation is their only reader, so its gradient is theirs.
+ * Finds operands of concatenations that are written in place, so that nothing is copied. The concatenation is their
+ * only reader, so its gradient is theirs. Lookups and concatenations write just their columns; others write fours.
  */
 function findParts(graph: Graph, lookups: Lookups): ReadonlyMap<Value, Part> {
   const readers = readersOf(graph);
@@ -167,7 +181,9 @@ function findParts(graph: Graph, lookups: Lookups): ReadonlyMap<Value, Part> {
     if (whole.op !== 'concat') continue;
     let begin = 0;
     for (const x of whole.xs) {
-      if ((inPlace.has(x) || x.op === 'concat') && readers.get(x)!.length === 1) parts.set(x, { whole, begin });
+      const isByFours = BY_FOURS.has(x.op) && begin % 4 === 0 && x.width % 4 === 0;
+      if ((inPlace.has(x) || x.op === 'concat' || isByFours) && readers.get(x)!.length === 1)
+        parts.set(x, { whole, begin });
       begin += x.width;
     }
   }

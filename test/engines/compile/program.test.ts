@@ -15,6 +15,7 @@ import type { Plan } from '../../../src/engines/engine.js';
 import { GraphBuilder } from '../../../src/graph/builder.js';
 import { BATCH } from '../../../src/graph/domain.js';
 import { tower } from '../../../src/graph/mlp.js';
+import type { SegmentPooling } from '../../../src/graph/operations.js';
 import type { InputLayout } from '../../../src/tables/layout.js';
 import { planOf } from '../../support/graph-plan.js';
 
@@ -82,6 +83,40 @@ describe('a compiled program', () => {
     const numbered = lines.filter((line) => /\brows=\d/.test(line)).map((line) => line.split(' ')[0]);
     expect(new Set(numbered)).toEqual(new Set(['exchangeRows']));
     expect(lines.filter((line) => line.includes('rows=batch')).length).toBeGreaterThan(50);
+  });
+});
+
+describe('pooled items', () => {
+  const sequences = [{ field: 'clicked', table: 'item', width: 4, maxItems: 5 }];
+
+  /** Returns the calls of a step that read items which are pooled by their mean, and perhaps by their maximum. */
+  function callsOnItems(others: readonly SegmentPooling[]): string {
+    const plan = planOf({ ...LAYOUT, columns: LAYOUT.columns.slice(0, 1), width: 4, sequences }, (g, input, y) => {
+      const items = g.input({ kind: 'items', field: 'clicked', table: 'item' }, 4);
+      const mean = g.segmentPool(items, 'sum', g.input({ kind: 'factors', field: 'clicked', pooling: 'mean' }, 1));
+      const out = g.linear(g.concat([input, mean, ...others.map((of) => g.segmentPool(items, of))]), 1, 'out');
+      return { predictions: { p: out }, terms: [{ name: 'y', weight: 1, loss: g.squaredError(out, y) }] };
+    });
+    const calls = printProgram(compile(plan), 'train').split(/\n(?! )/);
+    return calls.filter((call) => / (offsets|ids)=\S* ?(item ids )?clicked/.test(call)).join('\n');
+  }
+
+  it('are summed while they are looked up, in the columns of their only reader', () => {
+    expect(callsOnItems([])).toMatchInlineSnapshot();
+  });
+
+  it('are looked up one by one if other values read them', () => {
+    expect(callsOnItems(['max'])).toMatchInlineSnapshot();
+  });
+
+  it('have a maximum number if they are looked up one by one', () => {
+    const build = (layout: InputLayout) =>
+      planOf(layout, (g, input, y) => {
+        const pooled = g.segmentPool(g.input({ kind: 'items', field: 'clicked', table: 'item' }, 4), 'max');
+        const out = g.linear(g.concat([input, pooled]), 1, 'out');
+        return { predictions: { p: out }, terms: [{ name: 'y', weight: 1, loss: g.squaredError(out, y) }] };
+      });
+    expect(() => compile(build(LAYOUT))).toThrow("the items of 'clicked' are read one by one");
   });
 });
 

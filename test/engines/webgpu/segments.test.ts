@@ -17,6 +17,7 @@ import {
   LAYOUT,
   MAX_ITEMS,
   planWith,
+  poolAll,
   WIDTH,
 } from '../../support/sequences.js';
 import { createTestEngine, gpu } from '../../support/webgpu.js';
@@ -155,7 +156,7 @@ describe.skipIf(gpu === undefined)('sequences on WebGPU', () => {
   );
 
   it.each(Object.entries(LAYOUTS))('look up and train items in %s as on the CPU', async (_, layout) => {
-    const plan = { ...planWith(din), layout, batchRows: 100 };
+    const plan = { ...planWith(din, {}, ['tower'], layout), batchRows: 100 };
     const programs = await trainBoth(
       plan,
       [1, 2, 3].map((seed) => batchOf(100, seed)),
@@ -214,7 +215,7 @@ describe.skipIf(gpu === undefined)('sequences on WebGPU', () => {
 
   it('are rejected if there are more than a window of arguments counts', () => {
     const sequences = Array.from({ length: 33 }, (_, s) => ({ ...LAYOUT.sequences![0]!, field: `s${s}`, maxItems: 1 }));
-    const plan = { ...planWith(din), layout: { ...LAYOUT, sequences } };
+    const plan = planOf({ ...LAYOUT, sequences }, poolAll(sequences.map(({ field }) => field)));
     expect(() => createTestEngine().compile(plan)).toThrow('33 sequences; at most 32 are supported');
   });
 });
