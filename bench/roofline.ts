@@ -96,7 +96,7 @@ async function bestOf(
   prepare: (compiled: Compiled, graph: Graph, image: Image) => void,
 ): Promise<number> {
   const g = new GraphBuilder();
-  const out = g.linear(g.input({ kind: 'features' }, layout.width), outputs, 'layer');
+  const out = g.linear(g.input({ kind: 'features', begin: 0 }, layout.width), outputs, 'layer');
   const y = g.linear(out, 1, 'head');
   const loss = g.squaredError(y, g.input({ kind: 'label', column: 'y' }, 1));
   const graph: Graph = {

@@ -70,9 +70,9 @@ export function shapeOf(
     for (const batch of batches) {
       for (const rank of ranks) {
         const { begin, rows: own } = partOf(rank, processes, batch.rows);
-        for (const { fields, width } of counted) {
+        for (const { lookups, width } of counted) {
           const distinct = new Set(
-            fields.flatMap(({ field }) => [...column(batch.ids, field).subarray(begin, begin + own)]),
+            lookups.flatMap(({ field }) => [...column(batch.ids, field).subarray(begin, begin + own)]),
           );
           const sent = isDealt ? [...distinct].filter((row) => row % processes !== rank).length : distinct.size;
           rows += sent;

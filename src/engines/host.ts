@@ -1,5 +1,6 @@
 import type { Batch } from '../core/batch.js';
 import type { HostTensor } from '../core/tensor.js';
+import type { Value } from '../graph/operations.js';
 import type { TensorProducts } from './diagnosis.js';
 import type { Plan, RateFactors, StepResult } from './engine.js';
 import type { Store } from './state/store.js';
@@ -14,13 +15,8 @@ export interface GradientPart {
   readonly isDiagnosed?: boolean;
 }
 
-/** Looked-up rows of a batch, or their gradients, in row-major order. */
-export interface LookedUp {
-  /** The concatenated input, `[rows, width]`. */
-  readonly features: Float32Array;
-  /** The items of each sequence that the graph reads, `[items, width]`, by field. */
-  readonly items: ReadonlyMap<string, Float32Array>;
-}
+/** Looked-up values of a graph (see `Lookups`), or their gradients, in row-major order. */
+export type LookedUp = ReadonlyMap<Value, Float32Array>;
 
 /** Tables, weights and their optimizers, for an engine that runs the graph elsewhere. */
 export interface Host {

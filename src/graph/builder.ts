@@ -56,9 +56,11 @@ export class GraphBuilder {
     return [...this.#parameters.values()];
   }
 
-  /** Adds an input: the features of a row, one of its labels, or the items of a sequence. */
+  /** Adds an input: features of a row, one of its labels, or the items of a field or their factors. */
   input(source: Source, width: number): ValueOf<'input'> {
-    return this.#push('input', width, { source }, source.kind === 'items' ? items(source.field) : BATCH);
+    if (source.kind === 'factors') checkWidths('factors', width, 1);
+    const isOfItems = source.kind === 'items' || source.kind === 'factors';
+    return this.#push('input', width, { source }, isOfItems ? items(source.field) : BATCH);
   }
 
   /**
@@ -213,10 +215,18 @@ export class GraphBuilder {
     return this.#push('expand', x.width, { x }, items(field));
   }
 
-  /** Pools the items of each row: sum, mean or maximum by column; zeros without items. */
-  segmentPool(x: Value, of: SegmentPooling): ValueOf<'segmentPool'> {
+  /**
+   * Pools the items of each row: sum, mean or maximum by column; zeros without items.
+   * @param weights of the items in a sum (width 1); default: 1
+   */
+  segmentPool(x: Value, of: SegmentPooling, weights?: Value): ValueOf<'segmentPool'> {
     checkItems('segmentPool', x);
-    return this.#push('segmentPool', x.width, { x, of }, BATCH);
+    if (weights !== undefined) {
+      check(of === 'sum', `segmentPool: weights of a ${of}`);
+      checkWidths('segmentPool weights', weights.width, 1);
+      commonDomain('segmentPool', { x, of, weights });
+    }
+    return this.#push('segmentPool', x.width, { x, of, weights }, BATCH);
   }
 
   /** Computes a softmax over the items of each row, by column. */

@@ -1,4 +1,5 @@
 import { listOperands, type Graph } from './graph.js';
+import { isLookedUp } from './lookups.js';
 import type { OperationName, Value } from './operations.js';
 import { parametersIn } from './parameters-in.js';
 
@@ -39,14 +40,14 @@ export function featureReaders(graph: Graph): ReadonlySet<string> {
   for (const value of graph.values) {
     const isInput = value.op === 'input' && value.source.kind !== 'label';
     // Columns of the wide part belong to tasks, not to features.
-    if (value.op === 'slice' && value.x.op === 'input' && value.begin >= featureWidth) continue;
+    if (value.op === 'slice' && isLookedUp(value.x) && value.begin >= featureWidth) continue;
     if (isInput || listOperands(value).some((operand) => isOfFeatures.has(operand))) readFor(value);
   }
   // An operand that is combined elementwise with feature columns has feature columns too; follow it back to the layer
   // that produced it.
   for (const value of graph.values.toReversed()) {
     if (!isOfFeatures.has(value) || !BY_COLUMNS.has(value.op)) continue;
-    for (const operand of listOperands(value)) {
+    for (const operand of value.op === 'segmentPool' ? [value.x] : listOperands(value)) {
       if (isOfFeatures.has(operand)) continue;
       isOfFeatures.add(operand);
       for (const { name } of parametersIn(operand)) readers.add(name);

@@ -1,5 +1,5 @@
 import { listOperands, type Graph } from './graph.js';
-import { isLoss, type Parameter, type Value } from './operations.js';
+import { isLoss, type Parameter, type Value, type ValueOf } from './operations.js';
 
 /** Indices of the terms of the loss that have a gradient with respect to parameters and features. */
 export interface Reach {
@@ -18,7 +18,7 @@ export function computeReachability(graph: Graph): Reach {
     const visit = (value: Value): void => {
       if (visited.has(value)) return;
       visited.add(value);
-      if (value.op === 'input' && value.source.kind !== 'label') features.add(t);
+      if (isDifferentiated(value)) features.add(t);
       for (const parameter of listTrainable(value)) {
         const terms = parameters.get(parameter) ?? new Set();
         parameters.set(parameter, terms.add(t));
@@ -30,12 +30,23 @@ export function computeReachability(graph: Graph): Reach {
   return { parameters, features };
 }
 
+/** Returns whether a value is an input with a gradient: features or items. */
+function isDifferentiated(value: Value): boolean {
+  return value.op === 'input' && (value.source.kind === 'features' || value.source.kind === 'items');
+}
+
 /** Returns the operands with respect to which a value has a gradient. */
 export function listDifferentiated(value: Value): readonly Value[] {
   if (value.op === 'stopGradient') return [];
   if (value.op === 'crossEntropy') return [value.logit];
+  if (value.op === 'segmentPool') return [value.x, ...(hasTrainedWeights(value) ? [value.weights!] : [])];
   if (value.op === 'groupLogSumExp' || value.op === 'groupPairs') return [value.x];
   return isLoss(value) ? listPredicted(value) : listOperands(value);
+}
+
+/** Returns whether a pooling is differentiated with respect to its weights: not if they are factors. */
+export function hasTrainedWeights({ weights }: ValueOf<'segmentPool'>): boolean {
+  return weights !== undefined && !(weights.op === 'input' && weights.source.kind === 'factors');
 }
 
 function listPredicted(loss: Extract<Value, { readonly mask: Value | undefined }>): readonly Value[] {

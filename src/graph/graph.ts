@@ -53,7 +53,7 @@ const OPERANDS: Operands = {
   groupLogSumExp: ({ x, groups }) => [x, groups],
   groupPairs: ({ x, label, groups }) => [x, label, groups],
   expand: ({ x }) => [x],
-  segmentPool: ({ x }) => [x],
+  segmentPool: ({ x, weights }) => [x, weights],
   segmentSoftmax: ({ x }) => [x],
   shift: ({ x }) => [x],
   segmentAttention: ({ query, key, value }) => [query, key, value],
@@ -88,15 +88,6 @@ export function listRequired(graph: Graph, targets: readonly Value[]): readonly 
   };
   targets.forEach(visit);
   return graph.values.filter((value) => needed.has(value));
-}
-
-/** Returns the width of each sequence whose items a graph reads, by field. */
-export function sequenceWidths({ values }: Graph): ReadonlyMap<string, number> {
-  return new Map(
-    values.flatMap((value) =>
-      value.op === 'input' && value.source.kind === 'items' ? [[value.source.field, value.width] as const] : [],
-    ),
-  );
 }
 
 /**

@@ -21,10 +21,19 @@ export interface Parameter {
 
 /** Source of an input's columns. */
 export type Source =
-  | { readonly kind: 'features' }
+  /** Adjacent columns of the layout without bags, from column `begin` on. */
+  | { readonly kind: 'features'; readonly begin: number }
   | { readonly kind: 'label'; readonly column: string }
-  /** The looked-up items of a sequence. */
-  | { readonly kind: 'items'; readonly field: string };
+  /** The items of a field, each looked up in a table. */
+  | { readonly kind: 'items'; readonly field: string; readonly table: string }
+  /** The weights of a field's items, divided as the pooling says; never differentiated. */
+  | { readonly kind: 'factors'; readonly field: string; readonly pooling: Pooling };
+
+/**
+ * Division of the weights w of a row's items: none, by Σ w, or by √Σ w² (the combiners of TensorFlow's
+ * `embedding_lookup_sparse`). If the divisor is 0, factors are 0.
+ */
+export type Pooling = 'sum' | 'mean' | 'sqrtn';
 
 export const ACTIVATIONS = [
   'relu',
@@ -125,8 +134,11 @@ export interface Operations {
   groupPairs: { readonly x: Value; readonly label: Value; readonly groups: Value };
   /** Each row of the batch repeated for its items. */
   expand: { readonly x: Value };
-  /** The sum, mean or maximum over the items of each row; 0 without items. A maximum's gradient goes to the first. */
-  segmentPool: { readonly x: Value; readonly of: SegmentPooling };
+  /**
+   * The sum, mean or maximum over the items of each row; 0 without items. A maximum's gradient goes to the first. A sum
+   * may have a weight per item: Σ w·x.
+   */
+  segmentPool: { readonly x: Value; readonly of: SegmentPooling; readonly weights: Value | undefined };
   /** Softmax over the items of each row, by column. */
   segmentSoftmax: { readonly x: Value };
   /** The items `by` places earlier in the same row; 0 where there is none. */

@@ -26,28 +26,50 @@ INLINE vector largest(const float *x, int32_t ldx, size_t first, size_t stop, si
   return most;
 }
 
-/** y[item] (+)= factor · x[b] for the items of row b; the factor is 1, or 1 over their number. */
+/** Returns w[item] · x; x without weights. */
+INLINE vector weighted(const float *w, int32_t ldw, size_t item, vector x) {
+  if (w) x *= splat(w[item * (size_t)ldw]);
+  return x;
+}
+
+/** y[item] (+)= factor · w[item] · x[b] for the items of row b; the factor is 1, or 1 over their number. */
 KERNEL(expand)(
-  const float *x, int32_t ldx, const uint32_t *offsets, float *y, int32_t ldy, int32_t rows, int32_t columns,
-  int32_t isMean, int32_t accumulate
+  const float *x, int32_t ldx, const float *w, int32_t ldw, const uint32_t *offsets, float *y, int32_t ldy,
+  int32_t rows, int32_t columns, int32_t isMean, int32_t accumulate
 ) {
   EACH_ROW {
     const vector factor = factor_of(isMean, stop - first);
     const float *from = row_of(x, ldx, b);
-    EACH_ITEM EACH_SPAN(columns)
-      put_columns(to_row(y, ldy, item) + n, left, factor * load_columns(from + n, left), accumulate);
+    EACH_ITEM EACH_SPAN(columns) {
+      const vector value = weighted(w, ldw, item, factor * load_columns(from + n, left));
+      put_columns(to_row(y, ldy, item) + n, left, value, accumulate);
+    }
   }
 }
 
-/** y[b] (+)= factor · Σ x[item] over the items of row b; 0 without items. */
+/** y[b] (+)= factor · Σ w[item] · x[item] over the items of row b; 0 without items. */
 KERNEL(segmentSum)(
-  const float *x, int32_t ldx, const uint32_t *offsets, float *y, int32_t ldy, int32_t rows, int32_t columns,
-  int32_t isMean, int32_t accumulate
+  const float *x, int32_t ldx, const float *w, int32_t ldw, const uint32_t *offsets, float *y, int32_t ldy,
+  int32_t rows, int32_t columns, int32_t isMean, int32_t accumulate
 ) {
   EACH_ROW EACH_SPAN(columns) {
     vector sum = splat(0);
-    EACH_ITEM sum += load_columns(row_of(x, ldx, item) + n, left);
+    EACH_ITEM sum += weighted(w, ldw, item, load_columns(row_of(x, ldx, item) + n, left));
     put_columns(to_row(y, ldy, b) + n, left, factor_of(isMean, stop - first) * sum, accumulate);
+  }
+}
+
+/** dw[item] (+)= the dot product of x[item] and dy[b] for the items of row b. */
+KERNEL(segmentDots)(
+  const float *x, int32_t ldx, const uint32_t *offsets, const float *dy, int32_t ldy, float *dw, int32_t ldw,
+  int32_t rows, int32_t columns, int32_t accumulate
+) {
+  EACH_ROW EACH_ITEM {
+    four sum = splat_four(0);
+    ROLLED for (size_t n = 0; n < (size_t)columns; n += 4)
+      sum += load_four(row_of(x, ldx, item) + n, 4) * load_four(row_of(dy, ldy, b) + n, 4);
+    float *to = to_row(dw, ldw, item);
+    *to = accumulate ? *to + sum_of_four(sum) : sum_of_four(sum);
   }
 }
 

@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import { GraphBuilder, type LossOptions } from '../graph/builder.js';
-import type { InputField } from '../graph/features.js';
 import type { Graph } from '../graph/graph.js';
+import { lookUp, type LookedUpField } from '../graph/lookups.js';
 import { withGroups } from '../losses/loss.js';
 import { resolveLoss, losses } from '../losses/losses.js';
 import { registry } from '../core/component.js';
@@ -36,7 +36,7 @@ export interface GraphOptions extends Partial<LabelFacts> {
 /** Columns of the concatenated features. */
 export interface ModelInput {
   readonly width: number;
-  readonly columns: readonly (InputField & { readonly isWide?: true })[];
+  readonly columns: readonly (LookedUpField & { readonly isWide?: true })[];
 }
 
 /** Returns what a model looks up besides one embedding of the configured width per field. */
@@ -69,7 +69,7 @@ export function buildModel(
   const g = new GraphBuilder();
   const fields = inputLayout.columns.filter(({ isWide }) => isWide !== true);
   const featureWidth = fields.reduce((sum, { width }) => sum + width, 0);
-  const lookups = g.input({ kind: 'features' }, inputLayout.width);
+  const lookups = lookUp(g, inputLayout.columns);
   const input = featureWidth === lookups.width ? lookups : g.slice(lookups, 0, featureWidth);
   const wide = wideSums(
     g,

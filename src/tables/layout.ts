@@ -65,6 +65,12 @@ export interface SequenceColumns {
   readonly maxItems: number;
 }
 
+/** Returns the maximum items of a field per row of a batch; undefined if it is unknown. */
+export function findMaxItems({ columns, sequences = [] }: InputLayout, field: string): number | undefined {
+  const bags = columns.filter((each) => each.kind === 'bag');
+  return [...sequences, ...bags].find((each) => each.field === field)?.maxItems;
+}
+
 /**
  * The layout for a model that wants several parts of every embedding, each as wide as it was: they lie side by side in
  * a row of the table.

@@ -76,8 +76,12 @@ function withTwoSequences({ plan, batches, evaluated, ...training }: Training): 
     sequences: [...LAYOUT.sequences!, { field: 'bought', table: 'brand', width: WIDTH, maxItems: MAX_ITEMS }],
   };
   const { graph } = planOf(layout, (g, input, y) => {
-    const items = g.input({ kind: 'items', field: 'clicked' }, WIDTH);
-    const bought = g.activation(g.linear(g.input({ kind: 'items', field: 'bought' }, WIDTH), 5, 'bought'), 'tanh', 'b');
+    const items = g.input({ kind: 'items', field: 'clicked', table: 'item' }, WIDTH);
+    const bought = g.activation(
+      g.linear(g.input({ kind: 'items', field: 'bought', table: 'brand' }, WIDTH), 5, 'bought'),
+      'tanh',
+      'b',
+    );
     const logit = g.linear(g.concat([din(g, input, items), g.segmentPool(bought, 'max'), input]), 1, 'out');
     return {
       predictions: { p: g.activation(logit, 'sigmoid', 'p') },

@@ -15,6 +15,7 @@ import { compile } from '../../src/engines/compile/compile.js';
 import { planCpuMemory } from '../../src/engines/cpu/memory.js';
 import { createCpuEngine } from '../../src/engines/cpu/engine.js';
 import { GraphBuilder } from '../../src/graph/builder.js';
+import { lookUp } from '../../src/graph/lookups.js';
 import { createTfjsEngine } from '../support/tfjs.js';
 import { twoTermBatch, twoTermPlan } from '../support/two-terms.js';
 import { webGpuEngines } from '../support/webgpu.js';
@@ -31,7 +32,7 @@ const DIAGNOSED = { isDiagnosed: true } as const;
 function gatedPlan(step?: StepPlan, batchRows?: number): Plan {
   const plan = twoTermPlan([2, 3], step, batchRows);
   const g = new GraphBuilder();
-  const x = g.input({ kind: 'features' }, plan.layout.width);
+  const x = lookUp(g, plan.layout.columns);
   const [click, buy] = ['click', 'buy'].map((column) => g.input({ kind: 'label', column }, 1));
   const h = g.activation(g.batchNorm(g.linear(x, 6, 'shared.0'), 'shared.0.norm'), 'tanh', 'shared.0.activation');
   const experts = ['one', 'two', 'three'];

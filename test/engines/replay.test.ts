@@ -65,7 +65,7 @@ function batchOf(seed: number): Batch {
 
 /** A value that depends on the items in every way that operations on items allow. */
 function interest(g: GraphBuilder, input: Value): Value {
-  const items = g.input({ kind: 'items', field: 'clicked' }, WIDTH);
+  const items = g.input({ kind: 'items', field: 'clicked', table: 'item' }, WIDTH);
   const both = g.multiply(g.expand(g.slice(input, 4, WIDTH), 'clicked'), g.add(items, g.shift(items, 1)));
   const scores = g.linear(g.concat([both, g.itemPosition('clicked')]), 1, 'attention');
   const weights = g.segmentSoftmax(scores);

@@ -23,6 +23,7 @@ import {
   LAYOUT,
   MAX_ITEMS,
   planWith,
+  poolAll,
   sequenceOf,
   WIDTH,
   type Interest,
@@ -71,8 +72,8 @@ describe('operations on the items of a sequence', () => {
       ];
       const tables = [...LAYOUT.tables, { name: 'shop', rows: 40, width: 3 }];
       const plan = planOf({ ...LAYOUT, tables, sequences }, (g, input, y) => {
-        const clicked = g.input({ kind: 'items', field: 'clicked' }, WIDTH);
-        const shops = g.input({ kind: 'items', field: 'shops' }, 3);
+        const clicked = g.input({ kind: 'items', field: 'clicked', table: 'item' }, WIDTH);
+        const shops = g.input({ kind: 'items', field: 'shops', table: 'shop' }, 3);
         const pooled = [g.segmentPool(clicked, 'mean'), g.segmentPool(g.segmentSoftmax(shops), 'max')];
         const out = g.linear(g.concat([input, ...pooled]), 1, 'out');
         return { predictions: { p: out }, terms: [{ name: 'y', weight: 1, loss: g.squaredError(out, y) }] };
@@ -94,7 +95,7 @@ describe('operations on the items of a sequence', () => {
 
   it.each(engines)('give zeros to a row without items on %s', async (_name, create) => {
     const plan = planOf(LAYOUT, (g, input, y) => {
-      const items = g.input({ kind: 'items', field: 'clicked' }, WIDTH);
+      const items = g.input({ kind: 'items', field: 'clicked', table: 'item' }, WIDTH);
       const ones = g.affine(g.slice(items, 0, 1), 0, 1);
       const counts = SEGMENT_POOLINGS.map((of) => [of, g.segmentPool(ones, of)] as const);
       const loss = g.squaredError(g.linear(input, 1, 'out'), y);
@@ -264,8 +265,11 @@ describe('operations on the items of a sequence', () => {
 describe('a graph with sequences', () => {
   const start = () => {
     const g = new GraphBuilder();
-    const [x, items] = [g.input({ kind: 'features' }, 4), g.input({ kind: 'items', field: 'a' }, 4)];
-    return { g, x, items, others: g.input({ kind: 'items', field: 'b' }, 4) };
+    const [x, items] = [
+      g.input({ kind: 'features', begin: 0 }, 4),
+      g.input({ kind: 'items', field: 'a', table: 'item' }, 4),
+    ];
+    return { g, x, items, others: g.input({ kind: 'items', field: 'b', table: 'item' }, 4) };
   };
 
   it.each<[string, (parts: ReturnType<typeof start>) => unknown, string]>([
@@ -314,10 +318,7 @@ describe('a graph with sequences', () => {
       width: WIDTH,
       maxItems: MAX_ITEMS,
     }));
-    const plan = planOf({ ...LAYOUT, sequences }, (g, input, y) => {
-      const out = g.linear(input, 1, 'out');
-      return { predictions: { p: out }, terms: [{ name: 'y', weight: 1, loss: g.squaredError(out, y) }] };
-    });
+    const plan = planOf({ ...LAYOUT, sequences }, poolAll(sequences.map(({ field }) => field)));
     const batch = batchOf(9, 4);
     const bags = new Map(sequences.map(({ field }) => [field, batch.bags.get('clicked')!]));
     const { losses } = await createCpuEngine()

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Engine, Inspection, Plan, Program, StepPlan, StepSettings } from '../../src/engines/engine.js';
 import { createCpuEngine } from '../../src/engines/cpu/engine.js';
 import { GraphBuilder } from '../../src/graph/builder.js';
+import { lookUp } from '../../src/graph/lookups.js';
 import { createTfjsEngine } from '../support/tfjs.js';
 import { copyOfWeights, twoTermBatch, twoTermPlan, withLargeEmbeddings } from '../support/two-terms.js';
 import { webGpuEngines } from '../support/webgpu.js';
@@ -105,7 +106,7 @@ describe.each(engines)('a step with combined terms or several passes (%s)', (_, 
 
     const base = twoTermPlan([1, 2]);
     const g = new GraphBuilder();
-    const x = g.input({ kind: 'features' }, base.layout.width);
+    const x = lookUp(g, base.layout.columns);
     const click = g.input({ kind: 'label', column: 'click' }, 1);
     // The first term depends on no table.
     const [first, second] = [g.linear(click, 1, 'calibrator'), g.linear(x, 1, 'out')];

@@ -6,7 +6,7 @@ import { findCanceledBiases, listRequired } from '../../src/graph/graph.js';
 describe('the graph builder', () => {
   const start = () => {
     const g = new GraphBuilder();
-    return { g, x: g.input({ kind: 'features' }, 4) };
+    return { g, x: g.input({ kind: 'features', begin: 0 }, 4) };
   };
 
   it.each([

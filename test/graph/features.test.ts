@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Batch } from '../../src/core/batch.js';
 import { createCpuEngine } from '../../src/engines/cpu/engine.js';
 import { GraphBuilder } from '../../src/graph/builder.js';
+import { lookUp } from '../../src/graph/lookups.js';
 import { featureReaders } from '../../src/graph/feature-readers.js';
 import { embeddingPart, fieldValues, findInputs, selectGroups, type Features } from '../../src/graph/features.js';
 import type { Graph } from '../../src/graph/graph.js';
@@ -45,7 +46,7 @@ async function valuesOf(
   make: (g: GraphBuilder, features: Features) => Value,
 ): Promise<readonly number[]> {
   const g = new GraphBuilder();
-  const made = make(g, { input: g.input({ kind: 'features' }, layout.width), fields: layout.columns });
+  const made = make(g, { input: lookUp(g, layout.columns), fields: layout.columns });
   const label = g.input({ kind: 'label', column: 'click' }, 1);
   const predictions = new Map(Array.from({ length: made.width }, (_, i) => [String(i), g.slice(made, i, 1)] as const));
   const loss = g.squaredError(predictions.get('0')!, label);
@@ -80,7 +81,7 @@ describe('features of a model component', () => {
 
   it('are not copied if all are selected', () => {
     const g = new GraphBuilder();
-    const features: Features = { input: g.input({ kind: 'features' }, 6), fields: plain.columns };
+    const features: Features = { input: g.input({ kind: 'features', begin: 0 }, 6), fields: plain.columns };
     expect(selectGroups(g, features, undefined)).toBe(features);
     expect(selectGroups(g, features, ['time', 'item', 'user']).input).toBe(features.input);
   });
@@ -120,7 +121,7 @@ describe('features of a model component', () => {
 describe('layers that read features', () => {
   const graphOf = (make: (g: GraphBuilder, x: Value) => Value): Graph => {
     const g = new GraphBuilder();
-    const out = make(g, g.input({ kind: 'features' }, 4));
+    const out = make(g, g.input({ kind: 'features', begin: 0 }, 4));
     return { values: g.values, parameters: g.parameters, predictions: new Map([['a', out]]), terms: [] };
   };
 

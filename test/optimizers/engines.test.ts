@@ -1,5 +1,7 @@
 /** @module-tag long */
 import { describe, expect, it } from 'vitest';
+import { GraphBuilder } from '../../src/graph/builder.js';
+import { lookUp } from '../../src/graph/lookups.js';
 import { batchesOf, planOf, type Workload } from '../../bench/workloads.js';
 import type { Batch } from '../../src/core/batch.js';
 import type { Engine, Inspection, Plan, Program, ProgramState } from '../../src/engines/engine.js';
@@ -54,7 +56,10 @@ function hostBeside(plan: Plan, program: Program): Host {
     width: tables.length * width,
     columns: tables.map(({ name }, t) => ({ kind: 'id' as const, field: name, table: name, offset: t * width, width })),
   };
-  const host = createHost({ ...plan, layout, batchRows: Math.max(...tables.map(({ rows }) => rows)) });
+  const g = new GraphBuilder();
+  lookUp(g, layout.columns);
+  const graph = { ...plan.graph, values: g.values };
+  const host = createHost({ ...plan, graph, layout, batchRows: Math.max(...tables.map(({ rows }) => rows)) });
   host.store.restore(program.state());
   return host;
 }
@@ -81,8 +86,8 @@ function applyBeside(host: Host, plan: Plan, batch: Batch, gradients: Inspection
       Uint32Array.from({ length: rows }, (_, b) => touched[t]![b] ?? touched[t]![0]!),
     ]),
   );
-  host.lookup({ rows, ids, bags: new Map(), numbers: new Map(), labels: new Map() });
-  host.add(gradientOf(inputGradient_BI), new Map([...gradients].map(([name, { data }]) => [name, data])), {
+  const looked = host.lookup({ rows, ids, bags: new Map(), numbers: new Map(), labels: new Map() });
+  host.add(gradientOf(looked, inputGradient_BI), new Map([...gradients].map(([name, { data }]) => [name, data])), {
     area: 0,
     isFirst: true,
   });

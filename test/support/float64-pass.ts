@@ -1,4 +1,4 @@
-import { column, type Batch } from '../../src/core/batch.js';
+import { column, type BagColumn, type Batch } from '../../src/core/batch.js';
 import { tableTensor, type Plan } from '../../src/engines/engine.js';
 import {
   isLoss,
@@ -7,12 +7,14 @@ import {
   type LossName,
   type OperationName,
   type Parameter,
+  type Pooling,
   type RunningStatistics,
   type Value,
   type ValueOf,
 } from '../../src/graph/operations.js';
 import { dropoutMask, streamKey } from '../../src/core/random.js';
 import type { Domain } from '../../src/graph/domain.js';
+import { bagsBetweenRows } from '../../src/tables/between-rows.js';
 import { createTape, type Node, type Tape } from './tape.js';
 
 // Reference for engines: forward and backward pass of a step in float64, from the formulas; only dropout masks come
@@ -208,7 +210,8 @@ const OPERATION: { readonly [Name in Exclude<OperationName, LossName>]: (value: 
           factor: value.of === 'mean' ? 1 / (end - begin) : 1,
         })),
       );
-      return moved(run.tape, x, segments.length, moves);
+      const weighted = value.weights === undefined ? x : run.tape.multiply(x, run.get(value.weights));
+      return moved(run.tape, weighted, segments.length, moves);
     }
     const { width } = value;
     const best = segments.flatMap(([begin, end]) =>
@@ -493,13 +496,30 @@ const fixed = ({ rows, width, y }: Node, tape: Tape): Node => tape.node(rows, wi
 export function float64Pass(
   { graph, layout, seed }: Plan,
   weights: ReadonlyMap<string, ArrayLike<number>>,
-  batch: Batch,
+  given: Batch,
   step = 0,
   mode: Run['mode'] = 'train',
   stopped: Run['stopped'] = new Map(),
 ): Float64Pass {
   const tape = createTape();
+  const batch = bagsBetweenRows(layout)(given);
   const { rows } = batch;
+  const itemsOf = (field: string): BagColumn => {
+    const { offsets, ids, weights } = column(batch.bags, field);
+    return { offsets, ids: ids.subarray(0, offsets[rows]), weights: weights.subarray(0, offsets[rows]) };
+  };
+  /** w, w / Σ w or w / √Σ w², or 0 if the divisor is 0. */
+  const factorsOf = ({ field, pooling }: { readonly field: string; readonly pooling: Pooling }): Float64Array => {
+    const { offsets, weights } = itemsOf(field);
+    const factors = Float64Array.from(weights);
+    for (let b = 0; b < rows; b++) {
+      const own = factors.subarray(offsets[b], offsets[b + 1]);
+      const sum = own.reduce((total, w) => total + (pooling === 'mean' ? w : w * w), 0);
+      const divisor = { sum: 1, mean: sum, sqrtn: Math.sqrt(sum) }[pooling];
+      for (const [i, w] of own.entries()) own[i] = divisor === 0 ? 0 : w / divisor;
+    }
+    return factors;
+  };
   const parameters = new Map(
     graph.parameters.map(({ name, shape }) => [
       name,
@@ -524,32 +544,28 @@ export function float64Pass(
     input({ source, width }) {
       if (source.kind === 'label')
         return tape.node(rows, 1, batch.labels.get(source.column)?.subarray(0, rows) ?? new Float32Array(rows));
+      if (source.kind === 'factors') return tape.node(itemsOf(source.field).ids.length, 1, factorsOf(source));
       if (source.kind === 'items') {
-        const { table } = layout.sequences!.find(({ field }) => field === source.field)!;
-        const { ids, offsets } = column(batch.bags, source.field);
-        const moves = Array.from({ length: offsets[rows]! }, (_, to) => ({ from: ids[to]!, to, factor: 1 }));
-        return moved(tape, tables.get(table)!, moves.length, moves);
+        const moves = [...itemsOf(source.field).ids].map((from, to) => ({ from, to, factor: 1 }));
+        return moved(tape, tables.get(source.table)!, moves.length, moves);
       }
       const y = new Float64Array(rows * width);
-      const looked: { readonly table: Node; readonly row: number; readonly factor: number; readonly to: number }[] = [];
+      const looked: { readonly table: Node; readonly row: number; readonly to: number }[] = [];
       for (const columns of layout.columns) {
-        for (let b = 0; b < rows; b++) {
-          const to = b * width + columns.offset;
+        const offset = columns.offset - source.begin;
+        for (let b = 0; b < (offset >= 0 && offset < width ? rows : 0); b++) {
+          const to = b * width + offset;
           if (columns.kind === 'number') y[to] = column(batch.numbers, columns.field)[b]!;
           else if (columns.kind === 'vector')
             y.set(batch.vectors!.get(columns.field)!.data.subarray(b * columns.width, (b + 1) * columns.width), to);
-          else
-            for (const [row, factor] of columns.kind === 'id'
-              ? [[column(batch.ids, columns.field)[b]!, 1] as const]
-              : pooled(batch, columns, b))
-              looked.push({ table: tables.get(columns.table)!, row, factor, to });
+          else looked.push({ table: tables.get(columns.table)!, row: column(batch.ids, columns.field)[b]!, to });
         }
       }
-      for (const { table, row, factor, to } of looked)
-        for (let c = 0; c < table.width; c++) y[to + c]! += factor * table.y[row * table.width + c]!;
+      for (const { table, row, to } of looked)
+        for (let c = 0; c < table.width; c++) y[to + c]! += table.y[row * table.width + c]!;
       return tape.node(rows, width, y, (d) => {
-        for (const { table, row, factor, to } of looked)
-          for (let c = 0; c < table.width; c++) table.d[row * table.width + c]! += factor * d[to + c]!;
+        for (const { table, row, to } of looked)
+          for (let c = 0; c < table.width; c++) table.d[row * table.width + c]! += d[to + c]!;
       });
     },
     mask(name, rate, length) {
@@ -591,33 +607,4 @@ export function float64Pass(
     predictions: new Map([...graph.predictions].map(([name, value]) => [name, run.get(value).y])),
     gradients: new Map(gradients),
   };
-}
-
-/** Items of a bag and their factors: w, w / Σ w or w / √Σ w², or 0 if the divisor is 0. */
-function pooled(
-  batch: Batch,
-  {
-    field,
-    pooling,
-    isBetweenRows,
-  }: { readonly field: string; readonly pooling: 'sum' | 'mean' | 'sqrtn'; readonly isBetweenRows?: true },
-  b: number,
-): (readonly [number, number])[] {
-  if (isBetweenRows === true) {
-    const place = column(batch.numbers, field)[b]!;
-    return [Math.floor(place), Math.ceil(place)]
-      .filter((row, i, rows) => rows.indexOf(row) === i)
-      .map((row) => [row, 1 - Math.abs(place - row)]);
-  }
-  const { offsets, ids, weights } = column(batch.bags, field);
-  const items = Array.from(
-    { length: offsets[b + 1]! - offsets[b]! },
-    (_, i) => [ids[offsets[b]! + i]!, weights[offsets[b]! + i]!] as const,
-  );
-  const divisor = {
-    sum: 1,
-    mean: items.reduce((sum, [, w]) => sum + w, 0),
-    sqrtn: Math.sqrt(items.reduce((sum, [, w]) => sum + w * w, 0)),
-  }[pooling];
-  return items.map(([id, w]) => [id, divisor === 0 ? 0 : w / divisor]);
 }

@@ -1,6 +1,7 @@
 import type { InputLayout } from '../../src/tables/layout.js';
 import type { Plan } from '../../src/engines/engine.js';
 import { GraphBuilder } from '../../src/graph/builder.js';
+import { lookUp } from '../../src/graph/lookups.js';
 import type { Term } from '../../src/graph/graph.js';
 import type { Value } from '../../src/graph/operations.js';
 import type { Batch } from '../../src/core/batch.js';
@@ -28,11 +29,7 @@ export function planOf(
 ): Plan {
   const layout = typeof columns === 'number' ? numericLayout(columns) : columns;
   const g = new GraphBuilder();
-  const { terms, predictions } = build(
-    g,
-    g.input({ kind: 'features' }, layout.width),
-    g.input({ kind: 'label', column: 'y' }, 1),
-  );
+  const { terms, predictions } = build(g, lookUp(g, layout.columns), g.input({ kind: 'label', column: 'y' }, 1));
   const adam = denseOptimizers.schema.parse({ name: 'adam', learningRate: 0.01 });
   return {
     graph: { values: g.values, parameters: g.parameters, terms, predictions: new Map(Object.entries(predictions)) },

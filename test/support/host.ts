@@ -2,6 +2,8 @@ import type { Batch } from '../../src/core/batch.js';
 import { createHost } from '../../src/engines/cpu/host.js';
 import type { Host, LookedUp } from '../../src/engines/host.js';
 import type { KernelModule } from '../../src/engines/cpu/module.js';
+import { GraphBuilder } from '../../src/graph/builder.js';
+import { lookUp } from '../../src/graph/lookups.js';
 import type { Parameter } from '../../src/graph/operations.js';
 import { denseOptimizers, embeddingOptimizerSchema } from '../../src/optimizers/optimizers.js';
 import type { InputLayout } from '../../src/tables/layout.js';
@@ -22,9 +24,11 @@ export function hostOf(layout: InputLayout, options: HostOptions = {}): Host {
     init: { kind: 'constant', value: 0 },
     isTrainable: true,
   }));
+  const g = new GraphBuilder();
+  if (layout.columns.length > 0) lookUp(g, layout.columns);
   return createHost(
     {
-      graph: { values: [], parameters, predictions: new Map(), terms: [] },
+      graph: { values: g.values, parameters, predictions: new Map(), terms: [] },
       layout,
       optimizers: {
         dense: denseOptimizers.schema.parse(options.dense ?? {}),
@@ -36,9 +40,15 @@ export function hostOf(layout: InputLayout, options: HostOptions = {}): Host {
   );
 }
 
-/** Gradients of the concatenated input, without sequences. */
-export function gradientOf(features: Float32Array): LookedUp {
-  return { features, items: new Map() };
+/** Returns the only looked-up value of a host without bags. */
+export function featuresOf(lookedUp: LookedUp): Float32Array {
+  const [features] = lookedUp.values();
+  return features!;
+}
+
+/** Gradients of the only looked-up value of a host without bags. */
+export function gradientOf(lookedUp: LookedUp, features: Float32Array): LookedUp {
+  return new Map([...lookedUp.keys()].map((value) => [value, features]));
 }
 
 /** Copies a host's weights by tensor name. */

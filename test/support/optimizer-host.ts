@@ -59,11 +59,11 @@ export function trainedTable(optimizer: object, { initial, width, kernels }: Tra
         bags: new Map(),
         labels: new Map(),
       };
-      host.lookup(batch);
+      const looked = host.lookup(batch);
       const halves = Float32Array.from(
         [...ids].flatMap((row) => gradient.slice(row * width, (row + 1) * width).map((g) => g / 2)),
       );
-      host.add(gradientOf(halves), new Map(), { area: 0, isFirst: true });
+      host.add(gradientOf(looked, halves), new Map(), { area: 0, isFirst: true });
       return host.update(step, { ...RATES, embeddings: factor });
     },
   };

@@ -4,7 +4,7 @@ import { randomStream, type Random } from '../../src/core/random.js';
 import type { Engine, Plan } from '../../src/engines/engine.js';
 import type { GraphBuilder } from '../../src/graph/builder.js';
 import { tower } from '../../src/graph/mlp.js';
-import { SEGMENT_POOLINGS, type Activation, type Value } from '../../src/graph/operations.js';
+import { SEGMENT_POOLINGS, type Activation, type Pooling, type Value } from '../../src/graph/operations.js';
 import type { InputLayout } from '../../src/tables/layout.js';
 import { planOf } from './graph-plan.js';
 
@@ -29,7 +29,7 @@ export function sequenceOf(counts: readonly number[], random: Random): BagColumn
   const offsets = new Uint32Array(counts.length + 1);
   for (const [b, count] of counts.entries()) offsets[b + 1] = offsets[b]! + count;
   const ids = Uint32Array.from({ length: offsets.at(-1)! }, () => random.below(TABLE_ROWS));
-  return { offsets, ids, weights: new Float32Array(ids.length).fill(1) };
+  return { offsets, ids, weights: Float32Array.from(ids, (_, i) => 0.5 * (i % 4)) };
 }
 
 /** Random rows; every third row has no items, and the last has as many as allowed. */
@@ -68,9 +68,14 @@ export function withoutItems(batch: Batch, begin: number, end: number): Batch {
 export type Interest = (g: GraphBuilder, input: Value, items: Value) => Value;
 
 /** Builds a plan of one task per tower on what `interest` makes of the input and the items. */
-export function planWith(interest: Interest, step?: Plan['step'], towers: readonly string[] = ['tower']): Plan {
-  const plan = planOf(LAYOUT, (g, input, y) => {
-    const items = g.input({ kind: 'items', field: 'clicked' }, WIDTH);
+export function planWith(
+  interest: Interest,
+  step?: Plan['step'],
+  towers: readonly string[] = ['tower'],
+  layout = LAYOUT,
+): Plan {
+  const plan = planOf(layout, (g, input, y) => {
+    const items = g.input({ kind: 'items', field: 'clicked', table: 'item' }, WIDTH);
     const pooled = interest(g, input, items);
     const options = { hidden: [5], activation: 'tanh' as const, dropout: 0, batchNorm: false };
     const x = g.concat([input, pooled]);
@@ -108,6 +113,9 @@ function attention(g: GraphBuilder, items: Value, width: number, heads: number, 
   return g.segmentAttention(g.linear(positioned, width, 'query'), key, value, { heads, isCausal });
 }
 
+const factors = (g: GraphBuilder, pooling: Pooling): Value =>
+  g.input({ kind: 'factors', field: 'clicked', pooling }, 1);
+
 /** Every operation on items, each as what it makes of the input and the items. */
 export const INTERESTS = {
   ...Object.fromEntries(
@@ -116,6 +124,11 @@ export const INTERESTS = {
       (g: GraphBuilder, _: Value, items: Value) => g.segmentPool(g.linear(items, 5, 'items'), of),
     ]),
   ),
+  'weighted sum pooling': (g, _, items) =>
+    g.segmentPool(g.linear(items, 5, 'items'), 'sum', g.linear(items, 1, 'weights')),
+  'items that are pooled while they are looked up': (g, _, items) => g.segmentPool(items, 'sum', factors(g, 'mean')),
+  'items that are pooled and read otherwise': (g, _, items) =>
+    g.concat([g.segmentPool(items, 'sum', factors(g, 'sqrtn')), g.segmentPool(items, 'max')]),
   'max pooling of equal items': (g, _, items) => {
     const next = g.shift(items, -1);
     return g.segmentPool(g.add(next, g.affine(g.stopGradient(next), -1, 0)), 'max');
@@ -142,6 +155,17 @@ export const INTERESTS = {
   'dropout of items': (g, _, items) => g.segmentPool(g.dropout(g.linear(items, 5, 'items'), 0.4, 'dropout'), 'sum'),
   din,
 } satisfies Record<string, Interest>;
+
+/** Predicts from the items of several sequences of one table. */
+export function poolAll(fields: readonly string[]): Parameters<typeof planOf>[1] {
+  return (g, input, y) => {
+    const pooled = fields.map((field) =>
+      g.segmentPool(g.input({ kind: 'items', field, table: 'item' }, WIDTH), 'mean'),
+    );
+    const out = g.linear(g.concat([input, ...pooled]), 1, 'out');
+    return { predictions: { p: out }, terms: [{ name: 'y', weight: 1, loss: g.squaredError(out, y) }] };
+  };
+}
 
 /** Returns embeddings that are not small: batch norm amplifies the rounding of initial ones. */
 export function largeEmbeddings(): { readonly shape: readonly number[]; readonly data: Float32Array } {

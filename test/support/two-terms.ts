@@ -1,6 +1,7 @@
 import type { Batch } from '../../src/core/batch.js';
 import type { Plan, Program, StepPlan } from '../../src/engines/engine.js';
 import { GraphBuilder } from '../../src/graph/builder.js';
+import { lookUp } from '../../src/graph/lookups.js';
 import { embeddingOptimizerSchema, denseOptimizers } from '../../src/optimizers/optimizers.js';
 import { randomStream } from '../../src/core/random.js';
 import type { InputLayout } from '../../src/tables/layout.js';
@@ -28,7 +29,7 @@ const LINEAR = { name: 'adam', learningRate: 1e7, epsilon: 1e8, betas: [0, 0] as
 /** A plan whose weights move by a tenth of the gradient. */
 export function twoTermPlan(weights: readonly [number, number], step?: StepPlan, batchRows = 64): Plan {
   const g = new GraphBuilder();
-  const x = g.input({ kind: 'features' }, layout.width);
+  const x = lookUp(g, layout.columns);
   const [click, buy] = ['click', 'buy'].map((column) => g.input({ kind: 'label', column }, 1));
   const h = g.activation(g.linear(x, 12, 'shared'), 'tanh', 'shared.tanh');
   const [first, second] = ['a', 'b'].map((name) =>

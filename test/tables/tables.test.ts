@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Batch } from '../../src/core/batch.js';
 import type { InputLayout } from '../../src/tables/layout.js';
-import { gradientOf, hostOf, setWeights, weightsOf } from '../support/host.js';
+import { featuresOf, gradientOf, hostOf, setWeights, weightsOf } from '../support/host.js';
 
 // Two fields share a table, one has a separate table, one is a number.
 const layout: InputLayout = {
@@ -34,20 +34,27 @@ describe('embedding tables', () => {
   it('concatenate looked-up rows and numbers', () => {
     const host = hostOf(layout);
     setWeights(host, (name, data) => data.map((_, i) => i + (name === 'embeddings.user' ? 100 : 0)));
-    expect([...host.lookup(batch).features]).toEqual([
+    expect([...featuresOf(host.lookup(batch))]).toEqual([
       8, 9, 10, 104, 105, 0, 1, 0, 1, 20, 104, 105, 6, 7, 8, 9, 30, 102, 103, 8, 9,
     ]);
   });
 
   it('sum the gradients of all lookups of a row, with stale slots of previous batches', () => {
     const host = hostOf(layout);
-    host.lookup({
+    const before = host.lookup({
       ...batch,
       ids: new Map([...batch.ids].map(([name, ids]) => [name, ids.map((id) => (id === 99 ? 0 : id) % 3)])),
     });
-    host.add(gradientOf(new Float32Array(21).fill(5)), new Map(), FIRST);
-    host.lookup(batch);
-    host.add(gradientOf(Float32Array.from({ length: 21 }, (_, i) => i)), new Map(), FIRST);
+    host.add(gradientOf(before, new Float32Array(21).fill(5)), new Map(), FIRST);
+    const looked = host.lookup(batch);
+    host.add(
+      gradientOf(
+        looked,
+        Float32Array.from({ length: 21 }, (_, i) => i),
+      ),
+      new Map(),
+      FIRST,
+    );
     const gradients = new Map(host.tableGradients());
     expect([...gradients.get('embeddings.item')!.data]).toEqual([
       5 + 7,
@@ -67,8 +74,8 @@ describe('embedding tables', () => {
   const updated = (lazy: boolean): { before: Map<string, number[]>; after: Map<string, number[]> } => {
     const host = hostOf(layout, { embeddings: { name: 'adam', learningRate: 0.1, weightDecay: 0.01, lazy } });
     const before = weightsOf(host);
-    host.lookup(batch);
-    host.add(gradientOf(new Float32Array(21).fill(1)), new Map(), FIRST);
+    const looked = host.lookup(batch);
+    host.add(gradientOf(looked, new Float32Array(21).fill(1)), new Map(), FIRST);
     expect(host.update(1, { dense: 1, embeddings: 1 })).toBe(true);
     return { before, after: weightsOf(host) };
   };

@@ -23,7 +23,7 @@ const fields = Array.from({ length: INPUTS }, (_, i) => `x${i}`);
 
 function planOf(tasks: readonly string[], seed: number, isApart: boolean): Plan {
   const g = new GraphBuilder();
-  const h = g.activation(g.linear(g.input({ kind: 'features' }, INPUTS), 8, 'shared'), 'tanh', 'shared.tanh');
+  const h = g.activation(g.linear(g.input({ kind: 'features', begin: 0 }, INPUTS), 8, 'shared'), 'tanh', 'shared.tanh');
   const outs = new Map(tasks.map((task) => [task, g.linear(h, 1, task)]));
   const label = (column: string) => g.input({ kind: 'label', column }, 1);
   const terms = [...outs].map(([name, out]) => ({

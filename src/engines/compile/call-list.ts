@@ -23,6 +23,7 @@ export type TogetherKernel =
 export type ItemKernel =
   | 'expand'
   | 'itemPosition'
+  | 'segmentDots'
   | 'segmentMax'
   | 'segmentMaxGradient'
   | 'segmentSoftmax'
@@ -67,6 +68,7 @@ const SHARING: Readonly<Record<Exclude<KernelName, RuleKernel>, Sharing>> = {
   itemPosition: 'rows',
   segmentAttention: 'rows',
   segmentAttentionGradient: 'rows',
+  segmentDots: 'rows',
   segmentMax: 'rows',
   segmentMaxGradient: 'rows',
   segmentSoftmax: 'rows',

@@ -1,4 +1,5 @@
-import { listOperands, type Graph } from '../../graph/graph.js';
+import type { Graph } from '../../graph/graph.js';
+import { readersOf } from '../../graph/lookups.js';
 import type { Value, ValueOf } from '../../graph/operations.js';
 import { ACTIVATION_CODES, isSignSloped } from './operations/activation-codes.js';
 
@@ -17,22 +18,15 @@ export function fusedCode(fusions: Fusions, value: Value): number {
  * read the same value are one product, so all of them or none have the activation.
  */
 export function fuseActivations(graph: Graph): Fusions {
-  const readers = new Map<Value, Value[]>();
-  for (const value of graph.values)
-    for (const operand of listOperands(value)) readers.set(operand, [...(readers.get(operand) ?? []), value]);
-  const isRead = new Set<Value>([
-    ...graph.predictions.values(),
-    ...[...(graph.gates?.values() ?? [])].map(({ shares }) => shares),
-  ]);
+  const readers = readersOf(graph);
   const activationOf = (value: Value): ValueOf<'activation'> | undefined => {
-    const [reader, ...others] = readers.get(value) ?? [];
-    const isOnly = others.length === 0 && !isRead.has(value);
-    return isOnly && reader?.op === 'activation' && isSignSloped(reader.kind) ? reader : undefined;
+    const [reader, ...others] = readers.get(value)!;
+    return others.length === 0 && reader?.op === 'activation' && isSignSloped(reader.kind) ? reader : undefined;
   };
   const fusions = new Map<Value, ValueOf<'activation'>>();
   for (const value of graph.values) {
     if (value.op !== 'batchNorm' && value.op !== 'linear') continue;
-    const product = value.op === 'linear' ? readers.get(value.x)!.filter(({ op }) => op === 'linear') : [value];
+    const product = value.op === 'linear' ? readers.get(value.x)!.filter((reader) => reader?.op === 'linear') : [value];
     const activations = product.map(activationOf);
     const own = activationOf(value);
     if (own !== undefined && activations.every((each) => each?.kind === own.kind)) fusions.set(value, own);

@@ -2,13 +2,13 @@ import type { Graph } from '../../graph/graph.js';
 import { countSlotElements } from '../../optimizers/optimizer.js';
 import { optimizers } from '../../optimizers/optimizers.js';
 import { SINGLE_PROCESS, type ProcessGroup } from '../../core/process-group.js';
-import type { TableSpec } from '../../tables/layout.js';
+import { findMaxItems, type TableSpec } from '../../tables/layout.js';
 import { tableOptimizer, type Plan } from '../engine.js';
-import { BATCH, indexOfDomain, items, type Domain } from '../../graph/domain.js';
-import { placeBags } from './bags.js';
+import { BATCH, domainName, indexOfDomain, type Domain } from '../../graph/domain.js';
+import { findLookups, type Lookups } from '../../graph/lookups.js';
 import { createBuffers, shift, type Buffers, type Ref } from './buffers.js';
 import type { PassPlan } from './passes.js';
-import { createPlaces, type Matrix, type Places } from './places.js';
+import { Places, type Matrix } from './places.js';
 import { placeTables, type TableUpdate } from './tables.js';
 
 /** Words of the constants of an optimizer's step. */
@@ -30,7 +30,7 @@ export interface Layout extends PassPlan {
   readonly stepRows: number;
   /** Rows of a domain that this process has at most. */
   readonly maxRowsOf: (domain: Domain) => number;
-  /** The domains of the program: the batch, then the items of each sequence. */
+  /** The domains of the program: the batch, then the items of each field that are read one by one. */
   readonly domains: readonly Domain[];
   /** CONSTANT_WORDS of an optimizer's step each. `wide` is `tables` if wide tables have no optimizer of their own. */
   readonly constants: { readonly dense: Ref; readonly tables: Ref; readonly wide: Ref };
@@ -86,9 +86,10 @@ export function createLayout(plan: Plan, graph: Graph = plan.graph): Layout {
   const { peers, areas, passRows, stepRows, ownRows } = sizes;
   const room = Math.max(areas, sizes.termAreas);
   const buffers = createBuffers();
-  const domains = [BATCH, ...(layout.sequences ?? []).map(({ field }) => items(field))];
+  const lookups = findLookups(graph);
+  const domains = listDomains(graph, lookups);
   const part = peers.size === 1 ? undefined : buffers.take('part of the rows', 'settings', domains.length, PART_WORDS);
-  const places = createPlaces(buffers, graph);
+  const places = new Places(buffers, graph, lookups);
   const constants = takeConstants(buffers, specs.wide !== undefined);
   const gradientsOf = (name: string): PassPlan['passGradients'] => ({
     at: buffers.take(name, 'weight gradients', room, places.weightsCount),
@@ -109,7 +110,7 @@ export function createLayout(plan: Plan, graph: Graph = plan.graph): Layout {
     ...sizes,
     plan,
     graph,
-    layout,
+    lookups,
     buffers,
     places,
     passGradients,
@@ -119,7 +120,7 @@ export function createLayout(plan: Plan, graph: Graph = plan.graph): Layout {
     gradients: stepRows > passRows ? gradientsOf('gradients of a step') : passGradients,
     denseSlots: { at: buffers.take('dense optimizer state', 'optimizer', 1, slotWords), words: slotWords },
     constants,
-    tables: placeTables(layout, buffers, placeBags(layout, buffers, ownRows), updateOf, {
+    tables: placeTables(layout, graph, lookups, buffers, updateOf, {
       ...sizes,
       areas: room,
       isAveraged: step?.average !== undefined,
@@ -146,8 +147,14 @@ export function createLayout(plan: Plan, graph: Graph = plan.graph): Layout {
 }
 
 /** Returns the maximum number of rows that a domain has per row of the batch. */
-function maxItemsOf({ layout: { sequences = [] } }: Plan, domain: Domain): number {
-  return domain.kind === 'batch' ? 1 : sequences.find(({ field }) => field === domain.field)!.maxItems;
+function maxItemsOf({ layout }: Plan, domain: Domain): number {
+  return domain.kind === 'batch' ? 1 : findMaxItems(layout, domain.field)!;
+}
+
+/** Returns the batch, then the items of each field that are read one by one. */
+export function listDomains({ values }: Graph, { unread }: Lookups): readonly Domain[] {
+  const read = values.filter((value) => !unread.has(value)).map(({ rows }) => [domainName(rows), rows] as const);
+  return [...new Map([[domainName(BATCH), BATCH], ...read]).values()];
 }
 
 function takeDropoutKeys(buffers: Buffers, { values }: Graph): Layout['dropoutKeys'] {

@@ -1,11 +1,12 @@
 import { findCanceledBiases, listRequired, type Graph, type Term } from '../../graph/graph.js';
-import { isLoss, type LossValue, type Value, type ValueOf } from '../../graph/operations.js';
+import { isLoss, type LossValue, type Value } from '../../graph/operations.js';
 import { BATCH, domainName, type Domain } from '../../graph/domain.js';
 import { computeReachability } from '../../graph/gradient-reachability.js';
-import type { InputLayout } from '../../tables/layout.js';
 import { createView, shift, type Buffers, type Ref, type View } from './buffers.js';
+import type { Lookups } from '../../graph/lookups.js';
 import type { CallList } from './call-list.js';
 import { fusedCode } from './fusion.js';
+import { lowerClearRows, lowerFindRows, lowerGather } from './gather.js';
 import { lowerLosses } from './operations/losses.js';
 import type { Lowering, Mode, Turn } from './lowering.js';
 import { LOWERED } from './operations/operations.js';
@@ -13,15 +14,7 @@ import { BY_COLUMNS, inPhases } from './phases.js';
 import type { Precision } from '../precision.js';
 import type { Matrix, Place, Places } from './places.js';
 import { PRODUCTS } from './products.js';
-import {
-  lowerClearRows,
-  lowerFindRows,
-  lowerGather,
-  lowerItemLookup,
-  lowerLookup,
-  type InputGradients,
-  type TablePlaces,
-} from './tables.js';
+import { lowerLookups, type TablePlaces } from './tables.js';
 
 /** A value that the forward pass computes. */
 type Computed = Exclude<Value, LossValue>;
@@ -39,7 +32,7 @@ const operation = (value: Computed): Lowered => LOWERED[value.op];
 /** What a pass is compiled from. */
 export interface PassPlan {
   readonly graph: Graph;
-  readonly layout: InputLayout;
+  readonly lookups: Lookups;
   readonly buffers: Buffers;
   readonly places: Places;
   readonly tables: TablePlaces;
@@ -114,7 +107,7 @@ function createPassState(plan: PassPlan, mode: Mode, list: CallList, computed: r
       fused: (value) => fusedCode(places.fusions, value),
       view: (value) => places.of(value).value,
       gradient: (value) => places.of(value).gradient,
-      whole: plan.part === undefined ? places.of : gathered,
+      whole: plan.part === undefined ? (value) => places.of(value) : gathered,
       isFirst(what) {
         const isNew = !met.has(what);
         met.add(what);
@@ -132,7 +125,7 @@ function createPassState(plan: PassPlan, mode: Mode, list: CallList, computed: r
         return isAdded ? 1 : 0;
       },
       dropoutKey: (name) => plan.dropoutKeys.get(name)!,
-      sequenceOffsets: (field) => plan.tables.sequence(field).offsets,
+      itemOffsets: (field) => plan.tables.itemsOf(field).offsets,
     },
   };
   return state;
@@ -171,33 +164,16 @@ function lowerTerms(plan: PassPlan, terms: readonly Term[], isBack: boolean, { w
   lowerLosses(placed, lowering, isBack);
 }
 
-/** Returns whether an input is looked up in tables. */
-function isLookedUp({ source }: ValueOf<'input'>): boolean {
-  return source.kind !== 'label';
-}
-
-function lowerInput({ layout, tables, places }: PassPlan, input: ValueOf<'input'>, list: CallList): void {
-  const y = places.of(input).value;
-  if (input.source.kind === 'items') lowerItemLookup(tables, input.source.field, y, list);
-  else lowerLookup(layout, tables, y, list);
-}
-
-/** Returns the gradients of looked-up inputs, cleared if no term reaches them; undefined if none is reached. */
-function inputGradients(
-  { areas }: PassPlan,
-  inputs: readonly ValueOf<'input'>[],
+/** Clears the gradients of looked-up values that no term reaches; returns whether a term reaches any. */
+function completeGradients(
+  { tables, places, areas }: PassPlan,
   { written, lowering: { list, gradient } }: PassState,
-): InputGradients | undefined {
-  if (areas === 1 && !inputs.some((input) => written.has(input))) return undefined;
-  const items = new Map<string, View>();
-  let features: View | undefined;
-  for (const input of inputs) {
-    const d = gradient(input);
-    if (!written.has(input)) list.emit('clear', { y: d, columns: d.columns });
-    if (input.source.kind === 'items') items.set(input.source.field, d);
-    else features = d;
-  }
-  return { features, items };
+): boolean {
+  const values = [...new Set(tables.all.flatMap(({ lookups }) => lookups.map(({ value }) => value)))];
+  if (areas === 1 && !values.some((value) => written.has(value))) return false;
+  const unwritten = new Set(values.filter((value) => !written.has(value)).map((value) => places.wholeOf(value)));
+  for (const value of unwritten) list.emit('clear', { y: gradient(value), columns: gradient(value).columns });
+  return values.length > 0;
 }
 
 /**
@@ -210,14 +186,15 @@ export function lowerPass(
   list: CallList,
   targets: readonly Value[] = [...plan.graph.predictions.values()],
 ): Pass {
-  const { graph, places, tables, refused } = plan;
+  const { graph, lookups, places, tables, refused } = plan;
   const values = mode === 'predict' ? listRequired(graph, targets) : graph.values;
   const computed = values.filter((value): value is Computed => !isLoss(value));
-  const phases = inPhases(computed, (value) => {
+  const isPooled = (value: Value): boolean => lookups.pooled.has(value) || lookups.unread.has(value);
+  const operations = computed.filter((value) => !isPooled(value));
+  const phases = inPhases(operations, (value) => {
     const { isByColumns, partition = value.rows } = operation(value);
     return isByColumns?.(value, mode) === true ? BY_COLUMNS : domainName(partition);
   });
-  const inputs = computed.filter((value): value is ValueOf<'input'> => value.op === 'input' && isLookedUp(value));
   const state = createPassState(plan, mode, list, computed);
   const { lowering, written } = state;
   const releaseTables = (): void => list.emit('releaseTables', { claims: tables.claims, count: tables.all.length });
@@ -229,7 +206,7 @@ export function lowerPass(
         for (const { at: p, transposed: t, inputs: k, panels } of places.matrices)
           list.emit('transposePanels', { p, t, k, panels });
       }
-      for (const input of inputs) lowerInput(plan, input, list);
+      lowerLookups(tables, new Set(values), lowering.view, list);
       for (const [i, phase] of phases.entries()) {
         if (i > 0) list.separate();
         for (const value of phase) operation(value).forward(value, lowering);
@@ -261,10 +238,10 @@ export function lowerPass(
         finishTurns(state);
         list.separate();
       }
-      const gradients = inputGradients(plan, inputs, state);
-      if (gradients !== undefined && area === 0) lowerFindRows(tables, gradients, list);
+      const hasGradients = completeGradients(plan, state);
+      if (hasGradients && area === 0) lowerFindRows(tables, list);
       list.flushSums();
-      if (gradients !== undefined) lowerGather(tables, gradients, area, plan.areas, list);
+      if (hasGradients) lowerGather(tables, lowering.gradient, area, plan.areas, list);
       list.emit('refuseUnlessFinite', { refused });
     },
   };

@@ -1,7 +1,8 @@
-import { BATCH, type Domain } from '../../graph/domain.js';
+import { BATCH, domainName, type Domain } from '../../graph/domain.js';
 import type { Graph } from '../../graph/graph.js';
+import { findLookups, readersOf, type Lookups } from '../../graph/lookups.js';
 import { parametersIn } from '../../graph/parameters-in.js';
-import type { Parameter, Value, ValueOf } from '../../graph/operations.js';
+import type { OperationName, Parameter, Value, ValueOf } from '../../graph/operations.js';
 import { countElements } from '../../core/tensor.js';
 import { fuseActivations, type Fusions } from './fusion.js';
 import { columnsOf, createView, shift, toEights, toFours, type Buffers, type Ref, type View } from './buffers.js';
@@ -46,31 +47,6 @@ const WIDE = 64;
  * every row starts a cache line, a field of 16 takes one line per row, otherwise often two.
  */
 const rowStride = (width: number): number => (width > WIDE ? Math.ceil(width / LINE) * LINE : toEights(width));
-
-/** Buffers of everything that a graph computes. */
-export interface Places {
-  readonly groups: readonly LinearGroup[];
-  /** All matrices. */
-  readonly matrices: readonly Matrix[];
-  /** All dense weights, which the optimizer updates in one call. */
-  readonly weights: Ref;
-  readonly weightsCount: number;
-  /** All running statistics. */
-  readonly running: Ref;
-  readonly runningCount: number;
-  /** Activations that the kernel of their operand applies. Both values have the same place. */
-  readonly fusions: Fusions;
-  of(value: Value): Place;
-  groupOf(value: ValueOf<'linear'>): LinearGroup;
-  parameter(parameter: Parameter): ParameterPlace;
-  /** The floats of a parameter, padded with zeros. */
-  range(parameter: Parameter): { readonly at: Ref; readonly count: number };
-  vector(parameter: Parameter): Ref;
-  /** A matrix that no linear layer has, such as attention's. */
-  matrix(parameter: Parameter): Matrix;
-  /** More columns, by default of the batch. */
-  columns(name: string, width: number, rows?: Domain, stride?: number): Place;
-}
 
 /** Offsets in a buffer that is assembled piece by piece, each on a cache line. */
 class Offsets {
@@ -149,103 +125,190 @@ function assignOffsets(graph: Graph): ParameterOffsets {
   };
 }
 
-/** Creates the buffers of a graph's parameters, and of its values as they are asked for. */
-export function createPlaces(buffers: Buffers, graph: Graph): Places {
-  const offsets = assignOffsets(graph);
-  const fusions = fuseActivations(graph);
-  const { weightsCount, runningCount } = offsets;
-  const weights = buffers.take('weights', 'weights', 1, weightsCount);
-  const running = buffers.take('running statistics', 'running', 1, runningCount);
-  const parameters = new Map<string, ParameterPlace>();
-  const places = new Map<number, Place>();
-  const groupByLinear = new Map<number, LinearGroup>();
+/** A value that is stored in columns of a concatenation, from `begin` on. */
+interface Part {
+  readonly whole: Value;
+  readonly begin: number;
+}
 
-  const columns: Places['columns'] = (name, width, rows = BATCH, stride = rowStride(width)) => {
-    const [value, gradient] = [
-      buffers.take(name, 'value', rows, stride),
-      buffers.take(`d ${name}`, 'gradient', rows, stride),
-    ];
-    return { value: createView(value, stride, width), gradient: createView(gradient, stride, width) };
-  };
-  const matrixOf = (parameter: Parameter, inputs: number, stride: number): Matrix => ({
-    at: shift(weights, offsets.matrices.get(parameter)!),
-    transposed: buffers.take(`transposed ${parameter.name}`, 'scratch', toEights(inputs), stride),
-    inputs,
-    panels: stride / 8,
-  });
-  const ownMatrices = offsets.ownMatrices.map((parameter) => {
-    const [inputs, outputs] = parameter.shape as [number, number];
-    const matrix = matrixOf(parameter, inputs, toEights(outputs));
-    parameters.set(parameter.name, { kind: 'matrix', matrix, column: 0 });
-    return matrix;
-  });
-  const groups = [...offsets.byInput].map(([x, members]): LinearGroup => {
-    const { weight, id } = members[0]!;
-    const stride = paddedWidth(members);
-    return {
-      x,
-      members,
-      matrix: matrixOf(weight, x.width, stride),
-      bias: shift(weights, offsets.biases.get(weight)!),
-      out: columns(`linear ${id}`, stride, x.rows),
-    };
-  });
-  for (const group of groups) {
-    const { matrix, bias, out } = group;
-    for (const [member, column] of memberColumns(group)) {
-      parameters.set(member.weight.name, { kind: 'matrix', matrix, column });
-      if (member.bias !== undefined) parameters.set(member.bias.name, { kind: 'vector', at: shift(bias, column) });
-      const part = (view: View): View => columnsOf(view, column, member.width);
-      places.set(member.id, { value: part(out.value), gradient: part(out.gradient) });
-      groupByLinear.set(member.id, group);
+/** Operations whose kernels access only the columns of a value, in fours, at any stride. */
+const BY_FOURS: ReadonlySet<OperationName> = new Set<OperationName>([
+  'activation',
+  'add',
+  'affine',
+  'dropout',
+  'expand',
+  'mixture',
+  'multiply',
+  'segmentPool',
+  'slice',
+  'stopGradient',
+]);
+
+/**
+ * Finds operands of concatenations that are written in place, so that nothing is copied. The concatenation is their
+ * only reader, so its gradient is theirs. Lookups and concatenations write just their columns; others write fours. An
+ * activation that its operand's kernel applies has that operand's place.
+ */
+function findParts(graph: Graph, lookups: Lookups, fusions: Fusions): ReadonlyMap<Value, Part> {
+  const readers = readersOf(graph);
+  const inPlace = new Set<Value>(lookups.values.filter((value) => value.op !== 'input' || !isColumn(value)));
+  const parts = new Map<Value, Part>();
+  for (const whole of graph.values) {
+    if (whole.op !== 'concat') continue;
+    let begin = 0;
+    for (const x of whole.xs) {
+      const isFused = x.op === 'activation' && fusions.has(x.x);
+      const isByFours = BY_FOURS.has(x.op) && !isFused && begin % 4 === 0 && x.width % 4 === 0;
+      if ((inPlace.has(x) || x.op === 'concat' || isByFours) && readers.get(x)!.length === 1)
+        parts.set(x, { whole, begin });
+      begin += x.width;
     }
   }
-  for (const [buffer, vectors] of [
-    [weights, offsets.vectors],
-    [running, offsets.running],
-  ] as const)
-    for (const [{ name }, offset] of vectors) parameters.set(name, { kind: 'vector', at: shift(buffer, offset) });
+  return parts;
+}
 
-  const parameter = ({ name }: Parameter): ParameterPlace => parameters.get(name)!;
-  return {
-    groups,
-    matrices: [...groups.map(({ matrix }) => matrix), ...ownMatrices],
-    weights,
-    weightsCount,
-    running,
-    runningCount,
-    parameter,
-    columns,
-    fusions,
-    of(value) {
-      if (value.op === 'activation' && fusions.has(value.x)) return this.of(value.x);
-      const known = places.get(value.id);
-      if (known !== undefined) return known;
-      const isLabel = value.op === 'input' && value.source.kind === 'label';
-      const place = isLabel
-        ? labelPlace(buffers, value.source.column)
-        : columns(`${value.op} ${value.id}`, value.width, value.rows);
-      places.set(value.id, place);
-      return place;
-    },
-    range(of) {
-      const place = parameter(of);
-      if (place.kind === 'vector') return { at: place.at, count: toFours(countElements(of.shape)) };
-      const { at, inputs } = place.matrix;
-      return { at: shift(at, place.column * inputs), count: toEights(of.shape[1]!) * inputs };
-    },
-    groupOf: (value) => groupByLinear.get(value.id)!,
-    vector(of) {
-      const place = parameter(of);
-      if (place.kind !== 'vector') throw new Error(`'${of.name}' is a matrix`);
-      return place.at;
-    },
-    matrix(of) {
-      const place = parameter(of);
-      if (place.kind !== 'matrix') throw new Error(`'${of.name}' is a vector`);
-      return place.matrix;
-    },
-  };
+/** Returns whether an input is a column of the batch, which no call writes. */
+const isColumn = ({ source: { kind } }: ValueOf<'input'>): boolean => kind === 'label' || kind === 'factors';
+
+/** Buffers of everything that a graph computes: of its parameters, and of its values as they are asked for. */
+export class Places {
+  readonly groups: readonly LinearGroup[];
+  /** All matrices. */
+  readonly matrices: readonly Matrix[];
+  /** All dense weights, which the optimizer updates in one call. */
+  readonly weights: Ref;
+  readonly weightsCount: number;
+  /** All running statistics. */
+  readonly running: Ref;
+  readonly runningCount: number;
+  /** Activations that the kernel of their operand applies. Both values have the same place. */
+  readonly fusions: Fusions;
+  readonly #buffers: Buffers;
+  readonly #offsets: ParameterOffsets;
+  readonly #parts: ReadonlyMap<Value, Part>;
+  readonly #parameters = new Map<string, ParameterPlace>();
+  readonly #places = new Map<number, Place>();
+  readonly #groupByLinear = new Map<number, LinearGroup>();
+
+  constructor(buffers: Buffers, graph: Graph, lookups: Lookups = findLookups(graph)) {
+    this.fusions = fuseActivations(graph);
+    this.#buffers = buffers;
+    this.#parts = findParts(graph, lookups, this.fusions);
+    this.#offsets = assignOffsets(graph);
+    const { weightsCount, runningCount, ownMatrices, byInput, vectors, running } = this.#offsets;
+    this.weightsCount = weightsCount;
+    this.runningCount = runningCount;
+    this.weights = buffers.take('weights', 'weights', 1, weightsCount);
+    this.running = buffers.take('running statistics', 'running', 1, runningCount);
+    const matrices = ownMatrices.map((parameter) => this.#placeOwnMatrix(parameter));
+    this.groups = [...byInput].map(([x, members]) => this.#placeGroup(x, members));
+    this.matrices = [...this.groups.map(({ matrix }) => matrix), ...matrices];
+    this.#placeVectors(this.weights, vectors);
+    this.#placeVectors(this.running, running);
+  }
+
+  of(value: Value): Place {
+    if (value.op === 'activation' && this.fusions.has(value.x)) return this.of(value.x);
+    const known = this.#places.get(value.id);
+    if (known !== undefined) return known;
+    const place = this.#place(value);
+    this.#places.set(value.id, place);
+    return place;
+  }
+
+  /** Returns the concatenation whose columns have a value, or that which has this one in turn; else the value itself. */
+  wholeOf(value: Value): Value {
+    const part = this.#parts.get(value);
+    return part === undefined ? value : this.wholeOf(part.whole);
+  }
+
+  groupOf(value: ValueOf<'linear'>): LinearGroup {
+    return this.#groupByLinear.get(value.id)!;
+  }
+
+  parameter({ name }: Parameter): ParameterPlace {
+    return this.#parameters.get(name)!;
+  }
+
+  /** The floats of a parameter, padded with zeros. */
+  range(parameter: Parameter): { readonly at: Ref; readonly count: number } {
+    const { shape } = parameter;
+    const place = this.parameter(parameter);
+    if (place.kind === 'vector') return { at: place.at, count: toFours(countElements(shape)) };
+    const { at, inputs } = place.matrix;
+    return { at: shift(at, place.column * inputs), count: toEights(shape[1]!) * inputs };
+  }
+
+  vector(parameter: Parameter): Ref {
+    const place = this.parameter(parameter);
+    if (place.kind !== 'vector') throw new Error(`'${parameter.name}' is a matrix`);
+    return place.at;
+  }
+
+  /** A matrix that no linear layer has, such as attention's. */
+  matrix(parameter: Parameter): Matrix {
+    const place = this.parameter(parameter);
+    if (place.kind !== 'matrix') throw new Error(`'${parameter.name}' is a vector`);
+    return place.matrix;
+  }
+
+  /** More columns, by default of the batch. */
+  columns(name: string, width: number, rows: Domain = BATCH, stride = rowStride(width)): Place {
+    const [value, gradient] = [
+      this.#buffers.take(name, 'value', rows, stride),
+      this.#buffers.take(`d ${name}`, 'gradient', rows, stride),
+    ];
+    return { value: createView(value, stride, width), gradient: createView(gradient, stride, width) };
+  }
+
+  #place(value: Value): Place {
+    const part = this.#parts.get(value);
+    if (part !== undefined) return columnsOfPlace(this.of(part.whole), part.begin, value.width);
+    return value.op === 'input' && isColumn(value)
+      ? columnPlace(this.#buffers, value)
+      : this.columns(`${value.op} ${value.id}`, value.width, value.rows);
+  }
+
+  #placeMatrix(parameter: Parameter, inputs: number, stride: number): Matrix {
+    return {
+      at: shift(this.weights, this.#offsets.matrices.get(parameter)!),
+      transposed: this.#buffers.take(`transposed ${parameter.name}`, 'scratch', toEights(inputs), stride),
+      inputs,
+      panels: stride / 8,
+    };
+  }
+
+  #placeOwnMatrix(parameter: Parameter): Matrix {
+    const [inputs, outputs] = parameter.shape as [number, number];
+    const matrix = this.#placeMatrix(parameter, inputs, toEights(outputs));
+    this.#parameters.set(parameter.name, { kind: 'matrix', matrix, column: 0 });
+    return matrix;
+  }
+
+  #placeGroup(x: Value, members: readonly ValueOf<'linear'>[]): LinearGroup {
+    const { weight, id } = members[0]!;
+    const stride = paddedWidth(members);
+    const matrix = this.#placeMatrix(weight, x.width, stride);
+    const bias = shift(this.weights, this.#offsets.biases.get(weight)!);
+    const group = { x, members, matrix, bias, out: this.columns(`linear ${id}`, stride, x.rows) };
+    for (const [member, column] of memberColumns(group)) {
+      this.#parameters.set(member.weight.name, { kind: 'matrix', matrix, column });
+      if (member.bias !== undefined) this.#parameters.set(member.bias.name, { kind: 'vector', at: shift(bias, column) });
+      this.#places.set(member.id, columnsOfPlace(group.out, column, member.width));
+      this.#groupByLinear.set(member.id, group);
+    }
+    return group;
+  }
+
+  #placeVectors(buffer: Ref, vectors: ReadonlyMap<Parameter, number>): void {
+    for (const [{ name }, offset] of vectors) this.#parameters.set(name, { kind: 'vector', at: shift(buffer, offset) });
+  }
+}
+
+/** Returns some columns of a place. */
+function columnsOfPlace({ value, gradient }: Place, begin: number, width: number): Place {
+  return { value: columnsOf(value, begin, width), gradient: columnsOf(gradient, begin, width) };
 }
 
 /** Returns the members of a group with the first column of each among all outputs. */
@@ -257,10 +320,11 @@ function* memberColumns({ members }: LinearGroup): Generator<readonly [ValueOf<'
   }
 }
 
-/** A label: one float per row, which a batch brings. */
-function labelPlace(buffers: Buffers, column: string): Place {
+/** A label or the factors of items: one float per row, which a batch brings. */
+function columnPlace(buffers: Buffers, { source, rows }: ValueOf<'input'>): Place {
+  const name = source.kind === 'label' ? `label ${source.column}` : `factors ${domainName(rows)}`;
   return {
-    value: createView(buffers.take(`label ${column}`, 'column', BATCH), 1, 1),
-    gradient: createView(buffers.take(`d label ${column}`, 'gradient', BATCH), 1, 1),
+    value: createView(buffers.take(name, 'column', rows), 1, 1),
+    gradient: createView(buffers.take(`d ${name}`, 'gradient', rows), 1, 1),
   };
 }

@@ -1,14 +1,16 @@
 import { countSlotElements, type Optimizer } from '../../optimizers/optimizer.js';
-import type { InputColumns, InputLayout, SequenceColumns, TableSpec } from '../../tables/layout.js';
+import { findMaxItems, type InputLayout, type TableSpec } from '../../tables/layout.js';
 import { averageWords } from '../average.js';
 import { isDealt, rowsHere, type Dealing } from '../dealt-rows.js';
 import type { ProcessGroup } from '../../core/process-group.js';
 import { BATCH, items } from '../../graph/domain.js';
-import { POOLING_NUMBERS, type BagPlace } from './bags.js';
-import { columnsOf, createView, shift, WORD, type Buffers, type Ref, type View } from './buffers.js';
+import type { Graph } from '../../graph/graph.js';
+import type { Lookups } from '../../graph/lookups.js';
+import type { Value } from '../../graph/operations.js';
+import { columnsOf, createView, shift, type Buffers, type Ref, type View } from './buffers.js';
 import type { CallList, TableRule } from './call-list.js';
-
-type TableColumns = Extract<InputColumns, { readonly table: string }>;
+import { placeItems, POOLING_NUMBERS, takeBag, takeItemIds, type ItemsPlace } from './items.js';
+import { isOfTable, listLookups, type Lookup, type TableLookup } from './lookups.js';
 
 /** How the rows of a table are updated. */
 export interface TableUpdate {
@@ -45,10 +47,8 @@ export interface TablePlace extends TableSpec, GatheredRows {
   readonly looked: { readonly at: Ref; readonly stride: number; readonly rows: number };
   /** Rows gathered from this process's part of a batch. */
   readonly gathered: GatheredRows;
-  /** The columns of the input that are looked up in it. */
-  readonly fields: readonly TableColumns[];
-  /** The sequences whose items are looked up in it. */
-  readonly sequences: readonly SequenceColumns[];
+  /** What the graph looks up in it, in the order of the graph. */
+  readonly lookups: readonly TableLookup[];
   /**
    * Floats from row to row: weights, optimizer state, then the average and the steps that it covers, if there is one.
    */
@@ -60,14 +60,8 @@ export interface TablePlace extends TableSpec, GatheredRows {
   readonly claim: Ref;
   /** Number of workers from which all of them share the sums of its gradients; 0: one worker takes the table. */
   readonly sharedFrom: number;
-  /** Row numbers of the ids of each field and sequence, if workers share the table. */
+  /** Row numbers of the ids of each lookup, if workers share the table. */
   readonly rowNumbers: readonly Ref[];
-}
-
-/** The buffers of a sequence: row numbers of its items, and where the items of each row begin (`rows` + 1 words). */
-export interface SequencePlace extends SequenceColumns {
-  readonly ids: Ref;
-  readonly offsets: Ref;
 }
 
 /** All that belongs to tables in a plan's memory. */
@@ -76,17 +70,19 @@ export interface TablePlaces {
   readonly byName: ReadonlyMap<string, TablePlace>;
   /** A word per table. */
   readonly claims: Ref;
-  readonly bags: ReadonlyMap<string, BagPlace>;
+  /** The items of all fields that the graph reads. */
+  readonly items: readonly ItemsPlace[];
+  itemsOf(field: string): ItemsPlace;
+  /** What the graph looks up, in its order. */
+  readonly lookups: readonly Lookup[];
   /** Two words: a 1 in the first restarts gathering in a step's first backward pass; the second is always 0. */
   readonly fresh: Ref;
   /** The ids or numbers of a field, `width` per row. */
   column(kind: 'id' | 'number', field: string, width?: number): View;
-  /** The row numbers that a field looks up in a table. */
-  ids(table: TablePlace, field: string): Ref;
-  /** The bags of a field for a table: their addresses (see `BagPlace`), and where the items of a row begin. */
-  bag(table: TablePlace, field: string): Pick<BagPlace, 'addresses' | 'offsets'>;
-  readonly sequences: readonly SequencePlace[];
-  sequence(field: string): SequencePlace;
+  /** The row numbers of a lookup of ids or items. */
+  ids(table: TablePlace, lookup: TableLookup): Ref;
+  /** The addresses of the ids and factors of a pooled lookup. */
+  bag(table: TablePlace, field: string): Ref;
 }
 
 /** Sizes of the buffers of tables. */
@@ -104,47 +100,46 @@ export interface TableSizes {
   readonly ownStepRows: number;
 }
 
-/** Creates the buffers of a layout's tables. */
+/** Creates the buffers of a layout's tables and of what a graph looks up. */
 export function placeTables(
   layout: InputLayout,
+  graph: Pick<Graph, 'values'>,
+  found: Lookups,
   buffers: Buffers,
-  bags: ReadonlyMap<string, BagPlace>,
   updateOf: (table: TableSpec) => TableUpdate,
   sizes: TableSizes,
 ): TablePlaces {
   const claims = buffers.take('claims', 'scratch', layout.tables.length);
-  const columns = layout.columns.filter((each): each is TableColumns => 'table' in each);
-  const { sequences: allSequences = [] } = layout;
-  const numIds = countIds(columns, allSequences);
+  const lookups = listLookups(found, layout);
+  const ofTables = lookups.filter(isOfTable);
+  const numIds = countIds(ofTables, layout);
   const all = layout.tables.map((table, t) => {
-    const fields = columns.filter(({ table: name }) => name === table.name);
-    const own = allSequences.filter(({ table: name }) => name === table.name);
-    const sharedFrom = table.rows > MAX_SHARED_ROWS ? 0 : countSharing(fields, own, numIds);
-    return placeTable(table, fields, own, buffers, updateOf(table), shift(claims, t), sharedFrom, sizes);
+    const own = ofTables.filter((each) => each.table === table.name);
+    const sharedFrom = table.rows > MAX_SHARED_ROWS ? 0 : countSharing(own, layout, numIds);
+    return placeTable(table, own, layout, buffers, updateOf(table), shift(claims, t), sharedFrom, sizes);
   });
+  const byName = new Map(all.map((table) => [table.name, table]));
+  const itemPlaces = placeItems(graph, found, layout, buffers, sizes.ownRows, (name) => byName.get(name)!.isDealt);
   const column: TablePlaces['column'] = (kind, field, width = 1) =>
     createView(buffers.take(`${kind} ${field}`, 'column', BATCH, width), width, width);
-  const sequences = (layout.sequences ?? []).map((sequence): SequencePlace => ({
-    ...sequence,
-    ids: buffers.take(`item ids ${sequence.field}`, 'column', items(sequence.field)),
-    offsets: buffers.take(`item offsets ${sequence.field}`, 'column', 1, sizes.ownRows + 1),
-  }));
   return {
     all,
-    sequences,
-    sequence: (field) => sequences.find((sequence) => sequence.field === field)!,
-    byName: new Map(all.map((table) => [table.name, table])),
+    byName,
     claims,
-    bags,
+    lookups,
+    items: itemPlaces,
+    itemsOf: (field) => itemPlaces.find((each) => each.field === field)!,
     fresh: buffers.take('fresh', 'settings', 1, 2),
     column,
     // Fetched rows have numbers of their own in each table.
-    ids: ({ name, isDealt }, field) =>
-      isDealt ? buffers.take(`id ${field} of ${name}`, 'column', BATCH) : column('id', field),
-    bag({ name, isDealt }, field) {
-      const { addresses, offsets } = bags.get(field)!;
-      return { addresses: isDealt ? buffers.take(`bag ${field} of ${name}`, 'column', 1, 2) : addresses, offsets };
+    ids({ name, isDealt }, { kind, field }) {
+      if (kind === 'id') return isDealt ? buffers.take(`id ${field} of ${name}`, 'column', BATCH) : column('id', field);
+      return isDealt
+        ? buffers.take(`item ids ${field} of ${name}`, 'column', items(field))
+        : takeItemIds(buffers, field);
     },
+    bag: ({ name, isDealt }, field) =>
+      isDealt ? buffers.take(`bag ${field} of ${name}`, 'column', 1, 2) : takeBag(buffers, field),
   };
 }
 
@@ -155,26 +150,23 @@ const MIN_SHARED_IDS = 1 / 4;
 /** Workers per table from which sharing it is faster: numbering its rows takes one worker a fifth of the time. */
 const MIN_SHARING_WORKERS = 3;
 
-/** Counts the ids of a row of the batch; of a bag without a limit one. */
-function countIds(fields: readonly TableColumns[], sequences: readonly SequenceColumns[]): number {
-  return (
-    fields.reduce((sum, columns) => sum + (columns.kind === 'bag' ? (columns.maxItems ?? 1) : 1), 0) +
-    sequences.reduce((sum, { maxItems }) => sum + maxItems, 0)
-  );
+/** Counts the ids of a row of the batch; of items without a limit one. */
+function countIds(lookups: readonly TableLookup[], layout: InputLayout): number {
+  return lookups.reduce((sum, { kind, field }) => sum + (kind === 'id' ? 1 : (findMaxItems(layout, field) ?? 1)), 0);
 }
 
 /** Returns the number of workers from which all of them share a table with some of `numIds` ids per row; 0 if never. */
-function countSharing(fields: readonly TableColumns[], sequences: readonly SequenceColumns[], numIds: number): number {
-  const share = countIds(fields, sequences) / numIds;
-  return fields.some(({ kind }) => kind === 'bag') || !(share >= MIN_SHARED_IDS)
+function countSharing(lookups: readonly TableLookup[], layout: InputLayout, numIds: number): number {
+  const share = countIds(lookups, layout) / numIds;
+  return lookups.some(({ kind }) => kind === 'pooled') || !(share >= MIN_SHARED_IDS)
     ? 0
     : Math.ceil(MIN_SHARING_WORKERS / share);
 }
 
 function placeTable(
   table: TableSpec,
-  fields: readonly TableColumns[],
-  sequences: readonly SequenceColumns[],
+  lookups: readonly TableLookup[],
+  layout: InputLayout,
   buffers: Buffers,
   update: TableUpdate,
   claim: Ref,
@@ -187,9 +179,10 @@ function placeTable(
   const rows = rowsHere(allRows, dealing);
   const isSharded = isDealt(allRows, dealing);
   // The number of items of a bag without a limit is unknown before there is a batch.
-  const lookedUp =
-    fields.reduce((sum, columns) => sum + (columns.kind === 'bag' ? (columns.maxItems ?? Infinity) : 1), 0) +
-    sequences.reduce((sum, { maxItems }) => sum + maxItems, 0);
+  const lookedUp = lookups.reduce(
+    (sum, { kind, field }) => sum + (kind === 'id' ? 1 : (findMaxItems(layout, field) ?? Infinity)),
+    0,
+  );
   const mostOf = (batchRows: number, all: number): number => Math.min(all, batchRows * lookedUp);
   const gatheredOf = (of: string, most: number): GatheredRows => ({
     hash: buffers.take(`${of}hash ${name}`, 'index', 1, 4 * most),
@@ -207,8 +200,7 @@ function placeTable(
     rows,
     allRows,
     width,
-    fields,
-    sequences,
+    lookups,
     stride,
     update,
     isDealt: isSharded,
@@ -219,10 +211,9 @@ function placeTable(
     rowNumbers:
       sharedFrom === 0
         ? []
-        : [
-            ...fields.map(({ field }) => buffers.take(`row numbers ${field} of ${name}`, 'index', BATCH)),
-            ...sequences.map(({ field }) => buffers.take(`item row numbers ${field}`, 'index', items(field))),
-          ],
+        : lookups.map(({ kind, field }, i) =>
+            buffers.take(`row numbers ${i} of ${name}`, 'index', kind === 'id' ? BATCH : items(field)),
+          ),
     ...gathered,
     looked: isSharded
       ? { at: buffers.take(`fetched rows ${name}`, 'scratch', lookedRows, width), stride: width, rows: lookedRows }
@@ -231,178 +222,44 @@ function placeTable(
   };
 }
 
-/** Fills the model's input: rows of tables, pooled bags, numbers and vectors side by side. */
-export function lowerLookup({ columns }: InputLayout, tables: TablePlaces, input: View, list: CallList): void {
-  const pooled = new Set<string>();
-  for (const each of columns) {
-    const y = columnsOf(input, each.offset, each.width);
-    if (!('table' in each)) {
-      const { field, width } = each;
-      list.emit('copyColumns', { x: tables.column('number', field, width), y, width, accumulate: 0 });
+/** Fills looked-up values: with rows of tables, pooled rows, and columns of the batch. */
+export function lowerLookups(
+  tables: TablePlaces,
+  values: ReadonlySet<Value>,
+  view: (value: Value) => View,
+  list: CallList,
+): void {
+  const divided = new Set<string>();
+  // Factors replace the weights, once for all tables that the items are looked up in.
+  const divideWeights = (field: string): void => {
+    const { bag, offsets, pooling } = tables.itemsOf(field);
+    if (pooling !== undefined && pooling !== 'sum' && !divided.has(field))
+      list.emit('poolingFactors', { bag: bag!, offsets, pooling: POOLING_NUMBERS[pooling], rows: BATCH });
+    divided.add(field);
+  };
+  for (const lookup of tables.lookups.filter(({ value }) => values.has(value))) {
+    const { field, value, begin } = lookup;
+    if (!isOfTable(lookup)) {
+      const { kind, width } = lookup;
+      if (kind === 'factors') divideWeights(field);
+      else {
+        const y = columnsOf(view(value), begin, width);
+        list.emit('copyColumns', { x: tables.column('number', field, width), y, width, accumulate: 0 });
+      }
       continue;
     }
-    const place = tables.byName.get(each.table)!;
+    const table = tables.byName.get(lookup.table)!;
     const {
       width,
-      looked: { at: table, stride, rows: tableSize },
-    } = place;
-    if (each.kind === 'id') {
-      list.emit('lookup', { ids: tables.ids(place, each.field), table, tableSize, stride, width, y });
+      looked: { at, stride, rows: tableSize },
+    } = table;
+    const shared = { table: at, tableSize, stride, width, y: columnsOf(view(value), begin, width) };
+    if (lookup.kind !== 'pooled') {
+      list.emit('lookup', { ids: tables.ids(table, lookup), ...shared });
       continue;
     }
-    const { addresses: bag, offsets } = tables.bag(place, each.field);
-    // Factors replace the weights: a field that is looked up in several tables computes them once.
-    if (each.pooling !== 'sum' && !pooled.has(each.field))
-      list.emit('poolingFactors', { bag, offsets, pooling: POOLING_NUMBERS[each.pooling], rows: BATCH });
-    pooled.add(each.field);
-    list.emit('lookupBags', { bag, offsets, table, tableSize, stride, width, y });
-  }
-}
-
-/** Looks up the items of a sequence. */
-export function lowerItemLookup(tables: TablePlaces, field: string, y: View, list: CallList): void {
-  const { ids, table, width } = tables.sequence(field);
-  const { at, stride, rows: tableSize } = tables.byName.get(table)!.looked;
-  list.emit('lookup', { ids, table: at, tableSize, stride, width, y });
-}
-
-/** The gradients of looked-up inputs: of the concatenated features, and of items by field. */
-export interface InputGradients {
-  readonly features: View | undefined;
-  readonly items: ReadonlyMap<string, View>;
-}
-
-/** Ids of a table with their gradients. */
-interface IdGradients {
-  readonly ids: Ref;
-  readonly d: View;
-  readonly rowNumbers: Ref;
-}
-
-/** Forgets the rows of tables that workers share, if a step begins; a barrier must precede their next use. */
-export function lowerClearRows(tables: TablePlaces, list: CallList): void {
-  for (const { gathered, sharedFrom } of tables.all) {
-    const { hash, distinct, count: countAt } = gathered;
-    if (sharedFrom > 0) list.emit('clearRows', { hash, distinct, countAt, fresh: tables.fresh, sharedFrom });
-  }
-}
-
-/** Finds the rows of tables that workers share; a barrier must precede their numbering. */
-export function lowerFindRows(tables: TablePlaces, inputs: InputGradients, list: CallList): void {
-  for (const table of tables.all.filter(({ sharedFrom }) => sharedFrom > 0)) {
-    const { gathered, sharedFrom } = table;
-    const { hash, distinct, count: countAt } = gathered;
-    for (const { ids, rowNumbers } of idGradients(tables, table, inputs))
-      list.emit('findRows', { ids, rowNumbers, hash, distinct, countAt, sharedFrom });
-  }
-}
-
-/**
- * Sums the gradients of inputs over each distinct row, by table, into an area of the gradients. Only the first area
- * starts from zero.
- */
-export function lowerGather(
-  tables: TablePlaces,
-  inputs: InputGradients,
-  area: number,
-  areas: number,
-  list: CallList,
-): void {
-  // Workers take tables as they become free, large ones first.
-  const all = [...tables.all].sort((a, b) => b.rows - a.rows);
-  const shared = all.filter(({ sharedFrom }) => sharedFrom > 0);
-  // The rows of all areas are the same.
-  const numbered = area === 0 ? shared : [];
-  for (const table of numbered) lowerNumbering(tables, table, idGradients(tables, table, inputs), list);
-  for (const table of all) lowerTableGather(tables, table, inputs, area, areas, list);
-  if (numbered.length > 0) list.separate();
-  for (const table of shared) {
-    const { width, gathered, sharedFrom } = table;
-    const { gradients, areaWords } = gathered;
-    for (const { d, rowNumbers } of idGradients(tables, table, inputs))
-      list.emit('addGradients', {
-        rowNumbers,
-        d,
-        width,
-        gradients: shift(gradients, area * areaWords),
-        areas: area === 0 ? areas : 0,
-        areaBytes: areaWords * WORD,
-        sharedFrom,
-      });
-  }
-}
-
-/** Lists the gradients of the ids of a table that workers share. */
-function idGradients(
-  tables: TablePlaces,
-  table: TablePlace,
-  { features, items: itemGradients }: InputGradients,
-): readonly IdGradients[] {
-  const { fields, sequences, rowNumbers } = table;
-  return [
-    ...fields.flatMap(({ field, offset, width }, i) =>
-      features === undefined
-        ? []
-        : [{ ids: tables.ids(table, field), d: columnsOf(features, offset, width), rowNumbers: rowNumbers[i]! }],
-    ),
-    ...sequences.flatMap(({ field }, i) => {
-      const d = itemGradients.get(field);
-      const { ids } = tables.sequence(field);
-      return d === undefined ? [] : [{ ids, d, rowNumbers: rowNumbers[fields.length + i]! }];
-    }),
-  ];
-}
-
-function lowerNumbering(
-  { fresh }: TablePlaces,
-  { claim, gathered, sharedFrom }: TablePlace,
-  fields: readonly IdGradients[],
-  list: CallList,
-): void {
-  const { hash, distinct, count: countAt } = gathered;
-  for (const [i, { ids, rowNumbers }] of fields.entries()) {
-    const isFirstField = i === 0 ? 1 : 0;
-    list.emit('numberRows', { claim, ids, rowNumbers, hash, distinct, countAt, isFirstField, fresh, sharedFrom });
-  }
-}
-
-/** Sums the gradients of a table by the worker that takes it. */
-function lowerTableGather(
-  tables: TablePlaces,
-  table: TablePlace,
-  { features, items: itemGradients }: InputGradients,
-  area: number,
-  areas: number,
-  list: CallList,
-): void {
-  const { hash, distinct, gradients, areaWords, count } = table.gathered;
-  const shared = {
-    claim: table.claim,
-    width: table.width,
-    hash,
-    distinct,
-    areaBytes: areaWords * WORD,
-    gradients: shift(gradients, area * areaWords),
-    areas: area === 0 ? areas : 1,
-    countAt: count,
-    fresh: area === 0 ? tables.fresh : shift(tables.fresh, 1),
-  };
-  const { sharedFrom } = table;
-  let isFirstField = 1;
-  for (const { kind, field, offset, width } of features === undefined ? [] : table.fields) {
-    const from = { d: columnsOf(features!, offset, width), rows: BATCH, isFirstField };
-    isFirstField = 0;
-    if (kind === 'id') list.emit('gatherGradients', { ids: tables.ids(table, field), ...shared, ...from, sharedFrom });
-    else {
-      const { addresses: bag, offsets } = tables.bag(table, field);
-      list.emit('gatherBagGradients', { bag, offsets, ...shared, ...from });
-    }
-  }
-  for (const { field } of table.sequences) {
-    const d = itemGradients.get(field);
-    if (d === undefined) continue;
-    list.emit('gatherGradients', { ids: tables.sequence(field).ids, d, ...shared, isFirstField, sharedFrom });
-    isFirstField = 0;
+    divideWeights(field);
+    list.emit('lookupBags', { bag: tables.bag(table, field), offsets: tables.itemsOf(field).offsets, ...shared });
   }
 }
 

@@ -1,7 +1,7 @@
 import type { Batch } from '../../core/batch.js';
-import { BATCH } from '../../graph/domain.js';
-import { GraphBuilder } from '../../graph/builder.js';
-import { sequenceWidths } from '../../graph/graph.js';
+import { BATCH, indexOfDomain } from '../../graph/domain.js';
+import { findLookups } from '../../graph/lookups.js';
+import type { Value } from '../../graph/operations.js';
 import type { HostTensor } from '../../core/tensor.js';
 import { lowerExchange } from '../compile/average.js';
 import { shift } from '../compile/buffers.js';
@@ -10,8 +10,7 @@ import { lowerUpdate } from '../compile/compile.js';
 import { lowerTensorProducts, type ProductsOfTensors } from '../compile/diagnose.js';
 import { createLayout, type Layout } from '../compile/layout.js';
 import { lowerProducts, rangesByReach, type Sums } from '../compile/reduce.js';
-import type { Place } from '../compile/places.js';
-import { lowerGather, lowerItemLookup, lowerLookup, type InputGradients } from '../compile/tables.js';
+import { lowerGather, lowerLookups } from '../compile/tables.js';
 import type { TensorProducts } from '../diagnosis.js';
 import type { Plan, RateFactors } from '../engine.js';
 import type { GradientPart, Host, HostFactory, LookedUp } from '../host.js';
@@ -40,15 +39,9 @@ interface HostLists {
 
 const gatherName = (area: number, areas: number): string => `gather ${area} of ${areas}`;
 
-/** Inputs of the graph that are looked up: its features, and the items of sequences by field. */
-interface Inputs {
-  readonly features: Place;
-  readonly items: ReadonlyMap<string, Place>;
-}
-
 /** Lowers everything that a step does outside the graph. */
-function lowerHost(layout: Layout, inputs: Inputs): HostLists {
-  const { tables, places, buffers, gradients, refused, areas, termAreas, plan } = layout;
+function lowerHost(layout: Layout): HostLists {
+  const { tables, places, buffers, gradients, refused, areas, termAreas, lookups } = layout;
   const fill = <Result>(lower: (list: CallList) => Result): { readonly calls: Call[]; readonly result: Result } => {
     const list = new CallList();
     const result = lower(list);
@@ -58,7 +51,7 @@ function lowerHost(layout: Layout, inputs: Inputs): HostLists {
     fill((list) => {
       list.emit('releaseTables', { claims: tables.claims, count: tables.all.length });
       list.flushSums();
-      lowerGather(tables, gradientsOf(inputs), area, numAreas, list);
+      lowerGather(tables, (value) => places.of(value).gradient, area, numAreas, list);
       list.emit('refuseUnlessFinite', { refused });
     }).calls;
   const update = fill((list) => {
@@ -78,10 +71,8 @@ function lowerHost(layout: Layout, inputs: Inputs): HostLists {
   );
   return {
     lists: {
-      lookup: fill((list) => {
-        lowerLookup(plan.layout, tables, inputs.features.value, list);
-        for (const [field, { value }] of inputs.items) lowerItemLookup(tables, field, value, list);
-      }).calls,
+      lookup: fill((list) => lowerLookups(tables, new Set(lookups.values), (value) => places.of(value).value, list))
+        .calls,
       products: products.calls,
       update: update.calls,
       exchange: fill((list) => lowerExchange(layout, list)).calls,
@@ -93,34 +84,21 @@ function lowerHost(layout: Layout, inputs: Inputs): HostLists {
   };
 }
 
-function gradientsOf({ features, items }: Inputs): InputGradients {
-  return {
-    features: features.gradient,
-    items: new Map([...items].map(([field, { gradient }]) => [field, gradient])),
-  };
-}
-
 /** Allocates the tables and weights of a plan whose graph runs elsewhere. */
 export function createHost(plan: Plan, kernels: KernelModule = loadKernels()): Host {
-  const g = new GraphBuilder();
-  const features = g.input({ kind: 'features' }, plan.layout.width);
-  const items = [...sequenceWidths(plan.graph)].map(
-    ([field, width]) => [field, g.input({ kind: 'items', field }, width)] as const,
-  );
+  const { values: looked, unread } = findLookups(plan.graph);
+  const values = plan.graph.values.filter((value) => unread.has(value) || looked.some((each) => each === value));
   // No operation reads the parameters here, so each is stored as a vector.
   const { parameters } = plan.graph;
-  const layout = createLayout(plan, { values: g.values, parameters, predictions: new Map(), terms: [] });
-  const inputs: Inputs = {
-    features: layout.places.of(features),
-    items: new Map(items.map(([field, value]) => [field, layout.places.of(value)])),
-  };
-  const compiled = lowerHost(layout, inputs);
+  const layout = createLayout(plan, { values, parameters, predictions: new Map(), terms: [] });
+  for (const value of looked) layout.places.of(value);
+  const compiled = lowerHost(layout);
   const cpu = allocate(layout, compiled.lists);
   const { memory, apart } = cpu;
   const instance = instantiate(kernels, memory, apart);
   const lists = placeLists(compiled.lists, cpu, layout, instance);
   const team = createTeam<string>({ kernels, instance, memory, apart, lists, barrier: BEGIN, threads: 1, rowWork: 0 });
-  return new CpuHost(layout, compiled, cpu, team, inputs);
+  return new CpuHost(layout, compiled, cpu, team);
 }
 
 /** Hosts in the memory of the kernels. */
@@ -139,13 +117,12 @@ class CpuHost implements Host {
   readonly #team: Team<string>;
   readonly #load: Loader;
   readonly #writeConstants: ReturnType<typeof createConstantsWriter>;
-  readonly #features: InputRows;
-  /** By field, with the index of the sequence in the layout. */
-  readonly #sequences: ReadonlyMap<string, { readonly at: number; readonly rows: InputRows }>;
-  /** Rows of the last lookup, and items of each sequence of the layout. */
+  /** By looked-up value, with the index of its domain. */
+  readonly #inputs: ReadonlyMap<Value, { readonly domain: number; readonly rows: InputRows }>;
+  /** Rows of the last lookup, and those of each other domain. */
   #looked: { readonly rows: number; readonly items: readonly number[] } = { rows: 0, items: [] };
 
-  constructor(layout: Layout, compiled: HostLists, cpu: CpuMemory, team: Team<string>, { features, items }: Inputs) {
+  constructor(layout: Layout, compiled: HostLists, cpu: CpuMemory, team: Team<string>) {
     const { image } = cpu;
     this.store = createStore(layout, image);
     this.maxRows = layout.maxRowsOf(BATCH);
@@ -164,11 +141,11 @@ class CpuHost implements Host {
     this.#team = team;
     this.#load = createLoader(layout, cpu);
     this.#writeConstants = createConstantsWriter(layout, image);
-    this.#features = new InputRows(features, image);
-    const indexOf = (field: string): number =>
-      layout.tables.sequences.findIndex((sequence) => sequence.field === field);
-    this.#sequences = new Map(
-      [...items].map(([field, place]) => [field, { at: indexOf(field), rows: new InputRows(place, image) }]),
+    this.#inputs = new Map(
+      layout.lookups.values.map((value) => [
+        value,
+        { domain: indexOfDomain(layout.domains, value.rows), rows: new InputRows(layout.places.of(value), image) },
+      ]),
     );
   }
 
@@ -176,21 +153,20 @@ class CpuHost implements Host {
     const items = this.#load(batch, begin, rows);
     this.#looked = { rows, items };
     this.#run('lookup');
-    return {
-      features: this.#features.read(rows),
-      items: new Map([...this.#sequences].map(([field, sequence]) => [field, sequence.rows.read(items[sequence.at]!)])),
-    };
+    return new Map([...this.#inputs].map(([value, input]) => [value, input.rows.read(this.#rowsOf(input.domain))]));
   }
 
   add(
-    { features, items }: LookedUp,
+    lookedUp: LookedUp,
     dense: ReadonlyMap<string, Float32Array>,
     { area, isFirst, isDiagnosed = false }: GradientPart,
   ): void {
     const { tables, refused, gradients, areas, termAreas, plan } = this.#layout;
     const { words, wordAt } = this.#image;
-    this.#features.writeGradient(features, this.#looked.rows);
-    for (const [field, { at, rows }] of this.#sequences) rows.writeGradient(items.get(field)!, this.#looked.items[at]!);
+    for (const [value, gradient] of lookedUp) {
+      const { domain, rows } = this.#inputs.get(value)!;
+      rows.writeGradient(gradient, this.#rowsOf(domain));
+    }
     words[wordAt(tables.fresh)] = isFirst ? 1 : 0;
     if (isFirst && area === 0) words[wordAt(refused)] = 0;
     this.#run(gatherName(area, isDiagnosed ? termAreas : areas));
@@ -234,6 +210,12 @@ class CpuHost implements Host {
 
   dispose(): void {
     this.#team.end();
+  }
+
+  /** Returns the rows of a domain in the last lookup. */
+  #rowsOf(domain: number): number {
+    const { rows, items } = this.#looked;
+    return domain === 0 ? rows : items[domain - 1]!;
   }
 
   #run(list: string): void {

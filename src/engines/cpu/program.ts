@@ -31,7 +31,7 @@ import {
 import type { Store } from '../state/store.js';
 import { watchUpdates } from '../state/watch-updates.js';
 import { countedRows, meanLosses } from '../step-rows.js';
-import { domainRows } from './bags.js';
+import { domainRows } from './items.js';
 import type { Exchange } from './exchange.js';
 import type { Loader } from './load.js';
 import type { Team } from './team.js';

@@ -39,7 +39,7 @@ export class ShardedTables {
     this.#cpu = cpu;
     this.#stage = stage;
     this.#onExchange = onExchange;
-    this.#withBags = bagsBetweenRows(layout.layout);
+    this.#withBags = bagsBetweenRows(layout.plan.layout);
     this.#tables = layout.tables.all.filter(({ isDealt }) => isDealt);
     this.#finders = this.#tables.map((table) => new RowFinder(table, layout.peers.size));
     this.#requested = this.#served = this.#segmentsOf(() => 0);
@@ -58,16 +58,14 @@ export class ShardedTables {
   place(part: number): void {
     const { words, wordAt } = this.#cpu.image;
     const { tables } = this.#layout;
-    // Bags may have grown the memory.
+    // Items may have grown the memory.
     const memory = new Uint32Array(this.#cpu.memory.buffer);
     for (const [t, table] of this.#tables.entries()) {
-      const { fields, sequences } = table;
-      const begins = [
-        ...fields.map(({ kind, field }) =>
-          kind === 'bag' ? words[wordAt(tables.bag(table, field).addresses)]! / WORD : wordAt(tables.ids(table, field)),
-        ),
-        ...sequences.map(({ field }) => wordAt(tables.sequence(field).ids)),
-      ];
+      const begins = table.lookups.map((lookup) =>
+        lookup.kind === 'pooled'
+          ? words[wordAt(tables.bag(table, lookup.field))]! / WORD
+          : wordAt(tables.ids(table, lookup)),
+      );
       for (const [f, begin] of begins.entries()) memory.set(this.#finders[t]!.looked(f, part), begin);
     }
   }
@@ -88,13 +86,10 @@ export class ShardedTables {
   }
 
   #find(batch: Batch, parts: readonly Part[]): void {
-    for (const [t, { fields, sequences }] of this.#tables.entries()) {
-      const columns = [
-        ...fields.map(({ kind, field }) =>
-          kind === 'bag' ? column(batch.bags, field) : { ids: column(batch.ids, field) },
-        ),
-        ...sequences.map(({ field }) => column(batch.bags, field)),
-      ];
+    for (const [t, { lookups }] of this.#tables.entries()) {
+      const columns = lookups.map(({ kind, field }) =>
+        kind === 'id' ? { ids: column(batch.ids, field) } : column(batch.bags, field),
+      );
       this.#finders[t]!.find(columns, parts);
     }
   }

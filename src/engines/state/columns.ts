@@ -17,7 +17,7 @@ export type ColumnLoader = (batch: Batch, begin: number, rows: number) => void;
  * @param wordAt returns the index of a position among these words
  */
 export function createColumnLoader(
-  { graph, layout, places, tables, maxRowsOf }: Pick<Layout, 'graph' | 'layout' | 'places' | 'tables' | 'maxRowsOf'>,
+  { graph, places, tables, maxRowsOf }: Pick<Layout, 'graph' | 'places' | 'tables' | 'maxRowsOf'>,
   words: Uint32Array,
   wordAt: (ref: Ref) => number,
 ): ColumnLoader {
@@ -25,18 +25,19 @@ export function createColumnLoader(
   // A field may be looked up in several tables. Sharded tables are looked up by their own row indices.
   const placed = (kind: 'id' | 'number', fields: readonly string[]): { field: string; at: number }[] =>
     [...new Set(fields)].map((field) => ({ field, at: wordAt(tables.column(kind, field)) }));
+  const { lookups } = tables;
   const idFields = placed(
     'id',
-    layout.columns.flatMap((columns) =>
-      columns.kind === 'id' && !tables.byName.get(columns.table)!.isDealt ? [columns.field] : [],
+    lookups.flatMap((lookup) =>
+      lookup.kind === 'id' && !tables.byName.get(lookup.table)!.isDealt ? [lookup.field] : [],
     ),
   );
   const numberFields = placed(
     'number',
-    layout.columns.flatMap(({ kind, field }) => (kind === 'number' ? [field] : [])),
+    lookups.flatMap(({ kind, field }) => (kind === 'number' ? [field] : [])),
   );
-  const vectorFields = layout.columns.flatMap(({ kind, field, width }) =>
-    kind === 'vector' ? [{ field, width, at: wordAt(tables.column('number', field, width)) }] : [],
+  const vectorFields = lookups.flatMap((lookup) =>
+    lookup.kind === 'vector' ? [{ ...lookup, at: wordAt(tables.column('number', lookup.field, lookup.width)) }] : [],
   );
   const labels = graph.values.flatMap((value) =>
     value.op === 'input' && value.source.kind === 'label'

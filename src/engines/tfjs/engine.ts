@@ -1,4 +1,6 @@
 import type { Domain } from '../../graph/domain.js';
+import { findLookups } from '../../graph/lookups.js';
+import { findMaxItems } from '../../tables/layout.js';
 import type { Engine, Plan } from '../engine.js';
 import type { HostFactory } from '../host.js';
 import { loadGpu, loadOwn, type Backend } from './backend.js';
@@ -34,9 +36,10 @@ function engineOn({ tf, description }: Backend, hosts: HostFactory): Engine {
 }
 
 /** Returns the bytes of all values and gradients; other tensors are freed within an operation. */
-function activationBytes({ graph, layout: { sequences = [] }, batchRows = 0 }: Plan): number {
-  const rowsOf = (domain: Domain): number =>
-    domain.kind === 'batch' ? 1 : sequences.find(({ field }) => field === domain.field)!.maxItems;
-  const floats = graph.values.reduce((sum, { width, rows }) => sum + width * rowsOf(rows), 0);
+function activationBytes({ graph, layout, batchRows = 0 }: Plan): number {
+  const { unread } = findLookups(graph);
+  const rowsOf = (domain: Domain): number => (domain.kind === 'batch' ? 1 : (findMaxItems(layout, domain.field) ?? 0));
+  const values = graph.values.filter((value) => !unread.has(value));
+  const floats = values.reduce((sum, { width, rows }) => sum + width * rowsOf(rows), 0);
   return floats * batchRows * 2 * Float32Array.BYTES_PER_ELEMENT;
 }

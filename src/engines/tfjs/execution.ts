@@ -1,6 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs';
 import type { Domain } from '../../graph/domain.js';
-import type { Parameter, RunningStatistics, Source, Value } from '../../graph/operations.js';
+import type { Parameter, RunningStatistics, Value } from '../../graph/operations.js';
 import type { TensorFlow } from './backend.js';
 import type { Segments } from './segments.js';
 
@@ -10,7 +10,7 @@ export interface Execution {
   readonly isTraining: boolean;
   /** Returns the result of an earlier operation. */
   get(value: Value): Tensor;
-  input(source: Source): Tensor;
+  label(column: string): Tensor;
   /** Returns the operations between the rows of the batch and the items of a domain. */
   segments(domain: Domain): Segments;
   /** Returns a vector as a row, `[1, width]`. */

@@ -1,5 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs';
 import { column, type Batch } from '../../core/batch.js';
+import type { Value } from '../../graph/operations.js';
 import type { LookedUp } from '../host.js';
 import type { TensorFlow } from './backend.js';
 import type { Execution } from './execution.js';
@@ -11,47 +12,17 @@ export interface Input {
   readonly lookedUp: LookedUp;
 }
 
-/** The inputs of a pass on the device. */
-export interface UploadedInputs {
-  readonly input: Execution['input'];
-  /** The looked-up inputs, which are differentiated: the features, then the items of each sequence. */
-  readonly lookedUp: readonly Tensor[];
-  /** Returns the gradients of looked-up inputs; undefined is 0. */
-  gradientOf(gradients: readonly (Float32Array | undefined)[]): LookedUp;
+/** Returns the labels of a batch on the device, by column. */
+export function uploadLabel(tf: TensorFlow, { rows, labels }: Batch, name: string): Tensor {
+  // A copy: labels may be in shared memory, which not every backend accepts.
+  return tf.tensor2d(column(labels, name).slice(0, rows), [rows, 1]);
 }
 
-/**
- * Uploads looked-up rows.
- * @param sequences widths of the items by field
- */
-export function uploadInputs(
-  tf: TensorFlow,
-  sequences: ReadonlyMap<string, number>,
-  { batch, lookedUp: { features, items } }: Input,
-): UploadedInputs {
-  const features_BI = tf.tensor2d(features, [batch.rows, features.length / batch.rows]);
-  const uploaded = new Map(
-    [...sequences].map(([field, width]) => {
-      const data = column(items, field);
-      return [field, tf.tensor2d(data, [data.length / width, width])] as const;
-    }),
+/** Uploads looked-up values. */
+export function uploadInputs(tf: TensorFlow, lookedUp: LookedUp): ReadonlyMap<Value, Tensor> {
+  return new Map(
+    [...lookedUp].map(([value, data]) => [value, tf.tensor2d(data, [data.length / value.width, value.width])]),
   );
-  return {
-    lookedUp: [features_BI, ...uploaded.values()],
-    input(source) {
-      if (source.kind === 'features') return features_BI;
-      if (source.kind === 'items') return uploaded.get(source.field)!;
-      // A copy: labels may be in shared memory, which not every backend accepts.
-      return tf.tensor2d(column(batch.labels, source.column).slice(0, batch.rows), [batch.rows, 1]);
-    },
-    gradientOf([ofFeatures, ...ofItems]) {
-      const fields = [...sequences.keys()];
-      return {
-        features: ofFeatures ?? new Float32Array(features.length),
-        items: new Map(fields.map((field, s) => [field, ofItems[s] ?? new Float32Array(column(items, field).length)])),
-      };
-    },
-  };
 }
 
 /** Runs `work` with the operations on the items of a batch, and frees what they uploaded. */

@@ -17,8 +17,9 @@ export const ITEM_OPERATION: ItemOperationTable = {
     return withGradients(tf, [get(x)], () => ({ value: of.expand(get(x)), gradients: (dy) => [of.sum(dy)] }));
   },
 
-  segmentPool: ({ x, of: pooling }, { tf, get, segments }) => {
+  segmentPool: ({ x, of: pooling, weights }, { tf, get, segments }) => {
     const [x_NI, of] = [get(x), segments(x.rows)];
+    if (weights !== undefined) return weightedSum(tf, x_NI, get(weights), of);
     if (pooling === 'max') return pooledMax(tf, x_NI, of);
     const averaged = (each: Tensor): Tensor => (pooling === 'mean' ? tf.mul(each, of.shares()) : each);
     return withGradients(tf, [x_NI], () => ({
@@ -54,6 +55,18 @@ export const ITEM_OPERATION: ItemOperationTable = {
 
   itemPosition: ({ rows }, { tf, segments }) => tf.sub(segments(rows).remaining(), 1),
 };
+
+/** Computes Σ weight · x over the items of each row. */
+function weightedSum(tf: TensorFlow, x_NI: Tensor, weights_N1: Tensor, of: Segments): Tensor {
+  return withGradients(tf, [x_NI, weights_N1], () => ({
+    value: of.sum(tf.mul(weights_N1, x_NI)),
+    saved: [x_NI, weights_N1],
+    gradients: (dy_BI, [items_NI, factors_N1]) => {
+      const dy_NI = of.expand(dy_BI);
+      return [tf.mul(factors_N1!, dy_NI), tf.sum(tf.mul(items_NI!, dy_NI), 1, true)];
+    },
+  }));
+}
 
 /** Computes the maximum over the items of each row; its gradient goes to the first item that has it, by column. */
 function pooledMax(tf: TensorFlow, x_NI: Tensor, of: Segments): Tensor {

@@ -54,7 +54,10 @@ const FUNCTION: { readonly [Name in FunctionName]: (tf: TensorFlow, x: Tensor) =
 
 const OPERATION: OperationTable = {
   ...ITEM_OPERATION,
-  input: ({ source }, { input }) => input(source),
+  input({ source }, { label }) {
+    if (source.kind !== 'label') throw new Error(`an input of ${source.kind} was not looked up`);
+    return label(source.column);
+  },
   linear: ({ x, weight, bias }, { tf, get, parameter, isTrained }) => {
     const [x_BI, w_IO] = [get(x), parameter(weight)];
     const inputs = [x_BI, w_IO, ...(bias !== undefined && isTrained(bias) ? [parameter(bias)] : [])];

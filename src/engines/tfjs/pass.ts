@@ -1,5 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs';
-import { findCanceledBiases, listRequired, sequenceWidths, type Graph, type Term } from '../../graph/graph.js';
+import { findCanceledBiases, listRequired, type Graph, type Term } from '../../graph/graph.js';
+import { findLookups, type Lookups } from '../../graph/lookups.js';
 import { isLoss, type Parameter, type RunningStatistics, type Value } from '../../graph/operations.js';
 import { dropoutMask, streamKey } from '../../core/random.js';
 import { countElements } from '../../core/tensor.js';
@@ -9,7 +10,7 @@ import type { Weights } from '../weights.js';
 import type { TensorFlow } from './backend.js';
 import type { Execution } from './execution.js';
 import { withGradients } from './gradients.js';
-import { uploadInputs, withSegments, type Input } from './inputs.js';
+import { uploadInputs, uploadLabel, withSegments, type Input } from './inputs.js';
 import { lossOf, type LossTensors } from './losses.js';
 import { execute } from './operations.js';
 import { readAll, type Numbers } from './read-all.js';
@@ -84,7 +85,7 @@ class GraphRunner implements Runner {
   readonly #graph: Graph;
   readonly #weights: readonly Weights[];
   readonly #canceled: ReadonlySet<Parameter>;
-  readonly #sequences: ReadonlyMap<string, number>;
+  readonly #lookups: Lookups;
   readonly #lookedAt: Readonly<Record<LooksAt, Named<Value>>>;
   /** Values that results and losses require, in order; and those that predictions alone require. */
   readonly #withLosses: Readonly<Record<LooksAt, readonly Value[]>>;
@@ -97,7 +98,7 @@ class GraphRunner implements Runner {
     this.#graph = graph;
     this.#weights = weights;
     this.#canceled = findCanceledBiases(graph);
-    this.#sequences = sequenceWidths(graph);
+    this.#lookups = findLookups(graph);
     this.#lookedAt = {
       predictions: [...graph.predictions],
       gates: [...(graph.gates ?? [])].map(([name, { shares }]) => [name, shares] as const),
@@ -151,9 +152,10 @@ class GraphRunner implements Runner {
     const { predictions, losses } = await withSegments(tf, input.batch, (segments) =>
       readAll(tf, (keep) => {
         const parameters = new Map(this.#weights.map((weight) => [weight.parameter, this.#upload(weight)]));
-        const execution = this.#run(terms.length === 0 ? this.#forPrediction : this.#withLosses.predictions, {
+        const values = terms.length === 0 ? this.#forPrediction : this.#withLosses.predictions;
+        const execution = this.#run(values, uploadInputs(tf, input.lookedUp), {
           isTraining: false,
-          input: uploadInputs(tf, this.#sequences, input).input,
+          label: (name) => uploadLabel(tf, input.batch, name),
           segments,
           parameter: (parameter) => parameters.get(parameter)!,
           isTrained: () => false,
@@ -175,7 +177,8 @@ class GraphRunner implements Runner {
     const { weights: termWeights, counted, looksAt = 'nothing' } = settings;
     const { terms } = this.#graph;
     const statistics: Observed[] = [];
-    const inputs = uploadInputs(tf, this.#sequences, input);
+    const inputs = uploadInputs(tf, input.lookedUp);
+    const trainedInputs = [...inputs].filter(([value]) => value.op !== 'input' || value.source.kind !== 'factors');
     const tensors = new Map(
       this.#weights
         .filter(({ parameter }) => parameter.isTrainable)
@@ -184,9 +187,9 @@ class GraphRunner implements Runner {
     let losses: readonly (() => TermLoss)[] = [];
     let looked: Named<Numbers> = [];
     const loss = (): Tensor => {
-      const execution = this.#run(this.#withLosses[looksAt], {
+      const execution = this.#run(this.#withLosses[looksAt], inputs, {
         isTraining: true,
-        input: inputs.input,
+        label: (name) => uploadLabel(tf, input.batch, name),
         segments,
         parameter: (parameter) => tensors.get(parameter)!,
         isTrained: (parameter) => this.#isTrained(parameter),
@@ -203,33 +206,44 @@ class GraphRunner implements Runner {
     };
     const differentiated = [...tensors].filter(([parameter]) => this.#isTrained(parameter));
     // `tf.grads` rejects a parameter on which no loss depends, whose gradient is 0.
-    const { grads } = tf
-      .engine()
-      .gradients(loss, [...inputs.lookedUp, ...differentiated.map(([, tensor]) => tensor)], undefined, true) as {
+    const { grads } = tf.engine().gradients(
+      loss,
+      [...trainedInputs, ...differentiated].map(([, tensor]) => tensor),
+      undefined,
+      true,
+    ) as {
       readonly grads: readonly (Tensor | undefined)[];
     };
     const all = grads.map((gradient) => gradient && keep(gradient));
-    const ofInputs = all.slice(0, inputs.lookedUp.length);
-    const ofParameters = all.slice(inputs.lookedUp.length);
+    const ofParameters = all.slice(trainedInputs.length);
     return {
       losses,
       looked,
       statistics,
-      lookedUpGradient: () => inputs.gradientOf(ofInputs.map((gradient) => gradient?.())),
+      lookedUpGradient: () =>
+        new Map(
+          trainedInputs.map(([value], i) => [value, all[i]?.() ?? new Float32Array(input.lookedUp.get(value)!.length)]),
+        ),
       gradients: new Map(differentiated.map(([{ name }], i) => [name, ofParameters[i]])),
     };
   }
 
-  /** Computes values in order and returns access to them. */
-  #run(values: readonly Value[], execution: Omit<Execution, 'get' | 'tf' | 'constant'>): Execution {
-    const results = new Map<number, Tensor>();
+  /** Computes values in order, except those that were looked up, and returns access to them. */
+  #run(
+    values: readonly Value[],
+    lookedUp: ReadonlyMap<Value, Tensor>,
+    execution: Omit<Execution, 'get' | 'tf' | 'constant'>,
+  ): Execution {
+    const results = new Map(lookedUp);
     const whole: Execution = {
       ...execution,
       tf: this.#tf,
       constant: (value) => this.#constant(value),
-      get: (value) => results.get(value.id)!,
+      get: (value) => results.get(value)!,
     };
-    for (const value of values) if (!isLoss(value)) results.set(value.id, execute(value, whole));
+    const { unread } = this.#lookups;
+    for (const value of values)
+      if (!isLoss(value) && !lookedUp.has(value) && !unread.has(value)) results.set(value, execute(value, whole));
     return whole;
   }
 

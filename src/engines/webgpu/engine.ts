@@ -3,6 +3,8 @@ import { bytes } from '../../text/number-text.js';
 import { countWords, WORD, type Role } from '../compile/buffers.js';
 import { compile } from '../compile/compile.js';
 import type { Engine, Plan } from '../engine.js';
+import { listDomains } from '../compile/layout.js';
+import { findLookups } from '../../graph/lookups.js';
 import { HALF, type Gpu } from './adapter.js';
 import type { GpuWatch } from './executor.js';
 import { layOutDevice } from './memory.js';
@@ -20,11 +22,12 @@ function activationBytes(plan: Plan): number {
 }
 
 /** @throws UserError (config) for a plan with more sequences than a window has words for */
-function refuseManySequences({ layout: { sequences = [] } }: Plan): void {
-  if (sequences.length <= MAX_SEQUENCES) return;
+function refuseManySequences({ graph }: Plan): void {
+  const count = listDomains(graph, findLookups(graph)).length - 1;
+  if (count <= MAX_SEQUENCES) return;
   throw userError('config', {
     key: 'features',
-    message: `${sequences.length} sequences; at most ${MAX_SEQUENCES} are supported`,
+    message: `${count} sequences; at most ${MAX_SEQUENCES} are supported`,
     fix: 'remove sequences',
   });
 }

@@ -1,8 +1,10 @@
 import { column, type BagColumn, type Batch } from '../../core/batch.js';
 import { bagsBetweenRows } from '../../tables/between-rows.js';
-import type { Pooling } from '../../tables/layout.js';
+import type { Pooling } from '../../graph/operations.js';
 import { createColumnLoader } from '../state/columns.js';
+import type { Ref } from '../compile/buffers.js';
 import type { Compiled } from '../compile/compile.js';
+import type { ItemsPlace } from '../compile/items.js';
 import {
   createIndexLists,
   type BagItems,
@@ -10,10 +12,9 @@ import {
   type IndexLists,
   type ListWatch,
 } from './lists/index-lists.js';
-import { listFields, lookedUpInputs } from './lists/listed-fields.js';
+import { listFields } from './lists/listed-fields.js';
 import type { ListShape } from './lists/table-list.js';
 import type { DeviceMemory } from './memory.js';
-import { createItemLoader, NO_ITEMS } from './sequences.js';
 
 /** Copies batches to the words that are uploaded. */
 export interface Loader {
@@ -24,7 +25,7 @@ export interface Loader {
   /** Items of bags and index lists. */
   readonly items: GrowingWords;
   readonly lists: IndexLists;
-  /** Number of items of each sequence: another object for another pass, unless there are no sequences. */
+  /** Rows of each domain but the batch: another object for another pass, unless there are none. */
   readonly itemCounts: ReadonlyMap<string, number>;
   /**
    * Copies rows `begin` to `begin + rows` of a batch, which may change afterwards, and starts their index lists.
@@ -35,24 +36,22 @@ export interface Loader {
   finish(): void;
 }
 
-/** A bag field, and the words of its offsets and addresses. */
-interface PlacedBag {
-  readonly field: string;
-  readonly pooling: Pooling;
+/** The items of a field with the words of their buffers (see `ItemsPlace`). */
+interface PlacedItems extends Pick<ItemsPlace, 'field' | 'maxItems' | 'pooling'> {
   readonly offsets: number;
-  readonly addresses: number;
+  readonly bag: number | undefined;
+  readonly ids: number | undefined;
+  readonly factors: number | undefined;
 }
 
-/** A field that is looked up in several tables is pooled alike in all of them. */
-function placeBags({ layout, tables }: Compiled, { wordAt }: DeviceMemory): readonly PlacedBag[] {
-  const poolings = new Map(
-    layout.columns.flatMap((columns) => (columns.kind === 'bag' ? [[columns.field, columns.pooling] as const] : [])),
-  );
-  return [...tables.bags.values()].map(({ field, offsets, addresses }) => ({
-    field,
-    pooling: poolings.get(field)!,
-    offsets: wordAt(offsets),
-    addresses: wordAt(addresses),
+function itemWords({ tables }: Compiled, { wordAt }: DeviceMemory): readonly PlacedItems[] {
+  const indexOf = (ref: Ref | undefined): number | undefined => ref && wordAt(ref);
+  return tables.items.map((place) => ({
+    ...place,
+    offsets: wordAt(place.offsets),
+    bag: indexOf(place.bag),
+    ids: indexOf(place.ids),
+    factors: indexOf(place.factors),
   }));
 }
 
@@ -60,26 +59,23 @@ function placeBags({ layout, tables }: Compiled, { wordAt }: DeviceMemory): read
 function createLists(
   compiled: Compiled,
   { wordAt, columnWords }: DeviceMemory,
-  bags: readonly PlacedBag[],
+  bags: readonly PlacedItems[],
   threads: number,
   watch: ListWatch,
 ): IndexLists {
   const { tables } = compiled;
-  const features = lookedUpInputs(compiled).find(({ source }) => source.kind === 'features');
   const shape: ListShape = {
-    ld: features?.place.value.ld ?? 0,
     numBags: bags.length,
-    tables: [...listFields(compiled).values()].map(({ fields, form }) => ({
+    tables: [...listFields(compiled)].map(([table, { fields, form }]) => ({
       form,
-      fields: fields.map(({ kind, field, value }) => {
-        const offset = wordAt(value) - wordAt(fields[0]!.value);
-        if (kind === 'id') return { at: wordAt(tables.column('id', field)), offset };
-        if (kind === 'items') {
-          const { ids, offsets } = tables.sequence(field);
-          return { at: wordAt(ids), offset, items: { offsets: wordAt(offsets), ld: value.ld } };
-        }
-        const bag = bags.findIndex((place) => place.field === field);
-        return { at: bags[bag]!.offsets, offset, bag };
+      fields: fields.map(({ lookup, value }) => {
+        const { kind, field } = lookup;
+        const shared = { offset: wordAt(value) - wordAt(fields[0]!.value), ld: value.ld };
+        if (kind === 'id') return { ...shared, at: wordAt(tables.ids(table, lookup)) };
+        const offsets = wordAt(tables.itemsOf(field).offsets);
+        return kind === 'items'
+          ? { ...shared, at: wordAt(tables.ids(table, lookup)), offsets }
+          : { ...shared, at: offsets, bag: bags.findIndex((place) => place.field === field) };
       }),
     })),
   };
@@ -105,15 +101,18 @@ export function createLoader(
 ): Loader {
   const upload = new Uint32Array(memory.uploadWords);
   const items: GrowingWords = { words: new Uint32Array(1024), length: 0 };
-  const bags = placeBags(compiled, memory);
+  const places = itemWords(compiled, memory);
+  const bags = places.filter(({ bag }) => bag !== undefined);
   const lists = createLists(compiled, memory, bags, threads, watch);
   const loadColumns = lists.columns.map((words) => createColumnLoader(compiled, words, memory.wordAt));
-  const loadItems = createItemLoader(compiled, memory);
-  const withBags = bagsBetweenRows(compiled.layout);
+  const withBags = bagsBetweenRows(compiled.plan.layout);
+  const domains = compiled.domains.flatMap((domain) => (domain.kind === 'items' ? [domain.field] : []));
+  const noItems: Loader['itemCounts'] = new Map();
   let firstWord = 0;
   /** Items of the pass that was started, and of the one that was finished last. */
-  let [begunItems, itemCounts] = [NO_ITEMS, NO_ITEMS];
-  let last: { readonly of: Batch; readonly batch: Batch; readonly pooled: readonly PooledBag[] } | undefined;
+  let [begunItems, itemCounts] = [noItems, noItems];
+  let last:
+    { readonly of: Batch; readonly batch: Batch; readonly factors: ReadonlyMap<string, Float32Array> } | undefined;
 
   return {
     upload,
@@ -129,42 +128,55 @@ export function createLoader(
       // Parts of a batch are loaded one after the other.
       if (begin === 0 || last?.of !== given) {
         const batch = withBags(given);
-        const pooled = bags.map(({ field, pooling }) => withFactors(column(batch.bags, field), pooling, batch.rows));
-        last = { of: given, batch, pooled };
+        const factors = bags.map(
+          ({ field, pooling }) => [field, factorsOf(column(batch.bags, field), pooling!, batch.rows)] as const,
+        );
+        last = { of: given, batch, factors: new Map(factors) };
       }
       firstWord = trains ? memory.listedWords : 0;
       const columns = lists.columns[lists.next]!;
       loadColumns[lists.next]!(last.batch, begin, rows);
-      begunItems = loadItems(columns, last.batch, begin, rows);
-      const { pooled } = last;
-      const bagItems = bags.map(({ offsets }, i): BagItems => {
-        const bag = pooled[i]!;
-        const [first, end] = [bag.offsets[begin]!, bag.offsets[begin + rows]!];
-        for (let b = 0; b <= rows; b++) columns[offsets + b] = bag.offsets[begin + b]! - first;
-        return { ids: bag.ids.subarray(first, end), factors: bag.factors.subarray(first, end) };
+      const { factors } = last;
+      const floats = new Float32Array(columns.buffer);
+      const loaded = places.map((place): BagItems => {
+        const { field, offsets, maxItems = Infinity } = place;
+        const of = column(last!.batch.bags, field);
+        const [first, end] = [of.offsets[begin]!, of.offsets[begin + rows]!];
+        if (end - first > rows * maxItems) throw new Error(`'${field}' has rows with more than ${maxItems} items`);
+        for (let b = 0; b <= rows; b++) columns[offsets + b] = of.offsets[begin + b]! - first;
+        const items = {
+          ids: of.ids.subarray(first, end),
+          factors: (factors.get(field) ?? of.weights).subarray(first, end),
+        };
+        if (place.ids !== undefined) columns.set(items.ids, place.ids);
+        if (place.factors !== undefined) floats.set(items.factors, place.factors);
+        return items;
       });
-      lists.begin(rows, bagItems, begin === 0, trains);
+      const itemsOfField = new Map(places.map(({ field }, i) => [field, loaded[i]!]));
+      if (domains.length > 0)
+        begunItems = new Map(domains.map((field) => [field, itemsOfField.get(field)!.ids.length]));
+      lists.begin(
+        rows,
+        bags.map(({ field }) => itemsOfField.get(field)!),
+        begin === 0,
+        trains,
+      );
     },
     finish() {
       lists.finish(upload, items, firstWord, scratchWords);
       itemCounts = begunItems;
-      for (const [bag, { addresses }] of bags.entries()) {
-        const { ids, factors } = lists.bagAt(bag);
-        upload[addresses] = ids;
-        upload[addresses + 1] = factors;
+      for (const [i, { bag }] of bags.entries()) {
+        const { ids, factors } = lists.bagAt(i);
+        upload[bag!] = ids;
+        upload[bag! + 1] = factors;
       }
     },
   };
 }
 
-/** A bag with the factors of its items' rows. */
-interface PooledBag extends BagColumn {
-  readonly factors: Float32Array;
-}
-
 /** Returns a bag's weights as factors: w, w / Σ w or w / √Σ w²; 0 if the divisor is 0. */
-function withFactors(bag: BagColumn, pooling: Pooling, rows: number): PooledBag {
-  if (pooling === 'sum') return { ...bag, factors: bag.weights };
+function factorsOf(bag: BagColumn, pooling: Pooling, rows: number): Float32Array {
+  if (pooling === 'sum') return bag.weights;
   const factors = new Float32Array(bag.offsets[rows]!);
   for (let b = 0; b < rows; b++) {
     const [begin, end] = [bag.offsets[b]!, bag.offsets[b + 1]!];
@@ -177,5 +189,5 @@ function withFactors(bag: BagColumn, pooling: Pooling, rows: number): PooledBag 
     const divisor = pooling === 'mean' ? sum : Math.sqrt(squares);
     for (let i = begin; i < end; i++) factors[i] = divisor === 0 ? 0 : bag.weights[i]! / divisor;
   }
-  return { ...bag, factors };
+  return factors;
 }

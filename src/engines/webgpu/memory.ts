@@ -1,8 +1,8 @@
-import type { Domain } from '../../graph/domain.js';
+import { indexOfDomain, type Domain } from '../../graph/domain.js';
 import { countWords, type Buffer, type Ref } from '../compile/buffers.js';
 import type { Compiled } from '../compile/compile.js';
 import type { TablePlace } from '../compile/tables.js';
-import { lookedUpInputs } from './lists/listed-fields.js';
+import { lookedUpPlaces } from './lists/listed-fields.js';
 import { ITEMS_WORD } from './wgsl/prelude.js';
 import { LIST_WORDS } from './wgsl/tables.js';
 
@@ -26,7 +26,7 @@ export interface DeviceMemory {
   /** Words that the host writes before a step; columns of the batch come first. */
   readonly uploadWords: number;
   readonly columnWords: number;
-  /** Words of ids that index lists contain: those of fields and sequences whose tables have no bags. */
+  /** Words of ids that index lists contain: those in tables without pooled items. */
   readonly listedWords: number;
   /** Words that the host reads after a step. */
   readonly download: { readonly at: number; readonly words: number };
@@ -52,30 +52,22 @@ export function resultsOf({ terms, norms, products, areas }: Compiled): readonly
   ];
 }
 
-/** Returns the columns of a layout; those whose rows index lists contain come first. */
-function columnsOf({ layout: { columns }, tables }: Compiled): {
-  readonly listed: readonly Ref[];
-  readonly others: readonly Ref[];
-} {
-  const withBags = new Set(columns.flatMap((each) => (each.kind === 'bag' ? [each.table] : [])));
-  const fieldsOf = (isListed: boolean): ReadonlySet<string> =>
-    new Set(
-      columns.flatMap((each) => (each.kind === 'id' && withBags.has(each.table) !== isListed ? [each.field] : [])),
-    );
-  const unlisted = fieldsOf(false);
-  const id = (field: string): Ref => tables.column('id', field);
-  const itemIds = (isListed: boolean): readonly Ref[] =>
-    tables.sequences.flatMap(({ table, ids }) => (withBags.has(table) !== isListed ? [ids] : []));
-  return {
-    listed: [...[...fieldsOf(true)].filter((field) => !unlisted.has(field)).map(id), ...itemIds(true)],
-    others: [
-      ...itemIds(false),
-      ...[...unlisted].map(id),
-      ...columns.flatMap(({ kind, field, width }) =>
-        kind === 'number' || kind === 'vector' ? [tables.column('number', field, width)] : [],
-      ),
-    ],
-  };
+/** Returns the columns of a batch; those whose rows index lists contain come first. */
+function columnsOf({ tables }: Compiled): { readonly listed: readonly Ref[]; readonly others: readonly Ref[] } {
+  const idsOf = (isListed: boolean): readonly Ref[] =>
+    tables.all.flatMap((table) => {
+      const { lookups } = table;
+      if (lookups.some(({ kind }) => kind === 'pooled') === isListed) return [];
+      return lookups.flatMap((lookup) => (lookup.kind === 'pooled' ? [] : [tables.ids(table, lookup)]));
+    });
+  const others = [
+    ...idsOf(false),
+    ...tables.lookups.flatMap((lookup) =>
+      lookup.kind === 'number' || lookup.kind === 'vector' ? [tables.column('number', lookup.field, lookup.width)] : [],
+    ),
+  ];
+  const unlisted = new Set(others.map(({ buffer }) => buffer));
+  return { listed: idsOf(true).filter(({ buffer }) => !unlisted.has(buffer)), others };
 }
 
 /**
@@ -109,7 +101,7 @@ export function layOutDevice(compiled: Compiled, maxWords: number): DeviceMemory
   placeAll(resultsOf(compiled).map(({ at }) => at));
   const download = { at: uploadWords, words: end - uploadWords };
   // Index lists locate values and gradients alike, so inputs are in the same order in both.
-  const inputs = lookedUpInputs(compiled).map(({ place: each }) => each);
+  const inputs = lookedUpPlaces(compiled);
   placeAll(inputs.map(({ value }) => value));
   placeAll(inputs.map(({ gradient }) => gradient));
   const absent = new Set(
@@ -132,8 +124,7 @@ export function layOutDevice(compiled: Compiled, maxWords: number): DeviceMemory
       if (begin === undefined) throw new Error(`'${buffer.name}' is not on the device`);
       return begin + offset;
     },
-    rowsAt: (domain) =>
-      domain.kind === 'batch' ? 0 : ITEMS_WORD + tables.sequences.findIndex(({ field }) => field === domain.field),
+    rowsAt: (domain) => (domain.kind === 'batch' ? 0 : ITEMS_WORD - 1 + indexOfDomain(compiled.domains, domain)),
     partsOf: (table) => parts.filter((part) => part.table === table),
     rowSlots: (table) => rowSlots.get(table),
   };

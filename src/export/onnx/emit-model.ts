@@ -1,10 +1,11 @@
 import { listPredictedOutputs, type Output } from '../../evaluation/outputs.js';
 import { listRequired, listOperands } from '../../graph/graph.js';
+import { findLookups, type PooledItems } from '../../graph/lookups.js';
 import type { Value } from '../../graph/operations.js';
 import { modelMetadata, getWeights, type ExportedModel } from '../model.js';
 import { BATCH, type BagForm } from './bags.js';
 import { emitCurve } from './curves.js';
-import { emitFeatures, encodedValues, inputNames } from './features.js';
+import { emitFeatures, emitPooled, encodedValues, inputNames } from './features.js';
 import type { Initializer, OnnxModel } from './messages.js';
 import { OnnxGraph } from './onnx-graph.js';
 import { EMITTED, type Emission } from './operations.js';
@@ -41,14 +42,12 @@ export function emitModel(model: ExportedModel, { bags, quantize }: EmitOptions)
   const inputs = isRaw ? model.fields.flatMap(({ columns }) => columns) : inputNames(layout);
   const outputNames = new Map(outputs.map(({ name }) => [name, inputs.includes(name) ? `${name}.prediction` : name]));
   const onnx = new OnnxGraph([...inputs, ...outputNames.values()]);
-  const features = emitFeatures(
-    onnx,
-    layout,
-    tableLookup(onnx, model, quantize !== undefined),
-    isRaw ? rawValues(onnx, model.fields, model.decimal) : encodedValues(onnx, bags),
-  );
-
-  const emitValue = createEmitter(model, onnx, features);
+  const lookup = tableLookup(onnx, model, quantize !== undefined);
+  const values = isRaw ? rawValues(onnx, model.fields, model.decimal) : encodedValues(onnx, bags);
+  const emitValue = createEmitter(model, onnx, {
+    features: (begin, end) => emitFeatures(onnx, layout, begin, end, lookup, values),
+    pooled: (items) => emitPooled(onnx, layout, items, lookup, values),
+  });
   const predictions = new Map([...graph.predictions].map(([task, value]) => [task, emitValue(value)]));
   for (const output of outputs) {
     const column = emitOutput(onnx, output, predictions);
@@ -70,8 +69,14 @@ export function emitModel(model: ExportedModel, { bags, quantize }: EmitOptions)
   };
 }
 
+/** Emits values that are looked up. */
+interface EmitLookups extends Pick<Emission, 'features'> {
+  pooled(items: PooledItems): string;
+}
+
 /** Emits values on demand, so that only what predictions need is exported. */
-function createEmitter(model: ExportedModel, onnx: OnnxGraph, features: string): (value: Value) => string {
+function createEmitter(model: ExportedModel, onnx: OnnxGraph, emitLookups: EmitLookups): (value: Value) => string {
+  const { pooled } = findLookups(model.graph);
   const needed = listRequired(model.graph, [...model.graph.predictions.values()]);
   const numReaders = new Map<Value, number>();
   for (const value of needed)
@@ -81,7 +86,7 @@ function createEmitter(model: ExportedModel, onnx: OnnxGraph, features: string):
   const names = new Map<Value, string>();
   const emission: Emission = {
     onnx,
-    features,
+    features: (begin, end) => emitLookups.features(begin, end),
     weights: ({ name }) => getWeights(model, name),
     of(value) {
       let name = names.get(value);
@@ -91,6 +96,8 @@ function createEmitter(model: ExportedModel, onnx: OnnxGraph, features: string):
     isReadOnce: (value) => numReaders.get(value) === 1,
   };
   const emit = (value: Value): string => {
+    const items = pooled.get(value);
+    if (items !== undefined) return emitLookups.pooled(items);
     // The entry for `value.op` accepts its values; losses have none, since no prediction depends on them.
     const entry = (EMITTED as Partial<Record<Value['op'], (value: Value, emission: Emission) => string>>)[value.op];
     if (entry === undefined) throw new Error(`a prediction depends on a loss, ${value.op}`);

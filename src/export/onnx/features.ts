@@ -1,3 +1,4 @@
+import type { PooledItems } from '../../graph/lookups.js';
 import type { InputLayout } from '../../tables/layout.js';
 import { BAG_FORMS, BATCH, type BagForm, type BagInputs } from './bags.js';
 import { ELEMENT_TYPES } from './messages.js';
@@ -30,19 +31,38 @@ export function encodedValues(onnx: OnnxGraph, bagForm: BagForm): FieldValues {
   };
 }
 
-/** Emits the model's input, `[batch, width]`: the concatenated embeddings and numbers of all fields. */
-export function emitFeatures(onnx: OnnxGraph, { columns }: InputLayout, lookup: Lookup, values: FieldValues): string {
-  const parts = columns.map((column): string => {
-    const { field, kind } = column;
-    if (kind === 'number') return onnx.node('Unsqueeze', [values.numbers(field), onnx.ints(1)]);
-    if (kind === 'vector') return values.vectors(field, column.width);
-    if (kind === 'id') return lookup(column.table, values.ids(field));
-    if (column.isBetweenRows === true)
-      return emitBetweenRows(onnx, values.numbers(field), (ids) => lookup(column.table, ids));
-    const { ids, inputs } = values.bag(field);
-    return inputs.pool(lookup(column.table, ids), column.pooling);
-  });
-  return onnx.node('Concat', parts, { axis: 1 });
+/** Emits the columns `begin` to `end` of a layout, which have no bags: embeddings, numbers and vectors of fields. */
+export function emitFeatures(
+  onnx: OnnxGraph,
+  { columns }: InputLayout,
+  begin: number,
+  end: number,
+  lookup: Lookup,
+  values: FieldValues,
+): string {
+  const parts = columns
+    .filter(({ offset }) => offset >= begin && offset < end)
+    .map((column): string => {
+      const { field, kind } = column;
+      if (kind === 'number') return onnx.node('Unsqueeze', [values.numbers(field), onnx.ints(1)]);
+      if (kind === 'vector') return values.vectors(field, column.width);
+      return lookup(column.table, values.ids(field));
+    });
+  return parts.length === 1 ? parts[0]! : onnx.node('Concat', parts, { axis: 1 });
+}
+
+/** Emits the pooled items of a field. */
+export function emitPooled(
+  onnx: OnnxGraph,
+  { columns }: InputLayout,
+  { field, table, pooling }: PooledItems,
+  lookup: Lookup,
+  values: FieldValues,
+): string {
+  if (columns.some((each) => each.kind === 'bag' && each.field === field && each.isBetweenRows === true))
+    return emitBetweenRows(onnx, values.numbers(field), (ids) => lookup(table, ids));
+  const { ids, inputs } = values.bag(field);
+  return inputs.pool(lookup(table, ids), pooling);
 }
 
 /** Emits the linear interpolation of the two rows around each number. */

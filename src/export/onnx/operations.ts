@@ -16,8 +16,8 @@ import type { OnnxGraph } from './onnx-graph.js';
 /** Context of an operation. */
 export interface Emission {
   readonly onnx: OnnxGraph;
-  /** The model's input, `[batch, width]`. */
-  readonly features: string;
+  /** Emits the columns `begin` to `end` of features, which have no bags. */
+  features(begin: number, end: number): string;
   weights(parameter: Parameter): HostTensor;
   /** Returns the name of a value, and emits it on first use. */
   of(value: Value): string;
@@ -38,10 +38,10 @@ const sumOver = (onnx: OnnxGraph, x: string): string => onnx.node('ReduceSum', [
 
 /** All operations except losses, as ONNX nodes. */
 export const EMITTED: EmitTable = {
-  input({ source }, { features }) {
+  input({ source, width }, { features }) {
     if (source.kind === 'label') throw new Error(`a prediction depends on the label '${source.column}'`);
-    if (source.kind === 'items') throw new Error(`no ONNX operations for sequence '${source.field}'`);
-    return features;
+    if (source.kind !== 'features') throw new Error(`no ONNX operations for items of '${source.field}'`);
+    return features(source.begin, source.begin + width);
   },
 
   linear({ x, weight, bias }, emission) {

@@ -12,7 +12,7 @@ const partitionOf = ({ op, rows }: Value): string => (op === 'batchNorm' ? BY_CO
 describe('the phases of a step', () => {
   it('group independent calls, and are few', () => {
     const g = new GraphBuilder();
-    const x = g.input({ kind: 'features' }, 4);
+    const x = g.input({ kind: 'features', begin: 0 }, 4);
     for (const name of ['a', 'b'])
       g.activation(g.batchNorm(g.linear(x, 8, name), `${name}.norm`), 'relu', `${name}.relu`);
     const phases = inPhases(g.values, partitionOf).map((phase) => phase.map(({ op }) => op));
@@ -25,7 +25,7 @@ describe('the phases of a step', () => {
 
   it('separate two norms of one value, which share a gradient, and a norm of a norm', () => {
     const g = new GraphBuilder();
-    const x = g.linear(g.input({ kind: 'features' }, 4), 8, 'a');
+    const x = g.linear(g.input({ kind: 'features', begin: 0 }, 4), 8, 'a');
     const first = g.batchNorm(x, 'first');
     g.batchNorm(x, 'second');
     g.batchNorm(first, 'third');
@@ -36,7 +36,7 @@ describe('the phases of a step', () => {
 describe('prediction', () => {
   it('computes a layer even if the other layers of its input are only for training', async () => {
     const g = new GraphBuilder();
-    const x = g.input({ kind: 'features' }, 2);
+    const x = g.input({ kind: 'features', begin: 0 }, 2);
     const y = g.input({ kind: 'label', column: 'y' }, 1);
     const [auxiliary, main] = ['auxiliary', 'main'].map((name) => g.linear(x, 1, name));
     const terms = [auxiliary!, main!].map((z, i) => ({ name: `t${i}`, loss: g.squaredError(z, y), weight: 1 }));

@@ -6,7 +6,7 @@ import { createBuffers, WORD } from '../../../src/engines/compile/buffers.js';
 import { compile } from '../../../src/engines/compile/compile.js';
 import { createLayout } from '../../../src/engines/compile/layout.js';
 import { LIST_NAMES } from '../../../src/engines/compile/lists.js';
-import { createPlaces } from '../../../src/engines/compile/places.js';
+import { Places } from '../../../src/engines/compile/places.js';
 import { printProgram } from '../../../src/engines/compile/print.js';
 import { createImage } from '../../../src/engines/state/image.js';
 import { planMemory } from '../../../src/engines/state/memory-plan.js';
@@ -15,6 +15,7 @@ import type { Plan } from '../../../src/engines/engine.js';
 import { GraphBuilder } from '../../../src/graph/builder.js';
 import { BATCH } from '../../../src/graph/domain.js';
 import { tower } from '../../../src/graph/mlp.js';
+import type { SegmentPooling } from '../../../src/graph/operations.js';
 import type { InputLayout } from '../../../src/tables/layout.js';
 import { planOf } from '../../support/graph-plan.js';
 
@@ -85,9 +86,63 @@ describe('a compiled program', () => {
   });
 });
 
+describe('pooled items', () => {
+  const sequences = [{ field: 'clicked', table: 'item', width: 4, maxItems: 5 }];
+
+  /** Returns the calls of a step that read items which are pooled by their mean, and perhaps by their maximum. */
+  function callsOnItems(others: readonly SegmentPooling[]): string {
+    const plan = planOf({ ...LAYOUT, columns: LAYOUT.columns.slice(0, 1), width: 4, sequences }, (g, input, y) => {
+      const items = g.input({ kind: 'items', field: 'clicked', table: 'item' }, 4);
+      const mean = g.segmentPool(items, 'sum', g.input({ kind: 'factors', field: 'clicked', pooling: 'mean' }, 1));
+      const out = g.linear(g.concat([input, mean, ...others.map((of) => g.segmentPool(items, of))]), 1, 'out');
+      return { predictions: { p: out }, terms: [{ name: 'y', weight: 1, loss: g.squaredError(out, y) }] };
+    });
+    const calls = printProgram(compile(plan), 'train').split(/\n(?! )/);
+    return calls.filter((call) => / (offsets|ids)=\S* ?(item ids )?clicked/.test(call)).join('\n');
+  }
+
+  it('are summed while they are looked up, in the columns of their only reader', () => {
+    expect(callsOnItems([])).toMatchInlineSnapshot(`
+      "poolingFactors     bag=bag clicked, offsets=offsets clicked, pooling=1, rows=batch
+      lookupBags         bag=bag clicked, offsets=offsets clicked, table=table item, tableSize=50, stride=12, width=4,
+                         y=concat 5[4], rows=batch
+      gatherBagGradients claim=claims[1], bag=bag clicked, offsets=offsets clicked, d=d concat 5[4], width=4, hash=hash item,
+                         distinct=distinct item, gradients=row gradients item, areas=1, areaBytes=800, countAt=count item,
+                         rows=batch, isFirstField=1, fresh=fresh"
+    `);
+  });
+
+  it('are looked up one by one if other values read them', () => {
+    expect(callsOnItems(['max'])).toMatchInlineSnapshot(`
+      "lookup             ids=item ids clicked, table=table item, tableSize=50, stride=12, width=4, y=input 2,
+                         rows=items(clicked)
+      poolingFactors     bag=bag clicked, offsets=offsets clicked, pooling=1, rows=batch
+      segmentSum         x=input 2, w=factors items(clicked), offsets=offsets clicked, y=concat 6[4], rows=batch, columns=4
+      segmentMax         x=input 2, offsets=offsets clicked, y=concat 6[8], rows=batch, columns=4
+      segmentMaxGradient x=input 2, offsets=offsets clicked, y=concat 6[8], dy=d concat 6[8], dx=d input 2, rows=batch,
+                         width=4
+      expand             x=d concat 6[4], w=factors items(clicked), offsets=offsets clicked, y=d input 2, rows=batch,
+                         columns=4, accumulate=1
+      gatherGradients    claim=claims[1], ids=item ids clicked, d=d input 2, width=4, hash=hash item, distinct=distinct item,
+                         gradients=row gradients item, areas=1, areaBytes=800, countAt=count item, rows=items(clicked),
+                         isFirstField=1, fresh=fresh"
+    `);
+  });
+
+  it('have a maximum number if they are looked up one by one', () => {
+    const build = (layout: InputLayout) =>
+      planOf(layout, (g, input, y) => {
+        const pooled = g.segmentPool(g.input({ kind: 'items', field: 'clicked', table: 'item' }, 4), 'max');
+        const out = g.linear(g.concat([input, pooled]), 1, 'out');
+        return { predictions: { p: out }, terms: [{ name: 'y', weight: 1, loss: g.squaredError(out, y) }] };
+      });
+    expect(() => compile(build(LAYOUT))).toThrow("the items of 'clicked' are read one by one");
+  });
+});
+
 describe('a call list', () => {
   it('takes strides and rows from the views of a call', () => {
-    const places = createPlaces(createBuffers(), { values: [], parameters: [], predictions: new Map(), terms: [] });
+    const places = new Places(createBuffers(), { values: [], parameters: [], predictions: new Map(), terms: [] });
     const { value: x } = places.columns('x', 5);
     const list = new CallList();
     list.emit('copyColumns', { x, y: places.columns('y', 100).value, width: 5, accumulate: 0 });
@@ -111,10 +166,10 @@ describe('a call list', () => {
 describe('the weights of a plan', () => {
   it('are one buffer in which each matrix and vector starts a cache line', () => {
     const g = new GraphBuilder();
-    const hidden = g.activation(g.linear(g.input({ kind: 'features' }, 3), 5, 'a'), 'prelu', 'p');
+    const hidden = g.activation(g.linear(g.input({ kind: 'features', begin: 0 }, 3), 5, 'a'), 'prelu', 'p');
     g.linear(hidden, 2, 'b');
     const graph = { values: g.values, parameters: g.parameters, predictions: new Map(), terms: [] };
-    const places = createPlaces(createBuffers(), graph);
+    const places = new Places(createBuffers(), graph);
     const ranges = g.parameters.map((parameter) => places.range(parameter));
     expect(ranges.every(({ at: { buffer } }) => buffer === places.weights.buffer)).toBe(true);
     expect(ranges.every(({ at: { offset } }) => offset % 16 === 0)).toBe(true);

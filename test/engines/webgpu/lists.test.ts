@@ -18,28 +18,27 @@ const COLUMNS = AT.items + MAX_ITEMS * ROWS;
 const LD = 32;
 const ITEM_LD = 8;
 const SHAPE: ListShape = {
-  ld: LD,
   numBags: 1,
   tables: [
     {
       fields: [
-        { at: 0, offset: 0 },
-        { at: ROWS, offset: 4 },
+        { at: 0, offset: 0, ld: LD },
+        { at: ROWS, offset: 4, ld: LD },
       ],
       form: listForm([false, false], ROWS),
     },
-    { fields: [{ at: 2 * ROWS, offset: 8 }], form: listForm([false], ROWS) },
+    { fields: [{ at: 2 * ROWS, offset: 8, ld: LD }], form: listForm([false], ROWS) },
     {
       fields: [
-        { at: 3 * ROWS, offset: 16 },
-        { at: AT.bag, offset: 20, bag: 0 },
+        { at: 3 * ROWS, offset: 16, ld: LD },
+        { at: AT.bag, offset: 20, ld: LD, bag: 0 },
       ],
       form: listForm([false, true], ROWS),
     },
     {
       fields: [
-        { at: ROWS, offset: 0 },
-        { at: AT.items, offset: 9600, items: { offsets: AT.offsets, ld: ITEM_LD } },
+        { at: ROWS, offset: 0, ld: LD },
+        { at: AT.items, offset: 9600, ld: ITEM_LD, offsets: AT.offsets },
       ],
       form: listForm([false, false], MAX_ITEMS * ROWS),
     },
@@ -75,17 +74,15 @@ function draw(seed: number): Job {
 /** Returns the items of each table, in the order of fields and rows. */
 function itemsOf({ columns, ids, factors }: Job): Item[][] {
   return SHAPE.tables.map(({ fields }) =>
-    fields.flatMap(({ at, offset, bag, items: sequence }) =>
-      Array.from({ length: sequence === undefined ? ROWS : columns[sequence.offsets + ROWS]! }, (_, b) => b).flatMap(
-        (b) => {
-          if (bag === undefined) return [{ row: columns[at + b]!, at: b * (sequence?.ld ?? LD) + offset, factor: 1 }];
-          return [...ids.subarray(columns[at + b], columns[at + b + 1])].map((row, k) => ({
-            row,
-            at: b * LD + offset,
-            factor: factors[columns[at + b]! + k]!,
-          }));
-        },
-      ),
+    fields.flatMap(({ at, offset, ld, bag, offsets }) =>
+      Array.from({ length: offsets === undefined ? ROWS : columns[offsets + ROWS]! }, (_, b) => b).flatMap((b) => {
+        if (bag === undefined) return [{ row: columns[at + b]!, at: b * ld + offset, factor: 1 }];
+        return [...ids.subarray(columns[at + b], columns[at + b + 1])].map((row, k) => ({
+          row,
+          at: b * ld + offset,
+          factor: factors[columns[at + b]! + k]!,
+        }));
+      }),
     ),
   );
 }

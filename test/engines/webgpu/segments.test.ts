@@ -17,6 +17,7 @@ import {
   LAYOUT,
   MAX_ITEMS,
   planWith,
+  poolAll,
   WIDTH,
 } from '../../support/sequences.js';
 import { createTestEngine, gpu } from '../../support/webgpu.js';
@@ -95,7 +96,7 @@ function twoSequences(step: Plan['step'] = {}): Plan {
   const sequences = ['bought', 'clicked'].map((field) => ({ ...LAYOUT.sequences![0]!, field }));
   const plan = planOf({ ...LAYOUT, sequences }, (g, input, y) => {
     const pooled = sequences.map(({ field }, s) => {
-      const items = g.input({ kind: 'items', field }, WIDTH);
+      const items = g.input({ kind: 'items', field, table: 'item' }, WIDTH);
       return g.segmentPool(g.activation(g.linear(items, 4 + 8 * s, field), 'sigmoid', `${field}.act`), 'mean');
     });
     const all = g.concat([input, ...pooled]);
@@ -125,7 +126,7 @@ describe.skipIf(gpu === undefined)('sequences on WebGPU', () => {
 
   it('give zeros to a row without items', async () => {
     const plan = planOf(LAYOUT, (g, input, y) => {
-      const ones = g.affine(g.slice(g.input({ kind: 'items', field: 'clicked' }, WIDTH), 0, 1), 0, 1);
+      const ones = g.affine(g.slice(g.input({ kind: 'items', field: 'clicked', table: 'item' }, WIDTH), 0, 1), 0, 1);
       const counts = SEGMENT_POOLINGS.map((of) => [of, g.segmentPool(ones, of)] as const);
       const loss = g.squaredError(g.linear(input, 1, 'out'), y);
       return { predictions: Object.fromEntries(counts), terms: [{ name: 'y', weight: 1, loss }] };
@@ -155,7 +156,7 @@ describe.skipIf(gpu === undefined)('sequences on WebGPU', () => {
   );
 
   it.each(Object.entries(LAYOUTS))('look up and train items in %s as on the CPU', async (_, layout) => {
-    const plan = { ...planWith(din), layout, batchRows: 100 };
+    const plan = { ...planWith(din, {}, ['tower'], layout), batchRows: 100 };
     const programs = await trainBoth(
       plan,
       [1, 2, 3].map((seed) => batchOf(100, seed)),
@@ -214,7 +215,7 @@ describe.skipIf(gpu === undefined)('sequences on WebGPU', () => {
 
   it('are rejected if there are more than a window of arguments counts', () => {
     const sequences = Array.from({ length: 33 }, (_, s) => ({ ...LAYOUT.sequences![0]!, field: `s${s}`, maxItems: 1 }));
-    const plan = { ...planWith(din), layout: { ...LAYOUT, sequences } };
+    const plan = planOf({ ...LAYOUT, sequences }, poolAll(sequences.map(({ field }) => field)));
     expect(() => createTestEngine().compile(plan)).toThrow('33 sequences; at most 32 are supported');
   });
 });

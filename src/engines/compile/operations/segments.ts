@@ -1,5 +1,6 @@
 import type { ItemOperation, SegmentPooling, Value, ValueOf } from '../../../graph/operations.js';
 import { BATCH, domainName, type Domain } from '../../../graph/domain.js';
+import { hasTrainedWeights } from '../../../graph/gradient-reachability.js';
 import type { Ref } from '../buffers.js';
 import type { Lowered, Lowering } from '../lowering.js';
 
@@ -7,9 +8,21 @@ import type { Lowered, Lowering } from '../lowering.js';
 // all items of its rows.
 
 /** Returns the positions where the items of each row begin. */
-function offsetsOf({ rows }: { readonly rows: Domain }, { sequenceOffsets }: Lowering): Ref {
+function offsetsOf({ rows }: { readonly rows: Domain }, { itemOffsets }: Lowering): Ref {
   if (rows.kind === 'batch') throw new Error('the rows of the batch have no items');
-  return sequenceOffsets(rows.field);
+  return itemOffsets(rows.field);
+}
+
+const NO_WEIGHTS = { w: 0, ldw: 0 } as const;
+
+/** Returns the weights of the items of a sum. */
+function weightsOf(
+  { weights }: ValueOf<'segmentPool'>,
+  { view }: Lowering,
+): { readonly w: Ref | 0; readonly ldw: number } {
+  if (weights === undefined) return NO_WEIGHTS;
+  const w = view(weights);
+  return { w, ldw: w.ld };
 }
 
 /** Queries that kernels/attention.c computes together. */
@@ -26,13 +39,13 @@ export const SEGMENTS: {
     forward(value, lowering) {
       const [x, y, offsets] = [lowering.view(value.x), lowering.view(value), offsetsOf(value, lowering)];
       const { columns } = y;
-      lowering.list.emit('expand', { x, offsets, y, rows: BATCH, columns, isMean: 0, accumulate: 0 });
+      lowering.list.emit('expand', { x, ...NO_WEIGHTS, offsets, y, rows: BATCH, columns, isMean: 0, accumulate: 0 });
     },
     backward(value, lowering) {
       const { list, gradient, accumulate } = lowering;
       const [x, y, offsets] = [gradient(value), gradient(value.x), offsetsOf(value, lowering)];
-      const isAdded = accumulate(value.x);
-      list.emit('segmentSum', { x, offsets, y, rows: BATCH, columns: y.columns, isMean: 0, accumulate: isAdded });
+      const shared = { offsets, rows: BATCH, columns: y.columns, isMean: 0, accumulate: accumulate(value.x) };
+      list.emit('segmentSum', { ...shared, x, y, ...NO_WEIGHTS });
     },
   },
 
@@ -43,16 +56,38 @@ export const SEGMENTS: {
       const [x, y, offsets] = [view(value.x), view(value), offsetsOf(value.x, lowering)];
       const shared = { x, offsets, y, rows: BATCH, columns: y.columns };
       if (value.of === 'max') list.emit('segmentMax', shared);
-      else list.emit('segmentSum', { ...shared, isMean: isMean(value.of), accumulate: 0 });
+      else
+        list.emit('segmentSum', { ...shared, ...weightsOf(value, lowering), isMean: isMean(value.of), accumulate: 0 });
     },
     backward(value, lowering) {
       const { list, view, gradient, accumulate } = lowering;
       const [dy, dx, offsets] = [gradient(value), gradient(value.x), offsetsOf(value.x, lowering)];
       const shared = { offsets, rows: BATCH, accumulate: accumulate(value.x) };
+      const { columns } = dx;
       if (value.of === 'max') {
         const { width } = value;
         list.emit('segmentMaxGradient', { ...shared, x: view(value.x), y: view(value), dy, dx, width });
-      } else list.emit('expand', { ...shared, x: dy, y: dx, columns: dx.columns, isMean: isMean(value.of) });
+        return;
+      }
+      list.emit('expand', {
+        ...shared,
+        x: dy,
+        ...weightsOf(value, lowering),
+        y: dx,
+        columns,
+        isMean: isMean(value.of),
+      });
+      if (!hasTrainedWeights(value)) return;
+      const weights = value.weights!;
+      const accumulated = accumulate(weights);
+      list.emit('segmentDots', {
+        ...shared,
+        x: view(value.x),
+        dy,
+        dw: gradient(weights),
+        columns: dy.columns,
+        accumulate: accumulated,
+      });
     },
   },
 

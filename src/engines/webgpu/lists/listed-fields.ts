@@ -1,17 +1,16 @@
-import { BATCH, items, type Domain } from '../../../graph/domain.js';
-import type { ValueOf } from '../../../graph/operations.js';
+import { BATCH, type Domain } from '../../../graph/domain.js';
 import { columnsOf, type View } from '../../compile/buffers.js';
 import type { Compiled } from '../../compile/compile.js';
+import type { TableLookup } from '../../compile/lookups.js';
 import type { Place } from '../../compile/places.js';
 import type { TablePlace } from '../../compile/tables.js';
 import { listForm, type ListForm } from './table-list.js';
 
-/** What a graph looks up in a table: a field of ids or bags, or the items of a sequence. */
+/** What a graph looks up in a table. */
 export interface ListedField {
-  readonly kind: 'id' | 'bag' | 'items';
-  readonly field: string;
+  readonly lookup: TableLookup;
   readonly rows: Domain;
-  /** Its columns of a looked-up input, and their gradient. */
+  /** Its columns of a looked-up value, and their gradient. */
   readonly value: View;
   readonly gradient: View;
 }
@@ -22,37 +21,24 @@ export interface ListedFields {
   readonly form: ListForm;
 }
 
-/** Returns the inputs of a graph that are looked up in tables, with the features or the items of a sequence. */
-export function lookedUpInputs({ graph, places }: Pick<Compiled, 'graph' | 'places'>): readonly {
-  readonly source: ValueOf<'input'>['source'];
-  readonly place: Place;
-}[] {
-  return graph.values.flatMap((value) =>
-    value.op === 'input' && value.source.kind !== 'label' ? [{ source: value.source, place: places.of(value) }] : [],
-  );
+/** Returns the values of a graph that are looked up in tables or columns. */
+export function lookedUpPlaces({ lookups, places }: Pick<Compiled, 'lookups' | 'places'>): readonly Place[] {
+  return lookups.values.map((value) => places.of(value));
 }
 
 /** Returns what a graph looks up in each table. */
-export function listFields(compiled: Compiled): ReadonlyMap<TablePlace, ListedFields> {
-  const inputs = lookedUpInputs(compiled);
+export function listFields({ tables, places, maxRowsOf }: Compiled): ReadonlyMap<TablePlace, ListedFields> {
   return new Map(
-    compiled.tables.all.map((table) => {
-      const fields = inputs.flatMap(({ source, place: { value, gradient } }): readonly ListedField[] => {
-        if (source.kind === 'items')
-          return table.sequences
-            .filter(({ field }) => field === source.field)
-            .map(({ field }) => ({ kind: 'items', field, rows: items(field), value, gradient }));
-        return table.fields.map(({ kind, field, offset, width }) => ({
-          kind: kind === 'bag' ? 'bag' : 'id',
-          field,
-          rows: BATCH,
-          value: columnsOf(value, offset, width),
-          gradient: columnsOf(gradient, offset, width),
-        }));
+    tables.all.map((table) => {
+      const fields = table.lookups.map((lookup): ListedField => {
+        const { value, gradient } = places.of(lookup.value);
+        const part = (view: View): View => columnsOf(view, lookup.begin, table.width);
+        const rows = lookup.kind === 'items' ? lookup.value.rows : BATCH;
+        return { lookup, rows, value: part(value), gradient: part(gradient) };
       });
       const form = listForm(
-        fields.map(({ kind }) => kind === 'bag'),
-        Math.max(0, ...fields.map(({ rows }) => compiled.maxRowsOf(rows))),
+        fields.map(({ lookup }) => lookup.kind === 'pooled'),
+        Math.max(0, ...fields.map(({ rows }) => maxRowsOf(rows))),
       );
       return [table, { fields, form }] as const;
     }),

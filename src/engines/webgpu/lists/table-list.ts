@@ -1,13 +1,15 @@
-/** A field of a table, or the items of a sequence. */
+/** A lookup of ids, of items, or of a bag. */
 export interface ListField {
   /** First word of its ids, or of a bag's offsets, in a batch's columns. */
   readonly at: number;
   /** Its first element, counted from that of the table's first field. */
   readonly offset: number;
+  /** Floats from row to row of its value. */
+  readonly ld: number;
   /** Number of its bag; undefined for ids. */
   readonly bag?: number;
-  /** Of a sequence: the first word of its offsets, and the floats from item to item. */
-  readonly items?: { readonly offsets: number; readonly ld: number };
+  /** Of items: the first word of their offsets. */
+  readonly offsets?: number;
 }
 
 /** Form of the index list of a table. */
@@ -16,7 +18,7 @@ export interface ListForm {
   readonly hasFactors: boolean;
   /**
    * Whether an item is the number of a row, and everything but the distinct rows is stored in half words: the table has
-   * one field, of ids or of a sequence. Otherwise an item is the first element of its gradient.
+   * one field, of ids or of items. Otherwise an item is the first element of its gradient.
    */
   readonly isShort: boolean;
 }
@@ -27,9 +29,8 @@ export function listForm(areBags: readonly boolean[], maxRows: number): ListForm
   return { hasFactors, isShort: !hasFactors && areBags.length === 1 && maxRows < 2 ** 16 };
 }
 
-/** The tables with index lists, and the floats from row to row of the input with the features. */
+/** The tables with index lists. */
 export interface ListShape {
-  readonly ld: number;
   readonly numBags: number;
   readonly tables: readonly { readonly fields: readonly ListField[]; readonly form: ListForm }[];
 }
@@ -78,9 +79,9 @@ export function mostListWords(seen: number, items: number, form: ListForm): numb
 }
 
 /** Counts the items of a field. */
-function itemsOfField({ at, bag, items }: ListField, columns: Uint32Array, rows: number): number {
+function itemsOfField({ at, bag, offsets }: ListField, columns: Uint32Array, rows: number): number {
   if (bag !== undefined) return columns[at + rows]!;
-  return items === undefined ? rows : columns[items.offsets + rows]!;
+  return offsets === undefined ? rows : columns[offsets + rows]!;
 }
 
 /** Counts the items of a table in a job. */
@@ -102,7 +103,6 @@ export type TableLister = (table: number, columns: Uint32Array, job: Uint32Array
 
 /** Creates a lister with its own memory, for one thread. */
 export function createTableLister(shape: ListShape): TableLister {
-  const { ld } = shape;
   /**
    * Hash table of the rows of one table at a time, at most half full: numbers of distinct rows, counted from 1. It is
    * as large as a batch, so it stays in the cache.
@@ -222,12 +222,12 @@ export function createTableLister(shape: ListShape): TableLister {
     numbers[segmentsAt + segment] = item;
     i = 0;
     for (const field of fields) {
-      const { at, offset, bag } = field;
-      const [items, gap] = [itemsOfField(field, columns, rows), field.items?.ld ?? ld];
+      const { at, offset, bag, ld } = field;
+      const items = itemsOfField(field, columns, rows);
       if (isShort) putIds(numbers, itemsAt, i, items, 0, 1);
-      else if (bag === undefined && !hasFactors) putIds(numbers, itemsAt, i, items, offset, gap);
+      else if (bag === undefined && !hasFactors) putIds(numbers, itemsAt, i, items, offset, ld);
       else if (bag === undefined)
-        for (let k = 0; k < items; k++) putWithFactor(job, itemsAt, i + k, k * gap + offset, ONE);
+        for (let k = 0; k < items; k++) putWithFactor(job, itemsAt, i + k, k * ld + offset, ONE);
       else {
         const factors = job[jobWord.bag(bag, 'firstFactor')]!;
         for (let b = 0; b < rows; b++)

@@ -6,14 +6,16 @@ import { THREADS } from './prelude.js';
 // from `first` to `stop`, one row each in a matrix of items. One thread computes a column `n` of all items of a row, in
 // order, so that sums are deterministic.
 
-/** Returns a kernel with one thread per row of the batch and column. */
-const bySegment = (writes: string, columns: string, body: string): OwnKernel => ({
+const numColumns = (argument: string | undefined): string => (argument === undefined ? '1u' : `$${argument}`);
+
+/** Returns a kernel with one thread per row of the batch and column, or per row. */
+const bySegment = (writes: string, columns: string | undefined, body: string): OwnKernel => ({
   form: 'own',
   writes: [writes],
-  threads: ({ rows, of }) => rows * of(columns),
+  threads: ({ rows, of }) => rows * (columns === undefined ? 1 : of(columns)),
   body: `
-  for (var i = group * ${THREADS}u + lane; i < $rows * $${columns}; i += groups * ${THREADS}u) {
-    let b = i / $${columns}; let n = i % $${columns};
+  for (var i = group * ${THREADS}u + lane; i < $rows * ${numColumns(columns)}; i += groups * ${THREADS}u) {
+    let b = i / ${numColumns(columns)}; let n = i % ${numColumns(columns)};
     let first = m[$offsets + b]; let stop = m[$offsets + b + 1u];
     ${body}
   }`,
@@ -26,6 +28,9 @@ const overItems = (body: string, begin = 'first'): string =>
 /** The factor of a row: 1, or 1 over its number of items. */
 const FACTOR = 'let factor = select(1.0, 1.0 / f32(max(stop - first, 1u)), $isMean != 0u);';
 
+/** The weight of an item: 1 without weights. */
+const WEIGHT = 'valueAt($w, item * $ldw)';
+
 /** Kernels on the items of sequences. */
 export const SEGMENT_KERNELS: Readonly<Record<ItemKernel, OwnKernel>> = {
   expand: bySegment(
@@ -33,7 +38,7 @@ export const SEGMENT_KERNELS: Readonly<Record<ItemKernel, OwnKernel>> = {
     'columns',
     `${FACTOR}
     let v = factor * f($x + b * $ldx + n);
-    ${overItems('add($y + item * $ldy + n, v, $accumulate);')}`,
+    ${overItems(`add($y + item * $ldy + n, ${WEIGHT} * v, $accumulate);`)}`,
   ),
 
   segmentSum: bySegment(
@@ -41,8 +46,17 @@ export const SEGMENT_KERNELS: Readonly<Record<ItemKernel, OwnKernel>> = {
     'columns',
     `${FACTOR}
     var sum = 0.0;
-    ${overItems('sum += f($x + item * $ldx + n);')}
+    ${overItems(`sum += ${WEIGHT} * f($x + item * $ldx + n);`)}
     add($y + b * $ldy + n, factor * sum, $accumulate);`,
+  ),
+
+  segmentDots: bySegment(
+    'dw',
+    undefined,
+    overItems(`
+      var sum = 0.0;
+      for (var c = 0u; c < $columns; c++) { sum += f($x + item * $ldx + c) * f($dy + b * $ldy + c); }
+      add($dw + item * $ldw + n, sum, $accumulate);`),
   ),
 
   segmentMax: bySegment(

@@ -1,3 +1,4 @@
+import { isSameDomain } from '../../../graph/domain.js';
 import { argumentNames } from '../../compile/kernel-arguments.js';
 import type { TablePlace } from '../../compile/tables.js';
 import { callOf, type DeviceCall, type ExpandedKernel, type Named, type OwnKernel } from '../kernel.js';
@@ -238,12 +239,14 @@ const LOOKUPS: ExpandedKernel = {
   expand(call, { hasLists, tableOf, listedIn }) {
     const table = tableOf(call.ref('table'));
     const {
-      fields: [first],
+      fields,
       form: { hasFactors, isShort },
     } = listedIn(table);
-    if (!hasLists || hasFactors) return { calls: [{ of: LOOKUP, operands: call.operands }] };
-    // The first call looks up all fields. Those of other inputs are read after a barrier only.
-    const { value: y } = first!;
+    const [first] = fields;
+    const { value: y, rows } = first!;
+    // The first call looks up all fields. Calls of its phase wait for its buffer; items are read after a barrier only.
+    const isWhole = fields.every((each) => each.value.buffer === y.buffer || !isSameDomain(each.rows, rows));
+    if (!hasLists || hasFactors || !isWhole) return { calls: [{ of: LOOKUP, operands: call.operands }] };
     const { buffer, offset } = call.ref('y');
     if (buffer !== y.buffer || offset !== y.offset) return {};
     const { width, distinct, at, stride } = table;

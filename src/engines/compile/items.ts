@@ -1,0 +1,81 @@
+import { domainName, items } from '../../graph/domain.js';
+import type { Graph } from '../../graph/graph.js';
+import type { Lookups } from '../../graph/lookups.js';
+import type { Pooling } from '../../graph/operations.js';
+import { findMaxItems, type InputLayout } from '../../tables/layout.js';
+import type { Buffers, Ref } from './buffers.js';
+
+/**
+ * The buffers of a field's items. The number of items that are only pooled is unknown before there is a batch, so that
+ * a bag has their addresses; items that are read one by one have buffers of their own.
+ */
+export interface ItemsPlace {
+  readonly field: string;
+  /** Maximum items per row, if it is known. */
+  readonly maxItems: number | undefined;
+  /** Pooling of the factors that the graph reads, if any. */
+  readonly pooling: Pooling | undefined;
+  /** `maxRows` + 1 words: where the items of each row begin, and where those of the last row end. */
+  readonly offsets: Ref;
+  /** Two addresses, of the items' ids and of their factors; undefined without factors. */
+  readonly bag: Ref | undefined;
+  /** Ids and factors that are read one by one; undefined if none are. */
+  readonly ids: Ref | undefined;
+  readonly factors: Ref | undefined;
+}
+
+/** Codes of poolings in the kernel. The factors of a sum are its weights, so it has no kernel. */
+export const POOLING_NUMBERS: Readonly<Record<Exclude<Pooling, 'sum'>, number>> = { mean: 1, sqrtn: 2 };
+
+/** Returns the buffer with the addresses of a field's ids and factors. */
+export const takeBag = (buffers: Buffers, field: string): Ref => buffers.take(`bag ${field}`, 'column', 1, 2);
+
+/** Returns the buffer with the ids of a field that are read one by one. */
+export const takeItemIds = (buffers: Buffers, field: string): Ref =>
+  buffers.take(`item ids ${field}`, 'column', items(field));
+
+/** Returns the buffer with the factors of a field that are read one by one. */
+export const takeFactors = (buffers: Buffers, field: string): Ref =>
+  buffers.take(`factors ${domainName(items(field))}`, 'column', items(field));
+
+/**
+ * Creates the buffers of all items that a graph reads.
+ * @param hasOwnIds returns whether each process numbers the rows of a table that a step looks up
+ */
+export function placeItems(
+  { values }: Pick<Graph, 'values'>,
+  { pooled, unread }: Lookups,
+  layout: InputLayout,
+  buffers: Buffers,
+  maxRows: number,
+  hasOwnIds: (table: string) => boolean,
+): readonly ItemsPlace[] {
+  const fields = new Set(values.flatMap(({ rows }) => (rows.kind === 'items' ? [rows.field] : [])));
+  return [...fields].map((field): ItemsPlace => {
+    const inputs = values.flatMap((value) =>
+      value.op === 'input' && value.rows.kind === 'items' && value.rows.field === field ? [value] : [],
+    );
+    const poolings = new Set(inputs.flatMap(({ source }) => (source.kind === 'factors' ? [source.pooling] : [])));
+    if (poolings.size > 1) throw new Error(`'${field}' is pooled by ${[...poolings].join(' and by ')}`);
+    const [pooling] = poolings;
+    const read = inputs.filter((value) => !unread.has(value)).map(({ source }) => source);
+    const maxItems = findMaxItems(layout, field);
+    const isPooled = [...pooled.values()].some((each) => each.field === field);
+    if (maxItems === undefined && values.some((value) => isOfItems(value.rows, field) && !unread.has(value)))
+      throw new Error(`the items of '${field}' are read one by one, but their maximum number is unknown`);
+    return {
+      field,
+      maxItems,
+      pooling,
+      offsets: buffers.take(`offsets ${field}`, 'column', 1, maxRows + 1),
+      bag: isPooled || pooling !== undefined ? takeBag(buffers, field) : undefined,
+      ids: read.some((source) => source.kind === 'items' && !hasOwnIds(source.table))
+        ? takeItemIds(buffers, field)
+        : undefined,
+      factors: read.some(({ kind }) => kind === 'factors') ? takeFactors(buffers, field) : undefined,
+    };
+  });
+}
+
+const isOfItems = (rows: Graph['values'][number]['rows'], field: string): boolean =>
+  rows.kind === 'items' && rows.field === field;

@@ -1,0 +1,114 @@
+import { column, type BagColumn, type Batch } from '../../core/batch.js';
+import { userError } from '../../core/errors.js';
+import type { Domain } from '../../graph/domain.js';
+import { WORD } from '../compile/buffers.js';
+import type { ItemsPlace } from '../compile/items.js';
+import { MAX_BYTES, PAGE_BYTES } from './module.js';
+
+/** A bag whose items have their own row indices in a sharded table: the index of its addresses. */
+interface NumberedBag {
+  readonly field: string;
+  readonly bag: number;
+}
+
+/** Indices of the words of a field's items (see `ItemsPlace`). */
+interface ItemWords extends Omit<ItemsPlace, 'pooling' | 'offsets' | 'bag' | 'ids' | 'factors'> {
+  readonly offsets: number;
+  readonly bag: number | undefined;
+  readonly ids: number | undefined;
+  readonly factors: number | undefined;
+}
+
+/** Copies the items of batches to the kernels' memory. */
+export interface ItemLoader {
+  /**
+   * Copies the items of rows `begin` to `begin + rows`, and allocates the row indices of numbered bags.
+   * @throws UserError (data) if the items exceed the memory
+   */
+  load(batch: Batch, begin: number, rows: number): void;
+}
+
+/**
+ * Creates a loader for the items of a plan. The items of the fullest batch are not known in advance, so those without a
+ * buffer are stored after all buffers and the memory grows on demand: by at least half, up to 4 GiB in total.
+ * @param begin first byte after all buffers
+ */
+export function createItemLoader(
+  memory: WebAssembly.Memory,
+  places: readonly ItemWords[],
+  numbered: readonly NumberedBag[],
+  begin: number,
+): ItemLoader {
+  const factorsOf = new Map(places.map(({ field, bag }) => [field, bag! + 1]));
+  /** Fields by the arrays that are stored after all buffers. */
+  const stored = [
+    ...places.flatMap(({ field, bag, ids, factors }) =>
+      bag === undefined ? [] : [ids, factors].flatMap((at) => (at === undefined ? [field] : [])),
+    ),
+    ...numbered.map(({ field }) => field),
+  ];
+  let words = new Uint32Array(memory.buffer);
+  let floats = new Float32Array(memory.buffer);
+
+  const reserve = (end: number, batch: Batch): void => {
+    const bytes = memory.buffer.byteLength;
+    if (end <= bytes) return;
+    const wanted = Math.min(MAX_BYTES, end + (end - begin) / 2);
+    if (end > MAX_BYTES) throw tooManyItems(batch, end - MAX_BYTES);
+    memory.grow(Math.ceil((wanted - bytes) / PAGE_BYTES));
+    words = new Uint32Array(memory.buffer);
+    floats = new Float32Array(memory.buffer);
+  };
+
+  return {
+    load(batch, from, rows) {
+      let at = Math.ceil(begin / WORD);
+      const sizes = stored.map((field) => itemsOf(column(batch.bags, field), from, rows));
+      reserve(
+        sizes.reduce((end, size) => end + size * WORD, at * WORD),
+        batch,
+      );
+      const store = (count: number): number => (at += count) - count;
+      for (const { field, maxItems = Infinity, offsets, bag, ids, factors } of places) {
+        const of = column(batch.bags, field);
+        const first = of.offsets[from]!;
+        const count = itemsOf(of, from, rows);
+        if (count > rows * maxItems) throw new Error(`'${field}' has rows with more than ${maxItems} items`);
+        for (let b = 0; b <= rows; b++) words[offsets + b] = of.offsets[from + b]! - first;
+        const idsAt = ids ?? (bag === undefined ? undefined : store(count));
+        if (idsAt !== undefined) words.set(of.ids.subarray(first, first + count), idsAt);
+        if (bag === undefined) continue;
+        const factorsAt = factors ?? store(count);
+        floats.set(of.weights.subarray(first, first + count), factorsAt);
+        words[bag] = idsAt! * WORD;
+        words[bag + 1] = factorsAt * WORD;
+      }
+      for (const { field, bag } of numbered) {
+        words[bag + 1] = words[factorsOf.get(field)!]!;
+        words[bag] = store(itemsOf(column(batch.bags, field), from, rows)) * WORD;
+      }
+    },
+  };
+}
+
+/** Returns the number of rows that a domain has for `rows` rows of a batch from `begin` on. */
+export function domainRows(domain: Domain, { bags }: Batch, begin: number, rows: number): number {
+  return domain.kind === 'batch' ? rows : itemsOf(column(bags, domain.field), begin, rows);
+}
+
+/** Returns the number of items of `rows` rows from `begin` on. */
+export function itemsOf({ offsets }: BagColumn, begin: number, rows: number): number {
+  return offsets[begin + rows]! - offsets[begin]!;
+}
+
+function tooManyItems({ rows, bags }: Batch, missing: number): Error {
+  const counts = [...bags].map(([field, bag]) => [field, itemsOf(bag, 0, rows)] as const).sort(([, a], [, b]) => b - a);
+  const list = counts.slice(0, 3).map(([field, count]) => `'${field}' with ${count}`);
+  return userError('data', {
+    key: 'features',
+    message:
+      `the bags of a batch of ${rows} rows exceed the 4 GiB of a WebAssembly memory by ` +
+      `${Math.ceil(missing / 2 ** 20)} MiB (most items: ${list.join(', then ')})`,
+    fix: 'set maxItems for these fields, or reduce training.batchSize',
+  });
+}
