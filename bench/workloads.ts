@@ -126,6 +126,12 @@ function tasksOf(spec: ModelSpec): readonly Task[] {
   return [...(check?.(tasksWith({}), spec) ?? [])].length === 0 ? tasksWith({}) : tasksWith({ given: 'click' });
 }
 
+/** Builds the model of a workload for the columns of a layout. */
+export function graphOf(model: Workload['model'], layout: Plan['layout']): Plan['graph'] {
+  const spec = models.schema.parse(model);
+  return buildModel(spec, layout, tasksOf(spec));
+}
+
 /** Builds the plan of a workload; `scale` multiplies the vocabulary. */
 export function planOf(
   { batchRows, width, numbers, bags = {}, hasOneTable, model, embeddings = {}, weighting, precision = 'f32' }: Workload,
@@ -155,9 +161,8 @@ export function planOf(
     { width: FIELDS.length * width + numbers.length, tables, columns: [...ids, ...inputs] },
     embeddingParts(spec, tasks).length,
   );
-  const graph = buildModel(spec, layout, tasks);
   return {
-    graph,
+    graph: graphOf(model, layout),
     layout,
     optimizers: { dense: denseOptimizers.schema.parse({}), embeddings: embeddingOptimizerSchema.parse(embeddings) },
     seed: 1,

@@ -1,6 +1,6 @@
 /** @module-tag long */
 import { describe, expect, it } from 'vitest';
-import type { Workload } from '../../bench/workloads.js';
+import { graphOf, type Workload } from '../../bench/workloads.js';
 import type { Batch } from '../../src/core/batch.js';
 import { createCpuEngine } from '../../src/engines/cpu/engine.js';
 import { SINGLE_PROCESS } from '../../src/core/process-group.js';
@@ -60,12 +60,14 @@ function trainingWithBags(): Training {
       ],
     ]),
   });
-  const { layout } = plan;
-  const columns = layout.columns.map(changed);
-  const tables = layout.tables.filter(({ name }) => columns.some((each) => 'table' in each && each.table === name));
+  const columns = plan.layout.columns.map(changed);
+  const tables = plan.layout.tables.filter(({ name }) =>
+    columns.some((each) => 'table' in each && each.table === name),
+  );
+  const layout = { ...plan.layout, columns, tables };
   return {
     ...training,
-    plan: { ...plan, layout: { ...layout, columns, tables } },
+    plan: { ...plan, layout, graph: graphOf(WORK.model, layout) },
     batches: batches.map(placed),
     evaluated: placed(evaluated),
   };
@@ -95,7 +97,12 @@ describe('sharded bag tables', { timeout: 120_000 }, () => {
             ({ field, offset, width, kind: 'bag', table: field, pooling: 'sum', ...limits }) as const,
         ),
       };
-      return createCpuEngine(1).activationBytes({ ...plan, layout, peers: { ...SINGLE_PROCESS, size: 2 } });
+      return createCpuEngine(1).activationBytes({
+        ...plan,
+        layout,
+        graph: graphOf(WORK.model, layout),
+        peers: { ...SINGLE_PROCESS, size: 2 },
+      });
     };
     const tableBytes = rows * 6 * 4;
     expect(bytes({})).toBeGreaterThan(2 * tableBytes);

@@ -12,7 +12,7 @@ interface NumberedBag {
 }
 
 /** Indices of the words of a field's items (see `ItemsPlace`). */
-interface ItemWords extends Omit<ItemsPlace, 'pooling' | 'offsets' | 'bag' | 'ids' | 'factors'> {
+interface ItemWords extends Pick<ItemsPlace, 'field' | 'maxItems'> {
   readonly offsets: number;
   readonly bag: number | undefined;
   readonly ids: number | undefined;
