@@ -73,15 +73,15 @@ function tableOf({ operands }: Call, { tables }: Compiled): TablePlace | undefin
 /** Returns the number of each id's distinct row in the order of first use, and how many there are. */
 export function numberIds(
   batch: Batch,
-  { fields }: Pick<TablePlace, 'fields'>,
+  { lookups }: Pick<TablePlace, 'lookups'>,
 ): {
   readonly numbers: readonly number[];
   readonly count: number;
 } {
   const known = new Map<number, number>();
   const numbers: number[] = [];
-  for (const { kind, field } of fields)
-    for (const id of kind === 'bag' ? batch.bags.get(field)!.ids : batch.ids.get(field)!) {
+  for (const { kind, field } of lookups)
+    for (const id of kind === 'id' ? batch.ids.get(field)! : batch.bags.get(field)!.ids) {
       if (!known.has(id)) known.set(id, known.size);
       numbers.push(known.get(id)!);
     }
@@ -150,7 +150,7 @@ function withSharedTables(calls: readonly Call[], times: readonly number[], cont
   for (const [i, call] of calls.entries()) {
     const table = tableOf(call, compiled)!;
     if (call.kernel === 'gatherGradients' && isShared(call))
-      gatherMs.set(table, (gatherMs.get(table) ?? 0) + times[i]! / table.fields.length);
+      gatherMs.set(table, (gatherMs.get(table) ?? 0) + times[i]! / table.lookups.length);
   }
   return calls.map((call, i) =>
     isShared(call) ? (SHARED_COSTS[call.kernel] ?? 0) * (gatherMs.get(tableOf(call, compiled)!) ?? 0) : times[i]!,

@@ -41,7 +41,7 @@ const layoutOf = (width: number, maxItems: number): InputLayout => ({
 /** A layer of attention with projections, pooled to a prediction. */
 function planWith({ width, heads, isCausal }: Pick<Case, 'width' | 'heads' | 'isCausal'>, maxItems: number): Plan {
   return planOf(layoutOf(width, maxItems), (g, _, y) => {
-    const items = g.input({ kind: 'items', field: 'clicked' }, width);
+    const items = g.input({ kind: 'items', field: 'clicked', table: 'item' }, width);
     const [query, key, value] = ['query', 'key', 'value'].map((name) => g.linear(items, width, name));
     const attended = g.segmentAttention(query!, key!, value!, { heads, isCausal });
     const pooled = g.segmentPool(g.linear(attended, width, 'output'), 'sum');
