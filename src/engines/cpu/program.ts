@@ -54,7 +54,7 @@ interface PassRows {
 export interface Parts {
   readonly compiled: Compiled;
   readonly image: Image;
-  readonly team: Team<ListName>;
+  readonly team: Pick<Team<ListName>, 'run' | 'end'>;
   readonly exchange: Exchange;
   readonly load: Loader;
   readonly store: Store;
@@ -64,7 +64,7 @@ export interface Parts {
 export class CpuProgram implements Program {
   readonly #compiled: Compiled;
   readonly #image: Image;
-  readonly #team: Team<ListName>;
+  readonly #team: Parts['team'];
   readonly #exchange: Exchange;
   readonly #load: Loader;
   readonly #store: Store;
