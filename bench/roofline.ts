@@ -9,7 +9,7 @@ import { instantiate } from '../src/engines/cpu/module.js';
 import type { Image } from '../src/engines/state/image.js';
 import { createConstantsWriter } from '../src/engines/state/constants.js';
 import { loadKernels } from '../src/engines/cpu/load-kernels.js';
-import { createTeam } from '../src/engines/cpu/team.js';
+import { Team } from '../src/engines/cpu/team.js';
 import type { Precision } from '../src/engines/precision.js';
 import type { Call } from '../src/engines/compile/call-list.js';
 import { GraphBuilder } from '../src/graph/builder.js';
@@ -121,7 +121,7 @@ async function bestOf(
   const { memory, image } = cpu;
   const kernels = loadKernels();
   const instance = instantiate(kernels, memory);
-  const team = createTeam({
+  const team = new Team({
     kernels,
     instance,
     memory,

@@ -38,68 +38,66 @@ export function planSize(
   vocabularyBytes: number,
   availableBytes = Math.min(totalmem(), process.constrainedMemory() || Infinity),
 ): PlanSize {
-  const {
-    graph,
-    layout: { tables },
-    optimizers: specs,
-  } = plan;
-  const sum = (counts: readonly number[]): number => counts.reduce((total, count) => total + count, 0);
-  const numWeights = sum(
-    graph.parameters.filter(({ isTrainable }) => isTrainable).map(({ shape }) => countElements(shape)),
-  );
-  const numTableWeights = sum(tables.map(({ rows, width }) => rows * width));
-  const dense = optimizers.build(specs.dense);
-  const isAveraged = plan.step?.average !== undefined;
-  const here = (table: TableSpec): number => rowsHere(table.rows, plan);
-  const keptWordsOf = (table: TableSpec): number =>
-    here(table) *
-    (countSlotElements(optimizers.build(tableOptimizer(specs, table)), table.width) +
-      (isAveraged ? averageWords(table.width) : 0));
-  const size: PlanSize = {
-    numWeights,
-    numTables: tables.length,
-    numTableRows: sum(tables.map(({ rows }) => rows)),
-    numTableWeights,
-    weightBytes: bytesOf(numWeights + sum(tables.map((table) => here(table) * table.width))),
-    optimizerBytes: bytesOf(
-      countSlotElements(dense, numWeights) + (isAveraged ? numWeights : 0) + sum(tables.map(keptWordsOf)),
-    ),
-    activationBytes: engine.activationBytes(plan),
-    vocabularyBytes,
-  };
+  const size = { ...countWeights(plan), activationBytes: engine.activationBytes(plan), vocabularyBytes };
   const engineBytes = size.weightBytes + size.optimizerBytes + size.activationBytes;
-  const needed = engineBytes + vocabularyBytes;
-  const withinBytes = engineBytes - (engine.apartBytes?.(plan) ?? 0);
-  if (withinBytes <= engine.maxBytes && needed <= availableBytes) {
-    engine.refuseTooLarge?.(plan);
-    return size;
-  }
-  const largest = [...tables].sort((a, b) => b.rows * b.width - a.rows * a.width).slice(0, 3);
-  const list = largest.map(
-    (table) =>
-      `'${table.name}' of ${table.rows} rows × ${table.width} ` +
-      `(${gibibytes(bytesOf(here(table) * table.width + keptWordsOf(table)))})`,
-  );
-  if (withinBytes > engine.maxBytes) {
+  const neededBytes = engineBytes + vocabularyBytes;
+  const sharedBytes = engineBytes - (engine.apartBytes?.(plan) ?? 0);
+  if (sharedBytes > engine.maxBytes)
     throw userError('data', {
       key: 'training',
       message:
-        `weights, optimizer state, activations and gradients require ${gibibytes(withinBytes)} besides large ` +
-        `tables, but a WebAssembly memory has at most ${gibibytes(engine.maxBytes)} (largest tables with ` +
-        `optimizer state: ${list.join(', ')})`,
+        `weights, optimizer state, activations and gradients require ${gibibytes(sharedBytes)} besides large ` +
+        `tables, but a WebAssembly memory has at most ${gibibytes(engine.maxBytes)} (${largestTables(plan)})`,
       fix: 'reduce training.batchSize, or the ids or width of bag fields',
     });
-  }
-  throw userError('data', {
-    key: 'features',
-    message:
-      `tables, weights, optimizer state, activations and vocabularies require ${gibibytes(needed)}, but this ` +
-      `machine has ${gibibytes(availableBytes)} (largest tables with optimizer state: ${list.join(', ')})`,
-    fix:
-      'reduce the width, raise minCount in encoding { name: tokens, minCount: … }, or reduce buckets in { name: ' +
-      'hash, buckets: … }',
-  });
+  if (neededBytes > availableBytes)
+    throw userError('data', {
+      key: 'features',
+      message:
+        `tables, weights, optimizer state, activations and vocabularies require ${gibibytes(neededBytes)}, but ` +
+        `this machine has ${gibibytes(availableBytes)} (${largestTables(plan)})`,
+      fix:
+        'reduce the width, raise minCount in encoding { name: tokens, minCount: … }, or reduce buckets in { name: ' +
+        'hash, buckets: … }',
+    });
+  engine.refuseTooLarge?.(plan);
+  return size;
 }
+
+function countWeights(plan: Plan): Omit<PlanSize, 'activationBytes' | 'vocabularyBytes'> {
+  const { tables } = plan.layout;
+  const trained = plan.graph.parameters.filter(({ isTrainable }) => isTrainable);
+  const numWeights = sum(trained, ({ shape }) => countElements(shape));
+  const slotWords = countSlotElements(optimizers.build(plan.optimizers.dense), numWeights);
+  const averagedWords = plan.step?.average === undefined ? 0 : numWeights;
+  return {
+    numWeights,
+    numTables: tables.length,
+    numTableRows: sum(tables, ({ rows }) => rows),
+    numTableWeights: sum(tables, ({ rows, width }) => rows * width),
+    weightBytes: bytesOf(numWeights + sum(tables, (table) => rowsHere(table.rows, plan) * table.width)),
+    optimizerBytes: bytesOf(slotWords + averagedWords + sum(tables, (table) => stateWords(plan, table))),
+  };
+}
+
+/** Counts the words of a table's optimizer state and EMA in this process. */
+function stateWords(plan: Plan, table: TableSpec): number {
+  const slots = countSlotElements(optimizers.build(tableOptimizer(plan.optimizers, table)), table.width);
+  return rowsHere(table.rows, plan) * (slots + (plan.step?.average === undefined ? 0 : averageWords(table.width)));
+}
+
+/** Describes the largest tables of a plan, for an error. */
+function largestTables(plan: Plan): string {
+  const largest = plan.layout.tables.toSorted((a, b) => b.rows * b.width - a.rows * a.width).slice(0, 3);
+  const list = largest.map((table) => {
+    const words = rowsHere(table.rows, plan) * table.width + stateWords(plan, table);
+    return `'${table.name}' of ${table.rows} rows × ${table.width} (${gibibytes(bytesOf(words))})`;
+  });
+  return `largest tables with optimizer state: ${list.join(', ')}`;
+}
+
+const sum = <Each>(all: readonly Each[], count: (each: Each) => number): number =>
+  all.reduce((total, each) => total + count(each), 0);
 
 const bytesOf = (count: number): number => count * Float32Array.BYTES_PER_ELEMENT;
 

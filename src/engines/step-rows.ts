@@ -1,7 +1,8 @@
 import { column, type Batch } from '../core/batch.js';
 import { userError } from '../core/errors.js';
 import type { Graph } from '../graph/graph.js';
-import type { TermLoss } from './engine.js';
+import type { TermWeights } from './diagnosis.js';
+import type { StepSettings, TermLoss } from './engine.js';
 import type { Value, ValueOf } from '../graph/operations.js';
 
 /** A mask that is known from a batch alone. */
@@ -38,13 +39,12 @@ function sumOf(labels: Float32Array, rows: number): number {
   return sum;
 }
 
-/** Computes the mean of a loss from the means of parts of a batch. */
-export function meanOfParts(parts: readonly { readonly mean: number; readonly rows: number }[]): {
-  readonly mean: number;
-  readonly rows: number;
-} {
-  const rows = parts.reduce((sum, part) => sum + part.rows, 0);
-  return { rows, mean: parts.reduce((sum, part) => sum + part.mean * part.rows, 0) / Math.max(rows, 1) };
+/** Splits rows into parts of at most `maxRows`. */
+export function splitRows(rows: number, maxRows: number): readonly { readonly begin: number; readonly rows: number }[] {
+  return Array.from({ length: Math.ceil(rows / maxRows) }, (_, part) => ({
+    begin: part * maxRows,
+    rows: Math.min(maxRows, rows - part * maxRows),
+  }));
 }
 
 /** Returns the mean loss of each term over parts of a batch. */
@@ -52,7 +52,25 @@ export function meanLosses(
   terms: readonly string[],
   parts: readonly ReadonlyMap<string, TermLoss>[],
 ): Map<string, TermLoss> {
-  return new Map(terms.map((name) => [name, meanOfParts(parts.map((part) => part.get(name)!))]));
+  return new Map(
+    terms.map((name) => {
+      const losses = parts.map((part) => part.get(name)!);
+      const rows = losses.reduce((sum, loss) => sum + loss.rows, 0);
+      return [name, { rows, mean: losses.reduce((sum, loss) => sum + loss.mean * loss.rows, 0) / Math.max(rows, 1) }];
+    }),
+  );
+}
+
+/** Decides the weights of the terms' gradients from the losses and the products between the gradients. */
+export function combineTerms(
+  { terms }: Graph,
+  losses: ReadonlyMap<string, TermLoss>,
+  readGramian: () => Float64Array,
+  combine: StepSettings['combine'],
+): TermWeights {
+  const own = terms.map(({ weight }) => weight);
+  const means = terms.map(({ name }) => losses.get(name)!.mean);
+  return { shared: combine?.(means, readGramian()) ?? own, own };
 }
 
 /** Builds a symmetric matrix in row-major order from the sum of triangles (i ≤ j, row-major). */

@@ -9,7 +9,7 @@ import { loadKernels } from '../../src/engines/cpu/load-kernels.js';
 import type { PlacedList } from '../../src/engines/cpu/lists.js';
 import { BEGIN } from '../../src/engines/cpu/begin.js';
 import { createMemory, instantiate } from '../../src/engines/cpu/module.js';
-import { createTeam, type Team } from '../../src/engines/cpu/team.js';
+import { Team } from '../../src/engines/cpu/team.js';
 
 const BARRIER = BEGIN;
 const LISTS = BARRIER + 64;
@@ -30,7 +30,7 @@ function teamOf(): {
     doubles.set([Object.keys(SIGNATURES).indexOf('clear'), 6, y, 4, ROWS, 4], begin / 8);
     return { begin, end: begin + 48, kernels: ['clear'], rowsAt: [] };
   }) as [PlacedList, PlacedList];
-  const team = createTeam({
+  const team = new Team({
     kernels,
     instance: instantiate(kernels, memory),
     memory,

@@ -11,7 +11,7 @@ import { allocate, planCpuMemory, tableBytesOf } from './memory.js';
 import { instantiate, whyEmulated, type KernelModule } from './module.js';
 import { CpuProgram } from './program.js';
 import { takeStage } from './row-stage.js';
-import { createTeam, type TeamWatch } from './team.js';
+import { Team, type TeamWatch } from './team.js';
 
 /** Compiles a plan, allocates its memory and starts its workers. */
 export function compileProgram(kernels: KernelModule, plan: Plan, threads: number, watch: TeamWatch): Program {
@@ -28,7 +28,7 @@ export function compileProgram(kernels: KernelModule, plan: Plan, threads: numbe
   const { memory, apart, image } = cpu;
   const instance = instantiate(kernels, memory, apart);
   const rowWork = places.groups.reduce((sum, { matrix }) => sum + 3 * matrix.inputs * matrix.panels * 8, 0);
-  const team = createTeam({
+  const team = new Team({
     kernels,
     instance,
     memory,

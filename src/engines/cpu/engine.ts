@@ -3,7 +3,7 @@ import { kernelChoice } from '../kernel-choice.js';
 import { loadKernels } from './load-kernels.js';
 import { MAX_BYTES, type KernelModule } from './module.js';
 import { activationBytes, apartBytes, compileProgram } from './compile-program.js';
-import { startThreads, type Threads, type TeamWatch } from './team.js';
+import { Threads, type TeamWatch } from './team.js';
 
 /**
  * Creates the engine whose kernels are native, or WebAssembly.
@@ -56,7 +56,7 @@ function describeKernels({ isRelaxed, native }: KernelModule): string {
 /** Starts threads for the next program; after a failure, the program retries and reports it. */
 function startedOrNone(kernels: KernelModule, threads: number): Threads | undefined {
   try {
-    return startThreads(kernels, threads);
+    return new Threads(kernels, threads);
   } catch {
     return undefined;
   }

@@ -28,7 +28,7 @@ import { createLoader, type Loader } from './load.js';
 import { loadKernels } from './load-kernels.js';
 import { allocate, type CpuMemory } from './memory.js';
 import { instantiate, MAX_BYTES, type KernelModule } from './module.js';
-import { createTeam, type Team } from './team.js';
+import { Team } from './team.js';
 
 /** The lists of a host, and what the host reads of them. */
 interface HostLists {
@@ -98,7 +98,7 @@ export function createHost(plan: Plan, kernels: KernelModule = loadKernels()): H
   const { memory, apart } = cpu;
   const instance = instantiate(kernels, memory, apart);
   const lists = placeLists(compiled.lists, cpu, layout, instance);
-  const team = createTeam<string>({ kernels, instance, memory, apart, lists, barrier: BEGIN, threads: 1, rowWork: 0 });
+  const team = new Team({ kernels, instance, memory, apart, lists, barrier: BEGIN, threads: 1, rowWork: 0 });
   return new CpuHost(layout, compiled, cpu, team);
 }
 

@@ -30,10 +30,11 @@ import {
 } from '../state/results.js';
 import type { Store } from '../state/store.js';
 import { watchUpdates } from '../state/watch-updates.js';
-import { countedRows, meanLosses } from '../step-rows.js';
+import { combineTerms, countedRows, meanLosses, splitRows } from '../step-rows.js';
 import { domainRows } from './items.js';
 import type { Exchange } from './exchange.js';
 import type { Loader } from './load.js';
+import type { Part } from './part-of.js';
 import type { Team } from './team.js';
 
 type Losses = ReadonlyMap<string, TermLoss>;
@@ -47,14 +48,14 @@ interface PassRows {
   /** By domain, the index of the first row among those of the pass in all processes. */
   readonly firstRows: readonly number[];
   /** Rows of the pass in all processes. */
-  readonly all: number;
+  readonly all: Part;
 }
 
 /** Components of a program. */
 export interface Parts {
   readonly compiled: Compiled;
   readonly image: Image;
-  readonly team: Team<ListName>;
+  readonly team: Pick<Team<ListName>, 'run' | 'end'>;
   readonly exchange: Exchange;
   readonly load: Loader;
   readonly store: Store;
@@ -64,7 +65,7 @@ export interface Parts {
 export class CpuProgram implements Program {
   readonly #compiled: Compiled;
   readonly #image: Image;
-  readonly #team: Team<ListName>;
+  readonly #team: Parts['team'];
   readonly #exchange: Exchange;
   readonly #load: Loader;
   readonly #store: Store;
@@ -122,20 +123,13 @@ export class CpuProgram implements Program {
     return this.#image.words[this.#refused] === 1;
   }
 
-  trainStep(
-    batch: Batch,
-    {
-      rates = { dense: 1, embeddings: 1 },
-      weights = this.#graphWeights,
-      combine,
-      isDiagnosed = false,
-    }: StepSettings = {},
-  ): Promise<StepResult> {
+  trainStep(batch: Batch, settings: StepSettings = {}): Promise<StepResult> {
+    const { rates = { dense: 1, embeddings: 1 }, weights = this.#graphWeights, combine, isDiagnosed } = settings;
     const { stepRows, areas, passRows, peers } = this.#compiled;
     if (batch.rows > stepRows) throw new Error(`a step has ${batch.rows} rows; at most ${stepRows} were planned`);
     this.#runningBefore.set(this.#running);
     this.#writeConstants(this.#step + 1, rates);
-    const complete = isDiagnosed ? this.#diagnose(batch) : undefined;
+    const complete = isDiagnosed === true ? this.#diagnose(batch) : undefined;
     const isOnePass = areas === 1 && stepRows === passRows && peers.size === 1;
     const { losses, counts } = isOnePass
       ? { losses: this.#trainOnePass(batch, weights), counts: { shared: weights, own: weights } }
@@ -233,8 +227,7 @@ export class CpuProgram implements Program {
       this.#exchange.gradients(areas, early && early.inputs * early.panels * 8);
       this.#exchange.agree();
     }
-    if (areas > 1 && !this.#isRefused())
-      counts = { shared: this.#combineTerms(losses, combine, batch.rows), own: this.#graphWeights };
+    if (areas > 1 && !this.#isRefused()) counts = this.#combineTerms(losses, combine, batch.rows);
     if (!this.#isRefused()) this.#team.run('update', batch.rows);
     return { losses, counts };
   }
@@ -272,21 +265,18 @@ export class CpuProgram implements Program {
    */
   #forEachPart(batch: Batch, maxRows: number, visit: (pass: PassRows) => void, isOver = (): boolean => false): void {
     const { stepRows } = this.#compiled;
-    const passes = Array.from({ length: Math.ceil(batch.rows / maxRows) }, (_, pass) => ({
-      begin: pass * maxRows,
-      all: Math.min(maxRows, batch.rows - pass * maxRows),
-    }));
-    const parts = passes.map(({ begin, all }) => this.#exchange.own(begin, all));
+    const passes = splitRows(batch.rows, maxRows);
+    const parts = passes.map(({ begin, rows }) => this.#exchange.own(begin, rows));
     const isStep = batch.rows <= stepRows;
     if (isStep) this.#exchange.fetch(batch, parts);
     const ofStep = parts.reduce((sum, { rows }) => sum + rows, 0);
     for (const [pass, { begin, rows }] of parts.entries()) {
       if (isOver()) break;
-      const { all } = passes[pass]!;
+      const all = passes[pass]!;
       const items = this.#load(batch, begin, rows, pass === 0 ? ofStep : undefined);
       if (!isStep) this.#exchange.fetch(batch, [parts[pass]!]);
       this.#exchange.place(isStep ? pass : 0);
-      visit({ rows, items, pass, firstRows: this.#writePart(batch, passes[pass]!, begin), all });
+      visit({ rows, items, pass, firstRows: this.#writePart(batch, all, begin), all });
     }
   }
 
@@ -294,13 +284,13 @@ export class CpuProgram implements Program {
    * Writes, by domain, the rows of a pass in all processes and the index of this process's first row among them.
    * @returns the indices
    */
-  #writePart(batch: Batch, pass: { readonly begin: number; readonly all: number }, begin: number): readonly number[] {
+  #writePart(batch: Batch, all: Part, begin: number): readonly number[] {
     const { domains, part } = this.#compiled;
     const { doubles, wordAt } = this.#image;
     return domains.map((domain, d) => {
-      const first = domainRows(domain, batch, pass.begin, begin - pass.begin);
+      const first = domainRows(domain, batch, all.begin, begin - all.begin);
       if (part !== undefined)
-        doubles.set([domainRows(domain, batch, pass.begin, pass.all), first], wordAt(part) / 2 + 2 * d);
+        doubles.set([domainRows(domain, batch, all.begin, all.rows), first], wordAt(part) / 2 + 2 * d);
       return first;
     });
   }
@@ -333,11 +323,11 @@ export class CpuProgram implements Program {
   #predicted(batch: Batch, list: 'predict' | 'evaluate', onPart: () => void): Map<string, Float32Array> {
     const { predictions, maxRows } = this.#compiled;
     const results = new Map([...predictions.keys()].map((task) => [task, new Float32Array(batch.rows)]));
-    this.#forEachPart(batch, maxRows, ({ rows, items, pass, all }) => {
+    this.#forEachPart(batch, maxRows, ({ rows, items, all }) => {
       this.#team.run(list, rows, items);
-      const begin = pass * maxRows;
+      const end = all.begin + all.rows;
       for (const [task, view] of predictions)
-        this.#exchange.column(this.#firstColumn(view, rows), results.get(task)!.subarray(begin, begin + all));
+        this.#exchange.column(this.#firstColumn(view, rows), results.get(task)!.subarray(all.begin, end));
       onPart();
     });
     return results;
@@ -372,19 +362,15 @@ export class CpuProgram implements Program {
     return (weights) => diagnosisOf(products, weights, squares(), gates.uses(peers));
   }
 
-  /**
-   * Decides the weight of each term's gradient from the products between the gradients.
-   * @returns the weights on what terms share
-   */
-  #combineTerms(losses: Losses, combine: StepSettings['combine'], rows: number): readonly number[] {
+  /** Decides the weight of each term's gradient from the products between the gradients. */
+  #combineTerms(losses: Losses, combine: StepSettings['combine'], rows: number): TermWeights {
     const { graph, areas, products, sharedWeights, ownWeights } = this.#compiled;
     const { floats, wordAt } = this.#image;
     this.#team.run('products', rows);
-    const means = graph.terms.map(({ name }) => losses.get(name)!.mean);
-    const shared = combine?.(means, readGramian(areas, products, this.#image)) ?? this.#graphWeights;
-    floats.set(shared, wordAt(sharedWeights));
-    floats.set(this.#graphWeights, wordAt(ownWeights));
-    return shared;
+    const counts = combineTerms(graph, losses, () => readGramian(areas, products, this.#image), combine);
+    floats.set(counts.shared, wordAt(sharedWeights));
+    floats.set(counts.own, wordAt(ownWeights));
+    return counts;
   }
 
   #swapAverage(): void {

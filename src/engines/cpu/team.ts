@@ -1,4 +1,4 @@
-import { MessageChannel, receiveMessageOnPort, type MessagePort } from 'node:worker_threads';
+import { MessageChannel, receiveMessageOnPort, type MessagePort, type Worker } from 'node:worker_threads';
 import { UserError, type Problem } from '../../core/errors.js';
 import { fewerThreads, RESUME_HINT, openThread, threadError, threadProblem } from '../../system/thread.js';
 import type { Apart } from '../state/apart.js';
@@ -41,147 +41,155 @@ export interface TeamWatch {
   readonly started?: Threads | undefined;
 }
 
-/** Threads that run a list together; this thread is the first. */
-export interface Team<List extends string> {
-  /**
-   * Runs a list to its end on a batch of `rows` rows.
-   * @param items number of items of each sequence
-   * @throws UserError (thread) if a worker ended or a kernel aborted: the results are invalid, and later calls fail
-   */
-  run(list: List, rows: number, items?: readonly number[]): void;
-  end(): void;
-}
-
 /** Minimum work that is shared: less is done before other threads wake up. */
 const MIN_SHARED_WORK = 2_000_000;
 
 /** Task of the threads of a team. */
 export type TeamTask = Required<Pick<TeamOptions, 'memory' | 'apart' | 'lists' | 'barrier'>>;
 
-/** Threads of a team whose task may not be known yet: starting them takes longer than compiling a program. */
-export interface Threads {
+/** Threads besides this one, whose task may not be known yet: starting them takes longer than compiling a program. */
+export class Threads {
+  readonly #guard: Worker;
+  readonly #ends: (Error | number)[] = [];
+  #hear = (end: Error | number): void => void this.#ends.push(end);
+
+  /**
+   * Starts the threads.
+   * @param threads of the team, including this one
+   * @throws Error if the guard thread cannot start
+   */
+  constructor(kernels: KernelModule, threads: number) {
+    this.#guard = openThread('engines/cpu/guard', { kernels, threads })
+      .on('error', (error: Error) => this.#hear(error))
+      .on('exit', (code) => this.#hear(code));
+    this.#guard.unref();
+  }
+
   /**
    * Sends the threads their task, once.
-   * @param port receives the reason if one of them ends
-   * @param onWarning called if fewer could start
+   * @param task with a port that receives the reason if one of them ends
    * @param onEnd called when the guard thread ends, or if it has ended
+   * @param onWarning called if fewer could start
    */
   run(
     task: TeamTask & { readonly port: MessagePort },
-    onWarning: ((text: string) => void) | undefined,
     onEnd: (end: Error | number) => void,
-  ): void;
-  /** Ends threads without a task. */
-  end(): void;
-}
-
-/**
- * Starts threads besides this one.
- * @param threads of the team, including this one
- * @throws Error if the guard thread cannot start
- */
-export function startThreads(kernels: KernelModule, threads: number): Threads {
-  const guard = openThread('engines/cpu/guard', { kernels, threads });
-  const ends: (Error | number)[] = [];
-  let hear = (end: Error | number): void => void ends.push(end);
-  guard
-    .on('error', (error: Error) => hear(error))
-    .on('exit', (code) => hear(code))
-    .unref();
-  return {
-    run(task, onWarning, onEnd) {
-      guard.on('message', (notice: string) => onWarning?.(notice)).unref();
-      hear = onEnd;
-      for (const end of ends) onEnd(end);
-      guard.postMessage(task, [task.port]);
-    },
-    // Its workers end with the guard.
-    end: () => void guard.terminate(),
-  };
-}
-
-/** Starts the workers. Results do not depend on how many there are. */
-export function createTeam<List extends string>({
-  kernels: loaded,
-  instance,
-  memory,
-  apart = [],
-  lists,
-  barrier,
-  threads,
-  rowWork,
-  exchanges = NO_EXCHANGES,
-  onCall,
-  isPatient = false,
-  onWarning,
-  started,
-}: TeamOptions<List>): Team<List> {
-  const { kernels } = instance;
-  const doubles = new Float64Array(memory.buffer);
-  // A command identifies a list by its index.
-  const names = Object.keys(lists) as List[];
-  const runs = names.map((name) => createRun(lists[name], instance, doubles, exchanges, onCall));
-  const words = new Int32Array(memory.buffer, barrier, COMMAND_WORDS);
-  const { port1: reasons, port2: port } = new MessageChannel();
-  const fail = (): void => void Atomics.store(words, COMMAND.failed, 1);
-  let problem: Problem | undefined;
-  const hear = (end: Error | number): void => {
-    // The guard ends if it has no worker.
-    if (end === 0 && (Atomics.load(words, COMMAND.list) < 0 || Atomics.load(words, COMMAND.threads) === 1)) return;
-    problem ??= threadProblem(end);
-    fail();
-  };
-  words[COMMAND.threads] = threads;
-  try {
-    if (threads > 1)
-      (started ?? startThreads(loaded, threads)).run({ memory, apart, lists, barrier, port }, onWarning, hear);
-  } catch (error) {
-    onWarning?.(fewerThreads(error, 1));
-    words[COMMAND.threads] = 1;
+    onWarning: TeamWatch['onWarning'],
+  ): void {
+    this.#guard.on('message', (notice: string) => onWarning?.(notice)).unref();
+    this.#hear = onEnd;
+    for (const end of this.#ends) onEnd(end);
+    this.#guard.postMessage(task, [task.port]);
   }
+
+  /** Ends threads without a task: the workers end with the guard. */
+  end(): void {
+    void this.#guard.terminate();
+  }
+}
+
+/** Threads that run a list together; this thread is the first. Results do not depend on how many there are. */
+export class Team<List extends string> {
+  readonly #options: TeamOptions<List>;
+  readonly #doubles: Float64Array;
+  /** A command identifies a list by its index. */
+  readonly #names: readonly List[];
+  readonly #runs: readonly (() => void)[];
+  readonly #words: Int32Array;
+  /** Receives the reason if a worker ends. */
+  readonly #reasons: MessagePort;
+  #problem: Problem | undefined;
+
+  /** Starts the workers. */
+  constructor(options: TeamOptions<List>) {
+    const { kernels, instance, memory, apart = [], lists, barrier, threads } = options;
+    const { exchanges = NO_EXCHANGES, onCall, onWarning, started } = options;
+    this.#options = options;
+    this.#doubles = new Float64Array(memory.buffer);
+    this.#names = Object.keys(lists) as List[];
+    this.#runs = this.#names.map((name) => createRun(lists[name], instance, this.#doubles, exchanges, onCall));
+    this.#words = new Int32Array(memory.buffer, barrier, COMMAND_WORDS);
+    const { port1, port2: port } = new MessageChannel();
+    this.#reasons = port1;
+    this.#words[COMMAND.threads] = threads;
+    if (threads === 1) return;
+    try {
+      const task = { memory, apart, lists, barrier, port };
+      (started ?? new Threads(kernels, threads)).run(task, (end) => this.#hear(end), onWarning);
+    } catch (error) {
+      onWarning?.(fewerThreads(error, 1));
+      this.#words[COMMAND.threads] = 1;
+    }
+  }
+
+  /**
+   * Runs a list to its end on a batch of `rows` rows.
+   * @param items number of items of each sequence
+   * @throws UserError (thread) if a worker ended or a kernel aborted: the results are invalid, and later calls fail
+   */
+  run(name: List, rows: number, items: readonly number[] = []): void {
+    const { instance, lists, barrier } = this.#options;
+    const { kernels } = instance;
+    const list = this.#names.indexOf(name);
+    const isShared = this.#isShared(rows);
+    kernels.join(0, isShared ? this.#words[COMMAND.threads]! : 1, barrier);
+    try {
+      if (this.#hasFailed) throw new Error('a worker has exited');
+      setRows(lists[name], this.#doubles, [rows, ...items]);
+      if (isShared) this.#command(list);
+      this.#runs[list]!();
+      if (isShared) {
+        kernels.barrier();
+        // Between lists, this thread works alone.
+        kernels.join(0, 1, barrier);
+      }
+    } catch (error) {
+      throw this.#failure(error);
+    }
+  }
+
+  end(): void {
+    this.#reasons.close();
+    if (this.#options.threads > 1) this.#command(-1);
+  }
+
+  /** Returns whether workers share a list. Until all have started, this thread runs alone: the results are the same. */
+  #isShared(rows: number): boolean {
+    const { rowWork, isPatient = false } = this.#options;
+    const words = this.#words;
+    const areReady = (): boolean => Atomics.load(words, COMMAND.ready) === Atomics.load(words, COMMAND.threads) - 1;
+    while (isPatient && !areReady() && !this.#hasFailed) Atomics.wait(words, COMMAND.failed, 0, 1);
+    return words[COMMAND.threads]! > 1 && (isPatient || rows * rowWork >= MIN_SHARED_WORK) && areReady();
+  }
+
+  #command(list: number): void {
+    this.#words[COMMAND.list] = list;
+    Atomics.add(this.#words, COMMAND.number, 1);
+    Atomics.notify(this.#words, COMMAND.number);
+  }
+
+  get #hasFailed(): boolean {
+    return Atomics.load(this.#words, COMMAND.failed) !== 0;
+  }
+
+  /** Handles the end of the guard thread, which ends if it has no worker. */
+  #hear(end: Error | number): void {
+    const words = this.#words;
+    if (end === 0 && (Atomics.load(words, COMMAND.list) < 0 || Atomics.load(words, COMMAND.threads) === 1)) return;
+    this.#problem ??= threadProblem(end);
+    Atomics.store(words, COMMAND.failed, 1);
+  }
+
   /** Ends the step for all threads; returns the reason: a worker's end, or the error thrown here. */
-  const failure = (error: unknown): UserError => {
-    fail();
+  #failure(error: unknown): UserError {
+    Atomics.store(this.#words, COMMAND.failed, 1);
     // Thrown by an exchange, not by a kernel.
     if (error instanceof UserError) return error;
-    const told = receiveMessageOnPort(reasons) as { readonly message: Problem } | undefined;
-    problem ??= told?.message ?? {
+    const told = receiveMessageOnPort(this.#reasons) as { readonly message: Problem } | undefined;
+    this.#problem ??= told?.message ?? {
       message: `the kernels failed during a step: ${error instanceof Error ? error.message : String(error)}`,
       fix: RESUME_HINT,
     };
-    return threadError(problem, error);
-  };
-  const command = (list: number): void => {
-    words[COMMAND.list] = list;
-    Atomics.add(words, COMMAND.number, 1);
-    Atomics.notify(words, COMMAND.number);
-  };
-  return {
-    run(name, rows, items = []) {
-      const list = names.indexOf(name);
-      const areReady = (): boolean => Atomics.load(words, COMMAND.ready) === Atomics.load(words, COMMAND.threads) - 1;
-      while (isPatient && !areReady() && Atomics.load(words, COMMAND.failed) === 0)
-        Atomics.wait(words, COMMAND.failed, 0, 1);
-      // Until all workers have started, this thread runs alone: the results are the same.
-      const isShared = words[COMMAND.threads]! > 1 && (isPatient || rows * rowWork >= MIN_SHARED_WORK) && areReady();
-      kernels.join(0, isShared ? words[COMMAND.threads]! : 1, barrier);
-      try {
-        if (Atomics.load(words, COMMAND.failed) !== 0) throw new Error('a worker has exited');
-        setRows(lists[name], doubles, [rows, ...items]);
-        if (isShared) command(list);
-        runs[list]!();
-        if (isShared) {
-          kernels.barrier();
-          // Between lists, this thread works alone.
-          kernels.join(0, 1, barrier);
-        }
-      } catch (error) {
-        throw failure(error);
-      }
-    },
-    end() {
-      reasons.close();
-      if (threads > 1) command(-1);
-    },
-  };
+    return threadError(this.#problem, error);
+  }
 }

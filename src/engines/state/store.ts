@@ -1,199 +1,154 @@
+import { countElements, type HostTensor } from '../../core/tensor.js';
 import type { Parameter } from '../../graph/operations.js';
 import { optimizers } from '../../optimizers/optimizers.js';
-import { drawEmbeddings } from '../../tables/first-embeddings.js';
-import { SINGLE_PROCESS } from '../../core/process-group.js';
-import { PART_NUMBERS, listParts, countElements, type HostTensor } from '../../core/tensor.js';
-import { tableTensor, type ProgramState } from '../engine.js';
-import { refuseOtherTensors, type Shapes } from '../restore.js';
-import { drawParameter } from '../weights.js';
 import { shift, type Ref } from '../compile/buffers.js';
 import type { Layout } from '../compile/layout.js';
+import type { ProgramState } from '../engine.js';
+import { refuseOtherTensors, type Shapes } from '../restore.js';
+import { drawParameter } from '../weights.js';
 import type { Image } from './image.js';
-import { rowTensors, type RowTensor, type RowTensors } from './row-tensors.js';
-import type { TablePlace } from '../compile/tables.js';
+import { initializeTables, listTableTensors, type StoredTensor } from './table-tensors.js';
 
 /** Columns of a panel: a matrix is stored in panels, each row by row, as products read them. */
 const PANEL = 8;
 
+/** Elements per trained parameter, such as a slot of the optimizer, in regions that are laid out like the weights. */
+interface DenseTensor {
+  /** Suffix of the tensors' names; empty for the weights for predictions. */
+  readonly suffix: string;
+  /** Where it is written; it is read from the first. */
+  readonly regions: readonly [Ref, ...Ref[]];
+  /** Initial value, if the elements are neither 0 nor random. */
+  readonly first: number;
+}
+
 /** All tensors that training changes, in memory. */
-export interface Store {
+export class Store {
+  readonly #layout: Layout;
+  readonly #image: Image;
+  readonly #dense: readonly DenseTensor[];
+
+  /** Initializes the tensors. */
+  constructor(layout: Layout, image: Image) {
+    const { plan, graph, places, denseSlots, average } = layout;
+    this.#layout = layout;
+    this.#image = image;
+    const trained = places.weights;
+    this.#dense = [
+      { suffix: '', regions: average === undefined ? [trained] : [average.weights, trained], first: 0 },
+      ...(average === undefined ? [] : [{ suffix: '.trained', regions: [trained], first: 0 } as const]),
+      ...optimizers.build(plan.optimizers.dense).slots.map(({ name, first }, s): DenseTensor => {
+        return { suffix: `.${name}`, regions: [shift(denseSlots.at, s * places.weightsCount)], first };
+      }),
+    ];
+    for (const parameter of graph.parameters) {
+      for (const { suffix, regions, first } of this.#denseOf(parameter)) {
+        if (suffix === '') this.#write(parameter, drawParameter(parameter, plan.seed), regions);
+        else if (first !== 0)
+          this.#write(parameter, new Float32Array(countElements(parameter.shape)).fill(first), regions);
+      }
+    }
+    initializeTables(layout, image);
+  }
+
   /**
    * Returns a parameter's elements in a region that is laid out like the weights, by default the weights: a view of a
    * vector, or a copy of a matrix, made when its data is read.
    */
-  tensorOf(parameter: Parameter, region?: Ref): HostTensor;
-  state(step: number): ProgramState;
-  /**
-   * Restores a state.
-   * @throws UserError (checkpoint) for tensors of another model
-   */
-  restore(saved: ProgramState): void;
-}
-
-/** Initializes the weights, and gives access to all tensors. */
-export function createStore(layout: Layout, { floats, wordAt, rowsOf: rowsOfTable }: Image): Store {
-  const { plan, peers, graph, places, tables, denseSlots, average } = layout;
-  const { optimizers: specs, seed, isRestored = false } = plan;
-  const dense = optimizers.build(specs.dense);
-  const trained = graph.parameters.filter(({ isTrainable }) => isTrainable);
-  /** Index of a matrix's column; elements of a column are PANEL apart. */
-  const columnAt = (at: number, inputs: number, column: number): number =>
-    at + Math.floor(column / PANEL) * PANEL * inputs + (column % PANEL);
-  /** Index of weights, or of their elements in a region that is laid out like them. */
-  const indexOf = (ref: Ref, region: Ref | undefined): number =>
-    region === undefined || ref.buffer !== places.weights.buffer ? wordAt(ref) : wordAt(region) + ref.offset;
-  const slotRegion = (s: number): Ref => shift(denseSlots.at, s * places.weightsCount);
-
-  const tensorOf = (parameter: Parameter, region?: Ref): HostTensor => {
-    const place = places.parameter(parameter);
+  tensorOf(parameter: Parameter, region = this.#layout.places.weights): HostTensor {
     const { shape } = parameter;
-    if (place.kind === 'vector') {
-      const begin = indexOf(place.at, region);
-      return { shape, data: floats.subarray(begin, begin + countElements(shape)) };
-    }
-    const [inputs, width] = shape as [number, number];
+    const { floats } = this.#image;
+    const begin = this.#beginOf(parameter, region);
+    const count = countElements(shape);
+    if (!this.#isMatrix(parameter)) return { shape, data: floats.subarray(begin, begin + count) };
     return {
       shape,
       // Many callers read only shapes.
       get data() {
-        const begin = indexOf(place.matrix.at, region);
-        const data = new Float32Array(countElements(shape));
-        for (let n = 0; n < width; n++) {
-          const column = columnAt(begin, inputs, place.column + n);
-          for (let k = 0; k < inputs; k++) data[k * width + n] = floats[column + k * PANEL]!;
-        }
+        const data = new Float32Array(count);
+        forEachElement(shape, begin, (i, at) => (data[i] = floats[at]!));
         return data;
       },
     };
-  };
-  const write = (parameter: Parameter, region: Ref | undefined, data: Float32Array): void => {
-    const place = places.parameter(parameter);
-    if (place.kind === 'vector') floats.set(data, indexOf(place.at, region));
-    else {
-      const begin = indexOf(place.matrix.at, region);
-      const [inputs, width] = parameter.shape as [number, number];
-      for (let n = 0; n < width; n++) {
-        const column = columnAt(begin, inputs, place.column + n);
-        for (let k = 0; k < inputs; k++) floats[column + k * PANEL] = data[k * width + n]!;
-      }
-    }
-  };
-
-  const tensorsOf = (table: TablePlace, step: number): RowTensors =>
-    rowTensors(table, rowsOfTable(table).floats, average?.decay, step);
-  /** Writes this process's rows out of all. */
-  const writeRows = (table: TablePlace, tensor: RowTensor, parts: Iterable<Float32Array>): void => {
-    const { first } = rowsOfTable(table);
-    const { rank, size } = table.isDealt ? peers : SINGLE_PROCESS;
-    let row = 0;
-    for (const part of parts) {
-      for (let begin = 0; begin < part.length; begin += tensor.width, row++)
-        if (row % size === rank) tensor.write(first + Math.floor(row / size) * table.stride, part, begin);
-    }
-  };
-  const named = (table: TablePlace, { suffix, width, read }: RowTensor): [string, HostTensor] => {
-    const { name, rows, stride } = table;
-    const { first } = rowsOfTable(table);
-    const readRows = (begin: number, end: number, into: Float32Array): Float32Array => {
-      for (let row = begin; row < end; row++) read(first + row * stride, into, (row - begin) * width);
-      return into.subarray(0, (end - begin) * width);
-    };
-    const tensor: HostTensor = {
-      shape: [rows, width],
-      // Gathered on demand: a state of large tables is written one tensor and one part at a time.
-      get data() {
-        return readRows(0, rows, new Float32Array(rows * width));
-      },
-      *parts() {
-        const most = Math.max(1, Math.min(rows, Math.floor(PART_NUMBERS / width)));
-        const part = new Float32Array(most * width);
-        for (let begin = 0; begin < rows; begin += most) yield readRows(begin, Math.min(begin + most, rows), part);
-      },
-    };
-    return [tableTensor(name) + suffix, tensor];
-  };
-  /** Returns the region of the weights that predictions use. */
-  const usedRegion = ({ isTrainable }: Parameter): Ref | undefined => (isTrainable ? average?.weights : undefined);
-  const denseTensors = trained.flatMap((parameter) => [
-    ...(average === undefined ? [] : [{ parameter, suffix: 'trained', region: undefined }]),
-    ...dense.slots.map(({ name }, s) => ({ parameter, suffix: name, region: slotRegion(s) })),
-  ]);
-
-  /** Total rows of sharded tensors. */
-  const dealt = new Map(
-    tables.all
-      .filter(({ isDealt }) => isDealt)
-      .flatMap((table) => {
-        const { weights, optimizer } = tensorsOf(table, 0);
-        return [weights, ...optimizer].map(({ suffix }) => [tableTensor(table.name) + suffix, table.allRows] as const);
-      }),
-  );
-  const state = (step: number): ProgramState => ({
-    step,
-    ...(dealt.size > 0 && { dealt }),
-    weights: new Map<string, HostTensor>([
-      ...graph.parameters.map((parameter) => [parameter.name, tensorOf(parameter, usedRegion(parameter))] as const),
-      ...tables.all.map((table) => named(table, tensorsOf(table, step).weights)),
-    ]),
-    optimizer: new Map<string, HostTensor>([
-      ...denseTensors.map(
-        ({ parameter, suffix, region }) => [`${parameter.name}.${suffix}`, tensorOf(parameter, region)] as const,
-      ),
-      ...tables.all.flatMap((table) => tensorsOf(table, step).optimizer.map((tensor) => named(table, tensor))),
-    ]),
-  });
-
-  /** Returns the shapes of a live state over all processes. */
-  const whole = (tensors: ProgramState['weights']): Shapes =>
-    new Map([...tensors].map(([name, { shape }]) => [name, { shape: shape.with(0, dealt.get(name) ?? shape[0]!) }]));
-
-  /** Writes weights, from which their EMA restarts if there is one. */
-  const writeWeights = (parameter: Parameter, data: Float32Array): void => {
-    for (const region of new Set([undefined, usedRegion(parameter)])) write(parameter, region, data);
-  };
-
-  for (const parameter of graph.parameters) writeWeights(parameter, drawParameter(parameter, seed));
-  for (const parameter of trained) {
-    for (const [s, { first }] of dense.slots.entries())
-      if (first !== 0) write(parameter, slotRegion(s), new Float32Array(countElements(parameter.shape)).fill(first));
-  }
-  for (const table of tables.all) {
-    const { name, rows, allRows, isDealt, width, stride } = table;
-    const { floats: own, first } = rowsOfTable(table);
-    if (!isRestored)
-      drawEmbeddings(name, seed, {
-        data: own,
-        at: first,
-        rows: allRows,
-        width,
-        stride,
-        ...(isDealt && { dealt: peers }),
-      });
-    const { weights, optimizer } = tensorsOf(table, 0);
-    for (const tensor of optimizer.filter((each) => each.first !== 0)) {
-      const values = new Float32Array(tensor.width).fill(tensor.first);
-      for (let row = 0; row < rows; row++) tensor.write(first + row * stride, values, 0);
-    }
-    if (average !== undefined)
-      for (let row = 0; row < rows; row++) weights.write(first + row * stride, own, first + row * stride);
   }
 
-  return {
-    tensorOf,
-    state,
-    restore(saved) {
-      const live = state(0);
-      refuseOtherTensors({ weights: whole(live.weights), optimizer: whole(live.optimizer) }, saved);
-      const hasOptimizer = saved.optimizer.size > 0;
-      for (const parameter of graph.parameters) writeWeights(parameter, saved.weights.get(parameter.name)!.data);
-      for (const { parameter, suffix, region } of hasOptimizer ? denseTensors : [])
-        write(parameter, region, saved.optimizer.get(`${parameter.name}.${suffix}`)!.data);
-      for (const table of tables.all) {
-        const { weights, optimizer } = tensorsOf(table, saved.step);
-        writeRows(table, weights, listParts(saved.weights.get(tableTensor(table.name))!));
-        for (const tensor of hasOptimizer ? optimizer : [])
-          writeRows(table, tensor, listParts(saved.optimizer.get(tableTensor(table.name) + tensor.suffix)!));
-      }
-    },
-  };
+  state(step: number): ProgramState {
+    const stored = this.#list(step);
+    const dealt = stored.flatMap(({ name, allRows }) => (allRows === undefined ? [] : [[name, allRows] as const]));
+    const tensors = (areWeights: boolean): ProgramState['weights'] =>
+      new Map(stored.filter((each) => each.isWeights === areWeights).map(({ name, tensor }) => [name, tensor]));
+    return {
+      step,
+      ...(dealt.length > 0 && { dealt: new Map(dealt) }),
+      weights: tensors(true),
+      optimizer: tensors(false),
+    };
+  }
+
+  /**
+   * Restores a state.
+   * @throws UserError (checkpoint) for tensors of another model
+   */
+  restore(saved: ProgramState): void {
+    const { weights, optimizer, dealt } = this.state(saved.step);
+    const whole = (tensors: Shapes): Shapes =>
+      new Map([...tensors].map(([name, { shape }]) => [name, { shape: shape.with(0, dealt?.get(name) ?? shape[0]!) }]));
+    refuseOtherTensors({ weights: whole(weights), optimizer: whole(optimizer) }, saved);
+    for (const { name, isWeights, write } of this.#list(saved.step)) {
+      // A state without optimizer state is accepted.
+      const tensor = (isWeights ? saved.weights : saved.optimizer).get(name);
+      if (tensor !== undefined) write(tensor);
+    }
+  }
+
+  #list(step: number): readonly StoredTensor[] {
+    const dense = this.#layout.graph.parameters.flatMap((parameter) =>
+      this.#denseOf(parameter).map(({ suffix, regions }) => ({
+        name: parameter.name + suffix,
+        isWeights: suffix === '',
+        tensor: this.tensorOf(parameter, regions[0]),
+        write: ({ data }: HostTensor) => this.#write(parameter, data, regions),
+      })),
+    );
+    return [...dense, ...listTableTensors(this.#layout, this.#image, step)];
+  }
+
+  /** Running statistics have no EMA and no optimizer state. */
+  #denseOf({ isTrainable }: Parameter): readonly DenseTensor[] {
+    return this.#dense.filter(({ suffix }) => isTrainable || suffix === '');
+  }
+
+  #write(parameter: Parameter, data: Float32Array, regions: readonly Ref[]): void {
+    const { floats } = this.#image;
+    for (const region of regions) {
+      const begin = this.#beginOf(parameter, region);
+      if (this.#isMatrix(parameter)) forEachElement(parameter.shape, begin, (i, at) => (floats[at] = data[i]!));
+      else floats.set(data, begin);
+    }
+  }
+
+  #isMatrix(parameter: Parameter): boolean {
+    return this.#layout.places.parameter(parameter).kind === 'matrix';
+  }
+
+  /** Returns the index of a parameter's first element in a region. Running statistics have a single one. */
+  #beginOf(parameter: Parameter, region: Ref): number {
+    const { places } = this.#layout;
+    const { at } = places.range(parameter);
+    return this.#image.wordAt(at.buffer === places.weights.buffer ? shift(region, at.offset) : at);
+  }
+}
+
+/** Visits the elements of a matrix by column: the index of each in row-major order, and in memory. */
+function forEachElement(shape: readonly number[], begin: number, visit: (index: number, at: number) => void): void {
+  const [inputs, width] = shape as [number, number];
+  for (let n = 0; n < width; n++) {
+    const column = begin + Math.floor(n / PANEL) * PANEL * inputs + (n % PANEL);
+    for (let k = 0; k < inputs; k++) visit(k * width + n, column + k * PANEL);
+  }
+}
+
+/** Initializes the weights, and gives access to all tensors. */
+export function createStore(layout: Layout, image: Image): Store {
+  return new Store(layout, image);
 }

@@ -60,39 +60,24 @@ export function readBinding(folder: string): Binding | undefined {
 /** Lists missing requirements of a build. */
 export function missingTools(source: LibrarySource, { python, compiler }: BindingTools = {}): readonly Problem[] {
   if (process.platform !== 'linux')
-    return [
-      {
-        where: WHERE,
-        message: `TensorFlow supports CUDA only on Linux, not on ${process.platform}`,
-        fix: 'use --device cpu',
-      },
-    ];
+    return [problem(`TensorFlow supports CUDA only on Linux, not on ${process.platform}`, 'use --device cpu')];
   const problems: Problem[] = [];
   const npm = askProgram('npm', '--version');
   if (!('output' in npm))
-    problems.push({
-      where: WHERE,
-      message: `npm does not run: ${npm.reason}`,
-      fix: 'install npm, which is part of Node',
-    });
+    problems.push(problem(`npm does not run: ${npm.reason}`, 'install npm, which is part of Node'));
   const cxx = askProgram(compilerOf(compiler), '--version');
-  if (!('output' in cxx))
-    problems.push({
-      where: WHERE,
-      message: cxx.isMissing
-        ? `no C++ compiler was found ('${compilerOf(compiler)}')`
-        : `the C++ compiler does not run: ${cxx.reason}`,
-      fix: 'install one (Debian: g++), or set CXX',
-    });
+  if (!('output' in cxx)) {
+    const missing = `no C++ compiler was found ('${compilerOf(compiler)}')`;
+    const message = cxx.isMissing ? missing : `the C++ compiler does not run: ${cxx.reason}`;
+    problems.push(problem(message, 'install one (Debian: g++), or set CXX'));
+  }
   const pip = 'requirement' in source ? askProgram(pythonOf(python), '-m', 'pip', '--version') : { output: '' };
   if (!('output' in pip)) {
-    problems.push({
-      where: WHERE,
-      message: pip.isMissing
-        ? `Python was not found ('${pythonOf(python)}')`
-        : `'${pythonOf(python)}' has no pip: ${pip.reason}`,
-      fix: 'install Python with pip (Debian: python3-pip), set MTL_PYTHON, or pass the library with --libtensorflow',
-    });
+    const found = `'${pythonOf(python)}'`;
+    const message = pip.isMissing ? `Python was not found (${found})` : `${found} has no pip: ${pip.reason}`;
+    const fix =
+      'install Python with pip (Debian: python3-pip), set MTL_PYTHON, or pass the library with --libtensorflow';
+    problems.push(problem(message, fix));
   }
   return problems;
 }
@@ -110,13 +95,11 @@ export function makeBinding(
   tools: BindingTools = {},
 ): boolean {
   const source = 'path' in given ? { path: resolve(given.path) } : given;
-  const version = packageVersion();
-  const stamp = { package: `${NATIVE_PACKAGE}@${version}`, source };
+  const binding = { package: `${NATIVE_PACKAGE}@${packageVersion()}`, source };
   const there = readBinding(folder);
-  const { probe = probeGpu } = tools;
-  if (there?.package === stamp.package && JSON.stringify(there.source) === JSON.stringify(source)) {
-    const { version: loaded, reason } = probe(folder);
-    if (loaded !== undefined) return false;
+  if (there?.package === binding.package && JSON.stringify(there.source) === JSON.stringify(source)) {
+    const { version, reason } = (tools.probe ?? probeGpu)(folder);
+    if (version !== undefined) return false;
     onStep(`the addon in ${folder} no longer loads (${reason ?? 'no reason given'}); rebuilding it`);
   }
   const missing = missingTools(source, tools);
@@ -126,45 +109,41 @@ export function makeBinding(
   mkdirSync(dirname(folder), { recursive: true });
   const fresh = mkdtempSync(`${folder}-`);
   try {
-    onStep(`installing ${stamp.package} from npm, without its install script`);
-    writeFileSync(join(fresh, 'package.json'), JSON.stringify({ private: true }));
-    run('npm', ['install', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error', stamp.package], fresh);
-    if ('requirement' in source) {
-      onStep(`installing ${source.requirement} from pip`);
-      run(
-        pythonOf(tools.python),
-        [
-          '-m',
-          'pip',
-          'install',
-          '--disable-pip-version-check',
-          '--no-input',
-          '--no-warn-conflicts',
-          '--target',
-          join(fresh, 'python'),
-          source.requirement,
-        ],
-        fresh,
-      );
-    }
-    const { library, include } = libraryIn('path' in source ? source.path : join(fresh, 'python', 'tensorflow'));
-    onStep(`building the addon with ${compilerOf(tools.compiler)} for ${library}`);
-    compile(fresh, library, include, compilerOf(tools.compiler));
-    const { version: loaded, reason } = probe(fresh);
-    if (loaded === undefined)
-      throw userError('usage', {
-        where: WHERE,
-        message: `the built addon does not load (${reason ?? 'no reason given'})`,
-        fix: 'try another TensorFlow with --tensorflow or --libtensorflow',
-      });
-    const inside = relative(fresh, library);
-    writeFileSync(join(fresh, STAMP), JSON.stringify({ ...stamp, library: isInside(inside) ? inside : library }));
+    build(fresh, binding, onStep, tools);
     rmSync(folder, { recursive: true, force: true });
     renameSync(fresh, folder);
     return true;
   } finally {
     rmSync(fresh, { recursive: true, force: true });
   }
+}
+
+/** Installs and compiles a binding in an empty directory, tests it and writes its stamp. */
+function build(
+  folder: string,
+  binding: Omit<Binding, 'library'>,
+  onStep: (text: string) => void,
+  { python, compiler, probe = probeGpu }: BindingTools,
+): void {
+  const { package: name, source } = binding;
+  onStep(`installing ${name} from npm, without its install script`);
+  writeFileSync(join(folder, 'package.json'), JSON.stringify({ private: true }));
+  run('npm', [...'install --ignore-scripts --no-audit --no-fund --loglevel=error'.split(' '), name], folder);
+  if ('requirement' in source) {
+    onStep(`installing ${source.requirement} from pip`);
+    const options = '--disable-pip-version-check --no-input --no-warn-conflicts --target'.split(' ');
+    const target = join(folder, 'python');
+    run(pythonOf(python), ['-m', 'pip', 'install', ...options, target, source.requirement], folder);
+  }
+  const { library, include } = libraryIn('path' in source ? source.path : join(folder, 'python', 'tensorflow'));
+  onStep(`building the addon with ${compilerOf(compiler)} for ${library}`);
+  compile(folder, library, include, compilerOf(compiler));
+  const { version, reason } = probe(folder);
+  const failure = `the built addon does not load (${reason ?? 'no reason given'})`;
+  const fix = 'try another TensorFlow with --tensorflow or --libtensorflow';
+  if (version === undefined) throw userError('usage', problem(failure, fix));
+  const inside = relative(folder, library);
+  writeFileSync(join(folder, STAMP), JSON.stringify({ ...binding, library: isInside(inside) ? inside : library }));
 }
 
 /** Builds the addon from the package's sources. */
@@ -180,26 +159,10 @@ function compile(folder: string, library: string, include: string, compiler: str
   const inside = relative(folder, library);
   const runPath = isInside(inside) ? `$ORIGIN/${relative(addons, dirname(library))}` : dirname(library);
   const libraries = [library, join(dirname(library), FRAMEWORK)];
-  run(
-    compiler,
-    [
-      '-std=c++17',
-      '-O2',
-      '-fPIC',
-      '-shared',
-      '-DNAPI_VERSION=8',
-      '-I',
-      headers,
-      '-I',
-      include,
-      ...sources,
-      ...libraries,
-      `-Wl,-rpath,${runPath}`,
-      '-o',
-      join(addons, 'tfjs_binding.node'),
-    ],
-    folder,
-  );
+  const options = '-std=c++17 -O2 -fPIC -shared -DNAPI_VERSION=8'.split(' ');
+  const output = ['-o', join(addons, 'tfjs_binding.node')];
+  const paths = ['-I', headers, '-I', include, ...sources, ...libraries];
+  run(compiler, [...options, ...paths, `-Wl,-rpath,${runPath}`, ...output], folder);
 }
 
 /** Finds TensorFlow's library and headers in a directory, in the layout of pip or of the archives for C. */
@@ -221,6 +184,7 @@ function libraryIn(folder: string): { readonly library: string; readonly include
   });
 }
 
+const problem = (message: string, fix: string): Problem => ({ where: WHERE, message, fix });
 const isInside = (path: string): boolean => !path.startsWith('..') && !isAbsolute(path);
 const pythonOf = (python = process.env['MTL_PYTHON'] ?? 'python3'): string => python;
 const compilerOf = (compiler = process.env['CXX'] ?? 'g++'): string => compiler;
@@ -239,14 +203,8 @@ function run(command: string, args: readonly string[], cwd: string): void {
     execFileSync(command, args, { cwd, stdio: ['ignore', 2, 2] });
   } catch (error) {
     const { status, message } = error as Error & { readonly status?: number };
-    throw userError(
-      'usage',
-      {
-        where: WHERE,
-        message: `'${[command, ...args].join(' ')}' failed (${status === undefined ? message : `exit code ${status}`})`,
-        fix: 'see its output above, and run the same command again',
-      },
-      error,
-    );
+    const reason = status === undefined ? message : `exit code ${status}`;
+    const failure = `'${[command, ...args].join(' ')}' failed (${reason})`;
+    throw userError('usage', problem(failure, 'see its output above, and run the same command again'), error);
   }
 }

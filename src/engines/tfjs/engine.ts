@@ -4,7 +4,7 @@ import { findMaxItems } from '../../tables/layout.js';
 import type { Engine, Plan } from '../engine.js';
 import type { HostFactory } from '../host.js';
 import { loadGpu, loadOwn, type Backend } from './backend.js';
-import { compileProgram } from './program.js';
+import { TensorFlowProgram } from './program.js';
 
 /**
  * Creates the engine on a CUDA GPU; returns undefined if there is none.
@@ -26,7 +26,7 @@ function engineOn({ tf, description }: Backend, hosts: HostFactory): Engine {
   return {
     name: 'tfjs',
     description,
-    compile: (plan) => compileProgram(tf, plan, hosts),
+    compile: (plan) => new TensorFlowProgram(tf, plan, hosts),
     activationBytes,
     apartBytes: (plan) => hosts.apartBytes(plan),
     maxBytes: hosts.maxBytes,

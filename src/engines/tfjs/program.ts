@@ -1,204 +1,209 @@
-import { column, sliceRows, type Batch } from '../../core/batch.js';
+import { sliceRows, type Batch } from '../../core/batch.js';
 import type { HostTensor } from '../../core/tensor.js';
+import type { Parameter } from '../../graph/operations.js';
 import { exchanged } from '../average.js';
 import { createGateSums, diagnosisOf, type Diagnosis, type TermWeights } from '../diagnosis.js';
-import { refusedLosses, type Evaluation, type Plan, type Program, type TermLoss } from '../engine.js';
-import type { HostFactory } from '../host.js';
-import { countedRows, meanOfParts } from '../step-rows.js';
+import {
+  refusedLosses,
+  type Evaluation,
+  type Plan,
+  type Program,
+  type ProgramState,
+  type StepResult,
+  type StepSettings,
+  type TermLoss,
+} from '../engine.js';
+import type { Host, HostFactory } from '../host.js';
+import { combineTerms, countedRows, meanLosses, splitRows } from '../step-rows.js';
 import type { TensorFlow } from './backend.js';
 import type { Input } from './inputs.js';
-import { createRunner, type BatchStatistics } from './pass.js';
+import { createRunner, type BatchStatistics, type PassSettings, type Runner, type TrainingPass } from './pass.js';
+
+type Losses = ReadonlyMap<string, TermLoss>;
 
 /**
- * Compiles a plan for TensorFlow.js: the graph runs on its backend with its autodiff; a host stores tables, weights and
+ * A plan compiled for TensorFlow.js: the graph runs on its backend with its autodiff; a host stores tables, weights and
  * their optimizer state.
  */
-export function compileProgram(tf: TensorFlow, plan: Plan, hosts: HostFactory): Program {
-  const { graph, seed } = plan;
-  const host = hosts.create(plan);
-  const { store } = host;
-  const dataOf = new Map(graph.parameters.map((parameter) => [parameter.name, store.tensorOf(parameter).data]));
-  const runner = createRunner(
-    tf,
-    graph,
-    graph.parameters.map((parameter) => ({ parameter, data: dataOf.get(parameter.name)! })),
-  );
-  const trained = graph.parameters.filter(({ isTrainable }) => isTrainable);
-  const graphWeights = graph.terms.map(({ weight }) => weight);
-  const combinesTerms = plan.step?.combinesTerms === true;
+export class TensorFlowProgram implements Program {
+  readonly #plan: Plan;
+  readonly #host: Host;
+  readonly #runner: Runner;
+  readonly #terms: readonly string[];
+  readonly #graphWeights: readonly number[];
   /** Term weights that select a single term. */
-  const oneByOne = graph.terms.map((_, t) => graphWeights.map((_weight, u) => (t === u ? 1 : 0)));
-  let step = 0;
+  readonly #oneByOne: readonly (readonly number[])[];
+  #step = 0;
 
-  const lookup = (batch: Batch): Input => ({ batch, lookedUp: host.lookup(batch) });
+  constructor(tf: TensorFlow, plan: Plan, hosts: HostFactory) {
+    const { graph } = plan;
+    this.#plan = plan;
+    this.#host = hosts.create(plan);
+    const weights = graph.parameters.map((parameter) => ({ parameter, data: this.#dataOf(parameter) }));
+    this.#runner = createRunner(tf, graph, weights);
+    this.#terms = graph.terms.map(({ name }) => name);
+    this.#graphWeights = graph.terms.map(({ weight }) => weight);
+    this.#oneByOne = graph.terms.map((_, t) => graph.terms.map((_term, u) => (t === u ? 1 : 0)));
+  }
 
-  const updateRunning = ({ running, mean, variance, rows }: BatchStatistics): void => {
-    blend(column(dataOf, running.mean.name), mean, running.momentum, 1);
-    // The running variance is the unbiased one; a batch of one row has none to give.
-    if (rows > 1) blend(column(dataOf, running.variance.name), variance, running.momentum, rows / (rows - 1));
-  };
+  async trainStep(batch: Batch, settings: StepSettings = {}): Promise<StepResult> {
+    const { rates = { dense: 1, embeddings: 1 }, weights = this.#graphWeights, combine, isDiagnosed } = settings;
+    const complete = isDiagnosed === true ? await this.#diagnose(batch) : undefined;
+    const parts: Losses[] = [];
+    const statistics: BatchStatistics[] = [];
+    const groups = this.#plan.step?.combinesTerms === true ? this.#oneByOne : [weights];
+    const isFinite = await this.#addGradients(batch, groups, false, (found) => {
+      parts.push(found.losses);
+      statistics.push(...found.statistics);
+    });
+    const losses = meanLosses(this.#terms, parts);
+    const counts = isFinite ? this.#combineTerms(losses, weights, combine) : undefined;
+    if (counts === undefined || !this.#host.update(this.#step + 1, rates))
+      return { losses: refusedLosses(losses), norms: { dense: NaN, embeddings: NaN } };
+    this.#step++;
+    for (const each of statistics) this.#updateRunning(each);
+    return { losses, norms: this.#host.norms(), diagnosis: complete?.(counts) };
+  }
 
-  const joined = (parts: readonly ReadonlyMap<string, TermLoss>[]): Map<string, TermLoss> =>
-    new Map(graph.terms.map(({ name }) => [name, meanOfParts(parts.map((part) => part.get(name)!))]));
-  /** Looks up the passes of a batch, one at a time. */
-  function* passesOf(batch: Batch): Generator<{ readonly part: Input; readonly pass: number }> {
-    for (let begin = 0, pass = 0; begin < batch.rows; begin += host.passRows, pass++) {
-      const rows = Math.min(host.passRows, batch.rows - begin);
-      yield { part: { batch: sliceRows(batch, begin, begin + rows), lookedUp: host.lookup(batch, begin, rows) }, pass };
+  async predict(batch: Batch): Promise<Evaluation['predictions']> {
+    return (await this.#evaluate(batch, (input) => this.#runner.predict(input))).predictions;
+  }
+
+  evaluate(batch: Batch): Promise<Evaluation> {
+    return this.#evaluate(batch, (input) => this.#runner.evaluate(input));
+  }
+
+  async losses(batch: Batch): Promise<Losses> {
+    const parts: Losses[] = [];
+    for (const { input, pass } of this.#partsOf(batch, this.#host.passRows))
+      parts.push((await this.#train(input, { pass })).losses);
+    return meanLosses(this.#terms, parts);
+  }
+
+  async inspect(batch: Batch): ReturnType<Program['inspect']> {
+    const input = { batch, lookedUp: this.#host.lookup(batch) };
+    const { losses, looked, lookedUpGradient, gradients } = await this.#train(input, { looksAt: 'predictions' });
+    this.#host.add(lookedUpGradient, gradients, { area: 0, isFirst: true });
+    const trained = this.#plan.graph.parameters.filter(({ isTrainable }) => isTrainable);
+    return {
+      losses,
+      predictions: looked,
+      gradients: new Map<string, HostTensor>([
+        ...trained.map(({ name, shape }) => [name, { shape, data: gradients.get(name)! }] as const),
+        ...this.#host.tableGradients(),
+      ]),
+    };
+  }
+
+  averaged<Result>(work: () => Promise<Result>): Promise<Result> {
+    const { exchange } = this.#host;
+    return exchange === undefined ? work() : exchanged(() => exchange(this.#step), work);
+  }
+
+  state(): ProgramState {
+    return this.#host.store.state(this.#step);
+  }
+
+  restore(saved: ProgramState): void {
+    this.#host.store.restore(saved);
+    this.#step = saved.step;
+  }
+
+  dispose(): void {
+    this.#runner.dispose();
+    this.#host.dispose();
+  }
+
+  /** Looks up a batch in parts of at most `maxRows` rows, one at a time. */
+  *#partsOf(batch: Batch, maxRows: number) {
+    for (const [pass, { begin, rows }] of splitRows(batch.rows, maxRows).entries()) {
+      const part = sliceRows(batch, begin, begin + rows);
+      yield { input: { batch: part, lookedUp: this.#host.lookup(batch, begin, rows) }, begin, rows, pass };
     }
   }
 
-  /** Evaluates a batch of any size. */
-  const evaluated = async (batch: Batch, evaluate: (input: Input) => Promise<Evaluation>): Promise<Evaluation> => {
-    const predictions = new Map([...graph.predictions.keys()].map((task) => [task, new Float32Array(batch.rows)]));
-    const parts: ReadonlyMap<string, TermLoss>[] = [];
-    for (let begin = 0; begin < batch.rows; begin += host.maxRows) {
-      const found = await evaluate(lookup(sliceRows(batch, begin, Math.min(begin + host.maxRows, batch.rows))));
+  #train(input: Input, settings: Partial<PassSettings>): Promise<TrainingPass> {
+    const { seed } = this.#plan;
+    const defaults = { seed, step: this.#step, pass: 0, weights: this.#graphWeights, counted: undefined };
+    return this.#runner.train(input, { ...defaults, ...settings });
+  }
+
+  /**
+   * Runs the passes of a step and adds their gradients, until losses or statistics are not finite.
+   * @param groups weights of the terms' losses for each gradient area
+   * @param visit receives each pass once, with its rows
+   * @returns whether all are finite
+   */
+  async #addGradients(
+    batch: Batch,
+    groups: readonly (readonly number[])[],
+    isDiagnosed: boolean,
+    visit: (found: TrainingPass, rows: number) => void,
+  ): Promise<boolean> {
+    const { passRows } = this.#host;
+    const counted = batch.rows > passRows ? countedRows(this.#plan.graph, batch) : undefined;
+    for (const { input, rows, pass } of this.#partsOf(batch, passRows)) {
+      for (const [area, weights] of groups.entries()) {
+        const looksAt = isDiagnosed && area === 0 ? 'gates' : 'nothing';
+        const found = await this.#train(input, { pass, weights, counted, looksAt });
+        if (area === 0) visit(found, rows);
+        if (!isFinitePass(found)) return false;
+        this.#host.add(found.lookedUpGradient, found.gradients, { area, isFirst: pass === 0, isDiagnosed });
+      }
+    }
+    return true;
+  }
+
+  /** Computes the gradients of the next step for a diagnosis; the returned function completes it after the step. */
+  async #diagnose(batch: Batch): Promise<(weights: TermWeights) => Diagnosis> {
+    if (this.#host.termAreas === 0) throw new Error('the plan has no diagnosis');
+    const gates = createGateSums(this.#plan.graph);
+    await this.#addGradients(batch, this.#oneByOne, true, ({ looked }, rows) => {
+      for (const [name, shares] of looked) gates.add(name, shares, shares.length / rows, rows);
+    });
+    const products = this.#host.products();
+    const squares = this.#host.watchUpdates();
+    return (weights) => diagnosisOf(products, weights, squares(), gates.uses());
+  }
+
+  /** Decides the weight of each term's gradient, if terms are combined. */
+  #combineTerms(losses: Losses, weights: readonly number[], combine: StepSettings['combine']): TermWeights {
+    if (this.#plan.step?.combinesTerms !== true) return { shared: weights, own: weights };
+    const counts = combineTerms(this.#plan.graph, losses, () => this.#host.gramian(), combine);
+    this.#host.weigh(counts.shared, counts.own);
+    return counts;
+  }
+
+  async #evaluate(batch: Batch, evaluate: (input: Input) => Promise<Evaluation>): Promise<Evaluation> {
+    const tasks = [...this.#plan.graph.predictions.keys()];
+    const predictions = new Map(tasks.map((task) => [task, new Float32Array(batch.rows)]));
+    const parts: Losses[] = [];
+    for (const { input, begin } of this.#partsOf(batch, this.#host.maxRows)) {
+      const found = await evaluate(input);
       for (const [task, values] of found.predictions) predictions.get(task)!.set(values, begin);
       parts.push(found.losses);
     }
-    return { predictions, losses: joined(parts) };
-  };
+    return { predictions, losses: meanLosses(this.#terms, parts) };
+  }
 
-  /**
-   * Runs the passes of a step, for each term or for all together, and sums their gradients; returns false if one is not
-   * finite.
-   */
-  const runPasses = async (
-    batch: Batch,
-    weights: readonly number[],
-  ): Promise<{
-    readonly losses: Map<string, TermLoss>;
-    readonly statistics: readonly BatchStatistics[];
-    readonly isFinite: boolean;
-  }> => {
-    const counted = batch.rows > host.passRows ? countedRows(graph, batch) : undefined;
-    const groups = combinesTerms ? oneByOne : [weights];
-    const parts: ReadonlyMap<string, TermLoss>[] = [];
-    const statistics: BatchStatistics[] = [];
-    for (const { part, pass } of passesOf(batch)) {
-      for (const [area, group] of groups.entries()) {
-        const found = await runner.train(part, { seed, step, pass, weights: group, counted });
-        if (
-          ![...found.losses.values()].every(({ mean }) => Number.isFinite(mean)) ||
-          !found.statistics.every(isFiniteStatistics)
-        )
-          return { losses: new Map(found.losses), statistics, isFinite: false };
-        host.add(found.lookedUpGradient, found.gradients, { area, isFirst: pass === 0 });
-        if (area > 0) continue;
-        parts.push(found.losses);
-        statistics.push(...found.statistics);
-      }
-    }
-    return { losses: joined(parts), statistics, isFinite: true };
-  };
+  #updateRunning({ running, mean, variance, rows }: BatchStatistics): void {
+    blend(this.#dataOf(running.mean), mean, running.momentum, 1);
+    // The running variance is the unbiased one; a batch of one row has none to give.
+    if (rows > 1) blend(this.#dataOf(running.variance), variance, running.momentum, rows / (rows - 1));
+  }
 
-  /** Computes the gradients of the next step for a diagnosis; the returned function completes it after the step. */
-  const diagnose = async (batch: Batch): Promise<(weights: TermWeights) => Diagnosis> => {
-    if (host.termAreas === 0) throw new Error('no diagnosis was planned');
-    const counted = batch.rows > host.passRows ? countedRows(graph, batch) : undefined;
-    const gates = createGateSums(graph);
-    for (const { part, pass } of passesOf(batch)) {
-      for (const [area, weights] of oneByOne.entries()) {
-        const found = await runner.train(part, {
-          seed,
-          step,
-          pass,
-          weights,
-          counted,
-          looksAt: area === 0 ? 'gates' : 'nothing',
-        });
-        host.add(found.lookedUpGradient, found.gradients, { area, isFirst: pass === 0, isDiagnosed: true });
-        for (const [name, shares] of found.looked)
-          gates.add(name, shares, shares.length / part.batch.rows, part.batch.rows);
-      }
-    }
-    const products = host.products();
-    const squares = host.watchUpdates();
-    return (weights) => diagnosisOf(products, weights, squares(), gates.uses());
-  };
-
-  return {
-    async trainStep(
-      batch,
-      { rates = { dense: 1, embeddings: 1 }, weights = graphWeights, combine, isDiagnosed = false } = {},
-    ) {
-      const complete = isDiagnosed ? await diagnose(batch) : undefined;
-      const { losses, statistics, isFinite } = await runPasses(batch, weights);
-      const refused = { losses: refusedLosses(losses), norms: { dense: NaN, embeddings: NaN } };
-      if (!isFinite) return refused;
-      let counts: TermWeights = { shared: weights, own: weights };
-      if (combinesTerms) {
-        counts = {
-          shared:
-            combine?.(
-              graph.terms.map(({ name }) => losses.get(name)!.mean),
-              host.gramian(),
-            ) ?? graphWeights,
-          own: graphWeights,
-        };
-        host.weigh(counts.shared, counts.own);
-      }
-      if (!host.update(step + 1, rates)) return refused;
-      step++;
-      for (const each of statistics) updateRunning(each);
-      return { losses, norms: host.norms(), diagnosis: complete?.(counts) };
-    },
-
-    predict: async (batch) => (await evaluated(batch, (input) => runner.predict(input))).predictions,
-    evaluate: (batch) => evaluated(batch, (input) => runner.evaluate(input)),
-
-    async losses(batch) {
-      const parts: ReadonlyMap<string, TermLoss>[] = [];
-      for (const { part, pass } of passesOf(batch))
-        parts.push((await runner.train(part, { seed, step, pass, weights: graphWeights, counted: undefined })).losses);
-      return joined(parts);
-    },
-
-    async inspect(batch) {
-      const {
-        losses,
-        looked: predictions,
-        lookedUpGradient,
-        gradients,
-      } = await runner.train(lookup(batch), {
-        seed,
-        step,
-        pass: 0,
-        weights: graphWeights,
-        counted: undefined,
-        looksAt: 'predictions',
-      });
-      host.add(lookedUpGradient, gradients, { area: 0, isFirst: true });
-      return {
-        losses,
-        predictions,
-        gradients: new Map<string, HostTensor>([
-          ...trained.map(({ name, shape }) => [name, { shape, data: gradients.get(name)! }] as const),
-          ...host.tableGradients(),
-        ]),
-      };
-    },
-
-    averaged(work) {
-      const { exchange } = host;
-      return exchange === undefined ? work() : exchanged(() => exchange(step), work);
-    },
-
-    state: () => store.state(step),
-    restore(saved) {
-      store.restore(saved);
-      step = saved.step;
-    },
-    dispose() {
-      runner.dispose();
-      host.dispose();
-    },
-  };
+  /** Returns a parameter's elements: a view, since a host stores only vectors. */
+  #dataOf(parameter: Parameter): Float32Array {
+    return this.#host.store.tensorOf(parameter).data;
+  }
 }
 
-const isFiniteStatistics = ({ mean, variance }: Pick<BatchStatistics, 'mean' | 'variance'>): boolean =>
-  mean.every(Number.isFinite) && variance.every(Number.isFinite);
+function isFinitePass({ losses, statistics }: TrainingPass): boolean {
+  return (
+    [...losses.values()].every(({ mean }) => Number.isFinite(mean)) &&
+    statistics.every(({ mean, variance }) => mean.every(Number.isFinite) && variance.every(Number.isFinite))
+  );
+}
 
 /** running += momentum · (scale · batch - running) */
 function blend(running: Float32Array, batch: Float32Array, momentum: number, scale: number): void {

@@ -1,0 +1,161 @@
+import { SINGLE_PROCESS } from '../../core/process-group.js';
+import { PART_NUMBERS, listParts, type HostTensor } from '../../core/tensor.js';
+import { drawEmbeddings } from '../../tables/first-embeddings.js';
+import type { Layout } from '../compile/layout.js';
+import type { TablePlace } from '../compile/tables.js';
+import { tableTensor } from '../engine.js';
+import { shareLeft } from './average.js';
+import type { Image } from './image.js';
+
+/** A tensor of a state, in memory. */
+export interface StoredTensor {
+  readonly name: string;
+  /** Whether it holds weights for predictions; otherwise it is state for resuming, to be written after them. */
+  readonly isWeights: boolean;
+  readonly tensor: HostTensor;
+  /** Rows over all processes, if the tensor is sharded: it has the rows of this process. */
+  readonly allRows?: number;
+  /** Writes this process's elements of a whole tensor. */
+  write(whole: HostTensor): void;
+}
+
+/** A tensor in the rows of a table. */
+interface RowTensor {
+  /** Suffix of the tensor's name, after the table's name; empty for the weights for predictions. */
+  readonly suffix: string;
+  readonly width: number;
+  /** Initial value, if the elements are neither 0 nor random. */
+  readonly first: number;
+  /**
+   * Reads the elements of a row.
+   * @param at offset of the row, in floats
+   */
+  read(at: number, into: Float32Array, to: number): void;
+  write(at: number, from: Float32Array, begin: number): void;
+}
+
+/** Initializes the tables of a plan, with their EMA and optimizer state. */
+export function initializeTables(layout: Layout, { rowsOf }: Image): void {
+  const { plan, peers, tables, average } = layout;
+  for (const table of tables.all) {
+    const { name, rows, allRows: all, isDealt, width, stride } = table;
+    const { floats: data, first: at } = rowsOf(table);
+    if (plan.isRestored !== true)
+      drawEmbeddings(name, plan.seed, { data, at, rows: all, width, stride, dealt: isDealt ? peers : SINGLE_PROCESS });
+    for (const { suffix, width: count, first, write } of rowTensors(table, data, average?.decay, 0)) {
+      const values = new Float32Array(count).fill(first);
+      // The EMA starts from the weights.
+      const isAverage = suffix === '' && average !== undefined;
+      for (let row = at; (isAverage || first !== 0) && row < at + rows * stride; row += stride)
+        write(row, isAverage ? data : values, isAverage ? row : 0);
+    }
+  }
+}
+
+/** Lists the tensors of all tables after a number of steps. */
+export function listTableTensors(layout: Layout, { rowsOf }: Image, step: number): readonly StoredTensor[] {
+  const { tables, peers, average } = layout;
+  return tables.all.flatMap((table) => {
+    const { name, allRows, isDealt, stride } = table;
+    const { floats, first } = rowsOf(table);
+    const { rank, size } = isDealt ? peers : SINGLE_PROCESS;
+    return rowTensors(table, floats, average?.decay, step).map((rowTensor) => ({
+      name: tableTensor(name) + rowTensor.suffix,
+      isWeights: rowTensor.suffix === '',
+      tensor: hostTensor(table, first, rowTensor),
+      ...(isDealt && { allRows }),
+      write(whole: HostTensor) {
+        let row = 0;
+        for (const part of listParts(whole))
+          for (let begin = 0; begin < part.length; begin += rowTensor.width, row++)
+            if (row % size === rank) rowTensor.write(first + Math.floor(row / size) * stride, part, begin);
+      },
+    }));
+  });
+}
+
+/** Returns access to the rows of a tensor; the first is at index `first`. */
+function hostTensor({ rows, stride }: TablePlace, first: number, { width, read }: RowTensor): HostTensor {
+  const readRows = (begin: number, end: number, into: Float32Array): Float32Array => {
+    for (let row = begin; row < end; row++) read(first + row * stride, into, (row - begin) * width);
+    return into.subarray(0, (end - begin) * width);
+  };
+  return {
+    shape: [rows, width],
+    // Gathered on demand: a state of large tables is written one tensor and one part at a time.
+    get data() {
+      return readRows(0, rows, new Float32Array(rows * width));
+    },
+    *parts() {
+      const most = Math.max(1, Math.min(rows, Math.floor(PART_NUMBERS / width)));
+      const part = new Float32Array(most * width);
+      for (let begin = 0; begin < rows; begin += most) yield readRows(begin, Math.min(begin + most, rows), part);
+    },
+  };
+}
+
+/**
+ * Describes the tensors in the rows of a table after a number of steps.
+ * @param decay of the EMA, if there is one
+ */
+function rowTensors(
+  { width, average, update }: TablePlace,
+  floats: Float32Array,
+  decay: number | undefined,
+  step: number,
+): readonly RowTensor[] {
+  let end = width;
+  const trained = elementsOf(floats, decay === undefined ? '' : '.trained', 0, width);
+  const slots = update.optimizer.slots.map(({ name, per, first }) => {
+    const count = per === 'row' ? 1 : width;
+    return elementsOf(floats, `.${name}`, (end += count) - count, count, first);
+  });
+  if (decay === undefined) return [trained, ...slots];
+  const averages = elementsOf(floats, '.average', average, width);
+  const words = new Uint32Array(floats.buffer);
+  const covers = average + width;
+  const weights: RowTensor = {
+    ...averages,
+    suffix: '',
+    // Computes the EMA as the kernels do, but leaves the row unchanged: training does not depend on reads.
+    read(at, into, to) {
+      averages.read(at, into, to);
+      const from = words[at + covers]!;
+      if (from === step) return;
+      const share = shareLeft(decay, from, step);
+      for (let d = 0; d < width; d++) {
+        const weight = floats[at + d]!;
+        into[to + d] = weight + Math.fround(share * Math.fround(into[to + d]! - weight));
+      }
+    },
+    write(at, from, begin) {
+      trained.write(at, from, begin);
+      averages.write(at, from, begin);
+      words[at + covers] = step;
+    },
+  };
+  const age: RowTensor = {
+    suffix: '.averageAge',
+    width: 1,
+    first: 0,
+    read: (at, into, to) => (into[to] = step - words[at + covers]!),
+    write: (at, from, begin) => (words[at + covers] = step - from[begin]!),
+  };
+  return [weights, trained, ...slots, averages, age];
+}
+
+/** Describes consecutive elements of a row. */
+function elementsOf(floats: Float32Array, suffix: string, offset: number, width: number, first = 0): RowTensor {
+  return {
+    suffix,
+    width,
+    first,
+    read: (at, into, to) => copyNumbers(floats, at + offset, into, to, width),
+    write: (at, from, begin) => copyNumbers(from, begin, floats, at + offset, width),
+  };
+}
+
+/** Copies a few elements; creating a view per row would take longer. */
+function copyNumbers(from: Float32Array, begin: number, into: Float32Array, to: number, count: number): void {
+  for (let i = 0; i < count; i++) into[to + i] = from[begin + i]!;
+}
