@@ -105,8 +105,7 @@ function lowerTableGather(
   for (const [i, lookup] of table.lookups.entries()) {
     const { field, value, begin } = lookup;
     const from = { ...shared, d: columnsOf(gradient(value), begin, width), isFirstField: i === 0 ? 1 : 0 };
-    if (lookup.kind !== 'pooled')
-      list.emit('gatherGradients', { ids: tables.ids(table, lookup), ...from, sharedFrom });
+    if (lookup.kind !== 'pooled') list.emit('gatherGradients', { ids: tables.ids(table, lookup), ...from, sharedFrom });
     else {
       const { offsets } = tables.itemsOf(field);
       list.emit('gatherBagGradients', { bag: tables.bag(table, field), offsets, ...from });

@@ -294,7 +294,8 @@ export class Places {
     const group = { x, members, matrix, bias, out: this.columns(`linear ${id}`, stride, x.rows) };
     for (const [member, column] of memberColumns(group)) {
       this.#parameters.set(member.weight.name, { kind: 'matrix', matrix, column });
-      if (member.bias !== undefined) this.#parameters.set(member.bias.name, { kind: 'vector', at: shift(bias, column) });
+      if (member.bias !== undefined)
+        this.#parameters.set(member.bias.name, { kind: 'vector', at: shift(bias, column) });
       this.#places.set(member.id, columnsOfPlace(group.out, column, member.width));
       this.#groupByLinear.set(member.id, group);
     }
