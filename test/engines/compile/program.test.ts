@@ -123,9 +123,14 @@ describe('pooled items', () => {
                          width=4
       expand             x=d concat 6[4], w=factors items(clicked), offsets=offsets clicked, y=d input 2, rows=batch,
                          columns=4, accumulate=1
+      findRows           ids=item ids clicked, rowNumbers=row numbers 0 of item, hash=hash item, distinct=distinct item,
+                         countAt=count item, rows=items(clicked), sharedFrom=4
+      numberRows         claim=claims[1], ids=item ids clicked, rowNumbers=row numbers 0 of item, hash=hash item,
+                         distinct=distinct item, countAt=count item, rows=items(clicked), isFirstField=1, fresh=fresh,
+                         sharedFrom=4
       gatherGradients    claim=claims[1], ids=item ids clicked, d=d input 2, width=4, hash=hash item, distinct=distinct item,
                          gradients=row gradients item, areas=1, areaBytes=800, countAt=count item, rows=items(clicked),
-                         isFirstField=1, fresh=fresh"
+                         isFirstField=1, fresh=fresh, sharedFrom=4"
     `);
   });
 
