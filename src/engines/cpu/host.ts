@@ -8,7 +8,7 @@ import { shift } from '../compile/buffers.js';
 import { CallList, type Call } from '../compile/call-list.js';
 import { lowerUpdate } from '../compile/compile.js';
 import { lowerTensorProducts, type ProductsOfTensors } from '../compile/diagnose.js';
-import { lowerGather } from '../compile/gather.js';
+import { lowerClearRows, lowerFindRows, lowerGather } from '../compile/gather.js';
 import { createLayout, type Layout } from '../compile/layout.js';
 import { lowerProducts, rangesByReach, type Sums } from '../compile/reduce.js';
 import { lowerLookups } from '../compile/tables.js';
@@ -51,6 +51,10 @@ function lowerHost(layout: Layout): HostLists {
   const gather = (area: number, numAreas: number): Call[] =>
     fill((list) => {
       list.emit('releaseTables', { claims: tables.claims, count: tables.all.length });
+      if (area === 0) {
+        lowerClearRows(tables, list);
+        lowerFindRows(tables, list);
+      }
       list.flushSums();
       lowerGather(tables, (value) => places.of(value).gradient, area, numAreas, list);
       list.emit('refuseUnlessFinite', { refused });
