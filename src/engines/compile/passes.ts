@@ -3,6 +3,7 @@ import { isLoss, type LossValue, type Value, type ValueOf } from '../../graph/op
 import { BATCH, domainName, type Domain } from '../../graph/domain.js';
 import { computeReachability } from '../../graph/gradient-reachability.js';
 import type { InputLayout } from '../../tables/layout.js';
+import { lowerClearRows, lowerFindRows, lowerGather, type InputGradients } from './gather.js';
 import { createView, shift, type Buffers, type Ref, type View } from './buffers.js';
 import type { CallList } from './call-list.js';
 import { lowerLosses } from './operations/losses.js';
@@ -12,15 +13,7 @@ import { BY_COLUMNS, inPhases } from './phases.js';
 import type { Precision } from '../precision.js';
 import type { Matrix, Place, Places } from './places.js';
 import { PRODUCTS } from './products.js';
-import {
-  lowerClearRows,
-  lowerFindRows,
-  lowerGather,
-  lowerItemLookup,
-  lowerLookup,
-  type InputGradients,
-  type TablePlaces,
-} from './tables.js';
+import { lowerItemLookup, lowerLookup, type TablePlaces } from './tables.js';
 
 /** A value that the forward pass computes. */
 type Computed = Exclude<Value, LossValue>;

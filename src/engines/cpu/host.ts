@@ -8,10 +8,11 @@ import { shift } from '../compile/buffers.js';
 import { createCallList, type Call, type CallList } from '../compile/call-list.js';
 import { lowerUpdate } from '../compile/compile.js';
 import { lowerTensorProducts, type ProductsOfTensors } from '../compile/diagnose.js';
+import { lowerClearRows, lowerFindRows, lowerGather, type InputGradients } from '../compile/gather.js';
 import { createLayout, type Layout } from '../compile/layout.js';
 import { lowerProducts, rangesByReach, type Sums } from '../compile/reduce.js';
 import type { Place } from '../compile/places.js';
-import { lowerGather, lowerItemLookup, lowerLookup, type InputGradients } from '../compile/tables.js';
+import { lowerItemLookup, lowerLookup } from '../compile/tables.js';
 import type { TensorProducts } from '../diagnosis.js';
 import type { Plan, RateFactors } from '../engine.js';
 import type { GradientPart, Host, HostFactory, LookedUp } from '../host.js';
@@ -57,6 +58,10 @@ function lowerHost(layout: Layout, inputs: Inputs): HostLists {
   const gather = (area: number, numAreas: number): Call[] =>
     fill((list) => {
       list.emit('releaseTables', { claims: tables.claims, count: tables.all.length });
+      if (area === 0) {
+        lowerClearRows(tables, list);
+        lowerFindRows(tables, gradientsOf(inputs), list);
+      }
       list.flushSums();
       lowerGather(tables, gradientsOf(inputs), area, numAreas, list);
       list.emit('refuseUnlessFinite', { refused });
