@@ -59,7 +59,7 @@ export interface Places {
   readonly running: Ref;
   readonly runningCount: number;
   of(value: Value): Place;
-  /** Returns the concatenation whose columns have a value, or that which has this one in turn; else the value itself. */
+  /** Returns the outermost concatenation that has a value in its columns; without one, the value itself. */
   wholeOf(value: Value): Value;
   groupOf(value: ValueOf<'linear'>): LinearGroup;
   parameter(parameter: Parameter): ParameterPlace;
