@@ -217,7 +217,7 @@ export class Places {
     return place;
   }
 
-  /** Returns the concatenation whose columns have a value, or that which has this one in turn; else the value itself. */
+  /** Returns the outermost concatenation that has a value in its columns; without one, the value itself. */
   wholeOf(value: Value): Value {
     const part = this.#parts.get(value);
     return part === undefined ? value : this.wholeOf(part.whole);
