@@ -43,10 +43,11 @@ export function initializeTables(layout: Layout, { rowsOf }: Image): void {
     if (plan.isRestored !== true)
       drawEmbeddings(name, plan.seed, { data, at, rows: all, width, stride, dealt: isDealt ? peers : SINGLE_PROCESS });
     for (const { suffix, width: count, first, write } of rowTensors(table, data, average?.decay, 0)) {
+      const isAverage = suffix === '' && average !== undefined;
+      if (!isAverage && first === 0) continue;
       const values = new Float32Array(count).fill(first);
       // The EMA starts from the weights.
-      const isAverage = suffix === '' && average !== undefined;
-      for (let row = at; (isAverage || first !== 0) && row < at + rows * stride; row += stride)
+      for (let row = at; row < at + rows * stride; row += stride)
         write(row, isAverage ? data : values, isAverage ? row : 0);
     }
   }
