@@ -120,6 +120,8 @@ describe('pooled items', () => {
       segmentMax x=input 2 y=concat 6[8]
       segmentMaxGradient x=input 2 y=concat 6[8] dx=d input 2
       expand x=d concat 6[4] w=factors items(clicked) y=d input 2 accumulate=1
+      findRows ids=item ids clicked
+      numberRows ids=item ids clicked
       gatherGradients ids=item ids clicked d=d input 2"
     `);
   });
