@@ -97,15 +97,6 @@ export function createLayout(plan: Plan, graph: Graph = plan.graph): Layout {
   });
   const passGradients = gradientsOf('gradients');
   const slotWords = countSlotElements(optimizers.build(specs.dense), places.weightsCount);
-  const updateOf = (table: TableSpec): TableUpdate => {
-    const spec = tableOptimizer(specs, table);
-    return {
-      rule: optimizers.partOf(spec).kernel,
-      optimizer: optimizers.build(spec),
-      isLazy: spec.lazy,
-      constants: table.isWide === true ? constants.wide : constants.tables,
-    };
-  };
   return {
     ...sizes,
     plan,
@@ -120,7 +111,7 @@ export function createLayout(plan: Plan, graph: Graph = plan.graph): Layout {
     gradients: stepRows > passRows ? gradientsOf('gradients of a step') : passGradients,
     denseSlots: { at: buffers.take('dense optimizer state', 'optimizer', 1, slotWords), words: slotWords },
     constants,
-    tables: placeTables(layout, graph, lookups, buffers, updateOf, {
+    tables: placeTables(layout, graph, lookups, buffers, (table) => updateOf(table, plan, constants), {
       ...sizes,
       areas: room,
       isAveraged: step?.average !== undefined,
@@ -143,6 +134,17 @@ export function createLayout(plan: Plan, graph: Graph = plan.graph): Layout {
         : shift(part, PART_WORDS * indexOfDomain(domains, domain)),
     dropoutKeys: takeDropoutKeys(buffers, graph),
     terms: takeTerms(buffers, graph),
+  };
+}
+
+/** Returns how the rows of a table are updated. */
+function updateOf(table: TableSpec, { optimizers: specs }: Plan, constants: Layout['constants']): TableUpdate {
+  const spec = tableOptimizer(specs, table);
+  return {
+    rule: optimizers.partOf(spec).kernel,
+    optimizer: optimizers.build(spec),
+    isLazy: spec.lazy,
+    constants: table.isWide === true ? constants.wide : constants.tables,
   };
 }
 

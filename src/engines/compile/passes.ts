@@ -196,7 +196,7 @@ export function lowerPass(
     return isByColumns?.(value, mode) === true ? BY_COLUMNS : domainName(partition);
   });
   const state = createPassState(plan, mode, list, computed);
-  const { lowering, written } = state;
+  const { lowering } = state;
   const releaseTables = (): void => list.emit('releaseTables', { claims: tables.claims, count: tables.all.length });
 
   return {
@@ -230,14 +230,7 @@ export function lowerPass(
       // Nothing else writes there for these terms; the first area holds the result of an update.
       if (plan.areas > 1) clearUnreached(plan, terms, state);
       lowerTerms(plan, terms, true, state);
-      for (const phase of phases.toReversed()) {
-        for (const value of phase.toReversed()) {
-          const isGroupWritten = value.op === 'linear' && clearUnwritten(value, places, written, list);
-          if (written.has(value) || isGroupWritten) operation(value).backward(value, lowering);
-        }
-        finishTurns(state);
-        list.separate();
-      }
+      lowerBackward(phases, plan, state);
       const hasGradients = completeGradients(plan, state);
       if (hasGradients && area === 0) lowerFindRows(tables, list);
       list.flushSums();
@@ -245,6 +238,19 @@ export function lowerPass(
       list.emit('refuseUnlessFinite', { refused });
     },
   };
+}
+
+/** Lowers the backward pass of operations that have a gradient. */
+function lowerBackward(phases: readonly (readonly Computed[])[], { places }: PassPlan, state: PassState): void {
+  const { lowering, written } = state;
+  for (const phase of phases.toReversed()) {
+    for (const value of phase.toReversed()) {
+      const isGroupWritten = value.op === 'linear' && clearUnwritten(value, places, written, lowering.list);
+      if (written.has(value) || isGroupWritten) operation(value).backward(value, lowering);
+    }
+    finishTurns(state);
+    lowering.list.separate();
+  }
 }
 
 /** Returns whether a member of a group of linear layers has a gradient; clears the gradients of the others. */

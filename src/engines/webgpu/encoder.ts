@@ -1,5 +1,6 @@
 import { WORD } from '../compile/buffers.js';
 import type { ListName } from '../compile/lists.js';
+import type { TablePlace } from '../compile/tables.js';
 import type { Gpu } from './adapter.js';
 import { inWindows } from './argument-windows.js';
 import type { DeviceBuffers } from './device-buffers.js';
@@ -8,7 +9,7 @@ import type { Recorder } from './dispatches.js';
 import type { Loader } from './load.js';
 import { createPassTimes, type PassTimes } from './pass-times.js';
 import { WINDOW_WORDS } from './wgsl/prelude.js';
-import type { Workgroups } from './workgroups.js';
+import type { ListSize, Workgroups } from './workgroups.js';
 
 /** Encodes lists over the rows that were loaded; each list is prepared when it first runs. */
 export interface ListEncoder {
@@ -98,6 +99,7 @@ export function createListEncoder(gpu: Gpu, recorder: Recorder, loader: Loader, 
     ready.set(name, list);
     return list;
   };
+  const sizeOf = (table: TablePlace): ListSize => loader.lists.sizeOf(table);
   let lastRows: DomainRows = { batch: 0, items: loader.itemCounts };
   const rowsOf = (batch: number): DomainRows => {
     const { itemCounts: items } = loader;
@@ -122,7 +124,7 @@ export function createListEncoder(gpu: Gpu, recorder: Recorder, loader: Loader, 
       let pipeline: GPUComputePipeline | undefined;
       let group: GPUBindGroup | undefined;
       for (const dispatch of list.dispatches) {
-        const size = dispatch.workgroups(rows, loader.lists.sizeOf);
+        const size = dispatch.workgroups(rows, sizeOf);
         if (size[0] === 0) continue;
         if (times !== undefined) {
           pass?.end();

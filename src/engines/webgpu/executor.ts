@@ -10,7 +10,7 @@ import { createDeviceBuffers } from './device-buffers.js';
 import { createRecorder } from './dispatches.js';
 import { createListEncoder, type ListEncoder } from './encoder.js';
 import type { ListWatch } from './lists/index-lists.js';
-import { createLoader, type Loader } from './load.js';
+import { Loader } from './load.js';
 import { layOutDevice, resultsOf, type DeviceMemory } from './memory.js';
 import type { DispatchTime } from './pass-times.js';
 import { createPosts, type Posts } from './posts.js';
@@ -133,7 +133,7 @@ export function createExecutor(gpu: Gpu, compiled: Compiled, watch: GpuWatch = {
   const memory = layOutDevice(compiled, Math.floor(gpu.maxBufferBytes / WORD));
   compiled.buffers.seal();
   const recorder = createRecorder(compiled, memory, gpu.maxGroups);
-  const loader = createLoader(compiled, memory, recorder.scratchWords, watch.listThreads ?? LIST_THREADS, watch);
+  const loader = new Loader(compiled, memory, recorder.scratchWords, watch.listThreads ?? LIST_THREADS, watch);
   const image = createImageOf(compiled);
   const buffers = createDeviceBuffers(gpu, memory);
   const transfers = createTransfers(gpu, memory, buffers, image);

@@ -5,36 +5,10 @@ import { createColumnLoader } from '../state/columns.js';
 import type { Ref } from '../compile/buffers.js';
 import type { Compiled } from '../compile/compile.js';
 import type { ItemsPlace } from '../compile/items.js';
-import {
-  createIndexLists,
-  type BagItems,
-  type GrowingWords,
-  type IndexLists,
-  type ListWatch,
-} from './lists/index-lists.js';
+import { IndexLists, type BagItems, type GrowingWords, type ListWatch } from './lists/index-lists.js';
 import { listFields } from './lists/listed-fields.js';
 import type { ListShape } from './lists/table-list.js';
 import type { DeviceMemory } from './memory.js';
-
-/** Copies batches to the words that are uploaded. */
-export interface Loader {
-  /** Words that are written before a pass, from the first word of a device's memory on. */
-  readonly upload: Uint32Array<ArrayBuffer>;
-  /** The first of them that a device reads: it may have the ids before in index lists. */
-  readonly firstWord: number;
-  /** Items of bags and index lists. */
-  readonly items: GrowingWords;
-  readonly lists: IndexLists;
-  /** Rows of each domain but the batch: another object for another pass, unless there are none. */
-  readonly itemCounts: ReadonlyMap<string, number>;
-  /**
-   * Copies rows `begin` to `begin + rows` of a batch, which may change afterwards, and starts their index lists.
-   * @param trains whether gradients are gathered: a pass at row 0 restarts the index lists
-   */
-  begin(batch: Batch, begin: number, rows: number, trains: boolean): void;
-  /** Writes what was started to `upload` and `items`. */
-  finish(): void;
-}
 
 /** The items of a field with the words of their buffers (see `ItemsPlace`). */
 interface PlacedItems extends Pick<ItemsPlace, 'field' | 'maxItems' | 'pooling'> {
@@ -84,94 +58,122 @@ function createLists(
     headerAt: wordAt(table.distinct),
     countAt: wordAt(table.count),
   }));
-  return createIndexLists(shape, listedAt, columnWords, threads, watch);
+  return new IndexLists(shape, listedAt, columnWords, threads, watch);
 }
 
-/**
- * Creates a loader for a program.
- * @param scratchWords words of `scratch` that precede those of index lists
- * @param threads number of further threads that make index lists
- */
-export function createLoader(
-  compiled: Compiled,
-  memory: DeviceMemory,
-  scratchWords: number,
-  threads: number,
-  watch: ListWatch,
-): Loader {
-  const upload = new Uint32Array(memory.uploadWords);
-  const items: GrowingWords = { words: new Uint32Array(1024), length: 0 };
-  const places = itemWords(compiled, memory);
-  const bags = places.filter(({ bag }) => bag !== undefined);
-  const lists = createLists(compiled, memory, bags, threads, watch);
-  const loadColumns = lists.columns.map((words) => createColumnLoader(compiled, words, memory.wordAt));
-  const withBags = bagsBetweenRows(compiled.plan.layout);
-  const domains = compiled.domains.flatMap((domain) => (domain.kind === 'items' ? [domain.field] : []));
-  const noItems: Loader['itemCounts'] = new Map();
-  let firstWord = 0;
-  /** Items of the pass that was started, and of the one that was finished last. */
-  let [begunItems, itemCounts] = [noItems, noItems];
-  let last:
-    { readonly of: Batch; readonly batch: Batch; readonly factors: ReadonlyMap<string, Float32Array> } | undefined;
+/** A batch while its parts are loaded: with bags of numbers between rows, and the factors of bags by field. */
+interface Loading {
+  readonly of: Batch;
+  readonly batch: Batch;
+  readonly factors: ReadonlyMap<string, Float32Array>;
+}
 
-  return {
-    upload,
-    items,
-    lists,
-    get firstWord() {
-      return firstWord;
-    },
-    get itemCounts() {
-      return itemCounts;
-    },
-    begin(given, begin, rows, trains) {
-      // Parts of a batch are loaded one after the other.
-      if (begin === 0 || last?.of !== given) {
-        const batch = withBags(given);
-        const factors = bags.map(
-          ({ field, pooling }) => [field, factorsOf(column(batch.bags, field), pooling!, batch.rows)] as const,
-        );
-        last = { of: given, batch, factors: new Map(factors) };
-      }
-      firstWord = trains ? memory.listedWords : 0;
-      const columns = lists.columns[lists.next]!;
-      loadColumns[lists.next]!(last.batch, begin, rows);
-      const { factors } = last;
-      const floats = new Float32Array(columns.buffer);
-      const loaded = places.map((place): BagItems => {
-        const { field, offsets, maxItems = Infinity } = place;
-        const of = column(last!.batch.bags, field);
-        const [first, end] = [of.offsets[begin]!, of.offsets[begin + rows]!];
-        if (end - first > rows * maxItems) throw new Error(`'${field}' has rows with more than ${maxItems} items`);
-        for (let b = 0; b <= rows; b++) columns[offsets + b] = of.offsets[begin + b]! - first;
-        const items = {
-          ids: of.ids.subarray(first, end),
-          factors: (factors.get(field) ?? of.weights).subarray(first, end),
-        };
-        if (place.ids !== undefined) columns.set(items.ids, place.ids);
-        if (place.factors !== undefined) floats.set(items.factors, place.factors);
-        return items;
-      });
-      const itemsOfField = new Map(places.map(({ field }, i) => [field, loaded[i]!]));
-      if (domains.length > 0)
-        begunItems = new Map(domains.map((field) => [field, itemsOfField.get(field)!.ids.length]));
-      lists.begin(
-        rows,
-        bags.map(({ field }) => itemsOfField.get(field)!),
-        begin === 0,
-        trains,
-      );
-    },
-    finish() {
-      lists.finish(upload, items, firstWord, scratchWords);
-      itemCounts = begunItems;
-      for (const [i, { bag }] of bags.entries()) {
-        const { ids, factors } = lists.bagAt(i);
-        upload[bag!] = ids;
-        upload[bag! + 1] = factors;
-      }
-    },
+/** Copies batches to the words that are uploaded. */
+export class Loader {
+  /** Words that are written before a pass, from the first word of a device's memory on. */
+  readonly upload: Uint32Array<ArrayBuffer>;
+  /** Items of bags and index lists. */
+  readonly items: GrowingWords = { words: new Uint32Array(1024), length: 0 };
+  readonly lists: IndexLists;
+  readonly #places: readonly PlacedItems[];
+  readonly #bags: readonly PlacedItems[];
+  readonly #domains: readonly string[];
+  readonly #listedWords: number;
+  readonly #scratchWords: number;
+  readonly #loadColumns: readonly ReturnType<typeof createColumnLoader>[];
+  readonly #withBags: (batch: Batch) => Batch;
+  #firstWord = 0;
+  /** Items of the pass that was started, and of the one that was finished last. */
+  #begunItems: ReadonlyMap<string, number> = new Map();
+  #itemCounts = this.#begunItems;
+  #last: Loading | undefined;
+
+  /**
+   * @param scratchWords words of `scratch` that precede those of index lists
+   * @param threads number of further threads that make index lists
+   */
+  constructor(compiled: Compiled, memory: DeviceMemory, scratchWords: number, threads: number, watch: ListWatch) {
+    this.upload = new Uint32Array(memory.uploadWords);
+    this.#places = itemWords(compiled, memory);
+    this.#bags = this.#places.filter(({ bag }) => bag !== undefined);
+    this.#domains = compiled.domains.flatMap((domain) => (domain.kind === 'items' ? [domain.field] : []));
+    this.#listedWords = memory.listedWords;
+    this.#scratchWords = scratchWords;
+    this.lists = createLists(compiled, memory, this.#bags, threads, watch);
+    this.#loadColumns = this.lists.columns.map((words) => createColumnLoader(compiled, words, memory.wordAt));
+    this.#withBags = bagsBetweenRows(compiled.plan.layout);
+  }
+
+  /** The first word of `upload` that a device reads: it may have the ids before in index lists. */
+  get firstWord(): number {
+    return this.#firstWord;
+  }
+
+  /** Rows of each domain but the batch: another object for another pass, unless there are none. */
+  get itemCounts(): ReadonlyMap<string, number> {
+    return this.#itemCounts;
+  }
+
+  /**
+   * Copies rows `begin` to `begin + rows` of a batch, which may change afterwards, and starts their index lists.
+   * @param trains whether gradients are gathered: a pass at row 0 restarts the index lists
+   */
+  begin(given: Batch, begin: number, rows: number, trains: boolean): void {
+    const loading = this.#loadingOf(given, begin);
+    this.#firstWord = trains ? this.#listedWords : 0;
+    const { next } = this.lists;
+    this.#loadColumns[next]!(loading.batch, begin, rows);
+    const loaded = new Map(
+      this.#places.map((place) => [place.field, loadItems(place, loading, begin, rows, this.lists.columns[next]!)]),
+    );
+    if (this.#domains.length > 0)
+      this.#begunItems = new Map(this.#domains.map((field) => [field, loaded.get(field)!.ids.length]));
+    const bags = this.#bags.map(({ field }) => loaded.get(field)!);
+    this.lists.begin(rows, bags, begin === 0, trains);
+  }
+
+  /** Writes what was started to `upload` and `items`. */
+  finish(): void {
+    this.lists.finish(this.upload, this.items, this.#firstWord, this.#scratchWords);
+    this.#itemCounts = this.#begunItems;
+    for (const [i, { bag }] of this.#bags.entries()) {
+      const { ids, factors } = this.lists.bagAt(i);
+      this.upload[bag!] = ids;
+      this.upload[bag! + 1] = factors;
+    }
+  }
+
+  /** Returns a batch as it is loaded; its parts are loaded one after the other. */
+  #loadingOf(given: Batch, begin: number): Loading {
+    if (begin > 0 && this.#last?.of === given) return this.#last;
+    const batch = this.#withBags(given);
+    const factors = this.#bags.map(
+      ({ field, pooling }) => [field, factorsOf(column(batch.bags, field), pooling!, batch.rows)] as const,
+    );
+    this.#last = { of: given, batch, factors: new Map(factors) };
+    return this.#last;
+  }
+}
+
+/** Copies the items of a field for some rows to the columns of a batch; returns them. */
+function loadItems(
+  { field, offsets, ids, factors, maxItems = Infinity }: PlacedItems,
+  { batch, factors: factorsOfFields }: Loading,
+  begin: number,
+  rows: number,
+  columns: Uint32Array,
+): BagItems {
+  const of = column(batch.bags, field);
+  const [first, end] = [of.offsets[begin]!, of.offsets[begin + rows]!];
+  if (end - first > rows * maxItems) throw new Error(`'${field}' has rows with more than ${maxItems} items`);
+  for (let b = 0; b <= rows; b++) columns[offsets + b] = of.offsets[begin + b]! - first;
+  const items = {
+    ids: of.ids.subarray(first, end),
+    factors: (factorsOfFields.get(field) ?? of.weights).subarray(first, end),
   };
+  if (ids !== undefined) columns.set(items.ids, ids);
+  if (factors !== undefined) new Float32Array(columns.buffer).set(items.factors, factors);
+  return items;
 }
 
 /** Returns a bag's weights as factors: w, w / Σ w or w / √Σ w²; 0 if the divisor is 0. */

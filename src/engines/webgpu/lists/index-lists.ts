@@ -42,40 +42,6 @@ export interface BagItems {
   readonly factors: Float32Array;
 }
 
-/**
- * Index lists: the distinct rows of tables in a step, and the items of the batch for each. Other threads make the lists
- * of a pass while this one submits the pass before; two passes alternate in memory.
- */
-export interface IndexLists {
-  /** Memory for the columns of two alternating passes. */
-  readonly columns: readonly Uint32Array[];
-  /** The one of them that the next pass uses. */
-  readonly next: number;
-  /**
-   * Starts the lists of a pass, whose columns were copied.
-   * @param isFirst whether the pass starts a step, without the rows of earlier passes
-   * @param trains whether distinct rows are listed
-   */
-  begin(rows: number, bags: readonly BagItems[], isFirst: boolean, trains: boolean): void;
-  /**
-   * Writes what a device reads of the pass that was started: columns, bags, and the distinct rows of the step so far
-   * with the items of this pass.
-   * @param firstColumn first word of the columns that is required
-   * @param scratchWords words of `scratch` that precede those of the lists
-   * @throws UserError (thread) if a thread failed
-   */
-  finish(upload: Uint32Array, items: GrowingWords, firstColumn: number, scratchWords: number): void;
-  /** Returns the first words of a bag's ids and factors in `items`. */
-  bagAt(bag: number): { readonly ids: number; readonly factors: number };
-  /** Returns the size of the last list of a table: one object, which changes with the next list. */
-  sizeOf(table: TablePlace): ListSize;
-  distinctOf(table: TablePlace): Uint32Array;
-  /** Words of `scratch` that the last pass requires. */
-  readonly scratchWords: number;
-  /** Ends its threads. */
-  end(): void;
-}
-
 /** The last list of a table, and the words of a job about it. */
 interface TableList extends ListedTable {
   readonly form: ListForm;
@@ -194,89 +160,146 @@ function createTableList(table: ListedTable, t: number, shape: ListShape): Table
 }
 
 /**
- * Creates the index lists of tables.
- * @param columnWords words of a batch's columns
- * @param threads number of further threads, which start with the first large pass
+ * Index lists: the distinct rows of tables in a step, and the items of the batch for each. Other threads make the lists
+ * of a pass while this one submits the pass before; two passes alternate in memory.
  */
-export function createIndexLists(
-  shape: ListShape,
-  tables: readonly ListedTable[],
-  columnWords: number,
-  threads: number,
-  { onListed, onWarning }: ListWatch = {},
-): IndexLists {
-  const jobs = createJobs(shape, columnWords, threads, onWarning);
-  const lists = tables.map((table, t) => createTableList(table, t, shape));
-  const listOf = new Map(lists.map((list) => [list.table, list]));
-  const firstItem = toTwos(jobWord.end(shape));
-  let turn = 0;
-  let begun = { bagWords: 0, trains: false };
-  let scratch = 0;
+export class IndexLists {
+  readonly #shape: ListShape;
+  readonly #columnWords: number;
+  readonly #jobs: Jobs;
+  readonly #lists: readonly TableList[];
+  readonly #onListed: ListWatch['onListed'];
+  readonly #firstItem: number;
+  /** The job that was started last. */
+  #turn = 0;
+  #trains = false;
+  #bagWords = 0;
+  #scratchWords = 0;
   /** The job with the last lists. */
-  let listed = jobs.words[turn]!;
-  let shift = 0;
-  const maxWords = ({ distinct, items, form }: TableList, isFirst: boolean): number =>
-    toTwos(mostListWords(isFirst ? 0 : distinct, items, form));
-  return {
-    get scratchWords() {
-      return scratch;
-    },
-    columns: jobs.columns,
-    get next() {
-      return 1 - turn;
-    },
-    begin(rows, bags, isFirst, trains) {
-      turn = 1 - turn;
-      let bagWords = 0;
-      for (const { ids } of bags) bagWords += 2 * toTwos(ids.length);
-      let [listWords, allItems] = [0, 0];
-      for (const [t, list] of trains ? lists.entries() : []) {
-        list.items = itemsOfTable(shape, t, jobs.columns[turn]!, rows);
-        allItems += list.items;
-        listWords += maxWords(list, isFirst);
-      }
-      jobs.reserve(turn, firstItem + bagWords + listWords);
-      const [job, before] = [jobs.words[turn]!, jobs.words[1 - turn]!];
-      job[jobWord.rows] = rows;
-      let end = writeBags(job, bags, firstItem);
-      begun = { bagWords, trains };
-      if (!trains) return;
-      for (const list of lists) {
-        const { words, distinct } = list;
-        job[words.seenAt] = before[words.list]!;
-        job[words.seen] = isFirst ? 0 : distinct;
-        job[words.list] = end;
-        end += maxWords(list, isFirst);
-      }
-      jobs.start(turn, allItems);
-    },
-    finish(upload, items, firstColumn, scratchWords) {
-      const { bagWords, trains } = begun;
-      const job = jobs.words[turn]!;
-      const begin = onListed === undefined ? 0 : monotonicMs();
-      if (trains) jobs.finish();
-      onListed?.(monotonicMs() - begin);
-      upload.set(jobs.columns[turn]!.subarray(firstColumn, columnWords), firstColumn);
-      items.length = 0;
-      shift = takeWords(items, bagWords) - firstItem;
-      if (bagWords > 0) items.words.set(job.subarray(firstItem, firstItem + bagWords), 0);
-      if (!trains) return;
-      [scratch, listed] = [scratchWords, job];
-      for (const list of lists) {
-        uploadList(list, job, upload, items, scratch);
-        scratch += list.segments * list.table.width;
-      }
-    },
-    bagAt: (bag) => ({
-      ids: jobs.words[turn]![jobWord.bag(bag, 'firstId')]! + shift,
-      factors: jobs.words[turn]![jobWord.bag(bag, 'firstFactor')]! + shift,
-    }),
-    sizeOf: (table) => listOf.get(table)!,
-    distinctOf(table) {
-      const { words, distinct } = listOf.get(table)!;
-      const from = listed[words.list]!;
-      return listed.subarray(from, from + distinct);
-    },
-    end: () => jobs.end(),
-  };
+  #listed: Uint32Array;
+  /** Words from bags in a job to those in the items. */
+  #shift = 0;
+
+  /**
+   * @param columnWords words of a batch's columns
+   * @param threads number of further threads, which start with the first large pass
+   */
+  constructor(
+    shape: ListShape,
+    tables: readonly ListedTable[],
+    columnWords: number,
+    threads: number,
+    { onListed, onWarning }: ListWatch = {},
+  ) {
+    this.#shape = shape;
+    this.#columnWords = columnWords;
+    this.#jobs = createJobs(shape, columnWords, threads, onWarning);
+    this.#lists = tables.map((table, t) => createTableList(table, t, shape));
+    this.#onListed = onListed;
+    this.#firstItem = toTwos(jobWord.end(shape));
+    this.#listed = this.#jobs.words[0]!;
+  }
+
+  /** Memory for the columns of two alternating passes. */
+  get columns(): readonly Uint32Array[] {
+    return this.#jobs.columns;
+  }
+
+  /** The one of them that the next pass uses. */
+  get next(): number {
+    return 1 - this.#turn;
+  }
+
+  /** Words of `scratch` that the last pass requires. */
+  get scratchWords(): number {
+    return this.#scratchWords;
+  }
+
+  /**
+   * Starts the lists of a pass, whose columns were copied.
+   * @param isFirst whether the pass starts a step, without the rows of earlier passes
+   * @param trains whether distinct rows are listed
+   */
+  begin(rows: number, bags: readonly BagItems[], isFirst: boolean, trains: boolean): void {
+    this.#turn = 1 - this.#turn;
+    this.#trains = trains;
+    this.#bagWords = bags.reduce((sum, { ids }) => sum + 2 * toTwos(ids.length), 0);
+    const maxWords = ({ distinct, items, form }: TableList): number =>
+      toTwos(mostListWords(isFirst ? 0 : distinct, items, form));
+    const lists = trains ? this.#lists : [];
+    for (const [t, list] of lists.entries())
+      list.items = itemsOfTable(this.#shape, t, this.#jobs.columns[this.#turn]!, rows);
+    const listWords = lists.reduce((sum, list) => sum + maxWords(list), 0);
+    this.#jobs.reserve(this.#turn, this.#firstItem + this.#bagWords + listWords);
+    const [job, before] = [this.#jobs.words[this.#turn]!, this.#jobs.words[1 - this.#turn]!];
+    job[jobWord.rows] = rows;
+    let end = writeBags(job, bags, this.#firstItem);
+    if (!trains) return;
+    for (const list of lists) {
+      const { words, distinct } = list;
+      job[words.seenAt] = before[words.list]!;
+      job[words.seen] = isFirst ? 0 : distinct;
+      job[words.list] = end;
+      end += maxWords(list);
+    }
+    this.#jobs.start(
+      this.#turn,
+      lists.reduce((sum, list) => sum + list.items, 0),
+    );
+  }
+
+  /**
+   * Writes what a device reads of the pass that was started: columns, bags, and the distinct rows of the step so far
+   * with the items of this pass.
+   * @param firstColumn first word of the columns that is required
+   * @param scratchWords words of `scratch` that precede those of the lists
+   * @throws UserError (thread) if a thread failed
+   */
+  finish(upload: Uint32Array, items: GrowingWords, firstColumn: number, scratchWords: number): void {
+    const job = this.#jobs.words[this.#turn]!;
+    const begin = this.#onListed === undefined ? 0 : monotonicMs();
+    if (this.#trains) this.#jobs.finish();
+    this.#onListed?.(monotonicMs() - begin);
+    upload.set(this.columns[this.#turn]!.subarray(firstColumn, this.#columnWords), firstColumn);
+    items.length = 0;
+    const bagsAt = takeWords(items, this.#bagWords);
+    this.#shift = bagsAt - this.#firstItem;
+    items.words.set(job.subarray(this.#firstItem, this.#firstItem + this.#bagWords), bagsAt);
+    if (!this.#trains) return;
+    this.#scratchWords = scratchWords;
+    this.#listed = job;
+    for (const list of this.#lists) {
+      uploadList(list, job, upload, items, this.#scratchWords);
+      this.#scratchWords += list.segments * list.table.width;
+    }
+  }
+
+  /** Returns the first words of a bag's ids and factors in `items`. */
+  bagAt(bag: number): { readonly ids: number; readonly factors: number } {
+    const job = this.#jobs.words[this.#turn]!;
+    return {
+      ids: job[jobWord.bag(bag, 'firstId')]! + this.#shift,
+      factors: job[jobWord.bag(bag, 'firstFactor')]! + this.#shift,
+    };
+  }
+
+  /** Returns the size of the last list of a table: one object, which changes with the next list. */
+  sizeOf(table: TablePlace): ListSize {
+    return this.#listOf(table);
+  }
+
+  distinctOf(table: TablePlace): Uint32Array {
+    const { words, distinct } = this.#listOf(table);
+    const from = this.#listed[words.list]!;
+    return this.#listed.subarray(from, from + distinct);
+  }
+
+  /** Ends its threads. */
+  end(): void {
+    this.#jobs.end();
+  }
+
+  #listOf(table: TablePlace): TableList {
+    return this.#lists.find((list) => list.table === table)!;
+  }
 }

@@ -91,62 +91,122 @@ export function itemsOfTable(shape: ListShape, table: number, columns: Uint32Arr
   return items;
 }
 
-/**
- * Writes the list of a table: its distinct rows in order of first use in the step, the first segment of each, the first
- * item of each segment, and the items by row, in the order of fields and batch (see `ListForm`). Rows of earlier passes
- * of the step come first.
- * @param columns columns of the batch
- * @param job the parameters of the pass, and memory for its lists
- * @param before the job of the pass before, with its lists
- */
-export type TableLister = (table: number, columns: Uint32Array, job: Uint32Array, before: Uint32Array) => void;
+/** A list while it is made: where it goes, and what it is made from. */
+interface ListState {
+  readonly fields: readonly ListField[];
+  readonly form: ListForm;
+  readonly columns: Uint32Array;
+  readonly job: Uint32Array;
+  readonly rows: number;
+  /** First word of the list, whose first part are distinct rows. */
+  readonly list: number;
+  /** Bits of the hash of a row. */
+  readonly bits: number;
+  readonly total: number;
+}
 
-/** Creates a lister with its own memory, for one thread. */
-export function createTableLister(shape: ListShape): TableLister {
+/** Lists tables one at a time, with its own memory, for one thread. */
+export class TableLister {
+  readonly #shape: ListShape;
   /**
    * Hash table of the rows of one table at a time, at most half full: numbers of distinct rows, counted from 1. It is
    * as large as a batch, so it stays in the cache.
    */
-  let hash = new Uint32Array(0);
+  #hash = new Uint32Array(0);
   /** Distinct row of each item. */
-  let slotOf = new Uint32Array(0);
+  #slotOf = new Uint32Array(0);
   /** Number of items of each distinct row; then the position of its next item. */
-  let counts = new Uint32Array(0);
+  #counts = new Uint32Array(0);
   /** The words of the two jobs as half words. */
-  const halves = new WeakMap<Uint32Array, Uint16Array>();
-  const halvesOf = (job: Uint32Array): Uint16Array => {
-    let known = halves.get(job);
-    if (known === undefined) halves.set(job, (known = new Uint16Array(job.buffer)));
-    return known;
-  };
-  const room = (words: Uint32Array<ArrayBuffer>, least: number): Uint32Array<ArrayBuffer> =>
-    words.length >= least ? words : new Uint32Array(2 * least);
+  readonly #halves = new WeakMap<Uint32Array, Uint16Array>();
+
+  constructor(shape: ListShape) {
+    this.#shape = shape;
+  }
+
+  /**
+   * Writes the list of a table: its distinct rows in order of first use in the step, the first segment of each, the
+   * first item of each segment, and the items by row, in the order of fields and batch (see `ListForm`). Rows of
+   * earlier passes of the step come first.
+   * @param columns columns of the batch
+   * @param job the parameters of the pass, and memory for its lists
+   * @param before the job of the pass before, with its lists
+   */
+  list(table: number, columns: Uint32Array, job: Uint32Array, before: Uint32Array): void {
+    const { fields, form } = this.#shape.tables[table]!;
+    const word = (what: keyof typeof TABLE): number => jobWord.table(this.#shape, table, what);
+    const [rows, list, seen] = [job[jobWord.rows]!, job[word('list')]!, job[word('seen')]!];
+    const total = itemsOfTable(this.#shape, table, columns, rows);
+    const bits = Math.max(4, Math.ceil(Math.log2(2 * (seen + total))));
+    const state: ListState = { fields, form, columns, job, rows, list, bits, total };
+    this.#begin(state, before.subarray(job[word('seenAt')]).subarray(0, seen));
+    const count = this.#numberFields(state, seen);
+    let segments = 0;
+    for (let u = 0; u < count; u++) segments += Math.ceil(this.#counts[u]! / SEGMENT);
+    this.#putItems(state, this.#putSegments(state, count, segments));
+    job[word('count')] = count;
+    job[word('segments')] = segments;
+  }
+
+  /** Forgets all rows but those of earlier passes. */
+  #begin({ job, list, bits, total }: ListState, seen: Uint32Array): void {
+    this.#hash = room(this.#hash, 2 ** bits);
+    this.#slotOf = room(this.#slotOf, total);
+    this.#counts = room(this.#counts, seen.length + total);
+    const hash = this.#hash;
+    hash.fill(0, 0, 2 ** bits);
+    this.#counts.fill(0, 0, seen.length);
+    for (let u = 0; u < seen.length; u++) {
+      const row = (job[list + u] = seen[u]!);
+      let h = Math.imul(row, SPREAD) >>> (32 - bits);
+      while (hash[h] !== 0) h = (h + 1) & (2 ** bits - 1);
+      hash[h] = u + 1;
+    }
+  }
+
+  /** Numbers the rows of all items; returns the number of distinct rows. */
+  #numberFields(state: ListState, seen: number): number {
+    const { fields, columns, job, rows } = state;
+    let [count, first] = [seen, 0];
+    for (const field of fields) {
+      const items = itemsOfField(field, columns, rows);
+      const ids = field.bag === undefined ? columns : job;
+      const from = field.bag === undefined ? field.at : job[jobWord.bag(field.bag, 'firstId')]!;
+      count = this.#numberRows(state, ids, from, from + items, count, first);
+      first += items;
+    }
+    return count;
+  }
 
   /** Numbers the rows of some items, and counts the items of each; returns the number of distinct rows. */
-  const numberRows = (
+  #numberRows(
+    { job: distinct, list, bits }: ListState,
     ids: Uint32Array,
     from: number,
     to: number,
-    distinct: Uint32Array,
-    distinctAt: number,
     known: number,
     first: number,
-    shift: number,
-  ): number => {
+  ): number {
     // Local variables are faster in the loop.
-    const [places, ofRow, slotsOfItems, mask] = [hash, counts, slotOf, 2 ** (32 - shift) - 1];
+    const [places, ofRow, slotsOfItems, shift, mask] = [
+      this.#hash,
+      this.#counts,
+      this.#slotOf,
+      32 - bits,
+      2 ** bits - 1,
+    ];
     let count = known;
     let i = first;
     for (let at = from; at < to; at++) {
       const row = ids[at]!;
       let h = Math.imul(row, SPREAD) >>> shift;
       let slot = places[h]!;
-      while (slot !== 0 && distinct[distinctAt + slot - 1] !== row) {
+      while (slot !== 0 && distinct[list + slot - 1] !== row) {
         h = (h + 1) & mask;
         slot = places[h]!;
       }
       if (slot === 0) {
-        distinct[distinctAt + count] = row;
+        distinct[list + count] = row;
         ofRow[count] = 0;
         slot = places[h] = ++count;
       }
@@ -154,62 +214,15 @@ export function createTableLister(shape: ListShape): TableLister {
       slotsOfItems[i++] = slot - 1;
     }
     return count;
-  };
-  /** Writes each item of ids to the next position of its row: integers from `first` on, `gap` apart. */
-  const putIds = (
-    numbers: Uint32Array | Uint16Array,
-    itemsAt: number,
-    firstItem: number,
-    count: number,
-    first: number,
-    gap: number,
-  ): void => {
-    const [places, slotsOfItems] = [counts, slotOf];
-    let number = first;
-    for (let i = firstItem, end = firstItem + count; i < end; i++, number += gap)
-      numbers[itemsAt + places[slotsOfItems[i]!]!++] = number;
-  };
-  const putWithFactor = (job: Uint32Array, itemsAt: number, i: number, at: number, factor: number): void => {
-    const place = itemsAt + 2 * counts[slotOf[i]!]!++;
-    job[place] = at;
-    job[place + 1] = factor;
-  };
+  }
 
-  return (table, columns, job, before) => {
-    const { fields, form } = shape.tables[table]!;
-    const { hasFactors, isShort } = form;
-    const word = (what: keyof typeof TABLE): number => jobWord.table(shape, table, what);
-    const [rows, list, seen] = [job[jobWord.rows]!, job[word('list')]!, job[word('seen')]!];
-    const seenAt = job[word('seenAt')]!;
-    const total = itemsOfTable(shape, table, columns, rows);
-    const bits = Math.max(4, Math.ceil(Math.log2(2 * (seen + total))));
-    [hash, slotOf, counts] = [room(hash, 2 ** bits), room(slotOf, total), room(counts, seen + total)];
-    hash.fill(0, 0, 2 ** bits);
-    counts.fill(0, 0, seen);
-    for (let u = 0; u < seen; u++) {
-      const row = (job[list + u] = before[seenAt + u]!);
-      let h = Math.imul(row, SPREAD) >>> (32 - bits);
-      while (hash[h] !== 0) h = (h + 1) & (2 ** bits - 1);
-      hash[h] = u + 1;
-    }
-    let count = seen;
-    let i = 0;
-    for (const field of fields) {
-      const items = itemsOfField(field, columns, rows);
-      const [ids, from] =
-        field.bag === undefined ? [columns, field.at] : [job, job[jobWord.bag(field.bag, 'firstId')]!];
-      count = numberRows(ids, from, from + items, job, list, count, i, 32 - bits);
-      i += items;
-    }
-    let segments = 0;
-    for (let u = 0; u < count; u++) segments += Math.ceil(counts[u]! / SEGMENT);
+  /** Writes the segments of each row, and turns counts into positions; returns where items go. */
+  #putSegments({ job, list, form, total }: ListState, count: number, segments: number): ItemsTarget {
+    const counts = this.#counts;
     const parts = listParts(count, segments, total, form);
-    const [numbers, perWord] = isShort ? [halvesOf(job), 2] : [job, 1];
-    const [firstSegmentsAt, segmentsAt, itemsAt] = [
-      (list + parts.firstSegments) * perWord,
-      (list + parts.segments) * perWord,
-      (list + parts.items) * perWord,
-    ];
+    const [numbers, perWord] = form.isShort ? [this.#halvesOf(job), 2] : [job, 1];
+    const firstSegmentsAt = (list + parts.firstSegments) * perWord;
+    const segmentsAt = (list + parts.segments) * perWord;
     let [item, segment] = [0, 0];
     for (let u = 0; u < count; u++) {
       numbers[firstSegmentsAt + u] = segment;
@@ -220,26 +233,59 @@ export function createTableLister(shape: ListShape): TableLister {
     }
     numbers[firstSegmentsAt + count] = segment;
     numbers[segmentsAt + segment] = item;
-    i = 0;
+    return { numbers, at: (list + parts.items) * perWord };
+  }
+
+  /** Writes the items of all fields. */
+  #putItems({ fields, form: { isShort, hasFactors }, columns, job, rows }: ListState, target: ItemsTarget): void {
+    let first = 0;
     for (const field of fields) {
       const { at, offset, bag, ld } = field;
       const items = itemsOfField(field, columns, rows);
-      if (isShort) putIds(numbers, itemsAt, i, items, 0, 1);
-      else if (bag === undefined && !hasFactors) putIds(numbers, itemsAt, i, items, offset, ld);
+      if (isShort) this.#putIds(target, first, items, 0, 1);
+      else if (bag === undefined && !hasFactors) this.#putIds(target, first, items, offset, ld);
       else if (bag === undefined)
-        for (let k = 0; k < items; k++) putWithFactor(job, itemsAt, i + k, k * ld + offset, ONE);
+        for (let k = 0; k < items; k++) this.#putWithFactor(target, first + k, k * ld + offset, ONE);
       else {
         const factors = job[jobWord.bag(bag, 'firstFactor')]!;
         for (let b = 0; b < rows; b++)
           for (let k = columns[at + b]!; k < columns[at + b + 1]!; k++)
-            putWithFactor(job, itemsAt, i + k, b * ld + offset, job[factors + k]!);
+            this.#putWithFactor(target, first + k, b * ld + offset, job[factors + k]!);
       }
-      i += items;
+      first += items;
     }
-    job[word('count')] = count;
-    job[word('segments')] = segments;
-  };
+  }
+
+  /** Writes each item of ids to the next position of its row: integers from `first` on, `gap` apart. */
+  #putIds({ numbers, at }: ItemsTarget, firstItem: number, count: number, first: number, gap: number): void {
+    const [places, slotsOfItems] = [this.#counts, this.#slotOf];
+    let number = first;
+    for (let i = firstItem, end = firstItem + count; i < end; i++, number += gap)
+      numbers[at + places[slotsOfItems[i]!]!++] = number;
+  }
+
+  #putWithFactor({ numbers, at }: ItemsTarget, i: number, position: number, factor: number): void {
+    const place = at + 2 * this.#counts[this.#slotOf[i]!]!++;
+    numbers[place] = position;
+    numbers[place + 1] = factor;
+  }
+
+  #halvesOf(job: Uint32Array): Uint16Array {
+    const known = this.#halves.get(job) ?? new Uint16Array(job.buffer);
+    this.#halves.set(job, known);
+    return known;
+  }
 }
+
+/** Where the items of a list go: words, or half words. */
+interface ItemsTarget {
+  readonly numbers: Uint32Array | Uint16Array;
+  readonly at: number;
+}
+
+/** Returns an array of at least so many words, whose values may be lost. */
+const room = (words: Uint32Array<ArrayBuffer>, least: number): Uint32Array<ArrayBuffer> =>
+  words.length >= least ? words : new Uint32Array(2 * least);
 
 /** Knuth's multiplicative hash. */
 const SPREAD = 0x9e3779b1;

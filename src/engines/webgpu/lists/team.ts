@@ -1,7 +1,7 @@
 import type { Worker } from 'node:worker_threads';
 import { fewerThreads, RESUME_HINT, openThread } from '../../../system/thread.js';
 import { userError } from '../../../core/errors.js';
-import { createTableLister, type ListShape } from './table-list.js';
+import { TableLister, type ListShape } from './table-list.js';
 
 /**
  * Words that all threads share: the next table, with the job's number in the upper half; the number of tables done;
@@ -58,7 +58,7 @@ export function createListTeam(
   const control = new SharedArrayBuffer(4 * CONTROL_WORDS);
   const words = new Int32Array(control);
   const numTables = shape.tables.length;
-  const list = createTableLister(shape);
+  const lister = new TableLister(shape);
   const columns = memory.map((each) => new Uint32Array(each.columns));
   const jobs = memory.map(({ job }) => new Uint32Array(job));
   const workers: Worker[] = [];
@@ -88,7 +88,7 @@ export function createListTeam(
     finish() {
       const which = job & 1;
       for (let next = claim(words, numTables); next !== undefined; next = claim(words, numTables)) {
-        list(next.table, columns[which]!, jobs[which]!, jobs[1 - which]!);
+        lister.list(next.table, columns[which]!, jobs[which]!, jobs[1 - which]!);
         Atomics.add(words, CONTROL.done, 1);
       }
       for (let done = Atomics.load(words, CONTROL.done); done < numTables; done = Atomics.load(words, CONTROL.done)) {

@@ -1,5 +1,5 @@
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
-import { createTableLister } from './table-list.js';
+import { TableLister } from './table-list.js';
 import { claim, CONTROL, END, type ListThread, type NewMemory } from './team.js';
 
 // A thread that lists the distinct rows of tables: takes one at a time, and waits for more.
@@ -7,7 +7,7 @@ import { claim, CONTROL, END, type ListThread, type NewMemory } from './team.js'
 // Passed by team.ts.
 const { shape, control, memory } = workerData as ListThread;
 const words = new Int32Array(control);
-const list = createTableLister(shape);
+const lister = new TableLister(shape);
 const columns = memory.map((each) => new Uint32Array(each.columns));
 const jobs = memory.map(({ job }) => new Uint32Array(job));
 const seen = memory.map(() => 0);
@@ -32,7 +32,7 @@ try {
       continue;
     }
     renew();
-    list(taken.table, columns[taken.which]!, jobs[taken.which]!, jobs[1 - taken.which]!);
+    lister.list(taken.table, columns[taken.which]!, jobs[taken.which]!, jobs[1 - taken.which]!);
     if (Atomics.add(words, CONTROL.done, 1) + 1 === numTables) Atomics.notify(words, CONTROL.done);
   }
 } catch (error) {
