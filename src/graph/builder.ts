@@ -350,7 +350,7 @@ const BATCH_ONLY: ReadonlySet<OperationName> = new Set<OperationName>([
 
 /** Returns the domain that all operands share. */
 function commonDomain<Name extends OperationName>(op: Name, attributes: Operations[Name]): Domain {
-  const [first, ...others] = operandsOf(op, attributes);
+  const [first, ...others] = operandsOf(attributes);
   check(first !== undefined, `${op} has no operands`);
   for (const other of others)
     check(

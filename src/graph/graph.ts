@@ -29,53 +29,18 @@ export interface Graph {
   readonly gates?: ReadonlyMap<string, Gate>;
 }
 
-type Operands = { [Name in OperationName]: (value: Operations[Name]) => readonly (Value | undefined)[] };
-
-const OPERANDS: Operands = {
-  input: () => [],
-  linear: ({ x }) => [x],
-  batchNorm: ({ x }) => [x],
-  activation: ({ x }) => [x],
-  layerNorm: ({ x }) => [x],
-  dropout: ({ x }) => [x],
-  softmax: ({ x }) => [x],
-  concat: ({ xs }) => xs,
-  slice: ({ x }) => [x],
-  multiply: ({ a, b }) => [a, b],
-  add: ({ a, b }) => [a, b],
-  affine: ({ x }) => [x],
-  map: ({ x }) => [x],
-  productLogit: ({ a, b }) => [a, b],
-  crossEntropy: ({ logit, label }) => [logit, label],
-  reciprocal: ({ x }) => [x],
-  clip: ({ x }) => [x],
-  batchSum: ({ x }) => [x],
-  groupLogSumExp: ({ x, groups }) => [x, groups],
-  groupPairs: ({ x, label, groups }) => [x, label, groups],
-  expand: ({ x }) => [x],
-  segmentPool: ({ x, weights }) => [x, weights],
-  segmentSoftmax: ({ x }) => [x],
-  shift: ({ x }) => [x],
-  segmentAttention: ({ query, key, value }) => [query, key, value],
-  itemPosition: () => [],
-  stopGradient: ({ x }) => [x],
-  mixture: ({ gate, experts }) => [gate, ...experts],
-  attend: ({ tokens }) => tokens,
-  binaryCrossEntropy: ({ logit, label, mask, weights }) => [logit, label, mask, weights],
-  mean: ({ x, mask, weights }) => [x, mask, weights],
-  squaredError: ({ prediction, label, mask, weights }) => [prediction, label, mask, weights],
-};
-
-/** Returns the values that an operation with some attributes reads. */
-export function operandsOf<Name extends OperationName>(op: Name, attributes: Operations[Name]): readonly Value[] {
-  // The table is correlated by the name, which TypeScript does not follow.
-  const operands = OPERANDS[op] as (attributes: Operations[Name]) => readonly (Value | undefined)[];
-  return operands(attributes).filter((operand) => operand !== undefined);
+/** Returns the values that an operation with some attributes reads, in the order of its attributes. */
+export function operandsOf(attributes: Operations[OperationName]): readonly Value[] {
+  return Object.values(attributes)
+    .flat()
+    .filter(
+      (attribute): attribute is Value => typeof attribute === 'object' && attribute !== null && 'op' in attribute,
+    );
 }
 
 /** Returns the values that an operation reads. */
 export function listOperands(value: Value): readonly Value[] {
-  return operandsOf(value.op, value);
+  return operandsOf(value);
 }
 
 /** Returns the values that are required to compute `targets`, in topological order. */

@@ -78,7 +78,8 @@ function interest(g: GraphBuilder, input: Value): Value {
     'sum',
   );
   const own = g.segmentPool(g.segmentAttention(items, items, items, { heads: 1, isCausal: false }), 'sum');
-  return g.concat([attended, own, pooled, g.segmentPool(items, 'mean'), g.segmentPool(items, 'max')]);
+  const weighted = g.segmentPool(items, 'sum', weights);
+  return g.concat([attended, own, pooled, weighted, g.segmentPool(items, 'mean'), g.segmentPool(items, 'max')]);
 }
 
 /** A plan of every operation and loss, with a rule for all weights. */

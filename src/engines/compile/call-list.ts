@@ -19,17 +19,6 @@ export type TogetherKernel =
   | 'normalizeSquares'
   | 'normalizeSums'
   | 'normalizeTogether';
-/** Kernels on the items of sequences. */
-export type ItemKernel =
-  | 'expand'
-  | 'itemPosition'
-  | 'segmentDots'
-  | 'segmentMax'
-  | 'segmentMaxGradient'
-  | 'segmentSoftmax'
-  | 'segmentSoftmaxGradient'
-  | 'segmentSum'
-  | 'shiftItems';
 /** Products of operands that are rounded to bfloat16. */
 export type Bf16Kernel = 'gemmBf16' | 'gemmGradientBf16';
 /** Rules that have a kernel for tables. */
@@ -37,62 +26,15 @@ export type TableRule = RuleKernel extends infer Name ? (Name extends `${infer R
 
 /**
  * How workers share the work of a kernel. A barrier separates calls in which two workers may access the same element.
+ * Every worker has the same rows of a domain in all calls by rows, so no barrier separates them.
  */
 type Sharing = 'rows' | 'sums' | 'columns' | 'groups' | 'start' | 'tables' | 'reduce' | 'apply';
 
-const SHARING: Readonly<Record<Exclude<KernelName, RuleKernel>, Sharing>> = {
-  // Every worker has the same rows of a domain in all of these, so no barrier separates them.
-  gemm: 'rows',
-  gemmBf16: 'rows',
-  affine: 'rows',
-  clip: 'rows',
-  clipGradient: 'rows',
-  layerNorm: 'rows',
-  layerNormGradient: 'rows',
-  mapNumbers: 'rows',
-  mapNumbersGradient: 'rows',
-  productLogit: 'rows',
-  productLogitGradient: 'rows',
-  reciprocal: 'rows',
-  reciprocalGradient: 'rows',
-  activate: 'rows',
-  activateGradient: 'rows',
-  binaryCrossEntropy: 'rows',
+/** Kernels whose sharing does not follow from their arguments. */
+const SHARING: Readonly<Partial<Record<KernelName, Sharing>>> = {
   checkFinite: 'rows',
   // A barrier precedes every kernel that accesses the same elements.
   clearRows: 'rows',
-  countRows: 'rows',
-  clear: 'rows',
-  copyColumns: 'rows',
-  expand: 'rows',
-  itemPosition: 'rows',
-  segmentAttention: 'rows',
-  segmentAttentionGradient: 'rows',
-  segmentDots: 'rows',
-  segmentMax: 'rows',
-  segmentMaxGradient: 'rows',
-  segmentSoftmax: 'rows',
-  segmentSoftmaxGradient: 'rows',
-  segmentSum: 'rows',
-  shiftItems: 'rows',
-  crossEntropy: 'rows',
-  crossEntropyGradient: 'rows',
-  dice: 'rows',
-  diceGradient: 'rows',
-  dotRows: 'rows',
-  dropout: 'rows',
-  lookup: 'rows',
-  lookupBags: 'rows',
-  mean: 'rows',
-  multiply: 'rows',
-  normalizeRunning: 'rows',
-  prelu: 'rows',
-  poolingFactors: 'rows',
-  preluGradient: 'rows',
-  scaleRows: 'rows',
-  softmax: 'rows',
-  softmaxGradient: 'rows',
-  squaredError: 'rows',
   // Sums over rows that only the optimizer reads: they are deferred to the end of the backward pass.
   columnProducts: 'sums',
   columnSums: 'sums',
@@ -101,18 +43,6 @@ const SHARING: Readonly<Record<Exclude<KernelName, RuleKernel>, Sharing>> = {
   gemmGradientBf16: 'sums',
   meanLoss: 'sums',
   preluSlope: 'sums',
-  // Whole columns, which the next kernel reads by rows.
-  arrangeGroups: 'columns',
-  batchSum: 'columns',
-  batchSums: 'columns',
-  batchSumTogether: 'columns',
-  normalize: 'columns',
-  normalizeGradient: 'columns',
-  normalizeGradientSums: 'columns',
-  normalizeGradientTogether: 'columns',
-  normalizeSquares: 'columns',
-  normalizeSums: 'columns',
-  normalizeTogether: 'columns',
   // Groups, which have rows of any worker.
   groupLogSumExp: 'groups',
   groupLogSumExpGradient: 'groups',
@@ -128,21 +58,23 @@ const SHARING: Readonly<Record<Exclude<KernelName, RuleKernel>, Sharing>> = {
   gatherGradients: 'tables',
   numberRows: 'tables',
   refuseUnlessFinite: 'tables',
+  watchAll: 'tables',
   // They read gradients that other workers have written.
   accumulate: 'reduce',
   clipNorm: 'reduce',
   combine: 'reduce',
   products: 'reduce',
-  watchAll: 'tables',
   // A worker has the same table rows as in their update, but not the same dense weights.
   averageRows: 'apply',
   averageWeights: 'reduce',
   exchangeRows: 'apply',
-  exchangeWeights: 'apply',
 };
 
-const sharingOf = (kernel: KernelName): Sharing =>
-  kernel in SHARING ? SHARING[kernel as keyof typeof SHARING] : 'apply';
+/** Returns how workers share a kernel: by default columns if it has slots of them, else its rows, else an update. */
+function sharingOf(kernel: KernelName): Sharing {
+  const names = argumentNames(kernel);
+  return SHARING[kernel] ?? (names.includes('slot') ? 'columns' : names.includes('rows') ? 'rows' : 'apply');
+}
 
 /** An argument of a call: a position in a buffer, a number, or the number of rows of a domain. */
 export type Operand = Ref | number | Domain;

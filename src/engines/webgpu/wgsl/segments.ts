@@ -1,4 +1,3 @@
-import type { ItemKernel } from '../../compile/call-list.js';
 import type { OwnKernel } from '../kernel.js';
 import { THREADS } from './prelude.js';
 
@@ -32,7 +31,7 @@ const FACTOR = 'let factor = select(1.0, 1.0 / f32(max(stop - first, 1u)), $isMe
 const WEIGHT = 'valueAt($w, item * $ldw)';
 
 /** Kernels on the items of sequences. */
-export const SEGMENT_KERNELS: Readonly<Record<ItemKernel, OwnKernel>> = {
+export const SEGMENT_KERNELS = {
   expand: bySegment(
     'y',
     'columns',
@@ -128,4 +127,4 @@ export const SEGMENT_KERNELS: Readonly<Record<ItemKernel, OwnKernel>> = {
       if (other >= i32(first) && other < i32(stop)) { v = f($x + u32(other) * $ldx + n); }
       add($y + item * $ldy + n, v, $accumulate);`),
   ),
-};
+} as const satisfies Readonly<Record<string, OwnKernel>>;
