@@ -74,9 +74,9 @@ INLINE void pack(
 /** Multiplies as gemm does. */
 KERNEL(gemmBf16)(
   const float *a, int32_t lda, const float *panelsAt, const float *bias, float *c, int32_t ldc, int32_t rows,
-  int32_t k, int32_t panels, int32_t accumulate, int32_t activation
+  int32_t k, int32_t panels, int32_t accumulate, int32_t activation, int32_t activatedPanels
 ) {
-  multiply(a, lda, panelsAt, bias, c, ldc, rows, k, panels, accumulate, activation);
+  multiply(a, lda, panelsAt, bias, c, ldc, rows, k, panels, accumulate, activation, (size_t)activatedPanels);
 }
 
 /** Computes the gradient of weights as gemmGradient does. */

@@ -21,13 +21,13 @@ INLINE void pack(
  * large one. Rows are shared among workers.
  * @param bias 8·panels floats, or NULL
  * @param accumulate whether the product is added to C
- * @param activation its code, 0 for none
+ * @param activation code of the activation of the first `activatedPanels`, 0 for none
  */
 KERNEL(gemm)(
   const float *a, int32_t lda, const float *panelsAt, const float *bias, float *c, int32_t ldc, int32_t rows,
-  int32_t k, int32_t panels, int32_t accumulate, int32_t activation
+  int32_t k, int32_t panels, int32_t accumulate, int32_t activation, int32_t activatedPanels
 ) {
-  multiply(a, lda, panelsAt, bias, c, ldc, rows, k, panels, accumulate, activation);
+  multiply(a, lda, panelsAt, bias, c, ldc, rows, k, panels, accumulate, activation, (size_t)activatedPanels);
 }
 
 /**

@@ -140,10 +140,13 @@ SIZES(6)
 #define CALL_TILE(kind, t) \
   (height == MOST_ROWS ? CALL_HIGHEST(kind, t) : height == 4 ? CALL_WIDTH(kind, 4, t) : CALL_WIDTH(kind, 1, t))
 
-/** C[b, 8·panels] = activation of (A[b, K] · P + bias), or added to C, for rows of this worker's share. */
+/**
+ * C[b, 8·panels] = A[b, K] · P + bias, or added to C, for rows of this worker's share; of the first `activated` panels,
+ * the activation.
+ */
 INLINE void multiply(
   const float *a, size_t lda, const float *p, const float *bias, float *c, size_t ldc, int32_t rows, size_t k,
-  size_t panels, int accumulate, int activation
+  size_t panels, int accumulate, int activation, size_t activated
 ) {
   const size_t begin = share_begin(rows, 4), end = share_end(rows, 4);
   const size_t most = BLOCK_FLOATS / (k * MOST_ROWS) * MOST_ROWS,
@@ -165,7 +168,8 @@ INLINE void multiply(
     const size_t ldx = lda;
 #endif
     for (size_t q = 0, width; q < panels; q += width) {
-      width = width_of(panels - q);
+      const int is_activated = q < activated;
+      width = width_of((is_activated ? activated : panels) - q);
 #if IS_PACKED
       for (size_t i = 0; i < width; i++) {
         const float *panel = p + (q + i) * k * PANEL;
@@ -181,7 +185,7 @@ INLINE void multiply(
         height = height_of(last - b);
         const product tile = {
           x + (b - first) * ldx, ldx, packed, steps, bias ? bias + q * PANEL : bias, c + b * ldc + q * PANEL, ldc,
-          accumulate, activation,
+          accumulate, is_activated ? activation : NO_ACTIVATION,
         };
         CALL_TILE(product, &tile);
       }

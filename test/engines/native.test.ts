@@ -25,6 +25,9 @@ const shapes = fc.record({
   threads: fc.integer({ min: 1, max: 5 }),
   accumulate: fc.integer({ min: 0, max: 1 }),
   hasBias: fc.boolean(),
+  /** None, ReLU or leaky ReLU, of some of the panels. */
+  activation: fc.integer({ min: 0, max: 2 }),
+  activatedShare: fc.constantFrom(0, 0.5, 1),
   seed: fc.nat(1000),
 });
 type Shape = typeof shapes extends fc.Arbitrary<infer Value> ? Value : never;
@@ -33,7 +36,7 @@ type Shape = typeof shapes extends fc.Arbitrary<infer Value> ? Value : never;
 function compute(
   kernels: Kernels,
   { buffer }: WebAssembly.Memory,
-  { rows, inputs, panels, gap, threads, accumulate, hasBias, seed }: Shape,
+  { rows, inputs, panels, gap, threads, accumulate, hasBias, activation, activatedShare, seed }: Shape,
 ): void {
   const random = randomStream(seed, 'native');
   new Float32Array(buffer, BEGIN).forEach((_, i, floats) => void (floats[i] = random.uniform() - 0.5));
@@ -43,10 +46,11 @@ function compute(
   const weights = y + 4 * rows * ldy;
   const bias = weights + 4 * inputs * panels * 8;
   const gradient = bias + 4 * panels * 8;
+  const activated = Math.floor(panels * activatedShare);
   const all = Array.from({ length: threads }, (_, self) => self);
   for (const self of all) {
     kernels.join(self, threads, 0);
-    kernels.gemm(x, ldx, weights, hasBias ? bias : 0, y, ldy, rows, inputs, panels, accumulate);
+    kernels.gemm(x, ldx, weights, hasBias ? bias : 0, y, ldy, rows, inputs, panels, accumulate, activation, activated);
   }
   for (const self of all) {
     kernels.join(self, threads, 0);

@@ -15,7 +15,7 @@ export function fusedCode(fusions: Fusions, value: Value): number {
 /**
  * Finds the activations that need no pass of their own: the slope depends on the sign of the result alone, so that the
  * operand may be overwritten, and nothing else reads the operand, a batch norm or a linear layer. Linear layers that
- * read the same value are one product, so all of them or none have the activation.
+ * read the same value are one product, so only the first of them that have the same activation are fused.
  */
 export function fuseActivations(graph: Graph): Fusions {
   const readers = readersOf(graph);
@@ -25,11 +25,12 @@ export function fuseActivations(graph: Graph): Fusions {
   };
   const fusions = new Map<Value, ValueOf<'activation'>>();
   for (const value of graph.values) {
-    if (value.op !== 'batchNorm' && value.op !== 'linear') continue;
-    const product = value.op === 'linear' ? readers.get(value.x)!.filter((reader) => reader?.op === 'linear') : [value];
-    const activations = product.map(activationOf);
-    const own = activationOf(value);
-    if (own !== undefined && activations.every((each) => each?.kind === own.kind)) fusions.set(value, own);
+    const own = value.op === 'batchNorm' || value.op === 'linear' ? activationOf(value) : undefined;
+    if (own === undefined) continue;
+    const product: readonly (Value | undefined)[] =
+      value.op === 'linear' ? readers.get(value.x)!.filter((reader) => reader?.op === 'linear') : [value];
+    const before = product.slice(0, product.indexOf(value));
+    if (before.every((other) => fusions.get(other!)?.kind === own.kind)) fusions.set(value, own);
   }
   return fusions;
 }

@@ -4,7 +4,7 @@ import { findLookups, readersOf, type Lookups } from '../../graph/lookups.js';
 import { parametersIn } from '../../graph/parameters-in.js';
 import type { OperationName, Parameter, Value, ValueOf } from '../../graph/operations.js';
 import { countElements } from '../../core/tensor.js';
-import { fuseActivations, type Fusions } from './fusion.js';
+import { fuseActivations, fusedCode, type Fusions } from './fusion.js';
 import { columnsOf, createView, shift, toEights, toFours, type Buffers, type Ref, type View } from './buffers.js';
 
 /** A value and its gradient. */
@@ -22,6 +22,12 @@ export interface Matrix {
   readonly panels: number;
 }
 
+/** The activation of the first panels of a product; code 0 for none. */
+export interface PanelActivation {
+  readonly activation: number;
+  readonly activatedPanels: number;
+}
+
 /** Linear layers that read one value: their matrices, side by side, make one product. */
 export interface LinearGroup {
   readonly x: Value;
@@ -30,6 +36,8 @@ export interface LinearGroup {
   readonly bias: Ref;
   /** All outputs. */
   readonly out: Place;
+  /** The activation that its first members have in common. */
+  readonly activated: PanelActivation;
 }
 
 /** The elements of a parameter: consecutive, or some columns of a matrix. */
@@ -291,7 +299,9 @@ export class Places {
     const stride = paddedWidth(members);
     const matrix = this.#placeMatrix(weight, x.width, stride);
     const bias = shift(this.weights, this.#offsets.biases.get(weight)!);
-    const group = { x, members, matrix, bias, out: this.columns(`linear ${id}`, stride, x.rows) };
+    const fused = members.filter((member) => this.fusions.has(member));
+    const activated = { activation: fusedCode(this.fusions, members[0]!), activatedPanels: paddedWidth(fused) / 8 };
+    const group = { x, members, matrix, bias, out: this.columns(`linear ${id}`, stride, x.rows), activated };
     for (const [member, column] of memberColumns(group)) {
       this.#parameters.set(member.weight.name, { kind: 'matrix', matrix, column });
       if (member.bias !== undefined)

@@ -1,11 +1,12 @@
 import type { Ref, View } from '../buffers.js';
 import type { Lowering } from '../lowering.js';
-import type { Matrix, Place } from '../places.js';
+import type { Matrix, PanelActivation, Place } from '../places.js';
+
+const NO_ACTIVATION: PanelActivation = { activation: 0, activatedPanels: 0 };
 
 /**
- * Emits out = activation of (x · matrix + bias).
+ * Emits out = x · matrix + bias, with an activation.
  * @param bias 0 for none
- * @param activation its code, 0 for none
  */
 export function multiplyMatrix(
   { list, products }: Lowering,
@@ -13,10 +14,10 @@ export function multiplyMatrix(
   matrix: Matrix,
   bias: Ref | 0,
   out: View,
-  activation = 0,
+  activated = NO_ACTIVATION,
 ): void {
   const { at: panelsAt, inputs: k, panels } = matrix;
-  list.emit(products.product, { a: x, panelsAt, bias, c: out, k, panels, accumulate: 0, activation });
+  list.emit(products.product, { a: x, panelsAt, bias, c: out, k, panels, accumulate: 0, ...activated });
 }
 
 /** Emits the gradients of a product: of the matrix, and of x. */
@@ -42,6 +43,6 @@ export function multiplyMatrixGradient(
     k: outputs,
     panels: Math.ceil(inputs / 8),
     accumulate: accumulateX,
-    activation: 0,
+    ...NO_ACTIVATION,
   });
 }

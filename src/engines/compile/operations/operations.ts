@@ -62,9 +62,9 @@ export const LOWERED: LoweringTable = {
   // A group of linear layers is computed with the first member that is required.
   linear: {
     forward(value, lowering) {
-      const { members, x, matrix, bias, out } = lowering.places.groupOf(value);
+      const { members, x, matrix, bias, out, activated } = lowering.places.groupOf(value);
       if (members.find((member) => lowering.computed.has(member)) === value)
-        multiplyMatrix(lowering, lowering.view(x), matrix, bias, out.value, lowering.fused(value));
+        multiplyMatrix(lowering, lowering.view(x), matrix, bias, out.value, activated);
     },
     backward(value, lowering) {
       const { places, list, gradient, weightGradient, accumulate, canceled } = lowering;

@@ -120,7 +120,8 @@ const wide = (operands: Operands): string => `
       `
           var v = ${operands.sum('found[i][j]')};
           if ($bias != NONE) { v += f($bias + n); }
-          add($c + row * $ldc + n, activated($activation, v), $accumulate);`,
+          if (n < $activatedPanels * 8u) { v = activated($activation, v); }
+          add($c + row * $ldc + n, v, $accumulate);`,
     )}
   }`;
 
@@ -139,7 +140,8 @@ const narrow = (operands: Operands): string => `
     }
     sum = ${operands.sum('sum')};
     if ($bias != NONE) { sum += f($bias + n); }
-    add($c + row * $ldc + n, activated($activation, sum), $accumulate);
+    if (n < $activatedPanels * 8u) { sum = activated($activation, sum); }
+    add($c + row * $ldc + n, sum, $accumulate);
   }`;
 
 const products = (operands: Operands) =>
