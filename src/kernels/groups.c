@@ -177,6 +177,18 @@ static size_t take_negatives(
   return item;
 }
 
+/** Clears the numbers of a segment's items; returns how many have another label than 1. */
+static double begin_pairs(
+  const float *label, int32_t ldt, const int32_t *order, size_t first, size_t stop, double *numbers
+) {
+  double count = 0;
+  EACH_ITEM {
+    numbers[item] = 0;
+    count += AT(label, ldt, order[item]) != 1;
+  }
+  return count;
+}
+
 /**
  * Of rows of label 1: y = the mean of log(1 + e^(x_j - x)) over the rows j of the group with another label; 0 of other
  * rows.
@@ -190,11 +202,7 @@ KERNEL(groupPairs)(
   negatives taken;
   OWN_SEGMENTS
   EACH_SEGMENT {
-    double count = 0;
-    EACH_ITEM {
-      numbers[item] = 0;
-      count += AT(label, ldt, order[item]) != 1;
-    }
+    const double count = begin_pairs(label, ldt, order, first, stop, numbers);
     // Without a row of label 1, there are no pairs.
     for (size_t next = count < (double)(stop - first) ? first : stop; next < stop;) {
       next = take_negatives(&taken, x, ldx, label, ldt, order, next, stop, begin, rows);
@@ -224,11 +232,7 @@ KERNEL(groupPairsGradient)(
   negatives taken;
   OWN_SEGMENTS
   EACH_SEGMENT {
-    double count = 0;
-    EACH_ITEM {
-      numbers[item] = 0;
-      count += AT(label, ldt, order[item]) != 1;
-    }
+    const double count = begin_pairs(label, ldt, order, first, stop, numbers);
     for (size_t next = first; next < stop && count > 0;) {
       next = take_negatives(&taken, x, ldx, label, ldt, order, next, stop, begin, rows);
       EACH_ITEM {
