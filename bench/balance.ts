@@ -3,9 +3,9 @@ import type { Call } from '../src/engines/compile/call-list.js';
 import { compile, type Compiled } from '../src/engines/compile/compile.js';
 import { argumentNames, type KernelName } from '../src/engines/compile/kernel-arguments.js';
 import type { TablePlace } from '../src/engines/compile/tables.js';
-import { createCpuEngine } from '../src/engines/cpu/engine.js';
 import { shareOf } from '../src/engines/cpu/shares.js';
-import { batchesOf, planOf, stepperOf, type Workload } from './workloads.js';
+import { observeCalls } from './phases.js';
+import { batchesOf, planOf, type Workload } from './workloads.js';
 
 // The balance of a training step among any number of workers, from the partitions of its calls: no speed.
 
@@ -32,25 +32,14 @@ function listsOf({ areas, lists }: Compiled): readonly (readonly Call[])[] {
 
 /** Measures milliseconds of each call of a step on one thread: means over the second half of the steps. */
 export async function timeCalls(work: Workload, steps: number): Promise<readonly number[]> {
-  const plan = planOf(work);
-  const calls = listsOf(compile(plan)).flat();
+  const calls = listsOf(compile(planOf(work))).flat();
   const total = calls.map(() => 0);
   let next = 0;
-  let isCounted = false;
-  const program = createCpuEngine(1, true, {
-    onCall: (kernel, elapsedMs) => {
-      if (kernel !== calls[next]!.kernel) throw new Error(`'${kernel}' was called in place of call ${next} of a step`);
-      if (isCounted) total[next]! += elapsedMs;
-      next = (next + 1) % calls.length;
-    },
-  }).compile(plan);
-  const take = stepperOf(work, program, plan);
-  const batches = batchesOf(work, Math.min(steps, 20));
-  for (let step = 0; step < steps; step++) {
-    isCounted = step >= steps >> 1;
-    await take(batches[step % batches.length]!, step);
-  }
-  program.dispose();
+  await observeCalls(work, 1, steps, 20, (kernel, elapsedMs, isCounted) => {
+    if (kernel !== calls[next]!.kernel) throw new Error(`'${kernel}' was called in place of call ${next} of a step`);
+    if (isCounted) total[next]! += elapsedMs;
+    next = (next + 1) % calls.length;
+  });
   return total.map((ms) => ms / (steps - (steps >> 1)));
 }
 

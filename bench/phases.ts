@@ -38,20 +38,33 @@ export async function phasesOf(work: Workload, threads: number, steps: number): 
   const totals = new Map<string, number>(
     [...Object.keys(PHASES), ...Object.values(UPDATES), OTHER].map((phase) => [phase, 0]),
   );
+  await observeCalls(work, threads, steps, 100, (kernel, elapsedMs, isCounted) => {
+    const phase = phaseOf.get(kernel) ?? updateOf(kernel) ?? OTHER;
+    if (isCounted) totals.set(phase, totals.get(phase)! + elapsedMs);
+  });
+  return new Map([...totals].map(([phase, ms]) => [phase, ms / (steps - (steps >> 1))]));
+}
+
+/**
+ * Runs training steps on up to `numBatches` batches, and reports the calls of this thread with their milliseconds. The
+ * second half of the steps counts.
+ */
+export async function observeCalls(
+  work: Workload,
+  threads: number,
+  steps: number,
+  numBatches: number,
+  onCall: (kernel: Kernel, elapsedMs: number, isCounted: boolean) => void,
+): Promise<void> {
   let isCounted = false;
   const plan = planOf(work);
-  const program = createCpuEngine(threads, true, {
-    onCall: (kernel, elapsedMs) => {
-      const phase = phaseOf.get(kernel) ?? updateOf(kernel) ?? OTHER;
-      if (isCounted) totals.set(phase, totals.get(phase)! + elapsedMs);
-    },
-  }).compile(plan);
+  const observed = { onCall: (kernel: Kernel, elapsedMs: number): void => onCall(kernel, elapsedMs, isCounted) };
+  const program = createCpuEngine(threads, true, observed).compile(plan);
   const take = stepperOf(work, program, plan);
-  const batches = batchesOf(work, Math.min(steps, 100));
+  const batches = batchesOf(work, Math.min(steps, numBatches));
   for (let step = 0; step < steps; step++) {
     isCounted = step >= steps >> 1;
     await take(batches[step % batches.length]!, step);
   }
   program.dispose();
-  return new Map([...totals].map(([phase, ms]) => [phase, ms / (steps - (steps >> 1))]));
 }

@@ -7,11 +7,14 @@ export function averageWords(width: number): number {
 }
 
 /** Exchanges weights and their EMA for the duration of `work`. */
-export async function exchanged<Result>(exchange: () => void, work: () => Promise<Result>): Promise<Result> {
-  exchange();
+export async function exchanged<Result>(
+  exchange: () => void | Promise<void>,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  await exchange();
   try {
     return await work();
   } finally {
-    exchange();
+    await exchange();
   }
 }

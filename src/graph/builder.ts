@@ -1,5 +1,5 @@
 import { BATCH, domainName, isSameDomain, items, type Domain } from './domain.js';
-import { operandsOf } from './graph.js';
+import { listOperands } from './graph.js';
 import type {
   Activation,
   FunctionName,
@@ -350,7 +350,7 @@ const BATCH_ONLY: ReadonlySet<OperationName> = new Set<OperationName>([
 
 /** Returns the domain that all operands share. */
 function commonDomain<Name extends OperationName>(op: Name, attributes: Operations[Name]): Domain {
-  const [first, ...others] = operandsOf(attributes);
+  const [first, ...others] = listOperands(attributes);
   check(first !== undefined, `${op} has no operands`);
   for (const other of others)
     check(

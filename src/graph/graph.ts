@@ -29,8 +29,8 @@ export interface Graph {
   readonly gates?: ReadonlyMap<string, Gate>;
 }
 
-/** Returns the values that an operation with some attributes reads, in the order of its attributes. */
-export function operandsOf(attributes: Operations[OperationName]): readonly Value[] {
+/** Returns the values that an operation, or one with some attributes, reads, in the order of its attributes. */
+export function listOperands(attributes: Operations[OperationName]): readonly Value[] {
   return Object.values(attributes)
     .flat()
     .filter(
@@ -38,9 +38,17 @@ export function operandsOf(attributes: Operations[OperationName]): readonly Valu
     );
 }
 
-/** Returns the values that an operation reads. */
-export function listOperands(value: Value): readonly Value[] {
-  return operandsOf(value);
+/** Returns the readers of each value; undefined stands for one outside the operations: a prediction or a gate. */
+export function readersOf({
+  values,
+  predictions,
+  gates,
+}: Pick<Graph, 'values' | 'predictions' | 'gates'>): ReadonlyMap<Value, readonly (Value | undefined)[]> {
+  const readers = new Map<Value, (Value | undefined)[]>(values.map((value) => [value, []]));
+  for (const value of values) for (const operand of listOperands(value)) readers.get(operand)?.push(value);
+  const gateShares = [...(gates?.values() ?? [])].map(({ shares }) => shares);
+  for (const value of [...predictions.values(), ...gateShares]) readers.get(value)?.push(undefined);
+  return readers;
 }
 
 /** Returns the values that are required to compute `targets`, in topological order. */
@@ -60,12 +68,14 @@ export function listRequired(graph: Graph, targets: readonly Value[]): readonly 
  * rounding noise of the batch sum remains, and an optimizer that normalizes gradients would follow it.
  */
 export function findCanceledBiases(graph: Graph): ReadonlySet<Parameter> {
-  const hasOtherReader = new Set<Value>([...graph.predictions.values()]);
-  for (const value of graph.values)
-    if (value.op !== 'batchNorm') for (const operand of listOperands(value)) hasOtherReader.add(operand);
+  const readers = readersOf(graph);
   return new Set(
     graph.values.flatMap((value) =>
-      value.op === 'linear' && value.bias !== undefined && !hasOtherReader.has(value) ? [value.bias] : [],
+      value.op === 'linear' &&
+      value.bias !== undefined &&
+      readers.get(value)!.every((reader) => reader?.op === 'batchNorm')
+        ? [value.bias]
+        : [],
     ),
   );
 }

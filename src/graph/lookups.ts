@@ -1,4 +1,4 @@
-import { listOperands, type Graph } from './graph.js';
+import { readersOf, type Graph } from './graph.js';
 import type { GraphBuilder } from './builder.js';
 import type { InputField } from './features.js';
 import type { Pooling, Value, ValueOf } from './operations.js';
@@ -84,19 +84,6 @@ export function isLookedUp(value: Value): boolean {
   return value.op === 'input'
     ? value.source.kind !== 'label'
     : value.op === 'segmentPool' && pooledItems(value) !== undefined;
-}
-
-/** Returns the readers of each value; undefined stands for one outside the operations: a prediction or a gate. */
-export function readersOf({
-  values,
-  predictions,
-  gates,
-}: Pick<Graph, 'values' | 'predictions' | 'gates'>): ReadonlyMap<Value, readonly (Value | undefined)[]> {
-  const readers = new Map<Value, (Value | undefined)[]>(values.map((value) => [value, []]));
-  for (const value of values) for (const operand of listOperands(value)) readers.get(operand)?.push(value);
-  const gateShares = [...(gates?.values() ?? [])].map(({ shares }) => shares);
-  for (const value of [...predictions.values(), ...gateShares]) readers.get(value)?.push(undefined);
-  return readers;
 }
 
 function pooledItems({ of, x: items, weights: factors }: ValueOf<'segmentPool'>): PooledItems | undefined {

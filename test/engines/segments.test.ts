@@ -9,7 +9,7 @@ import { compile } from '../../src/engines/compile/compile.js';
 import { createCpuEngine } from '../../src/engines/cpu/engine.js';
 import type { Engine, Plan } from '../../src/engines/engine.js';
 import { GraphBuilder } from '../../src/graph/builder.js';
-import { SEGMENT_POOLINGS } from '../../src/graph/operations.js';
+import { SEGMENT_POOLINGS, type Value } from '../../src/graph/operations.js';
 import { expectLikeFloat64 } from '../support/like-float64.js';
 import { planOf } from '../support/graph-plan.js';
 import {
@@ -38,6 +38,21 @@ const engines: readonly (readonly [string, () => Promise<Engine>])[] = [
 const onEngines = engines.flatMap(([engine, create]) =>
   Object.entries<Interest>(INTERESTS).map(([name, interest]) => ({ engine, create, name, interest })),
 );
+
+/** Predicts each pooling of a column of items; also returns the number of items of each row. */
+async function predictPooled(create: () => Promise<Engine>, column: (g: GraphBuilder) => Value) {
+  const rows = 9;
+  const plan = planOf(LAYOUT, (g, input, y) => {
+    const x = column(g);
+    const pooled = SEGMENT_POOLINGS.map((of) => [of, g.segmentPool(x, of)] as const);
+    const loss = g.squaredError(g.linear(input, 1, 'out'), y);
+    return { predictions: Object.fromEntries(pooled), terms: [{ name: 'y', weight: 1, loss }] };
+  });
+  const batch = batchOf(rows, 2);
+  const predictions = await (await create()).compile(plan).predict(batch);
+  const { offsets } = batch.bags.get('clicked')!;
+  return { predictions, counts: Array.from({ length: rows }, (_, b) => offsets[b + 1]! - offsets[b]!) };
+}
 
 describe('operations on the items of a sequence', () => {
   it.each(onEngines)('equal float64 on $engine: $name', async ({ create, interest }) => {
@@ -94,17 +109,10 @@ describe('operations on the items of a sequence', () => {
   );
 
   it.each(engines)('give zeros to a row without items on %s', async (_name, create) => {
-    const plan = planOf(LAYOUT, (g, input, y) => {
+    const { predictions, counts } = await predictPooled(create, (g) => {
       const items = g.input({ kind: 'items', field: 'clicked', table: 'item' }, WIDTH);
-      const ones = g.affine(g.slice(items, 0, 1), 0, 1);
-      const counts = SEGMENT_POOLINGS.map((of) => [of, g.segmentPool(ones, of)] as const);
-      const loss = g.squaredError(g.linear(input, 1, 'out'), y);
-      return { predictions: Object.fromEntries(counts), terms: [{ name: 'y', weight: 1, loss }] };
+      return g.affine(g.slice(items, 0, 1), 0, 1);
     });
-    const batch = batchOf(9, 2);
-    const predictions = await (await create()).compile(plan).predict(batch);
-    const { offsets } = batch.bags.get('clicked')!;
-    const counts = Array.from({ length: 9 }, (_, b) => offsets[b + 1]! - offsets[b]!);
     expect([...predictions.get('sum')!]).toEqual(counts);
     for (const of of ['mean', 'max']) expect([...predictions.get(of)!]).toEqual(counts.map((n) => Math.min(n, 1)));
   });
@@ -112,16 +120,7 @@ describe('operations on the items of a sequence', () => {
   it.each(engines)(
     'count positions from the end of a row, without items that are looked up, on %s',
     async (_name, create) => {
-      const plan = planOf(LAYOUT, (g, input, y) => {
-        const position = g.itemPosition('clicked');
-        const pooled = ['sum', 'max'].map((of) => [of, g.segmentPool(position, of as 'sum' | 'max')] as const);
-        const loss = g.squaredError(g.linear(input, 1, 'out'), y);
-        return { predictions: Object.fromEntries(pooled), terms: [{ name: 'y', weight: 1, loss }] };
-      });
-      const batch = batchOf(9, 2);
-      const predictions = await (await create()).compile(plan).predict(batch);
-      const { offsets } = batch.bags.get('clicked')!;
-      const counts = Array.from({ length: 9 }, (_, b) => offsets[b + 1]! - offsets[b]!);
+      const { predictions, counts } = await predictPooled(create, (g) => g.itemPosition('clicked'));
       expect([...predictions.get('max')!]).toEqual(counts.map((n) => Math.max(n - 1, 0)));
       expect([...predictions.get('sum')!]).toEqual(counts.map((n) => (n * Math.max(n - 1, 0)) / 2));
     },

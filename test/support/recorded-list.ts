@@ -12,7 +12,7 @@ import { instantiateWasm } from '../../src/engines/cpu/module.js';
 import { CpuProgram } from '../../src/engines/cpu/program.js';
 import { takeStage } from '../../src/engines/cpu/row-stage.js';
 import type { Plan } from '../../src/engines/engine.js';
-import { createStore } from '../../src/engines/state/store.js';
+import { Store } from '../../src/engines/state/store.js';
 
 /** A list, and memory before and after WebAssembly ran it in one thread. */
 export interface RecordedList {
@@ -71,7 +71,7 @@ export function recordLists(plan: Plan): { readonly program: CpuProgram; readonl
     team,
     exchange: createExchange(compiled, cpu, instance.kernels, {}),
     load: createLoader(compiled, cpu),
-    store: createStore(compiled, image),
+    store: new Store(compiled, image),
   });
   return { program, recorded };
 }

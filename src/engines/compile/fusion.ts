@@ -1,5 +1,4 @@
-import type { Graph } from '../../graph/graph.js';
-import { readersOf } from '../../graph/lookups.js';
+import { readersOf, type Graph } from '../../graph/graph.js';
 import type { Value, ValueOf } from '../../graph/operations.js';
 import { ACTIVATION_CODES, isSignSloped } from './operations/activation-codes.js';
 

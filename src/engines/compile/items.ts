@@ -1,4 +1,4 @@
-import { domainName, items } from '../../graph/domain.js';
+import { domainName, isSameDomain, items } from '../../graph/domain.js';
 import type { Graph } from '../../graph/graph.js';
 import type { Lookups } from '../../graph/lookups.js';
 import type { Pooling } from '../../graph/operations.js';
@@ -52,16 +52,15 @@ export function placeItems(
 ): readonly ItemsPlace[] {
   const fields = new Set(values.flatMap(({ rows }) => (rows.kind === 'items' ? [rows.field] : [])));
   return [...fields].map((field): ItemsPlace => {
-    const inputs = values.flatMap((value) =>
-      value.op === 'input' && value.rows.kind === 'items' && value.rows.field === field ? [value] : [],
-    );
+    const ofField = values.filter(({ rows }) => isSameDomain(rows, items(field)));
+    const inputs = ofField.filter((value) => value.op === 'input');
     const poolings = new Set(inputs.flatMap(({ source }) => (source.kind === 'factors' ? [source.pooling] : [])));
     if (poolings.size > 1) throw new Error(`'${field}' is pooled by ${[...poolings].join(' and by ')}`);
     const [pooling] = poolings;
     const read = inputs.filter((value) => !unread.has(value)).map(({ source }) => source);
     const maxItems = findMaxItems(layout, field);
     const isPooled = [...pooled.values()].some((each) => each.field === field);
-    if (maxItems === undefined && values.some((value) => isOfItems(value.rows, field) && !unread.has(value)))
+    if (maxItems === undefined && ofField.some((value) => !unread.has(value)))
       throw new Error(`the items of '${field}' are read one by one, but their maximum number is unknown`);
     return {
       field,
@@ -76,6 +75,3 @@ export function placeItems(
     };
   });
 }
-
-const isOfItems = (rows: Graph['values'][number]['rows'], field: string): boolean =>
-  rows.kind === 'items' && rows.field === field;

@@ -1,6 +1,6 @@
 import { BATCH, domainName, type Domain } from '../../graph/domain.js';
-import type { Graph } from '../../graph/graph.js';
-import { findLookups, readersOf, type Lookups } from '../../graph/lookups.js';
+import { readersOf, type Graph } from '../../graph/graph.js';
+import { findLookups, type Lookups } from '../../graph/lookups.js';
 import { parametersIn } from '../../graph/parameters-in.js';
 import type { OperationName, Parameter, Value, ValueOf } from '../../graph/operations.js';
 import { countElements } from '../../core/tensor.js';

@@ -1,7 +1,7 @@
 import { WORD } from '../compile/buffers.js';
 import { compile, type Compiled } from '../compile/compile.js';
 import type { Plan, Program } from '../engine.js';
-import { createStore } from '../state/store.js';
+import { Store } from '../state/store.js';
 import { BEGIN } from './begin.js';
 import { createExchange } from './exchange.js';
 import { listExchanges } from './list-exchanges.js';
@@ -46,7 +46,7 @@ export function compileProgram(kernels: KernelModule, plan: Plan, threads: numbe
     team,
     exchange: createExchange(compiled, cpu, instance.kernels, watch),
     load: createLoader(compiled, cpu),
-    store: createStore(compiled, image),
+    store: new Store(compiled, image),
   });
 }
 

@@ -18,7 +18,7 @@ import type { GradientPart, Host, HostFactory, LookedUp } from '../host.js';
 import { setClock } from '../state/average.js';
 import { createConstantsWriter } from '../state/constants.js';
 import { createResults, readDistinct, readGramian, readTableGradients } from '../state/results.js';
-import { createStore, type Store } from '../state/store.js';
+import { Store } from '../state/store.js';
 import { watchUpdates } from '../state/watch-updates.js';
 import { BEGIN } from './begin.js';
 import { apartBytes } from './compile-program.js';
@@ -129,7 +129,7 @@ class CpuHost implements Host {
 
   constructor(layout: Layout, compiled: HostLists, cpu: CpuMemory, team: Team<string>) {
     const { image } = cpu;
-    this.store = createStore(layout, image);
+    this.store = new Store(layout, image);
     this.maxRows = layout.maxRowsOf(BATCH);
     this.passRows = layout.passRows;
     this.termAreas = layout.termAreas;

@@ -2,21 +2,13 @@ import { column, type BagColumn, type Batch } from '../../core/batch.js';
 import { userError } from '../../core/errors.js';
 import type { Domain } from '../../graph/domain.js';
 import { WORD } from '../compile/buffers.js';
-import type { ItemsPlace } from '../compile/items.js';
+import { loadOffsets, type ItemWords } from '../state/items.js';
 import { MAX_BYTES, PAGE_BYTES } from './module.js';
 
 /** A bag whose items have their own row indices in a sharded table: the index of its addresses. */
 interface NumberedBag {
   readonly field: string;
   readonly bag: number;
-}
-
-/** Indices of the words of a field's items (see `ItemsPlace`). */
-interface ItemWords extends Pick<ItemsPlace, 'field' | 'maxItems'> {
-  readonly offsets: number;
-  readonly bag: number | undefined;
-  readonly ids: number | undefined;
-  readonly factors: number | undefined;
 }
 
 /** Copies the items of batches to the kernels' memory. */
@@ -69,17 +61,15 @@ export function createItemLoader(
         batch,
       );
       const store = (count: number): number => (at += count) - count;
-      for (const { field, maxItems = Infinity, offsets, bag, ids, factors } of places) {
-        const of = column(batch.bags, field);
-        const first = of.offsets[from]!;
-        const count = itemsOf(of, from, rows);
-        if (count > rows * maxItems) throw new Error(`'${field}' has rows with more than ${maxItems} items`);
-        for (let b = 0; b <= rows; b++) words[offsets + b] = of.offsets[from + b]! - first;
+      for (const place of places) {
+        const { bag, ids, factors } = place;
+        const { of, first, end } = loadOffsets(place, batch, from, rows, words);
+        const count = end - first;
         const idsAt = ids ?? (bag === undefined ? undefined : store(count));
-        if (idsAt !== undefined) words.set(of.ids.subarray(first, first + count), idsAt);
+        if (idsAt !== undefined) words.set(of.ids.subarray(first, end), idsAt);
         if (bag === undefined) continue;
         const factorsAt = factors ?? store(count);
-        floats.set(of.weights.subarray(first, first + count), factorsAt);
+        floats.set(of.weights.subarray(first, end), factorsAt);
         words[bag] = idsAt! * WORD;
         words[bag + 1] = factorsAt * WORD;
       }

@@ -1,7 +1,7 @@
 import { column, type Batch } from '../../core/batch.js';
-import type { Ref } from '../compile/buffers.js';
 import type { Layout } from '../compile/layout.js';
 import { createColumnLoader } from '../state/columns.js';
+import { itemWords } from '../state/items.js';
 import { bagsBetweenRows } from '../../tables/between-rows.js';
 import { createItemLoader, domainRows, itemsOf } from './items.js';
 import type { CpuMemory } from './memory.js';
@@ -17,7 +17,6 @@ export type Loader = (batch: Batch, begin: number, rows: number, first?: number)
 export function createLoader(of: Layout, { memory, plan, image: { words, wordAt } }: CpuMemory): Loader {
   const { tables, domains } = of;
   const loadColumns = createColumnLoader(of, words, wordAt);
-  const indexOf = (ref: Ref | undefined): number | undefined => ref && wordAt(ref);
   const numbered = tables.all
     .filter(({ isDealt }) => isDealt)
     .flatMap((table) =>
@@ -25,15 +24,7 @@ export function createLoader(of: Layout, { memory, plan, image: { words, wordAt 
         kind === 'pooled' ? [{ field, bag: wordAt(tables.bag(table, field)) }] : [],
       ),
     );
-  const places = tables.items.map(({ field, maxItems, offsets, bag, ids, factors }) => ({
-    field,
-    maxItems,
-    offsets: wordAt(offsets),
-    bag: indexOf(bag),
-    ids: indexOf(ids),
-    factors: indexOf(factors),
-  }));
-  const items = createItemLoader(memory, places, numbered, plan.bytes);
+  const items = createItemLoader(memory, itemWords(tables.items, wordAt), numbered, plan.bytes);
   const keyCounts = tables.all.map(({ gathered: { count, most }, lookups }) => {
     const ofItems = lookups.filter(({ kind }) => kind !== 'id').map(({ field }) => field);
     return { at: wordAt(count) + 2, most, numIds: lookups.length - ofItems.length, ofItems };

@@ -147,8 +147,3 @@ function forEachElement(shape: readonly number[], begin: number, visit: (index: 
     for (let k = 0; k < inputs; k++) visit(k * width + n, column + k * PANEL);
   }
 }
-
-/** Initializes the weights, and gives access to all tensors. */
-export function createStore(layout: Layout, image: Image): Store {
-  return new Store(layout, image);
-}

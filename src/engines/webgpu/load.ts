@@ -2,38 +2,18 @@ import { column, type BagColumn, type Batch } from '../../core/batch.js';
 import { bagsBetweenRows } from '../../tables/between-rows.js';
 import type { Pooling } from '../../graph/operations.js';
 import { createColumnLoader } from '../state/columns.js';
-import type { Ref } from '../compile/buffers.js';
+import { itemWords, loadOffsets, type ItemWords } from '../state/items.js';
 import type { Compiled } from '../compile/compile.js';
-import type { ItemsPlace } from '../compile/items.js';
 import { IndexLists, type BagItems, type GrowingWords, type ListWatch } from './lists/index-lists.js';
 import { listFields } from './lists/listed-fields.js';
 import type { ListShape } from './lists/table-list.js';
 import type { DeviceMemory } from './memory.js';
 
-/** The items of a field with the words of their buffers (see `ItemsPlace`). */
-interface PlacedItems extends Pick<ItemsPlace, 'field' | 'maxItems' | 'pooling'> {
-  readonly offsets: number;
-  readonly bag: number | undefined;
-  readonly ids: number | undefined;
-  readonly factors: number | undefined;
-}
-
-function itemWords({ tables }: Compiled, { wordAt }: DeviceMemory): readonly PlacedItems[] {
-  const indexOf = (ref: Ref | undefined): number | undefined => ref && wordAt(ref);
-  return tables.items.map((place) => ({
-    ...place,
-    offsets: wordAt(place.offsets),
-    bag: indexOf(place.bag),
-    ids: indexOf(place.ids),
-    factors: indexOf(place.factors),
-  }));
-}
-
 /** Creates the index lists of a program. */
 function createLists(
   compiled: Compiled,
   { wordAt, columnWords }: DeviceMemory,
-  bags: readonly PlacedItems[],
+  bags: readonly ItemWords[],
   threads: number,
   watch: ListWatch,
 ): IndexLists {
@@ -75,8 +55,8 @@ export class Loader {
   /** Items of bags and index lists. */
   readonly items: GrowingWords = { words: new Uint32Array(1024), length: 0 };
   readonly lists: IndexLists;
-  readonly #places: readonly PlacedItems[];
-  readonly #bags: readonly PlacedItems[];
+  readonly #places: readonly ItemWords[];
+  readonly #bags: readonly ItemWords[];
   readonly #domains: readonly string[];
   readonly #listedWords: number;
   readonly #scratchWords: number;
@@ -94,7 +74,7 @@ export class Loader {
    */
   constructor(compiled: Compiled, memory: DeviceMemory, scratchWords: number, threads: number, watch: ListWatch) {
     this.upload = new Uint32Array(memory.uploadWords);
-    this.#places = itemWords(compiled, memory);
+    this.#places = itemWords(compiled.tables.items, memory.wordAt);
     this.#bags = this.#places.filter(({ bag }) => bag !== undefined);
     this.#domains = compiled.domains.flatMap((domain) => (domain.kind === 'items' ? [domain.field] : []));
     this.#listedWords = memory.listedWords;
@@ -157,16 +137,14 @@ export class Loader {
 
 /** Copies the items of a field for some rows to the columns of a batch; returns them. */
 function loadItems(
-  { field, offsets, ids, factors, maxItems = Infinity }: PlacedItems,
+  place: ItemWords,
   { batch, factors: factorsOfFields }: Loading,
   begin: number,
   rows: number,
   columns: Uint32Array,
 ): BagItems {
-  const of = column(batch.bags, field);
-  const [first, end] = [of.offsets[begin]!, of.offsets[begin + rows]!];
-  if (end - first > rows * maxItems) throw new Error(`'${field}' has rows with more than ${maxItems} items`);
-  for (let b = 0; b <= rows; b++) columns[offsets + b] = of.offsets[begin + b]! - first;
+  const { field, ids, factors } = place;
+  const { of, first, end } = loadOffsets(place, batch, begin, rows, columns);
   const items = {
     ids: of.ids.subarray(first, end),
     factors: (factorsOfFields.get(field) ?? of.weights).subarray(first, end),

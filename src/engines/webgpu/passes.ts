@@ -2,7 +2,7 @@ import type { Batch } from '../../core/batch.js';
 import type { View } from '../compile/buffers.js';
 import type { TermLoss } from '../engine.js';
 import { copyColumn } from '../state/results.js';
-import { countedRows, meanLosses } from '../step-rows.js';
+import { countedRows, meanLosses, splitRows } from '../step-rows.js';
 import type { Session } from './session.js';
 import type { Range } from './transfers.js';
 
@@ -15,8 +15,8 @@ export async function forEachPass(
 ): Promise<void> {
   await host.settle();
   executor.clearRefused();
-  for (let begin = 0, pass = 0; begin < batch.rows && !executor.isRefused; begin += passRows, pass++) {
-    const rows = Math.min(passRows, batch.rows - begin);
+  for (const [pass, { begin, rows }] of splitRows(batch.rows, passRows).entries()) {
+    if (executor.isRefused) return;
     load(executor, batch, begin, rows, trains);
     await visit(rows, pass);
   }
@@ -95,8 +95,7 @@ export async function predict(
     compiled: { maxRows },
   } = session;
   const results = createPredictions(session, batch.rows);
-  for (let begin = 0; begin < batch.rows; begin += maxRows) {
-    const rows = Math.min(maxRows, batch.rows - begin);
+  for (const { begin, rows } of splitRows(batch.rows, maxRows)) {
     load(executor, batch, begin, rows, false);
     await executor.run(list, rows, predictedRanges(session, rows));
     copyPredictions(session, rows, results, begin);

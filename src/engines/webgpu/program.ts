@@ -1,4 +1,5 @@
 import type { Batch } from '../../core/batch.js';
+import { exchanged } from '../average.js';
 import type { TermWeights } from '../diagnosis.js';
 import {
   refusedLosses,
@@ -9,7 +10,7 @@ import {
   type TermLoss,
 } from '../engine.js';
 import { readGramian } from '../state/results.js';
-import { meanLosses } from '../step-rows.js';
+import { combineTerms, meanLosses } from '../step-rows.js';
 import type { Gpu } from './adapter.js';
 import { MAX_AHEAD } from './ahead.js';
 import type { GpuWatch } from './executor.js';
@@ -21,28 +22,14 @@ import { createSession, NO_FACTORS, type Session } from './session.js';
 const isOnePass = ({ compiled: { areas, stepRows, passRows } }: Session): boolean =>
   areas === 1 && stepRows === passRows;
 
-/** Decides the weight of each term's gradient from their inner products; returns those of shared parameters. */
-async function combineTerms(
-  { compiled: { graph, areas, products }, executor, words, graphWeights }: Session,
-  losses: ReadonlyMap<string, TermLoss>,
-  combine: StepSettings['combine'],
-  rows: number,
-): Promise<readonly number[]> {
-  await executor.run('products', rows);
-  const means = graph.terms.map(({ name }) => losses.get(name)!.mean);
-  const shared = combine?.(means, readGramian(areas, products, executor.image)) ?? graphWeights;
-  words.combine(shared, graphWeights);
-  return shared;
-}
-
 /** Runs the lists of a step; returns its losses and the weights of the terms' gradients. */
 async function runStep(
   session: Session,
   batch: Batch,
   { weights = session.graphWeights, combine }: StepSettings,
 ): Promise<{ readonly losses: Map<string, TermLoss>; readonly counts: TermWeights }> {
-  const { compiled, executor, words, progress, graphWeights } = session;
-  const counts: TermWeights = { shared: weights, own: weights };
+  const { compiled, executor, words, progress } = session;
+  let counts: TermWeights = { shared: weights, own: weights };
   if (isOnePass(session)) {
     executor.clearRefused();
     words.prepare(progress.step, 0, weights);
@@ -54,9 +41,14 @@ async function runStep(
   // Combined terms are differentiated without weights.
   const losses = await runPasses(session, batch, 'pass', isCombined ? weights.map(() => 1) : weights);
   if (executor.isRefused) return { losses, counts };
-  const shared = isCombined ? await combineTerms(session, losses, combine, batch.rows) : weights;
+  if (isCombined) {
+    await executor.run('products', batch.rows);
+    const gramian = (): Float64Array => readGramian(compiled.areas, compiled.products, executor.image);
+    counts = combineTerms(compiled.graph, losses, gramian, combine);
+    words.combine(counts.shared, counts.own);
+  }
   await executor.run('update', batch.rows);
-  return { losses, counts: isCombined ? { shared, own: graphWeights } : counts };
+  return { losses, counts };
 }
 
 async function trainStep(session: Session, batch: Batch, settings: StepSettings): Promise<StepResult> {
@@ -117,15 +109,7 @@ export function compileProgram(gpu: Gpu, plan: Plan, watch: GpuWatch): Program {
     evaluate: (batch) => evaluate(session, batch),
     losses: (batch) => runPasses(session, batch, 'losses', graphWeights),
     inspect: (batch) => inspect(session, batch),
-    async averaged(work) {
-      if (compiled.average === undefined) return work();
-      await exchange(session);
-      try {
-        return await work();
-      } finally {
-        await exchange(session);
-      }
-    },
+    averaged: (work) => (compiled.average === undefined ? work() : exchanged(() => exchange(session), work)),
     readBack: host.readBack,
     state: () => host.state(progress.step),
     restore(saved) {

@@ -1,7 +1,7 @@
 import { compile, type Compiled } from '../compile/compile.js';
 import { refusedLosses, type Plan } from '../engine.js';
 import { createResults, type Results } from '../state/results.js';
-import { createStore, type Store } from '../state/store.js';
+import { Store } from '../state/store.js';
 import type { Gpu } from './adapter.js';
 import { createStepsAhead, type StepsAhead } from './ahead.js';
 import { createExecutor, type Executor, type GpuWatch } from './executor.js';
@@ -29,7 +29,7 @@ export function createSession(gpu: Gpu, plan: Plan, watch: GpuWatch): Session {
   const compiled = compile(plan);
   const executor = createExecutor(gpu, compiled, watch);
   const { image, loader, memory } = executor;
-  const store = createStore(compiled, image);
+  const store = new Store(compiled, image);
   const words = createStepWords(compiled, loader.upload, memory.wordAt);
   const progress = { step: 0 };
   const graphWeights = plan.graph.terms.map(({ weight }) => weight);

@@ -1,0 +1,44 @@
+import { column, type BagColumn, type Batch } from '../../core/batch.js';
+import type { Ref } from '../compile/buffers.js';
+import type { ItemsPlace } from '../compile/items.js';
+
+/** Indices of the words of a field's items (see `ItemsPlace`). */
+export interface ItemWords extends Pick<ItemsPlace, 'field' | 'maxItems' | 'pooling'> {
+  readonly offsets: number;
+  readonly bag: number | undefined;
+  readonly ids: number | undefined;
+  readonly factors: number | undefined;
+}
+
+/** Returns where the items of fields are among words. */
+export function itemWords(places: readonly ItemsPlace[], wordAt: (ref: Ref) => number): readonly ItemWords[] {
+  const indexOf = (ref: Ref | undefined): number | undefined => ref && wordAt(ref);
+  return places.map(({ field, maxItems, pooling, offsets, bag, ids, factors }) => ({
+    field,
+    maxItems,
+    pooling,
+    offsets: wordAt(offsets),
+    bag: indexOf(bag),
+    ids: indexOf(ids),
+    factors: indexOf(factors),
+  }));
+}
+
+/**
+ * Writes where the items of rows `begin` to `begin + rows` begin.
+ * @returns all items of the field, and which of them are of these rows: `first` up to `end`
+ * @throws Error for more items than planned
+ */
+export function loadOffsets(
+  { field, maxItems = Infinity, offsets }: Pick<ItemWords, 'field' | 'maxItems' | 'offsets'>,
+  batch: Batch,
+  begin: number,
+  rows: number,
+  words: Uint32Array,
+): { readonly of: BagColumn; readonly first: number; readonly end: number } {
+  const of = column(batch.bags, field);
+  const [first, end] = [of.offsets[begin]!, of.offsets[begin + rows]!];
+  if (end - first > rows * maxItems) throw new Error(`'${field}' has rows with more than ${maxItems} items`);
+  for (let b = 0; b <= rows; b++) words[offsets + b] = of.offsets[begin + b]! - first;
+  return { of, first, end };
+}
