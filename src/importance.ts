@@ -1,5 +1,5 @@
 import { rejectPolicy } from './data/rows/rejects.js';
-import { blockColumns } from './data/rows/row-block.js';
+import { blockColumns } from './data/rows/row-format.js';
 import type { Access } from './data/sources/source.js';
 import type { Paths, Split } from './data/options.js';
 import { createEngine, type EngineOptions } from './engines/engines.js';

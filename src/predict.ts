@@ -109,12 +109,9 @@ export async function predict({
     });
     await output(columns, async (file) => {
       const writer = ranked === undefined ? file : topRows(ranked, file);
-      await source.stream(
-        format,
-        columns.inputs,
-        { policy, onProgress, onWarning, threads: engineOptions.threads, signal },
-        async (rows) => writer.write(await scorer.score(rows)),
-      );
+      const reading = { policy, onProgress, onWarning, threads: engineOptions.threads, signal };
+      for await (const rows of source.stream(format, columns.inputs, reading))
+        await writer.write(await scorer.score(rows));
       await writer.end();
     });
     return {

@@ -1,6 +1,6 @@
 import type { Batch } from '../core/batch.js';
 import { labelFacts } from '../data/batches/label-facts.js';
-import { noRows } from '../data/encoding/fit.js';
+import { noRows } from '../data/encoding/no-rows.js';
 import { describeSources, type DescribedRows } from '../data/info/describe-data.js';
 import type { DataOptions } from '../data/options.js';
 import { checkTables } from '../data/sources/cell-source.js';

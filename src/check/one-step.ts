@@ -32,9 +32,6 @@ export interface StepInput {
   readonly policy: RejectPolicy;
 }
 
-/** Thrown to end the stream of rows early. */
-const END_OF_STREAM = new Error('end of stream');
-
 /** Builds the plan of a config's training steps. */
 export function planStep(
   experiment: Experiment,
@@ -70,16 +67,13 @@ export async function oneStep(
     });
     const sums = {};
     let rows = 0;
-    await train
-      .stream(encoded, [], { policy }, async ({ batch }) => {
-        rows = Math.min(batch.rows, training.batchSize);
-        const { losses } = await stepper.take(sliceRows(batch, 0, rows), firstLoopState());
-        addLosses(sums, losses);
-        throw END_OF_STREAM;
-      })
-      .catch((error: unknown) => {
-        if (error !== END_OF_STREAM) throw error;
-      });
+    for await (const { batch } of train.stream(encoded, [], { policy })) {
+      if (batch.rows === 0) continue;
+      rows = Math.min(batch.rows, training.batchSize);
+      const { losses } = await stepper.take(sliceRows(batch, 0, rows), firstLoopState());
+      addLosses(sums, losses);
+      break;
+    }
     const loss = meanLoss(sums, plan.graph.terms);
     return { engine: engineLine(engine), size, loss, rows };
   } finally {

@@ -1,4 +1,4 @@
-import type { RowBlock } from '../data/rows/row-block.js';
+import type { RowBlock } from '../chunks/row-block.js';
 import type { EncodedField } from '../features/feature-types.js';
 import { createQuantiles } from '../features/quantiles.js';
 

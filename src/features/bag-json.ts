@@ -1,4 +1,5 @@
-import { BadValue, type BagItems } from './feature.js';
+import type { Items } from '../chunks/column.js';
+import { InvalidValueError as BadValue } from '../text/invalid-value.js';
 
 const NO_ITEM = new BadValue('list items of the form id, [id, weight] or { "id": …, "weight": … }');
 const UNSAFE = new BadValue('JSON ids as strings, or as integers up to 2^53 in plain digits', 'quote such ids');
@@ -20,7 +21,7 @@ export function looksLikeJson(text: string): boolean {
  * @throws InvalidValueError for an invalid item, a duplicate key, or a numeric id whose digits JSON.parse does not
  * preserve
  */
-export function parseJsonBag(text: string): BagItems | undefined {
+export function parseJsonBag(text: string): Items | undefined {
   let list: unknown;
   try {
     list = JSON.parse(text);

@@ -1,25 +1,10 @@
 import { createCleaner, takesNumbers, type CellOptions, type Clean } from './cells.js';
 import { CELL_SEPARATOR, type Encoder, type Field, type Fit } from './feature.js';
 
-/** Adds cleaning to a field. `cleanFit` and `cleanEncoder` add it to its fit and its encoder. */
+/** Adds cleaning to a field, which its kind applies. `cleanFit` and `cleanEncoder` add it to its fit and its encoder. */
 export function withCells(field: Field, cells: CellOptions): Field {
-  const clean = createCleaner(cells);
-  if (clean === undefined) return field;
-  const meaning = `${field.meaning}, cells ${JSON.stringify(cells)}`;
-  if (field.kind === 'vector') return { ...field, cells, meaning, split: (text: string) => field.split(clean(text)) };
-  if (field.kind !== 'bag') return { ...field, cells, meaning };
-  return {
-    ...field,
-    cells,
-    meaning,
-    split: (text: string) => field.split(clean(text), clean),
-    keep: (items, add) =>
-      field.keep(items, (text, weight) => {
-        const cell = clean(text);
-        // A null item is dropped.
-        if (cell !== '') add(cell, weight);
-      }),
-  };
+  if (createCleaner(cells) === undefined) return field;
+  return { ...field, cells, meaning: `${field.meaning}, cells ${JSON.stringify(cells)}` };
 }
 
 /** Adds cleaning to a fit. Items of bags and elements of vectors are already clean. */
@@ -53,7 +38,7 @@ function directFor<Direct extends Fit['direct'] | Encoder['direct']>(
   direct: Direct,
   cells: CellOptions,
 ): { readonly direct: Direct | undefined; readonly readsNumbers?: true } {
-  if (direct === undefined || direct.cell === 'token' || takesNumbers(cells, direct.cell)) return { direct };
+  if (direct === undefined || direct.cell === 'token' || (direct.cell !== 'text' && takesNumbers(cells, direct.cell))) return { direct };
   return { direct: undefined, ...(direct.cell === 'number' && { readsNumbers: true }) };
 }
 

@@ -4,7 +4,7 @@ import { columnName } from '../core/tasks.js';
 import { embeddingWidth } from './embedded.js';
 import { buildEncoding, encodingOption, textEncodings } from './encodings/encodings.js';
 import { hash } from './encodings/hash.js';
-import { CELL_SEPARATOR, BadValue, type Encoding } from './feature.js';
+import { CELL_SEPARATOR, BadValue, type Encoder, type Encoding } from './feature.js';
 import { defineColumnGroup } from './field-group.js';
 import { MAX_BUCKETS } from './murmur.js';
 import { quoted } from '../core/errors.js';
@@ -129,8 +129,14 @@ function combineColumns(
         ...inner,
         rule: inner.rule && { ...inner.rule, cells: count },
         encode: (text) => (isWhole(text) ? inner.encode(text) : 0),
-        direct: undefined,
+        direct: joinedCast(inner.direct),
       };
     },
   };
+}
+
+/** Casts the joined bytes of the columns, if the encoding reads strings; an unknown token is out of vocabulary. */
+function joinedCast(direct: Encoder['direct']): Encoder['direct'] {
+  if (direct?.cell === 'text') return direct;
+  return direct?.cell === 'token' ? { cell: 'text', encode: direct.idOf } : undefined;
 }

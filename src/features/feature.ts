@@ -1,4 +1,5 @@
-import type { AffineStep } from '../core/scaling.js';
+import type { Cast, TokenLookup } from '../chunks/casts.js';
+import type { Items } from '../chunks/column.js';
 import type { CellOptions } from './cells.js';
 import type { Pooling } from '../tables/layout.js';
 import type { CellRule, VectorRule } from './cell-rule.js';
@@ -13,15 +14,8 @@ export interface Encoder {
   readonly encode: (text: string) => number;
   /** What `encode` does, as data. */
   readonly rule?: CellRule | undefined;
-  /**
-   * Fast paths that skip string conversion: ids in digits below a bound encode as themselves, decimal numbers by a
-   * function (`affine` describes it if possible), and strings by a lookup of their bytes. Always equal to `encode`.
-   */
-  readonly direct?:
-    | { readonly cell: 'id'; readonly below: number }
-    | { readonly cell: 'number'; readonly encode: (value: number) => number; readonly affine?: AffineStep | undefined }
-    | { readonly cell: 'token'; readonly idOf: TokenLookup }
-    | undefined;
+  /** How usual values are encoded without conversion to strings; always equal to `encode`. */
+  readonly direct?: DirectCast | undefined;
   /** Memory of the vocabulary, if there is one. */
   readonly vocabularyBytes?: number;
   /** Whether values are decimal numbers that must be read as strings, since some may be null values. */
@@ -36,8 +30,10 @@ export interface Encoder {
   readonly decision?: string;
 }
 
-/** Returns the id of the string whose UTF-8 bytes are in `begin`…`end`, from 1; 0 if unknown or not UTF-8. */
-export type TokenLookup = (bytes: Uint8Array, begin: number, end: number) => number;
+/** A cast of an encoder. */
+export type DirectCast =
+  | Extract<Cast, { cell: 'id' | 'token' | 'text' }>
+  | (Extract<Cast, { cell: 'number' }> & { readonly encode: (value: number) => number });
 
 /**
  * Writes the encoded elements of a value, `width` numbers, to `into` from `at`; no elements mean a missing value.
@@ -114,17 +110,7 @@ export interface Grown {
   readonly cleared: Uint32Array;
 }
 
-/** Separates the values of a field of several columns, which may not contain it. */
-export const CELL_SEPARATOR = '\u001f';
-
-/** Items `begin` to `end` of a bag, each with an id and a weight. */
-export interface BagItems {
-  readonly ids: readonly string[];
-  /** NaN if it is not a number. */
-  readonly weights: readonly number[];
-  readonly begin: number;
-  readonly end: number;
-}
+export { CELL_SEPARATOR } from '../chunks/column.js';
 
 /** Format of a bag: separators, maximum number of items (largest weights), and whether weights may be negative. */
 export interface BagForm {
@@ -134,24 +120,6 @@ export interface BagForm {
   readonly weight: string;
   readonly maxItems: number | undefined;
   readonly negative: 'taken' | 'refused';
-}
-
-/** Parsing of a bag's values. */
-export interface BagReading {
-  /** The format, as data. */
-  readonly form: BagForm;
-  /**
-   * Parses a value; the result is valid until the next call.
-   * @param clean cleans an item; empty items are dropped
-   * @throws InvalidValueError
-   */
-  readonly split: (text: string, clean?: (item: string) => string) => BagItems;
-  /**
-   * Calls `add` with the id and the weight of each selected item. Ids are fitted and encoded; batches store table rows
-   * and weights.
-   * @throws InvalidValueError for an item without an id, or with an invalid weight
-   */
-  readonly keep: (items: BagItems, add: (text: string, weight: number) => void) => void;
 }
 
 /** Parsing of a vector's values. */
@@ -165,7 +133,7 @@ export interface VectorReading {
    * Converts a list; the result is valid until the next call.
    * @throws InvalidValueError
    */
-  readonly ofItems: (items: BagItems) => ArrayLike<number>;
+  readonly ofItems: (items: Items) => ArrayLike<number>;
 }
 
 /** A feature: one data column, or several that are combined. */
@@ -185,7 +153,7 @@ export type Field = Encoding & {
     /** Whether values are positions between the rows of a table: 3.25 is a quarter of the way from row 3 to row 4. */
     | { readonly kind: 'number'; readonly isBetweenRows?: true }
     | ({ readonly kind: 'vector' } & VectorReading)
-    | ({ readonly kind: 'bag'; readonly pooling: Pooling } & BagReading)
+    | { readonly kind: 'bag'; readonly pooling: Pooling; readonly form: BagForm }
   );
 
 /** Returns whether a field has an embedding table, its own or a shared one. */

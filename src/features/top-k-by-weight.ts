@@ -6,7 +6,7 @@
  * @param take receives the index of each
  */
 export function takeTopK(
-  weights: readonly number[] | Float32Array,
+  weights: ArrayLike<number>,
   begin: number,
   end: number,
   most: number,
@@ -16,7 +16,7 @@ export function takeTopK(
     for (let i = begin; i < end; i++) take(i);
     return;
   }
-  const least = [...weights.slice(begin, end)].sort((a, b) => b - a)[most - 1]!;
+  const least = Array.from({ length: end - begin }, (_, i) => weights[begin + i]!).sort((a, b) => b - a)[most - 1]!;
   let equals = most;
   for (let i = begin; i < end; i++) if (weights[i]! > least) equals--;
   for (let i = begin; i < end; i++) {

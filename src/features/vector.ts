@@ -11,7 +11,8 @@ import {
   type ScaleStep,
 } from '../core/scaling.js';
 import type { VectorStep } from './cell-rule.js';
-import { BadValue, type BagItems, type Encoder, type Field, type Fit, type VectorReading } from './feature.js';
+import type { Items } from '../chunks/column.js';
+import { BadValue, type Encoder, type Field, type Fit, type VectorReading } from './feature.js';
 import { defineFieldGroup } from './field-group.js';
 import { parseNumber } from './parse.js';
 
@@ -107,7 +108,7 @@ function vectorReading({ separator }: VectorOptions): VectorReading {
       const texts = inner === '' ? [] : inner.split(!isList ? separator : inner.includes(',') ? /\s*,\s*/ : /\s+/);
       return take(texts, 0, texts.length);
     },
-    ofItems({ ids, weights, begin, end }: BagItems) {
+    ofItems({ ids, weights, begin, end }: Items) {
       for (let i = begin; i < end; i++) if (weights[i] !== 1) throw WEIGHTED;
       return take(ids, begin, end);
     },

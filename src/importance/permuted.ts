@@ -1,6 +1,6 @@
 import { column, sliceRows, type BagColumn, type Batch } from '../core/batch.js';
-import { createBagBuffer, gatherBags } from '../data/rows/bag-buffer.js';
-import type { RowBlock } from '../data/rows/row-block.js';
+import { createBagBuffer, gatherBags } from '../chunks/bag-buffer.js';
+import type { RowBlock } from '../chunks/row-block.js';
 
 /** Rows in memory as batches, with permuted fields. */
 export interface Permuter {

@@ -45,24 +45,19 @@ export async function readColumns(paths: Paths): Promise<Rows> {
   }));
   // Training reports invalid rows.
   const policy = skipBadRows(undefined, Infinity);
-  await source.stream(
-    encodedFormat(rowFormatOf({ tasks: [], groups: [] }), {}),
-    names,
-    { policy },
-    ({ kept, skipped }) => {
-      const invalid = new Set(skipped.map((numBefore, i) => numBefore + i));
-      for (const [c, column] of columns.entries()) {
-        for (const [r, cell] of kept[c]!.entries()) {
-          if (invalid.has(r)) continue;
-          const code = column.codeByValue.get(cell) ?? column.values.push(cell) - 1;
-          column.codeByValue.set(cell, code);
-          column.counts[code] = (column.counts[code] ?? 0) + 1;
-          column.codes.push(code);
-        }
+  const format = encodedFormat(rowFormatOf({ tasks: [], groups: [] }), {});
+  for await (const { kept, skipped } of source.stream(format, names, { policy })) {
+    const invalid = new Set(skipped.map((numBefore, i) => numBefore + i));
+    for (const [c, column] of columns.entries()) {
+      for (const [r, cell] of kept[c]!.entries()) {
+        if (invalid.has(r)) continue;
+        const code = column.codeByValue.get(cell) ?? column.values.push(cell) - 1;
+        column.codeByValue.set(cell, code);
+        column.counts[code] = (column.counts[code] ?? 0) + 1;
+        column.codes.push(code);
       }
-      return Promise.resolve();
-    },
-  );
+    }
+  }
   return {
     columns: columns.map(({ name, values, counts, codes }) => ({
       name,

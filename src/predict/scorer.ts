@@ -1,5 +1,5 @@
 import type { Batch } from '../core/batch.js';
-import type { StreamedRows } from '../data/encoding/stream-rows.js';
+import type { EncodedBatch } from '../data/pipeline.js';
 import { findLargestNumber } from '../data/rows/prediction-problem.js';
 import type { EncodedFormat } from '../data/rows/row-format.js';
 import type { Program } from '../engines/engine.js';
@@ -10,7 +10,7 @@ import type { ScoredRows } from './scored-rows.js';
 /** Predicts rows of a stream. */
 export interface Scorer {
   /** @throws UserError (data) for a non-finite prediction, unless such rows are skipped */
-  score(rows: StreamedRows): Promise<ScoredRows>;
+  score(rows: EncodedBatch): Promise<ScoredRows>;
   /** Rows so far, including those without a prediction. */
   readonly rows: number;
   /** Rows so far with a non-finite prediction. */

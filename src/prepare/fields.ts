@@ -1,4 +1,4 @@
-import type { BlockColumn } from '../data/rows/row-block.js';
+import type { BlockColumn } from '../chunks/row-block.js';
 
 /** The fields of Ali-CCP, in column order. */
 export const FIELDS = [

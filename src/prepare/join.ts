@@ -1,4 +1,4 @@
-import type { RowBlock } from '../data/rows/row-block.js';
+import type { RowBlock } from '../chunks/row-block.js';
 import type { ColumnData, Columns } from './column-file.js';
 import { countMissing } from './feature-columns.js';
 import type { FieldPlan } from './fields.js';

@@ -9,7 +9,7 @@ import { fitFeatures } from '../../src/data/encoding/fit.js';
 import * as rowsOpened from '../../src/data/files/open-rows.js';
 import { refuseBadRows, skipBadRows, type RejectPolicy } from '../../src/data/rows/rejects.js';
 import { columnsOf, encodedFormat, rowFormatOf, type RowFormat } from '../../src/data/rows/row-format.js';
-import { blockColumns } from '../../src/data/rows/row-block.js';
+import { blockColumns } from '../../src/chunks/row-block.js';
 import { samplingOptions } from '../../src/data/sampling-options.js';
 import { joinedShards } from '../../src/data/shards/joined-shards.js';
 import { leftOutOf } from '../../src/data/shards/left-out.js';

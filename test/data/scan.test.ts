@@ -12,9 +12,9 @@ import {
   blockReaders,
   createRowBlock,
   type RowBlock,
-} from '../../src/data/rows/row-block.js';
+} from '../../src/chunks/row-block.js';
 import { encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
-import { withDecimal } from '../../src/data/rows/decimal-comma.js';
+import { withDecimal } from '../../src/data/files/decimal-comma.js';
 import { rowReader, type RowSource } from '../../src/data/files/row-reader.js';
 import { startRules } from '../../src/data/rows/row-rule.js';
 import { featureTypes } from '../../src/features/feature-types.js';

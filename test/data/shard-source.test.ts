@@ -5,7 +5,7 @@ import type { Batch } from '../../src/core/batch.js';
 import { shardDataset } from '../../src/data/batches/dataset.js';
 import { isSameContent, type Fingerprint } from '../../src/data/files/fingerprint.js';
 import { refuseBadRows } from '../../src/data/rows/rejects.js';
-import type { BlockColumn } from '../../src/data/rows/row-block.js';
+import type { BlockColumn } from '../../src/chunks/row-block.js';
 import { columnsOf, encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
 import { openShards } from '../../src/data/shards/reader.js';
 import { formatView } from '../../src/data/shards/shard-view.js';

@@ -4,7 +4,7 @@ import { open, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
 import type { Batch } from '../../src/core/batch.js';
-import { createRowBlock, type BlockColumn, type RowBlock } from '../../src/data/rows/row-block.js';
+import { createRowBlock, type BlockColumn, type RowBlock } from '../../src/chunks/row-block.js';
 import { MANIFEST } from '../../src/data/shards/manifest.js';
 import { openShards, type ShardRows } from '../../src/data/shards/reader.js';
 import { writeShards } from '../../src/data/shards/writer.js';

@@ -7,7 +7,7 @@ import { shardDataset } from '../../src/data/batches/dataset.js';
 import type { Shuffle } from '../../src/data/batches/pass.js';
 import { createOrderedBags } from '../../src/data/rows/ordered-bags.js';
 import { createOrderedWords } from '../../src/data/rows/ordered-words.js';
-import type { BlockColumn } from '../../src/data/rows/row-block.js';
+import type { BlockColumn } from '../../src/chunks/row-block.js';
 import { openShards, type Shards } from '../../src/data/shards/reader.js';
 import { asStored } from '../../src/data/shards/shard-view.js';
 import { writeShards } from '../../src/data/shards/writer.js';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { streamRows } from '../../src/data/encoding/stream-rows.js';
+import { streamRows } from '../../src/data/pipeline.js';
 import { openCsv } from '../../src/data/files/csv.js';
 import { refuseBadRows, skipBadRows } from '../../src/data/rows/rejects.js';
 import { encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { refuseBadRows } from '../../src/data/rows/rejects.js';
-import type { BlockColumn } from '../../src/data/rows/row-block.js';
+import type { BlockColumn } from '../../src/chunks/row-block.js';
 import { encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
 import { writeShards } from '../../src/data/shards/writer.js';
 import { firstDataState } from '../../src/data/sources/data-state.js';

@@ -259,7 +259,7 @@ describe('vectors in files', () => {
   });
 
   it('are equal from shards and from a file', async () => {
-    const { createRowBlock } = await import('../../src/data/rows/row-block.js');
+    const { createRowBlock } = await import('../../src/chunks/row-block.js');
     const { writeShards } = await import('../../src/data/shards/writer.js');
     const columns = [
       { name: 'click', kind: 'label' },

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { sliceRows } from '../../src/core/batch.js';
 import type { Dataset } from '../../src/data/batches/dataset.js';
-import { createRowBlock, type BlockColumn } from '../../src/data/rows/row-block.js';
+import { createRowBlock, type BlockColumn } from '../../src/chunks/row-block.js';
 import { holdRows } from '../../src/data/batches/held-rows.js';
 import { computeInterval } from '../../src/importance/interval.js';
 import { openFindings, type Findings } from '../../src/importance/output.js';

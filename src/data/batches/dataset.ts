@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { column, sliceRows, type Batch, type BatchRead } from '../../core/batch.js';
 import { groupColumn, keyColumn, numberGroups, type KeyTexts } from '../../core/row-key.js';
 import { fewerThreads } from '../../system/thread.js';
-import { blockRows, createRowBlock } from '../rows/row-block.js';
+import { blockRows, createRowBlock } from '../../chunks/row-block.js';
 import type { LeftOut } from '../rows/row-rule.js';
 import type { IdCounts } from '../shards/id-counts.js';
 import { keyTextsOf } from '../shards/key-texts.js';

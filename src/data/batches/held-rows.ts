@@ -1,5 +1,5 @@
 import type { Dataset } from './dataset.js';
-import { appendRows, createRowBlock, gatherRows, type BlockColumn, type RowBlock } from '../rows/row-block.js';
+import { appendRows, createRowBlock, gatherRows, type BlockColumn, type RowBlock } from '../../chunks/row-block.js';
 import { drawing, randomStream } from '../../core/random.js';
 
 /** Rows that are read at a time. */
@@ -28,10 +28,10 @@ export async function holdRows(
     let count = 0;
     for (let row = 0; row < batch.rows; row++) if (isDrawn()) order[count++] = row;
     seen += batch.rows;
-    if (count === batch.rows) appendRows(batch, 0, count, held);
+    if (count === batch.rows) appendRows(batch, columns, 0, count, held);
     else {
-      gatherRows(batch, order, count, drawn);
-      appendRows(drawn, 0, count, held);
+      gatherRows(batch, columns, order, count, drawn);
+      appendRows(drawn, columns, 0, count, held);
     }
     onBatch(seen / dataset.rows);
   }

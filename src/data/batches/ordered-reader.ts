@@ -1,6 +1,6 @@
 import type { Batch } from '../../core/batch.js';
 import { createOrderedRows } from '../rows/ordered-rows.js';
-import type { BlockColumn } from '../rows/row-block.js';
+import type { BlockColumn } from '../../chunks/row-block.js';
 import type { RowFormat } from '../rows/row-format.js';
 import { checkRows } from '../shards/check-shard-rows.js';
 import type { Shards } from '../shards/reader.js';

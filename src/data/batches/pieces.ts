@@ -1,6 +1,6 @@
 import type { Batch } from '../../core/batch.js';
 import { startThread } from '../../system/thread.js';
-import { createRowBlock, type BlockColumn } from '../rows/row-block.js';
+import { createRowBlock, type BlockColumn } from '../../chunks/row-block.js';
 import { rowFormatOf, type FormatSpec } from '../rows/row-format.js';
 import { checkRows } from '../shards/check-shard-rows.js';
 import type { ShardFolder, Shards } from '../shards/reader.js';

@@ -1,162 +1,168 @@
-import type { Batch } from '../../core/batch.js';
-import type { KeyTexts } from '../../core/row-key.js';
+import { unpackRows } from '../../chunks/packed-rows.js';
+import type { BlockColumn } from '../../chunks/row-block.js';
 import { fewerThreads, startThread, type Thread } from '../../system/thread.js';
+import type { FileColumns, PlainLines } from '../files/cell-file.js';
 import { countLines } from '../files/csv-cells.js';
-import { createPieceEncoder, type EncodeRequest, type EncodeResult, type EncoderSpec } from './encode-piece.js';
-import { unpackRows } from './packed-rows.js';
-import type { PlainReader } from './fill-blocks.js';
-import type { RowsBeside } from './kept-cells.js';
-import { addKeyTexts } from '../rows/key-readers.js';
-import type { RejectPolicy } from '../rows/rejects.js';
-import { blockColumns } from '../rows/row-block.js';
-import type { EncodedFormat } from '../rows/row-format.js';
-import { countLeftOut } from '../rows/row-rule.js';
-import type { RowShape } from '../files/row-reader.js';
-import type { LineCount } from '../files/cell-file.js';
+import type { EncodedBatch } from '../pipeline.js';
+import { needsLines } from '../rows/row-filter.js';
+import { blockColumns, type EncodedFormat } from '../rows/row-format.js';
+import type { WorkerSpec } from './encode-worker.js';
 
-/** Threads that encode plain rows, this one among them. */
-export interface Encoders extends PlainReader {
-  /** Of the rows that are settled, by key column. */
-  readonly keyTexts: ReadonlyMap<string, KeyTexts>;
-  close(): Promise<void>;
+/** Plain lines to encode, memory for the encoded rows, and the number of the first line. */
+export interface EncodeRequest {
+  readonly bytes: Uint8Array;
+  readonly memory: ArrayBuffer;
+  readonly line: number;
 }
 
-/** How they work. */
-export interface EncodersOptions {
+/** Encoded rows of plain lines. */
+export interface EncodeResult extends Omit<EncodedBatch, 'batch'> {
+  readonly rows: number;
+  readonly packed: ArrayBuffer;
+  readonly numLines: number;
+}
+
+/** Encodes lines on this thread. */
+export type EncodeHere = (request: EncodeRequest) => EncodeResult;
+
+/** Options of a pool. */
+export interface EncodePoolOptions {
   readonly threads: number;
-  /** Whether nothing is encoded here before the other threads can; for tests, whose files are small. */
-  readonly isPatient?: boolean;
-  /** Told where fewer threads could start than were asked for. */
+  readonly kept: readonly string[];
+  /** Whether to wait until all threads have started; for tests, whose files are small. */
+  readonly isPatient?: boolean | undefined;
+  /** Receives a warning if fewer threads can start. */
   readonly onWarning?: ((text: string) => void) | undefined;
 }
 
-/** Where what they make goes. */
-export interface EncodersTarget {
-  readonly policy: RejectPolicy;
-  /** Columns whose cells pass as they are; none where it is left out. */
-  readonly kept?: readonly string[];
-  /** Takes rows in their order; their memory is used again when its promise is kept. */
-  onRows(batch: Batch, beside: RowsBeside): Promise<void>;
+/** Pieces in the queue of a worker, so that it has work while this thread is busy. */
+const PIECES_PER_WORKER = 8;
+/** Pieces per thread that may be encoded before an earlier one is taken. */
+const PIECES_PER_THREAD = 12;
+
+interface Worker {
+  readonly thread: Thread;
+  numAsked: number;
+}
+
+interface Started {
+  readonly result: Promise<EncodeResult>;
+  /** Line number that the thread counted from. */
+  readonly from: number;
+  isDone: boolean;
 }
 
 /**
- * Pieces queued per worker, so that it has work while this thread does something else, such as writing a shard.
+ * Encodes plain lines on several threads, this one among them. They start with the first lines; until they are ready,
+ * this thread encodes alone. Results are taken in the order of the file.
  */
-const PIECES_PER_WORKER = 8;
-/** Pieces of a thread that may be done before one that comes earlier in the file. */
-const PIECES_PER_THREAD = 12;
+export class EncodePool {
+  /** Pieces that may be in flight when another one is started. */
+  readonly capacity: number;
+  readonly #spec: WorkerSpec;
+  readonly #columns: readonly BlockColumn[];
+  readonly #options: EncodePoolOptions;
+  readonly #encodeHere: EncodeHere;
+  readonly #needsLines: boolean;
+  readonly #workers: Worker[] = [];
+  readonly #started: Started[] = [];
+  readonly #spare: ArrayBuffer[] = [];
+  #hasStarted = false;
+  #failure: unknown;
+  /** Number of the first line of the next piece, if it is needed. */
+  #line = 0;
 
-/**
- * Threads that encode plain rows. They start with the first of them; until they are ready, this one does what there is.
- */
-export function createEncoders(
-  { csv, indices, constants }: RowShape,
-  format: EncodedFormat,
-  { threads, isPatient = false, onWarning }: EncodersOptions,
-  { policy, kept = [], onRows }: EncodersTarget,
-): Encoders {
-  const columns = blockColumns(format);
-  const about: EncoderSpec = {
-    shape: {
-      csv: { path: csv.path, header: csv.header, ...(csv.dialect && { dialect: csv.dialect }) },
-      indices,
-      ...(constants && { constants }),
-    },
-    spec: format.spec,
-    fitted: format.fitted,
-    kept,
-  };
-  const encodeHere = createPieceEncoder(about.shape, format, kept);
-  const workers: { readonly thread: Thread; numAsked: number }[] = [];
-  /** In the order of the file. */
-  const started: { readonly result: Promise<EncodeResult>; readonly next: LineCount; isDone: boolean }[] = [];
-  const spare: ArrayBuffer[] = [];
-  let isStarted = false;
-  let failure: unknown;
-  let count = 0;
-  const leftOut = new Map<string, number>();
-  const keyTexts = new Map<string, KeyTexts>();
-  const pieces = PIECES_PER_THREAD * threads;
-  const needsLines = format.rules.some(({ needsLine }) => needsLine === true);
-  /** The line on which the next piece begins. */
-  let line = 0;
+  constructor(file: FileColumns, format: EncodedFormat, options: EncodePoolOptions, encodeHere: EncodeHere) {
+    this.capacity = PIECES_PER_THREAD * options.threads;
+    this.#spec = { file, spec: format.spec, fitted: format.fitted, kept: options.kept };
+    this.#columns = blockColumns(format);
+    this.#options = options;
+    this.#encodeHere = encodeHere;
+    this.#needsLines = needsLines(format.spec.filter);
+  }
 
-  const startWorkers = async (): Promise<void> => {
-    isStarted = true;
+  /** Number of pieces in flight. */
+  get size(): number {
+    return this.#started.length;
+  }
+
+  /** Whether the oldest piece should be taken: it is done, or there are too many. */
+  get isReady(): boolean {
+    return this.size > this.capacity || this.#started[0]?.isDone === true;
+  }
+
+  /**
+   * Starts to encode lines.
+   * @param line number of the first one, if no other piece is in flight
+   */
+  async start({ bytes, begin, end }: PlainLines, line: number): Promise<void> {
+    if (!this.#hasStarted) await this.#startWorkers();
+    if (this.#failure !== undefined) throw this.#failure as Error;
+    if (this.size === 0) this.#line = line;
+    const from = this.#needsLines ? this.#line : 0;
+    const lines = new Uint8Array(bytes.buffer, bytes.byteOffset + begin, end - begin);
+    const started: Started = {
+      result: this.#encode({ bytes: lines, memory: this.#spare.pop() ?? new ArrayBuffer(0), line: from }),
+      from,
+      isDone: false,
+    };
+    // Avoids an unhandled rejection; `take` receives the error.
+    started.result.then(
+      () => (started.isDone = true),
+      () => undefined,
+    );
+    this.#started.push(started);
+    if (this.#needsLines) this.#line += countLines(bytes, begin, end);
+  }
+
+  /**
+   * Waits for the oldest piece, whose rows are valid until the next one is taken.
+   * @param line number of its first line
+   */
+  async take(line: number): Promise<{ readonly rows: EncodedBatch; readonly numLines: number }> {
+    const { result, from } = this.#started.shift()!;
     try {
-      while (workers.length < threads - 1)
-        workers.push({ thread: startThread('data/encoding/encode-worker', about), numAsked: Infinity });
+      const { rows, packed, numLines, rejects, ...others } = await result;
+      this.#spare.push(packed);
+      const batch = unpackRows(packed, rows, this.#columns);
+      const numbered = rejects.map((row) => ({ ...row, line: line - from + row.line }));
+      return { rows: { ...others, batch, rejects: numbered }, numLines };
     } catch (error) {
-      onWarning?.(fewerThreads(error, workers.length + 1));
+      // Later pieces do not count any more.
+      this.#started.length = 0;
+      throw error;
     }
-    const ready = workers.map(async (worker) => {
-      // It answers once it has made its encoders.
-      await worker.thread.ask(undefined).catch((error: unknown) => (failure = error));
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#workers.map(({ thread }) => thread.close()));
+  }
+
+  async #startWorkers(): Promise<void> {
+    this.#hasStarted = true;
+    const { threads, isPatient, onWarning } = this.#options;
+    try {
+      while (this.#workers.length < threads - 1)
+        this.#workers.push({ thread: startThread('data/encoding/encode-worker', this.#spec), numAsked: Infinity });
+    } catch (error) {
+      onWarning?.(fewerThreads(error, this.#workers.length + 1));
+    }
+    const ready = this.#workers.map(async (worker) => {
+      // A thread answers when it has created its encoder.
+      await worker.thread.ask(undefined).catch((error: unknown) => (this.#failure = error));
       worker.numAsked = 0;
     });
-    if (isPatient) await Promise.all(ready);
-  };
+    if (isPatient === true) await Promise.all(ready);
+  }
 
-  const encode = (request: EncodeRequest): Promise<EncodeResult> => {
-    const worker = workers.reduce<(typeof workers)[number] | undefined>(
+  #encode(request: EncodeRequest): Promise<EncodeResult> {
+    const worker = this.#workers.reduce<Worker | undefined>(
       (a, b) => (a === undefined || b.numAsked < a.numAsked ? b : a),
       undefined,
     );
-    if (worker === undefined || worker.numAsked >= PIECES_PER_WORKER) return Promise.resolve(encodeHere(request));
+    if (worker === undefined || worker.numAsked >= PIECES_PER_WORKER)
+      return Promise.resolve(this.#encodeHere(request));
     worker.numAsked++;
     return (worker.thread.ask(request, [request.memory]) as Promise<EncodeResult>).finally(() => worker.numAsked--);
-  };
-
-  const finishOldest = async (): Promise<void> => {
-    const { result, next } = started.shift()!;
-    try {
-      const { rows, lines, rejects, beside, leftOut: more, keyTexts: texts, packed } = await result;
-      for (const row of rejects) policy.reject({ ...row, line: next.line + row.line });
-      next.line += lines;
-      if (rows > 0 || beside.skipped.length > 0) await onRows(unpackRows(packed, rows, columns), beside);
-      count += rows;
-      countLeftOut(leftOut, more);
-      addKeyTexts(keyTexts, texts);
-      spare.push(packed);
-    } catch (error) {
-      // What comes behind it does not count any more.
-      started.length = 0;
-      throw error;
-    }
-  };
-
-  return {
-    pieces,
-    keyTexts,
-    get found() {
-      return { count, leftOut };
-    },
-    async start({ bytes, begin, end, next }) {
-      if (!isStarted) await startWorkers();
-      // Threads fail with errors.
-      if (failure !== undefined) throw failure as Error;
-      const piece = new Uint8Array(bytes.buffer, bytes.byteOffset + begin, end - begin);
-      if (started.length === 0) ({ line } = next);
-      const one = {
-        result: encode({ bytes: piece, memory: spare.pop() ?? new ArrayBuffer(0), linesBefore: line }),
-        next,
-        isDone: false,
-      };
-      // What fails is thrown where it is awaited.
-      one.result.then(
-        () => (one.isDone = true),
-        () => undefined,
-      );
-      started.push(one);
-      if (needsLines) line += countLines(bytes, begin, end);
-      // What is done need not wait until there is nothing else to do.
-      while (started.length > pieces || started[0]?.isDone === true) await finishOldest();
-    },
-    async settle() {
-      while (started.length > 0) await finishOldest();
-    },
-    async close() {
-      await Promise.all(workers.map(({ thread }) => thread.close()));
-    },
-  };
+  }
 }

@@ -1,13 +1,24 @@
 import { workerData } from 'node:worker_threads';
+import type { Fitted } from '../../features/feature-types.js';
 import { answerWith } from '../../system/thread.js';
-import { createPieceEncoder, type EncodeRequest, type EncoderSpec } from './encode-piece.js';
-import { encodedFormat, rowFormatOf } from '../rows/row-format.js';
+import type { FileColumns } from '../files/cell-file.js';
+import { encodedFormat, rowFormatOf, type FormatSpec } from '../rows/row-format.js';
+import { createLineEncoder } from './encode-lines.js';
+import type { EncodeRequest } from './encode-pool.js';
 
-// A thread that encodes pieces of plain rows.
+// A thread that encodes plain lines.
 
-// Given by `createEncoders`.
-const { shape, spec, fitted, kept } = workerData as EncoderSpec;
-const encode = createPieceEncoder(shape, encodedFormat(rowFormatOf(spec), fitted), kept);
+/** What the thread is started with. */
+export interface WorkerSpec {
+  readonly file: FileColumns;
+  readonly spec: FormatSpec;
+  readonly fitted: Fitted;
+  readonly kept: readonly string[];
+}
+
+// Passed by `EncodePool`.
+const { file, spec, fitted, kept } = workerData as WorkerSpec;
+const encode = createLineEncoder(file, encodedFormat(rowFormatOf(spec), fitted), kept);
 
 answerWith((request) => {
   if (request === undefined) return { result: 'ready' };

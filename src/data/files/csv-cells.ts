@@ -2,7 +2,8 @@ import { isUtf8 } from 'node:buffer';
 import { CsvError, parse } from 'csv-parse/sync';
 import { quoted, userError } from '../../core/errors.js';
 import { PLAIN_CSV, quoteOf, type Dialect } from '../dialect.js';
-import { MAX_ROW_BYTES, type BadLine } from './cell-file.js';
+import type { InvalidLine } from '../../chunks/chunk.js';
+import { MAX_ROW_BYTES } from './cell-file.js';
 import { cellText, latin1CellText } from './cell-text.js';
 import { withoutComments } from './comment-lines.js';
 
@@ -37,7 +38,7 @@ export interface ParsedCells {
 
 /** The same with the row that is wrong and where it ends, where that row can be left out. */
 export interface LenientCells extends ParsedCells {
-  readonly bad?: BadLine & { readonly end: number };
+  readonly bad?: Omit<InvalidLine, 'before'> & { readonly end: number };
 }
 
 /**
@@ -107,36 +108,36 @@ export function parseLeniently(bytes: Buffer, line: number, dialect: Dialect): L
   if (expected === undefined) return parsed;
   return {
     ...parsed,
-    bad: { line: parsed.errorLine, expected, text: cellText(bytes, parsed.errorStart, end).trimEnd(), end },
+    bad: { line: parsed.errorLine, expected, cells: [cellText(bytes, parsed.errorStart, end).trimEnd()], end },
   };
 }
 
 /**
- * Refuses what csv-parse could not read.
- * @param bytes that were parsed
- * @throws UserError (data)
+ * Returns the error for bytes that csv-parse could not read, by the number of the line before them; undefined if it read
+ * them all.
  */
-export function checkParsed(
+export function parseFailure(
   path: string,
   bytes: Buffer,
   dialect: Dialect,
   { error, errorLine, errorStart }: ParsedCells,
-): void {
-  if (error === undefined) return;
+): ((linesBefore: number) => Error) | undefined {
+  if (error === undefined) return undefined;
   const expected = QUOTE_ERRORS[error.code]?.(dialect);
   const message =
     expected === undefined ? (PARSE_ERRORS[error.code] ?? `not a CSV (${error.code})`) : `expected ${expected}`;
   const isOpenForLong = error.code === 'CSV_MAX_RECORD_SIZE' && isQuoteOpen(bytes.subarray(errorStart), dialect);
   const isOpen = isOpenForLong || error.code === 'CSV_QUOTE_NOT_CLOSED';
-  throw userError(
-    'data',
-    {
-      where: `${path}:${errorLine}`,
-      message: isOpenForLong ? NOT_CLOSED_SOON : message,
-      ...(isOpen && { fix: CLOSE_QUOTE }),
-    },
-    error,
-  );
+  return (linesBefore) =>
+    userError(
+      'data',
+      {
+        where: `${path}:${linesBefore + errorLine}`,
+        message: isOpenForLong ? NOT_CLOSED_SOON : message,
+        ...(isOpen && { fix: CLOSE_QUOTE }),
+      },
+      error,
+    );
 }
 
 /** Whether the row that begins here has a quote that is not closed. */

@@ -2,7 +2,7 @@ import { quoted, userError } from '../../core/errors.js';
 import { PLAIN_CSV, type Dialect, type DialectOptions } from '../dialect.js';
 import { isRepeated, looksLikeRow, noHeader, NOT_A_NAME } from './column-indices.js';
 import type { ByteChunks } from './byte-chunks.js';
-import { checkParsed, countLines, parseCells } from './csv-cells.js';
+import { countLines, parseCells, parseFailure } from './csv-cells.js';
 import { findDelimiter } from './find-delimiter.js';
 
 const BYTE_ORDER_MARK = Buffer.of(0xef, 0xbb, 0xbf);
@@ -79,7 +79,9 @@ function headerOf(path: string, head: Buffer, options: DialectOptions, isAll: bo
     checkFirstRow(path, first, dialect);
     return { dialect, names: dialect.columns!, bytes: begin, lines: 0 };
   }
-  if (isAll || (error !== undefined && error.code !== 'CSV_QUOTE_NOT_CLOSED')) checkParsed(path, text, dialect, parsed);
+  const failure =
+    isAll || error?.code !== 'CSV_QUOTE_NOT_CLOSED' ? parseFailure(path, text, dialect, parsed) : undefined;
+  if (failure !== undefined) throw failure(0);
   return undefined;
 }
 

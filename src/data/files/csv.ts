@@ -1,14 +1,13 @@
 import { quoteOf, type Dialect, type DialectOptions } from '../dialect.js';
 import { CARRY_ROOM, joined, type ByteChunks } from './byte-chunks.js';
 import { fileSource, type ByteSource } from './byte-source.js';
-import { MAX_ROW_BYTES, type CellFile, type LineCount, type Piece, type ReadAhead } from './cell-file.js';
+import { MAX_ROW_BYTES, type CellFile, type FileColumns, type Piece } from './cell-file.js';
+import { columnIndices } from './column-indices.js';
 import { mayHaveComments } from './comment-lines.js';
-import { checkParsed, countLines, parseCells, parseLeniently, type LenientCells } from './csv-cells.js';
+import { countLines, parseCells, parseFailure, parseLeniently, type LenientCells } from './csv-cells.js';
 import { readHeader } from './csv-header.js';
+import { textChunk } from './text-chunk.js';
 import { readable, unreadable } from './unreadable.js';
-
-/** The reader that is done with a piece before it asks for the next. */
-const NOT_AHEAD: ReadAhead = { pieces: 0, settle: () => Promise.resolve() };
 
 const LF = 10;
 const CR = 13;
@@ -16,13 +15,14 @@ const CR = 13;
 /**
  * Opens a CSV and reads its header.
  * @param source the file, or its path
- * @param options what is said of how it is read
- * @param chunkBytes how much of it is read at a time
+ * @param wanted columns that are read
+ * @param chunkBytes number of bytes that are read at a time
  * @throws UserError (data) for a file that cannot be read, is empty, or names a column twice
  */
 export async function openCsv(
   source: ByteSource | string,
   options: DialectOptions = {},
+  wanted: readonly string[] = [],
   chunkBytes = 1 << 19,
 ): Promise<CellFile> {
   const file = typeof source === 'string' ? await fileSource(source, options.encoding) : source;
@@ -33,43 +33,35 @@ export async function openCsv(
     file.close();
     throw error;
   });
+  const found = wanted.filter((name) => names.includes(name));
+  const columns = { path, header: names, dialect, indices: columnIndices({ path, header: names, dialect }, found) };
   return {
     path,
     kind: 'CSV',
     header: names,
     dialect,
+    headerLines: lines,
     stats,
     fingerprint,
-    async *pieces(ahead = NOT_AHEAD) {
+    async *pieces(numKept = 0) {
       try {
-        yield* readPieces(
-          file.read({ chunkBytes, room: CARRY_ROOM, numKept: ahead.pieces }),
-          path,
-          dialect,
-          bytes,
-          { line: lines + 1 },
-          ahead,
-        );
+        yield* readPieces(file.read({ chunkBytes, room: CARRY_ROOM, numKept }), columns, dialect, bytes);
       } catch (error) {
-        // What is wrong with an earlier row comes first.
-        await ahead.settle();
         throw unreadable(path, error);
       }
     },
   };
 }
 
-/** Everything behind the header. Lines are put together where chunks cut them; what is not plain is parsed. */
+/** Reads all bytes after the header. Lines that chunks cut are joined; what is not plain is parsed. */
 async function* readPieces(
   chunks: ByteChunks,
-  path: string,
+  columns: FileColumns,
   dialect: Dialect,
   headerBytes: number,
-  next: LineCount,
-  ahead: ReadAhead,
 ): AsyncGenerator<Piece> {
   let skip = headerBytes;
-  /** The beginning of a line, or of a quoted cell of several lines. */
+  /** The beginning of a line, or of a quoted value of several lines. */
   let carry: Buffer = Buffer.alloc(0);
   let progress = 0;
   for await (const chunk of chunks) {
@@ -80,57 +72,57 @@ async function* readPieces(
     const cut = lastLineEnd(whole);
     const lines = whole.subarray(0, cut);
     if (cut > 0 && isPlain(lines, dialect)) {
-      yield { bytes: lines, begin: 0, end: cut, next, progress };
+      yield { bytes: lines, begin: 0, end: cut, progress };
       carry = Buffer.from(whole.subarray(cut));
       continue;
     }
-    await ahead.settle();
     carry = Buffer.from(whole);
     if (cut === 0 && whole.length <= MAX_ROW_BYTES) continue;
     const numLeft = yield* parsedPieces(
-      path,
+      columns,
       dialect,
       cut > 0 ? carry.subarray(0, cut) : carry,
-      next,
       progress,
       cut === 0 ? 'begun' : 'whole lines',
     );
     carry = carry.subarray((cut > 0 ? cut : carry.length) - numLeft);
   }
-  await ahead.settle();
-  if (carry.length > 0) yield* parsedPieces(path, dialect, carry, next, progress, 'all');
+  if (carry.length > 0) yield* parsedPieces(columns, dialect, carry, progress, 'all');
 }
 
 /**
- * Rows that need a parser. What may go on in the next chunk is left.
- * @param extent whether the bytes are the beginning of a line, whole lines, or all that is left of the file
- * @returns how many bytes are left
+ * Parses rows. Bytes that the next chunk may continue are left.
+ * @param extent whether the bytes are the beginning of a line, whole lines, or the rest of the file
+ * @returns the number of bytes that are left
  */
 function* parsedPieces(
-  path: string,
+  columns: FileColumns,
   dialect: Dialect,
   lines: Buffer,
-  next: LineCount,
   progress: number,
   extent: 'begun' | 'whole lines' | 'all',
 ): Generator<Piece, number> {
   for (let bytes = lines; ;) {
     const parsed: LenientCells =
-      extent === 'begun' ? parseCells(bytes, next.line, dialect) : parseLeniently(bytes, next.line, dialect);
-    // A quote may be closed, and a line ended, by what comes; unless it is too long already.
+      extent === 'begun' ? parseCells(bytes, 0, dialect) : parseLeniently(bytes, 0, dialect);
+    // What comes next may close a quote or end a line, unless the row is too long already.
     const isOpen =
       parsed.error === undefined
         ? extent === 'begun'
         : parsed.error.code === 'CSV_QUOTE_NOT_CLOSED' && extent !== 'all';
     if (isOpen) return bytes.length;
-    yield { ...parsed, progress };
-    if (parsed.bad === undefined) {
-      checkParsed(path, bytes, dialect, parsed);
-      next.line += countLines(bytes, 0, bytes.length);
+    const { rows, lines: rowLines, bad } = parsed;
+    const numLines = bad === undefined ? countLines(bytes, 0, bytes.length) : bad.line + 1;
+    yield {
+      ...textChunk(columns, { rows, lines: rowLines, numLines, ...(bad && { invalid: [{ ...bad, before: 0 }] }) }),
+      progress,
+    };
+    if (bad === undefined) {
+      const failure = parseFailure(columns.path, bytes, dialect, parsed);
+      if (failure !== undefined) yield { failure: (line) => failure(line - numLines), progress };
       return 0;
     }
-    next.line = parsed.bad.line + 1;
-    bytes = bytes.subarray(parsed.bad.end);
+    bytes = bytes.subarray(bad.end);
   }
 }
 

@@ -1,7 +1,7 @@
 import { parseJsonBag } from '../../features/bag-json.js';
 import { BadValue } from '../../features/feature.js';
 import { NOT_TEXT } from '../../features/parse.js';
-import type { CellColumn } from './cell-file.js';
+import type { Column, Items } from '../../chunks/column.js';
 import { cellText } from './cell-text.js';
 
 /** What a cell is: nothing, a text without escapes or with some, a number or a word, a list, an object. */
@@ -35,7 +35,7 @@ export function createJsonCells(capacity: number): JsonCells {
 const NO_CELL = new BadValue('one value or a list, not an object', 'use a path into the object, for example user.id');
 
 /** The cells as whoever reads them takes them: text is made where somebody asks for it. */
-export function columnOfCells({ kinds, begins, ends, values, isWhole }: JsonCells, bytes: Buffer): CellColumn {
+export function columnOfCells({ kinds, begins, ends, values, isWhole }: JsonCells, bytes: Buffer): Column {
   const text = (row: number): string => {
     const kind = kinds[row];
     if (kind === BLANK) return '';
@@ -44,14 +44,14 @@ export function columnOfCells({ kinds, begins, ends, values, isWhole }: JsonCell
       ? bytes.toString('latin1', begins[row], ends[row])
       : cellText(bytes, begins[row], ends[row]);
   };
-  const listOf: CellColumn['listOf'] = (row) => {
+  const listAt = (row: number): Items | undefined => {
     if (kinds[row] === OBJECT) throw NO_CELL;
     if (kinds[row] !== LIST) return undefined;
     const list = parseJsonBag(text(row));
     if (list === undefined) throw new Error(`JSON.parse refuses ${text(row)}`);
     return list;
   };
-  return { type: 'a JSON value', text, numbers: { values, isWhole }, listOf };
+  return { type: 'a JSON value', text, numbers: { values, isWhole }, listAt };
 }
 
 /** A text with escapes; NOT_TEXT stands for half of a surrogate pair. */

@@ -2,7 +2,8 @@ import { printable, quoted, userError } from '../../core/errors.js';
 import type { DialectOptions } from '../dialect.js';
 import { CARRY_ROOM, joined, type ByteChunks } from './byte-chunks.js';
 import type { ByteSource } from './byte-source.js';
-import { MAX_ROW_BYTES, type CellColumns, type CellFile, type Piece } from './cell-file.js';
+import type { Chunk, InvalidLine } from '../../chunks/chunk.js';
+import { MAX_ROW_BYTES, type CellFile, type Piece } from './cell-file.js';
 import { addNames, keyTree } from './json-keys.js';
 import { BadJson, createJsonScanner, type JsonScanner } from './json-scan.js';
 import { readable, unreadable } from './unreadable.js';
@@ -54,10 +55,9 @@ export async function openJsonLines(
       message: `is used by the config, but is in none of the first ${numLines} lines`,
       fix: 'if later lines have it, set format: jsonl and list it in columns: […]',
     },
-    async *pieces(ahead) {
+    async *pieces() {
       try {
-        await ahead?.settle();
-        yield* readPieces(file.read({ chunkBytes, room: CARRY_ROOM, numKept: 0 }), path, scanner, columns);
+        yield* readPieces(file.read({ chunkBytes, room: CARRY_ROOM, numKept: 0 }), path, scanner, { header, columns });
       } catch (error) {
         throw unreadable(path, error);
       }
@@ -126,16 +126,21 @@ function objectOf(line: string): object | undefined {
   }
 }
 
-/** All lines. */
+/** The columns of a file, and those that are read. */
+interface Names {
+  readonly header: readonly string[];
+  readonly columns: readonly string[];
+}
+
+/** Reads all lines. */
 async function* readPieces(
   chunks: ByteChunks,
   path: string,
   scanner: JsonScanner,
-  names: readonly string[],
+  names: Names,
 ): AsyncGenerator<Piece> {
   let carry: Buffer = Buffer.alloc(0);
   let progress = 0;
-  let line = 1;
   let isFirst = true;
   for await (const chunk of chunks) {
     ({ progress } = chunk);
@@ -147,71 +152,74 @@ async function* readPieces(
     if (isFirst) whole = withoutMark(whole);
     isFirst = false;
     const end = whole.lastIndexOf(LF) + 1;
-    line = yield* linePieces(whole.subarray(0, end), path, scanner, names, line, progress);
+    for (const rows of scanLines(whole.subarray(0, end), scanner, names)) yield { ...rows, progress };
     carry = Buffer.from(whole.subarray(end));
-    if (carry.length > MAX_ROW_BYTES)
-      throw userError('data', {
-        where: `${path}:${line}`,
-        message: `a line exceeds the maximum of ${MAX_ROW_BYTES} bytes`,
-      });
+    if (carry.length > MAX_ROW_BYTES) yield { failure: (line) => tooLong(path, line), progress };
   }
   if (isFirst) carry = withoutMark(carry);
-  if (carry.length > 0) yield* linePieces(Buffer.concat([carry, Buffer.of(LF)]), path, scanner, names, line, progress);
+  if (carry.length > 0)
+    for (const rows of scanLines(Buffer.concat([carry, Buffer.of(LF)]), scanner, names)) yield { ...rows, progress };
+}
+
+function tooLong(path: string, line: number): Error {
+  return userError('data', {
+    where: `${path}:${line}`,
+    message: `a line exceeds the maximum of ${MAX_ROW_BYTES} bytes`,
+  });
 }
 
 function withoutMark(bytes: Buffer): Buffer {
   return bytes.subarray(0, 3).toString('utf8') === BYTE_ORDER_MARK ? bytes.subarray(3) : bytes;
 }
 
-/** The rows of whole lines, and those that are none; gives the number of the line behind them. */
-function* linePieces(
-  bytes: Buffer,
-  path: string,
-  scanner: JsonScanner,
-  names: readonly string[],
-  first: number,
-  progress: number,
-): Generator<Piece, number> {
-  const lines = new Float64Array(PIECE_ROWS);
-  const rows = (): CellColumns & { progress: number } => ({
-    numRows: scanner.rows,
-    firstRow: lines[0]!,
-    lines,
-    path,
-    columns: new Map(names.map((name, c) => [name, scanner.column(c)])),
-    progress,
-  });
-  let line = first;
+/** Scans whole lines. */
+function* scanLines(bytes: Buffer, scanner: JsonScanner, names: Names): Generator<Chunk> {
+  let lines: number[] = [];
+  let invalid: InvalidLine[] = [];
+  let numLines = 0;
+  const take = (): Chunk => {
+    const chunk = chunkOf(scanner, names, { lines, numLines, invalid });
+    [lines, invalid, numLines] = [[], [], 0];
+    return chunk;
+  };
   scanner.start(bytes);
-  for (let begin = 0; begin < bytes.length; line++) {
+  for (let begin = 0; begin < bytes.length; numLines++) {
+    if (scanner.rows === PIECE_ROWS) {
+      yield take();
+      scanner.start(bytes);
+    }
     const end = bytes.indexOf(LF, begin);
     const lineBegin = begin;
     begin = end + 1;
     if (isBlank(bytes, lineBegin, end)) continue;
-    lines[scanner.rows] = line;
     try {
       scanner.scanLine(lineBegin, end);
+      lines.push(numLines);
     } catch (error) {
       if (!(error instanceof BadJson)) throw error;
-      if (scanner.rows > 0) yield rows();
-      scanner.start(bytes);
-      yield {
-        rows: [],
-        lines: [],
-        bad: {
-          line,
-          expected: `${error.expected}, in column ${error.at + 1}`,
-          text: bytes.toString('utf8', lineBegin, end),
-        },
-        progress,
-      };
+      invalid.push({
+        before: scanner.rows,
+        line: numLines,
+        expected: `${error.expected}, in column ${error.at + 1}`,
+        cells: [bytes.toString('utf8', lineBegin, end)],
+      });
     }
-    if (scanner.rows < PIECE_ROWS) continue;
-    yield rows();
-    scanner.start(bytes);
   }
-  if (scanner.rows > 0) yield rows();
-  return line;
+  if (numLines > 0) yield take();
+}
+
+function chunkOf(
+  scanner: JsonScanner,
+  { header, columns }: Names,
+  lines: Pick<Chunk, 'lines' | 'numLines' | 'invalid'>,
+): Chunk {
+  const byName = new Map(columns.map((name, c) => [name, scanner.column(c)]));
+  return {
+    ...lines,
+    rows: scanner.rows,
+    columns: byName,
+    cellsOf: (row) => header.map((name) => byName.get(name)?.text(row) ?? ''),
+  };
 }
 
 function isBlank(bytes: Buffer, begin: number, end: number): boolean {

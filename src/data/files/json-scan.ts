@@ -1,4 +1,4 @@
-import type { CellColumn } from './cell-file.js';
+import type { Column } from '../../chunks/column.js';
 import { cellText } from './cell-text.js';
 import {
   BLANK,
@@ -41,7 +41,7 @@ export interface JsonScanner {
   /** Rows since the start. */
   readonly rows: number;
   /** Their cells, by the number of the column; valid until the next start. */
-  column(number: number): CellColumn;
+  column(number: number): Column;
 }
 
 const [QUOTE, COMMA, MINUS, DOT, ZERO, COLON, BACKSLASH] = [34, 44, 45, 46, 48, 58, 92];

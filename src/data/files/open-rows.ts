@@ -1,11 +1,10 @@
 import type { DialectOptions } from '../dialect.js';
 import { fileSource, standardInput, type ByteSource } from './byte-source.js';
-import type { CellFile } from './cell-file.js';
+import type { CellFile, RowSource } from './cell-file.js';
 import { columnIndices } from './column-indices.js';
 import { openText } from './open-text.js';
 import { isParquet } from './parquet/is-parquet.js';
 import { checkDataFile } from './regular-data.js';
-import type { RowSource } from './row-reader.js';
 
 /**
  * Opens a CSV, JSON Lines or Parquet, and finds the columns in its header.
@@ -21,7 +20,7 @@ export async function openRows(
   dialect: DialectOptions = {},
   constants: ReadonlyMap<string, string> = new Map(),
   keepsAll = false,
-): Promise<RowSource> {
+): Promise<RowSource<CellFile>> {
   const text = (source: ByteSource): Promise<CellFile> => openText(source, dialect, { wanted: columns, keepsAll });
   if (path !== '-') checkDataFile(path);
   const csv =
@@ -29,11 +28,16 @@ export async function openRows(
       ? await text(standardInput(dialect.encoding))
       : ((await openParquetFile(path, columns)) ?? (await text(await fileSource(path, dialect.encoding))));
   const wanted = columns.filter((name) => csv.header.includes(name) || !constants.has(name));
-  const isConstant = columns.some((name) => constants.has(name));
+  const own = new Map([...constants].filter(([name]) => columns.includes(name)));
   return {
     csv,
-    indices: columnIndices(csv, wanted),
-    ...(isConstant && { constants: new Map([...constants].filter(([name]) => columns.includes(name))) }),
+    columns: {
+      path,
+      header: csv.header,
+      ...(csv.dialect && { dialect: csv.dialect }),
+      indices: columnIndices(csv, wanted),
+      ...(own.size > 0 && { constants: own }),
+    },
   };
 }
 

@@ -23,7 +23,7 @@ export async function openText(
   reading: JsonLinesOptions,
 ): Promise<CellFile> {
   if ((options.format ?? NAMES.find(([name]) => name.test(source.path))?.[1] ?? (await firstFormat(source))) === 'csv')
-    return openCsv(source, options);
+    return openCsv(source, options, reading.wanted);
   // Loaded only then.
   const { openJsonLines } = await import('./json-lines.js');
   return openJsonLines(source, options, reading);

@@ -2,9 +2,9 @@ import { problemLine, quoted, type Problem } from '../../core/errors.js';
 import type { EncodedField } from '../../features/feature-types.js';
 import { SPLITS, type DataOptions, type Split } from '../options.js';
 import type { BadRow, RejectPolicy } from '../rows/rejects.js';
-import type { StreamedRows } from '../encoding/stream-rows.js';
+import type { EncodedBatch } from '../pipeline.js';
 import { encodedFormat, type EncodedFormat, type RowFormat } from '../rows/row-format.js';
-import type { LeftOut } from '../rows/row-rule.js';
+import { countLeftOut, type LeftOut } from '../rows/row-rule.js';
 import type { Fitted } from '../../features/feature-types.js';
 import type { Access } from '../sources/source.js';
 import { openData, type OpenedData } from '../sources/splits.js';
@@ -86,7 +86,7 @@ export interface DescribeOptions extends Access {
   /** Changes what was learned on the training set. */
   readonly grow?: (learned: Fitted) => Fitted;
   /** Sees the rows of each split as they pass. */
-  readonly see?: (split: Split, rows: StreamedRows) => void;
+  readonly see?: (split: Split, rows: EncodedBatch) => void;
 }
 
 /** The description of some rows, and the format that they were encoded by. */
@@ -117,10 +117,12 @@ export async function describeSources(
     if (source === undefined) continue;
     const own = countingPolicy(told);
     const counter = createSplitCounter(encoded, columns);
-    const leftOut = await source.stream(encoded, columns, { ...access, policy: own }, (rows) => {
+    const leftOut = new Map<string, number>();
+    for await (const rows of source.stream(encoded, columns, { ...access, policy: own })) {
       see?.(split, rows);
-      return Promise.resolve(counter.add(rows));
-    });
+      counter.add(rows);
+      countLeftOut(leftOut, rows.leftOut);
+    }
     counts.set(split, counter.counts);
     splits.push(describeSplit(split, counter.counts, own.count, leftOut));
     for (const { path, line, column, value, expected, cure } of own.first) {

@@ -1,5 +1,5 @@
 import { column, type Batch } from '../../core/batch.js';
-import type { StreamedRows } from '../encoding/stream-rows.js';
+import type { EncodedBatch } from '../pipeline.js';
 import { createCleaner, type Clean } from '../../features/cells.js';
 import type { Field } from '../../features/feature.js';
 import type { EncodedFormat } from '../rows/row-format.js';
@@ -36,7 +36,7 @@ export interface TaskCounts {
 /** Counts that go on. */
 export interface SplitCounter {
   readonly counts: SplitCounts;
-  add(rows: StreamedRows): void;
+  add(rows: EncodedBatch): void;
 }
 
 /** The classifications of a format, in the order of their sums. */

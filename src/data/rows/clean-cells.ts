@@ -1,6 +1,5 @@
 import { createCleaner, takesNumbers, type CellOptions } from '../../features/cells.js';
 import { cleanCells } from '../../features/clean-field.js';
-import type { ColumnReader } from './column-reader.js';
 
 /** How the cells of a label become numbers. */
 interface LabelReading {
@@ -18,17 +17,4 @@ export function cleanLabel<Label extends LabelReading>(label: Label, cells: Cell
     parse: (text) => label.parse(cleanCells(text, clean)),
     ...(!takesNumbers(cells, 'number') && { isText: true }),
   };
-}
-
-/** The same for the readers of rules, which take nothing but text. */
-export function cleanReaders(readers: readonly ColumnReader[], cells: CellOptions = {}): readonly ColumnReader[] {
-  const clean = createCleaner(cells);
-  return clean === undefined
-    ? readers
-    : readers.map(({ columns, numberColumns, isKept, read }) => ({
-        columns,
-        numberColumns,
-        ...(isKept === true && { isKept }),
-        read: (text) => read(cleanCells(text, clean)),
-      }));
 }

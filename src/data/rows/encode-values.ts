@@ -1,10 +1,12 @@
+import { ChunkRows, type Chunk } from '../../chunks/chunk.js';
+import type { Column, Items } from '../../chunks/column.js';
+import { createRowBlock, hasWords, reserveRows, wordColumn } from '../../chunks/row-block.js';
 import type { Batch } from '../../core/batch.js';
-import { BadValue, CELL_SEPARATOR, type BagItems } from '../../features/feature.js';
+import { BadValue } from '../../features/feature.js';
 import type { EncodedField } from '../../features/feature-types.js';
+import { fieldColumn, fieldReader } from '../../features/kinds/kinds.js';
 import type { DialectOptions } from '../dialect.js';
-import { withDecimal } from './decimal-comma.js';
-import type { ColumnReader } from './column-reader.js';
-import { createRowBlock, fieldReader, type RowBlock } from './row-block.js';
+import { withPoint } from '../files/decimal-comma.js';
 
 /** An item of a bag: its id, with weight 1, or a pair or object of id and weight. */
 export type Item =
@@ -48,123 +50,91 @@ export interface ValueEncoder {
 }
 
 /**
- * An encoder of values for these fields. Its memory is that of the largest batch so far.
- * @param decimal what texts have before the decimals of a number; a dot where it is not given
+ * Creates an encoder of values for some fields. Its memory is that of the largest batch so far.
+ * @param decimal separator in texts; default: a dot
  */
 export function createValueEncoder(fields: readonly EncodedField[], decimal?: DialectOptions['decimal']): ValueEncoder {
-  let capacity = 0;
-  let block = createRowBlock([], 0);
-  let takes: readonly FieldTake[] = [];
-  const reserve = (rows: number): void => {
-    if (rows <= capacity) return;
-    capacity = Math.max(rows, 2 * capacity);
-    block = createRowBlock(fields, capacity);
-    takes = fields.map((field) => takeOf(field, block, decimal));
-  };
+  const columns = fields.map(fieldColumn);
+  const block = createRowBlock(columns, 0);
+  const readers = fields.map((field, f) => ({ field, column: columns[f]!, reader: fieldReader(field) }));
+  const names = [...new Set(fields.flatMap((field) => field.columns))];
   return {
-    encode(rows, begin, cellsOf, onBad) {
-      reserve(rows);
-      for (const { columns, take, clear } of takes) {
-        const [first, ...others] = columns.map(cellsOf) as [(row: number) => unknown, ...((row: number) => unknown)[]];
-        for (let row = 0; row < rows; row++) {
-          block.rows = row;
-          const value =
-            others.length === 0
-              ? first(begin + row)
-              : [first(begin + row), ...others.map((cellOf) => cellOf(begin + row))];
-          try {
-            take(value);
-          } catch (error) {
-            if (!(error instanceof BadValue)) throw error;
-            clear();
-            onBad({ row: begin + row, columns, value, expected: error.expected, cure: error.cure });
+    encode(count, begin, cellsOf, onBad) {
+      block.rows = 0;
+      reserveRows(block, columns, count);
+      const values = new Map(names.map((name) => [name, Array.from({ length: count }, rowsFrom(cellsOf(name), begin))]));
+      const chunk = chunkOf(values, count, decimal);
+      for (const { field, column, reader } of readers) {
+        // The problems of all fields of a row are reported.
+        const rows = new ChunkRows(chunk);
+        reader.read(rows, block);
+        for (const [row, { error }] of rows.problems()) {
+          if (hasWords(column)) {
+            const { data, width } = wordColumn(block, column);
+            data.fill(0, row * width, (row + 1) * width);
           }
+          const found = field.columns.map((name) => values.get(name)![row]);
+          onBad({
+            row: begin + row,
+            columns: field.columns,
+            value: found.length === 1 ? found[0] : found,
+            expected: error.expected,
+            cure: error.cure,
+          });
         }
       }
-      block.rows = rows;
+      block.rows = count;
       return block;
     },
   };
 }
 
-/** The way of a field's cells into the row of a block that is next: of its column, or of its columns together. */
-interface FieldTake {
-  readonly columns: readonly string[];
-  readonly take: (value: unknown) => void;
-  /** Leaves nothing in the row. */
-  readonly clear: () => void;
-}
+const rowsFrom =
+  (cellOf: (row: number) => unknown, begin: number) =>
+  (_: unknown, row: number): unknown =>
+    cellOf(begin + row);
 
-const NO_ITEMS: BagItems = { ids: [], weights: [], begin: 0, end: 0 };
-
-function takeOf(field: EncodedField, block: RowBlock, decimal: DialectOptions['decimal']): FieldTake {
-  const { name, columns, kind } = field;
-  const reader = fieldReader(block, field);
-  const take =
-    columns.length > 1
-      ? (values: unknown) => reader.read((values as readonly unknown[]).map(textOf).join(CELL_SEPARATOR))
-      : takeCell(reader, block, decimal);
-  if (kind === 'bag') return { columns, take, clear: () => reader.readItems!(NO_ITEMS) };
-  if (kind === 'vector') {
-    const { width, data } = block.vectors.get(name)!;
-    return { columns, take, clear: () => void data.fill(0, block.rows * width, (block.rows + 1) * width) };
-  }
-  const into = kind === 'id' ? block.ids.get(name)! : block.numbers.get(name)!;
-  return { columns, take, clear: () => void (into[block.rows] = 0) };
-}
-
-function takeCell(reader: ColumnReader, block: RowBlock, decimal: DialectOptions['decimal']): (value: unknown) => void {
-  const [ofText] = withDecimal([reader], decimal) as [ColumnReader];
-  const takeNumber = numberTake(reader, block);
-  const takeItems = itemsTake(reader);
-  return (value) => {
-    if (typeof value === 'string') ofText.read(value);
-    else if (typeof value === 'number') takeNumber(value);
-    else if (reader.readNumbers !== undefined && isNumbers(value)) reader.readNumbers(value);
-    else if (Array.isArray(value)) takeItems(value);
-    else if (value instanceof Date) reader.read(dateText(value));
-    else reader.read(textOf(value));
+function chunkOf(
+  values: ReadonlyMap<string, readonly unknown[]>,
+  rows: number,
+  decimal: DialectOptions['decimal'],
+): Chunk {
+  return {
+    rows,
+    numLines: rows,
+    columns: new Map([...values].map(([name, all]) => [name, valueColumn(all, decimal)])),
+    cellsOf: () => [],
   };
 }
 
-/** The way of numbers, to what their text would give; most need not become text for it. */
-function numberTake(reader: ColumnReader, block: RowBlock): (value: number) => void {
-  const { direct, numberColumns } = reader;
-  const isNumber = direct?.cell === 'number' || numberColumns !== undefined;
-  const read = (value: number): void => reader.read(isNumber ? String(value) : textOf(value));
-  if (direct?.cell === 'id') {
-    const { below, into } = direct;
-    return (value) => {
-      if (value >= 0 && value < below && Number.isInteger(value)) into[block.rows] = value;
-      else read(value);
-    };
-  }
-  if (direct?.cell === 'number') {
-    const { encode, into } = direct;
-    return (value) => {
-      if (!Number.isFinite(Math.fround(value))) read(value);
-      // The text of -0 is 0.
-      else into[block.rows] = encode === undefined ? value + 0 : encode(value + 0);
-    };
-  }
-  return read;
+function valueColumn(all: readonly unknown[], decimal: DialectOptions['decimal']): Column {
+  return {
+    type: 'values',
+    text: (row) => textOf(all[row]),
+    numberText(row) {
+      const value = all[row];
+      if (typeof value === 'number') return String(value);
+      const text = textOf(value);
+      return decimal === ',' && typeof value === 'string' ? withPoint(text) : text;
+    },
+    // The text of -0 is 0.
+    numbers: { values: Float64Array.from(all, (value) => (typeof value === 'number' ? value + 0 : NaN)), isWhole: true },
+    listAt: (row) => (Array.isArray(all[row]) ? itemsOf(all[row] as readonly unknown[]) : undefined),
+    numbersAt: (row) => {
+      const value = all[row];
+      return isNumbers(value) ? value : undefined;
+    },
+  };
 }
 
-function itemsTake({ readItems }: ColumnReader): (list: readonly unknown[]) => void {
-  if (readItems === undefined) {
-    return () => {
-      throw new BadValue('one value, not a list');
-    };
+function itemsOf(list: readonly unknown[]): Items {
+  const [ids, weights]: [string[], number[]] = [[], []];
+  for (const item of list) {
+    const [id, weight = 1] = partsOf(item);
+    ids.push(textOf(id));
+    weights.push(typeof weight === 'number' ? weight : NaN);
   }
-  return (list) => {
-    const [ids, weights]: [string[], number[]] = [[], []];
-    for (const item of list) {
-      const [id, weight = 1] = partsOf(item);
-      ids.push(textOf(id));
-      weights.push(typeof weight === 'number' ? weight : NaN);
-    }
-    readItems({ ids, weights, begin: 0, end: ids.length });
-  };
+  return { ids, weights, begin: 0, end: ids.length };
 }
 
 /** The id of an item, and its weight where it has one. */
@@ -197,6 +167,7 @@ const NOT_EXACT = new BadValue(
 function textOf(value: unknown): string {
   if (typeof value === 'string') return value;
   if (value === undefined || value === null) return '';
+  if (value instanceof Date) return dateText(value);
   if (typeof value === 'number' && Number.isInteger(value) && !Number.isSafeInteger(value)) throw NOT_EXACT;
   if (typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean') return String(value);
   throw new BadValue('a string or a number');

@@ -1,3 +1,4 @@
+import { eachText } from '../../chunks/encode-texts.js';
 import { createCleaner, type CellOptions } from '../../features/cells.js';
 import { murmur3 } from '../../features/murmur.js';
 import { parseText } from '../../features/parse.js';
@@ -12,7 +13,7 @@ import {
   TEXT_BIT,
   type KeyTexts,
 } from '../../core/row-key.js';
-import type { ColumnReader } from './column-reader.js';
+import type { ReadColumns } from './row-reader.js';
 
 /** Writes the key of a cell into two words; whether it is a hash, whose text is worth keeping. */
 export type KeyWriter = (text: string, into: Uint32Array, at: number) => boolean;
@@ -56,45 +57,36 @@ function wholeNumber(text: string): number {
   return number <= Number.MAX_SAFE_INTEGER ? number : -1;
 }
 
-/** Readers of key columns, and the texts that they met. */
+/** Reads key columns, and collects the texts of hashed keys. */
 export interface KeyReaders {
-  readonly readers: readonly ColumnReader[];
-  /** By column: the texts since they were last taken. */
+  readonly readers: readonly ReadColumns[];
+  /** Returns the texts since the last call, by column. */
   takeTexts(): ReadonlyMap<string, KeyTexts>;
 }
 
-/**
- * Readers that write the keys of a row to the end of a block.
- * @param cells what is said of all cells: what stands for nothing is blank
- */
-export function createKeyReaders(
-  columns: readonly string[],
-  cells: CellOptions = {},
-  block: { readonly rows: number; readonly keys: ReadonlyMap<string, Uint32Array> },
-): KeyReaders {
+/** Creates readers of key columns; null values are missing. */
+export function createKeyReaders(columns: readonly string[], cells: CellOptions = {}): KeyReaders {
   const clean = createCleaner(cells);
   const write = createKeyWriter();
   const texts = new Map<string, KeyTexts>(columns.map((column) => [column, new Map()]));
-  const readers = columns.map((column): ColumnReader => {
-    const into = block.keys.get(keyColumn(column))!;
+  const readers = columns.map((column): ReadColumns => {
     const seen = new Set<string>();
-    return {
-      columns: [column],
-      isKept: true,
-      read(raw) {
+    return (rows, block) => {
+      const into = block.keys.get(keyColumn(column))!;
+      eachText(rows, { columns: [column], takesLists: true }, undefined, rows.count, (raw, row) => {
         const text = clean === undefined ? raw : clean(raw);
-        const at = KEY_WORDS * block.rows;
+        const at = KEY_WORDS * (block.rows + row);
         if (!write(text, into, at) || seen.size > MAX_KEY_TEXTS || seen.has(text)) return;
         seen.add(text);
         texts.set(column, joinKeyTexts(texts.get(column)!, new Map([[keyDigits(into[at]!, into[at + 1]!), text]])));
-      },
+      });
     };
   });
   return {
     readers,
     takeTexts() {
       const taken = new Map(texts);
-      // That there are too many is told each time.
+      // That there are too many is reported each time.
       for (const [column, found] of texts) if (found !== null) texts.set(column, new Map());
       return taken;
     },

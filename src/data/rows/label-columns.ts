@@ -1,5 +1,7 @@
 import { conditionColumns, numberColumns, type Condition } from '../../core/conditions.js';
 import { BadValue, CELL_SEPARATOR } from '../../features/feature.js';
+import type { FieldReader } from '../../features/kinds/kind.js';
+import { oneValueReader } from '../../features/kinds/one-value.js';
 import { parseClass, parseNumber } from '../../features/parse.js';
 import { givenColumn, normalizeGiven, labelColumn, tasksGiven, weightColumn, type Task } from '../../core/tasks.js';
 import { compileCondition } from './compile-condition.js';
@@ -22,6 +24,30 @@ export interface LabelColumn {
    * @throws BadValue
    */
   parse(text: string): number;
+}
+
+/** Creates the reader of a label column. */
+export function labelReader(label: LabelColumn): FieldReader {
+  const { name, type, columns, numberColumns, parse } = label;
+  return oneValueReader(
+    columns,
+    {
+      encode: parse,
+      numberColumns: isOwnColumn(label) ? columns : numberColumns,
+      direct: isPlainLabel(label) ? { cell: type === 'class' ? 'class' : 'number' } : undefined,
+    },
+    ({ labels }) => labels.get(name)!,
+  );
+}
+
+/** Returns whether a label is the number of its own column. */
+export function isPlainLabel(label: LabelColumn): boolean {
+  return isOwnColumn(label) && label.isText !== true;
+}
+
+/** A label that a condition computes is not a value of its columns. */
+function isOwnColumn({ name, columns }: LabelColumn): boolean {
+  return columns.length === 1 && columns[0] === name;
 }
 
 /** The cure of a blank label; a number has no 0 that stands for it. */

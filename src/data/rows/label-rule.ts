@@ -1,3 +1,5 @@
+import type { ChunkRows } from '../../chunks/chunk.js';
+import type { RowBlock } from '../../chunks/row-block.js';
 import { BadValue } from '../../features/feature.js';
 import {
   findChain,
@@ -10,45 +12,60 @@ import {
   type Task,
 } from '../../core/tasks.js';
 import { blankCure, labelColumnsOf } from './label-columns.js';
-import type { RowRule, RuleBlock } from './row-rule.js';
+
 
 /**
- * What the labels of a row say together: of a task, whether it is defined, and whether its blank or its 1 can be there.
+ * Settles the labels of the kept rows of a chunk, which are in the block after its rows: whether each task is defined,
+ * and whether a missing value or a 1 is valid there.
  */
-export function labelRule(tasks: readonly Task[]): RowRule {
+export type LabelRule = (rows: ChunkRows, block: RowBlock) => void;
+
+/** Creates the label rule of some tasks. */
+export function startLabelRule(tasks: readonly Task[]): LabelRule {
   const blanks = new Set(
     labelColumnsOf(tasks)
       .filter(({ mayBeBlank }) => mayBeBlank)
       .map(({ name }) => name),
   );
   const mayBeBlank = (task: Task): boolean => blanks.has(labelColumn(task));
-  // Of a label that is there and stands for itself there is nothing to say, in any row.
+  // A label that is present and independent of others is valid in every row.
   const settled = tasks.filter(
     (task) =>
       mayBeBlank(task) || violationsOf(task) !== 'keep' || labelCheck(task) !== undefined || makesColumns(task, tasks),
   );
-  return {
-    columns: [],
-    start(block) {
-      const links = settled.map((task) => startTask(task, tasks, block));
-      const blankLabels = settled.filter(mayBeBlank).map((task) => block.labels.get(labelColumn(task))!);
-      return {
-        readers: [],
-        settle() {
-          const { rows } = block;
-          for (let i = 0; i < links.length; i++) {
-            const reason = links[i]!.settle(rows);
-            if (reason !== undefined) return reason;
-          }
-          // Every task has looked at what was blank.
-          for (let i = 0; i < blankLabels.length; i++)
-            if (Number.isNaN(blankLabels[i]![rows])) blankLabels[i]![rows] = 0;
-          return undefined;
-        },
-        keepsAll: (begin, end) => links.every(({ keepsAll }) => keepsAll(begin, end)),
-      };
-    },
+  const blankNames = settled.filter(mayBeBlank).map(labelColumn);
+  let links: readonly StartedTask[] = [];
+  let memory: Float32Array | undefined;
+  return (rows, block) => {
+    const [own] = block.labels.values();
+    if (own !== memory) links = settled.map((task) => startTask(task, tasks, block));
+    memory = own;
+    const first = block.rows;
+    const isWhole = rows.numKept === rows.count;
+    if (isWhole && links.every(({ keepsAll }) => keepsAll(first, first + rows.count))) return;
+    const blankLabels = blankNames.map((name) => block.labels.get(name)!);
+    for (let row = 0; row < rows.count; row++)
+      if (rows.isKept(row)) settleRow(rows, row, links, blankLabels, first + row);
   };
+}
+
+function settleRow(
+  rows: ChunkRows,
+  row: number,
+  links: readonly StartedTask[],
+  blankLabels: readonly Float32Array[],
+  place: number,
+): void {
+  try {
+    for (const link of links) {
+      const reason = link.settle(place);
+      if (reason !== undefined) return rows.exclude(row, reason);
+    }
+  } catch (error) {
+    return rows.refuse(row, undefined, error);
+  }
+  // Every task has seen which labels are missing.
+  for (const labels of blankLabels) if (Number.isNaN(labels[place])) labels[place] = 0;
 }
 
 /** What becomes of a row whose label is 1 where the one is not that its task is given. */
@@ -100,7 +117,7 @@ interface Link {
 /** What a label is in a row: undefined where nobody knows. */
 type Read = (row: number) => number | undefined;
 
-function startTask(task: Task, tasks: readonly Task[], { labels }: RuleBlock): StartedTask {
+function startTask(task: Task, tasks: readonly Task[], { labels }: RowBlock): StartedTask {
   const { onMissing: missing } = task;
   const { label, mask, known, chainKnown } = taskColumns(task, tasks);
   const own = labels.get(label)!;

@@ -1,7 +1,7 @@
 import type { Batch } from '../../core/batch.js';
 import { createOrderedBags } from './ordered-bags.js';
 import { createOrderedWords, type WordColumn } from './ordered-words.js';
-import { createRowBlock, gatherRows, type BlockColumn, type RowBlock } from './row-block.js';
+import { createRowBlock, gatherRows, type BlockColumn, type RowBlock } from '../../chunks/row-block.js';
 
 /** Rows, as they are read and in another order. */
 export interface OrderedRows {
@@ -42,7 +42,7 @@ export function createOrderedRows(
   const ofKind = <Data extends Uint32Array | Float32Array>(
     all: ReadonlyMap<string, Uint32Array | Float32Array>,
     wanted: keyof typeof WORDS,
-  ): ReadonlyMap<string, Data> =>
+  ): Map<string, Data> =>
     // What lies there is what WORDS says.
     new Map(columns.flatMap(({ name, kind }) => (kind === wanted ? [[name, all.get(`${kind} ${name}`) as Data]] : [])));
   const wordsOf = (all: ReadonlyMap<string, Uint32Array | Float32Array>) => ({
@@ -61,7 +61,7 @@ export function createOrderedRows(
     raw,
     put(order, place) {
       const block = blocks[place]!;
-      gatherRows(rest, order, order.length, block);
+      gatherRows(rest, others, order, order.length, block);
       return {
         ...block,
         ...wordsOf(words.put(order, place)),

@@ -1,59 +1,75 @@
+import type { ChunkRows } from '../../chunks/chunk.js';
+import { textsOf } from '../../chunks/encode-texts.js';
 import { numberColumns, type Condition } from '../../core/conditions.js';
 import { quoted } from '../../core/errors.js';
+import { createCleaner, type CellOptions } from '../../features/cells.js';
 import { BadValue } from '../../features/feature.js';
 import { murmur3 } from '../../features/murmur.js';
 import { parseText } from '../../features/parse.js';
 import { createUtf8Writer } from '../../features/vocabulary/utf8.js';
 import { SPLITS, type Split, type SplitOptions } from '../options.js';
 import { compileCondition } from './compile-condition.js';
-import type { RowRule, StartedRule } from './row-rule.js';
 
-/** Which rows of its files a part of a data set has: plain data. */
+/** Which rows of its files a split contains. Plain data. */
 export interface RowFilter {
-  /** What must hold of a row. */
+  /** Condition on a row. */
   readonly where?: Condition | undefined;
-  /** How the rows of one source are divided, and the part that is wanted. */
+  /** Rule that divides the rows of one source, and the split that is read. */
   readonly split?: SplitOptions | undefined;
   readonly part?: Split | undefined;
 }
 
-/** The reason of rows that are in another part: they are not missing. */
+/** Reason of rows that are in another split. */
 export const OTHER_PART = 'in another part of the split';
 
-/** The rule that keeps the rows of a filter, which decides before other cells are looked at. */
-export function filterRule({ where, split, part }: RowFilter): RowRule {
-  const deciders = [
+/**
+ * Excludes the rows of a chunk that a filter excludes, before other columns are read: they may contain anything there.
+ * @param line number of the first line of the chunk
+ */
+export type FilterRows = (rows: ChunkRows, line: number) => void;
+
+/** Returns the columns that a filter reads. */
+export function filterColumns(filter: RowFilter): readonly string[] {
+  return [...new Set(decidersOf(filter).flatMap(({ columns }) => columns))];
+}
+
+/** Returns whether a filter depends on the line of a row. */
+export function needsLines(filter: RowFilter | undefined): boolean {
+  return filter !== undefined && decidersOf(filter).some(({ needsLine }) => needsLine === true);
+}
+
+/** Creates the filter of a file. */
+export function startFilter(filter: RowFilter, cells: CellOptions = {}): FilterRows {
+  const deciders = decidersOf(filter);
+  const clean = createCleaner(cells) ?? ((text: string) => text);
+  const numbers = filter.where === undefined ? [] : numberColumns(filter.where);
+  return (rows, line) => {
+    const started = deciders.map((decider) => ({
+      decider,
+      texts: decider.columns.map((name) => textsOf(rows, { columns: [name], numberColumns: numbers, takesLists: true })),
+    }));
+    for (let row = 0; row < rows.count; row++) {
+      for (const { decider, texts } of started) {
+        if (!rows.isKept(row)) break;
+        let cell = 0;
+        try {
+          const own: string[] = [];
+          for (; cell < texts.length; cell++) own.push(clean(texts[cell]!(row)));
+          const reason = reasonOf(decider, own, line + rows.lineOf(row));
+          if (reason !== undefined) rows.exclude(row, reason);
+        } catch (error) {
+          rows.refuse(row, cell < texts.length ? [decider.columns[cell]!] : undefined, error);
+        }
+      }
+    }
+  };
+}
+
+function decidersOf({ where, split, part }: RowFilter): readonly Decider[] {
+  return [
     ...(split === undefined || part === undefined ? [] : [partDecider(split, part)]),
     ...(where === undefined ? [] : [whereDecider(where)]),
   ];
-  const columns = [...new Set(deciders.flatMap((decider) => decider.columns))];
-  return {
-    columns,
-    isFirst: true,
-    ...(deciders.some(({ needsLine }) => needsLine === true) && { needsLine: true }),
-    start(): StartedRule {
-      const numbers = where === undefined ? [] : numberColumns(where);
-      const cells = new Map<string, string>();
-      const readers = columns.map((name) => ({
-        columns: [name],
-        numberColumns: numbers,
-        isKept: true as const,
-        read: (text: string) => void cells.set(name, text),
-      }));
-      const started = deciders.map((decider) => ({ decider, own: decider.columns.map(() => '') }));
-      return {
-        readers,
-        settle(line) {
-          for (const { decider, own } of started) {
-            for (let i = 0; i < own.length; i++) own[i] = cells.get(decider.columns[i]!)!;
-            const reason = reasonOf(decider, own, line);
-            if (reason !== undefined) return reason;
-          }
-          return undefined;
-        },
-      };
-    },
-  };
 }
 
 /** Decides on a row by the cells of some columns. */

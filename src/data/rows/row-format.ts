@@ -1,3 +1,5 @@
+import type { BlockColumn } from '../../chunks/row-block.js';
+import { keyColumn } from '../../core/row-key.js';
 import { createCleaner, joinCells, type CellOptions } from '../../features/cells.js';
 import type { Field } from '../../features/feature.js';
 import {
@@ -11,9 +13,9 @@ import {
 import { givenColumn, normalizeGiven, labelCheck, labelColumn, type Task } from '../../core/tasks.js';
 import { cleanLabel } from './clean-cells.js';
 import { labelColumnsOf, type LabelColumn } from './label-columns.js';
-import { labelRule, maskColumns } from './label-rule.js';
-import { filterRule, type RowFilter } from './row-filter.js';
-import type { RowRule } from './row-rule.js';
+import { fieldColumn } from '../../features/kinds/kinds.js';
+import { maskColumns } from './label-rule.js';
+import { filterColumns, type RowFilter } from './row-filter.js';
 import type { Sampling } from '../sampling-options.js';
 
 /** A label that may be 1 only where another is: a purchase needs a click. */
@@ -31,8 +33,6 @@ export interface RowFormat {
   /** Columns of the data whose cells are kept as keys beside the features. */
   readonly keys: readonly string[];
   readonly funnels: readonly Funnel[];
-  /** What decides whether a row is kept. */
-  readonly rules: readonly RowRule[];
   /** Plain data that the format can be made from again. */
   readonly spec: FormatSpec;
 }
@@ -81,17 +81,18 @@ export function rowFormatOf(spec: FormatSpec): RowFormat {
     masks: maskColumns(tasks),
     keys: [...new Set([...(spec.keys ?? []), ...lossKeys])],
     funnels,
-    rules: [
-      ...(spec.filter === undefined ? [] : [filterRule(spec.filter)]),
-      ...(tasks.length === 0 ? [] : [labelRule(tasks)]),
-    ],
     spec: { ...spec, cells, lossKeys },
   };
 }
 
 /** The same format for some of the rows. */
 export function withFilter<Format extends RowFormat>(format: Format, filter: RowFilter): Format {
-  return { ...format, rules: [filterRule(filter), ...format.rules], spec: { ...format.spec, filter } };
+  return { ...format, spec: { ...format.spec, filter } };
+}
+
+/** Returns the format for all rows. */
+export function withoutFilter<Format extends RowFormat>(format: Format): Format {
+  return { ...format, spec: { ...format.spec, filter: undefined } };
 }
 
 /** The same format with other columns kept as keys for metrics. */
@@ -147,13 +148,22 @@ export function recipeOf({ labels, funnels, keys, spec }: RowFormat): unknown {
 }
 
 /** The columns that a format reads. */
-export function columnsOf({ fields, labels, rules, keys }: RowFormat): readonly string[] {
+export function columnsOf({ fields, labels, keys, spec }: RowFormat): readonly string[] {
   return [
     ...new Set([
       ...labels.flatMap(({ columns }) => columns),
       ...fields.flatMap(({ columns }) => columns),
-      ...rules.flatMap(({ columns }) => columns),
+      ...(spec.filter === undefined ? [] : filterColumns(spec.filter)),
       ...keys,
     ]),
+  ];
+}
+
+/** Returns the storage of a format's encoded rows. */
+export function blockColumns({ fields, labels, masks, keys }: RowFormat): readonly BlockColumn[] {
+  return [
+    ...[...labels.map(({ name }) => name), ...masks].map((name): BlockColumn => ({ name, kind: 'label' })),
+    ...fields.map(fieldColumn),
+    ...keys.map((column): BlockColumn => ({ name: keyColumn(column), kind: 'key' })),
   ];
 }

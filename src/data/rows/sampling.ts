@@ -2,8 +2,7 @@ import { column, type Batch } from '../../core/batch.js';
 import { mix, streamKey } from '../../core/random.js';
 import { labelColumn, rootTasks, taskColumns, type Task } from '../../core/tasks.js';
 import type { Sampling } from '../sampling-options.js';
-import { createRowBlock, gatherRows, type BlockColumn } from './row-block.js';
-import type { RowRule } from './row-rule.js';
+import { createRowBlock, gatherRows, type BlockColumn } from '../../chunks/row-block.js';
 
 /** What each row that is left out is counted under. */
 export const SAMPLED_AWAY = 'negatives beyond the sample';
@@ -15,7 +14,7 @@ type Labels = ReadonlyMap<string, Float32Array>;
  * pieces nor the
  * other rows' labels change what becomes of it.
  */
-function chooser(
+export function createChooser(
   { rate: negatives, seed }: Sampling,
   tasks: readonly Task[],
 ): (labels: Labels, row: number) => boolean {
@@ -34,17 +33,6 @@ function chooser(
   };
 }
 
-/** The rule that leaves negatives out of one file, behind all others, where its rows are read in their order. */
-export function samplingRule(sampling: Sampling, tasks: readonly Task[]): RowRule {
-  return {
-    columns: [],
-    start(block) {
-      const isKept = chooser(sampling, tasks);
-      return { readers: [], settle: () => (isKept(block.labels, block.rows) ? undefined : SAMPLED_AWAY) };
-    },
-  };
-}
-
 /** The same choice for rows that come in batches, in their order. */
 export interface Sampler {
   /** The rows of a batch that are kept: valid until the next are. */
@@ -55,7 +43,7 @@ export interface Sampler {
 
 /** A sampler for the batches of a file. */
 export function createSampler(sampling: Sampling, tasks: readonly Task[], columns: readonly BlockColumn[]): Sampler {
-  const isKept = chooser(sampling, tasks);
+  const isKept = createChooser(sampling, tasks);
   let kept = createRowBlock(columns, 0);
   let order = new Uint32Array(0);
   const leftOut = new Map<string, number>();
@@ -66,7 +54,7 @@ export function createSampler(sampling: Sampling, tasks: readonly Task[], column
       let count = 0;
       for (let row = 0; row < batch.rows; row++) if (isKept(batch.labels, row)) order[count++] = row;
       if (count < batch.rows) leftOut.set(SAMPLED_AWAY, (leftOut.get(SAMPLED_AWAY) ?? 0) + batch.rows - count);
-      gatherRows(batch, order, count, kept);
+      gatherRows(batch, columns, order, count, kept);
       return kept;
     },
   };

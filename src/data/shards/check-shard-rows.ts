@@ -1,7 +1,7 @@
 import { InvalidValueError } from '../../text/invalid-value.js';
 import { userError } from '../../core/errors.js';
 import { labelCheck, labelColumn } from '../../core/tasks.js';
-import { wordsOf, type RowBlock } from '../rows/row-block.js';
+import { wordsOf, type RowBlock } from '../../chunks/row-block.js';
 import { largestWord } from '../rows/row-kernels.js';
 import type { RowFormat } from '../rows/row-format.js';
 import { BLAME_DATA, type ShardColumn } from './manifest.js';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { RowBlock } from '../rows/row-block.js';
+import type { RowBlock } from '../../chunks/row-block.js';
 import type { Manifest } from './manifest.js';
 
 const count = z.int().min(0);

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { RowBlock } from '../rows/row-block.js';
+import type { RowBlock } from '../../chunks/row-block.js';
 import type { Manifest } from './manifest.js';
 
 /** What the manifest calls them. */

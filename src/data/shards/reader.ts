@@ -1,10 +1,9 @@
 import { join } from 'node:path';
 import { quoted, userError } from '../../core/errors.js';
-import { KEY_WORDS } from '../../core/row-key.js';
 import { openSafetensors, type TensorFile, type TensorPlace, type TensorRead } from '../../io/safetensors.js';
-import { wordsOf, type BlockColumn, type RowBlock } from '../rows/row-block.js';
+import { hasWords, wordColumn, wordsOf, type BlockColumn, type RowBlock } from '../../chunks/row-block.js';
 import { BLAME_DATA, checkBytes, checkShard, readManifest, type Manifest } from './manifest.js';
-import { bagTensors, ELEMENT_TYPES } from './tensors.js';
+import { bagTensors, tensorShape } from './tensors.js';
 
 /** Rows `begin` to `end` of one shard. */
 export interface ShardRows {
@@ -93,7 +92,7 @@ export function shardsIn({ folder, manifest }: ShardFolder): Shards {
         }),
       );
       await readCells(sources, columns, block, () => spare.pop() ?? new Uint32Array(mostRows + 1));
-      const bags = columns.filter(({ kind }) => kind === 'bag');
+      const bags = columns.filter((each) => !hasWords(each));
       if (bags.length > 0)
         await readItems(
           sources,
@@ -154,36 +153,17 @@ async function readCells(
   await Promise.all(
     sources.map((source) => {
       const { path, file, shardRows, begin, rows, offsets } = source;
-      const reads = columns.map(({ name, kind, width }): TensorRead => {
-        if (kind === 'bag') {
+      const reads = columns.map((each): TensorRead => {
+        if (!hasWords(each)) {
           const into = takeOffsets().subarray(0, rows + 1);
-          offsets.set(name, into);
-          return {
-            position: placeOf(file, path, bagTensors(name).offsets, 'U32', shardRows + 1).position + 4 * begin,
-            into,
-          };
+          offsets.set(each.name, into);
+          const { position } = placeOf(file, path, bagTensors(each.name).offsets, 'U32', shardRows + 1);
+          return { position: position + 4 * begin, into };
         }
-        const { position } = placeOf(
-          file,
-          path,
-          name,
-          ELEMENT_TYPES[kind],
-          shardRows,
-          kind === 'key' ? KEY_WORDS : width,
-        );
-        if (kind === 'key')
-          return {
-            position: position + 4 * KEY_WORDS * begin,
-            into: block.keys.get(name)!.subarray(KEY_WORDS * at, KEY_WORDS * (at + rows)),
-          };
-        if (kind === 'vector')
-          return {
-            position: position + 4 * begin * width!,
-            into: block.vectors.get(name)!.data.subarray(at * width!, (at + rows) * width!),
-          };
-        const data =
-          kind === 'id' ? block.ids.get(name)! : (kind === 'number' ? block.numbers : block.labels).get(name)!;
-        return { position: position + 4 * begin, into: data.subarray(at, at + rows) };
+        const { dtype, width: wide } = tensorShape(each);
+        const { position } = placeOf(file, path, each.name, dtype, shardRows, wide);
+        const { data, width } = wordColumn(block, each);
+        return { position: position + 4 * width * begin, into: data.subarray(width * at, width * (at + rows)) };
       });
       at += rows;
       return readMore(source, reads);

@@ -1,14 +1,22 @@
-import { column as columnOf, type BagColumn, type Batch, type VectorColumn } from '../../core/batch.js';
-import { BadValue, CELL_SEPARATOR } from '../../features/feature.js';
-import type { EncodedField } from '../../features/feature-types.js';
-import { takeTopK } from '../../features/top-k-by-weight.js';
-import type { AffineStep } from '../../core/scaling.js';
-import { textReader, type StringPool } from '../../features/vocabulary/string-pool.js';
+import { ChunkRows, type Chunk } from '../../chunks/chunk.js';
+import type { Column, DictionaryValues, Lists } from '../../chunks/column.js';
+import {
+  createRowBlock,
+  hasWords,
+  setWords,
+  wordColumn,
+  type BlockColumn,
+  type RowBlock,
+} from '../../chunks/row-block.js';
+import { column as columnOf, type BagColumn, type Batch } from '../../core/batch.js';
 import type { KeyTexts } from '../../core/row-key.js';
+import type { EncodedField } from '../../features/feature-types.js';
+import { fieldColumn, fieldReader, takesStored } from '../../features/kinds/kinds.js';
+import { textReader, type StringPool } from '../../features/vocabulary/string-pool.js';
+import { floatText } from '../files/parquet/number-text.js';
+import { itemsJson } from '../rows/items-json.js';
+import { blockColumns, columnsOf, type EncodedFormat, type FormatSpec } from '../rows/row-format.js';
 import { badRow, type PlaceOf } from './check-shard-rows.js';
-import { createBagBuffer } from '../rows/bag-buffer.js';
-import { blockColumns, createRowBlock, fieldReader, type BlockColumn } from '../rows/row-block.js';
-import { columnsOf, type EncodedFormat, type FormatSpec } from '../rows/row-format.js';
 import type { ShardColumn } from './manifest.js';
 import { keyStep, shardKeys } from './shard-keys.js';
 
@@ -50,23 +58,9 @@ export interface ShardColumns {
   readonly vocabularies: ReadonlyMap<string, StringPool>;
 }
 
-/** What is ready of rows, beside their labels. */
-interface Ready {
-  readonly ids: Map<string, Uint32Array>;
-  readonly numbers: Map<string, Float32Array>;
-  readonly bags: Map<string, BagColumn>;
-  readonly vectors: Map<string, VectorColumn>;
-  readonly keys: Map<string, Uint32Array>;
-}
-
-/** Makes the rows of a field ready. */
-type Step = (raw: Batch, placeOf: PlaceOf) => void;
-
 /**
- * What a format makes of shards that somebody else encoded. Where a field takes ids or numbers as they are, so they
- * stay,
- * whatever a vocabulary calls them; they are changed in place if nothing else reads them. Anything else is encoded from
- * its text.
+ * Returns the view of a format on shards that somebody else encoded. Fields that take ids or numbers as they are share
+ * their memory, whatever a vocabulary calls them; anything else is read from what is stored.
  */
 export function formatView(source: ShardColumns, format: EncodedFormat): ShardView {
   const labels = new Set(format.labels.map(({ name }) => name));
@@ -75,14 +69,15 @@ export function formatView(source: ShardColumns, format: EncodedFormat): ShardVi
   );
   const keys = new Map(format.keys.map((column) => [column, shardKeys(source.vocabularies, column)]));
   const createFinish = (rows: number): Finish => {
-    const ready: Ready = { ids: new Map(), numbers: new Map(), bags: new Map(), vectors: new Map(), keys: new Map() };
-    // Fields may change ids in place.
+    const ready = createRowBlock(format.fields.filter((field) => !isShared(field, source)).map(fieldColumn), rows);
     const steps = [
       ...format.keys.map((column) => keyStep(column, keys.get(column)!, ready.keys, rows)),
-      ...format.fields.map((field) => stepOf(field, format, source, ready, rows)),
+      ...format.fields.map((field) => fieldStep(field, source, ready)),
     ];
+    const columns = columnSource(source);
     return (raw, placeOf) => {
-      for (const step of steps) step(raw, placeOf);
+      const chunk = shardChunk(raw, columns);
+      for (const step of steps) step(raw, placeOf, chunk);
       return { ...ready, labels: raw.labels, rows: raw.rows };
     };
   };
@@ -95,125 +90,89 @@ export function formatView(source: ShardColumns, format: EncodedFormat): ShardVi
   };
 }
 
-function stepOf(
-  field: EncodedField,
-  format: EncodedFormat,
-  source: ShardColumns,
-  { ids, numbers, bags, vectors }: Ready,
-  capacity: number,
-): Step {
-  const { name, columns, kind, direct, encode } = field;
-  const [column] = columns as [string];
-  const found = source.columns.get(column)!;
-  const isOwn = columns.length === 1 && format.fields.filter((other) => other.columns.includes(column)).length === 1;
-  /** Ids that the field takes as they are: all of a column, most often. */
-  const below = direct?.cell === 'id' ? direct.below : 0;
-  const areAllTaken = 'size' in found && found.size <= below;
-  /** Does something with each row, in their order. */
-  const rowByRow = (rows: number, placeOf: PlaceOf, work: (row: number) => void): void => {
-    let row = 0;
-    try {
-      for (; row < rows; row++) work(row);
-    } catch (error) {
-      throw error instanceof BadValue ? badRow(placeOf(row), columns.join(', '), `expected ${error.expected}`) : error;
-    }
-  };
+/** Makes the rows of a field or a key ready. */
+type Step = (raw: Batch, placeOf: PlaceOf, chunk: Chunk) => void;
 
-  if (found.kind === 'id' && kind === 'id' && columns.length === 1 && direct?.cell === 'id') {
-    const copy = isOwn ? undefined : new Uint32Array(capacity);
-    return (raw, placeOf) => {
-      const { rows } = raw;
-      const from = columnOf(raw.ids, column);
-      const to = copy ?? from;
-      ids.set(name, to);
-      copy?.set(from.subarray(0, rows));
-      if (areAllTaken) return;
-      rowByRow(rows, placeOf, (row) => {
-        if (to[row]! >= below) to[row] = encode(String(to[row]));
-      });
-    };
-  }
-  if (found.kind === 'number' && columns.length === 1 && kind !== 'bag' && direct?.cell === 'number') {
-    const copy = kind === 'id' ? new Uint32Array(capacity) : isOwn ? undefined : new Float32Array(capacity);
-    return (raw, placeOf) => {
-      const { rows } = raw;
-      const from = columnOf(raw.numbers, column);
-      const to = copy ?? from;
-      if (to instanceof Uint32Array) ids.set(name, to);
-      else numbers.set(name, to);
-      if (direct.affine !== undefined && to instanceof Float32Array) scaleNumbers(from, rows, direct.affine, to);
-      else rowByRow(rows, placeOf, (row) => void (to[row] = direct.encode(from[row]!)));
-    };
-  }
-  if (found.kind === 'bag' && kind === 'bag') {
-    const textOf = direct?.cell === 'id' ? String : textsOf(source, column);
-    const { maxItems } = field.form;
-    if (isOwn && maxItems === undefined) {
-      return (raw, placeOf) => {
-        const bag = columnOf(raw.bags, column);
-        bags.set(name, bag);
-        if (areAllTaken) return;
-        rowByRow(raw.rows, placeOf, (row) => {
-          for (let i = bag.offsets[row]!; i < bag.offsets[row + 1]!; i++)
-            if (bag.ids[i]! >= below) bag.ids[i] = encode(textOf(bag.ids[i]!));
-        });
-      };
-    }
-    const copy = createBagBuffer(capacity);
-    bags.set(name, copy);
-    return (raw, placeOf) => {
-      const bag = columnOf(raw.bags, column);
-      rowByRow(raw.rows, placeOf, (row) => {
-        copy.open(row);
-        takeTopK(bag.weights, bag.offsets[row]!, bag.offsets[row + 1]!, maxItems ?? Infinity, (i) => {
-          const id = bag.ids[i]!;
-          copy.add(id < below ? id : encode(textOf(id)), bag.weights[i]!);
-        });
-        copy.close(row);
-      });
-    };
-  }
+/** Whether a field takes what is stored as it is. */
+function isShared(field: EncodedField, { columns }: ShardColumns): boolean {
+  return field.columns.length === 1 && takesStored(field, columns.get(field.columns[0]!)!);
+}
 
-  if (kind === 'vector') {
-    const to = new Float32Array(capacity * field.width);
-    vectors.set(name, { width: field.width, data: to });
-    return (raw, placeOf) => {
-      const { width, data } = raw.vectors!.get(column)!;
-      rowByRow(raw.rows, placeOf, (row) =>
-        field.vector!(data.subarray(row * width, (row + 1) * width), to, row * field.width),
-      );
+function fieldStep(field: EncodedField, source: ShardColumns, ready: RowBlock): Step {
+  const each = fieldColumn(field);
+  const stored = storedColumn(source.columns.get(field.columns[0]!)!);
+  if (isShared(field, source)) {
+    return (raw) => {
+      if (hasWords(each) && hasWords(stored)) setWords(ready, each, wordColumn(raw, stored).data);
+      else (ready.bags as Map<string, BagColumn>).set(field.name, columnOf(raw.bags, stored.name));
     };
   }
-
-  const own = createRowBlock([{ name, kind }], capacity);
-  for (const [key, data] of own.ids) ids.set(key, data);
-  for (const [key, data] of own.numbers) numbers.set(key, data);
-  for (const [key, data] of own.bags) bags.set(key, data);
-  const reader = fieldReader(own, field);
-  const textsOfColumns = columns.map((each) => textsOf(source, each));
-  return (raw, placeOf) => {
-    const texts = columns.map((each, c) => {
-      const data = raw.ids.get(each) ?? columnOf(raw.numbers, each);
-      return (row: number) => textsOfColumns[c]!(data[row]!);
-    });
-    rowByRow(raw.rows, placeOf, (row) => {
-      own.rows = row;
-      reader.read(texts.map((textAt) => textAt(row)).join(CELL_SEPARATOR));
-    });
-    own.rows = raw.rows;
+  const reader = fieldReader(field);
+  return (_, placeOf, chunk) => {
+    const rows = new ChunkRows(chunk);
+    reader.read(rows, ready);
+    const [first] = rows.problems();
+    if (first === undefined) return;
+    const [row, { error }] = first;
+    throw badRow(placeOf(row), field.columns.join(', '), `expected ${error.expected}`);
   };
 }
 
-/** What numbers become where nothing else is done with them: a call for each would have them made objects. */
-function scaleNumbers(from: Float32Array, rows: number, { subtract, divide }: AffineStep, to: Float32Array): void {
-  for (let row = 0; row < rows; row++) to[row] = (from[row]! - subtract) / divide;
+/** Reads the columns of shards: the text of an id is that of its vocabulary, or the number. */
+export type ColumnSource = ReadonlyMap<string, (raw: Batch) => Column>;
+
+/** Creates the readers of all columns; a vocabulary is the same dictionary for all rows. */
+export function columnSource({ columns, vocabularies }: ShardColumns): ColumnSource {
+  return new Map(
+    [...columns].map(([name, column]) => {
+      const vocabulary = vocabularies.get(name);
+      const values = vocabulary && dictionaryOf(vocabulary);
+      return [name, (raw: Batch) => readColumn(raw, column, values)];
+    }),
+  );
 }
 
-/** The text of a value of a column: that of its vocabulary, or the number. */
-export function textsOf({ vocabularies }: ShardColumns, column: string): (value: number) => string {
-  const vocabulary = vocabularies.get(column);
-  if (vocabulary === undefined) return String;
+/** Returns stored rows as a chunk, with the columns that were read. */
+export function shardChunk(raw: Batch, source: ColumnSource): Chunk {
+  const names = [raw.ids, raw.numbers, raw.bags, raw.vectors ?? new Map<string, never>()].flatMap((map) => [...map.keys()]);
+  const columns = new Map(names.map((name) => [name, source.get(name)!(raw)]));
+  return { rows: raw.rows, numLines: raw.rows, columns, cellsOf: () => [] };
+}
+
+function dictionaryOf(vocabulary: StringPool): DictionaryValues {
   const size = vocabulary.offsets.length - 1;
   const textAt = textReader(vocabulary);
-  return (id) => (id < size ? textAt(id) : String(id));
+  return { size, text: (id) => (id < size ? textAt(id) : String(id)) };
+}
+
+function readColumn(raw: Batch, column: ShardColumn, values: DictionaryValues | undefined): Column {
+  const { name, kind } = column;
+  if (kind === 'id') return idColumn(columnOf(raw.ids, name), column.size, values);
+  if (kind === 'bag') {
+    const { offsets, ids, weights } = columnOf(raw.bags, name);
+    const lists = { offsets, items: idColumn(ids, column.size, values), weights };
+    return { type: 'bag', text: (row) => listText(lists, row), lists };
+  }
+  if (kind === 'vector') {
+    const { width, data } = columnOf(raw.vectors!, name);
+    const numbersAt = (row: number): Float32Array => data.subarray(row * width, (row + 1) * width);
+    return { type: 'vector', text: (row) => `[${Array.from(numbersAt(row), floatText).join(', ')}]`, numbersAt };
+  }
+  const numbers = columnOf(raw.numbers, name);
+  return { type: kind, text: (row) => String(numbers[row]), numbers: { values: numbers, isWhole: false } };
+}
+
+function idColumn(ids: Uint32Array, size: number, values: DictionaryValues | undefined): Column {
+  return {
+    type: 'id',
+    text: values === undefined ? (row) => String(ids[row]) : (row) => values.text(ids[row]!),
+    ids: { values: ids, size },
+    ...(values !== undefined && { dictionary: { indices: ids, values } }),
+  };
+}
+
+function listText({ offsets, items, weights }: Lists, row: number): string {
+  const places = Array.from({ length: offsets[row + 1]! - offsets[row]! }, (_, i) => offsets[row]! + i);
+  const ids = places.map((place) => items.text(place));
+  return itemsJson({ ids, weights: places.map((place) => Number(floatText(weights![place]!))), begin: 0, end: ids.length });
 }

@@ -6,7 +6,7 @@ import type { KeyTexts } from '../../core/row-key.js';
 import { safetensorsParts, writeSafetensors } from '../../io/safetensors.js';
 import { writeParts } from '../../io/write-parts.js';
 import { addKeyTexts } from '../rows/key-readers.js';
-import { appendRows, blockRows, createRowBlock, type BlockColumn, type RowBlock } from '../rows/row-block.js';
+import { appendRows, blockRows, createRowBlock, type BlockColumn, type RowBlock } from '../../chunks/row-block.js';
 import { countIds, type IdCounts } from './id-counts.js';
 import { KEY_TEXTS, storedKeyTexts } from './key-texts.js';
 import { countLabels, LABEL_COUNTS } from './label-counts.js';
@@ -110,7 +110,7 @@ export async function writeShards(
       async add(batch) {
         for (let begin = 0; begin < batch.rows;) {
           const end = Math.min(batch.rows, begin + rowsPerShard - block.rows);
-          appendRows(batch, begin, end, block);
+          appendRows(batch, columns, begin, end, block);
           begin = end;
           if (block.rows === rowsPerShard) await flush();
         }

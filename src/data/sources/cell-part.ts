@@ -4,14 +4,14 @@ import { knownContent } from '../cache/entry.js';
 import type { DialectOptions } from '../dialect.js';
 import { checkUnchanged, isSameContent, isSameSize, type FileStats, type Fingerprint } from '../files/fingerprint.js';
 import { openRows } from '../files/open-rows.js';
-import type { RowSource } from '../files/row-reader.js';
+import type { CellFile, RowSource } from '../files/cell-file.js';
 import type { DataFile } from './find-files.js';
 import type { Access } from './source.js';
 
 /** A file of cells, and what is known of its content. */
 export interface CellPart {
   readonly file: DataFile;
-  readonly rows: RowSource;
+  readonly rows: RowSource<CellFile>;
   /** When it was opened. */
   readonly stats: FileStats;
   readonly bytes: number;

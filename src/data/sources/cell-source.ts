@@ -11,14 +11,11 @@ import { ENTRY } from '../cache/entry.js';
 import { tidyWritten } from '../cache/tidy.js';
 import { readFitted, writeFitted } from '../cache/fitted-folder.js';
 import type { DialectOptions } from '../dialect.js';
-import { encodeLocalRows } from '../encoding/encode-local.js';
-import { encodeRows, encodeShards, replayRejects } from '../encoding/encode-shards.js';
-import { fitLocalRows } from '../encoding/fit-local.js';
-import { fitFeatures, fitsOf, noRows } from '../encoding/fit.js';
-import { streamRows } from '../encoding/stream-rows.js';
+import { noRows } from '../encoding/no-rows.js';
+import { replayRejects, writeCacheFolder, writeRows } from '../encoding/write-rows.js';
+import { encodeRows, fitRows } from '../pipeline.js';
 import type { Fingerprint } from '../files/fingerprint.js';
-import { blockColumns } from '../rows/row-block.js';
-import { recipeOf, trainedFormat, type EncodedFormat, type RowFormat } from '../rows/row-format.js';
+import { blockColumns, recipeOf, trainedFormat, withoutFilter, type EncodedFormat, type RowFormat } from '../rows/row-format.js';
 import { countLeftOut } from '../rows/row-rule.js';
 import { idCountsOf } from '../shards/id-counts.js';
 import { joinedShards } from '../shards/joined-shards.js';
@@ -28,7 +25,8 @@ import { asStored } from '../shards/shard-view.js';
 import { openCellPart, tellShare, type CellPart } from './cell-part.js';
 import { checkKinds } from './check-kinds.js';
 import { commonFolder, type DataFile } from './find-files.js';
-import { fromLocalRows, keptLocalRows, learnsAnything } from './local-rows.js';
+import { cachedRawRows, fitsAnything, fromRawRows, RAW_POLICY, rawPolicy, type RawRows } from './raw-rows.js';
+import { createSampler } from '../rows/sampling.js';
 import { sideBySide } from './side-by-side.js';
 import type { Access, Reading, Source } from './source.js';
 
@@ -73,7 +71,7 @@ export async function openCellSource(
     return found;
   };
   /** All that decides what becomes of a file, beside its content and the format. */
-  const recipeParts = ({ rows: { csv, constants } }: CellPart): readonly unknown[] => [
+  const recipeParts = ({ rows: { csv, columns: { constants } } }: CellPart): readonly unknown[] => [
     csv.dialect,
     ...(constants === undefined ? [] : [[...constants]]),
   ];
@@ -81,9 +79,9 @@ export async function openCellSource(
     bytes > THREADED_BYTES ? Math.min(MAX_THREADS, reading.threads ?? availableParallelism()) : 1;
 
   const keepsLocal = (format: RowFormat, reading: Reading): boolean =>
-    (others.length > 0 || reading.keepsLocalRows === true) && learnsAnything(format);
-  const localOf = (part: CellPart, format: RowFormat, reading: Reading): Promise<Shards> =>
-    keptLocalRows(part, recipeParts(part), format, reading);
+    (others.length > 0 || reading.keepsLocalRows === true) && fitsAnything(format);
+  const localOf = (part: CellPart, format: RowFormat, reading: Reading): Promise<RawRows> =>
+    cachedRawRows(part, recipeParts(part), format, reading);
   const contentOf = async (part: CellPart, access: Access): Promise<Fingerprint> =>
     (await part.identify(access)) ?? (await part.hashed(access));
 
@@ -106,26 +104,33 @@ export async function openCellSource(
     const { file, rows } = part;
     const request = await shardsRequest(part, format, reading);
     const onShare = (share: number): void => tellShare(reading, `encoding ${file.path}`, share);
+    const columns = blockColumns(format);
+    const sizes = new Map(format.fields.map(({ name, rows: size }) => [name, size]));
+    const { sampling, tasks } = format.spec;
+    const newSampler = () => sampling && createSampler(sampling, tasks, columns);
     const folder = await cached(part.cacheOf(reading), request, async (target, entry) => {
+      const to = { path: target, source: file.path, columns, entry };
       const fromFile = (): Promise<void> =>
-        encodeShards(target, entry, file.path, format, reading.policy, async (policy, writer) => {
-          const leftOut = await encodeRows(rows, format, policy, writer, onShare, {
+        writeCacheFolder(to, reading.policy, async (policy, writer) => {
+          const batches = encodeRows(rows, format, {
+            onShare,
             threads: threadsFor(part, reading),
-            onWarning: (text: string) => reading.cache?.onWarning?.(text),
+            onWarning: (text) => reading.cache?.onWarning?.(text),
           });
-          return { read: await part.hashed(reading), leftOut };
+          const leftOut = await writeRows(batches, policy, writer, newSampler());
+          return { sizes, leftOut, read: await part.hashed(reading) };
         });
       const fromLocal = async (): Promise<void> => {
         const local = await localOf(part, format, reading);
-        await encodeShards(target, entry, file.path, format, reading.policy, async (policy, writer) => {
+        await writeCacheFolder(to, reading.policy, async (policy, writer) => {
           await replayRejects(local.folder, file.path, policy);
-          return {
-            leftOut: await encodeLocalRows(local, format, writer, onShare),
-            read: await contentOf(part, reading),
-          };
+          const batches = encodeRows(local.rows, withoutFilter(format), { onShare });
+          const leftOut = new Map(local.leftOut);
+          countLeftOut(leftOut, await writeRows(batches, RAW_POLICY, writer, newSampler()));
+          return { sizes, leftOut, read: await contentOf(part, reading) };
         });
       };
-      await (keepsLocal(format, reading) ? fromLocalRows(fromLocal, fromFile) : fromFile());
+      await (keepsLocal(format, reading) ? fromRawRows(fromLocal, fromFile) : fromFile());
     });
     // Those that were told just now are told once.
     await replayRejects(folder, file.path, reading.policy);
@@ -145,7 +150,7 @@ export async function openCellSource(
     },
 
     async fit(format, reading) {
-      if (fitsOf(format).size === 0) return {};
+      if (!fitsAnything(format)) return {};
       first.cacheOf(reading).index.refresh();
       const known = await ofEach((part) => part.identify(reading));
       const fingerprint = known.every((each) => each !== undefined) ? byName(known) : undefined;
@@ -171,25 +176,26 @@ export async function openCellSource(
           const onShare = (share: number, path: string): void =>
             tellShare(reading, `learning vocabularies and scales from ${path}`, share);
           const fromFiles = (): Promise<Fitted> =>
-            fitFeatures(
+            fitRows(
               parts.map(({ rows }) => rows),
               format,
               reading.policy,
               (share, { csv }) => onShare(share, csv.path),
             );
           const fromLocal = async (): Promise<Fitted> => {
-            const locals: Shards[] = [];
+            const locals: RawRows[] = [];
             for (const part of parts) locals.push(await localOf(part, trained, reading));
-            const paths = files.map((file) => file.path);
-            return fitLocalRows(
-              locals,
-              trained,
-              paths,
-              (share, file) => onShare(share, paths[file]!),
-              reading.policy.reasons,
+            const leftOut = new Map<string, number>();
+            for (const local of locals) countLeftOut(leftOut, local.leftOut);
+            return fitRows(
+              locals.map(({ rows }) => rows),
+              withoutFilter(trained),
+              rawPolicy(reading.policy),
+              (share, { csv }) => onShare(share, csv.path),
+              { leftOut, filter: trained.spec.filter },
             );
           };
-          const learned = await (keepsLocal(format, reading) ? fromLocalRows(fromLocal, fromFiles) : fromFiles());
+          const learned = await (keepsLocal(format, reading) ? fromRawRows(fromLocal, fromFiles) : fromFiles());
           const read = await ofEach((part) => contentOf(part, reading));
           fitted = learned;
           await writeFolder(target, async (temporary) => {
@@ -242,28 +248,25 @@ export async function openCellSource(
       });
     },
 
-    async stream(format, kept, reading, take) {
+    async *stream(format, kept, reading) {
       const all = [...new Set([...columns, ...kept])];
       const total = parts.reduce((sum, { bytes }) => sum + bytes, 0);
-      const leftOut = new Map<string, number>();
+      const keepsAll = commonColumns(parts).every((name) => kept.includes(name));
       let before = 0;
-      for (const part of await openParts(
-        files,
-        all,
-        dialect,
-        commonColumns(parts).every((name) => kept.includes(name)),
-        ownCache,
-      )) {
-        const onShare = (share: number): void =>
-          tellShare(reading, `reading ${part.file.path}`, total === 0 ? 1 : (before + share * part.bytes) / total);
-        const more = await streamRows(part.rows, format, kept, reading.policy, take, onShare, {
+      for (const part of await openParts(files, all, dialect, keepsAll, ownCache)) {
+        const batches = encodeRows(part.rows, format, {
+          kept,
           threads: threadsFor(part, reading),
           onWarning: reading.onWarning,
+          onShare: (share) =>
+            tellShare(reading, `reading ${part.file.path}`, total === 0 ? 1 : (before + share * part.bytes) / total),
         });
-        countLeftOut(leftOut, more);
+        for await (const batch of batches) {
+          for (const row of batch.rejects) reading.policy.reject(row);
+          yield batch;
+        }
         before += part.bytes;
       }
-      return leftOut;
     },
   };
 }

@@ -21,6 +21,6 @@ export function filteredSource(source: Source, filter: RowFilter): Source {
     ...source,
     fit: (format, reading) => source.fit(withFilter(format, filter), reading),
     dataset: (format, reading) => source.dataset(withFilter(format, filter), reading),
-    stream: (format, kept, reading, take) => source.stream(withFilter(format, filter), kept, reading, take),
+    stream: (format, kept, reading) => source.stream(withFilter(format, filter), kept, reading),
   };
 }

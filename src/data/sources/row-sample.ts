@@ -1,13 +1,11 @@
 import { UserError } from '../../core/errors.js';
 import { randomStream } from '../../core/random.js';
 import type { DialectOptions } from '../dialect.js';
-import { fitFeatures } from '../encoding/fit.js';
-import { streamRows } from '../encoding/stream-rows.js';
-import type { CellColumn, CellColumns, CellFile, CellRows, Piece, PlainBytes } from '../files/cell-file.js';
+import { sliceChunk, type Chunk } from '../../chunks/chunk.js';
+import type { CellFile, Piece, PlainLines, RowSource } from '../files/cell-file.js';
 import { openRows } from '../files/open-rows.js';
-import type { RowSource } from '../files/row-reader.js';
 import type { Paths } from '../options.js';
-import { countLeftOut } from '../rows/row-rule.js';
+import { encodeRows, fitRows } from '../pipeline.js';
 import { findFiles, type DataFile } from './find-files.js';
 import { openSource } from './open-source.js';
 import type { Source } from './source.js';
@@ -73,16 +71,14 @@ export function createRowSampler(limit: number): RowSampler {
       };
       return {
         ...whole,
-        fit: async (format, { policy }) => fitFeatures(await sampled(columns), format, policy, () => undefined),
-        async stream(format, kept, { policy, signal }, take) {
-          const leftOut = new Map<string, number>();
+        fit: async (format, { policy }) => fitRows(await sampled(columns), format, policy),
+        async *stream(format, kept, { policy, signal }) {
           for (const rows of await sampled([...new Set([...columns, ...kept])])) {
-            countLeftOut(
-              leftOut,
-              await streamRows(rows, format, kept, policy, take, () => signal?.throwIfAborted(), { threads: 1 }),
-            );
+            for await (const batch of encodeRows(rows, format, { kept, onShare: () => signal?.throwIfAborted() })) {
+              for (const row of batch.rejects) policy.reject(row);
+              yield batch;
+            }
           }
-          return leftOut;
         },
       };
     },
@@ -101,15 +97,11 @@ function runsOf(total: number, limit: number): readonly Run[] {
   });
 }
 
-/** Number of rows of a file, as far as it can be read: who reads its rows finds what is wrong behind them. */
+/** Counts the rows of a file as far as it can be read; the reader of the rows reports what is wrong after them. */
 async function countRows({ csv }: RowSource): Promise<number> {
   let count = 0;
   try {
-    for await (const piece of csv.pieces()) {
-      const rows = rowsOf(piece);
-      if ('bytes' in piece) piece.next.line += rows;
-      count += rows;
-    }
+    for await (const piece of csv.pieces()) count += rowsOf(piece);
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
   }
@@ -117,10 +109,10 @@ async function countRows({ csv }: RowSource): Promise<number> {
 }
 
 /**
- * A file of cells without the rows outside of some runs.
- * @param first number of its first row among those that runs count
+ * Returns a file without the rows outside of some runs.
+ * @param first number of its first row in the numbering of the runs
  */
-function sampledFile(csv: CellFile, runs: readonly Run[], first: number): CellFile {
+function sampledFile<File extends Pick<CellFile, 'pieces'>>(csv: File, runs: readonly Run[], first: number): File {
   return {
     ...csv,
     async *pieces() {
@@ -134,65 +126,52 @@ function sampledFile(csv: CellFile, runs: readonly Run[], first: number): CellFi
           taken.push({ begin: Math.max(0, begin - row), end: Math.min(rows, end - row) });
           if (end <= row + rows) next = i + 1;
         }
-        yield* cutPieces(piece, taken);
-        // As a reader of all its lines counts them.
-        if ('bytes' in piece) piece.next.line += rows;
+        yield* cutPiece(piece, taken);
         row += rows;
       }
     },
   };
 }
 
-/** The runs of a piece, and the line behind it that is no row. */
-function* cutPieces(piece: Piece, runs: readonly Run[]): Generator<Piece> {
+/** Cuts a piece into runs of its rows; lines that are not rows stay. */
+function* cutPiece(piece: Piece, runs: readonly Run[]): Generator<Piece> {
   const { progress } = piece;
-  if ('columns' in piece) {
-    for (const run of runs) yield { ...cutColumns(piece, run), progress };
-  } else if ('rows' in piece) {
-    for (const { begin, end } of runs)
-      yield { rows: piece.rows.slice(begin, end), lines: piece.lines.slice(begin, end), progress };
-    const bad: CellRows | undefined = piece.bad && { rows: [], lines: [], bad: piece.bad };
-    if (bad !== undefined) yield { ...bad, progress };
-  } else {
-    for (const plain of cutLines(piece, runs)) yield { ...plain, progress };
+  if ('failure' in piece) yield piece;
+  else if ('bytes' in piece) for (const cut of cutLines(piece, runs)) yield { ...cut, progress };
+  else {
+    for (const { begin, end } of runs) yield { ...sliceChunk(piece, begin, end), progress };
+    const invalid = (piece.invalid ?? []).map((line) => ({ ...line, before: 0 }));
+    yield { ...skippedLines(piece.numLines), invalid, progress };
   }
 }
 
-/** The lines of some runs, which are in order. */
-function* cutLines({ bytes, begin, end: last, next }: PlainBytes, runs: readonly Run[]): Generator<PlainBytes> {
+/** Cuts plain lines into runs, which are in order, and the number of lines between them. */
+function* cutLines({ bytes, begin, end: last }: PlainLines, runs: readonly Run[]): Generator<PlainLines | Chunk> {
   let [line, at] = [0, begin];
   const skipTo = (wanted: number): number => {
     for (; line < wanted && at < last; line++) at = bytes.indexOf(LF, at) + 1;
     return at;
   };
   for (const run of runs) {
+    const numSkipped = run.begin - line;
     const start = skipTo(run.begin);
-    yield { bytes, begin: start, end: skipTo(run.end), next: { line: next.line + run.begin } };
+    yield skippedLines(numSkipped);
+    yield { bytes, begin: start, end: skipTo(run.end) };
   }
+  const before = line;
+  skipTo(Infinity);
+  yield skippedLines(line - before);
 }
 
-function cutColumns({ columns, firstRow, lines, path }: CellColumns, { begin, end }: Run): CellColumns {
-  const cut = ({ type, text, numbers, items, listOf, vectors }: CellColumn): CellColumn => ({
-    type,
-    text: (row) => text(row + begin),
-    ...(numbers !== undefined && { numbers: { ...numbers, values: numbers.values.subarray(begin, end) } }),
-    ...(items !== undefined && { items: (row: number) => items(row + begin) }),
-    ...(listOf !== undefined && { listOf: (row: number) => listOf(row + begin) }),
-    ...(vectors !== undefined && { vectors: (row: number) => vectors(row + begin) }),
-  });
-  return {
-    numRows: end - begin,
-    firstRow: firstRow + begin,
-    ...(lines !== undefined && { lines: Array.from({ length: end - begin }, (_, i) => lines[begin + i]!) }),
-    path,
-    columns: new Map([...columns].map(([name, column]) => [name, cut(column)])),
-  };
+/** A chunk of lines that are not read. */
+function skippedLines(numLines: number): Chunk {
+  return { rows: 0, numLines, columns: new Map(), cellsOf: () => [] };
 }
 
-/** Number of rows of a piece; of plain bytes, of its lines. */
+/** Returns the number of rows of a piece; of plain lines, the number of lines. */
 function rowsOf(piece: Piece): number {
-  if ('columns' in piece) return piece.numRows;
-  if ('rows' in piece) return piece.rows.length;
+  if ('failure' in piece) return 0;
+  if (!('bytes' in piece)) return piece.rows;
   let count = 0;
   for (let at = piece.bytes.indexOf(LF, piece.begin); at >= 0 && at < piece.end; at = piece.bytes.indexOf(LF, at + 1))
     count++;

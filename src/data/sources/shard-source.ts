@@ -1,24 +1,33 @@
 import { join } from 'node:path';
+import { ChunkRows } from '../../chunks/chunk.js';
+import { createRowBlock, type BlockColumn } from '../../chunks/row-block.js';
+import type { Batch } from '../../core/batch.js';
 import { didYouMean, UserError, userError } from '../../core/errors.js';
+import { normalizeGiven } from '../../core/tasks.js';
 import { cleanFit } from '../../features/clean-field.js';
-import { CELL_SEPARATOR, type Field, type Fit } from '../../features/feature.js';
-import type { Fitted } from '../../features/feature-types.js';
-import { takeTopK } from '../../features/top-k-by-weight.js';
+import type { FieldFitter } from '../../features/kinds/kind.js';
+import { fieldColumn, fieldFitter, takesStored } from '../../features/kinds/kinds.js';
 import type { StringPool } from '../../features/vocabulary/string-pool.js';
-import { hashFiles } from '../files/fingerprint.js';
-import { checkIds, checkNumbers } from '../shards/check-shard-rows.js';
 import { shardDataset, type Dataset } from '../batches/dataset.js';
-import { fitsOf, noRows } from '../encoding/fit.js';
-import { createRowBlock, type BlockColumn, type RowBlock } from '../rows/row-block.js';
+import { noRows } from '../encoding/no-rows.js';
+import { hashFiles } from '../files/fingerprint.js';
+import { finishFits, startFits } from '../encoding/fit-readers.js';
 import type { EncodedFormat, RowFormat } from '../rows/row-format.js';
-import { keptTexts } from '../shards/kept-texts.js';
-import { problemsOfKeys } from '../shards/shard-keys.js';
-import { asStored, formatView, storedColumn, textsOf, type ShardColumns } from '../shards/shard-view.js';
+import { badRow, checkIds, checkNumbers } from '../shards/check-shard-rows.js';
 import { idCountsOf } from '../shards/id-counts.js';
 import { contentHashOf, MANIFEST } from '../shards/manifest.js';
 import type { Shards } from '../shards/reader.js';
+import { problemsOfKeys } from '../shards/shard-keys.js';
+import {
+  asStored,
+  columnSource,
+  formatView,
+  shardChunk,
+  storedColumn,
+  type ColumnSource,
+  type ShardColumns,
+} from '../shards/shard-view.js';
 import { readVocabulary } from '../shards/vocabulary.js';
-import { normalizeGiven } from '../../core/tasks.js';
 import type { Source } from './source.js';
 
 /** Rows that pass together. */
@@ -81,25 +90,25 @@ export async function openShardSource(shards: Shards, wanted: readonly string[])
 
     async fit(format, { onProgress, signal }) {
       checkKinds(format, source, where);
-      const fits = fitsOf(format);
-      const toRead: Observer[] = [];
+      const fits = startFits(format);
+      const toRead: ShardFitter[] = [];
       for (const field of format.fields) {
         const ownersFit = fits.get(field.owner);
         if (ownersFit === undefined) continue;
         const fit = cleanFit(ownersFit, field);
         const column = columns.get(field.columns[0]!)!;
-        // A column of ids tells how many there are.
+        // A column of ids has the number of ids in the manifest.
         if (field.columns.length === 1 && 'size' in column && fit.direct?.cell === 'id')
           fit.direct.observe(column.size - 1);
-        else toRead.push({ field, fit });
+        else toRead.push({ columns: field.columns, fitter: fieldFitter(field, fit) });
       }
       if (toRead.length > 0) {
-        await observeRows(shards, source, format, toRead, (share) => {
+        await fitShards(shards, source, format, toRead, (share) => {
           onProgress?.({ what: `learning vocabularies and scales from ${folder}`, share });
           signal?.throwIfAborted();
         });
       }
-      return Object.fromEntries([...fits].map(([name, fit]) => [name, fit.finish()])) satisfies Fitted;
+      return finishFits(fits);
     },
 
     dataset(format, { threads, onWarning }) {
@@ -116,74 +125,75 @@ export async function openShardSource(shards: Shards, wanted: readonly string[])
       );
     },
 
-    async stream(format, kept, { onProgress, signal }, take) {
+    async *stream(format, kept, { onProgress, signal }) {
       checkKinds(format, source, where);
-      const vocabularies = await readVocabularies(kept);
-      const keptColumns = kept.map((name) => storedColumn(columns.get(name)!));
-      // The same rows twice: as the format reads them, and as they are.
-      const keptBatches = shardDataset(shards, asStored(keptColumns)).batches(STREAM_ROWS);
+      const columnsOfKept = columnSource({ columns, vocabularies: await readVocabularies(kept) });
+      // The same rows twice: as the format reads them, and as they are stored.
+      const stored = shardDataset(shards, asStored(kept.map((name) => storedColumn(columns.get(name)!))));
+      const keptBatches = stored.batches(STREAM_ROWS);
       let done = 0;
-      for await (const { batch, totalRows } of shardDataset(shards, formatView(source, format)).batches(STREAM_ROWS)) {
-        const beside = kept.length === 0 ? undefined : await keptBatches.next();
-        const texts =
-          beside?.done === false
-            ? kept.map((name) => keptTexts({ columns, vocabularies }, name, beside.value.batch))
-            : [];
-        await take({ batch, kept: texts, skipped: [] });
-        onProgress?.({ what: `reading ${folder}`, share: (done += batch.rows) / totalRows });
-        signal?.throwIfAborted();
+      try {
+        for await (const { batch, totalRows } of shardDataset(shards, formatView(source, format)).batches(STREAM_ROWS)) {
+          const next = kept.length === 0 ? undefined : await keptBatches.next();
+          yield {
+            batch,
+            kept: next?.done === false ? keptTexts(kept, columnsOfKept, next.value.batch) : [],
+            skipped: [],
+            rejects: [],
+            leftOut: new Map<string, number>(),
+            keyTexts: new Map(),
+          };
+          onProgress?.({ what: `reading ${folder}`, share: (done += batch.rows) / totalRows });
+          signal?.throwIfAborted();
+        }
+      } finally {
+        await keptBatches.return(undefined);
       }
-      await keptBatches.return(undefined);
-      return new Map<string, number>();
     },
   };
 }
 
-/** Counts of the fields that take the ids of a column as they are: of others nobody knows before they are encoded. */
+/** Returns the texts of stored columns. */
+function keptTexts(names: readonly string[], source: ColumnSource, raw: Batch): readonly (readonly string[])[] {
+  return names.map((name) => {
+    const column = source.get(name)!(raw);
+    return Array.from({ length: raw.rows }, (_, row) => column.text(row));
+  });
+}
+
+/** Returns the counts of fields that take stored ids as they are; those of other fields are unknown. */
 function countsByField({ manifest }: Shards, { fields }: EncodedFormat): Dataset['idCounts'] {
   const counts = idCountsOf(manifest);
   return new Map(
     fields.flatMap((field) => {
-      const {
-        name,
-        kind,
-        columns: [column],
-        columns: { length },
-        direct,
-      } = field;
-      // Which items of a bag are left out is not known before.
-      if (field.kind === 'bag' && field.form.maxItems !== undefined) return [];
-      const [found, count] = [manifest.columns.find((each) => each.name === column), counts.get(column!)];
-      const isAsItIs =
-        found !== undefined &&
-        'size' in found &&
-        found.kind === kind &&
-        length === 1 &&
-        direct?.cell === 'id' &&
-        found.size <= direct.below;
-      return isAsItIs && count !== undefined ? [[name, count]] : [];
+      const [column, ...others] = field.columns as [string];
+      const stored = manifest.columns.find((each) => each.name === column);
+      const count = counts.get(column);
+      const isAsStored = stored !== undefined && others.length === 0 && takesStored(field, stored);
+      return isAsStored && count !== undefined ? [[field.name, count]] : [];
     }),
   );
 }
 
-/** A field that is learned from. */
-interface Observer {
-  readonly field: Field;
-  readonly fit: Fit;
+/** A field that is fitted on rows. */
+interface ShardFitter {
+  readonly columns: readonly string[];
+  readonly fitter: FieldFitter;
 }
 
-/** Goes once through the rows of the columns that something is learned from. */
-async function observeRows(
+/** Fits fields in one pass over their columns. */
+async function fitShards(
   shards: Shards,
   source: ShardColumns,
   format: RowFormat,
-  observers: readonly Observer[],
+  fitters: readonly ShardFitter[],
   onShare: (share: number) => void,
 ): Promise<void> {
   const { manifest } = shards;
-  const names = [...new Set(observers.flatMap(({ field }) => field.columns))];
+  const names = [...new Set(fitters.flatMap(({ columns }) => columns))];
   const columns = names.map((name) => storedColumn(source.columns.get(name)!));
   const block = createRowBlock(columns, Math.max(...manifest.shards.map(({ rows }) => rows)));
+  const readers = columnSource(source);
   let done = 0;
   for (const [shard, { rows, file }] of manifest.shards.entries()) {
     block.rows = 0;
@@ -191,43 +201,17 @@ async function observeRows(
     const placeOf = (row: number): string => `${join(shards.folder, file)}, row ${row}`;
     checkIds(block, manifest.columns, placeOf);
     checkNumbers(block, format, placeOf);
-    for (const observer of observers) observe(observer, source, block);
+    const chunk = new ChunkRows(shardChunk(block, readers));
+    for (const { columns: own, fitter } of fitters) {
+      fitter.check(chunk);
+      const [first] = chunk.problems();
+      if (first !== undefined)
+        throw badRow(placeOf(first[0]), own.join(', '), `expected ${first[1].error.expected}`);
+      fitter.observe(chunk);
+    }
     done += rows;
     onShare(done / manifest.rows);
   }
-}
-
-function observe({ field, fit }: Observer, source: ShardColumns, block: RowBlock): void {
-  const [column] = field.columns as [string];
-  const bag = block.bags.get(column);
-  if (bag !== undefined && field.kind === 'bag') {
-    const textOf = textsOf(source, column);
-    const { maxItems = Infinity } = field.form;
-    for (let r = 0; r < block.rows; r++)
-      takeTopK(bag.weights, bag.offsets[r]!, bag.offsets[r + 1]!, maxItems, (i) => fit.observe(textOf(bag.ids[i]!)));
-    return;
-  }
-  const vectors = block.vectors.get(column);
-  if (vectors !== undefined) {
-    const { width, data } = vectors;
-    for (let r = 0; r < block.rows; r++) {
-      const values = data.subarray(r * width, (r + 1) * width);
-      fit.vector!.check(values);
-      fit.vector!.observe(values);
-    }
-    return;
-  }
-  const data = block.ids.get(column) ?? block.numbers.get(column)!;
-  if (field.columns.length === 1 && block.numbers.has(column) && fit.direct?.cell === 'number') {
-    for (let r = 0; r < block.rows; r++) fit.direct.observe(data[r]!);
-    return;
-  }
-  const texts = field.columns.map((name) => ({
-    textOf: textsOf(source, name),
-    data: block.ids.get(name) ?? block.numbers.get(name)!,
-  }));
-  for (let r = 0; r < block.rows; r++)
-    fit.observe(texts.map(({ textOf, data: values }) => textOf(values[r]!)).join(CELL_SEPARATOR));
 }
 
 /** What the rows of a column have. */
@@ -265,8 +249,9 @@ function checkKinds(format: RowFormat, { columns }: ShardColumns, where: string)
         message: `expected a column of kind label as in the config, found kind ${columns.get(name)!.kind}`,
       });
   }
-  for (const { columns: names, kind } of format.fields) {
-    for (const name of names) {
+  for (const field of format.fields) {
+    const { kind } = fieldColumn(field);
+    for (const name of field.columns) {
       const found = columns.get(name)!.kind;
       if (found === 'label' || shapeOf(found) !== shapeOf(kind)) {
         throw userError('data', {

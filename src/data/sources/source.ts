@@ -3,10 +3,9 @@ import type { Fitted } from '../../features/feature-types.js';
 import type { Cache } from '../cache/cache.js';
 import type { Fingerprint } from '../files/fingerprint.js';
 import type { Dataset } from '../batches/dataset.js';
-import type { TakeRows } from '../encoding/stream-rows.js';
+import type { EncodedBatch } from '../pipeline.js';
 import type { RejectPolicy } from '../rows/rejects.js';
 import type { EncodedFormat, RowFormat } from '../rows/row-format.js';
-import type { LeftOut } from '../rows/row-rule.js';
 
 /** How far reading is. */
 export interface ReadProgress {
@@ -79,10 +78,9 @@ export interface Source {
    */
   dataset(format: EncodedFormat, reading: Reading): Promise<Dataset>;
   /**
-   * Lets all rows pass once, in their order, and keeps nothing of them; a source without a row is none that is wrong.
-   * @param kept columns whose cells pass as they are
-   * @returns the rows that were left out
-   * @throws UserError (data) for a row that the policy does not let pass
+   * Encodes all rows once, in order, and stores nothing. A source may have no row.
+   * @param kept columns whose texts are kept
+   * @throws UserError (data) for an invalid row that the policy does not skip
    */
-  stream(format: EncodedFormat, kept: readonly string[], reading: Reading, take: TakeRows): Promise<LeftOut>;
+  stream(format: EncodedFormat, kept: readonly string[], reading: Reading): AsyncGenerator<EncodedBatch>;
 }

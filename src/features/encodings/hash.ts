@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { MAX_BUCKETS, seededHash } from '../murmur.js';
+import { MAX_BUCKETS, murmur3, seededHash } from '../murmur.js';
 import { defineEncoding } from './encoding.js';
 
 /**
@@ -22,12 +22,17 @@ export const hash = defineEncoding({
 
   build({ buckets, seed }) {
     const toBucket = seededHash(buckets, seed);
+    const direct = {
+      cell: 'text',
+      encode: (bytes: Uint8Array, begin: number, end: number) => 1 + (murmur3(bytes, begin, end, seed) % buckets),
+    } as const;
     return {
       startFit: () => undefined,
       encoder: () => ({
         rows: buckets + 1,
         rule: { kind: 'hashed', buckets, seed, empty: 0, cells: 1 },
         encode: (text) => (text === '' ? 0 : 1 + toBucket(text)),
+        direct,
       }),
     };
   },

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { createRowBlock, type RowBlock } from '../../data/rows/row-block.js';
+import { createRowBlock, type RowBlock } from '../../chunks/row-block.js';
 import { tensorsOf } from '../../data/shards/tensors.js';
 import { ROWS_PER_SHARD } from '../../data/shards/writer.js';
 import type { Content } from '../../io/byte-hash.js';

@@ -1,6 +1,8 @@
 import { open, type FileHandle } from 'node:fs/promises';
 import { parquetSchema, type ColumnMetaData, type FileMetaData, type RowGroup } from 'hyparquet';
 import { quoted, systemCode, UserError, userError, type Problem } from '../../../core/errors.js';
+import type { Chunk } from '../../../chunks/chunk.js';
+import { columnOf } from './column-of.js';
 import type { CellFile, Piece } from '../cell-file.js';
 import { hashFiles, statsOf, type Fingerprint } from '../fingerprint.js';
 import { columnPlan, type ColumnPlan, type Leaf } from './column-plan.js';
@@ -40,13 +42,11 @@ export async function openParquet(path: string, wanted: readonly string[]): Prom
     let done = 0;
     const file = await open(path, 'r');
     try {
-      let firstRow = 1;
       for (const [g, group] of metadata.row_groups.entries()) {
-        for await (const piece of groupPieces(file, part, { group, number: g + 1, firstRow })) {
-          done += piece.numRows;
+        for await (const piece of groupPieces(file, part, { group, number: g + 1 })) {
+          done += piece.rows;
           yield { ...piece, progress: done / numRows };
         }
-        firstRow += Number(group.num_rows);
       }
     } catch (error) {
       throw unreadable(path, error);
@@ -70,7 +70,6 @@ interface NumberedGroup {
   readonly group: RowGroup;
   /** From 1 on. */
   readonly number: number;
-  readonly firstRow: number;
 }
 
 /** A column of a row group on its way to cells. */
@@ -84,8 +83,8 @@ interface GroupColumn {
 async function* groupPieces(
   file: FileHandle,
   part: Part,
-  { group, number, firstRow }: NumberedGroup,
-): AsyncGenerator<Extract<Piece, { numRows: number }>> {
+  { group, number }: NumberedGroup,
+): AsyncGenerator<Chunk & { readonly progress: number }> {
   const { path, plans } = part;
   const memory = pageMemory(file, (await file.stat()).size, plans.flatMap(leavesOf).length);
   const columns = plans.map((plan): GroupColumn => {
@@ -113,11 +112,13 @@ async function* groupPieces(
       step = Math.max(MIN_ROWS, Math.min(MAX_ROWS, Math.floor((step * (SLICE_BYTES - bytes)) / (2 * stepBytes))));
     }
     for (const column of even) await append(column, end - begin);
+    const count = end - begin;
+    const taken = new Map(columns.map(({ name, cells }) => [name, columnOf(cells.take(), count)]));
     yield {
-      numRows: end - begin,
-      firstRow: firstRow + begin,
-      path,
-      columns: new Map(columns.map(({ name, cells }) => [name, cells.take()])),
+      rows: count,
+      numLines: count,
+      columns: taken,
+      cellsOf: (row) => part.header.map((name) => taken.get(name)?.text(row) ?? ''),
       progress: 0,
     };
   }

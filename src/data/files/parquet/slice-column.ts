@@ -1,4 +1,4 @@
-import type { CellColumn } from '../cell-file.js';
+import type { CellColumn } from './column-of.js';
 import type { ColumnPlan } from './column-plan.js';
 import type { LeafType } from './leaf-type.js';
 import { TOO_FEW, type LeafCursor } from './leaf-cursor.js';

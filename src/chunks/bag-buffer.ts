@@ -1,15 +1,17 @@
-import type { BagColumn } from '../../core/batch.js';
+import type { BagColumn } from '../core/batch.js';
 
 /** Memory for the bags of a number of rows; it grows to what the fullest batch needs and is used again. */
 export interface BagBuffer extends BagColumn {
   offsets: Uint32Array;
   ids: Uint32Array;
   weights: Float32Array;
-  /** Makes room for so many items. */
+  /** Grows to at least this number of items. */
   reserve(items: number): void;
-  /** Begins the bag of a row anew; the rows before it are filled. */
+  /** Grows to at least this number of rows. */
+  reserveRows(rows: number): void;
+  /** Begins the bag of a row again; the rows before it are filled. */
   open(row: number): void;
-  /** Appends an item to the bag that is open. */
+  /** Appends an item to the open bag. */
   add(id: number, weight: number): void;
   /** Ends the bag of the row. */
   close(row: number): void;
@@ -54,6 +56,12 @@ export function createBagBuffer(rows: number, allocate: AllocateBags = allocateP
       buffer.ids.set(ids);
       buffer.weights.set(weights);
     },
+    reserveRows(count) {
+      const { offsets } = buffer;
+      if (count < offsets.length) return;
+      buffer.offsets = new Uint32Array(Math.max(count + 1, 2 * offsets.length));
+      buffer.offsets.set(offsets);
+    },
     open: (row) => void (count = buffer.offsets[row]!),
     add(id, weight) {
       if (count === buffer.ids.length) buffer.reserve(count + 1);
@@ -79,6 +87,20 @@ export function gatherBags(source: BagColumn, order: Uint32Array, begin: number,
     }
     count += items;
     target.offsets[i - begin + 1] = count;
+  }
+}
+
+/** Moves the bags of rows `first + kept[i]`, in increasing order, to row `first` and after it. */
+export function compactBags({ offsets, ids, weights }: BagColumn, first: number, kept: Uint32Array, count: number): void {
+  let end = offsets[first]!;
+  for (let i = 0; i < count; i++) {
+    const from = offsets[first + kept[i]!]!;
+    const to = offsets[first + kept[i]! + 1]!;
+    ids.copyWithin(end, from, to);
+    weights.copyWithin(end, from, to);
+    end += to - from;
+    // Later rows are not read before this one.
+    offsets[first + i + 1] = end;
   }
 }
 

@@ -1,0 +1,246 @@
+import { AS_IT_IS, type AffineStep } from '../core/scaling.js';
+import type { ChunkRows } from './chunk.js';
+import { CELL_SEPARATOR, type Column, type Utf8 } from './column.js';
+
+// Reads whole columns as the types that fields ask for. A cast reads what a column stores without converting it to text
+// and leaves unusual values, which their texts decide.
+
+/** Returns the id of the string whose UTF-8 bytes are in `begin`…`end`, from 1; 0 if unknown or not UTF-8. */
+export type TokenLookup = (bytes: Uint8Array, begin: number, end: number) => number;
+
+/** What becomes of usual values, which need not become text: it equals what becomes of their text. */
+export type Cast =
+  /** Ids in digits below a bound encode as themselves. */
+  | { readonly cell: 'id'; readonly below: number }
+  /** Decimal numbers: `affine` describes `encode` if it subtracts and divides alone. */
+  | {
+      readonly cell: 'number';
+      readonly encode?: ((value: number) => number) | undefined;
+      readonly affine?: AffineStep | undefined;
+    }
+  /** Strings by a lookup of their bytes. */
+  | { readonly cell: 'token'; readonly idOf: TokenLookup }
+  /** Strings of ASCII characters, by their bytes; those of several columns with CELL_SEPARATOR between them. */
+  | { readonly cell: 'text'; readonly encode: (bytes: Uint8Array, begin: number, end: number) => number }
+  /** 0 or 1. */
+  | { readonly cell: 'class' };
+
+/** Array that receives encoded values. */
+export type Target = Uint32Array | Float32Array | Float64Array;
+
+/** Exclusive upper bound of ids. */
+const END_OF_IDS = 2 ** 31;
+
+/**
+ * Reads all rows of a column, or of several columns together, to `into`, from `first`.
+ * @param names the columns
+ * @param odd receives the rows whose values are unusual
+ * @returns the number of unusual values; undefined if the columns do not store what the cast reads
+ */
+export function castColumns(
+  cast: Cast,
+  rows: ChunkRows,
+  names: readonly string[],
+  into: Target,
+  first: number,
+  odd: Uint32Array,
+): number | undefined {
+  const columns = names.map((name) => rows.column(name));
+  if (cast.cell === 'text') return castTexts(cast.encode, columns, rows.count, into, first, odd);
+  if (columns.length > 1) return undefined;
+  const [column] = columns as [Column];
+  switch (cast.cell) {
+    case 'id':
+      return castIds(column, rows.count, Math.min(cast.below, END_OF_IDS), into as Uint32Array, first, odd);
+    case 'class':
+      return castClasses(column, rows.count, into as Float32Array, first, odd);
+    case 'number':
+      return castNumbers(cast, column, rows, names, into, first, odd);
+    case 'token':
+      return castTokens(cast.idOf, column, rows.count, into, first, odd);
+  }
+}
+
+function castIds(
+  { ids, cut, numbers }: Column,
+  rows: number,
+  below: number,
+  into: Uint32Array | Float64Array,
+  first: number,
+  odd: Uint32Array,
+): number | undefined {
+  if (cut !== undefined) return cut.readIds(rows, below, into, first, odd);
+  let numOdd = 0;
+  if (ids !== undefined) {
+    if (ids.size <= below) {
+      into.set(ids.values.subarray(0, rows), first);
+      return 0;
+    }
+    for (let row = 0; row < rows; row++) {
+      const id = ids.values[row]!;
+      into[first + row] = id;
+      if (id >= below) odd[numOdd++] = row;
+    }
+    return numOdd;
+  }
+  if (numbers?.isWhole !== true) return undefined;
+  const { values } = numbers;
+  for (let row = 0; row < rows; row++) {
+    const value = values[row]!;
+    // Every id is a signed integer of 32 bits.
+    const id = value | 0;
+    into[first + row] = id;
+    if (id !== value || id < 0 || id >= below) odd[numOdd++] = row;
+  }
+  return numOdd;
+}
+
+function castClasses(
+  { cut, numbers, numberText }: Column,
+  rows: number,
+  into: Float32Array,
+  first: number,
+  odd: Uint32Array,
+): number | undefined {
+  if (cut !== undefined && numberText === undefined) return cut.readClasses(rows, into, first, odd);
+  if (numbers === undefined) return undefined;
+  let numOdd = 0;
+  for (let row = 0; row < rows; row++) {
+    const value = numbers.values[row]!;
+    into[first + row] = value;
+    if (value !== 0 && value !== 1) odd[numOdd++] = row;
+  }
+  return numOdd;
+}
+
+function castNumbers(
+  cast: Extract<Cast, { cell: 'number' }>,
+  { cut, numbers, numberText }: Column,
+  rows: ChunkRows,
+  names: readonly string[],
+  into: Target,
+  first: number,
+  odd: Uint32Array,
+): number | undefined {
+  // With decimal commas, a number is its text with a point.
+  const cutColumn = numberText === undefined ? cut : undefined;
+  const step = cast.affine ?? (cast.encode === undefined ? AS_IT_IS : undefined);
+  if (cutColumn !== undefined && step !== undefined && into instanceof Float32Array)
+    return cutColumn.readScaled(rows.count, step, into, first, odd);
+  const values = cutColumn === undefined ? numbers?.values : cutColumn.readNumbers(rows.count);
+  if (values === undefined) return undefined;
+  return step === undefined
+    ? encodeNumbers(values, cast.encode!, rows, names, into, first, odd)
+    : scaleNumbers(values, rows.count, step, into, first, odd);
+}
+
+/** A call for each number would allocate it as an object. */
+function scaleNumbers(
+  values: Float64Array | Float32Array,
+  rows: number,
+  { subtract, divide }: AffineStep,
+  into: Target,
+  first: number,
+  odd: Uint32Array,
+): number {
+  let numOdd = 0;
+  for (let row = 0; row < rows; row++) {
+    const value = values[row]!;
+    if (Number.isFinite(Math.fround(value))) into[first + row] = (value - subtract) / divide;
+    else odd[numOdd++] = row;
+  }
+  return numOdd;
+}
+
+function encodeNumbers(
+  values: Float64Array | Float32Array,
+  encode: (value: number) => number,
+  rows: ChunkRows,
+  names: readonly string[],
+  into: Target,
+  first: number,
+  odd: Uint32Array,
+): number {
+  let numOdd = 0;
+  for (let row = 0; row < rows.count; row++) {
+    try {
+      for (; row < rows.count; row++) {
+        const value = values[row]!;
+        if (Number.isFinite(Math.fround(value))) into[first + row] = encode(value);
+        else odd[numOdd++] = row;
+      }
+    } catch (error) {
+      rows.refuse(row, names, error);
+    }
+  }
+  return numOdd;
+}
+
+function castTokens(
+  idOf: TokenLookup,
+  { utf8 }: Column,
+  rows: number,
+  into: Target,
+  first: number,
+  odd: Uint32Array,
+): number | undefined {
+  if (utf8 === undefined) return undefined;
+  const { bytes, begins, ends, stride, gap } = utf8;
+  let numOdd = 0;
+  for (let row = 0; row < rows; row++) {
+    const id = idOf(bytes, begins[row * stride]! + gap, ends[row * stride]!);
+    into[first + row] = id;
+    // An unknown value may be invalid UTF-8.
+    if (id === 0) odd[numOdd++] = row;
+  }
+  return numOdd;
+}
+
+const SEPARATOR = CELL_SEPARATOR.charCodeAt(0);
+/** First byte that is not ASCII. */
+const NOT_ASCII = 128;
+
+let scratch = new Uint8Array(256);
+
+/** Missing values, and those that may be ambiguous or invalid UTF-8, are unusual. */
+function castTexts(
+  encode: (bytes: Uint8Array, begin: number, end: number) => number,
+  columns: readonly Column[],
+  rows: number,
+  into: Target,
+  first: number,
+  odd: Uint32Array,
+): number | undefined {
+  const cells = columns.flatMap(({ utf8 }) => utf8 ?? []);
+  if (cells.length < columns.length) return undefined;
+  let numOdd = 0;
+  for (let row = 0; row < rows; row++) {
+    const end = joinCells(cells, row);
+    if (end < 0) odd[numOdd++] = row;
+    else into[first + row] = encode(scratch, 0, end);
+  }
+  return numOdd;
+}
+
+/** Joins the values of a row in `scratch`; returns their end, or -1 for an unusual value. */
+function joinCells(cells: readonly Utf8[], row: number): number {
+  let at = 0;
+  for (let c = 0; c < cells.length; c++) {
+    const { bytes, begins, ends, stride, gap } = cells[c]!;
+    const begin = begins[row * stride]! + gap;
+    const end = ends[row * stride]!;
+    if (begin === end) return -1;
+    if (at + end - begin + 1 > scratch.length) {
+      const larger = new Uint8Array(2 * (at + end - begin + 1));
+      larger.set(scratch);
+      scratch = larger;
+    }
+    if (c > 0) scratch[at++] = SEPARATOR;
+    for (let i = begin; i < end; i++) {
+      const byte = bytes[i]!;
+      if (byte >= NOT_ASCII || byte === SEPARATOR) return -1;
+      scratch[at++] = byte;
+    }
+  }
+  return at;
+}

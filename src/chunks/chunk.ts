@@ -1,0 +1,151 @@
+import { InvalidValueError } from '../text/invalid-value.js';
+import type { Column, Utf8 } from './column.js';
+
+/** Some rows of a file as columns. Its memory is valid until the next chunk. */
+export interface Chunk {
+  readonly rows: number;
+  readonly columns: ReadonlyMap<string, Column>;
+  /** Line of each row, counted from the line after the previous chunk; default: each row is one line. */
+  readonly lines?: ArrayLike<number>;
+  /** Number of lines of the chunk, including blank and invalid ones. */
+  readonly numLines: number;
+  /** Lines that are not rows. */
+  readonly invalid?: readonly InvalidLine[];
+  /** Returns the texts of all columns of the file, for reports of invalid rows. */
+  cellsOf(row: number): readonly string[];
+}
+
+/** A line that is not a row. */
+export interface InvalidLine {
+  /** Number of rows of the chunk before it. */
+  readonly before: number;
+  /** Counted as the lines of a chunk. */
+  readonly line: number;
+  readonly expected: string;
+  readonly cells: readonly string[];
+}
+
+/** Why a row of a chunk is invalid. */
+export interface RowProblem {
+  /** Columns with the invalid value; undefined if the row as a whole is invalid. */
+  readonly columns: readonly string[] | undefined;
+  readonly error: InvalidValueError;
+}
+
+const [KEPT, REFUSED, EXCLUDED] = [0, 1, 2];
+
+/** The rows of a chunk while they are read: which are valid, and which are excluded by a rule. */
+export class ChunkRows {
+  readonly #states: Uint8Array;
+  readonly #problems = new Map<number, RowProblem>();
+  /** Rows by the reason of their exclusion. */
+  readonly excluded = new Map<string, number>();
+  #numKept: number;
+
+  /** @param states memory for at least as many rows as the chunk has */
+  constructor(
+    readonly chunk: Chunk,
+    states = new Uint8Array(chunk.rows),
+  ) {
+    this.#states = states.fill(KEPT, 0, chunk.rows);
+    this.#numKept = chunk.rows;
+  }
+
+  get count(): number {
+    return this.chunk.rows;
+  }
+
+  get numKept(): number {
+    return this.#numKept;
+  }
+
+  /** Whether a row is neither invalid nor excluded so far. */
+  isKept(row: number): boolean {
+    return this.#states[row] === KEPT;
+  }
+
+  /** Whether a rule excludes a row; it may contain anything. */
+  isExcluded(row: number): boolean {
+    return this.#states[row] === EXCLUDED;
+  }
+
+  /** @throws Error if the chunk lacks a column, which is a bug */
+  column(name: string): Column {
+    const found = this.chunk.columns.get(name);
+    if (found === undefined) throw new Error(`the chunk has no column '${name}'`);
+    return found;
+  }
+
+  /**
+   * Notes the first problem of a row.
+   * @throws any error that is not an InvalidValueError
+   */
+  refuse(row: number, columns: readonly string[] | undefined, error: unknown): void {
+    if (!(error instanceof InvalidValueError)) throw error;
+    if (this.#states[row] !== KEPT) return;
+    this.#states[row] = REFUSED;
+    this.#numKept--;
+    this.#problems.set(row, { columns, error });
+  }
+
+  /** Excludes a row that is kept so far. */
+  exclude(row: number, reason: string): void {
+    this.#states[row] = EXCLUDED;
+    this.#numKept--;
+    this.excluded.set(reason, (this.excluded.get(reason) ?? 0) + 1);
+  }
+
+  /** The problem of an invalid row. */
+  problemOf(row: number): RowProblem | undefined {
+    return this.#problems.get(row);
+  }
+
+  /** The problems of invalid rows, in the order of rows. */
+  problems(): readonly (readonly [row: number, problem: RowProblem])[] {
+    return [...this.#problems].sort(([a], [b]) => a - b);
+  }
+
+  /** Writes the kept rows to `into`, in increasing order; returns their number. */
+  listKept(into: Uint32Array): number {
+    let count = 0;
+    for (let row = 0; row < this.count; row++) if (this.#states[row] === KEPT) into[count++] = row;
+    return count;
+  }
+
+  /** Line of a row, counted as the lines of the chunk. */
+  lineOf(row: number): number {
+    return this.chunk.lines?.[row] ?? row;
+  }
+}
+
+
+/** Returns rows `begin` to `end` of a chunk, with the same line numbers. Its last slice ends the lines of the chunk. */
+export function sliceChunk({ columns, lines, cellsOf }: Chunk, begin: number, end: number): Chunk {
+  return {
+    rows: end - begin,
+    columns: new Map([...columns].map(([name, column]) => [name, sliceColumn(column, begin, end)])),
+    lines: Array.from({ length: end - begin }, (_, i) => lines?.[begin + i] ?? begin + i),
+    numLines: 0,
+    cellsOf: (row) => cellsOf(begin + row),
+  };
+}
+
+function sliceColumn(column: Column, begin: number, end: number): Column {
+  const { type, numbers, ids, utf8, dictionary, lists } = column;
+  return {
+    type,
+    text: (row) => column.text(begin + row),
+    ...(column.numberText && { numberText: (row: number) => column.numberText!(begin + row) }),
+    ...(numbers && { numbers: { ...numbers, values: numbers.values.subarray(begin, end) } }),
+    ...(ids && { ids: { ...ids, values: ids.values.subarray(begin, end) } }),
+    ...(utf8 && { utf8: sliceUtf8(utf8, begin) }),
+    ...(dictionary && { dictionary: { ...dictionary, indices: dictionary.indices.subarray(begin, end) } }),
+    ...(lists && { lists: { ...lists, offsets: lists.offsets.subarray(begin, end + 1) } }),
+    ...(column.listAt && { listAt: (row: number) => column.listAt!(begin + row) }),
+    ...(column.numbersAt && { numbersAt: (row: number) => column.numbersAt!(begin + row) }),
+  };
+}
+
+function sliceUtf8({ begins, ends, stride, ...utf8 }: Utf8, begin: number): Utf8 {
+  return { ...utf8, begins: begins.subarray(begin * stride), ends: ends.subarray(begin * stride), stride };
+}

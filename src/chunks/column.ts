@@ -1,0 +1,103 @@
+import type { AffineStep } from '../core/scaling.js';
+
+/**
+ * The values of one data column for the rows of a chunk. Every column has texts; a column also has the representations
+ * in which its source stores the values, so that readers need not convert them. Memory is valid until the next chunk.
+ */
+export interface Column {
+  /** Type in the file, for errors. */
+  readonly type: string;
+  /**
+   * Returns the exact text of a value, as a CSV would contain it; empty if it is missing, JSON if it is a list.
+   * @throws InvalidValueError for a value without a text
+   */
+  text(row: number): string;
+  /** Returns the text of a value that is read as a number, with a decimal point; default: `text`. */
+  numberText?(row: number): string;
+  readonly numbers?: Numbers;
+  readonly ids?: Ids;
+  readonly utf8?: Utf8;
+  readonly cut?: CutColumn;
+  readonly dictionary?: Dictionary;
+  readonly lists?: Lists;
+  /**
+   * Returns a value that is a list, or undefined for one that is not.
+   * @throws InvalidValueError for a value that is neither a list nor one value
+   */
+  listAt?(row: number): Items | undefined;
+  /** Returns a value that is a list of numbers, empty if it is missing; undefined for another value. */
+  numbersAt?(row: number): ArrayLike<number> | undefined;
+  /** Whether the directory name sets the value of all rows. */
+  readonly isConstant?: true;
+}
+
+/** Values as numbers. NaN marks a value that only `text` represents exactly, or a missing one. */
+export interface Numbers {
+  readonly values: Float64Array | Float32Array;
+  /** Whether the text of every integer among them is its digits. */
+  readonly isWhole: boolean;
+}
+
+/** Values that are ids already, whatever their text. */
+export interface Ids {
+  readonly values: Uint32Array;
+  /** Exclusive upper bound of all values. */
+  readonly size: number;
+}
+
+/** Values as UTF-8: value i is stored from `begins[i · stride] + gap` to `ends[i · stride]`. It may be invalid UTF-8. */
+export interface Utf8 {
+  readonly bytes: Uint8Array;
+  readonly begins: Uint32Array;
+  readonly ends: Uint32Array;
+  readonly stride: number;
+  readonly gap: number;
+}
+
+/** Values as indices into distinct values. A dictionary object has the same values as long as it exists. */
+export interface Dictionary {
+  readonly indices: Uint32Array;
+  readonly values: DictionaryValues;
+}
+
+/** Distinct values of a dictionary, which several chunks may share. */
+export interface DictionaryValues {
+  readonly size: number;
+  text(index: number): string;
+}
+
+/** Lists: the items of row i are items `offsets[i]` to `offsets[i + 1]`. A missing list is empty. */
+export interface Lists {
+  readonly offsets: Uint32Array;
+  /** All items of all rows; an item's `text` is empty if it is null. */
+  readonly items: Column;
+  /** Weights of the items, NaN for an invalid one; undefined if all are 1. */
+  readonly weights?: ArrayLike<number> | undefined;
+}
+
+/** Items `begin` to `end` of a list, each with an id and a weight. */
+export interface Items {
+  readonly ids: readonly string[];
+  /** NaN for an invalid weight. */
+  readonly weights: readonly number[];
+  readonly begin: number;
+  readonly end: number;
+}
+
+/**
+ * A column of CSV lines that kernels read. Each method reads rows 0 to `rows`, writes them to `into` from `first`, and
+ * returns the number of rows with unusual values, whose indices it writes to `odd`.
+ */
+export interface CutColumn {
+  /** Ids in digits below a bound. */
+  readIds(rows: number, below: number, into: Uint32Array | Float64Array, first: number, odd: Uint32Array): number;
+  /** Decimal numbers as (number - subtract) / divide. */
+  readScaled(rows: number, step: AffineStep, into: Float32Array, first: number, odd: Uint32Array): number;
+  /** 0 or 1. */
+  readClasses(rows: number, into: Float32Array, first: number, odd: Uint32Array): number;
+  /** Decimal numbers as doubles, NaN for an unusual value; valid until the next read. */
+  readNumbers(rows: number): Float64Array;
+}
+
+/** Separates the texts of several columns that one field reads; a value may not contain it. */
+export const CELL_SEPARATOR = '\u001f';

@@ -1,0 +1,211 @@
+import { column, type Batch, type VectorColumn } from '../core/batch.js';
+import { KEY_WORDS } from '../core/row-key.js';
+import { appendBags, BAG_ROW_BYTES, compactBags, createBagBuffer, gatherBags, type BagBuffer } from './bag-buffer.js';
+
+/** Memory for encoded rows: a typed array per column, of which the first `rows` rows are filled. */
+export interface RowBlock extends Batch {
+  rows: number;
+  readonly ids: Map<string, Uint32Array>;
+  readonly numbers: Map<string, Float32Array>;
+  readonly labels: Map<string, Float32Array>;
+  readonly bags: Map<string, BagBuffer>;
+  readonly vectors: Map<string, VectorColumn>;
+  readonly keys: Map<string, Uint32Array>;
+}
+
+/** Storage of a column of encoded rows. */
+export interface BlockColumn {
+  readonly name: string;
+  /** Bags are ids and weights with offsets; all others have the same number of words per row. */
+  readonly kind: 'id' | 'number' | 'bag' | 'label' | 'vector' | 'key';
+  /** Elements per row of a vector. */
+  readonly width?: number;
+}
+
+/** The elements of a column with a fixed number of words per row. */
+export interface WordColumn {
+  readonly data: Uint32Array | Float32Array;
+  readonly width: number;
+}
+
+/** A column with a fixed number of words per row. */
+export interface WordBlockColumn extends BlockColumn {
+  readonly kind: Exclude<BlockColumn['kind'], 'bag'>;
+}
+
+/** The map of a batch and the array of each storage with a fixed number of words per row. */
+const STORAGE = {
+  id: { map: 'ids', Array: Uint32Array },
+  number: { map: 'numbers', Array: Float32Array },
+  label: { map: 'labels', Array: Float32Array },
+  vector: { map: 'vectors', Array: Float32Array },
+  key: { map: 'keys', Array: Uint32Array },
+} as const;
+
+/** Returns whether a column has a fixed number of words per row. */
+export function hasWords(each: BlockColumn): each is WordBlockColumn {
+  return each.kind !== 'bag';
+}
+
+/** Returns the number of words per row. */
+export function wordsPerRow({ kind, width = 1 }: WordBlockColumn): number {
+  return kind === 'key' ? KEY_WORDS : width;
+}
+
+/** Returns the words of a column of a batch. */
+export function wordColumn(batch: Omit<Batch, 'rows'>, each: WordBlockColumn): WordColumn {
+  const data = column(batch[STORAGE[each.kind].map] as ReadonlyMap<string, WordColumn['data'] | VectorColumn>, each.name);
+  return ArrayBuffer.isView(data) ? { data, width: wordsPerRow(each) } : data;
+}
+
+/** Sets the words of a column of a block or a batch that is being built. */
+export function setWords(
+  block: Omit<Batch, 'rows' | 'bags'>,
+  { name, kind, width = 1 }: WordBlockColumn,
+  data: WordColumn['data'],
+): void {
+  // The map of a storage holds its type of array.
+  const map = block[STORAGE[kind].map] as Map<string, WordColumn['data'] | VectorColumn>;
+  map.set(name, kind === 'vector' ? { width, data: data as Float32Array } : data);
+}
+
+/** Returns the type of array of a column's words. */
+export function wordArray({ kind }: WordBlockColumn): typeof Uint32Array | typeof Float32Array {
+  return STORAGE[kind].Array;
+}
+
+/** Maximum bytes of a block for rows that are read together, before its bags grow. */
+const MAX_BLOCK_BYTES = 1 << 25;
+
+/** Returns the number of rows of a block: `largest`, or fewer if rows are wide. */
+export function blockRows(columns: readonly BlockColumn[], largest: number): number {
+  const rowBytes = columns.reduce(
+    (sum, each) => sum + (hasWords(each) ? 4 * wordsPerRow(each) : BAG_ROW_BYTES),
+    0,
+  );
+  return Math.max(1, Math.min(largest, Math.floor(MAX_BLOCK_BYTES / rowBytes)));
+}
+
+/** Creates a block without columns, to be built. */
+export function emptyBlock(): RowBlock {
+  return {
+    rows: 0,
+    ids: new Map(),
+    numbers: new Map(),
+    labels: new Map(),
+    bags: new Map(),
+    vectors: new Map(),
+    keys: new Map(),
+  };
+}
+
+/**
+ * Creates an empty block.
+ * @param Memory of its arrays, except bags; shared memory is visible to all threads
+ */
+export function createRowBlock(
+  columns: readonly BlockColumn[],
+  capacity: number,
+  Memory: typeof ArrayBuffer | typeof SharedArrayBuffer = ArrayBuffer,
+): RowBlock {
+  const block = emptyBlock();
+  for (const each of columns) {
+    if (!hasWords(each)) block.bags.set(each.name, createBagBuffer(capacity));
+    else {
+      const Words: new (memory: ArrayBufferLike) => WordColumn['data'] = wordArray(each);
+      setWords(block, each, new Words(new Memory(4 * wordsPerRow(each) * capacity)));
+    }
+  }
+  return block;
+}
+
+/** Appends rows `begin` to `end` of a batch, which has all columns of `target`. */
+export function appendRows(
+  source: Batch,
+  columns: readonly BlockColumn[],
+  begin: number,
+  end: number,
+  target: RowBlock,
+): void {
+  for (const each of columns) {
+    if (!hasWords(each)) {
+      appendBags(column(source.bags, each.name), begin, end, column(target.bags, each.name), target.rows);
+      continue;
+    }
+    const { data, width } = wordColumn(target, each);
+    data.set(wordColumn(source, each).data.subarray(width * begin, width * end), width * target.rows);
+  }
+  target.rows += end - begin;
+}
+
+/**
+ * Copies the rows that the first `count` numbers of `order` name to `target`, in that order; one column at a time, since
+ * a column fits in a cache.
+ */
+export function gatherRows(
+  source: Batch,
+  columns: readonly BlockColumn[],
+  order: Uint32Array,
+  count: number,
+  target: RowBlock,
+): void {
+  target.rows = count;
+  for (const each of columns) {
+    if (!hasWords(each)) {
+      gatherBags(column(source.bags, each.name), order, 0, count, column(target.bags, each.name));
+      continue;
+    }
+    const { data, width } = wordColumn(target, each);
+    gatherWords(wordsOf(wordColumn(source, each).data), order, count, width, wordsOf(data));
+  }
+}
+
+/** Moves the rows that `kept` names, in increasing order, to row `first` and after it. */
+export function compactRows(
+  block: RowBlock,
+  columns: readonly BlockColumn[],
+  first: number,
+  kept: Uint32Array,
+  count: number,
+): void {
+  for (const each of columns) {
+    if (!hasWords(each)) {
+      compactBags(column(block.bags, each.name), first, kept, count);
+      continue;
+    }
+    const { data, width } = wordColumn(block, each);
+    const words = wordsOf(data);
+    for (let i = 0; i < count; i++)
+      for (let w = 0; w < width; w++) words[width * (first + i) + w] = words[width * (first + kept[i]!) + w]!;
+  }
+}
+
+/** Grows a block to at least `capacity` rows; its rows stay. */
+export function reserveRows(block: RowBlock, columns: readonly BlockColumn[], capacity: number): void {
+  for (const each of columns) {
+    if (!hasWords(each)) {
+      column(block.bags, each.name).reserveRows(capacity);
+      continue;
+    }
+    const { data, width } = wordColumn(block, each);
+    if (data.length >= width * capacity) continue;
+    const larger = new (wordArray(each))(width * Math.max(capacity, Math.floor((2 * data.length) / width)));
+    larger.set(data.subarray(0, width * block.rows));
+    setWords(block, each, larger);
+  }
+}
+
+/** Returns the words of an array as signed integers: one kind of array, whose elements fit a register. */
+export function wordsOf(data: Uint32Array | Float32Array): Int32Array {
+  return new Int32Array(data.buffer, data.byteOffset, data.length);
+}
+
+function gatherWords(from: Int32Array, order: Uint32Array, count: number, width: number, to: Int32Array): void {
+  const places = wordsOf(order);
+  if (width === 1) {
+    for (let i = 0; i < count; i++) to[i] = from[places[i]!]!;
+    return;
+  }
+  for (let i = 0; i < count; i++)
+    to.set(from.subarray(places[i]! * width, (places[i]! + 1) * width), i * width);
+}

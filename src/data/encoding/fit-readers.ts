@@ -1,0 +1,58 @@
+import { createRowBlock, type BlockColumn, type RowBlock } from '../../chunks/row-block.js';
+import { cleanEncoder, cleanFit } from '../../features/clean-field.js';
+import type { Fit } from '../../features/feature.js';
+import type { Fitted } from '../../features/feature-types.js';
+import type { FieldFitter } from '../../features/kinds/kind.js';
+import { fieldColumn, fieldFitter, fieldReader } from '../../features/kinds/kinds.js';
+import { labelReader } from '../rows/label-columns.js';
+import type { RowFormat } from '../rows/row-format.js';
+import type { ReadColumns } from '../rows/row-reader.js';
+
+/** Starts the fit of each field that owns one, by name. */
+export function startFits({ fields }: RowFormat): ReadonlyMap<string, Fit> {
+  const fits = new Map<string, Fit>();
+  for (const field of fields) {
+    const fit = field.owner === field.name ? field.startFit() : undefined;
+    if (fit !== undefined) fits.set(field.name, fit);
+  }
+  return fits;
+}
+
+/** Returns what was fitted, by field. */
+export function finishFits(fits: ReadonlyMap<string, Fit>): Fitted {
+  return Object.fromEntries([...fits].map(([name, fit]) => [name, fit.finish()]));
+}
+
+/** Readers that check all values of a row, and the fitters that observe the rows that are valid. */
+export interface FitReaders {
+  readonly readers: readonly ReadColumns[];
+  readonly fitters: readonly FieldFitter[];
+  /** Block of the labels, and of the fields that are not fitted. */
+  readonly block: RowBlock;
+  readonly columns: readonly BlockColumn[];
+}
+
+/** Creates the readers of a fit: a row with any invalid value is not observed. */
+export function fitReaders(format: RowFormat, fits: ReadonlyMap<string, Fit>): FitReaders {
+  const readers = format.labels
+    .map(labelReader)
+    .map((reader): ReadColumns => (rows, block) => reader.read(rows, block));
+  const columns = [...format.labels.map(({ name }) => name), ...format.masks].map(
+    (name): BlockColumn => ({ name, kind: 'label' }),
+  );
+  const fitters: FieldFitter[] = [];
+  for (const field of format.fields) {
+    const fit = fits.get(field.owner);
+    if (fit === undefined) {
+      const encoded = { ...field, ...cleanEncoder(field.encoder(undefined), field) };
+      const reader = fieldReader(encoded);
+      readers.push((rows, block) => reader.read(rows, block));
+      columns.push(fieldColumn(encoded));
+      continue;
+    }
+    const fitter = fieldFitter(field, cleanFit(fit, field));
+    fitters.push(fitter);
+    readers.push((rows) => fitter.check(rows));
+  }
+  return { readers, fitters, block: createRowBlock(columns, 0), columns };
+}

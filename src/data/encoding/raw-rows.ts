@@ -1,0 +1,241 @@
+import type { Chunk } from '../../chunks/chunk.js';
+import type { Column, DictionaryValues, Lists } from '../../chunks/column.js';
+import { createRowBlock, type BlockColumn, type RowBlock } from '../../chunks/row-block.js';
+import { column as columnOf } from '../../core/batch.js';
+import { cleanEncoder, cleanFit } from '../../features/clean-field.js';
+import { createCleaner, type CellOptions } from '../../features/cells.js';
+import type { Field } from '../../features/feature.js';
+import type { RawForm } from '../../features/kinds/kind.js';
+import { fieldLists, rawForm } from '../../features/kinds/kinds.js';
+import { itemReader, itemRows, oneValueReader } from '../../features/kinds/one-value.js';
+import { textReader, type StringPool } from '../../features/vocabulary/string-pool.js';
+import { createTextCounter, type TextCounter } from '../../features/vocabulary/text-counter.js';
+import type { FileColumns, RowSource } from '../files/cell-file.js';
+import { numberTextOf } from '../files/decimal-comma.js';
+import { itemsJson } from '../rows/items-json.js';
+import { isPlainLabel } from '../rows/label-columns.js';
+import { RowCollector } from '../rows/row-collector.js';
+import type { RowFormat } from '../rows/row-format.js';
+import type { ReadColumns } from '../rows/row-reader.js';
+import type { Shards } from '../shards/reader.js';
+import { readVocabulary } from '../shards/vocabulary.js';
+import { fitReaders, startFits } from './fit-readers.js';
+
+// Raw rows are the valid rows of one file before anything is fitted: its data columns as dictionaries, numbers and lists.
+// They are chunks again when they are read, so that fits and encodings need not read the file.
+
+/** A data column of raw rows. */
+export interface RawColumn {
+  readonly name: string;
+  readonly form: RawForm;
+  /** The field that reads it, if it is a list. */
+  readonly field: Field | undefined;
+  /** Cleaning of all that read it. */
+  readonly cells: readonly CellOptions[];
+}
+
+/** Words of a 64-bit number. */
+const NUMBER_WORDS = 2;
+
+/** Lists the data columns of a format, and how they are kept. */
+export function rawColumns(format: RowFormat): readonly RawColumn[] {
+  const fits = startFits(format);
+  const { cells: cellsOfAll = {} } = format.spec;
+  const columns = new Map<string, { forms: Set<RawForm>; field: Field | undefined; cells: CellOptions[] }>();
+  const add = (names: readonly string[], form: RawForm, cells: CellOptions, field?: Field): void => {
+    for (const name of names) {
+      const found = columns.get(name) ?? { forms: new Set(), field: undefined, cells: [] };
+      found.forms.add(form);
+      found.field ??= field;
+      found.cells.push(cells);
+      columns.set(name, found);
+    }
+  };
+  for (const label of format.labels) add(label.columns, isPlainLabel(label) ? 'number' : 'text', cellsOfAll);
+  for (const field of format.fields) {
+    const fit = fits.get(field.owner);
+    const reading = fit === undefined ? cleanEncoder(field.encoder(undefined), field) : cleanFit(fit, field);
+    add(field.columns, rawForm(field, reading), field.cells ?? {}, field);
+  }
+  add(format.keys, 'text', {});
+  return [...columns].map(([name, { forms, field, cells }]) => {
+    const [form, ...others] = forms;
+    return { name, form: others.length > 0 ? 'text' : form!, field, cells };
+  });
+}
+
+/** Returns the storage of raw columns. */
+export function rawStorage(columns: readonly RawColumn[]): readonly BlockColumn[] {
+  return columns.map(({ name, form }): BlockColumn => {
+    if (form === 'text') return { name, kind: 'id' };
+    return form === 'number' ? { name, kind: 'vector', width: NUMBER_WORDS } : { name, kind: 'bag' };
+  });
+}
+
+/** Collects the raw rows of a file: all valid ones, before any is sampled. */
+export interface RawCollector {
+  readonly collector: RowCollector;
+  /** Returns the texts of all dictionaries so far, by column. */
+  texts(): ReadonlyMap<string, StringPool>;
+}
+
+/** Creates a collector of raw rows. */
+export function rawCollector(file: FileColumns, format: RowFormat): RawCollector {
+  const columns = rawColumns(format);
+  const counters = new Map<string, TextCounter>();
+  const writers = columns.map((column): ReadColumns => {
+    if (column.form === 'number') return numberWriter(column);
+    if (column.form === 'vector') return listWriter(column, () => undefined);
+    const counter = createTextCounter(column.name);
+    counters.set(column.name, counter);
+    return column.form === 'text' ? textWriter(column, counter) : listWriter(column, itemNumbers(counter));
+  });
+  const { readers, block, columns: checked } = fitReaders(format, startFits(format));
+  return {
+    collector: new RowCollector(file, {
+      format,
+      columns: rawStorage(columns),
+      readers,
+      checked: { block, columns: checked },
+      writers,
+    }),
+    texts: () => new Map([...counters].map(([name, counter]) => [name, counter.numbered()])),
+  };
+}
+
+function textWriter({ name }: RawColumn, counter: TextCounter): ReadColumns {
+  const reader = oneValueReader([name], { ...numbering(counter), takesLists: true }, ({ ids }) => columnOf(ids, name));
+  return (rows, block) => reader.read(rows, block);
+}
+
+/** Numbers texts in the order of their appearance. */
+function numbering(counter: TextCounter): Parameters<typeof oneValueReader>[1] {
+  return {
+    encode: (text) => counter.add(text),
+    direct: { cell: 'token', idOf: (bytes, begin, end) => counter.numberOf(bytes, begin, end) },
+  };
+}
+
+/** A valid value is a number in digits, or missing. */
+function numberWriter({ name, cells }: RawColumn): ReadColumns {
+  const cleaners = cells.map((each) => createCleaner(each) ?? ((text: string) => text));
+  const encode = (text: string): number => (cleaners.some((clean) => clean(text) === '') ? NaN : Number(text));
+  const reader = oneValueReader(
+    [name],
+    { encode, direct: { cell: 'number' }, numberColumns: [name] },
+    ({ vectors }) => doublesOf(columnOf(vectors, name).data),
+  );
+  return (rows, block) => reader.read(rows, block);
+}
+
+function doublesOf({ buffer, byteOffset, length }: Float32Array): Float64Array {
+  return new Float64Array(buffer, byteOffset, length / NUMBER_WORDS);
+}
+
+/** Returns the numbers of all items of lists. */
+type ItemNumbers = (lists: Lists) => Uint32Array | undefined;
+
+function itemNumbers(counter: TextCounter): ItemNumbers {
+  const read = itemReader(numbering(counter));
+  return (lists) => read(itemRows(lists));
+}
+
+function listWriter({ name, field }: RawColumn, numbersOf: ItemNumbers): ReadColumns {
+  const toLists = fieldLists(field!);
+  return (rows, block) => {
+    const lists = toLists(rows);
+    const ids = numbersOf(lists);
+    const { offsets, weights } = lists;
+    const bag = columnOf(block.bags, name);
+    for (let row = 0; row < rows.count; row++) {
+      bag.open(block.rows + row);
+      for (let item = offsets[row]!; rows.isKept(row) && item < offsets[row + 1]!; item++)
+        bag.add(ids?.[item] ?? 0, weights?.[item] ?? 1);
+      bag.close(block.rows + row);
+    }
+  };
+}
+
+/**
+ * Opens raw rows as a file of the same rows.
+ * @param path of the file
+ */
+export async function openRawRows(
+  shards: Shards,
+  format: RowFormat,
+  { path, dialect }: Pick<FileColumns, 'path' | 'dialect'>,
+): Promise<RowSource> {
+  const columns = rawColumns(format);
+  const storage = rawStorage(columns);
+  const dictionaries = await readDictionaries(shards);
+  const header = columns.map(({ name }) => name);
+  const { manifest } = shards;
+  const block = createRowBlock(storage, Math.max(0, ...manifest.shards.map(({ rows }) => rows)));
+  return {
+    columns: { path, header, dialect, indices: new Map(header.map((name, c) => [name, c])) },
+    csv: {
+      path,
+      async *pieces() {
+        let done = 0;
+        for (const [shard, { rows }] of manifest.shards.entries()) {
+          block.rows = 0;
+          await shards.read([{ shard, begin: 0, end: rows }], storage, block);
+          done += rows;
+          const byName = new Map(columns.map((each) => [each.name, readColumn(block, each, dictionaries, dialect)]));
+          const chunk: Chunk = { rows, numLines: rows, columns: byName, cellsOf: () => [] };
+          yield { ...chunk, progress: done / manifest.rows };
+        }
+      },
+    },
+  };
+}
+
+async function readDictionaries({ folder, manifest }: Shards): Promise<ReadonlyMap<string, DictionaryValues>> {
+  const dictionaries = new Map<string, DictionaryValues>();
+  for (const column of manifest.columns) {
+    if (!('vocabulary' in column) || column.vocabulary === undefined) continue;
+    const texts = await readVocabulary(`${folder}/${column.vocabulary}`);
+    dictionaries.set(column.name, { size: texts.offsets.length - 1, text: textReader(texts) });
+  }
+  return dictionaries;
+}
+
+function readColumn(
+  block: RowBlock,
+  { name, form }: RawColumn,
+  dictionaries: ReadonlyMap<string, DictionaryValues>,
+  dialect: FileColumns['dialect'],
+): Column {
+  const type = 'string';
+  switch (form) {
+    case 'text': {
+      const column = dictionaryColumn(columnOf(block.ids, name), dictionaries.get(name)!);
+      return { ...column, ...numberTextOf(dialect?.decimal, column.text) };
+    }
+    case 'number': {
+      const values = doublesOf(columnOf(block.vectors, name).data);
+      const text = (row: number): string => (Number.isNaN(values[row]) ? '' : String(values[row]));
+      return { type, text, numbers: { values, isWhole: true } };
+    }
+    case 'list': {
+      const { offsets, ids, weights } = columnOf(block.bags, name);
+      const items = dictionaryColumn(ids, dictionaries.get(name)!);
+      return { type, text: (row) => itemsText(items, offsets, weights, row), lists: { offsets, items, weights } };
+    }
+    case 'vector': {
+      const { offsets, weights } = columnOf(block.bags, name);
+      const numbersAt = (row: number): Float32Array => weights.subarray(offsets[row], offsets[row + 1]);
+      return { type, text: (row) => JSON.stringify([...numbersAt(row)]), numbersAt };
+    }
+  }
+}
+
+function dictionaryColumn(indices: Uint32Array, values: DictionaryValues): Column {
+  return { type: 'string', text: (row) => values.text(indices[row]!), dictionary: { indices, values } };
+}
+
+function itemsText(items: Column, offsets: Uint32Array, weights: Float32Array, row: number): string {
+  const [begin, end] = [offsets[row]!, offsets[row + 1]!];
+  const ids = Array.from({ length: end - begin }, (_, i) => items.text(begin + i));
+  return itemsJson({ ids, weights: [...weights.subarray(begin, end)], begin: 0, end: ids.length });
+}

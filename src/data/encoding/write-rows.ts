@@ -1,0 +1,92 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { BlockColumn } from '../../chunks/row-block.js';
+import { ENTRY } from '../cache/entry.js';
+import type { EncodedBatch } from '../pipeline.js';
+import type { BadRow, RejectPolicy } from '../rows/rejects.js';
+import { countLeftOut, type LeftOut } from '../rows/row-rule.js';
+import type { Sampler } from '../rows/sampling.js';
+import { LEFT_OUT } from '../shards/left-out.js';
+import { writeShards, type ShardDetails, type ShardWriter } from '../shards/writer.js';
+
+/** File of a cache entry with the invalid rows of its source, as JSON Lines. */
+const REJECTS = 'rejects.jsonl';
+
+/** A folder of the cache that is written. */
+export interface CacheFolder<Content> {
+  readonly path: string;
+  /** Path of the source. */
+  readonly source: string;
+  readonly columns: readonly BlockColumn[];
+  /** Returns the text of the file that describes the folder. */
+  entry(read: Content): string;
+}
+
+/** What is known when all rows were written. */
+export interface WrittenRows<Content> extends Pick<ShardDetails, 'sizes' | 'vocabularies'> {
+  readonly read: Content;
+  readonly leftOut: LeftOut;
+}
+
+/**
+ * Writes rows to a folder of the cache, with the invalid rows of the source.
+ * @param write adds the rows and passes the invalid ones to the policy
+ */
+export async function writeCacheFolder<Content>(
+  { path, source, columns, entry }: CacheFolder<Content>,
+  policy: RejectPolicy,
+  write: (policy: RejectPolicy, writer: ShardWriter) => Promise<WrittenRows<Content>>,
+): Promise<void> {
+  await writeShards(path, columns, async (writer) => {
+    const rejects: BadRow[] = [];
+    const recording: RejectPolicy = {
+      count: 0,
+      reject(row) {
+        policy.reject(row);
+        // The data may have another path when this is read.
+        rejects.push({ ...row, path: row.path.slice(source.length) });
+      },
+    };
+    const { read, leftOut, ...details } = await write(recording, writer);
+    await writer.addFile(REJECTS, rejects.map((row) => `${JSON.stringify(row)}\n`).join(''));
+    await writer.addFile(ENTRY, entry(read));
+    return { ...details, about: { [LEFT_OUT]: Object.fromEntries(leftOut) } };
+  });
+}
+
+/**
+ * Writes the rows of a file.
+ * @param sampler of negatives, if they are sampled
+ * @returns the excluded rows
+ * @throws UserError (data) for an invalid row that the policy does not skip
+ */
+export async function writeRows(
+  batches: AsyncIterable<EncodedBatch>,
+  policy: RejectPolicy,
+  writer: ShardWriter,
+  sampler: Sampler | undefined,
+): Promise<LeftOut> {
+  const leftOut = new Map<string, number>();
+  for await (const { batch, rejects, leftOut: more, keyTexts } of batches) {
+    for (const row of rejects) policy.reject(row);
+    countLeftOut(leftOut, more);
+    writer.addKeyTexts(keyTexts);
+    await writer.add(sampler === undefined ? batch : sampler.sample(batch));
+  }
+  countLeftOut(leftOut, sampler?.leftOut ?? []);
+  return leftOut;
+}
+
+/**
+ * Passes the invalid rows that were found when a folder was written to a policy.
+ * @param path current path of the source
+ */
+export async function replayRejects(folder: string, path: string, policy: RejectPolicy): Promise<void> {
+  const text = await readFile(join(folder, REJECTS), 'utf8');
+  for (const line of text.split('\n')) {
+    if (line === '') continue;
+    // A line that mtl wrote.
+    const row = JSON.parse(line) as BadRow;
+    policy.reject({ ...row, path: path + row.path });
+  }
+}

@@ -1,0 +1,45 @@
+import type { Chunk, InvalidLine } from '../../chunks/chunk.js';
+import type { Column } from '../../chunks/column.js';
+import { numberTextOf } from './decimal-comma.js';
+import type { FileColumns } from './cell-file.js';
+
+/** Rows of a CSV as strings, with the line that each ends on. */
+export interface TextRows {
+  readonly rows: readonly (readonly string[])[];
+  readonly lines: readonly number[];
+  readonly numLines: number;
+  readonly invalid?: readonly InvalidLine[];
+}
+
+/** Creates a chunk from rows of strings; rows with another number of values than the header are invalid. */
+export function textChunk(columns: FileColumns, { rows: all, lines: allLines, numLines, invalid: bad = [] }: TextRows): Chunk {
+  const width = columns.header.length;
+  const isRagged = all.some(({ length }) => length !== width);
+  const rows = isRagged ? all.filter(({ length }) => length === width) : all;
+  const lines = isRagged ? allLines.filter((_, i) => all[i]!.length === width) : allLines;
+  const invalid: InvalidLine[] = [];
+  let before = 0;
+  if (isRagged)
+    for (const [i, cells] of all.entries()) {
+      if (cells.length === width) before++;
+      else invalid.push({ before, line: allLines[i]!, expected: raggedRow(columns, cells.length), cells });
+    }
+  return {
+    rows: rows.length,
+    lines,
+    numLines,
+    columns: new Map([...columns.indices].map(([name, c]) => [name, textColumn(rows, c, columns)])),
+    invalid: [...invalid, ...bad.map((line) => ({ ...line, before: rows.length }))],
+    cellsOf: (row) => rows[row]!,
+  };
+}
+
+/** Describes what a row with another number of values should have. */
+export function raggedRow({ header, dialect }: Pick<FileColumns, 'header' | 'dialect'>, found: number): string {
+  return `${header.length} values as in ${dialect?.header === false ? 'data.columns' : 'the header'}, found ${found}`;
+}
+
+function textColumn(rows: readonly (readonly string[])[], c: number, { dialect }: FileColumns): Column {
+  const text = (row: number): string => rows[row]![c]!;
+  return { type: 'string', text, ...numberTextOf(dialect?.decimal, text) };
+}

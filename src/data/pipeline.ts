@@ -1,0 +1,176 @@
+import type { Chunk } from '../chunks/chunk.js';
+import { blockRows, reserveRows } from '../chunks/row-block.js';
+import type { Batch } from '../core/batch.js';
+import type { Fitted } from '../features/feature-types.js';
+import { createLineEncoder } from './encoding/encode-lines.js';
+import { EncodePool, type EncodePoolOptions } from './encoding/encode-pool.js';
+import { finishFits, fitReaders, startFits } from './encoding/fit-readers.js';
+import { noRows } from './encoding/no-rows.js';
+import type { RowSource } from './files/cell-file.js';
+import { createLineCutter } from './files/cut-lines.js';
+import type { RejectPolicy } from './rows/rejects.js';
+import { rowEncoder, type EncodedRows, type RowCollector } from './rows/row-collector.js';
+import { invalidRows, RowReader } from './rows/row-reader.js';
+import type { EncodedFormat, RowFormat } from './rows/row-format.js';
+import type { RowFilter } from './rows/row-filter.js';
+import { countLeftOut, type LeftOut } from './rows/row-rule.js';
+import { createChooser, SAMPLED_AWAY } from './rows/sampling.js';
+
+// The path of rows: a reader yields chunks of columns, fields are fitted on chunks, and chunks are encoded to batches.
+
+/** Encoded rows of a file; the batch is valid until the next one. */
+export interface EncodedBatch extends Omit<EncodedRows, 'batch'> {
+  readonly batch: Batch;
+}
+
+/** Options of encoding. */
+export interface EncodeOptions extends Partial<EncodePoolOptions> {
+  /** Receives the share of the file that was read. */
+  readonly onShare?: (share: number) => void;
+}
+
+/** Rows that are encoded before they are yielded, fewer if they are wide. */
+const BATCH_ROWS = 1 << 13;
+
+/** A chunk, and the number of its first line. */
+interface NumberedChunk {
+  readonly chunk: Chunk;
+  readonly line: number;
+}
+
+/** Reads the chunks of a file. */
+async function* readChunks({ csv, columns }: RowSource, onShare: (share: number) => void): AsyncGenerator<NumberedChunk> {
+  const cutLines = createLineCutter(columns);
+  let line = 1 + (csv.headerLines ?? 0);
+  for await (const piece of csv.pieces()) {
+    if ('failure' in piece) throw piece.failure(line);
+    for (const chunk of 'bytes' in piece ? cutLines(piece) : [piece]) {
+      yield { chunk, line };
+      line += chunk.numLines;
+    }
+    onShare(piece.progress);
+  }
+}
+
+/**
+ * Encodes all rows of a file, in order. The result does not depend on the number of threads. Invalid rows are part of the
+ * result.
+ * @throws UserError (data) for a file that cannot be read, after the rows before it
+ */
+export async function* encodeRows(
+  source: RowSource,
+  format: EncodedFormat,
+  options: EncodeOptions = {},
+): AsyncGenerator<EncodedBatch> {
+  const { threads = 1, kept = [] } = options;
+  if (threads > 1) {
+    yield* encodeOnThreads(source, format, { ...options, threads, kept });
+    return;
+  }
+  yield* collectRows(source, rowEncoder(source.columns, format, kept), options.onShare);
+}
+
+/**
+ * Collects all rows of a file, in order.
+ * @throws UserError (data) for a file that cannot be read, after the rows before it
+ */
+export async function* collectRows(
+  source: RowSource,
+  collector: RowCollector,
+  onShare: (share: number) => void = () => undefined,
+): AsyncGenerator<EncodedBatch> {
+  const limit = blockRows(collector.columns, BATCH_ROWS);
+  try {
+    for await (const { chunk, line } of readChunks(source, onShare)) {
+      if (collector.rows > 0 && collector.rows + chunk.rows > limit) yield collector.take();
+      collector.add(chunk, line);
+    }
+  } catch (error) {
+    // An invalid row comes before what is wrong after it.
+    yield collector.take();
+    throw error;
+  }
+  yield collector.take();
+}
+
+/** Encodes plain lines on several threads, and all other pieces on this one. */
+async function* encodeOnThreads(
+  { csv, columns }: RowSource,
+  format: EncodedFormat,
+  options: EncodeOptions & EncodePoolOptions,
+): AsyncGenerator<EncodedBatch> {
+  const encoder = rowEncoder(columns, format, options.kept);
+  const pool = new EncodePool(columns, format, options, createLineEncoder(columns, format, options.kept));
+  let line = 1 + (csv.headerLines ?? 0);
+  const takeOldest = async (): Promise<EncodedBatch> => {
+    const { rows, numLines } = await pool.take(line);
+    line += numLines;
+    return rows;
+  };
+  try {
+    try {
+      for await (const piece of csv.pieces(pool.capacity)) {
+        if ('bytes' in piece) {
+          await pool.start(piece, line);
+          while (pool.isReady) yield await takeOldest();
+        } else {
+          while (pool.size > 0) yield await takeOldest();
+          if ('failure' in piece) throw piece.failure(line);
+          encoder.add(piece, line);
+          line += piece.numLines;
+          yield encoder.take();
+        }
+        options.onShare?.(piece.progress);
+      }
+    } catch (error) {
+      while (pool.size > 0) yield await takeOldest();
+      throw error;
+    }
+    while (pool.size > 0) yield await takeOldest();
+  } finally {
+    await pool.close();
+  }
+}
+
+/**
+ * Fits vocabularies and scales on the rows that will be trained on, in one pass; no pass if nothing is fitted.
+ * @param onShare receives the share of a file that was read, and the file
+ * @param excluded rows that were excluded from the sources, and the filter that excluded them
+ * @throws UserError (data) for an invalid row that the policy does not skip, and if no row is left
+ */
+export async function fitRows(
+  sources: readonly RowSource[],
+  format: RowFormat,
+  policy: RejectPolicy,
+  onShare: (share: number, source: RowSource) => void = () => undefined,
+  excluded: { readonly leftOut?: LeftOut; readonly filter?: RowFilter | undefined } = {},
+): Promise<Fitted> {
+  const fits = startFits(format);
+  if (fits.size === 0) return {};
+  const { readers, fitters, block, columns } = fitReaders(format, fits);
+  const { sampling, tasks } = format.spec;
+  const leftOut = new Map(excluded.leftOut);
+  let count = 0;
+  for (const source of sources) {
+    const reader = new RowReader(source.columns, format, readers);
+    const isChosen = sampling && createChooser(sampling, tasks);
+    for await (const { chunk, line } of readChunks(source, (share) => onShare(share, source))) {
+      reserveRows(block, columns, chunk.rows);
+      const rows = reader.read(chunk, block, line);
+      for (const row of invalidRows(rows, chunk, source.columns, line)) policy.reject(row);
+      for (let row = 0; isChosen !== undefined && row < rows.count; row++)
+        if (rows.isKept(row) && !isChosen(block.labels, row)) rows.exclude(row, SAMPLED_AWAY);
+      if (rows.count > 0) for (const fitter of fitters) fitter.observe(rows);
+      count += rows.numKept;
+      countLeftOut(leftOut, rows.excluded);
+    }
+  }
+  if (count === 0)
+    throw noRows(
+      sources.map(({ csv }) => csv.path),
+      leftOut,
+      excluded.filter ?? format.spec.filter,
+      policy.reasons,
+    );
+  return finishFits(fits);
+}

@@ -1,0 +1,175 @@
+import type { Chunk, ChunkRows } from '../../chunks/chunk.js';
+import { compactRows, createRowBlock, reserveRows, type BlockColumn, type RowBlock } from '../../chunks/row-block.js';
+import type { KeyTexts } from '../../core/row-key.js';
+import { fieldReader } from '../../features/kinds/kinds.js';
+import { parseText } from '../../features/parse.js';
+import type { FileColumns } from '../files/cell-file.js';
+import { createKeyReaders, type KeyReaders } from './key-readers.js';
+import { labelReader } from './label-columns.js';
+import type { BadRow } from './rejects.js';
+import { blockColumns, type EncodedFormat, type RowFormat } from './row-format.js';
+import { invalidRows, RowReader, type ReadColumns } from './row-reader.js';
+import { countLeftOut } from './row-rule.js';
+
+/** Encoded rows, and what else was read of them. */
+export interface EncodedRows {
+  /** Valid until the next rows are encoded. */
+  readonly batch: RowBlock;
+  /** By kept column: the texts of all rows, including those that are not in the batch. */
+  readonly kept: readonly (readonly string[])[];
+  /** For each row that is not in the batch, in order: the number of rows of the batch before it. */
+  readonly skipped: readonly number[];
+  readonly rejects: readonly BadRow[];
+  readonly leftOut: ReadonlyMap<string, number>;
+  readonly keyTexts: ReadonlyMap<string, KeyTexts>;
+}
+
+/** What a collector reads of a chunk, and what it keeps of the rows. */
+export interface RowCollection {
+  readonly format: RowFormat;
+  /** Columns of the block. */
+  readonly columns: readonly BlockColumn[];
+  /** Readers in the order in which the problems of a row count. */
+  readonly readers: readonly ReadColumns[];
+  /** Block that the readers write to, and its columns, if it is another one. */
+  readonly checked?: { readonly block: RowBlock; readonly columns: readonly BlockColumn[] };
+  /** Write the kept rows to the block, if the readers write to another one. */
+  readonly writers?: readonly ReadColumns[];
+  readonly keys?: KeyReaders;
+  /** Columns whose texts are kept. */
+  readonly kept?: readonly string[];
+}
+
+/** Collects the rows of chunks in a block, without those that are invalid or excluded. */
+export class RowCollector {
+  readonly columns: readonly BlockColumn[];
+  readonly #file: FileColumns;
+  readonly #of: RowCollection;
+  readonly #kept: readonly string[];
+  readonly #reader: RowReader;
+  readonly #block: RowBlock;
+  #order = new Uint32Array(0);
+  #rejects: BadRow[] = [];
+  #leftOut = new Map<string, number>();
+  #texts: string[][];
+  #skipped: number[] = [];
+
+  constructor(file: FileColumns, of: RowCollection) {
+    this.columns = of.columns;
+    this.#file = file;
+    this.#of = of;
+    this.#kept = of.kept ?? [];
+    this.#reader = new RowReader(file, of.format, of.readers);
+    this.#block = createRowBlock(this.columns, 0);
+    this.#texts = this.#kept.map(() => []);
+  }
+
+  /** Number of rows that were added since the last `take`. */
+  get rows(): number {
+    return this.#block.rows;
+  }
+
+  /**
+   * Appends the rows of a chunk.
+   * @param line number of its first line
+   */
+  add(chunk: Chunk, line: number): void {
+    const block = this.#block;
+    reserveRows(block, this.columns, block.rows + chunk.rows);
+    const { checked, writers = [] } = this.#of;
+    if (checked !== undefined) reserveRows(checked.block, checked.columns, chunk.rows);
+    const rows = this.#reader.read(chunk, checked?.block ?? block, line);
+    if (chunk.rows > 0) for (const write of writers) write(rows, block);
+    const isWhole = rows.numKept === rows.count && (chunk.invalid ?? []).length === 0;
+    if (this.#kept.length > 0) this.#keepTexts(rows, chunk);
+    if (!isWhole) this.#noteOthers(rows, chunk, line);
+    if (rows.numKept < rows.count) {
+      if (this.#order.length < chunk.rows) this.#order = new Uint32Array(2 * chunk.rows);
+      compactRows(block, this.columns, block.rows, this.#order, rows.listKept(this.#order));
+    }
+    block.rows += rows.numKept;
+  }
+
+  /** Returns the rows since the last call; their memory is reused by the next chunk. */
+  take(): EncodedRows {
+    const taken = {
+      batch: { ...this.#block },
+      kept: this.#texts,
+      skipped: this.#skipped,
+      rejects: this.#rejects,
+      leftOut: this.#leftOut,
+      keyTexts: this.#of.keys?.takeTexts() ?? new Map(),
+    };
+    this.#block.rows = 0;
+    this.#texts = this.#kept.map(() => []);
+    this.#skipped = [];
+    this.#rejects = [];
+    this.#leftOut = new Map();
+    return taken;
+  }
+
+  /** Notes invalid rows, and counts excluded ones. */
+  #noteOthers(rows: ChunkRows, chunk: Chunk, line: number): void {
+    countLeftOut(this.#leftOut, rows.excluded);
+    this.#rejects.push(...invalidRows(rows, chunk, this.#file, line));
+    let before = this.#block.rows;
+    const lines = [...(chunk.invalid ?? [])];
+    for (let row = 0; row <= rows.count; row++) {
+      while (lines[0]?.before === row) {
+        lines.shift();
+        this.#skipped.push(before);
+      }
+      if (row === rows.count || rows.isExcluded(row)) continue;
+      if (rows.isKept(row)) before++;
+      else this.#skipped.push(before);
+    }
+  }
+
+  /** Keeps the texts of all rows that are not excluded; a line that is not a row has none. */
+  #keepTexts(rows: ChunkRows, { invalid = [] }: Chunk): void {
+    for (const [c, name] of this.#kept.entries()) {
+      const column = rows.count > 0 ? rows.column(name) : undefined;
+      const texts = this.#texts[c]!;
+      let next = 0;
+      for (let row = 0; row <= rows.count; row++) {
+        for (; invalid[next]?.before === row; next++) texts.push('');
+        if (row < rows.count && !rows.isExcluded(row)) texts.push(column!.text(row));
+      }
+    }
+  }
+}
+
+/**
+ * Creates a collector of encoded rows.
+ * @param kept columns whose texts are kept
+ */
+export function rowEncoder(file: FileColumns, format: EncodedFormat, kept: readonly string[] = []): RowCollector {
+  const keys = createKeyReaders(format.keys, format.spec.cells);
+  const readers = [...format.labels.map(labelReader), ...format.fields.map(fieldReader)];
+  return new RowCollector(file, {
+    format,
+    columns: blockColumns(format),
+    readers: [
+      ...readers.map((reader): ReadColumns => (rows, block) => reader.read(rows, block)),
+      ...keys.readers,
+      ...kept.map(textCheck),
+    ],
+    keys,
+    kept,
+  });
+}
+
+/** Refuses values of a kept column that are not UTF-8. */
+function textCheck(name: string): ReadColumns {
+  return (rows) => {
+    const column = rows.column(name);
+    for (let row = 0; row < rows.count; row++) {
+      if (!rows.isKept(row)) continue;
+      try {
+        parseText(column.text(row));
+      } catch (error) {
+        rows.refuse(row, [name], error);
+      }
+    }
+  };
+}

@@ -1,0 +1,133 @@
+import { ChunkRows, type Chunk } from '../../chunks/chunk.js';
+import { CELL_SEPARATOR, type Column } from '../../chunks/column.js';
+import type { RowBlock } from '../../chunks/row-block.js';
+import { quoted, userError } from '../../core/errors.js';
+import { takesLists } from '../../features/kinds/kinds.js';
+import { InvalidValueError } from '../../text/invalid-value.js';
+import type { FileColumns } from '../files/cell-file.js';
+import { startLabelRule, type LabelRule } from './label-rule.js';
+import type { BadRow } from './rejects.js';
+import { startFilter, type FilterRows } from './row-filter.js';
+import type { RowFormat } from './row-format.js';
+
+/** Reads some columns of a chunk to a block, after its rows. */
+export type ReadColumns = (rows: ChunkRows, block: RowBlock) => void;
+
+/**
+ * Reads chunks of a file to a block: first the columns of the row filter, then all others, then the labels of each row
+ * together. Rows that are invalid or excluded are marked; the block has memory for all rows.
+ */
+export class RowReader {
+  readonly #file: FileColumns;
+  readonly #readers: readonly ReadColumns[];
+  readonly #filter: FilterRows | undefined;
+  readonly #labels: LabelRule;
+  /** Columns that may not be lists. */
+  readonly #scalars: readonly string[];
+  #states = new Uint8Array(0);
+
+  /** @param readers in the order in which the problems of a row count */
+  constructor(file: FileColumns, { spec, labels, fields }: RowFormat, readers: readonly ReadColumns[]) {
+    this.#file = file;
+    this.#readers = readers;
+    this.#filter = spec.filter && startFilter(spec.filter, spec.cells);
+    this.#labels = startLabelRule(spec.tasks);
+    this.#scalars = [...labels, ...fields.filter((field) => !takesLists(field))].flatMap(({ columns }) => columns);
+  }
+
+  /** @param line number of the first line of the chunk */
+  read(chunk: Chunk, block: RowBlock, line: number): ChunkRows {
+    if (this.#states.length < chunk.rows) this.#states = new Uint8Array(2 * chunk.rows);
+    this.#refuseLists(chunk);
+    const rows = new ChunkRows(withConstants(chunk, this.#file), this.#states);
+    // Such a chunk may have no columns.
+    if (chunk.rows === 0) return rows;
+    this.#filter?.(rows, line);
+    for (const read of this.#readers) read(rows, block);
+    checkConstants(rows, chunk, this.#file);
+    this.#labels(rows, block);
+    return rows;
+  }
+
+  /** @throws UserError (data) for a column of lists where the format expects one value */
+  #refuseLists({ columns }: Chunk): void {
+    for (const name of this.#scalars) {
+      const column = columns.get(name);
+      if (column?.lists === undefined) continue;
+      throw userError('data', {
+        where: this.#file.path,
+        key: `column ${quoted(name)}`,
+        message: `is ${column.type}, but the config expects one value per row`,
+        fix: 'set type: bag for the feature, or type: vector for a list of numbers',
+      });
+    }
+  }
+}
+
+/** Adds the columns that the names of directories set. */
+function withConstants(chunk: Chunk, { constants }: FileColumns): Chunk {
+  if (constants === undefined) return chunk;
+  const indices = new Uint32Array(chunk.rows);
+  const columns = [...constants].map(([name, value]): [string, Column] => {
+    const text = (): string => value;
+    return [name, { type: 'string', text, dictionary: { indices, values: { size: 1, text } } }];
+  });
+  return { ...chunk, columns: new Map([...chunk.columns, ...columns]) };
+}
+
+/** Refuses rows whose own value differs from that of the directory name. */
+function checkConstants(rows: ChunkRows, { columns }: Chunk, { constants }: FileColumns): void {
+  for (const [name, value] of constants ?? []) {
+    const own = columns.get(name);
+    if (own === undefined) continue;
+    const error = new InvalidValueError(
+      `${quoted(value)}, as in the directory name`,
+      'rename the directory, or remove the column from the file',
+    );
+    for (let row = 0; row < rows.count; row++)
+      if (rows.isKept(row) && own.text(row) !== value) rows.refuse(row, [name], error);
+  }
+}
+
+/**
+ * Lists the invalid rows of a chunk, in order.
+ * @param line number of the first line of the chunk
+ */
+export function invalidRows(rows: ChunkRows, chunk: Chunk, file: FileColumns, line: number): readonly BadRow[] {
+  const { path } = file;
+  const problems = rows.problems().map(([row, { columns, error }]) => ({
+    row,
+    bad: {
+      ...describeProblem(rows, chunk, file, row, columns, error),
+      path,
+      line: line + rows.lineOf(row),
+      cells: chunk.cellsOf(row),
+      cure: error.cure,
+    },
+  }));
+  if (chunk.invalid === undefined || chunk.invalid.length === 0) return problems.map(({ bad }) => bad);
+  const lines = chunk.invalid.map(({ before, line: own, expected, cells }) => ({
+    row: before - 0.5,
+    bad: { path, line: line + own, column: undefined, value: undefined, expected, cells },
+  }));
+  return [...problems, ...lines].sort((a, b) => a.row - b.row).map(({ bad }) => bad);
+}
+
+function describeProblem(
+  rows: ChunkRows,
+  chunk: Chunk,
+  { constants }: FileColumns,
+  row: number,
+  columns: readonly string[] | undefined,
+  { expected }: InvalidValueError,
+): Pick<BadRow, 'column' | 'value' | 'expected'> {
+  if (columns === undefined) return { column: undefined, value: undefined, expected };
+  const isConstant = columns.every((name) => constants?.has(name) === true && !chunk.columns.has(name));
+  const texts = columns.map((name) => (chunk.columns.get(name) ?? rows.column(name)).text(row)).join(CELL_SEPARATOR);
+  if (!isConstant) return { column: columns.join(', '), value: texts, expected };
+  return {
+    column: undefined,
+    value: undefined,
+    expected: `${expected} in column ${quoted(columns.join(', '))}, which the directory name sets to ${quoted(texts)}`,
+  };
+}

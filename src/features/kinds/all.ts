@@ -1,0 +1,4 @@
+export { bag } from './bag.js';
+export { id } from './id.js';
+export { number } from './number.js';
+export { vector } from './vector.js';

@@ -1,0 +1,236 @@
+import type { ChunkRows } from '../../chunks/chunk.js';
+import type { Column, Items, Lists } from '../../chunks/column.js';
+import { column as columnOf } from '../../core/batch.js';
+import { looksLikeJson, parseJsonBag } from '../bag-json.js';
+import { createCleaner } from '../cells.js';
+import { BadValue, type BagForm, type Encoder, type Fit } from '../feature.js';
+import { parseNumber } from '../parse.js';
+import { takeTopK } from '../top-k-by-weight.js';
+import type { FieldOf, Kind } from './kind.js';
+import { ITEM, itemReader, itemRows, oneValueFitter, type OneValueEncoder } from './one-value.js';
+
+const NO_JSON = new BadValue('a JSON list, such as [20, 34], ["a", "b"] or [["a", 0.5], ["b", 2]]');
+const NO_ID = new BadValue('an id in every item');
+const NO_WEIGHT = new BadValue('a weight in the range of a 32-bit float for every item');
+const NEGATIVE = new BadValue('nonnegative weights, which pooling: mean requires');
+
+/** Any number of weighted ids per row. An item of weight 0 contributes nothing. */
+export const bag: Kind<'bag'> = {
+  name: 'bag',
+  takesStored: ({ direct, form }, { kind, size = Infinity }) =>
+    kind === 'bag' && form.maxItems === undefined && direct?.cell === 'id' && size <= direct.below,
+  rawForm: () => 'list',
+  lists: (field) => listReader(field),
+  takesLists: true,
+  column: ({ name }) => ({ name, kind: 'bag' }),
+
+  reader(field) {
+    const toLists = listReader(field);
+    const encodeItems = itemReader(encoderOfItems(field));
+    return {
+      read(rows, block) {
+        const lists = toLists(rows);
+        const items = itemRows(lists);
+        const ids = encodeItems(items);
+        const into = columnOf(block.bags, field.name);
+        into.reserve(into.offsets[block.rows]! + items.count);
+        for (let row = 0; row < rows.count; row++) {
+          into.open(block.rows + row);
+          eachItem(rows, row, field, lists, items, (item) => into.add(ids[item]!, lists.weights?.[item] ?? 1));
+          into.close(block.rows + row);
+        }
+      },
+    };
+  },
+
+  fitter(field, fit) {
+    const toLists = listReader(field);
+    const items = oneValueFitter([ITEM], guarded(fit));
+    let checked: { readonly lists: Lists; readonly items: ChunkRows } | undefined;
+    return {
+      check(rows) {
+        const lists = toLists(rows);
+        checked = { lists, items: itemRows(lists) };
+        items.check(checked.items);
+        for (let row = 0; row < rows.count; row++) eachItem(rows, row, field, lists, checked.items, () => undefined);
+      },
+      observe(rows) {
+        const { lists, items: all } = checked!;
+        const isObserved = new Uint8Array(all.count);
+        for (let row = 0; row < rows.count; row++)
+          eachItem(rows, row, field, lists, all, (item) => void (isObserved[item] = 1));
+        for (let item = 0; item < all.count; item++) if (isObserved[item] === 0 && all.isKept(item)) all.exclude(item, '');
+        items.observe(all);
+      },
+    };
+  },
+};
+
+/** Rejects items without an id in a fit. */
+function guarded(fit: Fit): Fit {
+  return {
+    ...fit,
+    check: (text) => {
+      if (text === '') throw NO_ID;
+      fit.check(text);
+    },
+  };
+}
+
+/** Rejects items without an id. */
+function encoderOfItems({ encode, direct }: Pick<Encoder, 'encode' | 'direct'>): OneValueEncoder {
+  return {
+    direct,
+    encode: (text) => {
+      if (text === '') throw NO_ID;
+      return encode(text);
+    },
+  };
+}
+
+/**
+ * Calls `take` for each selected item of a kept row. The row is refused for an invalid weight of any item, and for an
+ * invalid id of a selected one.
+ */
+function eachItem(
+  rows: ChunkRows,
+  row: number,
+  { columns, form }: FieldOf<'bag'>,
+  { offsets, weights }: Lists,
+  items: ChunkRows,
+  take: (item: number) => void,
+): void {
+  if (!rows.isKept(row)) return;
+  const [begin, end] = [offsets[row]!, offsets[row + 1]!];
+  if (weights !== undefined) {
+    for (let item = begin; item < end; item++) {
+      const weight = weights[item]!;
+      if (!Number.isFinite(Math.fround(weight))) return rows.refuse(row, columns, NO_WEIGHT);
+      if (weight < 0 && form.negative === 'refused') return rows.refuse(row, columns, NEGATIVE);
+    }
+  }
+  const select = (item: number): void => {
+    const problem = items.problemOf(item);
+    if (problem === undefined) take(item);
+    else rows.refuse(row, columns, problem.error);
+  };
+  const takeValid = items.numKept < items.count ? select : take;
+  const { maxItems = Infinity } = form;
+  if (end - begin <= maxItems) for (let item = begin; item < end; item++) takeValid(item);
+  else if (weights === undefined) for (let item = begin; item < begin + maxItems; item++) takeValid(item);
+  else takeTopK(weights, begin, end, maxItems, takeValid);
+}
+
+/** Creates a function from a chunk to the lists of a bag; they are valid until the next call. */
+function listReader(field: FieldOf<'bag'>): (rows: ChunkRows) => Lists {
+  const clean = createCleaner(field.cells ?? {});
+  return (rows) => {
+    const column = rows.column(field.columns[0]!);
+    if (column.lists !== undefined && clean === undefined) return column.lists;
+    const { lists } = column;
+    const listAt =
+      lists === undefined ? (row: number) => column.listAt?.(row) : (row: number) => itemsOf(lists, row);
+    const builder = new ListBuilder(rows.count);
+    for (let row = 0; row < rows.count; row++) {
+      try {
+        if (rows.isKept(row)) {
+          const list = listAt(row);
+          if (list !== undefined) builder.addItems(list, clean);
+          else builder.addText(column.text(row), field.form, clean);
+        }
+      } catch (error) {
+        rows.refuse(row, field.columns, error);
+      }
+      builder.endRow(row, rows.isKept(row));
+    }
+    return builder.lists();
+  };
+}
+
+function itemsOf({ offsets, items, weights }: Lists, row: number): Items {
+  const places = Array.from({ length: offsets[row + 1]! - offsets[row]! }, (_, i) => offsets[row]! + i);
+  return {
+    ids: places.map((place) => items.text(place)),
+    weights: places.map((place) => weights?.[place] ?? 1),
+    begin: 0,
+    end: places.length,
+  };
+}
+
+type Clean = (text: string) => string;
+
+/** Collects the items of rows. */
+class ListBuilder {
+  readonly #offsets: Uint32Array;
+  readonly #ids: string[] = [];
+  readonly #weights: number[] = [];
+  #row = 0;
+
+  constructor(rows: number) {
+    this.#offsets = new Uint32Array(rows + 1);
+  }
+
+  /** Adds the items of a list; items that cleaning makes missing are dropped. */
+  addItems({ ids, weights, begin, end }: Items, clean: Clean | undefined): void {
+    for (let i = begin; i < end; i++) {
+      if (ids[i] === '') throw NO_ID;
+      const id = clean === undefined ? ids[i]! : clean(ids[i]!);
+      if (id !== '') this.#add(id, weights[i]!);
+    }
+  }
+
+  /**
+   * Adds the items of a text. The last weight separator of an item ends its id, so that ids may contain that character if
+   * all items have weights.
+   * @throws InvalidValueError
+   */
+  addText(written: string, form: BagForm, clean: Clean | undefined): void {
+    const text = clean === undefined ? written : clean(written);
+    const listed = form.format !== 'separated' && looksLikeJson(text) ? parseJsonBag(text) : undefined;
+    if (listed !== undefined) return this.addItems(listed, clean);
+    if (form.format === 'json' && text !== '') throw NO_JSON;
+    for (let begin = 0; text.length > 0 && begin <= text.length;) {
+      const next = text.indexOf(form.items, begin);
+      const end = next < 0 ? text.length : next;
+      this.#addItem(text.slice(begin, end), form, clean);
+      begin = end + 1;
+    }
+  }
+
+  /** Ends a row; without its items if it is not kept. */
+  endRow(row: number, isKept: boolean): void {
+    if (!isKept) this.#ids.length = this.#weights.length = this.#row;
+    this.#row = this.#ids.length;
+    this.#offsets[row + 1] = this.#row;
+  }
+
+  lists(): Lists {
+    const ids = this.#ids;
+    const items: Column = { type: 'string', text: (item) => ids[item]! };
+    return { offsets: this.#offsets, items, weights: this.#weights };
+  }
+
+  #addItem(written: string, form: BagForm, clean: Clean | undefined): void {
+    const item = clean === undefined ? written : clean(written);
+    if (item === '' && written !== '') return;
+    const colon = item.lastIndexOf(form.weight);
+    const id = colon < 0 ? item : item.slice(0, colon);
+    if (id === '') throw new BadValue(`an id in every item, with '${form.items}' between items`);
+    this.#add(id, colon < 0 ? 1 : weightOf(item.slice(colon + 1), form));
+  }
+
+  #add(id: string, weight: number): void {
+    this.#ids.push(id);
+    this.#weights.push(weight);
+  }
+}
+
+function weightOf(text: string, { weight }: BagForm): number {
+  try {
+    return parseNumber(text);
+  } catch {
+    throw new BadValue(
+      `items of the form id or id${weight}weight, with a decimal weight in the range of a 32-bit float`,
+    );
+  }
+}

@@ -1,0 +1,52 @@
+import type { ChunkRows } from '../../chunks/chunk.js';
+import type { Lists } from '../../chunks/column.js';
+import type { BlockColumn, RowBlock } from '../../chunks/row-block.js';
+import type { EncodedField } from '../feature-types.js';
+import type { Encoder, Field, Fit } from '../feature.js';
+
+/** Reads the columns of a field from chunks. Rows with invalid values are refused. */
+export interface FieldReader {
+  /** Encodes all rows of a chunk, after the rows of the block; rows that are not kept may contain anything. */
+  read(rows: ChunkRows, block: RowBlock): void;
+}
+
+/** Fits a field on chunks. */
+export interface FieldFitter {
+  /** Refuses rows with invalid values. */
+  check(rows: ChunkRows): void;
+  /** Fits the field on the kept rows of the chunk that was checked last. */
+  observe(rows: ChunkRows): void;
+}
+
+/** A stored column; ids are below `size`. */
+export interface StoredColumn extends BlockColumn {
+  readonly size?: number;
+}
+
+/**
+ * How the values of a data column are kept without loss for a field: as texts, as numbers in place of their texts, as
+ * lists of texts with weights, or as lists of numbers.
+ */
+export type RawForm = 'text' | 'number' | 'list' | 'vector';
+
+/** Storage and reading of the fields of one kind. The only code that depends on the kind of a field. */
+export interface Kind<Of extends Field['kind']> {
+  readonly name: Of;
+  /** Whether its columns may be lists. */
+  readonly takesLists: boolean;
+  /** Returns the storage of encoded values. */
+  column(field: FieldOf<Of>): BlockColumn;
+  /** Creates a reader for an encoded field, whose column is in the block. */
+  reader(field: FieldOf<Of> & EncodedField): FieldReader;
+  /** Whether an encoded field of one column takes stored values of a storage as they are. */
+  takesStored(field: FieldOf<Of> & EncodedField, stored: StoredColumn): boolean;
+  /** Returns how the values of its columns are kept before they are encoded. */
+  rawForm(field: FieldOf<Of>, reading: Pick<Encoder, 'direct'> | Fit): RawForm;
+  /** Creates a function from a chunk to the lists of the field; absent if its values are not lists. */
+  lists?(field: FieldOf<Of>): (rows: ChunkRows) => Lists;
+  /** Creates a fitter. */
+  fitter(field: FieldOf<Of>, fit: Fit): FieldFitter;
+}
+
+/** The fields of a kind. */
+export type FieldOf<Of extends Field['kind']> = Extract<Field, { readonly kind: Of }>;

@@ -1,0 +1,47 @@
+import type { ChunkRows } from '../../chunks/chunk.js';
+import type { Lists } from '../../chunks/column.js';
+import type { BlockColumn } from '../../chunks/row-block.js';
+import type { EncodedField } from '../feature-types.js';
+import type { Encoder, Field, Fit } from '../feature.js';
+import * as all from './all.js';
+import type { FieldFitter, FieldReader, Kind, RawForm, StoredColumn } from './kind.js';
+
+/** Returns the kind of a field, whose methods take fields of that kind. */
+function kindOf({ kind }: Pick<Field, 'kind'>): Kind<Field['kind']> {
+  return all[kind] as Kind<Field['kind']>;
+}
+
+/** Returns the storage of a field's encoded values. */
+export function fieldColumn(field: Field): BlockColumn {
+  return kindOf(field).column(field);
+}
+
+/** Creates a reader for an encoded field. */
+export function fieldReader(field: EncodedField): FieldReader {
+  return kindOf(field).reader(field);
+}
+
+/** Creates a fitter for a field. */
+export function fieldFitter(field: Field, fit: Fit): FieldFitter {
+  return kindOf(field).fitter(field, fit);
+}
+
+/** Returns whether the columns of a field may be lists. */
+export function takesLists(field: Pick<Field, 'kind'>): boolean {
+  return kindOf(field).takesLists;
+}
+
+/** Returns whether an encoded field of one column takes stored values as they are. */
+export function takesStored(field: EncodedField, stored: StoredColumn): boolean {
+  return kindOf(field).takesStored(field, stored);
+}
+
+/** Returns how the values of a field's columns are kept before they are encoded. */
+export function rawForm(field: Field, reading: Pick<Encoder, 'direct'> | Fit): RawForm {
+  return kindOf(field).rawForm(field, reading);
+}
+
+/** Creates a function from a chunk to the lists of a field of lists. */
+export function fieldLists(field: Field): (rows: ChunkRows) => Lists {
+  return kindOf(field).lists!(field);
+}
