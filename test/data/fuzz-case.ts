@@ -53,12 +53,12 @@ export function createCase(seed: number): FuzzCase {
     tasks,
   };
   const layout = chance.pick(['file', 'list', 'folder', 'glob', 'hive'] as const);
-  const isBig = chance(0.03);
+  const isBig = chance(0.02);
   const columns = COLUMNS.filter((name) => layout !== 'hive' || name !== 'ds');
   let days = 0;
   const fileOf = (name: string, isFirst = false): FuzzFile => {
     const ds = `2026-11-0${++days}`;
-    const rows = Array.from({ length: isBig && isFirst ? 9000 : chance.pick([1, 3, 10, 25, 40]) }, (_, i) =>
+    const rows = Array.from({ length: isBig && isFirst ? 8500 : chance.pick([1, 3, 10, 25, 40]) }, (_, i) =>
       rowOf(cells, i === 0),
     );
     const [folder, constants] = layout === 'hive' ? [`ds=${ds}/`, { ds }] : ['', {}];

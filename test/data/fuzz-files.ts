@@ -107,13 +107,13 @@ const FALLBACKS: Readonly<Record<string, string>> = { look: '[0 1 2]', at: '2026
 /** Replaces a value that the dialect cannot express. */
 function expressible(text: string, name: string, { quote, delimiter, comments }: Format): string {
   if (quote !== 'none') return text;
-  const isSpecial = /[\r\n]/.test(text) || [...delimiter].some((each) => text.includes(each));
+  const isSpecial = /[\r\n]/.test(text) || Array.from(delimiter).some((each) => text.includes(each));
   return isSpecial || (comments !== undefined && text.startsWith(comments)) ? (FALLBACKS[name] ?? '0') : text;
 }
 
 function quoted(text: string, isFirst: boolean, { quote, delimiter, comments }: Format, chance: Chance): string {
   if (quote === 'none') return text;
-  const isSpecial = /[\r\n]/.test(text) || [...delimiter, quote].some((each) => text.includes(each));
+  const isSpecial = /[\r\n]/.test(text) || [...Array.from(delimiter), quote].some((each) => text.includes(each));
   const isComment = isFirst && comments !== undefined && text.startsWith(comments);
   return isSpecial || isComment || chance(0.03) ? quote + text.replaceAll(quote, quote + quote) + quote : text;
 }
@@ -188,25 +188,16 @@ function parquetOf(rows: readonly Cells[], columns: readonly string[], { chance 
     const texts = rows.map((row) => textOf(row[name]!));
     const isDecimal =
       ['spend', 'play', 'price', 'age', 'click'].includes(name) && texts.every((text) => DECIMAL.test(text));
-    const type =
-      texts.every((text) => DIGITS.test(text)) && chance(0.6)
-        ? chance.pick(['INT32', 'INT64'] as const)
-        : isDecimal && chance(0.7)
-          ? 'DOUBLE'
-          : 'STRING';
+    const isWhole = texts.every((text) => DIGITS.test(text)) && chance(0.6);
+    const type: BasicType = isWhole ? chance.pick(['INT32', 'INT64']) : isDecimal && chance(0.7) ? 'DOUBLE' : 'STRING';
     for (const [r, text] of texts.entries())
-      cells[r]![name] =
-        type === 'DOUBLE' && text !== '' && Math.abs(Number(text)) >= 1e-4
-          ? doubleText(Number(text))
-          : text === '' || type !== 'DOUBLE'
-            ? text
-            : doubleText(Number(text));
+      cells[r]![name] = type === 'DOUBLE' && text !== '' ? doubleText(Number(text)) : text;
     const data = texts.map((text) => {
       if (text === '') return type === 'STRING' && chance(0.5) ? '' : null;
       return type === 'STRING' ? text : type === 'INT64' ? BigInt(text) : Number(text);
     });
-    return { name, data, type: type as BasicType, nullable: true };
+    return { name, data, type, nullable: true };
   });
-  const buffer = parquetWriteBuffer({ columnData, rowGroupSize: chance.pick([5, 1000]) });
+  const buffer = parquetWriteBuffer({ columnData, rowGroupSize: rows.length > 100 ? 2500 : chance.pick([5, 1000]) });
   return { content: new Uint8Array(buffer), rows: cells.map((row, r) => ({ line: r + 1, cells: row })) };
 }

@@ -4,7 +4,7 @@ import { UserError } from '../../src/core/errors.js';
 import { keyColumn } from '../../src/core/row-key.js';
 import type { Task } from '../../src/core/tasks.js';
 import { rejectPolicy, type RejectPolicy } from '../../src/data/rows/rejects.js';
-import { encodedFormat, trainedFormat, unsampled } from '../../src/data/rows/row-format.js';
+import { encodedFormat, trainedFormat, unsampled, type EncodedFormat } from '../../src/data/rows/row-format.js';
 import type { Reading, Source } from '../../src/data/sources/source.js';
 import { openData, type OpenedData } from '../../src/data/sources/splits.js';
 import { planRows } from '../../src/inputs/open-inputs.js';
@@ -67,26 +67,30 @@ export async function openSubject(path: string, cache: string): Promise<Subject>
     cache: { folder: cache },
   });
 
-  const readPart = async (source: Source, part: string, sources: OpenedData, way: Way): Promise<Found> => {
-    const { policy, rejects } = recording();
-    const reading = readingOf(policy, way);
-    const fitted = await sources.train.fit(format, part === 'train' ? reading : readingOf(recording().policy, way));
-    const encoded = encodedFormat(format, fitted);
-    const dataset = await source.dataset(part === 'train' ? trainedFormat(encoded) : unsampled(encoded), reading);
+  const readPart = async (source: Source, encoded: EncodedFormat, policy: RejectPolicy, way: Way) => {
+    const dataset = await source.dataset(encoded, readingOf(policy, way));
     const rows: OracleRow[] = [];
     for await (const { batch } of dataset.batches(way.batchSize)) rows.push(...rowsOf(batch));
     await dataset.close();
-    return { rows, rejects: [...rejects], leftOut: Object.fromEntries(dataset.leftOut) };
+    return { rows, leftOut: Object.fromEntries(dataset.leftOut) };
   };
 
   return {
     tasks,
     keys: format.keys.filter((key) => !lossKeys.has(key)),
     async read(way) {
-      const sources = await openData(experiment.data, format);
+      const sources = Object.entries(await openData(experiment.data, format)) as [string, Source | undefined][];
       const found: Record<string, Found | string> = {};
-      for (const [part, source] of Object.entries(sources) as [string, Source | undefined][]) {
-        if (source !== undefined) found[part] = await readPart(source, part, sources, way).catch(messageOf);
+      const training = recording();
+      const fitted = await sources[0]![1]!.fit(format, readingOf(training.policy, way)).catch(messageOf);
+      for (const [part, source] of sources) {
+        if (typeof fitted === 'string') found[part] = fitted;
+        if (source === undefined || typeof fitted === 'string') continue;
+        const encoded = encodedFormat(format, fitted);
+        const { policy, rejects } = part === 'train' ? training : recording();
+        const own = part === 'train' ? trainedFormat(encoded) : unsampled(encoded);
+        const read = await readPart(source, own, policy, way).catch(messageOf);
+        found[part] = typeof read === 'string' ? read : { ...read, rejects: [...rejects] };
       }
       return found;
     },
@@ -97,8 +101,10 @@ export async function openSubject(path: string, cache: string): Promise<Subject>
       const rows: StreamedRow[] = [];
       const encoded = unsampled(encodedFormat(format, fitted));
       const leftOut = await sources[part]!.stream(encoded, kept, readingOf(policy, way), (streamed) => {
-        const { rows: numRows, keys: _, ...batch } = streamed.batch;
-        const block = rowsOf(sliceRows(batch, 0, numRows));
+        // A stream has no keys.
+        const { rows: numRows, ids, numbers, vectors, bags, labels } = streamed.batch;
+        const columns = { ids, numbers, bags, labels, ...(vectors !== undefined && { vectors }) };
+        const block = rowsOf(sliceRows(columns, 0, numRows));
         let next = 0;
         let passed = 0;
         const add = (row: OracleRow | undefined): void => {

@@ -211,13 +211,7 @@ function singleField(
 }
 
 function encodingOf(spec: FieldOptions['encoding'] = 'ids', column: string): Codec {
-  const {
-    name,
-    minCount = 1,
-    buckets = 1,
-    seed = 0,
-    sizes = {},
-  } = typeof spec === 'string' ? ({ name: spec } as EncodingOptions) : spec;
+  const { name, minCount = 1, buckets = 1, seed = 0, sizes = {} } = typeof spec === 'string' ? { name: spec } : spec;
   if (name === 'ids') return idCodec(sizes[column]);
   if (name === 'tokens') return tokenCodec(minCount);
   if (name === 'auto') return autoCodec();
@@ -500,6 +494,11 @@ function bagField(
   };
 }
 
+interface Pair {
+  readonly id?: unknown;
+  readonly weight?: unknown;
+}
+
 /** Parses a JSON list of ids, pairs or objects; undefined if it is not JSON. */
 function jsonItems(text: string): Items | undefined {
   let list: unknown[];
@@ -510,13 +509,10 @@ function jsonItems(text: string): Items | undefined {
     return undefined;
   }
   return list.map((item) => {
-    const pair = item as { readonly id?: unknown; readonly weight?: unknown };
-    const [id, weight = 1]: unknown[] = Array.isArray(item)
-      ? item
-      : typeof item === 'object'
-        ? [pair?.id, pair?.weight]
-        : [item];
     if (Array.isArray(item) && item.length !== 2) throw new Bad();
+    const isWhole = typeof item !== 'object' || item === null;
+    const pair = (Array.isArray(item) ? { id: item[0], weight: item[1] } : isWhole ? { id: item } : item) as Pair;
+    const { id, weight = 1 } = pair;
     if (typeof id !== 'string' && !Number.isSafeInteger(id)) throw new Bad();
     return [String(id), typeof weight === 'number' ? weight : NaN] as const;
   });

@@ -94,6 +94,9 @@ export interface Expected {
   readonly leftOut: Readonly<Record<string, number>>;
 }
 
+/** Why negatives are excluded. */
+export const SAMPLED = 'negatives beyond the sample';
+
 /** Thrown if the training set has nothing to learn from. */
 export class NothingToLearn extends Error {}
 
@@ -102,22 +105,38 @@ class LeftOut {
   constructor(readonly reason: string) {}
 }
 
-type ReadRow = { readonly labels: Record<string, number>; readonly items: readonly Items[]; readonly line: number };
+interface ReadRow {
+  readonly labels: Record<string, number>;
+  readonly items: readonly Items[];
+}
+
+/** All that rows are read with. */
+interface RowReading extends OracleSetup {
+  readonly fields: readonly Field[];
+  readonly labels: readonly LabelReader[];
+  readonly filterColumns: readonly string[];
+  readonly clean: (text: string) => string;
+}
 
 /** Fits on the training files; returns a function that encodes the files of a part. */
 export function createOracle(
   setup: OracleSetup,
   train: readonly TableFile[],
-): (part: Part) => (files: readonly TableFile[]) => Expected {
-  const { groups, data, keys } = setup;
-  const fields = buildFields(groups, data);
-  const settled = (file: TableFile, row: TableRow, part: Part, seen: (field: Field, items: Items) => unknown) =>
-    readRow(setup, fields, file, row, part, seen);
+): (part: Part, files: readonly TableFile[]) => Expected {
+  const { groups, data, tasks } = setup;
+  const reading: RowReading = {
+    ...setup,
+    fields: buildFields(groups, data),
+    labels: labelReaders(tasks),
+    filterColumns: filterColumns(data),
+    clean: cleaner(data),
+  };
+  const { fields } = reading;
   const learned: ReadRow[] = [];
   for (const file of train) {
     const isKept = sampler(setup, true);
     for (const row of file.rows) {
-      const found = settled(file, row, 'train', (field, items) => field.check(items));
+      const found = readRow(reading, file, row, 'train', (field, items) => field.check(items));
       if ('labels' in found && isKept(found.labels)) learned.push(found);
     }
   }
@@ -126,33 +145,34 @@ export function createOracle(
     const isLearned = field.learn(learned.flatMap(({ items }) => sharing.map((f) => items[f]!)));
     if (!isLearned) throw new NothingToLearn();
   }
-  const clean = cleaner(data);
-  return (part) => (files) => {
-    const [rows, passed, rejects]: [OracleRow[], PassedRow[], [string, string | undefined][]] = [[], [], []];
-    const leftOut: Record<string, number> = {};
-    const count = (reason: string): void => void (leftOut[reason] = (leftOut[reason] ?? 0) + 1);
-    for (const file of files) {
-      const isKept = sampler(setup, part === 'train');
-      for (const row of file.rows) {
-        const cells = { ...textsOf(row.cells ?? {}), ...file.constants };
-        const features: Record<string, Value> = {};
-        const found = settled(file, row, part, (field, items) => (features[field.name] = field.encode(items)));
-        if (found instanceof LeftOut) count(found.reason);
-        else if (found instanceof Bad) {
-          rejects.push([`${file.path}:${row.line}`, found.column]);
-          passed.push({ cells, row: undefined });
-        } else {
-          const keyColumns = part === 'train' ? [] : keys;
-          const keyed = Object.fromEntries(keyColumns.map((name) => [name, keyOf(clean(cells[name]!))]));
-          const encoded = { features, labels: found.labels, keys: keyed };
-          passed.push({ cells, row: encoded });
-          if (isKept(found.labels)) rows.push(encoded);
-          else count('negatives beyond the sample');
-        }
+  return (part, files) => encodeFiles(reading, part, files);
+}
+
+function encodeFiles(reading: RowReading, part: Part, files: readonly TableFile[]): Expected {
+  const [rows, passed, rejects]: [OracleRow[], PassedRow[], [string, string | undefined][]] = [[], [], []];
+  const leftOut: Record<string, number> = {};
+  const count = (reason: string): void => void (leftOut[reason] = (leftOut[reason] ?? 0) + 1);
+  const keys = part === 'train' ? [] : reading.keys;
+  for (const file of files) {
+    const isKept = sampler(reading, part === 'train');
+    for (const row of file.rows) {
+      const cells = { ...textsOf(row.cells ?? {}), ...file.constants };
+      const features: Record<string, Value> = {};
+      const found = readRow(reading, file, row, part, (field, items) => (features[field.name] = field.encode(items)));
+      if (found instanceof LeftOut) count(found.reason);
+      else if (found instanceof Bad) {
+        rejects.push([`${file.path}:${row.line}`, found.column]);
+        passed.push({ cells, row: undefined });
+      } else {
+        const keyed = Object.fromEntries(keys.map((name) => [name, keyOf(reading.clean(cells[name]!))]));
+        const encoded = { features, labels: found.labels, keys: keyed };
+        passed.push({ cells, row: encoded });
+        if (isKept(found.labels)) rows.push(encoded);
+        else count(SAMPLED);
       }
     }
-    return { rows, passed, rejects, leftOut };
-  };
+  }
+  return { rows, passed, rejects, leftOut };
 }
 
 const textsOf = (cells: Readonly<Record<string, Cell>>): Record<string, string> =>
@@ -160,22 +180,20 @@ const textsOf = (cells: Readonly<Record<string, Cell>>): Record<string, string> 
 
 /** Reads a row in the order in which problems count: shape, filter, labels, features, label rules. */
 function readRow(
-  { data, tasks }: OracleSetup,
-  fields: readonly Field[],
+  { data, tasks, fields, labels: readers, filterColumns: filtering, clean }: RowReading,
   { constants }: TableFile,
   { cells, line }: TableRow,
   part: Part,
   seen: (field: Field, items: Items) => unknown,
 ): ReadRow | LeftOut | Bad {
   if (cells === undefined) return new Bad();
-  const clean = cleaner(data);
   const all: Readonly<Record<string, Cell>> = { ...cells, ...constants };
   let column: string | undefined;
   // Columns of directory names are not among those of the row.
   const named = (names: readonly string[]): string => names.filter((name) => !(name in constants)).join(', ');
   try {
     const texts = textsOf(all);
-    for (const name of filterColumns(data)) {
+    for (const name of filtering) {
       column = name;
       if (data.where !== undefined && numberColumns(data.where).includes(name))
         texts[name] = withPoint(texts[name]!, data.decimal);
@@ -185,7 +203,7 @@ function readRow(
     const reason = excluded(data, part, texts, line);
     if (reason !== undefined) return new LeftOut(reason);
     const labels: Record<string, number> = {};
-    for (const label of labelReaders(tasks)) {
+    for (const label of readers) {
       column = named(label.columns);
       const values = label.columns.map((name) => {
         const cell = all[name]!;
@@ -202,7 +220,7 @@ function readRow(
     });
     column = undefined;
     const blank = settleLabels(tasks, labels);
-    return blank === undefined ? { labels, items, line } : new LeftOut(blank);
+    return blank === undefined ? { labels, items } : new LeftOut(blank);
   } catch (error) {
     if (error instanceof Bad) return new Bad(column);
     throw error;
@@ -401,7 +419,10 @@ function settleLabels(tasks: readonly Task[], labels: Record<string, number>): s
   return undefined;
 }
 
-/** Returns whether it is known if all labels of a chain are 1. A missing label without `mask` is 0, unless its parent is unknown. */
+/**
+ * Returns whether it is known if all labels of a chain are 1. A missing label without `mask` is 0, unless its parent is
+ * unknown.
+ */
 function isChainKnown(chain: readonly Task[], labels: Readonly<Record<string, number>>): boolean {
   let isKnown = true;
   for (const { onMissing, ...task } of chain) {
