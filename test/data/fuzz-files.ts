@@ -1,0 +1,203 @@
+import { gzipSync } from 'node:zlib';
+import { parquetWriteBuffer, type BasicType } from 'hyparquet-writer';
+import type { Chance } from './fuzz-case.js';
+import type { Cell, TableFile, TableRow } from './oracle.js';
+
+// Writes the tables of the fuzz test in any format, and notes the line of each row.
+
+/** How all files of a case are written. */
+export interface Format {
+  readonly kind: 'csv' | 'jsonl' | 'parquet';
+  readonly delimiter: string;
+  readonly quote: string;
+  readonly comments: string | undefined;
+  readonly hasHeader: boolean;
+  readonly encoding: string | undefined;
+  readonly decimal: string | undefined;
+  readonly end: string;
+}
+
+/** A data file as it is written, and as it should be read. */
+export interface FuzzFile extends Omit<TableFile, 'path'> {
+  readonly name: string;
+  readonly content: Uint8Array;
+}
+
+interface Writing {
+  readonly chance: Chance;
+  readonly format: Format;
+  readonly hasDirt: boolean;
+}
+
+type Cells = Readonly<Record<string, Cell>>;
+type Written = Pick<FuzzFile, 'content' | 'rows'>;
+
+/** Writes a table; its name gets a suffix. */
+export function writeTable(
+  name: string,
+  rows: readonly Cells[],
+  columns: readonly string[],
+  constants: FuzzFile['constants'],
+  writing: Writing,
+): FuzzFile {
+  const { chance, format } = writing;
+  const { kind, hasHeader } = format;
+  const order = kind === 'csv' && !hasHeader ? columns : shuffled(columns, chance);
+  const own = rows.map((row) => Object.fromEntries(columns.map((column) => [column, row[column]!])));
+  const written =
+    kind === 'csv'
+      ? csvOf(own, order, writing)
+      : kind === 'jsonl'
+        ? jsonLinesOf(own, order, writing)
+        : parquetOf(own, order, writing);
+  const isPacked = kind !== 'parquet' && chance(0.25);
+  const content = isPacked ? gzipSync(written.content) : written.content;
+  return { name: `${name}.${kind}${isPacked ? '.gz' : ''}`, content, rows: written.rows, constants };
+}
+
+function shuffled<T>(list: readonly T[], chance: Chance): readonly T[] {
+  const rest = [...list];
+  return list.map(() => rest.splice(chance.below(rest.length), 1)[0]!);
+}
+
+/** Counts line ends: LF, CR, and CRLF once. */
+const countLines = (text: string): number => text.match(/\r\n|\n|\r/g)?.length ?? 0;
+
+function csvOf(rows: readonly Cells[], columns: readonly string[], { chance, format, hasDirt }: Writing): Written {
+  const { delimiter, comments, hasHeader, encoding, end, quote } = format;
+  const read: TableRow[] = [];
+  let text = '';
+  let line = 1;
+  const add = (part: string): void => {
+    text += part;
+    line += countLines(part);
+  };
+  if (comments !== undefined && chance(0.5)) add(`${comments} made "today'${end}`);
+  if (hasHeader) add(columns.join(delimiter) + end);
+  for (const [r, row] of rows.entries()) {
+    if (r > 0 && chance(0.05)) add(comments !== undefined && chance(0.5) ? `${comments}${delimiter}x${end}` : end);
+    const cells = columns.map((name) => expressible(textOf(row[name]!), name, format));
+    const written = cells.map((cell, c) => quoted(cell, c === 0, format, chance));
+    const isBroken = hasDirt && r > 0 && chance(0.02);
+    if (isBroken) {
+      const broken = chance.pick([
+        written.slice(1),
+        [...written, 'more'],
+        quote === 'none' ? written.slice(2) : columns.map(() => `x${quote}y`),
+      ]);
+      add(broken.join(delimiter));
+    } else add(written.join(delimiter));
+    read.push({ line, cells: isBroken ? undefined : Object.fromEntries(columns.map((name, c) => [name, cells[c]!])) });
+    if (r < rows.length - 1 || chance(0.8)) add(end);
+  }
+  return { content: encodedText(encoding === undefined && chance(0.2) ? `\ufeff${text}` : text, encoding), rows: read };
+}
+
+const textOf = (cell: Cell): string => (typeof cell === 'string' ? cell : cell.list);
+
+function encodedText(text: string, encoding: string | undefined): Uint8Array {
+  if (encoding === 'latin1') return Buffer.from(text, 'latin1');
+  if (encoding === undefined) return Buffer.from(text);
+  const bytes = Buffer.from(text, 'utf16le');
+  return encoding === 'utf-16be' ? bytes.swap16() : bytes;
+}
+
+const FALLBACKS: Readonly<Record<string, string>> = { look: '[0 1 2]', at: '2026-11-01T18:05', ds: '2026-11-02' };
+
+/** Replaces a value that the dialect cannot express. */
+function expressible(text: string, name: string, { quote, delimiter, comments }: Format): string {
+  if (quote !== 'none') return text;
+  const isSpecial = /[\r\n]/.test(text) || Array.from(delimiter).some((each) => text.includes(each));
+  return isSpecial || (comments !== undefined && text.startsWith(comments)) ? (FALLBACKS[name] ?? '0') : text;
+}
+
+function quoted(text: string, isFirst: boolean, { quote, delimiter, comments }: Format, chance: Chance): string {
+  if (quote === 'none') return text;
+  const isSpecial = /[\r\n]/.test(text) || [...Array.from(delimiter), quote].some((each) => text.includes(each));
+  const isComment = isFirst && comments !== undefined && text.startsWith(comments);
+  return isSpecial || isComment || chance(0.03) ? quote + text.replaceAll(quote, quote + quote) + quote : text;
+}
+
+const JSON_NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/;
+
+function jsonLinesOf(
+  rows: readonly Cells[],
+  columns: readonly string[],
+  { chance, format: { end }, hasDirt }: Writing,
+): Written {
+  const read: TableRow[] = [];
+  let text = chance(0.1) ? '\ufeff' : '';
+  let line = 1;
+  for (const [r, row] of rows.entries()) {
+    if (r > 0 && chance(0.05)) {
+      text += end;
+      line++;
+    }
+    const isBroken = hasDirt && r > 0 && chance(0.02);
+    const written = objectOf(row, r === 0 ? columns : shuffled(columns, chance), r > 0, chance);
+    const broken = isBroken
+      ? chance.pick([
+          written.slice(0, -1),
+          `${written}}`,
+          written.replace('{', '{"click":1,"click":1,"play":1,"play":1,'),
+          '[1]',
+          'x',
+        ])
+      : written;
+    text += broken + (r < rows.length - 1 || chance(0.8) ? end : '');
+    read.push({ line, cells: isBroken ? undefined : row });
+    line++;
+  }
+  return { content: Buffer.from(text), rows: read };
+}
+
+function objectOf(row: Cells, columns: readonly string[], mayOmit: boolean, chance: Chance): string {
+  const isNested = chance(0.5);
+  const pairs = columns.flatMap((name): string[] => {
+    const cell = row[name]!;
+    if (cell === '' && mayOmit && chance(0.4)) return [];
+    const value =
+      cell === '' ? chance.pick(['null', '""']) : typeof cell !== 'string' ? cell.list : literalOf(cell, chance);
+    return [
+      name === 'user.id' && isNested
+        ? `"user": {"id":${value}}`
+        : `${JSON.stringify(name)}:${chance.pick(['', ' '])}${value}`,
+    ];
+  });
+  return `{${pairs.join(chance.pick([',', ', ']))}}`;
+}
+
+function literalOf(text: string, chance: Chance): string {
+  if (JSON_NUMBER.test(text) && chance(0.7)) return text;
+  const escaped = JSON.stringify(text);
+  return chance(0.1)
+    ? escaped.replace(/[\u0080-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+    : escaped;
+}
+
+const DIGITS = /^(0|[1-9]\d{0,8})?$/;
+const DECIMAL = /^(-?\d{1,9}(\.\d{1,4})?)?$/;
+
+/** The text of a double, as DuckDB's CSV export writes it. */
+const doubleText = (value: number): string =>
+  Number.isInteger(value) ? `${Object.is(value, -0) ? '-0' : value}.0` : String(value);
+
+function parquetOf(rows: readonly Cells[], columns: readonly string[], { chance }: Writing): Written {
+  const cells: Record<string, string>[] = rows.map(() => ({}));
+  const columnData = columns.map((name) => {
+    const texts = rows.map((row) => textOf(row[name]!));
+    const isDecimal =
+      ['spend', 'play', 'price', 'age', 'click'].includes(name) && texts.every((text) => DECIMAL.test(text));
+    const isWhole = texts.every((text) => DIGITS.test(text)) && chance(0.6);
+    const type: BasicType = isWhole ? chance.pick(['INT32', 'INT64']) : isDecimal && chance(0.7) ? 'DOUBLE' : 'STRING';
+    for (const [r, text] of texts.entries())
+      cells[r]![name] = type === 'DOUBLE' && text !== '' ? doubleText(Number(text)) : text;
+    const data = texts.map((text) => {
+      if (text === '') return type === 'STRING' && chance(0.5) ? '' : null;
+      return type === 'STRING' ? text : type === 'INT64' ? BigInt(text) : Number(text);
+    });
+    return { name, data, type, nullable: true };
+  });
+  const buffer = parquetWriteBuffer({ columnData, rowGroupSize: rows.length > 100 ? 2500 : chance.pick([5, 1000]) });
+  return { content: new Uint8Array(buffer), rows: cells.map((row, r) => ({ line: r + 1, cells: row })) };
+}

@@ -1,0 +1,201 @@
+/** @module-tag long */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { scratchFolder } from '../support/scratch.js';
+import { createCase, createChance, type FuzzCase } from './fuzz-case.js';
+import type { FuzzFile } from './fuzz-files.js';
+import { openSubject, type Subject, type Way } from './fuzz-subject.js';
+import { createOracle, NothingToLearn, SAMPLED, type Expected, type OracleSetup, type TableFile } from './oracle.js';
+
+// Random configs and files, read as training reads them and by a slow oracle. MTL_FUZZ=500 tries more seeds,
+// MTL_FUZZ_SEED=7 one of them.
+
+const NUM_SEEDS = Number(process.env['MTL_FUZZ'] ?? 150);
+const [first, last] =
+  process.env['MTL_FUZZ_SEED'] === undefined
+    ? [0, NUM_SEEDS]
+    : [Number(process.env['MTL_FUZZ_SEED']), Number(process.env['MTL_FUZZ_SEED']) + 1];
+
+const SEEDS_PER_TEST = 10;
+
+/** Relative tolerance for scaled numbers: sums may be in any order. */
+const TOLERANCE = 1e-5;
+
+/** Compares values; numbers may differ a little. */
+function isClose(actual: unknown, expected: unknown): boolean {
+  if (typeof actual === 'number' && typeof expected === 'number')
+    return Math.abs(actual - expected) <= TOLERANCE * (1 + Math.abs(expected));
+  if (typeof actual !== 'object' || typeof expected !== 'object' || actual === null || expected === null)
+    return actual === expected;
+  const keys = Object.keys(expected) as (keyof typeof expected)[];
+  return keys.length === Object.keys(actual).length && keys.every((key) => isClose(actual[key], expected[key]));
+}
+
+/** Expects equal rows; reports the first that differs. */
+function expectClose(actual: readonly unknown[], expected: readonly unknown[], what: string): void {
+  expect(actual.length, what).toBe(expected.length);
+  const at = expected.findIndex((row, i) => !isClose(actual[i], row));
+  if (at >= 0) expect(actual[at], `${what}: row ${at}`).toEqual(expected[at]);
+}
+
+/** The files of a directory in the order of their source. */
+function tablesOf(folder: string, files: readonly FuzzFile[], isSorted: boolean): readonly TableFile[] {
+  const tables = files.map(({ name, rows, constants }) => ({ path: join(folder, name), rows, constants }));
+  return isSorted ? tables.sort((a, b) => (a.path < b.path ? -1 : 1)) : tables;
+}
+
+function writeFiles(folder: string, files: readonly FuzzFile[]): void {
+  for (const { name, content } of files) {
+    mkdirSync(dirname(join(folder, name)), { recursive: true });
+    writeFileSync(join(folder, name), content);
+  }
+}
+
+/** What training should get: all parts; undefined for a part without rows. */
+function expectedParts(
+  setup: OracleSetup,
+  train: readonly TableFile[],
+  valid: readonly TableFile[],
+): Readonly<Record<string, Expected | undefined>> {
+  const { split } = setup.data;
+  const has = (part: 'valid' | 'test'): boolean =>
+    split === undefined ? part === 'valid' && valid.length > 0 : (split[part] ?? split.shares?.[part]) !== undefined;
+  const parts = ['train' as const, ...(['valid', 'test'] as const).filter(has)];
+  try {
+    const oracle = createOracle(setup, train);
+    return Object.fromEntries(
+      parts.map((part) => {
+        const found = oracle(part, part === 'train' || split !== undefined ? train : valid);
+        return [part, found.rows.length === 0 ? undefined : found];
+      }),
+    );
+  } catch (error) {
+    if (error instanceof NothingToLearn) return Object.fromEntries(parts.map((part) => [part, undefined]));
+    throw error;
+  }
+}
+
+type Parts = Readonly<Record<string, Expected | undefined>>;
+
+/** Compares what is read with what is expected; `hasErrors` if an invalid row is an error. */
+async function compareRows(
+  subject: Subject,
+  expected: Parts,
+  hasErrors: boolean,
+  way: Way,
+  what: string,
+): Promise<void> {
+  const found = await subject.read(way);
+  const isEmpty = expected['train'] === undefined;
+  for (const [part, own] of Object.entries(expected)) {
+    const label = `${what}, ${part}`;
+    const told = found[part];
+    const places = hasErrors ? firstRejects(expected, part) : [];
+    if (typeof told !== 'string') {
+      expect(own === undefined || isEmpty || places.length > 0, `${label}: is read, but has no rows`).toBe(false);
+      const { rows, rejects, leftOut } = told!;
+      expect([...rejects].sort(), `${label}: invalid rows`).toEqual([...own!.rejects].sort());
+      expect(leftOut, `${label}: excluded rows`).toEqual(own!.leftOut);
+      expectClose(rows, own!.rows, `${label}: rows`);
+    } else if (own !== undefined && !isEmpty && !places.some((place) => told.includes(place)))
+      throw new Error(`${label}: ${told}`);
+  }
+}
+
+/** Places of the first invalid rows of the training set and of a part. */
+function firstRejects(expected: Parts, part: string): readonly string[] {
+  return [expected['train'], expected[part]]
+    .flatMap((each) => each?.rejects.slice(0, 1) ?? [])
+    .map(([place]) => `${place}:`);
+}
+
+/** Compares what is streamed with what is expected. */
+async function compareStreams(
+  subject: Subject,
+  expected: Parts,
+  hasErrors: boolean,
+  way: Way,
+  what: string,
+): Promise<void> {
+  for (const [part, own] of Object.entries(expected)) {
+    if (own === undefined || expected['train'] === undefined || (hasErrors && firstRejects(expected, part).length > 0))
+      continue;
+    const label = `${what}, stream of ${part}`;
+    const { rows, rejects, leftOut } = await subject.stream(part as 'train', KEPT, way);
+    const passed = own.passed.map(({ cells, row }) => ({
+      kept: KEPT.map((name) => cells[name] ?? ''),
+      row: row && { ...row, keys: {} },
+    }));
+    expect([...rejects].sort(), `${label}: invalid rows`).toEqual([...own.rejects].sort());
+    const others = Object.entries(own.leftOut).filter(([reason]) => reason !== SAMPLED);
+    expect(leftOut, `${label}: excluded rows`).toEqual(Object.fromEntries(others));
+    expectClose(rows, passed, `${label}: rows`);
+  }
+}
+
+const KEPT = ['note', 'user.id', 'seen', 'ds'];
+
+function configOf({ data, features, tasks, keys }: FuzzCase): string {
+  const metrics = keys.map((groupBy) => ({ name: 'gauc', groupBy }));
+  return JSON.stringify(
+    {
+      data,
+      features,
+      tasks,
+      model: { name: 'shared-bottom' },
+      ...(keys.length > 0 && { evaluation: { metrics: ['auc', ...metrics] } }),
+      ...('negativeSampling' in data && ('valid' in data || 'split' in data) && { training: { monitor: 'ctr.auc' } }),
+    },
+    null,
+    1,
+  );
+}
+
+async function runCase(seed: number): Promise<void> {
+  const one = createCase(seed);
+  const folder = scratchFolder();
+  const config = join(folder, 'config.yaml');
+  try {
+    writeFileSync(config, configOf(one));
+    writeFiles(join(folder, 'train'), one.train);
+    writeFiles(join(folder, 'valid'), one.valid);
+    const chance = createChance(seed + 1e6);
+    const wayOf = (): Way => ({ batchSize: chance.pick([1, 7, 1000]), threads: chance.pick([1, 2]) });
+    const subject = await openSubject(config, join(folder, 'cache'));
+    const setup = { tasks: subject.tasks, groups: Object.values(one.features), keys: subject.keys, data: one.data };
+    const hasErrors = one.data['onBadRow'] !== 'skip';
+    const valid = tablesOf(join(folder, 'valid'), one.valid, false);
+    const isSorted = !Array.isArray(one.data['train'] ?? one.data['source']);
+    const train = tablesOf(join(folder, 'train'), one.train, isSorted);
+    const expected = expectedParts(setup, train, valid);
+    await compareRows(subject, expected, hasErrors, wayOf(), 'first read');
+    await compareStreams(subject, expected, hasErrors, wayOf(), 'first read');
+    await compareRows(subject, expected, hasErrors, wayOf(), 'read from the cache');
+    if (one.later === undefined) return;
+    writeFiles(join(folder, 'train'), [one.later]);
+    const more = expectedParts(setup, tablesOf(join(folder, 'train'), [...one.train, one.later], true), valid);
+    await compareRows(subject, more, hasErrors, wayOf(), 'read with one more file');
+  } catch (error) {
+    throw new Error(describeCase(seed, one, error), { cause: error });
+  }
+}
+
+/** Describes a failure so that it can be reproduced. */
+function describeCase(seed: number, one: FuzzCase, error: unknown): string {
+  const files = [...one.train, ...one.valid].map(({ name, rows }) => `${name} (${rows.length} rows)`);
+  return [`MTL_FUZZ_SEED=${seed}: ${String(error)}`, configOf(one), JSON.stringify(one.format), files.join(', ')].join(
+    '\n',
+  );
+}
+
+describe('the data path equals the oracle', () => {
+  for (let begin = first; begin < last; begin += SEEDS_PER_TEST) {
+    const seeds = Array.from({ length: Math.min(SEEDS_PER_TEST, last - begin) }, (_, i) => begin + i);
+    it(`for seeds ${begin} to ${seeds.at(-1)}`, async () => {
+      // They wait for the disk together.
+      const failures = (await Promise.allSettled(seeds.map(runCase))).filter(({ status }) => status === 'rejected');
+      if (failures.length > 0) throw (failures[0] as PromiseRejectedResult).reason;
+    });
+  }
+});
