@@ -5,6 +5,7 @@ import { keyColumn } from '../../src/core/row-key.js';
 import type { Task } from '../../src/core/tasks.js';
 import { rejectPolicy, type RejectPolicy } from '../../src/data/rows/rejects.js';
 import { encodedFormat, trainedFormat, unsampled, type EncodedFormat } from '../../src/data/rows/row-format.js';
+import { countLeftOut } from '../../src/data/rows/row-rule.js';
 import type { Reading, Source } from '../../src/data/sources/source.js';
 import { openData, type OpenedData } from '../../src/data/sources/splits.js';
 import { planRows } from '../../src/inputs/open-inputs.js';
@@ -100,7 +101,9 @@ export async function openSubject(path: string, cache: string): Promise<Subject>
       const fitted = await sources.train.fit(format, readingOf(recording().policy, way));
       const rows: StreamedRow[] = [];
       const encoded = unsampled(encodedFormat(format, fitted));
-      const leftOut = await sources[part]!.stream(encoded, kept, readingOf(policy, way), (streamed) => {
+      const leftOut = new Map<string, number>();
+      for await (const streamed of sources[part]!.stream(encoded, kept, readingOf(policy, way))) {
+        countLeftOut(leftOut, streamed.leftOut);
         // A stream has no keys.
         const { rows: numRows, ids, numbers, vectors, bags, labels } = streamed.batch;
         const columns = { ids, numbers, bags, labels, ...(vectors !== undefined && { vectors }) };
@@ -116,8 +119,7 @@ export async function openSubject(path: string, cache: string): Promise<Subject>
           add(undefined);
         }
         while (next < block.length) add(block[next++]);
-        return Promise.resolve();
-      });
+      }
       return { rows, rejects: [...rejects], leftOut: Object.fromEntries(leftOut) };
     },
   };

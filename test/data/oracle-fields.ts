@@ -475,16 +475,14 @@ function bagField(
     columns: [name],
     owner: table ?? name,
     read([cell]) {
-      const items = parse(cell!);
+      // Null values are not items.
+      const items = parse(cell!).filter(([id]) => id === '' || clean(id) !== '');
       for (const [id, weight] of items)
         if (id === '' || !Number.isFinite(Math.fround(weight)) || (weight < 0 && pooling === 'mean')) throw new Bad();
-      // The largest weights, the first among equals. Null values count.
+      // The largest weights, the first among equals.
       const byWeight = items.map((_, i) => i).sort((a, b) => items[b]![1] - items[a]![1] || a - b);
       const kept = new Set(byWeight.slice(0, maxItems));
-      return items
-        .filter((_, i) => kept.has(i))
-        .map(([id, weight]) => [clean(id), weight] as const)
-        .filter(([id]) => id !== '');
+      return items.filter((_, i) => kept.has(i)).map(([id, weight]) => [clean(id), weight] as const);
     },
     check: (items) => {
       for (const [id] of items) codec().check(id);

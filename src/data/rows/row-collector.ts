@@ -125,14 +125,14 @@ export class RowCollector {
     }
   }
 
-  /** Keeps the texts of all rows that are not excluded; a line that is not a row has none. */
+  /** Keeps the texts of all rows that are not excluded; a line that is not a row has only those of directory names. */
   #keepTexts(rows: ChunkRows, { invalid = [] }: Chunk): void {
     for (const [c, name] of this.#kept.entries()) {
       const column = rows.count > 0 ? rows.column(name) : undefined;
       const texts = this.#texts[c]!;
       let next = 0;
       for (let row = 0; row <= rows.count; row++) {
-        for (; invalid[next]?.before === row; next++) texts.push('');
+        for (; invalid[next]?.before === row; next++) texts.push(this.#file.constants?.get(name) ?? '');
         if (row < rows.count && !rows.isExcluded(row)) texts.push(column!.text(row));
       }
     }

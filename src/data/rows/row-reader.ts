@@ -122,9 +122,13 @@ function describeProblem(
   { expected }: InvalidValueError,
 ): Pick<BadRow, 'column' | 'value' | 'expected'> {
   if (columns === undefined) return { column: undefined, value: undefined, expected };
-  const isConstant = columns.every((name) => constants?.has(name) === true && !chunk.columns.has(name));
-  const texts = columns.map((name) => (chunk.columns.get(name) ?? rows.column(name)).text(row)).join(CELL_SEPARATOR);
-  if (!isConstant) return { column: columns.join(', '), value: texts, expected };
+  const isConstant = (name: string): boolean => constants?.has(name) === true && !chunk.columns.has(name);
+  const own = columns.filter((name) => !isConstant(name));
+  const shown = own.length > 0 ? own : columns;
+  const texts = shown
+    .map((name) => (chunk.columns.get(name) ?? rows.column(name)).text(row))
+    .join(CELL_SEPARATOR);
+  if (own.length > 0) return { column: own.join(', '), value: texts, expected };
   return {
     column: undefined,
     value: undefined,

@@ -216,7 +216,9 @@ class ListBuilder {
     const colon = item.lastIndexOf(form.weight);
     const id = colon < 0 ? item : item.slice(0, colon);
     if (id === '') throw new BadValue(`an id in every item, with '${form.items}' between items`);
-    this.#add(id, colon < 0 ? 1 : weightOf(item.slice(colon + 1), form));
+    const weight = colon < 0 ? 1 : weightOf(item.slice(colon + 1), form);
+    const cleaned = clean === undefined ? id : clean(id);
+    if (cleaned !== '') this.#add(cleaned, weight);
   }
 
   #add(id: string, weight: number): void {
