@@ -1,11 +1,9 @@
 /** @module-tag long */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { openCsv } from '../../src/data/files/csv.js';
-import { encodeRows, encodeShards } from '../../src/data/encoding/encode-shards.js';
 import { refuseBadRows, skipBadRows, type RejectPolicy } from '../../src/data/rows/rejects.js';
 import { columnsOf, encodedFormat, rowFormatOf, type EncodedFormat } from '../../src/data/rows/row-format.js';
 import { openSource } from '../../src/data/sources/open-source.js';
@@ -15,6 +13,8 @@ import { textsFrom } from '../../src/features/vocabulary/string-pool.js';
 import { taskOptions } from '../../src/core/tasks.js';
 import { startThread } from '../../src/system/thread.js';
 import { entriesIn } from '../support/cached-csv.js';
+import { encodeFolder, filesIn } from '../support/encode-folder.js';
+import { openAllColumns } from '../support/read-rows.js';
 import { scratchFile, scratchFolder } from '../support/scratch.js';
 
 // Compares several threads with one; threads run the build.
@@ -47,30 +47,12 @@ async function encode(path: string, threads: number, policy: RejectPolicy, chunk
       policy.reject(row);
     },
   };
-  const folder = join(scratchFolder(), 'shards');
-  const csv = await openCsv(path, {}, chunkBytes);
-  const source = { csv, indices: new Map(csv.header.map((name, i) => [name, i])) };
   try {
-    await encodeShards(
-      folder,
-      () => '{}',
-      path,
-      format,
-      telling,
-      async (recording, writer) => ({
-        read: undefined,
-        leftOut: await encodeRows(source, format, recording, writer, () => undefined, { threads, isPatient: true }),
-      }),
-    );
+    const source = await openAllColumns(path, {}, chunkBytes);
+    return { files: filesIn(await encodeFolder(source, format, telling, { threads })), told };
   } catch (error) {
     return { error: String(error), told };
   }
-  return {
-    files: readdirSync(folder)
-      .sort()
-      .map((name) => [name, readFileSync(join(folder, name), 'latin1')]),
-    told,
-  };
 }
 
 describe('encoder threads', () => {
@@ -175,19 +157,8 @@ describe('encoder threads', () => {
   it('that fail to start or exit are an error', async () => {
     // No thread can load this format: its fields have no fitted state.
     const broken: EncodedFormat = { ...format, fitted: {} };
-    const csv = await openCsv(scratchFile('data.csv', `${HEADER}\n1,0,7,a,,1,\n`));
-    const source = { csv, indices: new Map(csv.header.map((name, i) => [name, i])) };
-    const writing = encodeShards(
-      join(scratchFolder(), 'shards'),
-      () => '{}',
-      csv.path,
-      broken,
-      refuseBadRows,
-      async (policy, writer) => ({
-        read: undefined,
-        leftOut: await encodeRows(source, broken, policy, writer, () => undefined, { threads: 2, isPatient: true }),
-      }),
-    );
+    const source = await openAllColumns(scratchFile('data.csv', `${HEADER}\n1,0,7,a,,1,\n`));
+    const writing = encodeFolder(source, broken, refuseBadRows, { threads: 2 });
     await expect(writing).rejects.toThrow(/does not match this field of the config/);
     const thread = startThread('data/no-such-module.js');
     await expect(thread.ask({})).rejects.toThrow(/no-such-module/);

@@ -1,12 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { fitFeatures } from '../../src/data/encoding/fit.js';
-import { openCsv } from '../../src/data/files/csv.js';
+import { fitRows } from '../../src/data/pipeline.js';
 import { skipBadRows } from '../../src/data/rows/rejects.js';
 import { rowFormatOf } from '../../src/data/rows/row-format.js';
 import { featureTypes } from '../../src/features/feature-types.js';
 import { storedFitted } from '../../src/features/fitted.js';
 import { taskOptions } from '../../src/core/tasks.js';
+import { openAllColumns } from '../support/read-rows.js';
 import { scratchFile } from '../support/scratch.js';
 
 // Fits on the bytes of plain rows and compares with a fit on parsed values.
@@ -30,14 +30,8 @@ async function learned(rows: readonly (readonly Buffer[])[], isQuoted: boolean, 
     ]),
   );
   const path = scratchFile('train.csv', Buffer.concat([Buffer.from(HEADER), ...lines]));
-  const csv = await openCsv(path, {}, chunkBytes);
   const policy = skipBadRows(undefined, 1000);
-  const fitted = await fitFeatures(
-    [{ csv, indices: new Map(csv.header.map((name, i) => [name, i])) }],
-    rowFormatOf({ tasks, groups }),
-    policy,
-    () => undefined,
-  );
+  const fitted = await fitRows([await openAllColumns(path, {}, chunkBytes)], rowFormatOf({ tasks, groups }), policy);
   return [storedFitted(fitted).json, policy.count];
 }
 

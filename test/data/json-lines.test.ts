@@ -3,64 +3,24 @@ import { gzipSync } from 'node:zlib';
 import { Readable } from 'node:stream';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { readRows } from '../../src/data/encoding/fill-blocks.js';
 import { streamSource } from '../../src/data/files/byte-source.js';
-import { columnIndices } from '../../src/data/files/column-indices.js';
 import { openText } from '../../src/data/files/open-text.js';
 import type { DialectOptions } from '../../src/data/dialect.js';
 import { openRows } from '../../src/data/files/open-rows.js';
-import type { RowSource } from '../../src/data/files/row-reader.js';
-import { refuseBadRows, type RejectPolicy } from '../../src/data/rows/rejects.js';
-import { rowFormatOf } from '../../src/data/rows/row-format.js';
-import { parseText } from '../../src/features/parse.js';
-import type { BagItems } from '../../src/features/feature.js';
+import type { RejectPolicy } from '../../src/data/rows/rejects.js';
 import { needsPython, python } from '../support/python.js';
+import { readRows, withColumns, type ReadOptions } from '../support/read-rows.js';
 import { scratchFile } from '../support/scratch.js';
-
-/** Reads all rows as values: strings, or lists of items for columns in `lists`. */
-async function cellsOf(
-  source: RowSource,
-  wanted: readonly string[],
-  { lists = [], policy = refuseBadRows }: { lists?: readonly string[]; policy?: RejectPolicy } = {},
-): Promise<unknown[][]> {
-  const rows: unknown[][] = [];
-  const row: unknown[] = [];
-  const readers = wanted.map((name, c) => ({
-    columns: [name],
-    read: (text: string) => void (row[c] = parseText(text)),
-    ...(lists.includes(name) && {
-      readItems: ({ ids, weights }: BagItems) =>
-        void (row[c] = ids.map((id, i) => (weights[i] === 1 ? id : [id, weights[i]]))),
-    }),
-  }));
-  const settling = {
-    ...rowFormatOf({ tasks: [], groups: [] }),
-    rules: [{ columns: [], start: () => ({ readers: [], settle: () => void rows.push([...row]) }) }],
-  };
-  await readRows(source, {
-    format: settling,
-    readers,
-    block: { rows: 0, labels: new Map<string, Float32Array>() },
-    capacity: 10_000,
-    policy,
-    onBlock: () => undefined,
-    onShare: () => undefined,
-  });
-  return rows;
-}
 
 async function read(
   content: string | Uint8Array,
   wanted: readonly string[],
   {
-    lists,
-    policy,
     dialect = {},
     keepsAll = false,
     chunkBytes,
-  }: {
-    lists?: readonly string[];
-    policy?: RejectPolicy;
+    ...options
+  }: ReadOptions & {
     dialect?: DialectOptions;
     keepsAll?: boolean;
     chunkBytes?: number;
@@ -68,17 +28,11 @@ async function read(
 ): Promise<unknown[][]> {
   const path = scratchFile('data.jsonl', content);
   if (chunkBytes === undefined)
-    return cellsOf(await openRows(path, wanted, dialect, new Map(), keepsAll), wanted, {
-      ...(lists && { lists }),
-      ...(policy && { policy }),
-    });
+    return readRows(await openRows(path, wanted, dialect, new Map(), keepsAll), wanted, options);
   const { openJsonLines } = await import('../../src/data/files/json-lines.js');
   const { fileSource } = await import('../../src/data/files/byte-source.js');
   const csv = await openJsonLines(await fileSource(path), dialect, { wanted, keepsAll }, chunkBytes);
-  return cellsOf({ csv, indices: columnIndices(csv, wanted) }, wanted, {
-    ...(lists && { lists }),
-    ...(policy && { policy }),
-  });
+  return readRows(withColumns(csv, wanted), wanted, options);
 }
 
 describe('JSON Lines', () => {
@@ -331,7 +285,7 @@ describe('JSON Lines', () => {
       {},
       { wanted: ['a'] },
     );
-    expect(await cellsOf({ csv: stream, indices: new Map([['a', 0]]) }, ['a'])).toEqual([['1'], ['2']]);
+    expect(await readRows(withColumns(stream, ['a']), ['a'])).toEqual([['1'], ['2']]);
   });
 
   it('equal the result of JSON.parse, or are rejected like it', async () => {

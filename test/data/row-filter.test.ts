@@ -1,12 +1,10 @@
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import { describe, expect, it } from 'vitest';
 import { dataOptions, splitOptions, type DataOptions, type Split } from '../../src/data/options.js';
-import { encodeRows, encodeShards } from '../../src/data/encoding/encode-shards.js';
-import { openCsv } from '../../src/data/files/csv.js';
 import { refuseBadRows, skipBadRows, type RejectPolicy } from '../../src/data/rows/rejects.js';
-import { filterRule } from '../../src/data/rows/row-filter.js';
+import { filterColumns, needsLines } from '../../src/data/rows/row-filter.js';
 import { encodedFormat, rowFormatOf, withFilter } from '../../src/data/rows/row-format.js';
 import { firstDataState } from '../../src/data/sources/data-state.js';
 import { openData, openDatasets } from '../../src/data/sources/splits.js';
@@ -15,6 +13,8 @@ import { featureTypes } from '../../src/features/feature-types.js';
 import { createTextTable } from '../../src/features/vocabulary/text-table.js';
 import { textsFrom } from '../../src/features/vocabulary/string-pool.js';
 import { taskOptions } from '../../src/core/tasks.js';
+import { encodeFolder, filesIn } from '../support/encode-folder.js';
+import { openAllColumns } from '../support/read-rows.js';
 import { scratchFolder } from '../support/scratch.js';
 
 // Tests which rows of a source are in which part, and which are excluded.
@@ -164,26 +164,12 @@ describe('split', () => {
     expect((await parts({ source: logFile(rows, (line) => line.replace(/u\d+/, '"$&"')), split })).valid).toEqual(
       found.valid,
     );
-    const encodedBy = async (threads: number): Promise<Buffer[]> => {
-      const [csv, folder] = [await openCsv(logFile(rows), {}, 4096), join(scratchFolder(), 'shards')];
+    const encodedBy = async (threads: number): Promise<unknown> => {
       const wanted = encodedFormat(withFilter(format, { split: splitOptions.parse(split), part: 'valid' }), {
         user: { vocabulary: createTextTable(textsFrom(['u1'])) },
       });
-      const source = { csv, indices: new Map(csv.header.map((name, i) => [name, i])) };
-      await encodeShards(
-        folder,
-        () => '{}',
-        csv.path,
-        wanted,
-        refuseBadRows,
-        async (policy, writer) => ({
-          read: undefined,
-          leftOut: await encodeRows(source, wanted, policy, writer, () => undefined, { threads, isPatient: true }),
-        }),
-      );
-      return readdirSync(folder)
-        .filter((name) => name.startsWith('shard-'))
-        .map((name) => readFileSync(join(folder, name)));
+      const source = await openAllColumns(logFile(rows), {}, 4096);
+      return filesIn(await encodeFolder(source, wanted, refuseBadRows, { threads }));
     };
     expect(await encodedBy(3)).toEqual(await encodedBy(1));
     expect((await parts({ source: logFile(rows), split: { ...split, seed: 4 } })).valid).not.toEqual(found.valid);
@@ -330,6 +316,6 @@ describe('filter rule', () => {
       part: 'train',
     } as const;
     expect(JSON.parse(JSON.stringify(filter))).toEqual(filter);
-    expect(filterRule(filter)).toMatchObject({ columns: ['a'], isFirst: true, needsLine: true });
+    expect([filterColumns(filter), needsLines(filter)]).toEqual([['a'], true]);
   });
 });

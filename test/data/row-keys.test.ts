@@ -1,9 +1,6 @@
-import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { encodeRows, encodeShards } from '../../src/data/encoding/encode-shards.js';
-import { openCsv } from '../../src/data/files/csv.js';
 import { createKeyWriter } from '../../src/data/rows/key-readers.js';
 import { refuseBadRows } from '../../src/data/rows/rejects.js';
 import {
@@ -21,6 +18,8 @@ import { featureTypes } from '../../src/features/feature-types.js';
 import { textsFrom } from '../../src/features/vocabulary/string-pool.js';
 import { groupColumn, keyColumn, MAX_KEY_TEXTS, numberGroups, textOfKey } from '../../src/core/row-key.js';
 import { taskOptions } from '../../src/core/tasks.js';
+import { encodeFolder, filesIn } from '../support/encode-folder.js';
+import { openAllColumns } from '../support/read-rows.js';
 import { scratchFile, scratchFolder } from '../support/scratch.js';
 
 const tasks = [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }];
@@ -129,31 +128,8 @@ describe('stored keys', () => {
     const many = `click,id,shop\n${lines.join('')}`;
     const path = scratchFile('train.csv', many);
     const format = formatOf({ keys: ['id', 'shop'] });
-    const filesOf = async (threads: number): Promise<unknown> => {
-      const folder = join(scratchFolder(), 'shards');
-      const source = await openCsv(path, {}, 4096);
-      await encodeShards(
-        folder,
-        () => '{}',
-        path,
-        format,
-        refuseBadRows,
-        async (policy, writer) => ({
-          read: undefined,
-          leftOut: await encodeRows(
-            { csv: source, indices: new Map(source.header.map((name, i) => [name, i])) },
-            format,
-            policy,
-            writer,
-            () => undefined,
-            { threads, isPatient: true },
-          ),
-        }),
-      );
-      return readdirSync(folder)
-        .sort()
-        .map((name) => [name, readFileSync(join(folder, name), 'latin1')]);
-    };
+    const filesOf = async (threads: number): Promise<unknown> =>
+      filesIn(await encodeFolder(await openAllColumns(path, {}, 4096), format, refuseBadRows, { threads }));
     const one = await filesOf(1);
     expect(JSON.stringify(one)).toContain('shop 7');
     expect(await filesOf(3)).toEqual(one);

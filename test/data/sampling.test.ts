@@ -1,9 +1,5 @@
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { encodeRows, encodeShards } from '../../src/data/encoding/encode-shards.js';
-import { fitFeatures } from '../../src/data/encoding/fit.js';
-import { openCsv } from '../../src/data/files/csv.js';
+import { fitRows } from '../../src/data/pipeline.js';
 import { refuseBadRows, skipBadRows } from '../../src/data/rows/rejects.js';
 import {
   columnsOf,
@@ -19,7 +15,9 @@ import { openSource } from '../../src/data/sources/open-source.js';
 import { featureTypes } from '../../src/features/feature-types.js';
 import { randomStream } from '../../src/core/random.js';
 import { taskOptions, type Task } from '../../src/core/tasks.js';
-import { scratchFile, scratchFolder } from '../support/scratch.js';
+import { encodeFolder, filesIn } from '../support/encode-folder.js';
+import { openAllColumns } from '../support/read-rows.js';
+import { scratchFile } from '../support/scratch.js';
 
 const tasks: readonly Task[] = [
   { name: 'ctr', ...taskOptions.parse({ label: { column: 'ms', above: 7000 }, onMissing: 'mask' }) },
@@ -57,23 +55,8 @@ async function filesOf(
   threads: number,
   chunkBytes?: number,
 ): Promise<readonly (readonly [string, string])[]> {
-  const folder = join(scratchFolder(), 'shards');
-  const csv = await openCsv(path, {}, chunkBytes);
-  const source = { csv, indices: new Map(csv.header.map((name, i) => [name, i])) };
-  await encodeShards(
-    folder,
-    () => '{}',
-    path,
-    format,
-    skipBadRows(undefined, 1000),
-    async (policy, writer) => ({
-      read: undefined,
-      leftOut: await encodeRows(source, format, policy, writer, () => undefined, { threads, isPatient: true }),
-    }),
-  );
-  return readdirSync(folder)
-    .sort()
-    .map((name) => [name, readFileSync(join(folder, name), 'latin1')]);
+  const source = await openAllColumns(path, {}, chunkBytes);
+  return filesIn(await encodeFolder(source, format, skipBadRows(undefined, 1000), { threads }));
 }
 
 /** Labels by row number, and the warnings about excluded rows. */
@@ -143,13 +126,7 @@ describe('negative sampling', () => {
     const path = write();
     const format = formatOf({ rate: 0.2 });
     const { rows } = await kept(path, format);
-    const csv = await openCsv(path);
-    const fitted = await fitFeatures(
-      [{ csv, indices: new Map(csv.header.map((name, i) => [name, i])) }],
-      format,
-      skipBadRows(undefined, 1000),
-      () => undefined,
-    );
+    const fitted = await fitRows([await openAllColumns(path)], format, skipBadRows(undefined, 1000));
     const mean = [...rows.keys()].reduce((sum, row) => sum + row, 0) / rows.size;
     expect((fitted['row'] as { mean: number }).mean).toBeCloseTo(mean, 6);
   });

@@ -1,10 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { streamRows } from '../../src/data/pipeline.js';
-import { openCsv } from '../../src/data/files/csv.js';
-import { refuseBadRows, skipBadRows } from '../../src/data/rows/rejects.js';
+import { encodeRows } from '../../src/data/pipeline.js';
 import { encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
 import { featureTypes } from '../../src/features/feature-types.js';
+import { openSource } from '../../src/data/sources/open-source.js';
+import { refuseBadRows } from '../../src/data/rows/rejects.js';
+import { openAllColumns } from '../support/read-rows.js';
 import { scratchFile } from '../support/scratch.js';
 
 // Streams rows with one thread and with several; threads run the build.
@@ -22,29 +23,19 @@ async function passed(
   threads: number,
   chunkBytes?: number,
 ): Promise<(readonly [number | null, ...string[]])[]> {
-  const csv = await openCsv(path, {}, chunkBytes);
-  const source = { csv, indices: new Map(csv.header.map((name, i) => [name, i])) };
+  const source = await openAllColumns(path, {}, chunkBytes);
   const all: (readonly [number | null, ...string[]])[] = [];
-  await streamRows(
-    source,
-    format,
-    KEPT,
-    skipBadRows(undefined, 1000),
-    ({ batch, kept, skipped }) => {
-      const ids: (number | null)[] = [];
-      for (const before of [...skipped, batch.rows]) {
-        while (ids.filter((id) => id !== null).length < before)
-          ids.push(batch.ids.get('id')![ids.filter((id) => id !== null).length]!);
-        ids.push(null);
-      }
-      ids.pop();
-      expect(kept.map((cells) => cells.length)).toEqual(KEPT.map(() => ids.length));
-      all.push(...ids.map((id, row) => [id, ...kept.map((cells) => cells[row]!)] as const));
-      return Promise.resolve();
-    },
-    () => undefined,
-    { threads, isPatient: true },
-  );
+  for await (const { batch, kept, skipped } of encodeRows(source, format, { kept: KEPT, threads, isPatient: true })) {
+    const ids: (number | null)[] = [];
+    for (const before of [...skipped, batch.rows]) {
+      while (ids.filter((id) => id !== null).length < before)
+        ids.push(batch.ids.get('id')![ids.filter((id) => id !== null).length]!);
+      ids.push(null);
+    }
+    ids.pop();
+    expect(kept.map((cells) => cells.length)).toEqual(KEPT.map(() => ids.length));
+    all.push(...ids.map((id, row) => [id, ...kept.map((cells) => cells[row]!)] as const));
+  }
   return all;
 }
 
@@ -81,19 +72,10 @@ describe('streamed rows', () => {
   });
 
   it('end at the first invalid row if invalid rows are errors', async () => {
-    const csv = await openCsv(scratchFile('bad.csv', 'id,n\n1,2\nx,2\n'));
-    const source = { csv, indices: new Map(csv.header.map((name, i) => [name, i])) };
-    await expect(
-      streamRows(
-        source,
-        format,
-        [],
-        refuseBadRows,
-        () => Promise.resolve(),
-        () => undefined,
-        { threads: 1 },
-      ),
-    ).rejects.toThrow(/bad\.csv:3: column "id": expected an integer id/);
+    const source = await openSource(scratchFile('bad.csv', 'id,n\n1,2\nx,2\n'), ['id', 'n']);
+    await expect(source.stream(format, [], { policy: refuseBadRows, threads: 1 }).next()).rejects.toThrow(
+      /bad\.csv:3: column "id": expected an integer id/,
+    );
   });
 
   it('are invalid if a copied column is not UTF-8', async () => {

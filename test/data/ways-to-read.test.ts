@@ -29,11 +29,9 @@ async function read(paths: string | readonly string[], dialect: DialectOptions =
   // Tokens with no encoding: the values are passed through.
   const encoded = encodedFormat(of, { a: { vocabulary: [] }, b: { vocabulary: [] }, ds: { vocabulary: [] } });
   const rows: Row[] = [];
-  await source.stream(encoded, COLUMNS, { policy: refuseBadRows }, ({ kept, batch }) => {
+  for await (const { kept, batch } of source.stream(encoded, COLUMNS, { policy: refuseBadRows }))
     for (let r = 0; r < batch.rows; r++)
       rows.push(Object.fromEntries(COLUMNS.map((name, c) => [name, kept[c]![r]!])) as Row);
-    return Promise.resolve();
-  });
   return rows;
 }
 

@@ -205,11 +205,8 @@ describe('vectors in files', () => {
     expect(fromParquet.ready.fitted).toEqual(ready.fitted);
     // Where the column is kept beside predictions, it is written as what is read again.
     const keptLists: string[] = [];
-    await (
-      await openSource(parquet, columnsOf(format), {})
-    ).stream(ready, ['emb'], { policy: refuseBadRows }, ({ kept: [lists] }) =>
-      Promise.resolve(void keptLists.push(...lists!)),
-    );
+    const source = await openSource(parquet, columnsOf(format), {});
+    for await (const { kept } of source.stream(ready, ['emb'], { policy: refuseBadRows })) keptLists.push(...kept[0]!);
     expect(keptLists[numbers.findIndex((values) => values === undefined)]).toBe('[]');
     expect(
       (await read(csvFile((values) => JSON.stringify(keptLists[numbers.findIndex((each) => each === values)]))))
@@ -250,11 +247,10 @@ describe('vectors in files', () => {
     }
     expect(seen).toEqual(new Set(click.map((label, r) => String([label, ...vectors.data.subarray(r * 4, r * 4 + 4)]))));
     const streamed: number[] = [];
-    await source.stream(ready, ['emb'], { ...reading, threads: 3 }, ({ batch, kept }) => {
+    for await (const { batch, kept } of source.stream(ready, ['emb'], { ...reading, threads: 3 })) {
       streamed.push(...batch.vectors!.get('emb')!.data.subarray(0, batch.rows * 4));
       expect(kept[0]![0]).toBe(numbers[0]!.join('|'));
-      return Promise.resolve();
-    });
+    }
     expect(Float32Array.from(streamed)).toEqual(vectors.data);
   });
 
