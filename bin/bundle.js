@@ -12,6 +12,7 @@ const THREADS = [
   'engines/webgpu/lists/worker',
   'data/batches/order-worker',
   'data/encoding/encode-worker',
+  'predict/format-worker',
   'prepare/worker',
   'serve/predict-worker',
 ];

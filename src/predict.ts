@@ -86,7 +86,7 @@ export async function predict({
   });
   if (typeof out === 'string' && [source.path, ...source.files].some((path) => isSameFile(out, path)))
     throw userError('usage', { where: '--out', message: 'is also the input data', fix: 'use another file' });
-  const output = openOutput(out);
+  const output = openOutput(out, engineOptions.threads);
   const outputs = listPredictedOutputs(model.outputs);
   const columns = scoredColumns(
     { keep: top === undefined ? keep : [top.by, ...keep], prefix },

@@ -8,6 +8,9 @@ import { CELL_SEPARATOR, type Column, type Utf8 } from './column.js';
 /** Returns the id of the string whose UTF-8 bytes are in `begin`…`end`, from 1; 0 if unknown or not UTF-8. */
 export type TokenLookup = (bytes: Uint8Array, begin: number, end: number) => number;
 
+/** Writes the results of the first rows to `into`, from `first`: as a call for each, but faster. */
+export type EncodeAll = (cells: Utf8, rows: number, into: Target, first: number) => void;
+
 /** What becomes of usual values, which need not become text: it equals what becomes of their text. */
 export type Cast =
   /** Ids in digits below a bound encode as themselves. */
@@ -19,9 +22,13 @@ export type Cast =
       readonly affine?: AffineStep | undefined;
     }
   /** Strings by a lookup of their bytes. */
-  | { readonly cell: 'token'; readonly idOf: TokenLookup }
+  | { readonly cell: 'token'; readonly idOf: TokenLookup; readonly idsOf?: EncodeAll | undefined }
   /** Strings of ASCII characters, by their bytes; those of several columns with CELL_SEPARATOR between them. */
-  | { readonly cell: 'text'; readonly encode: (bytes: Uint8Array, begin: number, end: number) => number }
+  | {
+      readonly cell: 'text';
+      readonly encode: (bytes: Uint8Array, begin: number, end: number) => number;
+      readonly encodeAll?: EncodeAll | undefined;
+    }
   /** 0 or 1. */
   | { readonly cell: 'class' };
 
@@ -46,7 +53,7 @@ export function castColumns(
   odd: Uint32Array,
 ): number | undefined {
   const columns = names.map((name) => rows.column(name));
-  if (cast.cell === 'text') return castTexts(cast.encode, columns, rows.count, into, first, odd);
+  if (cast.cell === 'text') return castTexts(cast, columns, rows.count, into, first, odd);
   if (columns.length > 1) return undefined;
   const [column] = columns as [Column];
   switch (cast.cell) {
@@ -57,7 +64,7 @@ export function castColumns(
     case 'number':
       return castNumbers(cast, column, rows, names, into, first, odd);
     case 'token':
-      return castTokens(cast.idOf, column, rows.count, into, first, odd);
+      return castTokens(cast, column, rows.count, into, first, odd);
   }
 }
 
@@ -177,7 +184,7 @@ function encodeNumbers(
 }
 
 function castTokens(
-  idOf: TokenLookup,
+  { idOf, idsOf }: Extract<Cast, { cell: 'token' }>,
   { utf8 }: Column,
   rows: number,
   into: Target,
@@ -185,26 +192,36 @@ function castTokens(
   odd: Uint32Array,
 ): number | undefined {
   if (utf8 === undefined) return undefined;
-  const { bytes, begins, ends, stride, gap } = utf8;
+  if (idsOf !== undefined) idsOf(utf8, rows, into, first);
+  else encodeEach(idOf, utf8, rows, into, first);
   let numOdd = 0;
-  for (let row = 0; row < rows; row++) {
-    const id = idOf(bytes, begins[row * stride]! + gap, ends[row * stride]!);
-    into[first + row] = id;
-    // An unknown value may be invalid UTF-8.
-    if (id === 0) odd[numOdd++] = row;
-  }
+  // An unknown value may be invalid UTF-8.
+  for (let row = 0; row < rows; row++) if (into[first + row] === 0) odd[numOdd++] = row;
   return numOdd;
+}
+
+function encodeEach(
+  encode: (bytes: Uint8Array, begin: number, end: number) => number,
+  { bytes, begins, ends, stride, gap }: Utf8,
+  rows: number,
+  into: Target,
+  first: number,
+): void {
+  for (let row = 0; row < rows; row++)
+    into[first + row] = encode(bytes, begins[row * stride]! + gap, ends[row * stride]!);
 }
 
 const SEPARATOR = CELL_SEPARATOR.charCodeAt(0);
 /** First byte that is not ASCII. */
 const NOT_ASCII = 128;
 
-let scratch = new Uint8Array(256);
+/** Memory for the joined values of rows, with the offsets of each. */
+let scratch = new Uint8Array(1 << 12);
+let offsets = new Uint32Array(1 << 10);
 
 /** Missing values, and those that may be ambiguous or invalid UTF-8, are unusual. */
 function castTexts(
-  encode: (bytes: Uint8Array, begin: number, end: number) => number,
+  { encode, encodeAll }: Extract<Cast, { cell: 'text' }>,
   columns: readonly Column[],
   rows: number,
   into: Target,
@@ -213,18 +230,24 @@ function castTexts(
 ): number | undefined {
   const cells = columns.flatMap(({ utf8 }) => utf8 ?? []);
   if (cells.length < columns.length) return undefined;
+  if (offsets.length <= rows) offsets = new Uint32Array(2 * rows);
   let numOdd = 0;
+  let end = 0;
   for (let row = 0; row < rows; row++) {
-    const end = joinCells(cells, row);
-    if (end < 0) odd[numOdd++] = row;
-    else into[first + row] = encode(scratch, 0, end);
+    const next = joinCells(cells, row, end);
+    if (next < 0) odd[numOdd++] = row;
+    else end = next;
+    offsets[row + 1] = end;
   }
+  const joined = { bytes: scratch, begins: offsets, ends: offsets.subarray(1), stride: 1, gap: 0 };
+  if (encodeAll !== undefined) encodeAll(joined, rows, into, first);
+  else encodeEach(encode, joined, rows, into, first);
   return numOdd;
 }
 
-/** Joins the values of a row in `scratch`; returns their end, or -1 for an unusual value. */
-function joinCells(cells: readonly Utf8[], row: number): number {
-  let at = 0;
+/** Appends the joined values of a row to `scratch`; returns their end, or -1 for an unusual value. */
+function joinCells(cells: readonly Utf8[], row: number, from: number): number {
+  let at = from;
   for (let c = 0; c < cells.length; c++) {
     const { bytes, begins, ends, stride, gap } = cells[c]!;
     const begin = begins[row * stride]! + gap;

@@ -138,5 +138,5 @@ function combineColumns(
 /** Casts the joined bytes of the columns, if the encoding reads strings; an unknown token is out of vocabulary. */
 function joinedCast(direct: Encoder['direct']): Encoder['direct'] {
   if (direct?.cell === 'text') return direct;
-  return direct?.cell === 'token' ? { cell: 'text', encode: direct.idOf } : undefined;
+  return direct?.cell === 'token' ? { cell: 'text', encode: direct.idOf, encodeAll: direct.idsOf } : undefined;
 }

@@ -1,4 +1,4 @@
-import type { Cast, TokenLookup } from '../chunks/casts.js';
+import type { Cast } from '../chunks/casts.js';
 import type { Items } from '../chunks/column.js';
 import type { CellOptions } from './cells.js';
 import type { Pooling } from '../tables/layout.js';
@@ -57,7 +57,7 @@ export interface Fit {
       } & (
         | { readonly cell: 'id' }
         | { readonly cell: 'number'; readonly check?: (value: number) => void }
-        | { readonly cell: 'token'; readonly idOf: TokenLookup }
+        | Extract<Cast, { cell: 'token' }>
       ))
     | undefined;
   /** As in `Encoder`. */

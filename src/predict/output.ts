@@ -1,21 +1,28 @@
 import { statSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import type { Writable } from 'node:stream';
 import { makeFolder, onDisk, replace } from '../io/disk.js';
 import { quoted, userError } from '../core/errors.js';
 import { fileSink, streamSink, type ByteSink } from './byte-sink.js';
 import type { RowWriter, ScoredColumns, WriteBytes } from './scored-rows.js';
-import { csvWriter, jsonlWriter } from './text-writers.js';
+import { textWriter } from './text-writer.js';
 
 /** Writes rows atomically: if `work` fails, an existing file stays unchanged. `work` ends the writer. */
 export type Output = (columns: ScoredColumns, work: (writer: RowWriter) => Promise<void>) => Promise<void>;
 
-type CreateWriter = (columns: ScoredColumns, writeBytes: WriteBytes) => RowWriter | Promise<RowWriter>;
+type CreateWriter = (
+  columns: ScoredColumns,
+  writeBytes: WriteBytes,
+  threads: number,
+) => RowWriter | Promise<RowWriter>;
+
+const csvWriter: CreateWriter = (columns, writeBytes, threads) => textWriter(columns, 'csv', writeBytes, threads);
 
 /** Formats by file extension. */
 const FORMATS: Readonly<Record<string, CreateWriter>> = {
   '.csv': csvWriter,
-  '.jsonl': jsonlWriter,
+  '.jsonl': (columns, writeBytes, threads) => textWriter(columns, 'jsonl', writeBytes, threads),
   // Loaded on demand.
   '.parquet': async (columns, writeBytes) => (await import('./parquet-writer.js')).parquetWriter(columns, writeBytes),
 };
@@ -23,10 +30,12 @@ const FORMATS: Readonly<Record<string, CreateWriter>> = {
 /**
  * Selects the output format before any row exists.
  * @param target a file with a known extension, or a stream for CSV
+ * @param threads maximum number of threads; default: one per core
  * @throws UserError (usage) for an unknown extension; (disk) for a directory
  */
-export function openOutput(target: string | Writable): Output {
-  if (typeof target !== 'string') return (columns, work) => writeTo(streamSink(target), csvWriter, columns, work);
+export function openOutput(target: string | Writable, threads = availableParallelism()): Output {
+  if (typeof target !== 'string')
+    return (columns, work) => writeTo(streamSink(target), csvWriter, threads, columns, work);
   const { createWriter, isGzip } = selectFormat(target);
   const path = resolve(target);
   if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) {
@@ -38,7 +47,9 @@ export function openOutput(target: string | Writable): Output {
   }
   return async (columns, work) => {
     await onDisk(path, () => makeFolder(dirname(path)));
-    await replace(path, async (temporary) => writeTo(await fileSink(temporary, isGzip), createWriter, columns, work));
+    await replace(path, async (temporary) =>
+      writeTo(await fileSink(temporary, isGzip), createWriter, threads, columns, work),
+    );
   };
 }
 
@@ -61,14 +72,19 @@ function selectFormat(path: string): { readonly createWriter: CreateWriter; read
 async function writeTo(
   sink: ByteSink,
   createWriter: CreateWriter,
+  threads: number,
   columns: ScoredColumns,
   work: (writer: RowWriter) => Promise<void>,
 ): Promise<void> {
+  let writer: RowWriter | undefined;
   try {
-    await work(await createWriter(columns, sink.write));
+    writer = await createWriter(columns, sink.write, threads);
+    await work(writer);
     await sink.end();
   } catch (error) {
     sink.destroy();
     throw error;
+  } finally {
+    await writer?.close?.();
   }
 }

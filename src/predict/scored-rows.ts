@@ -19,6 +19,8 @@ export interface RowWriter {
   write(rows: ScoredRows): Promise<void>;
   /** Flushes the rows; does not end the byte sink. */
   end(): Promise<void>;
+  /** Releases its resources, also after an error. */
+  close?(): Promise<void>;
 }
 
 /** Writes bytes, which must not change afterward. */

@@ -1,14 +1,23 @@
-import type { RowWriter, ScoredColumns, WriteBytes } from './scored-rows.js';
+import type { ScoredColumns, ScoredRows } from './scored-rows.js';
 import { TextBytes } from './text-bytes.js';
 
 const COMMA = 44;
 const LF = 10;
 
-/** Writes CSV with a header: raw values, and empty for missing predictions. */
-export function csvWriter(
-  { inputs: inputNames, predictions: names }: ScoredColumns,
-  writeBytes: WriteBytes,
-): RowWriter {
+/** Formats rows as text. */
+export interface RowFormatter {
+  /** Bytes before the first row. */
+  readonly header: Uint8Array;
+  /** @returns bytes that do not change afterward */
+  format(rows: ScoredRows): Uint8Array;
+}
+
+/** Formats of text, by name. */
+export const TEXT_FORMATS = { csv: csvFormatter, jsonl: jsonlFormatter } as const;
+export type TextFormat = keyof typeof TEXT_FORMATS;
+
+/** Formats CSV with a header: raw values, and empty for missing predictions. */
+function csvFormatter({ inputs: inputNames, predictions: names }: ScoredColumns): RowFormatter {
   const text = new TextBytes();
   const isAlone = inputNames.length + names.length === 1;
   [...inputNames, ...names].forEach((name, c) => {
@@ -17,7 +26,8 @@ export function csvWriter(
   });
   text.byte(LF);
   return {
-    write({ rows, inputs, predictions }) {
+    header: text.take(),
+    format({ rows, inputs, predictions }) {
       for (let row = 0; row < rows; row++) {
         for (let c = 0; c < inputs.length; c++) {
           text.cell(inputs[c]![row]!);
@@ -32,21 +42,18 @@ export function csvWriter(
         }
         text.byte(LF);
       }
-      return writeBytes(text.take());
+      return text.take();
     },
-    end: () => writeBytes(text.take()),
   };
 }
 
-/** Writes JSON Lines: values as strings, null for missing predictions. */
-export function jsonlWriter(
-  { inputs: inputNames, predictions: names }: ScoredColumns,
-  writeBytes: WriteBytes,
-): RowWriter {
+/** Formats JSON Lines: values as strings, null for missing predictions. */
+function jsonlFormatter({ inputs: inputNames, predictions: names }: ScoredColumns): RowFormatter {
   const text = new TextBytes();
   const keys = [...inputNames, ...names].map((name, c) => `${c === 0 ? '{' : ','}${JSON.stringify(name)}:`);
   return {
-    write({ rows, inputs, predictions }) {
+    header: new Uint8Array(0),
+    format({ rows, inputs, predictions }) {
       for (let row = 0; row < rows; row++) {
         for (let c = 0; c < inputs.length; c++) {
           text.text(keys[c]!);
@@ -60,8 +67,7 @@ export function jsonlWriter(
         }
         text.text('}\n');
       }
-      return writeBytes(text.take());
+      return text.take();
     },
-    end: () => writeBytes(text.take()),
   };
 }

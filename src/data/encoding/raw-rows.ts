@@ -112,7 +112,11 @@ function textWriter({ name }: RawColumn, counter: TextCounter): ReadColumns {
 function numbering(counter: TextCounter): Parameters<typeof oneValueReader>[1] {
   return {
     encode: (text) => counter.add(text),
-    direct: { cell: 'token', idOf: (bytes, begin, end) => counter.numberOf(bytes, begin, end) },
+    direct: {
+      cell: 'token',
+      idOf: (bytes, begin, end) => counter.numberOf(bytes, begin, end),
+      idsOf: counter.numbersOf,
+    },
   };
 }
 

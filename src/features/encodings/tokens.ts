@@ -3,7 +3,7 @@ import { parseText } from '../parse.js';
 import { growTable } from '../vocabulary/grow-table.js';
 import { addCounts, type CountedTexts } from '../vocabulary/rare-texts.js';
 import { createTextCounter } from '../vocabulary/text-counter.js';
-import { createTextTable, idOf, isTextTable, type TextTable } from '../vocabulary/text-table.js';
+import { createTextTable, findIds, idOf, isTextTable, type TextTable } from '../vocabulary/text-table.js';
 import { textsFrom } from '../vocabulary/string-pool.js';
 import { createUtf8Writer } from '../vocabulary/utf8.js';
 import { defineEncoding } from './encoding.js';
@@ -49,6 +49,7 @@ export const tokens = defineEncoding({
         direct: {
           cell: 'token',
           idOf: (bytes, begin, end) => counter.numberOf(bytes, begin, end),
+          idsOf: counter.numbersOf,
           observe: (number) => counter.countAgain(number),
         },
         finish: () => {
@@ -65,7 +66,11 @@ export const tokens = defineEncoding({
         rows: table.offsets.length,
         rule: { kind: 'text', texts: table, empty: 0, cells: 1 },
         vocabularyBytes: table.bytes.byteLength + table.offsets.byteLength + table.slots.byteLength,
-        direct: { cell: 'token', idOf: (bytes, begin, end) => idOf(table, bytes, begin, end) },
+        direct: {
+          cell: 'token',
+          idOf: (bytes, begin, end) => idOf(table, bytes, begin, end),
+          idsOf: (cells, rows, into, first) => findIds(table, cells, rows, into, first),
+        },
         encode: (text) => {
           const length = utf8.write(parseText(text));
           return idOf(table, utf8.bytes, 0, length);

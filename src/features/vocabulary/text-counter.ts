@@ -1,7 +1,8 @@
+import type { EncodeAll } from '../../chunks/casts.js';
 import { userError } from '../../core/errors.js';
 import { sortByCount } from '../../core/sort-by-count.js';
 import { sortTexts } from './sort-texts.js';
-import { hashText, idOf, moveSlots, slotOf, slotsFor } from './text-table.js';
+import { findIds, hashText, idOf, moveSlots, slotOf, slotsFor } from './text-table.js';
 import { createStringPool, MAX_BYTES, type StringPool } from './string-pool.js';
 import { createUtf8Writer } from './utf8.js';
 
@@ -16,6 +17,8 @@ export interface RareTexts {
 export interface TextCounter {
   /** Returns the id of a counted string, from 1; 0 if there is none. */
   numberOf(text: Uint8Array, begin: number, end: number): number;
+  /** The same for many strings. */
+  readonly numbersOf: EncodeAll;
   /** Increments the count of an id. */
   countAgain(number: number): void;
   /**
@@ -150,6 +153,7 @@ export function createTextCounter(field: string, maxBytes = MAX_BYTES): TextCoun
 
   return {
     numberOf: (text, begin, end) => idOf(table, text, begin, end),
+    numbersOf: (cells, rows, into, first) => findIds(table, cells, rows, into, first),
     countAgain,
     count(text, times = 1) {
       const number = add(text);

@@ -1,3 +1,5 @@
+import type { Target } from '../../chunks/casts.js';
+import type { Utf8 } from '../../chunks/column.js';
 import { murmur3 } from '../murmur.js';
 import type { StringPool } from './string-pool.js';
 
@@ -79,25 +81,54 @@ export function idOf(table: TextTable, text: Uint8Array, begin: number, end: num
   return table.slots[slotOf(table, hashText(text, begin, end), text, begin, end) + 1]!;
 }
 
+/** Memory for the hashes of some rows. */
+let hashes = new Int32Array(1 << 10);
+
+/**
+ * Writes the ids of many strings to `into`, from `first`. Loads of one kind follow each other, so that a processor waits
+ * for many of them at once: a lookup misses its caches several times.
+ */
+export function findIds(table: TextTable, cells: Utf8, rows: number, into: Target, first: number): void {
+  const { bytes, begins, ends, stride, gap } = cells;
+  const { slots } = table;
+  const mask = slots.length / 2 - 1;
+  if (hashes.length < rows) hashes = new Int32Array(2 * rows);
+  for (let row = 0; row < rows; row++)
+    hashes[row] = hashText(bytes, begins[row * stride]! + gap, ends[row * stride]!);
+  for (let row = 0; row < rows; row++) into[first + row] = slots[2 * (hashes[row]! & mask) + 1]!;
+  for (let row = 0; row < rows; row++) {
+    const id = into[first + row]!;
+    if (id === 0) continue;
+    const hash = hashes[row]!;
+    const begin = begins[row * stride]! + gap;
+    const end = ends[row * stride]!;
+    if (slots[2 * (hash & mask)] === hash && isEqual(table, id, bytes, begin, end)) continue;
+    into[first + row] = slots[slotOf(table, hash, bytes, begin, end) + 1]!;
+  }
+}
+
+function isEqual({ bytes, offsets }: TextTable, id: number, text: Uint8Array, begin: number, end: number): boolean {
+  const from = offsets[id - 1]!;
+  const length = end - begin;
+  if (offsets[id]! - from !== length) return false;
+  let i = 0;
+  while (i < length && bytes[from + i] === text[begin + i]) i++;
+  return i === length;
+}
+
 /** Returns the offset of the slot of a string, or of the free slot where it belongs. */
 export function slotOf(
-  { bytes, offsets, slots }: TextTable,
+  table: TextTable,
   hash: number,
   text: Uint8Array,
   begin: number,
   end: number,
 ): number {
+  const { slots } = table;
   const mask = slots.length / 2 - 1;
   for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
     const id = slots[2 * slot + 1]!;
-    if (id === 0) return 2 * slot;
-    if (slots[2 * slot] !== hash) continue;
-    const from = offsets[id - 1]!;
-    const length = end - begin;
-    if (offsets[id]! - from !== length) continue;
-    let i = 0;
-    while (i < length && bytes[from + i] === text[begin + i]) i++;
-    if (i === length) return 2 * slot;
+    if (id === 0 || (slots[2 * slot] === hash && isEqual(table, id, text, begin, end))) return 2 * slot;
   }
 }
 
