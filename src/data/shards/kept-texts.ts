@@ -1,5 +1,5 @@
 import type { Batch } from '../../core/batch.js';
-import { floatText } from '../files/parquet/number-text.js';
+import { floatText } from '../../text/float-text.js';
 import { itemsJson } from '../rows/items-json.js';
 import { KEY_WORDS, textOfKey } from '../../core/row-key.js';
 import { textsOf, type ShardColumns } from './shard-view.js';

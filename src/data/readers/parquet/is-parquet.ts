@@ -1,5 +1,5 @@
 import { rethrowLimit, userError } from '../../../core/errors.js';
-import { firstBytes } from '../byte-chunks.js';
+import { firstBytes } from '../../files/byte-chunks.js';
 
 /** How Parquet files begin, and those whose footer is encrypted. */
 const MAGIC = ['PAR1', 'PARE'];

@@ -18,7 +18,7 @@ export interface PageMemory {
 }
 
 /** Entries of a column that are looked at together. */
-export const STRIDE = 256;
+export const STRIDE = 1024;
 
 const TEXT_BYTES = 1 << 25;
 /** For the values of all columns together, and for those of one at the least. */

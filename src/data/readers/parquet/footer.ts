@@ -7,7 +7,7 @@ import {
   type SchemaElement,
 } from 'hyparquet';
 import { quoted, userError } from '../../../core/errors.js';
-import { checkThrift } from './check-thrift.js';
+import { readStruct } from './thrift.js';
 
 /** The length of the footer and the mark behind it. */
 const ENDING_BYTES = 8;
@@ -44,7 +44,7 @@ export async function readFooter(path: string): Promise<FileMetaData> {
     if (mark !== PLAIN_MARK) throw new Error(`it does not end with ${PLAIN_MARK}, so the file is truncated`);
     const length = ending.readUInt32LE(0);
     if (length > size - ENDING_BYTES - PLAIN_MARK.length) throw new Error('its footer exceeds the file size');
-    checkThrift(new Uint8Array(await buffer.slice(size - ENDING_BYTES - length, size)), 0);
+    readStruct(new Uint8Array(await buffer.slice(size - ENDING_BYTES - length, size)), 0);
     const metadata = await parse(buffer);
     checkSchema(metadata.schema);
     for (const [g, group] of metadata.row_groups.entries()) checkGroup(group, g + 1);

@@ -1,7 +1,6 @@
 import { brotliDecompressSync, gunzipSync } from 'node:zlib';
 import { Decompress } from 'fzstd';
-import type { CompressionCodec } from 'hyparquet';
-import { snappyUncompress } from 'hyparquet/src/snappy.js';
+import { snappyUncompress, type CompressionCodec } from 'hyparquet';
 import { compressors } from 'hyparquet-compressors';
 import { lz4Block, lz4Hadoop } from './lz4.js';
 import type { PageMemory } from './page-memory.js';
