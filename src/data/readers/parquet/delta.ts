@@ -2,21 +2,24 @@
 // (https://github.com/apache/parquet-format/blob/master/Encodings.md, DELTA_BINARY_PACKED).
 // Not hyparquet's decoder: it is private, and does not check the declared number of values.
 
+import { wordAt } from './hybrid.js';
+
 /** The number of values per miniblock is a multiple of it, so that a miniblock ends with a byte. */
 const MINIBLOCK_MULTIPLE = 8;
 const MAX_VARINT_BYTES = 10;
 
-/** Decoded integers, one or two 32-bit words each, low word first; and the byte after them. */
-export interface DeltaIntegers {
-  readonly words: Int32Array;
-  readonly end: number;
-}
-
 /**
- * Decodes integers modulo 2^32 or 2^64. Their own header declares how many there are.
+ * Decodes integers of one or two 32-bit words, low word first, modulo 2^32 or 2^64. Their own header declares their
+ * number.
+ * @returns the words, and the byte after the integers
  * @throws Error for a header that is invalid or declares more than `limit` integers, and for truncated bytes
  */
-export function decodeDelta(bytes: Buffer, begin: number, wordsPerValue: 1 | 2, limit: number): DeltaIntegers {
+export function decodeDelta(
+  bytes: Buffer,
+  begin: number,
+  wordsPerValue: 1 | 2,
+  limit: number,
+): { readonly words: Int32Array; readonly end: number } {
   const varints = new Varints(bytes, begin);
   const blockValues = Number(varints.next());
   const numMiniblocks = Number(varints.next());
@@ -24,68 +27,54 @@ export function decodeDelta(bytes: Buffer, begin: number, wordsPerValue: 1 | 2, 
     throw new Error(`its delta blocks of ${blockValues} values have ${numMiniblocks} miniblocks`);
   const count = Number(varints.next());
   if (count > limit) throw new Error(`a page has ${count} values, more than the ${limit} that its header declares`);
-  const sum = new RunningSum(new Int32Array(wordsPerValue * count), wordsPerValue);
+  const words = new Int32Array(wordsPerValue * count);
   const first = varints.zigzag();
-  if (count > 0) sum.add(lowWord(first), highWord(first));
+  if (count > 0) words.set([lowWord(first), highWord(first)].slice(0, wordsPerValue));
   const miniblockValues = blockValues / numMiniblocks;
   for (let done = 1; done < count;) {
     const step = varints.zigzag();
-    const widths = varints.at;
-    if (widths + numMiniblocks > bytes.length) throw truncated();
+    const widths = bytes.subarray(varints.at, varints.at + numMiniblocks);
     varints.at += numMiniblocks;
     for (let m = 0; m < numMiniblocks && done < count; m++) {
-      const width = bytes[widths + m]!;
+      const width = widths[m]!;
       const values = Math.min(miniblockValues, count - done);
-      if (width > 64 || varints.at + Math.ceil((values * width) / 8) > bytes.length) throw truncated();
-      sum.addPacked(bytes, varints.at, width, values, lowWord(step), highWord(step));
+      if (!(width <= 64 && varints.at + Math.ceil((values * width) / 8) <= bytes.length)) throw truncated();
+      const target = words.subarray(wordsPerValue * (done - 1), wordsPerValue * (done + values));
+      const packed = { begin: varints.at, width, low: lowWord(step), high: highWord(step) };
+      (wordsPerValue === 1 ? addPacked32 : addPacked64)(target, bytes, packed);
       varints.at += (miniblockValues * width) / 8;
       done += values;
     }
   }
-  return { words: sum.words, end: varints.at };
+  return { words, end: varints.at };
 }
 
-/** Adds differences of up to 64 bits as pairs of words, since BigInt would be slow. */
-class RunningSum {
-  readonly words: Int32Array;
-  readonly #wordsPerValue: 1 | 2;
-  #at = 0;
-  #low = 0;
-  #high = 0;
-
-  constructor(words: Int32Array, wordsPerValue: 1 | 2) {
-    this.words = words;
-    this.#wordsPerValue = wordsPerValue;
-  }
-
-  add(low: number, high: number): void {
-    const sum = (this.#low >>> 0) + (low >>> 0);
-    this.#low = sum | 0;
-    this.#high = (this.#high + high + (sum > 0xffffffff ? 1 : 0)) | 0;
-    this.words[this.#at++] = this.#low;
-    if (this.#wordsPerValue === 2) this.words[this.#at++] = this.#high;
-  }
-
-  /** Adds `count` differences: packed numbers of `width` bits, each plus `low` and `high`. */
-  addPacked(bytes: Buffer, begin: number, width: number, count: number, low: number, high: number): void {
-    const lowMask = width >= 32 ? -1 : (1 << width) - 1;
-    const highMask = width === 64 ? -1 : width > 32 ? (1 << (width - 32)) - 1 : 0;
-    for (let i = 0, bit = 8 * begin; i < count; i++, bit += width) {
-      const packedLow = width === 0 ? 0 : wordAt(bytes, bit) & lowMask;
-      const packedHigh = width > 32 ? wordAt(bytes, bit + 32) & highMask : 0;
-      const sum = (packedLow >>> 0) + (low >>> 0);
-      this.add(sum | 0, (packedHigh + high + (sum > 0xffffffff ? 1 : 0)) | 0);
-    }
-  }
+/** Differences: packed integers of `width` bits, each plus a number of two words. */
+interface Packed {
+  readonly begin: number;
+  readonly width: number;
+  readonly low: number;
+  readonly high: number;
 }
 
-/** Returns the 32 bits from a bit on; bits after the last byte are 0. */
-function wordAt(bytes: Buffer, bit: number): number {
-  // Without shifts, since the bit may exceed 32 bits.
-  const byte = Math.floor(bit / 8);
-  const shift = bit % 8;
-  const word = bytes[byte]! | (bytes[byte + 1]! << 8) | (bytes[byte + 2]! << 16) | (bytes[byte + 3]! << 24);
-  return shift === 0 ? word : (word >>> shift) | (bytes[byte + 4]! << (32 - shift));
+/** Computes each integer after the first one from the previous one. */
+function addPacked32(words: Int32Array, bytes: Buffer, { begin, width, low }: Packed): void {
+  const mask = width >= 32 ? -1 : (1 << width) - 1;
+  for (let i = 1, bit = 0; i < words.length; i++, bit += width)
+    words[i] = words[i - 1]! + low + (width === 0 ? 0 : wordAt(bytes, begin, bit) & mask);
+}
+
+/** Computes the same for two words per integer, since BigInt would be slow. */
+function addPacked64(words: Int32Array, bytes: Buffer, { begin, width, low, high }: Packed): void {
+  const lowMask = width >= 32 ? -1 : (1 << width) - 1;
+  const highMask = width === 64 ? -1 : width > 32 ? (1 << (width - 32)) - 1 : 0;
+  for (let i = 2, bit = 0; i < words.length; i += 2, bit += width) {
+    const packedLow = width === 0 ? 0 : wordAt(bytes, begin, bit) & lowMask;
+    const packedHigh = width > 32 ? wordAt(bytes, begin, bit + 32) & highMask : 0;
+    const sum = (words[i - 2]! >>> 0) + (packedLow >>> 0) + (low >>> 0);
+    words[i] = sum;
+    words[i + 1] = words[i - 1]! + packedHigh + high + Math.floor(sum / 2 ** 32);
+  }
 }
 
 class Varints {
@@ -101,7 +90,7 @@ class Varints {
     let value = 0n;
     for (let i = 0n; i < MAX_VARINT_BYTES; i++) {
       const byte = this.#bytes[this.at++];
-      if (byte === undefined) throw truncated();
+      if (byte === undefined) break;
       value |= BigInt(byte & 127) << (7n * i);
       if (byte < 128) return value;
     }

@@ -3,6 +3,7 @@
 
 /** Maximum number of bits of a value. */
 const MAX_WIDTH = 32;
+const SHORT_RUN = 64;
 
 /** Reads integers in their order, as many at a time as the caller requests. */
 export class HybridReader {
@@ -54,9 +55,13 @@ export class HybridReader {
     for (let done = 0; done < count;) {
       if (this.#repeats > 0) {
         const taken = Math.min(this.#repeats, count - done);
-        into.fill(this.#value, done, done + taken);
         this.#repeats -= taken;
-        done += taken;
+        const end = done + taken;
+        const value = this.#value;
+        // A call costs more than a short loop.
+        if (taken > SHORT_RUN) into.fill(value, done, end);
+        else for (let i = done; i < end; i++) into[i] = value;
+        done = end;
       } else if (this.#packed > 0) {
         const taken = Math.min(this.#packed, count - done);
         this.#readPacked(into, done, done + taken);
@@ -92,12 +97,30 @@ export class HybridReader {
     const width = this.#width;
     const mask = this.#mask;
     let bit = this.#bit;
-    // Values that four available bytes contain; a value of more than 25 bits may begin in one byte and end in a fifth.
+    // Values that four available bytes contain; one of more than 25 bits may begin in one byte and end in a fifth.
     const numWhole = width > 25 ? 0 : Math.max(0, Math.floor((8 * (view.byteLength - at - 4) - bit) / width));
+    const wholeEnd = Math.min(to, from + numWhole);
     let i = from;
-    for (const end = Math.min(to, from + numWhole); i < end; i++, bit += width)
-      into[i] = (view.getInt32(at + (bit >>> 3), true) >>> (bit & 7)) & mask;
-    for (; i < to; i++, bit += width) into[i] = this.#wordAt(bit) & mask;
+    if (width <= 8) {
+      // Eight values begin with a byte, and four of them fit into 32 bits.
+      for (; i < wholeEnd && bit % (8 * width) !== 0; i++, bit += width)
+        into[i] = (view.getInt32(at + (bit >>> 3), true) >>> (bit & 7)) & mask;
+      for (const shift = (4 * width) & 7; i + 8 <= wholeEnd; i += 8, bit += 8 * width) {
+        const byte = at + (bit >>> 3);
+        const low = view.getInt32(byte, true);
+        into[i] = low & mask;
+        into[i + 1] = (low >>> width) & mask;
+        into[i + 2] = (low >>> (2 * width)) & mask;
+        into[i + 3] = (low >>> (3 * width)) & mask;
+        const high = view.getInt32(byte + (width >> 1), true) >>> shift;
+        into[i + 4] = high & mask;
+        into[i + 5] = (high >>> width) & mask;
+        into[i + 6] = (high >>> (2 * width)) & mask;
+        into[i + 7] = (high >>> (3 * width)) & mask;
+      }
+    }
+    for (; i < wholeEnd; i++, bit += width) into[i] = (view.getInt32(at + (bit >>> 3), true) >>> (bit & 7)) & mask;
+    for (; i < to; i++, bit += width) into[i] = wordAt(this.#bytes, at, bit) & mask;
     this.#packed -= to - from;
     // The last group of eight may be truncated after its last value.
     if (at + ((bit + 7) >>> 3) > this.#end) throw truncated();
@@ -106,19 +129,18 @@ export class HybridReader {
     if (this.#highest < mask) for (i = from; i < to; i++) this.#checkHighest(into[i]!);
   }
 
-  /** Returns 32 bits of a packed run; bits after the last byte are 0. */
-  #wordAt(bit: number): number {
-    const bytes = this.#bytes;
-    const byte = this.#at + (bit >>> 3);
-    const shift = bit & 7;
-    const word = bytes[byte]! | (bytes[byte + 1]! << 8) | (bytes[byte + 2]! << 16) | (bytes[byte + 3]! << 24);
-    return shift === 0 ? word : (word >>> shift) | (bytes[byte + 4]! << (32 - shift));
-  }
-
   #checkHighest(level: number): void {
     if (level > this.#highest)
       throw new Error(`a level is ${level}, but the maximum of this column is ${this.#highest}`);
   }
+}
+
+/** Returns 32 bits from a bit after a byte on; bits after the last byte are 0. */
+export function wordAt(bytes: Buffer, begin: number, bit: number): number {
+  const byte = begin + (bit >>> 3);
+  const shift = bit & 7;
+  const word = bytes[byte]! | (bytes[byte + 1]! << 8) | (bytes[byte + 2]! << 16) | (bytes[byte + 3]! << 24);
+  return shift === 0 ? word : (word >>> shift) | (bytes[byte + 4]! << (32 - shift));
 }
 
 function truncated(): Error {

@@ -86,18 +86,19 @@ export class LeafReader {
     offsets: Uint32Array,
     first: number,
   ): { readonly end: number; readonly items: number; readonly rows: number } {
-    const repetitions = this.#repetitions;
-    const definitions = this.#definitions;
-    const count = this.#count;
-    const item = this.#isFull ? -1 : this.#item;
-    let items = 0;
+    const [repetitions, definitions] = [this.#repetitions, this.#definitions];
+    const [at, count, item] = [this.#at, this.#count, this.#item];
     let begun = 0;
-    let end = this.#at;
-    for (; end < count; end++) {
-      if (repetitions[end] === 0) {
-        if (begun === rows) break;
-        offsets[first + begun++] = size + items;
-      } else if (definitions[end]! < item) throw new Error('a list continues with a missing item');
+    let end = at;
+    if (this.#isFull) {
+      for (; end < count && (repetitions[end] !== 0 || begun < rows); end++)
+        if (repetitions[end] === 0) offsets[first + begun++] = size + end - at;
+      return { end, items: end - at, rows: begun };
+    }
+    let items = 0;
+    for (; end < count && (repetitions[end] !== 0 || begun < rows); end++) {
+      if (repetitions[end] === 0) offsets[first + begun++] = size + items;
+      else if (definitions[end]! < item) throw new Error('a list continues with a missing item');
       if (definitions[end]! >= item) items++;
     }
     return { end, items, rows: begun };
@@ -173,22 +174,20 @@ export class LeafReader {
   }
 
   #appendPlaces(slice: LeafSlice, items: number, present: number): void {
-    const found = this.#found;
-    const count = this.#dictionary === undefined ? 0 : this.#dictionary.values.count;
+    const [found, places] = [this.#found, this.#places];
+    const dictionary = (this.#dictionary ??= new LeafDictionary(NO_VALUES, this.#leaf, this.#memory));
+    const { missing } = dictionary;
     if (present > 0) {
       const reader = this.#page!.places;
       if (reader === undefined) throw tooFewValues(0);
       reader.read(found, present);
+      // Unsigned, so that negative indices are too large.
+      for (let i = 0; i < present; i++)
+        if (found[i]! >>> 0 >= missing)
+          throw new Error(`an index is ${found[i]}, but its dictionary has ${missing} values`);
     }
-    for (let i = 0; i < present; i++)
-      if (found[i]! < 0 || found[i]! >= count)
-        throw new Error(`an index is ${found[i]}, but its dictionary has ${count} values`);
-    if (!this.#isFull) {
-      const places = this.#places;
-      for (let i = 0; i < items; i++) places[i] = places[i]! < 0 ? -1 : found[places[i]!]!;
-    }
-    const dictionary = (this.#dictionary ??= new LeafDictionary(NO_VALUES, this.#leaf, this.#memory));
-    slice.appendPlaces(dictionary, this.#isFull ? found : this.#places, items);
+    if (!this.#isFull) for (let i = 0; i < items; i++) places[i] = places[i]! < 0 ? missing : found[places[i]!]!;
+    slice.appendPlaces(dictionary, this.#isFull ? found : places, items);
   }
 }
 

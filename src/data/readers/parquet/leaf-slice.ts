@@ -16,7 +16,7 @@ export interface LeafSlice {
   appendPlain(values: Values, from: number, count: number): void;
   /** Appends `count` values of a page from index `from` on by their indices after it; -1 is null. */
   appendOptional(values: Values, from: number, places: Int32Array, count: number): void;
-  /** Appends `count` values by their indices in a dictionary; -1 is null. */
+  /** Appends `count` values by their indices in a dictionary. */
   appendPlaces(dictionary: LeafDictionary, places: Int32Array, count: number): void;
   /** Returns the values, valid until the next `append…`, and starts the next slice. */
   take(): Column;
@@ -60,16 +60,24 @@ class NumberSlice implements LeafSlice {
   }
 
   appendOptional(values: Values, from: number, places: Int32Array, count: number): void {
-    let present = 0;
-    for (let i = 0; i < count; i++) if (places[i]! >= 0) present++;
-    this.#number.read(values, from, present, this.#one, 0);
-    const text = this.#number.inexact === 'none' ? undefined : this.#leaf.type.text(values);
-    this.#appendNumbers(this.#one, places, count, text && ((place) => text(from + place)));
+    const at = this.#grow(count);
+    const [one, numbers] = [this.#one, this.#numbers];
+    this.#number.read(values, from, countPresent(places, count), one, 0);
+    for (let i = 0; i < count; i++) numbers[at + i] = places[i]! < 0 ? NaN : one[places[i]!]!;
+    if (this.#number.inexact === 'none') return;
+    const text = this.#leaf.type.text(values);
+    for (let i = 0; i < count; i++)
+      if (places[i]! >= 0 && Number.isNaN(numbers[at + i])) this.#addText(at + i, text(from + places[i]!));
   }
 
   appendPlaces(dictionary: LeafDictionary, places: Int32Array, count: number): void {
-    const text = dictionary.hasNaN ? (place: number): string => dictionary.text(place) : undefined;
-    this.#appendNumbers(dictionary.numbers, places, count, text);
+    const at = this.#grow(count);
+    const [from, numbers] = [dictionary.numbers, this.#numbers];
+    for (let i = 0; i < count; i++) numbers[at + i] = from[places[i]!]!;
+    if (!dictionary.hasNaN) return;
+    for (let i = 0; i < count; i++)
+      if (places[i] !== dictionary.missing && Number.isNaN(numbers[at + i]))
+        this.#addText(at + i, dictionary.text(places[i]!));
   }
 
   take(): Column {
@@ -84,23 +92,6 @@ class NumberSlice implements LeafSlice {
       numbers: { values, isWhole },
       text: (row) => (Number.isNaN(values[row]!) ? (texts[row] ?? '') : text(values[row]!)),
     };
-  }
-
-  #appendNumbers(
-    from: Float64Array,
-    places: Int32Array,
-    count: number,
-    text: ((place: number) => string) | undefined,
-  ): void {
-    const at = this.#grow(count);
-    const numbers = this.#numbers;
-    for (let i = 0; i < count; i++) {
-      const place = places[i]!;
-      numbers[at + i] = place < 0 ? NaN : from[place]!;
-    }
-    if (text === undefined) return;
-    for (let i = 0; i < count; i++)
-      if (places[i]! >= 0 && Number.isNaN(numbers[at + i])) this.#addText(at + i, text(places[i]!));
   }
 
   #addText(at: number, text: string): void {
@@ -129,7 +120,7 @@ class TextSlice implements LeafSlice {
   #indices: Uint32Array;
   /** Whether values are stored without a dictionary: strings in `#utf8` at begins and ends, others in `#texts`. */
   #isPlain = false;
-  #utf8 = Buffer.alloc(0);
+  #utf8 = new Uint8Array(0);
   #utf8Size = 0;
   #begins = new Uint32Array(0);
   #ends = new Uint32Array(0);
@@ -146,38 +137,30 @@ class TextSlice implements LeafSlice {
   }
 
   appendPlain(values: Values, from: number, count: number): void {
-    this.#startPlain();
-    if (this.#leaf.type.isUtf8 === true && values.kind === 'bytes') this.#appendUtf8(values, from, undefined, count);
-    else this.#appendTexts(this.#leaf.type.text(values), from, undefined, count);
+    this.#append(values, from, undefined, count);
   }
 
   appendOptional(values: Values, from: number, places: Int32Array, count: number): void {
-    this.#startPlain();
-    if (this.#leaf.type.isUtf8 === true && values.kind === 'bytes') this.#appendUtf8(values, from, places, count);
-    else this.#appendTexts(this.#leaf.type.text(values), from, places, count);
+    this.#append(values, from, places, count);
   }
 
   appendPlaces(dictionary: LeafDictionary, places: Int32Array, count: number): void {
     this.#dictionary ??= this.#isPlain ? undefined : dictionary;
     if (this.#dictionary !== dictionary) {
-      this.appendOptional(dictionary.values, 0, places, count);
+      for (let i = 0; i < count; i++) this.#appendPlace(dictionary, places[i]!);
       return;
     }
-    const at = this.size;
+    this.#indices = grown(this.#indices, this.size + count, Uint32Array);
+    this.#indices.set(places.subarray(0, count), this.size);
     this.size += count;
-    this.#indices = grown(this.#indices, this.size, Uint32Array);
-    const indices = this.#indices;
-    const missing = dictionary.size - 1;
-    for (let i = 0; i < count; i++) {
-      const place = places[i]!;
-      indices[at + i] = place < 0 ? missing : place;
-    }
   }
 
   take(): Column {
     const { name: type, isUtf8 } = this.#leaf.type;
     const [size, dictionary] = [this.size, this.#dictionary];
-    const [utf8, begins, ends, texts] = [this.#utf8, this.#begins, this.#ends, this.#texts];
+    const { buffer, byteOffset } = this.#utf8;
+    const utf8 = Buffer.from(buffer, byteOffset, this.#utf8Size);
+    const [begins, ends, texts] = [this.#begins, this.#ends, this.#texts];
     this.size = 0;
     this.#dictionary = undefined;
     this.#isPlain = false;
@@ -196,18 +179,25 @@ class TextSlice implements LeafSlice {
     };
   }
 
-  /** Stores the values without their dictionary, for a page that does not have it. */
+  #append(values: Values, from: number, places: Int32Array | undefined, count: number): void {
+    if (!this.#isPlain) this.#startPlain();
+    if (this.#leaf.type.isUtf8 === true && values.kind === 'bytes') this.#appendUtf8(values, from, places, count);
+    else this.#appendTexts(this.#leaf.type.text(values), from, places, count);
+  }
+
+  /** Stores the values without their dictionary, since a page does not have it. */
   #startPlain(): void {
-    if (this.#isPlain) return;
     this.#isPlain = true;
-    const dictionary = this.#dictionary;
-    if (dictionary === undefined) return;
+    const [dictionary, size] = [this.#dictionary, this.size];
     this.#dictionary = undefined;
-    const places = Int32Array.from(this.#indices.subarray(0, this.size), (index) =>
-      index === dictionary.size - 1 ? -1 : index,
-    );
     this.size = 0;
-    this.appendOptional(dictionary.values, 0, places, places.length);
+    if (dictionary === undefined) return;
+    for (let i = 0; i < size; i++) this.#appendPlace(dictionary, this.#indices[i]!);
+  }
+
+  #appendPlace({ values, missing }: LeafDictionary, place: number): void {
+    if (place === missing) this.#append(values, 0, NULL_PLACE, 1);
+    else this.#append(values, place, undefined, 1);
   }
 
   #appendTexts(text: (place: number) => string, from: number, places: Int32Array | undefined, count: number): void {
@@ -226,33 +216,39 @@ class TextSlice implements LeafSlice {
     places: Int32Array | undefined,
     count: number,
   ): void {
-    const at = this.size;
+    const [at, to] = [this.size, this.#utf8Size];
     this.size += count;
     this.#begins = grown(this.#begins, this.size, Uint32Array);
     this.#ends = grown(this.#ends, this.size, Uint32Array);
-    let size = this.#utf8Size;
+    const present = places === undefined ? count : countPresent(places, count);
+    // All bytes of the values at once, with the gaps between them.
+    const begin = begins[from]!;
+    const end = begins[from + present]!;
+    this.#utf8Size = to + end - begin;
+    this.#utf8 = grown(this.#utf8, this.#utf8Size, Uint8Array);
+    this.#utf8.set(bytes.subarray(begin, end), to);
+    const [begun, ended] = [this.#begins, this.#ends];
+    const moved = to - begin;
     for (let i = 0; i < count; i++) {
-      const place = places === undefined ? i : places[i]!;
-      const begin = place < 0 ? 0 : begins[from + place]!;
-      const end = place < 0 ? 0 : begins[from + place + 1]! - gap;
-      if (size + end - begin > this.#utf8.length) {
-        const larger = Buffer.allocUnsafeSlow(2 * (size + end - begin));
-        this.#utf8.copy(larger, 0, 0, size);
-        this.#utf8 = larger;
-      }
-      this.#begins[at + i] = size;
-      const utf8 = this.#utf8;
-      // Faster than Buffer.copy for short values.
-      if (end - begin < 64) for (let byte = begin; byte < end; byte++) utf8[size++] = bytes[byte]!;
-      else size += bytes.copy(utf8, size, begin, end);
-      this.#ends[at + i] = size;
+      const place = from + (places === undefined ? i : places[i]!);
+      const isNull = place < from;
+      begun[at + i] = isNull ? 0 : begins[place]! + moved;
+      ended[at + i] = isNull ? 0 : begins[place + 1]! - gap + moved;
     }
-    this.#utf8Size = size;
   }
 }
 
+function countPresent(places: Int32Array, count: number): number {
+  let present = 0;
+  for (let i = 0; i < count; i++) if (places[i]! >= 0) present++;
+  return present;
+}
+
+/** The index of one value that is null. */
+const NULL_PLACE = Int32Array.of(-1);
+
 /** Returns an array of at least `size` elements that begins with those of another. */
-export function grown<Data extends Float64Array | Uint32Array>(
+export function grown<Data extends Float64Array | Uint32Array | Uint8Array>(
   data: Data,
   size: number,
   type: new (length: number) => Data,

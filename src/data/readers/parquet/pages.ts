@@ -2,7 +2,7 @@ import type { ColumnMetaData, Encoding } from 'hyparquet';
 import { decompress } from './codecs.js';
 import type { Leaf } from './column-plan.js';
 import { HybridReader } from './hybrid.js';
-import { readPageHeader, type PageHeader } from './page-header.js';
+import { encodingName, readPageHeader, type PageHeader } from './page-header.js';
 import { STRIDE, type PageMemory } from './page-memory.js';
 import { copyPlaces, readValues, skipPlain, type Stored, type Values } from './values.js';
 
@@ -102,7 +102,7 @@ export class PageReader {
         const decompressed = async (): Promise<Buffer> => decompress(codec, await read(), size, this.#memory);
         this.#dictionaryPage = { count, size, read: decompressed };
         this.#dictionary = undefined;
-      } else if (header.kind !== 'other') {
+      } else if (header.kind !== undefined) {
         this.number++;
         const readParts = async (): Promise<PageParts> =>
           (header.kind === 'data' ? splitPage : splitPageV2)(
@@ -219,16 +219,17 @@ function splitPage(
 ): PageParts {
   const bytes = decompress(codec, compressed, header.size, memory);
   let offset = 0;
-  const levels = (highest: number, encoding: Encoding): HybridReader | undefined => {
+  const levels = (highest: number, encodingNumber: number): HybridReader | undefined => {
     if (highest === 0) return undefined;
-    if (encoding !== 'RLE') throw new Error(`the encoding ${encoding} of its levels is not supported`);
+    const coding = encodingName(encodingNumber);
+    if (coding !== 'RLE') throw new Error(`the encoding ${coding} of its levels is not supported`);
     const from = offset + 4;
     offset = from + (from <= bytes.length ? bytes.readUInt32LE(offset) : 0);
     if (offset > bytes.length) throw new Error(LEVELS_EXCEED_PAGE);
     return new HybridReader(Buffer.from(bytes.subarray(from, offset)), 0, offset - from, numBits(highest), highest);
   };
-  const repetitions = levels(leaf.isRepeated ? 1 : 0, header.repetitionEncoding);
-  const definitions = levels(leaf.definition, header.definitionEncoding);
+  const repetitions = levels(leaf.isRepeated ? 1 : 0, header.repetitions);
+  const definitions = levels(leaf.definition, header.definitions);
   const { entries, encoding } = header;
   return { entries, encoding, repetitions, definitions, bytes: bytes.subarray(offset) };
 }
@@ -240,7 +241,7 @@ function splitPageV2(
   leaf: Leaf,
   memory: PageMemory,
 ): PageParts {
-  const { entries, encoding, isCompressed, size, repetitionBytes, definitionBytes } = header;
+  const { entries, encoding, isCompressed, size, repetitions: repetitionBytes, definitions: definitionBytes } = header;
   const levelBytes = repetitionBytes + definitionBytes;
   if (repetitionBytes < 0 || definitionBytes < 0 || levelBytes > compressed.length) throw new Error(LEVELS_EXCEED_PAGE);
   const levels = Buffer.from(compressed.subarray(0, levelBytes));

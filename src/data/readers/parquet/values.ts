@@ -148,13 +148,15 @@ function fixedValues(type: ParquetType, typeLength: number, bytes: Buffer, limit
 /** Each value follows its length in four bytes. */
 function plainByteArrays(bytes: Buffer, limit: number): Extract<Values, { kind: 'bytes' }> {
   const begins = new Uint32Array(Math.min(limit, Math.floor(bytes.length / 4)) + 1);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const last = bytes.length - 4;
   let at = 0;
   let count = 0;
-  while (count < limit && at + 4 <= bytes.length) {
+  while (count < limit && at <= last) {
     begins[count++] = at + 4;
-    at += 4 + bytes.readUInt32LE(at);
-    if (at > bytes.length) throw new Error('a value extends past its page');
+    at += 4 + view.getUint32(at, true);
   }
+  if (at > bytes.length) throw new Error('a value extends past its page');
   begins[count] = at + 4;
   return { kind: 'bytes', bytes, begins, gap: 4, count };
 }
