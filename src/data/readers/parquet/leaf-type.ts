@@ -80,6 +80,22 @@ function numbers(name: string, number: NumberType): LeafType {
   };
 }
 
+/** Builds a type whose numbers are the elements of an array. */
+function arrayNumbers(
+  name: string,
+  isWhole: boolean,
+  arrayOf: (values: Values) => Int32Array | Uint32Array | Float64Array,
+  text: (value: number) => string,
+): LeafType {
+  const read: NumberType['read'] = (values, from, count, into, at) =>
+    into.set(arrayOf(values).subarray(from, from + count), at);
+  return numbers(name, { isWhole, inexact: isWhole ? 'none' : 'nan', read, text });
+}
+
+function unsigned({ buffer, byteOffset, length }: Int32Array): Uint32Array {
+  return new Uint32Array(buffer, byteOffset, length);
+}
+
 const BOOLEAN = numbers('boolean', {
   isWhole: true,
   inexact: 'none',
@@ -89,39 +105,15 @@ const BOOLEAN = numbers('boolean', {
   },
   text: (value) => (value === 1 ? 'true' : 'false'),
 });
-const INT32 = numbers('int32', {
-  isWhole: true,
-  inexact: 'none',
-  read: (values, from, count, into, at) => {
-    const { data } = ofKind(values, 'int32');
-    for (let i = from; i < from + count; i++) into[at++] = data[i]!;
-  },
-  text: String,
-});
-const UINT32 = numbers('uint32', {
-  isWhole: true,
-  inexact: 'none',
-  read: (values, from, count, into, at) => {
-    const { data } = ofKind(values, 'int32');
-    for (let i = from; i < from + count; i++) into[at++] = data[i]! >>> 0;
-  },
-  text: String,
-});
+const INT32 = arrayNumbers('int32', true, (values) => ofKind(values, 'int32').data, String);
+const UINT32 = arrayNumbers('uint32', true, (values) => unsigned(ofKind(values, 'int32').data), String);
+const DOUBLE = arrayNumbers('double', false, (values) => ofKind(values, 'double').data, doubleText);
 const FLOAT = numbers('float', {
   isWhole: false,
   inexact: 'nan',
   read: (values, from, count, into, at) => {
     const { data } = ofKind(values, 'float');
     for (let i = from; i < from + count; i++) into[at++] = shortestDecimal(data[i]!);
-  },
-  text: doubleText,
-});
-const DOUBLE = numbers('double', {
-  isWhole: false,
-  inexact: 'nan',
-  read: (values, from, count, into, at) => {
-    const { data } = ofKind(values, 'double');
-    for (let i = from; i < from + count; i++) into[at++] = data[i]!;
   },
   text: doubleText,
 });

@@ -7,7 +7,8 @@ import { hashFiles, statsOf, type Fingerprint } from '../../files/fingerprint.js
 import { columnPlan, type ColumnPlan, type Leaf } from './column-plan.js';
 import { readFooter } from './footer.js';
 import { pageMemory } from './page-memory.js';
-import { openColumn, type SliceColumn } from './slice-column.js';
+import type { SliceColumn } from './leaf-column.js';
+import { openColumn } from './slice-column.js';
 
 /** Maximum rows of a slice. */
 const SLICE_ROWS = 1 << 12;

@@ -1,119 +1,41 @@
 import type { ColumnMetaData } from 'hyparquet';
 import type { Column } from '../../../chunks/column.js';
 import type { ColumnPlan, Leaf } from './column-plan.js';
-import { LeafReader } from './leaf-reader.js';
-import { createLeafSlice, grown, type LeafSlice } from './leaf-slice.js';
+import { LeafColumn, type SliceColumn } from './leaf-column.js';
+import { grown } from './leaf-slice.js';
 import type { PageMemory } from './page-memory.js';
 
-/** A column of a row group, read some rows at a time. Its memory is reused for the next rows. */
-export interface SliceColumn {
-  /** Bytes per row if they do not depend on the values. */
-  readonly rowBytes?: number;
-  /** Number of the last data page that was read, from 1 on. */
-  readonly page: number;
-  /** Appends the next rows and returns about how many bytes they take. */
-  append(rows: number): Promise<number>;
-  /** Returns the appended rows, valid until the next `append`. */
-  take(): Column;
-  /** Returns whether all rows were read. */
-  isDone(): Promise<boolean>;
-}
-
-/** Bytes of a number, also of one whose exact text is stored. */
-const [NUMBER_BYTES, LARGE_NUMBER_BYTES] = [8, 64];
-const OFFSET_BYTES = 4;
-
 /**
- * Opens a column.
+ * Opens a column of a row group.
  * @param chunks the chunk of each leaf of the plan
  * @param capacity maximum number of rows of a slice
  */
 export function openColumn(
   plan: ColumnPlan,
-  chunks: readonly ColumnMetaData[],
+  [first, second]: readonly ColumnMetaData[],
   memory: PageMemory,
   capacity: number,
 ): SliceColumn {
-  const [first, second] = chunks as [ColumnMetaData, ColumnMetaData?];
-  if (plan.kind === 'cell') return new FlatColumn(plan.leaf, first, memory, capacity);
-  const open = (leaf: Leaf, chunk: ColumnMetaData): ItemLists =>
-    new ItemLists(leaf, chunk, memory, plan.item, capacity);
-  return new ListColumn(plan, open(plan.ids, first), second && open(plan.weights!, second));
-}
-
-class FlatColumn implements SliceColumn {
-  readonly rowBytes?: number;
-  readonly #reader: LeafReader;
-  readonly #slice: LeafSlice;
-
-  constructor(leaf: Leaf, chunk: ColumnMetaData, memory: PageMemory, capacity: number) {
-    this.#reader = new LeafReader(chunk, leaf, memory);
-    this.#slice = createLeafSlice(leaf, capacity);
-    const { number } = leaf.type;
-    if (number !== undefined) this.rowBytes = number.inexact === 'large' ? LARGE_NUMBER_BYTES : NUMBER_BYTES;
-  }
-
-  get page(): number {
-    return this.#reader.page;
-  }
-
-  async append(rows: number): Promise<number> {
-    const before = this.#slice.bytes;
-    await this.#reader.appendRows(this.#slice, rows);
-    return this.#slice.bytes - before;
-  }
-
-  take(): Column {
-    return this.#slice.take();
-  }
-
-  isDone(): Promise<boolean> {
-    return this.#reader.isDone();
-  }
-}
-
-/** Lists of the values of one leaf. */
-class ItemLists {
-  readonly leaf: Leaf;
-  readonly reader: LeafReader;
-  readonly slice: LeafSlice;
-  readonly offsets: Uint32Array;
-  rows = 0;
-
-  constructor(leaf: Leaf, chunk: ColumnMetaData, memory: PageMemory, item: number, capacity: number) {
-    this.leaf = leaf;
-    this.reader = new LeafReader(chunk, leaf, memory, item);
-    this.slice = createLeafSlice(leaf, capacity);
-    this.offsets = new Uint32Array(capacity + 1);
-  }
-
-  async append(rows: number): Promise<number> {
-    const before = this.slice.bytes;
-    await this.reader.appendLists(this.slice, rows, this.offsets, this.rows);
-    this.rows += rows;
-    return OFFSET_BYTES * rows + this.slice.bytes - before;
-  }
-
-  take(): Column {
-    this.rows = 0;
-    return this.slice.take();
-  }
+  if (plan.kind === 'cell') return new LeafColumn(first!, plan.leaf, memory, capacity);
+  const open = (leaf: Leaf, chunk: ColumnMetaData): LeafColumn =>
+    new LeafColumn(chunk, leaf, memory, capacity, plan.item);
+  return new ListColumn(plan.type, open(plan.ids, first!), second && open(plan.weights!, second));
 }
 
 class ListColumn implements SliceColumn {
-  readonly #plan: ColumnPlan;
-  readonly #ids: ItemLists;
-  readonly #weights: ItemLists | undefined;
+  readonly #type: string;
+  readonly #ids: LeafColumn;
+  readonly #weights: LeafColumn | undefined;
   #numbers = new Float64Array(0);
 
-  constructor(plan: ColumnPlan, ids: ItemLists, weights: ItemLists | undefined) {
-    this.#plan = plan;
+  constructor(type: string, ids: LeafColumn, weights: LeafColumn | undefined) {
+    this.#type = type;
     this.#ids = ids;
     this.#weights = weights;
   }
 
   get page(): number {
-    return Math.max(this.#ids.reader.page, this.#weights?.reader.page ?? 0);
+    return Math.max(this.#ids.page, this.#weights?.page ?? 0);
   }
 
   async append(rows: number): Promise<number> {
@@ -128,10 +50,10 @@ class ListColumn implements SliceColumn {
   }
 
   take(): Column {
-    const { type } = this.#plan;
+    const type = this.#type;
     const offsets = this.#ids.offsets.subarray(0, this.#ids.rows + 1);
     const items = this.#ids.take();
-    const weights = this.#takeWeights();
+    const weights = this.#takeWeights(offsets.at(-1)!);
     const isFloats = weights === undefined && items.numbers?.isWhole === false;
     const lists = { offsets, items, weights };
     if (!isFloats) return { type, lists, text: (row) => itemsJson(items, weights, offsets[row]!, offsets[row + 1]!) };
@@ -145,12 +67,11 @@ class ListColumn implements SliceColumn {
   }
 
   async isDone(): Promise<boolean> {
-    return (await this.#ids.reader.isDone()) && (await (this.#weights?.reader.isDone() ?? true));
+    return (await this.#ids.isDone()) && (await (this.#weights?.isDone() ?? true));
   }
 
-  #takeWeights(): Float64Array | undefined {
+  #takeWeights(size: number): Float64Array | undefined {
     if (this.#weights === undefined) return undefined;
-    const { size } = this.#weights.slice;
     const { numbers, text } = this.#weights.take();
     if (numbers !== undefined) return numbers.values;
     this.#numbers = grown(this.#numbers, size, Float64Array);

@@ -1,7 +1,8 @@
 import type { ColumnMetaData } from 'hyparquet';
+import type { Column } from '../../../chunks/column.js';
 import type { Leaf } from './column-plan.js';
 import { LeafDictionary } from './leaf-dictionary.js';
-import type { LeafSlice } from './leaf-slice.js';
+import { createLeafSlice, type LeafSlice } from './leaf-slice.js';
 import { STRIDE, type PageMemory } from './page-memory.js';
 import { PageReader, tooFewValues, type Page } from './pages.js';
 import type { Values } from './values.js';
@@ -10,12 +11,34 @@ const TOO_FEW_ROWS = 'it has fewer rows than its row group';
 /** Booleans are padded to a byte. */
 const BIT_PADDING = 7;
 
-/** Reads the entries of a column chunk in order, and appends their values to a slice. */
-export class LeafReader {
+/** Bytes of a number, and of one that may need a text. */
+const [NUMBER_BYTES, LARGE_NUMBER_BYTES] = [8, 64];
+const OFFSET_BYTES = 4;
+
+/** A column of a row group, read some rows at a time. Its memory is reused for the next rows. */
+export interface SliceColumn {
+  /** Bytes per row if they do not depend on the values. */
+  readonly rowBytes?: number;
+  /** Number of the last data page that was read, from 1 on. */
+  readonly page: number;
+  /** Appends the next rows and returns about how many bytes they take. */
+  append(rows: number): Promise<number>;
+  /** Returns the appended rows, valid until the next `append`. */
+  take(): Column;
+  /** Returns whether all rows were read. */
+  isDone(): Promise<boolean>;
+}
+
+/** Values of a leaf: one per row, or the items of a list. */
+export class LeafColumn implements SliceColumn {
+  readonly rowBytes?: number;
+  /** Index of the first item of each appended row of a list, and of the item after the last one. */
+  readonly offsets: Uint32Array;
   readonly #leaf: Leaf;
   readonly #memory: PageMemory;
   readonly #pages: PageReader;
-  /** Level of an item that exists, even if it is null; 0 for a flat column. */
+  readonly #slice: LeafSlice;
+  /** Level of an item that exists, even if it is null. */
   readonly #item: number;
   readonly #repetitions = new Int32Array(STRIDE);
   readonly #definitions = new Int32Array(STRIDE);
@@ -34,74 +57,91 @@ export class LeafReader {
   #plain: Values | undefined;
   #base = 0;
   #dictionary: LeafDictionary | undefined;
+  /** Rows of a list that were appended. */
+  #rows = 0;
 
-  /** @param item level of a list's item that exists */
-  constructor(chunk: ColumnMetaData, leaf: Leaf, memory: PageMemory, item = 0) {
+  /**
+   * @param capacity maximum number of rows of a slice
+   * @param item level of a list's item that exists; 0 for a column of single values
+   */
+  constructor(chunk: ColumnMetaData, leaf: Leaf, memory: PageMemory, capacity: number, item = 0) {
     this.#leaf = leaf;
     this.#memory = memory;
     this.#pages = new PageReader(chunk, leaf, memory);
+    this.#slice = createLeafSlice(leaf, capacity);
     this.#item = item;
+    this.offsets = new Uint32Array(leaf.isRepeated ? capacity + 1 : 0);
+    const { number } = leaf.type;
+    if (number !== undefined && !leaf.isRepeated)
+      this.rowBytes = number.inexact === 'large' ? LARGE_NUMBER_BYTES : NUMBER_BYTES;
   }
 
-  /** Number of the last data page that was read, from 1 on. */
   get page(): number {
     return this.#pages.number;
   }
 
-  /** Returns whether all entries are done. */
+  /** Number of appended rows of a list. */
+  get rows(): number {
+    return this.#rows;
+  }
+
   async isDone(): Promise<boolean> {
     return this.#at === this.#count && !(await this.#refill());
   }
 
-  /** Appends the next rows of a flat column. */
-  async appendRows(slice: LeafSlice, rows: number): Promise<void> {
+  async append(rows: number): Promise<number> {
+    const before = this.#slice.bytes;
+    await (this.#leaf.isRepeated ? this.#appendLists(rows) : this.#appendValues(rows));
+    return this.#slice.bytes - before + (this.#leaf.isRepeated ? OFFSET_BYTES * rows : 0);
+  }
+
+  take(): Column {
+    this.#rows = 0;
+    return this.#slice.take();
+  }
+
+  async #appendValues(rows: number): Promise<void> {
     for (let done = 0; done < rows;) {
       if (await this.isDone()) throw new Error(TOO_FEW_ROWS);
       const end = Math.min(this.#count, this.#at + rows - done);
       done += end - this.#at;
-      await this.#appendEntries(slice, end, end - this.#at);
+      await this.#appendEntries(end, end - this.#at);
     }
   }
 
-  /** Appends the next rows of a list, and writes to `offsets` from `first` on the first item of each, and the end. */
-  async appendLists(slice: LeafSlice, rows: number, offsets: Uint32Array, first: number): Promise<void> {
-    for (let begun = 0; ;) {
-      if (this.#at === this.#count && !(await this.#refill())) {
-        if (begun < rows) throw new Error(TOO_FEW_ROWS);
-        break;
-      }
-      if (begun === 0 && this.#repetitions[this.#at] !== 0) throw new Error('a list continues without a start');
-      const { end, items, rows: more } = this.#scanRows(slice.size, rows - begun, offsets, first + begun);
-      begun += more;
-      await this.#appendEntries(slice, end, items);
-      if (end < this.#count) break;
+  async #appendLists(rows: number): Promise<void> {
+    const end = this.#rows + rows;
+    for (let isFirst = true; !(await this.isDone()); isFirst = false) {
+      if (isFirst && this.#repetitions[this.#at] !== 0) throw new Error('a list continues without a start');
+      await this.#appendItems(end);
+      // The next row begins.
+      if (this.#at < this.#count) break;
     }
-    offsets[first + rows] = slice.size;
+    if (this.#rows < end) throw new Error(TOO_FEW_ROWS);
+    this.offsets[end] = this.#slice.size;
   }
 
-  /** Finds the entries of at most `rows` rows that begin in the current entries, and of the row before them. */
-  #scanRows(
-    size: number,
-    rows: number,
-    offsets: Uint32Array,
-    first: number,
-  ): { readonly end: number; readonly items: number; readonly rows: number } {
+  /** Appends the current entries, or those before row `rowEnd`. */
+  async #appendItems(rowEnd: number): Promise<void> {
+    const { offsets } = this;
     const [repetitions, definitions] = [this.#repetitions, this.#definitions];
-    const [at, count, item] = [this.#at, this.#count, this.#item];
-    let begun = 0;
+    const [at, count, item, size] = [this.#at, this.#count, this.#item, this.#slice.size];
+    let row = this.#rows;
     let end = at;
-    if (this.#isFull) {
-      for (; end < count && (repetitions[end] !== 0 || begun < rows); end++)
-        if (repetitions[end] === 0) offsets[first + begun++] = size + end - at;
-      return { end, items: end - at, rows: begun };
-    }
     let items = 0;
-    for (; end < count && (repetitions[end] !== 0 || begun < rows); end++) {
-      if (repetitions[end] === 0) offsets[first + begun++] = size + items;
-      else if (definitions[end]! < item) throw new Error('a list continues with a missing item');
-      if (definitions[end]! >= item) items++;
+    if (this.#isFull) {
+      for (; end < count && (repetitions[end] !== 0 || row < rowEnd); end++)
+        if (repetitions[end] === 0) offsets[row++] = size + end - at;
+      items = end - at;
+    } else {
+      for (; end < count && (repetitions[end] !== 0 || row < rowEnd); end++) {
+        if (repetitions[end] === 0) offsets[row++] = size + items;
+        else if (definitions[end]! < item) throw new Error('a list continues with a missing item');
+        if (definitions[end]! >= item) items++;
+      }
     }
-    return { end, items, rows: begun };
+    this.#rows = row;
+    await this.#appendEntries(end, items);
   }
 
   /** Reads the levels of the next entries; returns false after the last one. */
@@ -141,14 +181,14 @@ export class LeafReader {
   }
 
   /** Appends the values of the entries up to `end`, which have so many items. */
-  async #appendEntries(slice: LeafSlice, end: number, items: number): Promise<void> {
+  async #appendEntries(end: number, items: number): Promise<void> {
     const begin = this.#at;
     this.#at = end;
     const present = this.#isFull ? items : this.#findPresent(begin, end);
     const from = this.#numAppended;
     this.#numAppended += present;
     if (this.#plain === undefined) {
-      this.#appendPlaces(slice, items, present);
+      this.#appendPlaces(items, present);
       return;
     }
     if (from + present > this.#base + this.#plain.count) {
@@ -156,8 +196,8 @@ export class LeafReader {
       this.#base = from;
     }
     if (from + present > this.#base + this.#plain.count) throw tooFewValues(this.#base + this.#plain.count);
-    if (this.#isFull) slice.appendPlain(this.#plain, from - this.#base, items);
-    else slice.appendOptional(this.#plain, from - this.#base, this.#places, items);
+    if (this.#isFull) this.#slice.appendPlain(this.#plain, from - this.#base, items);
+    else this.#slice.appendOptional(this.#plain, from - this.#base, this.#places, items);
   }
 
   /** Writes to `#places` for each item the index of its value among those of the entries, or -1; counts the values. */
@@ -173,7 +213,7 @@ export class LeafReader {
     return present;
   }
 
-  #appendPlaces(slice: LeafSlice, items: number, present: number): void {
+  #appendPlaces(items: number, present: number): void {
     const [found, places] = [this.#found, this.#places];
     const dictionary = (this.#dictionary ??= new LeafDictionary(NO_VALUES, this.#leaf, this.#memory));
     const { missing } = dictionary;
@@ -187,7 +227,7 @@ export class LeafReader {
           throw new Error(`an index is ${found[i]}, but its dictionary has ${missing} values`);
     }
     if (!this.#isFull) for (let i = 0; i < items; i++) places[i] = places[i]! < 0 ? missing : found[places[i]!]!;
-    slice.appendPlaces(dictionary, this.#isFull ? found : places, items);
+    this.#slice.appendPlaces(dictionary, this.#isFull ? found : places, items);
   }
 }
 
