@@ -1,4 +1,4 @@
-import { floatText } from '../data/files/parquet/number-text.js';
+import { floatText } from '../text/float-text.js';
 
 const ZERO = 48;
 const POINT = 46;

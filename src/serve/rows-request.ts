@@ -1,4 +1,4 @@
-import { shortestDecimal } from '../data/files/parquet/number-text.js';
+import { shortestDecimal } from '../text/float-text.js';
 import { rowsOfObjects, type Row } from '../data/rows/object-rows.js';
 import { didYouMean, quoted, type Problem } from '../core/errors.js';
 import { asObject, parseJsonBody, refuseRowCount, assertKeys } from './body.js';

@@ -1,4 +1,4 @@
-import { floatText, halfFloat } from '../data/files/parquet/number-text.js';
+import { floatText, halfFloat } from '../text/float-text.js';
 import type { Cell } from '../data/rows/encode-values.js';
 import { quoted } from '../core/errors.js';
 import { refusal, type Refusal } from './refusal.js';

@@ -1,5 +1,5 @@
 import type { Cell, Item } from '../data/rows/encode-values.js';
-import { shortestDecimal } from '../data/files/parquet/number-text.js';
+import { shortestDecimal } from '../text/float-text.js';
 import { rowsOfColumns } from '../data/rows/object-rows.js';
 import { didYouMean, problemLine, quoted, type Problem } from '../core/errors.js';
 import type { Predictions } from '../trained-model/load-model.js';

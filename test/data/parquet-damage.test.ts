@@ -5,7 +5,7 @@ import { parquetHeader } from 'hyparquet/src/column.js';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import { describe, expect, it } from 'vitest';
 import { openRows } from '../../src/data/files/open-rows.js';
-import { lz4Block } from '../../src/data/files/parquet/lz4.js';
+import { lz4Block } from '../../src/data/readers/parquet/lz4.js';
 import { needsPython, python } from '../support/python.js';
 import { scratchFile, scratchFolder } from '../support/scratch.js';
 

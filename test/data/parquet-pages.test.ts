@@ -5,10 +5,9 @@ import { pathToFileURL } from 'node:url';
 import { parquetMetadata, parquetSchema } from 'hyparquet';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import { describe, expect, it } from 'vitest';
-import { columnPlan } from '../../src/data/files/parquet/column-plan.js';
-import { leafCursor } from '../../src/data/files/parquet/leaf-cursor.js';
-import { pageMemory } from '../../src/data/files/parquet/page-memory.js';
-import { sliceColumn } from '../../src/data/files/parquet/slice-column.js';
+import { columnPlan } from '../../src/data/readers/parquet/column-plan.js';
+import { pageMemory } from '../../src/data/readers/parquet/page-memory.js';
+import { openColumn } from '../../src/data/readers/parquet/slice-column.js';
 import { scratchFile } from '../support/scratch.js';
 
 const ROWS = 20_000;
@@ -35,7 +34,7 @@ async function readInWindows(
     const columns = parquetSchema(metadata).children.map((child, i) => {
       const plan = columnPlan(child);
       if ('fix' in plan || plan.kind !== 'cell') throw new Error('expected cells');
-      return sliceColumn(plan, [leafCursor(metadata.row_groups[0]!.columns[i]!.meta_data!, plan.leaf, memory)], 1000);
+      return openColumn(plan, [metadata.row_groups[0]!.columns[i]!.meta_data!], memory, 1000);
     });
     const cells: string[][] = columns.map(() => []);
     for (let begin = 0; begin < ROWS; begin += 1000) {
@@ -119,22 +118,20 @@ describe('Parquet dictionary larger than the buffer of its column', () => {
       ),
     );
     const module = (name: string): string =>
-      JSON.stringify(pathToFileURL(join(import.meta.dirname, `../../dist/data/files/parquet/${name}.js`)).href);
+      JSON.stringify(pathToFileURL(join(import.meta.dirname, `../../dist/data/readers/parquet/${name}.js`)).href);
     // All columns read the same data.
     const script = `
       import { open } from 'node:fs/promises';
       import { parquetMetadataAsync, parquetSchema, asyncBufferFromFile } from 'hyparquet';
       import { columnPlan } from ${module('column-plan')};
-      import { leafCursor } from ${module('leaf-cursor')};
       import { pageMemory } from ${module('page-memory')};
-      import { sliceColumn } from ${module('slice-column')};
+      import { openColumn } from ${module('slice-column')};
       const buffer = await asyncBufferFromFile(${JSON.stringify(path)});
       const metadata = await parquetMetadataAsync(buffer);
       const plan = columnPlan(parquetSchema(metadata).children[0]);
       const memory = pageMemory(await open(${JSON.stringify(path)}), buffer.byteLength, 300);
       const { meta_data } = metadata.row_groups[0].columns[0];
-      const openColumn = () => sliceColumn(plan, [leafCursor(meta_data, plan.leaf, memory)], 256);
-      const columns = Array.from({ length: 300 }, openColumn);
+      const columns = Array.from({ length: 300 }, () => openColumn(plan, [meta_data], memory, 256));
       let sum = 0;
       let peak = 0;
       for (let part = 0; part < 2; part++) for (const column of columns) {

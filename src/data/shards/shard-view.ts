@@ -13,7 +13,7 @@ import type { KeyTexts } from '../../core/row-key.js';
 import type { EncodedField } from '../../features/feature-types.js';
 import { fieldColumn, fieldReader, takesStored } from '../../features/kinds/kinds.js';
 import { textReader, type StringPool } from '../../features/vocabulary/string-pool.js';
-import { floatText } from '../files/parquet/number-text.js';
+import { floatText } from '../../text/float-text.js';
 import { itemsJson } from '../rows/items-json.js';
 import { blockColumns, columnsOf, type EncodedFormat, type FormatSpec } from '../rows/row-format.js';
 import { badRow, type PlaceOf } from './check-shard-rows.js';

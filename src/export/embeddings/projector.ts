@@ -1,4 +1,4 @@
-import { floatText } from '../../data/files/parquet/number-text.js';
+import { floatText } from '../../text/float-text.js';
 import type { NamedTable } from './rows.js';
 
 /** Rows per block of text. */

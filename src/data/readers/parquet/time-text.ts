@@ -1,13 +1,13 @@
 // Dates and times as DuckDB's CSV export writes them, in UTC.
 
 const DAY_SECONDS = 86_400;
-/** DuckDB's infinity among days. */
+/** DuckDB's infinity in days. */
 const INFINITE_DAYS = 2 ** 31 - 1;
-/** DuckDB's infinity among microseconds and nanoseconds. */
+/** DuckDB's infinity in microseconds and nanoseconds. */
 const INFINITE_TICKS = 2n ** 63n - 1n;
 
 /**
- * A date from its days since 1970. The calendar is the proleptic Gregorian one (H. Hinnant, `civil_from_days`, public
+ * Formats a date from its days since 1970 in the proleptic Gregorian calendar (H. Hinnant, `civil_from_days`, public
  * domain).
  */
 export function dateText(days: number): string {
@@ -15,7 +15,7 @@ export function dateText(days: number): string {
   return civilText(days, '');
 }
 
-/** A point in time from its ticks since 1970. `digits` says how many of a second's decimals a tick is. */
+/** Formats a point in time from its ticks since 1970, each 10^-digits seconds. */
 export function timestampText(ticks: bigint, digits: number, isUtc: boolean): string {
   if (digits > 3 && (ticks === INFINITE_TICKS || ticks === -INFINITE_TICKS))
     return ticks > 0n ? 'infinity' : '-infinity';
@@ -25,7 +25,7 @@ export function timestampText(ticks: bigint, digits: number, isUtc: boolean): st
   return civilText(Number(days), ` ${timeText(Number(ticks - days * dayTicks), digits)}${isUtc ? '+00' : ''}`);
 }
 
-/** Digits of a second that DuckDB keeps of a time with a zone. */
+/** Decimals of a second of a time with a zone in DuckDB. */
 const MICROSECOND_DIGITS = 6;
 
 /**
@@ -47,7 +47,7 @@ export function timeOfDayText(ticks: bigint, digits: number, isUtc: boolean): st
   return `${timeText(Number(inDay / 10n ** BigInt(numCut)), digits - numCut)}+00`;
 }
 
-/** A time of the day from its ticks since midnight; of the decimals of a second, as many as are not zero. */
+/** Formats a time of the day from its ticks since midnight, without trailing zeros of the second. */
 function timeText(ticks: number, digits: number): string {
   const perSecond = 10 ** digits;
   const seconds = Math.floor(ticks / perSecond);
@@ -56,7 +56,7 @@ function timeText(ticks: number, digits: number): string {
   return `${two(Math.floor(seconds / 3600))}:${two(Math.floor(seconds / 60) % 60)}:${two(seconds % 60)}${fraction}`;
 }
 
-/** @param time what stands between the date and the mark of years before our era */
+/** @param time text between the date and the mark of years before our era */
 function civilText(days: number, time: string): string {
   const shifted = days + 719_468;
   const era = Math.floor(shifted / 146_097);

@@ -1,8 +1,7 @@
-// Numbers as DuckDB's CSV export writes them: the shortest decimal that gives the number back, with a point in it, or
-// with an
-// exponent below 10^-4 and from 10^16 on.
+// Numbers as DuckDB's CSV export writes them: the shortest decimal that is read as the same number, with a point, or
+// with an exponent below 10^-4 and from 10^16 on.
 
-/** A float of 64 bits as text. */
+/** Formats a float of 64 bits. */
 export function doubleText(value: number): string {
   if (Number.isInteger(value) && Math.abs(value) < 1e16) return `${Object.is(value, -0) ? '-0' : value}.0`;
   if (Number.isNaN(value)) return 'nan';
@@ -18,24 +17,23 @@ export function doubleText(value: number): string {
  * the decimal's.
  */
 const POWERS = Float64Array.from({ length: 16 }, (_, i) => 10 ** i);
-/** Digits that a float of 32 bits needs at the most. */
+/** Maximum number of digits that a float of 32 bits requires. */
 const MAX_DIGITS = 9;
-/** Whole numbers below it are floats of 32 bits. */
+/** Integers below it are floats of 32 bits. */
 const WHOLE_FLOATS = 2 ** 24;
 
 const floats = new Float32Array(1);
 const floatBits = new Int32Array(floats.buffer);
 
-/** Half the distance from a float of 32 bits to the next one. */
+/** Returns half the distance from a float of 32 bits to the next one. */
 function halfStep(float: number): number {
   floats[0] = float;
   return 2 ** (Math.max(1, (floatBits[0]! >> 23) & 255) - 151);
 }
 
 /**
- * The shortest decimal that a float of 32 bits is, as a double: 0.1 for 0.10000000149011612. Where the nearest of that
- * length
- * lies right between two floats, or two are as near, it is the float itself, as in DuckDB.
+ * Returns the shortest decimal that is read as a float of 32 bits, as a double: 0.1 for 0.10000000149011612. If the
+ * nearest of that length is exactly between two floats, or two are equally near, returns the float, as DuckDB does.
  */
 export function shortestDecimal(float: number): number {
   const magnitude = Math.abs(float);
@@ -59,15 +57,15 @@ export function shortestDecimal(float: number): number {
   return Number(float.toPrecision(MAX_DIGITS));
 }
 
-/** A finite float of 32 bits as a short decimal that is read as the same float. */
+/** Formats a finite float of 32 bits as a short decimal that is read as the same float. */
 export function floatText(float: number): string {
   if (Object.is(float, -0)) return '-0';
   const decimal = shortestDecimal(float);
-  // Below a power of two floats lie closer.
+  // Floats are closer together below a power of two.
   return String(Math.fround(decimal) === float ? decimal : float);
 }
 
-/** A float of 16 bits (IEEE 754 binary16) from its bits. */
+/** Converts a float of 16 bits (IEEE 754 binary16) from its bits. */
 export function halfFloat(bits: number): number {
   const sign = bits & 0x8000 ? -1 : 1;
   const exponent = (bits >> 10) & 31;
@@ -76,7 +74,7 @@ export function halfFloat(bits: number): number {
   return exponent === 0 ? sign * fraction * 2 ** -24 : sign * (1024 + fraction) * 2 ** (exponent - 25);
 }
 
-/** Digits with `scale` of them behind the point; before it at least a zero, unless the type has no digit there. */
+/** Formats a decimal with `scale` digits after the point, and a zero before it if the type has a digit there. */
 export function decimalText(unscaled: bigint | number, scale: number, precision: number): string {
   const text = String(unscaled);
   if (scale === 0) return text;

@@ -1,34 +1,32 @@
 import type { FileHandle } from 'node:fs/promises';
 
-/** What the pages of a row group may take of memory, and what they share. */
+/** Memory that the pages of a row group share, and its limits. */
 export interface PageMemory {
-  /** Bytes of text that all dictionaries may still keep. */
+  /** Remaining bytes for texts of dictionaries. */
   textLeft: number;
-  /** Bytes of a page's values that are kept at a time; a larger page is decompressed again for the rest of it. */
+  /** Bytes of a page's values that are stored at a time; a larger page is decompressed again for the rest. */
   readonly windowBytes: number;
   /**
-   * A way to read bytes of a column that lies from `begin` to `end`. They are valid until the next are read in any way;
-   * a little more is read than
-   * is asked for, since what follows is mostly wanted next, and the first before it is asked for, beside those of other
-   * columns.
+   * Returns a function that reads bytes of the column from `begin` to `end`, valid until the next read of any column.
+   * It reads ahead, and reads the first bytes at once, so that the reads of columns overlap.
    */
   reads(begin: number, end: number): (at: number, length: number) => Promise<Buffer>;
-  /** So many bytes to decompress to, until the next time. */
+  /** Returns memory for decompressed bytes, valid until the next call. */
   output(length: number): Buffer;
 }
 
-/** Entries of a column that are looked at together. */
-export const STRIDE = 256;
+/** Maximum entries of a column that are read together. */
+export const STRIDE = 1024;
 
 const TEXT_BYTES = 1 << 25;
-/** For the values of all columns together, and for those of one at the least. */
+/** For the values of all columns together, and minimum for those of one. */
 const VALUE_BYTES = 1 << 26;
 const MIN_WINDOW_BYTES = 1 << 18;
-/** That are read ahead of all columns together, and of one at the most. */
+/** Read ahead for all columns together, and maximum for one. */
 const AHEAD_BYTES = 1 << 23;
 const MAX_AHEAD_BYTES = 1 << 18;
 
-/** Memory for a row group of which so many leaves are read. */
+/** Creates the memory of a row group of which so many leaves are read. */
 export function pageMemory(file: FileHandle, fileBytes: number, numLeaves: number): PageMemory {
   let scratch = Buffer.alloc(0);
   let output = Buffer.alloc(0);
@@ -46,9 +44,9 @@ export function pageMemory(file: FileHandle, fileBytes: number, numLeaves: numbe
       // Offsets of a damaged file may be anything.
       const memory = Buffer.allocUnsafeSlow(begin >= 0 && begin < last ? Math.min(aheadBytes, last - begin) : 0);
       let first: Promise<Buffer> | undefined = memory.length > 0 ? readInto(memory, begin, memory.length) : undefined;
-      // What fails is thrown where it is awaited.
+      // Avoids an unhandled rejection; the awaiting caller receives the error.
       first?.catch(() => undefined);
-      /** What of the file lies in it, and from where. */
+      /** The bytes of the file in it, and their offset. */
       let ahead: Buffer = memory.subarray(0, 0);
       let aheadAt = begin;
       return async (at, length) => {

@@ -7,18 +7,18 @@ import {
   type SchemaElement,
 } from 'hyparquet';
 import { quoted, userError } from '../../../core/errors.js';
-import { checkThrift } from './check-thrift.js';
+import { readStruct } from './thrift.js';
 
-/** The length of the footer and the mark behind it. */
+/** The length of the footer and the mark after it. */
 const ENDING_BYTES = 8;
 /** Marks of a file whose footer can be read, and of one whose footer is encrypted. */
 const [PLAIN_MARK, ENCRYPTED_MARK] = ['PAR1', 'PARE'];
-/** Structs in structs of a schema; those of columns that are read are three deep. */
+/** Maximum depth of a schema; columns that are read are three deep. */
 const MAX_DEPTH = 100;
 
 /**
- * Reads the footer of a Parquet file: its schema, and where its columns are.
- * @throws UserError (data) for a file that is encrypted; Error that says what of the footer is damaged
+ * Reads the footer of a Parquet file: its schema, and the offsets of its columns.
+ * @throws UserError (data) for a file that is encrypted; Error for a footer that is damaged
  */
 export async function readFooter(path: string): Promise<FileMetaData> {
   const file = await open(path, 'r');
@@ -44,7 +44,7 @@ export async function readFooter(path: string): Promise<FileMetaData> {
     if (mark !== PLAIN_MARK) throw new Error(`it does not end with ${PLAIN_MARK}, so the file is truncated`);
     const length = ending.readUInt32LE(0);
     if (length > size - ENDING_BYTES - PLAIN_MARK.length) throw new Error('its footer exceeds the file size');
-    checkThrift(new Uint8Array(await buffer.slice(size - ENDING_BYTES - length, size)), 0);
+    readStruct(new Uint8Array(await buffer.slice(size - ENDING_BYTES - length, size)), 0);
     const metadata = await parse(buffer);
     checkSchema(metadata.schema);
     for (const [g, group] of metadata.row_groups.entries()) checkGroup(group, g + 1);
@@ -54,7 +54,7 @@ export async function readFooter(path: string): Promise<FileMetaData> {
   }
 }
 
-/** What the parser says of a footer that lacks something is of use to nobody but its authors. */
+/** Replaces the errors of the parser, which do not help users. */
 async function parse(buffer: AsyncBuffer): Promise<FileMetaData> {
   try {
     return await parquetMetadataAsync(buffer, { geoparquet: false });
@@ -70,7 +70,7 @@ function checkSchema(schema: readonly SchemaElement[]): void {
     const element = schema[at];
     const place = `schema element ${++at} in its footer`;
     if (element === undefined) throw new Error(`${place} is missing`);
-    // The parser takes what is there, whatever its types say.
+    // The parser does not check types.
     const {
       name,
       type,
@@ -90,8 +90,8 @@ function checkSchema(schema: readonly SchemaElement[]): void {
 }
 
 /**
- * Checks that the columns of a row group say where they are. The rows of the file are those of its groups: not all that
- * write it count them.
+ * Checks that the columns of a row group have offsets. The rows of the file are those of its groups, since not all
+ * writers count them.
  */
 function checkGroup({ num_rows: rows, columns }: RowGroup, number: number): void {
   const isCount = (value: unknown): boolean => typeof value === 'bigint' && value >= 0n;

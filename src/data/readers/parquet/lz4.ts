@@ -1,10 +1,9 @@
-// Blocks of LZ4 (https://github.com/lz4/lz4/blob/dev/doc/lz4_Block_format.md), held to the size that a page's header
-// says:
-// hyparquet-compressors fills up with zeros what a damaged block does not give.
+// Blocks of LZ4 (https://github.com/lz4/lz4/blob/dev/doc/lz4_Block_format.md), checked against the size in the header of
+// the page: hyparquet-compressors pads a damaged block with zeros.
 
-/** Every copy has so many bytes more than it says. */
+/** Every copy has so many bytes more than it declares. */
 const MIN_MATCH = 4;
-/** In front of each block that Hadoop writes: the sizes of what it holds and of itself, big-endian. */
+/** Before each block that Hadoop writes: its decompressed and compressed sizes, big-endian. */
 const HADOOP_HEADER_BYTES = 8;
 
 /**
@@ -26,7 +25,7 @@ export function lz4Hadoop(bytes: Buffer, size: number): Uint8Array {
   return hadoopBlocks(bytes, size) ?? lz4Block(bytes, size);
 }
 
-/** Undefined for bytes that are not blocks of Hadoop. */
+/** Decompresses blocks of Hadoop; undefined for other bytes. */
 function hadoopBlocks(bytes: Buffer, size: number): Uint8Array | undefined {
   const output = new Uint8Array(size);
   let length = 0;
@@ -47,7 +46,7 @@ function hadoopBlocks(bytes: Buffer, size: number): Uint8Array | undefined {
   return length === size ? output : undefined;
 }
 
-/** Reads a block to `output` from a byte on; gives the byte behind it. */
+/** Decompresses a block to `output` from `begin` on; returns the end of what it wrote. */
 function readBlock(bytes: Uint8Array, output: Uint8Array, begin: number): number {
   let at = 0;
   let to = begin;
@@ -66,7 +65,7 @@ function readBlock(bytes: Uint8Array, output: Uint8Array, begin: number): number
     output.set(bytes.subarray(at, at + literals), to);
     at += literals;
     to += literals;
-    // The last sequence is literals alone.
+    // The last sequence has literals only.
     if (at === bytes.length) return to;
     if (at + 2 > bytes.length) throw damaged();
     const offset = bytes[at]! | (bytes[at + 1]! << 8);

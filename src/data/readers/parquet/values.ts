@@ -1,27 +1,26 @@
 import type { Encoding, ParquetType } from 'hyparquet';
-import { deltaBinaryUnpack } from 'hyparquet/src/delta.js';
-import { readVarInt } from 'hyparquet/src/thrift.js';
+import { decodeDelta } from './delta.js';
 
-/** The values of a page or of a dictionary as they are stored; little-endian, as every machine is that this runs on. */
+/** The values of a page or of a dictionary as they are stored: little-endian, as all supported machines are. */
 export type Values = { readonly count: number } & (
   | { readonly kind: 'bits'; readonly bytes: Buffer }
   | { readonly kind: 'int32'; readonly data: Int32Array }
-  /** Two words a value, the low one first. */
+  /** Two words per value, low word first. */
   | { readonly kind: 'int64'; readonly words: Int32Array }
   | { readonly kind: 'float'; readonly data: Float32Array }
   | { readonly kind: 'double'; readonly data: Float64Array }
-  /** Value i goes from begins[i] to `gap` bytes before begins[i + 1]. */
+  /** Value i is stored from begins[i] to begins[i + 1] - gap. */
   | { readonly kind: 'bytes'; readonly bytes: Buffer; readonly begins: Uint32Array; readonly gap: number }
 );
 
-/** How the values of a leaf are stored. */
+/** Physical type of a leaf. */
 export interface Stored {
   readonly type: ParquetType;
-  /** Bytes of a value of fixed length. */
+  /** Bytes of a FIXED_LEN_BYTE_ARRAY. */
   readonly typeLength: number;
 }
 
-/** Takes at most `limit` values apart; fewer where the bytes end before. */
+/** Decodes at most `limit` values; fewer if the bytes end before. */
 export function readValues({ type, typeLength }: Stored, encoding: Encoding, bytes: Buffer, limit: number): Values {
   switch (encoding) {
     case 'PLAIN':
@@ -33,11 +32,11 @@ export function readValues({ type, typeLength }: Stored, encoding: Encoding, byt
       return fixedValues(type, typeLength, joinStreams(bytes, width), limit);
     }
     case 'DELTA_BINARY_PACKED': {
-      const { data } = type === 'INT32' ? delta(bytes, 0, Int32Array, limit) : delta(bytes, 0, BigInt64Array, limit);
-      return fixedValues(type, typeLength, Buffer.from(data.buffer), limit);
+      const { words } = decodeDelta(bytes, 0, type === 'INT32' ? 1 : 2, limit);
+      return fixedValues(type, typeLength, Buffer.from(words.buffer), limit);
     }
     case 'DELTA_LENGTH_BYTE_ARRAY': {
-      const { data: lengths, end } = delta(bytes, 0, Int32Array, limit);
+      const { words: lengths, end } = decodeDelta(bytes, 0, 1, limit);
       return { kind: 'bytes', bytes, begins: beginsOf(lengths, end, bytes.length), gap: 0, count: lengths.length };
     }
     case 'DELTA_BYTE_ARRAY':
@@ -47,20 +46,22 @@ export function readValues({ type, typeLength }: Stored, encoding: Encoding, byt
   }
 }
 
-/** A value of a page: which it is, and at which of its bytes it begins. */
-export interface PlaceOfValue {
+/** A value of a page: its index, and its first byte. */
+export interface ValuePlace {
   readonly place: number;
   readonly byte: number;
 }
 
-/** The value in plain bytes that comes so many values and so many bytes behind another, or more; at most the end. */
-export function plainWindow(
+/**
+ * Finds the first value of plain bytes that is at least `values` values and `size` bytes after another, or the end.
+ */
+export function skipPlain(
   { type, typeLength }: Stored,
   bytes: Buffer,
-  from: PlaceOfValue,
+  from: ValuePlace,
   values: number,
   size: number,
-): PlaceOfValue {
+): ValuePlace {
   if (type !== 'BYTE_ARRAY') {
     const width = widthOf(type, typeLength);
     const place = Math.min(Math.floor(bytes.length / width), from.place + Math.max(values, Math.floor(size / width)));
@@ -75,18 +76,16 @@ export function plainWindow(
 }
 
 /**
- * The values at some places of plain bytes, one behind another as plain bytes again.
- * @param limit values that there are at the most
- * @param until how many bytes are enough, and how many values are the least
- * @param room gives memory of so many bytes
+ * Copies the values at some places of a plain dictionary, as plain bytes.
+ * @param limit number of values in the dictionary
+ * @param until number of bytes that suffice, and minimum number of values
  */
-export function plainAt(
+export function copyPlaces(
   { type, typeLength }: Stored,
   bytes: Buffer,
   limit: number,
   places: Int32Array,
-  until: { readonly size: number; readonly least: number },
-  room: (length: number) => Buffer,
+  until: { readonly size: number; readonly values: number },
 ): Buffer {
   const width = type === 'BYTE_ARRAY' ? 0 : widthOf(type, typeLength);
   const texts = width === 0 ? plainByteArrays(bytes, limit) : undefined;
@@ -94,18 +93,18 @@ export function plainAt(
   const valueCount = texts?.count ?? Math.min(limit, Math.floor(bytes.length / width));
   let size = 0;
   let count = 0;
-  for (; count < places.length && (count < until.least || size < until.size); count++) {
+  for (; count < places.length && (count < until.values || size < until.size); count++) {
     const place = places[count]!;
     if (place < 0 || place >= valueCount) throw new Error('a value is missing: its page is damaged');
     size += begin(place + 1) - begin(place);
   }
-  const found = room(size);
+  const copy = Buffer.from(new ArrayBuffer(size));
   for (let i = 0, at = 0; i < count; i++) {
     const end = begin(places[i]! + 1);
-    // Faster than a call to copy as long as values are short.
-    for (let from = begin(places[i]!); from < end; from++) found[at++] = bytes[from]!;
+    // Faster than Buffer.copy for short values.
+    for (let from = begin(places[i]!); from < end; from++) copy[at++] = bytes[from]!;
   }
-  return found;
+  return copy;
 }
 
 function widthOf(type: ParquetType, typeLength: number): number {
@@ -134,7 +133,7 @@ function fixedValues(type: ParquetType, typeLength: number, bytes: Buffer, limit
       count,
     };
   const size = count * width;
-  // A typed array begins at a multiple of what its elements are long.
+  // A typed array must be aligned to its elements.
   const [memory, offset] =
     bytes.byteOffset % 8 === 0
       ? [bytes.buffer, bytes.byteOffset]
@@ -146,51 +145,29 @@ function fixedValues(type: ParquetType, typeLength: number, bytes: Buffer, limit
     : { kind: 'double', data: new Float64Array(memory, offset, count), count };
 }
 
-/** Each is its length in four bytes and itself. */
+/** Each value follows its length in four bytes. */
 function plainByteArrays(bytes: Buffer, limit: number): Extract<Values, { kind: 'bytes' }> {
   const begins = new Uint32Array(Math.min(limit, Math.floor(bytes.length / 4)) + 1);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const last = bytes.length - 4;
   let at = 0;
   let count = 0;
-  while (count < limit && at + 4 <= bytes.length) {
+  while (count < limit && at <= last) {
     begins[count++] = at + 4;
-    at += 4 + bytes.readUInt32LE(at);
-    if (at > bytes.length) throw new Error('a value extends past its page');
+    at += 4 + view.getUint32(at, true);
   }
+  if (at > bytes.length) throw new Error('a value extends past its page');
   begins[count] = at + 4;
   return { kind: 'bytes', bytes, begins, gap: 4, count };
 }
 
-/** The first bytes of all values, then the second ones, …: put together again. */
+/** Joins the first bytes of all values, the second bytes of all, …. */
 function joinStreams(bytes: Buffer, width: number): Buffer {
   const count = Math.floor(bytes.length / width);
   const joined = Buffer.from(new ArrayBuffer(count * width));
   for (let b = 0; b < width; b++)
     for (let i = 0, from = b * count; i < count; i++) joined[i * width + b] = bytes[from + i]!;
   return joined;
-}
-
-/** Differences in a part of a block are a multiple of it, so that each part ends with a byte. */
-const MINIBLOCK_MULTIPLE = 8;
-
-/** Numbers as differences; their own header says how many there are. */
-function delta<Data extends Int32Array | BigInt64Array>(
-  bytes: Buffer,
-  begin: number,
-  type: new (length: number) => Data,
-  limit: number,
-): { readonly data: Data; readonly end: number } {
-  const reader = { view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), offset: begin };
-  const blockValues = readVarInt(reader);
-  const numParts = readVarInt(reader);
-  if (!(blockValues > 0 && numParts > 0 && blockValues % (MINIBLOCK_MULTIPLE * numParts) === 0))
-    throw new Error(`its delta blocks of ${blockValues} values have ${numParts} miniblocks`);
-  const count = readVarInt(reader);
-  if (count < 0 || count > limit)
-    throw new Error(`a page has ${count} values, more than the ${limit} that its header declares`);
-  reader.offset = begin;
-  const data = new type(count);
-  deltaBinaryUnpack(reader, count, data);
-  return { data, end: reader.offset };
 }
 
 function beginsOf(lengths: Int32Array, begin: number, end: number): Uint32Array {
@@ -205,10 +182,10 @@ function beginsOf(lengths: Int32Array, begin: number, end: number): Uint32Array 
   return begins;
 }
 
-/** Each value begins as the one before it does. */
+/** Each value shares a prefix with the previous one. */
 function deltaByteArrays(bytes: Buffer, limit: number): Values {
-  const { data: prefixes, end: prefixesEnd } = delta(bytes, 0, Int32Array, limit);
-  const { data: suffixes, end } = delta(bytes, prefixesEnd, Int32Array, limit);
+  const { words: prefixes, end: prefixesEnd } = decodeDelta(bytes, 0, 1, limit);
+  const { words: suffixes, end } = decodeDelta(bytes, prefixesEnd, 1, limit);
   if (prefixes.length !== suffixes.length)
     throw new Error(`it has ${prefixes.length} prefixes and ${suffixes.length} suffixes`);
   const from = beginsOf(suffixes, end, bytes.length);

@@ -1,13 +1,13 @@
 import { rethrowLimit, userError } from '../../../core/errors.js';
-import { firstBytes } from '../byte-chunks.js';
+import { firstBytes } from '../../files/byte-chunks.js';
 
-/** How Parquet files begin, and those whose footer is encrypted. */
+/** First bytes of Parquet files, and of those with an encrypted footer. */
 const MAGIC = ['PAR1', 'PARE'];
 const NAME = /\.(parquet|parq|pqt)$/i;
 
 /**
- * Whether a file is Parquet by its first bytes, whatever its name.
- * @throws UserError (data) for one that is called Parquet and is none
+ * Returns whether a file is Parquet by its first bytes, whatever its name.
+ * @throws UserError (data) for another file that is named like Parquet
  */
 export async function isParquet(path: string): Promise<boolean> {
   const start = await startOf(path);
@@ -25,7 +25,7 @@ export async function isParquet(path: string): Promise<boolean> {
   });
 }
 
-/** The first bytes of a file; none where it cannot be read, which whoever opens it tells. */
+/** Returns the first bytes of a file; none if it cannot be read, which is reported when it is opened. */
 async function startOf(path: string): Promise<string> {
   try {
     return (await firstBytes(path, 32)).toString('latin1');

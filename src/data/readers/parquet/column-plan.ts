@@ -1,31 +1,31 @@
 import type { SchemaElement, SchemaTree } from 'hyparquet';
 import { leafType, type LeafType } from './leaf-type.js';
 
-/** A leaf of the schema that is read: where it lies, and how deep it is. */
+/** A leaf of the schema that is read. */
 export interface Leaf {
   readonly path: readonly string[];
   readonly element: SchemaElement;
   readonly type: LeafType;
-  /** The level of a value that is there. */
+  /** Definition level of a value that is not null. */
   readonly definition: number;
   readonly isRepeated: boolean;
 }
 
-/** How a column is read: a cell a row, or a list of items, each an id or an id and a weight. */
-export type ColumnPlan = { readonly name: string; /** For people. */ readonly type: string } & (
+/** Reading of a column: one value per row, or a list of items, each an id or an id and a weight. */
+export type ColumnPlan = { readonly name: string; /** For errors. */ readonly type: string } & (
   | { readonly kind: 'cell'; readonly leaf: Leaf }
   | {
       readonly kind: 'items';
       readonly ids: Leaf;
       readonly weights?: Leaf;
-      /** The level of an item that is there, be it null. */ readonly item: number;
+      /** Definition level of an item that exists, even if it is null. */ readonly item: number;
     }
 );
 
-/** A column that has no reading. */
+/** A column whose type is not supported. */
 export interface Unreadable {
   readonly type: string;
-  /** What to do about it. */
+  /** What the user can do. */
   readonly fix: string;
 }
 
@@ -33,7 +33,7 @@ const ID_NAMES = ['id', 'key'];
 const WEIGHT_NAMES = ['weight', 'value'];
 
 /**
- * How a column of the schema is read; lists by the rules of
+ * Plans the reading of a column of the schema; lists follow the rules of
  * https://github.com/apache/parquet-format/blob/master/LogicalTypes.md.
  */
 export function columnPlan(column: SchemaTree): ColumnPlan | Unreadable {
@@ -78,9 +78,7 @@ export function columnPlan(column: SchemaTree): ColumnPlan | Unreadable {
   return { kind: 'items', name, type, ids, weights, item };
 }
 
-/**
- * A schema's node as a list: the node that repeats, the element, and the level of an element that is there, be it null.
- */
+/** Returns a node as a list: the repeated node, the element, and the definition level of a (null) element. */
 function listOf(
   column: SchemaTree,
 ):
@@ -123,12 +121,12 @@ function isRepeated({ element }: SchemaTree): boolean {
   return element.repetition_type === 'REPEATED';
 }
 
-/** What a node adds to the level of definition. */
+/** Returns what a node adds to the definition level. */
 function levelOf({ element }: SchemaTree): number {
   return element.repetition_type === 'REQUIRED' ? 0 : 1;
 }
 
-/** A type as people write it: list<struct<id: int64, weight: float>>. */
+/** Formats a type: list<struct<id: int64, weight: float>>. */
 function typeName(node: SchemaTree): string {
   const list = listOf(node);
   if (list === undefined) return bareName(node);
@@ -136,7 +134,7 @@ function typeName(node: SchemaTree): string {
   return `list<${list.element === list.repeated ? bareName(list.element) : typeName(list.element)}>`;
 }
 
-/** The same of a node for itself, as if it did not repeat. */
+/** Formats the type of a node as if it did not repeat. */
 function bareName({ element, children }: SchemaTree): string {
   if (children.length > 0)
     return `struct<${children.map((child) => `${child.element.name}: ${typeName(child)}`).join(', ')}>`;

@@ -1,18 +1,16 @@
 import { brotliDecompressSync, gunzipSync } from 'node:zlib';
 import { Decompress } from 'fzstd';
-import type { CompressionCodec } from 'hyparquet';
-import { snappyUncompress } from 'hyparquet/src/snappy.js';
+import { snappyUncompress, type CompressionCodec } from 'hyparquet';
 import { compressors } from 'hyparquet-compressors';
 import { lz4Block, lz4Hadoop } from './lz4.js';
 import type { PageMemory } from './page-memory.js';
 
-/** From so many bytes on, memory that is used again is worth more than speed: what is left behind goes late. */
+/** Pages of at least so many bytes reuse memory, although their decoder is slower: large garbage is freed late. */
 const LARGE = 1 << 21;
 
 /**
- * Decompresses a page to so many bytes, which are valid until something else is read; a page of nothing may be no bytes
- * at all,
- * whatever the codec.
+ * Decompresses a page to `size` bytes, which are valid until the next read. An empty page may have no bytes, whatever
+ * the codec.
  * @throws Error for a page that is damaged, or has another size
  */
 export function decompress(codec: CompressionCodec, bytes: Buffer, size: number, memory: PageMemory): Buffer {
@@ -38,21 +36,21 @@ export function decompress(codec: CompressionCodec, bytes: Buffer, size: number,
   }
 }
 
-/** What decompresses it takes the size from the bytes, and more or less than that is never told. */
+/** Checks the size first, since the decoder trusts the size in the bytes. */
 function snappy(bytes: Buffer, size: number, memory: PageMemory): Buffer {
-  let said = 0;
+  let declared = 0;
   for (let at = 0, factor = 1; at < bytes.length; at++, factor *= 128) {
-    said += (bytes[at]! & 127) * factor;
+    declared += (bytes[at]! & 127) * factor;
     if (bytes[at]! < 128) break;
   }
-  checkSize(said, size);
+  checkSize(declared, size);
   if (size < LARGE) return checked(bufferOf(compressors.SNAPPY!(bytes, size)), size);
   const output = memory.output(size);
   snappyUncompress(bytes, output);
   return output;
 }
 
-/** Frames one behind another. The size that a frame says is not looked at by what decompresses it. */
+/** Decompresses consecutive frames. The decoder ignores the size that a frame declares. */
 function zstd(bytes: Buffer, size: number, memory: PageMemory): Buffer {
   const output = memory.output(size);
   let length = 0;
