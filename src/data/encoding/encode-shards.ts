@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Batch } from '../../core/batch.js';
@@ -118,7 +119,10 @@ export async function encodeRows(
  * @param path where the source is today
  */
 export async function replayRejects(folder: string, path: string, policy: RejectPolicy): Promise<void> {
-  const text = await readFile(join(folder, REJECTS), 'utf8');
+  const file = join(folder, REJECTS);
+  // Most are empty, and a look is faster than a read.
+  if (statSync(file).size === 0) return;
+  const text = await readFile(file, 'utf8');
   for (const line of text.split('\n')) {
     if (line === '') continue;
     // A line of our own.

@@ -12,12 +12,13 @@ export interface ByteChunk {
 /** The end of a line that is continued in the next chunk is copied before it, where it fits here. */
 export const CARRY_ROOM = 1 << 16;
 
-/** Bytes as chunks; `room` bytes before each may be written over. */
+/** Bytes as chunks. */
 export type ByteChunks = AsyncGenerator<ByteChunk>;
 
 /** How bytes are cut into chunks. */
 export interface ChunkOptions {
   readonly chunkBytes: number;
+  /** Bytes before each chunk that may be written over; a file of one chunk has none. */
   readonly room: number;
   /** Chunks that stay valid when the next one is asked for; their memory can then be shared with other threads. */
   readonly numKept: number;
@@ -35,14 +36,17 @@ const AHEAD = 3;
  */
 export async function* fileChunks(
   path: string,
-  { chunkBytes, room, numKept }: ChunkOptions,
+  { chunkBytes: maxBytes, room: maxRoom, numKept }: ChunkOptions,
   hash?: ByteHash,
 ): ByteChunks {
-  const buffers = buffersOf(numKept, AHEAD, room + chunkBytes);
   const file = await open(path, 'r');
   const reads: Promise<Buffer>[] = [];
   try {
     const { size } = await file.stat();
+    // A small file is one chunk, with memory of its size; devices have no size.
+    const isOne = size > 0 && size < maxBytes;
+    const [chunkBytes, room] = isOne ? [size + 1, 0] : [maxBytes, maxRoom];
+    const buffers = buffersOf(numKept, isOne ? 1 : AHEAD, room + chunkBytes);
     /** Reads a chunk, which only the end of the file cuts short. */
     const read = async (i: number): Promise<Buffer> => {
       const buffer = buffers[i % buffers.length]!;

@@ -31,6 +31,8 @@ interface CellKernels {
 
 /** Rows that are cut and read together, and the memory that this takes. */
 export interface CutRows {
+  /** The scanner that filled the window last. */
+  user: symbol | undefined;
   /** Rows at the most. */
   readonly most: number;
   /** All memory, in which cells have their places. */
@@ -80,8 +82,19 @@ const PLACES_BEHIND = 8;
 
 let compiled: WebAssembly.Module | undefined;
 
-/** Memory for rows of so many columns, and the kernels that work on it. */
-export function createCutRows(width: number, separator: number): CutRows {
+let last: { readonly width: number; readonly separator: number; readonly cut: CutRows } | undefined;
+
+/**
+ * Memory for rows of so many columns, and the kernels that work on it. Scanners of a thread share it, since files that
+ * are read in turn are often alike; a scanner that is not the last `user` fills the window again.
+ */
+export function sharedCutRows(width: number, separator: number): CutRows {
+  if (last?.width !== width || last.separator !== separator)
+    last = { width, separator, cut: createCutRows(width, separator) };
+  return last.cut;
+}
+
+function createCutRows(width: number, separator: number): CutRows {
   // The build's folder is as far from the sources as from what is built of them.
   compiled ??= new WebAssembly.Module(readFileSync(new URL('../../../dist/cells.wasm', import.meta.url)));
   const most = Math.max(MIN_ROWS, Math.min(MAX_ROWS, Math.floor(MAX_CELLS / width)));
@@ -126,6 +139,7 @@ export function createCutRows(width: number, separator: number): CutRows {
   let window = room;
   let windowEnd = window;
   return {
+    user: undefined,
     most,
     bytes,
     places: new Uint32Array(memory.buffer, places, most * (width + 1)),

@@ -2,7 +2,7 @@ import { BadValue, CELL_SEPARATOR } from '../../features/feature.js';
 import type { Dialect } from '../dialect.js';
 import type { ColumnReader, DirectCells } from '../rows/column-reader.js';
 import type { LineCount, PlainBytes } from './cell-file.js';
-import { createCutRows, type CutRows } from './cell-kernels.js';
+import { sharedCutRows, type CutRows } from './cell-kernels.js';
 import { cellText, cellTexts } from './cell-text.js';
 import { affineOnly, encodeNumbers } from './encode-numbers.js';
 import { createOddCells, type OddCells } from './odd-cells.js';
@@ -83,12 +83,13 @@ function startScanner({
   keepsAll,
   readRow,
 }: ScanTarget): Scanner {
-  const cut = createCutRows(width, dialect.delimiter.charCodeAt(0));
+  const cut = sharedCutRows(width, dialect.delimiter.charCodeAt(0));
   const { most, places } = cut;
   const stride = width + 1;
   const odd = createOddCells(most, readers.length);
   const { direct, texts } = waysOf(readers, indices, cut, stride, odd);
 
+  const user = Symbol();
   let bytes: Buffer = cut.bytes;
   let at = 0;
   let end = 0;
@@ -166,6 +167,9 @@ function startScanner({
       windowEnd = at;
     },
     scan() {
+      // Another scanner may have used the window meanwhile.
+      if (cut.user !== user) windowEnd = at;
+      cut.user = user;
       while (at < end) {
         if (block.rows === capacity) return false;
         if (at >= windowEnd) fill();

@@ -19,6 +19,8 @@ import { VOCABULARY } from './vocabulary.js';
  * others.
  */
 export const ROWS_PER_SHARD = 1 << 16;
+/** Rows that a block has memory for at first, since most of many small files need no more. */
+const FIRST_ROWS = 1 << 10;
 /** Shards that the system takes while the next is filled. */
 const MAX_WRITING = 2;
 /** Shards that the system has and the disk does not: it may fall behind for a while, and nobody waits for it. */
@@ -61,7 +63,8 @@ export async function writeShards(
   let written: Manifest | undefined;
   await writeFolder(path, async (folder) => {
     const shards: Manifest['shards'] = [];
-    let block = createRowBlock(columns, rowsPerShard);
+    let capacity = 0;
+    let block = createRowBlock(columns, capacity);
     /** Blocks by what has them written, the oldest first. */
     const writing: Promise<RowBlock>[] = [];
     /**
@@ -102,14 +105,25 @@ export async function writeShards(
       // What fails is thrown where it is awaited.
       isWritten.catch(() => undefined);
       writing.push(isWritten);
-      block = spare.pop() ?? createRowBlock(columns, rowsPerShard);
+      const free = spare.pop();
+      capacity = free === undefined ? 0 : rowsPerShard;
+      block = free ?? createRowBlock(columns, capacity);
       block.rows = 0;
+    };
+
+    const reserve = (rows: number): void => {
+      if (rows <= capacity) return;
+      const before = block;
+      capacity = shards.length > 0 ? rowsPerShard : Math.min(rowsPerShard, Math.max(rows, 4 * capacity, FIRST_ROWS));
+      block = createRowBlock(columns, capacity);
+      appendRows(before, 0, before.rows, block);
     };
 
     const writer: ShardWriter = {
       async add(batch) {
         for (let begin = 0; begin < batch.rows;) {
           const end = Math.min(batch.rows, begin + rowsPerShard - block.rows);
+          reserve(block.rows + end - begin);
           appendRows(batch, begin, end, block);
           begin = end;
           if (block.rows === rowsPerShard) await flush();
