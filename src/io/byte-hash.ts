@@ -74,7 +74,8 @@ export async function hashFile(path: string, onBytes?: (bytes: number) => void, 
     const { size } = await file.stat();
     const chunkBytes = size > 0 ? Math.min(CHUNK_BYTES, size) : CHUNK_BYTES;
     const buffers = [Buffer.allocUnsafeSlow(chunkBytes), Buffer.allocUnsafeSlow(chunkBytes)];
-    const read = (i: number): Promise<{ readonly bytesRead: number }> => file.read(buffers[i % 2]!, 0, chunkBytes, null);
+    const read = (i: number): Promise<{ readonly bytesRead: number }> =>
+      file.read(buffers[i % 2]!, 0, chunkBytes, null);
     let next = read(0);
     for (let i = 0; ; i++) {
       const { bytesRead } = await next;

@@ -66,8 +66,8 @@ export async function keepShards<Read>(
       },
     };
     const { read, leftOut, ...details } = await encode(recording, writer);
-    await writer.addFile(REJECTS, rejects.map((row) => `${JSON.stringify(row)}\n`).join(''));
-    await writer.addFile(ENTRY, entry(read));
+    writer.addFile(REJECTS, rejects.map((row) => `${JSON.stringify(row)}\n`).join(''));
+    writer.addFile(ENTRY, entry(read));
     return { ...details, about: { [LEFT_OUT]: Object.fromEntries(leftOut) } };
   });
 }

@@ -33,7 +33,7 @@ export interface ShardWriter {
   /** Adds texts of keys that its rows have. */
   addKeyTexts(texts: ReadonlyMap<string, KeyTexts>): void;
   /** Adds another file to the folder. */
-  addFile(name: string, content: string): Promise<void>;
+  addFile(name: string, content: string): void;
 }
 
 /** What is known when all rows are written. */
@@ -72,6 +72,13 @@ export async function writeShards(
      * meanwhile.
      */
     const syncs: Promise<void>[] = [];
+    /** Writes of other files; the disk syncs them together with the shards. */
+    const others: Promise<unknown>[] = [];
+    const addOther = (writing: Promise<unknown>): void => {
+      // What fails is thrown where it is awaited.
+      writing.catch(() => undefined);
+      others.push(writing);
+    };
     const spare: RowBlock[] = [];
     const counts = new Map<string, IdCounts[string]>();
     const labelCounts = new Map<string, number>();
@@ -130,43 +137,34 @@ export async function writeShards(
         }
       },
       addKeyTexts: (texts) => addKeyTexts(keyTexts, texts),
-      async addFile(name, content) {
-        await writeSynced(join(folder, name), content);
-      },
+      addFile: (name, content) => addOther(writeSynced(join(folder, name), content)),
     };
     let details: ShardDetails;
+    let shardColumns: readonly ShardColumn[];
     try {
       details = await fill(writer);
       if (block.rows > 0) await flush();
       await flushed(0);
-      await Promise.all(syncs);
+      shardColumns = columns.map((column, i) => {
+        const texts = details.vocabularies?.get(column.name);
+        const vocabulary = texts && `vocabulary-${String(i).padStart(3, '0')}.safetensors`;
+        if (vocabulary !== undefined)
+          addOther(writeSafetensors(join(folder, vocabulary), textTensors(texts!, VOCABULARY)));
+        return shardColumn(column, details, vocabulary);
+      });
+      await Promise.all([...syncs, ...others]);
     } finally {
       // Nothing is written any more to a folder that is removed.
       await Promise.allSettled(writing);
-      await Promise.allSettled(syncs);
+      await Promise.allSettled([...syncs, ...others]);
     }
 
-    const shardColumns: ShardColumn[] = [];
-    for (const [i, { name, kind, width = 1 }] of columns.entries()) {
-      if (kind === 'number' || kind === 'label' || kind === 'key') {
-        shardColumns.push({ name, kind });
-        continue;
-      }
-      if (kind === 'vector') {
-        shardColumns.push({ name, kind, width });
-        continue;
-      }
-      const texts = details.vocabularies?.get(name);
-      const vocabulary = texts && `vocabulary-${String(i).padStart(3, '0')}.safetensors`;
-      if (vocabulary !== undefined) await writeSafetensors(join(folder, vocabulary), textTensors(texts!, VOCABULARY));
-      shardColumns.push({ name, kind, size: sizeOf(details, name), ...(vocabulary !== undefined && { vocabulary }) });
-    }
     const rows = shards.reduce((sum, shard) => sum + shard.rows, 0);
     written = {
       format: 'mtl shards',
       version: 1,
       rows,
-      columns: shardColumns,
+      columns: [...shardColumns],
       shards,
       about: {
         ...details.about,
@@ -178,6 +176,17 @@ export async function writeShards(
     await writeSynced(join(folder, MANIFEST), `${JSON.stringify(written, null, 1)}\n`);
   });
   return written!;
+}
+
+/** What a manifest tells of a column. */
+function shardColumn(
+  { name, kind, width = 1 }: BlockColumn,
+  details: ShardDetails,
+  vocabulary: string | undefined,
+): ShardColumn {
+  if (kind === 'vector') return { name, kind, width };
+  if (kind === 'number' || kind === 'label' || kind === 'key') return { name, kind };
+  return { name, kind, size: sizeOf(details, name), ...(vocabulary !== undefined && { vocabulary }) };
 }
 
 function sizeOf({ sizes }: ShardDetails, name: string): number {

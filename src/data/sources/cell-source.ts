@@ -17,6 +17,7 @@ import { fitLocalRows } from '../encoding/fit-local.js';
 import { fitFeatures, fitsOf, noRows } from '../encoding/fit.js';
 import { streamRows } from '../encoding/stream-rows.js';
 import type { Fingerprint } from '../files/fingerprint.js';
+import type { BadRow, RejectPolicy } from '../rows/rejects.js';
 import { blockColumns } from '../rows/row-block.js';
 import { recipeOf, trainedFormat, type EncodedFormat, type RowFormat } from '../rows/row-format.js';
 import { countLeftOut } from '../rows/row-rule.js';
@@ -39,6 +40,9 @@ import type { Access, Reading, Source } from './source.js';
 const THREADED_BYTES = 64e6;
 /** More threads would wait for the one that reads and writes. */
 const MAX_THREADS = 8;
+/** Files of at most so many bytes are read at the same time, at most so many of them. */
+const SMALL_BYTES = 1e6;
+const MAX_AHEAD = 8;
 /** Problems of a source with many files that are told. */
 const MAX_PROBLEMS = 20;
 
@@ -178,8 +182,7 @@ export async function openCellSource(
               (share, { csv }) => onShare(share, csv.path),
             );
           const fromLocal = async (): Promise<Fitted> => {
-            const locals: Shards[] = [];
-            for (const part of parts) locals.push(await localOf(part, trained, reading));
+            const locals = await eachInTurn(parts, reading, (part, own) => localOf(part, trained, own));
             const paths = files.map((file) => file.path);
             return fitLocalRows(
               locals,
@@ -222,7 +225,7 @@ export async function openCellSource(
         make: (part, own) => shardsOf(part, format, own),
         all() {
           first.cacheOf(reading).index.refresh();
-          return ofEach((part) => shardsOf(part, format, reading));
+          return eachInTurn(parts, reading, (part, own) => shardsOf(part, format, own));
         },
       });
       await tidyWritten(first.cacheOf(reading));
@@ -288,6 +291,35 @@ export function checkTables({ fields }: EncodedFormat, where: string): void {
         fix,
       })),
     );
+}
+
+/**
+ * Gets something of each file, of some small ones at the same time, since each waits for the disk. Invalid rows are
+ * reported in the order of the files; a file that fails is taken again in its turn, which throws what it alone would.
+ */
+async function eachInTurn<Found>(
+  parts: readonly CellPart[],
+  reading: Reading,
+  get: (part: CellPart, reading: Reading) => Promise<Found>,
+): Promise<Found[]> {
+  const found: Found[] = [];
+  const getAhead = async (part: CellPart): Promise<(() => Found) | undefined> => {
+    const rejects: BadRow[] = [];
+    const policy: RejectPolicy = { count: 0, reject: (row) => void rejects.push(row) };
+    try {
+      const got = await get(part, { ...reading, policy });
+      return () => (rejects.forEach((row) => reading.policy.reject(row)), got);
+    } catch {
+      return undefined;
+    }
+  };
+  for (let begin = 0; begin < parts.length; begin += MAX_AHEAD) {
+    const window = parts.slice(begin, begin + MAX_AHEAD);
+    const isSmall = window.length > 1 && window.every(({ bytes }) => bytes <= SMALL_BYTES);
+    const ahead = await Promise.all(isSmall ? window.map(getAhead) : []);
+    for (const [i, part] of window.entries()) found.push(ahead[i]?.() ?? (await get(part, reading)));
+  }
+  return found;
 }
 
 /** Opens all files, and tells of all that cannot be. */
