@@ -6,7 +6,7 @@ import { systemCode, UserError } from '../../core/errors.js';
 import { userCache } from '../../system/user-cache.js';
 import { isSameContent, keyOf, type FileStats, type Fingerprint } from '../files/fingerprint.js';
 import { cacheLimit } from './cache-limit.js';
-import { createCacheIndex, type CacheIndex } from './cache-index.js';
+import { CacheIndex } from './cache-index.js';
 import { ENTRY, entryText, renewStats, VERSION, type CacheEntry, type KeptFolder } from './entry.js';
 import { takeEntry } from './leases.js';
 
@@ -61,7 +61,7 @@ const indexedCaches = new WeakMap<Cache, IndexedCache>();
 export function indexedCache(cache: Cache): IndexedCache {
   const found = indexedCaches.get(cache) ?? {
     cache,
-    index: createCacheIndex(),
+    index: new CacheIndex(),
     written: new Set<string>(),
     maxBytes: cacheLimit(),
   };
@@ -118,7 +118,7 @@ export async function cached(
   const found = await keptFor(indexed, request);
   if (found !== undefined) {
     await takeEntry(found.path);
-    if (existsSync(join(found.path, ENTRY))) {
+    if (index.touch(found.path)) {
       if (await renewStats(found, source, stats)) index.add(found.path);
       return found.path;
     }
