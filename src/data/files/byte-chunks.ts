@@ -1,3 +1,4 @@
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import type { ByteHash } from '../../io/byte-hash.js';
 
@@ -102,14 +103,32 @@ function buffersOf(numKept: number, numFilled: number, bytes: number): readonly 
   );
 }
 
-/** The first bytes of a file, as many as there are. */
-export async function firstBytes(path: string, count: number): Promise<Buffer> {
-  const file = await open(path, 'r');
+/** The first bytes of a file, as many as there are. A wait for so few would take longer than to read them. */
+export function firstBytes(path: string, count: number): Buffer {
+  const file = openSync(path, 'r');
   try {
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(count), 0, count, 0);
-    return buffer.subarray(0, bytesRead);
+    const buffer = Buffer.alloc(count);
+    return buffer.subarray(0, readSync(file, buffer, 0, count, 0));
   } finally {
-    await file.close();
+    closeSync(file);
+  }
+}
+
+/** The bytes of a file as they are asked for, of which few are: they are read at once, as `firstBytes` are. */
+// eslint-disable-next-line @typescript-eslint/require-await
+export async function* headChunks(path: string, maxBytes: number): ByteChunks {
+  const file = openSync(path, 'r');
+  try {
+    const { size } = fstatSync(file);
+    for (let begin = 0; ;) {
+      const bytes = Buffer.allocUnsafeSlow(size > 0 ? Math.min(maxBytes, size) : maxBytes);
+      const length = readSync(file, bytes);
+      if (length === 0) return;
+      begin += length;
+      yield { bytes: bytes.subarray(0, length), progress: Math.min(1, begin / size) };
+    }
+  } finally {
+    closeSync(file);
   }
 }
 

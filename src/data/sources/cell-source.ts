@@ -6,7 +6,7 @@ import type { Fitted } from '../../features/feature-types.js';
 import { toFittedKey } from '../../features/fitted.js';
 import { LARGEST_ID } from '../../features/parse.js';
 import { shardDataset } from '../batches/dataset.js';
-import { cached, keptFor, type Cache, type CacheRequest } from '../cache/cache.js';
+import { cached, keptFor, recipe, sharedRecipe, type Cache, type CacheRequest } from '../cache/cache.js';
 import { ENTRY } from '../cache/entry.js';
 import { tidyWritten } from '../cache/tidy.js';
 import { readFitted, writeFitted } from '../cache/fitted-folder.js';
@@ -40,7 +40,8 @@ import type { Access, Reading, Source } from './source.js';
 const THREADED_BYTES = 64e6;
 /** More threads would wait for the one that reads and writes. */
 const MAX_THREADS = 8;
-/** Files of at most so many bytes are read at the same time, at most so many of them. */
+/** Of at least so many files, those of at most so many bytes are read at the same time, at most so many of them. */
+const MANY_FILES = 32;
 const SMALL_BYTES = 1e6;
 const MAX_AHEAD = 8;
 /** Problems of a source with many files that are told. */
@@ -93,15 +94,16 @@ export async function openCellSource(
 
   const shardsRequest = async (part: CellPart, format: EncodedFormat, access: Access): Promise<CacheRequest> => {
     const { file, stats } = part;
-    const slot = [recipeOf(format), ...recipeParts(part)];
+    const own = recipeParts(part);
     return {
       kind: 'rows',
       source: file.path,
       home: file.home,
       stats,
       fingerprint: await part.identify(access),
-      recipe: [...slot, toFittedKey(format.fitted)],
-      slot,
+      recipe: sharedRecipe(format, ['rows', ...own], () =>
+        recipe('rows', [recipeOf(format), ...own], [toFittedKey(format.fitted)]),
+      ),
     };
   };
 
@@ -155,8 +157,7 @@ export async function openCellSource(
       const fingerprint = known.every((each) => each !== undefined) ? byName(known) : undefined;
       // Keys are no part of what is learned.
       const slot = [recipeOf({ ...format, keys: [] })];
-      const recipe = [
-        ...slot,
+      const learned = [
         ...(others.length === 0 ? recipeParts(first) : [parts.map((part) => [nameOf(part), ...recipeParts(part)])]),
       ];
       const request = {
@@ -165,8 +166,7 @@ export async function openCellSource(
         home: first.file.home,
         stats: byName(parts.map(({ stats }) => stats)),
         fingerprint,
-        recipe,
-        slot,
+        recipe: recipe('fitted', slot, learned),
       } as const;
       const trained = trainedFormat(format);
       let fitted: Fitted | undefined;
@@ -294,7 +294,7 @@ export function checkTables({ fields }: EncodedFormat, where: string): void {
 }
 
 /**
- * Gets something of each file, of some small ones at the same time, since each waits for the disk. Invalid rows are
+ * Gets something of each file, of many small ones some at a time, since each waits for the disk. Invalid rows are
  * reported in the order of the files; a file that fails is taken again in its turn, which throws what it alone would.
  */
 async function eachInTurn<Found>(
@@ -315,7 +315,7 @@ async function eachInTurn<Found>(
   };
   for (let begin = 0; begin < parts.length; begin += MAX_AHEAD) {
     const window = parts.slice(begin, begin + MAX_AHEAD);
-    const isSmall = window.length > 1 && window.every(({ bytes }) => bytes <= SMALL_BYTES);
+    const isSmall = parts.length >= MANY_FILES && window.every(({ bytes }) => bytes <= SMALL_BYTES);
     const ahead = await Promise.all(isSmall ? window.map(getAhead) : []);
     for (const [i, part] of window.entries()) found.push(ahead[i]?.() ?? (await get(part, reading)));
   }

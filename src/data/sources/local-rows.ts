@@ -1,5 +1,5 @@
 import { BadValue } from '../../features/feature.js';
-import { cached } from '../cache/cache.js';
+import { cached, recipe, sharedRecipe } from '../cache/cache.js';
 import { keepShards, replayRejects } from '../encoding/encode-shards.js';
 import { fitsOf } from '../encoding/fit.js';
 import { localRows, NotLocal } from '../encoding/local-columns.js';
@@ -13,26 +13,24 @@ import type { Reading } from './source.js';
  * The rows of a file in numbers of its own, read where they are not kept. Neither what is learned nor which rows are
  * left out by chance
  * has a say in them.
- * @param recipe what else decides what becomes of the file
+ * @param own what else decides what becomes of the file
  * @throws UserError (data) for a row that the policy does not let pass; (disk)
  * @throws NotLocal
  */
 export async function keptLocalRows(
   part: CellPart,
-  recipe: readonly unknown[],
+  own: readonly unknown[],
   format: RowFormat,
   reading: Reading,
 ): Promise<Shards> {
   const { file, rows, stats } = part;
-  const all = [recipeOf(unsampled(format)), ...recipe];
   const request = {
     kind: 'local',
     source: file.path,
     home: file.home,
     stats,
     fingerprint: await part.identify(reading),
-    recipe: all,
-    slot: all,
+    recipe: sharedRecipe(format, ['local', ...own], () => recipe('local', [recipeOf(unsampled(format)), ...own])),
   } as const;
   const folder = await cached(part.cacheOf(reading), request, (target, entry) =>
     keepShards(target, entry, file.path, localRows(format).columns, reading.policy, async (policy, writer) => {
