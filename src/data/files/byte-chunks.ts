@@ -115,8 +115,8 @@ export function firstBytes(path: string, count: number): Buffer {
 }
 
 /** The bytes of a file as they are asked for, of which few are: they are read at once, as `firstBytes` are. */
-// eslint-disable-next-line @typescript-eslint/require-await
 export async function* headChunks(path: string, maxBytes: number): ByteChunks {
+  // eslint-disable-line @typescript-eslint/require-await
   const file = openSync(path, 'r');
   try {
     const { size } = fstatSync(file);
