@@ -91,7 +91,12 @@ export function gatherBags(source: BagColumn, order: Uint32Array, begin: number,
 }
 
 /** Moves the bags of rows `first + kept[i]`, in increasing order, to row `first` and after it. */
-export function compactBags({ offsets, ids, weights }: BagColumn, first: number, kept: Uint32Array, count: number): void {
+export function compactBags(
+  { offsets, ids, weights }: BagColumn,
+  first: number,
+  kept: Uint32Array,
+  count: number,
+): void {
   let end = offsets[first]!;
   for (let i = 0; i < count; i++) {
     const from = offsets[first + kept[i]!]!;

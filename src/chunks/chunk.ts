@@ -118,7 +118,6 @@ export class ChunkRows {
   }
 }
 
-
 /** Returns rows `begin` to `end` of a chunk, with the same line numbers. Its last slice ends the lines of the chunk. */
 export function sliceChunk({ columns, lines, cellsOf }: Chunk, begin: number, end: number): Chunk {
   return {

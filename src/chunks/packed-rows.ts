@@ -1,5 +1,14 @@
 import { column, type Batch } from '../core/batch.js';
-import { emptyBlock, hasWords, setWords, wordArray, wordColumn, wordsPerRow, type BlockColumn, type RowBlock } from './row-block.js';
+import {
+  emptyBlock,
+  hasWords,
+  setWords,
+  wordArray,
+  wordColumn,
+  wordsPerRow,
+  type BlockColumn,
+  type RowBlock,
+} from './row-block.js';
 
 // The rows of a block in one buffer, which can move between threads: one column after the other, in words of 4 bytes. A
 // bag is its offsets, then the ids and the weights of its items.

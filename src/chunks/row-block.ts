@@ -54,7 +54,10 @@ export function wordsPerRow({ kind, width = 1 }: WordBlockColumn): number {
 
 /** Returns the words of a column of a batch. */
 export function wordColumn(batch: Omit<Batch, 'rows'>, each: WordBlockColumn): WordColumn {
-  const data = column(batch[STORAGE[each.kind].map] as ReadonlyMap<string, WordColumn['data'] | VectorColumn>, each.name);
+  const data = column(
+    batch[STORAGE[each.kind].map] as ReadonlyMap<string, WordColumn['data'] | VectorColumn>,
+    each.name,
+  );
   return ArrayBuffer.isView(data) ? { data, width: wordsPerRow(each) } : data;
 }
 
@@ -79,10 +82,7 @@ const MAX_BLOCK_BYTES = 1 << 25;
 
 /** Returns the number of rows of a block: `largest`, or fewer if rows are wide. */
 export function blockRows(columns: readonly BlockColumn[], largest: number): number {
-  const rowBytes = columns.reduce(
-    (sum, each) => sum + (hasWords(each) ? 4 * wordsPerRow(each) : BAG_ROW_BYTES),
-    0,
-  );
+  const rowBytes = columns.reduce((sum, each) => sum + (hasWords(each) ? 4 * wordsPerRow(each) : BAG_ROW_BYTES), 0);
   return Math.max(1, Math.min(largest, Math.floor(MAX_BLOCK_BYTES / rowBytes)));
 }
 
@@ -206,6 +206,5 @@ function gatherWords(from: Int32Array, order: Uint32Array, count: number, width:
     for (let i = 0; i < count; i++) to[i] = from[places[i]!]!;
     return;
   }
-  for (let i = 0; i < count; i++)
-    to.set(from.subarray(places[i]! * width, (places[i]! + 1) * width), i * width);
+  for (let i = 0; i < count; i++) to.set(from.subarray(places[i]! * width, (places[i]! + 1) * width), i * width);
 }

@@ -39,7 +39,10 @@ interface NumberedChunk {
 }
 
 /** Reads the chunks of a file. */
-async function* readChunks({ csv, columns }: RowSource, onShare: (share: number) => void): AsyncGenerator<NumberedChunk> {
+async function* readChunks(
+  { csv, columns }: RowSource,
+  onShare: (share: number) => void,
+): AsyncGenerator<NumberedChunk> {
   const cutLines = createLineCutter(columns);
   let line = 1 + (csv.headerLines ?? 0);
   for await (const piece of csv.pieces()) {

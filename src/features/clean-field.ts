@@ -38,7 +38,8 @@ function directFor<Direct extends Fit['direct'] | Encoder['direct']>(
   direct: Direct,
   cells: CellOptions,
 ): { readonly direct: Direct | undefined; readonly readsNumbers?: true } {
-  if (direct === undefined || direct.cell === 'token' || (direct.cell !== 'text' && takesNumbers(cells, direct.cell))) return { direct };
+  if (direct === undefined || direct.cell === 'token' || (direct.cell !== 'text' && takesNumbers(cells, direct.cell)))
+    return { direct };
   return { direct: undefined, ...(direct.cell === 'number' && { readsNumbers: true }) };
 }
 

@@ -61,7 +61,11 @@ function withOwnText({ startFit, encoder }: Encoding): Pick<Encoding, 'startFit'
     end - begin === 1 && bytes[begin] === EMPTY_TOKEN.charCodeAt(0);
   const guarded = <Direct extends Fit['direct'] | Encoder['direct']>(direct: Direct): Direct =>
     direct?.cell === 'token'
-      ? { ...direct, idsOf: undefined, idOf: (bytes, begin, end) => (isToken(bytes, begin, end) ? 0 : direct.idOf(bytes, begin, end)) }
+      ? {
+          ...direct,
+          idsOf: undefined,
+          idOf: (bytes, begin, end) => (isToken(bytes, begin, end) ? 0 : direct.idOf(bytes, begin, end)),
+        }
       : direct;
   return {
     startFit: () => {

@@ -71,9 +71,11 @@ export async function hashFile(path: string, onBytes?: (bytes: number) => void, 
   const hash = await createByteHash(name);
   const file = await open(path, 'r');
   try {
-    const buffers = [Buffer.allocUnsafeSlow(CHUNK_BYTES), Buffer.allocUnsafeSlow(CHUNK_BYTES)];
+    const { size } = await file.stat();
+    const chunkBytes = size > 0 ? Math.min(CHUNK_BYTES, size) : CHUNK_BYTES;
+    const buffers = [Buffer.allocUnsafeSlow(chunkBytes), Buffer.allocUnsafeSlow(chunkBytes)];
     const read = (i: number): Promise<{ readonly bytesRead: number }> =>
-      file.read(buffers[i % 2]!, 0, CHUNK_BYTES, null);
+      file.read(buffers[i % 2]!, 0, chunkBytes, null);
     let next = read(0);
     for (let i = 0; ; i++) {
       const { bytesRead } = await next;

@@ -12,7 +12,7 @@ export function* cut(bytes: Uint8Array): Generator<Uint8Array> {
  * do longer than for the disk.
  */
 export function* gathered(parts: Iterable<Uint8Array>): Generator<Uint8Array> {
-  let memory: Uint8Array | undefined;
+  let memory = Buffer.alloc(0);
   let filled = 0;
   for (const part of parts) {
     for (let offset = 0; offset < part.byteLength;) {
@@ -22,7 +22,7 @@ export function* gathered(parts: Iterable<Uint8Array>): Generator<Uint8Array> {
         yield next;
         continue;
       }
-      memory ??= Buffer.allocUnsafeSlow(PIECE_BYTES);
+      memory = reserved(memory, filled, filled + next.byteLength);
       memory.set(next, filled);
       filled += next.byteLength;
       if (filled === PIECE_BYTES) {
@@ -31,5 +31,13 @@ export function* gathered(parts: Iterable<Uint8Array>): Generator<Uint8Array> {
       }
     }
   }
-  if (filled > 0) yield memory!.subarray(0, filled);
+  if (filled > 0) yield memory.subarray(0, filled);
+}
+
+/** Returns memory for `bytes` with what fills the memory before; few bytes get little memory, which costs less. */
+function reserved(memory: Buffer<ArrayBuffer>, filled: number, bytes: number): Buffer<ArrayBuffer> {
+  if (bytes <= memory.length) return memory;
+  const larger = Buffer.allocUnsafeSlow(Math.min(PIECE_BYTES, Math.max(bytes, 4 * memory.length)));
+  larger.set(memory.subarray(0, filled));
+  return larger;
 }

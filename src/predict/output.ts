@@ -11,11 +11,7 @@ import { textWriter } from './text-writer.js';
 /** Writes rows atomically: if `work` fails, an existing file stays unchanged. `work` ends the writer. */
 export type Output = (columns: ScoredColumns, work: (writer: RowWriter) => Promise<void>) => Promise<void>;
 
-type CreateWriter = (
-  columns: ScoredColumns,
-  writeBytes: WriteBytes,
-  threads: number,
-) => RowWriter | Promise<RowWriter>;
+type CreateWriter = (columns: ScoredColumns, writeBytes: WriteBytes, threads: number) => RowWriter | Promise<RowWriter>;
 
 const csvWriter: CreateWriter = (columns, writeBytes, threads) => textWriter(columns, 'csv', writeBytes, threads);
 

@@ -269,6 +269,27 @@ describe('rows stored per file', () => {
     expect(fitted).toEqual((await fromFiles(paths, formatOf())).fitted);
   });
 
+  it('report the invalid rows of many small files in the order of the files', async () => {
+    const [data, cache] = [scratchFolder(), scratchFolder()];
+    const names = Array.from({ length: 40 }, (_, i) => `${String(i).padStart(2, '0')}.csv`);
+    const groups = [{ type: 'numeric', fields: ['price'], scaling: 'standard' }].map((group) =>
+      featureTypes.schema.parse(group),
+    );
+    // Later files are shorter, and so are read first.
+    for (const [i, name] of names.entries())
+      writeFiles(data, {
+        [name]: [rowOf(2).map((cell, c) => (COLUMNS[c] === 'price' ? 'x' : cell)), ...rowsOf(i, 60)],
+      });
+    const paths = names.map((name) => join(data, name));
+    const found: string[] = [];
+    const policy: RejectPolicy = { count: 0, reject: ({ path }) => void found.push(path) };
+    await run(paths, cache, formatOf({ groups }), { policy });
+    expect([...new Set(found)]).toEqual(paths);
+    await expect(run(paths, scratchFolder(), formatOf({ groups }), { policy: refuseBadRows })).rejects.toThrow(
+      /00\.csv:2: column "price"/,
+    );
+  });
+
   it('fall back to the files with a located error if vector lengths differ', async () => {
     const [data, cache] = [scratchFolder(), scratchFolder()];
     const groups = GROUPS.filter(({ type }) => type === 'vector');

@@ -1,71 +1,93 @@
 import { readdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { readEntry, VERSION, type CacheEntry, type KeptFolder } from './entry.js';
+import { VERSION, type KeptFolder } from './entry.js';
+import { EntryIndex } from './entry-index.js';
 
 /** Name of an entry: that of its source, its kind, the key of its recipe and that of its content. */
 const NAME = /^(.+)\.(?:fitted|rows|local)-[0-9a-f]{12}-[0-9a-f]{8}$/;
 
-/**
- * Entries of cache directories by the name of their source. A directory is listed once until `refresh`, an entry read
- * once.
- */
-export interface CacheIndex {
-  /** Returns what directories keep of sources with the name of this one, also of one that was moved since. */
-  entriesOf(source: string, folders: readonly string[]): Promise<readonly KeptFolder[]>;
-  /** Adds an entry that was written since its directory was listed, or reads it again. */
-  add(path: string): void;
-  /** Removes an entry that is gone. */
-  forget(path: string): void;
-  /** Lists directories again when they are asked about, since other processes may have written entries. */
-  refresh(): void;
-}
-
-/** Paths by the name of a source. */
+/** Names of entries by the name of their source. */
 type Listing = Map<string, Set<string>>;
 
-/** Creates an index that lists a directory when it is first asked about it. */
-export function createCacheIndex(): CacheIndex {
-  const listings = new Map<string, Promise<Listing>>();
-  const entries = new Map<string, Promise<CacheEntry | undefined>>();
-  const listingOf = (folder: string): Promise<Listing> => {
-    const listing = listings.get(folder) ?? list(folder);
-    listings.set(folder, listing);
-    return listing;
-  };
-  const read = (path: string): Promise<CacheEntry | undefined> => {
-    const entry = entries.get(path) ?? readEntry(path);
-    entries.set(path, entry);
-    return entry;
-  };
-  return {
-    async entriesOf(source, folders) {
-      const found: KeptFolder[] = [];
-      for (const folder of folders) {
-        for (const path of (await listingOf(folder)).get(basename(source)) ?? []) {
-          const entry = await read(path);
-          if (entry?.version === VERSION) found.push({ path, entry });
-        }
+/** A cache directory, as far as this process looked at it. */
+interface Directory {
+  readonly index: EntryIndex;
+  /** Undefined until it is listed, and when other processes may have written entries. */
+  listing: Promise<Listing> | undefined;
+  /** Entries that were looked at, which is done once. */
+  readonly seen: Map<string, KeptFolder | undefined>;
+}
+
+/** Entries of cache directories by the name of their source. A directory is listed once until `refresh`. */
+export class CacheIndex {
+  readonly #directories = new Map<string, Directory>();
+
+  /** Returns what directories keep of sources with the name of this one, also of one that was moved since. */
+  async entriesOf(source: string, folders: readonly string[]): Promise<readonly KeptFolder[]> {
+    const found: KeptFolder[] = [];
+    for (const folder of folders) {
+      const directory = this.#directory(folder);
+      for (const name of (await (directory.listing ??= list(folder))).get(basename(source)) ?? []) {
+        if (!directory.seen.has(name)) directory.seen.set(name, look(directory.index, folder, name));
+        const kept = directory.seen.get(name);
+        if (kept !== undefined) found.push(kept);
       }
-      return found;
-    },
-    add(path) {
-      entries.delete(path);
-      void listings.get(dirname(path))?.then((listing) => place(listing, path));
-    },
-    forget(path) {
-      void listings.get(dirname(path))?.then((listing) => listing.forEach((paths) => paths.delete(path)));
-    },
-    refresh: () => listings.clear(),
-  };
+    }
+    return found;
+  }
+
+  /** Adds an entry that was written since its directory was listed, or reads it again. */
+  add(path: string): void {
+    const { listing, seen } = this.#directory(dirname(path));
+    seen.delete(basename(path));
+    void listing?.then((names) => place(names, basename(path)));
+  }
+
+  /** Notes that this process touched an entry; returns whether it is still there. */
+  touch(path: string): boolean {
+    return this.#directory(dirname(path)).index.touch(basename(path));
+  }
+
+  /** Removes an entry that is gone. */
+  forget(path: string): void {
+    const { listing, index } = this.#directory(dirname(path));
+    index.forget(basename(path));
+    void listing?.then((names) => names.forEach((each) => each.delete(basename(path))));
+  }
+
+  /** Lists directories again when they are asked about, since other processes may have written entries. */
+  refresh(): void {
+    for (const directory of this.#directories.values()) directory.listing = undefined;
+  }
+
+  /** Writes the indexes of directories, for the processes that come next. */
+  save(): void {
+    for (const { index } of this.#directories.values()) index.save();
+  }
+
+  #directory(folder: string): Directory {
+    const found = this.#directories.get(folder);
+    if (found !== undefined) return found;
+    const directory: Directory = { index: new EntryIndex(folder), listing: undefined, seen: new Map() };
+    this.#directories.set(folder, directory);
+    return directory;
+  }
+}
+
+function look(index: EntryIndex, folder: string, name: string): KeptFolder | undefined {
+  const entry = index.find(name)?.entry;
+  return entry?.version === VERSION ? { path: join(folder, name), entry } : undefined;
 }
 
 async function list(folder: string): Promise<Listing> {
   const listing: Listing = new Map();
-  for (const name of await readdir(folder).catch(() => [])) place(listing, join(folder, name));
+  for (const name of await readdir(folder).catch(() => [])) place(listing, name);
   return listing;
 }
 
-function place(listing: Listing, path: string): void {
-  const [, source] = NAME.exec(basename(path)) ?? [];
-  if (source !== undefined) listing.set(source, (listing.get(source) ?? new Set()).add(path));
+function place(listing: Listing, name: string): void {
+  const [, source] = NAME.exec(name) ?? [];
+  if (source === undefined) return;
+  const names = listing.get(source) ?? new Set();
+  listing.set(source, names.add(name));
 }

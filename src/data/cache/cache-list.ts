@@ -1,13 +1,14 @@
-import { existsSync } from 'node:fs';
-import { readdir, stat } from 'node:fs/promises';
+import { existsSync, statSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { wallClockMs } from '../../system/clock.js';
 import { onDisk } from '../../io/disk.js';
 import { isWriterAlive, removeWhole } from '../../io/temporary.js';
-import { hashFiles, isSameContent, isSameSize, isSameStats, statsOf } from '../files/fingerprint.js';
+import { hashFiles, isSameContent, isSameSize, isSameStats, statsOf, type FileStats } from '../files/fingerprint.js';
 import { readManifest } from '../shards/manifest.js';
 import { cacheFolders, CACHE_FOLDER } from './cache.js';
-import { ENTRY, readEntry, VERSION, type CacheEntry } from './entry.js';
+import { VERSION, type CacheEntry } from './entry.js';
+import { EntryIndex, sizeOf } from './entry-index.js';
 import { usedEntries } from './leases.js';
 
 /** Entries that are kept of one slot: the newest, and one before it, for two models that are compared. */
@@ -65,41 +66,53 @@ export async function keptIn(folder: string): Promise<readonly CachedFolder[]> {
 }
 
 /** Lists the entries of a cache directory, and what writes that were killed left in it. */
-export async function listCache(
-  folder: string,
-  { source, isThorough = false }: Look = {},
-): Promise<readonly CachedFolder[]> {
+export async function listCache(folder: string, look: Look = {}): Promise<readonly CachedFolder[]> {
   const found: CachedFolder[] = [];
-  const used = await usedEntries(folder);
-  for (const { name } of (await readdir(folder, { withFileTypes: true })).filter((each) => each.isDirectory())) {
+  const listing: Listing = { folder, used: await usedEntries(folder), index: new EntryIndex(folder), stats: new Map() };
+  const all = await readdir(folder, { withFileTypes: true });
+  const names = all.filter((each) => each.isDirectory()).map(({ name }) => name);
+  listing.index.retain(new Set(names));
+  for (const name of names) {
     const path = join(folder, name);
     try {
-      const listed = await look(path, used, { isThorough, ...(source !== undefined && { source }) });
+      const listed = await lookAt(name, listing, look);
       if (listed !== undefined) found.push(listed);
     } catch (error) {
       // Another process has finished it or removed it since it was listed.
       if (existsSync(path)) throw error;
     }
   }
+  listing.index.save();
   return markSuperseded(found);
 }
 
-async function look(
-  path: string,
-  used: ReadonlySet<string>,
+/** A cache directory that is listed. */
+interface Listing {
+  readonly folder: string;
+  /** Names of entries that live processes use. */
+  readonly used: ReadonlySet<string>;
+  readonly index: EntryIndex;
+  /** Stats of files, which several entries are of. */
+  readonly stats: Map<string, Promise<FileStats>>;
+}
+
+async function lookAt(
+  name: string,
+  { folder, used, index, stats }: Listing,
   { source, isThorough = false }: Look,
 ): Promise<CachedFolder | undefined> {
-  const name = basename(path);
+  const path = join(folder, name);
   const [, owner] = /^\.(.+)\.(?:rows|local|fitted)-[0-9a-f]{12}-[0-9a-f]{8}\..*\.tmp$/.exec(name) ?? [];
-  const entry = owner === undefined ? await readEntry(path) : undefined;
+  const indexed = owner === undefined ? index.find(name) : undefined;
+  const entry = indexed?.entry;
   // What is neither whole nor the beginning of it is somebody else's.
   if (entry === undefined && owner === undefined) return undefined;
   if (source !== undefined && (entry === undefined ? owner !== basename(source) : entry.source !== source))
     return undefined;
-  const lastUsedMs = (await stat(entry === undefined ? path : join(path, ENTRY))).mtimeMs;
+  const { bytes, lastUsedMs } = indexed ?? { bytes: sizeOf(path), lastUsedMs: statSync(path).mtimeMs };
   const state =
     entry !== undefined
-      ? (await isCurrent(path, entry, isThorough))
+      ? (await isCurrent(path, entry, isThorough, stats))
         ? 'fits'
         : 'stale'
       : isWritten(name, lastUsedMs)
@@ -107,7 +120,7 @@ async function look(
         : 'unfinished';
   const hasRows = isThorough && (entry?.kind === 'rows' || entry?.kind === 'local');
   const rows = hasRows ? (await readManifest(path))?.rows : undefined;
-  return { path, bytes: await sizeOf(path), entry, rows, state, isUsed: used.has(name), lastUsedMs };
+  return { path, bytes, entry, rows, state, isUsed: used.has(name), lastUsedMs };
 }
 
 /** Marks entries of which enough newer ones have the same slot. */
@@ -130,7 +143,15 @@ function isWritten(name: string, writtenMs: number): boolean {
 
 /** Removes folders of a cache; a kill meanwhile leaves none that looks whole. */
 export async function removeCached(folders: readonly Pick<CachedFolder, 'path'>[]): Promise<void> {
-  for (const { path } of folders) await onDisk(path, () => removeWhole(path));
+  const indexes = new Map<string, EntryIndex>();
+  for (const { path } of folders) {
+    await onDisk(path, () => removeWhole(path));
+    const folder = dirname(path);
+    const index = indexes.get(folder) ?? new EntryIndex(folder);
+    indexes.set(folder, index);
+    index.forget(basename(path));
+  }
+  for (const index of indexes.values()) index.save();
 }
 
 /**
@@ -141,6 +162,7 @@ async function isCurrent(
   path: string,
   { version, source, fingerprint, stats }: CacheEntry,
   isThorough: boolean,
+  known: Map<string, Promise<FileStats>>,
 ): Promise<boolean> {
   // A newer version of mtl knows what it has.
   if (version !== VERSION) return version > VERSION;
@@ -149,7 +171,13 @@ async function isCurrent(
   const beside = join(dirname(dirname(path)), basename(source));
   const place = !existsSync(source) && existsSync(beside) ? beside : source;
   try {
-    const now = await statsOf(place, names);
+    const all = names.map((name) => {
+      const file = join(place, name);
+      const found = known.get(file) ?? statsOf(file);
+      known.set(file, found);
+      return found;
+    });
+    const now = Object.fromEntries((await Promise.all(all)).map((each, i) => [names[i]!, each['']!]));
     return (
       isSameStats(stats, now) ||
       (isSameSize(stats, now) && (!isThorough || isSameContent(fingerprint, await hashFiles(place, names))))
@@ -157,10 +185,4 @@ async function isCurrent(
   } catch {
     return false;
   }
-}
-
-async function sizeOf(folder: string): Promise<number> {
-  let bytes = 0;
-  for (const name of await readdir(folder)) bytes += (await stat(join(folder, name))).size;
-  return bytes;
 }

@@ -6,7 +6,7 @@ import { systemCode, UserError } from '../../core/errors.js';
 import { userCache } from '../../system/user-cache.js';
 import { isSameContent, keyOf, type FileStats, type Fingerprint } from '../files/fingerprint.js';
 import { cacheLimit } from './cache-limit.js';
-import { createCacheIndex, type CacheIndex } from './cache-index.js';
+import { CacheIndex } from './cache-index.js';
 import { ENTRY, entryText, renewStats, VERSION, type CacheEntry, type KeptFolder } from './entry.js';
 import { takeEntry } from './leases.js';
 
@@ -28,10 +28,34 @@ export interface CacheRequest {
   readonly stats: FileStats;
   /** What the source holds; undefined where nothing that is kept can be of it. */
   readonly fingerprint: Fingerprint | undefined;
-  /** JSON: whatever else decides what is kept. */
-  readonly recipe: unknown;
-  /** JSON: the part of the recipe that stays when files come or change. */
-  readonly slot: unknown;
+  readonly recipe: Recipe;
+}
+
+/** What decides what is kept, besides the content of files. */
+export interface Recipe {
+  readonly key: string;
+  /** JSON: the part of it that stays when files come or change. */
+  readonly slot: readonly unknown[];
+}
+
+/**
+ * Makes a recipe.
+ * @param learned JSON: the part that is learned from other files
+ */
+export function recipe(kind: CacheEntry['kind'], slot: readonly unknown[], learned: readonly unknown[] = []): Recipe {
+  return { key: keyOf(VERSION, kind, [...slot, ...learned]).slice(0, 12), slot };
+}
+
+const recipes = new WeakMap<object, Map<string, Recipe>>();
+
+/** Makes a recipe once for all files of a format that are read alike, since it may contain a whole vocabulary. */
+export function sharedRecipe(format: object, reading: readonly unknown[], make: () => Recipe): Recipe {
+  const ofFormat = recipes.get(format) ?? new Map<string, Recipe>();
+  recipes.set(format, ofFormat);
+  const key = JSON.stringify(reading);
+  const found = ofFormat.get(key) ?? make();
+  ofFormat.set(key, found);
+  return found;
 }
 
 /** Where things are kept. */
@@ -61,7 +85,7 @@ const indexedCaches = new WeakMap<Cache, IndexedCache>();
 export function indexedCache(cache: Cache): IndexedCache {
   const found = indexedCaches.get(cache) ?? {
     cache,
-    index: createCacheIndex(),
+    index: new CacheIndex(),
     written: new Set<string>(),
     maxBytes: cacheLimit(),
   };
@@ -90,15 +114,15 @@ export async function keptFor(
 ): Promise<KeptFolder | undefined> {
   if (fingerprint === undefined) return undefined;
   const kept = await index.entriesOf(source, cacheFolders(source, cache.folder, home));
+  const prefix = prefixOf(kind, source, recipe);
   return kept.find(
-    ({ path, entry }) =>
-      basename(path).startsWith(prefixOf(kind, source, recipe)) && isSameContent(entry.fingerprint, fingerprint),
+    ({ path, entry }) => basename(path).startsWith(prefix) && isSameContent(entry.fingerprint, fingerprint),
   );
 }
 
 /** What the names of folders begin with that keep something, whatever the source holds. */
-const prefixOf = (kind: CacheRequest['kind'], source: string, recipe: unknown): string =>
-  `${basename(source)}.${kind}-${keyOf(VERSION, kind, recipe).slice(0, 12)}-`;
+const prefixOf = (kind: CacheRequest['kind'], source: string, { key }: Recipe): string =>
+  `${basename(source)}.${kind}-${key}-`;
 
 /**
  * The folder that keeps what is asked for, made if it is not there yet. Others may make the same one at the same time:
@@ -114,11 +138,11 @@ export async function cached(
   make: (path: string, entry: (read: Fingerprint) => string) => Promise<void>,
 ): Promise<string> {
   const { cache, index, written } = indexed;
-  const { kind, source, home, stats, fingerprint, recipe, slot } = request;
+  const { kind, source, home, stats, fingerprint, recipe } = request;
   const found = await keptFor(indexed, request);
   if (found !== undefined) {
     await takeEntry(found.path);
-    if (existsSync(join(found.path, ENTRY))) {
+    if (index.touch(found.path)) {
       if (await renewStats(found, source, stats)) index.add(found.path);
       return found.path;
     }
@@ -137,7 +161,7 @@ export async function cached(
         source,
         fingerprint: read,
         stats,
-        slot: keyOf(kind, source, slot),
+        slot: keyOf(kind, source, recipe.slot),
       }),
     );
   } catch (error) {

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { contentSchema } from '../../io/byte-hash.js';
@@ -39,9 +39,9 @@ export interface KeptFolder {
 }
 
 /** What a folder says of itself; undefined where it is none of the cache, or not whole. */
-export async function readEntry(folder: string): Promise<CacheEntry | undefined> {
+export function readEntry(folder: string): CacheEntry | undefined {
   try {
-    return entrySchema.parse(JSON.parse(await readFile(join(folder, ENTRY), 'utf8')));
+    return entrySchema.parse(JSON.parse(readFileSync(join(folder, ENTRY), 'utf8')));
   } catch (error) {
     if (systemCode(error) !== undefined || error instanceof z.ZodError || error instanceof SyntaxError)
       return undefined;

@@ -1,5 +1,5 @@
-import { closeSync, existsSync, openSync, readFileSync, rmSync, statSync, writeSync } from 'node:fs';
-import { readdir, readFile, rm, utimes } from 'node:fs/promises';
+import { closeSync, existsSync, openSync, readFileSync, rmSync, statSync, utimesSync, writeSync } from 'node:fs';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import os from 'node:os';
 import { setTimeout } from 'node:timers/promises';
@@ -46,8 +46,11 @@ export async function takeEntry(path: string): Promise<void> {
     for (let look = 0; look < MAX_LOOKS && isMarked(folder); look++) await setTimeout(LOOK_EVERY_MS);
   }
   const now = new Date(wallClockMs());
-  // Only its owner may touch it, and what is to be made is not there yet.
-  await utimes(join(path, ENTRY), now, now).catch(() => undefined);
+  try {
+    utimesSync(join(path, ENTRY), now, now);
+  } catch {
+    // Another user's, or not there yet.
+  }
 }
 
 function leaseIn(folder: string): Lease | undefined {

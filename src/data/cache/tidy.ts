@@ -42,7 +42,8 @@ export async function tidyCache(folder: string, maxBytes: number): Promise<Evict
 }
 
 /** Tidies the directories to which entries were added, if this process may. */
-export async function tidyWritten({ cache, written, maxBytes }: IndexedCache): Promise<void> {
+export async function tidyWritten({ cache, index, written, maxBytes }: IndexedCache): Promise<void> {
+  index.save();
   for (const folder of written) {
     written.delete(folder);
     try {

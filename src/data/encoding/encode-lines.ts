@@ -10,7 +10,11 @@ export function createLineEncoder(file: FileColumns, format: EncodedFormat, kept
   const encoder = rowEncoder(file, format, kept);
   const cutLines = createLineCutter(file);
   return ({ bytes, memory, line }) => {
-    const lines = { bytes: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), begin: 0, end: bytes.byteLength };
+    const lines = {
+      bytes: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength),
+      begin: 0,
+      end: bytes.byteLength,
+    };
     let numLines = 0;
     for (const chunk of cutLines(lines)) {
       encoder.add(chunk, line + numLines);

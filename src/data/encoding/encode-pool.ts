@@ -160,8 +160,7 @@ export class EncodePool {
       (a, b) => (a === undefined || b.numAsked < a.numAsked ? b : a),
       undefined,
     );
-    if (worker === undefined || worker.numAsked >= PIECES_PER_WORKER)
-      return Promise.resolve(this.#encodeHere(request));
+    if (worker === undefined || worker.numAsked >= PIECES_PER_WORKER) return Promise.resolve(this.#encodeHere(request));
     worker.numAsked++;
     return (worker.thread.ask(request, [request.memory]) as Promise<EncodeResult>).finally(() => worker.numAsked--);
   }

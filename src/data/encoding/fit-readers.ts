@@ -34,12 +34,15 @@ export interface FitReaders {
 
 /** Creates the readers of a fit: a row with any invalid value is not observed. */
 export function fitReaders(format: RowFormat, fits: ReadonlyMap<string, Fit>): FitReaders {
-  const readers = format.labels
-    .map(labelReader)
-    .map((reader): ReadColumns => (rows, block) => reader.read(rows, block));
-  const columns = [...format.labels.map(({ name }) => name), ...format.masks].map(
-    (name): BlockColumn => ({ name, kind: 'label' }),
+  const readers = format.labels.map(labelReader).map(
+    (reader): ReadColumns =>
+      (rows, block) =>
+        reader.read(rows, block),
   );
+  const columns = [...format.labels.map(({ name }) => name), ...format.masks].map((name): BlockColumn => ({
+    name,
+    kind: 'label',
+  }));
   const fitters: FieldFitter[] = [];
   for (const field of format.fields) {
     const fit = fits.get(field.owner);

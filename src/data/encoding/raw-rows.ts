@@ -124,10 +124,8 @@ function numbering(counter: TextCounter): Parameters<typeof oneValueReader>[1] {
 function numberWriter({ name, cells }: RawColumn): ReadColumns {
   const cleaners = cells.map((each) => createCleaner(each) ?? ((text: string) => text));
   const encode = (text: string): number => (cleaners.some((clean) => clean(text) === '') ? NaN : Number(text));
-  const reader = oneValueReader(
-    [name],
-    { encode, direct: { cell: 'number' }, numberColumns: [name] },
-    ({ vectors }) => doublesOf(columnOf(vectors, name).data),
+  const reader = oneValueReader([name], { encode, direct: { cell: 'number' }, numberColumns: [name] }, ({ vectors }) =>
+    doublesOf(columnOf(vectors, name).data),
   );
   return (rows, block) => reader.read(rows, block);
 }

@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BlockColumn } from '../../chunks/row-block.js';
@@ -48,8 +49,8 @@ export async function writeCacheFolder<Content>(
       },
     };
     const { read, leftOut, ...details } = await write(recording, writer);
-    await writer.addFile(REJECTS, rejects.map((row) => `${JSON.stringify(row)}\n`).join(''));
-    await writer.addFile(ENTRY, entry(read));
+    writer.addFile(REJECTS, rejects.map((row) => `${JSON.stringify(row)}\n`).join(''));
+    writer.addFile(ENTRY, entry(read));
     return { ...details, about: { [LEFT_OUT]: Object.fromEntries(leftOut) } };
   });
 }
@@ -82,7 +83,10 @@ export async function writeRows(
  * @param path current path of the source
  */
 export async function replayRejects(folder: string, path: string, policy: RejectPolicy): Promise<void> {
-  const text = await readFile(join(folder, REJECTS), 'utf8');
+  const file = join(folder, REJECTS);
+  // Most are empty, and a stat is faster than a read.
+  if (statSync(file).size === 0) return;
+  const text = await readFile(file, 'utf8');
   for (const line of text.split('\n')) {
     if (line === '') continue;
     // A line that mtl wrote.

@@ -1,3 +1,4 @@
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import type { ByteHash } from '../../io/byte-hash.js';
 
@@ -12,12 +13,13 @@ export interface ByteChunk {
 /** The end of a line that is continued in the next chunk is copied before it, where it fits here. */
 export const CARRY_ROOM = 1 << 16;
 
-/** Bytes as chunks; `room` bytes before each may be written over. */
+/** Bytes as chunks. */
 export type ByteChunks = AsyncGenerator<ByteChunk>;
 
 /** How bytes are cut into chunks. */
 export interface ChunkOptions {
   readonly chunkBytes: number;
+  /** Bytes before each chunk that may be written over; a file of one chunk has none. */
   readonly room: number;
   /** Chunks that stay valid when the next one is asked for; their memory can then be shared with other threads. */
   readonly numKept: number;
@@ -35,14 +37,17 @@ const AHEAD = 3;
  */
 export async function* fileChunks(
   path: string,
-  { chunkBytes, room, numKept }: ChunkOptions,
+  { chunkBytes: maxBytes, room: maxRoom, numKept }: ChunkOptions,
   hash?: ByteHash,
 ): ByteChunks {
-  const buffers = buffersOf(numKept, AHEAD, room + chunkBytes);
   const file = await open(path, 'r');
   const reads: Promise<Buffer>[] = [];
   try {
     const { size } = await file.stat();
+    // A small file is one chunk, with memory of its size; devices have no size.
+    const isOne = size > 0 && size < maxBytes;
+    const [chunkBytes, room] = isOne ? [size + 1, 0] : [maxBytes, maxRoom];
+    const buffers = buffersOf(numKept, isOne ? 1 : AHEAD, room + chunkBytes);
     /** Reads a chunk, which only the end of the file cuts short. */
     const read = async (i: number): Promise<Buffer> => {
       const buffer = buffers[i % buffers.length]!;
@@ -98,14 +103,32 @@ function buffersOf(numKept: number, numFilled: number, bytes: number): readonly 
   );
 }
 
-/** The first bytes of a file, as many as there are. */
-export async function firstBytes(path: string, count: number): Promise<Buffer> {
-  const file = await open(path, 'r');
+/** The first bytes of a file, as many as there are. A wait for so few would take longer than to read them. */
+export function firstBytes(path: string, count: number): Buffer {
+  const file = openSync(path, 'r');
   try {
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(count), 0, count, 0);
-    return buffer.subarray(0, bytesRead);
+    const buffer = Buffer.alloc(count);
+    return buffer.subarray(0, readSync(file, buffer, 0, count, 0));
   } finally {
-    await file.close();
+    closeSync(file);
+  }
+}
+
+/** The bytes of a file as they are asked for, of which few are: they are read at once, as `firstBytes` are. */
+export async function* headChunks(path: string, maxBytes: number): ByteChunks {
+  // eslint-disable-line @typescript-eslint/require-await
+  const file = openSync(path, 'r');
+  try {
+    const { size } = fstatSync(file);
+    for (let begin = 0; ;) {
+      const bytes = Buffer.allocUnsafeSlow(size > 0 ? Math.min(maxBytes, size) : maxBytes);
+      const length = readSync(file, bytes);
+      if (length === 0) return;
+      begin += length;
+      yield { bytes: bytes.subarray(0, length), progress: Math.min(1, begin / size) };
+    }
+  } finally {
+    closeSync(file);
   }
 }
 

@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { createByteHash, type ByteHash } from '../../io/byte-hash.js';
 import { userError } from '../../core/errors.js';
-import { fileChunks, firstBytes, streamChunks, type ByteChunks, type ChunkOptions } from './byte-chunks.js';
+import { fileChunks, firstBytes, headChunks, streamChunks, type ByteChunks, type ChunkOptions } from './byte-chunks.js';
 import type { TextEncoding } from '../dialect.js';
 import { joinedStream } from './byte-stream.js';
 import type { CellFile } from './cell-file.js';
@@ -28,7 +28,7 @@ export interface ByteSource extends Pick<CellFile, 'path' | 'stats' | 'fingerpri
  */
 export async function fileSource(path: string, encoding?: TextEncoding): Promise<ByteSource> {
   checkDataFile(path);
-  const isPlain = isPlainText(await readable(path, () => firstBytes(path, MAGIC_BYTES)), encoding);
+  const isPlain = isPlainText(await readable(path, () => Promise.resolve(firstBytes(path, MAGIC_BYTES))), encoding);
   const chunks = (options: ChunkOptions, hash?: ByteHash): ByteChunks =>
     isPlain ? fileChunks(path, options, hash) : decodedChunks(path, encoding, options, hash);
   let known: Fingerprint | undefined;
@@ -36,7 +36,7 @@ export async function fileSource(path: string, encoding?: TextEncoding): Promise
     path,
     stats: () => readable(path, () => statsOf(path)),
     fingerprint: async (onBytes) => (known ??= await readable(path, () => hashFiles(path, undefined, onBytes))),
-    look: (chunkBytes) => chunks({ chunkBytes, room: 0, numKept: 0 }),
+    look: (chunkBytes) => (isPlain ? headChunks(path, chunkBytes) : chunks({ chunkBytes, room: 0, numKept: 0 })),
     async *read(options) {
       const hash = known === undefined ? await createByteHash() : undefined;
       yield* chunks(options, hash);

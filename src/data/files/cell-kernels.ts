@@ -80,8 +80,22 @@ const PLACES_BEHIND = 8;
 
 let compiled: WebAssembly.Module | undefined;
 
-/** Memory for rows of so many columns, and the kernels that work on it. */
-export function createCutRows(width: number, separator: number): CutRows {
+/** Memory that is not in use, of the width and the separator that were used last: many files have the same. */
+let free: { readonly key: string; readonly cuts: CutRows[] } = { key: '', cuts: [] };
+
+/** Takes memory for rows of a number of columns, with the kernels that work on it. */
+export function takeCutRows(width: number, separator: number): CutRows {
+  const key = `${width} ${separator}`;
+  if (free.key !== key) free = { key, cuts: [] };
+  return free.cuts.pop() ?? createCutRows(width, separator);
+}
+
+/** Returns memory that is not used any more. */
+export function giveBackCutRows(cut: CutRows, width: number, separator: number): void {
+  if (free.key === `${width} ${separator}`) free.cuts.push(cut);
+}
+
+function createCutRows(width: number, separator: number): CutRows {
   // The build's folder is as far from the sources as from what is built of them.
   compiled ??= new WebAssembly.Module(readFileSync(new URL('../../../dist/cells.wasm', import.meta.url)));
   const most = Math.max(MIN_ROWS, Math.min(MAX_ROWS, Math.floor(MAX_CELLS / width)));

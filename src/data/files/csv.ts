@@ -103,8 +103,7 @@ function* parsedPieces(
   extent: 'begun' | 'whole lines' | 'all',
 ): Generator<Piece, number> {
   for (let bytes = lines; ;) {
-    const parsed: LenientCells =
-      extent === 'begun' ? parseCells(bytes, 0, dialect) : parseLeniently(bytes, 0, dialect);
+    const parsed: LenientCells = extent === 'begun' ? parseCells(bytes, 0, dialect) : parseLeniently(bytes, 0, dialect);
     // What comes next may close a quote or end a line, unless the row is too long already.
     const isOpen =
       parsed.error === undefined

@@ -1,7 +1,7 @@
 import type { Chunk } from '../../chunks/chunk.js';
 import type { Column, CutColumn } from '../../chunks/column.js';
 import { PLAIN_CSV } from '../dialect.js';
-import { createCutRows, type CutRows } from './cell-kernels.js';
+import { giveBackCutRows, takeCutRows, type CutRows } from './cell-kernels.js';
 import type { FileColumns, PlainLines } from './cell-file.js';
 import { cellText, cellTexts } from './cell-text.js';
 import { numberTextOf } from './decimal-comma.js';
@@ -17,8 +17,9 @@ export type CutLines = (plain: PlainLines) => Generator<Chunk>;
 export function createLineCutter(file: FileColumns): CutLines {
   const delimiter = (file.dialect ?? PLAIN_CSV).delimiter;
   const width = file.header.length;
-  let cut: CutRows | undefined;
+  const separator = delimiter.charCodeAt(0);
   let columns: ReadonlyMap<string, Column> = new Map();
+  let last: CutRows | undefined;
 
   const chunkOf = (rows: CutRows, count: number): Chunk => ({
     rows: count,
@@ -36,16 +37,12 @@ export function createLineCutter(file: FileColumns): CutLines {
     return textChunk(file, { rows: [cellTexts(line, delimiter)], lines: [0], numLines: 1 });
   };
 
-  return function* ({ bytes, begin, end }) {
-    if (cut === undefined) {
-      cut = createCutRows(width, delimiter.charCodeAt(0));
-      columns = cutColumns(cut, file);
-    }
+  function* cutPlain(cut: CutRows, { bytes, begin, end }: PlainLines): Generator<Chunk> {
     let windowBegin = begin;
     let windowEnd = begin;
     const fill = (at: number): void => {
       windowBegin = at;
-      windowEnd = at + cut!.fill(bytes, at, end);
+      windowEnd = at + cut.fill(bytes, at, end);
     };
     for (let at = begin; at < end;) {
       if (at >= windowEnd) fill(at);
@@ -63,6 +60,17 @@ export function createLineCutter(file: FileColumns): CutLines {
         at = lineEnd + 1;
       }
     }
+  }
+
+  return function* ({ bytes, begin, end }) {
+    const cut = takeCutRows(width, separator);
+    if (cut !== last) columns = cutColumns(cut, file);
+    last = cut;
+    try {
+      yield* cutPlain(cut, { bytes, begin, end });
+    } finally {
+      giveBackCutRows(cut, width, separator);
+    }
   };
 }
 
@@ -71,7 +79,8 @@ function cutColumns(cut: CutRows, { header, dialect, indices }: FileColumns): Re
   const { bytes, places } = cut;
   return new Map(
     [...indices].map(([name, c]): [string, Column] => {
-      const text = (row: number): string => cellText(bytes, places[row * stride + c]! + 1, places[row * stride + c + 1]);
+      const text = (row: number): string =>
+        cellText(bytes, places[row * stride + c]! + 1, places[row * stride + c + 1]);
       return [
         name,
         {

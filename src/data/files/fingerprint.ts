@@ -100,5 +100,10 @@ export function checkUnchanged(path: string, before: FileStats, after: FileStats
 }
 
 function changedFile(a: FileStats, b: FileStats): string | undefined {
-  return Object.keys({ ...a, ...b }).find((name) => keyOf(a[name]) !== keyOf(b[name]));
+  const isSame = (left: FileStats[string] | undefined, right: FileStats[string] | undefined): boolean =>
+    left?.bytes === right?.bytes &&
+    left?.mtimeNs === right?.mtimeNs &&
+    left?.ctimeNs === right?.ctimeNs &&
+    left?.inode === right?.inode;
+  return Object.keys({ ...a, ...b }).find((name) => !isSame(a[name], b[name]));
 }

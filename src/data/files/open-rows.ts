@@ -43,7 +43,7 @@ export async function openRows(
 
 /** Parquet, where the path leads to a file of it. Its reader is loaded only then. */
 async function openParquetFile(path: string, columns: readonly string[]): Promise<CellFile | undefined> {
-  if (!(await isParquet(path))) return undefined;
+  if (!isParquet(path)) return undefined;
   const { openParquet } = await import('../readers/parquet/open-parquet.js');
   return openParquet(path, columns);
 }

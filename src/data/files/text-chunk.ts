@@ -12,7 +12,10 @@ export interface TextRows {
 }
 
 /** Creates a chunk from rows of strings; rows with another number of values than the header are invalid. */
-export function textChunk(columns: FileColumns, { rows: all, lines: allLines, numLines, invalid: bad = [] }: TextRows): Chunk {
+export function textChunk(
+  columns: FileColumns,
+  { rows: all, lines: allLines, numLines, invalid: bad = [] }: TextRows,
+): Chunk {
   const width = columns.header.length;
   const isRagged = all.some(({ length }) => length !== width);
   const rows = isRagged ? all.filter(({ length }) => length === width) : all;

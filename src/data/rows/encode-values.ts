@@ -62,7 +62,9 @@ export function createValueEncoder(fields: readonly EncodedField[], decimal?: Di
     encode(count, begin, cellsOf, onBad) {
       block.rows = 0;
       reserveRows(block, columns, count);
-      const values = new Map(names.map((name) => [name, Array.from({ length: count }, rowsFrom(cellsOf(name), begin))]));
+      const values = new Map(
+        names.map((name) => [name, Array.from({ length: count }, rowsFrom(cellsOf(name), begin))]),
+      );
       const chunk = chunkOf(values, count, decimal);
       for (const { field, column, reader } of readers) {
         // The problems of all fields of a row are reported.
@@ -118,7 +120,10 @@ function valueColumn(all: readonly unknown[], decimal: DialectOptions['decimal']
       return decimal === ',' && typeof value === 'string' ? withPoint(text) : text;
     },
     // The text of -0 is 0.
-    numbers: { values: Float64Array.from(all, (value) => (typeof value === 'number' ? value + 0 : NaN)), isWhole: true },
+    numbers: {
+      values: Float64Array.from(all, (value) => (typeof value === 'number' ? value + 0 : NaN)),
+      isWhole: true,
+    },
     listAt: (row) => (Array.isArray(all[row]) ? itemsOf(all[row] as readonly unknown[]) : undefined),
     numbersAt: (row) => {
       const value = all[row];

@@ -13,7 +13,6 @@ import {
 } from '../../core/tasks.js';
 import { blankCure, labelColumnsOf } from './label-columns.js';
 
-
 /**
  * Settles the labels of the kept rows of a chunk, which are in the block after its rows: whether each task is defined,
  * and whether a missing value or a 1 is valid there.

@@ -1,5 +1,11 @@
 import type { BagColumn } from '../../core/batch.js';
-import { allocatePlainly, allocateShared, createBagBuffer, gatherBags, type BagBuffer } from '../../chunks/bag-buffer.js';
+import {
+  allocatePlainly,
+  allocateShared,
+  createBagBuffer,
+  gatherBags,
+  type BagBuffer,
+} from '../../chunks/bag-buffer.js';
 import { createRowMemory, rowPlaces, WORD, type RowMemory } from './row-kernels.js';
 
 /** A column of bags, as its rows are read and in another order. */

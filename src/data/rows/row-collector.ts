@@ -150,7 +150,11 @@ export function rowEncoder(file: FileColumns, format: EncodedFormat, kept: reado
     format,
     columns: blockColumns(format),
     readers: [
-      ...readers.map((reader): ReadColumns => (rows, block) => reader.read(rows, block)),
+      ...readers.map(
+        (reader): ReadColumns =>
+          (rows, block) =>
+            reader.read(rows, block),
+      ),
       ...keys.readers,
       ...kept.map(textCheck),
     ],

@@ -46,7 +46,9 @@ export function startFilter(filter: RowFilter, cells: CellOptions = {}): FilterR
   return (rows, line) => {
     const started = deciders.map((decider) => ({
       decider,
-      texts: decider.columns.map((name) => textsOf(rows, { columns: [name], numberColumns: numbers, takesLists: true })),
+      texts: decider.columns.map((name) =>
+        textsOf(rows, { columns: [name], numberColumns: numbers, takesLists: true }),
+      ),
     }));
     for (let row = 0; row < rows.count; row++) {
       for (const { decider, texts } of started) {

@@ -125,9 +125,7 @@ function describeProblem(
   const isConstant = (name: string): boolean => constants?.has(name) === true && !chunk.columns.has(name);
   const own = columns.filter((name) => !isConstant(name));
   const shown = own.length > 0 ? own : columns;
-  const texts = shown
-    .map((name) => (chunk.columns.get(name) ?? rows.column(name)).text(row))
-    .join(CELL_SEPARATOR);
+  const texts = shown.map((name) => (chunk.columns.get(name) ?? rows.column(name)).text(row)).join(CELL_SEPARATOR);
   if (own.length > 0) return { column: own.join(', '), value: texts, expected };
   return {
     column: undefined,

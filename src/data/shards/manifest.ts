@@ -1,4 +1,5 @@
-import { readFile, stat } from 'node:fs/promises';
+import { statSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { contentSchema, createByteHash, hashFile, type HashName } from '../../io/byte-hash.js';
@@ -96,10 +97,7 @@ export async function readManifest(folder: string): Promise<Manifest | undefined
   }
   const manifest = parseManifest(text, path);
   for (const { file, bytes } of manifest.shards) {
-    const size = await stat(join(folder, file)).then(
-      (stats) => stats.size,
-      () => undefined,
-    );
+    const size = sizeOf(join(folder, file));
     const found = size === undefined ? 'is missing' : `has ${size} bytes`;
     if (size !== bytes)
       throw userError('data', {
@@ -109,6 +107,14 @@ export async function readManifest(folder: string): Promise<Manifest | undefined
       });
   }
   return manifest;
+}
+
+function sizeOf(path: string): number | undefined {
+  try {
+    return statSync(path).size;
+  } catch {
+    return undefined;
+  }
 }
 
 /**

@@ -19,6 +19,8 @@ import { VOCABULARY } from './vocabulary.js';
  * others.
  */
 export const ROWS_PER_SHARD = 1 << 16;
+/** Rows that a block has memory for at first, since most of many small files need no more. */
+const FIRST_ROWS = 1 << 10;
 /** Shards that the system takes while the next is filled. */
 const MAX_WRITING = 2;
 /** Shards that the system has and the disk does not: it may fall behind for a while, and nobody waits for it. */
@@ -31,7 +33,7 @@ export interface ShardWriter {
   /** Adds texts of keys that its rows have. */
   addKeyTexts(texts: ReadonlyMap<string, KeyTexts>): void;
   /** Adds another file to the folder. */
-  addFile(name: string, content: string): Promise<void>;
+  addFile(name: string, content: string): void;
 }
 
 /** What is known when all rows are written. */
@@ -61,7 +63,8 @@ export async function writeShards(
   let written: Manifest | undefined;
   await writeFolder(path, async (folder) => {
     const shards: Manifest['shards'] = [];
-    let block = createRowBlock(columns, rowsPerShard);
+    let capacity = 0;
+    let block = createRowBlock(columns, capacity);
     /** Blocks by what has them written, the oldest first. */
     const writing: Promise<RowBlock>[] = [];
     /**
@@ -69,6 +72,13 @@ export async function writeShards(
      * meanwhile.
      */
     const syncs: Promise<void>[] = [];
+    /** Writes of other files; the disk syncs them together with the shards. */
+    const others: Promise<unknown>[] = [];
+    const addOther = (writing: Promise<unknown>): void => {
+      // What fails is thrown where it is awaited.
+      writing.catch(() => undefined);
+      others.push(writing);
+    };
     const spare: RowBlock[] = [];
     const counts = new Map<string, IdCounts[string]>();
     const labelCounts = new Map<string, number>();
@@ -102,57 +112,59 @@ export async function writeShards(
       // What fails is thrown where it is awaited.
       isWritten.catch(() => undefined);
       writing.push(isWritten);
-      block = spare.pop() ?? createRowBlock(columns, rowsPerShard);
+      const free = spare.pop();
+      capacity = free === undefined ? 0 : rowsPerShard;
+      block = free ?? createRowBlock(columns, capacity);
       block.rows = 0;
+    };
+
+    const reserve = (rows: number): void => {
+      if (rows <= capacity) return;
+      const before = block;
+      capacity = shards.length > 0 ? rowsPerShard : Math.min(rowsPerShard, Math.max(rows, 4 * capacity, FIRST_ROWS));
+      block = createRowBlock(columns, capacity);
+      appendRows(before, columns, 0, before.rows, block);
     };
 
     const writer: ShardWriter = {
       async add(batch) {
         for (let begin = 0; begin < batch.rows;) {
           const end = Math.min(batch.rows, begin + rowsPerShard - block.rows);
+          reserve(block.rows + end - begin);
           appendRows(batch, columns, begin, end, block);
           begin = end;
           if (block.rows === rowsPerShard) await flush();
         }
       },
       addKeyTexts: (texts) => addKeyTexts(keyTexts, texts),
-      async addFile(name, content) {
-        await writeSynced(join(folder, name), content);
-      },
+      addFile: (name, content) => addOther(writeSynced(join(folder, name), content)),
     };
     let details: ShardDetails;
+    let shardColumns: readonly ShardColumn[];
     try {
       details = await fill(writer);
       if (block.rows > 0) await flush();
       await flushed(0);
-      await Promise.all(syncs);
+      shardColumns = columns.map((column, i) => {
+        const texts = details.vocabularies?.get(column.name);
+        const vocabulary = texts && `vocabulary-${String(i).padStart(3, '0')}.safetensors`;
+        if (vocabulary !== undefined)
+          addOther(writeSafetensors(join(folder, vocabulary), textTensors(texts!, VOCABULARY)));
+        return shardColumn(column, details, vocabulary);
+      });
+      await Promise.all([...syncs, ...others]);
     } finally {
       // Nothing is written any more to a folder that is removed.
       await Promise.allSettled(writing);
-      await Promise.allSettled(syncs);
+      await Promise.allSettled([...syncs, ...others]);
     }
 
-    const shardColumns: ShardColumn[] = [];
-    for (const [i, { name, kind, width = 1 }] of columns.entries()) {
-      if (kind === 'number' || kind === 'label' || kind === 'key') {
-        shardColumns.push({ name, kind });
-        continue;
-      }
-      if (kind === 'vector') {
-        shardColumns.push({ name, kind, width });
-        continue;
-      }
-      const texts = details.vocabularies?.get(name);
-      const vocabulary = texts && `vocabulary-${String(i).padStart(3, '0')}.safetensors`;
-      if (vocabulary !== undefined) await writeSafetensors(join(folder, vocabulary), textTensors(texts!, VOCABULARY));
-      shardColumns.push({ name, kind, size: sizeOf(details, name), ...(vocabulary !== undefined && { vocabulary }) });
-    }
     const rows = shards.reduce((sum, shard) => sum + shard.rows, 0);
     written = {
       format: 'mtl shards',
       version: 1,
       rows,
-      columns: shardColumns,
+      columns: [...shardColumns],
       shards,
       about: {
         ...details.about,
@@ -164,6 +176,17 @@ export async function writeShards(
     await writeSynced(join(folder, MANIFEST), `${JSON.stringify(written, null, 1)}\n`);
   });
   return written!;
+}
+
+/** What a manifest tells of a column. */
+function shardColumn(
+  { name, kind, width = 1 }: BlockColumn,
+  details: ShardDetails,
+  vocabulary: string | undefined,
+): ShardColumn {
+  if (kind === 'vector') return { name, kind, width };
+  if (kind === 'number' || kind === 'label' || kind === 'key') return { name, kind };
+  return { name, kind, size: sizeOf(details, name), ...(vocabulary !== undefined && { vocabulary }) };
 }
 
 function sizeOf({ sizes }: ShardDetails, name: string): number {

@@ -6,7 +6,7 @@ import type { Fitted } from '../../features/feature-types.js';
 import { toFittedKey } from '../../features/fitted.js';
 import { LARGEST_ID } from '../../features/parse.js';
 import { shardDataset } from '../batches/dataset.js';
-import { cached, keptFor, type Cache, type CacheRequest } from '../cache/cache.js';
+import { cached, keptFor, recipe, sharedRecipe, type Cache, type CacheRequest } from '../cache/cache.js';
 import { ENTRY } from '../cache/entry.js';
 import { tidyWritten } from '../cache/tidy.js';
 import { readFitted, writeFitted } from '../cache/fitted-folder.js';
@@ -15,7 +15,15 @@ import { noRows } from '../encoding/no-rows.js';
 import { replayRejects, writeCacheFolder, writeRows } from '../encoding/write-rows.js';
 import { encodeRows, fitRows } from '../pipeline.js';
 import type { Fingerprint } from '../files/fingerprint.js';
-import { blockColumns, recipeOf, trainedFormat, withoutFilter, type EncodedFormat, type RowFormat } from '../rows/row-format.js';
+import {
+  blockColumns,
+  recipeOf,
+  trainedFormat,
+  withoutFilter,
+  type EncodedFormat,
+  type RowFormat,
+} from '../rows/row-format.js';
+import type { BadRow, RejectPolicy } from '../rows/rejects.js';
 import { countLeftOut } from '../rows/row-rule.js';
 import { idCountsOf } from '../shards/id-counts.js';
 import { joinedShards } from '../shards/joined-shards.js';
@@ -37,6 +45,10 @@ import type { Access, Reading, Source } from './source.js';
 const THREADED_BYTES = 64e6;
 /** More threads would wait for the one that reads and writes. */
 const MAX_THREADS = 8;
+/** Of at least so many files, those of at most so many bytes are read at the same time, at most so many of them. */
+const MANY_FILES = 32;
+const SMALL_BYTES = 1e6;
+const MAX_AHEAD = 8;
 /** Problems of a source with many files that are told. */
 const MAX_PROBLEMS = 20;
 
@@ -71,10 +83,12 @@ export async function openCellSource(
     return found;
   };
   /** All that decides what becomes of a file, beside its content and the format. */
-  const recipeParts = ({ rows: { csv, columns: { constants } } }: CellPart): readonly unknown[] => [
-    csv.dialect,
-    ...(constants === undefined ? [] : [[...constants]]),
-  ];
+  const recipeParts = ({
+    rows: {
+      csv,
+      columns: { constants },
+    },
+  }: CellPart): readonly unknown[] => [csv.dialect, ...(constants === undefined ? [] : [[...constants]])];
   const threadsFor = ({ bytes }: CellPart, reading: Reading): number =>
     bytes > THREADED_BYTES ? Math.min(MAX_THREADS, reading.threads ?? availableParallelism()) : 1;
 
@@ -87,15 +101,16 @@ export async function openCellSource(
 
   const shardsRequest = async (part: CellPart, format: EncodedFormat, access: Access): Promise<CacheRequest> => {
     const { file, stats } = part;
-    const slot = [recipeOf(format), ...recipeParts(part)];
+    const own = recipeParts(part);
     return {
       kind: 'rows',
       source: file.path,
       home: file.home,
       stats,
       fingerprint: await part.identify(access),
-      recipe: [...slot, toFittedKey(format.fitted)],
-      slot,
+      recipe: sharedRecipe(format, ['rows', ...own], () =>
+        recipe('rows', [recipeOf(format), ...own], [toFittedKey(format.fitted)]),
+      ),
     };
   };
 
@@ -156,8 +171,7 @@ export async function openCellSource(
       const fingerprint = known.every((each) => each !== undefined) ? byName(known) : undefined;
       // Keys are no part of what is learned.
       const slot = [recipeOf({ ...format, keys: [] })];
-      const recipe = [
-        ...slot,
+      const learned = [
         ...(others.length === 0 ? recipeParts(first) : [parts.map((part) => [nameOf(part), ...recipeParts(part)])]),
       ];
       const request = {
@@ -166,8 +180,7 @@ export async function openCellSource(
         home: first.file.home,
         stats: byName(parts.map(({ stats }) => stats)),
         fingerprint,
-        recipe,
-        slot,
+        recipe: recipe('fitted', slot, learned),
       } as const;
       const trained = trainedFormat(format);
       let fitted: Fitted | undefined;
@@ -183,8 +196,7 @@ export async function openCellSource(
               (share, { csv }) => onShare(share, csv.path),
             );
           const fromLocal = async (): Promise<Fitted> => {
-            const locals: RawRows[] = [];
-            for (const part of parts) locals.push(await localOf(part, trained, reading));
+            const locals = await eachInTurn(parts, reading, (part, own) => localOf(part, trained, own));
             const leftOut = new Map<string, number>();
             for (const local of locals) countLeftOut(leftOut, local.leftOut);
             return fitRows(
@@ -228,7 +240,7 @@ export async function openCellSource(
         make: (part, own) => shardsOf(part, format, own),
         all() {
           first.cacheOf(reading).index.refresh();
-          return ofEach((part) => shardsOf(part, format, reading));
+          return eachInTurn(parts, reading, (part, own) => shardsOf(part, format, own));
         },
       });
       await tidyWritten(first.cacheOf(reading));
@@ -291,6 +303,35 @@ export function checkTables({ fields }: EncodedFormat, where: string): void {
         fix,
       })),
     );
+}
+
+/**
+ * Gets something of each file, of many small ones some at a time, since each waits for the disk. Invalid rows are
+ * reported in the order of the files; a file that fails is taken again in its turn, which throws what it alone would.
+ */
+async function eachInTurn<Found>(
+  parts: readonly CellPart[],
+  reading: Reading,
+  get: (part: CellPart, reading: Reading) => Promise<Found>,
+): Promise<Found[]> {
+  const found: Found[] = [];
+  const getAhead = async (part: CellPart): Promise<(() => Found) | undefined> => {
+    const rejects: BadRow[] = [];
+    const policy: RejectPolicy = { count: 0, reject: (row) => void rejects.push(row) };
+    try {
+      const got = await get(part, { ...reading, policy });
+      return () => (rejects.forEach((row) => reading.policy.reject(row)), got);
+    } catch {
+      return undefined;
+    }
+  };
+  for (let begin = 0; begin < parts.length; begin += MAX_AHEAD) {
+    const window = parts.slice(begin, begin + MAX_AHEAD);
+    const isSmall = parts.length >= MANY_FILES && window.every(({ bytes }) => bytes <= SMALL_BYTES);
+    const ahead = await Promise.all(isSmall ? window.map(getAhead) : []);
+    for (const [i, part] of window.entries()) found.push(ahead[i]?.() ?? (await get(part, reading)));
+  }
+  return found;
 }
 
 /** Opens all files, and tells of all that cannot be. */

@@ -1,7 +1,7 @@
 import { openRawRows, rawCollector, rawColumns, rawStorage } from '../encoding/raw-rows.js';
 import { startFits } from '../encoding/fit-readers.js';
 import { replayRejects, writeCacheFolder, writeRows } from '../encoding/write-rows.js';
-import { cached } from '../cache/cache.js';
+import { cached, recipe, sharedRecipe } from '../cache/cache.js';
 import type { RowSource } from '../files/cell-file.js';
 import { collectRows } from '../pipeline.js';
 import type { RejectPolicy } from '../rows/rejects.js';
@@ -25,25 +25,23 @@ const END_OF_IDS = 2 ** 31;
 
 /**
  * Opens the raw rows of a file, which are read from the file if they are not cached.
- * @param recipe what else affects the rows of the file
+ * @param own what else affects the rows of the file
  * @throws UserError (data) for an invalid row that the policy does not skip; (disk)
  */
 export async function cachedRawRows(
   part: CellPart,
-  recipe: readonly unknown[],
+  own: readonly unknown[],
   format: RowFormat,
   reading: Reading,
 ): Promise<RawRows> {
   const { file, rows, stats } = part;
-  const all = [recipeOf(unsampled(format)), ...recipe];
   const request = {
     kind: 'local',
     source: file.path,
     home: file.home,
     stats,
     fingerprint: await part.identify(reading),
-    recipe: all,
-    slot: all,
+    recipe: sharedRecipe(format, ['local', ...own], () => recipe('local', [recipeOf(unsampled(format)), ...own])),
   } as const;
   const folder = await cached(part.cacheOf(reading), request, (path, entry) => {
     const columns = rawStorage(rawColumns(format));

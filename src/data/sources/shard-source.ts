@@ -133,7 +133,9 @@ export async function openShardSource(shards: Shards, wanted: readonly string[])
       const keptBatches = stored.batches(STREAM_ROWS);
       let done = 0;
       try {
-        for await (const { batch, totalRows } of shardDataset(shards, formatView(source, format)).batches(STREAM_ROWS)) {
+        for await (const { batch, totalRows } of shardDataset(shards, formatView(source, format)).batches(
+          STREAM_ROWS,
+        )) {
           const next = kept.length === 0 ? undefined : await keptBatches.next();
           yield {
             batch,
@@ -205,8 +207,7 @@ async function fitShards(
     for (const { columns: own, fitter } of fitters) {
       fitter.check(chunk);
       const [first] = chunk.problems();
-      if (first !== undefined)
-        throw badRow(placeOf(first[0]), own.join(', '), `expected ${first[1].error.expected}`);
+      if (first !== undefined) throw badRow(placeOf(first[0]), own.join(', '), `expected ${first[1].error.expected}`);
       fitter.observe(chunk);
     }
     done += rows;

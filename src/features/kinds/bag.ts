@@ -59,7 +59,8 @@ export const bag: Kind<'bag'> = {
         const isObserved = new Uint8Array(all.count);
         for (let row = 0; row < rows.count; row++)
           eachItem(rows, row, field, lists, all, (item) => void (isObserved[item] = 1));
-        for (let item = 0; item < all.count; item++) if (isObserved[item] === 0 && all.isKept(item)) all.exclude(item, '');
+        for (let item = 0; item < all.count; item++)
+          if (isObserved[item] === 0 && all.isKept(item)) all.exclude(item, '');
         items.observe(all);
       },
     };
@@ -128,8 +129,7 @@ function listReader(field: FieldOf<'bag'>): (rows: ChunkRows) => Lists {
     const column = rows.column(field.columns[0]!);
     if (column.lists !== undefined && clean === undefined) return column.lists;
     const { lists } = column;
-    const listAt =
-      lists === undefined ? (row: number) => column.listAt?.(row) : (row: number) => itemsOf(lists, row);
+    const listAt = lists === undefined ? (row: number) => column.listAt?.(row) : (row: number) => itemsOf(lists, row);
     const builder = new ListBuilder(rows.count);
     for (let row = 0; row < rows.count; row++) {
       try {

@@ -12,10 +12,8 @@ export const id: Kind<'id'> = {
   takesLists: false,
   column: ({ name }) => ({ name, kind: 'id' }),
   reader: (field) =>
-    oneValueReader(
-      field.columns,
-      { ...field, numberColumns: numberColumnsOf(field.columns, field) },
-      ({ ids }) => column(ids, field.name),
+    oneValueReader(field.columns, { ...field, numberColumns: numberColumnsOf(field.columns, field) }, ({ ids }) =>
+      column(ids, field.name),
     ),
   fitter: ({ columns }, fit) => oneValueFitter(columns, fit),
 };

@@ -12,10 +12,8 @@ export const number: Kind<'number'> = {
   takesLists: false,
   column: ({ name }) => ({ name, kind: 'number' }),
   reader: (field) =>
-    oneValueReader(
-      field.columns,
-      { ...field, numberColumns: numberColumnsOf(field.columns, field) },
-      ({ numbers }) => column(numbers, field.name),
+    oneValueReader(field.columns, { ...field, numberColumns: numberColumnsOf(field.columns, field) }, ({ numbers }) =>
+      column(numbers, field.name),
     ),
   fitter: ({ columns }, fit) => oneValueFitter(columns, fit),
 };

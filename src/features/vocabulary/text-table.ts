@@ -93,8 +93,7 @@ export function findIds(table: TextTable, cells: Utf8, rows: number, into: Targe
   const { slots } = table;
   const mask = slots.length / 2 - 1;
   if (hashes.length < rows) hashes = new Int32Array(2 * rows);
-  for (let row = 0; row < rows; row++)
-    hashes[row] = hashText(bytes, begins[row * stride]! + gap, ends[row * stride]!);
+  for (let row = 0; row < rows; row++) hashes[row] = hashText(bytes, begins[row * stride]! + gap, ends[row * stride]!);
   for (let row = 0; row < rows; row++) into[first + row] = slots[2 * (hashes[row]! & mask) + 1]!;
   for (let row = 0; row < rows; row++) {
     const id = into[first + row]!;
@@ -117,13 +116,7 @@ function isEqual({ bytes, offsets }: TextTable, id: number, text: Uint8Array, be
 }
 
 /** Returns the offset of the slot of a string, or of the free slot where it belongs. */
-export function slotOf(
-  table: TextTable,
-  hash: number,
-  text: Uint8Array,
-  begin: number,
-  end: number,
-): number {
+export function slotOf(table: TextTable, hash: number, text: Uint8Array, begin: number, end: number): number {
   const { slots } = table;
   const mask = slots.length / 2 - 1;
   for (let slot = hash & mask; ; slot = (slot + 1) & mask) {

@@ -9,8 +9,8 @@ const NAME = /\.(parquet|parq|pqt)$/i;
  * Returns whether a file is Parquet by its first bytes, whatever its name.
  * @throws UserError (data) for another file that is named like Parquet
  */
-export async function isParquet(path: string): Promise<boolean> {
-  const start = await startOf(path);
+export function isParquet(path: string): boolean {
+  const start = startOf(path);
   if (MAGIC.includes(start.slice(0, 4))) return true;
   if (!NAME.test(path)) return false;
   throw userError('data', {
@@ -26,9 +26,9 @@ export async function isParquet(path: string): Promise<boolean> {
 }
 
 /** Returns the first bytes of a file; none if it cannot be read, which is reported when it is opened. */
-async function startOf(path: string): Promise<string> {
+function startOf(path: string): string {
   try {
-    return (await firstBytes(path, 32)).toString('latin1');
+    return firstBytes(path, 32).toString('latin1');
   } catch (error) {
     rethrowLimit(path, error);
     return '';

@@ -1,0 +1,144 @@
+import { hash } from 'node:crypto';
+import { appendFileSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { temporaryPath } from '../../io/temporary.js';
+import { ENTRY, readEntry, type CacheEntry } from './entry.js';
+
+// A cache directory has a file with a copy of what its entries say, so that nothing opens each of them. Each line is a
+// check and the JSON of an entry; the last line of an entry counts. A line that does not pass its check is ignored, as
+// is one of an entry whose ENTRY has another time: what is missing is read from the entries again. So writers need no
+// lock, and the file no sync.
+
+const INDEX = '.index.jsonl';
+/** Superseded lines of a file that is written anew. */
+const MAX_SUPERSEDED = 1000;
+
+/** An entry, as far as it is known without opening it. */
+export interface IndexedEntry {
+  readonly entry: CacheEntry;
+  readonly bytes: number;
+  /** When ENTRY was written or touched, in milliseconds since the epoch. */
+  readonly lastUsedMs: number;
+}
+
+/** The index of one cache directory. */
+export class EntryIndex {
+  readonly #folder: string;
+  readonly #entries = new Map<string, IndexedEntry>();
+  /** Names whose lines are to be written. */
+  readonly #changed = new Set<string>();
+  #numLines = 0;
+  /** Whether lines are of no use. */
+  #isLong = false;
+
+  /** Reads the index of a directory, as far as there is one. */
+  constructor(folder: string) {
+    this.#folder = folder;
+    for (const line of this.#lines()) {
+      const [name, found] = JSON.parse(line) as [string, IndexedEntry];
+      this.#entries.set(name, found);
+      this.#numLines++;
+    }
+  }
+
+  /** Returns an entry as it is now; undefined if it is none, or not complete. */
+  find(name: string): IndexedEntry | undefined {
+    const lastUsedMs = this.#timeOf(name);
+    const known = this.#entries.get(name);
+    if (lastUsedMs !== undefined && known?.lastUsedMs === lastUsedMs) return known;
+    const path = join(this.#folder, name);
+    const entry = lastUsedMs === undefined ? undefined : readEntry(path);
+    if (entry === undefined) {
+      this.forget(name);
+      return undefined;
+    }
+    const found = { entry, bytes: sizeOf(path), lastUsedMs: lastUsedMs! };
+    this.#entries.set(name, found);
+    this.#changed.add(name);
+    return found;
+  }
+
+  /** Notes that this process touched an entry; returns whether it is still there. */
+  touch(name: string): boolean {
+    const [known, lastUsedMs] = [this.#entries.get(name), this.#timeOf(name)];
+    if (known !== undefined && lastUsedMs !== undefined) {
+      this.#entries.set(name, { ...known, lastUsedMs });
+      this.#changed.add(name);
+    }
+    return lastUsedMs !== undefined;
+  }
+
+  /** Removes an entry that is gone. */
+  forget(name: string): void {
+    if (this.#entries.delete(name)) this.#isLong = true;
+  }
+
+  /** Removes all entries but some. */
+  retain(names: ReadonlySet<string>): void {
+    for (const name of this.#entries.keys()) if (!names.has(name)) this.forget(name);
+  }
+
+  /** Writes what changed. Where the directory cannot be written, the next process reads its entries again. */
+  save(): void {
+    const changed = [...this.#changed].filter((name) => this.#entries.has(name));
+    this.#changed.clear();
+    this.#isLong ||= this.#numLines + changed.length > 2 * this.#entries.size + MAX_SUPERSEDED;
+    try {
+      if (this.#entries.size === 0) rmSync(join(this.#folder, INDEX), { force: true });
+      else if (this.#isLong) this.#rewrite();
+      else if (changed.length > 0) appendFileSync(join(this.#folder, INDEX), this.#text(changed));
+      this.#numLines = this.#isLong ? this.#entries.size : this.#numLines + changed.length;
+      this.#isLong = false;
+    } catch {
+      // It is a copy.
+    }
+  }
+
+  #rewrite(): void {
+    const temporary = temporaryPath(join(this.#folder, INDEX));
+    try {
+      writeFileSync(temporary, this.#text([...this.#entries.keys()]));
+      renameSync(temporary, join(this.#folder, INDEX));
+    } finally {
+      rmSync(temporary, { force: true });
+    }
+  }
+
+  #text(names: readonly string[]): string {
+    const lines = names.map((name) => JSON.stringify([name, this.#entries.get(name)]));
+    // A line that a kill cut short ends first.
+    return `\n${lines.map((json) => `${checkOf(json)}${json}\n`).join('')}`;
+  }
+
+  #lines(): readonly string[] {
+    let text = '';
+    try {
+      text = readFileSync(join(this.#folder, INDEX), 'utf8');
+    } catch {
+      // There is none, or it is another user's.
+    }
+    return text.split('\n').flatMap((line) => {
+      const json = line.slice(CHECK_LENGTH);
+      return json !== '' && line.startsWith(checkOf(json)) ? [json] : [];
+    });
+  }
+
+  #timeOf(name: string): number | undefined {
+    try {
+      return statSync(join(this.#folder, name, ENTRY)).mtimeMs;
+    } catch {
+      return undefined;
+    }
+  }
+}
+
+const CHECK_LENGTH = 8;
+
+function checkOf(json: string): string {
+  return hash('sha1', json).slice(0, CHECK_LENGTH);
+}
+
+/** Returns the bytes of the files in a directory. */
+export function sizeOf(folder: string): number {
+  return readdirSync(folder).reduce((sum, name) => sum + statSync(join(folder, name)).size, 0);
+}
