@@ -26,11 +26,12 @@ export const bag: Kind<'bag'> = {
 
   reader(field) {
     const toLists = listReader(field);
+    const clean = createCleaner(field.cells ?? {});
     const encodeItems = itemReader(encoderOfItems(field));
     return {
       read(rows, block) {
         const lists = toLists(rows);
-        const items = itemRows(lists);
+        const items = cleanRows(lists, clean);
         const ids = encodeItems(items);
         const into = columnOf(block.bags, field.name);
         into.reserve(into.offsets[block.rows]! + items.count);
@@ -45,12 +46,13 @@ export const bag: Kind<'bag'> = {
 
   fitter(field, fit) {
     const toLists = listReader(field);
+    const clean = createCleaner(field.cells ?? {});
     const items = oneValueFitter([ITEM], guarded(fit));
     let checked: { readonly lists: Lists; readonly items: ChunkRows } | undefined;
     return {
       check(rows) {
         const lists = toLists(rows);
-        checked = { lists, items: itemRows(lists) };
+        checked = { lists, items: cleanRows(lists, clean) };
         items.check(checked.items);
         for (let row = 0; row < rows.count; row++) eachItem(rows, row, field, lists, checked.items, () => undefined);
       },
@@ -111,14 +113,25 @@ function eachItem(
   }
   const select = (item: number): void => {
     const problem = items.problemOf(item);
-    if (problem === undefined) take(item);
-    else rows.refuse(row, columns, problem.error);
+    if (problem !== undefined) rows.refuse(row, columns, problem.error);
+    else if (!items.isExcluded(item)) take(item);
   };
   const takeValid = items.numKept < items.count ? select : take;
   const { maxItems = Infinity } = form;
   if (end - begin <= maxItems) for (let item = begin; item < end; item++) takeValid(item);
   else if (weights === undefined) for (let item = begin; item < begin + maxItems; item++) takeValid(item);
   else takeTopK(weights, begin, end, maxItems, takeValid);
+}
+
+/** Returns items as rows; null items are excluded. */
+function cleanRows(lists: Lists, clean: Clean | undefined): ChunkRows {
+  const items = itemRows(lists);
+  if (clean === undefined) return items;
+  for (let item = 0; item < items.count; item++) {
+    const id = lists.items.text(item);
+    if (id !== '' && clean(id) === '') items.exclude(item, 'null');
+  }
+  return items;
 }
 
 /** Creates a function from a chunk to the lists of a bag; they are valid until the next call. */
@@ -170,12 +183,11 @@ class ListBuilder {
     this.#offsets = new Uint32Array(rows + 1);
   }
 
-  /** Adds the items of a list; items that cleaning makes missing are dropped. */
+  /** Adds the items of a list. */
   addItems({ ids, weights, begin, end }: Items, clean: Clean | undefined): void {
     for (let i = begin; i < end; i++) {
       if (ids[i] === '') throw NO_ID;
-      const id = clean === undefined ? ids[i]! : clean(ids[i]!);
-      if (id !== '') this.#add(id, weights[i]!);
+      this.#add(ids[i]!, weights[i]!, clean);
     }
   }
 
@@ -216,11 +228,13 @@ class ListBuilder {
     const colon = item.lastIndexOf(form.weight);
     const id = colon < 0 ? item : item.slice(0, colon);
     if (id === '') throw new BadValue(`an id in every item, with '${form.items}' between items`);
-    this.#add(id, colon < 0 ? 1 : weightOf(item.slice(colon + 1), form));
+    this.#add(id, colon < 0 ? 1 : weightOf(item.slice(colon + 1), form), clean);
   }
 
-  #add(id: string, weight: number): void {
-    this.#ids.push(id);
+  /** A null item keeps its id: it counts when items are selected, and is dropped then. */
+  #add(id: string, weight: number, clean: Clean | undefined): void {
+    const cleaned = clean === undefined ? id : clean(id);
+    this.#ids.push(cleaned === '' ? id : cleaned);
     this.#weights.push(weight);
   }
 }
