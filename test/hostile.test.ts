@@ -269,7 +269,7 @@ describe('a CSV of any bytes', () => {
     const read = async (bytes: Buffer): Promise<void> => {
       writeFileSync(path, bytes);
       await readsOrRefuses(3, async () => {
-        for await (const { progress } of (await openCsv(path, {}, 64)).pieces())
+        for await (const { progress } of (await openCsv(path, {}, [], 64)).pieces())
           expect(progress).toBeLessThanOrEqual(1);
       });
     };

@@ -33,7 +33,7 @@ describe('stream input', () => {
     ['as it is', Buffer.from(TEXT)],
     ['in gzip', gzipSync(TEXT)],
   ])('is read like a file: %s', async (_, bytes) => {
-    const csv = await openCsv(streamSource(streamOf(bytes)), {}, 1 << 12);
+    const csv = await openCsv(streamSource(streamOf(bytes)), {}, [], 1 << 12);
     expect(csv).toMatchObject({ path: '-', header: ['a', 'b'] });
     expect(await linesOf(csv)).toEqual(ROWS);
   });
