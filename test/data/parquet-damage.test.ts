@@ -34,7 +34,7 @@ async function cellsOf(path: string, names: readonly string[]): Promise<Record<s
     if (!('columns' in piece)) throw new Error('expected columns');
     for (const name of names) {
       const { text, numbers } = piece.columns.get(name)!;
-      for (let row = 0; row < piece.numRows; row++) cells[name]!.push(text(row), numbers?.values[row]);
+      for (let row = 0; row < piece.rows; row++) cells[name]!.push(text(row), numbers?.values[row]);
     }
   }
   return cells;
