@@ -1,5 +1,5 @@
 import { dataSection, firstDataState, type DataState } from './data/sources/data-state.js';
-import { isSameContent } from './data/files/fingerprint.js';
+import { isSameContent } from './data/readers/fingerprint.js';
 import type { Split } from './data/options.js';
 import {
   differingSurroundings,

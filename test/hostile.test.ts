@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import { parseConfig } from '../src/config/load.js';
 import { parseOverride } from '../src/config/overrides.js';
-import { openCsv } from '../src/data/files/csv.js';
+import { openCsv } from '../src/data/readers/csv.js';
 import { problemLine, UserError } from '../src/core/errors.js';
 import { MANIFEST, readManifest } from '../src/runs/manifest.js';
 import { readSafetensors, writeSafetensors } from '../src/io/safetensors.js';
@@ -269,7 +269,7 @@ describe('a CSV of any bytes', () => {
     const read = async (bytes: Buffer): Promise<void> => {
       writeFileSync(path, bytes);
       await readsOrRefuses(3, async () => {
-        for await (const { progress } of (await openCsv(path, {}, 64)).pieces())
+        for await (const { progress } of (await openCsv(path, {}, [], 64)).pieces())
           expect(progress).toBeLessThanOrEqual(1);
       });
     };

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { wallClockMs } from '../system/clock.js';
 import { changedKeys } from '../config/changed-keys.js';
-import { isSameContent, type Fingerprint } from '../data/files/fingerprint.js';
+import { isSameContent, type Fingerprint } from '../data/readers/fingerprint.js';
 import type { DataState } from '../data/sources/data-state.js';
 import { findCheckpoint } from '../runs/find-checkpoint.js';
 import { ENVIRONMENT } from '../runs/init-from.js';

@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import type { Fingerprint } from '../data/files/fingerprint.js';
+import type { Fingerprint } from '../data/readers/fingerprint.js';
 import type { Paths, Split } from '../data/options.js';
 import { noting, rejectPolicy } from '../data/rows/rejects.js';
 import { withKeys } from '../data/rows/row-format.js';

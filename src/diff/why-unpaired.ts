@@ -1,4 +1,4 @@
-import { isSameContent } from '../data/files/fingerprint.js';
+import { isSameContent } from '../data/readers/fingerprint.js';
 import { haveSameLabels } from './compare.js';
 import type { PredictedModel } from './predicted-model.js';
 

@@ -4,9 +4,9 @@ import { Readable } from 'node:stream';
 import { pathToFileURL } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { streamSource } from '../../src/data/files/byte-source.js';
-import type { CellFile } from '../../src/data/files/cell-file.js';
-import { openCsv } from '../../src/data/files/csv.js';
+import { streamSource } from '../../src/data/readers/byte-source.js';
+import type { CellFile } from '../../src/data/readers/cell-file.js';
+import { openCsv } from '../../src/data/readers/csv.js';
 
 const ROWS = Array.from({ length: 40_000 }, (_, i) => `${i},${i % 7}`);
 const TEXT = `a,b\n${ROWS.join('\n')}\n`;
@@ -33,7 +33,7 @@ describe('stream input', () => {
     ['as it is', Buffer.from(TEXT)],
     ['in gzip', gzipSync(TEXT)],
   ])('is read like a file: %s', async (_, bytes) => {
-    const csv = await openCsv(streamSource(streamOf(bytes)), {}, 1 << 12);
+    const csv = await openCsv(streamSource(streamOf(bytes)), {}, [], 1 << 12);
     expect(csv).toMatchObject({ path: '-', header: ['a', 'b'] });
     expect(await linesOf(csv)).toEqual(ROWS);
   });
@@ -56,7 +56,7 @@ describe('stream input', () => {
   });
 
   it('reads standard input for - and exits without draining it', async () => {
-    const module = pathToFileURL(join(import.meta.dirname, '../../dist/data/files/open-rows.js')).href;
+    const module = pathToFileURL(join(import.meta.dirname, '../../dist/data/readers/open-rows.js')).href;
     const child = spawn(process.execPath, [
       '--input-type=module',
       '-e',

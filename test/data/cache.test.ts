@@ -13,7 +13,7 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { keptOf, removeCached } from '../../src/data/cache/cache-list.js';
-import { fingerprintSchema, isSameContent, type Fingerprint } from '../../src/data/files/fingerprint.js';
+import { fingerprintSchema, isSameContent, type Fingerprint } from '../../src/data/readers/fingerprint.js';
 import { refuseBadRows, skipBadRows } from '../../src/data/rows/rejects.js';
 import { columnsOf, encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
 import { openSource } from '../../src/data/sources/open-source.js';

@@ -3,10 +3,11 @@ import { gzipSync } from 'node:zlib';
 import { parse } from 'csv-parse/sync';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseCells } from '../../src/data/files/csv-cells.js';
+import { parseCells } from '../../src/data/readers/csv-cells.js';
 import { refuseBadRows } from '../../src/data/rows/rejects.js';
-import { columnIndices } from '../../src/data/files/column-indices.js';
-import { openCsv } from '../../src/data/files/csv.js';
+import { columnIndices } from '../../src/data/readers/column-indices.js';
+import { openCsv } from '../../src/data/readers/csv.js';
+import { readLines } from '../support/read-rows.js';
 import { scratchFile, scratchFolder } from '../support/scratch.js';
 
 /** Reads all rows as values; plain rows are split at commas. */
@@ -14,28 +15,17 @@ async function read(
   content: string | Uint8Array,
   chunkBytes?: number,
 ): Promise<{ header: readonly string[]; rows: (readonly string[])[]; lines: number[]; shares: number[] }> {
-  const csv = await openCsv(scratchFile('data.csv', content), {}, chunkBytes);
+  const csv = await openCsv(scratchFile('data.csv', content), {}, [], chunkBytes);
   const rows: (readonly string[])[] = [];
   const lines: number[] = [];
   const shares: number[] = [];
-  for await (const piece of csv.pieces()) {
+  for await (const piece of readLines(csv)) {
     shares.push(piece.progress);
-    if ('rows' in piece) {
-      rows.push(...piece.rows);
-      lines.push(...piece.lines);
-      if (piece.bad !== undefined)
-        refuseBadRows.reject({ path: csv.path, column: undefined, value: undefined, cells: [], ...piece.bad });
-      continue;
-    }
-    if (!('bytes' in piece)) throw new Error('a CSV has no columns');
-    const text = piece.bytes.toString('utf8', piece.begin, piece.end);
-    expect(text).toMatch(/\n$/);
-    for (const row of text.replace(/\r?\n$/, '').split(/\r?\n/)) {
-      if (row !== '') {
-        rows.push(row.split(','));
-        lines.push(piece.next.line);
-      }
-      piece.next.line++;
+    for (const { cells, line, expected } of piece.lines) {
+      if (expected !== undefined)
+        refuseBadRows.reject({ path: csv.path, line, column: undefined, value: undefined, expected, cells });
+      rows.push(cells);
+      lines.push(line);
     }
   }
   return { header: csv.header, rows, lines, shares };

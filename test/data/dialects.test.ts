@@ -3,72 +3,46 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseConfig } from '../../src/config/load.js';
 import type { Dialect, DialectOptions } from '../../src/data/dialect.js';
-import { readRows } from '../../src/data/encoding/fill-blocks.js';
-import { withDecimal } from '../../src/data/files/decimal-comma.js';
-import { columnIndices } from '../../src/data/files/column-indices.js';
-import { openCsv } from '../../src/data/files/csv.js';
-import { parseCells } from '../../src/data/files/csv-cells.js';
+import { withPoint } from '../../src/data/readers/decimal-comma.js';
+import { columnIndices } from '../../src/data/readers/column-indices.js';
+import { openCsv } from '../../src/data/readers/csv.js';
+import { parseCells } from '../../src/data/readers/csv-cells.js';
+import { encodeRows } from '../../src/data/pipeline.js';
 import { refuseBadRows } from '../../src/data/rows/rejects.js';
-import { rowFormatOf } from '../../src/data/rows/row-format.js';
-import { labelColumnsOf } from '../../src/data/rows/label-columns.js';
-import { filterRule } from '../../src/data/rows/row-filter.js';
-import { createRowBlock, labelReader } from '../../src/chunks/row-block.js';
+import { encodedFormat, rowFormatOf, withFilter } from '../../src/data/rows/row-format.js';
+import { labelColumnsOf, type LabelColumn } from '../../src/data/rows/label-columns.js';
+import { InvalidValueError } from '../../src/text/invalid-value.js';
 import { taskOptions } from '../../src/core/tasks.js';
 import { needsPython, python } from '../support/python.js';
+import { openAllColumns, readLines, readRows } from '../support/read-rows.js';
 import { scratchFile } from '../support/scratch.js';
 
 const noRules = rowFormatOf({ tasks: [], groups: [] });
 
 /** Reads all rows as values; `numbers` columns as numbers. */
-async function cellsOf(
-  path: string,
-  options: DialectOptions = {},
-  chunkBytes?: number,
-  numbers: readonly string[] = [],
-): Promise<unknown[][]> {
-  const csv = await openCsv(path, options, chunkBytes);
-  const rows: unknown[][] = [];
-  const row: unknown[] = [];
-  const readers = csv.header.map((name, c) => {
-    const isNumber = numbers.includes(name);
-    const read = (text: string): void => void (row[c] = isNumber ? Number(text) : text);
-    return {
-      columns: [name],
-      read,
-      ...(isNumber && {
-        direct: {
-          cell: 'number' as const,
-          encode: (value: number) => ((row[c] = value), value),
-          into: new Float64Array(10_000),
-        },
-      }),
-    };
-  });
-  const block = { rows: 0, labels: new Map<string, Float32Array>() };
-  const settling = {
-    ...noRules,
-    rules: [{ columns: [], start: () => ({ readers: [], settle: () => void rows.push([...row]) }) }],
-  };
-  await readRows(
-    { csv, indices: columnIndices(csv, csv.header) },
-    {
-      format: settling,
-      readers,
-      block,
-      capacity: 10_000,
-      policy: refuseBadRows,
-      onBlock: () => undefined,
-      onShare: () => undefined,
-    },
-  );
-  return rows;
-}
-
-const read = (
+async function read(
   content: string | Uint8Array,
   options?: DialectOptions,
   numbers?: readonly string[],
-): Promise<unknown[][]> => cellsOf(scratchFile('data.csv', content), options, undefined, numbers);
+): Promise<unknown[][]> {
+  const source = await openAllColumns(scratchFile('data.csv', content), options);
+  return readRows(source, source.csv.header, { ...(numbers && { numbers }) });
+}
+
+/** Reads the label columns of all rows. */
+async function readLabels(
+  content: string,
+  options: DialectOptions,
+  labels: readonly LabelColumn[],
+): Promise<readonly (readonly number[])[]> {
+  const found = labels.map((): number[] => []);
+  const source = await openAllColumns(scratchFile('data.csv', content), options);
+  for await (const { batch, rejects } of encodeRows(source, encodedFormat({ ...noRules, labels }, {}))) {
+    for (const row of rejects) refuseBadRows.reject(row);
+    for (const [i, { name }] of labels.entries()) found[i]!.push(...batch.labels.get(name)!.subarray(0, batch.rows));
+  }
+  return found;
+}
 
 describe('CSV dialect', () => {
   it.each<[string, string, DialectOptions, string[][]]>([
@@ -239,15 +213,8 @@ describe('CSV dialect', () => {
   });
 
   it('leaves spaces and null values of a number with a decimal comma unchanged', () => {
-    const taken: string[] = [];
-    const reader = { columns: ['n'], read: (text: string) => void taken.push(text) };
-    const readers = [
-      { ...reader, numberColumns: ['n'] },
-      { ...reader, direct: { cell: 'number' as const, encode: undefined, into: new Float64Array(1) } },
-    ];
-    for (const { read } of withDecimal(readers, ',')) for (const text of [' 1,5 ', 'n.a.', '.', ',', '']) read(text);
-    expect(taken).toEqual([' 1.5 ', 'n.a.', '.', ',', '', ' 1.5 ', 'n.a.', '.', ',', '']);
-    for (const { read } of withDecimal(readers, ',')) expect(() => read(' 1.500 ')).toThrow();
+    expect([' 1,5 ', 'n.a.', '.', ',', ''].map(withPoint)).toEqual([' 1.5 ', 'n.a.', '.', ',', '']);
+    expect(() => withPoint(' 1.500 ')).toThrow(InvalidValueError);
   });
 
   it('compares numbers with a decimal comma, and strings unchanged', async () => {
@@ -265,56 +232,15 @@ describe('CSV dialect', () => {
         }),
       },
     ]);
-    const path = scratchFile('data.csv', 'text;n\n1,5;7,5\nx;0,5\n1.5;7,25\n');
-    const csv = await openCsv(path, { decimal: ',' });
-    const block = createRowBlock(
-      labels.map(({ name }) => ({ name, kind: 'label' })),
-      10,
-    );
-    const readers = labels.map((label) => labelReader(block, label));
-    await readRows(
-      { csv, indices: columnIndices(csv, csv.header) },
-      {
-        format: noRules,
-        readers,
-        block,
-        capacity: 10,
-        policy: refuseBadRows,
-        onBlock: () =>
-          expect(labels.map(({ name }) => [...block.labels.get(name)!.subarray(0, block.rows)])).toEqual([
-            [1, 0, 0],
-            [1, 1, 0],
-          ]),
-        onShare: () => undefined,
-      },
-    );
-    expect.assertions(1);
+    expect(await readLabels('text;n\n1,5;7,5\nx;0,5\n1.5;7,25\n', { decimal: ',' }, labels)).toEqual([
+      [1, 0, 0],
+      [1, 1, 0],
+    ]);
   });
 
   it('reads row weights with a decimal comma', async () => {
     const labels = labelColumnsOf([{ name: 'ctr', ...taskOptions.parse({ label: 'click', sampleWeight: 'n' }) }]);
-    const read = async (content: string): Promise<unknown> => {
-      const csv = await openCsv(scratchFile('data.csv', content), { decimal: ',' });
-      const block = createRowBlock(
-        labels.map(({ name }) => ({ name, kind: 'label' })),
-        10,
-      );
-      let found: unknown;
-      await readRows(
-        { csv, indices: columnIndices(csv, csv.header) },
-        {
-          format: noRules,
-          readers: labels.map((label) => labelReader(block, label)),
-          block,
-          capacity: 10,
-          policy: refuseBadRows,
-          onBlock: () =>
-            void (found ??= labels.map(({ name }) => [...block.labels.get(name)!.subarray(0, block.rows)])),
-          onShare: () => undefined,
-        },
-      );
-      return found;
-    };
+    const read = (content: string): Promise<unknown> => readLabels(content, { decimal: ',' }, labels);
     expect(await read('click;n\n1;0,25\n0;2\n1;"1,5"\n')).toEqual([
       [1, 0, 1],
       [0.25, 2, 1.5],
@@ -325,21 +251,13 @@ describe('CSV dialect', () => {
   });
 
   it('filters rows by numbers with a decimal comma', async () => {
-    const csv = await openCsv(scratchFile('data.csv', 'text;n\na;7,5\nb;0,5\nc;7,50\n'), { decimal: ',' });
-    const format = { ...noRules, rules: [filterRule({ where: { column: 'n', equals: 7.5 } })] };
-    const block = { rows: 0, labels: new Map<string, Float32Array>() };
-    const { count } = await readRows(
-      { csv, indices: columnIndices(csv, csv.header) },
-      {
-        format,
-        readers: [],
-        block,
-        capacity: 10,
-        policy: refuseBadRows,
-        onBlock: () => undefined,
-        onShare: () => undefined,
-      },
-    );
+    const source = await openAllColumns(scratchFile('data.csv', 'text;n\na;7,5\nb;0,5\nc;7,50\n'), { decimal: ',' });
+    const format = encodedFormat(withFilter(noRules, { where: { column: 'n', equals: 7.5 } }), {});
+    let count = 0;
+    for await (const { batch, rejects } of encodeRows(source, format)) {
+      expect(rejects).toEqual([]);
+      count += batch.rows;
+    }
     expect(count).toBe(2);
   });
 
@@ -382,24 +300,17 @@ describe('CSV dialect', () => {
           const wide = expected.rows.map((cells) => [...cells, '', ''].slice(0, 3));
           const rows: unknown[] = [];
           const isPadded = { ...dialect, header: false, columns: columns.slice(0, expected.rows[0]?.length ?? 1) };
-          const csv = await openCsv(path, isPadded, chunkBytes).catch(() => undefined);
+          const csv = await openCsv(path, isPadded, [], chunkBytes).catch(() => undefined);
           if (csv === undefined) {
             expect(expected.error).toBeDefined();
             return;
           }
           try {
-            for await (const piece of csv.pieces()) {
-              if ('rows' in piece) rows.push(...piece.rows);
-              else if ('bytes' in piece)
-                rows.push(
-                  ...piece.bytes
-                    .toString('utf8', piece.begin, piece.end)
-                    .split(/\r?\n/)
-                    .filter((text) => text !== '')
-                    .map((text) => text.split(dialect.delimiter)),
-                );
-              if ('bad' in piece) throw new Error('bad');
-            }
+            for await (const { lines: found } of readLines(csv, dialect.delimiter))
+              for (const { cells, expected: wanted } of found) {
+                if (wanted !== undefined) throw new Error(wanted);
+                rows.push(cells);
+              }
           } catch {
             expect(expected.error).toBeDefined();
             return;

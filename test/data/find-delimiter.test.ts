@@ -1,6 +1,6 @@
 /** @module-tag long */
 import { describe, expect, it } from 'vitest';
-import { openCsv } from '../../src/data/files/csv.js';
+import { openCsv } from '../../src/data/readers/csv.js';
 import { scratchFile } from '../support/scratch.js';
 
 const found = async (text: string): Promise<readonly [string, readonly string[]]> => {
@@ -55,6 +55,6 @@ describe('delimiter detection', () => {
       `${Array.from({ length: 30_000 }, (_, i) => `name${i}`).join(';')}\n${'1;'.repeat(29_999)}1,5\n`,
     );
     for (const chunkBytes of [1 << 10, 1 << 16, 1 << 20])
-      expect((await openCsv(path, {}, chunkBytes)).header).toHaveLength(30_000);
+      expect((await openCsv(path, {}, [], chunkBytes)).header).toHaveLength(30_000);
   });
 });

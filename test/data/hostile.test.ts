@@ -4,14 +4,15 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { openCsv } from '../../src/data/files/csv.js';
-import { parseCells } from '../../src/data/files/csv-cells.js';
+import { openCsv } from '../../src/data/readers/csv.js';
+import { parseCells } from '../../src/data/readers/csv-cells.js';
 import { refuseBadRows, skipBadRows, type RejectPolicy } from '../../src/data/rows/rejects.js';
 import { columnsOf, encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
 import { openSource } from '../../src/data/sources/open-source.js';
 import { storedFitted } from '../../src/features/fitted.js';
 import { featureTypes } from '../../src/features/feature-types.js';
 import { taskOptions } from '../../src/core/tasks.js';
+import { readLines } from '../support/read-rows.js';
 import { scratchFile, scratchFolder } from '../support/scratch.js';
 
 // Files from mail, spreadsheets and broken disks are either read correctly or rejected with their location.
@@ -142,16 +143,10 @@ describe('hostile CSV', () => {
         fc.array(fc.tuple(row, end), { minLength: 1, maxLength: 12 }),
         fc.integer({ min: 1, max: 60 }),
         async (lines, chunkBytes) => {
-          const csv = await openCsv(scratchFile('train.csv', HEADER + lines.flat().join('')), {}, chunkBytes);
+          const csv = await openCsv(scratchFile('train.csv', HEADER + lines.flat().join('')), {}, [], chunkBytes);
           const found: unknown[] = [];
-          for await (const piece of csv.pieces()) {
-            if ('rows' in piece) found.push(...piece.rows, ...(piece.bad === undefined ? [] : [piece.bad.line]));
-            else if ('bytes' in piece) {
-              const texts = piece.bytes.toString('utf8', piece.begin, piece.end).split(/\r?\n/);
-              found.push(...texts.filter((text) => text !== '').map((text) => text.split(',')));
-              piece.next.line += texts.length - 1;
-            }
-          }
+          for await (const piece of readLines(csv))
+            found.push(...piece.lines.map((each) => (each.expected === undefined ? each.cells : each.line)));
           let line = 2;
           const expected = lines.map(([text]): unknown => {
             const begin = line;

@@ -3,10 +3,10 @@ import { gzipSync } from 'node:zlib';
 import { Readable } from 'node:stream';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { streamSource } from '../../src/data/files/byte-source.js';
-import { openText } from '../../src/data/files/open-text.js';
+import { streamSource } from '../../src/data/readers/byte-source.js';
+import { openText } from '../../src/data/readers/open-text.js';
 import type { DialectOptions } from '../../src/data/dialect.js';
-import { openRows } from '../../src/data/files/open-rows.js';
+import { openRows } from '../../src/data/readers/open-rows.js';
 import type { RejectPolicy } from '../../src/data/rows/rejects.js';
 import { needsPython, python } from '../support/python.js';
 import { readRows, withColumns, type ReadOptions } from '../support/read-rows.js';
@@ -29,8 +29,8 @@ async function read(
   const path = scratchFile('data.jsonl', content);
   if (chunkBytes === undefined)
     return readRows(await openRows(path, wanted, dialect, new Map(), keepsAll), wanted, options);
-  const { openJsonLines } = await import('../../src/data/files/json-lines.js');
-  const { fileSource } = await import('../../src/data/files/byte-source.js');
+  const { openJsonLines } = await import('../../src/data/readers/json-lines.js');
+  const { fileSource } = await import('../../src/data/readers/byte-source.js');
   const csv = await openJsonLines(await fileSource(path), dialect, { wanted, keepsAll }, chunkBytes);
   return readRows(withColumns(csv, wanted), wanted, options);
 }

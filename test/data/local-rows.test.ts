@@ -4,12 +4,10 @@ import { basename, dirname, join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it, vi } from 'vitest';
 import { shardDataset, type Dataset } from '../../src/data/batches/dataset.js';
-import { encodeRows, encodeShards } from '../../src/data/encoding/encode-shards.js';
-import { fitFeatures } from '../../src/data/encoding/fit.js';
-import * as rowsOpened from '../../src/data/files/open-rows.js';
+import { fitRows } from '../../src/data/pipeline.js';
+import * as rowsOpened from '../../src/data/readers/open-rows.js';
 import { refuseBadRows, skipBadRows, type RejectPolicy } from '../../src/data/rows/rejects.js';
-import { columnsOf, encodedFormat, rowFormatOf, type RowFormat } from '../../src/data/rows/row-format.js';
-import { blockColumns } from '../../src/chunks/row-block.js';
+import { blockColumns, columnsOf, encodedFormat, rowFormatOf, type RowFormat } from '../../src/data/rows/row-format.js';
 import { samplingOptions } from '../../src/data/sampling-options.js';
 import { joinedShards } from '../../src/data/shards/joined-shards.js';
 import { leftOutOf } from '../../src/data/shards/left-out.js';
@@ -23,6 +21,7 @@ import { featureTypes } from '../../src/features/feature-types.js';
 import { toFittedKey } from '../../src/features/fitted.js';
 import { taskOptions } from '../../src/core/tasks.js';
 import { entriesIn } from '../support/cached-csv.js';
+import { encodeFolder } from '../support/encode-folder.js';
 import { scratchFolder } from '../support/scratch.js';
 
 // Fits and encodings of several files use rows stored per file, so that a new file is the only one to read.
@@ -30,14 +29,14 @@ import { scratchFolder } from '../support/scratch.js';
 /** Names of the files that were read or hashed since the last reset. */
 const touched: string[] = [];
 
-vi.mock('../../src/data/files/open-rows.js', async (original) => {
+vi.mock('../../src/data/readers/open-rows.js', async (original) => {
   const real = await original<typeof rowsOpened>();
   const openRows: typeof real.openRows = async (path, ...rest) => {
     const source = await real.openRows(path, ...rest);
     const { csv } = source;
     const touch = (): void => void touched.push(basename(path));
     const fingerprint: typeof csv.fingerprint = (onBytes) => csv.fingerprint((bytes) => (touch(), onBytes?.(bytes)));
-    return { ...source, csv: { ...csv, pieces: (ahead) => (touch(), csv.pieces(ahead)), fingerprint } };
+    return { ...source, csv: { ...csv, pieces: (numKept) => (touch(), csv.pieces(numKept)), fingerprint } };
   };
   return { ...real, openRows };
 });
@@ -152,23 +151,12 @@ async function run(paths: readonly string[], cache: string, format: RowFormat, r
 async function fromFiles(paths: readonly string[], format: RowFormat, threads = 1) {
   const policy = countPolicy();
   const sources = await Promise.all(paths.map((path) => rowsOpened.openRows(path, columnsOf(format))));
-  const fitted = await fitFeatures(sources, format, policy, () => undefined);
+  const fitted = await fitRows(sources, format, policy);
   const encoded = encodedFormat(format, fitted);
   const shards: [string, unknown][] = [];
   const opened: Shards[] = [];
   for (const source of sources) {
-    const folder = join(scratchFolder(), 'shards');
-    await encodeShards(
-      folder,
-      () => '{}',
-      source.csv.path,
-      encoded,
-      policy,
-      async (recording, writer) => ({
-        read: undefined,
-        leftOut: await encodeRows(source, encoded, recording, writer, () => undefined, { threads, isPatient: true }),
-      }),
-    );
+    const folder = await encodeFolder(source, encoded, policy, { threads });
     shards.push([basename(source.csv.path), shardsIn(folder)]);
     opened.push((await openShards(folder))!);
   }

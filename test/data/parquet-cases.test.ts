@@ -2,7 +2,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { openRows } from '../../src/data/files/open-rows.js';
+import type { Lists } from '../../src/chunks/column.js';
+import { openRows } from '../../src/data/readers/open-rows.js';
 import { UserError } from '../../src/core/errors.js';
 import { randomStream } from '../../src/core/random.js';
 import { scratchFile } from '../support/scratch.js';
@@ -24,17 +25,19 @@ async function cellsOf(path: string, columns: readonly string[]): Promise<Record
   for await (const piece of csv.pieces()) {
     if (!('columns' in piece)) throw new Error('expected columns');
     for (const name of columns) {
-      const { text, items } = piece.columns.get(name)!;
-      for (let row = 0; row < piece.numRows; row++) {
-        if (items === undefined) cells[name]!.push(text(row));
-        else {
-          const { ids, weights, begin, end } = items(row);
-          cells[name]!.push(ids.slice(begin, end).map((id, i) => [id, String(weights[begin + i])]));
-        }
+      const { text, lists } = piece.columns.get(name)!;
+      for (let row = 0; row < piece.rows; row++) {
+        if (lists === undefined) cells[name]!.push(text(row));
+        else cells[name]!.push(itemsOf(lists, row));
       }
     }
   }
   return cells;
+}
+
+function itemsOf({ offsets, items, weights }: Lists, row: number): Cell {
+  const [begin, end] = [offsets[row]!, offsets[row + 1]!];
+  return Array.from({ length: end - begin }, (_, i) => [items.text(begin + i), String(weights?.[begin + i] ?? 1)]);
 }
 
 /** Normalizes items for comparison: weights as numbers, default 1. */

@@ -4,7 +4,7 @@ import { parquetMetadata, type ColumnMetaData } from 'hyparquet';
 import { parquetHeader } from 'hyparquet/src/column.js';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import { describe, expect, it } from 'vitest';
-import { openRows } from '../../src/data/files/open-rows.js';
+import { openRows } from '../../src/data/readers/open-rows.js';
 import { lz4Block } from '../../src/data/readers/parquet/lz4.js';
 import { needsPython, python } from '../support/python.js';
 import { scratchFile, scratchFolder } from '../support/scratch.js';
@@ -34,7 +34,7 @@ async function cellsOf(path: string, names: readonly string[]): Promise<Record<s
     if (!('columns' in piece)) throw new Error('expected columns');
     for (const name of names) {
       const { text, numbers } = piece.columns.get(name)!;
-      for (let row = 0; row < piece.numRows; row++) cells[name]!.push(text(row), numbers?.values[row]);
+      for (let row = 0; row < piece.rows; row++) cells[name]!.push(text(row), numbers?.values[row]);
     }
   }
   return cells;

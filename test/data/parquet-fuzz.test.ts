@@ -5,7 +5,7 @@ import { parquetMetadata } from 'hyparquet';
 import { parquetHeader } from 'hyparquet/src/column.js';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import { describe, expect, it } from 'vitest';
-import { openRows } from '../../src/data/files/open-rows.js';
+import { openRows } from '../../src/data/readers/open-rows.js';
 import { UserError } from '../../src/core/errors.js';
 import { randomStream } from '../../src/core/random.js';
 import { scratchFile } from '../support/scratch.js';
@@ -22,7 +22,7 @@ async function cellsOf(bytes: Uint8Array, names: readonly string[]): Promise<str
     for await (const piece of csv.pieces()) {
       if (!('columns' in piece)) throw new Error('expected columns');
       for (const name of names)
-        for (let row = 0; row < piece.numRows; row++) cells.push(piece.columns.get(name)!.text(row));
+        for (let row = 0; row < piece.rows; row++) cells.push(piece.columns.get(name)!.text(row));
     }
     return cells;
   } catch (error) {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import { describe, expect, it } from 'vitest';
-import { openRows } from '../../src/data/files/open-rows.js';
+import { openRows } from '../../src/data/readers/open-rows.js';
 import { refuseBadRows, skipBadRows, type RejectPolicy } from '../../src/data/rows/rejects.js';
 import { columnsOf, encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
 import { openSource } from '../../src/data/sources/open-source.js';
@@ -409,13 +409,12 @@ describe('Parquet reader', () => {
       new Uint8Array(parquetWriteBuffer({ columnData, schema, rowGroupSize: 200_000 })),
     );
     const script = `
-      import { openRows } from '${pathToFileURL(join(import.meta.dirname, '../../dist/data/files/open-rows.js')).href}';
+      import { openRows } from '${pathToFileURL(join(import.meta.dirname, '../../dist/data/readers/open-rows.js')).href}';
       const { csv } = await openRows(${JSON.stringify(path)}, ['a', 'b', 'c', 'd']);
       let items = 0;
       let peak = 0;
-      for await (const { columns, numRows } of csv.pieces()) {
-        for (const column of columns.values())
-          for (let r = 0; r < numRows; r++) items += column.items(r).end - column.items(r).begin;
+      for await (const { columns, rows } of csv.pieces()) {
+        for (const { lists } of columns.values()) items += lists.offsets[rows] - lists.offsets[0];
         peak = Math.max(peak, process.memoryUsage().arrayBuffers);
       }
       console.log(JSON.stringify({ items, peak }));`;
@@ -446,12 +445,12 @@ describe('Parquet reader', () => {
     const { csv } = await openRows(path, names);
     let rows = 0;
     for await (const piece of csv.pieces()) {
-      if (!('numRows' in piece)) throw new Error('expected columns');
+      if (!('columns' in piece)) throw new Error('expected columns');
       for (const name of ['c0', 'c299'])
-        expect(piece.columns.get(name)!.text(piece.numRows - 1)).toBe(String(data[rows + piece.numRows - 1]));
-      const characters = 300 * 19 * piece.numRows;
+        expect(piece.columns.get(name)!.text(piece.rows - 1)).toBe(String(data[rows + piece.rows - 1]));
+      const characters = 300 * 19 * piece.rows;
       expect(characters).toBeLessThan(1 << 23);
-      rows += piece.numRows;
+      rows += piece.rows;
     }
     expect(rows).toBe(4096);
   });

@@ -51,12 +51,11 @@ async function sample(paths: string | readonly string[], limit = LIMIT): Promise
   const [at, notes, bad]: [number[], string[], BadRow[]] = [[], [], []];
   let clicks = 0;
   const policy = { ...skipBadRows(undefined, Infinity), reject: (row: BadRow) => void bad.push(row) };
-  await source.stream(format, ['at', 'note'], { policy }, ({ batch, kept }) => {
+  for await (const { batch, kept } of source.stream(format, ['at', 'note'], { policy })) {
     for (let r = 0; r < batch.rows; r++) clicks += batch.labels.get('click')![r]!;
     at.push(...kept[0]!.map(Number));
     notes.push(...kept[1]!);
-    return Promise.resolve();
-  });
+  }
   return { at, notes, clicks, isCut: sampler.isCut, bad };
 }
 

@@ -2,26 +2,20 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { column, type Batch } from '../../src/core/batch.js';
 import { PLAIN_CSV, type Dialect } from '../../src/data/dialect.js';
-import { openCsv } from '../../src/data/files/csv.js';
-import { parseCells } from '../../src/data/files/csv-cells.js';
-import { readRows } from '../../src/data/encoding/fill-blocks.js';
-import type { BadRow, RejectPolicy } from '../../src/data/rows/rejects.js';
-import {
-  appendRows,
-  blockColumns,
-  blockReaders,
-  createRowBlock,
-  type RowBlock,
-} from '../../src/chunks/row-block.js';
-import { encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
-import { withDecimal } from '../../src/data/files/decimal-comma.js';
-import { rowReader, type RowSource } from '../../src/data/files/row-reader.js';
-import { startRules } from '../../src/data/rows/row-rule.js';
+import { openCsv } from '../../src/data/readers/csv.js';
+import { parseCells } from '../../src/data/readers/csv-cells.js';
+import { createLineCutter } from '../../src/data/readers/cut-lines.js';
+import { textChunk } from '../../src/data/readers/text-chunk.js';
+import type { BadRow } from '../../src/data/rows/rejects.js';
+import { appendRows, createRowBlock, type RowBlock } from '../../src/chunks/row-block.js';
+import { blockColumns, encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
+import { rowEncoder } from '../../src/data/rows/row-collector.js';
 import { featureTypes } from '../../src/features/feature-types.js';
 import { taskOptions } from '../../src/core/tasks.js';
+import { withColumns } from '../support/read-rows.js';
 import { scratchFile } from '../support/scratch.js';
 
-// Compares the byte scanner with the row reader, which uses csv-parse, on the same file.
+// Compares the kernels that read plain lines with the strings of csv-parse on the same file.
 
 const tasks = [
   { name: 'ctr', ...taskOptions.parse({ label: 'click' }) },
@@ -50,45 +44,41 @@ interface Found {
   readonly rejects: readonly BadRow[];
 }
 
-const keeping = (rejects: BadRow[]): RejectPolicy => ({ count: 0, reject: (row) => void rejects.push(row) });
-const newBlock = (rows: number): RowBlock => createRowBlock(blockColumns(format), rows);
 const MAX_ROWS = 4000;
 
-/** Reads row by row from parsed values. */
+/** Reads all rows as strings. */
 function readPlainly(path: string, bytes: Buffer, dialect: Dialect, header: readonly string[]): Found {
-  const rejects: BadRow[] = [];
-  const block = newBlock(MAX_ROWS);
-  const source = { csv: { path, header, dialect }, indices } as unknown as RowSource;
-  const readRow = rowReader(
-    source,
-    withDecimal(blockReaders(block, format.fields, format.labels), dialect.decimal),
-    startRules(format.rules, block).others.settle,
-    keeping(rejects),
-  );
   const { rows, lines } = parseCells(bytes, 1, dialect);
-  rows.slice(1).forEach((cells, r) => {
-    if (readRow(cells, lines[r + 1]!)) block.rows++;
-  });
-  return { block, rejects };
+  const columns = { path, header, dialect, indices };
+  const encoder = rowEncoder(columns, format);
+  encoder.add(textChunk(columns, { rows: rows.slice(1), lines: lines.slice(1), numLines: rows.length }), 0);
+  const { batch, rejects } = encoder.take();
+  return { block: batch, rejects };
 }
 
+/** Reads pieces of a file; rows are taken when there are at least `capacity`. */
 async function readFast(path: string, dialect: Dialect, chunkBytes: number, capacity: number): Promise<Found> {
+  const { csv, columns } = withColumns(await openCsv(path, dialect, COLUMNS, chunkBytes), COLUMNS);
   const rejects: BadRow[] = [];
-  const all = newBlock(MAX_ROWS);
-  const block = newBlock(capacity);
-  const readers = blockReaders(block, format.fields, format.labels);
-  const source = { csv: await openCsv(path, dialect, chunkBytes), indices };
-  const { count } = await readRows(source, {
-    format,
-    readers,
-    block,
-    capacity,
-    policy: keeping(rejects),
-    onBlock: () => appendRows(block, 0, block.rows, all),
-    onShare: () => undefined,
-  });
-  expect(count).toBe(all.rows);
-  return { block: all, rejects };
+  const block = createRowBlock(blockColumns(format), MAX_ROWS);
+  const encoder = rowEncoder(columns, format);
+  const take = (): void => {
+    const taken = encoder.take();
+    appendRows(taken.batch, blockColumns(format), 0, taken.batch.rows, block);
+    rejects.push(...taken.rejects);
+  };
+  const cutLines = createLineCutter(columns);
+  let line = 1 + csv.headerLines!;
+  for await (const piece of csv.pieces()) {
+    if ('failure' in piece) throw piece.failure(line);
+    for (const chunk of 'bytes' in piece ? cutLines(piece) : [piece]) {
+      if (encoder.rows >= capacity) take();
+      encoder.add(chunk, line);
+      line += chunk.numLines;
+    }
+  }
+  take();
+  return { block, rejects };
 }
 
 function valuesOf({ rows, ids, numbers, labels, bags }: Batch): unknown {
@@ -126,8 +116,8 @@ const GOOD = ['', '0', '7', '99', 'a', '0.5', '0', '1.25', '3', '12.5', '1:0.5|2
 const rowWith = (cells: Readonly<Record<string, string>>, delimiter = ','): string =>
   COLUMNS.map((name, i) => cells[name] ?? GOOD[i]!).join(delimiter);
 
-describe('byte scanner', () => {
-  it('reads the rows and errors of the row reader', async () => {
+describe('reader of plain lines', () => {
+  it('reads the rows and errors of a reader of strings', async () => {
     const id = fc.constantFrom(
       '0',
       '5',

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Batch } from '../../src/core/batch.js';
 import { shardDataset } from '../../src/data/batches/dataset.js';
-import { isSameContent, type Fingerprint } from '../../src/data/files/fingerprint.js';
+import { isSameContent, type Fingerprint } from '../../src/data/readers/fingerprint.js';
 import { refuseBadRows } from '../../src/data/rows/rejects.js';
 import type { BlockColumn } from '../../src/chunks/row-block.js';
 import { columnsOf, encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';

@@ -3,7 +3,7 @@ import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { TextEncoding } from '../../src/data/dialect.js';
-import { textStream } from '../../src/data/files/text-stream.js';
+import { textStream } from '../../src/data/readers/text-stream.js';
 import { needsPython, python } from '../support/python.js';
 import { scratchFile } from '../support/scratch.js';
 import { storedFrame } from '../support/zstd-frame.js';
@@ -277,7 +277,7 @@ print(json.dumps(found))`;
   });
 
   it('is read from a file with its rows', async () => {
-    const { openCsv } = await import('../../src/data/files/csv.js');
+    const { openCsv } = await import('../../src/data/readers/csv.js');
     const csv = await openCsv(scratchFile('data.csv', Buffer.from('größe,b\n1,€\n'.replace('€', '\x80'), 'latin1')), {
       encoding: 'windows-1252',
     });

@@ -123,7 +123,7 @@ describe('whitespace around values', () => {
       nullValues: ['?'],
     });
     const [encodedBag] = encodedFields([bag!], { f: { size: 9 } });
-    expect(readBags(encodedBag!, [' 4, 5:2 ,?', '?', '  '])).toEqual([
+    expect(readBags(encodedBag!, [' 4, 5:2 ,?, ? :3', '?', '  '])).toEqual([
       [
         [4, 1],
         [5, 2],

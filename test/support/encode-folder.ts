@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeCacheFolder, writeRows } from '../../src/data/encoding/write-rows.js';
-import type { RowSource } from '../../src/data/files/cell-file.js';
+import type { RowSource } from '../../src/data/readers/cell-file.js';
 import { encodeRows, type EncodeOptions } from '../../src/data/pipeline.js';
 import type { RejectPolicy } from '../../src/data/rows/rejects.js';
 import { blockColumns, type EncodedFormat } from '../../src/data/rows/row-format.js';

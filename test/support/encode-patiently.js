@@ -2,16 +2,18 @@
 // (default: 2), which wait for each other to start.
 const built = (module) => import(`../../dist/${module}.js`);
 const [
-  { openCsv },
-  { encodeRows, encodeShards },
+  { openRows },
+  { encodeRows },
+  { writeCacheFolder, writeRows },
   { refuseBadRows },
-  { encodedFormat, rowFormatOf },
+  { blockColumns, columnsOf, encodedFormat, rowFormatOf },
   { featureTypes },
   { taskOptions },
 ] = await Promise.all(
   [
-    'data/files/csv',
-    'data/encoding/encode-shards',
+    'data/readers/open-rows',
+    'data/pipeline',
+    'data/encoding/write-rows',
     'data/rows/rejects',
     'data/rows/row-format',
     'features/feature-types',
@@ -23,21 +25,18 @@ const groups = [featureTypes.schema.parse({ type: 'categorical', fields: ['id'] 
 const format = encodedFormat(rowFormatOf({ tasks: [{ name: 'y', ...taskOptions.parse({ label: 'y' }) }], groups }), {
   id: { size: 10 },
 });
-const csv = await openCsv(file);
-const source = { csv, indices: new Map(csv.header.map((name, i) => [name, i])) };
 try {
-  await encodeShards(
-    folder,
-    () => '{}',
-    file,
-    format,
+  const batches = encodeRows(await openRows(file, columnsOf(format)), format, {
+    threads: Number(threads),
+    isPatient: true,
+    onWarning: (text) => process.stdout.write(text),
+  });
+  await writeCacheFolder(
+    { path: folder, source: file, columns: blockColumns(format), entry: () => '{}' },
     refuseBadRows,
     async (policy, writer) => ({
-      leftOut: await encodeRows(source, format, policy, writer, () => undefined, {
-        threads: Number(threads),
-        isPatient: true,
-        onWarning: (text) => process.stdout.write(text),
-      }),
+      sizes: new Map(format.fields.map(({ name, rows }) => [name, rows])),
+      leftOut: await writeRows(batches, policy, writer),
     }),
   );
 } catch (error) {

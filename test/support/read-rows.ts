@@ -1,9 +1,10 @@
-import type { ChunkRows } from '../../src/chunks/chunk.js';
+import { expect } from 'vitest';
+import type { Chunk, ChunkRows } from '../../src/chunks/chunk.js';
 import { eachText } from '../../src/chunks/encode-texts.js';
 import type { DialectOptions } from '../../src/data/dialect.js';
-import type { CellFile, RowSource } from '../../src/data/files/cell-file.js';
-import { columnIndices } from '../../src/data/files/column-indices.js';
-import { openCsv } from '../../src/data/files/csv.js';
+import type { CellFile, PlainLines, RowSource } from '../../src/data/readers/cell-file.js';
+import { columnIndices } from '../../src/data/readers/column-indices.js';
+import { openCsv } from '../../src/data/readers/csv.js';
 import { collectRows } from '../../src/data/pipeline.js';
 import { refuseBadRows, type RejectPolicy } from '../../src/data/rows/rejects.js';
 import { RowCollector } from '../../src/data/rows/row-collector.js';
@@ -105,4 +106,50 @@ function listReader(name: string): ReadCells {
       }
     }
   };
+}
+
+/** A line of a file that is a row, or is not. */
+export interface FileLine {
+  readonly cells: readonly string[];
+  readonly line: number;
+  /** What is expected of a line that is not a row; undefined for a row with any number of values. */
+  readonly expected?: string;
+}
+
+/** Reads the lines of a CSV by piece; plain ones are split at the delimiter. */
+export async function* readLines(
+  csv: CellFile,
+  delimiter = ',',
+): AsyncGenerator<{ readonly lines: readonly FileLine[]; readonly progress: number }> {
+  let line = 1 + (csv.headerLines ?? 0);
+  for await (const piece of csv.pieces()) {
+    if ('failure' in piece) throw piece.failure(line);
+    const { lines, numLines } = 'bytes' in piece ? plainLines(piece, delimiter) : chunkLines(piece);
+    const before = line;
+    yield { lines: lines.map((each) => ({ ...each, line: before + each.line })), progress: piece.progress };
+    line += numLines;
+  }
+}
+
+interface PieceLines {
+  readonly lines: readonly FileLine[];
+  readonly numLines: number;
+}
+
+function plainLines({ bytes, begin, end }: PlainLines, delimiter: string): PieceLines {
+  const text = bytes.toString('utf8', begin, end);
+  expect(text).toMatch(/\n$/);
+  const all = text.replace(/\r?\n$/, '').split(/\r?\n/);
+  const lines = all.flatMap((each, line) => (each === '' ? [] : [{ cells: each.split(delimiter), line }]));
+  return { lines, numLines: all.length };
+}
+
+function chunkLines({ rows, lines: rowLines, numLines, invalid = [], cellsOf }: Chunk): PieceLines {
+  const lines: FileLine[] = [];
+  for (let row = 0; row <= rows; row++) {
+    for (const { before, line, expected, cells } of invalid)
+      if (before === row) lines.push({ cells, line, ...(!expected.includes('values as in ') && { expected }) });
+    if (row < rows) lines.push({ cells: cellsOf(row), line: rowLines![row]! });
+  }
+  return { lines, numLines };
 }

@@ -4,7 +4,7 @@ import { basename, dirname, join } from 'node:path';
 import { wallClockMs } from '../../system/clock.js';
 import { onDisk } from '../../io/disk.js';
 import { isWriterAlive, removeWhole } from '../../io/temporary.js';
-import { hashFiles, isSameContent, isSameSize, isSameStats, statsOf, type FileStats } from '../files/fingerprint.js';
+import { hashFiles, isSameContent, isSameSize, isSameStats, statsOf, type FileStats } from '../readers/fingerprint.js';
 import { readManifest } from '../shards/manifest.js';
 import { cacheFolders, CACHE_FOLDER } from './cache.js';
 import { VERSION, type CacheEntry } from './entry.js';

@@ -4,7 +4,7 @@ import { basename, dirname, join } from 'node:path';
 import { makeFolder, onDisk } from '../../io/disk.js';
 import { systemCode, UserError } from '../../core/errors.js';
 import { userCache } from '../../system/user-cache.js';
-import { isSameContent, keyOf, type FileStats, type Fingerprint } from '../files/fingerprint.js';
+import { isSameContent, keyOf, type FileStats, type Fingerprint } from '../readers/fingerprint.js';
 import { cacheLimit } from './cache-limit.js';
 import { CacheIndex } from './cache-index.js';
 import { ENTRY, entryText, renewStats, VERSION, type CacheEntry, type KeptFolder } from './entry.js';

@@ -1,6 +1,6 @@
 import { packRows } from '../../chunks/packed-rows.js';
-import type { FileColumns } from '../files/cell-file.js';
-import { createLineCutter } from '../files/cut-lines.js';
+import type { FileColumns } from '../readers/cell-file.js';
+import { createLineCutter } from '../readers/cut-lines.js';
 import { rowEncoder } from '../rows/row-collector.js';
 import type { EncodedFormat } from '../rows/row-format.js';
 import type { EncodeHere } from './encode-pool.js';

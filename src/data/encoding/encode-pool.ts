@@ -1,8 +1,8 @@
 import { unpackRows } from '../../chunks/packed-rows.js';
 import type { BlockColumn } from '../../chunks/row-block.js';
 import { fewerThreads, startThread, type Thread } from '../../system/thread.js';
-import type { FileColumns, PlainLines } from '../files/cell-file.js';
-import { countLines } from '../files/csv-cells.js';
+import type { FileColumns, PlainLines } from '../readers/cell-file.js';
+import { countLines } from '../readers/csv-cells.js';
 import type { EncodedBatch } from '../pipeline.js';
 import { needsLines } from '../rows/row-filter.js';
 import { blockColumns, type EncodedFormat } from '../rows/row-format.js';

@@ -1,7 +1,7 @@
 import { workerData } from 'node:worker_threads';
 import type { Fitted } from '../../features/feature-types.js';
 import { answerWith } from '../../system/thread.js';
-import type { FileColumns } from '../files/cell-file.js';
+import type { FileColumns } from '../readers/cell-file.js';
 import { encodedFormat, rowFormatOf, type FormatSpec } from '../rows/row-format.js';
 import { createLineEncoder } from './encode-lines.js';
 import type { EncodeRequest } from './encode-pool.js';

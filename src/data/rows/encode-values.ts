@@ -6,7 +6,7 @@ import { BadValue } from '../../features/feature.js';
 import type { EncodedField } from '../../features/feature-types.js';
 import { fieldColumn, fieldReader } from '../../features/kinds/kinds.js';
 import type { DialectOptions } from '../dialect.js';
-import { withPoint } from '../files/decimal-comma.js';
+import { withPoint } from '../readers/decimal-comma.js';
 
 /** An item of a bag: its id, with weight 1, or a pair or object of id and weight. */
 export type Item =

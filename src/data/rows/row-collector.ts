@@ -3,7 +3,7 @@ import { compactRows, createRowBlock, reserveRows, type BlockColumn, type RowBlo
 import type { KeyTexts } from '../../core/row-key.js';
 import { fieldReader } from '../../features/kinds/kinds.js';
 import { parseText } from '../../features/parse.js';
-import type { FileColumns } from '../files/cell-file.js';
+import type { FileColumns } from '../readers/cell-file.js';
 import { createKeyReaders, type KeyReaders } from './key-readers.js';
 import { labelReader } from './label-columns.js';
 import type { BadRow } from './rejects.js';

@@ -4,7 +4,7 @@ import type { RowBlock } from '../../chunks/row-block.js';
 import { quoted, userError } from '../../core/errors.js';
 import { takesLists } from '../../features/kinds/kinds.js';
 import { InvalidValueError } from '../../text/invalid-value.js';
-import type { FileColumns } from '../files/cell-file.js';
+import type { FileColumns } from '../readers/cell-file.js';
 import { startLabelRule, type LabelRule } from './label-rule.js';
 import type { BadRow } from './rejects.js';
 import { startFilter, type FilterRows } from './row-filter.js';

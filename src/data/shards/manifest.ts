@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { contentSchema, createByteHash, hashFile, type HashName } from '../../io/byte-hash.js';
 import { systemCode, userError } from '../../core/errors.js';
-import { checkDataFile } from '../files/regular-data.js';
+import { checkDataFile } from '../readers/regular-data.js';
 
 /** What makes a folder one of shards; written last, so that a folder with it is whole. */
 export const MANIFEST = 'manifest.json';

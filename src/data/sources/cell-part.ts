@@ -2,9 +2,9 @@ import { userError } from '../../core/errors.js';
 import { cacheFolders, indexedCache, type Cache, type IndexedCache } from '../cache/cache.js';
 import { knownContent } from '../cache/entry.js';
 import type { DialectOptions } from '../dialect.js';
-import { checkUnchanged, isSameContent, isSameSize, type FileStats, type Fingerprint } from '../files/fingerprint.js';
-import { openRows } from '../files/open-rows.js';
-import type { CellFile, RowSource } from '../files/cell-file.js';
+import { checkUnchanged, isSameContent, isSameSize, type FileStats, type Fingerprint } from '../readers/fingerprint.js';
+import { openRows } from '../readers/open-rows.js';
+import type { CellFile, RowSource } from '../readers/cell-file.js';
 import type { DataFile } from './find-files.js';
 import type { Access } from './source.js';
 

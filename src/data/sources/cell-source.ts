@@ -14,7 +14,7 @@ import type { DialectOptions } from '../dialect.js';
 import { noRows } from '../encoding/no-rows.js';
 import { replayRejects, writeCacheFolder, writeRows } from '../encoding/write-rows.js';
 import { encodeRows, fitRows } from '../pipeline.js';
-import type { Fingerprint } from '../files/fingerprint.js';
+import type { Fingerprint } from '../readers/fingerprint.js';
 import {
   blockColumns,
   recipeOf,

@@ -1,5 +1,5 @@
 import { userError } from '../../core/errors.js';
-import type { CellFile } from '../files/cell-file.js';
+import type { CellFile } from '../readers/cell-file.js';
 
 /**
  * Refuses files of several kinds as one source: the same value is another text in each.

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { UserError, userError, type Problem } from '../../core/errors.js';
 import type { StateSection } from '../../core/state-section.js';
-import { fingerprintSchema, isSameContent, type Fingerprint } from '../files/fingerprint.js';
+import { fingerprintSchema, isSameContent, type Fingerprint } from '../readers/fingerprint.js';
 import type { Split } from '../options.js';
 import type { Access, Source } from './source.js';
 

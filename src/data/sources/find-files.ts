@@ -2,7 +2,7 @@ import { readdirSync, realpathSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { quoted, UserError, userError } from '../../core/errors.js';
 import { CACHE_FOLDER } from '../cache/cache.js';
-import { isDataName } from '../files/data-kind.js';
+import { isDataName } from '../readers/data-kind.js';
 import type { Paths } from '../options.js';
 import { byCharacters, checkLink, checkMatches, findMatches, globParts, isGlob, statOf } from './glob.js';
 import { isPartition, partitionsOf } from './partitions.js';

@@ -2,7 +2,7 @@ import { readdirSync, readlinkSync, statSync, type Dirent, type Stats } from 'no
 import { join } from 'node:path';
 import { globSync, isDynamicPattern } from 'tinyglobby';
 import { quoted, systemCode, userError } from '../../core/errors.js';
-import { unreadable } from '../files/unreadable.js';
+import { unreadable } from '../readers/unreadable.js';
 
 /** What a glob matches, as paths in the order of their characters. */
 export interface GlobMatches {

@@ -2,7 +2,7 @@ import { openRawRows, rawCollector, rawColumns, rawStorage } from '../encoding/r
 import { startFits } from '../encoding/fit-readers.js';
 import { replayRejects, writeCacheFolder, writeRows } from '../encoding/write-rows.js';
 import { cached, recipe, sharedRecipe } from '../cache/cache.js';
-import type { RowSource } from '../files/cell-file.js';
+import type { RowSource } from '../readers/cell-file.js';
 import { collectRows } from '../pipeline.js';
 import type { RejectPolicy } from '../rows/rejects.js';
 import { recipeOf, unsampled, type RowFormat } from '../rows/row-format.js';

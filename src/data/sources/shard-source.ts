@@ -10,7 +10,7 @@ import { fieldColumn, fieldFitter, takesStored } from '../../features/kinds/kind
 import type { StringPool } from '../../features/vocabulary/string-pool.js';
 import { shardDataset, type Dataset } from '../batches/dataset.js';
 import { noRows } from '../encoding/no-rows.js';
-import { hashFiles } from '../files/fingerprint.js';
+import { hashFiles } from '../readers/fingerprint.js';
 import { finishFits, startFits } from '../encoding/fit-readers.js';
 import type { EncodedFormat, RowFormat } from '../rows/row-format.js';
 import { badRow, checkIds, checkNumbers } from '../shards/check-shard-rows.js';

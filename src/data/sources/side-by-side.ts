@@ -5,7 +5,7 @@ import { onDisk } from '../../io/disk.js';
 import { userError } from '../../core/errors.js';
 import { SYNC_POINTS } from '../../core/process-group.js';
 import { cacheFolders, writableFolder } from '../cache/cache.js';
-import { keyOf } from '../files/fingerprint.js';
+import { keyOf } from '../readers/fingerprint.js';
 import type { CellPart } from './cell-part.js';
 import type { Reading, Sharing } from './source.js';
 

@@ -1,7 +1,7 @@
 import type { ProcessGroup } from '../../core/process-group.js';
 import type { Fitted } from '../../features/feature-types.js';
 import type { Cache } from '../cache/cache.js';
-import type { Fingerprint } from '../files/fingerprint.js';
+import type { Fingerprint } from '../readers/fingerprint.js';
 import type { Dataset } from '../batches/dataset.js';
 import type { EncodedBatch } from '../pipeline.js';
 import type { RejectPolicy } from '../rows/rejects.js';

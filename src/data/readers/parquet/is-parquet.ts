@@ -1,5 +1,5 @@
 import { rethrowLimit, userError } from '../../../core/errors.js';
-import { firstBytes } from '../../files/byte-chunks.js';
+import { firstBytes } from '../byte-chunks.js';
 
 /** First bytes of Parquet files, and of those with an encrypted footer. */
 const MAGIC = ['PAR1', 'PARE'];

@@ -1,5 +1,5 @@
 import type { Column } from '../../../chunks/column.js';
-import { cellText } from '../../files/cell-text.js';
+import { cellText } from '../cell-text.js';
 import type { Leaf } from './column-plan.js';
 import { STRING_BYTES, type LeafDictionary } from './leaf-dictionary.js';
 import type { NumberType } from './leaf-type.js';

@@ -77,6 +77,8 @@ async function* readPieces(
       continue;
     }
     carry = Buffer.from(whole);
+    // An empty chunk: plain lines before it are encoded before their memory is reused, however long this row is.
+    yield { ...textChunk(columns, { rows: [], lines: [], numLines: 0 }), progress };
     if (cut === 0 && whole.length <= MAX_ROW_BYTES) continue;
     const numLeft = yield* parsedPieces(
       columns,

@@ -1,12 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { encodeNumbers } from '../../src/data/files/encode-numbers.js';
-import { createOddCells } from '../../src/data/files/odd-cells.js';
+import { castColumns } from '../../src/chunks/casts.js';
+import { ChunkRows } from '../../src/chunks/chunk.js';
+import type { Column } from '../../src/chunks/column.js';
 import { toAffine, buildScale, scaleSteps, type ScalingSpec } from '../../src/core/scaling.js';
 
 const FITTED = { standard: { mean: 3.7, deviation: 1.3 }, 'min-max': { min: -2.5, max: 1e3 } };
 
-describe('encodeNumbers', () => {
+describe('cast of numbers', () => {
   it.each<[ScalingSpec, unknown, boolean]>([
     ['none', undefined, true],
     ['standard', FITTED.standard, true],
@@ -14,7 +15,7 @@ describe('encodeNumbers', () => {
     [['none', 'standard'], FITTED.standard, true],
     ['log1p', undefined, false],
     [['log1p', 'standard'], FITTED.standard, false],
-  ])('equals the scalar path with scaling %s', (spec, fitted, isAffine) => {
+  ])('as one step equals a function per number, with scaling %s', (spec, fitted, isAffine) => {
     const encode = buildScale(spec, fitted);
     const affine = toAffine(scaleSteps(spec, fitted));
     expect(affine !== undefined).toBe(isAffine);
@@ -25,13 +26,19 @@ describe('encodeNumbers', () => {
           const values = Float64Array.from(numbers);
           const taken = (cells: { affine?: typeof affine }) => {
             const into = new Float32Array(values.length + 3);
-            const odd = createOddCells(64, 1);
-            odd.clear(64);
-            const count = encodeNumbers(values, 0, values.length, { cell: 'number', encode, into, ...cells }, 3, odd);
+            const odd = new Uint32Array(values.length);
+            const column: Column = {
+              type: 'DOUBLE',
+              text: (row) => String(values[row]),
+              numbers: { values, isWhole: false },
+            };
+            const columns = new Map([['n', column]]);
+            const rows = new ChunkRows({ rows: values.length, numLines: values.length, columns, cellsOf: () => [] });
+            const count = castColumns({ cell: 'number', encode, ...cells }, rows, ['n'], into, 3, odd);
             return {
               bits: [...new Uint32Array(into.buffer)],
-              odd: [...odd.rows.subarray(0, count)],
-              bad: [...odd.isBad],
+              odd: [...odd.subarray(0, count)],
+              bad: rows.problems().map(([row]) => row),
             };
           };
           expect(taken({ affine })).toEqual(taken({}));

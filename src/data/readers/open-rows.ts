@@ -3,7 +3,7 @@ import { fileSource, standardInput, type ByteSource } from './byte-source.js';
 import type { CellFile, RowSource } from './cell-file.js';
 import { columnIndices } from './column-indices.js';
 import { openText } from './open-text.js';
-import { isParquet } from '../readers/parquet/is-parquet.js';
+import { isParquet } from './parquet/is-parquet.js';
 import { checkDataFile } from './regular-data.js';
 
 /**
@@ -44,6 +44,6 @@ export async function openRows(
 /** Parquet, where the path leads to a file of it. Its reader is loaded only then. */
 async function openParquetFile(path: string, columns: readonly string[]): Promise<CellFile | undefined> {
   if (!isParquet(path)) return undefined;
-  const { openParquet } = await import('../readers/parquet/open-parquet.js');
+  const { openParquet } = await import('./parquet/open-parquet.js');
   return openParquet(path, columns);
 }
