@@ -1,5 +1,5 @@
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { closeSync, openSync, readSync } from 'node:fs';
+import { open, stat } from 'node:fs/promises';
 import type { ByteHash } from '../../io/byte-hash.js';
 
 /** Some of a file's bytes. */
@@ -116,10 +116,9 @@ export function firstBytes(path: string, count: number): Buffer {
 
 /** The bytes of a file as they are asked for, of which few are: they are read at once, as `firstBytes` are. */
 export async function* headChunks(path: string, maxBytes: number): ByteChunks {
-  // eslint-disable-line @typescript-eslint/require-await
+  const { size } = await stat(path);
   const file = openSync(path, 'r');
   try {
-    const { size } = fstatSync(file);
     for (let begin = 0; ;) {
       const bytes = Buffer.allocUnsafeSlow(size > 0 ? Math.min(maxBytes, size) : maxBytes);
       const length = readSync(file, bytes);
