@@ -1,5 +1,5 @@
 import { randomStream } from '../../src/core/random.js';
-import { writeTable, type FuzzFile, type Format } from './fuzz-files.js';
+import { NOT_UTF8, writeTable, type FuzzFile, type Format } from './fuzz-files.js';
 import type { Cell } from './oracle.js';
 import type { FieldOptions, GroupOptions } from './oracle-fields.js';
 
@@ -79,7 +79,10 @@ export function createCase(seed: number): FuzzCase {
     split === undefined
       ? { train: paths, ...(valid.length > 0 && { valid: `valid/${valid[0]!.name}` }) }
       : { source: paths, split };
-  const hasSampling = chance(0.25) && Object.values(tasks).filter((task) => !('given' in task)).length === 1;
+  const hasGroups = chance(0.1);
+  if (hasGroups) tasks['ctr'] = { ...tasks['ctr'], loss: { name: 'pairwise', groupBy: 'user.id' } };
+  const hasSampling =
+    !hasGroups && chance(0.25) && Object.values(tasks).filter((task) => !('given' in task)).length === 1;
   const data = {
     ...sets,
     ...dialectOf(chance, format, columns),
@@ -109,6 +112,7 @@ function chooseFormat(chance: Chance): Format {
     hasHeader: chance(0.8),
     encoding: kind === 'csv' && chance(0.3) ? chance.pick(['latin1', 'utf-16le', 'utf-16be']) : undefined,
     decimal: kind === 'csv' && chance(0.25) ? ',' : undefined,
+    hasLists: kind === 'parquet' && chance(0.5),
     end: chance.pick(['\n', '\n', '\r\n', kind === 'csv' ? '\r' : '\n']),
   };
 }
@@ -168,7 +172,7 @@ function chooseCondition(chance: Chance): object {
   ]);
 }
 
-function chooseTasks(chance: Chance): Readonly<Record<string, object>> {
+function chooseTasks(chance: Chance): Record<string, object> {
   const missing = (): object => (chance(0.5) ? { onMissing: chance.pick(['mask', 'drop', 'negative']) } : {});
   const isPlain = chance(0.75);
   const condition = { column: 'play', above: 5 };
@@ -250,6 +254,7 @@ function chooseFeatures(chance: Chance): Readonly<Record<string, GroupOptions>> 
   const hasCity = chance(0.7);
   const pooled = (): FieldOptions => ({
     ...(chance(0.6) && { pooling: chance.pick(['sum', 'mean', 'sqrtn']) }),
+    ...(chance(0.15) && { separators: { items: ';', weight: '=' } }),
     ...(chance(0.4) && { maxItems: 1 + chance.below(3) }),
     ...(chance(0.3) && { format: chance.pick(['separated', 'auto', 'json']) }),
   });
@@ -309,6 +314,7 @@ function chooseFeatures(chance: Chance): Readonly<Record<string, GroupOptions>> 
       type: 'date',
       fields: ['at'],
       ...(chance(0.6) && { parts: chance.pick([['hour'], ['weekday', 'day', 'month'], ['month', 'hour']]) }),
+      ...(chance(0.2) && { format: chance.pick(['seconds', 'milliseconds']) }),
       ...(chance(0.4) && { timeZone: chance.pick(['Europe/Berlin', '+02:00', 'America/New_York']) }),
       ...missing(),
       ...own(),
@@ -423,9 +429,15 @@ function rowOf(context: CellContext, isFirst: boolean): Record<string, Cell> {
   const cells = Object.fromEntries(
     COLUMNS.map((name): [string, Cell] => {
       const isDirty = hasDirt && !isFirst && chance(0.015);
-      const mayBeBlank = !isFirst && !strict.has(name) && !isLabel(name, tasks);
-      if (isDirty) return [name, pointed(name, dirtOf(name, context), format)];
-      return [name, mayBeBlank && chance(0.12) ? '' : pointed(name, cellOf(name, context), format)];
+      const mayBeBlank =
+        !isFirst && !(format.hasLists && name === 'seen') && !strict.has(name) && !isLabel(name, tasks);
+      if (isDirty) return [name, pointed(name, dirtOf(name, context), format, chance(0.5))];
+      return [
+        name,
+        mayBeBlank && chance(0.12)
+          ? ''
+          : pointed(name, cellOf(name, context), format, hasDirt && !isFirst && chance(0.02)),
+      ];
     }),
   );
   const mayBreak = hasDirt && chance(0.05);
@@ -446,11 +458,12 @@ const isLabel = (name: string, tasks: FuzzCase['tasks']): boolean => {
 };
 
 /** Writes numbers with the decimal separator of the format. */
-function pointed(name: string, cell: Cell, { decimal }: Format): Cell {
+function pointed(name: string, cell: Cell, { decimal }: Format, mayKeepPoint: boolean): Cell {
+  if (mayKeepPoint) return cell;
   return decimal === ',' && typeof cell === 'string' && NUMBERS.includes(name) ? cell.replace('.', ',') : cell;
 }
 
-const NUMBER_TEXTS = ['0', '1', '2.5', '3', '7.50', '1e1', '.5', '5.', '+4', '10', '12.25', '0.1', '1e-3', '007'];
+const NUMBER_TEXTS = ['0', '1', '2.5', '3', '7.50', '1e1', '.5', '5.', '+4', '10', '12.25', '0.1', '1e-3', '007', '7'];
 
 /** Creates a valid value. */
 function cellOf(name: string, context: CellContext): Cell {
@@ -485,7 +498,7 @@ function cellOf(name: string, context: CellContext): Cell {
       return bagOf(
         context,
         optionsOfField(features, 'seen'),
-        () => textOf(chance, format, 12).replace(/[|:"]/g, '_') || 'e',
+        () => textOf(chance, format, 12).replace(/[|:";=]/g, '_') || 'e',
       );
     case 'liked':
       return bagOf(context, optionsOfField(features, 'liked'), () => String(1 + chance.below(12)));
@@ -505,6 +518,7 @@ function optionsOfField(features: FuzzCase['features'], name: string): FieldOpti
 /** Creates a value that is invalid for most uses of its column. */
 function dirtOf(name: string, context: CellContext): Cell {
   const { chance, features, format } = context;
+  if (format.hasLists && ['seen', 'liked', 'look'].includes(name)) return cellOf(name, context);
   if (name === 'seen' || name === 'liked') {
     const list = chance.pick(['[1.5]', '[null]', '[["a"]]', '[["a","b"]]', '[{"ix":1}]', '["a",[]]', '[["a",1e99]]']);
     return chance.pick<Cell>([
@@ -524,6 +538,13 @@ function dirtOf(name: string, context: CellContext): Cell {
     return hasLength ? chance.pick(['1|2', '1|2|3|4', '[1 2]', 'x', '1|x|2']) : chance.pick(['1|x|2', '', '1||2']);
   }
   if (name === 'at') return chance.pick(['2026-02-30', '2026-13-01', 'soon', '2026-11-01T25:00', '']);
+  if (
+    (name === 'city' || name === 'brand') &&
+    format.kind !== 'parquet' &&
+    format.encoding === undefined &&
+    chance(0.4)
+  )
+    return `a${NOT_UTF8}`;
   if (name === 'ds' || name === 'user.id' || name === 'city')
     return chance.pick(['', 'x', textOf(chance, format, TEXTS.length)]);
   if (format.kind === 'jsonl' && chance(0.2)) return { list: '[1, 2]' };
@@ -551,11 +572,17 @@ function textOf(chance: Chance, { encoding }: Format, some: number): string {
   return encoding === 'latin1' && /[^\u0000-\u00ff]/.test(text) ? 'latin' : text;
 }
 
-function bagOf({ chance, format }: CellContext, { format: form, pooling }: FieldOptions, idOf: () => string): Cell {
+function bagOf(
+  { chance, format }: CellContext,
+  { format: form, pooling, separators = {} }: FieldOptions,
+  idOf: () => string,
+): Cell {
   const items = Array.from(
     { length: chance.below(5) },
     () => [idOf(), chance(0.6) ? 1 : (chance.below(9) - (pooling === 'sum' ? 2 : 0)) / 2] as const,
   );
+  if (format.hasLists) return { list: JSON.stringify(items.map(([id]) => id)) };
+  const { items: between = '|', weight: colon = ':' } = separators;
   if (form === 'json' || (form !== 'separated' && chance(0.3))) {
     const isNumeric = items.every(([id]) => /^[1-9]\d*$/.test(id));
     const list = chance.pick([
@@ -565,17 +592,19 @@ function bagOf({ chance, format }: CellContext, { format: form, pooling }: Field
     ]);
     return format.kind === 'jsonl' && chance(0.7) ? { list } : list;
   }
-  return items.map(([id, weight]) => (weight === 1 && chance(0.8) ? id : `${id}:${weight}`)).join('|');
+  return items.map(([id, weight]) => (weight === 1 && chance(0.8) ? id : `${id}${colon}${weight}`)).join(between);
 }
 
 function vectorOf({ chance, format }: CellContext, length: number): Cell {
   const numbers = Array.from({ length }, () => chance.pick(['0.5', '0.25', '-0.5', '1', '0', '1e-2', '3']));
   const list = `[${numbers.join(', ')}]`;
+  if (format.hasLists) return { list: JSON.stringify(numbers.map(Number)) };
   if (format.kind === 'jsonl' && chance(0.5)) return { list };
   return chance.pick([numbers.join('|'), list, `[${numbers.join('  ')}]`]);
 }
 
-function timeOf(chance: Chance, { parts = ['hour'] }: FieldOptions): string {
+function timeOf(chance: Chance, { parts = ['hour'], format }: FieldOptions): string {
+  if (format !== undefined) return `${1_761_950_000 + chance.below(1e6)}${format === 'seconds' ? '' : '123'}`;
   const times = [
     '2026-11-01T18:05:00+01:00',
     '2026-11-02 09:30',

@@ -1,5 +1,6 @@
 import { gzipSync } from 'node:zlib';
-import { parquetWriteBuffer, type BasicType } from 'hyparquet-writer';
+import type { SchemaElement } from 'hyparquet';
+import { parquetWriteBuffer } from 'hyparquet-writer';
 import type { Chance } from './fuzz-case.js';
 import type { Cell, TableFile, TableRow } from './oracle.js';
 
@@ -14,6 +15,8 @@ export interface Format {
   readonly hasHeader: boolean;
   readonly encoding: string | undefined;
   readonly decimal: string | undefined;
+  /** Whether Parquet files have lists. */
+  readonly hasLists: boolean;
   readonly end: string;
 }
 
@@ -22,6 +25,9 @@ export interface FuzzFile extends Omit<TableFile, 'path'> {
   readonly name: string;
   readonly content: Uint8Array;
 }
+
+/** Stands for a byte that is not UTF-8. */
+export const NOT_UTF8 = '\udfff';
 
 interface Writing {
   readonly chance: Chance;
@@ -97,7 +103,10 @@ const textOf = (cell: Cell): string => (typeof cell === 'string' ? cell : cell.l
 
 function encodedText(text: string, encoding: string | undefined): Uint8Array {
   if (encoding === 'latin1') return Buffer.from(text, 'latin1');
-  if (encoding === undefined) return Buffer.from(text);
+  if (encoding === undefined) {
+    const parts = text.split(new RegExp(NOT_UTF8, 'u')).map((part) => Buffer.from(part));
+    return Buffer.concat(parts.flatMap((part, i) => (i === 0 ? [part] : [Buffer.of(0xff), part])));
+  }
   const bytes = Buffer.from(text, 'utf16le');
   return encoding === 'utf-16be' ? bytes.swap16() : bytes;
 }
@@ -168,7 +177,7 @@ function objectOf(row: Cells, columns: readonly string[], mayOmit: boolean, chan
 }
 
 function literalOf(text: string, chance: Chance): string {
-  if (JSON_NUMBER.test(text) && chance(0.7)) return text;
+  if ((JSON_NUMBER.test(text) || text === 'true') && chance(0.7)) return text;
   const escaped = JSON.stringify(text);
   return chance(0.1)
     ? escaped.replace(/[\u0080-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
@@ -182,22 +191,44 @@ const DECIMAL = /^(-?\d{1,9}(\.\d{1,4})?)?$/;
 const doubleText = (value: number): string =>
   Number.isInteger(value) ? `${Object.is(value, -0) ? '-0' : value}.0` : String(value);
 
-function parquetOf(rows: readonly Cells[], columns: readonly string[], { chance }: Writing): Written {
-  const cells: Record<string, string>[] = rows.map(() => ({}));
+const SCHEMA_TYPES = { INT32: {}, INT64: {}, DOUBLE: {}, BYTE_ARRAY: { converted_type: 'UTF8' } } as const;
+type StoredType = keyof typeof SCHEMA_TYPES;
+
+function parquetOf(rows: readonly Cells[], columns: readonly string[], { chance, format }: Writing): Written {
+  const cells: Record<string, Cell>[] = rows.map((row) => ({ ...row }));
+  const schema: SchemaElement[] = [{ name: 'root', num_children: columns.length }];
   const columnData = columns.map((name) => {
     const texts = rows.map((row) => textOf(row[name]!));
-    const isDecimal =
-      ['spend', 'play', 'price', 'age', 'click'].includes(name) && texts.every((text) => DECIMAL.test(text));
+    if (format.hasLists && ['seen', 'liked', 'look'].includes(name)) {
+      const type = name === 'seen' ? 'BYTE_ARRAY' : name === 'liked' ? 'INT32' : 'DOUBLE';
+      schema.push(
+        { name, repetition_type: 'OPTIONAL', num_children: 1, converted_type: 'LIST' },
+        { name: 'list', repetition_type: 'REPEATED', num_children: 1 },
+        { name: 'element', type, ...SCHEMA_TYPES[type], repetition_type: 'OPTIONAL' },
+      );
+      return { name, data: texts.map((text) => (text === '' ? null : listOf(text, type))) };
+    }
+    const isDecimal = DECIMALS.includes(name) && texts.every((text) => DECIMAL.test(text));
     const isWhole = texts.every((text) => DIGITS.test(text)) && chance(0.6);
-    const type: BasicType = isWhole ? chance.pick(['INT32', 'INT64']) : isDecimal && chance(0.7) ? 'DOUBLE' : 'STRING';
+    const isDouble = !isWhole && isDecimal && chance(0.7);
+    const type: StoredType = isWhole ? chance.pick(['INT32', 'INT64']) : isDouble ? 'DOUBLE' : 'BYTE_ARRAY';
+    schema.push({ name, type, ...SCHEMA_TYPES[type], repetition_type: 'OPTIONAL' });
     for (const [r, text] of texts.entries())
-      cells[r]![name] = type === 'DOUBLE' && text !== '' ? doubleText(Number(text)) : text;
+      cells[r]![name] = isDouble && text !== '' ? doubleText(Number(text)) : text;
     const data = texts.map((text) => {
-      if (text === '') return type === 'STRING' && chance(0.5) ? '' : null;
-      return type === 'STRING' ? text : type === 'INT64' ? BigInt(text) : Number(text);
+      if (text === '') return type === 'BYTE_ARRAY' && chance(0.5) ? '' : null;
+      return type === 'BYTE_ARRAY' ? text : type === 'INT64' ? BigInt(text) : Number(text);
     });
-    return { name, data, type, nullable: true };
+    return { name, data };
   });
-  const buffer = parquetWriteBuffer({ columnData, rowGroupSize: rows.length > 100 ? 2500 : chance.pick([5, 1000]) });
+  const rowGroupSize = rows.length > 100 ? 2500 : chance.pick([5, 1000]);
+  const buffer = parquetWriteBuffer({ schema, columnData, rowGroupSize });
   return { content: new Uint8Array(buffer), rows: cells.map((row, r) => ({ line: r + 1, cells: row })) };
+}
+
+const DECIMALS = ['spend', 'play', 'price', 'age', 'click'];
+
+function listOf(text: string, type: StoredType): unknown[] {
+  const items = JSON.parse(text) as (string | number)[];
+  return type === 'BYTE_ARRAY' ? items : items.map(Number);
 }

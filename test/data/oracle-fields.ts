@@ -210,7 +210,21 @@ function singleField(
   };
 }
 
-function encodingOf(spec: FieldOptions['encoding'] = 'ids', column: string): Codec {
+/** The encoding of a field: values that are not UTF-8, which end with half of a surrogate pair, are invalid. */
+function encodingOf(spec: FieldOptions['encoding'], column: string): Codec {
+  const codec = plainEncodingOf(spec, column);
+  const checked = (text: string): string => {
+    if (/\p{Surrogate}/u.test(text)) throw new Bad();
+    return text;
+  };
+  return {
+    ...codec,
+    check: (text) => codec.check(checked(text)),
+    encode: (text) => codec.encode(checked(text)),
+  };
+}
+
+function plainEncodingOf(spec: FieldOptions['encoding'] = 'ids', column: string): Codec {
   const { name, minCount = 1, buckets = 1, seed = 0, sizes = {} } = typeof spec === 'string' ? { name: spec } : spec;
   if (name === 'ids') return idCodec(sizes[column]);
   if (name === 'tokens') return tokenCodec(minCount);

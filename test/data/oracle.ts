@@ -152,7 +152,8 @@ function encodeFiles(reading: RowReading, part: Part, files: readonly TableFile[
   const [rows, passed, rejects]: [OracleRow[], PassedRow[], [string, string | undefined][]] = [[], [], []];
   const leftOut: Record<string, number> = {};
   const count = (reason: string): void => void (leftOut[reason] = (leftOut[reason] ?? 0) + 1);
-  const keys = part === 'train' ? [] : reading.keys;
+  const lossKeys = reading.tasks.flatMap(({ lossKey }) => lossKey ?? []);
+  const keys = [...(part === 'train' ? [] : reading.keys), ...lossKeys];
   for (const file of files) {
     const isKept = sampler(reading, part === 'train');
     for (const row of file.rows) {
