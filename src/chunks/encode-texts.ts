@@ -97,7 +97,7 @@ export function createTextEncoder(encoding: TextEncoding): EncodeTexts {
     const dictionary = encoding.columns.length === 1 ? rows.column(encoding.columns[0]!).dictionary : undefined;
     if (dictionary === undefined)
       eachText(rows, encoding, odd, numOdd, (text, row) => void (into[first + row] = encode(text)));
-    else encodeDictionary(rows, encoding, dictionary, memoOf(dictionary.values), into, first);
+    else encodeDictionary(rows, encoding, dictionary, memoOf(dictionary.values), odd, numOdd, into, first);
   };
 }
 
@@ -106,12 +106,16 @@ function encodeDictionary(
   encoding: TextEncoding,
   { indices }: Dictionary,
   memo: Float64Array,
+  odd: Uint32Array | undefined,
+  numOdd: number,
   into: Target,
   first: number,
 ): void {
   let unknown: Uint32Array | undefined;
   let numUnknown = 0;
-  for (let row = 0; row < rows.count; row++) {
+  const end = odd === undefined ? rows.count : numOdd;
+  for (let i = 0; i < end; i++) {
+    const row = odd === undefined ? i : odd[i]!;
     const known = memo[indices[row]!]!;
     if (Number.isNaN(known)) (unknown ??= new Uint32Array(rows.count))[numUnknown++] = row;
     else into[first + row] = known;

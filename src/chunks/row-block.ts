@@ -33,13 +33,16 @@ export interface WordBlockColumn extends BlockColumn {
   readonly kind: Exclude<BlockColumn['kind'], 'bag'>;
 }
 
+type Columns = ReadonlyMap<string, WordColumn['data'] | VectorColumn> | undefined;
+type Columned = Omit<Batch, 'rows' | 'bags'>;
+
 /** The map of a batch and the array of each storage with a fixed number of words per row. */
 const STORAGE = {
-  id: { map: 'ids', Array: Uint32Array },
-  number: { map: 'numbers', Array: Float32Array },
-  label: { map: 'labels', Array: Float32Array },
-  vector: { map: 'vectors', Array: Float32Array },
-  key: { map: 'keys', Array: Uint32Array },
+  id: { mapOf: ({ ids }: Columned): Columns => ids, Array: Uint32Array },
+  number: { mapOf: ({ numbers }: Columned): Columns => numbers, Array: Float32Array },
+  label: { mapOf: ({ labels }: Columned): Columns => labels, Array: Float32Array },
+  vector: { mapOf: ({ vectors }: Columned): Columns => vectors, Array: Float32Array },
+  key: { mapOf: ({ keys }: Columned): Columns => keys, Array: Uint32Array },
 } as const;
 
 /** Returns whether a column has a fixed number of words per row. */
@@ -54,10 +57,7 @@ export function wordsPerRow({ kind, width = 1 }: WordBlockColumn): number {
 
 /** Returns the words of a column of a batch. */
 export function wordColumn(batch: Omit<Batch, 'rows'>, each: WordBlockColumn): WordColumn {
-  const data = column(
-    batch[STORAGE[each.kind].map] as ReadonlyMap<string, WordColumn['data'] | VectorColumn>,
-    each.name,
-  );
+  const data = column(STORAGE[each.kind].mapOf(batch) ?? new Map<string, WordColumn['data']>(), each.name);
   return ArrayBuffer.isView(data) ? { data, width: wordsPerRow(each) } : data;
 }
 
@@ -68,7 +68,7 @@ export function setWords(
   data: WordColumn['data'],
 ): void {
   // The map of a storage holds its type of array.
-  const map = block[STORAGE[kind].map] as Map<string, WordColumn['data'] | VectorColumn>;
+  const map = STORAGE[kind].mapOf(block) as Map<string, WordColumn['data'] | VectorColumn>;
   map.set(name, kind === 'vector' ? { width, data: data as Float32Array } : data);
 }
 

@@ -1,6 +1,5 @@
 import type { Chunk } from '../chunks/chunk.js';
 import { blockRows, reserveRows } from '../chunks/row-block.js';
-import type { Batch } from '../core/batch.js';
 import type { Fitted } from '../features/feature-types.js';
 import { createLineEncoder } from './encoding/encode-lines.js';
 import { EncodePool, type EncodePoolOptions } from './encoding/encode-pool.js';
@@ -9,7 +8,7 @@ import { noRows } from './encoding/no-rows.js';
 import type { RowSource } from './readers/cell-file.js';
 import { createLineCutter } from './readers/cut-lines.js';
 import type { RejectPolicy } from './rows/rejects.js';
-import { rowEncoder, type EncodedRows, type RowCollector } from './rows/row-collector.js';
+import { rowEncoder, type EncodedBatch, type RowCollector } from './rows/row-collector.js';
 import { invalidRows, RowReader } from './rows/row-reader.js';
 import type { EncodedFormat, RowFormat } from './rows/row-format.js';
 import type { RowFilter } from './rows/row-filter.js';
@@ -17,11 +16,6 @@ import { countLeftOut, type LeftOut } from './rows/row-rule.js';
 import { createChooser, SAMPLED_AWAY } from './rows/sampling.js';
 
 // The path of rows: a reader yields chunks of columns, fields are fitted on chunks, and chunks are encoded to batches.
-
-/** Encoded rows of a file; the batch is valid until the next one. */
-export interface EncodedBatch extends Omit<EncodedRows, 'batch'> {
-  readonly batch: Batch;
-}
 
 /** Options of encoding. */
 export interface EncodeOptions extends Partial<EncodePoolOptions> {

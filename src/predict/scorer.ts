@@ -1,5 +1,5 @@
 import type { Batch } from '../core/batch.js';
-import type { EncodedBatch } from '../data/pipeline.js';
+import type { EncodedBatch } from '../data/rows/row-collector.js';
 import { findLargestNumber } from '../data/rows/prediction-problem.js';
 import type { EncodedFormat } from '../data/rows/row-format.js';
 import type { Program } from '../engines/engine.js';

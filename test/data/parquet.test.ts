@@ -329,10 +329,10 @@ describe('Parquet value', () => {
       { type: 'bag', fields: ['pairs'] },
     ]);
     expect(bad).toEqual([
-      '2 words: expected an id in every item, found []',
-      '3 words: expected an id in every item, found []',
-      '4 words: expected an id in every item, found [b, ]',
-      '5 pairs: expected a weight in the range of a 32-bit float for every item, found [3: NaN]',
+      '2 words: expected an id in every item, found [""]',
+      '3 words: expected an id in every item, found [""]',
+      '4 words: expected an id in every item, found ["b",""]',
+      '5 pairs: expected a weight in the range of a 32-bit float for every item, found [["3",null]]',
     ]);
     expect(batch.rows).toBe(1);
   });

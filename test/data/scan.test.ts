@@ -40,7 +40,7 @@ const format = encodedFormat(rowFormatOf({ tasks, groups }), {
 const indices = new Map(COLUMNS.map((name, i) => [name, i]));
 
 interface Found {
-  readonly block: RowBlock;
+  readonly block: Batch;
   readonly rejects: readonly BadRow[];
 }
 

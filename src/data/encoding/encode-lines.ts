@@ -1,9 +1,34 @@
 import { packRows } from '../../chunks/packed-rows.js';
+import type { Fitted } from '../../features/feature-types.js';
 import type { FileColumns } from '../readers/cell-file.js';
 import { createLineCutter } from '../readers/cut-lines.js';
-import { rowEncoder } from '../rows/row-collector.js';
-import type { EncodedFormat } from '../rows/row-format.js';
-import type { EncodeHere } from './encode-pool.js';
+import { rowEncoder, type EncodedBatch } from '../rows/row-collector.js';
+import type { EncodedFormat, FormatSpec } from '../rows/row-format.js';
+
+/** Plain lines to encode, memory for the encoded rows, and the number of the first line. */
+export interface EncodeRequest {
+  readonly bytes: Uint8Array;
+  readonly memory: ArrayBuffer;
+  readonly line: number;
+}
+
+/** Encoded rows of plain lines. */
+export interface EncodeResult extends Omit<EncodedBatch, 'batch'> {
+  readonly rows: number;
+  readonly packed: ArrayBuffer;
+  readonly numLines: number;
+}
+
+/** Encodes lines on this thread. */
+export type EncodeHere = (request: EncodeRequest) => EncodeResult;
+
+/** What an encoding thread is started with. */
+export interface WorkerSpec {
+  readonly file: FileColumns;
+  readonly spec: FormatSpec;
+  readonly fitted: Fitted;
+  readonly kept: readonly string[];
+}
 
 /** Creates the function with which each thread encodes plain lines. */
 export function createLineEncoder(file: FileColumns, format: EncodedFormat, kept: readonly string[]): EncodeHere {

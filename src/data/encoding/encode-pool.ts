@@ -3,27 +3,10 @@ import type { BlockColumn } from '../../chunks/row-block.js';
 import { fewerThreads, startThread, type Thread } from '../../system/thread.js';
 import type { FileColumns, PlainLines } from '../readers/cell-file.js';
 import { countLines } from '../readers/csv-cells.js';
-import type { EncodedBatch } from '../pipeline.js';
+import type { EncodedBatch } from '../rows/row-collector.js';
 import { needsLines } from '../rows/row-filter.js';
 import { blockColumns, type EncodedFormat } from '../rows/row-format.js';
-import type { WorkerSpec } from './encode-worker.js';
-
-/** Plain lines to encode, memory for the encoded rows, and the number of the first line. */
-export interface EncodeRequest {
-  readonly bytes: Uint8Array;
-  readonly memory: ArrayBuffer;
-  readonly line: number;
-}
-
-/** Encoded rows of plain lines. */
-export interface EncodeResult extends Omit<EncodedBatch, 'batch'> {
-  readonly rows: number;
-  readonly packed: ArrayBuffer;
-  readonly numLines: number;
-}
-
-/** Encodes lines on this thread. */
-export type EncodeHere = (request: EncodeRequest) => EncodeResult;
+import type { EncodeHere, EncodeRequest, EncodeResult, WorkerSpec } from './encode-lines.js';
 
 /** Options of a pool. */
 export interface EncodePoolOptions {

@@ -1,20 +1,9 @@
 import { workerData } from 'node:worker_threads';
-import type { Fitted } from '../../features/feature-types.js';
 import { answerWith } from '../../system/thread.js';
-import type { FileColumns } from '../readers/cell-file.js';
-import { encodedFormat, rowFormatOf, type FormatSpec } from '../rows/row-format.js';
-import { createLineEncoder } from './encode-lines.js';
-import type { EncodeRequest } from './encode-pool.js';
+import { encodedFormat, rowFormatOf } from '../rows/row-format.js';
+import { createLineEncoder, type EncodeRequest, type WorkerSpec } from './encode-lines.js';
 
 // A thread that encodes plain lines.
-
-/** What the thread is started with. */
-export interface WorkerSpec {
-  readonly file: FileColumns;
-  readonly spec: FormatSpec;
-  readonly fitted: Fitted;
-  readonly kept: readonly string[];
-}
 
 // Passed by `EncodePool`.
 const { file, spec, fitted, kept } = workerData as WorkerSpec;

@@ -220,7 +220,8 @@ function readColumn(
       return { type, text, numbers: { values, isWhole: true } };
     }
     case 'list': {
-      const { offsets, ids, weights } = columnOf(block.bags, name);
+      const { ids, weights, offsets: all } = columnOf(block.bags, name);
+      const offsets = all.subarray(0, block.rows + 1);
       const items = dictionaryColumn(ids, dictionaries.get(name)!);
       return { type, text: (row) => itemsText(items, offsets, weights, row), lists: { offsets, items, weights } };
     }

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BlockColumn } from '../../chunks/row-block.js';
 import { ENTRY } from '../cache/entry.js';
-import type { EncodedBatch } from '../pipeline.js';
+import type { EncodedBatch } from '../rows/row-collector.js';
 import type { BadRow, RejectPolicy } from '../rows/rejects.js';
 import { countLeftOut, type LeftOut } from '../rows/row-rule.js';
 import type { Sampler } from '../rows/sampling.js';

@@ -2,7 +2,7 @@ import { problemLine, quoted, type Problem } from '../../core/errors.js';
 import type { EncodedField } from '../../features/feature-types.js';
 import { SPLITS, type DataOptions, type Split } from '../options.js';
 import type { BadRow, RejectPolicy } from '../rows/rejects.js';
-import type { EncodedBatch } from '../pipeline.js';
+import type { EncodedBatch } from '../rows/row-collector.js';
 import { encodedFormat, type EncodedFormat, type RowFormat } from '../rows/row-format.js';
 import { countLeftOut, type LeftOut } from '../rows/row-rule.js';
 import type { Fitted } from '../../features/feature-types.js';

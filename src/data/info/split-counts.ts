@@ -1,5 +1,5 @@
 import { column, type Batch } from '../../core/batch.js';
-import type { EncodedBatch } from '../pipeline.js';
+import type { EncodedBatch } from '../rows/row-collector.js';
 import { createCleaner, type Clean } from '../../features/cells.js';
 import type { Field } from '../../features/feature.js';
 import type { EncodedFormat } from '../rows/row-format.js';

@@ -1,5 +1,6 @@
 import type { Chunk, ChunkRows } from '../../chunks/chunk.js';
 import { compactRows, createRowBlock, reserveRows, type BlockColumn, type RowBlock } from '../../chunks/row-block.js';
+import type { Batch } from '../../core/batch.js';
 import type { KeyTexts } from '../../core/row-key.js';
 import { fieldReader } from '../../features/kinds/kinds.js';
 import { parseText } from '../../features/parse.js';
@@ -12,9 +13,9 @@ import { invalidRows, RowReader, type ReadColumns } from './row-reader.js';
 import { countLeftOut } from './row-rule.js';
 
 /** Encoded rows, and what else was read of them. */
-export interface EncodedRows {
+export interface EncodedBatch {
   /** Valid until the next rows are encoded. */
-  readonly batch: RowBlock;
+  readonly batch: Batch;
   /** By kept column: the texts of all rows, including those that are not in the batch. */
   readonly kept: readonly (readonly string[])[];
   /** For each row that is not in the batch, in order: the number of rows of the batch before it. */
@@ -91,7 +92,7 @@ export class RowCollector {
   }
 
   /** Returns the rows since the last call; their memory is reused by the next chunk. */
-  take(): EncodedRows {
+  take(): EncodedBatch {
     const taken = {
       batch: { ...this.#block },
       kept: this.#texts,

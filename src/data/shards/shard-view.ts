@@ -149,7 +149,8 @@ function readColumn(raw: Batch, column: ShardColumn, values: DictionaryValues | 
   const { name, kind } = column;
   if (kind === 'id') return idColumn(columnOf(raw.ids, name), column.size, values);
   if (kind === 'bag') {
-    const { offsets, ids, weights } = columnOf(raw.bags, name);
+    const { offsets: all, ids, weights } = columnOf(raw.bags, name);
+    const offsets = all.subarray(0, raw.rows + 1);
     const lists = { offsets, items: idColumn(ids, column.size, values), weights };
     return { type: 'bag', text: (row) => listText(lists, row), lists };
   }

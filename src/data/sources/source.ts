@@ -3,7 +3,7 @@ import type { Fitted } from '../../features/feature-types.js';
 import type { Cache } from '../cache/cache.js';
 import type { Fingerprint } from '../readers/fingerprint.js';
 import type { Dataset } from '../batches/dataset.js';
-import type { EncodedBatch } from '../pipeline.js';
+import type { EncodedBatch } from '../rows/row-collector.js';
 import type { RejectPolicy } from '../rows/rejects.js';
 import type { EncodedFormat, RowFormat } from '../rows/row-format.js';
 
