@@ -31,7 +31,7 @@ export const bag: Kind<'bag'> = {
     return {
       read(rows, block) {
         const lists = toLists(rows);
-        const items = cleanRows(lists, clean);
+        const items = cleanRows(lists, rows.count, clean);
         const ids = encodeItems(items);
         const into = columnOf(block.bags, field.name);
         into.reserve(into.offsets[block.rows]! + items.count);
@@ -52,7 +52,7 @@ export const bag: Kind<'bag'> = {
     return {
       check(rows) {
         const lists = toLists(rows);
-        checked = { lists, items: cleanRows(lists, clean) };
+        checked = { lists, items: cleanRows(lists, rows.count, clean) };
         items.check(checked.items);
         for (let row = 0; row < rows.count; row++) eachItem(rows, row, field, lists, checked.items, () => undefined);
       },
@@ -124,8 +124,8 @@ function eachItem(
 }
 
 /** Returns items as rows; null items are excluded. */
-function cleanRows(lists: Lists, clean: Clean | undefined): ChunkRows {
-  const items = itemRows(lists);
+function cleanRows(lists: Lists, numLists: number, clean: Clean | undefined): ChunkRows {
+  const items = itemRows(lists, numLists);
   if (clean === undefined) return items;
   for (let item = 0; item < items.count; item++) {
     const id = lists.items.text(item);
