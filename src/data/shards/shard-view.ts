@@ -70,14 +70,14 @@ export function formatView(source: ShardColumns, format: EncodedFormat): ShardVi
   const keys = new Map(format.keys.map((column) => [column, shardKeys(source.vocabularies, column)]));
   const createFinish = (rows: number): Finish => {
     const ready = createRowBlock(format.fields.filter((field) => !isShared(field, source)).map(fieldColumn), rows);
+    const texts = columnSource(source);
+    const ids = columnSource({ ...source, vocabularies: new Map() });
     const steps = [
       ...format.keys.map((column) => keyStep(column, keys.get(column)!, ready.keys, rows)),
-      ...format.fields.map((field) => fieldStep(field, source, ready)),
+      ...format.fields.map((field) => fieldStep(field, source, field.direct?.cell === 'id' ? ids : texts, ready)),
     ];
-    const columns = columnSource(source);
     return (raw, placeOf) => {
-      const chunk = shardChunk(raw, columns);
-      for (const step of steps) step(raw, placeOf, chunk);
+      for (const step of steps) step(raw, placeOf);
       return { ...ready, labels: raw.labels, rows: raw.rows };
     };
   };
@@ -91,14 +91,14 @@ export function formatView(source: ShardColumns, format: EncodedFormat): ShardVi
 }
 
 /** Makes the rows of a field or a key ready. */
-type Step = (raw: Batch, placeOf: PlaceOf, chunk: Chunk) => void;
+type Step = (raw: Batch, placeOf: PlaceOf) => void;
 
 /** Whether a field takes what is stored as it is. */
 function isShared(field: EncodedField, { columns }: ShardColumns): boolean {
   return field.columns.length === 1 && takesStored(field, columns.get(field.columns[0]!)!);
 }
 
-function fieldStep(field: EncodedField, source: ShardColumns, ready: RowBlock): Step {
+function fieldStep(field: EncodedField, source: ShardColumns, columns: ColumnSource, ready: RowBlock): Step {
   const each = fieldColumn(field);
   const stored = storedColumn(source.columns.get(field.columns[0]!)!);
   if (isShared(field, source)) {
@@ -108,8 +108,8 @@ function fieldStep(field: EncodedField, source: ShardColumns, ready: RowBlock): 
     };
   }
   const reader = fieldReader(field);
-  return (_, placeOf, chunk) => {
-    const rows = new ChunkRows(chunk);
+  return (raw, placeOf) => {
+    const rows = new ChunkRows(shardChunk(raw, columns));
     reader.read(rows, ready);
     const [first] = rows.problems();
     if (first === undefined) return;
