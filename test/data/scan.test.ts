@@ -7,7 +7,7 @@ import { parseCells } from '../../src/data/readers/csv-cells.js';
 import { createLineCutter } from '../../src/data/readers/cut-lines.js';
 import { textChunk } from '../../src/data/readers/text-chunk.js';
 import type { BadRow } from '../../src/data/rows/rejects.js';
-import { appendRows, createRowBlock, type RowBlock } from '../../src/chunks/row-block.js';
+import { appendRows, createRowBlock } from '../../src/chunks/row-block.js';
 import { blockColumns, encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
 import { rowEncoder } from '../../src/data/rows/row-collector.js';
 import { featureTypes } from '../../src/features/feature-types.js';

@@ -4,7 +4,13 @@ import { z } from 'zod';
 import { contentSchema } from '../../io/byte-hash.js';
 import { writeFileAtomic } from '../../io/disk.js';
 import { systemCode, UserError } from '../../core/errors.js';
-import { fileStatsSchema, isSameContent, isSameStats, type FileStats, type Fingerprint } from '../readers/fingerprint.js';
+import {
+  fileStatsSchema,
+  isSameContent,
+  isSameStats,
+  type FileStats,
+  type Fingerprint,
+} from '../readers/fingerprint.js';
 
 /** Raise it when the same cells become other numbers, or files of the cache mean something else. */
 export const VERSION = 4;

@@ -135,18 +135,18 @@ function doublesOf({ buffer, byteOffset, length }: Float32Array): Float64Array {
 }
 
 /** Returns the numbers of all items of lists. */
-type ItemNumbers = (lists: Lists) => Uint32Array | undefined;
+type ItemNumbers = (lists: Lists, numLists: number) => Uint32Array | undefined;
 
 function itemNumbers(counter: TextCounter): ItemNumbers {
   const read = itemReader(numbering(counter));
-  return (lists) => read(itemRows(lists));
+  return (lists, numLists) => read(itemRows(lists, numLists));
 }
 
 function listWriter({ name, field }: RawColumn, numbersOf: ItemNumbers): ReadColumns {
   const toLists = fieldLists(field!);
   return (rows, block) => {
     const lists = toLists(rows);
-    const ids = numbersOf(lists);
+    const ids = numbersOf(lists, rows.count);
     const { offsets, weights } = lists;
     const bag = columnOf(block.bags, name);
     for (let row = 0; row < rows.count; row++) {

@@ -70,14 +70,14 @@ export function formatView(source: ShardColumns, format: EncodedFormat): ShardVi
   const keys = new Map(format.keys.map((column) => [column, shardKeys(source.vocabularies, column)]));
   const createFinish = (rows: number): Finish => {
     const ready = createRowBlock(format.fields.filter((field) => !isShared(field, source)).map(fieldColumn), rows);
+    const texts = columnSource(source);
+    const ids = columnSource({ ...source, vocabularies: new Map() });
     const steps = [
       ...format.keys.map((column) => keyStep(column, keys.get(column)!, ready.keys, rows)),
-      ...format.fields.map((field) => fieldStep(field, source, ready)),
+      ...format.fields.map((field) => fieldStep(field, source, field.direct?.cell === 'id' ? ids : texts, ready)),
     ];
-    const columns = columnSource(source);
     return (raw, placeOf) => {
-      const chunk = shardChunk(raw, columns);
-      for (const step of steps) step(raw, placeOf, chunk);
+      for (const step of steps) step(raw, placeOf);
       return { ...ready, labels: raw.labels, rows: raw.rows };
     };
   };
@@ -91,14 +91,14 @@ export function formatView(source: ShardColumns, format: EncodedFormat): ShardVi
 }
 
 /** Makes the rows of a field or a key ready. */
-type Step = (raw: Batch, placeOf: PlaceOf, chunk: Chunk) => void;
+type Step = (raw: Batch, placeOf: PlaceOf) => void;
 
 /** Whether a field takes what is stored as it is. */
 function isShared(field: EncodedField, { columns }: ShardColumns): boolean {
   return field.columns.length === 1 && takesStored(field, columns.get(field.columns[0]!)!);
 }
 
-function fieldStep(field: EncodedField, source: ShardColumns, ready: RowBlock): Step {
+function fieldStep(field: EncodedField, source: ShardColumns, columns: ColumnSource, ready: RowBlock): Step {
   const each = fieldColumn(field);
   const stored = storedColumn(source.columns.get(field.columns[0]!)!);
   if (isShared(field, source)) {
@@ -108,8 +108,8 @@ function fieldStep(field: EncodedField, source: ShardColumns, ready: RowBlock): 
     };
   }
   const reader = fieldReader(field);
-  return (_, placeOf, chunk) => {
-    const rows = new ChunkRows(chunk);
+  return (raw, placeOf) => {
+    const rows = new ChunkRows(shardChunk(raw, columns));
     reader.read(rows, ready);
     const [first] = rows.problems();
     if (first === undefined) return;
@@ -134,7 +134,9 @@ export function columnSource({ columns, vocabularies }: ShardColumns): ColumnSou
 
 /** Returns stored rows as a chunk, with the columns that were read. */
 export function shardChunk(raw: Batch, source: ColumnSource): Chunk {
-  const names = [raw.ids, raw.numbers, raw.bags, raw.vectors ?? new Map<string, never>()].flatMap((map) => [...map.keys()]);
+  const names = [raw.ids, raw.numbers, raw.bags, raw.vectors ?? new Map<string, never>()].flatMap((map) => [
+    ...map.keys(),
+  ]);
   const columns = new Map(names.map((name) => [name, source.get(name)!(raw)]));
   return { rows: raw.rows, numLines: raw.rows, columns, cellsOf: () => [] };
 }
@@ -175,5 +177,10 @@ function idColumn(ids: Uint32Array, size: number, values: DictionaryValues | und
 function listText({ offsets, items, weights }: Lists, row: number): string {
   const places = Array.from({ length: offsets[row + 1]! - offsets[row]! }, (_, i) => offsets[row]! + i);
   const ids = places.map((place) => items.text(place));
-  return itemsJson({ ids, weights: places.map((place) => Number(floatText(weights![place]!))), begin: 0, end: ids.length });
+  return itemsJson({
+    ids,
+    weights: places.map((place) => Number(floatText(weights![place]!))),
+    begin: 0,
+    end: ids.length,
+  });
 }

@@ -1,4 +1,11 @@
-import { hasWords, wordArray, wordColumn, wordsPerRow, type BlockColumn, type WordBlockColumn } from '../../chunks/row-block.js';
+import {
+  hasWords,
+  wordArray,
+  wordColumn,
+  wordsPerRow,
+  type BlockColumn,
+  type WordBlockColumn,
+} from '../../chunks/row-block.js';
 import { column, type Batch } from '../../core/batch.js';
 import type { ElementType, StoredTensor } from '../../io/safetensors.js';
 

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { ChunkRows } from '../../chunks/chunk.js';
 import { createRowBlock, type BlockColumn } from '../../chunks/row-block.js';
 import type { Batch } from '../../core/batch.js';
+import { KEY_WORDS, textOfKey } from '../../core/row-key.js';
 import { didYouMean, UserError, userError } from '../../core/errors.js';
 import { normalizeGiven } from '../../core/tasks.js';
 import { cleanFit } from '../../features/clean-field.js';
@@ -11,6 +12,7 @@ import type { StringPool } from '../../features/vocabulary/string-pool.js';
 import { shardDataset, type Dataset } from '../batches/dataset.js';
 import { noRows } from '../encoding/no-rows.js';
 import { hashFiles } from '../readers/fingerprint.js';
+import { floatText } from '../../text/float-text.js';
 import { finishFits, startFits } from '../encoding/fit-readers.js';
 import type { EncodedFormat, RowFormat } from '../rows/row-format.js';
 import { badRow, checkIds, checkNumbers } from '../shards/check-shard-rows.js';
@@ -158,9 +160,19 @@ export async function openShardSource(shards: Shards, wanted: readonly string[])
 /** Returns the texts of stored columns. */
 function keptTexts(names: readonly string[], source: ColumnSource, raw: Batch): readonly (readonly string[])[] {
   return names.map((name) => {
-    const column = source.get(name)!(raw);
-    return Array.from({ length: raw.rows }, (_, row) => column.text(row));
+    const text = textsOf(name, source, raw);
+    return Array.from({ length: raw.rows }, (_, row) => text(row));
   });
+}
+
+/** Returns a function from a row to the text of a stored value; a number is as short as a 32-bit float allows. */
+function textsOf(name: string, source: ColumnSource, raw: Batch): (row: number) => string {
+  const keys = raw.keys?.get(name);
+  if (keys !== undefined) return (row) => textOfKey(keys[KEY_WORDS * row]!, keys[KEY_WORDS * row + 1]!);
+  const floats = raw.numbers.get(name) ?? raw.labels.get(name);
+  if (floats !== undefined) return (row) => floatText(floats[row]!);
+  const column = source.get(name)!(raw);
+  return (row) => column.text(row);
 }
 
 /** Returns the counts of fields that take stored ids as they are; those of other fields are unknown. */

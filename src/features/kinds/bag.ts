@@ -30,7 +30,7 @@ export const bag: Kind<'bag'> = {
     return {
       read(rows, block) {
         const lists = toLists(rows);
-        const items = itemRows(lists);
+        const items = itemRows(lists, rows.count);
         const ids = encodeItems(items);
         const into = columnOf(block.bags, field.name);
         into.reserve(into.offsets[block.rows]! + items.count);
@@ -50,7 +50,7 @@ export const bag: Kind<'bag'> = {
     return {
       check(rows) {
         const lists = toLists(rows);
-        checked = { lists, items: itemRows(lists) };
+        checked = { lists, items: itemRows(lists, rows.count) };
         items.check(checked.items);
         for (let row = 0; row < rows.count; row++) eachItem(rows, row, field, lists, checked.items, () => undefined);
       },

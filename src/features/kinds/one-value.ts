@@ -57,9 +57,9 @@ export function oneValueReader(
 /** Name of the column of all items of a chunk. */
 export const ITEM = 'item';
 
-/** Returns the items of lists as rows of one column. */
-export function itemRows({ offsets, items }: Lists): ChunkRows {
-  const count = offsets.at(-1)!;
+/** Returns the items of `numLists` lists as rows of one column. */
+export function itemRows({ offsets, items }: Lists, numLists: number): ChunkRows {
+  const count = offsets[numLists]!;
   return new ChunkRows({ rows: count, columns: new Map([[ITEM, items]]), numLines: count, cellsOf: () => [] });
 }
 
