@@ -45,7 +45,9 @@ export interface Ids {
   readonly size: number;
 }
 
-/** Values as UTF-8: value i is stored from `begins[i · stride] + gap` to `ends[i · stride]`. It may be invalid UTF-8. */
+/**
+ * Values as UTF-8: value i is stored from `begins[i · stride] + gap` to `ends[i · stride]`. It may be invalid UTF-8.
+ */
 export interface Utf8 {
   readonly bytes: Uint8Array;
   readonly begins: Uint32Array;

@@ -19,8 +19,8 @@ export interface TextEncoding extends TextReading {
 }
 
 /**
- * Encodes the texts of some rows of a chunk, or of all rows, to `into`, from `first`. Invalid rows are refused; rows that
- * are not kept are skipped.
+ * Encodes the texts of some rows of a chunk, or of all rows, to `into`, from `first`. Invalid rows are refused; rows
+ * that are not kept are skipped.
  * @param odd rows to encode; undefined for all
  */
 export type EncodeTexts = (
@@ -37,8 +37,8 @@ const ONE_VALUE = new InvalidValueError(
 );
 
 /**
- * Returns a function from a row to its text; texts of several columns are joined with CELL_SEPARATOR. The function throws
- * InvalidValueError for a list.
+ * Returns a function from a row to its text; texts of several columns are joined with CELL_SEPARATOR. The function
+ * throws InvalidValueError for a list.
  */
 export function textsOf(
   rows: ChunkRows,

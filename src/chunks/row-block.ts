@@ -139,8 +139,8 @@ export function appendRows(
 }
 
 /**
- * Copies the rows that the first `count` numbers of `order` name to `target`, in that order; one column at a time, since
- * a column fits in a cache.
+ * Copies the rows that the first `count` numbers of `order` name to `target`, in that order; one column at a time,
+ * since a column fits in a cache.
  */
 export function gatherRows(
   source: Batch,

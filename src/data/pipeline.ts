@@ -50,8 +50,8 @@ async function* readChunks(
 }
 
 /**
- * Encodes all rows of a file, in order. The result does not depend on the number of threads. Invalid rows are part of the
- * result.
+ * Encodes all rows of a file, in order. The result does not depend on the number of threads. Invalid rows are part of
+ * the result.
  * @throws UserError (data) for a file that cannot be read, after the rows before it
  */
 export async function* encodeRows(

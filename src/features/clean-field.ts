@@ -1,7 +1,9 @@
 import { createCleaner, takesNumbers, type CellOptions, type Clean } from './cells.js';
 import { CELL_SEPARATOR, type Encoder, type Field, type Fit } from './feature.js';
 
-/** Adds cleaning to a field, which its kind applies. `cleanFit` and `cleanEncoder` add it to its fit and its encoder. */
+/**
+ * Adds cleaning to a field, which its kind applies. `cleanFit` and `cleanEncoder` add it to its fit and its encoder.
+ */
 export function withCells(field: Field, cells: CellOptions): Field {
   if (createCleaner(cells) === undefined) return field;
   return { ...field, cells, meaning: `${field.meaning}, cells ${JSON.stringify(cells)}` };

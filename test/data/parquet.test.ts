@@ -120,6 +120,8 @@ function written(name: string, content: string | Uint8Array): string {
   return path;
 }
 
+const OPEN_ROWS = pathToFileURL(join(import.meta.dirname, '../../dist/data/readers/open-rows.js')).href;
+
 describe('Parquet', () => {
   it('equals CSV of the same rows of all types, over row groups', async () => {
     expect(await read(written('train.parquet', parquetOf(rows)))).toEqual(
@@ -409,7 +411,7 @@ describe('Parquet reader', () => {
       new Uint8Array(parquetWriteBuffer({ columnData, schema, rowGroupSize: 200_000 })),
     );
     const script = `
-      import { openRows } from '${pathToFileURL(join(import.meta.dirname, '../../dist/data/readers/open-rows.js')).href}';
+      import { openRows } from '${OPEN_ROWS}';
       const { csv } = await openRows(${JSON.stringify(path)}, ['a', 'b', 'c', 'd']);
       let items = 0;
       let peak = 0;

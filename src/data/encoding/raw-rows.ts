@@ -21,8 +21,8 @@ import type { Shards } from '../shards/reader.js';
 import { readVocabulary } from '../shards/vocabulary.js';
 import { fitReaders, startFits } from './fit-readers.js';
 
-// Raw rows are the valid rows of one file before anything is fitted: its data columns as dictionaries, numbers and lists.
-// They are chunks again when they are read, so that fits and encodings need not read the file.
+// Raw rows are the valid rows of one file before anything is fitted: its data columns as dictionaries, numbers and
+// lists. They are chunks again when they are read, so that fits and encodings need not read the file.
 
 /** A data column of raw rows. */
 export interface RawColumn {

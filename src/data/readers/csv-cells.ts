@@ -113,8 +113,8 @@ export function parseLeniently(bytes: Buffer, line: number, dialect: Dialect): L
 }
 
 /**
- * Returns the error for bytes that csv-parse could not read, by the number of the line before them; undefined if it read
- * them all.
+ * Returns the error for bytes that csv-parse could not read, by the number of the line before them; undefined if it
+ * read them all.
  */
 export function parseFailure(
   path: string,

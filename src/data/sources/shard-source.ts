@@ -2,17 +2,17 @@ import { join } from 'node:path';
 import { ChunkRows } from '../../chunks/chunk.js';
 import { createRowBlock, type BlockColumn } from '../../chunks/row-block.js';
 import type { Batch } from '../../core/batch.js';
-import { KEY_WORDS, textOfKey } from '../../core/row-key.js';
 import { didYouMean, UserError, userError } from '../../core/errors.js';
+import { KEY_WORDS, textOfKey } from '../../core/row-key.js';
 import { normalizeGiven } from '../../core/tasks.js';
 import { cleanFit } from '../../features/clean-field.js';
 import type { FieldFitter } from '../../features/kinds/kind.js';
 import { fieldColumn, fieldFitter, takesStored } from '../../features/kinds/kinds.js';
 import type { StringPool } from '../../features/vocabulary/string-pool.js';
+import { floatText } from '../../text/float-text.js';
 import { shardDataset, type Dataset } from '../batches/dataset.js';
 import { noRows } from '../encoding/no-rows.js';
 import { hashFiles } from '../readers/fingerprint.js';
-import { floatText } from '../../text/float-text.js';
 import { finishFits, startFits } from '../encoding/fit-readers.js';
 import type { EncodedFormat, RowFormat } from '../rows/row-format.js';
 import { badRow, checkIds, checkNumbers } from '../shards/check-shard-rows.js';
@@ -180,10 +180,10 @@ function countsByField({ manifest }: Shards, { fields }: EncodedFormat): Dataset
   const counts = idCountsOf(manifest);
   return new Map(
     fields.flatMap((field) => {
-      const [column, ...others] = field.columns as [string];
+      const [column] = field.columns as [string];
       const stored = manifest.columns.find((each) => each.name === column);
       const count = counts.get(column);
-      const isAsStored = stored !== undefined && others.length === 0 && takesStored(field, stored);
+      const isAsStored = stored !== undefined && field.columns.length === 1 && takesStored(field, stored);
       return isAsStored && count !== undefined ? [[field.name, count]] : [];
     }),
   );

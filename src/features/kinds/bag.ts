@@ -180,8 +180,8 @@ class ListBuilder {
   }
 
   /**
-   * Adds the items of a text. The last weight separator of an item ends its id, so that ids may contain that character if
-   * all items have weights.
+   * Adds the items of a text. The last weight separator of an item ends its id, so that ids may contain that
+   * character if all items have weights.
    * @throws InvalidValueError
    */
   addText(written: string, form: BagForm, clean: Clean | undefined): void {
