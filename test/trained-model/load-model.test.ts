@@ -205,7 +205,11 @@ describe('a loaded model', () => {
       { '109_14': [{ id: 3, weight: '1' }] },
       'rows[1]: column "109_14": expected a weight in the range of a 32-bit float for every item',
     ],
-    ['a value of a cross', { 206: [3] }, 'rows[1]: column "121", "206": expected a string or a number'],
+    [
+      'a list in a cross',
+      { 206: [3] },
+      'rows[1]: column "121", "206": expected one value, not a list, found ["16",[3]]',
+    ],
   ])('names %s by row and column, with the fix', (_, change, message) => {
     expect(problemOf(() => model.predict([rows[0]!, { ...rows[1]!, ...(change as Row) }]))).toContain(message);
   });

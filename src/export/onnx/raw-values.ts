@@ -158,8 +158,7 @@ function emitBag(
           onnx.node('Or', [isAbsent, onnx.node('GreaterOrEqual', [numbers, zero])]),
           `${field}: weights of at least 0 for mean pooling`,
         );
-  const ranks = onnx.node('Where', [isThere, itemWeights, onnx.number(-Infinity, 'double')]);
-  // A missing key keeps its place among the selected ones, but has weight 0.
+  const ranks = onnx.node('Where', [isOut, onnx.number(-Infinity, 'double'), itemWeights]);
   return heaviest(
     onnx,
     {
