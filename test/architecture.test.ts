@@ -350,6 +350,16 @@ describe('the source tree', () => {
     expect(quoted).toEqual([]);
   });
 
+  it('depends on the kind of a field only in features/kinds', () => {
+    // `hasTable`; columns of blocks and of shards are storage.
+    const others = ['features/feature.ts', 'data/rows/ordered-rows.ts'];
+    const ofFields = /^(features|data\/(batches|cache|encoding|readers|rows|pipeline))/;
+    const branches = files
+      .filter(({ path }) => ofFields.test(path) && !path.startsWith('features/kinds/') && !others.includes(path))
+      .filter(({ text }) => /(?<!rule\??\.)\bkind [!=]== '(id|number|bag|vector)'/.test(withoutComments(text)));
+    expect(branches.map(({ path }) => path)).toEqual([]);
+  });
+
   it("names an optimizer's kernels only in its own files", () => {
     const kernels = [...new Set(Object.values(optimizers).map(({ kernel }) => kernel))];
     const kernelFiles = readdirSync(join(SRC, 'kernels'), { recursive: true, encoding: 'utf8' })

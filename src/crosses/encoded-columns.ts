@@ -1,5 +1,5 @@
 import type { RowBlock } from '../chunks/row-block.js';
-import type { EncodedField } from '../features/feature-types.js';
+import type { EncodedField } from '../features/feature.js';
 import { createQuantiles } from '../features/quantiles.js';
 
 /** A field as integer codes from 0: equal values have equal codes. */

@@ -1,6 +1,6 @@
 import { listPredictedOutputs, type Output } from '../evaluation/outputs.js';
 import { ruleInJson } from '../features/cell-rule.js';
-import type { EncodedField } from '../features/feature-types.js';
+import type { EncodedField } from '../features/feature.js';
 import type { Graph } from '../graph/graph.js';
 import type { InputLayout } from '../tables/layout.js';
 import type { HostTensor } from '../core/tensor.js';

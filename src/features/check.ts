@@ -3,6 +3,7 @@ import type { ValidationIssue } from '../core/component.js';
 import { hasTable, type Field } from './feature.js';
 import { isEntry } from './field-group.js';
 import { featureTypes, type FeatureSpec } from './feature-types.js';
+import { takesLists } from './kinds/kinds.js';
 
 /** A field with its position in the config. */
 interface Placed {
@@ -60,7 +61,7 @@ function* checkShared(
   byName: ReadonlyMap<string, Placed>,
   spec: FeatureSpec,
 ): Generator<ValidationIssue> {
-  const { name, width, kind, encodedAs } = field;
+  const { name, width, encodedAs } = field;
   const owner = byName.get(field.owner)?.field;
   const entry = spec.fields[index];
   const at = (option: string, ...path: readonly string[]): readonly PropertyKey[] => [
@@ -88,7 +89,7 @@ function* checkShared(
   } else if (owner.owner !== owner.name) {
     yield { path: tablePath, message: `'${owner.name}' shares the table of '${owner.owner}'; use '${owner.owner}'` };
   } else {
-    const ownersEncoding = kind === 'bag' ? (owner.itemsEncodedAs ?? owner.encodedAs) : owner.encodedAs;
+    const ownersEncoding = takesLists(field) ? (owner.itemsEncodedAs ?? owner.encodedAs) : owner.encodedAs;
     if (width !== owner.width)
       yield {
         path: at('width'),

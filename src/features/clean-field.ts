@@ -1,5 +1,6 @@
 import { createCleaner, takesNumbers, type CellOptions, type Clean } from './cells.js';
 import { CELL_SEPARATOR, type Encoder, type Field, type Fit } from './feature.js';
+import { takesLists } from './kinds/kinds.js';
 
 /**
  * Adds cleaning to a field, which its kind applies. `cleanFit` and `cleanEncoder` add it to its fit and its encoder.
@@ -10,9 +11,10 @@ export function withCells(field: Field, cells: CellOptions): Field {
 }
 
 /** Adds cleaning to a fit. Items of bags and elements of vectors are already clean. */
-export function cleanFit(fit: Fit, { kind, cells = {} }: Field): Fit {
+export function cleanFit(fit: Fit, field: Field): Fit {
+  const { cells = {} } = field;
   const clean = createCleaner(cells);
-  if (clean === undefined || kind === 'bag' || kind === 'vector') return fit;
+  if (clean === undefined || takesLists(field)) return fit;
   return {
     ...fit,
     check: (text) => fit.check(cleanCells(text, clean)),
@@ -22,11 +24,12 @@ export function cleanFit(fit: Fit, { kind, cells = {} }: Field): Fit {
 }
 
 /** Adds cleaning to an encoder. */
-export function cleanEncoder(encoder: Encoder, { kind, cells = {} }: Field): Encoder {
+export function cleanEncoder(encoder: Encoder, field: Field): Encoder {
+  const { cells = {} } = field;
   const clean = createCleaner(cells);
   if (clean === undefined) return encoder;
   const rule = encoder.rule && { ...encoder.rule, clean: cells };
-  if (kind === 'bag' || kind === 'vector') return { ...encoder, rule };
+  if (takesLists(field)) return { ...encoder, rule };
   return {
     ...encoder,
     rule,

@@ -10,8 +10,9 @@ import { registry } from '../core/component.js';
 import * as all from './all.js';
 import { joinCells, type CellOptions } from './cells.js';
 import { cleanEncoder, withCells } from './clean-field.js';
-import { hasTable, type Encoder, type Field } from './feature.js';
+import { hasTable, type EncodedField, type Encoder, type Field } from './feature.js';
 import { entriesWithout } from './field-group.js';
+import { inputSource } from './kinds/kinds.js';
 
 /** Every feature type by its name in the config, under the key `type`. */
 export const featureTypes = registry(all, 'type');
@@ -19,9 +20,6 @@ export type FeatureSpec = Parameters<typeof featureTypes.build>[0];
 
 /** Fitted parameters by field; JSON, except string tables. Fields that fit nothing are absent. */
 export type Fitted = Readonly<Record<string, unknown>>;
-
-/** A field with its encoder. */
-export type EncodedField = Field & Encoder;
 
 /**
  * Builds all fields of a config's groups, in config order, which is the order of the model's input. Fields that share a
@@ -91,19 +89,10 @@ export function computeLayout(
   let width = 0;
   const columns = fields.map((field): InputColumns => {
     const group = groupOf.get(field.name);
-    const place = { field: field.name, ...(group !== undefined && { group }), offset: width, width: field.width };
+    const offset = width;
     width += field.width;
-    if (field.kind === 'bag')
-      return {
-        ...place,
-        kind: 'bag',
-        table: field.owner,
-        pooling: field.pooling,
-        ...(field.form.maxItems !== undefined && { maxItems: field.form.maxItems }),
-      };
-    if (field.kind === 'number' && field.isBetweenRows === true)
-      return { ...place, kind: 'bag', table: field.owner, pooling: 'sum', maxItems: 2, isBetweenRows: true };
-    return field.kind === 'id' ? { ...place, kind: 'id', table: field.owner } : { ...place, kind: field.kind };
+    const place = { field: field.name, ...(group !== undefined && { group }), offset, width: field.width };
+    return { ...place, ...inputSource(field) };
   });
   const tables = fields
     .filter((field) => hasTable(field) && field.owner === field.name)

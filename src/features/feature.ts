@@ -156,6 +156,9 @@ export type Field = Encoding & {
     | { readonly kind: 'bag'; readonly pooling: Pooling; readonly form: BagForm }
   );
 
+/** A field with its encoder. */
+export type EncodedField = Field & Encoder;
+
 /** Returns whether a field has an embedding table, its own or a shared one. */
 export function hasTable(field: Pick<Field, 'kind'> & { readonly isBetweenRows?: true }): boolean {
   return field.kind === 'id' || field.kind === 'bag' || field.isBetweenRows === true;

@@ -1,4 +1,5 @@
-import type { EncodedField } from './feature-types.js';
+import type { EncodedField } from './feature.js';
+import { takesLists } from './kinds/kinds.js';
 
 /** A column that a model reads. */
 export interface ModelInput {
@@ -14,12 +15,13 @@ export interface ModelInput {
 export function listInputs(fields: readonly EncodedField[]): readonly ModelInput[] {
   const types = new Map<string, ModelInput['holds']>();
   const byWidth = [...fields].sort((a, b) => a.columns.length - b.columns.length);
-  for (const { columns, kind, direct } of byWidth) {
+  for (const field of byWidth) {
+    const { columns, direct } = field;
     const holds =
       columns.length > 1
         ? 'text'
-        : kind === 'bag' || kind === 'vector'
-          ? kind
+        : takesLists(field)
+          ? field.kind
           : direct?.cell === 'id'
             ? 'id'
             : direct?.cell === 'number'

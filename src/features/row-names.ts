@@ -1,6 +1,5 @@
 import type { CellRule } from './cell-rule.js';
-import { CELL_SEPARATOR } from './feature.js';
-import type { EncodedField } from './feature-types.js';
+import { CELL_SEPARATOR, type EncodedField } from './feature.js';
 import { textReader } from './vocabulary/string-pool.js';
 
 /** Name of a table row. */

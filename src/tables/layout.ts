@@ -29,7 +29,10 @@ export type InputColumns = {
   readonly width: number;
   /** Whether these are no feature, but what heads add up: they lie behind all features. */
   readonly isWide?: true;
-} & (
+} & InputSource;
+
+/** Where columns of the model's input come from. */
+export type InputSource =
   | { readonly kind: 'id'; readonly table: string }
   /**
    * Its items, of a row `maxItems` at the most, are in the batch, or they are the two rows that a number lies between,
@@ -43,8 +46,7 @@ export type InputColumns = {
       readonly isBetweenRows?: true;
     }
   | { readonly kind: 'number' }
-  | { readonly kind: 'vector' }
-);
+  | { readonly kind: 'vector' };
 
 /** How the fields of a row lie side by side in the model's input. */
 export interface InputLayout {

@@ -2,7 +2,7 @@ import { ChunkRows } from '../../src/chunks/chunk.js';
 import { createRowBlock, type RowBlock } from '../../src/chunks/row-block.js';
 import { column } from '../../src/core/batch.js';
 import { textChunk } from '../../src/data/readers/text-chunk.js';
-import type { EncodedField } from '../../src/features/feature-types.js';
+import type { EncodedField } from '../../src/features/feature.js';
 import { fieldColumn, fieldReader } from '../../src/features/kinds/kinds.js';
 
 /** Returns strings as rows of one column. */

@@ -1,5 +1,5 @@
 import { problemLine, quoted, type Problem } from '../../core/errors.js';
-import type { EncodedField } from '../../features/feature-types.js';
+import type { EncodedField } from '../../features/feature.js';
 import { SPLITS, type DataOptions, type Split } from '../options.js';
 import type { BadRow, RejectPolicy } from '../rows/rejects.js';
 import type { EncodedBatch } from '../rows/row-collector.js';

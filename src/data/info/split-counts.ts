@@ -1,7 +1,7 @@
 import { column, type Batch } from '../../core/batch.js';
 import type { EncodedBatch } from '../rows/row-collector.js';
 import { createCleaner, type Clean } from '../../features/cells.js';
-import type { Field } from '../../features/feature.js';
+import { takesLists } from '../../features/kinds/kinds.js';
 import type { EncodedFormat } from '../rows/row-format.js';
 import { taskColumns, type Task } from '../../core/tasks.js';
 import type { LabelSums } from './leak.js';
@@ -99,10 +99,10 @@ export function createSplitCounter(format: EncodedFormat, columns: readonly stri
   const blanks = new Map<string, number>();
   const cellReaders = format.fields
     .filter((field) => field.columns.length === 1)
-    .map(({ name, columns: [own], cells, kind }) => ({
-      name,
-      column: columns.indexOf(own!),
-      isBlank: blankTest(kind, createCleaner(cells ?? {})),
+    .map((field) => ({
+      name: field.name,
+      column: columns.indexOf(field.columns[0]!),
+      isBlank: blankTest(takesLists(field), createCleaner(field.cells ?? {})),
     }));
   const taskCounts = new Map(tasks.map((task) => [task.name, { ...taskColumns(task, tasks), rows: 0, sum: 0 }]));
   let rows = 0;
@@ -143,8 +143,7 @@ function countTask(
 }
 
 /** Whether there is nothing in a cell; a list may have no items. */
-function blankTest(kind: Field['kind'], clean: Clean = (cell) => cell): (cell: string) => boolean {
-  const isList = kind === 'bag' || kind === 'vector';
+function blankTest(isList: boolean, clean: Clean = (cell) => cell): (cell: string) => boolean {
   return (cell) => clean(cell) === '' || (isList && cell === '[]');
 }
 

@@ -1,5 +1,5 @@
 import type { Batch } from '../../core/batch.js';
-import type { EncodedField } from '../../features/feature-types.js';
+import { type EncodedField, hasTable } from '../../features/feature.js';
 import type { GivenRows } from './object-rows.js';
 
 /** Values of a column that a model takes in place of what it was given. */
@@ -73,10 +73,9 @@ export function observeCells(
       for (const field of oovFields) {
         const column = field.columns[0]!;
         const empty = field.rule?.empty === 0 ? (nulls.get(column) ?? 0) : 0;
-        const oov =
-          field.kind === 'bag'
-            ? zerosOfBag(batch, field.name)
-            : zeros(batch.ids.get(field.name)!, batch.rows) - empty - (rejected.get(column) ?? 0);
+        const oov = batch.bags.has(field.name)
+          ? zerosOfBag(batch, field.name)
+          : zeros(batch.ids.get(field.name)!, batch.rows) - empty - (rejected.get(column) ?? 0);
         if (oov > 0) countsOf(column).oov += oov;
       }
       for (const [column, count] of nulls) countsOf(column).nulls += count;
@@ -87,8 +86,9 @@ export function observeCells(
 }
 
 /** Whether id 0 of a field is its out-of-vocabulary id, and its column is its own. */
-function hasVocabulary({ columns, kind, rule }: EncodedField): boolean {
-  return columns.length === 1 && (kind === 'id' || kind === 'bag') && (rule?.kind === 'text' || rule?.kind === 'id');
+function hasVocabulary(field: EncodedField): boolean {
+  const { columns, rule } = field;
+  return columns.length === 1 && hasTable(field) && (rule?.kind === 'text' || rule?.kind === 'id');
 }
 
 function firstOfColumns(fields: readonly EncodedField[]): readonly EncodedField[] {

@@ -1,6 +1,6 @@
 import type { Batch } from '../../core/batch.js';
 import { quoted, type Problem } from '../../core/errors.js';
-import type { EncodedField } from '../../features/feature-types.js';
+import type { EncodedField } from '../../features/feature.js';
 import { columnKey, rowPlace, type GivenRows } from './object-rows.js';
 
 /** Encoded numbers from here on are taken to be why a prediction is not finite. */

@@ -1,5 +1,5 @@
 import type { Batch } from '../../core/batch.js';
-import type { EncodedField } from '../../features/feature-types.js';
+import type { EncodedField } from '../../features/feature.js';
 import type { DialectOptions } from '../dialect.js';
 import { createValueEncoder } from './encode-values.js';
 import type { GivenRows } from './object-rows.js';

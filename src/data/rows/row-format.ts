@@ -1,12 +1,11 @@
 import type { BlockColumn } from '../../chunks/row-block.js';
 import { keyColumn } from '../../core/row-key.js';
 import { createCleaner, joinCells, type CellOptions } from '../../features/cells.js';
-import type { Field } from '../../features/feature.js';
+import type { EncodedField, Field } from '../../features/feature.js';
 import {
   encodedFields,
   encodingOptions,
   fieldsOf,
-  type EncodedField,
   type FeatureSpec,
   type Fitted,
 } from '../../features/feature-types.js';

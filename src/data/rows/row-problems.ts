@@ -1,6 +1,6 @@
 import type { Batch } from '../../core/batch.js';
 import type { Problem } from '../../core/errors.js';
-import type { EncodedField } from '../../features/feature-types.js';
+import type { EncodedField } from '../../features/feature.js';
 import type { BadCell } from './encode-values.js';
 import { problemOfAbsent, problemOfCell, type BadRow, type GivenRows } from './object-rows.js';
 import { predictionProblem } from './prediction-problem.js';

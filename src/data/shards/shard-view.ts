@@ -10,7 +10,7 @@ import {
 } from '../../chunks/row-block.js';
 import { column as columnOf, type BagColumn, type Batch } from '../../core/batch.js';
 import type { KeyTexts } from '../../core/row-key.js';
-import type { EncodedField } from '../../features/feature-types.js';
+import type { EncodedField } from '../../features/feature.js';
 import { fieldColumn, fieldReader, takesStored } from '../../features/kinds/kinds.js';
 import { textReader, type StringPool } from '../../features/vocabulary/string-pool.js';
 import { floatText } from '../../text/float-text.js';

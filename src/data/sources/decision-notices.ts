@@ -1,4 +1,4 @@
-import type { EncodedField } from '../../features/feature-types.js';
+import type { EncodedField } from '../../features/feature.js';
 
 /** What train decided about columns of which the config left something open, in words; nothing where it said it all. */
 export function decisionNotices(fields: readonly EncodedField[]): readonly string[] {

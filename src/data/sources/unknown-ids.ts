@@ -1,4 +1,4 @@
-import type { EncodedField } from '../../features/feature-types.js';
+import type { EncodedField } from '../../features/feature.js';
 import type { Dataset } from '../batches/dataset.js';
 import { SPLITS, type Split } from '../options.js';
 

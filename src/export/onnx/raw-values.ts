@@ -1,6 +1,5 @@
 import { UserError } from '../../core/errors.js';
-import { CELL_SEPARATOR, type BagForm } from '../../features/feature.js';
-import type { EncodedField } from '../../features/feature-types.js';
+import { type BagForm, CELL_SEPARATOR, type EncodedField } from '../../features/feature.js';
 import { BATCH, paddedBag } from './bags.js';
 import type { ExportedModel } from '../model.js';
 import { emitRule, isOfNumbers, unwritable } from './cell-rules.js';

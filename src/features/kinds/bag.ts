@@ -23,6 +23,12 @@ export const bag: Kind<'bag'> = {
   lists: (field) => listReader(field),
   takesLists: true,
   column: ({ name }) => ({ name, kind: 'bag' }),
+  inputSource: ({ owner, pooling, form: { maxItems } }) => ({
+    kind: 'bag',
+    table: owner,
+    pooling,
+    ...(maxItems !== undefined && { maxItems }),
+  }),
 
   reader(field) {
     const toLists = listReader(field);

@@ -1,8 +1,8 @@
 import type { ChunkRows } from '../../chunks/chunk.js';
 import type { Lists } from '../../chunks/column.js';
 import type { BlockColumn, RowBlock } from '../../chunks/row-block.js';
-import type { EncodedField } from '../feature-types.js';
-import type { Encoder, Field, Fit } from '../feature.js';
+import type { InputSource } from '../../tables/layout.js';
+import type { EncodedField, Encoder, Field, Fit } from '../feature.js';
 
 /** Reads the columns of a field from chunks. Rows with invalid values are refused. */
 export interface FieldReader {
@@ -36,6 +36,8 @@ export interface Kind<Of extends Field['kind']> {
   readonly takesLists: boolean;
   /** Returns the storage of encoded values. */
   column(field: FieldOf<Of>): BlockColumn;
+  /** Returns where the model input takes its values from. */
+  inputSource(field: FieldOf<Of>): InputSource;
   /** Creates a reader for an encoded field, whose column is in the block. */
   reader(field: FieldOf<Of> & EncodedField): FieldReader;
   /** Whether an encoded field of one column takes stored values of a storage as they are. */

@@ -1,8 +1,8 @@
 import type { ChunkRows } from '../../chunks/chunk.js';
 import type { Lists } from '../../chunks/column.js';
 import type { BlockColumn } from '../../chunks/row-block.js';
-import type { EncodedField } from '../feature-types.js';
-import type { Encoder, Field, Fit } from '../feature.js';
+import type { InputSource } from '../../tables/layout.js';
+import type { EncodedField, Encoder, Field, Fit } from '../feature.js';
 import * as all from './all.js';
 import type { FieldFitter, FieldReader, Kind, RawForm, StoredColumn } from './kind.js';
 
@@ -16,6 +16,11 @@ export function fieldColumn(field: Field): BlockColumn {
   return kindOf(field).column(field);
 }
 
+/** Returns where the model input takes the values of a field from. */
+export function inputSource(field: Field): InputSource {
+  return kindOf(field).inputSource(field);
+}
+
 /** Creates a reader for an encoded field. */
 export function fieldReader(field: EncodedField): FieldReader {
   return kindOf(field).reader(field);
@@ -27,7 +32,7 @@ export function fieldFitter(field: Field, fit: Fit): FieldFitter {
 }
 
 /** Returns whether the columns of a field may be lists. */
-export function takesLists(field: Pick<Field, 'kind'>): boolean {
+export function takesLists<F extends Pick<Field, 'kind'>>(field: F): field is F & { kind: 'bag' | 'vector' } {
   return kindOf(field).takesLists;
 }
 

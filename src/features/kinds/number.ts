@@ -1,19 +1,16 @@
 import { column } from '../../core/batch.js';
 import type { Kind } from './kind.js';
-import { numberColumnsOf, oneValueFitter, oneValueReader } from './one-value.js';
+import { oneValueKind } from './one-value.js';
 
-/** One number per row. */
+/** One number per row. A number between the rows of a table is a bag of both in the model input. */
 export const number: Kind<'number'> = {
+  ...oneValueKind(({ numbers }, name) => column(numbers, name)),
   name: 'number',
+  column: ({ name }) => ({ name, kind: 'number' }),
+  inputSource: ({ owner, isBetweenRows }) =>
+    isBetweenRows === true
+      ? { kind: 'bag', table: owner, pooling: 'sum', maxItems: 2, isBetweenRows }
+      : { kind: 'number' },
   takesStored: ({ direct }, { kind }) =>
     kind === 'number' && direct?.cell === 'number' && direct.affine?.subtract === 0 && direct.affine.divide === 1,
-  rawForm: ({ columns }, { direct }) =>
-    columns.length === 1 && (direct?.cell === 'id' || direct?.cell === 'number') ? 'number' : 'text',
-  takesLists: false,
-  column: ({ name }) => ({ name, kind: 'number' }),
-  reader: (field) =>
-    oneValueReader(field.columns, { ...field, numberColumns: numberColumnsOf(field.columns, field) }, ({ numbers }) =>
-      column(numbers, field.name),
-    ),
-  fitter: ({ columns }, fit) => oneValueFitter(columns, fit),
 };

@@ -5,7 +5,7 @@ import { createTextEncoder, eachText } from '../../chunks/encode-texts.js';
 import { emptyBlock, type RowBlock } from '../../chunks/row-block.js';
 import type { Encoder, Fit } from '../feature.js';
 import { createUtf8Writer } from '../vocabulary/utf8.js';
-import type { FieldFitter, FieldReader } from './kind.js';
+import type { FieldFitter, FieldReader, Kind } from './kind.js';
 
 // Fields with one value per row, of one column or of several that are combined; and the items of lists.
 
@@ -18,6 +18,25 @@ export interface OneValueEncoder {
   readonly numberColumns?: readonly string[] | undefined;
   /** Whether a list is read as its text; default: it is invalid. */
   readonly takesLists?: boolean;
+}
+
+/**
+ * Returns the members that kinds with one value per row share.
+ * @param target the memory of a field in a block
+ */
+export function oneValueKind(
+  target: (block: RowBlock, name: string) => Target,
+): Pick<Kind<'id' | 'number'>, 'takesLists' | 'reader' | 'rawForm' | 'fitter'> {
+  return {
+    takesLists: false,
+    reader: (field) =>
+      oneValueReader(field.columns, { ...field, numberColumns: numberColumnsOf(field.columns, field) }, (block) =>
+        target(block, field.name),
+      ),
+    rawForm: ({ columns }, { direct }) =>
+      columns.length === 1 && (direct?.cell === 'id' || direct?.cell === 'number') ? 'number' : 'text',
+    fitter: ({ columns }, fit) => oneValueFitter(columns, fit),
+  };
 }
 
 /** Returns the columns of a field that are read as numbers: all if its values are numbers, or none. */

@@ -12,6 +12,7 @@ export const vector: Kind<'vector'> = {
   lists: (field) => (rows) => vectorLists(rows, field),
   takesLists: true,
   column: ({ name, width }) => ({ name, kind: 'vector', width }),
+  inputSource: () => ({ kind: 'vector' }),
 
   reader(field) {
     return {
