@@ -1,7 +1,7 @@
 import { userError } from '../../core/errors.js';
 import type { RowFilter } from '../rows/row-filter.js';
 import { withFilter } from '../rows/row-format.js';
-import type { Source } from './source.js';
+import { wrapSource, type Source } from './source.js';
 
 /**
  * Some of the rows of a source.
@@ -17,10 +17,9 @@ export function filteredSource(source: Source, filter: RowFilter): Source {
       fix: `create new shards, or remove ${key}`,
     });
   }
-  return {
-    ...source,
+  return wrapSource(source, {
     fit: (format, reading) => source.fit(withFilter(format, filter), reading),
     dataset: (format, reading) => source.dataset(withFilter(format, filter), reading),
     stream: (format, kept, reading) => source.stream(withFilter(format, filter), kept, reading),
-  };
+  });
 }

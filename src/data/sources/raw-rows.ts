@@ -9,7 +9,7 @@ import { recipeOf, unsampled, type RowFormat } from '../rows/row-format.js';
 import type { LeftOut } from '../rows/row-rule.js';
 import { leftOutOf } from '../shards/left-out.js';
 import { openShards } from '../shards/reader.js';
-import { tellShare, type CellPart } from './cell-part.js';
+import { reportShare, type CellPart } from './cell-part.js';
 import type { Reading } from './source.js';
 
 /** The raw rows of a file, and the rows that were excluded from them. */
@@ -25,34 +25,23 @@ const END_OF_IDS = 2 ** 31;
 
 /**
  * Opens the raw rows of a file, which are read from the file if they are not cached.
- * @param own what else affects the rows of the file
  * @throws UserError (data) for an invalid row that the policy does not skip; (disk)
  */
-export async function cachedRawRows(
-  part: CellPart,
-  own: readonly unknown[],
-  format: RowFormat,
-  reading: Reading,
-): Promise<RawRows> {
-  const { file, rows, stats } = part;
-  const request = {
-    kind: 'local',
-    source: file.path,
-    home: file.home,
-    stats,
-    fingerprint: await part.identify(reading),
-    recipe: sharedRecipe(format, ['local', ...own], () => recipe('local', [recipeOf(unsampled(format)), ...own])),
-  } as const;
+export async function cachedRawRows(part: CellPart, format: RowFormat, reading: Reading): Promise<RawRows> {
+  const { file, rows } = part;
+  const own = part.recipe;
+  const shared = sharedRecipe(format, ['local', ...own], () => recipe('local', [recipeOf(unsampled(format)), ...own]));
+  const request = await part.request('local', shared, reading);
   const folder = await cached(part.cacheOf(reading), request, (path, entry) => {
     const columns = rawStorage(rawColumns(format));
     const target = { path, source: file.path, columns, entry };
     return writeCacheFolder(target, reading.policy, async (policy, writer) => {
       const { collector, texts } = rawCollector(rows.columns, format);
-      const onShare = (share: number): void => tellShare(reading, `reading ${file.path}`, share);
+      const onShare = (share: number): void => reportShare(reading, `reading ${file.path}`, share);
       const leftOut = await writeRows(collectRows(rows, collector, onShare), policy, writer, undefined);
       const vocabularies = texts();
       const sizes = columns.map(({ name }) => [name, sizeOf(vocabularies.get(name))] as const);
-      return { leftOut, vocabularies, sizes: new Map(sizes), read: await part.hashed(reading) };
+      return { leftOut, vocabularies, sizes: new Map(sizes), read: await part.hash(reading) };
     });
   });
   await replayRejects(folder, file.path, reading.policy);

@@ -84,3 +84,19 @@ export interface Source {
    */
   stream(format: EncodedFormat, kept: readonly string[], reading: Reading): AsyncGenerator<EncodedBatch>;
 }
+
+/** Returns a source that differs from another one in some methods. */
+export function wrapSource(source: Source, methods: Partial<Pick<Source, 'fit' | 'dataset' | 'stream'>>): Source {
+  const { path, files, takesRules, columns } = source;
+  return {
+    path,
+    files,
+    takesRules,
+    columns,
+    fingerprint: (access) => source.fingerprint(access),
+    fit: (format, reading) => source.fit(format, reading),
+    dataset: (format, reading) => source.dataset(format, reading),
+    stream: (format, kept, reading) => source.stream(format, kept, reading),
+    ...methods,
+  };
+}

@@ -24,7 +24,7 @@ import { leftOutNotices } from './left-out-notices.js';
 import { refuseOtherContent, rememberData, sameNotices, type DataState } from './data-state.js';
 import { isThere } from './find-files.js';
 import { openSource } from './open-source.js';
-import type { Reading, Source } from './source.js';
+import { wrapSource, type Reading, type Source } from './source.js';
 import { unknownNotices, unknownShares, type UnknownShares } from './unknown-ids.js';
 
 /** The path of each split that there is. */
@@ -120,11 +120,10 @@ function keepingDays(opened: Partial<Record<Split, Source>>): Partial<Record<Spl
   const keeping = (reading: Reading): Reading => ({ ...reading, keepsLocalRows: true });
   const days = Object.entries(opened).map(([split, source]): [string, Source] => [
     split,
-    {
-      ...source,
+    wrapSource(source, {
       fit: (format, reading) => source.fit(format, keeping(reading)),
       dataset: (format, reading) => source.dataset(format, keeping(reading)),
-    },
+    }),
   ]);
   return Object.fromEntries(days);
 }

@@ -1,0 +1,103 @@
+import { availableParallelism } from 'node:os';
+import { toFittedKey } from '../../features/fitted.js';
+import { cached, recipe, sharedRecipe, type CacheRequest } from '../cache/cache.js';
+import { replayRejects, writeCacheFolder, writeRows, type CacheFolder } from '../encoding/write-rows.js';
+import { encodeRows } from '../pipeline.js';
+import type { Fingerprint } from '../readers/fingerprint.js';
+import { blockColumns, recipeOf, withoutFilter, type EncodedFormat } from '../rows/row-format.js';
+import { countLeftOut } from '../rows/row-rule.js';
+import { createSampler, type Sampler } from '../rows/sampling.js';
+import { openShards, type Shards } from '../shards/reader.js';
+import { reportShare, type CellPart } from './cell-part.js';
+import { cachedRawRows, fromRawRows, RAW_POLICY } from './raw-rows.js';
+import type { Access, Reading } from './source.js';
+
+/**
+ * Several threads encode a file of more bytes. On two cores they save a third of the time of expensive columns, such as
+ * crosses, and nothing of plain ones.
+ */
+const THREADED_BYTES = 64e6;
+/** More threads would wait for the one that reads and writes. */
+const MAX_THREADS = 8;
+
+/** Returns the number of threads that encode a file. */
+export function encodingThreads({ bytes }: CellPart, { threads = availableParallelism() }: Reading): number {
+  return bytes > THREADED_BYTES ? Math.min(MAX_THREADS, threads) : 1;
+}
+
+/** Returns the request for the shards of a file. */
+export function shardsRequest(part: CellPart, format: EncodedFormat, access: Access): Promise<CacheRequest> {
+  const own = part.recipe;
+  const shared = sharedRecipe(format, ['rows', ...own], () =>
+    recipe('rows', [recipeOf(format), ...own], [toFittedKey(format.fitted)]),
+  );
+  return part.request('rows', shared, access);
+}
+
+/**
+ * Opens the shards of a file, which is encoded if they are not cached.
+ * @param keepsRaw whether its raw rows are cached too
+ * @throws UserError (data) for an invalid row that the policy does not skip; (disk)
+ */
+export async function cachedShards(
+  part: CellPart,
+  format: EncodedFormat,
+  reading: Reading,
+  keepsRaw: boolean,
+): Promise<Shards> {
+  const source = part.file.path;
+  const request = await shardsRequest(part, format, reading);
+  const folder = await cached(part.cacheOf(reading), request, async (path, entry) => {
+    const target = { path, source, columns: blockColumns(format), entry };
+    const fromFile = (): Promise<void> => encodeFile(part, target, format, reading);
+    if (keepsRaw) await fromRawRows(() => encodeRawRows(part, target, format, reading), fromFile);
+    else await fromFile();
+  });
+  // A policy counts each reported row once.
+  await replayRejects(folder, source, reading.policy);
+  // It existed a moment ago.
+  return (await openShards(folder))!;
+}
+
+function encodeFile(
+  part: CellPart,
+  target: CacheFolder<Fingerprint>,
+  format: EncodedFormat,
+  reading: Reading,
+): Promise<void> {
+  return writeCacheFolder(target, reading.policy, async (policy, writer) => {
+    const batches = encodeRows(part.rows, format, {
+      onShare: (share) => reportShare(reading, `encoding ${part.file.path}`, share),
+      threads: encodingThreads(part, reading),
+      onWarning: (text) => reading.cache?.onWarning?.(text),
+    });
+    const leftOut = await writeRows(batches, policy, writer, samplerOf(format));
+    return { sizes: sizesOf(format), leftOut, read: await part.hash(reading) };
+  });
+}
+
+async function encodeRawRows(
+  part: CellPart,
+  target: CacheFolder<Fingerprint>,
+  format: EncodedFormat,
+  reading: Reading,
+): Promise<void> {
+  const raw = await cachedRawRows(part, format, reading);
+  await writeCacheFolder(target, reading.policy, async (policy, writer) => {
+    await replayRejects(raw.folder, part.file.path, policy);
+    const onShare = (share: number): void => reportShare(reading, `encoding ${part.file.path}`, share);
+    const batches = encodeRows(raw.rows, withoutFilter(format), { onShare });
+    const leftOut = new Map(raw.leftOut);
+    countLeftOut(leftOut, await writeRows(batches, RAW_POLICY, writer, samplerOf(format)));
+    return { sizes: sizesOf(format), leftOut, read: await part.fingerprint(reading) };
+  });
+}
+
+function sizesOf({ fields }: EncodedFormat): ReadonlyMap<string, number> {
+  return new Map(fields.map(({ name, rows }) => [name, rows]));
+}
+
+function samplerOf(format: EncodedFormat): Sampler | undefined {
+  const { sampling, tasks } = format.spec;
+  return sampling && createSampler(sampling, tasks, blockColumns(format));
+}
