@@ -14,23 +14,20 @@ import { MANIFEST, type Manifest, type ShardColumn } from './manifest.js';
 import { tensorsOf } from './tensors.js';
 import { VOCABULARY } from './vocabulary.js';
 
-/**
- * Rows of a shard, where these are not so wide that there are fewer; only the last of a folder may have fewer than the
- * others.
- */
+/** Maximum number of rows of a shard; fewer if they are wide. Only the last shard of a folder may have fewer. */
 export const ROWS_PER_SHARD = 1 << 16;
-/** Rows that a block has memory for at first, since most of many small files need no more. */
+/** Rows that a block has memory for at first: most of many small files need no more. */
 const FIRST_ROWS = 1 << 10;
-/** Shards that the system takes while the next is filled. */
+/** Shards that are written while the next is filled. */
 const MAX_WRITING = 2;
-/** Shards that the system has and the disk does not: it may fall behind for a while, and nobody waits for it. */
+/** Shards that are written but not yet synced: the disk may fall behind for a while, and nobody waits for it. */
 const MAX_UNSYNCED = 32;
 
 /** Takes rows and writes them as shards. */
 export interface ShardWriter {
-  /** Appends the rows of a batch, which may be used again once the promise is kept. */
+  /** Appends the rows of a batch, which may be reused once the promise is fulfilled. */
   add(batch: Batch): Promise<void>;
-  /** Adds texts of keys that its rows have. */
+  /** Adds texts of keys that the rows have. */
   addKeyTexts(texts: ReadonlyMap<string, KeyTexts>): void;
   /** Adds another file to the folder. */
   addFile(name: string, content: string): void;
@@ -38,21 +35,20 @@ export interface ShardWriter {
 
 /** What is known when all rows are written. */
 export interface ShardDetails {
-  /** By column of ids or bags: every id is below. */
+  /** By column of ids or bags: exclusive upper bound of the ids. */
   readonly sizes: ReadonlyMap<string, number>;
-  /** By column of ids or bags, where there is one: the text of id i at place i. */
+  /** By column of ids or bags that has one: the text of each id. */
   readonly vocabularies?: ReadonlyMap<string, StringPool>;
-  /** JSON, for the manifest, which also tells how many ids are the unknown. */
+  /** JSON for the manifest, which also has the counts of ids and labels. */
   readonly about?: Readonly<Record<string, unknown>>;
 }
 
 /**
- * Writes a folder of shards, whole or not at all: everything goes into a temporary folder beside `path`, the manifest
- * last,
- * which is then renamed to its place. Memory stays at three shards.
- * @param columns what is in every batch, in the order of the manifest
- * @param fill adds the rows, in their order
- * @throws UserError (disk), also where something is at `path` already
+ * Writes a folder of shards, whole or not at all: everything is written to a temporary folder beside `path`, the
+ * manifest last, which is then renamed. Memory is bounded by three shards.
+ * @param columns columns of every batch, in the order of the manifest
+ * @param fill adds the rows, in order
+ * @throws UserError (disk), also if something exists at `path`
  */
 export async function writeShards(
   path: string,
@@ -60,125 +56,158 @@ export async function writeShards(
   fill: (writer: ShardWriter) => Promise<ShardDetails>,
   rowsPerShard = blockRows(columns, ROWS_PER_SHARD),
 ): Promise<Manifest> {
-  let written: Manifest | undefined;
+  let manifest: Manifest | undefined;
   await writeFolder(path, async (folder) => {
-    const shards: Manifest['shards'] = [];
-    let capacity = 0;
-    let block = createRowBlock(columns, capacity);
-    /** Blocks by what has them written, the oldest first. */
-    const writing: Promise<RowBlock>[] = [];
-    /**
-     * What has the disk take the shards for good, one after the other: threads that wait for it could not read
-     * meanwhile.
-     */
-    const syncs: Promise<void>[] = [];
-    /** Writes of other files; the disk syncs them together with the shards. */
-    const others: Promise<unknown>[] = [];
-    const addOther = (writing: Promise<unknown>): void => {
-      // What fails is thrown where it is awaited.
-      writing.catch(() => undefined);
-      others.push(writing);
-    };
-    const spare: RowBlock[] = [];
-    const counts = new Map<string, IdCounts[string]>();
-    const labelCounts = new Map<string, number>();
-    const keyTexts = new Map<string, KeyTexts>();
-
-    /** Waits until no more than so many are left of them. */
-    const flushed = async (most: number): Promise<void> => {
-      while (writing.length > most) spare.push(await writing.shift()!);
-    };
-
-    /** Writes the full block while the next one is filled. */
-    const flush = async (): Promise<void> => {
-      await flushed(MAX_WRITING - 1);
-      await syncs.at(-MAX_UNSYNCED);
-      const full = block;
-      countIds(full, counts);
-      countLabels(full, labelCounts);
-      const file = `shard-${String(shards.length).padStart(5, '0')}.safetensors`;
-      shards.push({ file, rows: full.rows, bytes: 0, hash: '' });
-      const shard = shards.at(-1)!;
-      const isWritten = writeParts(join(folder, file), safetensorsParts(tensorsOf(full, columns))).then(
-        ({ content, sync }) => {
-          const before = Promise.allSettled(syncs.slice(-1));
-          const synced = before.then(sync);
-          synced.catch(() => undefined);
-          syncs.push(synced);
-          Object.assign(shard, content);
-          return full;
-        },
-      );
-      // What fails is thrown where it is awaited.
-      isWritten.catch(() => undefined);
-      writing.push(isWritten);
-      const free = spare.pop();
-      capacity = free === undefined ? 0 : rowsPerShard;
-      block = free ?? createRowBlock(columns, capacity);
-      block.rows = 0;
-    };
-
-    const reserve = (rows: number): void => {
-      if (rows <= capacity) return;
-      const before = block;
-      capacity = shards.length > 0 ? rowsPerShard : Math.min(rowsPerShard, Math.max(rows, 4 * capacity, FIRST_ROWS));
-      block = createRowBlock(columns, capacity);
-      appendRows(before, columns, 0, before.rows, block);
-    };
-
-    const writer: ShardWriter = {
-      async add(batch) {
-        for (let begin = 0; begin < batch.rows;) {
-          const end = Math.min(batch.rows, begin + rowsPerShard - block.rows);
-          reserve(block.rows + end - begin);
-          appendRows(batch, columns, begin, end, block);
-          begin = end;
-          if (block.rows === rowsPerShard) await flush();
-        }
-      },
-      addKeyTexts: (texts) => addKeyTexts(keyTexts, texts),
-      addFile: (name, content) => addOther(writeSynced(join(folder, name), content)),
-    };
-    let details: ShardDetails;
-    let shardColumns: readonly ShardColumn[];
+    const writer = new ShardFolder(folder, columns, rowsPerShard);
     try {
-      details = await fill(writer);
-      if (block.rows > 0) await flush();
-      await flushed(0);
-      shardColumns = columns.map((column, i) => {
-        const texts = details.vocabularies?.get(column.name);
-        const vocabulary = texts && `vocabulary-${String(i).padStart(3, '0')}.safetensors`;
-        if (vocabulary !== undefined)
-          addOther(writeSafetensors(join(folder, vocabulary), textTensors(texts!, VOCABULARY)));
-        return shardColumn(column, details, vocabulary);
-      });
-      await Promise.all([...syncs, ...others]);
+      manifest = await writer.finish(await fill(writer));
     } finally {
-      // Nothing is written any more to a folder that is removed.
-      await Promise.allSettled(writing);
-      await Promise.allSettled([...syncs, ...others]);
+      // A folder is removed only when nothing is written to it any more.
+      await writer.settle();
     }
-
-    const rows = shards.reduce((sum, shard) => sum + shard.rows, 0);
-    written = {
-      format: 'mtl shards',
-      version: 1,
-      rows,
-      columns: [...shardColumns],
-      shards,
-      about: {
-        ...details.about,
-        idCounts: Object.fromEntries(counts),
-        [LABEL_COUNTS]: Object.fromEntries(labelCounts),
-        ...(keyTexts.size > 0 && { [KEY_TEXTS]: storedKeyTexts(keyTexts) }),
-      },
-    };
-    await writeSynced(join(folder, MANIFEST), `${JSON.stringify(written, null, 1)}\n`);
+    await writeSynced(join(folder, MANIFEST), `${JSON.stringify(manifest, null, 1)}\n`);
   });
-  return written!;
+  return manifest!;
 }
 
-/** What a manifest tells of a column. */
+/** A folder to which shards are written. */
+class ShardFolder implements ShardWriter {
+  readonly #folder: string;
+  readonly #columns: readonly BlockColumn[];
+  readonly #rowsPerShard: number;
+  readonly #shards: Manifest['shards'] = [];
+  readonly #counts = new Map<string, IdCounts[string]>();
+  readonly #labelCounts = new Map<string, number>();
+  readonly #keyTexts = new Map<string, KeyTexts>();
+  #capacity = 0;
+  #block: RowBlock;
+  readonly #spare: RowBlock[] = [];
+  /** Blocks that are written, the oldest first. */
+  readonly #writing: Promise<RowBlock>[] = [];
+  /** Syncs of shards, one after the other: threads that wait for the disk could not read meanwhile. */
+  readonly #syncs: Promise<void>[] = [];
+  /** Writes of other files; the disk syncs them together with the shards. */
+  readonly #others: Promise<unknown>[] = [];
+
+  constructor(folder: string, columns: readonly BlockColumn[], rowsPerShard: number) {
+    this.#folder = folder;
+    this.#columns = columns;
+    this.#rowsPerShard = rowsPerShard;
+    this.#block = createRowBlock(columns, this.#capacity);
+  }
+
+  async add(batch: Batch): Promise<void> {
+    for (let begin = 0; begin < batch.rows;) {
+      const end = Math.min(batch.rows, begin + this.#rowsPerShard - this.#block.rows);
+      this.#reserve(this.#block.rows + end - begin);
+      appendRows(batch, this.#columns, begin, end, this.#block);
+      begin = end;
+      if (this.#block.rows === this.#rowsPerShard) await this.#flush();
+    }
+  }
+
+  addKeyTexts(texts: ReadonlyMap<string, KeyTexts>): void {
+    addKeyTexts(this.#keyTexts, texts);
+  }
+
+  addFile(name: string, content: string): void {
+    this.#addOther(writeSynced(join(this.#folder, name), content));
+  }
+
+  /** Writes the last rows and the vocabularies, and returns the manifest. */
+  async finish(details: ShardDetails): Promise<Manifest> {
+    if (this.#block.rows > 0) await this.#flush();
+    await this.#waitForWrites(0);
+    const columns = this.#columns.map((column, i) => {
+      const texts = details.vocabularies?.get(column.name);
+      if (texts === undefined) return shardColumn(column, details, undefined);
+      const vocabulary = `vocabulary-${String(i).padStart(3, '0')}.safetensors`;
+      this.#addOther(writeSafetensors(join(this.#folder, vocabulary), textTensors(texts, VOCABULARY)));
+      return shardColumn(column, details, vocabulary);
+    });
+    await Promise.all([...this.#syncs, ...this.#others]);
+    return {
+      format: 'mtl shards',
+      version: 1,
+      rows: this.#shards.reduce((sum, shard) => sum + shard.rows, 0),
+      columns,
+      shards: this.#shards,
+      about: {
+        ...details.about,
+        idCounts: Object.fromEntries(this.#counts),
+        [LABEL_COUNTS]: Object.fromEntries(this.#labelCounts),
+        ...(this.#keyTexts.size > 0 && { [KEY_TEXTS]: storedKeyTexts(this.#keyTexts) }),
+      },
+    };
+  }
+
+  /** Waits until nothing is written any more, whether it failed or not. */
+  async settle(): Promise<void> {
+    await Promise.allSettled(this.#writing);
+    await Promise.allSettled([...this.#syncs, ...this.#others]);
+  }
+
+  #addOther(writing: Promise<unknown>): void {
+    // `finish` throws the error of a write that fails.
+    writing.catch(() => undefined);
+    this.#others.push(writing);
+  }
+
+  /** Grows the block for a number of rows. */
+  #reserve(rows: number): void {
+    if (rows <= this.#capacity) return;
+    const before = this.#block;
+    const grown = Math.min(this.#rowsPerShard, Math.max(rows, 4 * this.#capacity, FIRST_ROWS));
+    this.#useBlock(this.#shards.length > 0 ? this.#rowsPerShard : grown);
+    appendRows(before, this.#columns, 0, before.rows, this.#block);
+  }
+
+  #useBlock(capacity: number): void {
+    this.#capacity = capacity;
+    this.#block = createRowBlock(this.#columns, capacity);
+  }
+
+  /** Starts to write the block, and continues with another one. */
+  async #flush(): Promise<void> {
+    await this.#waitForWrites(MAX_WRITING - 1);
+    await this.#syncs.at(-MAX_UNSYNCED);
+    countIds(this.#block, this.#counts);
+    countLabels(this.#block, this.#labelCounts);
+    const writing = this.#write(this.#block);
+    // `#waitForWrites` throws the error of a write that fails.
+    writing.catch(() => undefined);
+    this.#writing.push(writing);
+    const spare = this.#spare.pop();
+    if (spare === undefined) this.#useBlock(0);
+    else {
+      this.#capacity = this.#rowsPerShard;
+      this.#block = spare;
+      spare.rows = 0;
+    }
+  }
+
+  /** Writes a block as a shard, which is synced after those before it. */
+  async #write(block: RowBlock): Promise<RowBlock> {
+    const file = `shard-${String(this.#shards.length).padStart(5, '0')}.safetensors`;
+    const shard = { file, rows: block.rows, bytes: 0, hash: '' };
+    this.#shards.push(shard);
+    const parts = safetensorsParts(tensorsOf(block, this.#columns));
+    const { content, sync } = await writeParts(join(this.#folder, file), parts);
+    const synced = Promise.allSettled(this.#syncs.slice(-1)).then(sync);
+    // `finish` throws the error of a sync that fails.
+    synced.catch(() => undefined);
+    this.#syncs.push(synced);
+    Object.assign(shard, content);
+    return block;
+  }
+
+  /** Waits until at most a number of blocks are being written. */
+  async #waitForWrites(most: number): Promise<void> {
+    while (this.#writing.length > most) this.#spare.push(await this.#writing.shift()!);
+  }
+}
+
+/** Returns the description of a column in the manifest. */
 function shardColumn(
   { name, kind, width = 1 }: BlockColumn,
   details: ShardDetails,

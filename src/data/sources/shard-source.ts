@@ -6,18 +6,20 @@ import { didYouMean, UserError, userError } from '../../core/errors.js';
 import { KEY_WORDS, textOfKey } from '../../core/row-key.js';
 import { normalizeGiven } from '../../core/tasks.js';
 import { cleanFit } from '../../features/clean-field.js';
+import type { Fitted } from '../../features/feature-types.js';
 import type { FieldFitter } from '../../features/kinds/kind.js';
 import { fieldColumn, fieldFitter, takesStored } from '../../features/kinds/kinds.js';
 import type { StringPool } from '../../features/vocabulary/string-pool.js';
 import { floatText } from '../../text/float-text.js';
 import { shardDataset, type Dataset } from '../batches/dataset.js';
 import { noRows } from '../encoding/no-rows.js';
-import { hashFiles } from '../readers/fingerprint.js';
+import { hashFiles, type Fingerprint } from '../readers/fingerprint.js';
 import { finishFits, startFits } from '../encoding/fit-readers.js';
+import type { EncodedBatch } from '../rows/row-collector.js';
 import type { EncodedFormat, RowFormat } from '../rows/row-format.js';
 import { badRow, checkIds, checkNumbers } from '../shards/check-shard-rows.js';
 import { idCountsOf } from '../shards/id-counts.js';
-import { contentHashOf, MANIFEST } from '../shards/manifest.js';
+import { contentHashOf, MANIFEST, type ShardColumn } from '../shards/manifest.js';
 import type { Shards } from '../shards/reader.js';
 import { problemsOfKeys } from '../shards/shard-keys.js';
 import {
@@ -30,131 +32,141 @@ import {
   type ShardColumns,
 } from '../shards/shard-view.js';
 import { readVocabulary } from '../shards/vocabulary.js';
-import type { Source } from './source.js';
+import { reportShare } from './cell-part.js';
+import type { Reading, Source } from './source.js';
 
-/** Rows that pass together. */
+/** Rows of a batch of a stream. */
 const STREAM_ROWS = 1 << 12;
 
 /**
- * A folder of shards that was not made for this config: by `mtl prepare`, or by hand. Its rows are read as they are;
- * every
- * one of them must be good.
+ * Opens a folder of shards that was not encoded for this config: by `mtl prepare`, or by hand. Every row must be valid.
  * @throws UserError (data) that names every column that is missing or of another kind than the config needs
  */
 export async function openShardSource(shards: Shards, wanted: readonly string[]): Promise<Source> {
   const { folder, manifest } = shards;
   const columns = new Map(manifest.columns.map((column) => [column.name, column]));
-  const where = join(folder, MANIFEST);
   const missing = wanted.filter((name) => !columns.has(name));
-  if (missing.length > 0) {
-    const fix = (name: string): string =>
-      didYouMean(name, [...columns.keys()]) ??
-      `use one of its ${columns.size} columns: ${[...columns.keys()].slice(0, 40).join(', ')}`;
-    throw new UserError(
-      'data',
-      missing.map((name) => ({
-        where,
-        key: `column '${name}'`,
-        message: 'is used by the config, but is not in the manifest',
-        fix: fix(name),
-      })),
-    );
-  }
+  if (missing.length > 0) throw missingColumns(missing, [...columns.keys()], join(folder, MANIFEST));
   if (manifest.rows === 0) throw noRows([folder]);
-  const readVocabularies = async (names: readonly string[]): Promise<ReadonlyMap<string, StringPool>> => {
-    const vocabularies = new Map<string, StringPool>();
-    for (const name of names) {
-      const column = columns.get(name)!;
-      if ('vocabulary' in column && column.vocabulary !== undefined)
-        vocabularies.set(name, await readVocabulary(join(folder, column.vocabulary)));
+  const vocabularies = await readVocabularies(folder, columns, wanted);
+  return new ShardSource(shards, { columns, vocabularies });
+}
+
+class ShardSource implements Source {
+  readonly path: string;
+  readonly files = [];
+  readonly takesRules = false;
+  readonly columns: readonly string[];
+  readonly #shards: Shards;
+  readonly #stored: ShardColumns;
+
+  constructor(shards: Shards, stored: ShardColumns) {
+    this.path = shards.folder;
+    this.columns = [...stored.columns.keys()];
+    this.#shards = shards;
+    this.#stored = stored;
+  }
+
+  async fingerprint(): Promise<Fingerprint> {
+    const { columns, shards } = this.#shards.manifest;
+    const texts = columns.flatMap((column) => vocabularyFile(column) ?? []);
+    // The hash of a shard is verified when the shard is read.
+    const hashes = shards.map((shard) => [shard.file, { bytes: shard.bytes, hash: contentHashOf(shard) }] as const);
+    return { ...(await hashFiles(this.path, texts)), ...Object.fromEntries(hashes) };
+  }
+
+  async fit(format: RowFormat, reading: Reading): Promise<Fitted> {
+    checkKinds(format, this.#stored, this.#manifestPath);
+    const fits = startFits(format);
+    const toRead: ShardFitter[] = [];
+    for (const field of format.fields) {
+      const ownersFit = fits.get(field.owner);
+      if (ownersFit === undefined) continue;
+      const fit = cleanFit(ownersFit, field);
+      const column = this.#stored.columns.get(field.columns[0]!)!;
+      // A column of ids has the number of ids in the manifest.
+      if (field.columns.length === 1 && 'size' in column && fit.direct?.cell === 'id')
+        fit.direct.observe(column.size - 1);
+      else toRead.push({ columns: field.columns, fitter: fieldFitter(field, fit) });
     }
-    return vocabularies;
-  };
-  const source: ShardColumns = { columns, vocabularies: await readVocabularies(wanted) };
-  return {
-    path: folder,
-    files: [],
-    takesRules: false,
-    columns: [...columns.keys()],
+    const what = `learning vocabularies and scales from ${this.path}`;
+    if (toRead.length > 0)
+      await fitShards(this.#shards, this.#stored, format, toRead, (share) => reportShare(reading, what, share));
+    return finishFits(fits);
+  }
 
-    async fingerprint() {
-      const texts = manifest.columns.flatMap((column) =>
-        'vocabulary' in column && column.vocabulary !== undefined ? [column.vocabulary] : [],
-      );
-      // A shard is held to its hash when it is read.
-      return {
-        ...(await hashFiles(folder, texts)),
-        ...Object.fromEntries(
-          manifest.shards.map((shard) => [shard.file, { bytes: shard.bytes, hash: contentHashOf(shard) }]),
-        ),
-      };
-    },
+  async dataset(format: EncodedFormat, { threads, onWarning }: Reading): Promise<Dataset> {
+    const { manifest } = this.#shards;
+    checkKinds(format, this.#stored, this.#manifestPath);
+    const wrongKeys = problemsOfKeys(format.keys, this.#stored.columns, idCountsOf(manifest), this.#manifestPath);
+    if (wrongKeys.length > 0) throw new UserError('data', wrongKeys);
+    const idCounts = countsByField(this.#shards, format);
+    const options = { idCounts, lossKeys: format.spec.lossKeys, threads, onWarning };
+    return Promise.resolve(shardDataset(this.#shards, formatView(this.#stored, format), options));
+  }
 
-    async fit(format, { onProgress, signal }) {
-      checkKinds(format, source, where);
-      const fits = startFits(format);
-      const toRead: ShardFitter[] = [];
-      for (const field of format.fields) {
-        const ownersFit = fits.get(field.owner);
-        if (ownersFit === undefined) continue;
-        const fit = cleanFit(ownersFit, field);
-        const column = columns.get(field.columns[0]!)!;
-        // A column of ids has the number of ids in the manifest.
-        if (field.columns.length === 1 && 'size' in column && fit.direct?.cell === 'id')
-          fit.direct.observe(column.size - 1);
-        else toRead.push({ columns: field.columns, fitter: fieldFitter(field, fit) });
+  async *stream(format: EncodedFormat, kept: readonly string[], reading: Reading): AsyncGenerator<EncodedBatch> {
+    const { columns } = this.#stored;
+    checkKinds(format, this.#stored, this.#manifestPath);
+    const vocabularies = await readVocabularies(this.path, columns, kept);
+    const columnsOfKept = columnSource({ columns, vocabularies });
+    // The rows are read twice: as the format reads them, and as they are stored.
+    const view = asStored(kept.map((name) => storedColumn(columns.get(name)!)));
+    const keptBatches = shardDataset(this.#shards, view).batches(STREAM_ROWS);
+    const batches = shardDataset(this.#shards, formatView(this.#stored, format)).batches(STREAM_ROWS);
+    let done = 0;
+    try {
+      for await (const { batch, totalRows } of batches) {
+        const next = kept.length === 0 ? undefined : await keptBatches.next();
+        yield {
+          batch,
+          kept: next?.done === false ? keptTexts(kept, columnsOfKept, next.value.batch) : [],
+          skipped: [],
+          rejects: [],
+          leftOut: new Map<string, number>(),
+          keyTexts: new Map(),
+        };
+        reportShare(reading, `reading ${this.path}`, (done += batch.rows) / totalRows);
       }
-      if (toRead.length > 0) {
-        await fitShards(shards, source, format, toRead, (share) => {
-          onProgress?.({ what: `learning vocabularies and scales from ${folder}`, share });
-          signal?.throwIfAborted();
-        });
-      }
-      return finishFits(fits);
-    },
+    } finally {
+      await keptBatches.return(undefined);
+    }
+  }
 
-    dataset(format, { threads, onWarning }) {
-      checkKinds(format, source, where);
-      const wrongKeys = problemsOfKeys(format.keys, columns, idCountsOf(manifest), where);
-      if (wrongKeys.length > 0) return Promise.reject(new UserError('data', wrongKeys));
-      return Promise.resolve(
-        shardDataset(shards, formatView(source, format), {
-          idCounts: countsByField(shards, format),
-          lossKeys: format.spec.lossKeys,
-          threads,
-          onWarning,
-        }),
-      );
-    },
+  get #manifestPath(): string {
+    return join(this.path, MANIFEST);
+  }
+}
 
-    async *stream(format, kept, { onProgress, signal }) {
-      checkKinds(format, source, where);
-      const columnsOfKept = columnSource({ columns, vocabularies: await readVocabularies(kept) });
-      // The same rows twice: as the format reads them, and as they are stored.
-      const stored = shardDataset(shards, asStored(kept.map((name) => storedColumn(columns.get(name)!))));
-      const keptBatches = stored.batches(STREAM_ROWS);
-      let done = 0;
-      try {
-        for await (const { batch, totalRows } of shardDataset(shards, formatView(source, format)).batches(
-          STREAM_ROWS,
-        )) {
-          const next = kept.length === 0 ? undefined : await keptBatches.next();
-          yield {
-            batch,
-            kept: next?.done === false ? keptTexts(kept, columnsOfKept, next.value.batch) : [],
-            skipped: [],
-            rejects: [],
-            leftOut: new Map<string, number>(),
-            keyTexts: new Map(),
-          };
-          onProgress?.({ what: `reading ${folder}`, share: (done += batch.rows) / totalRows });
-          signal?.throwIfAborted();
-        }
-      } finally {
-        await keptBatches.return(undefined);
-      }
-    },
-  };
+function missingColumns(missing: readonly string[], names: readonly string[], where: string): UserError {
+  const fix = (name: string): string =>
+    didYouMean(name, names) ?? `use one of its ${names.length} columns: ${names.slice(0, 40).join(', ')}`;
+  return new UserError(
+    'data',
+    missing.map((name) => ({
+      where,
+      key: `column '${name}'`,
+      message: 'is used by the config, but is not in the manifest',
+      fix: fix(name),
+    })),
+  );
+}
+
+function vocabularyFile(column: ShardColumn): string | undefined {
+  return 'vocabulary' in column ? column.vocabulary : undefined;
+}
+
+async function readVocabularies(
+  folder: string,
+  columns: ShardColumns['columns'],
+  names: readonly string[],
+): Promise<ReadonlyMap<string, StringPool>> {
+  const vocabularies = new Map<string, StringPool>();
+  for (const name of names) {
+    const file = vocabularyFile(columns.get(name)!);
+    if (file !== undefined) vocabularies.set(name, await readVocabulary(join(folder, file)));
+  }
+  return vocabularies;
 }
 
 /** Returns the texts of stored columns. */
