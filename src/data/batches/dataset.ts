@@ -15,170 +15,182 @@ import { plainPieces, shuffledPieces, threadedPieces, type Pieces } from './piec
 
 /** Where to start. */
 export interface BatchRange {
-  /** Batches of the epoch that are left out at its beginning; next to nothing is read for them. */
+  /** Batches of the epoch that are skipped at its beginning; next to nothing is read for them. */
   readonly skipBatches?: number;
 }
 
 /** Rows as batches. */
 export interface Dataset {
   readonly rows: number;
-  /** By field, where somebody counted: its ids and those that are the unknown. */
+  /** By field whose ids were counted: the number of ids, and of out-of-vocabulary ids. */
   readonly idCounts: ReadonlyMap<string, IdCounts[string]>;
-  /** By reason: rows of the source that are not among them. */
+  /** Excluded rows of the source, by reason. */
   readonly leftOut: LeftOut;
-  /** By label column, where somebody counted: rows in which it is 1. */
+  /** By label column whose values were counted: rows in which it is 1. */
   readonly labelCounts: LabelCounts;
-  /** By column that is kept as keys: the texts of those that are hashes. */
+  /** By key column: the texts of keys that are hashes. */
   readonly keyTexts: ReadonlyMap<string, KeyTexts>;
-  /** Every usable row once; all batches are full but the last. */
+  /** Yields every usable row once; all batches are full except the last. */
   batches(batchSize: number, shuffle?: Shuffle, range?: BatchRange): AsyncGenerator<BatchRead>;
-  /**
-   * The labels of all rows, of so many at a time as suits; next to nothing is read beside them. Valid until the next
-   * are asked for.
-   */
+  /** Yields the labels of all rows; little else is read. They are valid until the next are yielded. */
   labels(): AsyncGenerator<Pick<Batch, 'rows' | 'labels'>>;
-  /** Ends what was kept for the next batches: where rows were shuffled, a thread may be. There are none to come. */
+  /** Ends a thread that may shuffle rows. No batches may follow. */
   close(): Promise<void>;
 }
 
 /** The labels of rows. */
 export type LabeledRows = Pick<Dataset, 'rows' | 'labelCounts' | 'labels'>;
 
-/** Rows that are read at a time where nothing is shuffled and rows are not wide. */
+/** Rows that are read at a time if nothing is shuffled and rows are not wide. */
 const READ_AHEAD_ROWS = 1 << 14;
 
 /** How rows of shards become batches. */
 export interface DatasetOptions {
-  /** Of the fields that the view makes of the shards. */
+  /** Counts of the fields of the view. */
   readonly idCounts?: Dataset['idCounts'];
   /** Columns whose groups batches have as labels. */
   readonly lossKeys?: readonly string[] | undefined;
-  /**
-   * Threads that there are for all that is done at once; where there are several, a further one puts many rows in
-   * order.
-   */
+  /** Threads of everything that runs at once; if there are several, one more shuffles many rows. */
   readonly threads?: number | undefined;
-  /** Rows from which on they are many. */
+  /** Rows that are many. */
   readonly threadedRows?: number;
-  /** Told where the thread cannot start. */
+  /** Called if the thread cannot start. */
   readonly onWarning?: ((text: string) => void) | undefined;
 }
 
-/** Fewer are in order before a thread has started. */
+/** Fewer rows are shuffled before a thread has started. */
 const THREADED_ROWS = 1 << 18;
 
-/** Shards as a data set. While batches of some rows are given out, the next ones are read. */
-export function shardDataset(
-  shards: Shards,
-  view: ShardView,
-  {
-    idCounts = new Map(),
-    lossKeys = [],
-    threads = availableParallelism(),
-    threadedRows = THREADED_ROWS,
-    onWarning,
-  }: DatasetOptions = {},
-): Dataset {
-  const { manifest } = shards;
-  const { rows } = manifest;
-  // Memory is used again from epoch to epoch: fresh pages cost more than what is written into them.
-  let spare:
-    | {
-        readonly window: number;
-        readonly batchSize: number;
-        readonly isShuffled: boolean;
-        readonly pieces: Pieces;
-        readonly finish: Finish;
-      }
-    | undefined;
-
-  const shuffled = (window: number, batchSize: number): Pieces => {
-    if (threads === 1 || rows < threadedRows) return shuffledPieces(shards, view, window);
-    try {
-      return threadedPieces(shards, view, window, batchSize);
-    } catch (error) {
-      onWarning?.(fewerThreads(error, threads));
-      return shuffledPieces(shards, view, window);
-    }
-  };
-  /** Memory for rows, of before where that suits. */
-  const take = async (window: number, batchSize: number, isShuffled: boolean): Promise<NonNullable<typeof spare>> => {
-    const last = spare;
-    spare = undefined;
-    if (last?.window === window && last.batchSize === batchSize && last.isShuffled === isShuffled) return last;
-    await last?.pieces.close();
-    const pieces = isShuffled ? shuffled(window, batchSize) : plainPieces(shards, view, window);
-    return { window, batchSize, isShuffled, pieces, finish: view.createFinish(pieces.sizes.piece) };
-  };
-
-  return {
-    rows,
-    idCounts,
-    leftOut: leftOutOf(manifest),
-    labelCounts: labelCountsOf(manifest),
-    keyTexts: view.keyTexts ?? keyTextsOf(manifest),
-    async *batches(batchSize, shuffle, { skipBatches = 0 } = {}) {
-      // Whole batches, so that only the last one may be short; no more than there are.
-      const window =
-        Math.min(
-          Math.max(1, Math.ceil((shuffle?.window ?? blockRows(view.rawColumns, READ_AHEAD_ROWS)) / batchSize)),
-          Math.ceil(rows / batchSize),
-        ) * batchSize;
-      const isShuffled = shuffle !== undefined;
-      const own = await take(window, batchSize, isShuffled);
-      const { pieces, finish } = own;
-      const takePiece = (from: number): Promise<Batch> | undefined => {
-        if (from >= rows) return undefined;
-        const taken = pieces.take(from, shuffle);
-        // What fails is thrown where it is awaited.
-        taken.catch(() => undefined);
-        return taken;
-      };
-      let at = skipBatches * batchSize;
-      let next = takePiece(pieceAt(pieces.sizes, rows, at).begin);
-      try {
-        while (next !== undefined) {
-          const { begin: from, end } = pieceAt(pieces.sizes, rows, at);
-          const raw = await next;
-          const block = finish(raw, (row) => pieces.placeOf(from + row, shuffle));
-          if (pieces.ahead > 0) next = takePiece(end);
-          for (; at < end; at += batchSize) {
-            yield {
-              batch: withGroups(sliceRows(block, at - from, Math.min(at + batchSize, end) - from), lossKeys),
-              totalRows: rows,
-            };
-          }
-          at = end;
-          if (pieces.ahead === 0) next = takePiece(end);
-        }
-      } finally {
-        await pieces.settle();
-        // Two may have read at once.
-        const other = spare;
-        spare = own;
-        await other?.pieces.close();
-      }
-    },
-
-    async *labels() {
-      const columns = view.columns.filter(({ kind }) => kind === 'label');
-      const block = createRowBlock(columns, Math.max(...manifest.shards.map((shard) => shard.rows)));
-      for (const [shard, { rows: end }] of manifest.shards.entries()) {
-        block.rows = 0;
-        // Batches hold every byte to the manifest before a step is taken with it.
-        await shards.read([{ shard, begin: 0, end }], columns, block, true);
-        yield block;
-      }
-    },
-
-    async close() {
-      await spare?.pieces.close();
-      spare = undefined;
-    },
-  };
+/** Opens shards as a data set. While batches of some rows are yielded, the next rows are read. */
+export function shardDataset(shards: Shards, view: ShardView, options: DatasetOptions = {}): Dataset {
+  return new ShardDataset(shards, view, options);
 }
 
-/** A batch that tells, as labels, which of its rows have the same cells in some columns. */
+/** Memory for pieces of the rows. */
+interface PieceMemory {
+  readonly window: number;
+  readonly batchSize: number;
+  readonly isShuffled: boolean;
+  readonly pieces: Pieces;
+  readonly finish: Finish;
+}
+
+class ShardDataset implements Dataset {
+  readonly rows: number;
+  readonly idCounts: Dataset['idCounts'];
+  readonly leftOut: LeftOut;
+  readonly labelCounts: LabelCounts;
+  readonly keyTexts: Dataset['keyTexts'];
+  readonly #shards: Shards;
+  readonly #view: ShardView;
+  readonly #options: DatasetOptions;
+  /** Memory is reused from epoch to epoch: fresh pages cost more than the writes to them. */
+  #spare: PieceMemory | undefined;
+
+  constructor(shards: Shards, view: ShardView, options: DatasetOptions) {
+    const { manifest } = shards;
+    this.rows = manifest.rows;
+    this.idCounts = options.idCounts ?? new Map();
+    this.leftOut = leftOutOf(manifest);
+    this.labelCounts = labelCountsOf(manifest);
+    this.keyTexts = view.keyTexts ?? keyTextsOf(manifest);
+    this.#shards = shards;
+    this.#view = view;
+    this.#options = options;
+  }
+
+  async *batches(
+    batchSize: number,
+    shuffle?: Shuffle,
+    { skipBatches = 0 }: BatchRange = {},
+  ): AsyncGenerator<BatchRead> {
+    const { rows } = this;
+    const { lossKeys = [] } = this.#options;
+    const memory = await this.#takeMemory(this.#windowOf(batchSize, shuffle), batchSize, shuffle !== undefined);
+    const { pieces, finish } = memory;
+    const takePiece = (from: number): Promise<Batch> | undefined => {
+      if (from >= rows) return undefined;
+      const taken = pieces.take(from, shuffle);
+      // The error of a read is thrown where the piece is awaited.
+      taken.catch(() => undefined);
+      return taken;
+    };
+    let at = skipBatches * batchSize;
+    let next = takePiece(pieceAt(pieces.sizes, rows, at).begin);
+    try {
+      while (next !== undefined) {
+        const { begin: from, end } = pieceAt(pieces.sizes, rows, at);
+        const raw = await next;
+        const block = finish(raw, (row) => pieces.placeOf(from + row, shuffle));
+        if (pieces.ahead > 0) next = takePiece(end);
+        for (; at < end; at += batchSize) {
+          const slice = sliceRows(block, at - from, Math.min(at + batchSize, end) - from);
+          yield { batch: withGroups(slice, lossKeys), totalRows: rows };
+        }
+        at = end;
+        if (pieces.ahead === 0) next = takePiece(end);
+      }
+    } finally {
+      await pieces.settle();
+      await this.#giveBack(memory);
+    }
+  }
+
+  async *labels(): AsyncGenerator<Pick<Batch, 'rows' | 'labels'>> {
+    const { shards } = this.#shards.manifest;
+    const columns = this.#view.columns.filter(({ kind }) => kind === 'label');
+    const block = createRowBlock(columns, Math.max(...shards.map((shard) => shard.rows)));
+    for (const [shard, { rows: end }] of shards.entries()) {
+      block.rows = 0;
+      // Batches verify every byte before a step uses it.
+      await this.#shards.read([{ shard, begin: 0, end }], columns, block, true);
+      yield block;
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#spare?.pieces.close();
+    this.#spare = undefined;
+  }
+
+  /** Returns the rows of a window: whole batches, so that only the last one may be short, and at most all rows. */
+  #windowOf(batchSize: number, shuffle: Shuffle | undefined): number {
+    const window = shuffle?.window ?? blockRows(this.#view.rawColumns, READ_AHEAD_ROWS);
+    return Math.min(Math.max(1, Math.ceil(window / batchSize)), Math.ceil(this.rows / batchSize)) * batchSize;
+  }
+
+  /** Takes the spare memory if it fits, or new memory. */
+  async #takeMemory(window: number, batchSize: number, isShuffled: boolean): Promise<PieceMemory> {
+    const last = this.#spare;
+    this.#spare = undefined;
+    if (last?.window === window && last.batchSize === batchSize && last.isShuffled === isShuffled) return last;
+    await last?.pieces.close();
+    const pieces = isShuffled ? this.#shuffledPieces(window, batchSize) : plainPieces(this.#shards, this.#view, window);
+    return { window, batchSize, isShuffled, pieces, finish: this.#view.createFinish(pieces.sizes.piece) };
+  }
+
+  /** Keeps memory for the next batches. */
+  async #giveBack(memory: PieceMemory): Promise<void> {
+    // Two calls of `batches` may have read at once.
+    const other = this.#spare;
+    this.#spare = memory;
+    await other?.pieces.close();
+  }
+
+  #shuffledPieces(window: number, batchSize: number): Pieces {
+    const { threads = availableParallelism(), threadedRows = THREADED_ROWS, onWarning } = this.#options;
+    if (threads > 1 && this.rows >= threadedRows) {
+      try {
+        return threadedPieces(this.#shards, this.#view, window, batchSize);
+      } catch (error) {
+        onWarning?.(fewerThreads(error, threads));
+      }
+    }
+    return shuffledPieces(this.#shards, this.#view, window);
+  }
+}
+
+/** Adds labels that number the groups of rows with the same values in some columns. */
 function withGroups(batch: Batch, lossKeys: readonly string[]): Batch {
   if (lossKeys.length === 0) return batch;
   const labels = new Map(batch.labels);
