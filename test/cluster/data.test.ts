@@ -79,9 +79,11 @@ function madeIn(cwd: string): readonly { readonly what: string; readonly by: str
   );
 }
 
-/** Reads all files of a directory by path. */
+/** Reads all files of a directory by path, except the index of a cache, which contains times of use. */
 function filesOf(folder: string): Readonly<Record<string, string>> {
-  const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter(
+    (entry) => entry.isFile() && entry.name !== '.index.jsonl',
+  );
   const paths = files.map(({ parentPath, name }) => join(parentPath, name)).sort();
   return Object.fromEntries(paths.map((path) => [path.slice(folder.length), readFileSync(path, 'latin1')]));
 }
