@@ -62,9 +62,13 @@ export interface Fit {
     | undefined;
   /** As in `Encoder`. */
   readonly readsNumbers?: boolean;
-  /** Replaces `check` and `observe` for vectors; no elements mean a missing value. */
+  /**
+   * Replaces `check` and `observe` for vectors; no elements mean a missing value. `checkLength` compares the length
+   * with that of the first row, so that row must be valid otherwise.
+   */
   readonly vector?: {
     readonly check: (values: ArrayLike<number>) => void;
+    readonly checkLength: (values: ArrayLike<number>) => void;
     readonly observe: (values: ArrayLike<number>) => void;
   };
   /** Returns what was fitted: JSON, except string tables. Ends the fit. */

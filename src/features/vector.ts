@@ -133,10 +133,13 @@ function checker(
       if (isRefused(missing)) throw NO_NUMBERS;
       return;
     }
-    const length = lengthOf(values.length);
-    if (values.length !== length) throw new BadValue(`${length} numbers, as in other rows, found ${values.length}`);
+    checkLength(values, lengthOf(values.length));
     for (let i = 0; i < values.length; i++) if (!Number.isFinite(Math.fround(values[i]!))) throw NO_NUMBER;
   };
+}
+
+function checkLength(values: ArrayLike<number>, length: number): void {
+  if (values.length !== length) throw new BadValue(`${length} numbers, as in other rows, found ${values.length}`);
 }
 
 function startFit(
@@ -148,7 +151,7 @@ function startFit(
   if (given !== undefined && !isScaled && missing !== 'mean') return undefined;
   const before = scaleBeforeFit(scaling);
   let length = given;
-  const check = checker(missing, (found) => (length ??= found));
+  const check = checker(missing, (found) => given ?? found);
   const scales: NonNullable<ReturnType<typeof startScalingFit>>[] = [];
   const means: number[] = [];
   let count = 0;
@@ -156,6 +159,9 @@ function startFit(
     check: (values: ArrayLike<number>): void => {
       check(values);
       for (let i = 0; before !== undefined && i < values.length; i++) before(Math.fround(values[i]!));
+    },
+    checkLength: (values: ArrayLike<number>): void => {
+      if (values.length > 0) checkLength(values, (length ??= values.length));
     },
     observe: (values: ArrayLike<number>): void => {
       if (values.length === 0) return;
@@ -169,7 +175,11 @@ function startFit(
     },
   };
   return {
-    check: (text) => vectorFit.check(split(text)),
+    check: (text) => {
+      const values = split(text);
+      vectorFit.check(values);
+      vectorFit.checkLength(values);
+    },
     observe: (text) => vectorFit.observe(split(text)),
     vector: vectorFit,
     finish: () => {

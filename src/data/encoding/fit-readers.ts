@@ -57,5 +57,7 @@ export function fitReaders(format: RowFormat, fits: ReadonlyMap<string, Fit>): F
     fitters.push(fitter);
     readers.push((rows) => fitter.check(rows));
   }
+  for (const fitter of fitters)
+    if (fitter.checkTogether !== undefined) readers.push((rows) => fitter.checkTogether!(rows));
   return { readers, fitters, block: createRowBlock(columns, 0), columns };
 }

@@ -31,6 +31,16 @@ export const vector: Kind<'vector'> = {
           fit!.check(found);
           values[row] = Float32Array.from(found);
         }),
+      checkTogether(rows) {
+        for (let row = 0; row < rows.count; row++) {
+          if (!rows.isKept(row)) continue;
+          try {
+            fit!.checkLength(values[row]!);
+          } catch (error) {
+            rows.refuse(row, field.columns, error);
+          }
+        }
+      },
       observe(rows) {
         for (let row = 0; row < rows.count; row++) if (rows.isKept(row)) fit!.observe(values[row]!);
       },
