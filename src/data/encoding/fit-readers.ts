@@ -26,6 +26,8 @@ export function finishFits(fits: ReadonlyMap<string, Fit>): Fitted {
 /** Readers that check all values of a row, and the fitters that observe the rows that are valid. */
 export interface FitReaders {
   readonly readers: readonly ReadColumns[];
+  /** Readers after these, which compare rows; raw rows are compared when they are fitted. */
+  readonly together: readonly ReadColumns[];
   readonly fitters: readonly FieldFitter[];
   /** Block of the labels, and of the fields that are not fitted. */
   readonly block: RowBlock;
@@ -57,7 +59,6 @@ export function fitReaders(format: RowFormat, fits: ReadonlyMap<string, Fit>): F
     fitters.push(fitter);
     readers.push((rows) => fitter.check(rows));
   }
-  for (const fitter of fitters)
-    if (fitter.checkTogether !== undefined) readers.push((rows) => fitter.checkTogether!(rows));
-  return { readers, fitters, block: createRowBlock(columns, 0), columns };
+  const together = fitters.flatMap(({ checkTogether }) => checkTogether ?? []);
+  return { readers, together, fitters, block: createRowBlock(columns, 0), columns };
 }

@@ -15,7 +15,7 @@ export interface FieldFitter {
   /** Refuses rows with invalid values. */
   check(rows: ChunkRows): void;
   /** Refuses rows that disagree with earlier ones, when all fields of all rows are checked. */
-  checkTogether?(rows: ChunkRows): void;
+  readonly checkTogether?: (rows: ChunkRows) => void;
   /** Fits the field on the kept rows of the chunk that was checked last. */
   observe(rows: ChunkRows): void;
 }
