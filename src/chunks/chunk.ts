@@ -88,6 +88,18 @@ export class ChunkRows {
     this.#problems.set(row, { columns, error });
   }
 
+  /** Calls `read` for each kept row; a row for which it throws an InvalidValueError is refused for these columns. */
+  eachKept(columns: readonly string[], read: (row: number) => void): void {
+    for (let row = 0; row < this.count; row++) {
+      if (!this.isKept(row)) continue;
+      try {
+        read(row);
+      } catch (error) {
+        this.refuse(row, columns, error);
+      }
+    }
+  }
+
   /** Excludes a row that is kept so far. */
   exclude(row: number, reason: string): void {
     this.#states[row] = EXCLUDED;

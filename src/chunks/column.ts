@@ -77,6 +77,17 @@ export interface Lists {
   readonly weights?: ArrayLike<number> | undefined;
 }
 
+/** Returns the list of a row; its items have their texts as ids. */
+export function itemsOf({ offsets, items, weights }: Lists, row: number): Items {
+  const places = Array.from({ length: offsets[row + 1]! - offsets[row]! }, (_, i) => offsets[row]! + i);
+  return {
+    ids: places.map((place) => items.text(place)),
+    weights: places.map((place) => weights?.[place] ?? 1),
+    begin: 0,
+    end: places.length,
+  };
+}
+
 /** Items `begin` to `end` of a list, each with an id and a weight. */
 export interface Items {
   readonly ids: readonly string[];

@@ -25,7 +25,7 @@ export function checkRows(rows: ChunkRows): void {
 function readCells(field: EncodedField, texts: readonly string[]): RowBlock {
   const rows = textRows(field.columns[0]!, texts);
   const block = createRowBlock([fieldColumn(field)], texts.length);
-  fieldReader(field).read(rows, block);
+  fieldReader(field)(rows, block);
   checkRows(rows);
   return block;
 }

@@ -9,7 +9,7 @@ import { collectRows } from '../../src/data/pipeline.js';
 import { refuseBadRows, type RejectPolicy } from '../../src/data/rows/rejects.js';
 import { RowCollector } from '../../src/data/rows/row-collector.js';
 import { rowFormatOf } from '../../src/data/rows/row-format.js';
-import type { ReadColumns } from '../../src/data/rows/row-reader.js';
+import type { ReadColumns } from '../../src/features/kinds/kind.js';
 import { oneValueReader } from '../../src/features/kinds/one-value.js';
 import { parseText } from '../../src/features/parse.js';
 
@@ -81,7 +81,7 @@ function numberReader(name: string): ReadCells {
   );
   return (rows, take) => {
     values = new Float64Array(rows.count);
-    reader.read(rows, { rows: 0 } as Parameters<typeof reader.read>[1]);
+    reader(rows, { rows: 0 } as Parameters<typeof reader>[1]);
     for (let row = 0; row < rows.count; row++) take(row, values[row]);
   };
 }

@@ -10,7 +10,7 @@ import { ENTRY, readEntry, type CacheEntry } from './entry.js';
 // lock, and the file no sync.
 
 const INDEX = '.index.jsonl';
-/** Superseded lines of a file that is written anew. */
+/** Superseded lines that a small file may have before it is rewritten. */
 const MAX_SUPERSEDED = 1000;
 
 /** An entry, as far as it is known without opening it. */

@@ -2,11 +2,10 @@ import { createRowBlock, type BlockColumn, type RowBlock } from '../../chunks/ro
 import { cleanEncoder, cleanFit } from '../../features/clean-field.js';
 import type { Fit } from '../../features/feature.js';
 import type { Fitted } from '../../features/feature-types.js';
-import type { FieldFitter } from '../../features/kinds/kind.js';
+import type { FieldFitter, ReadColumns } from '../../features/kinds/kind.js';
 import { fieldColumn, fieldFitter, fieldReader } from '../../features/kinds/kinds.js';
 import { labelReader } from '../rows/label-columns.js';
 import type { RowFormat } from '../rows/row-format.js';
-import type { ReadColumns } from '../rows/row-reader.js';
 
 /** Starts the fit of each field that owns one, by name. */
 export function startFits({ fields }: RowFormat): ReadonlyMap<string, Fit> {
@@ -36,11 +35,7 @@ export interface FitReaders {
 
 /** Creates the readers of a fit: a row with any invalid value is not observed. */
 export function fitReaders(format: RowFormat, fits: ReadonlyMap<string, Fit>): FitReaders {
-  const readers = format.labels.map(labelReader).map(
-    (reader): ReadColumns =>
-      (rows, block) =>
-        reader.read(rows, block),
-  );
+  const readers = format.labels.map(labelReader);
   const columns = [...format.labels.map(({ name }) => name), ...format.masks].map((name): BlockColumn => ({
     name,
     kind: 'label',
@@ -50,8 +45,7 @@ export function fitReaders(format: RowFormat, fits: ReadonlyMap<string, Fit>): F
     const fit = fits.get(field.owner);
     if (fit === undefined) {
       const encoded = { ...field, ...cleanEncoder(field.encoder(undefined), field) };
-      const reader = fieldReader(encoded);
-      readers.push((rows, block) => reader.read(rows, block));
+      readers.push(fieldReader(encoded));
       columns.push(fieldColumn(encoded));
       continue;
     }

@@ -1,11 +1,11 @@
 import type { Chunk } from '../../chunks/chunk.js';
-import type { Column, DictionaryValues, Lists } from '../../chunks/column.js';
+import { itemsOf, type Column, type DictionaryValues, type Lists } from '../../chunks/column.js';
 import { createRowBlock, type BlockColumn, type RowBlock } from '../../chunks/row-block.js';
 import { column as columnOf } from '../../core/batch.js';
 import { cleanEncoder, cleanFit } from '../../features/clean-field.js';
 import { createCleaner, type CellOptions } from '../../features/cells.js';
 import type { Field } from '../../features/feature.js';
-import type { RawForm } from '../../features/kinds/kind.js';
+import type { RawForm, ReadColumns } from '../../features/kinds/kind.js';
 import { fieldLists, rawForm } from '../../features/kinds/kinds.js';
 import { itemReader, itemRows, oneValueReader } from '../../features/kinds/one-value.js';
 import { textReader, type StringPool } from '../../features/vocabulary/string-pool.js';
@@ -16,7 +16,6 @@ import { itemsJson } from '../rows/items-json.js';
 import { isPlainLabel } from '../rows/label-columns.js';
 import { RowCollector } from '../rows/row-collector.js';
 import type { RowFormat } from '../rows/row-format.js';
-import type { ReadColumns } from '../rows/row-reader.js';
 import type { Shards } from '../shards/reader.js';
 import { readVocabulary } from '../shards/vocabulary.js';
 import { fitReaders, startFits } from './fit-readers.js';
@@ -104,8 +103,7 @@ export function rawCollector(file: FileColumns, format: RowFormat): RawCollector
 }
 
 function textWriter({ name }: RawColumn, counter: TextCounter): ReadColumns {
-  const reader = oneValueReader([name], { ...numbering(counter), takesLists: true }, ({ ids }) => columnOf(ids, name));
-  return (rows, block) => reader.read(rows, block);
+  return oneValueReader([name], { ...numbering(counter), takesLists: true }, ({ ids }) => columnOf(ids, name));
 }
 
 /** Numbers texts in the order of their appearance. */
@@ -124,10 +122,9 @@ function numbering(counter: TextCounter): Parameters<typeof oneValueReader>[1] {
 function numberWriter({ name, cells }: RawColumn): ReadColumns {
   const cleaners = cells.map((each) => createCleaner(each) ?? ((text: string) => text));
   const encode = (text: string): number => (cleaners.some((clean) => clean(text) === '') ? NaN : Number(text));
-  const reader = oneValueReader([name], { encode, direct: { cell: 'number' }, numberColumns: [name] }, ({ vectors }) =>
+  return oneValueReader([name], { encode, direct: { cell: 'number' }, numberColumns: [name] }, ({ vectors }) =>
     doublesOf(columnOf(vectors, name).data),
   );
-  return (rows, block) => reader.read(rows, block);
 }
 
 function doublesOf({ buffer, byteOffset, length }: Float32Array): Float64Array {
@@ -223,7 +220,8 @@ function readColumn(
       const { ids, weights, offsets: all } = columnOf(block.bags, name);
       const offsets = all.subarray(0, block.rows + 1);
       const items = dictionaryColumn(ids, dictionaries.get(name)!);
-      return { type, text: (row) => itemsText(items, offsets, weights, row), lists: { offsets, items, weights } };
+      const lists = { offsets, items, weights };
+      return { type, text: (row) => itemsJson(itemsOf(lists, row)), lists };
     }
     case 'vector': {
       const { offsets, weights } = columnOf(block.bags, name);
@@ -235,10 +233,4 @@ function readColumn(
 
 function dictionaryColumn(indices: Uint32Array, values: DictionaryValues): Column {
   return { type: 'string', text: (row) => values.text(indices[row]!), dictionary: { indices, values } };
-}
-
-function itemsText(items: Column, offsets: Uint32Array, weights: Float32Array, row: number): string {
-  const [begin, end] = [offsets[row]!, offsets[row + 1]!];
-  const ids = Array.from({ length: end - begin }, (_, i) => items.text(begin + i));
-  return itemsJson({ ids, weights: [...weights.subarray(begin, end)], begin: 0, end: ids.length });
 }

@@ -55,7 +55,7 @@ export interface ValueEncoder {
 export function createValueEncoder(fields: readonly EncodedField[], decimal?: DialectOptions['decimal']): ValueEncoder {
   const columns = fields.map(fieldColumn);
   const block = createRowBlock(columns, 0);
-  const readers = fields.map((field, f) => ({ field, column: columns[f]!, reader: fieldReader(field) }));
+  const readers = fields.map((field, f) => ({ field, column: columns[f]!, read: fieldReader(field) }));
   const names = [...new Set(fields.flatMap((field) => field.columns))];
   return {
     encode(count, begin, cellsOf, onBad) {
@@ -65,10 +65,10 @@ export function createValueEncoder(fields: readonly EncodedField[], decimal?: Di
         names.map((name) => [name, Array.from({ length: count }, rowsFrom(cellsOf(name), begin))]),
       );
       const chunk = chunkOf(values, count, decimal);
-      for (const { field, column, reader } of readers) {
+      for (const { field, column, read } of readers) {
         // The problems of all fields of a row are reported.
         const rows = new ChunkRows(chunk);
-        reader.read(rows, block);
+        read(rows, block);
         for (const [row, { error }] of rows.problems()) {
           if (hasWords(column)) {
             const { data, width } = wordColumn(block, column);

@@ -13,7 +13,7 @@ import {
   TEXT_BIT,
   type KeyTexts,
 } from '../../core/row-key.js';
-import type { ReadColumns } from './row-reader.js';
+import type { ReadColumns } from '../../features/kinds/kind.js';
 
 /** Writes the key of a cell into two words; whether it is a hash, whose text is worth keeping. */
 export type KeyWriter = (text: string, into: Uint32Array, at: number) => boolean;

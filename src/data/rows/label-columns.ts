@@ -1,6 +1,6 @@
 import { conditionColumns, numberColumns, type Condition } from '../../core/conditions.js';
 import { BadValue, CELL_SEPARATOR } from '../../features/feature.js';
-import type { FieldReader } from '../../features/kinds/kind.js';
+import type { ReadColumns } from '../../features/kinds/kind.js';
 import { oneValueReader } from '../../features/kinds/one-value.js';
 import { parseClass, parseNumber } from '../../features/parse.js';
 import { givenColumn, normalizeGiven, labelColumn, tasksGiven, weightColumn, type Task } from '../../core/tasks.js';
@@ -27,7 +27,7 @@ export interface LabelColumn {
 }
 
 /** Creates the reader of a label column. */
-export function labelReader(label: LabelColumn): FieldReader {
+export function labelReader(label: LabelColumn): ReadColumns {
   const { name, type, columns, numberColumns, parse } = label;
   return oneValueReader(
     columns,

@@ -2,6 +2,7 @@ import type { Chunk, ChunkRows } from '../../chunks/chunk.js';
 import { compactRows, createRowBlock, reserveRows, type BlockColumn, type RowBlock } from '../../chunks/row-block.js';
 import type { Batch } from '../../core/batch.js';
 import type { KeyTexts } from '../../core/row-key.js';
+import type { ReadColumns } from '../../features/kinds/kind.js';
 import { fieldReader } from '../../features/kinds/kinds.js';
 import { parseText } from '../../features/parse.js';
 import type { FileColumns } from '../readers/cell-file.js';
@@ -9,7 +10,7 @@ import { createKeyReaders, type KeyReaders } from './key-readers.js';
 import { labelReader } from './label-columns.js';
 import type { BadRow } from './rejects.js';
 import { blockColumns, type EncodedFormat, type RowFormat } from './row-format.js';
-import { invalidRows, RowReader, type ReadColumns } from './row-reader.js';
+import { invalidRows, RowReader } from './row-reader.js';
 import { countLeftOut } from './row-rule.js';
 
 /** Encoded rows, and what else was read of them. */
@@ -150,15 +151,7 @@ export function rowEncoder(file: FileColumns, format: EncodedFormat, kept: reado
   return new RowCollector(file, {
     format,
     columns: blockColumns(format),
-    readers: [
-      ...readers.map(
-        (reader): ReadColumns =>
-          (rows, block) =>
-            reader.read(rows, block),
-      ),
-      ...keys.readers,
-      ...kept.map(textCheck),
-    ],
+    readers: [...readers, ...keys.readers, ...kept.map(textCheck)],
     keys,
     kept,
   });
@@ -168,13 +161,6 @@ export function rowEncoder(file: FileColumns, format: EncodedFormat, kept: reado
 function textCheck(name: string): ReadColumns {
   return (rows) => {
     const column = rows.column(name);
-    for (let row = 0; row < rows.count; row++) {
-      if (!rows.isKept(row)) continue;
-      try {
-        parseText(column.text(row));
-      } catch (error) {
-        rows.refuse(row, [name], error);
-      }
-    }
+    rows.eachKept([name], (row) => void parseText(column.text(row)));
   };
 }

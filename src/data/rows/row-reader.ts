@@ -2,6 +2,7 @@ import { ChunkRows, type Chunk } from '../../chunks/chunk.js';
 import { CELL_SEPARATOR, type Column } from '../../chunks/column.js';
 import type { RowBlock } from '../../chunks/row-block.js';
 import { quoted, userError } from '../../core/errors.js';
+import type { ReadColumns } from '../../features/kinds/kind.js';
 import { takesLists } from '../../features/kinds/kinds.js';
 import { InvalidValueError } from '../../text/invalid-value.js';
 import type { FileColumns } from '../readers/cell-file.js';
@@ -9,9 +10,6 @@ import { startLabelRule, type LabelRule } from './label-rule.js';
 import type { BadRow } from './rejects.js';
 import { startFilter, type FilterRows } from './row-filter.js';
 import type { RowFormat } from './row-format.js';
-
-/** Reads some columns of a chunk to a block, after its rows. */
-export type ReadColumns = (rows: ChunkRows, block: RowBlock) => void;
 
 /**
  * Reads chunks of a file to a block: first the columns of the row filter, then all others, then the labels of each row

@@ -1,5 +1,5 @@
 import { ChunkRows, type Chunk } from '../../chunks/chunk.js';
-import type { Column, DictionaryValues, Lists } from '../../chunks/column.js';
+import { itemsOf, type Column, type DictionaryValues, type Lists } from '../../chunks/column.js';
 import {
   createRowBlock,
   hasWords,
@@ -107,10 +107,10 @@ function fieldStep(field: EncodedField, source: ShardColumns, columns: ColumnSou
       else (ready.bags as Map<string, BagColumn>).set(field.name, columnOf(raw.bags, stored.name));
     };
   }
-  const reader = fieldReader(field);
+  const read = fieldReader(field);
   return (raw, placeOf) => {
     const rows = new ChunkRows(shardChunk(raw, columns));
-    reader.read(rows, ready);
+    read(rows, ready);
     const [first] = rows.problems();
     if (first === undefined) return;
     const [row, { error }] = first;
@@ -174,13 +174,7 @@ function idColumn(ids: Uint32Array, size: number, values: DictionaryValues | und
   };
 }
 
-function listText({ offsets, items, weights }: Lists, row: number): string {
-  const places = Array.from({ length: offsets[row + 1]! - offsets[row]! }, (_, i) => offsets[row]! + i);
-  const ids = places.map((place) => items.text(place));
-  return itemsJson({
-    ids,
-    weights: places.map((place) => Number(floatText(weights![place]!))),
-    begin: 0,
-    end: ids.length,
-  });
+function listText(lists: Lists, row: number): string {
+  const items = itemsOf(lists, row);
+  return itemsJson({ ...items, weights: items.weights.map((weight) => Number(floatText(weight))) });
 }

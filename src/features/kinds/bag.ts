@@ -1,5 +1,5 @@
 import type { ChunkRows } from '../../chunks/chunk.js';
-import type { Column, Items, Lists } from '../../chunks/column.js';
+import { itemsOf, type Column, type Items, type Lists } from '../../chunks/column.js';
 import { column as columnOf } from '../../core/batch.js';
 import { looksLikeJson, parseJsonBag } from '../bag-json.js';
 import { createCleaner } from '../cells.js';
@@ -33,19 +33,17 @@ export const bag: Kind<'bag'> = {
   reader(field) {
     const toLists = listReader(field);
     const encodeItems = itemReader(encoderOfItems(field));
-    return {
-      read(rows, block) {
-        const lists = toLists(rows);
-        const items = itemRows(lists, rows.count);
-        const ids = encodeItems(items);
-        const into = columnOf(block.bags, field.name);
-        into.reserve(into.offsets[block.rows]! + items.count);
-        for (let row = 0; row < rows.count; row++) {
-          into.open(block.rows + row);
-          eachItem(rows, row, field, lists, items, (item) => into.add(ids[item]!, lists.weights?.[item] ?? 1));
-          into.close(block.rows + row);
-        }
-      },
+    return (rows, block) => {
+      const lists = toLists(rows);
+      const items = itemRows(lists, rows.count);
+      const ids = encodeItems(items);
+      const into = columnOf(block.bags, field.name);
+      into.reserve(into.offsets[block.rows]! + items.count);
+      for (let row = 0; row < rows.count; row++) {
+        into.open(block.rows + row);
+        eachItem(rows, row, field, lists, items, (item) => into.add(ids[item]!, lists.weights?.[item] ?? 1));
+        into.close(block.rows + row);
+      }
     };
   },
 
@@ -150,16 +148,6 @@ function listReader(field: FieldOf<'bag'>): (rows: ChunkRows) => Lists {
       builder.endRow(row, rows.isKept(row));
     }
     return builder.lists();
-  };
-}
-
-function itemsOf({ offsets, items, weights }: Lists, row: number): Items {
-  const places = Array.from({ length: offsets[row + 1]! - offsets[row]! }, (_, i) => offsets[row]! + i);
-  return {
-    ids: places.map((place) => items.text(place)),
-    weights: places.map((place) => weights?.[place] ?? 1),
-    begin: 0,
-    end: places.length,
   };
 }
 

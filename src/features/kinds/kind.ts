@@ -4,11 +4,11 @@ import type { BlockColumn, RowBlock } from '../../chunks/row-block.js';
 import type { InputSource } from '../../tables/layout.js';
 import type { EncodedField, Encoder, Field, Fit } from '../feature.js';
 
-/** Reads the columns of a field from chunks. Rows with invalid values are refused. */
-export interface FieldReader {
-  /** Encodes all rows of a chunk, after the rows of the block; rows that are not kept may contain anything. */
-  read(rows: ChunkRows, block: RowBlock): void;
-}
+/**
+ * Reads some columns of all rows of a chunk to a block, after its rows. Rows with invalid values are refused; rows that
+ * are not kept may contain anything.
+ */
+export type ReadColumns = (rows: ChunkRows, block: RowBlock) => void;
 
 /** Fits a field on chunks. */
 export interface FieldFitter {
@@ -41,7 +41,7 @@ export interface Kind<Of extends Field['kind']> {
   /** Returns where the model input takes its values from. */
   inputSource(field: FieldOf<Of>): InputSource;
   /** Creates a reader for an encoded field, whose column is in the block. */
-  reader(field: FieldOf<Of> & EncodedField): FieldReader;
+  reader(field: FieldOf<Of> & EncodedField): ReadColumns;
   /** Whether an encoded field of one column takes stored values of a storage as they are. */
   takesStored(field: FieldOf<Of> & EncodedField, stored: StoredColumn): boolean;
   /** Returns how the values of its columns are kept before they are encoded. */

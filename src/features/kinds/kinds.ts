@@ -4,7 +4,7 @@ import type { BlockColumn } from '../../chunks/row-block.js';
 import type { InputSource } from '../../tables/layout.js';
 import type { EncodedField, Encoder, Field, Fit } from '../feature.js';
 import * as all from './all.js';
-import type { FieldFitter, FieldReader, Kind, RawForm, StoredColumn } from './kind.js';
+import type { FieldFitter, Kind, RawForm, ReadColumns, StoredColumn } from './kind.js';
 
 /** Returns the kind of a field, whose methods take fields of that kind. */
 function kindOf({ kind }: Pick<Field, 'kind'>): Kind<Field['kind']> {
@@ -22,7 +22,7 @@ export function inputSource(field: Field): InputSource {
 }
 
 /** Creates a reader for an encoded field. */
-export function fieldReader(field: EncodedField): FieldReader {
+export function fieldReader(field: EncodedField): ReadColumns {
   return kindOf(field).reader(field);
 }
 

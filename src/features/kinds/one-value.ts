@@ -5,7 +5,7 @@ import { createTextEncoder, eachText } from '../../chunks/encode-texts.js';
 import { emptyBlock, type RowBlock } from '../../chunks/row-block.js';
 import type { Encoder, Fit } from '../feature.js';
 import { createUtf8Writer } from '../vocabulary/utf8.js';
-import type { FieldFitter, FieldReader, Kind } from './kind.js';
+import type { FieldFitter, Kind, ReadColumns } from './kind.js';
 
 // Fields with one value per row, of one column or of several that are combined; and the items of lists.
 
@@ -60,16 +60,14 @@ export function oneValueReader(
   columns: readonly string[],
   { direct, ...encoding }: OneValueEncoder,
   target: (block: RowBlock) => Target,
-): FieldReader {
+): ReadColumns {
   const encodeTexts = createTextEncoder({ columns, ...encoding });
   let odd: Uint32Array = new Uint32Array(0);
-  return {
-    read(rows, block) {
-      odd = reserve(odd, rows.count);
-      const into = target(block);
-      const numOdd = direct && castColumns(direct, rows, columns, into, block.rows, odd);
-      encodeTexts(rows, numOdd === undefined ? undefined : odd, numOdd ?? 0, into, block.rows);
-    },
+  return (rows, block) => {
+    odd = reserve(odd, rows.count);
+    const into = target(block);
+    const numOdd = direct && castColumns(direct, rows, columns, into, block.rows, odd);
+    encodeTexts(rows, numOdd === undefined ? undefined : odd, numOdd ?? 0, into, block.rows);
   };
 }
 
@@ -86,10 +84,10 @@ export function itemRows({ offsets, items }: Lists, numLists: number): ChunkRows
 export function itemReader(encoder: OneValueEncoder): (items: ChunkRows) => Uint32Array {
   let ids = new Uint32Array(0);
   const block = emptyBlock();
-  const reader = oneValueReader([ITEM], encoder, () => ids);
+  const read = oneValueReader([ITEM], encoder, () => ids);
   return (items) => {
     if (ids.length < items.count) ids = new Uint32Array(Math.max(items.count, 2 * ids.length));
-    reader.read(items, block);
+    read(items, block);
     return ids;
   };
 }
@@ -98,6 +96,8 @@ export function itemReader(encoder: OneValueEncoder): (items: ChunkRows) => Uint
 class Observations {
   values = new Float64Array(0);
   readonly texts: string[] = [];
+  /** Number of values that are observed as texts. */
+  numTexts = 0;
 
   reserve(rows: number): void {
     if (this.values.length < rows) this.values = new Float64Array(Math.max(rows, 2 * this.values.length));
@@ -124,6 +124,7 @@ export function oneValueFitter(columns: readonly string[], fit: Fit): FieldFitte
     check(rows) {
       odd = reserve(odd, rows.count);
       observed.reserve(rows.count);
+      observed.numTexts = 0;
       const { values, texts } = observed;
       const dictionary = knownOf(rows, columns, known);
       const numOdd =
@@ -133,14 +134,16 @@ export function oneValueFitter(columns: readonly string[], fit: Fit): FieldFitte
       eachText(rows, reading, numOdd === undefined ? undefined : odd, numOdd ?? rows.count, (text, row) => {
         fit.check(text);
         values[row] = numberOf(text);
-        if (Number.isNaN(values[row])) texts[row] = text;
-        else if (dictionary !== undefined) dictionary.numbers[dictionary.indices[row]!] = values[row]!;
+        if (Number.isNaN(values[row])) {
+          texts[row] = text;
+          observed.numTexts++;
+        } else if (dictionary !== undefined) dictionary.numbers[dictionary.indices[row]!] = values[row]!;
       });
     },
     observe(rows) {
-      const { values, texts } = observed;
+      const { texts } = observed;
       const dictionary = knownOf(rows, columns, known);
-      observeRuns(rows, values, direct, (row) => {
+      observeRuns(rows, observed, direct, (row) => {
         const text = texts[row]!;
         fit.observe(text);
         if (dictionary === undefined || direct?.cell !== 'token') return;
@@ -202,7 +205,7 @@ function takeKnown(
 /** Observes the numbers of kept rows, run by run, and the texts between them, in the order of rows. */
 function observeRuns(
   rows: ChunkRows,
-  values: Float64Array,
+  { values, numTexts }: Observations,
   direct: Fit['direct'],
   observeText: (row: number) => void,
 ): void {
@@ -210,6 +213,10 @@ function observeRuns(
     if (direct?.observeAll !== undefined) direct.observeAll(values, begin, end);
     else for (let row = begin; row < end; row++) direct!.observe(values[row]!);
   };
+  if (numTexts === 0 && rows.numKept === rows.count) {
+    observeRun(0, rows.count);
+    return;
+  }
   let begin = 0;
   for (let row = 0; row < rows.count; row++) {
     const isKept = rows.isKept(row);

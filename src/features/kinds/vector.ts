@@ -1,5 +1,5 @@
 import type { ChunkRows } from '../../chunks/chunk.js';
-import type { Column, Lists } from '../../chunks/column.js';
+import { itemsOf, type Column, type Lists } from '../../chunks/column.js';
 import { column as columnOf } from '../../core/batch.js';
 import { createCleaner } from '../cells.js';
 import type { FieldOf, Kind } from './kind.js';
@@ -14,13 +14,9 @@ export const vector: Kind<'vector'> = {
   column: ({ name, width }) => ({ name, kind: 'vector', width }),
   inputSource: () => ({ kind: 'vector' }),
 
-  reader(field) {
-    return {
-      read(rows, block) {
-        const { width, data } = columnOf(block.vectors, field.name);
-        eachVector(rows, field, (values, row) => field.vector!(values, data, (block.rows + row) * width));
-      },
-    };
+  reader: (field) => (rows, block) => {
+    const { width, data } = columnOf(block.vectors, field.name);
+    eachVector(rows, field, (values, row) => field.vector!(values, data, (block.rows + row) * width));
   },
 
   fitter(field, { vector: fit }) {
@@ -32,14 +28,7 @@ export const vector: Kind<'vector'> = {
           values[row] = Float32Array.from(found);
         }),
       checkTogether(rows) {
-        for (let row = 0; row < rows.count; row++) {
-          if (!rows.isKept(row)) continue;
-          try {
-            fit!.checkLength(values[row]!);
-          } catch (error) {
-            rows.refuse(row, field.columns, error);
-          }
-        }
+        rows.eachKept(field.columns, (row) => fit!.checkLength(values[row]!));
       },
       observe(rows) {
         for (let row = 0; row < rows.count; row++) if (rows.isKept(row)) fit!.observe(values[row]!);
@@ -55,14 +44,7 @@ function eachVector(
   take: (values: ArrayLike<number>, row: number) => void,
 ): void {
   const vectorAt = vectorReader(field, rows.column(field.columns[0]!));
-  for (let row = 0; row < rows.count; row++) {
-    if (!rows.isKept(row)) continue;
-    try {
-      take(vectorAt(row), row);
-    } catch (error) {
-      rows.refuse(row, field.columns, error);
-    }
-  }
+  rows.eachKept(field.columns, (row) => take(vectorAt(row), row));
 }
 
 /** Returns a function from a row to its elements, which are valid until the next call. */
@@ -80,16 +62,6 @@ function vectorReader(field: FieldOf<'vector'>, column: Column): (row: number) =
     if (values !== undefined) return values;
     const items = column.listAt?.(row);
     return items === undefined ? read(row) : field.ofItems(items);
-  };
-}
-
-function itemsOf({ offsets, items, weights }: Lists, row: number): Parameters<FieldOf<'vector'>['ofItems']>[0] {
-  const places = Array.from({ length: offsets[row + 1]! - offsets[row]! }, (_, i) => offsets[row]! + i);
-  return {
-    ids: places.map((place) => items.text(place)),
-    weights: places.map((place) => weights?.[place] ?? 1),
-    begin: 0,
-    end: places.length,
   };
 }
 
