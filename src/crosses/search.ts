@@ -1,7 +1,8 @@
 import { setImmediate } from 'node:timers/promises';
-import { createAdditive, type LabelKind } from './additive.js';
+import { Additive, type LabelKind } from './additive.js';
 import { combineFields, type EncodedColumns } from './encoded-columns.js';
 import { createGainMeter, type Gain, type GainMeter } from './gain.js';
+import { gainOf, type HeldOutGain } from './held-out.js';
 
 /** A column pair whose combination improves the prediction. */
 export interface FoundCross {
@@ -61,7 +62,7 @@ export async function searchCrosses(
   fields: readonly EncodedColumns[],
   { top, isCrossed, onShare, signal }: SearchOptions,
 ): Promise<Search> {
-  const additive = createAdditive(labels, kind);
+  const additive = new Additive(labels, kind);
   fields.forEach((field) => additive.add(field));
   additive.fit(FIRST_SWEEPS);
   const loss = additive.loss();
@@ -123,19 +124,20 @@ export async function searchCrosses(
 }
 
 /**
- * Subtracts the remaining gain of the fields alone: shrunken effects of rare values leave some, which pairs would
- * absorb.
+ * Subtracts the remaining gain of the fields alone, for effects of the same variance: shrunken effects of rare values
+ * leave some, which pairs would absorb. The variance is the one with the largest difference.
  */
-function computeNetGain(
-  { gain, excess, variance, combinations }: Gain,
-  single: readonly Gain[],
-): Omit<FoundCross, 'columns'> {
-  const sum = (get: (each: Gain) => number): number =>
-    single.reduce((total, each) => total + Math.max(0, get(each)), 0);
-  const deviation = Math.sqrt(variance + sum((each) => each.variance));
-  return {
-    logLossGain: gain - sum((each) => each.gain),
-    zScore: deviation === 0 ? 0 : (excess - sum((each) => each.excess)) / deviation,
-    combinations,
-  };
+function computeNetGain({ gains, rows, combinations }: Gain, single: readonly Gain[]): Omit<FoundCross, 'columns'> {
+  const net = gains.map(({ excess, variance }, i) => {
+    const alone = single.map((each) => each.gains[i]!);
+    const sum = (get: (each: HeldOutGain) => number): number =>
+      alone.reduce((total, each) => total + Math.max(0, get(each)), 0);
+    const deviation = Math.sqrt(variance + sum((each) => each.variance));
+    return {
+      logLossGain: (gainOf({ excess, variance }) - sum(gainOf)) / rows,
+      zScore: deviation === 0 ? 0 : (excess - sum((each) => each.excess)) / deviation,
+      combinations,
+    };
+  });
+  return net.reduce((best, each) => (each.logLossGain > best.logLossGain ? each : best));
 }
