@@ -1,10 +1,4 @@
-import {
-  allocatePlainly,
-  allocateShared,
-  createBagBuffer,
-  gatherBags,
-  type BagBuffer,
-} from '../../chunks/bag-buffer.js';
+import { allocatePlainly, allocateShared, BagBuffer } from '../../chunks/bag-buffer.js';
 import {
   createRowBlock,
   gatherRows,
@@ -187,7 +181,7 @@ export class OrderedBags {
 
   constructor(capacity: OrderCapacity, maxBytes = MAX_BAG_BYTES) {
     this.#gathered = capacity.gathered;
-    this.raw = createBagBuffer(capacity.rows, (rows, items) => {
+    this.raw = new BagBuffer(capacity.rows, (rows, items) => {
       this.#memory = createBagMemory(capacity, Math.ceil(SPARE_ITEMS * items), maxBytes);
       if (this.#memory === undefined) return allocatePlainly(rows, items);
       return readBags(this.#memory, this.#memory.raw, rows, this.#memory.raw.items);
@@ -210,8 +204,8 @@ export class OrderedBags {
   }
 
   #putPlainly(order: Uint32Array, slot: number): BagColumn {
-    const into = (this.#plain[slot] ??= createBagBuffer(this.#gathered, allocateShared));
-    gatherBags(this.raw, order, 0, order.length, into);
+    const into = (this.#plain[slot] ??= new BagBuffer(this.#gathered, allocateShared));
+    into.gather(this.raw, order, 0, order.length);
     // Only arrays can be sent to another thread.
     const { offsets, ids, weights } = into;
     return { offsets, ids, weights };

@@ -155,10 +155,15 @@ export function columnsOf({ fields, labels, keys, spec }: RowFormat): readonly s
 }
 
 /** Returns the storage of a format's encoded rows. */
-export function blockColumns({ fields, labels, masks, keys }: RowFormat): readonly BlockColumn[] {
+export function blockColumns(format: RowFormat): readonly BlockColumn[] {
   return [
-    ...[...labels.map(({ name }) => name), ...masks].map((name): BlockColumn => ({ name, kind: 'label' })),
-    ...fields.map(fieldColumn),
-    ...keys.map((column): BlockColumn => ({ name: keyColumn(column), kind: 'key' })),
+    ...labelStorage(format),
+    ...format.fields.map(fieldColumn),
+    ...format.keys.map((column): BlockColumn => ({ name: keyColumn(column), kind: 'key' })),
   ];
+}
+
+/** Returns the storage of labels and masks. */
+export function labelStorage({ labels, masks }: RowFormat): BlockColumn[] {
+  return [...labels.map(({ name }) => name), ...masks].map((name) => ({ name, kind: 'label' }));
 }
