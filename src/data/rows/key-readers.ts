@@ -73,7 +73,7 @@ export function createKeyReaders(columns: readonly string[], cells: CellOptions 
     const seen = new Set<string>();
     return (rows, block) => {
       const into = block.keys.get(keyColumn(column))!;
-      eachText(rows, { columns: [column], takesLists: true }, undefined, rows.count, (raw, row) => {
+      eachText(rows, { columns: [column], takesLists: true }, (raw, row) => {
         const text = clean === undefined ? raw : clean(raw);
         const at = KEY_WORDS * (block.rows + row);
         if (!write(text, into, at) || seen.size > MAX_KEY_TEXTS || seen.has(text)) return;
