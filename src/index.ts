@@ -15,8 +15,9 @@ import type { TrainObserver, TrainResult } from './training/observer.js';
 
 export { loadModel } from './trained-model/load-model.js';
 export type { LoadOptions, Model, ModelInput, Predictions, PredictRowsOptions } from './trained-model/load-model.js';
-export type { BadRow, Columns, OnMissing, Row } from './data/rows/object-rows.js';
-export type { Cell, Item } from './data/rows/encode-values.js';
+export type { Columns, OnMissing, Row } from './data/objects/given-rows.js';
+export type { BadRow } from './data/objects/row-problems.js';
+export type { Cell, Item } from './data/objects/value-column.js';
 export { UserError } from './core/errors.js';
 export type { ErrorKind, Problem } from './core/errors.js';
 export type { EvaluateResult } from './evaluate.js';

@@ -2,7 +2,7 @@ import { dumpConfig } from './config/dump.js';
 import type { Experiment } from './config/experiment.js';
 import type { LoadedConfig } from './config/load.js';
 import { createComparison } from './config/stored.js';
-import { findLabelLeaks } from './data/info/label-leaks.js';
+import { findLabelLeaks } from './data/info/leak.js';
 import { rejectPolicy, type RejectPolicy } from './data/rows/rejects.js';
 import { dataSection, firstDataState } from './data/sources/data-state.js';
 import type { Access, ReadProgress } from './data/sources/source.js';

@@ -154,6 +154,7 @@ const DATA_MODULES = [
   'sampling-options',
   'options',
   'readers',
+  'objects',
   'rows',
   'shards',
   'cache',

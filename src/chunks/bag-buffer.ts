@@ -1,28 +1,11 @@
 import type { BagColumn } from '../core/batch.js';
 
-/** Memory for the bags of a number of rows; it grows to what the fullest batch needs and is used again. */
-export interface BagBuffer extends BagColumn {
-  offsets: Uint32Array;
-  ids: Uint32Array;
-  weights: Float32Array;
-  /** Grows to at least this number of items. */
-  reserve(items: number): void;
-  /** Grows to at least this number of rows. */
-  reserveRows(rows: number): void;
-  /** Begins the bag of a row again; the rows before it are filled. */
-  open(row: number): void;
-  /** Appends an item to the open bag. */
-  add(id: number, weight: number): void;
-  /** Ends the bag of the row. */
-  close(row: number): void;
-}
+/** Initial capacity for items per row. */
+const INITIAL_ITEMS = 4;
+/** Initial bytes per row: its offset, and the ids and weights of its items. */
+export const BAG_ROW_BYTES = 4 + 8 * INITIAL_ITEMS;
 
-/** Items a row that there is room for at first. */
-const FIRST_ITEMS = 4;
-/** Bytes that a row takes at first: its offset, and ids and weights. */
-export const BAG_ROW_BYTES = 4 + 8 * FIRST_ITEMS;
-
-/** Gives memory for some rows and at least so many of their items, in the place of what there was before. */
+/** Allocates memory for the bags of `rows` rows with at least `items` items, to replace `before`. */
 export type AllocateBags = (rows: number, items: number, before?: BagColumn) => BagColumn;
 
 const allocateIn =
@@ -33,89 +16,106 @@ const allocateIn =
     weights: new Float32Array(new Memory(4 * items)),
   });
 
-/** In plain memory, of which offsets stay as they are. */
+/** Allocates memory of this thread. */
 export const allocatePlainly = allocateIn(ArrayBuffer);
 
-/** The same in memory that threads share. */
+/** Allocates shared memory. */
 export const allocateShared = allocateIn(SharedArrayBuffer);
 
-/**
- * An empty buffer for the bags of `rows` rows.
- * @param allocate says where they lie
- */
-export function createBagBuffer(rows: number, allocate: AllocateBags = allocatePlainly): BagBuffer {
-  let count = 0;
-  const buffer: BagBuffer = {
-    ...allocate(rows, rows * FIRST_ITEMS),
-    reserve(items) {
-      const { offsets, ids, weights } = buffer;
-      if (items <= ids.length) return;
-      // Doubled at the least, so that growing costs a constant an item.
-      Object.assign(buffer, allocate(rows, Math.max(items, 2 * ids.length), { offsets, ids, weights }));
-      if (buffer.offsets !== offsets) buffer.offsets.set(offsets);
-      buffer.ids.set(ids);
-      buffer.weights.set(weights);
-    },
-    reserveRows(count) {
-      const { offsets } = buffer;
-      if (count < offsets.length) return;
-      buffer.offsets = new Uint32Array(Math.max(count + 1, 2 * offsets.length));
-      buffer.offsets.set(offsets);
-    },
-    open: (row) => void (count = buffer.offsets[row]!),
-    add(id, weight) {
-      if (count === buffer.ids.length) buffer.reserve(count + 1);
-      buffer.ids[count] = id;
-      buffer.weights[count] = weight;
-      count++;
-    },
-    close: (row) => void (buffer.offsets[row + 1] = count),
-  };
-  return buffer;
-}
+/** Memory for the bags of a number of rows; it grows to the largest batch and is reused. */
+export class BagBuffer implements BagColumn {
+  offsets: Uint32Array;
+  ids: Uint32Array;
+  weights: Float32Array;
+  readonly #rows: number;
+  readonly #allocate: AllocateBags;
+  /** Number of items up to the open bag, inclusive. */
+  #count = 0;
 
-/** Copies the bags of the rows that `order` lists, from `begin` to `end`, to the start of `target`. */
-export function gatherBags(source: BagColumn, order: Uint32Array, begin: number, end: number, target: BagBuffer): void {
-  let count = 0;
-  for (let i = begin; i < end; i++) {
-    const from = source.offsets[order[i]!]!;
-    const items = source.offsets[order[i]! + 1]! - from;
-    target.reserve(count + items);
-    for (let j = 0; j < items; j++) {
-      target.ids[count + j] = source.ids[from + j]!;
-      target.weights[count + j] = source.weights[from + j]!;
+  constructor(rows: number, allocate = allocatePlainly) {
+    this.#rows = rows;
+    this.#allocate = allocate;
+    ({ offsets: this.offsets, ids: this.ids, weights: this.weights } = allocate(rows, rows * INITIAL_ITEMS));
+  }
+
+  /** Grows to at least `items` items. */
+  reserve(items: number): void {
+    const { offsets, ids, weights } = this;
+    if (items <= ids.length) return;
+    // Doubling makes the cost per item constant.
+    const larger = this.#allocate(this.#rows, Math.max(items, 2 * ids.length), { offsets, ids, weights });
+    ({ offsets: this.offsets, ids: this.ids, weights: this.weights } = larger);
+    if (this.offsets !== offsets) this.offsets.set(offsets);
+    this.ids.set(ids);
+    this.weights.set(weights);
+  }
+
+  /** Grows to at least `rows` rows. */
+  reserveRows(rows: number): void {
+    const { offsets } = this;
+    if (rows < offsets.length) return;
+    this.offsets = new Uint32Array(Math.max(rows + 1, 2 * offsets.length));
+    this.offsets.set(offsets);
+  }
+
+  /** Begins the bag of a row; the rows before it are filled. */
+  open(row: number): void {
+    this.#count = this.offsets[row]!;
+  }
+
+  /** Appends an item to the open bag. */
+  add(id: number, weight: number): void {
+    if (this.#count === this.ids.length) this.reserve(this.#count + 1);
+    this.ids[this.#count] = id;
+    this.weights[this.#count] = weight;
+    this.#count++;
+  }
+
+  /** Ends the bag of a row. */
+  close(row: number): void {
+    this.offsets[row + 1] = this.#count;
+  }
+
+  /** Copies the bags of the rows `order[begin]` to `order[end - 1]` to row 0 and after it. */
+  gather(source: BagColumn, order: Uint32Array, begin: number, end: number): void {
+    let count = 0;
+    for (let i = begin; i < end; i++) {
+      const from = source.offsets[order[i]!]!;
+      const items = source.offsets[order[i]! + 1]! - from;
+      this.reserve(count + items);
+      const { ids, weights } = this;
+      for (let j = 0; j < items; j++) {
+        ids[count + j] = source.ids[from + j]!;
+        weights[count + j] = source.weights[from + j]!;
+      }
+      count += items;
+      this.offsets[i - begin + 1] = count;
     }
-    count += items;
-    target.offsets[i - begin + 1] = count;
   }
-}
 
-/** Moves the bags of rows `first + kept[i]`, in increasing order, to row `first` and after it. */
-export function compactBags(
-  { offsets, ids, weights }: BagColumn,
-  first: number,
-  kept: Uint32Array,
-  count: number,
-): void {
-  let end = offsets[first]!;
-  for (let i = 0; i < count; i++) {
-    const from = offsets[first + kept[i]!]!;
-    const to = offsets[first + kept[i]! + 1]!;
-    ids.copyWithin(end, from, to);
-    weights.copyWithin(end, from, to);
-    end += to - from;
-    // Later rows are not read before this one.
-    offsets[first + i + 1] = end;
+  /** Moves the bags of the first `count` rows `first + kept[i]`, in increasing order, to row `first` and after it. */
+  compact(first: number, kept: Uint32Array, count: number): void {
+    const { offsets, ids, weights } = this;
+    let end = offsets[first]!;
+    for (let i = 0; i < count; i++) {
+      const from = offsets[first + kept[i]!]!;
+      const to = offsets[first + kept[i]! + 1]!;
+      ids.copyWithin(end, from, to);
+      weights.copyWithin(end, from, to);
+      end += to - from;
+      // Later rows are not read before this one.
+      offsets[first + i + 1] = end;
+    }
   }
-}
 
-/** Appends the bags of rows `begin` to `end` to those of the first `rows` rows of `target`. */
-export function appendBags(source: BagColumn, begin: number, end: number, target: BagBuffer, rows: number): void {
-  const from = source.offsets[begin]!;
-  const to = source.offsets[end]!;
-  const at = target.offsets[rows]!;
-  target.reserve(at + to - from);
-  target.ids.set(source.ids.subarray(from, to), at);
-  target.weights.set(source.weights.subarray(from, to), at);
-  for (let i = 1; i <= end - begin; i++) target.offsets[rows + i] = at + source.offsets[begin + i]! - from;
+  /** Appends rows `begin` to `end` of a column to the first `rows` rows. */
+  append(source: BagColumn, begin: number, end: number, rows: number): void {
+    const from = source.offsets[begin]!;
+    const to = source.offsets[end]!;
+    const at = this.offsets[rows]!;
+    this.reserve(at + to - from);
+    this.ids.set(source.ids.subarray(from, to), at);
+    this.weights.set(source.weights.subarray(from, to), at);
+    for (let i = 1; i <= end - begin; i++) this.offsets[rows + i] = at + source.offsets[begin + i]! - from;
+  }
 }

@@ -27,8 +27,6 @@ export interface Column {
   listAt?(row: number): Items | undefined;
   /** Returns a value that is a list of numbers, empty if it is missing; undefined for another value. */
   numbersAt?(row: number): ArrayLike<number> | undefined;
-  /** Whether the directory name sets the value of all rows. */
-  readonly isConstant?: true;
 }
 
 /** Values as numbers. NaN marks a value that only `text` represents exactly, or a missing one. */
@@ -38,7 +36,7 @@ export interface Numbers {
   readonly isWhole: boolean;
 }
 
-/** Values that are ids already, whatever their text. */
+/** Values that are ids, independent of their texts. */
 export interface Ids {
   readonly values: Uint32Array;
   /** Exclusive upper bound of all values. */

@@ -1,7 +1,7 @@
 import { InvalidValueError } from '../text/invalid-value.js';
 import type { Target } from './casts.js';
 import type { ChunkRows } from './chunk.js';
-import { CELL_SEPARATOR, type Column, type Dictionary, type DictionaryValues } from './column.js';
+import { CELL_SEPARATOR, type Column, type DictionaryValues } from './column.js';
 
 /** How the texts of one column, or of several columns together, are read. */
 export interface TextReading {
@@ -17,19 +17,6 @@ export interface TextEncoding extends TextReading {
   /** @throws InvalidValueError */
   encode(text: string): number;
 }
-
-/**
- * Encodes the texts of some rows of a chunk, or of all rows, to `into`, from `first`. Invalid rows are refused; rows
- * that are not kept are skipped.
- * @param odd rows to encode; undefined for all
- */
-export type EncodeTexts = (
-  rows: ChunkRows,
-  odd: Uint32Array | undefined,
-  numOdd: number,
-  into: Target,
-  first: number,
-) => void;
 
 const ONE_VALUE = new InvalidValueError(
   'one value, not a list',
@@ -62,19 +49,21 @@ function textOf(column: Column, isNumber: boolean, takesLists: boolean): (row: n
   };
 }
 
-/** Calls `read` for the text of each kept row of `odd`, or of all; rows for which it throws are refused. */
+/**
+ * Calls `read` for the text of each kept row; rows for which it throws an InvalidValueError are refused.
+ * @param indices rows to read; default: all
+ */
 export function eachText(
   rows: ChunkRows,
   reading: TextReading,
-  odd: Uint32Array | undefined,
-  numOdd: number,
   read: (text: string, row: number) => void,
+  indices?: Uint32Array,
 ): void {
-  const end = odd === undefined ? rows.count : numOdd;
+  const end = indices?.length ?? rows.count;
   if (end === 0) return;
   const text = textsOf(rows, reading);
   for (let i = 0; i < end; i++) {
-    const row = odd === undefined ? i : odd[i]!;
+    const row = indices === undefined ? i : indices[i]!;
     if (!rows.isKept(row)) continue;
     try {
       read(text(row), row);
@@ -84,44 +73,43 @@ export function eachText(
   }
 }
 
-/** Creates an encoder of texts, which encodes each distinct value of a dictionary once. */
-export function createTextEncoder(encoding: TextEncoding): EncodeTexts {
-  const encode = encoding.encode.bind(encoding);
-  const memos = new WeakMap<DictionaryValues, Float64Array>();
-  const memoOf = (values: DictionaryValues): Float64Array => {
-    const memo = memos.get(values) ?? new Float64Array(values.size).fill(NaN);
-    memos.set(values, memo);
-    return memo;
-  };
-  return (rows, odd, numOdd, into, first) => {
-    const dictionary = encoding.columns.length === 1 ? rows.column(encoding.columns[0]!).dictionary : undefined;
-    if (dictionary === undefined)
-      eachText(rows, encoding, odd, numOdd, (text, row) => void (into[first + row] = encode(text)));
-    else encodeDictionary(rows, encoding, dictionary, memoOf(dictionary.values), odd, numOdd, into, first);
-  };
-}
+/** Encodes the texts of rows, each distinct value of a dictionary once. */
+export class TextColumnEncoder {
+  readonly #encoding: TextEncoding;
+  /** Encoded values of dictionaries, NaN for those that are not encoded yet. */
+  readonly #memos = new WeakMap<DictionaryValues, Float64Array>();
 
-function encodeDictionary(
-  rows: ChunkRows,
-  encoding: TextEncoding,
-  { indices }: Dictionary,
-  memo: Float64Array,
-  odd: Uint32Array | undefined,
-  numOdd: number,
-  into: Target,
-  first: number,
-): void {
-  let unknown: Uint32Array | undefined;
-  let numUnknown = 0;
-  const end = odd === undefined ? rows.count : numOdd;
-  for (let i = 0; i < end; i++) {
-    const row = odd === undefined ? i : odd[i]!;
-    const known = memo[indices[row]!]!;
-    if (Number.isNaN(known)) (unknown ??= new Uint32Array(rows.count))[numUnknown++] = row;
-    else into[first + row] = known;
+  constructor(encoding: TextEncoding) {
+    this.#encoding = encoding;
   }
-  if (numUnknown === 0) return;
-  eachText(rows, encoding, unknown, numUnknown, (text, row) => {
-    into[first + row] = memo[indices[row]!] = encoding.encode(text);
-  });
+
+  /**
+   * Encodes kept rows to `into`, from `first`; invalid rows are refused.
+   * @param indices rows to encode; default: all
+   */
+  encode(rows: ChunkRows, into: Target, first: number, indices?: Uint32Array): void {
+    const encoding = this.#encoding;
+    const dictionary = encoding.columns.length === 1 ? rows.column(encoding.columns[0]!).dictionary : undefined;
+    if (dictionary === undefined) {
+      eachText(rows, encoding, (text, row) => void (into[first + row] = encoding.encode(text)), indices);
+      return;
+    }
+    const { values, indices: codes } = dictionary;
+    const memo = this.#memos.get(values) ?? new Float64Array(values.size).fill(NaN);
+    this.#memos.set(values, memo);
+    let unknown: Uint32Array | undefined;
+    let numUnknown = 0;
+    const end = indices?.length ?? rows.count;
+    for (let i = 0; i < end; i++) {
+      const row = indices === undefined ? i : indices[i]!;
+      const known = memo[codes[row]!]!;
+      if (Number.isNaN(known)) (unknown ??= new Uint32Array(rows.count))[numUnknown++] = row;
+      else into[first + row] = known;
+    }
+    if (unknown === undefined) return;
+    const encode = (text: string, row: number): void => {
+      into[first + row] = memo[codes[row]!] = encoding.encode(text);
+    };
+    eachText(rows, encoding, encode, unknown.subarray(0, numUnknown));
+  }
 }

@@ -1,6 +1,6 @@
 import { column, type Batch, type VectorColumn } from '../core/batch.js';
 import { KEY_WORDS } from '../core/row-key.js';
-import { appendBags, BAG_ROW_BYTES, compactBags, createBagBuffer, gatherBags, type BagBuffer } from './bag-buffer.js';
+import { BAG_ROW_BYTES, BagBuffer } from './bag-buffer.js';
 
 /** Memory for encoded rows: a typed array per column, of which the first `rows` rows are filled. */
 export interface RowBlock extends Batch {
@@ -110,7 +110,7 @@ export function createRowBlock(
 ): RowBlock {
   const block = emptyBlock();
   for (const each of columns) {
-    if (!hasWords(each)) block.bags.set(each.name, createBagBuffer(capacity));
+    if (!hasWords(each)) block.bags.set(each.name, new BagBuffer(capacity));
     else {
       const Words: new (memory: ArrayBufferLike) => WordColumn['data'] = wordArray(each);
       setWords(block, each, new Words(new Memory(4 * wordsPerRow(each) * capacity)));
@@ -129,7 +129,7 @@ export function appendRows(
 ): void {
   for (const each of columns) {
     if (!hasWords(each)) {
-      appendBags(column(source.bags, each.name), begin, end, column(target.bags, each.name), target.rows);
+      column(target.bags, each.name).append(column(source.bags, each.name), begin, end, target.rows);
       continue;
     }
     const { data, width } = wordColumn(target, each);
@@ -139,8 +139,8 @@ export function appendRows(
 }
 
 /**
- * Copies the rows that the first `count` numbers of `order` name to `target`, in that order; one column at a time,
- * since a column fits in a cache.
+ * Copies the rows with the first `count` indices of `order` to `target`, one column at a time, since a column fits in
+ * a cache.
  */
 export function gatherRows(
   source: Batch,
@@ -152,7 +152,7 @@ export function gatherRows(
   target.rows = count;
   for (const each of columns) {
     if (!hasWords(each)) {
-      gatherBags(column(source.bags, each.name), order, 0, count, column(target.bags, each.name));
+      column(target.bags, each.name).gather(column(source.bags, each.name), order, 0, count);
       continue;
     }
     const { data, width } = wordColumn(target, each);
@@ -160,7 +160,7 @@ export function gatherRows(
   }
 }
 
-/** Moves the rows that `kept` names, in increasing order, to row `first` and after it. */
+/** Moves the first `count` rows `first + kept[i]`, in increasing order, to row `first` and after it. */
 export function compactRows(
   block: RowBlock,
   columns: readonly BlockColumn[],
@@ -170,7 +170,7 @@ export function compactRows(
 ): void {
   for (const each of columns) {
     if (!hasWords(each)) {
-      compactBags(column(block.bags, each.name), first, kept, count);
+      column(block.bags, each.name).compact(first, kept, count);
       continue;
     }
     const { data, width } = wordColumn(block, each);
@@ -195,7 +195,7 @@ export function reserveRows(block: RowBlock, columns: readonly BlockColumn[], ca
   }
 }
 
-/** Returns the words of an array as signed integers: one kind of array, whose elements fit a register. */
+/** Returns the words of an array as signed integers, so that loops have a single type of array. */
 export function wordsOf(data: Uint32Array | Float32Array): Int32Array {
   return new Int32Array(data.buffer, data.byteOffset, data.length);
 }

@@ -1,7 +1,6 @@
 import type { Chunk } from '../chunks/chunk.js';
 import { blockRows, reserveRows } from '../chunks/row-block.js';
 import type { Fitted } from '../features/feature-types.js';
-import { createLineEncoder } from './encoding/encode-lines.js';
 import { EncodePool, type EncodePoolOptions } from './encoding/encode-pool.js';
 import { finishFits, fitReaders, startFits } from './encoding/fit-readers.js';
 import { noRows } from './encoding/no-rows.js';
@@ -97,7 +96,7 @@ async function* encodeOnThreads(
   options: EncodeOptions & EncodePoolOptions,
 ): AsyncGenerator<EncodedBatch> {
   const encoder = rowEncoder(columns, format, options.kept);
-  const pool = new EncodePool(columns, format, options, createLineEncoder(columns, format, options.kept));
+  const pool = new EncodePool(columns, format, options);
   let line = 1 + (csv.headerLines ?? 0);
   const takeOldest = async (): Promise<EncodedBatch> => {
     const { rows, numLines } = await pool.take(line);

@@ -1,5 +1,5 @@
 import { column, sliceRows, type BagColumn, type Batch } from '../core/batch.js';
-import { createBagBuffer, gatherBags } from '../chunks/bag-buffer.js';
+import { BagBuffer } from '../chunks/bag-buffer.js';
 import type { RowBlock } from '../chunks/row-block.js';
 
 /** Rows in memory as batches, with permuted fields. */
@@ -61,9 +61,9 @@ export function createPermuter(rows: RowBlock, batchRows: number): Permuter {
   }
 
   function createBagGatherer(name: string, source: BagColumn): Gather<BagColumn> {
-    const target = createBagBuffer(batchRows);
+    const target = new BagBuffer(batchRows);
     return (order, begin, end) => {
-      gatherBags(source, order, begin, end, target);
+      target.gather(source, order, begin, end);
       return [name, target];
     };
   }

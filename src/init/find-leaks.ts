@@ -1,5 +1,5 @@
-import { aucOfRates, LEAK_AUC } from '../data/info/leak.js';
-import { createTally } from '../data/info/tally.js';
+import { computeRateAuc, LEAK_AUC } from '../data/info/leak.js';
+import { Tally } from '../data/info/tally.js';
 import type { InspectedColumn } from './column-kind.js';
 
 /** Number of equal-frequency bins for numbers with more distinct values. */
@@ -23,10 +23,10 @@ export function findLeaks(
   return columns.flatMap(({ column, kind }) => {
     const toKey = kind.is === 'number' ? createBinning(column.values) : (code: number): number => code;
     return [...labels].flatMap(([label, isYes]): Leak[] => {
-      const [trainTally, testTally] = [createTally(2), createTally(2)];
+      const [trainTally, testTally] = [new Tally(2), new Tally(2)];
       for (let r = 0; r < column.codes.length; r++)
         (r % 2 === 0 ? trainTally : testTally).add(toKey(column.codes[r]!), [1, isYes[r]!]);
-      const auc = aucOfRates(trainTally, testTally, { rows: 0, positives: 1 });
+      const auc = computeRateAuc(trainTally, testTally);
       return auc !== undefined && auc >= LEAK_AUC ? [{ column: column.name, label, auc }] : [];
     });
   });

@@ -1,6 +1,6 @@
 import type { Batch } from '../core/batch.js';
 import type { EncodedBatch } from '../data/rows/row-collector.js';
-import { findLargestNumber } from '../data/rows/prediction-problem.js';
+import { findLargestNumber } from '../data/objects/row-problems.js';
 import type { EncodedFormat } from '../data/rows/row-format.js';
 import type { Program } from '../engines/engine.js';
 import { quoted, userError } from '../core/errors.js';

@@ -1,7 +1,8 @@
-import type { CountsByColumn } from '../data/rows/observe-cells.js';
-import type { BadRow } from '../data/rows/object-rows.js';
+import { joinRows } from '../data/objects/given-rows.js';
+import type { CountsByColumn } from '../data/objects/object-reader.js';
+import type { BadRow } from '../data/objects/row-problems.js';
 import type { GivenModel, Predictions } from '../trained-model/load-model.js';
-import { joinRows, type GivenRequest } from './given-request.js';
+import type { GivenRequest } from './given-request.js';
 import type { Answered, AnsweredBundle, Bundle, BodyKind, BodyLimits, Form, ModelFacts } from './messages.js';
 import { asRefusal, refusalBody, refusedAnswer } from './refusal.js';
 import { readRowsRequest } from './rows-request.js';
@@ -37,7 +38,7 @@ export function answerBundle(
       answers[index] = toAnswer(error);
     }
   }
-  let counts: CountsByColumn = {};
+  let counts: CountsByColumn = new Map();
   if (read.length === 0) return { answers, counts };
   const bad: BadRow[] = [];
   const predictions = model.predictGiven(joinRows(read.map(({ request }) => request.rows)), {

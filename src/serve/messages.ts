@@ -1,8 +1,8 @@
 // Messages between the HTTP thread and the prediction threads. Bodies are parsed on the prediction threads, to keep the
 // HTTP thread free.
 
-import type { CountsByColumn } from '../data/rows/observe-cells.js';
-import type { OnMissing } from '../data/rows/object-rows.js';
+import type { CountsByColumn } from '../data/objects/object-reader.js';
+import type { OnMissing } from '../data/objects/given-rows.js';
 
 /** The request form: JSON objects, or tensors of the Open Inference Protocol. */
 export type Form = 'rows' | 'tensors';

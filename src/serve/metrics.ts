@@ -1,6 +1,6 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { wallClockMs } from '../system/clock.js';
-import type { CountsByColumn } from '../data/rows/observe-cells.js';
+import type { CountsByColumn } from '../data/objects/object-reader.js';
 import type { ModelFacts, ModelStatistics } from './messages.js';
 
 /** Metrics of a server. */
@@ -123,7 +123,7 @@ export function createMetrics(facts: () => readonly ModelFacts[]): ServeMetrics 
       const own = getStatistics(model);
       own.rows += numRows;
       if (numRows > 0) own.bundles++;
-      for (const [column, count] of Object.entries(counts)) {
+      for (const [column, count] of counts) {
         if (count.nulls > 0) nulls.inc({ model, column }, count.nulls);
         if (count.oov > 0) oov.inc({ model, column }, count.oov);
       }

@@ -1,4 +1,4 @@
-import type { CountsByColumn } from '../data/rows/observe-cells.js';
+import type { CountsByColumn } from '../data/objects/object-reader.js';
 import { BUG } from './answer-bundle.js';
 import {
   packRequests,

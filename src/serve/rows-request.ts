@@ -1,5 +1,5 @@
 import { shortestDecimal } from '../text/float-text.js';
-import { rowsOfObjects, type Row } from '../data/rows/object-rows.js';
+import { rowsOfObjects, type Row } from '../data/objects/given-rows.js';
 import { didYouMean, quoted, type Problem } from '../core/errors.js';
 import { asObject, parseJsonBody, refuseRowCount, assertKeys } from './body.js';
 import { rejectInvalidInput, type GivenRequest } from './given-request.js';

@@ -1,5 +1,5 @@
 import { floatText, halfFloat } from '../text/float-text.js';
-import type { Cell } from '../data/rows/encode-values.js';
+import type { Cell } from '../data/objects/value-column.js';
 import { quoted } from '../core/errors.js';
 import { refusal, type Refusal } from './refusal.js';
 

@@ -1,6 +1,6 @@
-import type { Cell, Item } from '../data/rows/encode-values.js';
+import type { Cell, Item } from '../data/objects/value-column.js';
 import { shortestDecimal } from '../text/float-text.js';
-import { rowsOfColumns } from '../data/rows/object-rows.js';
+import { rowsOfColumns } from '../data/objects/given-rows.js';
 import { didYouMean, problemLine, quoted, type Problem } from '../core/errors.js';
 import type { Predictions } from '../trained-model/load-model.js';
 import { asObject, parseJsonBody, refuseRowCount, assertKeys } from './body.js';

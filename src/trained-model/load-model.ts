@@ -1,15 +1,13 @@
-import type { CountsOption } from '../data/rows/observe-cells.js';
 import {
-  badRowsError,
   rowsOfColumns,
   rowsOfObjects,
-  type BadRow,
   type Columns,
   type GivenRows,
   type OnMissing,
   type Row,
-} from '../data/rows/object-rows.js';
-import { createGivenReader } from '../data/rows/read-given.js';
+} from '../data/objects/given-rows.js';
+import { ObjectReader, type CountsByColumn } from '../data/objects/object-reader.js';
+import { badRowsError, type BadRow } from '../data/objects/row-problems.js';
 import type { Program } from '../engines/engine.js';
 import { createEngine } from '../engines/engines.js';
 import { userError } from '../core/errors.js';
@@ -72,7 +70,11 @@ export interface Model {
 /** A model for servers: accepts rows in any layout, and has the config's name. */
 export interface GivenModel extends Model {
   readonly name: string;
-  predictGiven(given: GivenRows, options?: PredictRowsOptions & CountsOption): Predictions;
+  /** @param onCounts called once, when all rows are encoded */
+  predictGiven(
+    given: GivenRows,
+    options?: PredictRowsOptions & { onCounts?(counts: CountsByColumn): void },
+  ): Predictions;
 }
 
 /**
@@ -106,13 +108,13 @@ export async function loadGivenModel(path: string, { raw }: LoadOptions): Promis
   );
   const outputs = listPredictedOutputs(trained.outputs);
   const inputs = listInputs(fields);
-  const readGiven = createGivenReader(fields, experiment.data.decimal);
+  const reader = new ObjectReader(fields, experiment.data.decimal);
 
   const predictGiven: GivenModel['predictGiven'] = (given, { onBadRow, onCounts } = {}) => {
     if (program?.predictSync === undefined)
       throw userError('usage', { where: folder, message: 'the model is disposed', fix: 'load it again' });
     const results = outputs.map(({ name }) => ({ name, values: new Float32Array(given.count) }));
-    const { batches, problems, counts } = readGiven(given);
+    const { batches, problems, counts } = reader.read(given);
     for (const { batch, begin } of batches) {
       const predictions = program.predictSync(batch);
       for (const [s, output] of outputs.entries())

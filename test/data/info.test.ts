@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { dataOptions } from '../../src/data/options.js';
 import { describeData } from '../../src/data/info/describe-data.js';
-import { driftOf } from '../../src/data/info/drift.js';
-import { aucOfRates } from '../../src/data/info/leak.js';
-import { createTally } from '../../src/data/info/tally.js';
+import { computeDrift } from '../../src/data/info/drift.js';
+import { computeRateAuc } from '../../src/data/info/leak.js';
+import { Tally } from '../../src/data/info/tally.js';
 import { rowFormatOf } from '../../src/data/rows/row-format.js';
 import { featureTypes } from '../../src/features/feature-types.js';
 import { randomStream } from '../../src/core/random.js';
@@ -250,23 +250,23 @@ describe('vector statistics in the data description', () => {
 describe('drift', () => {
   it('is the population stability index: 0 for equal shares, growing with the difference', () => {
     const tallyOf = (counts: readonly number[]) => {
-      const tally = createTally();
+      const tally = new Tally();
       for (const [key, count] of counts.entries()) for (let i = 0; i < count; i++) tally.add(key);
       return tally;
     };
     const train = tallyOf([500_000, 300_000, 200_000]);
-    expect(driftOf(train, train)).toBe(0);
-    const shifted = driftOf(train, tallyOf([300_000, 300_000, 400_000]))!;
+    expect(computeDrift(train, train)).toBe(0);
+    const shifted = computeDrift(train, tallyOf([300_000, 300_000, 400_000]))!;
     expect(shifted).toBeCloseTo((0.5 - 0.3) * Math.log(0.5 / 0.3) + (0.2 - 0.4) * Math.log(0.2 / 0.4), 5);
-    expect(driftOf(train, tallyOf([300_000, 300_000, 390_000, 10_000]))!).toBeGreaterThan(shifted);
-    expect(driftOf(train, createTally())).toBeUndefined();
+    expect(computeDrift(train, tallyOf([300_000, 300_000, 390_000, 10_000]))!).toBeGreaterThan(shifted);
+    expect(computeDrift(train, new Tally())).toBeUndefined();
   });
 });
 
 describe('single-field AUC', () => {
   it('is the AUC of the label rates by value', () => {
     const random = randomStream(3, 'rates');
-    const [train, other] = [createTally(2), createTally(2)];
+    const [train, other] = [new Tally(2), new Tally(2)];
     const rates = new Map<number, [number, number]>();
     const rows: (readonly [number, number])[] = [];
     for (let i = 0; i < 4000; i++) {
@@ -287,8 +287,8 @@ describe('single-field AUC', () => {
       rows.map(([, label]) => label),
       rows.map(([key]) => scoreOf(key)),
     );
-    expect(aucOfRates(train, other, { rows: 0, positives: 1 })).toBeCloseTo(expected, 10);
-    expect(aucOfRates(train, createTally(2), { rows: 0, positives: 1 })).toBeUndefined();
+    expect(computeRateAuc(train, other)).toBeCloseTo(expected, 10);
+    expect(computeRateAuc(train, new Tally(2))).toBeUndefined();
   });
 });
 

@@ -5,8 +5,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import type { BagColumn } from '../../src/core/batch.js';
 import { shardDataset } from '../../src/data/batches/dataset.js';
 import type { Shuffle } from '../../src/data/batches/pass.js';
-import { createOrderedBags } from '../../src/data/rows/ordered-bags.js';
-import { createOrderedWords } from '../../src/data/rows/ordered-words.js';
+import { OrderedBags, OrderedWords } from '../../src/data/rows/ordered-rows.js';
 import type { BlockColumn } from '../../src/chunks/row-block.js';
 import { openShards, type Shards } from '../../src/data/shards/reader.js';
 import { asStored } from '../../src/data/shards/shard-view.js';
@@ -55,7 +54,7 @@ const drawBag = (random: ReturnType<typeof randomStream>, most: number): Bag => 
 };
 
 /** Copies bags to the input buffer of a permutation. */
-function fill(raw: ReturnType<typeof createOrderedBags>['raw'], { offsets, ids, weights }: BagColumn): void {
+function fill(raw: OrderedBags['raw'], { offsets, ids, weights }: BagColumn): void {
   raw.offsets.set(offsets);
   raw.reserve(ids.length);
   raw.ids.set(ids);
@@ -66,7 +65,7 @@ describe('permuted bags', () => {
   it.each<[string, number | undefined]>([
     ['with kernels', undefined],
     ['without kernels, for a column above their limit', 1000],
-  ])('equal the bags of the given rows: %s', (_, mostBytes) => {
+  ])('equal the bags of the given rows: %s', (_, maxBytes) => {
     fc.assert(
       fc.property(
         fc.nat({ max: 2000 }),
@@ -75,7 +74,7 @@ describe('permuted bags', () => {
         fc.nat(),
         (rows, most, count, seed) => {
           const random = randomStream(seed, 'bags');
-          const ordered = createOrderedBags(rows + 7, count, 2, mostBytes);
+          const ordered = new OrderedBags({ rows: rows + 7, gathered: count, slots: 2 }, maxBytes);
           const put = [0, 1, 2, 3].map((turn) => {
             // Reuses a buffer that grew before.
             const bags = Array.from({ length: rows }, () =>
@@ -106,21 +105,21 @@ describe('permuted bags', () => {
       weights: Array.from({ length }, () => random.uniform()),
     }));
     const order = Uint32Array.of(4, 1, 0, 6, 3, 5, 2, 1, 4);
-    const { raw, put } = createOrderedBags(7, 9, 1);
-    fill(raw, columnOf(bags));
-    expect(bagsOf(put(order, 0), 9)).toEqual(
+    const ordered = new OrderedBags({ rows: 7, gathered: 9, slots: 1 });
+    fill(ordered.raw, columnOf(bags));
+    expect(bagsOf(ordered.put(order, 0), 9)).toEqual(
       [...order].map((row) => ({ ids: bags[row]!.ids, weights: bits(bags[row]!.weights) })),
     );
   });
 
   it('preserve the bits of NaN weights', () => {
-    const { raw, put } = createOrderedBags(2, 2, 1);
-    fill(raw, {
+    const ordered = new OrderedBags({ rows: 2, gathered: 2, slots: 1 });
+    fill(ordered.raw, {
       offsets: Uint32Array.of(0, 2, 3),
       ids: Uint32Array.of(1, 2, 3),
       weights: new Float32Array(Uint32Array.of(0x7fa00001, 0x80000000, 0xffc12345).buffer),
     });
-    const { weights } = put(Uint32Array.of(1, 0), 0);
+    const { weights } = ordered.put(Uint32Array.of(1, 0), 0);
     expect([...new Uint32Array(weights.buffer, weights.byteOffset, 3)]).toEqual([0xffc12345, 0x7fa00001, 0x80000000]);
   });
 });
@@ -137,21 +136,21 @@ describe('permuted words', () => {
           const random = randomStream(seed, 'words');
           const columns = Array.from({ length: numColumns }, (_, c) => ({
             name: `c${c}`,
-            Array: c % 3 === 0 ? Float32Array : Uint32Array,
+            kind: c % 3 === 0 ? ('number' as const) : ('id' as const),
           }));
-          const { raw, put } = createOrderedWords(columns, rows, putRows, 2);
-          const bitsOf = (all: typeof raw): number[][] =>
-            [...all.values()].map(({ buffer, byteOffset, length }) => [...new Uint32Array(buffer, byteOffset, length)]);
+          const ordered = new OrderedWords(columns, { rows, gathered: putRows, slots: 2 });
+          const bitsOf = (all: typeof ordered.raw): number[][] =>
+            all.map(({ buffer, byteOffset, length }) => [...new Uint32Array(buffer, byteOffset, length)]);
           const placed = [0, 1, 0, 1].map((place) => {
             const words = columns.map(() => Array.from({ length: rows }, () => random.uint32()));
-            for (const [c, { buffer, byteOffset }] of [...raw.values()].entries())
+            for (const [c, { buffer, byteOffset }] of ordered.raw.entries())
               new Uint32Array(buffer, byteOffset, rows).set(words[c]!);
             const order = Uint32Array.from({ length: random.below(putRows + 1) }, () => random.below(rows));
-            const found = put(order, place);
+            const found = ordered.put(order, place);
             const expected = words.map((column) => [...order].map((row) => column[row]!));
-            expect([...found.keys()]).toEqual(columns.map(({ name }) => name));
+            expect(found).toHaveLength(columns.length);
             expect(bitsOf(found)).toEqual(expected);
-            expect(bitsOf(raw)).toEqual(words);
+            expect(bitsOf(ordered.raw)).toEqual(words);
             return { found, expected };
           });
           for (const { found, expected } of placed.slice(2)) expect(bitsOf(found)).toEqual(expected);

@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import { parseConfig } from '../../src/config/load.js';
-import { createValueEncoder } from '../../src/data/rows/encode-values.js';
+import { rowsOfColumns, type Columns } from '../../src/data/objects/given-rows.js';
+import { ObjectReader } from '../../src/data/objects/object-reader.js';
 import { refuseBadRows } from '../../src/data/rows/rejects.js';
 import { encodedFormat, rowFormatOf, recipeOf, type RowFormat } from '../../src/data/rows/row-format.js';
 import type { DialectOptions } from '../../src/data/dialect.js';
@@ -240,20 +241,15 @@ describe('a file with null values', () => {
       csv((cell) => cell),
     );
     const { ready } = await read(path, format);
-    const given: Record<string, readonly unknown[]> = {
+    const given: Columns = {
       user: [7, '?', '2 ', 99],
       city: [' NY', 'LA', null, 'NY'],
       price: [-1, 5, undefined, 7.5],
       seen: [['3', '?'], null, [3], ''],
     };
-    const bad: unknown[] = [];
-    const batch = createValueEncoder(ready.fields).encode(
-      4,
-      0,
-      (column) => (row) => given[column]![row],
-      (cell) => bad.push(cell),
-    );
-    expect(bad).toEqual([]);
+    const { batches, problems } = new ObjectReader(ready.fields).read(rowsOfColumns(given));
+    const { batch } = [...batches][0]!;
+    expect(problems.list()).toEqual([]);
     expect([...batch.ids.get('user')!.subarray(0, 4)]).toEqual(expected.user);
     expect([...batch.numbers.get('price')!.subarray(0, 4)]).toEqual(expected.price);
     expect([...batch.bags.get('seen')!.offsets.subarray(0, 5)]).toEqual([0, 1, 1, 2, 2]);

@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import { describe, expect, it } from 'vitest';
 import type { VectorColumn } from '../../src/core/batch.js';
-import { createValueEncoder } from '../../src/data/rows/encode-values.js';
+import { rowsOfColumns } from '../../src/data/objects/given-rows.js';
+import { ObjectReader } from '../../src/data/objects/object-reader.js';
 import { refuseBadRows } from '../../src/data/rows/rejects.js';
 import { columnsOf, encodedFormat, rowFormatOf, type EncodedFormat } from '../../src/data/rows/row-format.js';
 import { openSource } from '../../src/data/sources/open-source.js';
@@ -218,12 +219,9 @@ describe('vectors in files', () => {
       numbers.map((values) => values && Float32Array.from(values)),
       numbers.map((values) => values?.join('|')),
     ]) {
-      const batch = createValueEncoder(ready.fields).encode(
-        50,
-        0,
-        () => (row) => given[row],
-        (bad) => expect(bad).toBeUndefined(),
-      );
+      const { batches, problems } = new ObjectReader(ready.fields).read(rowsOfColumns({ emb: given }));
+      const { batch } = [...batches][0]!;
+      expect(problems.list()).toEqual([]);
       expect(batch.vectors!.get('emb')!.data.subarray(0, 200)).toEqual(vectors.data);
     }
   });

@@ -132,12 +132,12 @@ describe('a tensor of vectors', () => {
   const read = (tensor: object, rest: Buffer = Buffer.alloc(0)): unknown[] => {
     const json = Buffer.from(JSON.stringify({ inputs: [{ name: 'look', ...tensor }] }));
     const {
-      rows: { count, cellsOf },
+      rows: { count, valuesOf },
     } = readTensorsRequest(Buffer.concat([json, rest]), { ...KIND, jsonBytes: json.length }, facts, {
       bytes: 1000,
       rows: 10,
     });
-    return Array.from({ length: count }, (_, row) => cellsOf('look')(row));
+    return Array.from({ length: count }, (_, row) => valuesOf('look')(row));
   };
 
   it('has one row of numbers, or one string, per row', () => {

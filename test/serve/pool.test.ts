@@ -25,7 +25,7 @@ function fakeThread(): Thread {
           ? Promise.resolve(FACTS)
           : Promise.reject(userError('checkpoint', { message: failure }));
       if (world.isMortal) return Promise.reject(userError('thread', { message: 'a thread ended' }));
-      return Promise.resolve({ answers: (request as Bundle).bodies.map(() => ANSWER), counts: {} });
+      return Promise.resolve({ answers: (request as Bundle).bodies.map(() => ANSWER), counts: new Map() });
     },
     close() {
       world.closed++;

@@ -68,8 +68,7 @@ export async function readRows(
 type ReadCells = (rows: ChunkRows, take: (row: number, value: unknown) => void) => void;
 
 function textReader(name: string): ReadCells {
-  return (rows, take) =>
-    eachText(rows, { columns: [name] }, undefined, rows.count, (text, row) => take(row, parseText(text)));
+  return (rows, take) => eachText(rows, { columns: [name] }, (text, row) => take(row, parseText(text)));
 }
 
 function numberReader(name: string): ReadCells {

@@ -19,10 +19,7 @@ export interface EncodeResult extends Omit<EncodedBatch, 'batch'> {
   readonly numLines: number;
 }
 
-/** Encodes lines on this thread. */
-export type EncodeHere = (request: EncodeRequest) => EncodeResult;
-
-/** What an encoding thread is started with. */
+/** Start data of an encoding thread. */
 export interface WorkerSpec {
   readonly file: FileColumns;
   readonly spec: FormatSpec;
@@ -31,7 +28,11 @@ export interface WorkerSpec {
 }
 
 /** Creates the function with which each thread encodes plain lines. */
-export function createLineEncoder(file: FileColumns, format: EncodedFormat, kept: readonly string[]): EncodeHere {
+export function createLineEncoder(
+  file: FileColumns,
+  format: EncodedFormat,
+  kept: readonly string[],
+): (request: EncodeRequest) => EncodeResult {
   const encoder = rowEncoder(file, format, kept);
   const cutLines = createLineCutter(file);
   return ({ bytes, memory, line }) => {

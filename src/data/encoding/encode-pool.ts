@@ -6,7 +6,7 @@ import { countLines } from '../readers/csv-cells.js';
 import type { EncodedBatch } from '../rows/row-collector.js';
 import { needsLines } from '../rows/row-filter.js';
 import { blockColumns, type EncodedFormat } from '../rows/row-format.js';
-import type { EncodeHere, EncodeRequest, EncodeResult, WorkerSpec } from './encode-lines.js';
+import { createLineEncoder, type EncodeRequest, type EncodeResult, type WorkerSpec } from './encode-lines.js';
 
 /** Options of a pool. */
 export interface EncodePoolOptions {
@@ -45,7 +45,7 @@ export class EncodePool {
   readonly #spec: WorkerSpec;
   readonly #columns: readonly BlockColumn[];
   readonly #options: EncodePoolOptions;
-  readonly #encodeHere: EncodeHere;
+  readonly #encodeHere: ReturnType<typeof createLineEncoder>;
   readonly #needsLines: boolean;
   readonly #workers: Worker[] = [];
   readonly #started: Started[] = [];
@@ -55,12 +55,12 @@ export class EncodePool {
   /** Number of the first line of the next piece, if it is needed. */
   #line = 0;
 
-  constructor(file: FileColumns, format: EncodedFormat, options: EncodePoolOptions, encodeHere: EncodeHere) {
+  constructor(file: FileColumns, format: EncodedFormat, options: EncodePoolOptions) {
     this.capacity = PIECES_PER_THREAD * options.threads;
     this.#spec = { file, spec: format.spec, fitted: format.fitted, kept: options.kept };
     this.#columns = blockColumns(format);
     this.#options = options;
-    this.#encodeHere = encodeHere;
+    this.#encodeHere = createLineEncoder(file, format, options.kept);
     this.#needsLines = needsLines(format.spec.filter);
   }
 
@@ -111,7 +111,7 @@ export class EncodePool {
       const numbered = rejects.map((row) => ({ ...row, line: line - from + row.line }));
       return { rows: { ...others, batch, rejects: numbered }, numLines };
     } catch (error) {
-      // Later pieces do not count any more.
+      // Drops later pieces.
       this.#started.length = 0;
       throw error;
     }

@@ -5,7 +5,7 @@ import type { Fitted } from '../../features/feature-types.js';
 import type { FieldFitter, ReadColumns } from '../../features/kinds/kind.js';
 import { fieldColumn, fieldFitter, fieldReader } from '../../features/kinds/kinds.js';
 import { labelReader } from '../rows/label-columns.js';
-import type { RowFormat } from '../rows/row-format.js';
+import { labelStorage, type RowFormat } from '../rows/row-format.js';
 
 /** Starts the fit of each field that owns one, by name. */
 export function startFits({ fields }: RowFormat): ReadonlyMap<string, Fit> {
@@ -36,10 +36,7 @@ export interface FitReaders {
 /** Creates the readers of a fit: a row with any invalid value is not observed. */
 export function fitReaders(format: RowFormat, fits: ReadonlyMap<string, Fit>): FitReaders {
   const readers = format.labels.map(labelReader);
-  const columns = [...format.labels.map(({ name }) => name), ...format.masks].map((name): BlockColumn => ({
-    name,
-    kind: 'label',
-  }));
+  const columns = labelStorage(format);
   const fitters: FieldFitter[] = [];
   for (const field of format.fields) {
     const fit = fits.get(field.owner);

@@ -12,7 +12,7 @@ import type { LeftOut } from '../rows/row-rule.js';
 export function noRows(
   paths: readonly string[],
   leftOut: LeftOut = new Map(),
-  filter?: RowFilter,
+  { part, split, where: condition }: RowFilter = {},
   reasons: RejectPolicy['reasons'] = new Map(),
 ): Error {
   const [first, ...more] = paths;
@@ -22,14 +22,10 @@ export function noRows(
     const why = most === undefined ? '' : `; most common reason: ${most[0]} (${most[1]} rows)`;
     return userError('data', { where, message: `expected at least one usable row after the header, found none${why}` });
   }
-  const causes = [...leftOut].map(([reason, rows]) => `${reason} (${rows})`);
-  const message =
-    `expected at least one row${filter?.part === undefined ? '' : ` for ${filter.part}`}, found none; all are ` +
-    `excluded: ${causes.join(', ')}`;
-  const sections = [
-    ...(filter?.split === undefined ? [] : ['data.split']),
-    ...(filter?.where === undefined ? [] : ['data.where']),
-  ];
+  const causes = [...leftOut].map(([reason, rows]) => `${reason} (${rows})`).join(', ');
+  const rows = part === undefined ? 'row' : `row for ${part}`;
+  const message = `expected at least one ${rows}, found none; all are excluded: ${causes}`;
+  const sections = [...(split === undefined ? [] : ['data.split']), ...(condition === undefined ? [] : ['data.where'])];
   return userError('data', {
     where,
     message,

@@ -1,5 +1,5 @@
 import type { Chunk } from '../../chunks/chunk.js';
-import { itemsOf, type Column, type DictionaryValues, type Lists } from '../../chunks/column.js';
+import { itemsOf, type Column, type DictionaryValues } from '../../chunks/column.js';
 import { createRowBlock, type BlockColumn, type RowBlock } from '../../chunks/row-block.js';
 import { column as columnOf } from '../../core/batch.js';
 import { cleanEncoder, cleanFit } from '../../features/clean-field.js';
@@ -84,10 +84,10 @@ export function rawCollector(file: FileColumns, format: RowFormat): RawCollector
   const counters = new Map<string, TextCounter>();
   const writers = columns.map((column): ReadColumns => {
     if (column.form === 'number') return numberWriter(column);
-    if (column.form === 'vector') return listWriter(column, () => undefined);
+    if (column.form === 'vector') return listWriter(column);
     const counter = createTextCounter(column.name);
     counters.set(column.name, counter);
-    return column.form === 'text' ? textWriter(column, counter) : listWriter(column, itemNumbers(counter));
+    return column.form === 'text' ? textWriter(column, counter) : listWriter(column, counter);
   });
   const { readers, block, columns: checked } = fitReaders(format, startFits(format));
   return {
@@ -131,19 +131,13 @@ function doublesOf({ buffer, byteOffset, length }: Float32Array): Float64Array {
   return new Float64Array(buffer, byteOffset, length / NUMBER_WORDS);
 }
 
-/** Returns the numbers of all items of lists. */
-type ItemNumbers = (lists: Lists, numLists: number) => Uint32Array | undefined;
-
-function itemNumbers(counter: TextCounter): ItemNumbers {
-  const read = itemReader(numbering(counter));
-  return (lists, numLists) => read(itemRows(lists, numLists));
-}
-
-function listWriter({ name, field }: RawColumn, numbersOf: ItemNumbers): ReadColumns {
+/** Creates a writer of lists: of texts, which `counter` numbers, or of numbers. */
+function listWriter({ name, field }: RawColumn, counter?: TextCounter): ReadColumns {
   const toLists = fieldLists(field!);
+  const readItems = counter && itemReader(numbering(counter));
   return (rows, block) => {
     const lists = toLists(rows);
-    const ids = numbersOf(lists, rows.count);
+    const ids = readItems?.(itemRows(lists, rows.count));
     const { offsets, weights } = lists;
     const bag = columnOf(block.bags, name);
     for (let row = 0; row < rows.count; row++) {

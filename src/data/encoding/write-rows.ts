@@ -13,24 +13,24 @@ import { writeShards, type ShardDetails, type ShardWriter } from '../shards/writ
 /** File of a cache entry with the invalid rows of its source, as JSON Lines. */
 const REJECTS = 'rejects.jsonl';
 
-/** A folder of the cache that is written. */
+/** A directory of the cache. */
 export interface CacheFolder<Content> {
   readonly path: string;
   /** Path of the source. */
   readonly source: string;
   readonly columns: readonly BlockColumn[];
-  /** Returns the text of the file that describes the folder. */
+  /** Returns the text of the file that describes the directory. */
   entry(read: Content): string;
 }
 
-/** What is known when all rows were written. */
+/** Result of writing rows. */
 export interface WrittenRows<Content> extends Pick<ShardDetails, 'sizes' | 'vocabularies'> {
   readonly read: Content;
   readonly leftOut: LeftOut;
 }
 
 /**
- * Writes rows to a folder of the cache, with the invalid rows of the source.
+ * Writes rows to a directory of the cache, with the invalid rows of the source.
  * @param write adds the rows and passes the invalid ones to the policy
  */
 export async function writeCacheFolder<Content>(
@@ -44,7 +44,7 @@ export async function writeCacheFolder<Content>(
       count: 0,
       reject(row) {
         policy.reject(row);
-        // The data may have another path when this is read.
+        // The data may be moved later.
         rejects.push({ ...row, path: row.path.slice(source.length) });
       },
     };
@@ -79,7 +79,7 @@ export async function writeRows(
 }
 
 /**
- * Passes the invalid rows that were found when a folder was written to a policy.
+ * Passes the invalid rows of a directory's source to a policy.
  * @param path current path of the source
  */
 export async function replayRejects(folder: string, path: string, policy: RejectPolicy): Promise<void> {
@@ -89,7 +89,7 @@ export async function replayRejects(folder: string, path: string, policy: Reject
   const text = await readFile(file, 'utf8');
   for (const line of text.split('\n')) {
     if (line === '') continue;
-    // A line that mtl wrote.
+    // mtl wrote the line.
     const row = JSON.parse(line) as BadRow;
     policy.reject({ ...row, path: path + row.path });
   }

@@ -1,278 +1,241 @@
 import { problemLine, quoted, type Problem } from '../../core/errors.js';
 import type { EncodedField } from '../../features/feature.js';
+import type { Fitted } from '../../features/feature-types.js';
+import { oneClassNotice } from '../batches/one-class.js';
 import { SPLITS, type DataOptions, type Split } from '../options.js';
 import type { BadRow, RejectPolicy } from '../rows/rejects.js';
 import type { EncodedBatch } from '../rows/row-collector.js';
 import { encodedFormat, type EncodedFormat, type RowFormat } from '../rows/row-format.js';
-import { countLeftOut, type LeftOut } from '../rows/row-rule.js';
-import type { Fitted } from '../../features/feature-types.js';
+import { countLeftOut } from '../rows/row-rule.js';
 import type { Access } from '../sources/source.js';
 import { openData, type OpenedData } from '../sources/splits.js';
-import { oneClassNotice } from '../batches/one-class.js';
-import { driftOf } from './drift.js';
-import { aucOfRates, LEAK_AUC } from './leak.js';
+import { computeDrift, computeVectorDrift } from './drift.js';
+import { computeRateAuc, LEAK_AUC } from './leak.js';
+import { classifications, SplitCounts } from './split-counts.js';
 import type { Tally } from './tally.js';
-import { vectorDrift } from './vector-tally.js';
-import { classifications, createSplitCounter, taskSums, type SplitCounts } from './split-counts.js';
 
-/** What is known of some data. JSON. */
+/** Description of a data set. JSON. */
 export interface DataDescription {
   readonly splits: readonly SplitDescription[];
   readonly fields: readonly FieldDescription[];
-  /** The first rows that could not be read. */
+  /** The first invalid rows. */
   readonly badRows: readonly Problem[];
-  /** What is likely to be wrong, a line each. */
   readonly warnings: readonly string[];
 }
 
-/** The rows of a split. */
+/** Description of the rows of a split. */
 export interface SplitDescription {
   readonly split: Split;
   readonly rows: number;
-  /** That could not be read. */
+  /** Number of invalid rows. */
   readonly badRows: number;
+  /** Number of excluded rows, by reason. */
   readonly leftOut: Readonly<Record<string, number>>;
-  /** By task: the rows that it has, and the mean of its labels there, which is the rate of a classification. */
+  /** Rows and mean label by task; the mean of a classification is its positive rate. */
   readonly tasks: Readonly<Record<string, { readonly rows: number; readonly mean: number }>>;
 }
 
-/** A field. Shares are of rows, by split. */
+/** Description of a field. Shares are of rows, by split. */
 export interface FieldDescription {
   readonly name: string;
   readonly kind: 'id' | 'number' | 'bag' | 'vector';
-  /** Different values on train as the model gets them: ids, items of bags, or numbers. Missing for vectors. */
+  /** Number of distinct encoded values in the training set: ids, bag items, or numbers. Absent for vectors. */
   readonly values?: number;
-  /** Whether a number has more values than are counted. */
+  /** Whether there are more distinct numbers than are counted. */
   readonly hasMoreValues?: true;
-  /**
-   * Of vectors, as the model gets them: the numbers of each, their mean by split, and the mean of their Euclidean
-   * lengths.
-   */
+  /** Encoded vectors: their length, and by split the mean of all elements and of the Euclidean norms. */
   readonly vectors?: { readonly length: number; readonly mean: BySplit; readonly norm: BySplit };
   readonly blanks: BySplit;
-  /** Ids, or items of bags, that are the unknown. */
+  /** Share of out-of-vocabulary ids, in bags of items. */
   readonly unknown: BySplit;
   /**
-   * The population stability index against train; of vectors, the mean of those of their places, or of 16 of them.
-   * Missing for a part of a date that a
-   * split does not have all values of, such as a weekday in a split of one day.
+   * Population stability index against the training set; for vectors, the mean of up to 16 elements. Absent for a part
+   * of a date of which a split lacks values, such as a weekday in a split of one day.
    */
   readonly drift: BySplit;
-  /** By classification: the AUC of the rates of its values alone. */
+  /** AUC of the label rates of its values alone, by classification. */
   readonly auc: Readonly<Record<string, number>>;
 }
 type BySplit = { readonly [S in Split]?: number };
+type CountsBySplit = ReadonlyMap<Split, SplitCounts>;
 
-/** From here on a split is another population. */
-const DRIFT = 0.25;
-/** Unknown ids that are told. */
-const UNKNOWN = 0.2;
-/** Bad rows that are told one by one. */
-const MAX_TOLD = 5;
+/** Minimum population stability index of another population. */
+const MIN_DRIFT = 0.25;
+/** Minimum share of out-of-vocabulary ids that is reported. */
+const MIN_UNKNOWN = 0.2;
+/** Maximum number of invalid rows per split that are reported one by one. */
+const MAX_LISTED_ROWS = 5;
 
 /**
- * Describes the data of a config, in one pass over the rows of each split: what was read of it is what training would
- * read.
- * @throws UserError (data) for files that cannot be read; bad rows are counted
+ * Describes the data of a config in one pass over the rows of each split, as training reads them.
+ * @throws UserError (data) for files that cannot be read; invalid rows are counted
  */
 export async function describeData(data: DataOptions, format: RowFormat, access: Access): Promise<DataDescription> {
   return (await describeSources(await openData(data, format), format, access)).description;
 }
 
-/** How the rows of opened sources are described. */
+/** Options of `describeSources`. */
 export interface DescribeOptions extends Access {
-  /** Is told every invalid row, besides being counted. */
+  /** Receives the invalid rows, which are counted too. */
   readonly policy?: RejectPolicy;
-  /** Changes what was learned on the training set. */
-  readonly grow?: (learned: Fitted) => Fitted;
-  /** Sees the rows of each split as they pass. */
+  /** Changes what was fitted. */
+  readonly grow?: (fitted: Fitted) => Fitted;
+  /** Receives the rows of each split. */
   readonly see?: (split: Split, rows: EncodedBatch) => void;
 }
 
-/** The description of some rows, and the format that they were encoded by. */
+/** Description of rows, and the format that encoded them. */
 export interface DescribedRows {
   readonly description: DataDescription;
   readonly encoded: EncodedFormat;
 }
 
 /**
- * Describes the rows of sources that were opened.
+ * Describes the rows of opened sources.
  * @throws UserError (data) as reading them does
  */
 export async function describeSources(
   sources: OpenedData,
   format: RowFormat,
-  { policy: told, grow = (learned) => learned, see, ...access }: DescribeOptions,
+  { policy, grow = (fitted) => fitted, see, ...access }: DescribeOptions,
 ): Promise<DescribedRows> {
-  const badRows: Problem[] = [];
-  const encoded = encodedFormat(
-    format,
-    grow(await sources.train.fit(format, { ...access, policy: countingPolicy(told) })),
-  );
+  const fitted = await sources.train.fit(format, { ...access, policy: countingPolicy(policy) });
+  const encoded = encodedFormat(format, grow(fitted));
   const columns = [...new Set(encoded.fields.flatMap((field) => field.columns))];
+  const badRows: Problem[] = [];
   const splits: SplitDescription[] = [];
   const counts = new Map<Split, SplitCounts>();
   for (const split of SPLITS) {
     const source = sources[split];
     if (source === undefined) continue;
-    const own = countingPolicy(told);
-    const counter = createSplitCounter(encoded, columns);
+    const counting = countingPolicy(policy);
+    const own = new SplitCounts(encoded, columns);
     const leftOut = new Map<string, number>();
-    for await (const rows of source.stream(encoded, columns, { ...access, policy: own })) {
+    for await (const rows of source.stream(encoded, columns, { ...access, policy: counting })) {
       see?.(split, rows);
-      counter.add(rows);
+      own.add(rows);
       countLeftOut(leftOut, rows.leftOut);
     }
-    counts.set(split, counter.counts);
-    splits.push(describeSplit(split, counter.counts, own.count, leftOut));
-    for (const { path, line, column, value, expected, cure } of own.first) {
-      const found = value === undefined ? '' : `, found ${quoted(value)}`;
-      badRows.push({
-        where: `${path}:${line}`,
-        ...(column !== undefined && { key: `column '${column}'` }),
-        message: `invalid row: expected ${expected}${found}`,
-        ...(cure !== undefined && { fix: cure }),
-      });
-    }
+    counts.set(split, own);
+    const tasks = [...own.tasks].map(([name, { rows, sum }]) => [name, { rows, mean: rows === 0 ? 0 : sum / rows }]);
+    splits.push({
+      split,
+      rows: own.rows,
+      badRows: counting.count,
+      leftOut: Object.fromEntries(leftOut),
+      tasks: Object.fromEntries(tasks) as SplitDescription['tasks'],
+    });
+    badRows.push(...counting.first.map(describeBadRow));
   }
-  const fields = encoded.fields.map((field): FieldDescription =>
-    field.vectorRule === undefined
-      ? describeField(field, counts, encoded)
-      : describeVectors(field.name, field.columns, field.vectorRule.length, counts),
-  );
-  const warnings = [...badRows.map(problemLine), ...oneClassTasks(splits, encoded), ...fields.flatMap(warningsOf)];
+  const fields = encoded.fields.map((field) => describeField(field, counts, encoded));
+  const warnings = [...badRows.map(problemLine), ...warnOneClass(splits, encoded), ...fields.flatMap(warnField)];
   return { description: { splits, fields, badRows, warnings }, encoded };
 }
 
-/** What is told of classifications that have one class on train. */
-function oneClassTasks(splits: readonly SplitDescription[], format: EncodedFormat): readonly string[] {
-  return classifications(format).flatMap(({ name }) => {
-    const train = splits.find(({ split }) => split === 'train')?.tasks[name];
-    const notice = train && oneClassNotice(name, train.rows, train.mean);
-    return notice === undefined ? [] : [notice];
-  });
-}
-
-function describeSplit(
-  split: Split,
-  { rows, tasks }: SplitCounts,
-  badRows: number,
-  leftOut: LeftOut,
-): SplitDescription {
+function describeBadRow({ path, line, column, value, expected, cure }: BadRow): Problem {
+  const found = value === undefined ? '' : `, found ${quoted(value)}`;
   return {
-    split,
-    rows,
-    badRows,
-    leftOut: Object.fromEntries(leftOut),
-    tasks: Object.fromEntries(
-      [...tasks].map(([name, { rows: own, sum }]) => [name, { rows: own, mean: own === 0 ? 0 : sum / own }]),
-    ),
+    where: `${path}:${line}`,
+    ...(column !== undefined && { key: `column '${column}'` }),
+    message: `invalid row: expected ${expected}${found}`,
+    ...(cure !== undefined && { fix: cure }),
   };
 }
 
-function describeField(
-  { name, kind, columns, direct, rule }: EncodedField,
-  counts: ReadonlyMap<Split, SplitCounts>,
+/** Warns of classifications with one class in the training set. */
+function warnOneClass(splits: readonly SplitDescription[], format: EncodedFormat): readonly string[] {
+  const tasks = splits.find(({ split }) => split === 'train')?.tasks ?? {};
+  return classifications(format).flatMap(({ name }) => {
+    const train = tasks[name];
+    return (train && oneClassNotice(name, train.rows, train.mean)) ?? [];
+  });
+}
+
+function describeField(field: EncodedField, counts: CountsBySplit, format: EncodedFormat): FieldDescription {
+  const { name, kind, columns } = field;
+  const blanks =
+    columns.length > 1
+      ? {}
+      : bySplit(counts, ({ rows, nulls }) => (rows === 0 ? undefined : (nulls.get(name) ?? 0) / rows));
+  const {
+    unknown = {},
+    drift,
+    auc = {},
+    ...others
+  } = kind === 'vector'
+    ? describeVectors(name, field.vectorRule!.length, counts)
+    : describeValues(field, counts, format);
+  return { name, kind, ...others, blanks, unknown, drift, auc };
+}
+
+type Described = Pick<FieldDescription, 'drift'> & Partial<FieldDescription>;
+
+function describeValues(
+  { name, kind, direct, rule }: EncodedField,
+  counts: CountsBySplit,
   format: EncodedFormat,
-): FieldDescription {
-  const tallyOf = (split: Split) => counts.get(split)?.tallies.get(name);
-  const train = tallyOf('train')!;
-  const held = tallyOf('valid') ?? tallyOf('test');
-  const aucs =
-    held === undefined || kind === 'bag'
-      ? []
-      : classifications(format).flatMap((task, i) => {
-          const auc = aucOfRates(train, held, taskSums(i));
-          return auc === undefined ? [] : [[task.name, auc] as const];
-        });
+): Described {
+  const train = counts.get('train')!;
+  const tally = train.tallies.get(name)!;
+  const other = (counts.get('valid') ?? counts.get('test'))?.tallies.get(name);
+  const aucs = classifications(format).flatMap((task, t) => {
+    const auc = other === undefined || kind === 'bag' ? undefined : computeRateAuc(tally, other, t);
+    return auc === undefined ? [] : [[task.name, auc] as const];
+  });
+  const numbers = train.numbers.get(name);
+  // Id 0 of an id in digits may have a meaning of its own.
+  const hasUnknown = kind !== 'number' && direct?.cell !== 'id';
   return {
-    name,
-    kind,
-    ...countValues(name, train, counts.get('train')!),
-    blanks: blanksOf(name, columns, counts),
-    // A cell that is an id already may be a 0 with a meaning of its own.
-    unknown:
-      kind === 'number' || direct?.cell === 'id'
-        ? {}
-        : bySplit(counts, (split) =>
-            tallyOf(split)!.total === 0 ? undefined : tallyOf(split)!.count(0) / tallyOf(split)!.total,
-          ),
-    drift: bySplit(counts, (split) =>
-      split === 'train' || !isComparable(train, tallyOf(split)!, rule) ? undefined : driftOf(train, tallyOf(split)!),
+    values: numbers?.count ?? tally.keys.length,
+    ...(numbers?.hasMore === true && { hasMoreValues: true }),
+    unknown: bySplit(counts, ({ tallies }) => {
+      const own = tallies.get(name)!;
+      return hasUnknown && own.total > 0 ? own.count(0) / own.total : undefined;
+    }),
+    drift: bySplit(counts, ({ tallies }, split) =>
+      split === 'train' || !isComparable(tally, tallies.get(name)!, rule)
+        ? undefined
+        : computeDrift(tally, tallies.get(name)!),
     ),
     auc: Object.fromEntries(aucs),
   };
 }
 
-/** The values of a field on train. */
-function countValues(
-  name: string,
-  train: Tally,
-  { numbers }: SplitCounts,
-): Pick<FieldDescription, 'values' | 'hasMoreValues'> {
-  const distinct = numbers.get(name);
-  // A number between the rows of a table is counted by these.
-  if (distinct === undefined || distinct.count === 0) return { values: train.keys.length };
-  return { values: distinct.count, ...(distinct.hasMore && { hasMoreValues: true }) };
-}
-
-/**
- * Whether the values of a split can drift: weekdays, days and months of a shorter split differ from those of train by
- * themselves.
- */
+/** Returns whether the values of a split can drift: the weekdays, days and months of a shorter split always differ. */
 function isComparable(train: Tally, other: Tally, rule: EncodedField['rule']): boolean {
   return rule?.kind !== 'time' || train.keys.every((key) => key === 0 || other.count(key) > 0);
 }
 
-function describeVectors(
-  name: string,
-  columns: readonly string[],
-  length: number,
-  counts: ReadonlyMap<Split, SplitCounts>,
-): FieldDescription {
-  const tallyOf = (found: SplitCounts) => found.vectors.get(name)!;
-  const train = tallyOf(counts.get('train')!);
+function describeVectors(name: string, length: number, counts: CountsBySplit): Described {
+  const train = counts.get('train')!.vectors.get(name)!;
   return {
-    name,
-    kind: 'vector',
     vectors: {
       length,
-      mean: bySplit(counts, (_, found) => tallyOf(found).mean),
-      norm: bySplit(counts, (_, found) => tallyOf(found).norm),
+      mean: bySplit(counts, ({ vectors }) => vectors.get(name)!.mean),
+      norm: bySplit(counts, ({ vectors }) => vectors.get(name)!.norm),
     },
-    blanks: blanksOf(name, columns, counts),
-    unknown: {},
-    drift: bySplit(counts, (split, found) => (split === 'train' ? undefined : vectorDrift(train, tallyOf(found)))),
-    auc: {},
+    drift: bySplit(counts, ({ vectors }, split) =>
+      split === 'train' ? undefined : computeVectorDrift(train, vectors.get(name)!),
+    ),
   };
 }
 
-function bySplit(
-  counts: ReadonlyMap<Split, SplitCounts>,
-  of: (split: Split, found: SplitCounts) => number | undefined,
-): BySplit {
+function bySplit(counts: CountsBySplit, compute: (own: SplitCounts, split: Split) => number | undefined): BySplit {
   return Object.fromEntries(
-    [...counts].flatMap(([split, found]) => {
-      const value = of(split, found);
+    [...counts].flatMap(([split, own]) => {
+      const value = compute(own, split);
       return value === undefined ? [] : [[split, value]];
     }),
   );
 }
 
-/** Shares of rows with an empty cell, of a field of one column. */
-function blanksOf(name: string, columns: readonly string[], counts: ReadonlyMap<Split, SplitCounts>): BySplit {
-  return columns.length > 1
-    ? {}
-    : bySplit(counts, (_, found) => (found.rows === 0 ? undefined : (found.blanks.get(name) ?? 0) / found.rows));
-}
-
-function warningsOf({ name, auc, drift, unknown, values }: FieldDescription): readonly string[] {
-  const splitsWith = (found: BySplit, least: number) =>
-    SPLITS.filter((split) => (found[split] ?? 0) >= least)
+function warnField({ name, auc, drift, unknown, values }: FieldDescription): readonly string[] {
+  const listSplits = (found: BySplit, min: number): string =>
+    SPLITS.filter((split) => (found[split] ?? 0) >= min)
       .map((split) => `${found[split]!.toFixed(2)} on ${split}`)
       .join(', ');
-  const unknowns = splitsWith(unknown, UNKNOWN);
-  const drifts = splitsWith(drift, DRIFT);
+  const unknowns = listSplits(unknown, MIN_UNKNOWN);
+  const drifts = listSplits(drift, MIN_DRIFT);
   return [
     ...Object.entries(auc)
       .filter(([, found]) => found >= LEAK_AUC)
@@ -287,26 +250,26 @@ function warningsOf({ name, auc, drift, unknown, values }: FieldDescription): re
     ...(drifts === ''
       ? []
       : [
-          `field '${name}' drifts from the training set: population stability index ${drifts}; above ${DRIFT} ` +
+          `field '${name}' drifts from the training set: population stability index ${drifts}; above ${MIN_DRIFT} ` +
             'is a different population',
         ]),
     ...(values === 1 ? [`field '${name}' has a single value in the training set; remove it`] : []),
   ];
 }
 
-/** Bad rows are counted, and the first of them kept; another policy is told all of them. */
-function countingPolicy(told: RejectPolicy | undefined): RejectPolicy & { readonly first: readonly BadRow[] } {
+/** Creates a policy that counts invalid rows, collects the first ones, and passes all to another policy. */
+function countingPolicy(policy: RejectPolicy | undefined): RejectPolicy & { readonly first: readonly BadRow[] } {
   const first: BadRow[] = [];
   let count = 0;
   return {
     first,
-    ...(told?.reasons !== undefined && { reasons: told.reasons }),
+    ...(policy?.reasons !== undefined && { reasons: policy.reasons }),
     get count() {
       return count;
     },
     reject(row) {
-      if (++count <= MAX_TOLD) first.push(row);
-      told?.reject(row);
+      if (++count <= MAX_LISTED_ROWS) first.push(row);
+      policy?.reject(row);
     },
   };
 }

@@ -1,35 +1,33 @@
+import type { Dataset } from '../batches/dataset.js';
+import type { EncodedFormat } from '../rows/row-format.js';
+import { classifications, FieldTallies } from './split-counts.js';
 import type { Tally } from './tally.js';
 
-/** AUC of a field alone from which on it is likely to know the label. */
+/** Minimum AUC of a field alone that suggests that it leaks the label. */
 export const LEAK_AUC = 0.98;
-
-/** Rows that a value must have for its rate to count as much as that of all rows. */
+/** Number of rows with the mean rate that are added to each value. */
 const PRIOR_ROWS = 10;
-
-/** Where the sums of a label stand in a tally: its rows, and how many of them are 1. */
-export interface LabelSums {
-  readonly rows: number;
-  readonly positives: number;
-}
+/** Maximum number of rows of a split that are searched for leaks. */
+const MAX_ROWS = 100_000;
+const BATCH_ROWS = 4096;
 
 /**
- * How well a field alone predicts a label: the AUC of the rate that each value had on train (drawn a little to that of
- * all rows, so that rare ones do not
- * count too much), measured on rows that it was not taken from. Ties count half.
- * @returns undefined where the other rows are all of one class
+ * Computes how well a field alone predicts a label: the AUC of the label rate of each value on training rows, smoothed
+ * towards the mean rate, measured on other rows. Ties count half.
+ * @param task index of the label, whose rows and positives are sums `2 * task` and `2 * task + 1`
+ * @returns undefined if the other rows have a single class
  */
-export function aucOfRates(train: Tally, other: Tally, { rows, positives }: LabelSums): number | undefined {
+export function computeRateAuc(train: Tally, other: Tally, task = 0): number | undefined {
+  const [rows, positives] = [2 * task, 2 * task + 1];
   const [allRows, allPositives] = train.keys.reduce(
     ([r, p], key) => [r + train.sum(key, rows), p + train.sum(key, positives)],
     [0, 0],
   );
   if (allRows === 0) return undefined;
   const rate = allPositives / allRows;
-  const scoreOf = (key: number): number =>
-    (train.sum(key, positives) + PRIOR_ROWS * rate) / (train.sum(key, rows) + PRIOR_ROWS);
   const values = other.keys
     .map((key) => ({
-      score: scoreOf(key),
+      score: (train.sum(key, positives) + PRIOR_ROWS * rate) / (train.sum(key, rows) + PRIOR_ROWS),
       positives: other.sum(key, positives),
       negatives: other.sum(key, rows) - other.sum(key, positives),
     }))
@@ -46,4 +44,42 @@ export function aucOfRates(train: Tally, other: Tally, { rows, positives }: Labe
   }
   const ones = values.reduce((sum, value) => sum + value.positives, 0);
   return ones === 0 || below === 0 ? undefined : pairs / (ones * below);
+}
+
+/** A field that alone predicts the label of a task. */
+export interface LabelLeak {
+  readonly field: string;
+  readonly task: string;
+  readonly auc: number;
+}
+
+/**
+ * Finds the fields, bags and vectors excluded, whose values on the training set alone predict a label on other rows.
+ * @returns the largest AUC first
+ */
+export async function findLabelLeaks(
+  format: EncodedFormat,
+  train: Dataset,
+  other: Dataset,
+): Promise<readonly LabelLeak[]> {
+  const [seen, unseen] = [await tallyRows(format, train), await tallyRows(format, other)];
+  const fields = format.fields.filter(({ kind }) => kind === 'id' || kind === 'number');
+  const leaks = fields.flatMap(({ name }) =>
+    classifications(format).flatMap((task, t): LabelLeak[] => {
+      const auc = computeRateAuc(seen.get(name)!, unseen.get(name)!, t);
+      return auc !== undefined && auc >= LEAK_AUC ? [{ field: name, task: task.name, auc }] : [];
+    }),
+  );
+  return leaks.sort((a, b) => b.auc - a.auc);
+}
+
+async function tallyRows(format: EncodedFormat, rows: Dataset): Promise<FieldTallies['byField']> {
+  const tallies = new FieldTallies(format);
+  let remaining = MAX_ROWS;
+  for await (const { batch } of rows.batches(BATCH_ROWS)) {
+    tallies.add(batch);
+    remaining -= batch.rows;
+    if (remaining <= 0) break;
+  }
+  return tallies.byField;
 }

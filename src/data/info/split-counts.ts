@@ -1,138 +1,114 @@
 import { column, type Batch } from '../../core/batch.js';
-import type { EncodedBatch } from '../rows/row-collector.js';
-import { createCleaner, type Clean } from '../../features/cells.js';
-import { takesLists } from '../../features/kinds/kinds.js';
-import type { EncodedFormat } from '../rows/row-format.js';
 import { taskColumns, type Task } from '../../core/tasks.js';
-import type { LabelSums } from './leak.js';
-import { createDistinctNumbers, type DistinctNumbers } from './distinct-numbers.js';
-import { createTally, type Tally } from './tally.js';
-import { createVectorTally, type VectorTally } from './vector-tally.js';
+import { createCleaner } from '../../features/cells.js';
+import { takesLists } from '../../features/kinds/kinds.js';
+import type { EncodedBatch } from '../rows/row-collector.js';
+import type { EncodedFormat } from '../rows/row-format.js';
+import { binOf, DistinctNumbers, Tally, VectorTally } from './tally.js';
 
-/** What is counted of the rows of a split. */
-export interface SplitCounts {
-  readonly rows: number;
-  /**
-   * By field: its ids, the items of its bags, or its numbers in bins; with two sums a classification, `taskSums` says
-   * which.
-   */
-  readonly tallies: ReadonlyMap<string, Tally>;
-  /** By field of one number a row: its different numbers, as the model gets them. */
-  readonly numbers: ReadonlyMap<string, DistinctNumbers>;
-  /** By field of vectors. */
-  readonly vectors: ReadonlyMap<string, VectorTally>;
-  /** By field of one column: rows with nothing in it, or a word for that. */
-  readonly blanks: ReadonlyMap<string, number>;
-  readonly tasks: ReadonlyMap<string, TaskCounts>;
-}
-
-/** The rows that a task is trained and measured on. */
-export interface TaskCounts {
-  readonly rows: number;
-  /** Of its labels. */
-  readonly sum: number;
-}
-
-/** Counts that go on. */
-export interface SplitCounter {
-  readonly counts: SplitCounts;
-  add(rows: EncodedBatch): void;
-}
-
-/** The classifications of a format, in the order of their sums. */
+/** Returns the classifications of a format, in the order of their sums. */
 export function classifications({ spec }: EncodedFormat): readonly Task[] {
   return spec.tasks.filter(({ type }) => type === 'classification');
 }
 
-/** Where the sums of the classification with this number stand. */
-export function taskSums(number: number): LabelSums {
-  return { rows: 2 * number, positives: 2 * number + 1 };
-}
+/** Tallies of the values of all fields but vectors, with the labels of classifications. */
+export class FieldTallies {
+  /**
+   * Tallies of ids, bag items, or binned numbers. Classification `t` has the sums `2 * t` (rows) and `2 * t + 1`
+   * (positives); bags have none.
+   */
+  readonly byField: ReadonlyMap<string, Tally>;
+  readonly #classes: readonly ReturnType<typeof taskColumns>[];
 
-/** Tallies of fields that go on. */
-export interface FieldTallies {
-  /** By field that is no vector, as in `SplitCounts`. */
-  readonly tallies: ReadonlyMap<string, Tally>;
-  add(batch: Batch): void;
-}
+  constructor(format: EncodedFormat) {
+    this.#classes = classifications(format).map((task) => taskColumns(task, format.spec.tasks));
+    const fields = format.fields.filter(({ kind }) => kind !== 'vector');
+    const numSums = 2 * this.#classes.length;
+    this.byField = new Map(fields.map(({ name, kind }) => [name, new Tally(kind === 'bag' ? 0 : numSums)]));
+  }
 
-/** Counts the values of all fields but vectors as their rows pass, with the labels of classifications. */
-export function createFieldTallies(format: EncodedFormat): FieldTallies {
-  const { tasks } = format.spec;
-  const classes = classifications(format).map((task) => taskColumns(task, tasks));
-  const tallies = new Map(
-    format.fields.flatMap(({ name, kind }) =>
-      kind === 'vector' ? [] : [[name, createTally(kind === 'bag' ? 0 : 2 * classes.length)]],
-    ),
-  );
-  const amounts = new Array<number>(2 * classes.length).fill(0);
-  return {
-    tallies,
-    add(batch) {
-      for (let r = 0; r < batch.rows; r++) {
-        for (const [c, { label, mask }] of classes.entries()) {
-          const isMeasured = mask === undefined || batch.labels.get(mask)![r] === 1;
-          amounts[2 * c] = isMeasured ? 1 : 0;
-          amounts[2 * c + 1] = isMeasured ? batch.labels.get(label)![r]! : 0;
-        }
-        for (const [name, tally] of tallies) tallyRow(batch, name, r, tally, amounts);
-      }
-    },
-  };
-}
-
-/**
- * Counts the rows of a split as they pass.
- * @param columns that pass as they are, in the order in which they do
- */
-export function createSplitCounter(format: EncodedFormat, columns: readonly string[]): SplitCounter {
-  const { tasks } = format.spec;
-  const { tallies, add: tally } = createFieldTallies(format);
-  const vectors = new Map(
-    format.fields.flatMap(({ name, vectorRule }) =>
-      vectorRule === undefined ? [] : [[name, createVectorTally(vectorRule.length)] as const],
-    ),
-  );
-  const distinct = new Map(
-    format.fields.flatMap(({ name, kind }) => (kind === 'number' ? [[name, createDistinctNumbers()] as const] : [])),
-  );
-  const blanks = new Map<string, number>();
-  const cellReaders = format.fields
-    .filter((field) => field.columns.length === 1)
-    .map((field) => ({
-      name: field.name,
-      column: columns.indexOf(field.columns[0]!),
-      isBlank: blankTest(takesLists(field), createCleaner(field.cells ?? {})),
+  add({ rows, labels, ids, numbers, bags }: Batch): void {
+    const classes = this.#classes.map(({ label, mask }) => ({
+      values: column(labels, label),
+      mask: mask === undefined ? undefined : column(labels, mask),
     }));
-  const taskCounts = new Map(tasks.map((task) => [task.name, { ...taskColumns(task, tasks), rows: 0, sum: 0 }]));
-  let rows = 0;
-  return {
-    counts: {
-      get rows() {
-        return rows;
-      },
-      tallies,
-      numbers: distinct,
-      vectors,
-      blanks,
-      tasks: taskCounts,
-    },
-    add({ batch, kept, skipped }) {
-      rows += batch.rows;
-      for (const counts of taskCounts.values()) countTask(batch, counts);
-      for (const { name, column, isBlank } of cellReaders)
-        blanks.set(name, (blanks.get(name) ?? 0) + countBlanks(kept[column]!, skipped, isBlank));
-      for (const [name, own] of vectors) own.add(column(batch.vectors!, name), batch.rows);
-      for (const [name, seen] of distinct) seen.add(batch.numbers.get(name), batch.rows);
-      tally(batch);
-    },
-  };
+    const amounts = new Array<number>(2 * classes.length).fill(0);
+    for (let r = 0; r < rows; r++) {
+      for (const [c, { values, mask }] of classes.entries()) {
+        const isMeasured = mask === undefined || mask[r] === 1;
+        amounts[2 * c] = isMeasured ? 1 : 0;
+        amounts[2 * c + 1] = isMeasured ? values[r]! : 0;
+      }
+      for (const [name, tally] of this.byField) {
+        const bag = bags.get(name);
+        if (bag !== undefined) for (let i = bag.offsets[r]!; i < bag.offsets[r + 1]!; i++) tally.add(bag.ids[i]!);
+        else tally.add(ids.get(name)?.[r] ?? binOf(numbers.get(name)![r]!), amounts);
+      }
+    }
+  }
 }
 
-function countTask(
-  { rows, labels }: Batch,
-  counts: { readonly label: string; readonly mask: string | undefined; rows: number; sum: number },
-): void {
+/** Rows of a task, and the sum of their labels. */
+interface TaskCounts extends Pick<ReturnType<typeof taskColumns>, 'label' | 'mask'> {
+  rows: number;
+  sum: number;
+}
+
+/** Counts of the rows of a split. */
+export class SplitCounts {
+  rows = 0;
+  /** Distinct encoded numbers, by field with one number per row. */
+  readonly numbers: ReadonlyMap<string, DistinctNumbers>;
+  /** Statistics of vectors, by field. */
+  readonly vectors: ReadonlyMap<string, VectorTally>;
+  /** Missing values, by field of one column. */
+  readonly nulls = new Map<string, number>();
+  /** Counts by task. */
+  readonly tasks: ReadonlyMap<string, TaskCounts>;
+  readonly #tallies: FieldTallies;
+  /** Fields of one column, the index of its texts, and whether a text is missing. */
+  readonly #texts: readonly { readonly name: string; readonly index: number; isNull(text: string): boolean }[];
+
+  /** @param columns columns whose texts are passed with the rows, in order */
+  constructor(format: EncodedFormat, columns: readonly string[]) {
+    const { fields, spec } = format;
+    this.#tallies = new FieldTallies(format);
+    this.numbers = new Map(
+      fields.filter(({ kind }) => kind === 'number').map(({ name }) => [name, new DistinctNumbers()]),
+    );
+    this.vectors = new Map(
+      fields.flatMap(({ name, vectorRule: rule }) => (rule ? [[name, new VectorTally(rule.length)] as const] : [])),
+    );
+    this.tasks = new Map(spec.tasks.map((task) => [task.name, { ...taskColumns(task, spec.tasks), rows: 0, sum: 0 }]));
+    this.#texts = fields
+      .filter((field) => field.columns.length === 1)
+      .map((field) => {
+        const clean = createCleaner(field.cells ?? {}) ?? ((text: string) => text);
+        const isNull = (text: string): boolean => clean(text) === '' || (takesLists(field) && text === '[]');
+        return { name: field.name, index: columns.indexOf(field.columns[0]!), isNull };
+      });
+  }
+
+  /** Tallies of the values, by field that is not a vector. */
+  get tallies(): ReadonlyMap<string, Tally> {
+    return this.#tallies.byField;
+  }
+
+  add({ batch, kept, skipped }: EncodedBatch): void {
+    this.rows += batch.rows;
+    for (const counts of this.tasks.values()) countTask(batch, counts);
+    const isSkipped = new Set(skipped.map((before, i) => before + i));
+    for (const { name, index, isNull } of this.#texts) {
+      const numNull = kept[index]!.filter((text, i) => isNull(text) && !isSkipped.has(i)).length;
+      this.nulls.set(name, (this.nulls.get(name) ?? 0) + numNull);
+    }
+    for (const [name, vectors] of this.vectors) vectors.add(column(batch.vectors!, name), batch.rows);
+    for (const [name, numbers] of this.numbers) numbers.add(column(batch.numbers, name), batch.rows);
+    this.#tallies.add(batch);
+  }
+}
+
+function countTask({ rows, labels }: Batch, counts: TaskCounts): void {
   const values = column(labels, counts.label);
   const mask = counts.mask === undefined ? undefined : column(labels, counts.mask);
   for (let r = 0; r < rows; r++) {
@@ -140,38 +116,4 @@ function countTask(
     counts.rows++;
     counts.sum += values[r]!;
   }
-}
-
-/** Whether there is nothing in a cell; a list may have no items. */
-function blankTest(isList: boolean, clean: Clean = (cell) => cell): (cell: string) => boolean {
-  return (cell) => clean(cell) === '' || (isList && cell === '[]');
-}
-
-/** Blank cells of the rows that were read. */
-function countBlanks(cells: readonly string[], skipped: readonly number[], isBlank: (cell: string) => boolean): number {
-  const isSkipped = new Set(skipped.map((before, i) => before + i));
-  return cells.reduce((sum, cell, i) => (isBlank(cell) && !isSkipped.has(i) ? sum + 1 : sum), 0);
-}
-
-function tallyRow(
-  { ids, numbers, bags }: Batch,
-  name: string,
-  r: number,
-  tally: Tally,
-  amounts: readonly number[],
-): void {
-  const bag = bags.get(name);
-  if (bag !== undefined) for (let i = bag.offsets[r]!; i < bag.offsets[r + 1]!; i++) tally.add(bag.ids[i]!);
-  else tally.add(ids.get(name)?.[r] ?? binOf(numbers.get(name)![r]!), amounts);
-}
-
-const word = new DataView(new ArrayBuffer(4));
-
-/**
- * The bin of a number: its sign, its power of two, and a sixteenth of that, so that bins are as fine as numbers are
- * small.
- */
-function binOf(value: number): number {
-  word.setFloat32(0, value);
-  return word.getUint32(0) >>> 19;
 }

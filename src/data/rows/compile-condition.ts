@@ -1,117 +1,109 @@
 import { conditionColumns, LIMITS, type Condition, type ConditionValue, type Limit } from '../../core/conditions.js';
-import { readDate } from '../../text/dates.js';
 import { quoted } from '../../core/errors.js';
-import { BadValue } from '../../features/feature.js';
+import { readDate } from '../../text/dates.js';
+import { InvalidValueError } from '../../text/invalid-value.js';
 
-/** A condition, ready to look at rows. */
+/** A compiled condition. */
 export interface CompiledCondition {
-  /** The columns that it looks at. */
+  /** Columns that it reads. */
   readonly columns: readonly string[];
   /**
-   * Whether it holds of a row.
-   * @param cells of its columns, in their order
-   * @returns undefined where a blank cell leaves it open, as in SQL: comparisons with a blank do, and what stands on
-   * them, unless other cells decide
-   * @throws BadValue for a cell that cannot be compared, unless other cells decide
+   * Evaluates the condition on the values of its columns, in order; an empty string is a missing value.
+   * @returns undefined if missing values leave the condition open, as in SQL: comparisons with them are open, and
+   * combinations that other values do not decide
+   * @throws InvalidValueError for a value that cannot be compared, unless other values decide
    */
   holds(cells: readonly string[]): boolean | undefined;
 }
 
 type Holds = CompiledCondition['holds'];
 
-/**
- * Compiles a condition.
- * @param isBlank whether a cell holds nothing; an empty one alone where it is not given
- */
-export function compileCondition(
-  condition: Condition,
-  isBlank: (cell: string) => boolean = (cell) => cell === '',
-): CompiledCondition {
+/** Compiles a condition. */
+export function compileCondition(condition: Condition): CompiledCondition {
   const columns = conditionColumns(condition);
-  return { columns, holds: compile(condition, columns, isBlank) };
+  return { columns, holds: compile(condition, columns) };
 }
 
-function compile(condition: Condition, columns: readonly string[], isBlank: (cell: string) => boolean): Holds {
+function compile(condition: Condition, columns: readonly string[]): Holds {
   const { column, all, any: some, not } = condition;
-  const each = (conditions: readonly Condition[]): readonly Holds[] =>
-    conditions.map((other) => compile(other, columns, isBlank));
-  if (all !== undefined) return decided(each(all), false);
-  if (some !== undefined) return decided(each(some), true);
+  const compileAll = (conditions: readonly Condition[]): readonly Holds[] =>
+    conditions.map((each) => compile(each, columns));
+  if (all !== undefined) return combine(compileAll(all), false);
+  if (some !== undefined) return combine(compileAll(some), true);
   if (not !== undefined) {
-    const holds = compile(not, columns, isBlank);
+    const holds = compile(not, columns);
     return (cells) => {
       const found = holds(cells);
       return found === undefined ? undefined : !found;
     };
   }
-  const at = columns.indexOf(column!);
-  if (condition.isNull !== undefined) return (cells) => isBlank(cells[at]!) === condition.isNull;
-  // What is found is told of all columns together.
-  const tests = testsOf(condition, columns.length > 1 ? ` in column '${column!}'` : '');
-  return (cells) => (isBlank(cells[at]!) ? undefined : tests.every((test) => test(cells[at]!)));
+  const index = columns.indexOf(column!);
+  if (condition.isNull !== undefined) return (cells) => (cells[index] === '') === condition.isNull;
+  // Errors show the values of all columns together.
+  const tests = createTests(condition, columns.length > 1 ? ` in column '${column!}'` : '');
+  return (cells) => (cells[index] === '' ? undefined : tests.every((test) => test(cells[index]!)));
 }
 
 /**
- * One that decides does so whatever the others are, in any order; else what cannot be compared is bad, and one that is
- * open leaves all open (Kleene).
+ * Combines conditions by Kleene's logic: one that evaluates to `decisive` decides, in any order; else a value that
+ * cannot be compared throws, and an open condition leaves the result open.
  */
-function decided(conditions: readonly Holds[], by: boolean): Holds {
+function combine(conditions: readonly Holds[], decisive: boolean): Holds {
   return (cells) => {
     let isOpen = false;
-    let bad: BadValue | undefined;
+    let invalid: InvalidValueError | undefined;
     for (const holds of conditions) {
       try {
         const found = holds(cells);
-        if (found === by) return by;
+        if (found === decisive) return decisive;
         if (found === undefined) isOpen = true;
       } catch (error) {
-        if (!(error instanceof BadValue)) throw error;
-        bad ??= error;
+        if (!(error instanceof InvalidValueError)) throw error;
+        invalid ??= error;
       }
     }
-    if (bad !== undefined) throw bad;
-    return isOpen ? undefined : !by;
+    if (invalid !== undefined) throw invalid;
+    return isOpen ? undefined : !decisive;
   };
 }
 
+/** Compares a value that is not missing. */
 type Test = (cell: string) => boolean;
 
-function testsOf(condition: Condition, place: string): readonly Test[] {
-  const values = condition.oneOf ?? [];
+/** Creates the comparisons of a column, all of which must hold. */
+function createTests(condition: Condition, place: string): readonly Test[] {
+  const { equals, oneOf = [] } = condition;
+  const values = oneOf.map(createEquality);
   return [
-    ...(typeof condition.equals === 'boolean' ? [truthTest(place, condition.equals)] : []),
-    ...(condition.equals === undefined ? [] : [equality(condition.equals)]),
-    ...(values.every((value) => typeof value === 'boolean') && values.length > 0 ? [truthTest(place, values[0]!)] : []),
-    ...(values.length === 0 ? [] : [anyOf(values.map(equality))]),
-    ...LIMITS.flatMap((word) => (condition[word] === undefined ? [] : [comparison(word, condition[word], place)])),
+    ...(typeof equals === 'boolean' ? [createBooleanCheck(place, equals)] : []),
+    ...(equals === undefined ? [] : [createEquality(equals)]),
+    ...(oneOf.length > 0 && oneOf.every((value) => typeof value === 'boolean')
+      ? [createBooleanCheck(place, oneOf[0]!)]
+      : []),
+    ...(oneOf.length === 0 ? [] : [(cell: string) => values.some((test) => test(cell))]),
+    ...LIMITS.flatMap((word) =>
+      condition[word] === undefined ? [] : [createComparison(word, condition[word], place)],
+    ),
   ];
 }
 
-const anyOf =
-  (tests: readonly Test[]): Test =>
-  (cell) =>
-    tests.some((test) => test(cell));
-
-/** What programs write for true and false. */
+/** Texts of booleans. */
 const TRUTHS = { true: ['true', 'True', 'TRUE', '1'], false: ['false', 'False', 'FALSE', '0'] } as const;
 
-/**
- * Refuses cells that are neither true nor false if nothing else is compared: a condition that holds nowhere would be
- * taken for labels of 0.
- */
-function truthTest(place: string, value: ConditionValue): Test {
-  const bad = new BadValue(
+/** Rejects values that are not booleans: a comparison that never holds would make all labels 0. */
+function createBooleanCheck(place: string, value: ConditionValue): Test {
+  const error = new InvalidValueError(
     `true or false, or 1 or 0${place} to compare with ${quoted(value)}`,
     "compare with a value of the column, for example equals: 'yes'",
   );
   const truths: readonly string[] = [...TRUTHS.true, ...TRUTHS.false];
   return (cell) => {
-    if (!truths.includes(cell)) throw bad;
+    if (!truths.includes(cell)) throw error;
     return true;
   };
 }
 
-function equality(value: ConditionValue): Test {
+function createEquality(value: ConditionValue): Test {
   if (typeof value === 'boolean') return (cell) => (TRUTHS[`${value}`] as readonly string[]).includes(cell);
   if (typeof value === 'string') return (cell) => cell === value;
   return (cell) => NUMBER.test(cell) && Number(cell) === value;
@@ -119,28 +111,28 @@ function equality(value: ConditionValue): Test {
 
 const NUMBER = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/;
 
-function comparison(word: (typeof LIMITS)[number], limit: Limit, place: string): Test {
+function createComparison(word: (typeof LIMITS)[number], limit: Limit, place: string): Test {
   const isDate = typeof limit === 'string';
-  const range = isDate ? readDate(limit)! : { begin: limit, end: limit };
-  const isDay = range.end > range.begin;
-  const bad = new BadValue(
+  const { begin, end } = isDate ? readDate(limit)! : { begin: limit, end: limit };
+  const error = new InvalidValueError(
     isDate
       ? `a date such as 2026-11-01 or 2026-11-01T18:30${place} to compare with ${word}: ${limit}`
       : `a number${place} to compare with ${word}: ${quoted(limit)}`,
   );
-  const valueOf = isDate
+  const parse = isDate
     ? (cell: string) => readDate(cell)?.begin
     : (cell: string) => (NUMBER.test(cell) ? Number(cell) : undefined);
+  // A day excludes its end; a number or a time is its own end.
+  const isDay = end > begin;
   const compare: (value: number) => boolean = {
-    // A day has no moment behind its end.
-    above: isDay ? (value: number) => value >= range.end : (value: number) => value > range.end,
-    atLeast: (value: number) => value >= range.begin,
-    below: (value: number) => value < range.begin,
-    atMost: isDay ? (value: number) => value < range.end : (value: number) => value <= range.end,
+    above: isDay ? (value: number) => value >= end : (value: number) => value > end,
+    atLeast: (value: number) => value >= begin,
+    below: (value: number) => value < begin,
+    atMost: isDay ? (value: number) => value < end : (value: number) => value <= end,
   }[word];
   return (cell) => {
-    const value = valueOf(cell);
-    if (value === undefined) throw bad;
+    const value = parse(cell);
+    if (value === undefined) throw error;
     return compare(value);
   };
 }

@@ -15,18 +15,18 @@ import {
 } from '../../core/row-key.js';
 import type { ReadColumns } from '../../features/kinds/kind.js';
 
-/** Writes the key of a cell into two words; whether it is a hash, whose text is worth keeping. */
+/** Writes the key of a text to two words; returns whether it is a hash, whose text is stored. */
 export type KeyWriter = (text: string, into: Uint32Array, at: number) => boolean;
 
-/** The seeds of the two halves of a hash. */
+/** Seeds of the two halves of a hash. */
 const [LOW_SEED, HIGH_SEED] = [0x6b657931, 0x6b657932];
 const MAX_DIGITS = 16;
 
-/** A writer of keys. What it writes depends on the text alone, so that files, threads and runs agree. */
+/** Creates a writer of keys, which depend on the text alone. */
 export function createKeyWriter(): KeyWriter {
   const utf8 = createUtf8Writer();
   return (text, into, at) => {
-    const number = wholeNumber(text);
+    const number = parseInteger(text);
     if (number >= 0) {
       into[at] = number % 2 ** 32;
       into[at + 1] = number / 2 ** 32;
@@ -44,8 +44,8 @@ export function createKeyWriter(): KeyWriter {
   };
 }
 
-/** The number that a text is, where it has a double's exact whole numbers and is written as they are; else -1. */
-function wholeNumber(text: string): number {
+/** Parses an integer up to 2^53 - 1 in canonical digits; returns -1 for other texts. */
+function parseInteger(text: string): number {
   const { length } = text;
   if (length === 0 || length > MAX_DIGITS || (length > 1 && text.charCodeAt(0) === 48)) return -1;
   let number = 0;
@@ -73,7 +73,7 @@ export function createKeyReaders(columns: readonly string[], cells: CellOptions 
     const seen = new Set<string>();
     return (rows, block) => {
       const into = block.keys.get(keyColumn(column))!;
-      eachText(rows, { columns: [column], takesLists: true }, undefined, rows.count, (raw, row) => {
+      eachText(rows, { columns: [column], takesLists: true }, (raw, row) => {
         const text = clean === undefined ? raw : clean(raw);
         const at = KEY_WORDS * (block.rows + row);
         if (!write(text, into, at) || seen.size > MAX_KEY_TEXTS || seen.has(text)) return;
@@ -86,14 +86,14 @@ export function createKeyReaders(columns: readonly string[], cells: CellOptions 
     readers,
     takeTexts() {
       const taken = new Map(texts);
-      // That there are too many is reported each time.
+      // Null remains: there are too many texts.
       for (const [column, found] of texts) if (found !== null) texts.set(column, new Map());
       return taken;
     },
   };
 }
 
-/** Adds the texts of some rows to those of others, column by column. */
+/** Merges the texts of keys, by column. */
 export function addKeyTexts(texts: Map<string, KeyTexts>, more: ReadonlyMap<string, KeyTexts>): void {
   for (const [column, found] of more)
     texts.set(column, texts.has(column) ? joinKeyTexts(texts.get(column)!, found) : found);

@@ -1,27 +1,30 @@
 import { conditionColumns, numberColumns, type Condition } from '../../core/conditions.js';
-import { BadValue, CELL_SEPARATOR } from '../../features/feature.js';
+import { givenColumn, normalizeGiven, labelColumn, tasksGiven, weightColumn, type Task } from '../../core/tasks.js';
+import { createCleaner, takesNumbers, type CellOptions } from '../../features/cells.js';
+import { cleanCells } from '../../features/clean-field.js';
+import { CELL_SEPARATOR } from '../../features/feature.js';
 import type { ReadColumns } from '../../features/kinds/kind.js';
 import { oneValueReader } from '../../features/kinds/one-value.js';
 import { parseClass, parseNumber } from '../../features/parse.js';
-import { givenColumn, normalizeGiven, labelColumn, tasksGiven, weightColumn, type Task } from '../../core/tasks.js';
+import { InvalidValueError } from '../../text/invalid-value.js';
 import { compileCondition } from './compile-condition.js';
 
-/** A label column of a batch and how its cells are read. */
+/** A label column of a batch, and how its values are read. */
 export interface LabelColumn {
   readonly name: string;
-  /** A class is 0 or 1. */
+  /** Type of the label; a class is 0 or 1. */
   readonly type: 'class' | 'number';
-  /** The columns of the data that it is read from. */
+  /** Data columns that it is computed from. */
   readonly columns: readonly string[];
-  /** Those whose cells are numbers, or are compared with some. */
+  /** Data columns that are numbers, or are compared with numbers. */
   readonly numberColumns?: readonly string[];
-  /** Whether a blank may be no fault of the row; it is read as NaN, and settled when the whole row is known. */
+  /** Whether a missing value may be valid; it is read as NaN, which the label rule replaces. */
   readonly mayBeBlank: boolean;
-  /** Whether a cell must be seen as text, since a number may be no label. */
-  readonly isText?: true;
+  /** Whether values must be read as texts, since a number may be a null value. */
+  readonly isText?: boolean;
   /**
-   * @param text of the cell; those of several columns with CELL_SEPARATOR between them
-   * @throws BadValue
+   * Parses a text; texts of several columns are joined with CELL_SEPARATOR.
+   * @throws InvalidValueError
    */
   parse(text: string): number;
 }
@@ -45,12 +48,12 @@ export function isPlainLabel(label: LabelColumn): boolean {
   return isOwnColumn(label) && label.isText !== true;
 }
 
-/** A label that a condition computes is not a value of its columns. */
+/** Returns whether a label is a column of the data, rather than a condition. */
 function isOwnColumn({ name, columns }: LabelColumn): boolean {
   return columns.length === 1 && columns[0] === name;
 }
 
-/** The cure of a blank label; a number has no 0 that stands for it. */
+/** Returns the fix for a missing label. */
 export function blankCure(isClass: boolean): string {
   return (
     'correct the row, or set onMissing for the task: mask (excluded from its ' +
@@ -59,11 +62,10 @@ export function blankCure(isClass: boolean): string {
 }
 
 /**
- * The label columns that a list of tasks reads. A label is 0 or 1, or any number if only regressions read it; what a
- * task is given
- * is 0 or 1 too.
+ * Lists the label columns of tasks. A label is 0 or 1 if a classification or a `given` reads it, else any number.
+ * @param cells cleaning of all columns
  */
-export function labelColumnsOf(tasks: readonly Task[]): readonly LabelColumn[] {
+export function labelColumnsOf(tasks: readonly Task[], cells: CellOptions = {}): readonly LabelColumn[] {
   const columns = new Map<string, LabelColumn>();
   const classes = new Set(
     tasks.flatMap((task) =>
@@ -75,59 +77,62 @@ export function labelColumnsOf(tasks: readonly Task[]): readonly LabelColumn[] {
   };
   for (const task of tasks) {
     const name = labelColumn(task);
-    // A task that is given something has blanks where that is not.
+    // The label of a task with `given` may be missing if that is 0.
     const mayBeBlank = tasks
       .filter((other) => labelColumn(other) === name)
-      .every(({ given, onMissing: missing }) => given !== undefined || missing !== 'error');
+      .every(({ given, onMissing }) => given !== undefined || onMissing !== 'error');
     add(
       typeof task.label === 'string'
-        ? plainColumn(name, classes.has(name), mayBeBlank)
-        : conditionColumn(name, task.label, mayBeBlank),
+        ? plainLabel(name, classes.has(name), mayBeBlank)
+        : conditionLabel(name, task.label, mayBeBlank),
     );
     const given = normalizeGiven(task);
-    if (given !== undefined && tasksGiven(task, tasks).length === 0) add(plainColumn(given.named, true, false));
+    if (given !== undefined && tasksGiven(task, tasks).length === 0) add(plainLabel(given.named, true, false));
   }
-  for (const { sampleWeight } of tasks)
-    if (sampleWeight !== undefined)
-      add({
-        name: weightColumn(sampleWeight),
-        type: 'number',
-        columns: [sampleWeight],
-        numberColumns: [sampleWeight],
-        mayBeBlank: false,
-        parse: parseWeight,
-      });
-  return [...columns.values()];
+  for (const { sampleWeight } of tasks) if (sampleWeight !== undefined) add(weightLabel(sampleWeight));
+  return [...columns.values()].map((label) => cleanLabel(label, cells));
 }
 
-function plainColumn(name: string, isClass: boolean, mayBeBlank: boolean): LabelColumn {
+function plainLabel(name: string, isClass: boolean, mayBeBlank: boolean): LabelColumn {
   const parse = (text: string): number => {
-    if (text === '') return blank(mayBeBlank, isClass ? '0 or 1' : 'a decimal number', isClass);
+    if (text === '') return readMissing(mayBeBlank, isClass ? '0 or 1' : 'a decimal number', isClass);
     return isClass ? parseClass(text, name) : parseNumber(text);
   };
   return { name, type: isClass ? 'class' : 'number', columns: [name], mayBeBlank, parse };
 }
 
-function conditionColumn(name: string, condition: Condition, mayBeBlank: boolean): LabelColumn {
+function conditionLabel(name: string, condition: Condition, mayBeBlank: boolean): LabelColumn {
   const { holds } = compileCondition(condition);
   const columns = conditionColumns(condition);
   const parse = (text: string): number => {
     const cells = columns.length === 1 ? [text] : text.split(CELL_SEPARATOR);
-    if (cells.length !== columns.length) throw new BadValue('values without the control character U+001F');
+    if (cells.length !== columns.length) throw new InvalidValueError('values without the control character U+001F');
     const found = holds(cells);
-    return found === undefined ? blank(mayBeBlank, 'a value to compare', true) : Number(found);
+    return found === undefined ? readMissing(mayBeBlank, 'a value to compare', true) : Number(found);
   };
   return { name, type: 'class', columns, numberColumns: numberColumns(condition), mayBeBlank, parse };
 }
 
-function blank(mayBeBlank: boolean, expected: string, isClass: boolean): number {
-  if (mayBeBlank) return NaN;
-  throw new BadValue(expected, blankCure(isClass));
+/** Returns the column of row weights, factors of the loss. */
+function weightLabel(column: string): LabelColumn {
+  const parse = (text: string): number => {
+    const weight = parseNumber(text);
+    if (weight < 0) throw new InvalidValueError('a weight of 0 or more');
+    return weight;
+  };
+  const columns = [column];
+  return { name: weightColumn(column), type: 'number', columns, numberColumns: columns, mayBeBlank: false, parse };
 }
 
-/** A factor of a row's loss. */
-function parseWeight(text: string): number {
-  const weight = parseNumber(text);
-  if (weight < 0) throw new BadValue('a weight of 0 or more');
-  return weight;
+function readMissing(mayBeBlank: boolean, expected: string, isClass: boolean): number {
+  if (mayBeBlank) return NaN;
+  throw new InvalidValueError(expected, blankCure(isClass));
+}
+
+/** Adds cleaning to a label. */
+function cleanLabel(label: LabelColumn, cells: CellOptions): LabelColumn {
+  const clean = createCleaner(cells);
+  if (clean === undefined) return label;
+  const parse = (text: string): number => label.parse(cleanCells(text, clean));
+  return { ...label, parse, isText: !takesNumbers(cells, 'number') };
 }

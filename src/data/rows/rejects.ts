@@ -1,38 +1,38 @@
 import { appendFileSync } from 'node:fs';
-import { csvText } from '../../text/csv-text.js';
-import { onDiskSync } from '../../io/disk.js';
 import { quoted, userError } from '../../core/errors.js';
+import { onDiskSync } from '../../io/disk.js';
+import { csvText } from '../../text/csv-text.js';
 import type { DataOptions } from '../options.js';
 
-/** A row that cannot be used: where it is, and why. */
+/** An invalid row of a file. */
 export interface BadRow {
   readonly path: string;
   readonly line: number;
-  /** The column at fault; undefined where the row as a whole is. */
+  /** Column with the invalid value; undefined if the row as a whole is invalid. */
   readonly column: string | undefined;
   readonly value: string | undefined;
   readonly expected: string;
-  /** What to do, where that is not to correct or to skip the row. */
+  /** Fix, if it is not to correct or to skip the row. */
   readonly cure?: string | undefined;
   readonly cells: readonly string[];
 }
 
-/** What happens to bad rows. */
+/** Policy for invalid rows. */
 export interface RejectPolicy {
-  /** @throws UserError (data) unless bad rows are skipped and there are not too many */
+  /** @throws UserError (data) unless invalid rows are skipped and there are not too many */
   reject(row: BadRow): void;
-  /** Bad rows that were skipped, each counted once however often its file is read. */
+  /** Number of distinct rows that were skipped, in all passes over a file. */
   readonly count: number;
-  /** The same by what was expected of which column. */
+  /** Number of skipped rows by reason: the column and the expected value. */
   readonly reasons?: ReadonlyMap<string, number>;
 }
 
-/** Reasons that are told one by one. */
+/** Maximum number of reasons that are listed. */
 const MAX_REASONS = 10;
 
 /**
- * What a config says is done with bad rows.
- * @param path a CSV to write those to that are skipped, where one is wanted
+ * Creates the policy of a config.
+ * @param path CSV file for skipped rows; default: they are not written
  */
 export function rejectPolicy(
   { onBadRow, maxRejects }: Pick<DataOptions, 'onBadRow' | 'maxRejects'>,
@@ -41,7 +41,7 @@ export function rejectPolicy(
   return onBadRow === 'skip' ? skipBadRows(path, maxRejects) : refuseBadRows;
 }
 
-/** Every bad row is an error. */
+/** Throws for every invalid row. */
 export const refuseBadRows: RejectPolicy = {
   count: 0,
   reject(row) {
@@ -50,9 +50,9 @@ export const refuseBadRows: RejectPolicy = {
 };
 
 /**
- * Bad rows are skipped and counted.
- * @param path a CSV to write them to with their reasons, where one is wanted
- * @param maxRejects more bad rows than this are an error
+ * Creates a policy that skips and counts invalid rows.
+ * @param path CSV file for skipped rows with their reasons; undefined for none
+ * @param maxRejects maximum number of invalid rows before an error
  */
 export function skipBadRows(path: string | undefined, maxRejects: number): RejectPolicy {
   const seen = new Set<string>();
@@ -64,7 +64,7 @@ export function skipBadRows(path: string | undefined, maxRejects: number): Rejec
     reasons,
     reject(row) {
       const place = `${row.path}:${row.line}`;
-      // A file is read once an epoch; a row of it is told once.
+      // A file is read once per epoch.
       if (seen.has(place)) return;
       seen.add(place);
       const reason = `${row.column === undefined ? '' : `column ${quoted(row.column)}: `}expected ${row.expected}`;
@@ -79,7 +79,7 @@ export function skipBadRows(path: string | undefined, maxRejects: number): Rejec
   };
 }
 
-/** A policy that takes down where the rows are that it lets pass. */
+/** Adds the locations of skipped rows to a set. */
 export function noting(policy: RejectPolicy, places: Set<string>): RejectPolicy {
   return {
     get count() {
@@ -92,33 +92,23 @@ export function noting(policy: RejectPolicy, places: Set<string>): RejectPolicy 
   };
 }
 
-/** What to tell of rows that were skipped, when all have been read: a line a reason, the most frequent first. */
+/** Formats the reasons of skipped rows, the most frequent first; empty if no row was skipped. */
 export function rejectNotices({ count, reasons = new Map() }: RejectPolicy): readonly string[] {
   if (count === 0) return [];
-  const lines = [...reasons].sort(([, a], [, b]) => b - a);
-  const width = String(lines[0]![1]).length;
-  const rest = lines.slice(MAX_REASONS).reduce((sum, [, rows]) => sum + rows, 0);
-  const told = lines.slice(0, MAX_REASONS).map(([reason, rows]) => `  ${String(rows).padStart(width)}  ${reason}`);
-  return [
-    [
-      `skipped invalid rows by reason:`,
-      ...told,
-      ...(rest > 0 ? [`  ${String(rest).padStart(width)}  for other reasons`] : []),
-    ].join('\n'),
-  ];
+  const sorted = [...reasons].sort(([, a], [, b]) => b - a);
+  const rest = sorted.slice(MAX_REASONS).reduce((sum, [, rows]) => sum + rows, 0);
+  const listed = sorted.slice(0, MAX_REASONS);
+  if (rest > 0) listed.push(['for other reasons', rest]);
+  const width = String(sorted[0]![1]).length;
+  const lines = listed.map(([reason, rows]) => `  ${String(rows).padStart(width)}  ${reason}`);
+  return [['skipped invalid rows by reason:', ...lines].join('\n')];
 }
 
-function writeReject(
-  path: string,
-  { path: file, line, column, value, expected, cells }: BadRow,
-  isFirst: boolean,
-): void {
-  const row = csvText([cells]).trimEnd();
-  const lines = [
-    ...(isFirst ? [['file', 'line', 'column', 'value', 'reason', 'row']] : []),
-    [file, line, column ?? '', value ?? '', `expected ${expected}`, row],
-  ];
-  onDiskSync(path, () => appendFileSync(path, csvText(lines)));
+function writeReject(path: string, row: BadRow, isFirst: boolean): void {
+  const { path: file, line, column = '', value = '', expected, cells } = row;
+  const header = isFirst ? [['file', 'line', 'column', 'value', 'reason', 'row']] : [];
+  const fields = [file, line, column, value, `expected ${expected}`, csvText([cells]).trimEnd()];
+  onDiskSync(path, () => appendFileSync(path, csvText([...header, fields])));
 }
 
 function badRowError({ path, line, column, value, expected }: BadRow, fix: string): Error {

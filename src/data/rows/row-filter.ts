@@ -3,14 +3,14 @@ import { textsOf } from '../../chunks/encode-texts.js';
 import { numberColumns, type Condition } from '../../core/conditions.js';
 import { quoted } from '../../core/errors.js';
 import { createCleaner, type CellOptions } from '../../features/cells.js';
-import { BadValue } from '../../features/feature.js';
 import { murmur3 } from '../../features/murmur.js';
 import { parseText } from '../../features/parse.js';
 import { createUtf8Writer } from '../../features/vocabulary/utf8.js';
+import { InvalidValueError } from '../../text/invalid-value.js';
 import { SPLITS, type Split, type SplitOptions } from '../options.js';
 import { compileCondition } from './compile-condition.js';
 
-/** Which rows of its files a split contains. Plain data. */
+/** Filter of the rows of a split. Plain data. */
 export interface RowFilter {
   /** Condition on a row. */
   readonly where?: Condition | undefined;
@@ -21,6 +21,7 @@ export interface RowFilter {
 
 /** Reason of rows that are in another split. */
 export const OTHER_PART = 'in another part of the split';
+const NO_PART = 'in no part of the split';
 
 /**
  * Excludes the rows of a chunk that a filter excludes, before other columns are read: they may contain anything there.
@@ -30,145 +31,138 @@ export type FilterRows = (rows: ChunkRows, line: number) => void;
 
 /** Returns the columns that a filter reads. */
 export function filterColumns(filter: RowFilter): readonly string[] {
-  return [...new Set(decidersOf(filter).flatMap(({ columns }) => columns))];
+  return [...new Set(createRules(filter).flatMap(({ columns }) => columns))];
 }
 
 /** Returns whether a filter depends on the line of a row. */
 export function needsLines(filter: RowFilter | undefined): boolean {
-  return filter !== undefined && decidersOf(filter).some(({ needsLine }) => needsLine === true);
+  return filter?.split?.by === 'random' && filter.part !== undefined;
 }
 
 /** Creates the filter of a file. */
 export function startFilter(filter: RowFilter, cells: CellOptions = {}): FilterRows {
-  const deciders = decidersOf(filter);
+  const rules = createRules(filter);
   const clean = createCleaner(cells) ?? ((text: string) => text);
   const numbers = filter.where === undefined ? [] : numberColumns(filter.where);
   return (rows, line) => {
-    const started = deciders.map((decider) => ({
-      decider,
-      texts: decider.columns.map((name) =>
-        textsOf(rows, { columns: [name], numberColumns: numbers, takesLists: true }),
-      ),
+    const started = rules.map((rule) => ({
+      rule,
+      texts: rule.columns.map((name) => textsOf(rows, { columns: [name], numberColumns: numbers, takesLists: true })),
     }));
     for (let row = 0; row < rows.count; row++) {
-      for (const { decider, texts } of started) {
+      for (const { rule, texts } of started) {
         if (!rows.isKept(row)) break;
-        let cell = 0;
+        let column = 0;
         try {
           const own: string[] = [];
-          for (; cell < texts.length; cell++) own.push(clean(texts[cell]!(row)));
-          const reason = reasonOf(decider, own, line + rows.lineOf(row));
+          for (; column < texts.length; column++) own.push(clean(texts[column]!(row)));
+          const reason = applyRule(rule, own, line + rows.lineOf(row));
           if (reason !== undefined) rows.exclude(row, reason);
         } catch (error) {
-          rows.refuse(row, cell < texts.length ? [decider.columns[cell]!] : undefined, error);
+          rows.refuse(row, column < texts.length ? [rule.columns[column]!] : undefined, error);
         }
       }
     }
   };
 }
 
-function decidersOf({ where, split, part }: RowFilter): readonly Decider[] {
+/** A rule that excludes rows by the values of some columns. */
+interface Rule {
+  readonly columns: readonly string[];
+  /**
+   * Returns the reason to exclude a row; undefined if it is not excluded.
+   * @throws InvalidValueError
+   */
+  exclude(cells: readonly string[], line: number): string | undefined;
+}
+
+function createRules({ where, split, part }: RowFilter): readonly Rule[] {
   return [
-    ...(split === undefined || part === undefined ? [] : [partDecider(split, part)]),
-    ...(where === undefined ? [] : [whereDecider(where)]),
+    ...(split === undefined || part === undefined ? [] : [createPartRule(split, part)]),
+    ...(where === undefined ? [] : [createWhereRule(where)]),
   ];
 }
 
-/** Decides on a row by the cells of some columns. */
-interface Decider {
-  readonly columns: readonly string[];
-  readonly needsLine?: boolean;
-  /** @throws BadValue */
-  reasonOf(cells: readonly string[], line: number): string | undefined;
-}
-
-function reasonOf(decider: Decider, cells: readonly string[], line: number): string | undefined {
+/** Applies a rule; errors show the values that it read. */
+function applyRule(rule: Rule, cells: readonly string[], line: number): string | undefined {
   try {
-    return decider.reasonOf(cells, line);
+    return rule.exclude(cells, line);
   } catch (error) {
-    if (!(error instanceof BadValue)) throw error;
-    const found = decider.columns.map((name, i) => `${quoted(cells[i])} in column ${quoted(name)}`).join(', ');
-    throw new BadValue(`${error.expected} for the row filter, found ${found}`, error.cure);
+    if (!(error instanceof InvalidValueError)) throw error;
+    const found = rule.columns.map((name, i) => `${quoted(cells[i])} in column ${quoted(name)}`).join(', ');
+    throw new InvalidValueError(`${error.expected} for the row filter, found ${found}`, error.cure);
   }
 }
 
-function whereDecider(where: Condition): Decider {
+function createWhereRule(where: Condition): Rule {
   const { columns, holds } = compileCondition(where);
-  return { columns, reasonOf: (cells) => (holds(cells) === true ? undefined : 'excluded by data.where') };
+  return { columns, exclude: (cells) => (holds(cells) === true ? undefined : 'excluded by data.where') };
 }
 
-function partDecider(split: SplitOptions, part: Split): Decider {
-  if (split.by === 'date') return dateDecider(split, part);
-  const limits = limitsOf(split.shares);
-  const decide = (share: number): string | undefined => {
-    const found = SPLITS.find((each) => share < limits[each]);
-    return found === undefined ? 'in no part of the split' : found === part ? undefined : OTHER_PART;
-  };
-  if (split.by === 'key') {
-    const shareOf = hashedShare(split.seed);
-    return { columns: [split.column], reasonOf: ([cell]) => decide(shareOf(cell!)) };
+function createPartRule(split: SplitOptions, part: Split): Rule {
+  const check = (found: Split | undefined): string | undefined =>
+    found === undefined ? NO_PART : found === part ? undefined : OTHER_PART;
+  if (split.by === 'date') {
+    const { column } = split;
+    const parts = dateConditions(split).map(([name, condition]) => [name, compileCondition(condition).holds] as const);
+    return {
+      columns: [column],
+      exclude: (cells) =>
+        cells[0] === ''
+          ? `missing value in the split column '${column}'`
+          : check(parts.find(([, holds]) => holds(cells) === true)?.[0]),
+    };
   }
-  const shareOf = lineShare(split.seed);
-  return { columns: [], needsLine: true, reasonOf: (_, line) => decide(shareOf(line)) };
+  const ends = shareEnds(split.shares);
+  const hash = createHash(split.seed);
+  const findPart = (share: number): Split | undefined => SPLITS.find((each) => share < ends[each]);
+  return split.by === 'key'
+    ? { columns: [split.column], exclude: ([text]) => check(findPart(hash.text(text!))) }
+    : { columns: [], exclude: (_, line) => check(findPart(hash.line(line))) };
 }
 
-function dateDecider({ column, ...ranges }: SplitOptions & { readonly by: 'date' }, part: Split): Decider {
-  const conditions = conditionsOf(column, ranges);
-  const parts = conditions.map(([split, condition]) => [split, compileCondition(condition).holds] as const);
-  return {
-    columns: [column],
-    reasonOf(cells) {
-      if (cells[0] === '') return `missing value in the split column '${column}'`;
-      const found = parts.find(([, holds]) => holds(cells) === true)?.[0];
-      return found === undefined ? 'in no part of the split' : found === part ? undefined : OTHER_PART;
-    },
-  };
-}
-
-type Ranges = Omit<SplitOptions & { readonly by: 'date' }, 'by' | 'column'>;
-
-/** What holds of the rows of each part; of train, where nothing is said, that they are before all others. */
-function conditionsOf(column: string, ranges: Ranges): readonly (readonly [Split, Condition])[] {
-  const named = SPLITS.flatMap((split) => {
-    const range = ranges[split];
-    return range === undefined ? [] : [[split, { column, atLeast: range.from, atMost: range.to }] as const];
+/** Returns the condition of each split; by default, training rows are before all others. */
+function dateConditions(split: SplitOptions & { readonly by: 'date' }): readonly (readonly [Split, Condition])[] {
+  const { column } = split;
+  const ranges = SPLITS.flatMap((part) => {
+    const range = split[part];
+    return range === undefined ? [] : [[part, { column, atLeast: range.from, atMost: range.to }] as const];
   });
-  if (ranges.train !== undefined) return named;
-  const before = named.map(([, { atLeast }]): Condition => ({ column, below: atLeast }));
-  return [['train', { all: before }], ...named];
+  if (split.train !== undefined) return ranges;
+  const before = ranges.map(([, { atLeast }]): Condition => ({ column, below: atLeast }));
+  return [['train', { all: before }], ...ranges];
 }
 
-/** Where each part ends, from 0 to 1; train has what is left where nothing is said of it. */
-function limitsOf({
+/** Returns the end of each split as a share of the rows; by default, the training set has the rest. */
+function shareEnds({
   train,
   valid = 0,
   test = 0,
 }: (SplitOptions & { readonly by: 'key' })['shares']): Readonly<Record<Split, number>> {
   const first = train ?? 1 - valid - test;
-  // What is left of 1 may be a little less in floating point, and belongs to the last part.
-  const end = (sum: number): number => (sum > 1 - 1e-9 ? 1 : sum);
-  return { train: end(first), valid: end(first + valid), test: end(first + valid + test) };
+  // Shares may sum to slightly less than 1 in floating point; the last split has the rest.
+  const round = (sum: number): number => (sum > 1 - 1e-9 ? 1 : sum);
+  return { train: round(first), valid: round(first + valid), test: round(first + valid + test) };
 }
 
-/** A number from 0 to 1 for a text, the same for the same text: MurmurHash3 of its bytes. */
-function hashedShare(seed: number): (text: string) => number {
+/** Separates the hashes of splits from those of features. */
+const SALT = 0x5917c3a1;
+
+/** Creates hashes of texts and lines to numbers from 0 to 1, by MurmurHash3 of their bytes. */
+function createHash(seed: number): { text(text: string): number; line(line: number): number } {
   const utf8 = createUtf8Writer();
-  return (text) => {
-    const length = utf8.write(parseText(text));
-    return (murmur3(utf8.bytes, 0, length, SALT ^ seed) >>> 0) / 2 ** 32;
-  };
-}
-
-/** A number from 0 to 1 for a line of a file. */
-function lineShare(seed: number): (line: number) => number {
   const bytes = new Uint8Array(8);
   const view = new DataView(bytes.buffer);
-  return (line) => {
-    view.setUint32(0, line >>> 0, true);
-    view.setUint32(4, Math.floor(line / 2 ** 32), true);
-    return (murmur3(bytes, 0, 8, SALT ^ seed) >>> 0) / 2 ** 32;
+  const hash = (data: Uint8Array, length: number): number => (murmur3(data, 0, length, SALT ^ seed) >>> 0) / 2 ** 32;
+  return {
+    text(text) {
+      const length = utf8.write(parseText(text));
+      return hash(utf8.bytes, length);
+    },
+    line(line) {
+      view.setUint32(0, line >>> 0, true);
+      view.setUint32(4, Math.floor(line / 2 ** 32), true);
+      return hash(bytes, 8);
+    },
   };
 }
-
-/** So that a split has nothing to do with the buckets of features that are hashed. */
-const SALT = 0x5917c3a1;

@@ -10,45 +10,42 @@ import {
   type Fitted,
 } from '../../features/feature-types.js';
 import { givenColumn, normalizeGiven, labelCheck, labelColumn, type Task } from '../../core/tasks.js';
-import { cleanLabel } from './clean-cells.js';
 import { labelColumnsOf, type LabelColumn } from './label-columns.js';
 import { fieldColumn } from '../../features/kinds/kinds.js';
 import { maskColumns } from './label-rule.js';
 import { filterColumns, type RowFilter } from './row-filter.js';
 import type { Sampling } from '../sampling-options.js';
 
-/** A label that may be 1 only where another is: a purchase needs a click. */
+/** A label that may be 1 only if another label is 1, such as a purchase after a click. */
 export interface Funnel {
   readonly label: string;
   readonly given: string;
 }
 
-/** What is read from a row, and what must hold in it. */
+/** Columns that are read from a row, and the rules that it must follow. */
 export interface RowFormat {
   readonly fields: readonly Field[];
   readonly labels: readonly LabelColumn[];
-  /** Names of the label columns that are made of those: masks. */
+  /** Names of the masks, which the label rule computes. */
   readonly masks: readonly string[];
-  /** Columns of the data whose cells are kept as keys beside the features. */
+  /** Data columns whose values are stored as keys. */
   readonly keys: readonly string[];
   readonly funnels: readonly Funnel[];
-  /** Plain data that the format can be made from again. */
+  /** Plain data from which a thread can build the format again. */
   readonly spec: FormatSpec;
 }
 
-/** What a config says about its rows. */
+/** Options of a format. Plain data. */
 export interface FormatSpec {
   readonly tasks: readonly Task[];
   readonly groups: readonly FeatureSpec[];
-  /** Which rows are wanted; all where it is not given. */
+  /** Default: all rows. */
   readonly filter?: RowFilter | undefined;
-  /** Negatives that are left out by chance; of train alone. */
+  /** Sampling of negatives, for the training set. */
   readonly sampling?: Sampling | undefined;
-  /** What is said of all cells. */
+  /** Cleaning of all columns. */
   readonly cells?: CellOptions;
-  /**
-   * Columns whose cells are kept as keys (row-key.ts): what metrics group rows by. Rows to train on have none of them.
-   */
+  /** Key columns of metrics that group rows; training rows do not have them. */
   readonly keys?: readonly string[] | undefined;
   /**
    * Key columns of losses that group rows; default: those of the tasks. Training rows have them too, and batches have
@@ -57,13 +54,13 @@ export interface FormatSpec {
   readonly lossKeys?: readonly string[] | undefined;
 }
 
-/** A format whose fields are ready to encode. */
+/** A format with the encoders of its fields. */
 export interface EncodedFormat extends RowFormat {
   readonly fields: readonly EncodedField[];
   readonly fitted: Fitted;
 }
 
-/** The format that a config asks for. */
+/** Creates the format of a config. */
 export function rowFormatOf(spec: FormatSpec): RowFormat {
   const { tasks, groups } = spec;
   const lossKeys = spec.lossKeys ?? [...new Set(tasks.flatMap(({ lossKey }) => lossKey ?? []))];
@@ -76,7 +73,7 @@ export function rowFormatOf(spec: FormatSpec): RowFormat {
   });
   return {
     fields: fieldsOf(groups, cells),
-    labels: labelColumnsOf(tasks).map((label) => cleanLabel(label, cells)),
+    labels: labelColumnsOf(tasks, cells),
     masks: maskColumns(tasks),
     keys: [...new Set([...(spec.keys ?? []), ...lossKeys])],
     funnels,
@@ -84,7 +81,7 @@ export function rowFormatOf(spec: FormatSpec): RowFormat {
   };
 }
 
-/** The same format for some of the rows. */
+/** Returns the format for the rows of a filter. */
 export function withFilter<Format extends RowFormat>(format: Format, filter: RowFilter): Format {
   return { ...format, spec: { ...format.spec, filter } };
 }
@@ -94,34 +91,33 @@ export function withoutFilter<Format extends RowFormat>(format: Format): Format 
   return { ...format, spec: { ...format.spec, filter: undefined } };
 }
 
-/** The same format with other columns kept as keys for metrics. */
+/** Returns the format with other key columns for metrics. */
 export function withKeys<Format extends RowFormat>(format: Format, keys: readonly string[]): Format {
   return { ...format, keys: [...new Set([...keys, ...(format.spec.lossKeys ?? [])])], spec: { ...format.spec, keys } };
 }
 
-/** The same format for rows to train on, without the keys that only metrics need: plain caches serve them. */
+/** Returns the format for training rows, without the keys of metrics, so that they share a cache. */
 export function trainedFormat<Format extends RowFormat>(format: Format): Format {
   return withKeys(format, []);
 }
 
-/** The same format with no row left out by chance. */
+/** Returns the format without sampling. */
 export function unsampled<Format extends RowFormat>(format: Format): Format {
   return { ...format, spec: { ...format.spec, sampling: undefined } };
 }
 
 /**
- * The format with what was learned on train.
- * @throws UserError (checkpoint) where `fitted` is not what its fields learn
+ * Adds encoders to a format.
+ * @throws UserError (checkpoint) if `fitted` does not match its fields
  */
 export function encodedFormat(format: RowFormat, fitted: Fitted): EncodedFormat {
   return { ...format, fields: encodedFields(format.fields, fitted), fitted };
 }
 
-/** All that decides what a row becomes, but for what is learned on train; JSON. */
+/** Returns everything that determines encoded rows, except what is fitted. JSON, for cache keys. */
 export function recipeOf({ labels, funnels, keys, spec }: RowFormat): unknown {
-  // What is no plain column, and what its blanks and violations are, is said by the tasks; those that say nothing are
-  // as they ever were.
-  const said = spec.tasks.flatMap((task) => {
+  // Tasks with plain labels are absent, so that their caches remain valid.
+  const special = spec.tasks.flatMap((task) => {
     const { name, label, given, onMissing: missing, scaling, labelRange } = task;
     const isChecked = labelCheck(task) !== undefined;
     const isPlain =
@@ -138,7 +134,7 @@ export function recipeOf({ labels, funnels, keys, spec }: RowFormat): unknown {
     funnels,
     groups: spec.groups.map(encodingOptions),
     ...(isCleaned && { cells: spec.cells }),
-    ...(said.length > 0 && { tasks: said }),
+    ...(special.length > 0 && { tasks: special }),
     ...(blanks.length > 0 && { blanks }),
     ...(keys.length > 0 && { keys }),
     filter: spec.filter,
@@ -146,7 +142,7 @@ export function recipeOf({ labels, funnels, keys, spec }: RowFormat): unknown {
   };
 }
 
-/** The columns that a format reads. */
+/** Returns the data columns that a format reads. */
 export function columnsOf({ fields, labels, keys, spec }: RowFormat): readonly string[] {
   return [
     ...new Set([
@@ -159,10 +155,15 @@ export function columnsOf({ fields, labels, keys, spec }: RowFormat): readonly s
 }
 
 /** Returns the storage of a format's encoded rows. */
-export function blockColumns({ fields, labels, masks, keys }: RowFormat): readonly BlockColumn[] {
+export function blockColumns(format: RowFormat): readonly BlockColumn[] {
   return [
-    ...[...labels.map(({ name }) => name), ...masks].map((name): BlockColumn => ({ name, kind: 'label' })),
-    ...fields.map(fieldColumn),
-    ...keys.map((column): BlockColumn => ({ name: keyColumn(column), kind: 'key' })),
+    ...labelStorage(format),
+    ...format.fields.map(fieldColumn),
+    ...format.keys.map((column): BlockColumn => ({ name: keyColumn(column), kind: 'key' })),
   ];
+}
+
+/** Returns the storage of labels and masks. */
+export function labelStorage({ labels, masks }: RowFormat): BlockColumn[] {
+  return [...labels.map(({ name }) => name), ...masks].map((name) => ({ name, kind: 'label' }));
 }

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 
-/** The kernels of src/kernels/rows; places are those of bytes in their memory. */
+/** The kernels of src/kernels/rows. Addresses are byte offsets in their memory. */
 export interface RowKernels {
   heapBase(): number;
   findItems(offsets: number, order: number, count: number, spans: number, into: number): void;
@@ -10,51 +10,41 @@ export interface RowKernels {
   largest(words: number, count: number, mask: number): number;
 }
 
-/** Kernels on a memory of their own, which threads share. */
+/** Kernels with a shared memory of their own. */
 export interface RowMemory {
   readonly kernels: RowKernels;
   readonly words: Uint32Array;
   readonly buffer: ArrayBufferLike;
 }
 
-/** Where things lie in a memory that is yet to be made, in bytes. */
-export interface RowPlaces {
-  /** Takes so many words, and some behind them that kernels may read and write. */
-  take(words: number): number;
-  readonly bytes: number;
-}
-
-export const WORD = 4;
+export const WORD_BYTES = 4;
 const PAGE_BYTES = 1 << 16;
-/** Bytes that kernels read and write at once: up to so many lie behind what they are asked for. */
-const AT_ONCE = 16;
+/** Bytes of a vector register: kernels may read and write as many after the end of an array. */
+const VECTOR_BYTES = 16;
 
 let compiled: WebAssembly.Module | undefined;
-/** Of this thread, by their memories. */
+/** Kernels of this thread, by the buffer of their memory. */
 const kernelsOf = new WeakMap<ArrayBufferLike, RowKernels>();
 
-/** Places behind what belongs to the kernels themselves. */
-export function rowPlaces(): RowPlaces {
-  let bytes = PAGE_BYTES;
-  return {
-    take(words) {
-      const at = bytes;
-      bytes += (Math.ceil((words * WORD) / AT_ONCE) + 1) * AT_ONCE;
-      return at;
-    },
-    get bytes() {
-      return bytes;
-    },
-  };
+/** Addresses of arrays in a memory that is created later; the first page belongs to the kernels. */
+export class MemoryLayout {
+  bytes = PAGE_BYTES;
+
+  /** Returns the address of an array. */
+  take(words: number): number {
+    const address = this.bytes;
+    this.bytes += (Math.ceil((words * WORD_BYTES) / VECTOR_BYTES) + 1) * VECTOR_BYTES;
+    return address;
+  }
 }
 
-/** A memory of so many bytes, 4 GiB at the most, with kernels on it. */
+/** Creates a memory of at most 4 GiB, with kernels. */
 export function createRowMemory(bytes: number): RowMemory {
-  // The build's folder is as far from the sources as from what is built of them.
+  // `dist` has the same relative path from `src` and from the compiled files.
   compiled ??= new WebAssembly.Module(readFileSync(new URL('../../../dist/rows.wasm', import.meta.url)));
-  // The most is what the module was built for.
+  // The module was built for this maximum.
   const memory = new WebAssembly.Memory({ initial: Math.ceil(bytes / PAGE_BYTES), maximum: 65_536, shared: true });
-  // The border to wasm: what the module exports is what src/kernels/rows says.
+  // The module exports the functions of src/kernels/rows.
   const kernels = new WebAssembly.Instance(compiled, { env: { memory } }).exports as unknown as RowKernels;
   if (kernels.heapBase() > PAGE_BYTES) throw new Error('the kernels require more than one page of memory');
   kernelsOf.set(memory.buffer, kernels);
@@ -62,9 +52,9 @@ export function createRowMemory(bytes: number): RowMemory {
 }
 
 /**
- * The largest of the first `count` words of an array, with only the bits of a mask, where kernels reach it; else
- * undefined.
- * @param mask all bits where it is left out
+ * Computes the maximum of the first `count` words of an array, masked; undefined if the array is not in the memory of
+ * kernels.
+ * @param mask default: all bits
  */
 export function largestWord(
   { buffer, byteOffset }: Uint32Array | Float32Array,

@@ -1,61 +1,59 @@
+import { createRowBlock, gatherRows, type BlockColumn } from '../../chunks/row-block.js';
 import { column, type Batch } from '../../core/batch.js';
 import { mix, streamKey } from '../../core/random.js';
 import { labelColumn, rootTasks, taskColumns, type Task } from '../../core/tasks.js';
 import type { Sampling } from '../sampling-options.js';
-import { createRowBlock, gatherRows, type BlockColumn } from '../../chunks/row-block.js';
 
-/** What each row that is left out is counted under. */
+/** Reason of rows that sampling excludes. */
 export const SAMPLED_AWAY = 'negatives beyond the sample';
 
-type Labels = ReadonlyMap<string, Float32Array>;
-
 /**
- * Decides on the usable rows of a file, in their order. A row has its number among them, so that neither threads nor
- * pieces nor the
- * other rows' labels change what becomes of it.
+ * Creates a function that decides whether to keep a row; it is called for each valid row of a file, in order. The
+ * decision depends on the number of the row, so that threads, batches and the labels of other rows do not change it.
  */
 export function createChooser(
-  { rate: negatives, seed }: Sampling,
+  { rate, seed }: Sampling,
   tasks: readonly Task[],
-): (labels: Labels, row: number) => boolean {
+): (labels: ReadonlyMap<string, Float32Array>, row: number) => boolean {
   const names = tasks.filter(({ type }) => type === 'classification').map(labelColumn);
-  // Where nobody knows whether there was a click, there is no negative of it.
+  // A row whose first label is unknown is not a negative.
   const knowns = rootTasks(tasks).flatMap((task) => taskColumns(task, tasks).known ?? []);
   const key = streamKey(seed, 'negatives');
   let number = 0;
   return (labels, row) => {
     const draw = mix(mix(number++) ^ key) / 2 ** 32;
     return (
-      draw < negatives ||
+      draw < rate ||
       names.some((name) => column(labels, name)[row] === 1) ||
       knowns.some((name) => column(labels, name)[row] !== 1)
     );
   };
 }
 
-/** The same choice for rows that come in batches, in their order. */
+/** Samples the batches of a file, in order. */
 export interface Sampler {
-  /** The rows of a batch that are kept: valid until the next are. */
+  /** Returns the sampled rows of a batch, which are valid until the next call. */
   sample(batch: Batch): Batch;
-  /** Rows so far that are not, by reason. */
+  /** Number of excluded rows so far, by reason. */
   readonly leftOut: ReadonlyMap<string, number>;
 }
 
-/** A sampler for the batches of a file. */
+/** Creates a sampler for the batches of a file. */
 export function createSampler(sampling: Sampling, tasks: readonly Task[], columns: readonly BlockColumn[]): Sampler {
   const isKept = createChooser(sampling, tasks);
-  let kept = createRowBlock(columns, 0);
+  let block = createRowBlock(columns, 0);
   let order = new Uint32Array(0);
   const leftOut = new Map<string, number>();
   return {
     leftOut,
     sample(batch) {
-      if (order.length < batch.rows) [order, kept] = [new Uint32Array(batch.rows), createRowBlock(columns, batch.rows)];
+      if (order.length < batch.rows)
+        [order, block] = [new Uint32Array(batch.rows), createRowBlock(columns, batch.rows)];
       let count = 0;
       for (let row = 0; row < batch.rows; row++) if (isKept(batch.labels, row)) order[count++] = row;
       if (count < batch.rows) leftOut.set(SAMPLED_AWAY, (leftOut.get(SAMPLED_AWAY) ?? 0) + batch.rows - count);
-      gatherRows(batch, columns, order, count, kept);
-      return kept;
+      gatherRows(batch, columns, order, count, block);
+      return block;
     },
   };
 }

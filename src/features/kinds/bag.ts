@@ -7,7 +7,7 @@ import { BadValue, type BagForm, type Encoder, type Fit } from '../feature.js';
 import { parseNumber } from '../parse.js';
 import { takeTopK } from '../top-k-by-weight.js';
 import type { FieldOf, Kind } from './kind.js';
-import { ITEM, itemReader, itemRows, oneValueFitter, type OneValueEncoder } from './one-value.js';
+import { ITEM, itemReader, itemRows, OneValueFitter, type OneValueEncoder } from './one-value.js';
 
 const NO_JSON = new BadValue('a JSON list, such as [20, 34], ["a", "b"] or [["a", 0.5], ["b", 2]]');
 const NO_ID = new BadValue('an id in every item');
@@ -49,7 +49,7 @@ export const bag: Kind<'bag'> = {
 
   fitter(field, fit) {
     const toLists = listReader(field);
-    const items = oneValueFitter([ITEM], guarded(fit));
+    const items = new OneValueFitter([ITEM], guarded(fit));
     let checked: { readonly lists: Lists; readonly items: ChunkRows } | undefined;
     return {
       check(rows) {

@@ -1,7 +1,7 @@
 import { castColumns, type Cast, type Target } from '../../chunks/casts.js';
 import { ChunkRows } from '../../chunks/chunk.js';
 import type { DictionaryValues, Lists } from '../../chunks/column.js';
-import { createTextEncoder, eachText } from '../../chunks/encode-texts.js';
+import { eachText, TextColumnEncoder, type TextReading } from '../../chunks/encode-texts.js';
 import { emptyBlock, type RowBlock } from '../../chunks/row-block.js';
 import type { Encoder, Fit } from '../feature.js';
 import { createUtf8Writer } from '../vocabulary/utf8.js';
@@ -35,7 +35,7 @@ export function oneValueKind(
       ),
     rawForm: ({ columns }, { direct }) =>
       columns.length === 1 && (direct?.cell === 'id' || direct?.cell === 'number') ? 'number' : 'text',
-    fitter: ({ columns }, fit) => oneValueFitter(columns, fit),
+    fitter: ({ columns }, fit) => new OneValueFitter(columns, fit),
   };
 }
 
@@ -47,11 +47,6 @@ export function numberColumnsOf(
   return direct?.cell === 'number' || readsNumbers === true ? columns : [];
 }
 
-/** Grows memory for rows. */
-function reserve(memory: Uint32Array, rows: number): Uint32Array {
-  return memory.length < rows ? new Uint32Array(Math.max(rows, 2 * memory.length)) : memory;
-}
-
 /**
  * Creates a reader that encodes one value per row.
  * @param target the memory of the field in a block
@@ -61,13 +56,13 @@ export function oneValueReader(
   { direct, ...encoding }: OneValueEncoder,
   target: (block: RowBlock) => Target,
 ): ReadColumns {
-  const encodeTexts = createTextEncoder({ columns, ...encoding });
-  let odd: Uint32Array = new Uint32Array(0);
+  const encoder = new TextColumnEncoder({ columns, ...encoding });
+  let odd = new Uint32Array(0);
   return (rows, block) => {
-    odd = reserve(odd, rows.count);
+    if (odd.length < rows.count) odd = new Uint32Array(Math.max(rows.count, 2 * odd.length));
     const into = target(block);
     const numOdd = direct && castColumns(direct, rows, columns, into, block.rows, odd);
-    encodeTexts(rows, numOdd === undefined ? undefined : odd, numOdd ?? 0, into, block.rows);
+    encoder.encode(rows, into, block.rows, numOdd === undefined ? undefined : odd.subarray(0, numOdd));
   };
 }
 
@@ -92,103 +87,114 @@ export function itemReader(encoder: OneValueEncoder): (items: ChunkRows) => Uint
   };
 }
 
-/** What a fit observes of a value: a number, or NaN for one that it observes as text. */
-class Observations {
-  values = new Float64Array(0);
-  readonly texts: string[] = [];
-  /** Number of values that are observed as texts. */
-  numTexts = 0;
-
-  reserve(rows: number): void {
-    if (this.values.length < rows) this.values = new Float64Array(Math.max(rows, 2 * this.values.length));
-  }
-}
-
-/** What is known of the values of a dictionary: the number that the fit observes, NaN if there is none yet. */
-type Known = WeakMap<DictionaryValues, Float64Array>;
-
-/** Creates a fitter of one value per row. */
-export function oneValueFitter(columns: readonly string[], fit: Fit): FieldFitter {
-  const { direct } = fit;
-  const cast = direct && castOf(direct);
-  const reading = { columns, numberColumns: numberColumnsOf(columns, fit) };
-  const observed = new Observations();
-  const known: Known = new WeakMap();
-  const utf8 = createUtf8Writer();
-  let odd: Uint32Array = new Uint32Array(0);
-  const numberOf = (text: string): number =>
-    // A value that passes the check is a number in digits, or missing.
-    direct === undefined || direct.cell === 'token' || text === '' ? NaN : Number(text);
-
-  return {
-    check(rows) {
-      odd = reserve(odd, rows.count);
-      observed.reserve(rows.count);
-      observed.numTexts = 0;
-      const { values, texts } = observed;
-      const dictionary = knownOf(rows, columns, known);
-      const numOdd =
-        dictionary === undefined
-          ? cast && castColumns(cast, rows, columns, values, 0, odd)
-          : takeKnown(rows, dictionary, values, odd);
-      eachText(rows, reading, numOdd === undefined ? undefined : odd, numOdd ?? rows.count, (text, row) => {
-        fit.check(text);
-        values[row] = numberOf(text);
-        if (Number.isNaN(values[row])) {
-          texts[row] = text;
-          observed.numTexts++;
-        } else if (dictionary !== undefined) dictionary.numbers[dictionary.indices[row]!] = values[row]!;
-      });
-    },
-    observe(rows) {
-      const { texts } = observed;
-      const dictionary = knownOf(rows, columns, known);
-      observeRuns(rows, observed, direct, (row) => {
-        const text = texts[row]!;
-        fit.observe(text);
-        if (dictionary === undefined || direct?.cell !== 'token') return;
-        const number = direct.idOf(utf8.bytes, 0, utf8.write(text));
-        if (number > 0) dictionary.numbers[dictionary.indices[row]!] = number;
-      });
-    },
-  };
-}
-
-function castOf(direct: NonNullable<Fit['direct']>): Cast {
-  switch (direct.cell) {
-    case 'id':
-      return { cell: 'id', below: Infinity };
-    case 'number':
-      return { cell: 'number', encode: direct.check && checked(direct.check) };
-    case 'token':
-      return direct;
-  }
-}
-
-/** Returns a number as it is if a check passes. */
-function checked(check: (value: number) => void): (value: number) => number {
-  return (value) => {
-    check(value);
-    return value;
-  };
-}
-
-/** The dictionary of the only column, and the numbers that are known of its values. */
+/** Rows of a dictionary, and the number that a fit observes per value; NaN if it is not known yet, or is a text. */
 interface KnownDictionary {
   readonly indices: Uint32Array;
   readonly numbers: Float64Array;
 }
 
-function knownOf(rows: ChunkRows, columns: readonly string[], known: Known): KnownDictionary | undefined {
-  const dictionary = columns.length === 1 ? rows.column(columns[0]!).dictionary : undefined;
-  if (dictionary === undefined) return undefined;
-  const numbers = known.get(dictionary.values) ?? new Float64Array(dictionary.values.size).fill(NaN);
-  known.set(dictionary.values, numbers);
-  return { indices: dictionary.indices, numbers };
+/** Fits one value per row: a value is observed as a number, or else as a text. */
+export class OneValueFitter implements FieldFitter {
+  readonly #columns: readonly string[];
+  readonly #fit: Fit;
+  readonly #cast: Cast | undefined;
+  readonly #reading: TextReading;
+  /** Values of the checked chunk as numbers, NaN for those that are observed as texts. */
+  #numbers = new Float64Array(0);
+  readonly #texts: string[] = [];
+  #numTexts = 0;
+  #odd = new Uint32Array(0);
+  readonly #known = new WeakMap<DictionaryValues, Float64Array>();
+  readonly #utf8 = createUtf8Writer();
+
+  constructor(columns: readonly string[], fit: Fit) {
+    this.#columns = columns;
+    this.#fit = fit;
+    this.#cast = fit.direct && castOf(fit.direct);
+    this.#reading = { columns, numberColumns: numberColumnsOf(columns, fit) };
+  }
+
+  check(rows: ChunkRows): void {
+    if (this.#odd.length < rows.count) {
+      this.#odd = new Uint32Array(Math.max(rows.count, 2 * this.#odd.length));
+      this.#numbers = new Float64Array(this.#odd.length);
+    }
+    this.#numTexts = 0;
+    const [numbers, texts, { check, direct }] = [this.#numbers, this.#texts, this.#fit];
+    const dictionary = this.#knownOf(rows);
+    const numOdd =
+      dictionary === undefined
+        ? this.#cast && castColumns(this.#cast, rows, this.#columns, numbers, 0, this.#odd)
+        : readKnown(rows, dictionary, numbers, this.#odd);
+    const read = (text: string, row: number): void => {
+      check(text);
+      // A valid value is a number in digits, or missing.
+      const number = direct === undefined || direct.cell === 'token' || text === '' ? NaN : Number(text);
+      numbers[row] = number;
+      if (Number.isNaN(number)) {
+        texts[row] = text;
+        this.#numTexts++;
+      } else if (dictionary !== undefined) dictionary.numbers[dictionary.indices[row]!] = number;
+    };
+    eachText(rows, this.#reading, read, numOdd === undefined ? undefined : this.#odd.subarray(0, numOdd));
+  }
+
+  /** Observes the numbers of kept rows, run by run, and the texts between them, in order. */
+  observe(rows: ChunkRows): void {
+    if (this.#numTexts === 0 && rows.numKept === rows.count) {
+      this.#observeRun(0, rows.count);
+      return;
+    }
+    const dictionary = this.#knownOf(rows);
+    let begin = 0;
+    for (let row = 0; row < rows.count; row++) {
+      const isKept = rows.isKept(row);
+      if (isKept && !Number.isNaN(this.#numbers[row])) continue;
+      if (begin < row) this.#observeRun(begin, row);
+      if (isKept) this.#observeText(row, dictionary);
+      begin = row + 1;
+    }
+    if (begin < rows.count) this.#observeRun(begin, rows.count);
+  }
+
+  #observeRun(begin: number, end: number): void {
+    const { direct } = this.#fit;
+    if (direct?.observeAll !== undefined) direct.observeAll(this.#numbers, begin, end);
+    else for (let row = begin; row < end; row++) direct!.observe(this.#numbers[row]!);
+  }
+
+  #observeText(row: number, dictionary: KnownDictionary | undefined): void {
+    const text = this.#texts[row]!;
+    const { direct } = this.#fit;
+    this.#fit.observe(text);
+    if (dictionary === undefined || direct?.cell !== 'token') return;
+    const number = direct.idOf(this.#utf8.bytes, 0, this.#utf8.write(text));
+    if (number > 0) dictionary.numbers[dictionary.indices[row]!] = number;
+  }
+
+  /** Returns the dictionary of the only column. */
+  #knownOf(rows: ChunkRows): KnownDictionary | undefined {
+    const dictionary = this.#columns.length === 1 ? rows.column(this.#columns[0]!).dictionary : undefined;
+    if (dictionary === undefined) return undefined;
+    const numbers = this.#known.get(dictionary.values) ?? new Float64Array(dictionary.values.size).fill(NaN);
+    this.#known.set(dictionary.values, numbers);
+    return { indices: dictionary.indices, numbers };
+  }
 }
 
-/** Writes the known numbers of all rows; returns the number of others, whose rows it writes to `odd`. */
-function takeKnown(
+function castOf(direct: NonNullable<Fit['direct']>): Cast {
+  if (direct.cell === 'token') return direct;
+  if (direct.cell === 'id') return { cell: 'id', below: Infinity };
+  const { check } = direct;
+  const encode = (value: number): number => {
+    check!(value);
+    return value;
+  };
+  return { cell: 'number', encode: check && encode };
+}
+
+/** Writes the known numbers of all rows; returns the number of other rows, which it writes to `odd`. */
+function readKnown(
   rows: ChunkRows,
   { indices, numbers }: KnownDictionary,
   values: Float64Array,
@@ -200,30 +206,4 @@ function takeKnown(
     if (Number.isNaN(values[row])) odd[numOdd++] = row;
   }
   return numOdd;
-}
-
-/** Observes the numbers of kept rows, run by run, and the texts between them, in the order of rows. */
-function observeRuns(
-  rows: ChunkRows,
-  { values, numTexts }: Observations,
-  direct: Fit['direct'],
-  observeText: (row: number) => void,
-): void {
-  const observeRun = (begin: number, end: number): void => {
-    if (direct?.observeAll !== undefined) direct.observeAll(values, begin, end);
-    else for (let row = begin; row < end; row++) direct!.observe(values[row]!);
-  };
-  if (numTexts === 0 && rows.numKept === rows.count) {
-    observeRun(0, rows.count);
-    return;
-  }
-  let begin = 0;
-  for (let row = 0; row < rows.count; row++) {
-    const isKept = rows.isKept(row);
-    if (isKept && !Number.isNaN(values[row])) continue;
-    if (begin < row) observeRun(begin, row);
-    if (isKept) observeText(row);
-    begin = row + 1;
-  }
-  if (begin < rows.count) observeRun(begin, rows.count);
 }

@@ -1,0 +1,191 @@
+import { closest } from 'fastest-levenshtein';
+import { didYouMean, quoted, userError, UserError, type Problem } from '../../core/errors.js';
+import type { Cell } from './value-column.js';
+
+/**
+ * A row as an object: values by column name. Null is a missing value; columns that the model does not read are ignored.
+ * Nested objects are flattened with dots, as in JSON Lines: `user.id`.
+ */
+export interface Row {
+  readonly [column: string]: Cell | Row;
+}
+
+/** Rows as columns by name: lists, or typed arrays of numbers. */
+export type Columns = Readonly<Record<string, ArrayLike<Cell>>>;
+
+/** Handling of a column that a row lacks: an error, or the same as null. */
+export type OnMissing = 'error' | 'oov';
+
+/** The value of a column that a row lacks, if that is an error. */
+export const ABSENT = Symbol('absent');
+
+/** Rows of a program in any layout. */
+export interface GivenRows {
+  readonly count: number;
+  /** Returns a function from a row to its value in a column, which may be anything, or ABSENT. */
+  valuesOf(column: string): (row: number) => unknown;
+  /** Returns the names of a row's columns, for suggestions. */
+  namesOf(row: number): readonly string[];
+  /** Returns the location of a row in problems. */
+  placeOf(row: number): string;
+}
+
+const rowPlace = (row: number): string => `rows[${row}]`;
+
+/** Minimum length of a name that is suggested because it is part of another one. */
+const MIN_PART_CHARS = 3;
+/**
+ * Reads rows that are objects.
+ * @throws UserError (data) for values that are not objects
+ */
+export function rowsOfObjects(rows: readonly Row[], onMissing: OnMissing = 'error'): GivenRows {
+  const given: unknown = rows;
+  if (!Array.isArray(given))
+    throw userError('data', {
+      where: 'rows',
+      message: `expected a list of rows, found ${quoted(given)}`,
+      fix: 'pass a single row as [row]',
+    });
+  for (const [row, value] of (given as unknown[]).entries()) {
+    if (typeof value !== 'object' || value === null || Array.isArray(value))
+      throw userError('data', {
+        where: rowPlace(row),
+        message: `expected an object with one value per column, found ${quoted(value)}`,
+      });
+  }
+  const absent = onMissing === 'error' ? ABSENT : undefined;
+  return {
+    count: rows.length,
+    valuesOf(column) {
+      if (column.includes('.')) return (row) => nestedValue(rows[row]!, column, absent);
+      // Properties that every object inherits are not columns.
+      const isInherited = column in Object.prototype;
+      return (row) => {
+        const value = rows[row]![column];
+        return (value === undefined || isInherited) && !Object.hasOwn(rows[row]!, column) ? absent : value;
+      };
+    },
+    namesOf: (row) => Object.keys(rows[row]!),
+    placeOf: rowPlace,
+  };
+}
+
+/**
+ * Returns the value at a path of keys, which may contain dots: that of the shortest first key that leads to one. If a
+ * key on the path is null, so is the value.
+ */
+function nestedValue(row: Row, column: string, absent: typeof ABSENT | undefined): unknown {
+  if (Object.hasOwn(row, column)) return row[column];
+  let found: unknown = absent;
+  for (let dot = column.indexOf('.'); dot >= 0; dot = column.indexOf('.', dot + 1)) {
+    const key = column.slice(0, dot);
+    if (!Object.hasOwn(row, key)) continue;
+    const inner = row[key];
+    if (inner === null || inner === undefined) found = undefined;
+    else if (typeof inner === 'object') {
+      // Other objects have no keys that are columns.
+      const value = nestedValue(inner as Row, column.slice(dot + 1), ABSENT);
+      if (value !== ABSENT) return value;
+    }
+  }
+  return found;
+}
+
+/**
+ * Reads rows that are stored as columns.
+ * @param required columns that may not be absent; default: absent columns are null
+ * @param where location of the columns in problems
+ * @throws UserError (data) for columns of different lengths, and for absent ones
+ */
+export function rowsOfColumns(columns: Columns, required: readonly string[] = [], where = 'columns'): GivenRows {
+  const names = Object.keys(columns);
+  const count = names.length === 0 ? 0 : columns[names[0]!]!.length;
+  for (const name of names) {
+    const { length } = columns[name]!;
+    if (length !== count)
+      throw userError('data', {
+        where: 'columns',
+        key: columnKey([name]),
+        message: `has ${length} values, but ${columnKey([names[0]!])} has ${count}`,
+        fix: 'pass one value per row in every column',
+      });
+  }
+  const absent = required.filter((name) => !names.includes(name));
+  if (absent.length > 0)
+    throw new UserError(
+      'data',
+      absent.map((name) => absentProblem(where, name, names, new Set(required))),
+    );
+  return {
+    count,
+    valuesOf(name) {
+      const values = Object.hasOwn(columns, name) ? columns[name]! : [];
+      return (row) => values[row];
+    },
+    namesOf: () => names,
+    placeOf: rowPlace,
+  };
+}
+
+/** Concatenates rows; problems keep the row numbers of their part. */
+export function joinRows(parts: readonly GivenRows[]): GivenRows {
+  if (parts.length === 1) return parts[0]!;
+  const count = parts.reduce((sum, { count: rows }) => sum + rows, 0);
+  const partOf = new Uint32Array(count);
+  const begins = new Uint32Array(parts.length);
+  let end = 0;
+  for (const [p, part] of parts.entries()) {
+    begins[p] = end;
+    partOf.fill(p, end, (end += part.count));
+  }
+  const rowInPart = (row: number): number => row - begins[partOf[row]!]!;
+  return {
+    count,
+    valuesOf(column) {
+      const values = parts.map((part) => part.valuesOf(column));
+      return (row) => values[partOf[row]!]!(rowInPart(row));
+    },
+    namesOf: (row) => parts[partOf[row]!]!.namesOf(rowInPart(row)),
+    placeOf: (row) => parts[partOf[row]!]!.placeOf(rowInPart(row)),
+  };
+}
+
+/**
+ * Describes a column that is absent.
+ * @param names of the columns that are present
+ * @param read columns that are read
+ */
+export function absentProblem(
+  where: string,
+  column: string,
+  names: readonly string[],
+  read: ReadonlySet<string>,
+): Problem {
+  return {
+    where,
+    key: columnKey([column]),
+    message: 'is missing',
+    fix: suggestColumn(column, names, read) ?? 'add it, as null if its value is missing, or set onMissing to oov',
+  };
+}
+
+/** Suggests an unused column in place of an absent one: its name is equal but for case, is part of it, or is close. */
+export function suggestColumn(column: string, names: readonly string[], read: ReadonlySet<string>): string | undefined {
+  const plain = (name: string): string => name.toLowerCase().replace(/[^\p{L}\p{N}]/gu, '');
+  const isPart = (a: string, b: string): boolean => a.length >= MIN_PART_CHARS && plain(b).includes(plain(a));
+  const isNumber = (name: string): boolean => /^\d+$/.test(name);
+  const others = names.filter((name) => !read.has(name));
+  const parts = others.filter((name) => isPart(name, column) || isPart(column, name));
+  // Numbers that differ in a digit are other columns.
+  const near = others.filter(
+    (name) => !(isNumber(name) && isNumber(column)) && didYouMean(name, [column]) !== undefined,
+  );
+  const found =
+    others.find((name) => plain(name) === plain(column)) ??
+    [parts, near].filter(({ length }) => length > 0).map((some) => closest(column, some))[0];
+  return found === undefined ? undefined : `found ${quoted(found)}; did you mean '${column}'?`;
+}
+
+/** Returns the key of problems with some columns. */
+export const columnKey = (columns: readonly string[]): string =>
+  `column ${columns.map((column) => quoted(column)).join(', ')}`;

@@ -1,0 +1,165 @@
+import { ChunkRows, type Chunk } from '../../chunks/chunk.js';
+import { createRowBlock, hasWords, reserveRows, wordColumn, type RowBlock } from '../../chunks/row-block.js';
+import type { Batch } from '../../core/batch.js';
+import { hasTable, type EncodedField } from '../../features/feature.js';
+import { fieldColumn, fieldReader } from '../../features/kinds/kinds.js';
+import type { DialectOptions } from '../dialect.js';
+import { ABSENT, type GivenRows } from './given-rows.js';
+import { RowProblems } from './row-problems.js';
+import { valueColumn } from './value-column.js';
+
+/** Counts of the values of a column that a model replaces. */
+export interface ValueCounts {
+  /** Null, empty or absent values. */
+  readonly nulls: number;
+  /** Values with the out-of-vocabulary id, in bags the items; 0 for columns without a vocabulary. */
+  readonly oov: number;
+}
+
+/** Counts by column, only of columns with any. */
+export type CountsByColumn = ReadonlyMap<string, ValueCounts>;
+
+/** Reading of some rows. */
+export interface ObjectReading {
+  /** Encodes the rows; a batch is valid until the next one. Invalid values have id 0, number 0 or an empty bag. */
+  readonly batches: Iterable<{ readonly batch: Batch; readonly begin: number }>;
+  /** Problems of the batches so far. */
+  readonly problems: RowProblems;
+  /** Counts of the batches so far. */
+  readonly counts: CountsByColumn;
+}
+
+/** Maximum number of rows of a batch. */
+const BATCH_ROWS = 4096;
+
+/** Encodes rows of a program as those of a file with the same values. Its memory is reused by the next rows. */
+export class ObjectReader {
+  readonly #fields: readonly EncodedField[];
+  readonly #decimal: DialectOptions['decimal'];
+  readonly #storage;
+  readonly #readers;
+  readonly #block: RowBlock;
+  /** All columns, each with the field whose out-of-vocabulary ids are counted. */
+  readonly #columns: ReadonlyMap<string, EncodedField | undefined>;
+
+  /** @param decimal separator in strings; default: a dot */
+  constructor(fields: readonly EncodedField[], decimal?: DialectOptions['decimal']) {
+    this.#fields = fields;
+    this.#decimal = decimal;
+    this.#storage = fields.map(fieldColumn);
+    this.#readers = fields.map(fieldReader);
+    this.#block = createRowBlock(this.#storage, 0);
+    const counted = fields.filter(hasVocabulary);
+    const names = fields.flatMap(({ columns }) => columns);
+    this.#columns = new Map(names.map((name) => [name, counted.find(({ columns }) => columns[0] === name)]));
+  }
+
+  read(given: GivenRows): ObjectReading {
+    const problems = new RowProblems(this.#fields, given);
+    const counts = new Map<string, ValueCounts>();
+    return { batches: this.#encode(given, problems, counts), problems, counts };
+  }
+
+  *#encode(
+    given: GivenRows,
+    problems: RowProblems,
+    counts: Map<string, ValueCounts>,
+  ): Generator<{ readonly batch: Batch; readonly begin: number }> {
+    for (let begin = 0; begin < given.count; begin += BATCH_ROWS) {
+      const rows = Math.min(BATCH_ROWS, given.count - begin);
+      const values = new Map(
+        [...this.#columns.keys()].map((name) => [name, readValues(given, name, begin, rows, problems)]),
+      );
+      const columns = new Map([...values].map(([name, own]) => [name, valueColumn(own, this.#decimal)]));
+      this.#block.rows = 0;
+      reserveRows(this.#block, this.#storage, rows);
+      const chunk = { rows, numLines: rows, columns, cellsOf: () => [] };
+      const invalid = this.#fields.map((_, f) => this.#encodeField(f, chunk, begin, values, problems));
+      this.#block.rows = rows;
+      for (const [name, field] of this.#columns) {
+        const numNull = values.get(name)!.filter(isMissing).length;
+        const oov = field && countOov(this.#block, field, numNull, invalid[this.#fields.indexOf(field)]!);
+        addCounts(counts, name, numNull, oov ?? 0);
+      }
+      yield { batch: this.#block, begin };
+    }
+  }
+
+  /** Encodes a field; returns the number of its invalid values. Problems of all fields of a row are reported. */
+  #encodeField(
+    f: number,
+    chunk: Chunk,
+    begin: number,
+    values: ReadonlyMap<string, readonly unknown[]>,
+    problems: RowProblems,
+  ): number {
+    const storage = this.#storage[f]!;
+    const { columns } = this.#fields[f]!;
+    const rows = new ChunkRows(chunk);
+    this.#readers[f]!(rows, this.#block);
+    for (const [row, { error }] of rows.problems()) {
+      if (hasWords(storage)) {
+        const { data, width } = wordColumn(this.#block, storage);
+        data.fill(0, row * width, (row + 1) * width);
+      }
+      problems.addInvalid(
+        begin + row,
+        columns,
+        columns.map((name) => values.get(name)![row]),
+        error,
+      );
+    }
+    return rows.count - rows.numKept;
+  }
+}
+
+/** Reads the values of a column for the rows of a batch. */
+function readValues(
+  given: GivenRows,
+  name: string,
+  begin: number,
+  count: number,
+  problems: RowProblems,
+): readonly unknown[] {
+  const valueAt = given.valuesOf(name);
+  return Array.from({ length: count }, (_, row) => {
+    const value = valueAt(begin + row);
+    if (value !== ABSENT) return value;
+    problems.addAbsent(begin + row, name);
+    return undefined;
+  });
+}
+
+function addCounts(counts: Map<string, ValueCounts>, name: string, nulls: number, oov: number): void {
+  const before = counts.get(name) ?? { nulls: 0, oov: 0 };
+  if (nulls + oov > 0) counts.set(name, { nulls: before.nulls + nulls, oov: before.oov + oov });
+}
+
+const isMissing = (value: unknown): boolean => value === undefined || value === null || value === '';
+
+/** Returns whether id 0 of a field is its out-of-vocabulary id, and it reads one column. */
+function hasVocabulary(field: EncodedField): boolean {
+  const { columns, rule } = field;
+  return columns.length === 1 && hasTable(field) && (rule?.kind === 'text' || rule?.kind === 'id');
+}
+
+/**
+ * Counts the out-of-vocabulary ids of a batch; those of missing and invalid values do not count.
+ * @param numInvalid number of the field's invalid values
+ */
+function countOov(
+  { ids, bags, rows }: Batch,
+  { name, rule }: EncodedField,
+  numNull: number,
+  numInvalid: number,
+): number {
+  const bag = bags.get(name);
+  if (bag !== undefined) return countZeros(bag.ids, bag.offsets[rows]!);
+  return countZeros(ids.get(name)!, rows) - numInvalid - (rule?.empty === 0 ? numNull : 0);
+}
+
+function countZeros(ids: Uint32Array, end: number): number {
+  let count = 0;
+  for (let i = 0; i < end; i++) if (ids[i] === 0) count++;
+  return count;
+}

@@ -1,0 +1,132 @@
+import type { Batch } from '../../core/batch.js';
+import { quoted, UserError, type Problem } from '../../core/errors.js';
+import type { EncodedField } from '../../features/feature.js';
+import type { InvalidValueError } from '../../text/invalid-value.js';
+import { absentProblem, columnKey, suggestColumn, type GivenRows } from './given-rows.js';
+
+/** An invalid row with its problems. */
+export interface BadRow {
+  /** 0-based index of the row in the given rows. */
+  readonly row: number;
+  /** Cause: invalid values (input), or a prediction that is not finite. */
+  readonly source: 'input' | 'prediction';
+  readonly problems: readonly Problem[];
+}
+
+/** Predictions of an output for all rows. */
+interface Output {
+  readonly name: string;
+  readonly values: Float32Array;
+}
+
+/** Maximum number of rows that an error lists. */
+const MAX_LISTED_ROWS = 10;
+/** Minimum magnitude of an encoded number that explains a prediction that is not finite. */
+const MIN_SUSPECT = 1e6;
+
+/** Problems of rows that are encoded for some fields. */
+export class RowProblems {
+  readonly #fields: readonly EncodedField[];
+  readonly #given: GivenRows;
+  /** Columns that the fields read. */
+  readonly #read: ReadonlySet<string>;
+  readonly #invalid = new Map<number, BadRow>();
+  readonly #absent = new Map<number, Set<string>>();
+
+  constructor(fields: readonly EncodedField[], given: GivenRows) {
+    this.#fields = fields;
+    this.#given = given;
+    this.#read = new Set(fields.flatMap(({ columns }) => columns));
+  }
+
+  /** Adds a column that a row lacks. */
+  addAbsent(row: number, column: string): void {
+    this.#absent.set(row, (this.#absent.get(row) ?? new Set()).add(column));
+    this.#add(row, absentProblem(this.#given.placeOf(row), column, this.#given.namesOf(row), this.#read));
+  }
+
+  /** Adds the invalid values of a field, unless the row lacks one of its columns. */
+  addInvalid(row: number, columns: readonly string[], values: readonly unknown[], error: InvalidValueError): void {
+    if (columns.some((column) => this.#absent.get(row)?.has(column) === true)) return;
+    const { expected, cure = 'correct the row, or set onBadRow to skip it' } = error;
+    const value = values.length === 1 ? values[0] : values;
+    const meant = value === undefined ? suggestColumn(columns[0]!, this.#given.namesOf(row), this.#read) : undefined;
+    // The cure of a missing value is an option of training.
+    const fix = meant ?? (value === undefined || value === null ? 'add this column to the row' : cure);
+    const where = this.#given.placeOf(row);
+    this.#add(row, { where, key: columnKey(columns), message: `expected ${expected}, found ${quoted(value)}`, fix });
+  }
+
+  /**
+   * Adds valid rows of a batch without finite predictions.
+   * @param begin index of the batch's first row
+   */
+  addNonFinite(outputs: readonly Output[], batch: Batch, begin: number): void {
+    for (let row = begin; row < begin + batch.rows; row++) {
+      const nonFinite = outputs.filter(({ values }) => !Number.isFinite(values[row]));
+      if (nonFinite.length === 0 || this.#invalid.has(row)) continue;
+      const suspect = findLargestNumber(batch, row - begin, this.#fields);
+      this.#invalid.set(row, {
+        row,
+        source: 'prediction',
+        problems: [nonFiniteProblem(row, nonFinite, this.#given, suspect)],
+      });
+    }
+  }
+
+  /** Returns the invalid rows so far, in order. */
+  list(): readonly BadRow[] {
+    return [...this.#invalid.values()].sort((a, b) => a.row - b.row);
+  }
+
+  #add(row: number, problem: Problem): void {
+    this.#invalid.set(row, { row, source: 'input', problems: [...(this.#invalid.get(row)?.problems ?? []), problem] });
+  }
+}
+
+function nonFiniteProblem(
+  row: number,
+  outputs: readonly Output[],
+  given: GivenRows,
+  suspect: readonly string[] | undefined,
+): Problem {
+  const values = new Set(outputs.map((output) => output.values[row]));
+  const found = suspect?.map((column) => quoted(given.valuesOf(column)(row))).join(', ');
+  return {
+    where: given.placeOf(row),
+    key: `output ${outputs.map(({ name }) => quoted(name)).join(', ')}`,
+    message: `expected a finite prediction, found ${[...values].join(', ')}`,
+    fix:
+      suspect === undefined
+        ? 'retrain the model with a lower learning rate'
+        : `correct ${columnKey(suspect)}: ${found} is too large`,
+  };
+}
+
+/**
+ * Finds the columns of the largest encoded number of a row; undefined if none is large enough to explain a prediction
+ * that is not finite.
+ */
+export function findLargestNumber(
+  { numbers, vectors }: Batch,
+  row: number,
+  fields: readonly EncodedField[],
+): readonly string[] | undefined {
+  let found: readonly string[] | undefined;
+  let largest = MIN_SUSPECT;
+  for (const { name, columns } of fields) {
+    const { data, width } = vectors?.get(name) ?? { data: numbers.get(name) ?? [], width: 1 };
+    for (const value of data.slice(row * width, (row + 1) * width)) {
+      if (!(Math.abs(value) >= largest)) continue;
+      [largest, found] = [Math.abs(value), columns];
+    }
+  }
+  return found;
+}
+
+/** Creates the error for invalid rows: the problems of the first ones, and the number of others. */
+export function badRowsError(bad: readonly BadRow[]): UserError {
+  const listed = bad.slice(0, MAX_LISTED_ROWS).flatMap(({ problems }) => problems);
+  const more = bad.length - MAX_LISTED_ROWS;
+  return new UserError('data', more <= 0 ? listed : [...listed, { message: `and ${more} more invalid rows` }]);
+}

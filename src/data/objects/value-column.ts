@@ -1,0 +1,88 @@
+import type { Column, Items } from '../../chunks/column.js';
+import { InvalidValueError } from '../../text/invalid-value.js';
+import type { DialectOptions } from '../dialect.js';
+import { withPoint } from '../readers/decimal-comma.js';
+
+/** An item of a bag: its id, with weight 1, or a pair or object of id and weight. */
+export type Item =
+  | string
+  | number
+  | bigint
+  | readonly [id: string | number | bigint, weight: number]
+  | { readonly id: string | number | bigint; readonly weight?: number };
+
+/**
+ * A value of a row: null and undefined are missing; a bag is a list of items and a vector a list of numbers, or either
+ * is the string that a file would have.
+ */
+export type Cell =
+  string | number | bigint | boolean | Date | Float32Array | Float64Array | null | undefined | readonly Item[];
+
+/**
+ * Creates a column of values, which may be anything.
+ * @param decimal separator in strings; default: a dot
+ */
+export function valueColumn(values: readonly unknown[], decimal: DialectOptions['decimal']): Column {
+  return {
+    type: 'values',
+    text: (row) => textOf(values[row]),
+    numberText(row) {
+      const value = values[row];
+      if (typeof value === 'number') return String(value);
+      const text = textOf(value);
+      return decimal === ',' && typeof value === 'string' ? withPoint(text) : text;
+    },
+    // The text of -0 is 0.
+    numbers: {
+      values: Float64Array.from(values, (value) => (typeof value === 'number' ? value + 0 : NaN)),
+      isWhole: true,
+    },
+    listAt: (row) => (Array.isArray(values[row]) ? toItems(values[row] as readonly unknown[]) : undefined),
+    numbersAt: (row) => (isNumbers(values[row]) ? values[row] : undefined),
+  };
+}
+
+function toItems(list: readonly unknown[]): Items {
+  const [ids, weights]: [string[], number[]] = [[], []];
+  for (const item of list) {
+    const [id, weight = 1] = splitItem(item);
+    ids.push(textOf(id));
+    weights.push(typeof weight === 'number' ? weight : NaN);
+  }
+  return { ids, weights, begin: 0, end: ids.length };
+}
+
+/** Returns the id of an item, and its weight if it has one. */
+function splitItem(item: unknown): readonly unknown[] {
+  if (Array.isArray(item) && item.length === 2) return item as readonly unknown[];
+  if (typeof item !== 'object' || item === null || !('id' in item)) return [item];
+  return [item.id, 'weight' in item ? item.weight : undefined];
+}
+
+/** Returns whether a value is a list or typed array of numbers. */
+function isNumbers(value: unknown): value is ArrayLike<number> {
+  return Array.isArray(value)
+    ? value.every((each) => typeof each === 'number')
+    : value instanceof Float32Array || value instanceof Float64Array;
+}
+
+/** Rejects integers that a double does not represent exactly. */
+const NOT_EXACT = new InvalidValueError(
+  `an integer of at most ${Number.MAX_SAFE_INTEGER}, the largest exact value`,
+  'write it as a quoted string',
+);
+const NO_DATE = new InvalidValueError('an existing date');
+const NO_VALUE = new InvalidValueError('a string or a number');
+
+/** Returns the text of a value as in a file. */
+function textOf(value: unknown): string {
+  if (typeof value === 'string') return value;
+  if (value === undefined || value === null) return '';
+  if (value instanceof Date) {
+    if (Number.isNaN(value.getTime())) throw NO_DATE;
+    return value.toISOString();
+  }
+  if (typeof value === 'number' && Number.isInteger(value) && !Number.isSafeInteger(value)) throw NOT_EXACT;
+  if (typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean') return String(value);
+  throw NO_VALUE;
+}
