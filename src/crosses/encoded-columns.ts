@@ -1,6 +1,6 @@
 import type { RowBlock } from '../chunks/row-block.js';
 import type { EncodedField } from '../features/feature.js';
-import { createQuantiles } from '../features/quantiles.js';
+import { Quantiles } from '../features/quantiles.js';
 
 /** A field as integer codes from 0: equal values have equal codes. */
 export interface EncodedColumns {
@@ -72,7 +72,7 @@ function encodeValues(
 }
 
 function binValues(values: Float32Array, rows: Uint32Array): Pick<EncodedColumns, 'codes' | 'size'> {
-  const quantiles = createQuantiles();
+  const quantiles = new Quantiles();
   for (let i = 0; i < rows.length; i++) quantiles.observe(values[rows[i]!]!);
   const boundaries = quantiles.boundaries(NUMBER_BINS);
   const codes = Uint32Array.from(rows, (row) => {

@@ -4,7 +4,7 @@ import type { Encoding } from './feature.js';
 import { defineFieldGroup } from './field-group.js';
 import { missingOption, withMissing } from './missing.js';
 import { parseNumber } from './parse.js';
-import { createQuantiles } from './quantiles.js';
+import { Quantiles } from './quantiles.js';
 
 const increasing = z
   .array(z.number())
@@ -74,7 +74,7 @@ const inWords = (encodedAs: string, which = ''): Pick<Encoding, 'encodedAs' | 'm
 });
 
 function startFit(count: number): ReturnType<Encoding['startFit']> {
-  const quantiles = createQuantiles();
+  const quantiles = new Quantiles();
   return {
     check: (text) => {
       if (text !== '') parseNumber(text);

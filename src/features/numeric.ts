@@ -13,7 +13,7 @@ import {
 import { BadValue, type Encoder, type Field, type Fit } from './feature.js';
 import { defineFieldGroup } from './field-group.js';
 import { parseNumber } from './parse.js';
-import { createQuantiles } from './quantiles.js';
+import { Quantiles } from './quantiles.js';
 
 /** Schema of the fill value. */
 const missingOption = z
@@ -115,7 +115,7 @@ const FILLINGS: Readonly<Record<string, () => Filling>> = {
     return { observe: (value) => void (mean += (value - mean) / ++count), finish: () => mean };
   },
   median: () => {
-    const quantiles = createQuantiles();
+    const quantiles = new Quantiles();
     return { observe: (value) => quantiles.observe(value), finish: () => quantiles.median() };
   },
 };

@@ -4,7 +4,7 @@ import { embeddingWidth } from './embedded.js';
 import { BadValue, type Encoding } from './feature.js';
 import { defineFieldGroup } from './field-group.js';
 import { parseNumber } from './parse.js';
-import { createQuantiles } from './quantiles.js';
+import { Quantiles } from './quantiles.js';
 
 const fittedSchema = z.strictObject({
   knots: z
@@ -58,7 +58,7 @@ const EMPTY = new BadValue(
 );
 
 function startFit(column: string, bins: number, isRefused: boolean): ReturnType<Encoding['startFit']> {
-  const quantiles = createQuantiles();
+  const quantiles = new Quantiles();
   let [least, largest] = [Infinity, -Infinity];
   const observe = (value: number): void => {
     quantiles.observe(value);

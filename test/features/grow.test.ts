@@ -4,7 +4,7 @@ import { BadValue, type Encoder, type Field } from '../../src/features/feature.j
 import { featureTypes, fieldsOf, type Fitted } from '../../src/features/feature-types.js';
 import { loadedFitted, storedFitted } from '../../src/features/fitted.js';
 import { growFitted } from '../../src/features/grow-fitted.js';
-import { createTextCounter } from '../../src/features/vocabulary/text-counter.js';
+import { TextCounter } from '../../src/features/vocabulary/text-counter.js';
 import { growTable } from '../../src/features/vocabulary/grow-table.js';
 import { createTextTable } from '../../src/features/vocabulary/text-table.js';
 import { createStringPool, listStrings, MAX_BYTES, textsFrom } from '../../src/features/vocabulary/string-pool.js';
@@ -99,7 +99,7 @@ describe('a fitted vocabulary', () => {
   });
 
   it('keeps the counts of a limited number of rare strings, most frequent first', () => {
-    const counter = createTextCounter('f');
+    const counter = new TextCounter('f');
     for (const text of ['x', 'b', 'a', 'b', 'c', 'c', 'd', 'd', 'd', '']) counter.count(text);
     const { texts, counts } = counter.rare(3);
     expect([listStrings(texts), counts]).toEqual([

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { BadValue } from '../../src/features/feature.js';
-import { createQuantiles } from '../../src/features/quantiles.js';
+import { Quantiles } from '../../src/features/quantiles.js';
 import { randomStream } from '../../src/core/random.js';
 import { fittedField as fitted } from '../support/fitted-field.js';
 
@@ -46,7 +46,7 @@ describe('quantiles', () => {
     const sorted = shuffled.toSorted();
     for (const numbers of [shuffled, sorted]) {
       const found = [0, 1].map(() => {
-        const quantiles = createQuantiles();
+        const quantiles = new Quantiles();
         for (const number of numbers) quantiles.observe(number);
         return quantiles.boundaries(100);
       });
@@ -64,7 +64,7 @@ describe('quantiles', () => {
 
   it('have an exact median up to the limit, and an approximate one beyond', () => {
     const medianOf = (numbers: readonly number[]): number => {
-      const quantiles = createQuantiles();
+      const quantiles = new Quantiles();
       for (const number of numbers) quantiles.observe(number);
       return quantiles.median();
     };
@@ -82,7 +82,7 @@ describe('quantiles', () => {
   });
 
   it('keep the counts from before the limit', () => {
-    const quantiles = createQuantiles();
+    const quantiles = new Quantiles();
     for (let i = 0; i < 300_000; i++) quantiles.observe(0);
     for (let i = 1; i <= 100_000; i++) quantiles.observe(i);
     const found = quantiles.boundaries(10);

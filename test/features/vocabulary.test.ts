@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { loadedFitted, storedFitted } from '../../src/features/fitted.js';
 import { sortTexts } from '../../src/features/vocabulary/sort-texts.js';
-import { createTextCounter } from '../../src/features/vocabulary/text-counter.js';
+import { TextCounter } from '../../src/features/vocabulary/text-counter.js';
 import { createTextTable, hashText, idOf } from '../../src/features/vocabulary/text-table.js';
 import { listStrings, textsFrom, textTensors, textsOfTensors } from '../../src/features/vocabulary/string-pool.js';
 import { createUtf8Writer } from '../../src/features/vocabulary/utf8.js';
@@ -53,8 +53,8 @@ const any = fc.oneof(
 );
 
 /** A counter that counted texts, known ones by their bytes as a reader of files does. */
-function counted(texts: readonly string[]): ReturnType<typeof createTextCounter> {
-  const counter = createTextCounter('item');
+function counted(texts: readonly string[]): TextCounter {
+  const counter = new TextCounter('item');
   for (const text of texts) {
     // Somewhere in the bytes of a file.
     const file = Buffer.concat([Buffer.from('1,'), bytesOf(text), Buffer.from(',2\n')]);
@@ -112,7 +112,7 @@ describe('a string counter', () => {
   });
 
   it('rejects more bytes than its limit, with a fix', () => {
-    const counter = createTextCounter('item', 10);
+    const counter = new TextCounter('item', 10);
     for (const text of ['abcd', 'efgh', 'abcd', 'ij']) counter.count(text);
     expect(() => counter.count('k')).toThrow(/field 'item': has more than 3 distinct strings with 10 bytes.*hash/);
     expect(listStrings(counter.frequent(1))).toEqual(['abcd', 'efgh', 'ij']);

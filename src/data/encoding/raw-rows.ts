@@ -9,7 +9,7 @@ import type { RawForm, ReadColumns } from '../../features/kinds/kind.js';
 import { fieldLists, rawForm } from '../../features/kinds/kinds.js';
 import { itemReader, itemRows, oneValueReader } from '../../features/kinds/one-value.js';
 import { textReader, type StringPool } from '../../features/vocabulary/string-pool.js';
-import { createTextCounter, type TextCounter } from '../../features/vocabulary/text-counter.js';
+import { TextCounter } from '../../features/vocabulary/text-counter.js';
 import type { FileColumns, RowSource } from '../readers/cell-file.js';
 import { numberTextOf } from '../readers/decimal-comma.js';
 import { itemsJson } from '../rows/items-json.js';
@@ -85,7 +85,7 @@ export function rawCollector(file: FileColumns, format: RowFormat): RawCollector
   const writers = columns.map((column): ReadColumns => {
     if (column.form === 'number') return numberWriter(column);
     if (column.form === 'vector') return listWriter(column);
-    const counter = createTextCounter(column.name);
+    const counter = new TextCounter(column.name);
     counters.set(column.name, counter);
     return column.form === 'text' ? textWriter(column, counter) : listWriter(column, counter);
   });

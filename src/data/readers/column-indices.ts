@@ -2,75 +2,74 @@ import { didYouMean, quoted, UserError, userError } from '../../core/errors.js';
 import { holdsNotText } from '../../features/parse.js';
 import type { CellFile } from './cell-file.js';
 
+type Header = Pick<CellFile, 'path' | 'header' | 'dialect' | 'missing'>;
+
 /**
- * Where the wanted columns stand in the header.
- * @throws UserError (data) that names every column that is missing
+ * Returns the indices of wanted columns in the header.
+ * @throws UserError (data) that names every missing column
  */
-export function columnIndices(
-  file: Pick<CellFile, 'path' | 'header' | 'dialect' | 'missing'>,
-  wanted: readonly string[],
-): ReadonlyMap<string, number> {
-  const { path, header } = file;
-  const indices = new Map(header.map((name, i) => [name, i]));
+export function columnIndices(file: Header, wanted: readonly string[]): ReadonlyMap<string, number> {
+  const indices = new Map(file.header.map((name, i) => [name, i]));
   const missing = wanted.filter((name) => !indices.has(name));
-  if (file.missing !== undefined && missing.length > 0) {
-    const { message, fix } = file.missing;
-    throw new UserError(
-      'data',
-      missing.map((name) => ({
-        where: path,
-        key: `column ${quoted(name)}`,
-        message,
-        fix: didYouMean(name, header) ?? `found ${header.slice(0, 40).join(', ')}; ${fix}`,
-      })),
-    );
-  }
-  const isNamed = file.dialect?.header === false;
-  const namer = isNamed ? 'data.columns' : 'the header';
-  if (missing.length > 0) {
-    const cure = cureOf(header);
-    if (cure !== undefined && missing.length === wanted.length)
-      throw userError('data', {
-        where: `${path}:1`,
-        message: 'the header has none of the columns that the config uses',
-        fix: cure,
-      });
-    if (!isNamed && missing.length === wanted.length && looksLikeRow(header))
-      throw noHeader(file, 'none of the columns that the config uses');
-    const [separator] = header.length === 1 ? (/::?|[,;\t| \x01]/.exec(header[0]!) ?? []) : [];
-    if (separator !== undefined) {
-      if (!isNamed && looksLikeRow(header[0]!.split(separator))) throw noHeader(file, undefined, separator);
-      throw userError('data', {
-        where: `${path}:1`,
-        message:
-          `expected ${quoted(file.dialect?.delimiter)} as the delimiter in the header, found a single column ` +
-          `that contains ${quoted(separator)}`,
-        fix: `set data.delimiter: ${quoted(separator)}, or convert the file`,
-      });
-    }
-    const mayBeRow =
-      !isNamed && missing.length === wanted.length && missing.length > 1
-        ? '; if the first line is a row, set data.header: false and list the column names in data.columns'
-        : '';
-    throw new UserError(
-      'data',
-      missing.map((name) => ({
-        where: isNamed ? path : `${path}:1`,
-        key: `column ${quoted(name)}`,
-        message: `is used by the config, but is not in ${namer}`,
-        fix:
-          cure ??
-          conditionCure(name, header) ??
-          didYouMean(name, header) ??
-          `use one of the ${header.length} columns of ${namer}: ${header.slice(0, 40).join(', ')}${mayBeRow}`,
-      })),
-    );
-  }
+  if (missing.length > 0) throw missingColumns(file, missing, missing.length === wanted.length);
   return new Map(wanted.map((name) => [name, indices.get(name)!]));
 }
 
-/** What to do about a header that is none, or is in another encoding. */
-function cureOf([first = '', ...others]: readonly string[]): string | undefined {
+function missingColumns(file: Header, missing: readonly string[], areAll: boolean): UserError {
+  const { path, header, dialect } = file;
+  const isNamed = dialect?.header === false;
+  const firstNames = header.slice(0, 40).join(', ');
+  const eachColumn = (where: string, message: string, fixOf: (name: string) => string): UserError =>
+    new UserError(
+      'data',
+      missing.map((name) => ({ where, key: `column ${quoted(name)}`, message, fix: fixOf(name) })),
+    );
+  if (file.missing !== undefined) {
+    const { message, fix } = file.missing;
+    return eachColumn(path, message, (name) => didYouMean(name, header) ?? `found ${firstNames}; ${fix}`);
+  }
+  const fix = headerFix(header);
+  if (areAll && fix !== undefined)
+    return userError('data', {
+      where: `${path}:1`,
+      message: 'the header has none of the columns that the config uses',
+      fix,
+    });
+  if (areAll && !isNamed && looksLikeRow(header)) return noHeader(file, 'none of the columns that the config uses');
+  const [separator] = header.length === 1 ? (/::?|[,;\t| \x01]/.exec(header[0]!) ?? []) : [];
+  if (separator !== undefined) return otherDelimiter(file, separator);
+  const namer = isNamed ? 'data.columns' : 'the header';
+  const mayBeRow =
+    areAll && !isNamed && missing.length > 1
+      ? '; if the first line is a row, set data.header: false and list the column names in data.columns'
+      : '';
+  return eachColumn(
+    isNamed ? path : `${path}:1`,
+    `is used by the config, but is not in ${namer}`,
+    (name) =>
+      fix ??
+      conditionFix(name, header) ??
+      didYouMean(name, header) ??
+      `use one of the ${header.length} columns of ${namer}: ${firstNames}${mayBeRow}`,
+  );
+}
+
+/** Returns the error for a header of one column that contains a separator. */
+function otherDelimiter(file: Header, separator: string): UserError {
+  const { path, header, dialect } = file;
+  if (dialect?.header !== false && looksLikeRow(header[0]!.split(separator)))
+    return noHeader(file, undefined, separator);
+  return userError('data', {
+    where: `${path}:1`,
+    message:
+      `expected ${quoted(dialect?.delimiter)} as the delimiter in the header, found a single column ` +
+      `that contains ${quoted(separator)}`,
+    fix: `set data.delimiter: ${quoted(separator)}, or convert the file`,
+  });
+}
+
+/** Suggests a fix for a line that is not a header, or has another encoding. */
+function headerFix([first = '', ...others]: readonly string[]): string | undefined {
   if (first.startsWith('#')) return 'it begins with #: if such lines are comments, set data.comments: "#"';
   if (first.startsWith('sep='))
     return 'it begins with sep=, a line for Excel: remove that line, for example with tail -n +2';
@@ -81,8 +80,8 @@ function cureOf([first = '', ...others]: readonly string[]): string | undefined 
     : undefined;
 }
 
-/** What to do about an expression where a column is asked for. */
-function conditionCure(name: string, header: readonly string[]): string | undefined {
+/** Suggests a fix for an expression instead of a column. */
+function conditionFix(name: string, header: readonly string[]): string | undefined {
   const [, column] = /^\s*(.+?)\s*(?:[<>=!]=?|==)/.exec(name) ?? [];
   return column !== undefined && header.includes(column)
     ? `write a condition as a map, for example { column: ${column}, above: 3 } or { column: ${column}, equals: 'yes' }`

@@ -5,16 +5,17 @@ import { PLAIN_CSV, quoteOf, type Dialect } from '../dialect.js';
 import type { InvalidLine } from '../../chunks/chunk.js';
 import { MAX_ROW_BYTES } from './cell-file.js';
 import { cellText, latin1CellText } from './cell-text.js';
-import { withoutComments } from './comment-lines.js';
 
-/** What csv-parse means by its codes, for people. */
+const [LF, CR] = [10, 13];
+
+/** Messages by the codes of csv-parse. */
 const PARSE_ERRORS: Readonly<Record<string, string>> = {
   CSV_QUOTE_NOT_CLOSED: 'a quoted value is never closed',
   CSV_MAX_RECORD_SIZE: `a row exceeds the maximum of ${MAX_ROW_BYTES} characters`,
 };
 const NOT_CLOSED_SOON = `a quoted value is not closed within ${MAX_ROW_BYTES} characters`;
 const CLOSE_QUOTE = 'close it, or set data.quote: none if the file does not quote values';
-/** What it expected where a quote is out of place. */
+/** Expectations by the codes for misplaced quotes. */
 const QUOTE_ERRORS: Readonly<Record<string, (dialect: Dialect) => string>> = {
   CSV_INVALID_CLOSING_QUOTE: ({ delimiter }) =>
     `${delimiter === ',' ? 'a comma' : quoted(delimiter)} or the end of the line after a closing quote (a ` +
@@ -23,27 +24,29 @@ const QUOTE_ERRORS: Readonly<Record<string, (dialect: Dialect) => string>> = {
     'a value that contains a quote to be fully quoted, with the inner quote written twice (or data.quote: none)',
 };
 
-/** What csv-parse, the authority, makes of some bytes. */
+/** Result of csv-parse, the authority on CSV. */
 export interface ParsedCells {
   readonly rows: readonly (readonly string[])[];
-  /** On which each row ends. */
+  /** Line on which each row ends. */
   readonly lines: readonly number[];
-  /** Where each row ends, its line end included. */
+  /** Offset after each row and its line end. */
   readonly ends: readonly number[];
-  /** What is wrong behind these rows, the line on which that row starts, and where. */
+  /** Error after these rows; the row with the error starts at `errorLine` and `errorStart`. */
   readonly error: CsvError | undefined;
   readonly errorLine: number;
   readonly errorStart: number;
 }
 
-/** The same with the row that is wrong and where it ends, where that row can be left out. */
+/** Result with the invalid row and its end, if that row can be skipped. */
 export interface LenientCells extends ParsedCells {
   readonly bad?: Omit<InvalidLine, 'before'> & { readonly end: number };
 }
 
 /**
- * Parses bytes of whole lines, of which the first is number `line`.
- * @param maxRowBytes 0 for no limit
+ * Parses whole lines.
+ * @param line number of the first line
+ * @param numRows maximum number of rows; default: all
+ * @param maxRowBytes maximum size of a row; 0 for no limit
  */
 export function parseCells(
   bytes: Buffer,
@@ -58,21 +61,21 @@ export function parseCells(
   let counted = 0;
   let next = line;
   let error: CsvError | undefined;
-  // Bytes that are no text are told apart cell by cell.
+  // Invalid UTF-8 is marked value by value.
   const isText = isUtf8(bytes);
   const quote = quoteOf(dialect) ?? null;
   const content = withoutComments(bytes, dialect);
   try {
     parse(content, {
       encoding: isText ? 'utf8' : 'latin1',
-      // As bytes, which they are in either encoding.
+      // The delimiter is compared with bytes in both encodings.
       delimiter: Buffer.from(dialect.delimiter),
       quote,
       escape: quote,
-      // Files that were put together may mix them.
+      // Concatenated files may mix them.
       record_delimiter: ['\r\n', '\n', '\r'],
       skip_empty_lines: true,
-      // Ragged rows are told apart later, where they may be rejected one by one.
+      // Ragged rows are rejected later, one by one.
       relax_column_count: true,
       max_record_size: maxRowBytes,
       ...(numRows !== undefined && { to: numRows }),
@@ -95,14 +98,13 @@ export function parseCells(
 }
 
 /**
- * The same as far as a row whose quote is out of place on its first line, whatever follows: it ends with that line. A
- * quote that
- * is left open has no such end; what follows may be the cell's or not.
+ * Parses whole lines up to a row with a misplaced quote on its first line: that row ends with its line. A row whose
+ * quote is not closed has no such end.
  */
 export function parseLeniently(bytes: Buffer, line: number, dialect: Dialect): LenientCells {
   const parsed = parseCells(bytes, line, dialect);
   if (parsed.error === undefined) return parsed;
-  const end = lineEndBehind(bytes, parsed.errorStart);
+  const end = lineEndAfter(bytes, parsed.errorStart);
   const { error } = parseCells(bytes.subarray(parsed.errorStart, end), 1, dialect);
   const expected = error && QUOTE_ERRORS[error.code]?.(dialect);
   if (expected === undefined) return parsed;
@@ -140,25 +142,56 @@ export function parseFailure(
     );
 }
 
-/** Whether the row that begins here has a quote that is not closed. */
+/** Returns whether the first row has a quote that is not closed. */
 function isQuoteOpen(bytes: Buffer, dialect: Dialect): boolean {
   return parseCells(bytes, 1, dialect, 1, 0).error?.code === 'CSV_QUOTE_NOT_CLOSED';
 }
 
-/** Behind the first end of a line from `begin` on, or the end of all. */
-function lineEndBehind(bytes: Buffer, begin: number): number {
+/** Returns the offset after the first line end, or the length without one. */
+function lineEndAfter(bytes: Buffer, begin: number): number {
   for (let i = begin; i < bytes.length; i++)
-    if (isLineEnd(bytes[i])) return i + (bytes[i] === 13 && bytes[i + 1] === 10 ? 2 : 1);
+    if (isLineEnd(bytes[i])) return i + (bytes[i] === CR && bytes[i + 1] === LF ? 2 : 1);
   return bytes.length;
 }
 
-/** How many lines end from `begin` to `end`; both characters of a CRLF are one end. */
+/** Counts the line ends from `begin` to `end`; CRLF is one. */
 export function countLines(bytes: Buffer, begin: number, end: number): number {
   let count = 0;
-  for (let i = begin; i < end; i++) if (bytes[i] === 10 || (bytes[i] === 13 && bytes[i + 1] !== 10)) count++;
+  for (let i = begin; i < end; i++) if (bytes[i] === LF || (bytes[i] === CR && bytes[i + 1] !== LF)) count++;
   return count;
 }
 
 function isLineEnd(byte: number | undefined): boolean {
-  return byte === 10 || byte === 13;
+  return byte === LF || byte === CR;
+}
+
+/**
+ * Returns a copy in which line ends replace the characters of comment lines, so that offsets stay. csv-parse would also
+ * remove a comment after a closing quote. A line feed would form one line end with a carriage return before it.
+ * @param bytes from the beginning of a row
+ */
+function withoutComments(bytes: Buffer, dialect: Dialect): Buffer {
+  if (!mayHaveComments(bytes, dialect)) return bytes;
+  const sign = Buffer.from(dialect.comments!);
+  const quote = quoteOf(dialect)?.charCodeAt(0) ?? -1;
+  const masked = Buffer.from(bytes);
+  let isQuoted = false;
+  for (let at = 0; at < bytes.length; at++) {
+    const isComment = !isQuoted && bytes.subarray(at, at + sign.length).equals(sign);
+    const begin = at;
+    for (; at < bytes.length && !isLineEnd(bytes[at]); at++)
+      if (bytes[at] === quote && !isComment) isQuoted = !isQuoted;
+    if (isComment) masked.fill(CR, begin, at);
+  }
+  return masked;
+}
+
+/** Returns whether a line may be a comment. */
+export function mayHaveComments(bytes: Buffer, { comments }: Dialect): boolean {
+  return (
+    comments !== undefined &&
+    (bytes.subarray(0, comments.length).equals(Buffer.from(comments)) ||
+      bytes.includes(`\n${comments}`) ||
+      bytes.includes(`\r${comments}`))
+  );
 }

@@ -2,9 +2,14 @@ import { quoteOf, type Dialect, type DialectOptions } from '../dialect.js';
 import { CARRY_ROOM, joined, type ByteChunks } from './byte-chunks.js';
 import { fileSource, type ByteSource } from './byte-source.js';
 import { MAX_ROW_BYTES, type CellFile, type FileColumns, type Piece } from './cell-file.js';
-import { columnIndices } from './column-indices.js';
-import { mayHaveComments } from './comment-lines.js';
-import { countLines, parseCells, parseFailure, parseLeniently, type LenientCells } from './csv-cells.js';
+import {
+  countLines,
+  mayHaveComments,
+  parseCells,
+  parseFailure,
+  parseLeniently,
+  type LenientCells,
+} from './csv-cells.js';
 import { readHeader } from './csv-header.js';
 import { textChunk } from './text-chunk.js';
 import { readable, unreadable } from './unreadable.js';
@@ -33,8 +38,8 @@ export async function openCsv(
     file.close();
     throw error;
   });
-  const found = wanted.filter((name) => names.includes(name));
-  const columns = { path, header: names, dialect, indices: columnIndices({ path, header: names, dialect }, found) };
+  const indices = new Map(wanted.filter((name) => names.includes(name)).map((name) => [name, names.indexOf(name)]));
+  const columns = { path, header: names, dialect, indices };
   return {
     path,
     kind: 'CSV',
@@ -45,7 +50,7 @@ export async function openCsv(
     fingerprint,
     async *pieces(numKept = 0) {
       try {
-        yield* readPieces(file.read({ chunkBytes, room: CARRY_ROOM, numKept }), columns, dialect, bytes);
+        yield* readPieces(file.read({ chunkBytes, room: CARRY_ROOM, numKept }), columns, bytes);
       } catch (error) {
         throw unreadable(path, error);
       }
@@ -53,13 +58,13 @@ export async function openCsv(
   };
 }
 
-/** Reads all bytes after the header. Lines that chunks cut are joined; what is not plain is parsed. */
-async function* readPieces(
-  chunks: ByteChunks,
-  columns: FileColumns,
-  dialect: Dialect,
-  headerBytes: number,
-): AsyncGenerator<Piece> {
+/** A CSV, and the columns that are read from it. */
+interface CsvColumns extends FileColumns {
+  readonly dialect: Dialect;
+}
+
+/** Reads all bytes after the header. Lines that chunks cut are joined; lines that are not plain are parsed. */
+async function* readPieces(chunks: ByteChunks, columns: CsvColumns, headerBytes: number): AsyncGenerator<Piece> {
   let skip = headerBytes;
   /** The beginning of a line, or of a quoted value of several lines. */
   let carry: Buffer = Buffer.alloc(0);
@@ -71,7 +76,7 @@ async function* readPieces(
     const whole = joined(carry, data);
     const cut = lastLineEnd(whole);
     const lines = whole.subarray(0, cut);
-    if (cut > 0 && isPlain(lines, dialect)) {
+    if (cut > 0 && isPlain(lines, columns.dialect)) {
       yield { bytes: lines, begin: 0, end: cut, progress };
       carry = Buffer.from(whole.subarray(cut));
       continue;
@@ -79,17 +84,15 @@ async function* readPieces(
     carry = Buffer.from(whole);
     // An empty chunk: plain lines before it are encoded before their memory is reused, however long this row is.
     yield { ...textChunk(columns, { rows: [], lines: [], numLines: 0 }), progress };
-    if (cut === 0 && whole.length <= MAX_ROW_BYTES) continue;
-    const numLeft = yield* parsedPieces(
-      columns,
-      dialect,
-      cut > 0 ? carry.subarray(0, cut) : carry,
-      progress,
-      cut === 0 ? 'begun' : 'whole lines',
-    );
-    carry = carry.subarray((cut > 0 ? cut : carry.length) - numLeft);
+    if (cut > 0) {
+      const numLeft = yield* parsePieces(columns, carry.subarray(0, cut), progress, 'whole lines');
+      carry = carry.subarray(cut - numLeft);
+    } else if (whole.length > MAX_ROW_BYTES) {
+      const numLeft = yield* parsePieces(columns, carry, progress, 'begun');
+      carry = carry.subarray(carry.length - numLeft);
+    }
   }
-  if (carry.length > 0) yield* parsedPieces(columns, dialect, carry, progress, 'all');
+  if (carry.length > 0) yield* parsePieces(columns, carry, progress, 'all');
 }
 
 /**
@@ -97,29 +100,29 @@ async function* readPieces(
  * @param extent whether the bytes are the beginning of a line, whole lines, or the rest of the file
  * @returns the number of bytes that are left
  */
-function* parsedPieces(
-  columns: FileColumns,
-  dialect: Dialect,
+function* parsePieces(
+  columns: CsvColumns,
   lines: Buffer,
   progress: number,
   extent: 'begun' | 'whole lines' | 'all',
 ): Generator<Piece, number> {
+  const { path, dialect } = columns;
   for (let bytes = lines; ;) {
     const parsed: LenientCells = extent === 'begun' ? parseCells(bytes, 0, dialect) : parseLeniently(bytes, 0, dialect);
-    // What comes next may close a quote or end a line, unless the row is too long already.
+    // The next bytes may close a quote or end a line, unless the row is too long already.
     const isOpen =
       parsed.error === undefined
         ? extent === 'begun'
         : parsed.error.code === 'CSV_QUOTE_NOT_CLOSED' && extent !== 'all';
     if (isOpen) return bytes.length;
-    const { rows, lines: rowLines, bad } = parsed;
+    const { bad } = parsed;
     const numLines = bad === undefined ? countLines(bytes, 0, bytes.length) : bad.line + 1;
     yield {
-      ...textChunk(columns, { rows, lines: rowLines, numLines, ...(bad && { invalid: [{ ...bad, before: 0 }] }) }),
+      ...textChunk(columns, { ...parsed, numLines, ...(bad && { invalid: [{ ...bad, before: 0 }] }) }),
       progress,
     };
     if (bad === undefined) {
-      const failure = parseFailure(columns.path, bytes, dialect, parsed);
+      const failure = parseFailure(path, bytes, dialect, parsed);
       if (failure !== undefined) yield { failure: (line) => failure(line - numLines), progress };
       return 0;
     }
@@ -127,22 +130,20 @@ function* parsedPieces(
   }
 }
 
-/**
- * Where the last line ends that is known to end. A carriage return is an end of its own only if no line feed follows.
- */
+/** Returns the offset after the last complete line. A final carriage return may be continued by a line feed. */
 function lastLineEnd(bytes: Buffer): number {
   const lineFeed = bytes.lastIndexOf(LF);
   return lineFeed >= 0 ? lineFeed + 1 : bytes.lastIndexOf(CR, -2) + 1;
 }
 
 /**
- * Whether whole lines need no parser: one byte between cells, no quote, no comment, no line end of old, no row beyond
- * the limit.
+ * Returns whether whole lines need no parser: the delimiter is one byte, lines end in line feeds, and there are no
+ * quotes, comments or rows beyond the limit.
  */
 function isPlain(lines: Buffer, dialect: Dialect): boolean {
   const quote = quoteOf(dialect);
   if (Buffer.byteLength(dialect.delimiter) > 1 || lines.length > MAX_ROW_BYTES) return false;
-  if ((quote !== undefined && lines.indexOf(quote.charCodeAt(0)) >= 0) || mayHaveComments(lines, dialect)) return false;
+  if ((quote !== undefined && lines.includes(quote.charCodeAt(0))) || mayHaveComments(lines, dialect)) return false;
   for (let at = lines.indexOf(CR); at >= 0; at = lines.indexOf(CR, at + 1)) if (lines[at + 1] !== LF) return false;
   return true;
 }

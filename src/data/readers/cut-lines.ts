@@ -1,9 +1,9 @@
 import type { Chunk } from '../../chunks/chunk.js';
-import type { Column, CutColumn } from '../../chunks/column.js';
+import type { Column } from '../../chunks/column.js';
 import { PLAIN_CSV } from '../dialect.js';
-import { giveBackCutRows, takeCutRows, type CutRows } from './cell-kernels.js';
 import type { FileColumns, PlainLines } from './cell-file.js';
 import { cellText, cellTexts } from './cell-text.js';
+import { returnCutRows, takeCutRows, type CutRows } from './cut-rows.js';
 import { numberTextOf } from './decimal-comma.js';
 import { textChunk } from './text-chunk.js';
 
@@ -15,106 +15,69 @@ export type CutLines = (plain: PlainLines) => Generator<Chunk>;
 
 /** Creates a cutter for the lines of a CSV. */
 export function createLineCutter(file: FileColumns): CutLines {
-  const delimiter = (file.dialect ?? PLAIN_CSV).delimiter;
-  const width = file.header.length;
-  const separator = delimiter.charCodeAt(0);
+  const { delimiter } = file.dialect ?? PLAIN_CSV;
   let columns: ReadonlyMap<string, Column> = new Map();
   let last: CutRows | undefined;
-
-  const chunkOf = (rows: CutRows, count: number): Chunk => ({
-    rows: count,
-    lines: rows.lines,
-    numLines: rows.next.line,
-    columns,
-    cellsOf: (row) => {
-      const places = row * (width + 1);
-      return cellTexts(rows.bytes.subarray(rows.places[places]! + 1, rows.places[places + width]), delimiter);
-    },
-  });
-  /** A line with another number of values than the header, or with more bytes than the window. */
-  const lineChunk = (bytes: Buffer, begin: number, end: number): Chunk => {
-    const line = bytes.subarray(begin, bytes[end - 1] === CR ? end - 1 : end);
-    return textChunk(file, { rows: [cellTexts(line, delimiter)], lines: [0], numLines: 1 });
+  return function* (plain) {
+    const rows = takeCutRows(file.header.length, delimiter.charCodeAt(0));
+    if (rows !== last) columns = cutColumns(rows, file);
+    last = rows;
+    try {
+      for (const part of cutPlain(rows, plain))
+        yield part === 'rows' ? chunkOf(rows, columns, delimiter) : lineChunk(part, file, delimiter);
+    } finally {
+      returnCutRows(rows);
+    }
   };
+}
 
-  function* cutPlain(cut: CutRows, { bytes, begin, end }: PlainLines): Generator<Chunk> {
-    let windowBegin = begin;
-    let windowEnd = begin;
-    const fill = (at: number): void => {
+/** Cuts lines into `rows`; returns a line with another number of values than the header, or longer than the window. */
+function* cutPlain(rows: CutRows, { bytes, begin, end }: PlainLines): Generator<'rows' | Buffer> {
+  let windowBegin = begin;
+  let windowEnd = begin;
+  for (let at = begin; at < end;) {
+    if (at >= windowEnd) {
       windowBegin = at;
-      windowEnd = at + cut.fill(bytes, at, end);
-    };
-    for (let at = begin; at < end;) {
-      if (at >= windowEnd) fill(at);
-      const count = cut.cut(at - windowBegin, 0, cut.most);
-      const next = windowBegin + cut.next.byte;
-      if (count > 0 || next > at) {
-        yield chunkOf(cut, count);
-        at = next;
-      } else if (windowBegin < at && windowEnd < end) {
-        // The line may continue after the window.
-        fill(at);
-      } else {
-        const lineEnd = bytes.indexOf(LF, at);
-        yield lineChunk(bytes, at, lineEnd);
-        at = lineEnd + 1;
-      }
+      windowEnd = at + rows.fill(bytes, at, end);
+    }
+    const next = windowBegin + rows.cut(at - windowBegin);
+    if (next > at) {
+      yield 'rows';
+      at = next;
+    } else if (windowBegin < at && windowEnd < end) {
+      // The line may continue after the window, which is filled from it on.
+      windowEnd = at;
+    } else {
+      const lineEnd = bytes.indexOf(LF, at);
+      yield bytes.subarray(at, lineEnd);
+      at = lineEnd + 1;
     }
   }
+}
 
-  return function* ({ bytes, begin, end }) {
-    const cut = takeCutRows(width, separator);
-    if (cut !== last) columns = cutColumns(cut, file);
-    last = cut;
-    try {
-      yield* cutPlain(cut, { bytes, begin, end });
-    } finally {
-      giveBackCutRows(cut, width, separator);
-    }
+function chunkOf(rows: CutRows, columns: ReadonlyMap<string, Column>, delimiter: string): Chunk {
+  return {
+    rows: rows.count,
+    lines: rows.lines,
+    numLines: rows.numLines,
+    columns,
+    cellsOf: (row) => cellTexts(rows.line(row), delimiter),
   };
 }
 
-function cutColumns(cut: CutRows, { header, dialect, indices }: FileColumns): ReadonlyMap<string, Column> {
-  const stride = header.length + 1;
-  const { bytes, places } = cut;
+/** A line with another number of values than the header, or with more bytes than the window. */
+function lineChunk(line: Buffer, file: FileColumns, delimiter: string): Chunk {
+  const cells = cellTexts(line.at(-1) === CR ? line.subarray(0, -1) : line, delimiter);
+  return textChunk(file, { rows: [cells], lines: [0], numLines: 1 });
+}
+
+function cutColumns(rows: CutRows, { dialect, indices }: FileColumns): ReadonlyMap<string, Column> {
   return new Map(
     [...indices].map(([name, c]): [string, Column] => {
+      const utf8 = rows.utf8(c);
       const text = (row: number): string =>
-        cellText(bytes, places[row * stride + c]! + 1, places[row * stride + c + 1]);
-      return [
-        name,
-        {
-          type: 'string',
-          text,
-          ...numberTextOf(dialect?.decimal, text),
-          utf8: { bytes, begins: places.subarray(c), ends: places.subarray(c + 1), stride, gap: 1 },
-          cut: cutColumn(cut, c),
-        },
-      ];
+        cellText(rows.bytes, utf8.begins[row * utf8.stride]! + utf8.gap, utf8.ends[row * utf8.stride]);
+      return [name, { type: 'string', text, ...numberTextOf(dialect?.decimal, text), utf8, cut: rows.column(c) }];
     }),
   );
-}
-
-function cutColumn(cut: CutRows, c: number): CutColumn {
-  return {
-    readIds(rows, below, into, first, odd) {
-      const numOdd = cut.readIds(c, rows, below, odd);
-      into.set(cut.ids.subarray(0, rows), first);
-      return numOdd;
-    },
-    readScaled(rows, step, into, first, odd) {
-      const numOdd = cut.readScaled(c, rows, step, odd);
-      into.set(cut.floats.subarray(0, rows), first);
-      return numOdd;
-    },
-    readClasses(rows, into, first, odd) {
-      const numOdd = cut.readClasses(c, rows, odd);
-      into.set(cut.floats.subarray(0, rows), first);
-      return numOdd;
-    },
-    readNumbers(rows) {
-      cut.readNumbers(c, rows);
-      return cut.numbers;
-    },
-  };
 }

@@ -1,50 +1,46 @@
+import type { Chunk, InvalidLine } from '../../chunks/chunk.js';
 import { printable, quoted, userError } from '../../core/errors.js';
 import type { DialectOptions } from '../dialect.js';
 import { CARRY_ROOM, joined, type ByteChunks } from './byte-chunks.js';
 import type { ByteSource } from './byte-source.js';
-import type { Chunk, InvalidLine } from '../../chunks/chunk.js';
 import { MAX_ROW_BYTES, type CellFile, type Piece } from './cell-file.js';
-import { addNames, keyTree } from './json-keys.js';
-import { BadJson, createJsonScanner, type JsonScanner } from './json-scan.js';
+import { addNames, BadJson, JsonScanner } from './json-scanner.js';
 import { readable, unreadable } from './unreadable.js';
 
 const LF = 10;
-/** Rows of a piece at the most. */
-const PIECE_ROWS = 1 << 12;
-/** Bytes that are looked at for the names of columns; as many more as the first line has. */
+/** Maximum number of rows of a chunk. */
+const CHUNK_ROWS = 1 << 12;
+/** Bytes that are searched for column names: whole lines, at least one. */
 const HEAD_BYTES = 1 << 18;
-const BYTE_ORDER_MARK = '\ufeff';
+const BYTE_ORDER_MARK = Buffer.of(0xef, 0xbb, 0xbf);
 
-/** How lines of JSON are opened. */
+/** How JSON Lines are read. */
 export interface JsonLinesOptions {
-  /** The columns that are read. */
+  /** Columns that are read. */
   readonly wanted: readonly string[];
-  /** Whether all columns are kept, so that a key which the first lines do not have is an error. */
+  /** Whether all columns are copied, so that a key that the first lines lack is an error. */
   readonly keepsAll?: boolean | undefined;
 }
 
 /**
- * Opens a file with a JSON object a line. Keys are columns, those of an object in it are behind its key and a dot; null
- * and a key
- * that is missing are empty cells; lists are bags; numbers are as they were written.
- * @throws UserError (data) for a file that cannot be read, or whose first line is no object
+ * Opens a file with a JSON object per line. Keys are columns, and paths such as `user.id` those of nested objects. Null
+ * and absent keys are missing values, lists are bags, and numbers keep their digits.
+ * @param chunkBytes number of bytes that are read at a time
+ * @throws UserError (data) for a file that cannot be read or has no object in its first lines
  */
 export async function openJsonLines(
   file: ByteSource,
-  { columns: named = [] }: DialectOptions,
+  { columns: extraNames = [] }: DialectOptions,
   { wanted, keepsAll = false }: JsonLinesOptions,
   chunkBytes = 1 << 19,
 ): Promise<CellFile> {
   const { path, stats, fingerprint } = file;
-  const { names, numLines } = await readable(path, () => readNames(path, file.look(chunkBytes))).catch(
-    (error: unknown) => {
-      file.close();
-      throw error;
-    },
-  );
-  const header = [...new Set([...names, ...named])];
+  const head = await readable(path, () => readHead(path, file.look(chunkBytes))).catch((error: unknown) => {
+    file.close();
+    throw error;
+  });
+  const header = [...new Set([...head.names, ...extraNames])];
   const columns = header.filter((name) => wanted.includes(name));
-  const scanner = createJsonScanner(keyTree(columns), columns.length, PIECE_ROWS, keepsAll);
   return {
     path,
     kind: 'JSON Lines',
@@ -52,12 +48,14 @@ export async function openJsonLines(
     stats,
     fingerprint,
     missing: {
-      message: `is used by the config, but is in none of the first ${numLines} lines`,
+      message: `is used by the config, but is in none of the first ${head.numLines} lines`,
       fix: 'if later lines have it, set format: jsonl and list it in columns: […]',
     },
     async *pieces() {
+      const chunks = file.read({ chunkBytes, room: CARRY_ROOM, numKept: 0 });
+      const scanner = new JsonScanner(columns, CHUNK_ROWS, keepsAll);
       try {
-        yield* readPieces(file.read({ chunkBytes, room: CARRY_ROOM, numKept: 0 }), path, scanner, { header, columns });
+        yield* readPieces(path, chunks, head.begin, (lines) => scanLines(lines, scanner, { header, columns }));
       } catch (error) {
         throw unreadable(path, error);
       }
@@ -65,43 +63,50 @@ export async function openJsonLines(
   };
 }
 
-/** The names of the columns in the first lines. */
-async function readNames(
-  path: string,
-  chunks: ByteChunks,
-): Promise<{ readonly names: ReadonlySet<string>; readonly numLines: number }> {
-  const text = (await headOf(chunks)).toString('utf8');
-  const lines = text
-    .replace(BYTE_ORDER_MARK, '')
+/** The first lines of a file. */
+interface Head {
+  readonly names: ReadonlySet<string>;
+  readonly numLines: number;
+  /** Offset of the first line, after a byte order mark. */
+  readonly begin: number;
+}
+
+async function readHead(path: string, chunks: ByteChunks): Promise<Head> {
+  const bytes = await readHeadBytes(chunks);
+  const begin = bytes.subarray(0, BYTE_ORDER_MARK.length).equals(BYTE_ORDER_MARK) ? BYTE_ORDER_MARK.length : 0;
+  const lines = bytes
+    .toString('utf8', begin)
     .split('\n')
-    .map((line) => line.trim());
+    .map((line, i) => ({ text: line.trim(), number: i + 1 }))
+    .filter(({ text }) => text !== '');
   const names = new Set<string>();
-  const filled = lines.filter((line) => line !== '');
-  for (const line of filled) {
-    const value = objectOf(line);
-    if (value !== undefined) addNames(value, line, names);
+  let numObjects = 0;
+  for (const { text } of lines) {
+    const value = parseObject(text);
+    if (value === undefined) continue;
+    addNames(value, text, names);
+    numObjects++;
   }
-  const first = filled[0] ?? text.trim();
-  if (first === '') throw userError('data', { where: path, message: 'is empty; expected one JSON object per line' });
-  if (first.startsWith('['))
+  const [first] = lines;
+  if (first === undefined)
+    throw userError('data', { where: path, message: 'is empty; expected one JSON object per line' });
+  if (first.text.startsWith('['))
     throw userError('data', {
       where: path,
       message: 'is a JSON array; expected one object per line',
       fix: `convert it: jq -c '.[]' ${path}`,
     });
-  if (names.size === 0 && filled.every((line) => objectOf(line) === undefined)) {
-    const place = `${path}:${lines.findIndex((line) => line !== '') + 1}`;
+  if (numObjects === 0)
     throw userError('data', {
-      where: place,
-      message: `expected one JSON object per line, found ${quoted(printable(first, 60))}`,
+      where: `${path}:${first.number}`,
+      message: `expected one JSON object per line, found ${quoted(printable(first.text, 60))}`,
       fix: `if objects span lines, run: jq -c . ${path}; if it is a CSV, set data.format: csv`,
     });
-  }
-  return { names, numLines: filled.length };
+  return { names, numLines: lines.length, begin };
 }
 
-/** Whole lines at the beginning, the same however the bytes come; all that there is where it is no more. */
-async function headOf(chunks: ByteChunks): Promise<Buffer> {
+/** Reads the first whole lines, the same for any size of chunks; all bytes if there are no more. */
+async function readHeadBytes(chunks: ByteChunks): Promise<Buffer> {
   const read: Buffer[] = [];
   let length = 0;
   let hasLine = false;
@@ -117,7 +122,7 @@ async function headOf(chunks: ByteChunks): Promise<Buffer> {
   return all.subarray(0, last >= 0 ? last : all.indexOf(LF, HEAD_BYTES) >>> 0);
 }
 
-function objectOf(line: string): object | undefined {
+function parseObject(line: string): object | undefined {
   try {
     const value: unknown = JSON.parse(line);
     return typeof value === 'object' && value !== null && !Array.isArray(value) ? value : undefined;
@@ -126,39 +131,27 @@ function objectOf(line: string): object | undefined {
   }
 }
 
-/** The columns of a file, and those that are read. */
-interface Names {
-  readonly header: readonly string[];
-  readonly columns: readonly string[];
-}
-
-/** Reads all lines. */
+/** Reads all lines. A line that continues in the next chunk is joined. */
 async function* readPieces(
-  chunks: ByteChunks,
   path: string,
-  scanner: JsonScanner,
-  names: Names,
+  chunks: ByteChunks,
+  begin: number,
+  scan: (lines: Buffer) => Generator<Chunk>,
 ): AsyncGenerator<Piece> {
+  let skip = begin;
   let carry: Buffer = Buffer.alloc(0);
   let progress = 0;
-  let isFirst = true;
   for await (const chunk of chunks) {
     ({ progress } = chunk);
-    let whole = joined(carry, chunk.bytes);
-    if (isFirst && whole.length < 3) {
-      carry = Buffer.from(whole);
-      continue;
-    }
-    if (isFirst) whole = withoutMark(whole);
-    isFirst = false;
-    const end = whole.lastIndexOf(LF) + 1;
-    for (const rows of scanLines(whole.subarray(0, end), scanner, names)) yield { ...rows, progress };
-    carry = Buffer.from(whole.subarray(end));
+    const data = chunk.bytes.subarray(skip);
+    skip -= chunk.bytes.length - data.length;
+    const bytes = joined(carry, data);
+    const end = bytes.lastIndexOf(LF) + 1;
+    for (const rows of scan(bytes.subarray(0, end))) yield { ...rows, progress };
+    carry = Buffer.from(bytes.subarray(end));
     if (carry.length > MAX_ROW_BYTES) yield { failure: (line) => tooLong(path, line), progress };
   }
-  if (isFirst) carry = withoutMark(carry);
-  if (carry.length > 0)
-    for (const rows of scanLines(Buffer.concat([carry, Buffer.of(LF)]), scanner, names)) yield { ...rows, progress };
+  if (carry.length > 0) for (const rows of scan(Buffer.concat([carry, Buffer.of(LF)]))) yield { ...rows, progress };
 }
 
 function tooLong(path: string, line: number): Error {
@@ -168,61 +161,38 @@ function tooLong(path: string, line: number): Error {
   });
 }
 
-function withoutMark(bytes: Buffer): Buffer {
-  return bytes.subarray(0, 3).toString('utf8') === BYTE_ORDER_MARK ? bytes.subarray(3) : bytes;
+/** All columns of a file, and those that are read. */
+interface Names {
+  readonly header: readonly string[];
+  readonly columns: readonly string[];
 }
 
-/** Scans whole lines. */
+/** Scans whole lines. Blank lines are ignored; a chunk is valid until the next one is requested. */
 function* scanLines(bytes: Buffer, scanner: JsonScanner, names: Names): Generator<Chunk> {
-  let lines: number[] = [];
-  let invalid: InvalidLine[] = [];
-  let numLines = 0;
-  const take = (): Chunk => {
-    const chunk = chunkOf(scanner, names, { lines, numLines, invalid });
-    [lines, invalid, numLines] = [[], [], 0];
-    return chunk;
-  };
-  scanner.start(bytes);
-  for (let begin = 0; begin < bytes.length; numLines++) {
-    if (scanner.rows === PIECE_ROWS) {
-      yield take();
-      scanner.start(bytes);
+  for (let begin = 0; begin < bytes.length;) {
+    const lines: number[] = [];
+    const invalid: InvalidLine[] = [];
+    let numLines = 0;
+    scanner.start(bytes);
+    for (; begin < bytes.length && scanner.rows < CHUNK_ROWS; numLines++) {
+      const end = bytes.indexOf(LF, begin);
+      try {
+        if (scanner.scanLine(begin, end)) lines.push(numLines);
+      } catch (error) {
+        if (!(error instanceof BadJson)) throw error;
+        const expected = `${error.expected}, in column ${error.at + 1}`;
+        invalid.push({ before: scanner.rows, line: numLines, expected, cells: [bytes.toString('utf8', begin, end)] });
+      }
+      begin = end + 1;
     }
-    const end = bytes.indexOf(LF, begin);
-    const lineBegin = begin;
-    begin = end + 1;
-    if (isBlank(bytes, lineBegin, end)) continue;
-    try {
-      scanner.scanLine(lineBegin, end);
-      lines.push(numLines);
-    } catch (error) {
-      if (!(error instanceof BadJson)) throw error;
-      invalid.push({
-        before: scanner.rows,
-        line: numLines,
-        expected: `${error.expected}, in column ${error.at + 1}`,
-        cells: [bytes.toString('utf8', lineBegin, end)],
-      });
-    }
+    const columns = new Map(names.columns.map((name, c) => [name, scanner.column(c)]));
+    yield {
+      rows: scanner.rows,
+      lines,
+      numLines,
+      invalid,
+      columns,
+      cellsOf: (row) => names.header.map((name) => columns.get(name)?.text(row) ?? ''),
+    };
   }
-  if (numLines > 0) yield take();
-}
-
-function chunkOf(
-  scanner: JsonScanner,
-  { header, columns }: Names,
-  lines: Pick<Chunk, 'lines' | 'numLines' | 'invalid'>,
-): Chunk {
-  const byName = new Map(columns.map((name, c) => [name, scanner.column(c)]));
-  return {
-    ...lines,
-    rows: scanner.rows,
-    columns: byName,
-    cellsOf: (row) => header.map((name) => byName.get(name)?.text(row) ?? ''),
-  };
-}
-
-function isBlank(bytes: Buffer, begin: number, end: number): boolean {
-  for (let i = begin; i < end; i++) if (bytes[i] !== 32 && bytes[i] !== 9 && bytes[i] !== 13) return false;
-  return true;
 }

@@ -33,15 +33,15 @@ export function startLabelRule(tasks: readonly Task[]): LabelRule {
       mayBeBlank(task) || violationsOf(task) !== 'keep' || labelCheck(task) !== undefined || makesColumns(task, tasks),
   );
   const blankNames = settled.filter(mayBeBlank).map(labelColumn);
-  let links: readonly StartedTask[] = [];
+  let links: readonly TaskLabels[] = [];
   let memory: Float32Array | undefined;
   return (rows, block) => {
     const [own] = block.labels.values();
-    if (own !== memory) links = settled.map((task) => startTask(task, tasks, block));
+    if (own !== memory) links = settled.map((task) => new TaskLabels(task, tasks, block));
     memory = own;
     const first = block.rows;
     const isWhole = rows.numKept === rows.count;
-    if (isWhole && links.every(({ keepsAll }) => keepsAll(first, first + rows.count))) return;
+    if (isWhole && links.every((link) => link.keepsAll(first, first + rows.count))) return;
     const blankLabels = blankNames.map((name) => block.labels.get(name)!);
     for (let row = 0; row < rows.count; row++)
       if (rows.isKept(row)) settleRow(rows, row, links, blankLabels, first + row);
@@ -51,7 +51,7 @@ export function startLabelRule(tasks: readonly Task[]): LabelRule {
 function settleRow(
   rows: ChunkRows,
   row: number,
-  links: readonly StartedTask[],
+  links: readonly TaskLabels[],
   blankLabels: readonly Float32Array[],
   place: number,
 ): void {
@@ -63,12 +63,14 @@ function settleRow(
   } catch (error) {
     return rows.refuse(row, undefined, error);
   }
-  // Every task has seen which labels are missing.
+  // All tasks have checked which labels are missing.
   for (const labels of blankLabels) if (Number.isNaN(labels[place])) labels[place] = 0;
 }
 
-/** What becomes of a row whose label is 1 where the one is not that its task is given. */
-function violationsOf(task: Task): 'error' | 'skip' | 'keep' {
+/** Policy for rows whose label is 1 although the parent label is not. */
+type Violations = 'error' | 'skip' | 'keep';
+
+function violationsOf(task: Task): Violations {
   return task.type === 'classification' ? (normalizeGiven(task)?.violations ?? 'keep') : 'keep';
 }
 
@@ -77,7 +79,7 @@ function makesColumns(task: Task, tasks: readonly Task[]): boolean {
   return known !== undefined || chainKnown !== undefined;
 }
 
-/** Why a row is left out whose label is 1 where the one is not that its task is given. */
+/** Returns the reason to exclude a row whose label is 1 although the parent label is not. */
 export function violationReason(task: Pick<Task, 'name' | 'label' | 'given'>): string {
   return `${nameOfLabel(task)} is 1 and ${normalizeGiven(task)?.named} is not`;
 }
@@ -86,7 +88,7 @@ function nameOfLabel({ name, label }: Pick<Task, 'name' | 'label'>): string {
   return typeof label === 'string' ? label : `the label of ${name}`;
 }
 
-/** The columns of a batch that the rule makes, beside those that are read: 1 or 0, a mask each. */
+/** Returns the columns of a batch that the rule creates: masks of 0 and 1. */
 export function maskColumns(tasks: readonly Task[]): readonly string[] {
   const names = tasks.flatMap((task) => {
     const { mask, known, chainKnown } = taskColumns(task, tasks);
@@ -99,99 +101,123 @@ export function maskColumns(tasks: readonly Task[]): readonly string[] {
   return names.filter((name) => name !== undefined);
 }
 
-/** A task at work. */
-interface StartedTask {
-  /** Looks at the label of a row, and gives why the row is left out. */
-  settle(row: number): string | undefined;
-  /** Whether the labels of rows have nothing that it would look at twice. */
-  keepsAll(begin: number, end: number): boolean;
-}
-
-/** The labels of a task, NaN where they are blank. */
-interface Link {
+/** Labels of a task in a chain, NaN if missing. */
+interface ChainLink {
   readonly values: Float32Array;
-  readonly missing: Task['onMissing'];
+  readonly onMissing: Task['onMissing'];
 }
 
-/** What a label is in a row: undefined where nobody knows. */
-type Read = (row: number) => number | undefined;
+/** The labels of a task in a block. */
+class TaskLabels {
+  readonly #own: Float32Array;
+  /** Labels of the parent task; undefined without one. */
+  readonly #given: Float32Array | undefined;
+  readonly #isGivenKnown: boolean;
+  readonly #onMissing: Task['onMissing'];
+  readonly #violations: Violations;
+  readonly #check: ReturnType<typeof labelCheck>;
+  /** Masks that the rule writes. */
+  readonly #known: Float32Array | undefined;
+  readonly #mask: Float32Array | undefined;
+  readonly #chainKnown: Float32Array | undefined;
+  readonly #chain: readonly ChainLink[];
+  /** Whether a label of 0 is valid, and nothing depends on it. */
+  readonly #isZeroSettled: boolean;
+  readonly #missing: BadValue;
+  readonly #violation: BadValue;
+  readonly #reasonMissing: string;
+  readonly #reasonViolation: string;
 
-function startTask(task: Task, tasks: readonly Task[], { labels }: RowBlock): StartedTask {
-  const { onMissing: missing } = task;
-  const { label, mask, known, chainKnown } = taskColumns(task, tasks);
-  const own = labels.get(label)!;
-  const given = normalizeGiven(task);
-  const [condition] = tasksGiven(task, tasks);
-  const givenLabel = given && labels.get(givenColumn(task, tasks)!)!;
-  const violations = violationsOf(task);
-  const what = nameOfLabel(task);
-  const check = labelCheck(task);
-  const broken = new BadValue(
-    `${given?.named} to be 1 if ${what} is 1`,
-    given &&
-      `correct the row, or set given: { label: ${given.named}, violations: skip } (excludes the row) or keep ` +
-        'for the task',
-  );
-  const isBlank = new BadValue(
-    `a value for ${what}${given === undefined ? '' : ` if ${given.named} is 1`}`,
-    blankCure(task.type === 'classification'),
-  );
-  const [reasonBroken, reasonBlank] = [violationReason(task), `${what} is missing`];
+  constructor(task: Task, tasks: readonly Task[], { labels }: RowBlock) {
+    const { label, mask, known, chainKnown } = taskColumns(task, tasks);
+    const given = normalizeGiven(task);
+    this.#own = labels.get(label)!;
+    this.#given = given && labels.get(givenColumn(task, tasks)!)!;
+    this.#isGivenKnown = tasksGiven(task, tasks)[0]?.onMissing !== 'mask';
+    this.#onMissing = task.onMissing;
+    this.#violations = violationsOf(task);
+    this.#check = labelCheck(task);
 
-  const givenValue: Read | undefined =
-    givenLabel &&
-    ((row) => (Number.isNaN(givenLabel[row]!) ? (condition?.onMissing === 'mask' ? undefined : 0) : givenLabel[row]!));
-  const chain =
-    chainKnown === undefined || chainKnown === known
-      ? []
-      : findChain(task, tasks)!.map((link): Link => ({
-          values: labels.get(labelColumn(link))!,
-          missing: link.onMissing,
-        }));
-  const [knownInto, maskInto, chainInto] = [known, mask, chain.length > 0 ? chainKnown : undefined].map((column) =>
-    column === undefined ? undefined : labels.get(column),
-  );
-  const hasMask = knownInto !== undefined && given !== undefined;
-  const isAlone = knownInto === undefined && chainInto === undefined && check === undefined;
+    this.#known = known === undefined ? undefined : labels.get(known);
+    this.#mask = known === undefined || given === undefined ? undefined : labels.get(mask!);
+    this.#chainKnown = chainKnown === undefined || chainKnown === known ? undefined : labels.get(chainKnown);
+    this.#chain =
+      this.#chainKnown === undefined
+        ? []
+        : findChain(task, tasks)!.map((link) => ({
+            values: labels.get(labelColumn(link))!,
+            onMissing: link.onMissing,
+          }));
+    this.#isZeroSettled = [this.#known, this.#chainKnown, this.#check].every((each) => each === undefined);
 
-  const asksGiven = violations !== 'keep' && givenLabel !== undefined;
-  const keepsAll = (begin: number, end: number): boolean => {
-    if (!isAlone) return false;
+    const name = nameOfLabel(task);
+    this.#missing = new BadValue(
+      `a value for ${name}${given === undefined ? '' : ` if ${given.named} is 1`}`,
+      blankCure(task.type === 'classification'),
+    );
+    this.#violation = new BadValue(
+      `${given?.named} to be 1 if ${name} is 1`,
+      given &&
+        `correct the row, or set given: { label: ${given.named}, violations: skip } (excludes the row) or keep ` +
+          'for the task',
+    );
+    this.#reasonMissing = `${name} is missing`;
+    this.#reasonViolation = violationReason(task);
+  }
+
+  /** Returns whether `settle` would keep all these rows as they are. */
+  keepsAll(begin: number, end: number): boolean {
+    if (!this.#isZeroSettled) return false;
+    const own = this.#own;
+    const given = this.#violations === 'keep' ? undefined : this.#given;
     for (let row = begin; row < end; row++) {
       const value = own[row]!;
-      if (value !== 0 && (Number.isNaN(value) || (value === 1 && asksGiven && givenLabel[row] !== 1))) return false;
+      if (value !== 0 && (Number.isNaN(value) || (value === 1 && given !== undefined && given[row] !== 1)))
+        return false;
     }
     return true;
-  };
-  const settle = (row: number): string | undefined => {
-    const value = own[row]!;
-    // Most labels are.
-    if (value === 0 && isAlone) return undefined;
-    const gives = givenValue === undefined ? 1 : givenValue(row);
-    if (Number.isNaN(value)) {
-      if (gives === 1 && missing === 'error') throw isBlank;
-      if (gives === 1 && missing === 'drop') return reasonBlank;
-    } else if (value === 1 && violations !== 'keep' && gives !== undefined && gives !== 1) {
-      if (violations === 'skip') return reasonBroken;
-      throw broken;
-    } else check?.(value);
-    if (knownInto !== undefined) knownInto[row] = Number.isNaN(value) ? 0 : 1;
-    if (hasMask) maskInto![row] = gives === 1 && !Number.isNaN(value) ? 1 : 0;
-    if (chainInto !== undefined) chainInto[row] = isDecided(chain, row) ? 1 : 0;
+  }
+
+  /**
+   * Checks the label of a row and writes its masks.
+   * @returns the reason if the row is excluded
+   * @throws InvalidValueError
+   */
+  settle(row: number): string | undefined {
+    const value = this.#own[row]!;
+    if (value === 0 && this.#isZeroSettled) return undefined;
+    const given = this.#givenAt(row);
+    const isMissing = Number.isNaN(value);
+    if (isMissing) {
+      if (given === 1 && this.#onMissing === 'error') throw this.#missing;
+      if (given === 1 && this.#onMissing === 'drop') return this.#reasonMissing;
+    } else if (value === 1 && this.#violations !== 'keep' && given !== undefined && given !== 1) {
+      if (this.#violations === 'skip') return this.#reasonViolation;
+      throw this.#violation;
+    } else this.#check?.(value);
+    if (this.#known !== undefined) this.#known[row] = isMissing ? 0 : 1;
+    if (this.#mask !== undefined) this.#mask[row] = given === 1 && !isMissing ? 1 : 0;
+    if (this.#chainKnown !== undefined) this.#chainKnown[row] = isDecided(this.#chain, row) ? 1 : 0;
     return undefined;
-  };
-  return { settle, keepsAll };
+  }
+
+  /** Returns the parent label: 1 without a parent, undefined if unknown. */
+  #givenAt(row: number): number | undefined {
+    if (this.#given === undefined) return 1;
+    const value = this.#given[row]!;
+    return Number.isNaN(value) ? (this.#isGivenKnown ? 0 : undefined) : value;
+  }
 }
 
 /**
- * Whether it is known if all labels of a chain are 1: one that is not decides. What is blank since nobody knows what it
- * is given is open too.
+ * Returns whether it is known if all labels of a chain are 1: one label that is not 1 decides. A missing label whose
+ * parent is unknown is unknown too.
  */
-function isDecided(chain: readonly Link[], row: number): boolean {
+function isDecided(chain: readonly ChainLink[], row: number): boolean {
   let isKnown = true;
-  for (const { values, missing } of chain) {
+  for (const { values, onMissing } of chain) {
     const value = values[row]!;
-    if (Number.isNaN(value) && (missing === 'mask' || (missing !== 'negative' && !isKnown))) isKnown = false;
+    if (Number.isNaN(value) && (onMissing === 'mask' || (onMissing !== 'negative' && !isKnown))) isKnown = false;
     else if (value !== 1) return true;
   }
   return isKnown;

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { parseText } from '../parse.js';
 import { growTable } from '../vocabulary/grow-table.js';
 import { addCounts, type CountedTexts } from '../vocabulary/rare-texts.js';
-import { createTextCounter } from '../vocabulary/text-counter.js';
+import { TextCounter } from '../vocabulary/text-counter.js';
 import { createTextTable, findIds, idOf, isTextTable, type TextTable } from '../vocabulary/text-table.js';
 import { textsFrom } from '../vocabulary/string-pool.js';
 import { createUtf8Writer } from '../vocabulary/utf8.js';
@@ -42,7 +42,7 @@ export const tokens = defineEncoding({
   build: ({ minCount }, field) => ({
     learnsTexts: true,
     startFit: () => {
-      const counter = createTextCounter(field);
+      const counter = new TextCounter(field);
       return {
         check: parseText,
         observe: (text) => counter.count(text),

@@ -1,4 +1,4 @@
-import { createTextCounter, type RareTexts } from './text-counter.js';
+import { TextCounter, type RareTexts } from './text-counter.js';
 import { createTextTable, idOf, type TextTable } from './text-table.js';
 import { createStringPool, textReader, type StringPool } from './string-pool.js';
 
@@ -17,7 +17,7 @@ export interface CountedTexts {
  * @throws UserError (data) if memory does not suffice
  */
 export function addCounts(before: CountedTexts, now: CountedTexts, minCount: number, field: string): CountedTexts {
-  const counter = createTextCounter(field);
+  const counter = new TextCounter(field);
   for (const [from, known] of [
     [before.rare, now.vocabulary],
     [now.rare, before.vocabulary],

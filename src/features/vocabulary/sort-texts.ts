@@ -15,9 +15,28 @@ const RANKS = Uint8Array.from({ length: 256 }, (_, byte) =>
 );
 
 /** Sorts indices of distinct strings in JavaScript's order. */
-export function sortTexts({ bytes, offsets }: StringPool, order: Uint32Array): void {
-  const keys = new Uint32Array(order.length);
-  const readKeys = (begin: number, end: number, depth: number): void => {
+export function sortTexts(texts: StringPool, order: Uint32Array): void {
+  const sorter = new TextSorter(texts, order);
+  sorter.readKeys(0, order.length, 0);
+  sorter.sort(0, order.length, 0);
+}
+
+class TextSorter {
+  readonly #bytes: Uint8Array;
+  readonly #offsets: Uint32Array;
+  readonly #order: Uint32Array;
+  readonly #keys: Uint32Array;
+
+  constructor({ bytes, offsets }: StringPool, order: Uint32Array) {
+    this.#bytes = bytes;
+    this.#offsets = offsets;
+    this.#order = order;
+    this.#keys = new Uint32Array(order.length);
+  }
+
+  /** Reads the keys of a range from byte `depth` of its strings. */
+  readKeys(begin: number, end: number, depth: number): void {
+    const [bytes, offsets, order, keys] = [this.#bytes, this.#offsets, this.#order, this.#keys];
     for (let i = begin; i < end; i++) {
       const at = offsets[order[i]!]! + depth;
       const left = offsets[order[i]! + 1]! - at;
@@ -26,51 +45,16 @@ export function sortTexts({ bytes, offsets }: StringPool, order: Uint32Array): v
           (RANKS[bytes[at]!]! << 18) | (RANKS[bytes[at + 1]!]! << 10) | (RANKS[bytes[at + 2]!]! << 2) | KEY_BYTES;
       else keys[i] = (left > 0 ? RANKS[bytes[at]!]! << 18 : 0) | (left > 1 ? RANKS[bytes[at + 1]!]! << 10 : 0) | left;
     }
-  };
-  const swap = (i: number, j: number): void => {
-    const [key, place] = [keys[i]!, order[i]!];
-    keys[i] = keys[j]!;
-    order[i] = order[j]!;
-    keys[j] = key;
-    order[j] = place;
-  };
-  /** Compares two strings that are equal before `depth`. */
-  const isBefore = (a: number, b: number, depth: number): boolean => {
-    const [endA, endB] = [offsets[a + 1]!, offsets[b + 1]!];
-    let [atA, atB] = [offsets[a]! + depth, offsets[b]! + depth];
-    while (atA < endA && atB < endB && bytes[atA] === bytes[atB]) {
-      atA++;
-      atB++;
-    }
-    return atA === endA || (atB < endB && RANKS[bytes[atA]!]! < RANKS[bytes[atB]!]!);
-  };
-  const insertionSort = (begin: number, end: number, depth: number): void => {
-    for (let i = begin + 1; i < end; i++) {
-      const place = order[i]!;
-      let j = i;
-      for (; j > begin && isBefore(place, order[j - 1]!, depth); j--) order[j] = order[j - 1]!;
-      order[j] = place;
-    }
-  };
-  const findPivot = (begin: number, end: number): number => {
-    const [a, b, c] = [keys[begin]!, keys[(begin + end) >>> 1]!, keys[end - 1]!];
-    return Math.max(Math.min(a, b), Math.min(Math.max(a, b), c));
-  };
+  }
 
   /**
-   * Sorts a range whose strings are equal before `depth` and whose keys are loaded; loops over the largest part and
+   * Sorts a range whose strings are equal before `depth` and whose keys were read; loops over the largest part and
    * recurses into the others.
    */
-  const sort = (begin: number, end: number, depth: number): void => {
+  sort(begin: number, end: number, depth: number): void {
     while (end - begin > FEW) {
-      const pivot = findPivot(begin, end);
-      let [less, more] = [begin, end];
-      for (let i = begin; i < more;) {
-        if (keys[i]! < pivot) swap(less++, i++);
-        else if (keys[i]! > pivot) swap(i, --more);
-        else i++;
-      }
-      if (more - less > 1) readKeys(less, more, depth + KEY_BYTES);
+      const [less, more] = this.#partition(begin, end);
+      if (more - less > 1) this.readKeys(less, more, depth + KEY_BYTES);
       const parts = [
         [begin, less, depth],
         [less, more, depth + KEY_BYTES],
@@ -78,11 +62,53 @@ export function sortTexts({ bytes, offsets }: StringPool, order: Uint32Array): v
       ] as const;
       const largest = Math.max(less - begin, more - less, end - more);
       const last = parts.find(([from, to]) => to - from === largest)!;
-      for (const part of parts) if (part !== last) sort(...part);
+      for (const part of parts) if (part !== last) this.sort(...part);
       [begin, end, depth] = last;
     }
-    insertionSort(begin, end, depth);
-  };
-  readKeys(0, order.length, 0);
-  sort(0, order.length, 0);
+    this.#insertionSort(begin, end, depth);
+  }
+
+  /** Moves smaller keys than a pivot before `less`, and larger ones from `more`. */
+  #partition(begin: number, end: number): readonly [less: number, more: number] {
+    const [order, keys] = [this.#order, this.#keys];
+    const [a, b, c] = [keys[begin]!, keys[(begin + end) >>> 1]!, keys[end - 1]!];
+    const pivot = Math.max(Math.min(a, b), Math.min(Math.max(a, b), c));
+    let [less, more] = [begin, end];
+    for (let i = begin; i < more;) {
+      if (keys[i] === pivot) {
+        i++;
+        continue;
+      }
+      const j = keys[i]! < pivot ? less++ : --more;
+      const [key, index] = [keys[i]!, order[i]!];
+      keys[i] = keys[j]!;
+      order[i] = order[j]!;
+      keys[j] = key;
+      order[j] = index;
+      if (key < pivot) i++;
+    }
+    return [less, more];
+  }
+
+  #insertionSort(begin: number, end: number, depth: number): void {
+    const order = this.#order;
+    for (let i = begin + 1; i < end; i++) {
+      const index = order[i]!;
+      let j = i;
+      for (; j > begin && this.#isBefore(index, order[j - 1]!, depth); j--) order[j] = order[j - 1]!;
+      order[j] = index;
+    }
+  }
+
+  /** Compares two strings that are equal before `depth`. */
+  #isBefore(a: number, b: number, depth: number): boolean {
+    const [bytes, offsets] = [this.#bytes, this.#offsets];
+    const [endA, endB] = [offsets[a + 1]!, offsets[b + 1]!];
+    let [atA, atB] = [offsets[a]! + depth, offsets[b]! + depth];
+    while (atA < endA && atB < endB && bytes[atA] === bytes[atB]) {
+      atA++;
+      atB++;
+    }
+    return atA === endA || (atB < endB && RANKS[bytes[atA]!]! < RANKS[bytes[atB]!]!);
+  }
 }

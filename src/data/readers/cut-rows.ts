@@ -1,0 +1,205 @@
+import { readFileSync } from 'node:fs';
+import type { CutColumn, Utf8 } from '../../chunks/column.js';
+
+/** The kernels of src/kernels/cells; addresses are those of bytes in their memory. */
+interface CellKernels {
+  heapBase(): number;
+  cut(
+    begin: number,
+    end: number,
+    separator: number,
+    width: number,
+    maxRows: number,
+    places: number,
+    lines: number,
+    line: number,
+    next: number,
+  ): number;
+  readIds(cell: number, stride: number, rows: number, below: number, into: number, odd: number): number;
+  readNumbers(cell: number, stride: number, rows: number, into: number): void;
+  readScaled(
+    cell: number,
+    stride: number,
+    rows: number,
+    subtract: number,
+    divide: number,
+    into: number,
+    odd: number,
+  ): number;
+  readClasses(cell: number, stride: number, rows: number, into: number, odd: number): number;
+}
+
+/** Bytes that are copied at a time: they stay in a processor's cache while they are read. */
+const WINDOW_BYTES = 1 << 17;
+/** Shared memory is copied in words if both addresses have the same remainder, else byte by byte. */
+const WORD_BYTES = 8;
+/** Zeros after the window, which kernels may read. */
+const PADDING_BYTES = 64;
+/** Maximum number of values that are cut at once, which bounds their memory. */
+const MAX_VALUES = 1 << 15;
+const [MIN_ROWS, MAX_ROWS] = [16, 1 << 10];
+/** Places after those of all rows, which kernels may overwrite. */
+const EXTRA_PLACES = 8;
+const PAGE_BYTES = 1 << 16;
+
+let compiled: WebAssembly.Module | undefined;
+
+/** Memory in which lines are cut into rows, and the kernels that read the columns of these rows. */
+export class CutRows {
+  /** The whole memory, which contains the values. */
+  readonly bytes: Buffer;
+  /** Line of each row, from 0. */
+  readonly lines: Uint32Array;
+  readonly #maxRows: number;
+  readonly #kernels: CellKernels;
+  readonly #addresses: Readonly<Record<'values' | 'odd' | 'lines' | 'next' | 'places' | 'window', number>>;
+  /** At r · (width + 1) + c, the offset of the byte before column c of row r, which is the end of column c - 1. */
+  readonly #places: Uint32Array;
+  /** Address and line after the rows that were cut last. */
+  readonly #next: Uint32Array;
+  /** Rows with unusual values in the column that was read last, and its values of any type. */
+  readonly #odd: Uint32Array;
+  readonly #ids: Uint32Array;
+  readonly #floats: Float32Array;
+  readonly #numbers: Float64Array;
+  #window = 0;
+  #windowEnd = 0;
+  #count = 0;
+
+  /**
+   * @param width number of columns
+   * @param separator the byte between values
+   */
+  constructor(
+    readonly width: number,
+    readonly separator: number,
+  ) {
+    this.#maxRows = Math.max(MIN_ROWS, Math.min(MAX_ROWS, Math.floor(MAX_VALUES / width)));
+    const sizes = {
+      values: 8 * this.#maxRows,
+      odd: 4 * this.#maxRows,
+      lines: 4 * this.#maxRows,
+      next: 8,
+      places: 4 * (this.#maxRows * (width + 1) + EXTRA_PLACES),
+      window: WORD_BYTES + WINDOW_BYTES + PADDING_BYTES,
+    };
+    // Memory never grows, so that views stay valid. The kernels use less than one page; addresses are rounded up.
+    const pages = 2 + Math.ceil(Object.values(sizes).reduce((sum, size) => sum + size, 0) / PAGE_BYTES);
+    const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: false });
+    // The build's directory has the same depth as that of the sources.
+    compiled ??= new WebAssembly.Module(readFileSync(new URL('../../../dist/cells.wasm', import.meta.url)));
+    // The module exports what src/kernels/cells defines.
+    this.#kernels = new WebAssembly.Instance(compiled, { env: { memory } }).exports as unknown as CellKernels;
+    let end = this.#kernels.heapBase();
+    const reserve = (size: number): number => {
+      const address = Math.ceil(end / 8) * 8;
+      end = address + size;
+      return address;
+    };
+    this.#addresses = {
+      values: reserve(sizes.values),
+      odd: reserve(sizes.odd),
+      lines: reserve(sizes.lines),
+      next: reserve(sizes.next),
+      places: reserve(sizes.places),
+      window: reserve(sizes.window),
+    };
+    this.bytes = Buffer.from(memory.buffer);
+    this.lines = new Uint32Array(memory.buffer, this.#addresses.lines, this.#maxRows);
+    this.#places = new Uint32Array(memory.buffer, this.#addresses.places, this.#maxRows * (width + 1));
+    this.#next = new Uint32Array(memory.buffer, this.#addresses.next, 2);
+    this.#odd = new Uint32Array(memory.buffer, this.#addresses.odd, this.#maxRows);
+    this.#ids = new Uint32Array(memory.buffer, this.#addresses.values, this.#maxRows);
+    this.#floats = new Float32Array(memory.buffer, this.#addresses.values, this.#maxRows);
+    this.#numbers = new Float64Array(memory.buffer, this.#addresses.values, this.#maxRows);
+  }
+
+  /** Copies as many bytes as the window holds; returns their number. */
+  fill(bytes: Buffer, begin: number, end: number): number {
+    this.#window = this.#addresses.window + ((bytes.byteOffset + begin) % WORD_BYTES);
+    const count = bytes.copy(this.bytes, this.#window, begin, Math.min(end, begin + WINDOW_BYTES));
+    this.#windowEnd = this.#window + count;
+    this.bytes.fill(0, this.#windowEnd, this.#windowEnd + PADDING_BYTES);
+    return count;
+  }
+
+  /**
+   * Cuts whole lines of `width` values from an offset in the window, until another line.
+   * @returns the offset after these lines and blank ones
+   */
+  cut(offset: number): number {
+    const { places, lines, next } = this.#addresses;
+    const [begin, end] = [this.#window + offset, this.#windowEnd];
+    this.#count = this.#kernels.cut(begin, end, this.separator, this.width, this.#maxRows, places, lines, 0, next);
+    return this.#next[0]! - this.#window;
+  }
+
+  /** Number of rows that were cut last. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Number of lines that were cut last, with blank ones. */
+  get numLines(): number {
+    return this.#next[1]!;
+  }
+
+  /** Returns a row that was cut last, without its line end. */
+  line(row: number): Buffer {
+    const first = row * (this.width + 1);
+    return this.bytes.subarray(this.#places[first]! + 1, this.#places[first + this.width]);
+  }
+
+  /** Returns the bytes of a column of the rows that were cut last. */
+  utf8(c: number): Utf8 {
+    const [begins, ends] = [this.#places.subarray(c), this.#places.subarray(c + 1)];
+    return { bytes: this.bytes, begins, ends, stride: this.width + 1, gap: 1 };
+  }
+
+  /** Returns readers of a column of the rows that were cut last. */
+  column(c: number): CutColumn {
+    const kernels = this.#kernels;
+    const { values, odd: oddRows, places } = this.#addresses;
+    const cell = places + 4 * c;
+    const stride = 4 * (this.width + 1);
+    const copyOdd = (numOdd: number, odd: Uint32Array): number => {
+      for (let i = 0; i < numOdd; i++) odd[i] = this.#odd[i]!;
+      return numOdd;
+    };
+    return {
+      readIds: (rows, below, into, first, odd) => {
+        const numOdd = kernels.readIds(cell, stride, rows, below, values, oddRows);
+        into.set(this.#ids.subarray(0, rows), first);
+        return copyOdd(numOdd, odd);
+      },
+      readScaled: (rows, { subtract, divide }, into, first, odd) => {
+        const numOdd = kernels.readScaled(cell, stride, rows, subtract, divide, values, oddRows);
+        into.set(this.#floats.subarray(0, rows), first);
+        return copyOdd(numOdd, odd);
+      },
+      readClasses: (rows, into, first, odd) => {
+        const numOdd = kernels.readClasses(cell, stride, rows, values, oddRows);
+        into.set(this.#floats.subarray(0, rows), first);
+        return copyOdd(numOdd, odd);
+      },
+      readNumbers: (rows) => {
+        kernels.readNumbers(cell, stride, rows, values);
+        return this.#numbers;
+      },
+    };
+  }
+}
+
+/** Memory that is not in use, for the width and the separator that were used last: many files have the same. */
+let free: CutRows[] = [];
+
+/** Takes memory for rows; a new one if all that exist are in use. */
+export function takeCutRows(width: number, separator: number): CutRows {
+  free = free.filter((rows) => rows.width === width && rows.separator === separator);
+  return free.pop() ?? new CutRows(width, separator);
+}
+
+/** Returns memory that is not in use any more. */
+export function returnCutRows(rows: CutRows): void {
+  free.push(rows);
+}
