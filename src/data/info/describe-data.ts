@@ -8,7 +8,7 @@ import { countLeftOut, type LeftOut } from '../rows/row-rule.js';
 import type { Fitted } from '../../features/feature-types.js';
 import type { Access } from '../sources/source.js';
 import { openData, type OpenedData } from '../sources/splits.js';
-import { oneClassNotice } from '../batches/one-class.js';
+import { oneClassNotice } from '../batches/label-notices.js';
 import { driftOf } from './drift.js';
 import { aucOfRates, LEAK_AUC } from './leak.js';
 import type { Tally } from './tally.js';

@@ -2,8 +2,7 @@ import { didYouMean, problemLine, quoted, UserError, type Problem } from '../../
 import { dialectOf, type DialectOptions } from '../dialect.js';
 import type { Dataset } from '../batches/dataset.js';
 import { labelFacts } from '../batches/label-facts.js';
-import { oneClassNotices } from '../batches/one-class.js';
-import { wideLabelNotices } from '../batches/wide-labels.js';
+import { oneClassNotices, wideLabelNotices } from '../batches/label-notices.js';
 import { normalizeGiven, tasksGiven, type LabelFacts, type Task } from '../../core/tasks.js';
 import { SPLITS, splitFilesOf, type DataOptions, type Paths, type Split } from '../options.js';
 import { rejectNotices } from '../rows/rejects.js';
