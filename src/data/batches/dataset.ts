@@ -4,10 +4,7 @@ import { groupColumn, keyColumn, numberGroups, type KeyTexts } from '../../core/
 import { fewerThreads } from '../../system/thread.js';
 import { blockRows, createRowBlock } from '../../chunks/row-block.js';
 import type { LeftOut } from '../rows/row-rule.js';
-import type { IdCounts } from '../shards/id-counts.js';
-import { keyTextsOf } from '../shards/key-texts.js';
-import { labelCountsOf, type LabelCounts } from '../shards/label-counts.js';
-import { leftOutOf } from '../shards/left-out.js';
+import { keyTextsOf, labelCountsOf, leftOutOf, type IdCount } from '../shards/counts.js';
 import type { Shards } from '../shards/reader.js';
 import type { Finish, ShardView } from '../shards/shard-view.js';
 import { findPiece, locateInEpoch, type Shuffle } from './pass.js';
@@ -23,11 +20,11 @@ export interface BatchRange {
 export interface Dataset {
   readonly rows: number;
   /** By field whose ids were counted: the number of ids, and of out-of-vocabulary ids. */
-  readonly idCounts: ReadonlyMap<string, IdCounts[string]>;
+  readonly idCounts: ReadonlyMap<string, IdCount>;
   /** Excluded rows of the source, by reason. */
   readonly leftOut: LeftOut;
   /** Number of rows with label 1, by label column whose values were counted. */
-  readonly labelCounts: LabelCounts;
+  readonly labelCounts: ReadonlyMap<string, number>;
   /** Texts of hashed keys, by key column. */
   readonly keyTexts: ReadonlyMap<string, KeyTexts>;
   /** Yields each usable row once; all batches are full except the last. */
@@ -78,7 +75,7 @@ class ShardDataset implements Dataset {
   readonly rows: number;
   readonly idCounts: Dataset['idCounts'];
   readonly leftOut: LeftOut;
-  readonly labelCounts: LabelCounts;
+  readonly labelCounts: Dataset['labelCounts'];
   readonly keyTexts: Dataset['keyTexts'];
   readonly #shards: Shards;
   readonly #view: ShardView;
