@@ -6,7 +6,14 @@ import type { KeyTexts } from '../../core/row-key.js';
 import { safetensorsParts, writeSafetensors } from '../../io/safetensors.js';
 import { writeParts } from '../../io/write-parts.js';
 import { addKeyTexts } from '../rows/key-readers.js';
-import { appendRows, blockRows, createRowBlock, type BlockColumn, type RowBlock } from '../../chunks/row-block.js';
+import {
+  appendRows,
+  blockRows,
+  createRowBlock,
+  reserveRows,
+  type BlockColumn,
+  type RowBlock,
+} from '../../chunks/row-block.js';
 import { countIds, countLabels, storedKeyTexts, type IdCount } from './counts.js';
 import { MANIFEST, type Manifest, type ShardColumn } from './manifest.js';
 import { tensorsOf } from './tensors.js';
@@ -90,7 +97,7 @@ class ShardFolder implements ShardWriter {
     this.#folder = folder;
     this.#columns = columns;
     this.#rowsPerShard = rowsPerShard;
-    this.#block = createRowBlock(columns, this.#capacity);
+    this.#block = createRowBlock(columns, 0);
   }
 
   async add(batch: Batch): Promise<void> {
@@ -153,15 +160,9 @@ class ShardFolder implements ShardWriter {
   /** Grows the block to at least `rows` rows. */
   #reserve(rows: number): void {
     if (rows <= this.#capacity) return;
-    const before = this.#block;
     const grown = Math.min(this.#rowsPerShard, Math.max(rows, 4 * this.#capacity, FIRST_ROWS));
-    this.#useBlock(this.#shards.length > 0 ? this.#rowsPerShard : grown);
-    appendRows(before, this.#columns, 0, before.rows, this.#block);
-  }
-
-  #useBlock(capacity: number): void {
-    this.#capacity = capacity;
-    this.#block = createRowBlock(this.#columns, capacity);
+    this.#capacity = this.#shards.length > 0 ? this.#rowsPerShard : grown;
+    reserveRows(this.#block, this.#columns, this.#capacity);
   }
 
   /** Starts to write the block, and replaces it. */
@@ -175,12 +176,9 @@ class ShardFolder implements ShardWriter {
     writing.catch(() => undefined);
     this.#writing.push(writing);
     const spare = this.#spare.pop();
-    if (spare === undefined) this.#useBlock(0);
-    else {
-      this.#capacity = this.#rowsPerShard;
-      this.#block = spare;
-      spare.rows = 0;
-    }
+    this.#capacity = spare === undefined ? 0 : this.#rowsPerShard;
+    this.#block = spare ?? createRowBlock(this.#columns, 0);
+    this.#block.rows = 0;
   }
 
   /** Writes a block as a shard, which is synced after the previous ones. */
