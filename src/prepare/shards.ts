@@ -2,8 +2,7 @@ import { readFile, rename } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { MANIFEST, type Manifest, type ShardColumn } from '../data/shards/manifest.js';
-import type { IdCounts } from '../data/shards/id-counts.js';
-import { LABEL_COUNTS } from '../data/shards/label-counts.js';
+import type { IdCount } from '../data/shards/counts.js';
 import { ROWS_PER_SHARD } from '../data/shards/writer.js';
 import { onDisk, writeFileAtomic } from '../io/disk.js';
 import { isWhole } from './column-file.js';
@@ -131,7 +130,7 @@ export async function writeSplit(
         split,
         vocabulary: '../vocabulary.safetensors',
         idCounts: idCounts(fields, shards),
-        [LABEL_COUNTS]: labelCounts(shards),
+        labelCounts: labelCounts(shards),
       },
     };
     await writeFileAtomic(join(folder, MANIFEST), `${JSON.stringify(manifest, null, 1)}\n`);
@@ -151,7 +150,7 @@ function labelCounts(shards: readonly ShardAbout[]): Record<string, number> {
 }
 
 /** Number of ids or bag items per field, and how many are 0: OOV or missing. */
-function idCounts(fields: readonly FieldPlan[], shards: readonly ShardAbout[]): IdCounts {
+function idCounts(fields: readonly FieldPlan[], shards: readonly ShardAbout[]): Record<string, IdCount> {
   return Object.fromEntries(
     fields.map(({ name, isBag }, f) => {
       // A bag without items has no id.

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Dataset } from '../../src/data/batches/dataset.js';
-import { labelSums } from '../../src/data/batches/label-sums.js';
+import { labelSums } from '../../src/data/batches/label-facts.js';
 import { taskOptions, type Task } from '../../src/core/tasks.js';
 
 const task = (name: string, options: object): Task => ({ name, ...taskOptions.parse(options) });

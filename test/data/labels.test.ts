@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { RejectPolicy } from '../../src/data/rows/rejects.js';
 import { columnsOf, encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
-import { leftOutNotices } from '../../src/data/sources/left-out-notices.js';
+import { leftOutNotices } from '../../src/data/sources/notices.js';
 import { openSource } from '../../src/data/sources/open-source.js';
 import { featureTypes } from '../../src/features/feature-types.js';
 import { taskOptions, type LabelRange, type Task } from '../../src/core/tasks.js';

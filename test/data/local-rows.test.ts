@@ -10,7 +10,7 @@ import { refuseBadRows, skipBadRows, type RejectPolicy } from '../../src/data/ro
 import { blockColumns, columnsOf, encodedFormat, rowFormatOf, type RowFormat } from '../../src/data/rows/row-format.js';
 import { samplingOptions } from '../../src/data/sampling-options.js';
 import { joinedShards } from '../../src/data/shards/joined-shards.js';
-import { leftOutOf } from '../../src/data/shards/left-out.js';
+import { leftOutOf } from '../../src/data/shards/counts.js';
 import { openShards, type Shards } from '../../src/data/shards/reader.js';
 import { asStored } from '../../src/data/shards/shard-view.js';
 import { dataOptions } from '../../src/data/options.js';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { openSource } from '../../src/data/sources/open-source.js';
-import { leftOutNotices } from '../../src/data/sources/left-out-notices.js';
+import { leftOutNotices } from '../../src/data/sources/notices.js';
 import { refuseBadRows } from '../../src/data/rows/rejects.js';
 import { columnsOf, encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
 import { featureTypes } from '../../src/features/feature-types.js';

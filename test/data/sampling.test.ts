@@ -10,7 +10,7 @@ import {
   type EncodedFormat,
 } from '../../src/data/rows/row-format.js';
 import { samplingOptions } from '../../src/data/sampling-options.js';
-import { leftOutNotices } from '../../src/data/sources/left-out-notices.js';
+import { leftOutNotices } from '../../src/data/sources/notices.js';
 import { openSource } from '../../src/data/sources/open-source.js';
 import { featureTypes } from '../../src/features/feature-types.js';
 import { randomStream } from '../../src/core/random.js';

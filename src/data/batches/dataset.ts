@@ -4,18 +4,15 @@ import { groupColumn, keyColumn, numberGroups, type KeyTexts } from '../../core/
 import { fewerThreads } from '../../system/thread.js';
 import { blockRows, createRowBlock } from '../../chunks/row-block.js';
 import type { LeftOut } from '../rows/row-rule.js';
-import type { IdCounts } from '../shards/id-counts.js';
-import { keyTextsOf } from '../shards/key-texts.js';
-import { labelCountsOf, type LabelCounts } from '../shards/label-counts.js';
-import { leftOutOf } from '../shards/left-out.js';
+import { keyTextsOf, labelCountsOf, leftOutOf, type IdCount } from '../shards/counts.js';
 import type { Shards } from '../shards/reader.js';
 import type { Finish, ShardView } from '../shards/shard-view.js';
-import { pieceAt, type Shuffle } from './pass.js';
-import { plainPieces, shuffledPieces, threadedPieces, type Pieces } from './pieces.js';
+import { findPiece, locateInEpoch, type Shuffle } from './pass.js';
+import { PlainPieces, ShuffledPieces, ThreadedPieces, type Pieces } from './pieces.js';
 
-/** Where to start. */
+/** Part of an epoch. */
 export interface BatchRange {
-  /** Batches of the epoch that are skipped at its beginning; next to nothing is read for them. */
+  /** Number of batches to skip at the beginning of the epoch, nearly without reading them. */
   readonly skipBatches?: number;
 }
 
@@ -23,52 +20,51 @@ export interface BatchRange {
 export interface Dataset {
   readonly rows: number;
   /** By field whose ids were counted: the number of ids, and of out-of-vocabulary ids. */
-  readonly idCounts: ReadonlyMap<string, IdCounts[string]>;
+  readonly idCounts: ReadonlyMap<string, IdCount>;
   /** Excluded rows of the source, by reason. */
   readonly leftOut: LeftOut;
-  /** By label column whose values were counted: rows in which it is 1. */
-  readonly labelCounts: LabelCounts;
-  /** By key column: the texts of keys that are hashes. */
+  /** Number of rows with label 1, by label column whose values were counted. */
+  readonly labelCounts: ReadonlyMap<string, number>;
+  /** Texts of hashed keys, by key column. */
   readonly keyTexts: ReadonlyMap<string, KeyTexts>;
-  /** Yields every usable row once; all batches are full except the last. */
+  /** Yields each usable row once; all batches are full except the last. */
   batches(batchSize: number, shuffle?: Shuffle, range?: BatchRange): AsyncGenerator<BatchRead>;
-  /** Yields the labels of all rows; little else is read. They are valid until the next are yielded. */
+  /** Yields the labels of all rows, reading little else. They are valid until the next ones are yielded. */
   labels(): AsyncGenerator<Pick<Batch, 'rows' | 'labels'>>;
-  /** Ends a thread that may shuffle rows. No batches may follow. */
+  /** Ends the thread that shuffles rows, if any. No batches may follow. */
   close(): Promise<void>;
 }
 
-/** The labels of rows. */
+/** Labels of rows. */
 export type LabeledRows = Pick<Dataset, 'rows' | 'labelCounts' | 'labels'>;
 
-/** Rows that are read at a time if nothing is shuffled and rows are not wide. */
+/** Rows that are read together without shuffling; fewer if they are wide. */
 const READ_AHEAD_ROWS = 1 << 14;
 
 /** How rows of shards become batches. */
 export interface DatasetOptions {
-  /** Counts of the fields of the view. */
+  /** Counts of the view's fields. */
   readonly idCounts?: Dataset['idCounts'];
-  /** Columns whose groups batches have as labels. */
+  /** Key columns whose groups are added to batches as labels. */
   readonly lossKeys?: readonly string[] | undefined;
-  /** Threads of everything that runs at once; if there are several, one more shuffles many rows. */
+  /** Number of threads of training. With several, one more shuffles the rows of a large data set. */
   readonly threads?: number | undefined;
-  /** Rows that are many. */
+  /** Number of rows of a large data set. */
   readonly threadedRows?: number;
-  /** Called if the thread cannot start. */
+  /** Receives a warning if the thread cannot start. */
   readonly onWarning?: ((text: string) => void) | undefined;
 }
 
-/** Fewer rows are shuffled before a thread has started. */
+/** Fewer rows are shuffled faster than a thread starts. */
 const THREADED_ROWS = 1 << 18;
 
-/** Opens shards as a data set. While batches of some rows are yielded, the next rows are read. */
+/** Opens shards as a data set. The next rows are read while batches are yielded. */
 export function shardDataset(shards: Shards, view: ShardView, options: DatasetOptions = {}): Dataset {
   return new ShardDataset(shards, view, options);
 }
 
 /** Memory for pieces of the rows. */
 interface PieceMemory {
-  readonly window: number;
   readonly batchSize: number;
   readonly isShuffled: boolean;
   readonly pieces: Pieces;
@@ -79,12 +75,12 @@ class ShardDataset implements Dataset {
   readonly rows: number;
   readonly idCounts: Dataset['idCounts'];
   readonly leftOut: LeftOut;
-  readonly labelCounts: LabelCounts;
+  readonly labelCounts: Dataset['labelCounts'];
   readonly keyTexts: Dataset['keyTexts'];
   readonly #shards: Shards;
   readonly #view: ShardView;
   readonly #options: DatasetOptions;
-  /** Memory is reused from epoch to epoch: fresh pages cost more than the writes to them. */
+  /** Memory that epochs reuse: page faults of new memory take longer than the writes to it. */
   #spare: PieceMemory | undefined;
 
   constructor(shards: Shards, view: ShardView, options: DatasetOptions) {
@@ -108,30 +104,31 @@ class ShardDataset implements Dataset {
     const { lossKeys = [] } = this.#options;
     const memory = await this.#takeMemory(this.#windowOf(batchSize, shuffle), batchSize, shuffle !== undefined);
     const { pieces, finish } = memory;
+    const { window } = pieces.sizes;
     const takePiece = (from: number): Promise<Batch> | undefined => {
       if (from >= rows) return undefined;
       const taken = pieces.take(from, shuffle);
-      // The error of a read is thrown where the piece is awaited.
+      // The caller that awaits the piece receives the error.
       taken.catch(() => undefined);
       return taken;
     };
-    let at = skipBatches * batchSize;
-    let next = takePiece(pieceAt(pieces.sizes, rows, at).begin);
+    let row = skipBatches * batchSize;
+    let next = takePiece(findPiece(pieces.sizes, rows, row).begin);
     try {
       while (next !== undefined) {
-        const { begin: from, end } = pieceAt(pieces.sizes, rows, at);
+        const { begin, end } = findPiece(pieces.sizes, rows, row);
         const raw = await next;
-        const block = finish(raw, (row) => pieces.placeOf(from + row, shuffle));
-        if (pieces.ahead > 0) next = takePiece(end);
-        for (; at < end; at += batchSize) {
-          const slice = sliceRows(block, at - from, Math.min(at + batchSize, end) - from);
+        const block = finish(raw, (r) => locateInEpoch(this.#shards, window, begin + r, shuffle));
+        if (pieces.prefetches) next = takePiece(end);
+        for (; row < end; row += batchSize) {
+          const slice = sliceRows(block, row - begin, Math.min(row + batchSize, end) - begin);
           yield { batch: withGroups(slice, lossKeys), totalRows: rows };
         }
-        at = end;
-        if (pieces.ahead === 0) next = takePiece(end);
+        row = end;
+        if (!pieces.prefetches) next = takePiece(end);
       }
     } finally {
-      await pieces.settle();
+      await next?.catch(() => undefined);
       await this.#giveBack(memory);
     }
   }
@@ -142,55 +139,58 @@ class ShardDataset implements Dataset {
     const block = createRowBlock(columns, Math.max(...shards.map((shard) => shard.rows)));
     for (const [shard, { rows: end }] of shards.entries()) {
       block.rows = 0;
-      // Batches verify every byte before a step uses it.
+      // Reading batches verifies the checksums.
       await this.#shards.read([{ shard, begin: 0, end }], columns, block, true);
       yield block;
     }
   }
 
   async close(): Promise<void> {
-    await this.#spare?.pieces.close();
+    await this.#spare?.pieces.close?.();
     this.#spare = undefined;
   }
 
-  /** Returns the rows of a window: whole batches, so that only the last one may be short, and at most all rows. */
+  /** Returns the rows of a window, in whole batches: those of the shuffle or more, but at most all rows. */
   #windowOf(batchSize: number, shuffle: Shuffle | undefined): number {
     const window = shuffle?.window ?? blockRows(this.#view.rawColumns, READ_AHEAD_ROWS);
     return Math.min(Math.max(1, Math.ceil(window / batchSize)), Math.ceil(this.rows / batchSize)) * batchSize;
   }
 
-  /** Takes the spare memory if it fits, or new memory. */
+  /** Returns the spare memory if it fits, else new memory. */
   async #takeMemory(window: number, batchSize: number, isShuffled: boolean): Promise<PieceMemory> {
     const last = this.#spare;
     this.#spare = undefined;
-    if (last?.window === window && last.batchSize === batchSize && last.isShuffled === isShuffled) return last;
-    await last?.pieces.close();
-    const pieces = isShuffled ? this.#shuffledPieces(window, batchSize) : plainPieces(this.#shards, this.#view, window);
-    return { window, batchSize, isShuffled, pieces, finish: this.#view.createFinish(pieces.sizes.piece) };
+    if (last?.pieces.sizes.window === window && last.batchSize === batchSize && last.isShuffled === isShuffled)
+      return last;
+    await last?.pieces.close?.();
+    const pieces = isShuffled
+      ? this.#createShuffled(window, batchSize)
+      : new PlainPieces(this.#shards, this.#view, window);
+    return { batchSize, isShuffled, pieces, finish: this.#view.createFinish(pieces.sizes.piece) };
   }
 
   /** Keeps memory for the next batches. */
   async #giveBack(memory: PieceMemory): Promise<void> {
-    // Two calls of `batches` may have read at once.
+    // Two generators may have been in use at the same time.
     const other = this.#spare;
     this.#spare = memory;
-    await other?.pieces.close();
+    await other?.pieces.close?.();
   }
 
-  #shuffledPieces(window: number, batchSize: number): Pieces {
+  #createShuffled(window: number, batchSize: number): Pieces {
     const { threads = availableParallelism(), threadedRows = THREADED_ROWS, onWarning } = this.#options;
     if (threads > 1 && this.rows >= threadedRows) {
       try {
-        return threadedPieces(this.#shards, this.#view, window, batchSize);
+        return new ThreadedPieces(this.#shards, this.#view, window, batchSize);
       } catch (error) {
         onWarning?.(fewerThreads(error, threads));
       }
     }
-    return shuffledPieces(this.#shards, this.#view, window);
+    return new ShuffledPieces(this.#shards, this.#view, { window, piece: window }, 1);
   }
 }
 
-/** Adds labels that number the groups of rows with the same values in some columns. */
+/** Adds a label per key column: the number of each row's group, which has the same key. */
 function withGroups(batch: Batch, lossKeys: readonly string[]): Batch {
   if (lossKeys.length === 0) return batch;
   const labels = new Map(batch.labels);

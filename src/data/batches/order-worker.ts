@@ -1,19 +1,17 @@
 import { workerData } from 'node:worker_threads';
 import { answerWith } from '../../system/thread.js';
-import { rowFormatOf } from '../rows/row-format.js';
 import { joinedShards } from '../shards/joined-shards.js';
 import { shardsIn } from '../shards/reader.js';
-import { createOrderedReader } from './ordered-reader.js';
-import type { OrderRequest, OrderSpec } from './pieces.js';
+import { ShuffledPieces, type OrderRequest, type OrderSpec } from './pieces.js';
 
-// The thread that reads rows and puts them in order while others train on those before.
+// The thread of `ThreadedPieces`. It has two slots: one piece is in use, and the other is prefetched.
 
-// Given by `threadedPieces`.
-const { folders, columns, spec, sizes } = workerData as OrderSpec;
-const reader = createOrderedReader(joinedShards(folders.map(shardsIn)), columns, spec && rowFormatOf(spec), sizes);
+// `ThreadedPieces` passes this type.
+const { folders, view, sizes } = workerData as OrderSpec;
+const pieces = new ShuffledPieces(joinedShards(folders.map(shardsIn)), view, sizes, 2);
 
 answerWith(async (request) => {
-  const { begin, seed, epoch } = request as OrderRequest;
-  // What lies in shared memory is not copied on its way.
-  return { result: await reader.take({ seed, epoch }, begin) };
+  const { begin, ...epoch } = request as OrderRequest;
+  // Shared memory is not copied.
+  return { result: await pieces.take(begin, epoch) };
 });

@@ -2,33 +2,28 @@ import { randomStream, shuffledOrder } from '../../core/random.js';
 import type { Manifest } from '../shards/manifest.js';
 import type { Shards, ShardRows } from '../shards/reader.js';
 
-/** How rows are put in order: shuffled by seed and epoch alone. */
-export interface Shuffle {
+/** Determines the permutation of the rows of an epoch. */
+export interface Epoch {
   readonly seed: number;
   readonly epoch: number;
-  /** Rows that are shuffled together. Where there are more, shards are put in random order before. */
+}
+
+/** How rows are shuffled: the permutation depends on seed, epoch and window only. */
+export interface Shuffle extends Epoch {
+  /** Number of rows that are shuffled together. If there are more rows, shards are shuffled first. */
   readonly window: number;
 }
 
-/** A way through all rows of an epoch, a window at a time. */
-export interface Pass {
-  /** The shards in their order, and behind each how many rows it and those before it have. */
-  readonly shards: Uint32Array;
-  readonly ends: Float64Array;
-  /** Rows of a window. */
-  readonly window: number;
-}
-
-/** How an epoch is divided, in rows. */
+/** Division of an epoch, in rows. */
 export interface PieceSizes {
-  /** What is shuffled together; the last one may be short. */
+  /** Rows that are shuffled together; the last window may be shorter. */
   readonly window: number;
-  /** A part of a window; the last one of each may be short. */
+  /** Rows of a part of a window; the last piece of each window may be shorter. */
   readonly piece: number;
 }
 
-/** The piece that a row of an epoch of `rows` is in: its window, and where in the epoch it begins and ends. */
-export function pieceAt(
+/** Returns the piece that contains a row of an epoch: the index of its window, and its range of rows in the epoch. */
+export function findPiece(
   { window, piece }: PieceSizes,
   rows: number,
   row: number,
@@ -38,48 +33,48 @@ export function pieceAt(
   return { number, begin, end: Math.min(begin + piece, (number + 1) * window, rows) };
 }
 
-/** The way through the rows of some shards: in their order, where nothing is shuffled or one window has them all. */
-export function passOf(
-  { shards: all, rows }: Manifest,
+/**
+ * Returns the rows of a window before they are shuffled, as parts of shards. Shards are in their order, unless they are
+ * shuffled and do not fit in one window.
+ */
+export function listParts(
+  { shards, rows }: Manifest,
   window: number,
-  shuffle: Omit<Shuffle, 'window'> | undefined,
-): Pass {
-  const shards = Uint32Array.from(all, (_, i) => i);
+  number: number,
+  shuffle: Epoch | undefined,
+): readonly ShardRows[] {
+  const order = Uint32Array.from(shards, (_, i) => i);
   if (shuffle !== undefined && rows > window)
-    shuffledOrder(shards, shards.length, randomStream(shuffle.seed, 'shuffle shards', shuffle.epoch));
-  let end = 0;
-  return { shards, ends: Float64Array.from(shards, (shard) => (end += all[shard]!.rows)), window };
-}
-
-/** Where the rows of a window lie. */
-export function partsOf({ shards, ends, window }: Pass, number: number): readonly ShardRows[] {
+    shuffledOrder(order, order.length, randomStream(shuffle.seed, 'shuffle shards', shuffle.epoch));
   const parts: ShardRows[] = [];
-  const begin = number * window;
-  for (let s = 0; s < shards.length; s++) {
-    const first = s === 0 ? 0 : ends[s - 1]!;
-    const end = Math.min(ends[s]!, begin + window);
-    if (ends[s]! > begin && first < end)
-      parts.push({ shard: shards[s]!, begin: Math.max(0, begin - first), end: end - first });
+  let first = number * window;
+  for (const shard of order) {
+    const [begin, end] = [Math.max(0, first), Math.min(shards[shard]!.rows, first + window)];
+    if (begin < end) parts.push({ shard, begin, end });
+    first -= shards[shard]!.rows;
   }
   return parts;
 }
 
-/** The order of so many rows of a window. A stream for every window, so that any can be the first. */
-export function drawOrder(
-  order: Uint32Array,
-  rows: number,
-  { seed, epoch }: Omit<Shuffle, 'window'>,
-  number: number,
-): void {
+/** Writes the permutation of the first `rows` rows of a window. Each window has its own random stream. */
+export function shuffleWindow(order: Uint32Array, rows: number, { seed, epoch }: Epoch, number: number): void {
   shuffledOrder(order, rows, randomStream(seed, 'shuffle', epoch, ...(number > 0 ? [number] : [])));
 }
 
-/** The file and the row in it, from 0, of a row of a window. */
-export function placeOf({ folder, manifest }: Shards, parts: readonly ShardRows[], row: number): string {
+/** Returns the file of a row of some parts, and its number in the file, from 0. */
+export function locateInParts({ folder, manifest }: Shards, parts: readonly ShardRows[], row: number): string {
   let left = row;
   for (const { shard, begin, end } of parts) {
     if (left < end - begin) return `${folder}/${manifest.shards[shard]!.file}, row ${begin + left}`;
     left -= end - begin;
   }
   return folder;
+}
+
+/** Returns the file of a row of an epoch, and its number in the file, from 0. For errors: computes the permutation. */
+export function locateInEpoch(shards: Shards, window: number, row: number, shuffle: Epoch | undefined): string {
+  const number = Math.floor(row / window);
+  const order = Uint32Array.from({ length: Math.min(window, shards.manifest.rows - number * window) }, (_, i) => i);
+  if (shuffle !== undefined) shuffleWindow(order, order.length, shuffle, number);
+  return locateInParts(shards, listParts(shards.manifest, window, number, shuffle), order[row % window]!);
 }

@@ -7,7 +7,6 @@ import type { EncodedBatch } from '../rows/row-collector.js';
 import type { BadRow, RejectPolicy } from '../rows/rejects.js';
 import { countLeftOut, type LeftOut } from '../rows/row-rule.js';
 import type { Sampler } from '../rows/sampling.js';
-import { LEFT_OUT } from '../shards/left-out.js';
 import { writeShards, type ShardDetails, type ShardWriter } from '../shards/writer.js';
 
 /** File of a cache entry with the invalid rows of its source, as JSON Lines. */
@@ -51,7 +50,7 @@ export async function writeCacheFolder<Content>(
     const { read, leftOut, ...details } = await write(recording, writer);
     writer.addFile(REJECTS, rejects.map((row) => `${JSON.stringify(row)}\n`).join(''));
     writer.addFile(ENTRY, entry(read));
-    return { ...details, about: { [LEFT_OUT]: Object.fromEntries(leftOut) } };
+    return { ...details, about: { leftOut: Object.fromEntries(leftOut) } };
   });
 }
 

@@ -1,7 +1,6 @@
 import { problemLine, quoted, type Problem } from '../../core/errors.js';
 import type { EncodedField } from '../../features/feature.js';
 import type { Fitted } from '../../features/feature-types.js';
-import { oneClassNotice } from '../batches/one-class.js';
 import { SPLITS, type DataOptions, type Split } from '../options.js';
 import type { BadRow, RejectPolicy } from '../rows/rejects.js';
 import type { EncodedBatch } from '../rows/row-collector.js';
@@ -9,6 +8,7 @@ import { encodedFormat, type EncodedFormat, type RowFormat } from '../rows/row-f
 import { countLeftOut } from '../rows/row-rule.js';
 import type { Access } from '../sources/source.js';
 import { openData, type OpenedData } from '../sources/splits.js';
+import { oneClassNotice } from '../batches/label-notices.js';
 import { computeDrift, computeVectorDrift } from './drift.js';
 import { computeRateAuc, LEAK_AUC } from './leak.js';
 import { classifications, SplitCounts } from './split-counts.js';

@@ -1,18 +1,18 @@
-import { InvalidValueError } from '../../text/invalid-value.js';
-import { userError } from '../../core/errors.js';
-import { labelCheck, labelColumn } from '../../core/tasks.js';
 import { wordsOf, type RowBlock } from '../../chunks/row-block.js';
-import { largestWord } from '../rows/row-kernels.js';
+import type { UserError } from '../../core/errors.js';
+import { labelCheck, labelColumn } from '../../core/tasks.js';
+import { InvalidValueError } from '../../text/invalid-value.js';
 import type { RowFormat } from '../rows/row-format.js';
-import { BLAME_DATA, type ShardColumn } from './manifest.js';
+import { largestWord } from '../rows/row-kernels.js';
+import { shardError, type ShardColumn } from './manifest.js';
 
-/** Where a row of a block was read, for people. */
+/** Returns the location of a row of a block, for errors. */
 export type PlaceOf = (row: number) => string;
 
 /**
- * Looks at rows that were read, before anything is made of them.
- * @param columns as the manifest has them
- * @param format that rows have to keep to as if they were cells; left out where its own writer saw to it
+ * Checks rows that were read.
+ * @param columns columns of the manifest
+ * @param format format that values are checked against; undefined if its own writer checked them
  * @throws UserError (data)
  */
 export function checkRows(
@@ -28,43 +28,48 @@ export function checkRows(
 }
 
 /**
- * Looks for ids that reach beyond the size that the manifest gives them, and so perhaps beyond a table.
+ * Checks that ids are below the size in the manifest, which is that of an embedding table.
  * @throws UserError (data)
  */
 export function checkIds(block: RowBlock, columns: readonly ShardColumn[], placeOf: PlaceOf): void {
   const sizes = new Map(columns.flatMap((column) => ('size' in column ? [[column.name, column.size] as const] : [])));
-  const fail = (name: string, row: number, id: number): never => {
-    throw badRow(placeOf(row), name, `expected an id below ${sizes.get(name)} as in the manifest, found ${id}`);
+  const check = (name: string, ids: Uint32Array, end: number, rowOf: (index: number) => number): void => {
+    const size = sizes.get(name)!;
+    if (maxWord(ids, end) < size) return;
+    const index = ids.findIndex((id) => id >= size);
+    const message = `expected an id below ${size} as in the manifest, found ${ids[index]}`;
+    throw badRow(placeOf(rowOf(index)), name, message);
   };
-  for (const [name, ids] of block.ids) {
-    const row = firstBeyond(ids, block.rows, sizes.get(name)!);
-    if (row >= 0) fail(name, row, ids[row]!);
-  }
-  for (const [name, { offsets, ids }] of block.bags) {
-    const item = firstBeyond(ids, offsets[block.rows]!, sizes.get(name)!);
-    if (item >= 0) fail(name, offsets.findIndex((offset) => offset > item) - 1, ids[item]!);
-  }
+  for (const [name, ids] of block.ids) check(name, ids, block.rows, (row) => row);
+  for (const [name, { offsets, ids }] of block.bags)
+    check(name, ids, offsets[block.rows]!, (item) => rowOfItem(offsets, item));
 }
 
 /**
- * Looks for labels that are none, and for those that are 1 where the label that they are given is not.
+ * Checks that labels are valid for their tasks, and that the parent of a label 1 is 1.
  * @throws UserError (data)
  */
 function checkLabels({ rows, labels }: RowBlock, format: RowFormat, placeOf: PlaceOf): void {
   for (const { name, type } of format.labels) {
     const data = labels.get(name)!;
     for (let r = 0; r < rows; r++) {
-      const isGood = type === 'class' ? data[r] === 0 || data[r] === 1 : Number.isFinite(data[r]);
-      if (!isGood)
+      const isValid = type === 'class' ? data[r] === 0 || data[r] === 1 : Number.isFinite(data[r]);
+      if (!isValid)
         throw badRow(placeOf(r), name, `expected ${type === 'class' ? '0 or 1' : 'a finite number'}, found ${data[r]}`);
     }
   }
   for (const task of format.spec.tasks) {
     const check = labelCheck(task);
     const name = labelColumn(task);
-    if (check !== undefined)
-      for (let r = 0; r < rows; r++)
-        checked(labels.get(name)![r]!, check, (message) => badRow(placeOf(r), name, message));
+    for (let r = 0; check !== undefined && r < rows; r++) {
+      const label = labels.get(name)![r]!;
+      try {
+        check(label);
+      } catch (error) {
+        if (!(error instanceof InvalidValueError)) throw error;
+        throw badRow(placeOf(r), name, `expected ${error.expected}, found ${label}`);
+      }
+    }
   }
   for (const { label, given } of format.funnels) {
     const labelData = labels.get(label)!;
@@ -75,18 +80,8 @@ function checkLabels({ rows, labels }: RowBlock, format: RowFormat, placeOf: Pla
   }
 }
 
-function checked(value: number, check: (value: number) => void, errorOf: (message: string) => Error): void {
-  try {
-    check(value);
-  } catch (error) {
-    throw error instanceof InvalidValueError ? errorOf(`expected ${error.expected}, found ${value}`) : error;
-  }
-}
-
 /**
- * Looks for numbers, vectors and weights of bags that are not finite, and for negative weights where a mean is taken of
- * them: a cell of
- * a CSV could not hold them either.
+ * Checks that numbers, vectors and weights of bags are finite, and that weights are not negative for mean pooling.
  * @throws UserError (data)
  */
 export function checkNumbers({ rows, numbers, bags, vectors }: RowBlock, format: RowFormat, placeOf: PlaceOf): void {
@@ -97,68 +92,52 @@ export function checkNumbers({ rows, numbers, bags, vectors }: RowBlock, format:
   }
   for (const [name, { width, data }] of vectors) {
     if (areFinite(data, rows * width)) continue;
-    const at = data.findIndex((value) => !Number.isFinite(value));
-    throw badRow(placeOf(Math.floor(at / width)), name, `expected finite numbers, found ${data[at]}`);
+    const index = data.findIndex((value) => !Number.isFinite(value));
+    throw badRow(placeOf(Math.floor(index / width)), name, `expected finite numbers, found ${data[index]}`);
   }
   for (const [name, { offsets, weights }] of bags) {
     const isMean = format.fields.some(
       (field) => field.kind === 'bag' && field.pooling === 'mean' && field.columns.includes(name),
     );
-    const least = isMean ? 0 : -Infinity;
-    if (isMean ? areFiniteFrom0(weights, offsets[rows]!) : areFinite(weights, offsets[rows]!)) continue;
-    const item = weights.findIndex((weight) => !(Number.isFinite(weight) && weight >= least));
-    const row = offsets.findIndex((offset) => offset > item) - 1;
+    const end = offsets[rows]!;
+    // The bits of negative numbers are above those of -0.
+    if (areFinite(weights, end) && (!isMean || maxWord(weights, end) <= MINUS_0_BITS)) continue;
+    const item = weights.findIndex((weight) => !Number.isFinite(weight) || (isMean && weight < 0));
     throw badRow(
-      placeOf(row),
+      placeOf(rowOfItem(offsets, item)),
       name,
       `expected finite weights${isMean ? ' of at least 0 for mean pooling' : ''}, found ${weights[item]}`,
     );
   }
 }
 
-/** The error for a row of shards. */
-export function badRow(where: string, column: string, message: string): Error {
-  return userError('data', { where, key: `column '${column}'`, message, fix: BLAME_DATA.fix });
+/** Creates the error of a row of shards. */
+export function badRow(where: string, column: string, message: string): UserError {
+  return shardError({ where, key: `column '${column}'`, message });
 }
 
-/** The first place of an id that is `size` or more, which 2^31 is at the most, or -1. */
-function firstBeyond(ids: Uint32Array, end: number, size: number): number {
-  const largest = largestWord(ids, end);
-  if (largest !== undefined && largest < size) return -1;
-  const words = wordsOf(ids);
-  const last = size - 1;
-  let signs = 0;
-  for (let i = 0; i < end; i++) signs |= words[i]! | (last - words[i]!);
-  return signs >= 0 ? -1 : ids.findIndex((id) => id >= size);
+function rowOfItem(offsets: Uint32Array, item: number): number {
+  return offsets.findIndex((offset) => offset > item) - 1;
 }
 
-/** The bits of an infinity; whatever is no number has more. */
-const INFINITE = 0x7f800000;
-const MAGNITUDE = 0x7fffffff;
-const MINUS_0 = 0x80000000;
-
-// A loop that asks of every number takes many times as long as one that gathers signs: all are as they should be, but
-// for damage.
+/** Bits of infinity; those of NaN are above them. */
+const INFINITY_BITS = 0x7f800000;
+const MAGNITUDE_BITS = 0x7fffffff;
+const MINUS_0_BITS = 0x80000000;
 
 function areFinite(numbers: Float32Array, end: number): boolean {
-  const largest = largestWord(numbers, end, MAGNITUDE);
-  if (largest !== undefined) return largest < INFINITE;
-  const words = wordsOf(numbers);
-  let signs = 0;
-  for (let i = 0; i < end; i++) signs |= INFINITE - 1 - (words[i]! & MAGNITUDE);
-  return signs >= 0;
+  return maxWord(numbers, end, MAGNITUDE_BITS) < INFINITY_BITS;
 }
 
-/** Whether they are also at least 0, as -0 is. */
-function areFiniteFrom0(numbers: Float32Array, end: number): boolean {
-  const largest = largestWord(numbers, end);
-  // Beyond the bits of -0 are those of negative numbers.
-  if (largest !== undefined) return largest <= MINUS_0 && areFinite(numbers, end);
-  const words = wordsOf(numbers);
-  let signs = 0;
+/** Returns the maximum of the first `end` words as unsigned integers, after a bitwise and with `mask`. */
+function maxWord(data: Uint32Array | Float32Array, end: number, mask = -1): number {
+  const largest = largestWord(data, end, mask);
+  if (largest !== undefined) return largest;
+  const words = wordsOf(data);
+  let max = 0;
   for (let i = 0; i < end; i++) {
-    const magnitude = words[i]! & MAGNITUDE;
-    signs |= (INFINITE - 1 - magnitude) | (words[i]! & -magnitude);
+    const word = (words[i]! & mask) >>> 0;
+    if (word > max) max = word;
   }
-  return signs >= 0;
+  return max;
 }

@@ -3,39 +3,27 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { contentSchema, createByteHash, hashFile, type HashName } from '../../io/byte-hash.js';
-import { systemCode, userError } from '../../core/errors.js';
+import { systemCode, userError, type Problem, type UserError } from '../../core/errors.js';
 import { checkDataFile } from '../readers/regular-data.js';
 
-/** What makes a folder one of shards; written last, so that a folder with it is whole. */
+/** File name of the manifest, which is written last: a directory with a manifest is complete. */
 export const MANIFEST = 'manifest.json';
 
 const count = z.int().min(0);
-/** A file of the folder itself. */
+const size = z
+  .int()
+  .min(1)
+  .max(2 ** 31);
 const fileName = z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9._-]*$/, 'the name of a file in this directory');
+const name = z.string();
 
 const columnSchema = z.discriminatedUnion('kind', [
-  z.strictObject({
-    name: z.string(),
-    kind: z.literal('id'),
-    size: z
-      .int()
-      .min(1)
-      .max(2 ** 31),
-    vocabulary: fileName.optional(),
-  }),
-  z.strictObject({
-    name: z.string(),
-    kind: z.literal('bag'),
-    size: z
-      .int()
-      .min(1)
-      .max(2 ** 31),
-    vocabulary: fileName.optional(),
-  }),
-  z.strictObject({ name: z.string(), kind: z.literal('number') }),
-  z.strictObject({ name: z.string(), kind: z.literal('label') }),
-  z.strictObject({ name: z.string(), kind: z.literal('vector'), width: z.int().min(1) }),
-  z.strictObject({ name: z.string(), kind: z.literal('key') }),
+  z.strictObject({ name, kind: z.literal('id'), size, vocabulary: fileName.optional() }),
+  z.strictObject({ name, kind: z.literal('bag'), size, vocabulary: fileName.optional() }),
+  z.strictObject({ name, kind: z.literal('number') }),
+  z.strictObject({ name, kind: z.literal('label') }),
+  z.strictObject({ name, kind: z.literal('vector'), width: z.int().min(1) }),
+  z.strictObject({ name, kind: z.literal('key') }),
 ]);
 
 const shardSchema = z
@@ -43,18 +31,32 @@ const shardSchema = z
     file: fileName,
     rows: count,
     bytes: count,
-    /** Of shards that were written for others than the next run. */
+    /** Only of shards that are meant for other readers too. */
     sha256: z
       .string()
       .regex(/^[0-9a-f]{64}$/)
       .optional(),
-    /**
-     * What the bytes are held to when they are read; manifests of before have only the SHA-256, which takes five times
-     * as long.
-     */
+    /** Verified on reading. Old manifests have only the SHA-256, which takes five times as long. */
     hash: contentSchema.shape.hash.optional(),
   })
   .refine(({ sha256, hash }) => sha256 !== undefined || hash !== undefined, 'a shard without a hash');
+
+const rowCounts = z.record(z.string(), count).optional().catch(undefined);
+
+/** Facts that the writer knows about the rows; facts of another form are ignored. */
+const aboutSchema = z.looseObject({
+  /** Number of excluded rows, by reason. */
+  leftOut: rowCounts,
+  /** Number of rows with label 1, by column. */
+  labelCounts: rowCounts,
+  /** By column: number of ids, or items of bags, and how many of them are 0, the OOV id. */
+  idCounts: z
+    .record(z.string(), z.strictObject({ ids: count, unknown: count }))
+    .optional()
+    .catch(undefined),
+  /** By key column: text of each hashed key; null if there are too many. */
+  keyTexts: z.record(z.string(), z.record(z.string(), z.string()).nullable()).optional().catch(undefined),
+});
 
 const manifestSchema = z.strictObject({
   format: z.literal('mtl shards'),
@@ -62,28 +64,29 @@ const manifestSchema = z.strictObject({
   rows: count,
   columns: z.array(columnSchema),
   shards: z.array(shardSchema),
-  /** What the writer wants to be known: where the rows come from, how they were made. */
-  about: z.record(z.string(), z.unknown()).default({}),
+  about: aboutSchema.default({}),
 });
 
-/**
- * A column as the manifest tells it: ids are below `size`; `vocabulary` names a file of texts, that of id i at place i.
- */
+/** A stored column: ids are below `size`; `vocabulary` names the file with the text of each id. */
 export type ShardColumn = z.output<typeof columnSchema>;
 
-/** What is in a folder of shards. */
+/** Content of a directory of shards. */
 export type Manifest = z.output<typeof manifestSchema>;
 
-/** What to do about a folder that is broken. */
 const FIX = "recreate the shards; for the cache, run 'mtl data clean' and the next run rebuilds it";
 
-/** What broken shards are an error of. */
+/** Kind and fix of errors about broken shards. */
 export const BLAME_DATA = { kind: 'data', fix: FIX } as const;
 
+/** Creates an error about broken shards. */
+export function shardError(problem: Omit<Problem, 'fix'>, cause?: unknown): UserError {
+  return userError('data', { ...problem, fix: FIX }, cause);
+}
+
 /**
- * Reads the manifest of a folder, and checks that every shard is there with all its bytes.
- * @returns undefined where the folder has no manifest
- * @throws UserError (data) for a manifest that is none, and shards that are missing or cut short
+ * Reads the manifest of a directory, and checks that all shards have the size in the manifest.
+ * @returns undefined if the directory has no manifest
+ * @throws UserError (data) for an invalid manifest, and for missing or truncated shards
  */
 export async function readManifest(folder: string): Promise<Manifest | undefined> {
   const path = join(folder, MANIFEST);
@@ -93,23 +96,20 @@ export async function readManifest(folder: string): Promise<Manifest | undefined
     text = await readFile(path, 'utf8');
   } catch (error) {
     if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return undefined;
-    throw userError('data', { where: path, message: `cannot be read (${systemCode(error) ?? String(error)})` }, error);
+    throw unreadable(path, error);
   }
   const manifest = parseManifest(text, path);
   for (const { file, bytes } of manifest.shards) {
-    const size = sizeOf(join(folder, file));
-    const found = size === undefined ? 'is missing' : `has ${size} bytes`;
-    if (size !== bytes)
-      throw userError('data', {
-        where: join(folder, file),
-        message: `expected ${bytes} bytes as in the manifest; the file ${found}`,
-        fix: FIX,
-      });
+    const where = join(folder, file);
+    const fileBytes = fileSize(where);
+    const found = fileBytes === undefined ? 'is missing' : `has ${fileBytes} bytes`;
+    if (fileBytes !== bytes)
+      throw shardError({ where, message: `expected ${bytes} bytes as in the manifest; the file ${found}` });
   }
   return manifest;
 }
 
-function sizeOf(path: string): number | undefined {
+function fileSize(path: string): number | undefined {
   try {
     return statSync(path).size;
   } catch {
@@ -117,73 +117,61 @@ function sizeOf(path: string): number | undefined {
   }
 }
 
-/**
- * Reads a shard and holds all of its bytes to the manifest.
- * @throws UserError (data)
- */
-export async function checkShard(folder: string, shard: Manifest['shards'][number]): Promise<void> {
-  const path = join(folder, shard.file);
-  const { hash } = await hashFile(path, undefined, hashNameOf(shard)).catch((error: unknown) => {
-    throw userError('data', { where: path, message: `cannot be read (${systemCode(error) ?? String(error)})` }, error);
-  });
-  checkHash(path, shard, hash);
+function unreadable(where: string, error: unknown): UserError {
+  return userError('data', { where, message: `cannot be read (${systemCode(error) ?? String(error)})` }, error);
 }
 
 /**
- * Holds bytes that were read already, all of a shard's in their order, to the manifest.
+ * Verifies the checksum of a shard.
+ * @param pieces all bytes of the file, in order; default: read from the file
  * @throws UserError (data)
  */
-export async function checkBytes(
+export async function checkShard(
   folder: string,
   shard: Manifest['shards'][number],
-  pieces: readonly Uint8Array[],
+  pieces?: readonly Uint8Array[],
 ): Promise<void> {
-  const hash = await createByteHash(hashNameOf(shard));
-  for (const piece of pieces) hash.update(piece);
-  checkHash(join(folder, shard.file), shard, hash.content().hash);
+  const where = join(folder, shard.file);
+  const expected = shard.hash ?? contentHashOf(shard);
+  const name: HashName = expected.startsWith('xxh64:') ? 'xxh64' : 'sha256';
+  let found: string;
+  if (pieces === undefined) {
+    const content = await hashFile(where, undefined, name).catch((error: unknown) => {
+      throw unreadable(where, error);
+    });
+    found = content.hash;
+  } else {
+    const hash = await createByteHash(name);
+    for (const piece of pieces) hash.update(piece);
+    found = hash.content().hash;
+  }
+  if (found !== expected)
+    throw shardError({ where, message: 'is damaged or was overwritten: its checksum differs from the manifest' });
 }
 
-function hashNameOf({ hash }: Manifest['shards'][number]): HashName {
-  return hash?.startsWith('xxh64:') === true ? 'xxh64' : 'sha256';
-}
-
-/** The hash that stands for a shard's bytes among what a run was trained on. */
+/** Returns the hash that identifies a shard's content in the fingerprint of a data set. */
 export function contentHashOf({ sha256, hash }: Manifest['shards'][number]): string {
   return sha256 === undefined ? hash! : `sha256:${sha256}`;
 }
 
-function checkHash(where: string, shard: Manifest['shards'][number], found: string): void {
-  if (found !== (shard.hash ?? contentHashOf(shard)))
-    throw userError('data', {
-      where,
-      message: 'is damaged or was overwritten: its checksum differs from the manifest',
-      fix: FIX,
-    });
-}
-
-function parseManifest(text: string, path: string): Manifest {
+function parseManifest(text: string, where: string): Manifest {
   let json: unknown;
   try {
     json = JSON.parse(text);
   } catch (error) {
-    throw userError('data', { where: path, message: 'is not JSON', fix: FIX }, error);
+    throw shardError({ where, message: 'is not JSON' }, error);
   }
   const parsed = manifestSchema.safeParse(json);
   if (!parsed.success) {
-    const [issue] = parsed.error.issues;
-    const key = issue!.path.map(String).join('.');
-    throw userError(
-      'data',
-      { where: path, key, message: `is not a shard manifest: ${issue!.message}`, fix: FIX },
-      parsed.error,
-    );
+    const { path, message } = parsed.error.issues[0]!;
+    const key = path.map(String).join('.');
+    throw shardError({ where, key, message: `is not a shard manifest: ${message}` }, parsed.error);
   }
   const { rows, shards, columns } = parsed.data;
   const sum = shards.reduce((total, shard) => total + shard.rows, 0);
-  if (sum !== rows)
-    throw userError('data', { where: path, key: 'rows', message: `is ${rows}, but the shards have ${sum}`, fix: FIX });
-  const twice = columns.find(({ name }, i) => columns.findIndex((other) => other.name === name) !== i);
-  if (twice !== undefined)
-    throw userError('data', { where: path, key: 'columns', message: `'${twice.name}' is listed twice`, fix: FIX });
+  if (sum !== rows) throw shardError({ where, key: 'rows', message: `is ${rows}, but the shards have ${sum}` });
+  const repeated = columns.find((each, i) => columns.findIndex((other) => other.name === each.name) !== i);
+  if (repeated !== undefined)
+    throw shardError({ where, key: 'columns', message: `'${repeated.name}' is listed twice` });
   return parsed.data;
 }

@@ -1,8 +1,15 @@
 import { join } from 'node:path';
-import { quoted, userError } from '../../core/errors.js';
+import { quoted, type UserError } from '../../core/errors.js';
 import { openSafetensors, type TensorFile, type TensorPlace, type TensorRead } from '../../io/safetensors.js';
-import { hasWords, wordColumn, wordsOf, type BlockColumn, type RowBlock } from '../../chunks/row-block.js';
-import { BLAME_DATA, checkBytes, checkShard, readManifest, type Manifest } from './manifest.js';
+import {
+  hasWords,
+  wordColumn,
+  wordsOf,
+  type BlockColumn,
+  type RowBlock,
+  type WordBlockColumn,
+} from '../../chunks/row-block.js';
+import { BLAME_DATA, checkShard, readManifest, shardError, type Manifest } from './manifest.js';
 import { bagTensors, tensorShape } from './tensors.js';
 
 /** Rows `begin` to `end` of one shard. */
@@ -12,199 +19,188 @@ export interface ShardRows {
   readonly end: number;
 }
 
-/** A folder, and what is in it. */
+/** A directory of shards with its manifest. */
 export interface ShardFolder {
   readonly folder: string;
   readonly manifest: Manifest;
 }
 
-/** A folder of shards, ready to be read. */
-export interface Shards {
-  readonly folder: string;
-  /** What another thread needs to read the same: one folder, or several as one. */
+/** Shards of one directory, or of several that are joined. */
+export interface Shards extends ShardFolder {
+  /** Directories that another thread opens to read the same rows. */
   readonly folders: readonly ShardFolder[];
-  readonly manifest: Manifest;
   /**
-   * Appends the rows of all parts to a block that has room for them; nothing else may use it meanwhile.
-   * @param isGlance whether bytes are taken as they are, of shards that will be read whole before anything is made of
-   * them for good
-   * @throws UserError (data) for a shard that is not what the manifest says
+   * Appends the rows of some parts to a block with enough capacity; nothing else may access the block meanwhile.
+   * @param skipsChecksum whether the checksums of shards are not verified; default: false
+   * @throws UserError (data) for a shard that differs from the manifest
    */
   read(
     parts: readonly ShardRows[],
     columns: readonly BlockColumn[],
     block: RowBlock,
-    isGlance?: boolean,
+    skipsChecksum?: boolean,
   ): Promise<void>;
 }
 
 /**
- * Opens a folder of shards.
- * @returns undefined where it has no manifest
- * @throws UserError (data) for one that is broken
+ * Opens a directory of shards.
+ * @returns undefined if it has no manifest
+ * @throws UserError (data) for broken shards
  */
 export async function openShards(folder: string): Promise<Shards | undefined> {
   const manifest = await readManifest(folder);
   return manifest && shardsIn({ folder, manifest });
 }
 
-/** The shards of a folder whose manifest is known. */
-export function shardsIn({ folder, manifest }: ShardFolder): Shards {
-  const files = new Map<number, Promise<TensorFile>>();
-  const fileOf = (shard: number): Promise<TensorFile> => {
-    const file = files.get(shard) ?? openSafetensors(join(folder, manifest.shards[shard]!.file), BLAME_DATA);
-    files.set(shard, file);
-    return file;
-  };
-  /** What is in a shard is believed once all of its bytes were seen. */
-  const seen = new Set<number>();
-  const check = async ({ shard, file, reads }: Source): Promise<void> => {
-    if (seen.has(shard)) return;
-    const entry = manifest.shards[shard]!;
-    const pieces = wholeFile(file, reads, entry.bytes);
-    await (pieces === undefined ? checkShard(folder, entry) : checkBytes(folder, entry, pieces));
-    seen.add(shard);
-  };
-  /**
-   * Memory for the offsets of a shard's bags, which is used again: fresh pages cost more than what is read into them.
-   */
-  const spare: Uint32Array[] = [];
-  const mostRows = Math.max(0, ...manifest.shards.map(({ rows }) => rows));
-  return {
-    folder,
-    manifest,
-    // What the writer tells beside is nothing that is read by.
-    folders: [{ folder, manifest: { ...manifest, about: {} } }],
-    async read(parts, columns, block, isGlance = false) {
-      const sources = await Promise.all(
-        parts.map(async ({ shard, begin, end }): Promise<Source> => {
-          const { file, rows } = manifest.shards[shard]!;
-          return {
-            shard,
-            path: join(folder, file),
-            file: await fileOf(shard),
-            shardRows: rows,
-            begin,
-            rows: end - begin,
-            offsets: new Map(),
-            reads: [],
-          };
-        }),
-      );
-      await readCells(sources, columns, block, () => spare.pop() ?? new Uint32Array(mostRows + 1));
-      const bags = columns.filter((each) => !hasWords(each));
-      if (bags.length > 0)
-        await readItems(
-          sources,
-          bags.map(({ name }) => name),
-          block,
-        );
-      if (!isGlance) await Promise.all(sources.map(check));
-      for (const { offsets } of sources) for (const { buffer } of offsets.values()) spare.push(new Uint32Array(buffer));
-      block.rows += sources.reduce((sum, { rows }) => sum + rows, 0);
-    },
-  };
+/** Opens a directory whose manifest was read. */
+export function shardsIn(folder: ShardFolder): Shards {
+  return new ShardReader(folder);
 }
 
-/** Rows of a shard on their way into a block. */
-interface Source {
+class ShardReader implements Shards {
+  readonly folder: string;
+  readonly manifest: Manifest;
+  readonly folders: readonly ShardFolder[];
+  readonly #files = new Map<number, Promise<TensorFile>>();
+  /** Shards whose checksum was verified. */
+  readonly #verified = new Set<number>();
+  /** Memory for offsets that is reused: page faults of new memory take longer than reading into it. */
+  readonly #spare: Uint32Array[] = [];
+  readonly #maxRows: number;
+
+  constructor({ folder, manifest }: ShardFolder) {
+    this.folder = folder;
+    this.manifest = manifest;
+    this.folders = [{ folder, manifest: { ...manifest, about: {} } }];
+    this.#maxRows = Math.max(0, ...manifest.shards.map(({ rows }) => rows));
+  }
+
+  async read(
+    rows: readonly ShardRows[],
+    columns: readonly BlockColumn[],
+    block: RowBlock,
+    skipsChecksum = false,
+  ): Promise<void> {
+    const parts = await Promise.all(rows.map((each) => this.#openPart(each)));
+    let row = block.rows;
+    const readParts = parts.map((part) => {
+      const reads = columns.map((each) =>
+        hasWords(each) ? wordRead(part, each, block, row) : this.#offsetRead(part, each.name),
+      );
+      row += part.rows;
+      return readMore(part, reads);
+    });
+    await Promise.all(readParts);
+    const bags = columns.filter((each) => !hasWords(each)).map(({ name }) => name);
+    if (bags.length > 0) await readItems(parts, bags, block);
+    if (!skipsChecksum) await Promise.all(parts.map((part) => this.#verify(part)));
+    for (const { offsets } of parts)
+      for (const { buffer } of offsets.values()) this.#spare.push(new Uint32Array(buffer));
+    block.rows = row;
+  }
+
+  async #openPart({ shard, begin, end }: ShardRows): Promise<Part> {
+    const { file, rows } = this.manifest.shards[shard]!;
+    const path = join(this.folder, file);
+    const opened = this.#files.get(shard) ?? openSafetensors(path, BLAME_DATA);
+    this.#files.set(shard, opened);
+    return {
+      shard,
+      path,
+      file: await opened,
+      shardRows: rows,
+      begin,
+      rows: end - begin,
+      offsets: new Map(),
+      reads: [],
+    };
+  }
+
+  #offsetRead(part: Part, name: string): TensorRead {
+    const into = (this.#spare.pop() ?? new Uint32Array(this.#maxRows + 1)).subarray(0, part.rows + 1);
+    part.offsets.set(name, into);
+    const { position } = findTensor(part, bagTensors(name).offsets, 'U32', part.shardRows + 1);
+    return { position: position + 4 * part.begin, into };
+  }
+
+  /** Verifies the checksum of a shard once, from the bytes that were just read if they are the whole file. */
+  async #verify({ shard, file, reads }: Part): Promise<void> {
+    if (this.#verified.has(shard)) return;
+    const entry = this.manifest.shards[shard]!;
+    await checkShard(this.folder, entry, wholeFile(file, reads, entry.bytes));
+    this.#verified.add(shard);
+  }
+}
+
+/** Rows of a shard that are being read into a block. */
+interface Part {
   readonly shard: number;
   readonly path: string;
   readonly file: TensorFile;
   readonly shardRows: number;
   readonly begin: number;
   readonly rows: number;
-  /** By bag: where the items of these rows begin in the shard, and where the last ends. */
+  /** By bag: offsets of these rows' items in the shard, and their end. */
   readonly offsets: Map<string, Uint32Array>;
-  /** All that was read of the shard; it stays as it is until the rows are in the block. */
+  /** All reads so far, whose memory is unchanged until the part is complete. */
   readonly reads: TensorRead[];
 }
 
-/** Reads more of a shard. */
-async function readMore({ file, reads }: Source, more: readonly TensorRead[]): Promise<void> {
+async function readMore({ file, reads }: Part, more: readonly TensorRead[]): Promise<void> {
   reads.push(...more);
   await file.read(more);
 }
 
-/**
- * The bytes of a file in their order, where reads have all of them: what was just read is not read again for its hash.
- */
-function wholeFile({ head }: TensorFile, reads: readonly TensorRead[], fileBytes: number): Uint8Array[] | undefined {
-  // A tensor without an element begins where the next one does.
-  const inTurn = [...reads].sort((a, b) => a.position - b.position || a.into.byteLength - b.into.byteLength);
-  const pieces = [head];
-  let end = head.byteLength;
-  for (const { position, into } of inTurn) {
-    if (position !== end) return undefined;
-    pieces.push(new Uint8Array(into.buffer, into.byteOffset, into.byteLength));
-    end += into.byteLength;
-  }
-  return end === fileBytes ? pieces : undefined;
+/** Returns the read of a column with a fixed number of words per row, into a block from row `row`. */
+function wordRead(part: Part, each: WordBlockColumn, block: RowBlock, row: number): TensorRead {
+  const { dtype, width: columns } = tensorShape(each);
+  const { position } = findTensor(part, each.name, dtype, part.shardRows, columns);
+  const { data, width } = wordColumn(block, each);
+  return {
+    position: position + 4 * width * part.begin,
+    into: data.subarray(width * row, width * (row + part.rows)),
+  };
 }
 
-/** Reads everything with one value a row, and the offsets of bags: where their items lie is known only from them. */
-async function readCells(
-  sources: readonly Source[],
-  columns: readonly BlockColumn[],
-  block: RowBlock,
-  takeOffsets: () => Uint32Array,
-): Promise<void> {
-  let at = block.rows;
-  await Promise.all(
-    sources.map((source) => {
-      const { path, file, shardRows, begin, rows, offsets } = source;
-      const reads = columns.map((each): TensorRead => {
-        if (!hasWords(each)) {
-          const into = takeOffsets().subarray(0, rows + 1);
-          offsets.set(each.name, into);
-          const { position } = placeOf(file, path, bagTensors(each.name).offsets, 'U32', shardRows + 1);
-          return { position: position + 4 * begin, into };
-        }
-        const { dtype, width: wide } = tensorShape(each);
-        const { position } = placeOf(file, path, each.name, dtype, shardRows, wide);
-        const { data, width } = wordColumn(block, each);
-        return { position: position + 4 * width * begin, into: data.subarray(width * at, width * (at + rows)) };
-      });
-      at += rows;
-      return readMore(source, reads);
-    }),
-  );
-}
-
-/** Reads the items of bags, whose offsets are there. */
-async function readItems(sources: readonly Source[], names: readonly string[], block: RowBlock): Promise<void> {
-  const reads = sources.map((): TensorRead[] => []);
+/** Reads the items of bags, whose offsets were read. */
+async function readItems(parts: readonly Part[], names: readonly string[], block: RowBlock): Promise<void> {
+  const reads = parts.map((): TensorRead[] => []);
   for (const name of names) {
     const bag = block.bags.get(name)!;
+    const tensors = bagTensors(name);
     let row = block.rows;
-    for (const { path, file, offsets: all } of sources) {
-      const offsets = all.get(name)!;
-      const { ids } = itemPlaces(file, path, name);
-      if (!appendOffsets(offsets, bag.offsets, row) || offsets.at(-1)! > ids.shape[0]!)
-        throw broken(path, bagTensors(name).offsets, 'they do not increase from 0 to the number of ids');
-      row += offsets.length - 1;
+    for (const part of parts) {
+      const offsets = part.offsets.get(name)!;
+      const numItems = findTensor(part, tensors.ids, 'U32').shape[0]!;
+      if (!appendOffsets(offsets, bag.offsets, row) || offsets.at(-1)! > numItems)
+        throw tensorError(part, tensors.offsets, 'they do not increase from 0 to the number of ids');
+      row += part.rows;
     }
     bag.reserve(bag.offsets[row]!);
 
     let begin = bag.offsets[block.rows]!;
-    for (const [s, { path, file, offsets: all }] of sources.entries()) {
-      const offsets = all.get(name)!;
-      const { ids, weights } = itemPlaces(file, path, name);
-      const end = begin + offsets.at(-1)! - offsets[0]!;
-      reads[s]!.push({ position: ids.position + 4 * offsets[0]!, into: bag.ids.subarray(begin, end) });
-      reads[s]!.push({ position: weights.position + 4 * offsets[0]!, into: bag.weights.subarray(begin, end) });
+    for (const [p, part] of parts.entries()) {
+      const offsets = part.offsets.get(name)!;
+      const first = offsets[0]!;
+      const end = begin + offsets.at(-1)! - first;
+      const ids = findTensor(part, tensors.ids, 'U32');
+      const weights = findTensor(part, tensors.weights, 'F32', ids.shape[0]);
+      reads[p]!.push(
+        { position: ids.position + 4 * first, into: bag.ids.subarray(begin, end) },
+        { position: weights.position + 4 * first, into: bag.weights.subarray(begin, end) },
+      );
       begin = end;
     }
   }
-  await Promise.all(sources.map((source, s) => readMore(source, reads[s]!)));
+  await Promise.all(parts.map((part, p) => readMore(part, reads[p]!)));
 }
 
 /**
- * Goes on with the offsets of bags from row `row` of a block by those of other rows.
- * @returns whether they never fall, below 2^31
+ * Appends offsets of bags to those of a block, from its row `row`.
+ * @returns whether they are below 2^31 and never decrease
  */
 function appendOffsets(from: Uint32Array, to: Uint32Array, row: number): boolean {
-  // What fits a register of 32 bits, and one look at all signs: many times as fast.
+  // 32-bit operations and a single test of all signs are many times faster.
   const [words, into] = [wordsOf(from), wordsOf(to)];
   let before = words[0]!;
   let signs = before;
@@ -218,43 +214,40 @@ function appendOffsets(from: Uint32Array, to: Uint32Array, row: number): boolean
   return signs >= 0;
 }
 
-function itemPlaces(
-  file: TensorFile,
-  path: string,
-  name: string,
-): { readonly ids: TensorPlace; readonly weights: TensorPlace } {
-  const tensors = bagTensors(name);
-  const ids = placeOf(file, path, tensors.ids, 'U32');
-  return { ids, weights: placeOf(file, path, tensors.weights, 'F32', ids.shape[0]) };
+/** Returns the bytes of a file in order if reads contain all of them; else undefined. */
+function wholeFile({ head }: TensorFile, reads: readonly TensorRead[], fileBytes: number): Uint8Array[] | undefined {
+  // An empty tensor has the position of the next one.
+  const sorted = [...reads].sort((a, b) => a.position - b.position || a.into.byteLength - b.into.byteLength);
+  const pieces = [head];
+  let end = head.byteLength;
+  for (const { position, into } of sorted) {
+    if (position !== end) return undefined;
+    pieces.push(new Uint8Array(into.buffer, into.byteOffset, into.byteLength));
+    end += into.byteLength;
+  }
+  return end === fileBytes ? pieces : undefined;
 }
 
-/** Where a tensor lies, which must be of this type and length, and of this many columns where it has some. */
-function placeOf(
-  file: TensorFile,
-  path: string,
-  name: string,
-  dtype: string,
-  length?: number,
-  width?: number,
-): TensorPlace {
-  const place = file.places.get(name);
-  const wanted = length ?? place?.shape[0];
+/**
+ * Returns the location of a tensor.
+ * @param length expected number of elements or rows; default: any
+ * @param width expected number of columns; default: the tensor has one dimension
+ * @throws UserError (data) for a tensor of another type or shape
+ */
+function findTensor(part: Part, name: string, dtype: string, length?: number, width?: number): TensorPlace {
+  const place = part.file.places.get(name);
+  const shape = [length ?? place?.shape[0], ...(width === undefined ? [] : [width])];
   if (
     place?.dtype !== dtype ||
-    place.shape.length !== (width === undefined ? 1 : 2) ||
-    place.shape[0] !== wanted ||
-    place.shape[1] !== width
+    place.shape.length !== shape.length ||
+    shape.some((size, i) => place.shape[i] !== size)
   ) {
-    throw broken(
-      path,
-      name,
-      `expected ${dtype} [${wanted ?? 'n'}${width === undefined ? '' : `, ${width}`}], found ` +
-        (place === undefined ? 'nothing' : `${quoted(place.dtype)} [${place.shape.join(', ')}]`),
-    );
+    const found = place === undefined ? 'nothing' : `${quoted(place.dtype)} [${place.shape.join(', ')}]`;
+    throw tensorError(part, name, `expected ${dtype} [${shape.map((size) => size ?? 'n').join(', ')}], found ${found}`);
   }
   return place;
 }
 
-function broken(where: string, tensor: string, message: string): Error {
-  return userError('data', { where, key: `tensor '${tensor}'`, message, fix: BLAME_DATA.fix });
+function tensorError({ path }: Part, tensor: string, message: string): UserError {
+  return shardError({ where: path, key: `tensor '${tensor}'`, message });
 }

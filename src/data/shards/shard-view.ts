@@ -9,71 +9,72 @@ import {
   type RowBlock,
 } from '../../chunks/row-block.js';
 import { column as columnOf, type BagColumn, type Batch } from '../../core/batch.js';
-import type { KeyTexts } from '../../core/row-key.js';
+import { joinKeyTexts, KEY_WORDS, keyColumn, keyDigits, MAX_KEY_TEXTS, type KeyTexts } from '../../core/row-key.js';
 import type { EncodedField } from '../../features/feature.js';
 import { fieldColumn, fieldReader, takesStored } from '../../features/kinds/kinds.js';
 import { textReader, type StringPool } from '../../features/vocabulary/string-pool.js';
 import { floatText } from '../../text/float-text.js';
 import { itemsJson } from '../rows/items-json.js';
+import { createKeyWriter } from '../rows/key-readers.js';
 import { blockColumns, columnsOf, type EncodedFormat, type FormatSpec } from '../rows/row-format.js';
 import { badRow, type PlaceOf } from './check-shard-rows.js';
 import type { ShardColumn } from './manifest.js';
-import { keyStep, shardKeys } from './shard-keys.js';
 
 /**
- * Makes rows ready that were read and are good, in whichever order they are; some of them are changed in place.
- * @param placeOf where a row was read
- * @returns rows that are valid until the next ones are made ready
+ * Converts stored rows to the rows of a format; some are changed in place.
+ * @param placeOf returns the location of a row, for errors
+ * @returns rows that are valid until the next call
  * @throws UserError (data)
  */
 export type Finish = (raw: Batch, placeOf: PlaceOf) => Batch;
 
-/** What is read of shards, and what batches have of it. */
+/** Columns that are read from shards, and columns of batches. */
 export interface ShardView {
   readonly rawColumns: readonly BlockColumn[];
   readonly columns: readonly BlockColumn[];
-  /** Of the format that what is read has to keep to, where not its own writer saw to it. */
+  /** Format that stored values are checked against; undefined if their own writer checked them. */
   readonly spec?: FormatSpec;
-  /** By column that is kept as keys, where they are made of what is read: texts of hashes. */
+  /** Texts of hashed keys by key column, if keys are computed from stored ids. */
   readonly keyTexts?: ReadonlyMap<string, KeyTexts>;
-  /** @param rows that are made ready at once, at the most */
+  /** @param rows maximum number of rows per call */
   createFinish(rows: number): Finish;
 }
 
-/** What is read as it is in the shards. */
+/** Returns the view of columns as they are stored. */
 export function asStored(columns: readonly BlockColumn[]): ShardView {
   return { rawColumns: columns, columns, createFinish: () => (raw) => raw };
 }
 
-/** A column as it is stored. */
+/** Returns the storage of a column. */
 export function storedColumn(column: ShardColumn): BlockColumn {
   const { name, kind } = column;
   return kind === 'vector' ? { name, kind, width: column.width } : { name, kind };
 }
 
-/** The columns of a folder of shards, as a format reads them. */
+/** Columns of shards and their vocabularies. */
 export interface ShardColumns {
   readonly columns: ReadonlyMap<string, ShardColumn>;
-  /** By column of ids or bags that has one: the text of each id. */
+  /** Text of each id, by column of ids or bags that has a vocabulary. */
   readonly vocabularies: ReadonlyMap<string, StringPool>;
 }
 
 /**
- * Returns the view of a format on shards that somebody else encoded. Fields that take ids or numbers as they are share
- * their memory, whatever a vocabulary calls them; anything else is read from what is stored.
+ * Returns the view of a format on shards that were not encoded for it. Fields that take ids or numbers as they are
+ * share memory with the stored rows; other fields are encoded from the stored values.
  */
 export function formatView(source: ShardColumns, format: EncodedFormat): ShardView {
   const labels = new Set(format.labels.map(({ name }) => name));
   const rawColumns = columnsOf(format).map((name): BlockColumn =>
     labels.has(name) ? { name, kind: 'label' } : storedColumn(source.columns.get(name)!),
   );
-  const keys = new Map(format.keys.map((column) => [column, shardKeys(source.vocabularies, column)]));
+  const keys = format.keys.map((column) => ({ column, ...vocabularyKeys(source.vocabularies.get(column)) }));
   const createFinish = (rows: number): Finish => {
     const ready = createRowBlock(format.fields.filter((field) => !isShared(field, source)).map(fieldColumn), rows);
     const texts = columnSource(source);
     const ids = columnSource({ ...source, vocabularies: new Map() });
+    // Keys come first, since fields may change ids in place.
     const steps = [
-      ...format.keys.map((column) => keyStep(column, keys.get(column)!, ready.keys, rows)),
+      ...keys.map((each) => keyStep(each.column, each.keys, ready.keys, rows)),
       ...format.fields.map((field) => fieldStep(field, source, field.direct?.cell === 'id' ? ids : texts, ready)),
     ];
     return (raw, placeOf) => {
@@ -85,15 +86,58 @@ export function formatView(source: ShardColumns, format: EncodedFormat): ShardVi
     rawColumns,
     columns: blockColumns(format),
     spec: format.spec,
-    keyTexts: new Map([...keys].map(([column, { texts }]) => [column, texts])),
+    keyTexts: new Map(keys.map(({ column, texts }) => [column, texts])),
     createFinish,
   };
 }
 
-/** Makes the rows of a field or a key ready. */
+/** Computes a field or a key of stored rows. */
 type Step = (raw: Batch, placeOf: PlaceOf) => void;
 
-/** Whether a field takes what is stored as it is. */
+/**
+ * Computes the keys of the strings of a vocabulary, which equal those of other files with the same strings.
+ * @returns two words per id, and the texts of hashed keys; no keys without a vocabulary, since ids are keys then
+ */
+function vocabularyKeys(vocabulary: StringPool | undefined): {
+  readonly keys: Uint32Array;
+  readonly texts: KeyTexts;
+} {
+  if (vocabulary === undefined) return { keys: new Uint32Array(0), texts: new Map() };
+  const size = vocabulary.offsets.length - 1;
+  const keys = new Uint32Array(KEY_WORDS * size);
+  const textAt = textReader(vocabulary);
+  const write = createKeyWriter();
+  const hashes = new Map<string, string>();
+  for (let id = 0; id < size; id++) {
+    const text = textAt(id);
+    if (write(text, keys, KEY_WORDS * id) && hashes.size <= MAX_KEY_TEXTS)
+      hashes.set(keyDigits(keys[KEY_WORDS * id]!, keys[KEY_WORDS * id + 1]!), text);
+  }
+  return { keys, texts: joinKeyTexts(new Map(), hashes) };
+}
+
+/** Creates the step that computes the keys of rows from the ids of a column. */
+function keyStep(column: string, keys: Uint32Array, ready: Map<string, Uint32Array>, capacity: number): Step {
+  const to = new Uint32Array(KEY_WORDS * capacity);
+  ready.set(keyColumn(column), to);
+  return (raw, placeOf) => {
+    const ids = columnOf(raw.ids, column);
+    for (let row = 0; row < raw.rows; row++) {
+      const id = ids[row]!;
+      if (id === 0)
+        throw badRow(
+          placeOf(row),
+          column,
+          'expected an in-vocabulary id for grouping, found the out-of-vocabulary id 0',
+        );
+      const isText = KEY_WORDS * id < keys.length;
+      to[KEY_WORDS * row] = isText ? keys[KEY_WORDS * id]! : id;
+      to[KEY_WORDS * row + 1] = isText ? keys[KEY_WORDS * id + 1]! : 0;
+    }
+  };
+}
+
+/** Returns whether a field takes stored values as they are. */
 function isShared(field: EncodedField, { columns }: ShardColumns): boolean {
   return field.columns.length === 1 && takesStored(field, columns.get(field.columns[0]!)!);
 }
@@ -118,10 +162,10 @@ function fieldStep(field: EncodedField, source: ShardColumns, columns: ColumnSou
   };
 }
 
-/** Reads the columns of shards: the text of an id is that of its vocabulary, or the number. */
+/** Functions that return a column of stored rows, by name. The text of an id is its string, or else the number. */
 export type ColumnSource = ReadonlyMap<string, (raw: Batch) => Column>;
 
-/** Creates the readers of all columns; a vocabulary is the same dictionary for all rows. */
+/** Returns the readers of all columns; a vocabulary is the same dictionary for all rows. */
 export function columnSource({ columns, vocabularies }: ShardColumns): ColumnSource {
   return new Map(
     [...columns].map(([name, column]) => {
@@ -132,7 +176,7 @@ export function columnSource({ columns, vocabularies }: ShardColumns): ColumnSou
   );
 }
 
-/** Returns stored rows as a chunk, with the columns that were read. */
+/** Returns stored rows as a chunk of the columns that were read. */
 export function shardChunk(raw: Batch, source: ColumnSource): Chunk {
   const names = [raw.ids, raw.numbers, raw.bags, raw.vectors ?? new Map<string, never>()].flatMap((map) => [
     ...map.keys(),

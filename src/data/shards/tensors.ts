@@ -9,14 +9,14 @@ import {
 import { column, type Batch } from '../../core/batch.js';
 import type { ElementType, StoredTensor } from '../../io/safetensors.js';
 
-/** Element type and width of a column's tensor; no width for one element per row. */
-export interface TensorShape {
+/**
+ * Returns the element type and the number of columns of the tensor of a column with a fixed number of words per row. A
+ * tensor with one element per row has one dimension, and `width` is undefined.
+ */
+export function tensorShape(each: WordBlockColumn): {
   readonly dtype: ElementType;
   readonly width: number | undefined;
-}
-
-/** Returns the shape of the tensor of a column with a fixed number of words per row. */
-export function tensorShape(each: WordBlockColumn): TensorShape {
+} {
   const isWide = each.kind === 'vector' || each.kind === 'key';
   return { dtype: wordArray(each) === Uint32Array ? 'U32' : 'F32', width: isWide ? wordsPerRow(each) : undefined };
 }

@@ -1,16 +1,16 @@
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
-import { UserError, userError } from '../../core/errors.js';
+import { UserError } from '../../core/errors.js';
 import { textsFrom, textsOfTensors, type StringPool } from '../../features/vocabulary/string-pool.js';
 import { readSafetensors } from '../../io/safetensors.js';
-import { BLAME_DATA } from './manifest.js';
+import { BLAME_DATA, shardError } from './manifest.js';
 
-/** How the names of a vocabulary's tensors begin. */
+/** Prefix of the names of a vocabulary's tensors. */
 export const VOCABULARY = 'vocabulary';
 
 /**
- * Reads the texts of a column's ids: tensors, or a JSON list.
- * @throws UserError (data) for a file that is neither
+ * Reads the string of each id of a column, from tensors or a JSON array.
+ * @throws UserError (data) for any other file
  */
 export async function readVocabulary(path: string): Promise<StringPool> {
   try {
@@ -18,14 +18,14 @@ export async function readVocabulary(path: string): Promise<StringPool> {
     const texts = textsOfTensors(await readSafetensors(path, undefined, { blame: BLAME_DATA }), VOCABULARY);
     if (texts !== undefined) return texts;
   } catch (error) {
-    throw error instanceof UserError ? error : notOne(path, error);
+    throw error instanceof UserError ? error : vocabularyError(path, error);
   }
-  throw notOne(path);
+  throw vocabularyError(path);
 }
 
-function notOne(path: string, cause?: unknown): Error {
+function vocabularyError(where: string, cause?: unknown): UserError {
   const message =
     `is not a vocabulary; expected a JSON array of strings, or tensors '${VOCABULARY}.bytes' and ` +
     `'${VOCABULARY}.offsets'`;
-  return userError('data', { where: path, message, fix: BLAME_DATA.fix }, cause);
+  return shardError({ where, message }, cause);
 }

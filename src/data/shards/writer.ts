@@ -6,49 +6,54 @@ import type { KeyTexts } from '../../core/row-key.js';
 import { safetensorsParts, writeSafetensors } from '../../io/safetensors.js';
 import { writeParts } from '../../io/write-parts.js';
 import { addKeyTexts } from '../rows/key-readers.js';
-import { appendRows, blockRows, createRowBlock, type BlockColumn, type RowBlock } from '../../chunks/row-block.js';
-import { countIds, type IdCounts } from './id-counts.js';
-import { KEY_TEXTS, storedKeyTexts } from './key-texts.js';
-import { countLabels, LABEL_COUNTS } from './label-counts.js';
+import {
+  appendRows,
+  blockRows,
+  createRowBlock,
+  reserveRows,
+  type BlockColumn,
+  type RowBlock,
+} from '../../chunks/row-block.js';
+import { countIds, countLabels, storedKeyTexts, type IdCount } from './counts.js';
 import { MANIFEST, type Manifest, type ShardColumn } from './manifest.js';
 import { tensorsOf } from './tensors.js';
 import { VOCABULARY } from './vocabulary.js';
 
 /** Maximum number of rows of a shard; fewer if they are wide. Only the last shard of a folder may have fewer. */
 export const ROWS_PER_SHARD = 1 << 16;
-/** Rows that a block has memory for at first: most of many small files need no more. */
+/** Initial capacity of a block in rows; enough for most small files. */
 const FIRST_ROWS = 1 << 10;
-/** Shards that are written while the next is filled. */
+/** Maximum number of shards that are written while the next one is filled. */
 const MAX_WRITING = 2;
-/** Shards that are written but not yet synced: the disk may fall behind for a while, and nobody waits for it. */
+/** Maximum number of shards that are written but not synced, so that writes rarely wait for the disk. */
 const MAX_UNSYNCED = 32;
 
-/** Takes rows and writes them as shards. */
+/** Writes rows as shards. */
 export interface ShardWriter {
-  /** Appends the rows of a batch, which may be reused once the promise is fulfilled. */
+  /** Appends the rows of a batch, which may be reused when the promise is fulfilled. */
   add(batch: Batch): Promise<void>;
-  /** Adds texts of keys that the rows have. */
+  /** Adds texts of hashed keys of the rows. */
   addKeyTexts(texts: ReadonlyMap<string, KeyTexts>): void;
-  /** Adds another file to the folder. */
+  /** Adds another file to the directory. */
   addFile(name: string, content: string): void;
 }
 
-/** What is known when all rows are written. */
+/** Facts that are known when all rows are written. */
 export interface ShardDetails {
   /** By column of ids or bags: exclusive upper bound of the ids. */
   readonly sizes: ReadonlyMap<string, number>;
-  /** By column of ids or bags that has one: the text of each id. */
+  /** Text of each id, by column of ids or bags. */
   readonly vocabularies?: ReadonlyMap<string, StringPool>;
-  /** JSON for the manifest, which also has the counts of ids and labels. */
-  readonly about?: Readonly<Record<string, unknown>>;
+  /** Entries of `about` in the manifest, besides the counts of ids and labels. */
+  readonly about?: Manifest['about'];
 }
 
 /**
- * Writes a folder of shards, whole or not at all: everything is written to a temporary folder beside `path`, the
- * manifest last, which is then renamed. Memory is bounded by three shards.
- * @param columns columns of every batch, in the order of the manifest
- * @param fill adds the rows, in order
- * @throws UserError (disk), also if something exists at `path`
+ * Writes a directory of shards atomically: to a temporary directory next to `path`, with the manifest last, which is
+ * then renamed. Memory is bounded by three shards.
+ * @param columns columns of each batch, in the order of the manifest
+ * @param fill adds the rows in order
+ * @throws UserError (disk), also if `path` exists
  */
 export async function writeShards(
   path: string,
@@ -62,7 +67,7 @@ export async function writeShards(
     try {
       manifest = await writer.finish(await fill(writer));
     } finally {
-      // A folder is removed only when nothing is written to it any more.
+      // The directory can be removed only if no write is in flight.
       await writer.settle();
     }
     await writeSynced(join(folder, MANIFEST), `${JSON.stringify(manifest, null, 1)}\n`);
@@ -70,30 +75,29 @@ export async function writeShards(
   return manifest!;
 }
 
-/** A folder to which shards are written. */
 class ShardFolder implements ShardWriter {
   readonly #folder: string;
   readonly #columns: readonly BlockColumn[];
   readonly #rowsPerShard: number;
   readonly #shards: Manifest['shards'] = [];
-  readonly #counts = new Map<string, IdCounts[string]>();
+  readonly #idCounts = new Map<string, IdCount>();
   readonly #labelCounts = new Map<string, number>();
   readonly #keyTexts = new Map<string, KeyTexts>();
   #capacity = 0;
   #block: RowBlock;
   readonly #spare: RowBlock[] = [];
-  /** Blocks that are written, the oldest first. */
+  /** Writes of blocks in flight, oldest first. */
   readonly #writing: Promise<RowBlock>[] = [];
-  /** Syncs of shards, one after the other: threads that wait for the disk could not read meanwhile. */
+  /** Syncs of shards, one at a time, since a thread that waits for the disk cannot read. */
   readonly #syncs: Promise<void>[] = [];
-  /** Writes of other files; the disk syncs them together with the shards. */
+  /** Writes and syncs of other files. */
   readonly #others: Promise<unknown>[] = [];
 
   constructor(folder: string, columns: readonly BlockColumn[], rowsPerShard: number) {
     this.#folder = folder;
     this.#columns = columns;
     this.#rowsPerShard = rowsPerShard;
-    this.#block = createRowBlock(columns, this.#capacity);
+    this.#block = createRowBlock(columns, 0);
   }
 
   async add(batch: Batch): Promise<void> {
@@ -134,14 +138,14 @@ class ShardFolder implements ShardWriter {
       shards: this.#shards,
       about: {
         ...details.about,
-        idCounts: Object.fromEntries(this.#counts),
-        [LABEL_COUNTS]: Object.fromEntries(this.#labelCounts),
-        ...(this.#keyTexts.size > 0 && { [KEY_TEXTS]: storedKeyTexts(this.#keyTexts) }),
+        idCounts: Object.fromEntries(this.#idCounts),
+        labelCounts: Object.fromEntries(this.#labelCounts),
+        ...(this.#keyTexts.size > 0 && { keyTexts: storedKeyTexts(this.#keyTexts) }),
       },
     };
   }
 
-  /** Waits until nothing is written any more, whether it failed or not. */
+  /** Waits until no write is in flight, successful or not. */
   async settle(): Promise<void> {
     await Promise.allSettled(this.#writing);
     await Promise.allSettled([...this.#syncs, ...this.#others]);
@@ -153,40 +157,31 @@ class ShardFolder implements ShardWriter {
     this.#others.push(writing);
   }
 
-  /** Grows the block for a number of rows. */
+  /** Grows the block to at least `rows` rows. */
   #reserve(rows: number): void {
     if (rows <= this.#capacity) return;
-    const before = this.#block;
     const grown = Math.min(this.#rowsPerShard, Math.max(rows, 4 * this.#capacity, FIRST_ROWS));
-    this.#useBlock(this.#shards.length > 0 ? this.#rowsPerShard : grown);
-    appendRows(before, this.#columns, 0, before.rows, this.#block);
+    this.#capacity = this.#shards.length > 0 ? this.#rowsPerShard : grown;
+    reserveRows(this.#block, this.#columns, this.#capacity);
   }
 
-  #useBlock(capacity: number): void {
-    this.#capacity = capacity;
-    this.#block = createRowBlock(this.#columns, capacity);
-  }
-
-  /** Starts to write the block, and continues with another one. */
+  /** Starts to write the block, and replaces it. */
   async #flush(): Promise<void> {
     await this.#waitForWrites(MAX_WRITING - 1);
     await this.#syncs.at(-MAX_UNSYNCED);
-    countIds(this.#block, this.#counts);
+    countIds(this.#block, this.#idCounts);
     countLabels(this.#block, this.#labelCounts);
     const writing = this.#write(this.#block);
     // `#waitForWrites` throws the error of a write that fails.
     writing.catch(() => undefined);
     this.#writing.push(writing);
     const spare = this.#spare.pop();
-    if (spare === undefined) this.#useBlock(0);
-    else {
-      this.#capacity = this.#rowsPerShard;
-      this.#block = spare;
-      spare.rows = 0;
-    }
+    this.#capacity = spare === undefined ? 0 : this.#rowsPerShard;
+    this.#block = spare ?? createRowBlock(this.#columns, 0);
+    this.#block.rows = 0;
   }
 
-  /** Writes a block as a shard, which is synced after those before it. */
+  /** Writes a block as a shard, which is synced after the previous ones. */
   async #write(block: RowBlock): Promise<RowBlock> {
     const file = `shard-${String(this.#shards.length).padStart(5, '0')}.safetensors`;
     const shard = { file, rows: block.rows, bytes: 0, hash: '' };
@@ -201,13 +196,13 @@ class ShardFolder implements ShardWriter {
     return block;
   }
 
-  /** Waits until at most a number of blocks are being written. */
-  async #waitForWrites(most: number): Promise<void> {
-    while (this.#writing.length > most) this.#spare.push(await this.#writing.shift()!);
+  /** Waits until at most `max` blocks are being written. */
+  async #waitForWrites(max: number): Promise<void> {
+    while (this.#writing.length > max) this.#spare.push(await this.#writing.shift()!);
   }
 }
 
-/** Returns the description of a column in the manifest. */
+/** Describes a column for the manifest. */
 function shardColumn(
   { name, kind, width = 1 }: BlockColumn,
   details: ShardDetails,
@@ -215,11 +210,7 @@ function shardColumn(
 ): ShardColumn {
   if (kind === 'vector') return { name, kind, width };
   if (kind === 'number' || kind === 'label' || kind === 'key') return { name, kind };
-  return { name, kind, size: sizeOf(details, name), ...(vocabulary !== undefined && { vocabulary }) };
-}
-
-function sizeOf({ sizes }: ShardDetails, name: string): number {
-  const size = sizes.get(name);
+  const size = details.sizes.get(name);
   if (size === undefined) throw new Error(`no size for the ids of column '${name}'`);
-  return size;
+  return { name, kind, size, ...(vocabulary !== undefined && { vocabulary }) };
 }

@@ -23,9 +23,8 @@ import {
   type RowFormat,
 } from '../rows/row-format.js';
 import { countLeftOut } from '../rows/row-rule.js';
-import { idCountsOf } from '../shards/id-counts.js';
+import { idCountsOf, leftOutOf } from '../shards/counts.js';
 import { joinedShards } from '../shards/joined-shards.js';
-import { leftOutOf } from '../shards/left-out.js';
 import { asStored } from '../shards/shard-view.js';
 import { cachedShards, encodingThreads, shardsRequest } from './cached-shards.js';
 import { reportShare } from './cell-part.js';

@@ -2,7 +2,7 @@ import { userError } from '../../core/errors.js';
 import type { CellFile } from '../readers/cell-file.js';
 
 /**
- * Refuses files of several kinds as one source: the same value is another text in each.
+ * Checks that the files of a source have the same kind, since the text of a value depends on it.
  * @throws UserError (data)
  */
 export function checkKinds(files: readonly Pick<CellFile, 'path' | 'kind'>[]): void {

@@ -8,36 +8,36 @@ import type { Access, Source } from './source.js';
 
 type Sources = { readonly [S in Split]?: Source | undefined };
 
-/** The splits that decide what a run becomes; test is only measured. */
+/** Splits that the result of training depends on. */
 const TRAINED_BY = ['train', 'valid'] as const;
 
 const dataStateSchema = z.strictObject({
-  /** Usable rows of train: with others, the place in an epoch means nothing; null before they are counted. */
+  /** Number of usable training rows, which a position in an epoch refers to; null before they are counted. */
   trainRows: z.int().min(0).nullable(),
-  /** What the files hold; none in a checkpoint of before it was kept. */
+  /** Content of the files; undefined in old checkpoints. */
   fingerprints: z.strictObject({ train: fingerprintSchema.optional(), valid: fingerprintSchema.optional() }),
-  /** By task whose label is scaled: what was learned for it on train. */
+  /** Statistics of label scaling, fitted on the training set, by task. */
   labelScales: z.record(z.string(), z.unknown()).optional(),
 });
-/** What a run knows of its data. */
+/** State of the data of a run. */
 export type DataState = z.output<typeof dataStateSchema>;
 
-/** The data's section of a checkpoint. */
+/** Section of a checkpoint with the state of the data. */
 export const dataSection: StateSection<DataState> = { name: 'data', version: 1, schema: dataStateSchema };
 
-/** What is known of data before it is read. */
+/** Returns the state before data is read. */
 export function firstDataState(): DataState {
   return { trainRows: null, fingerprints: {} };
 }
 
-/** The splits that are known by what they hold, so that their files may lie elsewhere. */
+/** Returns the splits that are identified by content, so that their files may have moved. */
 export function splitsByContent({ fingerprints }: DataState): readonly Split[] {
   return TRAINED_BY.filter((split) => fingerprints[split] !== undefined);
 }
 
 /**
- * Refuses data that holds something else than a run was trained with, before it is read for it.
- * @throws UserError (data) that says which split and what of it changed
+ * Checks that the content of the data is that of training.
+ * @throws UserError (data) with all changed files
  */
 export async function refuseOtherContent({ fingerprints }: DataState, sources: Sources, access: Access): Promise<void> {
   const problems: Problem[] = [];
@@ -45,22 +45,17 @@ export async function refuseOtherContent({ fingerprints }: DataState, sources: S
     const [known, source] = [fingerprints[split], sources[split]];
     if (known === undefined || source === undefined) continue;
     const now = await source.fingerprint(access);
-    if (isSameContent(known, now) && isOtherOrder(Object.keys(known), Object.keys(now)))
-      problems.push({
-        key: `data.${split}`,
-        where: source.path,
-        message: 'its files are in a different order than at training',
-        fix: FIX,
-      });
-    if (!isSameContent(known, now))
-      problems.push(...changesOf(source.path, known, now).map((problem) => ({ key: `data.${split}`, ...problem })));
+    const changes = isSameContent(known, now)
+      ? orderChange(source.path, known, now)
+      : listChanges(source.path, known, now);
+    problems.push(...changes.map((problem) => ({ key: `data.${split}`, ...problem, fix: FIX })));
   }
   if (problems.length > 0) throw new UserError('data', problems);
 }
 
 /**
- * Takes down what a run is trained with, where it is not known yet.
- * @throws UserError (data) for another number of rows than there were
+ * Records the data that a run is trained on.
+ * @throws UserError (data) if the number of training rows changed
  */
 export async function rememberData(
   state: DataState,
@@ -80,8 +75,8 @@ export async function rememberData(
 }
 
 /**
- * What to tell of a valid that holds what train holds, so that the best epoch is the one that learned it by heart; a
- * split of one source is none of these.
+ * Returns the warning that the training and validation set have the same rows, if so.
+ * @param isDivided whether they are parts of one source
  */
 export function sameNotices({ fingerprints: { train, valid } }: DataState, isDivided: boolean): readonly string[] {
   if (isDivided || train === undefined || valid === undefined || !isSameContent(train, valid)) return [];
@@ -91,27 +86,25 @@ export function sameNotices({ fingerprints: { train, valid } }: DataState, isDiv
   ];
 }
 
-const isOtherOrder = (known: readonly string[], now: readonly string[]): boolean =>
-  known.length > 1 && known.some((name, i) => name !== now[i]);
-
 const FIX = 'resume with the same data, or start a new run';
 
-function changesOf(path: string, known: Fingerprint, now: Fingerprint): Problem[] {
+function orderChange(where: string, known: Fingerprint, now: Fingerprint): readonly Problem[] {
+  const [before, after] = [Object.keys(known), Object.keys(now)];
+  // The name of a single file does not matter.
+  return before.length > 1 && before.some((name, i) => name !== after[i])
+    ? [{ where, message: 'its files are in a different order than at training' }]
+    : [];
+}
+
+function listChanges(path: string, known: Fingerprint, now: Fingerprint): readonly Problem[] {
   return [...new Set([...Object.keys(known), ...Object.keys(now)])].flatMap((name): Problem[] => {
     const [before, after] = [known[name], now[name]];
     const where = join(path, name);
-    if (before === undefined) return [{ where, message: 'did not exist at training', fix: FIX }];
-    if (after === undefined) return [{ where, message: 'existed at training, but is missing', fix: FIX }];
+    if (before === undefined) return [{ where, message: 'did not exist at training' }];
+    if (after === undefined) return [{ where, message: 'existed at training, but is missing' }];
     if (before.bytes !== after.bytes)
-      return [{ where, message: `has ${after.bytes} bytes, but had ${before.bytes} at training`, fix: FIX }];
-    return before.hash === after.hash
-      ? []
-      : [
-          {
-            where,
-            message: `has the same size as at training (${after.bytes} bytes), but different content`,
-            fix: FIX,
-          },
-        ];
+      return [{ where, message: `has ${after.bytes} bytes, but had ${before.bytes} at training` }];
+    if (before.hash === after.hash) return [];
+    return [{ where, message: `has the same size as at training (${after.bytes} bytes), but different content` }];
   });
 }

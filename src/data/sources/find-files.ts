@@ -2,29 +2,27 @@ import { readdirSync, realpathSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { quoted, UserError, userError } from '../../core/errors.js';
 import { CACHE_FOLDER } from '../cache/cache.js';
-import { isDataName } from '../readers/data-kind.js';
 import type { Paths } from '../options.js';
-import { byCharacters, checkLink, checkMatches, findMatches, globParts, isGlob, statOf } from './glob.js';
-import { isPartition, partitionsOf } from './partitions.js';
+import { isDataName } from '../readers/data-kind.js';
+import { checkLink, checkMatches, findMatches, globParts, isFolder, isGlob, statOf } from './glob.js';
 
 /** A file of a source. */
 export interface DataFile {
   readonly path: string;
-  /** The folder beside the data that keeps what was read of it. */
+  /** Cache directory next to the data. */
   readonly home: string;
-  /** Columns that are the same in all of its rows, as the names of its folders say. */
+  /** Columns that the names of its directories define, with their value in all rows. */
   readonly constants: ReadonlyMap<string, string>;
 }
 
 /**
- * The files that paths stand for, in their order: that of the list, and within a folder or a glob that of their paths,
- * character by character. A
- * folder stands for the files in it, or for those of its partitions (`ds=2026-11-01`); what begins with a dot or an
- * underscore is not data there.
- * @throws UserError (data) for what matches nothing, is no data, or is there twice
+ * Finds the files of a source, in the order of the list, and by path (UTF-16 code units) within a directory or a glob.
+ * A directory contains data files or partitions (`ds=2026-11-01`); names that begin with a dot or an underscore are
+ * not data.
+ * @throws UserError (data) for a path that matches nothing or is not data, and for a file that is listed twice
  */
 export function findFiles(paths: Paths): readonly DataFile[] {
-  const files = [paths].flat().flatMap(filesOf);
+  const files = [paths].flat().flatMap(listFiles);
   const seen = new Map<string, string>();
   for (const { path } of files) {
     const real = realPath(path);
@@ -41,8 +39,8 @@ export function findFiles(paths: Paths): readonly DataFile[] {
 }
 
 /**
- * All that the cache may keep something of: the files that paths stand for, and all of them together; also where they
- * are gone.
+ * Lists the sources that the cache may have entries of: each file, and all files together. Files that do not exist
+ * anymore are included.
  */
 export function sourcesOf(paths: Paths): readonly Pick<DataFile, 'path' | 'home'>[] {
   try {
@@ -54,14 +52,14 @@ export function sourcesOf(paths: Paths): readonly Pick<DataFile, 'path' | 'home'
   }
 }
 
-/** The folder that all files lie below. */
+/** Returns the deepest directory that contains all files. */
 export function commonFolder(files: readonly Pick<DataFile, 'path'>[]): string {
   let folder = dirname(files[0]!.path);
   while (!files.every(({ path }) => path.startsWith(folder === '/' ? '/' : `${folder}/`))) folder = dirname(folder);
   return folder;
 }
 
-/** Whether anything is there that a path or a glob stands for. */
+/** Returns whether a path exists, or a glob has matches. */
 export function isThere(path: string): boolean {
   if (statOf(path) !== undefined) return true;
   if (!isGlob(path)) return false;
@@ -69,53 +67,51 @@ export function isThere(path: string): boolean {
   return files.length + folders.length > 0;
 }
 
-/** A path of the user's as an absolute one; a glob stays one. */
+/** Resolves paths and globs of the user. */
 export function absolute(paths: Paths, folder = '.'): Paths {
   const one = (path: string): string => (path === STDIN ? path : resolve(folder, path));
   return typeof paths === 'string' ? one(paths) : paths.map(one);
 }
 
-/** Paths as people see them. */
+/** Formats paths for messages. */
 export function namesOf(paths: Paths): string {
   const [first, ...more] = [paths].flat() as [string, ...string[]];
   return more.length === 0 ? first : `${first} and ${more.length} more`;
 }
 
-/** Standard input. */
+/** Path of standard input. */
 const STDIN = '-';
 
-function filesOf(path: string): readonly DataFile[] {
-  const stats = path === STDIN ? undefined : statOf(path);
-  if (stats?.isDirectory() === true) return folderFiles(path).map((file) => fileAt(file, dirname(path)));
-  // What is not there is told by whoever opens it, unless it is meant to match something.
-  if (stats !== undefined || path === STDIN || !isGlob(path)) return [fileAt(path, dirname(path))];
+function listFiles(path: string): readonly DataFile[] {
+  if (path !== STDIN && isFolder(path)) return listFolder(path).map((file) => fileAt(file, dirname(path)));
+  // Opening a missing file reports it, unless the path is a glob.
+  if (path === STDIN || statOf(path) !== undefined || !isGlob(path)) return [fileAt(path, dirname(path))];
   const matches = findMatches(path);
   checkMatches(path, matches);
-  const found = matches.files.length > 0 ? matches.files : matches.folders.flatMap(folderFiles);
-  if (found.length === 0) throw userError('data', { where: path, message: 'matches no file', fix: cureOf(path) });
+  const found = matches.files.length > 0 ? matches.files : matches.folders.flatMap(listFolder);
   const { base } = globParts(path);
+  if (found.length === 0)
+    throw userError('data', { where: path, message: 'matches no file', fix: describeFolder(base) });
   return found.map((file) => fileAt(file, base));
 }
 
 function fileAt(path: string, home: string): DataFile {
-  return { path, home: join(home, CACHE_FOLDER), constants: partitionsOf(path) };
+  return { path, home: join(home, CACHE_FOLDER), constants: parsePartitions(path) };
 }
 
-/** What to do about a glob that matches nothing. */
-function cureOf(path: string): string {
-  const { base } = globParts(path);
-  const stats = statOf(base);
-  if (stats === undefined) return `the directory ${base} does not exist; correct the path`;
-  const names = visible(base);
+/** Returns the fix for a glob without matches. */
+function describeFolder(folder: string): string {
+  if (statOf(folder) === undefined) return `the directory ${folder} does not exist; correct the path`;
+  const names = listVisible(folder);
   return names.length === 0
-    ? `the directory ${base} is empty; correct the path`
-    : `the directory ${base} contains ` +
+    ? `the directory ${folder} is empty; correct the path`
+    : `the directory ${folder} contains ` +
         `${names.slice(0, 5).map(quoted).join(', ')}${names.length > 5 ? `, and ${names.length - 5} more` : ''}`;
 }
 
-/** The files that a folder stands for. */
-function folderFiles(folder: string): readonly string[] {
-  const found = partsOf(folder, true);
+/** Returns the data files of a directory, by path. */
+function listFolder(folder: string): readonly string[] {
+  const found = listParts(folder, true);
   if (found.length === 0)
     throw userError('data', {
       where: folder,
@@ -123,15 +119,13 @@ function folderFiles(folder: string): readonly string[] {
         'is a directory without a shard manifest.json or CSV, JSON Lines or Parquet files; expected one of ' +
         'these, or a CSV file',
     });
-  return [...found].sort(byCharacters);
+  return found.sort();
 }
 
-/**
- * @param isRoot whether it is the folder that was named: of one that holds no part at all, nothing stands among parts.
- */
-function partsOf(folder: string, isRoot: boolean): readonly string[] {
+/** @param isRoot whether it is the directory of the source, which may have no data file */
+function listParts(folder: string, isRoot: boolean): string[] {
   const [files, folders, others]: [string[], string[], string[]] = [[], [], []];
-  for (const name of visible(folder)) {
+  for (const name of listVisible(folder)) {
     const path = join(folder, name);
     checkLink(path);
     const stats = statOf(path);
@@ -155,13 +149,13 @@ function partsOf(folder: string, isRoot: boolean): readonly string[] {
       message: `is a partition in the directory ${folder}, which also contains data files`,
       fix: 'separate files and partitions, or use a glob',
     });
-  return [...files, ...folders.flatMap((each) => partsOf(each, false))];
+  return [...files, ...folders.flatMap((each) => listParts(each, false))];
 }
 
-function visible(folder: string): readonly string[] {
+function listVisible(folder: string): readonly string[] {
   return readdirSync(folder)
     .filter((name) => !/^[._]/.test(name))
-    .sort(byCharacters);
+    .sort();
 }
 
 function realPath(path: string): string {
@@ -169,5 +163,36 @@ function realPath(path: string): string {
     return realpathSync(path);
   } catch {
     return path;
+  }
+}
+
+/** Hive's name of a missing partition value. */
+const MISSING_PARTITION = '__HIVE_DEFAULT_PARTITION__';
+
+function isPartition(name: string): boolean {
+  return /^[^=]+=/.test(name);
+}
+
+/**
+ * Parses the Hive partitions of a path: rows of `ds=2026-11-01/part-0.parquet` have `2026-11-01` in column `ds`.
+ * Percent encoding is decoded; a missing value is an empty string.
+ */
+function parsePartitions(path: string): ReadonlyMap<string, string> {
+  const folders = path.split('/').slice(0, -1).filter(isPartition);
+  return new Map(
+    folders.map((folder) => {
+      const [name, ...rest] = folder.split('=');
+      const value = decode(rest.join('='));
+      return [decode(name!), value === MISSING_PARTITION ? '' : value];
+    }),
+  );
+}
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    // A % that is not followed by two hexadecimal digits.
+    return text;
   }
 }

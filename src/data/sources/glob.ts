@@ -4,40 +4,39 @@ import { globSync, isDynamicPattern } from 'tinyglobby';
 import { quoted, systemCode, userError } from '../../core/errors.js';
 import { unreadable } from '../readers/unreadable.js';
 
-/** What a glob matches, as paths in the order of their characters. */
+/** Paths that a glob matches, in the order of their UTF-16 code units. */
 export interface GlobMatches {
-  /** Whatever is no directory: also links that lead nowhere, and pipes. */
+  /** All that are not directories, including broken links and pipes. */
   readonly files: readonly string[];
   readonly folders: readonly string[];
 }
 
-/** Whether a path has signs of a glob. */
+/** Returns whether a path has glob syntax. */
 export function isGlob(path: string): boolean {
   return isDynamicPattern(path);
 }
 
-/** Splits a glob into the folder at which it begins, and the pattern below it. */
+/** Splits a glob into the directory that it is relative to, and the pattern. */
 export function globParts(path: string): { readonly base: string; readonly pattern: string } {
   const parts = path.split('/');
-  const first = parts.findIndex((part) => isDynamicPattern(part));
+  const first = parts.findIndex(isGlob);
   return { base: parts.slice(0, first).join('/') || '/', pattern: parts.slice(first).join('/') };
 }
 
 /**
- * Finds all that a glob matches; what begins with an underscore does where the glob says so.
- * @throws UserError (data) for a folder that cannot be read
+ * Finds all matches of a glob. Names that begin with an underscore match only patterns with such a name.
+ * @throws UserError (data) for a directory that cannot be read
  */
 export function findMatches(path: string): GlobMatches {
   const { base, pattern } = globParts(path);
-  if (statOf(base)?.isDirectory() !== true) return { files: [], folders: [] };
-  const isMarked = (name: string): boolean => name.startsWith('_');
-  const wantsMarked = pattern.split('/').some(isMarked);
+  if (!isFolder(base)) return { files: [], folders: [] };
+  const hasUnderscore = (names: string): boolean => names.split('/').some((name) => name.startsWith('_'));
   let failure: Error | undefined;
   const readFolder = (folder: string): Dirent[] => {
     try {
-      return entriesOf(folder);
+      return listEntries(folder);
     } catch (error) {
-      // What is thrown here is taken for a folder without entries.
+      // tinyglobby ignores errors.
       failure ??= unreadable(folder, error) as Error;
       return [];
     }
@@ -50,18 +49,14 @@ export function findMatches(path: string): GlobMatches {
   });
   if (failure !== undefined) throw failure;
   const found = [...new Set(names.map((name) => name.replace(/\/$/, '')))]
-    .filter((name) => name !== '' && name !== '.' && (wantsMarked || !name.split('/').some(isMarked)))
+    .filter((name) => name !== '' && name !== '.' && (hasUnderscore(pattern) || !hasUnderscore(name)))
     .map((name) => join(base, name))
-    .sort(byCharacters);
-  const isFolder = (match: string): boolean => statOf(match)?.isDirectory() === true;
+    .sort();
   return { files: found.filter((match) => !isFolder(match)), folders: found.filter(isFolder) };
 }
 
-/**
- * The entries of a folder as a glob is to see them: all that are no folders as files, and a link to a folder as a file,
- * too.
- */
-function entriesOf(folder: string): Dirent[] {
+/** Lists a directory for tinyglobby: all but directories as files, and a link to a directory as both. */
+function listEntries(folder: string): Dirent[] {
   return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
     if (entry.isDirectory()) return [entry];
     const file = Object.create(entry, {
@@ -69,16 +64,16 @@ function entriesOf(folder: string): Dirent[] {
       isDirectory: { value: () => false },
       isSymbolicLink: { value: () => false },
     }) as Dirent;
-    return entry.isSymbolicLink() && statOf(join(folder, entry.name))?.isDirectory() === true ? [entry, file] : [file];
+    return entry.isSymbolicLink() && isFolder(join(folder, entry.name)) ? [entry, file] : [file];
   });
 }
 
 /**
- * Checks that the matches of a glob are files, or else folders: none is skipped.
- * @throws UserError (data) for a link that leads nowhere, and for a folder among files
+ * Checks that the matches of a glob can be read: either files or directories.
+ * @throws UserError (data) for a broken link, and for a directory without matches next to files
  */
 export function checkMatches(path: string, { files, folders }: GlobMatches): void {
-  for (const file of files) checkLink(file);
+  files.forEach(checkLink);
   if (files.length === 0) return;
   const other = folders.find((folder) => !files.some((file) => file.startsWith(`${folder}/`)));
   if (other === undefined) return;
@@ -90,7 +85,7 @@ export function checkMatches(path: string, { files, folders }: GlobMatches): voi
 }
 
 /**
- * Checks that a path is no link that leads nowhere.
+ * Checks that a path is not a broken link.
  * @throws UserError (data)
  */
 export function checkLink(path: string): void {
@@ -99,7 +94,7 @@ export function checkLink(path: string): void {
   try {
     target = readlinkSync(path);
   } catch {
-    // No link, or gone meanwhile: whoever opens it finds that.
+    // Not a link, or deleted: opening it reports the error.
     return;
   }
   throw userError('data', {
@@ -109,12 +104,12 @@ export function checkLink(path: string): void {
   });
 }
 
-/** Orders as `ls` does where the language is C: code unit by code unit, the same on every machine. */
-export function byCharacters(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
+/** Returns whether a path is a directory, or a link to one. */
+export function isFolder(path: string): boolean {
+  return statOf(path)?.isDirectory() === true;
 }
 
-/** What is at a path; undefined where nothing is, or a link that leads nowhere or back to itself. */
+/** Returns the stats of a path; undefined if it does not exist, or is a broken or circular link. */
 export function statOf(path: string): Stats | undefined {
   try {
     return statSync(path, { throwIfNoEntry: false });

@@ -8,10 +8,9 @@ import { openShardSource } from './shard-source.js';
 import type { Source } from './source.js';
 
 /**
- * Opens a source and finds the columns that are read: files of CSV, JSON Lines or Parquet, or a folder of shards.
- * @param paths of files, folders or globs
- * @param dialect what is said of a text file
- * @throws UserError (data) for one that cannot be read or lacks a column
+ * Opens files of CSV, JSON Lines or Parquet, or a directory of shards, and finds the columns to read.
+ * @param paths files, directories or globs
+ * @throws UserError (data) for a source that cannot be read or lacks a column
  */
 export async function openSource(
   paths: Paths,

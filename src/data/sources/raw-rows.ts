@@ -7,7 +7,7 @@ import { collectRows } from '../pipeline.js';
 import type { RejectPolicy } from '../rows/rejects.js';
 import { recipeOf, unsampled, type RowFormat } from '../rows/row-format.js';
 import type { LeftOut } from '../rows/row-rule.js';
-import { leftOutOf } from '../shards/left-out.js';
+import { leftOutOf } from '../shards/counts.js';
 import { openShards } from '../shards/reader.js';
 import { reportShare, type CellPart } from './cell-part.js';
 import type { Reading } from './source.js';

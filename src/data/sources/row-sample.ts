@@ -8,41 +8,40 @@ import type { Paths } from '../options.js';
 import { encodeRows, fitRows } from '../pipeline.js';
 import { findFiles, type DataFile } from './find-files.js';
 import { openSource } from './open-source.js';
-import type { Source } from './source.js';
+import { wrapSource, type Source } from './source.js';
 
 /** Maximum number of runs of consecutive rows in a sample. */
 const MAX_RUNS = 10_000;
 const LF = 10;
 
-/** Opens sources of which only a sample of rows is encoded. */
+/** Opens sources as samples of their rows. */
 export interface RowSampler {
   /** @throws UserError (data) for files that cannot be read or lack a column */
   open(paths: Paths, columns: readonly string[], dialect: DialectOptions): Promise<Source>;
-  /** Whether a source has more rows than its sample. */
+  /** Whether any source has more rows than its sample. */
   readonly isCut: boolean;
 }
 
-/** Row numbers, from 0 on, of the first row and behind the last one. */
+/** Range of row numbers, from 0. */
 interface Run {
   readonly begin: number;
   readonly end: number;
 }
 
 /**
- * Samples about `limit` rows of each source, evenly over all of its files: as many rows of every stretch, at random
- * places. Sources with fewer rows are
- * read whole, and so are directories of shards. Every file is read to its end, so that damage is found wherever it is;
- * rows outside the sample are not
- * encoded. Nothing is cached. A byte offset is never guessed, since a line feed may be inside of quotes.
+ * Creates a sampler of about `limit` rows per source: stratified over all of its files, at random positions. Smaller
+ * sources and directories of shards are read completely. Files are read to their end to find all damage, but rows
+ * outside the sample are not encoded; nothing is cached. Byte offsets are not guessed, since quotes may contain line
+ * feeds.
  */
 export function createRowSampler(limit: number): RowSampler {
   let isCut = false;
-  /** By path, since the splits of one source have the same files. */
+  /** Number of rows by path; splits of one source have the same files. */
   const counts = new Map<string, number>();
-  const countOf = async ({ path, constants }: DataFile, dialect: DialectOptions): Promise<number> => {
-    const found = counts.get(path) ?? (await countRows(await openRows(path, [], dialect, constants)));
-    counts.set(path, found);
-    return found;
+  const countFile = async ({ path, constants }: DataFile, dialect: DialectOptions): Promise<number> => {
+    const count = counts.get(path) ?? (await countRows(await openRows(path, [], dialect, constants)));
+    counts.set(path, count);
+    return count;
   };
 
   return {
@@ -53,40 +52,39 @@ export function createRowSampler(limit: number): RowSampler {
       const whole = await openSource(paths, columns, dialect);
       if (!whole.takesRules) return whole;
       const files = findFiles(paths);
-      const sampled = async (wanted: readonly string[]): Promise<readonly RowSource[]> => {
+      const openSample = async (wanted: readonly string[]): Promise<readonly RowSource[]> => {
         const opened: RowSource[] = [];
         for (const { path, constants } of files) opened.push(await openRows(path, wanted, dialect, constants));
         const rows: number[] = [];
-        for (const file of files) rows.push(await countOf(file, dialect));
+        for (const file of files) rows.push(await countFile(file, dialect));
         const total = rows.reduce((sum, count) => sum + count, 0);
         if (total <= limit) return opened;
         isCut = true;
-        const runs = runsOf(total, limit);
+        const runs = sampleRuns(total, limit);
         let first = 0;
         return opened.map((source, i) => {
-          const csv = sampledFile(source.csv, runs, first);
+          const csv = sampleFile(source.csv, runs, first);
           first += rows[i]!;
           return { ...source, csv };
         });
       };
-      return {
-        ...whole,
-        fit: async (format, { policy }) => fitRows(await sampled(columns), format, policy),
+      return wrapSource(whole, {
+        fit: async (format, { policy }) => fitRows(await openSample(columns), format, policy),
         async *stream(format, kept, { policy, signal }) {
-          for (const rows of await sampled([...new Set([...columns, ...kept])])) {
+          for (const rows of await openSample([...new Set([...columns, ...kept])])) {
             for await (const batch of encodeRows(rows, format, { kept, onShare: () => signal?.throwIfAborted() })) {
               for (const row of batch.rejects) policy.reject(row);
               yield batch;
             }
           }
         },
-      };
+      });
     },
   };
 }
 
-/** Stratified runs: each stretch of the rows gives one, at a random place; the first gives its first rows. */
-function runsOf(total: number, limit: number): readonly Run[] {
+/** Samples a run at a random position of each stratum; the first run begins with row 0. */
+function sampleRuns(total: number, limit: number): readonly Run[] {
   const numRuns = Math.min(MAX_RUNS, limit);
   const length = Math.floor(limit / numRuns);
   const random = randomStream(0, 'rows of a sample');
@@ -97,11 +95,11 @@ function runsOf(total: number, limit: number): readonly Run[] {
   });
 }
 
-/** Counts the rows of a file as far as it can be read; the reader of the rows reports what is wrong after them. */
+/** Counts the rows of a file up to its first error, which reading the sample reports. */
 async function countRows({ csv }: RowSource): Promise<number> {
   let count = 0;
   try {
-    for await (const piece of csv.pieces()) count += rowsOf(piece);
+    for await (const piece of csv.pieces()) count += countPiece(piece);
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
   }
@@ -109,31 +107,31 @@ async function countRows({ csv }: RowSource): Promise<number> {
 }
 
 /**
- * Returns a file without the rows outside of some runs.
- * @param first number of its first row in the numbering of the runs
+ * Returns a file without the rows outside of runs.
+ * @param first number of the file's first row
  */
-function sampledFile<File extends Pick<CellFile, 'pieces'>>(csv: File, runs: readonly Run[], first: number): File {
+function sampleFile<File extends Pick<CellFile, 'pieces'>>(csv: File, runs: readonly Run[], first: number): File {
   return {
     ...csv,
     async *pieces() {
       let row = first;
       let next = runs.findIndex(({ end }) => end > first) >>> 0;
       for await (const piece of csv.pieces()) {
-        const rows = rowsOf(piece);
-        const taken: Run[] = [];
+        const rows = countPiece(piece);
+        const own: Run[] = [];
         for (let i = next; i < runs.length && runs[i]!.begin < row + rows; i++) {
           const { begin, end } = runs[i]!;
-          taken.push({ begin: Math.max(0, begin - row), end: Math.min(rows, end - row) });
+          own.push({ begin: Math.max(0, begin - row), end: Math.min(rows, end - row) });
           if (end <= row + rows) next = i + 1;
         }
-        yield* cutPiece(piece, taken);
+        yield* cutPiece(piece, own);
         row += rows;
       }
     },
   };
 }
 
-/** Cuts a piece into runs of its rows; lines that are not rows stay. */
+/** Cuts a piece into runs of its rows; invalid lines are kept. */
 function* cutPiece(piece: Piece, runs: readonly Run[]): Generator<Piece> {
   const { progress } = piece;
   if ('failure' in piece) yield piece;
@@ -145,11 +143,11 @@ function* cutPiece(piece: Piece, runs: readonly Run[]): Generator<Piece> {
   }
 }
 
-/** Cuts plain lines into runs, which are in order, and the number of lines between them. */
+/** Cuts plain lines into runs, which are sorted, and counts of the lines between them. */
 function* cutLines({ bytes, begin, end: last }: PlainLines, runs: readonly Run[]): Generator<PlainLines | Chunk> {
   let [line, at] = [0, begin];
-  const skipTo = (wanted: number): number => {
-    for (; line < wanted && at < last; line++) at = bytes.indexOf(LF, at) + 1;
+  const skipTo = (target: number): number => {
+    for (; line < target && at < last; line++) at = bytes.indexOf(LF, at) + 1;
     return at;
   };
   for (const run of runs) {
@@ -163,13 +161,13 @@ function* cutLines({ bytes, begin, end: last }: PlainLines, runs: readonly Run[]
   yield skippedLines(line - before);
 }
 
-/** A chunk of lines that are not read. */
+/** Creates a chunk of lines that are not read. */
 function skippedLines(numLines: number): Chunk {
   return { rows: 0, numLines, columns: new Map(), cellsOf: () => [] };
 }
 
-/** Returns the number of rows of a piece; of plain lines, the number of lines. */
-function rowsOf(piece: Piece): number {
+/** Counts the rows of a piece; each plain line is a row. */
+function countPiece(piece: Piece): number {
   if ('failure' in piece) return 0;
   if (!('bytes' in piece)) return piece.rows;
   let count = 0;

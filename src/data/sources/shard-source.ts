@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { ChunkRows } from '../../chunks/chunk.js';
 import { createRowBlock, type BlockColumn } from '../../chunks/row-block.js';
 import type { Batch } from '../../core/batch.js';
-import { didYouMean, UserError, userError } from '../../core/errors.js';
+import { didYouMean, UserError, userError, type Problem } from '../../core/errors.js';
 import { KEY_WORDS, textOfKey } from '../../core/row-key.js';
 import { normalizeGiven } from '../../core/tasks.js';
 import { cleanFit } from '../../features/clean-field.js';
@@ -18,10 +18,9 @@ import { finishFits, startFits } from '../encoding/fit-readers.js';
 import type { EncodedBatch } from '../rows/row-collector.js';
 import type { EncodedFormat, RowFormat } from '../rows/row-format.js';
 import { badRow, checkIds, checkNumbers } from '../shards/check-shard-rows.js';
-import { idCountsOf } from '../shards/id-counts.js';
+import { idCountsOf, type IdCount } from '../shards/counts.js';
 import { contentHashOf, MANIFEST, type ShardColumn } from '../shards/manifest.js';
 import type { Shards } from '../shards/reader.js';
-import { problemsOfKeys } from '../shards/shard-keys.js';
 import {
   asStored,
   columnSource,
@@ -35,12 +34,13 @@ import { readVocabulary } from '../shards/vocabulary.js';
 import { reportShare } from './cell-part.js';
 import type { Reading, Source } from './source.js';
 
-/** Rows of a batch of a stream. */
+/** Rows per batch of a stream. */
 const STREAM_ROWS = 1 << 12;
 
 /**
- * Opens a folder of shards that was not encoded for this config: by `mtl prepare`, or by hand. Every row must be valid.
- * @throws UserError (data) that names every column that is missing or of another kind than the config needs
+ * Opens a directory of shards that were not encoded for this config, by `mtl prepare` or another program. All rows must
+ * be valid.
+ * @throws UserError (data) with all missing columns
  */
 export async function openShardSource(shards: Shards, wanted: readonly string[]): Promise<Source> {
   const { folder, manifest } = shards;
@@ -76,7 +76,7 @@ class ShardSource implements Source {
   }
 
   async fit(format: RowFormat, reading: Reading): Promise<Fitted> {
-    checkKinds(format, this.#stored, this.#manifestPath);
+    checkFormat(format, this.#stored, this.#manifestPath);
     const fits = startFits(format);
     const toRead: ShardFitter[] = [];
     for (const field of format.fields) {
@@ -84,7 +84,7 @@ class ShardSource implements Source {
       if (ownersFit === undefined) continue;
       const fit = cleanFit(ownersFit, field);
       const column = this.#stored.columns.get(field.columns[0]!)!;
-      // A column of ids has the number of ids in the manifest.
+      // The manifest has the number of ids.
       if (field.columns.length === 1 && 'size' in column && fit.direct?.cell === 'id')
         fit.direct.observe(column.size - 1);
       else toRead.push({ columns: field.columns, fitter: fieldFitter(field, fit) });
@@ -96,10 +96,8 @@ class ShardSource implements Source {
   }
 
   async dataset(format: EncodedFormat, { threads, onWarning }: Reading): Promise<Dataset> {
-    const { manifest } = this.#shards;
-    checkKinds(format, this.#stored, this.#manifestPath);
-    const wrongKeys = problemsOfKeys(format.keys, this.#stored.columns, idCountsOf(manifest), this.#manifestPath);
-    if (wrongKeys.length > 0) throw new UserError('data', wrongKeys);
+    checkFormat(format, this.#stored, this.#manifestPath);
+    checkKeys(format.keys, this.#stored, idCountsOf(this.#shards.manifest), this.#manifestPath);
     const idCounts = countsByField(this.#shards, format);
     const options = { idCounts, lossKeys: format.spec.lossKeys, threads, onWarning };
     return Promise.resolve(shardDataset(this.#shards, formatView(this.#stored, format), options));
@@ -107,10 +105,10 @@ class ShardSource implements Source {
 
   async *stream(format: EncodedFormat, kept: readonly string[], reading: Reading): AsyncGenerator<EncodedBatch> {
     const { columns } = this.#stored;
-    checkKinds(format, this.#stored, this.#manifestPath);
+    checkFormat(format, this.#stored, this.#manifestPath);
     const vocabularies = await readVocabularies(this.path, columns, kept);
     const columnsOfKept = columnSource({ columns, vocabularies });
-    // The rows are read twice: as the format reads them, and as they are stored.
+    // Rows are read twice: encoded, and as stored.
     const view = asStored(kept.map((name) => storedColumn(columns.get(name)!)));
     const keptBatches = shardDataset(this.#shards, view).batches(STREAM_ROWS);
     const batches = shardDataset(this.#shards, formatView(this.#stored, format)).batches(STREAM_ROWS);
@@ -169,7 +167,7 @@ async function readVocabularies(
   return vocabularies;
 }
 
-/** Returns the texts of stored columns. */
+/** Returns the texts of stored columns, by column and row. */
 function keptTexts(names: readonly string[], source: ColumnSource, raw: Batch): readonly (readonly string[])[] {
   return names.map((name) => {
     const text = textsOf(name, source, raw);
@@ -177,7 +175,7 @@ function keptTexts(names: readonly string[], source: ColumnSource, raw: Batch): 
   });
 }
 
-/** Returns a function from a row to the text of a stored value; a number is as short as a 32-bit float allows. */
+/** Returns a function from a row to the text of its value; numbers have the shortest text of a 32-bit float. */
 function textsOf(name: string, source: ColumnSource, raw: Batch): (row: number) => string {
   const keys = raw.keys?.get(name);
   if (keys !== undefined) return (row) => textOfKey(keys[KEY_WORDS * row]!, keys[KEY_WORDS * row + 1]!);
@@ -187,7 +185,7 @@ function textsOf(name: string, source: ColumnSource, raw: Batch): (row: number) 
   return (row) => column.text(row);
 }
 
-/** Returns the counts of fields that take stored ids as they are; those of other fields are unknown. */
+/** Returns the counts of fields that take stored ids as they are, which are the only ones known. */
 function countsByField({ manifest }: Shards, { fields }: EncodedFormat): Dataset['idCounts'] {
   const counts = idCountsOf(manifest);
   return new Map(
@@ -201,7 +199,7 @@ function countsByField({ manifest }: Shards, { fields }: EncodedFormat): Dataset
   );
 }
 
-/** A field that is fitted on rows. */
+/** Fitter of a field that is fitted on rows. */
 interface ShardFitter {
   readonly columns: readonly string[];
   readonly fitter: FieldFitter;
@@ -239,53 +237,75 @@ async function fitShards(
   }
 }
 
-/** What the rows of a column have. */
+/**
+ * Checks that columns of shards can be key columns.
+ * @throws UserError (data) with all problems
+ */
+function checkKeys(
+  keys: readonly string[],
+  { columns }: ShardColumns,
+  counts: ReadonlyMap<string, IdCount>,
+  where: string,
+): void {
+  const fix = 'use the source CSV, JSON Lines or Parquet files, or remove the grouping by this column from the config';
+  const problems = keys.flatMap((column): Problem[] => {
+    const { kind } = columns.get(column)!;
+    const unknown = counts.get(column)?.unknown ?? 0;
+    if (kind === 'id' && unknown === 0) return [];
+    const message =
+      kind === 'id'
+        ? `groups rows, but ${unknown} of its values have the out-of-vocabulary id 0 and cannot be distinguished`
+        : `groups rows, but shards store grouping values only for columns of kind id, not ${kind}`;
+    return [{ where, key: `column '${column}'`, message, fix }];
+  });
+  if (problems.length > 0) throw new UserError('data', problems);
+}
+
+/** Describes the values of a column. */
 const shapeOf = (kind: BlockColumn['kind']): string =>
   kind === 'bag' || kind === 'key' ? `a ${kind}` : kind === 'vector' ? 'a vector' : 'one value per row';
 
-/** What a field reads must be of a kind that it can read. */
-function checkKinds(format: RowFormat, { columns }: ShardColumns, where: string): void {
+/**
+ * Checks that shards can be read by a format: their labels are final, and fields have columns of a suitable kind.
+ * @throws UserError (data)
+ */
+function checkFormat(format: RowFormat, { columns }: ShardColumns, where: string): void {
+  const fail = (key: string, message: string, fix?: string): never => {
+    throw userError('data', { where, key, message, ...(fix !== undefined && { fix }) });
+  };
   if (format.spec.sampling !== undefined)
-    throw userError('data', {
-      where,
-      key: 'data.negativeSampling',
-      message: 'excludes rows while reading raw values, but shards are already encoded',
-      fix: 'use the source CSV or Parquet files',
-    });
-  const made =
+    fail(
+      'data.negativeSampling',
+      'excludes rows while reading raw values, but shards are already encoded',
+      'use the source CSV or Parquet files',
+    );
+  const isDerived =
     format.masks.length > 0 ||
     format.labels.some(({ name, columns: from }) => from.length > 1 || from[0] !== name) ||
     format.spec.tasks.some(
       (task) => task.onMissing !== 'error' || (normalizeGiven(task)?.violations ?? 'error') !== 'error',
     );
-  if (made)
-    throw userError('data', {
-      where,
-      key: 'tasks',
-      message:
-        'label conditions, onMissing, violations and sampleWeight require raw values, but shards are already encoded',
-      fix: 'use the source CSV or Parquet files, or create shards with these labels',
-    });
+  if (isDerived)
+    fail(
+      'tasks',
+      'label conditions, onMissing, violations and sampleWeight require raw values, but shards are already encoded',
+      'use the source CSV or Parquet files, or create shards with these labels',
+    );
   for (const { name } of format.labels) {
-    if (columns.get(name)!.kind !== 'label')
-      throw userError('data', {
-        where,
-        key: `column '${name}'`,
-        message: `expected a column of kind label as in the config, found kind ${columns.get(name)!.kind}`,
-      });
+    const { kind } = columns.get(name)!;
+    if (kind !== 'label')
+      fail(`column '${name}'`, `expected a column of kind label as in the config, found kind ${kind}`);
   }
   for (const field of format.fields) {
-    const { kind } = fieldColumn(field);
+    const expected = shapeOf(fieldColumn(field).kind);
     for (const name of field.columns) {
-      const found = columns.get(name)!.kind;
-      if (found === 'label' || shapeOf(found) !== shapeOf(kind)) {
-        throw userError('data', {
-          where,
-          key: `column '${name}'`,
-          message: `is of kind ${found}, but the config expects ${shapeOf(kind)}`,
-          fix: 'change the type of the feature',
-        });
-      }
+      const { kind } = columns.get(name)!;
+      if (kind === 'label' || shapeOf(kind) !== expected)
+        fail(
+          `column '${name}'`,
+          `is of kind ${kind}, but the config expects ${expected}`,
+          'change the type of the feature',
+        );
     }
   }
 }

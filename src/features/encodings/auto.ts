@@ -8,7 +8,7 @@ import { tokens } from './tokens.js';
 const idsSchema = z.strictObject({ size: z.int().min(1) });
 const vocabularySchema = z.strictObject({ vocabulary: z.custom<{ readonly offsets: Uint32Array }>() });
 
-/** An id written by a counter that starts at 1: 0 is out of vocabulary here, and 007 a string. */
+/** Integers from 1 without leading zeros, as counters write them; 0 is the out-of-vocabulary id. */
 const COUNTED = /^[1-9]\d{0,9}$/;
 /** Minimum share of ids in use for a table of ids. */
 const MIN_USED = 0.5;

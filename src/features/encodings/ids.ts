@@ -59,27 +59,23 @@ export const ids = defineEncoding({
       },
 
       encoder: (fitted) => {
-        if (size !== undefined) {
-          const tooLarge = new BadValue(`an id below ${size}, the configured size of field '${field}'`);
-          return {
-            rows: size,
-            rule: { kind: 'id', size, beyond: 'refused', empty: 'refused', cells: 1 },
-            direct: { cell: 'id', below: size },
-            encode: (text) => {
-              const id = parseId(text);
-              if (id >= size) throw tooLarge;
-              return id;
-            },
-          };
-        }
-        const rows = fittedSchema.parse(fitted).size;
+        const rows = size ?? fittedSchema.parse(fitted).size;
+        const tooLarge = new BadValue(`an id below ${rows}, the configured size of field '${field}'`);
         return {
           rows,
-          rule: { kind: 'id', size: rows, beyond: 'unknown', empty: 'refused', cells: 1 },
+          rule: {
+            kind: 'id',
+            size: rows,
+            beyond: size === undefined ? 'unknown' : 'refused',
+            empty: 'refused',
+            cells: 1,
+          },
           direct: { cell: 'id', below: rows },
           encode: (text) => {
             const id = parseId(text);
-            return id < rows ? id : 0;
+            if (id < rows) return id;
+            if (size === undefined) return 0;
+            throw tooLarge;
           },
         };
       },

@@ -1,5 +1,4 @@
 import type { StoredTensor } from '../../io/safetensors.js';
-import { createUtf8Writer } from './utf8.js';
 
 /** Suffixes of the tensor names of a pool. */
 const TENSORS = ['bytes', 'offsets'];
@@ -32,12 +31,10 @@ export function textsFrom(list: readonly string[]): StringPool {
     list.length,
     list.reduce((sum, text) => sum + Buffer.byteLength(text), 0),
   );
-  const utf8 = createUtf8Writer();
+  const buffer = Buffer.from(texts.bytes.buffer);
   for (const [i, text] of list.entries()) {
     if (/\p{Surrogate}/u.test(text)) throw new Error(`${JSON.stringify(text)} holds half a surrogate pair`);
-    const length = utf8.write(text);
-    texts.bytes.set(utf8.bytes.subarray(0, length), texts.offsets[i]);
-    texts.offsets[i + 1] = texts.offsets[i]! + length;
+    texts.offsets[i + 1] = texts.offsets[i]! + buffer.write(text, texts.offsets[i]!);
   }
   return texts;
 }
@@ -66,13 +63,13 @@ export function textTensors({ bytes, offsets }: StringPool, name: string): Reado
 export function textsOfTensors(tensors: ReadonlyMap<string, StoredTensor>, name: string): StringPool | undefined {
   const [bytes, offsets] = TENSORS.map((tensor) => tensors.get(`${name}.${tensor}`)?.data);
   if (bytes === undefined && offsets === undefined) return undefined;
-  if (!(bytes instanceof Uint8Array && offsets instanceof Uint32Array && areInTurn(offsets, bytes.length)))
+  if (!(bytes instanceof Uint8Array && offsets instanceof Uint32Array && areOffsets(offsets, bytes.length)))
     throw new Error(`'${name}' is not the bytes and the offsets of texts`);
   return { bytes, offsets };
 }
 
-/** Checks that offsets are nondecreasing and cover all bytes. */
-function areInTurn(offsets: Uint32Array, numBytes: number): boolean {
+/** Returns whether offsets are nondecreasing and cover all bytes. */
+function areOffsets(offsets: Uint32Array, numBytes: number): boolean {
   for (let i = 1; i < offsets.length; i++) if (offsets[i]! < offsets[i - 1]!) return false;
   return offsets[0] === 0 && offsets.at(-1) === numBytes;
 }

@@ -81,12 +81,12 @@ export function idOf(table: TextTable, text: Uint8Array, begin: number, end: num
   return table.slots[slotOf(table, hashText(text, begin, end), text, begin, end) + 1]!;
 }
 
-/** Memory for the hashes of some rows. */
+/** Reused memory for hashes. */
 let hashes = new Int32Array(1 << 10);
 
 /**
- * Writes the ids of many strings to `into`, from `first`. Loads of one kind follow each other, so that a processor
- * waits for many of them at once: a lookup misses its caches several times.
+ * Writes the ids of many strings to `into`, from `first`. Loads of one kind are grouped, so that their cache misses
+ * overlap.
  */
 export function findIds(table: TextTable, cells: Utf8, rows: number, into: Target, first: number): void {
   const { bytes, begins, ends, stride, gap } = cells;

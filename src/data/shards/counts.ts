@@ -1,0 +1,83 @@
+import type { RowBlock } from '../../chunks/row-block.js';
+import type { KeyTexts } from '../../core/row-key.js';
+import { addKeyTexts } from '../rows/key-readers.js';
+import { countLeftOut, type LeftOut } from '../rows/row-rule.js';
+import type { Manifest } from './manifest.js';
+
+/** Number of ids of a column, or of items of its bags, and how many of them are 0, the OOV id. */
+export interface IdCount {
+  readonly ids: number;
+  readonly unknown: number;
+}
+
+/** Adds the ids of a block's rows to counts by column. */
+export function countIds({ rows, ids, bags }: RowBlock, counts: Map<string, IdCount>): void {
+  const count = (name: string, data: Uint32Array, end: number): void => {
+    let unknown = 0;
+    for (let i = 0; i < end; i++) if (data[i] === 0) unknown++;
+    addIdCount(counts, name, { ids: end, unknown });
+  };
+  for (const [name, data] of ids) count(name, data, rows);
+  for (const [name, { ids: items, offsets }] of bags) count(name, items, offsets[rows]!);
+}
+
+function addIdCount(counts: Map<string, IdCount>, name: string, { ids, unknown }: IdCount): void {
+  const before = counts.get(name) ?? { ids: 0, unknown: 0 };
+  counts.set(name, { ids: before.ids + ids, unknown: before.unknown + unknown });
+}
+
+/** Adds the number of a block's rows with label 1 to counts by column. */
+export function countLabels({ rows, labels }: RowBlock, counts: Map<string, number>): void {
+  for (const [name, values] of labels) {
+    let ones = 0;
+    for (let row = 0; row < rows; row++) if (values[row] === 1) ones++;
+    counts.set(name, (counts.get(name) ?? 0) + ones);
+  }
+}
+
+/** Returns the number of excluded rows of shards by reason, as far as their writer counted them. */
+export function leftOutOf({ about }: Manifest): LeftOut {
+  return new Map(Object.entries(about.leftOut ?? {}));
+}
+
+/** Returns the number of rows with label 1 by column, as far as the writer of the shards counted them. */
+export function labelCountsOf({ about }: Manifest): ReadonlyMap<string, number> {
+  return new Map(Object.entries(about.labelCounts ?? {}));
+}
+
+/** Returns the number of ids by column, as far as the writer of the shards counted them. */
+export function idCountsOf({ about }: Manifest): ReadonlyMap<string, IdCount> {
+  return new Map(Object.entries(about.idCounts ?? {}));
+}
+
+/** Returns the texts of hashed keys by key column; empty if the shards have none. */
+export function keyTextsOf({ about }: Manifest): ReadonlyMap<string, KeyTexts> {
+  return new Map(
+    Object.entries(about.keyTexts ?? {}).map(([name, texts]) => [name, texts && new Map(Object.entries(texts))]),
+  );
+}
+
+/** Converts texts of hashed keys to JSON. */
+export function storedKeyTexts(texts: ReadonlyMap<string, KeyTexts>): NonNullable<Manifest['about']['keyTexts']> {
+  return Object.fromEntries(Array.from(texts, ([name, found]) => [name, found && Object.fromEntries(found)]));
+}
+
+/** Sums the counts of several directories of shards. */
+export function sumCounts(manifests: readonly Manifest[]): Manifest['about'] {
+  const leftOut = new Map<string, number>();
+  const labelCounts = new Map<string, number>();
+  const idCounts = new Map<string, IdCount>();
+  const keyTexts = new Map<string, KeyTexts>();
+  for (const manifest of manifests) {
+    countLeftOut(leftOut, leftOutOf(manifest));
+    countLeftOut(labelCounts, labelCountsOf(manifest));
+    for (const [name, count] of idCountsOf(manifest)) addIdCount(idCounts, name, count);
+    addKeyTexts(keyTexts, keyTextsOf(manifest));
+  }
+  return {
+    leftOut: Object.fromEntries(leftOut),
+    labelCounts: Object.fromEntries(labelCounts),
+    idCounts: Object.fromEntries(idCounts),
+    keyTexts: storedKeyTexts(keyTexts),
+  };
+}
