@@ -109,13 +109,26 @@ export function compactBags(
   }
 }
 
+/** Bags whose items are stored as a BagColumn or as lists of a chunk; all weights are 1 if there are none. */
+export interface BagItems extends Pick<BagColumn, 'offsets' | 'ids'> {
+  readonly weights?: ArrayLike<number> | undefined;
+}
+
 /** Appends the bags of rows `begin` to `end` to those of the first `rows` rows of `target`. */
-export function appendBags(source: BagColumn, begin: number, end: number, target: BagBuffer, rows: number): void {
-  const from = source.offsets[begin]!;
-  const to = source.offsets[end]!;
+export function appendBags(
+  { offsets, ids, weights }: BagItems,
+  begin: number,
+  end: number,
+  target: BagBuffer,
+  rows: number,
+): void {
+  const from = offsets[begin]!;
+  const to = offsets[end]!;
   const at = target.offsets[rows]!;
   target.reserve(at + to - from);
-  target.ids.set(source.ids.subarray(from, to), at);
-  target.weights.set(source.weights.subarray(from, to), at);
-  for (let i = 1; i <= end - begin; i++) target.offsets[rows + i] = at + source.offsets[begin + i]! - from;
+  target.ids.set(ids.subarray(from, to), at);
+  if (weights === undefined) target.weights.fill(1, at, at + to - from);
+  else if (weights instanceof Float32Array) target.weights.set(weights.subarray(from, to), at);
+  else for (let item = from; item < to; item++) target.weights[at + item - from] = weights[item]!;
+  for (let i = 1; i <= end - begin; i++) target.offsets[rows + i] = at + offsets[begin + i]! - from;
 }
