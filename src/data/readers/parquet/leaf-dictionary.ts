@@ -11,31 +11,33 @@ export const STRING_BYTES = 32;
 export class LeafDictionary implements DictionaryValues {
   readonly values: Values;
   readonly size: number;
-  /** Numbers of the values, NaN for null, if the leaf has numbers. */
-  readonly numbers: Float64Array;
-  /** Whether the number of a value is NaN. */
-  readonly hasNaN: boolean;
   readonly #leaf: Leaf;
-  readonly #memory: PageMemory;
+  readonly #memory: Pick<PageMemory, 'reserveTexts'>;
   readonly #texts: (string | undefined)[];
   #textAt: At<string> | undefined;
+  #numbers: Float64Array | undefined;
 
-  constructor(values: Values, leaf: Leaf, memory: PageMemory) {
-    const { count } = values;
-    const { number } = leaf.type;
+  constructor(values: Values, leaf: Leaf, memory: Pick<PageMemory, 'reserveTexts'>) {
     this.values = values;
-    this.size = count + 1;
-    this.numbers = new Float64Array(number === undefined ? 0 : this.size).fill(NaN);
-    if (count > 0) number?.read(values, 0, count, this.numbers, 0);
-    this.hasNaN = this.numbers.subarray(0, count).some(Number.isNaN);
+    this.size = values.count + 1;
     this.#leaf = leaf;
     this.#memory = memory;
-    this.#texts = new Array<string | undefined>(takeMemory(memory, 8 * count) ? count : 0).fill(undefined);
+    const numTexts = memory.reserveTexts(8 * values.count) ? values.count : 0;
+    this.#texts = new Array<string | undefined>(numTexts).fill(undefined);
   }
 
   /** Index of null. */
   get missing(): number {
     return this.size - 1;
+  }
+
+  /** Numbers of the values, NaN for null; only for a leaf of numbers. */
+  get numbers(): Float64Array {
+    if (this.#numbers === undefined) {
+      this.#numbers = new Float64Array(this.size).fill(NaN);
+      this.#leaf.type.number!.read(this.values, 0, this.missing, this.#numbers, 0);
+    }
+    return this.#numbers;
   }
 
   text(index: number): string {
@@ -44,14 +46,7 @@ export class LeafDictionary implements DictionaryValues {
     if (known !== undefined) return known;
     this.#textAt ??= this.#leaf.type.text(this.values);
     const text = this.#textAt(index);
-    if (index < this.#texts.length && takeMemory(this.#memory, STRING_BYTES + text.length)) this.#texts[index] = text;
+    if (index < this.#texts.length && this.#memory.reserveTexts(STRING_BYTES + text.length)) this.#texts[index] = text;
     return text;
   }
-}
-
-/** Reserves bytes for texts of dictionaries; returns false if too few remain. */
-function takeMemory(memory: PageMemory, bytes: number): boolean {
-  if (bytes > memory.textLeft) return false;
-  memory.textLeft -= bytes;
-  return true;
 }
