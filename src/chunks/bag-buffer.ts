@@ -110,7 +110,9 @@ export function compactBags(
 }
 
 /** Bags whose items are stored as a BagColumn or as lists of a chunk; all weights are 1 if there are none. */
-export interface BagItems extends Pick<BagColumn, 'offsets' | 'ids'> {
+export interface BagItems {
+  readonly offsets: Uint32Array;
+  readonly ids: Uint32Array;
   readonly weights?: ArrayLike<number> | undefined;
 }
 

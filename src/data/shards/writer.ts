@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { Batch } from '../../core/batch.js';
+import { column, type Batch } from '../../core/batch.js';
 import { writeFolder, writeSynced } from '../../io/disk.js';
 import { textTensors, type StringPool } from '../../features/vocabulary/string-pool.js';
 import type { KeyTexts } from '../../core/row-key.js';
@@ -82,6 +82,8 @@ class ShardFolder implements ShardWriter {
   #capacity = 0;
   #block: RowBlock;
   readonly #spare: RowBlock[] = [];
+  /** Items per row of each bag in the last block that was written. */
+  #itemsPerRow: ReadonlyMap<string, number> = new Map();
   /** Blocks that are written, the oldest first. */
   readonly #writing: Promise<RowBlock>[] = [];
   /** Syncs of shards, one after the other: threads that wait for the disk could not read meanwhile. */
@@ -158,7 +160,9 @@ class ShardFolder implements ShardWriter {
     if (rows <= this.#capacity) return;
     const before = this.#block;
     const grown = Math.min(this.#rowsPerShard, Math.max(rows, 4 * this.#capacity, FIRST_ROWS));
+    const itemsPerRow = before.rows > 0 ? itemsPerRowOf(before) : this.#itemsPerRow;
     this.#useBlock(this.#shards.length > 0 ? this.#rowsPerShard : grown);
+    for (const [name, items] of itemsPerRow) column(this.#block.bags, name).reserve(Math.ceil(items * this.#capacity));
     appendRows(before, this.#columns, 0, before.rows, this.#block);
   }
 
@@ -173,6 +177,7 @@ class ShardFolder implements ShardWriter {
     await this.#syncs.at(-MAX_UNSYNCED);
     countIds(this.#block, this.#counts);
     countLabels(this.#block, this.#labelCounts);
+    this.#itemsPerRow = itemsPerRowOf(this.#block);
     const writing = this.#write(this.#block);
     // `#waitForWrites` throws the error of a write that fails.
     writing.catch(() => undefined);
@@ -205,6 +210,10 @@ class ShardFolder implements ShardWriter {
   async #waitForWrites(most: number): Promise<void> {
     while (this.#writing.length > most) this.#spare.push(await this.#writing.shift()!);
   }
+}
+
+function itemsPerRowOf({ bags, rows }: RowBlock): ReadonlyMap<string, number> {
+  return new Map([...bags].map(([name, { offsets }]) => [name, offsets[rows]! / rows]));
 }
 
 /** Returns the description of a column in the manifest. */

@@ -126,7 +126,7 @@ export function oneValueFitter(columns: readonly string[], fit: Fit): FieldFitte
       observed.reserve(rows.count);
       observed.numTexts = 0;
       const { values, texts } = observed;
-      const dictionary = knownOf(rows, columns, known);
+      const dictionary = knownOf(rows, columns, direct, known);
       const numOdd =
         dictionary === undefined
           ? cast && castColumns(cast, rows, columns, values, 0, odd)
@@ -142,7 +142,7 @@ export function oneValueFitter(columns: readonly string[], fit: Fit): FieldFitte
     },
     observe(rows) {
       const { texts } = observed;
-      const dictionary = knownOf(rows, columns, known);
+      const dictionary = knownOf(rows, columns, direct, known);
       observeRuns(rows, observed, direct, (row) => {
         const text = texts[row]!;
         fit.observe(text);
@@ -179,9 +179,18 @@ interface KnownDictionary {
   readonly numbers: Float64Array;
 }
 
-function knownOf(rows: ChunkRows, columns: readonly string[], known: Known): KnownDictionary | undefined {
-  const dictionary = columns.length === 1 ? rows.column(columns[0]!).dictionary : undefined;
-  if (dictionary === undefined) return undefined;
+/** Returns the dictionary of the only column; undefined if its values are numbers, which a cast reads faster. */
+function knownOf(
+  rows: ChunkRows,
+  columns: readonly string[],
+  direct: Fit['direct'],
+  known: Known,
+): KnownDictionary | undefined {
+  const column = rows.column(columns[0]!);
+  const { dictionary } = column;
+  // The numbers of a dictionary are computed if they are read.
+  const isCast = direct !== undefined && direct.cell !== 'token' && 'numbers' in column;
+  if (dictionary === undefined || columns.length > 1 || isCast) return undefined;
   const numbers = known.get(dictionary.values) ?? new Float64Array(dictionary.values.size).fill(NaN);
   known.set(dictionary.values, numbers);
   return { indices: dictionary.indices, numbers };

@@ -1,3 +1,4 @@
+import { END_OF_IDS } from '../../../chunks/casts.js';
 import type { DictionaryValues } from '../../../chunks/column.js';
 import type { Leaf } from './column-plan.js';
 import type { At } from './leaf-type.js';
@@ -16,6 +17,7 @@ export class LeafDictionary implements DictionaryValues {
   readonly #texts: (string | undefined)[];
   #textAt: At<string> | undefined;
   #numbers: Float64Array | undefined;
+  #ids: Uint32Array | undefined;
 
   constructor(values: Values, leaf: Leaf, memory: Pick<PageMemory, 'reserveTexts'>) {
     this.values = values;
@@ -38,6 +40,13 @@ export class LeafDictionary implements DictionaryValues {
       this.#leaf.type.number!.read(this.values, 0, this.missing, this.#numbers, 0);
     }
     return this.#numbers;
+  }
+
+  get ids(): Uint32Array | undefined {
+    if (this.#leaf.type.number?.isWhole !== true) return undefined;
+    return (this.#ids ??= Uint32Array.from(this.numbers, (number) =>
+      number >= 0 && number < END_OF_IDS ? number : -1,
+    ));
   }
 
   text(index: number): string {
