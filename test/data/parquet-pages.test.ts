@@ -34,7 +34,9 @@ function readInWindows(
     const columns = parquetSchema(metadata).children.map((child, i) => {
       const plan = columnPlan(child);
       if ('fix' in plan || plan.isList) throw new Error('expected cells');
-      return new GroupColumn(plan, [metadata.row_groups[0]!.columns[i]!.meta_data!], memory, 1000);
+      const column = new GroupColumn(plan, memory, 1000);
+      column.open(() => metadata.row_groups[0]!.columns[i]!.meta_data!);
+      return column;
     });
     const cells: string[][] = columns.map(() => []);
     for (let begin = 0; begin < ROWS; begin += 1000) {
@@ -131,7 +133,8 @@ describe('Parquet dictionary larger than the buffer of its column', () => {
       const plan = columnPlan(parquetSchema(metadata).children[0]);
       const memory = new PageMemory(openSync(${JSON.stringify(path)}), 300);
       const { meta_data } = metadata.row_groups[0].columns[0];
-      const columns = Array.from({ length: 300 }, () => new GroupColumn(plan, [meta_data], memory, 256));
+      const columns = Array.from({ length: 300 }, () => new GroupColumn(plan, memory, 256));
+      for (const column of columns) column.open(() => meta_data);
       let sum = 0;
       let peak = 0;
       for (let part = 0; part < 2; part++) for (const column of columns) {

@@ -1,24 +1,29 @@
 import type { ColumnMetaData } from 'hyparquet';
 import type { Column } from '../../../chunks/column.js';
-import type { ColumnPlan } from './column-plan.js';
+import type { ColumnPlan, Leaf } from './column-plan.js';
 import { LeafColumn } from './leaf-column.js';
 import type { PageMemory } from './page-memory.js';
 import { grown } from './value-buffer.js';
 
-/** A column of a row group, read some rows at a time. Its memory is reused for the next rows. */
+/** A column, read some rows of a row group at a time. Its memory is reused for the next rows. */
 export class GroupColumn {
   readonly #plan: ColumnPlan;
   /** Values; or ids, and weights if there are any. */
   readonly #leaves: readonly LeafColumn[];
   #numbers = new Float64Array(0);
 
-  /**
-   * @param chunks the chunk of each leaf of the plan
-   * @param capacity maximum number of rows of a slice
-   */
-  constructor(plan: ColumnPlan, chunks: readonly ColumnMetaData[], memory: PageMemory, capacity: number) {
+  /** @param capacity maximum number of rows of a slice */
+  constructor(plan: ColumnPlan, memory: PageMemory, capacity: number) {
     this.#plan = plan;
-    this.#leaves = plan.leaves.map((leaf, i) => new LeafColumn(chunks[i]!, leaf, memory, capacity));
+    this.#leaves = plan.leaves.map((leaf) => new LeafColumn(leaf, memory, capacity));
+  }
+
+  /**
+   * Starts to read a row group; all rows of the one before it were read.
+   * @param chunkOf returns the chunk of a leaf
+   */
+  open(chunkOf: (leaf: Leaf) => ColumnMetaData): void {
+    for (const [i, leaf] of this.#plan.leaves.entries()) this.#leaves[i]!.open(chunkOf(leaf));
   }
 
   get name(): string {

@@ -8,7 +8,7 @@ import { STRIDE } from './values.js';
 
 const OFFSET_BYTES = 4;
 
-/** Values of a leaf of a row group: one per row, or the items of a list. They are read some rows at a time. */
+/** Values of a leaf: one per row, or the items of a list. They are read some rows at a time. */
 export class LeafColumn {
   /** Number of appended rows. */
   rows = 0;
@@ -36,11 +36,17 @@ export class LeafColumn {
   #base = 0;
 
   /** @param capacity maximum number of rows of a slice */
-  constructor(chunk: ColumnMetaData, leaf: Leaf, memory: PageMemory, capacity: number) {
+  constructor(leaf: Leaf, memory: PageMemory, capacity: number) {
     this.#leaf = leaf;
-    this.#pages = new PageReader(chunk, leaf, memory);
+    this.#pages = new PageReader(leaf, memory);
     this.#values = new ValueBuffer(leaf.type);
     this.offsets = new Uint32Array(leaf.isRepeated ? capacity + 1 : 0);
+  }
+
+  /** Starts to read a chunk; all rows of the chunk before it were read. */
+  open(chunk: ColumnMetaData): void {
+    this.#pages.open(chunk);
+    this.#window = undefined;
   }
 
   /** Number of the last data page that was read, from 1 on. */

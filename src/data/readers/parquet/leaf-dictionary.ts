@@ -2,7 +2,6 @@ import { END_OF_IDS } from '../../../chunks/casts.js';
 import type { DictionaryValues } from '../../../chunks/column.js';
 import type { Leaf } from './column-plan.js';
 import type { At } from './leaf-type.js';
-import type { PageMemory } from './page-memory.js';
 import type { Values } from './values.js';
 
 /** Bytes of a string beside its characters. */
@@ -13,19 +12,19 @@ export class LeafDictionary implements DictionaryValues {
   readonly values: Values;
   readonly size: number;
   readonly #leaf: Leaf;
-  readonly #memory: Pick<PageMemory, 'reserveTexts'>;
-  readonly #texts: (string | undefined)[];
+  /** Texts that were read; undefined if they exceed their memory. */
+  readonly #texts: (string | undefined)[] | undefined;
   #textAt: At<string> | undefined;
   #numbers: Float64Array | undefined;
   #ids: Uint32Array | undefined;
 
-  constructor(values: Values, leaf: Leaf, memory: Pick<PageMemory, 'reserveTexts'>) {
+  /** @param textBytes maximum bytes of texts */
+  constructor(values: Values, leaf: Leaf, textBytes: number) {
     this.values = values;
     this.size = values.count + 1;
     this.#leaf = leaf;
-    this.#memory = memory;
-    const numTexts = memory.reserveTexts(8 * values.count) ? values.count : 0;
-    this.#texts = new Array<string | undefined>(numTexts).fill(undefined);
+    const isSmall = values.bytes.length + STRING_BYTES * values.count <= textBytes;
+    if (isSmall) this.#texts = new Array<string | undefined>(values.count).fill(undefined);
   }
 
   /** Index of null. */
@@ -51,11 +50,7 @@ export class LeafDictionary implements DictionaryValues {
 
   text(index: number): string {
     if (index === this.missing) return '';
-    const known = this.#texts[index];
-    if (known !== undefined) return known;
     this.#textAt ??= this.#leaf.type.text(this.values);
-    const text = this.#textAt(index);
-    if (index < this.#texts.length && this.#memory.reserveTexts(STRING_BYTES + text.length)) this.#texts[index] = text;
-    return text;
+    return this.#texts === undefined ? this.#textAt(index) : (this.#texts[index] ??= this.#textAt(index));
   }
 }

@@ -51,8 +51,10 @@ export function openParquet(path: string, wanted: readonly string[]): CellFile {
       let done = 0;
       try {
         file = openSync(path, 'r');
+        const memory = new PageMemory(file, plans.flatMap(({ leaves }) => leaves).length);
+        const all = plans.map((plan) => new GroupColumn(plan, memory, SLICE_ROWS));
         for (const [g, group] of groups.entries())
-          for (const { rows, columns } of groupSlices(path, file, plans, group, g + 1)) {
+          for (const { rows, columns } of groupSlices(path, all, group, g + 1)) {
             done += rows;
             const cellsOf = (row: number): string[] => header.map((name) => columns.get(name)?.text(row) ?? '');
             yield { rows, numLines: rows, columns, cellsOf, progress: done / numRows };
@@ -97,16 +99,12 @@ function planFile(path: string, wanted: readonly string[]): FilePlan {
 /** Reads the slices of a row group: a few thousand rows each, fewer if they are large. */
 function* groupSlices(
   path: string,
-  file: number,
-  plans: readonly ColumnPlan[],
+  columns: readonly GroupColumn[],
   group: RowGroup,
   number: number,
 ): Generator<Slice> {
-  const memory = new PageMemory(file, plans.flatMap(({ leaves }) => leaves).length);
-  const columns = plans.map((plan) => {
-    const chunks = plan.leaves.map((leaf) => findChunk(path, group, leaf));
-    return new GroupColumn(plan, chunks, memory, SLICE_ROWS);
-  });
+  for (const column of columns)
+    inColumn(path, number, column, () => column.open((leaf) => findChunk(path, group, leaf)));
   const append = (column: GroupColumn, rows: number): number =>
     inColumn(path, number, column, () => column.append(rows));
   const numRows = Number(group.num_rows);

@@ -4,7 +4,7 @@ import type { Leaf } from './column-plan.js';
 import { HybridReader } from './hybrid.js';
 import { LeafDictionary } from './leaf-dictionary.js';
 import { encodingName, readPageHeader, type PageHeader } from './page-header.js';
-import type { PageMemory, ReadBytes } from './page-memory.js';
+import type { PageMemory } from './page-memory.js';
 import { copyValues, NO_VALUES, readValues, storedType, STRIDE, type Stored, type Values } from './values.js';
 
 /** Entries of a column chunk: a level for each, and values for those that are not null. Valid until the next page. */
@@ -52,37 +52,47 @@ const BIT_PADDING = 7;
 const BOOLEANS: Values = { ...NO_VALUES, bytes: Buffer.of(2), count: 2 };
 const NO_BYTES = Buffer.alloc(0);
 
-/** Reads the pages of a column chunk in order. */
+/** Reads the pages of one column chunk after the other, in order. */
 export class PageReader {
-  /** Number of data pages that were read. */
+  /** Number of data pages of the chunk that were read. */
   number = 0;
-  readonly #chunk: ColumnMetaData;
   readonly #leaf: Leaf;
   readonly #memory: PageMemory;
   readonly #stored: Stored;
-  readonly #readBytes: ReadBytes;
-  readonly #end: number;
-  #at: number;
-  #entriesLeft: number;
+  #chunk: ColumnMetaData | undefined;
+  #at = 0;
+  #end = 0;
+  #entriesLeft = 0;
   /** The dictionary page, and its values unless they exceed the memory of a column. */
   #dictionaryPage: { readonly header: PageHeader; read(): Buffer } | undefined;
   #dictionary: LeafDictionary | undefined;
   /** Memory of a page, reused by the next one. */
   #own = NO_BYTES;
+  /** Bytes of the file from `#aheadAt` to `#aheadEnd`. */
+  #ahead = NO_BYTES;
+  #aheadAt = 0;
+  #aheadEnd = 0;
 
-  /** @throws Error if the chunk has another type than the schema */
-  constructor(chunk: ColumnMetaData, leaf: Leaf, memory: PageMemory) {
-    if (chunk.type !== leaf.element.type)
-      throw new Error(`values of ${leaf.path.join('.')} are stored as ${chunk.type}, not as ${leaf.element.type}`);
-    this.#chunk = chunk;
+  constructor(leaf: Leaf, memory: PageMemory) {
     this.#leaf = leaf;
     this.#memory = memory;
-    this.#stored = storedType(chunk.type, leaf.element.type_length);
+    this.#stored = storedType(leaf.element);
+  }
+
+  /**
+   * Starts to read a chunk.
+   * @throws Error if it has another type than the schema
+   */
+  open(chunk: ColumnMetaData): void {
+    const { type } = this.#stored;
+    this.number = 0;
+    if (chunk.type !== type) throw new Error(`its values are stored as ${chunk.type}, not as ${type}`);
+    this.#chunk = chunk;
+    this.#dictionaryPage = this.#dictionary = undefined;
     const dictionaryAt = Number(chunk.dictionary_page_offset ?? 0);
     const dataAt = Number(chunk.data_page_offset);
     this.#at = dictionaryAt === 0 ? dataAt : Math.min(dataAt, dictionaryAt);
     this.#end = this.#at + Number(chunk.total_compressed_size);
-    this.#readBytes = memory.reads(this.#at, this.#end);
     this.#entriesLeft = Number(chunk.num_values);
   }
 
@@ -109,6 +119,17 @@ export class PageReader {
     return undefined;
   }
 
+  #readBytes(at: number, length: number): Buffer {
+    const { aheadBytes } = this.#memory;
+    if (length > aheadBytes) return this.#memory.read(at, length);
+    if (at < this.#aheadAt || at + length > this.#aheadEnd) {
+      if (this.#ahead.length === 0) this.#ahead = Buffer.allocUnsafeSlow(aheadBytes);
+      this.#aheadEnd = at + this.#memory.readInto(this.#ahead, at, length, this.#end - at);
+      this.#aheadAt = at;
+    }
+    return this.#ahead.subarray(at - this.#aheadAt, at - this.#aheadAt + length);
+  }
+
   #readHeader(): PageHeader {
     for (let length = HEADER_BYTES; ; length *= 8) {
       const bytes = this.#readBytes(this.#at, Math.min(length, this.#end - this.#at));
@@ -130,7 +151,7 @@ export class PageReader {
     const isV2 = kind === 'dataV2';
     const levelBytes = isV2 ? repetitionBytes + definitionBytes : 0;
     if (isV2 && !(repetitionBytes >= 0 && definitionBytes >= 0 && levelBytes <= stored.length)) throw levelsExceed();
-    const codec = isV2 && !header.isCompressed ? 'UNCOMPRESSED' : this.#chunk.codec;
+    const codec = isV2 && !header.isCompressed ? 'UNCOMPRESSED' : this.#chunk!.codec;
     const memoryOf = (length: number): Buffer => this.#memory.output(length);
     const values = decompress(codec, stored.subarray(levelBytes), size - levelBytes, memoryOf);
     if (isV2) {
@@ -210,7 +231,7 @@ export class PageReader {
   }
 
   #dictionaryOf(values: Values): LeafDictionary {
-    return new LeafDictionary(values, this.#leaf, this.#memory);
+    return new LeafDictionary(values, this.#leaf, this.#memory.textBytes);
   }
 
   /** Reads the values from an index on of a page that exceeds the memory of a column. */

@@ -1,4 +1,4 @@
-import type { Encoding, ParquetType } from 'hyparquet';
+import type { Encoding, ParquetType, SchemaElement } from 'hyparquet';
 import { decodeDelta } from './delta.js';
 
 /**
@@ -30,12 +30,9 @@ const EXCEEDS_PAGE = 'a value extends past its page';
 /** For a chunk without a dictionary, all of whose values are null. */
 export const NO_VALUES: Values = { bytes: Buffer.alloc(0), count: 0, begins: NO_BEGINS, gap: 0 };
 
-/**
- * Returns the physical type of a leaf.
- * @param typeLength bytes of a FIXED_LEN_BYTE_ARRAY
- */
-export function storedType(type: ParquetType, typeLength: number | undefined): Stored {
-  return { type, width: (type === 'FIXED_LEN_BYTE_ARRAY' ? typeLength : WIDTHS[type]) ?? 0 };
+/** Returns the physical type of a leaf. */
+export function storedType({ type = 'BYTE_ARRAY', type_length: length }: SchemaElement): Stored {
+  return { type, width: (type === 'FIXED_LEN_BYTE_ARRAY' ? length : WIDTHS[type]) ?? 0 };
 }
 
 /** Decodes at most `limit` values; fewer if the bytes end before. */
