@@ -1,5 +1,6 @@
 import type { ColumnMetaData } from 'hyparquet';
-import type { Column } from '../../../chunks/column.js';
+import { itemsOf, type Column } from '../../../chunks/column.js';
+import { itemsJson } from '../../rows/items-json.js';
 import type { ColumnPlan, Leaf } from './column-plan.js';
 import { LeafColumn } from './leaf-column.js';
 import type { PageMemory } from './page-memory.js';
@@ -58,11 +59,11 @@ export class GroupColumn {
     const lists = { offsets, items, weights };
     const numberType = this.#plan.leaves[0]!.type.number;
     if (weights !== undefined || numberType?.isWhole !== false)
-      return { type, lists, text: (row) => itemsJson(items, weights, offsets[row]!, offsets[row + 1]!) };
+      return { type, lists, text: (row) => itemsJson(itemsOf(lists, row)) };
     return {
       type,
       lists,
-      text: (row) => `[${itemTexts(items, offsets[row]!, offsets[row + 1]!).join(', ')}]`,
+      text: (row) => `[${itemsOf(lists, row).ids.join(', ')}]`,
       numbersAt: (row) => items.numbers!.values.subarray(offsets[row], offsets[row + 1]),
     };
   }
@@ -79,15 +80,4 @@ export class GroupColumn {
     for (let i = 0; i < size; i++) this.#numbers[i] = text(i) === '' ? NaN : Number(text(i));
     return this.#numbers;
   }
-}
-
-function itemTexts(items: Column, begin: number, end: number): string[] {
-  return Array.from({ length: end - begin }, (_, i) => items.text(begin + i));
-}
-
-/** Formats a list as JSON: `["a","b"]`, or `[["a",0.5],["b",1]]` if a weight is not 1. */
-function itemsJson(items: Column, weights: ArrayLike<number> | undefined, begin: number, end: number): string {
-  const ids = itemTexts(items, begin, end);
-  const isWeighted = ids.some((_, i) => weights !== undefined && weights[begin + i] !== 1);
-  return JSON.stringify(isWeighted ? ids.map((id, i) => [id, weights![begin + i]]) : ids);
 }

@@ -3,8 +3,6 @@
 
 /** Maximum number of bits of a value. */
 const MAX_WIDTH = 32;
-/** A call of `fill` costs more than a loop that is shorter. */
-const SHORT_RUN = 64;
 
 /** Reads integers in their order, as many at a time as the caller requests. */
 export class HybridReader {
@@ -65,10 +63,8 @@ export class HybridReader {
       if (this.#repeats > 0) {
         const end = done + Math.min(this.#repeats, count - done);
         this.#repeats -= end - done;
-        const value = this.#value;
-        if (end - done > SHORT_RUN) into.fill(value, done, end);
-        else for (let i = done; i < end; i++) into[i] = value;
-        done = end;
+        // A call of `fill` costs more than a short loop.
+        for (const value = this.#value; done < end; done++) into[done] = value;
       } else if (this.#packed > 0) {
         const end = done + Math.min(this.#packed, count - done);
         this.#readPacked(into, done, end);

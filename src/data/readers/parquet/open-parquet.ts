@@ -1,6 +1,6 @@
 import { closeSync, openSync } from 'node:fs';
 import { parquetSchema, type ColumnMetaData, type RowGroup } from 'hyparquet';
-import type { Column } from '../../../chunks/column.js';
+import type { Chunk } from '../../../chunks/chunk.js';
 import { quoted, systemCode, UserError, userError, type Problem } from '../../../core/errors.js';
 import type { CellFile, Piece } from '../cell-file.js';
 import { hashFiles, statsOf, type Fingerprint } from '../fingerprint.js';
@@ -16,19 +16,6 @@ const SLICE_BYTES = 1 << 22;
 /** Rows that are read of each column in turn: the first ones, and a maximum by those before. */
 const [MIN_ROWS, MAX_GROWTH] = [1 << 6, 8];
 const DAMAGED_FIX = 'copy the file again, or rewrite it, for example with pyarrow';
-
-/** Columns that are read of a file. */
-interface FilePlan {
-  readonly header: readonly string[];
-  readonly groups: readonly RowGroup[];
-  readonly plans: readonly ColumnPlan[];
-}
-
-/** Rows of a row group as columns, by name; valid until the next slice is requested. */
-interface Slice {
-  readonly rows: number;
-  readonly columns: ReadonlyMap<string, Column>;
-}
 
 /**
  * Opens a Parquet file as chunks of columns. A row has its number as line. A value has the text of DuckDB's CSV export;
@@ -70,7 +57,10 @@ export function openParquet(path: string, wanted: readonly string[]): CellFile {
   };
 }
 
-function planFile(path: string, wanted: readonly string[]): FilePlan {
+function planFile(
+  path: string,
+  wanted: readonly string[],
+): { readonly header: readonly string[]; readonly groups: readonly RowGroup[]; readonly plans: readonly ColumnPlan[] } {
   try {
     const metadata = readFooter(path);
     const { children } = parquetSchema(metadata);
@@ -96,13 +86,13 @@ function planFile(path: string, wanted: readonly string[]): FilePlan {
   }
 }
 
-/** Reads the slices of a row group: a few thousand rows each, fewer if they are large. */
+/** Reads the slices of a row group: a few thousand rows each, fewer if they are large; each is valid until the next. */
 function* groupSlices(
   path: string,
   columns: readonly GroupColumn[],
   group: RowGroup,
   number: number,
-): Generator<Slice> {
+): Generator<Pick<Chunk, 'rows' | 'columns'>> {
   for (const column of columns)
     inColumn(path, number, column, () => column.open((leaf) => findChunk(path, group, leaf)));
   const append = (column: GroupColumn, rows: number): number =>

@@ -25,18 +25,9 @@ const KINDS = [
   ['dataV2', 8, [1, 4, 5, 6]],
 ] as const;
 /** By number; hyparquet does not export them. */
-const ENCODINGS: readonly Encoding[] = [
-  'PLAIN',
-  'GROUP_VAR_INT',
-  'PLAIN_DICTIONARY',
-  'RLE',
-  'BIT_PACKED',
-  'DELTA_BINARY_PACKED',
-  'DELTA_LENGTH_BYTE_ARRAY',
-  'DELTA_BYTE_ARRAY',
-  'RLE_DICTIONARY',
-  'BYTE_STREAM_SPLIT',
-];
+const ENCODINGS =
+  'PLAIN,GROUP_VAR_INT,PLAIN_DICTIONARY,RLE,BIT_PACKED,DELTA_BINARY_PACKED,DELTA_LENGTH_BYTE_ARRAY,DELTA_BYTE_ARRAY,' +
+  'RLE_DICTIONARY,BYTE_STREAM_SPLIT';
 
 /**
  * Reads the header at the beginning of some bytes.
@@ -46,30 +37,26 @@ const ENCODINGS: readonly Encoding[] = [
 export function readPageHeader(bytes: Uint8Array): PageHeader & { readonly length: number } {
   const reader = new ThriftReader(bytes);
   const fields = reader.struct();
-  const [size, compressedSize] = [numberIn(fields, SIZE), numberIn(fields, COMPRESSED_SIZE)];
-  for (const [kind, id, ids] of KINDS) {
-    const struct = fields.get(id);
-    if (!(struct instanceof Map)) continue;
-    const [entries, encoding, definitions, repetitions] = ids.map((field) => numberIn(struct, field));
-    return {
-      kind,
-      size,
-      compressedSize,
-      entries: entries!,
-      encoding: encodingName(encoding!),
-      definitions: definitions!,
-      repetitions: repetitions!,
-      isCompressed: struct.get(IS_COMPRESSED) !== false,
-      length: reader.at,
-    };
-  }
-  const none = { entries: 0, encoding: encodingName(0), definitions: 0, repetitions: 0, isCompressed: true };
-  return { kind: undefined, size, compressedSize, ...none, length: reader.at };
+  const [kind, id, ids] = KINDS.find(([, struct]) => fields.get(struct) instanceof Map) ?? [];
+  const struct = fields.get(id ?? 0);
+  const numberOf = (field: number): number => (struct instanceof Map ? numberIn(struct, field) : 0);
+  const [entries, encoding, definitions, repetitions] = ids ?? KINDS[0][2];
+  return {
+    kind,
+    size: numberIn(fields, SIZE),
+    compressedSize: numberIn(fields, COMPRESSED_SIZE),
+    entries: numberOf(entries),
+    encoding: encodingName(numberOf(encoding)),
+    definitions: numberOf(definitions),
+    repetitions: numberOf(repetitions),
+    isCompressed: !(struct instanceof Map) || struct.get(IS_COMPRESSED) !== false,
+    length: reader.at,
+  };
 }
 
 /** Returns the name of an encoding, or the number of an unknown one for errors. */
 export function encodingName(number: number): Encoding {
-  return ENCODINGS[number] ?? (String(number) as Encoding);
+  return (ENCODINGS.split(',')[number] ?? String(number)) as Encoding;
 }
 
 function numberIn(fields: Fields, id: number): number {

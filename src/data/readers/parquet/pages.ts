@@ -176,32 +176,37 @@ export class PageReader {
   #page(header: PageHeader, read: () => PageParts): Page {
     const { encoding, entries } = header;
     const { isRepeated, definition } = this.#leaf;
-    const isBoolean = this.#stored.type === 'BOOLEAN';
     const isIndexed = encoding === 'PLAIN_DICTIONARY' || encoding === 'RLE_DICTIONARY';
     const parts = read();
-    const dictionaryBytes = isIndexed ? (this.#dictionaryPage?.header.size ?? 0) : 0;
-    const isLarge = !isBoolean && Math.max(parts.values.length, dictionaryBytes) > this.#memory.windowBytes;
+    const size = Math.max(parts.values.length, isIndexed ? (this.#dictionaryPage?.header.size ?? 0) : 0);
+    const isLarge = this.#stored.type !== 'BOOLEAN' && size > this.#memory.windowBytes;
     const [values, repetitions, definitions] = this.#keep(
       isLarge ? NO_BYTES : parts.values,
       parts.repetitions,
       parts.definitions,
     );
-    const content = (): Page['content'] => {
-      if (isLarge) {
-        const readFrom = (index: number): Values => this.#window(header, read().values, isIndexed, index);
-        return { values: readFrom(0), padding: isIndexed ? Infinity : 0, readFrom };
-      }
-      if (isIndexed) return { indices: openIndices(values), dictionary: this.#openDictionary() };
-      if (isBoolean && encoding === 'RLE')
-        return { indices: openBooleans(values), dictionary: (this.#dictionary ??= this.#dictionaryOf(BOOLEANS)) };
-      return { values: readValues(this.#stored, encoding, values, entries), padding: isBoolean ? BIT_PADDING : 0 };
-    };
+    const readFrom = (index: number): Values => this.#window(header, read().values, isIndexed, index);
     return {
       entries,
       repetitions: isRepeated ? new HybridReader(repetitions, 1, 1) : undefined,
       definitions: definition > 0 ? new HybridReader(definitions, numBits(definition), definition) : undefined,
-      content: content(),
+      content: isLarge
+        ? { values: readFrom(0), padding: isIndexed ? Infinity : 0, readFrom }
+        : this.#content(header, values, isIndexed),
     };
+  }
+
+  #content({ encoding, entries }: PageHeader, bytes: Buffer, isIndexed: boolean): Page['content'] {
+    // A page without values has no number of bits.
+    if (isIndexed)
+      return { indices: new HybridReader(bytes.subarray(1), bytes[0] ?? 1), dictionary: this.#openDictionary() };
+    const isBoolean = this.#stored.type === 'BOOLEAN';
+    if (!isBoolean || encoding !== 'RLE')
+      return { values: readValues(this.#stored, encoding, bytes, entries), padding: isBoolean ? BIT_PADDING : 0 };
+    const end = bytes.length < 4 ? bytes.length : 4 + bytes.readUInt32LE(0);
+    if (end > bytes.length) throw new Error('its values extend past their page');
+    this.#dictionary ??= new LeafDictionary(BOOLEANS, this.#leaf, 0);
+    return { indices: new HybridReader(bytes.subarray(4, end), 1), dictionary: this.#dictionary };
   }
 
   /** Copies the parts of a page; numbers are aligned if they are the first part. */
@@ -222,16 +227,12 @@ export class PageReader {
     const bytes = this.#dictionaryPage?.read() ?? NO_BYTES;
     const own = Buffer.from(new ArrayBuffer(bytes.length));
     bytes.copy(own);
-    return (this.#dictionary = this.#dictionaryOf(this.#readDictionary(own)));
+    return (this.#dictionary = new LeafDictionary(this.#readDictionary(own), this.#leaf, this.#memory.textBytes));
   }
 
   #readDictionary(bytes: Buffer): Values {
-    const page = this.#dictionaryPage;
-    return page === undefined ? NO_VALUES : readValues(this.#stored, 'PLAIN', bytes, page.header.entries);
-  }
-
-  #dictionaryOf(values: Values): LeafDictionary {
-    return new LeafDictionary(values, this.#leaf, this.#memory.textBytes);
+    const entries = this.#dictionaryPage?.header.entries;
+    return entries === undefined ? NO_VALUES : readValues(this.#stored, 'PLAIN', bytes, entries);
   }
 
   /** Reads the values from an index on of a page that exceeds the memory of a column. */
@@ -239,7 +240,7 @@ export class PageReader {
     const { windowBytes } = this.#memory;
     if (!isIndexed)
       return copyValues(this.#stored, readValues(this.#stored, encoding, bytes, entries), index, windowBytes);
-    const reader = openIndices(bytes);
+    const reader = new HybridReader(bytes.subarray(1), bytes[0] ?? 1);
     const indices = new Int32Array(Math.max(STRIDE, Math.min(entries - index, windowBytes >> 2)));
     for (let passed = 0; passed < index; passed += indices.length)
       reader.read(indices, Math.min(indices.length, index - passed));
@@ -251,18 +252,6 @@ export class PageReader {
 
 function levelsExceed(): Error {
   return new Error('its levels extend past their page');
-}
-
-/** Opens indices, which follow their number of bits; a page without values has none. */
-function openIndices(bytes: Buffer): HybridReader {
-  return new HybridReader(bytes.subarray(1), bytes[0] ?? 1);
-}
-
-/** Opens booleans in runs, which follow the length of their bytes; a page without values has none. */
-function openBooleans(bytes: Buffer): HybridReader {
-  const end = bytes.length < 4 ? 4 : 4 + bytes.readUInt32LE(0);
-  if (end > bytes.length && bytes.length > 0) throw new Error('its values extend past their page');
-  return new HybridReader(bytes.subarray(4, end), 1);
 }
 
 /** Returns the number of bits of levels up to this one. */
