@@ -22,6 +22,13 @@ export const allocatePlainly = allocateIn(ArrayBuffer);
 /** Allocates shared memory. */
 export const allocateShared = allocateIn(SharedArrayBuffer);
 
+/** Bags whose items are stored as a BagColumn or as lists of a chunk; all weights are 1 if there are none. */
+export interface BagItems {
+  readonly offsets: Uint32Array;
+  readonly ids: Uint32Array;
+  readonly weights?: ArrayLike<number> | undefined;
+}
+
 /** Memory for the bags of a number of rows; it grows to the largest batch and is reused. */
 export class BagBuffer implements BagColumn {
   offsets: Uint32Array;
@@ -108,14 +115,15 @@ export class BagBuffer implements BagColumn {
     }
   }
 
-  /** Appends rows `begin` to `end` of a column to the first `rows` rows. */
-  append(source: BagColumn, begin: number, end: number, rows: number): void {
-    const from = source.offsets[begin]!;
-    const to = source.offsets[end]!;
+  /** Appends the bags of rows `begin` to `end` to those of the first `rows` rows. */
+  append({ offsets, ids, weights }: BagItems, begin: number, end: number, rows: number): void {
+    const [from, to] = [offsets[begin]!, offsets[end]!];
     const at = this.offsets[rows]!;
     this.reserve(at + to - from);
-    this.ids.set(source.ids.subarray(from, to), at);
-    this.weights.set(source.weights.subarray(from, to), at);
-    for (let i = 1; i <= end - begin; i++) this.offsets[rows + i] = at + source.offsets[begin + i]! - from;
+    this.ids.set(ids.subarray(from, to), at);
+    if (weights === undefined) this.weights.fill(1, at, at + to - from);
+    else if (weights instanceof Float32Array) this.weights.set(weights.subarray(from, to), at);
+    else for (let item = from; item < to; item++) this.weights[at + item - from] = weights[item]!;
+    for (let i = 1; i <= end - begin; i++) this.offsets[rows + i] = at + offsets[begin + i]! - from;
   }
 }

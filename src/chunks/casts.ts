@@ -36,7 +36,7 @@ export type Cast =
 export type Target = Uint32Array | Float32Array | Float64Array;
 
 /** Exclusive upper bound of ids. */
-const END_OF_IDS = 2 ** 31;
+export const END_OF_IDS = 2 ** 31;
 
 /**
  * Reads all rows of a column, or of several columns together, to `into`, from `first`.
@@ -69,15 +69,26 @@ export function castColumns(
 }
 
 function castIds(
-  { ids, cut, numbers }: Column,
+  column: Column,
   rows: number,
   below: number,
   into: Uint32Array | Float64Array,
   first: number,
   odd: Uint32Array,
 ): number | undefined {
+  const { ids, cut, dictionary } = column;
   if (cut !== undefined) return cut.readIds(rows, below, into, first, odd);
   let numOdd = 0;
+  const distinct = dictionary?.values.ids;
+  if (distinct !== undefined) {
+    const { indices } = dictionary!;
+    for (let row = 0; row < rows; row++) {
+      const id = distinct[indices[row]!]!;
+      into[first + row] = id;
+      if (id >= below) odd[numOdd++] = row;
+    }
+    return numOdd;
+  }
   if (ids !== undefined) {
     if (ids.size <= below) {
       into.set(ids.values.subarray(0, rows), first);
@@ -90,8 +101,8 @@ function castIds(
     }
     return numOdd;
   }
-  if (numbers?.isWhole !== true) return undefined;
-  const { values } = numbers;
+  if (column.numbers?.isWhole !== true) return undefined;
+  const { values } = column.numbers;
   for (let row = 0; row < rows; row++) {
     const value = values[row]!;
     // Every id is a signed integer of 32 bits.

@@ -64,6 +64,8 @@ export interface Dictionary {
 export interface DictionaryValues {
   readonly size: number;
   text(index: number): string;
+  /** If all values are integers: ids as themselves, others as the largest element; null is another. */
+  readonly ids?: Uint32Array | undefined;
 }
 
 /** Lists: the items of row i are items `offsets[i]` to `offsets[i + 1]`. A missing list is empty. */

@@ -4,11 +4,10 @@ import { parquetWriteBuffer } from 'hyparquet-writer';
 import { describe, expect, it } from 'vitest';
 import type { Column } from '../../src/chunks/column.js';
 import { LeafDictionary } from '../../src/data/readers/parquet/leaf-dictionary.js';
-import { createLeafSlice } from '../../src/data/readers/parquet/leaf-slice.js';
 import { leafType, type LeafType } from '../../src/data/readers/parquet/leaf-type.js';
-import type { PageMemory } from '../../src/data/readers/parquet/page-memory.js';
-import { readValues } from '../../src/data/readers/parquet/values.js';
-import { openColumns } from '../../src/data/readers/parquet/open-parquet.js';
+import { openParquet } from '../../src/data/readers/parquet/open-parquet.js';
+import { ValueBuffer } from '../../src/data/readers/parquet/value-buffer.js';
+import { readValues, storedType } from '../../src/data/readers/parquet/values.js';
 import { scratchFile } from '../support/scratch.js';
 
 // The representations of columns, which consumers read instead of one text per value.
@@ -22,12 +21,16 @@ async function eachSlice(
   names: readonly string[],
   check: (columns: readonly Column[], first: number, rows: number) => void,
 ): Promise<void> {
-  for await (const { columns, firstRow, numRows } of (await openColumns(path, names)).slices())
+  let first = 0;
+  for await (const piece of openParquet(path, names).pieces()) {
+    if (!('columns' in piece)) throw new Error('expected columns');
     check(
-      names.map((name) => columns.get(name)!),
-      firstRow - 1,
-      numRows,
+      names.map((name) => piece.columns.get(name)!),
+      first,
+      piece.rows,
     );
+    first += piece.rows;
+  }
 }
 
 function write(columnData: readonly object[], options: object = {}): string {
@@ -73,29 +76,33 @@ describe('column of a Parquet slice', () => {
     );
   });
 
-  it.each(['STRING', 'DATE'] as const)('has no dictionary if a page of the slice has none: %s', (type) => {
+  it.each(['STRING', 'DATE', 'INT32'] as const)('has no dictionary if a page of the slice has none: %s', (kind) => {
     const element: SchemaElement =
-      type === 'DATE'
-        ? { name: 'x', type: 'INT32', converted_type: 'DATE' }
-        : { name: 'x', type: 'BYTE_ARRAY', converted_type: 'UTF8' };
-    const leaf = { path: ['x'], element, type: leafType(element) as LeafType, definition: 1, isRepeated: false };
+      kind === 'STRING'
+        ? { name: 'x', type: 'BYTE_ARRAY', converted_type: 'UTF8' }
+        : { name: 'x', type: 'INT32', ...(kind === 'DATE' && { converted_type: 'DATE' }) };
+    const type = leafType(element) as LeafType;
+    const leaf = { path: ['x'], element, type, definition: 1, item: 0, isRepeated: false };
     const bytes =
-      type === 'DATE' ? Buffer.from(Int32Array.of(0, 1, 2).buffer) : Buffer.from('\x01\0\0\0a\0\0\0\0\x02\0\0\0bc');
-    const values = readValues({ type: element.type!, typeLength: 0 }, 'PLAIN', bytes, 3);
-    const dictionary = new LeafDictionary(values, leaf, { textLeft: 100 } as PageMemory);
-    const slice = createLeafSlice(leaf, 2);
-    const texts = type === 'DATE' ? ['1970-01-01', '1970-01-02', '1970-01-03'] : ['a', '', 'bc'];
+      kind === 'STRING' ? Buffer.from('\x01\0\0\0a\0\0\0\0\x02\0\0\0bc') : Buffer.from(Int32Array.of(0, 1, 2).buffer);
+    const values = readValues(storedType(element), 'PLAIN', bytes, 3);
+    const dictionary = new LeafDictionary(values, leaf, 1000);
+    const slice = new ValueBuffer(type);
+    const texts = { DATE: ['1970-01-01', '1970-01-02', '1970-01-03'], STRING: ['a', '', 'bc'], INT32: ['0', '1', '2'] }[
+      kind
+    ];
     for (const isPlainFirst of [false, true]) {
-      if (isPlainFirst) slice.appendPlain(values, 1, 2);
-      slice.appendPlaces(dictionary, Int32Array.of(2, 0, dictionary.missing), 3);
-      slice.appendOptional(values, 1, Int32Array.of(-1, 0, 1), 3);
+      if (isPlainFirst) slice.append(values, 1, 2);
+      slice.appendIndices(dictionary, Int32Array.of(2, 0, dictionary.missing), 3);
+      slice.append(values, 1, 3, Int32Array.of(-1, 0, 1), 2);
       const column = slice.take();
       const expected = [...(isPlainFirst ? [texts[1], texts[2]] : []), texts[2], texts[0], '', '', texts[1], texts[2]];
       expect(expected.map((_, row) => column.text(row))).toEqual(expected);
       expect(column.dictionary).toBeUndefined();
-      expect(column.utf8 === undefined).toBe(type === 'DATE');
+      expect(column.utf8 === undefined).toBe(kind !== 'STRING');
+      if (kind === 'INT32') expect([...column.numbers!.values].slice(-3)).toEqual([NaN, 1, 2]);
     }
-    slice.appendPlaces(dictionary, Int32Array.of(1, dictionary.missing), 2);
+    slice.appendIndices(dictionary, Int32Array.of(1, dictionary.missing), 2);
     expect(slice.take().dictionary!.indices).toEqual(Uint32Array.of(1, 3));
   });
 

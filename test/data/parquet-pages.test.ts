@@ -1,23 +1,23 @@
 import { spawnSync } from 'node:child_process';
-import { open } from 'node:fs/promises';
+import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parquetMetadata, parquetSchema } from 'hyparquet';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import { describe, expect, it } from 'vitest';
 import { columnPlan } from '../../src/data/readers/parquet/column-plan.js';
-import { pageMemory } from '../../src/data/readers/parquet/page-memory.js';
-import { openColumn } from '../../src/data/readers/parquet/slice-column.js';
+import { GroupColumn } from '../../src/data/readers/parquet/group-column.js';
+import { PageMemory } from '../../src/data/readers/parquet/page-memory.js';
 import { scratchFile } from '../support/scratch.js';
 
 const ROWS = 20_000;
 
 /** Opens a single-page column with the memory of one of a thousand columns. */
-async function readInWindows(
+function readInWindows(
   columnData: { name: string; data: unknown[]; type?: string; encoding?: string; dictionarySize?: number }[],
   codec: string,
-  window: { windowBytes?: number } = {},
-): Promise<string[][]> {
+  windowBytes?: number,
+): string[][] {
   const bytes = new Uint8Array(
     parquetWriteBuffer({
       columnData,
@@ -28,31 +28,33 @@ async function readInWindows(
     } as unknown as Parameters<typeof parquetWriteBuffer>[0]),
   );
   const metadata = parquetMetadata(bytes);
-  const file = await open(scratchFile('x.parquet', bytes), 'r');
+  const file = openSync(scratchFile('x.parquet', bytes), 'r');
   try {
-    const memory = { ...pageMemory(file, bytes.length, 1000), ...window };
+    const memory = new PageMemory(file, 1000, windowBytes);
     const columns = parquetSchema(metadata).children.map((child, i) => {
       const plan = columnPlan(child);
-      if ('fix' in plan || plan.kind !== 'cell') throw new Error('expected cells');
-      return openColumn(plan, [metadata.row_groups[0]!.columns[i]!.meta_data!], memory, 1000);
+      if ('fix' in plan || plan.isList) throw new Error('expected cells');
+      const column = new GroupColumn(plan, memory, 1000);
+      column.open(() => metadata.row_groups[0]!.columns[i]!.meta_data!);
+      return column;
     });
     const cells: string[][] = columns.map(() => []);
     for (let begin = 0; begin < ROWS; begin += 1000) {
       // Interleaved reads, so that each column evicts the buffers of the others.
       for (const [c, column] of columns.entries()) {
-        await column.append(1000);
+        column.append(1000);
         const { text } = column.take();
         for (let r = 0; r < 1000; r++) cells[c]!.push(text(r));
       }
     }
     return cells;
   } finally {
-    await file.close();
+    closeSync(file);
   }
 }
 
 describe('Parquet page larger than the buffer of its column', () => {
-  it.each(['UNCOMPRESSED', 'SNAPPY'])('yields all values in parts, also after nulls (%s)', async (codec) => {
+  it.each(['UNCOMPRESSED', 'SNAPPY'])('yields all values in parts, also after nulls (%s)', (codec) => {
     const texts = Array.from({ length: ROWS }, (_, r) =>
       r < 5000 || r % 7 === 0 ? null : `${r} `.repeat(1 + (r % 40)),
     );
@@ -62,7 +64,7 @@ describe('Parquet page larger than the buffer of its column', () => {
       r % 5 === 0 ? null : BigInt(r) * (r % 3 === 0 ? 100_000_000_700_003n : 1n),
     );
     const halves = Array.from({ length: ROWS }, (_, r) => (r % 11 === 0 ? NaN : r / 2));
-    const found = await readInWindows(
+    const found = readInWindows(
       [
         { name: 'text', data: texts, type: 'STRING' },
         { name: 'number', data: numbers, type: 'DOUBLE' },
@@ -83,7 +85,7 @@ describe('Parquet page larger than the buffer of its column', () => {
 });
 
 describe('Parquet dictionary larger than the buffer of its column', () => {
-  it.each(['UNCOMPRESSED', 'SNAPPY'])('yields all values, also after nulls (%s)', async (codec) => {
+  it.each(['UNCOMPRESSED', 'SNAPPY'])('yields all values, also after nulls (%s)', (codec) => {
     const place = (r: number): number => (r * 7919) % 9001;
     const texts = Array.from({ length: ROWS }, (_, r) =>
       r < 3000 || r % 7 === 0 ? null : `${place(r)} `.repeat(1 + (place(r) % 20)),
@@ -98,7 +100,7 @@ describe('Parquet dictionary larger than the buffer of its column', () => {
       { name: 'id', data: ids, type: 'INT64', ...dictionaries },
       { name: 'number', data: numbers, type: 'DOUBLE', ...dictionaries },
     ];
-    const found = await readInWindows(columnData, codec, { windowBytes: 1 << 14 });
+    const found = readInWindows(columnData, codec, 1 << 14);
     expect(found[0]).toEqual(texts.map((text) => text ?? ''));
     expect(found[1]).toEqual(ids.map((id) => (id === null ? '' : String(id))));
     expect(found[2]).toEqual(
@@ -121,21 +123,22 @@ describe('Parquet dictionary larger than the buffer of its column', () => {
       JSON.stringify(pathToFileURL(join(import.meta.dirname, `../../dist/data/readers/parquet/${name}.js`)).href);
     // All columns read the same data.
     const script = `
-      import { open } from 'node:fs/promises';
+      import { openSync } from 'node:fs';
       import { parquetMetadataAsync, parquetSchema, asyncBufferFromFile } from 'hyparquet';
       import { columnPlan } from ${module('column-plan')};
-      import { pageMemory } from ${module('page-memory')};
-      import { openColumn } from ${module('slice-column')};
+      import { GroupColumn } from ${module('group-column')};
+      import { PageMemory } from ${module('page-memory')};
       const buffer = await asyncBufferFromFile(${JSON.stringify(path)});
       const metadata = await parquetMetadataAsync(buffer);
       const plan = columnPlan(parquetSchema(metadata).children[0]);
-      const memory = pageMemory(await open(${JSON.stringify(path)}), buffer.byteLength, 300);
+      const memory = new PageMemory(openSync(${JSON.stringify(path)}), 300);
       const { meta_data } = metadata.row_groups[0].columns[0];
-      const columns = Array.from({ length: 300 }, () => openColumn(plan, [meta_data], memory, 256));
+      const columns = Array.from({ length: 300 }, () => new GroupColumn(plan, memory, 256));
+      for (const column of columns) column.open(() => meta_data);
       let sum = 0;
       let peak = 0;
       for (let part = 0; part < 2; part++) for (const column of columns) {
-        await column.append(256);
+        column.append(256);
         const { values } = column.take().numbers;
         for (let r = 0; r < 256; r++) sum += values[r];
         peak = Math.max(peak, process.memoryUsage().arrayBuffers);

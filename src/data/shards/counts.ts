@@ -12,13 +12,17 @@ export interface IdCount {
 
 /** Adds the ids of a block's rows to counts by column. */
 export function countIds({ rows, ids, bags }: RowBlock, counts: Map<string, IdCount>): void {
-  const count = (name: string, data: Uint32Array, end: number): void => {
-    let unknown = 0;
-    for (let i = 0; i < end; i++) if (data[i] === 0) unknown++;
-    addIdCount(counts, name, { ids: end, unknown });
-  };
+  const count = (name: string, data: Uint32Array, end: number): void =>
+    addIdCount(counts, name, { ids: end, unknown: countZeros(data, end) });
   for (const [name, data] of ids) count(name, data, rows);
   for (const [name, { ids: items, offsets }] of bags) count(name, items, offsets[rows]!);
+}
+
+/** Is a function of its own, since V8 deoptimizes code after a loop that it optimizes while the loop runs. */
+function countZeros(data: Uint32Array, end: number): number {
+  let zeros = 0;
+  for (let i = 0; i < end; i++) if (data[i] === 0) zeros++;
+  return zeros;
 }
 
 function addIdCount(counts: Map<string, IdCount>, name: string, { ids, unknown }: IdCount): void {

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { Batch } from '../../core/batch.js';
+import { column, type Batch } from '../../core/batch.js';
 import { writeFolder, writeSynced } from '../../io/disk.js';
 import { textTensors, type StringPool } from '../../features/vocabulary/string-pool.js';
 import type { KeyTexts } from '../../core/row-key.js';
@@ -86,6 +86,8 @@ class ShardFolder implements ShardWriter {
   #capacity = 0;
   #block: RowBlock;
   readonly #spare: RowBlock[] = [];
+  /** Items per row of each bag in the last block that was written. */
+  #itemsPerRow: ReadonlyMap<string, number> = new Map();
   /** Writes of blocks in flight, oldest first. */
   readonly #writing: Promise<RowBlock>[] = [];
   /** Syncs of shards, one at a time, since a thread that waits for the disk cannot read. */
@@ -162,7 +164,9 @@ class ShardFolder implements ShardWriter {
     if (rows <= this.#capacity) return;
     const grown = Math.min(this.#rowsPerShard, Math.max(rows, 4 * this.#capacity, FIRST_ROWS));
     this.#capacity = this.#shards.length > 0 ? this.#rowsPerShard : grown;
+    const itemsPerRow = this.#block.rows > 0 ? itemsPerRowOf(this.#block) : this.#itemsPerRow;
     reserveRows(this.#block, this.#columns, this.#capacity);
+    for (const [name, items] of itemsPerRow) column(this.#block.bags, name).reserve(Math.ceil(items * this.#capacity));
   }
 
   /** Starts to write the block, and replaces it. */
@@ -171,6 +175,7 @@ class ShardFolder implements ShardWriter {
     await this.#syncs.at(-MAX_UNSYNCED);
     countIds(this.#block, this.#idCounts);
     countLabels(this.#block, this.#labelCounts);
+    this.#itemsPerRow = itemsPerRowOf(this.#block);
     const writing = this.#write(this.#block);
     // `#waitForWrites` throws the error of a write that fails.
     writing.catch(() => undefined);
@@ -200,6 +205,10 @@ class ShardFolder implements ShardWriter {
   async #waitForWrites(max: number): Promise<void> {
     while (this.#writing.length > max) this.#spare.push(await this.#writing.shift()!);
   }
+}
+
+function itemsPerRowOf({ bags, rows }: RowBlock): ReadonlyMap<string, number> {
+  return new Map([...bags].map(([name, { offsets }]) => [name, offsets[rows]! / rows]));
 }
 
 /** Describes a column for the manifest. */

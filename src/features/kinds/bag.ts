@@ -38,6 +38,7 @@ export const bag: Kind<'bag'> = {
       const items = itemRows(lists, rows.count);
       const ids = encodeItems(items);
       const into = columnOf(block.bags, field.name);
+      if (takesAll(rows, field, lists, items)) return into.append({ ...lists, ids }, 0, rows.count, block.rows);
       into.reserve(into.offsets[block.rows]! + items.count);
       for (let row = 0; row < rows.count; row++) {
         into.open(block.rows + row);
@@ -56,10 +57,12 @@ export const bag: Kind<'bag'> = {
         const lists = toLists(rows);
         checked = { lists, items: itemRows(lists, rows.count) };
         items.check(checked.items);
+        if (takesAll(rows, field, lists, checked.items)) return;
         for (let row = 0; row < rows.count; row++) eachItem(rows, row, field, lists, checked.items, () => undefined);
       },
       observe(rows) {
         const { lists, items: all } = checked!;
+        if (takesAll(rows, field, lists, all)) return items.observe(all);
         const isObserved = new Uint8Array(all.count);
         for (let row = 0; row < rows.count; row++)
           eachItem(rows, row, field, lists, all, (item) => void (isObserved[item] = 1));
@@ -93,6 +96,21 @@ function encoderOfItems({ encode, direct }: Pick<Encoder, 'encode' | 'direct'>):
   };
 }
 
+/** Returns whether all rows are kept and all items of the chunk are valid and selected. */
+function takesAll(rows: ChunkRows, { form }: FieldOf<'bag'>, { offsets, weights }: Lists, items: ChunkRows): boolean {
+  if (rows.numKept < rows.count || items.numKept < items.count || offsets[0] !== 0) return false;
+  if (form.maxItems !== undefined)
+    for (let row = 0; row < rows.count; row++) if (offsets[row + 1]! - offsets[row]! > form.maxItems) return false;
+  if (weights !== undefined)
+    for (let item = 0; item < items.count; item++) if (weightProblem(weights[item]!, form) !== undefined) return false;
+  return true;
+}
+
+function weightProblem(weight: number, { negative }: BagForm): BadValue | undefined {
+  if (!Number.isFinite(Math.fround(weight))) return NO_WEIGHT;
+  return weight < 0 && negative === 'refused' ? NEGATIVE : undefined;
+}
+
 /**
  * Calls `take` for each selected item of a kept row. The row is refused for an invalid weight of any item, and for an
  * invalid id of a selected one.
@@ -109,9 +127,8 @@ function eachItem(
   const [begin, end] = [offsets[row]!, offsets[row + 1]!];
   if (weights !== undefined) {
     for (let item = begin; item < end; item++) {
-      const weight = weights[item]!;
-      if (!Number.isFinite(Math.fround(weight))) return rows.refuse(row, columns, NO_WEIGHT);
-      if (weight < 0 && form.negative === 'refused') return rows.refuse(row, columns, NEGATIVE);
+      const problem = weightProblem(weights[item]!, form);
+      if (problem !== undefined) return rows.refuse(row, columns, problem);
     }
   }
   const select = (item: number): void => {

@@ -172,10 +172,13 @@ export class OneValueFitter implements FieldFitter {
     if (number > 0) dictionary.numbers[dictionary.indices[row]!] = number;
   }
 
-  /** Returns the dictionary of the only column. */
+  /** Returns the dictionary of the only column; undefined if its values are numbers, which a cast reads faster. */
   #knownOf(rows: ChunkRows): KnownDictionary | undefined {
-    const dictionary = this.#columns.length === 1 ? rows.column(this.#columns[0]!).dictionary : undefined;
-    if (dictionary === undefined) return undefined;
+    const column = rows.column(this.#columns[0]!);
+    const { dictionary } = column;
+    // The numbers of a dictionary are computed if they are read.
+    const isCast = this.#cast !== undefined && this.#cast.cell !== 'token' && 'numbers' in column;
+    if (dictionary === undefined || this.#columns.length > 1 || isCast) return undefined;
     const numbers = this.#known.get(dictionary.values) ?? new Float64Array(dictionary.values.size).fill(NaN);
     this.#known.set(dictionary.values, numbers);
     return { indices: dictionary.indices, numbers };

@@ -8,24 +8,25 @@ export interface Leaf {
   readonly type: LeafType;
   /** Definition level of a value that is not null. */
   readonly definition: number;
+  /** Definition level of an item of a list that exists, even if it is null; 0 for a leaf of single values. */
+  readonly item: number;
   readonly isRepeated: boolean;
 }
 
-/** Reading of a column: one value per row, or a list of items, each an id or an id and a weight. */
-export type ColumnPlan = { readonly name: string; /** For errors. */ readonly type: string } & (
-  | { readonly kind: 'cell'; readonly leaf: Leaf }
-  | {
-      readonly kind: 'items';
-      readonly ids: Leaf;
-      readonly weights?: Leaf;
-      /** Definition level of an item that exists, even if it is null. */ readonly item: number;
-    }
-);
+/** Reading of a column: one value per row, or a list of items. */
+export interface ColumnPlan {
+  readonly name: string;
+  /** For errors. */
+  readonly type: string;
+  readonly isList: boolean;
+  /** The values; or the ids of items, and their weights if they have any. */
+  readonly leaves: readonly Leaf[];
+}
 
 /** A column whose type is not supported. */
 export interface Unreadable {
   readonly type: string;
-  /** What the user can do. */
+  /** The correction that a user can make. */
   readonly fix: string;
 }
 
@@ -37,45 +38,42 @@ const WEIGHT_NAMES = ['weight', 'value'];
  * https://github.com/apache/parquet-format/blob/master/LogicalTypes.md.
  */
 export function columnPlan(column: SchemaTree): ColumnPlan | Unreadable {
-  const name = column.element.name;
-  if (column.element.logical_type?.type === 'VARIANT')
-    return unreadable('variant', 'cast it to string or to the contained type');
+  const { name, logical_type: logical } = column.element;
+  const type = typeName(column);
+  if (logical?.type === 'VARIANT') return { type: 'variant', fix: 'cast it to string or to the contained type' };
   const list = listOf(column);
   if (list === undefined) {
-    if (column.children.length > 0)
-      return unreadable(typeName(column), 'write each of its fields as a separate column');
-    const leaf = leafOf(column, levelOf(column), false);
-    return 'fix' in leaf ? leaf : { kind: 'cell', name, type: leaf.type.name, leaf };
+    if (column.children.length > 0) return { type, fix: 'write each of its fields as a separate column' };
+    const leaf = leafOf(column, levelOf(column));
+    return leaf === undefined
+      ? { type, fix: 'cast it to string or to a number' }
+      : { name, type, isList: false, leaves: [leaf] };
   }
-  const { element, isMap, item } = list;
-  const type = typeName(column);
-  const level = element === list.repeated ? item : item + levelOf(element);
-  if (element.children.length === 0 && (element === list.repeated || !isRepeated(element))) {
-    const ids = leafOf(element, level, true);
-    return 'fix' in ids ? unreadable(type, ids.fix) : { kind: 'items', name, type, ids, item };
+  const { repeated, element, item } = list;
+  const level = element === repeated ? item : item + levelOf(element);
+  if (element.children.length === 0 && (element === repeated || !isRepeated(element))) {
+    const ids = leafOf(element, level, item);
+    return ids === undefined
+      ? { type, fix: 'cast it to string or to a number' }
+      : { name, type, isList: true, leaves: [ids] };
   }
-  const [first, second, third] = element.children;
-  if (element !== list.repeated && listOf(element) !== undefined)
-    return unreadable(type, 'flatten it: a bag is one list per row');
-  const pair = isMap
-    ? { id: first, weight: second }
-    : { id: byName(element, ID_NAMES), weight: byName(element, WEIGHT_NAMES) };
-  const children = [pair.id, pair.weight];
+  if (element !== repeated && listOf(element) !== undefined)
+    return { type, fix: 'flatten it: a bag is one list per row' };
+  const { children } = element;
+  const pair = list.isMap ? children : [ID_NAMES, WEIGHT_NAMES].map((names) => byName(children, names));
+  const [id, weight] = pair;
   if (
-    pair.id === undefined ||
-    pair.weight === undefined ||
-    third !== undefined ||
-    children.some((child) => child!.children.length > 0 || isRepeated(child!))
-  ) {
-    return unreadable(type, `write a list of ids, or of structs with the fields ${ID_NAMES[0]} and ${WEIGHT_NAMES[0]}`);
-  }
-  const ids = leafOf(pair.id, level + levelOf(pair.id), true);
-  const weights = leafOf(pair.weight, level + levelOf(pair.weight), true);
-  if ('fix' in ids || 'fix' in weights)
-    return unreadable(type, 'write ids as integers or strings, and weights as numbers');
-  if (!isNumeric(weights))
-    return unreadable(type, 'cast its weights to numbers, or write a list of ids without weights');
-  return { kind: 'items', name, type, ids, weights, item };
+    id === undefined ||
+    weight === undefined ||
+    children.length > 2 ||
+    [id, weight].some((child) => child.children.length > 0 || isRepeated(child))
+  )
+    return { type, fix: `write a list of ids, or of structs with the fields ${ID_NAMES[0]} and ${WEIGHT_NAMES[0]}` };
+  const [ids, weights] = [id, weight].map((child) => leafOf(child, level + levelOf(child), item));
+  if (ids === undefined || weights === undefined)
+    return { type, fix: 'write ids as integers or strings, and weights as numbers' };
+  if (!isNumeric(weights)) return { type, fix: 'cast its weights to numbers, or write a list of ids without weights' };
+  return { name, type, isList: true, leaves: [ids, weights] };
 }
 
 /** Returns a node as a list: the repeated node, the element, and the definition level of a (null) element. */
@@ -99,21 +97,18 @@ function listOf(
   return { repeated, element: isElement ? repeated : only, isMap, item };
 }
 
-function leafOf(node: SchemaTree, definition: number, repeated: boolean): Leaf | Unreadable {
-  const type = leafType(node.element);
-  if (typeof type === 'string') return unreadable(type, 'cast it to string or to a number');
-  return { path: node.path, element: node.element, type, definition, isRepeated: repeated };
-}
-
-function unreadable(type: string, fix: string): Unreadable {
-  return { type, fix };
+/** Returns a leaf; undefined for a type that has no text. */
+function leafOf({ element, path }: SchemaTree, definition: number, item?: number): Leaf | undefined {
+  const type = leafType(element);
+  if (typeof type === 'string') return undefined;
+  return { path, element, type, definition, item: item ?? 0, isRepeated: item !== undefined };
 }
 
 function isNumeric({ element, type }: Leaf): boolean {
   return type.name.startsWith('decimal') || (type.number !== undefined && element.type !== 'BOOLEAN');
 }
 
-function byName({ children }: SchemaTree, names: readonly string[]): SchemaTree | undefined {
+function byName(children: readonly SchemaTree[], names: readonly string[]): SchemaTree | undefined {
   return children.find(({ element }) => names.includes(element.name));
 }
 

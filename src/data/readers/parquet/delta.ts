@@ -28,11 +28,11 @@ export function decodeDelta(
   const count = Number(varints.next());
   if (count > limit) throw new Error(`a page has ${count} values, more than the ${limit} that its header declares`);
   const words = new Int32Array(wordsPerValue * count);
-  const first = varints.zigzag();
-  if (count > 0) words.set([lowWord(first), highWord(first)].slice(0, wordsPerValue));
+  const first = wordsOf(varints.zigzag());
+  if (count > 0) words.set(first.slice(0, wordsPerValue));
   const miniblockValues = blockValues / numMiniblocks;
   for (let done = 1; done < count;) {
-    const step = varints.zigzag();
+    const step = wordsOf(varints.zigzag());
     const widths = bytes.subarray(varints.at, varints.at + numMiniblocks);
     varints.at += numMiniblocks;
     for (let m = 0; m < numMiniblocks && done < count; m++) {
@@ -40,8 +40,7 @@ export function decodeDelta(
       const values = Math.min(miniblockValues, count - done);
       if (!(width <= 64 && varints.at + Math.ceil((values * width) / 8) <= bytes.length)) throw truncated();
       const target = words.subarray(wordsPerValue * (done - 1), wordsPerValue * (done + values));
-      const packed = { begin: varints.at, width, low: lowWord(step), high: highWord(step) };
-      (wordsPerValue === 1 ? addPacked32 : addPacked64)(target, bytes, packed);
+      addPacked(target, wordsPerValue, step, bytes, varints.at, width);
       varints.at += (miniblockValues * width) / 8;
       done += values;
     }
@@ -49,31 +48,30 @@ export function decodeDelta(
   return { words, end: varints.at };
 }
 
-/** Differences: packed integers of `width` bits, each plus a number of two words. */
-interface Packed {
-  readonly begin: number;
-  readonly width: number;
-  readonly low: number;
-  readonly high: number;
-}
-
-/** Computes each integer after the first one from the previous one. */
-function addPacked32(words: Int32Array, bytes: Buffer, { begin, width, low }: Packed): void {
-  const mask = width >= 32 ? -1 : (1 << width) - 1;
-  for (let i = 1, bit = 0; i < words.length; i++, bit += width)
-    words[i] = words[i - 1]! + low + (width === 0 ? 0 : wordAt(bytes, begin, bit) & mask);
-}
-
-/** Computes the same for two words per integer, since BigInt would be slow. */
-function addPacked64(words: Int32Array, bytes: Buffer, { begin, width, low, high }: Packed): void {
+/**
+ * Computes each integer after the first one from the previous one, as words, since BigInt would be slow.
+ * @param step addend of all differences, which are packed in `width` bits each
+ */
+function addPacked(
+  words: Int32Array,
+  wordsPerValue: 1 | 2,
+  [stepLow, stepHigh]: readonly [number, number],
+  bytes: Buffer,
+  begin: number,
+  width: number,
+): void {
   const lowMask = width >= 32 ? -1 : (1 << width) - 1;
   const highMask = width === 64 ? -1 : width > 32 ? (1 << (width - 32)) - 1 : 0;
-  for (let i = 2, bit = 0; i < words.length; i += 2, bit += width) {
-    const packedLow = width === 0 ? 0 : wordAt(bytes, begin, bit) & lowMask;
-    const packedHigh = width > 32 ? wordAt(bytes, begin, bit + 32) & highMask : 0;
-    const sum = (words[i - 2]! >>> 0) + (packedLow >>> 0) + (low >>> 0);
+  for (let i = wordsPerValue, bit = 0; i < words.length; i += wordsPerValue, bit += width) {
+    const low = lowMask === 0 ? 0 : wordAt(bytes, begin, bit) & lowMask;
+    if (wordsPerValue === 1) {
+      words[i] = words[i - 1]! + stepLow + low;
+      continue;
+    }
+    const sum = (words[i - 2]! >>> 0) + (stepLow >>> 0) + (low >>> 0);
+    const high = highMask === 0 ? 0 : wordAt(bytes, begin, bit + 32) & highMask;
     words[i] = sum;
-    words[i + 1] = words[i - 1]! + packedHigh + high + Math.floor(sum / 2 ** 32);
+    words[i + 1] = words[i - 1]! + stepHigh + high + Math.floor(sum / 2 ** 32);
   }
 }
 
@@ -103,12 +101,9 @@ class Varints {
   }
 }
 
-function lowWord(value: bigint): number {
-  return Number(BigInt.asIntN(32, value));
-}
-
-function highWord(value: bigint): number {
-  return Number(BigInt.asIntN(32, value >> 32n));
+/** Returns the low and the high word of an integer. */
+function wordsOf(value: bigint): readonly [number, number] {
+  return [Number(BigInt.asIntN(32, value)), Number(BigInt.asIntN(32, value >> 32n))];
 }
 
 function truncated(): Error {

@@ -1,13 +1,7 @@
-import { open } from 'node:fs/promises';
-import {
-  parquetMetadataAsync,
-  type AsyncBuffer,
-  type FileMetaData,
-  type RowGroup,
-  type SchemaElement,
-} from 'hyparquet';
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { parquetMetadata, type FileMetaData, type RowGroup, type SchemaElement } from 'hyparquet';
 import { quoted, userError } from '../../../core/errors.js';
-import { readStruct } from './thrift.js';
+import { ThriftReader } from './thrift.js';
 
 /** The length of the footer and the mark after it. */
 const ENDING_BYTES = 8;
@@ -20,20 +14,16 @@ const MAX_DEPTH = 100;
  * Reads the footer of a Parquet file: its schema, and the offsets of its columns.
  * @throws UserError (data) for a file that is encrypted; Error for a footer that is damaged
  */
-export async function readFooter(path: string): Promise<FileMetaData> {
-  const file = await open(path, 'r');
+export function readFooter(path: string): FileMetaData {
+  const file = openSync(path, 'r');
   try {
-    const { size } = await file.stat();
-    const buffer: AsyncBuffer = {
-      byteLength: size,
-      slice: async (begin, end = size) => {
-        const bytes = new ArrayBuffer(end - begin);
-        await file.read(new Uint8Array(bytes), 0, bytes.byteLength, begin);
-        return bytes;
-      },
-    };
+    const { size } = fstatSync(file);
     if (size < ENDING_BYTES + PLAIN_MARK.length) throw new Error(`its ${size} bytes are too few for a footer`);
-    const ending = Buffer.from(await buffer.slice(size - ENDING_BYTES, size));
+    const last = (count: number): Buffer => {
+      const bytes = Buffer.allocUnsafeSlow(count);
+      return bytes.subarray(0, readSync(file, bytes, 0, count, size - count));
+    };
+    const ending = last(ENDING_BYTES);
     const mark = ending.toString('latin1', 4);
     if (mark === ENCRYPTED_MARK)
       throw userError('data', {
@@ -42,22 +32,22 @@ export async function readFooter(path: string): Promise<FileMetaData> {
         fix: 'decrypt it with the tool that has its keys, and write it unencrypted',
       });
     if (mark !== PLAIN_MARK) throw new Error(`it does not end with ${PLAIN_MARK}, so the file is truncated`);
-    const length = ending.readUInt32LE(0);
-    if (length > size - ENDING_BYTES - PLAIN_MARK.length) throw new Error('its footer exceeds the file size');
-    readStruct(new Uint8Array(await buffer.slice(size - ENDING_BYTES - length, size)), 0);
-    const metadata = await parse(buffer);
+    const length = ending.readUInt32LE(0) + ENDING_BYTES;
+    if (length > size - PLAIN_MARK.length) throw new Error('its footer exceeds the file size');
+    const metadata = parse(last(length));
     checkSchema(metadata.schema);
     for (const [g, group] of metadata.row_groups.entries()) checkGroup(group, g + 1);
     return metadata;
   } finally {
-    await file.close();
+    closeSync(file);
   }
 }
 
-/** Replaces the errors of the parser, which do not help users. */
-async function parse(buffer: AsyncBuffer): Promise<FileMetaData> {
+/** Replaces the errors of the parser, which do not help users. It allocates the memory that lengths declare. */
+function parse(bytes: Buffer): FileMetaData {
+  new ThriftReader(bytes).struct();
   try {
-    return await parquetMetadataAsync(buffer, { geoparquet: false });
+    return parquetMetadata(bytes, { geoparquet: false });
   } catch (error) {
     throw new Error('its footer is damaged', { cause: error });
   }
@@ -67,15 +57,10 @@ async function parse(buffer: AsyncBuffer): Promise<FileMetaData> {
 function checkSchema(schema: readonly SchemaElement[]): void {
   let at = 0;
   const check = (depth: number): void => {
-    const element = schema[at];
-    const place = `schema element ${++at} in its footer`;
-    if (element === undefined) throw new Error(`${place} is missing`);
     // The parser does not check types.
-    const {
-      name,
-      type,
-      num_children: children = 0,
-    } = element as { readonly name: unknown; readonly type?: unknown; readonly num_children?: unknown };
+    const { name, type, num_children: children = 0 }: Record<string, unknown> = { ...schema[at] };
+    const place = `schema element ${++at} in its footer`;
+    if (at > schema.length) throw new Error(`${place} is missing`);
     if (typeof name !== 'string') throw new Error(`${place} has no name`);
     if (typeof children !== 'number' || !(children >= 0 && children < schema.length))
       throw new Error(`${place} has ${quoted(children)} children`);
@@ -98,13 +83,9 @@ function checkGroup({ num_rows: rows, columns }: RowGroup, number: number): void
   if (!isCount(rows)) throw new Error(`row group ${number} has no row count in the footer`);
   for (const [c, { meta_data: data }] of columns.entries()) {
     if (data === undefined) continue;
-    const counts = [
-      data.num_values,
-      data.total_compressed_size,
-      data.data_page_offset,
-      data.dictionary_page_offset ?? 0n,
-    ];
-    if (!counts.every(isCount)) throw new Error(`column ${c + 1} of row group ${number} has no file offset`);
+    const { num_values: values, total_compressed_size: size, data_page_offset: offset } = data;
+    if (![values, size, offset, data.dictionary_page_offset ?? 0n].every(isCount))
+      throw new Error(`column ${c + 1} of row group ${number} has no file offset`);
     if (!data.path_in_schema.every((name: unknown) => typeof name === 'string'))
       throw new Error(`column ${c + 1} of row group ${number} has no name in the footer`);
   }

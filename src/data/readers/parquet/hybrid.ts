@@ -3,35 +3,33 @@
 
 /** Maximum number of bits of a value. */
 const MAX_WIDTH = 32;
-const SHORT_RUN = 64;
 
 /** Reads integers in their order, as many at a time as the caller requests. */
 export class HybridReader {
   readonly #bytes: Buffer;
   readonly #view: DataView;
-  readonly #end: number;
   readonly #width: number;
   readonly #highest: number;
   readonly #mask: number;
-  #at: number;
+  #at = 0;
   /** Remaining values of a run of `#value`. */
   #repeats = 0;
   #value = 0;
-  /** Remaining values of a run of packed bits, and the bit at which the next one begins. */
+  /** Remaining values of a run of packed bits, its first byte, and the bit after it at which the next value begins. */
   #packed = 0;
+  #packedAt = 0;
   #bit = 0;
 
   /**
-   * Opens a reader of the integers of `width` bits that are stored from `begin` to `end`.
+   * @param width bits of an integer
    * @param highest the largest valid integer
    * @throws Error for a width of more than 32 bits
    */
-  constructor(bytes: Buffer, begin: number, end: number, width: number, highest = Infinity) {
+  constructor(bytes: Buffer, width: number, highest = Infinity) {
     if (width > MAX_WIDTH) throw new Error(`its indices have ${width} bits, more than the maximum of ${MAX_WIDTH}`);
     this.#bytes = bytes;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    this.#at = begin;
-    this.#end = end;
+    // Four bytes can be read at once if there is any memory after the last byte.
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset);
     this.#width = width;
     this.#highest = highest;
     this.#mask = width === 32 ? -1 : (1 << width) - 1;
@@ -40,60 +38,71 @@ export class HybridReader {
   /** Skips the next `count` integers and returns true if they are known to be all `number`. */
   skipRun(number: number, count: number): boolean {
     if (this.#width === 0) return number === 0;
-    if (this.#repeats === 0 && this.#packed === 0 && this.#at < this.#end) this.#startRun();
+    if (this.#repeats === 0 && this.#packed === 0 && this.#at < this.#bytes.length) this.#startRun();
     if (this.#repeats < count || this.#value !== number) return false;
     this.#repeats -= count;
     return true;
   }
 
-  /** Reads the next `count` integers. */
+  /**
+   * Reads the next `count` integers.
+   * @throws Error if there are fewer
+   */
   read(into: Int32Array, count: number): void {
+    if (this.readUpTo(into, count) < count) throw new Error('its levels or indices are truncated');
+  }
+
+  /** Reads up to `count` integers; returns their number, which is lower only at the end. */
+  readUpTo(into: Int32Array, count: number): number {
     if (this.#width === 0) {
       into.fill(0, 0, count);
-      return;
+      return count;
     }
-    for (let done = 0; done < count;) {
+    let done = 0;
+    while (done < count) {
       if (this.#repeats > 0) {
-        const taken = Math.min(this.#repeats, count - done);
-        this.#repeats -= taken;
-        const end = done + taken;
-        const value = this.#value;
-        // A call costs more than a short loop.
-        if (taken > SHORT_RUN) into.fill(value, done, end);
-        else for (let i = done; i < end; i++) into[i] = value;
-        done = end;
+        const end = done + Math.min(this.#repeats, count - done);
+        this.#repeats -= end - done;
+        // A call of `fill` costs more than a short loop.
+        for (const value = this.#value; done < end; done++) into[done] = value;
       } else if (this.#packed > 0) {
-        const taken = Math.min(this.#packed, count - done);
-        this.#readPacked(into, done, done + taken);
-        done += taken;
-      } else this.#startRun();
+        const end = done + Math.min(this.#packed, count - done);
+        this.#readPacked(into, done, end);
+        done = end;
+      } else if (this.#at < this.#bytes.length) this.#startRun();
+      else break;
     }
+    return done;
   }
 
   #startRun(): void {
     let header = 0;
     for (let shift = 0, more = true; more; shift += 7) {
-      if (this.#at >= this.#end || shift > 28) throw truncated();
-      const byte = this.#bytes[this.#at++]!;
-      if (shift === 28 && byte > 15) throw new Error('a run length of its levels or indices exceeds 32 bits');
+      const byte = this.#bytes[this.#at++] ?? 255;
+      if (shift === 28 && byte > 15) throw new Error('a run length of its levels or indices is damaged');
       header |= (byte & 127) << shift;
       more = byte > 127;
     }
+    const left = this.#bytes.length - this.#at;
     if ((header & 1) === 1) {
-      this.#packed = (header >>> 1) * 8;
+      // The last group of eight may be truncated after its last value.
+      const bytes = Math.min((header >>> 1) * this.#width, left);
+      this.#packed = Math.floor((8 * bytes) / this.#width);
+      this.#packedAt = this.#at;
       this.#bit = 0;
+      this.#at += bytes;
       return;
     }
-    this.#repeats = header >>> 1;
     this.#value = 0;
     for (let shift = 0; shift < this.#width; shift += 8) this.#value |= this.#bytes[this.#at++]! << shift;
-    if (this.#at > this.#end) throw truncated();
+    if (this.#at > this.#bytes.length) return;
+    this.#repeats = header >>> 1;
     this.#checkHighest(this.#value);
   }
 
   #readPacked(into: Int32Array, from: number, to: number): void {
     const view = this.#view;
-    const at = this.#at;
+    const at = this.#packedAt;
     const width = this.#width;
     const mask = this.#mask;
     let bit = this.#bit;
@@ -101,18 +110,15 @@ export class HybridReader {
     const numWhole = width > 25 ? 0 : Math.max(0, Math.floor((8 * (view.byteLength - at - 4) - bit) / width));
     const wholeEnd = Math.min(to, from + numWhole);
     let i = from;
-    if (width <= 8) {
-      // Eight values begin with a byte, and four of them fit into 32 bits.
-      for (; i < wholeEnd && bit % (8 * width) !== 0; i++, bit += width)
-        into[i] = (view.getInt32(at + (bit >>> 3), true) >>> (bit & 7)) & mask;
+    if (width <= 8 && (bit & 7) === 0) {
+      // Eight values end with a byte, and four of them fit into 32 bits.
       for (const shift = (4 * width) & 7; i + 8 <= wholeEnd; i += 8, bit += 8 * width) {
-        const byte = at + (bit >>> 3);
-        const low = view.getInt32(byte, true);
+        const low = view.getInt32(at + (bit >>> 3), true);
         into[i] = low & mask;
         into[i + 1] = (low >>> width) & mask;
         into[i + 2] = (low >>> (2 * width)) & mask;
         into[i + 3] = (low >>> (3 * width)) & mask;
-        const high = view.getInt32(byte + (width >> 1), true) >>> shift;
+        const high = view.getInt32(at + ((bit + 4 * width) >>> 3), true) >>> shift;
         into[i + 4] = high & mask;
         into[i + 5] = (high >>> width) & mask;
         into[i + 6] = (high >>> (2 * width)) & mask;
@@ -122,10 +128,7 @@ export class HybridReader {
     for (; i < wholeEnd; i++, bit += width) into[i] = (view.getInt32(at + (bit >>> 3), true) >>> (bit & 7)) & mask;
     for (; i < to; i++, bit += width) into[i] = wordAt(this.#bytes, at, bit) & mask;
     this.#packed -= to - from;
-    // The last group of eight may be truncated after its last value.
-    if (at + ((bit + 7) >>> 3) > this.#end) throw truncated();
     this.#bit = bit;
-    if (this.#packed === 0) this.#at += bit >>> 3;
     if (this.#highest < mask) for (i = from; i < to; i++) this.#checkHighest(into[i]!);
   }
 
@@ -141,8 +144,4 @@ export function wordAt(bytes: Buffer, begin: number, bit: number): number {
   const shift = bit & 7;
   const word = bytes[byte]! | (bytes[byte + 1]! << 8) | (bytes[byte + 2]! << 16) | (bytes[byte + 3]! << 24);
   return shift === 0 ? word : (word >>> shift) | (bytes[byte + 4]! << (32 - shift));
-}
-
-function truncated(): Error {
-  return new Error('its levels or indices are truncated');
 }

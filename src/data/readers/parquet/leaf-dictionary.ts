@@ -1,7 +1,7 @@
+import { END_OF_IDS } from '../../../chunks/casts.js';
 import type { DictionaryValues } from '../../../chunks/column.js';
 import type { Leaf } from './column-plan.js';
 import type { At } from './leaf-type.js';
-import type { PageMemory } from './page-memory.js';
 import type { Values } from './values.js';
 
 /** Bytes of a string beside its characters. */
@@ -11,26 +11,20 @@ export const STRING_BYTES = 32;
 export class LeafDictionary implements DictionaryValues {
   readonly values: Values;
   readonly size: number;
-  /** Numbers of the values, NaN for null, if the leaf has numbers. */
-  readonly numbers: Float64Array;
-  /** Whether the number of a value is NaN. */
-  readonly hasNaN: boolean;
   readonly #leaf: Leaf;
-  readonly #memory: PageMemory;
-  readonly #texts: (string | undefined)[];
+  /** Texts that were read; undefined if they exceed their memory. */
+  readonly #texts: (string | undefined)[] | undefined;
   #textAt: At<string> | undefined;
+  #numbers: Float64Array | undefined;
+  #ids: Uint32Array | undefined;
 
-  constructor(values: Values, leaf: Leaf, memory: PageMemory) {
-    const { count } = values;
-    const { number } = leaf.type;
+  /** @param textBytes maximum bytes of texts */
+  constructor(values: Values, leaf: Leaf, textBytes: number) {
     this.values = values;
-    this.size = count + 1;
-    this.numbers = new Float64Array(number === undefined ? 0 : this.size).fill(NaN);
-    if (count > 0) number?.read(values, 0, count, this.numbers, 0);
-    this.hasNaN = this.numbers.subarray(0, count).some(Number.isNaN);
+    this.size = values.count + 1;
     this.#leaf = leaf;
-    this.#memory = memory;
-    this.#texts = new Array<string | undefined>(takeMemory(memory, 8 * count) ? count : 0).fill(undefined);
+    const isSmall = values.bytes.length + STRING_BYTES * values.count <= textBytes;
+    if (isSmall) this.#texts = new Array<string | undefined>(values.count).fill(undefined);
   }
 
   /** Index of null. */
@@ -38,20 +32,25 @@ export class LeafDictionary implements DictionaryValues {
     return this.size - 1;
   }
 
+  /** Numbers of the values, NaN for null; only for a leaf of numbers. */
+  get numbers(): Float64Array {
+    if (this.#numbers === undefined) {
+      this.#numbers = new Float64Array(this.size).fill(NaN);
+      this.#leaf.type.number!.read(this.values, 0, this.missing, this.#numbers, 0);
+    }
+    return this.#numbers;
+  }
+
+  get ids(): Uint32Array | undefined {
+    if (this.#leaf.type.number?.isWhole !== true) return undefined;
+    return (this.#ids ??= Uint32Array.from(this.numbers, (number) =>
+      number >= 0 && number < END_OF_IDS ? number : -1,
+    ));
+  }
+
   text(index: number): string {
     if (index === this.missing) return '';
-    const known = this.#texts[index];
-    if (known !== undefined) return known;
     this.#textAt ??= this.#leaf.type.text(this.values);
-    const text = this.#textAt(index);
-    if (index < this.#texts.length && takeMemory(this.#memory, STRING_BYTES + text.length)) this.#texts[index] = text;
-    return text;
+    return this.#texts === undefined ? this.#textAt(index) : (this.#texts[index] ??= this.#textAt(index));
   }
-}
-
-/** Reserves bytes for texts of dictionaries; returns false if too few remain. */
-function takeMemory(memory: PageMemory, bytes: number): boolean {
-  if (bytes > memory.textLeft) return false;
-  memory.textLeft -= bytes;
-  return true;
 }

@@ -20,8 +20,8 @@ export interface LeafType {
 export interface NumberType {
   /** Whether numbers are integers, which ids may be. */
   readonly isWhole: boolean;
-  /** Which numbers are NaN, so that only their text is exact: none, values that are no number, or large integers. */
-  readonly inexact: 'none' | 'nan' | 'large';
+  /** Whether some numbers are NaN, so that only their text is exact: values that are no number, and large integers. */
+  readonly mayBeNaN: boolean;
   /** Reads `count` values from index `from` on to `into` from `at` on. */
   readonly read: (values: Values, from: number, count: number, into: Float64Array, at: number) => void;
   readonly text: (value: number) => string;
@@ -31,40 +31,35 @@ export interface NumberType {
 export function leafType(element: SchemaElement): LeafType | string {
   const { type, converted_type: converted, logical_type: logical } = element;
   if (logical?.type === 'DECIMAL' || converted === 'DECIMAL') return decimal(element);
+  const isUnsigned = converted?.startsWith('UINT_') === true || (logical?.type === 'INTEGER' && !logical.isSigned);
   switch (type) {
     case 'BOOLEAN':
       return BOOLEAN;
     case 'INT32':
-      if (logical?.type === 'DATE' || converted === 'DATE')
-        return texts('date', (values) => (i) => dateText(ofKind(values, 'int32').data[i]!));
-      if (logical?.type === 'TIME' || converted === 'TIME_MILLIS') {
-        const isUtc = logical?.type === 'TIME' && logical.isAdjustedToUTC;
-        return texts('time', (values) => (i) => timeOfDayText(BigInt(ofKind(values, 'int32').data[i]!), 3, isUtc));
-      }
-      return isUnsigned(element) ? UINT32 : INT32;
+      if (logical?.type === 'DATE' || converted === 'DATE') return texts('date', int32At, dateText);
+      return timeType(element, int32At) ?? (isUnsigned ? UINT32 : INT32);
     case 'INT64':
-      return int64(element);
+      return timeType(element, bigintAt) ?? (isUnsigned ? UINT64 : INT64);
     case 'FLOAT':
       return FLOAT;
     case 'DOUBLE':
       return DOUBLE;
     case 'INT96':
-      return texts('timestamp (INT96)', (values) => (i) => int96Text(ofKind(values, 'bytes'), i));
+      return texts('timestamp (INT96)', bytesAt, int96Text);
     default:
       return bytesType(element);
   }
 }
 
-type OfKind<Kind extends Values['kind']> = Extract<Values, { kind: Kind }>;
-
-function ofKind<Kind extends Values['kind']>(values: Values, kind: Kind): OfKind<Kind> {
-  if (values.kind !== kind) throw new Error(`its values are stored as ${values.kind}, not as ${kind}`);
-  // TypeScript does not narrow a union by a generic discriminant.
-  return values as OfKind<Kind>;
-}
-
-function texts(name: string, text: LeafType['text']): LeafType {
-  return { name, text };
+/** Builds a type whose texts are those of decoded values. */
+function texts<Value>(name: string, at: (values: Values) => At<Value>, text: (value: Value) => string): LeafType {
+  return {
+    name,
+    text: (values) => {
+      const valueAt = at(values);
+      return (i) => text(valueAt(i));
+    },
+  };
 }
 
 /** Builds a type all of whose values have the text of their number. */
@@ -84,133 +79,105 @@ function numbers(name: string, number: NumberType): LeafType {
 function arrayNumbers(
   name: string,
   isWhole: boolean,
-  arrayOf: (values: Values) => Int32Array | Uint32Array | Float64Array,
-  text: (value: number) => string,
+  Elements: {
+    new (buffer: ArrayBufferLike, begin: number, length: number): ArrayLike<number>;
+    readonly BYTES_PER_ELEMENT: number;
+  },
 ): LeafType {
-  const read: NumberType['read'] = (values, from, count, into, at) =>
-    into.set(arrayOf(values).subarray(from, from + count), at);
-  return numbers(name, { isWhole, inexact: isWhole ? 'none' : 'nan', read, text });
+  const read: NumberType['read'] = ({ bytes }, from, count, into, at) =>
+    into.set(new Elements(bytes.buffer, bytes.byteOffset + Elements.BYTES_PER_ELEMENT * from, count), at);
+  return numbers(name, { isWhole, mayBeNaN: !isWhole, read, text: isWhole ? String : doubleText });
 }
 
-function unsigned({ buffer, byteOffset, length }: Int32Array): Uint32Array {
-  return new Uint32Array(buffer, byteOffset, length);
-}
-
+const INT32 = arrayNumbers('int32', true, Int32Array);
+const UINT32 = arrayNumbers('uint32', true, Uint32Array);
+const DOUBLE = arrayNumbers('double', false, Float64Array);
+const [INT64, UINT64] = [integers64('int64', false), integers64('uint64', true)];
 const BOOLEAN = numbers('boolean', {
   isWhole: true,
-  inexact: 'none',
-  read: (values, from, count, into, at) => {
-    const { bytes } = ofKind(values, 'bits');
+  mayBeNaN: false,
+  read: ({ bytes }, from, count, into, at) => {
     for (let i = from; i < from + count; i++) into[at++] = (bytes[i >> 3]! >> (i & 7)) & 1;
   },
   text: (value) => (value === 1 ? 'true' : 'false'),
 });
-const INT32 = arrayNumbers('int32', true, (values) => ofKind(values, 'int32').data, String);
-const UINT32 = arrayNumbers('uint32', true, (values) => unsigned(ofKind(values, 'int32').data), String);
-const DOUBLE = arrayNumbers('double', false, (values) => ofKind(values, 'double').data, doubleText);
 const FLOAT = numbers('float', {
   isWhole: false,
-  inexact: 'nan',
-  read: (values, from, count, into, at) => {
-    const { data } = ofKind(values, 'float');
-    for (let i = from; i < from + count; i++) into[at++] = shortestDecimal(data[i]!);
+  mayBeNaN: true,
+  read: ({ bytes }, from, count, into, at) => {
+    const floats = new Float32Array(bytes.buffer, bytes.byteOffset + 4 * from, count);
+    for (let i = 0; i < count; i++) into[at + i] = shortestDecimal(floats[i]!);
   },
   text: doubleText,
 });
 const FLOAT16 = numbers('float16', {
   isWhole: false,
-  inexact: 'nan',
-  read: (values, from, count, into, at) => {
-    const { bytes, begins } = ofKind(values, 'bytes');
+  mayBeNaN: true,
+  read: ({ bytes, begins }, from, count, into, at) => {
     for (let i = from; i < from + count; i++) into[at++] = shortestDecimal(halfFloat(bytes.readUInt16LE(begins[i])));
   },
   text: doubleText,
 });
-const [INT64, UINT64] = [integers64('int64', false), integers64('uint64', true)];
 
 function integers64(name: string, isUnsigned: boolean): LeafType {
-  return {
-    name,
-    number: {
-      isWhole: true,
-      inexact: 'large',
-      read: (values, from, count, into, at) => {
-        const { words } = ofKind(values, 'int64');
-        for (let i = from; i < from + count; i++) {
-          const high = isUnsigned ? words[2 * i + 1]! >>> 0 : words[2 * i + 1]!;
-          const value = high * 2 ** 32 + (words[2 * i]! >>> 0);
-          into[at++] = Number.isSafeInteger(value) ? value : NaN;
-        }
-      },
-      text: String,
-    },
-    text: (values) => {
-      const at = bigintAt(values);
-      return isUnsigned ? (i) => String(BigInt.asUintN(64, at(i))) : (i) => String(at(i));
-    },
+  const read: NumberType['read'] = ({ bytes }, from, count, into, at) => {
+    const words = new Int32Array(bytes.buffer, bytes.byteOffset + 8 * from, 2 * count);
+    for (let i = 0; i < count; i++) {
+      const high = isUnsigned ? words[2 * i + 1]! >>> 0 : words[2 * i + 1]!;
+      const value = high * 2 ** 32 + (words[2 * i]! >>> 0);
+      into[at + i] = Number.isSafeInteger(value) ? value : NaN;
+    }
   };
+  const text = (value: bigint): string => String(isUnsigned ? BigInt.asUintN(64, value) : value);
+  return { ...texts(name, bigintAt, text), number: { isWhole: true, mayBeNaN: true, read, text: String } };
 }
 
-function isUnsigned({ converted_type: converted, logical_type: logical }: SchemaElement): boolean {
-  return converted?.startsWith('UINT_') === true || (logical?.type === 'INTEGER' && !logical.isSigned);
+function int32At({ bytes }: Values): At<number> {
+  return (i) => bytes.readInt32LE(4 * i);
 }
 
-function bigintAt(values: Values): At<bigint> {
-  const { words } = ofKind(values, 'int64');
-  return (i) => (BigInt(words[2 * i + 1]!) << 32n) | BigInt(words[2 * i]! >>> 0);
+function bigintAt({ bytes }: Values): At<bigint> {
+  return (i) => bytes.readBigInt64LE(8 * i);
 }
 
-function int64(element: SchemaElement): LeafType {
-  const { converted_type: converted, logical_type: logical } = element;
-  const unit =
-    logical?.type === 'TIMESTAMP' || logical?.type === 'TIME'
-      ? logical.unit
-      : converted?.endsWith('_MILLIS') === true
-        ? 'MILLIS'
-        : 'MICROS';
-  const digits = { MILLIS: 3, MICROS: 6, NANOS: 9 }[unit];
-  const ticks = (name: string, text: typeof timestampText, isUtc: boolean): LeafType =>
-    texts(name, (values) => {
-      const at = bigintAt(values);
-      return (i) => text(at(i), digits, isUtc);
-    });
+function bytesAt({ bytes, begins, gap }: Values): At<Buffer> {
+  return (i) => bytes.subarray(begins[i], begins[i + 1]! - gap);
+}
+
+/** Returns the type of timestamps and times of the day; undefined for other integers. */
+function timeType(
+  { converted_type: converted, logical_type: logical }: SchemaElement,
+  at: (values: Values) => At<number | bigint>,
+): LeafType | undefined {
+  const isLogical = logical?.type === 'TIMESTAMP' || logical?.type === 'TIME';
+  const [, kind, convertedUnit] = /^(TIMESTAMP|TIME)_(MILLIS|MICROS)$/.exec(converted ?? '') ?? [];
+  const name = isLogical ? logical.type : kind;
+  if (name === undefined) return undefined;
+  const unit = isLogical ? logical.unit : convertedUnit;
+  const digits = unit === 'MILLIS' ? 3 : unit === 'MICROS' ? 6 : 9;
   // A converted type alone means UTC in the specification, but DuckDB prints no zone.
-  if (logical?.type === 'TIMESTAMP' || converted?.startsWith('TIMESTAMP_') === true)
-    return ticks('timestamp', timestampText, logical?.type === 'TIMESTAMP' && logical.isAdjustedToUTC);
-  if (logical?.type === 'TIME' || converted?.startsWith('TIME_') === true)
-    return ticks('time', timeOfDayText, logical?.type === 'TIME' && logical.isAdjustedToUTC);
-  return isUnsigned(element) ? UINT64 : INT64;
+  const isUtc = isLogical && logical.isAdjustedToUTC;
+  const text = name === 'TIMESTAMP' ? timestampText : timeOfDayText;
+  return texts(name.toLowerCase(), at, (ticks) => text(BigInt(ticks), digits, isUtc));
 }
 
 /** Unscaled integers, big-endian if they are bytes. */
 function decimal({ type, scale, precision, logical_type: logical }: SchemaElement): LeafType {
   const places = (logical?.type === 'DECIMAL' ? logical.scale : scale) ?? 0;
   const digits = (logical?.type === 'DECIMAL' ? logical.precision : precision) ?? 0;
-  const unscaledAt = (values: Values): At<number | bigint> => {
-    if (type === 'INT32') return (i) => ofKind(values, 'int32').data[i]!;
-    if (type === 'INT64') return bigintAt(values);
-    const at = bytesAt(values);
-    return (i) => {
-      const bytes = at(i);
-      return bytes.length === 0 ? 0n : BigInt.asIntN(8 * bytes.length, BigInt(`0x${bytes.toString('hex')}`));
-    };
-  };
-  return texts(`decimal(${digits},${places})`, (values) => {
-    const at = unscaledAt(values);
-    return (i) => decimalText(at(i), places, digits);
+  const name = `decimal(${digits},${places})`;
+  if (type === 'INT32') return texts(name, int32At, (value) => decimalText(value, places, digits));
+  if (type === 'INT64') return texts(name, bigintAt, (value) => decimalText(value, places, digits));
+  return texts(name, bytesAt, (bytes) => {
+    const unscaled = bytes.length === 0 ? 0n : BigInt(`0x${bytes.toString('hex')}`);
+    return decimalText(BigInt.asIntN(8 * bytes.length, unscaled), places, digits);
   });
 }
 
-function bytesAt(values: Values): At<Buffer> {
-  const { bytes, begins, gap } = ofKind(values, 'bytes');
-  return (i) => bytes.subarray(begins[i], begins[i + 1]! - gap);
-}
-
 /** Nanoseconds of a day and the Julian day; DuckDB reads them as microseconds. */
-function int96Text({ bytes, begins }: OfKind<'bytes'>, i: number): string {
-  const nanos = bytes.readBigInt64LE(begins[i]);
-  const days = BigInt(bytes.readInt32LE(begins[i]! + 8) - 2_440_588);
-  return timestampText(days * 86_400_000_000n + nanos / 1000n, 6, false);
+function int96Text(bytes: Buffer): string {
+  const days = BigInt(bytes.readInt32LE(8) - 2_440_588);
+  return timestampText(days * 86_400_000_000n + bytes.readBigInt64LE() / 1000n, 6, false);
 }
 
 const UTF8_TYPES: readonly (string | undefined)[] = ['UTF8', 'STRING', 'ENUM', 'JSON'];
@@ -222,18 +189,11 @@ function bytesType(element: SchemaElement): LeafType | string {
   if (logical?.type === 'VARIANT' || logical?.type === 'GEOMETRY' || logical?.type === 'GEOGRAPHY')
     return logical.type.toLowerCase();
   if (logical?.type === 'FLOAT16') return FLOAT16;
-  if (logical?.type === 'UUID') return bytesText('uuid', uuidText);
+  if (logical?.type === 'UUID') return texts('uuid', bytesAt, uuidText);
   if (!UTF8_TYPES.includes(converted) && !UTF8_TYPES.includes(logical?.type))
-    return bytesText(type === 'BYTE_ARRAY' ? 'binary' : `binary(${length ?? 0})`, blobText);
+    return texts(type === 'BYTE_ARRAY' ? 'binary' : `binary(${length ?? 0})`, bytesAt, blobText);
   const name = (logical?.type ?? converted ?? 'string').toLowerCase().replace('utf8', 'string');
-  return { ...bytesText(name, cellText), isUtf8: true };
-}
-
-function bytesText(name: string, text: (bytes: Buffer) => string): LeafType {
-  return texts(name, (values) => {
-    const at = bytesAt(values);
-    return (i) => text(at(i));
-  });
+  return { ...texts(name, bytesAt, (bytes) => cellText(bytes)), isUtf8: true };
 }
 
 function uuidText(bytes: Buffer): string {

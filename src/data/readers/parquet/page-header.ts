@@ -1,9 +1,9 @@
 import type { Encoding } from 'hyparquet';
-import { readStruct, type Fields } from './thrift.js';
+import { ThriftReader, type Fields } from './thrift.js';
 
 /** Header of a page. */
 export interface PageHeader {
-  readonly kind: keyof typeof KINDS | undefined;
+  readonly kind: 'data' | 'dictionary' | 'dataV2' | undefined;
   readonly size: number;
   readonly compressedSize: number;
   /** Number of values, or of levels in a data page. */
@@ -17,53 +17,46 @@ export interface PageHeader {
 }
 
 // Ids of https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thrift.
-const [SIZE, COMPRESSED_SIZE] = [2, 3];
-const KINDS = {
-  data: { id: 5, entries: 1, encoding: 2, definitions: 3, repetitions: 4 },
-  dictionary: { id: 7, entries: 1, encoding: 2, definitions: 1, repetitions: 1 },
-  dataV2: { id: 8, entries: 1, encoding: 4, definitions: 5, repetitions: 6 },
-};
-const IS_COMPRESSED = 7;
+const [SIZE, COMPRESSED_SIZE, IS_COMPRESSED] = [2, 3, 7];
+/** By kind: the id of its struct, and those of entries, encoding, definitions and repetitions in it. */
+const KINDS = [
+  ['data', 5, [1, 2, 3, 4]],
+  ['dictionary', 7, [1, 2, 1, 1]],
+  ['dataV2', 8, [1, 4, 5, 6]],
+] as const;
 /** By number; hyparquet does not export them. */
-const ENCODINGS: readonly Encoding[] = [
-  'PLAIN',
-  'GROUP_VAR_INT',
-  'PLAIN_DICTIONARY',
-  'RLE',
-  'BIT_PACKED',
-  'DELTA_BINARY_PACKED',
-  'DELTA_LENGTH_BYTE_ARRAY',
-  'DELTA_BYTE_ARRAY',
-  'RLE_DICTIONARY',
-  'BYTE_STREAM_SPLIT',
-];
+const ENCODINGS =
+  'PLAIN,GROUP_VAR_INT,PLAIN_DICTIONARY,RLE,BIT_PACKED,DELTA_BINARY_PACKED,DELTA_LENGTH_BYTE_ARRAY,DELTA_BYTE_ARRAY,' +
+  'RLE_DICTIONARY,BYTE_STREAM_SPLIT';
 
 /**
  * Reads the header at the beginning of some bytes.
+ * @returns the header, and the number of its bytes
  * @throws Error for a header that is damaged or exceeds the bytes
  */
-export function readPageHeader(bytes: Uint8Array): { readonly header: PageHeader; readonly end: number } {
-  const { fields, end } = readStruct(bytes, 0);
-  const kind = (['dictionary', 'data', 'dataV2'] as const).find((name) => fields.get(KINDS[name].id) instanceof Map);
-  const ids = KINDS[kind ?? 'data'];
-  const struct = kind === undefined ? undefined : (fields.get(ids.id) as Fields);
-  const number = (id: number): number => (struct === undefined ? 0 : numberIn(struct, id));
-  const header = {
+export function readPageHeader(bytes: Uint8Array): PageHeader & { readonly length: number } {
+  const reader = new ThriftReader(bytes);
+  const fields = reader.struct();
+  const [kind, id, ids] = KINDS.find(([, struct]) => fields.get(struct) instanceof Map) ?? [];
+  const struct = fields.get(id ?? 0);
+  const numberOf = (field: number): number => (struct instanceof Map ? numberIn(struct, field) : 0);
+  const [entries, encoding, definitions, repetitions] = ids ?? KINDS[0][2];
+  return {
     kind,
     size: numberIn(fields, SIZE),
     compressedSize: numberIn(fields, COMPRESSED_SIZE),
-    entries: number(ids.entries),
-    encoding: encodingName(number(ids.encoding)),
-    definitions: number(ids.definitions),
-    repetitions: number(ids.repetitions),
-    isCompressed: struct?.get(IS_COMPRESSED) !== false,
+    entries: numberOf(entries),
+    encoding: encodingName(numberOf(encoding)),
+    definitions: numberOf(definitions),
+    repetitions: numberOf(repetitions),
+    isCompressed: !(struct instanceof Map) || struct.get(IS_COMPRESSED) !== false,
+    length: reader.at,
   };
-  return { header, end };
 }
 
 /** Returns the name of an encoding, or the number of an unknown one for errors. */
 export function encodingName(number: number): Encoding {
-  return ENCODINGS[number] ?? (String(number) as Encoding);
+  return (ENCODINGS.split(',')[number] ?? String(number)) as Encoding;
 }
 
 function numberIn(fields: Fields, id: number): number {

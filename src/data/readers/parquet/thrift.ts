@@ -1,49 +1,44 @@
 // Structs in Thrift's compact protocol
 // (https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md).
-// Not hyparquet's reader: it is private, and allocates what a damaged length declares.
+// Not hyparquet's reader: it is private, and allocates the memory that a damaged length declares.
 
 const [TRUE, FALSE, BYTE, DOUBLE, BINARY, LIST, SET, STRUCT] = [1, 2, 3, 7, 8, 9, 10, 12] as const;
 const MAX_VARINT_BYTES = 10;
 /** Maximum depth of nested structs; Parquet's are about ten deep. */
 const MAX_DEPTH = 32;
 
-/** Fields of a struct by id. Strings, lists and floating-point numbers are undefined. */
-export type Fields = ReadonlyMap<number, number | boolean | Fields | undefined>;
+/** Value of a field; strings, lists and floating-point numbers are undefined. */
+type Value = number | boolean | Fields | undefined;
+/** Fields of a struct by id. */
+export type Fields = ReadonlyMap<number, Value>;
 
-/**
- * Reads the struct that begins at a byte.
- * @throws Error for a struct that exceeds the bytes
- */
-export function readStruct(bytes: Uint8Array, begin: number): { readonly fields: Fields; readonly end: number } {
-  const reader = new ThriftReader(bytes, begin);
-  return { fields: reader.struct(0), end: reader.at };
-}
-
-class ThriftReader {
-  at: number;
+/** Reads structs, and throws an Error for one that is damaged or exceeds the bytes. */
+export class ThriftReader {
+  /** Offset of the next byte. */
+  at = 0;
   readonly #bytes: Uint8Array;
 
-  constructor(bytes: Uint8Array, begin: number) {
+  constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
-    this.at = begin;
   }
 
-  struct(depth: number): Fields {
+  /** Reads the struct that begins at the next byte. */
+  struct(depth = 0): Fields {
     if (depth > MAX_DEPTH) throw new Error('a header is nested too deeply');
-    const fields = new Map<number, number | boolean | Fields | undefined>();
+    const fields = new Map<number, Value>();
     let id = 0;
     for (let head = this.#byte(); (head & 15) !== 0; head = this.#byte()) {
       id = head >> 4 === 0 ? this.#zigzag() : id + (head >> 4);
-      fields.set(id, this.#value(head & 15, depth));
+      fields.set(id, this.#value(head & 15, depth + 1));
     }
     return fields;
   }
 
-  #value(type: number, depth: number): number | boolean | Fields | undefined {
+  #value(type: number, depth: number): Value {
     // A boolean field is stored in its type.
     if (type === TRUE || type === FALSE) return type === TRUE;
-    if (type === STRUCT) return this.struct(depth + 1);
-    if (type === LIST || type === SET) return this.#list(depth + 1);
+    if (type === STRUCT) return this.struct(depth);
+    if (type === LIST || type === SET) return this.#list(depth);
     if (type === BINARY) return this.#skip(this.#varint());
     if (type === DOUBLE) return this.#skip(8);
     return type === BYTE ? this.#byte() : this.#zigzag();
@@ -55,7 +50,7 @@ class ThriftReader {
     const size = head >> 4 === 15 ? this.#varint() : head >> 4;
     // Every element takes at least one byte.
     if (size > this.#bytes.length - this.at) throw new Error('a header has a list that exceeds its size');
-    for (let i = 0; i < size; i++) this.#value(Math.max(head & 15, BYTE), depth);
+    for (let i = 0; i < size; i++) this.#value(Math.max(head & 15, BYTE), depth + 1);
   }
 
   #skip(count: number): undefined {

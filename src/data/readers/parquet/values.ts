@@ -1,43 +1,57 @@
-import type { Encoding, ParquetType } from 'hyparquet';
+import type { Encoding, ParquetType, SchemaElement } from 'hyparquet';
 import { decodeDelta } from './delta.js';
 
-/** The values of a page or of a dictionary as they are stored: little-endian, as all supported machines are. */
-export type Values = { readonly count: number } & (
-  | { readonly kind: 'bits'; readonly bytes: Buffer }
-  | { readonly kind: 'int32'; readonly data: Int32Array }
-  /** Two words per value, low word first. */
-  | { readonly kind: 'int64'; readonly words: Int32Array }
-  | { readonly kind: 'float'; readonly data: Float32Array }
-  | { readonly kind: 'double'; readonly data: Float64Array }
-  /** Value i is stored from begins[i] to begins[i + 1] - gap. */
-  | { readonly kind: 'bytes'; readonly bytes: Buffer; readonly begins: Uint32Array; readonly gap: number }
-);
+/**
+ * The values of a page or of a dictionary as they are stored: little-endian, as all supported machines are, and aligned
+ * to 8 bytes. Booleans are bits. Strings and other bytes begin at `begins[i]` and end at `begins[i + 1] - gap`.
+ */
+export interface Values {
+  readonly bytes: Buffer;
+  readonly count: number;
+  /** Empty for numbers and booleans. */
+  readonly begins: Uint32Array;
+  readonly gap: number;
+}
 
 /** Physical type of a leaf. */
 export interface Stored {
   readonly type: ParquetType;
-  /** Bytes of a FIXED_LEN_BYTE_ARRAY. */
-  readonly typeLength: number;
+  /** Bytes of a value; 0 if they vary, or for booleans. */
+  readonly width: number;
+}
+
+/** Maximum number of values that are read together. */
+export const STRIDE = 1024;
+
+const WIDTHS: Partial<Record<ParquetType, number>> = { INT32: 4, FLOAT: 4, INT64: 8, DOUBLE: 8, INT96: 12 };
+const NO_BEGINS = new Uint32Array(1);
+const EXCEEDS_PAGE = 'a value extends past its page';
+
+/** For a chunk without a dictionary, all of whose values are null. */
+export const NO_VALUES: Values = { bytes: Buffer.alloc(0), count: 0, begins: NO_BEGINS, gap: 0 };
+
+/** Returns the physical type of a leaf. */
+export function storedType({ type = 'BYTE_ARRAY', type_length: length }: SchemaElement): Stored {
+  return { type, width: (type === 'FIXED_LEN_BYTE_ARRAY' ? length : WIDTHS[type]) ?? 0 };
 }
 
 /** Decodes at most `limit` values; fewer if the bytes end before. */
-export function readValues({ type, typeLength }: Stored, encoding: Encoding, bytes: Buffer, limit: number): Values {
+export function readValues(stored: Stored, encoding: Encoding, bytes: Buffer, limit: number): Values {
+  const { type, width } = stored;
   switch (encoding) {
     case 'PLAIN':
-      if (type === 'BOOLEAN') return { kind: 'bits', bytes, count: Math.min(limit, 8 * bytes.length) };
-      return type === 'BYTE_ARRAY' ? plainByteArrays(bytes, limit) : fixedValues(type, typeLength, bytes, limit);
-    case 'BYTE_STREAM_SPLIT': {
-      const width = widthOf(type, typeLength);
-      if (bytes.length % width !== 0) throw new Error(`its ${bytes.length} bytes are not a multiple of ${width}`);
-      return fixedValues(type, typeLength, joinStreams(bytes, width), limit);
-    }
+      if (type === 'BOOLEAN') return { ...NO_VALUES, bytes, count: Math.min(limit, 8 * bytes.length) };
+      return type === 'BYTE_ARRAY' ? plainByteArrays(bytes, limit) : fixedValues(stored, bytes, limit);
+    case 'BYTE_STREAM_SPLIT':
+      if (bytes.length % width > 0) throw new Error(`its ${bytes.length} bytes are not a multiple of ${width}`);
+      return fixedValues(stored, joinStreams(bytes, width), limit);
     case 'DELTA_BINARY_PACKED': {
-      const { words } = decodeDelta(bytes, 0, type === 'INT32' ? 1 : 2, limit);
-      return fixedValues(type, typeLength, Buffer.from(words.buffer), limit);
+      const { words } = decodeDelta(bytes, 0, width === 4 ? 1 : 2, limit);
+      return fixedValues(stored, Buffer.from(words.buffer), limit);
     }
     case 'DELTA_LENGTH_BYTE_ARRAY': {
       const { words: lengths, end } = decodeDelta(bytes, 0, 1, limit);
-      return { kind: 'bytes', bytes, begins: beginsOf(lengths, end, bytes.length), gap: 0, count: lengths.length };
+      return { bytes, begins: beginsOf(lengths, end, bytes.length), gap: 0, count: lengths.length };
     }
     case 'DELTA_BYTE_ARRAY':
       return deltaByteArrays(bytes, limit);
@@ -46,107 +60,46 @@ export function readValues({ type, typeLength }: Stored, encoding: Encoding, byt
   }
 }
 
-/** A value of a page: its index, and its first byte. */
-export interface ValuePlace {
-  readonly place: number;
-  readonly byte: number;
-}
-
 /**
- * Finds the first value of plain bytes that is at least `values` values and `size` bytes after another, or the end.
+ * Copies values: those at some places, or all from a place on. Stops at a place without a value, or if the values have
+ * `size` bytes, but not before there are as many as a stride has.
  */
-export function skipPlain(
-  { type, typeLength }: Stored,
-  bytes: Buffer,
-  from: ValuePlace,
-  values: number,
+export function copyValues(
+  { width }: Stored,
+  { bytes, begins, gap, count: limit }: Values,
+  places: Int32Array | number,
   size: number,
-): ValuePlace {
-  if (type !== 'BYTE_ARRAY') {
-    const width = widthOf(type, typeLength);
-    const place = Math.min(Math.floor(bytes.length / width), from.place + Math.max(values, Math.floor(size / width)));
-    return { place, byte: place * width };
-  }
-  let { place, byte } = from;
-  while ((place < from.place + values || byte < from.byte + size) && byte + 4 <= bytes.length) {
-    byte += 4 + bytes.readUInt32LE(byte);
-    place++;
-  }
-  return { place, byte: Math.min(byte, bytes.length) };
-}
-
-/**
- * Copies the values at some places of a plain dictionary, as plain bytes.
- * @param limit number of values in the dictionary
- * @param until number of bytes that suffice, and minimum number of values
- */
-export function copyPlaces(
-  { type, typeLength }: Stored,
-  bytes: Buffer,
-  limit: number,
-  places: Int32Array,
-  until: { readonly size: number; readonly values: number },
-): Buffer {
-  const width = type === 'BYTE_ARRAY' ? 0 : widthOf(type, typeLength);
-  const texts = width === 0 ? plainByteArrays(bytes, limit) : undefined;
-  const begin = (place: number): number => (texts === undefined ? place * width : texts.begins[place]! - 4);
-  const valueCount = texts?.count ?? Math.min(limit, Math.floor(bytes.length / width));
-  let size = 0;
+): Values {
+  const placeAt = typeof places === 'number' ? (i: number) => places + i : (i: number) => places[i] ?? limit;
+  const isFixed = begins.length === 1 && width > 0;
+  const beginOf = isFixed ? (place: number) => width * place : (place: number) => begins[place]!;
+  const endOf = isFixed ? (place: number) => width * (place + 1) : (place: number) => begins[place + 1]! - gap;
   let count = 0;
-  for (; count < places.length && (count < until.values || size < until.size); count++) {
-    const place = places[count]!;
-    if (place < 0 || place >= valueCount) throw new Error('a value is missing: its page is damaged');
-    size += begin(place + 1) - begin(place);
-  }
-  const copy = Buffer.from(new ArrayBuffer(size));
+  let total = 0;
+  for (; placeAt(count) >>> 0 < limit && (count < STRIDE || total < size); count++)
+    total += endOf(placeAt(count)) - beginOf(placeAt(count));
+  const copy = Buffer.from(new ArrayBuffer(total));
+  const ends = isFixed ? NO_BEGINS : new Uint32Array(count + 1);
   for (let i = 0, at = 0; i < count; i++) {
-    const end = begin(places[i]! + 1);
+    const end = endOf(placeAt(i));
     // Faster than Buffer.copy for short values.
-    for (let from = begin(places[i]!); from < end; from++) copy[at++] = bytes[from]!;
+    for (let from = beginOf(placeAt(i)); from < end; from++) copy[at++] = bytes[from]!;
+    if (!isFixed) ends[i + 1] = at;
   }
-  return copy;
+  return { bytes: copy, begins: ends, gap: 0, count };
 }
 
-function widthOf(type: ParquetType, typeLength: number): number {
-  const widths: Partial<Record<ParquetType, number>> = {
-    INT32: 4,
-    FLOAT: 4,
-    INT64: 8,
-    DOUBLE: 8,
-    INT96: 12,
-    FIXED_LEN_BYTE_ARRAY: typeLength,
-  };
-  const width = widths[type];
-  if (width === undefined || width < 1) throw new Error(`its values of ${type} have no declared length`);
-  return width;
-}
-
-function fixedValues(type: ParquetType, typeLength: number, bytes: Buffer, limit: number): Values {
-  const width = widthOf(type, typeLength);
+function fixedValues({ type, width }: Stored, bytes: Buffer, limit: number): Values {
+  if (width < 1) throw new Error(`its values of ${type} have no declared length`);
   const count = Math.min(limit, Math.floor(bytes.length / width));
-  if (type === 'INT96' || type === 'FIXED_LEN_BYTE_ARRAY')
-    return {
-      kind: 'bytes',
-      bytes,
-      begins: Uint32Array.from({ length: count + 1 }, (_, i) => i * width),
-      gap: 0,
-      count,
-    };
-  const size = count * width;
-  // A typed array must be aligned to its elements.
-  const [memory, offset] =
-    bytes.byteOffset % 8 === 0
-      ? [bytes.buffer, bytes.byteOffset]
-      : [Uint8Array.prototype.slice.call(bytes, 0, size).buffer, 0];
-  if (type === 'INT32') return { kind: 'int32', data: new Int32Array(memory, offset, count), count };
-  if (type === 'INT64') return { kind: 'int64', words: new Int32Array(memory, offset, 2 * count), count };
-  return type === 'FLOAT'
-    ? { kind: 'float', data: new Float32Array(memory, offset, count), count }
-    : { kind: 'double', data: new Float64Array(memory, offset, count), count };
+  if (type !== 'INT96' && type !== 'FIXED_LEN_BYTE_ARRAY') return { ...NO_VALUES, bytes, count };
+  const begins = new Uint32Array(count + 1);
+  for (let i = 1; i <= count; i++) begins[i] = i * width;
+  return { bytes, begins, gap: 0, count };
 }
 
 /** Each value follows its length in four bytes. */
-function plainByteArrays(bytes: Buffer, limit: number): Extract<Values, { kind: 'bytes' }> {
+function plainByteArrays(bytes: Buffer, limit: number): Values {
   const begins = new Uint32Array(Math.min(limit, Math.floor(bytes.length / 4)) + 1);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const last = bytes.length - 4;
@@ -156,9 +109,9 @@ function plainByteArrays(bytes: Buffer, limit: number): Extract<Values, { kind: 
     begins[count++] = at + 4;
     at += 4 + view.getUint32(at, true);
   }
-  if (at > bytes.length) throw new Error('a value extends past its page');
+  if (at > bytes.length) throw new Error(EXCEEDS_PAGE);
   begins[count] = at + 4;
-  return { kind: 'bytes', bytes, begins, gap: 4, count };
+  return { bytes, begins, gap: 4, count };
 }
 
 /** Joins the first bytes of all values, the second bytes of all, …. */
@@ -176,7 +129,7 @@ function beginsOf(lengths: Int32Array, begin: number, end: number): Uint32Array 
   for (const [i, length] of lengths.entries()) {
     begins[i] = at;
     at += length;
-    if (length < 0 || at > end) throw new Error('a value extends past its page');
+    if (length < 0 || at > end) throw new Error(EXCEEDS_PAGE);
   }
   begins[lengths.length] = at;
   return begins;
@@ -198,10 +151,9 @@ function deltaByteArrays(bytes: Buffer, limit: number): Values {
   const size = lengths.reduce((sum, length) => sum + length, 0);
   const begins = beginsOf(lengths, 0, size);
   const whole = Buffer.alloc(size);
-  for (let i = 0; i < lengths.length; i++) {
-    const prefix = prefixes[i]!;
+  for (const [i, prefix] of prefixes.entries()) {
     if (i > 0) whole.copy(whole, begins[i], begins[i - 1], begins[i - 1]! + prefix);
     bytes.copy(whole, begins[i]! + prefix, from[i], from[i + 1]);
   }
-  return { kind: 'bytes', bytes: whole, begins, gap: 0, count: lengths.length };
+  return { bytes: whole, begins, gap: 0, count: lengths.length };
 }
