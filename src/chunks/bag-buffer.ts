@@ -76,17 +76,18 @@ export function createBagBuffer(rows: number, allocate: AllocateBags = allocateP
 
 /** Copies the bags of the rows that `order` lists, from `begin` to `end`, to the start of `target`. */
 export function gatherBags(source: BagColumn, order: Uint32Array, begin: number, end: number, target: BagBuffer): void {
+  const { offsets: from, ids: fromIds, weights: fromWeights } = source;
   let count = 0;
+  for (let i = begin; i < end; i++) target.offsets[i - begin + 1] = count += from[order[i]! + 1]! - from[order[i]!]!;
+  target.reserve(count);
+  const { ids, weights } = target;
+  count = 0;
   for (let i = begin; i < end; i++) {
-    const from = source.offsets[order[i]!]!;
-    const items = source.offsets[order[i]! + 1]! - from;
-    target.reserve(count + items);
-    for (let j = 0; j < items; j++) {
-      target.ids[count + j] = source.ids[from + j]!;
-      target.weights[count + j] = source.weights[from + j]!;
+    const last = from[order[i]! + 1]!;
+    for (let item = from[order[i]!]!; item < last; item++, count++) {
+      ids[count] = fromIds[item]!;
+      weights[count] = fromWeights[item]!;
     }
-    count += items;
-    target.offsets[i - begin + 1] = count;
   }
 }
 

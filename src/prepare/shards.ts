@@ -1,162 +1,122 @@
-import { readFile, rename } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
+import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import { MANIFEST, type Manifest, type ShardColumn } from '../data/shards/manifest.js';
 import type { IdCounts } from '../data/shards/id-counts.js';
 import { LABEL_COUNTS } from '../data/shards/label-counts.js';
-import { ROWS_PER_SHARD } from '../data/shards/writer.js';
+import { MANIFEST, type Manifest } from '../data/shards/manifest.js';
+import { ROWS_PER_SHARD, shardColumn } from '../data/shards/writer.js';
 import { onDisk, writeFileAtomic } from '../io/disk.js';
-import { isWhole } from './column-file.js';
-import { preparedColumns, type FieldPlan } from './fields.js';
-import type { ShardAbout } from './jobs/write-shard.js';
+import type { Assignment } from './assign-rows.js';
+import { readAbout } from './column-file.js';
+import { preparedColumns } from './fields.js';
+import type { ShardAbout, WriteShardTask } from './jobs/write-shard.js';
 import type { ParsedSplit } from './parse.js';
-import type { Pool } from './pool.js';
-import type { Progress } from './progress.js';
-import type { SessionFiles } from './session-reader.js';
-import type { Assignment, Vocabulary } from './vocabulary.js';
-import { numbered, unfinished, type RawSplit, type Work } from './work.js';
+import type { SessionFiles } from './session-file.js';
+import type { Stages } from './stage.js';
+import type { Vocabulary } from './vocabulary.js';
+import { numbered, type RawSplit } from './work.js';
 
-/** Inputs of a split's shards. */
-export interface SplitSource {
-  readonly parsed: ParsedSplit;
-  readonly assignment: Assignment;
-  readonly sessions: SessionFiles;
-  readonly commonFields: readonly number[];
-}
+/** Splits of prepared data. */
+export const SPLITS = ['train', 'valid', 'test'] as const;
+export type Split = (typeof SPLITS)[number];
 
 /** Encodes the sessions of a raw split with the training vocabularies. */
 export async function encodeSplit(
-  work: Work,
+  stages: Stages,
   split: RawSplit,
-  fields: readonly FieldPlan[],
-  parsed: ParsedSplit,
-  assignment: Assignment,
+  { common }: ParsedSplit,
   vocabularies: readonly Vocabulary[],
-  pool: Pool,
-): Promise<SplitSource> {
-  const occurring = new Set(parsed.common.flatMap(({ about }) => about.fields));
-  const commonFields = fields.flatMap(({ name }, f) => (occurring.has(name) ? [f] : []));
-  const tables = commonFields.map((f) => vocabularies[f]!.table);
-  const target = ({ chunk }: ParsedSplit['common'][number]): string =>
-    work.path('sessions', `${split}-${numbered(chunk.index)}`);
-  const todo = unfinished(parsed.common, (part) => isWhole(target(part)), work);
-  await pool.run(
-    'encodeSessions',
-    todo.map((part) => ({
-      source: part.path,
-      target: target(part),
-      fields: commonFields.map((f) => fields[f]!),
-      tables,
-    })),
-  );
+): Promise<SessionFiles> {
+  const occurring = new Set(common.flatMap(({ about }) => about.fields));
+  const fields = stages.fields.filter(({ name }) => occurring.has(name));
+  const tables = vocabularies.flatMap(({ table }, f) => (occurring.has(stages.fields[f]!.name) ? [table] : []));
+  const tasks = common.map(({ chunk, path }) => ({
+    target: stages.work.path('sessions', `${split}-${numbered(chunk.index)}`),
+    source: path,
+    fields,
+    tables,
+  }));
+  await stages.run('encodeSessions', tasks);
   const firsts = [0];
-  for (const { about } of parsed.common) firsts.push(firsts.at(-1)! + about.rows);
-  return { parsed, assignment, sessions: { files: parsed.common.map(target), firsts }, commonFields };
+  for (const { about } of common) firsts.push(firsts.at(-1)! + about.rows);
+  return { files: tasks.map(({ target }) => target), firsts, fields };
 }
 
 /**
  * Writes a split as a directory of shards.
- * @param effort its total amount of work, for progress
+ * @param units its effort
  * @returns the metadata of each shard
  */
 export async function writeSplit(
-  work: Work,
-  split: 'train' | 'valid' | 'test',
-  fields: readonly FieldPlan[],
-  source: SplitSource,
+  stages: Stages,
+  split: Split,
+  { skeleton }: ParsedSplit,
+  { valid, byChunk }: Assignment,
+  sessions: SessionFiles,
   vocabularies: readonly Vocabulary[],
-  pool: Pool,
-  progress: Progress,
-  effort: number,
+  units: number,
 ): Promise<ShardAbout[]> {
-  const { parsed, assignment, sessions, commonFields } = source;
-  const counts = split === 'valid' ? assignment.byChunk.valid : assignment.byChunk.train;
-  const rows = counts.reduce((sum, count) => sum + count, 0);
-  const folder = work.path('out', split);
-  const target = join(work.out, split);
-  let firstRow = 0;
-  const chunks = parsed.skeleton.map(({ path, about }, c) => {
-    const chunk = { path, firstRow, rows: counts[c]! };
-    firstRow += about.rows;
-    return chunk;
+  const { work, fields } = stages;
+  const counts = split === 'valid' ? byChunk.valid : byChunk.train;
+  const rows = sum(counts, (count) => count);
+  let first = 0;
+  const skeletonFiles = skeleton.map(({ path, about }, c) => {
+    first += about.rows;
+    return { path, first: first - about.rows, rows: counts[c]!, fields: about.fields };
   });
-  const common = {
-    folder,
-    chunks,
-    valid: assignment.valid,
+  const tasks = Array.from({ length: Math.ceil(rows / ROWS_PER_SHARD) }, (_, s): WriteShardTask => ({
+    target: work.path('shards', `${split}-${numbered(s)}`),
+    folder: work.path('out', split),
+    file: `shard-${numbered(s, '.safetensors')}`,
+    begin: s * ROWS_PER_SHARD,
+    end: Math.min(rows, (s + 1) * ROWS_PER_SHARD),
+    skeletonFiles,
+    valid,
     isValid: split === 'valid',
     sessions,
     fields,
     tables: vocabularies.map(({ table }) => table),
-    commonFields,
-  } as const;
-  const tasks = Array.from({ length: Math.ceil(rows / ROWS_PER_SHARD) }, (_, s) => ({
-    ...common,
-    file: `shard-${numbered(s, '.safetensors')}`,
-    aboutPath: work.path('shards', `${split}-${numbered(s, '.json')}`),
-    begin: s * ROWS_PER_SHARD,
-    end: Math.min(rows, (s + 1) * ROWS_PER_SHARD),
   }));
-  const todo = unfinished(tasks, ({ aboutPath }) => existsSync(aboutPath), work);
-  progress.phase = `writing ${target}`;
-  progress.skip((effort * (tasks.length - todo.length)) / Math.max(1, tasks.length));
-  await pool.run('writeShard', todo, () => progress.add(effort / tasks.length));
+  const target = join(work.out, split);
+  await stages.run('writeShard', tasks, { phase: `writing ${target}`, units: tasks.map(() => units / tasks.length) });
   // Written by the job.
-  const shards = await Promise.all(
-    tasks.map(async ({ aboutPath }) => JSON.parse(await readFile(aboutPath, 'utf8')) as ShardAbout),
-  );
+  const shards = tasks.map((task) => readAbout(task.target) as ShardAbout);
   if (rows > 0 && work.peers.rank === 0 && !existsSync(target)) {
-    const sizes = new Map(fields.map(({ name }, f) => [name, vocabularies[f]!.ids.length]));
-    const columns = preparedColumns(fields).map(({ name, kind, width = 1 }): ShardColumn =>
-      kind === 'id' || kind === 'bag'
-        ? { name, kind, size: sizes.get(name)! }
-        : kind === 'vector'
-          ? { name, kind, width }
-          : { name, kind },
-    );
-    const listed = shards.map(({ file, rows: count, bytes, sha256, hash }) => ({
-      file,
-      rows: count,
-      bytes,
-      sha256,
-      hash,
-    }));
-    const manifest: Manifest = {
-      format: 'mtl shards',
-      version: 1,
-      rows,
-      columns,
-      shards: listed,
-      about: {
-        split,
-        vocabulary: '../vocabulary.safetensors',
-        idCounts: idCounts(fields, shards),
-        [LABEL_COUNTS]: labelCounts(shards),
-      },
-    };
-    await writeFileAtomic(join(folder, MANIFEST), `${JSON.stringify(manifest, null, 1)}\n`);
-    await onDisk(target, () => rename(folder, target));
+    const manifest = createManifest(stages, split, shards, vocabularies);
+    await writeFileAtomic(work.path('out', split, MANIFEST), `${JSON.stringify(manifest, null, 1)}\n`);
+    await onDisk(target, () => rename(work.path('out', split), target));
   }
   return shards;
 }
 
-/** Sums a count over shards. */
-export function total(shards: readonly ShardAbout[], of: (shard: ShardAbout) => number): number {
-  return shards.reduce((sum, shard) => sum + of(shard), 0);
+function createManifest(
+  { fields }: Stages,
+  split: Split,
+  shards: readonly ShardAbout[],
+  vocabularies: readonly Vocabulary[],
+): Manifest {
+  const sizes = new Map(fields.map(({ name }, f) => [name, vocabularies[f]!.ids.length]));
+  const countIds = (name: string): IdCounts[string] => ({
+    ids: sum(shards, ({ ids }) => ids[name]!.ids),
+    unknown: sum(shards, ({ ids }) => ids[name]!.unknown),
+  });
+  const countLabel = (name: string): number => sum(shards, ({ labels }) => labels[name]!);
+  return {
+    format: 'mtl shards',
+    version: 1,
+    rows: sum(shards, ({ shard }) => shard.rows),
+    columns: preparedColumns(fields).map((column) => shardColumn(column, { sizes }, undefined)),
+    shards: shards.map(({ shard }) => shard),
+    about: {
+      split,
+      vocabulary: '../vocabulary.safetensors',
+      idCounts: Object.fromEntries(fields.map(({ name }) => [name, countIds(name)])),
+      [LABEL_COUNTS]: { click: countLabel('click'), purchase: countLabel('purchase') },
+    },
+  };
 }
 
-/** Number of positives per label. */
-function labelCounts(shards: readonly ShardAbout[]): Record<string, number> {
-  return { click: total(shards, ({ clicks }) => clicks), purchase: total(shards, ({ purchases }) => purchases) };
-}
-
-/** Number of ids or bag items per field, and how many are 0: OOV or missing. */
-function idCounts(fields: readonly FieldPlan[], shards: readonly ShardAbout[]): IdCounts {
-  return Object.fromEntries(
-    fields.map(({ name, isBag }, f) => {
-      // A bag without items has no id.
-      const unknown = total(shards, (shard) => shard.unknown[f]! + (isBag ? 0 : shard.missing[f]!));
-      return [name, { ids: total(shards, (shard) => shard.known[f]!) + unknown, unknown }];
-    }),
-  );
+/** Sums a number over items. */
+export function sum<Item>(items: readonly Item[], numberOf: (item: Item) => number): number {
+  return items.reduce((total, item) => total + numberOf(item), 0);
 }

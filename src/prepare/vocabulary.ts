@@ -1,34 +1,10 @@
-import { createColumnReader, isWhole, readAbout } from './column-file.js';
-import type { FieldPlan } from './fields.js';
+import type { Assignment } from './assign-rows.js';
+import { NO_ROWS } from './assign-rows.js';
+import { createColumnReader, readAbout } from './column-file.js';
 import { createIdTable, type IdTable } from './id-table.js';
-import type { FieldFile } from './jobs/count-ids.js';
+import type { CountIdsTask, FieldFile } from './jobs/count-ids.js';
 import type { Parsed, ParsedSplit } from './parse.js';
-import type { Pool } from './pool.js';
-import type { Progress } from './progress.js';
-import { NO_ROWS, type ValidRows } from './valid-rows.js';
-import { unfinished, type Work } from './work.js';
-
-/** Row counts of the splits; all arrays are shared. */
-export interface Assignment {
-  readonly valid: ValidRows;
-  /** Rows per session, in total and for training. */
-  readonly rows: Uint32Array;
-  readonly trainRows: Uint32Array;
-  /** Rows per split, by chunk of the skeleton. */
-  readonly byChunk: { readonly train: readonly number[]; readonly valid: readonly number[] };
-}
-
-/** Counts the rows of each session, and the training and validation rows of each chunk. */
-export async function assignRows(
-  { sessions, skeleton }: ParsedSplit,
-  valid: ValidRows,
-  pool: Pool,
-): Promise<Assignment> {
-  const counts = (): Uint32Array => new Uint32Array(new SharedArrayBuffer(4 * sessions.count));
-  const [rows, trainRows] = [counts(), counts()];
-  const [byChunk] = await pool.run('countRows', [{ files: skeleton.map(({ path }) => path), valid, rows, trainRows }]);
-  return { valid, rows, trainRows, byChunk: byChunk! };
-}
+import type { Stages } from './stage.js';
 
 /** Vocabulary of a field. */
 export interface Vocabulary {
@@ -41,55 +17,39 @@ export interface Vocabulary {
 
 /**
  * Builds the vocabulary of every field from training rows, optionally with validation rows.
- * @param effort its total amount of work, for progress
+ * @param units effort of all fields
  */
 export async function fitVocabularies(
-  work: Work,
-  fields: readonly FieldPlan[],
+  stages: Stages,
   train: ParsedSplit,
   { rows, trainRows, valid }: Assignment,
   countsValid: boolean,
-  pool: Pool,
-  progress: Progress,
-  effort: number,
+  units: number,
 ): Promise<Vocabulary[]> {
-  const vocabularyPath = ({ name }: FieldPlan): string => work.path('vocabulary', `${name}.columns`);
+  const tasks = stages.fields.map((field): CountIdsTask => ({
+    target: stages.work.path('vocabulary', `${field.name}.columns`),
+    field,
+    commonFiles: listFiles(field.name, train.common),
+    skeletonFiles: listFiles(field.name, train.skeleton),
+    ...(countsValid ? { rows, excluded: NO_ROWS } : { rows: trainRows, excluded: valid }),
+  }));
   // Bags first, since they take longest.
-  const todo = unfinished(
-    [...fields.filter(({ isBag }) => isBag), ...fields.filter(({ isBag }) => !isBag)],
-    (field) => isWhole(vocabularyPath(field)),
-    work,
-  );
-  progress.phase = 'counting ids';
-  progress.skip((effort * (fields.length - todo.length)) / fields.length);
-  const counted = countsValid ? { rows, left: NO_ROWS } : { rows: trainRows, left: valid };
-  await pool.run(
-    'countIds',
-    todo.map((field) => ({
-      field,
-      target: vocabularyPath(field),
-      commonFiles: listFiles(field, train.common),
-      skeletonFiles: listFiles(field, train.skeleton),
-      ...counted,
-    })),
-    () => progress.add(effort / fields.length),
-  );
-  const vocabularies = [];
-  for (const field of fields) {
-    // Written by the job.
-    const ids = createColumnReader().read(vocabularyPath(field), ['rawIds']).get('rawIds') as Float64Array;
-    const { distinct } = readAbout(vocabularyPath(field)) as { distinct: number };
-    vocabularies.push({ ids, table: createIdTable(ids), distinct });
-  }
-  return vocabularies;
+  const inOrder = [...tasks].sort((a, b) => Number(b.field.isBag) - Number(a.field.isBag));
+  await stages.run('countIds', inOrder, { phase: 'counting ids', units: tasks.map(() => units / tasks.length) });
+  return tasks.map(({ target }) => {
+    // Both were written by the job.
+    const ids = createColumnReader().read(target).get('rawIds') as Float64Array;
+    const { distinct } = readAbout(target) as { distinct: number };
+    return { ids, table: createIdTable(ids), distinct };
+  });
 }
 
 /** Returns the chunks in which a field occurs. */
-function listFiles({ name }: FieldPlan, chunks: readonly Parsed[]): FieldFile[] {
+function listFiles(field: string, chunks: readonly Parsed[]): FieldFile[] {
   let first = 0;
   return chunks.flatMap(({ path, about }) => {
     const file = { path, first };
     first += about.rows;
-    return about.fields.includes(name) ? [file] : [];
+    return about.fields.includes(field) ? [file] : [];
   });
 }

@@ -7,12 +7,14 @@ import type { Request } from './pool.js';
 let last: Promise<unknown> = Promise.resolve();
 
 answerWith(async (request) => {
-  // The pool's types tie job and arguments together; a message cannot.
-  const { job, args } = request as Request;
-  const result = Promise.resolve((jobs[job] as (args: unknown) => unknown)(args));
+  // The pool's types tie job and task together; a message cannot.
+  const { job, task } = request as Request;
+  const run = jobs[job] as (task: unknown) => unknown;
+  const running = new Promise((resolve) => resolve(run(task)));
   // Answers are sent in request order.
   const previous = last;
-  last = result.catch(() => undefined);
+  last = running.catch(() => undefined);
   await previous;
-  return { result: await result };
+  await running;
+  return { result: undefined };
 });

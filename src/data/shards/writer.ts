@@ -208,9 +208,9 @@ class ShardFolder implements ShardWriter {
 }
 
 /** Returns the description of a column in the manifest. */
-function shardColumn(
+export function shardColumn(
   { name, kind, width = 1 }: BlockColumn,
-  details: ShardDetails,
+  details: Pick<ShardDetails, 'sizes'>,
   vocabulary: string | undefined,
 ): ShardColumn {
   if (kind === 'vector') return { name, kind, width };
@@ -218,7 +218,7 @@ function shardColumn(
   return { name, kind, size: sizeOf(details, name), ...(vocabulary !== undefined && { vocabulary }) };
 }
 
-function sizeOf({ sizes }: ShardDetails, name: string): number {
+function sizeOf({ sizes }: Pick<ShardDetails, 'sizes'>, name: string): number {
   const size = sizes.get(name);
   if (size === undefined) throw new Error(`no size for the ids of column '${name}'`);
   return size;

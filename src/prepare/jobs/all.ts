@@ -1,10 +1,8 @@
 import { countIds } from './count-ids.js';
-import { countRows } from './count-rows.js';
 import { encodeSessions } from './encode-sessions.js';
-import { parseCommon } from './parse-common.js';
-import { parseSkeleton } from './parse-skeleton.js';
+import { parseChunk } from './parse-chunk.js';
 import { writeShard } from './write-shard.js';
 
-/** The jobs of a pool's threads. */
-export const jobs = { parseCommon, parseSkeleton, countRows, countIds, encodeSessions, writeShard };
+/** Jobs of threads, each of which writes a file to the `target` of its task. */
+export const jobs = { parseChunk, countIds, encodeSessions, writeShard };
 export type Jobs = typeof jobs;

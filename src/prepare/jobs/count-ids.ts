@@ -1,8 +1,9 @@
-import { createColumnReader, writeColumns, type ColumnData } from '../column-file.js';
-import { countMissing } from '../feature-columns.js';
+import type { TensorData } from '../../io/safetensors.js';
+import { isValidRow, type ValidRows } from '../assign-rows.js';
+import { createColumnReader, writeColumns } from '../column-file.js';
+import { missingId } from '../feature-columns.js';
 import type { FieldPlan } from '../fields.js';
 import { createIdCounter, type IdCounter } from '../id-table.js';
-import { isOfValid, type ValidRows } from '../valid-rows.js';
 
 /** A chunk in which a field occurs. */
 export interface FieldFile {
@@ -13,15 +14,14 @@ export interface FieldFile {
 
 /** Counts the ids of a field over the training rows, optionally with the validation rows. */
 export interface CountIdsTask {
-  readonly field: FieldPlan;
   readonly target: string;
+  readonly field: FieldPlan;
   /** Chunks of common features, with one session per row. */
   readonly commonFiles: readonly FieldFile[];
   readonly skeletonFiles: readonly FieldFile[];
   /** Number of counted rows per session. */
   readonly rows: Uint32Array;
-  /** Rows to exclude. */
-  readonly left: ValidRows;
+  readonly excluded: ValidRows;
 }
 
 /** Reused for every chunk of a thread, since the first touch of a page is expensive. */
@@ -36,58 +36,46 @@ const UNKNOWN = -1;
  * id. A session's values count once per row without a value of its own.
  * @throws UserError (disk)
  */
-export async function countIds({
-  field,
-  target,
-  commonFiles,
-  skeletonFiles,
-  rows,
-  left,
-}: CountIdsTask): Promise<{ distinct: number; kept: number }> {
+export function countIds({ target, field, commonFiles, skeletonFiles, rows, excluded }: CountIdsTask): void {
   const counter = createIdCounter();
   // Rows per session that use the session's values.
-  const taking = rows.slice();
+  const sessionTimes = rows.slice();
   const { name, isBag } = field;
   const names = isBag ? [`${name}.offsets`, `${name}.ids`] : [name];
   for (const { path, first } of skeletonFiles) {
     const columns = reader.read(path, [...names, 'session']);
     const ids = columns.get(names.at(-1)!)!;
     const offsets = columns.get(`${name}.offsets`);
-    const missing = countMissing(ids);
+    const missing = missingId(ids);
     const sessions = columns.get('session')!;
     if (times.length < sessions.length) times = new Uint32Array(sessions.length);
     for (let row = 0; row < sessions.length; row++) {
       const hasAny = offsets === undefined ? ids[row] !== missing : offsets[row] !== offsets[row + 1];
-      const counts = hasAny && !isOfValid(left, sessions[row]!, first + row);
+      const counts = hasAny && !isValidRow(excluded, sessions[row]!, first + row);
       times[row] = counts ? 1 : 0;
-      if (counts) taking[sessions[row]!]!--;
+      if (counts) sessionTimes[sessions[row]!]!--;
     }
     countColumn(counter, ids, offsets, times);
   }
   for (const { path, first } of commonFiles) {
     const columns = reader.read(path, names);
-    countColumn(counter, columns.get(names.at(-1)!)!, columns.get(`${name}.offsets`), taking.subarray(first));
+    countColumn(counter, columns.get(names.at(-1)!)!, columns.get(`${name}.offsets`), sessionTimes.subarray(first));
   }
   const frequent = counter.frequent(field.minCount);
   const ids = new Float64Array(frequent.length + 1);
   ids[0] = UNKNOWN;
   ids.set(frequent, 1);
-  const about = { distinct: counter.distinct, kept: frequent.length };
-  await writeColumns(target, new Map([['rawIds', ids]]), about);
-  return about;
+  writeColumns(target, [['rawIds', ids]], { distinct: counter.distinct });
 }
 
 /** Counts the ids of each row with a multiplicity. */
-function countColumn(counter: IdCounter, ids: ColumnData, offsets: ColumnData | undefined, times: Uint32Array): void {
+function countColumn(counter: IdCounter, ids: TensorData, offsets: TensorData | undefined, times: Uint32Array): void {
   if (offsets === undefined) {
-    const missing = countMissing(ids);
+    const missing = missingId(ids);
     for (let row = 0; row < ids.length; row++)
       if (times[row]! > 0 && ids[row] !== missing) counter.add(ids[row]!, times[row]!);
     return;
   }
-  for (let row = 0, i = 0; row < offsets.length - 1; row++) {
-    const end = offsets[row + 1]!;
-    if (times[row]! > 0) for (; i < end; i++) counter.add(ids[i]!, times[row]!);
-    i = end;
-  }
+  for (let row = 0; row < offsets.length - 1; row++)
+    if (times[row]! > 0) for (let i = offsets[row]!; i < offsets[row + 1]!; i++) counter.add(ids[i]!, times[row]!);
 }

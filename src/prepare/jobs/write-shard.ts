@@ -1,112 +1,149 @@
 import { join } from 'node:path';
 import { createRowBlock, type RowBlock } from '../../chunks/row-block.js';
+import { column } from '../../core/batch.js';
+import { countIds, type IdCounts } from '../../data/shards/id-counts.js';
+import { countLabels } from '../../data/shards/label-counts.js';
+import type { Manifest } from '../../data/shards/manifest.js';
 import { tensorsOf } from '../../data/shards/tensors.js';
 import { ROWS_PER_SHARD } from '../../data/shards/writer.js';
-import type { Content } from '../../io/byte-hash.js';
-import { replace, writeDirect, writeFileAtomic, type FileDigest } from '../../io/disk.js';
+import { replace, writeDirect } from '../../io/disk.js';
 import { writeSafetensors } from '../../io/safetensors.js';
-import { createColumnReader } from '../column-file.js';
+import { isValidRow, type ValidRows } from '../assign-rows.js';
+import { createColumnReader, writeColumns } from '../column-file.js';
+import { countMissing, encodeRows, joinSessions } from '../encode.js';
 import { preparedColumns, type FieldPlan } from '../fields.js';
 import type { IdTable } from '../id-table.js';
-import { createJoin, type Coverage } from '../join.js';
-import { createSessionReader, type SessionFiles, type SessionReader } from '../session-reader.js';
-import { isOfValid, type ValidRows } from '../valid-rows.js';
+import { SessionReader, type SessionFiles } from '../session-file.js';
+
+/** A chunk of a skeleton. */
+export interface SkeletonFile {
+  readonly path: string;
+  /** Index of its first row over all chunks. */
+  readonly first: number;
+  /** Number of its rows in the split. */
+  readonly rows: number;
+  /** Names of the fields that occur. */
+  readonly fields: readonly string[];
+}
 
 /** Writes rows `begin` to `end` of a split as a shard. */
 export interface WriteShardTask {
+  /** Path of the shard's metadata; written last, so that it marks a complete shard. */
+  readonly target: string;
   readonly folder: string;
   readonly file: string;
-  /** Target path of the shard's metadata; written last, so that it marks a complete shard. */
-  readonly aboutPath: string;
   readonly begin: number;
   readonly end: number;
-  /** Chunks of the skeleton, their first row, and their number of rows in the split. */
-  readonly chunks: readonly { readonly path: string; readonly firstRow: number; readonly rows: number }[];
+  readonly skeletonFiles: readonly SkeletonFile[];
   /** The validation rows, and whether the split is the validation set. */
   readonly valid: ValidRows;
   readonly isValid: boolean;
   readonly sessions: SessionFiles;
   readonly fields: readonly FieldPlan[];
   readonly tables: readonly IdTable[];
-  /** Indices of the fields in the common features. */
-  readonly commonFields: readonly number[];
 }
 
 /** Metadata of a shard. */
-export interface ShardAbout extends Coverage {
-  readonly file: string;
-  readonly rows: number;
-  readonly bytes: number;
-  readonly sha256: string;
-  readonly hash: string;
-  readonly clicks: number;
-  readonly purchases: number;
+export interface ShardAbout {
+  /** Entry of the manifest. */
+  readonly shard: Manifest['shards'][number];
+  /** Number of ids or bag items by field, and how many are 0: OOV or missing. */
+  readonly ids: IdCounts;
+  /** Rows without a value by field. */
+  readonly missing: Readonly<Record<string, number>>;
+  /** Number of positives by label. */
+  readonly labels: Readonly<Record<string, number>>;
 }
 
-/** Blocks for reuse by the next shard with the same columns. */
-const spare: { key: string; blocks: RowBlock[] } = { key: '', blocks: [] };
+/** Memory of a thread, reused since the first touch of a page is expensive. */
 const reader = createColumnReader();
-/** Cached reader of these sessions. */
+const spare: { key: string; blocks: RowBlock[] } = { key: '', blocks: [] };
 const known: { key: string; sessions: SessionReader | undefined } = { key: '', sessions: undefined };
 let chosen = new Uint32Array(0);
+const rowSessions = new Uint32Array(ROWS_PER_SHARD);
 
 /**
  * Joins skeleton rows with their sessions, encodes them and writes a shard.
  * @throws UserError (disk; data for a broken intermediate file)
  */
-export async function writeShard({
-  folder,
-  file,
-  aboutPath,
-  begin,
-  end,
-  chunks,
-  valid,
-  isValid,
-  sessions,
-  fields,
-  tables,
-  commonFields,
-}: WriteShardTask): Promise<ShardAbout> {
+export async function writeShard(task: WriteShardTask): Promise<void> {
+  const { target, folder, file, fields } = task;
   const columns = preparedColumns(fields);
   const key = JSON.stringify(columns);
   if (spare.key !== key) Object.assign(spare, { key, blocks: [] });
   const block = spare.blocks.pop() ?? createRowBlock(columns, ROWS_PER_SHARD);
+  fillBlock(task, block);
+  const missing = countMissing(block, fields);
+  const [ids, labels] = [new Map<string, IdCounts[string]>(), new Map<string, number>()];
+  countIds(block, ids);
+  countLabels(block, labels);
+  let shard: ShardAbout['shard'] | undefined;
+  await replace(join(folder, file), async (temporary) => {
+    const { bytes, sha256, hash } = await writeSafetensors(
+      temporary,
+      tensorsOf(block, columns),
+      undefined,
+      writeDirect,
+    );
+    shard = { file, rows: block.rows, bytes, sha256, hash };
+  });
+  if (spare.key === key) spare.blocks.push(block);
+  const about: ShardAbout = {
+    shard: shard!,
+    ids: Object.fromEntries(ids),
+    missing: Object.fromEntries(fields.map(({ name }, f) => [name, missing[f]!])),
+    labels: Object.fromEntries(labels),
+  };
+  writeColumns(target, [], about);
+}
+
+/** Fills a block with the joined rows of a shard. */
+function fillBlock(task: WriteShardTask, block: RowBlock): void {
+  const { begin, end, skeletonFiles, fields, tables, sessions } = task;
+  const ownFields = new Set<string>();
   block.rows = 0;
-  const joined = createJoin(block, fields, tables, commonFields);
+  let first = 0;
+  for (const file of skeletonFiles) {
+    const [from, to] = [Math.max(begin, first) - first, Math.min(end, first + file.rows) - first];
+    first += file.rows;
+    if (from >= to) continue;
+    const chunk = reader.read(file.path);
+    // Written as U32 by the job that parses.
+    const all = chunk.get('session') as Uint32Array;
+    const rows = chooseRows(task, file, all, from, to);
+    copyRows(all, rows, rowSessions, block.rows);
+    for (const label of ['click', 'purchase'])
+      copyRows(chunk.get(label)!, rows, column(block.labels, label), block.rows);
+    encodeRows(chunk, rows, fields, tables, block);
+    for (const field of file.fields) ownFields.add(field);
+  }
   const sessionsKey = sessions.files.join('\n');
-  if (known.key !== sessionsKey) Object.assign(known, { key: sessionsKey, sessions: createSessionReader(sessions) });
+  if (known.key !== sessionsKey) Object.assign(known, { key: sessionsKey, sessions: new SessionReader(sessions) });
   const sessionReader = known.sessions!;
   try {
-    let first = 0;
-    for (const { path, firstRow, rows } of chunks) {
-      const [from, to] = [Math.max(begin, first) - first, Math.min(end, first + rows) - first];
-      first += rows;
-      if (from >= to) continue;
-      const chunk = reader.read(path);
-      // Written as U32 by the job that parses.
-      const rowSessions = chunk.get('session') as Uint32Array;
-      if (chosen.length < rowSessions.length) chosen = new Uint32Array(rowSessions.length);
-      let index = 0;
-      let count = 0;
-      for (let row = 0; row < rowSessions.length && index < to; row++) {
-        if (isOfValid(valid, rowSessions[row]!, firstRow + row) === isValid && index++ >= from) chosen[count++] = row;
-      }
-      const shardRows = chosen.subarray(0, count);
-      joined.add(chunk, shardRows, sessionReader.load(shardRows.map((row) => rowSessions[row]!)));
-    }
+    const loaded = sessionReader.load(rowSessions.subarray(0, block.rows));
+    joinSessions(block, loaded.block, loaded.indices, sessions.fields, ownFields);
   } finally {
     sessionReader.close();
   }
-  let digest: (FileDigest & Content) | undefined;
-  await replace(join(folder, file), async (temporary) => {
-    digest = await writeSafetensors(temporary, tensorsOf(block, columns), undefined, writeDirect);
-  });
-  const sum = (labels: Float32Array): number =>
-    labels.subarray(0, block.rows).reduce((total, label) => total + label, 0);
-  const labels = { clicks: sum(block.labels.get('click')!), purchases: sum(block.labels.get('purchase')!) };
-  const about: ShardAbout = { file, rows: block.rows, ...digest!, ...labels, ...joined.coverage() };
-  if (spare.key === key) spare.blocks.push(block);
-  await writeFileAtomic(aboutPath, JSON.stringify(about));
-  return about;
+}
+
+/** Returns rows `from` to `to` of a chunk's rows in the split; valid until the next call. */
+function chooseRows(
+  { valid, isValid }: WriteShardTask,
+  { first }: SkeletonFile,
+  sessions: Uint32Array,
+  from: number,
+  to: number,
+): Uint32Array {
+  if (chosen.length < to - from) chosen = new Uint32Array(ROWS_PER_SHARD);
+  let index = 0;
+  let count = 0;
+  for (let row = 0; index < to; row++)
+    if (isValidRow(valid, sessions[row]!, first + row) === isValid && index++ >= from) chosen[count++] = row;
+  return chosen.subarray(0, count);
+}
+
+function copyRows(from: ArrayLike<number>, rows: Uint32Array, target: Uint32Array | Float32Array, first: number): void {
+  for (let r = 0; r < rows.length; r++) target[first + r] = from[rows[r]!]!;
 }
