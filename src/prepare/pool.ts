@@ -1,14 +1,21 @@
 import { SYNC_POINTS, type ProcessGroup } from '../core/process-group.js';
 import { startThread, type Thread } from '../system/thread.js';
-import type { Jobs } from './jobs/all.js';
 
-export type JobName = keyof Jobs;
-export type Task<Job extends JobName> = Parameters<Jobs[Job]>[0];
+/** A piece of work, which writes a file to its `target`. */
+export interface Task {
+  readonly target: string;
+}
+
+/** Work of threads, found by its name. */
+export interface Job<T extends Task> {
+  readonly name: string;
+  run(task: T): void | Promise<void>;
+}
 
 /** Request to a worker. */
 export interface Request {
-  readonly job: JobName;
-  readonly task: unknown;
+  readonly job: string;
+  readonly task: Task;
 }
 
 /** Threads that run jobs. */
@@ -18,7 +25,7 @@ export interface Pool {
    * @param onDone called with the index of each finished task
    * @throws UserError of the job; the reason of the signal if it is aborted
    */
-  run<Job extends JobName>(job: Job, tasks: readonly Task<Job>[], onDone?: (index: number) => void): Promise<void>;
+  run<T extends Task>(job: Job<T>, tasks: readonly T[], onDone?: (index: number) => void): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -36,7 +43,7 @@ export function createPool(threads: number, signal: AbortSignal): Pool {
         while (next < tasks.length && !isFailed) {
           const index = next++;
           try {
-            await worker.ask({ job, task: tasks[index] } satisfies Request);
+            await worker.ask({ job: job.name, task: tasks[index]! } satisfies Request);
             onDone?.(index);
           } catch (error) {
             isFailed = true;

@@ -1,7 +1,7 @@
 import { monotonicMs } from '../system/clock.js';
 import { isWhole } from './column-file.js';
 import type { FieldPlan } from './fields.js';
-import type { JobName, Pool, Task } from './pool.js';
+import type { Job, Pool, Task } from './pool.js';
 import type { Work } from './work.js';
 
 /** Progress of the preparation. */
@@ -28,7 +28,7 @@ export interface Stages {
    * Runs a job for each task whose target is missing or truncated, as seen by rank 0: another machine that looked too
    * early may not see a file.
    */
-  run<Job extends JobName>(job: Job, tasks: readonly Task<Job>[], effort?: Effort): Promise<void>;
+  run<T extends Task>(job: Job<T>, tasks: readonly T[], effort?: Effort): Promise<void>;
 }
 
 /**
@@ -69,4 +69,9 @@ export function createStages(
       );
     },
   };
+}
+
+/** Formats a file number with five digits. */
+export function numbered(index: number, ending = '.columns'): string {
+  return `${String(index).padStart(5, '0')}${ending}`;
 }

@@ -1,8 +1,7 @@
 import type { Assignment } from './assign-rows.js';
 import type { FieldPlan } from './fields.js';
-import type { ShardAbout } from './jobs/write-shard.js';
 import type { ParsedSplit } from './parse.js';
-import { sum, type Split } from './shards.js';
+import { sum, type ShardAbout, type Split } from './shards.js';
 import type { Vocabulary } from './vocabulary.js';
 import { RAW_SPLITS, type RawSplit } from './work.js';
 

@@ -136,8 +136,3 @@ export async function readPlan(work: Work): Promise<unknown> {
 export async function closeWork(work: Work): Promise<void> {
   await onDisk(work.path(), () => rm(work.path(), { recursive: true, force: true }));
 }
-
-/** Formats a file number with five digits. */
-export function numbered(index: number, ending = '.columns'): string {
-  return `${String(index).padStart(5, '0')}${ending}`;
-}

@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { SINGLE_PROCESS, type ProcessGroup } from '../../src/core/process-group.js';
-import type { CountIdsTask } from '../../src/prepare/jobs/count-ids.js';
-import { createDistributedPool, type Pool } from '../../src/prepare/pool.js';
+import { createDistributedPool, type Pool, type Task } from '../../src/prepare/pool.js';
 
 /** Creates a pool whose tasks are numbers, some of which fail. */
 function fakePool(failing: readonly number[] = []) {
@@ -30,12 +29,16 @@ function besides(rank: number, others: readonly object[]): { readonly peers: Pro
   return { said, peers: { ...SINGLE_PROCESS, rank, size: 2, allGatherStrings: texts } };
 }
 
-const tasksOf = (count: number) => Array.from({ length: count }, (_, i) => i) as unknown as readonly CountIdsTask[];
+const tasksOf = (count: number) => Array.from({ length: count }, (_, i) => i) as unknown as readonly Task[];
 const shareOf = (...done: readonly number[]) => ({ done, hasFailed: false });
 /** Runs tasks, and returns the indices of finished ones, in increasing order. */
 const run = async (pool: Pool, peers: ProcessGroup, count: number): Promise<readonly number[]> => {
   const done: number[] = [];
-  await createDistributedPool(pool, peers).run('countIds', tasksOf(count), (i) => void done.push(i));
+  await createDistributedPool(pool, peers).run(
+    { name: 'any', run: () => undefined },
+    tasksOf(count),
+    (i) => void done.push(i),
+  );
   return done.sort((a, b) => a - b);
 };
 
