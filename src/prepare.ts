@@ -2,18 +2,18 @@ import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { SINGLE_PROCESS, type ProcessGroup } from './core/process-group.js';
-import { createDistributedPool } from './prepare/distributed-pool.js';
+import { assignRows, NO_ROWS, sampleRows, sampleSessions } from './prepare/assign-rows.js';
 import { fieldPlans, type PerField } from './prepare/fields.js';
-import { parseSplit, mergeRejects } from './prepare/parse.js';
-import { createPool } from './prepare/pool.js';
-import { createProgress, type PrepareProgress } from './prepare/progress.js';
+import { listRejects, parseSplit } from './prepare/parse.js';
+import { createDistributedPool, createPool } from './prepare/pool.js';
 import { RECIPES, type Recipe, type RecipeName } from './prepare/recipes.js';
 import { writeResults } from './prepare/results.js';
-import { encodeSplit, writeSplit } from './prepare/shards.js';
+import { encodeSplit } from './prepare/sessions.js';
+import { writeSplit } from './prepare/shards.js';
 import { summarize, type Summary } from './prepare/summary.js';
-import { NO_ROWS, singleRows, wholeSessions } from './prepare/valid-rows.js';
-import { assignRows, fitVocabularies } from './prepare/vocabulary.js';
-import { closeWork, openWork, readPlan, SUMMARY } from './prepare/work.js';
+import { createStages, type PrepareProgress } from './prepare/stage.js';
+import { fitVocabularies } from './prepare/vocabulary.js';
+import { closeWork, openWork, readPlan, SUMMARY, type RawSplit, type Work } from './prepare/work.js';
 
 /** Options of `prepareAliCcp`. */
 export interface PrepareOptions {
@@ -94,67 +94,52 @@ export async function prepare(
     return JSON.parse(await readFile(join(out, SUMMARY), 'utf8')) as Summary;
   }
 
-  const { train: trainFiles, test: testFiles } = work.files;
-  const trainBytes = trainFiles.commonBytes + trainFiles.skeletonBytes;
-  const testBytes = testFiles.commonBytes + testFiles.skeletonBytes;
-  const effort = {
+  const { train: trainBytes, test: testBytes } = countBytes(work);
+  const units = {
     count: EFFORT.count * trainBytes,
     train: EFFORT.write * trainBytes * (1 - validShare),
     valid: EFFORT.write * trainBytes * validShare,
     test: EFFORT.write * testBytes,
   };
-  const progress = createProgress(
-    trainBytes + testBytes + Object.values(effort).reduce((sum, part) => sum + part, 0),
-    onProgress,
-  );
-  const own = createPool(threads, signal);
-  const pool = createDistributedPool(own, peers);
+  const totalUnits = trainBytes + testBytes + Object.values(units).reduce((sum, part) => sum + part, 0);
+  const threadPool = createPool(threads, signal);
+  const stages = createStages(work, fields, createDistributedPool(threadPool, peers), totalUnits, onProgress);
   try {
     const limit = { max: maxBadRows, count: 0 };
-    const train = await parseSplit(work, 'train', fields, pool, progress, limit);
-    const test = await parseSplit(work, 'test', fields, pool, progress, limit);
+    const train = await parseSplit(stages, 'train', limit);
+    const test = await parseSplit(stages, 'test', limit);
 
-    const trainRows = await assignRows(
-      train,
-      recipe?.drawsRows === true ? singleRows(seed, validShare) : wholeSessions(train.sessions, seed, validShare),
-      own,
-    );
-    const testRows = await assignRows(test, NO_ROWS, own);
-    const vocabularies = await fitVocabularies(
-      work,
-      fields,
-      train,
-      trainRows,
-      recipe?.countsValid === true,
-      pool,
-      progress,
-      effort.count,
-    );
+    const drawsRows = recipe?.drawsRows === true;
+    const valid = drawsRows ? sampleRows(seed, validShare) : sampleSessions(train.sessions, seed, validShare);
+    const trainRows = assignRows(train.skeleton, train.sessions.count, valid);
+    const testRows = assignRows(test.skeleton, test.sessions.count, NO_ROWS);
+    const countsValid = recipe?.countsValid === true;
+    const vocabularies = await fitVocabularies(stages, train, trainRows, countsValid, units.count);
 
-    const trainSource = await encodeSplit(work, 'train', fields, train, trainRows, vocabularies, pool);
-    const testSource = await encodeSplit(work, 'test', fields, test, testRows, vocabularies, pool);
+    const trainSessions = await encodeSplit(stages, 'train', train, vocabularies);
+    const testSessions = await encodeSplit(stages, 'test', test, vocabularies);
     const shards = {
-      train: await writeSplit(work, 'train', fields, trainSource, vocabularies, pool, progress, effort.train),
-      valid: await writeSplit(work, 'valid', fields, trainSource, vocabularies, pool, progress, effort.valid),
-      test: await writeSplit(work, 'test', fields, testSource, vocabularies, pool, progress, effort.test),
+      train: await writeSplit(stages, 'train', train, trainRows, trainSessions, vocabularies, units.train),
+      valid: await writeSplit(stages, 'valid', train, trainRows, trainSessions, vocabularies, units.valid),
+      test: await writeSplit(stages, 'test', test, testRows, testSessions, vocabularies, units.test),
     };
 
-    const summary = summarize(
-      await readPlan(work),
-      fields,
-      { train: trainSource, test: testSource },
-      vocabularies,
-      shards,
-    );
-    const rejects = mergeRejects([train.common, train.skeleton, test.common, test.skeleton]);
+    const assigned = { train: trainRows, test: testRows };
+    const summary = summarize(await readPlan(work), fields, { train, test }, assigned, vocabularies, shards);
     // No process reads intermediate files any more.
     peers.allGatherStrings('');
     if (peers.rank === 0) {
+      const rejects = listRejects([train.common, train.skeleton, test.common, test.skeleton]);
       await writeResults(out, fields, vocabularies, rejects, summary);
       await closeWork(work);
     }
     return summary;
   } finally {
-    await own.close();
+    await threadPool.close();
   }
+}
+
+/** Returns the number of bytes of the raw files. */
+function countBytes({ files: { train, test } }: Work): Readonly<Record<RawSplit, number>> {
+  return { train: train.common.bytes + train.skeleton.bytes, test: test.common.bytes + test.skeleton.bytes };
 }

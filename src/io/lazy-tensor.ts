@@ -1,5 +1,6 @@
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { systemCode, userError, type ErrorKind } from '../core/errors.js';
+import { readAt } from './read-sync.js';
 
 /** Location, shape and type of a tensor in a file. */
 export interface FilePlace<Data> {
@@ -54,10 +55,8 @@ export function lazyTensor<Data extends { readonly length: number; set(from: Dat
     try {
       for (let start = 0; start < bytes; start += most) {
         const part = Buffer.from(memory, 0, Math.min(most, bytes - start));
-        for (let read = 0, count: number; read < part.length; read += count) {
-          count = readSync(source.file, part, read, part.length - read, position + start + read);
-          if (count === 0) throw userError(kind, { where: path, message: 'was truncated after it was opened' });
-        }
+        if (readAt(source.file, part, position + start) < part.length)
+          throw userError(kind, { where: path, message: 'was truncated after it was opened' });
         yield new TypedArray(memory, 0, part.length / TypedArray.BYTES_PER_ELEMENT);
       }
     } catch (error) {

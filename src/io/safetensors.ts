@@ -1,10 +1,12 @@
 import { createHash, type Hash } from 'node:crypto';
+import { fstatSync } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { z } from 'zod';
 import type { Content } from './byte-hash.js';
 import { writeSynced, type FileDigest } from './disk.js';
 import { quoted, systemCode, userError, type ErrorKind } from '../core/errors.js';
 import { lazyTensor } from './lazy-tensor.js';
+import { readAt } from './read-sync.js';
 import { countElements } from '../core/tensor.js';
 
 /**
@@ -46,6 +48,7 @@ const entrySchema = z.strictObject({
   shape: z.array(count).max(32),
   data_offsets: z.tuple([count, count]),
 });
+const metadataSchema = z.record(z.string(), z.string());
 
 /**
  * Writes tensors to `path` and syncs the file; the caller renames it.
@@ -107,7 +110,8 @@ export interface Blame {
 }
 
 const BLAME_CHECKPOINT: Blame = { kind: 'checkpoint', fix: 'use another checkpoint' };
-type Fail = (message: string, key?: string) => never;
+/** Throws the error for a broken file. */
+export type Fail = (message: string, key?: string) => never;
 
 /** Read options; the defaults are those for checkpoints. */
 export interface TensorReading {
@@ -233,16 +237,43 @@ async function withFile<Result>(
 /** Reads the tensor locations in file order, and checks that they cover the whole file. */
 async function readPlaces(file: FileHandle, fail: Fail): Promise<Pick<TensorFile, 'head' | 'places'>> {
   const { size } = await file.stat();
-  if (size < 8) fail(`${size} bytes are too few for a header`);
   const read = async (position: number, into: Buffer): Promise<Buffer> =>
     (await readInto(file, position, into)) ? into : fail(SHRANK);
-  const length = await read(0, Buffer.alloc(8));
+  const length = await read(0, Buffer.alloc(Math.min(8, size)));
+  const header = await read(8, Buffer.alloc(parseHeaderBytes(length, size, fail)));
+  return { head: Buffer.concat([length, header]), places: parsePlaces(header, size, fail).places };
+}
+
+/** Parses the size of a header from the first 8 bytes of a file of `size` bytes. */
+function parseHeaderBytes(length: Buffer, size: number, fail: Fail): number {
+  if (size < 8) fail(`${size} bytes are too few for a header`);
   const headerBytes = Number(length.readBigUInt64LE());
   if (headerBytes > Math.min(MAX_HEADER_BYTES, size - 8))
     fail(`its header declares ${headerBytes} bytes, but the file has ${size}`);
-  const header = await read(8, Buffer.alloc(headerBytes));
-  const entries = parseHeader(header.toString('utf8'), fail);
+  return headerBytes;
+}
 
+/** Content of a header. */
+export interface TensorHeader extends Pick<TensorFile, 'places'> {
+  /** Strings that the writer added. */
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+/**
+ * Reads the header of an open file.
+ * @param fail throws the error for a file that is broken
+ */
+export function readHeaderSync(file: number, fail: Fail): TensorHeader {
+  const { size } = fstatSync(file);
+  const read = (position: number, into: Buffer): Buffer =>
+    readAt(file, into, position) === into.length ? into : fail(SHRANK);
+  const length = read(0, Buffer.alloc(Math.min(8, size)));
+  return parsePlaces(read(8, Buffer.alloc(parseHeaderBytes(length, size, fail))), size, fail);
+}
+
+function parsePlaces(header: Buffer, size: number, fail: Fail): TensorHeader {
+  const { entries, metadata } = parseHeader(header.toString('utf8'), fail);
+  const start = 8 + header.length;
   const places = new Map<string, TensorPlace>();
   let end = 0;
   for (const [name, { dtype, shape, data_offsets }] of entries) {
@@ -253,12 +284,17 @@ async function readPlaces(file: FileHandle, fail: Fail): Promise<Pick<TensorFile
     const bytes = countElements(shape) * ARRAYS[dtype].BYTES_PER_ELEMENT;
     if (stop - begin !== bytes)
       fail(`shape [${shape.join(', ')}] requires ${bytes} bytes, but the header declares ${stop - begin}`, name);
-    if (8 + headerBytes + stop > size) fail(`its data ends at ${stop}, beyond the end of the file`, name);
+    if (start + stop > size) fail(`its data ends at ${stop}, beyond the end of the file`, name);
     end = stop;
-    places.set(name, { dtype, shape, position: 8 + headerBytes + begin, bytes });
+    places.set(name, { dtype, shape, position: start + begin, bytes });
   }
-  if (8 + headerBytes + end !== size) fail(`${size - 8 - headerBytes - end} bytes follow the last tensor`);
-  return { head: Buffer.concat([length, header]), places };
+  if (start + end !== size) fail(`${size - start - end} bytes follow the last tensor`);
+  return { places, metadata };
+}
+
+/** Creates an array of an element type in memory. */
+export function tensorArray(dtype: ElementType, memory: ArrayBuffer, offset: number, length: number): TensorData {
+  return new ARRAYS[dtype](memory, offset, length);
 }
 
 function isElementType(dtype: string): dtype is ElementType {
@@ -266,7 +302,10 @@ function isElementType(dtype: string): dtype is ElementType {
 }
 
 /** Parses the header into entries in file order. */
-function parseHeader(text: string, fail: Fail): [string, z.output<typeof entrySchema>][] {
+function parseHeader(
+  text: string,
+  fail: Fail,
+): Pick<TensorHeader, 'metadata'> & { readonly entries: readonly [string, z.output<typeof entrySchema>][] } {
   let header: unknown;
   try {
     header = JSON.parse(text);
@@ -283,13 +322,18 @@ function parseHeader(text: string, fail: Fail): [string, z.output<typeof entrySc
   );
   if (colons > keys) fail('its header has a duplicate name');
   const entries: [string, z.output<typeof entrySchema>][] = [];
+  let metadata: TensorHeader['metadata'] = {};
   for (const [name, value] of Object.entries(header)) {
-    if (name === '__metadata__') continue;
+    if (name === '__metadata__') {
+      metadata = metadataSchema.safeParse(value).data ?? {};
+      continue;
+    }
     const entry = entrySchema.safeParse(value);
     if (!entry.success) fail('its header entry is not { dtype, shape, data_offsets }', name);
     else entries.push([name, entry.data]);
   }
-  return entries.sort(([, a], [, b]) => a.data_offsets[0] - b.data_offsets[0] || a.data_offsets[1] - b.data_offsets[1]);
+  entries.sort(([, a], [, b]) => a.data_offsets[0] - b.data_offsets[0] || a.data_offsets[1] - b.data_offsets[1]);
+  return { entries, metadata };
 }
 
 function elementType(data: TensorData): ElementType {

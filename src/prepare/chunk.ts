@@ -1,5 +1,6 @@
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { systemCode, userError } from '../core/errors.js';
+import { readAt } from '../io/read-sync.js';
 
 /** Part of a raw file: the lines whose first byte is in it. */
 export interface Chunk {
@@ -40,47 +41,37 @@ export interface Lines {
  * @throws UserError (data) for a file that cannot be read, or a line that is too long
  */
 export function readLines({ path, begin, end }: Chunk, allocate: (bytes: number) => Buffer): Lines {
-  const memory = allocate(end - begin + 1 + MAX_LINE_BYTES + 1);
   // Starts one byte early: a line feed there means that a line begins with the chunk.
   const first = Math.max(0, begin - 1);
-  let length: number;
-  try {
-    length = readBytes(path, memory, first, end - first + MAX_LINE_BYTES);
-  } catch (error) {
-    throw userError('data', { where: path, message: `cannot be read (${systemCode(error) ?? String(error)})` }, error);
-  }
-  const isWhole = length < end - first + MAX_LINE_BYTES;
-  if (isWhole && memory[length - 1] !== LINE_END) memory[length++] = LINE_END;
+  const most = end - first + MAX_LINE_BYTES;
+  const memory = allocate(most + 1);
+  let length = readFile(path, memory.subarray(0, most), first);
+  if (length < most && memory[length - 1] !== LINE_END) memory[length++] = LINE_END;
   const bytes = memory.subarray(0, length);
   const from = begin === 0 ? 0 : bytes.indexOf(LINE_END) + 1;
-  if (from === 0 && begin > 0) throw tooLong(path);
   if (from >= end - first) return { bytes, begin: from, end: from };
   const last = bytes.indexOf(LINE_END, end - first - 1);
-  if (last < 0) throw tooLong(path);
+  if ((from === 0 && begin > 0) || last < 0)
+    throw userError('data', {
+      where: path,
+      message: `has a line that exceeds ${MAX_LINE_BYTES} bytes`,
+      fix: 'use the unpacked raw files of Ali-CCP',
+    });
   return { bytes: bytes.subarray(0, last + 1), begin: from, end: last + 1 };
 }
 
-function readBytes(path: string, memory: Buffer, position: number, count: number): number {
-  const file = openSync(path, 'r');
+/** Reads bytes from a position, up to the end of the file. Returns their number. @throws UserError (data) */
+function readFile(path: string, memory: Buffer, position: number): number {
   try {
-    let length = 0;
-    while (length < count) {
-      const read = readSync(file, memory, length, count - length, position + length);
-      if (read === 0) break;
-      length += read;
+    const file = openSync(path, 'r');
+    try {
+      return readAt(file, memory, position);
+    } finally {
+      closeSync(file);
     }
-    return length;
-  } finally {
-    closeSync(file);
+  } catch (error) {
+    throw userError('data', { where: path, message: `cannot be read (${systemCode(error) ?? String(error)})` }, error);
   }
-}
-
-function tooLong(path: string): Error {
-  return userError('data', {
-    where: path,
-    message: `has a line that exceeds ${MAX_LINE_BYTES} bytes`,
-    fix: 'use the unpacked raw files of Ali-CCP',
-  });
 }
 
 /** Returns the line number of a chunk's first line, from 1. */
@@ -90,7 +81,7 @@ export function firstLine({ path, begin }: Chunk): number {
   let lines = 2;
   const memory = Buffer.allocUnsafeSlow(CHUNK_BYTES);
   for (const { begin: from, end } of splitChunks(path, begin - 1)) {
-    const bytes = memory.subarray(0, readBytes(path, memory, from, end - from));
+    const bytes = memory.subarray(0, readFile(path, memory.subarray(0, end - from), from));
     for (let offset = bytes.indexOf(LINE_END); offset >= 0; offset = bytes.indexOf(LINE_END, offset + 1)) lines++;
   }
   return lines;

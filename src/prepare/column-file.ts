@@ -1,56 +1,52 @@
-import { closeSync, existsSync, fstatSync, openSync, readSync, rmSync, writevSync } from 'node:fs';
-import { rename } from 'node:fs/promises';
-import { onDisk, onDiskSync } from '../io/disk.js';
+import { closeSync, existsSync, openSync, renameSync, rmSync, writevSync } from 'node:fs';
 import { systemCode, UserError, userError } from '../core/errors.js';
+import { onDiskSync } from '../io/disk.js';
+import { readAt } from '../io/read-sync.js';
+import {
+  readHeaderSync,
+  safetensorsParts,
+  tensorArray,
+  type TensorData,
+  type TensorHeader,
+  type TensorPlace,
+} from '../io/safetensors.js';
 import { temporaryPath } from '../io/temporary.js';
 
-// Intermediate columns between two phases: 8 bytes of header length, a JSON header with the layout, then the arrays,
-// each 8-byte aligned for access in place. Not synced, since they can be recreated; truncation is detected by size.
+// Intermediate columns between two phases: tensors, with metadata as JSON. Not synced, since they can be recreated. All
+// functions are synchronous, so that a thread can use the same memory for all of its jobs.
 
-const ARRAYS = { F32: Float32Array, F64: Float64Array, U32: Uint32Array, U8: Uint8Array } as const;
-type ArrayName = keyof typeof ARRAYS;
-
-export type ColumnData = Float32Array | Float64Array | Uint32Array | Uint8Array;
-export type Columns = ReadonlyMap<string, ColumnData>;
-
-interface Place {
-  readonly name: string;
-  readonly type: ArrayName;
-  readonly length: number;
-  /** Byte offset after the header. */
-  readonly begin: number;
-}
-
-interface Header {
-  readonly places: readonly Place[];
-  /** Bytes of all arrays. */
-  readonly bytes: number;
-  readonly about: unknown;
-}
+export type Columns = ReadonlyMap<string, TensorData>;
 
 /**
- * Writes columns and their JSON metadata atomically; their memory is free once this returns a promise. @throws
- * UserError (disk)
+ * Writes columns and their metadata atomically.
+ * @throws UserError (disk)
  */
-export async function writeColumns(path: string, columns: Columns, about: object): Promise<void> {
-  const places: Place[] = [];
-  const parts: Uint8Array[] = [];
-  let bytes = 0;
-  for (const [name, data] of columns) {
-    const type = (Object.keys(ARRAYS) as ArrayName[]).find((key) => data instanceof ARRAYS[key])!;
-    places.push({ name, type, length: data.length, begin: bytes });
-    const gap = (8 - (data.byteLength % 8)) % 8;
-    parts.push(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), new Uint8Array(gap));
-    bytes += data.byteLength + gap;
-  }
-  const json = Buffer.from(JSON.stringify({ places, bytes, about } satisfies Header));
-  const header = Buffer.alloc(8 + json.length + ((8 - (json.length % 8)) % 8), ' ');
-  header.writeBigUInt64LE(BigInt(header.length - 8));
-  json.copy(header, 8);
+export function writeColumns(path: string, columns: Iterable<readonly [string, TensorData]>, about: object): void {
+  const tensors = new Map([...columns].map(([name, data]) => [name, { shape: [data.length], data }]));
+  const parts = [...safetensorsParts(tensors, { about: JSON.stringify(about) })].filter(({ length }) => length > 0);
   const temporary = temporaryPath(path);
-  // Before the first await, since the caller reuses the memory.
-  onDiskSync(path, () => writeParts(temporary, [header, ...parts]));
-  await onDisk(path, () => rename(temporary, path));
+  onDiskSync(path, () => {
+    try {
+      writeParts(temporary, parts);
+      renameSync(temporary, path);
+    } catch (error) {
+      rmSync(temporary, { force: true });
+      throw error;
+    }
+  });
+}
+
+function writeParts(path: string, parts: Uint8Array[]): void {
+  const file = openSync(path, 'w');
+  try {
+    while (parts.length > 0) {
+      let written = writevSync(file, parts);
+      while (parts.length > 0 && written >= parts[0]!.length) written -= parts.shift()!.length;
+      if (parts.length > 0) parts[0] = parts[0]!.subarray(written);
+    }
+  } finally {
+    closeSync(file);
+  }
 }
 
 /** Reads column files, each into the same memory. */
@@ -65,97 +61,44 @@ export interface ColumnReader {
 /** Creates a column reader, whose results are valid until its next read. */
 export function createColumnReader(): ColumnReader {
   let memory = new ArrayBuffer(0);
+  const alignedBytes = (bytes: number): number => 8 * Math.ceil(bytes / 8);
   return {
-    read(path, names) {
-      return withFile(path, (file) => {
-        const { header, start } = readHeader(file, path);
-        const places = names === undefined ? header.places : header.places.filter(({ name }) => names.includes(name));
-        const alignedSize = ({ type, length }: Place): number =>
-          8 * Math.ceil((length * ARRAYS[type].BYTES_PER_ELEMENT) / 8);
-        const total = places.reduce((sum, place) => sum + alignedSize(place), 0);
+    read: (path, names) =>
+      withFile(path, (file, { places }) => {
+        const meant = [...places].filter(([name]) => names?.includes(name) ?? true);
+        const total = meant.reduce((sum, [, { bytes }]) => sum + alignedBytes(bytes), 0);
         if (memory.byteLength < total) memory = new ArrayBuffer(Math.ceil(1.25 * total));
-        const columns = new Map<string, ColumnData>();
-        let address = 0;
-        for (const place of places) {
-          readBytes(file, path, new Uint8Array(memory, address, alignedSize(place)), start + place.begin);
-          columns.set(place.name, new ARRAYS[place.type](memory, address, place.length));
-          address += alignedSize(place);
-        }
-        return columns;
-      });
-    },
+        let offset = 0;
+        return new Map(
+          meant.map(([name, { dtype, shape, position, bytes }]) => {
+            readBytes(file, path, new Uint8Array(memory, offset, bytes), position);
+            offset += alignedBytes(bytes);
+            return [name, tensorArray(dtype, memory, offset - alignedBytes(bytes), shape[0]!)] as const;
+          }),
+        );
+      }),
   };
 }
 
 /** Reads the metadata from `writeColumns`, whose type the caller knows. @throws UserError (data) */
 export function readAbout(path: string): unknown {
-  return withFile(path, (file) => readHeader(file, path).header.about);
+  return withFile(path, (_, { metadata }) => JSON.parse(metadata['about']!) as unknown);
 }
 
 /** Returns whether a column file exists and is complete. */
 export function isWhole(path: string): boolean {
-  if (!existsSync(path)) return false;
   try {
-    withFile(path, (file) => readHeader(file, path));
-    return true;
+    return existsSync(path) && withFile(path, () => true);
   } catch (error) {
-    // Truncated; other problems are reported by the read.
+    // Other problems are reported by the read.
     if (error instanceof UserError) return false;
     throw error;
   }
 }
 
-/** Returns the byte offset of a column in its file. @throws UserError (data) */
-export function findPosition(path: string, name: string): number {
-  return withFile(path, (file) => {
-    const { header, start } = readHeader(file, path);
-    return start + header.places.find((place) => place.name === name)!.begin;
-  });
-}
-
-function readHeader(file: number, path: string): { header: Header; start: number } {
-  const { size } = fstatSync(file);
-  const length = Buffer.alloc(8);
-  if (size >= 8) readBytes(file, path, length, 0);
-  const headerBytes = Number(length.readBigUInt64LE());
-  if (headerBytes === 0 || headerBytes > size - 8) throw broken(path);
-  const json = Buffer.alloc(headerBytes);
-  readBytes(file, path, json, 8);
-  let header: Header;
-  try {
-    // Written by `writeColumns`.
-    header = JSON.parse(json.toString()) as Header;
-  } catch {
-    throw broken(path);
-  }
-  if (8 + headerBytes + header.bytes !== size) throw broken(path);
-  return { header, start: 8 + headerBytes };
-}
-
-/** Fills `into` from an open file. @throws UserError (data) if the file ends early */
-export function readBytes(file: number, path: string, target: Uint8Array, position: number): void {
-  for (let done = 0; done < target.length;) {
-    const count = readSync(file, target, done, target.length - done, position + done);
-    if (count === 0) throw broken(path);
-    done += count;
-  }
-}
-
-/** Writes a file synchronously; removes it on failure. */
-function writeParts(path: string, parts: readonly Uint8Array[]): void {
-  const file = openSync(path, 'w');
-  try {
-    for (let left = parts.filter((part) => part.length > 0); left.length > 0;) {
-      let written = writevSync(file, left);
-      while (left.length > 0 && written >= left[0]!.length) written -= left.shift()!.length;
-      if (left.length > 0) left[0] = left[0]!.subarray(written);
-    }
-  } catch (error) {
-    rmSync(path, { force: true });
-    throw error;
-  } finally {
-    closeSync(file);
-  }
+/** Returns the location of a column in its file. @throws UserError (data) */
+export function findColumn(path: string, name: string): TensorPlace {
+  return withFile(path, (_, { places }) => places.get(name)!);
 }
 
 /** Opens a file for reading. @throws UserError (data) */
@@ -167,19 +110,27 @@ export function openToRead(path: string): number {
   }
 }
 
-function withFile<Result>(path: string, use: (file: number) => Result): Result {
+/** Fills `target` from an open file. @throws UserError (data) if the file ends early */
+export function readBytes(file: number, path: string, target: Uint8Array, position: number): void {
+  if (readAt(file, target, position) < target.length) throw broken(path, 'it ends early');
+}
+
+function withFile<Result>(path: string, use: (file: number, header: TensorHeader) => Result): Result {
   const file = openToRead(path);
   try {
-    return use(file);
+    const header = readHeaderSync(file, (message) => {
+      throw broken(path, message);
+    });
+    return use(file, header);
   } finally {
     closeSync(file);
   }
 }
 
-function broken(path: string): Error {
+function broken(where: string, reason: string): Error {
   return userError('data', {
-    where: path,
-    message: 'is truncated',
+    where,
+    message: `is broken: ${reason}`,
     fix: 'remove this file, and run the command again',
   });
 }

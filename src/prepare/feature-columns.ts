@@ -1,4 +1,5 @@
-import type { ColumnData, Columns } from './column-file.js';
+import type { TensorData } from '../io/safetensors.js';
+import type { Columns } from './column-file.js';
 import type { FieldPlan } from './fields.js';
 import { createLineMemory } from './line-memory.js';
 
@@ -8,7 +9,7 @@ const MISSING = -1;
 const MISSING_32 = 0xffffffff;
 
 /** Returns the missing value of a column of single ids. */
-export function countMissing(ids: ColumnData): number {
+export function missingId(ids: TensorData): number {
   return ids instanceof Float64Array ? MISSING : MISSING_32;
 }
 
@@ -34,7 +35,7 @@ export interface FeatureColumns {
   clear(): void;
   /**
    * Returns the columns of fields that occur: `name` [rows] with one id per row (and `name.weights` F32, if weights are
-   * used), with `missingOf` it for missing values; `name.offsets` U32 [rows + 1], `name.ids` and `name.weights` F32 for
+   * used), with `missingId` for missing values; `name.offsets` U32 [rows + 1], `name.ids` and `name.weights` F32 for
    * bags. Ids are U32, or F64 if any id needs it. Valid until `clear`; no row may be added before.
    */
   columns(): Columns;
@@ -146,7 +147,7 @@ export function createFeatureColumns(fields: readonly FieldPlan[]): FeatureColum
     },
 
     columns() {
-      const columns = new Map<string, ColumnData>();
+      const columns = new Map<string, TensorData>();
       const rows = words[ROWS]!;
       for (const [f, { name, isBag, number }] of fields.entries()) {
         const of = (word: number): number => words[wordAddress(f, word)]!;

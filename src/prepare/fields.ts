@@ -62,12 +62,19 @@ export function fieldPlans(
   });
 }
 
-/** Returns the column names of prepared data: labels, fields and weights of fields with one id. */
+/** Returns the columns of a field: its ids, and their weights for a field with one id. */
+export function fieldColumns({ name, isBag, number }: FieldPlan): readonly BlockColumn[] {
+  const ids: BlockColumn = { name, kind: isBag ? 'bag' : 'id' };
+  return number === undefined ? [ids] : [ids, { name: number, kind: 'number' }];
+}
+
+/** Returns the columns of prepared data: labels, ids by field, and numbers. */
 export function preparedColumns(fields: readonly FieldPlan[]): readonly BlockColumn[] {
+  const columns = fields.flatMap(fieldColumns);
   return [
     { name: 'click', kind: 'label' },
     { name: 'purchase', kind: 'label' },
-    ...fields.map(({ name, isBag }): BlockColumn => ({ name, kind: isBag ? 'bag' : 'id' })),
-    ...fields.flatMap(({ number }): BlockColumn[] => (number === undefined ? [] : [{ name: number, kind: 'number' }])),
+    ...columns.filter(({ kind }) => kind !== 'number'),
+    ...columns.filter(({ kind }) => kind === 'number'),
   ];
 }

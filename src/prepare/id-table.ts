@@ -46,23 +46,18 @@ export function createIdCounter(): IdCounter {
       if (3 * ++used > words.length) grow();
     },
     frequent(minCount) {
-      let numKept = 0;
+      const all = new Float64Array(used + wide.size);
+      let length = 0;
       for (let slot = 0; slot < words.length; slot += 2)
-        if (words[slot] !== 0 && words[slot + 1]! >>> 0 >= minCount) numKept++;
-      const narrow = new Uint32Array(numKept);
-      for (let slot = 0, i = 0; slot < words.length; slot += 2)
-        if (words[slot] !== 0 && words[slot + 1]! >>> 0 >= minCount) narrow[i++] = (words[slot]! >>> 0) - 1;
-      narrow.sort();
-      const others = Float64Array.from([...wide.keys()].filter((id) => wide.get(id)! >= minCount)).sort();
-      const length = numKept + others.length;
-      const [ids, counts, order] = [new Float64Array(length), new Uint32Array(length), new Uint32Array(length)];
+        if (words[slot] !== 0 && words[slot + 1]! >>> 0 >= minCount) all[length++] = (words[slot]! >>> 0) - 1;
+      for (const [id, count] of wide) if (count >= minCount) all[length++] = id;
+      const ids = all.subarray(0, length).sort();
+      const [counts, order, sorted] = [new Uint32Array(length), new Uint32Array(length), new Float64Array(length)];
       for (let i = 0; i < length; i++) {
-        ids[i] = i < numKept ? narrow[i]! : others[i - numKept]!;
-        counts[i] = i < numKept ? words[findSlot(words, (narrow[i]! + 1) | 0) + 1]! : wide.get(ids[i]!)!;
+        counts[i] = ids[i]! < NARROW ? words[findSlot(words, (ids[i]! + 1) | 0) + 1]! : wide.get(ids[i]!)!;
         order[i] = i;
       }
       sortByCount(order, counts);
-      const sorted = new Float64Array(length);
       for (let i = 0; i < length; i++) sorted[i] = ids[order[i]!]!;
       return sorted;
     },

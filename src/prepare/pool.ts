@@ -1,52 +1,50 @@
+import { SYNC_POINTS, type ProcessGroup } from '../core/process-group.js';
 import { startThread, type Thread } from '../system/thread.js';
-import type { Jobs } from './jobs/all.js';
+
+/** A piece of work, which writes a file to its `target`. */
+export interface Task {
+  readonly target: string;
+}
+
+/** Work of threads, found by its name. */
+export interface Job<T extends Task> {
+  readonly name: string;
+  run(task: T): void | Promise<void>;
+}
 
 /** Request to a worker. */
 export interface Request {
-  readonly job: keyof Jobs;
-  readonly args: unknown;
+  readonly job: string;
+  readonly task: Task;
 }
 
-/** Threads that run the jobs of `jobs/all.ts`. */
+/** Threads that run jobs. */
 export interface Pool {
   /**
-   * Runs a job for each argument concurrently; results are in argument order.
-   * @param onDone called with each result; an error that it throws ends the work
+   * Runs a job for each task concurrently.
+   * @param onDone called with the index of each finished task
    * @throws UserError of the job; the reason of the signal if it is aborted
    */
-  run<J extends keyof Jobs>(
-    job: J,
-    args: readonly Parameters<Jobs[J]>[0][],
-    onDone?: (result: Result<J>, index: number) => void,
-  ): Promise<Result<J>[]>;
+  run<T extends Task>(job: Job<T>, tasks: readonly T[], onDone?: (index: number) => void): Promise<void>;
   close(): Promise<void>;
 }
 
 /** Concurrent jobs per thread: one that computes, and one that waits for the disk. */
 const JOBS_PER_THREAD = 2;
 
-export type Result<J extends keyof Jobs> = Awaited<ReturnType<Jobs[J]>>;
-
 /** Starts a pool of worker threads; aborting `signal` stops them. */
 export function createPool(threads: number, signal: AbortSignal): Pool {
   const workers = Array.from({ length: threads }, () => startThread('prepare/worker', undefined, signal));
   return {
-    async run<J extends keyof Jobs>(
-      job: J,
-      args: readonly Parameters<Jobs[J]>[0][],
-      onDone?: (result: Result<J>, index: number) => void,
-    ) {
-      const results: Result<J>[] = [];
+    async run(job, tasks, onDone) {
       let next = 0;
       let isFailed = false;
       const work = async (worker: Thread): Promise<void> => {
-        while (next < args.length && !isFailed) {
+        while (next < tasks.length && !isFailed) {
           const index = next++;
           try {
-            // The job of this name determines the result type.
-            const result = (await worker.ask({ job, args: args[index] } satisfies Request)) as Result<J>;
-            results[index] = result;
-            onDone?.(result, index);
+            await worker.ask({ job: job.name, task: tasks[index]! } satisfies Request);
+            onDone?.(index);
           } catch (error) {
             isFailed = true;
             throw error;
@@ -54,10 +52,65 @@ export function createPool(threads: number, signal: AbortSignal): Pool {
         }
       };
       await Promise.all(workers.flatMap((worker) => Array.from({ length: JOBS_PER_THREAD }, () => work(worker))));
-      return results;
     },
     async close() {
       await Promise.all(workers.map((worker) => worker.close()));
     },
+  };
+}
+
+/** Minimum number of tasks per process between two exchanges, for all of its threads. */
+const TASKS = 8;
+
+/** Finished tasks of one process as JSON. */
+interface Share {
+  readonly done: readonly number[];
+  readonly hasFailed: boolean;
+}
+
+/**
+ * Creates a pool that shards tasks over processes, all of which request the same tasks. If any fails, rank 0 runs the
+ * remaining ones again in order, so that the error is that of a single process.
+ * @param own the pool of this process
+ */
+export function createDistributedPool(own: Pool, peers: ProcessGroup): Pool {
+  const { rank, size } = peers;
+  if (size === 1) return own;
+  return {
+    async run(job, tasks, onDone) {
+      const isDone = new Set<number>();
+      const finish = (index: number): void => {
+        if (isDone.has(index)) return;
+        isDone.add(index);
+        onDone?.(index);
+      };
+      const runThese = (indices: readonly number[]): Promise<void> =>
+        own.run(
+          job,
+          indices.map((index) => tasks[index]!),
+          (i) => finish(indices[i]!),
+        );
+      const exchange = (indices: readonly number[], hasFailed: boolean): boolean => {
+        const share: Share = { done: indices.filter((index) => isDone.has(index)), hasFailed };
+        // Each process sends its share of this job.
+        const shares = peers.allGatherStrings(JSON.stringify(share)).map((text) => JSON.parse(text) as Share);
+        shares.forEach(({ done }) => done.forEach(finish));
+        return shares.some((each) => each.hasFailed);
+      };
+      const roundLength = Math.max(Math.ceil(tasks.length / SYNC_POINTS), TASKS * size);
+      for (let begin = 0; begin < tasks.length; begin += roundLength) {
+        const round = Array.from({ length: Math.min(roundLength, tasks.length - begin) }, (_, i) => begin + i);
+        const indices = round.filter((index) => index % size === rank);
+        const hasFailed = await runThese(indices).then(
+          () => false,
+          () => true,
+        );
+        if (!exchange(indices, hasFailed)) continue;
+        const left = round.filter((index) => !isDone.has(index));
+        if (rank === 0) await runThese(left);
+        exchange(rank === 0 ? left : [], false);
+      }
+    },
+    close: () => own.close(),
   };
 }

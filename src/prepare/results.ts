@@ -24,9 +24,7 @@ export async function writeResults(
   rejects: readonly Reject[],
   summary: Summary,
 ): Promise<void> {
-  const tensors = new Map(
-    fields.map(({ name }, f) => [name, { shape: [vocabularies[f]!.ids.length], data: vocabularies[f]!.ids }]),
-  );
+  const tensors = new Map(vocabularies.map(({ ids }, f) => [fields[f]!.name, { shape: [ids.length], data: ids }]));
   await replace(join(out, 'vocabulary.safetensors'), async (path) => {
     await writeSafetensors(path, tensors);
   });

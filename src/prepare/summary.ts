@@ -1,9 +1,9 @@
+import type { Assignment } from './assign-rows.js';
 import type { FieldPlan } from './fields.js';
-import type { ShardAbout } from './jobs/write-shard.js';
 import type { ParsedSplit } from './parse.js';
-import type { Assignment, Vocabulary } from './vocabulary.js';
-import { total } from './shards.js';
-import type { RawSplit } from './work.js';
+import { sum, type ShardAbout, type Split } from './shards.js';
+import type { Vocabulary } from './vocabulary.js';
+import { RAW_SPLITS, type RawSplit } from './work.js';
 
 /** Content of a prepared split. */
 export interface SplitSummary {
@@ -49,75 +49,77 @@ export interface Summary {
   readonly plan: unknown;
 }
 
-/** A raw split and the assignment of its sessions. */
-interface RawSource {
-  readonly parsed: ParsedSplit;
-  readonly assignment: Assignment;
-}
-
 /** Summarizes the metadata of all parts. */
 export function summarize(
   plan: unknown,
   fields: readonly FieldPlan[],
-  sources: Readonly<Record<RawSplit, RawSource>>,
+  parsed: Readonly<Record<RawSplit, ParsedSplit>>,
+  assigned: Readonly<Record<RawSplit, Assignment>>,
   vocabularies: readonly Vocabulary[],
-  shards: Readonly<Record<string, readonly ShardAbout[]>>,
+  shards: Readonly<Record<Split, readonly ShardAbout[]>>,
 ): Summary {
-  const splits = Object.entries(shards);
-  const rate = (part: number, whole: number): number | null => (whole === 0 ? null : part / whole);
   const bySplit = <Value>(value: (list: readonly ShardAbout[]) => Value): Record<string, Value> =>
-    Object.fromEntries(splits.map(([split, list]) => [split, value(list)]));
+    Object.fromEntries(Object.entries(shards).map(([split, list]) => [split, value(list)]));
+  const fieldSummary = ({ name, isBag, minCount, cap }: FieldPlan, f: number): FieldSummary => {
+    const missing = (list: readonly ShardAbout[]): number => sum(list, (shard) => shard.missing[name]!);
+    // A bag without items has no id.
+    const values = (list: readonly ShardAbout[]): number =>
+      sum(list, ({ ids }) => ids[name]!.ids) - (isBag ? 0 : missing(list));
+    const known = (list: readonly ShardAbout[]): number => sum(list, ({ ids }) => ids[name]!.ids - ids[name]!.unknown);
+    return {
+      vocabulary: vocabularies[f]!.ids.length - 1,
+      distinct: vocabularies[f]!.distinct,
+      minCount,
+      cap,
+      coverage: bySplit((list) => rate(known(list), values(list))),
+      missing: bySplit(missing),
+      cut: countCuts(name, parsed),
+    };
+  };
   return {
-    splits: bySplit((list) => {
-      const [rows, clicks, purchases] = [
-        total(list, (s) => s.rows),
-        total(list, (s) => s.clicks),
-        total(list, (s) => s.purchases),
-      ];
-      return { rows, clicks, purchases, clickRate: rate(clicks, rows), purchaseRate: rate(purchases, clicks) };
-    }),
-    fields: Object.fromEntries(
-      fields.map(({ name, minCount, cap }, f) => {
-        const known = (list: readonly ShardAbout[]): number => total(list, (s) => s.known[f]!);
-        return [
-          name,
-          {
-            vocabulary: vocabularies[f]!.ids.length - 1,
-            distinct: vocabularies[f]!.distinct,
-            minCount,
-            cap,
-            coverage: bySplit((list) => rate(known(list), known(list) + total(list, (s) => s.unknown[f]!))),
-            missing: bySplit((list) => total(list, (s) => s.missing[f]!)),
-            cut: countCuts(name, sources),
-          },
-        ];
-      }),
-    ),
-    dropped: { train: countDrops(sources.train), test: countDrops(sources.test) },
+    splits: bySplit(summarizeSplit),
+    fields: Object.fromEntries(fields.map((field, f) => [field.name, fieldSummary(field, f)])),
+    dropped: {
+      train: countDrops(parsed.train, assigned.train),
+      test: countDrops(parsed.test, assigned.test),
+    },
     plan,
   };
 }
 
-function countDrops({ parsed: { common, skeleton, repeated }, assignment: { rows } }: RawSource): DropSummary {
+function rate(part: number, whole: number): number | null {
+  return whole === 0 ? null : part / whole;
+}
+
+function summarizeSplit(shards: readonly ShardAbout[]): SplitSummary {
+  const rows = sum(shards, ({ shard }) => shard.rows);
+  const [clicks, purchases] = ['click', 'purchase'].map((label) => sum(shards, ({ labels }) => labels[label]!));
   return {
-    purchasesWithoutClick: skeleton.reduce((sum, { about }) => sum + about.purchasesWithoutClick, 0),
-    badRows: [...common, ...skeleton].reduce((sum, { about }) => sum + about.bad.length, 0),
+    rows,
+    clicks: clicks!,
+    purchases: purchases!,
+    clickRate: rate(clicks!, rows),
+    purchaseRate: rate(purchases!, clicks!),
+  };
+}
+
+function countDrops({ common, skeleton, repeated }: ParsedSplit, { rows }: Assignment): DropSummary {
+  return {
+    purchasesWithoutClick: sum(skeleton, ({ about }) => about.purchasesWithoutClick),
+    badRows: sum([...common, ...skeleton], ({ about }) => about.bad.length),
     unusedCommonRows: rows.reduce((unused, count) => unused + (count === 0 ? 1 : 0), 0),
     repeatedCommonRows: repeated,
   };
 }
 
-function countCuts(field: string, sources: Readonly<Record<RawSplit, RawSource>>): FieldSummary['cut'] {
-  const files = Object.entries(sources).flatMap(([split, { parsed }]) => [
-    [`common_features_${split}`, parsed.common] as const,
-    [`sample_skeleton_${split}`, parsed.skeleton] as const,
+function countCuts(field: string, parsed: Readonly<Record<RawSplit, ParsedSplit>>): FieldSummary['cut'] {
+  const files = RAW_SPLITS.flatMap((split) => [
+    [`common_features_${split}`, parsed[split].common] as const,
+    [`sample_skeleton_${split}`, parsed[split].skeleton] as const,
   ]);
   const cuts = files.map(([file, parts]) => {
     const own = parts.flatMap(({ about }) => about.cuts[field] ?? []);
-    return [
-      file,
-      { rows: own.reduce((sum, { rows }) => sum + rows, 0), values: own.reduce((sum, { values }) => sum + values, 0) },
-    ] as const;
+    return [file, { rows: sum(own, ({ rows }) => rows), values: sum(own, ({ values }) => values) }] as const;
   });
   return Object.fromEntries(cuts.filter(([, { rows }]) => rows > 0));
 }

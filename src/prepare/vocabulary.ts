@@ -1,34 +1,12 @@
-import { createColumnReader, isWhole, readAbout } from './column-file.js';
+import type { TensorData } from '../io/safetensors.js';
+import { isValidRow, NO_ROWS, type Assignment, type ValidRows } from './assign-rows.js';
+import { createColumnReader, readAbout, writeColumns } from './column-file.js';
+import { missingId } from './feature-columns.js';
 import type { FieldPlan } from './fields.js';
-import { createIdTable, type IdTable } from './id-table.js';
-import type { FieldFile } from './jobs/count-ids.js';
+import { createIdCounter, createIdTable, type IdCounter, type IdTable } from './id-table.js';
 import type { Parsed, ParsedSplit } from './parse.js';
-import type { Pool } from './pool.js';
-import type { Progress } from './progress.js';
-import { NO_ROWS, type ValidRows } from './valid-rows.js';
-import { unfinished, type Work } from './work.js';
-
-/** Row counts of the splits; all arrays are shared. */
-export interface Assignment {
-  readonly valid: ValidRows;
-  /** Rows per session, in total and for training. */
-  readonly rows: Uint32Array;
-  readonly trainRows: Uint32Array;
-  /** Rows per split, by chunk of the skeleton. */
-  readonly byChunk: { readonly train: readonly number[]; readonly valid: readonly number[] };
-}
-
-/** Counts the rows of each session, and the training and validation rows of each chunk. */
-export async function assignRows(
-  { sessions, skeleton }: ParsedSplit,
-  valid: ValidRows,
-  pool: Pool,
-): Promise<Assignment> {
-  const counts = (): Uint32Array => new Uint32Array(new SharedArrayBuffer(4 * sessions.count));
-  const [rows, trainRows] = [counts(), counts()];
-  const [byChunk] = await pool.run('countRows', [{ files: skeleton.map(({ path }) => path), valid, rows, trainRows }]);
-  return { valid, rows, trainRows, byChunk: byChunk! };
-}
+import type { Job, Task } from './pool.js';
+import type { Stages } from './stage.js';
 
 /** Vocabulary of a field. */
 export interface Vocabulary {
@@ -41,55 +19,119 @@ export interface Vocabulary {
 
 /**
  * Builds the vocabulary of every field from training rows, optionally with validation rows.
- * @param effort its total amount of work, for progress
+ * @param units effort of all fields
  */
 export async function fitVocabularies(
-  work: Work,
-  fields: readonly FieldPlan[],
+  stages: Stages,
   train: ParsedSplit,
   { rows, trainRows, valid }: Assignment,
   countsValid: boolean,
-  pool: Pool,
-  progress: Progress,
-  effort: number,
+  units: number,
 ): Promise<Vocabulary[]> {
-  const vocabularyPath = ({ name }: FieldPlan): string => work.path('vocabulary', `${name}.columns`);
+  const tasks = stages.fields.map((field): CountTask => ({
+    target: stages.work.path('vocabulary', `${field.name}.columns`),
+    field,
+    commonFiles: listFiles(field.name, train.common),
+    skeletonFiles: listFiles(field.name, train.skeleton),
+    ...(countsValid ? { rows, excluded: NO_ROWS } : { rows: trainRows, excluded: valid }),
+  }));
   // Bags first, since they take longest.
-  const todo = unfinished(
-    [...fields.filter(({ isBag }) => isBag), ...fields.filter(({ isBag }) => !isBag)],
-    (field) => isWhole(vocabularyPath(field)),
-    work,
-  );
-  progress.phase = 'counting ids';
-  progress.skip((effort * (fields.length - todo.length)) / fields.length);
-  const counted = countsValid ? { rows, left: NO_ROWS } : { rows: trainRows, left: valid };
-  await pool.run(
-    'countIds',
-    todo.map((field) => ({
-      field,
-      target: vocabularyPath(field),
-      commonFiles: listFiles(field, train.common),
-      skeletonFiles: listFiles(field, train.skeleton),
-      ...counted,
-    })),
-    () => progress.add(effort / fields.length),
-  );
-  const vocabularies = [];
-  for (const field of fields) {
-    // Written by the job.
-    const ids = createColumnReader().read(vocabularyPath(field), ['rawIds']).get('rawIds') as Float64Array;
-    const { distinct } = readAbout(vocabularyPath(field)) as { distinct: number };
-    vocabularies.push({ ids, table: createIdTable(ids), distinct });
-  }
-  return vocabularies;
+  const inOrder = [...tasks].sort((a, b) => Number(b.field.isBag) - Number(a.field.isBag));
+  await stages.run(COUNT, inOrder, { phase: 'counting ids', units: tasks.map(() => units / tasks.length) });
+  return tasks.map(({ target }) => {
+    // Both were written by the job.
+    const ids = createColumnReader().read(target).get('rawIds') as Float64Array;
+    const { distinct } = readAbout(target) as { distinct: number };
+    return { ids, table: createIdTable(ids), distinct };
+  });
 }
 
 /** Returns the chunks in which a field occurs. */
-function listFiles({ name }: FieldPlan, chunks: readonly Parsed[]): FieldFile[] {
+function listFiles(field: string, chunks: readonly Parsed[]): FieldFile[] {
   let first = 0;
   return chunks.flatMap(({ path, about }) => {
     const file = { path, first };
     first += about.rows;
-    return about.fields.includes(name) ? [file] : [];
+    return about.fields.includes(field) ? [file] : [];
   });
+}
+
+/** A chunk in which a field occurs. */
+interface FieldFile {
+  readonly path: string;
+  /** Index of its first row over all chunks. */
+  readonly first: number;
+}
+
+/** Counts the ids of a field over the training rows, optionally with the validation rows. */
+interface CountTask extends Task {
+  readonly field: FieldPlan;
+  /** Chunks of common features, with one session per row. */
+  readonly commonFiles: readonly FieldFile[];
+  readonly skeletonFiles: readonly FieldFile[];
+  /** Number of counted rows per session. */
+  readonly rows: Uint32Array;
+  readonly excluded: ValidRows;
+}
+
+/** Counts ids in threads. */
+export const COUNT: Job<CountTask> = { name: 'count', run: countIds };
+
+/** Reused for every chunk of a thread, since the first touch of a page is expensive. */
+const reader = createColumnReader();
+let times = new Uint32Array(0);
+
+/** Placeholder for raw ids without an index. */
+const UNKNOWN = -1;
+
+/**
+ * Writes the vocabulary of a field as `rawIds` F64: the raw id of each index, by descending count; index 0 is the OOV
+ * id. A session's values count once per row without a value of its own.
+ * @throws UserError (disk)
+ */
+function countIds({ target, field, commonFiles, skeletonFiles, rows, excluded }: CountTask): void {
+  const counter = createIdCounter();
+  // Rows per session that use the session's values.
+  const sessionTimes = rows.slice();
+  const { name, isBag } = field;
+  const names = isBag ? [`${name}.offsets`, `${name}.ids`] : [name];
+  for (const { path, first } of skeletonFiles) {
+    const columns = reader.read(path, [...names, 'session']);
+    const ids = columns.get(names.at(-1)!)!;
+    const offsets = columns.get(`${name}.offsets`);
+    const missing = missingId(ids);
+    const sessions = columns.get('session')!;
+    if (times.length < sessions.length) times = new Uint32Array(sessions.length);
+    for (let row = 0; row < sessions.length; row++) {
+      const hasAny = offsets === undefined ? ids[row] !== missing : offsets[row] !== offsets[row + 1];
+      const counts = hasAny && !isValidRow(excluded, sessions[row]!, first + row);
+      times[row] = counts ? 1 : 0;
+      if (counts) sessionTimes[sessions[row]!]!--;
+    }
+    countColumn(counter, ids, offsets, times);
+  }
+  for (const { path, first } of commonFiles) {
+    const columns = reader.read(path, names);
+    countColumn(counter, columns.get(names.at(-1)!)!, columns.get(`${name}.offsets`), sessionTimes.subarray(first));
+  }
+  const frequent = counter.frequent(field.minCount);
+  const ids = new Float64Array(frequent.length + 1);
+  ids[0] = UNKNOWN;
+  ids.set(frequent, 1);
+  writeColumns(target, [['rawIds', ids]], { distinct: counter.distinct });
+}
+
+/** Counts the ids of each row with a multiplicity. */
+function countColumn(counter: IdCounter, ids: TensorData, offsets: TensorData | undefined, times: Uint32Array): void {
+  if (offsets === undefined) {
+    const missing = missingId(ids);
+    for (let row = 0; row < ids.length; row++)
+      if (times[row]! > 0 && ids[row] !== missing) counter.add(ids[row]!, times[row]!);
+    return;
+  }
+  for (let row = 0, i = 0; row < offsets.length - 1; row++) {
+    const end = offsets[row + 1]!;
+    if (times[row]! > 0) for (; i < end; i++) counter.add(ids[i]!, times[row]!);
+    i = end;
+  }
 }

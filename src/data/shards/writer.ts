@@ -212,9 +212,9 @@ function itemsPerRowOf({ bags, rows }: RowBlock): ReadonlyMap<string, number> {
 }
 
 /** Describes a column for the manifest. */
-function shardColumn(
+export function shardColumn(
   { name, kind, width = 1 }: BlockColumn,
-  details: ShardDetails,
+  details: Pick<ShardDetails, 'sizes'>,
   vocabulary: string | undefined,
 ): ShardColumn {
   if (kind === 'vector') return { name, kind, width };

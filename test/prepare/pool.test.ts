@@ -1,23 +1,17 @@
 import { describe, expect, it } from 'vitest';
-import type { CountIdsTask } from '../../src/prepare/jobs/count-ids.js';
 import { SINGLE_PROCESS, type ProcessGroup } from '../../src/core/process-group.js';
-import { createDistributedPool } from '../../src/prepare/distributed-pool.js';
-import type { Pool } from '../../src/prepare/pool.js';
+import { createDistributedPool, type Pool, type Task } from '../../src/prepare/pool.js';
 
-/** Creates a pool whose jobs return ten times their argument, and fail for some. */
+/** Creates a pool whose tasks are numbers, some of which fail. */
 function fakePool(failing: readonly number[] = []) {
   const asked: unknown[] = [];
-  const run = (
-    _job: string,
-    args: readonly number[],
-    onDone?: (result: unknown, index: number) => void,
-  ): Promise<unknown[]> => {
+  const run = (_job: string, args: readonly number[], onDone?: (index: number) => void): Promise<void> => {
     for (const [i, arg] of args.entries()) {
       asked.push(arg);
       if (failing.includes(arg)) return Promise.reject(new Error(`of ${arg}`));
-      onDone?.(10 * arg, i);
+      onDone?.(i);
     }
-    return Promise.resolve(args.map((arg) => 10 * arg));
+    return Promise.resolve();
   };
   // Its jobs are not those of a real pool.
   return { asked, pool: { run, close: () => Promise.resolve() } as unknown as Pool };
@@ -35,63 +29,59 @@ function besides(rank: number, others: readonly object[]): { readonly peers: Pro
   return { said, peers: { ...SINGLE_PROCESS, rank, size: 2, allGatherStrings: texts } };
 }
 
-const argsOf = (count: number) => Array.from({ length: count }, (_, i) => i) as unknown as readonly CountIdsTask[];
-const shareOf = (...places: readonly number[]) => ({
-  done: places.map((place) => [place, 10 * place]),
-  hasFailed: false,
-});
+const tasksOf = (count: number) => Array.from({ length: count }, (_, i) => i) as unknown as readonly Task[];
+const shareOf = (...done: readonly number[]) => ({ done, hasFailed: false });
+/** Runs tasks, and returns the indices of finished ones, in increasing order. */
+const run = async (pool: Pool, peers: ProcessGroup, count: number): Promise<readonly number[]> => {
+  const done: number[] = [];
+  await createDistributedPool(pool, peers).run(
+    { name: 'any', run: () => undefined },
+    tasksOf(count),
+    (i) => void done.push(i),
+  );
+  return done.sort((a, b) => a - b);
+};
 
 describe('distributed pool', () => {
-  it('runs every second job on each of two processes and collects all results', async () => {
+  it('runs every second task on each of two processes and reports all', async () => {
     const { pool, asked } = fakePool();
     const { peers, said } = besides(1, [shareOf(0, 2, 4)]);
-    const done: [unknown, number][] = [];
-    expect(
-      await createDistributedPool(pool, peers).run('countIds', argsOf(5), (result, i) => void done.push([result, i])),
-    ).toEqual([0, 10, 20, 30, 40]);
+    expect(await run(pool, peers, 5)).toEqual([0, 1, 2, 3, 4]);
     expect(asked).toEqual([1, 3]);
     expect(said).toEqual([shareOf(1, 3)]);
-    expect(done.sort(([, a], [, b]) => a - b)).toEqual([
-      [0, 0],
-      [10, 1],
-      [20, 2],
-      [30, 3],
-      [40, 4],
-    ]);
   });
 
-  it('exchanges results at least every eighth of the jobs', async () => {
+  it('exchanges finished tasks at least every eighth of them', async () => {
     const { pool } = fakePool();
     const others = Array.from({ length: 8 }, (_, part) =>
       shareOf(...Array.from({ length: 25 }, (_, i) => 50 * part + 2 * i)),
     );
     const { peers, said } = besides(1, others);
-    const found = await createDistributedPool(pool, peers).run('countIds', argsOf(400));
-    expect(found).toEqual(Array.from({ length: 400 }, (_, i) => 10 * i));
+    expect(await run(pool, peers, 400)).toEqual(Array.from({ length: 400 }, (_, i) => i));
     expect(said).toHaveLength(8);
   });
 
-  it('retries failed jobs in order on rank 0 and reports its error', async () => {
+  it('retries failed tasks in order on rank 0 and reports its error', async () => {
     // The other rank failed at 1; this one fails later, at 4.
     const { pool, asked } = fakePool([1, 4]);
     const { peers } = besides(0, [{ done: [], hasFailed: true }]);
-    await expect(createDistributedPool(pool, peers).run('countIds', argsOf(5))).rejects.toThrow('of 1');
+    await expect(run(pool, peers, 5)).rejects.toThrow('of 1');
     expect(asked).toEqual([0, 2, 4, 1]);
   });
 
   it('continues if rank 0 succeeds in a retry', async () => {
     const { pool, asked } = fakePool();
-    const { peers, said } = besides(0, [{ done: [[1, 10]], hasFailed: true }, shareOf()]);
-    expect(await createDistributedPool(pool, peers).run('countIds', argsOf(5))).toEqual([0, 10, 20, 30, 40]);
+    const { peers, said } = besides(0, [{ done: [1], hasFailed: true }, shareOf()]);
+    expect(await run(pool, peers, 5)).toEqual([0, 1, 2, 3, 4]);
     expect(asked).toEqual([0, 2, 4, 3]);
     expect(said).toEqual([shareOf(0, 2, 4), shareOf(3)]);
   });
 
-  it('leaves failed jobs to rank 0', async () => {
+  it('leaves failed tasks to rank 0', async () => {
     const { pool } = fakePool([3]);
     const { peers, said } = besides(1, [shareOf(0, 2, 4), shareOf(3)]);
-    expect(await createDistributedPool(pool, peers).run('countIds', argsOf(5))).toEqual([0, 10, 20, 30, 40]);
-    expect(said).toEqual([{ done: [[1, 10]], hasFailed: true }, shareOf()]);
+    expect(await run(pool, peers, 5)).toEqual([0, 1, 2, 3, 4]);
+    expect(said).toEqual([{ done: [1], hasFailed: true }, shareOf()]);
   });
 
   it('is the local pool for a single process', () => {
