@@ -113,18 +113,24 @@ function castIds(
   return numOdd;
 }
 
+/** Returns the values of a column that are decimal numbers; undefined if it does not store numbers. */
+function numbersOf({ cut, numbers, numberText }: Column, rows: number): Float64Array | Float32Array | undefined {
+  // With decimal commas, a number is its text with a point.
+  return cut !== undefined && numberText === undefined ? cut.readNumbers(rows) : numbers?.values;
+}
+
 function castClasses(
-  { cut, numbers, numberText }: Column,
+  column: Column,
   rows: number,
   into: Float32Array,
   first: number,
   odd: Uint32Array,
 ): number | undefined {
-  if (cut !== undefined && numberText === undefined) return cut.readClasses(rows, into, first, odd);
-  if (numbers === undefined) return undefined;
+  const values = numbersOf(column, rows);
+  if (values === undefined) return undefined;
   let numOdd = 0;
   for (let row = 0; row < rows; row++) {
-    const value = numbers.values[row]!;
+    const value = values[row]!;
     into[first + row] = value;
     if (value !== 0 && value !== 1) odd[numOdd++] = row;
   }
@@ -133,20 +139,16 @@ function castClasses(
 
 function castNumbers(
   cast: Extract<Cast, { cell: 'number' }>,
-  { cut, numbers, numberText }: Column,
+  column: Column,
   rows: ChunkRows,
   names: readonly string[],
   into: Target,
   first: number,
   odd: Uint32Array,
 ): number | undefined {
-  // With decimal commas, a number is its text with a point.
-  const cutColumn = numberText === undefined ? cut : undefined;
-  const step = cast.affine ?? (cast.encode === undefined ? AS_IT_IS : undefined);
-  if (cutColumn !== undefined && step !== undefined && into instanceof Float32Array)
-    return cutColumn.readScaled(rows.count, step, into, first, odd);
-  const values = cutColumn === undefined ? numbers?.values : cutColumn.readNumbers(rows.count);
+  const values = numbersOf(column, rows.count);
   if (values === undefined) return undefined;
+  const step = cast.affine ?? (cast.encode === undefined ? AS_IT_IS : undefined);
   return step === undefined
     ? encodeNumbers(values, cast.encode!, rows, names, into, first, odd)
     : scaleNumbers(values, rows.count, step, into, first, odd);

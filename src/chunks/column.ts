@@ -1,5 +1,3 @@
-import type { AffineStep } from '../core/scaling.js';
-
 /**
  * The values of one data column for the rows of a chunk. Every column has texts; a column also has the representations
  * in which its source stores the values, so that readers need not convert them. Memory is valid until the next chunk.
@@ -97,17 +95,13 @@ export interface Items {
   readonly end: number;
 }
 
-/**
- * A column of CSV lines that kernels read. Each method reads rows 0 to `rows`, writes them to `into` from `first`, and
- * returns the number of rows with unusual values, whose indices it writes to `odd`.
- */
+/** A column of CSV lines that kernels read, from row 0 to `rows`. */
 export interface CutColumn {
-  /** Ids in digits below a bound. */
+  /**
+   * Writes ids in digits below a bound to `into`, from `first`, and the rows with unusual values to `odd`; returns
+   * their number.
+   */
   readIds(rows: number, below: number, into: Uint32Array | Float64Array, first: number, odd: Uint32Array): number;
-  /** Decimal numbers as (number - subtract) / divide. */
-  readScaled(rows: number, step: AffineStep, into: Float32Array, first: number, odd: Uint32Array): number;
-  /** 0 or 1. */
-  readClasses(rows: number, into: Float32Array, first: number, odd: Uint32Array): number;
   /** Decimal numbers as doubles, NaN for an unusual value; valid until the next read. */
   readNumbers(rows: number): Float64Array;
 }

@@ -3,9 +3,8 @@ import type { ValidationIssue } from '../core/component.js';
 import { columnName } from '../core/tasks.js';
 
 /**
- * Encodings by name. What is none of UTF is decoded by the tables of the WHATWG Encoding Standard, but for latin1,
- * which is ISO 8859-1.
- * Node knows more, but some by other tables: characters of Big5, Shift JIS and EUC become others.
+ * Names of encodings. Those other than UTF and latin1 (ISO 8859-1) follow the tables of the WHATWG Encoding Standard.
+ * Node supports others with different tables: it changes characters of Big5, Shift JIS and EUC.
  */
 export const ENCODINGS = [
   'utf-8',
@@ -23,13 +22,13 @@ export const ENCODINGS = [
 ] as const;
 export type TextEncoding = (typeof ENCODINGS)[number];
 
-/** What text files hold: rows with a character between cells, or a JSON object a line. */
+/** Formats of text files: delimited values, or a JSON object per line. */
 export const TEXT_FORMATS = ['csv', 'jsonl'] as const;
 
-/** Says that no character quotes cells. */
+/** Disables quotes. */
 const NO_QUOTE = 'none';
 
-/** The keys of the `data` section that say how the bytes of a text file become cells. */
+/** Keys of the `data` section that define how text files are parsed. */
 export const dialectShape = {
   format: z
     .enum(TEXT_FORMATS)
@@ -68,32 +67,35 @@ export const dialectShape = {
 };
 const dialectOptions = z.object(dialectShape);
 
-/** What a config says about its text files. Parquet and shards have no use for it. */
+/** Options for parsing text files; Parquet and shards ignore them. */
 export interface DialectOptions extends Omit<z.output<typeof dialectOptions>, 'columns'> {
   readonly columns?: readonly string[] | undefined;
 }
 
-/** How the bytes of one CSV become cells: plain data. */
+/** Dialect of a CSV. Plain data. */
 export interface Dialect extends DialectOptions {
   readonly delimiter: string;
 }
 
-/** How a CSV is read of which nothing is said. */
+/** Default dialect. */
 export const PLAIN_CSV: Dialect = { delimiter: ',' };
 
-/** What a section says about text files, without its other keys; a file of names was read before. */
+/**
+ * Returns the dialect of a `data` section.
+ * @throws Error if a file of column names is not loaded yet
+ */
 export function dialectOf(data: z.output<typeof dialectOptions>): DialectOptions {
   const { columns, ...dialect } = dialectOptions.parse(data);
   if (typeof columns === 'string') throw new Error(`the names in ${columns} are not loaded`);
   return columns === undefined ? dialect : { ...dialect, columns };
 }
 
-/** The character that quotes cells; undefined where none does. */
+/** Returns the quote character; undefined if quotes are disabled. */
 export function quoteOf({ quote = '"' }: DialectOptions): string | undefined {
   return quote === NO_QUOTE ? undefined : quote;
 }
 
-/** What is wrong between the keys. */
+/** Yields the issues of keys that conflict. */
 export function* checkDialect({
   delimiter,
   quote = '"',

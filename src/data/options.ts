@@ -6,13 +6,13 @@ import type { ValidationIssue } from '../core/component.js';
 import { dialectShape } from './dialect.js';
 import { samplingOptions } from './sampling-options.js';
 
-/** The parts of a data set. */
+/** Splits of a data set. */
 export const SPLITS = ['train', 'valid', 'test'] as const;
 export type Split = (typeof SPLITS)[number];
 
 const path = z.string().min(1);
 const paths = z.union([path, z.array(path).min(1)]);
-/** Where rows come from: files, folders or globs, one or several. */
+/** Files, directories or globs of rows. */
 export type Paths = string | readonly string[];
 
 const from = limitSchema.describe('First date or number, inclusive');
@@ -36,7 +36,7 @@ const seed = z
   .default(0)
   .describe('Random seed of the split');
 
-/** How the rows of one source are divided. */
+/** Rule that divides the rows of a source. */
 export const splitOptions = z
   .discriminatedUnion('by', [
     z.strictObject({
@@ -82,7 +82,7 @@ export const dataOptions = z
   .describe('Data files, format and splits');
 export type DataOptions = z.output<typeof dataOptions>;
 
-/** What each part of a data set is read from; those that there are. */
+/** Returns the files of each split; undefined for a split that the data set lacks. */
 export function splitFilesOf({ train, valid, test, source, split }: DataOptions): {
   readonly train: Paths;
   readonly valid: Paths | undefined;
@@ -94,7 +94,7 @@ export function splitFilesOf({ train, valid, test, source, split }: DataOptions)
   return { train: source, valid: has('valid'), test: has('test') };
 }
 
-/** What the keys of the section say together that cannot be. */
+/** Yields the issues of keys that conflict. */
 export function* checkData({ train, valid, test, source, split }: DataOptions): Generator<ValidationIssue> {
   if (source === undefined) {
     if (train === undefined)
@@ -167,7 +167,7 @@ function* checkRanges({ train, valid, test }: SplitOptions & { readonly by: 'dat
 }
 
 const beginOf = (limit: string | number): number => (typeof limit === 'string' ? readDate(limit)!.begin : limit);
-/** The first moment behind a last one. */
+/** Returns the exclusive end of an inclusive limit. */
 function endOf(limit: string | number): number {
   if (typeof limit === 'number') return limit + Math.max(Math.abs(limit) * Number.EPSILON, Number.MIN_VALUE);
   const { begin, end } = readDate(limit)!;

@@ -88,15 +88,15 @@ function conditionFix(name: string, header: readonly string[]): string | undefin
     : undefined;
 }
 
-/** What is rather a value than a name: nothing, or a number. */
+/** Matches a value rather than a name: an empty string or a number. */
 export const NOT_A_NAME = /^([+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?)?$/;
 
-/** Whether a first line is rather a row; some columns are called by numbers. */
+/** Returns whether a first line looks like a row: at least half of its names are values. */
 export function looksLikeRow(names: readonly string[]): boolean {
   return 2 * names.filter((name) => NOT_A_NAME.test(name)).length >= names.length;
 }
 
-/** Whether most cells of a first line are there again, each in its column: names are not. */
+/** Returns whether most values of the first row appear again in their column, unlike names. */
 export function isRepeated([first, ...rest]: readonly (readonly string[])[]): boolean {
   const filled = [...(first ?? []).entries()].filter(([, cell]) => cell !== '');
   return (
@@ -106,9 +106,9 @@ export function isRepeated([first, ...rest]: readonly (readonly string[])[]): bo
 }
 
 /**
- * The error for a first line that is rather a row.
- * @param found what is wrong with its names, if one can be told
- * @param delimiter between its cells, if the config has to say it, too
+ * Returns the error for a first line that looks like a row.
+ * @param found problem of its names, if known
+ * @param delimiter delimiter that the config must also set, if any
  */
 export function noHeader(
   { path, header, dialect }: Pick<CellFile, 'path' | 'header' | 'dialect'>,
@@ -116,7 +116,7 @@ export function noHeader(
   delimiter?: string,
 ): UserError {
   const line = quoted(header.join(dialect?.delimiter));
-  const toSay = delimiter === undefined ? '' : `, and data.delimiter: ${quoted(delimiter)}`;
+  const alsoSet = delimiter === undefined ? '' : `, and data.delimiter: ${quoted(delimiter)}`;
   const isHeader =
     delimiter === undefined
       ? 'give each column a unique, non-numeric name'
@@ -127,7 +127,7 @@ export function noHeader(
       `expected a header with column names, found ${found === undefined ? line : `${found} in ${line}`}, which ` +
       'looks like a row',
     fix:
-      `add a header line, or set data.header: false and list the column names in data.columns${toSay}; if this ` +
+      `add a header line, or set data.header: false and list the column names in data.columns${alsoSet}; if this ` +
       `is a header, ${isHeader}`,
   });
 }

@@ -17,16 +17,6 @@ interface CellKernels {
   ): number;
   readIds(cell: number, stride: number, rows: number, below: number, into: number, odd: number): number;
   readNumbers(cell: number, stride: number, rows: number, into: number): void;
-  readScaled(
-    cell: number,
-    stride: number,
-    rows: number,
-    subtract: number,
-    divide: number,
-    into: number,
-    odd: number,
-  ): number;
-  readClasses(cell: number, stride: number, rows: number, into: number, odd: number): number;
 }
 
 /** Bytes that are copied at a time: they stay in a processor's cache while they are read. */
@@ -60,7 +50,6 @@ export class CutRows {
   /** Rows with unusual values in the column that was read last, and its values of any type. */
   readonly #odd: Uint32Array;
   readonly #ids: Uint32Array;
-  readonly #floats: Float32Array;
   readonly #numbers: Float64Array;
   #window = 0;
   #windowEnd = 0;
@@ -110,7 +99,6 @@ export class CutRows {
     this.#next = new Uint32Array(memory.buffer, this.#addresses.next, 2);
     this.#odd = new Uint32Array(memory.buffer, this.#addresses.odd, this.#maxRows);
     this.#ids = new Uint32Array(memory.buffer, this.#addresses.values, this.#maxRows);
-    this.#floats = new Float32Array(memory.buffer, this.#addresses.values, this.#maxRows);
     this.#numbers = new Float64Array(memory.buffer, this.#addresses.values, this.#maxRows);
   }
 
@@ -162,25 +150,12 @@ export class CutRows {
     const { values, odd: oddRows, places } = this.#addresses;
     const cell = places + 4 * c;
     const stride = 4 * (this.width + 1);
-    const copyOdd = (numOdd: number, odd: Uint32Array): number => {
-      for (let i = 0; i < numOdd; i++) odd[i] = this.#odd[i]!;
-      return numOdd;
-    };
     return {
       readIds: (rows, below, into, first, odd) => {
         const numOdd = kernels.readIds(cell, stride, rows, below, values, oddRows);
         into.set(this.#ids.subarray(0, rows), first);
-        return copyOdd(numOdd, odd);
-      },
-      readScaled: (rows, { subtract, divide }, into, first, odd) => {
-        const numOdd = kernels.readScaled(cell, stride, rows, subtract, divide, values, oddRows);
-        into.set(this.#floats.subarray(0, rows), first);
-        return copyOdd(numOdd, odd);
-      },
-      readClasses: (rows, into, first, odd) => {
-        const numOdd = kernels.readClasses(cell, stride, rows, values, oddRows);
-        into.set(this.#floats.subarray(0, rows), first);
-        return copyOdd(numOdd, odd);
+        for (let i = 0; i < numOdd; i++) odd[i] = this.#odd[i]!;
+        return numOdd;
       },
       readNumbers: (rows) => {
         kernels.readNumbers(cell, stride, rows, values);

@@ -1,24 +1,14 @@
-import { readSync, openSync, closeSync } from 'node:fs';
 import { rethrowLimit } from '../../core/errors.js';
+import { firstBytes } from './byte-chunks.js';
 
-/** What a file of rows is called by its name: one of these, and perhaps compressed. */
+/** Names of files of rows, perhaps compressed. */
 const NAME = /\.(csv|tsv|txt|tab|psv|jsonl|ndjson|json|parquet|parq|pqt)(\.(gz|zst|zstd))?$/i;
 
-/** Whether a file of a folder holds rows: its name says so, or it begins as Parquet does. */
+/** Returns whether a file of a directory contains rows: by its name, or if it begins like Parquet. */
 export function isDataName(path: string): boolean {
-  return NAME.test(path) || beginsAsParquet(path);
-}
-
-function beginsAsParquet(path: string): boolean {
+  if (NAME.test(path)) return true;
   try {
-    const file = openSync(path, 'r');
-    try {
-      const start = Buffer.alloc(4);
-      readSync(file, start, 0, 4, 0);
-      return ['PAR1', 'PARE'].includes(start.toString('latin1'));
-    } finally {
-      closeSync(file);
-    }
+    return ['PAR1', 'PARE'].includes(firstBytes(path, 4).toString('latin1'));
   } catch (error) {
     rethrowLimit(path, error);
     return false;

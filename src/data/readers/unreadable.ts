@@ -1,6 +1,6 @@
 import { systemCode, UserError, userError } from '../../core/errors.js';
 
-/** Reasons in words, by the codes of the system and of zlib. */
+/** Messages by the codes of the system and of zlib. */
 const REASONS: Readonly<Record<string, string>> = {
   ENOENT: 'no such file',
   EISDIR: 'is a directory without a shard manifest.json or Parquet files; expected one of these, or a CSV file',
@@ -9,7 +9,7 @@ const REASONS: Readonly<Record<string, string>> = {
   Z_BUF_ERROR: 'is truncated: the gzip data ends early',
 };
 
-/** What is thrown while a file is read, as an error with its path where it is one of the system's. */
+/** Adds the path of a file to an error of the system; returns any other error as it is. */
 export function unreadable(path: string, error: unknown): unknown {
   const code = systemCode(error);
   if (error instanceof UserError || code === undefined) return error;
@@ -17,8 +17,8 @@ export function unreadable(path: string, error: unknown): unknown {
 }
 
 /**
- * Reads from a file.
- * @throws UserError (data) with its path, where the system says that it cannot be read
+ * Calls a function that reads a file.
+ * @throws UserError (data) with the path if the system reports that the file cannot be read
  */
 export async function readable<Result>(path: string, read: () => Promise<Result>): Promise<Result> {
   try {

@@ -186,10 +186,8 @@ INLINE double read_number(const cell_ends *cell) {
   return is_negative ? -value : value;
 }
 
-/** Four numbers; whether all are below 10^8 in size, if that is known. */
 typedef struct {
   v128_t low, high;
-  int are_small;
 } four_numbers;
 INLINE four_numbers read_four(const cell_ends *cell, uint32_t stride) {
   const four_cells four = take_four(cell, stride);
@@ -204,13 +202,13 @@ INLINE four_numbers read_four(const cell_ends *cell, uint32_t stride) {
       const v128_t wholes = join_eights(join_fours(a_digits), join_fours(b_digits));
       return (four_numbers){
         divide_by_powers(wholes, wasm_i8x16_bitmask(a_dots)),
-        divide_by_powers(wasm_i64x2_shuffle(wholes, wholes, 1, 1), wasm_i8x16_bitmask(b_dots)), 1,
+        divide_by_powers(wasm_i64x2_shuffle(wholes, wholes, 1, 1), wasm_i8x16_bitmask(b_dots)),
       };
     }
   }
   return (four_numbers){
     wasm_f64x2_make(read_number(four.a), read_number(four.b)),
-    wasm_f64x2_make(read_number(four.c), read_number(four.d)), 0,
+    wasm_f64x2_make(read_number(four.c), read_number(four.d)),
   };
 }
 
@@ -223,50 +221,4 @@ KERNEL_OF(void, readNumbers)(const cell_ends *cell, uint32_t stride, uint32_t ro
     wasm_v128_store(into + r + 2, four.high);
   }
   for (; r < rows; r++, cell = row_after(cell, stride)) into[r] = read_number(cell);
-}
-
-/** Whether a number is finite as a float. */
-INLINE int fits_float(double value) { return __builtin_fabsf((float)value) < __builtin_inff(); }
-
-/**
- * Reads numbers as `readNumbers` does, and stores (number - subtract) / divide, float [rows]. Cells whose number is not
- * finite as a float are others, as in `readIds`.
- */
-KERNEL_OF(uint32_t, readScaled)(
-  const cell_ends *cell, uint32_t stride, uint32_t rows, double subtract, double divide, float *into, uint32_t *others
-) {
-  const v128_t less = wasm_f64x2_splat(subtract), by = wasm_f64x2_splat(divide);
-  uint32_t other_count = 0, r = 0;
-  for (; r + TOGETHER <= rows; r += TOGETHER, cell = row_after(cell, TOGETHER * stride)) {
-    const four_numbers four = read_four(cell, stride);
-    const v128_t a = wasm_f64x2_div(wasm_f64x2_sub(four.low, less), by);
-    const v128_t b = wasm_f64x2_div(wasm_f64x2_sub(four.high, less), by);
-    wasm_v128_store(
-      into + r, wasm_i64x2_shuffle(wasm_f32x4_demote_f64x2_zero(a), wasm_f32x4_demote_f64x2_zero(b), 0, 2)
-    );
-    if (four.are_small) continue;
-    if (!fits_float(wasm_f64x2_extract_lane(four.low, 0))) others[other_count++] = r;
-    if (!fits_float(wasm_f64x2_extract_lane(four.low, 1))) others[other_count++] = r + 1;
-    if (!fits_float(wasm_f64x2_extract_lane(four.high, 0))) others[other_count++] = r + 2;
-    if (!fits_float(wasm_f64x2_extract_lane(four.high, 1))) others[other_count++] = r + 3;
-  }
-  for (; r < rows; r++, cell = row_after(cell, stride)) {
-    const double value = read_number(cell);
-    into[r] = (float)((value - subtract) / divide);
-    if (!fits_float(value)) others[other_count++] = r;
-  }
-  return other_count;
-}
-
-/** Reads 0 and 1, float [rows]. The rest is as in `readIds`. */
-KERNEL_OF(uint32_t, readClasses)(
-  const cell_ends *cell, uint32_t stride, uint32_t rows, float *into, uint32_t *others
-) {
-  uint32_t other_count = 0;
-  for (uint32_t r = 0; r < rows; r++, cell = row_after(cell, stride)) {
-    const uint32_t digit = cell->end[-1] - (uint32_t)'0';
-    into[r] = (float)digit;
-    if (length_of(cell) != 1 || digit > 1) others[other_count++] = r;
-  }
-  return other_count;
 }
