@@ -497,11 +497,15 @@ function rowOf(context: CellContext, isFirst: boolean): Record<string, Cell> {
     }),
   );
   const mayBreak = hasDirt && chance(0.05);
+  if (!isFirst && chance(0.02)) cells['look'] = vectorOf(context, 2);
   if (!isFirst && 'onMissing' in tasks['ctr']! && chance(0.1)) cells['click'] = '';
   if (cells['click'] !== '1' && cells['buy'] === '1' && !mayBreak) cells['buy'] = '0';
   if (cells['click'] !== '0' && !isFirst && chance(0.2))
     cells['buy'] = mayBreak || 'onMissing' in (tasks['cvr'] ?? {}) ? '' : cells['buy']!;
   if (cells['click'] === '0' && chance(0.3)) cells['buy'] = '';
+  for (const name of ['click', 'buy', 'w', 'price', 'play'])
+    if (format.kind === 'jsonl' && (cells[name] === '0' || cells[name] === '1') && chance(0.1))
+      cells[name] = { json: cells[name] === '1' ? 'true' : 'false' };
   return cells;
 }
 
@@ -616,6 +620,10 @@ function dirtOf(name: string, context: CellContext): Cell {
     '0x10',
     'NaN',
     ' 5',
+    '-1 ',
+    ' -1',
+    '-1.0',
+    '0x7',
     '1.500',
     '2',
     '70',

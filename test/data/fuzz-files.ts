@@ -189,7 +189,9 @@ function objectOf(row: Cells, columns: readonly string[], mayOmit: boolean, chan
         : `${JSON.stringify(name)}:${chance.pick(['', ' '])}${value}`,
     ];
   });
-  return `{${pairs.join(chance.pick([',', ', ']))}}`;
+  // No column is read from these.
+  const others = ['"other":[]', ...(chance(0.1) ? ['"other":{"a":1,"a":2}'] : [])];
+  return `{${[...pairs, ...others].join(chance.pick([',', ', ']))}}`;
 }
 
 function literalOf(text: string, chance: Chance): string {

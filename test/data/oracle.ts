@@ -116,11 +116,18 @@ function readRow(
   if (reason !== undefined) return reason;
   const labels = readLabels(tasks, data, row, at);
   const items: Items[] = [];
-  const encoded = features.map(({ name, columns, read, encode }) =>
-    at(columns, () => [name, encode((items[items.length] = read(columns.map((column) => row[column]!))))] as const),
-  );
+  const encoded: Record<string, Value> = {};
+  const encodeWhere = (isVector: boolean): void => {
+    for (const [f, { name, columns, read, encode, accept }] of features.entries())
+      if ((accept !== undefined) === isVector)
+        at(columns, () => (encoded[name] = encode((items[f] = read(columns.map((column) => row[column]!))))));
+  };
+  encodeWhere(false);
   const settled = settleLabels(tasks, labels);
-  return typeof settled === 'string' ? settled : { labels: settled, features: Object.fromEntries(encoded), items };
+  if (typeof settled === 'string') return settled;
+  // The length of vectors is that of the first row that is valid otherwise.
+  encodeWhere(true);
+  return { labels: settled, features: encoded, items };
 }
 
 /** Returns the function that excludes usable rows of a file, in order: training rows without a label 1, at random. */

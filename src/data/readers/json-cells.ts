@@ -51,7 +51,12 @@ export function columnOfCells({ kinds, begins, ends, values, isWhole }: JsonCell
     if (list === undefined) throw new Error(`JSON.parse refuses ${text(row)}`);
     return list;
   };
-  return { type: 'a JSON value', text, numbers: { values, isWhole }, listAt };
+  const numberText = (row: number, isCompared: boolean): string => {
+    const written = text(row);
+    if (isCompared || kinds[row] !== LITERAL) return written;
+    return written === 'true' ? '1' : written === 'false' ? '0' : written;
+  };
+  return { type: 'a JSON value', text, numberText, numbers: { values, isWhole }, listAt };
 }
 
 /** A text with escapes; NOT_TEXT stands for half of a surrogate pair. */

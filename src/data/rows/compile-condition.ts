@@ -1,5 +1,6 @@
 import { conditionColumns, LIMITS, type Condition, type ConditionValue, type Limit } from '../../core/conditions.js';
 import { readDate } from '../../text/dates.js';
+import { isDecimal } from '../../text/decimal.js';
 import { quoted } from '../../core/errors.js';
 import { BadValue } from '../../features/feature.js';
 
@@ -114,10 +115,8 @@ function truthTest(place: string, value: ConditionValue): Test {
 function equality(value: ConditionValue): Test {
   if (typeof value === 'boolean') return (cell) => (TRUTHS[`${value}`] as readonly string[]).includes(cell);
   if (typeof value === 'string') return (cell) => cell === value;
-  return (cell) => NUMBER.test(cell) && Number(cell) === value;
+  return (cell) => isDecimal(cell) && Number(cell) === value;
 }
-
-const NUMBER = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/;
 
 function comparison(word: (typeof LIMITS)[number], limit: Limit, place: string): Test {
   const isDate = typeof limit === 'string';
@@ -130,7 +129,7 @@ function comparison(word: (typeof LIMITS)[number], limit: Limit, place: string):
   );
   const valueOf = isDate
     ? (cell: string) => readDate(cell)?.begin
-    : (cell: string) => (NUMBER.test(cell) ? Number(cell) : undefined);
+    : (cell: string) => (isDecimal(cell) ? Number(cell) : undefined);
   const compare: (value: number) => boolean = {
     // A day has no moment behind its end.
     above: isDay ? (value: number) => value >= range.end : (value: number) => value > range.end,

@@ -13,8 +13,10 @@ export interface LabelColumn {
   readonly type: 'class' | 'number';
   /** The columns of the data that it is read from. */
   readonly columns: readonly string[];
-  /** Those whose cells are numbers, or are compared with some. */
-  readonly numberColumns?: readonly string[];
+  /** Columns whose values are numbers, or are compared with numbers. */
+  readonly numberColumns: readonly string[];
+  /** Whether a condition computes the label. */
+  readonly isCondition?: true;
   /** Whether a blank may be no fault of the row; it is read as NaN, and settled when the whole row is known. */
   readonly mayBeBlank: boolean;
   /** Whether a cell must be seen as text, since a number may be no label. */
@@ -28,12 +30,13 @@ export interface LabelColumn {
 
 /** Creates the reader of a label column. */
 export function labelReader(label: LabelColumn): ReadColumns {
-  const { name, type, columns, numberColumns, parse } = label;
+  const { name, type, columns, numberColumns, isCondition, parse } = label;
   return oneValueReader(
     columns,
     {
+      numberColumns,
+      isCondition,
       encode: parse,
-      numberColumns: isOwnColumn(label) ? columns : numberColumns,
       direct: isPlainLabel(label) ? { cell: type === 'class' ? 'class' : 'number' } : undefined,
     },
     ({ labels }) => labels.get(name)!,
@@ -105,7 +108,8 @@ function plainColumn(name: string, isClass: boolean, mayBeBlank: boolean): Label
     if (text === '') return blank(mayBeBlank, isClass ? '0 or 1' : 'a decimal number', isClass);
     return isClass ? parseClass(text, name) : parseNumber(text);
   };
-  return { name, type: isClass ? 'class' : 'number', columns: [name], mayBeBlank, parse };
+  const columns = [name];
+  return { name, type: isClass ? 'class' : 'number', columns, numberColumns: columns, mayBeBlank, parse };
 }
 
 function conditionColumn(name: string, condition: Condition, mayBeBlank: boolean): LabelColumn {
@@ -117,7 +121,8 @@ function conditionColumn(name: string, condition: Condition, mayBeBlank: boolean
     const found = holds(cells);
     return found === undefined ? blank(mayBeBlank, 'a value to compare', true) : Number(found);
   };
-  return { name, type: 'class', columns, numberColumns: numberColumns(condition), mayBeBlank, parse };
+  const compared = numberColumns(condition);
+  return { name, type: 'class', columns, numberColumns: compared, isCondition: true, mayBeBlank, parse };
 }
 
 function blank(mayBeBlank: boolean, expected: string, isClass: boolean): number {

@@ -42,13 +42,13 @@ export function needsLines(filter: RowFilter | undefined): boolean {
 export function startFilter(filter: RowFilter, cells: CellOptions = {}): FilterRows {
   const deciders = decidersOf(filter);
   const clean = createCleaner(cells) ?? ((text: string) => text);
-  const numbers = filter.where === undefined ? [] : numberColumns(filter.where);
   return (rows, line) => {
     const started = deciders.map((decider) => ({
       decider,
-      texts: decider.columns.map((name) =>
-        textsOf(rows, { columns: [name], numberColumns: numbers, takesLists: true }),
-      ),
+      texts: decider.columns.map((name) => {
+        const { numberColumns: numbers } = decider;
+        return textsOf(rows, { columns: [name], numberColumns: numbers, isCondition: true, takesLists: true });
+      }),
     }));
     for (let row = 0; row < rows.count; row++) {
       for (const { decider, texts } of started) {
@@ -77,6 +77,8 @@ function decidersOf({ where, split, part }: RowFilter): readonly Decider[] {
 /** Decides on a row by the cells of some columns. */
 interface Decider {
   readonly columns: readonly string[];
+  /** Columns that are compared with numbers. */
+  readonly numberColumns?: readonly string[];
   readonly needsLine?: boolean;
   /** @throws BadValue */
   reasonOf(cells: readonly string[], line: number): string | undefined;
@@ -94,7 +96,11 @@ function reasonOf(decider: Decider, cells: readonly string[], line: number): str
 
 function whereDecider(where: Condition): Decider {
   const { columns, holds } = compileCondition(where);
-  return { columns, reasonOf: (cells) => (holds(cells) === true ? undefined : 'excluded by data.where') };
+  return {
+    columns,
+    numberColumns: numberColumns(where),
+    reasonOf: (cells) => (holds(cells) === true ? undefined : 'excluded by data.where'),
+  };
 }
 
 function partDecider(split: SplitOptions, part: Split): Decider {
@@ -117,6 +123,7 @@ function dateDecider({ column, ...ranges }: SplitOptions & { readonly by: 'date'
   const parts = conditions.map(([split, condition]) => [split, compileCondition(condition).holds] as const);
   return {
     columns: [column],
+    numberColumns: numberColumns({ all: conditions.map(([, condition]) => condition) }),
     reasonOf(cells) {
       if (cells[0] === '') return `missing value in the split column '${column}'`;
       const found = parts.find(([, holds]) => holds(cells) === true)?.[0];
