@@ -146,7 +146,9 @@ function sliceColumn(column: Column, begin: number, end: number): Column {
   return {
     type,
     text: (row) => column.text(begin + row),
-    ...(column.numberText && { numberText: (row: number) => column.numberText!(begin + row) }),
+    ...(column.numberText && {
+      numberText: (row: number, isCompared: boolean) => column.numberText!(begin + row, isCompared),
+    }),
     ...(numbers && { numbers: { ...numbers, values: numbers.values.subarray(begin, end) } }),
     ...(ids && { ids: { ...ids, values: ids.values.subarray(begin, end) } }),
     ...(utf8 && { utf8: sliceUtf8(utf8, begin) }),

@@ -10,8 +10,11 @@ export interface Column {
    * @throws InvalidValueError for a value without a text
    */
   text(row: number): string;
-  /** Returns the text of a value that is read as a number, with a decimal point; default: `text`. */
-  numberText?(row: number): string;
+  /**
+   * Returns the text of a value that is read as a number, with a decimal point; default: `text`. JSON's true is 1,
+   * unless a condition compares it.
+   */
+  numberText?(row: number, isCompared: boolean): string;
   readonly numbers?: Numbers;
   readonly ids?: Ids;
   readonly utf8?: Utf8;

@@ -8,6 +8,8 @@ export interface TextReading {
   readonly columns: readonly string[];
   /** Columns whose texts are read as numbers. */
   readonly numberColumns?: readonly string[] | undefined;
+  /** Whether a condition compares the texts. */
+  readonly isCondition?: boolean | undefined;
   /** Whether a list is read as its text; default: it is invalid. */
   readonly takesLists?: boolean;
 }
@@ -29,20 +31,22 @@ const ONE_VALUE = new InvalidValueError(
  */
 export function textsOf(
   rows: ChunkRows,
-  { columns: names, numberColumns = [], takesLists = false }: TextReading,
+  { columns: names, numberColumns = [], isCondition = false, takesLists = false }: TextReading,
 ): (row: number) => string {
-  const texts = names.map((name) => textOf(rows.column(name), numberColumns.includes(name), takesLists));
+  const texts = names.map((name) => {
+    const column = rows.column(name);
+    const isNumber = numberColumns.includes(name) && column.numberText !== undefined;
+    const text = (row: number): string => (isNumber ? column.numberText!(row, isCondition) : column.text(row));
+    return takesLists ? text : scalarOf(column, text);
+  });
   const [first, ...others] = texts as [(typeof texts)[number], ...typeof texts];
   if (others.length === 0) return first;
   return (row) => others.reduce((joined, text) => joined + CELL_SEPARATOR + text(row), first(row));
 }
 
-function textOf(column: Column, isNumber: boolean, takesLists: boolean): (row: number) => string {
-  const text =
-    isNumber && column.numberText !== undefined
-      ? (row: number) => column.numberText!(row)
-      : (row: number) => column.text(row);
-  if (column.listAt === undefined || takesLists) return text;
+/** Returns a function that throws InvalidValueError for a list. */
+function scalarOf(column: Column, text: (row: number) => string): (row: number) => string {
+  if (column.listAt === undefined) return text;
   return (row) => {
     if (column.listAt!(row) !== undefined) throw ONE_VALUE;
     return text(row);

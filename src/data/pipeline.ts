@@ -143,12 +143,12 @@ export async function fitRows(
 ): Promise<Fitted> {
   const fits = startFits(format);
   if (fits.size === 0) return {};
-  const { readers, together, fitters, block, columns } = fitReaders(format, fits);
+  const { readers, late, together, fitters, block, columns } = fitReaders(format, fits);
   const { sampling, tasks } = format.spec;
   const leftOut = new Map(excluded.leftOut);
   let count = 0;
   for (const source of sources) {
-    const reader = new RowReader(source.columns, format, [...readers, ...together]);
+    const reader = new RowReader(source.columns, format, readers, [...late, ...together]);
     const isChosen = sampling && createChooser(sampling, tasks);
     for await (const { chunk, line } of readChunks(source, (share) => onShare(share, source))) {
       reserveRows(block, columns, chunk.rows);

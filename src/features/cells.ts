@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isDecimal } from '../text/decimal.js';
 
 const word = z
   .union([z.string(), z.number(), z.boolean(), z.null()])
@@ -40,13 +41,11 @@ export function createCleaner({ nullValues: blank = [], trim = false }: CellOpti
   if (texts.size + numbers.size === 0 && !trim) return undefined;
   return (text) => {
     const cell = trim ? text.trim() : text;
-    return texts.has(cell) || (numbers.size > 0 && isNumber(cell) && numbers.has(Number(cell))) ? '' : cell;
+    return texts.has(cell) || (numbers.size > 0 && isDecimal(cell) && numbers.has(Number(cell))) ? '' : cell;
   };
 }
 
 /** Returns whether no number can be a null value, so that numbers require no cleaning. */
 export function takesNumbers({ nullValues: blank = [] }: CellOptions, cell: 'id' | 'number'): boolean {
-  return !blank.some((each) => (cell === 'id' ? /^\d+$/.test(String(each)) : isNumber(String(each))));
+  return !blank.some((each) => (cell === 'id' ? /^\d+$/.test(String(each)) : isDecimal(String(each))));
 }
-
-const isNumber = (text: string): boolean => /^[-+.\d]/.test(text) && Number.isFinite(Number(text));

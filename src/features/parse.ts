@@ -1,3 +1,4 @@
+import { isDecimal } from '../text/decimal.js';
 import { BadValue } from './feature.js';
 
 /** Ids are stored as unsigned 32-bit integers, but table indices are signed. */
@@ -26,7 +27,7 @@ export function parseId(text: string): number {
 /** Suggests a fix for ids written with decimals, or for other values. */
 function idCure(text: string): string | undefined {
   if (/^\d+\.0*$/.test(text)) return TAKE_WHOLE;
-  return NUMBER.test(text) ? undefined : TAKE_TOKENS;
+  return isDecimal(text) ? undefined : TAKE_TOKENS;
 }
 
 /** Marks invalid bytes in a decoded string: half of a surrogate pair, which no valid UTF-8 contains. */
@@ -47,13 +48,11 @@ export function parseText(text: string): string {
   return text;
 }
 
-const NUMBER = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/;
-
 /** Parses a finite decimal number in the range of a 32-bit float. */
 export function parseNumber(text: string): number {
   const plain = plainDecimal(text);
   if (!Number.isNaN(plain)) return plain;
-  if (!NUMBER.test(text)) throw new BadValue('a decimal number', numberCure(text));
+  if (!isDecimal(text)) throw new BadValue('a decimal number', numberCure(text));
   const number = Number(text);
   if (!Number.isFinite(Math.fround(number))) throw new BadValue('a number within the range of a 32-bit float');
   return number;
@@ -99,7 +98,7 @@ function plainDecimal(text: string): number {
  */
 export function parseClass(text: string, column: string): number {
   if (text === '0' || text === '1') return text === '1' ? 1 : 0;
-  const number = NUMBER.test(text) ? Number(text) : NaN;
+  const number = isDecimal(text) ? Number(text) : NaN;
   if (number !== 0 && number !== 1) throw new BadValue('0 or 1', classCure(column, number));
   return number;
 }

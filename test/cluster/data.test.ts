@@ -145,6 +145,30 @@ describe('data files of a list', { timeout: 240_000 }, () => {
     expect(madeIn(cwd)).toEqual(made);
   });
 
+  it('have the vocabulary of one process for a cross of tokens, also with one more file', async () => {
+    const cwd = scratchFolder();
+    const cross = 'features.pairs={ type: cross, fields: [[user, item]], encoding: tokens, width: 4 }';
+    const train = (files: readonly string[], run: string, cache: string): string[] =>
+      trainOn(files, run, cross, `data.cache=${join(cwd, cache)}`);
+    for (const files of [
+      ['day-0.csv', 'day-3.csv'],
+      ['day-5.csv', 'day-0.csv', 'day-3.csv'],
+    ]) {
+      const run = String(files.length);
+      expect((await mtl(cwd, train(files, `one-${run}`, 'cache-one'))).code).toBe(0);
+      expect(await trainTogether(2, cwd, train(files, `more-${run}`, 'cache-more'))).toEqual({ code: 0, errors: [] });
+      expect(filesOf(join(cwd, 'cache-more'))).toEqual(filesOf(join(cwd, 'cache-one')));
+      expect(await distance(cwd, `one-${run}`, `more-${run}`)).toBeLessThan(1e-4);
+    }
+    // Raw rows are stored once per file, and encoded again with the larger vocabulary.
+    const made = madeIn(cwd).map(({ what }) => what);
+    const kinds = [
+      ...['0', '3', '5'].map((day) => `local day-${day}.csv`),
+      ...['0', '0', '3', '3', '5'].map((day) => `rows day-${day}.csv`),
+    ];
+    expect(made.filter((what) => !what.startsWith('fitted')).sort()).toEqual(kinds.sort());
+  });
+
   it('are encoded once per cache', async () => {
     const cwd = scratchFolder();
     expect((await mtl(cwd, trainOn(DAYS, 'one', `data.cache=${join(cwd, 'cache-one')}`))).code).toBe(0);

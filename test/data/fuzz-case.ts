@@ -1,7 +1,6 @@
 import { randomStream } from '../../src/core/random.js';
-import { NOT_UTF8, writeTable, type FuzzFile, type Format } from './fuzz-files.js';
-import type { Cell } from './oracle.js';
-import type { FieldOptions, GroupOptions } from './oracle-fields.js';
+import type { Condition } from '../../src/core/conditions.js';
+import { NOT_UTF8, writeTable, type Cell, type FuzzFile, type Format } from './fuzz-files.js';
 
 // Random configs with data files for the fuzz test: each case follows from its seed.
 
@@ -13,10 +12,67 @@ export interface Chance {
   pick<T>(list: readonly T[]): T;
 }
 
+/** Cleaning of values. */
+export interface CellOptions {
+  readonly nullValues?: readonly (string | number)[];
+  readonly trim?: boolean;
+}
+
+/** Options of a field, as in a config. */
+export interface FieldOptions extends CellOptions {
+  readonly width?: number;
+  readonly encoding?: string | EncodingOptions;
+  readonly table?: string;
+  readonly fillMissing?: string | number;
+  readonly scaling?: string | readonly string[];
+  readonly indicator?: boolean;
+  readonly boundaries?: readonly number[];
+  readonly quantiles?: number;
+  readonly bins?: number;
+  readonly parts?: readonly string[];
+  readonly format?: string;
+  readonly timeZone?: string;
+  readonly pooling?: string;
+  readonly maxItems?: number;
+  readonly separators?: { readonly items?: string; readonly weight?: string };
+  readonly separator?: string;
+  readonly length?: number;
+  readonly buckets?: number | undefined;
+  readonly seed?: number | undefined;
+}
+interface EncodingOptions extends Pick<FieldOptions, 'buckets' | 'seed'> {
+  readonly name: string;
+  readonly minCount?: number;
+  readonly sizes?: Readonly<Record<string, number>>;
+}
+
+/** A feature group, as in a config. */
+export interface GroupOptions extends FieldOptions {
+  readonly type: string;
+  readonly fields: readonly (string | readonly string[] | (FieldOptions & { readonly name: string }))[];
+}
+
+export type Part = 'train' | 'valid' | 'test';
+type Range = { readonly from?: number | string; readonly to?: number | string };
+
+/** The `data` section of a config, without its files. */
+export interface DataOptions extends CellOptions {
+  readonly decimal?: string;
+  readonly onBadRow?: 'error' | 'skip';
+  readonly where?: Condition;
+  readonly negativeSampling?: { readonly rate: number; readonly seed?: number };
+  readonly split?: {
+    readonly by: 'key' | 'random' | 'date';
+    readonly column?: string;
+    readonly seed?: number;
+    readonly shares?: { readonly [P in Part]?: number };
+  } & { readonly [P in Part]?: Range };
+}
+
 /** A config with its files. */
 export interface FuzzCase {
   readonly format: Format;
-  readonly data: Readonly<Record<string, unknown>>;
+  readonly data: DataOptions & Readonly<Record<string, unknown>>;
   readonly features: Readonly<Record<string, GroupOptions>>;
   readonly tasks: Readonly<Record<string, object>>;
   readonly keys: readonly string[];
@@ -86,7 +142,7 @@ export function createCase(seed: number): FuzzCase {
   const data = {
     ...sets,
     ...dialectOf(chance, format, columns),
-    ...((hasDirt || chance(0.7)) && { onBadRow: 'skip', maxRejects: 20_000 }),
+    ...((hasDirt || chance(0.7)) && { onBadRow: 'skip' as const, maxRejects: 20_000 }),
     ...(chance(0.4) && { nullValues: chance.pick([['?'], ['NA', -1], ['?', 7]]) }),
     ...(chance(0.3) && { trim: true }),
     ...(chance(0.35) && { where: chooseCondition(chance) }),
@@ -132,10 +188,10 @@ function dialectOf(chance: Chance, format: Format, columns: readonly string[]): 
   };
 }
 
-function chooseSplit(chance: Chance): object {
+function chooseSplit(chance: Chance): NonNullable<DataOptions['split']> {
   const shares = { valid: 0.3, ...(chance(0.3) && { test: 0.2 }), ...(chance(0.3) && { train: 0.4 }) };
   const seed = chance(0.5) ? { seed: chance.below(100) } : {};
-  return chance.pick([
+  return chance.pick<NonNullable<DataOptions['split']>>([
     { by: 'key', column: 'user.id', shares, ...seed },
     { by: 'random', shares, ...seed },
     {
@@ -148,8 +204,8 @@ function chooseSplit(chance: Chance): object {
   ]);
 }
 
-function chooseCondition(chance: Chance): object {
-  return chance.pick([
+function chooseCondition(chance: Chance): Condition {
+  return chance.pick<Condition>([
     { column: 'city', oneOf: TEXTS.slice(0, 12) },
     { not: { column: 'brand', equals: 'a' } },
     { column: 'play', atLeast: 3 },
@@ -441,11 +497,15 @@ function rowOf(context: CellContext, isFirst: boolean): Record<string, Cell> {
     }),
   );
   const mayBreak = hasDirt && chance(0.05);
+  if (!isFirst && chance(0.02)) cells['look'] = vectorOf(context, 2);
   if (!isFirst && 'onMissing' in tasks['ctr']! && chance(0.1)) cells['click'] = '';
   if (cells['click'] !== '1' && cells['buy'] === '1' && !mayBreak) cells['buy'] = '0';
   if (cells['click'] !== '0' && !isFirst && chance(0.2))
     cells['buy'] = mayBreak || 'onMissing' in (tasks['cvr'] ?? {}) ? '' : cells['buy']!;
   if (cells['click'] === '0' && chance(0.3)) cells['buy'] = '';
+  for (const name of ['click', 'buy', 'w', 'price', 'play'])
+    if (format.kind === 'jsonl' && (cells[name] === '0' || cells[name] === '1') && chance(0.1))
+      cells[name] = { json: cells[name] === '1' ? 'true' : 'false' };
   return cells;
 }
 
@@ -530,7 +590,7 @@ function dirtOf(name: string, context: CellContext): Cell {
       "['a']",
       '[a',
       list,
-      format.kind === 'jsonl' ? { list } : list,
+      format.kind === 'jsonl' ? { json: list } : list,
     ]);
   }
   if (name === 'look') {
@@ -547,7 +607,7 @@ function dirtOf(name: string, context: CellContext): Cell {
     return `a${NOT_UTF8}`;
   if (name === 'ds' || name === 'user.id' || name === 'city')
     return chance.pick(['', 'x', textOf(chance, format, TEXTS.length)]);
-  if (format.kind === 'jsonl' && chance(0.2)) return { list: '[1, 2]' };
+  if (format.kind === 'jsonl' && chance(0.2)) return { json: '[1, 2]' };
   return chance.pick([
     'abc',
     '',
@@ -560,6 +620,10 @@ function dirtOf(name: string, context: CellContext): Cell {
     '0x10',
     'NaN',
     ' 5',
+    '-1 ',
+    ' -1',
+    '-1.0',
+    '0x7',
     '1.500',
     '2',
     '70',
@@ -581,7 +645,7 @@ function bagOf(
     { length: chance.below(5) },
     () => [idOf(), chance(0.6) ? 1 : (chance.below(9) - (pooling === 'sum' ? 2 : 0)) / 2] as const,
   );
-  if (format.hasLists) return { list: JSON.stringify(items.map(([id]) => id)) };
+  if (format.hasLists) return { json: JSON.stringify(items.map(([id]) => id)) };
   const { items: between = '|', weight: colon = ':' } = separators;
   if (form === 'json' || (form !== 'separated' && chance(0.3))) {
     const isNumeric = items.every(([id]) => /^[1-9]\d*$/.test(id));
@@ -590,7 +654,7 @@ function bagOf(
       JSON.stringify(items),
       `[${items.map(([id, weight]) => JSON.stringify(weight === 1 ? { id } : { weight, id })).join(' , ')}]`,
     ]);
-    return format.kind === 'jsonl' && chance(0.7) ? { list } : list;
+    return format.kind === 'jsonl' && chance(0.7) ? { json: list } : list;
   }
   return items.map(([id, weight]) => (weight === 1 && chance(0.8) ? id : `${id}${colon}${weight}`)).join(between);
 }
@@ -598,8 +662,8 @@ function bagOf(
 function vectorOf({ chance, format }: CellContext, length: number): Cell {
   const numbers = Array.from({ length }, () => chance.pick(['0.5', '0.25', '-0.5', '1', '0', '1e-2', '3']));
   const list = `[${numbers.join(', ')}]`;
-  if (format.hasLists) return { list: JSON.stringify(numbers.map(Number)) };
-  if (format.kind === 'jsonl' && chance(0.5)) return { list };
+  if (format.hasLists) return { json: JSON.stringify(numbers.map(Number)) };
+  if (format.kind === 'jsonl' && chance(0.5)) return { json: list };
   return chance.pick([numbers.join('|'), list, `[${numbers.join('  ')}]`]);
 }
 

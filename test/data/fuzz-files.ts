@@ -2,9 +2,25 @@ import { gzipSync } from 'node:zlib';
 import type { SchemaElement } from 'hyparquet';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import type { Chance } from './fuzz-case.js';
-import type { Cell, TableFile, TableRow } from './oracle.js';
 
 // Writes the tables of the fuzz test in any format, and notes the line of each row.
+
+/** A value as Python's csv gives it, or a JSON value that is no string, number or null. */
+export type Cell = string | { readonly json: string };
+
+/** A row of a file; one without cells cannot be parsed. */
+export interface TableRow {
+  readonly line: number;
+  readonly cells: Readonly<Record<string, Cell>> | undefined;
+}
+
+/** A file, in the order of its source. */
+export interface TableFile {
+  readonly path: string;
+  readonly rows: readonly TableRow[];
+  /** Columns of its directories. */
+  readonly constants: Readonly<Record<string, string>>;
+}
 
 /** How all files of a case are written. */
 export interface Format {
@@ -99,7 +115,7 @@ function csvOf(rows: readonly Cells[], columns: readonly string[], { chance, for
   return { content: encodedText(encoding === undefined && chance(0.2) ? `\ufeff${text}` : text, encoding), rows: read };
 }
 
-const textOf = (cell: Cell): string => (typeof cell === 'string' ? cell : cell.list);
+const textOf = (cell: Cell): string => (typeof cell === 'string' ? cell : cell.json);
 
 function encodedText(text: string, encoding: string | undefined): Uint8Array {
   if (encoding === 'latin1') return Buffer.from(text, 'latin1');
@@ -166,14 +182,16 @@ function objectOf(row: Cells, columns: readonly string[], mayOmit: boolean, chan
     const cell = row[name]!;
     if (cell === '' && mayOmit && chance(0.4)) return [];
     const value =
-      cell === '' ? chance.pick(['null', '""']) : typeof cell !== 'string' ? cell.list : literalOf(cell, chance);
+      cell === '' ? chance.pick(['null', '""']) : typeof cell !== 'string' ? cell.json : literalOf(cell, chance);
     return [
       name === 'user.id' && isNested
         ? `"user": {"id":${value}}`
         : `${JSON.stringify(name)}:${chance.pick(['', ' '])}${value}`,
     ];
   });
-  return `{${pairs.join(chance.pick([',', ', ']))}}`;
+  // No column is read from these.
+  const others = ['"other":[]', ...(chance(0.1) ? ['"other":{"a":1,"a":2}'] : [])];
+  return `{${[...pairs, ...others].join(chance.pick([',', ', ']))}}`;
 }
 
 function literalOf(text: string, chance: Chance): string {

@@ -1,16 +1,15 @@
 import { loadConfig } from '../../src/config/load.js';
 import { sliceRows, type Batch } from '../../src/core/batch.js';
 import { UserError } from '../../src/core/errors.js';
-import { keyColumn } from '../../src/core/row-key.js';
-import type { Task } from '../../src/core/tasks.js';
+import { groupColumn, keyColumn } from '../../src/core/row-key.js';
+import { taskColumns, type Task } from '../../src/core/tasks.js';
 import { rejectPolicy, type RejectPolicy } from '../../src/data/rows/rejects.js';
 import { encodedFormat, trainedFormat, unsampled, type EncodedFormat } from '../../src/data/rows/row-format.js';
 import { countLeftOut } from '../../src/data/rows/row-rule.js';
 import type { Reading, Source } from '../../src/data/sources/source.js';
 import { openData, type OpenedData } from '../../src/data/sources/splits.js';
 import { planRows } from '../../src/inputs/open-inputs.js';
-import type { OracleRow } from './oracle.js';
-import type { Value } from './oracle-fields.js';
+import type { OracleRow, Value } from './oracle.js';
 
 // Everything that the fuzz test uses of the data path.
 
@@ -71,7 +70,7 @@ export async function openSubject(path: string, cache: string): Promise<Subject>
   const readPart = async (source: Source, encoded: EncodedFormat, policy: RejectPolicy, way: Way) => {
     const dataset = await source.dataset(encoded, readingOf(policy, way));
     const rows: OracleRow[] = [];
-    for await (const { batch } of dataset.batches(way.batchSize)) rows.push(...rowsOf(batch));
+    for await (const { batch } of dataset.batches(way.batchSize)) rows.push(...rowsOf(batch, tasks));
     await dataset.close();
     return { rows, leftOut: Object.fromEntries(dataset.leftOut) };
   };
@@ -107,7 +106,7 @@ export async function openSubject(path: string, cache: string): Promise<Subject>
         // A stream has no keys.
         const { rows: numRows, ids, numbers, vectors, bags, labels } = streamed.batch;
         const columns = { ids, numbers, bags, labels, ...(vectors !== undefined && { vectors }) };
-        const block = rowsOf(sliceRows(columns, 0, numRows));
+        const block = rowsOf(sliceRows(columns, 0, numRows), tasks);
         let next = 0;
         let passed = 0;
         const add = (row: OracleRow | undefined): void => {
@@ -130,24 +129,34 @@ function messageOf(error: unknown): string {
   throw error;
 }
 
-/** Copies the rows of a batch. */
-function rowsOf({ rows, ids, numbers, vectors = new Map(), bags, labels, keys = new Map() }: Batch): OracleRow[] {
+/** Copies the rows of a batch; labels have the names that the oracle gives them. */
+function rowsOf(batch: Batch, tasks: readonly Task[]): OracleRow[] {
+  const { rows, ids, numbers, vectors, bags, labels, keys } = batch;
+  const labelAt = (name: string | undefined, row: number): number => (name === undefined ? 1 : labels.get(name)![row]!);
   return Array.from({ length: rows }, (_, r) => {
     const features: Record<string, Value> = {};
     for (const [name, data] of [...ids, ...numbers]) features[name] = data[r]!;
-    for (const [name, { width, data }] of vectors) features[name] = [...data.subarray(r * width, (r + 1) * width)];
+    for (const [name, { width, data }] of vectors ?? [])
+      features[name] = [...data.subarray(r * width, (r + 1) * width)];
     for (const [name, bag] of bags)
       features[name] = Array.from(bag.ids.subarray(bag.offsets[r], bag.offsets[r + 1]), (id, i) => [
         id,
         bag.weights[bag.offsets[r]! + i]!,
       ]);
-    const words = [...keys].map(
+    const own: Record<string, number> = {};
+    for (const task of tasks) {
+      const { label, known, mask, chainKnown, sampleWeight } = taskColumns(task, tasks);
+      own[task.name] = labelAt(label, r);
+      own[`${task.name}.known`] = labelAt(known, r);
+      own[`${task.name}.measured`] = labelAt(mask, r);
+      own[`${task.name}.chain`] = labelAt(chainKnown, r);
+      own[`${task.name}.weight`] = labelAt(sampleWeight, r);
+      const group = task.lossKey === undefined ? undefined : labels.get(groupColumn(task.lossKey));
+      if (group !== undefined) own['group'] = group[r]!;
+    }
+    const words = [...(keys ?? [])].map(
       ([name, data]) => [name.slice(keyColumn('').length), [data[2 * r]!, data[2 * r + 1]!]] as const,
     );
-    return {
-      features,
-      labels: Object.fromEntries([...labels].map(([name, data]) => [name, data[r]!])),
-      keys: Object.fromEntries(words),
-    };
+    return { features, labels: own, keys: Object.fromEntries(words) };
   });
 }

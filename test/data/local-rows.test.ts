@@ -1,9 +1,10 @@
 /** @module-tag long */
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it, vi } from 'vitest';
 import { shardDataset, type Dataset } from '../../src/data/batches/dataset.js';
+import { ENTRY, VERSION } from '../../src/data/cache/entry.js';
 import { fitRows } from '../../src/data/pipeline.js';
 import * as rowsOpened from '../../src/data/readers/open-rows.js';
 import { refuseBadRows, skipBadRows, type RejectPolicy } from '../../src/data/rows/rejects.js';
@@ -216,6 +217,56 @@ describe('rows stored per file', () => {
     };
     expect(await runUntil(3)).toEqual(['1.csv', '2.csv', '3.csv']);
     expect(await runUntil(4)).toEqual(['4.csv']);
+  });
+
+  it('reject vectors of another length like the file, for any number of threads', async () => {
+    const [data, cache] = [scratchFolder(), scratchFolder()];
+    const format = formatOf();
+    const look = (values: string, i: number): Row => rowOf(i).map((cell, c) => (COLUMNS[c] === 'look' ? values : cell));
+    const odd = Array.from({ length: 60 }, (_, i) => (i % 3 === 2 ? look(i % 2 === 0 ? '1|2|3' : '7', i) : rowOf(i)));
+    // The first row has another length and an invalid label.
+    const first = ['2', ...look('1|2|3', 1).slice(1)];
+    writeFiles(data, { 'a.csv': [first, ...odd], 'b.csv': [look('1|2|3', 90), ...rowsOf(91, 100)] });
+    const paths = ['a.csv', 'b.csv'].map((name) => join(data, name));
+    const { fitted, rejected, shards, rows } = await run(paths, cache, format);
+    for (const threads of [1, 3])
+      expect({ fitted, rejected, shards, rows, leftOut: new Map() }).toEqual(await fromFiles(paths, format, threads));
+    expect(JSON.stringify(fitted)).toContain('"look":{"length":2');
+  });
+
+  it('store the booleans of JSON labels with numeric null values, so that the file is not read again', async () => {
+    const [data, cache] = [scratchFolder(), scratchFolder()];
+    const paths = ['a.jsonl', 'b.jsonl', 'c.jsonl'].map((name) => join(data, name));
+    for (const path of paths)
+      writeFileSync(path, ['true', 'false', '1', '-1'].map((click) => `{"click":${click},"city":"x"}\n`).join(''));
+    const format = rowFormatOf({
+      tasks: [{ name: 'ctr', ...taskOptions.parse({ label: 'click', onMissing: 'mask' }) }],
+      groups: [featureTypes.schema.parse({ type: 'categorical', fields: ['city'], encoding: 'tokens' })],
+      cells: { nullValues: [-1] },
+    });
+    await run(paths.slice(0, 2), cache, format);
+    const more = await run(paths, cache, format);
+    expect([more.touched, more.rejected]).toEqual([['c.jsonl'], 0]);
+    expect(more.rows[0]).toEqual([
+      ['click', [1, 0, 1, 0, 1]],
+      ['tasks.ctr.known', [1, 1, 1, 0, 1]],
+    ]);
+  });
+
+  it('are stored again if the entry is of an earlier version, which kept null items in the maximum', async () => {
+    const [data, cache] = [scratchFolder(), scratchFolder()];
+    writeFiles(data, { 'a.csv': rowsOf(0, 20), 'b.csv': rowsOf(20, 40) });
+    const paths = ['a.csv', 'b.csv'].map((name) => join(data, name));
+    const groups = [{ type: 'bag', fields: ['seen'], encoding: 'tokens', maxItems: 2, nullValues: [3] }];
+    const format = formatOf({ groups: groups.map((group) => featureTypes.schema.parse(group)) });
+    const first = await run(paths, cache, format);
+    for (const name of readdirSync(cache).filter((each) => !each.startsWith('.'))) {
+      const entry = join(cache, name, ENTRY);
+      writeFileSync(entry, readFileSync(entry, 'utf8').replace(`"version": ${VERSION}`, `"version": ${VERSION - 1}`));
+    }
+    rmSync(join(cache, '.index.jsonl'), { force: true });
+    // Folders of earlier versions have other names.
+    expect({ ...(await run(paths, cache, format)), shards: first.shards }).toEqual(first);
   });
 
   it('include the keys of grouped losses', async () => {

@@ -1,463 +1,823 @@
-import { conditionColumns, LIMITS, numberColumns, type Condition } from '../../src/core/conditions.js';
-import { mix, streamKey } from '../../src/core/random.js';
-import {
-  findChain,
-  givenColumn,
-  labelColumn,
-  normalizeGiven,
-  rootTasks,
-  taskColumns,
-  tasksGiven,
-  weightColumn,
-  type Task,
-} from '../../src/core/tasks.js';
-import { readDate } from '../../src/text/dates.js';
-import {
-  Bad,
-  buildFields,
-  cleaner,
-  murmur3,
-  numberOf,
-  toNumber,
-  withPoint,
-  type CellOptions,
-  type Field,
-} from './oracle-fields.js';
-import type { GroupOptions, Items, Value } from './oracle-fields.js';
+import type { Condition } from '../../src/core/conditions.js';
+import type { Task } from '../../src/core/tasks.js';
+import type { CellOptions, DataOptions, FieldOptions, GroupOptions, Part } from './fuzz-case.js';
+import type { Cell, TableFile, TableRow } from './fuzz-files.js';
 
-// What training gets from rows of cells: a slow and obvious implementation of docs/reference/data.md, features.md and
-// labels.md, which shares no code with src/data and src/features.
-
-/** A value as Python's csv gives it, or a JSON list. */
-export type Cell = string | { readonly list: string };
-
-/** A row of a file; one without cells cannot be taken apart. */
-export interface TableRow {
-  readonly line: number;
-  readonly cells: Readonly<Record<string, Cell>> | undefined;
-}
-
-/** A file, in the order of its source. */
-export interface TableFile {
-  readonly path: string;
-  readonly rows: readonly TableRow[];
-  /** Columns of its directories. */
-  readonly constants: Readonly<Record<string, string>>;
-}
+// A slow and obvious implementation of docs/reference/data.md, features.md and labels.md for rows of values, which
+// shares no code with src: one row at a time, one feature at a time.
 
 /** The sections of a config that decide what rows become. */
 export interface OracleSetup {
   readonly tasks: readonly Task[];
   readonly groups: readonly GroupOptions[];
   readonly keys: readonly string[];
-  readonly data: CellOptions & {
-    readonly onBadRow?: 'error' | 'skip';
-    readonly where?: Condition;
-    readonly split?: SplitRule;
-    readonly negativeSampling?: { readonly rate: number; readonly seed?: number };
-  };
+  readonly data: DataOptions;
 }
 
-type Part = 'train' | 'valid' | 'test';
-type Range = { readonly from?: number | string; readonly to?: number | string };
+/** An id or number, the elements of a vector, or ids with weights. */
+export type Value = number | readonly number[] | readonly (readonly number[])[];
 
-/** A split as in a config. */
-export interface SplitRule {
-  readonly by: 'key' | 'random' | 'date';
-  readonly column?: string;
-  readonly seed?: number;
-  readonly shares?: { readonly [P in Part]?: number };
-  readonly train?: Range;
-  readonly valid?: Range;
-  readonly test?: Range;
-}
-
-/** An encoded row. */
+/** An encoded row. Labels are those of `settleLabels`. */
 export interface OracleRow {
   readonly features: Readonly<Record<string, Value>>;
   readonly labels: Readonly<Record<string, number>>;
   readonly keys: Readonly<Record<string, readonly [number, number]>>;
 }
 
-/** A row that is not excluded: encoded, or undefined if it is invalid, with its original values. */
-export interface PassedRow {
-  readonly cells: Readonly<Record<string, string>>;
-  readonly row: OracleRow | undefined;
+/** A row of a file: encoded, excluded for a reason, or invalid in a column. A sampled row is encoded and excluded. */
+export interface Outcome {
+  readonly place: string;
+  readonly texts: Readonly<Record<string, string>>;
+  readonly row?: OracleRow;
+  readonly reason?: string;
+  readonly column?: string | undefined;
 }
 
-/** The rows of a part. */
-export interface Expected {
-  readonly rows: readonly OracleRow[];
-  readonly passed: readonly PassedRow[];
-  /** Place and column of each invalid row. */
-  readonly rejects: readonly (readonly [place: string, column: string | undefined])[];
-  readonly leftOut: Readonly<Record<string, number>>;
-}
-
-/** Why negatives are excluded. */
+/** Reason of negatives that are excluded. */
 export const SAMPLED = 'negatives beyond the sample';
 
-/** Thrown if the training set has nothing to learn from. */
+/** Thrown if no row of the training set has a value for a feature that is fitted. */
 export class NothingToLearn extends Error {}
 
-/** A row that is excluded. */
-class LeftOut {
-  constructor(readonly reason: string) {}
+/** Thrown for an invalid value. */
+class Bad extends Error {
+  constructor(readonly column?: string) {
+    super();
+  }
 }
 
-interface ReadRow {
-  readonly labels: Record<string, number>;
-  readonly items: readonly Items[];
-}
+type Row = Readonly<Record<string, Cell>>;
+type Texts = Readonly<Record<string, string>>;
+/** Calls `read`; a Bad value gets the columns that are read. */
+type At = <T>(columns: readonly string[], read: () => T) => T;
 
-/** All that rows are read with. */
-interface RowReading extends OracleSetup {
-  readonly fields: readonly Field[];
-  readonly labels: readonly LabelReader[];
-  readonly filterColumns: readonly string[];
-  readonly clean: (text: string) => string;
-}
+// Rows.
 
 /** Fits on the training files; returns a function that encodes the files of a part. */
 export function createOracle(
   setup: OracleSetup,
   train: readonly TableFile[],
-): (part: Part, files: readonly TableFile[]) => Expected {
-  const { groups, data, tasks } = setup;
-  const reading: RowReading = {
-    ...setup,
-    fields: buildFields(groups, data),
-    labels: labelReaders(tasks),
-    filterColumns: filterColumns(data),
-    clean: cleaner(data),
-  };
-  const { fields } = reading;
-  const learned: ReadRow[] = [];
-  for (const file of train) {
-    const isKept = sampler(setup, true);
-    for (const row of file.rows) {
-      const found = readRow(reading, file, row, 'train', (field, items) => field.check(items));
-      if ('labels' in found && isKept(found.labels)) learned.push(found);
-    }
+): (part: Part, files: readonly TableFile[]) => readonly Outcome[] {
+  const features = buildFeatures(setup.groups, setup.data);
+  const learned: Items[][] = [];
+  const encodeFiles = (part: Part, files: readonly TableFile[]): readonly Outcome[] =>
+    files.flatMap((file) => {
+      const isSampled = sampler(setup, part);
+      return file.rows.map((row): Outcome => {
+        const texts = Object.fromEntries(Object.entries({ ...row.cells, ...file.constants }).map(textEntry));
+        const outcome = { place: `${file.path}:${row.line}`, texts };
+        try {
+          const found = readRow(setup, features, file, row, part);
+          if (typeof found === 'string') return { ...outcome, reason: found };
+          for (const [f, feature] of features.entries()) feature.accept?.(found.items[f]!);
+          const keys = keysOf(setup, part).map((name) => [name, hashKey(cleaner(setup.data)(texts[name]!))] as const);
+          const encoded = {
+            ...outcome,
+            row: { features: found.features, labels: found.labels, keys: Object.fromEntries(keys) },
+          };
+          if (isSampled(found.labels)) return { ...encoded, reason: SAMPLED };
+          learned.push(found.items);
+          return encoded;
+        } catch (error) {
+          if (error instanceof Bad) return { ...outcome, column: error.column };
+          throw error;
+        }
+      });
+    });
+  encodeFiles('train', train);
+  for (const owner of features) {
+    const sharing = features.flatMap((other, f) => (other.owner === owner.name ? [f] : []));
+    owner.learn(learned.flatMap((items) => sharing.map((f) => items[f]!)));
   }
-  for (const field of fields.filter(({ name, owner }) => name === owner)) {
-    const sharing = fields.map((other, f) => (other.owner === field.name ? f : -1)).filter((f) => f >= 0);
-    const isLearned = field.learn(learned.flatMap(({ items }) => sharing.map((f) => items[f]!)));
-    if (!isLearned) throw new NothingToLearn();
-  }
-  return (part, files) => encodeFiles(reading, part, files);
+  return encodeFiles;
 }
 
-function encodeFiles(reading: RowReading, part: Part, files: readonly TableFile[]): Expected {
-  const [rows, passed, rejects]: [OracleRow[], PassedRow[], [string, string | undefined][]] = [[], [], []];
-  const leftOut: Record<string, number> = {};
-  const count = (reason: string): void => void (leftOut[reason] = (leftOut[reason] ?? 0) + 1);
-  const lossKeys = reading.tasks.flatMap(({ lossKey }) => lossKey ?? []);
-  const keys = [...(part === 'train' ? [] : reading.keys), ...lossKeys];
-  for (const file of files) {
-    const isKept = sampler(reading, part === 'train');
-    for (const row of file.rows) {
-      const cells = { ...textsOf(row.cells ?? {}), ...file.constants };
-      const features: Record<string, Value> = {};
-      const found = readRow(reading, file, row, part, (field, items) => (features[field.name] = field.encode(items)));
-      if (found instanceof LeftOut) count(found.reason);
-      else if (found instanceof Bad) {
-        rejects.push([`${file.path}:${row.line}`, found.column]);
-        passed.push({ cells, row: undefined });
-      } else {
-        const keyed = Object.fromEntries(keys.map((name) => [name, keyOf(reading.clean(cells[name]!))]));
-        const encoded = { features, labels: found.labels, keys: keyed };
-        passed.push({ cells, row: encoded });
-        if (isKept(found.labels)) rows.push(encoded);
-        else count(SAMPLED);
-      }
-    }
-  }
-  return { rows, passed, rejects, leftOut };
-}
+const textEntry = ([name, cell]: readonly [string, Cell]): readonly [string, string] => [name, textOf(cell)];
+const textOf = (cell: Cell): string => (typeof cell === 'string' ? cell : cell.json);
 
-const textsOf = (cells: Readonly<Record<string, Cell>>): Record<string, string> =>
-  Object.fromEntries(Object.entries(cells).map(([name, cell]) => [name, typeof cell === 'string' ? cell : cell.list]));
-
-/** Reads a row in the order in which problems count: shape, filter, labels, features, label rules. */
+/** Reads a row in the order in which problems count; returns why it is excluded if it is. */
 function readRow(
-  { data, tasks, fields, labels: readers, filterColumns: filtering, clean }: RowReading,
+  { tasks, data }: OracleSetup,
+  features: readonly Feature[],
   { constants }: TableFile,
   { cells, line }: TableRow,
   part: Part,
-  seen: (field: Field, items: Items) => unknown,
-): ReadRow | LeftOut | Bad {
-  if (cells === undefined) return new Bad();
-  const all: Readonly<Record<string, Cell>> = { ...cells, ...constants };
-  let column: string | undefined;
-  // Columns of directory names are not among those of the row.
-  const named = (names: readonly string[]): string => names.filter((name) => !(name in constants)).join(', ');
-  try {
-    const texts = textsOf(all);
-    for (const name of filtering) {
-      column = name;
-      if (data.where !== undefined && numberColumns(data.where).includes(name))
-        texts[name] = withPoint(texts[name]!, data.decimal);
-      texts[name] = clean(texts[name]!);
+): string | (Pick<OracleRow, 'features' | 'labels'> & { readonly items: Items[] }) {
+  if (cells === undefined) throw new Bad();
+  const row: Row = { ...cells, ...constants };
+  const at: At = (columns, read) => {
+    try {
+      return read();
+    } catch (error) {
+      throw error instanceof Bad ? new Bad(columns.filter((name) => !(name in constants)).join(', ')) : error;
     }
-    column = undefined;
-    const reason = excluded(data, part, texts, line);
-    if (reason !== undefined) return new LeftOut(reason);
-    const labels: Record<string, number> = {};
-    for (const label of readers) {
-      column = named(label.columns);
-      const values = label.columns.map((name) => {
-        const cell = all[name]!;
-        if (typeof cell !== 'string') throw new Bad();
-        return clean(label.numbers.includes(name) ? withPoint(cell, data.decimal) : cell);
-      });
-      labels[label.name] = label.read((name) => values[label.columns.indexOf(name)]!);
-    }
-    const items = fields.map((field) => {
-      column = named(field.columns);
-      const read = field.read(field.columns.map((name) => all[name]!));
-      seen(field, read);
-      return read;
-    });
-    column = undefined;
-    const blank = settleLabels(tasks, labels);
-    return blank === undefined ? { labels, items } : new LeftOut(blank);
-  } catch (error) {
-    if (error instanceof Bad) return new Bad(column);
-    throw error;
-  }
+  };
+  const reason = excludedBy(data, part, row, line, at);
+  if (reason !== undefined) return reason;
+  const labels = readLabels(tasks, data, row, at);
+  const items: Items[] = [];
+  const encoded: Record<string, Value> = {};
+  const encodeWhere = (isVector: boolean): void => {
+    for (const [f, { name, columns, read, encode, accept }] of features.entries())
+      if ((accept !== undefined) === isVector)
+        at(columns, () => (encoded[name] = encode((items[f] = read(columns.map((column) => row[column]!))))));
+  };
+  encodeWhere(false);
+  const settled = settleLabels(tasks, labels);
+  if (typeof settled === 'string') return settled;
+  // The length of vectors is that of the first row that is valid otherwise.
+  encodeWhere(true);
+  return { labels: settled, features: encoded, items };
 }
 
-function filterColumns({ where, split }: OracleSetup['data']): readonly string[] {
-  return [
-    ...new Set([
-      ...(split?.column === undefined ? [] : [split.column]),
-      ...(where === undefined ? [] : conditionColumns(where)),
-    ]),
-  ];
+/** Returns the function that excludes usable rows of a file, in order: training rows without a label 1, at random. */
+function sampler({ data, tasks }: OracleSetup, part: Part): (labels: OracleRow['labels']) => boolean {
+  const { negativeSampling } = data;
+  if (negativeSampling === undefined || part !== 'train') return () => false;
+  const { rate, seed = 0 } = negativeSampling;
+  const purpose = Buffer.from('negatives').reduce((hash, byte) => Math.imul(hash ^ byte, 0x01000193), 0x811c9dc5);
+  const key = mix(mix(seed) ^ mix(purpose));
+  let row = 0;
+  return (labels) =>
+    mix(mix(row++) ^ key) / 2 ** 32 >= rate &&
+    tasks.every((task) => task.type !== 'classification' || labels[task.name] !== 1) &&
+    tasks.every((task) => parentOf(task, tasks) !== undefined || labels[`${task.name}.known`] === 1);
 }
+
+const keysOf = ({ keys, tasks }: OracleSetup, part: Part): readonly string[] => [
+  ...(part === 'train' ? [] : keys),
+  ...tasks.flatMap(({ lossKey }) => lossKey ?? []),
+];
+
+// Values.
+
+const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/;
+
+/** Parses a decimal number in the range of a 32-bit float. */
+function toNumber(text: string): number {
+  if (!NUMBER.test(text) || !Number.isFinite(Math.fround(Number(text)))) throw new Bad();
+  return Number(text);
+}
+
+/** Returns the text of a number: with a decimal point; JSON true is 1. */
+function numberText(cell: Cell, decimal: string | undefined): string {
+  const text = textOf(cell);
+  if (typeof cell !== 'string') return { true: '1', false: '0' }[text] ?? oneText(cell);
+  if (decimal !== ',') return text;
+  if (text.includes('.') && NUMBER.test(text.replace(',', '').trim())) throw new Bad();
+  const point = text.replace(',', '.');
+  return NUMBER.test(point.trim()) ? point : text;
+}
+
+/** Returns the text of a value that is no list. */
+function oneText(cell: Cell): string {
+  if (typeof cell !== 'string' && cell.json.startsWith('[')) throw new Bad();
+  return textOf(cell);
+}
+
+/** Returns the function that trims a value and empties null values, for options of all columns, a group and a field. */
+function cleaner(...levels: readonly CellOptions[]): (text: string) => string {
+  const trim = levels.reduce((isTrimmed, level) => level.trim ?? isTrimmed, false);
+  const nulls = levels.flatMap(({ nullValues = [] }) => nullValues);
+  return (text) => {
+    const cell = trim ? text.trim() : text;
+    return nulls.some((each) => each === (typeof each === 'string' || !NUMBER.test(cell) ? cell : Number(cell)))
+      ? ''
+      : cell;
+  };
+}
+
+/** Half of a surrogate pair stands for bytes that are not UTF-8. */
+function wellFormed(text: string): string {
+  if (/\p{Surrogate}/u.test(text)) throw new Bad();
+  return text;
+}
+
+/** Permutes 32-bit integers (Wellons' lowbias32). */
+function mix(value: number): number {
+  const half = Math.imul(value ^ (value >>> 16), 0x7feb352d);
+  const whole = Math.imul(half ^ (half >>> 15), 0x846ca68b);
+  return (whole ^ (whole >>> 16)) >>> 0;
+}
+
+/** MurmurHash3_x86_32. */
+function murmur3(bytes: Uint8Array, seed: number): number {
+  const scramble = (block: number): number => {
+    const k = Math.imul(block, 0xcc9e2d51);
+    return Math.imul((k << 15) | (k >>> 17), 0x1b873593);
+  };
+  let hash = seed;
+  for (let i = 0; i < bytes.length; i += 4) {
+    const [a = 0, b = 0, c = 0, d = 0] = bytes.subarray(i, i + 4);
+    hash ^= scramble(a | (b << 8) | (c << 16) | (d << 24));
+    if (i + 4 <= bytes.length) hash = Math.imul((hash << 13) | (hash >>> 19), 5) + 0xe6546b64;
+  }
+  hash ^= bytes.length;
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  return (hash ^ (hash >>> 16)) >>> 0;
+}
+
+/** The two words that identify a value. */
+function hashKey(text: string): readonly [number, number] {
+  if (text === '') return [0, 0x40000000];
+  const number = Number(text);
+  if (/^(0|[1-9]\d*)$/.test(text) && Number.isSafeInteger(number))
+    return [number % 2 ** 32, Math.floor(number / 2 ** 32)];
+  const bytes = Buffer.from(wellFormed(text));
+  return [murmur3(bytes, 0x6b657931), (murmur3(bytes, 0x6b657932) | 0x80000000) >>> 0];
+}
+
+const TIME = /^(\d{4})-?(\d\d)-?(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.\d+)?)?(?:Z|([+-]\d\d):(\d\d))?)?$/;
+
+/** Parses ISO 8601: milliseconds since 1970 as written, and those that its zone is ahead of UTC, if it has one. */
+function parseTime(text: string): { written: number; ahead: number | undefined; isDay: boolean } | undefined {
+  const [, year, month, day, hour, minute = '00', second = '00', zone = '+00', zoneMinute = '0'] =
+    TIME.exec(text) ?? [];
+  const iso = `${year}-${month}-${day}T${hour ?? '00'}:${minute}:${second}.000Z`;
+  const written = Date.parse(iso);
+  if (Number.isNaN(written) || new Date(written).toISOString() !== iso) return undefined;
+  const ahead = Number(zone) * 60 + Number(`${zone[0]}${zoneMinute}`);
+  return { written, ahead: /(Z|[+-]\d\d:\d\d)$/.test(text) ? ahead * 60_000 : undefined, isDay: hour === undefined };
+}
+
+// Filters, splits and conditions.
 
 /** Returns why a row is in no set, or in another than `part`. */
-function excluded(
-  { where, split }: OracleSetup['data'],
-  part: Part,
-  texts: Readonly<Record<string, string>>,
-  line: number,
-): string | undefined {
+function excludedBy(data: DataOptions, part: Part, row: Row, line: number, at: At): string | undefined {
+  const { split, where } = data;
   if (split !== undefined) {
-    if (split.by === 'date' && texts[split.column!] === '')
-      return `missing value in the split column '${split.column!}'`;
-    const found = split.by === 'date' ? partByDate(split, texts) : partByShare(split, texts, line);
+    const found = split.by === 'date' ? partByDate(split, data, row, at) : partByShare(split, data, row, line);
+    if (found === 'missing') return `missing value in the split column '${split.column!}'`;
     if (found !== part) return found === undefined ? 'in no part of the split' : 'in another part of the split';
   }
-  return where === undefined || holds(where, (name) => texts[name]!) === true ? undefined : 'excluded by data.where';
+  return where === undefined || holds(where, conditionTexts(where, data, row, at)) === true
+    ? undefined
+    : 'excluded by data.where';
 }
 
-function partByDate({ column, ...ranges }: SplitRule, texts: Readonly<Record<string, string>>): Part | undefined {
-  const within = ({ from: atLeast, to: atMost }: Range): boolean =>
-    holds({ column: column!, atLeast, atMost }, (name) => texts[name]!) === true;
-  const later = [ranges.valid, ranges.test].filter((range) => range !== undefined);
-  const isBefore = later.map(({ from }) => holds({ column: column!, below: from! }, (name) => texts[name]!) === true);
-  if (ranges.train === undefined ? isBefore.every((each) => each) : within(ranges.train)) return 'train';
-  if (ranges.valid !== undefined && within(ranges.valid)) return 'valid';
-  return ranges.test !== undefined && within(ranges.test) ? 'test' : undefined;
+type Split = NonNullable<DataOptions['split']>;
+
+function partByDate(
+  { column, train, valid, test }: Split,
+  data: DataOptions,
+  row: Row,
+  at: At,
+): Part | 'missing' | undefined {
+  const before = [valid, test].flatMap((range) => (range?.from === undefined ? [] : [{ column, below: range.from }]));
+  const within = (range: Split['train']): Condition => ({ column, atLeast: range!.from, atMost: range!.to });
+  const conditions: [Part, Condition][] = [['train', train === undefined ? { all: before } : within(train)]];
+  if (valid !== undefined) conditions.push(['valid', within(valid)]);
+  if (test !== undefined) conditions.push(['test', within(test)]);
+  const texts = conditionTexts({ all: conditions.map(([, condition]) => condition) }, data, row, at);
+  if (texts[column!] === '') return 'missing';
+  return conditions.find(([, condition]) => holds(condition, texts) === true)?.[0];
 }
 
-function partByShare(
-  { by, column, seed = 0, shares = {} }: SplitRule,
-  texts: Readonly<Record<string, string>>,
-  line: number,
-): Part | undefined {
-  const lineBytes = Buffer.alloc(8);
-  lineBytes.writeUInt32LE(line);
-  const bytes = by === 'key' ? Buffer.from(texts[column!]!) : lineBytes;
+function partByShare({ by, column, seed = 0, shares = {} }: Split, data: DataOptions, row: Row, line: number) {
+  const bytes = by === 'key' ? Buffer.from(cleaner(data)(textOf(row[column!]!))) : Buffer.alloc(8);
+  if (by === 'random') bytes.writeUInt32LE(line);
   const share = murmur3(bytes, 0x5917c3a1 ^ seed) / 2 ** 32;
   const { valid = 0, test = 0, train = 1 - valid - test } = shares;
   if (share < train) return 'train';
-  if (share < train + valid) return 'valid';
-  return share < train + valid + test ? 'test' : undefined;
+  return share < train + valid ? 'valid' : share < train + valid + test ? 'test' : undefined;
+}
+
+const LIMITS = ['above', 'atLeast', 'below', 'atMost'] as const;
+
+/** Lists the comparisons of a condition. */
+function comparisonsOf({ all = [], any: some = [], not, ...comparison }: Condition): readonly Condition[] {
+  const below = [...all, ...some, ...(not === undefined ? [] : [not])].flatMap(comparisonsOf);
+  return comparison.column === undefined ? below : [comparison, ...below];
+}
+
+const conditionColumns = (condition: Condition): readonly string[] => [
+  ...new Set(comparisonsOf(condition).map(({ column }) => column!)),
+];
+
+/** Returns the texts that a condition compares; columns that it compares with numbers have a decimal point. */
+function conditionTexts(condition: Condition, data: DataOptions, row: Row, at: At): Texts {
+  const numbers = comparisonsOf(condition).filter(({ equals, oneOf = [], ...rest }) =>
+    [equals, ...oneOf, ...LIMITS.map((word) => rest[word])].some((value) => typeof value === 'number'),
+  );
+  const read = (name: string): string => {
+    const text = textOf(row[name]!);
+    return cleaner(data)(numbers.some(({ column }) => column === name) ? numberText(text, data.decimal) : text);
+  };
+  return Object.fromEntries(conditionColumns(condition).map((name) => [name, at([name], () => read(name))]));
 }
 
 const TRUTHS = { true: ['true', 'True', 'TRUE', '1'], false: ['false', 'False', 'FALSE', '0'] };
 
 /** Evaluates a condition in three-valued logic; undefined is unknown. */
-function holds(condition: Condition, textOf: (column: string) => string): boolean | undefined {
+function holds(condition: Condition, texts: Texts): boolean | undefined {
   const { column, all, any: some, not, equals, oneOf, isNull } = condition;
-  if (all !== undefined || some !== undefined) {
-    const found = (all ?? some!).map((each) => {
-      try {
-        return holds(each, textOf);
-      } catch (error) {
-        if (error instanceof Bad) return error;
-        throw error;
-      }
-    });
-    if (found.includes(all === undefined)) return all === undefined;
-    const bad = found.find((each) => each instanceof Bad);
-    if (bad !== undefined) throw bad;
-    return found.includes(undefined) ? undefined : all !== undefined;
-  }
   if (not !== undefined) {
-    const found = holds(not, textOf);
+    const found = holds(not, texts);
     return found === undefined ? undefined : !found;
   }
-  const text = textOf(column!);
+  if (column === undefined) {
+    const found = (all ?? some!).map((each) => {
+      try {
+        return holds(each, texts);
+      } catch (error) {
+        return error;
+      }
+    });
+    const decisive = all === undefined;
+    if (found.includes(decisive)) return decisive;
+    const bad = found.find((each) => each instanceof Error);
+    if (bad !== undefined) throw bad;
+    return found.includes(undefined) ? undefined : !decisive;
+  }
+  const text = texts[column]!;
   if (isNull !== undefined) return (text === '') === isNull;
   if (text === '') return undefined;
-  for (const values of [equals === undefined ? undefined : [equals], oneOf]) {
-    if (values === undefined) continue;
-    if (values.every((value) => typeof value === 'boolean') && ![...TRUTHS.true, ...TRUTHS.false].includes(text))
-      throw new Bad();
-    const isEqual = values.some((value) =>
-      typeof value === 'boolean'
-        ? TRUTHS[`${value}`].includes(text)
-        : typeof value === 'string'
-          ? text === value
-          : numberOf(text) === value,
-    );
-    if (!isEqual) return false;
-  }
-  return LIMITS.every((word) => condition[word] === undefined || compares(text, word, condition[word]));
+  return (
+    [equals === undefined ? undefined : [equals], oneOf].every(
+      (values) => values === undefined || isOne(text, values),
+    ) && LIMITS.every((word) => condition[word] === undefined || compares(text, word, condition[word]))
+  );
+}
+
+function isOne(text: string, values: NonNullable<Condition['oneOf']>): boolean {
+  const isTruth = [...TRUTHS.true, ...TRUTHS.false].includes(text);
+  if (!isTruth && values.every((value) => typeof value === 'boolean')) throw new Bad();
+  return values.some((value) => {
+    if (typeof value === 'boolean') return TRUTHS[`${value}`].includes(text);
+    return typeof value === 'string' ? text === value : NUMBER.test(text) && Number(text) === value;
+  });
 }
 
 function compares(text: string, word: (typeof LIMITS)[number], limit: number | string): boolean {
-  const value = typeof limit === 'string' ? readDate(text)?.begin : numberOf(text);
+  const momentOf = (date: string): number | undefined => {
+    const time = date[4] === '-' ? parseTime(date) : undefined;
+    return time && time.written - (time.ahead ?? 0);
+  };
+  const begin = typeof limit === 'string' ? momentOf(limit)! : limit;
+  const isDay = typeof limit === 'string' && parseTime(limit)!.isDay;
+  const value = typeof limit === 'string' ? momentOf(text) : NUMBER.test(text) ? Number(text) : undefined;
   if (value === undefined) throw new Bad();
-  const { begin, end } = typeof limit === 'string' ? readDate(limit)! : { begin: limit, end: limit };
-  const isAfter = end > begin ? value >= end : value > end;
+  const isAfter = isDay ? value >= begin + 86_400_000 : value > begin;
   return { above: isAfter, atLeast: value >= begin, below: value < begin, atMost: !isAfter }[word];
 }
 
-interface LabelReader {
-  readonly name: string;
-  readonly columns: readonly string[];
-  /** Columns with numbers. */
-  readonly numbers: readonly string[];
-  /** Returns NaN for a missing label that the row may have. */
-  read(textOf: (column: string) => string): number;
+// Labels.
+
+const labelOf = ({ name, label }: Task): string => (typeof label === 'string' ? label : `condition of ${name}`);
+const givenOf = ({ given }: Task): string | undefined => (typeof given === 'object' ? given.label : given);
+
+/** Returns the task with the given label, else the one with that name. */
+function parentOf(task: Task, tasks: readonly Task[]): Task | undefined {
+  const others = tasks.filter((other) => other !== task);
+  return others.find(({ label }) => label === givenOf(task)) ?? others.find(({ name }) => name === givenOf(task));
 }
 
-function labelReaders(tasks: readonly Task[]): readonly LabelReader[] {
-  const classes = new Set(
-    tasks.flatMap((task) => [task.type === 'classification' ? labelColumn(task) : '', givenColumn(task, tasks) ?? '']),
-  );
-  const plain = (name: string, mayBeMissing: boolean): LabelReader => ({
-    name,
-    columns: [name],
-    numbers: [name],
-    read(textOf) {
-      if (textOf(name) === '' && mayBeMissing) return NaN;
-      const value = toNumber(textOf(name));
-      if (classes.has(name) && value !== 0 && value !== 1) throw new Bad();
-      return value;
-    },
-  });
-  const readers = tasks.flatMap((task): LabelReader[] => {
-    const name = labelColumn(task);
-    const { label } = task;
-    const others = tasks.filter((other) => labelColumn(other) === name);
-    const mayBeMissing = others.every(({ given, onMissing }) => given !== undefined || onMissing !== 'error');
-    const conditional = (condition: Condition): LabelReader => ({
-      name,
-      columns: conditionColumns(condition),
-      numbers: numberColumns(condition),
-      read(textOf) {
-        const found = holds(condition, textOf);
-        if (found === undefined && !mayBeMissing) throw new Bad();
-        return found === undefined ? NaN : Number(found);
-      },
-    });
-    const given = normalizeGiven(task);
-    return [
-      typeof label === 'string' ? plain(label, mayBeMissing) : conditional(label),
-      ...(given !== undefined && tasksGiven(task, tasks).length === 0 ? [plain(given.named, false)] : []),
-    ];
-  });
-  const weights = tasks.flatMap(({ sampleWeight: column }): LabelReader[] => {
-    const read = (textOf: (column: string) => string): number => {
-      const weight = toNumber(textOf(column!));
-      if (weight < 0) throw new Bad();
-      return weight;
-    };
-    return column === undefined ? [] : [{ name: weightColumn(column), columns: [column], numbers: [column], read }];
-  });
-  const all = [...readers, ...weights];
-  return all.filter(({ name }, i) => all.findIndex((other) => other.name === name) === i);
-}
-
-/** Checks the labels of a row together and adds masks; returns why the row is excluded. */
-function settleLabels(tasks: readonly Task[], labels: Record<string, number>): string | undefined {
+/** Reads labels, given columns and weights; NaN is a missing label that some rows may have. */
+function readLabels(tasks: readonly Task[], data: DataOptions, row: Row, at: At): Record<string, number> {
+  const labels: Record<string, number> = {};
+  const read = (name: string): number => {
+    const text = cleaner(data)(numberText(row[name]!, data.decimal));
+    return text === '' ? NaN : toNumber(text);
+  };
+  const checked = (value: number, isValid: boolean): number => {
+    if (!isValid) throw new Bad();
+    return value;
+  };
+  const isClass = (value: number): boolean => value === 0 || value === 1;
   for (const task of tasks) {
-    const { label, known, mask, chainKnown } = taskColumns(task, tasks);
-    const [value, given] = [labels[label]!, normalizeGiven(task)];
-    const [parent] = tasksGiven(task, tasks);
-    const parentValue = given && labels[givenColumn(task, tasks)!]!;
-    const isDefined =
-      parentValue === undefined
-        ? true
-        : !Number.isNaN(parentValue)
-          ? parentValue === 1
-          : parent?.onMissing === 'mask'
-            ? undefined
-            : false;
-    const what = typeof task.label === 'string' ? task.label : `the label of ${task.name}`;
-    const violations = task.type === 'classification' && given !== undefined ? given.violations : 'keep';
-    if (Number.isNaN(value)) {
-      if (isDefined === true && task.onMissing === 'error') throw new Bad();
-      if (isDefined === true && task.onMissing === 'drop') return `${what} is missing`;
-    } else if (value === 1 && isDefined === false && violations !== 'keep') {
-      if (violations === 'error') throw new Bad();
-      return `${what} is 1 and ${given!.named} is not`;
-    } else if (task.labelRange !== undefined) {
-      if (value < task.labelRange.atLeast || value > (task.labelRange.atMost ?? Infinity)) throw new Bad();
-    } else if ([task.scaling].flat().includes('log1p') && value <= -1) throw new Bad();
-    if (known !== undefined) labels[known] = Number(!Number.isNaN(value));
-    if (known !== undefined && given !== undefined) labels[mask!] = Number(isDefined === true && !Number.isNaN(value));
-    if (chainKnown !== undefined && chainKnown !== known)
-      labels[chainKnown] = Number(isChainKnown(findChain(task, tasks)!, labels));
+    const { label, type } = task;
+    const name = labelOf(task);
+    const users = tasks.filter((other) => labelOf(other) === name);
+    const mayBeMissing = users.every(({ given, onMissing }) => given !== undefined || onMissing !== 'error');
+    labels[name] ??= at(typeof label === 'string' ? [label] : conditionColumns(label), () => {
+      if (typeof label !== 'string') for (const column of conditionColumns(label)) oneText(row[column]!);
+      const value =
+        typeof label === 'string' ? read(label) : Number(holds(label, conditionTexts(label, data, row, at)));
+      return checked(value, Number.isNaN(value) ? mayBeMissing : type !== 'classification' || isClass(value));
+    });
+    const given = givenOf(task);
+    if (given !== undefined && parentOf(task, tasks) === undefined)
+      labels[given] ??= at([given], () => checked(read(given), isClass(read(given))));
   }
-  for (const task of tasks) if (Number.isNaN(labels[labelColumn(task)])) labels[labelColumn(task)] = 0;
-  return undefined;
+  for (const { sampleWeight } of tasks)
+    if (sampleWeight !== undefined)
+      labels[`weight ${sampleWeight}`] = at([sampleWeight], () => checked(read(sampleWeight), read(sampleWeight) >= 0));
+  return labels;
 }
 
 /**
- * Returns whether it is known if all labels of a chain are 1. A missing label without `mask` is 0, unless its parent is
- * unknown.
+ * Checks the labels of a row together. Returns for each task the label, whether it is known, whether it is measured,
+ * whether the labels of its chain are known, and its weight; or why the row is excluded.
  */
+function settleLabels(
+  tasks: readonly Task[],
+  labels: Readonly<Record<string, number>>,
+): Record<string, number> | string {
+  const settled: Record<string, number> = {};
+  for (const task of tasks) {
+    const { name, label, type, onMissing, labelRange, sampleWeight } = task;
+    const [value, parent, given] = [labels[labelOf(task)]!, parentOf(task, tasks), givenOf(task)];
+    const parentValue = given === undefined ? 1 : labels[parent === undefined ? given : labelOf(parent)]!;
+    const isDefined = Number.isNaN(parentValue) && parent?.onMissing === 'mask' ? undefined : parentValue === 1;
+    const shown = typeof label === 'string' ? label : `the label of ${name}`;
+    const violations = typeof task.given === 'object' ? task.given.violations : 'error';
+    if (Number.isNaN(value)) {
+      if (isDefined === true && onMissing === 'error') throw new Bad();
+      if (isDefined === true && onMissing === 'drop') return `${shown} is missing`;
+    } else if (type === 'classification' && value === 1 && isDefined === false && violations !== 'keep') {
+      if (violations === 'error') throw new Bad();
+      return `${shown} is 1 and ${given} is not`;
+    } else if (value < (labelRange?.atLeast ?? -Infinity) || value > (labelRange?.atMost ?? Infinity)) throw new Bad();
+    else if ([task.scaling].flat().includes('log1p') && value <= -1) throw new Bad();
+    const isKnown = !Number.isNaN(value) || onMissing !== 'mask';
+    settled[name] = Number.isNaN(value) ? 0 : value;
+    settled[`${name}.known`] = Number(isKnown);
+    settled[`${name}.measured`] = Number(isKnown && isDefined === true);
+    settled[`${name}.chain`] = Number(isChainKnown(chainOf(task, tasks) ?? [task], labels));
+    settled[`${name}.weight`] = sampleWeight === undefined ? 1 : labels[`weight ${sampleWeight}`]!;
+  }
+  return settled;
+}
+
+/** Returns the tasks from a root to `task`; undefined if an ancestor is no classification task. */
+function chainOf(task: Task, tasks: readonly Task[]): readonly Task[] | undefined {
+  if (task.given === undefined) return [task];
+  const parent = parentOf(task, tasks);
+  const above = parent?.type === 'classification' ? chainOf(parent, tasks) : undefined;
+  return above && [...above, task];
+}
+
+/** Returns whether it is known if all labels of a chain are 1: a known label other than 1 decides. */
 function isChainKnown(chain: readonly Task[], labels: Readonly<Record<string, number>>): boolean {
   let isKnown = true;
-  for (const { onMissing, ...task } of chain) {
-    const value = labels[labelColumn(task)]!;
-    const isUnknown: boolean = Number.isNaN(value) && (onMissing === 'mask' || (onMissing !== 'negative' && !isKnown));
-    if (!isUnknown && value !== 1) return true;
-    isKnown &&= !isUnknown;
+  for (const task of chain) {
+    const value = labels[labelOf(task)]!;
+    const isOpen: boolean =
+      Number.isNaN(value) && (task.onMissing === 'mask' || (task.onMissing !== 'negative' && !isKnown));
+    if (!isOpen && value !== 1) return true;
+    isKnown &&= !isOpen;
   }
   return isKnown;
 }
 
-/** Returns the function that keeps or excludes the usable rows of a file, in order. */
-function sampler(
-  { data, tasks }: OracleSetup,
-  isTraining: boolean,
-): (labels: Readonly<Record<string, number>>) => boolean {
-  const { negativeSampling: sampling } = data;
-  if (sampling === undefined || !isTraining) return () => true;
-  const key = streamKey(sampling.seed ?? 0, 'negatives');
-  const classes = tasks.filter(({ type }) => type === 'classification').map(labelColumn);
-  const knowns = rootTasks(tasks).flatMap((task) => taskColumns(task, tasks).known ?? []);
-  let row = 0;
-  return (labels) =>
-    mix(mix(row++) ^ key) / 2 ** 32 < sampling.rate ||
-    classes.some((name) => labels[name] === 1) ||
-    knowns.some((name) => labels[name] !== 1);
+// Features.
+
+/** Values of a row for a feature: one, the items of a bag, or the elements of a vector. */
+type Items = readonly (readonly [text: string, weight: number])[];
+
+/** A feature. Before `learn`, `encode` throws Bad for values that cannot be learned from. */
+interface Feature {
+  readonly name: string;
+  readonly columns: readonly string[];
+  /** Feature whose table it uses. */
+  readonly owner: string;
+  read(cells: readonly Cell[]): Items;
+  encode(items: Items): Value;
+  /** Receives the items of each valid row before all rows are learned from. */
+  accept?(items: Items): void;
+  /** Receives the items of all rows, of all features that use its table. */
+  learn(rows: readonly Items[]): void;
 }
 
-/** The two words that identify a value. */
-function keyOf(text: string): readonly [number, number] {
-  if (text === '') return [0, 0x40000000];
-  const number = Number(text);
-  if (/^(0|[1-9]\d*)$/.test(text) && Number.isSafeInteger(number))
-    return [number % 2 ** 32, Math.floor(number / 2 ** 32)];
-  const bytes = Buffer.from(text);
-  return [murmur3(bytes, 0x6b657931), (murmur3(bytes, 0x6b657932) | 0x80000000) >>> 0];
+/** Maps single values to ids or numbers. */
+interface Codec {
+  encode(text: string): number;
+  /** Receives all values that are not missing. */
+  learn?(texts: readonly string[]): void;
+  /** Number of rows of the table, without one for missing values. */
+  rows?(): number;
+  /** Whether a missing value is learned as one more string. */
+  readonly hasVocabulary?: boolean;
+}
+
+function buildFeatures(groups: readonly GroupOptions[], data: DataOptions): readonly Feature[] {
+  const codecs: Record<string, Pick<Codec, 'encode'>> = {};
+  return groups.flatMap(({ fields, ...group }) =>
+    fields.flatMap((entry): readonly Feature[] => {
+      const own = typeof entry === 'object' && 'name' in entry ? entry : undefined;
+      const columns =
+        typeof entry === 'string' ? [entry] : own === undefined ? (entry as readonly string[]) : [own.name];
+      const options = { ...group, ...own };
+      const clean = cleaner(data, group, own ?? {});
+      const [column] = columns as [string];
+      const isNumber = ['numeric', 'bucketized', 'piecewise-linear'].includes(group.type);
+      const read = (cells: readonly Cell[]): Items => {
+        const texts = cells.map((cell) => clean(isNumber ? numberText(cell, data.decimal) : oneText(cell)));
+        if (texts.length > 1 && texts.some((text) => text.includes('\u001f'))) throw new Bad();
+        return [[texts.length > 1 && texts.includes('') ? '' : texts.join('\u001f'), 1]];
+      };
+      const single = (name: string, codec: Codec, missing?: FieldOptions['fillMissing']): Feature => {
+        const owner = options.table ?? name;
+        const complete = (codecs[name] = withMissing(codec, missing));
+        return {
+          ...{ name, columns, owner, read },
+          encode: ([item]) => codecs[owner]!.encode(item![0]),
+          learn: (rows) => complete.learn(rows.flat().map(([text]) => text)),
+        };
+      };
+      const encoding = encodingOf(options.encoding, column);
+      switch (group.type) {
+        case 'categorical':
+          return [single(column, encoding, options.fillMissing)];
+        case 'cross': {
+          const hashed = { name: 'hash', buckets: options.buckets, seed: options.seed };
+          return [single(columns.join('_X_'), encodingOf(options.encoding ?? hashed, column))];
+        }
+        case 'numeric': {
+          const encode = (text: string): number => (text === '' ? 1 : 0 * toNumber(text));
+          const indicator = options.indicator === true ? [single(`${column}_missing`, { encode })] : [];
+          return [single(column, numberCodec(options)), ...indicator];
+        }
+        case 'bucketized':
+          return [single(`${column}_bucketized`, bucketCodec(options), options.fillMissing)];
+        case 'piecewise-linear':
+          return [single(`${column}_piecewise`, piecewiseCodec(options))];
+        case 'date':
+          return (options.parts ?? ['hour', 'weekday']).map((part) =>
+            single(`${column}_${part}`, dateCodec(part, options), options.fillMissing),
+          );
+        case 'bag': {
+          const bag = single(column, encoding);
+          const encode = (items: Items): Value =>
+            items.map(([id, weight]) => [codecs[bag.owner]!.encode(id), Math.fround(weight)]);
+          return [{ ...bag, read: ([cell]) => readBag(cell!, options, clean), encode }];
+        }
+        default:
+          return [{ name: column, columns, owner: column, ...vectorCodec(options, clean) }];
+      }
+    }),
+  );
+}
+
+function encodingOf(spec: FieldOptions['encoding'] = 'ids', column: string): Codec {
+  const { name, minCount = 1, buckets = 1, seed = 0, sizes = {} } = typeof spec === 'string' ? { name: spec } : spec;
+  if (name === 'ids') return idCodec(sizes[column]);
+  if (name === 'tokens') return tokenCodec(minCount);
+  if (name === 'auto') return autoCodec();
+  const bucketOf = (text: string): number => 1 + (murmur3(Buffer.from(wellFormed(text)), seed) % buckets);
+  return { encode: (text) => (text === '' ? 0 : bucketOf(text)), rows: () => buckets + 1 };
+}
+
+function idCodec(given = Infinity): Codec {
+  let size = given;
+  const parse = (text: string): number => {
+    if (!/^\d+$/.test(text) || Number(text) >= Math.min(given, 2 ** 31)) throw new Bad();
+    return Number(text);
+  };
+  return {
+    encode: (text) => (parse(text) < size ? parse(text) : 0),
+    learn: (texts) => void (size = given < Infinity ? given : 1 + Math.max(0, ...texts.map(parse))),
+    rows: () => size,
+  };
+}
+
+/** Most frequent first, then in string order. */
+function tokenCodec(minCount: number): Codec {
+  let vocabulary: readonly string[] = [];
+  return {
+    hasVocabulary: true,
+    encode: (text) => vocabulary.indexOf(wellFormed(text)) + 1,
+    learn(texts) {
+      const counts: Record<string, number> = {};
+      for (const text of texts) counts[text] = (counts[text] ?? 0) + 1;
+      const frequent = Object.entries(counts).filter(([, count]) => count >= minCount);
+      vocabulary = frequent.sort(([a, m], [b, n]) => n - m || (a < b ? -1 : 1)).map(([text]) => text);
+    },
+  };
+}
+
+/** Ids if all strings are integers from 1 that cover half of their range. */
+function autoCodec(): Codec {
+  let ids: Codec | undefined;
+  const tokens = tokenCodec(1);
+  return {
+    hasVocabulary: true,
+    encode: (text) =>
+      (ids === undefined ? tokens : /^\d+$/.test(text) && Number(text) < 2 ** 31 ? ids : NONE).encode(text),
+    learn(texts) {
+      const areIds = texts.length > 0 && texts.every((text) => /^[1-9]\d{0,9}$/.test(text) && Number(text) < 2 ** 31);
+      if (areIds && new Set(texts).size >= Math.max(...texts.map(Number)) / 2) ids = idCodec();
+      (ids ?? tokens).learn!(texts);
+    },
+  };
+}
+const NONE: Codec = { encode: () => 0 };
+
+/** Adds the treatment of missing values: the out-of-vocabulary id, a separate row, or an error. */
+function withMissing(codec: Codec, missing: FieldOptions['fillMissing']): Required<Pick<Codec, 'encode' | 'learn'>> {
+  const isString = missing === 'token' && codec.hasVocabulary === true;
+  const named = (text: string): string => {
+    if (isString && text === '\u001f') throw new Bad();
+    return isString && text === '' ? '\u001f' : text;
+  };
+  return {
+    learn: (texts) => codec.learn?.(texts.map(named).filter((text) => text !== '')),
+    encode(text) {
+      if (missing === undefined || named(text) !== '') return codec.encode(named(text));
+      if (missing === 'error') throw new Bad();
+      return missing === 'token' ? codec.rows!() : 0;
+    },
+  };
+}
+
+const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
+const ascending = (values: readonly number[]): readonly number[] => [...values].sort((a, b) => a - b);
+
+/** Scaling steps in order, of which one is fitted. */
+function scaler(scaling: FieldOptions['scaling'] = 'none') {
+  const steps = [scaling].flat();
+  const fitted = steps.findIndex((step) => step === 'standard' || step === 'min-max');
+  let [subtract, divide] = [0, 1];
+  const apply = (value: number, some: readonly string[]): number =>
+    some.reduce((scaled, step) => {
+      if (step !== 'log1p') return (scaled - subtract) / divide;
+      if (scaled <= -1) throw new Bad();
+      return Math.log1p(scaled);
+    }, value);
+  return {
+    isFitted: fitted >= 0,
+    scale: (value: number) => apply(value, steps),
+    learn(values: readonly number[]) {
+      const all = values.map((value) => apply(value, steps.slice(0, Math.max(0, fitted))));
+      const [least, range, center] = [Math.min(...all), Math.max(...all) - Math.min(...all), mean(all)];
+      if (steps[fitted] === 'min-max') [subtract, divide] = [least, range || 1];
+      if (steps[fitted] !== 'standard') return;
+      [subtract, divide] = range === 0 ? [least, 1] : [center, Math.sqrt(mean(all.map((x) => (x - center) ** 2)))];
+    },
+  };
+}
+
+function numberCodec({ scaling, fillMissing = 'error' }: FieldOptions): Codec {
+  const { scale, learn, isFitted } = scaler(scaling);
+  let fill = typeof fillMissing === 'number' ? fillMissing : 0;
+  return {
+    encode: (text) => scale(text === '' && fillMissing !== 'error' ? fill : toNumber(text)),
+    learn(texts) {
+      const values = ascending(texts.map(toNumber));
+      const middle = (values.length - 1) / 2;
+      if (values.length === 0 && (isFitted || fillMissing === 'mean' || fillMissing === 'median'))
+        throw new NothingToLearn();
+      learn(values);
+      if (fillMissing === 'mean') fill = mean(values);
+      if (fillMissing === 'median') fill = (values[Math.floor(middle)]! + values[Math.ceil(middle)]!) / 2;
+    },
+  };
+}
+
+/** Lower bounds of buckets with sizes as equal as possible, except of the first. */
+function quantilesOf(values: readonly number[], count: number): readonly number[] {
+  const [, ...candidates] = ascending([...new Set(values)]);
+  const below = candidates.map((candidate) => values.filter((value) => value < candidate).length);
+  const nearest = Array.from({ length: count - 1 }, (_, i) => {
+    const distances = below.map((number) => Math.abs(number - ((i + 1) * values.length) / count));
+    return candidates[distances.indexOf(Math.min(...distances))]!;
+  });
+  return candidates.length === 0 ? [] : [...new Set(nearest)];
+}
+
+function bucketCodec({ boundaries, quantiles = 0 }: FieldOptions): Codec {
+  let limits = boundaries ?? [];
+  return {
+    encode(text) {
+      if (text === '') return 0;
+      const value = toNumber(text);
+      return 1 + limits.filter((limit) => limit <= value).length;
+    },
+    learn: (texts) => void (limits = boundaries ?? quantilesOf(texts.map(toNumber), quantiles)),
+    rows: () => limits.length + 2,
+  };
+}
+
+function piecewiseCodec({ bins = 32, fillMissing }: FieldOptions): Codec {
+  let knots: readonly number[] = [];
+  return {
+    encode(text) {
+      if (text === '' && fillMissing !== 'error') return 0;
+      const value = toNumber(text);
+      const at = knots.filter((knot) => knot <= value).length;
+      if (at === 0 || at === knots.length) return Math.max(1, at);
+      return at + (value - knots[at - 1]!) / (knots[at]! - knots[at - 1]!);
+    },
+    learn(texts) {
+      const values = texts.map(toNumber);
+      if (values.length === 0) throw new NothingToLearn();
+      knots = [...new Set([Math.min(...values), ...quantilesOf(values, bins), Math.max(...values)])];
+    },
+  };
+}
+
+function dateCodec(part: string, { format = 'iso', timeZone = 'UTC' }: FieldOptions): Codec {
+  const encode = (text: string): number => {
+    if (text === '') return 0;
+    const unit = format === 'seconds' ? 1000 : 1;
+    const time = format === 'iso' ? parseTime(text) : { written: toNumber(text) * unit, ahead: 0, isDay: false };
+    if (time === undefined || (part === 'hour' && time.isDay)) throw new Bad();
+    const instant = time.written - (time.ahead ?? 0);
+    const local = new Date(time.ahead === undefined ? time.written : instant + zoneOffset(instant, timeZone));
+    if (part === 'hour') return 1 + local.getUTCHours();
+    if (part === 'weekday') return 1 + ((local.getUTCDay() + 6) % 7);
+    return part === 'day' ? local.getUTCDate() : 1 + local.getUTCMonth();
+  };
+  return { encode, rows: () => 1 + { hour: 24, weekday: 7, day: 31, month: 12 }[part]! };
+}
+
+/** Milliseconds that a zone is ahead of UTC. */
+function zoneOffset(instant: number, timeZone: string): number {
+  const [, hours] = /^([+-]\d\d):00$/.exec(timeZone) ?? [];
+  if (hours !== undefined) return Number(hours) * 3_600_000;
+  const clock = new Date(instant).toLocaleString('sv-SE', { timeZone });
+  return Date.parse(`${clock.replace(' ', 'T')}Z`) - Math.floor(instant / 1000) * 1000;
+}
+
+/** Reads the items of a bag that are not null values: those with the largest weights. */
+function readBag(cell: Cell, options: FieldOptions, clean: (text: string) => string): Items {
+  const {
+    separators: { items: between = '|', weight: colon = ':' } = {},
+    format = 'auto',
+    maxItems = Infinity,
+  } = options;
+  const separated = (written: string): Items => {
+    const item = clean(written);
+    const at = item.lastIndexOf(colon);
+    if (item === '' && written !== '') return [];
+    return [at < 0 ? [item, 1] : [item.slice(0, at), toNumber(item.slice(at + 1))]];
+  };
+  const text = typeof cell === 'string' ? clean(cell) : cell.json;
+  const isListed = typeof cell !== 'string' || (format !== 'separated' && /^\[[^]*\]$/.test(text));
+  const listed = isListed ? jsonItems(text) : undefined;
+  if (listed === undefined && format === 'json' && text !== '') throw new Bad();
+  const items = (listed ?? (text === '' ? [] : text.split(between).flatMap(separated))).filter(
+    ([id]) => id === '' || clean(id) !== '',
+  );
+  for (const [id, weight] of items)
+    if (id === '' || !Number.isFinite(Math.fround(weight)) || (weight < 0 && (options.pooling ?? 'mean') === 'mean'))
+      throw new Bad();
+  // The first among equals.
+  const byWeight = items.map((_, i) => i).sort((a, b) => items[b]![1] - items[a]![1] || a - b);
+  return items.filter((_, i) => byWeight.indexOf(i) < maxItems).map(([id, weight]) => [clean(id), weight]);
+}
+
+/** Parses a JSON list of ids, pairs or objects; undefined if it is not JSON. */
+function jsonItems(text: string): Items | undefined {
+  let list: unknown;
+  try {
+    list = JSON.parse(text);
+  } catch {
+    if (text.startsWith("['")) throw new Bad();
+    return undefined;
+  }
+  if (!Array.isArray(list)) return [[text, 1]];
+  return list.map((item: unknown) => {
+    const pair = Array.isArray(item)
+      ? item.length === 2
+        ? { id: item[0] as unknown, weight: item[1] as unknown }
+        : {}
+      : item;
+    const { id, weight = 1 } = (typeof pair === 'object' ? (pair ?? {}) : { id: pair }) as {
+      id?: unknown;
+      weight?: unknown;
+    };
+    if (typeof id !== 'string' && !Number.isSafeInteger(id)) throw new Bad();
+    return [String(id), typeof weight === 'number' ? weight : NaN];
+  });
+}
+
+function vectorCodec(
+  options: FieldOptions,
+  clean: (text: string) => string,
+): Omit<Feature, 'name' | 'columns' | 'owner'> {
+  const { length: given, fillMissing = 'error', indicator = false, separator = '|', scaling } = options;
+  let [length, fills] = [given, [] as readonly number[]];
+  const scalers: ReturnType<typeof scaler>[] = [];
+  const scalerAt = (i: number): ReturnType<typeof scaler> => (scalers[i] ??= scaler(scaling));
+  return {
+    read([cell]) {
+      const text = clean(textOf(cell!));
+      const inner = /^\[([^]*)\]$/.exec(text)?.[1]!.trim();
+      if ((inner ?? text) === '') return [];
+      const parts = inner === undefined ? text.split(separator) : inner.split(inner.includes(',') ? ',' : /\s+/);
+      return parts.map((part) => [part.trim(), Math.fround(toNumber(part.trim()))]);
+    },
+    encode(items) {
+      if (items.length === 0 ? fillMissing === 'error' : items.length !== (length ?? items.length)) throw new Bad();
+      const values =
+        items.length === 0
+          ? Array.from({ length: length ?? 0 }, (_, i) => fills[i] ?? 0)
+          : items.map(([, value]) => value);
+      const scaled = values.map((value, i) => scalerAt(i).scale(value));
+      return indicator ? [...scaled, Number(items.length === 0)] : scaled;
+    },
+    accept: (items) => void (length ??= items.length || undefined),
+    learn(rows) {
+      const vectors = rows.filter(({ length: found }) => found > 0);
+      if (vectors.length === 0 && (given === undefined || fillMissing === 'mean' || scalerAt(0).isFitted))
+        throw new NothingToLearn();
+      for (let i = 0; i < (vectors.length && length!); i++) {
+        const values = vectors.map((vector) => vector[i]![1]);
+        scalerAt(i).learn(values);
+        if (fillMissing === 'mean') fills = [...fills, mean(values)];
+      }
+    },
+  };
 }

@@ -240,16 +240,9 @@ const FIELDS: readonly (readonly [string, object, readonly string[], readonly st
   ['trimmed ids', { type: 'categorical', trim: true, fillMissing: 'unknown' }, ['4'], [...IDS, ' 4 ', '    ', '4 4']],
 ];
 
-/**
- * Values that a field encodes but ONNX has no operators for: other whitespace to trim, and other notations of numbers
- * that are null values.
- */
-function isBeyondOnnx({ trim = false, nullValues: blank = [] }: CellOptions, cell: string): boolean {
-  const isOdd =
-    blank.some((each) => typeof each === 'number') &&
-    /^(0[xXbBoO].*|[-+.\d].*\s)$/.test(trim ? cell.trim() : cell) &&
-    Number.isFinite(Number(cell));
-  return isOdd || (trim && cell !== cell.trim() && !/^ *[^ \s]* *$/.test(cell));
+/** Values that a field encodes but ONNX has no operators for: other whitespace to trim. */
+function isBeyondOnnx({ trim = false }: CellOptions, cell: string): boolean {
+  return trim && cell !== cell.trim() && !/^ *[^ \s]* *$/.test(cell);
 }
 
 describe('raw values in ONNX', () => {

@@ -13,7 +13,7 @@ import {
 } from '../readers/fingerprint.js';
 
 /** Raise it when the same cells become other numbers, or files of the cache mean something else. */
-export const VERSION = 4;
+export const VERSION = 5;
 /** The file of a folder that says what the folder is. */
 export const ENTRY = 'entry.json';
 

@@ -3,7 +3,7 @@ import { cleanEncoder, cleanFit } from '../../features/clean-field.js';
 import type { Fit } from '../../features/feature.js';
 import type { Fitted } from '../../features/feature-types.js';
 import type { FieldFitter, ReadColumns } from '../../features/kinds/kind.js';
-import { fieldColumn, fieldFitter, fieldReader } from '../../features/kinds/kinds.js';
+import { fieldColumn, fieldFitter, fieldReader, isCompared } from '../../features/kinds/kinds.js';
 import { labelReader } from '../rows/label-columns.js';
 import { labelStorage, type RowFormat } from '../rows/row-format.js';
 
@@ -25,7 +25,9 @@ export function finishFits(fits: ReadonlyMap<string, Fit>): Fitted {
 /** Readers that check all values of a row, and the fitters that observe the rows that are valid. */
 export interface FitReaders {
   readonly readers: readonly ReadColumns[];
-  /** Readers after these, which compare rows; raw rows are compared when they are fitted. */
+  /** Readers of the rows that are valid otherwise. */
+  readonly late: readonly ReadColumns[];
+  /** Compare the rows that are valid by then; raw rows are compared when they are fitted. */
   readonly together: readonly ReadColumns[];
   readonly fitters: readonly FieldFitter[];
   /** Block of the labels, and of the fields that are not fitted. */
@@ -35,21 +37,21 @@ export interface FitReaders {
 
 /** Creates the readers of a fit: a row with any invalid value is not observed. */
 export function fitReaders(format: RowFormat, fits: ReadonlyMap<string, Fit>): FitReaders {
-  const readers = format.labels.map(labelReader);
+  const [readers, late]: [ReadColumns[], ReadColumns[]] = [format.labels.map(labelReader), []];
   const columns = labelStorage(format);
   const fitters: FieldFitter[] = [];
   for (const field of format.fields) {
     const fit = fits.get(field.owner);
     if (fit === undefined) {
       const encoded = { ...field, ...cleanEncoder(field.encoder(undefined), field) };
-      readers.push(fieldReader(encoded));
+      (isCompared(field) ? late : readers).push(fieldReader(encoded));
       columns.push(fieldColumn(encoded));
       continue;
     }
     const fitter = fieldFitter(field, cleanFit(fit, field));
     fitters.push(fitter);
-    readers.push((rows) => fitter.check(rows));
+    (isCompared(field) ? late : readers).push((rows) => fitter.check(rows));
   }
   const together = fitters.flatMap(({ checkTogether }) => checkTogether ?? []);
-  return { readers, together, fitters, block: createRowBlock(columns, 0), columns };
+  return { readers, late, together, fitters, block: createRowBlock(columns, 0), columns };
 }

@@ -7,7 +7,7 @@ import { createCleaner, type CellOptions } from '../../features/cells.js';
 import type { Field } from '../../features/feature.js';
 import type { RawForm, ReadColumns } from '../../features/kinds/kind.js';
 import { fieldLists, rawForm } from '../../features/kinds/kinds.js';
-import { itemReader, itemRows, oneValueReader } from '../../features/kinds/one-value.js';
+import { itemReader, itemRows, numberColumnsOf, oneValueReader } from '../../features/kinds/one-value.js';
 import { textReader, type StringPool } from '../../features/vocabulary/string-pool.js';
 import { TextCounter } from '../../features/vocabulary/text-counter.js';
 import type { FileColumns, RowSource } from '../readers/cell-file.js';
@@ -27,6 +27,8 @@ import { fitReaders, startFits } from './fit-readers.js';
 export interface RawColumn {
   readonly name: string;
   readonly form: RawForm;
+  /** Whether all that read it read numbers, which are stored with a decimal point. */
+  readonly isNumber: boolean;
   /** The field that reads it, if it is a list. */
   readonly field: Field | undefined;
   /** Cleaning of all that read it. */
@@ -40,26 +42,30 @@ const NUMBER_WORDS = 2;
 export function rawColumns(format: RowFormat): readonly RawColumn[] {
   const fits = startFits(format);
   const { cells: cellsOfAll = {} } = format.spec;
-  const columns = new Map<string, { forms: Set<RawForm>; field: Field | undefined; cells: CellOptions[] }>();
-  const add = (names: readonly string[], form: RawForm, cells: CellOptions, field?: Field): void => {
+  const columns = new Map<string, Omit<RawColumn, 'name' | 'form'> & { readonly forms: ReadonlySet<RawForm> }>();
+  const add = (names: readonly string[], form: RawForm, isNumber: boolean, cells: CellOptions, field?: Field): void => {
     for (const name of names) {
-      const found = columns.get(name) ?? { forms: new Set(), field: undefined, cells: [] };
-      found.forms.add(form);
-      found.field ??= field;
-      found.cells.push(cells);
-      columns.set(name, found);
+      const found = columns.get(name);
+      columns.set(name, {
+        forms: new Set(found?.forms).add(form),
+        isNumber: isNumber && found?.isNumber !== false,
+        field: found?.field ?? field,
+        cells: [...(found?.cells ?? []), cells],
+      });
     }
   };
-  for (const label of format.labels) add(label.columns, isPlainLabel(label) ? 'number' : 'text', cellsOfAll);
+  for (const label of format.labels)
+    add(label.columns, isPlainLabel(label) ? 'number' : 'text', label.isCondition !== true, cellsOfAll);
   for (const field of format.fields) {
     const fit = fits.get(field.owner);
     const reading = fit === undefined ? cleanEncoder(field.encoder(undefined), field) : cleanFit(fit, field);
-    add(field.columns, rawForm(field, reading), field.cells ?? {}, field);
+    const isNumber = numberColumnsOf(field.columns, reading).length > 0;
+    add(field.columns, rawForm(field, reading), isNumber, field.cells ?? {}, field);
   }
-  add(format.keys, 'text', {});
-  return [...columns].map(([name, { forms, field, cells }]) => {
+  add(format.keys, 'text', false, {});
+  return [...columns].map(([name, { forms, ...column }]) => {
     const [form, ...others] = forms;
-    return { name, form: others.length > 0 ? 'text' : form!, field, cells };
+    return { name, form: others.length > 0 ? 'text' : form!, ...column };
   });
 }
 
@@ -87,14 +93,15 @@ export function rawCollector(file: FileColumns, format: RowFormat): RawCollector
     if (column.form === 'vector') return listWriter(column);
     const counter = new TextCounter(column.name);
     counters.set(column.name, counter);
-    return column.form === 'text' ? textWriter(column, counter) : listWriter(column, counter);
+    return column.form === 'text' ? textWriter(column, counter, file.dialect) : listWriter(column, counter);
   });
-  const { readers, block, columns: checked } = fitReaders(format, startFits(format));
+  const { readers, late, block, columns: checked } = fitReaders(format, startFits(format));
   return {
     collector: new RowCollector(file, {
       format,
       columns: rawStorage(columns),
       readers,
+      late,
       checked: { block, columns: checked },
       writers,
     }),
@@ -102,8 +109,17 @@ export function rawCollector(file: FileColumns, format: RowFormat): RawCollector
   };
 }
 
-function textWriter({ name }: RawColumn, counter: TextCounter): ReadColumns {
-  return oneValueReader([name], { ...numbering(counter), takesLists: true }, ({ ids }) => columnOf(ids, name));
+function textWriter({ name, isNumber }: RawColumn, counter: TextCounter, dialect: FileColumns['dialect']): ReadColumns {
+  const { encode, direct } = numbering(counter);
+  const numberColumns = isNumber ? [name] : [];
+  // The bytes of numbers may have decimal commas.
+  const reading = {
+    encode,
+    numberColumns,
+    takesLists: true,
+    direct: isNumber && dialect?.decimal === ',' ? undefined : direct,
+  };
+  return oneValueReader([name], reading, ({ ids }) => columnOf(ids, name));
 }
 
 /** Numbers texts in the order of their appearance. */
@@ -195,7 +211,7 @@ async function readDictionaries({ folder, manifest }: Shards): Promise<ReadonlyM
 
 function readColumn(
   block: RowBlock,
-  { name, form }: RawColumn,
+  { name, form, isNumber }: RawColumn,
   dictionaries: ReadonlyMap<string, DictionaryValues>,
   dialect: FileColumns['dialect'],
 ): Column {
@@ -203,7 +219,7 @@ function readColumn(
   switch (form) {
     case 'text': {
       const column = dictionaryColumn(columnOf(block.ids, name), dictionaries.get(name)!);
-      return { ...column, ...numberTextOf(dialect?.decimal, column.text) };
+      return { ...column, ...numberTextOf(isNumber ? undefined : dialect?.decimal, column.text) };
     }
     case 'number': {
       const values = doublesOf(columnOf(block.vectors, name).data);

@@ -109,7 +109,12 @@ function columnOf({ kinds, begins, ends, values, hasBooleans }: Cells, bytes: Bu
     if (list === undefined) throw new Error(`JSON.parse refuses ${text(row)}`);
     return list;
   };
-  return { type: 'a JSON value', text, numbers: { values, isWhole: !hasBooleans }, listAt };
+  const numberText = (row: number, isCompared: boolean): string => {
+    const written = text(row);
+    if (isCompared || kinds[row] !== LITERAL) return written;
+    return written === 'true' ? '1' : written === 'false' ? '0' : written;
+  };
+  return { type: 'a JSON value', text, numberText, numbers: { values, isWhole: !hasBooleans }, listAt };
 }
 
 /** Returns a string with escapes; NOT_TEXT marks half of a surrogate pair. */

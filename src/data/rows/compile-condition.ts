@@ -1,6 +1,7 @@
 import { conditionColumns, LIMITS, type Condition, type ConditionValue, type Limit } from '../../core/conditions.js';
 import { quoted } from '../../core/errors.js';
 import { readDate } from '../../text/dates.js';
+import { isDecimal } from '../../text/decimal.js';
 import { InvalidValueError } from '../../text/invalid-value.js';
 
 /** A compiled condition. */
@@ -106,10 +107,8 @@ function createBooleanCheck(place: string, value: ConditionValue): Test {
 function createEquality(value: ConditionValue): Test {
   if (typeof value === 'boolean') return (cell) => (TRUTHS[`${value}`] as readonly string[]).includes(cell);
   if (typeof value === 'string') return (cell) => cell === value;
-  return (cell) => NUMBER.test(cell) && Number(cell) === value;
+  return (cell) => isDecimal(cell) && Number(cell) === value;
 }
-
-const NUMBER = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/;
 
 function createComparison(word: (typeof LIMITS)[number], limit: Limit, place: string): Test {
   const isDate = typeof limit === 'string';
@@ -121,7 +120,7 @@ function createComparison(word: (typeof LIMITS)[number], limit: Limit, place: st
   );
   const parse = isDate
     ? (cell: string) => readDate(cell)?.begin
-    : (cell: string) => (NUMBER.test(cell) ? Number(cell) : undefined);
+    : (cell: string) => (isDecimal(cell) ? Number(cell) : undefined);
   // A day excludes its end; a number or a time is its own end.
   const isDay = end > begin;
   const compare: (value: number) => boolean = {

@@ -17,7 +17,9 @@ export interface LabelColumn {
   /** Data columns that it is computed from. */
   readonly columns: readonly string[];
   /** Data columns that are numbers, or are compared with numbers. */
-  readonly numberColumns?: readonly string[];
+  readonly numberColumns: readonly string[];
+  /** Whether a condition computes the label. */
+  readonly isCondition?: true;
   /** Whether a missing value may be valid; it is read as NaN, which the label rule replaces. */
   readonly mayBeBlank: boolean;
   /** Whether values must be read as texts, since a number may be a null value. */
@@ -31,12 +33,13 @@ export interface LabelColumn {
 
 /** Creates the reader of a label column. */
 export function labelReader(label: LabelColumn): ReadColumns {
-  const { name, type, columns, numberColumns, parse } = label;
+  const { name, type, columns, numberColumns, isCondition, parse } = label;
   return oneValueReader(
     columns,
     {
+      numberColumns,
+      isCondition,
       encode: parse,
-      numberColumns: isOwnColumn(label) ? columns : numberColumns,
       direct: isPlainLabel(label) ? { cell: type === 'class' ? 'class' : 'number' } : undefined,
     },
     ({ labels }) => labels.get(name)!,
@@ -98,7 +101,8 @@ function plainLabel(name: string, isClass: boolean, mayBeBlank: boolean): LabelC
     if (text === '') return readMissing(mayBeBlank, isClass ? '0 or 1' : 'a decimal number', isClass);
     return isClass ? parseClass(text, name) : parseNumber(text);
   };
-  return { name, type: isClass ? 'class' : 'number', columns: [name], mayBeBlank, parse };
+  const columns = [name];
+  return { name, type: isClass ? 'class' : 'number', columns, numberColumns: columns, mayBeBlank, parse };
 }
 
 function conditionLabel(name: string, condition: Condition, mayBeBlank: boolean): LabelColumn {
@@ -110,7 +114,8 @@ function conditionLabel(name: string, condition: Condition, mayBeBlank: boolean)
     const found = holds(cells);
     return found === undefined ? readMissing(mayBeBlank, 'a value to compare', true) : Number(found);
   };
-  return { name, type: 'class', columns, numberColumns: numberColumns(condition), mayBeBlank, parse };
+  const compared = numberColumns(condition);
+  return { name, type: 'class', columns, numberColumns: compared, isCondition: true, mayBeBlank, parse };
 }
 
 /** Returns the column of row weights, factors of the loss. */

@@ -3,7 +3,7 @@ import { compactRows, createRowBlock, reserveRows, type BlockColumn, type RowBlo
 import type { Batch } from '../../core/batch.js';
 import type { KeyTexts } from '../../core/row-key.js';
 import type { ReadColumns } from '../../features/kinds/kind.js';
-import { fieldReader } from '../../features/kinds/kinds.js';
+import { fieldReader, isCompared } from '../../features/kinds/kinds.js';
 import { parseText } from '../../features/parse.js';
 import type { FileColumns } from '../readers/cell-file.js';
 import { createKeyReaders, type KeyReaders } from './key-readers.js';
@@ -33,6 +33,8 @@ export interface RowCollection {
   readonly columns: readonly BlockColumn[];
   /** Readers in the order in which the problems of a row count. */
   readonly readers: readonly ReadColumns[];
+  /** Readers of the rows that are valid otherwise. */
+  readonly late?: readonly ReadColumns[];
   /** Block that the readers write to, and its columns, if it is another one. */
   readonly checked?: { readonly block: RowBlock; readonly columns: readonly BlockColumn[] };
   /** Write the kept rows to the block, if the readers write to another one. */
@@ -61,7 +63,7 @@ export class RowCollector {
     this.#file = file;
     this.#of = of;
     this.#kept = of.kept ?? [];
-    this.#reader = new RowReader(file, of.format, of.readers);
+    this.#reader = new RowReader(file, of.format, of.readers, of.late);
     this.#block = createRowBlock(this.columns, 0);
     this.#texts = this.#kept.map(() => []);
   }
@@ -147,11 +149,13 @@ export class RowCollector {
  */
 export function rowEncoder(file: FileColumns, format: EncodedFormat, kept: readonly string[] = []): RowCollector {
   const keys = createKeyReaders(format.keys, format.spec.cells);
-  const readers = [...format.labels.map(labelReader), ...format.fields.map(fieldReader)];
+  const readersOf = (isLate: boolean): readonly ReadColumns[] =>
+    format.fields.filter((field) => isCompared(field) === isLate).map(fieldReader);
   return new RowCollector(file, {
     format,
     columns: blockColumns(format),
-    readers: [...readers, ...keys.readers, ...kept.map(textCheck)],
+    readers: [...format.labels.map(labelReader), ...readersOf(false), ...keys.readers, ...kept.map(textCheck)],
+    late: readersOf(true),
     keys,
     kept,
   });

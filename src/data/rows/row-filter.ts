@@ -1,6 +1,6 @@
 import type { ChunkRows } from '../../chunks/chunk.js';
 import { textsOf } from '../../chunks/encode-texts.js';
-import { numberColumns, type Condition } from '../../core/conditions.js';
+import { numberColumns as listNumberColumns, type Condition } from '../../core/conditions.js';
 import { quoted } from '../../core/errors.js';
 import { createCleaner, type CellOptions } from '../../features/cells.js';
 import { murmur3 } from '../../features/murmur.js';
@@ -43,11 +43,13 @@ export function needsLines(filter: RowFilter | undefined): boolean {
 export function startFilter(filter: RowFilter, cells: CellOptions = {}): FilterRows {
   const rules = createRules(filter);
   const clean = createCleaner(cells) ?? ((text: string) => text);
-  const numbers = filter.where === undefined ? [] : numberColumns(filter.where);
   return (rows, line) => {
     const started = rules.map((rule) => ({
       rule,
-      texts: rule.columns.map((name) => textsOf(rows, { columns: [name], numberColumns: numbers, takesLists: true })),
+      texts: rule.columns.map((name) => {
+        const { numberColumns } = rule;
+        return textsOf(rows, { columns: [name], numberColumns, isCondition: true, takesLists: true });
+      }),
     }));
     for (let row = 0; row < rows.count; row++) {
       for (const { rule, texts } of started) {
@@ -69,6 +71,8 @@ export function startFilter(filter: RowFilter, cells: CellOptions = {}): FilterR
 /** A rule that excludes rows by the values of some columns. */
 interface Rule {
   readonly columns: readonly string[];
+  /** Columns that are compared with numbers. */
+  readonly numberColumns?: readonly string[];
   /**
    * Returns the reason to exclude a row; undefined if it is not excluded.
    * @throws InvalidValueError
@@ -96,7 +100,11 @@ function applyRule(rule: Rule, cells: readonly string[], line: number): string |
 
 function createWhereRule(where: Condition): Rule {
   const { columns, holds } = compileCondition(where);
-  return { columns, exclude: (cells) => (holds(cells) === true ? undefined : 'excluded by data.where') };
+  return {
+    columns,
+    numberColumns: listNumberColumns(where),
+    exclude: (cells) => (holds(cells) === true ? undefined : 'excluded by data.where'),
+  };
 }
 
 function createPartRule(split: SplitOptions, part: Split): Rule {
@@ -104,9 +112,11 @@ function createPartRule(split: SplitOptions, part: Split): Rule {
     found === undefined ? NO_PART : found === part ? undefined : OTHER_PART;
   if (split.by === 'date') {
     const { column } = split;
-    const parts = dateConditions(split).map(([name, condition]) => [name, compileCondition(condition).holds] as const);
+    const conditions = dateConditions(split);
+    const parts = conditions.map(([name, condition]) => [name, compileCondition(condition).holds] as const);
     return {
       columns: [column],
+      numberColumns: listNumberColumns({ all: conditions.map(([, condition]) => condition) }),
       exclude: (cells) =>
         cells[0] === ''
           ? `missing value in the split column '${column}'`

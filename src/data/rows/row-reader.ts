@@ -18,16 +18,26 @@ import type { RowFormat } from './row-format.js';
 export class RowReader {
   readonly #file: FileColumns;
   readonly #readers: readonly ReadColumns[];
+  readonly #late: readonly ReadColumns[];
   readonly #filter: FilterRows | undefined;
   readonly #labels: LabelRule;
   /** Columns that may not be lists. */
   readonly #scalars: readonly string[];
   #states = new Uint8Array(0);
 
-  /** @param readers in the order in which the problems of a row count */
-  constructor(file: FileColumns, { spec, labels, fields }: RowFormat, readers: readonly ReadColumns[]) {
+  /**
+   * @param readers in the order in which the problems of a row count
+   * @param late readers of the rows that are valid otherwise
+   */
+  constructor(
+    file: FileColumns,
+    { spec, labels, fields }: RowFormat,
+    readers: readonly ReadColumns[],
+    late: readonly ReadColumns[] = [],
+  ) {
     this.#file = file;
     this.#readers = readers;
+    this.#late = late;
     this.#filter = spec.filter && startFilter(spec.filter, spec.cells);
     this.#labels = startLabelRule(spec.tasks);
     this.#scalars = [...labels, ...fields.filter((field) => !takesLists(field))].flatMap(({ columns }) => columns);
@@ -44,6 +54,7 @@ export class RowReader {
     for (const read of this.#readers) read(rows, block);
     checkConstants(rows, chunk, this.#file);
     this.#labels(rows, block);
+    for (const read of this.#late) read(rows, block);
     return rows;
   }
 

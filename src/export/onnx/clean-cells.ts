@@ -9,9 +9,6 @@ const SPACES =
 const TRIMMED = `(?s)(?:[^${SPACES}](?:.*[^${SPACES}])?)?`;
 /** Values that can be trimmed: at most one word, surrounded by spaces. */
 const ONE_WORD = ` *[^${SPACES}]* *`;
-/** Strings that are numbers in JavaScript, but not in the data reader. */
-const ODD_NUMBER = `0[xXoObB][0-9a-fA-F]+|${NUMBER}[${SPACES}]+`;
-
 /** Emits which strings are empty. */
 export function isEmptyText(onnx: OnnxGraph, texts: string): string {
   return onnx.node('Equal', [texts, onnx.text('')]);
@@ -19,15 +16,14 @@ export function isEmptyText(onnx: OnnxGraph, texts: string): string {
 
 /**
  * Emits trimmed values, with words for missing values as empty strings. Running the graph fails for values that ONNX
- * operators cannot decide: several words surrounded by spaces, and a number in another notation if numbers denote
- * missing values.
+ * operators cannot trim: several words surrounded by spaces.
  */
 export function cleanedCells(cells: Cells, clean: CellOptions | undefined): Cells {
   if (clean === undefined) return cells;
   const { onnx } = cells;
   const trimmed = clean.trim === true ? trimmedTexts(cells) : cells.texts;
   const isWord = isBlankWord({ ...cells, texts: trimmed }, clean);
-  const texts = isWord === undefined ? trimmed : onnx.node('Where', [isWord.holds, onnx.text(''), isWord.texts]);
+  const texts = isWord === undefined ? trimmed : onnx.node('Where', [isWord, onnx.text(''), trimmed]);
   return { ...cells, texts, isEmpty: isEmptyText(onnx, texts) };
 }
 
@@ -52,24 +48,17 @@ function trimmedTexts({ onnx, field, texts }: Cells): string {
   );
 }
 
-/** Emits which strings denote missing values, and the strings; undefined if there is no such word. */
-function isBlankWord(
-  { onnx, field, texts }: Cells,
-  { nullValues: blank = [] }: CellOptions,
-): { readonly holds: string; readonly texts: string } | undefined {
+/** Emits which strings denote missing values; undefined if there is no such word. */
+function isBlankWord({ onnx, texts }: Cells, { nullValues: blank = [] }: CellOptions): string | undefined {
   const words = blank.filter((each) => typeof each === 'string' && each !== '');
   const numbers = blank.filter((each) => typeof each === 'number');
   const either = (all: readonly string[]): string => all.reduce((some, each) => onnx.node('Or', [some, each]));
   const isWord = words.map((word) => onnx.node('Equal', [texts, onnx.text(String(word))]));
-  if (numbers.length === 0) return isWord.length === 0 ? undefined : { holds: either(isWord), texts };
+  if (numbers.length === 0) return isWord.length === 0 ? undefined : either(isWord);
   const isNumber = onnx.node('RegexFullMatch', [texts], { pattern: NUMBER });
   const number = onnx.node('Cast', [onnx.node('Where', [isNumber, texts, onnx.text('0')])], {
     to: ELEMENT_TYPES.double,
   });
   const isOne = either(numbers.map((each) => onnx.node('Equal', [number, onnx.number(each, 'double')])));
-  const isUsual = onnx.node('Not', [onnx.node('RegexFullMatch', [texts], { pattern: ODD_NUMBER })]);
-  return {
-    holds: either([...isWord, onnx.node('And', [isNumber, isOne])]),
-    texts: checkedTexts(onnx, texts, isUsual, `${field}: a number in digits, since numbers denote missing values`),
-  };
+  return either([...isWord, onnx.node('And', [isNumber, isOne])]);
 }

@@ -22,6 +22,7 @@ export const bag: Kind<'bag'> = {
   rawForm: () => 'list',
   lists: (field) => listReader(field),
   takesLists: true,
+  isCompared: false,
   column: ({ name }) => ({ name, kind: 'bag' }),
   inputSource: ({ owner, pooling, form: { maxItems } }) => ({
     kind: 'bag',

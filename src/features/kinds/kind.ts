@@ -36,6 +36,8 @@ export interface Kind<Of extends Field['kind']> {
   readonly name: Of;
   /** Whether its columns may be lists. */
   readonly takesLists: boolean;
+  /** Whether rows are compared with each other: only those that are valid otherwise are read. */
+  readonly isCompared: boolean;
   /** Returns the storage of encoded values. */
   column(field: FieldOf<Of>): BlockColumn;
   /** Returns where the model input takes its values from. */

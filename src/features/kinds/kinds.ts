@@ -36,6 +36,11 @@ export function takesLists<F extends Pick<Field, 'kind'>>(field: F): field is F 
   return kindOf(field).takesLists;
 }
 
+/** Returns whether a field is read after the labels of a row are settled. */
+export function isCompared(field: Pick<Field, 'kind'>): boolean {
+  return kindOf(field).isCompared;
+}
+
 /** Returns whether an encoded field of one column takes stored values as they are. */
 export function takesStored(field: EncodedField, stored: StoredColumn): boolean {
   return kindOf(field).takesStored(field, stored);

@@ -16,6 +16,8 @@ export interface OneValueEncoder {
   readonly direct?: Cast | undefined;
   /** Columns that are read as numbers. */
   readonly numberColumns?: readonly string[] | undefined;
+  /** Whether a condition compares the values. */
+  readonly isCondition?: boolean | undefined;
   /** Whether a list is read as its text; default: it is invalid. */
   readonly takesLists?: boolean;
 }
@@ -26,9 +28,10 @@ export interface OneValueEncoder {
  */
 export function oneValueKind(
   target: (block: RowBlock, name: string) => Target,
-): Pick<Kind<'id' | 'number'>, 'takesLists' | 'reader' | 'rawForm' | 'fitter'> {
+): Pick<Kind<'id' | 'number'>, 'takesLists' | 'isCompared' | 'reader' | 'rawForm' | 'fitter'> {
   return {
     takesLists: false,
+    isCompared: false,
     reader: (field) =>
       oneValueReader(field.columns, { ...field, numberColumns: numberColumnsOf(field.columns, field) }, (block) =>
         target(block, field.name),

@@ -11,6 +11,7 @@ export const vector: Kind<'vector'> = {
   rawForm: () => 'vector',
   lists: (field) => (rows) => vectorLists(rows, field),
   takesLists: true,
+  isCompared: true,
   column: ({ name, width }) => ({ name, kind: 'vector', width }),
   inputSource: () => ({ kind: 'vector' }),
 
