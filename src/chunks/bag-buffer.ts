@@ -77,19 +77,18 @@ export class BagBuffer implements BagColumn {
   }
 
   /** Copies the bags of the rows `order[begin]` to `order[end - 1]` to row 0 and after it. */
-  gather(source: BagColumn, order: Uint32Array, begin: number, end: number): void {
+  gather({ offsets: from, ids, weights }: BagColumn, order: Uint32Array, begin: number, end: number): void {
     let count = 0;
+    for (let i = begin; i < end; i++) this.offsets[i - begin + 1] = count += from[order[i]! + 1]! - from[order[i]!]!;
+    this.reserve(count);
+    const [intoIds, intoWeights] = [this.ids, this.weights];
+    count = 0;
     for (let i = begin; i < end; i++) {
-      const from = source.offsets[order[i]!]!;
-      const items = source.offsets[order[i]! + 1]! - from;
-      this.reserve(count + items);
-      const { ids, weights } = this;
-      for (let j = 0; j < items; j++) {
-        ids[count + j] = source.ids[from + j]!;
-        weights[count + j] = source.weights[from + j]!;
+      const last = from[order[i]! + 1]!;
+      for (let item = from[order[i]!]!; item < last; item++, count++) {
+        intoIds[count] = ids[item]!;
+        intoWeights[count] = weights[item]!;
       }
-      count += items;
-      this.offsets[i - begin + 1] = count;
     }
   }
 
