@@ -84,18 +84,17 @@ export class BagBuffer implements BagColumn {
   }
 
   /** Copies the bags of the rows `order[begin]` to `order[end - 1]` to row 0 and after it. */
-  gather(source: BagColumn, order: Uint32Array, begin: number, end: number): void {
-    const { offsets: from, ids: fromIds, weights: fromWeights } = source;
+  gather({ offsets: from, ids, weights }: BagColumn, order: Uint32Array, begin: number, end: number): void {
     let count = 0;
     for (let i = begin; i < end; i++) this.offsets[i - begin + 1] = count += from[order[i]! + 1]! - from[order[i]!]!;
     this.reserve(count);
-    const { ids, weights } = this;
+    const [intoIds, intoWeights] = [this.ids, this.weights];
     count = 0;
     for (let i = begin; i < end; i++) {
       const last = from[order[i]! + 1]!;
       for (let item = from[order[i]!]!; item < last; item++, count++) {
-        ids[count] = fromIds[item]!;
-        weights[count] = fromWeights[item]!;
+        intoIds[count] = ids[item]!;
+        intoWeights[count] = weights[item]!;
       }
     }
   }

@@ -66,7 +66,7 @@ const TOKENS = /"(?:[^"\\]|\\.)*"|[[\]{}:,]|[^\s[\]{}:,"]+/g;
 const DIGITS = /^(-?[1-9]\d*|0)$/;
 
 /**
- * Checks what JSON.parse does not report: the digits of numeric ids, and duplicate keys.
+ * Checks for problems that JSON.parse does not report: the digits of numeric ids, and duplicate keys.
  * @param text a JSON list
  */
 function checkItems(text: string): void {

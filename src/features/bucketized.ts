@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { countAtMost } from '../core/count-at-most.js';
 import { embeddingWidth } from './embedded.js';
 import type { Encoding } from './feature.js';
 import { defineFieldGroup } from './field-group.js';
@@ -88,16 +89,7 @@ function startFit(count: number): ReturnType<Encoding['startFit']> {
 }
 
 function createEncoder(boundaries: readonly number[]): ReturnType<Encoding['encoder']> {
-  const findBucket = (value: number): number => {
-    let low = 0;
-    let high = boundaries.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (boundaries[middle]! <= value) low = middle + 1;
-      else high = middle;
-    }
-    return low + 1;
-  };
+  const findBucket = (value: number): number => countAtMost(boundaries, value) + 1;
   return {
     rows: boundaries.length + 2,
     rule: { kind: 'range', boundaries, empty: 0, cells: 1 },

@@ -16,7 +16,7 @@ export type CellRule = CellMeaning & {
 };
 
 /** Rule for values that are not missing. */
-export type CellMeaning =
+type CellMeaning =
   /**
    * An id in digits. An id ≥ `size` is row 0 or rejected. Ids above 2^31 - 1 and non-ids are rejected, unless `others`
    * maps them to row 0.

@@ -44,7 +44,7 @@ export function encodingOptions(group: FeatureSpec): Readonly<Record<string, unk
 }
 
 /**
- * Builds the encoders of fields from what was fitted.
+ * Builds the encoders of fields from fitted parameters.
  * @throws UserError (checkpoint) if `fitted` does not match these fields
  */
 export function encodedFields(fields: readonly Field[], fitted: Fitted): readonly EncodedField[] {

@@ -12,7 +12,7 @@ export interface Encoder {
   readonly rows: number;
   /** @throws BadValue */
   readonly encode: (text: string) => number;
-  /** What `encode` does, as data. */
+  /** The rule of `encode`. */
   readonly rule?: CellRule | undefined;
   /** How usual values are encoded without conversion to strings; always equal to `encode`. */
   readonly direct?: DirectCast | undefined;
@@ -24,14 +24,14 @@ export interface Encoder {
   readonly width?: number;
   /** Replaces `encode` for vectors. */
   readonly vector?: VectorEncoder;
-  /** What `vector` does, as data. */
+  /** The rule of `vector`. */
   readonly vectorRule?: VectorRule;
-  /** Summary of what was decided on the training set; undefined if the config decides everything. */
+  /** Summary of decisions on the training set; undefined if the config decides everything. */
   readonly decision?: string;
 }
 
 /** A cast of an encoder. */
-export type DirectCast =
+type DirectCast =
   | Extract<Cast, { cell: 'id' | 'token' | 'text' }>
   | (Extract<Cast, { cell: 'number' }> & { readonly encode: (value: number) => number });
 
@@ -39,7 +39,7 @@ export type DirectCast =
  * Writes the encoded elements of a value, `width` numbers, to `into` from `at`; no elements mean a missing value.
  * @throws InvalidValueError
  */
-export type VectorEncoder = (values: ArrayLike<number>, into: Float32Array, at: number) => void;
+type VectorEncoder = (values: ArrayLike<number>, into: Float32Array, at: number) => void;
 
 /** Fits an encoder on the training set. */
 export interface Fit {
@@ -71,7 +71,7 @@ export interface Fit {
     readonly checkLength: (values: ArrayLike<number>) => void;
     readonly observe: (values: ArrayLike<number>) => void;
   };
-  /** Returns what was fitted: JSON, except string tables. Ends the fit. */
+  /** Ends the fit; returns the fitted parameters: JSON, except string tables. */
   readonly finish: () => unknown;
 }
 
@@ -82,7 +82,7 @@ export interface Encoding {
   /** Description for bag items, which are never missing; default: `encodedAs`. */
   readonly itemsEncodedAs?: string;
   /**
-   * Description of everything that maps values to rows or numbers, besides what was fitted. Tables and weights of
+   * Description of everything that maps values to rows or numbers, besides fitted parameters. Tables and weights of
    * fields with another meaning cannot be reused.
    */
   readonly meaning: string;

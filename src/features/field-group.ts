@@ -25,7 +25,7 @@ export interface FieldGroup<Name extends string, Shape extends z.ZodRawShape, Co
   options(): Shape;
   /** Mutually exclusive options: if a field sets one, the others of its group do not apply. */
   readonly either?: readonly (keyof Shape & string)[];
-  /** Validates what the schema cannot; `names` lists all fields of the group. */
+  /** Validates rules beyond the schema; `names` lists all fields of the group. */
   check?(options: OptionsOf<Shape>, names: readonly string[]): Iterable<ValidationIssue>;
   /** Builds the fields of a column. */
   build(column: Column, options: OptionsOf<Shape>): readonly Field[];

@@ -4,7 +4,7 @@ import type { Fitted } from './feature-types.js';
 import { createTextTable, isTextTable } from './vocabulary/text-table.js';
 import { listStrings, textsFrom, textsOfTensors, textTensors } from './vocabulary/string-pool.js';
 
-// Storage of what was fitted. Short vocabularies are readable JSON lists. Long ones are tensors, with the number of
+// Storage of fitted parameters. Short vocabularies are readable JSON lists. Long ones are tensors, with the number of
 // strings in JSON. Long JSON lists of older versions can be read too.
 
 /** Longer vocabularies are stored as tensors. */
@@ -12,14 +12,14 @@ const READABLE_BYTES = 1 << 16;
 /** Bytes per hash update. */
 const PIECE_BYTES = 1 << 22;
 
-/** Stored form of what was fitted. */
+/** Stored form of fitted parameters. */
 export interface StoredFitted {
   readonly json: Readonly<Record<string, unknown>>;
   /** Empty if JSON contains everything. */
   readonly tensors: ReadonlyMap<string, StoredTensor>;
 }
 
-/** Converts what was fitted to its stored form. */
+/** Converts fitted parameters to their stored form. */
 export function storedFitted(fitted: Fitted): StoredFitted {
   const tensors = new Map<string, StoredTensor>();
   const json = mapTexts(fitted, (name, value) => {

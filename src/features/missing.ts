@@ -1,4 +1,7 @@
 import { z } from 'zod';
+import type { ValidationIssue } from '../core/component.js';
+import { userError } from '../core/errors.js';
+import { checkScaling, type ScalingSpec } from '../core/scaling.js';
 import type { CellRule } from './cell-rule.js';
 import { BadValue, CELL_SEPARATOR, type Encoder, type Encoding, type Fit } from './feature.js';
 
@@ -109,4 +112,32 @@ function encoderWith(encoder: Encoder, onEmpty: () => number, empty: CellRule['e
 
 function rejectMissing(): never {
   throw EMPTY;
+}
+
+/** Returns whether a missing number is an error. */
+export function isRefused(fill: string | number | undefined): boolean {
+  return fill === undefined || fill === 'error';
+}
+
+/** Validates the options of scaled numbers with a fill for missing values. */
+export function* checkFill(options: {
+  readonly scaling: ScalingSpec;
+  readonly fillMissing?: string | number | undefined;
+  readonly indicator?: boolean | undefined;
+}): Generator<ValidationIssue> {
+  for (const { path, message } of checkScaling(options.scaling)) yield { path: ['scaling', ...path], message };
+  if (options.indicator === true && isRefused(options.fillMissing))
+    yield {
+      path: ['indicator'],
+      message: 'requires a fill for missing values, which are an error here; set fillMissing: mean',
+    };
+}
+
+/** Creates the error for a field without values in the training set. */
+export function noValuesError(field: string, values: string): Error {
+  return userError('data', {
+    key: `field '${field}'`,
+    message: `has no ${values} in the training set`,
+    fix: 'remove the field',
+  });
 }

@@ -1,17 +1,9 @@
 import { z } from 'zod';
-import { userError } from '../core/errors.js';
 import type { OptionsOf } from '../core/component.js';
-import {
-  toAffine,
-  checkScaling,
-  scaleBeforeFit,
-  buildScale,
-  scaleSteps,
-  scalingOption,
-  startScalingFit,
-} from '../core/scaling.js';
+import { toAffine, scaleBeforeFit, buildScale, scaleSteps, scalingOption, startScalingFit } from '../core/scaling.js';
 import { BadValue, type Encoder, type Field, type Fit } from './feature.js';
 import { defineFieldGroup } from './field-group.js';
+import { checkFill, isRefused, noValuesError } from './missing.js';
 import { parseNumber } from './parse.js';
 import { Quantiles } from './quantiles.js';
 
@@ -39,15 +31,11 @@ export const numeric = defineFieldGroup({
   summary: 'number per row, raw or scaled',
   options,
 
-  *check({ scaling, fillMissing: missing, indicator }) {
-    for (const { path, message } of checkScaling(scaling)) yield { path: ['scaling', ...path], message };
-    if (typeof missing === 'number' && !Number.isFinite(Math.fround(missing)))
-      yield { path: ['missing'], message: 'expected a number within the range of a 32-bit float' };
-    if (indicator === true && isRefused(missing))
-      yield {
-        path: ['indicator'],
-        message: 'requires a fill for missing values, which are an error here; set fillMissing: mean',
-      };
+  *check(options) {
+    yield* checkFill(options);
+    const { fillMissing } = options;
+    if (typeof fillMissing === 'number' && !Number.isFinite(Math.fround(fillMissing)))
+      yield { path: ['fillMissing'], message: 'expected a number within the range of a 32-bit float' };
   },
 
   build: (column, options) => [
@@ -55,8 +43,6 @@ export const numeric = defineFieldGroup({
     ...(options.indicator === true ? [indicatorField(column)] : []),
   ],
 });
-
-const isRefused = (missing: NumericOptions['fillMissing']): boolean => missing === undefined || missing === 'error';
 
 function numberField(name: string, options: NumericOptions): Field {
   return {
@@ -147,12 +133,7 @@ function startFit(name: string, { scaling, fillMissing: missing }: NumericOption
     },
     direct: { cell: 'number', observe, observeAll, ...(before !== undefined && { check: before }) },
     finish: () => {
-      if (count === 0)
-        throw userError('data', {
-          key: `field '${name}'`,
-          message: 'has no number in the training set',
-          fix: 'remove the field',
-        });
+      if (count === 0) throw noValuesError(name, 'number');
       return filling === undefined
         ? scalingFit!.finish()
         : { missing: filling.finish(), scaling: scalingFit?.finish() };

@@ -1,8 +1,9 @@
 import { z } from 'zod';
-import { userError } from '../core/errors.js';
+import { countAtMost } from '../core/count-at-most.js';
 import { embeddingWidth } from './embedded.js';
 import { BadValue, type Encoding } from './feature.js';
 import { defineFieldGroup } from './field-group.js';
+import { noValuesError } from './missing.js';
 import { parseNumber } from './parse.js';
 import { Quantiles } from './quantiles.js';
 
@@ -75,12 +76,7 @@ function startFit(column: string, bins: number, isRefused: boolean): ReturnType<
     },
     direct: { cell: 'number', observe },
     finish: () => {
-      if (largest < least)
-        throw userError('data', {
-          key: `field '${column}'`,
-          message: 'has no number in the training set',
-          fix: 'remove the field',
-        });
+      if (largest < least) throw noValuesError(column, 'number');
       return { knots: [...new Set([least, ...quantiles.boundaries(bins), largest])] };
     },
   };
@@ -91,14 +87,8 @@ function createEncoder(knots: readonly number[], isRefused: boolean): ReturnType
   const interpolate = (value: number): number => {
     if (value <= knots[0]!) return 1;
     if (value >= knots[last]!) return last + 1;
-    // Binary search for the last knot not above the value.
-    let [low, high] = [0, last];
-    while (high - low > 1) {
-      const middle = (low + high) >> 1;
-      if (knots[middle]! <= value) low = middle;
-      else high = middle;
-    }
-    return low + 1 + (value - knots[low]!) / (knots[high]! - knots[low]!);
+    const row = countAtMost(knots, value);
+    return row + (value - knots[row - 1]!) / (knots[row]! - knots[row - 1]!);
   };
   return {
     rows: knots.length + 1,

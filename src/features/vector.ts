@@ -1,8 +1,6 @@
 import { z } from 'zod';
-import { userError } from '../core/errors.js';
 import type { OptionsOf } from '../core/component.js';
 import {
-  checkScaling,
   scaleBeforeFit,
   buildScale,
   scaleSteps,
@@ -14,6 +12,7 @@ import type { VectorStep } from './cell-rule.js';
 import type { Items } from '../chunks/column.js';
 import { BadValue, type Encoder, type Field, type Fit, type VectorReading } from './feature.js';
 import { defineFieldGroup } from './field-group.js';
+import { checkFill, isRefused, noValuesError } from './missing.js';
 import { parseNumber } from './parse.js';
 
 const options = () => ({
@@ -47,14 +46,7 @@ export const vector = defineFieldGroup({
   summary: 'vector of numbers per row, raw or scaled',
   options,
 
-  *check({ scaling, fillMissing: missing, indicator }) {
-    for (const { path, message } of checkScaling(scaling)) yield { path: ['scaling', ...path], message };
-    if (indicator === true && isRefused(missing))
-      yield {
-        path: ['indicator'],
-        message: 'requires a fill for missing values, which are an error here; set fillMissing: mean',
-      };
-  },
+  check: checkFill,
 
   build(name, options): readonly Field[] {
     const { length, scaling, fillMissing: missing } = options;
@@ -81,8 +73,6 @@ export const vector = defineFieldGroup({
     ];
   },
 });
-
-const isRefused = (missing: VectorOptions['fillMissing']): boolean => missing === undefined || missing === 'error';
 
 const NO_NUMBER = new BadValue('a decimal number in every element');
 const NO_NUMBERS = new BadValue(
@@ -183,12 +173,7 @@ function startFit(
     observe: (text) => vectorFit.observe(split(text)),
     vector: vectorFit,
     finish: () => {
-      if (count === 0)
-        throw userError('data', {
-          key: `field '${name}'`,
-          message: 'has no list of numbers in the training set',
-          fix: 'remove the field',
-        });
+      if (count === 0) throw noValuesError(name, 'list of numbers');
       return {
         length,
         ...(isScaled && { scaling: scales.map((scale) => scale.finish()) }),

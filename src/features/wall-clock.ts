@@ -3,7 +3,7 @@ import { parseNumber } from './parse.js';
 
 /** Formats of a point in time. */
 export const TIME_FORMATS = ['iso', 'seconds', 'milliseconds'] as const;
-export type TimeFormat = (typeof TIME_FORMATS)[number];
+type TimeFormat = (typeof TIME_FORMATS)[number];
 
 /** Calendar and clock fields of a local time. */
 export interface WallClock {

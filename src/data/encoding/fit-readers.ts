@@ -17,7 +17,7 @@ export function startFits({ fields }: RowFormat): ReadonlyMap<string, Fit> {
   return fits;
 }
 
-/** Returns what was fitted, by field. */
+/** Finishes fits; returns the fitted parameters by field. */
 export function finishFits(fits: ReadonlyMap<string, Fit>): Fitted {
   return Object.fromEntries([...fits].map(([name, fit]) => [name, fit.finish()]));
 }

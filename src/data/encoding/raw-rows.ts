@@ -38,7 +38,7 @@ export interface RawColumn {
 /** Words of a 64-bit number. */
 const NUMBER_WORDS = 2;
 
-/** Lists the data columns of a format, and how they are kept. */
+/** Lists the data columns of a format with their form. */
 export function rawColumns(format: RowFormat): readonly RawColumn[] {
   const fits = startFits(format);
   const { cells: cellsOfAll = {} } = format.spec;

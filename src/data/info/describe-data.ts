@@ -78,7 +78,7 @@ export async function describeData(data: DataOptions, format: RowFormat, access:
 export interface DescribeOptions extends Access {
   /** Receives the invalid rows, which are counted too. */
   readonly policy?: RejectPolicy;
-  /** Changes what was fitted. */
+  /** Changes the fitted parameters. */
   readonly grow?: (fitted: Fitted) => Fitted;
   /** Receives the rows of each split. */
   readonly see?: (split: Split, rows: EncodedBatch) => void;

@@ -13,7 +13,7 @@ import { blockColumns, type EncodedFormat, type RowFormat } from './row-format.j
 import { invalidRows, RowReader } from './row-reader.js';
 import { countLeftOut } from './row-rule.js';
 
-/** Encoded rows, and what else was read of them. */
+/** Encoded rows, with the texts and problems of all rows. */
 export interface EncodedBatch {
   /** Valid until the next rows are encoded. */
   readonly batch: Batch;
@@ -26,7 +26,7 @@ export interface EncodedBatch {
   readonly keyTexts: ReadonlyMap<string, KeyTexts>;
 }
 
-/** What a collector reads of a chunk, and what it keeps of the rows. */
+/** Readers and storage of a collector. */
 export interface RowCollection {
   readonly format: RowFormat;
   /** Columns of the block. */

@@ -114,7 +114,7 @@ export function encodedFormat(format: RowFormat, fitted: Fitted): EncodedFormat 
   return { ...format, fields: encodedFields(format.fields, fitted), fitted };
 }
 
-/** Returns everything that determines encoded rows, except what is fitted. JSON, for cache keys. */
+/** Returns all options that determine encoded rows, except fitted parameters. JSON, for cache keys. */
 export function recipeOf({ labels, funnels, keys, spec }: RowFormat): unknown {
   // Tasks with plain labels are absent, so that their caches remain valid.
   const special = spec.tasks.flatMap((task) => {

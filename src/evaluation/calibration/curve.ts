@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { countAtMost } from '../../core/count-at-most.js';
 
 // Functions from predicted to calibrated probabilities. Every calibration method fits one of these curves, so that code
 // that applies them (metrics, predict, serve, ONNX) does not depend on methods.
@@ -41,13 +42,8 @@ const FUNCTIONS: {
   'broken-line':
     ({ from, to }) =>
     (p) => {
-      // Binary search for the last point not above p.
-      let [low, high] = [0, from.length];
-      while (high - low > 1) {
-        const middle = (low + high) >>> 1;
-        if (from[middle]! <= p) low = middle;
-        else high = middle;
-      }
+      const low = Math.max(0, countAtMost(from, p) - 1);
+      const high = low + 1;
       if (p <= from[low]! || high === from.length) return to[low]!;
       return to[low]! + ((p - from[low]!) / (from[high]! - from[low]!)) * (to[high]! - to[low]!);
     },
