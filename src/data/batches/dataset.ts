@@ -42,7 +42,7 @@ export type LabeledRows = Pick<Dataset, 'rows' | 'labelCounts' | 'labels'>;
 const READ_AHEAD_ROWS = 1 << 14;
 
 /** How rows of shards become batches. */
-export interface DatasetOptions {
+interface DatasetOptions {
   /** Counts of the view's fields. */
   readonly idCounts?: Dataset['idCounts'];
   /** Key columns whose groups are added to batches as labels. */
@@ -65,8 +65,8 @@ export function shardDataset(shards: Shards, view: ShardView, options: DatasetOp
 
 /** Memory for pieces of the rows. */
 interface PieceMemory {
-  readonly batchSize: number;
-  readonly isShuffled: boolean;
+  /** Window, batch size and whether rows are shuffled. */
+  readonly key: string;
   readonly pieces: Pieces;
   readonly finish: Finish;
 }
@@ -158,15 +158,15 @@ class ShardDataset implements Dataset {
 
   /** Returns the spare memory if it fits, else new memory. */
   async #takeMemory(window: number, batchSize: number, isShuffled: boolean): Promise<PieceMemory> {
-    const last = this.#spare;
+    const spare = this.#spare;
     this.#spare = undefined;
-    if (last?.pieces.sizes.window === window && last.batchSize === batchSize && last.isShuffled === isShuffled)
-      return last;
-    await last?.pieces.close?.();
+    const key = [window, batchSize, isShuffled].join();
+    if (spare?.key === key) return spare;
+    await spare?.pieces.close?.();
     const pieces = isShuffled
       ? this.#createShuffled(window, batchSize)
       : new PlainPieces(this.#shards, this.#view, window);
-    return { batchSize, isShuffled, pieces, finish: this.#view.createFinish(pieces.sizes.piece) };
+    return { key, pieces, finish: this.#view.createFinish(pieces.sizes.piece) };
   }
 
   /** Keeps memory for the next batches. */

@@ -12,7 +12,7 @@ import {
 import type { LabeledRows } from './dataset.js';
 
 /** By task: fitted statistics of its label scaling. */
-export type LearnedScales = Record<string, unknown>;
+type LearnedScales = Record<string, unknown>;
 
 /**
  * Computes the label statistics of the training set. Scales are fitted in one pass over the labels, if there are any.

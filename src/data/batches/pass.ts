@@ -33,25 +33,33 @@ export function findPiece(
   return { number, begin, end: Math.min(begin + piece, (number + 1) * window, rows) };
 }
 
-/**
- * Returns the rows of a window before they are shuffled, as parts of shards. Shards are in their order, unless they are
- * shuffled and do not fit in one window.
- */
-export function listParts(
-  { shards, rows }: Manifest,
-  window: number,
-  number: number,
-  shuffle: Epoch | undefined,
-): readonly ShardRows[] {
-  const order = Uint32Array.from(shards, (_, i) => i);
+/** Order of the shards in an epoch. */
+export interface Pass {
+  readonly shards: Uint32Array;
+  /** Number of rows up to the end of each shard of `shards`. */
+  readonly ends: Float64Array;
+  /** Rows of a window. */
+  readonly window: number;
+}
+
+/** Orders the shards of an epoch. They are shuffled only if they do not fit in one window. */
+export function passOf({ shards: all, rows }: Manifest, window: number, shuffle: Epoch | undefined): Pass {
+  const shards = Uint32Array.from(all, (_, i) => i);
   if (shuffle !== undefined && rows > window)
-    shuffledOrder(order, order.length, randomStream(shuffle.seed, 'shuffle shards', shuffle.epoch));
+    shuffledOrder(shards, shards.length, randomStream(shuffle.seed, 'shuffle shards', shuffle.epoch));
+  let end = 0;
+  return { shards, ends: Float64Array.from(shards, (shard) => (end += all[shard]!.rows)), window };
+}
+
+/** Returns the rows of a window before they are shuffled, as parts of shards. */
+export function partsOf({ shards, ends, window }: Pass, number: number): readonly ShardRows[] {
   const parts: ShardRows[] = [];
-  let first = number * window;
-  for (const shard of order) {
-    const [begin, end] = [Math.max(0, first), Math.min(shards[shard]!.rows, first + window)];
-    if (begin < end) parts.push({ shard, begin, end });
-    first -= shards[shard]!.rows;
+  const begin = number * window;
+  for (let s = 0; s < shards.length; s++) {
+    const first = s === 0 ? 0 : ends[s - 1]!;
+    const end = Math.min(ends[s]!, begin + window);
+    if (ends[s]! > begin && first < end)
+      parts.push({ shard: shards[s]!, begin: Math.max(0, begin - first), end: end - first });
   }
   return parts;
 }
@@ -76,5 +84,5 @@ export function locateInEpoch(shards: Shards, window: number, row: number, shuff
   const number = Math.floor(row / window);
   const order = Uint32Array.from({ length: Math.min(window, shards.manifest.rows - number * window) }, (_, i) => i);
   if (shuffle !== undefined) shuffleWindow(order, order.length, shuffle, number);
-  return locateInParts(shards, listParts(shards.manifest, window, number, shuffle), order[row % window]!);
+  return locateInParts(shards, partsOf(passOf(shards.manifest, window, shuffle), number), order[row % window]!);
 }

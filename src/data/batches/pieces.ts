@@ -6,7 +6,16 @@ import { rowFormatOf, type RowFormat } from '../rows/row-format.js';
 import { checkRows } from '../shards/check-shard-rows.js';
 import type { ShardFolder, Shards } from '../shards/reader.js';
 import type { ShardView } from '../shards/shard-view.js';
-import { findPiece, listParts, locateInParts, shuffleWindow, type Epoch, type PieceSizes } from './pass.js';
+import {
+  findPiece,
+  locateInParts,
+  partsOf,
+  passOf,
+  shuffleWindow,
+  type Epoch,
+  type Pass,
+  type PieceSizes,
+} from './pass.js';
 
 /** Reads the rows of epochs in their order, in pieces of whole batches. */
 export interface Pieces {
@@ -46,19 +55,20 @@ class WindowReader {
   readonly #shards: Shards;
   readonly #view: RawView;
   readonly #format: RowFormat | undefined;
-  readonly #window: number;
+  readonly #plainPass: Pass;
 
   constructor(shards: Shards, view: RawView, window: number) {
     this.#shards = shards;
     this.#view = view;
     this.#format = view.spec && rowFormatOf(view.spec);
-    this.#window = window;
+    this.#plainPass = passOf(shards.manifest, window, undefined);
   }
 
   /** Reads a window of an epoch into a block, before its rows are shuffled. */
   async read(block: RowBlock, number: number, shuffle: Epoch | undefined): Promise<void> {
     const { manifest } = this.#shards;
-    const parts = listParts(manifest, this.#window, number, shuffle);
+    const pass = shuffle === undefined ? this.#plainPass : passOf(manifest, this.#plainPass.window, shuffle);
+    const parts = partsOf(pass, number);
     block.rows = 0;
     await this.#shards.read(parts, this.#view.rawColumns, block);
     checkRows(block, manifest.columns, this.#format, (row) => locateInParts(this.#shards, parts, row));

@@ -5,7 +5,7 @@ import { quoted, systemCode, userError } from '../../core/errors.js';
 import { unreadable } from '../readers/unreadable.js';
 
 /** Paths that a glob matches, in the order of their UTF-16 code units. */
-export interface GlobMatches {
+interface GlobMatches {
   /** All that are not directories, including broken links and pipes. */
   readonly files: readonly string[];
   readonly folders: readonly string[];

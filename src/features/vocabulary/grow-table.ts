@@ -3,7 +3,7 @@ import { createTextTable, idOf, isVacant, slotsFor, VACANT, type TextTable } fro
 import { createStringPool, MAX_BYTES } from './string-pool.js';
 
 /** Result of merging two tables. */
-export interface GrownTable {
+interface GrownTable {
   /** Previous strings with their ids, and new ones in order: first in vacant slots, then appended. */
   readonly table: TextTable;
   /** Number of new strings. */

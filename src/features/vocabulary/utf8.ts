@@ -1,5 +1,5 @@
 /** Encodes strings as UTF-8, one at a time. */
-export interface Utf8Writer {
+interface Utf8Writer {
   /** The last string, from offset 0. */
   readonly bytes: Uint8Array;
   /**
