@@ -12,7 +12,7 @@ import { textReader, type StringPool } from '../../features/vocabulary/string-po
 import { TextCounter } from '../../features/vocabulary/text-counter.js';
 import type { FileColumns, RowSource } from '../readers/cell-file.js';
 import { numberTextOf } from '../readers/decimal-comma.js';
-import { itemsJson } from '../rows/items-json.js';
+import { itemsJson } from '../../chunks/items-json.js';
 import { isPlainLabel } from '../rows/label-columns.js';
 import { RowCollector } from '../rows/row-collector.js';
 import type { RowFormat } from '../rows/row-format.js';

@@ -14,7 +14,7 @@ import type { EncodedField } from '../../features/feature.js';
 import { fieldColumn, fieldReader, takesStored } from '../../features/kinds/kinds.js';
 import { textReader, type StringPool } from '../../features/vocabulary/string-pool.js';
 import { floatText } from '../../text/float-text.js';
-import { itemsJson } from '../rows/items-json.js';
+import { itemsJson } from '../../chunks/items-json.js';
 import { createKeyWriter } from '../rows/key-readers.js';
 import { blockColumns, columnsOf, type EncodedFormat, type FormatSpec } from '../rows/row-format.js';
 import { badRow, type PlaceOf } from './check-shard-rows.js';

@@ -43,7 +43,7 @@ export function oneValueKind(
 }
 
 /** Returns the columns of a field that are read as numbers: all if its values are numbers, or none. */
-function numberColumnsOf(
+export function numberColumnsOf(
   columns: readonly string[],
   { direct, readsNumbers }: Pick<Encoder, 'readsNumbers'> & { readonly direct?: { readonly cell: string } | undefined },
 ): readonly string[] {

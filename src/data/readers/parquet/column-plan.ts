@@ -30,6 +30,7 @@ export interface Unreadable {
   readonly fix: string;
 }
 
+const CAST = 'cast it to string or to a number';
 const ID_NAMES = ['id', 'key'];
 const WEIGHT_NAMES = ['weight', 'value'];
 
@@ -45,17 +46,13 @@ export function columnPlan(column: SchemaTree): ColumnPlan | Unreadable {
   if (list === undefined) {
     if (column.children.length > 0) return { type, fix: 'write each of its fields as a separate column' };
     const leaf = leafOf(column, levelOf(column));
-    return leaf === undefined
-      ? { type, fix: 'cast it to string or to a number' }
-      : { name, type, isList: false, leaves: [leaf] };
+    return leaf === undefined ? { type, fix: CAST } : { name, type, isList: false, leaves: [leaf] };
   }
   const { repeated, element, item } = list;
   const level = element === repeated ? item : item + levelOf(element);
   if (element.children.length === 0 && (element === repeated || !isRepeated(element))) {
     const ids = leafOf(element, level, item);
-    return ids === undefined
-      ? { type, fix: 'cast it to string or to a number' }
-      : { name, type, isList: true, leaves: [ids] };
+    return ids === undefined ? { type, fix: CAST } : { name, type, isList: true, leaves: [ids] };
   }
   if (element !== repeated && listOf(element) !== undefined)
     return { type, fix: 'flatten it: a bag is one list per row' };

@@ -1,6 +1,6 @@
 import type { ColumnMetaData } from 'hyparquet';
 import { itemsOf, type Column } from '../../../chunks/column.js';
-import { itemsJson } from '../../rows/items-json.js';
+import { itemsJson } from '../../../chunks/items-json.js';
 import type { ColumnPlan, Leaf } from './column-plan.js';
 import { LeafColumn } from './leaf-column.js';
 import type { PageMemory } from './page-memory.js';

@@ -85,12 +85,8 @@ export class LeafColumn {
   /** Appends lists before row `rowEnd`. A list may continue on the next page. */
   #appendLists(rowEnd: number): void {
     for (let isFirst = true; !this.isDone(); isFirst = false) {
-      const [repetitions, definitions, item, isFull] = [
-        this.#repetitions,
-        this.#definitions,
-        this.#leaf.item,
-        this.#isFull,
-      ];
+      const [repetitions, definitions, isFull] = [this.#repetitions, this.#definitions, this.#isFull];
+      const { item } = this.#leaf;
       let [end, row, items] = [this.#at, this.rows, 0];
       if (isFirst && repetitions[end] !== 0) throw new Error('a list continues without a start');
       for (const { offsets } = this; end < this.#count; end++) {

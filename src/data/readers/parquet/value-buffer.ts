@@ -149,10 +149,8 @@ export class ValueBuffer {
     places: Int32Array | undefined,
     numPresent: number,
   ): void {
-    const [ownBegins, ownEnds] = [
-      (this.#begins = grown(this.#begins, this.size, Uint32Array)),
-      (this.#ends = grown(this.#ends, this.size, Uint32Array)),
-    ];
+    const ownBegins = (this.#begins = grown(this.#begins, this.size, Uint32Array));
+    const ownEnds = (this.#ends = grown(this.#ends, this.size, Uint32Array));
     // All bytes of the values at once, with the gaps between them.
     const begin = begins[from]!;
     const end = begins[from + numPresent]!;

@@ -1,6 +1,6 @@
-import type { Items } from '../../chunks/column.js';
+import type { Items } from './column.js';
 
-/** Formats a bag as JSON: `["a","b"]`, or `[["a",0.5],["b",1]]` if a weight is not 1. */
+/** Formats a list as JSON: `["a","b"]`, or `[["a",0.5],["b",1]]` if a weight is not 1. */
 export function itemsJson({ ids, weights, begin, end }: Items): string {
   const items = ids.slice(begin, end);
   const hasWeights = items.some((_, i) => weights[begin + i] !== 1);
