@@ -5,7 +5,7 @@ import { SINGLE_PROCESS, type ProcessGroup } from './core/process-group.js';
 import { assignRows, NO_ROWS, sampleRows, sampleSessions } from './prepare/assign-rows.js';
 import { fieldPlans, type PerField } from './prepare/fields.js';
 import { listRejects, parseSplit } from './prepare/parse.js';
-import { createDistributedPool, createPool } from './prepare/pool.js';
+import { createDistributedPool, createPool } from './system/job-pool.js';
 import { RECIPES, type Recipe, type RecipeName } from './prepare/recipes.js';
 import { writeResults } from './prepare/results.js';
 import { encodeSplit } from './prepare/sessions.js';
@@ -102,7 +102,7 @@ export async function prepare(
     test: EFFORT.write * testBytes,
   };
   const totalUnits = trainBytes + testBytes + Object.values(units).reduce((sum, part) => sum + part, 0);
-  const threadPool = createPool(threads, signal);
+  const threadPool = createPool('prepare/worker', threads, signal);
   const stages = createStages(work, fields, createDistributedPool(threadPool, peers), totalUnits, onProgress);
   try {
     const limit = { max: maxBadRows, count: 0 };

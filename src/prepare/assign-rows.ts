@@ -1,5 +1,5 @@
 import { mix, streamKey } from '../core/random.js';
-import { createColumnReader } from './column-file.js';
+import { createColumnReader } from '../io/column-file.js';
 import { sessionHash, type SessionTable } from './session-table.js';
 
 /** The validation rows of the raw training set, by session or individually. */

@@ -1,9 +1,9 @@
 import { gatherRows, reserveRows, appendRows, wordsOf, type BlockColumn, type RowBlock } from '../chunks/row-block.js';
 import { column } from '../core/batch.js';
-import type { Columns } from './column-file.js';
+import type { Columns } from '../io/column-file.js';
 import { missingId } from './feature-columns.js';
 import { fieldColumns, type FieldPlan } from './fields.js';
-import { lookUp, type IdTable } from './id-table.js';
+import { lookUp, type IdTable } from '../features/vocabulary/id-table.js';
 
 /** Encoded id of a row without a value, until rows are joined; as a signed word. */
 const MISSING = -1;

@@ -1,5 +1,5 @@
 import type { TensorData } from '../io/safetensors.js';
-import type { Columns } from './column-file.js';
+import type { Columns } from '../io/column-file.js';
 import type { FieldPlan } from './fields.js';
 import { createLineMemory } from './line-memory.js';
 

@@ -2,10 +2,10 @@ import { printable, quoted, userError, type UserError } from '../core/errors.js'
 import type { StringPool } from '../features/vocabulary/string-pool.js';
 import type { TensorData } from '../io/safetensors.js';
 import { firstLine, readLines, type Chunk } from './chunk.js';
-import { createColumnReader, readAbout, writeColumns } from './column-file.js';
+import { createColumnReader, readAbout, writeColumns } from '../io/column-file.js';
 import { createFeatureColumns, type Cuts, type FeatureColumns } from './feature-columns.js';
 import type { FieldPlan } from './fields.js';
-import type { Job, Task } from './pool.js';
+import type { Job, Task } from '../system/job-pool.js';
 import { BadLine, decodeBytes, LineReader } from './raw-line.js';
 import { createSessionTable, findSession, type SessionTable } from './session-table.js';
 import { numbered, type Stages } from './stage.js';

@@ -1,7 +1,7 @@
 import { closeSync } from 'node:fs';
 import { createRowBlock, reserveRows, wordsOf, type BlockColumn, type RowBlock } from '../chunks/row-block.js';
 import { column } from '../core/batch.js';
-import { createColumnReader, findColumn, openToRead, readBytes, writeColumns } from './column-file.js';
+import { createColumnReader, findColumn, openToRead, readBytes, writeColumns } from '../io/column-file.js';
 import { fieldColumns, type FieldPlan } from './fields.js';
 
 // Encoded sessions for random access: `offsets` U32 [sessions + 1] and `words` U32. A session has, per field in order,
@@ -148,7 +148,9 @@ export class SessionReader {
       reserveRows(this.#block, this.#columns, distinct.length);
       unpackSessions(this.#words, starts, this.#files.fields, this.#block);
       for (let index = 0; index < distinct.length; index++) all[distinct[index]!] = index;
-      return { block: this.#block, indices: sessions.map((session) => all[session]!) };
+      const indices = new Uint32Array(sessions.length);
+      for (let row = 0; row < indices.length; row++) indices[row] = all[sessions[row]!]!;
+      return { block: this.#block, indices };
     } finally {
       for (const session of requested) all[session] = 0;
     }

@@ -1,10 +1,10 @@
 import { createRowBlock, reserveRows, type RowBlock } from '../chunks/row-block.js';
-import { createColumnReader } from './column-file.js';
+import { createColumnReader } from '../io/column-file.js';
 import { encodeRows } from './encode.js';
 import { fieldColumns, type FieldPlan } from './fields.js';
-import type { IdTable } from './id-table.js';
+import type { IdTable } from '../features/vocabulary/id-table.js';
 import type { ParsedSplit } from './parse.js';
-import type { Job, Task } from './pool.js';
+import type { Job, Task } from '../system/job-pool.js';
 import { writeSessions, type SessionFiles } from './session-file.js';
 import { numbered, type Stages } from './stage.js';
 import type { Vocabulary } from './vocabulary.js';

@@ -1,7 +1,7 @@
 import { monotonicMs } from '../system/clock.js';
-import { isWhole } from './column-file.js';
+import { isWhole } from '../io/column-file.js';
 import type { FieldPlan } from './fields.js';
-import type { Job, Pool, Task } from './pool.js';
+import type { Job, Pool, Task } from '../system/job-pool.js';
 import type { Work } from './work.js';
 
 /** Progress of the preparation. */

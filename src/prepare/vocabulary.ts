@@ -1,11 +1,11 @@
 import type { TensorData } from '../io/safetensors.js';
 import { isValidRow, NO_ROWS, type Assignment, type ValidRows } from './assign-rows.js';
-import { createColumnReader, readAbout, writeColumns } from './column-file.js';
+import { createColumnReader, readAbout, writeColumns } from '../io/column-file.js';
 import { missingId } from './feature-columns.js';
 import type { FieldPlan } from './fields.js';
-import { createIdCounter, createIdTable, type IdCounter, type IdTable } from './id-table.js';
+import { createIdCounter, createIdTable, type IdCounter, type IdTable } from '../features/vocabulary/id-table.js';
 import type { Parsed, ParsedSplit } from './parse.js';
-import type { Job, Task } from './pool.js';
+import type { Job, Task } from '../system/job-pool.js';
 import type { Stages } from './stage.js';
 
 /** Vocabulary of a field. */

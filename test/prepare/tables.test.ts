@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createIdCounter, createIdTable, lookUp } from '../../src/prepare/id-table.js';
+import { createIdCounter, createIdTable, lookUp } from '../../src/features/vocabulary/id-table.js';
 import { createSessionTable, findSession, sessionHash } from '../../src/prepare/session-table.js';
 import { randomStream } from '../../src/core/random.js';
 

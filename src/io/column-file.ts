@@ -1,7 +1,7 @@
 import { closeSync, existsSync, openSync, renameSync, rmSync, writevSync } from 'node:fs';
 import { systemCode, UserError, userError } from '../core/errors.js';
-import { onDiskSync } from '../io/disk.js';
-import { readAt } from '../io/read-sync.js';
+import { onDiskSync } from './disk.js';
+import { readAt } from './read-sync.js';
 import {
   readHeaderSync,
   safetensorsParts,
@@ -9,8 +9,8 @@ import {
   type TensorData,
   type TensorHeader,
   type TensorPlace,
-} from '../io/safetensors.js';
-import { temporaryPath } from '../io/temporary.js';
+} from './safetensors.js';
+import { temporaryPath } from './temporary.js';
 
 // Intermediate columns between two phases: tensors, with metadata as JSON. Not synced, since they can be recreated. All
 // functions are synchronous, so that a thread can use the same memory for all of its jobs.

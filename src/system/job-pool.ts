@@ -1,5 +1,5 @@
 import { SYNC_POINTS, type ProcessGroup } from '../core/process-group.js';
-import { startThread, type Thread } from '../system/thread.js';
+import { answerWith, startThread, type Thread } from './thread.js';
 
 /** A piece of work, which writes a file to its `target`. */
 export interface Task {
@@ -13,7 +13,7 @@ export interface Job<T extends Task> {
 }
 
 /** Request to a worker. */
-export interface Request {
+interface Request {
   readonly job: string;
   readonly task: Task;
 }
@@ -32,9 +32,12 @@ export interface Pool {
 /** Concurrent jobs per thread: one that computes, and one that waits for the disk. */
 const JOBS_PER_THREAD = 2;
 
-/** Starts a pool of worker threads; aborting `signal` stops them. */
-export function createPool(threads: number, signal: AbortSignal): Pool {
-  const workers = Array.from({ length: threads }, () => startThread('prepare/worker', undefined, signal));
+/**
+ * Starts a pool of worker threads; aborting `signal` stops them.
+ * @param module the threads' module, which calls `runJobs`
+ */
+export function createPool(module: string, threads: number, signal: AbortSignal): Pool {
+  const workers = Array.from({ length: threads }, () => startThread(module, undefined, signal));
   return {
     async run(job, tasks, onDone) {
       let next = 0;
@@ -57,6 +60,23 @@ export function createPool(threads: number, signal: AbortSignal): Pool {
       await Promise.all(workers.map((worker) => worker.close()));
     },
   };
+}
+
+/** Runs jobs in this thread of a pool: while one waits for the disk, the next one runs. */
+export function runJobs(jobs: readonly Job<never>[]): void {
+  let last: Promise<unknown> = Promise.resolve();
+  answerWith(async (request) => {
+    const { job, task } = request as Request;
+    const { run } = jobs.find(({ name }) => name === job)!;
+    // The pool's types tie job and task together; a message cannot.
+    const running = new Promise((resolve) => resolve(run(task as never)));
+    // Answers are sent in request order.
+    const previous = last;
+    last = running.catch(() => undefined);
+    await previous;
+    await running;
+    return { result: undefined };
+  });
 }
 
 /** Minimum number of tasks per process between two exchanges, for all of its threads. */

@@ -1,4 +1,4 @@
-import { sortByCount } from '../core/sort-by-count.js';
+import { sortByCount } from '../../core/sort-by-count.js';
 
 // Raw ids are integers below 2^53 - 1. Tables use open addressing with two words per slot, at most two thirds full: the
 // id plus one, so that zeroed memory is an empty table, and its value. Ids beyond 32 bits, of which the real files have

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { SINGLE_PROCESS, type ProcessGroup } from '../../src/core/process-group.js';
-import { createDistributedPool, type Pool, type Task } from '../../src/prepare/pool.js';
+import { createDistributedPool, type Pool, type Task } from '../../src/system/job-pool.js';
 
 /** Creates a pool whose tasks are numbers, some of which fail. */
 function fakePool(failing: readonly number[] = []) {
