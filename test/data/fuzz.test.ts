@@ -133,9 +133,7 @@ const MISSING_KEY = '0,1073741824';
 
 /** Places of the invalid rows of the training set and of a part; an error names one of them. */
 function placesOf(expected: Parts, part: string): readonly string[] {
-  return [expected['train'], expected[part]]
-    .flatMap((each) => each?.rejects ?? [])
-    .map(([place]) => `${place}:`);
+  return [expected['train'], expected[part]].flatMap((each) => each?.rejects ?? []).map(([place]) => `${place}:`);
 }
 
 /** Compares what is streamed with what is expected. */
