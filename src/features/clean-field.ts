@@ -38,13 +38,13 @@ export function cleanEncoder(encoder: Encoder, field: Field): Encoder {
   };
 }
 
-/** Keeps the fast path if no null value can take it; vocabulary strings are never numbers. */
+/** Keeps the fast path if no null value can take it; a null value may be a token of a field that shares the table. */
 function directFor<Direct extends Fit['direct'] | Encoder['direct']>(
   direct: Direct,
   cells: CellOptions,
 ): { readonly direct: Direct | undefined; readonly readsNumbers?: true } {
-  if (direct === undefined || direct.cell === 'token' || (direct.cell !== 'text' && takesNumbers(cells, direct.cell)))
-    return { direct };
+  const isNumber = direct?.cell === 'id' || direct?.cell === 'number';
+  if (direct === undefined || (isNumber && takesNumbers(cells, direct.cell))) return { direct };
   return { direct: undefined, ...(direct.cell === 'number' && { readsNumbers: true }) };
 }
 

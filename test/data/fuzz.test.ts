@@ -103,7 +103,7 @@ async function compareRows(
   for (const [part, own] of Object.entries(expected)) {
     const label = `${what}, ${part}`;
     const told = found[part];
-    const places = hasErrors ? firstRejects(expected, part) : [];
+    const places = hasErrors ? placesOf(expected, part) : [];
     if (typeof told !== 'string') {
       // Without a fit, other parts do not depend on the training set.
       if (isEmpty && part !== 'train') continue;
@@ -131,11 +131,9 @@ function withGroups(rows: readonly OracleRow[], tasks: readonly Task[], batchSiz
 
 const MISSING_KEY = '0,1073741824';
 
-/** Places of the first invalid rows of the training set and of a part. */
-function firstRejects(expected: Parts, part: string): readonly string[] {
-  return [expected['train'], expected[part]]
-    .flatMap((each) => each?.rejects.slice(0, 1) ?? [])
-    .map(([place]) => `${place}:`);
+/** Places of the invalid rows of the training set and of a part; an error names one of them. */
+function placesOf(expected: Parts, part: string): readonly string[] {
+  return [expected['train'], expected[part]].flatMap((each) => each?.rejects ?? []).map(([place]) => `${place}:`);
 }
 
 /** Compares what is streamed with what is expected. */
@@ -147,7 +145,7 @@ async function compareStreams(
   what: string,
 ): Promise<void> {
   for (const [part, own] of Object.entries(expected)) {
-    if (own === undefined || expected['train'] === undefined || (hasErrors && firstRejects(expected, part).length > 0))
+    if (own === undefined || expected['train'] === undefined || (hasErrors && placesOf(expected, part).length > 0))
       continue;
     const label = `${what}, stream of ${part}`;
     const { rows, rejects, leftOut } = await subject.stream(part as 'train', KEPT, way);
