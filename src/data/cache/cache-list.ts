@@ -92,8 +92,8 @@ interface Listing {
   /** Names of entries that live processes use. */
   readonly used: ReadonlySet<string>;
   readonly index: EntryIndex;
-  /** Stats of files, which several entries are of. */
-  readonly stats: Map<string, Promise<FileStats>>;
+  /** Stats by file, since several entries are of the same file. */
+  readonly stats: Map<string, FileStats>;
 }
 
 async function lookAt(
@@ -162,7 +162,7 @@ async function isCurrent(
   path: string,
   { version, source, fingerprint, stats }: CacheEntry,
   isThorough: boolean,
-  known: Map<string, Promise<FileStats>>,
+  known: Map<string, FileStats>,
 ): Promise<boolean> {
   // A newer version of mtl knows what it has.
   if (version !== VERSION) return version > VERSION;
@@ -175,9 +175,9 @@ async function isCurrent(
       const file = join(place, name);
       const found = known.get(file) ?? statsOf(file);
       known.set(file, found);
-      return found;
+      return [name, found['']!] as const;
     });
-    const now = Object.fromEntries((await Promise.all(all)).map((each, i) => [names[i]!, each['']!]));
+    const now = Object.fromEntries(all);
     return (
       isSameStats(stats, now) ||
       (isSameSize(stats, now) && (!isThorough || isSameContent(fingerprint, await hashFiles(place, names))))

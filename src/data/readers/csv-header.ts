@@ -1,9 +1,9 @@
 import { quoted, userError } from '../../core/errors.js';
-import { PLAIN_CSV, type Dialect, type DialectOptions } from '../dialect.js';
+import { PLAIN_CSV, quoteOf, type Dialect, type DialectOptions } from '../dialect.js';
 import { isRepeated, looksLikeRow, noHeader, NOT_A_NAME } from './column-indices.js';
 import type { ByteChunks } from './byte-chunks.js';
 import { countLines, parseCells, parseFailure } from './csv-cells.js';
-import { findDelimiter } from './find-delimiter.js';
+import { CANDIDATES, findDelimiter } from './find-delimiter.js';
 
 const BYTE_ORDER_MARK = Buffer.of(0xef, 0xbb, 0xbf);
 /** Bytes that are looked at, however they are read; twice as many as long as the header goes on. */
@@ -11,6 +11,7 @@ const HEAD_BYTES = 1 << 16;
 /** Rows below a header whose names look like cells. */
 const LOOK_ROWS = 100;
 const OPENING_BRACE = 123;
+const LF = 10;
 
 /** What the beginning of a CSV tells. */
 export interface CsvHeader {
@@ -28,9 +29,12 @@ export interface CsvHeader {
 export async function readHeader(path: string, chunks: ByteChunks, options: DialectOptions): Promise<CsvHeader> {
   let read: Buffer[] = [];
   let length = 0;
+  let isFirst = true;
   let enough = HEAD_BYTES;
   let header: CsvHeader | undefined;
   for await (const { bytes } of chunks) {
+    if (isFirst && beginsAsLast(bytes, options)) return last!.header;
+    isFirst = false;
     read.push(Buffer.from(bytes));
     length += bytes.length;
     while (header === undefined && length > enough) {
@@ -42,8 +46,30 @@ export async function readHeader(path: string, chunks: ByteChunks, options: Dial
   }
   header ??= headerOf(path, Buffer.concat(read), options, true);
   if (header === undefined) throw userError('data', { where: path, message: 'is empty; expected a header and rows' });
-  checkNames(path, header, Buffer.concat(read));
+  const head = Buffer.concat(read);
+  checkNames(path, header, head);
+  last = isDecidedByLine(header, head, options) ? { options, line: head.subarray(0, header.bytes), header } : undefined;
   return header;
+}
+
+/** The last header, which thousands of files may share. */
+let last: { readonly options: DialectOptions; readonly line: Buffer; readonly header: CsvHeader } | undefined;
+
+function beginsAsLast(bytes: Buffer, options: DialectOptions): boolean {
+  return last?.options === options && bytes.subarray(0, last.line.length).equals(last.line);
+}
+
+/** Returns whether each file whose first line is that of `head` has the same header, whatever follows. */
+function isDecidedByLine({ bytes, lines }: CsvHeader, head: Buffer, options: DialectOptions): boolean {
+  const line = head.subarray(0, bytes);
+  const candidates = CANDIDATES.filter((delimiter) => line.includes(delimiter));
+  return (
+    lines === 1 &&
+    line.at(-1) === LF &&
+    options.comments === undefined &&
+    !line.includes(quoteOf(options) ?? '"') &&
+    (options.delimiter !== undefined || candidates.length < 2)
+  );
 }
 
 /** The header at the beginning of some bytes; undefined where it may go on behind them, or there is none. */

@@ -3,8 +3,8 @@ import { PLAIN_CSV, type DialectOptions } from '../dialect.js';
 import { isRepeated, looksLikeRow, noHeader } from './column-indices.js';
 import { parseCells } from './csv-cells.js';
 
-/** What stands between cells where nobody says what does. */
-const CANDIDATES = [',', ';', '\t', '|'];
+/** Delimiters that are detected. */
+export const CANDIDATES = [',', ';', '\t', '|'];
 /** Rows that are looked at, where the first does not tell. */
 const LOOK_ROWS = 100;
 

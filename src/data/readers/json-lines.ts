@@ -44,7 +44,6 @@ export async function openJsonLines(
   );
   const header = [...new Set([...names, ...named])];
   const columns = header.filter((name) => wanted.includes(name));
-  const scanner = createJsonScanner(keyTree(columns), columns.length, PIECE_ROWS, keepsAll);
   return {
     path,
     kind: 'JSON Lines',
@@ -56,6 +55,7 @@ export async function openJsonLines(
       fix: 'if later lines have it, set format: jsonl and list it in columns: […]',
     },
     async *pieces() {
+      const scanner = createJsonScanner(keyTree(columns), columns.length, PIECE_ROWS, keepsAll);
       try {
         yield* readPieces(file.read({ chunkBytes, room: CARRY_ROOM, numKept: 0 }), path, scanner, { header, columns });
       } catch (error) {

@@ -1,4 +1,4 @@
-import { readdirSync, realpathSync } from 'node:fs';
+import { readdirSync, realpathSync, type Dirent } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { quoted, UserError, userError } from '../../core/errors.js';
 import { CACHE_FOLDER } from '../cache/cache.js';
@@ -106,7 +106,7 @@ function cureOf(path: string): string {
   const { base } = globParts(path);
   const stats = statOf(base);
   if (stats === undefined) return `the directory ${base} does not exist; correct the path`;
-  const names = visible(base);
+  const names = visible(base).map(({ name }) => name);
   return names.length === 0
     ? `the directory ${base} is empty; correct the path`
     : `the directory ${base} contains ` +
@@ -131,12 +131,13 @@ function folderFiles(folder: string): readonly string[] {
  */
 function partsOf(folder: string, isRoot: boolean): readonly string[] {
   const [files, folders, others]: [string[], string[], string[]] = [[], [], []];
-  for (const name of visible(folder)) {
-    const path = join(folder, name);
-    checkLink(path);
-    const stats = statOf(path);
-    if (stats?.isDirectory() === true && isPartition(name)) folders.push(path);
-    else if (stats?.isFile() === true && isDataName(path)) files.push(path);
+  for (const entry of visible(folder)) {
+    const path = join(folder, entry.name);
+    // Only links are followed: a stat of each of thousands of files takes a second.
+    if (entry.isSymbolicLink()) checkLink(path);
+    const kind = entry.isSymbolicLink() ? statOf(path) : entry;
+    if (kind?.isDirectory() === true && isPartition(entry.name)) folders.push(path);
+    else if (kind?.isFile() === true && isDataName(path)) files.push(path);
     else others.push(path);
   }
   const [other] = isRoot && files.length + folders.length === 0 ? [] : others;
@@ -158,15 +159,15 @@ function partsOf(folder: string, isRoot: boolean): readonly string[] {
   return [...files, ...folders.flatMap((each) => partsOf(each, false))];
 }
 
-function visible(folder: string): readonly string[] {
-  return readdirSync(folder)
-    .filter((name) => !/^[._]/.test(name))
-    .sort(byCharacters);
+function visible(folder: string): readonly Dirent[] {
+  return readdirSync(folder, { withFileTypes: true })
+    .filter(({ name }) => !/^[._]/.test(name))
+    .sort((a, b) => byCharacters(a.name, b.name));
 }
 
 function realPath(path: string): string {
   try {
-    return realpathSync(path);
+    return realpathSync.native(path);
   } catch {
     return path;
   }

@@ -275,7 +275,7 @@ export async function openParquet(path: string, wanted: readonly string[]): Prom
           progress: (firstRow - 1 + rows) / numRows,
         };
     },
-    stats: () => statsOf(path),
+    stats: () => Promise.resolve(statsOf(path)),
     fingerprint: async (onBytes) => (known ??= await hashFiles(path, undefined, onBytes)),
   };
 }
