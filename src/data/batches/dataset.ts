@@ -10,7 +10,7 @@ import { labelCountsOf, type LabelCounts } from '../shards/label-counts.js';
 import { leftOutOf } from '../shards/left-out.js';
 import type { Shards } from '../shards/reader.js';
 import type { Finish, ShardView } from '../shards/shard-view.js';
-import { pieceAt, type Shuffle } from './pass.js';
+import { partsOf, passOf, pieceAt, type Shuffle } from './pass.js';
 import { plainPieces, shuffledPieces, threadedPieces, type Pieces } from './pieces.js';
 
 /** Where to start. */
@@ -137,13 +137,13 @@ class ShardDataset implements Dataset {
   }
 
   async *labels(): AsyncGenerator<Pick<Batch, 'rows' | 'labels'>> {
-    const { shards } = this.#shards.manifest;
     const columns = this.#view.columns.filter(({ kind }) => kind === 'label');
-    const block = createRowBlock(columns, Math.max(...shards.map((shard) => shard.rows)));
-    for (const [shard, { rows: end }] of shards.entries()) {
+    const pass = passOf(this.#shards.manifest, READ_AHEAD_ROWS, undefined);
+    const block = createRowBlock(columns, Math.min(this.rows, READ_AHEAD_ROWS));
+    for (let window = 0; window * READ_AHEAD_ROWS < this.rows; window++) {
       block.rows = 0;
       // Batches verify every byte before a step uses it.
-      await this.#shards.read([{ shard, begin: 0, end }], columns, block, true);
+      await this.#shards.read(partsOf(pass, window), columns, block, true);
       yield block;
     }
   }

@@ -55,13 +55,24 @@ export function passOf(
 export function partsOf({ shards, ends, window }: Pass, number: number): readonly ShardRows[] {
   const parts: ShardRows[] = [];
   const begin = number * window;
-  for (let s = 0; s < shards.length; s++) {
+  for (let s = firstEndingAfter(ends, begin); s < shards.length; s++) {
     const first = s === 0 ? 0 : ends[s - 1]!;
+    if (first >= begin + window) break;
     const end = Math.min(ends[s]!, begin + window);
-    if (ends[s]! > begin && first < end)
-      parts.push({ shard: shards[s]!, begin: Math.max(0, begin - first), end: end - first });
+    if (first < end) parts.push({ shard: shards[s]!, begin: Math.max(0, begin - first), end: end - first });
   }
   return parts;
+}
+
+/** Returns the first index whose value is above `row`, of values in increasing order. */
+function firstEndingAfter(ends: Float64Array, row: number): number {
+  let [low, high] = [0, ends.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (ends[middle]! > row) high = middle;
+    else low = middle + 1;
+  }
+  return low;
 }
 
 /** The order of so many rows of a window. A stream for every window, so that any can be the first. */

@@ -42,6 +42,8 @@ const shardSchema = z
   .strictObject({
     file: fileName,
     rows: count,
+    /** Number of its first row in the file; default: 0. Several shards may share a file. */
+    first: count.optional(),
     bytes: count,
     /** Of shards that were written for others than the next run. */
     sha256: z
@@ -96,7 +98,7 @@ export async function readManifest(folder: string): Promise<Manifest | undefined
     throw userError('data', { where: path, message: `cannot be read (${systemCode(error) ?? String(error)})` }, error);
   }
   const manifest = parseManifest(text, path);
-  for (const { file, bytes } of manifest.shards) {
+  for (const [file, { bytes }] of new Map(manifest.shards.map((shard) => [shard.file, shard]))) {
     const size = sizeOf(join(folder, file));
     const found = size === undefined ? 'is missing' : `has ${size} bytes`;
     if (size !== bytes)

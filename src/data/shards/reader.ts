@@ -50,26 +50,26 @@ export async function openShards(folder: string): Promise<Shards | undefined> {
 
 /** The shards of a folder whose manifest is known. */
 export function shardsIn({ folder, manifest }: ShardFolder): Shards {
-  const files = new Map<number, Promise<TensorFile>>();
-  const fileOf = (shard: number): Promise<TensorFile> => {
-    const file = files.get(shard) ?? openSafetensors(join(folder, manifest.shards[shard]!.file), BLAME_DATA);
-    files.set(shard, file);
+  const files = new Map<string, Promise<TensorFile>>();
+  const openFile = (name: string): Promise<TensorFile> => {
+    const file = files.get(name) ?? openSafetensors(join(folder, name), BLAME_DATA);
+    files.set(name, file);
     return file;
   };
-  /** What is in a shard is believed once all of its bytes were seen. */
-  const seen = new Set<number>();
+  /** Files whose bytes were all checked. */
+  const seen = new Set<string>();
   const check = async ({ shard, file, reads }: Source): Promise<void> => {
-    if (seen.has(shard)) return;
-    const entry = manifest.shards[shard]!;
-    const pieces = wholeFile(file, reads, entry.bytes);
-    await (pieces === undefined ? checkShard(folder, entry) : checkBytes(folder, entry, pieces));
-    seen.add(shard);
+    if (seen.has(shard.file)) return;
+    const pieces = wholeFile(file, reads, shard.bytes);
+    await (pieces === undefined ? checkShard(folder, shard) : checkBytes(folder, shard, pieces));
+    seen.add(shard.file);
   };
   /**
    * Memory for the offsets of a shard's bags, which is used again: fresh pages cost more than what is read into them.
    */
   const spare: Uint32Array[] = [];
-  const mostRows = Math.max(0, ...manifest.shards.map(({ rows }) => rows));
+  const fileRows = rowsByFile(manifest);
+  const mostRows = [...fileRows.values()].reduce((most, rows) => Math.max(most, rows), 0);
   return {
     folder,
     manifest,
@@ -77,13 +77,12 @@ export function shardsIn({ folder, manifest }: ShardFolder): Shards {
     folders: [{ folder, manifest: { ...manifest, about: {} } }],
     async read(parts, columns, block, isGlance = false) {
       const sources = await Promise.all(
-        parts.map(async ({ shard, begin, end }): Promise<Source> => {
-          const { file, rows } = manifest.shards[shard]!;
+        joinAdjacent(parts, manifest).map(async ({ shard, begin, end }): Promise<Source> => {
           return {
             shard,
-            path: join(folder, file),
-            file: await fileOf(shard),
-            shardRows: rows,
+            path: join(folder, shard.file),
+            file: await openFile(shard.file),
+            fileRows: fileRows.get(shard.file)!,
             begin,
             rows: end - begin,
             offsets: new Map(),
@@ -99,24 +98,53 @@ export function shardsIn({ folder, manifest }: ShardFolder): Shards {
           bags.map(({ name }) => name),
           block,
         );
-      if (!isGlance) await Promise.all(sources.map(check));
+      if (!isGlance)
+        await Promise.all([...new Map(sources.map((source) => [source.shard.file, source])).values()].map(check));
       for (const { offsets } of sources) for (const { buffer } of offsets.values()) spare.push(new Uint32Array(buffer));
       block.rows += sources.reduce((sum, { rows }) => sum + rows, 0);
     },
   };
 }
 
-/** Rows of a shard on their way into a block. */
-interface Source {
-  readonly shard: number;
+/** Rows of a file that holds one or several shards. */
+interface FilePart {
+  /** The first of the shards. */
+  readonly shard: Manifest['shards'][number];
+  /** Rows of the file. */
+  readonly begin: number;
+  readonly end: number;
+}
+
+/** Returns the rows of shards as rows of their files; rows that follow each other in a file are one part. */
+function joinAdjacent(parts: readonly ShardRows[], { shards }: Manifest): readonly FilePart[] {
+  const joined: FilePart[] = [];
+  for (const { shard: number, begin, end } of parts) {
+    const shard = shards[number]!;
+    const { file, first = 0 } = shard;
+    const last = joined.at(-1);
+    if (last?.shard.file === file && last.end === first + begin)
+      joined[joined.length - 1] = { ...last, end: first + end };
+    else joined.push({ shard, begin: first + begin, end: first + end });
+  }
+  return joined;
+}
+
+/** Returns the number of rows of each file of shards. */
+function rowsByFile({ shards }: Manifest): ReadonlyMap<string, number> {
+  const sums = new Map<string, number>();
+  for (const { file, rows } of shards) sums.set(file, (sums.get(file) ?? 0) + rows);
+  return sums;
+}
+
+/** Rows of a file that are read into a block. */
+interface Source extends Omit<FilePart, 'end'> {
   readonly path: string;
   readonly file: TensorFile;
-  readonly shardRows: number;
-  readonly begin: number;
+  readonly fileRows: number;
   readonly rows: number;
-  /** By bag: where the items of these rows begin in the shard, and where the last ends. */
+  /** By bag: item offsets of these rows in the file, and the end of the last. */
   readonly offsets: Map<string, Uint32Array>;
-  /** All that was read of the shard; it stays as it is until the rows are in the block. */
+  /** All that was read of the file; it does not change until the rows are in the block. */
   readonly reads: TensorRead[];
 }
 
@@ -152,16 +180,16 @@ async function readCells(
   let at = block.rows;
   await Promise.all(
     sources.map((source) => {
-      const { path, file, shardRows, begin, rows, offsets } = source;
+      const { path, file, fileRows, begin, rows, offsets } = source;
       const reads = columns.map((each): TensorRead => {
         if (!hasWords(each)) {
           const into = takeOffsets().subarray(0, rows + 1);
           offsets.set(each.name, into);
-          const { position } = placeOf(file, path, bagTensors(each.name).offsets, 'U32', shardRows + 1);
+          const { position } = placeOf(file, path, bagTensors(each.name).offsets, 'U32', fileRows + 1);
           return { position: position + 4 * begin, into };
         }
         const { dtype, width: wide } = tensorShape(each);
-        const { position } = placeOf(file, path, each.name, dtype, shardRows, wide);
+        const { position } = placeOf(file, path, each.name, dtype, fileRows, wide);
         const { data, width } = wordColumn(block, each);
         return { position: position + 4 * width * begin, into: data.subarray(width * at, width * (at + rows)) };
       });
