@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { dirname, relative } from 'node:path';
+import { dirname } from 'node:path';
 import type { OpenedFile } from './cell-part.js';
 
 /** Fewer files are not packed. */
@@ -35,8 +35,8 @@ export function packFiles(files: readonly OpenedFile[]): readonly (readonly Open
   return packs;
 }
 
-/** Draws from the hash of a name; the larger a file, the more likely it begins a pack. */
+/** Draws from the hash of the path below the cache's parent; the larger a file, the more likely it begins a pack. */
 function beginsPack({ path, home, bytes }: OpenedFile): boolean {
-  const drawn = parseInt(hash('sha1', relative(dirname(home), path)).slice(0, 8), 16) / 2 ** 32;
+  const drawn = parseInt(hash('sha1', path.slice(dirname(home).length)).slice(0, 8), 16) / 2 ** 32;
   return drawn < Math.max(1 / PACK_FILES, bytes / PACK_BYTES);
 }
