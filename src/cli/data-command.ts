@@ -91,11 +91,10 @@ async function findEntries(path: string): Promise<readonly CachedFolder[]> {
   const add = (folders: readonly CachedFolder[]): void => folders.forEach((folder) => found.set(folder.path, folder));
   if (isConfig(path)) {
     const { data } = (await loadConfig(path)).experiment;
-    for (const key of [...SPLITS, 'source'] as const)
-      for (const { path: file, home } of sourcesOf(data[key] ?? [])) add(await keptOf(file, data.cache, home));
+    for (const key of [...SPLITS, 'source'] as const) add(await keptOf(sourcesOf(data[key] ?? []), data.cache));
   } else {
     const full = resolve(path);
-    for (const { path: file, home } of sourcesOf(full)) add(await keptOf(file, undefined, home));
+    add(await keptOf(sourcesOf(full)));
     if (statSync(full).isDirectory()) add(await keptIn(full));
   }
   return [...found.values()];

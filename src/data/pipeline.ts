@@ -4,15 +4,15 @@ import type { Fitted } from '../features/feature-types.js';
 import { EncodePool, type EncodePoolOptions } from './encoding/encode-pool.js';
 import { finishFits, fitReaders, startFits } from './encoding/fit-readers.js';
 import { noRows } from './encoding/no-rows.js';
-import type { RowSource } from './readers/cell-file.js';
-import { createLineCutter } from './readers/cut-lines.js';
+import type { FileColumns, RowSource } from './readers/cell-file.js';
+import { createLineCutter, isCutAlike, type CutLines } from './readers/cut-lines.js';
 import type { RejectPolicy } from './rows/rejects.js';
 import { rowEncoder, type EncodedBatch, type RowCollector } from './rows/row-collector.js';
 import { invalidRows, RowReader } from './rows/row-reader.js';
 import type { EncodedFormat, RowFormat } from './rows/row-format.js';
 import type { RowFilter } from './rows/row-filter.js';
 import { countLeftOut, type LeftOut } from './rows/row-rule.js';
-import { createChooser, SAMPLED_AWAY } from './rows/sampling.js';
+import { createChooser, SAMPLED_AWAY, type Chooser } from './rows/sampling.js';
 
 // The path of rows: a reader yields chunks of columns, fields are fitted on chunks, and chunks are encoded to batches.
 
@@ -25,62 +25,76 @@ export interface EncodeOptions extends Partial<EncodePoolOptions> {
 /** Rows that are encoded before they are yielded, fewer if they are wide. */
 const BATCH_ROWS = 1 << 13;
 
-/** A chunk, and the number of its first line. */
+/** A chunk, its file, and the number of its first line. */
 interface NumberedChunk {
   readonly chunk: Chunk;
+  /** Number of its file, from 0. */
+  readonly file: number;
   readonly line: number;
 }
 
-/** Reads the chunks of a file. */
+/** Reads the chunks of files, one file after the other. */
 async function* readChunks(
-  { csv, columns }: RowSource,
-  onShare: (share: number) => void,
+  sources: readonly RowSource[],
+  onShare: (share: number, source: RowSource) => void,
 ): AsyncGenerator<NumberedChunk> {
-  const cutLines = createLineCutter(columns);
-  let line = 1 + (csv.headerLines ?? 0);
-  for await (const piece of csv.pieces()) {
-    if ('failure' in piece) throw piece.failure(line);
-    for (const chunk of 'bytes' in piece ? cutLines(piece) : [piece]) {
-      yield { chunk, line };
-      line += chunk.numLines;
+  let cutter: { readonly of: FileColumns; readonly cutLines: CutLines } | undefined;
+  for (const [file, source] of sources.entries()) {
+    const { csv, columns } = source;
+    // Thousands of files may have the same columns.
+    if (cutter === undefined || !isCutAlike(cutter.of, columns))
+      cutter = { of: columns, cutLines: createLineCutter(columns) };
+    let line = 1 + (csv.headerLines ?? 0);
+    for await (const piece of csv.pieces()) {
+      if ('failure' in piece) throw piece.failure(line);
+      for (const chunk of 'bytes' in piece ? cutter.cutLines(piece) : [piece]) {
+        yield { chunk, file, line };
+        line += chunk.numLines;
+      }
+      onShare((file + piece.progress) / sources.length, source);
     }
-    onShare(piece.progress);
   }
 }
 
 /**
- * Encodes all rows of a file, in order. The result does not depend on the number of threads. Invalid rows are part of
- * the result.
+ * Encodes all rows of files, in order. The result does not depend on the number of threads, which is 1 for several
+ * files. Invalid rows are part of the result.
  * @throws UserError (data) for a file that cannot be read, after the rows before it
  */
 export async function* encodeRows(
-  source: RowSource,
+  sources: RowSource | readonly RowSource[],
   format: EncodedFormat,
   options: EncodeOptions = {},
 ): AsyncGenerator<EncodedBatch> {
   const { threads = 1, kept = [] } = options;
-  if (threads > 1) {
-    yield* encodeOnThreads(source, format, { ...options, threads, kept });
+  const [first, ...others] = [sources].flat() as [RowSource, ...RowSource[]];
+  if (threads > 1 && others.length === 0) {
+    yield* encodeOnThreads(first, format, { ...options, threads, kept });
     return;
   }
-  yield* collectRows(source, rowEncoder(source.columns, format, kept), options.onShare);
+  yield* collectRows(sources, rowEncoder(first.columns, format, kept), options.onShare);
 }
 
 /**
- * Collects all rows of a file, in order.
+ * Collects all rows of files, in order.
+ * @param collector of the first file
  * @throws UserError (data) for a file that cannot be read, after the rows before it
  */
 export async function* collectRows(
-  source: RowSource,
+  sources: RowSource | readonly RowSource[],
   collector: RowCollector,
   onShare: (share: number) => void = () => undefined,
 ): AsyncGenerator<EncodedBatch> {
   const limit = blockRows(collector.columns, BATCH_ROWS);
+  const all = [sources].flat();
+  let current = 0;
   try {
-    for await (const { chunk, line } of readChunks(source, onShare)) {
+    for await (const { chunk, file, line } of readChunks(all, onShare)) {
       if (collector.rows > 0 && collector.rows + chunk.rows > limit) yield collector.take();
+      while (current < file) collector.startFile(all[++current]!.columns);
       collector.add(chunk, line);
     }
+    while (current < all.length - 1) collector.startFile(all[++current]!.columns);
   } catch (error) {
     // An invalid row comes before what is wrong after it.
     yield collector.take();
@@ -147,19 +161,21 @@ export async function fitRows(
   const { sampling, tasks } = format.spec;
   const leftOut = new Map(excluded.leftOut);
   let count = 0;
-  for (const source of sources) {
-    const reader = new RowReader(source.columns, format, readers, [...late, ...together]);
-    const isChosen = sampling && createChooser(sampling, tasks);
-    for await (const { chunk, line } of readChunks(source, (share) => onShare(share, source))) {
-      reserveRows(block, columns, chunk.rows);
-      const rows = reader.read(chunk, block, line);
-      for (const row of invalidRows(rows, chunk, source.columns, line)) policy.reject(row);
-      for (let row = 0; isChosen !== undefined && row < rows.count; row++)
-        if (rows.isKept(row) && !isChosen(block.labels, row)) rows.exclude(row, SAMPLED_AWAY);
-      if (rows.count > 0) for (const fitter of fitters) fitter.observe(rows);
-      count += rows.numKept;
-      countLeftOut(leftOut, rows.excluded);
-    }
+  let current = -1;
+  const reader = new RowReader(format, readers, [...late, ...together]);
+  let isChosen: Chooser | undefined;
+  for await (const { chunk, file, line } of readChunks(sources, onShare)) {
+    if (file > current) isChosen = sampling && createChooser(sampling, tasks);
+    current = file;
+    const { columns: own } = sources[file]!;
+    reserveRows(block, columns, chunk.rows);
+    const rows = reader.read(chunk, own, block, line);
+    for (const row of invalidRows(rows, chunk, own, line)) policy.reject(row);
+    for (let row = 0; isChosen !== undefined && row < rows.count; row++)
+      if (rows.isKept(row) && !isChosen(block.labels, row)) rows.exclude(row, SAMPLED_AWAY);
+    if (rows.count > 0) for (const fitter of fitters) fitter.observe(rows);
+    count += rows.numKept;
+    countLeftOut(leftOut, rows.excluded);
   }
   if (count === 0)
     throw noRows(

@@ -1,5 +1,5 @@
 /** @module-tag long */
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -167,6 +167,26 @@ describe('data files of a list', { timeout: 240_000 }, () => {
       ...['0', '0', '3', '3', '5'].map((day) => `rows day-${day}.csv`),
     ];
     expect(made.filter((what) => !what.startsWith('fitted')).sort()).toEqual(kinds.sort());
+  });
+
+  it('are encoded pack by pack if they are many and small', async () => {
+    const cwd = scratchFolder();
+    const files = Array.from({ length: 120 }, (_, file) =>
+      join(cwd, 'logs', `part-${String(file).padStart(4, '0')}.csv`),
+    );
+    const [header, ...rows] = readFileSync(join(world, DAYS[1]!), 'utf8').split('\n');
+    mkdirSync(join(cwd, 'logs'));
+    for (const [i, file] of files.entries())
+      writeFileSync(file, `${[header, ...rows.slice(2 * i, 2 * i + 2)].join('\n')}\n`);
+    const logs = [join(cwd, 'logs')];
+    expect((await mtl(cwd, trainOn(logs, 'one', `data.cache=${join(cwd, 'cache-one')}`))).code).toBe(0);
+    expect(await trainTogether(2, cwd, trainOn(logs, 'more', `data.cache=${join(cwd, 'cache-more')}`))).toEqual({
+      code: 0,
+      errors: [],
+    });
+    const made = madeIn(cwd).filter(({ what }) => what.startsWith('rows part'));
+    expect([made.length < 10, new Set(made.map(({ by }) => by)).size]).toEqual([true, 2]);
+    expect(filesOf(join(cwd, 'cache-more'))).toEqual(filesOf(join(cwd, 'cache-one')));
   });
 
   it('are encoded once per cache', async () => {

@@ -9,7 +9,7 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { keptOf, removeCached } from '../../src/data/cache/cache-list.js';
@@ -246,7 +246,7 @@ describe('cache', () => {
     await expect(run(path)).rejects.toThrow(
       /shard-00000\.safetensors: is damaged or was overwritten: .*; .*'mtl data clean'/,
     );
-    await removeCached(await keptOf(path));
+    await removeCached(await keptOf([{ path, home: join(dirname(path), '.mtl') }]));
     expect((await run(path)).told).toEqual(['learning', 'encoding']);
   });
 

@@ -31,7 +31,7 @@ async function read(
     return readRows(await openRows(path, wanted, dialect, new Map(), keepsAll), wanted, options);
   const { openJsonLines } = await import('../../src/data/readers/json-lines.js');
   const { fileSource } = await import('../../src/data/readers/byte-source.js');
-  const csv = await openJsonLines(await fileSource(path), dialect, { wanted, keepsAll }, chunkBytes);
+  const csv = await openJsonLines(fileSource(path), dialect, { wanted, keepsAll }, chunkBytes);
   return readRows(withColumns(csv, wanted), wanted, options);
 }
 

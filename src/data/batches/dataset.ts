@@ -7,7 +7,7 @@ import type { LeftOut } from '../rows/row-rule.js';
 import { keyTextsOf, labelCountsOf, leftOutOf, type IdCount } from '../shards/counts.js';
 import type { Shards } from '../shards/reader.js';
 import type { Finish, ShardView } from '../shards/shard-view.js';
-import { findPiece, locateInEpoch, type Shuffle } from './pass.js';
+import { findPiece, locateInEpoch, partsOf, passOf, type Shuffle } from './pass.js';
 import { PlainPieces, ShuffledPieces, ThreadedPieces, type Pieces } from './pieces.js';
 
 /** Part of an epoch. */
@@ -134,13 +134,13 @@ class ShardDataset implements Dataset {
   }
 
   async *labels(): AsyncGenerator<Pick<Batch, 'rows' | 'labels'>> {
-    const { shards } = this.#shards.manifest;
     const columns = this.#view.columns.filter(({ kind }) => kind === 'label');
-    const block = createRowBlock(columns, Math.max(...shards.map((shard) => shard.rows)));
-    for (const [shard, { rows: end }] of shards.entries()) {
+    const pass = passOf(this.#shards.manifest, READ_AHEAD_ROWS, undefined);
+    const block = createRowBlock(columns, Math.min(this.rows, READ_AHEAD_ROWS));
+    for (let window = 0; window * READ_AHEAD_ROWS < this.rows; window++) {
       block.rows = 0;
       // Reading batches verifies the checksums.
-      await this.#shards.read([{ shard, begin: 0, end }], columns, block, true);
+      await this.#shards.read(partsOf(pass, window), columns, block, true);
       yield block;
     }
   }

@@ -55,13 +55,24 @@ export function passOf({ shards: all, rows }: Manifest, window: number, shuffle:
 export function partsOf({ shards, ends, window }: Pass, number: number): readonly ShardRows[] {
   const parts: ShardRows[] = [];
   const begin = number * window;
-  for (let s = 0; s < shards.length; s++) {
+  for (let s = firstEndingAfter(ends, begin); s < shards.length; s++) {
     const first = s === 0 ? 0 : ends[s - 1]!;
+    if (first >= begin + window) break;
     const end = Math.min(ends[s]!, begin + window);
-    if (ends[s]! > begin && first < end)
-      parts.push({ shard: shards[s]!, begin: Math.max(0, begin - first), end: end - first });
+    if (first < end) parts.push({ shard: shards[s]!, begin: Math.max(0, begin - first), end: end - first });
   }
   return parts;
+}
+
+/** Returns the first index whose value is above `row`, of increasing values. */
+function firstEndingAfter(ends: Float64Array, row: number): number {
+  let [low, high] = [0, ends.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (ends[middle]! > row) high = middle;
+    else low = middle + 1;
+  }
+  return low;
 }
 
 /** Writes the permutation of the first `rows` rows of a window. Each window has its own random stream. */
@@ -73,7 +84,8 @@ export function shuffleWindow(order: Uint32Array, rows: number, { seed, epoch }:
 export function locateInParts({ folder, manifest }: Shards, parts: readonly ShardRows[], row: number): string {
   let left = row;
   for (const { shard, begin, end } of parts) {
-    if (left < end - begin) return `${folder}/${manifest.shards[shard]!.file}, row ${begin + left}`;
+    if (left < end - begin)
+      return `${folder}/${manifest.shards[shard]!.file}, row ${(manifest.shards[shard]!.first ?? 0) + begin + left}`;
     left -= end - begin;
   }
   return folder;

@@ -52,7 +52,7 @@ export class CacheIndex {
   forget(path: string): void {
     const { listing, index } = this.#directory(dirname(path));
     index.forget(basename(path));
-    void listing?.then((names) => names.forEach((each) => each.delete(basename(path))));
+    void listing?.then((names) => names.get(sourceOf(basename(path)) ?? '')?.delete(basename(path)));
   }
 
   /** Lists directories again when they are asked about, since other processes may have written entries. */
@@ -85,8 +85,12 @@ async function list(folder: string): Promise<Listing> {
   return listing;
 }
 
+function sourceOf(name: string): string | undefined {
+  return NAME.exec(name)?.[1];
+}
+
 function place(listing: Listing, name: string): void {
-  const [, source] = NAME.exec(name) ?? [];
+  const source = sourceOf(name);
   if (source === undefined) return;
   const names = listing.get(source) ?? new Set();
   listing.set(source, names.add(name));

@@ -38,21 +38,27 @@ export interface CachedFolder {
 
 /** How closely entries are looked at. */
 interface Look {
-  /** Only what is kept of this source. */
-  readonly source?: string;
-  /** Whether files that were touched are read to see if they changed, and rows are counted. */
+  /** Only entries of these sources; default: all. */
+  readonly sources?: ReadonlySet<string>;
+  /** Whether files that were touched are read to find out whether they changed, and rows are counted. */
   readonly isThorough?: boolean;
 }
 
 /**
- * What is kept of a source.
- * @param configured the cache that a config asks for
- * @param home the folder beside the data, where that is not the one beside the source
+ * Lists the entries of sources.
+ * @param configured cache directory of the config
  */
-export async function keptOf(source: string, configured?: string, home?: string): Promise<readonly CachedFolder[]> {
-  const lists = cacheFolders(source, configured, home)
-    .filter((folder) => existsSync(folder))
-    .map((folder) => listCache(folder, { source, isThorough: true }));
+export async function keptOf(
+  sources: readonly { readonly path: string; readonly home: string }[],
+  configured?: string,
+): Promise<readonly CachedFolder[]> {
+  const byFolder = new Map<string, Set<string>>();
+  for (const { path, home } of sources)
+    for (const folder of cacheFolders(path, configured, home))
+      byFolder.set(folder, (byFolder.get(folder) ?? new Set()).add(path));
+  const lists = [...byFolder]
+    .filter(([folder]) => existsSync(folder))
+    .map(([folder, own]) => listCache(folder, { sources: own, isThorough: true }));
   return (await Promise.all(lists)).flat();
 }
 
@@ -65,10 +71,19 @@ export async function keptIn(folder: string): Promise<readonly CachedFolder[]> {
   ];
 }
 
-/** Lists the entries of a cache directory, and what writes that were killed left in it. */
+/**
+ * Lists the entries of a cache directory, and the remains of interrupted writes. Sizes and times of use are those of
+ * its index; an entry is opened only if the index lacks it.
+ */
 export async function listCache(folder: string, look: Look = {}): Promise<readonly CachedFolder[]> {
   const found: CachedFolder[] = [];
-  const listing: Listing = { folder, used: await usedEntries(folder), index: new EntryIndex(folder), stats: new Map() };
+  const listing: Listing = {
+    folder,
+    used: await usedEntries(folder),
+    index: new EntryIndex(folder),
+    stats: new Map(),
+    owners: look.sources && new Set([...look.sources].map((source) => basename(source))),
+  };
   const all = await readdir(folder, { withFileTypes: true });
   const names = all.filter((each) => each.isDirectory()).map(({ name }) => name);
   listing.index.retain(new Set(names));
@@ -92,23 +107,25 @@ interface Listing {
   /** Names of entries that live processes use. */
   readonly used: ReadonlySet<string>;
   readonly index: EntryIndex;
-  /** Stats of files, which several entries are of. */
-  readonly stats: Map<string, Promise<FileStats>>;
+  /** Stats by file, since several entries are of the same file. */
+  readonly stats: Map<string, FileStats>;
+  /** Names of the sources whose entries are listed; default: all. */
+  readonly owners: ReadonlySet<string> | undefined;
 }
 
 async function lookAt(
   name: string,
-  { folder, used, index, stats }: Listing,
-  { source, isThorough = false }: Look,
+  { folder, used, index, stats, owners }: Listing,
+  { sources, isThorough = false }: Look,
 ): Promise<CachedFolder | undefined> {
   const path = join(folder, name);
   const [, owner] = /^\.(.+)\.(?:rows|local|fitted)-[0-9a-f]{12}-[0-9a-f]{8}\..*\.tmp$/.exec(name) ?? [];
-  const indexed = owner === undefined ? index.find(name) : undefined;
+  const indexed = owner === undefined ? index.peek(name) : undefined;
   const entry = indexed?.entry;
   // What is neither whole nor the beginning of it is somebody else's.
   if (entry === undefined && owner === undefined) return undefined;
-  if (source !== undefined && (entry === undefined ? owner !== basename(source) : entry.source !== source))
-    return undefined;
+  const isListed = entry === undefined ? owners?.has(owner!) : sources?.has(entry.source);
+  if (isListed === false) return undefined;
   const { bytes, lastUsedMs } = indexed ?? { bytes: sizeOf(path), lastUsedMs: statSync(path).mtimeMs };
   const state =
     entry !== undefined
@@ -128,7 +145,10 @@ function markSuperseded(all: readonly CachedFolder[]): readonly CachedFolder[] {
   const bySlot = new Map<string, CachedFolder[]>();
   for (const each of all) {
     const slot = each.entry?.slot;
-    if (slot !== undefined && each.state === 'fits') bySlot.set(slot, [...(bySlot.get(slot) ?? []), each]);
+    if (slot === undefined || each.state !== 'fits') continue;
+    const group = bySlot.get(slot) ?? [];
+    bySlot.set(slot, group);
+    group.push(each);
   }
   const superseded = new Set(
     [...bySlot.values()].flatMap((group) => group.sort((a, b) => b.lastUsedMs - a.lastUsedMs).slice(KEPT_OF_SLOT)),
@@ -162,7 +182,7 @@ async function isCurrent(
   path: string,
   { version, source, fingerprint, stats }: CacheEntry,
   isThorough: boolean,
-  known: Map<string, Promise<FileStats>>,
+  known: Map<string, FileStats>,
 ): Promise<boolean> {
   // A newer version of mtl knows what it has.
   if (version !== VERSION) return version > VERSION;
@@ -175,9 +195,9 @@ async function isCurrent(
       const file = join(place, name);
       const found = known.get(file) ?? statsOf(file);
       known.set(file, found);
-      return found;
+      return [name, found['']!] as const;
     });
-    const now = Object.fromEntries((await Promise.all(all)).map((each, i) => [names[i]!, each['']!]));
+    const now = Object.fromEntries(all);
     return (
       isSameStats(stats, now) ||
       (isSameSize(stats, now) && (!isThorough || isSameContent(fingerprint, await hashFiles(place, names))))

@@ -115,8 +115,15 @@ export async function keptFor(
   if (fingerprint === undefined) return undefined;
   const kept = await index.entriesOf(source, cacheFolders(source, cache.folder, home));
   const prefix = prefixOf(kind, source, recipe);
+  // Rows are in the order of files.
+  const names = Object.keys(fingerprint);
+  const isInOrder = (found: Fingerprint): boolean =>
+    names.length === 1 || Object.keys(found).every((name, i) => name === names[i]);
   return kept.find(
-    ({ path, entry }) => basename(path).startsWith(prefix) && isSameContent(entry.fingerprint, fingerprint),
+    ({ path, entry }) =>
+      basename(path).startsWith(prefix) &&
+      isSameContent(entry.fingerprint, fingerprint) &&
+      isInOrder(entry.fingerprint),
   );
 }
 

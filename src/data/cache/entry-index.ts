@@ -58,6 +58,11 @@ export class EntryIndex {
     return found;
   }
 
+  /** Returns an entry as it was when a process last used it, without a look at its files unless the index lacks it. */
+  peek(name: string): IndexedEntry | undefined {
+    return this.#entries.get(name) ?? this.find(name);
+  }
+
   /** Notes that this process touched an entry; returns whether it is still there. */
   touch(name: string): boolean {
     const [known, lastUsedMs] = [this.#entries.get(name), this.#timeOf(name)];

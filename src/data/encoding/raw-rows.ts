@@ -1,4 +1,4 @@
-import type { Chunk } from '../../chunks/chunk.js';
+import { sliceChunk, type Chunk } from '../../chunks/chunk.js';
 import { itemsOf, type Column, type DictionaryValues } from '../../chunks/column.js';
 import { createRowBlock, type BlockColumn, type RowBlock } from '../../chunks/row-block.js';
 import { column as columnOf } from '../../core/batch.js';
@@ -16,7 +16,8 @@ import { itemsJson } from '../../chunks/items-json.js';
 import { isPlainLabel } from '../rows/label-columns.js';
 import { RowCollector } from '../rows/row-collector.js';
 import type { RowFormat } from '../rows/row-format.js';
-import type { Shards } from '../shards/reader.js';
+import type { Manifest } from '../shards/manifest.js';
+import type { Shards, ShardRows } from '../shards/reader.js';
 import { readVocabulary } from '../shards/vocabulary.js';
 import { fitReaders, startFits } from './fit-readers.js';
 
@@ -166,37 +167,88 @@ function listWriter({ name, field }: RawColumn, counter?: TextCounter): ReadColu
 }
 
 /**
- * Opens raw rows as a file of the same rows.
- * @param path of the file
+ * Opens raw rows as files of the same rows.
+ * @param files of the rows, in order
  */
 export async function openRawRows(
   shards: Shards,
   format: RowFormat,
-  { path, dialect }: Pick<FileColumns, 'path' | 'dialect'>,
-): Promise<RowSource> {
+  files: readonly Pick<FileColumns, 'path' | 'dialect'>[],
+): Promise<readonly RowSource[]> {
   const columns = rawColumns(format);
-  const storage = rawStorage(columns);
-  const dictionaries = await readDictionaries(shards);
   const header = columns.map(({ name }) => name);
-  const { manifest } = shards;
-  const block = createRowBlock(storage, Math.max(0, ...manifest.shards.map(({ rows }) => rows)));
-  return {
-    columns: { path, header, dialect, indices: new Map(header.map((name, c) => [name, c])) },
-    csv: {
-      path,
-      async *pieces() {
-        let done = 0;
-        for (const [shard, { rows }] of manifest.shards.entries()) {
-          block.rows = 0;
-          await shards.read([{ shard, begin: 0, end: rows }], storage, block);
-          done += rows;
-          const byName = new Map(columns.map((each) => [each.name, readColumn(block, each, dictionaries, dialect)]));
-          const chunk: Chunk = { rows, numLines: rows, columns: byName, cellsOf: () => [] };
-          yield { ...chunk, progress: done / manifest.rows };
-        }
+  const indices = new Map(header.map((name, c) => [name, c]));
+  const chunks = await openChunks(shards, columns, files[0]!.dialect);
+  const numRows = shards.manifest.about.fileRows ?? [shards.manifest.rows];
+  let rowsBefore = 0;
+  return files.map(({ path, dialect }, file) => {
+    const begin = rowsBefore;
+    const end = (rowsBefore += numRows[file]!);
+    return {
+      columns: { path, header, dialect, indices },
+      csv: {
+        path,
+        async *pieces() {
+          for (const part of chunks) {
+            const [from, to] = [Math.max(begin, part.begin), Math.min(end, part.end)];
+            if (from >= to) continue;
+            const chunk = await part.read();
+            const own = to - from === chunk.rows ? chunk : sliceChunk(chunk, from - part.begin, to - part.begin);
+            yield { ...own, progress: (to - begin) / (end - begin) };
+          }
+        },
       },
-    },
-  };
+    };
+  });
+}
+
+/** Consecutive rows of the folder that are read together. */
+interface RawChunk {
+  readonly begin: number;
+  readonly end: number;
+  /** Returns the rows, which are valid until another chunk is read. */
+  read(): Promise<Chunk>;
+}
+
+/** Divides raw rows into those of each file of shards; rows of many small files are read together. */
+async function openChunks(
+  shards: Shards,
+  columns: readonly RawColumn[],
+  dialect: FileColumns['dialect'],
+): Promise<readonly RawChunk[]> {
+  const dictionaries = await readDictionaries(shards);
+  const storage = rawStorage(columns);
+  const parts = partsByFile(shards.manifest);
+  const rowsOf = (part: readonly ShardRows[]): number => part.reduce((sum, { end }) => sum + end, 0);
+  const block = createRowBlock(storage, Math.max(0, ...parts.map(rowsOf)));
+  let last: { readonly part: readonly ShardRows[]; readonly chunk: Chunk } | undefined;
+  let end = 0;
+  return parts.map((part) => {
+    const rows = rowsOf(part);
+    const read = async (): Promise<Chunk> => {
+      if (last?.part === part) return last.chunk;
+      last = undefined;
+      block.rows = 0;
+      await shards.read(part, storage, block);
+      const byName = new Map(columns.map((each) => [each.name, readColumn(block, each, dictionaries, dialect)]));
+      const chunk: Chunk = { rows, numLines: rows, columns: byName, cellsOf: () => [] };
+      last = { part, chunk };
+      return chunk;
+    };
+    end += rows;
+    return { begin: end - rows, end, read };
+  });
+}
+
+/** Returns all rows of a folder, those of each file together. */
+function partsByFile({ shards }: Manifest): readonly (readonly ShardRows[])[] {
+  const parts = new Map<string, ShardRows[]>();
+  for (const [shard, { file, rows }] of shards.entries()) {
+    const part = parts.get(file) ?? [];
+    parts.set(file, part);
+    part.push({ shard, begin: 0, end: rows });
+  }
+  return [...parts.values()];
 }
 
 async function readDictionaries({ folder, manifest }: Shards): Promise<ReadonlyMap<string, DictionaryValues>> {

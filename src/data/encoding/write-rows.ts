@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import type { BlockColumn } from '../../chunks/row-block.js';
 import { ENTRY } from '../cache/entry.js';
 import type { EncodedBatch } from '../rows/row-collector.js';
@@ -44,7 +44,7 @@ export async function writeCacheFolder<Content>(
       reject(row) {
         policy.reject(row);
         // The data may be moved later.
-        rejects.push({ ...row, path: row.path.slice(source.length) });
+        rejects.push({ ...row, path: relative(source, row.path) });
       },
     };
     const { read, leftOut, ...details } = await write(recording, writer);
@@ -55,7 +55,7 @@ export async function writeCacheFolder<Content>(
 }
 
 /**
- * Writes the rows of a file.
+ * Writes the rows of files.
  * @param sampler of negatives, if they are sampled
  * @returns the excluded rows
  * @throws UserError (data) for an invalid row that the policy does not skip
@@ -67,11 +67,12 @@ export async function writeRows(
   sampler: Sampler | undefined,
 ): Promise<LeftOut> {
   const leftOut = new Map<string, number>();
-  for await (const { batch, rejects, leftOut: more, keyTexts } of batches) {
+  for await (const { batch, begins, rejects, leftOut: more, keyTexts } of batches) {
     for (const row of rejects) policy.reject(row);
     countLeftOut(leftOut, more);
     writer.addKeyTexts(keyTexts);
-    await writer.add(sampler === undefined ? batch : sampler.sample(batch));
+    const sampled = sampler?.sample(batch, begins) ?? { batch, begins };
+    await writer.add(sampled.batch, sampled.begins);
   }
   countLeftOut(leftOut, sampler?.leftOut ?? []);
   return leftOut;
@@ -90,6 +91,6 @@ export async function replayRejects(folder: string, path: string, policy: Reject
     if (line === '') continue;
     // mtl wrote the line.
     const row = JSON.parse(line) as BadRow;
-    policy.reject({ ...row, path: path + row.path });
+    policy.reject({ ...row, path: row.path === '' ? path : join(path, row.path) });
   }
 }

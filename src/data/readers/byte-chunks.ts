@@ -1,5 +1,5 @@
 import { closeSync, openSync, readSync } from 'node:fs';
-import { open, stat } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import type { ByteHash } from '../../io/byte-hash.js';
 
 /** Some of a file's bytes. */
@@ -103,31 +103,43 @@ function buffersOf(numKept: number, numFilled: number, bytes: number): readonly 
   );
 }
 
-/** The first bytes of a file, as many as there are. A wait for so few would take longer than to read them. */
-export function firstBytes(path: string, count: number): Buffer {
+/** The first bytes of a file. */
+export interface FileHead {
+  readonly bytes: Buffer;
+  /** Whether the file has no other bytes. */
+  readonly isWhole: boolean;
+}
+
+const HEAD_BYTES = 1 << 16;
+/** Memory that is reused by each read of a head. */
+const headMemory = Buffer.allocUnsafeSlow(HEAD_BYTES);
+
+/** Reads the first bytes of a file. The read is synchronous: waiting for few bytes takes longer than reading them. */
+export function readHead(path: string): FileHead {
   const file = openSync(path, 'r');
   try {
-    const buffer = Buffer.alloc(count);
-    return buffer.subarray(0, readSync(file, buffer, 0, count, 0));
+    let length = 0;
+    for (let more = 1; more > 0 && length < HEAD_BYTES; length += more)
+      more = readSync(file, headMemory, length, HEAD_BYTES - length, length);
+    return { bytes: Buffer.from(headMemory.subarray(0, length)), isWhole: length < HEAD_BYTES };
   } finally {
     closeSync(file);
   }
 }
 
-/** The bytes of a file as they are asked for, of which few are: they are read at once, as `firstBytes` are. */
-export async function* headChunks(path: string, maxBytes: number): ByteChunks {
-  const { size } = await stat(path);
-  const file = openSync(path, 'r');
+/** Yields the first bytes of a file, then the others as they are requested. */
+export async function* headChunks(path: string, head: FileHead, chunkBytes: number): ByteChunks {
+  yield { bytes: head.bytes, progress: 0 };
+  if (head.isWhole) return;
+  const file = await open(path, 'r');
   try {
-    for (let begin = 0; ;) {
-      const bytes = Buffer.allocUnsafeSlow(size > 0 ? Math.min(maxBytes, size) : maxBytes);
-      const length = readSync(file, bytes);
-      if (length === 0) return;
-      begin += length;
-      yield { bytes: bytes.subarray(0, length), progress: Math.min(1, begin / size) };
+    for (let begin = head.bytes.length, length = 1; length > 0; begin += length) {
+      const bytes = Buffer.allocUnsafeSlow(chunkBytes);
+      length = (await file.read(bytes, 0, chunkBytes, begin)).bytesRead;
+      if (length > 0) yield { bytes: bytes.subarray(0, length), progress: 0 };
     }
   } finally {
-    closeSync(file);
+    await file.close();
   }
 }
 

@@ -2,14 +2,22 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { createByteHash, type ByteHash } from '../../io/byte-hash.js';
 import { userError } from '../../core/errors.js';
-import { fileChunks, firstBytes, headChunks, streamChunks, type ByteChunks, type ChunkOptions } from './byte-chunks.js';
+import {
+  fileChunks,
+  headChunks,
+  readHead,
+  streamChunks,
+  type ByteChunks,
+  type ChunkOptions,
+  type FileHead,
+} from './byte-chunks.js';
 import type { TextEncoding } from '../dialect.js';
 import { joinedStream } from './byte-stream.js';
 import type { CellFile } from './cell-file.js';
 import { hashFiles, statsOf, type Fingerprint } from './fingerprint.js';
 import { checkDataFile } from './regular-data.js';
-import { isPlainText, MAGIC_BYTES, textStream } from './text-stream.js';
-import { readable } from './unreadable.js';
+import { isPlainText, textStream } from './text-stream.js';
+import { readable, unreadable } from './unreadable.js';
 
 /** Where the bytes of a text come from; they are decompressed, and UTF-8. */
 export interface ByteSource extends Pick<CellFile, 'path' | 'stats' | 'fingerprint'> {
@@ -22,27 +30,53 @@ export interface ByteSource extends Pick<CellFile, 'path' | 'stats' | 'fingerpri
 }
 
 /**
- * Opens a file.
- * @param encoding that is said of its text
- * @throws UserError (data) for one that is not there, or is none
+ * Reads the first bytes of a data file.
+ * @throws UserError (data) for a file that cannot be read, and for a pipe, socket or device
  */
-export async function fileSource(path: string, encoding?: TextEncoding): Promise<ByteSource> {
+export function openHead(path: string): FileHead {
   checkDataFile(path);
-  const isPlain = isPlainText(await readable(path, () => Promise.resolve(firstBytes(path, MAGIC_BYTES))), encoding);
+  try {
+    return readHead(path);
+  } catch (error) {
+    throw unreadable(path, error);
+  }
+}
+
+/**
+ * Opens a file.
+ * @param encoding of its text; default: UTF-8, or that of a byte order mark
+ * @throws UserError (data) for a file that cannot be read
+ */
+export function fileSource(path: string, encoding?: TextEncoding, head = openHead(path)): ByteSource {
+  const { isWhole: isSmall } = head;
+  const isPlain = isPlainText(head.bytes, encoding);
+  /** Released by the first look: there may be thousands of files. */
+  let unseen: FileHead | undefined = head;
+  const takeHead = (): FileHead => {
+    const taken = unseen ?? readHead(path);
+    unseen = undefined;
+    return taken;
+  };
   const chunks = (options: ChunkOptions, hash?: ByteHash): ByteChunks =>
     isPlain ? fileChunks(path, options, hash) : decodedChunks(path, encoding, options, hash);
   let known: Fingerprint | undefined;
   return {
     path,
-    stats: () => readable(path, () => statsOf(path)),
+    stats: () => readable(path, () => Promise.resolve(statsOf(path))),
     fingerprint: async (onBytes) => (known ??= await readable(path, () => hashFiles(path, undefined, onBytes))),
-    look: (chunkBytes) => (isPlain ? headChunks(path, chunkBytes) : chunks({ chunkBytes, room: 0, numKept: 0 })),
+    look: (chunkBytes) =>
+      isPlain ? headChunks(path, takeHead(), chunkBytes) : chunks({ chunkBytes, room: 0, numKept: 0 }),
     async *read(options) {
       const hash = known === undefined ? await createByteHash() : undefined;
-      yield* chunks(options, hash);
+      const whole = isPlain && isSmall && options.numKept === 0 ? readHead(path) : undefined;
+      if (whole?.isWhole === true) {
+        hash?.update(whole.bytes);
+        if (whole.bytes.length > 0) yield { bytes: whole.bytes, progress: 1 };
+      } else yield* chunks(options, hash);
       const content = hash?.content();
-      // What stands behind compressed data may have been left unread.
-      if (content?.bytes === (await stat(path)).size) known = { '': content };
+      // Bytes after compressed data may not have been read.
+      if (content !== undefined && (whole?.isWhole === true || content.bytes === (await stat(path)).size))
+        known = { '': content };
     },
     close: () => undefined,
   };

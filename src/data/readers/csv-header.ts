@@ -1,5 +1,5 @@
 import { quoted, userError } from '../../core/errors.js';
-import { PLAIN_CSV, type Dialect, type DialectOptions } from '../dialect.js';
+import { PLAIN_CSV, quoteOf, type Dialect, type DialectOptions } from '../dialect.js';
 import type { ByteChunks } from './byte-chunks.js';
 import { isRepeated, looksLikeRow, noHeader, NOT_A_NAME } from './column-indices.js';
 import { countLines, parseCells, parseFailure } from './csv-cells.js';
@@ -29,9 +29,12 @@ export interface CsvHeader {
 export async function readHeader(path: string, chunks: ByteChunks, options: DialectOptions): Promise<CsvHeader> {
   const read: Buffer[] = [];
   let length = 0;
+  let isFirst = true;
   let enough = HEAD_BYTES;
   let header: CsvHeader | undefined;
   for await (const { bytes } of chunks) {
+    if (isFirst && beginsAsLast(bytes, options)) return last!.header;
+    isFirst = false;
     read.push(Buffer.from(bytes));
     length += bytes.length;
     for (; header === undefined && length > enough; enough *= 2)
@@ -42,7 +45,28 @@ export async function readHeader(path: string, chunks: ByteChunks, options: Dial
   header ??= parseHeader(path, head, options, true);
   if (header === undefined) throw userError('data', { where: path, message: 'is empty; expected a header and rows' });
   checkNames(path, header, head);
+  last = isDecidedByLine(header, head, options) ? { options, line: head.subarray(0, header.bytes), header } : undefined;
   return header;
+}
+
+/** The last header, which thousands of files may share. */
+let last: { readonly options: DialectOptions; readonly line: Buffer; readonly header: CsvHeader } | undefined;
+
+function beginsAsLast(bytes: Buffer, options: DialectOptions): boolean {
+  return last?.options === options && bytes.subarray(0, last.line.length).equals(last.line);
+}
+
+/** Returns whether each file whose first line is that of `head` has the same header, whatever follows. */
+function isDecidedByLine({ bytes, lines }: CsvHeader, head: Buffer, options: DialectOptions): boolean {
+  const line = head.subarray(0, bytes);
+  const candidates = DELIMITERS.filter((delimiter) => line.includes(delimiter));
+  return (
+    lines === 1 &&
+    line.at(-1) === LF &&
+    options.comments === undefined &&
+    !line.includes(quoteOf(options) ?? '"') &&
+    (options.delimiter !== undefined || candidates.length < 2)
+  );
 }
 
 /**

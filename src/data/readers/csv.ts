@@ -30,7 +30,7 @@ export async function openCsv(
   wanted: readonly string[] = [],
   chunkBytes = 1 << 19,
 ): Promise<CellFile> {
-  const file = typeof source === 'string' ? await fileSource(source, options.encoding) : source;
+  const file = typeof source === 'string' ? fileSource(source, options.encoding) : source;
   const { path, stats, fingerprint } = file;
   const { dialect, names, bytes, lines } = await readable(path, () =>
     readHeader(path, file.look(chunkBytes), options),

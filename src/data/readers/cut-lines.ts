@@ -13,6 +13,17 @@ const CR = 13;
 /** Cuts plain lines into chunks of a few hundred rows, which stay in a processor's cache while they are read. */
 export type CutLines = (plain: PlainLines) => Generator<Chunk>;
 
+/** Returns whether the lines of two files can be cut by the same cutter. */
+export function isCutAlike(a: FileColumns, b: FileColumns): boolean {
+  const isSame = (name: string): boolean => a.indices.get(name) === b.indices.get(name);
+  return (
+    a.header === b.header &&
+    a.dialect === b.dialect &&
+    a.indices.size === b.indices.size &&
+    [...a.indices.keys()].every(isSame)
+  );
+}
+
 /** Creates a cutter for the lines of a CSV. */
 export function createLineCutter(file: FileColumns): CutLines {
   const { delimiter } = file.dialect ?? PLAIN_CSV;

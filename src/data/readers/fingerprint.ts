@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { stat } from 'node:fs/promises';
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { contentSchema, hashFile, type Content } from '../../io/byte-hash.js';
@@ -54,16 +54,11 @@ function haveSame<Each>(
   );
 }
 
-/** The stats of the files of a source as they are now. */
-export async function statsOf(path: string, names: readonly string[] = ['']): Promise<FileStats> {
-  const files = names.map(async (name) => {
-    const { size, mtimeNs, ctimeNs, ino } = await stat(join(path, name), { bigint: true });
-    return [
-      name,
-      { bytes: Number(size), mtimeNs: String(mtimeNs), ctimeNs: String(ctimeNs), inode: String(ino) },
-    ] as const;
-  });
-  return Object.fromEntries(await Promise.all(files));
+/** Returns the current stats of a source that is one file. */
+export function statsOf(path: string): FileStats {
+  const { size, mtimeNs, ctimeNs, ino } = statSync(path, { bigint: true });
+  const [bytes, inode] = [Number(size), String(ino)];
+  return { '': { bytes, mtimeNs: String(mtimeNs), ctimeNs: String(ctimeNs), inode } };
 }
 
 /**

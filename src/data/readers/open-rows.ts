@@ -1,10 +1,10 @@
 import type { DialectOptions } from '../dialect.js';
-import { fileSource, standardInput, type ByteSource } from './byte-source.js';
+import { fileSource, openHead, standardInput, type ByteSource } from './byte-source.js';
+import type { FileHead } from './byte-chunks.js';
 import type { CellFile, RowSource } from './cell-file.js';
 import { columnIndices } from './column-indices.js';
 import { openText } from './open-text.js';
 import { isParquet } from './parquet/is-parquet.js';
-import { checkDataFile } from './regular-data.js';
 
 /**
  * Opens a CSV, JSON Lines or Parquet, and finds the columns in its header.
@@ -22,11 +22,9 @@ export async function openRows(
   keepsAll = false,
 ): Promise<RowSource<CellFile>> {
   const text = (source: ByteSource): Promise<CellFile> => openText(source, dialect, { wanted: columns, keepsAll });
-  if (path !== '-') checkDataFile(path);
-  const csv =
-    path === '-'
-      ? await text(standardInput(dialect.encoding))
-      : ((await openParquetFile(path, columns)) ?? (await text(await fileSource(path, dialect.encoding))));
+  const openFile = async (head: FileHead): Promise<CellFile> =>
+    (await openParquetFile(path, head, columns)) ?? (await text(fileSource(path, dialect.encoding, head)));
+  const csv = path === '-' ? await text(standardInput(dialect.encoding)) : await openFile(openHead(path));
   const wanted = columns.filter((name) => csv.header.includes(name) || !constants.has(name));
   const own = new Map([...constants].filter(([name]) => columns.includes(name)));
   return {
@@ -41,9 +39,13 @@ export async function openRows(
   };
 }
 
-/** Parquet, where the path leads to a file of it. Its reader is loaded only then. */
-async function openParquetFile(path: string, columns: readonly string[]): Promise<CellFile | undefined> {
-  if (!isParquet(path)) return undefined;
+/** Opens a file if it is Parquet. Its reader is loaded only then. */
+async function openParquetFile(
+  path: string,
+  { bytes }: FileHead,
+  columns: readonly string[],
+): Promise<CellFile | undefined> {
+  if (!isParquet(path, bytes)) return undefined;
   const { openParquet } = await import('./parquet/open-parquet.js');
   return openParquet(path, columns);
 }

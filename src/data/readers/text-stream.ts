@@ -29,7 +29,7 @@ const MARKS = [
   [Buffer.of(0xef, 0xbb, 0xbf), 'utf-8'],
 ] as const;
 /** Bytes at the beginning of a file that tell what it is. */
-export const MAGIC_BYTES = 8;
+const MAGIC_BYTES = 8;
 
 /** Whether bytes that begin like this are taken as they are. */
 export function isPlainText(start: Buffer, encoding: TextEncoding = 'utf-8'): boolean {

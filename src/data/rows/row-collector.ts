@@ -17,6 +17,8 @@ import { countLeftOut } from './row-rule.js';
 export interface EncodedBatch {
   /** Valid until the next rows are encoded. */
   readonly batch: Batch;
+  /** Rows of the batch before which another file begins, in order. */
+  readonly begins: readonly number[];
   /** By kept column: the texts of all rows, including those that are not in the batch. */
   readonly kept: readonly (readonly string[])[];
   /** For each row that is not in the batch, in order: the number of rows of the batch before it. */
@@ -47,11 +49,12 @@ export interface RowCollection {
 /** Collects the rows of chunks in a block, without those that are invalid or excluded. */
 export class RowCollector {
   readonly columns: readonly BlockColumn[];
-  readonly #file: FileColumns;
+  #file: FileColumns;
   readonly #of: RowCollection;
   readonly #kept: readonly string[];
   readonly #reader: RowReader;
   readonly #block: RowBlock;
+  #begins: number[] = [];
   #order = new Uint32Array(0);
   #rejects: BadRow[] = [];
   #leftOut = new Map<string, number>();
@@ -63,7 +66,7 @@ export class RowCollector {
     this.#file = file;
     this.#of = of;
     this.#kept = of.kept ?? [];
-    this.#reader = new RowReader(file, of.format, of.readers, of.late);
+    this.#reader = new RowReader(of.format, of.readers, of.late);
     this.#block = createRowBlock(this.columns, 0);
     this.#texts = this.#kept.map(() => []);
   }
@@ -71,6 +74,12 @@ export class RowCollector {
   /** Number of rows that were added since the last `take`. */
   get rows(): number {
     return this.#block.rows;
+  }
+
+  /** Appends the rows of another file from now on. */
+  startFile(file: FileColumns): void {
+    this.#file = file;
+    this.#begins.push(this.rows);
   }
 
   /**
@@ -82,7 +91,7 @@ export class RowCollector {
     reserveRows(block, this.columns, block.rows + chunk.rows);
     const { checked, writers = [] } = this.#of;
     if (checked !== undefined) reserveRows(checked.block, checked.columns, chunk.rows);
-    const rows = this.#reader.read(chunk, checked?.block ?? block, line);
+    const rows = this.#reader.read(chunk, this.#file, checked?.block ?? block, line);
     if (chunk.rows > 0) for (const write of writers) write(rows, block);
     const isWhole = rows.numKept === rows.count && (chunk.invalid ?? []).length === 0;
     if (this.#kept.length > 0) this.#keepTexts(rows, chunk);
@@ -98,6 +107,7 @@ export class RowCollector {
   take(): EncodedBatch {
     const taken = {
       batch: { ...this.#block },
+      begins: this.#begins,
       kept: this.#texts,
       skipped: this.#skipped,
       rejects: this.#rejects,
@@ -105,6 +115,7 @@ export class RowCollector {
       keyTexts: this.#of.keys?.takeTexts() ?? new Map(),
     };
     this.#block.rows = 0;
+    this.#begins = [];
     this.#texts = this.#kept.map(() => []);
     this.#skipped = [];
     this.#rejects = [];

@@ -12,11 +12,10 @@ import { startFilter, type FilterRows } from './row-filter.js';
 import type { RowFormat } from './row-format.js';
 
 /**
- * Reads chunks of a file to a block: first the columns of the row filter, then all others, then the labels of each row
+ * Reads chunks of files to a block: first the columns of the row filter, then all others, then the labels of each row
  * together. Rows that are invalid or excluded are marked; the block has memory for all rows.
  */
 export class RowReader {
-  readonly #file: FileColumns;
   readonly #readers: readonly ReadColumns[];
   readonly #late: readonly ReadColumns[];
   readonly #filter: FilterRows | undefined;
@@ -29,13 +28,7 @@ export class RowReader {
    * @param readers in the order in which the problems of a row count
    * @param late readers of the rows that are valid otherwise
    */
-  constructor(
-    file: FileColumns,
-    { spec, labels, fields }: RowFormat,
-    readers: readonly ReadColumns[],
-    late: readonly ReadColumns[] = [],
-  ) {
-    this.#file = file;
+  constructor({ spec, labels, fields }: RowFormat, readers: readonly ReadColumns[], late: readonly ReadColumns[] = []) {
     this.#readers = readers;
     this.#late = late;
     this.#filter = spec.filter && startFilter(spec.filter, spec.cells);
@@ -44,27 +37,27 @@ export class RowReader {
   }
 
   /** @param line number of the first line of the chunk */
-  read(chunk: Chunk, block: RowBlock, line: number): ChunkRows {
+  read(chunk: Chunk, file: FileColumns, block: RowBlock, line: number): ChunkRows {
     if (this.#states.length < chunk.rows) this.#states = new Uint8Array(2 * chunk.rows);
-    this.#refuseLists(chunk);
-    const rows = new ChunkRows(withConstants(chunk, this.#file), this.#states);
+    this.#refuseLists(chunk, file);
+    const rows = new ChunkRows(withConstants(chunk, file), this.#states);
     // Such a chunk may have no columns.
     if (chunk.rows === 0) return rows;
     this.#filter?.(rows, line);
     for (const read of this.#readers) read(rows, block);
-    checkConstants(rows, chunk, this.#file);
+    checkConstants(rows, chunk, file);
     this.#labels(rows, block);
     for (const read of this.#late) read(rows, block);
     return rows;
   }
 
   /** @throws UserError (data) for a column of lists where the format expects one value */
-  #refuseLists({ columns }: Chunk): void {
+  #refuseLists({ columns }: Chunk, { path }: FileColumns): void {
     for (const name of this.#scalars) {
       const column = columns.get(name);
       if (column?.lists === undefined) continue;
       throw userError('data', {
-        where: this.#file.path,
+        where: path,
         key: `column ${quoted(name)}`,
         message: `is ${column.type}, but the config expects one value per row`,
         fix: 'set type: bag for the feature, or type: vector for a list of numbers',

@@ -7,14 +7,14 @@ import type { Sampling } from '../sampling-options.js';
 /** Reason of rows that sampling excludes. */
 export const SAMPLED_AWAY = 'negatives beyond the sample';
 
+/** Returns whether the next valid row of a file is kept. */
+export type Chooser = (labels: ReadonlyMap<string, Float32Array>, row: number) => boolean;
+
 /**
  * Creates a function that decides whether to keep a row; it is called for each valid row of a file, in order. The
  * decision depends on the number of the row, so that threads, batches and the labels of other rows do not change it.
  */
-export function createChooser(
-  { rate, seed }: Sampling,
-  tasks: readonly Task[],
-): (labels: ReadonlyMap<string, Float32Array>, row: number) => boolean {
+export function createChooser({ rate, seed }: Sampling, tasks: readonly Task[]): Chooser {
   const names = tasks.filter(({ type }) => type === 'classification').map(labelColumn);
   // A row whose first label is unknown is not a negative.
   const knowns = rootTasks(tasks).flatMap((task) => taskColumns(task, tasks).known ?? []);
@@ -30,30 +30,37 @@ export function createChooser(
   };
 }
 
-/** Samples the batches of a file, in order. */
+/** Samples the batches of files, in order. */
 export interface Sampler {
-  /** Returns the sampled rows of a batch, which are valid until the next call. */
-  sample(batch: Batch): Batch;
+  /**
+   * Returns the sampled rows of a batch, which are valid until the next call.
+   * @param begins rows of the batch before which another file begins, in order
+   */
+  sample(batch: Batch, begins: readonly number[]): { readonly batch: Batch; readonly begins: readonly number[] };
   /** Number of excluded rows so far, by reason. */
   readonly leftOut: ReadonlyMap<string, number>;
 }
 
-/** Creates a sampler for the batches of a file. */
+/** Creates a sampler for the batches of files. */
 export function createSampler(sampling: Sampling, tasks: readonly Task[], columns: readonly BlockColumn[]): Sampler {
-  const isKept = createChooser(sampling, tasks);
+  let isKept = createChooser(sampling, tasks);
   let block = createRowBlock(columns, 0);
   let order = new Uint32Array(0);
   const leftOut = new Map<string, number>();
   return {
     leftOut,
-    sample(batch) {
+    sample(batch, begins) {
       if (order.length < batch.rows)
         [order, block] = [new Uint32Array(batch.rows), createRowBlock(columns, batch.rows)];
       let count = 0;
-      for (let row = 0; row < batch.rows; row++) if (isKept(batch.labels, row)) order[count++] = row;
+      const keptBegins: number[] = [];
+      for (let row = 0; row <= batch.rows; row++) {
+        for (; begins[keptBegins.length] === row; isKept = createChooser(sampling, tasks)) keptBegins.push(count);
+        if (row < batch.rows && isKept(batch.labels, row)) order[count++] = row;
+      }
       if (count < batch.rows) leftOut.set(SAMPLED_AWAY, (leftOut.get(SAMPLED_AWAY) ?? 0) + batch.rows - count);
       gatherRows(batch, columns, order, count, block);
-      return block;
+      return { batch: block, begins: keptBegins };
     },
   };
 }

@@ -30,6 +30,8 @@ const shardSchema = z
   .strictObject({
     file: fileName,
     rows: count,
+    /** Number of its first row in the file; default: 0. Several shards may share a file. */
+    first: count.optional(),
     bytes: count,
     /** Only of shards that are meant for other readers too. */
     sha256: z
@@ -47,6 +49,8 @@ const rowCounts = z.record(z.string(), count).optional().catch(undefined);
 const aboutSchema = z.looseObject({
   /** Number of excluded rows, by reason. */
   leftOut: rowCounts,
+  /** Number of rows of each file that was read, if there were several. */
+  fileRows: z.array(count).optional().catch(undefined),
   /** Number of rows with label 1, by column. */
   labelCounts: rowCounts,
   /** By column: number of ids, or items of bags, and how many of them are 0, the OOV id. */
@@ -99,7 +103,7 @@ export async function readManifest(folder: string): Promise<Manifest | undefined
     throw unreadable(path, error);
   }
   const manifest = parseManifest(text, path);
-  for (const { file, bytes } of manifest.shards) {
+  for (const [file, { bytes }] of new Map(manifest.shards.map((shard) => [shard.file, shard]))) {
     const where = join(folder, file);
     const fileBytes = fileSize(where);
     const found = fileBytes === undefined ? 'is missing' : `has ${fileBytes} bytes`;

@@ -61,18 +61,21 @@ class ShardReader implements Shards {
   readonly folder: string;
   readonly manifest: Manifest;
   readonly folders: readonly ShardFolder[];
-  readonly #files = new Map<number, Promise<TensorFile>>();
-  /** Shards whose checksum was verified. */
-  readonly #verified = new Set<number>();
+  readonly #files = new Map<string, Promise<TensorFile>>();
+  /** Files whose checksum was verified. */
+  readonly #verified = new Set<string>();
   /** Memory for offsets that is reused: page faults of new memory take longer than reading into it. */
   readonly #spare: Uint32Array[] = [];
+  /** Number of rows of each file. */
+  readonly #fileRows: ReadonlyMap<string, number>;
   readonly #maxRows: number;
 
   constructor({ folder, manifest }: ShardFolder) {
     this.folder = folder;
     this.manifest = manifest;
     this.folders = [{ folder, manifest: { ...manifest, about: {} } }];
-    this.#maxRows = Math.max(0, ...manifest.shards.map(({ rows }) => rows));
+    this.#fileRows = countRowsByFile(manifest);
+    this.#maxRows = [...this.#fileRows.values()].reduce((max, rows) => Math.max(max, rows), 0);
   }
 
   async read(
@@ -81,7 +84,7 @@ class ShardReader implements Shards {
     block: RowBlock,
     skipsChecksum = false,
   ): Promise<void> {
-    const parts = await Promise.all(rows.map((each) => this.#openPart(each)));
+    const parts = await Promise.all(joinAdjacent(rows, this.manifest).map((each) => this.#openPart(each)));
     let row = block.rows;
     const readParts = parts.map((part) => {
       const reads = columns.map((each) =>
@@ -93,22 +96,22 @@ class ShardReader implements Shards {
     await Promise.all(readParts);
     const bags = columns.filter((each) => !hasWords(each)).map(({ name }) => name);
     if (bags.length > 0) await readItems(parts, bags, block);
-    if (!skipsChecksum) await Promise.all(parts.map((part) => this.#verify(part)));
+    const byFile = new Map(parts.map((part) => [part.shard.file, part]));
+    if (!skipsChecksum) await Promise.all(Array.from(byFile.values(), (part) => this.#verify(part)));
     for (const { offsets } of parts)
       for (const { buffer } of offsets.values()) this.#spare.push(new Uint32Array(buffer));
     block.rows = row;
   }
 
-  async #openPart({ shard, begin, end }: ShardRows): Promise<Part> {
-    const { file, rows } = this.manifest.shards[shard]!;
-    const path = join(this.folder, file);
-    const opened = this.#files.get(shard) ?? openSafetensors(path, BLAME_DATA);
-    this.#files.set(shard, opened);
+  async #openPart({ shard, begin, end }: FileRows): Promise<Part> {
+    const path = join(this.folder, shard.file);
+    const opened = this.#files.get(shard.file) ?? openSafetensors(path, BLAME_DATA);
+    this.#files.set(shard.file, opened);
     return {
       shard,
       path,
       file: await opened,
-      shardRows: rows,
+      fileRows: this.#fileRows.get(shard.file)!,
       begin,
       rows: end - begin,
       offsets: new Map(),
@@ -119,28 +122,54 @@ class ShardReader implements Shards {
   #offsetRead(part: Part, name: string): TensorRead {
     const into = (this.#spare.pop() ?? new Uint32Array(this.#maxRows + 1)).subarray(0, part.rows + 1);
     part.offsets.set(name, into);
-    const { position } = findTensor(part, bagTensors(name).offsets, 'U32', part.shardRows + 1);
+    const { position } = findTensor(part, bagTensors(name).offsets, 'U32', part.fileRows + 1);
     return { position: position + 4 * part.begin, into };
   }
 
-  /** Verifies the checksum of a shard once, from the bytes that were just read if they are the whole file. */
+  /** Verifies the checksum of a file once, from the bytes that were just read if they are the whole file. */
   async #verify({ shard, file, reads }: Part): Promise<void> {
-    if (this.#verified.has(shard)) return;
-    const entry = this.manifest.shards[shard]!;
-    await checkShard(this.folder, entry, wholeFile(file, reads, entry.bytes));
-    this.#verified.add(shard);
+    if (this.#verified.has(shard.file)) return;
+    await checkShard(this.folder, shard, wholeFile(file, reads, shard.bytes));
+    this.#verified.add(shard.file);
   }
 }
 
-/** Rows of a shard that are being read into a block. */
-interface Part {
-  readonly shard: number;
+/** Rows of a file that has one or several shards. */
+interface FileRows {
+  /** The first of the shards. */
+  readonly shard: Manifest['shards'][number];
+  /** Rows of the file. */
+  readonly begin: number;
+  readonly end: number;
+}
+
+/** Returns the rows of shards as rows of their files; rows that follow each other in a file are one part. */
+function joinAdjacent(rows: readonly ShardRows[], { shards }: Manifest): readonly FileRows[] {
+  const joined: FileRows[] = [];
+  for (const { shard: number, begin, end } of rows) {
+    const shard = shards[number]!;
+    const { file, first = 0 } = shard;
+    const last = joined.at(-1);
+    if (last?.shard.file === file && last.end === first + begin)
+      joined[joined.length - 1] = { ...last, end: first + end };
+    else joined.push({ shard, begin: first + begin, end: first + end });
+  }
+  return joined;
+}
+
+function countRowsByFile({ shards }: Manifest): ReadonlyMap<string, number> {
+  const sums = new Map<string, number>();
+  for (const { file, rows } of shards) sums.set(file, (sums.get(file) ?? 0) + rows);
+  return sums;
+}
+
+/** Rows of a file that are being read into a block. */
+interface Part extends Omit<FileRows, 'end'> {
   readonly path: string;
   readonly file: TensorFile;
-  readonly shardRows: number;
-  readonly begin: number;
+  readonly fileRows: number;
   readonly rows: number;
-  /** By bag: offsets of these rows' items in the shard, and their end. */
+  /** By bag: offsets of these rows' items in the file, and their end. */
   readonly offsets: Map<string, Uint32Array>;
   /** All reads so far, whose memory is unchanged until the part is complete. */
   readonly reads: TensorRead[];
@@ -154,7 +183,7 @@ async function readMore({ file, reads }: Part, more: readonly TensorRead[]): Pro
 /** Returns the read of a column with a fixed number of words per row, into a block from row `row`. */
 function wordRead(part: Part, each: WordBlockColumn, block: RowBlock, row: number): TensorRead {
   const { dtype, width: columns } = tensorShape(each);
-  const { position } = findTensor(part, each.name, dtype, part.shardRows, columns);
+  const { position } = findTensor(part, each.name, dtype, part.fileRows, columns);
   const { data, width } = wordColumn(block, each);
   return {
     position: position + 4 * width * part.begin,

@@ -19,7 +19,7 @@ import { MANIFEST, type Manifest, type ShardColumn } from './manifest.js';
 import { tensorsOf } from './tensors.js';
 import { VOCABULARY } from './vocabulary.js';
 
-/** Maximum number of rows of a shard; fewer if they are wide. Only the last shard of a folder may have fewer. */
+/** Maximum number of rows of a shard; fewer if they are wide. Only the last shard of a file may have fewer. */
 export const ROWS_PER_SHARD = 1 << 16;
 /** Initial capacity of a block in rows; enough for most small files. */
 const FIRST_ROWS = 1 << 10;
@@ -30,8 +30,12 @@ const MAX_UNSYNCED = 32;
 
 /** Writes rows as shards. */
 export interface ShardWriter {
-  /** Appends the rows of a batch, which may be reused when the promise is fulfilled. */
-  add(batch: Batch): Promise<void>;
+  /**
+   * Appends the rows of a batch, which may be reused when the promise is fulfilled. No shard has rows of two files that
+   * were read, but shards may share a file of the directory.
+   * @param begins rows of the batch before which another file begins, in order; default: none
+   */
+  add(batch: Batch, begins?: readonly number[]): Promise<void>;
   /** Adds texts of hashed keys of the rows. */
   addKeyTexts(texts: ReadonlyMap<string, KeyTexts>): void;
   /** Adds another file to the directory. */
@@ -80,6 +84,11 @@ class ShardFolder implements ShardWriter {
   readonly #columns: readonly BlockColumn[];
   readonly #rowsPerShard: number;
   readonly #shards: Manifest['shards'] = [];
+  #numFiles = 0;
+  /** Rows of each file that was read. */
+  readonly #fileRows = [0];
+  /** Row of the block with which each of its shards begins. */
+  #begins = [0];
   readonly #idCounts = new Map<string, IdCount>();
   readonly #labelCounts = new Map<string, number>();
   readonly #keyTexts = new Map<string, KeyTexts>();
@@ -102,14 +111,16 @@ class ShardFolder implements ShardWriter {
     this.#block = createRowBlock(columns, 0);
   }
 
-  async add(batch: Batch): Promise<void> {
-    for (let begin = 0; begin < batch.rows;) {
-      const end = Math.min(batch.rows, begin + this.#rowsPerShard - this.#block.rows);
-      this.#reserve(this.#block.rows + end - begin);
-      appendRows(batch, this.#columns, begin, end, this.#block);
-      begin = end;
-      if (this.#block.rows === this.#rowsPerShard) await this.#flush();
+  async add(batch: Batch, begins: readonly number[] = []): Promise<void> {
+    let begin = 0;
+    for (const next of begins) {
+      await this.#addRows(batch, begin, next);
+      begin = next;
+      this.#fileRows.push(0);
+      if (this.#block.rows >= this.#rowsPerShard) await this.#flush();
+      else if (this.#block.rows > this.#begins.at(-1)!) this.#begins.push(this.#block.rows);
     }
+    await this.#addRows(batch, begin, batch.rows);
   }
 
   addKeyTexts(texts: ReadonlyMap<string, KeyTexts>): void {
@@ -140,6 +151,7 @@ class ShardFolder implements ShardWriter {
       shards: this.#shards,
       about: {
         ...details.about,
+        ...(this.#fileRows.length > 1 && { fileRows: this.#fileRows }),
         idCounts: Object.fromEntries(this.#idCounts),
         labelCounts: Object.fromEntries(this.#labelCounts),
         ...(this.#keyTexts.size > 0 && { keyTexts: storedKeyTexts(this.#keyTexts) }),
@@ -159,24 +171,37 @@ class ShardFolder implements ShardWriter {
     this.#others.push(writing);
   }
 
+  /** Appends rows of one file. */
+  async #addRows(batch: Batch, from: number, to: number): Promise<void> {
+    for (let begin = from; begin < to;) {
+      const end = Math.min(to, begin + this.#rowsPerShard - (this.#block.rows - this.#begins.at(-1)!));
+      this.#reserve(this.#block.rows + end - begin);
+      appendRows(batch, this.#columns, begin, end, this.#block);
+      this.#fileRows[this.#fileRows.length - 1]! += end - begin;
+      begin = end;
+      if (this.#block.rows - this.#begins.at(-1)! === this.#rowsPerShard) await this.#flush();
+    }
+  }
+
   /** Grows the block to at least `rows` rows. */
   #reserve(rows: number): void {
     if (rows <= this.#capacity) return;
-    const grown = Math.min(this.#rowsPerShard, Math.max(rows, 4 * this.#capacity, FIRST_ROWS));
-    this.#capacity = this.#shards.length > 0 ? this.#rowsPerShard : grown;
+    const grown = this.#numFiles > 0 ? this.#rowsPerShard : Math.max(4 * this.#capacity, FIRST_ROWS);
+    this.#capacity = Math.max(rows, Math.min(this.#rowsPerShard, grown));
     const itemsPerRow = this.#block.rows > 0 ? itemsPerRowOf(this.#block) : this.#itemsPerRow;
     reserveRows(this.#block, this.#columns, this.#capacity);
     for (const [name, items] of itemsPerRow) column(this.#block.bags, name).reserve(Math.ceil(items * this.#capacity));
   }
 
-  /** Starts to write the block, and replaces it. */
+  /** Starts to write the block as one file of shards, and replaces it. */
   async #flush(): Promise<void> {
     await this.#waitForWrites(MAX_WRITING - 1);
     await this.#syncs.at(-MAX_UNSYNCED);
     countIds(this.#block, this.#idCounts);
     countLabels(this.#block, this.#labelCounts);
     this.#itemsPerRow = itemsPerRowOf(this.#block);
-    const writing = this.#write(this.#block);
+    const writing = this.#write(this.#block, this.#begins);
+    this.#begins = [0];
     // `#waitForWrites` throws the error of a write that fails.
     writing.catch(() => undefined);
     this.#writing.push(writing);
@@ -186,18 +211,21 @@ class ShardFolder implements ShardWriter {
     this.#block.rows = 0;
   }
 
-  /** Writes a block as a shard, which is synced after the previous ones. */
-  async #write(block: RowBlock): Promise<RowBlock> {
-    const file = `shard-${String(this.#shards.length).padStart(5, '0')}.safetensors`;
-    const shard = { file, rows: block.rows, bytes: 0, hash: '' };
-    this.#shards.push(shard);
+  /** Writes a block as a file of shards, which is synced after the previous ones. */
+  async #write(block: RowBlock, begins: readonly number[]): Promise<RowBlock> {
+    const file = `shard-${String(this.#numFiles++).padStart(5, '0')}.safetensors`;
+    const shards = [...begins.filter((begin) => begin < block.rows).entries()].map(([i, begin]) => {
+      const rows = (begins[i + 1] ?? block.rows) - begin;
+      return { file, rows, bytes: 0, hash: '', ...(begin > 0 && { first: begin }) };
+    });
+    this.#shards.push(...shards);
     const parts = safetensorsParts(tensorsOf(block, this.#columns));
     const { content, sync } = await writeParts(join(this.#folder, file), parts);
     const synced = Promise.allSettled(this.#syncs.slice(-1)).then(sync);
     // `finish` throws the error of a sync that fails.
     synced.catch(() => undefined);
     this.#syncs.push(synced);
-    Object.assign(shard, content);
+    for (const shard of shards) Object.assign(shard, content);
     return block;
   }
 

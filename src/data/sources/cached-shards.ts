@@ -20,12 +20,12 @@ const THREADED_BYTES = 64e6;
 /** More threads would wait for the one that reads and writes. */
 const MAX_THREADS = 8;
 
-/** Returns the number of threads that encode a file. */
+/** Returns the number of threads that encode the files of a part. */
 export function encodingThreads({ bytes }: CellPart, { threads = availableParallelism() }: Reading): number {
   return bytes > THREADED_BYTES ? Math.min(MAX_THREADS, threads) : 1;
 }
 
-/** Returns the request for the shards of a file. */
+/** Returns the request for the shards of a part. */
 export function shardsRequest(part: CellPart, format: EncodedFormat, access: Access): Promise<CacheRequest> {
   const own = part.recipe;
   const shared = sharedRecipe(format, ['rows', ...own], () =>
@@ -35,7 +35,7 @@ export function shardsRequest(part: CellPart, format: EncodedFormat, access: Acc
 }
 
 /**
- * Opens the shards of a file, which is encoded if they are not cached.
+ * Opens the shards of a part, which is encoded if they are not cached.
  * @param keepsRaw whether its raw rows are cached too
  * @throws UserError (data) for an invalid row that the policy does not skip; (disk)
  */
@@ -45,7 +45,7 @@ export async function cachedShards(
   reading: Reading,
   keepsRaw: boolean,
 ): Promise<Shards> {
-  const source = part.file.path;
+  const source = part.path;
   const request = await shardsRequest(part, format, reading);
   const folder = await cached(part.cacheOf(reading), request, async (path, entry) => {
     const target = { path, source, columns: blockColumns(format), entry };
@@ -67,7 +67,7 @@ function encodeFile(
 ): Promise<void> {
   return writeCacheFolder(target, reading.policy, async (policy, writer) => {
     const batches = encodeRows(part.rows, format, {
-      onShare: (share) => reportShare(reading, `encoding ${part.file.path}`, share),
+      onShare: (share) => reportShare(reading, `encoding ${part.path}`, share),
       threads: encodingThreads(part, reading),
       onWarning: (text) => reading.cache?.onWarning?.(text),
     });
@@ -84,8 +84,8 @@ async function encodeRawRows(
 ): Promise<void> {
   const raw = await cachedRawRows(part, format, reading);
   await writeCacheFolder(target, reading.policy, async (policy, writer) => {
-    await replayRejects(raw.folder, part.file.path, policy);
-    const onShare = (share: number): void => reportShare(reading, `encoding ${part.file.path}`, share);
+    await replayRejects(raw.folder, part.path, policy);
+    const onShare = (share: number): void => reportShare(reading, `encoding ${part.path}`, share);
     const batches = encodeRows(raw.rows, withoutFilter(format), { onShare });
     const leftOut = new Map(raw.leftOut);
     countLeftOut(leftOut, await writeRows(batches, RAW_POLICY, writer, samplerOf(format)));

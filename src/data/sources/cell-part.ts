@@ -1,9 +1,24 @@
+import { relative } from 'node:path';
 import { userError } from '../../core/errors.js';
-import { cacheFolders, indexedCache, type Cache, type CacheRequest, type IndexedCache } from '../cache/cache.js';
+import {
+  cacheFolders,
+  indexedCache,
+  type Cache,
+  type CacheRequest,
+  type IndexedCache,
+  type Recipe,
+} from '../cache/cache.js';
 import { knownContent } from '../cache/entry.js';
 import type { DialectOptions } from '../dialect.js';
 import type { CellFile, RowSource } from '../readers/cell-file.js';
-import { checkUnchanged, isSameContent, isSameSize, type FileStats, type Fingerprint } from '../readers/fingerprint.js';
+import {
+  checkUnchanged,
+  isSameContent,
+  isSameSize,
+  keyOf,
+  type FileStats,
+  type Fingerprint,
+} from '../readers/fingerprint.js';
 import { openRows } from '../readers/open-rows.js';
 import type { DataFile } from './find-files.js';
 import type { Access } from './source.js';
@@ -27,85 +42,132 @@ export interface CellOpening {
   readonly ownCache: Cache;
 }
 
-/** One file of a source, and what is known of its content. */
-export class CellPart {
-  readonly file: DataFile;
+/** A file of a source. */
+export interface OpenedFile extends DataFile {
   readonly rows: RowSource<CellFile>;
   /** Stats of the file when it was opened. */
+  readonly stats: FileStats;
+  readonly bytes: number;
+}
+
+/**
+ * Opens a file and finds its columns.
+ * @throws UserError (data) for a file that cannot be read or lacks a column
+ */
+export async function openFile(file: DataFile, { columns, dialect, keepsAll }: CellOpening): Promise<OpenedFile> {
+  const rows = await openRows(file.path, columns, dialect, file.constants, keepsAll);
+  const stats = await rows.csv.stats();
+  return { ...file, rows, stats, bytes: stats['']?.bytes ?? 0 };
+}
+
+/** Returns what affects the rows of a file, beside its content and the format. */
+export function fileRecipe({ rows: { csv, columns } }: OpenedFile): readonly unknown[] {
+  return [csv.dialect, ...(columns.constants === undefined ? [] : [[...columns.constants]])];
+}
+
+/** Files of a source that follow each other and have one cache entry, and what is known of their content. */
+export class CellPart {
+  readonly files: readonly [OpenedFile, ...OpenedFile[]];
+  /** Path of the first file, which names the entries. */
+  readonly path: string;
+  readonly home: string;
+  readonly rows: readonly RowSource<CellFile>[];
+  /** Paths of the files, relative to that of the first. */
+  readonly names: readonly string[];
+  /** Stats of the files when they were opened, by name. */
   readonly stats: FileStats;
   readonly bytes: number;
   readonly #ownCache: Cache;
   #content: Fingerprint | undefined;
 
-  constructor(file: DataFile, rows: RowSource<CellFile>, stats: FileStats, ownCache: Cache) {
-    this.file = file;
-    this.rows = rows;
-    this.stats = stats;
-    this.bytes = Object.values(stats).reduce((sum, each) => sum + each.bytes, 0);
+  constructor(files: readonly OpenedFile[], ownCache: Cache) {
+    this.files = files as readonly [OpenedFile, ...OpenedFile[]];
+    const [{ path, home, stats }, ...others] = this.files;
+    this.path = path;
+    this.home = home;
+    this.rows = files.map(({ rows }) => rows);
+    this.names = files.map((file) => relative(path, file.path));
+    this.stats = others.length === 0 ? stats : this.#byName(files.map((file) => file.stats));
+    this.bytes = files.reduce((sum, { bytes }) => sum + bytes, 0);
     this.#ownCache = ownCache;
   }
 
-  /**
-   * Opens a file and finds its columns.
-   * @throws UserError (data) for a file that cannot be read or lacks a column
-   */
-  static async open(file: DataFile, { columns, dialect, keepsAll, ownCache }: CellOpening): Promise<CellPart> {
-    const rows = await openRows(file.path, columns, dialect, file.constants, keepsAll);
-    return new CellPart(file, rows, await rows.csv.stats(), ownCache);
-  }
-
-  /** What affects the rows of the file, beside its content and the format. */
+  /** What affects the rows, beside the content and the format: the part that many others have in common. */
   get recipe(): readonly unknown[] {
-    const { csv, columns } = this.rows;
-    return [csv.dialect, ...(columns.constants === undefined ? [] : [[...columns.constants]])];
+    const [first, ...others] = this.files;
+    return others.length === 0 ? fileRecipe(first) : [first.rows.csv.dialect];
   }
 
-  /** Returns the cache for the file. */
+  /** Returns the cache for the files. */
   cacheOf({ cache = this.#ownCache }: Access): IndexedCache {
     return indexedCache(cache);
   }
 
-  /** Returns a request for a cache entry of the file. */
-  async request(kind: CacheRequest['kind'], recipe: CacheRequest['recipe'], access: Access): Promise<CacheRequest> {
-    const { path, home } = this.file;
-    return { kind, source: path, home, stats: this.stats, fingerprint: await this.identify(access), recipe };
+  /**
+   * Returns a request for the cache entry of the files.
+   * @param shared recipe of the format and of `recipe`
+   */
+  async request(kind: CacheRequest['kind'], shared: Recipe, access: Access): Promise<CacheRequest> {
+    const { path, home, stats } = this;
+    const fingerprint = await this.identify(access);
+    return { kind, source: path, home, stats, fingerprint, recipe: this.#ownRecipe(shared) };
   }
 
-  /** Returns the content if it is known without reading the file. A file is read if a cache entry may be of it. */
+  /** Returns the content if it is known without reading the files. They are read if a cache entry may be of them. */
   async identify(access: Access): Promise<Fingerprint | undefined> {
     if (this.#content !== undefined) return this.#content;
-    const { path, home } = this.file;
+    const { path, home } = this;
     const entries = await this.cacheOf(access).index.entriesOf(path, cacheFolders(path, access.cache?.folder, home));
-    this.#content = access.verifyData === true ? undefined : knownContent(entries, this.stats);
+    const known = access.verifyData === true ? undefined : knownContent(entries, this.stats);
+    // Entries of the same files in another order may have the same stats.
+    this.#content = known && Object.fromEntries(this.names.map((name) => [name, known[name]!]));
     if (this.#content === undefined && entries.some(({ entry }) => isSameSize(entry.stats, this.stats)))
       await this.hash(access);
     return this.#content;
   }
 
-  /** Returns the content, as `identify` does, or reads the file. */
+  /** Returns the content, as `identify` does, or reads the files. */
   async fingerprint(access: Access): Promise<Fingerprint> {
     return (await this.identify(access)) ?? (await this.hash(access));
   }
 
   /**
-   * Returns the content from the bytes of the file; those that have not passed yet are read.
-   * @throws UserError (data) if the file has changed since it was opened
+   * Returns the content from the bytes of the files; those that have not passed yet are read.
+   * @throws UserError (data) if a file has changed since it was opened
    */
   async hash(access: Access): Promise<Fingerprint> {
-    const { path } = this.file;
-    const { csv } = this.rows;
+    const found: Fingerprint[] = [];
     let done = 0;
-    const found = await csv.fingerprint((more) =>
-      reportShare(access, `verifying ${path}`, (done += more) / this.bytes),
-    );
-    checkUnchanged(path, this.stats, await csv.stats());
-    if (this.#content !== undefined && !isSameContent(this.#content, found)) {
-      throw userError('data', {
-        where: path,
-        message: 'changed, although its size, times and inode match the cache',
-        fix: 'run again with --verify-data',
-      });
+    for (const [i, { path, stats, rows }] of this.files.entries()) {
+      const own = await rows.csv.fingerprint((more) =>
+        reportShare(access, `verifying ${path}`, (done += more) / this.bytes),
+      );
+      checkUnchanged(path, stats, await rows.csv.stats());
+      const name = this.names[i]!;
+      if (this.#content !== undefined && !isSameContent({ '': this.#content[name]! }, own)) {
+        throw userError('data', {
+          where: path,
+          message: 'changed, although its size, times and inode match the cache',
+          fix: 'run again with --verify-data',
+        });
+      }
+      found.push(own);
     }
-    return (this.#content = found);
+    return (this.#content = this.#byName(found));
+  }
+
+  /** Joins properties of each file. */
+  #byName<Each>(found: readonly Readonly<Record<string, Each>>[]): Record<string, Each> {
+    return Object.fromEntries(this.names.map((name, i) => [name, found[i]!['']!]));
+  }
+
+  /** Adds properties of the single files to a recipe, unless all files are read alike. */
+  #ownRecipe(shared: Recipe): Recipe {
+    const [first, ...others] = this.files;
+    const isAlike = others.every(({ rows: { csv } }) => csv.dialect === first.rows.csv.dialect);
+    if (others.length === 0 || (isAlike && this.rows.every(({ columns }) => columns.constants === undefined)))
+      return shared;
+    const own = this.files.map(fileRecipe);
+    return { key: keyOf(shared.key, own).slice(0, shared.key.length), slot: [...shared.slot, own] };
   }
 }

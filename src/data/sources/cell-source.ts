@@ -27,7 +27,7 @@ import { idCountsOf, leftOutOf } from '../shards/counts.js';
 import { joinedShards } from '../shards/joined-shards.js';
 import { asStored } from '../shards/shard-view.js';
 import { cachedShards, encodingThreads, shardsRequest } from './cached-shards.js';
-import { reportShare } from './cell-part.js';
+import { fileRecipe, reportShare } from './cell-part.js';
 import { CellParts } from './cell-parts.js';
 import { checkKinds } from './check-kinds.js';
 import type { DataFile } from './find-files.js';
@@ -37,8 +37,9 @@ import type { Access, Reading, Source } from './source.js';
 
 /**
  * Opens CSV, JSON Lines or Parquet files as one source, whose rows are those of the files in order. Encoded rows are
- * cached file by file, and so is what is fitted on all of them. If there are several files, each is read once: its raw
- * rows are cached, from which all files are fitted and encoded again if another file is added.
+ * cached file by file, those of many small files pack by pack, and so is what is fitted on all of them. If there are
+ * several files, each is read once: its raw rows are cached, from which all files are fitted and encoded again if
+ * another file is added.
  * @throws UserError (data) with the problems of all files
  */
 export async function openCellSource(
@@ -48,7 +49,7 @@ export async function openCellSource(
 ): Promise<Source> {
   const ownCache: Cache = {};
   const parts = await CellParts.open(files, { columns, dialect, keepsAll: false, ownCache });
-  checkKinds(parts.all.map(({ rows }) => rows.csv));
+  checkKinds(parts.files.map(({ rows }) => rows.csv));
   return new CellSource(parts, (kept) => {
     const keepsAll = parts.columns.every((name) => kept.includes(name));
     return CellParts.open(files, { columns: [...new Set([...columns, ...kept])], dialect, keepsAll, ownCache });
@@ -66,7 +67,7 @@ class CellSource implements Source {
   /** @param reopen opens the files with more columns */
   constructor(parts: CellParts, reopen: (kept: readonly string[]) => Promise<CellParts>) {
     this.path = parts.path;
-    this.files = parts.all.map(({ file }) => file.path);
+    this.files = parts.files.map(({ path }) => path);
     this.columns = parts.columns;
     this.#parts = parts;
     this.#reopen = reopen;
@@ -132,13 +133,12 @@ class CellSource implements Source {
     const total = this.#parts.all.reduce((sum, { bytes }) => sum + bytes, 0);
     let before = 0;
     for (const part of (await this.#reopen(kept)).all) {
-      const { bytes, file, rows } = part;
+      const { bytes, path, rows } = part;
       const batches = encodeRows(rows, format, {
         kept,
         threads: encodingThreads(part, reading),
         onWarning: reading.onWarning,
-        onShare: (share) =>
-          reportShare(reading, `reading ${file.path}`, total === 0 ? 1 : (before + share * bytes) / total),
+        onShare: (share) => reportShare(reading, `reading ${path}`, total === 0 ? 1 : (before + share * bytes) / total),
       });
       for await (const batch of batches) {
         for (const row of batch.rejects) reading.policy.reject(row);
@@ -165,12 +165,12 @@ class CellSource implements Source {
     const parts = this.#parts;
     const known = await parts.eachOf((part) => part.identify(access));
     const recipes = parts.areSeveral
-      ? [parts.all.map((part) => [parts.nameOf(part), ...part.recipe])]
+      ? [parts.files.map((file) => [parts.nameOf(file), ...fileRecipe(file)])]
       : parts.first.recipe;
     return {
       kind: 'fitted',
       source: this.path,
-      home: parts.first.file.home,
+      home: parts.first.home,
       stats: parts.byName(parts.all.map(({ stats }) => stats)),
       fingerprint: known.every((each) => each !== undefined) ? parts.byName(known) : undefined,
       // Keys are not fitted.
@@ -183,7 +183,7 @@ class CellSource implements Source {
       reportShare(reading, `learning vocabularies and scales from ${csv.path}`, share);
     const fromFiles = (): Promise<Fitted> =>
       fitRows(
-        this.#parts.all.map(({ rows }) => rows),
+        this.#parts.files.map(({ rows }) => rows),
         format,
         reading.policy,
         onShare,
@@ -194,7 +194,7 @@ class CellSource implements Source {
       const leftOut = new Map<string, number>();
       for (const each of raw) countLeftOut(leftOut, each.leftOut);
       const excluded = { leftOut, filter: trained.spec.filter };
-      const rows = raw.map((each) => each.rows);
+      const rows = raw.flatMap((each) => each.rows);
       return fitRows(rows, withoutFilter(trained), rawPolicy(reading.policy), onShare, excluded);
     };
     return this.#keepsRaw(format, reading) ? fromRawRows(fromRaw, fromFiles) : fromFiles();

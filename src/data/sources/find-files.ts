@@ -1,4 +1,4 @@
-import { readdirSync, realpathSync } from 'node:fs';
+import { readdirSync, realpathSync, type Dirent } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { quoted, UserError, userError } from '../../core/errors.js';
 import { CACHE_FOLDER } from '../cache/cache.js';
@@ -102,7 +102,7 @@ function fileAt(path: string, home: string): DataFile {
 /** Returns the fix for a glob without matches. */
 function describeFolder(folder: string): string {
   if (statOf(folder) === undefined) return `the directory ${folder} does not exist; correct the path`;
-  const names = listVisible(folder);
+  const names = listVisible(folder).map(({ name }) => name);
   return names.length === 0
     ? `the directory ${folder} is empty; correct the path`
     : `the directory ${folder} contains ` +
@@ -125,12 +125,13 @@ function listFolder(folder: string): readonly string[] {
 /** @param isRoot whether it is the directory of the source, which may have no data file */
 function listParts(folder: string, isRoot: boolean): string[] {
   const [files, folders, others]: [string[], string[], string[]] = [[], [], []];
-  for (const name of listVisible(folder)) {
-    const path = join(folder, name);
-    checkLink(path);
-    const stats = statOf(path);
-    if (stats?.isDirectory() === true && isPartition(name)) folders.push(path);
-    else if (stats?.isFile() === true && isDataName(path)) files.push(path);
+  for (const entry of listVisible(folder)) {
+    const path = join(folder, entry.name);
+    // Only links are followed: a stat of each of thousands of files takes a second.
+    if (entry.isSymbolicLink()) checkLink(path);
+    const kind = entry.isSymbolicLink() ? statOf(path) : entry;
+    if (kind?.isDirectory() === true && isPartition(entry.name)) folders.push(path);
+    else if (kind?.isFile() === true && isDataName(path)) files.push(path);
     else others.push(path);
   }
   const [other] = isRoot && files.length + folders.length === 0 ? [] : others;
@@ -152,15 +153,15 @@ function listParts(folder: string, isRoot: boolean): string[] {
   return [...files, ...folders.flatMap((each) => listParts(each, false))];
 }
 
-function listVisible(folder: string): readonly string[] {
-  return readdirSync(folder)
-    .filter((name) => !/^[._]/.test(name))
-    .sort();
+function listVisible(folder: string): readonly Dirent[] {
+  return readdirSync(folder, { withFileTypes: true })
+    .filter(({ name }) => !/^[._]/.test(name))
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 function realPath(path: string): string {
   try {
-    return realpathSync(path);
+    return realpathSync.native(path);
   } catch {
     return path;
   }

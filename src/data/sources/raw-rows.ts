@@ -12,11 +12,12 @@ import { openShards } from '../shards/reader.js';
 import { reportShare, type CellPart } from './cell-part.js';
 import type { Reading } from './source.js';
 
-/** The raw rows of a file, and the rows that were excluded from them. */
+/** The raw rows of the files of a part, and the rows that were excluded from them. */
 export interface RawRows {
   /** Folder of the cache that contains them. */
   readonly folder: string;
-  readonly rows: RowSource;
+  /** By file. */
+  readonly rows: readonly RowSource[];
   readonly leftOut: LeftOut;
 }
 
@@ -24,30 +25,31 @@ export interface RawRows {
 const END_OF_IDS = 2 ** 31;
 
 /**
- * Opens the raw rows of a file, which are read from the file if they are not cached.
+ * Opens the raw rows of a part, which are read from its files if they are not cached.
  * @throws UserError (data) for an invalid row that the policy does not skip; (disk)
  */
 export async function cachedRawRows(part: CellPart, format: RowFormat, reading: Reading): Promise<RawRows> {
-  const { file, rows } = part;
+  const { path: source, rows } = part;
   const own = part.recipe;
   const shared = sharedRecipe(format, ['local', ...own], () => recipe('local', [recipeOf(unsampled(format)), ...own]));
   const request = await part.request('local', shared, reading);
   const folder = await cached(part.cacheOf(reading), request, (path, entry) => {
     const columns = rawStorage(rawColumns(format));
-    const target = { path, source: file.path, columns, entry };
+    const target = { path, source, columns, entry };
     return writeCacheFolder(target, reading.policy, async (policy, writer) => {
-      const { collector, texts } = rawCollector(rows.columns, format);
-      const onShare = (share: number): void => reportShare(reading, `reading ${file.path}`, share);
+      const { collector, texts } = rawCollector(rows[0]!.columns, format);
+      const onShare = (share: number): void => reportShare(reading, `reading ${source}`, share);
       const leftOut = await writeRows(collectRows(rows, collector, onShare), policy, writer, undefined);
       const vocabularies = texts();
       const sizes = columns.map(({ name }) => [name, sizeOf(vocabularies.get(name))] as const);
       return { leftOut, vocabularies, sizes: new Map(sizes), read: await part.hash(reading) };
     });
   });
-  await replayRejects(folder, file.path, reading.policy);
+  await replayRejects(folder, source, reading.policy);
   // It existed a moment ago.
   const shards = (await openShards(folder))!;
-  return { folder, rows: await openRawRows(shards, format, rows.columns), leftOut: leftOutOf(shards.manifest) };
+  const files = rows.map(({ columns }) => columns);
+  return { folder, rows: await openRawRows(shards, format, files), leftOut: leftOutOf(shards.manifest) };
 }
 
 function sizeOf(texts: { readonly offsets: Uint32Array } | undefined): number {

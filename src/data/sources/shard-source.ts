@@ -123,6 +123,7 @@ class ShardSource implements Source {
           rejects: [],
           leftOut: new Map<string, number>(),
           keyTexts: new Map(),
+          begins: [],
         };
         reportShare(reading, `reading ${this.path}`, (done += batch.rows) / totalRows);
       }

@@ -37,7 +37,7 @@ export async function sideBySide<Found>(
   const { peers } = sharing;
   const lacks = await isLacking();
   const seen = peers.allGatherStrings(
-    `${lacks ? '+' : '-'}${keyOf(parts.map(({ file, bytes }) => [file.path, bytes]))}`,
+    `${lacks ? '+' : '-'}${keyOf(parts.flatMap(({ files }) => files.map(({ path, bytes }) => [path, bytes])))}`,
   );
   refuseOthersFiles(
     parts,
@@ -72,7 +72,7 @@ function refuseOthersFiles(parts: readonly CellPart[], keys: readonly string[]):
   if (other === -1) return;
   const [first] = parts;
   throw userError('data', {
-    where: first!.file.path,
+    where: first!.path,
     message: `process ${other} reads different files here than process 0: names or sizes differ`,
     fix: 'put the same data under the same paths on every machine, for example on a shared disk',
   });
@@ -83,7 +83,7 @@ function refuseOthersFiles(parts: readonly CellPart[], keys: readonly string[]):
  * looks for those of others.
  */
 async function matesOf(
-  { file: { path, home } }: CellPart,
+  { path, home }: CellPart,
   { cache = {} }: Reading,
   { peers }: Sharing,
 ): Promise<readonly number[]> {

@@ -1,16 +1,16 @@
-import { rethrowLimit, userError } from '../../../core/errors.js';
-import { firstBytes } from '../byte-chunks.js';
+import { userError } from '../../../core/errors.js';
 
 /** First bytes of Parquet files, and of those with an encrypted footer. */
 const MAGIC = ['PAR1', 'PARE'];
 const NAME = /\.(parquet|parq|pqt)$/i;
 
 /**
- * Returns whether a file is Parquet by its first bytes, whatever its name.
+ * Returns whether a file is Parquet, whatever its name.
+ * @param head its first bytes
  * @throws UserError (data) for another file that is named like Parquet
  */
-export function isParquet(path: string): boolean {
-  const start = startOf(path);
+export function isParquet(path: string, head: Buffer): boolean {
+  const start = head.toString('latin1', 0, 32);
   if (MAGIC.includes(start.slice(0, 4))) return true;
   if (!NAME.test(path)) return false;
   throw userError('data', {
@@ -23,14 +23,4 @@ export function isParquet(path: string): boolean {
       ? 'it is a Git LFS pointer: run git lfs pull'
       : 'copy the file again; if it is a CSV, rename it',
   });
-}
-
-/** Returns the first bytes of a file; none if it cannot be read, which is reported when it is opened. */
-function startOf(path: string): string {
-  try {
-    return firstBytes(path, 32).toString('latin1');
-  } catch (error) {
-    rethrowLimit(path, error);
-    return '';
-  }
 }

@@ -52,7 +52,7 @@ export function openParquet(path: string, wanted: readonly string[]): CellFile {
         if (file !== undefined) closeSync(file);
       }
     },
-    stats: () => statsOf(path),
+    stats: () => Promise.resolve(statsOf(path)),
     fingerprint: async (onBytes) => (known ??= await hashFiles(path, undefined, onBytes)),
   };
 }
