@@ -109,7 +109,7 @@ export async function predict({
     });
     await output(columns, async (file) => {
       const writer = ranked === undefined ? file : topRows(ranked, file);
-      const reading = { policy, onProgress, onWarning, threads: engineOptions.threads, signal };
+      const reading = { policy, isOnlyRead: true, onProgress, onWarning, threads: engineOptions.threads, signal };
       for await (const rows of source.stream(format, columns.inputs, reading))
         await writer.write(await scorer.score(rows));
       await writer.end();

@@ -7,6 +7,7 @@ import { rejectPolicy, type RejectPolicy } from './data/rows/rejects.js';
 import { dataSection, firstDataState } from './data/sources/data-state.js';
 import type { Access, ReadProgress } from './data/sources/source.js';
 import { openEncoded } from './data/sources/splits.js';
+import { restoreStreams } from './data/sources/streams.js';
 import { engineLine, readState, type Engine, type Program } from './engines/engine.js';
 import { withEngine, type EngineOptions } from './engines/engines.js';
 import { planSize } from './engines/plan-size.js';
@@ -18,7 +19,8 @@ import { buildGraph, openInputs, type RunInputs } from './inputs/open-inputs.js'
 import { restoreBest } from './runs/calibrated-outputs.js';
 import { SINGLE_PROCESS, type ProcessGroup } from './core/process-group.js';
 import { openDistributedRun, type RunRequest } from './runs/open-distributed-run.js';
-import type { OpenRun } from './runs/open-run.js';
+import { AUTO, readSavedState, type OpenRun } from './runs/open-run.js';
+import { runPath } from './runs/runs-root.js';
 import { openCheckpointer, type Checkpointer } from './runs/checkpointer.js';
 import { evaluateBatches, EVALUATION_BATCH_ROWS } from './training/evaluate-batches.js';
 import { createDiagnosisObserver } from './training/diagnostics.js';
@@ -87,6 +89,9 @@ async function trainOn(
   observer: TrainObserver,
 ): Promise<TrainResult> {
   const signal = peers.synchronizeSignal(options.signal);
+  const { resume = AUTO } = options;
+  const saved = resume === AUTO ? undefined : await readSavedState(runPath(resume));
+  if (saved !== undefined) await restoreStreams(experiment.data, saved.of(dataSection, firstDataState));
   // Invalid inputs are reported before a run directory is created.
   const inputs = await openInputs(experiment, { peers });
   const config = dumpConfig(experiment);

@@ -111,7 +111,12 @@ function describe({ path, bytes: size, state, isUsed, lastUsedMs, entry }: Cache
 }
 
 function formatEntry({ bytes: size, entry, state, isUsed, lastUsedMs }: CachedFolder): string {
-  const kinds = { fitted: 'vocabularies and scales of', rows: 'encoded rows of', local: 'partly encoded rows of' };
+  const kinds = {
+    fitted: 'vocabularies and scales of',
+    rows: 'encoded rows of',
+    local: 'partly encoded rows of',
+    stream: 'bytes of a',
+  };
   const description = entry === undefined ? 'incomplete' : `${kinds[entry.kind]} ${shownPath(entry.source)}`;
   const used = new Date(lastUsedMs).toISOString().slice(0, 16).replace('T', ' ');
   return `${bytes(size).padStart(9)}  used ${used}  ${(isUsed ? 'in use' : state).padEnd(13)}  ${description}`;

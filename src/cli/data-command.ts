@@ -108,7 +108,9 @@ function formatEntry({ path, bytes, entry, rows, state }: CachedFolder): string 
       ? 'incomplete'
       : entry.kind === 'fitted'
         ? `vocabularies and scales of ${entry.source}`
-        : `${count(rows ?? 0)} ${entry.kind === 'local' ? 'partly encoded' : 'encoded'} rows of ${entry.source}`;
+        : entry.kind === 'stream'
+          ? 'bytes of a stream'
+          : `${count(rows ?? 0)} ${entry.kind === 'local' ? 'partly encoded' : 'encoded'} rows of ${entry.source}`;
   return `${state.padEnd(13)} ${megabytes(bytes).padStart(12)}  ${description}\n${' '.repeat(28)}${path}`;
 }
 

@@ -2,6 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import yargs, { type Argv } from 'yargs';
 import { KERNELS } from '../engines/kernel-choice.js';
 import { EXIT_CODES, userError } from '../core/errors.js';
+import { closeStreams } from '../data/readers/data-stream.js';
 import { packageVersion } from '../runs/package-version.js';
 import { commands } from './commands/all.js';
 import type { Finish } from './commands/command.js';
@@ -57,6 +58,9 @@ export async function main(args: readonly string[]): Promise<number> {
   } catch (error) {
     const isJson = args.slice(0, args.includes('--') ? args.indexOf('--') : undefined).includes('--json');
     return printError(unknown === undefined ? error : await optionError(unknown.names, args, unknown.fix), isJson);
+  } finally {
+    // An open stream would keep the process alive.
+    closeStreams(new Error('the command ended'));
   }
 }
 

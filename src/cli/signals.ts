@@ -1,4 +1,5 @@
 import { EXIT_CODES } from '../core/errors.js';
+import { closeStreams } from '../data/readers/data-stream.js';
 
 /** The signals that ask a command to end. */
 export type StopSignal = 'SIGINT' | 'SIGTERM';
@@ -20,7 +21,10 @@ function listenForStop(onFirst: (name: StopSignal) => void): StopRequest {
     if (received !== undefined) process.exit(EXIT_CODES[name]);
     received = name;
     onFirst(name);
-    controller.abort(new Error(name));
+    const reason = new Error(name);
+    controller.abort(reason);
+    // A stream may wait for its writer forever.
+    closeStreams(reason);
   };
   process.on('SIGINT', listener).on('SIGTERM', listener);
   return {

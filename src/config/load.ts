@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { basename, dirname, extname, resolve } from 'node:path';
 import { systemCode, UserError, userError, type Problem } from '../core/errors.js';
 import { SPLITS } from '../data/options.js';
+import { STDIN } from '../data/readers/data-stream.js';
 import { isThere } from '../data/sources/find-files.js';
 import { checkRegularFile } from '../io/regular-file.js';
 import { crossChecks, experimentSchema, type Experiment } from './experiment.js';
@@ -195,6 +196,7 @@ function resolvePaths(data: Experiment['data'], directory: string): Experiment['
 
 /** Resolves a path from the config's directory or, if nothing exists there, from the working directory. */
 function resolvePath(path: string, directory: string): string {
+  if (path === STDIN) return path;
   const fromConfig = resolve(directory, path);
   return isThere(fromConfig) || !isThere(resolve(path)) ? fromConfig : resolve(path);
 }

@@ -11,7 +11,7 @@ export interface Override {
 }
 
 /**
- * Parses `a.b=value`; the value is YAML.
+ * Parses `a.b=value`; the value is YAML, or - for standard input.
  * @throws UserError (usage) for invalid syntax or a forbidden key
  */
 export function parseOverride(text: string): Override {
@@ -26,7 +26,10 @@ export function parseOverride(text: string): Override {
   const forbidden = path.find((step) => FORBIDDEN_KEYS.has(step));
   if (forbidden !== undefined)
     throw userError('usage', { where, message: `the key ${quoted(forbidden)} is not allowed` });
-  const document = parseDocument(text.slice(equals + 1));
+  const value = text.slice(equals + 1);
+  // YAML reads it as a list of null.
+  if (value === '-') return { path, value, text };
+  const document = parseDocument(value);
   const [error] = [...document.errors, ...document.warnings];
   if (error !== undefined)
     throw userError('usage', {

@@ -1,5 +1,6 @@
 import { listTasks, type Experiment } from '../config/experiment.js';
 import { rowFormatOf, type RowFormat } from '../data/rows/row-format.js';
+import { checkSharedData } from '../data/sources/streams.js';
 import { openData, type OpenedData, type OpenSource } from '../data/sources/splits.js';
 import { measureOutputs, type MeasuredOutputs } from '../evaluation/measured-outputs.js';
 import { computeLayout } from '../features/feature-types.js';
@@ -50,8 +51,10 @@ export async function openInputs(
   options: { readonly peers?: ProcessGroup; readonly open?: OpenSource } = {},
 ): Promise<RunInputs> {
   const rows = planRows(experiment);
+  const { peers = SINGLE_PROCESS } = options;
+  if (peers.size > 1) checkSharedData(experiment.data);
   const sources = await openData(experiment.data, rows.format, options.open);
-  return { ...rows, sources, start: createStart(experiment, rows.format.fields, options.peers ?? SINGLE_PROCESS) };
+  return { ...rows, sources, start: createStart(experiment, rows.format.fields, peers) };
 }
 
 /**

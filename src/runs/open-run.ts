@@ -8,7 +8,14 @@ import { flatten } from '../core/flatten.js';
 import { isTemporary } from '../io/temporary.js';
 import { openTrackers, type TrackOptions } from '../track/trackers.js';
 import { firstLoopState, loopSection } from '../training/loop-state.js';
-import { checkpointsFolder, readNewestCheckpoint, restoreLinks, type Checkpoint } from './checkpoint.js';
+import { parseState } from './checkpoint-state.js';
+import {
+  checkpointsFolder,
+  listCheckpoints,
+  readNewestCheckpoint,
+  restoreLinks,
+  type Checkpoint,
+} from './checkpoint.js';
 import { LOCK, lockRun } from './lock.js';
 import { FILES } from './manifest.js';
 import { originSection, type WarmStartSource } from './init-from.js';
@@ -198,6 +205,21 @@ async function resumeRun(
   warn(`resumed ${path} after ${step} steps: ${epoch} completed epochs${within}; ${best}`);
   for (const change of changes) warn(`changed ${change}`);
   return { state, resumed: resumedFrom(path, checkpoint), damaged };
+}
+
+/** Reads the state of a run's newest readable checkpoint, without tensors; undefined if there is none. */
+export async function readSavedState(run: string): Promise<RunState | undefined> {
+  const folder = checkpointsFolder(run);
+  for (const name of await listCheckpoints(run)) {
+    const path = join(folder, name, FILES.state);
+    try {
+      return createRunState(parseState(readFileSync(path, 'utf8'), path).sections, path);
+    } catch (error) {
+      // The open run reports it.
+      if (!(error instanceof UserError) && systemCode(error) === undefined) throw error;
+    }
+  }
+  return undefined;
 }
 
 /** Returns the state to resume from a checkpoint; its program state is read once. */

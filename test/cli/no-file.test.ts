@@ -27,12 +27,12 @@ function run(folder: string, args: readonly string[]): { readonly status: number
   return { status, stderr };
 }
 
-/** A directory with small data, a run and pipes without a writer. */
+/** A directory with small data and pipes without a writer. */
 async function world(): Promise<string> {
   const folder = scratchFolder();
   await smallWorld(folder);
   mkdirSync(join(folder, 'raw'));
-  for (const name of ['pipe.csv', 'pipe.jsonl', 'pipe.parquet', 'pipe', 'pipe.yaml', 'raw/common_features_train.csv'])
+  for (const name of ['pipe', 'pipe.yaml', 'raw/common_features_train.csv'])
     execFileSync('mkfifo', [join(folder, name)]);
   writeFileSync(
     join(folder, 'sweep.yaml'),
@@ -42,35 +42,16 @@ async function world(): Promise<string> {
 }
 
 describe('a pipe', () => {
-  it('is rejected as data before it is opened, by every command', async () => {
+  it('is rejected as raw data before it is opened', async () => {
     const folder = await world();
-    expect(
-      run(folder, ['train', 'esmm.yaml', '--run-dir', 'run', '--set', 'training.epochs=1', '--device', 'cpu']),
-    ).toMatchObject({ status: 0 });
-    const commands = [
-      ...['pipe.csv', 'pipe.jsonl', 'pipe.parquet', 'pipe', 'pipe.*'].map((name) => [
-        'train',
-        'esmm.yaml',
-        '--set',
-        `data.train=${name}`,
-      ]),
-      ['check', 'esmm.yaml', '--set', 'data.valid=pipe.csv'],
-      ['eval', 'run', '--data', 'pipe.csv'],
-      ['predict', 'run', '--data', 'pipe.csv', '--out', 'scores.csv'],
-      ['init', '--data', 'pipe.csv', '--out', 'new.yaml'],
-      ['prepare', 'ali-ccp', 'raw', 'shards'],
-    ];
-    for (const args of commands) {
-      const { status, stderr } = run(folder, args);
-      expect([args.join(' '), status, stderr]).toEqual([
-        args.join(' '),
-        3,
-        expect.stringMatching(
-          /(pipe|common_features_train)[a-z.]*: (.*: )?is a pipe, which can be read only once; save its output to a file/,
-        ),
-      ]);
-    }
-  }, 400_000);
+    const { status, stderr } = run(folder, ['prepare', 'ali-ccp', 'raw', 'shards']);
+    expect([status, stderr]).toEqual([
+      3,
+      expect.stringMatching(
+        /common_features_train\.csv: is a pipe, which can be read only once; save its output to a file/,
+      ),
+    ]);
+  }, 100_000);
 
   it('is rejected as a config before it is opened', async () => {
     const folder = await world();

@@ -7,6 +7,7 @@ import { describe, expect, it } from 'vitest';
 import { streamSource } from '../../src/data/readers/byte-source.js';
 import type { CellFile } from '../../src/data/readers/cell-file.js';
 import { openCsv } from '../../src/data/readers/csv.js';
+import { DataStream } from '../../src/data/readers/data-stream.js';
 
 const ROWS = Array.from({ length: 40_000 }, (_, i) => `${i},${i % 7}`);
 const TEXT = `a,b\n${ROWS.join('\n')}\n`;
@@ -15,7 +16,8 @@ const TEXT = `a,b\n${ROWS.join('\n')}\n`;
 async function linesOf(csv: CellFile): Promise<string[]> {
   let text = '';
   for await (const piece of csv.pieces())
-    if ('bytes' in piece) text += piece.bytes.toString('utf8', piece.begin, piece.end);
+    if ('failure' in piece) throw piece.failure(2);
+    else if ('bytes' in piece) text += piece.bytes.toString('utf8', piece.begin, piece.end);
   return text.trimEnd().split('\n');
 }
 
@@ -33,26 +35,26 @@ describe('stream input', () => {
     ['as it is', Buffer.from(TEXT)],
     ['in gzip', gzipSync(TEXT)],
   ])('is read like a file: %s', async (_, bytes) => {
-    const csv = await openCsv(streamSource(streamOf(bytes)), {}, [], 1 << 12);
+    const csv = await openCsv(streamSource(new DataStream('-', streamOf(bytes))), {}, [], 1 << 12);
     expect(csv).toMatchObject({ path: '-', header: ['a', 'b'] });
     expect(await linesOf(csv)).toEqual(ROWS);
   });
 
   it('rejects a second read', async () => {
-    const csv = await openCsv(streamSource(streamOf(Buffer.from(TEXT))));
+    const csv = await openCsv(streamSource(new DataStream('-', streamOf(Buffer.from(TEXT)))));
     await linesOf(csv);
     await expect(linesOf(csv)).rejects.toThrow(
-      '-: is a stream that was already read; save it to a file, and pass that file',
+      'is a stream that was already read; save it to a file, and pass that file',
     );
     await expect(csv.fingerprint()).rejects.toThrow('is a stream that was already read');
   });
 
   it('reports invalid or truncated input and destroys the stream', async () => {
     const stream = streamOf(Buffer.from('\n\n'));
-    await expect(openCsv(streamSource(stream))).rejects.toThrow('-: is empty');
+    await expect(openCsv(streamSource(new DataStream('-', stream)))).rejects.toThrow('-: is empty');
     expect(stream.destroyed).toBe(true);
-    const csv = await openCsv(streamSource(streamOf(gzipSync(TEXT).subarray(0, 60_000))));
-    await expect(linesOf(csv)).rejects.toThrow('-: is truncated: the gzip data ends early');
+    const csv = await openCsv(streamSource(new DataStream('-', streamOf(gzipSync(TEXT).subarray(0, 60_000)))));
+    await expect(linesOf(csv)).rejects.toThrow('-:2: is truncated: the gzip data ends early');
   });
 
   it('reads standard input for - and exits without draining it', async () => {

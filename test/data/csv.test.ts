@@ -7,6 +7,7 @@ import { parseCells } from '../../src/data/readers/csv-cells.js';
 import { refuseBadRows } from '../../src/data/rows/rejects.js';
 import { columnIndices } from '../../src/data/readers/column-indices.js';
 import { openCsv } from '../../src/data/readers/csv.js';
+import { openRows } from '../../src/data/readers/open-rows.js';
 import { readLines } from '../support/read-rows.js';
 import { scratchFile, scratchFolder } from '../support/scratch.js';
 
@@ -177,8 +178,8 @@ describe('CSV', () => {
     expect(parseCells(bytes, 1).lines).toEqual(lines);
   });
 
-  it.skipIf(!existsSync('/dev/null'))('that is a pipe or a device is rejected', async () => {
-    await expect(openCsv('/dev/null')).rejects.toThrow(/is a device, not a file/);
+  it.skipIf(!existsSync('/dev/null'))('that is a device is rejected', async () => {
+    await expect(openRows('/dev/null', [])).rejects.toThrow(/is a device, not a file/);
   });
 
   it('that does not exist or is a directory is rejected', async () => {

@@ -4,9 +4,9 @@ import { Readable } from 'node:stream';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { streamSource } from '../../src/data/readers/byte-source.js';
-import { openText } from '../../src/data/readers/open-text.js';
+import { DataStream } from '../../src/data/readers/data-stream.js';
 import type { DialectOptions } from '../../src/data/dialect.js';
-import { openRows } from '../../src/data/readers/open-rows.js';
+import { openRows, openText } from '../../src/data/readers/open-rows.js';
 import type { RejectPolicy } from '../../src/data/rows/rejects.js';
 import { needsPython, python } from '../support/python.js';
 import { readRows, withColumns, type ReadOptions } from '../support/read-rows.js';
@@ -281,7 +281,7 @@ describe('JSON Lines', () => {
     expect(await open('data', 'a,b\n')).toBe('CSV');
     await expect(open('data.json', '[{"a":1}]')).rejects.toThrow('is a JSON array');
     const stream = await openText(
-      streamSource(Readable.from([Buffer.from(' '), Buffer.from('{"a":1}\n{"a":2}')])),
+      streamSource(new DataStream('-', Readable.from([Buffer.from(' '), Buffer.from('{"a":1}\n{"a":2}')]))),
       {},
       { wanted: ['a'] },
     );

@@ -4,7 +4,15 @@ import { basename, dirname, join } from 'node:path';
 import { wallClockMs } from '../../system/clock.js';
 import { onDisk } from '../../io/disk.js';
 import { isWriterAlive, removeWhole } from '../../io/temporary.js';
-import { hashFiles, isSameContent, isSameSize, isSameStats, statsOf, type FileStats } from '../readers/fingerprint.js';
+import {
+  hashFiles,
+  isSameContent,
+  isSameSize,
+  isSameStats,
+  isStreamStats,
+  statsOf,
+  type FileStats,
+} from '../readers/fingerprint.js';
 import { readManifest } from '../shards/manifest.js';
 import { cacheFolders, CACHE_FOLDER } from './cache.js';
 import { VERSION, type CacheEntry } from './entry.js';
@@ -119,7 +127,7 @@ async function lookAt(
   { sources, isThorough = false }: Look,
 ): Promise<CachedFolder | undefined> {
   const path = join(folder, name);
-  const [, owner] = /^\.(.+)\.(?:rows|local|fitted)-[0-9a-f]{12}-[0-9a-f]{8}\..*\.tmp$/.exec(name) ?? [];
+  const [, owner] = /^\.(.+)\.(?:rows|local|fitted|stream)-[0-9a-f]{12}-[0-9a-f]{8}\..*\.tmp$/.exec(name) ?? [];
   const indexed = owner === undefined ? index.peek(name) : undefined;
   const entry = indexed?.entry;
   // What is neither whole nor the beginning of it is somebody else's.
@@ -175,29 +183,30 @@ export async function removeCached(folders: readonly Pick<CachedFolder, 'path'>[
 }
 
 /**
- * Whether the files of a source hold what they held; they are read only where they were touched and have the size that
- * they had.
+ * Returns whether the files of a source have the same content; they are read only if they were touched and have the
+ * same size. Streams cannot be compared.
  */
 async function isCurrent(
   path: string,
-  { version, source, fingerprint, stats }: CacheEntry,
+  { version, source, fingerprint, stats: all }: CacheEntry,
   isThorough: boolean,
   known: Map<string, FileStats>,
 ): Promise<boolean> {
   // A newer version of mtl knows what it has.
   if (version !== VERSION) return version > VERSION;
+  const stats = Object.fromEntries(Object.entries(all).filter(([, each]) => !isStreamStats(each)));
   const names = Object.keys(stats);
   // The data may be mounted elsewhere; its cache is beside it.
   const beside = join(dirname(dirname(path)), basename(source));
   const place = !existsSync(source) && existsSync(beside) ? beside : source;
   try {
-    const all = names.map((name) => {
+    const files = names.map((name) => {
       const file = join(place, name);
       const found = known.get(file) ?? statsOf(file);
       known.set(file, found);
       return [name, found['']!] as const;
     });
-    const now = Object.fromEntries(all);
+    const now = Object.fromEntries(files);
     return (
       isSameStats(stats, now) ||
       (isSameSize(stats, now) && (!isThorough || isSameContent(fingerprint, await hashFiles(place, names))))

@@ -20,8 +20,8 @@ export const ENTRY = 'entry.json';
 const entrySchema = z.object({
   format: z.literal('mtl cache'),
   version: z.number(),
-  /** What was learned, encoded rows, or rows in numbers of their file's own, of which those are made. */
-  kind: z.enum(['fitted', 'rows', 'local']),
+  /** Vocabularies and scales, encoded rows, raw rows before anything is fitted, or the bytes of a stream. */
+  kind: z.enum(['fitted', 'rows', 'local', 'stream']),
   /** The file that was read. */
   source: z.string(),
   /** What it held; entries of earlier versions do not tell, and stand for nothing. */

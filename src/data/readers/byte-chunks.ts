@@ -2,38 +2,36 @@ import { closeSync, openSync, readSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import type { ByteHash } from '../../io/byte-hash.js';
 
-/** Some of a file's bytes. */
+/** Bytes in the order of a file. */
+export type ByteStream = AsyncIterable<Buffer>;
+
+/** Part of a file. */
 export interface ByteChunk {
-  /** Valid until the next chunk is asked for, or as many later as were asked to be kept: the memory is used again. */
+  /** Valid until the next chunk is requested, or `numKept` chunks longer; the memory is reused. */
   readonly bytes: Buffer;
   /** Share of the file that was read so far. */
   readonly progress: number;
 }
 
-/** The end of a line that is continued in the next chunk is copied before it, where it fits here. */
+/** Bytes of an unfinished line that fit before the next chunk; longer ones are copied with it. */
 export const CARRY_ROOM = 1 << 16;
 
-/** Bytes as chunks. */
 export type ByteChunks = AsyncGenerator<ByteChunk>;
 
-/** How bytes are cut into chunks. */
 export interface ChunkOptions {
   readonly chunkBytes: number;
-  /** Bytes before each chunk that may be written over; a file of one chunk has none. */
+  /** Number of writable bytes before each chunk; a file of one chunk has none. */
   readonly room: number;
-  /** Chunks that stay valid when the next one is asked for; their memory can then be shared with other threads. */
+  /** Number of chunks that stay valid when the next one is requested; threads can then share their memory. */
   readonly numKept: number;
 }
 
-/**
- * Chunks that are read before they are asked for: each read waits for its turn among others, and one at a time has its
- * reader wait.
- */
+/** Number of reads in flight. */
 const AHEAD = 3;
 
 /**
- * The bytes of a file as they are. While a chunk is looked at, the next ones are read.
- * @param hash is given them as they are read
+ * Reads a file as it is, and prefetches chunks.
+ * @param hash updated with all bytes
  */
 export async function* fileChunks(
   path: string,
@@ -44,11 +42,11 @@ export async function* fileChunks(
   const reads: Promise<Buffer>[] = [];
   try {
     const { size } = await file.stat();
-    // A small file is one chunk, with memory of its size; devices have no size.
+    // A small file is one chunk, with memory of its size.
     const isOne = size > 0 && size < maxBytes;
     const [chunkBytes, room] = isOne ? [size + 1, 0] : [maxBytes, maxRoom];
     const buffers = buffersOf(numKept, isOne ? 1 : AHEAD, room + chunkBytes);
-    /** Reads a chunk, which only the end of the file cuts short. */
+    /** Reads a chunk, which is shorter only at the end of the file. */
     const read = async (i: number): Promise<Buffer> => {
       const buffer = buffers[i % buffers.length]!;
       let length = 0;
@@ -59,7 +57,7 @@ export async function* fileChunks(
     for (let i = 0, begun = 0; ; i++) {
       for (; begun === i || (begun < i + AHEAD && begun * chunkBytes < size); begun++) {
         const next = read(begun);
-        // What fails is thrown where it is awaited.
+        // Avoids an unhandled rejection; the awaiting caller receives the error.
         next.catch(() => undefined);
         reads.push(next);
       }
@@ -67,7 +65,7 @@ export async function* fileChunks(
       if (bytes.length === 0) return;
       hash?.update(bytes);
       yield { bytes, progress: Math.min(1, (i * chunkBytes + bytes.length) / size) };
-      // What is added to a file while it is read does not belong to it any more.
+      // Ignores bytes that are appended meanwhile.
       if (bytes.length < chunkBytes) return;
     }
   } finally {
@@ -77,8 +75,8 @@ export async function* fileChunks(
 }
 
 /**
- * The bytes of a stream, copied.
- * @param progress the share of it that was read so far
+ * Copies the bytes of a stream into chunks.
+ * @param progress returns the share that was read
  */
 export async function* streamChunks(
   stream: AsyncIterable<Buffer>,
@@ -96,7 +94,7 @@ export async function* streamChunks(
   }
 }
 
-/** Memory for the chunks that are kept when the next is asked for, and for those that are filled then. */
+/** Allocates memory for the chunks that stay valid and those that are filled. */
 function buffersOf(numKept: number, numFilled: number, bytes: number): readonly Buffer[] {
   return Array.from({ length: numKept + numFilled }, () =>
     numKept > 0 ? Buffer.from(new SharedArrayBuffer(bytes)) : Buffer.allocUnsafeSlow(bytes),
@@ -143,7 +141,7 @@ export async function* headChunks(path: string, head: FileHead, chunkBytes: numb
   }
 }
 
-/** `carry` and a chunk behind it: in the memory before the chunk, where there is room. */
+/** Prepends bytes to a chunk: in the memory before it, if they fit. */
 export function joined(carry: Buffer, data: Buffer): Buffer {
   if (carry.length === 0) return data;
   if (carry.length > CARRY_ROOM) return Buffer.concat([carry, data]);

@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { createByteHash, type ByteHash } from '../../io/byte-hash.js';
-import { userError } from '../../core/errors.js';
+import { checkRegularFile } from '../../io/regular-file.js';
 import {
   fileChunks,
   headChunks,
@@ -12,42 +12,48 @@ import {
   type FileHead,
 } from './byte-chunks.js';
 import type { TextEncoding } from '../dialect.js';
-import { joinedStream } from './byte-stream.js';
 import type { CellFile } from './cell-file.js';
-import { hashFiles, statsOf, type Fingerprint } from './fingerprint.js';
-import { checkDataFile } from './regular-data.js';
+import type { DataStream } from './data-stream.js';
+import { hashFiles, statsOf, streamStats, type Fingerprint } from './fingerprint.js';
 import { isPlainText, textStream } from './text-stream.js';
 import { readable, unreadable } from './unreadable.js';
 
-/** Where the bytes of a text come from; they are decompressed, and UTF-8. */
-export interface ByteSource extends Pick<CellFile, 'path' | 'stats' | 'fingerprint'> {
-  /** Its beginning, before it is read, and as often as that is wanted. */
+/** A text as decompressed UTF-8 bytes. */
+export interface ByteSource extends Pick<CellFile, 'path' | 'stream' | 'stats' | 'fingerprint'> {
+  /** Reads from the beginning, as often as requested, before `read`. */
   look(chunkBytes: number): ByteChunks;
-  /** All of it. */
+  /** Reads all bytes. */
   read(options: ChunkOptions): ByteChunks;
-  /** Lets go of what was looked at and will not be read. */
+  /** Closes a stream that will not be read. */
   close(): void;
 }
 
 /**
  * Reads the first bytes of a data file.
+ * @param name path for errors
  * @throws UserError (data) for a file that cannot be read, and for a pipe, socket or device
  */
-export function openHead(path: string): FileHead {
-  checkDataFile(path);
+export function openHead(path: string, name = path): FileHead {
+  checkRegularFile(path, { kind: 'data', fix: 'save its output to a file, or pipe it to standard input, named -' });
   try {
     return readHead(path);
   } catch (error) {
-    throw unreadable(path, error);
+    throw unreadable(name, error);
   }
 }
 
 /**
  * Opens a file.
  * @param encoding of its text; default: UTF-8, or that of a byte order mark
+ * @param name path for errors
  * @throws UserError (data) for a file that cannot be read
  */
-export function fileSource(path: string, encoding?: TextEncoding, head = openHead(path)): ByteSource {
+export function fileSource(
+  path: string,
+  encoding?: TextEncoding,
+  name = path,
+  head = openHead(path, name),
+): ByteSource {
   const { isWhole: isSmall } = head;
   const isPlain = isPlainText(head.bytes, encoding);
   /** Released by the first look: there may be thousands of files. */
@@ -58,12 +64,12 @@ export function fileSource(path: string, encoding?: TextEncoding, head = openHea
     return taken;
   };
   const chunks = (options: ChunkOptions, hash?: ByteHash): ByteChunks =>
-    isPlain ? fileChunks(path, options, hash) : decodedChunks(path, encoding, options, hash);
+    isPlain ? fileChunks(path, options, hash) : decodedChunks(path, name, encoding, options, hash);
   let known: Fingerprint | undefined;
   return {
-    path,
-    stats: () => readable(path, () => Promise.resolve(statsOf(path))),
-    fingerprint: async (onBytes) => (known ??= await readable(path, () => hashFiles(path, undefined, onBytes))),
+    path: name,
+    stats: () => readable(name, () => Promise.resolve(statsOf(path))),
+    fingerprint: async (onBytes) => (known ??= await readable(name, () => hashFiles(path, undefined, onBytes))),
     look: (chunkBytes) =>
       isPlain ? headChunks(path, takeHead(), chunkBytes) : chunks({ chunkBytes, room: 0, numKept: 0 }),
     async *read(options) {
@@ -84,6 +90,7 @@ export function fileSource(path: string, encoding?: TextEncoding, head = openHea
 
 async function* decodedChunks(
   path: string,
+  name: string,
   encoding: TextEncoding | undefined,
   options: ChunkOptions,
   hash: ByteHash | undefined,
@@ -91,57 +98,50 @@ async function* decodedChunks(
   const { size } = await stat(path);
   const file = createReadStream(path, { highWaterMark: 1 << 18 });
   const hashed = async function* (): AsyncGenerator<Buffer> {
-    // A file without an encoding gives bytes.
+    // A stream without an encoding yields buffers.
     for await (const bytes of file as AsyncIterable<Buffer>) {
       hash?.update(bytes);
       yield bytes;
     }
   };
-  yield* streamChunks(textStream(path, hashed(), encoding), options, () => Math.min(1, file.bytesRead / size));
-}
-
-let stdin: ByteSource | undefined;
-
-/** Standard input, which is called -. It is one, however often it is asked for. */
-export function standardInput(encoding?: TextEncoding): ByteSource {
-  return (stdin ??= streamSource(process.stdin, '-', encoding));
+  yield* streamChunks(textStream(name, hashed(), encoding), options, () => Math.min(1, file.bytesRead / size));
 }
 
 /**
- * Opens a stream, as that of a pipe, which can be read once.
- * @param path what it is called
- * @param encoding that is said of its text
+ * Opens a stream: its first read takes the bytes from the stream, later ones from the file that keeps them.
+ * @param encoding of its text, if it is known
  */
-export function streamSource(stream: AsyncIterable<Uint8Array>, path = '-', encoding?: TextEncoding): ByteSource {
-  const text = textStream(path, stream, encoding)[Symbol.asyncIterator]();
-  let seen: Buffer[] | undefined = [];
-  const isRead = (): Error =>
-    userError('data', {
-      where: path,
-      message: 'is a stream that was already read',
-      fix: 'save it to a file, and pass that file',
-    });
-  const look = async function* (): AsyncGenerator<Buffer> {
-    if (seen === undefined) throw isRead();
-    yield* seen;
-    for (let next = await text.next(); next.done !== true; next = await text.next()) {
-      seen.push(next.value);
-      yield next.value;
-    }
-  };
-  // How much of it there is nobody knows.
-  const progress = (): number => 0;
+export function streamSource(stream: DataStream, encoding?: TextEncoding): ByteSource {
+  const { path } = stream;
+  const stats = streamStats();
+  const keptSource = (): ByteSource | undefined => stream.kept && fileSource(stream.kept.file, encoding, path);
+  const chunks = (bytes: AsyncIterable<Buffer>, options: ChunkOptions): ByteChunks =>
+    streamChunks(textStream(path, bytes, encoding), options, () => 0);
   return {
     path,
-    stats: () => Promise.resolve({}),
-    fingerprint: () => Promise.reject(isRead()),
-    look: (chunkBytes) => streamChunks(look(), { chunkBytes, room: 0, numKept: 0 }, progress),
-    async *read(options) {
-      if (seen === undefined) throw isRead();
-      const first = seen;
-      seen = undefined;
-      yield* streamChunks(joinedStream(first, text), options, progress);
+    stream,
+    stats: () => Promise.resolve(stats),
+    fingerprint: async (onBytes) => ({ '': await stream.content(onBytes) }),
+    async *look(chunkBytes) {
+      const kept = keptSource();
+      yield* kept?.look(chunkBytes) ?? chunks(stream.peek(), { chunkBytes, room: 0, numKept: 0 });
     },
-    close: () => void text.return?.(),
+    async *read(options) {
+      const kept = keptSource();
+      if (kept !== undefined) {
+        yield* kept.read(options);
+        return;
+      }
+      try {
+        yield* chunks(stream.read(), options);
+        await stream.finish();
+      } catch (error) {
+        await stream.close(error as Error);
+        throw error;
+      } finally {
+        await stream.close();
+      }
+    },
+    close: () => void stream.close(),
   };
 }

@@ -1,5 +1,6 @@
 import type { Chunk } from '../../chunks/chunk.js';
 import type { Dialect } from '../dialect.js';
+import type { DataStream } from './data-stream.js';
 import type { FileStats, Fingerprint } from './fingerprint.js';
 
 /** Maximum bytes of a row: a longer one is a quote that was never closed, or not a CSV. */
@@ -39,6 +40,8 @@ export interface CellFile {
    * shared with other threads
    */
   pieces(numKept?: number): AsyncGenerator<Piece>;
+  /** The stream that delivers the file, if it is not on a disk. */
+  readonly stream?: DataStream;
   /** Returns sizes, times and inodes, which show cheaply whether the file may have changed. */
   stats(): Promise<FileStats>;
   /**

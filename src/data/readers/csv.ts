@@ -12,7 +12,7 @@ import {
 } from './csv-cells.js';
 import { readHeader } from './csv-header.js';
 import { textChunk } from './text-chunk.js';
-import { readable, unreadable } from './unreadable.js';
+import { readable, readFailure } from './unreadable.js';
 
 const LF = 10;
 const CR = 13;
@@ -31,7 +31,7 @@ export async function openCsv(
   chunkBytes = 1 << 19,
 ): Promise<CellFile> {
   const file = typeof source === 'string' ? fileSource(source, options.encoding) : source;
-  const { path, stats, fingerprint } = file;
+  const { path, stream, stats, fingerprint } = file;
   const { dialect, names, bytes, lines } = await readable(path, () =>
     readHeader(path, file.look(chunkBytes), options),
   ).catch((error: unknown) => {
@@ -46,13 +46,14 @@ export async function openCsv(
     header: names,
     dialect,
     headerLines: lines,
+    ...(stream && { stream }),
     stats,
     fingerprint,
     async *pieces(numKept = 0) {
       try {
         yield* readPieces(file.read({ chunkBytes, room: CARRY_ROOM, numKept }), columns, bytes);
       } catch (error) {
-        throw unreadable(path, error);
+        yield { ...readFailure(path, error), progress: 1 };
       }
     },
   };

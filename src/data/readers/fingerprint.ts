@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -59,6 +59,18 @@ export function statsOf(path: string): FileStats {
   const { size, mtimeNs, ctimeNs, ino } = statSync(path, { bigint: true });
   const [bytes, inode] = [Number(size), String(ino)];
   return { '': { bytes, mtimeNs: String(mtimeNs), ctimeNs: String(ctimeNs), inode } };
+}
+
+const STREAM_INODE = 'stream ';
+
+/** Returns stats for a stream, which equal no others. */
+export function streamStats(): FileStats {
+  return { '': { bytes: 0, mtimeNs: '', ctimeNs: '', inode: STREAM_INODE + randomUUID() } };
+}
+
+/** Returns whether the stats of a file are those of a stream. */
+export function isStreamStats({ inode }: FileStats[string]): boolean {
+  return inode.startsWith(STREAM_INODE);
 }
 
 /**

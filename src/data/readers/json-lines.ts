@@ -5,7 +5,7 @@ import { CARRY_ROOM, joined, type ByteChunks } from './byte-chunks.js';
 import type { ByteSource } from './byte-source.js';
 import { MAX_ROW_BYTES, type CellFile, type Piece } from './cell-file.js';
 import { addNames, BadJson, JsonScanner } from './json-scanner.js';
-import { readable, unreadable } from './unreadable.js';
+import { readable, readFailure } from './unreadable.js';
 
 const LF = 10;
 /** Maximum number of rows of a chunk. */
@@ -34,7 +34,7 @@ export async function openJsonLines(
   { wanted, keepsAll = false }: JsonLinesOptions,
   chunkBytes = 1 << 19,
 ): Promise<CellFile> {
-  const { path, stats, fingerprint } = file;
+  const { path, stream, stats, fingerprint } = file;
   const head = await readable(path, () => readHead(path, file.look(chunkBytes))).catch((error: unknown) => {
     file.close();
     throw error;
@@ -45,6 +45,7 @@ export async function openJsonLines(
     path,
     kind: 'JSON Lines',
     header,
+    ...(stream && { stream }),
     stats,
     fingerprint,
     missing: {
@@ -57,7 +58,7 @@ export async function openJsonLines(
       try {
         yield* readPieces(path, chunks, head.begin, (lines) => scanLines(lines, scanner, { header, columns }));
       } catch (error) {
-        throw unreadable(path, error);
+        yield { ...readFailure(path, error), progress: 1 };
       }
     },
   };

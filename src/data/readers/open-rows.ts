@@ -1,17 +1,28 @@
-import type { DialectOptions } from '../dialect.js';
-import { fileSource, openHead, standardInput, type ByteSource } from './byte-source.js';
+import type { DialectOptions, TEXT_FORMATS } from '../dialect.js';
 import type { FileHead } from './byte-chunks.js';
+import { fileSource, openHead, streamSource, type ByteSource } from './byte-source.js';
 import type { CellFile, RowSource } from './cell-file.js';
 import { columnIndices } from './column-indices.js';
-import { openText } from './open-text.js';
+import { openCsv } from './csv.js';
+import { isStream, openStream } from './data-stream.js';
+import type { JsonLinesOptions } from './json-lines.js';
 import { isParquet } from './parquet/is-parquet.js';
+import { readable } from './unreadable.js';
+
+/** Bytes that are read at a time to find the first character. */
+const LOOK_BYTES = 1 << 10;
+/** Formats by file name. */
+const NAMES = [
+  [/\.(jsonl|ndjson|json)(\.(gz|zst|zstd))?$/i, 'jsonl'],
+  [/\.(csv|tsv|psv|txt)(\.(gz|zst|zstd))?$/i, 'csv'],
+] as const;
 
 /**
- * Opens a CSV, JSON Lines or Parquet, and finds the columns in its header.
- * @param path - is standard input, which can be read once
- * @param dialect what is said of a text file
- * @param constants columns that are the same in all rows and need not stand in the file
- * @param keepsAll whether all columns are kept, so that one more in a later row is an error
+ * Opens CSV, JSON Lines or Parquet, and finds the columns in its header.
+ * @param path of a file or a named pipe; - is standard input
+ * @param dialect of a text file
+ * @param constants columns with one value for all rows, which the file may lack
+ * @param keepsAll whether all columns are kept, so that a later row with another column is an error
  * @throws UserError (data) for a file that cannot be read or lacks a column
  */
 export async function openRows(
@@ -23,8 +34,10 @@ export async function openRows(
 ): Promise<RowSource<CellFile>> {
   const text = (source: ByteSource): Promise<CellFile> => openText(source, dialect, { wanted: columns, keepsAll });
   const openFile = async (head: FileHead): Promise<CellFile> =>
-    (await openParquetFile(path, head, columns)) ?? (await text(fileSource(path, dialect.encoding, head)));
-  const csv = path === '-' ? await text(standardInput(dialect.encoding)) : await openFile(openHead(path));
+    (await openParquetFile(path, head, columns)) ?? (await text(fileSource(path, dialect.encoding, path, head)));
+  const csv = isStream(path)
+    ? await text(streamSource(openStream(path), dialect.encoding))
+    : await openFile(openHead(path));
   const wanted = columns.filter((name) => csv.header.includes(name) || !constants.has(name));
   const own = new Map([...constants].filter(([name]) => columns.includes(name)));
   return {
@@ -48,4 +61,31 @@ async function openParquetFile(
   if (!isParquet(path, bytes)) return undefined;
   const { openParquet } = await import('./parquet/open-parquet.js');
   return openParquet(path, columns);
+}
+
+/**
+ * Opens a text file as CSV or JSON Lines: by its option, its name, or its first character.
+ * @throws UserError (data) for a file that cannot be read
+ */
+export async function openText(
+  source: ByteSource,
+  options: DialectOptions,
+  reading: JsonLinesOptions,
+): Promise<CellFile> {
+  const named = NAMES.find(([name]) => name.test(source.path))?.[1];
+  if ((options.format ?? named ?? (await firstFormat(source))) === 'csv')
+    return openCsv(source, options, reading.wanted);
+  // Loaded on demand.
+  const { openJsonLines } = await import('./json-lines.js');
+  return openJsonLines(source, options, reading);
+}
+
+async function firstFormat(source: ByteSource): Promise<(typeof TEXT_FORMATS)[number]> {
+  return readable(source.path, async () => {
+    for await (const { bytes } of source.look(LOOK_BYTES)) {
+      const first = bytes.toString('utf8').replace('\ufeff', '').trimStart()[0];
+      if (first !== undefined) return first === '{' ? 'jsonl' : 'csv';
+    }
+    return 'csv';
+  });
 }

@@ -1,6 +1,6 @@
 import { userError } from '../../core/errors.js';
 import type { TextEncoding } from '../dialect.js';
-import type { ByteStream } from './byte-stream.js';
+import type { ByteStream } from './byte-chunks.js';
 
 /**
  * Turns bytes into text as they come; what a character is cut by waits for its other half. @throws where bytes are none

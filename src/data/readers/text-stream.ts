@@ -2,7 +2,7 @@ import { pipeline } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { userError } from '../../core/errors.js';
 import type { TextEncoding } from '../dialect.js';
-import { peeked, type ByteStream } from './byte-stream.js';
+import type { ByteStream } from './byte-chunks.js';
 import { asUtf8 } from './text-encoding.js';
 
 /** RFC 1952, 2.3.1. */
@@ -10,8 +10,9 @@ const GZIP_MAGIC = Buffer.of(0x1f, 0x8b);
 /** RFC 8878, 3.1.1 and 3.1.2: a frame, or one that is skipped, whose first byte is any of sixteen. */
 const ZSTD_MAGIC = Buffer.of(0x28, 0xb5, 0x2f, 0xfd);
 const SKIPPABLE_MAGIC = Buffer.of(0x2a, 0x4d, 0x18);
-/** What is compressed otherwise, with how it is unpacked. */
-const PACKED = [
+/** Formats that are not read, and their fixes. */
+const OTHERS = [
+  [Buffer.from('PAR1'), 'Parquet, whose footer is at its end', 'save it to a file: cat FILE > data.parquet'],
   [
     Buffer.from('PK\x03\x04'),
     'a ZIP archive or an .xlsx workbook',
@@ -28,10 +29,10 @@ const MARKS = [
   [Buffer.of(0xfe, 0xff), 'utf-16be'],
   [Buffer.of(0xef, 0xbb, 0xbf), 'utf-8'],
 ] as const;
-/** Bytes at the beginning of a file that tell what it is. */
+/** Number of first bytes that show the format of a file. */
 const MAGIC_BYTES = 8;
 
-/** Whether bytes that begin like this are taken as they are. */
+/** Returns whether bytes with this beginning are UTF-8 text that needs no decoding. */
 export function isPlainText(start: Buffer, encoding: TextEncoding = 'utf-8'): boolean {
   const mark = markOf(start);
   return (
@@ -39,21 +40,21 @@ export function isPlainText(start: Buffer, encoding: TextEncoding = 'utf-8'): bo
     (mark === undefined || mark === 'utf-8') &&
     !startsWith(start, GZIP_MAGIC) &&
     !isZstd(start) &&
-    !PACKED.some(([magic]) => startsWith(start, magic))
+    !OTHERS.some(([magic]) => startsWith(start, magic))
   );
 }
 
 /**
- * What a stream holds, decompressed, as UTF-8.
- * @param encoding that is said of it
- * @throws UserError (data) for what is no text, or is damaged
+ * Decompresses a stream and converts its text to UTF-8.
+ * @param encoding of the text, if it is known
+ * @throws UserError (data) if it is not text, or damaged
  */
 export async function* textStream(
   path: string,
   stream: AsyncIterable<Uint8Array>,
   encoding?: TextEncoding,
 ): ByteStream {
-  const [start, bytes] = await peeked(decompressed(path, stream), MAGIC_BYTES);
+  const [start, bytes] = await peek(decompressed(path, stream), MAGIC_BYTES);
   const mark = markOf(start);
   if (mark === 'utf-32')
     throw userError('data', {
@@ -71,20 +72,38 @@ export async function* textStream(
 }
 
 async function* decompressed(path: string, stream: AsyncIterable<Uint8Array>): ByteStream {
-  const [start, bytes] = await peeked(stream, MAGIC_BYTES);
-  const packed = PACKED.find(([magic]) => startsWith(start, magic));
-  if (packed !== undefined)
+  const [start, bytes] = await peek(stream, MAGIC_BYTES);
+  const other = OTHERS.find(([magic]) => startsWith(start, magic));
+  if (other !== undefined)
     throw userError('data', {
       where: path,
-      message: `is ${packed[1]}; expected plain text, gzip or zstd`,
-      fix: packed[2].replace('FILE', path),
+      message: `is ${other[1]}; expected plain text, gzip or zstd`,
+      fix: other[2].replace('FILE', path),
     });
-  // What fails is thrown where it is read.
+  // The reader receives errors.
   if (startsWith(start, GZIP_MAGIC))
     yield* pipeline(bytes, createGunzip({ chunkSize: 1 << 18 }), () => undefined) as ByteStream;
-  // Loaded only then.
+  // Loaded on demand.
   else if (isZstd(start)) yield* (await import('./zstd-stream.js')).zstdStream(path, bytes);
   else yield* bytes;
+}
+
+/** Returns at least `count` first bytes, if there are as many, and the stream from its first byte on. */
+async function peek(stream: AsyncIterable<Uint8Array>, count: number): Promise<readonly [Buffer, ByteStream]> {
+  const iterator = stream[Symbol.asyncIterator]();
+  let start: Buffer = Buffer.alloc(0);
+  for (let next; start.length < count && (next = await iterator.next()).done !== true;)
+    start = Buffer.concat([start, next.value]);
+  const all = async function* (): AsyncGenerator<Buffer> {
+    try {
+      yield start;
+      for (let next; (next = await iterator.next()).done !== true;)
+        yield Buffer.from(next.value.buffer, next.value.byteOffset, next.value.length);
+    } finally {
+      await iterator.return?.();
+    }
+  };
+  return [start, all()];
 }
 
 function markOf(start: Buffer): (typeof MARKS)[number][1] | undefined {

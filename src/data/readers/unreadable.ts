@@ -16,6 +16,20 @@ export function unreadable(path: string, error: unknown): unknown {
   return userError('data', { where: path, message: REASONS[code] ?? `cannot be read (${code})` }, error);
 }
 
+/** Returns the failure of a read after some rows: an error that names only the file also gets the line. */
+export function readFailure(path: string, error: unknown): { failure(line: number): Error } {
+  const found = unreadable(path, error) as Error;
+  return {
+    failure(line) {
+      if (!(found instanceof UserError)) return found;
+      const located = found.problems.map((each) =>
+        each.where === path ? { ...each, where: `${path}:${line}` } : each,
+      );
+      return new UserError(found.kind, located, { cause: found });
+    },
+  };
+}
+
 /**
  * Calls a function that reads a file.
  * @throws UserError (data) with the path if the system reports that the file cannot be read

@@ -1,32 +1,33 @@
 import { Decompress } from 'fzstd';
 import { createByteHash } from '../../io/byte-hash.js';
 import { userError } from '../../core/errors.js';
-import { byteReader, type ByteReader, type ByteStream } from './byte-stream.js';
+import type { ByteStream } from './byte-chunks.js';
 
-// Frames of Zstandard (RFC 8878). fzstd decompresses blocks; where frames and blocks end, and whether what comes of
-// them has the
-// size and the checksum that a frame says, is looked at here.
+// Frames of Zstandard (RFC 8878). fzstd decompresses blocks; this module finds the ends of frames and blocks, and
+// checks the size and the checksum of each frame.
 
 const MAGIC = 0xfd2fb528;
-/** The first of sixteen numbers with which frames begin that are skipped. */
+/** First of the sixteen magic numbers of skippable frames. */
 const SKIPPABLE = 0x184d2a50;
-/** What `zstd -d` allows where nobody says otherwise. */
+/** Default of `zstd -d`. */
 const MAX_WINDOW_BYTES = 2 ** 27;
 const HAS_CHECKSUM = 4;
 const [RUN_BLOCK, RESERVED_BLOCK] = [1, 3];
 
 /**
- * What a stream of frames holds.
- * @throws UserError (data) with the byte for frames that are damaged, end too early, or need what is not there
+ * Decompresses a stream of frames.
+ * @throws UserError (data) with the offset of a frame that is damaged, truncated, or requires a dictionary or too large
+ * a window
  */
 export async function* zstdStream(path: string, stream: ByteStream): ByteStream {
-  const input = byteReader(stream);
+  const input = new ByteReader(stream);
   const refused = (what: string, fix?: string): Error =>
     userError('data', { where: path, message: `${what}, before byte ${input.at}`, ...(fix !== undefined && { fix }) });
   try {
     for (;;) {
-      const start = await input.take(4, 'end');
+      const start = await input.takeUpTo(4);
       if (start.length === 0) return;
+      if (start.length < 4) throw new EndsEarly();
       const magic = start.readUInt32LE();
       if (magic === MAGIC) yield* frame(input, start, refused);
       else if (magic >>> 4 === SKIPPABLE >>> 4)
@@ -35,9 +36,7 @@ export async function* zstdStream(path: string, stream: ByteStream): ByteStream 
       else throw refused('is damaged: invalid data follows a zstd frame');
     }
   } catch (error) {
-    throw error instanceof RangeError && error.message === input.endsEarly
-      ? refused('is truncated: the zstd data ends early')
-      : error;
+    throw error instanceof EndsEarly ? refused('is truncated: the zstd data ends early') : error;
   } finally {
     await input.close();
   }
@@ -50,7 +49,7 @@ async function* frame(input: ByteReader, magic: Buffer, refused: (what: string, 
   const decoder = new Decompress(
     (bytes) => void blocks.push(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)),
   );
-  // It is not to wait for a checksum, which it would not look at.
+  // Otherwise fzstd waits for a checksum, which it does not verify.
   header[0]! &= ~HAS_CHECKSUM;
   const decompress = (bytes: Buffer, isLast: boolean): void => {
     try {
@@ -80,7 +79,7 @@ async function* frame(input: ByteReader, magic: Buffer, refused: (what: string, 
     throw refused('is damaged: invalid zstd data');
 }
 
-/** What a frame says of itself behind its magic number (RFC 8878, 3.1.1.1). */
+/** Reads the header of a frame after its magic number (RFC 8878, 3.1.1.1). */
 async function readHeader(
   input: ByteReader,
   refused: (what: string, fix?: string) => Error,
@@ -106,4 +105,48 @@ async function readHeader(
   if (rest.subarray(at - dictionaryBytes, at).some((byte) => byte > 0))
     throw refused('requires a zstd dictionary', 'unpack it with: zstd -d -D DICTIONARY');
   return { header: Buffer.concat([Buffer.of(flags), rest]), hasChecksum: (flags & HAS_CHECKSUM) !== 0, size };
+}
+
+/** Thrown if a stream ends inside of a frame. */
+class EndsEarly extends Error {}
+
+/** Reads a stream by numbers of bytes. */
+class ByteReader {
+  readonly #bytes: AsyncIterator<Buffer>;
+  #rest: Buffer = Buffer.alloc(0);
+  /** Number of bytes that were taken. */
+  at = 0;
+
+  constructor(stream: ByteStream) {
+    this.#bytes = stream[Symbol.asyncIterator]();
+  }
+
+  /** Returns a copy of the next bytes, fewer than `count` at the end of the stream. */
+  async takeUpTo(count: number): Promise<Buffer> {
+    const parts: Buffer[] = [];
+    for (let missing = count; missing > 0;) {
+      if (this.#rest.length === 0) {
+        const next = await this.#bytes.next();
+        if (next.done === true) break;
+        this.#rest = next.value;
+      }
+      const part = this.#rest.subarray(0, missing);
+      this.#rest = this.#rest.subarray(part.length);
+      parts.push(part);
+      missing -= part.length;
+      this.at += part.length;
+    }
+    return Buffer.concat(parts);
+  }
+
+  /** @throws EndsEarly if the stream has fewer bytes */
+  async take(count: number): Promise<Buffer> {
+    const bytes = await this.takeUpTo(count);
+    if (bytes.length < count) throw new EndsEarly();
+    return bytes;
+  }
+
+  async close(): Promise<void> {
+    await this.#bytes.return?.();
+  }
 }

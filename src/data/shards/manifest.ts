@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { contentSchema, createByteHash, hashFile, type HashName } from '../../io/byte-hash.js';
 import { systemCode, userError, type Problem, type UserError } from '../../core/errors.js';
-import { checkDataFile } from '../readers/regular-data.js';
+import { checkRegularFile } from '../../io/regular-file.js';
 
 /** File name of the manifest, which is written last: a directory with a manifest is complete. */
 export const MANIFEST = 'manifest.json';
@@ -94,7 +94,7 @@ export function shardError(problem: Omit<Problem, 'fix'>, cause?: unknown): User
  */
 export async function readManifest(folder: string): Promise<Manifest | undefined> {
   const path = join(folder, MANIFEST);
-  checkDataFile(path);
+  checkRegularFile(path, { kind: 'data', fix: 'recreate the shards' });
   let text: string;
   try {
     text = await readFile(path, 'utf8');

@@ -9,6 +9,7 @@ import {
   type Recipe,
 } from '../cache/cache.js';
 import { knownContent } from '../cache/entry.js';
+import { openStreamStore } from '../cache/stream-store.js';
 import type { DialectOptions } from '../dialect.js';
 import type { CellFile, RowSource } from '../readers/cell-file.js';
 import {
@@ -57,7 +58,7 @@ export interface OpenedFile extends DataFile {
 export async function openFile(file: DataFile, { columns, dialect, keepsAll }: CellOpening): Promise<OpenedFile> {
   const rows = await openRows(file.path, columns, dialect, file.constants, keepsAll);
   const stats = await rows.csv.stats();
-  return { ...file, rows, stats, bytes: stats['']?.bytes ?? 0 };
+  return { ...file, rows, stats, bytes: rows.csv.stream?.kept?.content.bytes ?? stats['']?.bytes ?? 0 };
 }
 
 /** Returns what affects the rows of a file, beside its content and the format. */
@@ -113,10 +114,20 @@ export class CellPart {
     return { kind, source: path, home, stats, fingerprint, recipe: this.#ownRecipe(shared) };
   }
 
-  /** Returns the content if it is known without reading the files. They are read if a cache entry may be of them. */
+  /** Requests that streams are kept in the cache when they are read, so that they can be read again. */
+  keepStreams(access: Access): void {
+    for (const { csv } of this.rows) csv.stream?.keep(() => openStreamStore(this.cacheOf(access)));
+  }
+
+  /**
+   * Returns the content if it is known without reading the files. They are read if a cache entry may be of them, but
+   * not if they are a stream.
+   */
   async identify(access: Access): Promise<Fingerprint | undefined> {
     if (this.#content !== undefined) return this.#content;
     const { path, home } = this;
+    const { stream } = this.files[0].rows.csv;
+    if (stream !== undefined) return stream.kept && this.hash(access);
     const entries = await this.cacheOf(access).index.entriesOf(path, cacheFolders(path, access.cache?.folder, home));
     const known = access.verifyData === true ? undefined : knownContent(entries, this.stats);
     // Entries of the same files in another order may have the same stats.
@@ -140,7 +151,7 @@ export class CellPart {
     let done = 0;
     for (const [i, { path, stats, rows }] of this.files.entries()) {
       const own = await rows.csv.fingerprint((more) =>
-        reportShare(access, `verifying ${path}`, (done += more) / this.bytes),
+        reportShare(access, `verifying ${path}`, this.bytes > 0 ? (done += more) / this.bytes : 0),
       );
       checkUnchanged(path, stats, await rows.csv.stats());
       const name = this.names[i]!;

@@ -74,13 +74,13 @@ class CellSource implements Source {
   }
 
   async fingerprint(access: Access): Promise<Fingerprint> {
-    this.#refreshIndex(access);
+    this.#prepare(access);
     return this.#content(access);
   }
 
   async fit(format: RowFormat, reading: Reading): Promise<Fitted> {
     if (!fitsAnything(format)) return {};
-    this.#refreshIndex(reading);
+    this.#prepare(reading);
     const cache = this.#parts.first.cacheOf(reading);
     const request = await this.#fitRequest(format, reading);
     const trained = trainedFormat(format);
@@ -89,8 +89,7 @@ class CellSource implements Source {
       isLacking: async () => (await keptFor(cache, request)) === undefined,
       make: this.#keepsRaw(format, reading) ? (part, own) => cachedRawRows(part, trained, own) : undefined,
       all: () => {
-        // Other processes may have added entries.
-        this.#refreshIndex(reading);
+        this.#prepare(reading);
         return cached(cache, request, async (target, entry) => {
           const found = await this.#fitRows(format, reading);
           const read = await this.#content(reading);
@@ -107,13 +106,13 @@ class CellSource implements Source {
 
   async dataset(format: EncodedFormat, reading: Reading): Promise<Dataset> {
     checkTables(format, this.path);
-    this.#refreshIndex(reading);
+    this.#prepare(reading);
     const keepsRaw = this.#keepsRaw(format, reading);
     const all = await sideBySide(this.#parts.all, reading, {
       isLacking: () => this.#lacksShards(format, reading),
       make: (part, own) => cachedShards(part, format, own, keepsRaw),
       all: () => {
-        this.#refreshIndex(reading);
+        this.#prepare(reading);
         return this.#parts.readEach(reading, (part, own) => cachedShards(part, format, own, keepsRaw));
       },
     });
@@ -130,6 +129,7 @@ class CellSource implements Source {
   }
 
   async *stream(format: EncodedFormat, kept: readonly string[], reading: Reading): AsyncGenerator<EncodedBatch> {
+    if (reading.isOnlyRead !== true) this.#prepare(reading);
     const total = this.#parts.all.reduce((sum, { bytes }) => sum + bytes, 0);
     let before = 0;
     for (const part of (await this.#reopen(kept)).all) {
@@ -148,7 +148,9 @@ class CellSource implements Source {
     }
   }
 
-  #refreshIndex(access: Access): void {
+  /** Prepares for reads: other processes may have added cache entries, and streams will be read again. */
+  #prepare(access: Access): void {
+    for (const part of this.#parts.all) part.keepStreams(access);
     this.#parts.first.cacheOf(access).index.refresh();
   }
 

@@ -2,6 +2,8 @@ import { readdirSync, realpathSync, type Dirent } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { quoted, UserError, userError } from '../../core/errors.js';
 import { CACHE_FOLDER } from '../cache/cache.js';
+import { streamHome } from '../cache/stream-store.js';
+import { isStream, STDIN } from '../readers/data-stream.js';
 import type { Paths } from '../options.js';
 import { isDataName } from '../readers/data-kind.js';
 import { checkLink, checkMatches, findMatches, globParts, isFolder, isGlob, statOf } from './glob.js';
@@ -9,7 +11,7 @@ import { checkLink, checkMatches, findMatches, globParts, isFolder, isGlob, stat
 /** A file of a source. */
 export interface DataFile {
   readonly path: string;
-  /** Cache directory next to the data. */
+  /** Default cache directory: next to the data; for a stream, that of the user. */
   readonly home: string;
   /** Columns that the names of its directories define, with their value in all rows. */
   readonly constants: ReadonlyMap<string, string>;
@@ -25,6 +27,12 @@ export function findFiles(paths: Paths): readonly DataFile[] {
   const files = [paths].flat().flatMap(listFiles);
   const seen = new Map<string, string>();
   for (const { path } of files) {
+    if (path === STDIN && files.length > 1)
+      throw userError('data', {
+        where: path,
+        message: 'is standard input, which cannot be combined with other paths',
+        fix: 'name it /dev/stdin, or use it as the only path',
+      });
     const real = realPath(path);
     const other = seen.get(real);
     if (other !== undefined)
@@ -61,7 +69,7 @@ export function commonFolder(files: readonly Pick<DataFile, 'path'>[]): string {
 
 /** Returns whether a path exists, or a glob has matches. */
 export function isThere(path: string): boolean {
-  if (statOf(path) !== undefined) return true;
+  if (path === STDIN || statOf(path) !== undefined) return true;
   if (!isGlob(path)) return false;
   const { files, folders } = findMatches(path);
   return files.length + folders.length > 0;
@@ -79,9 +87,6 @@ export function namesOf(paths: Paths): string {
   return more.length === 0 ? first : `${first} and ${more.length} more`;
 }
 
-/** Path of standard input. */
-const STDIN = '-';
-
 function listFiles(path: string): readonly DataFile[] {
   if (path !== STDIN && isFolder(path)) return listFolder(path).map((file) => fileAt(file, dirname(path)));
   // Opening a missing file reports it, unless the path is a glob.
@@ -95,8 +100,9 @@ function listFiles(path: string): readonly DataFile[] {
   return found.map((file) => fileAt(file, base));
 }
 
-function fileAt(path: string, home: string): DataFile {
-  return { path, home: join(home, CACHE_FOLDER), constants: parsePartitions(path) };
+function fileAt(path: string, folder: string): DataFile {
+  const home = isStream(path) ? streamHome() : join(folder, CACHE_FOLDER);
+  return { path, home, constants: parsePartitions(path) };
 }
 
 /** Returns the fix for a glob without matches. */

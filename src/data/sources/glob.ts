@@ -2,6 +2,7 @@ import { readdirSync, readlinkSync, statSync, type Dirent, type Stats } from 'no
 import { join } from 'node:path';
 import { globSync, isDynamicPattern } from 'tinyglobby';
 import { quoted, systemCode, userError } from '../../core/errors.js';
+import { checkRegularFile } from '../../io/regular-file.js';
 import { unreadable } from '../readers/unreadable.js';
 
 /** Paths that a glob matches, in the order of their UTF-16 code units. */
@@ -70,10 +71,14 @@ function listEntries(folder: string): Dirent[] {
 
 /**
  * Checks that the matches of a glob can be read: either files or directories.
- * @throws UserError (data) for a broken link, and for a directory without matches next to files
+ * @throws UserError (data) for a broken link, a pipe, socket or device, and for a directory without matches next to
+ * files
  */
 export function checkMatches(path: string, { files, folders }: GlobMatches): void {
-  files.forEach(checkLink);
+  for (const file of files) {
+    checkLink(file);
+    checkRegularFile(file, { kind: 'data', fix: 'remove it, or name it without a glob' });
+  }
   if (files.length === 0) return;
   const other = folders.find((folder) => !files.some((file) => file.startsWith(`${folder}/`)));
   if (other === undefined) return;

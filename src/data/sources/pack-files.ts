@@ -22,7 +22,7 @@ export function packFiles(files: readonly OpenedFile[]): readonly (readonly Open
   const packs: OpenedFile[][] = [];
   let room = 0;
   for (const file of files) {
-    const isSmall = file.bytes <= SMALL_BYTES;
+    const isSmall = file.bytes <= SMALL_BYTES && file.rows.csv.stream === undefined;
     const last = packs.at(-1);
     const isNext = last?.[0]!.home === file.home && last.length < MAX_PACK_FILES && file.bytes <= room;
     if (last !== undefined && isNext && isSmall && !beginsPack(file)) last.push(file);

@@ -1,6 +1,8 @@
 import { UserError } from '../../core/errors.js';
 import { randomStream } from '../../core/random.js';
 import type { DialectOptions } from '../dialect.js';
+import { indexedCache } from '../cache/cache.js';
+import { openStreamStore, temporaryFolder } from '../cache/stream-store.js';
 import { sliceChunk, type Chunk } from '../../chunks/chunk.js';
 import type { CellFile, Piece, PlainLines, RowSource } from '../readers/cell-file.js';
 import { openRows } from '../readers/open-rows.js';
@@ -39,7 +41,11 @@ export function createRowSampler(limit: number): RowSampler {
   /** Number of rows by path; splits of one source have the same files. */
   const counts = new Map<string, number>();
   const countFile = async ({ path, constants }: DataFile, dialect: DialectOptions): Promise<number> => {
-    const count = counts.get(path) ?? (await countRows(await openRows(path, [], dialect, constants)));
+    const known = counts.get(path);
+    if (known !== undefined) return known;
+    const rows = await openRows(path, [], dialect, constants);
+    rows.csv.stream?.keep(() => openStreamStore(indexedCache({ folder: temporaryFolder() })));
+    const count = await countRows(rows);
     counts.set(path, count);
     return count;
   };

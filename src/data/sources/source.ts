@@ -45,6 +45,8 @@ export interface Reading extends Access {
   readonly onWarning?: (text: string) => void;
   /** Threads that encode a large file; one a core where it is not given. What comes of it is the same. */
   readonly threads?: number | undefined;
+  /** Whether nothing else is read from the source, so that streams are not kept. Default: false. */
+  readonly isOnlyRead?: boolean;
   /** Whether rows of a single file are kept in numbers of its own too, since it may be one of several the next time. */
   readonly keepsLocalRows?: boolean;
 }

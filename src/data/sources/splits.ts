@@ -21,6 +21,7 @@ import { refuseOtherContent, rememberData, sameNotices, type DataState } from '.
 import { isThere } from './find-files.js';
 import { decisionNotices, leftOutNotices, unknownNotices, unknownShares, type UnknownShares } from './notices.js';
 import { openSource } from './open-source.js';
+import { checkStreams } from './streams.js';
 import { wrapSource, type Reading, type Source } from './source.js';
 
 /** Paths of splits. */
@@ -56,6 +57,7 @@ export async function openSplits<Files extends SplitFiles>(
   { where, split: rule }: Pick<DataOptions, 'where' | 'split'> = {},
   open: OpenSource = openSource,
 ): Promise<Splits<Files>> {
+  if (rule === undefined) checkStreams(files);
   const problems = new Map<string, Problem>();
   const opened: Partial<Record<Split, Source>> = {};
   for (const split of SPLITS) {
