@@ -37,6 +37,6 @@ export function packFiles(files: readonly OpenedFile[]): readonly (readonly Open
 
 /** Draws from the hash of the path below the cache's parent; the larger a file, the more likely it begins a pack. */
 function beginsPack({ path, home, bytes }: OpenedFile): boolean {
-  const drawn = parseInt(hash('sha1', path.slice(dirname(home).length)).slice(0, 8), 16) / 2 ** 32;
+  const drawn = parseInt(hash('sha1', path.slice(dirname(home).length + 1)).slice(0, 8), 16) / 2 ** 32;
   return drawn < Math.max(1 / PACK_FILES, bytes / PACK_BYTES);
 }
