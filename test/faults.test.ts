@@ -97,7 +97,7 @@ const TITLES: Readonly<Record<string, string>> = {
     'with misplaced quotes has the other rows of csv-parse, for any chunk size',
   'an unclosed quote, or a row above a megabyte': 'with %s is rejected with its line',
   'bytes that are not UTF-8': 'with %s loses and reports only that row',
-  'a socket or device instead of data': 'is rejected as data before it is opened, by every command',
+  'a socket or device instead of data': 'must not be a socket or device',
   'a stream that ends within a compressed member or a row': 'with %s is rejected and leaves nothing in the cache',
   'SIGINT while no program writes to a pipe': 'ends the process on SIGINT while no writer comes',
   'names with terminal control or right-to-left characters': 'with a name that drives a terminal shows it as text',
