@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** What a config says of rows that are left out of train by chance. */
+/** Options of negative sampling. */
 export const samplingOptions = z
   .strictObject({
     rate: z.number().positive().max(1).describe('Sampling rate of negatives, rows with label 0 in every task'),

@@ -3,18 +3,18 @@ import { basename, dirname, join } from 'node:path';
 import { VERSION, type KeptFolder } from './entry.js';
 import { EntryIndex } from './entry-index.js';
 
-/** Name of an entry: that of its source, its kind, the key of its recipe and that of its content. */
+/** Name of an entry: name of its source, kind, key of its recipe and key of its content. */
 const NAME = /^(.+)\.(?:fitted|rows|local|stream)-[0-9a-f]{12}-[0-9a-f]{8}$/;
 
 /** Names of entries by the name of their source. */
 type Listing = Map<string, Set<string>>;
 
-/** A cache directory, as far as this process looked at it. */
+/** A cache directory, and the entries that this process has read. */
 interface Directory {
   readonly index: EntryIndex;
-  /** Undefined until it is listed, and when other processes may have written entries. */
+  /** Undefined until the directory is listed, and after `refresh`. */
   listing: Promise<Listing> | undefined;
-  /** Entries that were looked at, which is done once. */
+  /** Entries that were read; undefined for one that is incomplete. */
   readonly seen: Map<string, KeptFolder | undefined>;
 }
 
@@ -22,7 +22,7 @@ interface Directory {
 export class CacheIndex {
   readonly #directories = new Map<string, Directory>();
 
-  /** Returns what directories keep of sources with the name of this one, also of one that was moved since. */
+  /** Returns the entries of sources with the same file name, also if the source was moved. */
   async entriesOf(source: string, folders: readonly string[]): Promise<readonly KeptFolder[]> {
     const found: KeptFolder[] = [];
     for (const folder of folders) {
@@ -36,31 +36,31 @@ export class CacheIndex {
     return found;
   }
 
-  /** Adds an entry that was written since its directory was listed, or reads it again. */
+  /** Adds an entry that this process has written. */
   add(path: string): void {
     const { listing, seen } = this.#directory(dirname(path));
     seen.delete(basename(path));
     void listing?.then((names) => place(names, basename(path)));
   }
 
-  /** Notes that this process touched an entry; returns whether it is still there. */
+  /** Updates the time of use of an entry; returns whether it exists. */
   touch(path: string): boolean {
     return this.#directory(dirname(path)).index.touch(basename(path));
   }
 
-  /** Removes an entry that is gone. */
+  /** Removes an entry that no longer exists. */
   forget(path: string): void {
     const { listing, index } = this.#directory(dirname(path));
     index.forget(basename(path));
     void listing?.then((names) => names.get(sourceOf(basename(path)) ?? '')?.delete(basename(path)));
   }
 
-  /** Lists directories again when they are asked about, since other processes may have written entries. */
+  /** Lists directories again on the next call, since other processes may have written entries. */
   refresh(): void {
     for (const directory of this.#directories.values()) directory.listing = undefined;
   }
 
-  /** Writes the indexes of directories, for the processes that come next. */
+  /** Writes the index files. */
   save(): void {
     for (const { index } of this.#directories.values()) index.save();
   }

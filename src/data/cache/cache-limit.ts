@@ -7,7 +7,7 @@ const DEFAULT = '10GiB';
 
 /**
  * Returns the maximum size of a cache directory in bytes.
- * @throws UserError (usage) for a value of MTL_CACHE_SIZE that is no size
+ * @throws UserError (usage) if MTL_CACHE_SIZE is not a size
  */
 export function cacheLimit(): number {
   const given = process.env[CACHE_SIZE] ?? '';
@@ -16,8 +16,8 @@ export function cacheLimit(): number {
 
 /**
  * Parses the size of a cache.
- * @param where the option or variable that has it
- * @throws UserError (usage) for what is no size
+ * @param where name of the option or variable
+ * @throws UserError (usage) if the text is not a size
  */
 export function sizeIn(where: string, text: string): number {
   const size = parseBytes(text);

@@ -19,36 +19,35 @@ import { VERSION, type CacheEntry } from './entry.js';
 import { EntryIndex, sizeOf } from './entry-index.js';
 import { usedEntries } from './leases.js';
 
-/** Entries that are kept of one slot: the newest, and one before it, for two models that are compared. */
+/** Number of newest entries per slot that are not superseded, so that two models can be compared. */
 const KEPT_OF_SLOT = 2;
 /** Time for which a write of another machine, boot or container counts as running. */
 const UNKNOWN_MS = 24 * 3600 * 1000;
 
-/** A folder of a cache. */
+/** Directory of a cache: an entry, or the remains of one. */
 export interface CachedFolder {
   readonly path: string;
   readonly bytes: number;
-  /** What it keeps; undefined for one that is not whole. */
+  /** Undefined for an incomplete entry. */
   readonly entry: CacheEntry | undefined;
-  /** Rows that are kept, where rows are. */
+  /** Number of stored rows, if the entry has rows and they were counted. */
   readonly rows: number | undefined;
   /**
-   * Fits: its source is as it was. Stale: it has changed since, or is gone. Superseded: newer entries keep the same of
-   * the source, as learned
-   * from other files. Unfinished: the run that wrote it was killed.
+   * Fits: its source is unchanged. Stale: its source has changed or is gone. Superseded: newer entries have the same
+   * slot, with other fits. Unfinished: the run that wrote it was killed.
    */
   readonly state: 'fits' | 'stale' | 'superseded' | 'being written' | 'unfinished';
-  /** Whether a process that lives uses it. */
+  /** Whether a live process uses it. */
   readonly isUsed: boolean;
   /** Milliseconds since the epoch. */
   readonly lastUsedMs: number;
 }
 
-/** How closely entries are looked at. */
+/** Which entries are listed, and how thoroughly. */
 interface Look {
   /** Only entries of these sources; default: all. */
   readonly sources?: ReadonlySet<string>;
-  /** Whether files that were touched are read to find out whether they changed, and rows are counted. */
+  /** Whether touched files are hashed to detect a change, and rows are counted. */
   readonly isThorough?: boolean;
 }
 
@@ -70,7 +69,7 @@ export async function keptOf(
   return (await Promise.all(lists)).flat();
 }
 
-/** What is kept of all sources in a folder, or in the folder itself, if it is a cache. */
+/** Lists the entries of all sources in a directory, or of the directory itself if it is a cache. */
 export async function keptIn(folder: string): Promise<readonly CachedFolder[]> {
   const beside = join(folder, CACHE_FOLDER);
   return [
@@ -130,7 +129,7 @@ async function lookAt(
   const [, owner] = /^\.(.+)\.(?:rows|local|fitted|stream)-[0-9a-f]{12}-[0-9a-f]{8}\..*\.tmp$/.exec(name) ?? [];
   const indexed = owner === undefined ? index.peek(name) : undefined;
   const entry = indexed?.entry;
-  // What is neither whole nor the beginning of it is somebody else's.
+  // It is not part of the cache.
   if (entry === undefined && owner === undefined) return undefined;
   const isListed = entry === undefined ? owners?.has(owner!) : sources?.has(entry.source);
   if (isListed === false) return undefined;
@@ -148,7 +147,7 @@ async function lookAt(
   return { path, bytes, entry, rows, state, isUsed: used.has(name), lastUsedMs };
 }
 
-/** Marks entries of which enough newer ones have the same slot. */
+/** Marks entries if enough newer ones have the same slot. */
 function markSuperseded(all: readonly CachedFolder[]): readonly CachedFolder[] {
   const bySlot = new Map<string, CachedFolder[]>();
   for (const each of all) {
@@ -164,12 +163,12 @@ function markSuperseded(all: readonly CachedFolder[]): readonly CachedFolder[] {
   return all.map((each) => (superseded.has(each) ? { ...each, state: 'superseded' } : each));
 }
 
-/** Whether the process that writes under a temporary name may be alive. */
+/** Returns whether the process that writes under a temporary name may be alive. */
 function isWritten(name: string, writtenMs: number): boolean {
   return isWriterAlive(name) ?? wallClockMs() - writtenMs < UNKNOWN_MS;
 }
 
-/** Removes folders of a cache; a kill meanwhile leaves none that looks whole. */
+/** Removes directories of a cache; a kill leaves none that appears complete. */
 export async function removeCached(folders: readonly Pick<CachedFolder, 'path'>[]): Promise<void> {
   const indexes = new Map<string, EntryIndex>();
   for (const { path } of folders) {
@@ -192,11 +191,11 @@ async function isCurrent(
   isThorough: boolean,
   known: Map<string, FileStats>,
 ): Promise<boolean> {
-  // A newer version of mtl knows what it has.
+  // A newer version of mtl decides on its entries.
   if (version !== VERSION) return version > VERSION;
   const stats = Object.fromEntries(Object.entries(all).filter(([, each]) => !isStreamStats(each)));
   const names = Object.keys(stats);
-  // The data may be mounted elsewhere; its cache is beside it.
+  // The data may be mounted under another path, with its cache next to it.
   const beside = join(dirname(dirname(path)), basename(source));
   const place = !existsSync(source) && existsSync(beside) ? beside : source;
   try {

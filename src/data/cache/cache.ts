@@ -10,37 +10,35 @@ import { CacheIndex } from './cache-index.js';
 import { ENTRY, entryText, renewStats, VERSION, type CacheEntry, type KeptFolder } from './entry.js';
 import { takeEntry } from './leases.js';
 
-// What was read from CSV and Parquet is kept in folders: one for what was fitted on files, and of each file one for its
-// encoded rows and
-// perhaps one for its rows before anything was fitted. Their names carry the key of all that decides what becomes of
-// the file, and a
-// file in them tells what the file held; nothing else is changed once a folder is renamed to its place.
+// An entry of the cache is a directory: fitted vocabularies and scales, encoded rows, raw rows of a file or a pack of
+// files, or the bytes of a stream. Its name has the key of everything that determines it except the content of the
+// files, which a file in it describes. Nothing else changes after the directory is renamed to its final name.
 
-/** The folder beside the data. */
+/** Cache directory next to the data. */
 export const CACHE_FOLDER = '.mtl';
 
-/** What is kept of a source. */
+/** Request for an entry. */
 export interface CacheRequest {
   readonly kind: CacheEntry['kind'];
   readonly source: string;
-  /** The folder beside the data for it, where that is not the one beside the source. */
+  /** Cache directory next to the data; default: next to the source. */
   readonly home?: string;
   readonly stats: FileStats;
-  /** What the source holds; undefined where nothing that is kept can be of it. */
+  /** Content of the source; undefined if no entry can have it. */
   readonly fingerprint: Fingerprint | undefined;
   readonly recipe: Recipe;
 }
 
-/** What decides what is kept, besides the content of files. */
+/** Everything that determines an entry, except the content of files. */
 export interface Recipe {
   readonly key: string;
-  /** JSON: the part of it that stays when files come or change. */
+  /** JSON: the part that does not depend on other files. */
   readonly slot: readonly unknown[];
 }
 
 /**
  * Makes a recipe.
- * @param learned JSON: the part that is learned from other files
+ * @param learned JSON: the part that is fitted on other files
  */
 export function recipe(kind: CacheEntry['kind'], slot: readonly unknown[], learned: readonly unknown[] = []): Recipe {
   return { key: keyOf(VERSION, kind, [...slot, ...learned]).slice(0, 12), slot };
@@ -48,7 +46,7 @@ export function recipe(kind: CacheEntry['kind'], slot: readonly unknown[], learn
 
 const recipes = new WeakMap<object, Map<string, Recipe>>();
 
-/** Makes a recipe once for all files of a format that are read alike, since it may contain a whole vocabulary. */
+/** Creates a recipe once for all files with the same format and reading, since it may contain a vocabulary. */
 export function sharedRecipe(format: object, reading: readonly unknown[], make: () => Recipe): Recipe {
   const ofFormat = recipes.get(format) ?? new Map<string, Recipe>();
   recipes.set(format, ofFormat);
@@ -58,15 +56,15 @@ export function sharedRecipe(format: object, reading: readonly unknown[], make: 
   return found;
 }
 
-/** Where things are kept. */
+/** Location of the cache. */
 export interface Cache {
-  /** The folder that the config asks for; undefined for one beside the data. */
+  /** Directory of the config; default: next to the data. */
   readonly folder?: string | undefined;
-  /** Told where the folder beside the data cannot be written and another one is taken. */
+  /** Receives a warning if the directory next to the data cannot be written and another one is used. */
   onWarning?(text: string): void;
 }
 
-/** The same, with what is known of its entries. */
+/** A cache with the index of its entries. */
 export interface IndexedCache {
   readonly cache: Cache;
   readonly index: CacheIndex;
@@ -79,8 +77,8 @@ export interface IndexedCache {
 const indexedCaches = new WeakMap<Cache, IndexedCache>();
 
 /**
- * Returns a cache with its index, which all sources share that are read through the cache.
- * @throws UserError (usage) for a value of MTL_CACHE_SIZE that is no size
+ * Returns a cache with its index, which all sources of the cache share.
+ * @throws UserError (usage) if MTL_CACHE_SIZE is not a size
  */
 export function indexedCache(cache: Cache): IndexedCache {
   const found = indexedCaches.get(cache) ?? {
@@ -94,8 +92,8 @@ export function indexedCache(cache: Cache): IndexedCache {
 }
 
 /**
- * Where a source's folders may be, the first choice first.
- * @param home the folder beside the data
+ * Lists the possible cache directories of a source, preferred ones first.
+ * @param home cache directory next to the data
  */
 export function cacheFolders(
   source: string,
@@ -107,7 +105,7 @@ export function cacheFolders(
   return [home, ...(own === undefined ? [] : [join(own, 'mtl')])];
 }
 
-/** The folder that keeps what is asked for; undefined where it is still to be made. */
+/** Finds the entry of a request; undefined if there is none. */
 export async function keptFor(
   { cache, index }: IndexedCache,
   { kind, source, home, fingerprint, recipe }: CacheRequest,
@@ -127,17 +125,16 @@ export async function keptFor(
   );
 }
 
-/** What the names of folders begin with that keep something, whatever the source holds. */
+/** Returns the beginning of the names of entries, whatever the content of the source. */
 const prefixOf = (kind: CacheRequest['kind'], source: string, { key }: Recipe): string =>
   `${basename(source)}.${kind}-${key}-`;
 
 /**
- * The folder that keeps what is asked for, made if it is not there yet. Others may make the same one at the same time:
- * the
- * first one to finish wins, and the others take what it made. No process removes it before this one ends.
- * @param make makes the folder in one step, with the file ENTRY in it, whose text `entry` gives when it is known what
- * was read
- * @throws UserError (disk) where it can be written nowhere
+ * Returns the directory of an entry, which is created if it does not exist. If several processes create it, all use
+ * that of the first one to finish. No process evicts it before this one ends.
+ * @param make creates the directory atomically with the file ENTRY, whose text `entry` returns for the content that was
+ * read
+ * @throws UserError (disk) if no directory can be written
  */
 export async function cached(
   indexed: IndexedCache,
@@ -172,7 +169,7 @@ export async function cached(
       }),
     );
   } catch (error) {
-    // Where somebody else has made it meanwhile, the system refuses to put ours in its place.
+    // If another process has created it, the system refuses to replace it.
     if (!(error instanceof UserError && error.kind === 'disk' && existsSync(join(path, ENTRY)))) throw error;
   }
   index.add(path);
@@ -181,8 +178,8 @@ export async function cached(
 }
 
 /**
- * The first of some folders that can be written.
- * @throws UserError (disk) where none can
+ * Returns the first directory that can be written.
+ * @throws UserError (disk) if none can
  */
 export async function writableFolder(folders: readonly string[], cache: Cache): Promise<string> {
   const isWritable = async (folder: string): Promise<void> => {

@@ -4,20 +4,19 @@ import { join } from 'node:path';
 import { temporaryPath } from '../../io/temporary.js';
 import { ENTRY, readEntry, type CacheEntry } from './entry.js';
 
-// A cache directory has a file with a copy of what its entries say, so that nothing opens each of them. Each line is a
-// check and the JSON of an entry; the last line of an entry counts. A line that does not pass its check is ignored, as
-// is one of an entry whose ENTRY has another time: what is missing is read from the entries again. So writers need no
-// lock, and the file no sync.
+// The index file of a cache directory has a copy of the description of each entry, so that they need not be opened.
+// Each line has a checksum and the JSON of an entry; the last line of an entry counts. A line is ignored if its
+// checksum is wrong or ENTRY has another time, and the entry is then read. So the file requires no lock and no sync.
 
 const INDEX = '.index.jsonl';
-/** Superseded lines that a small file may have before it is rewritten. */
+/** Minimum number of superseded lines for which the file is rewritten. */
 const MAX_SUPERSEDED = 1000;
 
-/** An entry, as far as it is known without opening it. */
+/** An entry as the index has it. */
 export interface IndexedEntry {
   readonly entry: CacheEntry;
   readonly bytes: number;
-  /** When ENTRY was written or touched, in milliseconds since the epoch. */
+  /** Time when ENTRY was written or touched, in milliseconds since the epoch. */
   readonly lastUsedMs: number;
 }
 
@@ -25,13 +24,13 @@ export interface IndexedEntry {
 export class EntryIndex {
   readonly #folder: string;
   readonly #entries = new Map<string, IndexedEntry>();
-  /** Names whose lines are to be written. */
+  /** Names of entries whose lines must be written. */
   readonly #changed = new Set<string>();
   #numLines = 0;
-  /** Whether lines are of no use. */
+  /** Whether the file must be rewritten, since entries were removed. */
   #isLong = false;
 
-  /** Reads the index of a directory, as far as there is one. */
+  /** Reads the index of a directory; it is empty if there is none. */
   constructor(folder: string) {
     this.#folder = folder;
     for (const line of this.#lines()) {
@@ -41,7 +40,7 @@ export class EntryIndex {
     }
   }
 
-  /** Returns an entry as it is now; undefined if it is none, or not complete. */
+  /** Returns an entry with its current time of use; undefined if it is incomplete or another directory. */
   find(name: string): IndexedEntry | undefined {
     const lastUsedMs = this.#timeOf(name);
     const known = this.#entries.get(name);
@@ -58,12 +57,12 @@ export class EntryIndex {
     return found;
   }
 
-  /** Returns an entry as it was when a process last used it, without a look at its files unless the index lacks it. */
+  /** Returns an entry with the time of use in the index; reads it only if the index lacks it. */
   peek(name: string): IndexedEntry | undefined {
     return this.#entries.get(name) ?? this.find(name);
   }
 
-  /** Notes that this process touched an entry; returns whether it is still there. */
+  /** Updates the time of use of an entry; returns whether it exists. */
   touch(name: string): boolean {
     const [known, lastUsedMs] = [this.#entries.get(name), this.#timeOf(name)];
     if (known !== undefined && lastUsedMs !== undefined) {
@@ -73,17 +72,17 @@ export class EntryIndex {
     return lastUsedMs !== undefined;
   }
 
-  /** Removes an entry that is gone. */
+  /** Removes an entry that no longer exists. */
   forget(name: string): void {
     if (this.#entries.delete(name)) this.#isLong = true;
   }
 
-  /** Removes all entries but some. */
+  /** Removes all other entries. */
   retain(names: ReadonlySet<string>): void {
     for (const name of this.#entries.keys()) if (!names.has(name)) this.forget(name);
   }
 
-  /** Writes what changed. Where the directory cannot be written, the next process reads its entries again. */
+  /** Writes the changes. If the directory cannot be written, the next process reads the entries again. */
   save(): void {
     const changed = [...this.#changed].filter((name) => this.#entries.has(name));
     this.#changed.clear();
@@ -95,7 +94,7 @@ export class EntryIndex {
       this.#numLines = this.#isLong ? this.#entries.size : this.#numLines + changed.length;
       this.#isLong = false;
     } catch {
-      // It is a copy.
+      // The index is only a copy.
     }
   }
 
@@ -111,7 +110,7 @@ export class EntryIndex {
 
   #text(names: readonly string[]): string {
     const lines = names.map((name) => JSON.stringify([name, this.#entries.get(name)]));
-    // A line that a kill cut short ends first.
+    // Ends a line that was truncated by a kill.
     return `\n${lines.map((json) => `${checkOf(json)}${json}\n`).join('')}`;
   }
 
@@ -120,7 +119,7 @@ export class EntryIndex {
     try {
       text = readFileSync(join(this.#folder, INDEX), 'utf8');
     } catch {
-      // There is none, or it is another user's.
+      // The file does not exist, or belongs to another user.
     }
     return text.split('\n').flatMap((line) => {
       const json = line.slice(CHECK_LENGTH);

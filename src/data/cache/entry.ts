@@ -12,9 +12,9 @@ import {
   type Fingerprint,
 } from '../readers/fingerprint.js';
 
-/** Raise it when the same cells become other numbers, or files of the cache mean something else. */
+/** Version of the cache: entries of other versions are not used. */
 export const VERSION = 5;
-/** The file of a folder that says what the folder is. */
+/** File of an entry that describes it. */
 export const ENTRY = 'entry.json';
 
 const entrySchema = z.object({
@@ -24,27 +24,27 @@ const entrySchema = z.object({
   kind: z.enum(['fitted', 'rows', 'local', 'stream']),
   /** The file that was read. */
   source: z.string(),
-  /** What it held; entries of earlier versions do not tell, and stand for nothing. */
+  /** Content of the source; entries of the first versions have none and match nothing. */
   fingerprint: z.record(z.string(), contentSchema).catch({}),
-  /** What it was like when that was last known. */
+  /** Stats of the source when its content was last verified. */
   stats: z.record(z.string(), fileStatsSchema).default({}),
   /**
-   * Key of what decides the entry beside the content of files: of two with the same, the later supersedes the earlier.
-   * Versions before this key have none.
+   * Key of everything that determines the entry except the content of files: an entry supersedes earlier ones with the
+   * same slot. The first versions have none.
    */
   slot: z.string().optional(),
 });
 
-/** What a folder of the cache says of itself. */
+/** Description of an entry. */
 export type CacheEntry = z.output<typeof entrySchema>;
 
-/** A folder that is kept. */
+/** Directory of an entry. */
 export interface KeptFolder {
   readonly path: string;
   readonly entry: CacheEntry;
 }
 
-/** What a folder says of itself; undefined where it is none of the cache, or not whole. */
+/** Reads the description of an entry; undefined for another directory, or an incomplete entry. */
 export function readEntry(folder: string): CacheEntry | undefined {
   try {
     return entrySchema.parse(JSON.parse(readFileSync(join(folder, ENTRY), 'utf8')));
@@ -55,7 +55,7 @@ export function readEntry(folder: string): CacheEntry | undefined {
   }
 }
 
-/** What a source holds, where its stats are those of what is kept and all that is kept agrees on it. */
+/** Returns the content of a source if entries have its stats and agree on the content. */
 export function knownContent(kept: readonly KeptFolder[], stats: FileStats): Fingerprint | undefined {
   const [first, ...rest] = kept
     .filter(({ entry }) => isSameStats(entry.stats, stats))
@@ -64,8 +64,8 @@ export function knownContent(kept: readonly KeptFolder[], stats: FileStats): Fin
 }
 
 /**
- * Has a folder know a source that was touched or moved and holds what it held, so that it is not read for it again.
- * @returns whether anything was written
+ * Updates an entry for a source that was touched or moved but has the same content, so that it is not hashed again.
+ * @returns whether the entry was written
  */
 export async function renewStats({ path, entry }: KeptFolder, source: string, stats: FileStats): Promise<boolean> {
   if (isSameStats(entry.stats, stats) && entry.source === source) return false;
@@ -73,13 +73,13 @@ export async function renewStats({ path, entry }: KeptFolder, source: string, st
     await writeFileAtomic(join(path, ENTRY), entryText({ ...entry, source, stats }));
     return true;
   } catch (error) {
-    // What cannot be written, or is gone by now, is read once more the next time.
+    // The next run hashes the source again.
     if (!(error instanceof UserError && error.kind === 'disk')) throw error;
     return false;
   }
 }
 
-/** The text of the file ENTRY. */
+/** Formats the description of an entry. */
 export function entryText(entry: CacheEntry): string {
   return JSON.stringify(entry, null, 1);
 }

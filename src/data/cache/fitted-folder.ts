@@ -8,12 +8,12 @@ import { readSafetensors, writeSafetensors } from '../../io/safetensors.js';
 import { BLAME_DATA } from '../shards/manifest.js';
 
 const JSON_FILE = 'fitted.json';
-/** Not there where the JSON is all. */
+/** Absent if there are no tensors. */
 const TENSOR_FILE = 'fitted.safetensors';
-/** Of the tensors. */
+/** Digest of the tensors. */
 const DIGEST_FILE = 'digest.json';
 
-/** Writes what was learned into a folder. */
+/** Writes fitted vocabularies and scales to a directory. */
 export async function writeFitted(folder: string, fitted: Fitted): Promise<void> {
   const { json, tensors } = storedFitted(fitted);
   await writeSynced(join(folder, JSON_FILE), JSON.stringify(json));
@@ -25,11 +25,11 @@ export async function writeFitted(folder: string, fitted: Fitted): Promise<void>
 }
 
 /**
- * Reads it from a folder that is whole.
- * @throws UserError (data) for tensors that are not those that were written
+ * Reads fitted vocabularies and scales from a complete directory.
+ * @throws UserError (data) if the tensors differ from their digest
  */
 export async function readFitted(folder: string): Promise<Fitted> {
-  // What an earlier run wrote, whole; the fields check what they are given.
+  // An earlier run wrote it; the fields check their part.
   const read = async (name: string): Promise<unknown> => JSON.parse(await readFile(join(folder, name), 'utf8'));
   const json = (await read(JSON_FILE)) as Fitted;
   if (!existsSync(join(folder, DIGEST_FILE))) return loadedFitted({ json, tensors: new Map() });

@@ -10,16 +10,15 @@ import { ENTRY } from './entry.js';
 
 // A process names each entry in a lease, a file of its own in the cache directory, before it uses the entry. A process
 // that evicts first creates a mark and then reads the leases; one that uses an entry first writes its lease and then
-// looks
-// for the mark. So either the lease is seen, or the mark is: then the process waits, and checks that the entry is
-// there.
+// checks for the mark. So the evicting process sees the lease, or the other one sees the mark, waits, and checks that
+// the entry exists.
 
 const LEASE = /^\.lease\..*$/;
 /** Mark of the process that evicts. */
 const MARK = '.evicting';
-/** A process of another host, whose state is unknown here, counts as alive for so long after its last write. */
+/** Time for which a process of another host counts as alive after its last write. */
 const UNKNOWN_MS = 7 * 24 * 3600 * 1000;
-/** An eviction takes seconds; a mark of another host that is older was left behind. */
+/** Age from which a mark of another host is stale; an eviction takes seconds. */
 const MARK_MS = 10 * 60 * 1000;
 const LOOK_EVERY_MS = 50;
 const MAX_LOOKS = 200;
@@ -34,8 +33,8 @@ const leases = new Map<string, Lease>();
 let numLeases = 0;
 
 /**
- * Protects an entry from eviction until this process ends, and notes that it is used now. If the directory cannot be
- * written, nothing is protected. The entry may have been evicted just before.
+ * Protects an entry from eviction until this process ends, and sets its time of use. Does nothing if the directory
+ * cannot be written. The entry may have been evicted just before.
  */
 export async function takeEntry(path: string): Promise<void> {
   const [folder, name] = [dirname(path), basename(path)];
@@ -49,13 +48,13 @@ export async function takeEntry(path: string): Promise<void> {
   try {
     utimesSync(join(path, ENTRY), now, now);
   } catch {
-    // Another user's, or not there yet.
+    // It belongs to another user, or does not exist yet.
   }
 }
 
 function leaseIn(folder: string): Lease | undefined {
   const known = leases.get(folder);
-  // The directory may have been removed and made again.
+  // The directory may have been removed and created again.
   if (known !== undefined && existsSync(known.path)) return known;
   if (known === undefined && leases.size === 0) {
     process.once('exit', () => leases.forEach(({ path }) => rmSync(path, { force: true })));
@@ -97,7 +96,7 @@ export async function usedEntries(folder: string): Promise<ReadonlySet<string>> 
           .forEach((name) => used.add(name));
       else await rm(path, { force: true });
     } catch {
-      // Its process ended meanwhile, or it is another user's.
+      // Its process has ended, or it belongs to another user.
     }
   }
   return used;
@@ -105,8 +104,8 @@ export async function usedEntries(folder: string): Promise<ReadonlySet<string>> 
 
 /**
  * Runs an eviction while no other process evicts in the directory.
- * @returns undefined where another one does
- * @throws UserError (disk) where the directory cannot be written
+ * @returns undefined if another one does
+ * @throws UserError (disk) if the directory cannot be written
  */
 export async function whileEvicting<Result>(folder: string, evict: () => Promise<Result>): Promise<Result | undefined> {
   const path = join(folder, MARK);

@@ -7,13 +7,13 @@ import { whileEvicting } from './leases.js';
 
 /** Entries that a cache directory should lose. */
 export interface Evictions {
-  /** What no run can use again, or no run is likely to. */
+  /** Entries that no run can use again, or is likely to. */
   readonly useless: readonly CachedFolder[];
   /** Least recently used entries beyond the maximum size. */
   readonly beyondLimit: readonly CachedFolder[];
 }
 
-/** Chooses what to remove from the entries of a cache directory; never one that a live process uses or writes. */
+/** Chooses the entries to remove from a cache directory; never one that a live process uses or writes. */
 export function chooseEvictions(all: readonly CachedFolder[], maxBytes: number): Evictions {
   const isFree = ({ state, isUsed }: CachedFolder): boolean => !isUsed && state !== 'being written';
   const useless = all.filter((each) => isFree(each) && each.state !== 'fits');
@@ -29,7 +29,7 @@ export function chooseEvictions(all: readonly CachedFolder[], maxBytes: number):
 }
 
 /**
- * Removes from a cache directory what `chooseEvictions` chooses; nothing while another process does the same.
+ * Removes the chosen entries from a cache directory; none while another process evicts.
  * @throws UserError (disk)
  */
 export async function tidyCache(folder: string, maxBytes: number): Promise<Evictions> {
@@ -55,7 +55,7 @@ export async function tidyWritten({ cache, index, written, maxBytes }: IndexedCa
         `${folder}: ${removed}, to stay below ${sizeText(maxBytes)}; set ${CACHE_SIZE} to change the limit`,
       );
     } catch (error) {
-      // Entries of another user stay; training goes on.
+      // Entries of another user stay.
       if (!(error instanceof UserError && error.kind === 'disk')) throw error;
     }
   }

@@ -5,15 +5,12 @@ import { z } from 'zod';
 import { contentSchema, hashFile, type Content } from '../../io/byte-hash.js';
 import { userError } from '../../core/errors.js';
 
-/**
- * What a source holds: the content of its files by their paths below it; a file that is a source itself is ''. JSON.
- */
+/** Content of a source: that of its files, by their paths below it; '' for a source that is one file. JSON. */
 export const fingerprintSchema = z.record(z.string(), contentSchema);
 export type Fingerprint = z.output<typeof fingerprintSchema>;
 
 /**
- * What tells cheaply whether a file may have changed: no program can set `ctimeNs`, and a file that is replaced has
- * another inode.
+ * Stats that differ if a file may have changed: no program can set `ctimeNs`, and a replaced file has another inode.
  */
 export const fileStatsSchema = z.strictObject({
   bytes: z.int().min(0),
@@ -23,21 +20,21 @@ export const fileStatsSchema = z.strictObject({
 });
 export type FileStats = Readonly<Record<string, z.output<typeof fileStatsSchema>>>;
 
-/** Whether two sources hold the same bytes, wherever they lie and whenever they were written. */
+/** Returns whether two sources have the same bytes, whatever their paths and times. */
 export function isSameContent(a: Fingerprint, b: Fingerprint): boolean {
   const isSame = (left: Content, right: Content): boolean => left.bytes === right.bytes && left.hash === right.hash;
   const [[only, ...more], [other, ...others]] = [Object.values(a), Object.values(b)];
-  // A single file is the same below any path: a folder of one part may be named, or the part.
+  // A single file may be named by its path or by that of its directory.
   if (only !== undefined && other !== undefined && more.length + others.length === 0) return isSame(only, other);
   return haveSame(a, b, isSame);
 }
 
-/** Whether no file was touched. */
+/** Returns whether no file was touched. */
 export function isSameStats(a: FileStats, b: FileStats): boolean {
   return changedFile(a, b) === undefined;
 }
 
-/** Whether the files have the sizes that they had: then they may hold what they held. */
+/** Returns whether the files have the same sizes: only then may they have the same content. */
 export function isSameSize(a: FileStats, b: FileStats): boolean {
   return haveSame(a, b, (left, right) => left.bytes === right.bytes);
 }
@@ -74,8 +71,8 @@ export function isStreamStats({ inode }: FileStats[string]): boolean {
 }
 
 /**
- * The fingerprint of files, which are read for it.
- * @param onBytes told of the bytes of every read; what it throws ends the reading
+ * Hashes files.
+ * @param onBytes receives the number of bytes of each read; it may throw to abort
  */
 export async function hashFiles(
   path: string,
@@ -87,14 +84,14 @@ export async function hashFiles(
   return fingerprint;
 }
 
-/** A key of 64 hexadecimal digits for JSON values. */
+/** Returns a key of 64 hexadecimal digits for JSON values. */
 export function keyOf(...values: readonly unknown[]): string {
   return createHash('sha256').update(JSON.stringify(values)).digest('hex');
 }
 
 /**
- * Refuses what was read from a source that changed meanwhile.
- * @throws UserError (data) that names the file
+ * Checks that a source did not change while it was read.
+ * @throws UserError (data) with the file
  */
 export function checkUnchanged(path: string, before: FileStats, after: FileStats): void {
   const name = changedFile(before, after);

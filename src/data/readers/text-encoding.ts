@@ -2,36 +2,33 @@ import { userError } from '../../core/errors.js';
 import type { TextEncoding } from '../dialect.js';
 import type { ByteStream } from './byte-chunks.js';
 
-/**
- * Turns bytes into text as they come; what a character is cut by waits for its other half. @throws where bytes are none
- */
+/** Decodes the bytes of a stream; keeps an incomplete character for the next call. Throws for invalid bytes. */
 interface Decoder {
   decode(bytes: Uint8Array, isLast: boolean): string;
 }
 
 /**
- * The characters of windows-1252 from 0x80 to 0x9f (https://encoding.spec.whatwg.org/index-windows-1252.txt); five
- * bytes are none.
+ * Characters of windows-1252 from 0x80 to 0x9f (https://encoding.spec.whatwg.org/index-windows-1252.txt); five bytes
+ * are invalid.
  */
 const WINDOWS_1252 = '€\0‚ƒ„…†‡ˆ‰Š‹Œ\0Ž\0\0‘’“”•–—˜™š›œ\0žŸ';
 const [BEGIN_OF_CONTROLS, END_OF_CONTROLS] = [0x80, 0xa0];
 
 /**
- * Encodings of Windows in which some bytes are no character: a decoder gives control characters for them, which no
- * other byte is.
+ * Windows encodings with invalid bytes, for which a decoder returns control characters that no other byte has.
  */
 const WITH_GAPS: readonly TextEncoding[] = ['windows-1250', 'windows-1251'];
 const CONTROLS = /[\x80-\x9f]/g;
 
-/** What to do about bytes that are no text. */
+/** Fixes for invalid bytes. */
 const CURES: Partial<Readonly<Record<TextEncoding, string>>> = {
   latin1: 'set data.encoding: windows-1252: a control character is in place of €, „ or “',
 };
 const OTHER_ENCODING = "set data.encoding to the file's encoding";
 
 /**
- * The text of a stream as UTF-8; a byte order mark stays where the text is UTF-8, whose bytes pass as they are.
- * @throws UserError (data) with the line, for bytes that are no characters in their encoding
+ * Converts a stream to UTF-8. UTF-8 passes unchanged, with its byte order mark.
+ * @throws UserError (data) with the line of bytes that are invalid in their encoding
  */
 export async function* asUtf8(path: string, stream: ByteStream, encoding: TextEncoding): ByteStream {
   if (encoding === 'utf-8') {

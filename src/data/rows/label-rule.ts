@@ -14,8 +14,8 @@ import {
 import { blankCure, labelColumnsOf } from './label-columns.js';
 
 /**
- * Settles the labels of the kept rows of a chunk, which are in the block after its rows: whether each task is defined,
- * and whether a missing value or a 1 is valid there.
+ * Checks the labels of the kept rows of a chunk, which the block has after its own rows: missing labels and violations
+ * of parent labels are invalid, exclude the row, or set masks.
  */
 export type LabelRule = (rows: ChunkRows, block: RowBlock) => void;
 

@@ -12,6 +12,7 @@ import { knownContent } from '../cache/entry.js';
 import { openStreamStore } from '../cache/stream-store.js';
 import type { DialectOptions } from '../dialect.js';
 import type { CellFile, RowSource } from '../readers/cell-file.js';
+import type { DataStream } from '../readers/data-stream.js';
 import {
   checkUnchanged,
   isSameContent,
@@ -58,7 +59,7 @@ export interface OpenedFile extends DataFile {
 export async function openFile(file: DataFile, { columns, dialect, keepsAll }: CellOpening): Promise<OpenedFile> {
   const rows = await openRows(file.path, columns, dialect, file.constants, keepsAll);
   const stats = await rows.csv.stats();
-  return { ...file, rows, stats, bytes: rows.csv.stream?.kept?.content.bytes ?? stats['']?.bytes ?? 0 };
+  return { ...file, rows, stats, bytes: stats['']?.bytes ?? 0 };
 }
 
 /** Returns what affects the rows of a file, beside its content and the format. */
@@ -77,7 +78,6 @@ export class CellPart {
   readonly names: readonly string[];
   /** Stats of the files when they were opened, by name. */
   readonly stats: FileStats;
-  readonly bytes: number;
   readonly #ownCache: Cache;
   #content: Fingerprint | undefined;
 
@@ -89,8 +89,17 @@ export class CellPart {
     this.rows = files.map(({ rows }) => rows);
     this.names = files.map((file) => relative(path, file.path));
     this.stats = others.length === 0 ? stats : this.#byName(files.map((file) => file.stats));
-    this.bytes = files.reduce((sum, { bytes }) => sum + bytes, 0);
     this.#ownCache = ownCache;
+  }
+
+  /** The stream, if the only file is one. */
+  get stream(): DataStream | undefined {
+    return this.files[0].rows.csv.stream;
+  }
+
+  /** Size of the files; a stream has none until it is kept. */
+  get bytes(): number {
+    return this.files.reduce((sum, { rows, bytes }) => sum + (rows.csv.stream?.kept?.content.bytes ?? bytes), 0);
   }
 
   /** What affects the rows, beside the content and the format: the part that many others have in common. */
@@ -114,9 +123,9 @@ export class CellPart {
     return { kind, source: path, home, stats, fingerprint, recipe: this.#ownRecipe(shared) };
   }
 
-  /** Requests that streams are kept in the cache when they are read, so that they can be read again. */
-  keepStreams(access: Access): void {
-    for (const { csv } of this.rows) csv.stream?.keep(() => openStreamStore(this.cacheOf(access)));
+  /** Requests that a stream is kept in the cache when it is read, so that it can be read again. */
+  keepStream(access: Access): void {
+    this.stream?.keep(() => openStreamStore(this.cacheOf(access)));
   }
 
   /**
@@ -125,8 +134,7 @@ export class CellPart {
    */
   async identify(access: Access): Promise<Fingerprint | undefined> {
     if (this.#content !== undefined) return this.#content;
-    const { path, home } = this;
-    const { stream } = this.files[0].rows.csv;
+    const { path, home, stream } = this;
     if (stream !== undefined) return stream.kept && this.hash(access);
     const entries = await this.cacheOf(access).index.entriesOf(path, cacheFolders(path, access.cache?.folder, home));
     const known = access.verifyData === true ? undefined : knownContent(entries, this.stats);
@@ -149,9 +157,10 @@ export class CellPart {
   async hash(access: Access): Promise<Fingerprint> {
     const found: Fingerprint[] = [];
     let done = 0;
+    const { bytes } = this;
     for (const [i, { path, stats, rows }] of this.files.entries()) {
       const own = await rows.csv.fingerprint((more) =>
-        reportShare(access, `verifying ${path}`, this.bytes > 0 ? (done += more) / this.bytes : 0),
+        reportShare(access, `verifying ${path}`, bytes > 0 ? (done += more) / bytes : 0),
       );
       checkUnchanged(path, stats, await rows.csv.stats());
       const name = this.names[i]!;

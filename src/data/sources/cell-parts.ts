@@ -93,7 +93,8 @@ export class CellParts {
     for (let begin = 0; begin < this.all.length; begin += MAX_AHEAD) {
       const window = this.all.slice(begin, begin + MAX_AHEAD);
       const areSmall =
-        window.some(({ files }) => files.length > 1) && window.every(({ bytes }) => bytes <= SMALL_BYTES);
+        window.some(({ files }) => files.length > 1) &&
+        window.every(({ bytes, stream }) => bytes <= SMALL_BYTES && stream === undefined);
       const ahead = await Promise.all(areSmall ? window.map((part) => readAhead(part, reading, read)) : []);
       for (const [i, part] of window.entries()) found.push(ahead[i]?.() ?? (await read(part, reading)));
     }

@@ -150,7 +150,7 @@ class CellSource implements Source {
 
   /** Prepares for reads: other processes may have added cache entries, and streams will be read again. */
   #prepare(access: Access): void {
-    for (const part of this.#parts.all) part.keepStreams(access);
+    for (const part of this.#parts.all) part.keepStream(access);
     this.#parts.first.cacheOf(access).index.refresh();
   }
 

@@ -9,23 +9,21 @@ import { keyOf } from '../readers/fingerprint.js';
 import type { CellPart } from './cell-part.js';
 import type { Reading, Sharing } from './source.js';
 
-/** What is kept of the files of a source, and how it is made. */
+/** Cache entries of the files of a source, and how they are created. */
 interface Kept<Found> {
-  /** Whether something of it is still to be made. */
+  /** Returns whether an entry is missing. */
   isLacking(): Promise<boolean>;
-  /** Makes what is kept of a file, where that does not depend on others. */
+  /** Creates the entry of a part; undefined if it depends on other parts. */
   readonly make: ((part: CellPart, reading: Reading) => Promise<unknown>) | undefined;
-  /** Goes through all files in their order, as one process alone does, and makes what is not there. */
+  /** Reads all files in order, like a single process, and creates missing entries. */
   all(): Promise<Found>;
 }
 
 /**
- * Gets what is kept of files. Where several processes ask for it, those that see the same cache make it side by side,
- * each of its share
- * of the files; all of them then find it there. Where a file fails, the first process finds that out again in the order
- * of the files:
- * what it tells is what one alone would.
- * @throws UserError (data) where the processes do not see the same files; and as `all` does
+ * Reads the files of a source. If several ranks do, those with the same cache first create missing entries in parallel,
+ * each for a share of the files. If a file fails, rank 0 reads all files in order, so that the error is that of a
+ * single process.
+ * @throws UserError (data) if the ranks have different files; and as `all` does
  */
 export async function sideBySide<Found>(
   parts: readonly CellPart[],
@@ -47,17 +45,17 @@ export async function sideBySide<Found>(
 
   const mates = await matesOf(parts[0]!, reading, sharing);
   if (make !== undefined) {
-    // The rows of a file pass again, in their order, when what is kept of it is read.
-    const apart: Reading = { ...reading, policy: sharing.policy, onWarning: () => undefined };
+    // Invalid rows are reported in order when the entries are read.
+    const quiet: Reading = { ...reading, policy: sharing.policy, onWarning: () => undefined };
     for (const share of sharesOf(parts, mates, sharing)) {
-      const hasFailed = lacks && (await fails(share, (part) => make(part, apart)));
+      const hasFailed = lacks && (await fails(share, (part) => make(part, quiet)));
       if (peers.allGatherStrings(hasFailed ? '+' : '').includes('+')) break;
     }
   }
   return peers.rankZeroFirst(all, mates[0] === peers.rank);
 }
 
-/** Whether anything fails for one of some files; what it is, is found again by whoever tells it. */
+/** Returns whether the entry of any part cannot be created; the error occurs again when all files are read. */
 async function fails(parts: readonly CellPart[], make: (part: CellPart) => Promise<unknown>): Promise<boolean> {
   try {
     for (const part of parts) await make(part);
@@ -79,8 +77,8 @@ function refuseOthersFiles(parts: readonly CellPart[], keys: readonly string[]):
 }
 
 /**
- * The ranks of the processes that see the cache of this one, with its own, from the lowest on: each leaves a mark and
- * looks for those of others.
+ * Returns the ranks with the same cache as this one, including its own, in increasing order. Each creates a mark in the
+ * cache and lists those of the others.
  */
 async function matesOf(
   { path, home }: CellPart,
@@ -89,7 +87,7 @@ async function matesOf(
 ): Promise<readonly number[]> {
   const folder = await writableFolder(cacheFolders(path, cache.folder, home), {});
   const markOf = (rank: number, job: string): string => `.process-${rank}-of-${peers.size}.${job}.tmp`;
-  // The first one's, which no other job has.
+  // The identifier of rank 0 for this job.
   const [job] = peers.allGatherStrings(randomUUID());
   const own = join(folder, markOf(peers.rank, job!));
   await onDisk(own, () => writeFile(own, ''));
@@ -109,13 +107,13 @@ function sharesOf(
   { peers }: Sharing,
 ): readonly (readonly CellPart[])[] {
   const rounds = Math.min(SYNC_POINTS, Math.ceil(parts.length / peers.size));
-  const dealt = new Map(mates.map((rank) => [rank, 0]));
+  const assigned = new Map(mates.map((rank) => [rank, 0]));
   return Array.from({ length: rounds }, (_, round) =>
     parts
       .slice(Math.floor((round * parts.length) / rounds), Math.floor(((round + 1) * parts.length) / rounds))
       .filter(({ bytes }) => {
-        const [least] = [...dealt].reduce((best, each) => (each[1] < best[1] ? each : best));
-        dealt.set(least, dealt.get(least)! + bytes);
+        const [least] = [...assigned].reduce((best, each) => (each[1] < best[1] ? each : best));
+        assigned.set(least, assigned.get(least)! + bytes);
         return least === peers.rank;
       }),
   );

@@ -7,20 +7,20 @@ import type { EncodedBatch } from '../rows/row-collector.js';
 import type { RejectPolicy } from '../rows/rejects.js';
 import type { EncodedFormat, RowFormat } from '../rows/row-format.js';
 
-/** How far reading is. */
+/** Progress of a read. */
 export interface ReadProgress {
-  /** What is being done, for people. */
+  /** Description of the work, for messages. */
   readonly what: string;
   readonly share: number;
 }
 
-/** What all use of a run's sources has in common. */
+/** Options of every access to a source. */
 export interface Access {
   readonly cache?: Cache;
   /** Whether to verify cached rows against the file contents, even if size, times and inode match. Default: false. */
   readonly verifyData?: boolean | undefined;
   readonly onProgress?: ((progress: ReadProgress) => void) | undefined;
-  /** Aborted to give up; its reason is thrown. */
+  /** Aborts reading; its reason is thrown. */
   readonly signal?: AbortSignal;
 }
 
@@ -33,50 +33,45 @@ export interface Sharing {
   readonly policy: RejectPolicy;
 }
 
-/** The same where rows are read. */
+/** Options of reading rows. */
 export interface Reading extends Access {
   readonly policy: RejectPolicy;
-  /**
-   * Where several processes ask for the same, which they all do in the same order: what is kept of files is made side
-   * by side.
-   */
+  /** Ranks that call the same methods in the same order: they create cache entries in parallel. */
   readonly sharing?: Sharing;
-  /** Told what should be known of the rows, though it is no error. */
+  /** Receives warnings about the rows. */
   readonly onWarning?: (text: string) => void;
-  /** Threads that encode a large file; one a core where it is not given. What comes of it is the same. */
+  /** Number of threads that encode a large file, which does not affect the result; default: one per core. */
   readonly threads?: number | undefined;
   /** Whether nothing else is read from the source, so that streams are not kept. Default: false. */
   readonly isOnlyRead?: boolean;
-  /** Whether rows of a single file are kept in numbers of its own too, since it may be one of several the next time. */
+  /** Whether raw rows of a single file are cached, since files may be added. Default: false. */
   readonly keepsLocalRows?: boolean;
 }
 
-/** Where rows come from: opened, and known to have the wanted columns. */
+/** Opened data with the required columns. */
 export interface Source {
-  /** The file or folder; of several files, the folder that all of them lie below. */
+  /** Path of the file or directory; of several files, their common directory. */
   readonly path: string;
-  /** The paths of its files, as far as there are some that a user would know. */
+  /** Paths of its files; none for shards. */
   readonly files: readonly string[];
-  /** Whether the rules of a format decide which of its rows are kept; else all are. */
+  /** Whether filters, splits and label rules of a format apply; otherwise all rows are used. */
   readonly takesRules: boolean;
-  /** Names of all columns that it has. */
+  /** Names of all columns. */
   readonly columns: readonly string[];
   /**
-   * What it holds, to be kept and compared with `isSameContent` later. Costs nothing once `dataset` was called, or
-   * where the
-   * cache knows the file and it was not touched since; else the file is read for it.
-   * @throws UserError (data) for a file that changes meanwhile
+   * Returns the content, for comparison with `isSameContent`. Files are hashed unless `dataset` was called, or the
+   * cache has the content of files with these stats.
+   * @throws UserError (data) if a file changes meanwhile
    */
   fingerprint(access: Access): Promise<Fingerprint>;
   /**
-   * Learns vocabularies and scales from the rows that will be trained on, or takes what an earlier run learned from the
-   * same.
+   * Fits vocabularies and scales on the training rows, or returns those of an earlier run on the same rows.
    * @throws UserError (data)
    */
   fit(format: RowFormat, reading: Reading): Promise<Fitted>;
   /**
-   * The rows as a data set.
-   * @throws UserError (data) for a row that the policy does not let pass, and for a source without a usable row; (disk)
+   * Returns the rows as a data set.
+   * @throws UserError (data) for an invalid row that the policy does not skip, and if there is no valid row; (disk)
    */
   dataset(format: EncodedFormat, reading: Reading): Promise<Dataset>;
   /**
