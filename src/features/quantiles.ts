@@ -1,5 +1,8 @@
 import { randomStream } from '../core/random.js';
 
+/** A number, and the number of rows that have it. */
+type Weighted = readonly [value: number, weight: number];
+
 /** Maximum number of distinct numbers with exact quantiles. */
 const MAX_EXACT = 65_536;
 /** Numbers per level of the sketch. */
@@ -44,27 +47,15 @@ export class Quantiles {
   }
 
   /**
-   * Returns the lower boundaries of `count` buckets except the first, with sizes as equal as possible: increasing, and
-   * fewer if repeated numbers would leave buckets empty.
+   * Returns the lower boundaries of at most `count` buckets except the first, in increasing order. A number with more
+   * rows than an equal share has a bucket of its own; the other buckets divide the other rows as equally as possible.
+   * There are fewer buckets if numbers repeat.
    */
   boundaries(count: number): number[] {
-    // A boundary is possible between two successive distinct numbers: the upper one, with the weight below it.
-    const candidates: { readonly value: number; readonly below: number }[] = [];
-    let total = 0;
-    let last: number | undefined;
-    for (const [value, weight] of this.#weighted()) {
-      if (last !== undefined && value > last) candidates.push({ value, below: total });
-      total += weight;
-      last = value;
-    }
-    const distance = (at: number, wanted: number): number => Math.abs((candidates[at]?.below ?? Infinity) - wanted);
-    const found = new Set<number>();
-    for (let i = 1, at = 0; i < count && candidates.length > 0; i++) {
-      const wanted = (i * total) / count;
-      while (distance(at + 1, wanted) < distance(at, wanted)) at++;
-      found.add(candidates[at]!.value);
-    }
-    return [...found];
+    return groupsOf(mergeEqual(this.#weighted()), count).flatMap(({ numbers, buckets }, i) => [
+      ...(i > 0 ? [numbers[0]![0]] : []),
+      ...equalBoundaries(numbers, buckets),
+    ]);
   }
 
   #push(level: number, value: number): void {
@@ -77,8 +68,8 @@ export class Quantiles {
     for (let i = this.#random.uint32() & 1; i < LEVEL_SIZE; i += 2) this.#push(level + 1, own.values[i]!);
   }
 
-  /** Returns numbers with their weights, in increasing order. */
-  #weighted(): (readonly [value: number, weight: number])[] {
+  /** Returns numbers with their weights, in increasing order; equal numbers may occur several times. */
+  #weighted(): Weighted[] {
     const weighted = this.#isExact
       ? [...this.#counts]
       : this.#levels.flatMap(({ values, size }, level) =>
@@ -86,4 +77,87 @@ export class Quantiles {
         );
     return weighted.sort(([a], [b]) => a - b);
   }
+}
+
+function mergeEqual(weighted: readonly Weighted[]): readonly Weighted[] {
+  const merged: Weighted[] = [];
+  for (const [value, weight] of weighted) {
+    const last = merged.at(-1);
+    if (last?.[0] === value) merged[merged.length - 1] = [value, last[1] + weight];
+    else merged.push([value, weight]);
+  }
+  return merged;
+}
+
+/** Successive numbers that are divided into buckets of their own. */
+interface Group {
+  readonly numbers: Weighted[];
+  readonly buckets: number;
+}
+
+/** Divides increasing numbers into heavy ones, each alone in a bucket, and the groups between them. */
+function groupsOf(numbers: readonly Weighted[], count: number): readonly Group[] {
+  const heavy = heavyNumbers(numbers, count);
+  for (;;) {
+    const groups: Weighted[][] = [];
+    let isOpen = false;
+    for (const each of numbers) {
+      const isHeavy = heavy.has(each[0]);
+      if (isOpen && !isHeavy) groups.at(-1)!.push(each);
+      else groups.push([each]);
+      isOpen = !isHeavy;
+    }
+    if (groups.length <= count) return assignBuckets(groups, heavy, count);
+    // The last number that was added has the smallest weight.
+    heavy.delete([...heavy].at(-1)!);
+  }
+}
+
+/** Returns the numbers with more rows than an equal share of the rows without heavier numbers, heaviest first. */
+function heavyNumbers(numbers: readonly Weighted[], count: number): Set<number> {
+  const heavy = new Set<number>();
+  let [buckets, rows] = [count, totalWeight(numbers)];
+  for (const [value, weight] of [...numbers].sort(([, a], [, b]) => b - a)) {
+    if (buckets <= 1 || weight * buckets <= rows) break;
+    heavy.add(value);
+    buckets--;
+    rows -= weight;
+  }
+  return heavy;
+}
+
+/** Assigns one bucket to each group, and the others by the rows of the groups without heavy numbers. */
+function assignBuckets(groups: readonly Weighted[][], heavy: ReadonlySet<number>, count: number): readonly Group[] {
+  const rows = groups.map((numbers) => (heavy.has(numbers[0]![0]) ? 0 : totalWeight(numbers)));
+  const total = rows.reduce((sum, each) => sum + each, 0);
+  let [before, given] = [0, 0];
+  return groups.map((numbers, i) => {
+    before += rows[i]!;
+    const more = total === 0 ? 0 : Math.round(((count - groups.length) * before) / total) - given;
+    given += more;
+    return { numbers, buckets: 1 + more };
+  });
+}
+
+/** Returns the lower boundaries of `count` buckets of equal weight except the first. */
+function equalBoundaries(numbers: readonly Weighted[], count: number): readonly number[] {
+  // A boundary is possible between two successive numbers: the upper one, with the weight below it.
+  const below: number[] = [];
+  let total = 0;
+  for (const [, weight] of numbers) {
+    below.push(total);
+    total += weight;
+  }
+  const distance = (at: number, wanted: number): number => Math.abs((below[at] ?? Infinity) - wanted);
+  const found = new Set<number>();
+  for (let i = 1, at = 1; i < count && numbers.length > 1; i++) {
+    const wanted = (i * total) / count;
+    while (distance(at + 1, wanted) < distance(at, wanted)) at++;
+    found.add(numbers[at]![0]);
+  }
+  return [...found];
+}
+
+function totalWeight(numbers: readonly Weighted[]): number {
+  return numbers.reduce((sum, [, weight]) => sum + weight, 0);
 }

@@ -27,7 +27,9 @@ describe('a bucketized number', () => {
   });
 
   it.each([
-    ['half of it one number', [0, 0, 0, 0, 1, 2, 3, 4], 4, [1, 1, 1, 1, 2, 2, 3, 3]],
+    ['half of it one number', [0, 0, 0, 0, 1, 2, 3, 4, 5, 6], 4, [1, 1, 1, 1, 2, 2, 3, 3, 4, 4]],
+    ['two of it frequent', [1, 2, 2, 2, 2, 3, 4, 5, 5, 5, 5, 6], 6, [1, 2, 2, 2, 2, 3, 4, 5, 5, 5, 5, 6]],
+    ['fewer buckets than groups', [1, 2, 2, 2, 2, 3, 4, 4, 4, 5], 3, [1, 2, 2, 2, 2, 3, 3, 3, 3, 3]],
     ['most of it the least', [5, 5, 5, 9], 2, [1, 1, 1, 2]],
     ['most of it the largest', [1, 2, 9, 9, 9], 2, [1, 1, 2, 2, 2]],
     ['two numbers', [5, 5, 9], 10, [1, 1, 2]],
@@ -39,6 +41,36 @@ describe('a bucketized number', () => {
 });
 
 describe('quantiles', () => {
+  it('give each heavy number a bucket of its own, and divide the other rows as equally as possible', () => {
+    const random = randomStream(8, 'heavy');
+    for (let trial = 0; trial < 200; trial++) {
+      const count = 2 + random.below(40);
+      const shares = Array.from({ length: random.below(4) }, () => 0.7 * random.uniform());
+      const numbers = Array.from({ length: 2000 }, () => {
+        const heavy = shares.findIndex((share) => random.uniform() < share);
+        return heavy >= 0 ? 25 * heavy : random.below(100);
+      });
+      const quantiles = new Quantiles();
+      for (const number of numbers) quantiles.observe(number);
+      const found = quantiles.boundaries(count);
+      expect(found).toEqual([...new Set(found)].sort((a, b) => a - b));
+      expect(found.length).toBeLessThan(count);
+
+      const bucketOf = (number: number): number => found.filter((boundary) => boundary <= number).length;
+      const rows = (isIn: (number: number) => boolean): number => numbers.filter(isIn).length;
+      const different = [...new Set(numbers)];
+      // With few heavy numbers, none is given up.
+      const heavy = different.filter((each) => rows((number) => number === each) > numbers.length / count);
+      const isAlone = (each: number): boolean =>
+        different.every((other) => other === each || bucketOf(other) !== bucketOf(each));
+      if (2 * heavy.length + 1 < count) expect(heavy.every(isAlone)).toBe(true);
+      if (heavy.length > 0) continue;
+      const largest = Math.max(...different.map((each) => rows((number) => number === each)));
+      for (let bucket = 0; bucket <= found.length; bucket++)
+        expect(rows((number) => bucketOf(number) === bucket)).toBeLessThan(numbers.length / count + largest + 1);
+    }
+  });
+
   it('beyond the exact limit approximate the exact ones in any order, deterministically', () => {
     const count = 600_000;
     const random = randomStream(5, 'numbers');
@@ -86,7 +118,8 @@ describe('quantiles', () => {
     for (let i = 0; i < 300_000; i++) quantiles.observe(0);
     for (let i = 1; i <= 100_000; i++) quantiles.observe(i);
     const found = quantiles.boundaries(10);
-    expect(found).toHaveLength(3);
-    [1, 20_000, 60_000].forEach((exact, i) => expect(Math.abs(found[i]! - exact)).toBeLessThan(300));
+    // The zeros have one bucket, and nine divide the other numbers.
+    expect(found).toHaveLength(9);
+    found.forEach((boundary, i) => expect(Math.abs(boundary - 1 - (i * 100_000) / 9)).toBeLessThan(300));
   });
 });
