@@ -1,4 +1,4 @@
-import { openRawRows, rawCollector, rawColumns, rawStorage } from '../encoding/raw-rows.js';
+import { openRawRows, rawCollector, rawColumns, rawStorage } from '../encoding/raw-chunks.js';
 import { startFits } from '../encoding/fit-readers.js';
 import { replayRejects, writeCacheFolder, writeRows } from '../encoding/write-rows.js';
 import { cached, recipe, sharedRecipe } from '../cache/cache.js';
