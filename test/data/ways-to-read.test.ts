@@ -265,7 +265,7 @@ describe('log in any file format', () => {
         'ds=2/a.csv.gz': gzipSync('click,a,b\n1,x,y\n').subarray(0, -9),
       },
       {},
-      /ds=2\/a\.csv\.gz: is (truncated|damaged)/,
+      /ds=2\/a\.csv\.gz:3: is (truncated|damaged)/,
     ],
     [
       'a file in another encoding',
