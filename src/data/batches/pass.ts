@@ -1,3 +1,4 @@
+import { countAtMost } from '../../core/count-at-most.js';
 import { randomStream, shuffledOrder } from '../../core/random.js';
 import type { Manifest } from '../shards/manifest.js';
 import type { Shards, ShardRows } from '../shards/reader.js';
@@ -55,24 +56,13 @@ export function passOf({ shards: all, rows }: Manifest, window: number, shuffle:
 export function partsOf({ shards, ends, window }: Pass, number: number): readonly ShardRows[] {
   const parts: ShardRows[] = [];
   const begin = number * window;
-  for (let s = firstEndingAfter(ends, begin); s < shards.length; s++) {
+  for (let s = countAtMost(ends, begin); s < shards.length; s++) {
     const first = s === 0 ? 0 : ends[s - 1]!;
     if (first >= begin + window) break;
     const end = Math.min(ends[s]!, begin + window);
     if (first < end) parts.push({ shard: shards[s]!, begin: Math.max(0, begin - first), end: end - first });
   }
   return parts;
-}
-
-/** Returns the first index whose value is above `row`, of increasing values. */
-function firstEndingAfter(ends: Float64Array, row: number): number {
-  let [low, high] = [0, ends.length];
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (ends[middle]! > row) high = middle;
-    else low = middle + 1;
-  }
-  return low;
 }
 
 /** Writes the permutation of the first `rows` rows of a window. Each window has its own random stream. */

@@ -1,6 +1,7 @@
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import type { ByteHash } from '../../io/byte-hash.js';
+import { readAt } from '../../io/read-sync.js';
 
 /** Bytes in the order of a file. */
 export type ByteStream = AsyncIterable<Buffer>;
@@ -116,9 +117,7 @@ const headMemory = Buffer.allocUnsafeSlow(HEAD_BYTES);
 export function readHead(path: string): FileHead {
   const file = openSync(path, 'r');
   try {
-    let length = 0;
-    for (let more = 1; more > 0 && length < HEAD_BYTES; length += more)
-      more = readSync(file, headMemory, length, HEAD_BYTES - length, length);
+    const length = readAt(file, headMemory, 0);
     return { bytes: Buffer.from(headMemory.subarray(0, length)), isWhole: length < HEAD_BYTES };
   } finally {
     closeSync(file);

@@ -1,6 +1,7 @@
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, openSync } from 'node:fs';
 import { parquetMetadata, type FileMetaData, type RowGroup, type SchemaElement } from 'hyparquet';
 import { quoted, userError } from '../../../core/errors.js';
+import { readAt } from '../../../io/read-sync.js';
 import { ThriftReader } from './thrift.js';
 
 /** The length of the footer and the mark after it. */
@@ -21,7 +22,7 @@ export function readFooter(path: string): FileMetaData {
     if (size < ENDING_BYTES + PLAIN_MARK.length) throw new Error(`its ${size} bytes are too few for a footer`);
     const last = (count: number): Buffer => {
       const bytes = Buffer.allocUnsafeSlow(count);
-      return bytes.subarray(0, readSync(file, bytes, 0, count, size - count));
+      return bytes.subarray(0, readAt(file, bytes, size - count));
     };
     const ending = last(ENDING_BYTES);
     const mark = ending.toString('latin1', 4);

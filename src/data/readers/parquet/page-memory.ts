@@ -1,4 +1,5 @@
-import { fstatSync, readSync } from 'node:fs';
+import { fstatSync } from 'node:fs';
+import { readAt } from '../../../io/read-sync.js';
 
 /** For texts of dictionaries. */
 const TEXT_BYTES = 1 << 25;
@@ -51,15 +52,10 @@ export class PageMemory {
    * @throws Error if the file ends before
    */
   readInto(bytes: Buffer, at: number, length: number, limit = length): number {
-    let done = 0;
     const isInFile = at >= 0 && length >= 0 && at + length <= this.#fileBytes;
-    for (const most = Math.min(bytes.length, limit); isInFile && done < most;) {
-      const count = readSync(this.#file, bytes, done, most - done, at + done);
-      if (count === 0) break;
-      done += count;
-    }
-    if (!isInFile || done < length) throw new Error('it is truncated');
-    return done;
+    const numRead = isInFile ? readAt(this.#file, bytes.subarray(0, limit), at) : 0;
+    if (!isInFile || numRead < length) throw new Error('it is truncated');
+    return numRead;
   }
 
   /** Returns memory for decompressed bytes, valid until the next call. */
