@@ -2,6 +2,7 @@ import { dumpConfig } from './config/dump.js';
 import type { Experiment } from './config/experiment.js';
 import type { LoadedConfig } from './config/load.js';
 import { createComparison } from './config/stored.js';
+import { joinStates } from './data/counters/counter-start.js';
 import { findLabelLeaks } from './data/info/leak.js';
 import { rejectPolicy, type RejectPolicy } from './data/rows/rejects.js';
 import { dataSection, firstDataState } from './data/sources/data-state.js';
@@ -21,6 +22,7 @@ import { SINGLE_PROCESS, type ProcessGroup } from './core/process-group.js';
 import { openDistributedRun, type RunRequest } from './runs/open-distributed-run.js';
 import { AUTO, readSavedState, type OpenRun } from './runs/open-run.js';
 import { runPath } from './runs/runs-root.js';
+import type { Checkpoint } from './runs/checkpoint.js';
 import { openCheckpointer, type Checkpointer } from './runs/checkpointer.js';
 import { evaluateBatches, EVALUATION_BATCH_ROWS } from './training/evaluate-batches.js';
 import { createDiagnosisObserver } from './training/diagnostics.js';
@@ -73,6 +75,7 @@ interface Progress {
 }
 
 type EncodedData = Awaited<ReturnType<typeof openEncoded>>;
+type TrainingData = EncodedData & Pick<Checkpoint, 'counters'>;
 
 /** A compiled model. */
 interface CompiledModel {
@@ -153,8 +156,8 @@ async function readData(
   { experiment: { data }, options, peers, observer, inputs, warn }: Session,
   { resumed, state }: OpenRun,
   policy: RejectPolicy,
-): Promise<EncodedData> {
-  const { sources, format, start } = inputs;
+): Promise<TrainingData> {
+  const { sources, format, start, counters } = inputs;
   const reading = {
     policy,
     sharing: { peers, policy: rejectPolicy(data) },
@@ -165,13 +168,14 @@ async function readData(
     threads: options.threads,
     signal: options.signal,
   };
-  return openEncoded(
+  const datasets = await openEncoded(
     sources,
     format,
     resumed?.fitted ?? start.grow(await sources.train.fit(format, reading)),
     reading,
     start.keepScales(state.of(dataSection, firstDataState)),
   );
+  return { ...datasets, counters: joinStates((await counters?.states(reading)) ?? []) };
 }
 
 /** Builds and compiles the model, and announces the start of the run. */
@@ -203,7 +207,7 @@ function compileModel(
 async function trainModel(
   session: Session,
   run: OpenRun,
-  data: EncodedData,
+  data: TrainingData,
   model: CompiledModel,
   progress: Progress,
 ): Promise<StopReason> {
@@ -298,7 +302,7 @@ function createMeasure(
 function openTrainingCheckpointer(
   { experiment: { checkpoints }, config, peers, inputs, warn }: Session,
   run: OpenRun,
-  { encoded }: EncodedData,
+  { encoded, counters }: TrainingData,
   { program }: CompiledModel,
   loop: LoopState,
 ): Promise<Checkpointer> {
@@ -314,6 +318,7 @@ function openTrainingCheckpointer(
         sections: run.state.sections(),
         fitted: encoded.fitted,
         config,
+        counters,
       }),
     },
     warn,

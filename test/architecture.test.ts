@@ -152,6 +152,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 const DATA_MODULES = [
   'dialect',
   'sampling-options',
+  'counter-options',
   'options',
   'readers',
   'objects',
@@ -161,6 +162,7 @@ const DATA_MODULES = [
   'batches',
   'encoding',
   'pipeline',
+  'counters',
   'sources',
   'info',
 ];
