@@ -35,6 +35,12 @@ export interface TrainStepOptions {
   stateOf<State extends object>(section: StateSection<State>, first: () => State): State;
 }
 
+type Step = (
+  batch: Batch,
+  settings: StepSettings,
+  position: { readonly step: number; readonly epoch: number },
+) => Promise<StepResult>;
+
 /** Returns whether a weighting requires the gradients of each term. */
 export function combinesTerms(weighting: WeightingSpec): boolean {
   return weightings.build(weighting).needs === 'gramian';
@@ -81,17 +87,22 @@ export function createTrainStep({
   const isApplied = ({ losses }: StepResult): boolean =>
     [...losses.values()].every(({ mean }) => Number.isFinite(mean));
 
+  /** Takes a step with weights from the losses before it. */
+  const stepOnCurrentLosses: Step = async (batch, settings, position) => {
+    const observation = { losses: listLosses(await program.losses(batch)), gramian: undefined, ...position };
+    const next = weighting.observe(weightingState, observation);
+    const result = await program.trainStep(batch, { ...settings, weights: weighting.weights(next) });
+    if (!isApplied(result)) return result;
+    const after =
+      weighting.needs === 'change'
+        ? weighting.observe(next, { ...observation, lossesAfter: listLosses(await program.losses(batch)) })
+        : next;
+    Object.assign(weightingState, after);
+    return result;
+  };
+
   /** Implementations per kind of weighting; a skipped step does not change the weighting's state. */
-  const STEPS: Readonly<
-    Record<
-      Weighting['needs'],
-      (
-        batch: Batch,
-        settings: StepSettings,
-        position: { readonly step: number; readonly epoch: number },
-      ) => Promise<StepResult>
-    >
-  > = {
+  const STEPS: Readonly<Record<Weighting['needs'], Step>> = {
     async losses(batch, settings, position) {
       const result = await program.trainStep(batch, { ...settings, weights: weighting.weights(weightingState) });
       if (isApplied(result))
@@ -111,17 +122,8 @@ export function createTrainStep({
       if (isApplied(result)) Object.assign(weightingState, next);
       return result;
     },
-    async change(batch, settings, position) {
-      const observation = { losses: listLosses(await program.losses(batch)), gramian: undefined, ...position };
-      const next = weighting.observe(weightingState, observation);
-      const result = await program.trainStep(batch, { ...settings, weights: weighting.weights(next) });
-      if (isApplied(result))
-        Object.assign(
-          weightingState,
-          weighting.observe(next, { ...observation, lossesAfter: listLosses(await program.losses(batch)) }),
-        );
-      return result;
-    },
+    current: stepOnCurrentLosses,
+    change: stepOnCurrentLosses,
   };
 
   return {
