@@ -283,7 +283,7 @@ function createLoopOptions(
       program,
       training,
       seed,
-      trainingSteps: training.epochs * epochSteps,
+      trainingLength: { steps: training.epochs * epochSteps, stepsPerEpoch: epochSteps },
       terms: graph.terms,
       stateOf: state.of,
     }),

@@ -1,6 +1,8 @@
+import { z } from 'zod';
 import type { Batch } from '../core/batch.js';
 import type { Program, StepResult, StepSettings, TermLoss } from '../engines/engine.js';
 import { buildSchedule, type ScheduleSpec } from '../schedules/schedules.js';
+import type { TrainingLength } from '../schedules/options.js';
 import type { ScheduleState } from '../schedules/schedule.js';
 import type { StateSection } from '../core/state-section.js';
 import type { Weighting } from '../weightings/weighting.js';
@@ -29,8 +31,8 @@ export interface TrainStepOptions {
   readonly terms: readonly WeightedTerm[];
   readonly training: Pick<TrainingOptions, 'schedule' | 'lossWeighting' | 'diagnostics'>;
   readonly seed: number;
-  /** Steps of the whole training, if none is skipped. */
-  readonly trainingSteps: number;
+  /** Length of the whole training, if no step is skipped. */
+  readonly trainingLength: TrainingLength;
   /** Stores a component's state with the run. */
   stateOf<State extends object>(section: StateSection<State>, first: () => State): State;
 }
@@ -57,13 +59,14 @@ export function createTrainStep({
   terms,
   training,
   seed,
-  trainingSteps,
+  trainingLength,
   stateOf,
 }: TrainStepOptions): TrainStep {
   const schedule = buildSchedule(training.schedule);
   const weighting: Weighting = weightings.build(training.lossWeighting);
-  const scheduleState: ScheduleState = stateOf({ name: 'schedule', version: 1, schema: schedule.stateSchema }, () =>
-    schedule.first(trainingSteps),
+  const scheduleState: ScheduleState = stateOf(
+    { name: 'schedule', version: 1, schema: z.strictObject(schedule.stateShape) },
+    () => schedule.first(trainingLength),
   );
   const names = terms.map(({ name }) => name);
   const firstWeights = (): object =>

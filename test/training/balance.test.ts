@@ -84,7 +84,7 @@ async function lossesOf(
     training,
     seed,
     terms: tasks.map((name) => ({ name, weight: 1 })),
-    trainingSteps: 1,
+    trainingLength: { steps: 1, stepsPerEpoch: 1 },
     stateOf: (_, first) => first(),
   });
   for (let step = 0; step < STEPS; step++)
