@@ -19,6 +19,8 @@ import type { Graph } from './graph/graph.js';
 import { buildGraph, openInputs, type RunInputs } from './inputs/open-inputs.js';
 import { restoreBest } from './runs/calibrated-outputs.js';
 import { SINGLE_PROCESS, type ProcessGroup } from './core/process-group.js';
+import { describeLoadedRows, loadPretrained } from './pretrained/load-pretrained.js';
+import { readPretrained, type Pretrained } from './pretrained/read-vectors.js';
 import { openDistributedRun, type RunRequest } from './runs/open-distributed-run.js';
 import { AUTO, readSavedState, type OpenRun } from './runs/open-run.js';
 import { runPath } from './runs/runs-root.js';
@@ -103,11 +105,14 @@ async function trainOn(
   const run = await openTrainingRun(session, source);
   const progress = startProgress(session, run);
   try {
+    const { fields } = inputs.format;
+    const pretrained =
+      run.resumed === undefined ? await peers.runCollectively(() => readPretrained(fields)) : undefined;
     const data = await readData(session, run, progress.policy);
     const model = compileModel(session, run, data);
     progress.dispose = () => data.train.close().finally(() => model.program.dispose());
-    if (run.resumed === undefined) inputs.start.begin(model.program, run.log, warn);
-    else run.resumed.restore(model.program);
+    if (pretrained === undefined) run.resumed!.restore(model.program);
+    else initialize(session, run, data, model, pretrained);
     const end = await trainModel(session, run, data, model, progress);
     return await finishRun(session, run, progress, end);
   } catch (error) {
@@ -203,6 +208,21 @@ function compileModel(
   return { graph, program: engine.compile(plan, warn), epochSteps };
 }
 
+/** Writes the pretrained vectors and the weights of a warm start, which take precedence, to a new model. */
+function initialize(
+  { peers, inputs, warn }: Session,
+  { log }: OpenRun,
+  { encoded }: EncodedData,
+  { program }: CompiledModel,
+  pretrained: Pretrained,
+): void {
+  for (const loaded of loadPretrained(program, encoded.fields, pretrained, peers)) {
+    log.event('pretrained', loaded);
+    warn(describeLoadedRows(loaded));
+  }
+  inputs.start.begin(program, log, warn);
+}
+
 /** Trains, saves, and measures the best weights into `progress.metrics`. */
 async function trainModel(
   session: Session,
@@ -263,7 +283,7 @@ function createLoopOptions(
       program,
       training,
       seed,
-      trainingSteps: training.epochs * epochSteps,
+      trainingLength: { steps: training.epochs * epochSteps, stepsPerEpoch: epochSteps },
       terms: graph.terms,
       stateOf: state.of,
     }),
