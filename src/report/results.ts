@@ -214,25 +214,17 @@ function renderNotes(runs: readonly ReportedRun[]): Html {
   return html`${[...new Set(notes)].map((note) => html`<p class="note">${note}</p>`)}`;
 }
 
-/** Renders all values of all splits: a table per value, with a row per output. */
+/** Renders all values of all splits, with a row per output and value. */
 function renderSplits({ metrics }: ReportedRun): Html {
   const splits = sortSplits(metrics);
   const { main, all } = collectOutputs(splits.map(([, report]) => report));
-  const outputs = [...main, ...all];
-  const isValue = (value: unknown): boolean => value === null || typeof value === 'number';
-  const names = collectKeys(splits.flatMap(([, report]) => outputs.flatMap((output) => report[output] ?? []))).filter(
-    (name) => splits.some(([, report]) => outputs.some((output) => isValue(report[output]?.[name]))),
-  );
-  const tables = names.map((name) => {
-    const rows = outputs.filter((output) => splits.some(([, report]) => isValue(report[output]?.[name])));
-    const cells = rows.map((output) => [
-      output,
-      ...splits.map(([, report]) => formatValue(name, report[output]?.[name])),
-    ]);
-    const table = renderTable(['', ...splits.map(([split]) => split)], cells);
-    return html`<figure><figcaption>${name}</figcaption>${table}</figure>`;
+  const rows = [...main, ...all].flatMap((output) => {
+    const reports = splits.map(([, report]) => report[output] ?? { rows: 0 });
+    return collectKeys(reports)
+      .filter((name) => reports.some((report) => report[name] === null || typeof report[name] === 'number'))
+      .map((name) => [`${output}.${name}`, ...reports.map((report) => formatValue(name, report[name]))]);
   });
-  return renderDetails('All values by split', html`<div class="tables">${tables}</div>`);
+  return renderDetails('All values by split', renderTable(['', ...splits.map(([split]) => split)], rows));
 }
 
 function formatValue(name: string, value: unknown): string {
