@@ -13,10 +13,11 @@ export const scores: Section = {
   draw: (runs) => (runs.length === 1 ? renderOne(runs[0]!) : renderSeveral(runs)),
 };
 
-function renderOne({ about: { metrics } }: ReportedRun): Html | undefined {
+function renderOne({ about: { metrics, baseline } }: ReportedRun): Html | undefined {
   const splits = Object.entries(metrics);
   if (splits.length === 0) return undefined;
-  return html`<div class="side-by-side">${splits.map(([split, report]) => {
+  const simple = baseline === null ? [] : [[`${baseline.split}, ${titleOf(baseline)}`, baseline.metrics] as const];
+  return html`<div class="side-by-side">${[...splits, ...simple].map(([split, report]) => {
     const outputs = withoutSegments(report);
     const names = collectMetrics(outputs.map(([, values]) => values));
     return html`<div>${renderTable(
@@ -28,15 +29,23 @@ function renderOne({ about: { metrics } }: ReportedRun): Html | undefined {
 
 /** Renders one table per output, with a row per run and a column per metric. */
 function renderSeveral(runs: readonly ReportedRun[]): Html | undefined {
-  const rows = runs.map((run) => ({ run, ...lastReport(run) }));
+  const rows = runs.flatMap((run) => {
+    const { baseline } = run.about;
+    return [
+      { name: run.name, ...lastReport(run) },
+      ...(baseline === null
+        ? []
+        : [{ name: `${run.name}, ${titleOf(baseline)}`, split: baseline.split, report: baseline.metrics }]),
+    ];
+  });
   const outputs = collectKeys(rows.map(({ report = {} }) => Object.fromEntries(withoutSegments(report))));
   if (outputs.length === 0) return undefined;
   const table = (output: string): Html => {
     const names = collectMetrics(rows.flatMap(({ report }) => report?.[output] ?? []));
     return renderTable(
       [output, 'split', ...names],
-      rows.map(({ run, split, report }) => [
-        run.name,
+      rows.map(({ name, split, report }) => [
+        name,
         split ?? '-',
         ...names.map((name) => formatCell(name, report?.[output]?.[name])),
       ]),
@@ -48,6 +57,11 @@ function renderSeveral(runs: readonly ReportedRun[]): Html | undefined {
 /** Removes segments, whose names end with the column and value in brackets. */
 export function withoutSegments(report: Report): readonly (readonly [string, OutputReport])[] {
   return Object.entries(report).filter(([output]) => !output.endsWith(']'));
+}
+
+/** Returns the title of a baseline, with the training rows that it read. */
+function titleOf({ name, rows }: NonNullable<ReportedRun['about']['baseline']>): string {
+  return `${name} baseline (${count(rows)} rows)`;
 }
 
 function collectMetrics(outputs: readonly OutputReport[]): readonly string[] {
