@@ -1,6 +1,7 @@
 import { ChunkRows, type Chunk, type RowProblem } from '../chunks/chunk.js';
 import type { Column } from '../chunks/column.js';
-import type { CellOptions } from './cells.js';
+import { textsOf } from '../chunks/encode-texts.js';
+import { createCleaner, type CellOptions } from './cells.js';
 import type { Field, ListForm } from './feature.js';
 
 /** A data column that a computation reads. */
@@ -47,7 +48,7 @@ export function computeOnce(compute: Compute): Computed['compute'] {
 
 /** Returns fields that read a computed number in place of a column of that name. */
 export function computedFields(fields: readonly Field[], computed: Computed): readonly Field[] {
-  const columns = computed.sources.map(({ name }) => name);
+  const columns = [...new Set(computed.sources.map(({ name }) => name))];
   const of = (description: string): string => `${description} of ${computed.meaning}`;
   return fields.map((field): Field => ({
     ...field,
@@ -81,4 +82,13 @@ export function readableField<Of extends Field>(
 function numberColumn(values: Float64Array): Column {
   const text = (row: number): string => (Number.isNaN(values[row]!) ? '' : String(values[row]));
   return { type: 'number', text, numbers: { values, isWhole: true } };
+}
+
+/** Reads the cleaned texts of a column; rows with lists are refused. */
+export function readTexts(rows: ChunkRows, name: string, cells: CellOptions): readonly string[] {
+  const clean = createCleaner(cells);
+  const text = textsOf(rows, { columns: [name] });
+  const texts = new Array<string>(rows.count).fill('');
+  rows.eachKept([name], (row) => (texts[row] = clean === undefined ? text(row) : clean(text(row))));
+  return texts;
 }
