@@ -26,7 +26,7 @@ export class ExpressionError extends Error {
 
 interface Token {
   readonly at: number;
-  readonly kind: 'number' | 'text' | 'quoted' | 'word' | 'sign' | 'end';
+  readonly group: 'number' | 'text' | 'quoted' | 'word' | 'sign' | 'end';
   readonly text: string;
 }
 
@@ -69,13 +69,13 @@ function tokenize(text: string): readonly Token[] {
     }
     TOKEN.lastIndex = at;
     const groups: Readonly<Record<string, string | undefined>> = TOKEN.exec(text)?.groups ?? {};
-    const [kind, token] = Object.entries(groups).find(([, value]) => value !== undefined) ?? [];
+    const [group, token] = Object.entries(groups).find(([, value]) => value !== undefined) ?? [];
     if (token === undefined) throw new ExpressionError(at, `unexpected ${JSON.stringify(text[at])}`);
-    // The names of the groups are those of the kinds.
-    tokens.push({ at, kind: kind as Token['kind'], text: token });
+    // The names of the groups are those of the expression.
+    tokens.push({ at, group: group as Token['group'], text: token });
     at += token.length;
   }
-  return [...tokens, { at: text.length, kind: 'end', text: '' }];
+  return [...tokens, { at: text.length, group: 'end', text: '' }];
 }
 
 class Parser {
@@ -101,8 +101,8 @@ class Parser {
 
   /** Consumes a token with a text, or the end. */
   expect(text: string): void {
-    const { kind, at } = this.#token;
-    if (this.#is(text) || (text === 'end' && kind === 'end')) this.#next++;
+    const { group, at } = this.#token;
+    if (this.#is(text) || (text === 'end' && group === 'end')) this.#next++;
     else throw new ExpressionError(at, `expected ${text === 'end' ? 'an operator' : text}, found ${this.#found}`);
   }
 
@@ -111,31 +111,31 @@ class Parser {
   }
 
   get #found(): string {
-    return this.#token.kind === 'end' ? 'the end' : this.#token.text;
+    return this.#token.group === 'end' ? 'the end' : this.#token.text;
   }
 
   /** Returns the entry of the operator at the current token, if it is one. */
   #lookUp<Entry>(operators: Readonly<Record<string, Entry>>): Entry | undefined {
-    const { kind, text } = this.#token;
-    return (kind === 'sign' || kind === 'word') && Object.hasOwn(operators, text) ? operators[text] : undefined;
+    const { group, text } = this.#token;
+    return (group === 'sign' || group === 'word') && Object.hasOwn(operators, text) ? operators[text] : undefined;
   }
 
   #is(sign: string): boolean {
-    return this.#token.kind === 'sign' && this.#token.text === sign;
+    return this.#token.group === 'sign' && this.#token.text === sign;
   }
 
   #operand(depth: number): Expression {
-    const { at, kind, text } = this.#token;
+    const { at, group, text } = this.#token;
     const prefix = this.#lookUp(PREFIX);
-    if (kind === 'end' || (prefix === undefined && kind === 'sign' && text !== '('))
+    if (group === 'end' || (prefix === undefined && group === 'sign' && text !== '('))
       throw new ExpressionError(at, `expected a number, a column or a function, found ${this.#found}`);
     this.#next++;
     if (prefix !== undefined)
       return { kind: 'call', at, name: prefix[0], args: [this.expression(prefix[1], depth + 1)] };
-    if (kind === 'number') return { kind, at, value: Number(text) };
-    if (kind === 'text') return { kind, at, value: text.slice(1, -1) };
-    if (kind === 'quoted') return { kind: 'column', at, name: text.slice(1, -1) };
-    if (kind === 'word') return this.#is('(') ? this.#call(at, text, depth) : { kind: 'column', at, name: text };
+    if (group === 'number') return { kind: group, at, value: Number(text) };
+    if (group === 'text') return { kind: group, at, value: text.slice(1, -1) };
+    if (group === 'quoted') return { kind: 'column', at, name: text.slice(1, -1) };
+    if (group === 'word') return this.#is('(') ? this.#call(at, text, depth) : { kind: 'column', at, name: text };
     const inner = this.expression(0, depth + 1);
     this.expect(')');
     return inner;
