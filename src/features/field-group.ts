@@ -117,10 +117,10 @@ export function defineColumnGroup<const Name extends string, Shape extends z.Zod
   return part as unknown as Component<Name, GroupShape<Shape, Column>, [], readonly Field[]>;
 }
 
-/** Removes an option from every field that sets it. */
-export function entriesWithout(fields: readonly unknown[], key: string): readonly unknown[] {
+/** Removes some options from every field that sets them. */
+export function entriesWithout(fields: readonly unknown[], keys: readonly string[]): readonly unknown[] {
   return fields.map((each) =>
-    isEntry(each) ? Object.fromEntries(Object.entries(each).filter(([option]) => option !== key)) : each,
+    isEntry(each) ? Object.fromEntries(Object.entries(each).filter(([option]) => !keys.includes(option))) : each,
   );
 }
 
