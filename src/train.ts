@@ -3,6 +3,7 @@ import { dumpConfig } from './config/dump.js';
 import type { Experiment } from './config/experiment.js';
 import type { LoadedConfig } from './config/load.js';
 import { createComparison } from './config/stored.js';
+import { joinStates } from './data/counters/counter-start.js';
 import { findLabelLeaks } from './data/info/leak.js';
 import { rejectPolicy, type RejectPolicy } from './data/rows/rejects.js';
 import { dataSection, firstDataState } from './data/sources/data-state.js';
@@ -19,9 +20,12 @@ import type { Graph } from './graph/graph.js';
 import { buildGraph, openInputs, type RunInputs } from './inputs/open-inputs.js';
 import { restoreBest } from './runs/calibrated-outputs.js';
 import { SINGLE_PROCESS, type ProcessGroup } from './core/process-group.js';
+import { describeLoadedRows, loadPretrained } from './pretrained/load-pretrained.js';
+import { readPretrained, type Pretrained } from './pretrained/read-vectors.js';
 import { openDistributedRun, type RunRequest } from './runs/open-distributed-run.js';
 import { AUTO, readSavedState, type OpenRun } from './runs/open-run.js';
 import { runPath } from './runs/runs-root.js';
+import type { Checkpoint } from './runs/checkpoint.js';
 import { openCheckpointer, type Checkpointer } from './runs/checkpointer.js';
 import { evaluateBatches, EVALUATION_BATCH_ROWS } from './training/evaluate-batches.js';
 import { createDiagnosisObserver } from './training/diagnostics.js';
@@ -78,6 +82,7 @@ interface Progress {
 }
 
 type EncodedData = Awaited<ReturnType<typeof openEncoded>>;
+type TrainingData = EncodedData & Pick<Checkpoint, 'counters'>;
 
 /** A compiled model. */
 interface CompiledModel {
@@ -105,11 +110,14 @@ async function trainOn(
   const run = await openTrainingRun(session, source);
   const progress = startProgress(session, run);
   try {
+    const { fields } = inputs.format;
+    const pretrained =
+      run.resumed === undefined ? await peers.runCollectively(() => readPretrained(fields)) : undefined;
     const data = await readData(session, run, progress.policy);
     const model = compileModel(session, run, data);
     progress.dispose = () => data.train.close().finally(() => model.program.dispose());
-    if (run.resumed === undefined) inputs.start.begin(model.program, run.log, warn);
-    else run.resumed.restore(model.program);
+    if (pretrained === undefined) run.resumed!.restore(model.program);
+    else initialize(session, run, data, model, pretrained);
     const end = await trainModel(session, run, data, model, progress);
     progress.baseline = await trainBaseline(session, data);
     return await finishRun(session, run, progress, end);
@@ -160,8 +168,8 @@ async function readData(
   { experiment: { data }, options, peers, observer, inputs, warn }: Session,
   { resumed, state }: OpenRun,
   policy: RejectPolicy,
-): Promise<EncodedData> {
-  const { sources, format, start } = inputs;
+): Promise<TrainingData> {
+  const { sources, format, start, counters } = inputs;
   const reading = {
     policy,
     sharing: { peers, policy: rejectPolicy(data) },
@@ -172,13 +180,14 @@ async function readData(
     threads: options.threads,
     signal: options.signal,
   };
-  return openEncoded(
+  const datasets = await openEncoded(
     sources,
     format,
     resumed?.fitted ?? start.grow(await sources.train.fit(format, reading)),
     reading,
     start.keepScales(state.of(dataSection, firstDataState)),
   );
+  return { ...datasets, counters: joinStates((await counters?.states(reading)) ?? []) };
 }
 
 /** Builds and compiles the model, and announces the start of the run. */
@@ -206,11 +215,26 @@ function compileModel(
   return { graph, program: engine.compile(plan, warn), epochSteps };
 }
 
+/** Writes the pretrained vectors and the weights of a warm start, which take precedence, to a new model. */
+function initialize(
+  { peers, inputs, warn }: Session,
+  { log }: OpenRun,
+  { encoded }: EncodedData,
+  { program }: CompiledModel,
+  pretrained: Pretrained,
+): void {
+  for (const loaded of loadPretrained(program, encoded.fields, pretrained, peers)) {
+    log.event('pretrained', loaded);
+    warn(describeLoadedRows(loaded));
+  }
+  inputs.start.begin(program, log, warn);
+}
+
 /** Trains, saves, and measures the best weights into `progress.metrics`. */
 async function trainModel(
   session: Session,
   run: OpenRun,
-  data: EncodedData,
+  data: TrainingData,
   model: CompiledModel,
   progress: Progress,
 ): Promise<StopReason> {
@@ -304,7 +328,7 @@ function createLoopOptions(
       program,
       training,
       seed,
-      trainingSteps: training.epochs * epochSteps,
+      trainingLength: { steps: training.epochs * epochSteps, stepsPerEpoch: epochSteps },
       terms: graph.terms,
       stateOf: state.of,
     }),
@@ -343,7 +367,7 @@ function createMeasure(
 function openTrainingCheckpointer(
   { experiment: { checkpoints }, config, peers, inputs, warn }: Session,
   run: OpenRun,
-  { encoded }: EncodedData,
+  { encoded, counters }: TrainingData,
   { program }: CompiledModel,
   loop: LoopState,
 ): Promise<Checkpointer> {
@@ -359,6 +383,7 @@ function openTrainingCheckpointer(
         sections: run.state.sections(),
         fitted: encoded.fitted,
         config,
+        counters,
       }),
     },
     warn,

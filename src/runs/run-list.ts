@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { userError } from '../core/errors.js';
@@ -62,6 +62,17 @@ export function existingRun(named: string): string {
         ? `not a run: it has no ${SOURCE}`
         : message;
   throw userError('usage', { where: named, message: problem, fix: 'mtl runs lists all runs' });
+}
+
+/** Finds the newest completed run of the same config name that started before a run; undefined if there is none. */
+export function findPreviousRun(folder: string): string | undefined {
+  const getName = (run: string): string | undefined => tryRead(() => readSummary(run))?.name;
+  const [name, startedAt] = [getName(folder), readStartTime(folder)];
+  if (name === undefined || startedAt === null) return undefined;
+  return findRuns(dirname(folder), 1)
+    .map((run) => ({ run, at: readStartTime(run) ?? '' }))
+    .filter(({ run, at }) => at < startedAt && existsSync(join(run, RESULTS)) && getName(run) === name)
+    .sort((a, b) => (a.at < b.at ? 1 : -1))[0]?.run;
 }
 
 /** Maximum directory depth of the search for runs. */
@@ -179,6 +190,8 @@ export interface LogEvent {
   readonly engine?: string;
   /** Text of a warning. */
   readonly text?: string;
+  /** Error of a failure. */
+  readonly err?: { readonly message: string };
   readonly numWeights?: number;
   readonly numTableWeights?: number;
   readonly weightBytes?: number;

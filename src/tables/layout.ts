@@ -5,8 +5,10 @@ export interface TableSpec {
   readonly width: number;
   /** The field whose ids its rows are of, where it is not called so. */
   readonly idsOf?: string;
-  /** Whether it is of no embeddings, but of what heads add up. */
+  /** Whether heads add up its rows, instead of reading them as embeddings. */
   readonly isWide?: true;
+  /** Whether training leaves its rows unchanged. */
+  readonly isFrozen?: true;
 }
 
 /**
