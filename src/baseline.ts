@@ -294,11 +294,13 @@ async function keepTrees(
   const { where, split: division } = experiment.data;
   const splits = Object.entries(evaluated);
   const facts: StoredFacts = { rowSelection: { where, division }, dataState: state, splits: {} };
-  for (const [split, source] of Object.entries(sources))
-    if (split in evaluated)
-      facts.splits[split] = {
-        fingerprint: await source.fingerprint(reading),
-        badRows: [...badRows].filter((place) => source.files.includes(place.slice(0, place.lastIndexOf(':')))),
-      };
+  for (const split of ['valid', 'test'] as const) {
+    const source = sources[split];
+    if (source === undefined) continue;
+    facts.splits[split] = {
+      fingerprint: await source.fingerprint(reading),
+      badRows: [...badRows].filter((place) => source.files.includes(place.slice(0, place.lastIndexOf(':')))),
+    };
+  }
   await writeStoredRows(run.folder, Object.fromEntries(splits.map(([split, rows]) => [split, rows.collector])), facts);
 }

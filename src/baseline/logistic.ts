@@ -18,11 +18,11 @@ import { evaluateBatches, EVALUATION_BATCH_ROWS } from '../training/evaluate-bat
 import type { Baseline } from '../training/observer.js';
 
 /** Maximum rows that the baseline is trained on, in all passes, and its passes over fewer rows. */
-const [MAX_ROWS, MAX_EPOCHS] = [1 << 18, 4];
+const [MAX_ROWS, MAX_EPOCHS] = [1 << 17, 4];
 /** Rows per step. */
-const BATCH_ROWS = 512;
+const BATCH_ROWS = 256;
 /** Learning rates of Adagrad: of weights of ids, and of weights of numbers. */
-const [ID_RATE, NUMBER_RATE] = [0.1, 0.02];
+const [ID_RATE, NUMBER_RATE] = [0.05, 0.1];
 
 /** Everything that a logistic baseline is trained and measured on. */
 export interface LogisticOptions extends EngineOptions {
@@ -41,7 +41,7 @@ export interface LogisticOptions extends EngineOptions {
 
 /**
  * Trains a linear model per task, which is logistic for classifications, with a weight per id and number, on at most
- * 2^18 rows; and measures it.
+ * 2^17 rows; and measures it.
  * @throws the signal's reason
  */
 export async function trainLogistic({ split, signal, ...options }: LogisticOptions): Promise<Baseline> {

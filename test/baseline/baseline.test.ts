@@ -134,7 +134,8 @@ describe('mtl baseline', { timeout: 300_000 }, () => {
     );
     const without = fakePython('echo Traceback >&2; echo "ModuleNotFoundError: No module named lightgbm" >&2; exit 1');
     expect(() => findPython(without)).toThrow(
-      `cannot import lightgbm (ModuleNotFoundError: No module named lightgbm); run ${without} -m pip install lightgbm, or set MTL_PYTHON`,
+      `cannot import lightgbm (ModuleNotFoundError: No module named lightgbm); run ${without} -m pip install ` +
+        'lightgbm, or set MTL_PYTHON to a Python that has it',
     );
     const failing = { command: fakePython('echo "out of memory" >&2; exit 9'), versions: '' };
     const ignore = (): undefined => undefined;
@@ -173,7 +174,13 @@ describe('mtl baseline', { timeout: 300_000 }, () => {
     expect(readFileSync(at('again/predictions.safetensors'))).toEqual(
       readFileSync(at('trees/predictions.safetensors')),
     );
-    const set = ['training.monitor=ctr.auc', 'data.negativeSampling.rate=0.3', 'tasks.cvr=null', 'tasks.spend=null', 'tasks.ctr.sampleWeight=null'];
+    const set = [
+      'training.monitor=ctr.auc',
+      'data.negativeSampling.rate=0.3',
+      'tasks.cvr=null',
+      'tasks.spend=null',
+      'tasks.ctr.sampleWeight=null',
+    ];
     const sampled = await lightgbm(set, { runDir: at('sampled') });
     // Without the correction, three times as many positives are predicted.
     expect(sampled.metrics['test']!['ctr']!['pcoc']).toBeGreaterThan(0.85);
