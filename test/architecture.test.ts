@@ -70,8 +70,23 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'tables',
     'trained-model',
   ],
+  pretrained: ['chunks', 'data', 'engines', 'features', 'warm-start'],
   inputs: ['config', 'data', 'evaluation', 'features', 'graph', 'models', 'tables', 'warm-start'],
-  train: ['config', 'data', 'engines', 'evaluation', 'features', 'graph', 'inputs', 'runs', 'training'],
+  train: [
+    'baseline',
+    'config',
+    'data',
+    'engines',
+    'evaluation',
+    'features',
+    'graph',
+    'inputs',
+    'pretrained',
+    'runs',
+    'training',
+  ],
+  baseline: ['data', 'engines', 'evaluation', 'features', 'losses', 'models', 'optimizers', 'tables', 'training'],
+  'baseline.ts': ['baseline', 'config', 'data', 'diff', 'evaluation', 'inputs', 'losses', 'models', 'runs', 'training'],
   evaluate: ['data', 'engines', 'evaluation', 'trained-model', 'training'],
   'trained-model': [
     'config',
@@ -93,7 +108,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   study: ['config', 'charts', 'evaluation', 'runs', 'training'],
   sweep: ['config', 'engines', 'runs', 'study', 'train'],
   check: ['config', 'data', 'engines', 'features', 'inputs', 'training'],
-  'check.ts': ['check', 'config', 'data', 'engines', 'inputs', 'runs'],
+  'check.ts': ['check', 'config', 'data', 'engines', 'inputs', 'pretrained', 'runs'],
   init: ['data', 'features'],
   'init.ts': ['config', 'data', 'init', 'models'],
   diff: ['config', 'data', 'engines', 'evaluate', 'evaluation', 'runs', 'trained-model', 'training'],
@@ -115,6 +130,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'prepare.ts': ['prepare'],
   'synth.ts': ['evaluation', 'synth'],
   cli: [
+    'baseline.ts',
     'check.ts',
     'cluster',
     'config',
@@ -152,6 +168,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 const DATA_MODULES = [
   'dialect',
   'sampling-options',
+  'counter-options',
   'options',
   'readers',
   'objects',
@@ -161,6 +178,7 @@ const DATA_MODULES = [
   'batches',
   'encoding',
   'pipeline',
+  'counters',
   'sources',
   'info',
 ];
@@ -173,6 +191,7 @@ function importsOf({ path, text }: { path: string; text: string }): string[] {
 
 /** Commands that share their name with a module. */
 const VERBS = [
+  'baseline.ts',
   'check.ts',
   'crosses.ts',
   'diff.ts',
