@@ -1,7 +1,7 @@
 """Trains gradient-boosted trees on extracted data sets and prints their test AUC and log loss as JSON.
 
-python trees.py DIRECTORY NAME METHOD SEED THREADS; requires pandas, scikit-learn and lightgbm or catboost. Trees are
-told the kinds of columns: strings and `categories` of sets.json are categories, `lists` become a column per item,
+python trees.py DIRECTORY NAME METHOD SEED THREADS; requires pandas, scikit-learn and lightgbm or catboost. The kinds of
+columns are given: strings and `categories` of sets.json are categories, `lists` become a column per item,
 `times` become hour and weekday. A tree per task reads the columns that the other methods read.
 """
 
