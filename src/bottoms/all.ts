@@ -1,8 +1,11 @@
 export { adatt } from './adatt.js';
 export { cgc } from './cgc.js';
 export { dcn } from './dcn.js';
+export { finalmlp } from './finalmlp.js';
 export { fm } from './fm.js';
+export { gdcn } from './gdcn.js';
 export { home } from './home.js';
+export { masknet } from './masknet.js';
 export { mlp } from './mlp.js';
 export { mmoe } from './mmoe.js';
 export { none } from './none.js';
