@@ -11,6 +11,7 @@ import { rootTasks, taskColumns, type LabelFacts, type LabelSum, type Task } fro
 import { computeBiasInit, computePositiveWeight, type BiasInit } from './bias-init.js';
 import { scaleLabels, unscalePredictions } from './label-scaling.js';
 import type { ModelTask } from './model.js';
+import { composeEmbeddings, type Composition } from './compose.js';
 import { buildWidePart, wideOption, wideSums } from './wide.js';
 import * as all from './all.js';
 
@@ -36,7 +37,10 @@ export interface GraphOptions extends Partial<LabelFacts> {
 /** Columns of the concatenated features. */
 export interface ModelInput {
   readonly width: number;
-  readonly columns: readonly (LookedUpField & { readonly isWide?: true })[];
+  readonly columns: readonly (LookedUpField & {
+    readonly isWide?: true;
+    readonly composition?: Composition | undefined;
+  })[];
 }
 
 /** Returns what a model looks up besides one embedding of the configured width per field. */
@@ -67,10 +71,15 @@ export function buildModel(
   { lossWeights = {}, negativeRate = 1, sums, scales = new Map(), biasInit = 'random' }: GraphOptions = {},
 ): Graph {
   const g = new GraphBuilder();
-  const fields = inputLayout.columns.filter(({ isWide }) => isWide !== true);
-  const featureWidth = fields.reduce((sum, { width }) => sum + width, 0);
+  const looked = inputLayout.columns.filter(({ isWide }) => isWide !== true);
+  const featureWidth = looked.reduce((sum, { width }) => sum + width, 0);
   const lookups = lookUp(g, inputLayout.columns);
-  const input = featureWidth === lookups.width ? lookups : g.slice(lookups, 0, featureWidth);
+  const { input, fields } = composeEmbeddings(
+    g,
+    featureWidth === lookups.width ? lookups : g.slice(lookups, 0, featureWidth),
+    looked,
+    embeddingParts(spec, tasks).length,
+  );
   const wide = wideSums(
     g,
     spec.wide,
