@@ -1,3 +1,4 @@
+import { trainLogistic } from './baseline/logistic.js';
 import { dumpConfig } from './config/dump.js';
 import type { Experiment } from './config/experiment.js';
 import type { LoadedConfig } from './config/load.js';
@@ -41,7 +42,10 @@ import { createTrainStep } from './training/train-step.js';
 export type TrainOptions = EngineOptions &
   Pick<Access, 'verifyData'> &
   Pick<RunRequest, 'name' | 'runDir' | 'resume' | 'overrides'> &
-  Pick<LoopOptions, 'signal'>;
+  Pick<LoopOptions, 'signal'> & {
+    /** Whether to train a logistic baseline next to the run. Default: true; never with several processes. */
+    readonly baseline?: boolean | undefined;
+  };
 
 /** Trains a config in a new run, or resumes one. */
 export function train(loaded: LoadedConfig, options: TrainOptions, observer: TrainObserver): Promise<TrainResult> {
@@ -70,6 +74,7 @@ interface Progress {
   readonly policy: RejectPolicy;
   readonly sanityChecks: SanityChecks;
   readonly metrics: Record<string, TrainResult['metrics'][string]>;
+  baseline: TrainResult['baseline'];
   /** Defined while there may be unsaved steps. */
   checkpointer: Checkpointer | undefined;
   /** Frees the data and the program. */
@@ -114,6 +119,7 @@ async function trainOn(
     if (pretrained === undefined) run.resumed!.restore(model.program);
     else initialize(session, run, data, model, pretrained);
     const end = await trainModel(session, run, data, model, progress);
+    progress.baseline = await trainBaseline(session, data);
     return await finishRun(session, run, progress, end);
   } catch (error) {
     return await endFailedRun(session, run, progress, error);
@@ -151,6 +157,7 @@ function startProgress({ experiment: { data, training }, inputs, warn }: Session
     loop: state.of(loopSection, firstLoopState),
     sanityChecks: createSanityChecks(inputs.tasks, training, (text) => (log.event('warning', { text }), warn(text))),
     metrics: {},
+    baseline: undefined,
     checkpointer: undefined,
     dispose: undefined,
   };
@@ -269,6 +276,44 @@ async function trainModel(
   return end;
 }
 
+/** Trains the logistic baseline; the run is complete without it, so a failure is only a warning. */
+async function trainBaseline(
+  {
+    experiment: { data: options, seed },
+    options: { baseline = true, threads, portable },
+    peers,
+    signal,
+    ...session
+  }: Session,
+  { encoded, facts, train, valid, test }: EncodedData,
+): Promise<TrainResult['baseline']> {
+  const rows = test ?? valid;
+  if (!baseline || peers.size > 1 || rows === undefined) return undefined;
+  const { tasks, measured } = session.inputs;
+  const negativeRate = options.negativeSampling?.rate;
+  try {
+    return await trainLogistic({
+      tasks,
+      measured,
+      facts,
+      negativeRate,
+      seed,
+      train,
+      rows,
+      split: test === undefined ? 'valid' : 'test',
+      fields: encoded.fields,
+      device: 'cpu',
+      threads,
+      portable,
+      signal,
+    });
+  } catch (error) {
+    signal.throwIfAborted();
+    session.warn(`no logistic baseline: ${error instanceof Error ? error.message : String(error)}`);
+    return undefined;
+  }
+}
+
 function createLoopOptions(
   { experiment: { training, seed }, observer, signal, warn, inputs }: Session,
   { log, state }: OpenRun,
@@ -348,11 +393,11 @@ function openTrainingCheckpointer(
 function finishRun(
   { experiment: { name, model, seed, training } }: Session,
   { log }: OpenRun,
-  { policy, loop, metrics }: Progress,
+  { policy, loop, metrics, baseline }: Progress,
   end: TrainResult['end'],
 ): Promise<TrainResult> {
   const { monitor } = training;
-  return log.end({ end, name, model: model.name, seed, monitor, metrics, rejectedRows: policy.count }, loop);
+  return log.end({ end, name, model: model.name, seed, monitor, metrics, baseline, rejectedRows: policy.count }, loop);
 }
 
 /** Saves an interrupted or diverged run; returns the result of an interrupted one and rethrows any other error. */

@@ -72,7 +72,21 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   ],
   pretrained: ['chunks', 'data', 'engines', 'features', 'warm-start'],
   inputs: ['config', 'data', 'evaluation', 'features', 'graph', 'models', 'tables', 'warm-start'],
-  train: ['config', 'data', 'engines', 'evaluation', 'features', 'graph', 'inputs', 'pretrained', 'runs', 'training'],
+  train: [
+    'baseline',
+    'config',
+    'data',
+    'engines',
+    'evaluation',
+    'features',
+    'graph',
+    'inputs',
+    'pretrained',
+    'runs',
+    'training',
+  ],
+  baseline: ['data', 'engines', 'evaluation', 'features', 'losses', 'models', 'optimizers', 'tables', 'training'],
+  'baseline.ts': ['baseline', 'config', 'data', 'diff', 'evaluation', 'inputs', 'losses', 'models', 'runs', 'training'],
   evaluate: ['data', 'engines', 'evaluation', 'trained-model', 'training'],
   'trained-model': [
     'config',
@@ -116,6 +130,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'prepare.ts': ['prepare'],
   'synth.ts': ['evaluation', 'synth'],
   cli: [
+    'baseline.ts',
     'check.ts',
     'cluster',
     'config',
@@ -176,6 +191,7 @@ function importsOf({ path, text }: { path: string; text: string }): string[] {
 
 /** Commands that share their name with a module. */
 const VERBS = [
+  'baseline.ts',
   'check.ts',
   'crosses.ts',
   'diff.ts',

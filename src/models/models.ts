@@ -10,9 +10,10 @@ import type { Value } from '../graph/operations.js';
 import { rootTasks, taskColumns, type LabelFacts, type LabelSum, type Task } from '../core/tasks.js';
 import { computeBiasInit, computePositiveWeight, type BiasInit } from './bias-init.js';
 import { scaleLabels, unscalePredictions } from './label-scaling.js';
-import type { ModelTask } from './model.js';
 import { composeEmbeddings, type Composition } from './compose.js';
-import { buildWidePart, wideOption, wideSums } from './wide.js';
+import { linearHeads } from './linear.js';
+import type { ModelContext, ModelOutput, ModelTask } from './model.js';
+import { buildWidePart, wideOption, wideSums, type WideOption } from './wide.js';
 import * as all from './all.js';
 
 const { names, parts, partOf, build, schemaWith } = registry(all);
@@ -68,21 +69,37 @@ export function buildModel(
   spec: ModelSpec,
   inputLayout: ModelInput,
   tasks: readonly Task[],
-  { lossWeights = {}, negativeRate = 1, sums, scales = new Map(), biasInit = 'random' }: GraphOptions = {},
+  options: GraphOptions = {},
+): Graph {
+  const parts = embeddingParts(spec, tasks).length;
+  return buildWith((context) => models.build(spec, context), { parts, wide: spec.wide }, inputLayout, tasks, options);
+}
+
+/**
+ * Builds a linear model per task: a weight per id and per number, and a bias.
+ * @param inputLayout numbers and vectors, and the lookups of a wide part
+ */
+export function buildLinearModel(inputLayout: ModelInput, tasks: readonly Task[], options: GraphOptions): Graph {
+  return buildWith(linearHeads, { parts: 1, wide: true }, inputLayout, tasks, options);
+}
+
+function buildWith(
+  build: (context: ModelContext) => ModelOutput,
+  { parts, wide: wideSpec }: { readonly parts: number; readonly wide: WideOption },
+  inputLayout: ModelInput,
+  tasks: readonly Task[],
+  { lossWeights = {}, negativeRate = 1, sums, scales = new Map(), biasInit = 'random' }: GraphOptions,
 ): Graph {
   const g = new GraphBuilder();
   const looked = inputLayout.columns.filter(({ isWide }) => isWide !== true);
   const featureWidth = looked.reduce((sum, { width }) => sum + width, 0);
   const lookups = lookUp(g, inputLayout.columns);
-  const { input, fields } = composeEmbeddings(
-    g,
-    featureWidth === lookups.width ? lookups : g.slice(lookups, 0, featureWidth),
-    looked,
-    embeddingParts(spec, tasks).length,
-  );
+  const isWhole = featureWidth === 0 || featureWidth === lookups.width;
+  const whole = isWhole ? lookups : g.slice(lookups, 0, featureWidth);
+  const { input, fields } = composeEmbeddings(g, whole, looked, parts);
   const wide = wideSums(
     g,
-    spec.wide,
+    wideSpec,
     tasks,
     featureWidth === lookups.width ? undefined : g.slice(lookups, featureWidth, lookups.width - featureWidth),
     { input, fields },
@@ -140,7 +157,7 @@ export function buildModel(
       },
     };
   });
-  const output = models.build(spec, { g, input, fields, tasks: modelTasks });
+  const output = build({ g, input, fields, tasks: modelTasks });
   const terms = output.terms.map((term) =>
     Object.hasOwn(lossWeights, term.name) ? { ...term, weight: term.weight * lossWeights[term.name]! } : term,
   );

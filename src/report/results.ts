@@ -74,14 +74,16 @@ function renderAnswer(runs: readonly ReportedRun[], outputs: readonly string[]):
   const differences = [
     ...listColumns(run).map(({ words, read }) => ({ words, difference: read(measure!)?.difference })),
     ...inverted.map((other) => {
-      const found = compare(other, other.references[0]!, measure!)?.difference;
+      const reference = other.references.find(({ name }) => name === run.name)!;
+      const found = compare(other, reference, measure!)?.difference;
       return { words: other.name, difference: found && { ...found, value: -found.value } };
     }),
   ];
   const lines = differences.flatMap(({ words, difference }) => {
     if (difference === undefined) return [];
     const found = verdict(metric, difference);
-    const start = found === undefined ? 'no clear difference from' : `${found} than`;
+    const unclear = difference.half === undefined ? 'difference from' : 'no clear difference from';
+    const start = found === undefined ? unclear : `${found} than`;
     return [html`<li>${start} ${words}: ${renderDifference(metric, difference)}</li>`];
   });
   const title = `${runs.length > 1 ? `best: ${run.name}, ` : ''}${output}.${metric.values[0].name} on ${split}`;
@@ -152,7 +154,7 @@ function renderRuns(runs: readonly ReportedRun[], output: string, metric: Metric
   const rows = runs.flatMap((run) => {
     const measure = { split: mainSplit(run) ?? '', output, metric };
     const own = estimate(run, measure);
-    const [reference] = run.references;
+    const reference = run.references.find(({ name: other }) => other === runs[0]!.name);
     const difference = reference && compare(run, reference, measure)?.difference;
     const mark = run === best ? html` <small class="better">best</small>` : undefined;
     const name = html`${run.name}${mark}${others.length > 0 ? html` <small>${measure.split}</small>` : undefined}`;
@@ -214,25 +216,17 @@ function renderNotes(runs: readonly ReportedRun[]): Html {
   return html`${[...new Set(notes)].map((note) => html`<p class="note">${note}</p>`)}`;
 }
 
-/** Renders all values of all splits: a table per value, with a row per output. */
+/** Renders all values of all splits, with a row per output and value. */
 function renderSplits({ metrics }: ReportedRun): Html {
   const splits = sortSplits(metrics);
   const { main, all } = collectOutputs(splits.map(([, report]) => report));
-  const outputs = [...main, ...all];
-  const isValue = (value: unknown): boolean => value === null || typeof value === 'number';
-  const names = collectKeys(splits.flatMap(([, report]) => outputs.flatMap((output) => report[output] ?? []))).filter(
-    (name) => splits.some(([, report]) => outputs.some((output) => isValue(report[output]?.[name]))),
-  );
-  const tables = names.map((name) => {
-    const rows = outputs.filter((output) => splits.some(([, report]) => isValue(report[output]?.[name])));
-    const cells = rows.map((output) => [
-      output,
-      ...splits.map(([, report]) => formatValue(name, report[output]?.[name])),
-    ]);
-    const table = renderTable(['', ...splits.map(([split]) => split)], cells);
-    return html`<figure><figcaption>${name}</figcaption>${table}</figure>`;
+  const rows = [...main, ...all].flatMap((output) => {
+    const reports = splits.map(([, report]) => report[output] ?? { rows: 0 });
+    return collectKeys(reports)
+      .filter((name) => reports.some((report) => report[name] === null || typeof report[name] === 'number'))
+      .map((name) => [`${output}.${name}`, ...reports.map((report) => formatValue(name, report[name]))]);
   });
-  return renderDetails('All values by split', html`<div class="tables">${tables}</div>`);
+  return renderDetails('All values by split', renderTable(['', ...splits.map(([split]) => split)], rows));
 }
 
 function formatValue(name: string, value: unknown): string {

@@ -25,7 +25,8 @@ export const segments: Section = {
       for (const output of collectOutputs(values).main) charts.push(...drawCharts(shown, by, output));
     }
     if (charts.length === 0) return undefined;
-    return html`${renderWorst(shown)}${renderDetails('All segments', html`${renderCharts(charts)}`)}`;
+    const grid = html`${renderCharts(charts)}`;
+    return runs.length > 1 ? grid : html`${renderWorst(shown[0]!)}${renderDetails('All segments', grid)}`;
   },
 };
 
@@ -36,35 +37,8 @@ interface Segment {
   readonly z: number;
 }
 
-/** Renders the segments that are off by more than chance: all of a single run, the worst of each of several. */
-function renderWorst(shown: readonly ShownScores[]): Html {
-  const found = shown.map((scores) => ({ name: scores.name, ...findWorst(scores) }));
-  const isSingle = found.length === 1;
-  const rows = found.flatMap(({ name, worst, numSegments }) =>
-    worst
-      .slice(0, isSingle ? MAX_LISTED : 1)
-      .map(({ name: segment, sums }) => [
-        isSingle ? segment : `${name}: ${segment}`,
-        ...(isSingle ? [] : [`${worst.length} of ${numSegments}`]),
-        count(sums.positives),
-        count(sums.predicted),
-        sums.positives === 0 ? '-' : (sums.predicted / sums.positives).toFixed(2),
-      ]),
-  );
-  const [{ worst, numSegments }] = found as [(typeof found)[number]];
-  const text = isSingle
-    ? `${worst.length} of ${count(numSegments)} segments are off by more than chance`
-    : `Segments that are off by more than chance, and the worst of each run`;
-  if (rows.length === 0) return html`<p>No segment is off by more than chance.</p>`;
-  const header = ['', ...(isSingle ? [] : ['off']), 'observed', 'predicted', 'ratio'];
-  return html`<p>${text}:</p>${renderTable(header, rows)}`;
-}
-
-/** Finds the segments that are off by more than chance, the most certain first. */
-function findWorst({ segments: all }: ShownScores): {
-  readonly worst: readonly Segment[];
-  readonly numSegments: number;
-} {
+/** Lists the segments that are off by more than chance, the most certain first. */
+function renderWorst({ segments: all }: ShownScores): Html {
   const measured = Object.entries(all).flatMap(([by, values]) =>
     Object.entries(values).flatMap(([value, outputs]) =>
       collectOutputs([outputs]).main.map((output): Segment => {
@@ -76,7 +50,17 @@ function findWorst({ segments: all }: ShownScores): {
   // Bonferroni's correction: among many segments, some are off by chance.
   const threshold = normalQuantile(1 - 0.025 / Math.max(1, measured.length));
   const worst = measured.filter(({ z }) => Math.abs(z) > threshold).sort((a, b) => Math.abs(b.z) - Math.abs(a.z));
-  return { worst, numSegments: measured.length };
+  if (worst.length === 0) return html`<p>None of ${count(measured.length)} segments is off by more than chance.</p>`;
+  const rows = worst
+    .slice(0, MAX_LISTED)
+    .map(({ name, sums: { positives, predicted } }) => [
+      name,
+      count(positives),
+      count(predicted),
+      positives === 0 ? '-' : (predicted / positives).toFixed(2),
+    ]);
+  return html`<p>Off by more than chance: ${worst.length} of ${count(measured.length)} segments</p>
+${renderTable(['', 'observed', 'predicted', 'ratio'], rows)}`;
 }
 
 /**

@@ -137,6 +137,19 @@ export function withWidePart(
   };
 }
 
+/** Returns the layout without embeddings: numbers and vectors, then the lookups of the wide part. */
+export function withoutEmbeddings({ columns, tables }: InputLayout): InputLayout {
+  let width = 0;
+  const placed = columns
+    .filter((column) => column.isWide === true || !('table' in column))
+    .map((column): InputColumns => {
+      const offset = width;
+      width += column.width;
+      return { ...column, offset };
+    });
+  return { width, columns: placed, tables: tables.filter(({ isWide }) => isWide === true) };
+}
+
 /** What the table of a field is called that heads add up. */
 export function wideTable(field: string): string {
   return `wide.${field}`;
