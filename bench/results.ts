@@ -7,6 +7,8 @@ const RUNS = join(import.meta.dirname, '..', 'runs');
 /** Options of `npm run bench` besides the names of benchmarks; run.js has validated them. */
 export interface BenchOptions {
   readonly only: readonly string[];
+  /** Data sets: methods to measure. */
+  readonly methods: readonly string[];
   /** Engine: total number of ids in all tables. */
   readonly vocabulary: number | undefined;
   readonly rows: number | undefined;
@@ -21,6 +23,8 @@ export interface BenchOptions {
   readonly speed: boolean;
   /** Models: train nothing and print tables of earlier results. */
   readonly kept: boolean;
+  /** Data sets: directory of the extracted files and results. */
+  readonly folder: string | undefined;
   /** Models: precision to compare with f32. */
   readonly precision: string | undefined;
 }
@@ -28,16 +32,21 @@ export interface BenchOptions {
 /** Parses the options that run.js passes on. */
 export function benchOptions(): BenchOptions {
   const values = JSON.parse(process.env['MTL_BENCH_OPTIONS'] ?? '{}') as Readonly<
-    Record<'only' | 'vocabulary' | 'rows' | 'seeds' | 'threads' | 'write' | 'precision', string | undefined>
+    Record<
+      'only' | 'methods' | 'vocabulary' | 'rows' | 'seeds' | 'threads' | 'write' | 'folder' | 'precision',
+      string | undefined
+    >
   > & {
     readonly log?: BenchOptions['log'];
     readonly set?: readonly string[];
     readonly speed?: boolean;
     readonly kept?: boolean;
   };
+  const names = (text: string): readonly string[] => text.split(',').filter((name) => name !== '');
   const whole = (text: string | undefined): number | undefined => (text === undefined ? undefined : Number(text));
   const {
     only = '',
+    methods = '',
     vocabulary,
     rows,
     seeds,
@@ -47,10 +56,12 @@ export function benchOptions(): BenchOptions {
     set = [],
     speed = false,
     kept = false,
+    folder,
     precision,
   } = values;
   return {
-    only: only.split(',').filter((name) => name !== ''),
+    only: names(only),
+    methods: names(methods),
     vocabulary: vocabulary === undefined ? undefined : 1e6 * Number.parseInt(vocabulary, 10),
     rows: whole(rows),
     seeds: whole(seeds),
@@ -61,6 +72,7 @@ export function benchOptions(): BenchOptions {
     set,
     speed,
     kept,
+    folder,
     precision,
   };
 }

@@ -11,7 +11,7 @@ const names = readdirSync(folder)
   .filter((file) => file.endsWith(ENDING))
   .map((file) => file.slice(0, -ENDING.length));
 /** Takes hours; runs only if named. */
-const LONG = ['models'];
+const LONG = ['data-sets', 'models'];
 /** Requires a GPU; runs only if named. */
 const DEVICE = ['webgpu'];
 /** The comment at the top of a benchmark describes it. */
@@ -38,14 +38,17 @@ function help() {
   const lines = (entries) => entries.map(([name, text]) => `  ${name.padEnd(width)}${wrap(text, width)}`).join('\n');
   return `npm run bench -- [BENCH …] [OPTIONS]
 
-Run benchmarks on this machine: those named, or all except models, webgpu and --peers. Close other programs first.
+Run benchmarks on this machine: those named, or all except data-sets, models, webgpu and --peers. Close other programs first.
 
 ${lines(names.map((name) => [name, about(name + ENDING)]))}
 
 ${lines([
   ['--peers', about('peers/peers.bench.ts')],
-  ['', 'MTL_PYTHON: a Python with torch and torch-rechub (default: python3)'],
-  ['--only NAMES', 'engine, --peers: workloads, as in esmm-1024,mmoe-wide-1024; models: configs, as in esmm,mmoe'],
+  ['', 'MTL_PYTHON: a Python with torch and torch-rechub, or for data-sets with its packages (default: python3)'],
+  [
+    '--only NAMES',
+    'engine, --peers: workloads, as in esmm-1024,mmoe-wide-1024; models: configs, as in esmm,mmoe; data-sets: names, tuning or judging',
+  ],
   [
     '--vocabulary N',
     'engine: measure only steps with N ids in all tables, as in 400M (12 GiB), compared with smaller tables',
@@ -53,18 +56,23 @@ ${lines([
   ['--device webgpu', 'engine: run the webgpu benchmark instead'],
   ['--kernels CHOICE', 'auto, native or wasm, as for mtl train (default: MTL_KERNELS)'],
   ['--rows N', 'models: training rows (default: 2,000,000)'],
-  ['--seeds N', 'models: random seeds per config (default: 3)'],
+  ['--seeds N', 'models, data-sets: random seeds per config (default: 3; data-sets: 5)'],
+  ['--methods NAMES', 'data-sets: init, best, lightgbm, lightgbm-stopped and catboost (default: all)'],
+  ['--folder DIR', 'data-sets: directory for extracted files and results (default: runs/bench-data-sets)'],
   ['--log NAME', 'models: plain or biased (default: both)'],
-  ['--threads N', 'models: threads (default: one per core)'],
+  ['--threads N', 'models, data-sets: threads (default: one per core)'],
   [
     '--threads N,…',
     'engine: measure only rows/s by number of threads, as in 1,2,4,8; beyond the cores, simulate the balance of work',
   ],
-  ['--set KEY=VALUE', 'models: override a key of each config, as for mtl train; repeatable'],
+  ['--set KEY=VALUE', 'models, data-sets: override a key of each config, as for mtl train; repeatable'],
   ['--speed', 'models: measure only rows/s (minutes)'],
   ['--precision bf16', 'models: compare only the AUC of bf16 and f32 matrix products on the plain log'],
-  ['--kept', 'models: train nothing; print tables of earlier results'],
-  ['--write FILE', 'models, cluster: write the tables between the marks of a page, as in docs/benchmarks/quality.md'],
+  ['--kept', 'models, data-sets: train nothing; print tables of earlier results'],
+  [
+    '--write FILE',
+    'models, data-sets, cluster: write the tables between the marks of a page, as in docs/benchmarks/quality.md',
+  ],
   ['--help', 'show this help'],
 ])}
 `;
@@ -92,6 +100,8 @@ function readArguments() {
     kept: { type: 'boolean' },
     write: text,
     precision: text,
+    folder: text,
+    methods: text,
     help: { type: 'boolean', default: false },
   };
   try {

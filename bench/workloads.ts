@@ -191,7 +191,7 @@ export function stepperOf(
     terms,
     training: trainingOf(weighting),
     seed,
-    trainingSteps: 1,
+    trainingLength: { steps: 1, stepsPerEpoch: 1 },
     stateOf: (_, first) => first(),
   });
   return (batch, step) => stepper.take(batch, { ...firstLoopState(), step });

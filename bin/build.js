@@ -26,6 +26,8 @@ if (readFileSync(join(wasm, 'sources.sha256'), 'utf8').trim() !== kernelsDigest(
   throw new Error('src/kernels/wasm was compiled from other sources; run npm run build:kernels');
 for (const name of readdirSync(wasm).filter((each) => each.endsWith('.wasm')))
   cpSync(join(wasm, name), resolve(root, out, name));
+mkdirSync(resolve(root, out, 'baseline'), { recursive: true });
+cpSync(join(root, 'src', 'baseline', 'train_trees.py'), resolve(root, out, 'baseline', 'train_trees.py'));
 cpSync(join(root, 'src', 'cluster', 'native'), resolve(root, out, 'cluster', 'native'), { recursive: true });
 begin('TypeScript');
 run('node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json', '--outDir', out);

@@ -15,6 +15,7 @@ import { createEngine, type EngineOptions } from './engines/engines.js';
 import { openInputs, planRows, type RunInputs } from './inputs/open-inputs.js';
 import { estimateDiskUsage, type DiskUsage } from './runs/disk-usage.js';
 import { checkRunFolder } from './runs/run-folder.js';
+import { readPretrained } from './pretrained/read-vectors.js';
 import { runsRoot } from './runs/runs-root.js';
 
 export interface CheckOptions extends EngineOptions {
@@ -118,6 +119,7 @@ async function checkInputs(
   findings: Findings,
 ): Promise<CheckedRows | undefined> {
   const { resolveOrigin: originOf, grow } = inputs.start;
+  await findings.of(() => readPretrained(inputs.format.fields));
   const hasStart = originOf === undefined || (await findings.of(originOf)) !== undefined;
   await findings.of(() => checkRunFolder({ configName: name, runs }));
   return checkRows(data, { ...inputs, ...(hasStart && { grow }) }, sampler, findings);

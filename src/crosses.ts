@@ -101,7 +101,9 @@ export async function findCrosses({
       fix: 'raise --rows, or choose another --task',
     });
 
-  const known = encoded.fields.filter((field) => field.columns.length > 1).map((field) => field.columns);
+  const known = encoded.fields
+    .filter(({ columns, computed }) => columns.length > 1 && computed === undefined)
+    .map(({ columns }) => columns);
   const { crosses, loss, pairs } = await searchCrosses(
     labels,
     task.type === 'classification' ? 'class' : 'number',

@@ -17,6 +17,8 @@ import { explainUnpaired } from './diff/why-unpaired.js';
 import { userError } from './core/errors.js';
 import { collectDirections, type MetricDirections } from './evaluation/metric-direction.js';
 import { readSection } from './runs/run-state.js';
+import { readStoredModel } from './diff/stored-model.js';
+import { hasStoredRows } from './evaluation/stored-rows.js';
 import { readTrainedModel, type TrainedModel } from './trained-model/trained-model.js';
 
 export interface DiffOptions extends PredictedData {
@@ -63,11 +65,8 @@ export interface DiffResult {
  */
 export async function diff({ paths, isRecorded, confidence, ...options }: DiffOptions): Promise<DiffResult> {
   // Models are loaded one after the other; only labels and predictions of both are in memory together.
-  const a = await loadSide(paths[0], isRecorded ? undefined : (name, trained) => predictModel(name, trained, options));
-  const b = await loadSide(
-    paths[1],
-    isRecorded ? undefined : (name, trained) => predictModel(name, trained, options, a.predicted?.split),
-  );
+  const a = await loadSide(paths[0], isRecorded ? undefined : options);
+  const b = await loadSide(paths[1], isRecorded ? undefined : options, a.predicted?.split);
   const about = {
     a: a.model,
     b: b.model,
@@ -110,32 +109,46 @@ interface ComparedSide extends Pick<TrainedModel, 'experiment'> {
   readonly predicted: PredictedModel | undefined;
 }
 
+/** @param options how to predict rows; undefined to use recorded metrics */
 async function loadSide(
   path: string,
-  predict: ((name: string, trained: TrainedModel) => Promise<PredictedModel>) | undefined,
+  options: PredictedData | undefined,
+  split?: PredictedModel['split'],
 ): Promise<ComparedSide> {
   const compared = findCompared(path);
-  const trained = await readTrainedModel(compared.folder);
-  const { experiment, checkpoint, outputs, measuring } = trained;
-  const run = getRunName(compared);
-  const dataState = Object.hasOwn(checkpoint.sections, dataSection.name)
-    ? readSection(checkpoint.sections, dataSection, compared.folder)
-    : firstDataState();
-  const model = {
-    run,
-    checkpoint: compared.folder,
-    step: checkpoint.program.step,
+  const { folder: checkpoint, run } = compared;
+  const name = getRunName(compared);
+  const model = (experiment: TrainedModel['experiment'], step: number, type: string): ComparedModel => ({
+    run: name,
+    checkpoint,
+    step,
     name: experiment.name,
-    model: experiment.model.name,
+    model: type,
     seed: experiment.seed,
-  };
+  });
+  if (hasStoredRows(checkpoint)) {
+    const { experiment, dataState, goals, readPredicted } = await readStoredModel(checkpoint);
+    const about = model(experiment, run?.step ?? 0, run?.model ?? '-');
+    return {
+      compared,
+      model: about,
+      experiment,
+      dataState,
+      goals,
+      predicted: options && (await readPredicted(options, split)),
+    };
+  }
+  const trained = await readTrainedModel(checkpoint);
+  const { experiment, checkpoint: state, outputs, measuring } = trained;
   return {
     compared,
-    model,
+    model: model(experiment, state.program.step, experiment.model.name),
     experiment,
-    dataState,
+    dataState: Object.hasOwn(state.sections, dataSection.name)
+      ? readSection(state.sections, dataSection, checkpoint)
+      : firstDataState(),
     goals: collectDirections(outputs, measuring),
-    predicted: await predict?.(run, trained),
+    predicted: options && (await predictModel(name, trained, options, split)),
   };
 }
 

@@ -1,7 +1,9 @@
 import { dialectOf } from './data/dialect.js';
 import { splitFilesOf, type DataOptions, type Paths } from './data/options.js';
 import { rejectPolicy } from './data/rows/rejects.js';
+import { splitStates } from './data/counters/counter-start.js';
 import { withKeys } from './data/rows/row-format.js';
+import { CounterPass } from './data/sources/counter-pass.js';
 import { absolute } from './data/sources/find-files.js';
 import type { Access } from './data/sources/source.js';
 import { openSplits, type SplitFiles, type Splits } from './data/sources/splits.js';
@@ -98,7 +100,7 @@ export async function measure(
  * @throws UserError (data) with the problems of all files; (usage) if the config has no set to measure
  */
 export async function openMeasured(
-  { experiment: { data: options }, format }: TrainedModel,
+  { checkpoint, experiment: { data: options }, format }: TrainedModel,
   data: Paths | undefined,
   verb: string,
 ): Promise<Splits<SplitFiles>> {
@@ -110,6 +112,7 @@ export async function openMeasured(
     data === undefined ? 'name other data with --data' : 'paths are taken from the working directory',
     dialectOf(options),
     rows,
+    CounterPass.of(options, splitStates(checkpoint.counters))?.opening(),
   );
 }
 

@@ -1,9 +1,12 @@
 import { realpathSync } from 'node:fs';
 import type { Writable } from 'node:stream';
+import { CounterPlan } from './data/counters/counter-plan.js';
+import { splitStates } from './data/counters/counter-start.js';
 import { dialectOf, type DialectOptions } from './data/dialect.js';
 import type { DataOptions, Paths } from './data/options.js';
 import { refuseBadRows, skipBadRows, type RejectPolicy } from './data/rows/rejects.js';
 import { columnsOf, encodedFormat, rowFormatOf } from './data/rows/row-format.js';
+import { StreamCounters } from './data/sources/file-counters.js';
 import { absolute, namesOf } from './data/sources/find-files.js';
 import { openSource } from './data/sources/open-source.js';
 import type { ReadProgress } from './data/sources/source.js';
@@ -14,7 +17,7 @@ import { scoredColumns, type ColumnOptions } from './predict/columns.js';
 import { openOutput } from './predict/output.js';
 import { createScorer } from './predict/scorer.js';
 import { rankedBy, topRows, type RankOptions } from './predict/top-rows.js';
-import { compileTrained, readTrainedModel } from './trained-model/trained-model.js';
+import { compileTrained, readTrainedModel, type TrainedModel } from './trained-model/trained-model.js';
 
 /** Options of `predict`. */
 export interface PredictOptions extends EngineOptions, ColumnOptions {
@@ -80,10 +83,8 @@ export async function predict({
     rowFormatOf({ ...model.format.spec, tasks: [], keys: [], lossKeys: [] }),
     checkpoint.fitted,
   );
-  const source = await openSource(absolute(data), columnsOf(format), {
-    ...dialectOf(experiment.data),
-    ...(textFormat !== undefined && { format: textFormat }),
-  });
+  const dialect = { ...dialectOf(experiment.data), ...(textFormat !== undefined && { format: textFormat }) };
+  const source = await openSource(absolute(data), columnsOf(format), dialect, countersOf(model));
   if (typeof out === 'string' && [source.path, ...source.files].some((path) => isSameFile(out, path)))
     throw userError('usage', { where: '--out', message: 'is also the input data', fix: 'use another file' });
   const output = openOutput(out, engineOptions.threads);
@@ -124,6 +125,12 @@ export async function predict({
   } finally {
     program.dispose();
   }
+}
+
+/** Creates the counters of a model, which continue after the rows that it was trained on. */
+function countersOf({ checkpoint, experiment: { data } }: TrainedModel): StreamCounters | undefined {
+  if (data.counters === undefined) return undefined;
+  return new StreamCounters(new CounterPlan(data.counters, data), splitStates(checkpoint.counters));
 }
 
 /** Replaces fixes that change the config, since the model is already trained. */

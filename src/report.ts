@@ -8,9 +8,13 @@ import { parseStoredConfig } from './config/load.js';
 import { writeFileAtomic } from './io/disk.js';
 import { userError } from './core/errors.js';
 import { flatten } from './core/flatten.js';
+import { diff, type DiffOptions } from './diff.js';
+import { resolveMeasuring } from './evaluation/options.js';
+import type { Reference } from './report/comparison.js';
 import { reportPage } from './report/page.js';
 import { readReportedRun, type ReportedRun } from './report/reported-run.js';
 import { missingRun } from './runs/run-folder.js';
+import { findPreviousRun } from './runs/run-list.js';
 import { RESOLVED, SOURCE } from './runs/run-log.js';
 import { runPath, shownPath } from './runs/runs-root.js';
 
@@ -23,27 +27,51 @@ export interface ReportOptions {
   readonly out?: string | undefined;
   /** Configs of runs that are already loaded, by the paths in `runs`; the others are read from the run directories. */
   readonly known?: ReadonlyMap<string, Experiment>;
+  /** How to predict the test set with two runs to pair their rows; default: recorded metrics, without pairs. */
+  readonly predict?: Omit<DiffOptions, 'paths' | 'isRecorded'> | undefined;
 }
 
 /**
- * Writes a self-contained HTML page about one run, or about several to compare.
+ * Writes a self-contained HTML page about one run, or about several to compare. One run is compared with the previous
+ * run of its config name, several with the first.
  * @returns the path of the page
  * @throws UserError (usage) if a path is no run; (disk) if the page cannot be written
  */
-export async function report({ runs, out, known }: ReportOptions): Promise<string> {
+export async function report({ runs, out, known, predict }: ReportOptions): Promise<string> {
   const experiments = new Map(runs.map((run) => [resolveRun(run), known?.get(run)]));
   const folders = [...experiments.keys()];
   const path = out ?? (folders.length === 1 ? join(folders[0]!, REPORT) : REPORT);
-  const names = shortenNames(folders);
-  await writeFileAtomic(
-    path,
-    reportPage(
-      folders.map((folder, r) =>
-        readReportedRun(folder, names[r]!, readConfig(folder, experiments.get(folder)), wallClockMs()),
-      ),
-    ),
+  const previous = folders.length === 1 ? findPreviousRun(folders[0]!) : undefined;
+  const all = previous === undefined ? folders : [previous, ...folders];
+  const names = shortenNames(all);
+  const read = all.map((folder, r) =>
+    readReportedRun(folder, names[r]!, readConfig(folder, experiments.get(folder)), wallClockMs()),
   );
+  const [first, ...others] = read;
+  const compared: ReportedRun[] = previous === undefined ? [first!] : [];
+  const reference = previous === undefined ? first! : { ...first!, name: `previous run ${first!.name}` };
+  for (const [r, run] of others.entries())
+    compared.push({ ...run, references: [{ ...reference, ...(await pairRows(all[0]!, all[r + 1]!, predict)) }] });
+  await writeFileAtomic(path, reportPage(compared));
   return path;
+}
+
+/** Compares the predictions of two runs on the same rows. A failure is a note: the report has recorded metrics. */
+async function pairRows(
+  a: string,
+  b: string,
+  predict: ReportOptions['predict'],
+): Promise<Pick<Reference, 'paired' | 'note'>> {
+  const unpaired = `Differences between ${shownPath(a)} and ${shownPath(b)} are of independent samples`;
+  if (predict === undefined) return { note: `${unpaired}; mtl report pairs the rows.` };
+  try {
+    const found = await diff({ ...predict, paths: [a, b], isRecorded: false });
+    const note = found.unpaired === null ? {} : { note: `${unpaired}: ${found.unpaired}.` };
+    return { ...note, paired: found.metrics };
+  } catch (error) {
+    predict.signal.throwIfAborted();
+    return { note: `${unpaired}: ${error instanceof Error ? error.message : String(error)}.` };
+  }
 }
 
 /** Resolves a run to its directory, following links. */
@@ -61,7 +89,10 @@ function shortenNames(folders: readonly string[]): readonly string[] {
 }
 
 /** Reads the config of a run; its raw values if this version cannot parse it. */
-function readConfig(folder: string, known: Experiment | undefined): Pick<ReportedRun, 'changes' | 'config'> {
+function readConfig(
+  folder: string,
+  known: Experiment | undefined,
+): Pick<ReportedRun, 'changes' | 'config' | 'measures'> {
   const path = join(folder, RESOLVED);
   const text = known === undefined && existsSync(path) ? readFileSync(path, 'utf8') : '{}';
   try {
@@ -71,9 +102,9 @@ function readConfig(folder: string, known: Experiment | undefined): Pick<Reporte
       value: formatValue(value),
       byDefault: byDefault === undefined ? undefined : formatValue(byDefault),
     }));
-    return { changes, config: formatValues(experiment) };
+    return { changes, config: formatValues(experiment), measures: resolveMeasuring(experiment.evaluation).metrics };
   } catch {
-    return { changes: [], config: parseValues(text) };
+    return { changes: [], config: parseValues(text), measures: resolveMeasuring().metrics };
   }
 }
 

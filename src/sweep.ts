@@ -138,7 +138,15 @@ export async function work(
       const experiment = parseStoredConfig(configText, config, run.settings.map(parseOverride));
       return train(
         { experiment, source: configText },
-        { device, threads, runDir: run.folder, resume: AUTO, overrides: run.settings, signal: run.signal },
+        {
+          device,
+          threads,
+          runDir: run.folder,
+          resume: AUTO,
+          baseline: false,
+          overrides: run.settings,
+          signal: run.signal,
+        },
         {
           onRead: () => undefined,
           onStart: () => undefined,

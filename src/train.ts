@@ -1,7 +1,9 @@
+import { trainLogistic } from './baseline/logistic.js';
 import { dumpConfig } from './config/dump.js';
 import type { Experiment } from './config/experiment.js';
 import type { LoadedConfig } from './config/load.js';
 import { createComparison } from './config/stored.js';
+import { joinStates } from './data/counters/counter-start.js';
 import { findLabelLeaks } from './data/info/leak.js';
 import { rejectPolicy, type RejectPolicy } from './data/rows/rejects.js';
 import { dataSection, firstDataState } from './data/sources/data-state.js';
@@ -18,9 +20,12 @@ import type { Graph } from './graph/graph.js';
 import { buildGraph, openInputs, type RunInputs } from './inputs/open-inputs.js';
 import { restoreBest } from './runs/calibrated-outputs.js';
 import { SINGLE_PROCESS, type ProcessGroup } from './core/process-group.js';
+import { describeLoadedRows, loadPretrained } from './pretrained/load-pretrained.js';
+import { readPretrained, type Pretrained } from './pretrained/read-vectors.js';
 import { openDistributedRun, type RunRequest } from './runs/open-distributed-run.js';
 import { AUTO, readSavedState, type OpenRun } from './runs/open-run.js';
 import { runPath } from './runs/runs-root.js';
+import type { Checkpoint } from './runs/checkpoint.js';
 import { openCheckpointer, type Checkpointer } from './runs/checkpointer.js';
 import { evaluateBatches, EVALUATION_BATCH_ROWS } from './training/evaluate-batches.js';
 import { createDiagnosisObserver } from './training/diagnostics.js';
@@ -37,7 +42,10 @@ import { createTrainStep } from './training/train-step.js';
 export type TrainOptions = EngineOptions &
   Pick<Access, 'verifyData'> &
   Pick<RunRequest, 'name' | 'runDir' | 'resume' | 'overrides'> &
-  Pick<LoopOptions, 'signal'>;
+  Pick<LoopOptions, 'signal'> & {
+    /** Whether to train a logistic baseline next to the run. Default: true; never with several processes. */
+    readonly baseline?: boolean | undefined;
+  };
 
 /** Trains a config in a new run, or resumes one. */
 export function train(loaded: LoadedConfig, options: TrainOptions, observer: TrainObserver): Promise<TrainResult> {
@@ -66,6 +74,7 @@ interface Progress {
   readonly policy: RejectPolicy;
   readonly sanityChecks: SanityChecks;
   readonly metrics: Record<string, TrainResult['metrics'][string]>;
+  baseline: TrainResult['baseline'];
   /** Defined while there may be unsaved steps. */
   checkpointer: Checkpointer | undefined;
   /** Frees the data and the program. */
@@ -73,6 +82,7 @@ interface Progress {
 }
 
 type EncodedData = Awaited<ReturnType<typeof openEncoded>>;
+type TrainingData = EncodedData & Pick<Checkpoint, 'counters'>;
 
 /** A compiled model. */
 interface CompiledModel {
@@ -100,12 +110,16 @@ async function trainOn(
   const run = await openTrainingRun(session, source);
   const progress = startProgress(session, run);
   try {
+    const { fields } = inputs.format;
+    const pretrained =
+      run.resumed === undefined ? await peers.runCollectively(() => readPretrained(fields)) : undefined;
     const data = await readData(session, run, progress.policy);
     const model = compileModel(session, run, data);
     progress.dispose = () => data.train.close().finally(() => model.program.dispose());
-    if (run.resumed === undefined) inputs.start.begin(model.program, run.log, warn);
-    else run.resumed.restore(model.program);
+    if (pretrained === undefined) run.resumed!.restore(model.program);
+    else initialize(session, run, data, model, pretrained);
     const end = await trainModel(session, run, data, model, progress);
+    progress.baseline = await trainBaseline(session, data);
     return await finishRun(session, run, progress, end);
   } catch (error) {
     return await endFailedRun(session, run, progress, error);
@@ -143,6 +157,7 @@ function startProgress({ experiment: { data, training }, inputs, warn }: Session
     loop: state.of(loopSection, firstLoopState),
     sanityChecks: createSanityChecks(inputs.tasks, training, (text) => (log.event('warning', { text }), warn(text))),
     metrics: {},
+    baseline: undefined,
     checkpointer: undefined,
     dispose: undefined,
   };
@@ -153,8 +168,8 @@ async function readData(
   { experiment: { data }, options, peers, observer, inputs, warn }: Session,
   { resumed, state }: OpenRun,
   policy: RejectPolicy,
-): Promise<EncodedData> {
-  const { sources, format, start } = inputs;
+): Promise<TrainingData> {
+  const { sources, format, start, counters } = inputs;
   const reading = {
     policy,
     sharing: { peers, policy: rejectPolicy(data) },
@@ -165,13 +180,14 @@ async function readData(
     threads: options.threads,
     signal: options.signal,
   };
-  return openEncoded(
+  const datasets = await openEncoded(
     sources,
     format,
     resumed?.fitted ?? start.grow(await sources.train.fit(format, reading)),
     reading,
     start.keepScales(state.of(dataSection, firstDataState)),
   );
+  return { ...datasets, counters: joinStates((await counters?.states(reading)) ?? []) };
 }
 
 /** Builds and compiles the model, and announces the start of the run. */
@@ -199,11 +215,26 @@ function compileModel(
   return { graph, program: engine.compile(plan, warn), epochSteps };
 }
 
+/** Writes the pretrained vectors and the weights of a warm start, which take precedence, to a new model. */
+function initialize(
+  { peers, inputs, warn }: Session,
+  { log }: OpenRun,
+  { encoded }: EncodedData,
+  { program }: CompiledModel,
+  pretrained: Pretrained,
+): void {
+  for (const loaded of loadPretrained(program, encoded.fields, pretrained, peers)) {
+    log.event('pretrained', loaded);
+    warn(describeLoadedRows(loaded));
+  }
+  inputs.start.begin(program, log, warn);
+}
+
 /** Trains, saves, and measures the best weights into `progress.metrics`. */
 async function trainModel(
   session: Session,
   run: OpenRun,
-  data: EncodedData,
+  data: TrainingData,
   model: CompiledModel,
   progress: Progress,
 ): Promise<StopReason> {
@@ -245,6 +276,44 @@ async function trainModel(
   return end;
 }
 
+/** Trains the logistic baseline; the run is complete without it, so a failure is only a warning. */
+async function trainBaseline(
+  {
+    experiment: { data: options, seed },
+    options: { baseline = true, threads, portable },
+    peers,
+    signal,
+    ...session
+  }: Session,
+  { encoded, facts, train, valid, test }: EncodedData,
+): Promise<TrainResult['baseline']> {
+  const rows = test ?? valid;
+  if (!baseline || peers.size > 1 || rows === undefined) return undefined;
+  const { tasks, measured } = session.inputs;
+  const negativeRate = options.negativeSampling?.rate;
+  try {
+    return await trainLogistic({
+      tasks,
+      measured,
+      facts,
+      negativeRate,
+      seed,
+      train,
+      rows,
+      split: test === undefined ? 'valid' : 'test',
+      fields: encoded.fields,
+      device: 'cpu',
+      threads,
+      portable,
+      signal,
+    });
+  } catch (error) {
+    signal.throwIfAborted();
+    session.warn(`no logistic baseline: ${error instanceof Error ? error.message : String(error)}`);
+    return undefined;
+  }
+}
+
 function createLoopOptions(
   { experiment: { training, seed }, observer, signal, warn, inputs }: Session,
   { log, state }: OpenRun,
@@ -259,7 +328,7 @@ function createLoopOptions(
       program,
       training,
       seed,
-      trainingSteps: training.epochs * epochSteps,
+      trainingLength: { steps: training.epochs * epochSteps, stepsPerEpoch: epochSteps },
       terms: graph.terms,
       stateOf: state.of,
     }),
@@ -298,7 +367,7 @@ function createMeasure(
 function openTrainingCheckpointer(
   { experiment: { checkpoints }, config, peers, inputs, warn }: Session,
   run: OpenRun,
-  { encoded }: EncodedData,
+  { encoded, counters }: TrainingData,
   { program }: CompiledModel,
   loop: LoopState,
 ): Promise<Checkpointer> {
@@ -314,6 +383,7 @@ function openTrainingCheckpointer(
         sections: run.state.sections(),
         fitted: encoded.fitted,
         config,
+        counters,
       }),
     },
     warn,
@@ -323,11 +393,11 @@ function openTrainingCheckpointer(
 function finishRun(
   { experiment: { name, model, seed, training } }: Session,
   { log }: OpenRun,
-  { policy, loop, metrics }: Progress,
+  { policy, loop, metrics, baseline }: Progress,
   end: TrainResult['end'],
 ): Promise<TrainResult> {
   const { monitor } = training;
-  return log.end({ end, name, model: model.name, seed, monitor, metrics, rejectedRows: policy.count }, loop);
+  return log.end({ end, name, model: model.name, seed, monitor, metrics, baseline, rejectedRows: policy.count }, loop);
 }
 
 /** Saves an interrupted or diverged run; returns the result of an interrupted one and rethrows any other error. */

@@ -29,7 +29,7 @@ export const adatt = defineBottom({
       })
       .prefault({})
       .describe('Experts of each level'),
-    gate: gateOptions(false),
+    gate: gateOptions,
     residualExperts: z
       .boolean()
       .default(true)

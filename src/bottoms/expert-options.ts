@@ -6,20 +6,15 @@ import type { ValidationIssue } from '../core/component.js';
 /** Options of an expert. */
 export const expertOptions = mlpOptions.extend({ hidden: mlpOptions.shape.hidden.default([16]) });
 
-/**
- * Creates the options of a gate and its input.
- * @param batchNorm default: true in torch-rechub, mostly false in papers
- */
-export function gateOptions(batchNorm: boolean) {
-  return z
-    .strictObject({
-      batchNorm: z.boolean().default(batchNorm).describe("Whether to apply batch norm before the gate's softmax"),
-      input: inputOption('gates read; default: the input of their experts'),
-    })
-    .prefault({})
-    .describe('Gate: linear layer, optional batch norm, softmax over experts');
-}
-export type GateOptions = z.output<ReturnType<typeof gateOptions>>;
+/** Options of a gate and its input. */
+export const gateOptions = z
+  .strictObject({
+    batchNorm: z.boolean().default(false).describe("Whether to apply batch norm before the gate's softmax"),
+    input: inputOption('gates read; default: the input of their experts'),
+  })
+  .prefault({})
+  .describe('Gate: linear layer, optional batch norm, softmax over experts');
+export type GateOptions = z.output<typeof gateOptions>;
 
 /** Requires at least one layer: without one, all experts would equal the input. */
 export function* checkExperts({ experts }: { readonly experts: MlpOptions }): Generator<ValidationIssue> {

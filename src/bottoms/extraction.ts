@@ -17,7 +17,7 @@ export function extractionOptions() {
       })
       .prefault({})
       .describe('Experts of each level'),
-    gate: gateOptions(true),
+    gate: gateOptions,
   };
 }
 

@@ -35,6 +35,10 @@ export const home = defineBottom({
     experts: expertOptions
       .extend({
         activation: expertOptions.shape.activation.unwrap().default('swish').describe('Activation after each layer'),
+        batchNorm: expertOptions.shape.batchNorm
+          .unwrap()
+          .default(true)
+          .describe('Whether to apply batch norm between a layer and its activation'),
         shared: count('Number of experts shared by all tasks, on both levels'),
         perCategory: count('Number of experts per category, on both levels'),
         perTask: count('Number of experts per task'),
@@ -53,7 +57,7 @@ export const home = defineBottom({
       .prefault({})
       .describe("Feature gate of each expert's input"),
     selfGate: z.boolean().default(true).describe("Whether a task's own experts are added through a gate of their own"),
-    gate: gateOptions(false),
+    gate: gateOptions,
   }),
   check: checkExperts,
 

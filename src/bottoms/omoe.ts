@@ -16,7 +16,7 @@ export const omoe = defineBottom({
       .extend({ count: z.int().min(1).max(1024).default(8).describe('Number of experts') })
       .prefault({})
       .describe('Shared experts'),
-    gate: gateOptions(true),
+    gate: gateOptions,
   }),
   check: checkExperts,
 

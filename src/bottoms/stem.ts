@@ -30,7 +30,7 @@ export const stem = defineBottom({
       })
       .prefault({})
       .describe('Experts of each level'),
-    gate: gateOptions(false),
+    gate: gateOptions,
     stopGradient: z.boolean().default(true).describe('Whether gradients of a task stop at the experts of other tasks'),
   }),
   check: checkExperts,

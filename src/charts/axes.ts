@@ -91,8 +91,13 @@ export function buildAxes({
     );
   const right = width - EDGE - halfWidth(ends.at(-1));
   const columns = columnScale([left, right]);
-  const across = grid === 'x' ? [] : rows.ticks.map(({ at }) => `M${pixels(left)},${pixels(at)}H${pixels(right)}`);
-  const upright = grid === 'y' ? [] : columns.ticks.map(({ at }) => `M${pixels(at)},${pixels(top)}V${pixels(bottom)}`);
+  const isLabeled = ({ text }: Tick): boolean => text !== '';
+  const across =
+    grid === 'x' ? [] : rows.ticks.filter(isLabeled).map(({ at }) => `M${pixels(left)},${pixels(at)}H${pixels(right)}`);
+  const upright =
+    grid === 'y'
+      ? []
+      : columns.ticks.filter(isLabeled).map(({ at }) => `M${pixels(at)},${pixels(top)}V${pixels(bottom)}`);
   const marks = columns.ticks.map(({ at }) => `M${pixels(at)},${pixels(bottom)}v4`);
   const baseline = `M${pixels(left)},${pixels(bottom)}H${pixels(right)}`;
   const rowLabels = thinTicks(rows.ticks, () => LABEL).map(

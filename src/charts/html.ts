@@ -52,3 +52,8 @@ export function renderTable(
   const body = html`<tbody>${rows.map(line)}</tbody>`;
   return html`<div class="wide"><table class="${kind}">${head}${body}</table></div>`;
 }
+
+/** Renders content that is folded under a summary. */
+export function renderDetails(summary: string, content: Html): Html {
+  return html`<details><summary>${summary}</summary>${content}</details>`;
+}

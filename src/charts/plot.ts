@@ -1,4 +1,4 @@
-import { buildAxes, truncateName, pixels, type Axis } from './axes.js';
+import { buildAxes, truncateName, pixels, renderPath, type Axis } from './axes.js';
 import { html, type Html } from './html.js';
 import {
   barMark,
@@ -71,7 +71,9 @@ export function linePlot({
     ]),
     ...marked.map(({ series: s, ...place }) => pointMarks(axes, [place], { color: getColor(s), radius: 5.4, ring: 2 })),
   ]);
-  return renderWithLegend(title, chart, series.length > 1 ? series.map(({ name }) => name) : []);
+  // A series without points keeps its color but is not in the legend.
+  const names = series.map(({ name, points: all }) => (all.length > 0 ? name : undefined));
+  return renderWithLegend(title, chart, series.length > 1 ? names : []);
 }
 
 /** Collects the values along each axis, including intervals. */
@@ -101,6 +103,8 @@ export interface BarPlot {
     readonly name: string;
     readonly value: number;
     readonly series?: number;
+    /** Ends of an interval. */ readonly low?: number | null;
+    readonly high?: number | null;
     /** Value of a reference tick. */ readonly tick?: number;
   }[];
   /** Names of the series, if bars of several are grouped. */
@@ -114,7 +118,7 @@ export function barPlot({ title, axis, bars, series = [''], guide }: BarPlot): H
   // Compare full names: two names may look equal once truncated.
   const names = [...new Set(bars.map(({ name }) => name))];
   const step = BAR_STEP * (series.length + (series.length > 1 ? 0.5 : 0));
-  const values = bars.flatMap(({ value, tick = 0 }) => [value, tick]);
+  const values = bars.flatMap(({ value, tick = 0, low, high }) => [value, tick, low ?? 0, high ?? 0]);
   const axes = buildAxes({
     width: WIDTH,
     x: { ...axis, values: [0, guide ?? 0, ...values] },
@@ -141,6 +145,14 @@ export function barPlot({ title, axis, bars, series = [''], guide }: BarPlot): H
         ? []
         : [verticalLine(tick, getTop(name, s) + 1, getTop(name, s) + BAR_STEP - 1, html`stroke-width="2"`)],
     ),
+    renderPath(
+      bars.flatMap(({ name, series: s = 0, low, high }) =>
+        low == null || high == null
+          ? []
+          : [`M${pixels(axes.x(low))},${pixels(getTop(name, s) + BAR_STEP / 2)}H${pixels(axes.x(high))}`],
+      ),
+      html`stroke="var(--ink)"`,
+    ),
     ...(guide === undefined
       ? []
       : [verticalLine(guide, axes.top, axes.bottom, html`stroke-dasharray="${GUIDE.join(' ')}"`)]),
@@ -148,12 +160,11 @@ export function barPlot({ title, axis, bars, series = [''], guide }: BarPlot): H
   return renderWithLegend(title, chart, series.length > 1 ? series : []);
 }
 
-function renderWithLegend(title: string, chart: Html, series: readonly string[]): Html {
-  return renderFigure(
-    title,
-    chart,
-    series.map((name, s) => ({ name: truncateName(name), color: getColor(s), dash: getDash(s) })),
+function renderWithLegend(title: string, chart: Html, series: readonly (string | undefined)[]): Html {
+  const legend = series.flatMap((name, s) =>
+    name === undefined ? [] : [{ name: truncateName(name), color: getColor(s), dash: getDash(s) }],
   );
+  return renderFigure(title, chart, legend);
 }
 
 /** Renders a chart with title and legend; kind `wide` keeps its size and scrolls. */

@@ -30,36 +30,56 @@ export const STYLE = `
   --c1: #6aa9f4; --c2: #f0944d; --c3: #55c492; --c4: #cf8fe0; --c5: #ef7ea7; --c6: #d3bb4e;
   --r1: #fde725; --r2: #5ec962; --r3: #21918c; --r4: #31688e; --r5: #5b4a9a; } }
 * { box-sizing: border-box; }
-body { margin: 0 auto; padding: 1rem clamp(0.75rem, 3vw, 2rem) 3rem; max-width: 84rem;
-  background: var(--paper); color: var(--ink); font: 15px/1.5 system-ui, sans-serif; }
-h1 { font-size: 1.5rem; line-height: 1.2; margin: 0.5rem 0; overflow-wrap: anywhere; }
-h2 { font-size: 1.15rem; margin: 2.25rem 0 0.25rem; padding-top: 0.75rem; border-top: 1px solid var(--grid); }
+body { margin: 0 auto; padding: 1.25rem clamp(0.75rem, 3vw, 2rem) 4rem; max-width: 80rem; background: var(--paper);
+  color: var(--ink); font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, Helvetica, Arial, sans-serif; }
+h1 { font-size: 1.5rem; line-height: 1.2; margin: 0; letter-spacing: -0.01em; overflow-wrap: anywhere; }
+h2 { font-size: 1.15rem; line-height: 1.3; margin: 0; }
+section { margin-top: 2rem; padding-top: 1.25rem; border-top: 1px solid var(--grid); }
 p { margin: 0.25rem 0 0.75rem; max-width: 48rem; overflow-wrap: anywhere; }
-.about, .note, figcaption, nav { color: var(--muted); }
-.note { font-size: 0.85rem; }
-nav { display: flex; flex-wrap: wrap; gap: 0.25rem 1rem; font-size: 0.9rem; }
-a { color: var(--c1); }
+li { overflow-wrap: anywhere; }
+.about, .note, figcaption, nav, small { color: var(--muted); }
+.about, .note { font-size: 0.88rem; } .note { margin: 0.25rem 0; }
+.alert { padding: 0.6rem 0.8rem; border-left: 4px solid var(--c5); background: var(--card); border-radius: 4px; }
+.better { color: var(--c3); } .worse { color: var(--c5); } .answer .better, .answer .worse { font-weight: 600; }
+nav { display: flex; flex-wrap: wrap; gap: 0.1rem 1rem; margin-top: 0.75rem; font-size: 0.88rem; }
+a { color: var(--c1); text-decoration-color: color-mix(in srgb, currentColor 35%, transparent); }
 dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(8.5rem, 1fr)); gap: 0.5rem; margin: 1rem 0; }
 dl div { background: var(--card); border-radius: 6px; padding: 0.5rem 0.75rem; min-width: 0; }
 dl div:last-child { grid-column: 1 / -1; }
 dt { color: var(--muted); font-size: 0.8rem; overflow-wrap: anywhere; }
 dd { margin: 0; font-size: 1.05rem; font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
-.charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 19rem), 1fr)); gap: 0.75rem;
-  margin: 0.75rem 0; align-items: start; }
-.side-by-side { display: flex; flex-wrap: wrap; gap: 0.75rem; align-items: flex-start; margin: 0.75rem 0; }
-.side-by-side figure { flex: 0 1 22rem; } .side-by-side .wide { flex: 0 1 auto; } .side-by-side > div { min-width: 0; }
-figure { margin: 0; padding: 0.6rem 0.6rem 0.5rem; background: var(--card); border-radius: 6px; min-width: 0; }
-figcaption { font-size: 0.9rem; font-weight: 600; overflow-wrap: anywhere; }
-.chart svg { display: block; width: 100%; max-width: 25rem; height: auto; }
+.answer { display: flex; flex-wrap: wrap; align-items: flex-end; gap: 0.25rem 2rem; margin: 0.75rem 0 1rem; }
+.answer p { margin: 0; color: var(--muted); } .answer ul { margin: 0; padding: 0; list-style: none; }
+.answer strong { display: block; color: var(--ink); font-size: 2.4rem; line-height: 1.15; letter-spacing: -0.02em; }
+.answer p, .answer li { font-variant-numeric: tabular-nums; }
+.charts, .tables { display: grid; gap: 0.75rem; margin: 0.75rem 0; align-items: start; }
+.tables { align-items: stretch; }
+.charts { grid-template-columns: repeat(auto-fill, minmax(min(100%, 20rem), 1fr)); }
+.tables { grid-template-columns: repeat(auto-fill, minmax(min(100%, 22rem), 1fr)); }
+.side-by-side { display: flex; flex-wrap: wrap; gap: 0.75rem 2rem; align-items: flex-start; margin: 0.75rem 0; }
+.side-by-side figure { flex: 0 1 24rem; } .side-by-side .wide { flex: 0 1 auto; } .side-by-side > div { min-width: 0; }
+figure { margin: 0; padding: 0.7rem 0.8rem 0.6rem; background: var(--card); border-radius: 8px; min-width: 0; }
+figcaption { font-size: 0.9rem; font-weight: 600; color: var(--ink); overflow-wrap: anywhere; }
+figcaption small { font-weight: 400; }
+.chart svg { display: block; width: 100%; max-width: 27rem; height: auto; margin-top: 0.3rem; }
 .legend { display: flex; flex-wrap: wrap; gap: 0 0.9rem; font-size: 0.8rem; color: var(--muted); }
 .legend span { display: inline-flex; align-items: center; gap: 0.35rem; overflow-wrap: anywhere; }
 .swatch { width: 18px; flex: none; }
-.wide { overflow-x: auto; max-width: 100%; margin: 0.5rem 0; }
+details { margin: 0.75rem 0; } summary { cursor: pointer; color: var(--c1); font-size: 0.88rem; padding: 0.25rem 0; }
+.wide { overflow-x: auto; max-width: 100%; margin: 0.4rem 0; }
 table { border-collapse: collapse; font-size: 0.88rem; font-variant-numeric: tabular-nums; }
 th, td { padding: 0.25rem 0.7rem; border-bottom: 1px solid var(--grid); text-align: right;
   white-space: nowrap; vertical-align: top; }
-thead th { color: var(--muted); font-weight: 600; }
-th:first-child { text-align: left; padding-left: 0; font-weight: 600; }
+tbody tr:last-child > * { border-bottom: 0; }
+thead th { color: var(--muted); font-weight: 400; font-size: 0.8rem; vertical-align: bottom; }
+th:first-child { position: sticky; left: 0; background: var(--paper); text-align: left; padding-left: 0;
+  font-weight: 600; }
+td:last-child, th:last-child { padding-right: 0; } th small { font-weight: 400; }
+figure table { width: 100%; } figure th, figure td { padding: 0.25rem 0.4rem; white-space: normal; }
+figure th:first-child { background: var(--card); overflow-wrap: anywhere; min-width: 3.4rem; padding-left: 0; }
+td small, td .half { display: block; font-size: 0.76rem; line-height: 1.35; } td span { white-space: nowrap; }
+.half { color: var(--muted); font-weight: 400; } td small .half { font-size: 1em; }
+@media (max-width: 30rem) { th, td { padding: 0.25rem 0.4rem; } }
 .texts td, .texts thead th { text-align: left; white-space: normal; overflow-wrap: anywhere;
   min-width: 6rem; max-width: 40rem; }
 .texts tbody th { font-weight: 400; }

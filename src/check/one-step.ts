@@ -61,7 +61,7 @@ export async function oneStep(
       program,
       training,
       seed,
-      trainingSteps: training.epochs,
+      trainingLength: { steps: training.epochs, stepsPerEpoch: 1 },
       terms: plan.graph.terms,
       stateOf: (_, first) => first(),
     });

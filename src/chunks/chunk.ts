@@ -38,6 +38,7 @@ const [KEPT, REFUSED, EXCLUDED] = [0, 1, 2];
 export class ChunkRows {
   readonly #states: Uint8Array;
   readonly #problems = new Map<number, RowProblem>();
+  readonly #computed = new Map<string, { readonly column: Column; readonly sources: readonly string[] }>();
   /** Rows by the reason of their exclusion. */
   readonly excluded = new Map<string, number>();
   #numKept: number;
@@ -71,9 +72,14 @@ export class ChunkRows {
 
   /** @throws Error if the chunk lacks a column, which is a bug */
   column(name: string): Column {
-    const found = this.chunk.columns.get(name);
+    const found = this.#computed.get(name)?.column ?? this.chunk.columns.get(name);
     if (found === undefined) throw new Error(`the chunk has no column '${name}'`);
     return found;
+  }
+
+  /** Adds a column that is computed from others, which problems name in its place. */
+  addComputed(name: string, column: Column, sources: readonly string[]): void {
+    this.#computed.set(name, { column, sources });
   }
 
   /**
@@ -85,7 +91,8 @@ export class ChunkRows {
     if (this.#states[row] !== KEPT) return;
     this.#states[row] = REFUSED;
     this.#numKept--;
-    this.#problems.set(row, { columns, error });
+    const data = columns?.flatMap((name) => this.#computed.get(name)?.sources ?? name);
+    this.#problems.set(row, { columns: data, error });
   }
 
   /** Calls `read` for each kept row; a row for which it throws an InvalidValueError is refused for these columns. */

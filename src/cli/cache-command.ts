@@ -100,7 +100,9 @@ function cachesBelow(folder: string, depth: number): readonly string[] {
     (each) => each.isDirectory() && isSearched(each.name),
   );
   // A directory that data.cache names holds the entries itself.
-  const own = below.some(({ name }) => /\.(?:fitted|rows|local)-[0-9a-f]{12}-[0-9a-f]{8}$/.test(name)) ? [folder] : [];
+  const own = below.some(({ name }) => /\.(?:fitted|rows|local|counters)-[0-9a-f]{12}-[0-9a-f]{8}$/.test(name))
+    ? [folder]
+    : [];
   return own.length > 0 || depth === 0 ? own : below.flatMap(({ name }) => cachesBelow(join(folder, name), depth - 1));
 }
 
@@ -115,6 +117,7 @@ function formatEntry({ bytes: size, entry, state, isUsed, lastUsedMs }: CachedFo
     fitted: 'vocabularies and scales of',
     rows: 'encoded rows of',
     local: 'partly encoded rows of',
+    counters: 'counters of',
     stream: 'bytes of a',
   };
   const description = entry === undefined ? 'incomplete' : `${kinds[entry.kind]} ${shownPath(entry.source)}`;

@@ -102,6 +102,8 @@ async function findEntries(path: string): Promise<readonly CachedFolder[]> {
 
 const isConfig = (path: string): boolean => /\.ya?ml$/.test(path);
 
+const ROWS = { rows: 'encoded', local: 'partly encoded', counters: 'counted' } as const;
+
 function formatEntry({ path, bytes, entry, rows, state }: CachedFolder): string {
   const description =
     entry === undefined
@@ -110,7 +112,7 @@ function formatEntry({ path, bytes, entry, rows, state }: CachedFolder): string 
         ? `vocabularies and scales of ${entry.source}`
         : entry.kind === 'stream'
           ? 'bytes of a stream'
-          : `${count(rows ?? 0)} ${entry.kind === 'local' ? 'partly encoded' : 'encoded'} rows of ${entry.source}`;
+          : `${count(rows ?? 0)} ${ROWS[entry.kind]} rows of ${entry.source}`;
   return `${state.padEnd(13)} ${megabytes(bytes).padStart(12)}  ${description}\n${' '.repeat(28)}${path}`;
 }
 

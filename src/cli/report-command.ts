@@ -1,18 +1,35 @@
 import { EXIT_CODES } from '../core/errors.js';
-import { report } from '../report.js';
+import { report, type ReportOptions } from '../report.js';
+import { shareLine } from './format.js';
 import { createOutput } from './output.js';
+import { runUntilSignal } from './signals.js';
 
-export interface ReportArguments {
-  readonly runs: readonly string[];
-  readonly out: string | undefined;
+export interface ReportArguments
+  extends
+    Pick<ReportOptions, 'runs' | 'out'>,
+    Pick<NonNullable<ReportOptions['predict']>, 'limit' | 'verifyData' | 'device' | 'threads'> {
+  /** Whether to compare recorded metrics, without predicting rows again. */
+  readonly isRecorded: boolean;
   readonly json: boolean;
 }
 
 /** Runs `mtl report` and prints the path of the page. Returns the exit code. */
-export async function runReport({ runs, out, json }: ReportArguments): Promise<number> {
-  const { screen, result } = createOutput(json);
-  const path = await report({ runs, out });
-  screen.print(`written to ${path}`);
-  result({ runs, report: path });
-  return EXIT_CODES.done;
+export async function runReport({ runs, out, isRecorded, json, ...options }: ReportArguments): Promise<number> {
+  const { screen, warn, result } = createOutput(json);
+  return runUntilSignal(
+    (signal) => warn(`${signal}: stopping`),
+    async ({ signal }) => {
+      const predict = {
+        ...options,
+        onWarning: warn,
+        onProgress: ({ what, share }: { readonly what: string; readonly share: number }) =>
+          screen.live(() => shareLine(what, share)),
+        signal,
+      };
+      const path = await report({ runs, out, predict: isRecorded ? undefined : predict });
+      screen.print(`written to ${path}`);
+      result({ runs, report: path });
+      return EXIT_CODES.done;
+    },
+  );
 }

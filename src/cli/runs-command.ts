@@ -218,6 +218,8 @@ function formatTable(runs: readonly ShownRun[], sort: string | undefined, screen
   const requested = [...new Set([...(sort === undefined || Object.hasOwn(FIELDS, sort) ? [] : [sort]), ...monitors])];
   const metrics = (requested.length > 0 ? requested : firstMetrics(runs)).slice(0, 4);
   const hasBottoms = runs.some(({ bottom }) => bottom !== null);
+  // The baseline's value of the first metric.
+  const baselines = [...new Set(runs.flatMap(({ baseline }) => baseline?.name ?? []))];
   const hasChannels = runs.some(({ channels }) => channels.length > 0);
   const rows = runs.map((run) => [
     run.run,
@@ -228,6 +230,7 @@ function formatTable(runs: readonly ShownRun[], sort: string | undefined, screen
     run.state === 'running' ? (run.leftMs === null ? '?' : `${duration(run.leftMs)} left`) : duration(run.elapsedMs),
     run.bestEpoch === null ? '-' : String(run.bestEpoch),
     ...metrics.map((metric) => getMetric(run, metric)?.toFixed(4) ?? '-'),
+    ...baselines.map((name) => (run.baseline?.name === name ? formatBaseline(run.baseline, metrics[0]) : '-')),
     ...(hasChannels ? [run.channels.join(', ') || '-'] : []),
   ]);
   return table(
@@ -240,11 +243,17 @@ function formatTable(runs: readonly ShownRun[], sort: string | undefined, screen
       'time',
       'best epoch',
       ...metrics,
+      ...baselines,
       ...(hasChannels ? ['channel'] : []),
     ],
     rows,
     screen,
   );
+}
+
+function formatBaseline({ split, metrics }: NonNullable<ListedRun['baseline']>, metric: string | undefined): string {
+  const values = flattenMetrics({ metrics: { [split]: metrics } });
+  return (metric === undefined ? undefined : (values[metric] ?? values[`${split}.${metric}`]))?.toFixed(4) ?? '-';
 }
 
 /** Selects the first reported metric of each output, for runs without a monitor. */
@@ -259,11 +268,12 @@ function firstMetrics(runs: readonly ListedRun[]): readonly string[] {
 }
 
 function formatCsv(runs: readonly ShownRun[]): string {
-  const rows = runs.map(({ metrics, changes, channels, ...run }) => ({
+  const rows = runs.map(({ metrics, changes, channels, baseline, ...run }) => ({
     ...run,
     changes: changes.join(' '),
     channels: channels.join(' '),
     ...flattenMetrics({ metrics }),
+    ...(baseline !== null && flattenMetrics({ metrics: { [`${baseline.name} ${baseline.split}`]: baseline.metrics } })),
   })) as readonly Record<string, string | number | null>[];
   const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))];
   return csvText([columns, ...rows.map((row) => columns.map((column) => row[column] ?? ''))]);

@@ -27,6 +27,8 @@ export interface TrainArguments {
   readonly runDir: string | undefined;
   readonly resume: string | undefined;
   readonly verifyData: boolean;
+  /** Whether to train a logistic baseline. */
+  readonly baseline: boolean;
   /** Whether to write report.html at the end. */
   readonly report: boolean;
   readonly level: LogLevel;
@@ -43,6 +45,7 @@ export async function runTrain({
   runDir,
   resume,
   verifyData,
+  baseline,
   report,
   level,
   json,
@@ -71,6 +74,7 @@ export async function runTrain({
             runDir,
             resume,
             verifyData,
+            baseline,
             overrides: set,
             signal: stop.signal,
           },
@@ -89,6 +93,7 @@ export async function runTrain({
 
       peers.end();
       const { run, end, bestEpoch, bestStep, metrics, rejectedRows, numSkippedBatches } = trained;
+      const { baseline: simple } = trained;
       if (numSkippedBatches > 0)
         warn(
           `${count(numSkippedBatches)} batches were skipped because their loss was not finite; log.jsonl lists them`,
@@ -108,6 +113,11 @@ export async function runTrain({
             `${count(bestStep)}\n${reportTable('test', metrics['test'], screen)}`,
         );
       }
+      if (simple !== undefined)
+        screen.print(
+          `${screen.bold(`${simple.name} baseline`)}, trained on ${count(simple.rows)} rows\n` +
+            reportTable(simple.split, simple.metrics, screen),
+        );
       screen.print(`run directory ${run}`);
       if (report && peers.rank === 0) await writeReport(run, loaded!.experiment, screen.print, warn);
       if (!json) screen.print(nextCommands(run, loaded!.experiment.data));
@@ -129,7 +139,7 @@ function rejectTwoRuns(resume: string | undefined, others: Readonly<Record<strin
 }
 
 /** Writes the report of a completed run. A failure only prints a warning: the run itself is complete. */
-async function writeReport(
+export async function writeReport(
   run: string,
   experiment: LoadedConfig['experiment'],
   print: (text: string) => void,

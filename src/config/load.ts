@@ -5,6 +5,7 @@ import { systemCode, UserError, userError, type Problem } from '../core/errors.j
 import { SPLITS } from '../data/options.js';
 import { STDIN } from '../data/readers/data-stream.js';
 import { isThere } from '../data/sources/find-files.js';
+import { resolveInitialVectors } from '../features/embedded.js';
 import { checkRegularFile } from '../io/regular-file.js';
 import { crossChecks, experimentSchema, type Experiment } from './experiment.js';
 import { inheritTables } from './inherit-tables.js';
@@ -134,9 +135,14 @@ function withFiles(
   found: readonly Problem[],
   directory: string,
 ): Omit<ConfigReading, 'source'> {
-  const { data, initFrom, runs, ...others } = validSections;
+  const { data, features, initFrom, runs, ...others } = validSections;
+  const groups = Object.entries(features ?? {}).map(([name, group]) => [
+    name,
+    resolveInitialVectors(group, (file) => resolvePath(file, directory)),
+  ]);
   const sections = {
     ...validSections,
+    ...(features !== undefined && { features: Object.fromEntries(groups) as typeof features }),
     ...(runs !== undefined && { runs: resolve(directory, runs) }),
     ...(initFrom !== undefined && {
       initFrom: { ...initFrom, checkpoint: resolvePath(initFrom.checkpoint, directory) },

@@ -159,7 +159,20 @@ export function startScalingFit(spec: ScalingSpec): ScalingFit | undefined {
 
 /** Returns the scaling function for fitted statistics. */
 export function buildScale(spec: ScalingSpec, fitted: unknown): Scale {
-  return inTurn(scaleSteps(spec, fitted).map(applyStep));
+  return applySteps(scaleSteps(spec, fitted));
+}
+
+/** Returns the function that applies steps in order. */
+export function applySteps(steps: readonly ScaleStep[]): Scale {
+  return inTurn(steps.map(applyStep));
+}
+
+/** Returns the inverse of `applySteps`. */
+export function invertSteps(steps: readonly ScaleStep[]): Scale {
+  const inverses = steps
+    .toReversed()
+    .map((step): Scale => (step.kind === 'log1p' ? Math.expm1 : (value) => value * step.divide + step.subtract));
+  return inTurn(inverses);
 }
 
 /** Returns the steps of the scaling function. */

@@ -3,6 +3,7 @@ import { columnName, conditionSchema, limitSchema } from '../core/conditions.js'
 import { readDate } from '../text/dates.js';
 import { cellShape } from '../features/cells.js';
 import type { ValidationIssue } from '../core/component.js';
+import { checkCounters, countersOptions } from './counter-options.js';
 import { dialectShape } from './dialect.js';
 import { samplingOptions } from './sampling-options.js';
 
@@ -72,6 +73,7 @@ export const dataOptions = z
     ...dialectShape,
     ...cellShape,
     negativeSampling: samplingOptions.optional(),
+    counters: countersOptions.optional(),
     cache: path.optional().describe('Directory of the encoded-row cache; default: .mtl next to the data'),
     onBadRow: z
       .enum(['error', 'skip'])
@@ -95,7 +97,9 @@ export function splitFilesOf({ train, valid, test, source, split }: DataOptions)
 }
 
 /** Yields the issues of keys that conflict. */
-export function* checkData({ train, valid, test, source, split }: DataOptions): Generator<ValidationIssue> {
+export function* checkData({ train, valid, test, source, split, counters }: DataOptions): Generator<ValidationIssue> {
+  if (counters !== undefined)
+    for (const { path, message } of checkCounters(counters)) yield { path: ['counters', ...path], message };
   if (source === undefined) {
     if (train === undefined)
       yield { path: ['train'], message: 'is missing; set it to a path or a list of paths, or set source and split' };

@@ -28,15 +28,20 @@ const BATCH_ROWS = 1 << 13;
 /** A chunk, its file, and the number of its first line. */
 interface NumberedChunk {
   readonly chunk: Chunk;
+  /** Share of its file that was read. */
+  readonly progress: number;
   /** Number of its file, from 0. */
   readonly file: number;
   readonly line: number;
 }
 
-/** Reads the chunks of files, one file after the other. */
-async function* readChunks(
+/**
+ * Reads the chunks of files, one file after the other.
+ * @throws UserError (data) for a file that cannot be read, after the rows before it
+ */
+export async function* readChunks(
   sources: readonly RowSource[],
-  onShare: (share: number, source: RowSource) => void,
+  onShare: (share: number, source: RowSource) => void = () => undefined,
 ): AsyncGenerator<NumberedChunk> {
   let cutter: { readonly of: FileColumns; readonly cutLines: CutLines } | undefined;
   for (const [file, source] of sources.entries()) {
@@ -48,7 +53,7 @@ async function* readChunks(
     for await (const piece of csv.pieces()) {
       if ('failure' in piece) throw piece.failure(line);
       for (const chunk of 'bytes' in piece ? cutter.cutLines(piece) : [piece]) {
-        yield { chunk, file, line };
+        yield { chunk, progress: piece.progress, file, line };
         line += chunk.numLines;
       }
       onShare((file + piece.progress) / sources.length, source);

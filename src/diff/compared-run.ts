@@ -4,15 +4,16 @@ import { wallClockMs } from '../system/clock.js';
 import { changedKeys } from '../config/changed-keys.js';
 import { isSameContent, type Fingerprint } from '../data/readers/fingerprint.js';
 import type { DataState } from '../data/sources/data-state.js';
+import { hasStoredRows } from '../evaluation/stored-rows.js';
 import { findCheckpoint } from '../runs/find-checkpoint.js';
 import { ENVIRONMENT } from '../runs/init-from.js';
 import { describeRun, type ListedRun } from '../runs/run-list.js';
 import { SOURCE } from '../runs/run-log.js';
-import { shownPath } from '../runs/runs-root.js';
+import { followRunLink, runPath, shownPath } from '../runs/runs-root.js';
 
 /** A run as described by its files, and the checkpoint that represents it. */
 export interface ComparedRun {
-  /** Directory of the checkpoint. */
+  /** Directory of the checkpoint, or of the run if it has stored predictions. */
   readonly folder: string;
   /** Undefined for a checkpoint outside a run. */
   readonly run: ListedRun | undefined;
@@ -31,12 +32,14 @@ export interface DifferingKey {
 export type IsSame = boolean | null;
 
 /**
- * Finds a run's best checkpoint, or the named checkpoint, and its run.
+ * Finds a run's best checkpoint, or the named checkpoint, and its run; or a run with stored predictions.
  * @throws UserError (checkpoint) if there is none
  */
 export function findCompared(path: string): ComparedRun {
-  const folder = findCheckpoint(path);
-  const run = dirname(dirname(folder));
+  const named = followRunLink(runPath(path));
+  const isStored = hasStoredRows(named);
+  const folder = isStored ? named : findCheckpoint(path);
+  const run = isStored ? named : dirname(dirname(folder));
   if (!existsSync(join(run, SOURCE))) return { folder, run: undefined, environment: {} };
   return { folder, run: describeRun(run, wallClockMs()), environment: readEnvironment(run) };
 }

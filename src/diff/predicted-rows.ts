@@ -33,7 +33,7 @@ export async function predictRows({
   onShare,
 }: PredictOptions): Promise<Pick<Collector, 'blocks' | 'keys'>> {
   const collector = createCollector(outputs, measuring);
-  const isSampled = drawing(limit, dataset.rows, randomStream(0, 'diff rows'));
+  const isSampled = createRowSampler(limit, dataset.rows);
   let numSeen = 0;
   await program.averaged(async () => {
     for await (const { batch } of dataset.batches(batchRows)) {
@@ -54,6 +54,11 @@ export async function predictRows({
     }
   });
   return collector;
+}
+
+/** Returns a function to call per row, which returns whether it is sampled: the same rows for every model. */
+export function createRowSampler(limit: number, rows: number): () => boolean {
+  return drawing(limit, rows, randomStream(0, 'diff rows'));
 }
 
 /** Selects labels and keys of some rows of a batch. */

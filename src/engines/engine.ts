@@ -1,6 +1,7 @@
 import type { Batch } from '../core/batch.js';
 import type { InputLayout, TableSpec } from '../tables/layout.js';
 import type { Graph } from '../graph/graph.js';
+import type { Optimizer } from '../optimizers/optimizer.js';
 import type { DenseOptimizerSpec, EmbeddingOptimizerSpec } from '../optimizers/optimizers.js';
 import type { ProcessGroup } from '../core/process-group.js';
 import type { HostTensor } from '../core/tensor.js';
@@ -266,4 +267,9 @@ export function tableOptimizer(
   { isWide }: Pick<TableSpec, 'isWide'>,
 ): EmbeddingOptimizerSpec {
   return isWide === true ? wide : embeddings;
+}
+
+/** Returns an optimizer without state if a table is frozen. */
+export function withoutState(optimizer: Optimizer, { isFrozen }: Pick<TableSpec, 'isFrozen'>): Optimizer {
+  return isFrozen === true ? { ...optimizer, slots: [] } : optimizer;
 }

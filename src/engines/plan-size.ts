@@ -82,6 +82,7 @@ function countWeights(plan: Plan): Omit<PlanSize, 'activationBytes' | 'vocabular
 
 /** Counts the words of a table's optimizer state and EMA in this process. */
 function stateWords(plan: Plan, table: TableSpec): number {
+  if (table.isFrozen === true) return 0;
   const slots = countSlotElements(optimizers.build(tableOptimizer(plan.optimizers, table)), table.width);
   return rowsHere(table.rows, plan) * (slots + (plan.step?.average === undefined ? 0 : averageWords(table.width)));
 }

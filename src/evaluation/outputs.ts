@@ -16,6 +16,14 @@ export interface Output {
   readonly calibrator?: Calibrator | undefined;
 }
 
+/** Suffix of a conditional output that is measured on all rows. */
+const ALL_ROWS = '_all';
+
+/** Returns whether an output is a conditional one of `names`, measured on all rows. */
+export function isOnAllRows(output: string, names: readonly string[]): boolean {
+  return output.endsWith(ALL_ROWS) && names.includes(output.slice(0, -ALL_ROWS.length));
+}
+
 /**
  * Lists the outputs of tasks: each task on its own rows. A task with `given` is also measured on all rows (`cvr_all`)
  * and as a joint probability (`ctcvr`), which papers often confuse.
@@ -26,7 +34,7 @@ export function listOutputs(tasks: readonly Task[]): readonly Output[] {
     const { label, mask, known, chainKnown } = taskColumns(task, tasks);
     const ownOutput: Output = { name, type, label, where: mask, factors: [name] };
     if (task.given === undefined || type === 'regression') return [ownOutput];
-    const everywhere: Output = { ...ownOutput, name: `${name}_all`, where: known };
+    const everywhere: Output = { ...ownOutput, name: `${name}${ALL_ROWS}`, where: known };
     const chain = findChain(task, tasks);
     if (chain === undefined) return [ownOutput, everywhere];
     return [

@@ -1,4 +1,5 @@
-import { createFloatReader, orderBits } from './ranked.js';
+import type { Chunk } from './chunk.js';
+import { createFloatReader, orderBits, rankClasses, type Ranked } from './ranked.js';
 import { sumColumn, type Scores } from './scores.js';
 
 /**
@@ -98,4 +99,30 @@ function toBin(prediction: number): number {
 /** Returns the prediction at the center of a bin. */
 export function computeBinCenter(bin: number): number {
   return 1 / (1 + Math.exp(-(bin + 0.5) / BINS_PER_UNIT));
+}
+
+/**
+ * Expands a histogram to its rows, each with the prediction at the center of its bin. Standard errors of these rows
+ * are within 1% of those of the original rows. Groups are lost.
+ * @param constant prediction of every row, in place of its own
+ */
+export function expandBins({ rows, at, negatives, truths }: ScoreBins, constant?: number): Scores {
+  function* chunks(): Generator<Chunk> {
+    for (const [i, bin] of at.entries())
+      for (const [label, numRows] of [negatives[i]!, truths[i]!].entries())
+        yield {
+          labels: new Float32Array(numRows).fill(label),
+          predictions: new Float32Array(numRows).fill(constant ?? computeBinCenter(bin)),
+        };
+  }
+  let ranked: Ranked | undefined;
+  const scores: Scores = {
+    rows,
+    ranked: () => (ranked ??= rankClasses(rows, scores)),
+    grouped(by) {
+      throw new Error(`a histogram has no column ${by}`);
+    },
+    [Symbol.iterator]: chunks,
+  };
+  return scores;
 }

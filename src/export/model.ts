@@ -40,7 +40,7 @@ export function getWeights({ weights }: Pick<ExportedModel, 'weights'>, name: st
 /** Describes the fields of a model's input as plain data, in input order, for callers that feed it. */
 function describeFields({ fields, layout }: Pick<ExportedModel, 'fields' | 'layout'>): readonly object[] {
   return fields.map((encoded, i) => {
-    const { columns, encodedAs, rule } = encoded;
+    const { columns, computed, encodedAs, rule } = encoded;
     const { field, ...source } = layout.columns[i]!;
     const wide = layout.columns.find((each) => each.isWide === true && each.field === field);
     const rows = 'table' in source ? { rows: layout.tables.find((table) => table.name === source.table)!.rows } : {};
@@ -52,6 +52,7 @@ function describeFields({ fields, layout }: Pick<ExportedModel, 'fields' | 'layo
       ...rows,
       ...(wide !== undefined &&
         'table' in wide && { wide: { table: wide.table, offset: wide.offset, width: wide.width } }),
+      ...(computed && { computed: computed.meaning }),
       ...(rule && { rule: ruleInJson(rule) }),
       ...(encoded.kind === 'bag' && { form: encoded.form }),
     };

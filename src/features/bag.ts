@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { OptionsOf, ValidationIssue } from '../core/component.js';
 import { POOLINGS } from '../tables/layout.js';
 import { checkEmbedded, embeddedField, embeddedOptions } from './embedded.js';
 import { defineFieldGroup } from './field-group.js';
@@ -8,6 +9,32 @@ import { quoted } from '../core/errors.js';
 const separator = z
   .string()
   .regex(/^[^0-9A-Za-z.+"\r\n-]$/u, 'a single character other than a letter, digit, dot, sign, quote or line break');
+
+/** Options for the format of lists in a value. */
+export const listOptions = {
+  separators: z
+    .strictObject({
+      items: separator.default('|').describe('Separator between items'),
+      weight: separator.default(':').describe('Separator between an item and its weight'),
+    })
+    .prefault({})
+    .describe('Separators between items, and between an item and its weight'),
+  format: z
+    .enum(['auto', 'separated', 'json'])
+    .default('auto')
+    .describe('Value format: separated items or a JSON list; auto detects JSON lists'),
+};
+
+/** Requires that items and their weights have different separators. */
+export function* checkSeparators({
+  separators: { items, weight },
+}: OptionsOf<typeof listOptions>): Generator<ValidationIssue> {
+  if (items === weight)
+    yield {
+      path: ['separators', 'weight'],
+      message: `expected a character other than the item separator, found ${quoted(weight)} for both`,
+    };
+}
 
 /** Fields with any number of weighted ids per row, such as items viewed, searched or bought before. */
 export const bag = defineFieldGroup({
@@ -19,17 +46,7 @@ export const bag = defineFieldGroup({
       .enum(POOLINGS)
       .default('mean')
       .describe('Pooling of weight × embedding: sum, mean (over Σ weight) or sqrtn (over √Σ weight²)'),
-    separators: z
-      .strictObject({
-        items: separator.default('|').describe('Separator between items'),
-        weight: separator.default(':').describe('Separator between an item and its weight'),
-      })
-      .prefault({})
-      .describe('Separators between items, and between an item and its weight'),
-    format: z
-      .enum(['auto', 'separated', 'json'])
-      .default('auto')
-      .describe('Value format: separated items or a JSON list; auto detects JSON lists'),
+    ...listOptions,
     maxItems: z
       .int()
       .min(1)
@@ -39,12 +56,7 @@ export const bag = defineFieldGroup({
 
   *check(options, names) {
     yield* checkEmbedded(options, names);
-    const { items, weight } = options.separators;
-    if (items === weight)
-      yield {
-        path: ['separators', 'weight'],
-        message: `expected a character other than the item separator, found ${quoted(weight)} for both`,
-      };
+    yield* checkSeparators(options);
   },
 
   build: (name, { separators, pooling, format, maxItems, ...embedded }) => [

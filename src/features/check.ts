@@ -21,7 +21,9 @@ export function* checkFeatures(
   labels: readonly string[],
 ): Generator<ValidationIssue> {
   if (Object.keys(groups).length === 0) yield { path: ['features'], message: 'expected at least one feature group' };
-  const placed = Object.entries(groups).flatMap(([group, spec]) => listEntries(group, featureTypes.build(spec)));
+  const placed = Object.entries(groups).flatMap(([group, spec]) =>
+    featureTypes.build(spec).map((field): Placed => ({ field, group, index: field.entry! })),
+  );
   const byName = new Map<string, Placed>();
   for (const { field, group, index } of placed) {
     const path = ['features', group, 'fields', index];
@@ -34,21 +36,6 @@ export function* checkFeatures(
     byName.set(field.name, { field, group, index });
   }
   for (const one of placed) if (one.field.owner !== one.field.name) yield* checkShared(one, byName, groups[one.group]!);
-}
-
-/**
- * Assigns each field of a group to its entry in the list: fields of the same entry are adjacent and read the same
- * columns.
- */
-function listEntries(group: string, fields: readonly Field[]): readonly Placed[] {
-  let index = -1;
-  let names = new Set<string>();
-  return fields.map((field, i): Placed => {
-    const isNext = field.columns.join() !== fields[i - 1]?.columns.join() || names.has(field.name);
-    if (isNext) [index, names] = [index + 1, new Set()];
-    names.add(field.name);
-    return { field, group, index };
-  });
 }
 
 function formatName({ name, columns }: Field): string {

@@ -10,11 +10,11 @@ export function withCells(field: Field, cells: CellOptions): Field {
   return { ...field, cells, meaning: `${field.meaning}, cells ${JSON.stringify(cells)}` };
 }
 
-/** Adds cleaning to a fit. Items of bags and elements of vectors are already clean. */
+/** Adds cleaning to a fit. Items of bags, elements of vectors and computed numbers are already clean. */
 export function cleanFit(fit: Fit, field: Field): Fit {
   const { cells = {} } = field;
   const clean = createCleaner(cells);
-  if (clean === undefined || takesLists(field)) return fit;
+  if (clean === undefined || takesLists(field) || field.computed !== undefined) return fit;
   return {
     ...fit,
     check: (text) => fit.check(cleanCells(text, clean)),
@@ -27,7 +27,7 @@ export function cleanFit(fit: Fit, field: Field): Fit {
 export function cleanEncoder(encoder: Encoder, field: Field): Encoder {
   const { cells = {} } = field;
   const clean = createCleaner(cells);
-  if (clean === undefined) return encoder;
+  if (clean === undefined || field.computed !== undefined) return encoder;
   const rule = encoder.rule && { ...encoder.rule, clean: cells };
   if (takesLists(field)) return { ...encoder, rule };
   return {

@@ -87,8 +87,10 @@ export const cross = defineColumnGroup(
     },
   },
   {
-    key: 'columns',
-    schema: crossed.describe('Columns combined into one field'),
+    keys: { columns: crossed.describe('Columns combined into one field') },
+    // The schema guarantees its type.
+    read: ({ columns }) => columns as string[],
+    plain: crossed.describe('Columns combined into one field'),
     expected: 'expected a list of columns to combine, as in fields: [[user, item]], or a map with columns',
   },
 );

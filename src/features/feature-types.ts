@@ -35,11 +35,14 @@ export function fieldsOf(groups: readonly FeatureSpec[], cells: CellOptions = {}
   });
 }
 
-/** Returns the options of a group and of its fields that may affect encoded values: all except the embedding width. */
+/** Options of a table, which do not affect encoded values. */
+const TABLE_OPTIONS = ['width', 'initFrom'];
+
+/** Returns the options of a group and of its fields that may affect encoded values: all except those of the table. */
 export function encodingOptions(group: FeatureSpec): Readonly<Record<string, unknown>> {
-  const options = Object.entries(group).filter(([key]) => key !== 'width');
+  const options = Object.entries(group).filter(([key]) => !TABLE_OPTIONS.includes(key));
   return Object.fromEntries(
-    options.map(([key, value]) => [key, key === 'fields' ? entriesWithout(group.fields, 'width') : value]),
+    options.map(([key, value]) => [key, key === 'fields' ? entriesWithout(group.fields, TABLE_OPTIONS) : value]),
   );
 }
 
@@ -96,7 +99,12 @@ export function computeLayout(
   });
   const tables = fields
     .filter((field) => hasTable(field) && field.owner === field.name)
-    .map(({ name, rows = 0, width }) => ({ name, rows, width }));
+    .map(({ name, rows = 0, width, initFrom }) => ({
+      name,
+      rows,
+      width,
+      ...(initFrom?.trainable === false && { isFrozen: true as const }),
+    }));
   const features = withEmbeddingParts({ width, columns, tables }, embeddingParts?.length ?? 1);
   return wide === undefined ? features : withWidePart(features, wide);
 }

@@ -1,6 +1,8 @@
 import type { Cast } from '../chunks/casts.js';
+import type { Computed } from './computed.js';
 import type { Items } from '../chunks/column.js';
 import type { CellOptions } from './cells.js';
+import type { InitialVectors } from './init-from.js';
 import type { Pooling } from '../tables/layout.js';
 import type { CellRule, VectorRule } from './cell-rule.js';
 
@@ -116,12 +118,16 @@ export interface Grown {
 
 export { CELL_SEPARATOR } from '../chunks/column.js';
 
-/** Format of a bag: separators, maximum number of items (largest weights), and whether weights may be negative. */
-export interface BagForm {
+/** Format of lists in a value: the separators of items and weights. */
+export interface ListForm {
   /** Whether values may or must be JSON lists; `auto` treats bracketed values as JSON. */
   readonly format: 'auto' | 'separated' | 'json';
   readonly items: string;
   readonly weight: string;
+}
+
+/** Format of a bag, its maximum number of items (largest weights), and whether weights may be negative. */
+export interface BagForm extends ListForm {
   readonly maxItems: number | undefined;
   readonly negative: 'taken' | 'refused';
 }
@@ -150,6 +156,12 @@ export type Field = Encoding & {
   readonly width: number;
   /** Cleaning of its values. */
   readonly cells?: CellOptions;
+  /** How a number is computed from the columns, which is read in their place; default: the columns are read. */
+  readonly computed?: Computed;
+  /** Index of its entry in the `fields` of its group. */
+  readonly entry?: number;
+  /** Pretrained vectors of its table, if it owns one. */
+  readonly initFrom?: InitialVectors;
   /** Field whose table and encoding it uses: itself, or the one that it shares with. */
   readonly owner: string;
 } & (

@@ -7,15 +7,25 @@ import type { Field } from './feature.js';
 /** A field with its own options. */
 type FieldEntry = Readonly<Record<string, unknown>>;
 
-/** Key and schema of the column in a field with its own options. */
+/** How a field names its column, or its columns. */
 interface EntryColumn<Column> {
-  readonly key: string;
-  readonly schema: z.ZodType<Column>;
+  /** Keys of a map that name them; a field with options of its own is such a map. */
+  readonly keys: z.ZodRawShape;
+  /** Returns the column that a map with valid keys names. */
+  read(entry: FieldEntry): Column;
+  /** Schema of a field without options of its own; default: every field is a map. */
+  readonly plain?: z.ZodType<Column>;
   /** Error message if a field matches neither form. */
   readonly expected?: string;
+  readonly describe?: string;
 }
 
-const oneColumn: EntryColumn<string> = { key: 'name', schema: columnName.describe('Column of the data') };
+const oneColumn: EntryColumn<string> = {
+  keys: { name: columnName.describe('Column of the data') },
+  // The schema guarantees its type.
+  read: ({ name }) => name as string,
+  plain: columnName.describe('Column of the data'),
+};
 
 /** A feature type whose groups list fields. Options may be set per group, or per field. */
 export interface FieldGroup<Name extends string, Shape extends z.ZodRawShape, Column> {
@@ -37,7 +47,7 @@ interface GroupOptions<Column> extends CellOptions {
 }
 
 /** Schema of a group: options, and fields with optional overrides. */
-type GroupShape<Shape extends z.ZodRawShape, Column> = Shape &
+export type GroupShape<Shape extends z.ZodRawShape, Column> = Shape &
   typeof cellShape & { readonly fields: z.ZodType<readonly (Column | FieldEntry)[]> };
 
 /** Creates a feature type whose fields have one column each. */
@@ -62,7 +72,7 @@ export function defineColumnGroup<const Name extends string, Shape extends z.Zod
     options.fields.map((each) => {
       if (!isEntry(each)) return { of: each, entry: undefined, options: options as unknown as OptionsOf<Shape> };
       const shared = Object.fromEntries(Object.entries(options).filter(([key]) => !isReplaced(key, each)));
-      return { of: each[column.key] as Column, entry: each, options: { ...shared, ...each } as OptionsOf<Shape> };
+      return { of: column.read(each), entry: each, options: { ...shared, ...each } as OptionsOf<Shape> };
     });
 
   const part = {
@@ -73,11 +83,12 @@ export function defineColumnGroup<const Name extends string, Shape extends z.Zod
       const own = Object.fromEntries(
         Object.entries(shape).map(([key, schema]) => [key, optional(schema as z.ZodType)]),
       );
-      const entry = z.strictObject({ [column.key]: column.schema, ...own });
+      const entry = z.strictObject({ ...column.keys, ...own });
+      const form = Object.keys(column.keys).map((key) => `${key}: …, `);
       const fields = z
-        .array(z.union([column.schema, entry], column.expected))
+        .array(column.plain === undefined ? entry : z.union([column.plain, entry], column.expected))
         .min(1)
-        .describe(`Columns of the data; a map sets options for one, as in { ${column.key}: …, … }`);
+        .describe(column.describe ?? `Columns of the data; a map sets options for one, as in { ${form.join('')}… }`);
       return { fields, ...shape };
     },
 
@@ -97,19 +108,19 @@ export function defineColumnGroup<const Name extends string, Shape extends z.Zod
     },
 
     build: (options: GroupOptions<Column>) =>
-      listColumns(options).flatMap(({ of, entry = {}, options: all }) => {
-        const cells = joinCells(options, entry);
-        return group.build(of, all).map((field): Field => ({ ...field, cells }));
+      listColumns(options).flatMap(({ of, entry: own = {}, options: all }, entry) => {
+        const cells = joinCells(options, own);
+        return group.build(of, all).map((field): Field => ({ ...field, cells, entry }));
       }),
   };
   // TypeScript cannot express a shape with an additional key.
   return part as unknown as Component<Name, GroupShape<Shape, Column>, [], readonly Field[]>;
 }
 
-/** Removes an option from every field that sets it. */
-export function entriesWithout(fields: readonly unknown[], key: string): readonly unknown[] {
+/** Removes some options from every field that sets them. */
+export function entriesWithout(fields: readonly unknown[], keys: readonly string[]): readonly unknown[] {
   return fields.map((each) =>
-    isEntry(each) ? Object.fromEntries(Object.entries(each).filter(([option]) => option !== key)) : each,
+    isEntry(each) ? Object.fromEntries(Object.entries(each).filter(([option]) => !keys.includes(option))) : each,
   );
 }
 

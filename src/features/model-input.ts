@@ -9,26 +9,22 @@ export interface ModelInput {
 }
 
 /**
- * Lists the distinct columns of some fields. A field with only this column determines its type; combined columns accept
- * any string.
+ * Lists the distinct columns of some fields. A field with only this column determines its type, else a computation that
+ * reads it; combined columns accept any string.
  */
 export function listInputs(fields: readonly EncodedField[]): readonly ModelInput[] {
   const types = new Map<string, ModelInput['holds']>();
-  const byWidth = [...fields].sort((a, b) => a.columns.length - b.columns.length);
-  for (const field of byWidth) {
-    const { columns, direct } = field;
-    const holds =
-      columns.length > 1
-        ? 'text'
-        : takesLists(field)
-          ? field.kind
-          : direct?.cell === 'id'
-            ? 'id'
-            : direct?.cell === 'number'
-              ? 'number'
-              : 'text';
-    for (const name of columns) if (!types.has(name)) types.set(name, holds);
-  }
+  const isAlone = ({ columns, computed }: EncodedField): boolean => columns.length === 1 && computed === undefined;
+  for (const field of [...fields.filter(isAlone), ...fields.filter((field) => !isAlone(field))])
+    for (const { name, holds } of field.computed?.sources ?? field.columns.map((name) => inputOf(name, field)))
+      if (!types.has(name)) types.set(name, holds);
   const names = [...new Set(fields.flatMap(({ columns }) => columns))];
   return names.map((name) => ({ name, holds: types.get(name)! }));
+}
+
+function inputOf(name: string, field: EncodedField): ModelInput {
+  const { columns, direct } = field;
+  if (columns.length > 1) return { name, holds: 'text' };
+  if (takesLists(field)) return { name, holds: field.kind };
+  return { name, holds: direct?.cell === 'id' || direct?.cell === 'number' ? direct.cell : 'text' };
 }

@@ -27,7 +27,7 @@ const LATEST = LATEST_SECONDS * 1000;
 
 // ISO 8601: extended format, or basic for a date; the time after T or a space, with or without a zone.
 const ISO =
-  /^(\d{4})(?:-(\d\d)-(\d\d)|(\d\d)(\d\d))(?:[T ](\d\d)(?::?(\d\d)(?::?(\d\d)(?:[.,]\d+)?)?)? ?(Z|UTC|[+-]\d\d(?::?\d\d)?)?)?$/;
+  /^(\d{4})(?:-(\d\d)-(\d\d)|(\d\d)(\d\d))(?:[T ](\d\d)(?::?(\d\d)(?::?(\d\d)(?:[.,](\d+))?)?)? ?(Z|UTC|[+-]\d\d(?::?\d\d)?)?)?$/;
 
 const NO_DATE = new BadValue('a date such as 2026-11-30, or a date and time such as 2026-11-30T18:05:00');
 const BAD_DATE = new BadValue('an existing date and time');
@@ -57,7 +57,7 @@ const IS_A_NUMBER = (unit: TimeFormat): BadValue =>
 export function wallClockReader(format: TimeFormat, timeZone: string): (text: string) => WallClock {
   const offsetAt = zoneOffsets(timeZone);
   const read =
-    format === 'iso' ? (text: string) => readIso(text, offsetAt) : (text: string) => readCount(text, format, offsetAt);
+    format === 'iso' ? (text: string) => readIso(text, offsetAt) : (text: string) => readSince(text, format, offsetAt);
   // The parts of one value are requested one after the other.
   let last: { readonly text: string; readonly shown: WallClock } | undefined;
   return (text) => {
@@ -78,7 +78,27 @@ export function isTimeZone(name: string): boolean {
 
 const OFFSET = /^[+-]\d\d(?::?\d\d)?$/;
 
-function readIso(text: string, offsetAt: (instant: number) => number): WallClock {
+/**
+ * Creates a function from a value to milliseconds since 1970. A time without a zone is UTC, and a date is midnight.
+ * @returns a function that throws InvalidValueError
+ */
+export function instantReader(format: TimeFormat): (text: string) => number {
+  if (format !== 'iso') return (text) => readCount(text, format);
+  return (text) => {
+    const { written, zone = '' } = parseIso(text);
+    return written - parseOffset(zone);
+  };
+}
+
+/** A time as it is written. */
+interface WrittenTime {
+  /** Milliseconds since 1970 if its zone is UTC. */
+  readonly written: number;
+  readonly hasTime: boolean;
+  readonly zone: string | undefined;
+}
+
+function parseIso(text: string): WrittenTime {
   const found = ISO.exec(text);
   if (found === null)
     throw /^\d{10}$/.test(text)
@@ -86,18 +106,29 @@ function readIso(text: string, offsetAt: (instant: number) => number): WallClock
       : /^\d{13}$/.test(text)
         ? IS_A_NUMBER('milliseconds')
         : NO_DATE;
-  const [, year, month = found[4], day = found[5], , , hour, minute = '0', second = '0', zone] = found;
+  const [, year, month = found[4], day = found[5], , , hour, minute = '0', second = '0', fraction = '', zone] = found;
   const midnight = utc(Number(year), Number(month), Number(day));
-  if (hour === undefined) return shown(midnight, false);
+  if (hour === undefined) return { written: midnight, hasTime: false, zone };
   // Accepts a leap second, which computer clocks do not show.
   if (Number(hour) > 23 || Number(minute) > 59 || Number(second) > 60) throw BAD_DATE;
-  const written = midnight + Number(hour) * HOUR + Number(minute) * MINUTE + Math.min(59, Number(second)) * 1000;
-  if (zone === undefined) return shown(written, true);
+  const seconds = Math.min(59, Number(second)) + Number(`0.${fraction}`);
+  return { written: midnight + Number(hour) * HOUR + Number(minute) * MINUTE + seconds * 1000, hasTime: true, zone };
+}
+
+function readIso(text: string, offsetAt: (instant: number) => number): WallClock {
+  const { written, hasTime, zone } = parseIso(text);
+  if (zone === undefined) return shown(written, hasTime);
   const instant = written - parseOffset(zone);
+  return shown(instant + offsetAt(instant), hasTime);
+}
+
+function readSince(text: string, unit: Exclude<TimeFormat, 'iso'>, offsetAt: (instant: number) => number): WallClock {
+  const instant = readCount(text, unit);
   return shown(instant + offsetAt(instant), true);
 }
 
-function readCount(text: string, unit: Exclude<TimeFormat, 'iso'>, offsetAt: (instant: number) => number): WallClock {
+/** Parses a count since 1970; returns milliseconds. */
+function readCount(text: string, unit: Exclude<TimeFormat, 'iso'>): number {
   let count: number;
   try {
     count = parseNumber(text);
@@ -108,7 +139,7 @@ function readCount(text: string, unit: Exclude<TimeFormat, 'iso'>, offsetAt: (in
   if (unit === 'milliseconds' && count >= FIRST_LIKE_SECONDS && count < LAST_LIKE_SECONDS) throw IS_SECONDS;
   const instant = unit === 'seconds' ? count * 1000 : count;
   if (Math.abs(instant) >= LATEST) throw BAD_DATE;
-  return shown(instant + offsetAt(instant), true);
+  return instant;
 }
 
 /**

@@ -7,7 +7,7 @@ export const mlpOptions = z.strictObject({
   hidden: z.array(z.int().min(1).max(65_536)).max(64).describe('Layer widths, input side first'),
   activation: z.enum(ACTIVATIONS).default('relu').describe('Activation after each layer'),
   dropout: z.number().min(0).lt(1).default(0).describe('Dropout probability after each activation'),
-  batchNorm: z.boolean().default(true).describe('Whether to apply batch norm between a layer and its activation'),
+  batchNorm: z.boolean().default(false).describe('Whether to apply batch norm between a layer and its activation'),
 });
 export type MlpOptions = z.output<typeof mlpOptions>;
 

@@ -1,7 +1,9 @@
 import { listTasks, type Experiment } from '../config/experiment.js';
 import { rowFormatOf, type RowFormat } from '../data/rows/row-format.js';
 import { checkSharedData } from '../data/sources/streams.js';
-import { openData, type OpenedData, type OpenSource } from '../data/sources/splits.js';
+import { CounterPass } from '../data/sources/counter-pass.js';
+import type { OpenSource } from '../data/sources/open-source.js';
+import { openData, type OpenedData } from '../data/sources/splits.js';
 import { measureOutputs, type MeasuredOutputs } from '../evaluation/measured-outputs.js';
 import { computeLayout } from '../features/feature-types.js';
 import type { EncodedField } from '../features/feature.js';
@@ -24,6 +26,7 @@ export interface RowsPlan {
 /** The opened data of a run, and its initial weights. */
 export interface RunInputs extends RowsPlan {
   readonly sources: OpenedData;
+  readonly counters: CounterPass | undefined;
   readonly start: Start;
 }
 
@@ -53,8 +56,9 @@ export async function openInputs(
   const rows = planRows(experiment);
   const { peers = SINGLE_PROCESS } = options;
   if (peers.size > 1) checkSharedData(experiment.data);
-  const sources = await openData(experiment.data, rows.format, options.open);
-  return { ...rows, sources, start: createStart(experiment, rows.format.fields, peers) };
+  const counters = CounterPass.of(experiment.data);
+  const sources = await openData(experiment.data, rows.format, options.open, counters);
+  return { ...rows, sources, counters, start: createStart(experiment, rows.format.fields, peers) };
 }
 
 /**

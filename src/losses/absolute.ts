@@ -8,6 +8,7 @@ export const absolute = defineLoss({
   taskTypes: ['regression'],
   outputKind: 'number',
   takesScaling: true,
+  treeObjective: 'regression_l1',
   build: () => ({
     outputs: 1,
     predict: (_, out) => out,

@@ -18,6 +18,7 @@ export const crossEntropy = defineLoss({
   outputKind: 'logit',
   range: { atLeast: 0, atMost: 1 },
   takesScaling: false,
+  treeObjective: 'cross_entropy',
 
   build({ smoothing }) {
     const smoothed = (g: GraphBuilder, label: Value): Value =>

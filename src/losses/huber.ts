@@ -18,6 +18,7 @@ export const huber = defineLoss({
   taskTypes: ['regression'],
   outputKind: 'number',
   takesScaling: true,
+  treeObjective: 'huber',
   build: ({ delta }) => ({
     outputs: 1,
     predict: (_, out) => out,

@@ -48,6 +48,8 @@ export interface LossPart<Name extends string, Shape extends z.ZodRawShape> exte
   readonly range?: LabelRange;
   /** Whether labels may be scaled; false if their magnitude has a meaning. */
   readonly takesScaling: boolean;
+  /** Objective of LightGBM that corresponds to the loss of a regression; default: squared error. */
+  readonly treeObjective?: string;
 }
 
 /** Declares a loss; the identity function, for type inference. */

@@ -12,6 +12,7 @@ export const poisson = defineLoss({
   outputKind: 'number',
   range: { atLeast: 0 },
   takesScaling: false,
+  treeObjective: 'poisson',
   build: () => ({
     outputs: 1,
     predict: (g, out) => g.map(out, 'exp'),

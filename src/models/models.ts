@@ -10,8 +10,9 @@ import type { Value } from '../graph/operations.js';
 import { rootTasks, taskColumns, type LabelFacts, type LabelSum, type Task } from '../core/tasks.js';
 import { computeBiasInit, computePositiveWeight, type BiasInit } from './bias-init.js';
 import { scaleLabels, unscalePredictions } from './label-scaling.js';
-import type { ModelTask } from './model.js';
-import { buildWidePart, wideOption, wideSums } from './wide.js';
+import { linearHeads } from './linear.js';
+import type { ModelContext, ModelOutput, ModelTask } from './model.js';
+import { buildWidePart, wideOption, wideSums, type WideOption } from './wide.js';
 import * as all from './all.js';
 
 const { names, parts, partOf, build, schemaWith } = registry(all);
@@ -64,16 +65,35 @@ export function buildModel(
   spec: ModelSpec,
   inputLayout: ModelInput,
   tasks: readonly Task[],
-  { lossWeights = {}, negativeRate = 1, sums, scales = new Map(), biasInit = 'random' }: GraphOptions = {},
+  options: GraphOptions = {},
+): Graph {
+  return buildWith((context) => models.build(spec, context), spec.wide, inputLayout, tasks, options);
+}
+
+/**
+ * Builds a linear model per task: a weight per id and per number, and a bias.
+ * @param inputLayout numbers and vectors, and the lookups of a wide part
+ */
+export function buildLinearModel(inputLayout: ModelInput, tasks: readonly Task[], options: GraphOptions): Graph {
+  return buildWith(linearHeads, true, inputLayout, tasks, options);
+}
+
+function buildWith(
+  build: (context: ModelContext) => ModelOutput,
+  wideSpec: WideOption,
+  inputLayout: ModelInput,
+  tasks: readonly Task[],
+  { lossWeights = {}, negativeRate = 1, sums, scales = new Map(), biasInit = 'random' }: GraphOptions,
 ): Graph {
   const g = new GraphBuilder();
   const fields = inputLayout.columns.filter(({ isWide }) => isWide !== true);
   const featureWidth = fields.reduce((sum, { width }) => sum + width, 0);
   const lookups = lookUp(g, inputLayout.columns);
-  const input = featureWidth === lookups.width ? lookups : g.slice(lookups, 0, featureWidth);
+  const isWhole = featureWidth === 0 || featureWidth === lookups.width;
+  const input = isWhole ? lookups : g.slice(lookups, 0, featureWidth);
   const wide = wideSums(
     g,
-    spec.wide,
+    wideSpec,
     tasks,
     featureWidth === lookups.width ? undefined : g.slice(lookups, featureWidth, lookups.width - featureWidth),
     { input, fields },
@@ -131,7 +151,7 @@ export function buildModel(
       },
     };
   });
-  const output = models.build(spec, { g, input, fields, tasks: modelTasks });
+  const output = build({ g, input, fields, tasks: modelTasks });
   const terms = output.terms.map((term) =>
     Object.hasOwn(lossWeights, term.name) ? { ...term, weight: term.weight * lossWeights[term.name]! } : term,
   );

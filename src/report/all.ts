@@ -1,29 +1,29 @@
-import { configSection } from './config-section.js';
 import { calibration } from './calibration.js';
+import { configSection } from './config-section.js';
 import { curves } from './curves.js';
+import { drivers } from './drivers.js';
 import { experts } from './experts.js';
 import { funnel } from './funnel.js';
-import { lift } from './lift.js';
+import { oovSection } from './oov-section.js';
 import { ranking } from './ranking.js';
-import { scores } from './scores.js';
+import { results } from './results.js';
 import type { Section } from './section.js';
 import { segments } from './segments.js';
 import { speed } from './speed.js';
-import { oovSection } from './oov-section.js';
 import { warnings } from './warnings.js';
 
-/** The sections of a report, in the order of the page. */
+/** The sections of a report, in the order of the page: the answer, its causes, its errors, then details. */
 export const sections: readonly Section[] = [
-  warnings,
-  scores,
+  results,
+  drivers,
+  segments,
+  calibration,
+  funnel,
   curves,
   ranking,
-  calibration,
-  segments,
-  lift,
-  funnel,
   experts,
   oovSection,
   speed,
   configSection,
+  warnings,
 ];

@@ -6,118 +6,72 @@ type Points = Series['points'];
 /** Maximum number of points per curve: a line of 270 pixels shows no more. */
 const MAX_POINTS = 200;
 
-/** Cumulative counts from the highest bin down, starting with no bin: entry `i` counts the rows in the top `i` bins. */
-interface Cumulative {
-  readonly rows: Float64Array;
-  readonly positives: Float64Array;
-  readonly negatives: Float64Array;
-}
-
-/** Cache: four curves share the same counts. */
-const cached = new WeakMap<ScoreBins, Cumulative>();
-
-// Plain loops here and below: a page is drawn once, in code that V8 has not optimized.
-function accumulate(bins: ScoreBins): Cumulative {
-  const known = cached.get(bins);
-  if (known !== undefined) return known;
-  const { length } = bins.at;
-  const [rows, positives, negatives] = [
-    new Float64Array(length + 1),
-    new Float64Array(length + 1),
-    new Float64Array(length + 1),
-  ];
-  for (let i = 0; i < length; i++) {
-    const bin = length - 1 - i;
-    negatives[i + 1] = negatives[i]! + bins.negatives[bin]!;
-    positives[i + 1] = positives[i]! + bins.truths[bin]!;
-    rows[i + 1] = negatives[i + 1]! + positives[i + 1]!;
-  }
-  const all = { rows, positives, negatives };
-  cached.set(bins, all);
-  return all;
-}
-
-/** Divides every element by `divisor`. */
-function divide(numbers: Float64Array, divisor: number): Float64Array {
-  const shares = new Float64Array(numbers.length);
-  for (let i = 0; i < shares.length; i++) shares[i] = numbers[i]! / divisor;
-  return shares;
-}
-
-/** Computes the ROC curve: false positive rate as x, true positive rate as y. */
-export function rocPoints(bins: ScoreBins): Points {
-  const numNegatives = bins.rows - bins.positives;
-  if (bins.positives === 0 || numNegatives === 0) return [];
-  const { positives, negatives } = accumulate(bins);
-  return thin(divide(negatives, numNegatives), divide(positives, bins.positives));
+/** Counts of the rows with the highest predictions. */
+interface TopRows {
+  readonly rows: number;
+  readonly positives: number;
+  readonly negatives: number;
 }
 
 /** Minimum number of rows for a rate: with fewer, it is noise. */
 const MIN_ROWS = 20;
 
+/** Computes the ROC curve: false positive rate as x, true positive rate as y. */
+export function rocPoints(bins: ScoreBins): Points {
+  const numNegatives = bins.rows - bins.positives;
+  if (numNegatives === 0) return [];
+  return trace(bins, 0, ({ positives, negatives }) => [negatives / numNegatives, positives / bins.positives]);
+}
+
 /** Computes the precision-recall curve: recall as x, precision as y. */
 export function precisionPoints(bins: ScoreBins): Points {
-  if (bins.positives === 0) return [];
-  const { rates, positives } = fromRows(MIN_ROWS, bins);
-  return thin(divide(positives, bins.positives), rates);
+  return trace(bins, MIN_ROWS, ({ rows, positives }) => [positives / bins.positives, positives / rows]);
 }
 
 /** Computes the lift over the top share of rows: x from `minShare` to 1, y relative to the rate of all rows. */
 export function liftPoints(bins: ScoreBins, minShare: number): Points {
-  if (bins.positives === 0) return [];
-  const { rates, rows } = fromRows(Math.max(MIN_ROWS, minShare * bins.rows), bins);
-  const shares = divide(rows, bins.rows);
-  const lifts = divide(rates, bins.positives / bins.rows);
-  // Thin in the coordinates of the axes: x is logarithmic.
-  const logs = new Float64Array(shares.length);
-  let maxLift = 0;
-  for (let i = 0; i < logs.length; i++) {
-    logs[i] = Math.log(shares[i]!);
-    if (lifts[i]! > maxLift) maxLift = lifts[i]!;
-  }
-  return thin(shares, lifts, divide(logs, Math.log(minShare)), divide(lifts, maxLift));
+  const rate = bins.positives / bins.rows;
+  const lift = ({ rows, positives }: TopRows): readonly [number, number] => [rows / bins.rows, positives / rows / rate];
+  // Points are thinned in the coordinates of the axes: x is logarithmic.
+  return trace(bins, Math.max(MIN_ROWS, minShare * bins.rows), lift, (x) => Math.log(x) / Math.log(minShare));
 }
 
 /** Computes the gain curve: the share of all positives within the top share of rows. */
 export function gainPoints(bins: ScoreBins): Points {
-  if (bins.positives === 0) return [];
-  const { rows, positives } = accumulate(bins);
-  return thin(divide(rows, bins.rows), divide(positives, bins.positives));
-}
-
-/** Returns the cumulative counts from `minRows` rows on, with the rate of positives. */
-function fromRows(
-  minRows: number,
-  bins: ScoreBins,
-): Pick<Cumulative, 'rows' | 'positives'> & { readonly rates: Float64Array } {
-  const all = accumulate(bins);
-  let first = 0;
-  while (first < all.rows.length && all.rows[first]! < minRows) first++;
-  const [rows, positives] = [all.rows.subarray(first), all.positives.subarray(first)];
-  const rates = new Float64Array(rows.length);
-  for (let i = 0; i < rates.length; i++) rates[i] = positives[i]! / rows[i]!;
-  return { rows, positives, rates };
+  return trace(bins, 0, ({ rows, positives }) => [rows / bins.rows, positives / bins.positives]);
 }
 
 /**
- * Keeps points at least a pixel apart, and the first and the last.
- * @param placedX position along the axis, as a share of its length
- * @param placedY position along the axis, as a share of its length
+ * Computes a curve over the top rows, from `minRows` rows on, bin by bin from the highest prediction down. Keeps points
+ * at least a pixel apart, and the first and the last. Without positives, there is no curve.
+ * @param place position of x along the axis, as a share of its length
  */
-function thin(x: Float64Array, y: Float64Array, placedX = x, placedY = y): Points {
-  const points: Points[number][] = [];
-  let [lastX, lastY] = [NaN, NaN];
-  for (let i = 0; i < x.length; i++) {
-    const currentX = placedX[i]!;
-    const currentY = placedY[i]!;
-    // NaN compares false, so the first point is kept.
-    if (Math.abs(currentX - lastX) < 1 / MAX_POINTS && Math.abs(currentY - lastY) < 1 / MAX_POINTS && i < x.length - 1)
-      continue;
-    points.push({ x: x[i]!, y: y[i]! });
-    lastX = currentX;
-    lastY = currentY;
+function trace(
+  { at, negatives, truths, positives: numPositives }: ScoreBins,
+  minRows: number,
+  compute: (top: TopRows) => readonly [x: number, y: number],
+  place = (x: number): number => x,
+): Points {
+  const all: Points[number][] = [];
+  const top = { rows: 0, positives: 0, negatives: 0 };
+  for (let bin = at.length; bin >= 0 && numPositives > 0; bin--) {
+    top.negatives += negatives[bin] ?? 0;
+    top.positives += truths[bin] ?? 0;
+    top.rows = top.negatives + top.positives;
+    const [x, y] = compute(top);
+    if (top.rows >= minRows) all.push({ x, y });
   }
-  return points;
+  const height = all.reduce((max, { y }) => Math.max(max, y), 0);
+  let last: Points[number] | undefined;
+  return all.filter((point, i) => {
+    const isNear =
+      last !== undefined &&
+      Math.abs(place(point.x) - place(last.x)) < 1 / MAX_POINTS &&
+      Math.abs(point.y - last.y) < height / MAX_POINTS;
+    if (isNear && i < all.length - 1) return false;
+    last = point;
+    return true;
+  });
 }
 
 /** Quantile of the standard normal distribution for a 95% interval. */

@@ -1,37 +1,27 @@
-import { html, type Html } from '../charts/html.js';
+import type { Html } from '../charts/html.js';
 import { linePlot, type Series } from '../charts/plot.js';
-import { collectKeys, type ReportedRun } from './reported-run.js';
-import { isCount, withoutSegments } from './scores.js';
+import { drawFamilies, MAX_DOTS } from './by-output.js';
+import { collectKeys, collectOutputs, type ReportedRun } from './reported-run.js';
 import type { Section } from './section.js';
 
 const STEP = { title: 'steps', format: '~s' } as const;
-/** Maximum number of metric charts; the first metrics win. */
-const MAX_CURVES = 24;
 
-/** Losses, metrics, learning rates, loss weights and gradient norms by step. */
+/** Validation metrics, losses, learning rates, loss weights and gradient norms by step. */
 export const curves: Section = {
   title: 'Training',
   about: 'Losses and validation metrics by step. A ring marks the best epoch.',
-  draw(runs) {
-    const groups = [[...losses(runs), ...rates(runs)], metrics(runs)].filter((charts) => charts.length > 0);
-    return groups.length === 0 ? undefined : html`${groups.map((charts) => html`<div class="charts">${charts}</div>`)}`;
-  },
+  draw: (runs) => metrics(runs, [...losses(runs), ...rates(runs)]),
 };
 
 function losses(runs: readonly ReportedRun[]): readonly Html[] {
-  const [only, ...others] = runs;
-  const series: readonly Series[] =
-    only !== undefined && others.length === 0
-      ? collectLosses(only)
-      : runs.flatMap((run) =>
-          collectLosses(run)
-            .filter(({ name }) => name === 'train')
-            .map((line) => ({ ...line, name: run.name })),
-        );
-  const filled = series.filter(({ points }) => points.length > 0);
-  return filled.length === 0
-    ? []
-    : [linePlot({ title: 'loss', x: STEP, y: { title: 'loss' }, series: filled, points: isShort(filled) })];
+  const series = runs
+    .flatMap((run) =>
+      runs.length === 1 ? collectLosses(run) : [{ name: run.name, points: collectLosses(run)[0]!.points }],
+    )
+    .filter(({ points }) => points.length > 0);
+  const title = runs.length === 1 ? 'loss' : 'training loss';
+  const points = series.every(({ points: all }) => all.length <= MAX_DOTS);
+  return series.length === 0 ? [] : [linePlot({ title, x: STEP, y: { title: '' }, series, points })];
 }
 
 /** Collects training losses by logged step, or else by epoch, and validation losses. */
@@ -46,60 +36,45 @@ function collectLosses({ lines: { steps, milestones } }: ReportedRun): readonly 
   ];
 }
 
-function metrics(runs: readonly ReportedRun[]): readonly Html[] {
-  const reports = runs.map(({ lines: { milestones } }) =>
-    milestones.flatMap(({ epoch, step, isBest, valid }) =>
-      valid === undefined ? [] : [{ epoch, step, isBest, outputs: Object.fromEntries(withoutSegments(valid.metrics)) }],
-    ),
+/** Draws the metrics of the configs that were measured, on the validation set, followed by other charts. */
+function metrics(runs: readonly ReportedRun[], others: readonly Html[]): Html | undefined {
+  const reports = runs.flatMap(({ lines }) =>
+    lines.milestones.flatMap(({ valid }) => (valid === undefined ? [] : [valid.metrics])),
   );
-  const all = reports.flat().map(({ outputs }) => outputs);
-  const numbers = collectKeys(all.flatMap((outputs) => Object.values(outputs))).filter((metric) => !isCount(metric));
-  const candidates = numbers.flatMap((metric) => collectKeys(all).map((output) => ({ output, metric })));
-  const charts = candidates.map(({ output, metric }) => {
-    const series = reports.map((milestones, r) => ({
-      name: runs[r]!.name,
-      points: milestones.flatMap(({ step, outputs }) => {
-        const value = outputs[output]?.[metric];
-        return typeof value === 'number' ? [{ x: step, y: value }] : [];
-      }),
-    }));
-    const marked = reports.flatMap((milestones, r) =>
-      series[r]!.points.filter(({ x }) => x === milestones.findLast(({ isBest }) => isBest)?.step).map(({ x, y }) => ({
-        x,
-        y,
-        series: r,
-      })),
-    );
-    return { title: `${output}.${metric} on valid`, series, marked };
-  });
-  const drawn = charts.filter(({ series }) => series.some(({ points }) => points.length > 0)).slice(0, MAX_CURVES);
-  return drawn.map(({ title, series, marked }) =>
-    linePlot({ title, x: STEP, y: { title: '' }, series, marked, points: isShort(series) }),
+  const names = new Set(runs.flatMap(({ measures }) => measures.map(({ values: [{ name }] }) => name)));
+  return drawFamilies(
+    runs,
+    collectOutputs(reports),
+    [...names].map((metric) => ({
+      title: `${metric} on valid`,
+      x: STEP,
+      y: { title: '' },
+      getPoints: ({ lines: { milestones } }, output) =>
+        milestones.flatMap(({ step, valid }) => {
+          const value = valid?.metrics[output]?.[metric];
+          return typeof value === 'number' ? [{ x: step, y: value }] : [];
+        }),
+      getMark: ({ lines: { milestones } }) => milestones.findLast(({ isBest }) => isBest)?.step,
+    })),
+    others,
   );
 }
 
 /** Draws learning rates relative to the config, loss weights and gradient norms, if they change. */
 function rates(runs: readonly ReportedRun[]): readonly Html[] {
-  const only = runs.length === 1 ? runs[0]! : undefined;
-  if (only === undefined) return [];
-  const { steps } = only.lines;
-  const buildSeries = (values: readonly Readonly<Record<string, number>>[]): readonly Series[] =>
-    collectKeys(values).map((name) => ({
+  if (runs.length > 1) return [];
+  const { steps } = runs[0]!.lines;
+  const candidates: readonly { title: string; values: readonly Readonly<Record<string, number>>[] }[] = [
+    { title: 'learning rate, relative to the config', values: steps.map(({ lrFactors }) => lrFactors) },
+    { title: 'loss weights', values: steps.map(({ lossWeights }) => lossWeights) },
+    { title: 'gradient norms', values: steps.map(({ gradNorms = {} }) => gradNorms) },
+  ];
+  return candidates.flatMap(({ title, values }) => {
+    const series = collectKeys(values).map((name) => ({
       name,
       points: steps.map(({ step }, i) => ({ x: step, y: values[i]![name]! })),
     }));
-  const candidates = [
-    { title: 'learning rate, relative to the config', series: buildSeries(steps.map(({ lrFactors }) => lrFactors)) },
-    { title: 'loss weights', series: buildSeries(steps.map(({ lossWeights }) => lossWeights)) },
-    { title: 'gradient norms', series: buildSeries(steps.map(({ gradNorms = {} }) => gradNorms)) },
-  ];
-  const moving = candidates.filter(({ series }) =>
-    series.some(({ points }) => new Set(points.map(({ y }) => y)).size > 1),
-  );
-  return moving.map(({ title, series }) => linePlot({ title, x: STEP, y: { title: '' }, series }));
-}
-
-/** Whether the lines are short enough to show their points. */
-function isShort(series: readonly Series[]): boolean {
-  return series.every(({ points }) => points.length <= 30);
+    const isMoving = series.some(({ points }) => new Set(points.map(({ y }) => y)).size > 1);
+    return isMoving ? [linePlot({ title, x: STEP, y: { title: '' }, series })] : [];
+  });
 }

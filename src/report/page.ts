@@ -1,8 +1,8 @@
-import type { Html } from '../charts/html.js';
-import { renderFacts, renderPage, type DrawnSection } from '../charts/page.js';
-import { count, duration } from '../text/number-text.js';
+import { html, type Html } from '../charts/html.js';
+import { renderPage, type DrawnSection } from '../charts/page.js';
 import { sections } from './all.js';
 import type { ReportedRun } from './reported-run.js';
+import { collectWarnings } from './warnings.js';
 
 /** Renders the report of one run or several as a self-contained page. */
 export function reportPage(runs: readonly ReportedRun[]): string {
@@ -16,22 +16,16 @@ export function reportPage(runs: readonly ReportedRun[]): string {
     : renderPage(`${runs.length} runs`, undefined, drawn);
 }
 
-/** Renders the key facts of a run. */
-function renderRunFacts({ about, events }: ReportedRun): Html {
-  const { state, model, seed, startedAt, epoch, epochs, step, bestEpoch, monitor, monitored, elapsedMs } = about;
-  const engine = events.findLast(({ event }) => event === 'start')?.engine;
-  return renderFacts([
-    ['model', model ?? '-'],
-    ['state', state],
-    [
-      monitor === null ? 'best epoch' : `best ${monitor}, epoch ${bestEpoch ?? '-'}`,
-      monitor === null ? (bestEpoch ?? '-') : (monitored?.toFixed(4) ?? '-'),
-    ],
-    ['epochs', epochs === null ? epoch : `${epoch} of ${epochs}`],
-    ['steps', count(step)],
-    ['training time', duration(elapsedMs)],
-    ['seed', seed ?? '-'],
-    ['started', startedAt?.replace('T', ' ').replace(/\.\d+Z$/, ' UTC') ?? '-'],
-    ['engine', engine ?? '-'],
-  ]);
+/** Renders the key facts of a run in a line. */
+function renderRunFacts(run: ReportedRun): Html {
+  const { state, model, startedAt, epoch, epochs, bestEpoch } = run.about;
+  const numWarnings = collectWarnings(run).length;
+  const facts = [
+    model,
+    state,
+    `epoch ${epoch}${epochs === null ? '' : ` of ${epochs}`}${bestEpoch ? `, best ${bestEpoch}` : ''}`,
+    startedAt?.replace('T', ' ').replace(/:\d+\.\d+Z$/, ' UTC'),
+    numWarnings === 0 ? undefined : `${numWarnings} ${numWarnings === 1 ? 'warning' : 'warnings'} below`,
+  ];
+  return html`<p class="about">${facts.filter((fact) => fact != null).join(' · ')}</p>`;
 }

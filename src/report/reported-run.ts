@@ -1,9 +1,23 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { z } from 'zod';
 import type { Predicted, Report } from '../evaluation/evaluation.js';
+import { isOnAllRows } from '../evaluation/outputs.js';
 import { readMetricLines, type MetricLines } from '../runs/metric-lines.js';
 import { describeRun, readEvents, type ListedRun, type LogEvent } from '../runs/run-list.js';
-import { readScores, type ScoreFile } from '../runs/score-file.js';
+import { readScores } from '../runs/score-file.js';
+import type { MeasuredModel, Reference } from './comparison.js';
+
+/** Name of the file in a run that `mtl importance --out` writes. */
+export const IMPORTANCE = 'importance.json';
+
+const dataSchema = z.looseObject({ unknown: z.record(z.string(), z.record(z.string(), z.number())) });
+const intervalSchema = z.looseObject({ mean: z.number(), low: z.number().nullable(), high: z.number().nullable() });
+const importanceSchema = z.looseObject({
+  split: z.string(),
+  rank: z.string(),
+  importances: z.array(z.looseObject({ name: z.string(), drops: z.record(z.string(), intervalSchema.nullable()) })),
+});
 
 /** A formatted config value. */
 export interface ConfigValue {
@@ -13,48 +27,51 @@ export interface ConfigValue {
   readonly byDefault: string | undefined;
 }
 
-/** Everything a report shows of a run. */
-export interface ReportedRun {
-  /** Its name among the runs of the report. */
-  readonly name: string;
+/** Everything a report shows of a run. Its name is unique in the report. */
+export interface ReportedRun extends MeasuredModel {
   readonly about: ListedRun;
   readonly events: readonly LogEvent[];
   readonly lines: MetricLines;
-  readonly scores: ScoreFile;
   /** Share of out-of-vocabulary values by split and field. */
   readonly unknown: Readonly<Record<string, Readonly<Record<string, number>>>>;
   /** Values that differ from the defaults. */
   readonly changes: readonly ConfigValue[];
   /** All config values, by key path. */
   readonly config: ReadonlyMap<string, string>;
+  /** Models that the run is compared with. */
+  readonly references: readonly Reference[];
+  /** Permutation importance, if it was measured. */
+  readonly importance: z.output<typeof importanceSchema> | undefined;
 }
 
 /** Reads a run directory; missing or damaged files are skipped. */
 export function readReportedRun(
   folder: string,
   name: string,
-  config: Pick<ReportedRun, 'changes' | 'config'>,
+  config: Pick<ReportedRun, 'changes' | 'config' | 'measures'>,
   nowMs: number,
 ): ReportedRun {
+  const about = describeRun(folder, nowMs);
   return {
     name,
-    about: describeRun(folder, nowMs),
+    about,
+    metrics: about.metrics,
+    references: [],
+    importance: readJson(join(folder, IMPORTANCE), importanceSchema),
     events: readEvents(folder),
     lines: readMetricLines(folder),
     scores: readScores(folder),
-    unknown: readOovShares(folder),
+    unknown: readJson(join(folder, 'data.json'), dataSchema)?.unknown ?? {},
     ...config,
   };
 }
 
-function readOovShares(folder: string): ReportedRun['unknown'] {
-  const path = join(folder, 'data.json');
+/** Reads a JSON file of a run; undefined if it is missing or damaged. */
+function readJson<Content>(path: string, schema: z.ZodType<Content>): Content | undefined {
   try {
-    return existsSync(path)
-      ? ((JSON.parse(readFileSync(path, 'utf8')) as { unknown?: ReportedRun['unknown'] }).unknown ?? {})
-      : {};
+    return schema.parse(JSON.parse(readFileSync(path, 'utf8')));
   } catch {
-    return {};
+    return undefined;
   }
 }
 
@@ -63,28 +80,41 @@ export interface ShownScores extends Predicted {
   readonly name: string;
 }
 
-/** Selects the predictions to draw: test and valid of a single run; test, or else valid, of several. */
+/** Selects the predictions to draw of each run: test, or else valid. */
 export function shownScores(runs: readonly ReportedRun[]): readonly ShownScores[] {
-  const [only, ...others] = runs;
-  if (only !== undefined && others.length === 0)
-    return sortSplits(only.scores).map(([split, scores]) => ({ name: split, ...scores }));
   return runs.map(({ name, scores }) => ({ name, ...(sortSplits(scores)[0]?.[1] ?? { outputs: {}, segments: {} }) }));
 }
 
-/** Returns the test report of the best weights, or else the validation report. */
-export function lastReport({
-  about: { metrics },
-}: ReportedRun): { readonly split: string; readonly report: Report } | undefined {
-  const [first] = sortSplits(metrics);
-  return first && { split: first[0], report: first[1] };
+/** Returns the split of the main metrics: test, or else valid; undefined if nothing was measured. */
+export function mainSplit({ metrics }: MeasuredModel): string | undefined {
+  return sortSplits(metrics)[0]?.[0];
+}
+
+/** Returns the values of all outputs on the main split. */
+export function mainReport(run: MeasuredModel): Report {
+  return run.metrics[mainSplit(run) ?? ''] ?? {};
 }
 
 /** Sorts splits: test first, since no choice was made on it. */
-function sortSplits<Value>(splits: Readonly<Record<string, Value>>): readonly [string, Value][] {
+export function sortSplits<Value>(splits: Readonly<Record<string, Value>>): readonly [string, Value][] {
   return Object.entries(splits).sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
 /** Collects the keys of all records, in order of first appearance. */
 export function collectKeys(records: readonly Readonly<Record<string, unknown>>[]): readonly string[] {
   return [...new Set(records.flatMap((record) => Object.keys(record)))];
+}
+
+/**
+ * Collects the outputs of some reports, without segments: those of the model's tasks, and those that measure a
+ * conditional task on all rows.
+ */
+export function collectOutputs(reports: readonly Readonly<Record<string, unknown>>[]): {
+  readonly main: readonly string[];
+  readonly all: readonly string[];
+} {
+  // The names of segments end with the column and value in brackets.
+  const names = collectKeys(reports).filter((output) => !output.endsWith(']'));
+  const isFolded = (name: string): boolean => isOnAllRows(name, names);
+  return { main: names.filter((name) => !isFolded(name)), all: names.filter(isFolded) };
 }

@@ -1,7 +1,7 @@
 import { bytes, count, duration } from '../text/number-text.js';
 import { html, renderTable, type Html } from '../charts/html.js';
 import { linePlot } from '../charts/plot.js';
-import type { ReportedRun } from './reported-run.js';
+import { collectKeys, type ReportedRun } from './reported-run.js';
 import type { Section } from './section.js';
 
 /** Throughput by epoch and the time of each phase. */
@@ -29,29 +29,30 @@ export const speed: Section = {
 };
 
 function renderPhases(runs: readonly ReportedRun[]): Html {
-  const found = runs.map((run) => ({ ...measurePhases(run), training: run.about.elapsedMs }));
-  const rest = ({ total, reading, training }: (typeof found)[number]): number =>
-    Math.max(0, total - reading - training);
-  const rows: readonly (readonly string[])[] = [
-    ['reading and encoding data', ...found.map(({ reading }) => duration(reading))],
-    ['training', ...found.map(({ training }) => duration(training))],
-    ['evaluation, checkpoints and the rest', ...found.map((phase) => duration(rest(phase)))],
-    ['total', ...found.map(({ total }) => duration(total))],
-    [
-      'training rows/s',
-      ...runs.map(({ about: { rowsPerSecond } }) => (rowsPerSecond === null ? '-' : count(rowsPerSecond))),
-    ],
-    ['weights', ...runs.map((run) => formatSize(run, 'numWeights', count))],
-    ['embedding weights', ...runs.map((run) => formatSize(run, 'numTableWeights', count))],
-    [
-      'memory of weights and optimizer state',
-      ...runs.map(({ events }) => {
-        const start = events.findLast(({ event }) => event === 'start');
-        return start?.weightBytes === undefined ? '-' : bytes(start.weightBytes + (start.optimizerBytes ?? 0));
-      }),
-    ],
-  ];
-  return renderTable(['phase', ...runs.map(({ name }) => (runs.length === 1 ? '' : name))], rows);
+  const rows = runs.map((run): Readonly<Record<string, string | undefined>> => {
+    const { total, reading } = measurePhases(run);
+    const { elapsedMs, rowsPerSecond, seed, step } = run.about;
+    const start = run.events.findLast(({ event }) => event === 'start');
+    const bytesOfState = start?.weightBytes === undefined ? undefined : start.weightBytes + (start.optimizerBytes ?? 0);
+    return {
+      'reading data': duration(reading),
+      training: duration(elapsedMs),
+      'evaluation and checkpoints': duration(Math.max(0, total - reading - elapsedMs)),
+      total: duration(total),
+      'training rows/s': rowsPerSecond === null ? undefined : count(rowsPerSecond),
+      steps: count(step),
+      weights: format(start?.numWeights, count),
+      'embedding weights': format(start?.numTableWeights, count),
+      'memory of weights, optimizer': format(bytesOfState, bytes),
+      seed: seed === null ? undefined : String(seed),
+    };
+  });
+  const names = collectKeys(rows).filter((name) => rows.some((row) => row[name] !== undefined));
+  const engines = runs.flatMap(({ events }) => events.findLast(({ event }) => event === 'start')?.engine ?? []);
+  return html`<div>${renderTable(
+    ['', ...(runs.length === 1 ? [] : runs.map(({ name }) => name))],
+    names.map((name) => [name, ...rows.map((row) => row[name] ?? '-')]),
+  )}<p class="note">${[...new Set(engines)].join('; ')}</p></div>`;
 }
 
 /**
@@ -77,11 +78,6 @@ function measurePhases({ about: { startedAt }, events }: ReportedRun): {
   return { total: total + (lastMs ?? 0) - (startMs ?? 0), reading };
 }
 
-function formatSize(
-  { events }: ReportedRun,
-  key: 'numWeights' | 'numTableWeights',
-  text: (value: number) => string,
-): string {
-  const value = events.findLast(({ event }) => event === 'start')?.[key];
-  return value === undefined ? '-' : text(value);
+function format(value: number | undefined, text: (value: number) => string): string | undefined {
+  return value === undefined ? undefined : text(value);
 }

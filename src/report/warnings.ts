@@ -14,12 +14,12 @@ export const warnings: Section = {
   },
 };
 
-/** Collects the warnings since the last start. */
-function collectWarnings({ events }: ReportedRun): readonly string[] {
-  const start = events.findLastIndex(({ event }) => event === 'start');
+/** Collects the warnings of the last process, which may precede its start event. */
+export function collectWarnings({ events }: ReportedRun): readonly string[] {
+  const resume = events.findLastIndex(({ event }) => event === 'resume');
   return [
     ...new Set(
-      events.slice(start + 1).flatMap(({ event, text }) => (event === 'warning' && text !== undefined ? [text] : [])),
+      events.slice(resume + 1).flatMap(({ event, text }) => (event === 'warning' && text !== undefined ? [text] : [])),
     ),
   ];
 }

@@ -47,6 +47,8 @@ export interface Checkpoint {
   readonly fitted: Fitted;
   /** The resolved config, YAML. */
   readonly config: string;
+  /** Counters of earlier events after each split; empty without any. */
+  readonly counters: ReadonlyMap<string, StoredTensor>;
 }
 
 /** Links to checkpoints of a run. */
@@ -82,15 +84,13 @@ export async function listCheckpoints(run: string): Promise<readonly string[]> {
 }
 
 /** Estimates the size of a checkpoint on disk, in bytes. */
-export function checkpointBytes({ program, fitted }: Checkpoint): number {
+export function checkpointBytes({ program, fitted, counters }: Checkpoint): number {
   const tensors = [...program.weights.values(), ...program.optimizer.values()];
-  const vocabularyBytes = [...storedFitted(fitted).tensors.values()].reduce(
-    (bytes, { data }) => bytes + data.byteLength,
-    0,
-  );
+  const others = [...storedFitted(fitted).tensors.values(), ...counters.values()];
+  const otherBytes = others.reduce((bytes, { data }) => bytes + data.byteLength, OTHER_BYTES);
   return tensors.reduce(
     (bytes, { shape }) => bytes + countElements(shape) * Float32Array.BYTES_PER_ELEMENT,
-    OTHER_BYTES + vocabularyBytes,
+    otherBytes,
   );
 }
 
@@ -182,22 +182,23 @@ async function savePart({ program: { weights, optimizer, dealt } }: Checkpoint, 
 
 async function writeFiles(
   folder: string,
-  { program, sections, fitted, config }: Checkpoint,
+  { program, sections, fitted, config, counters }: Checkpoint,
   links: readonly CheckpointLink[],
   peers: ProcessGroup,
 ): Promise<void> {
   peers.allGatherStrings(folder);
   const features = storedFitted(fitted);
   // Written concurrently, because each file waits for its own sync.
-  const [weights, optimizer, json, vocabularies, configFile, state] = await allSettledOrThrow<
-    [FileDigest, FileDigest, FileDigest, FileDigest | undefined, FileDigest, FileDigest]
+  const writeAny = (name: string, tensors: ReadonlyMap<string, StoredTensor>): Promise<FileDigest | undefined> =>
+    tensors.size > 0 ? writeSafetensors(join(folder, name), tensors) : Promise.resolve(undefined);
+  const [weights, optimizer, json, vocabularies, counted, configFile, state] = await allSettledOrThrow<
+    [FileDigest, FileDigest, FileDigest, FileDigest | undefined, FileDigest | undefined, FileDigest, FileDigest]
   >([
     writeSafetensors(join(folder, FILES.weights), toStoredTensors(program.weights)),
     writeSafetensors(join(folder, FILES.optimizer), toStoredTensors(program.optimizer)),
     writeSynced(join(folder, FILES.features), JSON.stringify(features.json)),
-    features.tensors.size > 0
-      ? writeSafetensors(join(folder, FILES.vocabularies), features.tensors)
-      : Promise.resolve(undefined),
+    writeAny(FILES.vocabularies, features.tensors),
+    writeAny(FILES.counters, counters),
     writeSynced(join(folder, FILES.config), config),
     writeSynced(join(folder, FILES.state), stateText({ step: program.step, links }, sections)),
   ]);
@@ -206,6 +207,7 @@ async function writeFiles(
     [FILES.optimizer]: optimizer,
     [FILES.features]: json,
     ...(vocabularies && { [FILES.vocabularies]: vocabularies }),
+    ...(counted && { [FILES.counters]: counted }),
     [FILES.config]: configFile,
     [FILES.state]: state,
   };
@@ -273,7 +275,16 @@ export async function readCheckpoint(folder: string, withOptimizer: boolean): Pr
     sections,
     fitted,
     config,
+    counters: await readCounters(folder, digests),
   };
+}
+
+async function readCounters(folder: string, digests: Digests): Promise<Checkpoint['counters']> {
+  const digest = digests[FILES.counters];
+  if (digest === undefined) return new Map();
+  const path = join(folder, FILES.counters);
+  await checkSize(path, digest.bytes);
+  return readSafetensors(path, digest);
 }
 
 async function readFitted(folder: string, digests: Digests): Promise<Fitted> {

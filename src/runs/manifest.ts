@@ -16,6 +16,8 @@ export const FILES = {
   features: 'features.json',
   /** Vocabularies that are too large for JSON; usually absent. */
   vocabularies: 'vocabularies.safetensors',
+  /** Counters of earlier events after each split; absent without data.counters. */
+  counters: 'counters.safetensors',
   config: 'config.yaml',
 } as const;
 
@@ -23,7 +25,7 @@ export const FILES = {
 export const MANIFEST = 'manifest.json';
 
 type FileName = (typeof FILES)[keyof typeof FILES];
-type OptionalFile = typeof FILES.vocabularies;
+type OptionalFile = typeof FILES.vocabularies | typeof FILES.counters;
 type NeededFile = Exclude<FileName, OptionalFile>;
 /** Digests by file name. The names are fixed, so a manifest cannot name other files. */
 export type Digests = { readonly [File in NeededFile]: FileDigest } & {
@@ -53,6 +55,7 @@ const manifestSchema = z.strictObject({
     [FILES.state]: digestSchema,
     [FILES.features]: digestSchema,
     [FILES.vocabularies]: digestSchema.optional(),
+    [FILES.counters]: digestSchema.optional(),
     [FILES.config]: digestSchema,
   }),
   parts: z.array(z.strictObject({ [FILES.weights]: digestSchema, [FILES.optimizer]: digestSchema })).optional(),

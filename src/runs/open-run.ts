@@ -54,6 +54,8 @@ export interface RunRequest extends RunLocation, Omit<LogRequest, 'origin'> {
    * @throws UserError if the source is invalid
    */
   readonly resolveOrigin?: (() => Promise<WarmStartSource>) | undefined;
+  /** Whether runs/latest points at a new run. Default: true. */
+  readonly isLatest?: boolean;
 }
 
 /** Resumes the named run or the newest run of the config that is not completed. */
@@ -150,7 +152,7 @@ export async function openRun(request: RunRequest, warn: (warning: string) => vo
     const { log } = tracked;
     const begin: OpenRun['begin'] = async (data) => {
       await log.begin(data);
-      if (resumed === undefined) await pointLatest(folder, root);
+      if (resumed === undefined && request.isLatest !== false) await pointLatest(folder, root);
       hasBegun = true;
     };
     return {

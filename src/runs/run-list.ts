@@ -1,9 +1,10 @@
 import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { userError } from '../core/errors.js';
 import type { Report } from '../evaluation/evaluation.js';
+import type { Baseline } from '../training/observer.js';
 import { checkpointsFolder } from './checkpoint.js';
 import { isTaken } from './lock.js';
 import { readMetricLines, trainedIn } from './metric-lines.js';
@@ -42,6 +43,8 @@ export interface ListedRun {
   readonly rowsPerSecond: number | null;
   /** Reports by split, for the best weights so far. */
   readonly metrics: Readonly<Record<string, Report>>;
+  /** The baseline that was trained next to it; null if there is none. */
+  readonly baseline: Baseline | null;
 }
 
 /**
@@ -59,6 +62,17 @@ export function existingRun(named: string): string {
         ? `not a run: it has no ${SOURCE}`
         : message;
   throw userError('usage', { where: named, message: problem, fix: 'mtl runs lists all runs' });
+}
+
+/** Finds the newest completed run of the same config name that started before a run; undefined if there is none. */
+export function findPreviousRun(folder: string): string | undefined {
+  const getName = (run: string): string | undefined => tryRead(() => readSummary(run))?.name;
+  const [name, startedAt] = [getName(folder), readStartTime(folder)];
+  if (name === undefined || startedAt === null) return undefined;
+  return findRuns(dirname(folder), 1)
+    .map((run) => ({ run, at: readStartTime(run) ?? '' }))
+    .filter(({ run, at }) => at < startedAt && existsSync(join(run, RESULTS)) && getName(run) === name)
+    .sort((a, b) => (a.at < b.at ? 1 : -1))[0]?.run;
 }
 
 /** Maximum directory depth of the search for runs. */
@@ -103,7 +117,7 @@ export function describeRun(folder: string, nowMs: number): ListedRun {
     run: shownPath(folder),
     state,
     model: summary?.model ?? start?.model ?? null,
-    bottom: readBottomName(folder),
+    bottom: readBottomName(folder, summary?.model ?? start?.model),
     seed: summary?.seed ?? null,
     changes: summary?.changes ?? readLines(join(folder, OVERRIDES)),
     startedAt: readStartTime(folder),
@@ -126,17 +140,22 @@ export function describeRun(folder: string, nowMs: number): ListedRun {
       [summary?.metrics, results?.metrics].find(
         (metrics) => metrics !== undefined && Object.keys(metrics).length > 0,
       ) ?? (best?.valid === undefined ? {} : { valid: best.valid.metrics }),
+    baseline: summary?.baseline ?? null,
   };
 }
 
-const modelSchema = z.looseObject({ model: z.looseObject({ bottom: z.looseObject({ name: z.string() }) }) });
+const modelSchema = z.looseObject({
+  model: z.looseObject({ name: z.string(), bottom: z.looseObject({ name: z.string() }) }),
+});
 
-function readBottomName(folder: string): string | null {
+/** Reads the bottom of a config's model; null if the run has another model, such as trees. */
+function readBottomName(folder: string, runModel: string | undefined): string | null {
   const path = join(folder, RESOLVED);
   // Parsing the whole config would dominate the time of a listing.
   const [section] = /^model:(?:\n .*)+/m.exec(existsSync(path) ? readFileSync(path, 'utf8') : '') ?? [];
-  const name = section === undefined ? undefined : tryRead(() => modelSchema.parse(parse(section)).model.bottom.name);
-  return name === undefined || name === 'none' ? null : name;
+  const model = section === undefined ? undefined : tryRead(() => modelSchema.parse(parse(section)).model);
+  if (model === undefined || model.bottom.name === 'none' || model.name !== (runModel ?? model.name)) return null;
+  return model.bottom.name;
 }
 
 function determineState(folder: string, end: string | undefined, lastEvent: string | undefined): RunStateName {
@@ -171,6 +190,8 @@ export interface LogEvent {
   readonly engine?: string;
   /** Text of a warning. */
   readonly text?: string;
+  /** Error of a failure. */
+  readonly err?: { readonly message: string };
   readonly numWeights?: number;
   readonly numTableWeights?: number;
   readonly weightBytes?: number;

@@ -94,11 +94,14 @@ export interface RunLog {
 
 /** Final evaluations of the best weights; without `valid`, the report of the best epoch is used. */
 export interface BestFound {
-  readonly valid?: Evaluation | undefined;
-  readonly test?: Evaluation | undefined;
+  readonly valid?: Omit<Evaluation, 'loss'> | undefined;
+  readonly test?: Omit<Evaluation, 'loss'> | undefined;
 }
 
-export type RunFacts = Pick<TrainResult, 'end' | 'name' | 'model' | 'seed' | 'monitor' | 'metrics' | 'rejectedRows'>;
+export type RunFacts = Pick<
+  TrainResult,
+  'end' | 'name' | 'model' | 'seed' | 'monitor' | 'metrics' | 'baseline' | 'rejectedRows'
+>;
 
 /**
  * Opens the log of a run. For a new run, writes config.source.yaml, config.resolved.yaml, overrides.txt and

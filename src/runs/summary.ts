@@ -32,6 +32,7 @@ const RENAMES: readonly Rename[] = [
   { map: '', from: 'numRejects', to: 'rejectedRows' },
   { map: '', from: 'monitor', to: 'monitor', text: renameMetrics },
   ...listReportRenames('metrics.*'),
+  ...listReportRenames('baseline.metrics'),
 ];
 
 /** Writes summary.json. */

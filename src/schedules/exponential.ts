@@ -1,5 +1,5 @@
 import { factor, length, minFactor } from './options.js';
-import { byStep, defineSchedule } from './schedule.js';
+import { byLength, defineSchedule } from './schedule.js';
 
 /** Decays by the same ratio in every step; with `everySteps` 1 it is PyTorch's ExponentialLR. */
 export const exponential = defineSchedule({
@@ -10,5 +10,6 @@ export const exponential = defineSchedule({
     factor: factor.positive().default(0.1).describe('Decay factor'),
     minFactor,
   }),
-  build: ({ everySteps, factor, minFactor }) => byStep((step) => Math.max(minFactor, factor ** (step / everySteps))),
+  build: ({ everySteps, factor, minFactor }) =>
+    byLength(everySteps, (step, steps) => Math.max(minFactor, factor ** (step / steps))),
 });

@@ -36,7 +36,7 @@ export const oneCycle = defineSchedule({
 
   *check(options): Generator<ValidationIssue> {
     const { steps, warmupShare } = options;
-    if (steps === undefined) return;
+    if (typeof steps !== 'number') return;
     const [top, ...others] = listPhases(options, steps);
     if (top!.end <= 0) {
       yield {

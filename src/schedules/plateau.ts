@@ -2,14 +2,16 @@ import { z } from 'zod';
 import { factor, minFactor } from './options.js';
 import { defineSchedule, type Schedule } from './schedule.js';
 
-const state = z.strictObject({
+const stateShape = {
   factor,
   /** Baseline of progress: the last value that counted as an improvement. */
   mark: z.number().nullable(),
   measurementsWithoutProgress: z.int().min(0),
   /** Remaining measurements of the cooldown. */
   resting: z.int().min(0),
-});
+};
+
+type State = { readonly [Key in keyof typeof stateShape]: z.output<(typeof stateShape)[Key]> };
 
 /**
  * Decays whenever the monitored value stops improving, as PyTorch's ReduceLROnPlateau. Patience and improvement are
@@ -30,8 +32,8 @@ export const plateau = defineSchedule({
     minFactor,
   }),
 
-  build: ({ factor, patience, minDelta, cooldown, minFactor }): Schedule<z.output<typeof state>> => ({
-    stateSchema: state,
+  build: ({ factor, patience, minDelta, cooldown, minFactor }): Schedule<State> => ({
+    stateShape,
     patience: { measurements: patience, minDelta },
     first: () => ({ factor: 1, mark: null, measurementsWithoutProgress: 0, resting: 0 }),
     factor: (_step, { factor }) => factor,

@@ -1,17 +1,19 @@
 import { z } from 'zod';
 import type { Component } from '../core/component.js';
+import { toSteps, type Length, type TrainingLength } from './options.js';
 
 /** State of a schedule between steps, as JSON; usually empty. */
 export type ScheduleState = Readonly<Record<string, number | null>>;
 
 /** A factor of the configured learning rate per step. Pure: the caller stores the state. */
 export interface Schedule<State extends ScheduleState = ScheduleState> {
-  readonly stateSchema: z.ZodType<State>;
+  /** Schema of each value of the state. */
+  readonly stateShape: { readonly [Key in keyof State]: z.ZodType<State[Key]> };
   /**
    * Returns the initial state.
-   * @param trainingSteps length of training when the run begins; a run resumed for more epochs keeps its state
+   * @param training length of training when the run begins; a run resumed for more epochs keeps its state
    */
-  first(trainingSteps: number): State;
+  first(training: TrainingLength): State;
   /** Returns the factor of step `step`, which starts at 0. */
   factor(step: number, state: State): number;
   /** If it reads validation results: measurements without improvement before a change, and the minimum improvement. */
@@ -30,26 +32,21 @@ export function defineSchedule<const Name extends string, Shape extends z.ZodRaw
   return schedule;
 }
 
-const nothing = z.strictObject({});
-
-const lengthState = z.strictObject({ steps: z.int().min(1) });
-
 /**
- * Creates a schedule that depends on the step and a length in steps.
- * @param steps the length; undefined uses the length of training when the run begins and stores it, so that resuming
- * for more epochs does not change the curve
+ * Creates a schedule that depends on the step and a length in steps. The state holds a relative length as steps, so
+ * that resuming for more epochs does not change the curve.
  */
-export function byLength(steps: number | undefined, factor: (step: number, steps: number) => number): Schedule {
-  if (steps !== undefined) return byStep((step) => factor(step, steps));
-  const schedule: Schedule<z.output<typeof lengthState>> = {
-    stateSchema: lengthState,
-    first: (trainingSteps) => ({ steps: trainingSteps }),
-    factor: (step, state) => factor(step, state.steps),
+export function byLength(length: Length, factor: (step: number, steps: number) => number): Schedule {
+  if (typeof length === 'number') return byStep((step) => factor(step, length));
+  const schedule: Schedule<{ readonly steps: number }> = {
+    stateShape: { steps: z.int().min(1) },
+    first: (training) => ({ steps: toSteps(length, training) }),
+    factor: (step, { steps }) => factor(step, steps),
   };
   return schedule;
 }
 
 /** Creates a schedule that depends on the step only. */
-export function byStep(factor: (step: number) => number): Schedule<z.output<typeof nothing>> {
-  return { stateSchema: nothing, first: () => ({}), factor };
+export function byStep(factor: (step: number) => number): Schedule<Readonly<Record<string, never>>> {
+  return { stateShape: {}, first: () => ({}), factor };
 }

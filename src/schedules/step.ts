@@ -1,5 +1,5 @@
 import { factor, length, minFactor } from './options.js';
-import { byStep, defineSchedule } from './schedule.js';
+import { byLength, defineSchedule } from './schedule.js';
 
 /** Decays by a factor every `everySteps` steps, constant in between (PyTorch's StepLR). */
 export const step = defineSchedule({
@@ -11,5 +11,5 @@ export const step = defineSchedule({
     minFactor,
   }),
   build: ({ everySteps, factor, minFactor }) =>
-    byStep((step) => Math.max(minFactor, factor ** Math.floor(step / everySteps))),
+    byLength(everySteps, (step, steps) => Math.max(minFactor, factor ** Math.floor(step / steps))),
 });

@@ -5,8 +5,10 @@ export interface TableSpec {
   readonly width: number;
   /** The field whose ids its rows are of, where it is not called so. */
   readonly idsOf?: string;
-  /** Whether it is of no embeddings, but of what heads add up. */
+  /** Whether heads add up its rows, instead of reading them as embeddings. */
   readonly isWide?: true;
+  /** Whether training leaves its rows unchanged. */
+  readonly isFrozen?: true;
 }
 
 /**
@@ -124,6 +126,19 @@ export function withWidePart(
     columns: [...columns, ...wide],
     tables: [...tables, ...wideTables],
   };
+}
+
+/** Returns the layout without embeddings: numbers and vectors, then the lookups of the wide part. */
+export function withoutEmbeddings({ columns, tables }: InputLayout): InputLayout {
+  let width = 0;
+  const placed = columns
+    .filter((column) => column.isWide === true || !('table' in column))
+    .map((column): InputColumns => {
+      const offset = width;
+      width += column.width;
+      return { ...column, offset };
+    });
+  return { width, columns: placed, tables: tables.filter(({ isWide }) => isWide === true) };
 }
 
 /** What the table of a field is called that heads add up. */

@@ -28,6 +28,16 @@ export interface TrainObserver {
   onMilestone(milestone: ValidationEvent): unknown;
 }
 
+/** A simple model on the same features, to compare the run with. */
+export interface Baseline {
+  readonly name: string;
+  /** Training rows that it read, in all passes. */
+  readonly rows: number;
+  /** Split of its metrics. */
+  readonly split: string;
+  readonly metrics: Report;
+}
+
 /** Result of a run, printed with `--json` and stored in summary.json. */
 export interface TrainResult {
   readonly run: string;
@@ -49,6 +59,8 @@ export interface TrainResult {
   readonly monitored: number | null;
   /** Metrics of the best weights, by split. */
   readonly metrics: Readonly<Record<string, Report>>;
+  /** The baseline that was trained next to the run; absent if it was not. */
+  readonly baseline?: Baseline | undefined;
   /** Skipped invalid rows. */
   readonly rejectedRows: number;
   /** Batches that were skipped because their loss was not finite. */

@@ -1,6 +1,8 @@
+import { z } from 'zod';
 import type { Batch } from '../core/batch.js';
 import type { Program, StepResult, StepSettings, TermLoss } from '../engines/engine.js';
 import { buildSchedule, type ScheduleSpec } from '../schedules/schedules.js';
+import type { TrainingLength } from '../schedules/options.js';
 import type { ScheduleState } from '../schedules/schedule.js';
 import type { StateSection } from '../core/state-section.js';
 import type { Weighting } from '../weightings/weighting.js';
@@ -29,11 +31,17 @@ export interface TrainStepOptions {
   readonly terms: readonly WeightedTerm[];
   readonly training: Pick<TrainingOptions, 'schedule' | 'lossWeighting' | 'diagnostics'>;
   readonly seed: number;
-  /** Steps of the whole training, if none is skipped. */
-  readonly trainingSteps: number;
+  /** Length of the whole training, if no step is skipped. */
+  readonly trainingLength: TrainingLength;
   /** Stores a component's state with the run. */
   stateOf<State extends object>(section: StateSection<State>, first: () => State): State;
 }
+
+type Step = (
+  batch: Batch,
+  settings: StepSettings,
+  position: { readonly step: number; readonly epoch: number },
+) => Promise<StepResult>;
 
 /** Returns whether a weighting requires the gradients of each term. */
 export function combinesTerms(weighting: WeightingSpec): boolean {
@@ -51,13 +59,14 @@ export function createTrainStep({
   terms,
   training,
   seed,
-  trainingSteps,
+  trainingLength,
   stateOf,
 }: TrainStepOptions): TrainStep {
   const schedule = buildSchedule(training.schedule);
   const weighting: Weighting = weightings.build(training.lossWeighting);
-  const scheduleState: ScheduleState = stateOf({ name: 'schedule', version: 1, schema: schedule.stateSchema }, () =>
-    schedule.first(trainingSteps),
+  const scheduleState: ScheduleState = stateOf(
+    { name: 'schedule', version: 1, schema: z.strictObject(schedule.stateShape) },
+    () => schedule.first(trainingLength),
   );
   const names = terms.map(({ name }) => name);
   const firstWeights = (): object =>
@@ -81,17 +90,22 @@ export function createTrainStep({
   const isApplied = ({ losses }: StepResult): boolean =>
     [...losses.values()].every(({ mean }) => Number.isFinite(mean));
 
+  /** Takes a step with weights from the losses before it. */
+  const stepOnCurrentLosses: Step = async (batch, settings, position) => {
+    const observation = { losses: listLosses(await program.losses(batch)), gramian: undefined, ...position };
+    const next = weighting.observe(weightingState, observation);
+    const result = await program.trainStep(batch, { ...settings, weights: weighting.weights(next) });
+    if (!isApplied(result)) return result;
+    const after =
+      weighting.needs === 'change'
+        ? weighting.observe(next, { ...observation, lossesAfter: listLosses(await program.losses(batch)) })
+        : next;
+    Object.assign(weightingState, after);
+    return result;
+  };
+
   /** Implementations per kind of weighting; a skipped step does not change the weighting's state. */
-  const STEPS: Readonly<
-    Record<
-      Weighting['needs'],
-      (
-        batch: Batch,
-        settings: StepSettings,
-        position: { readonly step: number; readonly epoch: number },
-      ) => Promise<StepResult>
-    >
-  > = {
+  const STEPS: Readonly<Record<Weighting['needs'], Step>> = {
     async losses(batch, settings, position) {
       const result = await program.trainStep(batch, { ...settings, weights: weighting.weights(weightingState) });
       if (isApplied(result))
@@ -111,17 +125,8 @@ export function createTrainStep({
       if (isApplied(result)) Object.assign(weightingState, next);
       return result;
     },
-    async change(batch, settings, position) {
-      const observation = { losses: listLosses(await program.losses(batch)), gramian: undefined, ...position };
-      const next = weighting.observe(weightingState, observation);
-      const result = await program.trainStep(batch, { ...settings, weights: weighting.weights(next) });
-      if (isApplied(result))
-        Object.assign(
-          weightingState,
-          weighting.observe(next, { ...observation, lossesAfter: listLosses(await program.losses(batch)) }),
-        );
-      return result;
-    },
+    current: stepOnCurrentLosses,
+    change: stepOnCurrentLosses,
   };
 
   return {

@@ -33,7 +33,8 @@ export function mergeState(
     from: ReadonlyMap<string, HostTensor>,
   ): [string, HostTensor] => [
     name,
-    loadedNames.has(weight)
+    // A table that was frozen has no optimizer state.
+    loadedNames.has(weight) && from.has(name)
       ? overlayRows(unshard(name, tensor), from.get(name)!, cleared.get(weight))
       : unshard(name, { shape: tensor.shape, data: tensor.data.slice() }),
   ];

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { byGramian } from './by-gramian.js';
 import { computeGramian, meanSquare, normOfSum, productsWith, scaledGramian } from './gramian.js';
-import { simplexMinimum } from './simplex-minimum.js';
+import { simplexMinimum } from './active-set.js';
 import { defineWeighting } from './weighting.js';
 
 /** If the mean gradient is below this fraction of the gradients' norm, it has no direction. */

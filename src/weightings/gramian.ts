@@ -44,3 +44,9 @@ export function meanSquare(gramian: Float64Array, size: number): number {
 export function selectGramian(gramian: Float64Array, size: number, selection: readonly number[]): Float64Array {
   return Float64Array.from(selection.flatMap((i) => selection.map((j) => gramian[i * size + j]!)));
 }
+
+/** Scales the coefficients of the gradients so that the norm of their sum is at most `maxNorm`. */
+export function limitNorm(gramian: Float64Array, weights: readonly number[], maxNorm: number): number[] {
+  const norm = normOfSum(gramian, weights);
+  return norm > maxNorm ? weights.map((weight) => (weight * maxNorm) / norm) : [...weights];
+}

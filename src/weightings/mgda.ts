@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { byGramian } from './by-gramian.js';
 import { selectGramian, computeGramian, computeNorms, scaledGramian } from './gramian.js';
-import { simplexMinimum } from './simplex-minimum.js';
+import { simplexMinimum } from './active-set.js';
 import { defineWeighting } from './weighting.js';
 
 /**

@@ -24,13 +24,13 @@ export interface Weighting<State extends object = object> {
   /**
    * When it is observed, and with what:
    * - 'losses': after a step that was taken; its weights are known before the step.
+   * - 'current': within a step with the losses, before `weights` is called; costs one more forward pass.
    * - 'gramian': within a step, with losses and Gramian, before `weights` is called.
-   * - 'change': within a step with the losses, before `weights` is called, and again with `lossesAfter`
-   *   after a step that was taken.
+   * - 'change': as 'current', and again with `lossesAfter` after a step that was taken.
    *
    * If a step is skipped, the state from before it is restored.
    */
-  readonly needs: 'losses' | 'gramian' | 'change';
+  readonly needs: 'losses' | 'current' | 'gramian' | 'change';
   /** Whether the weights never change; the loop then does not wait for the losses of a step. */
   readonly isConstant?: true;
   /** Validates options against the names of the terms; paths are relative to the options. */

@@ -56,7 +56,7 @@ describe('step and validation options', () => {
     ],
     [
       'schedule: { name: step, factor: 0.5 }',
-      /^bad\.yaml:10:\d+: training\.schedule\.everySteps: is missing; expected a number$/,
+      /^bad\.yaml:10:\d+: training\.schedule\.everySteps: expected steps, a share of training or epochs, as in 500, 5% or 2 epochs, found nothing$/,
     ],
     [
       'lossWeighting: { name: nashmtl }',

@@ -39,6 +39,15 @@ export interface FieldOptions extends CellOptions {
   readonly length?: number;
   readonly buckets?: number | undefined;
   readonly seed?: number | undefined;
+  readonly outputs?: readonly MatchOutput[];
+  readonly newest?: 'first' | 'last';
+}
+export type MatchOutput = 'present' | 'count' | 'weight' | 'share' | 'recency';
+
+/** A pair of columns that is compared. */
+export interface MatchPair extends CellOptions {
+  readonly candidate: string;
+  readonly history: string;
 }
 interface EncodingOptions extends Pick<FieldOptions, 'buckets' | 'seed'> {
   readonly name: string;
@@ -49,7 +58,7 @@ interface EncodingOptions extends Pick<FieldOptions, 'buckets' | 'seed'> {
 /** A feature group, as in a config. */
 export interface GroupOptions extends FieldOptions {
   readonly type: string;
-  readonly fields: readonly (string | readonly string[] | (FieldOptions & { readonly name: string }))[];
+  readonly fields: readonly (string | readonly string[] | MatchPair | (FieldOptions & { readonly name: string }))[];
 }
 
 export type Part = 'train' | 'valid' | 'test';
@@ -97,7 +106,7 @@ export function createChance(seed: number): Chance {
 export function createCase(seed: number): FuzzCase {
   const chance = createChance(seed);
   const format = chooseFormat(chance);
-  const features = chooseFeatures(chance);
+  const features = chooseFeatures(chance, createChance(seed + 1_000_000));
   const tasks = chooseTasks(chance);
   const hasDirt = chance(0.6);
   const cells: CellContext = {
@@ -279,7 +288,7 @@ const cleaning = (chance: Chance): FieldOptions => ({
   ...(chance(0.15) && { trim: chance(0.7) }),
 });
 
-function chooseFeatures(chance: Chance): Readonly<Record<string, GroupOptions>> {
+function chooseFeatures(chance: Chance, matching: Chance): Readonly<Record<string, GroupOptions>> {
   const missing = (p = 0.5): FieldOptions =>
     chance(p) ? { fillMissing: chance.pick(['unknown', 'token', 'token', 'error']) } : {};
   const scaling = (): FieldOptions =>
@@ -387,23 +396,44 @@ function chooseFeatures(chance: Chance): Readonly<Record<string, GroupOptions>> 
       ...(chance(0.5) ? { buckets: 20 } : { encoding: 'tokens' }),
       ...own(),
     },
+    chooseMatch(matching),
   ];
   const chosen = groups.filter((group) => group !== false);
   const all = chosen.length > 0 ? chosen : [{ type: 'categorical', fields: ['city'], encoding: 'tokens', width: 4 }];
   return Object.fromEntries(all.map((group, i) => [`group${i}`, group]));
 }
 
+function chooseMatch(chance: Chance): GroupOptions | false {
+  return (
+    chance(0.4) && {
+      type: 'match',
+      fields: [
+        {
+          candidate: chance.pick(['city', 'brand', 'item', 'shop']),
+          history: chance.pick(['seen', 'liked']),
+          ...cleaning(chance),
+        },
+      ],
+      ...(chance(0.6) && { outputs: chance.pick<MatchOutput[]>([['weight', 'recency'], ['share'], ['count']]) }),
+      ...(chance(0.3) && { newest: 'first' }),
+      ...(chance(0.15) && { separators: { items: ';', weight: '=' } }),
+      ...(chance(0.3) && { format: chance.pick(['separated', 'auto', 'json']) }),
+      encoding: { name: 'numeric' },
+    }
+  );
+}
+
 /** Columns with a field that rejects missing values. */
 function strictColumns(groups: readonly GroupOptions[]): ReadonlySet<string> {
   const isStrict = ({ type, encoding = 'ids', table, fillMissing }: GroupOptions): boolean => {
-    if (type === 'bag' || type === 'cross' || table !== undefined) return false;
+    if (type === 'bag' || type === 'cross' || type === 'match' || table !== undefined) return false;
     if (type === 'numeric' || type === 'vector') return fillMissing === undefined;
     const isIds =
       type === 'categorical' && (encoding === 'ids' || (typeof encoding === 'object' && encoding.name === 'ids'));
     return fillMissing === 'error' || (fillMissing === undefined && isIds);
   };
   const fields = groups.filter(isStrict).flatMap((group) => group.fields);
-  const names = fields.map((field) => (typeof field === 'object' && 'name' in field ? field.name : String(field)));
+  const names = fields.map((field) => (typeof field === 'object' && 'name' in field ? field.name : JSON.stringify(field)));
   return new Set(names.includes('item') ? [...names, 'shop'] : names);
 }
 

@@ -1,6 +1,14 @@
 import type { Condition } from '../../src/core/conditions.js';
 import type { Task } from '../../src/core/tasks.js';
-import type { CellOptions, DataOptions, FieldOptions, GroupOptions, Part } from './fuzz-case.js';
+import type {
+  CellOptions,
+  DataOptions,
+  FieldOptions,
+  GroupOptions,
+  MatchOutput,
+  MatchPair,
+  Part,
+} from './fuzz-case.js';
 import type { Cell, TableFile, TableRow } from './fuzz-files.js';
 
 // A slow and obvious implementation of docs/reference/data.md, features.md and labels.md for rows of values, which
@@ -41,7 +49,11 @@ export class NothingToLearn extends Error {}
 
 /** Thrown for an invalid value. */
 class Bad extends Error {
-  constructor(readonly column?: string) {
+  constructor(
+    readonly column?: string,
+    /** Whether other columns of the feature are valid. */
+    readonly isExact = false,
+  ) {
     super();
   }
 }
@@ -109,7 +121,8 @@ function readRow(
     try {
       return read();
     } catch (error) {
-      throw error instanceof Bad ? new Bad(columns.filter((name) => !(name in constants)).join(', ')) : error;
+      if (!(error instanceof Bad)) throw error;
+      throw error.isExact ? error : new Bad(columns.filter((name) => !(name in constants)).join(', '));
     }
   };
   const reason = excludedBy(data, part, row, line, at);
@@ -495,6 +508,7 @@ function buildFeatures(groups: readonly GroupOptions[], data: DataOptions): read
   const codecs: Record<string, Pick<Codec, 'encode'>> = {};
   return groups.flatMap(({ fields, ...group }) =>
     fields.flatMap((entry): readonly Feature[] => {
+      if (typeof entry === 'object' && 'candidate' in entry) return matchFeatures(entry, group, data);
       const own = typeof entry === 'object' && 'name' in entry ? entry : undefined;
       const columns =
         typeof entry === 'string' ? [entry] : own === undefined ? (entry as readonly string[]) : [own.name];
@@ -548,6 +562,46 @@ function buildFeatures(groups: readonly GroupOptions[], data: DataOptions): read
       }
     }),
   );
+}
+
+/** The numbers of a match: each is computed from the items that equal the candidate. */
+function matchFeatures(pair: MatchPair, group: Omit<GroupOptions, 'fields'>, data: DataOptions): readonly Feature[] {
+  const { candidate, history } = pair;
+  const { outputs = ['present', 'count', 'share', 'recency'], newest = 'last' } = group;
+  const clean = cleaner(data, group, pair);
+  const naming = <T>(column: string, read: () => T): T => {
+    try {
+      return read();
+    } catch (error) {
+      throw error instanceof Bad ? new Bad(column, true) : error;
+    }
+  };
+  const pooling = outputs.includes('share') ? 'mean' : 'sum';
+  const sum = (items: Items): number => items.reduce((total, [, weight]) => total + weight, 0);
+  const numbers: Readonly<Record<MatchOutput, (items: Items, same: Items) => number>> = {
+    present: (_, same) => Math.min(same.length, 1),
+    count: (_, same) => same.length,
+    weight: (_, same) => sum(same),
+    share: (items, same) => (sum(items) === 0 ? 0 : sum(same) / sum(items)),
+    recency: (items, same) =>
+      (newest === 'last' ? items.toReversed() : items).indexOf(same.at(newest === 'last' ? -1 : 0)!) + 1,
+  };
+  return outputs.map((output) => {
+    const name = `${candidate}_in_${history}_${output}`;
+    return {
+      ...{ name, columns: [candidate, history], owner: name },
+      read: ([one, many]) => [
+        [naming(candidate, () => clean(oneText(one!))), 1],
+        ...naming(history, () => readBag(many!, { ...group, pooling }, clean)),
+      ],
+      encode: ([own, ...items]) =>
+        numbers[output](
+          items,
+          items.filter(([id]) => id === own![0]),
+        ),
+      learn: () => undefined,
+    };
+  });
 }
 
 function encodingOf(spec: FieldOptions['encoding'] = 'ids', column: string): Codec {

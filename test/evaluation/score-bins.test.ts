@@ -2,7 +2,9 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createCollector } from '../../src/evaluation/evaluation.js';
 import { createExactSum } from '../../src/evaluation/exact-sum.js';
-import { BINS_PER_UNIT, computeBinCenter, type ScoreBins } from '../../src/evaluation/score-bins.js';
+import { mainValue, type Metric } from '../../src/evaluation/metric.js';
+import { plainMetric } from '../../src/evaluation/metrics.js';
+import { BINS_PER_UNIT, computeBinCenter, expandBins, type ScoreBins } from '../../src/evaluation/score-bins.js';
 import { randomStream } from '../../src/core/random.js';
 import { batchOf, spacesOfType } from '../support/measured.js';
 
@@ -143,5 +145,43 @@ describe('bins of predictions', () => {
     const collector = createCollector(spacesOfType('regression'));
     collector.add(batchOf({ labels: [3.5], predictions: [2] }), new Map([['y', Float32Array.of(2)]]));
     expect(collector.predicted()).toEqual({ outputs: {}, segments: {} });
+  });
+});
+
+describe('expanded bins', () => {
+  const collector = createCollector(spacesOfType('classification'));
+  collector.add(batchOf({ labels, predictions }), new Map([['y', Float32Array.from(predictions)]]));
+  const exact = collector.scores(spacesOfType('classification')[0]!);
+  const { bins } = binsOf(labels, predictions);
+  const metrics = (['auc', 'logLoss', 'pcoc'] as const).map(plainMetric);
+  const errorOf = (metric: Metric, ...rows: Parameters<NonNullable<Metric['standardError']>>): number =>
+    metric.standardError!(...rows) as number;
+
+  it('have values and standard errors within 1% of those of the rows', () => {
+    for (const metric of metrics) {
+      const [value, error] = [mainValue(metric, exact)!, errorOf(metric, exact)];
+      expect(Math.abs(mainValue(metric, expandBins(bins))! / value - 1)).toBeLessThan(0.01);
+      expect(Math.abs(errorOf(metric, expandBins(bins)) / error - 1)).toBeLessThan(0.01);
+    }
+  });
+
+  it('with a constant have the AUC of chance and the entropy of the rate', () => {
+    const rate = bins.positives / bins.rows;
+    const [auc, logLoss] = metrics.map((metric) => mainValue(metric, expandBins(bins, rate)));
+    expect(auc).toBe(0.5);
+    expect(logLoss).toBeCloseTo(-rate * Math.log(rate) - (1 - rate) * Math.log(1 - rate), 6);
+  });
+
+  it('pair a constant with the rows', () => {
+    const rate = bins.positives / bins.rows;
+    const loss = (p: number, label: number): number => -Math.log(label === 1 ? p : 1 - p);
+    const differences = predictions.map((p, row) => loss(p, labels[row]!) - loss(rate, labels[row]!));
+    const mean = differences.reduce((sum, value) => sum + value, 0) / differences.length;
+    const variance = differences.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (differences.length - 1);
+    const error = Math.sqrt(variance / differences.length);
+    expect(errorOf(metrics[1]!, expandBins(bins), expandBins(bins, rate)) / error).toBeCloseTo(1, 1.9);
+    // A constant ranks nothing, so the difference is as uncertain as the AUC itself.
+    const single = errorOf(metrics[0]!, expandBins(bins));
+    expect(errorOf(metrics[0]!, expandBins(bins), expandBins(bins, rate))).toBeCloseTo(single, 9);
   });
 });

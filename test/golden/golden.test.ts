@@ -56,7 +56,8 @@ describe('loss curves stay as they were', () => {
 
   it('with batch norm and dropout, which the shipped configs have no use for', () =>
     follow('mmoe.yaml', 'mmoe-batch-norm', [
-      'model.experts={ count: 8, hidden: [16], dropout: 0.2 }',
-      'model.tower={ hidden: [8], dropout: 0.2 }',
+      'model.experts={ count: 8, hidden: [16], dropout: 0.2, batchNorm: true }',
+      'model.tower={ hidden: [8], dropout: 0.2, batchNorm: true }',
+      'model.gate={ batchNorm: true }',
     ]));
 });

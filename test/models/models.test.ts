@@ -357,7 +357,7 @@ describe('mmoe', () => {
 
 describe('model graph', () => {
   it('initializes weights from U(-1/√in, 1/√in), gains with 1 and shifts with 0', () => {
-    const { weights } = compile(planOf({ name: 'esmm', ctrTower: { hidden: [400] } })).state();
+    const { weights } = compile(planOf({ name: 'esmm', ctrTower: { hidden: [400], batchNorm: true } })).state();
     const weight = weights.get('towers.ctr.0.weight')!.data;
     const bound = 1 / Math.sqrt(9);
     expect(Math.max(...weight.map(Math.abs))).toBeLessThanOrEqual(bound);

@@ -58,7 +58,10 @@ const blocks = ({ dims, activation, dropout }: MlpParams): object => ({
   hidden: dims,
   activation: activation === 'leakyrelu' ? 'leaky-relu' : (activation ?? 'relu'),
   dropout: dropout ?? 0,
+  batchNorm: true,
 });
+
+const NORMED_GATE = { batchNorm: true };
 
 const task = (name: string, options: z.input<typeof taskOptions>): Task => ({ name, ...taskOptions.parse(options) });
 
@@ -105,7 +108,7 @@ const TRANSLATIONS: Readonly<Record<string, (c: RechubCase) => Translation>> = {
     return {
       ...onTasks,
       // torch-rechub has no calibrator.
-      spec: { name: 'aitm', bottom: blocks(model.bottom), calibrator: 0, ...onTasks.spec },
+      spec: { name: 'aitm', bottom: blocks(model.bottom), gate: NORMED_GATE, calibrator: 0, ...onTasks.spec },
       modules: [
         ...onTasks.tasks.flatMap(({ name }, t) => [
           [new RegExp(`^bottoms\\.${t}\\.mlp`), `bottoms.${name}`] as const,
@@ -152,6 +155,7 @@ const TRANSLATIONS: Readonly<Record<string, (c: RechubCase) => Translation>> = {
       spec: {
         name: 'ple',
         levels: model.n_level,
+        gate: NORMED_GATE,
         experts: { shared: model.n_expert_shared, perTask, ...blocks(model.expert) },
         ...onTasks.spec,
       },
@@ -180,7 +184,11 @@ const TRANSLATIONS: Readonly<Record<string, (c: RechubCase) => Translation>> = {
     const onTasks = taskTowers(c, model.towers);
     return {
       ...onTasks,
-      spec: { name: 'mmoe', experts: { count: model.n_expert, ...blocks(model.expert) }, ...onTasks.spec },
+      spec: {
+        ...{ name: 'mmoe', experts: { count: model.n_expert, ...blocks(model.expert) } },
+        gate: NORMED_GATE,
+        ...onTasks.spec,
+      },
       modules: [
         [/^experts\.(\d+)\.mlp/, 'experts.$1'],
         ...onTasks.tasks.flatMap(({ name }, t) => [

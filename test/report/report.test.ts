@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Difference } from '../../src/diff/compare.js';
+import type { Report } from '../../src/evaluation/evaluation.js';
 import { report } from '../../src/report.js';
 import { sections } from '../../src/report/all.js';
 import { needsChromium, openPage } from '../support/chromium.js';
@@ -57,13 +59,16 @@ afterAll(() => {
   rmSync(world, { recursive: true, force: true });
 });
 
+const captionsOf = (page: string): readonly string[] =>
+  [...page.matchAll(/<figcaption>([^<]+?) ?(?:<small>.*?)?<\/figcaption>/g)].map(([, caption]) => caption!);
+const withoutDetails = (page: string): string => page.replace(/<details>.*?<\/details>/gs, '');
 const titles = (page: string): readonly string[] => [...page.matchAll(/<h2>([^<]+)<\/h2>/g)].map(([, title]) => title!);
 
 describe('the report of a run', () => {
   it('is written at the end of the run, with every section that has content', () => {
     const one = readFileSync(join('b', 'report.html'), 'utf8');
     // The run has no warnings.
-    expect(['Warnings', ...titles(one)]).toEqual(sections.map(({ title }) => title));
+    expect([...titles(one), 'Warnings']).toEqual(sections.map(({ title }) => title));
     // ESMM has no experts, and its tasks share embeddings only; conflicts are still measured.
     expect(readFileSync(join('a', 'report.html'), 'utf8')).not.toContain('gate of');
     expect(one).toContain('gate of ctr');
@@ -81,7 +86,7 @@ describe('the report of a run', () => {
     const { metrics } = JSON.parse(readFileSync(join('a', 'summary.json'), 'utf8')) as {
       metrics: { test: Record<string, { auc: number }> };
     };
-    expect(page).toContain(`<td>${metrics.test['ctcvr']!.auc.toFixed(4)}</td>`);
+    expect(page).toContain(`ctcvr.auc on test\n<strong>${metrics.test['ctcvr']!.auc.toFixed(4)}</strong>`);
     expect(page).toMatch(/<code>training\.epochs<\/code><\/th><td><code>4<\/code><\/td><td><code>1<\/code>/);
     expect(page).not.toContain('training.optimizer.dense.name');
   });
@@ -93,6 +98,75 @@ describe('the report of a run', () => {
     expect(addresses.filter((address) => !address.startsWith('#'))).toEqual([]);
     const ids = [...page.matchAll(/ id="([^"]*)"/g)].map(([, id]) => id!);
     expect(new Set(ids).size).toBe(ids.length);
+  });
+
+  it('leads with the answer: results, drivers and errors precede curves and details', () => {
+    const order = titles(readFileSync(join('b', 'report.html'), 'utf8'));
+    const places = ['Results', 'Drivers', 'Segments', 'Training', 'Speed'].map((title) => order.indexOf(title));
+    expect(places).toEqual([...places].sort((x, y) => x - y));
+    expect(places[0]).toBe(0);
+  });
+
+  it('has one chart and one table per metric, with the tasks as lines and rows', () => {
+    const page = withoutDetails(readFileSync(join('a', 'report.html'), 'utf8'));
+    for (const metric of ['auc', 'logLoss', 'pcoc']) {
+      const captions = captionsOf(page).filter((caption) => caption.split(/[ .]/).includes(metric));
+      expect(captions).toEqual([metric, `${metric} on valid`]);
+    }
+    for (const title of ['ROC', 'reliability', 'lift of the top rows'])
+      expect(captionsOf(page).filter((caption) => caption.endsWith(title))).toEqual([title]);
+    const [legend] = /auc on valid<.*?<div class="legend">(.*?)<\/div>/s.exec(page)!.slice(1);
+    expect([...legend!.matchAll(/<\/svg>(\w+)<\/span>/g)].map(([, name]) => name)).toEqual(['ctr', 'cvr', 'ctcvr']);
+    expect(page).not.toContain('cvr_all');
+    expect(readFileSync(join('a', 'report.html'), 'utf8')).toContain('<summary>On all rows: cvr_all</summary>');
+  });
+
+  it('has no empty rows', async () => {
+    await report({ runs: ['a', 'b'], out: 'both.html' });
+    for (const file of [join('a', 'report.html'), join('b', 'report.html'), 'both.html']) {
+      const rows = [...readFileSync(file, 'utf8').matchAll(/<tr><th scope="row">.*?<\/th>(.*?)<\/tr>/gs)];
+      expect(rows.length).toBeGreaterThan(20);
+      for (const [row, cells] of rows) expect([row, cells!.replace(/<[^>]*>|-|\s/g, '')]).not.toEqual([row, '']);
+    }
+  });
+
+  it('shows permutation importance once it is stored in the run', async () => {
+    const page = readFileSync(join('a', 'report.html'), 'utf8');
+    expect(page).toContain('npx mtl importance a --out a/importance.json');
+    const { code, stderr } = await mtl(world, ['importance', 'a', '--out', join('a', 'importance.json')]);
+    expect([code, stderr]).toEqual([0, '']);
+    const drawn = readFileSync(await report({ runs: ['a'], out: 'drivers.html' }), 'utf8');
+    expect(drawn).toContain('drop of ctcvr.auc on valid');
+    expect(drawn).not.toContain('npx mtl importance');
+    rmSync(join('a', 'importance.json'));
+  });
+
+  it('compares a run with the previous run of its config name, paired by mtl report', async () => {
+    for (const [seed, name] of ['earlier', 'later'].entries()) {
+      const flags = ['--name', name, '--set', 'training.epochs=1', '--set', `seed=${seed}`];
+      expect((await mtl(world, ['train', 'esmm.yaml', ...flags])).code).toBe(0);
+    }
+    const folder = join('runs', 'esmm', 'later');
+    const unpaired = readFileSync(join(folder, 'report.html'), 'utf8');
+    expect(unpaired).toContain('previous run esmm/earlier');
+    expect(unpaired).toContain('are of independent samples; mtl report pairs the rows.');
+    expect((await mtl(world, ['report', folder])).code).toBe(0);
+    const paired = readFileSync(join(folder, 'report.html'), 'utf8');
+    expect(paired).not.toContain('independent samples');
+    const { code, stdout } = await mtl(world, ['diff', 'runs/esmm/earlier', folder, '--json']);
+    const { metrics } = JSON.parse(stdout) as { metrics: readonly Difference[] };
+    const { difference, low, high } = metrics.find((each) => each.output === 'ctcvr' && each.metric === 'auc')!;
+    expect(code).toBe(0);
+    expect(paired).toContain(`${Math.abs(difference!).toFixed(4)}</span>`);
+    expect(paired).toContain(`±${((high! - low!) / 2).toFixed(4)}</span>`);
+  });
+
+  it('names the error of a failed run first', async () => {
+    const rate = 'training.optimizer.dense.learningRate=1e30';
+    expect((await mtl(world, ['train', 'esmm.yaml', '--run-dir', 'diverged', '--set', rate])).code).toBe(6);
+    const page = readFileSync(await report({ runs: ['diverged'] }), 'utf8');
+    expect(page).toMatch(/<h2>Results<\/h2>.*?<p class="alert">failed: epoch 1, .*learning rate/s);
+    expect(titles(page)).toContain('Warnings');
   });
 
   it('is skipped with --no-report', async () => {
@@ -124,9 +198,32 @@ describe('the report of a run', () => {
 describe('the report of several runs', () => {
   it('overlays their curves and shows where their configs differ', () => {
     const page = readFileSync('both.html', 'utf8');
-    expect(titles(page)).toEqual(sections.map(({ title }) => title));
+    // Two runs have no importance.
+    const shown = sections.map(({ title }) => title).filter((title) => title !== 'Drivers');
+    expect(titles(page)).toEqual(shown.filter((title) => titles(page).includes(title)));
+    expect(titles(page).length).toBeGreaterThan(shown.length - 2);
     expect(page).toMatch(/<code>model\.name<\/code><\/th><td><code>esmm<\/code><\/td><td><code>mmoe<\/code>/);
     expect(page).not.toContain('<code>training.epochs</code>');
+  });
+
+  it('marks the best run of each metric and shows paired differences from the first', async () => {
+    const { code, stderr } = await mtl(world, ['report', 'a', 'b', '--out', 'paired.html']);
+    expect([code, stderr]).toEqual([0, '']);
+    const page = withoutDetails(readFileSync('paired.html', 'utf8'));
+    expect(page).not.toContain('independent samples');
+    const metrics = ['a', 'b'].map(
+      (run) =>
+        (JSON.parse(readFileSync(join(run, 'summary.json'), 'utf8')) as { metrics: { test: Report } }).metrics.test,
+    );
+    for (const output of ['ctr', 'cvr', 'ctcvr']) {
+      const [a, b] = metrics.map((report) => report[output]!['auc'] as number);
+      const card = new RegExp(`<figcaption>${output}\\.auc .*?</figure>`, 's').exec(page)![0];
+      const best = /scope="row">(\w+) <small class="better">best/.exec(card)!.slice(1);
+      expect(best).toEqual([a! > b! ? 'a' : 'b']);
+      expect(card).toContain(`${(b! - a!).toFixed(4).replace('-', '')}</span>`);
+    }
+    await report({ runs: ['a', 'b'], out: 'recorded.html' });
+    expect(readFileSync('recorded.html', 'utf8')).toContain('independent samples; mtl report pairs the rows.');
   });
 
   it('names each run once and is written to --out', async () => {
@@ -187,9 +284,12 @@ describe('in a browser', () => {
           scripts: document.querySelectorAll('script, img, iframe').length,
           figures: document.querySelectorAll('figure').length,
           empty: [...document.querySelectorAll('figure')].filter((figure) => {
-            const { width, height } = figure.querySelector('.chart svg').getBoundingClientRect();
-            return width < 150 || height < 30;
+            const { width, height } = figure.querySelector('.chart svg, table').getBoundingClientRect();
+            return figure.closest('details') === null && (width < 150 || height < 30);
           }).length,
+          scrolled: [...document.querySelectorAll('figure .wide')].filter(
+            ({ scrollWidth, clientWidth }) => scrollWidth > clientWidth,
+          ).length,
           marks: document.querySelectorAll('.chart svg path, .chart svg line').length,
           isHostileShown: document.body.innerText.includes(${JSON.stringify(HOSTILE.slice(0, 12))}),
           overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth,
@@ -201,9 +301,10 @@ describe('in a browser', () => {
             empty: 0,
             isHostileShown: true,
             overflow: 0,
+            scrolled: 0,
             paper: scheme === 'light' ? 'rgb(255, 255, 255)' : 'rgb(20, 25, 31)',
           });
-          expect(found.figures).toBeGreaterThan(25);
+          expect(found.figures).toBeGreaterThan(15);
           expect(found.marks).toBeGreaterThan(found.figures);
           expect(page.complaints).toEqual([]);
         } finally {

@@ -32,6 +32,7 @@ async function savedSteps(
       sections: {},
       fitted: {},
       config: '',
+      counters: new Map(),
     });
   const saver = await openCheckpointer(
     {

@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import type { ScheduleState } from '../../src/schedules/schedule.js';
+import { toIssues } from '../../src/config/issues.js';
+import type { TrainingLength } from '../../src/schedules/options.js';
 import { buildSchedule, scheduleSchema, schedules, type ScheduleSpec } from '../../src/schedules/schedules.js';
 
 /** For each schedule: the options that it needs, and for each of its options a value that is not the default. */
@@ -46,6 +48,9 @@ const casesOf = (name: string): z.output<typeof caseSchema>[] =>
 /** Better by less and less, then not at all. */
 const MEASURED = Array.from({ length: 60 }, (_, step) => 1 - Math.min(0.85, 0.95 * (1 - 0.7 ** step)));
 
+/** Training of this many steps in epochs of 10. */
+const trainingOf = (steps: number): TrainingLength => ({ steps, stepsPerEpoch: 10 });
+
 interface Run {
   readonly factors: readonly number[];
   /** What was remembered before each step. */
@@ -61,7 +66,7 @@ function run(
   first?: ScheduleState,
 ): Run {
   const schedule = buildSchedule(scheduleSchema.parse(spec));
-  let state = first ?? schedule.first(MEASURED.length);
+  let state = first ?? schedule.first(trainingOf(MEASURED.length));
   const states: ScheduleState[] = [];
   const factors = measured.slice(from).map((value, i) => {
     states.push(state);
@@ -73,7 +78,9 @@ function run(
 }
 
 const problemsOf = (spec: unknown): string[] =>
-  scheduleSchema.safeParse(spec).error?.issues.map(({ path, message }) => `${path.join('.')}: ${message}`) ?? [];
+  toIssues(scheduleSchema.safeParse(spec, { reportInput: true }).error?.issues ?? [], scheduleSchema, spec, []).map(
+    ({ path, message }) => `${path.join('.')}: ${message}`,
+  );
 
 describe('every schedule', () => {
   for (const part of schedules.parts) {
@@ -86,6 +93,10 @@ describe('every schedule', () => {
       ...keys.map((key) => ({ ...least, [key]: odd[key] })),
       { ...least, ...odd },
       { ...least, ...odd, warmup: { steps: 5 } },
+      { ...least, ...odd, warmup: '25%' },
+      ...keys
+        .filter((key) => /steps$/i.test(key))
+        .map((key) => ({ ...least, [key]: '1.5 epochs', warmup: '0.5 epochs' })),
     ];
 
     it(`${name} matches the rates of PyTorch`, () => {
@@ -119,7 +130,7 @@ describe('every schedule', () => {
 
     it(`${name} resumes from any step with its JSON state`, () => {
       for (const spec of variants) {
-        const { stateSchema } = buildSchedule(scheduleSchema.parse(spec));
+        const stateSchema = z.strictObject(buildSchedule(scheduleSchema.parse(spec)).stateShape);
         const whole = run(spec);
         whole.states.forEach((state, step) => {
           const read = stateSchema.parse(JSON.parse(JSON.stringify(state)));
@@ -155,11 +166,30 @@ describe('every schedule', () => {
       });
     }
 
+    for (const key of keys.filter((key) => /steps$/i.test(key))) {
+      it(`${name} computes ${key} and the warmup from epochs and shares of training`, () => {
+        // 25% of 60 steps, and 1.5 of the epochs of 10 steps.
+        for (const [relative, steps] of [
+          ['25%', 15],
+          ['1.5 epochs', 15],
+        ] as const) {
+          expect(run({ ...least, [key]: relative }).factors).toEqual(run({ ...least, [key]: steps }).factors);
+          // 40% of the 45 steps after the warmup.
+          expect(run({ ...least, [key]: '40%', warmup: relative }).factors).toEqual(
+            run({ ...least, [key]: 18, warmup: { steps } }).factors,
+          );
+        }
+        expect(problemsOf({ ...least, [key]: '0%' })).toEqual([
+          expect.stringMatching(/share above 0% and at most 100%/),
+        ]);
+      });
+    }
+
     if (keys.includes('steps')) {
       it(`${name} is constant after its steps`, () => {
         const schedule = buildSchedule(scheduleSchema.parse(least));
-        const end = schedule.factor(20, schedule.first(1));
-        for (const step of [21, 40, 61, 1e9]) expect(schedule.factor(step, schedule.first(1))).toBe(end);
+        const end = schedule.factor(20, schedule.first(trainingOf(1)));
+        for (const step of [21, 40, 61, 1e9]) expect(schedule.factor(step, schedule.first(trainingOf(1)))).toBe(end);
       });
 
       it(`${name} without steps uses the initial length of training, also after a warmup`, () => {
@@ -167,7 +197,7 @@ describe('every schedule', () => {
           [{}, 20],
           [{ warmup: { steps: 5 } }, 25],
         ] as const) {
-          const first = buildSchedule(scheduleSchema.parse({ name, ...shape })).first(trainingSteps);
+          const first = buildSchedule(scheduleSchema.parse({ name, ...shape })).first(trainingOf(trainingSteps));
           expect(run({ name, ...shape }, MEASURED, 'lower', 0, first).factors).toEqual(
             run({ name, steps: 20, ...shape }).factors,
           );
@@ -177,7 +207,9 @@ describe('every schedule', () => {
       it(`${name} has finite rates for very short training`, () => {
         for (let steps = 1; steps < 12; steps++) {
           const schedule = buildSchedule(scheduleSchema.parse({ name, warmup: { steps: 3 } }));
-          const factors = Array.from({ length: steps + 2 }, (_, step) => schedule.factor(step, schedule.first(steps)));
+          const factors = Array.from({ length: steps + 2 }, (_, step) =>
+            schedule.factor(step, schedule.first(trainingOf(steps))),
+          );
           expect(
             factors.every((factor) => factor >= 0 && factor <= 1),
             `${steps} steps: ${factors.join(', ')}`,

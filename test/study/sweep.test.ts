@@ -40,7 +40,12 @@ function writeStudy(text: string): string {
 const GRID =
   'space:\n  training.batchSize: [64, 128]\n' +
   '  model.ctrTower.dropout: { type: uniform, low: 0, high: 0.4, steps: 3 }\nsearch: grid\n';
-const swept = (stdout: string): Swept => JSON.parse(stdout) as Swept;
+/** Parses the output of a sweep; an error of the sweep fails the test with its message. */
+function swept(stdout: string): Swept {
+  const output = JSON.parse(stdout) as Swept;
+  expect(output).toHaveProperty('trials');
+  return output;
+}
 /** What is written; what a worker that was killed was still writing begins with a dot. */
 const journalOf = (cwd: string): readonly string[] =>
   readdirSync(join(cwd, 'runs', 'studies', 'small', 'journal'))

@@ -106,7 +106,7 @@ export async function trainedAlone({ plan, batches, steps, evaluated, options }:
     training: options,
     terms: plan.graph.terms,
     seed: plan.seed,
-    trainingSteps: 1,
+    trainingLength: { steps: 1, stepsPerEpoch: 1 },
     stateOf: (_, first) => first(),
   });
   const found = [];

@@ -84,7 +84,7 @@ async function lossesOf(
     training,
     seed,
     terms: tasks.map((name) => ({ name, weight: 1 })),
-    trainingSteps: 1,
+    trainingLength: { steps: 1, stepsPerEpoch: 1 },
     stateOf: (_, first) => first(),
   });
   for (let step = 0; step < STEPS; step++)
@@ -119,6 +119,12 @@ const HARM: Readonly<Record<(typeof weightings.names)[number], keyof typeof LEFT
   famo: 'none',
   'nash-mtl': 'none',
   'aligned-mtl': 'none',
+  fairgrad: 'none',
+  'imtl-g': 'none',
+  'imtl-l': 'none',
+  upgrad: 'some',
+  stch: 'none',
+  'db-mtl': 'none',
 };
 
 describe.each(SEEDS)('a click task with a price task whose loss is 100 times as large (seed %i)', async (seed) => {

@@ -51,6 +51,12 @@ const WEIGHTINGS: Readonly<Record<(typeof weightings.names)[number], Options>> =
   mgda: { odd: { normalization: 'l2' } },
   'nash-mtl': { odd: { maxNorm: 2 } },
   'aligned-mtl': { odd: { scaleMode: 'mean' } },
+  fairgrad: { odd: { alpha: 2, maxNorm: 2 } },
+  'imtl-g': { odd: {} },
+  'imtl-l': { odd: { learningRate: 0.1 } },
+  upgrad: { odd: {} },
+  stch: { odd: { mu: 0.2, warmupSteps: 2 } },
+  'db-mtl': { odd: {} },
 };
 
 const MODELS = ['esmm', 'mmoe'] as const;

@@ -37,7 +37,7 @@ function steppingOn(
     training: trainingOf(weighting),
     terms: ['ctr', 'cvr'].map((name, t) => ({ name, weight: TERM_WEIGHTS[t]! })),
     seed: 5,
-    trainingSteps: 1,
+    trainingLength: { steps: 1, stepsPerEpoch: 1 },
     stateOf(section, first) {
       const state = first();
       remembered.set(section.name, state);

@@ -9,5 +9,6 @@ export function stepOf(
   const { losses, gramian, step, epoch } = seen;
   const state = weighting.needs === 'losses' ? before : weighting.observe(before, { losses, gramian, step, epoch });
   const weights = weighting.weights(state);
-  return { weights, state: weighting.needs === 'gramian' ? state : weighting.observe(state, seen) };
+  const isObserved = weighting.needs === 'gramian' || weighting.needs === 'current';
+  return { weights, state: isObserved ? state : weighting.observe(state, seen) };
 }

@@ -1,11 +1,11 @@
 """Writes what references.test.ts compares the weightings with, one file each under cases/.
 
-  pip install torch torchjd==0.18.0 cvxpy clarabel ecos scipy
+  pip install torch torchjd==0.18.0 cvxpy clarabel ecos scipy qpsolvers quadprog
   pip download --no-deps LibMTL==1.1.5 && unzip LibMTL-*.whl -d libmtl     # it asks for an old torchvision, which it need not have here
-  PYTHONPATH=libmtl python test/weightings/make_cases.py                   # from the project's root
+  PYTHONPATH=libmtl python test/weightings/make_cases.py                   # from the project's root; or only of the NAMES given
 
-LibMTL and torchjd give the numbers of what they have; FAMO and MetaBalance, which neither has in these releases, are written
-down below from their papers. All in doubles, on terms that are distances from points: the losses are scale · (½ |x - point|² + 0.1).
+LibMTL and torchjd give the numbers of what they have; FAMO, MetaBalance and DB-MTL, which neither has in these releases, are
+written down below from their papers. All in doubles, on terms that are distances from points: the losses are scale · (½ |x - point|² + 0.1).
 """
 import itertools
 import json
@@ -17,7 +17,11 @@ import cvxpy as cp
 import numpy as np
 import torch
 from scipy.optimize import root
-from torchjd.aggregation import AlignedMTL, CAGrad, MGDAWeighting, NashMTL, PCGradWeighting
+from torchjd._linalg import QuadprogProjector
+from torchjd.aggregation import (
+    AlignedMTL, CAGrad, FairGradWeighting, IMTLGWeighting, MGDAWeighting, NashMTL, PCGradWeighting, UPGradWeighting,
+)
+from torchjd.scalarization import IMTLL, STCH
 
 torch.set_default_dtype(torch.float64)
 
@@ -25,7 +29,7 @@ torch.set_default_dtype(torch.float64)
 package = types.ModuleType('LibMTL')
 package.__path__ = [next(iter(find_spec('LibMTL').submodule_search_locations))]
 sys.modules['LibMTL'] = package
-from LibMTL.weighting import DWA, GradNorm, MGDA, UW  # noqa: E402
+from LibMTL.weighting import DWA, GradNorm, IMTL, MGDA, UW  # noqa: E402
 
 # Clarabel's own limits leave weights that are off by 1e-4.
 solve = cp.Problem.solve
@@ -287,13 +291,117 @@ def aligned_mtl():
     return cases
 
 
+def imtl_g():
+    cases = []
+    for g in gradient_sets():
+        weights = IMTLGWeighting()(g @ g.T)
+        # Elsewhere the step is limited: an equal projection of a negative sum, or a step longer than all gradients.
+        if weights.sum() > 0 and (weights @ g).norm() < g.norm(dim=1).max() and (weights @ g @ g.T > 0).all():
+            cases.append(case('torchjd IMTLGWeighting', [seen_of(g)], [weights]))
+    world = World()
+    method = in_libmtl(IMTL, world)
+    world.x.grad = torch.zeros_like(world.x)
+    compute = method._compute_grad
+    method._get_grads = lambda losses, mode: (method._compute_grad_dim(), compute(losses, mode))[1]
+    method._backward_new_grads = lambda *_, **__: None
+    return [*cases, case('LibMTL IMTL, its scales at 1', [world.seen()], [method.backward(world.losses())])]
+
+
+def imtl_l():
+    world = World()
+    method = IMTLL(3)
+    optimizer = torch.optim.Adam(method.parameters(), lr=0.05)
+    steps, weights = [], []
+    for _ in range(STEPS):
+        losses = world.losses().detach().requires_grad_()
+        steps.append(world.seen())
+        optimizer.zero_grad()
+        method(losses).backward()
+        weights.append(losses.grad)
+        optimizer.step()
+        world.step(weights[-1])
+    return [case('torchjd IMTLL, Adam of PyTorch', steps, weights, {'learningRate': 0.05})]
+
+
+def fairgrad():
+    cases = []
+    for alpha in [0.5, 1.0, 2.0, 5.0]:
+        for g in gradient_sets():
+            if len(g) > 6 and alpha != 2:
+                continue
+            gramian = (g @ g.T).numpy()
+            x, power = cp.Variable(len(g)), 1 / alpha
+            utility = cp.sum(cp.log(x)) if alpha == 1 else cp.sum(cp.power(x, 1 - power)) / (1 - power)
+            cp.Problem(cp.Maximize(utility - cp.sum_squares(g.numpy().T @ x) / 2)).solve(cp.CLARABEL)
+            # Clarabel's solution is the start of the equation's.
+            found = root(lambda y: gramian @ np.exp(y) * np.exp(y * power) - 1, np.log(x.value), tol=1e-14)
+            assert np.abs(found.fun).max() < 1e-9
+            weights = np.exp(found.x)
+            source = 'the equation of Ban & Ji 2024, solved by scipy'
+            cases.append(case(source, [seen_of(g)], [weights], {'alpha': alpha, 'maxNorm': 0}))
+            cut = weights / max(1, np.linalg.norm(weights @ g.numpy()))
+            if alpha == 2:
+                cases.append(case('the same, cut to a norm of 1', [seen_of(g)], [cut], {'alpha': alpha}))
+            # Its least squares stop where the equation is off by more in some cases.
+            theirs = FairGradWeighting(alpha=alpha)(g @ g.T).numpy()
+            if np.abs(theirs ** (1 / alpha) * (gramian @ theirs) - 1).max() < 1e-3:
+                cases.append(case('torchjd FairGradWeighting', [seen_of(g)], [theirs], {'alpha': alpha, 'maxNorm': 0}, tolerance=1e-3))
+    return cases
+
+
+def upgrad():
+    cases = []
+    for g in gradient_sets():
+        config_weights = ([1.0, 0.4] * 10)[: len(g)]
+        weighting = UPGradWeighting(torch.tensor(config_weights) / len(g), QuadprogProjector(norm_eps=0.0, reg_eps=1e-13))
+        cases.append(case('torchjd UPGradWeighting, solved by quadprog', [seen_of(g)], [weighting(g @ g.T)], configWeights=config_weights))
+    return cases
+
+
+def stch():
+    """Its smooth maximum by torchjd, over the log losses relative to a baseline, as in LibMTL's main branch."""
+    cases = []
+    for mu, warmup in [(0.5, 4), (0.1, 1)]:
+        world = World()
+        steps, weights, seen = [], [], []
+        for step in range(STEPS):
+            losses = world.losses().detach().requires_grad_()
+            steps.append(world.seen())
+            if step < warmup:
+                seen.append(losses.detach())
+                losses.log().sum().backward()
+            else:
+                baseline = torch.stack(seen).mean(0)
+                (3 * STCH(mu=mu, weights=torch.ones(3))(torch.log(losses / baseline))).backward()
+            weights.append(losses.grad)
+            world.step(weights[-1])
+        cases.append(case('torchjd STCH of relative log losses', steps, weights, {'mu': mu, 'warmupSteps': warmup}))
+    return cases
+
+
+def db_mtl():
+    """Lin et al. 2023, algorithm 1 with beta 0: gradients of the log losses by autograd."""
+    world = World()
+    steps, weights = [], []
+    for _ in range(STEPS):
+        steps.append(world.seen())
+        logs = [torch.autograd.grad(loss, world.x, retain_graph=True)[0] for loss in torch.log(world.losses()).split(1)]
+        norms = torch.stack(logs).norm(dim=1)
+        weights.append((norms.max() / norms / world.losses()).detach())
+        world.step(weights[-1], 0.002)
+    return [case('Lin et al. 2023, in PyTorch', steps, weights)]
+
+
 CASES = {
     'uncertainty': uncertainty, 'dwa': dwa, 'gradnorm': gradnorm, 'pcgrad': pcgrad, 'cagrad': cagrad, 'mgda': mgda,
     'metabalance': metabalance, 'famo': famo, 'nash-mtl': nash_mtl, 'aligned-mtl': aligned_mtl,
+    'imtl-g': imtl_g, 'imtl-l': imtl_l, 'fairgrad': fairgrad, 'upgrad': upgrad, 'stch': stch, 'db-mtl': db_mtl,
 }
 
 if __name__ == '__main__':
     for name, make in CASES.items():
+        if sys.argv[1:] and name not in sys.argv[1:]:
+            continue
         with open(f'test/weightings/cases/{name}.json', 'w') as file:
             made = make()
             file.write('[\n' + ',\n'.join(json.dumps(each) for each in made) + '\n]\n')

@@ -28,6 +28,13 @@ const CLAIMS: Record<WeightingSpec['name'], Claims> = {
   famo: { odd: { learningRate: 0.3, gamma: 0.5 }, lifts: true, anyOrder: true },
   'nash-mtl': { odd: { maxNorm: 0.3 }, lifts: true, anyOrder: true },
   'aligned-mtl': { odd: { scaleMode: 'mean' }, lifts: true, anyOrder: true },
+  fairgrad: { odd: { alpha: 2, maxNorm: 0.3 }, lifts: true, anyOrder: true },
+  'imtl-g': { odd: {}, lifts: true, anyOrder: true },
+  'imtl-l': { odd: { learningRate: 0.3 }, lifts: true, anyOrder: true },
+  // Without a conflict, it is the mean.
+  upgrad: { odd: {}, lifts: false, anyOrder: true },
+  stch: { odd: { mu: 0.2, warmupSteps: 10 }, lifts: true, anyOrder: true },
+  'db-mtl': { odd: {}, lifts: true, anyOrder: true },
 };
 
 const built = (name: string, options: object = {}) => weightings.build(weightings.schema.parse({ name, ...options }));
@@ -43,8 +50,9 @@ for (const { name, options } of weightings.parts) {
     });
 
     it.each(Object.entries(odd))('depends on its option %s', (option, value) => {
-      expect(weightsOf(runToy(built(name, { [option]: value }), TOY, 30))).not.toEqual(
-        weightsOf(runToy(built(name), TOY, 30)),
+      // More steps than any warmup.
+      expect(weightsOf(runToy(built(name, { [option]: value }), TOY, 110))).not.toEqual(
+        weightsOf(runToy(built(name), TOY, 110)),
       );
     });
 
@@ -211,13 +219,16 @@ describe('every weighting that requires the Gramian', () => {
     });
   }
 
-  it.each(['mgda', 'cagrad', 'nash-mtl', 'aligned-mtl', 'pcgrad'])('%s gives equal gradients equal weights', (name) => {
-    const weighting = built(name);
-    const seen = { losses: [1, 1, 1], gramian: Float64Array.of(4, 4, 0, 4, 4, 0, 0, 0, 9), step: 1, epoch: 1 };
-    const [one, other] = weighting.weights(weighting.observe(weighting.first([1, 1, 1], 1, ['a', 'b', 'c']), seen));
-    expect(one).toBeCloseTo(other!, 6);
-    expect(one).toBeGreaterThan(0);
-  });
+  it.each(['mgda', 'cagrad', 'nash-mtl', 'aligned-mtl', 'pcgrad', 'fairgrad', 'imtl-g', 'upgrad'])(
+    '%s gives equal gradients equal weights',
+    (name) => {
+      const weighting = built(name);
+      const seen = { losses: [1, 1, 1], gramian: Float64Array.of(4, 4, 0, 4, 4, 0, 0, 0, 9), step: 1, epoch: 1 };
+      const [one, other] = weighting.weights(weighting.observe(weighting.first([1, 1, 1], 1, ['a', 'b', 'c']), seen));
+      expect(one).toBeCloseTo(other!, 6);
+      expect(one).toBeGreaterThan(0);
+    },
+  );
 });
 
 describe('a step without a gradient of one term, as in a batch without its rows', () => {

@@ -1,3 +1,4 @@
+import { baseline } from './baseline.js';
 import { check } from './check.js';
 import type { Command } from './command.js';
 import { completion } from './completion.js';
@@ -26,6 +27,7 @@ export const commands: readonly Command[] = [
   init,
   check,
   train,
+  baseline,
   sweep,
   runs,
   report,

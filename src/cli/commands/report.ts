@@ -1,4 +1,4 @@
-import { jsonOption } from '../options.js';
+import { deviceOption, intOption, jsonOption, kernelsOption, threadsOption, verifyDataOption } from '../options.js';
 import { defineCommand } from './command.js';
 
 export const report = defineCommand({
@@ -17,11 +17,18 @@ export const report = defineCommand({
         requiresArg: true,
         describe: 'Output file; default: report.html in the run directory, or in the current one for several runs',
       })
+      .option('rows', intOption('--rows', 1_000_000, 'Maximum number of rows to pair, sampled from all'))
+      .option('use-recorded', { type: 'boolean', describe: 'Compare recorded metrics; no paired rows' })
+      .option('verify-data', verifyDataOption)
+      .option('device', deviceOption)
+      .option('kernels', kernelsOption)
+      .option('threads', threadsOption)
       .option('json', jsonOption)
       .example('$0 report runs/latest', '')
       .example('$0 report runs/esmm/001 runs/mmoe/001 --out compared.html', ''),
-  async run({ runs, out, json }) {
+  async run({ runs, out, rows, useRecorded, verifyData, device, threads, json }) {
     const { runReport } = await import('../report-command.js');
-    return runReport({ runs, out, json });
+    const isRecorded = useRecorded === true;
+    return runReport({ runs, out, limit: rows, isRecorded, verifyData, device, threads, json });
   },
 });

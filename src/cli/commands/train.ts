@@ -41,6 +41,11 @@ export const train = defineCommand({
       })
       .option('verify-data', verifyDataOption)
       .option('dry-run', { type: 'boolean', default: false, describe: 'Check only, as mtl check does; writes nothing' })
+      .option('baseline', {
+        type: 'boolean',
+        default: true,
+        describe: 'Train a logistic baseline on the same features; --no-baseline skips it',
+      })
       .option('report', {
         type: 'boolean',
         default: true,
@@ -63,6 +68,7 @@ export const train = defineCommand({
     resume,
     verifyData,
     dryRun,
+    baseline,
     report,
     quiet,
     logLevel,
@@ -90,6 +96,7 @@ export const train = defineCommand({
       runDir,
       resume,
       verifyData,
+      baseline,
       report,
       level: getLogLevel({ quiet, logLevel }),
       json,

@@ -4,7 +4,7 @@ import { VERSION, type KeptFolder } from './entry.js';
 import { EntryIndex } from './entry-index.js';
 
 /** Name of an entry: name of its source, kind, key of its recipe and key of its content. */
-const NAME = /^(.+)\.(?:fitted|rows|local|stream)-[0-9a-f]{12}-[0-9a-f]{8}$/;
+const NAME = /^(.+)\.(?:fitted|rows|local|counters|stream)-[0-9a-f]{12}-[0-9a-f]{8}$/;
 
 /** Names of entries by the name of their source. */
 type Listing = Map<string, Set<string>>;

@@ -126,7 +126,8 @@ async function lookAt(
   { sources, isThorough = false }: Look,
 ): Promise<CachedFolder | undefined> {
   const path = join(folder, name);
-  const [, owner] = /^\.(.+)\.(?:rows|local|fitted|stream)-[0-9a-f]{12}-[0-9a-f]{8}\..*\.tmp$/.exec(name) ?? [];
+  const [, owner] =
+    /^\.(.+)\.(?:rows|local|counters|fitted|stream)-[0-9a-f]{12}-[0-9a-f]{8}\..*\.tmp$/.exec(name) ?? [];
   const indexed = owner === undefined ? index.peek(name) : undefined;
   const entry = indexed?.entry;
   // It is not part of the cache.
@@ -142,7 +143,7 @@ async function lookAt(
       : isWritten(name, lastUsedMs)
         ? 'being written'
         : 'unfinished';
-  const hasRows = isThorough && (entry?.kind === 'rows' || entry?.kind === 'local');
+  const hasRows = isThorough && entry !== undefined && ['rows', 'local', 'counters'].includes(entry.kind);
   const rows = hasRows ? (await readManifest(path))?.rows : undefined;
   return { path, bytes, entry, rows, state, isUsed: used.has(name), lastUsedMs };
 }

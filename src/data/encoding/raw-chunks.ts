@@ -4,10 +4,9 @@ import { createRowBlock, type BlockColumn, type RowBlock } from '../../chunks/ro
 import { column as columnOf } from '../../core/batch.js';
 import { cleanEncoder, cleanFit } from '../../features/clean-field.js';
 import { createCleaner, type CellOptions } from '../../features/cells.js';
-import type { Field } from '../../features/feature.js';
-import type { RawForm, ReadColumns } from '../../features/kinds/kind.js';
-import { fieldLists, rawForm } from '../../features/kinds/kinds.js';
-import { itemReader, itemRows, numberColumnsOf, oneValueReader } from '../../features/kinds/one-value.js';
+import type { ListReading, RawForm, RawReading, ReadColumns } from '../../features/kinds/kind.js';
+import { rawReadings } from '../../features/kinds/kinds.js';
+import { itemReader, itemRows, oneValueReader } from '../../features/kinds/one-value.js';
 import { textReader, type StringPool } from '../../features/vocabulary/string-pool.js';
 import { TextCounter } from '../../features/vocabulary/text-counter.js';
 import type { FileColumns, RowSource } from '../readers/cell-file.js';
@@ -30,8 +29,8 @@ export interface RawColumn {
   readonly form: RawForm;
   /** Whether all that read it read numbers, which are stored with a decimal point. */
   readonly isNumber: boolean;
-  /** The field that reads it, if it is a list. */
-  readonly field: Field | undefined;
+  /** How its lists are read. */
+  readonly lists: ListReading | undefined;
   /** Cleaning of all that read it. */
   readonly cells: readonly CellOptions[];
 }
@@ -43,31 +42,29 @@ const NUMBER_WORDS = 2;
 export function rawColumns(format: RowFormat): readonly RawColumn[] {
   const fits = startFits(format);
   const { cells: cellsOfAll = {} } = format.spec;
-  const columns = new Map<string, Omit<RawColumn, 'name' | 'form'> & { readonly forms: ReadonlySet<RawForm> }>();
-  const add = (names: readonly string[], form: RawForm, isNumber: boolean, cells: CellOptions, field?: Field): void => {
-    for (const name of names) {
-      const found = columns.get(name);
-      columns.set(name, {
-        forms: new Set(found?.forms).add(form),
-        isNumber: isNumber && found?.isNumber !== false,
-        field: found?.field ?? field,
-        cells: [...(found?.cells ?? []), cells],
-      });
-    }
+  const columns = new Map<string, RawColumn>();
+  const add = ({ column: name, form, isNumber, lists }: RawReading, cells: CellOptions): void => {
+    const found = columns.get(name);
+    const isSame = found === undefined || (found.form === form && found.lists?.key === lists?.key);
+    columns.set(name, {
+      name,
+      form: isSame ? form : 'text',
+      isNumber: isNumber && found?.isNumber !== false,
+      lists,
+      cells: [...(found?.cells ?? []), cells],
+    });
   };
-  for (const label of format.labels)
-    add(label.columns, isPlainLabel(label) ? 'number' : 'text', label.isCondition !== true, cellsOfAll);
+  for (const label of format.labels) {
+    const form = isPlainLabel(label) ? 'number' : 'text';
+    for (const column of label.columns) add({ column, form, isNumber: label.isCondition !== true }, cellsOfAll);
+  }
   for (const field of format.fields) {
     const fit = fits.get(field.owner);
     const reading = fit === undefined ? cleanEncoder(field.encoder(undefined), field) : cleanFit(fit, field);
-    const isNumber = numberColumnsOf(field.columns, reading).length > 0;
-    add(field.columns, rawForm(field, reading), isNumber, field.cells ?? {}, field);
+    for (const each of rawReadings(field, reading)) add(each, field.cells ?? {});
   }
-  add(format.keys, 'text', false, {});
-  return [...columns].map(([name, { forms, ...column }]) => {
-    const [form, ...others] = forms;
-    return { name, form: others.length > 0 ? 'text' : form!, ...column };
-  });
+  for (const column of format.keys) add({ column, form: 'text', isNumber: false }, {});
+  return [...columns.values()];
 }
 
 /** Returns the storage of raw columns. */
@@ -149,8 +146,8 @@ function doublesOf({ buffer, byteOffset, length }: Float32Array): Float64Array {
 }
 
 /** Creates a writer of lists: of texts, which `counter` numbers, or of numbers. */
-function listWriter({ name, field }: RawColumn, counter?: TextCounter): ReadColumns {
-  const toLists = fieldLists(field!);
+function listWriter({ name, lists: reading }: RawColumn, counter?: TextCounter): ReadColumns {
+  const toLists = reading!.read;
   const readItems = counter && itemReader(numbering(counter));
   return (rows, block) => {
     const lists = toLists(rows);

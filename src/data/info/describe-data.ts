@@ -152,9 +152,9 @@ function warnOneClass(splits: readonly SplitDescription[], format: EncodedFormat
 }
 
 function describeField(field: EncodedField, counts: CountsBySplit, format: EncodedFormat): FieldDescription {
-  const { name, kind, columns } = field;
+  const { name, kind, columns, computed } = field;
   const blanks =
-    columns.length > 1
+    columns.length > 1 || computed !== undefined
       ? {}
       : bySplit(counts, ({ rows, nulls }) => (rows === 0 ? undefined : (nulls.get(name) ?? 0) / rows));
   const {

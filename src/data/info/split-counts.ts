@@ -81,7 +81,7 @@ export class SplitCounts {
     );
     this.tasks = new Map(spec.tasks.map((task) => [task.name, { ...taskColumns(task, spec.tasks), rows: 0, sum: 0 }]));
     this.#texts = fields
-      .filter((field) => field.columns.length === 1)
+      .filter(({ columns: own, computed }) => own.length === 1 && computed === undefined)
       .map((field) => {
         const clean = createCleaner(field.cells ?? {}) ?? ((text: string) => text);
         const isNull = (text: string): boolean => clean(text) === '' || (takesLists(field) && text === '[]');

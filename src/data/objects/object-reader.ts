@@ -139,8 +139,10 @@ const isMissing = (value: unknown): boolean => value === undefined || value === 
 
 /** Returns whether id 0 of a field is its out-of-vocabulary id, and it reads one column. */
 function hasVocabulary(field: EncodedField): boolean {
-  const { columns, rule } = field;
-  return columns.length === 1 && hasTable(field) && (rule?.kind === 'text' || rule?.kind === 'id');
+  const { columns, computed, rule } = field;
+  return (
+    columns.length === 1 && computed === undefined && hasTable(field) && (rule?.kind === 'text' || rule?.kind === 'id')
+  );
 }
 
 /**

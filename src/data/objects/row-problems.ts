@@ -80,7 +80,10 @@ export class RowProblems {
   }
 
   #add(row: number, problem: Problem): void {
-    this.#invalid.set(row, { row, source: 'input', problems: [...(this.#invalid.get(row)?.problems ?? []), problem] });
+    const known = this.#invalid.get(row)?.problems ?? [];
+    // Several fields may read the same column.
+    if (known.some(({ key, message }) => key === problem.key && message === problem.message)) return;
+    this.#invalid.set(row, { row, source: 'input', problems: [...known, problem] });
   }
 }
 

@@ -3,7 +3,7 @@ import { CELL_SEPARATOR, type Column } from '../../chunks/column.js';
 import type { RowBlock } from '../../chunks/row-block.js';
 import { quoted, userError } from '../../core/errors.js';
 import type { ReadColumns } from '../../features/kinds/kind.js';
-import { takesLists } from '../../features/kinds/kinds.js';
+import { listColumns } from '../../features/kinds/kinds.js';
 import { InvalidValueError } from '../../text/invalid-value.js';
 import type { FileColumns } from '../readers/cell-file.js';
 import { startLabelRule, type LabelRule } from './label-rule.js';
@@ -33,7 +33,10 @@ export class RowReader {
     this.#late = late;
     this.#filter = spec.filter && startFilter(spec.filter, spec.cells);
     this.#labels = startLabelRule(spec.tasks);
-    this.#scalars = [...labels, ...fields.filter((field) => !takesLists(field))].flatMap(({ columns }) => columns);
+    this.#scalars = [
+      ...labels.flatMap(({ columns }) => columns),
+      ...fields.flatMap((field) => field.columns.filter((name) => !listColumns(field).includes(name))),
+    ];
   }
 
   /** @param line number of the first line of the chunk */

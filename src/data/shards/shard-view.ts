@@ -139,7 +139,7 @@ function keyStep(column: string, keys: Uint32Array, ready: Map<string, Uint32Arr
 
 /** Returns whether a field takes stored values as they are. */
 function isShared(field: EncodedField, { columns }: ShardColumns): boolean {
-  return field.columns.length === 1 && takesStored(field, columns.get(field.columns[0]!)!);
+  return takesStored(field, columns.get(field.columns[0]!)!);
 }
 
 function fieldStep(field: EncodedField, source: ShardColumns, columns: ColumnSource, ready: RowBlock): Step {

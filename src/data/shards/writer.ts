@@ -39,7 +39,7 @@ export interface ShardWriter {
   /** Adds texts of hashed keys of the rows. */
   addKeyTexts(texts: ReadonlyMap<string, KeyTexts>): void;
   /** Adds another file to the directory. */
-  addFile(name: string, content: string): void;
+  addFile(name: string, content: string | Iterable<Uint8Array>): void;
 }
 
 /** Facts that are known when all rows are written. */
@@ -127,7 +127,7 @@ class ShardFolder implements ShardWriter {
     addKeyTexts(this.#keyTexts, texts);
   }
 
-  addFile(name: string, content: string): void {
+  addFile(name: string, content: string | Iterable<Uint8Array>): void {
     this.#addOther(writeSynced(join(this.#folder, name), content));
   }
 

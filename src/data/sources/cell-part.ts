@@ -22,6 +22,7 @@ import {
   type Fingerprint,
 } from '../readers/fingerprint.js';
 import { openRows } from '../readers/open-rows.js';
+import type { FileCounters } from './file-counters.js';
 import type { DataFile } from './find-files.js';
 import type { Access } from './source.js';
 
@@ -42,11 +43,14 @@ export interface CellOpening {
   readonly keepsAll: boolean;
   /** The cache if an access names none. */
   readonly ownCache: Cache;
+  readonly counters?: FileCounters | undefined;
 }
 
 /** A file of a source. */
 export interface OpenedFile extends DataFile {
   readonly rows: RowSource<CellFile>;
+  /** Counters that `rows` has as columns. */
+  readonly counters?: FileCounters | undefined;
   /** Stats of the file when it was opened. */
   readonly stats: FileStats;
   readonly bytes: number;
@@ -56,15 +60,32 @@ export interface OpenedFile extends DataFile {
  * Opens a file and finds its columns.
  * @throws UserError (data) for a file that cannot be read or lacks a column
  */
-export async function openFile(file: DataFile, { columns, dialect, keepsAll }: CellOpening): Promise<OpenedFile> {
-  const rows = await openRows(file.path, columns, dialect, file.constants, keepsAll);
+export async function openFile(file: DataFile, opening: CellOpening): Promise<OpenedFile> {
+  const { counters } = opening;
+  const rows = await openCounted(file, opening);
   const stats = await rows.csv.stats();
-  return { ...file, rows, stats, bytes: stats['']?.bytes ?? 0 };
+  return { ...file, rows, ...(counters && { counters }), stats, bytes: stats['']?.bytes ?? 0 };
+}
+
+/** Opens the rows of a file, with counters as further columns. */
+export async function openCounted(
+  { path, constants }: Pick<DataFile, 'path' | 'constants'>,
+  { columns, dialect, keepsAll = false, counters }: Omit<CellOpening, 'ownCache' | 'keepsAll'> & { keepsAll?: boolean },
+): Promise<RowSource<CellFile>> {
+  if (counters === undefined) return openRows(path, columns, dialect, constants, keepsAll);
+  const { csv } = await openRows(path, [], dialect, constants);
+  const own = columns.filter((name) => !counters.names.includes(name));
+  const all = [...new Set([...own, ...counters.inputs(csv.header)])];
+  return counters.wrap(await openRows(path, all, dialect, constants, keepsAll));
 }
 
 /** Returns what affects the rows of a file, beside its content and the format. */
-export function fileRecipe({ rows: { csv, columns } }: OpenedFile): readonly unknown[] {
-  return [csv.dialect, ...(columns.constants === undefined ? [] : [[...columns.constants]])];
+export function fileRecipe({ path, rows: { csv, columns }, counters }: OpenedFile): readonly unknown[] {
+  return [
+    csv.dialect,
+    ...(columns.constants === undefined ? [] : [[...columns.constants]]),
+    ...(counters === undefined ? [] : [{ counters: counters.keyOf(path) }]),
+  ];
 }
 
 /** Files of a source that follow each other and have one cache entry, and what is known of their content. */
@@ -185,8 +206,8 @@ export class CellPart {
   #ownRecipe(shared: Recipe): Recipe {
     const [first, ...others] = this.files;
     const isAlike = others.every(({ rows: { csv } }) => csv.dialect === first.rows.csv.dialect);
-    if (others.length === 0 || (isAlike && this.rows.every(({ columns }) => columns.constants === undefined)))
-      return shared;
+    const isPlain = this.files.every(({ rows, counters }) => rows.columns.constants === undefined && !counters);
+    if (others.length === 0 || (isAlike && isPlain)) return shared;
     const own = this.files.map(fileRecipe);
     return { key: keyOf(shared.key, own).slice(0, shared.key.length), slot: [...shared.slot, own] };
   }

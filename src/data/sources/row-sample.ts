@@ -7,10 +7,12 @@ import { sliceChunk, type Chunk } from '../../chunks/chunk.js';
 import type { CellFile, Piece, PlainLines, RowSource } from '../readers/cell-file.js';
 import { openRows } from '../readers/open-rows.js';
 import type { Paths } from '../options.js';
+import { openCounted } from './cell-part.js';
+import type { FileCounters } from './file-counters.js';
 import { encodeRows, fitRows } from '../pipeline.js';
 import { findFiles, type DataFile } from './find-files.js';
 import { openSource } from './open-source.js';
-import { wrapSource, type Source } from './source.js';
+import { wrapSource, type Reading, type Source } from './source.js';
 
 /** Maximum number of runs of consecutive rows in a sample. */
 const MAX_RUNS = 10_000;
@@ -19,7 +21,7 @@ const LF = 10;
 /** Opens sources as samples of their rows. */
 export interface RowSampler {
   /** @throws UserError (data) for files that cannot be read or lack a column */
-  open(paths: Paths, columns: readonly string[], dialect: DialectOptions): Promise<Source>;
+  open(paths: Paths, columns: readonly string[], dialect: DialectOptions, counters?: FileCounters): Promise<Source>;
   /** Whether any source has more rows than its sample. */
   readonly isCut: boolean;
 }
@@ -54,13 +56,14 @@ export function createRowSampler(limit: number): RowSampler {
     get isCut() {
       return isCut;
     },
-    async open(paths, columns, dialect) {
-      const whole = await openSource(paths, columns, dialect);
+    async open(paths, columns, dialect, counters) {
+      const whole = await openSource(paths, columns, dialect, counters);
       if (!whole.takesRules) return whole;
       const files = findFiles(paths);
-      const openSample = async (wanted: readonly string[]): Promise<readonly RowSource[]> => {
-        const opened: RowSource[] = [];
-        for (const { path, constants } of files) opened.push(await openRows(path, wanted, dialect, constants));
+      const openSample = async (wanted: readonly string[], reading: Reading): Promise<readonly RowSource[]> => {
+        await counters?.prepare({ ...reading, cache: { folder: temporaryFolder() } });
+        const opened: RowSource<CellFile>[] = [];
+        for (const file of files) opened.push(await openCounted(file, { columns: wanted, dialect, counters }));
         const rows: number[] = [];
         for (const file of files) rows.push(await countFile(file, dialect));
         const total = rows.reduce((sum, count) => sum + count, 0);
@@ -75,9 +78,10 @@ export function createRowSampler(limit: number): RowSampler {
         });
       };
       return wrapSource(whole, {
-        fit: async (format, { policy }) => fitRows(await openSample(columns), format, policy),
-        async *stream(format, kept, { policy, signal }) {
-          for (const rows of await openSample([...new Set([...columns, ...kept])])) {
+        fit: async (format, reading) => fitRows(await openSample(columns, reading), format, reading.policy),
+        async *stream(format, kept, reading) {
+          const { policy, signal } = reading;
+          for (const rows of await openSample([...new Set([...columns, ...kept])], reading)) {
             for await (const batch of encodeRows(rows, format, { kept, onShare: () => signal?.throwIfAborted() })) {
               for (const row of batch.rejects) policy.reject(row);
               yield batch;

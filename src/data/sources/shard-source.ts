@@ -8,7 +8,7 @@ import { normalizeGiven } from '../../core/tasks.js';
 import { cleanFit } from '../../features/clean-field.js';
 import type { Fitted } from '../../features/feature-types.js';
 import type { FieldFitter } from '../../features/kinds/kind.js';
-import { fieldColumn, fieldFitter, takesStored } from '../../features/kinds/kinds.js';
+import { fieldColumn, fieldFitter, listColumns, takesStored } from '../../features/kinds/kinds.js';
 import type { StringPool } from '../../features/vocabulary/string-pool.js';
 import { floatText } from '../../text/float-text.js';
 import { shardDataset, type Dataset } from '../batches/dataset.js';
@@ -194,7 +194,7 @@ function countsByField({ manifest }: Shards, { fields }: EncodedFormat): Dataset
       const [column] = field.columns as [string];
       const stored = manifest.columns.find((each) => each.name === column);
       const count = counts.get(column);
-      const isAsStored = stored !== undefined && field.columns.length === 1 && takesStored(field, stored);
+      const isAsStored = stored !== undefined && takesStored(field, stored);
       return isAsStored && count !== undefined ? [[field.name, count]] : [];
     }),
   );
@@ -298,9 +298,10 @@ function checkFormat(format: RowFormat, { columns }: ShardColumns, where: string
       fail(`column '${name}'`, `expected a column of kind label as in the config, found kind ${kind}`);
   }
   for (const field of format.fields) {
-    const expected = shapeOf(fieldColumn(field).kind);
     for (const name of field.columns) {
       const { kind } = columns.get(name)!;
+      const source = listColumns(field).includes(name) ? 'bag' : 'number';
+      const expected = shapeOf(field.computed === undefined ? fieldColumn(field).kind : source);
       if (kind === 'label' || shapeOf(kind) !== expected)
         fail(
           `column '${name}'`,

@@ -20,15 +20,13 @@ import {
 import { refuseOtherContent, rememberData, sameNotices, type DataState } from './data-state.js';
 import { isThere } from './find-files.js';
 import { decisionNotices, leftOutNotices, unknownNotices, unknownShares, type UnknownShares } from './notices.js';
-import { openSource } from './open-source.js';
+import { CounterPass } from './counter-pass.js';
+import { openSource, type OpenSource } from './open-source.js';
 import { checkStreams } from './streams.js';
 import { wrapSource, type Reading, type Source } from './source.js';
 
 /** Paths of splits. */
 export type SplitFiles = { readonly [S in Split]?: Paths | undefined };
-
-/** Opens files and finds the columns to read. */
-export type OpenSource = (paths: Paths, columns: readonly string[], dialect: DialectOptions) => Promise<Source>;
 
 /** Opened data of a config. */
 export interface OpenedData {
@@ -145,16 +143,22 @@ function keepLocalRows(opened: Partial<Record<Split, Source>>): Partial<Record<S
 
 /**
  * Opens the splits of a config's data.
+ * @param counters counters of the rows of all splits, which are added to their columns
  * @throws UserError (data) with the problems of all files
  */
-export function openData(data: DataOptions, format: RowFormat, open?: OpenSource): Promise<OpenedData> {
+export function openData(
+  data: DataOptions,
+  format: RowFormat,
+  open?: OpenSource,
+  counters = CounterPass.of(data),
+): Promise<OpenedData> {
   return openSplits(
     splitFilesOf(data),
     format,
     "correct the path; paths are relative to the config's directory or the working directory",
     dialectOf(data),
     data,
-    open,
+    counters?.opening(open) ?? open,
   );
 }
 

@@ -15,7 +15,7 @@ export function lowerRowAverages({ average, tables, refused }: Layout, list: Cal
     distinct,
     count: countAt,
     update: { isLazy },
-  } of tables.all) {
+  } of tables.trained) {
     list.emit('averageRows', {
       table,
       stride,
@@ -47,6 +47,6 @@ export function lowerExchange(
   if (average === undefined) return;
   const { clock } = average;
   list.emit('exchangeWeights', { w, average: average.weights, count });
-  for (const { at: table, rows, stride, width, average: at } of tables.all)
+  for (const { at: table, rows, stride, width, average: at } of tables.trained)
     list.emit('exchangeRows', { table, stride, width, average: at * WORD, rows, clock });
 }

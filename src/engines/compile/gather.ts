@@ -44,7 +44,7 @@ export function lowerGather(
 }
 
 /** Workers take tables as they become free, large ones first. */
-const inOrder = ({ all }: TablePlaces): readonly TablePlace[] => [...all].sort((a, b) => b.rows - a.rows);
+const inOrder = ({ gathered }: TablePlaces): readonly TablePlace[] => [...gathered].sort((a, b) => b.rows - a.rows);
 
 const listShared = (tables: TablePlaces): readonly TablePlace[] =>
   inOrder(tables).filter(({ sharedFrom }) => sharedFrom > 0);

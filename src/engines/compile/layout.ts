@@ -3,7 +3,7 @@ import { countSlotElements } from '../../optimizers/optimizer.js';
 import { optimizers } from '../../optimizers/optimizers.js';
 import { SINGLE_PROCESS, type ProcessGroup } from '../../core/process-group.js';
 import { findMaxItems, type TableSpec } from '../../tables/layout.js';
-import { tableOptimizer, type Plan } from '../engine.js';
+import { tableOptimizer, withoutState, type Plan } from '../engine.js';
 import { BATCH, domainName, indexOfDomain, type Domain } from '../../graph/domain.js';
 import { findLookups, type Lookups } from '../../graph/lookups.js';
 import { createBuffers, shift, type Buffers, type Ref } from './buffers.js';
@@ -144,7 +144,7 @@ function updateOf(table: TableSpec, { optimizers: specs }: Plan, constants: Layo
   const spec = tableOptimizer(specs, table);
   return {
     rule: optimizers.partOf(spec).kernel,
-    optimizer: optimizers.build(spec),
+    optimizer: withoutState(optimizers.build(spec), table),
     isLazy: spec.lazy,
     constants: table.isWide === true ? constants.wide : constants.tables,
   };

@@ -28,7 +28,7 @@ const CHUNK = 1 << 14;
 
 /** The gradients of all tables. */
 function tableRanges({ tables }: Layout): readonly Range[] {
-  return tables.all.map(({ gradients: g, areaWords, width: count, count: countAt, isDealt }) => ({
+  return tables.trained.map(({ gradients: g, areaWords, width: count, count: countAt, isDealt }) => ({
     g,
     areaWords,
     count,
@@ -78,7 +78,7 @@ export function rangesByTensor(layout: Layout): readonly TensorRange[] {
     ...dense,
     ...tableRanges(layout).map((range, t) => ({
       ...range,
-      layer: tableTensor(tables.all[t]!.name),
+      layer: tableTensor(tables.trained[t]!.name),
       isShared: reach.features.size > 1,
     })),
   ];

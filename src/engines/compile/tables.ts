@@ -67,6 +67,10 @@ export interface TablePlace extends TableSpec, GatheredRows {
 /** All that belongs to tables in a plan's memory. */
 export interface TablePlaces {
   readonly all: readonly TablePlace[];
+  /** Those that training updates. */
+  readonly trained: readonly TablePlace[];
+  /** Those whose gradients a step sums: also of sharded ones that are frozen, which all processes exchange. */
+  readonly gathered: readonly TablePlace[];
   readonly byName: ReadonlyMap<string, TablePlace>;
   /** A word per table. */
   readonly claims: Ref;
@@ -115,7 +119,7 @@ export function placeTables(
   const numIds = countIds(ofTables, layout);
   const all = layout.tables.map((table, t) => {
     const own = ofTables.filter((each) => each.table === table.name);
-    const sharedFrom = table.rows > MAX_SHARED_ROWS ? 0 : countSharing(own, layout, numIds);
+    const sharedFrom = table.isFrozen === true || table.rows > MAX_SHARED_ROWS ? 0 : countSharing(own, layout, numIds);
     return placeTable(table, own, layout, buffers, updateOf(table), shift(claims, t), sharedFrom, sizes);
   });
   const byName = new Map(all.map((table) => [table.name, table]));
@@ -124,6 +128,8 @@ export function placeTables(
     createView(buffers.take(`${kind} ${field}`, 'column', BATCH, width), width, width);
   return {
     all,
+    trained: all.filter(({ isFrozen }) => isFrozen !== true),
+    gathered: all.filter(({ isFrozen, isDealt }) => isFrozen !== true || isDealt),
     byName,
     claims,
     lookups,
@@ -173,9 +179,9 @@ function placeTable(
   sharedFrom: number,
   { stepRows, areas, isAveraged, peers, dealing, ownRows, ownStepRows }: TableSizes,
 ): TablePlace {
-  const { name, rows: allRows, width } = table;
+  const { name, rows: allRows, width, isFrozen } = table;
   const average = width + countSlotElements(update.optimizer, width);
-  const stride = average + (isAveraged ? averageWords(width) : 0);
+  const stride = average + (isAveraged && isFrozen !== true ? averageWords(width) : 0);
   const rows = rowsHere(allRows, dealing);
   const isSharded = isDealt(allRows, dealing);
   // The number of items of a bag without a limit is unknown before there is a batch.
@@ -200,6 +206,7 @@ function placeTable(
     rows,
     allRows,
     width,
+    ...(isFrozen && { isFrozen }),
     lookups,
     stride,
     update,
@@ -275,7 +282,7 @@ export function lowerTableUpdates(tables: TablePlaces, refused: Ref, list: CallL
     gradients,
     count,
     update: { rule, isLazy, constants },
-  } of tables.all) {
+  } of tables.trained) {
     list.emit(`${rule}Table`, {
       table,
       stride,

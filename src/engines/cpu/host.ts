@@ -184,7 +184,7 @@ class CpuHost implements Host {
   }
 
   tableGradients(): ReadonlyMap<string, HostTensor> {
-    return readTableGradients(this.#layout.tables.all, this.#image, (table) => readDistinct(table, this.#image));
+    return readTableGradients(this.#layout.tables.trained, this.#image, (table) => readDistinct(table, this.#image));
   }
 
   gramian(): Float64Array {

@@ -181,7 +181,7 @@ export class CpuProgram implements Program {
     const columns = [...predictions].map(([task, view]) => [task, this.#firstColumn(view, batch.rows)] as const);
     const gradients = new Map([
       ...readDenseGradients(this.#compiled, this.#store),
-      ...readTableGradients(tables.all, this.#image, (table) => readDistinct(table, this.#image)),
+      ...readTableGradients(tables.trained, this.#image, (table) => readDistinct(table, this.#image)),
     ]);
     return Promise.resolve({ losses: this.#results.losses(), predictions: new Map(columns), gradients });
   }

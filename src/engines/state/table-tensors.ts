@@ -42,8 +42,9 @@ export function initializeTables(layout: Layout, { rowsOf }: Image): void {
     const { floats: data, first: at } = rowsOf(table);
     if (plan.isRestored !== true)
       drawEmbeddings(name, plan.seed, { data, at, rows: all, width, stride, dealt: isDealt ? peers : SINGLE_PROCESS });
-    for (const { suffix, width: count, first, write } of rowTensors(table, data, average?.decay, 0)) {
-      const isAverage = suffix === '' && average !== undefined;
+    const decay = decayOf(table, average);
+    for (const { suffix, width: count, first, write } of rowTensors(table, data, decay, 0)) {
+      const isAverage = suffix === '' && decay !== undefined;
       if (!isAverage && first === 0) continue;
       const values = new Float32Array(count).fill(first);
       // The EMA starts from the weights.
@@ -60,7 +61,7 @@ export function listTableTensors(layout: Layout, { rowsOf }: Image, step: number
     const { name, allRows, isDealt, stride } = table;
     const { floats, first } = rowsOf(table);
     const { rank, size } = isDealt ? peers : SINGLE_PROCESS;
-    return rowTensors(table, floats, average?.decay, step).map((rowTensor) => ({
+    return rowTensors(table, floats, decayOf(table, average), step).map((rowTensor) => ({
       name: tableTensor(name) + rowTensor.suffix,
       isWeights: rowTensor.suffix === '',
       tensor: hostTensor(table, first, rowTensor),
@@ -73,6 +74,11 @@ export function listTableTensors(layout: Layout, { rowsOf }: Image, step: number
       },
     }));
   });
+}
+
+/** Returns the decay of a table's EMA; undefined without one. Frozen rows are their own average. */
+function decayOf({ isFrozen }: TablePlace, average: Layout['average']): number | undefined {
+  return isFrozen === true ? undefined : average?.decay;
 }
 
 /** Returns access to the rows of a tensor; the first is at index `first`. */

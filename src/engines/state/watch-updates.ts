@@ -16,7 +16,7 @@ export function watchUpdates(
   { words, wordAt, rowsOf }: Image,
 ): () => ReadonlyMap<string, number> {
   const before = trainedOf(graph).map((parameter) => ({ parameter, data: store.tensorOf(parameter).data.slice() }));
-  const rows = tables.all.map((table) => {
+  const rows = tables.trained.map((table) => {
     // A lazy optimizer updates only rows that have a gradient.
     const numbers = table.update.isLazy
       ? words.slice(wordAt(table.distinct), wordAt(table.distinct) + words[wordAt(table.count)]!)
@@ -33,7 +33,7 @@ export function watchUpdates(
     for (const { parameter, data } of before) add(layerOf(parameter.name), data, store.tensorOf(parameter).data);
     for (const { table, numbers, data } of rows)
       add(tableTensor(table.name), data, copyRows(rowsOf(table), table, numbers));
-    const dealt = tables.all.filter(({ isDealt }) => isDealt).map(({ name }) => tableTensor(name));
+    const dealt = tables.trained.filter(({ isDealt }) => isDealt).map(({ name }) => tableTensor(name));
     const sums = Float64Array.from(dealt, (layer) => squares.get(layer)!);
     peers.allReduceSumF64(sums);
     for (const [t, layer] of dealt.entries()) squares.set(layer, sums[t]!);

@@ -30,7 +30,7 @@ export async function inspect(session: Session, batch: Batch): ReturnType<Progra
   const ranges = [
     ...predictedRanges(session, rows),
     { at: passGradients.at, words: places.weightsCount },
-    ...tables.all.map((table) => ({ at: table.gradients, words: lists.distinctOf(table).length * table.width })),
+    ...tables.trained.map((table) => ({ at: table.gradients, words: lists.distinctOf(table).length * table.width })),
   ];
   await executor.run(
     'inspect',
@@ -41,7 +41,7 @@ export async function inspect(session: Session, batch: Batch): ReturnType<Progra
   copyPredictions(session, rows, predictions);
   const gradients = new Map([
     ...readDenseGradients(compiled, store),
-    ...readTableGradients(tables.all, executor.image, (table) => lists.distinctOf(table)),
+    ...readTableGradients(tables.trained, executor.image, (table) => lists.distinctOf(table)),
   ]);
   return { losses: losses(), predictions, gradients };
 }
@@ -76,7 +76,7 @@ export async function diagnose(
   await executor.run('tensorProducts', batch.rows);
   const products = compiled.productsOfTensors.read(image);
   await host.readBack();
-  for (const table of tables.all) {
+  for (const table of tables.trained) {
     const distinct = loader.lists.distinctOf(table);
     image.words.set(distinct, image.wordAt(table.distinct));
     image.words[image.wordAt(table.count)] = distinct.length;

@@ -2,7 +2,7 @@ import { UserError } from '../../core/errors.js';
 import { type BagForm, CELL_SEPARATOR, type EncodedField } from '../../features/feature.js';
 import { BATCH, paddedBag } from './bags.js';
 import type { ExportedModel } from '../model.js';
-import { emitRule, isOfNumbers, unwritable } from './cell-rules.js';
+import { emitRule, isOfNumbers, unwritable, type Unwritable } from './cell-rules.js';
 import { checked, checkedTexts, emitNumbers, withDots, type Cells } from './cells.js';
 import { cleanedCells, isEmptyText } from './clean-cells.js';
 import type { FieldValues } from './features.js';
@@ -21,13 +21,8 @@ export function rawValues(
   decimal?: ExportedModel['decimal'],
 ): FieldValues {
   const problems = fields.flatMap((field) => {
-    const { name, rule } = field;
-    const problem =
-      field.kind === 'bag' && field.form.format === 'json'
-        ? IN_JSON
-        : field.kind === 'vector'
-          ? undefined
-          : unwritable(rule);
+    const problem = whyUnwritable(field);
+    const { name } = field;
     return problem === undefined ? [] : [{ where: '--with-encoders', key: `field '${name}'`, ...problem }];
   });
   if (problems.length > 0) throw new UserError('usage', problems);
@@ -56,6 +51,16 @@ export function rawValues(
   };
 }
 
+function whyUnwritable(field: EncodedField): Unwritable | undefined {
+  if (field.computed !== undefined) return COMPUTED;
+  if (field.kind === 'bag' && field.form.format === 'json') return IN_JSON;
+  return field.kind === 'vector' ? undefined : unwritable(field.rule);
+}
+
+const COMPUTED = {
+  message: 'is computed from its columns, for which there are no ONNX operators',
+  fix: 'remove --with-encoders and pass its encoded values',
+};
 const IN_JSON = {
   message: 'contains JSON lists, for which ONNX has no parser',
   fix: 'remove --with-encoders and pass ids and weights',

@@ -2,15 +2,15 @@ import type { ChunkRows } from '../../chunks/chunk.js';
 import { itemsOf, type Column, type Items, type Lists } from '../../chunks/column.js';
 import { column as columnOf } from '../../core/batch.js';
 import { looksLikeJson, parseJsonBag } from '../bag-json.js';
-import { createCleaner } from '../cells.js';
-import { BadValue, type BagForm, type Encoder, type Fit } from '../feature.js';
+import { createCleaner, type CellOptions } from '../cells.js';
+import { BadValue, type BagForm, type Encoder, type Fit, type ListForm } from '../feature.js';
 import { parseNumber } from '../parse.js';
 import { takeTopK } from '../top-k-by-weight.js';
-import type { FieldOf, Kind } from './kind.js';
+import type { FieldOf, Kind, ListReading } from './kind.js';
 import { ITEM, itemReader, itemRows, OneValueFitter, type OneValueEncoder } from './one-value.js';
 
 const NO_JSON = new BadValue('a JSON list, such as [20, 34], ["a", "b"] or [["a", 0.5], ["b", 2]]');
-const NO_ID = new BadValue('an id in every item');
+export const NO_ID = new BadValue('an id in every item');
 const NO_WEIGHT = new BadValue('a weight in the range of a 32-bit float for every item');
 const NEGATIVE = new BadValue('nonnegative weights, which pooling: mean requires');
 
@@ -20,7 +20,7 @@ export const bag: Kind<'bag'> = {
   takesStored: ({ direct, form }, { kind, size = Infinity }) =>
     kind === 'bag' && form.maxItems === undefined && direct?.cell === 'id' && size <= direct.below,
   rawForm: () => 'list',
-  lists: (field) => listReader(field),
+  lists: ({ columns, form, cells = {} }) => listReading(columns[0]!, form, cells),
   takesLists: true,
   isCompared: false,
   column: ({ name }) => ({ name, kind: 'bag' }),
@@ -32,7 +32,7 @@ export const bag: Kind<'bag'> = {
   }),
 
   reader(field) {
-    const toLists = listReader(field);
+    const toLists = bag.lists!(field).read;
     const encodeItems = itemReader(encoderOfItems(field));
     return (rows, block) => {
       const lists = toLists(rows);
@@ -50,7 +50,7 @@ export const bag: Kind<'bag'> = {
   },
 
   fitter(field, fit) {
-    const toLists = listReader(field);
+    const toLists = bag.lists!(field).read;
     const items = new OneValueFitter([ITEM], guarded(fit));
     let checked: { readonly lists: Lists; readonly items: ChunkRows } | undefined;
     return {
@@ -107,7 +107,8 @@ function takesAll(rows: ChunkRows, { form }: FieldOf<'bag'>, { offsets, weights 
   return true;
 }
 
-function weightProblem(weight: number, { negative }: BagForm): BadValue | undefined {
+/** Returns why a weight is invalid; undefined if it is valid. */
+export function weightProblem(weight: number, { negative }: Pick<BagForm, 'negative'>): BadValue | undefined {
   if (!Number.isFinite(Math.fround(weight))) return NO_WEIGHT;
   return weight < 0 && negative === 'refused' ? NEGATIVE : undefined;
 }
@@ -144,11 +145,13 @@ function eachItem(
   else takeTopK(weights, begin, end, maxItems, takeValid);
 }
 
-/** Creates a function from a chunk to the lists of a bag; they are valid until the next call. */
-function listReader(field: FieldOf<'bag'>): (rows: ChunkRows) => Lists {
-  const clean = createCleaner(field.cells ?? {});
-  return (rows) => {
-    const column = rows.column(field.columns[0]!);
+/** Returns how the lists of a column are read. */
+export function listReading(name: string, form: ListForm, cells: CellOptions): ListReading {
+  const clean = createCleaner(cells);
+  const { format, items, weight } = form;
+  const key = JSON.stringify([format, items, weight, clean === undefined ? null : cells]);
+  const read = (rows: ChunkRows): Lists => {
+    const column = rows.column(name);
     if (column.lists !== undefined && clean === undefined) return column.lists;
     const { lists } = column;
     const listAt = lists === undefined ? (row: number) => column.listAt?.(row) : (row: number) => itemsOf(lists, row);
@@ -158,15 +161,16 @@ function listReader(field: FieldOf<'bag'>): (rows: ChunkRows) => Lists {
         if (rows.isKept(row)) {
           const list = listAt(row);
           if (list !== undefined) builder.addItems(list, clean);
-          else builder.addText(column.text(row), field.form, clean);
+          else builder.addText(column.text(row), form, clean);
         }
       } catch (error) {
-        rows.refuse(row, field.columns, error);
+        rows.refuse(row, [name], error);
       }
       builder.endRow(row, rows.isKept(row));
     }
     return builder.lists();
   };
+  return { key, read };
 }
 
 type Clean = (text: string) => string;
@@ -196,7 +200,7 @@ class ListBuilder {
    * character if all items have weights.
    * @throws InvalidValueError
    */
-  addText(written: string, form: BagForm, clean: Clean | undefined): void {
+  addText(written: string, form: ListForm, clean: Clean | undefined): void {
     const text = clean === undefined ? written : clean(written);
     const listed = form.format !== 'separated' && looksLikeJson(text) ? parseJsonBag(text) : undefined;
     if (listed !== undefined) return this.addItems(listed, clean);
@@ -222,7 +226,7 @@ class ListBuilder {
     return { offsets: this.#offsets, items, weights: this.#weights };
   }
 
-  #addItem(written: string, form: BagForm, clean: Clean | undefined): void {
+  #addItem(written: string, form: ListForm, clean: Clean | undefined): void {
     const item = clean === undefined ? written : clean(written);
     if (item === '' && written !== '') return;
     const colon = item.lastIndexOf(form.weight);
@@ -239,7 +243,7 @@ class ListBuilder {
   }
 }
 
-function weightOf(text: string, { weight }: BagForm): number {
+function weightOf(text: string, { weight }: ListForm): number {
   try {
     return parseNumber(text);
   } catch {

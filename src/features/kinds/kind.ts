@@ -31,6 +31,22 @@ export interface StoredColumn extends BlockColumn {
  */
 export type RawForm = 'text' | 'number' | 'list' | 'vector';
 
+/** Reading of lists; readings with the same key are equal. */
+export interface ListReading {
+  readonly key: string;
+  /** Returns the lists of a chunk, which are valid until the next call. */
+  readonly read: (rows: ChunkRows) => Lists;
+}
+
+/** How one data column of a field is kept before it is encoded. */
+export interface RawReading {
+  readonly column: string;
+  readonly form: RawForm;
+  /** Whether it is read as numbers. */
+  readonly isNumber: boolean;
+  readonly lists?: ListReading | undefined;
+}
+
 /** Storage and reading of the fields of one kind. The only code that depends on the kind of a field. */
 export interface Kind<Of extends Field['kind']> {
   readonly name: Of;
@@ -48,8 +64,8 @@ export interface Kind<Of extends Field['kind']> {
   takesStored(field: FieldOf<Of> & EncodedField, stored: StoredColumn): boolean;
   /** Returns how the values of its columns are kept before they are encoded. */
   rawForm(field: FieldOf<Of>, reading: Pick<Encoder, 'direct'> | Fit): RawForm;
-  /** Creates a function from a chunk to the lists of the field; absent if its values are not lists. */
-  lists?(field: FieldOf<Of>): (rows: ChunkRows) => Lists;
+  /** Returns how the lists of the field are read; absent if its values are not lists. */
+  lists?(field: FieldOf<Of>): ListReading;
   /** Creates a fitter. */
   fitter(field: FieldOf<Of>, fit: Fit): FieldFitter;
 }

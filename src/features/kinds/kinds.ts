@@ -1,10 +1,12 @@
-import type { ChunkRows } from '../../chunks/chunk.js';
-import type { Lists } from '../../chunks/column.js';
 import type { BlockColumn } from '../../chunks/row-block.js';
 import type { InputSource } from '../../tables/layout.js';
+import { takesNumbers, type CellOptions } from '../cells.js';
+import { readableField, type Source } from '../computed.js';
 import type { EncodedField, Encoder, Field, Fit } from '../feature.js';
 import * as all from './all.js';
-import type { FieldFitter, Kind, RawForm, ReadColumns, StoredColumn } from './kind.js';
+import { listReading } from './bag.js';
+import type { FieldFitter, Kind, RawReading, ReadColumns, StoredColumn } from './kind.js';
+import { numberColumnsOf } from './one-value.js';
 
 /** Returns the kind of a field, whose methods take fields of that kind. */
 function kindOf({ kind }: Pick<Field, 'kind'>): Kind<Field['kind']> {
@@ -23,12 +25,27 @@ export function inputSource(field: Field): InputSource {
 
 /** Creates a reader for an encoded field. */
 export function fieldReader(field: EncodedField): ReadColumns {
-  return kindOf(field).reader(field);
+  const { field: readable, prepare } = readableField(field);
+  const read = kindOf(field).reader(readable);
+  if (prepare === undefined) return read;
+  return (rows, block) => {
+    prepare(rows);
+    read(rows, block);
+  };
 }
 
 /** Creates a fitter for a field. */
 export function fieldFitter(field: Field, fit: Fit): FieldFitter {
-  return kindOf(field).fitter(field, fit);
+  const { field: readable, prepare } = readableField(field);
+  const fitter = kindOf(field).fitter(readable, fit);
+  if (prepare === undefined) return fitter;
+  return {
+    check(rows) {
+      prepare(rows);
+      fitter.check(rows);
+    },
+    observe: (rows) => fitter.observe(rows),
+  };
 }
 
 /** Returns whether the columns of a field may be lists. */
@@ -41,17 +58,31 @@ export function isCompared(field: Pick<Field, 'kind'>): boolean {
   return kindOf(field).isCompared;
 }
 
-/** Returns whether an encoded field of one column takes stored values as they are. */
+/** Returns the columns of a field whose values are lists. */
+export function listColumns(field: Field): readonly string[] {
+  const { columns, computed } = field;
+  if (computed === undefined) return takesLists(field) ? columns : [];
+  return computed.sources.filter(({ holds }) => holds === 'bag').map(({ name }) => name);
+}
+
+/** Returns whether an encoded field takes the stored values of its column as they are. */
 export function takesStored(field: EncodedField, stored: StoredColumn): boolean {
-  return kindOf(field).takesStored(field, stored);
+  return field.columns.length === 1 && field.computed === undefined && kindOf(field).takesStored(field, stored);
 }
 
 /** Returns how the values of a field's columns are kept before they are encoded. */
-export function rawForm(field: Field, reading: Pick<Encoder, 'direct'> | Fit): RawForm {
-  return kindOf(field).rawForm(field, reading);
+export function rawReadings(field: Field, reading: Encoder | Fit): readonly RawReading[] {
+  const { columns, computed, cells = {} } = field;
+  if (computed !== undefined) return computed.sources.map((source) => sourceReading(source, cells));
+  const form = kindOf(field).rawForm(field, reading);
+  const isNumber = numberColumnsOf(columns, reading).length > 0;
+  return columns.map((column) => ({ column, form, isNumber, lists: kindOf(field).lists?.(field) }));
 }
 
-/** Creates a function from a chunk to the lists of a field of lists. */
-export function fieldLists(field: Field): (rows: ChunkRows) => Lists {
-  return kindOf(field).lists!(field);
+/** Returns how a source of a computed number is kept. */
+function sourceReading(source: Source, cells: CellOptions): RawReading {
+  const { name: column, holds } = source;
+  if (holds === 'bag') return { column, form: 'list', isNumber: false, lists: listReading(column, source.form, cells) };
+  const isNumber = holds === 'number';
+  return { column, form: isNumber && takesNumbers(cells, 'number') ? 'number' : 'text', isNumber };
 }

@@ -9,7 +9,7 @@ export const vector: Kind<'vector'> = {
   name: 'vector',
   takesStored: () => false,
   rawForm: () => 'vector',
-  lists: (field) => (rows) => vectorLists(rows, field),
+  lists: (field) => ({ key: field.kind, read: (rows) => vectorLists(rows, field) }),
   takesLists: true,
   isCompared: true,
   column: ({ name, width }) => ({ name, kind: 'vector', width }),

@@ -122,7 +122,7 @@ const REFUSE: ExpandedKernel = {
     const { passGradients, places, tables } = compiled;
     const ranges = [
       { ...passGradients, count: places.weightsCount, countAt: 0 as const },
-      ...tables.all.map(({ gradients: at, areaWords, width: count, count: countAt }) => ({
+      ...tables.trained.map(({ gradients: at, areaWords, width: count, count: countAt }) => ({
         at,
         areaWords,
         count,

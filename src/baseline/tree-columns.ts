@@ -1,0 +1,157 @@
+import { column, type Batch } from '../core/batch.js';
+import type { EncodedField } from '../features/feature.js';
+
+/** A column of the matrix that a tree is trained on. */
+export interface TreeColumn {
+  readonly name: string;
+  /** Whether values are categories, numbers from 0, rather than numbers with an order. */
+  readonly isCategorical: boolean;
+}
+
+/** Columns of one or all fields, and how the values of a batch are written to them. */
+export interface TreeColumns {
+  readonly columns: readonly TreeColumn[];
+  /**
+   * Writes the values of a batch.
+   * @param into `[rows, stride]`, row by row, zeros
+   * @param offset of the first column
+   */
+  write(batch: Batch, into: Float32Array, stride: number, offset: number): void;
+}
+
+/** Maximum number of categories of a column; a larger vocabulary keeps the most frequent ids and gets their counts. */
+export const MAX_CATEGORIES = 1024;
+/** Maximum number of items of a bag with a column of their own. */
+export const MAX_BAG_ITEMS = 32;
+
+/** By field: the number of training rows (ids) or items (bags) with each id. */
+type IdCounts = ReadonlyMap<string, Uint32Array>;
+
+/** Returns whether a field is a combination of columns, which a tree finds by itself. */
+function isCross({ kind, columns }: EncodedField): boolean {
+  return kind === 'id' && columns.length > 1;
+}
+
+/** Returns whether ids are in the order of a number. */
+function isOrdered({ rule }: EncodedField): boolean {
+  return rule?.kind === 'range';
+}
+
+/**
+ * Plans the columns of a tree. Numbers, vectors, positions between knots and ordered ids are numbers; other ids are
+ * categories. A bag has a column per frequent item, the sum of its weights, and one with the number of items. Crosses
+ * are excluded. Labels are never used.
+ * @param batches the training set, read once if ids must be counted
+ */
+export async function planTreeColumns(
+  fields: readonly EncodedField[],
+  batches: () => AsyncIterable<{ readonly batch: Batch }>,
+): Promise<TreeColumns> {
+  const used = fields.filter((field) => !isCross(field));
+  const counts = new Map(used.filter(needsCounts).map(({ name, rows }) => [name, new Uint32Array(rows)]));
+  if (counts.size > 0) for await (const { batch } of batches()) countIds(batch, counts);
+  const parts = used.map((field) => fieldColumns(field, counts));
+  return {
+    columns: parts.flatMap(({ columns }) => columns),
+    write(batch, into, stride, offset) {
+      let at = offset;
+      for (const part of parts) {
+        part.write(batch, into, stride, at);
+        at += part.columns.length;
+      }
+    },
+  };
+}
+
+function needsCounts(field: EncodedField): boolean {
+  return field.kind === 'bag' || (field.kind === 'id' && !isOrdered(field) && field.rows > MAX_CATEGORIES);
+}
+
+function countIds(batch: Batch, counts: IdCounts): void {
+  for (const [name, count] of counts) {
+    const bag = batch.bags.get(name);
+    const ids = bag === undefined ? column(batch.ids, name) : bag.ids;
+    const size = bag === undefined ? batch.rows : bag.offsets[batch.rows]!;
+    for (let i = 0; i < size; i++) count[ids[i]!]!++;
+  }
+}
+
+function fieldColumns(field: EncodedField, counts: IdCounts): TreeColumns {
+  const { name, kind } = field;
+  if (kind === 'vector') return vectorColumns(name, field.width);
+  if (kind === 'bag') return bagColumns(name, mostFrequent(counts.get(name)!, MAX_BAG_ITEMS));
+  if (kind === 'number') return copiedColumn(name, false, ({ numbers }) => column(numbers, name));
+  const count = counts.get(name);
+  if (count === undefined) return copiedColumn(name, !isOrdered(field), ({ ids }) => column(ids, name));
+  return frequentColumns(name, count);
+}
+
+function copiedColumn(
+  name: string,
+  isCategorical: boolean,
+  valuesOf: (batch: Batch) => ArrayLike<number>,
+): TreeColumns {
+  return {
+    columns: [{ name, isCategorical }],
+    write(batch, into, stride, offset) {
+      const values = valuesOf(batch);
+      for (let row = 0; row < batch.rows; row++) into[row * stride + offset] = values[row]!;
+    },
+  };
+}
+
+/** Columns of a large vocabulary: the most frequent ids as categories, others missing, and the count of each id. */
+function frequentColumns(name: string, count: Uint32Array): TreeColumns {
+  const categories = mostFrequent(count, MAX_CATEGORIES);
+  return {
+    columns: [
+      { name, isCategorical: true },
+      { name: `${name} (count)`, isCategorical: false },
+    ],
+    write(batch, into, stride, offset) {
+      const ids = column(batch.ids, name);
+      for (let row = 0; row < batch.rows; row++) {
+        into[row * stride + offset] = categories.get(ids[row]!) ?? NaN;
+        into[row * stride + offset + 1] = count[ids[row]!]!;
+      }
+    },
+  };
+}
+
+function vectorColumns(name: string, width: number): TreeColumns {
+  return {
+    columns: Array.from({ length: width }, (_, i) => ({ name: `${name}[${i}]`, isCategorical: false })),
+    write({ rows, vectors }, into, stride, offset) {
+      const { data } = column(vectors!, name);
+      for (let row = 0; row < rows; row++)
+        into.set(data.subarray(row * width, (row + 1) * width), row * stride + offset);
+    },
+  };
+}
+
+function bagColumns(name: string, items: ReadonlyMap<number, number>): TreeColumns {
+  return {
+    columns: [
+      ...Array.from(items.keys(), (id) => ({ name: `${name}=${id}`, isCategorical: false })),
+      { name: `${name} (items)`, isCategorical: false },
+    ],
+    write({ rows, bags }, into, stride, offset) {
+      const { offsets, ids, weights } = column(bags, name);
+      for (let row = 0; row < rows; row++) {
+        const begin = row * stride + offset;
+        for (let i = offsets[row]!; i < offsets[row + 1]!; i++) {
+          const place = items.get(ids[i]!);
+          if (place !== undefined) into[begin + place]! += weights[i]!;
+        }
+        into[begin + items.size] = offsets[row + 1]! - offsets[row]!;
+      }
+    },
+  };
+}
+
+/** Returns the places of the most frequent ids, by id; of equally frequent ones, those with the smaller ids. */
+function mostFrequent(count: Uint32Array, limit: number): ReadonlyMap<number, number> {
+  const ids = Array.from(count.keys()).filter((id) => count[id]! > 0);
+  ids.sort((a, b) => count[b]! - count[a]! || a - b);
+  return new Map(ids.slice(0, limit).map((id, place) => [id, place]));
+}

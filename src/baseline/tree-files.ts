@@ -1,0 +1,137 @@
+import { open, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { column } from '../core/batch.js';
+import { applySteps, invertSteps, type ScaleStep } from '../core/scaling.js';
+import { taskColumns, type Task } from '../core/tasks.js';
+import type { Dataset } from '../data/batches/dataset.js';
+import { onDisk } from '../io/disk.js';
+import type { TreeColumns } from './tree-columns.js';
+
+/** Rows that are converted at once. */
+const BATCH_ROWS = 4096;
+
+/** A task of a tree. */
+export interface TreeTask extends Task {
+  /** LightGBM's objective. */
+  readonly objective: string;
+  /** Loss weight of rows with label 1. */
+  readonly positiveWeight: number;
+  /** Scaling of the label. */
+  readonly steps: readonly ScaleStep[];
+  /** Whether it has no parent task. */
+  readonly isRoot: boolean;
+}
+
+/**
+ * Writes features and targets of a split's rows to a directory, in the format that the Python script reads.
+ * @param onShare receives the written share
+ */
+export async function writeTreeRows(
+  folder: string,
+  split: string,
+  dataset: Dataset,
+  { columns, write }: TreeColumns,
+  tasks: readonly TreeTask[],
+  onShare: (share: number) => void,
+): Promise<void> {
+  const paths = ['features', 'targets'].map((name) => join(folder, `${split}.${name}.f32`)) as [string, string];
+  await onDisk(folder, async () => {
+    const files = [await open(paths[0], 'w'), await open(paths[1], 'w')] as const;
+    try {
+      let written = 0;
+      for await (const { batch } of dataset.batches(BATCH_ROWS)) {
+        const features = new Float32Array(batch.rows * columns.length);
+        write(batch, features, columns.length, 0);
+        await files[0].writeFile(bytesOf(features));
+        await files[1].writeFile(bytesOf(targetsOf(batch, tasks)));
+        onShare((written += batch.rows) / dataset.rows);
+      }
+    } finally {
+      for (const file of files) await file.close();
+    }
+  });
+}
+
+const bytesOf = ({ buffer, byteOffset, byteLength }: Float32Array): Uint8Array =>
+  new Uint8Array(buffer, byteOffset, byteLength);
+
+/** Returns label and weight of each task, per row; the weight is 0 where the task is undefined. */
+function targetsOf(
+  { rows, labels }: { readonly rows: number; readonly labels: ReadonlyMap<string, Float32Array> },
+  tasks: readonly TreeTask[],
+): Float32Array {
+  const targets = new Float32Array(2 * rows * tasks.length);
+  for (const [t, task] of tasks.entries()) {
+    const { label, mask, sampleWeight } = taskColumns(task, tasks);
+    const scale = applySteps(task.steps);
+    const values = column(labels, label);
+    const defined = mask === undefined ? undefined : column(labels, mask);
+    const weights = sampleWeight === undefined ? undefined : column(labels, sampleWeight);
+    for (let row = 0; row < rows; row++) {
+      const at = 2 * (row * tasks.length + t);
+      if (defined !== undefined && defined[row] !== 1) continue;
+      targets[at] = scale(values[row]!);
+      targets[at + 1] = (weights?.[row] ?? 1) * (values[row] === 1 ? task.positiveWeight : 1);
+    }
+  }
+  return targets;
+}
+
+const resultSchema = z.array(z.object({ trees: z.int().min(1), losses: z.record(z.string(), z.number()) }));
+/** Number of trees and mean losses (by split) of each task. */
+export type TreeResult = z.output<typeof resultSchema>;
+
+/** Options of the script, besides the rows. */
+export interface TreeSpec {
+  readonly rows: Readonly<Record<string, number>>;
+  readonly rounds: number;
+  readonly patience: number;
+  readonly seed: number;
+  readonly threads: number;
+  /** LightGBM's parameters that replace the defaults. */
+  readonly params: Readonly<Record<string, string>>;
+}
+
+/** Writes the description of the rows and the options. */
+export async function writeTreeSpec(
+  folder: string,
+  spec: TreeSpec,
+  { columns }: TreeColumns,
+  tasks: readonly TreeTask[],
+): Promise<void> {
+  const text = JSON.stringify({ ...spec, columns, tasks: tasks.map(({ name, objective }) => ({ name, objective })) });
+  await onDisk(folder, () => writeFile(join(folder, 'spec.json'), text));
+}
+
+/** Reads the result of the script. */
+export async function readTreeResult(folder: string): Promise<TreeResult> {
+  return resultSchema.parse(JSON.parse(await readFile(join(folder, 'result.json'), 'utf8')));
+}
+
+/**
+ * Reads the predictions of a split by task, in the labels' units and for the distribution of the whole data.
+ * @param negativeRate share of negatives that sampling kept; root tasks are corrected (He et al. 2014, section 6.3)
+ */
+export async function readTreePredictions(
+  folder: string,
+  split: string,
+  tasks: readonly TreeTask[],
+  negativeRate: number,
+): Promise<ReadonlyMap<string, Float32Array>> {
+  const { buffer, byteOffset, byteLength } = await readFile(join(folder, `${split}.predictions.f32`));
+  const all = new Float32Array(buffer.slice(byteOffset, byteOffset + byteLength));
+  return new Map(
+    tasks.map(({ name, isRoot, steps }, t) => {
+      const unscale = invertSteps(steps);
+      const rate = isRoot ? negativeRate : 1;
+      return [
+        name,
+        Float32Array.from({ length: all.length / tasks.length }, (_, row) => {
+          const value = unscale(all[row * tasks.length + t]!);
+          return rate === 1 ? value : value / (value + (1 - value) / rate);
+        }),
+      ];
+    }),
+  );
+}

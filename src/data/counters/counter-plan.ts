@@ -1,0 +1,50 @@
+import { createCleaner, type CellOptions, type Clean } from '../../features/cells.js';
+import { instantReader } from '../../features/wall-clock.js';
+import { parseDuration, resolveCounters, type CounterSpec, type CountersOptions } from '../counter-options.js';
+
+/** The counters of a config, and the columns that they read. */
+export class CounterPlan {
+  readonly specs: readonly CounterSpec[];
+  readonly names: readonly string[];
+  /** Key columns of each group of counters with the same keys. */
+  readonly groups: readonly (readonly string[])[];
+  /** Group of each counter. */
+  readonly groupOf: readonly number[];
+  /** Columns with the labels that counters sum. */
+  readonly labels: readonly string[];
+  /** Label of each counter, -1 for one that counts rows. */
+  readonly labelOf: readonly number[];
+  readonly time: string;
+  readonly toleranceMs: number;
+  readonly clean: Clean;
+  readonly readTime: (text: string) => number;
+  /** JSON that determines the values of counters, besides the rows. */
+  readonly recipe: readonly unknown[];
+
+  constructor(options: CountersOptions, cells: CellOptions) {
+    const specs = resolveCounters(options);
+    const groups = [...new Map(specs.map(({ by }) => [JSON.stringify(by), by])).entries()];
+    this.specs = specs;
+    this.names = specs.map(({ name }) => name);
+    this.groups = groups.map(([, by]) => by);
+    this.groupOf = specs.map(({ by }) => groups.findIndex(([key]) => key === JSON.stringify(by)));
+    this.labels = [...new Set(specs.flatMap(({ of }) => of ?? []))];
+    this.labelOf = specs.map(({ of }) => (of === undefined ? -1 : this.labels.indexOf(of)));
+    this.time = options.time;
+    this.toleranceMs = parseDuration(options.tolerance);
+    this.clean = createCleaner(cells) ?? ((text) => text);
+    this.readTime = instantReader(options.format);
+    const { nullValues, trim } = cells;
+    this.recipe = [options.time, options.format, this.toleranceMs, specs, { nullValues, trim }];
+  }
+
+  /** Returns the columns that counters read. */
+  get columns(): readonly string[] {
+    return [...new Set([this.time, ...this.groups.flat(), ...this.labels])];
+  }
+
+  /** Returns the columns that a file must have to be predicted, which has no labels. */
+  get unlabeledColumns(): readonly string[] {
+    return [...new Set([this.time, ...this.groups.flat()])];
+  }
+}

@@ -1,0 +1,149 @@
+import type { StoredTensor } from '../../io/safetensors.js';
+import type { CounterPlan } from './counter-plan.js';
+import { KeyTable } from './key-table.js';
+import { WindowCounter } from './window-counter.js';
+
+/** Tensors of the state of counters, by name. */
+export type CounterState = ReadonlyMap<string, StoredTensor>;
+
+/** The values of a row that counters read. */
+export interface CounterRow {
+  /** Milliseconds since 1970. */
+  readonly time: number;
+  /** Key of each group of counters; empty if a value is missing. */
+  readonly keys: readonly string[];
+  /** Value of each label column, NaN if it is missing. */
+  readonly labels: readonly number[];
+}
+
+/** Counters with the same key columns. */
+interface KeyGroup {
+  readonly table: KeyTable;
+  /** Numbers of the counters. */
+  readonly counters: readonly number[];
+}
+
+/**
+ * All counters of a config after some rows. A row is read before it is added, and an event counts only for rows that
+ * are later than it and its delay, so that no row sees itself, a row of the same time, or a later one.
+ */
+export class CounterSet {
+  readonly #plan: CounterPlan;
+  readonly #groups: readonly KeyGroup[];
+  readonly #counters: readonly WindowCounter[];
+  /** Time of the first row. */
+  #begin = Infinity;
+  #clock = -Infinity;
+
+  constructor(plan: CounterPlan) {
+    this.#plan = plan;
+    this.#groups = plan.groups.map((_, group) => ({
+      table: new KeyTable(),
+      counters: plan.specs.flatMap((_, i) => (plan.groupOf[i] === group ? [i] : [])),
+    }));
+    this.#counters = plan.specs.map((spec, i) => new WindowCounter(spec, this.#groups[plan.groupOf[i]!]!.table));
+  }
+
+  /** Time of the latest row. */
+  get clock(): number {
+    return this.#clock;
+  }
+
+  /** Estimated memory in bytes. */
+  get bytes(): number {
+    const of = (parts: readonly { readonly bytes: number }[]): number =>
+      parts.reduce((sum, { bytes }) => sum + bytes, 0);
+    return of(this.#counters) + of(this.#groups.map(({ table }) => table));
+  }
+
+  /** Returns whether a row is later than others by more than the tolerance. */
+  isLate(time: number): boolean {
+    return time < this.#clock - this.#plan.toleranceMs;
+  }
+
+  /** Writes the counters of a row to `into[counter][row]`, and then adds its events. The row is not late. */
+  count({ time, keys, labels }: CounterRow, into: readonly Float32Array[], row: number): void {
+    this.#begin = Math.min(this.#begin, time);
+    this.#clock = Math.max(this.#clock, time);
+    const now = this.#clock - this.#plan.toleranceMs;
+    for (const counter of this.#counters) counter.advance(now);
+    for (const [g, { table, counters }] of this.#groups.entries()) {
+      const text = keys[g]!;
+      let key = text === '' ? undefined : table.find(text);
+      for (const i of counters) into[i]![row] = this.#counters[i]!.read(key);
+      if (text === '') continue;
+      for (const i of counters) {
+        const label = this.#plan.labelOf[i]!;
+        const value = label < 0 ? 0 : labels[label]!;
+        if (Number.isNaN(value)) continue;
+        this.#counters[i]!.add(this.#clock, (key ??= table.add(text)), value);
+      }
+    }
+  }
+
+  /**
+   * Returns the state as tensors.
+   * @param content key of the content of all rows so far, 64 hexadecimal digits
+   */
+  save(content: string): CounterState {
+    const times = Float64Array.of(this.#begin, this.#clock);
+    const hash = new Uint8Array(Buffer.from(content, 'hex'));
+    const tensors = new Map<string, StoredTensor>([
+      ['times', { shape: [times.length], data: times }],
+      ['content', { shape: [hash.length], data: hash }],
+    ]);
+    for (const [g, { table, counters }] of this.#groups.entries()) {
+      const keys = table.list();
+      const ids = new Map(keys.map(([, id], i) => [id, i]));
+      for (const [name, tensor] of storedTexts(keys.map(([text]) => text))) tensors.set(`keys.${g}.${name}`, tensor);
+      for (const i of counters)
+        for (const [name, tensor] of this.#counters[i]!.save(ids, keys.length))
+          tensors.set(`${this.#plan.specs[i]!.name}.${name}`, tensor);
+    }
+    return tensors;
+  }
+
+  /** Creates the counters of a state. */
+  static restore(plan: CounterPlan, state: CounterState): CounterSet {
+    const set = new CounterSet(plan);
+    ({ begin: set.#begin, clock: set.#clock } = timesOf(state));
+    for (const [g, { table, counters }] of set.#groups.entries()) {
+      const read = (name: string): StoredTensor['data'] => tensorOf(state, `keys.${g}.${name}`);
+      for (const text of textsOf(read('bytes'), read('ends'))) table.add(text);
+      for (const i of counters) set.#counters[i]!.restore((name) => tensorOf(state, `${plan.specs[i]!.name}.${name}`));
+    }
+    return set;
+  }
+}
+
+/** Returns the times of the first and of the latest row of a state. */
+export function timesOf(state: CounterState): { readonly begin: number; readonly clock: number } {
+  const [begin, clock] = tensorOf(state, 'times');
+  return { begin: begin!, clock: clock! };
+}
+
+/** Returns the key of the content of all rows of a state. */
+export function contentOf(state: CounterState): string {
+  return Buffer.from(tensorOf(state, 'content')).toString('hex');
+}
+
+function tensorOf(state: CounterState, name: string): StoredTensor['data'] {
+  const tensor = state.get(name);
+  if (tensor === undefined) throw new Error(`the state of counters has no tensor '${name}'`);
+  return tensor.data;
+}
+
+function storedTexts(texts: readonly string[]): readonly (readonly [string, StoredTensor])[] {
+  const bytes = texts.map((text) => Buffer.from(text));
+  let end = 0;
+  const ends = Float64Array.from(bytes, ({ length }) => (end += length));
+  return [
+    ['bytes', { shape: [end], data: new Uint8Array(Buffer.concat(bytes)) }],
+    ['ends', { shape: [ends.length], data: ends }],
+  ];
+}
+
+function textsOf(bytes: StoredTensor['data'], ends: StoredTensor['data']): readonly string[] {
+  const all = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return Array.from(ends, (end, i) => all.toString('utf8', ends[i - 1] ?? 0, end));
+}

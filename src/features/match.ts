@@ -1,0 +1,161 @@
+import { z } from 'zod';
+import type { ChunkRows } from '../chunks/chunk.js';
+import type { Column, DictionaryValues, Lists } from '../chunks/column.js';
+import { textsOf } from '../chunks/encode-texts.js';
+import type { OptionsOf } from '../core/component.js';
+import { columnName } from '../core/tasks.js';
+import { checkSeparators, listOptions } from './bag.js';
+import { createCleaner, type CellOptions } from './cells.js';
+import { computedFields, computeOnce, type Compute } from './computed.js';
+import type { BagForm } from './feature.js';
+import { defineColumnGroup } from './field-group.js';
+import { listReading, NO_ID, weightProblem } from './kinds/bag.js';
+import { encodedNumber, numberEncodingOption } from './number-encodings.js';
+
+/** Sums over the items of a history that equal the candidate. */
+interface Matches {
+  readonly count: number;
+  readonly weight: number;
+  /** Weight of all items. */
+  readonly total: number;
+  /** Position of the newest match, from 1 for the newest item; 0 without a match. */
+  readonly recency: number;
+}
+
+/** Outputs by their name in the config. */
+const OUTPUTS = {
+  present: ({ count }: Matches) => Number(count > 0),
+  count: ({ count }: Matches) => count,
+  weight: ({ weight }: Matches) => weight,
+  share: ({ weight, total }: Matches) => (total === 0 ? 0 : weight / total),
+  recency: ({ recency }: Matches) => recency,
+} as const;
+type Output = keyof typeof OUTPUTS;
+const outputName = z.enum(Object.keys(OUTPUTS) as Output[]);
+
+const options = () => ({
+  outputs: z
+    .array(outputName)
+    .min(1)
+    .default(['present', 'count', 'share', 'recency'])
+    .describe('Numbers per row, each a field: present, count, weight, share of the weight, recency (1 is the newest)'),
+  newest: z.enum(['first', 'last']).default('last').describe('End of a history that has the newest item'),
+  encoding: numberEncodingOption,
+  ...listOptions,
+});
+type MatchOptions = OptionsOf<ReturnType<typeof options>>;
+
+/** The columns that are compared. */
+export interface MatchPair {
+  readonly candidate: string;
+  readonly history: string;
+}
+
+/**
+ * Numbers that compare a candidate with a history of the same row: how often, how heavily and how recently its value
+ * occurs. All are 0 if it does not occur, if it is missing, or if the history is empty.
+ */
+export const match = defineColumnGroup(
+  {
+    name: 'match',
+    summary: 'occurrences of a value in a list of the same row: count, weight share and recency',
+    options,
+
+    *check(options: MatchOptions) {
+      yield* checkSeparators(options);
+      for (const [i, output] of options.outputs.entries())
+        if (options.outputs.indexOf(output) < i)
+          yield { path: ['outputs', i], message: `${output} is listed twice; remove one` };
+    },
+
+    build({ candidate, history }: MatchPair, options: MatchOptions) {
+      const { outputs, newest, encoding, separators, format } = options;
+      const compute = computeOnce(compareColumns({ candidate, history }, options));
+      return outputs.flatMap((output, index) =>
+        computedFields(encodedNumber(encoding, `${candidate}_in_${history}_${output}`), {
+          sources: [
+            { name: candidate, holds: 'text' },
+            { name: history, holds: 'bag', form: { ...separators, format } },
+          ],
+          meaning: `the ${output} of ${candidate} in ${history}, newest ${newest}`,
+          compute,
+          output: index,
+        }),
+      );
+    },
+  },
+  {
+    keys: {
+      candidate: columnName.describe('Column of the value that is searched for'),
+      history: columnName.describe('Column of the list that is searched'),
+    },
+    // The schema guarantees their types.
+    read: ({ candidate, history }) => ({ candidate: candidate as string, history: history as string }),
+    describe: 'Pairs of columns, as in { candidate: category, history: seen_categories }, with options of their own',
+  },
+);
+
+/** Returns the computation of all outputs. */
+function compareColumns({ candidate, history }: MatchPair, options: MatchOptions): Compute {
+  const { outputs, newest, separators, format } = options;
+  const negative = outputs.includes('share') ? 'refused' : 'taken';
+  const knownTexts = new WeakMap<DictionaryValues, string[]>();
+  return (rows, cells) => {
+    const values = readTexts(rows, candidate, cells);
+    const lists = listReading(history, { ...separators, format }, cells).read(rows);
+    const textOf = itemTexts(lists.items, knownTexts);
+    const columns = outputs.map(() => new Float64Array(rows.count));
+    rows.eachKept([history], (row) => {
+      const found = findMatches(lists, row, values[row]!, { textOf, negative, newest });
+      for (const [o, output] of outputs.entries()) columns[o]![row] = OUTPUTS[output](found);
+    });
+    return columns;
+  };
+}
+
+/**
+ * Compares a value with the items of a row; an empty value has no matches.
+ * @throws InvalidValueError for an invalid item
+ */
+function findMatches(
+  { offsets, weights }: Lists,
+  row: number,
+  value: string,
+  reading: Pick<MatchOptions, 'newest'> & Pick<BagForm, 'negative'> & { readonly textOf: (item: number) => string },
+): Matches {
+  const found = { count: 0, weight: 0, total: 0, recency: 0 };
+  const [begin, end] = [offsets[row]!, offsets[row + 1]!];
+  for (let item = begin; item < end; item++) {
+    // As stored rows have it.
+    const weight = Math.fround(weights?.[item] ?? 1);
+    const problem = weightProblem(weight, reading);
+    if (problem !== undefined) throw problem;
+    const text = reading.textOf(item);
+    if (text === '') throw NO_ID;
+    found.total += weight;
+    if (text !== value) continue;
+    found.count++;
+    found.weight += weight;
+    if (reading.newest === 'last') found.recency = end - item;
+    else found.recency ||= item - begin + 1;
+  }
+  return found;
+}
+
+/** Reads the cleaned texts of a column. */
+function readTexts(rows: ChunkRows, name: string, cells: CellOptions): readonly string[] {
+  const clean = createCleaner(cells);
+  const text = textsOf(rows, { columns: [name] });
+  const texts = new Array<string>(rows.count).fill('');
+  rows.eachKept([name], (row) => (texts[row] = clean === undefined ? text(row) : clean(text(row))));
+  return texts;
+}
+
+/** Returns a function from an item to its text; a text of a dictionary is read once. */
+function itemTexts(items: Column, memos: WeakMap<DictionaryValues, string[]>): (item: number) => string {
+  if (items.dictionary === undefined) return (item) => items.text(item);
+  const { indices, values } = items.dictionary;
+  const memo = memos.get(values) ?? [];
+  memos.set(values, memo);
+  return (item) => (memo[indices[item]!] ??= values.text(indices[item]!));
+}

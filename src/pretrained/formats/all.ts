@@ -1,0 +1,3 @@
+export { npy } from './npy.js';
+export { safetensors } from './safetensors.js';
+export { parquet } from './parquet.js';

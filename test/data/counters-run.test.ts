@@ -1,0 +1,114 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { randomStream } from '../../src/core/random.js';
+import { evaluate } from '../../src/evaluate.js';
+import { predict } from '../../src/predict.js';
+import type { TrainResult } from '../../src/training/observer.js';
+import { trainSmall } from '../support/small-run.js';
+
+// Runs with counters on a log in which the click rate of items drifts.
+
+const NUM_ITEMS = 30;
+const NUM_ROWS = 9000;
+const START = Date.UTC(2026, 0, 1);
+const ROW_MS = 240_000;
+
+/** Draws a log; the click rate of each item changes every second day. */
+function drawLog(): string[] {
+  const random = randomStream(7, 'drifting log');
+  const rates = Array.from({ length: NUM_ITEMS }, () => 0);
+  return Array.from({ length: NUM_ROWS }, (_, i) => {
+    if (i % 720 === 0) for (let item = 0; item < NUM_ITEMS; item++) rates[item] = random.uniform() < 0.3 ? 0.6 : 0.08;
+    const item = random.below(NUM_ITEMS);
+    const time = new Date(START + i * ROW_MS).toISOString();
+    return `${time},${item},${random.uniform() < rates[item]! ? 1 : 0}`;
+  });
+}
+
+const HEADER = 'time,item,click';
+const CUTS = [6000, 7500];
+const quiet = { device: 'cpu', threads: 1, onWarning: () => undefined, signal: new AbortController().signal } as const;
+
+let folder: string;
+let without: TrainResult;
+let trained: TrainResult;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'mtl-'));
+  const rows = drawLog();
+  const parts = { train: rows.slice(0, CUTS[0]), valid: rows.slice(CUTS[0], CUTS[1]), test: rows.slice(CUTS[1]) };
+  for (const [name, part] of Object.entries(parts))
+    writeFileSync(join(folder, `${name}.csv`), [HEADER, ...part, ''].join('\n'));
+  const config = (counters: string, feature: string): string => `seed: 5
+runs: runs
+data:
+  train: train.csv
+  valid: valid.csv
+  test: test.csv
+${counters}
+features:
+  item: { type: categorical, fields: [item], width: 4, encoding: { name: tokens } }
+${feature}
+tasks: { ctr: { label: click } }
+model: { name: single-task, tower: { hidden: [8] } }
+training: { epochs: 4, batchSize: 128, optimizer: { dense: { name: adam, learningRate: 0.01 } } }
+`;
+  const counters = `  counters:
+    time: time
+    delay: 30m
+    count:
+      item_ctr: { by: item, of: click, within: 1d, rate: { prior: 5 } }
+      item_shows: { by: item, within: 1d }
+`;
+  const feature = '  recent: { type: numeric, fields: [item_ctr, item_shows], scaling: standard }';
+  writeFileSync(join(folder, 'without.yaml'), config('', ''));
+  writeFileSync(join(folder, 'with.yaml'), config(counters, feature));
+  without = await trainSmall(join(folder, 'without.yaml'), {});
+  trained = await trainSmall(join(folder, 'with.yaml'), {});
+});
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const metric = (metrics: TrainResult['metrics'], split: string, name: string): number =>
+  Number((metrics[split]!['ctr'] as unknown as Readonly<Record<string, number>>)[name]);
+
+/** Predicts a file; returns the predictions in order. */
+async function predictFile(name: string, content: string): Promise<number[]> {
+  writeFileSync(join(folder, name), content);
+  const out = join(folder, `${name}.out.csv`);
+  await predict({ path: trained.run, data: join(folder, name), out, keep: [], prefix: '', ...quiet });
+  return readFileSync(out, 'utf8').trimEnd().split('\n').slice(1).map(Number);
+}
+
+describe('a run with counters', () => {
+  it('predicts drifting click rates better than one without', () => {
+    const [before, after] = [without, trained].map(({ metrics }) => metric(metrics, 'test', 'auc'));
+    expect(after! - before!).toBeGreaterThan(0.05);
+  });
+
+  it('gives the same metrics when it is evaluated, also without the training set', async () => {
+    const { metrics } = await evaluate({ path: trained.run, ...quiet });
+    for (const split of ['valid', 'test'])
+      for (const name of ['auc', 'logLoss'])
+        expect(metric(metrics, split, name)).toBe(metric(trained.metrics, split, name));
+    const other = await evaluate({ path: trained.run, data: join(folder, 'test.csv'), ...quiet });
+    expect(metric(other.metrics, 'test', 'auc')).toBe(metric(trained.metrics, 'test', 'auc'));
+  });
+
+  it('stores its counters in the checkpoint, from which predictions continue', async () => {
+    expect(existsSync(join(trained.run, 'checkpoints', 'best', 'counters.safetensors'))).toBe(true);
+    const rows = readFileSync(join(folder, 'test.csv'), 'utf8').trimEnd().split('\n').slice(1);
+    const predictions = await predictFile('labeled.csv', [HEADER, ...rows, ''].join('\n'));
+    const logLoss =
+      rows.reduce((sum, row, i) => sum - Math.log(row.endsWith('1') ? predictions[i]! : 1 - predictions[i]!), 0) /
+      rows.length;
+    expect(logLoss).toBeCloseTo(metric(trained.metrics, 'test', 'logLoss'), 5);
+    // Without labels, no click becomes known: the first rows are the same, and later ones are not.
+    const unlabeled = rows.map((row) => row.slice(0, row.lastIndexOf(',')));
+    const blind = await predictFile('unlabeled.csv', ['time,item', ...unlabeled, ''].join('\n'));
+    expect(blind.slice(0, 7)).toEqual(predictions.slice(0, 7));
+    expect(blind).not.toEqual(predictions);
+  });
+});
