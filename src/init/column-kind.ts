@@ -30,7 +30,7 @@ export type ColumnKind =
     }
   | { readonly is: 'numbers'; readonly separator: string | undefined }
   | { readonly is: 'number'; readonly hasComma: boolean; readonly isSkewed: boolean }
-  | { readonly is: 'id'; readonly isRare: boolean };
+  | { readonly is: 'id' };
 
 /** A column and its kind. */
 export interface InspectedColumn {
@@ -94,7 +94,7 @@ function detectKind(name: string, present: readonly Value[], rows: number): Colu
   if (isKey) return { is: 'key' };
   const letters = present.reduce((sum, { text, rows: own }) => sum + text.length * own, 0) / rows;
   if (letters > MIN_TEXT_LENGTH && present.length > 0.5 * rows) return { is: 'text' };
-  return { is: 'id', isRare: present.length > 0.02 * rows && present.length > 100 };
+  return { is: 'id' };
 }
 
 /** Share of values that must match a kind; the others become invalid rows. */

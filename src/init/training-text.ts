@@ -36,8 +36,8 @@ export function formatModel(name: string, features: readonly InspectedColumn[]):
   const layers = `deep: { ${LAYERS} }`;
   const towers = ['tower', 'ctrTower', 'cvrTower'].filter((key) => keys.includes(key));
   return [
-    'model:                              # see its options with mtl config show CONFIG; without batch norm, which',
-    `  name: ${name.padEnd(28)} # needs many rows per task and batch`,
+    'model:                              # see its options with mtl config show CONFIG',
+    `  name: ${name}`,
     ...(keys.includes('bottom')
       ? [
           `  bottom:                           # layers that all tasks share, and products of features`,
