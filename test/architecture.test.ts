@@ -108,13 +108,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   study: ['config', 'charts', 'evaluation', 'runs', 'training'],
   sweep: ['config', 'engines', 'runs', 'study', 'train'],
   check: ['config', 'data', 'engines', 'features', 'inputs', 'training'],
-<<<<<<< HEAD
   'check.ts': ['check', 'config', 'data', 'engines', 'inputs', 'pretrained', 'runs'],
-  init: ['data', 'features'],
-=======
-  'check.ts': ['check', 'config', 'data', 'engines', 'inputs', 'runs'],
   init: ['bottoms', 'data', 'features', 'models', 'schedules'],
->>>>>>> h-init
   'init.ts': ['config', 'data', 'init', 'models'],
   diff: ['config', 'data', 'engines', 'evaluate', 'evaluation', 'runs', 'trained-model', 'training'],
   'diff.ts': ['data', 'diff', 'evaluation', 'runs', 'trained-model'],
