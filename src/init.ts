@@ -1,18 +1,18 @@
 import { parseConfig } from './config/load.js';
 import type { Paths } from './data/options.js';
 import { didYouMean, joined, userError } from './core/errors.js';
-import { inspectColumn } from './init/column-kind.js';
+import { inspectColumn, type InspectedColumn } from './init/column-kind.js';
 import { chooseSplit } from './init/choose-split.js';
-import { chooseTasks, markPositives, type ProposedTask } from './init/choose-tasks.js';
+import { chooseTasks, type ProposedTask } from './init/choose-tasks.js';
 import { configText } from './init/config-text.js';
 import { excludeColumns } from './init/leave-out.js';
+import { markEvents } from './init/outcomes.js';
 import { getRelativePath, assertAbsent, getSchemaPath, writeConfig } from './init/output-path.js';
 import { readColumns } from './init/read-columns.js';
 import { writeSample } from './init/write-sample.js';
 import { esmm } from './models/esmm.js';
-import { mmoe } from './models/mmoe.js';
 import { models } from './models/models.js';
-import { sharedBottom } from './models/shared-bottom.js';
+import { chooseInteractions } from './init/training-text.js';
 
 export interface InitOptions {
   /** Training data; undefined also writes the sample. */
@@ -71,10 +71,11 @@ export async function init({ data, valid, test, model, labels, out, force }: Ini
   const leftOut = excludeColumns(
     columns,
     new Map(
-      columns.filter(({ column }) => isLabel(column.name)).map((label) => [label.column.name, markPositives(label)]),
+      columns.filter(({ column }) => isLabel(column.name)).map((label) => [label.column.name, markEvents(label)]),
     ),
   );
-  if (columns.every(({ column: { name } }) => isLabel(name) || leftOut.has(name))) {
+  const features = columns.filter(({ column: { name } }) => !isLabel(name) && !leftOut.has(name));
+  if (features.length === 0) {
     const reasons = [...leftOut].map(([name, reason]) => `${name} was excluded: ${reason}`);
     throw userError('data', {
       where: [data].flat().join(', '),
@@ -82,7 +83,7 @@ export async function init({ data, valid, test, model, labels, out, force }: Ini
       fix: 'use data with more rows or columns',
     });
   }
-  const chosen = model ?? selectModel(tasks);
+  const chosen = model ?? selectModel(tasks, features);
   const config = out ?? `${chosen}.yaml`;
   assertAbsent(config, force);
   const from = (paths: Paths): Paths =>
@@ -117,7 +118,7 @@ export async function init({ data, valid, test, model, labels, out, force }: Ini
 }
 
 /** Selects a model that supports the tasks: a funnel trains over all rows. */
-function selectModel(tasks: readonly ProposedTask[]): string {
-  if (tasks.length === 1) return sharedBottom.name;
-  return tasks.filter(({ given }) => given === undefined).length === 1 ? esmm.name : mmoe.name;
+function selectModel(tasks: readonly ProposedTask[], features: readonly InspectedColumn[]): string {
+  const roots = tasks.filter(({ given }) => given === undefined);
+  return tasks.length > 1 && roots.length === 1 ? esmm.name : chooseInteractions(features).name;
 }

@@ -51,7 +51,10 @@ export async function report({ runs, out, known, predict }: ReportOptions): Prom
   const compared: ReportedRun[] = previous === undefined ? [first!] : [];
   const reference = previous === undefined ? first! : { ...first!, name: `previous run ${first!.name}` };
   for (const [r, run] of others.entries())
-    compared.push({ ...run, references: [{ ...reference, ...(await pairRows(all[0]!, all[r + 1]!, predict)) }] });
+    compared.push({
+      ...run,
+      references: [...run.references, { ...reference, ...(await pairRows(all[0]!, all[r + 1]!, predict)) }],
+    });
   await writeFileAtomic(path, reportPage(compared));
   return path;
 }

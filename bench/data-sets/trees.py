@@ -1,8 +1,8 @@
 """Trains gradient-boosted trees on extracted data sets and prints their test AUC and log loss as JSON.
 
-python trees.py DIRECTORY NAME METHOD SEED THREADS; requires pandas, scikit-learn and lightgbm or catboost. Trees are
-told the kinds of columns: strings and `categories` of sets.json are categories, `lists` become a column per item,
-`times` become hour, weekday and day. A tree per task reads the columns that the other methods read.
+python trees.py DIRECTORY NAME METHOD SEED THREADS; requires pandas, scikit-learn and lightgbm or catboost. The kinds of
+columns are given: strings and `categories` of sets.json are categories, `lists` become a column per item,
+`times` become hour and weekday. A tree per task reads the columns that the other methods read.
 """
 
 import json
@@ -43,8 +43,7 @@ def encode(frame, facts):
     for column in facts.get('times', []):
         moment = pd.to_datetime(frame.pop(column), utc=True)
         frame[f'{column}_hour'] = moment.dt.hour + moment.dt.minute / 60
-        frame[f'{column}_weekday'] = moment.dt.dayofweek
-        frame[f'{column}_day'] = (moment - moment.min()).dt.days
+        frame[f'{column}_weekday'] = moment.dt.day_of_week
     texts = [name for name in frame if not pd.api.types.is_numeric_dtype(frame[name])]
     categories = [*texts, *(name for name in facts.get('categories', []) if name not in texts)]
     for name in categories:

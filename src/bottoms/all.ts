@@ -1,7 +1,10 @@
 export { adatt } from './adatt.js';
+export { autoint } from './autoint.js';
 export { cgc } from './cgc.js';
+export { cin } from './cin.js';
 export { dcn } from './dcn.js';
 export { finalmlp } from './finalmlp.js';
+export { finalnet } from './finalnet.js';
 export { fm } from './fm.js';
 export { gdcn } from './gdcn.js';
 export { home } from './home.js';

@@ -1,9 +1,7 @@
-import { quoted } from '../core/errors.js';
-import { fieldValues, hasEmbedding, type InputField } from '../graph/features.js';
 import type { Value } from '../graph/operations.js';
-import { IncompatibleFeaturesError } from '../core/component.js';
 import { defineBottom, forAllTasks } from './bottom.js';
 import { deepPartOptions, withDeepPart } from './deep-part.js';
+import { fieldEmbeddings } from './field-embeddings.js';
 
 /**
  * The second-order term of a factorization machine (Rendle 2010, https://doi.org/10.1109/ICDM.2010.127): products of
@@ -20,11 +18,7 @@ export const fm = defineBottom({
   options: () => deepPartOptions('parallel'),
 
   build(options, { g, tasks, ...features }) {
-    const width = findCommonWidth(features.fields);
-    const embeddings = fieldValues(g, features).map((value, f): Value => {
-      const field = features.fields[f]!;
-      return hasEmbedding(field) ? value : g.linear(value, width, `factors.${field.field}`, { bias: false });
-    });
+    const embeddings = fieldEmbeddings(g, features, 'fm');
     // Multiplying each field with the sum of the previous ones halves the products and avoids differences of large
     // numbers.
     let sum = embeddings[0]!;
@@ -46,35 +40,3 @@ export const fm = defineBottom({
     };
   },
 });
-
-/**
- * Returns the common width of all embeddings.
- * @throws IncompatibleFeaturesError if widths differ or fewer than two fields can be multiplied
- */
-function findCommonWidth(fields: readonly InputField[]): number {
-  const [first, ...others] = fields.filter(hasEmbedding);
-  if (first === undefined)
-    throw new IncompatibleFeaturesError({
-      path: ['model'],
-      message:
-        'fm requires embeddings, but its input has only numbers; ' +
-        'use type bucketized or piecewise-linear, or add groups to input',
-    });
-  if (fields.length < 2)
-    throw new IncompatibleFeaturesError({
-      path: ['model'],
-      message:
-        `fm multiplies pairs of fields, but its input has only ${quoted(first.field)}; ` +
-        'add fields or groups to input',
-    });
-  const other = others.find(({ width }) => width !== first.width);
-  if (other === undefined) return first.width;
-  const groups =
-    other.group === first.group ? '' : `, or select groups of equal width, such as input: [${first.group}]`;
-  throw new IncompatibleFeaturesError({
-    path: ['features', ...(other.group === undefined ? [] : [other.group])],
-    message:
-      `fm requires embeddings of equal width, but ${quoted(other.field)} has width ${other.width} and ` +
-      `${quoted(first.field)} ${first.width}; set the same width${groups}`,
-  });
-}

@@ -28,8 +28,8 @@ export function encodeFields(
   rows: Uint32Array,
   fields: readonly EncodedField[],
 ): readonly EncodedColumns[] {
-  return fields.flatMap(({ name, kind, columns, rows: size }): EncodedColumns[] => {
-    const [column] = columns as [string];
+  return fields.flatMap(({ name, kind, columns, computed, rows: size }): EncodedColumns[] => {
+    const column = computed === undefined ? columns[0]! : undefined;
     if (kind === 'id')
       return [
         {

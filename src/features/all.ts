@@ -3,6 +3,7 @@ export { bucketized } from './bucketized.js';
 export { categorical } from './categorical.js';
 export { cross } from './cross.js';
 export { date } from './date.js';
+export { expression } from './expression.js';
 export { match } from './match.js';
 export { numeric } from './numeric.js';
 export { piecewiseLinear } from './piecewise-linear.js';

@@ -1,12 +1,8 @@
-import { ChunkRows, type Chunk, type RowProblem } from '../chunks/chunk.js';
+import { ChunkRows, type Chunk } from '../chunks/chunk.js';
 import type { Column } from '../chunks/column.js';
-import type { CellOptions } from './cells.js';
-import type { Field, ListForm } from './feature.js';
-
-/** A data column that a computation reads. */
-export type Source = { readonly name: string } & (
-  { readonly holds: 'text' | 'number' } | { readonly holds: 'bag'; readonly form: ListForm }
-);
+import { textsOf } from '../chunks/encode-texts.js';
+import { createCleaner, type CellOptions } from './cells.js';
+import type { Computed, ComputedNumbers, Field } from './feature.js';
 
 /**
  * Computes numbers of the rows of a chunk, an array per output; NaN is a missing value. Rows with invalid values of the
@@ -14,26 +10,9 @@ export type Source = { readonly name: string } & (
  */
 export type Compute = (rows: ChunkRows, cells: CellOptions) => readonly Float64Array[];
 
-/** Numbers of the rows of a chunk, and the rows whose sources are invalid. */
-interface Results {
-  readonly outputs: readonly Float64Array[];
-  readonly problems: readonly (readonly [row: number, problem: RowProblem])[];
-}
-
-/** A number per row that is computed from data columns. */
-export interface Computed {
-  readonly sources: readonly Source[];
-  /** Description of the computation: fields with another one cannot reuse its weights. */
-  readonly meaning: string;
-  /** Computes all outputs of a chunk, once for all fields that share this function. */
-  readonly compute: (chunk: Chunk, cells: CellOptions) => Results;
-  /** Index of the output. */
-  readonly output: number;
-}
-
 /** Returns a function that computes the outputs of a chunk once. */
 export function computeOnce(compute: Compute): Computed['compute'] {
-  const known = new WeakMap<Chunk, Results>();
+  const known = new WeakMap<Chunk, ComputedNumbers>();
   return (chunk, cells) => {
     const found = known.get(chunk);
     if (found !== undefined) return found;
@@ -47,7 +26,7 @@ export function computeOnce(compute: Compute): Computed['compute'] {
 
 /** Returns fields that read a computed number in place of a column of that name. */
 export function computedFields(fields: readonly Field[], computed: Computed): readonly Field[] {
-  const columns = computed.sources.map(({ name }) => name);
+  const columns = [...new Set(computed.sources.map(({ name }) => name))];
   const of = (description: string): string => `${description} of ${computed.meaning}`;
   return fields.map((field): Field => ({
     ...field,
@@ -81,4 +60,13 @@ export function readableField<Of extends Field>(
 function numberColumn(values: Float64Array): Column {
   const text = (row: number): string => (Number.isNaN(values[row]!) ? '' : String(values[row]));
   return { type: 'number', text, numbers: { values, isWhole: true } };
+}
+
+/** Reads the cleaned texts of a column; rows with lists are refused. */
+export function readTexts(rows: ChunkRows, name: string, cells: CellOptions): readonly string[] {
+  const clean = createCleaner(cells);
+  const text = textsOf(rows, { columns: [name] });
+  const texts = new Array<string>(rows.count).fill('');
+  rows.eachKept([name], (row) => (texts[row] = clean === undefined ? text(row) : clean(text(row))));
+  return texts;
 }

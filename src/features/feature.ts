@@ -1,5 +1,5 @@
 import type { Cast } from '../chunks/casts.js';
-import type { Computed } from './computed.js';
+import type { Chunk, RowProblem } from '../chunks/chunk.js';
 import type { Items } from '../chunks/column.js';
 import type { CellOptions } from './cells.js';
 import type { InitialVectors } from './init-from.js';
@@ -130,6 +130,28 @@ export interface ListForm {
 export interface BagForm extends ListForm {
   readonly maxItems: number | undefined;
   readonly negative: 'taken' | 'refused';
+}
+
+/** A data column that a computation reads. */
+export type Source = { readonly name: string } & (
+  { readonly holds: 'text' | 'number' } | { readonly holds: 'bag'; readonly form: ListForm }
+);
+
+/** Numbers of the rows of a chunk, and the rows whose sources are invalid. */
+export interface ComputedNumbers {
+  readonly outputs: readonly Float64Array[];
+  readonly problems: readonly (readonly [row: number, problem: RowProblem])[];
+}
+
+/** A number per row that is computed from data columns. */
+export interface Computed {
+  readonly sources: readonly Source[];
+  /** Description of the computation: fields with another one cannot reuse its weights. */
+  readonly meaning: string;
+  /** Computes all outputs of a chunk, once for all fields that share this function. */
+  readonly compute: (chunk: Chunk, cells: CellOptions) => ComputedNumbers;
+  /** Index of the output. */
+  readonly output: number;
 }
 
 /** Parsing of a vector's values. */

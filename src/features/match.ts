@@ -1,12 +1,9 @@
 import { z } from 'zod';
-import type { ChunkRows } from '../chunks/chunk.js';
 import type { Column, DictionaryValues, Lists } from '../chunks/column.js';
-import { textsOf } from '../chunks/encode-texts.js';
 import type { OptionsOf } from '../core/component.js';
 import { columnName } from '../core/tasks.js';
 import { checkSeparators, listOptions } from './bag.js';
-import { createCleaner, type CellOptions } from './cells.js';
-import { computedFields, computeOnce, type Compute } from './computed.js';
+import { computedFields, computeOnce, readTexts, type Compute } from './computed.js';
 import type { BagForm } from './feature.js';
 import { defineColumnGroup } from './field-group.js';
 import { listReading, NO_ID, weightProblem } from './kinds/bag.js';
@@ -140,15 +137,6 @@ function findMatches(
     else found.recency ||= item - begin + 1;
   }
   return found;
-}
-
-/** Reads the cleaned texts of a column. */
-function readTexts(rows: ChunkRows, name: string, cells: CellOptions): readonly string[] {
-  const clean = createCleaner(cells);
-  const text = textsOf(rows, { columns: [name] });
-  const texts = new Array<string>(rows.count).fill('');
-  rows.eachKept([name], (row) => (texts[row] = clean === undefined ? text(row) : clean(text(row))));
-  return texts;
 }
 
 /** Returns a function from an item to its text; a text of a dictionary is read once. */

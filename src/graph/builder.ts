@@ -1,4 +1,4 @@
-import { BATCH, domainName, isSameDomain, items, type Domain } from './domain.js';
+import { BATCH, blocks, domainName, isSameDomain, items, type Domain } from './domain.js';
 import { listOperands } from './graph.js';
 import type {
   Activation,
@@ -145,6 +145,24 @@ export class GraphBuilder {
   slice(x: Value, begin: number, width: number): ValueOf<'slice'> {
     check(begin >= 0 && width > 0 && begin + width <= x.width, `slice ${begin}+${width} of width ${x.width}`);
     return this.#push('slice', width, { x, begin });
+  }
+
+  /**
+   * Splits the columns of each row of the batch into `count` rows of equal width, on which operations by row, and those
+   * on the items of a sequence, work as on any rows.
+   * @param options `isInterleaved` gives row i the columns i, i + count, i + 2 · count and so on; default: consecutive
+   * ones
+   */
+  split(x: Value, count: number, { isInterleaved = false } = {}): ValueOf<'split'> {
+    checkBatch('split', x);
+    check(Number.isInteger(count) && count > 0 && x.width % count === 0, `split: ${count} rows of width ${x.width}`);
+    return this.#push('split', x.width / count, { x, isInterleaved }, blocks(count));
+  }
+
+  /** Joins rows that were split: the inverse of `split`. */
+  join(x: Value, { isInterleaved = false } = {}): ValueOf<'join'> {
+    check(x.rows.kind === 'blocks', `join: rows of ${domainName(x.rows)}, expected blocks`);
+    return this.#push('join', x.width * x.rows.count, { x, isInterleaved }, BATCH);
   }
 
   /** Multiplies two values of the same width elementwise. */
@@ -366,7 +384,7 @@ function checkBatch(op: string, { rows }: Value): void {
 }
 
 function checkItems(op: string, { rows }: Value): void {
-  check(rows.kind === 'items', `${op}: rows of the batch, expected items of a sequence`);
+  check(rows.kind !== 'batch', `${op}: rows of the batch, expected items of a sequence`);
 }
 
 function checkWidths(name: string, found: number, expected: number): void {

@@ -1,21 +1,29 @@
 /**
  * The rows of a value: one per row of the batch, or one per item of a sequence, concatenated over the rows of the batch
- * (jagged: a batch says where the items of each row begin).
+ * (jagged: a batch says where the items of each row begin), or `count` per row of the batch.
  */
 export type Domain =
-  { readonly kind: 'batch' } | { readonly kind: 'items'; /** Field of the sequence. */ readonly field: string };
+  | { readonly kind: 'batch' }
+  | { readonly kind: 'items'; /** Field of the sequence. */ readonly field: string }
+  | { readonly kind: 'blocks'; /** Rows per row of the batch. */ readonly count: number };
 
 /** One row per row of the batch. */
 export const BATCH: Domain = { kind: 'batch' };
 
-/** Returns how a domain is printed: `batch`, or `items(field)`. */
+/** Returns how a domain is printed: `batch`, `items(field)` or `blocks(count)`. */
 export function domainName(domain: Domain): string {
-  return domain.kind === 'batch' ? 'batch' : `items(${domain.field})`;
+  if (domain.kind === 'batch') return 'batch';
+  return domain.kind === 'items' ? `items(${domain.field})` : `blocks(${domain.count})`;
 }
 
 /** Returns the domain of a sequence's items. */
 export function items(field: string): Domain {
   return { kind: 'items', field };
+}
+
+/** Returns the domain of `count` blocks of columns per row of the batch. */
+export function blocks(count: number): Domain {
+  return { kind: 'blocks', count };
 }
 
 /** Returns the index of a domain. */

@@ -106,6 +106,13 @@ export interface Operations {
   softmax: { readonly x: Value };
   concat: { readonly xs: readonly Value[] };
   slice: { readonly x: Value; readonly begin: number };
+  /**
+   * The columns of each row in rows of equal width: consecutive columns each or, if interleaved, row i of n has columns
+   * i, i + n, i + 2n and so on.
+   */
+  split: { readonly x: Value; readonly isInterleaved: boolean };
+  /** The rows of `split` as columns again. */
+  join: { readonly x: Value; readonly isInterleaved: boolean };
   multiply: { readonly a: Value; readonly b: Value };
   add: { readonly a: Value; readonly b: Value };
   /** factor · x + offset */
@@ -178,7 +185,7 @@ export interface Operations {
   mean: CountedRows & { readonly x: Value };
 }
 
-/** Operations on the items of sequences. */
+/** Operations on the items of sequences; some also on the rows of `split`. */
 export type ItemOperation = 'expand' | 'segmentPool' | 'segmentSoftmax' | 'segmentAttention' | 'shift' | 'itemPosition';
 export type OperationName = keyof Operations;
 export type LossName = 'binaryCrossEntropy' | 'squaredError' | 'mean';

@@ -1,17 +1,21 @@
 import { userError } from '../core/errors.js';
 import type { InspectedColumn } from './column-kind.js';
+import { computeViolations, countEvents, markEvents, requires, type Marks } from './outcomes.js';
 
 /** A proposed task. */
 export interface ProposedTask {
   readonly name: string;
   readonly column: string;
-  /** The positive value; undefined if it is 1. */
+  /** The positive value; undefined if it is 1, or a count. */
   readonly yes: string | undefined;
+  /** Whether the column is a count, and any number above 0 is positive. */
+  readonly isCount: boolean;
   /** The parent task in the funnel. */
   readonly given: string | undefined;
   /** Share of its positives in which the parent is negative. */
   readonly violations: number;
-  readonly hasBlanks: boolean;
+  /** Policy for missing labels; undefined if none is missing where the parent is positive. */
+  readonly onMissing: 'mask' | 'negative' | undefined;
   /** Share of positives. */
   readonly rate: number;
 }
@@ -29,21 +33,55 @@ const NAMES: readonly (readonly [task: string, name: RegExp])[] = [
   ],
   ['', /(^|[_\W])(label|target|y|outcome)\d*([_\W]|$)/i],
 ];
-/** Maximum share of contradictions between a label and its parent. */
-const MAX_VIOLATIONS = 0.02;
+/** Names of amounts and durations, which are no counts of an action. */
+const AMOUNTS = /amount|amt|price|revenue|value|gmv|money|usd|eur|time|sec|minute|(^|_)ms($|_)|dur|dwell/i;
+
+/** A label column with its positives. */
+interface Label {
+  readonly label: InspectedColumn;
+  readonly marks: Marks;
+}
 
 /**
- * Chooses the labels: the requested columns, else the binary columns with a name typical of user actions.
- * @throws UserError (usage) if there is none, or a requested column is not binary
+ * Chooses the labels, most frequent first: the requested columns. Otherwise the binary columns with a name typical of
+ * user actions, and the binary columns and counts of actions that are missing or 0 unless one of those is positive.
+ * @throws UserError (usage) if there is none, or a requested column is neither binary nor a count
  */
 export function chooseTasks(
   columns: readonly InspectedColumn[],
   requested: readonly string[],
 ): readonly ProposedTask[] {
-  const truths = columns.filter(({ kind }) => kind.is === 'truth');
-  for (const name of requested) {
-    const found = columns.find(({ column }) => column.name === name);
-    if (found === undefined)
+  const chosen = requested.length > 0 ? findRequested(columns, requested) : detectLabels(columns);
+  const labels = [...chosen].sort((a, b) => countEvents(b.marks) - countEvents(a.marks));
+  const names = new Map(labels.map(({ label }) => [label, proposeName(label.column.name)]));
+  // Two labels with the same meaning keep their column names.
+  const nameFor = (label: InspectedColumn): string =>
+    [...names.values()].filter((name) => name === names.get(label)).length > 1
+      ? toTaskName(label.column.name)
+      : names.get(label)!;
+  return labels.map(({ label, marks }, i): ProposedTask => {
+    const own = countEvents(marks);
+    const parent = labels
+      .slice(0, i)
+      .findLast((other) => countEvents(other.marks) > own && own > 0 && requires(marks, other.marks));
+    const { column, kind } = label;
+    return {
+      name: nameFor(label),
+      column: column.name,
+      yes: kind.is === 'truth' && kind.yes !== '1' ? kind.yes : undefined,
+      isCount: kind.is !== 'truth',
+      given: parent && nameFor(parent.label),
+      violations: parent === undefined ? 0 : computeViolations(marks, parent.marks),
+      onMissing: chooseMissing(label, parent?.marks),
+      rate: own / marks.length,
+    };
+  });
+}
+
+function findRequested(columns: readonly InspectedColumn[], requested: readonly string[]): readonly Label[] {
+  return requested.map((name) => {
+    const label = columns.find(({ column }) => column.name === name);
+    if (label === undefined)
       throw userError('usage', {
         where: `--label ${name}`,
         message: 'unknown column',
@@ -52,76 +90,68 @@ export function chooseTasks(
           .slice(0, 40)
           .join(', ')}`,
       });
-    if (found.kind.is !== 'truth')
+    if (label.kind.is !== 'truth' && !isCount(label))
       throw userError('usage', {
         where: `--label ${name}`,
-        message: 'not a binary column',
+        message: 'neither a binary column nor a count that is often 0',
         fix:
           'use another column, or write the task yourself: label may be a condition, as in { column: rating, ' +
           'atLeast: 4 }, or type: regression',
       });
-  }
-  const isNamed = ({ column }: InspectedColumn): boolean => NAMES.some(([, name]) => name.test(column.name));
-  const labels =
-    requested.length > 0 ? truths.filter(({ column }) => requested.includes(column.name)) : truths.filter(isNamed);
-  if (labels.length === 0) {
-    const fix =
-      truths.length === 0
-        ? 'use data with columns of 0 and 1, or of words such as yes and no'
-        : `choose a label column, as in ${truths
-            .slice(0, 3)
-            .map(({ column }) => `--label ${column.name}`)
-            .join(' ')}`;
-    throw userError('usage', {
-      where: 'mtl init',
-      message: 'no column looks like a label',
-      fix,
-    });
-  }
-  const positives = labels
-    .map((label) => ({ label, isYes: markPositives(label) }))
-    .sort((a, b) => countPositives(b.isYes) - countPositives(a.isYes));
-  const names = new Map(positives.map(({ label }) => [label, proposeName(label.column.name)]));
-  // Two labels with the same meaning keep their column names.
-  const nameFor = (label: InspectedColumn): string =>
-    [...names.values()].filter((name) => name === names.get(label)).length > 1
-      ? toTaskName(label.column.name)
-      : names.get(label)!;
-  return positives.map(({ label, isYes }, i): ProposedTask => {
-    const own = countPositives(isYes);
-    const ancestors = positives
-      .slice(0, i)
-      .filter(({ isYes: other }) => countPositives(other) > own)
-      .map((other) => ({ ...other, violations: computeViolations(isYes, other.isYes) }));
-    const given = ancestors.findLast(({ violations }) => own > 0 && violations <= MAX_VIOLATIONS);
-    const { yes } = label.kind as { readonly yes: string };
-    return {
-      name: nameFor(label),
-      column: label.column.name,
-      yes: yes === '1' ? undefined : yes,
-      given: given && nameFor(given.label),
-      violations: given?.violations ?? 0,
-      hasBlanks: label.blanks > 0,
-      rate: own / isYes.length,
-    };
+    return { label, marks: markEvents(label) };
   });
 }
 
-/** Returns 1 for each row with a positive label. */
-export function markPositives({ column, kind }: InspectedColumn): Uint8Array {
-  const yes = kind.is === 'truth' ? column.values.findIndex((value) => value.trim() === kind.yes) : -1;
-  return Uint8Array.from(column.codes, (code) => Number(code === yes));
+function detectLabels(columns: readonly InspectedColumn[]): readonly Label[] {
+  const isNamed = ({ column }: InspectedColumn): boolean => NAMES.some(([, name]) => name.test(column.name));
+  const candidates = columns.map((label): Label => ({ label, marks: markEvents(label) }));
+  const truths = candidates.filter(({ label }) => label.kind.is === 'truth');
+  const named = truths.filter(({ label }) => isNamed(label));
+  if (named.length === 0)
+    throw userError('usage', {
+      where: 'mtl init',
+      message: 'no column looks like a label',
+      fix:
+        truths.length === 0
+          ? 'use data with columns of 0 and 1, or of words such as yes and no'
+          : `choose a label column, as in ${truths
+              .slice(0, 3)
+              .map(({ label }) => `--label ${label.column.name}`)
+              .join(' ')}`,
+    });
+  const isEvent = ({ label, marks }: Label): boolean =>
+    (label.kind.is === 'truth' || (isCount(label) && isNamed(label) && !AMOUNTS.test(label.column.name))) &&
+    named.some((other) => requires(marks, other.marks));
+  const all = candidates.filter((each) => named.includes(each) || isEvent(each));
+  // Of several columns that record one event, the first is the label.
+  return all.filter(({ marks }, i) => !all.slice(0, i).some((other) => isSame(marks, other.marks)));
 }
 
-function countPositives(isYes: Uint8Array): number {
-  return isYes.reduce((sum, each) => sum + each, 0);
+/** Returns whether a column is a count: integers from 0, with 0 in some rows. */
+function isCount({ column, kind, blankWords }: InspectedColumn): boolean {
+  const present = column.values.map((text) => text.trim()).filter((text) => text !== '' && !blankWords.includes(text));
+  return (
+    kind.is === 'number' &&
+    present.every((text) => /^\d+(\.0*)?$/.test(text)) &&
+    (present.some((text) => Number(text) === 0) || present.length < column.values.length)
+  );
 }
 
-/** Returns the share of positives of one label that are negative in the other. */
-function computeViolations(isYes: Uint8Array, other: Uint8Array): number {
-  let without = 0;
-  for (let r = 0; r < isYes.length; r++) if (isYes[r] === 1 && other[r] === 0) without++;
-  return without / Math.max(1, countPositives(isYes));
+function isSame(a: Marks, b: Marks): boolean {
+  return a.every((each, r) => each === b[r]);
+}
+
+/** Chooses a policy for missing labels: a label that is 1 or missing has no other value for negatives. */
+function chooseMissing(
+  { column, kind, blankWords, different }: InspectedColumn,
+  parent: Marks | undefined,
+): ProposedTask['onMissing'] {
+  const isBlank = column.values.map((text) => text.trim() === '' || blankWords.includes(text.trim()));
+  if (!column.codes.some((code, r) => isBlank[code]! && parent?.[r] !== 0)) return undefined;
+  const hasNegatives =
+    different > 1 || (kind.is === 'truth' && !column.values.some((text) => text.trim() === kind.yes));
+  const hasZero = kind.is !== 'truth' && column.values.some((text) => text.trim() !== '' && Number(text) === 0);
+  return hasNegatives && (kind.is === 'truth' || hasZero) ? 'mask' : 'negative';
 }
 
 function proposeName(column: string): string {

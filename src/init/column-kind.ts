@@ -19,6 +19,7 @@ export type ColumnKind =
   | { readonly is: 'constant' }
   | { readonly is: 'key' }
   | { readonly is: 'text' }
+  | { readonly is: 'python-list' }
   | { readonly is: 'time'; readonly format: 'iso' | 'seconds' | 'milliseconds'; readonly hasHours: boolean }
   | { readonly is: 'day' }
   | {
@@ -74,7 +75,8 @@ function detectKind(name: string, present: readonly Value[], rows: number): Colu
   if (isMostly((text) => readDate(text) !== undefined))
     return { is: 'time', format: 'iso', hasHours: isMostly((text) => text.length > 10) };
   if (/time|date|stamp|^ts$|_ts$|_at$/i.test(name)) {
-    if (isMostly((text) => /^[12]\d{9}$/.test(text))) return { is: 'time', format: 'seconds', hasHours: true };
+    if (isMostly((text) => /^([3-9]\d{8}|[12]\d{9})$/.test(text)))
+      return { is: 'time', format: 'seconds', hasHours: true };
     if (isMostly((text) => /^[12]\d{12}$/.test(text))) return { is: 'time', format: 'milliseconds', hasHours: true };
   }
   if (
@@ -124,12 +126,16 @@ const NAMES_NUMBERS =
 const NAMES_IDS =
   /(^|[_\W])(id|uid|user|item|shop|code|type|cat|category|brand|city|region|country|gender|sex|tag|level|group|bucket|class|segment|pid|cid|sku|ad|campaign|advertiser|publisher|site|app|device|os|slot|position|pos)([_\W]|$)|id$/i;
 
+/** Maximum number of distinct integers that are numbers unless their name suggests ids. */
+const MAX_ORDINALS = 50;
+
 /** Whether integers are ids: no decimals, none negative, and a typical name or gaps. */
 function isId(name: string, present: readonly Value[], isMostly: (has: (text: string) => boolean) => boolean): boolean {
   if (!isMostly((text) => /^\d+$/.test(text)) || NAMES_NUMBERS.test(name)) return false;
   if (NAMES_IDS.test(name) || /^\d+(_\d+)*$/.test(name)) return true;
+  // A few integers may be codes or amounts: numbers with a knot per value represent both.
+  if (present.length <= MAX_ORDINALS) return false;
   const largest = present.reduce((most, { text }) => Math.max(most, Number(text)), 0);
-  if (present.length <= 50) return true;
   // Counts are mostly small; ids are spread evenly.
   const low = sumRows(present.filter(({ text }) => Number(text) < largest / 4));
   return largest <= 10 * present.length && low < 0.6 * sumRows(present);
@@ -147,12 +153,15 @@ function isSkewed(present: readonly Value[], rows: number): boolean {
   return mean > 3 * Math.max(median, 1e-9) && numbers.at(-1)!.value > 10;
 }
 
+/** Separators of list items that texts contain, too. */
+const PROSE_SEPARATORS = [',', ';', ' '];
 /** Separators of list items. */
 const SEPARATORS = ['|', ';', ',', ' ', '#', '^', '\u0001', '\u0002'];
 
 function detectList(present: readonly Value[], rows: number): ColumnKind | undefined {
   const json = present.filter(({ text }) => /^\[.*\]$/s.test(text));
   if (sumRows(json) > MIN_MATCH_SHARE * rows) {
+    if (json.some(({ text }) => /^\['"]?.*'/s.test(text) && !isJson(text))) return { is: 'python-list' };
     const inner = json.map(({ text }) =>
       text
         .slice(1, -1)
@@ -164,25 +173,43 @@ function detectList(present: readonly Value[], rows: number): ColumnKind | undef
       : { is: 'list', items: undefined, weight: undefined, length: maxLength(inner) };
   }
   for (const separator of SEPARATORS) {
-    const several = present.filter(({ text }) => text.includes(separator));
-    if (sumRows(several) < 0.2 * rows) continue;
-    const cells = several.map(({ text }) => text.split(separator));
-    const items = cells.flat();
-    // Items of a list recur. A sentence has spaces and commas, too.
-    const isRepeated = new Set(items).size < 0.7 * items.length;
-    const areNames =
-      items.filter((item) => (separator === ' ' ? /\d/.test(item) : !item.trim().includes(' '))).length >
-      0.8 * items.length;
-    if (!areNames || items.some((item) => item === '' || item.length > MIN_TEXT_LENGTH)) continue;
-    if (areVectors(cells)) return { is: 'numbers', separator };
-    if (!isRepeated) continue;
-    const isWeighted = items.every((item) => /^.+:[-+]?[\d.]+$/.test(item));
-    const other = [':', '=', '~', '@', '#'].find(
-      (character) => character !== separator && !items.some((item) => item.includes(character)),
-    );
-    return { is: 'list', items: separator, weight: isWeighted ? ':' : other, length: maxLength(cells) };
+    const list = detectSeparated(present, rows, separator);
+    if (list !== undefined) return list;
   }
   return undefined;
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Minimum share of values with a separator in a list. */
+const MIN_SEVERAL_SHARE = 0.05;
+
+function detectSeparated(present: readonly Value[], rows: number, separator: string): ColumnKind | undefined {
+  const several = present.filter(({ text }) => text.includes(separator));
+  if (sumRows(several) < MIN_SEVERAL_SHARE * rows) return undefined;
+  const cells = several.map(({ text }) => text.split(separator));
+  const items = cells.flat().map((item) => item.trim());
+  // Items of a list recur. A sentence has spaces and commas, too.
+  const isRepeated = new Set(items).size < 0.7 * items.length;
+  const isName = (item: string): boolean =>
+    separator === ' ' ? /\d/.test(item) : !PROSE_SEPARATORS.includes(separator) || !item.includes(' ');
+  const areNames = items.filter(isName).length > 0.8 * items.length;
+  const isItem = (item: string): boolean => item !== '' && item.length <= MIN_TEXT_LENGTH;
+  if (!areNames || items.filter(isItem).length < MIN_MATCH_SHARE * items.length) return undefined;
+  if (areVectors(cells)) return { is: 'numbers', separator };
+  if (!isRepeated) return undefined;
+  const isWeighted = items.every((item) => /^.+:[-+]?[\d.]+$/.test(item));
+  const other = [':', '=', '~', '@', '#'].find(
+    (character) => character !== separator && !items.some((item) => item.includes(character)),
+  );
+  return { is: 'list', items: separator, weight: isWeighted ? ':' : other, length: maxLength(cells) };
 }
 
 /** Whether lists are vectors: equally long, and numbers with decimals. */

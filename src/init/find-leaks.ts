@@ -1,4 +1,4 @@
-import { computeRateAuc, LEAK_AUC } from '../data/info/leak.js';
+import { computeRateAuc } from '../data/info/leak.js';
 import { Tally } from '../data/info/tally.js';
 import type { InspectedColumn } from './column-kind.js';
 
@@ -15,10 +15,12 @@ export interface Leak {
 /**
  * Finds columns that alone predict a label. Rates are estimated on even rows and tested on odd rows.
  * @param labels by column: 1 for each positive row
+ * @param minAuc minimum AUC of a column alone
  */
 export function findLeaks(
   columns: readonly InspectedColumn[],
   labels: ReadonlyMap<string, Uint8Array>,
+  minAuc: number,
 ): readonly Leak[] {
   return columns.flatMap(({ column, kind }) => {
     const toKey = kind.is === 'number' ? createBinning(column.values) : (code: number): number => code;
@@ -27,7 +29,7 @@ export function findLeaks(
       for (let r = 0; r < column.codes.length; r++)
         (r % 2 === 0 ? trainTally : testTally).add(toKey(column.codes[r]!), [1, isYes[r]!]);
       const auc = computeRateAuc(trainTally, testTally);
-      return auc !== undefined && auc >= LEAK_AUC ? [{ column: column.name, label, auc }] : [];
+      return auc !== undefined && auc >= minAuc ? [{ column: column.name, label, auc }] : [];
     });
   });
 }

@@ -74,14 +74,16 @@ function renderAnswer(runs: readonly ReportedRun[], outputs: readonly string[]):
   const differences = [
     ...listColumns(run).map(({ words, read }) => ({ words, difference: read(measure!)?.difference })),
     ...inverted.map((other) => {
-      const found = compare(other, other.references[0]!, measure!)?.difference;
+      const reference = other.references.find(({ name }) => name === run.name)!;
+      const found = compare(other, reference, measure!)?.difference;
       return { words: other.name, difference: found && { ...found, value: -found.value } };
     }),
   ];
   const lines = differences.flatMap(({ words, difference }) => {
     if (difference === undefined) return [];
     const found = verdict(metric, difference);
-    const start = found === undefined ? 'no clear difference from' : `${found} than`;
+    const unclear = difference.half === undefined ? 'difference from' : 'no clear difference from';
+    const start = found === undefined ? unclear : `${found} than`;
     return [html`<li>${start} ${words}: ${renderDifference(metric, difference)}</li>`];
   });
   const title = `${runs.length > 1 ? `best: ${run.name}, ` : ''}${output}.${metric.values[0].name} on ${split}`;
@@ -152,7 +154,7 @@ function renderRuns(runs: readonly ReportedRun[], output: string, metric: Metric
   const rows = runs.flatMap((run) => {
     const measure = { split: mainSplit(run) ?? '', output, metric };
     const own = estimate(run, measure);
-    const [reference] = run.references;
+    const reference = run.references.find(({ name: other }) => other === runs[0]!.name);
     const difference = reference && compare(run, reference, measure)?.difference;
     const mark = run === best ? html` <small class="better">best</small>` : undefined;
     const name = html`${run.name}${mark}${others.length > 0 ? html` <small>${measure.split}</small>` : undefined}`;

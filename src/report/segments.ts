@@ -59,7 +59,7 @@ function renderWorst({ segments: all }: ShownScores): Html {
       count(predicted),
       positives === 0 ? '-' : (predicted / positives).toFixed(2),
     ]);
-  return html`<p>${worst.length} of ${count(measured.length)} segments are off by more than chance:</p>
+  return html`<p>Off by more than chance: ${worst.length} of ${count(measured.length)} segments</p>
 ${renderTable(['', 'observed', 'predicted', 'ratio'], rows)}`;
 }
 

@@ -16,6 +16,8 @@ import torch
 from torch.func import functional_call
 
 torch.set_default_dtype(torch.float64)
+# FuxiCTR converts numbers to single precision.
+torch.Tensor.float = torch.Tensor.double
 
 ROWS, WIDTH = 8, 3
 VOCABULARIES = {'user': 5, 'item': 4, 'shop': 3}
@@ -67,7 +69,7 @@ class Weights:
             if batch_norm:
                 self.norm(f'{their}.{at + 1}', f'{name}.{layer}.norm', width)
 
-    def embeddings(self, their='embedding_layer', ours='embeddings.{}', factors='factors.{}', numbers=False, width=WIDTH):
+    def embeddings(self, their='embedding_layer', ours='embeddings.{}', factors='factors.{}.weight', numbers=False, width=WIDTH):
         for field, size in VOCABULARIES.items():
             self.theirs[f'{their}.embedding_layer.embedding_layers.{field}.weight'] = self.draw(ours.format(field), size, width)
         if numbers:
@@ -237,8 +239,102 @@ def masknet():
     ]
 
 
+def finalnet():
+    from model_zoo.FinalNet.src import FinalNet
+    width, hidden = 3 * WIDTH, {'first': [6, 4], 'second': [4]}
+
+    def express(blocks, residual, gating, batch_norm):
+        def of(w):
+            w.embeddings()
+            if gating:
+                w.linear('feature_gating.linear', 'gate', 3, 3)
+            for number, stream in enumerate(blocks, 1):
+                inputs = 2 * width if gating and stream == 'first' else width
+                for layer, out in enumerate(hidden[stream]):
+                    half = out if residual == 'sum' else out // 2
+                    parts = [(w.draw(f'{stream}.{layer}{role}.weight', inputs, half), w.draw(f'{stream}.{layer}{role}.bias', half))
+                             for role in ['', '.factor']]
+                    their = f'block{number}.layer.{layer}.linear'
+                    w.theirs[f'{their}.weight'] = torch.cat([weight for weight, _ in parts], 1).T
+                    w.theirs[f'{their}.bias'] = torch.cat([bias for _, bias in parts])
+                    if batch_norm:
+                        w.norm(f'block{number}.norm.{layer}', f'{stream}.{layer}.norm', out)
+                    inputs = out
+            # Their logit is the mean of those of the blocks.
+            w.tower(*[(f'fc{number}', 4) for number in range(1, len(blocks) + 1)], factor=1 / len(blocks))
+        return of
+
+    def make(name, blocks, residual, gating, batch_norm):
+        options = {'block_type': f'{len(blocks)}B', 'residual_type': residual, 'use_feature_gating': gating, 'batch_norm': batch_norm,
+                   'block1_hidden_units': hidden['first'], 'block2_hidden_units': hidden['second']}
+        streams = {stream: {'hidden': hidden[stream] if stream in blocks else [], 'batchNorm': batch_norm} for stream in hidden}
+        bottom = {'name': 'finalnet', 'residual': residual, 'featureGating': gating, **streams}
+        return case(name, bottom, FinalNet, options, express(blocks, residual, gating, batch_norm))
+
+    return [make('two stacks, gated', ['first', 'second'], 'concat', True, False),
+            make('one stack of sums', ['first'], 'sum', False, False),
+            make('batch norm', ['first', 'second'], 'concat', False, True)]
+
+
+def deep_part(w, numbers=True):
+    """The deep layers, which read the price in mtl and its embedding in FuxiCTR."""
+    weight = w.draw('deep.0.weight', 3 * WIDTH + numbers, 5)
+    factors = w.drawn['factors.price.weight']
+    w.theirs['dnn.mlp.0.weight'] = torch.cat([weight[:-1], factors.T @ weight[-1:] / (factors ** 2).sum()]).T
+    w.theirs['dnn.mlp.0.bias'] = w.draw('deep.0.bias', 5)
+
+
+def cin():
+    from model_zoo.xDeepFM.src import xDeepFM
+
+    def express(w):
+        w.embeddings(numbers=True)
+        w.embeddings('lr_layer.embedding_layer', 'embeddings.wide.{}', f'wide.{TASK}.weight', numbers=True, width=1)
+        below = 4
+        for layer, maps in enumerate([3, 2]):
+            weights = [w.draw(f'cin.{layer}.{field}.weight', below, maps) for field in range(4)]
+            w.theirs[f'cin.cin_layer.layer_{layer + 1}.weight'] = torch.cat(weights).T[:, :, None]
+            w.theirs[f'cin.cin_layer.layer_{layer + 1}.bias'] = torch.zeros(maps)
+            below = maps
+        deep_part(w)
+        w.tower(('cin.fc', 5), ('dnn.mlp.2', 5))
+
+    return [case('xDeepFM', {'name': 'cin', 'maps': [3, 2], 'deep': layers(5)}, xDeepFM,
+                 {'cin_hidden_units': [3, 2], 'dnn_hidden_units': [5]}, express, numbers=True, wide=True)]
+
+
+def autoint():
+    from model_zoo.AutoInt.src import AutoInt
+
+    def express(heads, head_width, layer_norm):
+        def of(w):
+            w.embeddings(numbers=True)
+            inputs, width = WIDTH, heads * head_width
+            for layer in range(2):
+                their, name = f'self_attention.{layer}', f'attention.{layer}'
+                for letter, role in [('q', 'query'), ('k', 'key'), ('v', 'value')]:
+                    w.linear(f'{their}.W_{letter}', f'{name}.{role}', inputs, width, bias=False)
+                if inputs != width:
+                    w.linear(f'{their}.W_res', f'{name}.residual', inputs, width, bias=False)
+                if layer_norm:
+                    w.norm(f'{their}.layer_norm', f'{name}.norm', width)
+                inputs = width
+            deep_part(w)
+            w.tower(('fc', 4 * width), ('dnn.mlp.2', 5))
+        return of
+
+    def make(name, heads, head_width, scaled, layer_norm):
+        options = {'attention_layers': 2, 'num_heads': heads, 'attention_dim': heads * head_width, 'use_scale': scaled,
+                   'layer_norm': layer_norm, 'dnn_hidden_units': [5]}
+        bottom = {'name': 'autoint', 'layers': 2, 'heads': heads, 'headWidth': head_width, 'scaled': scaled,
+                  'layerNorm': layer_norm, 'deep': layers(5)}
+        return case(name, bottom, AutoInt, options, express(heads, head_width, layer_norm), numbers=True)
+
+    return [make('two heads', 2, 3, False, False), make('scaled, with layer norm, residuals of equal width', 1, WIDTH, True, True)]
+
+
 if __name__ == '__main__':
-    for make in [finalmlp, gdcn, masknet]:
+    for make in [autoint, cin, finalmlp, finalnet, gdcn, masknet]:
         if sys.argv[1:] in ([], [make.__name__]):
             path = Path(__file__).parent / 'cases' / f'{make.__name__}.json'
             path.write_text('[\n' + ',\n'.join(json.dumps(each) for each in make()) + '\n]\n')

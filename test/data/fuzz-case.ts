@@ -433,7 +433,7 @@ function strictColumns(groups: readonly GroupOptions[]): ReadonlySet<string> {
     return fillMissing === 'error' || (fillMissing === undefined && isIds);
   };
   const fields = groups.filter(isStrict).flatMap((group) => group.fields);
-  const names = fields.map((field) => (typeof field === 'object' && 'name' in field ? field.name : JSON.stringify(field)));
+  const names = fields.map((field) => (typeof field === 'string' ? field : 'name' in field ? field.name : ''));
   return new Set(names.includes('item') ? [...names, 'shop'] : names);
 }
 

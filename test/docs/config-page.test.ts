@@ -8,7 +8,7 @@ const root = join(import.meta.dirname, '..', '..');
 const page = readFileSync(join(root, 'docs', 'reference', 'config.md'), 'utf8');
 
 const run = (script: string, ...args: string[]): string =>
-  execFileSync(process.execPath, [join(root, 'bin', script), ...args], { encoding: 'utf8' });
+  execFileSync(process.execPath, [join(root, 'bin', script), ...args], { encoding: 'utf8', maxBuffer: 1 << 26 });
 
 /** Joins the rows of a table that continue the row above them. */
 function withoutContinuations(table: string): string {
@@ -39,7 +39,7 @@ describe('docs/reference/config.md', () => {
     expect(links.filter((link) => !places.has(link))).toEqual([]);
   });
 
-  it('has fewer than 900 lines', () => expect(page.split('\n').length).toBeLessThan(900));
+  it('has fewer than 1,100 lines', () => expect(page.split('\n').length).toBeLessThan(1100));
 
   it('has every key, every value of a key and every description', () => {
     const text = withoutContinuations(page);

@@ -647,14 +647,24 @@ describe('ddpo with another loss', () => {
 });
 
 describe('shared layers below a funnel', () => {
-  it.each(['adatt', 'dcn', 'finalmlp', 'fm', 'gdcn', 'home', 'masknet', 'pepnet', 'stem'])(
-    'support %s',
-    async (name) => {
-      const program = createCpuEngine().compile(smallPlan({ name: 'esmm', bottom: { name } }, funnel, 2));
-      const { losses } = await program.trainStep(smallBatch());
-      expect([...losses.keys()]).toEqual(['ctr', 'ctcvr']);
-      expect([...losses.values()].every(({ mean }) => Number.isFinite(mean))).toBe(true);
-      program.dispose();
-    },
-  );
+  it.each([
+    'adatt',
+    'autoint',
+    'cin',
+    'dcn',
+    'finalmlp',
+    'finalnet',
+    'fm',
+    'gdcn',
+    'home',
+    'masknet',
+    'pepnet',
+    'stem',
+  ])('support %s', async (name) => {
+    const program = createCpuEngine().compile(smallPlan({ name: 'esmm', bottom: { name } }, funnel, 2));
+    const { losses } = await program.trainStep(smallBatch());
+    expect([...losses.keys()]).toEqual(['ctr', 'ctcvr']);
+    expect([...losses.values()].every(({ mean }) => Number.isFinite(mean))).toBe(true);
+    program.dispose();
+  });
 });

@@ -161,6 +161,20 @@ describe('the report of a run', () => {
     expect(paired).toContain(`±${((high! - low!) / 2).toFixed(4)}</span>`);
   });
 
+  it('shows a baseline of the summary, whose differences have no interval', async () => {
+    const path = join('b', 'summary.json');
+    const text = readFileSync(path, 'utf8');
+    const summary = JSON.parse(text) as { metrics: { test: Report } };
+    const metrics = { ctcvr: { ...summary.metrics.test['ctcvr'], auc: 0.25 } };
+    writeFileSync(path, JSON.stringify({ ...summary, baseline: { name: 'simple', rows: 9, split: 'test', metrics } }));
+    const page = readFileSync(await report({ runs: ['b'], out: 'baseline.html' }), 'utf8');
+    writeFileSync(path, text);
+    const difference = `+${((summary.metrics.test['ctcvr']!['auc'] as number) - 0.25).toFixed(4)}`;
+    expect(page).toMatch(/<th scope="col">simple<\/th>/);
+    expect(page).toContain(`<li>difference from simple: <span class="same">${difference}</span>`);
+    expect(page).toContain('<td>0.2500<small>');
+  });
+
   it('names the error of a failed run first', async () => {
     const rate = 'training.optimizer.dense.learningRate=1e30';
     expect((await mtl(world, ['train', 'esmm.yaml', '--run-dir', 'diverged', '--set', rate])).code).toBe(6);

@@ -30,6 +30,14 @@ const BODIES: Record<Exclude<OperationName, LossName | ItemOperation | 'input' |
   softmax: (g, x) => g.softmax(x),
   concat: (g, x, name) => g.concat([g.linear(x, 2, `${name}.a`), x, g.linear(x, 1, `${name}.b`)]),
   slice: (g, x, name) => g.slice(g.linear(x, x.width + 3, `${name}.l`), 1, x.width),
+  split: (g, x, name) => {
+    const blocks = g.split(g.linear(x, 3 * 5, `${name}.l`), 3);
+    return g.join(g.activation(g.linear(blocks, 4, `${name}.b`), 'tanh', `${name}.t`), { isInterleaved: true });
+  },
+  join: (g, x, name) => {
+    const blocks = g.split(g.linear(x, 3 * 5, `${name}.l`), 3, { isInterleaved: true });
+    return g.join(g.activation(g.linear(blocks, 4, `${name}.b`), 'tanh', `${name}.t`));
+  },
   multiply: (g, x, name) => g.multiply(g.linear(x, x.width + 4, `${name}.a`), g.linear(x, x.width + 4, `${name}.b`)),
   add: (g, x, name) => g.add(g.linear(x, x.width + 4, `${name}.a`), g.linear(x, x.width + 4, `${name}.b`)),
   affine: (g, x, name) => g.affine(g.linear(x, x.width + 3, `${name}.l`), -1.5, 0.25),
@@ -62,6 +70,24 @@ const BODIES: Record<Exclude<OperationName, LossName | ItemOperation | 'input' |
 };
 
 const bodies: readonly (readonly [string, Body])[] = [
+  [
+    'operations on split rows',
+    (g, x, name) => {
+      const blocks = g.split(g.linear(x, 4 * 6, `${name}.l`), 4);
+      const [query, key, value] = ['q', 'k', 'v'].map((role) => g.linear(blocks, 6, `${name}.${role}`)) as [
+        Value,
+        Value,
+        Value,
+      ];
+      const attended = g.segmentAttention(query, key, value, { heads: 2, isCausal: false });
+      const normed = g.batchNorm(g.add(attended, g.segmentSoftmax(blocks)), `${name}.n`);
+      return g.concat([
+        g.segmentPool(normed, 'sum'),
+        g.segmentPool(blocks, 'max'),
+        g.join(g.dropout(normed, 0.3, `${name}.d`)),
+      ]);
+    },
+  ],
   [
     'mixture of one expert',
     (g, x, name) => g.mixture(g.softmax(g.linear(x, 1, `${name}.gate`)), [g.linear(x, 4, `${name}.expert`)]),

@@ -160,6 +160,8 @@ function softmax(x: Node, { tape }: Run): Node {
 /** Begin and end of the items of each row. */
 function segmentsOf({ rows: domain }: { readonly rows: Domain }, { rows, batch }: Run): (readonly [number, number])[] {
   if (domain.kind === 'batch') throw new Error('rows of the batch have no items');
+  if (domain.kind === 'blocks')
+    return Array.from({ length: rows }, (_, b) => [b * domain.count, (b + 1) * domain.count] as const);
   const { offsets } = column(batch.bags, domain.field);
   return Array.from({ length: rows }, (_, b) => [offsets[b]!, offsets[b + 1]!] as const);
 }
@@ -186,6 +188,34 @@ function moved(
   return tape.node(rows, width, y, (d) => {
     for (const { from, to, factor } of moves)
       for (let c = 0; c < width; c++) x.d[from * width + c]! += factor * d[to * width + c]!;
+  });
+}
+
+/** Copies the columns of each row of the batch to blocks, or back: a permutation of elements. */
+function rearranged(
+  tape: Tape,
+  x: Node,
+  to: { readonly rows: number; readonly width: number },
+  isInterleaved: boolean,
+): Node {
+  const isSplit = to.width < x.width;
+  const [width, blockWidth] = isSplit ? [x.width, to.width] : [to.width, x.width];
+  const count = width / blockWidth;
+  // Element of a split matrix by its position among the columns of a row.
+  const source = Array.from({ length: x.y.length }, (_, i) => {
+    const [row, c] = [Math.floor(i / width), i % width];
+    const [block, column] = isInterleaved
+      ? [c % count, Math.floor(c / count)]
+      : [Math.floor(c / blockWidth), c % blockWidth];
+    return (row * count + block) * blockWidth + column;
+  });
+  const pairs = source.map(
+    (split, joined) => (isSplit ? [joined, split] : [split, joined]) as readonly [number, number],
+  );
+  const y = new Float64Array(x.y.length);
+  for (const [from, at] of pairs) y[at] = x.y[from]!;
+  return tape.node(to.rows, to.width, y, (d) => {
+    for (const [from, at] of pairs) x.d[from]! += d[at]!;
   });
 }
 
@@ -431,6 +461,9 @@ const OPERATION: { readonly [Name in Exclude<OperationName, LossName>]: (value: 
       ),
     );
   },
+  split: ({ x, width, isInterleaved }, { tape, get, rows }) =>
+    rearranged(tape, get(x), { rows: (rows * x.width) / width, width }, isInterleaved),
+  join: ({ x, width, isInterleaved }, { tape, get, rows }) => rearranged(tape, get(x), { rows, width }, isInterleaved),
   stopGradient: ({ x, id }, { tape, get, stopped }) => {
     if (!stopped.has(id)) stopped.set(id, get(x).y);
     return tape.node(get(x).rows, get(x).width, stopped.get(id)!);

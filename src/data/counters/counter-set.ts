@@ -13,7 +13,7 @@ export interface CounterRow {
   /** Key of each group of counters; empty if a value is missing. */
   readonly keys: readonly string[];
   /** Value of each label column, NaN if it is missing. */
-  readonly labels: readonly number[];
+  readonly labels: ArrayLike<number>;
 }
 
 /** Counters with the same key columns. */
@@ -67,7 +67,8 @@ export class CounterSet {
     this.#clock = Math.max(this.#clock, time);
     const now = this.#clock - this.#plan.toleranceMs;
     for (const counter of this.#counters) counter.advance(now);
-    for (const [g, { table, counters }] of this.#groups.entries()) {
+    for (let g = 0; g < this.#groups.length; g++) {
+      const { table, counters } = this.#groups[g]!;
       const text = keys[g]!;
       let key = text === '' ? undefined : table.find(text);
       for (const i of counters) into[i]![row] = this.#counters[i]!.read(key);

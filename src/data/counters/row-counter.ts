@@ -5,10 +5,16 @@ import { isDecimal } from '../../text/decimal.js';
 import { InvalidValueError } from '../../text/invalid-value.js';
 import type { FileColumns } from '../readers/cell-file.js';
 import type { CounterPlan } from './counter-plan.js';
-import type { CounterRow, CounterSet } from './counter-set.js';
+import type { CounterSet } from './counter-set.js';
 
 /** Returns the value of a column as text, empty if it is missing or has no text. */
 type ReadText = (row: number) => string;
+
+/** Location of a row. */
+interface RowPlace {
+  readonly path: string;
+  readonly line: number;
+}
 
 /** Counts the rows of files, in order of time. */
 export class RowCounter {
@@ -16,8 +22,7 @@ export class RowCounter {
   readonly #start: (time: number, path: string) => CounterSet;
   #set: CounterSet | undefined;
   #values: readonly Float32Array[] = [];
-  /** Location of the latest row. */
-  #latest = '';
+  #latest: RowPlace | undefined;
 
   /** @param start returns the counters before the first row, for its time and file */
   constructor(plan: CounterPlan, start: (time: number, path: string) => CounterSet) {
@@ -43,6 +48,8 @@ export class RowCounter {
     const readTime = this.#reader(chunk, file, plan.time);
     const readKeys = plan.groups.map((columns) => columns.map((name) => this.#reader(chunk, file, name)));
     const readLabels = plan.labels.map((name) => this.#reader(chunk, file, name, true));
+    // Reused, since each row has them.
+    const [keys, labels] = [plan.groups.map(() => ''), new Float64Array(plan.labels.length)];
     for (let row = 0; row < chunk.rows; row++) {
       const text = readTime(row);
       const time = this.#parseTime(text);
@@ -50,24 +57,15 @@ export class RowCounter {
         for (const values of this.#values) values[row] = NaN;
         continue;
       }
-      this.#countRow(
-        {
-          time,
-          keys: readKeys.map((readers) => joinKey(readers, row)),
-          labels: readLabels.map((read) => parseLabel(read(row))),
-        },
-        row,
-        { text, path: file.path, line: line + (chunk.lines?.[row] ?? row) },
-      );
+      const set = (this.#set ??= this.#start(time, file.path));
+      const rowLine = line + (chunk.lines?.[row] ?? row);
+      if (set.isLate(time)) throw this.#lateRow(set, { text, path: file.path, line: rowLine });
+      if (time > set.clock) this.#latest = { path: file.path, line: rowLine };
+      for (let g = 0; g < keys.length; g++) keys[g] = joinKey(readKeys[g]!, row);
+      for (let l = 0; l < labels.length; l++) labels[l] = parseLabel(readLabels[l]!(row));
+      set.count({ time, keys, labels }, this.#values, row);
     }
     return this.#values;
-  }
-
-  #countRow(values: CounterRow, row: number, place: { text: string; path: string; line: number }): void {
-    const set = (this.#set ??= this.#start(values.time, place.path));
-    if (set.isLate(values.time)) throw this.#lateRow(set, place);
-    if (values.time > set.clock) this.#latest = `${place.path}:${place.line}`;
-    set.count(values, this.#values, row);
   }
 
   #parseTime(text: string): number | undefined {
@@ -79,8 +77,8 @@ export class RowCounter {
     }
   }
 
-  #lateRow(set: CounterSet, { text, path, line }: { text: string; path: string; line: number }): Error {
-    const latest = this.#latest === '' ? 'the training data' : this.#latest;
+  #lateRow(set: CounterSet, { text, path, line }: RowPlace & { readonly text: string }): Error {
+    const latest = this.#latest === undefined ? 'the training data' : `${this.#latest.path}:${this.#latest.line}`;
     return userError('data', {
       where: `${path}:${line}`,
       key: `column ${quoted(this.#plan.time)}`,
@@ -113,8 +111,8 @@ function readText(column: Column, row: number, isNumber: boolean): string {
 /** Joins the values of a key; empty if one is missing. */
 function joinKey(readers: readonly ReadText[], row: number): string {
   let key = '';
-  for (const [i, read] of readers.entries()) {
-    const text = read(row);
+  for (let i = 0; i < readers.length; i++) {
+    const text = readers[i]!(row);
     if (text === '') return '';
     key = i === 0 ? text : key + CELL_SEPARATOR + text;
   }
@@ -123,5 +121,6 @@ function joinKey(readers: readonly ReadText[], row: number): string {
 
 /** Parses a label; NaN if it is missing or not a number. */
 function parseLabel(text: string): number {
+  if (text === '0' || text === '1') return text === '1' ? 1 : 0;
   return isDecimal(text) ? Number(text) : NaN;
 }

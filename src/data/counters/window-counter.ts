@@ -55,7 +55,8 @@ export class WindowCounter {
   /** Returns the value of a key in the window; `key` is undefined for one without events. */
   read(key: number | undefined): number {
     const isKnown = key !== undefined && key < this.#sums.length;
-    const [sum, rows] = isKnown ? [this.#sums[key]!, this.#rows[key]!] : [0, 0];
+    const sum = isKnown ? this.#sums[key]! : 0;
+    const rows = isKnown ? this.#rows[key]! : 0;
     const { of, prior } = this.#spec;
     if (prior === undefined) return of === undefined ? rows : sum;
     const mean = this.#allRows === 0 ? 0 : this.#allSums / this.#allRows;

@@ -1,4 +1,4 @@
-import { domainName, isSameDomain, items } from '../../graph/domain.js';
+import { domainName, isSameDomain, items, type Domain } from '../../graph/domain.js';
 import type { Graph } from '../../graph/graph.js';
 import type { Lookups } from '../../graph/lookups.js';
 import type { Pooling } from '../../graph/operations.js';
@@ -37,6 +37,10 @@ export const takeItemIds = (buffers: Buffers, field: string): Ref =>
 /** Returns the buffer with the factors of a field that are read one by one. */
 export const takeFactors = (buffers: Buffers, field: string): Ref =>
   buffers.take(`factors ${domainName(items(field))}`, 'column', items(field));
+
+/** Returns the buffer with `maxRows` + 1 words: where the blocks of each row begin, and where those of the last end. */
+export const takeBlockOffsets = (buffers: Buffers, domain: Domain, maxRows: number): Ref =>
+  buffers.take(`offsets ${domainName(domain)}`, 'column', 1, maxRows + 1);
 
 /**
  * Creates the buffers of all items that a graph reads.

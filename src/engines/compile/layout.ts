@@ -7,6 +7,7 @@ import { tableOptimizer, withoutState, type Plan } from '../engine.js';
 import { BATCH, domainName, indexOfDomain, type Domain } from '../../graph/domain.js';
 import { findLookups, type Lookups } from '../../graph/lookups.js';
 import { createBuffers, shift, type Buffers, type Ref } from './buffers.js';
+import { takeBlockOffsets } from './items.js';
 import type { PassPlan } from './passes.js';
 import { Places, type Matrix } from './places.js';
 import { placeTables, type TableUpdate } from './tables.js';
@@ -30,7 +31,7 @@ export interface Layout extends PassPlan {
   readonly stepRows: number;
   /** Rows of a domain that this process has at most. */
   readonly maxRowsOf: (domain: Domain) => number;
-  /** The domains of the program: the batch, then the items of each field that are read one by one. */
+  /** The domains of the program: the batch, then its items that are read one by one and its blocks. */
   readonly domains: readonly Domain[];
   /** CONSTANT_WORDS of an optimizer's step each. `wide` is `tables` if wide tables have no optimizer of their own. */
   readonly constants: { readonly dense: Ref; readonly tables: Ref; readonly wide: Ref };
@@ -88,6 +89,7 @@ export function createLayout(plan: Plan, graph: Graph = plan.graph): Layout {
   const buffers = createBuffers();
   const lookups = findLookups(graph);
   const domains = listDomains(graph, lookups);
+  for (const domain of domains) if (domain.kind === 'blocks') takeBlockOffsets(buffers, domain, sizes.maxRows);
   const part = peers.size === 1 ? undefined : buffers.take('part of the rows', 'settings', domains.length, PART_WORDS);
   const places = new Places(buffers, graph, lookups);
   const constants = takeConstants(buffers, specs.wide !== undefined);
@@ -150,10 +152,11 @@ function updateOf(table: TableSpec, { optimizers: specs }: Plan, constants: Layo
 
 /** Returns the maximum number of rows that a domain has per row of the batch. */
 function maxItemsOf({ layout }: Plan, domain: Domain): number {
-  return domain.kind === 'batch' ? 1 : findMaxItems(layout, domain.field)!;
+  if (domain.kind === 'items') return findMaxItems(layout, domain.field)!;
+  return domain.kind === 'batch' ? 1 : domain.count;
 }
 
-/** Returns the batch, then the items of each field that are read one by one. */
+/** Returns the batch, then its items that are read one by one and its blocks. */
 export function listDomains({ values }: Graph, { unread }: Lookups): readonly Domain[] {
   const read = values.filter((value) => !unread.has(value)).map(({ rows }) => [domainName(rows), rows] as const);
   return [...new Map([[domainName(BATCH), BATCH], ...read]).values()];

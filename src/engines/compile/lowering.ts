@@ -35,8 +35,8 @@ export interface Lowering {
   view(value: Value): View;
   /** Returns the gradient of a value. */
   gradient(value: Value): View;
-  /** Returns where the items of each row begin: `rows` + 1 words. */
-  itemOffsets(field: string): Ref;
+  /** Returns where the items or blocks of each row of the batch begin: `rows` + 1 words. */
+  offsets(domain: Domain): Ref;
   /** Returns the gradient of weights. */
   weightGradient(weights: Ref): Ref;
   /** Returns 1 if a value's gradient has been written, so that more is added to it, else 0. Marks it as written. */

@@ -6,6 +6,7 @@ import { createView, shift, type Buffers, type Ref, type View } from './buffers.
 import type { Lookups } from '../../graph/lookups.js';
 import type { CallList } from './call-list.js';
 import { fusedCode } from './fusion.js';
+import { takeBlockOffsets } from './items.js';
 import { lowerClearRows, lowerFindRows, lowerGather } from './gather.js';
 import { lowerLosses } from './operations/losses.js';
 import type { Lowering, Mode, Turn } from './lowering.js';
@@ -125,7 +126,10 @@ function createPassState(plan: PassPlan, mode: Mode, list: CallList, computed: r
         return isAdded ? 1 : 0;
       },
       dropoutKey: (name) => plan.dropoutKeys.get(name)!,
-      itemOffsets: (field) => plan.tables.itemsOf(field).offsets,
+      offsets: (domain) =>
+        domain.kind === 'items'
+          ? plan.tables.itemsOf(domain.field).offsets
+          : takeBlockOffsets(buffers, domain, maxRows),
     },
   };
   return state;

@@ -1,8 +1,7 @@
-import { column, type BagColumn, type Batch } from '../../core/batch.js';
+import { column, type Batch } from '../../core/batch.js';
 import { userError } from '../../core/errors.js';
-import type { Domain } from '../../graph/domain.js';
 import { WORD } from '../compile/buffers.js';
-import { loadOffsets, type ItemWords } from '../state/items.js';
+import { itemsOf, loadOffsets, type ItemWords } from '../state/items.js';
 import { MAX_BYTES, PAGE_BYTES } from './module.js';
 
 /** A bag whose items have their own row indices in a sharded table: the index of its addresses. */
@@ -79,16 +78,6 @@ export function createItemLoader(
       }
     },
   };
-}
-
-/** Returns the number of rows that a domain has for `rows` rows of a batch from `begin` on. */
-export function domainRows(domain: Domain, { bags }: Batch, begin: number, rows: number): number {
-  return domain.kind === 'batch' ? rows : itemsOf(column(bags, domain.field), begin, rows);
-}
-
-/** Returns the number of items of `rows` rows from `begin` on. */
-export function itemsOf({ offsets }: BagColumn, begin: number, rows: number): number {
-  return offsets[begin + rows]! - offsets[begin]!;
 }
 
 function tooManyItems({ rows, bags }: Batch, missing: number): Error {

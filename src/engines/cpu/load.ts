@@ -1,9 +1,9 @@
 import { column, type Batch } from '../../core/batch.js';
 import type { Layout } from '../compile/layout.js';
 import { createColumnLoader } from '../state/columns.js';
-import { itemWords } from '../state/items.js';
+import { domainRows, itemsOf, itemWords } from '../state/items.js';
 import { bagsBetweenRows } from '../../tables/between-rows.js';
-import { createItemLoader, domainRows, itemsOf } from './items.js';
+import { createItemLoader } from './items.js';
 import type { CpuMemory } from './memory.js';
 
 /**

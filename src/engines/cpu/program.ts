@@ -17,6 +17,7 @@ import {
 } from '../engine.js';
 import { exchanged } from '../average.js';
 import { setClock } from '../state/average.js';
+import { domainRows } from '../state/items.js';
 import { createConstantsWriter } from '../state/constants.js';
 import type { Image } from '../state/image.js';
 import {
@@ -31,7 +32,6 @@ import {
 import type { Store } from '../state/store.js';
 import { watchUpdates } from '../state/watch-updates.js';
 import { combineTerms, countedRows, meanLosses, splitRows } from '../step-rows.js';
-import { domainRows } from './items.js';
 import type { Exchange } from './exchange.js';
 import type { Loader } from './load.js';
 import type { Part } from './part-of.js';

@@ -1,6 +1,7 @@
 import { column, type Batch, type VectorColumn } from '../../core/batch.js';
 import { BATCH } from '../../graph/domain.js';
 import type { Ref } from '../compile/buffers.js';
+import { takeBlockOffsets } from '../compile/items.js';
 import type { Layout } from '../compile/layout.js';
 
 const NO_VECTORS: ReadonlyMap<string, VectorColumn> = new Map();
@@ -17,7 +18,14 @@ export type ColumnLoader = (batch: Batch, begin: number, rows: number) => void;
  * @param wordAt returns the index of a position among these words
  */
 export function createColumnLoader(
-  { graph, places, tables, maxRowsOf }: Pick<Layout, 'graph' | 'places' | 'tables' | 'maxRowsOf'>,
+  {
+    graph,
+    places,
+    tables,
+    maxRowsOf,
+    domains,
+    buffers,
+  }: Pick<Layout, 'graph' | 'places' | 'tables' | 'maxRowsOf' | 'domains' | 'buffers'>,
   words: Uint32Array,
   wordAt: (ref: Ref) => number,
 ): ColumnLoader {
@@ -45,6 +53,12 @@ export function createColumnLoader(
       : [],
   );
   const maxRows = maxRowsOf(BATCH);
+  // Where the blocks of each row begin is the same for all batches.
+  for (const domain of domains) {
+    if (domain.kind !== 'blocks') continue;
+    const at = wordAt(takeBlockOffsets(buffers, domain, maxRows));
+    for (let b = 0; b <= maxRows; b++) words[at + b] = b * domain.count;
+  }
   return (batch, begin, rows) => {
     if (rows > maxRows) throw new Error(`a batch has ${rows} rows; at most ${maxRows} were planned`);
     for (const { field, at } of idFields) words.set(part(column(batch.ids, field), begin, begin + rows), at);

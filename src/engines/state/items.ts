@@ -1,6 +1,7 @@
 import { column, type BagColumn, type Batch } from '../../core/batch.js';
 import type { Ref } from '../compile/buffers.js';
 import type { ItemsPlace } from '../compile/items.js';
+import type { Domain } from '../../graph/domain.js';
 
 /** Indices of the words of a field's items (see `ItemsPlace`). */
 export interface ItemWords extends Pick<ItemsPlace, 'field' | 'maxItems' | 'pooling'> {
@@ -41,4 +42,15 @@ export function loadOffsets(
   if (end - first > rows * maxItems) throw new Error(`'${field}' has rows with more than ${maxItems} items`);
   for (let b = 0; b <= rows; b++) words[offsets + b] = of.offsets[begin + b]! - first;
   return { of, first, end };
+}
+
+/** Returns the number of rows that a domain has for `rows` rows of a batch from `begin` on. */
+export function domainRows(domain: Domain, { bags }: Batch, begin: number, rows: number): number {
+  if (domain.kind === 'items') return itemsOf(column(bags, domain.field), begin, rows);
+  return domain.kind === 'batch' ? rows : rows * domain.count;
+}
+
+/** Returns the number of items of `rows` rows from `begin` on. */
+export function itemsOf({ offsets }: BagColumn, begin: number, rows: number): number {
+  return offsets[begin + rows]! - offsets[begin]!;
 }

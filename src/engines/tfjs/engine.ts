@@ -38,7 +38,8 @@ function engineOn({ tf, description }: Backend, hosts: HostFactory): Engine {
 /** Returns the bytes of all values and gradients; other tensors are freed within an operation. */
 function activationBytes({ graph, layout, batchRows = 0 }: Plan): number {
   const { unread } = findLookups(graph);
-  const rowsOf = (domain: Domain): number => (domain.kind === 'batch' ? 1 : (findMaxItems(layout, domain.field) ?? 0));
+  const rowsOf = (domain: Domain): number =>
+    domain.kind === 'items' ? (findMaxItems(layout, domain.field) ?? 0) : domain.kind === 'batch' ? 1 : domain.count;
   const values = graph.values.filter((value) => !unread.has(value));
   const floats = values.reduce((sum, { width, rows }) => sum + width * rowsOf(rows), 0);
   return floats * batchRows * 2 * Float32Array.BYTES_PER_ELEMENT;

@@ -1,5 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs';
 import { column, type Batch } from '../../core/batch.js';
+import { domainName } from '../../graph/domain.js';
 import type { Value } from '../../graph/operations.js';
 import type { LookedUp } from '../host.js';
 import type { TensorFlow } from './backend.js';
@@ -35,9 +36,13 @@ export async function withSegments<Result>(
   try {
     return await work((domain) => {
       if (domain.kind === 'batch') throw new Error('the rows of the batch have no items');
-      const { field } = domain;
-      const known = created.get(field) ?? new Segments(tf, column(bags, field).offsets.subarray(0, rows + 1));
-      created.set(field, known);
+      const name = domainName(domain);
+      const offsets = (): Uint32Array =>
+        domain.kind === 'items'
+          ? column(bags, domain.field).offsets.subarray(0, rows + 1)
+          : Uint32Array.from({ length: rows + 1 }, (_, b) => b * domain.count);
+      const known = created.get(name) ?? new Segments(tf, offsets());
+      created.set(name, known);
       return known;
     });
   } finally {

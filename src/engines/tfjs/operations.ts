@@ -84,6 +84,16 @@ const OPERATION: OperationTable = {
   softmax: ({ x }, { tf, get }) => tf.softmax(get(x)),
   concat: ({ xs }, { tf, get }) => (xs.length === 1 ? get(xs[0]!) : tf.concat(xs.map(get), 1)),
   slice: ({ x, begin, width }, { tf, get }) => tf.slice(get(x), [0, begin], [-1, width]),
+  split: ({ x, width, isInterleaved }, { tf, get }) => {
+    const count = x.width / width;
+    if (!isInterleaved) return tf.reshape(get(x), [-1, width]);
+    return tf.reshape(tf.transpose(tf.reshape(get(x), [-1, width, count]), [0, 2, 1]), [-1, width]);
+  },
+  join: ({ x, width, isInterleaved }, { tf, get }) => {
+    if (!isInterleaved) return tf.reshape(get(x), [-1, width]);
+    const count = width / x.width;
+    return tf.reshape(tf.transpose(tf.reshape(get(x), [-1, count, x.width]), [0, 2, 1]), [-1, width]);
+  },
   multiply: ({ a, b }, { tf, get }) => tf.mul(get(a), get(b)),
   add: ({ a, b }, { tf, get }) => tf.add(get(a), get(b)),
   affine: ({ x, factor, offset }, { tf, get }) => tf.add(tf.mul(get(x), factor), offset),

@@ -84,8 +84,8 @@ function assignScratch({ lists, passRows, maxRowsOf }: Compiled): {
     if (call.kernel === 'barrier') continue;
     const kernel = kernelOf(nameOf(call));
     if (kernel.form !== 'expanded' || kernel.scratch === undefined) continue;
-    const items = call.operands.find((operand) => typeof operand === 'object' && 'kind' in operand);
-    const maxRows = items?.kind === 'items' ? maxRowsOf(items) : passRows;
+    const domain = call.operands.find((operand) => typeof operand === 'object' && 'kind' in operand);
+    const maxRows = domain === undefined || domain.kind === 'batch' ? passRows : maxRowsOf(domain);
     const used = kernel.scratch(listCallOf(call), maxRows);
     if (at.has(used.key)) continue;
     at.set(used.key, end);

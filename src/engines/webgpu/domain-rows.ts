@@ -1,17 +1,17 @@
-import type { Domain } from '../../graph/domain.js';
+import { domainName, type Domain } from '../../graph/domain.js';
 
 /** Rows of a pass by domain: the same object for the same pass. */
 export interface DomainRows {
   /** Rows of the batch. */
   readonly batch: number;
-  /** Items of each sequence, in the order of the program's sequences. */
+  /** By name, the rows of all other domains, in the order of the program's domains. */
   readonly items: ReadonlyMap<string, number>;
 }
 
 /** Returns the rows of a domain. */
 export function rowsIn({ batch, items }: DomainRows, domain: Domain): number {
   if (domain.kind === 'batch') return batch;
-  const count = items.get(domain.field);
-  if (count === undefined) throw new Error(`items of '${domain.field}' were not loaded`);
+  const count = items.get(domainName(domain));
+  if (count === undefined) throw new Error(`${domainName(domain)} were not loaded`);
   return count;
 }

@@ -1,8 +1,9 @@
 import { column, type BagColumn, type Batch } from '../../core/batch.js';
 import { bagsBetweenRows } from '../../tables/between-rows.js';
+import { domainName, type Domain } from '../../graph/domain.js';
 import type { Pooling } from '../../graph/operations.js';
 import { createColumnLoader } from '../state/columns.js';
-import { itemWords, loadOffsets, type ItemWords } from '../state/items.js';
+import { domainRows, itemWords, loadOffsets, type ItemWords } from '../state/items.js';
 import type { Compiled } from '../compile/compile.js';
 import { IndexLists, type BagItems, type GrowingWords, type ListWatch } from './lists/index-lists.js';
 import { listFields } from './lists/listed-fields.js';
@@ -57,7 +58,7 @@ export class Loader {
   readonly lists: IndexLists;
   readonly #places: readonly ItemWords[];
   readonly #bags: readonly ItemWords[];
-  readonly #domains: readonly string[];
+  readonly #domains: readonly Domain[];
   readonly #listedWords: number;
   readonly #scratchWords: number;
   readonly #loadColumns: readonly ReturnType<typeof createColumnLoader>[];
@@ -76,7 +77,7 @@ export class Loader {
     this.upload = new Uint32Array(memory.uploadWords);
     this.#places = itemWords(compiled.tables.items, memory.wordAt);
     this.#bags = this.#places.filter(({ bag }) => bag !== undefined);
-    this.#domains = compiled.domains.flatMap((domain) => (domain.kind === 'items' ? [domain.field] : []));
+    this.#domains = compiled.domains.filter(({ kind }) => kind !== 'batch');
     this.#listedWords = memory.listedWords;
     this.#scratchWords = scratchWords;
     this.lists = createLists(compiled, memory, this.#bags, threads, watch);
@@ -107,7 +108,9 @@ export class Loader {
       this.#places.map((place) => [place.field, loadItems(place, loading, begin, rows, this.lists.columns[next]!)]),
     );
     if (this.#domains.length > 0)
-      this.#begunItems = new Map(this.#domains.map((field) => [field, loaded.get(field)!.ids.length]));
+      this.#begunItems = new Map(
+        this.#domains.map((domain) => [domainName(domain), domainRows(domain, loading.batch, begin, rows)]),
+      );
     const bags = this.#bags.map(({ field }) => loaded.get(field)!);
     this.lists.begin(rows, bags, begin === 0, trains);
   }

@@ -79,7 +79,7 @@ function perRows<Result>(
   compute: (rows: DomainRows, listOf: ListOf) => Result,
 ): (rows: DomainRows, listOf: ListOf) => Result {
   const hasItems = calls.some(({ operands }) =>
-    operands.some((operand) => typeof operand === 'object' && 'kind' in operand && operand.kind === 'items'),
+    operands.some((operand) => typeof operand === 'object' && 'kind' in operand && operand.kind !== 'batch'),
   );
   let last: { readonly rows: DomainRows; readonly result: Result } | undefined;
   return (rows, listOf) => {

@@ -10,6 +10,7 @@ import type {
   ValueOf,
 } from '../../graph/operations.js';
 import type { HostTensor } from '../../core/tensor.js';
+import { domainName } from '../../graph/domain.js';
 import { ELEMENT_TYPES } from './messages.js';
 import type { OnnxGraph } from './onnx-graph.js';
 
@@ -27,7 +28,9 @@ export interface Emission {
 
 /** Emits an operation in evaluation mode. @returns the name of its output */
 type Emit<Name extends OperationName> = (value: ValueOf<Name>, emission: Emission) => string;
-type EmitTable = { readonly [Name in Exclude<OperationName, LossName | ItemOperation>]: Emit<Name> };
+type EmitTable = { readonly [Name in Exclude<OperationName, LossName | ItemOperation>]: Emit<Name> } & {
+  readonly [Name in ItemOperation]?: Emit<Name>;
+};
 
 /** Emits columns `begin` to `end`. */
 function columns(onnx: OnnxGraph, x: string, begin: number, end: number): string {
@@ -78,6 +81,36 @@ export const EMITTED: EmitTable = {
   concat: ({ xs }, { onnx, of }) => onnx.node('Concat', xs.map(of), { axis: 1 }),
 
   slice: ({ x, begin, width }, { onnx, of }) => columns(onnx, of(x), begin, begin + width),
+
+  // [batch, count, width], or [batch, width, count] if interleaved
+  split: ({ x, width, isInterleaved }, { onnx, of }) => {
+    const rows = isInterleaved ? swapped(onnx, of(x), width, x.width / width) : of(x);
+    return onnx.node('Reshape', [rows, onnx.ints(-1, width)]);
+  },
+
+  join: ({ x, width, isInterleaved }, { onnx, of }) => {
+    const rows = isInterleaved ? swapped(onnx, of(x), width / x.width, x.width) : of(x);
+    return onnx.node('Reshape', [rows, onnx.ints(-1, width)]);
+  },
+
+  segmentPool: ({ x, of: pooling, weights }, { onnx, of }) => {
+    if (weights !== undefined || pooling !== 'sum') throw new Error(`no ONNX operations for a ${pooling} of items`);
+    const blocks = onnx.node('Reshape', [of(x), onnx.ints(-1, countBlocks(x), x.width)]);
+    return onnx.node('ReduceSum', [blocks, onnx.ints(1)], { keepdims: 0 });
+  },
+
+  segmentAttention: ({ query, key, value, width, heads, isCausal }, { onnx, of }) => {
+    if (isCausal) throw new Error('no ONNX operations for causal attention');
+    const [count, headWidth] = [countBlocks(query), width / heads];
+    const byHead = (x: Value, perm: readonly number[]): string =>
+      onnx.node('Transpose', [onnx.node('Reshape', [of(x), onnx.ints(-1, count, heads, headWidth)])], { perm });
+    const scores = onnx.node('Mul', [
+      onnx.node('MatMul', [byHead(query, [0, 2, 1, 3]), byHead(key, [0, 2, 3, 1])]),
+      onnx.number(1 / Math.sqrt(headWidth), 'float'),
+    ]);
+    const y = onnx.node('MatMul', [onnx.node('Softmax', [scores], { axis: 3 }), byHead(value, [0, 2, 1, 3])]);
+    return onnx.node('Reshape', [onnx.node('Transpose', [y], { perm: [0, 2, 1, 3] }), onnx.ints(-1, width)]);
+  },
 
   multiply: ({ a, b }, { onnx, of }) => onnx.node('Mul', [of(a), of(b)]),
 
@@ -164,6 +197,17 @@ export const EMITTED: EmitTable = {
     return onnx.node('Add', [first!, second!]);
   },
 };
+
+/** Returns the number of blocks per row of the batch. */
+function countBlocks({ rows }: Value): number {
+  if (rows.kind !== 'blocks') throw new Error(`no ONNX operations for ${domainName(rows)}`);
+  return rows.count;
+}
+
+/** Emits [batch, a, b] with the last two dimensions swapped, from a matrix of any rows. */
+function swapped(onnx: OnnxGraph, x: string, a: number, b: number): string {
+  return onnx.node('Transpose', [onnx.node('Reshape', [x, onnx.ints(-1, a, b)])], { perm: [0, 2, 1] });
+}
 
 /** Emits a column as a row. */
 function turned(onnx: OnnxGraph, column: string): string {

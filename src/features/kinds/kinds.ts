@@ -1,8 +1,8 @@
 import type { BlockColumn } from '../../chunks/row-block.js';
 import type { InputSource } from '../../tables/layout.js';
 import { takesNumbers, type CellOptions } from '../cells.js';
-import { readableField, type Source } from '../computed.js';
-import type { EncodedField, Encoder, Field, Fit } from '../feature.js';
+import { readableField } from '../computed.js';
+import type { EncodedField, Encoder, Field, Fit, Source } from '../feature.js';
 import * as all from './all.js';
 import { listReading } from './bag.js';
 import type { FieldFitter, Kind, RawReading, ReadColumns, StoredColumn } from './kind.js';

@@ -1,5 +1,6 @@
 import type { LossName, OperationName, Value, ValueOf } from '../../../graph/operations.js';
-import { columnsOf, type View } from '../buffers.js';
+import { BATCH } from '../../../graph/domain.js';
+import { columnsOf, shift, type View } from '../buffers.js';
 import type { CallList } from '../call-list.js';
 import type { Lowered, Lowering } from '../lowering.js';
 import { ACTIVATION } from './activation.js';
@@ -33,6 +34,25 @@ function drop({ list, dropoutKey }: Lowering, value: ValueOf<'dropout'>, x: View
     keep: 1 / (1 - value.rate),
     accumulate,
   });
+}
+
+/** Emits copies between the columns of a row of the batch and its blocks, to the blocks or from them. */
+function copyBlocks(
+  { list }: Lowering,
+  row: View,
+  block: View,
+  { isInterleaved }: Pick<ValueOf<'split'>, 'isInterleaved'>,
+  { isJoin, accumulate }: { readonly isJoin: boolean; readonly accumulate: number },
+): void {
+  const count = row.width / block.width;
+  const [pieces, width] = isInterleaved ? [block.width, 1] : [1, block.width];
+  for (let b = 0; b < count; b++)
+    for (let piece = 0; piece < pieces; piece++) {
+      const ofRow = { at: shift(row, isInterleaved ? b + piece * count : b * width), ld: row.ld };
+      const ofBlock = { at: shift(block, b * block.ld + piece), ld: count * block.ld };
+      const [from, to] = isJoin ? [ofBlock, ofRow] : [ofRow, ofBlock];
+      list.emit('copyColumns', { x: from.at, ldx: from.ld, y: to.at, ldy: to.ld, rows: BATCH, width, accumulate });
+    }
 }
 
 /** Returns what a batch norm scales by, and the activation that it applies. */
@@ -146,6 +166,32 @@ export const LOWERED: LoweringTable = {
       const dx = gradient(value.x);
       if (accumulate(value.x) === 0) list.emit('clear', { y: dx, columns: dx.columns });
       copy(list, gradient(value), columnsOf(dx, value.begin, value.width), 1);
+    },
+  },
+
+  split: {
+    partition: BATCH,
+    forward(value, lowering) {
+      const { view } = lowering;
+      copyBlocks(lowering, view(value.x), view(value), value, { isJoin: false, accumulate: 0 });
+    },
+    backward(value, lowering) {
+      const { gradient } = lowering;
+      const accumulate = lowering.accumulate(value.x);
+      copyBlocks(lowering, gradient(value.x), gradient(value), value, { isJoin: true, accumulate });
+    },
+  },
+
+  join: {
+    partition: BATCH,
+    forward(value, lowering) {
+      const { view } = lowering;
+      copyBlocks(lowering, view(value), view(value.x), value, { isJoin: true, accumulate: 0 });
+    },
+    backward(value, lowering) {
+      const { gradient } = lowering;
+      const accumulate = lowering.accumulate(value.x);
+      copyBlocks(lowering, gradient(value), gradient(value.x), value, { isJoin: false, accumulate });
     },
   },
 

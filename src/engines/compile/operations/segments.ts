@@ -8,9 +8,9 @@ import type { Lowered, Lowering } from '../lowering.js';
 // all items of its rows.
 
 /** Returns the positions where the items of each row begin. */
-function offsetsOf({ rows }: { readonly rows: Domain }, { itemOffsets }: Lowering): Ref {
+function offsetsOf({ rows }: { readonly rows: Domain }, { offsets }: Lowering): Ref {
   if (rows.kind === 'batch') throw new Error('the rows of the batch have no items');
-  return itemOffsets(rows.field);
+  return offsets(rows);
 }
 
 const NO_WEIGHTS = { w: 0, ldw: 0 } as const;

@@ -1,0 +1,166 @@
+import { bag } from '../features/bag.js';
+import { categorical } from '../features/categorical.js';
+import { date } from '../features/date.js';
+import { tokens } from '../features/encodings/tokens.js';
+import { numeric } from '../features/numeric.js';
+import { piecewiseLinear } from '../features/piecewise-linear.js';
+import { vector } from '../features/vector.js';
+import type { ColumnKind, InspectedColumn } from './column-kind.js';
+import { findSharedTables } from './shared-tables.js';
+import { yaml } from './yaml-text.js';
+
+/** Width of embeddings. */
+const WIDTH = 16;
+/** Maximum number of values of a number that each get a knot. */
+const MAX_KNOTS = 256;
+/** Minimum mean number of rows per knot, if each value gets one. */
+const MIN_ROWS_PER_KNOT = 20;
+/** Maximum characters of a line of fields. */
+const MAX_LINE = 100;
+
+/** Facts that decide the options of a column. */
+interface Context {
+  readonly rows: number;
+  readonly tables: ReadonlyMap<string, string>;
+}
+
+/** A feature group and the columns it accepts. */
+interface Group {
+  readonly name: string;
+  readonly comment: string;
+  /** Whether its fields are listed without comments, since another group describes them. */
+  readonly isShort?: boolean;
+  has(kind: ColumnKind): boolean;
+  /** Options of the group, besides its fields. */
+  options(column: InspectedColumn, context: Context): readonly string[];
+}
+
+const ENCODING = `encoding: { name: ${tokens.name}, minCount: 2 }`;
+
+const GROUPS: readonly Group[] = [
+  {
+    name: 'ids',
+    comment: 'one id per row, with an embedding table each; an id with a single training row is out-of-vocabulary',
+    has: (kind) => kind.is === 'id' || kind.is === 'truth' || kind.is === 'day',
+    options: () => [`type: ${categorical.name}`, `width: ${WIDTH}`, ENCODING],
+  },
+  {
+    name: 'lists',
+    comment: 'several ids per row; averages their embeddings',
+    has: (kind) => kind.is === 'list',
+    options({ column, kind }, { tables }) {
+      const table = tables.get(column.name);
+      const encoding =
+        table === undefined
+          ? [`width: ${WIDTH}`, ENCODING]
+          : [`table: ${yaml(table)}    # has the same values, so equal ids have equal embeddings`];
+      return [`type: ${bag.name}`, ...encoding, ...formatSeparators(kind)];
+    },
+  },
+  {
+    name: 'times',
+    comment: 'parts of a time',
+    has: (kind) => kind.is === 'time',
+    options: ({ kind }) => [
+      `type: ${date.name}`,
+      `width: ${WIDTH}`,
+      ...(kind.is === 'time' && !kind.hasHours ? ['parts: [weekday]'] : []),
+      ...(kind.is === 'time' && kind.format !== 'iso' ? [`format: ${kind.format}`] : []),
+      'fillMissing: unknown',
+    ],
+  },
+  {
+    name: 'numbers',
+    comment: 'numbers, standardized; missing values become the mean',
+    has: (kind) => kind.is === 'number' && !kind.isSkewed,
+    options: () => [`type: ${numeric.name}`, 'scaling: standard', 'fillMissing: mean'],
+  },
+  {
+    name: 'skewed',
+    comment: 'skewed numbers: standardized logarithm',
+    has: (kind) => kind.is === 'number' && kind.isSkewed,
+    options: () => [`type: ${numeric.name}`, 'scaling: [log1p, standard]', 'fillMissing: mean'],
+  },
+  {
+    name: 'curves',
+    comment: 'the same numbers as curves between quantiles, for effects that are not linear',
+    isShort: true,
+    has: (kind) => kind.is === 'number',
+    options: (column, { rows }) => [
+      `type: ${piecewiseLinear.name}`,
+      `width: ${WIDTH}`,
+      `bins: ${chooseBins(column, rows)}`,
+    ],
+  },
+  {
+    name: 'vectors',
+    comment: 'vectors of numbers, as in image embeddings',
+    has: (kind) => kind.is === 'numbers',
+    options: ({ kind }) => [
+      `type: ${vector.name}`,
+      'scaling: standard',
+      'fillMissing: mean',
+      ...(kind.is === 'numbers' && kind.separator !== undefined ? [`separator: ${yaml(kind.separator)}`] : []),
+    ],
+  },
+];
+
+/** Formats the feature groups: columns with the same options form one group. */
+export function formatFeatures(features: readonly InspectedColumn[], rows: number): readonly string[] {
+  const context: Context = { rows, tables: findSharedTables(features) };
+  return GROUPS.flatMap((group) => {
+    const byOptions = new Map<string, InspectedColumn[]>();
+    for (const column of features.filter(({ kind }) => group.has(kind))) {
+      const options = group.options(column, context).map((option) => `    ${option}`);
+      const key = options.join('\n');
+      byOptions.set(key, [...(byOptions.get(key) ?? []), column]);
+    }
+    return [...byOptions].flatMap(([options, members], i) => [
+      `  ${group.name}${i === 0 ? '' : i + 1}:    # ${group.comment}`,
+      options,
+      ...(group.isShort === true ? formatShort(members) : formatFields(members)),
+    ]);
+  });
+}
+
+function formatFields(members: readonly InspectedColumn[]): readonly string[] {
+  return [
+    '    fields:',
+    ...members.map((column) => `      - ${yaml(column.column.name).padEnd(20)} # ${describeColumn(column)}`),
+  ];
+}
+
+function formatShort(members: readonly InspectedColumn[]): readonly string[] {
+  const lines = [''];
+  for (const [i, { column }] of members.entries()) {
+    const text = `${yaml(column.name)}${i === members.length - 1 ? '' : ', '}`;
+    const line = lines.pop()!;
+    lines.push(...(line.length + text.length > MAX_LINE ? [line, text] : [line + text]));
+  }
+  return lines.length === 1
+    ? [`    fields: [${lines[0]}]`]
+    : ['    fields: [', ...lines.map((line) => `      ${line.trimEnd()}`), '    ]'];
+}
+
+/** Chooses a knot per value for few values; otherwise bins by rows, since more bins fit noise. */
+function chooseBins({ different }: InspectedColumn, rows: number): number {
+  const byRows = Math.max(8, Math.min(64, 2 ** Math.round(Math.log2(Math.sqrt(rows) / 10))));
+  if (different > MAX_KNOTS || rows < MIN_ROWS_PER_KNOT * different) return byRows;
+  return Math.max(byRows, 2 ** Math.ceil(Math.log2(different)));
+}
+
+function formatSeparators(kind: ColumnKind): readonly string[] {
+  if (kind.is !== 'list' || kind.items === undefined) return [];
+  const weight = kind.weight === undefined || kind.weight === ':' ? '' : `, weight: ${yaml(kind.weight)}`;
+  return kind.items === '|' && weight === '' ? [] : [`separators: { items: ${yaml(kind.items)}${weight} }`];
+}
+
+function describeColumn({ different, blanks, kind, column }: InspectedColumn): string {
+  const values = `${different} distinct`;
+  const missing = blanks > 0 ? `, ${(100 * blanks).toFixed(1)}% missing` : '';
+  const example = column.values.find((text) => text.trim() !== '') ?? '';
+  const longest = kind.is === 'list' ? `, up to ${kind.length} per row` : '';
+  return (
+    `${values}${longest}${missing}, as in ` + JSON.stringify(example.length > 24 ? `${example.slice(0, 24)}…` : example)
+  );
+}

@@ -1,0 +1,79 @@
+import { dcn } from '../bottoms/dcn.js';
+import { fm } from '../bottoms/fm.js';
+import { models } from '../models/models.js';
+import { cosine } from '../schedules/cosine.js';
+import type { ProposedTask } from './choose-tasks.js';
+import type { InspectedColumn } from './column-kind.js';
+
+/** Batch sizes and epochs by the maximum number of rows: a first run takes minutes, and few rows take enough steps. */
+const SIZES = [
+  { maxRows: 5_000, batchSize: 64, epochs: 20 },
+  { maxRows: 20_000, batchSize: 128, epochs: 20 },
+  { maxRows: 100_000, batchSize: 256, epochs: 12 },
+  { maxRows: Infinity, batchSize: 1024, epochs: 5 },
+];
+/** Rank of the weights between features, so that their number grows with the features, not with their square. */
+const RANK = 32;
+const LAYERS = 'hidden: [128, 64], dropout: 0.1, batchNorm: false';
+const TOWER = '{ hidden: [32], dropout: 0.1, batchNorm: false }';
+/** Distinct values from which two id columns are those of a recommender. */
+const MANY_IDS = 100;
+
+/** Chooses the layers that multiply features: pairs of embeddings for a recommender's ids, else products of numbers. */
+export function chooseInteractions(features: readonly InspectedColumn[]): typeof dcn | typeof fm {
+  const ids = features.filter(
+    ({ kind, different }) => (kind.is === 'id' || kind.is === 'list') && different > MANY_IDS,
+  );
+  return ids.length >= 2 ? fm : dcn;
+}
+
+/** Formats the section `model`, without batch norm wherever the model has the option. */
+export function formatModel(name: string, features: readonly InspectedColumn[]): readonly string[] {
+  const part = models.parts.find((each) => each.name === name)!;
+  const keys = Object.keys(part.options());
+  const interactions = chooseInteractions(features);
+  const own = interactions === dcn ? [`rank: ${RANK}`] : [];
+  const layers = `deep: { ${LAYERS} }`;
+  const towers = ['tower', 'ctrTower', 'cvrTower'].filter((key) => keys.includes(key));
+  return [
+    'model:                              # see its options with mtl config show CONFIG; without batch norm, which',
+    `  name: ${name.padEnd(28)} # needs many rows per task and batch`,
+    ...(keys.includes('bottom')
+      ? [
+          `  bottom:                           # layers that all tasks share, and products of features`,
+          `    name: ${interactions.name}`,
+          ...[...own, layers].map((option) => `    ${option}`),
+        ]
+      : []),
+    ...(name === interactions.name ? [...own, layers].map((option) => `  ${option}`) : []),
+    ...(keys.includes('experts') ? ['  experts: { batchNorm: false }'] : []),
+    ...(keys.includes('batchNorm') ? ['  hidden: [128, 64]', '  dropout: 0.1', '  batchNorm: false'] : []),
+    ...towers.map((key) => `  ${key}: ${TOWER}`),
+    '  wide: true                        # one weight per id and number: effects of single columns',
+  ];
+}
+
+/** Formats the section `training`. */
+export function formatTraining(tasks: readonly ProposedTask[], rows: number, isCut: boolean): readonly string[] {
+  const { batchSize, epochs } = SIZES.find(({ maxRows }) => (isCut ? Infinity : rows) <= maxRows)!;
+  return [
+    'training:',
+    `  epochs: ${String(epochs).padEnd(25)} # maximum; training stops earlier if validation no longer improves`,
+    `  batchSize: ${String(batchSize).padEnd(22)} # larger is faster, with fewer steps per epoch`,
+    '  optimizer:',
+    '    dense: { learningRate: 0.002, weightDecay: 0.00001 }',
+    '    embeddings: { learningRate: 0.002 }',
+    `  schedule: { name: ${cosine.name}, warmup: 5% }    # learning rate: rises for 5% of the steps, then falls to 0`,
+    `  monitor: ${formatMonitor(tasks).padEnd(24)} # validation metric that selects the best epoch`,
+    '  earlyStopping: { patience: 3 }    # epochs without improvement before training stops',
+  ];
+}
+
+/** Returns the metric of the last task over all rows, or the mean of several tasks without a funnel. */
+function formatMonitor(tasks: readonly ProposedTask[]): string {
+  const ends = tasks.filter(({ name }) => !tasks.some(({ given }) => given === name));
+  const metrics = ends.map(({ name, given }) => `${given === undefined ? '' : 'ct'}${name}.auc`);
+  if (metrics.length === 1) return metrics[0]!;
+  const share = Number((1 / metrics.length).toFixed(3));
+  return metrics.map((metric) => `${share}*${metric}`).join(' + ');
+}
