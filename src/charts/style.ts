@@ -79,7 +79,8 @@ figure table { width: 100%; } figure th, figure td { padding: 0.25rem 0.4rem; wh
 figure th:first-child { background: var(--card); overflow-wrap: anywhere; min-width: 3.4rem; padding-left: 0; }
 td small, td .half { display: block; font-size: 0.76rem; line-height: 1.35; } td span { white-space: nowrap; }
 .half { color: var(--muted); font-weight: 400; } td small .half { font-size: 1em; }
-@media (max-width: 30rem) { th, td { padding: 0.25rem 0.4rem; } }
+@media (max-width: 30rem) { th, td { padding: 0.25rem 0.4rem; } figure { padding: 0.7rem 0.5rem 0.6rem; }
+  figure table { font-size: 0.82rem; } figure th, figure td { padding-left: 0.15rem; padding-right: 0.15rem; } }
 .texts td, .texts thead th { text-align: left; white-space: normal; overflow-wrap: anywhere;
   min-width: 6rem; max-width: 40rem; }
 .texts tbody th { font-weight: 400; }

@@ -42,6 +42,12 @@ function formatName({ name, columns }: Field): string {
   return columns.length === 1 && columns[0] === name ? `column '${name}'` : `'${name}'`;
 }
 
+/** Returns whether a field has a composition that computes the embedding of another field. */
+function isPartOf(composition: Field['composition'], name: string, owner: Field): boolean {
+  if (composition === undefined) return false;
+  return (composition.kind === 'project' ? name : composition.field) === owner.name;
+}
+
 /** Requires that a field has the width and the encoding of the field whose table it shares. */
 function* checkShared(
   { field, group, index }: Placed,
@@ -73,6 +79,10 @@ function* checkShared(
     };
   } else if (!hasTable(owner)) {
     yield { path: tablePath, message: `'${owner.name}' is a ${owner.kind}, which has no table` };
+  } else if (
+    [...byName.values()].some(({ field: { composition, name: part } }) => isPartOf(composition, part, owner))
+  ) {
+    yield { path: tablePath, message: `the table of '${owner.name}' is compressed, so it cannot be shared` };
   } else if (owner.owner !== owner.name) {
     yield { path: tablePath, message: `'${owner.name}' shares the table of '${owner.owner}'; use '${owner.owner}'` };
   } else {

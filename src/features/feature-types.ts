@@ -95,7 +95,8 @@ export function computeLayout(
     const offset = width;
     width += field.width;
     const place = { field: field.name, ...(group !== undefined && { group }), offset, width: field.width };
-    return { ...place, ...inputSource(field) };
+    const { composition } = field;
+    return { ...place, ...(composition !== undefined && { composition }), ...inputSource(field) };
   });
   const tables = fields
     .filter((field) => hasTable(field) && field.owner === field.name)

@@ -3,7 +3,7 @@ import type { Chunk, RowProblem } from '../chunks/chunk.js';
 import type { Items } from '../chunks/column.js';
 import type { CellOptions } from './cells.js';
 import type { InitialVectors } from './init-from.js';
-import type { Pooling } from '../tables/layout.js';
+import type { Composition, Pooling } from '../tables/layout.js';
 import type { CellRule, VectorRule } from './cell-rule.js';
 
 export { InvalidValueError as BadValue } from '../text/invalid-value.js';
@@ -182,6 +182,8 @@ export type Field = Encoding & {
   readonly computed?: Computed;
   /** Index of its entry in the `fields` of its group. */
   readonly entry?: number;
+  /** How its lookup becomes an embedding, if its table is compressed. */
+  readonly composition?: Composition;
   /** Pretrained vectors of its table, if it owns one. */
   readonly initFrom?: InitialVectors;
   /** Field whose table and encoding it uses: itself, or the one that it shares with. */

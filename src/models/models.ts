@@ -10,6 +10,7 @@ import type { Value } from '../graph/operations.js';
 import { rootTasks, taskColumns, type LabelFacts, type LabelSum, type Task } from '../core/tasks.js';
 import { computeBiasInit, computePositiveWeight, type BiasInit } from './bias-init.js';
 import { scaleLabels, unscalePredictions } from './label-scaling.js';
+import { composeEmbeddings, type Composition } from './compose.js';
 import { linearHeads } from './linear.js';
 import type { ModelContext, ModelOutput, ModelTask } from './model.js';
 import { buildWidePart, wideOption, wideSums, type WideOption } from './wide.js';
@@ -37,7 +38,10 @@ export interface GraphOptions extends Partial<LabelFacts> {
 /** Columns of the concatenated features. */
 export interface ModelInput {
   readonly width: number;
-  readonly columns: readonly (LookedUpField & { readonly isWide?: true })[];
+  readonly columns: readonly (LookedUpField & {
+    readonly isWide?: true;
+    readonly composition?: Composition | undefined;
+  })[];
 }
 
 /** Returns what a model looks up besides one embedding of the configured width per field. */
@@ -67,7 +71,8 @@ export function buildModel(
   tasks: readonly Task[],
   options: GraphOptions = {},
 ): Graph {
-  return buildWith((context) => models.build(spec, context), spec.wide, inputLayout, tasks, options);
+  const parts = embeddingParts(spec, tasks).length;
+  return buildWith((context) => models.build(spec, context), { parts, wide: spec.wide }, inputLayout, tasks, options);
 }
 
 /**
@@ -75,22 +80,23 @@ export function buildModel(
  * @param inputLayout numbers and vectors, and the lookups of a wide part
  */
 export function buildLinearModel(inputLayout: ModelInput, tasks: readonly Task[], options: GraphOptions): Graph {
-  return buildWith(linearHeads, true, inputLayout, tasks, options);
+  return buildWith(linearHeads, { parts: 1, wide: true }, inputLayout, tasks, options);
 }
 
 function buildWith(
   build: (context: ModelContext) => ModelOutput,
-  wideSpec: WideOption,
+  { parts, wide: wideSpec }: { readonly parts: number; readonly wide: WideOption },
   inputLayout: ModelInput,
   tasks: readonly Task[],
   { lossWeights = {}, negativeRate = 1, sums, scales = new Map(), biasInit = 'random' }: GraphOptions,
 ): Graph {
   const g = new GraphBuilder();
-  const fields = inputLayout.columns.filter(({ isWide }) => isWide !== true);
-  const featureWidth = fields.reduce((sum, { width }) => sum + width, 0);
+  const looked = inputLayout.columns.filter(({ isWide }) => isWide !== true);
+  const featureWidth = looked.reduce((sum, { width }) => sum + width, 0);
   const lookups = lookUp(g, inputLayout.columns);
   const isWhole = featureWidth === 0 || featureWidth === lookups.width;
-  const input = isWhole ? lookups : g.slice(lookups, 0, featureWidth);
+  const whole = isWhole ? lookups : g.slice(lookups, 0, featureWidth);
+  const { input, fields } = composeEmbeddings(g, whole, looked, parts);
   const wide = wideSums(
     g,
     wideSpec,

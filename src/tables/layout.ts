@@ -31,7 +31,15 @@ export type InputColumns = {
   readonly width: number;
   /** Whether these are no feature, but what heads add up: they lie behind all features. */
   readonly isWide?: true;
+  readonly composition?: Composition | undefined;
 } & InputSource;
+
+/**
+ * How looked-up columns become the embedding of a field: a learned matrix projects them to a width, or they are added
+ * to the columns of another field, or multiply them after 1 is added.
+ */
+export type Composition =
+  { readonly kind: 'project'; readonly width: number } | { readonly kind: 'add' | 'multiply'; readonly field: string };
 
 /** Where columns of the model's input come from. */
 export type InputSource =
@@ -109,6 +117,7 @@ export function withWidePart(
     .filter(({ group }) => groups === undefined || (group !== undefined && groups.includes(group)));
   const wide = read.map((column, f): InputColumns => ({
     ...column,
+    composition: undefined,
     table: wideTable(column.field),
     offset: featureWidth + f * width,
     width,

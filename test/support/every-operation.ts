@@ -80,12 +80,8 @@ const bodies: readonly (readonly [string, Body])[] = [
         Value,
       ];
       const attended = g.segmentAttention(query, key, value, { heads: 2, isCausal: false });
-      const normed = g.batchNorm(g.add(attended, g.segmentSoftmax(blocks)), `${name}.n`);
-      return g.concat([
-        g.segmentPool(normed, 'sum'),
-        g.segmentPool(blocks, 'max'),
-        g.join(g.dropout(normed, 0.3, `${name}.d`)),
-      ]);
+      const normed = g.batchNorm(g.add(attended, blocks), `${name}.n`);
+      return g.concat([g.segmentPool(normed, 'sum'), g.join(g.dropout(normed, 0.3, `${name}.d`))]);
     },
   ],
   [

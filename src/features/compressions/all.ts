@@ -1,0 +1,2 @@
+export { lowRank } from './low-rank.js';
+export { quotientRemainder } from './quotient-remainder.js';

@@ -1,0 +1,62 @@
+import type { GraphBuilder } from '../graph/builder.js';
+import type { Features, InputField } from '../graph/features.js';
+import type { Value } from '../graph/operations.js';
+
+/** How the looked-up columns of a field become an embedding. */
+export type Composition =
+  { readonly kind: 'project'; readonly width: number } | { readonly kind: 'add' | 'multiply'; readonly field: string };
+
+/** A looked-up field, which may be a part of an embedding. */
+type LookedUpPart = InputField & { readonly composition?: Composition | undefined };
+
+/**
+ * Computes the embeddings of compressed tables from their lookups: projects narrow ones, and merges those of several
+ * tables into the field that they belong to. A factor is 1 plus its lookup.
+ * @param parts embeddings per field, each with a projection of its own
+ */
+export function composeEmbeddings(
+  g: GraphBuilder,
+  input: Value,
+  fields: readonly LookedUpPart[],
+  parts: number,
+): Features {
+  if (fields.every(({ composition }) => composition === undefined)) return { input, fields };
+  const composed = new Map<string, { readonly field: InputField; readonly value: Value }>();
+  for (const { composition, ...field } of fields) {
+    const value = g.slice(input, field.offset, field.width);
+    if (composition === undefined) composed.set(field.field, { field, value });
+    else if (composition.kind === 'project') {
+      const width = composition.width * parts;
+      composed.set(field.field, { field: { ...field, width }, value: project(g, value, field.field, width, parts) });
+    } else {
+      const { field: owner, value: base } = composed.get(composition.field)!;
+      const merged = composition.kind === 'add' ? g.add(base, value) : g.multiply(base, g.affine(value, 1, 1));
+      composed.set(owner.field, { field: owner, value: merged });
+    }
+  }
+  let offset = 0;
+  const placed = [...composed.values()].map(({ field }): InputField => {
+    offset += field.width;
+    return { ...field, offset: offset - field.width };
+  });
+  return {
+    input: concat(
+      g,
+      [...composed.values()].map(({ value }) => value),
+    ),
+    fields: placed,
+  };
+}
+
+function project(g: GraphBuilder, value: Value, field: string, width: number, parts: number): Value {
+  const own = value.width / parts;
+  const projected = Array.from({ length: parts }, (_, part) => {
+    const name = parts === 1 ? `${field}.projection` : `${field}.projection.${part}`;
+    return g.linear(parts === 1 ? value : g.slice(value, part * own, own), width / parts, name, { bias: false });
+  });
+  return concat(g, projected);
+}
+
+function concat(g: GraphBuilder, values: readonly Value[]): Value {
+  return values.length === 1 ? values[0]! : g.concat(values);
+}
