@@ -27,7 +27,7 @@ export type { TableRow } from './evaluation/metric.js';
 export type { PredictResult } from './predict.js';
 export type { RankOptions } from './predict/top-rows.js';
 export type { StopReason, ValidationEvent, StepProgress } from './training/loop.js';
-export type { TrainObserver, TrainResult, TrainStart } from './training/observer.js';
+export type { Baseline, TrainObserver, TrainResult, TrainStart } from './training/observer.js';
 
 /** Options of `train`: those of `mtl train`, and callbacks for progress. */
 export interface TrainOptions extends Partial<Omit<AllTrainOptions, 'overrides'>>, Partial<TrainObserver> {

@@ -1,4 +1,4 @@
-import { trainLogistic } from './baseline/logistic.js';
+import { tryLogistic } from './baseline/logistic.js';
 import { dumpConfig } from './config/dump.js';
 import type { Experiment } from './config/experiment.js';
 import type { LoadedConfig } from './config/load.js';
@@ -276,42 +276,18 @@ async function trainModel(
   return end;
 }
 
-/** Trains the logistic baseline; the run is complete without it, so a failure is only a warning. */
-async function trainBaseline(
-  {
-    experiment: { data: options, seed },
-    options: { baseline = true, threads, portable },
-    peers,
-    signal,
-    ...session
-  }: Session,
+function trainBaseline(
+  { experiment, options, peers, signal, inputs, warn }: Session,
   { encoded, facts, train, valid, test }: EncodedData,
 ): Promise<TrainResult['baseline']> {
   const rows = test ?? valid;
-  if (!baseline || peers.size > 1 || rows === undefined) return undefined;
-  const { tasks, measured } = session.inputs;
-  const negativeRate = options.negativeSampling?.rate;
-  try {
-    return await trainLogistic({
-      tasks,
-      measured,
-      facts,
-      negativeRate,
-      seed,
-      train,
-      rows,
-      split: test === undefined ? 'valid' : 'test',
-      fields: encoded.fields,
-      device: 'cpu',
-      threads,
-      portable,
-      signal,
-    });
-  } catch (error) {
-    signal.throwIfAborted();
-    session.warn(`no logistic baseline: ${error instanceof Error ? error.message : String(error)}`);
-    return undefined;
-  }
+  if (options.baseline === false || peers.size > 1 || rows === undefined) return Promise.resolve(undefined);
+  const { threads, portable } = options;
+  const negativeRate = experiment.data.negativeSampling?.rate;
+  const { tasks, measured } = inputs;
+  const split = test === undefined ? 'valid' : 'test';
+  const trained = { tasks, measured, facts, negativeRate, seed: experiment.seed, fields: encoded.fields };
+  return tryLogistic({ ...trained, train, rows, split, device: 'cpu', threads, portable, signal }, warn);
 }
 
 function createLoopOptions(

@@ -44,7 +44,7 @@ export interface LogisticOptions extends EngineOptions {
  * 2^17 rows; and measures it.
  * @throws the signal's reason
  */
-export async function trainLogistic({ split, signal, ...options }: LogisticOptions): Promise<Baseline> {
+async function trainLogistic({ split, signal, ...options }: LogisticOptions): Promise<Baseline> {
   const { tasks, fields, facts, measured, negativeRate, seed, train, rows } = options;
   const linearTasks = tasks.map(withLinearLoss);
   const wide = buildWidePart(true, linearTasks);
@@ -63,6 +63,23 @@ export async function trainLogistic({ split, signal, ...options }: LogisticOptio
     return { name: 'logistic', rows: count, split, metrics: report };
   } finally {
     program.dispose();
+  }
+}
+
+/**
+ * As `trainLogistic`; a failure is only a warning, since the run is complete without it.
+ * @throws the signal's reason
+ */
+export async function tryLogistic(
+  options: LogisticOptions,
+  warn: (text: string) => void,
+): Promise<Baseline | undefined> {
+  try {
+    return await trainLogistic(options);
+  } catch (error) {
+    options.signal.throwIfAborted();
+    warn(`no logistic baseline: ${error instanceof Error ? error.message : String(error)}`);
+    return undefined;
   }
 }
 

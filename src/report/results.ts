@@ -53,12 +53,28 @@ interface Column {
 function listColumns(run: ReportedRun): readonly Column[] {
   return [
     { title: 'mean rate', words: 'predicting the mean rate', read: (measure) => compareWithMeanRate(run, measure) },
+    ...listBaselines(run),
     ...run.references.map((reference): Column => ({
       title: reference.name,
       words: reference.name,
       read: (measure) => compare(run, reference, measure),
     })),
   ];
+}
+
+/** Lists the baseline that was trained next to a run, if any. Its rows are not stored, so there are no intervals. */
+function listBaselines(run: ReportedRun): readonly Column[] {
+  const { baseline } = run.about;
+  if (baseline === null) return [];
+  const { name, rows, split, metrics } = baseline;
+  const read = (measure: Measure): Comparison | undefined => {
+    const own = estimate(run, measure);
+    const value = split === measure.split ? metrics[measure.output]?.[measure.metric.values[0].name] : undefined;
+    return own === undefined || typeof value !== 'number'
+      ? undefined
+      : { value, difference: { value: own.value - value, half: undefined } };
+  };
+  return [{ title: name, words: `the ${name} baseline (trained on ${count(rows)} rows)`, read }];
 }
 
 /** Renders the main metric, and its differences in words. */

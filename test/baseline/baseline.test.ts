@@ -199,7 +199,7 @@ describe('mtl baseline', { timeout: 300_000 }, () => {
       metrics: trees.metrics,
     });
     const page = await report({ runs: [at('trees'), at('model')], out: at('report.html') });
-    expect(readFileSync(page, 'utf8').includes('<h2>Scores</h2>')).toBe(true);
+    expect(readFileSync(page, 'utf8').includes('<h2>Results</h2>')).toBe(true);
     const options = { device: 'cpu', threads: 1, isRecorded: false, onWarning: () => undefined } as const;
     const compare = (limit: number, more: object = {}) =>
       diff({ paths: [at('model'), at('trees')], limit, signal: new AbortController().signal, ...options, ...more });
