@@ -37,7 +37,7 @@ async function makeRun(folder: string): Promise<{ readonly run: string; readonly
     rates: { click: 0.3, purchase: 0.3 },
   });
   const data = Object.fromEntries(['train', 'valid', 'test'].map((split) => [split, join(folder, `${split}.csv`)]));
-  const towers = { hidden: [16, 8] };
+  const towers = { hidden: [16, 8], batchNorm: true };
   await train(
     {
       data,

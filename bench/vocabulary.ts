@@ -18,7 +18,11 @@ const NARROW: Workload = {
   width: 7,
   numbers: [],
   embeddings: { name: 'row-wise-adagrad' },
-  model: { name: 'esmm', ctrTower: { hidden: [16, 8] }, cvrTower: { hidden: [16, 8] } },
+  model: {
+    name: 'esmm',
+    ctrTower: { hidden: [16, 8], batchNorm: true },
+    cvrTower: { hidden: [16, 8], batchNorm: true },
+  },
 };
 const STEPS = 300;
 const IDS = Object.values(VOCABULARY).reduce((sum, ids) => sum + ids, 0);

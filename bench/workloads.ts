@@ -60,13 +60,20 @@ export interface Workload {
   readonly precision?: Precision;
 }
 
-const esmm = (hidden: number[]): object => ({ name: 'esmm', ctrTower: { hidden }, cvrTower: { hidden } });
+/** Layers with batch norm, as torch-rechub has them. */
+const normed = (hidden: number[]) => ({ hidden, batchNorm: true });
+const esmm = (hidden: number[]): object => ({ name: 'esmm', ctrTower: normed(hidden), cvrTower: normed(hidden) });
 const ESMM = { width: 16, numbers: [], model: esmm([16, 8]) };
 const ESMM_PAPER = { width: 18, numbers: [], model: esmm([360, 200, 80]) };
 const MMOE_WIDE = {
   width: 16,
   numbers: [],
-  model: { name: 'mmoe', experts: { count: 3, hidden: [128, 64] }, tower: { hidden: [128, 64] } },
+  model: {
+    name: 'mmoe',
+    experts: { count: 3, ...normed([128, 64]) },
+    tower: normed([128, 64]),
+    gate: { batchNorm: true },
+  },
 };
 
 /** Sizes of torch-rechub's examples, of the ESMM paper, and of TorchEasyRec's Ali-CCP config. */
@@ -80,7 +87,7 @@ export const WORKLOADS: readonly Workload[] = [
     batchRows: 1024,
     width: 4,
     numbers: NUMBERS,
-    model: { name: 'mmoe', experts: { count: 8, hidden: [16] }, tower: { hidden: [8] } },
+    model: { name: 'mmoe', experts: { count: 8, ...normed([16]) }, tower: normed([8]), gate: { batchNorm: true } },
   },
   { name: 'mmoe-wide', batchRows: 1024, ...MMOE_WIDE },
   { name: 'mmoe-wide', batchRows: 8192, ...MMOE_WIDE },

@@ -14,7 +14,7 @@ type GateOptions = z.output<typeof gateOptions>;
 const streamOptions = (position: string) =>
   mlpOptions
     .extend({
-      hidden: mlpOptions.shape.hidden.min(1).default([64, 64, 64]),
+      hidden: mlpOptions.shape.hidden.min(1).default([64, 64, 64]).describe('Layer widths, input side first'),
       gate: gateOptions.prefault({}).describe("Gate on the stream's features"),
     })
     .prefault({})

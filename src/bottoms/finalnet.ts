@@ -34,7 +34,9 @@ export const finalnet = defineBottom({
   summary: 'FinalNet: two stacks of layers that multiply two linear functions of their input',
   options: () => ({
     first: blockOptions
-      .extend({ hidden: widths.unwrap().min(1).default([64, 64, 64]) })
+      .extend({
+        hidden: widths.unwrap().min(1).default([64, 64, 64]).describe(mlpOptions.shape.hidden.description!),
+      })
       .prefault({})
       .describe('Layers of the first stack'),
     second: blockOptions.prefault({}).describe('Layers of the second stack; none if hidden is []'),

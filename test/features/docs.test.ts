@@ -10,12 +10,12 @@ import { encodings } from '../../src/features/encodings/encodings.js';
 import { featureTypes } from '../../src/features/feature-types.js';
 import { scratchFolder } from '../support/scratch.js';
 
-const page = readFileSync('docs/reference/features.md', 'utf8');
+const page = ['embeddings', 'features'].map((name) => readFileSync(`docs/reference/${name}.md`, 'utf8')).join('\n');
 const examples = [...page.matchAll(/^```yaml\n(features:\n[^]*?)^```$/gm)].map(([, yaml]) => yaml!);
 const [, rows] = /^```text\n(click,user[^]*?)^```$/m.exec(page)!;
 
-describe('docs/reference/features.md', () => {
-  it.each(examples)('has an example that is learned from the rows of the page and encodes them:\n%s', async (yaml) => {
+describe('docs/reference/embeddings.md and features.md', () => {
+  it.each(examples)('has an example that is fitted on the rows of features.md and encodes them:\n%s', async (yaml) => {
     const folder = scratchFolder();
     writeFileSync(join(folder, 'rows.csv'), rows!);
     const experiment = parseConfig(

@@ -18,6 +18,8 @@ const MINIMAL: Readonly<Record<string, object>> = {
   },
   bucketized: { boundaries: [1] },
   vector: { length: 3 },
+  match: { fields: ['a', 101].map((candidate) => ({ candidate, history: 'h' })), outputs: ['count'] },
+  expression: { fields: ['a', '101'].map((name) => ({ name, expression: `\`${name}\` + 1` })) },
 };
 
 describe('every feature type', () => {

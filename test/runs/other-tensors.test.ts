@@ -166,7 +166,7 @@ describe('a checkpoint with a damaged optimizer.safetensors', () => {
   ])('is rejected by %s', async (_, use) => {
     await expect(use(damagedRun())).rejects.toMatchObject({
       exitCode: 4,
-      message: expect.stringContaining('expected 11152 bytes as in the manifest; the file has 100') as string,
+      message: expect.stringMatching(/expected \d+ bytes as in the manifest; the file has 100/) as string,
     });
   });
 });
