@@ -34,23 +34,28 @@ export async function runCheck({ json, ...options }: CheckArguments): Promise<nu
     `step    forward and backward pass on ${count(step.rows)} rows: ` +
       `loss ${step.loss.total.toFixed(4)} (${losses.join(', ')})`,
   );
-  for (const text of findConstantLabels(data)) warn(text);
-  screen.print(`no problems found, nothing written; train with: mtl train ${options.path}`);
+  const constant = findConstantLabels(data);
+  for (const text of constant) warn(text);
+  const numWarnings = data.warnings.length + constant.length;
+  const found =
+    numWarnings === 0
+      ? 'no problems found'
+      : `no errors; ${count(numWarnings)} warning${numWarnings === 1 ? '' : 's'} above`;
+  screen.print(`${found}; nothing written; train with: mtl train ${options.path}`);
   const { splits, fields, warnings } = data;
   result({ path: options.path, isCut, splits, fields, warnings, ...step, disk });
   return EXIT_CODES.done;
 }
 
-/** Describes the tasks that no model can learn: those without a labeled row, or with a single class. */
+/** Describes the tasks that no model can be measured on: those without a labeled row, or with a single class. */
 function findConstantLabels({ splits }: Awaited<ReturnType<typeof check>>['data']): readonly string[] {
-  return splits.flatMap(({ split, tasks }) =>
+  // The description of the data warns about the training set.
+  const measured = splits.filter(({ split }) => split !== 'train');
+  return measured.flatMap(({ split, tasks }) =>
     Object.entries(tasks).flatMap(([task, { rows, mean }]) => {
       if (rows === 0) return [`${split} has no labeled row for ${task}`];
       return mean === 0 || mean === 1
-        ? [
-            `every label of ${task} in ${split} is ${mean}; a model cannot ` +
-              `${split === 'train' ? 'learn' : 'be measured on'} a single class`,
-          ]
+        ? [`every label of ${task} in ${split} is ${mean}; a model cannot be measured on a single class`]
         : [];
     }),
   );

@@ -115,7 +115,7 @@ export async function runTrain({
       }
       if (simple !== undefined)
         screen.print(
-          `${screen.bold(`${simple.name} baseline`)}, trained on ${count(simple.rows)} rows\n` +
+          `${screen.bold(`${simple.name} baseline`)}, trained on ${count(simple.rows)} rows over all epochs\n` +
             reportTable(simple.split, simple.metrics, screen),
         );
       screen.print(`run directory ${run}`);

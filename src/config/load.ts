@@ -55,7 +55,16 @@ export async function readConfig(path: string, overrides: readonly Override[]): 
   return { source, ...checkConfig(source, path, overrides) };
 }
 
+/** Names of files with rows, compressed or not. */
+const DATA_FILE = /\.(csv|tsv|jsonl|ndjson|parquet)(\.(gz|zst|br|bz2))?$/i;
+
 async function readSource(path: string): Promise<string> {
+  if (DATA_FILE.test(path) && isThere(path))
+    throw userError('config', {
+      where: path,
+      message: 'is a data file, not a config',
+      fix: `write a config with mtl init --data ${path}`,
+    });
   checkRegularFile(path, { kind: 'config', fix: 'write it to a file', takesOpenPipes: true });
   const bytes = await readFile(path).catch((error: unknown) => {
     const reason =

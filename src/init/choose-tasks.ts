@@ -90,6 +90,12 @@ function findRequested(columns: readonly InspectedColumn[], requested: readonly 
           .slice(0, 40)
           .join(', ')}`,
       });
+    if (label.kind.is === 'constant')
+      throw userError('usage', {
+        where: `--label ${name}`,
+        message: 'has a single value, so there is nothing to learn',
+        fix: 'choose a column with positives and negatives, or add data',
+      });
     if (label.kind.is !== 'truth' && !isCount(label))
       throw userError('usage', {
         where: `--label ${name}`,
@@ -107,10 +113,13 @@ function detectLabels(columns: readonly InspectedColumn[]): readonly Label[] {
   const candidates = columns.map((label): Label => ({ label, marks: markEvents(label) }));
   const truths = candidates.filter(({ label }) => label.kind.is === 'truth');
   const named = truths.filter(({ label }) => isNamed(label));
+  const constant = columns
+    .filter((column) => column.kind.is === 'constant' && isNamed(column))
+    .map(({ column }) => `${column.name} has a single value`);
   if (named.length === 0)
     throw userError('usage', {
       where: 'mtl init',
-      message: 'no column looks like a label',
+      message: ['no column looks like a label', ...constant].join('; '),
       fix:
         truths.length === 0
           ? 'use data with columns of 0 and 1, or of words such as yes and no'

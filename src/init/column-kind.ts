@@ -1,4 +1,5 @@
 import { readDate } from '../text/dates.js';
+import { collectItems, splitItems, type ListNotation } from './list-items.js';
 import type { Column } from './read-columns.js';
 
 /** Common markers of missing values, in lower case. */
@@ -22,12 +23,7 @@ export type ColumnKind =
   | { readonly is: 'python-list' }
   | { readonly is: 'time'; readonly format: 'iso' | 'seconds' | 'milliseconds'; readonly hasHours: boolean }
   | { readonly is: 'day' }
-  | {
-      readonly is: 'list';
-      readonly items: string | undefined;
-      readonly weight: string | undefined;
-      readonly length: number;
-    }
+  | (ListNotation & { readonly is: 'list'; readonly length: number })
   | { readonly is: 'numbers'; readonly separator: string | undefined }
   | { readonly is: 'number'; readonly hasComma: boolean; readonly isSkewed: boolean }
   | { readonly is: 'id' };
@@ -40,7 +36,7 @@ export interface InspectedColumn {
   readonly blanks: number;
   /** Markers of missing values that it contains. */
   readonly blankWords: readonly string[];
-  /** Number of distinct values. */
+  /** Number of distinct values; of lists, of distinct items. */
   readonly different: number;
 }
 
@@ -57,17 +53,24 @@ export function inspectColumn(column: Column): InspectedColumn {
   const present = all.filter(({ text }) => text !== '' && !blankWords.includes(text));
   const rows = column.codes.length;
   const presentRows = sumRows(present);
+  const kind = detectKind(column.name, present, presentRows, presentRows < rows);
   return {
     column,
-    kind: detectKind(column.name, present, presentRows),
+    kind,
     blanks: rows === 0 ? 0 : 1 - presentRows / rows,
     blankWords,
-    different: present.length,
+    different:
+      kind.is === 'list'
+        ? collectItems(
+            present.map(({ text }) => text),
+            kind,
+          ).size
+        : present.length,
   };
 }
 
-function detectKind(name: string, present: readonly Value[], rows: number): ColumnKind {
-  const yes = findPositive(present);
+function detectKind(name: string, present: readonly Value[], rows: number, hasBlanks: boolean): ColumnKind {
+  const yes = findPositive(present, hasBlanks);
   if (yes !== undefined) return { is: 'truth', yes };
   if (present.length <= 1) return { is: 'constant' };
   const share = (has: (text: string) => boolean): number => sumRows(present.filter(({ text }) => has(text))) / rows;
@@ -107,18 +110,11 @@ function sumRows(values: readonly Value[]): number {
   return values.reduce((sum, { rows }) => sum + rows, 0);
 }
 
-/** Returns the positive value of a binary column, even if only one of both values occurs. */
-function findPositive(present: readonly Value[]): string | undefined {
-  if (present.length === 0 || present.length > 2) return undefined;
-  for (const pair of TRUTHS) {
-    if (!present.every(({ text }) => pair.includes(text.toLowerCase()))) continue;
-    const found = present.find(({ text }) => text.toLowerCase() === pair[1])?.text;
-    if (found !== undefined) return found;
-    // In the case of the negative value.
-    const [no] = present as [Value];
-    return no.text === no.text.toUpperCase() ? pair[1].toUpperCase() : pair[1];
-  }
-  return undefined;
+/** Returns the positive value of a binary column, whose other value may be missing in all rows. */
+function findPositive(present: readonly Value[], hasBlanks: boolean): string | undefined {
+  const isBinary = present.length === 2 || (present.length === 1 && hasBlanks);
+  const pair = TRUTHS.find((each) => present.every(({ text }) => each.includes(text.toLowerCase())));
+  return isBinary ? present.find(({ text }) => text.toLowerCase() === pair?.[1])?.text : undefined;
 }
 
 const NAMES_NUMBERS =
@@ -170,7 +166,7 @@ function detectList(present: readonly Value[], rows: number): ColumnKind | undef
     );
     return areVectors(inner)
       ? { is: 'numbers', separator: undefined }
-      : { is: 'list', items: undefined, weight: undefined, length: maxLength(inner) };
+      : describeList(json, { items: undefined, weight: undefined });
   }
   for (const separator of SEPARATORS) {
     const list = detectSeparated(present, rows, separator);
@@ -209,7 +205,7 @@ function detectSeparated(present: readonly Value[], rows: number, separator: str
   const other = [':', '=', '~', '@', '#'].find(
     (character) => character !== separator && !items.some((item) => item.includes(character)),
   );
-  return { is: 'list', items: separator, weight: isWeighted ? ':' : other, length: maxLength(cells) };
+  return describeList(present, { items: separator, weight: isWeighted ? ':' : other });
 }
 
 /** Whether lists are vectors: equally long, and numbers with decimals. */
@@ -222,6 +218,7 @@ function areVectors(cells: readonly (readonly string[])[]): boolean {
   );
 }
 
-function maxLength(cells: readonly (readonly string[])[]): number {
-  return cells.reduce((most, { length }) => Math.max(most, length), 0);
+function describeList(lists: readonly Value[], notation: ListNotation): ColumnKind {
+  const length = lists.reduce((most, { text }) => Math.max(most, splitItems(text, notation).length), 0);
+  return { is: 'list', ...notation, length };
 }

@@ -1,4 +1,5 @@
 import type { Paths } from '../data/options.js';
+import { count } from '../text/number-text.js';
 import type { ProposedSplit } from './choose-split.js';
 import type { ProposedTask } from './choose-tasks.js';
 import type { InspectedColumn } from './column-kind.js';
@@ -32,7 +33,7 @@ export function configText(facts: ConfigFacts): string {
   const features = columns.filter(({ column }) => !leftOut.has(column.name) && !isLabel(column.name));
   return [
     `# yaml-language-server: $schema=${schema}`,
-    `# Written by mtl init from ${isCut ? 'a sample of ' : ''}${rows} rows. Review it once: the kinds of ` +
+    `# Written by mtl init from ${isCut ? 'a sample of ' : ''}${count(rows)} rows. Review it once: the kinds of ` +
       'columns are guesses.',
     '#',
     '#   check    npx mtl check CONFIG    reports every problem, without training',

@@ -2,6 +2,7 @@ import { bag } from '../features/bag.js';
 import { categorical } from '../features/categorical.js';
 import { date } from '../features/date.js';
 import { tokens } from '../features/encodings/tokens.js';
+import { match } from '../features/match.js';
 import { numeric } from '../features/numeric.js';
 import { piecewiseLinear } from '../features/piecewise-linear.js';
 import { vector } from '../features/vector.js';
@@ -108,7 +109,7 @@ const GROUPS: readonly Group[] = [
 /** Formats the feature groups: columns with the same options form one group. */
 export function formatFeatures(features: readonly InspectedColumn[], rows: number): readonly string[] {
   const context: Context = { rows, tables: findSharedTables(features) };
-  return GROUPS.flatMap((group) => {
+  const groups = GROUPS.flatMap((group) => {
     const byOptions = new Map<string, InspectedColumn[]>();
     for (const column of features.filter(({ kind }) => group.has(kind))) {
       const options = group.options(column, context).map((option) => `    ${option}`);
@@ -121,6 +122,25 @@ export function formatFeatures(features: readonly InspectedColumn[], rows: numbe
       ...(group.isShort === true ? formatShort(members) : formatFields(members)),
     ]);
   });
+  return [...groups, ...formatMatches(features, context)];
+}
+
+/** Compares each id with the lists that have its values: with embeddings alone, a match takes much data to learn. */
+function formatMatches(features: readonly InspectedColumn[], { tables }: Context): readonly string[] {
+  const pairsByOptions = new Map<string, string[]>();
+  for (const { column, kind } of features) {
+    const candidate = tables.get(column.name);
+    if (!features.some((each) => each.column.name === candidate && each.kind.is === 'id')) continue;
+    const options = formatSeparators(kind).map((option) => `    ${option}\n`);
+    const pair = `      - { candidate: ${yaml(candidate!)}, history: ${yaml(column.name)} }`;
+    pairsByOptions.set(options.join(''), [...(pairsByOptions.get(options.join('')) ?? []), pair]);
+  }
+  return [...pairsByOptions].map(
+    ([options, pairs], i) =>
+      `  matches${i === 0 ? '' : i + 1}:    # occurrences of the id in the list: count, share and recency\n` +
+      `    type: ${match.name}    # newest: first, if the newest item is the first one\n${options}    fields:\n` +
+      pairs.join('\n'),
+  );
 }
 
 function formatFields(members: readonly InspectedColumn[]): readonly string[] {
@@ -158,7 +178,7 @@ function formatSeparators(kind: ColumnKind): readonly string[] {
 function describeColumn({ different, blanks, kind, column }: InspectedColumn): string {
   const values = `${different} distinct`;
   const missing = blanks > 0 ? `, ${(100 * blanks).toFixed(1)}% missing` : '';
-  const example = column.values.find((text) => text.trim() !== '') ?? '';
+  const example = column.values.find((text) => !['', '[]'].includes(text.trim())) ?? '';
   const longest = kind.is === 'list' ? `, up to ${kind.length} per row` : '';
   return (
     `${values}${longest}${missing}, as in ` + JSON.stringify(example.length > 24 ? `${example.slice(0, 24)}…` : example)

@@ -1,4 +1,5 @@
 import { LEAK_AUC } from '../data/info/leak.js';
+import { count } from '../text/number-text.js';
 import type { InspectedColumn } from './column-kind.js';
 import { findLeaks, type Leak } from './find-leaks.js';
 import { markEvents, requires, type Marks } from './outcomes.js';
@@ -31,7 +32,7 @@ export function excludeColumns(
 
 function findUseless({ column: { codes }, kind }: InspectedColumn): string | undefined {
   if (kind.is === 'constant') return 'constant';
-  if (kind.is === 'key') return `a different value in each of ${codes.length} rows`;
+  if (kind.is === 'key') return `a different value in each of ${count(codes.length)} rows`;
   if (kind.is === 'text') return 'free text; convert it to a vector or a list of words to use it';
   if (kind.is === 'python-list') return 'Python lists; write them as JSON, as in ["a", "b"], to use them';
   if (kind.is === 'day') return 'days do not recur; use it to split rows';

@@ -1,3 +1,4 @@
+import { userError } from '../core/errors.js';
 import { encodedFormat, rowFormatOf } from '../data/rows/row-format.js';
 import { skipBadRows } from '../data/rows/rejects.js';
 import { openSource } from '../data/sources/open-source.js';
@@ -29,7 +30,7 @@ const MAX_ROWS = 100_000;
 
 /**
  * Reads a sample of files without a config.
- * @throws UserError (data) if a file cannot be read
+ * @throws UserError (data) if a file cannot be read, or there is no usable row
  */
 export async function readColumns(paths: Paths): Promise<Rows> {
   const full = absolute(paths);
@@ -58,6 +59,12 @@ export async function readColumns(paths: Paths): Promise<Rows> {
       }
     }
   }
+  const count = columns[0]?.codes.length ?? 0;
+  if (count === 0)
+    throw userError('data', {
+      where: [paths].flat().join(', '),
+      message: 'expected at least one usable row after the header, found none',
+    });
   return {
     columns: columns.map(({ name, values, counts, codes }) => ({
       name,
@@ -65,7 +72,7 @@ export async function readColumns(paths: Paths): Promise<Rows> {
       counts,
       codes: Uint32Array.from(codes),
     })),
-    count: columns[0]?.codes.length ?? 0,
+    count,
     isCut: sampler.isCut,
   };
 }

@@ -1,4 +1,5 @@
 import type { InspectedColumn } from './column-kind.js';
+import { collectItems } from './list-items.js';
 
 /** Minimum share of a list's items that another column must have to share its table. */
 const MIN_SHARED_ITEMS = 0.5;
@@ -21,8 +22,8 @@ export function findSharedTables(columns: readonly InspectedColumn[]): ReadonlyM
     .map(({ column }): Owner => ({ name: column.name, values: new Set(column.values.map((text) => text.trim())) }));
   const shared = new Map<string, string>();
   for (const list of columns.filter(({ kind }) => kind.is === 'list')) {
-    const { name } = list.column;
-    const items = listItems(list);
+    const { name, values } = list.column;
+    const items = list.kind.is === 'list' ? collectItems(values, list.kind) : new Set<string>();
     const best = owners
       .map((owner) => ({ owner: owner.name, overlap: computeOverlap(items, owner.values) }))
       .sort((a, b) => b.overlap - a.overlap)[0];
@@ -39,31 +40,4 @@ function computeOverlap(items: ReadonlySet<string>, values: ReadonlySet<string>)
   if (common.length === 0 || common.length < MIN_SHARED_ITEMS * items.size) return 0;
   if (areIntegers && common.length < MIN_SHARED_INTEGERS * values.size) return 0;
   return common.length / (items.size + values.size - common.length);
-}
-
-/** Returns the distinct items of a column of lists, without weights. */
-function listItems({ column, kind, blankWords }: InspectedColumn): ReadonlySet<string> {
-  const items = new Set<string>();
-  if (kind.is !== 'list') return items;
-  for (const text of column.values.map((each) => each.trim())) {
-    if (text === '' || blankWords.includes(text)) continue;
-    for (const item of kind.items === undefined ? jsonItems(text) : text.split(kind.items))
-      items.add((kind.weight === undefined ? item : item.split(kind.weight)[0]!).trim());
-  }
-  return items;
-}
-
-/** Returns the items of a JSON list: ids, pairs of an id and a weight, or objects with an id. */
-function jsonItems(text: string): readonly string[] {
-  let list: unknown;
-  try {
-    list = JSON.parse(text);
-  } catch {
-    return [];
-  }
-  if (!Array.isArray(list)) return [];
-  return list.map((item: unknown) => {
-    if (Array.isArray(item)) return String(item[0]);
-    return typeof item === 'object' && item !== null && 'id' in item ? String(item.id) : String(item);
-  });
 }

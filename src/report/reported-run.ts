@@ -5,7 +5,6 @@ import type { Predicted, Report } from '../evaluation/evaluation.js';
 import { isOnAllRows } from '../evaluation/outputs.js';
 import { readMetricLines, type MetricLines } from '../runs/metric-lines.js';
 import { describeRun, readEvents, type ListedRun, type LogEvent } from '../runs/run-list.js';
-import { SUMMARY } from '../runs/summary.js';
 import { readScores } from '../runs/score-file.js';
 import type { MeasuredModel, Reference } from './comparison.js';
 
@@ -13,14 +12,6 @@ import type { MeasuredModel, Reference } from './comparison.js';
 export const IMPORTANCE = 'importance.json';
 
 const dataSchema = z.looseObject({ unknown: z.record(z.string(), z.record(z.string(), z.number())) });
-/** Metrics of a model that was trained next to the run, such as a logistic regression. */
-const baselineSchema = z.looseObject({
-  baseline: z.looseObject({
-    name: z.string(),
-    split: z.string(),
-    metrics: z.record(z.string(), z.looseObject({ rows: z.number() })),
-  }),
-});
 const intervalSchema = z.looseObject({ mean: z.number(), low: z.number().nullable(), high: z.number().nullable() });
 const importanceSchema = z.looseObject({
   split: z.string(),
@@ -61,15 +52,11 @@ export function readReportedRun(
   nowMs: number,
 ): ReportedRun {
   const about = describeRun(folder, nowMs);
-  const baseline = readJson(join(folder, SUMMARY), baselineSchema)?.baseline;
   return {
     name,
     about,
     metrics: about.metrics,
-    // mtl wrote the metrics, so they are a report. Without predictions, differences have no interval.
-    references: baseline
-      ? [{ ...config, name: baseline.name, metrics: { [baseline.split]: baseline.metrics as Report }, scores: {} }]
-      : [],
+    references: [],
     importance: readJson(join(folder, IMPORTANCE), importanceSchema),
     events: readEvents(folder),
     lines: readMetricLines(folder),

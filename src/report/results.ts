@@ -66,7 +66,7 @@ function listColumns(run: ReportedRun): readonly Column[] {
 function listBaselines(run: ReportedRun): readonly Column[] {
   const { baseline } = run.about;
   if (baseline === null) return [];
-  const { name, rows, split, metrics } = baseline;
+  const { name, split, metrics } = baseline;
   const read = (measure: Measure): Comparison | undefined => {
     const own = estimate(run, measure);
     const value = split === measure.split ? metrics[measure.output]?.[measure.metric.values[0].name] : undefined;
@@ -74,7 +74,7 @@ function listBaselines(run: ReportedRun): readonly Column[] {
       ? undefined
       : { value, difference: { value: own.value - value, half: undefined } };
   };
-  return [{ title: name, words: `the ${name} baseline (trained on ${count(rows)} rows)`, read }];
+  return [{ title: name, words: `the ${name} baseline`, read }];
 }
 
 /** Renders the main metric, and its differences in words. */

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { check, type CheckResult } from '../../src/check.js';
+import { mtl } from '../support/mtl.js';
 import { smallWorld } from '../support/small-run.js';
 
 let world: string;
@@ -29,6 +30,25 @@ describe('mtl check', () => {
     expect(step.loss.total).toBeGreaterThan(0.3);
     expect(step.size.numWeights).toBeGreaterThan(100);
     expect(disk.freeBytes).toBeGreaterThan(disk.checkpointBytes);
+  });
+
+  it('prints the number of warnings, and each once', async () => {
+    const [header, ...lines] = readFileSync(join(world, 'valid.csv'), 'utf8').split('\n');
+    const negative = lines.map((line) => line.replace(/^\d,\d,/, '0,0,'));
+    writeFileSync(join(world, 'negative.csv'), [header, ...negative].join('\n'));
+    const { stdout, code } = await mtl(world, ['check', 'esmm.yaml', '--set', 'data.valid=negative.csv']);
+    expect(code).toBe(0);
+    const warning = 'every label of ctr in valid is 0; a model cannot be measured on a single class';
+    expect(stdout.split(warning)).toHaveLength(2);
+    expect(stdout).toMatch(/\nno errors; \d+ warnings above; nothing written; train with: mtl train esmm\.yaml\n$/);
+  });
+
+  it('names the command that writes a config if it gets a data file', async () => {
+    const { stderr, code } = await mtl(world, ['check', 'train.csv']);
+    expect(code).toBe(2);
+    expect(stderr).toBe(
+      'error: train.csv: is a data file, not a config; write a config with mtl init --data train.csv\n',
+    );
   });
 
   it('reports all problems at once: in the config, headers and rows', async () => {

@@ -261,6 +261,16 @@ describe('drift', () => {
     expect(computeDrift(train, tallyOf([300_000, 300_000, 390_000, 10_000]))!).toBeGreaterThan(shifted);
     expect(computeDrift(train, new Tally())).toBeUndefined();
   });
+
+  it('is small between samples of one population, even with many values in few rows', () => {
+    const random = randomStream(5, 'samples');
+    const sample = (rows: number) => {
+      const tally = new Tally();
+      for (let i = 0; i < rows; i++) tally.add(random.below(200));
+      return tally;
+    };
+    for (const rows of [300, 1000, 4000]) expect(computeDrift(sample(2400), sample(rows))!).toBeLessThan(0.1);
+  });
 });
 
 describe('single-field AUC', () => {

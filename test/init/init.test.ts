@@ -32,7 +32,7 @@ const written = async (options: Partial<InitOptions>) => {
     text,
     yaml: parse(text) as {
       data: object;
-      features: Record<string, { type: string; fields: string[] }>;
+      features: Record<string, { type: string; fields: (string | { candidate: string; history: string })[] }>;
       tasks: object;
       model: object;
     },
@@ -74,6 +74,9 @@ function writeLog(path: string, rows = 3000): void {
   writeFileSync(path, `${lines.join('\n')}\n`);
 }
 
+const nameField = (field: string | { candidate: string; history: string }): string =>
+  typeof field === 'string' ? field : `${field.candidate} in ${field.history}`;
+
 describe('mtl init', () => {
   it('writes a config for a log that trains at once, with a comment on each column', async () => {
     writeLog('train.csv');
@@ -86,12 +89,13 @@ describe('mtl init', () => {
     expect(Object.keys(leftOut).sort()).toEqual(['buy_time', 'row_id', 'site', 'title']);
     expect(leftOut['buy_time']).toBe('missing or 0 unless is_buy is positive, so recorded after it');
     const groups = Object.fromEntries(
-      Object.values(yaml.features).map(({ type, fields }) => [`${type} ${fields.join(' ')}`, true]),
+      Object.values(yaml.features).map(({ type, fields }) => [`${type} ${fields.map(nameField).join(' ')}`, true]),
     );
     expect(Object.keys(groups).sort()).toEqual([
       'bag seen',
       'categorical country user_id sku',
       'date ts',
+      'match sku in seen',
       'numeric price',
       'numeric visits',
       'piecewise-linear price visits',
@@ -104,7 +108,8 @@ describe('mtl init', () => {
       onBadRow: 'skip',
     });
     expect(text).toMatch(/^# yaml-language-server: \$schema=.*config\.schema\.json\n/);
-    for (const line of text.split('\n').filter((each) => /^ {6}- /.test(each))) expect(line).toMatch(/ # \d+ distinct/);
+    for (const line of text.split('\n').filter((each) => /^ {6}- [^{]/.test(each)))
+      expect(line).toMatch(/ # \d+ distinct/);
     const { metrics } = await trainSmall(config, { set: ['training.epochs=4'] });
     expect(metrics['test']!['ctr']!['auc']).toBeGreaterThan(0.6);
     // The check finds no problem either.
@@ -164,6 +169,28 @@ describe('mtl init', () => {
       /--label user: neither a binary column nor a count/,
     );
     await expect(init({ ...NOTHING, data: 'a.csv', labels: ['god'] })).rejects.toThrow(/--label god: unknown column/);
+  });
+
+  it('rejects a label with a single value and a file without rows', async () => {
+    const rows = Array.from({ length: 40 }, (_, i) => `${i % 7},${i % 2},0,${i % 3 === 0 ? '1' : ''}`);
+    writeFileSync('a.csv', ['user,click,paid,liked', ...rows].join('\n'));
+    await expect(init({ ...NOTHING, data: 'a.csv', labels: ['paid'] })).rejects.toThrow(
+      '--label paid: has a single value, so there is nothing to learn; choose a column with positives and negatives',
+    );
+    const { tasks, leftOut } = await written({ data: 'a.csv', force: true });
+    expect(tasks.map(({ name, onMissing }) => [name, onMissing])).toEqual([
+      ['ctr', undefined],
+      ['liked', 'negative'],
+    ]);
+    expect(leftOut).toEqual({ paid: 'constant' });
+    writeFileSync('b.csv', ['user,click', ...rows.map((row) => `${row.split(',')[0]},0`)].join('\n'));
+    await expect(init({ ...NOTHING, data: 'b.csv' })).rejects.toThrow(
+      'no column looks like a label; click has a single value; use data with columns of 0 and 1',
+    );
+    writeFileSync('c.csv', 'user,click\n');
+    await expect(init({ ...NOTHING, data: 'c.csv' })).rejects.toThrow(
+      /^c\.csv: expected at least one usable row after the header, found none$/,
+    );
   });
 
   it('explains why no column is usable', async () => {

@@ -86,7 +86,7 @@ describe("mtl init on a shop's log", () => {
   it('excludes columns known only after an event, copies, constants and row ids, with the reason', async () => {
     const { leftOut, text } = await propose();
     expect(leftOut).toEqual({
-      row: 'a different value in each of 2000 rows',
+      row: 'a different value in each of 2,000 rows',
       shop: 'constant',
       pay_amount: 'missing or 0 unless paid is positive, so recorded after it',
       dwell_time: 'missing or 0 unless click is positive, so recorded after it',
@@ -109,6 +109,19 @@ describe("mtl init on a shop's log", () => {
     const bags = Object.values(yaml.features).filter(({ type }) => type === 'bag');
     expect(bags.flatMap(({ fields }) => fields).sort()).toEqual(['liked', 'seen']);
     for (const { table } of bags) expect(table).toBe('category');
+  });
+
+  it('compares the category with each list of categories, and counts distinct items', async () => {
+    const { yaml, text } = await propose();
+    expect(yaml.features['matches']).toEqual({
+      type: 'match',
+      fields: [
+        { candidate: 'category', history: 'seen' },
+        { candidate: 'category', history: 'liked' },
+      ],
+    });
+    expect(text).toMatch(/- seen +# 24 distinct, up to 4 per row, [\d.]+% missing, as in "Home & Garden/);
+    expect(text).toMatch(/- liked +# 24 distinct, up to 4 per row, as in "\[\\"Home & Garden/);
   });
 
   it('represents numbers as scaled values and as curves', async () => {

@@ -1,7 +1,9 @@
 import type { Tally, VectorTally } from './tally.js';
 
-/** Number of the most frequent training values that are compared one by one; all others are compared together. */
-const NUM_COMPARED = 100;
+/** Maximum number of frequent training values that are compared one by one; all others are compared together. */
+const MAX_COMPARED = 100;
+/** Minimum mean rows per compared value: G groups of n and m rows without drift have an index near G (1/n + 1/m). */
+const MIN_ROWS_PER_VALUE = 40;
 /** Added to every count, so that a value that is absent from a split does not dominate. */
 const SMOOTHING = 0.5;
 
@@ -13,7 +15,8 @@ const SMOOTHING = 0.5;
  */
 export function computeDrift(train: Tally, other: Tally): number | undefined {
   if (train.total === 0 || other.total === 0) return undefined;
-  const frequent = [...train.keys].sort((a, b) => train.count(b) - train.count(a)).slice(0, NUM_COMPARED);
+  const numCompared = Math.min(MAX_COMPARED, Math.ceil(Math.min(train.total, other.total) / MIN_ROWS_PER_VALUE));
+  const frequent = [...train.keys].sort((a, b) => train.count(b) - train.count(a)).slice(0, numCompared);
   const isFrequent = new Set(frequent);
   const rare: [number, number] = [0, 0];
   let unseen = 0;
