@@ -32,13 +32,20 @@ export interface RowProblem {
   readonly error: InvalidValueError;
 }
 
+/** A column that is computed from others. */
+interface ComputedColumn {
+  readonly column: Column;
+  readonly sources: readonly string[];
+  readonly meaning: string;
+}
+
 const [KEPT, REFUSED, EXCLUDED] = [0, 1, 2];
 
 /** The rows of a chunk while they are read: which are valid, and which are excluded by a rule. */
 export class ChunkRows {
   readonly #states: Uint8Array;
   readonly #problems = new Map<number, RowProblem>();
-  readonly #computed = new Map<string, { readonly column: Column; readonly sources: readonly string[] }>();
+  readonly #computed = new Map<string, ComputedColumn>();
   /** Rows by the reason of their exclusion. */
   readonly excluded = new Map<string, number>();
   #numKept: number;
@@ -77,9 +84,12 @@ export class ChunkRows {
     return found;
   }
 
-  /** Adds a column that is computed from others, which problems name in its place. */
-  addComputed(name: string, column: Column, sources: readonly string[]): void {
-    this.#computed.set(name, { column, sources });
+  /**
+   * Adds a column that is computed from others, which problems name in its place.
+   * @param meaning of its values, for problems
+   */
+  addComputed(name: string, column: Column, sources: readonly string[], meaning: string): void {
+    this.#computed.set(name, { column, sources, meaning });
   }
 
   /**
@@ -91,8 +101,13 @@ export class ChunkRows {
     if (this.#states[row] !== KEPT) return;
     this.#states[row] = REFUSED;
     this.#numKept--;
-    const data = columns?.flatMap((name) => this.#computed.get(name)?.sources ?? name);
-    this.#problems.set(row, { columns: data, error });
+    // A computed column is the only one of its field.
+    const computed = columns?.length === 1 ? this.#computed.get(columns[0]!) : undefined;
+    const problem = computed && {
+      columns: computed.sources,
+      error: new InvalidValueError(`${error.expected} from ${computed.meaning}`, error.cure),
+    };
+    this.#problems.set(row, problem ?? { columns, error });
   }
 
   /** Calls `read` for each kept row; a row for which it throws an InvalidValueError is refused for these columns. */

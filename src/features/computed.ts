@@ -46,13 +46,13 @@ export function readableField<Of extends Field>(
 ): { readonly field: Of; readonly prepare: ((rows: ChunkRows) => void) | undefined } {
   const { computed, columns, cells = {} } = field;
   if (computed === undefined) return { field, prepare: undefined };
-  const { compute, output } = computed;
+  const { compute, output, meaning } = computed;
   // No data column has such a name.
   const name = `\u001f${field.name}`;
   const prepare = (rows: ChunkRows): void => {
     const { outputs, problems } = compute(rows.chunk, cells);
     for (const [row, problem] of problems) rows.refuse(row, problem.columns, problem.error);
-    rows.addComputed(name, numberColumn(outputs[output]!), columns);
+    rows.addComputed(name, numberColumn(outputs[output]!), columns, meaning);
   };
   return { field: { ...field, columns: [name] }, prepare };
 }

@@ -13,10 +13,11 @@ type CellName = 'id' | 'token' | 'cells' | 'bucket' | 'range' | 'knot' | 'time';
 
 /**
  * Returns the names of the rows of a field's table: ids, strings, JSON lists for crosses, bucket numbers, ranges as
- * [from, to), or knots. Row 0 of ids is both id 0 and out of vocabulary.
+ * [from, to), or knots. Row 0 of ids is both id 0 and out of vocabulary. Rows of a field without a rule, which share
+ * ids, have numbers.
  */
-export function rowNames({ name, rule }: Pick<EncodedField, 'name' | 'rule'>): (row: number) => RowName {
-  if (rule === undefined) throw new Error(`the rows of '${name}' have no names`);
+export function rowNames({ rule }: Pick<EncodedField, 'rule'>): (row: number) => RowName {
+  if (rule === undefined) return (row) => ({ name: String(row), means: 'bucket' });
   const nameOf = cellNames(rule);
   const hasUnknown = rule.kind !== 'id' || rule.beyond === 'unknown' || rule.empty === 0;
   return (row) => {

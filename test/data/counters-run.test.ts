@@ -1,7 +1,8 @@
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { randomStream } from '../../src/core/random.js';
 import { evaluate } from '../../src/evaluate.js';
 import { predict } from '../../src/predict.js';
@@ -27,6 +28,7 @@ function drawLog(): string[] {
   });
 }
 
+const hasPipes = spawnSync('mkfifo', ['--version']).error === undefined;
 const HEADER = 'time,item,click';
 const CUTS = [6000, 7500];
 const quiet = { device: 'cpu', threads: 1, onWarning: () => undefined, signal: new AbortController().signal } as const;
@@ -95,6 +97,15 @@ describe('a run with counters', () => {
         expect(metric(metrics, split, name)).toBe(metric(trained.metrics, split, name));
     const other = await evaluate({ path: trained.run, data: join(folder, 'test.csv'), ...quiet });
     expect(metric(other.metrics, 'test', 'auc')).toBe(metric(trained.metrics, 'test', 'auc'));
+  });
+
+  it.skipIf(!hasPipes)('is evaluated on a pipe as on a file', async () => {
+    const pipe = join(folder, 'pipe');
+    execFileSync('mkfifo', [pipe]);
+    const writer = spawn('sh', ['-c', 'cat "$0" > "$1"', join(folder, 'test.csv'), pipe], { stdio: 'ignore' });
+    onTestFinished(() => void writer.kill());
+    const { metrics } = await evaluate({ path: trained.run, data: pipe, ...quiet });
+    expect(metrics).toEqual({ test: (await evaluate({ path: trained.run, ...quiet })).metrics['test'] });
   });
 
   it('stores its counters in the checkpoint, from which predictions continue', async () => {

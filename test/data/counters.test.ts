@@ -286,6 +286,17 @@ describe('counters of files', () => {
     await expect(readSplits(early)).rejects.toThrow(`c.csv:2: column "time": is "1750000000", earlier than`);
   });
 
+  it('count a file of which every row is quoted', async () => {
+    const lines = LOG.slice(0, 100).map(({ time, item, user, click }) => [time / 1000, item, user, click ?? '']);
+    const path = join(scratchFolder(), 'quoted.csv');
+    writeFileSync(
+      path,
+      ['time,item,user,click', ...lines.map((row) => row.map((v) => `"${v}"`).join()), ''].join('\n'),
+    );
+    const found = await readSplits({ train: path, counters: counters() });
+    expect(found['train']).toEqual(oracle(LOG.slice(0, 100)));
+  });
+
   it('do not count a row without a valid time, which is invalid', async () => {
     const path = writeLog(join(scratchFolder(), 'a.csv'), LOG.slice(0, 100));
     appendFileSync(path, 'soon,i0,u0,1\n');

@@ -147,6 +147,13 @@ describe('an expression', () => {
     });
   });
 
+  it('names itself if its result is missing and has no fill', () => {
+    const encoding = { encoding: { name: 'numeric' } };
+    expect(evaluate('a / size(tags)', [{ a: 7, tags: [] }], encoding).problems).toEqual([
+      'expected a decimal number from a / size(tags), found [7,[]]',
+    ]);
+  });
+
   it('asks for columns of the types of its arguments', () => {
     expect(listInputs(encodedFieldsOf("if(city == 'a', price, size(tags)) + days(at, at)"))).toEqual([
       { name: 'city', holds: 'text' },

@@ -46,7 +46,7 @@ describe('a piecewise-linear number', () => {
   it('is a field in addition to the number, whose rows are named after their knots', () => {
     const field = fieldOf(spec);
     expect([field.name, field.columns, field.width]).toEqual(['f_piecewise', ['f'], 16]);
-    const nameOf = rowNames({ name: 'f', rule: fittedField(spec, texts([1, 2.5, 4])).rule });
+    const nameOf = rowNames({ rule: fittedField(spec, texts([1, 2.5, 4])).rule });
     expect([0, 1, 2].map(nameOf)).toEqual([
       { name: 'unknown', means: 'unknown' },
       { name: '1', means: 'knot' },

@@ -5,7 +5,7 @@ import { fieldOf, fittedField } from '../support/fitted-field.js';
 
 /** The names of all rows of a field's table, as `name (means)`. */
 function namesOf({ rows, rule }: Encoder): readonly string[] {
-  const nameOf = rowNames({ name: 'f', rule });
+  const nameOf = rowNames({ rule });
   return Array.from({ length: rows }, (_, row) => nameOf(row)).map(({ name, means }) => `${name} (${means})`);
 }
 
@@ -41,6 +41,12 @@ describe('the rows of a table', () => {
       { type: 'categorical', encoding: 'tokens', fillMissing: 'token' },
       ['', '', 'a'],
       ['unknown (unknown)', 'missing (missing)', 'a (token)'],
+    ],
+    [
+      'remainders, which texts share',
+      { type: 'categorical', encoding: 'tokens', compression: { name: 'quotient-remainder', buckets: 2 } },
+      ['a', 'b'],
+      ['0 (bucket)', '1 (bucket)'],
     ],
     ['texts of bags', { type: 'bag', encoding: 'tokens' }, ['a'], ['unknown (unknown)', 'a (token)']],
     [
@@ -90,7 +96,7 @@ describe('the rows of a table', () => {
   it("follow the encoder's rule for every row", () => {
     const spec = { type: 'categorical', encoding: 'tokens', fillMissing: 'token' };
     const encoder = fittedField(spec, ['a', '', 'b', 'b']);
-    const nameOf = rowNames({ name: 'f', rule: encoder.rule });
+    const nameOf = rowNames({ rule: encoder.rule });
     for (const text of ['a', 'b']) expect(nameOf(encoder.encode(text)).name).toBe(text);
     expect(nameOf(encoder.encode('')).means).toBe('missing');
   });

@@ -21,12 +21,14 @@ export class RowCounter {
   readonly #plan: CounterPlan;
   readonly #start: (time: number, path: string) => CounterSet;
   #set: CounterSet | undefined;
-  #values: readonly Float32Array[] = [];
+  #values: readonly Float32Array[];
   #latest: RowPlace | undefined;
 
   /** @param start returns the counters before the first row, for its time and file */
   constructor(plan: CounterPlan, start: (time: number, path: string) => CounterSet) {
     this.#plan = plan;
+    // A chunk may have no rows.
+    this.#values = plan.names.map(() => new Float32Array(0));
     this.#start = start;
   }
 
@@ -43,8 +45,7 @@ export class RowCounter {
    */
   count(chunk: Chunk, file: FileColumns, line: number): readonly Float32Array[] {
     const plan = this.#plan;
-    if ((this.#values[0]?.length ?? 0) < chunk.rows)
-      this.#values = plan.specs.map(() => new Float32Array(2 * chunk.rows));
+    if (this.#values[0]!.length < chunk.rows) this.#values = plan.specs.map(() => new Float32Array(2 * chunk.rows));
     const readTime = this.#reader(chunk, file, plan.time);
     const readKeys = plan.groups.map((columns) => columns.map((name) => this.#reader(chunk, file, name)));
     const readLabels = plan.labels.map((name) => this.#reader(chunk, file, name, true));

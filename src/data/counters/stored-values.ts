@@ -25,7 +25,7 @@ export class StoredValues implements ChunkValues {
   #block: RowBlock;
   /** Rows of the block that were returned. */
   #taken = 0;
-  #values: readonly Float32Array[] = [];
+  #values: readonly Float32Array[];
 
   /**
    * @param path of the file, for errors
@@ -45,10 +45,12 @@ export class StoredValues implements ChunkValues {
       return first >= begin && first < begin + fileRows[file]! ? [{ shard, rows }] : [];
     });
     this.#block = createRowBlock(this.#columns, 0);
+    // A chunk may have no rows.
+    this.#values = names.map(() => new Float32Array(0));
   }
 
   async next({ rows }: Chunk): Promise<readonly Float32Array[]> {
-    if ((this.#values[0]?.length ?? 0) < rows) this.#values = this.#columns.map(() => new Float32Array(2 * rows));
+    if (this.#values[0]!.length < rows) this.#values = this.#columns.map(() => new Float32Array(2 * rows));
     for (let done = 0; done < rows;) {
       if (this.#taken === this.#block.rows) await this.#readShard();
       const end = Math.min(this.#block.rows, this.#taken + rows - done);

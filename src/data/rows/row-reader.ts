@@ -1,5 +1,5 @@
 import { ChunkRows, type Chunk } from '../../chunks/chunk.js';
-import { CELL_SEPARATOR, type Column } from '../../chunks/column.js';
+import type { Column } from '../../chunks/column.js';
 import type { RowBlock } from '../../chunks/row-block.js';
 import { quoted, userError } from '../../core/errors.js';
 import type { ReadColumns } from '../../features/kinds/kind.js';
@@ -130,7 +130,7 @@ function describeProblem(
   const isConstant = (name: string): boolean => constants?.has(name) === true && !chunk.columns.has(name);
   const own = columns.filter((name) => !isConstant(name));
   const shown = own.length > 0 ? own : columns;
-  const texts = shown.map((name) => (chunk.columns.get(name) ?? rows.column(name)).text(row)).join(CELL_SEPARATOR);
+  const texts = shown.map((name) => (chunk.columns.get(name) ?? rows.column(name)).text(row)).join(', ');
   if (own.length > 0) return { column: own.join(', '), value: texts, expected };
   return {
     column: undefined,

@@ -122,7 +122,7 @@ export class CounterPass {
   async #countPart(counted: CountedPart, reading: Reading): Promise<void> {
     const { part } = counted;
     part.keepStream(reading);
-    const before = this.#parts[this.#done - 1]?.content ?? (await this.#contentBefore());
+    const before = this.#parts[this.#done - 1]?.content ?? (await this.#contentBefore(reading));
     const request = await this.#request(counted, before, reading);
     const cache = part.cacheOf(reading);
     if ((await keptFor(cache, request)) !== undefined) this.#counter = undefined;
@@ -197,13 +197,15 @@ export class CounterPass {
   }
 
   /** Returns the key of the rows before the first part: those of a run, or none. */
-  async #contentBefore(): Promise<string> {
+  async #contentBefore(reading: Reading): Promise<string> {
     const none = keyOf(this.plan.recipe);
     const [first] = this.#parts;
     if (this.#states.length === 0 || first === undefined) return none;
     const probe = new RowCounter(this.plan, (time, path) => {
       throw new FirstRow(time, path);
     });
+    // A stream is stored, since the read below ends at the first row.
+    if (first.part.stream !== undefined) await first.part.fingerprint(reading);
     try {
       for await (const { chunk, file, line } of readChunks(first.part.rows))
         probe.count(chunk, first.part.rows[file]!.columns, line);
