@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Batch } from '../core/batch.js';
-import type { LabelFacts, Task } from '../core/tasks.js';
+import { withoutTeachers, type LabelFacts, type Task } from '../core/tasks.js';
 import type { Dataset } from '../data/batches/dataset.js';
 import type { EngineOptions } from '../engines/engines.js';
 import { createEngine } from '../engines/engines.js';
@@ -46,7 +46,7 @@ export interface LogisticOptions extends EngineOptions {
  */
 async function trainLogistic({ split, signal, ...options }: LogisticOptions): Promise<Baseline> {
   const { tasks, fields, facts, measured, negativeRate, seed, train, rows } = options;
-  const linearTasks = tasks.map(withLinearLoss);
+  const linearTasks = withoutTeachers(tasks).map(withLinearLoss);
   const wide = buildWidePart(true, linearTasks);
   const layout = withoutEmbeddings(computeLayout(fields, { wide }));
   const graph = buildLinearModel(layout, linearTasks, { ...facts, negativeRate, biasInit: 'prior' });

@@ -235,6 +235,7 @@ function* checkTasks(tasks: readonly Task[], model: ModelSpec | undefined): Gene
         message: `${findLoss(task).name} does not support ${task.type}; use one of ${others.join(', ')}`,
       };
     }
+    yield* checkDistillation(task);
     if (task.scaling !== undefined) {
       if (task.type === 'classification')
         yield {
@@ -275,6 +276,20 @@ function* checkTasks(tasks: readonly Task[], model: ModelSpec | undefined): Gene
   }
   if (tasks.length === 0) yield { path: ['tasks'], message: 'expected at least one task' };
   if (model !== undefined && tasks.length > 0) yield* models.partOf(model).checkTasks?.(tasks, model as never) ?? [];
+}
+
+/** Requires a logit, which distillation divides by the temperature. */
+function* checkDistillation(task: Task): Generator<ValidationIssue> {
+  const { name, type, distill } = task;
+  if (distill === undefined) return;
+  const path = ['tasks', name, 'distill'];
+  const { name: loss, outputKind } = findLoss(task);
+  if (type === 'regression')
+    yield { path, message: 'a regression has no probability to distill; use the column as label, or remove distill' };
+  else if (outputKind !== 'logit') {
+    const others = losses.parts.filter((part) => part.outputKind === 'logit').map((part) => part.name);
+    yield { path, message: `requires a logit, which loss ${loss} does not have; use ${others.join(' or ')}` };
+  }
 }
 
 /** Requires a single root task: downsampling depends on its label, and predictions of others could not be corrected. */

@@ -13,6 +13,15 @@ export const MISSING = ['error', 'mask', 'drop', 'negative'] as const;
 
 const givenLabel = columnName.describe('Label column, or the task that owns it');
 
+const distillOptions = z.strictObject({
+  column: columnName.describe("Column of the teacher's probability; missing: plain loss"),
+  weight: z.number().min(0).max(1).default(0.5).describe("Share of the teacher's loss, against the label's"),
+  temperature: z.number().positive().default(1).describe('Divisor of both logits in the loss of the teacher'),
+});
+
+/** Options of distillation from a teacher's probabilities. */
+export type Distillation = z.output<typeof distillOptions>;
+
 export const taskOptions = z.strictObject({
   label: z.union([columnName, conditionSchema]).describe('Label column, or a condition: label 1 if it holds, else 0'),
   type: z
@@ -40,6 +49,7 @@ export const taskOptions = z.strictObject({
     .union([z.string(), z.looseObject({ name: z.string() })])
     .optional()
     .describe('Loss name, or name with options; default: cross-entropy for classification, squared for regression'),
+  distill: distillOptions.optional().describe("Distillation from a teacher's probabilities"),
   scaling: scalingOption
     .optional()
     .describe('Label scaling for the loss of a regression, one or a list; predictions are unscaled'),
@@ -122,11 +132,20 @@ export interface TaskColumns {
   /** 1 if the labels of the whole chain are known; undefined if they always are. */
   readonly chainKnown: string | undefined;
   readonly sampleWeight: string | undefined;
+  readonly teacher: TeacherColumns | undefined;
+}
+
+/** Names of a teacher's columns in a batch. */
+export interface TeacherColumns {
+  /** Logit of the teacher's probability; 0 if missing. */
+  readonly logit: string;
+  /** 1 if the teacher's probability is not missing. */
+  readonly known: string;
 }
 
 /** Returns the label columns of a task. Derived columns have names that a data column is unlikely to have. */
 export function taskColumns(task: Task, tasks: readonly Task[]): TaskColumns {
-  const { name, onMissing: missing, sampleWeight } = task;
+  const { name, onMissing: missing, sampleWeight, distill } = task;
   const given = givenColumn(task, tasks);
   const known = missing === 'mask' ? `tasks.${name}.known` : undefined;
   const isChainUnknown =
@@ -137,6 +156,7 @@ export function taskColumns(task: Task, tasks: readonly Task[]): TaskColumns {
     known,
     chainKnown: isChainUnknown ? `tasks.${name}.chainKnown` : known,
     sampleWeight: sampleWeight === undefined ? undefined : weightColumn(sampleWeight),
+    teacher: distill && teacherColumns(distill.column),
   };
 }
 
@@ -154,6 +174,16 @@ export function givenColumn(task: Task, tasks: readonly Task[]): string | undefi
 /** Returns the name of a sample weight in a batch; the column may also be a feature. */
 export function weightColumn(column: string): string {
   return `sampleWeight.${column}`;
+}
+
+/** Returns the names of a teacher's columns in a batch. */
+export function teacherColumns(column: string): TeacherColumns {
+  return { logit: `teacher.${column}`, known: `teacher.${column}.known` };
+}
+
+/** Returns tasks that compare with their labels only, for use without teachers. */
+export function withoutTeachers(tasks: readonly Task[]): readonly Task[] {
+  return tasks.map((task) => ({ ...task, distill: undefined }));
 }
 
 /** Returns a function that throws InvalidValueError for invalid labels; undefined if every number is valid. */

@@ -12,7 +12,7 @@ export function* checkProbability(
   does: 'multiplies' | 'compares',
   task: Task,
 ): Iterable<ValidationIssue> {
-  const { name, type } = task;
+  const { name, type, given, distill } = task;
   if (type !== 'classification') {
     yield {
       path: ['tasks', name, 'type'],
@@ -20,6 +20,13 @@ export function* checkProbability(
     };
     return;
   }
+  if (distill !== undefined && given !== undefined)
+    yield {
+      path: ['tasks', name, 'distill'],
+      message:
+        `${model} trains ${quoted(name)} through its product with the tasks before it, not on its own; ` +
+        'remove distill, distill a task without given, or use another model, such as mmoe',
+    };
   const { name: loss, outputKind: says } = findLoss(task);
   const others = losses.parts.filter((part) => part.outputKind === 'logit').map((part) => part.name);
   if (says !== 'logit')

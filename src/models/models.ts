@@ -2,12 +2,13 @@ import type { z } from 'zod';
 import { GraphBuilder, type LossOptions } from '../graph/builder.js';
 import type { Graph } from '../graph/graph.js';
 import { lookUp, type LookedUpField } from '../graph/lookups.js';
-import { withGroups } from '../losses/loss.js';
+import { withTeacher } from '../losses/distillation.js';
+import { withGroups, type TaskLoss } from '../losses/loss.js';
 import { resolveLoss, losses } from '../losses/losses.js';
 import { registry } from '../core/component.js';
 import { groupColumn } from '../core/row-key.js';
 import type { Value } from '../graph/operations.js';
-import { rootTasks, taskColumns, type LabelFacts, type LabelSum, type Task } from '../core/tasks.js';
+import { rootTasks, taskColumns, type LabelFacts, type LabelSum, type Task, type TaskColumns } from '../core/tasks.js';
 import { computeBiasInit, computePositiveWeight, type BiasInit } from './bias-init.js';
 import { scaleLabels, unscalePredictions } from './label-scaling.js';
 import { composeEmbeddings, type Composition } from './compose.js';
@@ -115,15 +116,9 @@ function buildWith(
   const modelTasks = tasks.map((task): ModelTask => {
     const columns = taskColumns(task, tasks);
     const labelValue = scaleLabels(g, label(columns.label), scales.get(task.name));
-    const loss = losses.build(resolveLoss(task));
-    const { groupBy } = loss;
-    const taskLoss =
-      groupBy === undefined
-        ? loss
-        : withGroups(
-            loss,
-            once(() => maskGroups(g, label(groupColumn(groupBy)), optional(columns.mask))),
-          );
+    // Teachers predict for all rows; a root task learns from the rows that sampling keeps.
+    const rate = task.given === undefined ? negativeRate : 1;
+    const taskLoss = bindColumns(g, losses.build(resolveLoss(task)), { task, columns, label, negativeRate: rate });
     const { own, chain } = sums?.get(task.name) ?? {};
     const options = (maskColumn: string | undefined, sum: LabelSum | undefined) =>
       once((): LossOptions => {
@@ -166,6 +161,38 @@ function buildWith(
   );
   const predictions = negativeRate === 1 ? inUnits : correctPredictions(g, inUnits, rootTasks(tasks), negativeRate);
   return { values: g.values, parameters: g.parameters, featureWidth, ...output, predictions, terms };
+}
+
+/** Binds the columns that a loss reads besides its label: groups of rows, or a teacher. */
+function bindColumns(
+  g: GraphBuilder,
+  loss: TaskLoss,
+  {
+    task: { distill },
+    columns: { mask, teacher },
+    label,
+    negativeRate,
+  }: {
+    readonly task: Task;
+    readonly columns: TaskColumns;
+    readonly label: (column: string) => Value;
+    readonly negativeRate: number;
+  },
+): TaskLoss {
+  const { groupBy } = loss;
+  const grouped =
+    groupBy === undefined
+      ? loss
+      : withGroups(
+          loss,
+          once(() => maskGroups(g, label(groupColumn(groupBy)), mask === undefined ? undefined : label(mask))),
+        );
+  if (distill === undefined || teacher === undefined) return grouped;
+  const logit = (): Value => {
+    const whole = label(teacher.logit);
+    return negativeRate === 1 ? whole : g.affine(whole, 1, -Math.log(negativeRate));
+  };
+  return withTeacher(grouped, distill, () => ({ logit: logit(), known: label(teacher.known) }));
 }
 
 /** Sets the group of rows where the task is undefined to -1, which means no group. */

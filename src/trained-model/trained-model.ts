@@ -20,7 +20,7 @@ import { findCheckpoint } from '../runs/find-checkpoint.js';
 import { FILES } from '../runs/manifest.js';
 import { readSection } from '../runs/run-state.js';
 import type { InputLayout } from '../tables/layout.js';
-import type { Task } from '../core/tasks.js';
+import { withoutTeachers, type Task } from '../core/tasks.js';
 
 /** A model of a checkpoint with everything needed to use it. */
 export interface TrainedModel {
@@ -53,7 +53,7 @@ export async function readTrainedModel(
   const folder = findCheckpoint(path);
   const checkpoint = await readCheckpoint(folder, withOptimizer);
   const experiment = storedExperiment(checkpoint.config, join(folder, 'config.yaml'));
-  const tasks = listTasks(experiment);
+  const tasks = withoutTeachers(listTasks(experiment));
   const format = encodedFormat(
     rowFormatOf({ tasks, groups: Object.values(experiment.features), cells: experiment.data }),
     checkpoint.fitted,

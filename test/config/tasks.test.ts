@@ -140,6 +140,31 @@ describe('tasks', () => {
       ['ctr: { label: click, positiveWeight: even }'],
       'tasks.ctr.positiveWeight: expected',
     ],
+    [
+      'a teacher of a regression',
+      ['ctr: { label: ms, type: regression, distill: { column: q } }'],
+      'tasks.ctr.distill: a regression has no probability to distill; use the column as label, or remove distill',
+    ],
+    [
+      'a teacher of a loss without a logit',
+      ['ctr: { label: click, loss: hinge, distill: { column: q } }'],
+      'tasks.ctr.distill: requires a logit, which loss hinge does not have; use cross-entropy or focal',
+    ],
+    [
+      'a teacher of a loss within groups',
+      ['ctr: { label: click, loss: { name: listwise, groupBy: user }, distill: { column: q } }'],
+      'tasks.ctr.distill: requires a logit, which loss listwise does not have; use cross-entropy or focal',
+    ],
+    [
+      'a temperature of 0',
+      ['ctr: { label: click, distill: { column: q, temperature: 0 } }'],
+      'tasks.ctr.distill.temperature: expected',
+    ],
+    [
+      'a share above 1',
+      ['ctr: { label: click, distill: { column: q, weight: 2 } }'],
+      'tasks.ctr.distill.weight: expected',
+    ],
     ['an invalid sample weight', ['ctr: { label: click, sampleWeight: 0.5 }'], 'tasks.ctr.sampleWeight: expected'],
   ])('reject %s with location and reason', (_, taskLines, message) => {
     expect(() => parseConfig(configOf(taskLines), 'bad.yaml')).toThrow(message);

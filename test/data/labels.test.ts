@@ -287,3 +287,32 @@ describe('row weights', () => {
     );
   });
 });
+
+describe('teachers', () => {
+  it('give the logit of a probability, and plain rows if it is missing', async () => {
+    const tasks = { a: { label: 'a', distill: { column: 'q' } }, b: { label: 'b', distill: { column: 'q' } } };
+    const { labels, refused } = await read(tasks, 'a,b,q', ['0,1,0.25', '1,1,', '1,0,0', '0,0,1', '0,0,0.5']);
+    expect(refused).toEqual([]);
+    expect(Object.keys(labels).sort()).toEqual(['a', 'b', 'teacher.q', 'teacher.q.known']);
+    const limit = Math.log(1e-7 / (1 - 1e-7));
+    expect(labels['teacher.q']).toEqual(
+      [Math.log(1 / 3), 0, limit, -limit, 0].map((each) => expect.closeTo(each, 5) as number),
+    );
+    expect(labels['teacher.q.known']).toEqual([1, 0, 1, 1, 1]);
+  });
+
+  it('are probabilities', async () => {
+    const { labels, refused } = await read({ a: { label: 'a', distill: { column: 'q' } } }, 'a,q', [
+      '0,-0.1',
+      '1,1.5',
+      '1,x',
+      '0,1',
+    ]);
+    expect(labels['a']).toEqual([0]);
+    expect(refused).toEqual(
+      ['2: q: a probability of the teacher from 0 to 1', '3: q: a probability of', '4: q: a decimal number'].map(
+        (start) => expect.stringContaining(start) as string,
+      ),
+    );
+  });
+});

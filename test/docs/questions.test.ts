@@ -28,6 +28,7 @@ const QUESTIONS: readonly (readonly [question: string, page: string, answer: str
   ['What does ema do, and what is its default?', 'reference/training.md', 'Default: no EMA'],
   ['How do I keep the vocabulary in daily training?', 'how-to/train-daily.md', '| vocabulary |'],
   ['Which variable limits the cache?', 'reference/environment-variables.md', '`MTL_CACHE_SIZE`'],
+  ['How do I train on the predictions of another model?', 'how-to/distill-a-teacher.md', 'distill: { column:'],
   ['How do I run a sweep on Slurm?', 'how-to/tune-hyperparameters.md', 'launcher: slurm'],
   ['How does mtl compare with torch-rechub?', 'comparison.md', '| models for several tasks |'],
 ];

@@ -14,6 +14,7 @@ const pages = [
   'how-to/handle-delayed-or-missing-labels.md',
   'how-to/handle-biased-logs.md',
   'how-to/choose-a-model.md',
+  'how-to/distill-a-teacher.md',
 ].map((path) => readFileSync(join('docs', path), 'utf8'));
 const page = pages.join('\n');
 const examples = pages.flatMap((text) =>
@@ -47,6 +48,7 @@ function log(rows: number, seed: number): string {
       w: 0.5 + random.uniform(),
       paid: row % 3 === 0 ? '' : click * happens(0.4),
       maybe_like: row % 3 === 0 ? '' : happens(0.5),
+      teacher_ctr: row % 5 === 0 ? '' : random.uniform(),
       maybe_spend: row % 4 === 0 ? '' : random.uniform(),
     };
     return cells;

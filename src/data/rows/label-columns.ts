@@ -1,5 +1,13 @@
 import { conditionColumns, numberColumns, type Condition } from '../../core/conditions.js';
-import { givenColumn, normalizeGiven, labelColumn, tasksGiven, weightColumn, type Task } from '../../core/tasks.js';
+import {
+  givenColumn,
+  normalizeGiven,
+  labelColumn,
+  tasksGiven,
+  teacherColumns,
+  weightColumn,
+  type Task,
+} from '../../core/tasks.js';
 import { createCleaner, takesNumbers, type CellOptions } from '../../features/cells.js';
 import { cleanCells } from '../../features/clean-field.js';
 import { CELL_SEPARATOR } from '../../features/feature.js';
@@ -92,7 +100,10 @@ export function labelColumnsOf(tasks: readonly Task[], cells: CellOptions = {}):
     const given = normalizeGiven(task);
     if (given !== undefined && tasksGiven(task, tasks).length === 0) add(plainLabel(given.named, true, false));
   }
-  for (const { sampleWeight } of tasks) if (sampleWeight !== undefined) add(weightLabel(sampleWeight));
+  for (const { sampleWeight, distill } of tasks) {
+    if (sampleWeight !== undefined) add(weightLabel(sampleWeight));
+    if (distill !== undefined) teacherLabels(distill.column).forEach(add);
+  }
   return [...columns.values()].map((label) => cleanLabel(label, cells));
 }
 
@@ -127,6 +138,27 @@ function weightLabel(column: string): LabelColumn {
   };
   const columns = [column];
   return { name: weightColumn(column), type: 'number', columns, numberColumns: columns, mayBeBlank: false, parse };
+}
+
+/** Teacher probabilities are clamped to this distance from 0 and 1, so that their logits are finite. */
+const MIN_PROBABILITY = 1e-7;
+
+/** Returns the columns of a teacher: the logit of its probability, and whether there is one. */
+function teacherLabels(column: string): readonly LabelColumn[] {
+  const logit = (text: string): number => {
+    if (text === '') return 0;
+    const found = parseNumber(text);
+    if (found < 0 || found > 1) throw new InvalidValueError('a probability of the teacher from 0 to 1');
+    const p = Math.min(Math.max(found, MIN_PROBABILITY), 1 - MIN_PROBABILITY);
+    return Math.log(p / (1 - p));
+  };
+  const names = teacherColumns(column);
+  const columns = [column];
+  const common = { columns, numberColumns: columns, mayBeBlank: false };
+  return [
+    { ...common, name: names.logit, type: 'number', parse: logit },
+    { ...common, name: names.known, type: 'class', parse: (text) => Number(text !== '') },
+  ];
 }
 
 function readMissing(mayBeBlank: boolean, expected: string, isClass: boolean): number {

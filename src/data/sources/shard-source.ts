@@ -289,7 +289,7 @@ function checkFormat(format: RowFormat, { columns }: ShardColumns, where: string
   if (isDerived)
     fail(
       'tasks',
-      'label conditions, onMissing, violations and sampleWeight require raw values, but shards are already encoded',
+      'label conditions, onMissing, violations, sampleWeight and distill require raw values, but shards are encoded',
       'use the source CSV or Parquet files, or create shards with these labels',
     );
   for (const { name } of format.labels) {
