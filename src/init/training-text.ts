@@ -14,8 +14,8 @@ const SIZES = [
 ];
 /** Rank of the weights between features, so that their number grows with the features, not with their square. */
 const RANK = 32;
-const LAYERS = 'hidden: [128, 64], dropout: 0.1, batchNorm: false';
-const TOWER = '{ hidden: [32], dropout: 0.1, batchNorm: false }';
+const LAYERS = 'hidden: [128, 64], dropout: 0.1';
+const TOWER = '{ hidden: [32], dropout: 0.1 }';
 /** Distinct values from which two id columns are those of a recommender. */
 const MANY_IDS = 100;
 
@@ -27,7 +27,7 @@ export function chooseInteractions(features: readonly InspectedColumn[]): typeof
   return ids.length >= 2 ? fm : dcn;
 }
 
-/** Formats the section `model`, without batch norm wherever the model has the option. */
+/** Formats the section `model`. */
 export function formatModel(name: string, features: readonly InspectedColumn[]): readonly string[] {
   const part = models.parts.find((each) => each.name === name)!;
   const keys = Object.keys(part.options());
@@ -46,8 +46,7 @@ export function formatModel(name: string, features: readonly InspectedColumn[]):
         ]
       : []),
     ...(name === interactions.name ? [...own, layers].map((option) => `  ${option}`) : []),
-    ...(keys.includes('experts') ? ['  experts: { batchNorm: false }'] : []),
-    ...(keys.includes('batchNorm') ? ['  hidden: [128, 64]', '  dropout: 0.1', '  batchNorm: false'] : []),
+    ...(keys.includes('hidden') ? ['  hidden: [128, 64]', '  dropout: 0.1'] : []),
     ...towers.map((key) => `  ${key}: ${TOWER}`),
     '  wide: true                        # one weight per id and number: effects of single columns',
   ];
