@@ -72,7 +72,8 @@ export function inspectColumn(column: Column): InspectedColumn {
 function detectKind(name: string, present: readonly Value[], rows: number, hasBlanks: boolean): ColumnKind {
   const yes = findPositive(present, hasBlanks);
   if (yes !== undefined) return { is: 'truth', yes };
-  if (present.length <= 1) return { is: 'constant' };
+  // A single value says as much as a flag if it is missing in other rows.
+  if (present.length <= 1) return present.length === 1 && hasBlanks ? { is: 'id' } : { is: 'constant' };
   const share = (has: (text: string) => boolean): number => sumRows(present.filter(({ text }) => has(text))) / rows;
   const isMostly = (has: (text: string) => boolean): boolean => share(has) > MIN_MATCH_SHARE;
   if (isMostly((text) => readDate(text) !== undefined))
@@ -123,7 +124,7 @@ const NAMES_IDS =
   /(^|[_\W])(id|uid|user|item|shop|code|type|cat|category|brand|city|region|country|gender|sex|tag|level|group|bucket|class|segment|pid|cid|sku|ad|campaign|advertiser|publisher|site|app|device|os|slot|position|pos)([_\W]|$)|id$/i;
 
 /** Maximum number of distinct integers that are numbers unless their name suggests ids. */
-const MAX_ORDINALS = 50;
+const MAX_ORDINALS = 128;
 
 /** Whether integers are ids: no decimals, none negative, and a typical name or gaps. */
 function isId(name: string, present: readonly Value[], isMostly: (has: (text: string) => boolean) => boolean): boolean {

@@ -175,10 +175,10 @@ function formatSeparators(kind: ColumnKind): readonly string[] {
   return kind.items === '|' && weight === '' ? [] : [`separators: { items: ${yaml(kind.items)}${weight} }`];
 }
 
-function describeColumn({ different, blanks, kind, column }: InspectedColumn): string {
+function describeColumn({ different, blanks, blankWords, kind, column }: InspectedColumn): string {
   const values = `${different} distinct`;
   const missing = blanks > 0 ? `, ${(100 * blanks).toFixed(1)}% missing` : '';
-  const example = column.values.find((text) => !['', '[]'].includes(text.trim())) ?? '';
+  const example = column.values.find((text) => !['', '[]', ...blankWords].includes(text.trim())) ?? '';
   const longest = kind.is === 'list' ? `, up to ${kind.length} per row` : '';
   return (
     `${values}${longest}${missing}, as in ` + JSON.stringify(example.length > 24 ? `${example.slice(0, 24)}…` : example)

@@ -19,4 +19,19 @@ describe('a column that mtl init inspects', () => {
     expect(blankWords).toEqual(['n/a', 'N/A', 'Null', '#N/A']);
     expect(blanks).toBeCloseTo(5 / 95, 12);
   });
+
+  it('is a feature if it has one value in some rows and a marker of missing values in others', () => {
+    expect(inspectColumn(columnOf('airbag', ['airbag', 'none']))).toMatchObject({
+      kind: { is: 'id' },
+      blanks: 0.5,
+      blankWords: ['none'],
+    });
+    expect(inspectColumn(columnOf('airbag', ['airbag'])).kind).toEqual({ is: 'constant' });
+  });
+
+  it('is numeric if it has up to 128 integers and no typical name of ids', () => {
+    const upTo = (count: number) => Array.from({ length: count }, (_, i) => String(i));
+    expect(inspectColumn(columnOf('ageOfOccupant', upTo(90))).kind).toMatchObject({ is: 'number' });
+    expect(inspectColumn(columnOf('city', upTo(90))).kind).toEqual({ is: 'key' });
+  });
 });
