@@ -98,7 +98,7 @@ describe('mtl runs', () => {
       set: ['training.epochs=1', 'training.monitor=loss'],
     });
     const { stdout } = await mtl(join(world, 'other'), ['runs']);
-    expect(stdout.split('\n')[0]).toMatch(/ best epoch +ctr\.auc +cvr\.auc +cvr_all\.auc +ctcvr\.auc$/);
+    expect(stdout.split('\n')[0]).toMatch(/ best epoch +ctr\.auc +cvr\.auc +cvr_all\.auc +ctcvr\.auc +logistic$/);
   });
 
   it('lists the bottom of each run if any run has one', async () => {

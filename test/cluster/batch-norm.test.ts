@@ -18,7 +18,11 @@ const WORK: Workload = {
   batchRows: 90,
   width: 6,
   numbers: ['D0', 'D1', 'D2', 'D3'],
-  model: { name: 'esmm', ctrTower: { hidden: [9], activation: 'dice' }, cvrTower: { hidden: [8, 5] } },
+  model: {
+    name: 'esmm',
+    ctrTower: { hidden: [9], activation: 'dice', batchNorm: true },
+    cvrTower: { hidden: [8, 5], batchNorm: true },
+  },
 };
 const SGD = { name: 'sgd', learningRate: RATE };
 

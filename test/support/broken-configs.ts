@@ -55,7 +55,7 @@ export const brokenConfigs: readonly BrokenConfig[] = [
   ),
   one(
     'an encoding on numbers',
-    'features.n.encoding: unknown key; type: bag, categorical or cross has',
+    'features.n.encoding: unknown key; type: bag, categorical, cross, expression or match has',
     group('n: { type: numeric, fields: [D508], encoding: tokens }'),
   ),
   one(

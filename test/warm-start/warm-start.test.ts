@@ -20,7 +20,8 @@ beforeAll(async () => {
   world = mkdtempSync(join(tmpdir(), 'mtl-warm-'));
   process.chdir(world);
   writeDays('.', 3, 7, 600);
-  writeFileSync('config.yaml', DAILY_CONFIG);
+  // Batch norm has running statistics, which are kept too.
+  writeFileSync('config.yaml', DAILY_CONFIG.replaceAll('hidden: [16] }', 'hidden: [16], batchNorm: true }'));
   await trainSmall('config.yaml', { runDir: 'old' });
   process.chdir(home);
 });
