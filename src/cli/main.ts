@@ -9,7 +9,20 @@ import type { Finish } from './commands/command.js';
 import { optionError, printError, renamedCommand, usageProblem } from './error-output.js';
 
 /** Options that accept several values. */
-const LISTS = ['set', 'keep', 'data', 'valid', 'test', 'label', 'paths', 'filters', 'runs', 'segment-by', 'segmentBy'];
+const LISTS = [
+  'set',
+  'param',
+  'keep',
+  'data',
+  'valid',
+  'test',
+  'label',
+  'paths',
+  'filters',
+  'runs',
+  'segment-by',
+  'segmentBy',
+];
 
 /**
  * Runs the command line.

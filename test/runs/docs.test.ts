@@ -66,7 +66,8 @@ describe('the pages on runs', () => {
     const left = readdirSync(join(cwd, 'runs', 'esmm', 'documented')).map((file) =>
       file.replace(/(tfevents)\..*/, '$1.*'),
     );
-    const others = ['rejects.csv', 'mlflow.json', 'run.lock'];
+    const baseline = ['predictions.safetensors', 'predictions.json', 'trees'];
+    const others = ['rejects.csv', 'mlflow.json', 'run.lock', 'importance.json', ...baseline];
     expect(left.sort()).toEqual(
       named('### Files')
         .filter((file) => !others.includes(file))
@@ -74,7 +75,7 @@ describe('the pages on runs', () => {
     );
     expect(readdirSync(join(cwd, 'runs/esmm/documented/checkpoints/best')).sort()).toEqual(
       named('## Checkpoints')
-        .filter((file) => file !== 'vocabularies.safetensors')
+        .filter((file) => !['vocabularies.safetensors', 'counters.safetensors'].includes(file))
         .sort(),
     );
     const summary = JSON.parse(readFileSync(join(cwd, 'runs/esmm/documented/summary.json'), 'utf8')) as object;
