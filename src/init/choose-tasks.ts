@@ -1,5 +1,5 @@
 import { userError } from '../core/errors.js';
-import type { InspectedColumn } from './column-kind.js';
+import { isBlank, type InspectedColumn } from './column-kind.js';
 import { computeViolations, countEvents, markEvents, requires, type Marks } from './outcomes.js';
 
 /** A proposed task. */
@@ -137,8 +137,9 @@ function detectLabels(columns: readonly InspectedColumn[]): readonly Label[] {
 }
 
 /** Returns whether a column is a count: integers from 0, with 0 in some rows. */
-function isCount({ column, kind, blankWords }: InspectedColumn): boolean {
-  const present = column.values.map((text) => text.trim()).filter((text) => text !== '' && !blankWords.includes(text));
+function isCount(inspected: InspectedColumn): boolean {
+  const { column, kind } = inspected;
+  const present = column.values.filter((text) => !isBlank(inspected, text)).map((text) => text.trim());
   return (
     kind.is === 'number' &&
     present.every((text) => /^\d+(\.0*)?$/.test(text)) &&
@@ -151,12 +152,10 @@ function isSame(a: Marks, b: Marks): boolean {
 }
 
 /** Chooses a policy for missing labels: a label that is 1 or missing has no other value for negatives. */
-function chooseMissing(
-  { column, kind, blankWords, different }: InspectedColumn,
-  parent: Marks | undefined,
-): ProposedTask['onMissing'] {
-  const isBlank = column.values.map((text) => text.trim() === '' || blankWords.includes(text.trim()));
-  if (!column.codes.some((code, r) => isBlank[code]! && parent?.[r] !== 0)) return undefined;
+function chooseMissing(inspected: InspectedColumn, parent: Marks | undefined): ProposedTask['onMissing'] {
+  const { column, kind, different } = inspected;
+  const blanks = column.values.map((text) => isBlank(inspected, text));
+  if (!column.codes.some((code, r) => blanks[code]! && parent?.[r] !== 0)) return undefined;
   const hasNegatives =
     different > 1 || (kind.is === 'truth' && !column.values.some((text) => text.trim() === kind.yes));
   const hasZero = kind.is !== 'truth' && column.values.some((text) => text.trim() !== '' && Number(text) === 0);

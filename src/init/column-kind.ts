@@ -40,6 +40,12 @@ export interface InspectedColumn {
   readonly different: number;
 }
 
+/** Returns whether a value of a column is missing: empty, or a marker of missing values. */
+export function isBlank({ blankWords }: Pick<InspectedColumn, 'blankWords'>, value: string): boolean {
+  const text = value.trim();
+  return text === '' || blankWords.includes(text);
+}
+
 /** A value and the number of rows that have it. */
 interface Value {
   readonly text: string;
@@ -50,7 +56,7 @@ interface Value {
 export function inspectColumn(column: Column): InspectedColumn {
   const all = column.values.map((text, i): Value => ({ text: text.trim(), rows: column.counts[i]! }));
   const blankWords = [...new Set(all.map(({ text }) => text))].filter((text) => BLANKS.includes(text.toLowerCase()));
-  const present = all.filter(({ text }) => text !== '' && !blankWords.includes(text));
+  const present = all.filter(({ text }) => !isBlank({ blankWords }, text));
   const rows = column.codes.length;
   const presentRows = sumRows(present);
   const kind = detectKind(column.name, present, presentRows, presentRows < rows);

@@ -6,7 +6,7 @@ import { match } from '../features/match.js';
 import { numeric } from '../features/numeric.js';
 import { piecewiseLinear } from '../features/piecewise-linear.js';
 import { vector } from '../features/vector.js';
-import type { ColumnKind, InspectedColumn } from './column-kind.js';
+import { isBlank, type ColumnKind, type InspectedColumn } from './column-kind.js';
 import { findSharedTables } from './shared-tables.js';
 import { yaml } from './yaml-text.js';
 
@@ -175,10 +175,11 @@ function formatSeparators(kind: ColumnKind): readonly string[] {
   return kind.items === '|' && weight === '' ? [] : [`separators: { items: ${yaml(kind.items)}${weight} }`];
 }
 
-function describeColumn({ different, blanks, blankWords, kind, column }: InspectedColumn): string {
+function describeColumn(inspected: InspectedColumn): string {
+  const { different, blanks, kind, column } = inspected;
   const values = `${different} distinct`;
   const missing = blanks > 0 ? `, ${(100 * blanks).toFixed(1)}% missing` : '';
-  const example = column.values.find((text) => !['', '[]', ...blankWords].includes(text.trim())) ?? '';
+  const example = column.values.find((text) => text.trim() !== '[]' && !isBlank(inspected, text)) ?? '';
   const longest = kind.is === 'list' ? `, up to ${kind.length} per row` : '';
   return (
     `${values}${longest}${missing}, as in ` + JSON.stringify(example.length > 24 ? `${example.slice(0, 24)}…` : example)

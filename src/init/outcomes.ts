@@ -1,4 +1,4 @@
-import type { InspectedColumn } from './column-kind.js';
+import { isBlank, type InspectedColumn } from './column-kind.js';
 
 /** Maximum share of contradictions between an event and the event that it requires. */
 export const MAX_VIOLATIONS = 0.02;
@@ -9,10 +9,11 @@ const MIN_EXPECTED_VIOLATIONS = 8;
 export type Marks = Uint8Array;
 
 /** Returns 1 for each row in which a column has a value other than 0, no or an empty list. */
-export function markEvents({ column, kind, blankWords }: InspectedColumn): Marks {
+export function markEvents(inspected: InspectedColumn): Marks {
+  const { column, kind } = inspected;
   const isEvent = column.values.map((each) => {
     const text = each.trim();
-    if (text === '' || text === '[]' || blankWords.includes(text)) return 0;
+    if (text === '[]' || isBlank(inspected, text)) return 0;
     if (kind.is === 'truth') return Number(text === kind.yes);
     return Number(Number(text.replace(',', '.')) !== 0);
   });
