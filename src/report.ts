@@ -53,7 +53,7 @@ export async function report({ runs, out, known, predict }: ReportOptions): Prom
   for (const [r, run] of others.entries())
     compared.push({
       ...run,
-      references: [...run.references, { ...reference, ...(await pairRows(all[0]!, all[r + 1]!, predict)) }],
+      references: [{ ...reference, ...(await pairRows(all[0]!, all[r + 1]!, predict)) }],
     });
   await writeFileAtomic(path, reportPage(compared));
   return path;

@@ -67,14 +67,8 @@ function listBaselines(run: ReportedRun): readonly Column[] {
   const { baseline } = run.about;
   if (baseline === null) return [];
   const { name, split, metrics } = baseline;
-  const read = (measure: Measure): Comparison | undefined => {
-    const own = estimate(run, measure);
-    const value = split === measure.split ? metrics[measure.output]?.[measure.metric.values[0].name] : undefined;
-    return own === undefined || typeof value !== 'number'
-      ? undefined
-      : { value, difference: { value: own.value - value, half: undefined } };
-  };
-  return [{ title: name, words: `the ${name} baseline`, read }];
+  const reference = { name, metrics: { [split]: metrics }, scores: {}, measures: run.measures };
+  return [{ title: name, words: `the ${name} baseline`, read: (measure) => compare(run, reference, measure) }];
 }
 
 /** Renders the main metric, and its differences in words. */
