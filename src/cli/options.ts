@@ -59,6 +59,11 @@ export const verifyDataOption = {
   describe: 'Verify cached rows against the file contents, even if size, times and inode match',
 } as const;
 export const rawOption = { type: 'boolean', default: false, describe: 'Use uncalibrated predictions' } as const;
+export const reportOption = {
+  type: 'boolean',
+  default: true,
+  describe: 'Write report.html at the end; --no-report skips it',
+} as const;
 /** Declares `--quiet`, which excludes `--log-level`. */
 export const quietOption = {
   group: 'Output:',

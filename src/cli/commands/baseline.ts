@@ -5,6 +5,7 @@ import {
   logLevelOption,
   optionalInt,
   quietOption,
+  reportOption,
   setOption,
   threadsOption,
   verifyDataOption,
@@ -34,11 +35,7 @@ export const baseline = defineCommand({
       .conflicts('name', 'run-dir')
       .option('run-dir', { type: 'string', requiresArg: true, describe: 'Run directory' })
       .option('verify-data', verifyDataOption)
-      .option('report', {
-        type: 'boolean',
-        default: true,
-        describe: 'Write report.html at the end; --no-report skips it',
-      })
+      .option('report', reportOption)
       .option('quiet', quietOption)
       .option('log-level', logLevelOption)
       .option('json', jsonOption)

@@ -5,6 +5,7 @@ import {
   getLogLevel,
   logLevelOption,
   quietOption,
+  reportOption,
   setOption,
   threadsOption,
   verifyDataOption,
@@ -46,11 +47,7 @@ export const train = defineCommand({
         default: true,
         describe: 'Train a logistic baseline on the same features; --no-baseline skips it',
       })
-      .option('report', {
-        type: 'boolean',
-        default: true,
-        describe: 'Write report.html at the end; --no-report skips it',
-      })
+      .option('report', reportOption)
       .option('quiet', quietOption)
       .option('log-level', logLevelOption)
       .option('json', jsonOption)
