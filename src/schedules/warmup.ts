@@ -2,13 +2,15 @@ import { z } from 'zod';
 import { factor, length, toSteps } from './options.js';
 import type { Schedule, ScheduleState } from './schedule.js';
 
+const START_FACTOR = 0.01;
+
 /** Linear warmup before a schedule (Goyal et al. 2017, https://arxiv.org/abs/1706.02677): a length, or a map. */
 export const warmupOptions = z.union([
   z.strictObject({
     steps: length.describe('Warmup steps before the schedule starts: an integer, a share of training or epochs'),
-    startFactor: factor.default(0.01).describe('Initial factor'),
+    startFactor: factor.default(START_FACTOR).describe('Initial factor'),
   }),
-  length.transform((steps) => ({ steps, startFactor: 0.01 })),
+  length.transform((steps) => ({ steps, startFactor: START_FACTOR })),
 ]);
 export type WarmupOptions = z.output<typeof warmupOptions>;
 
