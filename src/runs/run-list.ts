@@ -71,8 +71,9 @@ export function findPreviousRun(folder: string): string | undefined {
   if (name === undefined || startedAt === null) return undefined;
   return findRuns(dirname(folder), 1)
     .map((run) => ({ run, at: readStartTime(run) ?? '' }))
-    .filter(({ run, at }) => at < startedAt && existsSync(join(run, RESULTS)) && getName(run) === name)
-    .sort((a, b) => (a.at < b.at ? 1 : -1))[0]?.run;
+    .filter(({ at }) => at < startedAt)
+    .sort((a, b) => (a.at < b.at ? 1 : -1))
+    .find(({ run }) => existsSync(join(run, RESULTS)) && getName(run) === name)?.run;
 }
 
 /** Maximum directory depth of the search for runs. */
