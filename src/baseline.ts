@@ -13,7 +13,7 @@ import {
 } from './baseline/tree-files.js';
 import { dumpConfig } from './config/dump.js';
 import type { LoadedConfig } from './config/load.js';
-import { tasksGiven, type LabelFacts, type Task } from './core/tasks.js';
+import { rootTasks, type LabelFacts, type Task } from './core/tasks.js';
 import type { Dataset } from './data/batches/dataset.js';
 import { noting, rejectPolicy, type RejectPolicy } from './data/rows/rejects.js';
 import { firstDataState, type DataState } from './data/sources/data-state.js';
@@ -156,13 +156,14 @@ async function trainInRun(session: Session, run: OpenRun, policy: RejectPolicy):
 }
 
 function treeTasks(tasks: readonly Task[], { sums, scales }: LabelFacts): readonly TreeTask[] {
+  const roots = rootTasks(tasks);
   return tasks.map((task) => {
     const { name, type } = task;
     return {
       ...task,
       objective: type === 'classification' ? 'binary' : (findLoss(task).treeObjective ?? 'regression'),
       positiveWeight: computePositiveWeight(task, sums.get(name)?.own),
-      isRoot: tasksGiven(task, tasks).length === 0,
+      isRoot: roots.includes(task),
       steps: scales.get(name) ?? [],
     };
   });

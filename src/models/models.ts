@@ -113,11 +113,12 @@ function buildWith(
   };
   const optional = (column: string | undefined): Value | undefined =>
     column === undefined ? undefined : label(column);
+  const roots = rootTasks(tasks);
   const modelTasks = tasks.map((task): ModelTask => {
     const columns = taskColumns(task, tasks);
     const labelValue = scaleLabels(g, label(columns.label), scales.get(task.name));
     // Teachers predict for all rows; a root task learns from the rows that sampling keeps.
-    const rate = task.given === undefined ? negativeRate : 1;
+    const rate = roots.includes(task) ? negativeRate : 1;
     const taskLoss = bindColumns(g, losses.build(resolveLoss(task)), { task, columns, label, negativeRate: rate });
     const { own, chain } = sums?.get(task.name) ?? {};
     const options = (maskColumn: string | undefined, sum: LabelSum | undefined) =>
@@ -159,7 +160,7 @@ function buildWith(
   const inUnits = new Map(
     [...output.predictions].map(([name, prediction]) => [name, unscalePredictions(g, prediction, scales.get(name))]),
   );
-  const predictions = negativeRate === 1 ? inUnits : correctPredictions(g, inUnits, rootTasks(tasks), negativeRate);
+  const predictions = negativeRate === 1 ? inUnits : correctPredictions(g, inUnits, roots, negativeRate);
   return { values: g.values, parameters: g.parameters, featureWidth, ...output, predictions, terms };
 }
 

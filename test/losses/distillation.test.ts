@@ -77,11 +77,14 @@ describe.each(engines)('distillation on the $name engine', ({ create }) => {
     program.dispose();
   });
 
-  it('reads the columns of a task in a model, and shifts the teacher as sampling shifts the labels', async () => {
+  it.each([
+    ['a task', {}],
+    ['a task whose condition is a column, not another task', { given: 'shown' }],
+  ])('reads the columns of %s, and shifts the teacher as sampling shifts the labels', async (_, condition) => {
     const distill = { column: 'q', weight: 0.4, temperature: 2 };
     const task: Task = {
       name: 'ctr',
-      ...taskOptions.parse({ label: 'y', onMissing: 'mask', sampleWeight: 'w', distill }),
+      ...taskOptions.parse({ label: 'y', onMissing: 'mask', sampleWeight: 'w', distill, ...condition }),
     };
     const layout = numericLayout(rows);
     const spec = models.schema.parse({ name: 'single-task', bottom: { name: 'none' }, tower: { hidden: [] } });
@@ -101,6 +104,7 @@ describe.each(engines)('distillation on the $name engine', ({ create }) => {
         'teacher.q': teacher.map((p, row) => (known[row] === 1 ? computeLogit(p) : 0)),
         'teacher.q.known': known,
         'tasks.ctr.known': mask,
+        'tasks.ctr.mask': mask,
         'sampleWeight.w': rowWeight,
       }),
     );
