@@ -14,6 +14,7 @@ import { createEngine, type EngineOptions } from './engines/engines.js';
 import { userError } from './core/errors.js';
 import { listPredictedOutputs } from './evaluation/outputs.js';
 import { scoredColumns, type ColumnOptions } from './predict/columns.js';
+import { openCursorFile } from './predict/cursor-file.js';
 import { openOutput } from './predict/output.js';
 import { createScorer } from './predict/scorer.js';
 import { rankedBy, topRows, type RankOptions } from './predict/top-rows.js';
@@ -38,6 +39,11 @@ export interface PredictOptions extends EngineOptions, ColumnOptions {
   readonly top?: RankOptions | undefined;
   /** Overrides the config's policy for invalid rows. */
   readonly onBadRow?: DataOptions['onBadRow'] | undefined;
+  /**
+   * File with the end of the rows that were predicted: only rows after it are predicted, and it is updated once they
+   * are written. A last line without a line end is not a row yet. Default: all rows.
+   */
+  readonly cursor?: string | undefined;
   /** Receives the read progress. */
   onProgress?(progress: ReadProgress): void;
   /** Receives warnings. */
@@ -71,6 +77,7 @@ export async function predict({
   prefix,
   top,
   onBadRow,
+  cursor: cursorPath,
   onProgress,
   onWarning,
   signal,
@@ -87,6 +94,8 @@ export async function predict({
   const source = await openSource(absolute(data), columnsOf(format), dialect, countersOf(model));
   if (typeof out === 'string' && [source.path, ...source.files].some((path) => isSameFile(out, path)))
     throw userError('usage', { where: '--out', message: 'is also the input data', fix: 'use another file' });
+  if (cursorPath !== undefined && experiment.data.counters !== undefined) throw countersError;
+  const position = cursorPath === undefined ? undefined : await openCursorFile(cursorPath, source);
   const output = openOutput(out, engineOptions.threads);
   const outputs = listPredictedOutputs(model.outputs);
   const columns = scoredColumns(
@@ -110,11 +119,13 @@ export async function predict({
     });
     await output(columns, async (file) => {
       const writer = ranked === undefined ? file : topRows(ranked, file);
-      const reading = { policy, isOnlyRead: true, onProgress, onWarning, threads: engineOptions.threads, signal };
+      const how = { isOnlyRead: true, cursor: position?.cursor, isGrowing: position !== undefined };
+      const reading = { policy, ...how, onProgress, onWarning, threads: engineOptions.threads, signal };
       for await (const rows of source.stream(format, columns.inputs, reading))
         await writer.write(await scorer.score(rows));
       await writer.end();
     });
+    await position?.save();
     return {
       checkpoint: folder,
       step: checkpoint.program.step,
@@ -126,6 +137,13 @@ export async function predict({
     program.dispose();
   }
 }
+
+/** A cursor does not store the counters of the rows before it. */
+const countersError = userError('usage', {
+  where: '--cursor',
+  message: 'does not apply to a model with data.counters, which count all rows',
+  fix: 'remove --cursor',
+});
 
 /** Creates the counters of a model, which continue after the rows that it was trained on. */
 function countersOf({ checkpoint, experiment: { data } }: TrainedModel): StreamCounters | undefined {

@@ -13,6 +13,16 @@ export interface Chunk {
   readonly invalid?: readonly InvalidLine[];
   /** Returns the texts of all columns of the file, for reports of invalid rows. */
   cellsOf(row: number): readonly string[];
+  /** Returns the place after the first `rows` rows; all rows include the lines after the last one. */
+  readonly placeAfter?: ((rows: number) => Place) | undefined;
+}
+
+/** A place between two rows of a file. */
+export interface Place {
+  /** Number of bytes of the decompressed UTF-8 text before it; for Parquet, of rows. */
+  readonly offset: number;
+  /** Hash of content before the place, by which other content is detected. */
+  readonly check: string;
 }
 
 /** A line that is not a row. */

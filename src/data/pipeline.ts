@@ -4,8 +4,10 @@ import type { Fitted } from '../features/feature-types.js';
 import { EncodePool, type EncodePoolOptions } from './encoding/encode-pool.js';
 import { finishFits, fitReaders, startFits } from './encoding/fit-readers.js';
 import { noRows } from './encoding/no-rows.js';
-import type { FileColumns, RowSource } from './readers/cell-file.js';
+import type { CellFile, FileColumns, PieceOptions, PlainLines, RowSource } from './readers/cell-file.js';
+import type { Position, ReadCursor } from './readers/cursor.js';
 import { createLineCutter, isCutAlike, type CutLines } from './readers/cut-lines.js';
+import type { TextPlace } from './readers/text-place.js';
 import type { RejectPolicy } from './rows/rejects.js';
 import { rowEncoder, type EncodedBatch, type RowCollector } from './rows/row-collector.js';
 import { invalidRows, RowReader } from './rows/row-reader.js';
@@ -16,8 +18,17 @@ import { createChooser, SAMPLED_AWAY, type Chooser } from './rows/sampling.js';
 
 // The path of rows: a reader yields chunks of columns, fields are fitted on chunks, and chunks are encoded to batches.
 
+/** Options of reading. */
+export interface ReadOptions extends Pick<PieceOptions, 'isGrowing'> {
+  /**
+   * Where the read begins. It moves to the end of each chunk when the next one is requested, and to the end of each
+   * batch before the batch is yielded.
+   */
+  readonly cursor?: ReadCursor | undefined;
+}
+
 /** Options of encoding. */
-export interface EncodeOptions extends Partial<EncodePoolOptions> {
+export interface EncodeOptions extends Partial<EncodePoolOptions>, ReadOptions {
   /** Receives the share of the file that was read. */
   readonly onShare?: (share: number) => void;
 }
@@ -42,23 +53,30 @@ interface NumberedChunk {
 export async function* readChunks(
   sources: readonly RowSource[],
   onShare: (share: number, source: RowSource) => void = () => undefined,
+  { cursor, isGrowing }: ReadOptions = {},
 ): AsyncGenerator<NumberedChunk> {
   let cutter: { readonly of: FileColumns; readonly cutLines: CutLines } | undefined;
   for (const [file, source] of sources.entries()) {
     const { csv, columns } = source;
+    const from = cursor?.positionIn(csv.path);
     // Thousands of files may have the same columns.
     if (cutter === undefined || !isCutAlike(cutter.of, columns))
       cutter = { of: columns, cutLines: createLineCutter(columns) };
-    let line = 1 + (csv.headerLines ?? 0);
-    for await (const piece of csv.pieces()) {
+    let line = firstLine(csv, from);
+    for await (const piece of csv.pieces({ from, isGrowing })) {
       if ('failure' in piece) throw piece.failure(line);
       for (const chunk of 'bytes' in piece ? cutter.cutLines(piece) : [piece]) {
         yield { chunk, progress: piece.progress, file, line };
+        cursor?.moveInto(csv.path, chunk, line);
         line += chunk.numLines;
       }
       onShare((file + piece.progress) / sources.length, source);
     }
   }
+}
+
+function firstLine({ headerLines = 0 }: Pick<CellFile, 'headerLines'>, from: Position | undefined): number {
+  return from?.line ?? 1 + headerLines;
 }
 
 /**
@@ -77,7 +95,7 @@ export async function* encodeRows(
     yield* encodeOnThreads(first, format, { ...options, threads, kept });
     return;
   }
-  yield* collectRows(sources, rowEncoder(first.columns, format, kept), options.onShare);
+  yield* collectRows(sources, rowEncoder(first.columns, format, kept), options.onShare, options);
 }
 
 /**
@@ -89,12 +107,13 @@ export async function* collectRows(
   sources: RowSource | readonly RowSource[],
   collector: RowCollector,
   onShare: (share: number) => void = () => undefined,
+  options: ReadOptions = {},
 ): AsyncGenerator<EncodedBatch> {
   const limit = blockRows(collector.columns, BATCH_ROWS);
   const all = [sources].flat();
   let current = 0;
   try {
-    for await (const { chunk, file, line } of readChunks(all, onShare)) {
+    for await (const { chunk, file, line } of readChunks(all, onShare, options)) {
       if (collector.rows > 0 && collector.rows + chunk.rows > limit) yield collector.take();
       while (current < file) collector.startFile(all[++current]!.columns);
       collector.add(chunk, line);
@@ -112,26 +131,33 @@ export async function* collectRows(
 async function* encodeOnThreads(
   { csv, columns }: RowSource,
   format: EncodedFormat,
-  options: EncodeOptions & EncodePoolOptions,
+  { cursor, isGrowing, ...options }: EncodeOptions & EncodePoolOptions,
 ): AsyncGenerator<EncodedBatch> {
   const encoder = rowEncoder(columns, format, options.kept);
   const pool = new EncodePool(columns, format, options);
-  let line = 1 + (csv.headerLines ?? 0);
+  const from = cursor?.positionIn(csv.path);
+  let line = firstLine(csv, from);
+  /** Places after the lines in flight. */
+  const ends: (TextPlace | undefined)[] = [];
   const takeOldest = async (): Promise<EncodedBatch> => {
     const { rows, numLines } = await pool.take(line);
     line += numLines;
+    const end = ends.shift();
+    cursor?.moveTo(csv.path, end, line);
     return rows;
   };
   try {
     try {
-      for await (const piece of csv.pieces(pool.capacity)) {
+      for await (const piece of csv.pieces({ numKept: pool.capacity, from, isGrowing })) {
         if ('bytes' in piece) {
+          ends.push(cursor && endOf(piece));
           await pool.start(piece, line);
           while (pool.isReady) yield await takeOldest();
         } else {
           while (pool.size > 0) yield await takeOldest();
           if ('failure' in piece) throw piece.failure(line);
           encoder.add(piece, line);
+          cursor?.moveInto(csv.path, piece, line);
           line += piece.numLines;
           yield encoder.take();
         }
@@ -145,6 +171,10 @@ async function* encodeOnThreads(
   } finally {
     await pool.close();
   }
+}
+
+function endOf({ place, bytes, begin, end }: PlainLines): TextPlace | undefined {
+  return place?.after(bytes.subarray(begin, end));
 }
 
 /**

@@ -124,6 +124,35 @@ describe('mtl predict', () => {
     );
   });
 
+  it('with a cursor predicts each row once, although the file grows', async () => {
+    const folder = scratchFolder();
+    const [data, cursor] = [join(folder, 'in.csv'), join(folder, 'cursor.json')];
+    const lines = readFileSync(test, 'utf8').split(/(?<=\n)/);
+    await predictInto(join(folder, 'whole.csv'), { keep: ['101'] });
+    const outputs: string[] = [];
+    for (const [end, numRows] of [
+      [101, 100],
+      [101.5, 0],
+      [lines.length, lines.length - 101],
+      [lines.length, 0],
+    ] as const) {
+      const half = lines[Math.floor(end)]?.slice(0, 5) ?? '';
+      writeFileSync(data, lines.slice(0, Math.floor(end)).join('') + (end % 1 > 0 ? half : ''));
+      const out = join(folder, 'out.csv');
+      expect((await predictInto(out, { data, cursor, keep: ['101'] })).rows).toBe(numRows);
+      outputs.push(readFileSync(out, 'utf8').replace('101,ctr,cvr,ctcvr\n', ''));
+    }
+    expect(`101,ctr,cvr,ctcvr\n${outputs.join('')}`).toBe(readFileSync(join(folder, 'whole.csv'), 'utf8'));
+    writeFileSync(data, lines.slice(0, 50).join(''));
+    await expect(predictInto(join(folder, 'out.csv'), { data, cursor })).rejects.toThrow(
+      /in\.csv:302: changed after it was read: it ends at byte \d+, before byte \d+; restore the file/,
+    );
+    writeFileSync(cursor, '7');
+    await expect(predictInto(join(folder, 'out.csv'), { data, cursor })).rejects.toThrow(
+      'cursor.json: is not a cursor: expected positions by path; remove it to read all rows again',
+    );
+  });
+
   it('writes only a header if there are no rows', async () => {
     const folder = scratchFolder();
     writeFileSync(join(folder, 'in.csv'), '101,121,122,205,206\n');

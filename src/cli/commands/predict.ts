@@ -54,6 +54,11 @@ export const predict = defineCommand({
         choices: ['error', 'skip'] as const,
         describe: 'Policy for invalid rows, overrides data.onBadRow; skip leaves their predictions empty',
       })
+      .option('cursor', {
+        type: 'string',
+        requiresArg: true,
+        describe: 'File with the end of the predicted rows: predict only rows after it, and update it',
+      })
       .option('raw', rawOption)
       .option('device', deviceOption)
       .option('threads', threadsOption)
@@ -75,6 +80,7 @@ export const predict = defineCommand({
     groupBy,
     rankBy,
     onBadRow,
+    cursor,
     raw,
     device,
     threads,
@@ -94,6 +100,7 @@ export const predict = defineCommand({
       by: groupBy,
       rank: rankBy,
       onBadRow,
+      cursor,
       raw,
       device,
       threads,

@@ -32,11 +32,13 @@ const AHEAD = 3;
 
 /**
  * Reads a file as it is, and prefetches chunks.
- * @param hash updated with all bytes
+ * @param start offset of the first byte
+ * @param hash updated with these bytes
  */
 export async function* fileChunks(
   path: string,
   { chunkBytes: maxBytes, room: maxRoom, numKept }: ChunkOptions,
+  start: number,
   hash?: ByteHash,
 ): ByteChunks {
   const file = await open(path, 'r');
@@ -52,11 +54,11 @@ export async function* fileChunks(
       const buffer = buffers[i % buffers.length]!;
       let length = 0;
       for (let more = 1; more > 0 && length < chunkBytes; length += more)
-        more = (await file.read(buffer, room + length, chunkBytes - length, i * chunkBytes + length)).bytesRead;
+        more = (await file.read(buffer, room + length, chunkBytes - length, start + i * chunkBytes + length)).bytesRead;
       return buffer.subarray(room, room + length);
     };
     for (let i = 0, begun = 0; ; i++) {
-      for (; begun === i || (begun < i + AHEAD && begun * chunkBytes < size); begun++) {
+      for (; begun === i || (begun < i + AHEAD && start + begun * chunkBytes < size); begun++) {
         const next = read(begun);
         // Avoids an unhandled rejection; the awaiting caller receives the error.
         next.catch(() => undefined);
@@ -65,7 +67,7 @@ export async function* fileChunks(
       const bytes = await reads.shift()!;
       if (bytes.length === 0) return;
       hash?.update(bytes);
-      yield { bytes, progress: Math.min(1, (i * chunkBytes + bytes.length) / size) };
+      yield { bytes, progress: Math.min(1, (start + i * chunkBytes + bytes.length) / size) };
       // Ignores bytes that are appended meanwhile.
       if (bytes.length < chunkBytes) return;
     }

@@ -8,6 +8,7 @@ import {
   readHead,
   streamChunks,
   type ByteChunks,
+  type ByteStream,
   type ChunkOptions,
   type FileHead,
 } from './byte-chunks.js';
@@ -22,8 +23,8 @@ import { readable, unreadable } from './unreadable.js';
 export interface ByteSource extends Pick<CellFile, 'path' | 'stream' | 'stats' | 'fingerprint'> {
   /** Reads from the beginning, as often as requested, before `read`. */
   look(chunkBytes: number): ByteChunks;
-  /** Reads all bytes. */
-  read(options: ChunkOptions): ByteChunks;
+  /** Reads all bytes, or those from an offset on. */
+  read(options: ChunkOptions, begin?: number): ByteChunks;
   /** Closes a stream that will not be read. */
   close(): void;
 }
@@ -63,22 +64,22 @@ export function fileSource(
     unseen = undefined;
     return taken;
   };
-  const chunks = (options: ChunkOptions, hash?: ByteHash): ByteChunks =>
-    isPlain ? fileChunks(path, options, hash) : decodedChunks(path, name, encoding, options, hash);
+  const chunks = (options: ChunkOptions, begin: number, hash?: ByteHash): ByteChunks =>
+    isPlain ? fileChunks(path, options, begin, hash) : decodedChunks(path, name, encoding, options, begin, hash);
   let known: Fingerprint | undefined;
   return {
     path: name,
     stats: () => readable(name, () => Promise.resolve(statsOf(path))),
     fingerprint: async (onBytes) => (known ??= await readable(name, () => hashFiles(path, undefined, onBytes))),
     look: (chunkBytes) =>
-      isPlain ? headChunks(path, takeHead(), chunkBytes) : chunks({ chunkBytes, room: 0, numKept: 0 }),
-    async *read(options) {
-      const hash = known === undefined ? await createByteHash() : undefined;
-      const whole = isPlain && isSmall && options.numKept === 0 ? readHead(path) : undefined;
+      isPlain ? headChunks(path, takeHead(), chunkBytes) : chunks({ chunkBytes, room: 0, numKept: 0 }, 0),
+    async *read(options, begin = 0) {
+      const hash = known === undefined && begin === 0 ? await createByteHash() : undefined;
+      const whole = isPlain && isSmall && options.numKept === 0 && begin === 0 ? readHead(path) : undefined;
       if (whole?.isWhole === true) {
         hash?.update(whole.bytes);
         if (whole.bytes.length > 0) yield { bytes: whole.bytes, progress: 1 };
-      } else yield* chunks(options, hash);
+      } else yield* chunks(options, begin, hash);
       const content = hash?.content();
       // Bytes after compressed data may not have been read.
       if (content !== undefined && (whole?.isWhole === true || content.bytes === (await stat(path)).size))
@@ -93,6 +94,7 @@ async function* decodedChunks(
   name: string,
   encoding: TextEncoding | undefined,
   options: ChunkOptions,
+  begin: number,
   hash: ByteHash | undefined,
 ): ByteChunks {
   const { size } = await stat(path);
@@ -104,7 +106,17 @@ async function* decodedChunks(
       yield bytes;
     }
   };
-  yield* streamChunks(textStream(name, hashed(), encoding), options, () => Math.min(1, file.bytesRead / size));
+  const text = bytesFrom(begin, textStream(name, hashed(), encoding));
+  yield* streamChunks(text, options, () => Math.min(1, file.bytesRead / size));
+}
+
+/** Drops the bytes before an offset. */
+async function* bytesFrom(begin: number, stream: ByteStream): ByteStream {
+  let left = begin;
+  for await (const bytes of stream) {
+    if (left < bytes.length) yield bytes.subarray(left);
+    left = Math.max(0, left - bytes.length);
+  }
 }
 
 /**
@@ -115,8 +127,8 @@ export function streamSource(stream: DataStream, encoding?: TextEncoding): ByteS
   const { path } = stream;
   const stats = streamStats();
   const keptSource = (): ByteSource | undefined => stream.kept && fileSource(stream.kept.file, encoding, path);
-  const chunks = (bytes: AsyncIterable<Buffer>, options: ChunkOptions): ByteChunks =>
-    streamChunks(textStream(path, bytes, encoding), options, () => 0);
+  const chunks = (bytes: AsyncIterable<Buffer>, options: ChunkOptions, begin = 0): ByteChunks =>
+    streamChunks(bytesFrom(begin, textStream(path, bytes, encoding)), options, () => 0);
   return {
     path,
     stream,
@@ -126,14 +138,14 @@ export function streamSource(stream: DataStream, encoding?: TextEncoding): ByteS
       const kept = keptSource();
       yield* kept?.look(chunkBytes) ?? chunks(stream.peek(), { chunkBytes, room: 0, numKept: 0 });
     },
-    async *read(options) {
+    async *read(options, begin) {
       const kept = keptSource();
       if (kept !== undefined) {
-        yield* kept.read(options);
+        yield* kept.read(options, begin);
         return;
       }
       try {
-        yield* chunks(stream.read(), options);
+        yield* chunks(stream.read(), options, begin);
         await stream.finish();
       } catch (error) {
         await stream.close(error as Error);

@@ -1,7 +1,9 @@
 import type { Chunk } from '../../chunks/chunk.js';
 import type { Dialect } from '../dialect.js';
+import type { Position } from './cursor.js';
 import type { DataStream } from './data-stream.js';
 import type { FileStats, Fingerprint } from './fingerprint.js';
+import type { TextPlace } from './text-place.js';
 
 /** Maximum bytes of a row: a longer one is a quote that was never closed, or not a CSV. */
 export const MAX_ROW_BYTES = 1 << 20;
@@ -11,6 +13,21 @@ export interface PlainLines {
   readonly bytes: Buffer;
   readonly begin: number;
   readonly end: number;
+  /** Place of `begin` in the file, if it is known. */
+  readonly place?: TextPlace;
+}
+
+/** How a file is read. */
+export interface PieceOptions {
+  /**
+   * Number of plain lines that stay valid when the next piece is requested; their memory can then be shared with other
+   * threads. Default: 0.
+   */
+  readonly numKept?: number;
+  /** Position of the first row to read; default: the first row of the file. */
+  readonly from?: Position | undefined;
+  /** Whether the file may grow, so that a last line without a line end is not a row yet. Default: false. */
+  readonly isGrowing?: boolean | undefined;
 }
 
 /** An error that is thrown when the rows before it are read. */
@@ -35,11 +52,10 @@ export interface CellFile {
   /** Problem of a column that the header lacks, if the file may have it nevertheless. */
   readonly missing?: { readonly message: string; readonly fix: string };
   /**
-   * Reads the file from its first row. A piece is valid until the next one is requested.
-   * @param numKept number of plain lines that stay valid when the next piece is requested; their memory can then be
-   * shared with other threads
+   * Reads the rows of the file. A piece is valid until the next one is requested. If the file is not the one that was
+   * read to `from`, the piece is a failure.
    */
-  pieces(numKept?: number): AsyncGenerator<Piece>;
+  pieces(options?: PieceOptions): AsyncGenerator<Piece>;
   /** The stream that delivers the file, if it is not on a disk. */
   readonly stream?: DataStream;
   /** Returns sizes, times and inodes, which show cheaply whether the file may have changed. */

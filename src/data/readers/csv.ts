@@ -1,5 +1,5 @@
 import { quoteOf, type Dialect, type DialectOptions } from '../dialect.js';
-import { CARRY_ROOM, joined, type ByteChunks } from './byte-chunks.js';
+import { CARRY_ROOM, joined } from './byte-chunks.js';
 import { fileSource, type ByteSource } from './byte-source.js';
 import { MAX_ROW_BYTES, type CellFile, type FileColumns, type Piece } from './cell-file.js';
 import {
@@ -12,6 +12,7 @@ import {
 } from './csv-cells.js';
 import { readHeader } from './csv-header.js';
 import { textChunk } from './text-chunk.js';
+import { beginOfRead, placedChunks, TextPlace } from './text-place.js';
 import { readable, readFailure } from './unreadable.js';
 
 const LF = 10;
@@ -49,9 +50,10 @@ export async function openCsv(
     ...(stream && { stream }),
     stats,
     fingerprint,
-    async *pieces(numKept = 0) {
+    async *pieces({ numKept = 0, from, isGrowing = false } = {}) {
       try {
-        yield* readPieces(file.read({ chunkBytes, room: CARRY_ROOM, numKept }), columns, bytes);
+        const chunks = file.read({ chunkBytes, room: CARRY_ROOM, numKept }, beginOfRead(from));
+        yield* readPieces(placedChunks(path, chunks, bytes, from), columns, isGrowing);
       } catch (error) {
         yield { ...readFailure(path, error), progress: 1 };
       }
@@ -64,50 +66,57 @@ interface CsvColumns extends FileColumns {
   readonly dialect: Dialect;
 }
 
-/** Reads all bytes after the header. Lines that chunks cut are joined; lines that are not plain are parsed. */
-async function* readPieces(chunks: ByteChunks, columns: CsvColumns, headerBytes: number): AsyncGenerator<Piece> {
-  let skip = headerBytes;
+/** Reads rows. Lines that chunks cut are joined; lines that are not plain are parsed. */
+async function* readPieces(
+  chunks: ReturnType<typeof placedChunks>,
+  columns: CsvColumns,
+  isGrowing: boolean,
+): AsyncGenerator<Piece> {
   /** The beginning of a line, or of a quoted value of several lines. */
   let carry: Buffer = Buffer.alloc(0);
+  let place: TextPlace | undefined;
   let progress = 0;
   for await (const chunk of chunks) {
     ({ progress } = chunk);
-    const data = chunk.bytes.subarray(skip);
-    skip -= chunk.bytes.length - data.length;
-    const whole = joined(carry, data);
+    place ??= chunk.place;
+    const whole = joined(carry, chunk.bytes);
     const cut = lastLineEnd(whole);
     const lines = whole.subarray(0, cut);
     if (cut > 0 && isPlain(lines, columns.dialect)) {
-      yield { bytes: lines, begin: 0, end: cut, progress };
+      yield { bytes: lines, begin: 0, end: cut, progress, place };
+      place = place.after(lines);
       carry = Buffer.from(whole.subarray(cut));
       continue;
     }
     carry = Buffer.from(whole);
+    const here: TextPlace = place;
     // An empty chunk: plain lines before it are encoded before their memory is reused, however long this row is.
-    yield { ...textChunk(columns, { rows: [], lines: [], numLines: 0 }), progress };
-    if (cut > 0) {
-      const numLeft = yield* parsePieces(columns, carry.subarray(0, cut), progress, 'whole lines');
-      carry = carry.subarray(cut - numLeft);
-    } else if (whole.length > MAX_ROW_BYTES) {
-      const numLeft = yield* parsePieces(columns, carry, progress, 'begun');
-      carry = carry.subarray(carry.length - numLeft);
-    }
+    yield { ...textChunk(columns, { rows: [], lines: [], numLines: 0, placeAfter: () => here }), progress };
+    let numRead = 0;
+    if (cut > 0) numRead = cut - (yield* parsePieces(columns, here, carry.subarray(0, cut), progress, 'whole lines'));
+    else if (whole.length > MAX_ROW_BYTES)
+      numRead = carry.length - (yield* parsePieces(columns, here, carry, progress, 'begun'));
+    place = here.after(carry.subarray(0, numRead));
+    carry = carry.subarray(numRead);
   }
-  if (carry.length > 0) yield* parsePieces(columns, carry, progress, 'all');
+  if (place !== undefined && carry.length > 0 && !isGrowing) yield* parsePieces(columns, place, carry, progress, 'all');
 }
 
 /**
  * Parses rows. Bytes that the next chunk may continue are left.
+ * @param begin place of the first byte
  * @param extent whether the bytes are the beginning of a line, whole lines, or the rest of the file
  * @returns the number of bytes that are left
  */
 function* parsePieces(
   columns: CsvColumns,
+  begin: TextPlace,
   lines: Buffer,
   progress: number,
   extent: 'begun' | 'whole lines' | 'all',
 ): Generator<Piece, number> {
   const { path, dialect } = columns;
+  let place = begin;
   for (let bytes = lines; ;) {
     const parsed: LenientCells = extent === 'begun' ? parseCells(bytes, 0, dialect) : parseLeniently(bytes, 0, dialect);
     // The next bytes may close a quote or end a line, unless the row is too long already.
@@ -118,8 +127,11 @@ function* parsePieces(
     if (isOpen) return bytes.length;
     const { bad } = parsed;
     const numLines = bad === undefined ? countLines(bytes, 0, bytes.length) : bad.line + 1;
+    const own = bytes.subarray(0, bad?.end);
+    const here = place;
+    const placeAfter = (end = own.length): TextPlace => here.after(own.subarray(0, end));
     yield {
-      ...textChunk(columns, { ...parsed, numLines, ...(bad && { invalid: [{ ...bad, before: 0 }] }) }),
+      ...textChunk(columns, { ...parsed, numLines, placeAfter, ...(bad && { invalid: [{ ...bad, before: 0 }] }) }),
       progress,
     };
     if (bad === undefined) {
@@ -127,6 +139,7 @@ function* parsePieces(
       if (failure !== undefined) yield { failure: (line) => failure(line - numLines), progress };
       return 0;
     }
+    place = place.after(own);
     bytes = bytes.subarray(bad.end);
   }
 }

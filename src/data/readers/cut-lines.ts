@@ -6,6 +6,7 @@ import { cellText, cellTexts } from './cell-text.js';
 import { returnCutRows, takeCutRows, type CutRows } from './cut-rows.js';
 import { numberTextOf } from './decimal-comma.js';
 import { textChunk } from './text-chunk.js';
+import { placesInLines } from './text-place.js';
 
 const LF = 10;
 const CR = 13;
@@ -34,16 +35,26 @@ export function createLineCutter(file: FileColumns): CutLines {
     if (rows !== last) columns = cutColumns(rows, file);
     last = rows;
     try {
-      for (const part of cutPlain(rows, plain))
-        yield part === 'rows' ? chunkOf(rows, columns, delimiter) : lineChunk(part, file, delimiter);
+      for (const { isCut, begin, end } of cutPlain(rows, plain)) {
+        const lines = plain.bytes.subarray(begin, end);
+        const place = plain.place?.after(plain.bytes.subarray(plain.begin, begin));
+        const chunk = isCut ? chunkOf(rows, columns, delimiter) : lineChunk(lines, file, delimiter);
+        yield { ...chunk, placeAfter: place && placesInLines(place, lines, chunk) };
+      }
     } finally {
       returnCutRows(rows);
     }
   };
 }
 
-/** Cuts lines into `rows`; returns a line with another number of values than the header, or longer than the window. */
-function* cutPlain(rows: CutRows, { bytes, begin, end }: PlainLines): Generator<'rows' | Buffer> {
+/** Lines that were cut into rows, or one with another number of values than the header or too long for the window. */
+interface LineRange {
+  readonly isCut: boolean;
+  readonly begin: number;
+  readonly end: number;
+}
+
+function* cutPlain(rows: CutRows, { bytes, begin, end }: PlainLines): Generator<LineRange> {
   let windowBegin = begin;
   let windowEnd = begin;
   for (let at = begin; at < end;) {
@@ -53,15 +64,15 @@ function* cutPlain(rows: CutRows, { bytes, begin, end }: PlainLines): Generator<
     }
     const next = windowBegin + rows.cut(at - windowBegin);
     if (next > at) {
-      yield 'rows';
+      yield { isCut: true, begin: at, end: next };
       at = next;
     } else if (windowBegin < at && windowEnd < end) {
       // The line may continue after the window, which is filled from it on.
       windowEnd = at;
     } else {
-      const lineEnd = bytes.indexOf(LF, at);
-      yield bytes.subarray(at, lineEnd);
-      at = lineEnd + 1;
+      const lineEnd = bytes.indexOf(LF, at) + 1;
+      yield { isCut: false, begin: at, end: lineEnd };
+      at = lineEnd;
     }
   }
 }
@@ -76,9 +87,8 @@ function chunkOf(rows: CutRows, columns: ReadonlyMap<string, Column>, delimiter:
   };
 }
 
-/** A line with another number of values than the header, or with more bytes than the window. */
 function lineChunk(line: Buffer, file: FileColumns, delimiter: string): Chunk {
-  const cells = cellTexts(line.at(-1) === CR ? line.subarray(0, -1) : line, delimiter);
+  const cells = cellTexts(line.subarray(0, line.at(-2) === CR ? -2 : -1), delimiter);
   return textChunk(file, { rows: [cells], lines: [0], numLines: 1 });
 }
 

@@ -5,6 +5,7 @@ import { CARRY_ROOM, joined, type ByteChunks } from './byte-chunks.js';
 import type { ByteSource } from './byte-source.js';
 import { MAX_ROW_BYTES, type CellFile, type Piece } from './cell-file.js';
 import { addNames, BadJson, JsonScanner } from './json-scanner.js';
+import { beginOfRead, placedChunks, placesInLines, type TextPlace } from './text-place.js';
 import { readable, readFailure } from './unreadable.js';
 
 const LF = 10;
@@ -52,11 +53,12 @@ export async function openJsonLines(
       message: `is used by the config, but is in none of the first ${head.numLines} lines`,
       fix: 'if later lines have it, set format: jsonl and list it in columns: […]',
     },
-    async *pieces() {
-      const chunks = file.read({ chunkBytes, room: CARRY_ROOM, numKept: 0 });
+    async *pieces({ from, isGrowing = false } = {}) {
       const scanner = new JsonScanner(columns, CHUNK_ROWS, keepsAll);
       try {
-        yield* readPieces(path, chunks, head.begin, (lines) => scanLines(lines, scanner, { header, columns }));
+        const chunks = file.read({ chunkBytes, room: CARRY_ROOM, numKept: 0 }, beginOfRead(from));
+        const placed = placedChunks(path, chunks, head.begin, from);
+        yield* readPieces(path, placed, isGrowing, (...lines) => scanLines(...lines, scanner, { header, columns }));
       } catch (error) {
         yield { ...readFailure(path, error), progress: 1 };
       }
@@ -135,24 +137,29 @@ function parseObject(line: string): object | undefined {
 /** Reads all lines. A line that continues in the next chunk is joined. */
 async function* readPieces(
   path: string,
-  chunks: ByteChunks,
-  begin: number,
-  scan: (lines: Buffer) => Generator<Chunk>,
+  chunks: ReturnType<typeof placedChunks>,
+  isGrowing: boolean,
+  scan: (lines: Buffer, place: TextPlace) => Generator<Chunk>,
 ): AsyncGenerator<Piece> {
-  let skip = begin;
   let carry: Buffer = Buffer.alloc(0);
+  let end: TextPlace | undefined;
   let progress = 0;
   for await (const chunk of chunks) {
     ({ progress } = chunk);
-    const data = chunk.bytes.subarray(skip);
-    skip -= chunk.bytes.length - data.length;
-    const bytes = joined(carry, data);
-    const end = bytes.lastIndexOf(LF) + 1;
-    for (const rows of scan(bytes.subarray(0, end))) yield { ...rows, progress };
-    carry = Buffer.from(bytes.subarray(end));
+    const place: TextPlace = end ?? chunk.place;
+    const bytes = joined(carry, chunk.bytes);
+    const lines = bytes.subarray(0, bytes.lastIndexOf(LF) + 1);
+    for (const rows of scan(lines, place)) yield { ...rows, progress };
+    end = place.after(lines);
+    carry = Buffer.from(bytes.subarray(lines.length));
     if (carry.length > MAX_ROW_BYTES) yield { failure: (line) => tooLong(path, line), progress };
   }
-  if (carry.length > 0) for (const rows of scan(Buffer.concat([carry, Buffer.of(LF)]))) yield { ...rows, progress };
+  if (end === undefined || carry.length === 0 || isGrowing) return;
+  const [begin, last] = [end, carry];
+  for (const rows of scan(Buffer.concat([last, Buffer.of(LF)]), begin)) {
+    const placeAfter = (count: number): TextPlace => (count === rows.rows ? begin.after(last) : begin);
+    yield { ...rows, numLines: 0, placeAfter, progress };
+  }
 }
 
 function tooLong(path: string, line: number): Error {
@@ -169,8 +176,10 @@ interface Names {
 }
 
 /** Scans whole lines. Blank lines are ignored; a chunk is valid until the next one is requested. */
-function* scanLines(bytes: Buffer, scanner: JsonScanner, names: Names): Generator<Chunk> {
+function* scanLines(bytes: Buffer, start: TextPlace, scanner: JsonScanner, names: Names): Generator<Chunk> {
+  let place = start;
   for (let begin = 0; begin < bytes.length;) {
+    const first = begin;
     const lines: number[] = [];
     const invalid: InvalidLine[] = [];
     let numLines = 0;
@@ -187,13 +196,17 @@ function* scanLines(bytes: Buffer, scanner: JsonScanner, names: Names): Generato
       begin = end + 1;
     }
     const columns = new Map(names.columns.map((name, c) => [name, scanner.column(c)]));
+    const { rows } = scanner;
+    const own = bytes.subarray(first, begin);
     yield {
-      rows: scanner.rows,
+      rows,
       lines,
       numLines,
       invalid,
       columns,
       cellsOf: (row) => names.header.map((name) => columns.get(name)?.text(row) ?? ''),
+      placeAfter: placesInLines(place, own, { rows, lines }),
     };
+    place = place.after(own);
   }
 }

@@ -1,4 +1,4 @@
-import type { Chunk, InvalidLine } from '../../chunks/chunk.js';
+import type { Chunk, InvalidLine, Place } from '../../chunks/chunk.js';
 import type { Column } from '../../chunks/column.js';
 import { numberTextOf } from './decimal-comma.js';
 import type { FileColumns } from './cell-file.js';
@@ -8,18 +8,23 @@ export interface TextRows {
   readonly rows: readonly (readonly string[])[];
   readonly lines: readonly number[];
   readonly numLines: number;
+  /** Offset after each row. */
+  readonly ends?: readonly number[];
+  /** Returns the place after the bytes before an offset; default: after all bytes. */
+  readonly placeAfter?: ((end?: number) => Place) | undefined;
   readonly invalid?: readonly InvalidLine[];
 }
 
 /** Creates a chunk from rows of strings; rows with another number of values than the header are invalid. */
 export function textChunk(
   columns: FileColumns,
-  { rows: all, lines: allLines, numLines, invalid: bad = [] }: TextRows,
+  { rows: all, lines: allLines, numLines, ends: allEnds = [], placeAfter, invalid: bad = [] }: TextRows,
 ): Chunk {
   const width = columns.header.length;
   const isRagged = all.some(({ length }) => length !== width);
-  const rows = isRagged ? all.filter(({ length }) => length === width) : all;
-  const lines = isRagged ? allLines.filter((_, i) => all[i]!.length === width) : allLines;
+  const ofRows = <Each>(list: readonly Each[]): readonly Each[] =>
+    isRagged ? list.filter((_, i) => all[i]!.length === width) : list;
+  const [rows, lines, ends] = [ofRows(all), ofRows(allLines), ofRows(allEnds)];
   const invalid: InvalidLine[] = [];
   let before = 0;
   if (isRagged)
@@ -34,6 +39,7 @@ export function textChunk(
     columns: new Map([...columns.indices].map(([name, c]) => [name, textColumn(rows, c, columns)])),
     invalid: [...invalid, ...bad.map((line) => ({ ...line, before: rows.length }))],
     cellsOf: (row) => rows[row]!,
+    placeAfter: placeAfter && ((count) => placeAfter(count === rows.length ? undefined : (ends[count - 1] ?? 0))),
   };
 }
 

@@ -34,7 +34,7 @@ import type { FileCounters } from './file-counters.js';
 import type { DataFile } from './find-files.js';
 import { cachedRawRows, fitsAnything, fromRawRows, rawPolicy } from './raw-rows.js';
 import { sideBySide } from './side-by-side.js';
-import type { Access, Reading, Source } from './source.js';
+import type { Access, Reading, Source, StreamReading } from './source.js';
 
 /**
  * Opens CSV, JSON Lines or Parquet files as one source, whose rows are those of the files in order. Encoded rows are
@@ -135,7 +135,7 @@ class CellSource implements Source {
     });
   }
 
-  async *stream(format: EncodedFormat, kept: readonly string[], reading: Reading): AsyncGenerator<EncodedBatch> {
+  async *stream(format: EncodedFormat, kept: readonly string[], reading: StreamReading): AsyncGenerator<EncodedBatch> {
     if (reading.isOnlyRead !== true) this.#prepare(reading);
     await this.#counters?.prepare(reading);
     const total = this.#parts.all.reduce((sum, { bytes }) => sum + bytes, 0);
@@ -144,6 +144,8 @@ class CellSource implements Source {
       const { bytes, path, rows } = part;
       const batches = encodeRows(rows, format, {
         kept,
+        cursor: reading.cursor,
+        isGrowing: reading.isGrowing,
         threads: encodingThreads(part, reading),
         onWarning: reading.onWarning,
         onShare: (share) => reportShare(reading, `reading ${path}`, total === 0 ? 1 : (before + share * bytes) / total),

@@ -13,7 +13,9 @@ import type { StringPool } from '../../features/vocabulary/string-pool.js';
 import { floatText } from '../../text/float-text.js';
 import { shardDataset, type Dataset } from '../batches/dataset.js';
 import { noRows } from '../encoding/no-rows.js';
+import { changedBefore } from '../readers/cursor.js';
 import { hashFiles, type Fingerprint } from '../readers/fingerprint.js';
+import { checkOf } from '../readers/text-place.js';
 import { finishFits, startFits } from '../encoding/fit-readers.js';
 import type { EncodedBatch } from '../rows/row-collector.js';
 import type { EncodedFormat, RowFormat } from '../rows/row-format.js';
@@ -32,7 +34,7 @@ import {
 } from '../shards/shard-view.js';
 import { readVocabulary } from '../shards/vocabulary.js';
 import { reportShare } from './cell-part.js';
-import type { Reading, Source } from './source.js';
+import type { Reading, Source, StreamReading } from './source.js';
 
 /** Rows per batch of a stream. */
 const STREAM_ROWS = 1 << 12;
@@ -103,19 +105,28 @@ class ShardSource implements Source {
     return Promise.resolve(shardDataset(this.#shards, formatView(this.#stored, format), options));
   }
 
-  async *stream(format: EncodedFormat, kept: readonly string[], reading: Reading): AsyncGenerator<EncodedBatch> {
+  async *stream(format: EncodedFormat, kept: readonly string[], reading: StreamReading): AsyncGenerator<EncodedBatch> {
     const { columns } = this.#stored;
+    const { cursor } = reading;
+    const check = checkOf(Buffer.from(JSON.stringify(this.#shards.manifest.shards)));
+    const from = cursor?.positionIn(this.path);
+    if (from !== undefined && from.check !== check) throw changedBefore(this.path, 'its manifest has other shards');
     checkFormat(format, this.#stored, this.#manifestPath);
     const vocabularies = await readVocabularies(this.path, columns, kept);
     const columnsOfKept = columnSource({ columns, vocabularies });
     // Rows are read twice: encoded, and as stored.
     const view = asStored(kept.map((name) => storedColumn(columns.get(name)!)));
-    const keptBatches = shardDataset(this.#shards, view).batches(STREAM_ROWS);
-    const batches = shardDataset(this.#shards, formatView(this.#stored, format)).batches(STREAM_ROWS);
-    let done = 0;
+    let done = from?.offset ?? 0;
+    // A cursor is after whole batches, or after the last row.
+    const range = { skipBatches: Math.ceil(done / STREAM_ROWS) };
+    const keptBatches = shardDataset(this.#shards, view).batches(STREAM_ROWS, undefined, range);
+    const rows = shardDataset(this.#shards, formatView(this.#stored, format));
+    const batches = rows.batches(STREAM_ROWS, undefined, range);
     try {
       for await (const { batch, totalRows } of batches) {
         const next = kept.length === 0 ? undefined : await keptBatches.next();
+        done += batch.rows;
+        cursor?.moveTo(this.path, { offset: done, check }, done + 1);
         yield {
           batch,
           kept: next?.done === false ? keptTexts(kept, columnsOfKept, next.value.batch) : [],
@@ -125,7 +136,7 @@ class ShardSource implements Source {
           keyTexts: new Map(),
           begins: [],
         };
-        reportShare(reading, `reading ${this.path}`, (done += batch.rows) / totalRows);
+        reportShare(reading, `reading ${this.path}`, done / totalRows);
       }
     } finally {
       await keptBatches.return(undefined);

@@ -3,6 +3,7 @@ import type { Fitted } from '../../features/feature-types.js';
 import type { Cache } from '../cache/cache.js';
 import type { Fingerprint } from '../readers/fingerprint.js';
 import type { Dataset } from '../batches/dataset.js';
+import type { ReadOptions } from '../pipeline.js';
 import type { EncodedBatch } from '../rows/row-collector.js';
 import type { RejectPolicy } from '../rows/rejects.js';
 import type { EncodedFormat, RowFormat } from '../rows/row-format.js';
@@ -48,6 +49,9 @@ export interface Reading extends Access {
   readonly keepsLocalRows?: boolean;
 }
 
+/** Options of `stream`. */
+export type StreamReading = Reading & ReadOptions;
+
 /** Opened data with the required columns. */
 export interface Source {
   /** Path of the file or directory; of several files, their common directory. */
@@ -75,11 +79,11 @@ export interface Source {
    */
   dataset(format: EncodedFormat, reading: Reading): Promise<Dataset>;
   /**
-   * Encodes all rows once, in order, and stores nothing. A source may have no row.
+   * Encodes all rows once, in order, or those after the cursor, and stores nothing. A source may have no row.
    * @param kept columns whose texts are kept
    * @throws UserError (data) for an invalid row that the policy does not skip
    */
-  stream(format: EncodedFormat, kept: readonly string[], reading: Reading): AsyncGenerator<EncodedBatch>;
+  stream(format: EncodedFormat, kept: readonly string[], reading: StreamReading): AsyncGenerator<EncodedBatch>;
 }
 
 /** Returns a source that differs from another one in some methods. */

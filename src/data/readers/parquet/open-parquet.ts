@@ -1,9 +1,12 @@
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, fstatSync, openSync } from 'node:fs';
 import { parquetSchema, type ColumnMetaData, type RowGroup } from 'hyparquet';
-import type { Chunk } from '../../../chunks/chunk.js';
+import { sliceChunk, type Chunk, type Place } from '../../../chunks/chunk.js';
+import { readAt } from '../../../io/read-sync.js';
 import { quoted, systemCode, UserError, userError, type Problem } from '../../../core/errors.js';
 import type { CellFile, Piece } from '../cell-file.js';
+import { changedBefore, type Position } from '../cursor.js';
 import { hashFiles, statsOf, type Fingerprint } from '../fingerprint.js';
+import { checkOf } from '../text-place.js';
 import { columnPlan, type ColumnPlan, type Leaf } from './column-plan.js';
 import { readFooter } from './footer.js';
 import { GroupColumn } from './group-column.js';
@@ -15,6 +18,8 @@ const SLICE_ROWS = 1 << 12;
 const SLICE_BYTES = 1 << 22;
 /** Rows that are read of each column in turn: the first ones, and a maximum by those before. */
 const [MIN_ROWS, MAX_GROWTH] = [1 << 6, 8];
+/** Number of last bytes that detect another file. */
+const END_BYTES = 1 << 12;
 const DAMAGED_FIX = 'copy the file again, or rewrite it, for example with pyarrow';
 
 /**
@@ -26,26 +31,39 @@ const DAMAGED_FIX = 'copy the file again, or rewrite it, for example with pyarro
 export function openParquet(path: string, wanted: readonly string[]): CellFile {
   const { header, groups, plans } = planFile(path, wanted);
   const numRows = groups.reduce((sum, group) => sum + Number(group.num_rows), 0);
-  let known: Fingerprint | undefined;
+  let content: Fingerprint | undefined;
   return {
     path,
     kind: 'Parquet',
     header,
     // Other readers wait for their input.
     // eslint-disable-next-line @typescript-eslint/require-await
-    async *pieces(): AsyncGenerator<Piece> {
+    async *pieces({ from } = {}): AsyncGenerator<Piece> {
+      const skip = from?.offset ?? 0;
+      let known: string | undefined;
+      const check = (): string => (known ??= checkOfEnd(path));
+      if (from !== undefined) checkPosition(path, numRows, from, check());
       let file: number | undefined;
       let done = 0;
       try {
         file = openSync(path, 'r');
         const memory = new PageMemory(file, plans.flatMap(({ leaves }) => leaves).length);
         const all = plans.map((plan) => new GroupColumn(plan, memory, SLICE_ROWS));
-        for (const [g, group] of groups.entries())
-          for (const { rows, columns } of groupSlices(path, all, group, g + 1)) {
-            done += rows;
-            const cellsOf = (row: number): string[] => header.map((name) => columns.get(name)?.text(row) ?? '');
-            yield { rows, numLines: rows, columns, cellsOf, progress: done / numRows };
+        for (const [g, group] of groups.entries()) {
+          if (from !== undefined && done + Number(group.num_rows) <= skip) {
+            done += Number(group.num_rows);
+            continue;
           }
+          for (const slice of groupSlices(path, all, group, g + 1)) {
+            const begin = Math.max(done, skip);
+            const { rows, columns } = begin > done ? rowsFrom(slice, begin - done) : slice;
+            done += slice.rows;
+            if (rows <= 0) continue;
+            const cellsOf = (row: number): string[] => header.map((name) => columns.get(name)?.text(row) ?? '');
+            const placeAfter = (count: number): Place => ({ offset: begin + count, check: check() });
+            yield { rows, numLines: rows, columns, cellsOf, placeAfter, progress: done / numRows };
+          }
+        }
       } catch (error) {
         throw unreadable(path, error);
       } finally {
@@ -53,8 +71,32 @@ export function openParquet(path: string, wanted: readonly string[]): CellFile {
       }
     },
     stats: () => Promise.resolve(statsOf(path)),
-    fingerprint: async (onBytes) => (known ??= await hashFiles(path, undefined, onBytes)),
+    fingerprint: async (onBytes) => (content ??= await hashFiles(path, undefined, onBytes)),
   };
+}
+
+/** Returns the rows of a slice from `begin` on; none if it has fewer. */
+function rowsFrom({ rows, columns }: Slice, begin: number): Slice {
+  return sliceChunk({ rows, numLines: rows, columns, cellsOf: () => [] }, Math.min(begin, rows), rows);
+}
+
+/** @throws UserError (data) if the file is not the one that was read to the position */
+function checkPosition(path: string, numRows: number, { offset, check }: Position, current: string): void {
+  if (check !== current) throw changedBefore(path, 'its footer differs');
+  if (offset > numRows) throw changedBefore(path, `it has ${numRows} rows, fewer than ${offset}`);
+}
+
+/** Returns a check of the last bytes of a file, with the offsets of its columns. */
+function checkOfEnd(path: string): string {
+  const file = openSync(path, 'r');
+  try {
+    const { size } = fstatSync(file);
+    const bytes = Buffer.alloc(Math.min(size, END_BYTES));
+    readAt(file, bytes, size - bytes.length);
+    return checkOf(bytes);
+  } finally {
+    closeSync(file);
+  }
 }
 
 function planFile(
@@ -86,13 +128,15 @@ function planFile(
   }
 }
 
+type Slice = Pick<Chunk, 'rows' | 'columns'>;
+
 /** Reads the slices of a row group: a few thousand rows each, fewer if they are large; each is valid until the next. */
 function* groupSlices(
   path: string,
   columns: readonly GroupColumn[],
   group: RowGroup,
   number: number,
-): Generator<Pick<Chunk, 'rows' | 'columns'>> {
+): Generator<Slice> {
   for (const column of columns)
     inColumn(path, number, column, () => column.open((leaf) => findChunk(path, group, leaf)));
   const append = (column: GroupColumn, rows: number): number =>
