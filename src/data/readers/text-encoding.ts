@@ -2,23 +2,22 @@ import { userError } from '../../core/errors.js';
 import type { TextEncoding } from '../dialect.js';
 import type { ByteStream } from './byte-chunks.js';
 
-/** Decodes the bytes of a stream; keeps an incomplete character for the next call. Throws for invalid bytes. */
-interface Decoder {
-  decode(bytes: Uint8Array, isLast: boolean): string;
-}
-
-/**
- * Characters of windows-1252 from 0x80 to 0x9f (https://encoding.spec.whatwg.org/index-windows-1252.txt); five bytes
- * are invalid.
- */
-const WINDOWS_1252 = '€\0‚ƒ„…†‡ˆ‰Š‹Œ\0Ž\0\0‘’“”•–—˜™š›œ\0žŸ';
-const [BEGIN_OF_CONTROLS, END_OF_CONTROLS] = [0x80, 0xa0];
-
-/**
- * Windows encodings with invalid bytes, for which a decoder returns control characters that no other byte has.
- */
-const WITH_GAPS: readonly TextEncoding[] = ['windows-1250', 'windows-1251'];
+/** Stands for invalid bytes. */
+const INVALID = '\ufffd';
 const CONTROLS = /[\x80-\x9f]/g;
+const BEGIN_OF_CONTROLS = 0x80;
+/** Characters of windows-1252 from 0x80 to 0x9f (https://encoding.spec.whatwg.org/index-windows-1252.txt). */
+const WINDOWS_1252 = '€\ufffd‚ƒ„…†‡ˆ‰Š‹Œ\ufffdŽ\ufffd\ufffd‘’“”•–—˜™š›œ\ufffdžŸ';
+
+/** Encodings of one byte per character, with a function that decodes bytes; Node decodes some otherwise by version. */
+const ONE_BYTE: Partial<Readonly<Record<TextEncoding, (bytes: Uint8Array) => string>>> = {
+  latin1: (bytes) => latin1Text(bytes).replace(CONTROLS, INVALID),
+  'windows-1252': (bytes) =>
+    latin1Text(bytes).replace(CONTROLS, (byte) => WINDOWS_1252[byte.charCodeAt(0) - BEGIN_OF_CONTROLS]!),
+  // A decoder returns control characters, which no other byte has, for invalid bytes.
+  'windows-1250': (bytes) => new TextDecoder('windows-1250').decode(bytes).replace(CONTROLS, INVALID),
+  'windows-1251': (bytes) => new TextDecoder('windows-1251').decode(bytes).replace(CONTROLS, INVALID),
+};
 
 /** Fixes for invalid bytes. */
 const CURES: Partial<Readonly<Record<TextEncoding, string>>> = {
@@ -35,7 +34,7 @@ export async function* asUtf8(path: string, stream: ByteStream, encoding: TextEn
     yield* stream;
     return;
   }
-  const { decode } = decoderOf(encoding);
+  const decode = createDecoder(encoding);
   let line = 1;
   const decoded = (bytes: Uint8Array, isLast: boolean): Buffer => {
     try {
@@ -43,7 +42,8 @@ export async function* asUtf8(path: string, stream: ByteStream, encoding: TextEn
       line += numLineFeeds(text);
       return Buffer.from(text, 'utf8');
     } catch (error) {
-      const [before] = lenientText(encoding, bytes).split('\ufffd');
+      const lenient = ONE_BYTE[encoding] ?? ((all) => new TextDecoder(encoding).decode(all));
+      const [before] = lenient(bytes).split(INVALID);
       const fix = CURES[encoding] ?? OTHER_ENCODING;
       throw userError(
         'data',
@@ -62,46 +62,22 @@ export async function* asUtf8(path: string, stream: ByteStream, encoding: TextEn
   yield decoded(new Uint8Array(0), true);
 }
 
-function decoderOf(encoding: TextEncoding): Decoder {
-  // Tables of our own: Node decodes these two otherwise from version to version.
-  if (encoding === 'latin1' || encoding === 'windows-1252')
-    return { decode: (bytes) => oneByteText(bytes, encoding === 'latin1' ? '' : WINDOWS_1252) };
-  const decoder = new TextDecoder(encoding, { fatal: true });
-  if (!WITH_GAPS.includes(encoding)) return { decode: (bytes, isLast) => decoder.decode(bytes, { stream: !isLast }) };
-  return {
-    decode: (bytes) => {
-      const text = decoder.decode(bytes);
-      const at = text.search(CONTROLS);
-      if (at >= 0) throw new TypeError(`byte ${bytes[at]} is no character`);
-      return text;
-    },
+/** Creates a function that keeps an incomplete character for the next call, and throws for invalid bytes. */
+function createDecoder(encoding: TextEncoding): (bytes: Uint8Array, isLast: boolean) => string {
+  const oneByte = ONE_BYTE[encoding];
+  if (oneByte === undefined) {
+    const decoder = new TextDecoder(encoding, { fatal: true });
+    return (bytes, isLast) => decoder.decode(bytes, { stream: !isLast });
+  }
+  return (bytes) => {
+    const text = oneByte(bytes);
+    if (text.includes(INVALID)) throw new TypeError('a byte is no character');
+    return text;
   };
 }
 
-/** @param controls the characters in place of control characters; none of them, or NUL where one is none */
-function oneByteText(bytes: Uint8Array, controls: string): string {
-  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
-  if (!/[\x80-\x9f]/.test(text)) return text;
-  return text.replace(/[\x80-\x9f]/g, (byte) => {
-    const character = controls[byte.charCodeAt(0) - BEGIN_OF_CONTROLS] ?? '\0';
-    if (character === '\0') throw new TypeError(`byte ${byte.charCodeAt(0)} is no character`);
-    return character;
-  });
-}
-
-/** The text with U+FFFD for bytes that are none. */
-function lenientText(encoding: TextEncoding, bytes: Uint8Array): string {
-  if (encoding !== 'latin1' && encoding !== 'windows-1252') {
-    const text = new TextDecoder(encoding).decode(bytes);
-    return WITH_GAPS.includes(encoding) ? text.replace(CONTROLS, '\ufffd') : text;
-  }
-  return Array.from(bytes, (byte) =>
-    byte >= BEGIN_OF_CONTROLS &&
-    byte < END_OF_CONTROLS &&
-    (encoding === 'latin1' || WINDOWS_1252[byte - BEGIN_OF_CONTROLS] === '\0')
-      ? '\ufffd'
-      : String.fromCharCode(byte),
-  ).join('');
+function latin1Text({ buffer, byteOffset, length }: Uint8Array): string {
+  return Buffer.from(buffer, byteOffset, length).toString('latin1');
 }
 
 function numLineFeeds(text: string): number {

@@ -3,20 +3,19 @@ import { randomStream } from '../../core/random.js';
 import type { DialectOptions } from '../dialect.js';
 import { indexedCache } from '../cache/cache.js';
 import { openStreamStore, temporaryFolder } from '../cache/stream-store.js';
-import { sliceChunk, type Chunk } from '../../chunks/chunk.js';
-import type { CellFile, Piece, PlainLines, RowSource } from '../readers/cell-file.js';
+import { sliceChunk } from '../../chunks/chunk.js';
+import type { CellFile, Piece, RowSource } from '../readers/cell-file.js';
 import { openRows } from '../readers/open-rows.js';
 import type { Paths } from '../options.js';
 import { openCounted } from './cell-part.js';
 import type { FileCounters } from './file-counters.js';
-import { encodeRows, fitRows } from '../pipeline.js';
+import { encodeRows, fitRows, readChunks } from '../pipeline.js';
 import { findFiles, type DataFile } from './find-files.js';
 import { openSource } from './open-source.js';
 import { wrapSource, type Reading, type Source } from './source.js';
 
 /** Maximum number of runs of consecutive rows in a sample. */
 const MAX_RUNS = 10_000;
-const LF = 10;
 
 /** Opens sources as samples of their rows. */
 export interface RowSampler {
@@ -72,9 +71,9 @@ export function createRowSampler(limit: number): RowSampler {
         const runs = sampleRuns(total, limit);
         let first = 0;
         return opened.map((source, i) => {
-          const csv = sampleFile(source.csv, runs, first);
+          const sample = sampleFile(source, runs, first);
           first += rows[i]!;
-          return { ...source, csv };
+          return sample;
         });
       };
       return wrapSource(whole, {
@@ -106,10 +105,10 @@ function sampleRuns(total: number, limit: number): readonly Run[] {
 }
 
 /** Counts the rows of a file up to its first error, which reading the sample reports. */
-async function countRows({ csv }: RowSource): Promise<number> {
+async function countRows(source: RowSource): Promise<number> {
   let count = 0;
   try {
-    for await (const piece of csv.pieces()) count += countPiece(piece);
+    for await (const { chunk } of readChunks([source])) count += chunk.rows;
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
   }
@@ -117,71 +116,25 @@ async function countRows({ csv }: RowSource): Promise<number> {
 }
 
 /**
- * Returns a file without the rows outside of runs.
+ * Returns a file without the rows outside of runs; invalid lines are kept.
  * @param first number of the file's first row
  */
-function sampleFile<File extends Pick<CellFile, 'pieces'>>(csv: File, runs: readonly Run[], first: number): File {
-  return {
-    ...csv,
-    async *pieces() {
-      let row = first;
-      let next = runs.findIndex(({ end }) => end > first) >>> 0;
-      for await (const piece of csv.pieces()) {
-        const rows = countPiece(piece);
-        const own: Run[] = [];
-        for (let i = next; i < runs.length && runs[i]!.begin < row + rows; i++) {
-          const { begin, end } = runs[i]!;
-          own.push({ begin: Math.max(0, begin - row), end: Math.min(rows, end - row) });
-          if (end <= row + rows) next = i + 1;
-        }
-        yield* cutPiece(piece, own);
-        row += rows;
+function sampleFile(source: RowSource<CellFile>, runs: readonly Run[], first: number): RowSource<CellFile> {
+  async function* pieces(): AsyncGenerator<Piece> {
+    let row = first;
+    let next = runs.findIndex(({ end }) => end > first) >>> 0;
+    for await (const { chunk, progress } of readChunks([source])) {
+      const { rows, numLines, invalid = [] } = chunk;
+      for (; next < runs.length && runs[next]!.begin < row + rows; next++) {
+        const { begin, end } = runs[next]!;
+        yield { ...sliceChunk(chunk, Math.max(0, begin - row), Math.min(rows, end - row)), progress };
+        // The next chunk has the rest of the run.
+        if (end > row + rows) break;
       }
-    },
-  };
-}
-
-/** Cuts a piece into runs of its rows; invalid lines are kept. */
-function* cutPiece(piece: Piece, runs: readonly Run[]): Generator<Piece> {
-  const { progress } = piece;
-  if ('failure' in piece) yield piece;
-  else if ('bytes' in piece) for (const cut of cutLines(piece, runs)) yield { ...cut, progress };
-  else {
-    for (const { begin, end } of runs) yield { ...sliceChunk(piece, begin, end), progress };
-    const invalid = (piece.invalid ?? []).map((line) => ({ ...line, before: 0 }));
-    yield { ...skippedLines(piece.numLines), invalid, progress };
+      const lines = invalid.map((line) => ({ ...line, before: 0 }));
+      yield { rows: 0, numLines, columns: new Map(), cellsOf: () => [], invalid: lines, progress };
+      row += rows;
+    }
   }
-}
-
-/** Cuts plain lines into runs, which are sorted, and counts of the lines between them. */
-function* cutLines({ bytes, begin, end: last }: PlainLines, runs: readonly Run[]): Generator<PlainLines | Chunk> {
-  let [line, at] = [0, begin];
-  const skipTo = (target: number): number => {
-    for (; line < target && at < last; line++) at = bytes.indexOf(LF, at) + 1;
-    return at;
-  };
-  for (const run of runs) {
-    const numSkipped = run.begin - line;
-    const start = skipTo(run.begin);
-    yield skippedLines(numSkipped);
-    yield { bytes, begin: start, end: skipTo(run.end) };
-  }
-  const before = line;
-  skipTo(Infinity);
-  yield skippedLines(line - before);
-}
-
-/** Creates a chunk of lines that are not read. */
-function skippedLines(numLines: number): Chunk {
-  return { rows: 0, numLines, columns: new Map(), cellsOf: () => [] };
-}
-
-/** Counts the rows of a piece; each plain line is a row. */
-function countPiece(piece: Piece): number {
-  if ('failure' in piece) return 0;
-  if (!('bytes' in piece)) return piece.rows;
-  let count = 0;
-  for (let at = piece.bytes.indexOf(LF, piece.begin); at >= 0 && at < piece.end; at = piece.bytes.indexOf(LF, at + 1))
-    count++;
-  return count;
+  return { ...source, csv: { ...source.csv, pieces } };
 }
