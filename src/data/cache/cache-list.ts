@@ -15,7 +15,8 @@ import {
 } from '../readers/fingerprint.js';
 import { readManifest } from '../shards/manifest.js';
 import { cacheFolders, CACHE_FOLDER } from './cache.js';
-import { VERSION, type CacheEntry } from './entry.js';
+import { CacheIndex } from './cache-index.js';
+import { sourceNameOf, VERSION, type CacheEntry } from './entry.js';
 import { EntryIndex, sizeOf } from './entry-index.js';
 import { usedEntries } from './leases.js';
 
@@ -126,8 +127,7 @@ async function lookAt(
   { sources, isThorough = false }: Look,
 ): Promise<CachedFolder | undefined> {
   const path = join(folder, name);
-  const [, owner] =
-    /^\.(.+)\.(?:rows|local|counters|fitted|stream)-[0-9a-f]{12}-[0-9a-f]{8}\..*\.tmp$/.exec(name) ?? [];
+  const owner = sourceNameOf(name, true);
   const indexed = owner === undefined ? index.peek(name) : undefined;
   const entry = indexed?.entry;
   // It is not part of the cache.
@@ -171,15 +171,12 @@ function isWritten(name: string, writtenMs: number): boolean {
 
 /** Removes directories of a cache; a kill leaves none that appears complete. */
 export async function removeCached(folders: readonly Pick<CachedFolder, 'path'>[]): Promise<void> {
-  const indexes = new Map<string, EntryIndex>();
+  const index = new CacheIndex();
   for (const { path } of folders) {
     await onDisk(path, () => removeWhole(path));
-    const folder = dirname(path);
-    const index = indexes.get(folder) ?? new EntryIndex(folder);
-    indexes.set(folder, index);
-    index.forget(basename(path));
+    index.forget(path);
   }
-  for (const index of indexes.values()) index.save();
+  index.save();
 }
 
 /**

@@ -1,8 +1,9 @@
 import { hash } from 'node:crypto';
 import { appendFileSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { temporaryPath } from '../../io/temporary.js';
-import { ENTRY, readEntry, type CacheEntry } from './entry.js';
+import { ENTRY, readEntry, sourceNameOf, VERSION, type CacheEntry, type KeptFolder } from './entry.js';
 
 // The index file of a cache directory has a copy of the description of each entry, so that they need not be opened.
 // Each line has a checksum and the JSON of an entry; the last line of an entry counts. A line is ignored if its
@@ -24,6 +25,10 @@ export interface IndexedEntry {
 export class EntryIndex {
   readonly #folder: string;
   readonly #entries = new Map<string, IndexedEntry>();
+  /** Names of entries by the name of their source; undefined until the directory is listed, and after `refresh`. */
+  #listing: Promise<Map<string, Set<string>>> | undefined;
+  /** Entries that `entriesOf` has found; undefined for one that is incomplete. */
+  readonly #seen = new Map<string, KeptFolder | undefined>();
   /** Names of entries whose lines must be written. */
   readonly #changed = new Set<string>();
   #numLines = 0;
@@ -38,6 +43,29 @@ export class EntryIndex {
       this.#entries.set(name, found);
       this.#numLines++;
     }
+  }
+
+  /** Returns the entries of sources with a file name. The directory is listed once until `refresh`. */
+  async entriesOf(source: string): Promise<readonly KeptFolder[]> {
+    const names = (await (this.#listing ??= list(this.#folder))).get(source) ?? [];
+    return [...names].flatMap((name) => {
+      if (!this.#seen.has(name)) {
+        const entry = this.find(name)?.entry;
+        this.#seen.set(name, entry?.version === VERSION ? { path: join(this.#folder, name), entry } : undefined);
+      }
+      return this.#seen.get(name) ?? [];
+    });
+  }
+
+  /** Adds an entry that this process has written. */
+  add(name: string): void {
+    this.#seen.delete(name);
+    void this.#listing?.then((listing) => place(listing, name));
+  }
+
+  /** Lists the directory again on the next call, since other processes may have written entries. */
+  refresh(): void {
+    this.#listing = undefined;
   }
 
   /** Returns an entry with its current time of use; undefined if it is incomplete or another directory. */
@@ -75,6 +103,7 @@ export class EntryIndex {
   /** Removes an entry that no longer exists. */
   forget(name: string): void {
     if (this.#entries.delete(name)) this.#isLong = true;
+    void this.#listing?.then((listing) => listing.get(sourceNameOf(name) ?? '')?.delete(name));
   }
 
   /** Removes all other entries. */
@@ -134,6 +163,17 @@ export class EntryIndex {
       return undefined;
     }
   }
+}
+
+async function list(folder: string): Promise<Map<string, Set<string>>> {
+  const listing = new Map<string, Set<string>>();
+  for (const name of await readdir(folder).catch(() => [])) place(listing, name);
+  return listing;
+}
+
+function place(listing: Map<string, Set<string>>, name: string): void {
+  const source = sourceNameOf(name);
+  if (source !== undefined) listing.set(source, (listing.get(source) ?? new Set()).add(name));
 }
 
 const CHECK_LENGTH = 8;

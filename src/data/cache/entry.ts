@@ -16,6 +16,18 @@ import {
 export const VERSION = 5;
 /** File of an entry that describes it. */
 export const ENTRY = 'entry.json';
+const KINDS = ['fitted', 'rows', 'local', 'counters', 'stream'] as const;
+/** Name of an entry: name of its source, kind, key of its recipe and key of its content. */
+const NAME = `(.+)\\.(?:${KINDS.join('|')})-[0-9a-f]{12}-[0-9a-f]{8}`;
+const [FINAL_NAME, TEMPORARY_NAME] = [new RegExp(`^${NAME}$`), new RegExp(`^\\.${NAME}\\..*\\.tmp$`)];
+
+/**
+ * Returns the name of the source of an entry; undefined for another directory.
+ * @param isWritten whether `name` is the temporary name of a write. Default: false.
+ */
+export function sourceNameOf(name: string, isWritten = false): string | undefined {
+  return (isWritten ? TEMPORARY_NAME : FINAL_NAME).exec(name)?.[1];
+}
 
 const entrySchema = z.object({
   format: z.literal('mtl cache'),
@@ -24,7 +36,7 @@ const entrySchema = z.object({
    * Vocabularies and scales, encoded rows, raw rows before anything is fitted, counters of rows, or the bytes of a
    * stream.
    */
-  kind: z.enum(['fitted', 'rows', 'local', 'counters', 'stream']),
+  kind: z.enum(KINDS),
   /** The file that was read. */
   source: z.string(),
   /** Content of the source; entries of the first versions have none and match nothing. */
