@@ -15,7 +15,7 @@ import { dumpConfig } from './config/dump.js';
 import type { LoadedConfig } from './config/load.js';
 import { rootTasks, type LabelFacts, type Task } from './core/tasks.js';
 import type { Dataset } from './data/batches/dataset.js';
-import { noting, rejectPolicy, type RejectPolicy } from './data/rows/rejects.js';
+import { observing, rejectPolicy, rowPlace, type RejectPolicy } from './data/rows/rejects.js';
 import { firstDataState, type DataState } from './data/sources/data-state.js';
 import type { Access, ReadProgress, Reading } from './data/sources/source.js';
 import { openData, openEncoded, type OpenedData } from './data/sources/splits.js';
@@ -87,7 +87,7 @@ export async function trainTrees(loaded: LoadedConfig, options: BaselineOptions)
   const sources = await openData(experiment.data, plan.format);
   const run = await openTreeRun(loaded, options, python, source);
   const badRows = new Set<string>();
-  const policy = noting(rejectPolicy(experiment.data, run.log.rejectsPath), badRows);
+  const policy = observing(rejectPolicy(experiment.data, run.log.rejectsPath), (row) => badRows.add(rowPlace(row)));
   const cache = { folder: experiment.data.cache, onWarning };
   const { onProgress, verifyData, threads } = options;
   const reading = { policy, cache, onWarning, onProgress, verifyData, threads, signal };

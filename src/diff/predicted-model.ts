@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Fingerprint } from '../data/readers/fingerprint.js';
 import type { Paths, Split } from '../data/options.js';
-import { noting, rejectPolicy } from '../data/rows/rejects.js';
+import { observing, rejectPolicy, rowPlace } from '../data/rows/rejects.js';
 import { withKeys } from '../data/rows/row-format.js';
 import type { Access } from '../data/sources/source.js';
 import { createEngine, type EngineOptions } from '../engines/engines.js';
@@ -65,7 +65,7 @@ export async function predictModel(
   const program = compileTrained(trained, await createEngine(engineOptions), onWarning);
   try {
     const badRows = new Set<string>();
-    const policy = noting(rejectPolicy(experiment.data), badRows);
+    const policy = observing(rejectPolicy(experiment.data), (row) => badRows.add(rowPlace(row)));
     const reading = {
       policy,
       cache: { folder: experiment.data.cache, onWarning },

@@ -4,7 +4,7 @@ import { join, relative } from 'node:path';
 import type { BlockColumn } from '../../chunks/row-block.js';
 import { ENTRY } from '../cache/entry.js';
 import type { EncodedBatch } from '../rows/row-collector.js';
-import type { BadRow, RejectPolicy } from '../rows/rejects.js';
+import { observing, type BadRow, type RejectPolicy } from '../rows/rejects.js';
 import { countLeftOut, type LeftOut } from '../rows/row-rule.js';
 import type { Sampler } from '../rows/sampling.js';
 import { writeShards, type ShardDetails, type ShardWriter } from '../shards/writer.js';
@@ -39,14 +39,8 @@ export async function writeCacheFolder<Content>(
 ): Promise<void> {
   await writeShards(path, columns, async (writer) => {
     const rejects: BadRow[] = [];
-    const recording: RejectPolicy = {
-      count: 0,
-      reject(row) {
-        policy.reject(row);
-        // The data may be moved later.
-        rejects.push({ ...row, path: relative(source, row.path) });
-      },
-    };
+    // The data may be moved later.
+    const recording = observing(policy, (row) => rejects.push({ ...row, path: relative(source, row.path) }));
     const { read, leftOut, ...details } = await write(recording, writer);
     writer.addFile(REJECTS, rejects.map((row) => `${JSON.stringify(row)}\n`).join(''));
     writer.addFile(ENTRY, entry(read));

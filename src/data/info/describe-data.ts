@@ -2,7 +2,7 @@ import { problemLine, quoted, type Problem } from '../../core/errors.js';
 import type { EncodedField } from '../../features/feature.js';
 import type { Fitted } from '../../features/feature-types.js';
 import { SPLITS, type DataOptions, type Split } from '../options.js';
-import type { BadRow, RejectPolicy } from '../rows/rejects.js';
+import { observing, type BadRow, type RejectPolicy } from '../rows/rejects.js';
 import type { EncodedBatch } from '../rows/row-collector.js';
 import { encodedFormat, type EncodedFormat, type RowFormat } from '../rows/row-format.js';
 import { countLeftOut } from '../rows/row-rule.js';
@@ -97,9 +97,9 @@ export interface DescribedRows {
 export async function describeSources(
   sources: OpenedData,
   format: RowFormat,
-  { policy, grow = (fitted) => fitted, see, ...access }: DescribeOptions,
+  { policy = ignoring, grow = (fitted) => fitted, see, ...access }: DescribeOptions,
 ): Promise<DescribedRows> {
-  const fitted = await sources.train.fit(format, { ...access, policy: countingPolicy(policy) });
+  const fitted = await sources.train.fit(format, { ...access, policy });
   const encoded = encodedFormat(format, grow(fitted));
   const columns = [...new Set(encoded.fields.flatMap((field) => field.columns))];
   const badRows: Problem[] = [];
@@ -108,7 +108,11 @@ export async function describeSources(
   for (const split of SPLITS) {
     const source = sources[split];
     if (source === undefined) continue;
-    const counting = countingPolicy(policy);
+    const rejects: BadRow[] = [];
+    let numRejects = 0;
+    const counting = observing(policy, (row) => {
+      if (++numRejects <= MAX_LISTED_ROWS) rejects.push(row);
+    });
     const own = new SplitCounts(encoded, columns);
     const leftOut = new Map<string, number>();
     for await (const rows of source.stream(encoded, columns, { ...access, policy: counting })) {
@@ -121,11 +125,11 @@ export async function describeSources(
     splits.push({
       split,
       rows: own.rows,
-      badRows: counting.count,
+      badRows: numRejects,
       leftOut: Object.fromEntries(leftOut),
       tasks: Object.fromEntries(tasks) as SplitDescription['tasks'],
     });
-    badRows.push(...counting.first.map(describeBadRow));
+    badRows.push(...rejects.map(describeBadRow));
   }
   const fields = encoded.fields.map((field) => describeField(field, counts, encoded));
   const warnings = [...badRows.map(problemLine), ...warnOneClass(splits, encoded), ...fields.flatMap(warnField)];
@@ -257,19 +261,5 @@ function warnField({ name, auc, drift, unknown, values }: FieldDescription): rea
   ];
 }
 
-/** Creates a policy that counts invalid rows, collects the first ones, and passes all to another policy. */
-function countingPolicy(policy: RejectPolicy | undefined): RejectPolicy & { readonly first: readonly BadRow[] } {
-  const first: BadRow[] = [];
-  let count = 0;
-  return {
-    first,
-    ...(policy?.reasons !== undefined && { reasons: policy.reasons }),
-    get count() {
-      return count;
-    },
-    reject(row) {
-      if (++count <= MAX_LISTED_ROWS) first.push(row);
-      policy?.reject(row);
-    },
-  };
-}
+/** Accepts all invalid rows. */
+const ignoring: RejectPolicy = { count: 0, reject: () => undefined };

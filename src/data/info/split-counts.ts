@@ -2,6 +2,7 @@ import { column, type Batch } from '../../core/batch.js';
 import { taskColumns, type Task } from '../../core/tasks.js';
 import { createCleaner } from '../../features/cells.js';
 import { takesLists } from '../../features/kinds/kinds.js';
+import { visitLabels } from '../batches/label-facts.js';
 import type { EncodedBatch } from '../rows/row-collector.js';
 import type { EncodedFormat } from '../rows/row-format.js';
 import { binOf, DistinctNumbers, Tally, VectorTally } from './tally.js';
@@ -49,7 +50,8 @@ export class FieldTallies {
 }
 
 /** Rows of a task, and the sum of their labels. */
-interface TaskCounts extends Pick<ReturnType<typeof taskColumns>, 'label' | 'mask'> {
+interface TaskCounts {
+  readonly task: Task;
   rows: number;
   sum: number;
 }
@@ -79,7 +81,7 @@ export class SplitCounts {
     this.vectors = new Map(
       fields.flatMap(({ name, vectorRule: rule }) => (rule ? [[name, new VectorTally(rule.length)] as const] : [])),
     );
-    this.tasks = new Map(spec.tasks.map((task) => [task.name, { ...taskColumns(task, spec.tasks), rows: 0, sum: 0 }]));
+    this.tasks = new Map(spec.tasks.map((task) => [task.name, { task, rows: 0, sum: 0 }]));
     this.#texts = fields
       .filter(({ columns: own, computed }) => own.length === 1 && computed === undefined)
       .map((field) => {
@@ -96,7 +98,9 @@ export class SplitCounts {
 
   add({ batch, kept, skipped }: EncodedBatch): void {
     this.rows += batch.rows;
-    for (const counts of this.tasks.values()) countTask(batch, counts);
+    const tasks = [...this.tasks.values()].map(({ task }) => task);
+    for (const counts of this.tasks.values())
+      counts.rows += visitLabels(batch, counts.task, tasks, (label) => (counts.sum += label));
     const isSkipped = new Set(skipped.map((before, i) => before + i));
     for (const { name, index, isNull } of this.#texts) {
       const numNull = kept[index]!.filter((text, i) => isNull(text) && !isSkipped.has(i)).length;
@@ -105,15 +109,5 @@ export class SplitCounts {
     for (const [name, vectors] of this.vectors) vectors.add(column(batch.vectors!, name), batch.rows);
     for (const [name, numbers] of this.numbers) numbers.add(column(batch.numbers, name), batch.rows);
     this.#tallies.add(batch);
-  }
-}
-
-function countTask({ rows, labels }: Batch, counts: TaskCounts): void {
-  const values = column(labels, counts.label);
-  const mask = counts.mask === undefined ? undefined : column(labels, counts.mask);
-  for (let r = 0; r < rows; r++) {
-    if (mask !== undefined && mask[r] !== 1) continue;
-    counts.rows++;
-    counts.sum += values[r]!;
   }
 }

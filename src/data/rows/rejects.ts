@@ -63,7 +63,7 @@ export function skipBadRows(path: string | undefined, maxRejects: number): Rejec
     },
     reasons,
     reject(row) {
-      const place = `${row.path}:${row.line}`;
+      const place = rowPlace(row);
       // A file is read once per epoch.
       if (seen.has(place)) return;
       seen.add(place);
@@ -79,17 +79,23 @@ export function skipBadRows(path: string | undefined, maxRejects: number): Rejec
   };
 }
 
-/** Adds the locations of skipped rows to a set. */
-export function noting(policy: RejectPolicy, places: Set<string>): RejectPolicy {
+/** Returns a policy that also passes the rows that it skips to a function. */
+export function observing(policy: RejectPolicy, see: (row: BadRow) => void): RejectPolicy {
   return {
     get count() {
       return policy.count;
     },
+    ...(policy.reasons !== undefined && { reasons: policy.reasons }),
     reject(row) {
       policy.reject(row);
-      places.add(`${row.path}:${row.line}`);
+      see(row);
     },
   };
+}
+
+/** Returns the location of an invalid row, for messages. */
+export function rowPlace({ path, line }: Pick<BadRow, 'path' | 'line'>): string {
+  return `${path}:${line}`;
 }
 
 /** Formats the reasons of skipped rows, the most frequent first; empty if no row was skipped. */
