@@ -1,4 +1,4 @@
-import type { Chunk } from '../../chunks/chunk.js';
+import type { Chunk, Place } from '../../chunks/chunk.js';
 import type { Column } from '../../chunks/column.js';
 import { PLAIN_CSV } from '../dialect.js';
 import type { FileColumns, PlainLines } from './cell-file.js';
@@ -6,7 +6,7 @@ import { cellText, cellTexts } from './cell-text.js';
 import { returnCutRows, takeCutRows, type CutRows } from './cut-rows.js';
 import { numberTextOf } from './decimal-comma.js';
 import { textChunk } from './text-chunk.js';
-import { placesInLines } from './text-place.js';
+import { placeAfterLines } from './text-place.js';
 
 const LF = 10;
 const CR = 13;
@@ -35,12 +35,10 @@ export function createLineCutter(file: FileColumns): CutLines {
     if (rows !== last) columns = cutColumns(rows, file);
     last = rows;
     try {
-      for (const { isCut, begin, end } of cutPlain(rows, plain)) {
-        const lines = plain.bytes.subarray(begin, end);
-        const place = plain.place?.after(plain.bytes.subarray(plain.begin, begin));
-        const chunk = isCut ? chunkOf(rows, columns, delimiter) : lineChunk(lines, file, delimiter);
-        yield { ...chunk, placeAfter: place && placesInLines(place, lines, chunk) };
-      }
+      for (const range of cutPlain(rows, plain))
+        yield range.isCut
+          ? rowsChunk(rows, columns, plain, range, delimiter)
+          : lineChunk(file, plain, range, delimiter);
     } finally {
       returnCutRows(rows);
     }
@@ -77,19 +75,36 @@ function* cutPlain(rows: CutRows, { bytes, begin, end }: PlainLines): Generator<
   }
 }
 
-function chunkOf(rows: CutRows, columns: ReadonlyMap<string, Column>, delimiter: string): Chunk {
+function rowsChunk(
+  rows: CutRows,
+  columns: ReadonlyMap<string, Column>,
+  plain: PlainLines,
+  range: LineRange,
+  delimiter: string,
+): Chunk {
+  const { count, lines, numLines } = rows;
   return {
-    rows: rows.count,
-    lines: rows.lines,
-    numLines: rows.numLines,
+    rows: count,
+    lines,
+    numLines,
     columns,
     cellsOf: (row) => cellTexts(rows.line(row), delimiter),
+    placeAfter: (end) => placeIn(plain, range, end === count ? undefined : end && lines[end - 1]! + 1),
   };
 }
 
-function lineChunk(line: Buffer, file: FileColumns, delimiter: string): Chunk {
+function lineChunk(file: FileColumns, plain: PlainLines, range: LineRange, delimiter: string): Chunk {
+  const line = plain.bytes.subarray(range.begin, range.end);
   const cells = cellTexts(line.subarray(0, line.at(-2) === CR ? -2 : -1), delimiter);
-  return textChunk(file, { rows: [cells], lines: [0], numLines: 1 });
+  const placeAfter = (end?: number): Place => placeIn(plain, range, end);
+  return textChunk(file, { rows: [cells], lines: [0], numLines: 1, placeAfter });
+}
+
+/** Returns the place after some of the lines in a range; default: after all. */
+function placeIn({ place, bytes, begin }: PlainLines, range: LineRange, numLines?: number): Place {
+  if (place === undefined) throw new Error('the place of the lines is not known');
+  const first = place.after(bytes.subarray(begin, range.begin));
+  return placeAfterLines(first, bytes.subarray(range.begin, range.end), numLines);
 }
 
 function cutColumns(rows: CutRows, { dialect, indices }: FileColumns): ReadonlyMap<string, Column> {

@@ -5,7 +5,7 @@ import { CARRY_ROOM, joined, type ByteChunks } from './byte-chunks.js';
 import type { ByteSource } from './byte-source.js';
 import { MAX_ROW_BYTES, type CellFile, type Piece } from './cell-file.js';
 import { addNames, BadJson, JsonScanner } from './json-scanner.js';
-import { beginOfRead, placedChunks, placesInLines, type TextPlace } from './text-place.js';
+import { beginOfRead, placedChunks, placeAfterLines, type TextPlace } from './text-place.js';
 import { readable, readFailure } from './unreadable.js';
 
 const LF = 10;
@@ -198,6 +198,7 @@ function* scanLines(bytes: Buffer, start: TextPlace, scanner: JsonScanner, names
     const columns = new Map(names.columns.map((name, c) => [name, scanner.column(c)]));
     const { rows } = scanner;
     const own = bytes.subarray(first, begin);
+    const begun = place;
     yield {
       rows,
       lines,
@@ -205,7 +206,7 @@ function* scanLines(bytes: Buffer, start: TextPlace, scanner: JsonScanner, names
       invalid,
       columns,
       cellsOf: (row) => names.header.map((name) => columns.get(name)?.text(row) ?? ''),
-      placeAfter: placesInLines(place, own, { rows, lines }),
+      placeAfter: (count) => placeAfterLines(begun, own, count === rows ? undefined : count && lines[count - 1]! + 1),
     };
     place = place.after(own);
   }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Chunk, Place } from '../../chunks/chunk.js';
+import type { Place } from '../../chunks/chunk.js';
 import type { ByteChunk, ByteChunks } from './byte-chunks.js';
 import { changedBefore, type Position } from './cursor.js';
 
@@ -45,21 +45,14 @@ export class TextPlace implements Place {
 }
 
 /**
- * Returns the `placeAfter` of a chunk whose rows are one line each.
- * @param place place of the first of the bytes, which are the lines of the chunk
+ * Returns the place after some lines, which end in line feeds.
+ * @param place place of the first of the bytes
+ * @param numLines default: all lines
  */
-export function placesInLines(
-  place: TextPlace,
-  bytes: Buffer,
-  { rows, lines }: Pick<Chunk, 'rows' | 'lines'>,
-): (rows: number) => Place {
-  return (count) => {
-    if (count === rows) return place.after(bytes);
-    let end = 0;
-    const numLines = count === 0 ? 0 : (lines?.[count - 1] ?? count - 1) + 1;
-    for (let line = 0; line < numLines; line++) end = bytes.indexOf(LF, end) + 1;
-    return place.after(bytes.subarray(0, end));
-  };
+export function placeAfterLines(place: TextPlace, bytes: Buffer, numLines = Infinity): TextPlace {
+  let end = numLines === Infinity ? bytes.length : 0;
+  for (let line = 0; line < numLines && end < bytes.length; line++) end = bytes.indexOf(LF, end) + 1;
+  return place.after(bytes.subarray(0, end));
 }
 
 /** Returns the offset at which a text must be read, so that the position can be checked. */
