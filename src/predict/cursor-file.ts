@@ -17,7 +17,7 @@ export interface CursorFile {
  * Opens the file of a cursor; without it, the cursor is at the first row.
  * @throws UserError (data) if it is not a cursor; (usage) for a stream, which cannot be read from a position
  */
-export async function openCursorFile(path: string, source: Source): Promise<CursorFile> {
+export async function openCursorFile(path: string, source: Pick<Source, 'files'>): Promise<CursorFile> {
   const stream = source.files.find(isStream);
   if (stream !== undefined)
     throw userError('usage', {

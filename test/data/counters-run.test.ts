@@ -77,10 +77,10 @@ const metric = (metrics: TrainResult['metrics'], split: string, name: string): n
   Number((metrics[split]!['ctr'] as unknown as Readonly<Record<string, number>>)[name]);
 
 /** Predicts a file; returns the predictions in order. */
-async function predictFile(name: string, content: string): Promise<number[]> {
+async function predictFile(name: string, content: string, options: { cursor?: string } = {}): Promise<number[]> {
   writeFileSync(join(folder, name), content);
   const out = join(folder, `${name}.out.csv`);
-  await predict({ path: trained.run, data: join(folder, name), out, keep: [], prefix: '', ...quiet });
+  await predict({ path: trained.run, data: join(folder, name), out, keep: [], prefix: '', ...quiet, ...options });
   return readFileSync(out, 'utf8').trimEnd().split('\n').slice(1).map(Number);
 }
 
@@ -121,5 +121,8 @@ describe('a run with counters', () => {
     const blind = await predictFile('unlabeled.csv', ['time,item', ...unlabeled, ''].join('\n'));
     expect(blind.slice(0, 7)).toEqual(predictions.slice(0, 7));
     expect(blind).not.toEqual(predictions);
+    await expect(predictFile('new.csv', `${HEADER}\n`, { cursor: join(folder, 'cursor.json') })).rejects.toThrow(
+      '--cursor: does not apply to a model with data.counters, which count all rows; remove --cursor',
+    );
   });
 });

@@ -1,5 +1,5 @@
 /** @module-tag long */
-import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { parquetWriteBuffer } from 'hyparquet-writer';
@@ -14,6 +14,7 @@ import { parseCursor, ReadCursor } from '../../src/data/readers/cursor.js';
 import { openJsonLines } from '../../src/data/readers/json-lines.js';
 import { openRows } from '../../src/data/readers/open-rows.js';
 import { encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
+import { writeShards } from '../../src/data/shards/writer.js';
 import { openSource } from '../../src/data/sources/open-source.js';
 import { featureTypes } from '../../src/features/feature-types.js';
 import { withColumns } from '../support/read-rows.js';
@@ -274,5 +275,34 @@ describe('encoded rows from a cursor', () => {
     writeFileSync(join(folder, 'a.csv'), 'id\n5\n');
     expect(await read()).toEqual([5, 30, 4]);
     expect(await read()).toEqual([]);
+  });
+
+  it('are those after the batches of shards that were taken', async () => {
+    const folder = join(scratchFolder(), 'shards');
+    const write = (ids: Uint32Array): Promise<unknown> =>
+      writeShards(folder, [{ name: 'id', kind: 'id' }], async (writer) => {
+        const none = { numbers: new Map(), bags: new Map(), labels: new Map(), vectors: new Map() };
+        await writer.add({ ...none, rows: ids.length, ids: new Map([['id', ids]]) });
+        return { sizes: new Map([['id', 1000]]) };
+      });
+    const ids = Uint32Array.from({ length: 10_000 }, (_, i) => i % 1000);
+    await write(ids);
+    const found: number[] = [];
+    let cursor = new ReadCursor();
+    const readBatch = async (): Promise<void> => {
+      const source = await openSource(folder, ['id']);
+      for await (const { batch } of source.stream(format, ['id'], { policy: refuseBadRows, cursor })) {
+        found.push(...batch.ids.get('id')!.subarray(0, batch.rows));
+        return;
+      }
+    };
+    for (let part = 0; part < 4; part++) {
+      await readBatch();
+      cursor = stored(cursor);
+    }
+    expect(found).toEqual([...ids]);
+    rmSync(folder, { recursive: true });
+    await write(ids.subarray(1));
+    await expect(readBatch()).rejects.toThrow(/shards: changed after it was read: its manifest has other shards/);
   });
 });

@@ -8,6 +8,7 @@ import { parquetReadObjects } from 'hyparquet';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { evaluate } from '../../src/evaluate.js';
 import { predict, type PredictOptions } from '../../src/predict.js';
+import { openCursorFile } from '../../src/predict/cursor-file.js';
 import { reportOf } from '../support/measured.js';
 import { scratchFolder } from '../support/scratch.js';
 import { smallWorld, trainSmall } from '../support/small-run.js';
@@ -146,6 +147,9 @@ describe('mtl predict', () => {
     writeFileSync(data, lines.slice(0, 50).join(''));
     await expect(predictInto(join(folder, 'out.csv'), { data, cursor })).rejects.toThrow(
       /in\.csv:302: changed after it was read: it ends at byte \d+, before byte \d+; restore the file/,
+    );
+    await expect(openCursorFile(cursor, { files: ['-'] })).rejects.toThrow(
+      '--cursor: does not apply to -, which is a stream; save the rows to a file, or remove --cursor',
     );
     writeFileSync(cursor, '7');
     await expect(predictInto(join(folder, 'out.csv'), { data, cursor })).rejects.toThrow(

@@ -137,6 +137,7 @@ class CellSource implements Source {
 
   async *stream(format: EncodedFormat, kept: readonly string[], reading: StreamReading): AsyncGenerator<EncodedBatch> {
     if (reading.isOnlyRead !== true) this.#prepare(reading);
+    if (this.#counters !== undefined && reading.cursor !== undefined) throw new Error('counters have no cursor');
     await this.#counters?.prepare(reading);
     const total = this.#parts.all.reduce((sum, { bytes }) => sum + bytes, 0);
     let before = 0;
