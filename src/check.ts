@@ -130,7 +130,7 @@ async function checkFiles(sections: Partial<Experiment>, sampler: RowSampler, fi
   const { data, features, tasks } = sections;
   if (data === undefined) return;
   const rows = planRows(sections);
-  const sources = await findings.of(() => openData(data, rows.format, sampler.open));
+  const sources = await findings.of(() => openData(data, rows.format, { open: sampler.open }));
   if (sources !== undefined && features !== undefined && tasks !== undefined)
     await checkRows(data, { ...rows, sources }, sampler, findings);
 }

@@ -6,7 +6,7 @@ import { dialectOf, type DialectOptions } from './data/dialect.js';
 import type { DataOptions, Paths } from './data/options.js';
 import { refuseBadRows, skipBadRows, type RejectPolicy } from './data/rows/rejects.js';
 import { columnsOf, encodedFormat, rowFormatOf } from './data/rows/row-format.js';
-import { StreamCounters } from './data/sources/file-counters.js';
+import { StreamCounters } from './data/sources/stream-counters.js';
 import { absolute, namesOf } from './data/sources/find-files.js';
 import { openSource } from './data/sources/open-source.js';
 import type { ReadProgress } from './data/sources/source.js';

@@ -178,6 +178,7 @@ const DATA_MODULES = [
   'batches',
   'encoding',
   'pipeline',
+  'computed',
   'counters',
   'sources',
   'info',

@@ -57,7 +57,10 @@ export async function openInputs(
   const { peers = SINGLE_PROCESS } = options;
   if (peers.size > 1) checkSharedData(experiment.data);
   const counters = CounterPass.of(experiment.data);
-  const sources = await openData(experiment.data, rows.format, options.open, counters);
+  const sources = await openData(experiment.data, rows.format, {
+    open: options.open,
+    compute: counters?.compute,
+  });
   return { ...rows, sources, counters, start: createStart(experiment, rows.format.fields, peers) };
 }
 
