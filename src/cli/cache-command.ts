@@ -118,6 +118,7 @@ function formatEntry({ bytes: size, entry, state, isUsed, lastUsedMs }: CachedFo
     rows: 'encoded rows of',
     local: 'partly encoded rows of',
     counters: 'counters of',
+    scores: 'predictions of a teacher for',
     stream: 'bytes of a',
   };
   const description = entry === undefined ? 'incomplete' : `${kinds[entry.kind]} ${shownPath(entry.source)}`;

@@ -21,10 +21,10 @@ const entrySchema = z.object({
   format: z.literal('mtl cache'),
   version: z.number(),
   /**
-   * Vocabularies and scales, encoded rows, raw rows before anything is fitted, counters of rows, or the bytes of a
-   * stream.
+   * Vocabularies and scales, encoded rows, raw rows before anything is fitted, counters of rows, predictions of a
+   * teacher, or the bytes of a stream.
    */
-  kind: z.enum(['fitted', 'rows', 'local', 'counters', 'stream']),
+  kind: z.enum(['fitted', 'rows', 'local', 'counters', 'scores', 'stream']),
   /** The file that was read. */
   source: z.string(),
   /** Content of the source; entries of the first versions have none and match nothing. */

@@ -1,6 +1,6 @@
-import { userError } from '../../core/errors.js';
-import type { Column } from '../../chunks/column.js';
 import type { Chunk } from '../../chunks/chunk.js';
+import type { Column } from '../../chunks/column.js';
+import { userError } from '../../core/errors.js';
 import { withColumns, type ColumnNames } from '../computed/chunk-columns.js';
 import { StoredValues } from '../computed/stored-values.js';
 import type { Paths } from '../options.js';
@@ -19,40 +19,31 @@ export interface StoredPart {
   folder: string;
 }
 
-/** A row of a file, for errors. */
-export interface RowPlaces {
-  readonly path: string;
-  /** Directory with the values of the file. */
-  readonly folder: string;
-}
+/**
+ * Creates a column from the values of a chunk.
+ * @param line number of the first line of the chunk
+ */
+export type CreateColumn = (values: Float32Array, chunk: Chunk, line: number) => Column;
 
-/** How stored values are used. */
+/** How stored values are computed and used. */
 export interface StoredOptions {
   /** Computes the values of all parts. */
   prepare(reading: Reading): Promise<void>;
-  /** Returns a function that creates a column from the values of a chunk, whose first line has this number. */
-  columnsOf(places: RowPlaces): Promise<(values: Float32Array, chunk: Chunk, line: number) => Column>;
+  /** Returns a function that creates a column from the values of a chunk of a file. */
+  columnsOf(path: string, stored: StoredPart): Promise<CreateColumn>;
 }
 
 /** Columns of the files of one split, whose values are stored part by part. */
 export class StoredColumns implements ComputedColumns {
   readonly names: readonly string[];
   readonly #columns: ColumnNames;
-  /** Names of the stored values, in the order of the columns. */
-  readonly #stored: readonly string[];
   readonly #parts: readonly StoredPart[];
   readonly #options: StoredOptions;
   readonly #shards = new Map<StoredPart, Promise<Shards | undefined>>();
 
-  constructor(
-    columns: ColumnNames,
-    parts: readonly StoredPart[],
-    options: StoredOptions,
-    stored: readonly string[] = columns.names,
-  ) {
+  constructor(columns: ColumnNames, parts: readonly StoredPart[], options: StoredOptions) {
     this.names = columns.names;
     this.#columns = columns;
-    this.#stored = stored;
     this.#parts = parts;
     this.#options = options;
   }
@@ -76,8 +67,8 @@ export class StoredColumns implements ComputedColumns {
       const opened = this.#shards.get(stored) ?? openShards(stored.folder);
       this.#shards.set(stored, opened);
       // It existed when the values were computed.
-      const values = new StoredValues(path, (await opened)!, this.#stored, file);
-      const columnOf = await this.#options.columnsOf({ path, folder: stored.folder });
+      const values = new StoredValues(path, (await opened)!, this.names, file);
+      const columnOf = await this.#options.columnsOf(path, stored);
       return {
         next: async (chunk, line) => (await values.next(chunk)).map((own) => columnOf(own, chunk, line)),
         end: () => values.end(),
