@@ -24,13 +24,16 @@ const recordSchema = z.strictObject({
 /** The teacher of a task. */
 export type TeacherRecord = z.output<typeof recordSchema>;
 
+/** Content of the file. */
+export const teachersSchema = z.array(recordSchema);
+
 /**
  * Reads the teachers of a run; empty if it has none.
  * @throws UserError (checkpoint) for an invalid file
  */
 export function readTeachers(run: string): readonly TeacherRecord[] {
   const path = join(run, TEACHERS);
-  return existsSync(path) ? parseJson(path, readFileSync(path, 'utf8'), z.array(recordSchema)) : [];
+  return existsSync(path) ? parseJson(path, readFileSync(path, 'utf8'), teachersSchema) : [];
 }
 
 /**
