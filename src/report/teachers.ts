@@ -9,7 +9,7 @@ export const teachers: Section = {
     const rows = runs.flatMap(({ name, teachers: own }) => own.map((teacher) => ({ name, ...teacher })));
     if (rows.length === 0) return undefined;
     return renderTable(
-      [...(runs.length > 1 ? ['run'] : []), 'task', 'teacher', 'output', 'step', 'SHA-256'],
+      [...(runs.length > 1 ? ['run'] : []), 'task', 'teacher', 'output', 'steps', 'SHA-256'],
       rows.map(({ name, task, checkpoint, output, step, sha256 }) => [
         ...(runs.length > 1 ? [name] : []),
         task,

@@ -5,6 +5,7 @@ import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { check } from '../../src/check.js';
 import { randomStream } from '../../src/core/random.js';
 import { predict } from '../../src/predict.js';
+import { report } from '../../src/report.js';
 import { scratchFolder } from '../support/scratch.js';
 import { abortAtStep, trainSmall, type SmallRun } from '../support/small-run.js';
 
@@ -250,8 +251,11 @@ describe('distillation from a run', () => {
     const { run } = await trainSmall(config, {});
     const records = JSON.parse(readFileSync(join(run, 'teachers.json'), 'utf8')) as { output: string; step: number }[];
     expect(records.map(({ output }) => output)).toEqual(['ctcvr', 'ctr']);
+    const [out, name] = [at('report.html'), `step-${String(records[0]!.step).padStart(8, '0')}`];
+    await report({ runs: [run], out });
+    expect(readFileSync(out, 'utf8')).toMatch(new RegExp(`<h2>Teachers.*teacher/001/checkpoints/${name}`, 's'));
     const steps = readdirSync(join(teacher, 'checkpoints'));
-    expect(steps).toContain(`step-${String(records[0]!.step).padStart(8, '0')}`);
+    expect(steps).toContain(name);
   });
 
   it('reports a run that is not there, an output that it lacks, and a column that it reads', async () => {
