@@ -4,7 +4,7 @@ import { gzipSync } from 'node:zlib';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { check } from '../../src/check.js';
 import { randomStream } from '../../src/core/random.js';
-import { predict } from '../../src/predict.js';
+import { predict, type PredictOptions } from '../../src/predict.js';
 import { report } from '../../src/report.js';
 import { scratchFolder } from '../support/scratch.js';
 import { abortAtStep, trainSmall, type SmallRun } from '../support/small-run.js';
@@ -77,21 +77,19 @@ async function trainTeacher(options: SmallRun = {}, more = ''): Promise<string> 
   return (await trainSmall(writeTeacher(more), options)).run;
 }
 
+/** Predicts a file, with empty predictions for invalid rows. */
+async function predictFile(
+  run: string,
+  options: Pick<PredictOptions, 'data' | 'out' | 'keep' | 'prefix'>,
+): Promise<void> {
+  const others = { device: 'cpu', threads: 1, onBadRow: 'skip', onWarning: () => undefined } as const;
+  await predict({ ...options, ...others, path: run, signal: new AbortController().signal });
+}
+
 /** Returns the lines of a CSV with the predictions of a run. */
 async function pastePredictions(run: string, lines: readonly string[]): Promise<readonly string[]> {
   writeFileSync(at('unscored.csv'), csv(lines));
-  await predict({
-    path: run,
-    data: at('unscored.csv'),
-    out: at('scored.csv'),
-    keep: [],
-    prefix: '',
-    device: 'cpu',
-    threads: 1,
-    onBadRow: 'skip',
-    onWarning: () => undefined,
-    signal: new AbortController().signal,
-  });
+  await predictFile(run, { data: at('unscored.csv'), out: at('scored.csv'), keep: [], prefix: '' });
   const [header, ...scores] = readFileSync(at('scored.csv'), 'utf8').trimEnd().split('\n');
   expect(header).toBe('ctr,cvr,ctcvr');
   return scores.map((score, i) => `${lines[i]!},${score.split(',').slice(0, 2).join(',')}`);
@@ -242,6 +240,44 @@ describe('distillation from a run', () => {
     rmSync(join(early, 'checkpoints'), { recursive: true });
     await trainSmall(config, { name: 'early', resume: 'auto' });
     expect(readFileSync(join(early, 'teachers.json'), 'utf8')).toBe(teachers);
+  });
+
+  it('trains the weights of the predicted columns of a Parquet file, bit by bit', async () => {
+    const teacher = await trainTeacher();
+    writeFileSync(at('plain.csv'), csv(logLines(300, 10)));
+    const columns = { keep: ['all'], prefix: 't_', data: at('plain.csv'), out: at('log.parquet') };
+    await predictFile(teacher, columns);
+    await predictFile(teacher, { ...columns, data: at('valid.csv'), out: at('valid.parquet') });
+    const train = async (distill: (task: string) => string, valid: string): Promise<string> =>
+      weightsOf((await trainSmall(writeStudent(`{ train: log.parquet, valid: ${valid} }`, distill), {})).run);
+    const taught = await train(() => 'from: teacher', 'valid.csv');
+    expect(taught).toBe(await train((task) => `column: t_${task}`, 'valid.parquet'));
+  });
+
+  it('refuses shards, and a teacher with counters', async () => {
+    await trainTeacher();
+    const rows = readdirSync(at('.mtl')).find((name) => name.startsWith('train.csv.rows-'))!;
+    const config = writeStudent(`{ train: .mtl/${rows}, valid: valid.csv }`, () => 'from: teacher');
+    await expect(trainSmall(config, {})).rejects.toThrow(
+      /tasks\.ctr\.distill\.from: does not apply to a directory of shards.*; use the files that the shards were made from/,
+    );
+    writeFileSync(
+      at('counting.yaml'),
+      `data:
+  train: train.csv
+  counters: { time: second, format: seconds, count: { views: { by: item, within: 1d } } }
+features: { views: { type: numeric, fields: [views] } }
+tasks: { ctr: { label: click }, cvr: { label: buy, given: click } }
+model: { name: shared-bottom, tower: { hidden: [] } }
+`,
+    );
+    const timed = logLines(100, 11).map((line, i) => `${line},${1e9 + i}`);
+    writeFileSync(at('train.csv'), csv(timed, `${HEADER},second`));
+    await trainSmall(at('counting.yaml'), {});
+    const student = writeStudent(csvLog(logLines(100, 12)), () => 'from: counting');
+    await expect(trainSmall(student, {})).rejects.toThrow(
+      /tasks\.ctr\.distill\.from: uses data\.counters, .*; add its predictions as a column with mtl predict/,
+    );
   });
 
   it('accepts another output of a run by its name', async () => {
