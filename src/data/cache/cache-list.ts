@@ -143,7 +143,7 @@ async function lookAt(
       : isWritten(name, lastUsedMs)
         ? 'being written'
         : 'unfinished';
-  const hasRows = isThorough && entry !== undefined && ['rows', 'local', 'counters'].includes(entry.kind);
+  const hasRows = isThorough && entry !== undefined && ['rows', 'local', 'counters', 'scores'].includes(entry.kind);
   const rows = hasRows ? (await readManifest(path))?.rows : undefined;
   return { path, bytes, entry, rows, state, isUsed: used.has(name), lastUsedMs };
 }

@@ -16,7 +16,13 @@ import {
 export const VERSION = 5;
 /** File of an entry that describes it. */
 export const ENTRY = 'entry.json';
-const KINDS = ['fitted', 'rows', 'local', 'counters', 'stream'] as const;
+
+/**
+ * Kinds of entries: vocabularies and scales, encoded rows, raw rows before anything is fitted, counters of rows,
+ * predictions of a teacher, and the bytes of a stream.
+ */
+const KINDS = ['fitted', 'rows', 'local', 'counters', 'scores', 'stream'] as const;
+
 /** Name of an entry: name of its source, kind, key of its recipe and key of its content. */
 const NAME = `(.+)\\.(?:${KINDS.join('|')})-[0-9a-f]{12}-[0-9a-f]{8}`;
 const [FINAL_NAME, TEMPORARY_NAME] = [new RegExp(`^${NAME}$`), new RegExp(`^\\.${NAME}\\..*\\.tmp$`)];
@@ -32,10 +38,6 @@ export function sourceNameOf(name: string, isWritten = false): string | undefine
 const entrySchema = z.object({
   format: z.literal('mtl cache'),
   version: z.number(),
-  /**
-   * Vocabularies and scales, encoded rows, raw rows before anything is fitted, counters of rows, or the bytes of a
-   * stream.
-   */
   kind: z.enum(KINDS),
   /** The file that was read. */
   source: z.string(),
