@@ -360,6 +360,7 @@ function openTrainingCheckpointer(
         fitted: encoded.fitted,
         config,
         counters,
+        lookups: encoded.spec.lookups ?? new Map(),
       }),
     },
     warn,

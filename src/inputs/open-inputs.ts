@@ -1,4 +1,5 @@
 import { listTasks, type Experiment } from '../config/experiment.js';
+import { withLookups } from '../data/lookups.js';
 import { rowFormatOf, type RowFormat } from '../data/rows/row-format.js';
 import { checkSharedData } from '../data/sources/streams.js';
 import { CounterPass } from '../data/sources/counter-pass.js';
@@ -30,8 +31,16 @@ export interface RunInputs extends RowsPlan {
   readonly start: Start;
 }
 
-/** Returns the row format of a config; a missing section contributes no column. */
-export function planRows({ data, features = {}, tasks: taskOptions = {}, evaluation }: Partial<Experiment>): RowsPlan {
+/**
+ * Returns the row format of a config, and reads the side tables of its fields; a missing section contributes no column.
+ * @throws UserError (data) for a side table that cannot be read
+ */
+export async function planRows({
+  data,
+  features = {},
+  tasks: taskOptions = {},
+  evaluation,
+}: Partial<Experiment>): Promise<RowsPlan> {
   const tasks = listTasks({ tasks: taskOptions });
   const measured = measureOutputs(tasks, evaluation);
   const format = rowFormatOf({
@@ -40,7 +49,7 @@ export function planRows({ data, features = {}, tasks: taskOptions = {}, evaluat
     ...(data !== undefined && { cells: data, sampling: data.negativeSampling }),
     keys: measured.keys,
   });
-  return { tasks, measured, format };
+  return { tasks, measured, format: await withLookups(format, data?.lookups) };
 }
 
 /**
@@ -53,7 +62,7 @@ export async function openInputs(
   experiment: Experiment,
   options: { readonly peers?: ProcessGroup; readonly open?: OpenSource } = {},
 ): Promise<RunInputs> {
-  const rows = planRows(experiment);
+  const rows = await planRows(experiment);
   const { peers = SINGLE_PROCESS } = options;
   if (peers.size > 1) checkSharedData(experiment.data);
   const counters = CounterPass.of(experiment.data);

@@ -17,6 +17,7 @@ import { systemCode, UserError, userError } from '../core/errors.js';
 import { renameMetrics } from '../evaluation/metric-renames.js';
 import type { Fitted } from '../features/feature-types.js';
 import { loadedFitted, storedFitted } from '../features/fitted.js';
+import { loadedLookups, lookupTensors, type LookupTables } from '../features/lookups.js';
 import { SINGLE_PROCESS, type ProcessGroup } from '../core/process-group.js';
 import { readSafetensors, writeSafetensors, type StoredTensor } from '../io/safetensors.js';
 import { listParts, countElements, type HostTensor } from '../core/tensor.js';
@@ -35,6 +36,7 @@ import {
   readManifest,
   readText,
   type Digests,
+  type OptionalFile,
   type PartDigests,
 } from './manifest.js';
 import type { Sections } from './run-state.js';
@@ -49,6 +51,8 @@ export interface Checkpoint {
   readonly config: string;
   /** Counters of earlier events after each split; empty without any. */
   readonly counters: ReadonlyMap<string, StoredTensor>;
+  /** Side tables that the fields read. */
+  readonly lookups: LookupTables;
 }
 
 /** Links to checkpoints of a run. */
@@ -84,9 +88,9 @@ export async function listCheckpoints(run: string): Promise<readonly string[]> {
 }
 
 /** Estimates the size of a checkpoint on disk, in bytes. */
-export function checkpointBytes({ program, fitted, counters }: Checkpoint): number {
+export function checkpointBytes({ program, fitted, counters, lookups }: Checkpoint): number {
   const tensors = [...program.weights.values(), ...program.optimizer.values()];
-  const others = [...storedFitted(fitted).tensors.values(), ...counters.values()];
+  const others = [storedFitted(fitted).tensors, counters, lookupTensors(lookups)].flatMap((each) => [...each.values()]);
   const otherBytes = others.reduce((bytes, { data }) => bytes + data.byteLength, OTHER_BYTES);
   return tensors.reduce(
     (bytes, { shape }) => bytes + countElements(shape) * Float32Array.BYTES_PER_ELEMENT,
@@ -182,7 +186,7 @@ async function savePart({ program: { weights, optimizer, dealt } }: Checkpoint, 
 
 async function writeFiles(
   folder: string,
-  { program, sections, fitted, config, counters }: Checkpoint,
+  { program, sections, fitted, config, counters, lookups }: Checkpoint,
   links: readonly CheckpointLink[],
   peers: ProcessGroup,
 ): Promise<void> {
@@ -191,14 +195,24 @@ async function writeFiles(
   // Written concurrently, because each file waits for its own sync.
   const writeAny = (name: string, tensors: ReadonlyMap<string, StoredTensor>): Promise<FileDigest | undefined> =>
     tensors.size > 0 ? writeSafetensors(join(folder, name), tensors) : Promise.resolve(undefined);
-  const [weights, optimizer, json, vocabularies, counted, configFile, state] = await allSettledOrThrow<
-    [FileDigest, FileDigest, FileDigest, FileDigest | undefined, FileDigest | undefined, FileDigest, FileDigest]
+  const [weights, optimizer, json, vocabularies, counted, tables, configFile, state] = await allSettledOrThrow<
+    [
+      FileDigest,
+      FileDigest,
+      FileDigest,
+      FileDigest | undefined,
+      FileDigest | undefined,
+      FileDigest | undefined,
+      FileDigest,
+      FileDigest,
+    ]
   >([
     writeSafetensors(join(folder, FILES.weights), toStoredTensors(program.weights)),
     writeSafetensors(join(folder, FILES.optimizer), toStoredTensors(program.optimizer)),
     writeSynced(join(folder, FILES.features), JSON.stringify(features.json)),
     writeAny(FILES.vocabularies, features.tensors),
     writeAny(FILES.counters, counters),
+    writeAny(FILES.lookups, lookupTensors(lookups)),
     writeSynced(join(folder, FILES.config), config),
     writeSynced(join(folder, FILES.state), stateText({ step: program.step, links }, sections)),
   ]);
@@ -208,6 +222,7 @@ async function writeFiles(
     [FILES.features]: json,
     ...(vocabularies && { [FILES.vocabularies]: vocabularies }),
     ...(counted && { [FILES.counters]: counted }),
+    ...(tables && { [FILES.lookups]: tables }),
     [FILES.config]: configFile,
     [FILES.state]: state,
   };
@@ -275,16 +290,32 @@ export async function readCheckpoint(folder: string, withOptimizer: boolean): Pr
     sections,
     fitted,
     config,
-    counters: await readCounters(folder, digests),
+    counters: await readTensors(folder, FILES.counters, digests),
+    lookups: await readLookups(folder, digests),
   };
 }
 
-async function readCounters(folder: string, digests: Digests): Promise<Checkpoint['counters']> {
-  const digest = digests[FILES.counters];
+/** Reads a file of tensors that a checkpoint may lack. */
+async function readTensors(
+  folder: string,
+  name: OptionalFile,
+  digests: Digests,
+  isShared = false,
+): Promise<ReadonlyMap<string, StoredTensor>> {
+  const digest = digests[name];
   if (digest === undefined) return new Map();
-  const path = join(folder, FILES.counters);
+  const path = join(folder, name);
   await checkSize(path, digest.bytes);
-  return readSafetensors(path, digest);
+  return readSafetensors(path, digest, { isShared });
+}
+
+async function readLookups(folder: string, digests: Digests): Promise<LookupTables> {
+  const tensors = await readTensors(folder, FILES.lookups, digests, true);
+  try {
+    return loadedLookups(tensors);
+  } catch (error) {
+    throw damaged(join(folder, FILES.lookups), `invalid content (${String(error)})`, error);
+  }
 }
 
 async function readFitted(folder: string, digests: Digests): Promise<Fitted> {
@@ -293,15 +324,12 @@ async function readFitted(folder: string, digests: Digests): Promise<Fitted> {
     await readText(folder, FILES.features, digests),
     z.record(z.string(), z.unknown()),
   );
-  const digest = digests[FILES.vocabularies];
-  const path = join(folder, digest === undefined ? FILES.features : FILES.vocabularies);
-  if (digest !== undefined) await checkSize(path, digest.bytes);
-  const tensors =
-    digest === undefined ? new Map<string, StoredTensor>() : await readSafetensors(path, digest, { isShared: true });
+  const tensors = await readTensors(folder, FILES.vocabularies, digests, true);
   try {
     return loadedFitted({ json, tensors });
   } catch (error) {
-    throw damaged(path, `invalid content (${String(error)})`, error);
+    const file = tensors.size > 0 ? FILES.vocabularies : FILES.features;
+    throw damaged(join(folder, file), `invalid content (${String(error)})`, error);
   }
 }
 

@@ -49,7 +49,7 @@ export interface Subject {
 /** Loads a config whose cache is in a directory. */
 export async function openSubject(path: string, cache: string): Promise<Subject> {
   const { experiment } = await loadConfig(path);
-  const { tasks, format } = planRows(experiment);
+  const { tasks, format } = await planRows(experiment);
   const lossKeys = new Set(tasks.flatMap(({ lossKey }) => lossKey ?? []));
   const recording = (): { readonly policy: RejectPolicy; readonly rejects: Map<string, string | undefined> } => {
     const policy = rejectPolicy(experiment.data);
