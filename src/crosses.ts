@@ -5,7 +5,7 @@ import { searchCrosses, type FoundCross } from './crosses/search.js';
 import { column } from './core/batch.js';
 import { holdRows } from './data/batches/held-rows.js';
 import { rejectPolicy } from './data/rows/rejects.js';
-import { withLookups } from './data/lookups.js';
+import { withLookups } from './data/sources/lookups.js';
 import { blockColumns, encodedFormat, rowFormatOf } from './data/rows/row-format.js';
 import type { Access, ReadProgress, Reading } from './data/sources/source.js';
 import { openData } from './data/sources/splits.js';

@@ -169,6 +169,7 @@ const DATA_MODULES = [
   'dialect',
   'sampling-options',
   'counter-options',
+  'lookup-options',
   'options',
   'readers',
   'objects',

@@ -4,7 +4,7 @@ import { listTasks } from '../config/experiment.js';
 import { loadConfig } from '../config/load.js';
 import { keptIn, keptOf, removeCached, type CachedFolder } from '../data/cache/cache-list.js';
 import { describeData } from '../data/info/describe-data.js';
-import { withLookups } from '../data/lookups.js';
+import { withLookups } from '../data/sources/lookups.js';
 import { rowFormatOf } from '../data/rows/row-format.js';
 import { sourcesOf } from '../data/sources/find-files.js';
 import { SPLITS } from '../data/options.js';

@@ -1,5 +1,5 @@
 import { listTasks, type Experiment } from '../config/experiment.js';
-import { withLookups } from '../data/lookups.js';
+import { withLookups } from '../data/sources/lookups.js';
 import { rowFormatOf, type RowFormat } from '../data/rows/row-format.js';
 import { checkSharedData } from '../data/sources/streams.js';
 import { CounterPass } from '../data/sources/counter-pass.js';

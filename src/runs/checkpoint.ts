@@ -193,19 +193,11 @@ async function writeFiles(
   peers.allGatherStrings(folder);
   const features = storedFitted(fitted);
   // Written concurrently, because each file waits for its own sync.
-  const writeAny = (name: string, tensors: ReadonlyMap<string, StoredTensor>): Promise<FileDigest | undefined> =>
+  type MaybeDigest = FileDigest | undefined;
+  const writeAny = (name: string, tensors: ReadonlyMap<string, StoredTensor>): Promise<MaybeDigest> =>
     tensors.size > 0 ? writeSafetensors(join(folder, name), tensors) : Promise.resolve(undefined);
   const [weights, optimizer, json, vocabularies, counted, tables, configFile, state] = await allSettledOrThrow<
-    [
-      FileDigest,
-      FileDigest,
-      FileDigest,
-      FileDigest | undefined,
-      FileDigest | undefined,
-      FileDigest | undefined,
-      FileDigest,
-      FileDigest,
-    ]
+    [FileDigest, FileDigest, FileDigest, MaybeDigest, MaybeDigest, MaybeDigest, FileDigest, FileDigest]
   >([
     writeSafetensors(join(folder, FILES.weights), toStoredTensors(program.weights)),
     writeSafetensors(join(folder, FILES.optimizer), toStoredTensors(program.optimizer)),
@@ -220,9 +212,9 @@ async function writeFiles(
     [FILES.weights]: weights,
     [FILES.optimizer]: optimizer,
     [FILES.features]: json,
-    ...(vocabularies && { [FILES.vocabularies]: vocabularies }),
-    ...(counted && { [FILES.counters]: counted }),
-    ...(tables && { [FILES.lookups]: tables }),
+    [FILES.vocabularies]: vocabularies,
+    [FILES.counters]: counted,
+    [FILES.lookups]: tables,
     [FILES.config]: configFile,
     [FILES.state]: state,
   };
@@ -290,47 +282,42 @@ export async function readCheckpoint(folder: string, withOptimizer: boolean): Pr
     sections,
     fitted,
     config,
-    counters: await readTensors(folder, FILES.counters, digests),
-    lookups: await readLookups(folder, digests),
+    counters: await readTensors(folder, FILES.counters, digests, (tensors) => tensors, false),
+    lookups: await readTensors(folder, FILES.lookups, digests, loadedLookups),
   };
 }
 
-/** Reads a file of tensors that a checkpoint may lack. */
-async function readTensors(
+/**
+ * Reads tensors that a checkpoint may lack.
+ * @param load converts them; it throws an Error if they are invalid
+ */
+async function readTensors<Content>(
   folder: string,
   name: OptionalFile,
   digests: Digests,
-  isShared = false,
-): Promise<ReadonlyMap<string, StoredTensor>> {
+  load: (tensors: ReadonlyMap<string, StoredTensor>) => Content,
+  isShared = true,
+): Promise<Content> {
   const digest = digests[name];
-  if (digest === undefined) return new Map();
   const path = join(folder, name);
-  await checkSize(path, digest.bytes);
-  return readSafetensors(path, digest, { isShared });
-}
-
-async function readLookups(folder: string, digests: Digests): Promise<LookupTables> {
-  const tensors = await readTensors(folder, FILES.lookups, digests, true);
+  if (digest !== undefined) await checkSize(path, digest.bytes);
+  const tensors = digest && (await readSafetensors(path, digest, { isShared }));
   try {
-    return loadedLookups(tensors);
+    return load(tensors ?? new Map<string, StoredTensor>());
   } catch (error) {
-    throw damaged(join(folder, FILES.lookups), `invalid content (${String(error)})`, error);
+    // Without tensors, only the fitted parameters can be invalid.
+    throw damaged(
+      digest === undefined ? join(folder, FILES.features) : path,
+      `invalid content (${String(error)})`,
+      error,
+    );
   }
 }
 
 async function readFitted(folder: string, digests: Digests): Promise<Fitted> {
-  const json = parseJson(
-    join(folder, FILES.features),
-    await readText(folder, FILES.features, digests),
-    z.record(z.string(), z.unknown()),
-  );
-  const tensors = await readTensors(folder, FILES.vocabularies, digests, true);
-  try {
-    return loadedFitted({ json, tensors });
-  } catch (error) {
-    const file = tensors.size > 0 ? FILES.vocabularies : FILES.features;
-    throw damaged(join(folder, file), `invalid content (${String(error)})`, error);
-  }
+  const text = await readText(folder, FILES.features, digests);
+  const json = parseJson(join(folder, FILES.features), text, z.record(z.string(), z.unknown()));
+  return readTensors(folder, FILES.vocabularies, digests, (tensors) => loadedFitted({ json, tensors }));
 }
 
 /**

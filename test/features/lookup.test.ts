@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseConfig } from '../../src/config/load.js';
-import { withLookups } from '../../src/data/lookups.js';
+import { withLookups } from '../../src/data/sources/lookups.js';
 import type { LookupsOptions } from '../../src/data/lookup-options.js';
 import { rowsOfObjects, type Row } from '../../src/data/objects/given-rows.js';
 import { ObjectReader } from '../../src/data/objects/object-reader.js';

@@ -1,18 +1,18 @@
-import { ChunkRows } from '../chunks/chunk.js';
-import { UserError, type Problem } from '../core/errors.js';
-import type { CellOptions } from '../features/cells.js';
-import { readTexts } from '../features/computed.js';
-import { LookupTableBuilder, type LookupColumn, type LookupTable } from '../features/lookups.js';
-import { InvalidValueError } from '../text/invalid-value.js';
-import { dialectOf } from './dialect.js';
-import type { LookupsOptions } from './lookup-options.js';
-import { readChunks } from './pipeline.js';
-import type { RowSource } from './readers/cell-file.js';
-import { openRows } from './readers/open-rows.js';
-import { badRowError } from './rows/rejects.js';
-import { rowFormatOf, type RowFormat } from './rows/row-format.js';
-import { invalidRows } from './rows/row-reader.js';
-import { findFiles } from './sources/find-files.js';
+import { ChunkRows } from '../../chunks/chunk.js';
+import { UserError, type Problem } from '../../core/errors.js';
+import type { CellOptions } from '../../features/cells.js';
+import { readTexts } from '../../features/computed.js';
+import { LookupTableBuilder, type LookupColumn, type LookupTable } from '../../features/lookups.js';
+import { InvalidValueError } from '../../text/invalid-value.js';
+import { dialectOf } from '../dialect.js';
+import type { LookupsOptions } from '../lookup-options.js';
+import { readChunks } from '../pipeline.js';
+import type { RowSource } from '../readers/cell-file.js';
+import { openRows } from '../readers/open-rows.js';
+import { badRowError } from '../rows/rejects.js';
+import { rowFormatOf, type RowFormat } from '../rows/row-format.js';
+import { invalidRows } from '../rows/row-reader.js';
+import { findFiles } from './find-files.js';
 
 /** A column that a field reads, and how the field cleans it. */
 type Use = LookupColumn & { readonly cells: CellOptions };
