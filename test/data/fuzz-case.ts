@@ -154,7 +154,9 @@ export function createCase(seed: number): FuzzCase {
       ? { train: paths, ...(valid.length > 0 && { valid: `valid/${valid[0]!.name}` }) }
       : { source: paths, split };
   const hasGroups = chance(0.1);
-  if (hasGroups) tasks['ctr'] = { ...tasks['ctr'], loss: { name: 'pairwise', groupBy: 'user.id' } };
+  // Such a loss has no probability to distill.
+  if (hasGroups)
+    tasks['ctr'] = { ...tasks['ctr'], loss: { name: 'pairwise', groupBy: 'user.id' }, distill: undefined };
   const hasSampling =
     !hasGroups && chance(0.25) && Object.values(tasks).filter((task) => !('given' in task)).length === 1;
   const data = {
