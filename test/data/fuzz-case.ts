@@ -144,7 +144,7 @@ export function createCase(seed: number): FuzzCase {
       : layout === 'list'
         ? ['b', 'a']
         : ['part-10', 'part-2', 'part-3'].slice(0, 1 + chance.below(3));
-  const train = names.map((name, i) => fileOf(`train/${name}`.replace(/^train\/(?=.*)/, ''), i === 0));
+  const train = names.map((name, i) => fileOf(name, i === 0));
   const later = layout === 'file' || layout === 'list' ? undefined : fileOf(chance.pick(['part-1', 'part-4']));
   const split = chance(0.4) ? chooseSplit(chance) : undefined;
   const valid = split === undefined && chance(0.6) ? [fileOf('valid')] : [];
@@ -155,8 +155,7 @@ export function createCase(seed: number): FuzzCase {
       : { source: paths, split };
   const hasGroups = chance(0.1);
   // Such a loss has no probability to distill.
-  if (hasGroups)
-    tasks['ctr'] = { ...tasks['ctr'], loss: { name: 'pairwise', groupBy: 'user.id' }, distill: undefined };
+  if (hasGroups) tasks['ctr'] = { ...tasks['ctr'], loss: { name: 'pairwise', groupBy: 'user.id' }, distill: undefined };
   const hasSampling =
     !hasGroups && chance(0.25) && Object.values(tasks).filter((task) => !('given' in task)).length === 1;
   const data = {
@@ -492,67 +491,17 @@ function strictColumns(groups: readonly GroupOptions[]): ReadonlySet<string> {
 }
 
 /** All columns of a table. */
+// prettier-ignore
 const COLUMNS = [
-  'click',
-  'buy',
-  'pay',
-  'like',
-  'spend',
-  'play',
-  'w',
-  'user.id',
-  'city',
-  'brand',
-  'item',
-  'shop',
-  'price',
-  'age',
-  'seen',
-  'liked',
-  'look',
-  'at',
-  'ds',
-  'note',
-  'teach',
+  'click', 'buy', 'pay', 'like', 'spend', 'play', 'w', 'user.id', 'city', 'brand', 'item', 'shop', 'price', 'age',
+  'seen', 'liked', 'look', 'at', 'ds', 'note', 'teach',
 ];
 const NUMBERS = ['spend', 'play', 'w', 'price', 'age', 'click', 'teach'];
+// prettier-ignore
 const TEXTS = [
-  'a',
-  'b',
-  'Berlin',
-  'w 1',
-  'a,b',
-  'x;y',
-  '7',
-  '3',
-  '12',
-  '007',
-  '7.0',
-  '?',
-  'NA',
-  '-1',
-  ' lead',
-  'trail ',
-  '"q"',
-  "it's",
-  '#c',
-  'l1\nl2',
-  'l1\r\nl2',
-  'l1\rl2',
-  'null',
-  '[x',
-  'a|b',
-  'a:b',
-  '\t',
-  'K\u00f6ln',
-  '\u00ff',
-  '\u6771\u4eac',
-  '\u{1f600}',
-  '\ue000',
-  '\u2028',
-  'a"b',
-  '::',
-  '\u001f',
+  'a', 'b', 'Berlin', 'w 1', 'a,b', 'x;y', '7', '3', '12', '007', '7.0', '?', 'NA', '-1', ' lead', 'trail ', '"q"',
+  "it's", '#c', 'l1\nl2', 'l1\r\nl2', 'l1\rl2', 'null', '[x', 'a|b', 'a:b', '\t', 'K\u00f6ln', '\u00ff',
+  '\u6771\u4eac', '\u{1f600}', '\ue000', '\u2028', 'a"b', '::', '\u001f',
 ];
 
 interface CellContext {
@@ -695,25 +644,10 @@ function dirtOf(name: string, context: CellContext): Cell {
   if (name === 'ds' || name === 'user.id' || name === 'city')
     return chance.pick(['', 'x', textOf(chance, format, TEXTS.length)]);
   if (format.kind === 'jsonl' && chance(0.2)) return { json: '[1, 2]' };
+  // prettier-ignore
   return chance.pick([
-    'abc',
-    '',
-    '-5',
-    '1.5',
-    '1,5',
-    '99999999999',
-    '1e99',
-    '--1',
-    '0x10',
-    'NaN',
-    ' 5',
-    '-1 ',
-    ' -1',
-    '-1.0',
-    '0x7',
-    '1.500',
-    '2',
-    '70',
+    'abc', '', '-5', '1.5', '1,5', '99999999999', '1e99', '--1', '0x10', 'NaN', ' 5', '-1 ', ' -1', '-1.0', '0x7',
+    '1.500', '2', '70',
   ]);
 }
 
