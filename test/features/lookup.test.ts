@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseConfig } from '../../src/config/load.js';
+import { encodeRows } from '../../src/data/pipeline.js';
+import { openRows } from '../../src/data/readers/open-rows.js';
 import { withLookups } from '../../src/data/sources/lookups.js';
 import type { LookupsOptions } from '../../src/data/lookup-options.js';
 import { rowsOfObjects, type Row } from '../../src/data/objects/given-rows.js';
@@ -131,6 +133,22 @@ describe('lookup', () => {
     writeFileSync(join(folder, 'items', 'b.csv'), 'price,item_id\n3,8\n');
     const parts = { items: { file: join(folder, 'items'), key: 'item_id' } };
     expect(evaluate(await readFormat(sum, parts, { trim: true, nullValues: ['?'] }), rows)).toEqual([MISSING, 13]);
+  });
+
+  it('is encoded the same on several threads, which share the tables', async () => {
+    const lines = Array.from({ length: 50_000 }, (_, i) => `${['7', '07', 'x y', '8'][(i * 7) % 4]},${i}\n`);
+    const file = scratchFile('rows.csv', `k,n\n${lines.join('')}`);
+    const format = encodedFormat(await readFormat('lookup(items.price, k) * 4 + n', items()), {});
+    const read = async (threads: number): Promise<readonly number[]> => {
+      const numbers: number[] = [];
+      const rows = await openRows(file, ['k', 'n']);
+      for await (const { batch } of encodeRows(rows, format, { threads, isPatient: true }))
+        numbers.push(...batch.numbers.get('x')!.subarray(0, batch.rows));
+      return numbers;
+    };
+    const expected = lines.map((line, i) => ({ 7: 10 + i, '07': i - 4 })[line.split(',')[0]!] ?? MISSING);
+    expect(await read(1)).toEqual(expected);
+    expect(await read(3)).toEqual(expected);
   });
 
   it('changes the recipe of encoded rows if, and only if, a value changes that an expression reads', async () => {
