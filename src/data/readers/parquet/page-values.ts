@@ -44,46 +44,42 @@ export class IndexValues implements PageValues {
   end(): void {}
 }
 
-/** Values that are stored in a page, or a part of them at a time. */
+/** Values that are stored in a page. */
 export class StoredValues implements PageValues {
-  readonly #readFrom: (index: number) => Values;
-  readonly #isPart: boolean;
-  readonly #isPadded: boolean;
   /** Values from index `#base` on. */
   #values: Values;
+  readonly #readFrom: (index: number) => Values;
+  readonly #isPadded: boolean;
   #base = 0;
   /** Number of appended values. */
   #done = 0;
 
   /**
-   * @param readFrom returns values from an index on: at least as many as a stride has, or all others
-   * @param isPart whether it returns only a part of them
+   * @param values the first ones: at least as many as a stride has, or all
+   * @param readFrom returns such values from an index on
    * @param isPadded whether values may go on
    */
-  constructor(readFrom: (index: number) => Values, isPart: boolean, isPadded: boolean) {
+  constructor(values: Values, readFrom: (index: number) => Values, isPadded: boolean) {
+    this.#values = values;
     this.#readFrom = readFrom;
-    this.#isPart = isPart;
     this.#isPadded = isPadded;
-    this.#values = readFrom(0);
   }
 
   appendTo(buffer: ValueBuffer, count: number, places: Int32Array | undefined, present: number): void {
     const from = this.#done;
     this.#done += present;
-    if (this.#isPart && this.#done > this.#numKnown()) {
+    if (this.#done > this.#base + this.#values.count) {
       this.#values = this.#readFrom(from);
       this.#base = from;
     }
-    if (this.#done > this.#numKnown()) throw new Error(`its levels declare more than its ${this.#numKnown()} values`);
+    const numKnown = this.#base + this.#values.count;
+    if (this.#done > numKnown) throw new Error(`its levels declare more than its ${numKnown} values`);
     buffer.append(this.#values, from - this.#base, count, places, present);
   }
 
   end(): void {
-    if (!this.#isPadded && this.#done < this.#numKnown())
-      throw new Error(`it has ${this.#numKnown()} values, but its levels declare ${this.#done}`);
-  }
-
-  #numKnown(): number {
-    return this.#base + this.#values.count;
+    const numKnown = this.#base + this.#values.count;
+    if (!this.#isPadded && this.#done < numKnown)
+      throw new Error(`it has ${numKnown} values, but its levels declare ${this.#done}`);
   }
 }

@@ -49,13 +49,15 @@ export class PageReader {
   /** The dictionary page, and its values unless they exceed the memory of a column. */
   #dictionaryPage: { readonly header: PageHeader; read(): Buffer } | undefined;
   #dictionary: LeafDictionary | undefined;
-  /** Memory of a page, reused by the next one. */
+  /** Memory of a page, reused by the next one, and of its values. */
   #own = NO_BYTES;
+  readonly #copies: ValueStore;
 
   constructor(leaf: Leaf, memory: PageMemory) {
     this.#leaf = leaf;
     this.#memory = memory;
     this.#stored = storedType(leaf.element);
+    this.#copies = new ValueStore(this.#stored.width);
   }
 
   /**
@@ -147,44 +149,38 @@ export class PageReader {
     const isIndexed = encoding === 'PLAIN_DICTIONARY' || encoding === 'RLE_DICTIONARY';
     const parts = read();
     const size = Math.max(parts.values.length, isIndexed ? (this.#dictionaryPage?.header.size ?? 0) : 0);
-    const isPart = this.#stored.type !== 'BOOLEAN' && size > this.#memory.windowBytes;
-    const [values, repetitions, definitions] = this.#keep(
-      isPart ? NO_BYTES : parts.values,
-      parts.repetitions,
-      parts.definitions,
-    );
-    const readPart = (index: number): Values => this.#readPart(header, read().values, isIndexed, index);
+    // Values that are no indices are copied, as many as the memory of a column allows.
+    const isCopied = isIndexed ? size > this.#memory.windowBytes : this.#stored.type !== 'BOOLEAN';
+    const { values, repetitions, definitions } = this.#keep(isCopied ? { ...parts, values: NO_BYTES } : parts);
+    const copy = (from: PageParts, index: number): Values => this.#copy(header, from.values, isIndexed, index);
     return {
       entries,
       repetitions: isRepeated ? new HybridReader(repetitions, 1, 1) : undefined,
       definitions: definition > 0 ? new HybridReader(definitions, numBits(definition), definition) : undefined,
-      values: isPart ? new StoredValues(readPart, true, isIndexed) : this.#wholeValues(header, values, isIndexed),
+      values: isCopied
+        ? new StoredValues(copy(parts, 0), (index) => copy(read(), index), isIndexed)
+        : isIndexed
+          ? new IndexValues(indexReader(values), this.#openDictionary())
+          : this.#booleans(encoding, values),
     };
   }
 
-  #wholeValues({ encoding, entries }: PageHeader, bytes: Buffer, isIndexed: boolean): PageValues {
-    if (isIndexed) return new IndexValues(indexReader(bytes), this.#openDictionary());
-    const isRuns = encoding === 'RLE';
-    if (this.#stored.type !== 'BOOLEAN' || !(isRuns || encoding === 'PLAIN'))
-      return new StoredValues(() => this.#readValues(encoding, bytes, entries), false, false);
-    const end = isRuns && bytes.length >= 4 ? 4 + bytes.readUInt32LE(0) : bytes.length;
+  #booleans(encoding: Encoding, bytes: Buffer): PageValues {
+    this.#dictionary ??= new LeafDictionary(BOOLEANS, this.#leaf.type, 0);
+    if (encoding === 'PLAIN') return new IndexValues(new HybridReader(bytes, 1).packed(), this.#dictionary);
+    if (encoding !== 'RLE') throw new Error(`its encoding ${encoding} of BOOLEAN is not supported`);
+    const end = bytes.length < 4 ? bytes.length : 4 + bytes.readUInt32LE(0);
     if (end > bytes.length) throw new Error('its values extend past their page');
-    const dictionary = (this.#dictionary ??= new LeafDictionary(BOOLEANS, this.#leaf.type, 0));
-    const reader = isRuns ? new HybridReader(bytes.subarray(4, end), 1) : new HybridReader(bytes, 1).packed();
-    return new IndexValues(reader, dictionary);
+    return new IndexValues(new HybridReader(bytes.subarray(4, end), 1), this.#dictionary);
   }
 
   /** Copies the parts of a page. */
-  #keep(...parts: [Buffer, Buffer, Buffer]): [Buffer, Buffer, Buffer] {
-    const size = parts.reduce((sum, { length }) => sum + length, WORD_BYTES);
+  #keep({ values, repetitions, definitions }: PageParts): PageParts {
+    const size = values.length + repetitions.length + definitions.length + WORD_BYTES;
     if (this.#own.length < size) this.#own = Buffer.allocUnsafeSlow(size);
     let end = 0;
-    const keep = (part: Buffer): Buffer => {
-      part.copy(this.#own, end);
-      end += part.length;
-      return this.#own.subarray(end - part.length, end);
-    };
-    return [keep(parts[0]), keep(parts[1]), keep(parts[2])];
+    const keep = (part: Buffer): Buffer => this.#own.subarray(end, (end += part.copy(this.#own, end)));
+    return { values: keep(values), repetitions: keep(repetitions), definitions: keep(definitions) };
   }
 
   #openDictionary(): LeafDictionary {
@@ -208,15 +204,15 @@ export class PageReader {
     return values;
   }
 
-  /** Reads values from an index on of a page that exceeds the memory of a column. */
-  #readPart({ encoding, entries }: PageHeader, bytes: Buffer, isIndexed: boolean, index: number): Values {
+  /** Copies values from an index on: those of a stride, and more up to the memory of a column. */
+  #copy({ encoding, entries }: PageHeader, bytes: Buffer, isIndexed: boolean, index: number): Values {
     const { windowBytes } = this.#memory;
-    const part = new ValueStore(this.#stored.width);
+    const copies = this.#copies;
     if (!isIndexed) {
       const values = this.#readValues(encoding, bytes, entries);
-      for (let from = index; from < values.count && part.size < windowBytes; from += STRIDE)
-        part.append(values, from, Math.min(STRIDE, values.count - from));
-      return part.take();
+      for (let from = index; from < values.count && copies.size < windowBytes; from += STRIDE)
+        copies.append(values, from, Math.min(STRIDE, values.count - from));
+      return copies.take();
     }
     const reader = indexReader(bytes);
     const indices = new Int32Array(Math.max(STRIDE, Math.min(entries - index, windowBytes >> 2)));
@@ -225,10 +221,10 @@ export class PageReader {
     const next = indices.subarray(0, reader.readUpTo(indices, indices.length));
     const dictionary = this.#readDictionary(this.#dictionaryPage?.read() ?? NO_BYTES);
     for (const [i, place] of next.entries()) {
-      if (place >>> 0 >= dictionary.count || (i >= STRIDE && part.size >= windowBytes)) break;
-      part.append(dictionary, place, 1);
+      if (place >>> 0 >= dictionary.count || (i >= STRIDE && copies.size >= windowBytes)) break;
+      copies.append(dictionary, place, 1);
     }
-    return part.take();
+    return copies.take();
   }
 }
 

@@ -44,10 +44,10 @@ export class ValueBuffer {
     const first = this.#copies.count;
     this.#copies.append(values, from, present);
     const indices = (this.#indices = grown(this.#indices, this.size + count, Uint32Array));
-    for (let i = 0; i < count; i++) {
-      const place = places === undefined ? i : places[i]!;
-      indices[this.size++] = place < 0 ? NULL : first + place;
-    }
+    const at = this.size;
+    if (places === undefined) for (let i = 0; i < count; i++) indices[at + i] = first + i;
+    else for (let i = 0; i < count; i++) indices[at + i] = places[i]! < 0 ? NULL : first + places[i]!;
+    this.size += count;
   }
 
   /** Appends `count` values by their indices in a dictionary. */
