@@ -210,8 +210,9 @@ export class PageReader {
     const copies = this.#copies;
     if (!isIndexed) {
       const values = this.#readValues(encoding, bytes, entries);
-      for (let from = index; from < values.count && copies.size < windowBytes; from += STRIDE)
-        copies.append(values, from, Math.min(STRIDE, values.count - from));
+      const step = bytes.length <= windowBytes ? values.count : STRIDE;
+      for (let from = index; from < values.count && copies.size < windowBytes; from += step)
+        copies.append(values, from, Math.min(step, values.count - from));
       return copies.take();
     }
     const reader = indexReader(bytes);

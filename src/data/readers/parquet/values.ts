@@ -86,7 +86,7 @@ export class ValueStore {
     this.count += count;
     this.size += end - begin;
     if (this.size > this.#bytes.length) {
-      const larger = Buffer.from(new ArrayBuffer(2 * this.size));
+      const larger = Buffer.from(new ArrayBuffer(Math.max(this.size, 2 * this.#bytes.length)));
       larger.set(this.#bytes);
       this.#bytes = larger;
     }
