@@ -4,7 +4,7 @@ import type { Leaf } from './column-plan.js';
 import type { PageMemory } from './page-memory.js';
 import { PageReader, type Page } from './pages.js';
 import { ValueBuffer } from './value-buffer.js';
-import { STRIDE, storedType } from './values.js';
+import { STRIDE } from './values.js';
 
 const OFFSET_BYTES = 4;
 /** For the entries of one call: the index of each value among those that are not null, or -1. */
@@ -33,7 +33,7 @@ export class LeafColumn {
   constructor(leaf: Leaf, memory: PageMemory, capacity: number) {
     this.#leaf = leaf;
     this.#pages = new PageReader(leaf, memory);
-    this.#values = new ValueBuffer(leaf.type, storedType(leaf.element).width);
+    this.#values = new ValueBuffer(leaf.type, leaf.stored.width);
     this.offsets = new Uint32Array(leaf.isRepeated ? capacity + 1 : 0);
   }
 

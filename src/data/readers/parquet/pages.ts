@@ -6,7 +6,7 @@ import { LeafDictionary } from './leaf-dictionary.js';
 import { encodingName, readPageHeader, type PageHeader } from './page-header.js';
 import type { PageMemory } from './page-memory.js';
 import { IndexValues, StoredValues, type PageValues } from './page-values.js';
-import { NO_VALUES, readValues, storedType, STRIDE, ValueStore, type Stored, type Values } from './values.js';
+import { NO_VALUES, readValues, STRIDE, ValueStore, type Values } from './values.js';
 
 /** Entries of a column chunk: a level for each, and values for those that are not null. Valid until the next page. */
 export interface Page {
@@ -41,7 +41,6 @@ export class PageReader {
   number = 0;
   readonly #leaf: Leaf;
   readonly #memory: PageMemory;
-  readonly #stored: Stored;
   #chunk: ColumnMetaData | undefined;
   #at = 0;
   #end = 0;
@@ -56,8 +55,7 @@ export class PageReader {
   constructor(leaf: Leaf, memory: PageMemory) {
     this.#leaf = leaf;
     this.#memory = memory;
-    this.#stored = storedType(leaf.element);
-    this.#copies = new ValueStore(this.#stored.width);
+    this.#copies = new ValueStore(leaf.stored.width);
   }
 
   /**
@@ -65,7 +63,7 @@ export class PageReader {
    * @throws Error if it has another type than the schema
    */
   open(chunk: ColumnMetaData): void {
-    const { type } = this.#stored;
+    const { type } = this.#leaf.stored;
     this.number = 0;
     if (chunk.type !== type) throw new Error(`its values are stored as ${chunk.type}, not as ${type}`);
     this.#chunk = chunk;
@@ -150,7 +148,7 @@ export class PageReader {
     const parts = read();
     const size = Math.max(parts.values.length, isIndexed ? (this.#dictionaryPage?.header.size ?? 0) : 0);
     // Values that are no indices are copied, as many as the memory of a column allows.
-    const isCopied = isIndexed ? size > this.#memory.windowBytes : this.#stored.type !== 'BOOLEAN';
+    const isCopied = isIndexed ? size > this.#memory.windowBytes : this.#leaf.stored.type !== 'BOOLEAN';
     const { values, repetitions, definitions } = this.#keep(isCopied ? { ...parts, values: NO_BYTES } : parts);
     const copy = (from: PageParts, index: number): Values => this.#copy(header, from.values, isIndexed, index);
     return {
@@ -197,7 +195,7 @@ export class PageReader {
   }
 
   #readValues(encoding: Encoding, bytes: Buffer, limit: number): Values {
-    const values = readValues(this.#stored, encoding, bytes, limit);
+    const values = readValues(this.#leaf.stored, encoding, bytes, limit);
     const { isChecked, text } = this.#leaf.type;
     const textAt = text(values);
     if (isChecked === true) for (let i = 0; i < values.count; i++) textAt(i);
