@@ -2,6 +2,7 @@ import { existsSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { listTasks } from '../config/experiment.js';
 import { loadConfig } from '../config/load.js';
+import { withoutRuns } from '../core/tasks.js';
 import { keptIn, keptOf, removeCached, type CachedFolder } from '../data/cache/cache-list.js';
 import { describeData } from '../data/info/describe-data.js';
 import { rowFormatOf } from '../data/rows/row-format.js';
@@ -39,7 +40,7 @@ export async function runDataInfo({ path, json }: DataArguments): Promise<number
   if (isConfig(path)) {
     const { experiment } = await loadConfig(path);
     const format = rowFormatOf({
-      tasks: listTasks(experiment),
+      tasks: withoutRuns(listTasks(experiment)),
       groups: Object.values(experiment.features),
       cells: experiment.data,
     });
@@ -102,7 +103,7 @@ async function findEntries(path: string): Promise<readonly CachedFolder[]> {
 
 const isConfig = (path: string): boolean => /\.ya?ml$/.test(path);
 
-const ROWS = { rows: 'encoded', local: 'partly encoded', counters: 'counted' } as const;
+const ROWS = { rows: 'encoded', local: 'partly encoded', counters: 'counted', scores: 'scored' } as const;
 
 function formatEntry({ path, bytes, entry, rows, state }: CachedFolder): string {
   const description =
