@@ -84,7 +84,7 @@ export async function trainTrees(loaded: LoadedConfig, options: BaselineOptions)
   const { experiment, source } = loaded;
   const { signal, onWarning } = options;
   const python = findPython();
-  const plan = planRows(experiment);
+  const plan = await planRows(experiment);
   const sources = await openData(experiment.data, plan.format);
   const run = await openTreeRun(loaded, options, python, source);
   const badRows = new Set<string>();

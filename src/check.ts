@@ -130,8 +130,8 @@ async function checkInputs(
 async function checkFiles(sections: Partial<Experiment>, sampler: RowSampler, findings: Findings): Promise<void> {
   const { data, features, tasks } = sections;
   if (data === undefined) return;
-  const rows = planRows(sections);
-  const sources = await findings.of(() => openData(data, rows.format, { open: sampler.open }));
-  if (sources !== undefined && features !== undefined && tasks !== undefined)
+  const rows = await findings.of(() => planRows(sections));
+  const sources = rows && (await findings.of(() => openData(data, rows.format, { open: sampler.open })));
+  if (rows !== undefined && sources !== undefined && features !== undefined && tasks !== undefined)
     await checkRows(data, { ...rows, sources }, sampler, findings);
 }

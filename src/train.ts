@@ -361,6 +361,7 @@ function openTrainingCheckpointer(
         fitted: encoded.fitted,
         config,
         counters,
+        lookups: encoded.spec.lookups ?? new Map(),
       }),
     },
     warn,

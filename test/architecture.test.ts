@@ -181,6 +181,7 @@ const DATA_MODULES = [
   'dialect',
   'sampling-options',
   'counter-options',
+  'lookup-options',
   'options',
   'readers',
   'objects',

@@ -6,7 +6,7 @@ import { collectDirections } from '../evaluation/metric-direction.js';
 import { checkEvaluation, evaluationSection, resolveMeasuring } from '../evaluation/options.js';
 import { calibrationSection, checkCalibration } from '../evaluation/calibration/options.js';
 import { listOutputs } from '../evaluation/outputs.js';
-import { checkFeatures } from '../features/check.js';
+import { checkFeatures, checkTables } from '../features/check.js';
 import { featureTypes, computeLayout } from '../features/feature-types.js';
 import { findInputs } from '../graph/features.js';
 import { resolveLoss, lossOption, findLoss, losses } from '../losses/losses.js';
@@ -95,6 +95,7 @@ export function* crossChecks({
   const tasks = taskOptions && listTasks({ tasks: taskOptions });
   const issues = [
     ...(features === undefined ? [] : checkFeatures(features, labelColumns(tasks ?? []))),
+    ...(features === undefined || data === undefined ? [] : checkTables(features, Object.keys(data.lookups ?? {}))),
     ...(tasks === undefined ? [] : checkTasks(tasks, model)),
     ...(features === undefined || model === undefined ? [] : checkInputs(model, Object.keys(features))),
   ];

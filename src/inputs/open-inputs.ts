@@ -1,4 +1,5 @@
 import { listTasks, type Experiment } from '../config/experiment.js';
+import { withLookups } from '../data/sources/lookups.js';
 import { rowFormatOf, type RowFormat } from '../data/rows/row-format.js';
 import { checkSharedData } from '../data/sources/streams.js';
 import { joinComputed } from '../data/sources/computed-columns.js';
@@ -45,13 +46,14 @@ export interface InputOptions extends Pick<EngineOptions, 'threads' | 'portable'
 }
 
 /**
- * Returns the row format of a config; a missing section contributes no column.
+ * Returns the row format of a config, and reads the side tables of its fields; a missing section contributes no column.
  * @param isTaught whether rows have the probabilities of teachers that are runs. Default: false.
+ * @throws UserError (data) for a side table that cannot be read
  */
-export function planRows(
+export async function planRows(
   { data, features = {}, tasks: taskOptions = {}, evaluation }: Partial<Experiment>,
   isTaught = false,
-): RowsPlan {
+): Promise<RowsPlan> {
   const all = listTasks({ tasks: taskOptions });
   const tasks = isTaught ? all : withoutRuns(all);
   const measured = measureOutputs(tasks, evaluation);
@@ -61,7 +63,7 @@ export function planRows(
     ...(data !== undefined && { cells: data, sampling: data.negativeSampling }),
     keys: measured.keys,
   });
-  return { tasks, measured, format };
+  return { tasks, measured, format: await withLookups(format, data?.lookups) };
 }
 
 /**
@@ -70,7 +72,7 @@ export function planRows(
  */
 export async function openInputs(experiment: Experiment, options: InputOptions = {}): Promise<RunInputs> {
   const { peers = SINGLE_PROCESS, open, isTaught = false } = options;
-  const rows = planRows(experiment, isTaught);
+  const rows = await planRows(experiment, isTaught);
   if (peers.size > 1) checkSharedData(experiment.data);
   const counters = CounterPass.of(experiment.data);
   const teachers = createTeachers(experiment, options);

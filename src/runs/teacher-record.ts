@@ -18,6 +18,8 @@ const recordSchema = z.strictObject({
   checkpoint: z.string(),
   /** Number of optimizer steps of the checkpoint. */
   step: z.int().min(0),
+  /** Whether it reads counters of earlier events. */
+  hasCounters: z.boolean(),
   /** SHA-256 of the checkpoint's manifest, which contains the digests of all its files. */
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
 });

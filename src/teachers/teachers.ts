@@ -5,8 +5,10 @@ import { storedExperiment } from '../config/stored.js';
 import { didYouMean, quoted, userError } from '../core/errors.js';
 import { SINGLE_PROCESS, type ProcessGroup } from '../core/process-group.js';
 import { teacherColumn, type Task } from '../core/tasks.js';
-import { dialectOf } from '../data/dialect.js';
+import { splitStates } from '../data/counters/counter-start.js';
+import { dialectOf, type DialectOptions } from '../data/dialect.js';
 import { joinComputed, type ComputeColumns } from '../data/sources/computed-columns.js';
+import { CounterPass } from '../data/sources/counter-pass.js';
 import { TeacherPass, type RowScorer, type Teacher } from '../data/sources/teacher-pass.js';
 import { createEngine, type EngineOptions } from '../engines/engines.js';
 import { listOutputs, listPredictedOutputs } from '../evaluation/outputs.js';
@@ -17,7 +19,12 @@ import { findNamedCheckpoint } from '../runs/find-named-run.js';
 import { FILES, manifestDigest } from '../runs/manifest.js';
 import { runsRoot, shownPath } from '../runs/runs-root.js';
 import { readTeachers, writeTeachers, type TeacherRecord } from '../runs/teacher-record.js';
-import { compileTrained, readTrainedModel, unlabeledFormat } from '../trained-model/trained-model.js';
+import {
+  compileTrained,
+  readTrainedModel,
+  unlabeledFormat,
+  type TrainedModel,
+} from '../trained-model/trained-model.js';
 
 /** The runs that the tasks of a config are distilled from. */
 export interface Teachers {
@@ -58,18 +65,22 @@ export function createTeachers(
       ? []
       : [{ task, from: distill.from, output: distill.task ?? task, column: teacherColumn(task, distill) }],
   );
-  let used: readonly TeacherRecord[] | undefined;
+  const dialect = dialectOf(data);
+  let used: readonly TeacherRecord[] = [];
   const passes = [...new Set(distilled.map(({ from }) => from))].map((from) => {
     const own = distilled.filter((each) => each.from === from);
+    let teacher: Promise<Teacher> | undefined;
+    const create = (): Promise<Teacher> =>
+      createTeacher(
+        own.map(({ task }) => used.find((record) => record.task === task)!),
+        dialect,
+        { threads, portable },
+      );
     return new TeacherPass({
       columns: own.map(({ column }) => column),
       key: distillKey(own[0]!.task),
-      dialect: dialectOf(data),
-      find: () => {
-        const records = own.map(({ task }) => used?.find((record) => record.task === task));
-        if (records.some((record) => record === undefined)) throw new Error(`${from} must be found before it is used`);
-        return Promise.resolve(createTeacher(records as TeacherRecord[], { threads, portable }));
-      },
+      dialect,
+      find: () => (teacher ??= create()),
     });
   });
   const find = async (): Promise<readonly TeacherRecord[]> => {
@@ -122,37 +133,45 @@ async function findTeacher({ task, from, output }: Distilled, root: string): Pro
     !found.factors.includes(each.name) || (each.type === 'classification' && findLoss(each).outputKind !== 'score');
   if (!tasks.every(isProbability))
     throw refuse(`its output ${quoted(output)} is not a probability`, 'use an output of a classification');
-  if (experiment.data.counters !== undefined)
-    throw refuse(
-      'uses data.counters, whose values for these rows depend on the rows before',
-      'add its predictions as a column with mtl predict, and set distill.column',
-    );
-  return { task, from, output, checkpoint: folder, step, sha256: await manifestDigest(folder) };
+  const hasCounters = experiment.data.counters !== undefined;
+  return { task, from, output, checkpoint: folder, step, hasCounters, sha256: await manifestDigest(folder) };
 }
 
-/** Creates a teacher from the records of its tasks. */
-function createTeacher(records: readonly TeacherRecord[], options: CpuOptions): Teacher {
-  const [{ checkpoint, sha256 }] = records as [TeacherRecord];
+/**
+ * Creates a teacher from the records of its tasks.
+ * @param dialect of the files that it scores
+ */
+async function createTeacher(
+  records: readonly TeacherRecord[],
+  dialect: DialectOptions,
+  options: CpuOptions,
+): Promise<Teacher> {
+  const [{ checkpoint, sha256, hasCounters }] = records as [TeacherRecord];
   const outputs = records.map(({ output }) => output);
+  const readModel = async (): Promise<TrainedModel> => {
+    if ((await manifestDigest(checkpoint)) !== sha256)
+      throw userError('checkpoint', {
+        where: shownPath(checkpoint),
+        message: 'changed since the run started, which is distilled from it',
+        fix: 'restore the checkpoint, or start a new run',
+      });
+    return readTrainedModel(checkpoint);
+  };
   return {
     name: shownPath(checkpoint),
     key: JSON.stringify([sha256, outputs]),
-    async open() {
-      const found = await manifestDigest(checkpoint);
-      if (found !== sha256)
-        throw userError('checkpoint', {
-          where: shownPath(checkpoint),
-          message: 'changed since the run started, which is distilled from it',
-          fix: 'restore the checkpoint, or start a new run',
-        });
-      return openScorer(checkpoint, outputs, options);
-    },
+    counters: hasCounters ? countersOf(await readModel(), dialect) : undefined,
+    open: async () => openScorer(await readModel(), outputs, options),
   };
 }
 
-/** Loads a checkpoint to score rows on the CPU, whose results do not depend on the number of threads. */
-async function openScorer(checkpoint: string, names: readonly string[], options: CpuOptions): Promise<RowScorer> {
-  const model = await readTrainedModel(checkpoint);
+/** Computes the counters of a model, which continue after the rows that it was trained on. */
+function countersOf({ checkpoint, experiment: { data } }: TrainedModel, dialect: DialectOptions): ComputeColumns {
+  return joinComputed([CounterPass.of(data, splitStates(checkpoint.counters), dialect)?.compute]);
+}
+
+/** Compiles a model to score rows on the CPU, whose results do not depend on the number of threads. */
+async function openScorer(model: TrainedModel, names: readonly string[], options: CpuOptions): Promise<RowScorer> {
   const format = unlabeledFormat(model);
   const outputs = names.map((name) => model.outputs.find((output) => output.name === name)!);
   const program = compileTrained(model, await createEngine({ ...options, device: 'cpu' }), () => undefined);

@@ -55,7 +55,12 @@ export async function readTrainedModel(
   const experiment = storedExperiment(checkpoint.config, join(folder, 'config.yaml'));
   const tasks = withoutTeachers(listTasks(experiment));
   const format = encodedFormat(
-    rowFormatOf({ tasks, groups: Object.values(experiment.features), cells: experiment.data }),
+    rowFormatOf({
+      tasks,
+      groups: Object.values(experiment.features),
+      cells: experiment.data,
+      lookups: checkpoint.lookups,
+    }),
     checkpoint.fitted,
   );
   const layout = computeLayout(format.fields, { groups: experiment.features, ...listLookups(experiment.model, tasks) });

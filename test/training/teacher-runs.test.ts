@@ -254,30 +254,49 @@ describe('distillation from a run', () => {
     expect(taught).toBe(await train((task) => `column: t_${task}`, 'valid.parquet'));
   });
 
-  it('refuses shards, and a teacher with counters', async () => {
+  it('refuses shards', async () => {
     await trainTeacher();
     const rows = readdirSync(at('.mtl')).find((name) => name.startsWith('train.csv.rows-'))!;
     const config = writeStudent(`{ train: .mtl/${rows}, valid: valid.csv }`, () => 'from: teacher');
     await expect(trainSmall(config, {})).rejects.toThrow(
       /tasks\.ctr\.distill\.from: does not apply to a directory of shards.*; use the files that the shards were made from/,
     );
+  });
+
+  it('computes the counters of a teacher, from the first row on or after those that it was trained on', async () => {
+    const timed = (lines: readonly string[], begin: number): string[] =>
+      lines.map((line, i) => `${line},${1e9 + begin + i}`);
+    const header = `${HEADER},second`;
+    const [early, late] = [timed(logLines(300, 11), 0), timed(logLines(200, 12), 300)];
+    writeFileSync(at('train.csv'), csv(early, header));
     writeFileSync(
       at('counting.yaml'),
       `data:
   train: train.csv
-  counters: { time: second, format: seconds, count: { views: { by: item, within: 1d } } }
-features: { views: { type: numeric, fields: [views] } }
+  counters: { time: second, format: seconds, count: { views: { by: item, within: 1h } } }
+features: { views: { type: numeric, fields: [views], scaling: standard } }
 tasks: { ctr: { label: click }, cvr: { label: buy, given: click } }
-model: { name: shared-bottom, tower: { hidden: [] } }
+model: { name: shared-bottom, hidden: [4], tower: { hidden: [] } }
 `,
     );
-    const timed = logLines(100, 11).map((line, i) => `${line},${1e9 + i}`);
-    writeFileSync(at('train.csv'), csv(timed, `${HEADER},second`));
-    await trainSmall(at('counting.yaml'), {});
-    const student = writeStudent(csvLog(logLines(100, 12)), () => 'from: counting');
-    await expect(trainSmall(student, {})).rejects.toThrow(
-      /tasks\.ctr\.distill\.from: uses data\.counters, .*; add its predictions as a column with mtl predict/,
+    const { run } = await trainSmall(at('counting.yaml'), {});
+    writeFileSync(at('valid.csv'), csv(logLines(100, 13)));
+    writeFileSync(
+      at('blank.csv'),
+      csv(
+        logLines(100, 13).map((line) => `${line},,`),
+        `${HEADER},t_ctr,t_cvr`,
+      ),
     );
+    for (const [name, lines] of Object.entries({ early, late })) {
+      const file = at(`${name}.csv`);
+      writeFileSync(file, csv(lines, header));
+      await predictFile(run, { data: file, out: at(`${name}-scored.csv`), keep: ['all'], prefix: 't_' });
+      const train = async (data: string, distill: (task: string) => string): Promise<string> =>
+        weightsOf((await trainSmall(writeStudent(`{ ${data} }`, distill), {})).run);
+      const taught = await train(`train: ${name}.csv, valid: valid.csv`, () => 'from: counting');
+      expect(taught).toBe(await train(`train: ${name}-scored.csv, valid: blank.csv`, (task) => `column: t_${task}`));
+    }
   });
 
   it('accepts another output of a run by its name', async () => {

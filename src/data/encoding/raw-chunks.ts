@@ -27,6 +27,8 @@ import { fitReaders, startFits } from './fit-readers.js';
 export interface RawColumn {
   readonly name: string;
   readonly form: RawForm;
+  /** Whether texts stand for the lists of several readings, which may read a list and its text differently. */
+  readonly isAmbiguous: boolean;
   /** Whether all that read it read numbers, which are stored with a decimal point. */
   readonly isNumber: boolean;
   /** How its lists are read. */
@@ -49,6 +51,7 @@ export function rawColumns(format: RowFormat): readonly RawColumn[] {
     columns.set(name, {
       name,
       form: isSame ? form : 'text',
+      isAmbiguous: found?.isAmbiguous === true || (!isSame && (lists ?? found.lists) !== undefined),
       isNumber: isNumber && found?.isNumber !== false,
       lists,
       cells: [...(found?.cells ?? []), cells],

@@ -32,7 +32,7 @@ import { CellParts } from './cell-parts.js';
 import { checkKinds } from './check-kinds.js';
 import type { ComputedColumns } from './computed-columns.js';
 import type { DataFile } from './find-files.js';
-import { cachedRawRows, fitsAnything, fromRawRows, rawPolicy } from './raw-rows.js';
+import { areRawRowsExact, cachedRawRows, fitsAnything, fromRawRows, rawPolicy } from './raw-rows.js';
 import { sideBySide } from './side-by-side.js';
 import type { Access, Reading, Source, StreamReading } from './source.js';
 
@@ -168,7 +168,7 @@ class CellSource implements Source {
 
   /** Whether raw rows are cached: what is fitted may change with another file. */
   #keepsRaw(format: RowFormat, { keepsLocalRows = false }: Reading): boolean {
-    return (this.#parts.areSeveral || keepsLocalRows) && fitsAnything(format);
+    return (this.#parts.areSeveral || keepsLocalRows) && fitsAnything(format) && areRawRowsExact(format);
   }
 
   async #content(access: Access): Promise<Fingerprint> {

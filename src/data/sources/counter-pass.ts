@@ -61,9 +61,14 @@ export class CounterPass {
   /**
    * Creates the pass of a config; undefined if it has no counters.
    * @param states of a run that trained on earlier rows; empty for training
+   * @param dialect of the files; default: that of the config
    */
-  static of(data: DataOptions, states: readonly CounterState[] = []): CounterPass | undefined {
-    return data.counters && new CounterPass(new CounterPlan(data.counters, data), dialectOf(data), states);
+  static of(
+    data: DataOptions,
+    states: readonly CounterState[] = [],
+    dialect = dialectOf(data),
+  ): CounterPass | undefined {
+    return data.counters && new CounterPass(new CounterPlan(data.counters, data), dialect, states);
   }
 
   /** Adds the files of the next split, unless another split has the same ones; returns their counters. */

@@ -17,7 +17,7 @@ import {
   type EncodedFormat,
   type RowFormat,
 } from '../rows/row-format.js';
-import { refuseOtherContent, rememberData, sameNotices, type DataState } from './data-state.js';
+import { refuseOtherContent, rememberData, rememberTables, sameNotices, type DataState } from './data-state.js';
 import { isThere } from './find-files.js';
 import { decisionNotices, leftOutNotices, unknownNotices, unknownShares, type UnknownShares } from './notices.js';
 import type { ComputeColumns } from './computed-columns.js';
@@ -208,6 +208,7 @@ export async function openDatasets(
   state: DataState,
 ): Promise<Datasets> {
   await refuseOtherContent(state, sources, reading);
+  rememberTables(state, format.spec.lookups ?? new Map());
   const { train, valid, test } = sources;
   const datasets = {
     train: await train.dataset(trainedFormat(format), reading),

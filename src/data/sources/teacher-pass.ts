@@ -6,6 +6,7 @@ import { withColumns, type ColumnNames } from '../computed/chunk-columns.js';
 import { valueBatch, valueStorage } from '../computed/stored-values.js';
 import type { DialectOptions } from '../dialect.js';
 import { replayRejects, writeCacheFolder, type CacheFolder } from '../encoding/write-rows.js';
+import type { Paths } from '../options.js';
 import { encodeRows } from '../pipeline.js';
 import { keyOf, type Fingerprint } from '../readers/fingerprint.js';
 import type { BadRow, RejectPolicy } from '../rows/rejects.js';
@@ -34,6 +35,8 @@ export interface Teacher {
   readonly name: string;
   /** Key of everything that determines its probabilities, besides the rows. */
   readonly key: string;
+  /** Computes the counters that it reads, if any. */
+  readonly counters?: ComputeColumns | undefined;
   /** Loads it; called if the probabilities of a file are not stored. */
   open(): Promise<RowScorer>;
 }
@@ -46,6 +49,14 @@ export interface TeacherOptions {
   readonly dialect: DialectOptions;
   /** Finds the teacher; called before the first row is read. */
   find(): Promise<Teacher>;
+}
+
+/** A teacher that scores the rows of files. */
+interface Scoring {
+  readonly teacher: Teacher;
+  readonly counters: ComputedColumns | undefined;
+  /** Loads it once. */
+  open(): Promise<RowScorer>;
 }
 
 /** Maximum number of rows of a part whose problem is stored. */
@@ -76,19 +87,21 @@ export class TeacherPass {
     const { all } = await CellParts.open(findFiles(paths), opening);
     const parts = all.map((part): StoredPart => ({ part, content: '', folder: '' }));
     return new StoredColumns(this.#names, parts, {
-      prepare: (reading) => this.#scoreAll(parts, reading),
+      prepare: (reading) => this.#scoreAll(paths, parts, reading),
       columnsOf: (path, stored) => this.#columnsOf(path, stored),
     });
   };
 
-  async #scoreAll(parts: readonly StoredPart[], reading: Reading): Promise<void> {
+  async #scoreAll(paths: Paths, parts: readonly StoredPart[], reading: Reading): Promise<void> {
     if (parts.every(({ folder }) => folder !== '')) return;
+    const teacher = await this.#options.find();
+    const counters = await teacher.counters?.(paths, 'train');
+    await counters?.prepare(reading);
     const score = async (): Promise<void> => {
-      const teacher = await this.#options.find();
       let scorer: RowScorer | undefined;
       const open = async (): Promise<RowScorer> => (scorer ??= await teacher.open());
       try {
-        for (const stored of parts) await this.#scorePart(stored, teacher, open, reading);
+        for (const stored of parts) await this.#scorePart(stored, { teacher, counters, open }, reading);
       } finally {
         scorer?.dispose();
       }
@@ -96,28 +109,28 @@ export class TeacherPass {
     await (reading.sharing?.peers.rankZeroFirst(score) ?? score());
   }
 
-  async #scorePart(
-    stored: StoredPart,
-    { name, key }: Teacher,
-    open: () => Promise<RowScorer>,
-    reading: Reading,
-  ): Promise<void> {
+  async #scorePart(stored: StoredPart, { teacher, counters, open }: Scoring, reading: Reading): Promise<void> {
     const { part } = stored;
     const { columns } = this.#options;
     part.keepStream(reading);
-    const request = await part.request('scores', recipe('scores', [columns, ...part.recipe], [key]), reading);
+    const keys = [teacher.key, ...part.files.map(({ path }) => counters?.keyOf(path) ?? '')];
+    const request = await part.request('scores', recipe('scores', [columns, ...part.recipe], keys), reading);
     stored.folder = await cached(part.cacheOf(reading), request, async (path, entry) => {
       const scorer = await open();
       const target = { path, source: part.path, columns: valueStorage(columns), entry };
-      await this.#writePart(await this.#reopen(part, scorer, name), scorer, target, reading);
+      await this.#writePart(await this.#reopen(part, scorer, { teacher, counters }), scorer, target, reading);
     });
-    stored.content = keyOf(key, columns);
+    stored.content = keyOf(keys, columns);
   }
 
   /** Opens the files of a part with the columns that a teacher reads. */
-  async #reopen({ files }: CellPart, { format }: RowScorer, name: string): Promise<CellPart> {
+  async #reopen(
+    { files }: CellPart,
+    { format }: RowScorer,
+    { teacher: { name }, counters: computed }: Omit<Scoring, 'open'>,
+  ): Promise<CellPart> {
     const { dialect } = this.#options;
-    const opening = { columns: columnsOf(format), dialect, keepsAll: false, ownCache: this.#ownCache };
+    const opening = { columns: columnsOf(format), dialect, keepsAll: false, ownCache: this.#ownCache, computed };
     try {
       const opened = [];
       for (const file of files) opened.push(await openFile(file, opening));
