@@ -10,7 +10,7 @@ import { blockColumns, encodedFormat, rowFormatOf } from './data/rows/row-format
 import type { Access, ReadProgress, Reading } from './data/sources/source.js';
 import { openData } from './data/sources/splits.js';
 import { didYouMean, joined, quoted, userError } from './core/errors.js';
-import { taskColumns, type Task } from './core/tasks.js';
+import { taskColumns, withoutRuns, type Task } from './core/tasks.js';
 
 /** Options of `findCrosses`. */
 export interface CrossesOptions extends Pick<Access, 'verifyData'> {
@@ -66,7 +66,7 @@ export async function findCrosses({
   signal,
 }: CrossesOptions): Promise<CrossesResult> {
   const { data, features } = experiment;
-  const tasks = listTasks(experiment);
+  const tasks = withoutRuns(listTasks(experiment));
   const task = findTask(tasks, name);
   const spec = { tasks, groups: Object.values(features), cells: data, sampling: data.negativeSampling };
   const format = await withLookups(rowFormatOf(spec), data.lookups);

@@ -2,6 +2,7 @@ import { existsSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { listTasks } from '../config/experiment.js';
 import { loadConfig } from '../config/load.js';
+import { withoutRuns } from '../core/tasks.js';
 import { keptIn, keptOf, removeCached, type CachedFolder } from '../data/cache/cache-list.js';
 import { describeData } from '../data/info/describe-data.js';
 import { withLookups } from '../data/sources/lookups.js';
@@ -40,7 +41,7 @@ export async function runDataInfo({ path, json }: DataArguments): Promise<number
   if (isConfig(path)) {
     const { experiment } = await loadConfig(path);
     const { data, features } = experiment;
-    const spec = { tasks: listTasks(experiment), groups: Object.values(features), cells: data };
+    const spec = { tasks: withoutRuns(listTasks(experiment)), groups: Object.values(features), cells: data };
     const format = await withLookups(rowFormatOf(spec), data.lookups);
     const onProgress = ({ what, share }: ReadProgress): void => screen.live(() => shareLine(what, share));
     const description = await describeData(data, format, {
@@ -101,7 +102,7 @@ async function findEntries(path: string): Promise<readonly CachedFolder[]> {
 
 const isConfig = (path: string): boolean => /\.ya?ml$/.test(path);
 
-const ROWS = { rows: 'encoded', local: 'partly encoded', counters: 'counted' } as const;
+const ROWS = { rows: 'encoded', local: 'partly encoded', counters: 'counted', scores: 'scored' } as const;
 
 function formatEntry({ path, bytes, entry, rows, state }: CachedFolder): string {
   const description =

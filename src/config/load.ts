@@ -144,7 +144,7 @@ function withFiles(
   found: readonly Problem[],
   directory: string,
 ): Omit<ConfigReading, 'source'> {
-  const { data, features, initFrom, runs, ...others } = validSections;
+  const { data, features, tasks, initFrom, runs, ...others } = validSections;
   const groups = Object.entries(features ?? {}).map(([name, group]) => [
     name,
     resolveInitialVectors(group, (file) => resolvePath(file, directory)),
@@ -152,6 +152,7 @@ function withFiles(
   const sections = {
     ...validSections,
     ...(features !== undefined && { features: Object.fromEntries(groups) as typeof features }),
+    ...(tasks !== undefined && { tasks: resolveTeachers(tasks, directory) }),
     ...(runs !== undefined && { runs: resolve(directory, runs) }),
     ...(initFrom !== undefined && {
       initFrom: { ...initFrom, checkpoint: resolvePath(initFrom.checkpoint, directory) },
@@ -211,6 +212,17 @@ function resolvePaths(data: Experiment['data'], directory: string): Experiment['
     );
   if (data.cache !== undefined) resolved.cache = resolve(directory, data.cache);
   return resolved;
+}
+
+/** Resolves the paths of teachers; names of runs remain. */
+function resolveTeachers(tasks: Experiment['tasks'], directory: string): Experiment['tasks'] {
+  const resolveTask = (task: Experiment['tasks'][string]): Experiment['tasks'][string] => {
+    const from = task.distill?.from;
+    if (from?.includes('/') !== true) return task;
+    const path = resolvePath(from, directory);
+    return isThere(path) ? { ...task, distill: { ...task.distill!, from: path } } : task;
+  };
+  return Object.fromEntries(Object.entries(tasks).map(([name, task]) => [name, resolveTask(task)]));
 }
 
 /** Resolves a path from the config's directory or, if nothing exists there, from the working directory. */

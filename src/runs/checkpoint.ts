@@ -254,6 +254,18 @@ function toStoredTensors(tensors: ReadonlyMap<string, HostTensor>): ReadonlyMap<
 }
 
 /**
+ * Reads the config and the number of steps of a checkpoint.
+ * @throws UserError (checkpoint) for a missing or invalid file
+ */
+export async function readCheckpointConfig(
+  folder: string,
+): Promise<{ readonly config: string; readonly step: number }> {
+  const { files } = await readManifest(folder);
+  const { own } = parseState(await readText(folder, FILES.state, files), join(folder, FILES.state));
+  return { config: await readText(folder, FILES.config, files), step: own.step };
+}
+
+/**
  * Reads a checkpoint and verifies each file against the manifest.
  * @param withOptimizer whether to read the optimizer state
  * @throws UserError (checkpoint) for a missing or invalid file

@@ -87,6 +87,11 @@ export async function readTrainedModel(
   };
 }
 
+/** Returns the format of rows to predict, which need no labels. */
+export function unlabeledFormat({ format: { spec }, checkpoint }: TrainedModel): EncodedFormat {
+  return encodedFormat(rowFormatOf({ ...spec, tasks: [], keys: [], lossKeys: [] }), checkpoint.fitted);
+}
+
 /** Optimizers without state: a model in use is not trained. */
 const statelessOptimizers = () => ({
   dense: denseOptimizers.schema.parse({ name: sgd.name }),

@@ -418,10 +418,10 @@ function readLabels(tasks: readonly Task[], data: DataOptions, row: Row, at: At)
       labels[given] ??= at([given], () => checked(read(given), isClass(read(given))));
   }
   for (const { sampleWeight, distill } of tasks) {
+    const taught = distill?.column;
     if (sampleWeight !== undefined)
       labels[`weight ${sampleWeight}`] = at([sampleWeight], () => checked(read(sampleWeight), read(sampleWeight) >= 0));
-    if (distill !== undefined)
-      labels['teacher'] = at([distill.column], () => checked(read(distill.column), !isOutside(read(distill.column))));
+    if (taught !== undefined) labels['teacher'] = at([taught], () => checked(read(taught), !isOutside(read(taught))));
   }
   return labels;
 }

@@ -12,7 +12,7 @@ import { TextCounter } from '../../features/vocabulary/text-counter.js';
 import type { FileColumns, RowSource } from '../readers/cell-file.js';
 import { numberTextOf } from '../readers/decimal-comma.js';
 import { itemsJson } from '../../chunks/items-json.js';
-import { isPlainLabel } from '../rows/label-columns.js';
+import { isNumberLabel } from '../rows/label-columns.js';
 import { RowCollector } from '../rows/row-collector.js';
 import type { RowFormat } from '../rows/row-format.js';
 import type { Manifest } from '../shards/manifest.js';
@@ -58,8 +58,9 @@ export function rawColumns(format: RowFormat): readonly RawColumn[] {
     });
   };
   for (const label of format.labels) {
-    const form = isPlainLabel(label) ? 'number' : 'text';
-    for (const column of label.columns) add({ column, form, isNumber: label.isCondition !== true }, cellsOfAll);
+    const form = isNumberLabel(label) ? 'number' : 'text';
+    const cells = label.isComputed === true ? {} : cellsOfAll;
+    for (const column of label.columns) add({ column, form, isNumber: label.isCondition !== true }, cells);
   }
   for (const field of format.fields) {
     const fit = fits.get(field.owner);
