@@ -13,7 +13,7 @@ import {
   type FileDigest,
 } from '../io/disk.js';
 import type { ProgramState } from '../engines/engine.js';
-import { systemCode, UserError, userError } from '../core/errors.js';
+import { systemCode, UserError } from '../core/errors.js';
 import { renameMetrics } from '../evaluation/metric-renames.js';
 import type { Fitted } from '../features/feature-types.js';
 import { loadedFitted, storedFitted } from '../features/fitted.js';
@@ -24,7 +24,7 @@ import { listParts, countElements, type HostTensor } from '../core/tensor.js';
 import { assertFinite } from '../training/divergence.js';
 import { allSettledOrThrow } from './await-all.js';
 import { parseState, stateText } from './checkpoint-state.js';
-import { selectLocalShards, mergeShards } from './sharded-tensors.js';
+import { selectLocalShards, mergeShards, toFloatTensors } from './sharded-tensors.js';
 import {
   checkSize,
   damaged,
@@ -385,26 +385,4 @@ export async function readNewestCheckpoint(run: string, warn: (warning: string) 
       errors.flatMap(({ problems }) => problems),
     );
   return { checkpoint: undefined, name: '', damaged };
-}
-
-function toFloatTensors(path: string, tensors: ReadonlyMap<string, StoredTensor>): ProgramState['weights'] {
-  return new Map(
-    [...tensors].map(([name, tensor]): [string, HostTensor] => {
-      const { dtype, shape, parts } = tensor;
-      // Large tensors are read from their file in parts, on demand.
-      if (parts === undefined ? !(tensor.data instanceof Float32Array) : dtype !== 'F32')
-        throw userError('checkpoint', { where: path, key: name, message: 'expected elements of type F32' });
-      // The cast is safe: F32 tensors are stored as Float32Array.
-      return [
-        name,
-        {
-          shape,
-          parts: parts as HostTensor['parts'],
-          get data() {
-            return tensor.data as Float32Array;
-          },
-        },
-      ];
-    }),
-  );
 }

@@ -1,6 +1,8 @@
 import type { ProgramState } from '../engines/engine.js';
+import { userError } from '../core/errors.js';
 import { countLocalRows } from '../core/process-group.js';
 import type { HostTensor } from '../core/tensor.js';
+import type { StoredTensor } from '../io/safetensors.js';
 import { damaged } from './manifest.js';
 
 type Tensors = ProgramState['weights'];
@@ -42,4 +44,30 @@ function mergeTensor(parts: readonly (HostTensor | undefined)[], where: string):
       data.set(part.data.subarray(row * width, (row + 1) * width), (row * parts.length + p) * width);
   }
   return { shape: [rows, width], data };
+}
+
+/**
+ * Converts the tensors of a file, which are read in parts on demand if they are large.
+ * @throws UserError (checkpoint) for elements of another type
+ */
+export function toFloatTensors(path: string, tensors: ReadonlyMap<string, StoredTensor>): ProgramState['weights'] {
+  return new Map(
+    [...tensors].map(([name, tensor]): [string, HostTensor] => {
+      const { dtype, shape, parts } = tensor;
+      // Large tensors are read from their file in parts, on demand.
+      if (parts === undefined ? !(tensor.data instanceof Float32Array) : dtype !== 'F32')
+        throw userError('checkpoint', { where: path, key: name, message: 'expected elements of type F32' });
+      // The cast is safe: F32 tensors are stored as Float32Array.
+      return [
+        name,
+        {
+          shape,
+          parts: parts as HostTensor['parts'],
+          get data() {
+            return tensor.data as Float32Array;
+          },
+        },
+      ];
+    }),
+  );
 }
