@@ -47,7 +47,7 @@ export interface Checkpoint {
   readonly fitted: Fitted;
   /** The resolved config, YAML. */
   readonly config: string;
-  /** Counters of earlier events after each split; empty without any. */
+  /** Counters of earlier events before training and after each split; empty without any. */
   readonly counters: ReadonlyMap<string, StoredTensor>;
 }
 

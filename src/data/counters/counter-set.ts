@@ -104,23 +104,37 @@ export class CounterSet {
     return tensors;
   }
 
-  /** Creates the counters of a state. */
-  static restore(plan: CounterPlan, state: CounterState): CounterSet {
+  /**
+   * Creates the counters of a state.
+   * @param saved plan of the state; counters with other options than in it begin at zero
+   */
+  static restore(plan: CounterPlan, state: CounterState, saved = plan): CounterSet {
     const set = new CounterSet(plan);
+    const continued = new Set(plan.continuedFrom(saved));
     ({ begin: set.#begin, clock: set.#clock } = timesOf(state));
-    for (const [g, { table, counters }] of set.#groups.entries()) {
-      const read = (name: string): StoredTensor['data'] => tensorOf(state, `keys.${g}.${name}`);
-      for (const text of textsOf(read('bytes'), read('ends'))) table.add(text);
-      for (const i of counters) set.#counters[i]!.restore((name) => tensorOf(state, `${plan.specs[i]!.name}.${name}`));
+    for (const { table, counters } of set.#groups) {
+      const known = counters.filter((i) => continued.has(plan.names[i]!));
+      if (known.length === 0) continue;
+      const group = `keys.${saved.groupOf[saved.names.indexOf(plan.names[known[0]!]!)]}`;
+      const texts = textsOf(tensorOf(state, `${group}.bytes`), tensorOf(state, `${group}.ends`));
+      const ids = new Int32Array(texts.length).fill(-1);
+      // Keys without events of these counters are not added.
+      const idOf = (key: number): number => (ids[key]! < 0 ? (ids[key] = table.add(texts[key]!)) : ids[key]!);
+      for (const i of known) set.#counters[i]!.restore((name) => tensorOf(state, `${plan.names[i]!}.${name}`), idOf);
     }
     return set;
   }
 }
 
+/** Creates the counters of a state; at zero without one. */
+export function startSet(plan: CounterPlan, state: CounterState | undefined): CounterSet {
+  return state === undefined ? new CounterSet(plan) : CounterSet.restore(plan, state);
+}
+
 /** Returns the times of the first and of the latest row of a state. */
 export function timesOf(state: CounterState): { readonly begin: number; readonly clock: number } {
   const [begin, clock] = tensorOf(state, 'times');
-  return { begin: begin!, clock: clock! };
+  return { begin: state.get('begin')?.data[0] ?? begin!, clock: clock! };
 }
 
 /** Returns the key of the content of all rows of a state. */

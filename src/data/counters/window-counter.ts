@@ -98,24 +98,25 @@ export class WindowCounter {
     return tensors;
   }
 
-  /** Restores the state of a new counter. The keys of the table are those of the state. */
-  restore(read: (name: string) => StoredTensor['data']): void {
-    const readEvents = (name: string): readonly StoredTensor['data'][] =>
-      ['times', 'keys', 'sums', 'rows'].map((column) => read(`${name}.${column}`));
+  /**
+   * Restores the state of a new counter.
+   * @param idOf returns the id of a key of the state
+   */
+  restore(read: (name: string) => StoredTensor['data'], idOf: (key: number) => number): void {
     for (const [name, push] of [
       ['window', (...event: Parameters<EventQueue['push']>) => this.#count(...event)],
       ['pending', (...event: Parameters<EventQueue['push']>) => this.#pending.push(...event)],
     ] as const) {
-      const [times, keys, sums, rows] = readEvents(name);
+      const [times, keys, sums, rows] = ['times', 'keys', 'sums', 'rows'].map((column) => read(`${name}.${column}`));
       for (const [i, key] of keys!.entries()) {
-        this.#table.use(key);
-        push(times![i]!, key, sums![i]!, rows![i]!);
+        const id = idOf(key);
+        this.#table.use(id);
+        push(times![i]!, id, sums![i]!, rows![i]!);
       }
     }
     const sums = read('sums');
-    this.#reserve(sums.length - 1);
-    this.#sums.set(sums.subarray(0, -1));
     this.#allSums = sums.at(-1)!;
+    for (const key of read('window.keys')) this.#sums[idOf(key)] = sums[key]!;
   }
 
   /** Adds an event to the window, with its use of the key. */
