@@ -249,9 +249,10 @@ function toStoredTensors(tensors: ReadonlyMap<string, HostTensor>): ReadonlyMap<
 /**
  * Reads a checkpoint and verifies each file against the manifest.
  * @param withOptimizer whether to read the optimizer state
+ * @param withCounters whether to read the counters
  * @throws UserError (checkpoint) for a missing or invalid file
  */
-export async function readCheckpoint(folder: string, withOptimizer: boolean): Promise<Checkpoint> {
+export async function readCheckpoint(folder: string, withOptimizer: boolean, withCounters = true): Promise<Checkpoint> {
   const { files: digests, parts } = await readManifest(folder);
   const { own, sections } = parseState(await readText(folder, FILES.state, digests), join(folder, FILES.state));
   const fitted = await readFitted(folder, digests);
@@ -275,8 +276,17 @@ export async function readCheckpoint(folder: string, withOptimizer: boolean): Pr
     sections,
     fitted,
     config,
-    counters: await readCounters(folder, digests),
+    counters: withCounters ? await readCounters(folder, digests) : new Map(),
   };
+}
+
+/**
+ * Reads the config and the counters of a checkpoint.
+ * @throws UserError (checkpoint) for a missing or invalid file
+ */
+export async function readCheckpointCounters(folder: string): Promise<Pick<Checkpoint, 'config' | 'counters'>> {
+  const { files } = await readManifest(folder);
+  return { config: await readText(folder, FILES.config, files), counters: await readCounters(folder, files) };
 }
 
 async function readCounters(folder: string, digests: Digests): Promise<Checkpoint['counters']> {

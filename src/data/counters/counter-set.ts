@@ -34,6 +34,8 @@ export class CounterSet {
   /** Time of the first row. */
   #begin = Infinity;
   #clock = -Infinity;
+  /** Time of the latest event of each counter, if they were added to one at a time. */
+  #clocks: Float64Array | undefined;
 
   constructor(plan: CounterPlan) {
     this.#plan = plan;
@@ -74,12 +76,47 @@ export class CounterSet {
       for (const i of counters) into[i]![row] = this.#counters[i]!.read(key);
       if (text === '') continue;
       for (const i of counters) {
-        const label = this.#plan.labelOf[i]!;
-        const value = label < 0 ? 0 : labels[label]!;
+        const value = this.#valueOf(i, labels);
         if (Number.isNaN(value)) continue;
         this.#counters[i]!.add(this.#clock, (key ??= table.add(text)), value);
       }
     }
+  }
+
+  /**
+   * Writes the counters of a row to `into[counter][row]`, and changes nothing: the row adds no event. If it is earlier
+   * than the latest event of a counter, the counter is that at the time of the event.
+   */
+  read({ time, keys }: Omit<CounterRow, 'labels'>, into: readonly Float32Array[], row: number): void {
+    for (const [g, { table, counters }] of this.#groups.entries()) {
+      const key = keys[g] === '' ? undefined : table.find(keys[g]!);
+      for (const i of counters) {
+        const now = Math.max(time, this.clockOf(i)) - this.#plan.toleranceMs;
+        into[i]![row] = this.#counters[i]!.readAt(key, now);
+      }
+    }
+  }
+
+  /** Adds the events of a row to a counter, of which it is not late. Calls of different counters have any order. */
+  add(i: number, { time, keys, labels }: CounterRow): void {
+    this.#clocks ??= new Float64Array(this.#counters.length).fill(this.#clock);
+    const clock = (this.#clocks[i] = Math.max(time, this.#clocks[i]!));
+    const counter = this.#counters[i]!;
+    counter.advance(clock - this.#plan.toleranceMs);
+    const g = this.#plan.groupOf[i]!;
+    const value = this.#valueOf(i, labels);
+    if (keys[g] !== '' && !Number.isNaN(value)) counter.add(clock, this.#groups[g]!.table.add(keys[g]!), value);
+  }
+
+  /** Returns the time of the latest event of a counter. */
+  clockOf(i: number): number {
+    return this.#clocks?.[i] ?? this.#clock;
+  }
+
+  /** Returns the value that a row adds to a counter; NaN for none. */
+  #valueOf(i: number, labels: CounterRow['labels']): number {
+    const label = this.#plan.labelOf[i]!;
+    return label < 0 ? 0 : labels[label]!;
   }
 
   /**

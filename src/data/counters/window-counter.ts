@@ -1,6 +1,6 @@
 import type { StoredTensor } from '../../io/safetensors.js';
 import type { CounterSpec } from '../counter-options.js';
-import { EventQueue } from './event-queue.js';
+import { enlarged, EventQueue } from './event-queue.js';
 import type { KeyTable } from './key-table.js';
 
 /**
@@ -15,12 +15,12 @@ export class WindowCounter {
   readonly #pending = new EventQueue();
   /** Events that count, by slot. */
   readonly #window = new EventQueue();
-  /** By key: index of its newest event in the window, and totals of the window. */
-  #newest = new Float64Array(0);
+  /** Totals of the window by key. */
   #sums = new Float64Array(0);
   #rows = new Float64Array(0);
   #allSums = 0;
   #allRows = 0;
+  #later: LaterTotals | undefined;
 
   /** @param table keys of the counter, which other counters may share */
   constructor(spec: CounterSpec, table: KeyTable) {
@@ -29,20 +29,19 @@ export class WindowCounter {
   }
 
   get bytes(): number {
-    return this.#pending.bytes + this.#window.bytes + 3 * this.#sums.byteLength;
+    return this.#pending.bytes + this.#window.bytes + 2 * this.#sums.byteLength;
   }
 
   /** Moves the window so that it ends before `now`, which never decreases. */
   advance(now: number): void {
-    const { delayMs, withinMs, slotMs } = this.#spec;
     const [pending, window] = [this.#pending, this.#window];
     while (pending.head < pending.tail) {
       const at = pending.at(pending.head);
-      if (!(pending.times[at]! + delayMs < now)) break;
+      if (!this.#isKnown(pending.times[at]!, now)) break;
       pending.head++;
-      this.#count(Math.floor(pending.times[at]! / slotMs), pending.keys[at]!, pending.sums[at]!, pending.rows[at]!);
+      this.#count(this.#slotOf(pending.times[at]!), pending.keys[at]!, pending.sums[at]!, pending.rows[at]!);
     }
-    const oldest = Math.floor((now - withinMs) / slotMs);
+    const oldest = this.#oldestSlot(now);
     while (window.head < window.tail) {
       const at = window.at(window.head);
       if (window.times[at]! >= oldest) break;
@@ -55,12 +54,31 @@ export class WindowCounter {
   /** Returns the value of a key in the window; `key` is undefined for one without events. */
   read(key: number | undefined): number {
     const isKnown = key !== undefined && key < this.#sums.length;
-    const sum = isKnown ? this.#sums[key]! : 0;
-    const rows = isKnown ? this.#rows[key]! : 0;
-    const { of, prior } = this.#spec;
-    if (prior === undefined) return of === undefined ? rows : sum;
-    const mean = this.#allRows === 0 ? 0 : this.#allSums / this.#allRows;
-    return rows + prior === 0 ? mean : (sum + prior * mean) / (rows + prior);
+    return this.#value(isKnown ? this.#sums[key]! : 0, isKnown ? this.#rows[key]! : 0, this.#allSums, this.#allRows);
+  }
+
+  /**
+   * Returns the value of a key in a window that ends before `now`, without moving the window. The time grows with the
+   * events of the key.
+   * @param now not before the end of the window
+   */
+  readAt(key: number | undefined, now: number): number {
+    const own = new Totals();
+    if (key !== undefined) {
+      own.add(this.#sums[key] ?? 0, this.#rows[key] ?? 0);
+      const [pending, window, oldest] = [this.#pending, this.#window, this.#oldestSlot(now)];
+      for (const at of pending.positionsOf(key)) {
+        if (!this.#isKnown(pending.times[at]!, now)) break;
+        if (this.#slotOf(pending.times[at]!) >= oldest) own.add(pending.sums[at]!, pending.rows[at]!);
+      }
+      for (const at of window.positionsOf(key)) {
+        if (window.times[at]! >= oldest) break;
+        own.add(-window.sums[at]!, -window.rows[at]!);
+      }
+    }
+    if (this.#spec.prior === undefined) return this.#value(own.sum, own.rows, 0, 0);
+    const all = this.#allAt(now);
+    return this.#value(own.sum, own.rows, all.sum, all.rows);
   }
 
   /** Adds an event, which is not older than earlier ones. */
@@ -119,20 +137,69 @@ export class WindowCounter {
     for (const key of read('window.keys')) this.#sums[idOf(key)] = sums[key]!;
   }
 
+  #isKnown(time: number, now: number): boolean {
+    return time + this.#spec.delayMs < now;
+  }
+
+  #slotOf(time: number): number {
+    return Math.floor(time / this.#spec.slotMs);
+  }
+
+  /** Returns the first slot of a window that ends before `now`. */
+  #oldestSlot(now: number): number {
+    return this.#slotOf(now - this.#spec.withinMs);
+  }
+
+  #value(sum: number, rows: number, allSum: number, allRows: number): number {
+    const { of, prior } = this.#spec;
+    if (prior === undefined) return of === undefined ? rows : sum;
+    const mean = allRows === 0 ? 0 : allSum / allRows;
+    return rows + prior === 0 ? mean : (sum + prior * mean) / (rows + prior);
+  }
+
+  /** Returns the totals of all keys in a window that ends before `now`, from those of the last call if possible. */
+  #allAt(now: number): Totals {
+    const [pending, window, oldest] = [this.#pending, this.#window, this.#oldestSlot(now)];
+    let later = this.#later;
+    if (later === undefined || now < later.now || later.heads[0] !== pending.head || later.heads[1] !== window.head) {
+      const heads = [pending.head, window.head] as const;
+      later = { heads, now, known: pending.head, dropped: pending.head, expired: window.head, totals: new Totals() };
+      later.totals.add(this.#allSums, this.#allRows);
+      this.#later = later;
+    }
+    const { totals } = later;
+    later.now = now;
+    for (; later.known < pending.tail; later.known++) {
+      const at = pending.at(later.known);
+      if (!this.#isKnown(pending.times[at]!, now)) break;
+      totals.add(pending.sums[at]!, pending.rows[at]!);
+    }
+    for (; later.expired < window.tail; later.expired++) {
+      const at = window.at(later.expired);
+      if (window.times[at]! >= oldest) break;
+      totals.add(-window.sums[at]!, -window.rows[at]!);
+    }
+    for (; later.dropped < later.known; later.dropped++) {
+      const at = pending.at(later.dropped);
+      if (this.#slotOf(pending.times[at]!) >= oldest) break;
+      totals.add(-pending.sums[at]!, -pending.rows[at]!);
+    }
+    return totals;
+  }
+
   /** Adds an event to the window, with its use of the key. */
   #count(slot: number, key: number, sum: number, rows: number): void {
     this.#reserve(key + 1);
     this.#addTotals(key, sum, rows);
     const window = this.#window;
-    const newest = this.#newest[key]!;
+    const newest = window.newestOf(key);
     const at = window.at(newest);
-    if (newest >= window.head && newest < window.tail && window.keys[at] === key && window.times[at] === slot) {
+    if (newest >= window.head && window.times[at] === slot) {
       window.sums[at]! += sum;
       window.rows[at]! += rows;
       this.#table.release(key);
       return;
     }
-    this.#newest[key] = window.tail;
     window.push(slot, key, sum, rows);
   }
 
@@ -146,12 +213,31 @@ export class WindowCounter {
 
   #reserve(keys: number): void {
     if (keys <= this.#sums.length) return;
-    const capacity = Math.max(keys, 2 * this.#sums.length, 64);
-    const grown = (values: Float64Array<ArrayBuffer>): Float64Array<ArrayBuffer> => {
-      const larger = new Float64Array(capacity);
-      larger.set(values);
-      return larger;
-    };
-    [this.#newest, this.#sums, this.#rows] = [grown(this.#newest), grown(this.#sums), grown(this.#rows)];
+    [this.#sums, this.#rows] = [enlarged(this.#sums, keys), enlarged(this.#rows, keys)];
   }
+}
+
+/** Totals of events. */
+class Totals {
+  sum = 0;
+  rows = 0;
+
+  add(sum: number, rows: number): void {
+    this.rows += rows;
+    this.sum = this.rows === 0 ? 0 : this.sum + sum;
+  }
+}
+
+/** Totals of all keys in a later window, and the indices of the events after those that it counts and excludes. */
+interface LaterTotals {
+  /** Heads of the queues that the totals are based on. */
+  readonly heads: readonly [pending: number, window: number];
+  now: number;
+  /** Next pending event that is not known. */
+  known: number;
+  /** Next pending event that is not older than the window. */
+  dropped: number;
+  /** Next event of the window that is not older than it. */
+  expired: number;
+  readonly totals: Totals;
 }
