@@ -70,6 +70,20 @@ describe('live counters', () => {
     );
   });
 
+  it('are read at later times between events', () => {
+    const gaps = fc.array(fc.integer({ min: 0, max: 60 * 3600 }), { minLength: 60, maxLength: 60 });
+    fc.assert(
+      fc.property(logs, gaps, (rows, given) => {
+        const live = liveOf([]);
+        for (const [r, row] of rows.entries()) {
+          live.add(rowsOfObjects([toRow(row)]));
+          const asked = { ...rows[given[r]! % rows.length]!, time: row.time + given[r]! * 1000 };
+          expect(readRows(live, [toRow(asked)])[0]).toEqual(oracle([...rows.slice(0, r + 1), asked]).at(-1));
+        }
+      }),
+    );
+  });
+
   it('lag by the tolerance as those of files', () => {
     const options = counters({ tolerance: '3h' });
     const late = fc.tuple(logs, fc.array(fc.integer({ min: 0, max: 3 * 3600 }), { minLength: 60, maxLength: 60 }));

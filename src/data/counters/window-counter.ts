@@ -15,7 +15,8 @@ export class WindowCounter {
   readonly #pending = new EventQueue();
   /** Events that count, by slot. */
   readonly #window = new EventQueue();
-  /** Totals of the window by key. */
+  /** By key: index of its newest event in the window, and totals of the window. */
+  #newest = new Float64Array(0);
   #sums = new Float64Array(0);
   #rows = new Float64Array(0);
   #allSums = 0;
@@ -29,7 +30,7 @@ export class WindowCounter {
   }
 
   get bytes(): number {
-    return this.#pending.bytes + this.#window.bytes + 2 * this.#sums.byteLength;
+    return this.#pending.bytes + this.#window.bytes + 3 * this.#sums.byteLength;
   }
 
   /** Moves the window so that it ends before `now`, which never decreases. */
@@ -38,14 +39,14 @@ export class WindowCounter {
     while (pending.head < pending.tail) {
       const at = pending.at(pending.head);
       if (!this.#isKnown(pending.times[at]!, now)) break;
-      pending.head++;
+      pending.pop();
       this.#count(this.#slotOf(pending.times[at]!), pending.keys[at]!, pending.sums[at]!, pending.rows[at]!);
     }
     const oldest = this.#oldestSlot(now);
     while (window.head < window.tail) {
       const at = window.at(window.head);
       if (window.times[at]! >= oldest) break;
-      window.head++;
+      window.pop();
       this.#addTotals(window.keys[at]!, -window.sums[at]!, -window.rows[at]!);
       this.#table.release(window.keys[at]!);
     }
@@ -58,20 +59,23 @@ export class WindowCounter {
   }
 
   /**
-   * Returns the value of a key in a window that ends before `now`, without moving the window. The time grows with the
-   * events of the key.
+   * Returns the value of a key in a window that ends before `now`, without moving the window.
    * @param now not before the end of the window
    */
   readAt(key: number | undefined, now: number): number {
     const own = new Totals();
     if (key !== undefined) {
       own.add(this.#sums[key] ?? 0, this.#rows[key] ?? 0);
-      const [pending, window, oldest] = [this.#pending, this.#window, this.#oldestSlot(now)];
-      for (const at of pending.positionsOf(key)) {
-        if (!this.#isKnown(pending.times[at]!, now)) break;
-        if (this.#slotOf(pending.times[at]!) >= oldest) own.add(pending.sums[at]!, pending.rows[at]!);
+      this.#addKnown(own, key, now);
+      const oldest = this.#oldestSlot(now);
+      const [pending, window] = [this.#pending, this.#window];
+      for (let i = pending.links.oldestOf(key); i > 0; i = pending.links.next(i)) {
+        const at = pending.at(i);
+        if (!this.#isKnown(pending.times[at]!, now) || this.#slotOf(pending.times[at]!) >= oldest) break;
+        own.add(-pending.sums[at]!, -pending.rows[at]!);
       }
-      for (const at of window.positionsOf(key)) {
+      for (let i = window.links.oldestOf(key); i > 0; i = window.links.next(i)) {
+        const at = window.at(i);
         if (window.times[at]! >= oldest) break;
         own.add(-window.sums[at]!, -window.rows[at]!);
       }
@@ -79,6 +83,24 @@ export class WindowCounter {
     if (this.#spec.prior === undefined) return this.#value(own.sum, own.rows, 0, 0);
     const all = this.#allAt(now);
     return this.#value(own.sum, own.rows, all.sum, all.rows);
+  }
+
+  /** Adds the pending events of a key that are known at `now`. Visits these or the others, likely the fewer ones. */
+  #addKnown(own: Totals, key: number, now: number): void {
+    const pending = this.#pending;
+    const { links } = pending;
+    const [oldest, newest] = [links.oldestOf(key), links.newestOf(key)];
+    const timeOf = (index: number): number => pending.times[pending.at(index)]!;
+    if (oldest === 0 || !this.#isKnown(timeOf(oldest), now)) return;
+    const end = now - this.#spec.delayMs;
+    if (end - timeOf(oldest) < timeOf(newest) - end) {
+      for (let i = oldest; this.#isKnown(timeOf(i), now); i = links.next(i))
+        own.add(pending.sums[pending.at(i)]!, pending.rows[pending.at(i)]!);
+    } else {
+      own.add(links.sumOf(key), links.rowsOf(key));
+      for (let i = newest; !this.#isKnown(timeOf(i), now); i = links.previous(i))
+        own.add(-pending.sums[pending.at(i)]!, -pending.rows[pending.at(i)]!);
+    }
   }
 
   /** Adds an event, which is not older than earlier ones. */
@@ -121,20 +143,25 @@ export class WindowCounter {
    * @param idOf returns the id of a key of the state
    */
   restore(read: (name: string) => StoredTensor['data'], idOf: (key: number) => number): void {
-    for (const [name, push] of [
-      ['window', (...event: Parameters<EventQueue['push']>) => this.#count(...event)],
-      ['pending', (...event: Parameters<EventQueue['push']>) => this.#pending.push(...event)],
-    ] as const) {
+    const readQueue = (name: string, queue: EventQueue): Uint32Array => {
       const [times, keys, sums, rows] = ['times', 'keys', 'sums', 'rows'].map((column) => read(`${name}.${column}`));
-      for (const [i, key] of keys!.entries()) {
-        const id = idOf(key);
-        this.#table.use(id);
-        push(times![i]!, id, sums![i]!, rows![i]!);
-      }
+      const ids = new Uint32Array(keys!.length);
+      for (let i = 0; i < ids.length; i++) this.#table.use((ids[i] = idOf(keys![i]!)));
+      queue.fill(times!, ids, sums!, rows!);
+      return ids;
+    };
+    readQueue('pending', this.#pending);
+    const window = this.#window;
+    const [ids, keys, sums] = [readQueue('window', window), read('window.keys'), read('sums')];
+    for (let i = 0; i < ids.length; i++) {
+      const [id, rows] = [ids[i]!, window.rows[window.at(window.head + i)]!];
+      this.#reserve(id + 1);
+      this.#newest[id] = window.head + i;
+      this.#rows[id]! += rows;
+      this.#sums[id] = sums[keys[i]!]!;
+      this.#allRows += rows;
     }
-    const sums = read('sums');
     this.#allSums = sums.at(-1)!;
-    for (const key of read('window.keys')) this.#sums[idOf(key)] = sums[key]!;
   }
 
   #isKnown(time: number, now: number): boolean {
@@ -161,9 +188,8 @@ export class WindowCounter {
   #allAt(now: number): Totals {
     const [pending, window, oldest] = [this.#pending, this.#window, this.#oldestSlot(now)];
     let later = this.#later;
-    if (later === undefined || now < later.now || later.heads[0] !== pending.head || later.heads[1] !== window.head) {
-      const heads = [pending.head, window.head] as const;
-      later = { heads, now, known: pending.head, dropped: pending.head, expired: window.head, totals: new Totals() };
+    if (later === undefined || !this.#isUsable(later, now)) {
+      later = { now, known: pending.head, expired: window.head, dropped: 0, head: pending.head, totals: new Totals() };
       later.totals.add(this.#allSums, this.#allRows);
       this.#later = later;
     }
@@ -179,12 +205,18 @@ export class WindowCounter {
       if (window.times[at]! >= oldest) break;
       totals.add(-window.sums[at]!, -window.rows[at]!);
     }
-    for (; later.dropped < later.known; later.dropped++) {
-      const at = pending.at(later.dropped);
+    for (let i = pending.head + later.dropped; i < later.known; i++, later.dropped++) {
+      const at = pending.at(i);
       if (this.#slotOf(pending.times[at]!) >= oldest) break;
       totals.add(-pending.sums[at]!, -pending.rows[at]!);
     }
     return totals;
+  }
+
+  /** Returns whether totals are a part of those at `now`: they are not later, and no event that they lack was moved. */
+  #isUsable({ now: before, known, expired, dropped, head }: LaterTotals, now: number): boolean {
+    const [pending, window] = [this.#pending, this.#window];
+    return now >= before && known >= pending.head && expired >= window.head && (dropped === 0 || head === pending.head);
   }
 
   /** Adds an event to the window, with its use of the key. */
@@ -192,7 +224,7 @@ export class WindowCounter {
     this.#reserve(key + 1);
     this.#addTotals(key, sum, rows);
     const window = this.#window;
-    const newest = window.newestOf(key);
+    const newest = this.#newest[key]!;
     const at = window.at(newest);
     if (newest >= window.head && window.times[at] === slot) {
       window.sums[at]! += sum;
@@ -200,6 +232,7 @@ export class WindowCounter {
       this.#table.release(key);
       return;
     }
+    this.#newest[key] = window.tail;
     window.push(slot, key, sum, rows);
   }
 
@@ -213,6 +246,7 @@ export class WindowCounter {
 
   #reserve(keys: number): void {
     if (keys <= this.#sums.length) return;
+    this.#newest = enlarged(this.#newest, keys);
     [this.#sums, this.#rows] = [enlarged(this.#sums, keys), enlarged(this.#rows, keys)];
   }
 }
@@ -228,16 +262,16 @@ class Totals {
   }
 }
 
-/** Totals of all keys in a later window, and the indices of the events after those that it counts and excludes. */
+/** Totals of all keys in a later window, and the events of the queues that they differ by. */
 interface LaterTotals {
-  /** Heads of the queues that the totals are based on. */
-  readonly heads: readonly [pending: number, window: number];
   now: number;
-  /** Next pending event that is not known. */
+  /** Index of the first pending event that is not known. */
   known: number;
-  /** Next pending event that is not older than the window. */
-  dropped: number;
-  /** Next event of the window that is not older than it. */
+  /** Index of the first event of the window that remains in it. */
   expired: number;
+  /** Number of known events, from the first pending one on, that are older than the window. */
+  dropped: number;
+  /** Index of the first pending event if `dropped` is not 0. */
+  readonly head: number;
   readonly totals: Totals;
 }
