@@ -83,6 +83,11 @@ export class CounterSet {
     }
   }
 
+  /** Prepares `read`, in memory per event and key. */
+  link(): void {
+    for (const counter of this.#counters) counter.link();
+  }
+
   /**
    * Writes the counters of a row to `into[counter][row]`, and changes nothing: the row adds no event. If it is earlier
    * than the latest event of a counter, the counter is that at the time of the event.

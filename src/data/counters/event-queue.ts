@@ -47,9 +47,14 @@ export class EventQueue {
     for (let i = 0; i < keys.length; i++) this.push(times[i]!, keys[i]!, sums[i]!, rows[i]!);
   }
 
-  /** Returns the events of each key; they are linked by the first call. */
+  /** Links the events of each key, also later ones. */
+  link(): void {
+    this.#links = new KeyLinks(this);
+  }
+
+  /** The events of each key, which are linked. */
   get links(): KeyLinks {
-    return (this.#links ??= new KeyLinks(this));
+    return this.#links!;
   }
 
   /** Copies a column, oldest first. */
@@ -69,7 +74,7 @@ export class EventQueue {
     this.keys = copyTo(new Uint32Array(capacity), keys);
     this.sums = copyTo(new Float64Array(capacity), sums);
     this.rows = copyTo(new Uint32Array(capacity), rows);
-    this.#links = undefined;
+    if (this.#links !== undefined) this.link();
   }
 }
 

@@ -58,6 +58,11 @@ export class WindowCounter {
     return this.#value(isKnown ? this.#sums[key]! : 0, isKnown ? this.#rows[key]! : 0, this.#allSums, this.#allRows);
   }
 
+  /** Prepares `readAt`. */
+  link(): void {
+    for (const queue of [this.#pending, this.#window]) queue.link();
+  }
+
   /**
    * Returns the value of a key in a window that ends before `now`, without moving the window.
    * @param now not before the end of the window

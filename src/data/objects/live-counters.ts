@@ -27,6 +27,7 @@ export class LiveCounters {
     this.#plan = plan;
     this.#decimal = decimal;
     this.#set = startSet(plan, ends.at(-1));
+    this.#set.link();
     this.#beginMs = this.#set.clock;
   }
 
