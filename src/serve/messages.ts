@@ -1,10 +1,10 @@
 // Messages between the HTTP thread and the prediction threads. Bodies are parsed on the prediction threads, to keep the
 // HTTP thread free.
 
-import type { CounterQuery } from '../data/objects/given-counters.js';
+import type { CounterQuery } from '../data/counters/given-counters.js';
 import type { CountsByColumn } from '../data/objects/object-reader.js';
 import type { OnMissing } from '../data/objects/given-rows.js';
-import type { ModelInput } from '../features/model-input.js';
+import type { ModelInput } from '../trained-model/load-model.js';
 
 /** The request form: JSON objects, or tensors of the Open Inference Protocol. */
 export type Form = 'rows' | 'tensors';

@@ -1,5 +1,5 @@
 import type { CountsByColumn } from '../data/objects/object-reader.js';
-import type { LiveCounters } from '../data/objects/live-counters.js';
+import type { LiveCounters } from '../data/counters/live-counters.js';
 import { loadCounters } from '../trained-model/load-counters.js';
 import { BUG } from './answer-bundle.js';
 import {

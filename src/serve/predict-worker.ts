@@ -1,6 +1,6 @@
 import { workerData } from 'node:worker_threads';
 import { loadGivenModel } from '../trained-model/load-model.js';
-import type { UncountedRows } from '../data/objects/given-counters.js';
+import type { UncountedRows } from '../data/counters/given-counters.js';
 import { answerWith, type Answer } from '../system/thread.js';
 import { answerBundle, readBundle, type ReadBundle } from './answer-bundle.js';
 import type { AnsweredBundle, Bundle, CounterQuestion, CounterValues, ModelFacts, PredictorSpec } from './messages.js';

@@ -3,7 +3,7 @@ import { storedExperiment } from '../config/stored.js';
 import { userError, type UserError } from '../core/errors.js';
 import { CounterPlan } from '../data/counters/counter-plan.js';
 import { splitStates } from '../data/counters/counter-start.js';
-import { LiveCounters } from '../data/objects/live-counters.js';
+import { LiveCounters } from '../data/counters/live-counters.js';
 import { readCheckpointCounters } from '../runs/checkpoint.js';
 import { FILES } from '../runs/manifest.js';
 

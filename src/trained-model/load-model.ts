@@ -12,7 +12,7 @@ import type { Program } from '../engines/engine.js';
 import { createEngine } from '../engines/engines.js';
 import { userError } from '../core/errors.js';
 import { CounterPlan } from '../data/counters/counter-plan.js';
-import { findUncounted, type UncountedRows } from '../data/objects/given-counters.js';
+import { findUncounted, type UncountedRows } from '../data/counters/given-counters.js';
 import { listPredictedOutputs, combinePredictions } from '../evaluation/outputs.js';
 import { listInputs, type ModelInput } from '../features/model-input.js';
 import { listCountedInputs, listReadCounters, listRequired } from './counted-inputs.js';
@@ -79,8 +79,6 @@ export interface Model {
   /**
    * Adds events to the counters of the model, in order of time; none if a row is invalid. They count for predictions at
    * later times, as rows of a file do.
-   * @example
-   * model.addEvents([{ timestamp: new Date(), item_id: 413, click: 1 }]);
    * @throws UserError (data) for a row that is earlier than previous ones by more than `data.counters.tolerance`, or
    * lacks a key, and if the model has no counters
    */

@@ -2,9 +2,9 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { CounterPlan } from '../../src/data/counters/counter-plan.js';
 import { CounterSet, type CounterState } from '../../src/data/counters/counter-set.js';
-import { findUncounted } from '../../src/data/objects/given-counters.js';
+import { findUncounted } from '../../src/data/counters/given-counters.js';
 import { rowsOfColumns, rowsOfObjects, type Row } from '../../src/data/objects/given-rows.js';
-import { LiveCounters } from '../../src/data/objects/live-counters.js';
+import { LiveCounters } from '../../src/data/counters/live-counters.js';
 import { counters, HOUR, LOG, logs, NAMES, oracle, type LogRow } from '../support/counter-log.js';
 
 // Counters of a model in use, against a definition that looks at every earlier event of every row.

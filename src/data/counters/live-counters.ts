@@ -1,10 +1,11 @@
 import { didYouMean, quoted, UserError, userError, type Problem } from '../../core/errors.js';
-import type { CounterPlan } from '../counters/counter-plan.js';
-import { startSet, type CounterSet } from '../counters/counter-set.js';
-import type { RunCounters } from '../counters/counter-start.js';
+import { wallClockMs } from '../../system/clock.js';
+import type { CounterPlan } from './counter-plan.js';
+import { startSet, type CounterSet } from './counter-set.js';
+import type { RunCounters } from './counter-start.js';
 import type { DialectOptions } from '../dialect.js';
 import { readEvents, type CounterQuery } from './given-counters.js';
-import type { GivenRows } from './given-rows.js';
+import type { GivenRows } from '../objects/given-rows.js';
 
 /** Maximum number of problems of an error. */
 const MAX_PROBLEMS = 10;
@@ -34,7 +35,7 @@ export class LiveCounters {
   /** Returns the values of each counter by row; NaN for a row before the time of the state. */
   read({ times, keys }: CounterQuery): readonly Float32Array[] {
     const values = this.#plan.names.map(() => new Float32Array(times.length));
-    const nowMs = Date.now();
+    const nowMs = wallClockMs();
     for (const [row, given] of times.entries()) {
       const time = Number.isNaN(given) ? nowMs : given;
       if (time < this.#beginMs - this.#plan.toleranceMs) for (const own of values) own[row] = NaN;
@@ -60,7 +61,7 @@ export class LiveCounters {
     const rows = readEvents(this.#plan, counters, given, this.#decimal);
     const problems: Problem[] = [];
     let latest = Math.max(...counters.map((i) => this.#set.clockOf(i)));
-    const end = Date.now() + this.#plan.toleranceMs + MAX_AHEAD_MS;
+    const end = wallClockMs() + this.#plan.toleranceMs + MAX_AHEAD_MS;
     for (const [row, { time }] of rows.entries()) {
       const problem = this.#problemOf(time, latest, end);
       if (problem === undefined) latest = Math.max(latest, time);

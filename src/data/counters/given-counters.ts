@@ -1,10 +1,10 @@
-import { CounterCells } from '../counters/counter-cells.js';
-import type { CounterPlan } from '../counters/counter-plan.js';
-import type { CounterRow } from '../counters/counter-set.js';
+import { CounterCells } from './counter-cells.js';
+import type { CounterPlan } from './counter-plan.js';
+import type { CounterRow } from './counter-set.js';
 import type { DialectOptions } from '../dialect.js';
-import { ABSENT, absentProblem, type GivenRows } from './given-rows.js';
-import { badRowsError, type BadRow } from './row-problems.js';
-import { valueColumn } from './value-column.js';
+import { ABSENT, absentProblem, type GivenRows } from '../objects/given-rows.js';
+import { badRowsError, type BadRow } from '../objects/row-problems.js';
+import { valueColumn } from '../objects/value-column.js';
 
 /** Rows whose counters are computed. */
 export interface CounterQuery {
