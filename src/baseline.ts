@@ -27,6 +27,7 @@ import { makeFolder, onDisk } from './io/disk.js';
 import { findLoss } from './losses/losses.js';
 import { computePositiveWeight } from './models/bias-init.js';
 import { openRun, type OpenRun, type RunRequest } from './runs/open-run.js';
+import { TREE_FOLDER } from './runs/run-log.js';
 import { monotonicMs } from './system/clock.js';
 import { firstLoopState, type LoopState } from './training/loop-state.js';
 import { buildStopping, computeMeasurement, type Evaluation } from './training/monitor.js';
@@ -83,7 +84,7 @@ export async function trainTrees(loaded: LoadedConfig, options: BaselineOptions)
   const { experiment, source } = loaded;
   const { signal, onWarning } = options;
   const python = findPython();
-  const plan = planRows(experiment);
+  const plan = await planRows(experiment);
   const sources = await openData(experiment.data, plan.format);
   const run = await openTreeRun(loaded, options, python, source);
   const badRows = new Set<string>();
@@ -286,7 +287,7 @@ async function keepTrees(
   folder: string,
   evaluated: EvaluatedSplits,
 ): Promise<void> {
-  const trees = join(run.folder, 'trees');
+  const trees = join(run.folder, TREE_FOLDER);
   await onDisk(trees, async () => {
     await makeFolder(trees);
     for (const [t, { name }] of plan.tasks.entries())

@@ -111,7 +111,7 @@ async function checkConfig<Opened>(
   return { experiment, engine: engine as Opened, inputs: inputs!, rows: rows!, sampler };
 }
 
-/** Checks the initial checkpoint, the run directory and the rows. */
+/** Checks the initial checkpoint, the teachers, the run directory and the rows. */
 async function checkInputs(
   { name, runs, data }: Experiment,
   inputs: RunInputs,
@@ -120,6 +120,7 @@ async function checkInputs(
 ): Promise<CheckedRows | undefined> {
   const { resolveOrigin: originOf, grow } = inputs.start;
   await findings.of(() => readPretrained(inputs.format.fields));
+  await findings.of(() => inputs.teachers.find());
   const hasStart = originOf === undefined || (await findings.of(originOf)) !== undefined;
   await findings.of(() => checkRunFolder({ configName: name, runs }));
   return checkRows(data, { ...inputs, ...(hasStart && { grow }) }, sampler, findings);
@@ -129,8 +130,8 @@ async function checkInputs(
 async function checkFiles(sections: Partial<Experiment>, sampler: RowSampler, findings: Findings): Promise<void> {
   const { data, features, tasks } = sections;
   if (data === undefined) return;
-  const rows = planRows(sections);
-  const sources = await findings.of(() => openData(data, rows.format, sampler.open));
-  if (sources !== undefined && features !== undefined && tasks !== undefined)
+  const rows = await findings.of(() => planRows(sections));
+  const sources = rows && (await findings.of(() => openData(data, rows.format, { open: sampler.open })));
+  if (rows !== undefined && sources !== undefined && features !== undefined && tasks !== undefined)
     await checkRows(data, { ...rows, sources }, sampler, findings);
 }

@@ -5,11 +5,12 @@ import { searchCrosses, type FoundCross } from './crosses/search.js';
 import { column } from './core/batch.js';
 import { holdRows } from './data/batches/held-rows.js';
 import { rejectPolicy } from './data/rows/rejects.js';
+import { withLookups } from './data/sources/lookups.js';
 import { blockColumns, encodedFormat, rowFormatOf } from './data/rows/row-format.js';
 import type { Access, ReadProgress, Reading } from './data/sources/source.js';
 import { openData } from './data/sources/splits.js';
 import { didYouMean, joined, quoted, userError } from './core/errors.js';
-import { taskColumns, type Task } from './core/tasks.js';
+import { taskColumns, withoutRuns, type Task } from './core/tasks.js';
 
 /** Options of `findCrosses`. */
 export interface CrossesOptions extends Pick<Access, 'verifyData'> {
@@ -65,9 +66,10 @@ export async function findCrosses({
   signal,
 }: CrossesOptions): Promise<CrossesResult> {
   const { data, features } = experiment;
-  const tasks = listTasks(experiment);
+  const tasks = withoutRuns(listTasks(experiment));
   const task = findTask(tasks, name);
-  const format = rowFormatOf({ tasks, groups: Object.values(features), cells: data, sampling: data.negativeSampling });
+  const spec = { tasks, groups: Object.values(features), cells: data, sampling: data.negativeSampling };
+  const format = await withLookups(rowFormatOf(spec), data.lookups);
   const { train } = await openData(data, format);
   const policy = rejectPolicy(data);
   const reading: Reading = {

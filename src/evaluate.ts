@@ -112,7 +112,7 @@ export async function openMeasured(
     data === undefined ? 'name other data with --data' : 'paths are taken from the working directory',
     dialectOf(options),
     rows,
-    CounterPass.of(options, splitStates(checkpoint.counters))?.opening(),
+    { compute: CounterPass.of(options, splitStates(checkpoint.counters))?.compute },
   );
 }
 

@@ -6,7 +6,8 @@ import { chooseSplit } from './init/choose-split.js';
 import { chooseTasks, type ProposedTask } from './init/choose-tasks.js';
 import { configText } from './init/config-text.js';
 import { excludeColumns } from './init/leave-out.js';
-import { markEvents } from './init/outcomes.js';
+import { findCrosses } from './init/find-crosses.js';
+import { markEvents, type Marks } from './init/outcomes.js';
 import { getRelativePath, assertAbsent, getSchemaPath, writeConfig } from './init/output-path.js';
 import { readColumns } from './init/read-columns.js';
 import { writeSample } from './init/write-sample.js';
@@ -68,12 +69,10 @@ export async function init({ data, valid, test, model, labels, out, force }: Ini
   const columns = rows.columns.map(inspectColumn);
   const tasks = chooseTasks(columns, labels);
   const isLabel = (name: string): boolean => tasks.some(({ column }) => column === name);
-  const leftOut = excludeColumns(
-    columns,
-    new Map(
-      columns.filter(({ column }) => isLabel(column.name)).map((label) => [label.column.name, markEvents(label)]),
-    ),
+  const marks = new Map(
+    columns.filter(({ column }) => isLabel(column.name)).map((label) => [label.column.name, markEvents(label)]),
   );
+  const leftOut = excludeColumns(columns, marks);
   const features = columns.filter(({ column: { name } }) => !isLabel(name) && !leftOut.has(name));
   if (features.length === 0) {
     const reasons = [...leftOut].map(([name, reason]) => `${name} was excluded: ${reason}`);
@@ -83,6 +82,12 @@ export async function init({ data, valid, test, model, labels, out, force }: Ini
       fix: 'use data with more rows or columns',
     });
   }
+  const marksOf = (task: string | undefined): Marks | undefined =>
+    marks.get(tasks.find(({ name }) => name === task)?.column ?? '');
+  const crosses = await findCrosses(
+    features,
+    tasks.map(({ name, given }) => ({ marks: marksOf(name)!, given: marksOf(given) })),
+  );
   const chosen = model ?? selectModel(tasks, features);
   const config = out ?? `${chosen}.yaml`;
   assertAbsent(config, force);
@@ -103,6 +108,7 @@ export async function init({ data, valid, test, model, labels, out, force }: Ini
     columns,
     tasks,
     leftOut,
+    crosses,
     model: chosen,
   });
   // Report problems before anything is written.

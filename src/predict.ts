@@ -5,8 +5,8 @@ import { splitStates } from './data/counters/counter-start.js';
 import { dialectOf, type DialectOptions } from './data/dialect.js';
 import type { DataOptions, Paths } from './data/options.js';
 import { refuseBadRows, skipBadRows, type RejectPolicy } from './data/rows/rejects.js';
-import { columnsOf, encodedFormat, rowFormatOf } from './data/rows/row-format.js';
-import { StreamCounters } from './data/sources/file-counters.js';
+import { columnsOf } from './data/rows/row-format.js';
+import { StreamCounters } from './data/sources/stream-counters.js';
 import { absolute, namesOf } from './data/sources/find-files.js';
 import { openSource } from './data/sources/open-source.js';
 import type { ReadProgress } from './data/sources/source.js';
@@ -17,7 +17,7 @@ import { scoredColumns, type ColumnOptions } from './predict/columns.js';
 import { openOutput } from './predict/output.js';
 import { createScorer } from './predict/scorer.js';
 import { rankedBy, topRows, type RankOptions } from './predict/top-rows.js';
-import { compileTrained, readTrainedModel, type TrainedModel } from './trained-model/trained-model.js';
+import { compileTrained, readTrainedModel, unlabeledFormat, type TrainedModel } from './trained-model/trained-model.js';
 
 /** Options of `predict`. */
 export interface PredictOptions extends EngineOptions, ColumnOptions {
@@ -78,11 +78,7 @@ export async function predict({
 }: PredictOptions): Promise<PredictResult> {
   const model = await readTrainedModel(path, { raw });
   const { folder, checkpoint, experiment } = model;
-  // Labels are not required.
-  const format = encodedFormat(
-    rowFormatOf({ ...model.format.spec, tasks: [], keys: [], lossKeys: [] }),
-    checkpoint.fitted,
-  );
+  const format = unlabeledFormat(model);
   const dialect = { ...dialectOf(experiment.data), ...(textFormat !== undefined && { format: textFormat }) };
   const source = await openSource(absolute(data), columnsOf(format), dialect, countersOf(model));
   if (typeof out === 'string' && [source.path, ...source.files].some((path) => isSameFile(out, path)))

@@ -103,13 +103,14 @@ async function trainOn(
   const saved = resume === AUTO ? undefined : await readSavedState(runPath(resume));
   if (saved !== undefined) await restoreStreams(experiment.data, saved.of(dataSection, firstDataState));
   // Invalid inputs are reported before a run directory is created.
-  const inputs = await openInputs(experiment, { peers });
+  const inputs = await openInputs(experiment, { ...options, peers, isTaught: true });
   const config = dumpConfig(experiment);
   const warn = (text: string): void => observer.onWarning(text);
   const session: Session = { engine, experiment, config, options, peers, signal, observer, inputs, warn };
   const run = await openTrainingRun(session, source);
   const progress = startProgress(session, run);
   try {
+    for (const teacher of await inputs.teachers.use(run.folder, peers)) run.log.event('teacher', teacher);
     const { fields } = inputs.format;
     const pretrained =
       run.resumed === undefined ? await peers.runCollectively(() => readPretrained(fields)) : undefined;
@@ -364,6 +365,7 @@ function openTrainingCheckpointer(
         fitted: encoded.fitted,
         config,
         counters,
+        lookups: encoded.spec.lookups ?? new Map(),
       }),
     },
     warn,

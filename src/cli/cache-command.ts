@@ -4,6 +4,7 @@ import { loadConfig } from '../config/load.js';
 import { CACHE_FOLDER, cacheFolders } from '../data/cache/cache.js';
 import { cacheLimit, sizeIn } from '../data/cache/cache-limit.js';
 import { listCache, type CachedFolder } from '../data/cache/cache-list.js';
+import { NAME_END } from '../data/cache/entry.js';
 import { chooseEvictions, tidyCache } from '../data/cache/tidy.js';
 import { SPLITS } from '../data/options.js';
 import { sourcesOf } from '../data/sources/find-files.js';
@@ -100,9 +101,7 @@ function cachesBelow(folder: string, depth: number): readonly string[] {
     (each) => each.isDirectory() && isSearched(each.name),
   );
   // A directory that data.cache names holds the entries itself.
-  const own = below.some(({ name }) => /\.(?:fitted|rows|local|counters)-[0-9a-f]{12}-[0-9a-f]{8}$/.test(name))
-    ? [folder]
-    : [];
+  const own = below.some(({ name }) => new RegExp(`${NAME_END}$`).test(name)) ? [folder] : [];
   return own.length > 0 || depth === 0 ? own : below.flatMap(({ name }) => cachesBelow(join(folder, name), depth - 1));
 }
 
@@ -118,6 +117,7 @@ function formatEntry({ bytes: size, entry, state, isUsed, lastUsedMs }: CachedFo
     rows: 'encoded rows of',
     local: 'partly encoded rows of',
     counters: 'counters of',
+    scores: 'predictions of a teacher for',
     stream: 'bytes of a',
   };
   const description = entry === undefined ? 'incomplete' : `${kinds[entry.kind]} ${shownPath(entry.source)}`;

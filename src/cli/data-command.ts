@@ -2,8 +2,10 @@ import { existsSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { listTasks } from '../config/experiment.js';
 import { loadConfig } from '../config/load.js';
+import { withoutRuns } from '../core/tasks.js';
 import { keptIn, keptOf, removeCached, type CachedFolder } from '../data/cache/cache-list.js';
 import { describeData } from '../data/info/describe-data.js';
+import { withLookups } from '../data/sources/lookups.js';
 import { rowFormatOf } from '../data/rows/row-format.js';
 import { sourcesOf } from '../data/sources/find-files.js';
 import { SPLITS } from '../data/options.js';
@@ -38,14 +40,12 @@ export async function runDataInfo({ path, json }: DataArguments): Promise<number
   const entries = found.map(({ entry, ...rest }) => ({ ...rest, kind: entry?.kind, source: entry?.source }));
   if (isConfig(path)) {
     const { experiment } = await loadConfig(path);
-    const format = rowFormatOf({
-      tasks: listTasks(experiment),
-      groups: Object.values(experiment.features),
-      cells: experiment.data,
-    });
+    const { data, features } = experiment;
+    const spec = { tasks: withoutRuns(listTasks(experiment)), groups: Object.values(features), cells: data };
+    const format = await withLookups(rowFormatOf(spec), data.lookups);
     const onProgress = ({ what, share }: ReadProgress): void => screen.live(() => shareLine(what, share));
-    const description = await describeData(experiment.data, format, {
-      cache: { folder: experiment.data.cache, onWarning: warn },
+    const description = await describeData(data, format, {
+      cache: { folder: data.cache, onWarning: warn },
       onProgress,
     });
     screen.print(dataReport(description, screen));
@@ -102,7 +102,7 @@ async function findEntries(path: string): Promise<readonly CachedFolder[]> {
 
 const isConfig = (path: string): boolean => /\.ya?ml$/.test(path);
 
-const ROWS = { rows: 'encoded', local: 'partly encoded', counters: 'counted' } as const;
+const ROWS = { rows: 'encoded', local: 'partly encoded', counters: 'counted', scores: 'scored' } as const;
 
 function formatEntry({ path, bytes, entry, rows, state }: CachedFolder): string {
   const description =

@@ -6,7 +6,7 @@ import { collectDirections } from '../evaluation/metric-direction.js';
 import { checkEvaluation, evaluationSection, resolveMeasuring } from '../evaluation/options.js';
 import { calibrationSection, checkCalibration } from '../evaluation/calibration/options.js';
 import { listOutputs } from '../evaluation/outputs.js';
-import { checkFeatures } from '../features/check.js';
+import { checkFeatures, checkTables } from '../features/check.js';
 import { featureTypes, computeLayout } from '../features/feature-types.js';
 import { findInputs } from '../graph/features.js';
 import { resolveLoss, lossOption, findLoss, losses } from '../losses/losses.js';
@@ -95,6 +95,7 @@ export function* crossChecks({
   const tasks = taskOptions && listTasks({ tasks: taskOptions });
   const issues = [
     ...(features === undefined ? [] : checkFeatures(features, labelColumns(tasks ?? []))),
+    ...(features === undefined || data === undefined ? [] : checkTables(features, Object.keys(data.lookups ?? {}))),
     ...(tasks === undefined ? [] : checkTasks(tasks, model)),
     ...(features === undefined || model === undefined ? [] : checkInputs(model, Object.keys(features))),
   ];
@@ -278,11 +279,18 @@ function* checkTasks(tasks: readonly Task[], model: ModelSpec | undefined): Gene
   if (model !== undefined && tasks.length > 0) yield* models.partOf(model).checkTasks?.(tasks, model as never) ?? [];
 }
 
-/** Requires a logit, which distillation divides by the temperature. */
+/** Requires one teacher, and a logit, which distillation divides by the temperature. */
 function* checkDistillation(task: Task): Generator<ValidationIssue> {
   const { name, type, distill } = task;
   if (distill === undefined) return;
   const path = ['tasks', name, 'distill'];
+  const { column, from, task: output } = distill;
+  if (column === undefined && from === undefined)
+    yield { path, message: "expected a teacher; set column to its probabilities, or from to a run such as 'latest'" };
+  if (column !== undefined && from !== undefined)
+    yield { path: [...path, 'from'], message: 'cannot be combined with column; remove one of them' };
+  if (output !== undefined && from === undefined)
+    yield { path: [...path, 'task'], message: 'is an output of a run; set from to the run, or remove task' };
   const { name: loss, outputKind } = findLoss(task);
   if (type === 'regression')
     yield { path, message: 'a regression has no probability to distill; use the column as label, or remove distill' };

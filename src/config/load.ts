@@ -144,7 +144,7 @@ function withFiles(
   found: readonly Problem[],
   directory: string,
 ): Omit<ConfigReading, 'source'> {
-  const { data, features, initFrom, runs, ...others } = validSections;
+  const { data, features, tasks, initFrom, runs, ...others } = validSections;
   const groups = Object.entries(features ?? {}).map(([name, group]) => [
     name,
     resolveInitialVectors(group, (file) => resolvePath(file, directory)),
@@ -152,6 +152,7 @@ function withFiles(
   const sections = {
     ...validSections,
     ...(features !== undefined && { features: Object.fromEntries(groups) as typeof features }),
+    ...(tasks !== undefined && { tasks: resolveTeachers(tasks, directory) }),
     ...(runs !== undefined && { runs: resolve(directory, runs) }),
     ...(initFrom !== undefined && {
       initFrom: { ...initFrom, checkpoint: resolvePath(initFrom.checkpoint, directory) },
@@ -205,8 +206,23 @@ function resolvePaths(data: Experiment['data'], directory: string): Experiment['
         typeof paths === 'string' ? resolvePath(paths, directory) : paths.map((path) => resolvePath(path, directory));
   }
   if (typeof data.columns === 'string') resolved.columns = resolvePath(data.columns, directory);
+  if (data.lookups !== undefined)
+    resolved.lookups = Object.fromEntries(
+      Object.entries(data.lookups).map(([name, own]) => [name, { ...own, file: resolvePath(own.file, directory) }]),
+    );
   if (data.cache !== undefined) resolved.cache = resolve(directory, data.cache);
   return resolved;
+}
+
+/** Resolves the paths of teachers; names of runs remain. */
+function resolveTeachers(tasks: Experiment['tasks'], directory: string): Experiment['tasks'] {
+  const resolveTask = (task: Experiment['tasks'][string]): Experiment['tasks'][string] => {
+    const from = task.distill?.from;
+    if (from?.includes('/') !== true) return task;
+    const path = resolvePath(from, directory);
+    return isThere(path) ? { ...task, distill: { ...task.distill!, from: path } } : task;
+  };
+  return Object.fromEntries(Object.entries(tasks).map(([name, task]) => [name, resolveTask(task)]));
 }
 
 /** Resolves a path from the config's directory or, if nothing exists there, from the working directory. */

@@ -14,7 +14,13 @@ export const MISSING = ['error', 'mask', 'drop', 'negative'] as const;
 const givenLabel = columnName.describe('Label column, or the task that owns it');
 
 const distillOptions = z.strictObject({
-  column: columnName.describe("Column of the teacher's probability; missing: plain loss"),
+  column: columnName.optional().describe("Column of the teacher's probability; missing: plain loss"),
+  from: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('Run or checkpoint that scores the training rows, in place of a column; latest, a name or a path'),
+  task: z.string().min(1).optional().describe("Output of the run, such as ctcvr; default: the task's own name"),
   weight: z.number().min(0).max(1).default(0.5).describe("Share of the teacher's loss, against the label's"),
   temperature: z.number().positive().default(1).describe('Divisor of both logits in the loss of the teacher'),
 });
@@ -156,7 +162,7 @@ export function taskColumns(task: Task, tasks: readonly Task[]): TaskColumns {
     known,
     chainKnown: isChainUnknown ? `tasks.${name}.chainKnown` : known,
     sampleWeight: sampleWeight === undefined ? undefined : weightColumn(sampleWeight),
-    teacher: distill && teacherColumns(distill.column),
+    teacher: distill && teacherColumns(teacherColumn(name, distill)),
   };
 }
 
@@ -176,6 +182,11 @@ export function weightColumn(column: string): string {
   return `sampleWeight.${column}`;
 }
 
+/** Returns the column with the probability of a teacher: one of the data, or one that is computed with a run. */
+export function teacherColumn(task: string, { column }: Distillation): string {
+  return column ?? `tasks.${task}.teacher`;
+}
+
 /** Returns the names of a teacher's columns in a batch. */
 export function teacherColumns(column: string): TeacherColumns {
   return { logit: `teacher.${column}`, known: `teacher.${column}.known` };
@@ -184,6 +195,11 @@ export function teacherColumns(column: string): TeacherColumns {
 /** Returns tasks that compare with their labels only, for use without teachers. */
 export function withoutTeachers(tasks: readonly Task[]): readonly Task[] {
   return tasks.map((task) => ({ ...task, distill: undefined }));
+}
+
+/** Returns tasks without the teachers that are runs, for rows that none of them scores. */
+export function withoutRuns(tasks: readonly Task[]): readonly Task[] {
+  return tasks.map((task) => (task.distill?.from === undefined ? task : { ...task, distill: undefined }));
 }
 
 /** Returns a function that throws InvalidValueError for invalid labels; undefined if every number is valid. */

@@ -5,6 +5,7 @@ import { cellShape } from '../features/cells.js';
 import type { ValidationIssue } from '../core/component.js';
 import { checkCounters, countersOptions } from './counter-options.js';
 import { dialectShape } from './dialect.js';
+import { checkLookups, lookupsOptions } from './lookup-options.js';
 import { samplingOptions } from './sampling-options.js';
 
 /** Splits of a data set. */
@@ -74,6 +75,7 @@ export const dataOptions = z
     ...cellShape,
     negativeSampling: samplingOptions.optional(),
     counters: countersOptions.optional(),
+    lookups: lookupsOptions.optional(),
     cache: path.optional().describe('Directory of the encoded-row cache; default: .mtl next to the data'),
     onBadRow: z
       .enum(['error', 'skip'])
@@ -97,9 +99,19 @@ export function splitFilesOf({ train, valid, test, source, split }: DataOptions)
 }
 
 /** Yields the issues of keys that conflict. */
-export function* checkData({ train, valid, test, source, split, counters }: DataOptions): Generator<ValidationIssue> {
+export function* checkData({
+  train,
+  valid,
+  test,
+  source,
+  split,
+  counters,
+  lookups,
+}: DataOptions): Generator<ValidationIssue> {
   if (counters !== undefined)
     for (const { path, message } of checkCounters(counters)) yield { path: ['counters', ...path], message };
+  if (lookups !== undefined)
+    for (const { path, message } of checkLookups(lookups)) yield { path: ['lookups', ...path], message };
   if (source === undefined) {
     if (train === undefined)
       yield { path: ['train'], message: 'is missing; set it to a path or a list of paths, or set source and split' };

@@ -38,6 +38,24 @@ export function* checkFeatures(
   for (const one of placed) if (one.field.owner !== one.field.name) yield* checkShared(one, byName, groups[one.group]!);
 }
 
+/** Requires that the fields of all groups read declared side tables. */
+export function* checkTables(
+  groups: Readonly<Record<string, FeatureSpec>>,
+  declared: readonly string[],
+): Generator<ValidationIssue> {
+  for (const [group, spec] of Object.entries(groups))
+    for (const { computed, entry } of featureTypes.build(spec))
+      for (const { table } of computed?.lookups ?? [])
+        if (!declared.includes(table))
+          yield {
+            path: ['features', group, 'fields', entry!],
+            message: joined(
+              `expected a table of data.lookups, found ${quoted(table)}`,
+              didYouMean(table, declared) ?? `add data.lookups.${table}: { file: …, key: … }`,
+            ),
+          };
+}
+
 function formatName({ name, columns }: Field): string {
   return columns.length === 1 && columns[0] === name ? `column '${name}'` : `'${name}'`;
 }

@@ -3,21 +3,22 @@ import type { Column } from '../chunks/column.js';
 import { textsOf } from '../chunks/encode-texts.js';
 import { createCleaner, type CellOptions } from './cells.js';
 import type { Computed, ComputedNumbers, Field } from './feature.js';
+import type { LookupTables } from './lookups.js';
 
 /**
  * Computes numbers of the rows of a chunk, an array per output; NaN is a missing value. Rows with invalid values of the
  * sources are refused.
  */
-export type Compute = (rows: ChunkRows, cells: CellOptions) => readonly Float64Array[];
+export type Compute = (rows: ChunkRows, cells: CellOptions, tables: LookupTables) => readonly Float64Array[];
 
 /** Returns a function that computes the outputs of a chunk once. */
 export function computeOnce(compute: Compute): Computed['compute'] {
   const known = new WeakMap<Chunk, ComputedNumbers>();
-  return (chunk, cells) => {
+  return (chunk, cells, tables) => {
     const found = known.get(chunk);
     if (found !== undefined) return found;
     const rows = new ChunkRows(chunk);
-    const outputs = compute(rows, cells);
+    const outputs = compute(rows, cells, tables);
     const results = { outputs, problems: rows.problems() };
     known.set(chunk, results);
     return results;
@@ -37,6 +38,8 @@ export function computedFields(fields: readonly Field[], computed: Computed): re
   }));
 }
 
+const NO_TABLES: LookupTables = new Map();
+
 /**
  * Returns the field as its kind reads it, and a function that adds the column it reads to a chunk, if that column is
  * computed.
@@ -44,13 +47,13 @@ export function computedFields(fields: readonly Field[], computed: Computed): re
 export function readableField<Of extends Field>(
   field: Of,
 ): { readonly field: Of; readonly prepare: ((rows: ChunkRows) => void) | undefined } {
-  const { computed, columns, cells = {} } = field;
+  const { computed, columns, cells = {}, tables = NO_TABLES } = field;
   if (computed === undefined) return { field, prepare: undefined };
   const { compute, output, meaning } = computed;
   // No data column has such a name.
   const name = `\u001f${field.name}`;
   const prepare = (rows: ChunkRows): void => {
-    const { outputs, problems } = compute(rows.chunk, cells);
+    const { outputs, problems } = compute(rows.chunk, cells, tables);
     for (const [row, problem] of problems) rows.refuse(row, problem.columns, problem.error);
     rows.addComputed(name, numberColumn(outputs[output]!), columns, meaning);
   };

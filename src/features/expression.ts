@@ -18,8 +18,8 @@ export interface NamedExpression {
 }
 
 /**
- * Numbers that are computed from the columns of a row. A missing value makes the result missing, and so does a division
- * by zero.
+ * Numbers that are computed from the columns of a row and of side tables. A missing value makes the result missing, and
+ * so does a division by zero.
  */
 export const expression = defineColumnGroup(
   {
@@ -28,8 +28,9 @@ export const expression = defineColumnGroup(
     options,
     check: checkSeparators,
     build({ name, expression }: NamedExpression, options: ExpressionOptions) {
-      const { sources, compute } = compileExpression(expression, { ...options.separators, format: options.format });
-      const computed = { sources, meaning: expression, compute: computeOnce(compute), output: 0 };
+      const form = { ...options.separators, format: options.format };
+      const { sources, lookups, compute } = compileExpression(expression, form);
+      const computed = { sources, lookups, meaning: expression, compute: computeOnce(compute), output: 0 };
       return computedFields(encodedNumber(options.encoding, name), computed);
     },
   },

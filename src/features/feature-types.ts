@@ -13,6 +13,7 @@ import { cleanEncoder, withCells } from './clean-field.js';
 import { hasTable, type EncodedField, type Encoder, type Field } from './feature.js';
 import { entriesWithout } from './field-group.js';
 import { inputSource } from './kinds/kinds.js';
+import type { LookupTables } from './lookups.js';
 
 /** Every feature type by its name in the config, under the key `type`. */
 export const featureTypes = registry(all, 'type');
@@ -25,13 +26,19 @@ export type Fitted = Readonly<Record<string, unknown>>;
  * Builds all fields of a config's groups, in config order, which is the order of the model's input. Fields that share a
  * table have the same encoding.
  * @param cells cleaning options of all columns
+ * @param tables side tables; fields that read one cannot be read without it
  */
-export function fieldsOf(groups: readonly FeatureSpec[], cells: CellOptions = {}): readonly Field[] {
+export function fieldsOf(
+  groups: readonly FeatureSpec[],
+  cells: CellOptions = {},
+  tables?: LookupTables,
+): readonly Field[] {
   const fields = groups.flatMap((group) => featureTypes.build(group));
   const byName = new Map(fields.map((field) => [field.name, field]));
   return fields.map((field) => {
     const { encodedAs, meaning, startFit, encoder, grow } = byName.get(field.owner)!;
-    return withCells({ ...field, encodedAs, meaning, startFit, encoder, grow }, joinCells(cells, field.cells ?? {}));
+    const own = { ...field, encodedAs, meaning, startFit, encoder, grow, ...(tables && { tables }) };
+    return withCells(own, joinCells(cells, field.cells ?? {}));
   });
 }
 

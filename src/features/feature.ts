@@ -3,6 +3,7 @@ import type { Chunk, RowProblem } from '../chunks/chunk.js';
 import type { Items } from '../chunks/column.js';
 import type { CellOptions } from './cells.js';
 import type { InitialVectors } from './init-from.js';
+import type { LookupColumn, LookupTables } from './lookups.js';
 import type { Composition, Pooling } from '../tables/layout.js';
 import type { CellRule, VectorRule } from './cell-rule.js';
 
@@ -148,8 +149,10 @@ export interface Computed {
   readonly sources: readonly Source[];
   /** Description of the computation: fields with another one cannot reuse its weights. */
   readonly meaning: string;
+  /** Columns of side tables that it reads. */
+  readonly lookups?: readonly LookupColumn[];
   /** Computes all outputs of a chunk, once for all fields that share this function. */
-  readonly compute: (chunk: Chunk, cells: CellOptions) => ComputedNumbers;
+  readonly compute: (chunk: Chunk, cells: CellOptions, tables: LookupTables) => ComputedNumbers;
   /** Index of the output. */
   readonly output: number;
 }
@@ -180,6 +183,8 @@ export type Field = Encoding & {
   readonly cells?: CellOptions;
   /** How a number is computed from the columns, which is read in their place; default: the columns are read. */
   readonly computed?: Computed;
+  /** Side tables that the computation reads; default: none. */
+  readonly tables?: LookupTables;
   /** Index of its entry in the `fields` of its group. */
   readonly entry?: number;
   /** How its lookup becomes an embedding, if its table is compressed. */

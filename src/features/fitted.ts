@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hashTensors } from '../io/hash-tensors.js';
 import type { StoredTensor } from '../io/safetensors.js';
 import type { Fitted } from './feature-types.js';
 import { createTextTable, isTextTable } from './vocabulary/text-table.js';
@@ -9,8 +9,6 @@ import { listStrings, textsFrom, textsOfTensors, textTensors } from './vocabular
 
 /** Longer vocabularies are stored as tensors. */
 const READABLE_BYTES = 1 << 16;
-/** Bytes per hash update. */
-const PIECE_BYTES = 1 << 22;
 
 /** Stored form of fitted parameters. */
 export interface StoredFitted {
@@ -46,13 +44,7 @@ export function loadedFitted({ json, tensors }: StoredFitted): Fitted {
 /** Returns JSON that is equal if and only if two fits are equal. */
 export function toFittedKey(fitted: Fitted): unknown {
   const { json, tensors } = storedFitted(fitted);
-  if (tensors.size === 0) return json;
-  const hash = createHash('sha256');
-  for (const { data } of tensors.values()) {
-    const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-    for (let at = 0; at < bytes.length; at += PIECE_BYTES) hash.update(bytes.subarray(at, at + PIECE_BYTES));
-  }
-  return [json, hash.digest('hex')];
+  return tensors.size === 0 ? json : [json, hashTensors(tensors)];
 }
 
 function isLongList(value: unknown): value is readonly string[] {

@@ -1,5 +1,5 @@
 import { isDecimal } from '../text/decimal.js';
-import { BadValue } from './feature.js';
+import { InvalidValueError as BadValue } from '../text/invalid-value.js';
 
 /** Ids are stored as unsigned 32-bit integers, but table indices are signed. */
 export const LARGEST_ID = 2 ** 31 - 1;

@@ -3,7 +3,8 @@ import { count } from '../text/number-text.js';
 import type { ProposedSplit } from './choose-split.js';
 import type { ProposedTask } from './choose-tasks.js';
 import type { InspectedColumn } from './column-kind.js';
-import { formatFeatures } from './features-text.js';
+import type { ColumnPair } from './find-crosses.js';
+import { formatCrosses, formatFeatures } from './features-text.js';
 import { formatModel, formatTraining } from './training-text.js';
 import { yaml } from './yaml-text.js';
 
@@ -23,12 +24,14 @@ export interface ConfigFacts {
   readonly tasks: readonly ProposedTask[];
   /** Excluded columns, with the reason. */
   readonly leftOut: ReadonlyMap<string, string>;
+  /** Pairs of columns to combine. */
+  readonly crosses: readonly ColumnPair[];
   readonly model: string;
 }
 
 /** Writes a config that trains, with a comment on each line. */
 export function configText(facts: ConfigFacts): string {
-  const { schema, rows, isCut, columns, tasks, leftOut, model } = facts;
+  const { schema, rows, isCut, columns, tasks, leftOut, crosses, model } = facts;
   const isLabel = (name: string): boolean => tasks.some(({ column }) => column === name);
   const features = columns.filter(({ column }) => !leftOut.has(column.name) && !isLabel(column.name));
   return [
@@ -45,6 +48,7 @@ export function configText(facts: ConfigFacts): string {
     '',
     'features:                           # groups of columns with the same options',
     ...formatFeatures(features, rows),
+    ...formatCrosses(crosses),
     ...[...leftOut].map(([name, reason]) => `  # excluded: ${name}: ${reason}`),
     '',
     'tasks:                              # labels to predict',

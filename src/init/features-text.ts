@@ -1,5 +1,6 @@
 import { bag } from '../features/bag.js';
 import { categorical } from '../features/categorical.js';
+import { cross } from '../features/cross.js';
 import { date } from '../features/date.js';
 import { tokens } from '../features/encodings/tokens.js';
 import { match } from '../features/match.js';
@@ -7,6 +8,7 @@ import { numeric } from '../features/numeric.js';
 import { piecewiseLinear } from '../features/piecewise-linear.js';
 import { vector } from '../features/vector.js';
 import { isBlank, type ColumnKind, type InspectedColumn } from './column-kind.js';
+import type { ColumnPair } from './find-crosses.js';
 import { findSharedTables } from './shared-tables.js';
 import { yaml } from './yaml-text.js';
 
@@ -16,6 +18,8 @@ const WIDTH = 16;
 const MAX_KNOTS = 256;
 /** Minimum mean number of rows per knot, if each value gets one. */
 const MIN_ROWS_PER_KNOT = 20;
+/** Minimum number of rows of a combination with an embedding of its own. */
+const MIN_CROSS_ROWS = 5;
 /** Maximum characters of a line of fields. */
 const MAX_LINE = 100;
 
@@ -141,6 +145,18 @@ function formatMatches(features: readonly InspectedColumn[], { tables }: Context
       `    type: ${match.name}    # newest: first, if the newest item is the first one\n${options}    fields:\n` +
       pairs.join('\n'),
   );
+}
+
+/** Formats pairs of columns as a feature group. */
+export function formatCrosses(crosses: readonly ColumnPair[]): readonly string[] {
+  if (crosses.length === 0) return [];
+  return [
+    '  crosses:    # combinations that predict a label better than both columns alone, as mtl crosses finds them',
+    `    type: ${cross.name}`,
+    `    width: ${WIDTH}`,
+    `    encoding: { name: ${tokens.name}, minCount: ${MIN_CROSS_ROWS} }`,
+    `    fields: [${crosses.map((pair) => `[${pair.map(yaml).join(', ')}]`).join(', ')}]`,
+  ];
 }
 
 function formatFields(members: readonly InspectedColumn[]): readonly string[] {

@@ -1,9 +1,12 @@
 import { listTasks, type Experiment } from '../config/experiment.js';
+import { withLookups } from '../data/sources/lookups.js';
 import { rowFormatOf, type RowFormat } from '../data/rows/row-format.js';
 import { checkSharedData } from '../data/sources/streams.js';
+import { joinComputed } from '../data/sources/computed-columns.js';
 import { CounterPass } from '../data/sources/counter-pass.js';
 import type { OpenSource } from '../data/sources/open-source.js';
 import { openData, type OpenedData } from '../data/sources/splits.js';
+import type { EngineOptions } from '../engines/engines.js';
 import { measureOutputs, type MeasuredOutputs } from '../evaluation/measured-outputs.js';
 import { computeLayout } from '../features/feature-types.js';
 import type { EncodedField } from '../features/feature.js';
@@ -11,7 +14,8 @@ import type { Graph } from '../graph/graph.js';
 import { buildModel, listLookups } from '../models/models.js';
 import { SINGLE_PROCESS, type ProcessGroup } from '../core/process-group.js';
 import type { InputLayout } from '../tables/layout.js';
-import type { LabelFacts, Task } from '../core/tasks.js';
+import { withoutRuns, type LabelFacts, type Task } from '../core/tasks.js';
+import { createTeachers, type Teachers } from '../teachers/teachers.js';
 import { createStart, type Start } from '../warm-start/warm-start.js';
 
 // The steps before training that `train` and `check` share, so that both report the same problems in the same order.
@@ -27,12 +31,31 @@ export interface RowsPlan {
 export interface RunInputs extends RowsPlan {
   readonly sources: OpenedData;
   readonly counters: CounterPass | undefined;
+  readonly teachers: Teachers;
   readonly start: Start;
 }
 
-/** Returns the row format of a config; a missing section contributes no column. */
-export function planRows({ data, features = {}, tasks: taskOptions = {}, evaluation }: Partial<Experiment>): RowsPlan {
-  const tasks = listTasks({ tasks: taskOptions });
+/** How inputs are opened. */
+export interface InputOptions extends Pick<EngineOptions, 'threads' | 'portable'> {
+  /** Ranks that train together. */
+  readonly peers?: ProcessGroup | undefined;
+  /** Opens the files of a split; default: to read all rows. */
+  readonly open?: OpenSource | undefined;
+  /** Whether rows have the probabilities of teachers that are runs, once these are used. Default: false. */
+  readonly isTaught?: boolean;
+}
+
+/**
+ * Returns the row format of a config, and reads the side tables of its fields; a missing section contributes no column.
+ * @param isTaught whether rows have the probabilities of teachers that are runs. Default: false.
+ * @throws UserError (data) for a side table that cannot be read
+ */
+export async function planRows(
+  { data, features = {}, tasks: taskOptions = {}, evaluation }: Partial<Experiment>,
+  isTaught = false,
+): Promise<RowsPlan> {
+  const all = listTasks({ tasks: taskOptions });
+  const tasks = isTaught ? all : withoutRuns(all);
   const measured = measureOutputs(tasks, evaluation);
   const format = rowFormatOf({
     tasks,
@@ -40,25 +63,22 @@ export function planRows({ data, features = {}, tasks: taskOptions = {}, evaluat
     ...(data !== undefined && { cells: data, sampling: data.negativeSampling }),
     keys: measured.keys,
   });
-  return { tasks, measured, format };
+  return { tasks, measured, format: await withLookups(format, data?.lookups) };
 }
 
 /**
  * Opens the files of all splits, finds their columns, and prepares the initial weights without reading them.
- * @param options.peers ranks that train together
- * @param options.open opens the files of a split; default: to read all rows
  * @throws UserError (data) with the problems of all files
  */
-export async function openInputs(
-  experiment: Experiment,
-  options: { readonly peers?: ProcessGroup; readonly open?: OpenSource } = {},
-): Promise<RunInputs> {
-  const rows = planRows(experiment);
-  const { peers = SINGLE_PROCESS } = options;
+export async function openInputs(experiment: Experiment, options: InputOptions = {}): Promise<RunInputs> {
+  const { peers = SINGLE_PROCESS, open, isTaught = false } = options;
+  const rows = await planRows(experiment, isTaught);
   if (peers.size > 1) checkSharedData(experiment.data);
   const counters = CounterPass.of(experiment.data);
-  const sources = await openData(experiment.data, rows.format, options.open, counters);
-  return { ...rows, sources, counters, start: createStart(experiment, rows.format.fields, peers) };
+  const teachers = createTeachers(experiment, options);
+  const compute = joinComputed([counters?.compute, ...(isTaught ? [teachers.compute] : [])]);
+  const sources = await openData(experiment.data, rows.format, { open, compute });
+  return { ...rows, sources, counters, teachers, start: createStart(experiment, rows.format.fields, peers) };
 }
 
 /**

@@ -19,7 +19,7 @@ export interface Teacher {
  */
 export function withTeacher(
   loss: TaskLoss,
-  { weight, temperature }: Omit<Distillation, 'column'>,
+  { weight, temperature }: Omit<Distillation, 'column' | 'from' | 'task'>,
   teacher: () => Teacher,
 ): TaskLoss {
   const rows = (g: GraphBuilder, out: Value, label: Value): Value => {

@@ -10,6 +10,7 @@ import { results } from './results.js';
 import type { Section } from './section.js';
 import { segments } from './segments.js';
 import { speed } from './speed.js';
+import { teachers } from './teachers.js';
 import { warnings } from './warnings.js';
 
 /** The sections of a report, in the order of the page: the answer, its causes, its errors, then details. */
@@ -25,5 +26,6 @@ export const sections: readonly Section[] = [
   oovSection,
   speed,
   configSection,
+  teachers,
   warnings,
 ];

@@ -6,6 +6,7 @@ import { isOnAllRows } from '../evaluation/outputs.js';
 import { readMetricLines, type MetricLines } from '../runs/metric-lines.js';
 import { describeRun, readEvents, type ListedRun, type LogEvent } from '../runs/run-list.js';
 import { readScores } from '../runs/score-file.js';
+import { TEACHERS, teachersSchema, type TeacherRecord } from '../runs/teacher-record.js';
 import type { MeasuredModel, Reference } from './comparison.js';
 
 /** Name of the file in a run that `mtl importance --out` writes. */
@@ -34,6 +35,8 @@ export interface ReportedRun extends MeasuredModel {
   readonly lines: MetricLines;
   /** Share of out-of-vocabulary values by split and field. */
   readonly unknown: Readonly<Record<string, Readonly<Record<string, number>>>>;
+  /** The runs that its tasks were distilled from. */
+  readonly teachers: readonly TeacherRecord[];
   /** Values that differ from the defaults. */
   readonly changes: readonly ConfigValue[];
   /** All config values, by key path. */
@@ -61,6 +64,7 @@ export function readReportedRun(
     events: readEvents(folder),
     lines: readMetricLines(folder),
     scores: readScores(folder),
+    teachers: readJson(join(folder, TEACHERS), teachersSchema) ?? [],
     unknown: readJson(join(folder, 'data.json'), dataSchema)?.unknown ?? {},
     ...config,
   };

@@ -17,6 +17,7 @@ import { systemCode, UserError, userError } from '../core/errors.js';
 import { renameMetrics } from '../evaluation/metric-renames.js';
 import type { Fitted } from '../features/feature-types.js';
 import { loadedFitted, storedFitted } from '../features/fitted.js';
+import { loadedLookups, lookupTensors, type LookupTables } from '../features/lookups.js';
 import { SINGLE_PROCESS, type ProcessGroup } from '../core/process-group.js';
 import { readSafetensors, writeSafetensors, type StoredTensor } from '../io/safetensors.js';
 import { listParts, countElements, type HostTensor } from '../core/tensor.js';
@@ -35,6 +36,7 @@ import {
   readManifest,
   readText,
   type Digests,
+  type OptionalFile,
   type PartDigests,
 } from './manifest.js';
 import type { Sections } from './run-state.js';
@@ -49,6 +51,8 @@ export interface Checkpoint {
   readonly config: string;
   /** Counters of earlier events before training and after each split; empty without any. */
   readonly counters: ReadonlyMap<string, StoredTensor>;
+  /** Side tables that the fields read. */
+  readonly lookups: LookupTables;
 }
 
 /** Links to checkpoints of a run. */
@@ -84,9 +88,9 @@ export async function listCheckpoints(run: string): Promise<readonly string[]> {
 }
 
 /** Estimates the size of a checkpoint on disk, in bytes. */
-export function checkpointBytes({ program, fitted, counters }: Checkpoint): number {
+export function checkpointBytes({ program, fitted, counters, lookups }: Checkpoint): number {
   const tensors = [...program.weights.values(), ...program.optimizer.values()];
-  const others = [...storedFitted(fitted).tensors.values(), ...counters.values()];
+  const others = [storedFitted(fitted).tensors, counters, lookupTensors(lookups)].flatMap((each) => [...each.values()]);
   const otherBytes = others.reduce((bytes, { data }) => bytes + data.byteLength, OTHER_BYTES);
   return tensors.reduce(
     (bytes, { shape }) => bytes + countElements(shape) * Float32Array.BYTES_PER_ELEMENT,
@@ -182,23 +186,25 @@ async function savePart({ program: { weights, optimizer, dealt } }: Checkpoint, 
 
 async function writeFiles(
   folder: string,
-  { program, sections, fitted, config, counters }: Checkpoint,
+  { program, sections, fitted, config, counters, lookups }: Checkpoint,
   links: readonly CheckpointLink[],
   peers: ProcessGroup,
 ): Promise<void> {
   peers.allGatherStrings(folder);
   const features = storedFitted(fitted);
   // Written concurrently, because each file waits for its own sync.
-  const writeAny = (name: string, tensors: ReadonlyMap<string, StoredTensor>): Promise<FileDigest | undefined> =>
+  type MaybeDigest = FileDigest | undefined;
+  const writeAny = (name: string, tensors: ReadonlyMap<string, StoredTensor>): Promise<MaybeDigest> =>
     tensors.size > 0 ? writeSafetensors(join(folder, name), tensors) : Promise.resolve(undefined);
-  const [weights, optimizer, json, vocabularies, counted, configFile, state] = await allSettledOrThrow<
-    [FileDigest, FileDigest, FileDigest, FileDigest | undefined, FileDigest | undefined, FileDigest, FileDigest]
+  const [weights, optimizer, json, vocabularies, counted, tables, configFile, state] = await allSettledOrThrow<
+    [FileDigest, FileDigest, FileDigest, MaybeDigest, MaybeDigest, MaybeDigest, FileDigest, FileDigest]
   >([
     writeSafetensors(join(folder, FILES.weights), toStoredTensors(program.weights)),
     writeSafetensors(join(folder, FILES.optimizer), toStoredTensors(program.optimizer)),
     writeSynced(join(folder, FILES.features), JSON.stringify(features.json)),
     writeAny(FILES.vocabularies, features.tensors),
     writeAny(FILES.counters, counters),
+    writeAny(FILES.lookups, lookupTensors(lookups)),
     writeSynced(join(folder, FILES.config), config),
     writeSynced(join(folder, FILES.state), stateText({ step: program.step, links }, sections)),
   ]);
@@ -206,8 +212,9 @@ async function writeFiles(
     [FILES.weights]: weights,
     [FILES.optimizer]: optimizer,
     [FILES.features]: json,
-    ...(vocabularies && { [FILES.vocabularies]: vocabularies }),
-    ...(counted && { [FILES.counters]: counted }),
+    [FILES.vocabularies]: vocabularies,
+    [FILES.counters]: counted,
+    [FILES.lookups]: tables,
     [FILES.config]: configFile,
     [FILES.state]: state,
   };
@@ -247,6 +254,18 @@ function toStoredTensors(tensors: ReadonlyMap<string, HostTensor>): ReadonlyMap<
 }
 
 /**
+ * Reads the config and the number of steps of a checkpoint.
+ * @throws UserError (checkpoint) for a missing or invalid file
+ */
+export async function readCheckpointConfig(
+  folder: string,
+): Promise<{ readonly config: string; readonly step: number }> {
+  const { files } = await readManifest(folder);
+  const { own } = parseState(await readText(folder, FILES.state, files), join(folder, FILES.state));
+  return { config: await readText(folder, FILES.config, files), step: own.step };
+}
+
+/**
  * Reads a checkpoint and verifies each file against the manifest.
  * @param withOptimizer whether to read the optimizer state
  * @param withCounters whether to read the counters
@@ -277,6 +296,7 @@ export async function readCheckpoint(folder: string, withOptimizer: boolean, wit
     fitted,
     config,
     counters: withCounters ? await readCounters(folder, digests) : new Map(),
+    lookups: await readTensors(folder, FILES.lookups, digests, loadedLookups),
   };
 }
 
@@ -289,30 +309,41 @@ export async function readCheckpointCounters(folder: string): Promise<Pick<Check
   return { config: await readText(folder, FILES.config, files), counters: await readCounters(folder, files) };
 }
 
-async function readCounters(folder: string, digests: Digests): Promise<Checkpoint['counters']> {
-  const digest = digests[FILES.counters];
-  if (digest === undefined) return new Map();
-  const path = join(folder, FILES.counters);
-  await checkSize(path, digest.bytes);
-  return readSafetensors(path, digest);
+function readCounters(folder: string, digests: Digests): Promise<Checkpoint['counters']> {
+  return readTensors(folder, FILES.counters, digests, (tensors) => tensors, false);
+}
+
+/**
+ * Reads tensors that a checkpoint may lack.
+ * @param load converts them; it throws an Error if they are invalid
+ */
+async function readTensors<Content>(
+  folder: string,
+  name: OptionalFile,
+  digests: Digests,
+  load: (tensors: ReadonlyMap<string, StoredTensor>) => Content,
+  isShared = true,
+): Promise<Content> {
+  const digest = digests[name];
+  const path = join(folder, name);
+  if (digest !== undefined) await checkSize(path, digest.bytes);
+  const tensors = digest && (await readSafetensors(path, digest, { isShared }));
+  try {
+    return load(tensors ?? new Map<string, StoredTensor>());
+  } catch (error) {
+    // Without tensors, only the fitted parameters can be invalid.
+    throw damaged(
+      digest === undefined ? join(folder, FILES.features) : path,
+      `invalid content (${String(error)})`,
+      error,
+    );
+  }
 }
 
 async function readFitted(folder: string, digests: Digests): Promise<Fitted> {
-  const json = parseJson(
-    join(folder, FILES.features),
-    await readText(folder, FILES.features, digests),
-    z.record(z.string(), z.unknown()),
-  );
-  const digest = digests[FILES.vocabularies];
-  const path = join(folder, digest === undefined ? FILES.features : FILES.vocabularies);
-  if (digest !== undefined) await checkSize(path, digest.bytes);
-  const tensors =
-    digest === undefined ? new Map<string, StoredTensor>() : await readSafetensors(path, digest, { isShared: true });
-  try {
-    return loadedFitted({ json, tensors });
-  } catch (error) {
-    throw damaged(path, `invalid content (${String(error)})`, error);
-  }
+  const text = await readText(folder, FILES.features, digests);
+  const json = parseJson(join(folder, FILES.features), text, z.record(z.string(), z.unknown()));
+  return readTensors(folder, FILES.vocabularies, digests, (tensors) => loadedFitted({ json, tensors }));
 }
 
 /**

@@ -18,6 +18,8 @@ export const FILES = {
   vocabularies: 'vocabularies.safetensors',
   /** Counters of earlier events after each split; absent without data.counters. */
   counters: 'counters.safetensors',
+  /** Side tables; absent without data.lookups. */
+  lookups: 'lookups.safetensors',
   config: 'config.yaml',
 } as const;
 
@@ -25,7 +27,8 @@ export const FILES = {
 export const MANIFEST = 'manifest.json';
 
 type FileName = (typeof FILES)[keyof typeof FILES];
-type OptionalFile = typeof FILES.vocabularies | typeof FILES.counters;
+/** Files that a checkpoint may lack. */
+export type OptionalFile = typeof FILES.vocabularies | typeof FILES.counters | typeof FILES.lookups;
 type NeededFile = Exclude<FileName, OptionalFile>;
 /** Digests by file name. The names are fixed, so a manifest cannot name other files. */
 export type Digests = { readonly [File in NeededFile]: FileDigest } & {
@@ -56,6 +59,7 @@ const manifestSchema = z.strictObject({
     [FILES.features]: digestSchema,
     [FILES.vocabularies]: digestSchema.optional(),
     [FILES.counters]: digestSchema.optional(),
+    [FILES.lookups]: digestSchema.optional(),
     [FILES.config]: digestSchema,
   }),
   parts: z.array(z.strictObject({ [FILES.weights]: digestSchema, [FILES.optimizer]: digestSchema })).optional(),

@@ -56,7 +56,12 @@ export async function readTrainedModel(
   const experiment = storedExperiment(checkpoint.config, join(folder, 'config.yaml'));
   const tasks = withoutTeachers(listTasks(experiment));
   const format = encodedFormat(
-    rowFormatOf({ tasks, groups: Object.values(experiment.features), cells: experiment.data }),
+    rowFormatOf({
+      tasks,
+      groups: Object.values(experiment.features),
+      cells: experiment.data,
+      lookups: checkpoint.lookups,
+    }),
     checkpoint.fitted,
   );
   const layout = computeLayout(format.fields, { groups: experiment.features, ...listLookups(experiment.model, tasks) });
@@ -81,6 +86,11 @@ export async function readTrainedModel(
     layout,
     graph,
   };
+}
+
+/** Returns the format of rows to predict, which need no labels. */
+export function unlabeledFormat({ format: { spec }, checkpoint }: TrainedModel): EncodedFormat {
+  return encodedFormat(rowFormatOf({ ...spec, tasks: [], keys: [], lossKeys: [] }), checkpoint.fitted);
 }
 
 /** Optimizers without state: a model in use is not trained. */

@@ -11,7 +11,7 @@ import { dataOptions, SPLITS } from '../../src/data/options.js';
 import { refuseBadRows, skipBadRows } from '../../src/data/rows/rejects.js';
 import { encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
 import { CounterPass } from '../../src/data/sources/counter-pass.js';
-import { StreamCounters } from '../../src/data/sources/file-counters.js';
+import { StreamCounters } from '../../src/data/sources/stream-counters.js';
 import { openSource } from '../../src/data/sources/open-source.js';
 import type { Reading } from '../../src/data/sources/source.js';
 import { openData } from '../../src/data/sources/splits.js';
@@ -122,7 +122,7 @@ async function readSplits(
   const options = dataOptions.parse(data);
   const pass = CounterPass.of(options)!;
   start(pass);
-  const opened = await openData(options, format, undefined, pass);
+  const opened = await openData(options, format, { compute: pass.compute });
   const all: Reading = { policy: refuseBadRows, ...reading };
   const fitted = await opened.train.fit(format, all);
   const found: Record<string, number[][]> = {};
@@ -265,7 +265,7 @@ describe('counters of files', () => {
       counters: counters(),
     });
     const pass = CounterPass.of(options)!;
-    await openData(options, format, undefined, pass);
+    await openData(options, format, { compute: pass.compute });
     const states = await pass.states({ policy: refuseBadRows });
     const stream = async (rows: readonly LogRow[]): Promise<number[][]> => {
       const unlabeled = rowFormatOf({ tasks: [], groups });

@@ -1,5 +1,6 @@
 import { randomStream } from '../../src/core/random.js';
 import type { Condition } from '../../src/core/conditions.js';
+import { EXPRESSIONS, SHOPS } from './fuzz-expressions.js';
 import { NOT_UTF8, writeTable, type Cell, type FuzzFile, type Format } from './fuzz-files.js';
 
 // Random configs with data files for the fuzz test: each case follows from its seed.
@@ -22,8 +23,8 @@ export interface CellOptions {
 export interface FieldOptions extends CellOptions {
   readonly width?: number;
   readonly encoding?: string | EncodingOptions;
-  readonly table?: string;
-  readonly fillMissing?: string | number;
+  readonly table?: string | undefined;
+  readonly fillMissing?: string | number | undefined;
   readonly scaling?: string | readonly string[];
   readonly indicator?: boolean;
   readonly boundaries?: readonly number[];
@@ -44,12 +45,18 @@ export interface FieldOptions extends CellOptions {
 }
 export type MatchOutput = 'present' | 'count' | 'weight' | 'share' | 'recency';
 
+/** A number that is computed. */
+export interface NamedExpression extends CellOptions {
+  readonly name: string;
+  readonly expression: string;
+}
+
 /** A pair of columns that is compared. */
 export interface MatchPair extends CellOptions {
   readonly candidate: string;
   readonly history: string;
 }
-interface EncodingOptions extends Pick<FieldOptions, 'buckets' | 'seed'> {
+interface EncodingOptions extends Omit<FieldOptions, 'encoding'> {
   readonly name: string;
   readonly minCount?: number;
   readonly sizes?: Readonly<Record<string, number>>;
@@ -58,7 +65,9 @@ interface EncodingOptions extends Pick<FieldOptions, 'buckets' | 'seed'> {
 /** A feature group, as in a config. */
 export interface GroupOptions extends FieldOptions {
   readonly type: string;
-  readonly fields: readonly (string | readonly string[] | MatchPair | (FieldOptions & { readonly name: string }))[];
+  readonly fields: readonly (
+    string | readonly string[] | MatchPair | NamedExpression | (FieldOptions & { readonly name: string })
+  )[];
 }
 
 export type Part = 'train' | 'valid' | 'test';
@@ -106,7 +115,7 @@ export function createChance(seed: number): Chance {
 export function createCase(seed: number): FuzzCase {
   const chance = createChance(seed);
   const format = chooseFormat(chance);
-  const features = chooseFeatures(chance, createChance(seed + 1_000_000));
+  const features = chooseFeatures(chance);
   const tasks = chooseTasks(chance);
   const hasDirt = chance(0.6);
   const cells: CellContext = {
@@ -135,7 +144,7 @@ export function createCase(seed: number): FuzzCase {
       : layout === 'list'
         ? ['b', 'a']
         : ['part-10', 'part-2', 'part-3'].slice(0, 1 + chance.below(3));
-  const train = names.map((name, i) => fileOf(`train/${name}`.replace(/^train\/(?=.*)/, ''), i === 0));
+  const train = names.map((name, i) => fileOf(name, i === 0));
   const later = layout === 'file' || layout === 'list' ? undefined : fileOf(chance.pick(['part-1', 'part-4']));
   const split = chance(0.4) ? chooseSplit(chance) : undefined;
   const valid = split === undefined && chance(0.6) ? [fileOf('valid')] : [];
@@ -145,11 +154,13 @@ export function createCase(seed: number): FuzzCase {
       ? { train: paths, ...(valid.length > 0 && { valid: `valid/${valid[0]!.name}` }) }
       : { source: paths, split };
   const hasGroups = chance(0.1);
-  if (hasGroups) tasks['ctr'] = { ...tasks['ctr'], loss: { name: 'pairwise', groupBy: 'user.id' } };
+  // Such a loss has no probability to distill.
+  if (hasGroups) tasks['ctr'] = { ...tasks['ctr'], loss: { name: 'pairwise', groupBy: 'user.id' }, distill: undefined };
   const hasSampling =
     !hasGroups && chance(0.25) && Object.values(tasks).filter((task) => !('given' in task)).length === 1;
   const data = {
     ...sets,
+    lookups: { shops: { file: SHOPS.file, key: SHOPS.key } },
     ...dialectOf(chance, format, columns),
     ...((hasDirt || chance(0.7)) && { onBadRow: 'skip' as const, maxRejects: 20_000 }),
     ...(chance(0.4) && { nullValues: chance.pick([['?'], ['NA', -1], ['?', 7]]) }),
@@ -239,12 +250,23 @@ function chooseCondition(chance: Chance): Condition {
 
 function chooseTasks(chance: Chance): Record<string, object> {
   const missing = (): object => (chance(0.5) ? { onMissing: chance.pick(['mask', 'drop', 'negative']) } : {});
+  const taught = (): object => (chance(0.25) ? { distill: { column: 'teach' } } : {});
   const isPlain = chance(0.75);
   const condition = { column: 'play', above: 5 };
-  const ctr = { label: isPlain ? 'click' : condition, ...missing(), ...(chance(0.2) && { sampleWeight: 'w' }) };
+  const ctr = {
+    label: isPlain ? 'click' : condition,
+    ...missing(),
+    ...(chance(0.2) && { sampleWeight: 'w' }),
+    ...taught(),
+  };
   const violations = isPlain && chance(0.4) ? undefined : chance.pick(['skip', 'keep']);
   const parent = isPlain && chance(0.5) ? 'click' : 'ctr';
-  const cvr = { label: 'buy', given: violations === undefined ? parent : { label: parent, violations }, ...missing() };
+  const cvr = {
+    label: 'buy',
+    given: violations === undefined ? parent : { label: parent, violations },
+    ...missing(),
+    ...taught(),
+  };
   const amount = {
     label: 'spend',
     type: 'regression',
@@ -288,7 +310,7 @@ const cleaning = (chance: Chance): FieldOptions => ({
   ...(chance(0.15) && { trim: chance(0.7) }),
 });
 
-function chooseFeatures(chance: Chance, matching: Chance): Readonly<Record<string, GroupOptions>> {
+function chooseFeatures(chance: Chance): Readonly<Record<string, GroupOptions>> {
   const missing = (p = 0.5): FieldOptions =>
     chance(p) ? { fillMissing: chance.pick(['unknown', 'token', 'token', 'error']) } : {};
   const scaling = (): FieldOptions =>
@@ -396,7 +418,8 @@ function chooseFeatures(chance: Chance, matching: Chance): Readonly<Record<strin
       ...(chance(0.5) ? { buckets: 20 } : { encoding: 'tokens' }),
       ...own(),
     },
-    chooseMatch(matching),
+    chooseMatch(chance),
+    chooseExpression(chance),
   ];
   const chosen = groups.filter((group) => group !== false);
   const all = chosen.length > 0 ? chosen : [{ type: 'categorical', fields: ['city'], encoding: 'tokens', width: 4 }];
@@ -418,15 +441,45 @@ function chooseMatch(chance: Chance): GroupOptions | false {
       ...(chance(0.3) && { newest: 'first' }),
       ...(chance(0.15) && { separators: { items: ';', weight: '=' } }),
       ...(chance(0.3) && { format: chance.pick(['separated', 'auto', 'json']) }),
-      encoding: { name: 'numeric' },
+      encoding: chooseNumberEncoding(chance),
     }
   );
+}
+
+function chooseExpression(chance: Chance): GroupOptions | false {
+  return (
+    chance(0.5) && {
+      type: 'expression',
+      fields: ['made', 'made.too'].map((name) => ({
+        name,
+        expression: chance.pick(Object.keys(EXPRESSIONS)),
+        ...cleaning(chance),
+      })),
+      encoding: chooseNumberEncoding(chance),
+    }
+  );
+}
+
+function chooseNumberEncoding(chance: Chance): Exclude<FieldOptions['encoding'], undefined> {
+  return chance.pick<Exclude<FieldOptions['encoding'], undefined>>([
+    'piecewise-linear',
+    { name: 'piecewise-linear', bins: 1 + chance.below(6) },
+    { name: 'bucketized', ...(chance(0.5) ? { quantiles: 2 + chance.below(4) } : { boundaries: [0, 2.5, 10] }) },
+    {
+      name: 'numeric',
+      fillMissing: chance.pick(['mean', 'zero', 'median', 4]),
+      scaling: chance.pick(['none', 'standard']),
+    },
+    { name: 'numeric', fillMissing: 'mean', indicator: true },
+    { name: 'numeric' },
+  ]);
 }
 
 /** Columns with a field that rejects missing values. */
 function strictColumns(groups: readonly GroupOptions[]): ReadonlySet<string> {
   const isStrict = ({ type, encoding = 'ids', table, fillMissing }: GroupOptions): boolean => {
-    if (type === 'bag' || type === 'cross' || type === 'match' || table !== undefined) return false;
+    if (type === 'bag' || type === 'cross' || type === 'match' || type === 'expression' || table !== undefined)
+      return false;
     if (type === 'numeric' || type === 'vector') return fillMissing === undefined;
     const isIds =
       type === 'categorical' && (encoding === 'ids' || (typeof encoding === 'object' && encoding.name === 'ids'));
@@ -438,66 +491,17 @@ function strictColumns(groups: readonly GroupOptions[]): ReadonlySet<string> {
 }
 
 /** All columns of a table. */
+// prettier-ignore
 const COLUMNS = [
-  'click',
-  'buy',
-  'pay',
-  'like',
-  'spend',
-  'play',
-  'w',
-  'user.id',
-  'city',
-  'brand',
-  'item',
-  'shop',
-  'price',
-  'age',
-  'seen',
-  'liked',
-  'look',
-  'at',
-  'ds',
-  'note',
+  'click', 'buy', 'pay', 'like', 'spend', 'play', 'w', 'user.id', 'city', 'brand', 'item', 'shop', 'price', 'age',
+  'seen', 'liked', 'look', 'at', 'ds', 'note', 'teach',
 ];
-const NUMBERS = ['spend', 'play', 'w', 'price', 'age', 'click'];
+const NUMBERS = ['spend', 'play', 'w', 'price', 'age', 'click', 'teach'];
+// prettier-ignore
 const TEXTS = [
-  'a',
-  'b',
-  'Berlin',
-  'w 1',
-  'a,b',
-  'x;y',
-  '7',
-  '3',
-  '12',
-  '007',
-  '7.0',
-  '?',
-  'NA',
-  '-1',
-  ' lead',
-  'trail ',
-  '"q"',
-  "it's",
-  '#c',
-  'l1\nl2',
-  'l1\r\nl2',
-  'l1\rl2',
-  'null',
-  '[x',
-  'a|b',
-  'a:b',
-  '\t',
-  'K\u00f6ln',
-  '\u00ff',
-  '\u6771\u4eac',
-  '\u{1f600}',
-  '\ue000',
-  '\u2028',
-  'a"b',
-  '::',
-  '\u001f',
+  'a', 'b', 'Berlin', 'w 1', 'a,b', 'x;y', '7', '3', '12', '007', '7.0', '?', 'NA', '-1', ' lead', 'trail ', '"q"',
+  "it's", '#c', 'l1\nl2', 'l1\r\nl2', 'l1\rl2', 'null', '[x', 'a|b', 'a:b', '\t', 'K\u00f6ln', '\u00ff',
+  '\u6771\u4eac', '\u{1f600}', '\ue000', '\u2028', 'a"b', '::', '\u001f',
 ];
 
 interface CellContext {
@@ -570,6 +574,8 @@ function cellOf(name: string, context: CellContext): Cell {
     case 'spend':
     case 'play':
       return chance(0.5) ? chance.pick(NUMBER_TEXTS) : String(chance.below(80) / 4);
+    case 'teach':
+      return chance.pick(['0', '1', '.5', '1e-9', '0.875', '1.0']);
     case 'w':
       return chance.pick(['0.5', '1', '2', '0']);
     case 'user.id':
@@ -638,25 +644,10 @@ function dirtOf(name: string, context: CellContext): Cell {
   if (name === 'ds' || name === 'user.id' || name === 'city')
     return chance.pick(['', 'x', textOf(chance, format, TEXTS.length)]);
   if (format.kind === 'jsonl' && chance(0.2)) return { json: '[1, 2]' };
+  // prettier-ignore
   return chance.pick([
-    'abc',
-    '',
-    '-5',
-    '1.5',
-    '1,5',
-    '99999999999',
-    '1e99',
-    '--1',
-    '0x10',
-    'NaN',
-    ' 5',
-    '-1 ',
-    ' -1',
-    '-1.0',
-    '0x7',
-    '1.500',
-    '2',
-    '70',
+    'abc', '', '-5', '1.5', '1,5', '99999999999', '1e99', '--1', '0x10', 'NaN', ' 5', '-1 ', ' -1', '-1.0', '0x7',
+    '1.500', '2', '70',
   ]);
 }
 

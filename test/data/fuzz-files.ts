@@ -102,12 +102,14 @@ function csvOf(rows: readonly Cells[], columns: readonly string[], { chance, for
     const written = cells.map((cell, c) => quoted(cell, c === 0, format, chance));
     const isBroken = hasDirt && r > 0 && chance(0.02);
     if (isBroken) {
+      const longer = [...written, 'more'];
       const broken = chance.pick([
         written.slice(1),
-        [...written, 'more'],
+        longer,
         quote === 'none' ? written.slice(2) : columns.map(() => `x${quote}y`),
       ]);
-      add(broken.join(delimiter));
+      const isComment = comments !== undefined && broken[0]!.startsWith(comments);
+      add((isComment ? longer : broken).join(delimiter));
     } else add(written.join(delimiter));
     read.push({ line, cells: isBroken ? undefined : Object.fromEntries(columns.map((name, c) => [name, cells[c]!])) });
     if (r < rows.length - 1 || chance(0.8)) add(end);

@@ -49,7 +49,7 @@ export interface Subject {
 /** Loads a config whose cache is in a directory. */
 export async function openSubject(path: string, cache: string): Promise<Subject> {
   const { experiment } = await loadConfig(path);
-  const { tasks, format } = planRows(experiment);
+  const { tasks, format } = await planRows(experiment);
   const lossKeys = new Set(tasks.flatMap(({ lossKey }) => lossKey ?? []));
   const recording = (): { readonly policy: RejectPolicy; readonly rejects: Map<string, string | undefined> } => {
     const policy = rejectPolicy(experiment.data);
@@ -145,12 +145,16 @@ function rowsOf(batch: Batch, tasks: readonly Task[]): OracleRow[] {
       ]);
     const own: Record<string, number> = {};
     for (const task of tasks) {
-      const { label, known, mask, chainKnown, sampleWeight } = taskColumns(task, tasks);
+      const { label, known, mask, chainKnown, sampleWeight, teacher } = taskColumns(task, tasks);
       own[task.name] = labelAt(label, r);
       own[`${task.name}.known`] = labelAt(known, r);
       own[`${task.name}.measured`] = labelAt(mask, r);
       own[`${task.name}.chain`] = labelAt(chainKnown, r);
       own[`${task.name}.weight`] = labelAt(sampleWeight, r);
+      if (teacher !== undefined) {
+        own[`${task.name}.teacher`] = labelAt(teacher.logit, r);
+        own[`${task.name}.taught`] = labelAt(teacher.known, r);
+      }
       const group = task.lossKey === undefined ? undefined : labels.get(groupColumn(task.lossKey));
       if (group !== undefined) own['group'] = group[r]!;
     }

@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import type { Task } from '../../src/core/tasks.js';
 import { scratchFolder } from '../support/scratch.js';
 import { createCase, createChance, type FuzzCase } from './fuzz-case.js';
+import { SHOPS } from './fuzz-expressions.js';
 import type { FuzzFile, TableFile } from './fuzz-files.js';
 import { openSubject, type StreamedRow, type Subject, type Way } from './fuzz-subject.js';
 import { createOracle, NothingToLearn, SAMPLED, type OracleRow, type OracleSetup, type Outcome } from './oracle.js';
@@ -189,6 +190,7 @@ async function runCase(seed: number): Promise<void> {
   const config = join(folder, 'config.yaml');
   try {
     writeFileSync(config, configOf(one));
+    writeFileSync(join(folder, SHOPS.file), SHOPS.content);
     writeFiles(join(folder, 'train'), one.train);
     writeFiles(join(folder, 'valid'), one.valid);
     const chance = createChance(seed + 1e6);

@@ -172,6 +172,24 @@ async function fromFiles(paths: readonly string[], format: RowFormat, threads = 
 }
 
 describe('rows stored per file', () => {
+  it('read a list like its file if two fields read lists of different forms', async () => {
+    const folder = scratchFolder();
+    const paths = ['a.jsonl', 'b.jsonl'].map((name) => join(folder, name));
+    for (const path of paths) writeFileSync(path, '{"click":1,"words":["x","y"]}\n{"click":0,"words":["y"]}\n');
+    const groups = [
+      { type: 'bag', fields: ['words'], encoding: 'tokens', format: 'separated' },
+      { type: 'expression', fields: [{ name: 'size', expression: 'size(words)' }], encoding: { name: 'numeric' } },
+    ].map((group) => featureTypes.schema.parse(group));
+    const format = rowFormatOf({ tasks: TASKS.slice(0, 1), groups });
+    const source = await openSource(paths, columnsOf(format));
+    const reading: Reading = { policy: countPolicy(), cache: { folder: join(folder, 'cache') } };
+    const dataset = await source.dataset(encodedFormat(format, await source.fit(format, reading)), reading);
+    const bags: (readonly number[])[] = [];
+    for await (const { batch } of dataset.batches(4)) bags.push([...batch.bags.get('words')!.ids.subarray(0, 6)]);
+    // y is more frequent than x.
+    expect(bags).toEqual([[2, 1, 1, 2, 1, 1]]);
+  });
+
   it('let a run read only a new file, bitwise identical to a full read for any number of threads', async () => {
     const [data, cache] = [scratchFolder(), scratchFolder()];
     const format = formatOf({ negatives: 0.5 });

@@ -7,8 +7,10 @@ import type {
   GroupOptions,
   MatchOutput,
   MatchPair,
+  NamedExpression,
   Part,
 } from './fuzz-case.js';
+import { EXPRESSIONS, TEXT_COLUMNS } from './fuzz-expressions.js';
 import type { Cell, TableFile, TableRow } from './fuzz-files.js';
 
 // A slow and obvious implementation of docs/reference/data.md, features.md and labels.md for rows of values, which
@@ -59,6 +61,7 @@ class Bad extends Error {
 }
 
 type Row = Readonly<Record<string, Cell>>;
+type Clean = (text: string) => string;
 type Texts = Readonly<Record<string, string>>;
 /** Calls `read`; a Bad value gets the columns that are read. */
 type At = <T>(columns: readonly string[], read: () => T) => T;
@@ -189,7 +192,7 @@ function oneText(cell: Cell): string {
 }
 
 /** Returns the function that trims a value and empties null values, for options of all columns, a group and a field. */
-function cleaner(...levels: readonly CellOptions[]): (text: string) => string {
+function cleaner(...levels: readonly CellOptions[]): Clean {
   const trim = levels.reduce((isTrimmed, level) => level.trim ?? isTrimmed, false);
   const nulls = levels.flatMap(({ nullValues = [] }) => nullValues);
   return (text) => {
@@ -398,6 +401,7 @@ function readLabels(tasks: readonly Task[], data: DataOptions, row: Row, at: At)
     return value;
   };
   const isClass = (value: number): boolean => value === 0 || value === 1;
+  const isOutside = (value: number): boolean => value < 0 || value > 1;
   for (const task of tasks) {
     const { label, type } = task;
     const name = labelOf(task);
@@ -413,15 +417,19 @@ function readLabels(tasks: readonly Task[], data: DataOptions, row: Row, at: At)
     if (given !== undefined && parentOf(task, tasks) === undefined)
       labels[given] ??= at([given], () => checked(read(given), isClass(read(given))));
   }
-  for (const { sampleWeight } of tasks)
+  for (const { sampleWeight, distill } of tasks) {
     if (sampleWeight !== undefined)
       labels[`weight ${sampleWeight}`] = at([sampleWeight], () => checked(read(sampleWeight), read(sampleWeight) >= 0));
+    const teacher = distill?.column;
+    if (teacher !== undefined)
+      labels['teacher'] = at([teacher], () => checked(read(teacher), !isOutside(read(teacher))));
+  }
   return labels;
 }
 
 /**
  * Checks the labels of a row together. Returns for each task the label, whether it is known, whether it is measured,
- * whether the labels of its chain are known, and its weight; or why the row is excluded.
+ * whether the labels of its chain are known, its weight, and its teacher's logit; or why the row is excluded.
  */
 function settleLabels(
   tasks: readonly Task[],
@@ -429,7 +437,7 @@ function settleLabels(
 ): Record<string, number> | string {
   const settled: Record<string, number> = {};
   for (const task of tasks) {
-    const { name, label, type, onMissing, labelRange, sampleWeight } = task;
+    const { name, label, type, onMissing, labelRange, sampleWeight, distill } = task;
     const [value, parent, given] = [labels[labelOf(task)]!, parentOf(task, tasks), givenOf(task)];
     const parentValue = given === undefined ? 1 : labels[parent === undefined ? given : labelOf(parent)]!;
     const isDefined = Number.isNaN(parentValue) && parent?.onMissing === 'mask' ? undefined : parentValue === 1;
@@ -449,6 +457,10 @@ function settleLabels(
     settled[`${name}.measured`] = Number(isKnown && isDefined === true);
     settled[`${name}.chain`] = Number(isChainKnown(chainOf(task, tasks) ?? [task], labels));
     settled[`${name}.weight`] = sampleWeight === undefined ? 1 : labels[`weight ${sampleWeight}`]!;
+    if (distill === undefined) continue;
+    const [isTaught, p] = [!Number.isNaN(labels['teacher']), Math.min(Math.max(labels['teacher']!, 1e-7), 1 - 1e-7)];
+    settled[`${name}.teacher`] = isTaught ? Math.log(p / (1 - p)) : 0;
+    settled[`${name}.taught`] = Number(isTaught);
   }
   return settled;
 }
@@ -508,74 +520,126 @@ function buildFeatures(groups: readonly GroupOptions[], data: DataOptions): read
   const codecs: Record<string, Pick<Codec, 'encode'>> = {};
   return groups.flatMap(({ fields, ...group }) =>
     fields.flatMap((entry): readonly Feature[] => {
-      if (typeof entry === 'object' && 'candidate' in entry) return matchFeatures(entry, group, data);
-      const own = typeof entry === 'object' && 'name' in entry ? entry : undefined;
-      const columns =
-        typeof entry === 'string' ? [entry] : own === undefined ? (entry as readonly string[]) : [own.name];
-      const options = { ...group, ...own };
-      const clean = cleaner(data, group, own ?? {});
+      const own: CellOptions = typeof entry === 'object' && !isList(entry) ? entry : {};
+      const clean = cleaner(data, group, own);
+      const single = (
+        field: Pick<Feature, 'name' | 'columns' | 'read'>,
+        codec: Codec,
+        { table: owner = field.name, fillMissing }: FieldOptions = {},
+      ): Feature => {
+        const complete = (codecs[field.name] = withMissing(codec, fillMissing));
+        const encode = ([item]: Items): Value => codecs[owner]!.encode(item![0]);
+        return { ...field, owner, encode, learn: (rows) => complete.learn(rows.flat().map(([text]) => text)) };
+      };
+      if (typeof entry === 'object' && ('candidate' in entry || 'expression' in entry)) {
+        const numbers = 'candidate' in entry ? matchesOf(entry, group, clean) : [expressionOf(entry, data, clean)];
+        const encoding =
+          typeof group.encoding === 'object' ? group.encoding : { name: group.encoding ?? 'piecewise-linear' };
+        return numbers.flatMap(({ name, columns, compute }) => {
+          const read = (cells: readonly Cell[]): Items => [[numberOf(compute(cells)), 1]];
+          return numberFields({ name, columns, read }, encoding.name, encoding, single);
+        });
+      }
+      const columns = typeof entry === 'string' ? [entry] : isList(entry) ? entry : [entry.name];
       const [column] = columns as [string];
-      const isNumber = ['numeric', 'bucketized', 'piecewise-linear'].includes(group.type);
+      const options = { ...group, ...own };
+      const isNumber = NUMBER_TYPES.includes(group.type);
       const read = (cells: readonly Cell[]): Items => {
         const texts = cells.map((cell) => clean(isNumber ? numberText(cell, data.decimal) : oneText(cell)));
         if (texts.length > 1 && texts.some((text) => text.includes('\u001f'))) throw new Bad();
         return [[texts.length > 1 && texts.includes('') ? '' : texts.join('\u001f'), 1]];
       };
-      const single = (name: string, codec: Codec, missing?: FieldOptions['fillMissing']): Feature => {
-        const owner = options.table ?? name;
-        const complete = (codecs[name] = withMissing(codec, missing));
-        return {
-          ...{ name, columns, owner, read },
-          encode: ([item]) => codecs[owner]!.encode(item![0]),
-          learn: (rows) => complete.learn(rows.flat().map(([text]) => text)),
-        };
-      };
-      const encoding = encodingOf(options.encoding, column);
+      const field = { name: column, columns, read };
+      if (isNumber) return numberFields(field, group.type, options, single);
       switch (group.type) {
         case 'categorical':
-          return [single(column, encoding, options.fillMissing)];
+          return [single(field, encodingOf(options.encoding, column), options)];
         case 'cross': {
           const hashed = { name: 'hash', buckets: options.buckets, seed: options.seed };
-          return [single(columns.join('_X_'), encodingOf(options.encoding ?? hashed, column))];
+          return [single({ ...field, name: columns.join('_X_') }, encodingOf(options.encoding ?? hashed, column))];
         }
-        case 'numeric': {
-          const encode = (text: string): number => (text === '' ? 1 : 0 * toNumber(text));
-          const indicator = options.indicator === true ? [single(`${column}_missing`, { encode })] : [];
-          return [single(column, numberCodec(options)), ...indicator];
-        }
-        case 'bucketized':
-          return [single(`${column}_bucketized`, bucketCodec(options), options.fillMissing)];
-        case 'piecewise-linear':
-          return [single(`${column}_piecewise`, piecewiseCodec(options))];
         case 'date':
           return (options.parts ?? ['hour', 'weekday']).map((part) =>
-            single(`${column}_${part}`, dateCodec(part, options), options.fillMissing),
+            single({ ...field, name: `${column}_${part}` }, dateCodec(part, options), options),
           );
         case 'bag': {
-          const bag = single(column, encoding);
+          const bag = single(field, encodingOf(options.encoding, column), { table: options.table });
           const encode = (items: Items): Value =>
             items.map(([id, weight]) => [codecs[bag.owner]!.encode(id), Math.fround(weight)]);
           return [{ ...bag, read: ([cell]) => readBag(cell!, options, clean), encode }];
         }
         default:
-          return [{ name: column, columns, owner: column, ...vectorCodec(options, clean) }];
+          return [{ ...field, owner: column, ...vectorCodec(options, clean) }];
       }
     }),
   );
 }
 
-/** The numbers of a match: each is computed from the items that equal the candidate. */
-function matchFeatures(pair: MatchPair, group: Omit<GroupOptions, 'fields'>, data: DataOptions): readonly Feature[] {
-  const { candidate, history } = pair;
-  const { outputs = ['present', 'count', 'share', 'recency'], newest = 'last' } = group;
-  const clean = cleaner(data, group, pair);
-  const naming = <T>(column: string, read: () => T): T => {
-    try {
-      return read();
-    } catch (error) {
-      throw error instanceof Bad ? new Bad(column, true) : error;
-    }
+const isList = (entry: GroupOptions['fields'][number]): entry is readonly string[] => Array.isArray(entry);
+const NUMBER_TYPES = ['numeric', 'bucketized', 'piecewise-linear'];
+
+/** The fields of a number: of a column, or computed. */
+function numberFields(
+  field: Pick<Feature, 'name' | 'columns' | 'read'>,
+  type: string,
+  options: FieldOptions,
+  single: (field: Pick<Feature, 'name' | 'columns' | 'read'>, codec: Codec, options?: FieldOptions) => Feature,
+): readonly Feature[] {
+  const { name } = field;
+  if (type === 'bucketized')
+    return [
+      single({ ...field, name: `${name}_bucketized` }, bucketCodec(options), { fillMissing: options.fillMissing }),
+    ];
+  if (type === 'piecewise-linear') return [single({ ...field, name: `${name}_piecewise` }, piecewiseCodec(options))];
+  const encode = (text: string): number => (text === '' ? 1 : 0 * toNumber(text));
+  const indicator = options.indicator === true ? [single({ ...field, name: `${name}_missing` }, { encode })] : [];
+  return [single(field, numberCodec(options)), ...indicator];
+}
+
+/** A number that is computed from columns; NaN is missing. */
+interface Computed extends Pick<Feature, 'name' | 'columns'> {
+  compute(cells: readonly Cell[]): number;
+}
+
+/** The text of a computed number; it is missing outside of the range of a 32-bit float. */
+const numberOf = (value: number): string => (Number.isFinite(Math.fround(value)) ? String(value) : '');
+
+/** Calls `read`; a Bad value is that of the column, not of the others of the feature. */
+function naming<T>(column: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw error instanceof Bad ? new Bad(column, true) : error;
+  }
+}
+
+function expressionOf({ name, expression }: NamedExpression, data: DataOptions, clean: Clean): Computed {
+  const { columns, value } = EXPRESSIONS[expression]!;
+  const read = (column: string, cell: Cell): string | number => {
+    if (TEXT_COLUMNS.includes(column)) return clean(oneText(cell));
+    const text = clean(numberText(cell, data.decimal));
+    return text === '' ? NaN : toNumber(text);
   };
+  return {
+    name,
+    columns,
+    compute: (cells) =>
+      value(
+        // Each column has the type that the expression expects.
+        Object.fromEntries(
+          columns.map((column, c) => [column, naming(column, () => read(column, cells[c]!))]),
+        ) as never,
+      ),
+  };
+}
+
+/** The numbers of a match: each is computed from the items that equal the candidate. */
+function matchesOf(
+  { candidate, history }: MatchPair,
+  group: Omit<GroupOptions, 'fields'>,
+  clean: Clean,
+): readonly Computed[] {
+  const { outputs = ['present', 'count', 'share', 'recency'], newest = 'last' } = group;
   const pooling = outputs.includes('share') ? 'mean' : 'sum';
   const sum = (items: Items): number => items.reduce((total, [, weight]) => total + weight, 0);
   const numbers: Readonly<Record<MatchOutput, (items: Items, same: Items) => number>> = {
@@ -586,22 +650,18 @@ function matchFeatures(pair: MatchPair, group: Omit<GroupOptions, 'fields'>, dat
     recency: (items, same) =>
       (newest === 'last' ? items.toReversed() : items).indexOf(same.at(newest === 'last' ? -1 : 0)!) + 1,
   };
-  return outputs.map((output) => {
-    const name = `${candidate}_in_${history}_${output}`;
-    return {
-      ...{ name, columns: [candidate, history], owner: name },
-      read: ([one, many]) => [
-        [naming(candidate, () => clean(oneText(one!))), 1],
-        ...naming(history, () => readBag(many!, { ...group, pooling }, clean)),
-      ],
-      encode: ([own, ...items]) =>
-        numbers[output](
-          items,
-          items.filter(([id]) => id === own![0]),
-        ),
-      learn: () => undefined,
-    };
-  });
+  return outputs.map((output) => ({
+    name: `${candidate}_in_${history}_${output}`,
+    columns: [candidate, history],
+    compute([one, many]) {
+      const own = naming(candidate, () => clean(oneText(one!)));
+      const items = naming(history, () => readBag(many!, { ...group, pooling }, clean));
+      return numbers[output](
+        items,
+        items.filter(([id]) => id === own),
+      );
+    },
+  }));
 }
 
 function encodingOf(spec: FieldOptions['encoding'] = 'ids', column: string): Codec {
@@ -719,8 +779,45 @@ function numberCodec({ scaling, fillMissing = 'error' }: FieldOptions): Codec {
   };
 }
 
-/** Lower bounds of buckets with sizes as equal as possible, except of the first. */
+/**
+ * Lower bounds of buckets, except of the first. A value with more rows than an equal share of the rows without heavier
+ * values has a bucket of its own; the values between two of these share buckets with sizes as equal as possible.
+ */
 function quantilesOf(values: readonly number[], count: number): readonly number[] {
+  const rowsOf = (some: readonly number[]): number => values.filter((value) => some.includes(value)).length;
+  const distinct = ascending([...new Set(values)]);
+  const byRows = [...distinct].sort((a, b) => rowsOf([b]) - rowsOf([a]));
+  const isLight = (value: number, i: number): boolean =>
+    i >= count - 1 || rowsOf([value]) * (count - i) <= rowsOf(byRows.slice(i));
+  const numHeavy = [...byRows.map(isLight), true].indexOf(true);
+  const groupsWith = (heavy: readonly number[]): readonly (readonly number[])[] => {
+    const groups: number[][] = [];
+    for (const value of distinct) {
+      const last = groups.at(-1);
+      if (last === undefined || heavy.includes(value) || heavy.includes(last[0]!)) groups.push([value]);
+      else last.push(value);
+    }
+    return groups;
+  };
+  const choices = Array.from({ length: numHeavy + 1 }, (_, dropped) => byRows.slice(0, numHeavy - dropped));
+  const heavy = choices.find((choice) => groupsWith(choice).length <= count)!;
+  const groups = groupsWith(heavy);
+  const lightRows = (some: readonly number[]): number => rowsOf(some.filter((value) => !heavy.includes(value)));
+  // Buckets beyond one per group, up to the end of each group.
+  const more = groups.map((_, g) =>
+    Math.round(((count - groups.length) * lightRows(groups.slice(0, g + 1).flat())) / (lightRows(distinct) || 1)),
+  );
+  return groups.flatMap((group, g) => [
+    ...(g > 0 ? [group[0]!] : []),
+    ...equalBounds(
+      values.filter((value) => group.includes(value)),
+      1 + more[g]! - (more[g - 1] ?? 0),
+    ),
+  ]);
+}
+
+/** Lower bounds of buckets with sizes as equal as possible, except of the first. */
+function equalBounds(values: readonly number[], count: number): readonly number[] {
   const [, ...candidates] = ascending([...new Set(values)]);
   const below = candidates.map((candidate) => values.filter((value) => value < candidate).length);
   const nearest = Array.from({ length: count - 1 }, (_, i) => {
@@ -785,7 +882,7 @@ function zoneOffset(instant: number, timeZone: string): number {
 }
 
 /** Reads the items of a bag that are not null values: those with the largest weights. */
-function readBag(cell: Cell, options: FieldOptions, clean: (text: string) => string): Items {
+function readBag(cell: Cell, options: FieldOptions, clean: Clean): Items {
   const {
     separators: { items: between = '|', weight: colon = ':' } = {},
     format = 'auto',
@@ -837,10 +934,7 @@ function jsonItems(text: string): Items | undefined {
   });
 }
 
-function vectorCodec(
-  options: FieldOptions,
-  clean: (text: string) => string,
-): Omit<Feature, 'name' | 'columns' | 'owner'> {
+function vectorCodec(options: FieldOptions, clean: Clean): Omit<Feature, 'name' | 'columns' | 'owner'> {
   const { length: given, fillMissing = 'error', indicator = false, separator = '|', scaling } = options;
   let [length, fills] = [given, [] as readonly number[]];
   const scalers: ReturnType<typeof scaler>[] = [];

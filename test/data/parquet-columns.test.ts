@@ -82,12 +82,11 @@ describe('column of a Parquet slice', () => {
         ? { name: 'x', type: 'BYTE_ARRAY', converted_type: 'UTF8' }
         : { name: 'x', type: 'INT32', ...(kind === 'DATE' && { converted_type: 'DATE' }) };
     const type = leafType(element) as LeafType;
-    const leaf = { path: ['x'], element, type, definition: 1, item: 0, isRepeated: false };
     const bytes =
       kind === 'STRING' ? Buffer.from('\x01\0\0\0a\0\0\0\0\x02\0\0\0bc') : Buffer.from(Int32Array.of(0, 1, 2).buffer);
     const values = readValues(storedType(element), 'PLAIN', bytes, 3);
-    const dictionary = new LeafDictionary(values, leaf, 1000);
-    const slice = new ValueBuffer(type);
+    const dictionary = new LeafDictionary(values, type, 1000);
+    const slice = new ValueBuffer(type, values.width);
     const texts = { DATE: ['1970-01-01', '1970-01-02', '1970-01-03'], STRING: ['a', '', 'bc'], INT32: ['0', '1', '2'] }[
       kind
     ];

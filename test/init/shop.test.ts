@@ -150,4 +150,20 @@ describe("mtl init on a shop's log", () => {
     ])
       expect((await propose({ model })).yaml.model).toMatchObject({ name: model });
   });
+
+  it('combines the columns that matter only together, and no others', async () => {
+    const random = randomStream(5, 'crossed log');
+    const lines = Array.from({ length: 8000 }, () => {
+      const [season, article, color] = [random.below(4), random.below(6), random.below(5)];
+      const click = random.uniform() < ((season + article) % 2 === 0 ? 0.6 : 0.2);
+      return `s${season},a${article},c${color},${random.uniform().toFixed(3)},${Number(click)}`;
+    });
+    writeFileSync('crossed.csv', `${['season,article,color,price,click', ...lines].join('\n')}\n`);
+    const { config } = await init({ ...OPTIONS, data: 'crossed.csv' });
+    const { features } = parse(readFileSync(config, 'utf8')) as Config;
+    expect(features['crosses']).toMatchObject({ type: 'cross', fields: [['season', 'article']] });
+    writeLog('log.csv');
+    const plain = await init(OPTIONS);
+    expect((parse(readFileSync(plain.config, 'utf8')) as Config).features).not.toHaveProperty('crosses');
+  });
 });

@@ -67,8 +67,8 @@ const titles = (page: string): readonly string[] => [...page.matchAll(/<h2>([^<]
 describe('the report of a run', () => {
   it('is written at the end of the run, with every section that has content', () => {
     const one = readFileSync(join('b', 'report.html'), 'utf8');
-    // The run has no warnings.
-    expect([...titles(one), 'Warnings']).toEqual(sections.map(({ title }) => title));
+    // The run has neither teachers nor warnings.
+    expect([...titles(one), 'Teachers', 'Warnings']).toEqual(sections.map(({ title }) => title));
     // ESMM has no experts, and its tasks share embeddings only; conflicts are still measured.
     expect(readFileSync(join('a', 'report.html'), 'utf8')).not.toContain('gate of');
     expect(one).toContain('gate of ctr');
@@ -213,8 +213,8 @@ describe('the report of a run', () => {
 describe('the report of several runs', () => {
   it('overlays their curves and shows where their configs differ', () => {
     const page = readFileSync('both.html', 'utf8');
-    // Two runs have no importance.
-    const shown = sections.map(({ title }) => title).filter((title) => title !== 'Drivers');
+    // Two runs have no importance, and these no teachers.
+    const shown = sections.map(({ title }) => title).filter((title) => title !== 'Drivers' && title !== 'Teachers');
     expect(titles(page)).toEqual(shown.filter((title) => titles(page).includes(title)));
     expect(titles(page).length).toBeGreaterThan(shown.length - 2);
     expect(page).toMatch(/<code>model\.name<\/code><\/th><td><code>esmm<\/code><\/td><td><code>mmoe<\/code>/);

@@ -31,6 +31,7 @@ const checkpoint = (step: number): Checkpoint => ({
   fitted: { f: { size: 3 } },
   config: 'name: x\n',
   counters: new Map(),
+  lookups: new Map(),
 });
 const quiet = (): undefined => undefined;
 

@@ -167,6 +167,7 @@ describe('checkpoints', () => {
     fitted: { f: { size: 3 }, word: { vocabulary: WORDS } },
     config: 'name: x\n',
     counters: new Map(),
+    lookups: new Map(),
   });
 
   /** Only what links point at, and the newest. */

@@ -33,6 +33,7 @@ async function savedSteps(
       fitted: {},
       config: '',
       counters: new Map(),
+      lookups: new Map(),
     });
   const saver = await openCheckpointer(
     {

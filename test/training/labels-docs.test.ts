@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { losses } from '../../src/losses/losses.js';
 import { MISSING, taskOptions, VIOLATIONS } from '../../src/core/tasks.js';
@@ -50,6 +50,7 @@ function log(rows: number, seed: number): string {
       maybe_like: row % 3 === 0 ? '' : happens(0.5),
       teacher_ctr: row % 5 === 0 ? '' : random.uniform(),
       maybe_spend: row % 4 === 0 ? '' : random.uniform(),
+      teacher_cvr: random.uniform(),
     };
     return cells;
   });
@@ -67,17 +68,26 @@ describe('pages about labels', () => {
       readonly training?: object;
     };
     expect(rest).toEqual({});
-    const config = join(folder, 'labels.yaml');
-    writeFileSync(
-      config,
-      stringify({
-        data: { train: 'train.csv', valid: 'valid.csv', ...data },
-        features: { ids: { type: 'categorical', fields: ['user', 'item'], width: 4 } },
-        tasks,
-        model: { name: 'mmoe' },
-        training: { batchSize: 64, ...training },
-      }),
-    );
+    const writeConfig = (name: string, ofTasks: object): string => {
+      const config = join(folder, name);
+      writeFileSync(
+        config,
+        stringify({
+          data: { train: 'train.csv', valid: 'valid.csv', ...data },
+          features: { ids: { type: 'categorical', fields: ['user', 'item'], width: 4 } },
+          tasks: ofTasks,
+          model: { name: 'mmoe' },
+          training: { batchSize: 64, ...training },
+        }),
+      );
+      return config;
+    };
+    if (yaml.includes('from: mmoe')) {
+      vi.stubEnv('MTL_RUNS', join(folder, 'runs'));
+      onTestFinished(() => void vi.unstubAllEnvs());
+      await trainSmall(writeConfig('mmoe.yaml', { ctr: { label: 'click' } }), {});
+    }
+    const config = writeConfig('labels.yaml', tasks);
     const { metrics, rejectedRows: numRejects } = await trainSmall(config, { runDir: join(folder, 'run') });
     expect(numRejects).toBe(0);
     for (const name of Object.keys(tasks)) {

@@ -1,10 +1,10 @@
 import { readdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { VERSION, type KeptFolder } from './entry.js';
+import { NAME_END, VERSION, type KeptFolder } from './entry.js';
 import { EntryIndex } from './entry-index.js';
 
 /** Name of an entry: name of its source, kind, key of its recipe and key of its content. */
-const NAME = /^(.+)\.(?:fitted|rows|local|counters|stream)-[0-9a-f]{12}-[0-9a-f]{8}$/;
+const NAME = new RegExp(`^(.+)${NAME_END}$`);
 
 /** Names of entries by the name of their source. */
 type Listing = Map<string, Set<string>>;

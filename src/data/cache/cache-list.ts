@@ -15,12 +15,14 @@ import {
 } from '../readers/fingerprint.js';
 import { readManifest } from '../shards/manifest.js';
 import { cacheFolders, CACHE_FOLDER } from './cache.js';
-import { VERSION, type CacheEntry } from './entry.js';
+import { NAME_END, VERSION, type CacheEntry } from './entry.js';
 import { EntryIndex, sizeOf } from './entry-index.js';
 import { usedEntries } from './leases.js';
 
 /** Number of newest entries per slot that are not superseded, so that two models can be compared. */
 const KEPT_OF_SLOT = 2;
+/** Name of an entry that was not completed: name of its source, and that of a temporary file. */
+const UNFINISHED_NAME = new RegExp(`^\\.(.+)${NAME_END}\\..*\\.tmp$`);
 /** Time for which a write of another machine, boot or container counts as running. */
 const UNKNOWN_MS = 24 * 3600 * 1000;
 
@@ -126,8 +128,7 @@ async function lookAt(
   { sources, isThorough = false }: Look,
 ): Promise<CachedFolder | undefined> {
   const path = join(folder, name);
-  const [, owner] =
-    /^\.(.+)\.(?:rows|local|counters|fitted|stream)-[0-9a-f]{12}-[0-9a-f]{8}\..*\.tmp$/.exec(name) ?? [];
+  const [, owner] = UNFINISHED_NAME.exec(name) ?? [];
   const indexed = owner === undefined ? index.peek(name) : undefined;
   const entry = indexed?.entry;
   // It is not part of the cache.
@@ -143,7 +144,7 @@ async function lookAt(
       : isWritten(name, lastUsedMs)
         ? 'being written'
         : 'unfinished';
-  const hasRows = isThorough && entry !== undefined && ['rows', 'local', 'counters'].includes(entry.kind);
+  const hasRows = isThorough && entry !== undefined && ['rows', 'local', 'counters', 'scores'].includes(entry.kind);
   const rows = hasRows ? (await readManifest(path))?.rows : undefined;
   return { path, bytes, entry, rows, state, isUsed: used.has(name), lastUsedMs };
 }

@@ -17,14 +17,19 @@ export const VERSION = 5;
 /** File of an entry that describes it. */
 export const ENTRY = 'entry.json';
 
+/**
+ * Kinds of entries: vocabularies and scales, encoded rows, raw rows before anything is fitted, counters of rows,
+ * predictions of a teacher, and the bytes of a stream.
+ */
+export const KINDS = ['fitted', 'rows', 'local', 'counters', 'scores', 'stream'] as const;
+
+/** Pattern of the end of an entry's name: its kind, key of its recipe and key of its content. */
+export const NAME_END = `\\.(?:${KINDS.join('|')})-[0-9a-f]{12}-[0-9a-f]{8}`;
+
 const entrySchema = z.object({
   format: z.literal('mtl cache'),
   version: z.number(),
-  /**
-   * Vocabularies and scales, encoded rows, raw rows before anything is fitted, counters of rows, or the bytes of a
-   * stream.
-   */
-  kind: z.enum(['fitted', 'rows', 'local', 'counters', 'stream']),
+  kind: z.enum(KINDS),
   /** The file that was read. */
   source: z.string(),
   /** Content of the source; entries of the first versions have none and match nothing. */

@@ -4,7 +4,7 @@ import type { Fit } from '../../features/feature.js';
 import type { Fitted } from '../../features/feature-types.js';
 import type { FieldFitter, ReadColumns } from '../../features/kinds/kind.js';
 import { fieldColumn, fieldFitter, fieldReader, isCompared } from '../../features/kinds/kinds.js';
-import { labelReader } from '../rows/label-columns.js';
+import { labelReaders } from '../rows/label-columns.js';
 import { labelStorage, type RowFormat } from '../rows/row-format.js';
 
 /** Starts the fit of each field that owns one, by name. */
@@ -37,7 +37,8 @@ export interface FitReaders {
 
 /** Creates the readers of a fit: a row with any invalid value is not observed. */
 export function fitReaders(format: RowFormat, fits: ReadonlyMap<string, Fit>): FitReaders {
-  const [readers, late]: [ReadColumns[], ReadColumns[]] = [format.labels.map(labelReader), []];
+  const labels = labelReaders(format.labels);
+  const [readers, late]: [ReadColumns[], ReadColumns[]] = [[...labels.readers], []];
   const columns = labelStorage(format);
   const fitters: FieldFitter[] = [];
   for (const field of format.fields) {
@@ -53,5 +54,5 @@ export function fitReaders(format: RowFormat, fits: ReadonlyMap<string, Fit>): F
     (isCompared(field) ? late : readers).push((rows) => fitter.check(rows));
   }
   const together = fitters.flatMap(({ checkTogether }) => checkTogether ?? []);
-  return { readers, late, together, fitters, block: createRowBlock(columns, 0), columns };
+  return { readers, late: [...late, ...labels.late], together, fitters, block: createRowBlock(columns, 0), columns };
 }

@@ -12,7 +12,7 @@ import { TextCounter } from '../../features/vocabulary/text-counter.js';
 import type { FileColumns, RowSource } from '../readers/cell-file.js';
 import { numberTextOf } from '../readers/decimal-comma.js';
 import { itemsJson } from '../../chunks/items-json.js';
-import { isPlainLabel } from '../rows/label-columns.js';
+import { isNumberLabel } from '../rows/label-columns.js';
 import { RowCollector } from '../rows/row-collector.js';
 import type { RowFormat } from '../rows/row-format.js';
 import type { Manifest } from '../shards/manifest.js';
@@ -27,6 +27,8 @@ import { fitReaders, startFits } from './fit-readers.js';
 export interface RawColumn {
   readonly name: string;
   readonly form: RawForm;
+  /** Whether texts stand for the lists of several readings, which may read a list and its text differently. */
+  readonly isAmbiguous: boolean;
   /** Whether all that read it read numbers, which are stored with a decimal point. */
   readonly isNumber: boolean;
   /** How its lists are read. */
@@ -49,14 +51,16 @@ export function rawColumns(format: RowFormat): readonly RawColumn[] {
     columns.set(name, {
       name,
       form: isSame ? form : 'text',
+      isAmbiguous: found?.isAmbiguous === true || (!isSame && (lists ?? found.lists) !== undefined),
       isNumber: isNumber && found?.isNumber !== false,
       lists,
       cells: [...(found?.cells ?? []), cells],
     });
   };
   for (const label of format.labels) {
-    const form = isPlainLabel(label) ? 'number' : 'text';
-    for (const column of label.columns) add({ column, form, isNumber: label.isCondition !== true }, cellsOfAll);
+    const form = isNumberLabel(label) ? 'number' : 'text';
+    const cells = label.isComputed === true ? {} : cellsOfAll;
+    for (const column of label.columns) add({ column, form, isNumber: label.isCondition !== true }, cells);
   }
   for (const field of format.fields) {
     const fit = fits.get(field.owner);

@@ -4,6 +4,7 @@ import {
   normalizeGiven,
   labelColumn,
   tasksGiven,
+  teacherColumn,
   teacherColumns,
   weightColumn,
   type Task,
@@ -28,6 +29,8 @@ export interface LabelColumn {
   readonly numberColumns: readonly string[];
   /** Whether a condition computes the label. */
   readonly isCondition?: true;
+  /** Whether mtl computes the values, numbers or missing: they are not cleaned, and read if all others are valid. */
+  readonly isComputed?: boolean;
   /** Whether a missing value may be valid; it is read as NaN, which the label rule replaces. */
   readonly mayBeBlank: boolean;
   /** Whether values must be read as texts, since a number may be a null value. */
@@ -40,7 +43,7 @@ export interface LabelColumn {
 }
 
 /** Creates the reader of a label column. */
-export function labelReader(label: LabelColumn): ReadColumns {
+function labelReader(label: LabelColumn): ReadColumns {
   const { name, type, columns, numberColumns, isCondition, parse } = label;
   return oneValueReader(
     columns,
@@ -54,9 +57,21 @@ export function labelReader(label: LabelColumn): ReadColumns {
   );
 }
 
+/** Returns the readers of labels: of those that all rows have, and of those that are read if all others are valid. */
+export function labelReaders(labels: readonly LabelColumn[]): Record<'readers' | 'late', readonly ReadColumns[]> {
+  const readersOf = (isLate: boolean): readonly ReadColumns[] =>
+    labels.filter(({ isComputed = false }) => isComputed === isLate).map(labelReader);
+  return { readers: readersOf(false), late: readersOf(true) };
+}
+
 /** Returns whether a label is the number of its own column. */
-export function isPlainLabel(label: LabelColumn): boolean {
+function isPlainLabel(label: LabelColumn): boolean {
   return isOwnColumn(label) && label.isText !== true;
+}
+
+/** Returns whether every value is a number in digits, or missing. */
+export function isNumberLabel(label: LabelColumn): boolean {
+  return isPlainLabel(label) || label.isComputed === true;
 }
 
 /** Returns whether a label is a column of the data, rather than a condition. */
@@ -100,11 +115,11 @@ export function labelColumnsOf(tasks: readonly Task[], cells: CellOptions = {}):
     const given = normalizeGiven(task);
     if (given !== undefined && tasksGiven(task, tasks).length === 0) add(plainLabel(given.named, true, false));
   }
-  for (const { sampleWeight, distill } of tasks) {
+  for (const { name, sampleWeight, distill } of tasks) {
     if (sampleWeight !== undefined) add(weightLabel(sampleWeight));
-    if (distill !== undefined) teacherLabels(distill.column).forEach(add);
+    if (distill !== undefined) teacherLabels(teacherColumn(name, distill), distill.from !== undefined).forEach(add);
   }
-  return [...columns.values()].map((label) => cleanLabel(label, cells));
+  return [...columns.values()].map((label) => (label.isComputed === true ? label : cleanLabel(label, cells)));
 }
 
 function plainLabel(name: string, isClass: boolean, mayBeBlank: boolean): LabelColumn {
@@ -144,7 +159,7 @@ function weightLabel(column: string): LabelColumn {
 const MIN_PROBABILITY = 1e-7;
 
 /** Returns the columns of a teacher: the logit of its probability, and whether there is one. */
-function teacherLabels(column: string): readonly LabelColumn[] {
+function teacherLabels(column: string, isComputed: boolean): readonly LabelColumn[] {
   const logit = (text: string): number => {
     if (text === '') return 0;
     const found = parseNumber(text);
@@ -154,7 +169,7 @@ function teacherLabels(column: string): readonly LabelColumn[] {
   };
   const names = teacherColumns(column);
   const columns = [column];
-  const common = { columns, numberColumns: columns, mayBeBlank: false };
+  const common = { columns, numberColumns: columns, mayBeBlank: false, isComputed };
   return [
     { ...common, name: names.logit, type: 'number', parse: logit },
     { ...common, name: names.known, type: 'class', parse: (text) => Number(text !== '') },

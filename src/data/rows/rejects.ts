@@ -111,7 +111,8 @@ function writeReject(path: string, row: BadRow, isFirst: boolean): void {
   onDiskSync(path, () => appendFileSync(path, csvText([...header, fields])));
 }
 
-function badRowError({ path, line, column, value, expected }: BadRow, fix: string): Error {
+/** Creates the error for an invalid row. */
+export function badRowError({ path, line, column, value, expected }: BadRow, fix: string): Error {
   const found = value === undefined ? '' : `, found ${quoted(value)}`;
   const problem = { where: `${path}:${line}`, message: `expected ${expected}${found}`, fix };
   return userError('data', column === undefined ? problem : { ...problem, key: `column ${quoted(column)}` });

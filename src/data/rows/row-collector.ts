@@ -7,7 +7,7 @@ import { fieldReader, isCompared } from '../../features/kinds/kinds.js';
 import { parseText } from '../../features/parse.js';
 import type { FileColumns } from '../readers/cell-file.js';
 import { createKeyReaders, type KeyReaders } from './key-readers.js';
-import { labelReader } from './label-columns.js';
+import { labelReaders } from './label-columns.js';
 import type { BadRow } from './rejects.js';
 import { blockColumns, type EncodedFormat, type RowFormat } from './row-format.js';
 import { invalidRows, RowReader } from './row-reader.js';
@@ -160,13 +160,14 @@ export class RowCollector {
  */
 export function rowEncoder(file: FileColumns, format: EncodedFormat, kept: readonly string[] = []): RowCollector {
   const keys = createKeyReaders(format.keys, format.spec.cells);
+  const labels = labelReaders(format.labels);
   const readersOf = (isLate: boolean): readonly ReadColumns[] =>
     format.fields.filter((field) => isCompared(field) === isLate).map(fieldReader);
   return new RowCollector(file, {
     format,
     columns: blockColumns(format),
-    readers: [...format.labels.map(labelReader), ...readersOf(false), ...keys.readers, ...kept.map(textCheck)],
-    late: readersOf(true),
+    readers: [...labels.readers, ...readersOf(false), ...keys.readers, ...kept.map(textCheck)],
+    late: [...readersOf(true), ...labels.late],
     keys,
     kept,
   });

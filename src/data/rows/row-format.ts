@@ -12,6 +12,7 @@ import {
 import { givenColumn, normalizeGiven, labelCheck, labelColumn, type Task } from '../../core/tasks.js';
 import { labelColumnsOf, type LabelColumn } from './label-columns.js';
 import { fieldColumn } from '../../features/kinds/kinds.js';
+import type { LookupTables } from '../../features/lookups.js';
 import { maskColumns } from './label-rule.js';
 import { filterColumns, type RowFilter } from './row-filter.js';
 import type { Sampling } from '../sampling-options.js';
@@ -52,6 +53,8 @@ export interface FormatSpec {
    * the groups as labels (`groupColumn`).
    */
   readonly lossKeys?: readonly string[] | undefined;
+  /** Side tables that the fields read. */
+  readonly lookups?: LookupTables;
 }
 
 /** A format with the encoders of its fields. */
@@ -72,7 +75,7 @@ export function rowFormatOf(spec: FormatSpec): RowFormat {
       : [];
   });
   return {
-    fields: fieldsOf(groups, cells),
+    fields: fieldsOf(groups, cells, spec.lookups),
     labels: labelColumnsOf(tasks, cells),
     masks: maskColumns(tasks),
     keys: [...new Set([...(spec.keys ?? []), ...lossKeys])],
@@ -139,6 +142,7 @@ export function recipeOf({ labels, funnels, keys, spec }: RowFormat): unknown {
     ...(keys.length > 0 && { keys }),
     filter: spec.filter,
     sampling: spec.sampling,
+    ...(spec.lookups && { lookups: [...spec.lookups].map(([name, { digest }]) => [name, digest]) }),
   };
 }
 

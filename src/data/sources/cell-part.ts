@@ -22,7 +22,7 @@ import {
   type Fingerprint,
 } from '../readers/fingerprint.js';
 import { openRows } from '../readers/open-rows.js';
-import type { FileCounters } from './file-counters.js';
+import type { ComputedColumns } from './computed-columns.js';
 import type { DataFile } from './find-files.js';
 import type { Access } from './source.js';
 
@@ -43,14 +43,14 @@ export interface CellOpening {
   readonly keepsAll: boolean;
   /** The cache if an access names none. */
   readonly ownCache: Cache;
-  readonly counters?: FileCounters | undefined;
+  readonly computed?: ComputedColumns | undefined;
 }
 
 /** A file of a source. */
 export interface OpenedFile extends DataFile {
   readonly rows: RowSource<CellFile>;
-  /** Counters that `rows` has as columns. */
-  readonly counters?: FileCounters | undefined;
+  /** Computed columns that `rows` has. */
+  readonly computed?: ComputedColumns | undefined;
   /** Stats of the file when it was opened. */
   readonly stats: FileStats;
   readonly bytes: number;
@@ -61,30 +61,30 @@ export interface OpenedFile extends DataFile {
  * @throws UserError (data) for a file that cannot be read or lacks a column
  */
 export async function openFile(file: DataFile, opening: CellOpening): Promise<OpenedFile> {
-  const { counters } = opening;
-  const rows = await openCounted(file, opening);
+  const { computed } = opening;
+  const rows = await openComputed(file, opening);
   const stats = await rows.csv.stats();
-  return { ...file, rows, ...(counters && { counters }), stats, bytes: stats['']?.bytes ?? 0 };
+  return { ...file, rows, ...(computed && { computed }), stats, bytes: stats['']?.bytes ?? 0 };
 }
 
-/** Opens the rows of a file, with counters as further columns. */
-export async function openCounted(
+/** Opens the rows of a file, with computed columns. */
+export async function openComputed(
   { path, constants }: Pick<DataFile, 'path' | 'constants'>,
-  { columns, dialect, keepsAll = false, counters }: Omit<CellOpening, 'ownCache' | 'keepsAll'> & { keepsAll?: boolean },
+  { columns, dialect, keepsAll = false, computed }: Omit<CellOpening, 'ownCache' | 'keepsAll'> & { keepsAll?: boolean },
 ): Promise<RowSource<CellFile>> {
-  if (counters === undefined) return openRows(path, columns, dialect, constants, keepsAll);
+  if (computed === undefined) return openRows(path, columns, dialect, constants, keepsAll);
   const { csv } = await openRows(path, [], dialect, constants);
-  const own = columns.filter((name) => !counters.names.includes(name));
-  const all = [...new Set([...own, ...counters.inputs(csv.header)])];
-  return counters.wrap(await openRows(path, all, dialect, constants, keepsAll));
+  const own = columns.filter((name) => !computed.names.includes(name));
+  const all = [...new Set([...own, ...computed.inputs(csv.header)])];
+  return computed.wrap(await openRows(path, all, dialect, constants, keepsAll));
 }
 
 /** Returns what affects the rows of a file, beside its content and the format. */
-export function fileRecipe({ path, rows: { csv, columns }, counters }: OpenedFile): readonly unknown[] {
+export function fileRecipe({ path, rows: { csv, columns }, computed }: OpenedFile): readonly unknown[] {
   return [
     csv.dialect,
     ...(columns.constants === undefined ? [] : [[...columns.constants]]),
-    ...(counters === undefined ? [] : [{ counters: counters.keyOf(path) }]),
+    ...(computed === undefined ? [] : [{ computed: computed.keyOf(path) }]),
   ];
 }
 
@@ -206,7 +206,7 @@ export class CellPart {
   #ownRecipe(shared: Recipe): Recipe {
     const [first, ...others] = this.files;
     const isAlike = others.every(({ rows: { csv } }) => csv.dialect === first.rows.csv.dialect);
-    const isPlain = this.files.every(({ rows, counters }) => rows.columns.constants === undefined && !counters);
+    const isPlain = this.files.every(({ rows, computed }) => rows.columns.constants === undefined && !computed);
     if (others.length === 0 || (isAlike && isPlain)) return shared;
     const own = this.files.map(fileRecipe);
     return { key: keyOf(shared.key, own).slice(0, shared.key.length), slot: [...shared.slot, own] };

@@ -30,9 +30,9 @@ import { cachedShards, encodingThreads, shardsRequest } from './cached-shards.js
 import { fileRecipe, reportShare } from './cell-part.js';
 import { CellParts } from './cell-parts.js';
 import { checkKinds } from './check-kinds.js';
-import type { FileCounters } from './file-counters.js';
+import type { ComputedColumns } from './computed-columns.js';
 import type { DataFile } from './find-files.js';
-import { cachedRawRows, fitsAnything, fromRawRows, rawPolicy } from './raw-rows.js';
+import { areRawRowsExact, cachedRawRows, fitsAnything, fromRawRows, rawPolicy } from './raw-rows.js';
 import { sideBySide } from './side-by-side.js';
 import type { Access, Reading, Source } from './source.js';
 
@@ -47,16 +47,16 @@ export async function openCellSource(
   files: readonly DataFile[],
   columns: readonly string[],
   dialect: DialectOptions,
-  counters?: FileCounters,
+  computed?: ComputedColumns,
 ): Promise<Source> {
-  const opening = { columns, dialect, keepsAll: false, ownCache: {}, counters };
+  const opening = { columns, dialect, keepsAll: false, ownCache: {}, computed };
   const parts = await CellParts.open(files, opening);
   checkKinds(parts.files.map(({ rows }) => rows.csv));
   const reopen = (kept: readonly string[]): Promise<CellParts> => {
     const keepsAll = parts.columns.every((name) => kept.includes(name));
     return CellParts.open(files, { ...opening, columns: [...new Set([...columns, ...kept])], keepsAll });
   };
-  return new CellSource(parts, reopen, counters);
+  return new CellSource(parts, reopen, computed);
 }
 
 class CellSource implements Source {
@@ -66,16 +66,16 @@ class CellSource implements Source {
   readonly columns: readonly string[];
   readonly #parts: CellParts;
   readonly #reopen: (kept: readonly string[]) => Promise<CellParts>;
-  readonly #counters: FileCounters | undefined;
+  readonly #computed: ComputedColumns | undefined;
 
   /** @param reopen opens the files with more columns */
-  constructor(parts: CellParts, reopen: (kept: readonly string[]) => Promise<CellParts>, counters?: FileCounters) {
+  constructor(parts: CellParts, reopen: (kept: readonly string[]) => Promise<CellParts>, computed?: ComputedColumns) {
     this.path = parts.path;
     this.files = parts.files.map(({ path }) => path);
     this.columns = parts.columns;
     this.#parts = parts;
     this.#reopen = reopen;
-    this.#counters = counters;
+    this.#computed = computed;
   }
 
   async fingerprint(access: Access): Promise<Fingerprint> {
@@ -86,7 +86,7 @@ class CellSource implements Source {
   async fit(format: RowFormat, reading: Reading): Promise<Fitted> {
     if (!fitsAnything(format)) return {};
     this.#prepare(reading);
-    await this.#counters?.prepare(reading);
+    await this.#computed?.prepare(reading);
     const cache = this.#parts.first.cacheOf(reading);
     const request = await this.#fitRequest(format, reading);
     const trained = trainedFormat(format);
@@ -113,7 +113,7 @@ class CellSource implements Source {
   async dataset(format: EncodedFormat, reading: Reading): Promise<Dataset> {
     checkTables(format, this.path);
     this.#prepare(reading);
-    await this.#counters?.prepare(reading);
+    await this.#computed?.prepare(reading);
     const keepsRaw = this.#keepsRaw(format, reading);
     const all = await sideBySide(this.#parts.all, reading, {
       isLacking: () => this.#lacksShards(format, reading),
@@ -137,7 +137,7 @@ class CellSource implements Source {
 
   async *stream(format: EncodedFormat, kept: readonly string[], reading: Reading): AsyncGenerator<EncodedBatch> {
     if (reading.isOnlyRead !== true) this.#prepare(reading);
-    await this.#counters?.prepare(reading);
+    await this.#computed?.prepare(reading);
     const total = this.#parts.all.reduce((sum, { bytes }) => sum + bytes, 0);
     let before = 0;
     for (const part of (await this.#reopen(kept)).all) {
@@ -164,7 +164,7 @@ class CellSource implements Source {
 
   /** Whether raw rows are cached: what is fitted may change with another file. */
   #keepsRaw(format: RowFormat, { keepsLocalRows = false }: Reading): boolean {
-    return (this.#parts.areSeveral || keepsLocalRows) && fitsAnything(format);
+    return (this.#parts.areSeveral || keepsLocalRows) && fitsAnything(format) && areRawRowsExact(format);
   }
 
   async #content(access: Access): Promise<Fingerprint> {

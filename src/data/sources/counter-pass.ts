@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { userError } from '../../core/errors.js';
 import { readSafetensors, safetensorsParts } from '../../io/safetensors.js';
 import { bytes as sizeText } from '../../text/number-text.js';
 import { cached, keptFor, recipe, type Cache, type CacheRequest } from '../cache/cache.js';
-import { withCounters } from '../counters/counter-columns.js';
+import { chunkBatch, valueBatch, valueStorage } from '../computed/stored-values.js';
+import { counterColumn, counterNames } from '../counters/counter-columns.js';
 import { CounterPlan } from '../counters/counter-plan.js';
 import { CounterCells } from '../counters/counter-cells.js';
 import { contentOf, startSet, type CounterState } from '../counters/counter-set.js';
@@ -17,36 +17,30 @@ import {
   type RunCounters,
 } from '../counters/counter-start.js';
 import { RowCounter } from '../counters/row-counter.js';
-import { counterBatch, counterStorage, StoredValues } from '../counters/stored-values.js';
 import { dialectOf, type DialectOptions } from '../dialect.js';
 import { writeCacheFolder } from '../encoding/write-rows.js';
-import type { DataOptions, Paths } from '../options.js';
+import type { DataOptions } from '../options.js';
 import { readChunks } from '../pipeline.js';
-import type { CellFile, RowSource } from '../readers/cell-file.js';
 import { keyOf, type Fingerprint } from '../readers/fingerprint.js';
-import { openShards, type Shards } from '../shards/reader.js';
 import type { ShardWriter } from '../shards/writer.js';
 import { reportShare, type CellPart } from './cell-part.js';
 import { CellParts } from './cell-parts.js';
-import type { FileCounters } from './file-counters.js';
+import type { ComputeColumns, ComputedColumns } from './computed-columns.js';
 import { findFiles } from './find-files.js';
-import { openSource, type OpenSource } from './open-source.js';
 import type { Reading } from './source.js';
+import { refuseShards, StoredColumns, type StoredPart } from './stored-columns.js';
 
 /** File of a cache entry with the counters after its last row. */
 const STATE = 'counters.safetensors';
+/** Version of the stored values. */
+const LAYOUT = 2;
 /** Counters that use more memory are reported. */
 const MANY_BYTES = 2 ** 30;
 
-/** Files that are counted together, and what is known after that. */
-interface CountedPart {
-  readonly part: CellPart;
+/** Files that are counted together; their content is the key of their rows and of all before them. */
+interface CountedPart extends StoredPart {
   /** Whether the counters after its last row are stored: rows of another source may follow. */
   readonly isLast: boolean;
-  /** Key of the rows of this part and of all before it; empty before they are counted. */
-  content: string;
-  /** Directory with the values. */
-  folder: string;
 }
 
 /**
@@ -60,7 +54,7 @@ export class CounterPass {
   /** State before the first row, once it is known. */
   #start: Promise<CounterState | undefined> | undefined;
   readonly #parts: CountedPart[] = [];
-  readonly #sources = new Map<string, FileCounters>();
+  readonly #sources = new Map<string, ComputedColumns>();
   readonly #ownCache: Cache = {};
   /** Number of parts that are counted. */
   #done = 0;
@@ -76,9 +70,10 @@ export class CounterPass {
   /**
    * Creates the pass of a config; undefined if it has no counters.
    * @param counters of a run that trained on earlier rows; default: counters begin at zero
+   * @param dialect of the files; default: that of the config
    */
-  static of(data: DataOptions, counters = NO_COUNTERS): CounterPass | undefined {
-    return data.counters && new CounterPass(new CounterPlan(data.counters, data), dialectOf(data), counters);
+  static of(data: DataOptions, counters = NO_COUNTERS, dialect = dialectOf(data)): CounterPass | undefined {
+    return data.counters && new CounterPass(new CounterPlan(data.counters, data), dialect, counters);
   }
 
   /** Continues the counters of a run in data that is read for it. Called before anything is counted. */
@@ -99,36 +94,23 @@ export class CounterPass {
     };
   }
 
-  /** Returns a function that opens the files of the next split with their counters. */
-  opening(open: OpenSource = openSource): OpenSource {
-    return async (paths, columns, dialect) => open(paths, columns, dialect, await this.add(paths));
-  }
-
-  /**
-   * Adds the files of the next split, unless another split has the same ones; returns their counters.
-   * @throws UserError (data) for files that cannot be read, lack a column, or are shards
-   */
-  async add(paths: Paths): Promise<FileCounters> {
+  /** Adds the files of the next split, unless another split has the same ones; returns their counters. */
+  readonly compute: ComputeColumns = async (paths) => {
     const key = JSON.stringify([paths].flat());
     const known = this.#sources.get(key);
     if (known !== undefined) return known;
-    for (const path of [paths].flat())
-      if ((await openShards(path)) !== undefined)
-        throw userError('data', {
-          where: path,
-          key: 'data.counters',
-          message: 'does not apply to a directory of shards, whose rows are already encoded',
-          fix: 'use the files that the shards were made from, or remove data.counters',
-        });
+    await refuseShards(paths, 'data.counters');
     const opening = { columns: this.plan.columns, dialect: this.#dialect, keepsAll: false, ownCache: this.#ownCache };
     const { all } = await CellParts.open(findFiles(paths), opening);
-    const first = this.#parts.length;
-    for (const [i, part] of all.entries())
-      this.#parts.push({ part, isLast: i === all.length - 1, content: '', folder: '' });
-    const counters = new PassCounters(this, this.#parts.slice(first));
+    const own = all.map((part, i) => ({ part, isLast: i === all.length - 1, content: '', folder: '' }));
+    this.#parts.push(...own);
+    const counters = new StoredColumns(counterNames(this.plan.names), own, {
+      prepare: (reading) => this.countTo(own.at(-1)!, reading),
+      columnsOf: () => Promise.resolve(counterColumn),
+    });
     this.#sources.set(key, counters);
     return counters;
-  }
+  };
 
   /** Counts the rows of all parts up to one. */
   async countTo(last: CountedPart, reading: Reading): Promise<void> {
@@ -173,7 +155,11 @@ export class CounterPass {
   /** Returns the request for a part: with the state after it if it is the last one, or if that is cached. */
   async #request({ part, isLast }: CountedPart, before: string, reading: Reading): Promise<CacheRequest> {
     const requestOf = (hasState: boolean): Promise<CacheRequest> =>
-      part.request('counters', recipe('counters', [this.plan.recipe, hasState, ...part.recipe], [before]), reading);
+      part.request(
+        'counters',
+        recipe('counters', [LAYOUT, this.plan.recipe, hasState, ...part.recipe], [before]),
+        reading,
+      );
     const request = await requestOf(true);
     const hasState = isLast || (await keptFor(part.cacheOf(reading), request)) !== undefined;
     return hasState ? request : requestOf(false);
@@ -187,7 +173,7 @@ export class CounterPass {
   ): Promise<void> {
     const { part, isLast } = counted;
     const counter = (this.#counter ??= await this.#counterBefore(reading));
-    const target = { path, source: part.path, columns: counterStorage(this.plan.names), entry };
+    const target = { path, source: part.path, columns: valueStorage(this.plan.names), entry };
     await writeCacheFolder(target, reading.policy, async (_, writer) => {
       await this.#countRows(part, counter, reading, writer);
       const read = await part.hash(reading);
@@ -206,11 +192,11 @@ export class CounterPass {
       const values = counter.count(chunk, part.rows[file]!.columns, line);
       const begins = Array.from({ length: file - current }, () => 0);
       current = file;
-      await writer?.add(counterBatch(names, values, chunk.rows), begins);
+      await writer?.add(chunkBatch(names, values, chunk), begins);
     }
     const empty = this.plan.specs.map(() => new Float32Array(0));
     await writer?.add(
-      counterBatch(names, empty, 0),
+      valueBatch(names, empty, 0),
       Array.from({ length: part.rows.length - 1 - current }, () => 0),
     );
   }
@@ -253,49 +239,4 @@ export class CounterPass {
 function readState({ folder }: CountedPart): Promise<CounterState> {
   const blame = { kind: 'disk', fix: 'remove the cache directory, and run again' } as const;
   return readSafetensors(join(folder, STATE), undefined, { blame });
-}
-
-/** Counters of the files of one split, whose values are stored. */
-class PassCounters implements FileCounters {
-  readonly names: readonly string[];
-  readonly #pass: CounterPass;
-  readonly #parts: readonly CountedPart[];
-  readonly #shards = new Map<CountedPart, Promise<Shards | undefined>>();
-
-  constructor(pass: CounterPass, parts: readonly CountedPart[]) {
-    this.names = pass.plan.names;
-    this.#pass = pass;
-    this.#parts = parts;
-  }
-
-  inputs(): readonly string[] {
-    return [];
-  }
-
-  prepare(reading: Reading): Promise<void> {
-    return this.#pass.countTo(this.#parts.at(-1)!, reading);
-  }
-
-  keyOf(path: string): string {
-    return this.#find(path).counted.content;
-  }
-
-  wrap(rows: RowSource<CellFile>): RowSource<CellFile> {
-    const { path } = rows.csv;
-    return withCounters(rows, this.names, async () => {
-      const { counted, file } = this.#find(path);
-      const opened = this.#shards.get(counted) ?? openShards(counted.folder);
-      this.#shards.set(counted, opened);
-      // It existed when it was counted.
-      return new StoredValues(path, (await opened)!, this.names, file);
-    });
-  }
-
-  #find(path: string): { readonly counted: CountedPart; readonly file: number } {
-    for (const counted of this.#parts) {
-      const file = counted.part.files.findIndex((each) => each.path === path);
-      if (file >= 0) return { counted, file };
-    }
-    throw new Error(`${path} is not counted`);
-  }
 }

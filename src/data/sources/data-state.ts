@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { UserError, userError, type Problem } from '../../core/errors.js';
 import type { StateSection } from '../../core/state-section.js';
+import type { LookupTables } from '../../features/lookups.js';
 import { fingerprintSchema, isSameContent, type Fingerprint } from '../readers/fingerprint.js';
 import type { Split } from '../options.js';
 import type { Access, Source } from './source.js';
@@ -16,6 +17,8 @@ const dataStateSchema = z.strictObject({
   trainRows: z.int().min(0).nullable(),
   /** Content of the files; undefined in old checkpoints. */
   fingerprints: z.strictObject({ train: fingerprintSchema.optional(), valid: fingerprintSchema.optional() }),
+  /** SHA-256 of each side table. */
+  lookups: z.record(z.string(), z.string()).optional(),
   /** Statistics of label scaling, fitted on the training set, by task. */
   labelScales: z.record(z.string(), z.unknown()).optional(),
 });
@@ -84,6 +87,21 @@ export function sameNotices({ fingerprints: { train, valid } }: DataState, isDiv
     'data.valid has the same rows as data.train, so it cannot detect overfitting and the last epoch will be ' +
       'the best; use separate rows, for example with source and split',
   ];
+}
+
+/**
+ * Checks that the side tables are those of training, and records them.
+ * @throws UserError (data) with all changed tables
+ */
+export function rememberTables(state: DataState, tables: LookupTables): void {
+  const changed = [...tables].filter(([name, { digest }]) => (state.lookups?.[name] ?? digest) !== digest);
+  const problems = changed.map(([name]) => ({
+    key: `data.lookups.${name}`,
+    message: 'has other rows than at training',
+    fix: FIX,
+  }));
+  if (problems.length > 0) throw new UserError('data', problems);
+  if (tables.size > 0) state.lookups = Object.fromEntries([...tables].map(([name, { digest }]) => [name, digest]));
 }
 
 const FIX = 'resume with the same data, or start a new run';

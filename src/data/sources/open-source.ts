@@ -3,30 +3,30 @@ import type { DialectOptions } from '../dialect.js';
 import type { Paths } from '../options.js';
 import { openShards } from '../shards/reader.js';
 import { openCellSource } from './cell-source.js';
-import type { FileCounters } from './file-counters.js';
+import type { ComputedColumns } from './computed-columns.js';
 import { findFiles } from './find-files.js';
 import { openShardSource } from './shard-source.js';
 import type { Source } from './source.js';
 
-/** Opens files and finds the columns to read; `counters` are added to them. */
+/** Opens files and finds the columns to read; `computed` columns are added to them. */
 export type OpenSource = (
   paths: Paths,
   columns: readonly string[],
   dialect: DialectOptions,
-  counters?: FileCounters,
+  computed?: ComputedColumns,
 ) => Promise<Source>;
 
 /**
  * Opens files of CSV, JSON Lines or Parquet, or a directory of shards, and finds the columns to read.
  * @param paths files, directories or globs
- * @param counters columns that are added to files
+ * @param computed columns that are added to files
  * @throws UserError (data) for a source that cannot be read or lacks a column
  */
 export async function openSource(
   paths: Paths,
   columns: readonly string[],
   dialect: DialectOptions = {},
-  counters?: FileCounters,
+  computed?: ComputedColumns,
 ): Promise<Source> {
   const each = [paths].flat();
   for (const path of each) {
@@ -40,5 +40,5 @@ export async function openSource(
       });
     return openShardSource(shards, columns);
   }
-  return openCellSource(findFiles(paths), columns, dialect, counters);
+  return openCellSource(findFiles(paths), columns, dialect, computed);
 }

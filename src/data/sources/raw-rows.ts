@@ -61,6 +61,11 @@ export function fitsAnything(format: RowFormat): boolean {
   return startFits(format).size > 0;
 }
 
+/** Returns whether raw rows are always read like the rows of their files. */
+export function areRawRowsExact(format: RowFormat): boolean {
+  return !rawColumns(format).some(({ isAmbiguous }) => isAmbiguous);
+}
+
 /** Thrown if a raw row is invalid: whether it is depends on the files before it. */
 class InvalidRawRow extends Error {
   override readonly name = 'InvalidRawRow';

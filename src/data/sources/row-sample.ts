@@ -7,8 +7,8 @@ import { sliceChunk, type Chunk } from '../../chunks/chunk.js';
 import type { CellFile, Piece, PlainLines, RowSource } from '../readers/cell-file.js';
 import { openRows } from '../readers/open-rows.js';
 import type { Paths } from '../options.js';
-import { openCounted } from './cell-part.js';
-import type { FileCounters } from './file-counters.js';
+import { openComputed } from './cell-part.js';
+import type { ComputedColumns } from './computed-columns.js';
 import { encodeRows, fitRows } from '../pipeline.js';
 import { findFiles, type DataFile } from './find-files.js';
 import { openSource } from './open-source.js';
@@ -21,7 +21,7 @@ const LF = 10;
 /** Opens sources as samples of their rows. */
 export interface RowSampler {
   /** @throws UserError (data) for files that cannot be read or lack a column */
-  open(paths: Paths, columns: readonly string[], dialect: DialectOptions, counters?: FileCounters): Promise<Source>;
+  open(paths: Paths, columns: readonly string[], dialect: DialectOptions, computed?: ComputedColumns): Promise<Source>;
   /** Whether any source has more rows than its sample. */
   readonly isCut: boolean;
 }
@@ -56,14 +56,14 @@ export function createRowSampler(limit: number): RowSampler {
     get isCut() {
       return isCut;
     },
-    async open(paths, columns, dialect, counters) {
-      const whole = await openSource(paths, columns, dialect, counters);
+    async open(paths, columns, dialect, computed) {
+      const whole = await openSource(paths, columns, dialect, computed);
       if (!whole.takesRules) return whole;
       const files = findFiles(paths);
       const openSample = async (wanted: readonly string[], reading: Reading): Promise<readonly RowSource[]> => {
-        await counters?.prepare({ ...reading, cache: { folder: temporaryFolder() } });
+        await computed?.prepare({ ...reading, cache: { folder: temporaryFolder() } });
         const opened: RowSource<CellFile>[] = [];
-        for (const file of files) opened.push(await openCounted(file, { columns: wanted, dialect, counters }));
+        for (const file of files) opened.push(await openComputed(file, { columns: wanted, dialect, computed }));
         const rows: number[] = [];
         for (const file of files) rows.push(await countFile(file, dialect));
         const total = rows.reduce((sum, count) => sum + count, 0);

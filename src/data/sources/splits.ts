@@ -17,9 +17,10 @@ import {
   type EncodedFormat,
   type RowFormat,
 } from '../rows/row-format.js';
-import { refuseOtherContent, rememberData, sameNotices, type DataState } from './data-state.js';
+import { refuseOtherContent, rememberData, rememberTables, sameNotices, type DataState } from './data-state.js';
 import { isThere } from './find-files.js';
 import { decisionNotices, leftOutNotices, unknownNotices, unknownShares, type UnknownShares } from './notices.js';
+import type { ComputeColumns } from './computed-columns.js';
 import { CounterPass } from './counter-pass.js';
 import { openSource, type OpenSource } from './open-source.js';
 import { checkStreams } from './streams.js';
@@ -40,11 +41,18 @@ export type Splits<Files extends SplitFiles> = {
   readonly [S in keyof Files & Split]: Files[S] extends Paths ? Source : Source | undefined;
 };
 
+/** How the files of splits are opened. */
+export interface SplitOpening {
+  readonly open?: OpenSource | undefined;
+  readonly compute?: ComputeColumns | undefined;
+}
+
 /**
  * Opens the files of all splits and finds their columns.
  * @param fix fix for missing files
  * @param rows condition on rows and division into splits; default: all rows
- * @param open opens the files of a split
+ * @param options.open opens the files of a split
+ * @param options.compute computes columns that are added to those of the files
  * @throws UserError (data) with the problems of all files
  */
 export async function openSplits<Files extends SplitFiles>(
@@ -53,8 +61,13 @@ export async function openSplits<Files extends SplitFiles>(
   fix: string,
   dialect: DialectOptions = {},
   { where, split: rule }: Pick<DataOptions, 'where' | 'split'> = {},
-  open: OpenSource = openSource,
+  options: SplitOpening = {},
 ): Promise<Splits<Files>> {
+  const { open = openSource, compute } = options;
+  const openComputed =
+    (split: Split): OpenSource =>
+    async (paths, columns, own) =>
+      open(paths, columns, own, await compute?.(paths, split));
   if (rule === undefined) checkStreams(files);
   const problems = new Map<string, Problem>();
   const opened: Partial<Record<Split, Source>> = {};
@@ -62,7 +75,7 @@ export async function openSplits<Files extends SplitFiles>(
     const paths = files[split];
     if (paths === undefined) continue;
     try {
-      opened[split] = await openSplit(open, paths, format, dialect, { where, split: rule, part: split });
+      opened[split] = await openSplit(openComputed(split), paths, format, dialect, { where, split: rule, part: split });
     } catch (error) {
       // The kind is disk for a limit of the system, which is not a problem of a file.
       if (!(error instanceof UserError) || error.kind === 'disk') throw error;
@@ -143,14 +156,13 @@ function keepLocalRows(opened: Partial<Record<Split, Source>>): Partial<Record<S
 
 /**
  * Opens the splits of a config's data.
- * @param counters counters of the rows of all splits, which are added to their columns
+ * @param opening.compute default: the counters of the config
  * @throws UserError (data) with the problems of all files
  */
 export function openData(
   data: DataOptions,
   format: RowFormat,
-  open?: OpenSource,
-  counters = CounterPass.of(data),
+  { open, compute = CounterPass.of(data)?.compute }: SplitOpening = {},
 ): Promise<OpenedData> {
   return openSplits(
     splitFilesOf(data),
@@ -158,7 +170,7 @@ export function openData(
     "correct the path; paths are relative to the config's directory or the working directory",
     dialectOf(data),
     data,
-    counters?.opening(open) ?? open,
+    { open, compute },
   );
 }
 
@@ -196,6 +208,7 @@ export async function openDatasets(
   state: DataState,
 ): Promise<Datasets> {
   await refuseOtherContent(state, sources, reading);
+  rememberTables(state, format.spec.lookups ?? new Map());
   const { train, valid, test } = sources;
   const datasets = {
     train: await train.dataset(trainedFormat(format), reading),

@@ -8,6 +8,7 @@ import { readTexts, type Compute } from '../computed.js';
 import type { ListForm, Source } from '../feature.js';
 import { listReading } from '../kinds/bag.js';
 import { oneValueReader } from '../kinds/one-value.js';
+import { lookupReader, type LookupColumn, type LookupTables } from '../lookups.js';
 import { parseNumber } from '../parse.js';
 import {
   FUNCTIONS,
@@ -24,30 +25,63 @@ import { ExpressionError, parseExpression, type Call, type Expression } from './
 export interface CompiledExpression {
   /** Columns that it reads, in order of appearance. */
   readonly sources: readonly Source[];
+  /** Columns of side tables that it reads. */
+  readonly lookups: readonly LookupColumn[];
   readonly compute: Compute;
 }
 
-/** A column that is read as a type: `values` are those of the rows of the current chunk. */
+/** Values of a type that are read from a column. */
 interface Slot {
   readonly name: string;
   readonly type: Type;
+  /** How the column is looked up in a side table, if it is not one of the data. */
+  readonly lookup?: Lookup;
+  /** Reads the values of a chunk; created for the first one. */
+  read?: (rows: ChunkRows) => ArrayLike<Values[Type]>;
+  /** Values of the rows of the current chunk. */
   values: ArrayLike<Values[Type]>;
 }
 
+/** A column of a side table, for the keys of rows. */
+interface Lookup {
+  readonly table: string;
+  readonly column: string;
+  readonly keyOf: Read<'text'>;
+  /** Columns that the key is computed from. */
+  readonly sources: readonly string[];
+}
+
 /**
- * Compiles an expression to closures.
+ * Compiles an expression to closures. All calls of `compute` must have the same cleaning and the same tables.
  * @throws ExpressionError
  */
 export function compileExpression(text: string, form: ListForm): CompiledExpression {
   const slots: Slot[] = [];
   const result = compileAs('number', parseExpression(text), slots);
   return {
-    sources: slots.map(({ name, type }): Source => {
-      if (type === 'bag') return { name, holds: type, form };
-      return { name, holds: type === 'number' ? type : 'text' };
+    sources: slots
+      .filter(({ lookup }) => lookup === undefined)
+      .map(({ name, type }): Source => {
+        if (type === 'bag') return { name, holds: type, form };
+        return { name, holds: type === 'number' ? type : 'text' };
+      }),
+    lookups: slots.flatMap(({ type, lookup }) => {
+      if (lookup === undefined) return [];
+      const { table, column } = lookup;
+      return [
+        {
+          table,
+          column,
+          isNumber: type === 'number',
+          check: (rows, cells) => void createReader(type, column, cells, form)(rows),
+        },
+      ];
     }),
-    compute(rows, cells) {
-      for (const slot of slots) slot.values = READERS[slot.type](rows, slot.name, cells, form);
+    compute(rows, cells, tables) {
+      for (const slot of slots) {
+        slot.read ??= readerOf(slot, cells, form, tables);
+        slot.values = slot.read(rows);
+      }
       const numbers = new Float64Array(rows.count);
       for (let row = 0; row < rows.count; row++) {
         const number = rows.isKept(row) ? result(row) : NaN;
@@ -58,9 +92,24 @@ export function compileExpression(text: string, form: ListForm): CompiledExpress
   };
 }
 
+/** Returns a function that reads the values of a slot; a lookup adds its column to the chunk before. */
+function readerOf({ name, type, lookup }: Slot, cells: CellOptions, form: ListForm, tables: LookupTables): ReadValues {
+  const read = createReader(type, name, cells, form);
+  if (lookup === undefined) return read;
+  const { table, column, keyOf, sources } = lookup;
+  const found = tables.get(table);
+  if (found === undefined) throw new Error(`the table '${table}' is not loaded`);
+  const lookUp = lookupReader(found, { column, isNumber: type === 'number' });
+  return (rows) => {
+    rows.addComputed(name, lookUp(rows, keyOf), sources, `${table}.${column}`);
+    return read(rows);
+  };
+}
+
 function compileAs(type: Type, expression: Expression, slots: Slot[]): Read<never> {
   const { kind, at } = expression;
   if (kind === 'column') return readSlot(type, expression.name, slots);
+  if (kind === 'call' && expression.name === LOOKUP) return compileLookup(type, expression, slots);
   const own = kind === 'call' ? 'number' : kind;
   if (own !== type) {
     const found = kind === 'call' ? `the number of ${expression.name}` : `${own} ${JSON.stringify(expression.value)}`;
@@ -79,10 +128,39 @@ const NOUNS: Readonly<Record<Type, string>> = {
 };
 
 function readSlot(type: Type, name: string, slots: Slot[]): Read<never> {
-  let slot = slots.find((each) => each.name === name && each.type === type);
-  if (slot === undefined) slots.push((slot = { name, type, values: [] }));
-  const found = slot;
-  return (row) => found.values[row] as never;
+  return readValues(slots.find((each) => each.name === name && each.type === type) ?? addSlot({ name, type }, slots));
+}
+
+function addSlot(slot: Omit<Slot, 'values'>, slots: Slot[]): Slot {
+  const added = { ...slot, values: [] };
+  slots.push(added);
+  return added;
+}
+
+function readValues(slot: Slot): Read<never> {
+  return (row) => slot.values[row] as never;
+}
+
+/** The function that reads a side table: its result has the type of its place, as that of a column has. */
+const LOOKUP = 'lookup';
+
+function compileLookup(type: Type, { at, args }: Call, slots: Slot[]): Read<never> {
+  const [place, key] = args;
+  const [, table, column] = (place?.kind === 'column' && /^([^.]+)\.(.+)$/s.exec(place.name)) || [];
+  if (table === undefined || column === undefined || key === undefined || args.length > 2)
+    throw new ExpressionError(at, 'lookup expects a column of a table and a key, as in lookup(items.price, item_id)');
+  // The slots of the key come first, so that their values are read before.
+  const keyOf: Read<'text'> = compileAs('text', key, slots);
+  const lookup = { table, column, keyOf, sources: listColumns(key) };
+  // No data column has such a name.
+  return readValues(addSlot({ name: `\u001f${slots.length}`, type, lookup }, slots));
+}
+
+/** Lists the data columns of an expression. */
+function listColumns(expression: Expression): readonly string[] {
+  if (expression.kind === 'column') return [expression.name];
+  if (expression.kind !== 'call') return [];
+  return expression.args.slice(expression.name === LOOKUP ? 1 : 0).flatMap(listColumns);
 }
 
 function compileCall({ at, name, args }: Call, slots: Slot[]): Read {
@@ -100,37 +178,37 @@ function findFunction(at: number, name: string, args: readonly Expression[]): Ex
   const hasText = args.some(({ kind }) => kind === 'text');
   for (const table of [...(hasText ? [TEXT_OPERATORS] : []), OPERATORS, FUNCTIONS])
     if (Object.hasOwn(table, name)) return table[name]!;
-  const names = Object.keys(FUNCTIONS);
+  const names = [...Object.keys(FUNCTIONS), LOOKUP];
   throw new ExpressionError(
     at,
     joined(`unknown function '${name}'`, didYouMean(name, names) ?? `use one of ${names.join(', ')}`),
   );
 }
 
-type ReadColumn<T extends Type> = (
-  rows: ChunkRows,
-  name: string,
-  cells: CellOptions,
-  form: ListForm,
-) => ArrayLike<Values[T]>;
+type ReadValues<T extends Type = Type> = (rows: ChunkRows) => ArrayLike<Values[T]>;
+type CreateReader<T extends Type> = (name: string, cells: CellOptions, form: ListForm) => ReadValues<T>;
 
 const NO_DATE = new InvalidValueError('a date such as 2026-11-01 or 2026-11-01T18:30');
 
-/** Read a column as a type; rows with invalid values are refused. */
-const READERS: { readonly [T in Type]: ReadColumn<T> } = {
-  number(rows, name, cells) {
+/** Create readers of a column as a type; rows with invalid values are refused. */
+const READERS: { readonly [T in Type]: CreateReader<T> } = {
+  number(name, cells) {
     const clean = createCleaner(cells) ?? ((text: string) => text);
     const encode = (text: string): number => {
       const cleaned = clean(text);
       return cleaned === '' ? NaN : parseNumber(cleaned);
     };
-    const values = new Float64Array(rows.count);
+    let values = new Float64Array(0);
     const direct = takesNumbers(cells, 'number') ? ({ cell: 'number' } as const) : undefined;
-    oneValueReader([name], { encode, direct, numberColumns: [name] }, () => values)(rows, emptyBlock());
-    return values;
+    const read = oneValueReader([name], { encode, direct, numberColumns: [name] }, () => values);
+    return (rows) => {
+      values = new Float64Array(rows.count);
+      read(rows, emptyBlock());
+      return values;
+    };
   },
-  text: readTexts,
-  date(rows, name, cells) {
+  text: (name, cells) => (rows) => readTexts(rows, name, cells),
+  date: (name, cells) => (rows) => {
     const texts = readTexts(rows, name, cells);
     const values = new Float64Array(rows.count).fill(NaN);
     rows.eachKept([name], (row) => {
@@ -142,12 +220,19 @@ const READERS: { readonly [T in Type]: ReadColumn<T> } = {
     });
     return values;
   },
-  bag(rows, name, cells, form) {
-    const { offsets, items } = listReading(name, form, cells).read(rows);
-    return Array.from({ length: rows.count }, (_, row) => {
-      const found = new Set<string>();
-      for (let item = offsets[row]!; item < offsets[row + 1]!; item++) found.add(items.text(item));
-      return found;
-    });
+  bag(name, cells, form) {
+    const reading = listReading(name, form, cells);
+    return (rows) => {
+      const { offsets, items } = reading.read(rows);
+      return Array.from({ length: rows.count }, (_, row) => {
+        const found = new Set<string>();
+        for (let item = offsets[row]!; item < offsets[row + 1]!; item++) found.add(items.text(item));
+        return found;
+      });
+    };
   },
 };
+
+function createReader(type: Type, name: string, cells: CellOptions, form: ListForm): ReadValues {
+  return READERS[type](name, cells, form);
+}

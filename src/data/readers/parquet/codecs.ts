@@ -33,8 +33,7 @@ export function decompress(
     case 'LZ4':
     case 'LZ4_RAW': {
       const output = memoryOf(size);
-      checkSize((codec === 'LZ4' ? lz4Hadoop : lz4Block)(bytes, output), size);
-      return output;
+      return checked(output, size, (codec === 'LZ4' ? lz4Hadoop : lz4Block)(bytes, output));
     }
     default:
       throw new Error(`its codec ${codec} is not supported`);
@@ -48,11 +47,8 @@ function snappy(bytes: Buffer, size: number, memoryOf: (size: number) => Buffer)
     declared += (bytes[at]! & 127) * factor;
     if (bytes[at]! < 128) break;
   }
-  checkSize(declared, size);
-  if (size < LARGE_BYTES) {
-    const { buffer, byteOffset, byteLength } = compressors.SNAPPY!(bytes, size);
-    return checked(Buffer.from(buffer, byteOffset, byteLength), size);
-  }
+  checked(bytes, size, declared);
+  if (size < LARGE_BYTES) return Buffer.from(compressors.SNAPPY!(bytes, size).buffer);
   const output = memoryOf(size);
   snappyUncompress(bytes, output);
   return output;
@@ -66,15 +62,10 @@ function zstd(bytes: Buffer, output: Buffer): Buffer {
     length += block.length;
   });
   decoder.push(bytes, true);
-  checkSize(length, output.length);
-  return output;
+  return checked(output, output.length, length);
 }
 
-function checked(bytes: Buffer, size: number): Buffer {
-  checkSize(bytes.length, size);
-  return bytes;
-}
-
-function checkSize(length: number, size: number): void {
+function checked(bytes: Buffer, size: number, length = bytes.length): Buffer {
   if (length !== size) throw new Error(`a page has ${length} bytes, but its header declares ${size}`);
+  return bytes;
 }

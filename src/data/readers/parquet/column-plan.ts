@@ -1,10 +1,11 @@
-import type { SchemaElement, SchemaTree } from 'hyparquet';
+import type { SchemaTree } from 'hyparquet';
 import { leafType, type LeafType } from './leaf-type.js';
+import { storedType, type Stored } from './values.js';
 
 /** A leaf of the schema that is read. */
 export interface Leaf {
   readonly path: readonly string[];
-  readonly element: SchemaElement;
+  readonly stored: Stored;
   readonly type: LeafType;
   /** Definition level of a value that is not null. */
   readonly definition: number;
@@ -41,36 +42,28 @@ const WEIGHT_NAMES = ['weight', 'value'];
 export function columnPlan(column: SchemaTree): ColumnPlan | Unreadable {
   const { name, logical_type: logical } = column.element;
   const type = typeName(column);
-  if (logical?.type === 'VARIANT') return { type: 'variant', fix: 'cast it to string or to the contained type' };
+  const plan = (isList: boolean, leaves: readonly (Leaf | undefined)[], fix = CAST): ColumnPlan | Unreadable =>
+    leaves.every((leaf) => leaf !== undefined) ? { name, type, isList, leaves } : { type, fix };
+  if (logical?.type === 'VARIANT') return { type, fix: 'cast it to string or to the contained type' };
   const list = listOf(column);
-  if (list === undefined) {
-    if (column.children.length > 0) return { type, fix: 'write each of its fields as a separate column' };
-    const leaf = leafOf(column, levelOf(column));
-    return leaf === undefined ? { type, fix: CAST } : { name, type, isList: false, leaves: [leaf] };
-  }
+  if (list === undefined)
+    return column.children.length > 0
+      ? { type, fix: 'write each of its fields as a separate column' }
+      : plan(false, [leafOf(column, levelOf(column))]);
   const { repeated, element, item } = list;
   const level = element === repeated ? item : item + levelOf(element);
-  if (element.children.length === 0 && (element === repeated || !isRepeated(element))) {
-    const ids = leafOf(element, level, item);
-    return ids === undefined ? { type, fix: CAST } : { name, type, isList: true, leaves: [ids] };
-  }
+  if (element.children.length === 0 && (element === repeated || !isRepeated(element)))
+    return plan(true, [leafOf(element, level, item)]);
   if (element !== repeated && listOf(element) !== undefined)
     return { type, fix: 'flatten it: a bag is one list per row' };
   const { children } = element;
   const pair = list.isMap ? children : [ID_NAMES, WEIGHT_NAMES].map((names) => byName(children, names));
-  const [id, weight] = pair;
-  if (
-    id === undefined ||
-    weight === undefined ||
-    children.length > 2 ||
-    [id, weight].some((child) => child.children.length > 0 || isRepeated(child))
-  )
+  if (pair.length !== 2 || children.length > 2 || !pair.every((child) => child !== undefined && isSingle(child)))
     return { type, fix: `write a list of ids, or of structs with the fields ${ID_NAMES[0]} and ${WEIGHT_NAMES[0]}` };
-  const [ids, weights] = [id, weight].map((child) => leafOf(child, level + levelOf(child), item));
-  if (ids === undefined || weights === undefined)
-    return { type, fix: 'write ids as integers or strings, and weights as numbers' };
-  if (!isNumeric(weights)) return { type, fix: 'cast its weights to numbers, or write a list of ids without weights' };
-  return { name, type, isList: true, leaves: [ids, weights] };
+  const [ids, weights] = pair.map((child) => leafOf(child!, level + levelOf(child!), item));
+  if (ids !== undefined && weights !== undefined && !isNumeric(weights))
+    return { type, fix: 'cast its weights to numbers, or write a list of ids without weights' };
+  return plan(true, [ids, weights], 'write ids as integers or strings, and weights as numbers');
 }
 
 /** Returns a node as a list: the repeated node, the element, and the definition level of a (null) element. */
@@ -98,15 +91,19 @@ function listOf(
 function leafOf({ element, path }: SchemaTree, definition: number, item?: number): Leaf | undefined {
   const type = leafType(element);
   if (typeof type === 'string') return undefined;
-  return { path, element, type, definition, item: item ?? 0, isRepeated: item !== undefined };
+  return { path, stored: storedType(element), type, definition, item: item ?? 0, isRepeated: item !== undefined };
 }
 
-function isNumeric({ element, type }: Leaf): boolean {
-  return type.name.startsWith('decimal') || (type.number !== undefined && element.type !== 'BOOLEAN');
+function isNumeric({ stored, type }: Leaf): boolean {
+  return type.name.startsWith('decimal') || (type.number !== undefined && stored.type !== 'BOOLEAN');
 }
 
 function byName(children: readonly SchemaTree[], names: readonly string[]): SchemaTree | undefined {
   return children.find(({ element }) => names.includes(element.name));
+}
+
+function isSingle(node: SchemaTree): boolean {
+  return node.children.length === 0 && !isRepeated(node);
 }
 
 function isRepeated({ element }: SchemaTree): boolean {

@@ -28,51 +28,33 @@ export function decodeDelta(
   const count = Number(varints.next());
   if (count > limit) throw new Error(`a page has ${count} values, more than the ${limit} that its header declares`);
   const words = new Int32Array(wordsPerValue * count);
-  const first = wordsOf(varints.zigzag());
-  if (count > 0) words.set(first.slice(0, wordsPerValue));
+  let [low, high] = wordsOf(varints.zigzag());
+  words.set(count > 0 ? [low, high].slice(0, wordsPerValue) : []);
   const miniblockValues = blockValues / numMiniblocks;
   for (let done = 1; done < count;) {
-    const step = wordsOf(varints.zigzag());
+    const [stepLow, stepHigh] = wordsOf(varints.zigzag());
     const widths = bytes.subarray(varints.at, varints.at + numMiniblocks);
     varints.at += numMiniblocks;
     for (let m = 0; m < numMiniblocks && done < count; m++) {
       const width = widths[m]!;
-      const values = Math.min(miniblockValues, count - done);
-      if (!(width <= 64 && varints.at + Math.ceil((values * width) / 8) <= bytes.length)) throw truncated();
-      const target = words.subarray(wordsPerValue * (done - 1), wordsPerValue * (done + values));
-      addPacked(target, wordsPerValue, step, bytes, varints.at, width);
+      const end = Math.min(done + miniblockValues, count);
+      if (!(width <= 64 && varints.at + Math.ceil(((end - done) * width) / 8) <= bytes.length)) throw truncated();
+      const lowMask = width >= 32 ? -1 : (1 << width) - 1;
+      const highMask = width === 64 ? -1 : width > 32 ? (1 << (width - 32)) - 1 : 0;
+      // Words, since BigInt would be slow.
+      for (let bit = 0; done < end; done++, bit += width) {
+        const packedLow = lowMask === 0 ? 0 : wordAt(bytes, varints.at, bit) & lowMask;
+        const packedHigh = highMask === 0 ? 0 : wordAt(bytes, varints.at, bit + 32) & highMask;
+        const sum = (low >>> 0) + (stepLow >>> 0) + (packedLow >>> 0);
+        high = (high + stepHigh + packedHigh + Math.floor(sum / 2 ** 32)) | 0;
+        low = sum | 0;
+        words[wordsPerValue * done] = low;
+        if (wordsPerValue === 2) words[2 * done + 1] = high;
+      }
       varints.at += (miniblockValues * width) / 8;
-      done += values;
     }
   }
   return { words, end: varints.at };
-}
-
-/**
- * Computes each integer after the first one from the previous one, as words, since BigInt would be slow.
- * @param step addend of all differences, which are packed in `width` bits each
- */
-function addPacked(
-  words: Int32Array,
-  wordsPerValue: 1 | 2,
-  [stepLow, stepHigh]: readonly [number, number],
-  bytes: Buffer,
-  begin: number,
-  width: number,
-): void {
-  const lowMask = width >= 32 ? -1 : (1 << width) - 1;
-  const highMask = width === 64 ? -1 : width > 32 ? (1 << (width - 32)) - 1 : 0;
-  for (let i = wordsPerValue, bit = 0; i < words.length; i += wordsPerValue, bit += width) {
-    const low = lowMask === 0 ? 0 : wordAt(bytes, begin, bit) & lowMask;
-    if (wordsPerValue === 1) {
-      words[i] = words[i - 1]! + stepLow + low;
-      continue;
-    }
-    const sum = (words[i - 2]! >>> 0) + (stepLow >>> 0) + (low >>> 0);
-    const high = highMask === 0 ? 0 : wordAt(bytes, begin, bit + 32) & highMask;
-    words[i] = sum;
-    words[i + 1] = words[i - 1]! + stepHigh + high + Math.floor(sum / 2 ** 32);
-  }
 }
 
 class Varints {

@@ -4,7 +4,7 @@ import { itemsJson } from '../../../chunks/items-json.js';
 import type { ColumnPlan, Leaf } from './column-plan.js';
 import { LeafColumn } from './leaf-column.js';
 import type { PageMemory } from './page-memory.js';
-import { grown } from './value-buffer.js';
+import { grown } from './values.js';
 
 /** A column, read some rows of a row group at a time. Its memory is reused for the next rows. */
 export class GroupColumn {

@@ -35,6 +35,12 @@ export class HybridReader {
     this.#mask = width === 32 ? -1 : (1 << width) - 1;
   }
 
+  /** Reads all bytes as packed bits, without runs. */
+  packed(): this {
+    this.#startPacked(this.#bytes.length);
+    return this;
+  }
+
   /** Skips the next `count` integers and returns true if they are known to be all `number`. */
   skipRun(number: number, count: number): boolean {
     if (this.#width === 0) return number === 0;
@@ -86,11 +92,7 @@ export class HybridReader {
     const left = this.#bytes.length - this.#at;
     if ((header & 1) === 1) {
       // The last group of eight may be truncated after its last value.
-      const bytes = Math.min((header >>> 1) * this.#width, left);
-      this.#packed = Math.floor((8 * bytes) / this.#width);
-      this.#packedAt = this.#at;
-      this.#bit = 0;
-      this.#at += bytes;
+      this.#startPacked(Math.min((header >>> 1) * this.#width, left));
       return;
     }
     this.#value = 0;
@@ -98,6 +100,13 @@ export class HybridReader {
     if (this.#at > this.#bytes.length) return;
     this.#repeats = header >>> 1;
     this.#checkHighest(this.#value);
+  }
+
+  #startPacked(numBytes: number): void {
+    this.#packed = Math.floor((8 * numBytes) / this.#width);
+    this.#packedAt = this.#at;
+    this.#bit = 0;
+    this.#at += numBytes;
   }
 
   #readPacked(into: Int32Array, from: number, to: number): void {

@@ -2,11 +2,13 @@ import type { ColumnMetaData } from 'hyparquet';
 import type { Column } from '../../../chunks/column.js';
 import type { Leaf } from './column-plan.js';
 import type { PageMemory } from './page-memory.js';
-import { PageReader, type IndexContent, type Page, type ValueContent } from './pages.js';
+import { PageReader, type Page } from './pages.js';
 import { ValueBuffer } from './value-buffer.js';
 import { STRIDE } from './values.js';
 
 const OFFSET_BYTES = 4;
+/** For the entries of one call: the index of each value among those that are not null, or -1. */
+const places = new Int32Array(STRIDE);
 
 /** Values of a leaf: one per row, or the items of a list. They are read some rows at a time. */
 export class LeafColumn {
@@ -19,9 +21,6 @@ export class LeafColumn {
   readonly #values: ValueBuffer;
   readonly #repetitions = new Int32Array(STRIDE);
   readonly #definitions = new Int32Array(STRIDE);
-  /** For each item, the index of its value among those of the entries, or -1. */
-  readonly #places = new Int32Array(STRIDE);
-  readonly #indices = new Int32Array(STRIDE);
   /** Entries whose levels were read: those before `#at` are done, and all have a value if `#isFull`. */
   #at = 0;
   #count = 0;
@@ -29,24 +28,19 @@ export class LeafColumn {
   #page: Page | undefined;
   /** Entries of the page whose levels were not read. */
   #entriesLeft = 0;
-  /** Values of the page that were appended. */
-  #numAppended = 0;
-  /** Values of a page without indices, from index `#base` on. */
-  #window: ValueContent | undefined;
-  #base = 0;
 
   /** @param capacity maximum number of rows of a slice */
   constructor(leaf: Leaf, memory: PageMemory, capacity: number) {
     this.#leaf = leaf;
     this.#pages = new PageReader(leaf, memory);
-    this.#values = new ValueBuffer(leaf.type);
+    this.#values = new ValueBuffer(leaf.type, leaf.stored.width);
     this.offsets = new Uint32Array(leaf.isRepeated ? capacity + 1 : 0);
   }
 
   /** Starts to read a chunk; all rows of the chunk before it were read. */
   open(chunk: ColumnMetaData): void {
     this.#pages.open(chunk);
-    this.#window = undefined;
+    this.#page = undefined;
   }
 
   /** Number of the last data page that was read, from 1 on. */
@@ -119,71 +113,26 @@ export class LeafColumn {
   }
 
   #nextPage(): boolean {
-    // Indices may go on: DuckDB pads the last run.
-    if (this.#window !== undefined) {
-      const numValues = this.#base + this.#window.values.count;
-      if (this.#numAppended + this.#window.padding < numValues)
-        throw new Error(`it has ${numValues} values, but its levels declare ${this.#numAppended}`);
-    }
+    this.#page?.values.end();
     this.#page = this.#pages.next();
-    if (this.#page === undefined) return false;
-    const { entries, content } = this.#page;
-    this.#entriesLeft = entries;
-    this.#numAppended = 0;
-    this.#base = 0;
-    this.#window = 'values' in content ? content : undefined;
-    return true;
+    this.#entriesLeft = this.#page?.entries ?? 0;
+    return this.#page !== undefined;
   }
 
   /** Appends the values of the entries up to `end`, which have so many items. */
   #appendEntries(end: number, items: number): void {
-    const { content } = this.#page!;
     const present = this.#isFull ? items : this.#findPresent(this.#at, end);
-    const places = this.#isFull ? undefined : this.#places;
-    const from = this.#numAppended;
     this.#at = end;
-    this.#numAppended += present;
-    if ('indices' in content) this.#appendIndices(content, items, places, present);
-    else this.#values.append(this.#valuesAt(content, from, present), from - this.#base, items, places, present);
+    this.#page!.values.appendTo(this.#values, items, this.#isFull ? undefined : places, present);
   }
 
   /** Finds the places of the items of some entries; returns the number of values. */
   #findPresent(begin: number, end: number): number {
-    const [definitions, places] = [this.#definitions, this.#places];
+    const definitions = this.#definitions;
     const { definition, item } = this.#leaf;
     let [items, present] = [0, 0];
     for (let i = begin; i < end; i++)
       if (definitions[i]! >= item) places[items++] = definitions[i] === definition ? present++ : -1;
     return present;
-  }
-
-  /** Returns values of which the first is `#base`, and which contain `present` ones from index `from` on. */
-  #valuesAt(content: ValueContent, from: number, present: number): ValueContent['values'] {
-    this.#window ??= content;
-    if (from + present > this.#base + this.#window.values.count && content.readFrom !== undefined) {
-      this.#window = { ...content, values: content.readFrom(from) };
-      this.#base = from;
-    }
-    const { values } = this.#window;
-    if (from + present <= this.#base + values.count) return values;
-    throw new Error(`its levels declare more than its ${this.#base + values.count} values`);
-  }
-
-  #appendIndices(
-    { indices: reader, dictionary }: IndexContent,
-    items: number,
-    places: Int32Array | undefined,
-    present: number,
-  ): void {
-    const indices = this.#indices;
-    const { missing } = dictionary;
-    reader.read(indices, present);
-    // Unsigned, so that negative indices are too large.
-    for (let i = 0; i < present; i++)
-      if (indices[i]! >>> 0 >= missing)
-        throw new Error(`an index is ${indices[i]}, but its dictionary has ${missing} values`);
-    if (places !== undefined)
-      for (let i = 0; i < items; i++) places[i] = places[i]! < 0 ? missing : indices[places[i]!]!;
-    this.#values.appendIndices(dictionary, places ?? indices, items);
   }
 }

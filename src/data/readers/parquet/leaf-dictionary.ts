@@ -1,17 +1,16 @@
 import { END_OF_IDS } from '../../../chunks/casts.js';
 import type { DictionaryValues } from '../../../chunks/column.js';
-import type { Leaf } from './column-plan.js';
-import type { At } from './leaf-type.js';
+import type { At, LeafType } from './leaf-type.js';
 import type { Values } from './values.js';
 
-/** Bytes of a string beside its characters. */
-export const STRING_BYTES = 32;
+/** Bytes of a string besides its characters. */
+const STRING_BYTES = 32;
 
 /** Values of a dictionary page, and null as a last value with an empty text. */
 export class LeafDictionary implements DictionaryValues {
   readonly values: Values;
   readonly size: number;
-  readonly #leaf: Leaf;
+  readonly #type: LeafType;
   /** Texts that were read; undefined if they exceed their memory. */
   readonly #texts: (string | undefined)[] | undefined;
   #textAt: At<string> | undefined;
@@ -19,10 +18,10 @@ export class LeafDictionary implements DictionaryValues {
   #ids: Uint32Array | undefined;
 
   /** @param textBytes maximum bytes of texts */
-  constructor(values: Values, leaf: Leaf, textBytes: number) {
+  constructor(values: Values, type: LeafType, textBytes: number) {
     this.values = values;
     this.size = values.count + 1;
-    this.#leaf = leaf;
+    this.#type = type;
     const isSmall = values.bytes.length + STRING_BYTES * values.count <= textBytes;
     if (isSmall) this.#texts = new Array<string | undefined>(values.count).fill(undefined);
   }
@@ -35,14 +34,15 @@ export class LeafDictionary implements DictionaryValues {
   /** Numbers of the values, NaN for null; only for a leaf of numbers. */
   get numbers(): Float64Array {
     if (this.#numbers === undefined) {
-      this.#numbers = new Float64Array(this.size).fill(NaN);
-      this.#leaf.type.number!.read(this.values, 0, this.missing, this.#numbers, 0);
+      this.#numbers = new Float64Array(this.size);
+      this.#type.number!.read(this.values, this.#numbers);
+      this.#numbers[this.missing] = NaN;
     }
     return this.#numbers;
   }
 
   get ids(): Uint32Array | undefined {
-    if (this.#leaf.type.number?.isWhole !== true) return undefined;
+    if (this.#type.number?.isWhole !== true) return undefined;
     return (this.#ids ??= Uint32Array.from(this.numbers, (number) =>
       number >= 0 && number < END_OF_IDS ? number : -1,
     ));
@@ -50,7 +50,7 @@ export class LeafDictionary implements DictionaryValues {
 
   text(index: number): string {
     if (index === this.missing) return '';
-    this.#textAt ??= this.#leaf.type.text(this.values);
+    this.#textAt ??= this.#type.text(this.values);
     return this.#texts === undefined ? this.#textAt(index) : (this.#texts[index] ??= this.#textAt(index));
   }
 }

@@ -11,9 +11,9 @@ import { PageMemory } from './page-memory.js';
 
 /** Maximum rows of a slice. */
 const SLICE_ROWS = 1 << 12;
-/** Bytes of values from which on a slice is full. */
+/** Bytes of values of a slice, if its rows are as large as those before. */
 const SLICE_BYTES = 1 << 22;
-/** Rows that are read of each column in turn: the first ones, and a maximum by those before. */
+/** Minimum rows of a slice, unless its row group has fewer, and maximum growth of the next one. */
 const [MIN_ROWS, MAX_GROWTH] = [1 << 6, 8];
 const DAMAGED_FIX = 'copy the file again, or rewrite it, for example with pyarrow';
 
@@ -40,8 +40,9 @@ export function openParquet(path: string, wanted: readonly string[]): CellFile {
         file = openSync(path, 'r');
         const memory = new PageMemory(file, plans.flatMap(({ leaves }) => leaves).length);
         const all = plans.map((plan) => new GroupColumn(plan, memory, SLICE_ROWS));
+        const size = { rows: MIN_ROWS };
         for (const [g, group] of groups.entries())
-          for (const { rows, columns } of groupSlices(path, all, group, g + 1)) {
+          for (const { rows, columns } of groupSlices(path, all, group, g + 1, size)) {
             done += rows;
             const cellsOf = (row: number): string[] => header.map((name) => columns.get(name)?.text(row) ?? '');
             yield { rows, numLines: rows, columns, cellsOf, progress: done / numRows };
@@ -86,45 +87,32 @@ function planFile(
   }
 }
 
-/** Reads the slices of a row group: a few thousand rows each, fewer if they are large; each is valid until the next. */
+/**
+ * Reads the slices of a row group; each is valid until the next.
+ * @param size maximum rows of the next slice, updated after each
+ */
 function* groupSlices(
   path: string,
   columns: readonly GroupColumn[],
   group: RowGroup,
   number: number,
+  size: { rows: number },
 ): Generator<Pick<Chunk, 'rows' | 'columns'>> {
-  for (const column of columns)
-    inColumn(path, number, column, () => column.open((leaf) => findChunk(path, group, leaf)));
-  const append = (column: GroupColumn, rows: number): number =>
-    inColumn(path, number, column, () => column.append(rows));
+  const inEach = <Result>(read: (column: GroupColumn) => Result): Result[] =>
+    columns.map((column) => inColumn(path, number, column, () => read(column)));
+  inEach((column) => column.open((leaf) => findChunk(path, group, leaf)));
   const numRows = Number(group.num_rows);
   for (let done = 0; done < numRows;) {
-    const rows = appendSlice(columns, Math.min(SLICE_ROWS, numRows - done), append);
+    const rows = Math.min(size.rows, numRows - done);
+    const bytes = inEach((column) => column.append(rows)).reduce((sum, each) => sum + each, 1);
     done += rows;
     yield { rows, columns: new Map(columns.map((column) => [column.name, column.take()])) };
+    const fitting = Math.floor((rows * SLICE_BYTES) / bytes);
+    size.rows = Math.min(SLICE_ROWS, Math.max(MIN_ROWS, Math.min(MAX_GROWTH * size.rows, fitting)));
   }
-  for (const column of columns)
-    inColumn(path, number, column, () => {
-      if (!column.isDone()) throw new Error(`it has more than the ${numRows} rows of its row group`);
-    });
-}
-
-/** Appends rows to all columns until the limit or the memory of a slice is reached; returns their number. */
-function appendSlice(
-  columns: readonly GroupColumn[],
-  limit: number,
-  append: (column: GroupColumn, rows: number) => number,
-): number {
-  let [rows, bytes] = [0, 0];
-  for (let step = Math.min(MIN_ROWS, limit); step > 0 && (rows === 0 || bytes < SLICE_BYTES);) {
-    const stepBytes = columns.reduce((sum, column) => sum + append(column, step), 0);
-    rows += step;
-    bytes += stepBytes;
-    // About half of the remaining memory, if the next rows are like the last ones.
-    const fitting = Math.floor((step * (SLICE_BYTES - bytes)) / (2 * Math.max(1, stepBytes)));
-    step = Math.min(limit - rows, Math.max(MIN_ROWS, Math.min(MAX_GROWTH * step, fitting)));
-  }
-  return rows;
+  inEach((column) => {
+    if (!column.isDone()) throw new Error(`it has more than the ${numRows} rows of its row group`);
+  });
 }
 
 /**

@@ -6,9 +6,6 @@ const TEXT_BYTES = 1 << 25;
 /** For the values of all columns together, and minimum for those of one. */
 const VALUE_BYTES = 1 << 26;
 const MIN_WINDOW_BYTES = 1 << 18;
-/** Read ahead for all columns together, and maximum for one. */
-const AHEAD_BYTES = 1 << 23;
-const MAX_AHEAD_BYTES = 1 << 18;
 
 /** Memory that the pages of a file share, and its limits. */
 export class PageMemory {
@@ -16,8 +13,6 @@ export class PageMemory {
   readonly windowBytes: number;
   /** Maximum bytes for the texts of a dictionary. */
   readonly textBytes: number;
-  /** Bytes that are read at once if they are consecutive in a column. */
-  readonly aheadBytes: number;
   readonly #file: number;
   readonly #fileBytes: number;
   #input = Buffer.alloc(0);
@@ -36,26 +31,18 @@ export class PageMemory {
     this.textBytes = Math.floor(TEXT_BYTES / numLeaves);
     this.#file = file;
     this.#fileBytes = fstatSync(file).size;
-    this.aheadBytes = Math.min(MAX_AHEAD_BYTES, Math.floor(AHEAD_BYTES / numLeaves));
-  }
-
-  /** Reads bytes from an offset on, valid until the next call. */
-  read(at: number, length: number): Buffer {
-    if (this.#input.length < length) this.#input = Buffer.allocUnsafeSlow(Math.min(length, this.#fileBytes));
-    this.readInto(this.#input, at, length);
-    return this.#input.subarray(0, length);
   }
 
   /**
-   * Reads bytes from an offset on to the start of a buffer: at least `length` bytes, and up to `limit` if they fit.
-   * @returns the number of bytes
+   * Reads bytes from an offset on, valid until the next call.
    * @throws Error if the file ends before
    */
-  readInto(bytes: Buffer, at: number, length: number, limit = length): number {
-    const isInFile = at >= 0 && length >= 0 && at + length <= this.#fileBytes;
-    const numRead = isInFile ? readAt(this.#file, bytes.subarray(0, limit), at) : 0;
-    if (!isInFile || numRead < length) throw new Error('it is truncated');
-    return numRead;
+  read(at: number, length: number): Buffer {
+    if (!(at >= 0 && length >= 0 && at + length <= this.#fileBytes)) throw new Error('it is truncated');
+    if (this.#input.length < length) this.#input = Buffer.allocUnsafeSlow(length);
+    const bytes = this.#input.subarray(0, length);
+    if (readAt(this.#file, bytes, at) < length) throw new Error('it is truncated');
+    return bytes;
   }
 
   /** Returns memory for decompressed bytes, valid until the next call. */

@@ -1,11 +1,12 @@
-import type { ColumnMetaData } from 'hyparquet';
+import type { ColumnMetaData, Encoding } from 'hyparquet';
 import { decompress } from './codecs.js';
 import type { Leaf } from './column-plan.js';
 import { HybridReader } from './hybrid.js';
 import { LeafDictionary } from './leaf-dictionary.js';
 import { encodingName, readPageHeader, type PageHeader } from './page-header.js';
 import type { PageMemory } from './page-memory.js';
-import { copyValues, NO_VALUES, readValues, storedType, STRIDE, type Stored, type Values } from './values.js';
+import { IndexValues, StoredValues, type PageValues } from './page-values.js';
+import { NO_VALUES, readValues, STRIDE, ValueStore, type Values } from './values.js';
 
 /** Entries of a column chunk: a level for each, and values for those that are not null. Valid until the next page. */
 export interface Page {
@@ -14,23 +15,7 @@ export interface Page {
   readonly repetitions: HybridReader | undefined;
   /** If a value may be null. */
   readonly definitions: HybridReader | undefined;
-  readonly content: IndexContent | ValueContent;
-}
-
-/** Values as indices into a dictionary. */
-export interface IndexContent {
-  readonly indices: HybridReader;
-  readonly dictionary: LeafDictionary;
-}
-
-/** Values that are stored in a page. */
-export interface ValueContent {
-  /** All values, or the first ones if they exceed the memory of a column. */
-  readonly values: Values;
-  /** Maximum number of values after the last one that counts. */
-  readonly padding: number;
-  /** Returns values from an index on: at least as many as one stride has, or all others. */
-  readFrom?(index: number): Values;
+  readonly values: PageValues;
 }
 
 /** Bytes of a page, valid until the next read. */
@@ -46,10 +31,8 @@ const HEADER_BYTES = 1 << 12;
 const MAX_HEADER_BYTES = 1 << 24;
 /** Memory after the bytes of a page, so that its last bits can be read as a word. */
 const WORD_BYTES = 4;
-/** Booleans are padded to a byte. */
-const BIT_PADDING = 7;
-/** Booleans in runs are indices into these. */
-const BOOLEANS: Values = { ...NO_VALUES, bytes: Buffer.of(2), count: 2 };
+/** Booleans are indices into these. */
+const BOOLEANS: Values = { ...NO_VALUES, bytes: Buffer.of(0, 1), width: 1, count: 2 };
 const NO_BYTES = Buffer.alloc(0);
 
 /** Reads the pages of one column chunk after the other, in order. */
@@ -58,7 +41,6 @@ export class PageReader {
   number = 0;
   readonly #leaf: Leaf;
   readonly #memory: PageMemory;
-  readonly #stored: Stored;
   #chunk: ColumnMetaData | undefined;
   #at = 0;
   #end = 0;
@@ -66,17 +48,14 @@ export class PageReader {
   /** The dictionary page, and its values unless they exceed the memory of a column. */
   #dictionaryPage: { readonly header: PageHeader; read(): Buffer } | undefined;
   #dictionary: LeafDictionary | undefined;
-  /** Memory of a page, reused by the next one. */
+  /** Memory of a page, reused by the next one, and of its values. */
   #own = NO_BYTES;
-  /** Bytes of the file from `#aheadAt` to `#aheadEnd`. */
-  #ahead = NO_BYTES;
-  #aheadAt = 0;
-  #aheadEnd = 0;
+  readonly #copies: ValueStore;
 
   constructor(leaf: Leaf, memory: PageMemory) {
     this.#leaf = leaf;
     this.#memory = memory;
-    this.#stored = storedType(leaf.element);
+    this.#copies = new ValueStore(leaf.stored.width);
   }
 
   /**
@@ -84,7 +63,7 @@ export class PageReader {
    * @throws Error if it has another type than the schema
    */
   open(chunk: ColumnMetaData): void {
-    const { type } = this.#stored;
+    const { type } = this.#leaf.stored;
     this.number = 0;
     if (chunk.type !== type) throw new Error(`its values are stored as ${chunk.type}, not as ${type}`);
     this.#chunk = chunk;
@@ -104,7 +83,7 @@ export class PageReader {
       const at = this.#at;
       if (compressedSize < 0 || at + compressedSize > this.#end) throw new Error('a page extends past its column');
       this.#at += compressedSize;
-      const read = (): PageParts => this.#split(header, this.#readBytes(at, compressedSize));
+      const read = (): PageParts => this.#split(header, this.#memory.read(at, compressedSize));
       if (kind === 'dictionary') {
         this.#dictionaryPage = { header, read: () => read().values };
         this.#dictionary = undefined;
@@ -119,20 +98,9 @@ export class PageReader {
     return undefined;
   }
 
-  #readBytes(at: number, length: number): Buffer {
-    const { aheadBytes } = this.#memory;
-    if (length > aheadBytes) return this.#memory.read(at, length);
-    if (at < this.#aheadAt || at + length > this.#aheadEnd) {
-      if (this.#ahead.length === 0) this.#ahead = Buffer.allocUnsafeSlow(aheadBytes);
-      this.#aheadEnd = at + this.#memory.readInto(this.#ahead, at, length, this.#end - at);
-      this.#aheadAt = at;
-    }
-    return this.#ahead.subarray(at - this.#aheadAt, at - this.#aheadAt + length);
-  }
-
   #readHeader(): PageHeader {
     for (let length = HEADER_BYTES; ; length *= 8) {
-      const bytes = this.#readBytes(this.#at, Math.min(length, this.#end - this.#at));
+      const bytes = this.#memory.read(this.#at, Math.min(length, this.#end - this.#at));
       try {
         const header = readPageHeader(bytes);
         this.#at += header.length;
@@ -179,47 +147,38 @@ export class PageReader {
     const isIndexed = encoding === 'PLAIN_DICTIONARY' || encoding === 'RLE_DICTIONARY';
     const parts = read();
     const size = Math.max(parts.values.length, isIndexed ? (this.#dictionaryPage?.header.size ?? 0) : 0);
-    const isLarge = this.#stored.type !== 'BOOLEAN' && size > this.#memory.windowBytes;
-    const [values, repetitions, definitions] = this.#keep(
-      isLarge ? NO_BYTES : parts.values,
-      parts.repetitions,
-      parts.definitions,
-    );
-    const readFrom = (index: number): Values => this.#window(header, read().values, isIndexed, index);
+    // Values that are no indices are copied, as many as the memory of a column allows.
+    const isCopied = isIndexed ? size > this.#memory.windowBytes : this.#leaf.stored.type !== 'BOOLEAN';
+    const { values, repetitions, definitions } = this.#keep(isCopied ? { ...parts, values: NO_BYTES } : parts);
+    const copy = (from: PageParts, index: number): Values => this.#copy(header, from.values, isIndexed, index);
     return {
       entries,
       repetitions: isRepeated ? new HybridReader(repetitions, 1, 1) : undefined,
       definitions: definition > 0 ? new HybridReader(definitions, numBits(definition), definition) : undefined,
-      content: isLarge
-        ? { values: readFrom(0), padding: isIndexed ? Infinity : 0, readFrom }
-        : this.#content(header, values, isIndexed),
+      values: isCopied
+        ? new StoredValues(copy(parts, 0), (index) => copy(read(), index), isIndexed)
+        : isIndexed
+          ? new IndexValues(indexReader(values), this.#openDictionary())
+          : this.#booleans(encoding, values),
     };
   }
 
-  #content({ encoding, entries }: PageHeader, bytes: Buffer, isIndexed: boolean): Page['content'] {
-    // A page without values has no number of bits.
-    if (isIndexed)
-      return { indices: new HybridReader(bytes.subarray(1), bytes[0] ?? 1), dictionary: this.#openDictionary() };
-    const isBoolean = this.#stored.type === 'BOOLEAN';
-    if (!isBoolean || encoding !== 'RLE')
-      return { values: readValues(this.#stored, encoding, bytes, entries), padding: isBoolean ? BIT_PADDING : 0 };
+  #booleans(encoding: Encoding, bytes: Buffer): PageValues {
+    this.#dictionary ??= new LeafDictionary(BOOLEANS, this.#leaf.type, 0);
+    if (encoding === 'PLAIN') return new IndexValues(new HybridReader(bytes, 1).packed(), this.#dictionary);
+    if (encoding !== 'RLE') throw new Error(`its encoding ${encoding} of BOOLEAN is not supported`);
     const end = bytes.length < 4 ? bytes.length : 4 + bytes.readUInt32LE(0);
     if (end > bytes.length) throw new Error('its values extend past their page');
-    this.#dictionary ??= new LeafDictionary(BOOLEANS, this.#leaf, 0);
-    return { indices: new HybridReader(bytes.subarray(4, end), 1), dictionary: this.#dictionary };
+    return new IndexValues(new HybridReader(bytes.subarray(4, end), 1), this.#dictionary);
   }
 
-  /** Copies the parts of a page; numbers are aligned if they are the first part. */
-  #keep(...parts: [Buffer, Buffer, Buffer]): [Buffer, Buffer, Buffer] {
-    const size = parts.reduce((sum, { length }) => sum + length, WORD_BYTES);
-    if (this.#own.length < size) this.#own = Buffer.from(new ArrayBuffer(size));
+  /** Copies the parts of a page. */
+  #keep({ values, repetitions, definitions }: PageParts): PageParts {
+    const size = values.length + repetitions.length + definitions.length + WORD_BYTES;
+    if (this.#own.length < size) this.#own = Buffer.allocUnsafeSlow(size);
     let end = 0;
-    const keep = (part: Buffer): Buffer => {
-      part.copy(this.#own, end);
-      end += part.length;
-      return this.#own.subarray(end - part.length, end);
-    };
-    return [keep(parts[0]), keep(parts[1]), keep(parts[2])];
+    const keep = (part: Buffer): Buffer => this.#own.subarray(end, (end += part.copy(this.#own, end)));
+    return { values: keep(values), repetitions: keep(repetitions), definitions: keep(definitions) };
   }
 
   #openDictionary(): LeafDictionary {
@@ -227,27 +186,50 @@ export class PageReader {
     const bytes = this.#dictionaryPage?.read() ?? NO_BYTES;
     const own = Buffer.from(new ArrayBuffer(bytes.length));
     bytes.copy(own);
-    return (this.#dictionary = new LeafDictionary(this.#readDictionary(own), this.#leaf, this.#memory.textBytes));
+    return (this.#dictionary = new LeafDictionary(this.#readDictionary(own), this.#leaf.type, this.#memory.textBytes));
   }
 
   #readDictionary(bytes: Buffer): Values {
     const entries = this.#dictionaryPage?.header.entries;
-    return entries === undefined ? NO_VALUES : readValues(this.#stored, 'PLAIN', bytes, entries);
+    return entries === undefined ? NO_VALUES : this.#readValues('PLAIN', bytes, entries);
   }
 
-  /** Reads the values from an index on of a page that exceeds the memory of a column. */
-  #window({ encoding, entries }: PageHeader, bytes: Buffer, isIndexed: boolean, index: number): Values {
+  #readValues(encoding: Encoding, bytes: Buffer, limit: number): Values {
+    const values = readValues(this.#leaf.stored, encoding, bytes, limit);
+    const { isChecked, text } = this.#leaf.type;
+    const textAt = text(values);
+    if (isChecked === true) for (let i = 0; i < values.count; i++) textAt(i);
+    return values;
+  }
+
+  /** Copies values from an index on: those of a stride, and more up to the memory of a column. */
+  #copy({ encoding, entries }: PageHeader, bytes: Buffer, isIndexed: boolean, index: number): Values {
     const { windowBytes } = this.#memory;
-    if (!isIndexed)
-      return copyValues(this.#stored, readValues(this.#stored, encoding, bytes, entries), index, windowBytes);
-    const reader = new HybridReader(bytes.subarray(1), bytes[0] ?? 1);
+    const copies = this.#copies;
+    if (!isIndexed) {
+      const values = this.#readValues(encoding, bytes, entries);
+      const step = bytes.length <= windowBytes ? values.count : STRIDE;
+      for (let from = index; from < values.count && copies.size < windowBytes; from += step)
+        copies.append(values, from, Math.min(step, values.count - from));
+      return copies.take();
+    }
+    const reader = indexReader(bytes);
     const indices = new Int32Array(Math.max(STRIDE, Math.min(entries - index, windowBytes >> 2)));
     for (let passed = 0; passed < index; passed += indices.length)
       reader.read(indices, Math.min(indices.length, index - passed));
     const next = indices.subarray(0, reader.readUpTo(indices, indices.length));
     const dictionary = this.#readDictionary(this.#dictionaryPage?.read() ?? NO_BYTES);
-    return copyValues(this.#stored, dictionary, next, windowBytes);
+    for (const [i, place] of next.entries()) {
+      if (place >>> 0 >= dictionary.count || (i >= STRIDE && copies.size >= windowBytes)) break;
+      copies.append(dictionary, place, 1);
+    }
+    return copies.take();
   }
+}
+
+/** The number of bits precedes indices. A page without values does not have it. */
+function indexReader(bytes: Buffer): HybridReader {
+  return new HybridReader(bytes.subarray(1), bytes[0] ?? 1);
 }
 
 function levelsExceed(): Error {

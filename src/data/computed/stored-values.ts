@@ -3,20 +3,46 @@ import { createRowBlock, emptyBlock, type BlockColumn, type RowBlock } from '../
 import type { Batch } from '../../core/batch.js';
 import { userError } from '../../core/errors.js';
 import type { Shards } from '../shards/reader.js';
-import type { ChunkValues } from './counter-columns.js';
 
-/** Returns the storage of counters. */
-export function counterStorage(names: readonly string[]): readonly BlockColumn[] {
+// Computed values are stored for all rows of a file and for its lines that are not rows, whose values do not matter:
+// whether a line is a row may depend on the columns that are read.
+
+/** Returns the storage of computed values. */
+export function valueStorage(names: readonly string[]): readonly BlockColumn[] {
   return names.map((name) => ({ name, kind: 'number' }));
 }
 
-/** Returns the values of counters as a batch to store. */
-export function counterBatch(names: readonly string[], values: readonly Float32Array[], rows: number): Batch {
+/** Returns the values of rows and invalid lines as a batch to store. */
+export function valueBatch(names: readonly string[], values: readonly Float32Array[], rows: number): Batch {
   return { ...emptyBlock(), rows, numbers: new Map(names.map((name, i) => [name, values[i]!])) };
 }
 
+/** Returns the values of the rows of a chunk as a batch to store, with NaN for each line that is not a row. */
+export function chunkBatch(
+  names: readonly string[],
+  values: readonly Float32Array[],
+  { rows, invalid = [] }: Chunk,
+): Batch {
+  if (invalid.length === 0) return valueBatch(names, values, rows);
+  const all = values.map((own) => {
+    const padded = new Float32Array(rows + invalid.length).fill(NaN);
+    eachRun(rows, invalid, (begin, end, numLines) => padded.set(own.subarray(begin, end), begin + numLines));
+    return padded;
+  });
+  return valueBatch(names, all, rows + invalid.length);
+}
+
+/** Calls `visit` for each run of rows between invalid lines, with the number of lines before it. */
+function eachRun(
+  rows: number,
+  invalid: NonNullable<Chunk['invalid']>,
+  visit: (begin: number, end: number, numLines: number) => void,
+): void {
+  for (let i = 0; i <= invalid.length; i++) visit(invalid[i - 1]?.before ?? 0, invalid[i]?.before ?? rows, i);
+}
+
 /** Values that were stored for the rows of a file. */
-export class StoredValues implements ChunkValues {
+export class StoredValues {
   readonly #path: string;
   readonly #shards: Shards;
   readonly #columns: readonly BlockColumn[];
@@ -38,7 +64,7 @@ export class StoredValues implements ChunkValues {
     let before = 0;
     this.#path = path;
     this.#shards = shards;
-    this.#columns = counterStorage(names);
+    this.#columns = valueStorage(names);
     this.#left = manifest.shards.flatMap(({ rows }, shard) => {
       const first = before;
       before += rows;
@@ -49,19 +75,25 @@ export class StoredValues implements ChunkValues {
     this.#values = names.map(() => new Float32Array(0));
   }
 
-  async next({ rows }: Chunk): Promise<readonly Float32Array[]> {
-    if (this.#values[0]!.length < rows) this.#values = this.#columns.map(() => new Float32Array(2 * rows));
-    for (let done = 0; done < rows;) {
+  /** Returns the values for the rows of the next chunk of the file, valid until the next call. */
+  async next({ rows, invalid = [] }: Chunk): Promise<readonly Float32Array[]> {
+    const all = rows + invalid.length;
+    if (this.#values[0]!.length < all) this.#values = this.#columns.map(() => new Float32Array(2 * all));
+    for (let done = 0; done < all;) {
       if (this.#taken === this.#block.rows) await this.#readShard();
-      const end = Math.min(this.#block.rows, this.#taken + rows - done);
+      const end = Math.min(this.#block.rows, this.#taken + all - done);
       for (const [i, { name }] of this.#columns.entries())
         this.#values[i]!.set(this.#block.numbers.get(name)!.subarray(this.#taken, end), done);
       done += end - this.#taken;
       this.#taken = end;
     }
+    if (invalid.length > 0)
+      for (const values of this.#values)
+        eachRun(rows, invalid, (begin, end, numLines) => values.copyWithin(begin, begin + numLines, end + numLines));
     return this.#values;
   }
 
+  /** @throws UserError (data) if there are values of more rows */
   end(): void {
     if (this.#left.length > 0 || this.#taken < this.#block.rows) throw this.#changed();
   }
