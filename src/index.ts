@@ -14,7 +14,14 @@ import type { TrainObserver, TrainResult } from './training/observer.js';
 // The public library API. The reference in the docs is generated from these docstrings.
 
 export { loadModel } from './trained-model/load-model.js';
-export type { LoadOptions, Model, ModelInput, Predictions, PredictRowsOptions } from './trained-model/load-model.js';
+export type {
+  EventOptions,
+  LoadOptions,
+  Model,
+  ModelInput,
+  Predictions,
+  PredictRowsOptions,
+} from './trained-model/load-model.js';
 export type { Columns, OnMissing, Row } from './data/objects/given-rows.js';
 export type { BadRow } from './data/objects/row-problems.js';
 export type { Cell, Item } from './data/objects/value-column.js';

@@ -3,7 +3,7 @@ import { dumpConfig } from './config/dump.js';
 import type { Experiment } from './config/experiment.js';
 import type { LoadedConfig } from './config/load.js';
 import { createComparison } from './config/stored.js';
-import { joinStates } from './data/counters/counter-start.js';
+import { joinStates, NO_COUNTERS, splitStates } from './data/counters/counter-start.js';
 import { findLabelLeaks } from './data/info/leak.js';
 import { rejectPolicy, type RejectPolicy } from './data/rows/rejects.js';
 import { dataSection, firstDataState } from './data/sources/data-state.js';
@@ -167,10 +167,14 @@ function startProgress({ experiment: { data, training }, inputs, warn }: Session
 /** Fits the encoding on the training set, or takes it from the checkpoint, and opens all sets. */
 async function readData(
   { experiment: { data }, options, peers, observer, inputs, warn }: Session,
-  { resumed, state }: OpenRun,
+  { resumed, state, log }: OpenRun,
   policy: RejectPolicy,
 ): Promise<TrainingData> {
   const { sources, format, start, counters } = inputs;
+  // A resumed run continues from the counters that it started from.
+  if (resumed !== undefined) counters?.continueRun({ ...splitStates(resumed.counters), ends: [] });
+  else if (start.counters !== undefined)
+    counters?.warmStart(start.counters(), (text) => (log.event('counters', { text }), warn(text)));
   const reading = {
     policy,
     sharing: { peers, policy: rejectPolicy(data) },
@@ -188,7 +192,7 @@ async function readData(
     reading,
     start.keepScales(state.of(dataSection, firstDataState)),
   );
-  return { ...datasets, counters: joinStates((await counters?.states(reading)) ?? []) };
+  return { ...datasets, counters: joinStates((await counters?.states(reading)) ?? NO_COUNTERS) };
 }
 
 /** Builds and compiles the model, and announces the start of the run. */

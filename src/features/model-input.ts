@@ -6,6 +6,8 @@ export interface ModelInput {
   readonly name: string;
   /** Type of its values: ids in digits, any string, numbers, lists of ids, or lists of numbers. */
   readonly holds: 'id' | 'text' | 'number' | 'bag' | 'vector';
+  /** True for a column that a row may lack: a counter, and the time and keys from which it is computed. */
+  readonly optional?: true | undefined;
 }
 
 /**

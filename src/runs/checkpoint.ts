@@ -49,7 +49,7 @@ export interface Checkpoint {
   readonly fitted: Fitted;
   /** The resolved config, YAML. */
   readonly config: string;
-  /** Counters of earlier events after each split; empty without any. */
+  /** Counters of earlier events before training and after each split; empty without any. */
   readonly counters: ReadonlyMap<string, StoredTensor>;
   /** Side tables that the fields read. */
   readonly lookups: LookupTables;
@@ -268,9 +268,10 @@ export async function readCheckpointConfig(
 /**
  * Reads a checkpoint and verifies each file against the manifest.
  * @param withOptimizer whether to read the optimizer state
+ * @param withCounters whether to read the counters
  * @throws UserError (checkpoint) for a missing or invalid file
  */
-export async function readCheckpoint(folder: string, withOptimizer: boolean): Promise<Checkpoint> {
+export async function readCheckpoint(folder: string, withOptimizer: boolean, withCounters = true): Promise<Checkpoint> {
   const { files: digests, parts } = await readManifest(folder);
   const { own, sections } = parseState(await readText(folder, FILES.state, digests), join(folder, FILES.state));
   const fitted = await readFitted(folder, digests);
@@ -294,9 +295,22 @@ export async function readCheckpoint(folder: string, withOptimizer: boolean): Pr
     sections,
     fitted,
     config,
-    counters: await readTensors(folder, FILES.counters, digests, (tensors) => tensors, false),
+    counters: withCounters ? await readCounters(folder, digests) : new Map(),
     lookups: await readTensors(folder, FILES.lookups, digests, loadedLookups),
   };
+}
+
+/**
+ * Reads the config and the counters of a checkpoint.
+ * @throws UserError (checkpoint) for a missing or invalid file
+ */
+export async function readCheckpointCounters(folder: string): Promise<Pick<Checkpoint, 'config' | 'counters'>> {
+  const { files } = await readManifest(folder);
+  return { config: await readText(folder, FILES.config, files), counters: await readCounters(folder, files) };
+}
+
+function readCounters(folder: string, digests: Digests): Promise<Checkpoint['counters']> {
+  return readTensors(folder, FILES.counters, digests, (tensors) => tensors, false);
 }
 
 /**

@@ -68,6 +68,7 @@ export interface Resumed {
   readonly checkpoint: string;
   /** State fitted on the training set before the first step. */
   readonly fitted: Fitted;
+  readonly counters: Checkpoint['counters'];
   /**
    * Restores weights and optimizer state into a program. Works once: they are then released, because they may take half
    * of the memory.
@@ -225,11 +226,12 @@ export async function readSavedState(run: string): Promise<RunState | undefined>
 }
 
 /** Returns the state to resume from a checkpoint; its program state is read once. */
-export function resumedFrom(path: string, { program: saved, fitted }: Checkpoint): Resumed {
+export function resumedFrom(path: string, { program: saved, fitted, counters }: Checkpoint): Resumed {
   let program: ProgramState | undefined = saved;
   return {
     checkpoint: path,
     fitted,
+    counters,
     restore(target) {
       if (program !== undefined) target.restore(program);
       program = undefined;

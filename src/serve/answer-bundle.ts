@@ -1,4 +1,4 @@
-import { joinRows } from '../data/objects/given-rows.js';
+import { joinRows, type GivenRows } from '../data/objects/given-rows.js';
 import type { CountsByColumn } from '../data/objects/object-reader.js';
 import type { BadRow } from '../data/objects/row-problems.js';
 import type { GivenModel, Predictions } from '../trained-model/load-model.js';
@@ -16,36 +16,45 @@ const READERS: Readonly<
   tensors: readTensorsRequest,
 };
 
-/**
- * Answers the requests of a bundle. Their rows are predicted together; each response is the same as for a single
- * request.
- */
-export function answerBundle(
-  model: GivenModel,
-  facts: ModelFacts,
-  limits: BodyLimits,
-  { bytes, bodies }: Bundle,
-): AnsweredBundle {
+/** A bundle whose requests are parsed. */
+export interface ReadBundle {
+  /** Rows of all valid requests. */
+  readonly rows: GivenRows;
+  readonly requests: readonly { readonly index: number; readonly request: GivenRequest; readonly begin: number }[];
+  /** Answers to invalid requests, by index. */
+  readonly answers: Answered[];
+}
+
+/** Parses the requests of a bundle. */
+export function readBundle(facts: ModelFacts, limits: BodyLimits, { bytes, bodies }: Bundle): ReadBundle {
   const answers = new Array<Answered>(bodies.length);
-  const read: { readonly index: number; readonly request: GivenRequest; readonly begin: number }[] = [];
-  let count = 0;
+  const requests: ReadBundle['requests'][number][] = [];
+  let begin = 0;
   for (const [index, body] of bodies.entries()) {
     try {
       const request = READERS[body.form](bytes.subarray(body.begin, body.end), body, facts, limits);
-      read.push({ index, request, begin: count });
-      count += request.rows.count;
+      requests.push({ index, request, begin });
+      begin += request.rows.count;
     } catch (error) {
       answers[index] = toAnswer(error);
     }
   }
+  return { rows: joinRows(requests.map(({ request }) => request.rows)), requests, answers };
+}
+
+/**
+ * Answers the requests of a bundle. Their rows are predicted together; each response is the same as for a single
+ * request.
+ */
+export function answerBundle(model: GivenModel, { rows, requests, answers }: ReadBundle): AnsweredBundle {
   let counts: CountsByColumn = new Map();
-  if (read.length === 0) return { answers, counts };
+  if (requests.length === 0) return { answers, counts };
   const bad: BadRow[] = [];
-  const predictions = model.predictGiven(joinRows(read.map(({ request }) => request.rows)), {
+  const predictions = model.predictGiven(rows, {
     onBadRow: (row) => void bad.push(row),
     onCounts: (found) => void (counts = found),
   });
-  for (const { index, request, begin } of read) {
+  for (const { index, request, begin } of requests) {
     const end = begin + request.rows.count;
     const own = bad.filter(({ row }) => row >= begin && row < end).map((each) => ({ ...each, row: each.row - begin }));
     try {

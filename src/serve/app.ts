@@ -1,5 +1,6 @@
 import type { Server } from 'node:http';
 import { monotonicMs } from '../system/clock.js';
+import { rowsOfObjects } from '../data/objects/given-rows.js';
 import { didYouMean, quoted } from '../core/errors.js';
 import { BUG } from './answer-bundle.js';
 import { createUnpacker } from './body.js';
@@ -8,8 +9,10 @@ import type { Answered, BodyKind, BodyLimits, Form, ModelFacts } from './message
 import { indexEntry, modelConfig, modelMetadata, modelStatistics, serverMetadata } from './metadata.js';
 import type { ServeMetrics } from './metrics.js';
 import { asRefusal, refusal, Refusal, refusedAnswer } from './refusal.js';
+import { readRows } from './rows-request.js';
 import type { ServedModels } from './served-models.js';
 import { createTokenCheck } from './token.js';
+import { noCounters } from '../trained-model/load-counters.js';
 
 /** Dependencies of the routes. */
 export interface AppOptions {
@@ -40,7 +43,13 @@ export function createApp(options: AppOptions): Server {
   const { limits, timeoutMs, token, isDraining, onBug } = options;
   const isAllowed = token === undefined ? () => true : createTokenCheck(token);
   return createHttpServer({
-    routes: [...probeRoutes(options), ...tritonRoutes(options), ...factRoutes(options), ...predictRoutes(options)],
+    routes: [
+      ...probeRoutes(options),
+      ...tritonRoutes(options),
+      ...factRoutes(options),
+      ...predictRoutes(options),
+      ...eventRoutes(options),
+    ],
     maxBytes: limits.bytes,
     timeoutMs,
     isDraining,
@@ -157,6 +166,30 @@ function predictRoutes({ models, metrics, limits, onBug }: AppOptions): readonly
     post('/v2/models/:model/infer', 'tensors'),
     post('/v2/models/:model/versions/:version/infer', 'tensors'),
   ];
+}
+
+/** Routes that add events to the counters of a model. */
+function eventRoutes({ models, limits }: AppOptions): readonly Route[] {
+  const { unpack } = createUnpacker(limits.bytes);
+  return ['/events', '/models/:model/events'].map((path) => ({
+    method: 'POST',
+    path,
+    async handle({ params, query, headers, body }) {
+      for (const key of query.keys()) if (key !== 'of') throw unknownOption(key, { of: [] });
+      const of = query
+        .get('of')
+        ?.split(',')
+        .filter((label) => label !== '');
+      const bytes = await unpack(await body(), headers['content-encoding']);
+      // Without a pause until the events are added, so that no reload replaces the counters.
+      const { facts, counters } = models.pool(params['model']);
+      if (counters === undefined) throw noCounters(facts.name);
+      const rows = readRows(bytes, limits);
+      counters.add(rowsOfObjects(rows), of);
+      const { name, version } = facts;
+      return jsonReply({ model: name, version, events: rows.length, latest: counters.latest });
+    },
+  }));
 }
 
 /** Parses the query and headers that describe a body. */

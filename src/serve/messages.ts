@@ -1,8 +1,10 @@
 // Messages between the HTTP thread and the prediction threads. Bodies are parsed on the prediction threads, to keep the
 // HTTP thread free.
 
+import type { CounterQuery } from '../data/counters/given-counters.js';
 import type { CountsByColumn } from '../data/objects/object-reader.js';
 import type { OnMissing } from '../data/objects/given-rows.js';
+import type { ModelInput } from '../trained-model/load-model.js';
 
 /** The request form: JSON objects, or tensors of the Open Inference Protocol. */
 export type Form = 'rows' | 'tensors';
@@ -49,6 +51,19 @@ export interface AnsweredBundle {
   readonly counts: CountsByColumn;
 }
 
+/** Reply to a bundle with rows that lack counters, which the HTTP thread has. */
+export interface CounterQuestion {
+  /** Number that the values refer to. */
+  readonly id: number;
+  readonly query: CounterQuery;
+}
+
+/** Values of the counters of a bundle; the reply is the bundle's. */
+export interface CounterValues {
+  readonly id: number;
+  readonly values: readonly Float32Array[];
+}
+
 /** Settings of a prediction thread. */
 export interface PredictorSpec {
   /** Checkpoint directory. */
@@ -74,7 +89,7 @@ export interface ModelFacts {
   readonly version: string;
   /** Checkpoint directory. */
   readonly checkpoint: string;
-  readonly inputs: readonly { readonly name: string; readonly holds: 'id' | 'text' | 'number' | 'bag' | 'vector' }[];
+  readonly inputs: readonly ModelInput[];
   readonly outputs: readonly string[];
 }
 

@@ -47,7 +47,10 @@ export function modelConfig(facts: ModelFacts) {
     platform,
     backend: platform,
     max_batch_size: 0,
-    input: inputs.map(tensor),
+    input: inputs.map((input, i) => ({
+      ...tensor(input),
+      ...(facts.inputs[i]!.optional === true && { optional: true }),
+    })),
     output: outputs.map(tensor),
   };
 }

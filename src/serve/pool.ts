@@ -1,10 +1,15 @@
 import type { CountsByColumn } from '../data/objects/object-reader.js';
+import type { LiveCounters } from '../data/counters/live-counters.js';
+import { loadCounters } from '../trained-model/load-counters.js';
 import { BUG } from './answer-bundle.js';
 import {
   packRequests,
   type Answered,
   type AnsweredBundle,
   type BodyKind,
+  type Bundle,
+  type CounterQuestion,
+  type CounterValues,
   type ModelFacts,
   type PredictorSpec,
 } from './messages.js';
@@ -18,6 +23,8 @@ export interface Pool {
   readonly isReady: boolean;
   /** Whether it can answer or may recover by itself; false if no thread is left and a restart failed. */
   readonly isLive: boolean;
+  /** Counters of the model, which all threads share; undefined for a model without any. */
+  readonly counters: LiveCounters | undefined;
   /** Answers a request; never rejects. */
   ask(body: Uint8Array, kind: BodyKind): Promise<Answered>;
   /** Closes the threads after all pending requests are answered. */
@@ -71,16 +78,21 @@ export async function openPool(
   let waitingBytes = 0;
   let isPlanned = false;
   let onIdle: (() => void) | undefined;
+  const counters = await loadCounters(spec.folder);
   const threads = await openPredictThreads(spec, count, { onWarning, onChange: () => dispatch() });
   const { facts, ready } = threads;
+
+  const askThread = async ({ thread }: PredictThread, bundle: Bundle): Promise<AnsweredBundle> => {
+    const reply = (await thread.ask(bundle, [bundle.bytes.buffer as ArrayBuffer])) as AnsweredBundle | CounterQuestion;
+    if (!('query' in reply)) return reply;
+    const values = counters!.read(reply.query);
+    return (await thread.ask({ id: reply.id, values } satisfies CounterValues)) as AnsweredBundle;
+  };
 
   const send = async (worker: PredictThread, requests: readonly Waiting[]): Promise<void> => {
     worker.numPending++;
     try {
-      const bundle = packRequests(requests);
-      const { answers, counts } = (await worker.thread.ask(bundle, [
-        bundle.bytes.buffer as ArrayBuffer,
-      ])) as AnsweredBundle;
+      const { answers, counts } = await askThread(worker, packRequests(requests));
       onBundle(
         facts,
         requests.length,
@@ -133,6 +145,7 @@ export async function openPool(
 
   return {
     facts,
+    counters,
     get isReady() {
       return ready.length > 0;
     },

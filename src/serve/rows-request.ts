@@ -19,6 +19,34 @@ export function readRowsRequest(
   { name, version }: ModelFacts,
   limits: BodyLimits,
 ): GivenRequest {
+  const rows = readRows(body, limits);
+  return {
+    rows: rowsOfObjects(rows, onMissing),
+    answer(predictions, bad) {
+      if (onBadRow === 'error') rejectInvalidInput(bad);
+      const isBad = new Set(bad.map(({ row }) => row));
+      const outputs = Object.entries(predictions).map(([output, values]) => ({ key: JSON.stringify(output), values }));
+      const texts = rows.map((_, row) =>
+        isBad.has(row)
+          ? 'null'
+          : `{${outputs.map(({ key, values }) => `${key}:${shortestDecimal(values[row]!)}`).join()}}`,
+      );
+      const problems: readonly Problem[] = bad.flatMap((each) => each.problems);
+      const problemsJson = problems.length === 0 ? '' : `,"problems":${JSON.stringify(problems)}`;
+      return {
+        status: 200,
+        body: `{"model":${JSON.stringify(name)},"version":"${version}","predictions":[${texts.join()}]${problemsJson}}`,
+        rows: rows.length - bad.length,
+      };
+    },
+  };
+}
+
+/**
+ * Parses the rows of a body such as `{"rows": [{"101": 413}, …]}`, without reading them.
+ * @throws Refusal
+ */
+export function readRows(body: Uint8Array, limits: BodyLimits): readonly Row[] {
   const parsed = parseJsonBody(body);
   if (Array.isArray(parsed))
     throw refusal(400, {
@@ -38,24 +66,5 @@ export function readRowsRequest(
       message: `expected a list of objects with one value per column, found ${quoted(rows)}`,
     });
   if (rows.length > limits.rows) throw refuseRowCount(rows.length, limits.rows);
-  return {
-    rows: rowsOfObjects(rows as readonly Row[], onMissing),
-    answer(predictions, bad) {
-      if (onBadRow === 'error') rejectInvalidInput(bad);
-      const isBad = new Set(bad.map(({ row }) => row));
-      const outputs = Object.entries(predictions).map(([output, values]) => ({ key: JSON.stringify(output), values }));
-      const texts = rows.map((_, row) =>
-        isBad.has(row)
-          ? 'null'
-          : `{${outputs.map(({ key, values }) => `${key}:${shortestDecimal(values[row]!)}`).join()}}`,
-      );
-      const problems: readonly Problem[] = bad.flatMap((each) => each.problems);
-      const problemsJson = problems.length === 0 ? '' : `,"problems":${JSON.stringify(problems)}`;
-      return {
-        status: 200,
-        body: `{"model":${JSON.stringify(name)},"version":"${version}","predictions":[${texts.join()}]${problemsJson}}`,
-        rows: rows.length - bad.length,
-      };
-    },
-  };
+  return rows as readonly Row[];
 }

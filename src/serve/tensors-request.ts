@@ -2,6 +2,7 @@ import type { Cell, Item } from '../data/objects/value-column.js';
 import { shortestDecimal } from '../text/float-text.js';
 import { rowsOfColumns } from '../data/objects/given-rows.js';
 import { didYouMean, problemLine, quoted, type Problem } from '../core/errors.js';
+import { listRequired } from '../trained-model/counted-inputs.js';
 import type { Predictions } from '../trained-model/load-model.js';
 import { asObject, parseJsonBody, refuseRowCount, assertKeys } from './body.js';
 import { rejectInvalidInput, type GivenRequest } from './given-request.js';
@@ -49,7 +50,7 @@ export function readTensorsRequest(
   const outputs = parseOutputs(request['outputs'], parseFlag(parameters, BINARY_OUTPUT, 'parameters'), facts.outputs);
   const columns = readInputs(request['inputs'], body.subarray(jsonBytes), facts, limits);
   return {
-    rows: rowsOfColumns(columns, onMissing === 'error' ? facts.inputs.map(({ name }) => name) : undefined, 'inputs'),
+    rows: rowsOfColumns(columns, onMissing === 'error' ? listRequired(facts.inputs) : undefined, 'inputs'),
     answer(predictions, bad) {
       rejectInvalidInput(bad);
       return buildAnswer(

@@ -11,8 +11,12 @@ import { badRowsError, type BadRow } from '../data/objects/row-problems.js';
 import type { Program } from '../engines/engine.js';
 import { createEngine } from '../engines/engines.js';
 import { userError } from '../core/errors.js';
+import { CounterPlan } from '../data/counters/counter-plan.js';
+import { findUncounted, type UncountedRows } from '../data/counters/given-counters.js';
 import { listPredictedOutputs, combinePredictions } from '../evaluation/outputs.js';
 import { listInputs, type ModelInput } from '../features/model-input.js';
+import { listCountedInputs, listReadCounters, listRequired } from './counted-inputs.js';
+import { loadCounters, noCounters } from './load-counters.js';
 import { compileTrained, readTrainedModel } from './trained-model.js';
 
 export type { ModelInput };
@@ -39,6 +43,15 @@ export interface LoadOptions {
   readonly raw?: boolean | undefined;
 }
 
+/** Options of `Model.addEvents`. */
+export interface EventOptions {
+  /**
+   * Labels whose counters the events are added to; an empty list selects the counters that count rows. Default: all
+   * counters.
+   */
+  readonly of?: readonly string[] | undefined;
+}
+
 /** A trained model in this process. */
 export interface Model {
   /** Checkpoint directory. */
@@ -63,14 +76,26 @@ export interface Model {
    * @throws UserError (data) with the invalid rows, their columns and the fixes
    */
   predictColumns(columns: Columns, options?: PredictRowsOptions): Predictions;
+  /**
+   * Adds events to the counters of the model, in order of time; none if a row is invalid. They count for predictions at
+   * later times, as rows of a file do.
+   * @throws UserError (data) for a row that is earlier than previous ones by more than `data.counters.tolerance`, or
+   * lacks a key, and if the model has no counters
+   */
+  addEvents(rows: readonly Row[], options?: EventOptions): void;
   /** Frees its memory. Further predictions throw. */
   dispose(): void;
 }
 
-/** A model for servers: accepts rows in any layout, and has the config's name. */
-export interface GivenModel extends Model {
+/** A model that accepts rows in any layout, and has the config's name. */
+export interface GivenModel extends Omit<Model, 'predict' | 'predictColumns' | 'addEvents'> {
   readonly name: string;
-  /** @param onCounts called once, when all rows are encoded */
+  /** Finds the counters that rows lack; undefined if they lack none. */
+  findUncounted(given: GivenRows): UncountedRows | undefined;
+  /**
+   * Predicts rows that have all counters.
+   * @param onCounts called once, when all rows are encoded
+   */
   predictGiven(
     given: GivenRows,
     options?: PredictRowsOptions & { onCounts?(counts: CountsByColumn): void },
@@ -88,17 +113,38 @@ export interface GivenModel extends Model {
  * @throws UserError (checkpoint) if there is none, or it is incomplete
  */
 export async function loadModel(path: string, options: LoadOptions = {}): Promise<Model> {
-  const { checkpoint, step, inputs, outputs, predict, predictColumns, dispose } = await loadGivenModel(path, options);
-  return { checkpoint, step, inputs, outputs, predict, predictColumns, dispose };
+  const { checkpoint, step, inputs, outputs, findUncounted, predictGiven, dispose } = await loadGivenModel(
+    path,
+    options,
+  );
+  const counters = await loadCounters(checkpoint);
+  const predict = (given: GivenRows, rowOptions?: PredictRowsOptions): Predictions => {
+    const uncounted = counters && findUncounted(given);
+    return predictGiven(uncounted?.fill(counters!.read(uncounted.query)) ?? given, rowOptions);
+  };
+  return {
+    checkpoint,
+    step,
+    inputs,
+    outputs,
+    predict: (rows, rowOptions) => predict(rowsOfObjects(rows, rowOptions?.onMissing), rowOptions),
+    predictColumns: (columns, rowOptions) =>
+      predict(rowsOfColumns(columns, rowOptions?.onMissing === 'oov' ? undefined : listRequired(inputs)), rowOptions),
+    addEvents(rows, { of } = {}) {
+      if (counters === undefined) throw noCounters(checkpoint);
+      counters.add(rowsOfObjects(rows), of);
+    },
+    dispose,
+  };
 }
 
-/** Loads a model like `loadModel`, for a server. */
+/** Loads a model like `loadModel`, for a server, without the state of its counters. */
 export async function loadGivenModel(path: string, { raw }: LoadOptions): Promise<GivenModel> {
-  const trained = await readTrainedModel(path, { raw });
+  const trained = await readTrainedModel(path, { raw, withCounters: false });
   const {
     folder,
     checkpoint,
-    experiment,
+    experiment: { name, data },
     format: { fields },
   } = trained;
   let program: Program | undefined = compileTrained(
@@ -107,8 +153,9 @@ export async function loadGivenModel(path: string, { raw }: LoadOptions): Promis
     () => undefined,
   );
   const outputs = listPredictedOutputs(trained.outputs);
-  const inputs = listInputs(fields);
-  const reader = new ObjectReader(fields, experiment.data.decimal);
+  const plan = data.counters && new CounterPlan(data.counters, data);
+  const counterNames = plan === undefined ? [] : listReadCounters(plan, fields);
+  const reader = new ObjectReader(fields, data.decimal);
 
   const predictGiven: GivenModel['predictGiven'] = (given, { onBadRow, onCounts } = {}) => {
     if (program?.predictSync === undefined)
@@ -132,18 +179,13 @@ export async function loadGivenModel(path: string, { raw }: LoadOptions): Promis
   };
 
   return {
-    name: experiment.name,
+    name,
     checkpoint: folder,
     step: checkpoint.program.step,
-    inputs,
+    inputs: plan === undefined ? listInputs(fields) : listCountedInputs(plan, fields),
     outputs: outputs.map(({ name }) => name),
+    findUncounted: (given) => plan && findUncounted(plan, counterNames, given, data.decimal),
     predictGiven,
-    predict: (rows, options) => predictGiven(rowsOfObjects(rows, options?.onMissing), options),
-    predictColumns: (columns, options) =>
-      predictGiven(
-        rowsOfColumns(columns, options?.onMissing === 'oov' ? undefined : inputs.map(({ name }) => name)),
-        options,
-      ),
     dispose() {
       program?.dispose();
       program = undefined;

@@ -43,15 +43,16 @@ export interface TrainedModel {
 /**
  * Reads the model of a run (its best checkpoint) or a checkpoint.
  * @param options.withOptimizer whether to read the optimizer state
+ * @param options.withCounters whether to read the counters
  * @param options.raw whether predictions stay uncalibrated
  * @throws UserError (checkpoint) if there is none, it is incomplete, or its calibration belongs to other weights
  */
 export async function readTrainedModel(
   path: string,
-  { withOptimizer = false, raw = false } = {},
+  { withOptimizer = false, withCounters = true, raw = false } = {},
 ): Promise<TrainedModel> {
   const folder = findCheckpoint(path);
-  const checkpoint = await readCheckpoint(folder, withOptimizer);
+  const checkpoint = await readCheckpoint(folder, withOptimizer, withCounters);
   const experiment = storedExperiment(checkpoint.config, join(folder, 'config.yaml'));
   const tasks = withoutTeachers(listTasks(experiment));
   const format = encodedFormat(

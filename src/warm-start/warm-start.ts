@@ -1,6 +1,8 @@
 import { realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { listTasks, type Experiment } from '../config/experiment.js';
+import { CounterPlan } from '../data/counters/counter-plan.js';
+import { splitStates, type EarlierCounters } from '../data/counters/counter-start.js';
 import { dataSection, type DataState } from '../data/sources/data-state.js';
 import type { Program } from '../engines/engine.js';
 import { UserError, type Problem } from '../core/errors.js';
@@ -32,6 +34,8 @@ export interface Start {
    * @throws UserError (config) if a table would have fewer rows
    */
   grow(fitted: Fitted): Fitted;
+  /** Returns the counters of the checkpoint; undefined for random initialization. */
+  readonly counters: (() => EarlierCounters) | undefined;
   /** Keeps the label scales of the checkpoint if the layers that predict the labels are loaded. */
   keepScales(data: DataState): DataState;
   /**
@@ -44,6 +48,7 @@ export interface Start {
 const RANDOM_START: Start = {
   resolveOrigin: undefined,
   grow: (fitted) => fitted,
+  counters: undefined,
   keepScales: (data) => data,
   begin: () => undefined,
 };
@@ -76,6 +81,15 @@ export function createStart(
       grown = growFitted(fields, before.checkpoint.fitted, fitted, taken.keepsFitted, initFrom.staleTokens === 'evict');
       assertRowsFit(before, taken, fields, grown.fitted);
       return grown.fitted;
+    },
+    counters() {
+      const {
+        checkpoint,
+        folder,
+        experiment: { data },
+      } = getOpened().before;
+      const plan = data.counters && new CounterPlan(data.counters, data);
+      return { ...splitStates(checkpoint.counters), plan, path: folder };
     },
     keepScales(data) {
       // A resumed run has its own scales.

@@ -1,13 +1,16 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { randomStream } from '../../src/core/random.js';
+import type { CounterState } from '../../src/data/counters/counter-set.js';
+import { splitStates } from '../../src/data/counters/counter-start.js';
 import { evaluate } from '../../src/evaluate.js';
 import { predict } from '../../src/predict.js';
 import type { TrainResult } from '../../src/training/observer.js';
-import { trainSmall } from '../support/small-run.js';
+import { readTrainedModel } from '../../src/trained-model/trained-model.js';
+import { abortAtStep, trainSmall, type SmallRun } from '../support/small-run.js';
 
 // Runs with counters on a log in which the click rate of items drifts.
 
@@ -124,5 +127,38 @@ describe('a run with counters', () => {
     await expect(predictFile('new.csv', `${HEADER}\n`, { cursor: join(folder, 'cursor.json') })).rejects.toThrow(
       '--cursor: does not apply to a model with data.counters, which count all rows; remove --cursor',
     );
+  });
+});
+
+describe('a warm start with counters', () => {
+  /** Trains on the validation set of the run before, and validates on its test set. */
+  const next = ['data.train=valid.csv', 'data.valid=test.csv', 'data.test=null'];
+  const weightsOf = ({ run }: TrainResult): Buffer => readFileSync(join(run, 'checkpoints/last/weights.safetensors'));
+  const train = (from: string, more: SmallRun = {}): Promise<TrainResult> =>
+    trainSmall(join(folder, 'with.yaml'), { set: [`initFrom.checkpoint=${from}`, ...next], ...more });
+
+  it('continues them, gives the same result again, and is resumed bitwise without the run before', async () => {
+    const warnings: string[] = [];
+    const first = await train(trained.run, { on: { onWarning: (text) => void warnings.push(text) } });
+    expect(warnings.join('\n')).toContain('counters continue from');
+    const log = readFileSync(join(first.run, 'log.jsonl'), 'utf8');
+    expect(log).toMatch(/"counters continue from [^"]*, after 2026-01-17T15:56:00.000Z"/);
+    // The test set of the run before is the validation set: the state after it is the same.
+    const endsOf = async ({ run }: TrainResult): Promise<readonly CounterState[]> =>
+      splitStates((await readTrainedModel(run)).checkpoint.counters).ends;
+    expect(await endsOf(first)).toEqual((await endsOf(trained)).slice(1));
+    const again = await train(trained.run);
+    expect(weightsOf(again).equals(weightsOf(first))).toBe(true);
+    expect(again.metrics).toEqual(first.metrics);
+
+    const copy = join(folder, 'copy');
+    cpSync(trained.run, copy, { recursive: true, verbatimSymlinks: true });
+    const stopped = await train(copy, abortAtStep(17));
+    expect(stopped.end).toBe('interrupted');
+    rmSync(copy, { recursive: true });
+    rmSync(join(folder, '.mtl'), { recursive: true });
+    const resumed = await train(copy, { resume: stopped.run });
+    expect(weightsOf(resumed).equals(weightsOf(first))).toBe(true);
+    expect(resumed.metrics).toEqual(first.metrics);
   });
 });

@@ -6,6 +6,7 @@ import { taskOptions } from '../../src/core/tasks.js';
 import { countersOptions, resolveCounters } from '../../src/data/counter-options.js';
 import { CounterPlan } from '../../src/data/counters/counter-plan.js';
 import { CounterSet } from '../../src/data/counters/counter-set.js';
+import { joinStates, splitStates, type EarlierCounters } from '../../src/data/counters/counter-start.js';
 import { dataOptions, SPLITS } from '../../src/data/options.js';
 import { refuseBadRows, skipBadRows } from '../../src/data/rows/rejects.js';
 import { encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
@@ -15,69 +16,11 @@ import { openSource } from '../../src/data/sources/open-source.js';
 import type { Reading } from '../../src/data/sources/source.js';
 import { openData } from '../../src/data/sources/splits.js';
 import { featureTypes } from '../../src/features/feature-types.js';
+import { COUNT, counters, DAY, HOUR, LOG, logs, NAMES, oracle, type LogRow } from '../support/counter-log.js';
 import { needsPython, python } from '../support/python.js';
 import { scratchFolder } from '../support/scratch.js';
 
 // Counters of earlier events against a definition that looks at every earlier event of every row.
-
-const HOUR = 3_600_000;
-const DAY = 24 * HOUR;
-
-/** A row of a log; a missing label is undefined. */
-interface LogRow {
-  readonly time: number;
-  readonly item: string;
-  readonly user: string;
-  readonly click: number | undefined;
-}
-
-const COUNT = {
-  shows: { by: 'item', within: '1d' },
-  clicks: { by: 'item', of: 'click', within: '1d' },
-  exact: { by: 'item', of: 'click', within: '6h', resolution: '1s', delay: '0s' },
-  ctr: { by: ['user', 'item'], of: 'click', within: '2d', resolution: '3h', rate: { prior: 5 } },
-};
-const NAMES = Object.keys(COUNT);
-
-const counters = (given: object = {}) =>
-  countersOptions.parse({ time: 'time', format: 'seconds', delay: '2h', count: COUNT, ...given });
-
-/** Computes the counters of each row from all rows, by the definition. */
-function oracle(rows: readonly LogRow[], options = counters(), tolerance = 0): number[][] {
-  let clock = -Infinity;
-  const clocks = rows.map(({ time }) => (clock = Math.max(clock, time)));
-  return rows.map((row, r) =>
-    resolveCounters(options).map(({ by, of, withinMs, delayMs, slotMs, prior }) => {
-      const now = clocks[r]! - tolerance;
-      const keyOf = (each: LogRow): string =>
-        by.map((name) => each[name as 'item' | 'user']).some((text) => text === '')
-          ? ''
-          : by.map((name) => each[name as 'item' | 'user']).join('|');
-      const events = rows.slice(0, r).flatMap((event, e) => {
-        const value = of === undefined ? 0 : event.click;
-        const at = clocks[e]!;
-        const counts = at + delayMs < now && Math.floor(at / slotMs) >= Math.floor((now - withinMs) / slotMs);
-        return counts && value !== undefined && keyOf(event) !== '' ? [{ key: keyOf(event), value }] : [];
-      });
-      const own = events.filter(({ key }) => key === keyOf(row));
-      const sum = (of: typeof events): number => of.reduce((total, { value }) => total + value, 0);
-      if (prior === undefined) return of === undefined ? own.length : sum(own);
-      const mean = events.length === 0 ? 0 : sum(events) / events.length;
-      return Math.fround((sum(own) + prior * mean) / (own.length + prior));
-    }),
-  );
-}
-
-const logRow = fc.record({
-  gap: fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 3 * 3600 }), fc.constant(30 * 3600)),
-  item: fc.constantFrom('a', 'b', 'c', ''),
-  user: fc.constantFrom('u', 'v', ''),
-  click: fc.constantFrom(0, 1, 1, undefined),
-});
-const logs = fc.array(logRow, { minLength: 1, maxLength: 60 }).map((rows) => {
-  let time = 1_750_000_000_000;
-  return rows.map(({ gap, ...row }): LogRow => ({ ...row, time: (time += gap * 1000) }));
-});
 
 /** Counts rows without files. */
 function count(rows: readonly LogRow[], options = counters(), set = new CounterSet(new CounterPlan(options, {}))) {
@@ -170,19 +113,16 @@ const tasks = [{ name: 'ctr', ...taskOptions.parse({ label: 'click', onMissing: 
 const groups = [featureTypes.schema.parse({ type: 'numeric', fields: NAMES, scaling: 'none' })];
 const format = rowFormatOf({ tasks, groups });
 
-/** A log of 3 days with 40 items in order of time, with rows of equal times. */
-const LOG = Array.from({ length: 600 }, (_, i): LogRow => ({
-  time: 1_750_000_000_000 + Math.floor(i / 3) * 1_259_000,
-  item: `i${(i * 7919) % 13}`,
-  user: `u${(i * 104_729) % 5}`,
-  click: (i * 31) % 17 === 0 ? undefined : Number((i * 37) % 5 === 0),
-}));
-
 /** Reads the counters of all rows of each split, in order. */
-async function readSplits(data: object, reading: Partial<Reading> = {}): Promise<Record<string, number[][]>> {
+async function readSplits(
+  data: object,
+  reading: Partial<Reading> = {},
+  start: (pass: CounterPass) => void = () => undefined,
+): Promise<Record<string, number[][]>> {
   const options = dataOptions.parse(data);
-  const pass = CounterPass.of(options);
-  const opened = await openData(options, format, { compute: pass?.compute });
+  const pass = CounterPass.of(options)!;
+  start(pass);
+  const opened = await openData(options, format, { compute: pass.compute });
   const all: Reading = { policy: refuseBadRows, ...reading };
   const fitted = await opened.train.fit(format, all);
   const found: Record<string, number[][]> = {};
@@ -346,6 +286,101 @@ describe('counters of files', () => {
     expect(await stream(LOG.slice(300, 440))).toEqual(expected.slice(300, 440));
     expect(await stream(LOG.slice(0, 300))).toEqual(expected.slice(0, 300));
     await expect(stream(LOG.slice(140, 180))).rejects.toThrow('within the training set, which ends at');
+  });
+
+  describe('of a warm start', () => {
+    const CUTS = [0, 150, 300, 400, 600];
+    /** Writes the log as four files; returns the data options of training on one and validating on the next. */
+    const writeDays = (given: object = {}) => {
+      const folder = scratchFolder();
+      const paths = CUTS.slice(1).map((cut, d) => writeLog(join(folder, `${d}.csv`), LOG.slice(CUTS[d], cut)));
+      return (day: number, more: object = {}) => ({
+        train: paths[day],
+        ...(day < 3 && { valid: paths[day + 1] }),
+        counters: counters({ ...given, ...more }),
+      });
+    };
+    /** Reads data as a run does; returns its values, and its counters as a later run finds them. */
+    const runOf = async (data: object, earlier?: EarlierCounters) => {
+      const notices: string[] = [];
+      let pass: CounterPass | undefined;
+      const values = await readSplits(data, {}, (own) => {
+        pass = own;
+        if (earlier !== undefined) own.warmStart(earlier, (text) => void notices.push(text));
+      });
+      const stored = joinStates(await pass!.states({ policy: refuseBadRows }));
+      return { values, notices, after: { ...splitStates(stored), plan: pass!.plan, path: 'before' } };
+    };
+    const rowsOf = (day: number, expected = oracle(LOG)): number[][] => expected.slice(CUTS[day], CUTS[day + 1]);
+
+    it('equal those of one run over all files, from the state after the rows before', async () => {
+      const dataOf = writeDays();
+      let earlier: EarlierCounters | undefined;
+      for (let day = 0; day < 4; day++) {
+        // The validation set of a day is the training set of the next one.
+        const run = await runOf(dataOf(day), earlier);
+        expect(run.values['train']).toEqual(rowsOf(day));
+        if (day < 3) expect(run.values['valid']).toEqual(rowsOf(day + 1));
+        const clock = new Date(LOG[(CUTS[day] ?? 1) - 1]?.time ?? 0).toISOString();
+        expect(run.notices).toEqual(day === 0 ? [] : [`counters continue from before, after ${clock}`]);
+        earlier = run.after;
+      }
+    });
+
+    it('are the same if a day is repeated from its own run, and resumed', async () => {
+      const dataOf = writeDays();
+      const first = await runOf(dataOf(0));
+      const second = await runOf(dataOf(1), first.after);
+      const again = await runOf(dataOf(1), second.after);
+      expect(again.values['train']).toEqual(rowsOf(1));
+      const start = { ...second.after, ends: [] };
+      expect((await readSplits(dataOf(1), {}, (pass) => pass.continueRun(start)))['train']).toEqual(rowsOf(1));
+      // Evaluation of the training set starts before it, and of rows between two of its rows is an error.
+      const evaluated = await readSplits(dataOf(1), {}, (pass) => pass.continueRun(second.after));
+      expect(evaluated['train']).toEqual(rowsOf(1));
+      const within = { ...dataOf(1), train: writeLog(join(scratchFolder(), 'a.csv'), LOG.slice(200, 250)) };
+      await expect(readSplits(within, {}, (pass) => pass.continueRun(second.after))).rejects.toThrow(
+        'within the training set',
+      );
+      await expect(readSplits(dataOf(0), {}, (pass) => pass.continueRun(second.after))).rejects.toThrow(
+        'before the training set',
+      );
+    });
+
+    it('begin at zero if the data overlaps the training set of the run before', async () => {
+      const dataOf = writeDays();
+      const { after } = await runOf(dataOf(1));
+      const rows = LOG.slice(200, 400);
+      const path = writeLog(join(scratchFolder(), 'window.csv'), rows);
+      const run = await runOf({ train: path, counters: counters() }, after);
+      expect(run.values['train']).toEqual(oracle(rows));
+      expect(run.notices[0]).toMatch(/^all counters begin at zero, since the data begins at 2025-.* of before$/);
+    });
+
+    it('begin at zero if their options changed; others and new priors continue', async () => {
+      const dataOf = writeDays();
+      const { after } = await runOf(dataOf(0));
+      const count = {
+        ctr: { ...COUNT.ctr, rate: { prior: 9 } },
+        clicks: { ...COUNT.clicks, within: '2d' },
+        exact: { ...COUNT.exact, delay: '1h' },
+        shows: COUNT.shows,
+      };
+      const changed = await runOf(dataOf(1, { count }), after);
+      const options = counters({ count });
+      const continued = oracle(LOG.slice(0, 300), options).slice(150);
+      const restarted = oracle(LOG.slice(150, 300), options);
+      // In the order of NAMES, in which the values are read, and of `count`.
+      const expected = continued.map(([ctr, , , shows], row) => [shows, restarted[row]![1], restarted[row]![2], ctr]);
+      expect(changed.values['train']).toEqual(expected);
+      expect(changed.notices[0]).toContain('; clicks, exact: at zero, since before has none with the same options');
+      // The cache does not mix them with those of a run in which all counters continue.
+      expect((await runOf(dataOf(1), after)).values['train']).toEqual(rowsOf(1));
+      const other = await runOf(dataOf(1, { tolerance: '1s' }), after);
+      expect(other.notices).toEqual(['all counters begin at zero, since before has none with the same options']);
+      const without = await runOf(dataOf(1), { ends: [], plan: undefined, path: 'before' });
+      expect(without.values['train']).toEqual(oracle(LOG.slice(150, 300)));
+    });
   });
 
   it('equal window functions of DuckDB', async (test) => {

@@ -10,6 +10,7 @@ import type { Thread } from '../../src/system/thread.js';
 /** Behavior of the next threads at their start, and whether predicting ends a thread. */
 const world = vi.hoisted(() => ({ failures: [] as string[], isMortal: false, started: 0, closed: 0 }));
 vi.mock('../../src/system/thread.js', () => ({ startThread: fakeThread }));
+vi.mock('../../src/trained-model/load-counters.js', () => ({ loadCounters: () => Promise.resolve(undefined) }));
 
 const FACTS: ModelFacts = { name: 'm', version: '1', checkpoint: 'c', inputs: [], outputs: [] };
 const ANSWER: Answered = { status: 200, body: '{}', rows: 1 };

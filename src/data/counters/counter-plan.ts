@@ -20,6 +20,8 @@ export class CounterPlan {
   readonly readTime: (text: string) => number;
   /** JSON that determines the values of counters, besides the rows. */
   readonly recipe: readonly unknown[];
+  /** JSON that determines the events of a row. */
+  readonly #reading: readonly unknown[];
 
   constructor(options: CountersOptions, cells: CellOptions) {
     const specs = resolveCounters(options);
@@ -35,7 +37,8 @@ export class CounterPlan {
     this.clean = createCleaner(cells) ?? ((text) => text);
     this.readTime = instantReader(options.format);
     const { nullValues, trim } = cells;
-    this.recipe = [options.time, options.format, this.toleranceMs, specs, { nullValues, trim }];
+    this.#reading = [options.time, this.toleranceMs, { nullValues, trim }];
+    this.recipe = [options.format, this.#reading, specs];
   }
 
   /** Returns the columns that counters read. */
@@ -46,5 +49,14 @@ export class CounterPlan {
   /** Returns the columns that a file must have to be predicted, which has no labels. */
   get unlabeledColumns(): readonly string[] {
     return [...new Set([this.time, ...this.groups.flat()])];
+  }
+
+  /** Lists the counters that count the same events in the same windows as those of another plan. */
+  continuedFrom(other: CounterPlan): readonly string[] {
+    if (JSON.stringify(this.#reading) !== JSON.stringify(other.#reading)) return [];
+    // The prior of a rate is not a part of the state.
+    const windowOf = (spec: CounterSpec): string => JSON.stringify({ ...spec, prior: undefined });
+    const windows = new Set(other.specs.map(windowOf));
+    return this.specs.filter((spec) => windows.has(windowOf(spec))).map(({ name }) => name);
   }
 }

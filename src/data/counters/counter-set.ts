@@ -34,6 +34,8 @@ export class CounterSet {
   /** Time of the first row. */
   #begin = Infinity;
   #clock = -Infinity;
+  /** Time of the latest event of each counter, if they were added to one at a time. */
+  #clocks: Float64Array | undefined;
 
   constructor(plan: CounterPlan) {
     this.#plan = plan;
@@ -74,12 +76,52 @@ export class CounterSet {
       for (const i of counters) into[i]![row] = this.#counters[i]!.read(key);
       if (text === '') continue;
       for (const i of counters) {
-        const label = this.#plan.labelOf[i]!;
-        const value = label < 0 ? 0 : labels[label]!;
+        const value = this.#valueOf(i, labels);
         if (Number.isNaN(value)) continue;
         this.#counters[i]!.add(this.#clock, (key ??= table.add(text)), value);
       }
     }
+  }
+
+  /** Prepares `read`, in memory per event and key. */
+  link(): void {
+    for (const counter of this.#counters) counter.link();
+  }
+
+  /**
+   * Writes the counters of a row to `into[counter][row]`, and changes nothing: the row adds no event. If it is earlier
+   * than the latest event of a counter, the counter is that at the time of the event.
+   */
+  read({ time, keys }: Omit<CounterRow, 'labels'>, into: readonly Float32Array[], row: number): void {
+    for (const [g, { table, counters }] of this.#groups.entries()) {
+      const key = keys[g] === '' ? undefined : table.find(keys[g]!);
+      for (const i of counters) {
+        const now = Math.max(time, this.clockOf(i)) - this.#plan.toleranceMs;
+        into[i]![row] = this.#counters[i]!.readAt(key, now);
+      }
+    }
+  }
+
+  /** Adds the events of a row to a counter, of which it is not late. Calls of different counters have any order. */
+  add(i: number, { time, keys, labels }: CounterRow): void {
+    this.#clocks ??= new Float64Array(this.#counters.length).fill(this.#clock);
+    const clock = (this.#clocks[i] = Math.max(time, this.#clocks[i]!));
+    const counter = this.#counters[i]!;
+    counter.advance(clock - this.#plan.toleranceMs);
+    const g = this.#plan.groupOf[i]!;
+    const value = this.#valueOf(i, labels);
+    if (keys[g] !== '' && !Number.isNaN(value)) counter.add(clock, this.#groups[g]!.table.add(keys[g]!), value);
+  }
+
+  /** Returns the time of the latest event of a counter. */
+  clockOf(i: number): number {
+    return this.#clocks?.[i] ?? this.#clock;
+  }
+
+  /** Returns the value that a row adds to a counter; NaN for none. */
+  #valueOf(i: number, labels: CounterRow['labels']): number {
+    const label = this.#plan.labelOf[i]!;
+    return label < 0 ? 0 : labels[label]!;
   }
 
   /**
@@ -104,23 +146,37 @@ export class CounterSet {
     return tensors;
   }
 
-  /** Creates the counters of a state. */
-  static restore(plan: CounterPlan, state: CounterState): CounterSet {
+  /**
+   * Creates the counters of a state.
+   * @param saved plan of the state; counters with other options than in it begin at zero
+   */
+  static restore(plan: CounterPlan, state: CounterState, saved = plan): CounterSet {
     const set = new CounterSet(plan);
+    const continued = new Set(plan.continuedFrom(saved));
     ({ begin: set.#begin, clock: set.#clock } = timesOf(state));
-    for (const [g, { table, counters }] of set.#groups.entries()) {
-      const read = (name: string): StoredTensor['data'] => tensorOf(state, `keys.${g}.${name}`);
-      for (const text of textsOf(read('bytes'), read('ends'))) table.add(text);
-      for (const i of counters) set.#counters[i]!.restore((name) => tensorOf(state, `${plan.specs[i]!.name}.${name}`));
+    for (const { table, counters } of set.#groups) {
+      const known = counters.filter((i) => continued.has(plan.names[i]!));
+      if (known.length === 0) continue;
+      const group = `keys.${saved.groupOf[saved.names.indexOf(plan.names[known[0]!]!)]}`;
+      const texts = textsOf(tensorOf(state, `${group}.bytes`), tensorOf(state, `${group}.ends`));
+      const ids = new Int32Array(texts.length).fill(-1);
+      // Keys without events of these counters are not added.
+      const idOf = (key: number): number => (ids[key]! < 0 ? (ids[key] = table.add(texts[key]!)) : ids[key]!);
+      for (const i of known) set.#counters[i]!.restore((name) => tensorOf(state, `${plan.names[i]!}.${name}`), idOf);
     }
     return set;
   }
 }
 
+/** Creates the counters of a state; at zero without one. */
+export function startSet(plan: CounterPlan, state: CounterState | undefined): CounterSet {
+  return state === undefined ? new CounterSet(plan) : CounterSet.restore(plan, state);
+}
+
 /** Returns the times of the first and of the latest row of a state. */
 export function timesOf(state: CounterState): { readonly begin: number; readonly clock: number } {
   const [begin, clock] = tensorOf(state, 'times');
-  return { begin: begin!, clock: clock! };
+  return { begin: state.get('begin')?.data[0] ?? begin!, clock: clock! };
 }
 
 /** Returns the key of the content of all rows of a state. */

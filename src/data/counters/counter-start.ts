@@ -1,45 +1,129 @@
 import { userError } from '../../core/errors.js';
+import type { StoredTensor } from '../../io/safetensors.js';
+import { keyOf } from '../readers/fingerprint.js';
 import type { CounterPlan } from './counter-plan.js';
-import { timesOf, type CounterState } from './counter-set.js';
+import { contentOf, CounterSet, timesOf, type CounterState } from './counter-set.js';
+
+/** States of the counters of a run. */
+export interface RunCounters {
+  /** Before the training set, if the run continued the counters of another one, with the time of its first row. */
+  readonly start?: CounterState | undefined;
+  /** After the training, validation and test set, in order of time. */
+  readonly ends: readonly CounterState[];
+}
+
+/** Counters that begin at zero. */
+export const NO_COUNTERS: RunCounters = { ends: [] };
+
+/** Counters of a run from which another run continues. */
+export interface EarlierCounters extends RunCounters {
+  /** Undefined if the run has no counters. */
+  readonly plan: CounterPlan | undefined;
+  /** Checkpoint of the run. */
+  readonly path: string;
+}
+
+/** First row of some data. */
+export interface FirstRow {
+  /** Milliseconds since 1970. */
+  readonly time: number;
+  readonly path: string;
+}
 
 /**
- * Chooses the state from which counters continue: the latest one that ends before the first row, or none if no row of
- * training is earlier.
- * @param states of the training, validation and test set of a run, in order of time; empty for training
- * @param path of the first row, for errors
- * @throws UserError (data) if the first row is between two rows of training
+ * Chooses the state from which counters continue: the latest one that ends before the first row, or that before the
+ * training set if the row is not later than it. The state is undefined for counters that begin at zero.
+ * @returns undefined if the events before the row are unknown, since they are a part of the training set
  */
-export function chooseStart(
-  plan: CounterPlan,
-  states: readonly CounterState[],
+function findStart(
+  { toleranceMs }: CounterPlan,
+  { start, ends }: RunCounters,
   time: number,
-  path: string,
-): CounterState | undefined {
-  const found = states.findLast((state) => timesOf(state).clock - plan.toleranceMs <= time);
-  if (found !== undefined || states.length === 0) return found;
-  const { begin, clock } = timesOf(states[0]!);
-  if (time <= begin) return undefined;
-  const iso = (ms: number): string => new Date(ms).toISOString();
+): { readonly state: CounterState | undefined } | undefined {
+  const isAfter = (state: CounterState): boolean => timesOf(state).clock - toleranceMs <= time;
+  const end = ends.findLast(isAfter);
+  if (end !== undefined) return { state: end };
+  const first = start ?? ends[0];
+  const isWhole = first === undefined || time <= timesOf(first).begin;
+  return isWhole && (start === undefined || isAfter(start)) ? { state: start } : undefined;
+}
+
+/**
+ * Chooses the state of a run from which the counters of other data continue.
+ * @throws UserError (data) if the data begins within the training set
+ */
+export function chooseStart(plan: CounterPlan, counters: RunCounters, first: FirstRow): CounterState | undefined {
+  const found = findStart(plan, counters, first.time);
+  if (found !== undefined) return found.state;
+  const { start, ends } = counters;
+  const isWithin = start === undefined || timesOf(start).begin < first.time;
   throw userError('data', {
-    where: path,
+    where: first.path,
     message:
-      `begins at ${iso(time)}, within the training set, which ends at ${iso(clock)}, so earlier events of its ` +
-      'counters are unknown',
+      `begins at ${iso(first.time)}, ${isWithin ? 'within' : 'before'} the training set, which ends at ` +
+      `${iso(timesOf(ends[0] ?? start!).clock)}, so earlier events of its counters are unknown`,
     fix: 'use rows after the training set, or all of its files',
   });
 }
 
+/** Counters at the start of training. */
+export interface TrainingStart {
+  /** Undefined if all counters begin at zero. */
+  readonly state: CounterState | undefined;
+  /** Description for the log. */
+  readonly notice: string;
+}
+
+/**
+ * Continues the counters of an earlier run in a new one. A counter whose options changed begins at zero, as do all
+ * counters if the new data begins within the training set of that run.
+ */
+export function continueCounters(plan: CounterPlan, earlier: EarlierCounters, { time }: FirstRow): TrainingStart {
+  const { plan: saved, path } = earlier;
+  const continued = saved === undefined ? [] : plan.continuedFrom(saved);
+  const others = plan.names.filter((name) => !continued.includes(name));
+  if (saved === undefined || continued.length === 0)
+    return { state: undefined, notice: `all counters begin at zero, since ${path} has none with the same options` };
+  const found = findStart(plan, earlier, time);
+  if (found?.state === undefined)
+    return {
+      state: undefined,
+      notice: `all counters begin at zero, since the data begins at ${iso(time)}, within the training set of ${path}`,
+    };
+  const set = CounterSet.restore(plan, found.state, saved);
+  const content = contentOf(found.state);
+  const state = set.save(others.length === 0 ? content : keyOf(content, continued));
+  return {
+    state: new Map([...state, ['begin', { shape: [1], data: Float64Array.of(time) }]]),
+    notice:
+      `counters continue from ${path}, after ${iso(set.clock)}` +
+      (others.length === 0 ? '' : `; ${others.join(', ')}: at zero, since ${path} has none with the same options`),
+  };
+}
+
+const iso = (ms: number): string => new Date(ms).toISOString();
+
+/** Prefix of the tensors of the state before the training set; those after a set have its number. */
+const START = 'start';
+
 /** Joins states into tensors for one file. */
-export function joinStates(states: readonly CounterState[]): CounterState {
-  return new Map(states.flatMap((state, i) => [...state].map(([name, tensor]) => [`${i}.${name}`, tensor] as const)));
+export function joinStates({ start, ends }: RunCounters): CounterState {
+  const states = [...ends.entries(), ...(start === undefined ? [] : ([[START, start]] as const))];
+  return new Map(
+    states.flatMap(([key, state]) => [...state].map(([name, tensor]) => [`${key}.${name}`, tensor] as const)),
+  );
 }
 
 /** Divides the tensors of a file into states. */
-export function splitStates(tensors: CounterState): readonly CounterState[] {
-  const states: Map<string, CounterState extends ReadonlyMap<string, infer Tensor> ? Tensor : never>[] = [];
+export function splitStates(tensors: CounterState): RunCounters {
+  const states = new Map<string, Map<string, StoredTensor>>();
   for (const [name, tensor] of tensors) {
     const dot = name.indexOf('.');
-    (states[Number(name.slice(0, dot))] ??= new Map()).set(name.slice(dot + 1), tensor);
+    const key = name.slice(0, dot);
+    const state = states.get(key) ?? new Map<string, StoredTensor>();
+    states.set(key, state.set(name.slice(dot + 1), tensor));
   }
-  return states;
+  const start = states.get(START);
+  states.delete(START);
+  return { start, ends: [...states.keys()].sort((a, b) => Number(a) - Number(b)).map((key) => states.get(key)!) };
 }

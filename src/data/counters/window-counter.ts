@@ -1,6 +1,6 @@
 import type { StoredTensor } from '../../io/safetensors.js';
 import type { CounterSpec } from '../counter-options.js';
-import { EventQueue } from './event-queue.js';
+import { enlarged, EventQueue } from './event-queue.js';
 import type { KeyTable } from './key-table.js';
 
 /**
@@ -21,6 +21,7 @@ export class WindowCounter {
   #rows = new Float64Array(0);
   #allSums = 0;
   #allRows = 0;
+  #later: LaterTotals | undefined;
 
   /** @param table keys of the counter, which other counters may share */
   constructor(spec: CounterSpec, table: KeyTable) {
@@ -34,19 +35,18 @@ export class WindowCounter {
 
   /** Moves the window so that it ends before `now`, which never decreases. */
   advance(now: number): void {
-    const { delayMs, withinMs, slotMs } = this.#spec;
     const [pending, window] = [this.#pending, this.#window];
     while (pending.head < pending.tail) {
       const at = pending.at(pending.head);
-      if (!(pending.times[at]! + delayMs < now)) break;
-      pending.head++;
-      this.#count(Math.floor(pending.times[at]! / slotMs), pending.keys[at]!, pending.sums[at]!, pending.rows[at]!);
+      if (!this.#isKnown(pending.times[at]!, now)) break;
+      pending.pop();
+      this.#count(this.#slotOf(pending.times[at]!), pending.keys[at]!, pending.sums[at]!, pending.rows[at]!);
     }
-    const oldest = Math.floor((now - withinMs) / slotMs);
+    const oldest = this.#oldestSlot(now);
     while (window.head < window.tail) {
       const at = window.at(window.head);
       if (window.times[at]! >= oldest) break;
-      window.head++;
+      window.pop();
       this.#addTotals(window.keys[at]!, -window.sums[at]!, -window.rows[at]!);
       this.#table.release(window.keys[at]!);
     }
@@ -55,12 +55,57 @@ export class WindowCounter {
   /** Returns the value of a key in the window; `key` is undefined for one without events. */
   read(key: number | undefined): number {
     const isKnown = key !== undefined && key < this.#sums.length;
-    const sum = isKnown ? this.#sums[key]! : 0;
-    const rows = isKnown ? this.#rows[key]! : 0;
-    const { of, prior } = this.#spec;
-    if (prior === undefined) return of === undefined ? rows : sum;
-    const mean = this.#allRows === 0 ? 0 : this.#allSums / this.#allRows;
-    return rows + prior === 0 ? mean : (sum + prior * mean) / (rows + prior);
+    return this.#value(isKnown ? this.#sums[key]! : 0, isKnown ? this.#rows[key]! : 0, this.#allSums, this.#allRows);
+  }
+
+  /** Prepares `readAt`. */
+  link(): void {
+    for (const queue of [this.#pending, this.#window]) queue.link();
+  }
+
+  /**
+   * Returns the value of a key in a window that ends before `now`, without moving the window.
+   * @param now not before the end of the window
+   */
+  readAt(key: number | undefined, now: number): number {
+    const own = new Totals();
+    if (key !== undefined) {
+      own.add(this.#sums[key] ?? 0, this.#rows[key] ?? 0);
+      this.#addKnown(own, key, now);
+      const oldest = this.#oldestSlot(now);
+      const [pending, window] = [this.#pending, this.#window];
+      for (let i = pending.links.oldestOf(key); i > 0; i = pending.links.next(i)) {
+        const at = pending.at(i);
+        if (!this.#isKnown(pending.times[at]!, now) || this.#slotOf(pending.times[at]!) >= oldest) break;
+        own.add(-pending.sums[at]!, -pending.rows[at]!);
+      }
+      for (let i = window.links.oldestOf(key); i > 0; i = window.links.next(i)) {
+        const at = window.at(i);
+        if (window.times[at]! >= oldest) break;
+        own.add(-window.sums[at]!, -window.rows[at]!);
+      }
+    }
+    if (this.#spec.prior === undefined) return this.#value(own.sum, own.rows, 0, 0);
+    const all = this.#allAt(now);
+    return this.#value(own.sum, own.rows, all.sum, all.rows);
+  }
+
+  /** Adds the pending events of a key that are known at `now`. Visits these or the others, likely the fewer ones. */
+  #addKnown(own: Totals, key: number, now: number): void {
+    const pending = this.#pending;
+    const { links } = pending;
+    const [oldest, newest] = [links.oldestOf(key), links.newestOf(key)];
+    const timeOf = (index: number): number => pending.times[pending.at(index)]!;
+    if (oldest === 0 || !this.#isKnown(timeOf(oldest), now)) return;
+    const end = now - this.#spec.delayMs;
+    if (end - timeOf(oldest) < timeOf(newest) - end) {
+      for (let i = oldest; this.#isKnown(timeOf(i), now); i = links.next(i))
+        own.add(pending.sums[pending.at(i)]!, pending.rows[pending.at(i)]!);
+    } else {
+      own.add(links.sumOf(key), links.rowsOf(key));
+      for (let i = newest; !this.#isKnown(timeOf(i), now); i = links.previous(i))
+        own.add(-pending.sums[pending.at(i)]!, -pending.rows[pending.at(i)]!);
+    }
   }
 
   /** Adds an event, which is not older than earlier ones. */
@@ -98,24 +143,85 @@ export class WindowCounter {
     return tensors;
   }
 
-  /** Restores the state of a new counter. The keys of the table are those of the state. */
-  restore(read: (name: string) => StoredTensor['data']): void {
-    const readEvents = (name: string): readonly StoredTensor['data'][] =>
-      ['times', 'keys', 'sums', 'rows'].map((column) => read(`${name}.${column}`));
-    for (const [name, push] of [
-      ['window', (...event: Parameters<EventQueue['push']>) => this.#count(...event)],
-      ['pending', (...event: Parameters<EventQueue['push']>) => this.#pending.push(...event)],
-    ] as const) {
-      const [times, keys, sums, rows] = readEvents(name);
-      for (const [i, key] of keys!.entries()) {
-        this.#table.use(key);
-        push(times![i]!, key, sums![i]!, rows![i]!);
-      }
+  /**
+   * Restores the state of a new counter.
+   * @param idOf returns the id of a key of the state
+   */
+  restore(read: (name: string) => StoredTensor['data'], idOf: (key: number) => number): void {
+    const readQueue = (name: string, queue: EventQueue): Uint32Array => {
+      const [times, keys, sums, rows] = ['times', 'keys', 'sums', 'rows'].map((column) => read(`${name}.${column}`));
+      const ids = new Uint32Array(keys!.length);
+      for (let i = 0; i < ids.length; i++) this.#table.use((ids[i] = idOf(keys![i]!)));
+      queue.fill(times!, ids, sums!, rows!);
+      return ids;
+    };
+    readQueue('pending', this.#pending);
+    const window = this.#window;
+    const [ids, keys, sums] = [readQueue('window', window), read('window.keys'), read('sums')];
+    for (let i = 0; i < ids.length; i++) {
+      const [id, rows] = [ids[i]!, window.rows[window.at(window.head + i)]!];
+      this.#reserve(id + 1);
+      this.#newest[id] = window.head + i;
+      this.#rows[id]! += rows;
+      this.#sums[id] = sums[keys[i]!]!;
+      this.#allRows += rows;
     }
-    const sums = read('sums');
-    this.#reserve(sums.length - 1);
-    this.#sums.set(sums.subarray(0, -1));
     this.#allSums = sums.at(-1)!;
+  }
+
+  #isKnown(time: number, now: number): boolean {
+    return time + this.#spec.delayMs < now;
+  }
+
+  #slotOf(time: number): number {
+    return Math.floor(time / this.#spec.slotMs);
+  }
+
+  /** Returns the first slot of a window that ends before `now`. */
+  #oldestSlot(now: number): number {
+    return this.#slotOf(now - this.#spec.withinMs);
+  }
+
+  #value(sum: number, rows: number, allSum: number, allRows: number): number {
+    const { of, prior } = this.#spec;
+    if (prior === undefined) return of === undefined ? rows : sum;
+    const mean = allRows === 0 ? 0 : allSum / allRows;
+    return rows + prior === 0 ? mean : (sum + prior * mean) / (rows + prior);
+  }
+
+  /** Returns the totals of all keys in a window that ends before `now`, from those of the last call if possible. */
+  #allAt(now: number): Totals {
+    const [pending, window, oldest] = [this.#pending, this.#window, this.#oldestSlot(now)];
+    let later = this.#later;
+    if (later === undefined || !this.#isUsable(later, now)) {
+      later = { now, known: pending.head, expired: window.head, dropped: 0, head: pending.head, totals: new Totals() };
+      later.totals.add(this.#allSums, this.#allRows);
+      this.#later = later;
+    }
+    const { totals } = later;
+    later.now = now;
+    for (; later.known < pending.tail; later.known++) {
+      const at = pending.at(later.known);
+      if (!this.#isKnown(pending.times[at]!, now)) break;
+      totals.add(pending.sums[at]!, pending.rows[at]!);
+    }
+    for (; later.expired < window.tail; later.expired++) {
+      const at = window.at(later.expired);
+      if (window.times[at]! >= oldest) break;
+      totals.add(-window.sums[at]!, -window.rows[at]!);
+    }
+    for (let i = pending.head + later.dropped; i < later.known; i++, later.dropped++) {
+      const at = pending.at(i);
+      if (this.#slotOf(pending.times[at]!) >= oldest) break;
+      totals.add(-pending.sums[at]!, -pending.rows[at]!);
+    }
+    return totals;
+  }
+
+  /** Returns whether totals are a part of those at `now`: they are not later, and no event that they lack was moved. */
+  #isUsable({ now: before, known, expired, dropped, head }: LaterTotals, now: number): boolean {
+    const [pending, window] = [this.#pending, this.#window];
+    return now >= before && known >= pending.head && expired >= window.head && (dropped === 0 || head === pending.head);
   }
 
   /** Adds an event to the window, with its use of the key. */
@@ -125,7 +231,7 @@ export class WindowCounter {
     const window = this.#window;
     const newest = this.#newest[key]!;
     const at = window.at(newest);
-    if (newest >= window.head && newest < window.tail && window.keys[at] === key && window.times[at] === slot) {
+    if (newest >= window.head && window.times[at] === slot) {
       window.sums[at]! += sum;
       window.rows[at]! += rows;
       this.#table.release(key);
@@ -145,12 +251,32 @@ export class WindowCounter {
 
   #reserve(keys: number): void {
     if (keys <= this.#sums.length) return;
-    const capacity = Math.max(keys, 2 * this.#sums.length, 64);
-    const grown = (values: Float64Array<ArrayBuffer>): Float64Array<ArrayBuffer> => {
-      const larger = new Float64Array(capacity);
-      larger.set(values);
-      return larger;
-    };
-    [this.#newest, this.#sums, this.#rows] = [grown(this.#newest), grown(this.#sums), grown(this.#rows)];
+    this.#newest = enlarged(this.#newest, keys);
+    [this.#sums, this.#rows] = [enlarged(this.#sums, keys), enlarged(this.#rows, keys)];
   }
+}
+
+/** Totals of events. */
+class Totals {
+  sum = 0;
+  rows = 0;
+
+  add(sum: number, rows: number): void {
+    this.rows += rows;
+    this.sum = this.rows === 0 ? 0 : this.sum + sum;
+  }
+}
+
+/** Totals of all keys in a later window, and the events of the queues that they differ by. */
+interface LaterTotals {
+  now: number;
+  /** Index of the first pending event that is not known. */
+  known: number;
+  /** Index of the first event of the window that remains in it. */
+  expired: number;
+  /** Number of known events, from the first pending one on, that are older than the window. */
+  dropped: number;
+  /** Index of the first pending event if `dropped` is not 0. */
+  readonly head: number;
+  readonly totals: Totals;
 }

@@ -93,11 +93,11 @@ function nestedValue(row: Row, column: string, absent: typeof ABSENT | undefined
 
 /**
  * Reads rows that are stored as columns.
- * @param required columns that may not be absent; default: absent columns are null
+ * @param required columns that may not be absent; default: all absent columns are null
  * @param where location of the columns in problems
  * @throws UserError (data) for columns of different lengths, and for absent ones
  */
-export function rowsOfColumns(columns: Columns, required: readonly string[] = [], where = 'columns'): GivenRows {
+export function rowsOfColumns(columns: Columns, required?: readonly string[], where = 'columns'): GivenRows {
   const names = Object.keys(columns);
   const count = names.length === 0 ? 0 : columns[names[0]!]!.length;
   for (const name of names) {
@@ -110,7 +110,7 @@ export function rowsOfColumns(columns: Columns, required: readonly string[] = []
         fix: 'pass one value per row in every column',
       });
   }
-  const absent = required.filter((name) => !names.includes(name));
+  const absent = (required ?? []).filter((name) => !names.includes(name));
   if (absent.length > 0)
     throw new UserError(
       'data',
@@ -119,8 +119,9 @@ export function rowsOfColumns(columns: Columns, required: readonly string[] = []
   return {
     count,
     valuesOf(name) {
-      const values = Object.hasOwn(columns, name) ? columns[name]! : [];
-      return (row) => values[row];
+      const values = Object.hasOwn(columns, name) ? columns[name] : undefined;
+      const otherwise = required === undefined ? undefined : ABSENT;
+      return (row) => (values === undefined ? otherwise : values[row]);
     },
     namesOf: () => names,
     placeOf: rowPlace,

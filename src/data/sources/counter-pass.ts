@@ -6,8 +6,16 @@ import { cached, keptFor, recipe, type Cache, type CacheRequest } from '../cache
 import { chunkBatch, valueBatch, valueStorage } from '../computed/stored-values.js';
 import { counterColumn, counterNames } from '../counters/counter-columns.js';
 import { CounterPlan } from '../counters/counter-plan.js';
-import { contentOf, type CounterState } from '../counters/counter-set.js';
-import { chooseStart } from '../counters/counter-start.js';
+import { CounterCells } from '../counters/counter-cells.js';
+import { contentOf, startSet, type CounterState } from '../counters/counter-set.js';
+import {
+  chooseStart,
+  continueCounters,
+  NO_COUNTERS,
+  type EarlierCounters,
+  type FirstRow,
+  type RunCounters,
+} from '../counters/counter-start.js';
 import { RowCounter } from '../counters/row-counter.js';
 import { dialectOf, type DialectOptions } from '../dialect.js';
 import { writeCacheFolder } from '../encoding/write-rows.js';
@@ -21,7 +29,6 @@ import type { ComputeColumns, ComputedColumns } from './computed-columns.js';
 import { findFiles } from './find-files.js';
 import type { Reading } from './source.js';
 import { refuseShards, StoredColumns, type StoredPart } from './stored-columns.js';
-import { startSet } from './stream-counters.js';
 
 /** File of a cache entry with the counters after its last row. */
 const STATE = 'counters.safetensors';
@@ -43,7 +50,9 @@ interface CountedPart extends StoredPart {
 export class CounterPass {
   readonly plan: CounterPlan;
   readonly #dialect: DialectOptions;
-  readonly #states: readonly CounterState[];
+  #findStart: ((first: FirstRow) => CounterState | undefined) | undefined;
+  /** State before the first row, once it is known. */
+  #start: Promise<CounterState | undefined> | undefined;
   readonly #parts: CountedPart[] = [];
   readonly #sources = new Map<string, ComputedColumns>();
   readonly #ownCache: Cache = {};
@@ -52,23 +61,37 @@ export class CounterPass {
   /** Counters after the part before `#done`, if it was counted by this process. */
   #counter: RowCounter | undefined;
 
-  private constructor(plan: CounterPlan, dialect: DialectOptions, states: readonly CounterState[]) {
+  private constructor(plan: CounterPlan, dialect: DialectOptions, counters: RunCounters) {
     this.plan = plan;
     this.#dialect = dialect;
-    this.#states = states;
+    this.continueRun(counters);
   }
 
   /**
    * Creates the pass of a config; undefined if it has no counters.
-   * @param states of a run that trained on earlier rows; empty for training
+   * @param counters of a run that trained on earlier rows; default: counters begin at zero
    * @param dialect of the files; default: that of the config
    */
-  static of(
-    data: DataOptions,
-    states: readonly CounterState[] = [],
-    dialect = dialectOf(data),
-  ): CounterPass | undefined {
-    return data.counters && new CounterPass(new CounterPlan(data.counters, data), dialect, states);
+  static of(data: DataOptions, counters = NO_COUNTERS, dialect = dialectOf(data)): CounterPass | undefined {
+    return data.counters && new CounterPass(new CounterPlan(data.counters, data), dialect, counters);
+  }
+
+  /** Continues the counters of a run in data that is read for it. Called before anything is counted. */
+  continueRun(counters: RunCounters): void {
+    const isEmpty = counters.start === undefined && counters.ends.length === 0;
+    this.#findStart = isEmpty ? undefined : (first) => chooseStart(this.plan, counters, first);
+  }
+
+  /**
+   * Continues the counters of an earlier run in a new one. Called before anything is counted.
+   * @param notify receives a description of the start
+   */
+  warmStart(earlier: EarlierCounters, notify: (text: string) => void): void {
+    this.#findStart = (first) => {
+      const { state, notice } = continueCounters(this.plan, earlier, first);
+      notify(notice);
+      return state;
+    };
   }
 
   /** Adds the files of the next split, unless another split has the same ones; returns their counters. */
@@ -98,18 +121,20 @@ export class CounterPass {
     await (reading.sharing?.peers.rankZeroFirst(count) ?? count());
   }
 
-  /** Returns the state after each split that has rows, in order. */
-  async states(reading: Reading): Promise<readonly CounterState[]> {
-    const states: CounterState[] = [];
+  /** Returns the state before the first row, and that after each split that has rows, in order. */
+  async states(reading: Reading): Promise<RunCounters> {
+    const ends: CounterState[] = [];
     if (this.#parts.length > 0) await this.countTo(this.#parts.at(-1)!, reading);
-    for (const counted of this.#parts) if (counted.isLast) states.push(await readState(counted));
-    return states.filter(({ size }) => size > 0);
+    for (const counted of this.#parts) if (counted.isLast) ends.push(await readState(counted));
+    return { start: await this.#start, ends: ends.filter(({ size }) => size > 0) };
   }
 
   async #countPart(counted: CountedPart, reading: Reading): Promise<void> {
     const { part } = counted;
     part.keepStream(reading);
-    const before = this.#parts[this.#done - 1]?.content ?? (await this.#contentBefore(reading));
+    const start = await (this.#start ??= this.#readStart(reading));
+    const before =
+      this.#parts[this.#done - 1]?.content ?? (start === undefined ? keyOf(this.plan.recipe) : contentOf(start));
     const request = await this.#request(counted, before, reading);
     const cache = part.cacheOf(reading);
     if ((await keptFor(cache, request)) !== undefined) this.#counter = undefined;
@@ -180,42 +205,33 @@ export class CounterPass {
   async #counterBefore(reading: Reading): Promise<RowCounter> {
     const from = this.#parts.slice(0, this.#done).findLastIndex(({ folder }) => existsSync(join(folder, STATE)));
     const stored = from < 0 ? undefined : await readState(this.#parts[from]!);
-    const counter = new RowCounter(this.plan, (time, path) =>
-      startSet(this.plan, stored && stored.size > 0 ? stored : chooseStart(this.plan, this.#states, time, path)),
-    );
+    const state = stored && stored.size > 0 ? stored : await this.#start;
+    const counter = new RowCounter(this.plan, () => startSet(this.plan, state));
     for (const { part } of this.#parts.slice(from + 1, this.#done)) await this.#countRows(part, counter, reading);
     return counter;
   }
 
-  /** Returns the key of the rows before the first part: those of a run, or none. */
-  async #contentBefore(reading: Reading): Promise<string> {
-    const none = keyOf(this.plan.recipe);
-    const [first] = this.#parts;
-    if (this.#states.length === 0 || first === undefined) return none;
-    const probe = new RowCounter(this.plan, (time, path) => {
-      throw new FirstRow(time, path);
-    });
-    // A stream is stored, since the read below ends at the first row.
-    if (first.part.stream !== undefined) await first.part.fingerprint(reading);
-    try {
-      for await (const { chunk, file, line } of readChunks(first.part.rows))
-        probe.count(chunk, first.part.rows[file]!.columns, line);
-    } catch (error) {
-      if (!(error instanceof FirstRow)) throw error;
-      const state = chooseStart(this.plan, this.#states, error.time, error.path);
-      return state === undefined ? none : contentOf(state);
-    }
-    return none;
+  /** Finds the state from which the counters continue, if it depends on the first row. */
+  async #readStart(reading: Reading): Promise<CounterState | undefined> {
+    const first = this.#findStart && (await this.#firstRow(reading));
+    return first && this.#findStart!(first);
   }
-}
 
-/** Thrown to end a read at the first row. */
-class FirstRow extends Error {
-  constructor(
-    readonly time: number,
-    readonly path: string,
-  ) {
-    super(`the first row of ${path}`);
+  /** Returns the first row with a valid time. */
+  async #firstRow(reading: Reading): Promise<FirstRow | undefined> {
+    for (const { part } of this.#parts) {
+      // A stream is stored, since the read below ends at the first row.
+      if (part.stream !== undefined) await part.fingerprint(reading);
+      for await (const { chunk, file } of readChunks(part.rows)) {
+        const { path, constants } = part.rows[file]!.columns;
+        const cells = new CounterCells(this.plan, chunk, constants);
+        for (let row = 0; row < chunk.rows; row++) {
+          const time = cells.time(row);
+          if (time !== undefined) return { time, path };
+        }
+      }
+    }
+    return undefined;
   }
 }
 

@@ -1,8 +1,8 @@
 import type { CounterPlan } from '../counters/counter-plan.js';
 import { withColumns } from '../computed/chunk-columns.js';
 import { CountedColumns, counterNames } from '../counters/counter-columns.js';
-import { CounterSet, type CounterState } from '../counters/counter-set.js';
-import { chooseStart } from '../counters/counter-start.js';
+import { startSet } from '../counters/counter-set.js';
+import { chooseStart, type RunCounters } from '../counters/counter-start.js';
 import { RowCounter } from '../counters/row-counter.js';
 import type { CellFile, RowSource } from '../readers/cell-file.js';
 import type { ComputedColumns } from './computed-columns.js';
@@ -13,11 +13,11 @@ export class StreamCounters implements ComputedColumns {
   readonly #plan: CounterPlan;
   readonly #counter: RowCounter;
 
-  /** @param states of the run that trained on earlier rows */
-  constructor(plan: CounterPlan, states: readonly CounterState[]) {
+  /** @param counters of the run that trained on earlier rows */
+  constructor(plan: CounterPlan, counters: RunCounters) {
     this.names = plan.names;
     this.#plan = plan;
-    this.#counter = new RowCounter(plan, (time, path) => startSet(plan, chooseStart(plan, states, time, path)));
+    this.#counter = new RowCounter(plan, (first) => startSet(plan, chooseStart(plan, counters, first)));
   }
 
   /** Rows to predict have no labels. */
@@ -37,9 +37,4 @@ export class StreamCounters implements ComputedColumns {
     const open = (): Promise<CountedColumns> => Promise.resolve(new CountedColumns(this.#counter, rows.columns));
     return withColumns(rows, counterNames(this.names), open);
   }
-}
-
-/** Creates counters from a state; empty without one. */
-export function startSet(plan: CounterPlan, state: CounterState | undefined): CounterSet {
-  return state === undefined ? new CounterSet(plan) : CounterSet.restore(plan, state);
 }

@@ -1,0 +1,24 @@
+import { join } from 'node:path';
+import { storedExperiment } from '../config/stored.js';
+import { userError, type UserError } from '../core/errors.js';
+import { CounterPlan } from '../data/counters/counter-plan.js';
+import { splitStates } from '../data/counters/counter-start.js';
+import { LiveCounters } from '../data/counters/live-counters.js';
+import { readCheckpointCounters } from '../runs/checkpoint.js';
+import { FILES } from '../runs/manifest.js';
+
+/**
+ * Loads the counters of a checkpoint, after its latest data; undefined if its model has none.
+ * @param folder checkpoint
+ * @throws UserError (checkpoint) for a missing or invalid file
+ */
+export async function loadCounters(folder: string): Promise<LiveCounters | undefined> {
+  const { config, counters } = await readCheckpointCounters(folder);
+  const { data } = storedExperiment(config, join(folder, FILES.config));
+  return data.counters && new LiveCounters(new CounterPlan(data.counters, data), splitStates(counters), data.decimal);
+}
+
+/** Creates the error of events for a model without counters. */
+export function noCounters(where: string): UserError {
+  return userError('data', { where, message: 'the model has no counters', fix: 'train it with data.counters' });
+}

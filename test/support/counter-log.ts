@@ -1,0 +1,71 @@
+import fc from 'fast-check';
+import { countersOptions, resolveCounters } from '../../src/data/counter-options.js';
+
+// Logs, and their counters by a definition that looks at every earlier event of every row.
+
+export const HOUR = 3_600_000;
+export const DAY = 24 * HOUR;
+
+/** A row of a log; a missing label is undefined. */
+export interface LogRow {
+  readonly time: number;
+  readonly item: string;
+  readonly user: string;
+  readonly click: number | undefined;
+}
+
+export const COUNT = {
+  shows: { by: 'item', within: '1d' },
+  clicks: { by: 'item', of: 'click', within: '1d' },
+  exact: { by: 'item', of: 'click', within: '6h', resolution: '1s', delay: '0s' },
+  ctr: { by: ['user', 'item'], of: 'click', within: '2d', resolution: '3h', rate: { prior: 5 } },
+};
+export const NAMES = Object.keys(COUNT);
+
+export const counters = (given: object = {}) =>
+  countersOptions.parse({ time: 'time', format: 'seconds', delay: '2h', count: COUNT, ...given });
+
+/** Computes the counters of each row from all rows, by the definition. */
+export function oracle(rows: readonly LogRow[], options = counters(), tolerance = 0): number[][] {
+  let clock = -Infinity;
+  const clocks = rows.map(({ time }) => (clock = Math.max(clock, time)));
+  return rows.map((row, r) =>
+    resolveCounters(options).map(({ by, of, withinMs, delayMs, slotMs, prior }) => {
+      const now = clocks[r]! - tolerance;
+      const keyOf = (each: LogRow): string =>
+        by.map((name) => each[name as 'item' | 'user']).some((text) => text === '')
+          ? ''
+          : by.map((name) => each[name as 'item' | 'user']).join('|');
+      const events = rows.slice(0, r).flatMap((event, e) => {
+        const value = of === undefined ? 0 : event.click;
+        const at = clocks[e]!;
+        const counts = at + delayMs < now && Math.floor(at / slotMs) >= Math.floor((now - withinMs) / slotMs);
+        return counts && value !== undefined && keyOf(event) !== '' ? [{ key: keyOf(event), value }] : [];
+      });
+      const own = events.filter(({ key }) => key === keyOf(row));
+      const sum = (of: typeof events): number => of.reduce((total, { value }) => total + value, 0);
+      if (prior === undefined) return of === undefined ? own.length : sum(own);
+      const mean = events.length === 0 ? 0 : sum(events) / events.length;
+      return Math.fround((sum(own) + prior * mean) / (own.length + prior));
+    }),
+  );
+}
+
+const logRow = fc.record({
+  gap: fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 3 * 3600 }), fc.constant(30 * 3600)),
+  item: fc.constantFrom('a', 'b', 'c', ''),
+  user: fc.constantFrom('u', 'v', ''),
+  click: fc.constantFrom(0, 1, 1, undefined),
+});
+export const logs = fc.array(logRow, { minLength: 1, maxLength: 60 }).map((rows) => {
+  let time = 1_750_000_000_000;
+  return rows.map(({ gap, ...row }): LogRow => ({ ...row, time: (time += gap * 1000) }));
+});
+
+/** A log of 3 days with 40 items in order of time, with rows of equal times. */
+export const LOG = Array.from({ length: 600 }, (_, i): LogRow => ({
+  time: 1_750_000_000_000 + Math.floor(i / 3) * 1_259_000,
+  item: `i${(i * 7919) % 13}`,
+  user: `u${(i * 104_729) % 5}`,
+  click: (i * 31) % 17 === 0 ? undefined : Number((i * 37) % 5 === 0),
+}));
