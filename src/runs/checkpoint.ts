@@ -23,11 +23,11 @@ import { readSafetensors, writeSafetensors, type StoredTensor } from '../io/safe
 import { listParts, countElements, type HostTensor } from '../core/tensor.js';
 import { assertFinite } from '../training/divergence.js';
 import { allSettledOrThrow } from './await-all.js';
+import { readCounters, readTensors } from './checkpoint-tensors.js';
 import { parseState, stateText } from './checkpoint-state.js';
 import { selectLocalShards, mergeShards, toFloatTensors } from './sharded-tensors.js';
 import {
   checkSize,
-  damaged,
   FILES,
   MANIFEST,
   manifestText,
@@ -36,7 +36,6 @@ import {
   readManifest,
   readText,
   type Digests,
-  type OptionalFile,
   type PartDigests,
 } from './manifest.js';
 import type { Sections } from './run-state.js';
@@ -307,37 +306,6 @@ export async function readCheckpoint(folder: string, withOptimizer: boolean, wit
 export async function readCheckpointCounters(folder: string): Promise<Pick<Checkpoint, 'config' | 'counters'>> {
   const { files } = await readManifest(folder);
   return { config: await readText(folder, FILES.config, files), counters: await readCounters(folder, files) };
-}
-
-function readCounters(folder: string, digests: Digests): Promise<Checkpoint['counters']> {
-  return readTensors(folder, FILES.counters, digests, (tensors) => tensors, false);
-}
-
-/**
- * Reads tensors that a checkpoint may lack.
- * @param load converts them; it throws an Error if they are invalid
- */
-async function readTensors<Content>(
-  folder: string,
-  name: OptionalFile,
-  digests: Digests,
-  load: (tensors: ReadonlyMap<string, StoredTensor>) => Content,
-  isShared = true,
-): Promise<Content> {
-  const digest = digests[name];
-  const path = join(folder, name);
-  if (digest !== undefined) await checkSize(path, digest.bytes);
-  const tensors = digest && (await readSafetensors(path, digest, { isShared }));
-  try {
-    return load(tensors ?? new Map<string, StoredTensor>());
-  } catch (error) {
-    // Without tensors, only the fitted parameters can be invalid.
-    throw damaged(
-      digest === undefined ? join(folder, FILES.features) : path,
-      `invalid content (${String(error)})`,
-      error,
-    );
-  }
 }
 
 async function readFitted(folder: string, digests: Digests): Promise<Fitted> {
