@@ -7,6 +7,7 @@ import { chooseTasks, type ProposedTask } from './init/choose-tasks.js';
 import { configText } from './init/config-text.js';
 import { excludeColumns } from './init/leave-out.js';
 import { findCrosses } from './init/find-crosses.js';
+import { findCurves } from './init/find-curves.js';
 import { markEvents, type Marks } from './init/outcomes.js';
 import { getRelativePath, assertAbsent, getSchemaPath, writeConfig } from './init/output-path.js';
 import { readColumns } from './init/read-columns.js';
@@ -84,10 +85,7 @@ export async function init({ data, valid, test, model, labels, out, force }: Ini
   }
   const marksOf = (task: string | undefined): Marks | undefined =>
     marks.get(tasks.find(({ name }) => name === task)?.column ?? '');
-  const crosses = await findCrosses(
-    features,
-    tasks.map(({ name, given }) => ({ marks: marksOf(name)!, given: marksOf(given) })),
-  );
+  const outcomes = tasks.map(({ name, given }) => ({ marks: marksOf(name)!, given: marksOf(given) }));
   const chosen = model ?? selectModel(tasks, features);
   const config = out ?? `${chosen}.yaml`;
   assertAbsent(config, force);
@@ -108,7 +106,8 @@ export async function init({ data, valid, test, model, labels, out, force }: Ini
     columns,
     tasks,
     leftOut,
-    crosses,
+    crosses: await findCrosses(features, outcomes),
+    curves: findCurves(features, outcomes),
     model: chosen,
   });
   // Report problems before anything is written.

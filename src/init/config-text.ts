@@ -26,12 +26,14 @@ export interface ConfigFacts {
   readonly leftOut: ReadonlyMap<string, string>;
   /** Pairs of columns to combine. */
   readonly crosses: readonly ColumnPair[];
+  /** Columns of numbers whose effect is not a straight line. */
+  readonly curves: ReadonlySet<InspectedColumn>;
   readonly model: string;
 }
 
 /** Writes a config that trains, with a comment on each line. */
 export function configText(facts: ConfigFacts): string {
-  const { schema, rows, isCut, columns, tasks, leftOut, crosses, model } = facts;
+  const { schema, rows, isCut, columns, tasks, leftOut, crosses, curves, model } = facts;
   const isLabel = (name: string): boolean => tasks.some(({ column }) => column === name);
   const features = columns.filter(({ column }) => !leftOut.has(column.name) && !isLabel(column.name));
   return [
@@ -47,7 +49,7 @@ export function configText(facts: ConfigFacts): string {
     ...formatData(facts),
     '',
     'features:                           # groups of columns with the same options',
-    ...formatFeatures(features, rows),
+    ...formatFeatures(features, { rows, curves }),
     ...formatCrosses(crosses),
     ...[...leftOut].map(([name, reason]) => `  # excluded: ${name}: ${reason}`),
     '',

@@ -26,6 +26,8 @@ const MAX_LINE = 100;
 /** Facts that decide the options of a column. */
 interface Context {
   readonly rows: number;
+  /** Columns of numbers whose effect is not a straight line. */
+  readonly curves: ReadonlySet<InspectedColumn>;
   readonly tables: ReadonlyMap<string, string>;
 }
 
@@ -35,7 +37,7 @@ interface Group {
   readonly comment: string;
   /** Whether its fields are listed without comments, since another group describes them. */
   readonly isShort?: boolean;
-  has(kind: ColumnKind): boolean;
+  has(column: InspectedColumn, context: Context): boolean;
   /** Options of the group, besides its fields. */
   options(column: InspectedColumn, context: Context): readonly string[];
 }
@@ -46,13 +48,13 @@ const GROUPS: readonly Group[] = [
   {
     name: 'ids',
     comment: 'one id per row, with an embedding table each; an id with a single training row is out-of-vocabulary',
-    has: (kind) => kind.is === 'id' || kind.is === 'truth' || kind.is === 'day',
+    has: ({ kind }) => kind.is === 'id' || kind.is === 'truth' || kind.is === 'day',
     options: () => [`type: ${categorical.name}`, `width: ${WIDTH}`, ENCODING],
   },
   {
     name: 'lists',
     comment: 'several ids per row; averages their embeddings',
-    has: (kind) => kind.is === 'list',
+    has: ({ kind }) => kind.is === 'list',
     options({ column, kind }, { tables }) {
       const table = tables.get(column.name);
       const encoding =
@@ -65,7 +67,7 @@ const GROUPS: readonly Group[] = [
   {
     name: 'times',
     comment: 'parts of a time',
-    has: (kind) => kind.is === 'time',
+    has: ({ kind }) => kind.is === 'time',
     options: ({ kind }) => [
       `type: ${date.name}`,
       `width: ${WIDTH}`,
@@ -77,20 +79,20 @@ const GROUPS: readonly Group[] = [
   {
     name: 'numbers',
     comment: 'numbers, standardized; missing values become the mean',
-    has: (kind) => kind.is === 'number' && !kind.isSkewed,
+    has: ({ kind }) => kind.is === 'number' && !kind.isSkewed,
     options: () => [`type: ${numeric.name}`, 'scaling: standard', 'fillMissing: mean'],
   },
   {
     name: 'skewed',
     comment: 'skewed numbers: standardized logarithm',
-    has: (kind) => kind.is === 'number' && kind.isSkewed,
+    has: ({ kind }) => kind.is === 'number' && kind.isSkewed,
     options: () => [`type: ${numeric.name}`, 'scaling: [log1p, standard]', 'fillMissing: mean'],
   },
   {
     name: 'curves',
-    comment: 'the same numbers as curves between quantiles, for effects that are not linear',
+    comment: 'numbers whose effect is not a straight line, as curves between quantiles',
     isShort: true,
-    has: (kind) => kind.is === 'number',
+    has: (column, { curves }) => curves.has(column),
     options: (column, { rows }) => [
       `type: ${piecewiseLinear.name}`,
       `width: ${WIDTH}`,
@@ -100,7 +102,7 @@ const GROUPS: readonly Group[] = [
   {
     name: 'vectors',
     comment: 'vectors of numbers, as in image embeddings',
-    has: (kind) => kind.is === 'numbers',
+    has: ({ kind }) => kind.is === 'numbers',
     options: ({ kind }) => [
       `type: ${vector.name}`,
       'scaling: standard',
@@ -111,11 +113,14 @@ const GROUPS: readonly Group[] = [
 ];
 
 /** Formats the feature groups: columns with the same options form one group. */
-export function formatFeatures(features: readonly InspectedColumn[], rows: number): readonly string[] {
-  const context: Context = { rows, tables: findSharedTables(features) };
+export function formatFeatures(
+  features: readonly InspectedColumn[],
+  facts: Omit<Context, 'tables'>,
+): readonly string[] {
+  const context: Context = { ...facts, tables: findSharedTables(features) };
   const groups = GROUPS.flatMap((group) => {
     const byOptions = new Map<string, InspectedColumn[]>();
-    for (const column of features.filter(({ kind }) => group.has(kind))) {
+    for (const column of features.filter((each) => group.has(each, context))) {
       const options = group.options(column, context).map((option) => `    ${option}`);
       const key = options.join('\n');
       byOptions.set(key, [...(byOptions.get(key) ?? []), column]);

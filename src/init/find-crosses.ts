@@ -1,17 +1,11 @@
 import type { EncodedColumns } from '../crosses/encoded-columns.js';
 import { searchCrosses } from '../crosses/search.js';
-import { isBlank, type InspectedColumn } from './column-kind.js';
-import type { Marks } from './outcomes.js';
+import type { InspectedColumn } from './column-kind.js';
+import { binNumbers } from './number-bins.js';
+import type { Marks, Outcome } from './outcomes.js';
 
 /** Names of two columns. */
 export type ColumnPair = readonly [string, string];
-
-/** An event to predict, and the rows in which it can happen. */
-export interface Outcome {
-  readonly marks: Marks;
-  /** Undefined for all rows. */
-  readonly given: Marks | undefined;
-}
 
 /** Maximum number of crosses per outcome. */
 const TOP = 3;
@@ -23,8 +17,6 @@ const MAX_WORK = 5e7;
 const [MIN_ROWS, MIN_EVENTS] = [5000, 200];
 /** Maximum number of distinct numbers that each get a code; more are binned, and no pair contains them. */
 const MAX_NUMBERS = 64;
-/** Number of bins of other numbers. */
-const BINS = 32;
 
 /** Finds pairs of columns whose combination predicts an outcome better than the columns alone. */
 export async function findCrosses(
@@ -75,20 +67,7 @@ function codeColumn(inspected: InspectedColumn): Coding | undefined {
   )
     return { name, column: name, size: values.length, code: (row) => codes[row]! };
   if (kind.is !== 'number') return undefined;
-  const bins = binNumbers(inspected);
-  return { name, size: BINS + 1, code: (row) => bins[codes[row]!]! };
-}
-
-/** Returns the bin of each distinct value: bins have about the same number of rows, and the last one missing values. */
-function binNumbers(inspected: InspectedColumn): Uint32Array {
-  const { values, counts, codes } = inspected.column;
-  const numbers = values.map((text) => (isBlank(inspected, text) ? NaN : Number(text.trim().replace(',', '.'))));
-  const bins = new Uint32Array(values.length).fill(BINS);
-  const sorted = [...numbers.keys()].filter((i) => !Number.isNaN(numbers[i])).sort((a, b) => numbers[a]! - numbers[b]!);
-  let before = 0;
-  for (const i of sorted) {
-    bins[i] = Math.floor((BINS * before) / codes.length);
-    before += counts[i]!;
-  }
-  return bins;
+  const { bins, size } = binNumbers(inspected);
+  // Missing values have a code of their own.
+  return { name, size: size + 1, code: (row) => bins[codes[row]!]! };
 }

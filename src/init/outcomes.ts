@@ -8,6 +8,13 @@ const MIN_EXPECTED_VIOLATIONS = 8;
 /** Rows of an event: 1 for each row in which it happened. */
 export type Marks = Uint8Array;
 
+/** An event to predict, and the rows in which it can happen. */
+export interface Outcome {
+  readonly marks: Marks;
+  /** Undefined for all rows. */
+  readonly given: Marks | undefined;
+}
+
 /** Returns 1 for each row in which a column has a value other than 0, no or an empty list. */
 export function markEvents(inspected: InspectedColumn): Marks {
   const { column, kind } = inspected;

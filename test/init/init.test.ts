@@ -98,7 +98,6 @@ describe('mtl init', () => {
       'match sku in seen',
       'numeric price',
       'numeric visits',
-      'piecewise-linear price visits',
       'vector vec',
     ]);
     expect(yaml.data).toMatchObject({

@@ -124,13 +124,13 @@ describe("mtl init on a shop's log", () => {
     expect(text).toMatch(/- liked +# 24 distinct, up to 4 per row, as in "\[\\"Home & Garden/);
   });
 
-  it('represents numbers as scaled values and as curves', async () => {
+  it('represents numbers as scaled values', async () => {
     const { yaml } = await propose();
     const typesOf = (name: string): string[] =>
       Object.values(yaml.features).flatMap(({ type, fields, scaling }) =>
         fields.includes(name) ? [`${type} ${JSON.stringify(scaling ?? null)}`] : [],
       );
-    expect(typesOf('price')).toEqual(['numeric ["log1p","standard"]', 'piecewise-linear null']);
+    expect(typesOf('price')).toEqual(['numeric ["log1p","standard"]']);
     expect(typesOf('user_id')).toEqual(['categorical null']);
     expect(typesOf('at')).toEqual(['date null']);
   });
@@ -149,6 +149,21 @@ describe("mtl init on a shop's log", () => {
       'escm2-dr',
     ])
       expect((await propose({ model })).yaml.model).toMatchObject({ name: model });
+  });
+
+  it('adds a curve to each number whose effect is not a straight line', async () => {
+    const random = randomStream(7, 'curved log');
+    const lines = Array.from({ length: 8000 }, () => {
+      const [bent, straight, spent] = [random.uniform(), random.uniform(), Math.max(0, 5 * random.uniform() - 4)];
+      const logOdds = 8 * (bent - 0.5) ** 2 + 2 * straight + (spent > 0.5 ? 2 : 0) - 2;
+      const click = random.uniform() < 1 / (1 + Math.exp(-logOdds));
+      return [bent, straight, spent].map((number) => number.toFixed(4)).join(',') + `,${Number(click)}`;
+    });
+    writeFileSync('curved.csv', `${['bent,straight,spent,click', ...lines].join('\n')}\n`);
+    const { config } = await init({ ...OPTIONS, data: 'curved.csv' });
+    const { features } = parse(readFileSync(config, 'utf8')) as Config;
+    const curved = Object.values(features).filter(({ type }) => type === 'piecewise-linear');
+    expect(curved.flatMap(({ fields }) => fields)).toEqual(['bent', 'spent']);
   });
 
   it('combines the columns that matter only together, and no others', async () => {
