@@ -4,7 +4,7 @@ import type { ProposedSplit } from './choose-split.js';
 import type { ProposedTask } from './choose-tasks.js';
 import type { InspectedColumn } from './column-kind.js';
 import type { ColumnPair } from './find-crosses.js';
-import { formatCrosses, formatFeatures } from './features-text.js';
+import { formatFeatures } from './features-text.js';
 import { formatModel, formatTraining } from './training-text.js';
 import { yaml } from './yaml-text.js';
 
@@ -49,8 +49,7 @@ export function configText(facts: ConfigFacts): string {
     ...formatData(facts),
     '',
     'features:                           # groups of columns with the same options',
-    ...formatFeatures(features, { rows, curves }),
-    ...formatCrosses(crosses),
+    ...formatFeatures(features, { rows, curves, crosses }),
     ...[...leftOut].map(([name, reason]) => `  # excluded: ${name}: ${reason}`),
     '',
     'tasks:                              # labels to predict',

@@ -12,8 +12,10 @@ import type { ColumnPair } from './find-crosses.js';
 import { findSharedTables } from './shared-tables.js';
 import { yaml } from './yaml-text.js';
 
-/** Width of embeddings. */
-const WIDTH = 16;
+/** Width of embeddings, and of those of few rows, which a wider embedding would fit too closely. */
+const [WIDTH, SMALL_WIDTH] = [16, 8];
+/** Maximum number of rows with small embeddings. */
+const FEW_ROWS = 20_000;
 /** Maximum number of values of a number that each get a knot. */
 const MAX_KNOTS = 256;
 /** Minimum mean number of rows per knot, if each value gets one. */
@@ -28,7 +30,11 @@ interface Context {
   readonly rows: number;
   /** Columns of numbers whose effect is not a straight line. */
   readonly curves: ReadonlySet<InspectedColumn>;
+  /** Pairs of columns to combine. */
+  readonly crosses: readonly ColumnPair[];
   readonly tables: ReadonlyMap<string, string>;
+  /** Width of embeddings. */
+  readonly width: number;
 }
 
 /** A feature group and the columns it accepts. */
@@ -49,17 +55,17 @@ const GROUPS: readonly Group[] = [
     name: 'ids',
     comment: 'one id per row, with an embedding table each; an id with a single training row is out-of-vocabulary',
     has: ({ kind }) => kind.is === 'id' || kind.is === 'truth' || kind.is === 'day',
-    options: () => [`type: ${categorical.name}`, `width: ${WIDTH}`, ENCODING],
+    options: (_, { width }) => [`type: ${categorical.name}`, `width: ${width}`, ENCODING],
   },
   {
     name: 'lists',
     comment: 'several ids per row; averages their embeddings',
     has: ({ kind }) => kind.is === 'list',
-    options({ column, kind }, { tables }) {
+    options({ column, kind }, { tables, width }) {
       const table = tables.get(column.name);
       const encoding =
         table === undefined
-          ? [`width: ${WIDTH}`, ENCODING]
+          ? [`width: ${width}`, ENCODING]
           : [`table: ${yaml(table)}    # has the same values, so equal ids have equal embeddings`];
       return [`type: ${bag.name}`, ...encoding, ...formatSeparators(kind)];
     },
@@ -68,9 +74,9 @@ const GROUPS: readonly Group[] = [
     name: 'times',
     comment: 'parts of a time',
     has: ({ kind }) => kind.is === 'time',
-    options: ({ kind }) => [
+    options: ({ kind }, { width }) => [
       `type: ${date.name}`,
-      `width: ${WIDTH}`,
+      `width: ${width}`,
       ...(kind.is === 'time' && !kind.hasHours ? ['parts: [weekday]'] : []),
       ...(kind.is === 'time' && kind.format !== 'iso' ? [`format: ${kind.format}`] : []),
       'fillMissing: unknown',
@@ -93,9 +99,9 @@ const GROUPS: readonly Group[] = [
     comment: 'numbers whose effect is not a straight line, as curves between quantiles',
     isShort: true,
     has: (column, { curves }) => curves.has(column),
-    options: (column, { rows }) => [
+    options: (column, { rows, width }) => [
       `type: ${piecewiseLinear.name}`,
-      `width: ${WIDTH}`,
+      `width: ${width}`,
       `bins: ${chooseBins(column, rows)}`,
     ],
   },
@@ -115,9 +121,9 @@ const GROUPS: readonly Group[] = [
 /** Formats the feature groups: columns with the same options form one group. */
 export function formatFeatures(
   features: readonly InspectedColumn[],
-  facts: Omit<Context, 'tables'>,
+  facts: Omit<Context, 'tables' | 'width'>,
 ): readonly string[] {
-  const context: Context = { ...facts, tables: findSharedTables(features) };
+  const context: Context = { ...facts, tables: findSharedTables(features), width: chooseWidth(facts.rows) };
   const groups = GROUPS.flatMap((group) => {
     const byOptions = new Map<string, InspectedColumn[]>();
     for (const column of features.filter((each) => group.has(each, context))) {
@@ -131,11 +137,15 @@ export function formatFeatures(
       ...(group.isShort === true ? formatShort(members) : formatFields(members)),
     ]);
   });
-  return [...groups, ...formatMatches(features, context)];
+  return [...groups, ...formatMatches(features, context), ...formatCrosses(context)];
+}
+
+function chooseWidth(rows: number): number {
+  return rows <= FEW_ROWS ? SMALL_WIDTH : WIDTH;
 }
 
 /** Compares each id with the lists that have its values: with embeddings alone, a match takes much data to learn. */
-function formatMatches(features: readonly InspectedColumn[], { tables }: Context): readonly string[] {
+function formatMatches(features: readonly InspectedColumn[], { tables, width }: Context): readonly string[] {
   const pairsByOptions = new Map<string, string[]>();
   for (const { column, kind } of features) {
     const candidate = tables.get(column.name);
@@ -147,18 +157,19 @@ function formatMatches(features: readonly InspectedColumn[], { tables }: Context
   return [...pairsByOptions].map(
     ([options, pairs], i) =>
       `  matches${i === 0 ? '' : i + 1}:    # occurrences of the id in the list: count, share and recency\n` +
-      `    type: ${match.name}    # newest: first, if the newest item is the first one\n${options}    fields:\n` +
+      `    type: ${match.name}    # newest: first, if the newest item is the first one\n` +
+      `    encoding: { name: ${piecewiseLinear.name}, width: ${width} }\n${options}    fields:\n` +
       pairs.join('\n'),
   );
 }
 
 /** Formats pairs of columns as a feature group. */
-export function formatCrosses(crosses: readonly ColumnPair[]): readonly string[] {
+function formatCrosses({ crosses, width }: Context): readonly string[] {
   if (crosses.length === 0) return [];
   return [
     '  crosses:    # combinations that predict a label better than both columns alone, as mtl crosses finds them',
     `    type: ${cross.name}`,
-    `    width: ${WIDTH}`,
+    `    width: ${width}`,
     `    encoding: { name: ${tokens.name}, minCount: ${MIN_CROSS_ROWS} }`,
     `    fields: [${crosses.map((pair) => `[${pair.map(yaml).join(', ')}]`).join(', ')}]`,
   ];

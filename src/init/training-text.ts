@@ -8,8 +8,8 @@ import type { InspectedColumn } from './column-kind.js';
 /** Batch sizes and epochs by the maximum number of rows: a first run takes minutes, and few rows take enough steps. */
 const SIZES = [
   { maxRows: 5_000, batchSize: 64, epochs: 20 },
-  { maxRows: 20_000, batchSize: 128, epochs: 20 },
-  { maxRows: 100_000, batchSize: 256, epochs: 12 },
+  { maxRows: 20_000, batchSize: 128, epochs: 8 },
+  { maxRows: 100_000, batchSize: 256, epochs: 8 },
   { maxRows: Infinity, batchSize: 1024, epochs: 5 },
 ];
 /** Rank of the weights between features, so that their number grows with the features, not with their square. */

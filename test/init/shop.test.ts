@@ -115,6 +115,7 @@ describe("mtl init on a shop's log", () => {
     const { yaml, text } = await propose();
     expect(yaml.features['matches']).toEqual({
       type: 'match',
+      encoding: { name: 'piecewise-linear', width: 8 },
       fields: [
         { candidate: 'category', history: 'seen' },
         { candidate: 'category', history: 'liked' },
