@@ -43,7 +43,7 @@ const GRID =
 /** Parses the output of a sweep; an error of the sweep fails the test with its message. */
 function swept(stdout: string): Swept {
   const output = JSON.parse(stdout) as Swept;
-  expect(output).toHaveProperty('trials');
+  expect(output, stdout).toHaveProperty('trials');
   return output;
 }
 /** What is written; what a worker that was killed was still writing begins with a dot. */
