@@ -11,7 +11,7 @@ import { absolute, namesOf } from './data/sources/find-files.js';
 import { openSource } from './data/sources/open-source.js';
 import type { ReadProgress } from './data/sources/source.js';
 import { createEngine, type EngineOptions } from './engines/engines.js';
-import { userError } from './core/errors.js';
+import { userError, type UserError } from './core/errors.js';
 import { listPredictedOutputs } from './evaluation/outputs.js';
 import { scoredColumns, type ColumnOptions } from './predict/columns.js';
 import { openCursorFile } from './predict/cursor-file.js';
@@ -90,7 +90,7 @@ export async function predict({
   const source = await openSource(absolute(data), columnsOf(format), dialect, countersOf(model));
   if (typeof out === 'string' && [source.path, ...source.files].some((path) => isSameFile(out, path)))
     throw userError('usage', { where: '--out', message: 'is also the input data', fix: 'use another file' });
-  if (cursorPath !== undefined && experiment.data.counters !== undefined) throw countersError;
+  if (cursorPath !== undefined && experiment.data.counters !== undefined) throw refuseCursor();
   const position = cursorPath === undefined ? undefined : await openCursorFile(cursorPath, source);
   const output = openOutput(out, engineOptions.threads);
   const outputs = listPredictedOutputs(model.outputs);
@@ -135,11 +135,13 @@ export async function predict({
 }
 
 /** A cursor does not store the counters of the rows before it. */
-const countersError = userError('usage', {
-  where: '--cursor',
-  message: 'does not apply to a model with data.counters, which count all rows',
-  fix: 'remove --cursor',
-});
+function refuseCursor(): UserError {
+  return userError('usage', {
+    where: '--cursor',
+    message: 'does not apply to a model with data.counters, which count all rows',
+    fix: 'remove --cursor',
+  });
+}
 
 /** Creates the counters of a model, which continue after the rows that it was trained on. */
 function countersOf({ checkpoint, experiment: { data } }: TrainedModel): StreamCounters | undefined {

@@ -1,4 +1,5 @@
 import type { RowBlock } from '../chunks/row-block.js';
+import { countAtMost } from '../core/count-at-most.js';
 import type { EncodedField } from '../features/feature.js';
 import { Quantiles } from '../features/quantiles.js';
 
@@ -13,9 +14,9 @@ export interface EncodedColumns {
 }
 
 /** Number of bins for numbers with too many distinct values. */
-const NUMBER_BINS = 32;
+export const NUMBER_BINS = 32;
 /** Maximum number of distinct values of a number without binning. */
-const MAX_NUMBER_VALUES = 64;
+export const MAX_NUMBER_VALUES = 64;
 /** Maximum number of ids to encode through an array in place of a map. */
 const MAX_ARRAY_IDS = 1 << 22;
 
@@ -75,11 +76,7 @@ function binValues(values: Float32Array, rows: Uint32Array): Pick<EncodedColumns
   const quantiles = new Quantiles();
   for (let i = 0; i < rows.length; i++) quantiles.observe(values[rows[i]!]!);
   const boundaries = quantiles.boundaries(NUMBER_BINS);
-  const codes = Uint32Array.from(rows, (row) => {
-    let bin = 0;
-    while (bin < boundaries.length && boundaries[bin]! <= values[row]!) bin++;
-    return bin;
-  });
+  const codes = Uint32Array.from(rows, (row) => countAtMost(boundaries, values[row]!));
   return { codes, size: boundaries.length + 1 };
 }
 

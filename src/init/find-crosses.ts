@@ -1,4 +1,4 @@
-import type { EncodedColumns } from '../crosses/encoded-columns.js';
+import { MAX_NUMBER_VALUES, type EncodedColumns } from '../crosses/encoded-columns.js';
 import { searchCrosses } from '../crosses/search.js';
 import type { InspectedColumn } from './column-kind.js';
 import { binNumbers } from './number-bins.js';
@@ -15,8 +15,6 @@ const MIN_GAIN = 0.002;
 const MAX_WORK = 5e7;
 /** Minimum number of rows with a label, and of events: fewer say little about pairs. */
 const [MIN_ROWS, MIN_EVENTS] = [5000, 200];
-/** Maximum number of distinct numbers that each get a code; more are binned, and no pair contains them. */
-const MAX_NUMBERS = 64;
 
 /** Finds pairs of columns whose combination predicts an outcome better than the columns alone. */
 export async function findCrosses(
@@ -63,7 +61,7 @@ function codeColumn(inspected: InspectedColumn): Coding | undefined {
     kind.is === 'id' ||
     kind.is === 'truth' ||
     kind.is === 'day' ||
-    (kind.is === 'number' && different <= MAX_NUMBERS)
+    (kind.is === 'number' && different <= MAX_NUMBER_VALUES)
   )
     return { name, column: name, size: values.length, code: (row) => codes[row]! };
   if (kind.is !== 'number') return undefined;

@@ -1,4 +1,5 @@
 import { countAtMost } from '../core/count-at-most.js';
+import { NUMBER_BINS } from '../crosses/encoded-columns.js';
 import { Quantiles } from '../features/quantiles.js';
 import { isBlank, type InspectedColumn } from './column-kind.js';
 
@@ -11,16 +12,13 @@ export interface NumberBins {
   readonly size: number;
 }
 
-/** Maximum number of bins. */
-const BINS = 32;
-
 /** Bins the numbers of a column. */
 export function binNumbers(inspected: InspectedColumn): NumberBins {
   const { values, codes } = inspected.column;
   const numbers = values.map((text) => (isBlank(inspected, text) ? NaN : Number(text.trim().replace(',', '.'))));
   const quantiles = new Quantiles();
   for (const code of codes) if (!Number.isNaN(numbers[code])) quantiles.observe(numbers[code]!);
-  const boundaries = quantiles.boundaries(BINS);
+  const boundaries = quantiles.boundaries(NUMBER_BINS);
   const size = boundaries.length + 1;
   return {
     numbers,

@@ -43,3 +43,8 @@ export function readDate(text: string): DateRange | undefined {
     zoneMs;
   return { begin: time, end: time };
 }
+
+/** Formats milliseconds since 1970 in ISO 8601. */
+export function formatTime(ms: number): string {
+  return new Date(ms).toISOString();
+}

@@ -1,5 +1,6 @@
 import { userError } from '../../core/errors.js';
 import type { StoredTensor } from '../../io/safetensors.js';
+import { formatTime } from '../../text/dates.js';
 import { keyOf } from '../readers/fingerprint.js';
 import type { CounterPlan } from './counter-plan.js';
 import { contentOf, CounterSet, timesOf, type CounterState } from './counter-set.js';
@@ -60,8 +61,8 @@ export function chooseStart(plan: CounterPlan, counters: RunCounters, first: Fir
   throw userError('data', {
     where: first.path,
     message:
-      `begins at ${iso(first.time)}, ${isWithin ? 'within' : 'before'} the training set, which ends at ` +
-      `${iso(timesOf(ends[0] ?? start!).clock)}, so earlier events of its counters are unknown`,
+      `begins at ${formatTime(first.time)}, ${isWithin ? 'within' : 'before'} the training set, which ends at ` +
+      `${formatTime(timesOf(ends[0] ?? start!).clock)}, so earlier events of its counters are unknown`,
     fix: 'use rows after the training set, or all of its files',
   });
 }
@@ -88,7 +89,8 @@ export function continueCounters(plan: CounterPlan, earlier: EarlierCounters, { 
   if (found?.state === undefined)
     return {
       state: undefined,
-      notice: `all counters begin at zero, since the data begins at ${iso(time)}, within the training set of ${path}`,
+      notice:
+        `all counters begin at zero, since the data begins at ${formatTime(time)}, within the training set of ` + path,
     };
   const set = CounterSet.restore(plan, found.state, saved);
   const content = contentOf(found.state);
@@ -96,12 +98,10 @@ export function continueCounters(plan: CounterPlan, earlier: EarlierCounters, { 
   return {
     state: new Map([...state, ['begin', { shape: [1], data: Float64Array.of(time) }]]),
     notice:
-      `counters continue from ${path}, after ${iso(set.clock)}` +
+      `counters continue from ${path}, after ${formatTime(set.clock)}` +
       (others.length === 0 ? '' : `; ${others.join(', ')}: at zero, since ${path} has none with the same options`),
   };
 }
-
-const iso = (ms: number): string => new Date(ms).toISOString();
 
 /** Prefix of the tensors of the state before the training set; those after a set have its number. */
 const START = 'start';

@@ -1,5 +1,6 @@
 import { didYouMean, quoted, UserError, userError, type Problem } from '../../core/errors.js';
 import { wallClockMs } from '../../system/clock.js';
+import { formatTime } from '../../text/dates.js';
 import type { CounterPlan } from './counter-plan.js';
 import { startSet, type CounterSet } from './counter-set.js';
 import type { RunCounters } from './counter-start.js';
@@ -47,7 +48,7 @@ export class LiveCounters {
   /** Time of the latest event in ISO 8601; null for none. */
   get latest(): string | null {
     const latest = Math.max(...this.#plan.names.map((_, i) => this.#set.clockOf(i)));
-    return Number.isFinite(latest) ? iso(latest) : null;
+    return Number.isFinite(latest) ? formatTime(latest) : null;
   }
 
   /**
@@ -88,13 +89,11 @@ export class LiveCounters {
 
   #problemOf(time: number, latest: number, end: number): Problem | undefined {
     if (Number.isNaN(time)) return { message: 'is not a valid time', fix: 'add the time of the event' };
-    if (time > end) return { message: `is ${iso(time)}, later than now`, fix: 'correct the time or its format' };
+    if (time > end) return { message: `is ${formatTime(time)}, later than now`, fix: 'correct the time or its format' };
     if (time >= latest - this.#plan.toleranceMs) return undefined;
     return {
-      message: `is ${iso(time)}, earlier than ${iso(latest)}, the time of the latest event`,
+      message: `is ${formatTime(time)}, earlier than ${formatTime(latest)}, the time of the latest event`,
       fix: 'send events in order of time, or train with a larger data.counters.tolerance',
     };
   }
 }
-
-const iso = (ms: number): string => new Date(ms).toISOString();

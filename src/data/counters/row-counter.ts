@@ -1,5 +1,6 @@
 import type { Chunk } from '../../chunks/chunk.js';
 import { quoted, userError } from '../../core/errors.js';
+import { formatTime } from '../../text/dates.js';
 import type { FileColumns } from '../readers/cell-file.js';
 import { CounterCells } from './counter-cells.js';
 import type { CounterPlan } from './counter-plan.js';
@@ -63,7 +64,7 @@ export class RowCounter {
     return userError('data', {
       where: `${path}:${line}`,
       key: `column ${quoted(this.#plan.time)}`,
-      message: `is ${quoted(text)}, earlier than ${new Date(set.clock).toISOString()} in ${latest}`,
+      message: `is ${quoted(text)}, earlier than ${formatTime(set.clock)} in ${latest}`,
       fix:
         'sort the rows by time and list files in order, with training data before validation and test data, or set ' +
         'data.counters.tolerance to the time by which rows may be late',
