@@ -60,7 +60,7 @@ export class GraphBuilder {
   input(source: Source, width: number): ValueOf<'input'> {
     if (source.kind === 'factors') checkWidths('factors', width, 1);
     const isOfItems = source.kind === 'items' || source.kind === 'factors';
-    return this.#push('input', width, { source }, isOfItems ? items(source.field) : BATCH);
+    return this.#push('input', width, { source }, isOfItems ? items(source.alignedWith ?? source.field) : BATCH);
   }
 
   /**

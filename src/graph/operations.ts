@@ -25,9 +25,19 @@ export type Source =
   | { readonly kind: 'features'; readonly begin: number }
   | { readonly kind: 'label'; readonly column: string }
   /** The items of a field, each looked up in a table. */
-  | { readonly kind: 'items'; readonly field: string; readonly table: string }
+  | ({ readonly kind: 'items'; readonly table: string } & ItemField)
   /** The weights of a field's items, divided as the pooling says; never differentiated. */
-  | { readonly kind: 'factors'; readonly field: string; readonly pooling: Pooling };
+  | ({ readonly kind: 'factors'; readonly pooling: Pooling } & ItemField);
+
+/** Source of items, or of their factors. */
+export type ItemSource = Extract<Source, { readonly kind: 'items' | 'factors' }>;
+
+/** A field of the batch with any number of items per row. */
+export interface ItemField {
+  readonly field: string;
+  /** Field whose domain it shares: both have the same number of items in each row. Default: its own domain. */
+  readonly alignedWith?: string | undefined;
+}
 
 /**
  * Division of the weights w of a row's items: none, by Σ w, or by √Σ w² (the combiners of TensorFlow's

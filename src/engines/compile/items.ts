@@ -1,7 +1,7 @@
 import { domainName, isSameDomain, items, type Domain } from '../../graph/domain.js';
 import type { Graph } from '../../graph/graph.js';
 import type { Lookups } from '../../graph/lookups.js';
-import type { Pooling } from '../../graph/operations.js';
+import type { ItemSource, Pooling, ValueOf } from '../../graph/operations.js';
 import { findMaxItems, type InputLayout } from '../../tables/layout.js';
 import type { Buffers, Ref } from './buffers.js';
 
@@ -30,17 +30,20 @@ export const POOLING_NUMBERS: Readonly<Record<Exclude<Pooling, 'sum'>, number>> 
 /** Returns the buffer with the addresses of a field's ids and factors. */
 export const takeBag = (buffers: Buffers, field: string): Ref => buffers.take(`bag ${field}`, 'column', 1, 2);
 
-/** Returns the buffer with the ids of a field that are read one by one. */
-export const takeItemIds = (buffers: Buffers, field: string): Ref =>
-  buffers.take(`item ids ${field}`, 'column', items(field));
+/** Returns the buffer with the ids of a field that are read one by one, in a domain. */
+export const takeItemIds = (buffers: Buffers, field: string, domain: Domain): Ref =>
+  buffers.take(`item ids ${field}`, 'column', domain);
 
-/** Returns the buffer with the factors of a field that are read one by one. */
-export const takeFactors = (buffers: Buffers, field: string): Ref =>
-  buffers.take(`factors ${domainName(items(field))}`, 'column', items(field));
+/** Returns the buffer with the factors of a field that are read one by one, in a domain. */
+export const takeFactors = (buffers: Buffers, field: string, domain: Domain): Ref =>
+  buffers.take(`factors ${field}`, 'column', domain);
 
 /** Returns the buffer with `maxRows` + 1 words: where the blocks of each row begin, and where those of the last end. */
 export const takeBlockOffsets = (buffers: Buffers, domain: Domain, maxRows: number): Ref =>
   buffers.take(`offsets ${domainName(domain)}`, 'column', 1, maxRows + 1);
+
+/** An input of items or of their factors. */
+type ItemInput = ValueOf<'input'> & { readonly source: ItemSource };
 
 /**
  * Creates the buffers of all items that a graph reads.
@@ -54,17 +57,22 @@ export function placeItems(
   maxRows: number,
   hasOwnIds: (table: string) => boolean,
 ): readonly ItemsPlace[] {
-  const fields = new Set(values.flatMap(({ rows }) => (rows.kind === 'items' ? [rows.field] : [])));
+  const itemInputs = values.filter((value) => value.op === 'input' && value.rows.kind === 'items') as ItemInput[];
+  const fields = new Set([
+    ...values.flatMap(({ rows }) => (rows.kind === 'items' ? [rows.field] : [])),
+    ...itemInputs.map(({ source }) => source.field),
+  ]);
   return [...fields].map((field): ItemsPlace => {
-    const ofField = values.filter(({ rows }) => isSameDomain(rows, items(field)));
-    const inputs = ofField.filter((value) => value.op === 'input');
+    const inputs = itemInputs.filter(({ source }) => source.field === field);
+    const domain = inputs[0]?.rows ?? items(field);
+    const inDomain = values.filter(({ rows }) => isSameDomain(rows, domain));
     const poolings = new Set(inputs.flatMap(({ source }) => (source.kind === 'factors' ? [source.pooling] : [])));
     if (poolings.size > 1) throw new Error(`'${field}' is pooled by ${[...poolings].join(' and by ')}`);
     const [pooling] = poolings;
     const read = inputs.filter((value) => !unread.has(value)).map(({ source }) => source);
     const maxItems = findMaxItems(layout, field);
     const isPooled = [...pooled.values()].some((each) => each.field === field);
-    if (maxItems === undefined && ofField.some((value) => !unread.has(value)))
+    if (maxItems === undefined && inDomain.some((value) => !unread.has(value)))
       throw new Error(`the items of '${field}' are read one by one, but their maximum number is unknown`);
     return {
       field,
@@ -73,9 +81,9 @@ export function placeItems(
       offsets: buffers.take(`offsets ${field}`, 'column', 1, maxRows + 1),
       bag: isPooled || pooling !== undefined ? takeBag(buffers, field) : undefined,
       ids: read.some((source) => source.kind === 'items' && !hasOwnIds(source.table))
-        ? takeItemIds(buffers, field)
+        ? takeItemIds(buffers, field, domain)
         : undefined,
-      factors: read.some(({ kind }) => kind === 'factors') ? takeFactors(buffers, field) : undefined,
+      factors: read.some(({ kind }) => kind === 'factors') ? takeFactors(buffers, field, domain) : undefined,
     };
   });
 }

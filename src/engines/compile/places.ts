@@ -1,8 +1,8 @@
-import { BATCH, domainName, type Domain } from '../../graph/domain.js';
+import { BATCH, type Domain } from '../../graph/domain.js';
 import { readersOf, type Graph } from '../../graph/graph.js';
 import { findLookups, type Lookups } from '../../graph/lookups.js';
 import { parametersIn } from '../../graph/parameters-in.js';
-import type { OperationName, Parameter, Value, ValueOf } from '../../graph/operations.js';
+import type { OperationName, Parameter, Source, Value, ValueOf } from '../../graph/operations.js';
 import { countElements } from '../../core/tensor.js';
 import { fuseActivations, fusedCode, type Fusions } from './fusion.js';
 import { columnsOf, createView, shift, toEights, toFours, type Buffers, type Ref, type View } from './buffers.js';
@@ -177,7 +177,8 @@ function findParts(graph: Graph, lookups: Lookups, fusions: Fusions): ReadonlyMa
 }
 
 /** Returns whether an input is a column of the batch, which no call writes. */
-const isColumn = ({ source: { kind } }: ValueOf<'input'>): boolean => kind === 'label' || kind === 'factors';
+const isColumn = (input: ValueOf<'input'>): input is ColumnInput =>
+  input.source.kind === 'label' || input.source.kind === 'factors';
 
 /** Buffers of everything that a graph computes: of its parameters, and of its values as they are asked for. */
 export class Places {
@@ -331,9 +332,11 @@ function* memberColumns({ members }: LinearGroup): Generator<readonly [ValueOf<'
   }
 }
 
+type ColumnInput = ValueOf<'input'> & { readonly source: Extract<Source, { readonly kind: 'label' | 'factors' }> };
+
 /** A label or the factors of items: one float per row, which a batch brings. */
-function columnPlace(buffers: Buffers, { source, rows }: ValueOf<'input'>): Place {
-  const name = source.kind === 'label' ? `label ${source.column}` : `factors ${domainName(rows)}`;
+function columnPlace(buffers: Buffers, { source, rows }: ColumnInput): Place {
+  const name = source.kind === 'label' ? `label ${source.column}` : `factors ${source.field}`;
   return {
     value: createView(buffers.take(name, 'column', rows), 1, 1),
     gradient: createView(buffers.take(`d ${name}`, 'gradient', rows), 1, 1),

@@ -3,7 +3,7 @@ import { findMaxItems, type InputLayout, type TableSpec } from '../../tables/lay
 import { averageWords } from '../average.js';
 import { isDealt, rowsHere, type Dealing } from '../dealt-rows.js';
 import type { ProcessGroup } from '../../core/process-group.js';
-import { BATCH, items } from '../../graph/domain.js';
+import { BATCH } from '../../graph/domain.js';
 import type { Graph } from '../../graph/graph.js';
 import type { Lookups } from '../../graph/lookups.js';
 import type { Value } from '../../graph/operations.js';
@@ -138,11 +138,11 @@ export function placeTables(
     fresh: buffers.take('fresh', 'settings', 1, 2),
     column,
     // Fetched rows have numbers of their own in each table.
-    ids({ name, isDealt }, { kind, field }) {
+    ids({ name, isDealt }, { kind, field, value: { rows } }) {
       if (kind === 'id') return isDealt ? buffers.take(`id ${field} of ${name}`, 'column', BATCH) : column('id', field);
       return isDealt
-        ? buffers.take(`item ids ${field} of ${name}`, 'column', items(field))
-        : takeItemIds(buffers, field);
+        ? buffers.take(`item ids ${field} of ${name}`, 'column', rows)
+        : takeItemIds(buffers, field, rows);
     },
     bag: ({ name, isDealt }, field) =>
       isDealt ? buffers.take(`bag ${field} of ${name}`, 'column', 1, 2) : takeBag(buffers, field),
@@ -218,9 +218,7 @@ function placeTable(
     rowNumbers:
       sharedFrom === 0
         ? []
-        : lookups.map(({ kind, field }, i) =>
-            buffers.take(`row numbers ${i} of ${name}`, 'index', kind === 'id' ? BATCH : items(field)),
-          ),
+        : lookups.map(({ value }, i) => buffers.take(`row numbers ${i} of ${name}`, 'index', value.rows)),
     ...gathered,
     looked: isSharded
       ? { at: buffers.take(`fetched rows ${name}`, 'scratch', lookedRows, width), stride: width, rows: lookedRows }

@@ -116,10 +116,10 @@ describe('pooled items', () => {
     expect(callsOnItems(['max'])).toMatchInlineSnapshot(`
       "lookup ids=item ids clicked y=input 2
       poolingFactors bag=bag clicked pooling=1
-      segmentSum x=input 2 w=factors items(clicked) y=concat 6[4]
+      segmentSum x=input 2 w=factors clicked y=concat 6[4]
       segmentMax x=input 2 y=concat 6[8]
       segmentMaxGradient x=input 2 y=concat 6[8] dx=d input 2
-      expand x=d concat 6[4] w=factors items(clicked) y=d input 2 accumulate=1
+      expand x=d concat 6[4] w=factors clicked y=d input 2 accumulate=1
       findRows ids=item ids clicked
       numberRows ids=item ids clicked
       gatherGradients ids=item ids clicked d=d input 2"
