@@ -15,6 +15,7 @@ import * as trackers from '../src/track/all.js';
 import * as domains from '../src/study/domains/all.js';
 import * as launchers from '../src/study/launchers/all.js';
 import * as searches from '../src/study/searches/all.js';
+import * as encoders from '../src/sequences/all.js';
 import * as weightings from '../src/weightings/all.js';
 
 // Rules of the source tree, checked on the sources themselves.
@@ -42,12 +43,13 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   cluster: [],
   graph: [],
   bottoms: ['graph'],
+  sequences: ['graph'],
   losses: ['graph'],
-  models: ['bottoms', 'graph', 'losses'],
+  models: ['bottoms', 'graph', 'losses', 'sequences'],
   optimizers: [],
   schedules: [],
   weightings: [],
-  features: ['chunks', 'tables'],
+  features: ['chunks', 'sequences', 'tables'],
   data: ['chunks', 'features'],
   tables: [],
   engines: ['graph', 'optimizers', 'tables'],
@@ -336,6 +338,7 @@ describe('the source tree', () => {
       bottoms,
       calibrations,
       domains,
+      encoders,
       encodings,
       features,
       formats,
