@@ -51,7 +51,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   weightings: [],
   features: ['chunks', 'sequences', 'tables'],
   data: ['chunks', 'features'],
-  tables: [],
+  tables: ['sequences'],
   engines: ['graph', 'optimizers', 'tables'],
   evaluation: [],
   // `options.ts` composes the options of optimizers, schedules and weightings.
@@ -364,9 +364,11 @@ describe('the source tree', () => {
       'home',
       'local',
       'none',
+      'pooling',
       'precision',
       'random',
       'recall',
+      'sequence',
       'uniform',
       'vector',
     ];

@@ -14,7 +14,8 @@ interface RawField {
 }
 
 /**
- * Fills in the inherited options of fields with a shared table, so that the parsed config contains them.
+ * Fills in the names of groups that have one, and the inherited options of fields with a shared table, so that the
+ * parsed config contains them.
  * @param raw config before parsing; values of the wrong form are left to the schema
  */
 export function inheritTables(raw: object): object {
@@ -27,14 +28,23 @@ export function inheritTables(raw: object): object {
   );
   const filled = Object.entries(features).map(([name, group]) => [
     name,
-    isMap(group) ? fillGroup(group, fields) : group,
+    isMap(group) ? fillGroup(nameGroup(name, group), fields) : group,
   ]);
   return { ...raw, features: Object.fromEntries(filled) as unknown };
 }
 
+/** Sets the option `name` of a group to its key, if its type has that option. */
+function nameGroup(name: string, group: RawMap): RawMap {
+  return 'name' in listOptions(group) && group['name'] === undefined ? { ...group, name } : group;
+}
+
+function listOptions(group: RawMap): object {
+  return featureTypes.parts.find(({ name }) => name === group['type'])?.options() ?? {};
+}
+
 function fillGroup(group: RawMap, all: ReadonlyMap<string, RawField>): RawMap {
   const own = listFields(group);
-  const options = featureTypes.parts.find(({ name }) => name === group['type'])?.options() ?? {};
+  const options = listOptions(group);
   if (!('table' in options)) return group;
   const inherited = own.map((field) => listInherited(field, all, Object.keys(options)));
   const [first, ...others] = inherited;

@@ -7,4 +7,5 @@ export { expression } from './expression.js';
 export { match } from './match.js';
 export { numeric } from './numeric.js';
 export { piecewiseLinear } from './piecewise-linear.js';
+export { sequence } from './sequence.js';
 export { vector } from './vector.js';

@@ -83,7 +83,8 @@ function* checkShared(
     ...path,
   ];
   const isByField = 'table' in spec && typeof spec.table === 'object' && !(isEntry(entry) && 'table' in entry);
-  const tablePath = isByField ? at('table', name) : at('table');
+  const isLikeOwner = field.isLikeOwner === true;
+  const tablePath = isByField ? at('table', name) : at(isLikeOwner ? 'target' : 'table');
   const candidates = [...byName.values()]
     .filter((one) => hasTable(one.field) && one.field.owner === one.field.name)
     .map((one) => one.field.name);
@@ -95,15 +96,15 @@ function* checkShared(
         didYouMean(field.owner, candidates),
       ),
     };
-  } else if (!hasTable(owner)) {
+  } else if (!hasTable(owner) || (isLikeOwner && 'sequence' in owner)) {
     yield { path: tablePath, message: `'${owner.name}' is a ${owner.kind}, which has no table` };
   } else if (
     [...byName.values()].some(({ field: { composition, name: part } }) => isPartOf(composition, part, owner))
   ) {
     yield { path: tablePath, message: `the table of '${owner.name}' is compressed, so it cannot be shared` };
-  } else if (owner.owner !== owner.name) {
+  } else if (!isLikeOwner && owner.owner !== owner.name) {
     yield { path: tablePath, message: `'${owner.name}' shares the table of '${owner.owner}'; use '${owner.owner}'` };
-  } else {
+  } else if (!isLikeOwner) {
     const ownersEncoding = takesLists(field) ? (owner.itemsEncodedAs ?? owner.encodedAs) : owner.encodedAs;
     if (width !== owner.width)
       yield {

@@ -2,18 +2,15 @@ import { ChunkRows, type Chunk } from '../chunks/chunk.js';
 import type { Column } from '../chunks/column.js';
 import { textsOf } from '../chunks/encode-texts.js';
 import { createCleaner, type CellOptions } from './cells.js';
-import type { Computed, ComputedNumbers, Field } from './feature.js';
+import type { Computed, ComputedOutputs, ComputedValues, Field } from './feature.js';
 import type { LookupTables } from './lookups.js';
 
-/**
- * Computes numbers of the rows of a chunk, an array per output; NaN is a missing value. Rows with invalid values of the
- * sources are refused.
- */
-export type Compute = (rows: ChunkRows, cells: CellOptions, tables: LookupTables) => readonly Float64Array[];
+/** Computes all outputs for the rows of a chunk. Rows with invalid values of the sources are refused. */
+export type Compute = (rows: ChunkRows, cells: CellOptions, tables: LookupTables) => readonly ComputedValues[];
 
 /** Returns a function that computes the outputs of a chunk once. */
 export function computeOnce(compute: Compute): Computed['compute'] {
-  const known = new WeakMap<Chunk, ComputedNumbers>();
+  const known = new WeakMap<Chunk, ComputedOutputs>();
   return (chunk, cells, tables) => {
     const found = known.get(chunk);
     if (found !== undefined) return found;
@@ -55,12 +52,17 @@ export function readableField<Of extends Field>(
   const prepare = (rows: ChunkRows): void => {
     const { outputs, problems } = compute(rows.chunk, cells, tables);
     for (const [row, problem] of problems) rows.refuse(row, problem.columns, problem.error);
-    rows.addComputed(name, numberColumn(outputs[output]!), columns, meaning);
+    rows.addComputed(name, valueColumn(outputs[output]!), columns, meaning);
   };
   return { field: { ...field, columns: [name] }, prepare };
 }
 
-function numberColumn(values: Float64Array): Column {
+function valueColumn(values: ComputedValues): Column {
+  return values instanceof Float64Array ? numberColumn(values) : { type: 'list', text: () => '', lists: values };
+}
+
+/** Returns a column of numbers; NaN is a missing value. */
+export function numberColumn(values: Float64Array): Column {
   const text = (row: number): string => (Number.isNaN(values[row]!) ? '' : String(values[row]));
   return { type: 'number', text, numbers: { values, isWhole: true } };
 }

@@ -4,6 +4,7 @@ import {
   withWidePart,
   type InputColumns,
   type InputLayout,
+  type SequenceColumn,
   type WidePart,
 } from '../tables/layout.js';
 import { registry } from '../core/component.js';
@@ -36,10 +37,19 @@ export function fieldsOf(
   const fields = groups.flatMap((group) => featureTypes.build(group));
   const byName = new Map(fields.map((field) => [field.name, field]));
   return fields.map((field) => {
-    const { encodedAs, meaning, startFit, encoder, grow } = byName.get(field.owner)!;
-    const own = { ...field, encodedAs, meaning, startFit, encoder, grow, ...(tables && { tables }) };
+    const owner = findOwner(field, byName);
+    const { encodedAs, meaning, startFit, encoder, grow } = owner;
+    const width = field.isLikeOwner === true ? owner.width : field.width;
+    const shared = { owner: owner.name, width, encodedAs, meaning, startFit, encoder, grow };
+    const own = { ...field, ...shared, ...(tables && { tables }) };
     return withCells(own, joinCells(cells, field.cells ?? {}));
   });
+}
+
+/** Returns the field that has the table of a field. */
+function findOwner({ owner: name, isLikeOwner }: Field, byName: ReadonlyMap<string, Field>): Field {
+  const owner = byName.get(name)!;
+  return isLikeOwner === true ? byName.get(owner.owner)! : owner;
 }
 
 /** Options of a table, which do not affect encoded values. */
@@ -97,13 +107,15 @@ export function computeLayout(
     ),
   );
   let width = 0;
-  const columns = fields.map((field): InputColumns => {
+  const columns = fields.flatMap((field): readonly InputColumns[] => {
+    const source = inputSource(field);
+    if (source === undefined) return [];
     const group = groupOf.get(field.name);
     const offset = width;
     width += field.width;
     const place = { field: field.name, ...(group !== undefined && { group }), offset, width: field.width };
     const { composition } = field;
-    return { ...place, ...(composition !== undefined && { composition }), ...inputSource(field) };
+    return [{ ...place, ...(composition !== undefined && { composition }), ...source }];
   });
   const tables = fields
     .filter((field) => hasTable(field) && field.owner === field.name)
@@ -113,8 +125,34 @@ export function computeLayout(
       width,
       ...(initFrom?.trainable === false && { isFrozen: true as const }),
     }));
-  const features = withEmbeddingParts({ width, columns, tables }, embeddingParts?.length ?? 1);
+  const sequences = layOutSequences(fields, groupOf);
+  const own: InputLayout = { width, columns, tables, ...(sequences.length > 0 && { sequences }) };
+  const features = withEmbeddingParts(own, embeddingParts?.length ?? 1);
   return wide === undefined ? features : withWidePart(features, wide);
+}
+
+function layOutSequences(
+  fields: readonly Field[],
+  groupOf: ReadonlyMap<string, string>,
+): NonNullable<InputLayout['sequences']> {
+  const items = fields.filter((field) => 'sequence' in field);
+  const names = new Set(items.map(({ sequence }) => sequence.name));
+  return [...names].map((name) => {
+    const own = items.filter(({ sequence }) => sequence.name === name);
+    const { maxItems, isWeighted, encoders } = own[0]!.sequence;
+    const group = groupOf.get(own[0]!.name);
+    return {
+      name,
+      ...(group !== undefined && { group }),
+      maxItems,
+      isWeighted,
+      encoders,
+      fields: own.map((field): SequenceColumn => {
+        const column = { field: field.name, width: field.width, target: field.sequence.target };
+        return hasTable(field) ? { ...column, kind: 'id', table: field.owner } : { ...column, kind: 'number' };
+      }),
+    };
+  });
 }
 
 /** Returns the memory of the fields' vocabularies in bytes. */

@@ -1,6 +1,7 @@
 import type { Cast } from '../chunks/casts.js';
 import type { Chunk, RowProblem } from '../chunks/chunk.js';
-import type { Items } from '../chunks/column.js';
+import type { Items, Lists } from '../chunks/column.js';
+import type { EncoderSpec } from '../sequences/encoders.js';
 import type { CellOptions } from './cells.js';
 import type { InitialVectors } from './init-from.js';
 import type { LookupColumn, LookupTables } from './lookups.js';
@@ -124,7 +125,10 @@ export interface ListForm {
   /** Whether values may or must be JSON lists; `auto` treats bracketed values as JSON. */
   readonly format: 'auto' | 'separated' | 'json';
   readonly items: string;
-  readonly weight: string;
+  /** Undefined if items have no weights. */
+  readonly weight: string | undefined;
+  /** Whether a missing item stays one of the list; default: it is dropped, or invalid if it was written so. */
+  readonly keepsMissing?: boolean;
 }
 
 /** Format of a bag, its maximum number of items (largest weights), and whether weights may be negative. */
@@ -138,13 +142,16 @@ export type Source = { readonly name: string } & (
   { readonly holds: 'text' | 'number' } | { readonly holds: 'bag'; readonly form: ListForm }
 );
 
-/** Numbers of the rows of a chunk, and the rows whose sources are invalid. */
-export interface ComputedNumbers {
-  readonly outputs: readonly Float64Array[];
+/** Values of the rows of a chunk: numbers, NaN for a missing one, or lists. */
+export type ComputedValues = Float64Array | Lists;
+
+/** Values of all outputs of a computation, and the rows whose sources are invalid. */
+export interface ComputedOutputs {
+  readonly outputs: readonly ComputedValues[];
   readonly problems: readonly (readonly [row: number, problem: RowProblem])[];
 }
 
-/** A number per row that is computed from data columns. */
+/** A number or a list per row that is computed from data columns. */
 export interface Computed {
   readonly sources: readonly Source[];
   /** Description of the computation: fields with another one cannot reuse its weights. */
@@ -152,7 +159,7 @@ export interface Computed {
   /** Columns of side tables that it reads. */
   readonly lookups?: readonly LookupColumn[];
   /** Computes all outputs of a chunk, once for all fields that share this function. */
-  readonly compute: (chunk: Chunk, cells: CellOptions, tables: LookupTables) => ComputedNumbers;
+  readonly compute: (chunk: Chunk, cells: CellOptions, tables: LookupTables) => ComputedOutputs;
   /** Index of the output. */
   readonly output: number;
 }
@@ -193,18 +200,36 @@ export type Field = Encoding & {
   readonly initFrom?: InitialVectors;
   /** Field whose table and encoding it uses: itself, or the one that it shares with. */
   readonly owner: string;
+  /** Whether it has the width and the encoding of its owner, or of the field that this one shares with. */
+  readonly isLikeOwner?: true;
 } & (
     | { readonly kind: 'id' }
     /** Whether values are positions between the rows of a table: 3.25 is a quarter of the way from row 3 to row 4. */
     | { readonly kind: 'number'; readonly isBetweenRows?: true }
     | ({ readonly kind: 'vector' } & VectorReading)
     | { readonly kind: 'bag'; readonly pooling: Pooling; readonly form: BagForm }
+    /** Ids, or numbers, of the items of a sequence. */
+    | { readonly kind: 'item'; readonly sequence: SequencePart }
+    | { readonly kind: 'itemNumber'; readonly sequence: SequencePart }
   );
+
+/** A sequence, as each of its fields has it. */
+export interface SequencePart {
+  readonly name: string;
+  /** Field of the candidate that the items are compared with. */
+  readonly target: string | undefined;
+  /** Maximum number of items per row. */
+  readonly maxItems: number;
+  /** Whether items have weights. */
+  readonly isWeighted: boolean;
+  /** Encoders whose outputs are concatenated. */
+  readonly encoders: readonly EncoderSpec[];
+}
 
 /** A field with its encoder. */
 export type EncodedField = Field & Encoder;
 
 /** Returns whether a field has an embedding table, its own or a shared one. */
 export function hasTable(field: Pick<Field, 'kind'> & { readonly isBetweenRows?: true }): boolean {
-  return field.kind === 'id' || field.kind === 'bag' || field.isBetweenRows === true;
+  return ['id', 'bag', 'item'].includes(field.kind) || field.isBetweenRows === true;
 }

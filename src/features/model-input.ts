@@ -1,5 +1,5 @@
 import type { EncodedField } from './feature.js';
-import { takesLists } from './kinds/kinds.js';
+import { listStorage } from './kinds/kinds.js';
 
 /** A column that a model reads. */
 export interface ModelInput {
@@ -27,6 +27,7 @@ export function listInputs(fields: readonly EncodedField[]): readonly ModelInput
 function inputOf(name: string, field: EncodedField): ModelInput {
   const { columns, direct } = field;
   if (columns.length > 1) return { name, holds: 'text' };
-  if (takesLists(field)) return { name, holds: field.kind };
+  const lists = listStorage(field);
+  if (lists !== undefined) return { name, holds: lists };
   return { name, holds: direct?.cell === 'id' || direct?.cell === 'number' ? direct.cell : 'text' };
 }

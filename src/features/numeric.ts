@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { OptionsOf } from '../core/component.js';
 import { toAffine, scaleBeforeFit, buildScale, scaleSteps, scalingOption, startScalingFit } from '../core/scaling.js';
-import { BadValue, type Encoder, type Field, type Fit } from './feature.js';
+import { BadValue, type Encoder, type Encoding, type Field, type Fit } from './feature.js';
 import { defineFieldGroup } from './field-group.js';
 import { checkFill, isRefused, noValuesError } from './missing.js';
 import { parseNumber } from './parse.js';
@@ -21,6 +21,7 @@ const options = () => ({
   indicator: z.boolean().optional().describe('Whether to add a field <name>_missing, 1 if the value is missing'),
 });
 type NumericOptions = OptionsOf<ReturnType<typeof options>>;
+type NumberOptions = Pick<NumericOptions, 'scaling' | 'fillMissing'>;
 
 /** Schema of a fit with a fitted fill value. */
 const filledSchema = z.strictObject({ missing: z.number(), scaling: z.unknown() });
@@ -39,26 +40,29 @@ export const numeric = defineFieldGroup({
   },
 
   build: (column, options) => [
-    numberField(column, options),
+    { ...numberField(column, options), kind: 'number' },
     ...(options.indicator === true ? [indicatorField(column)] : []),
   ],
 });
 
-function numberField(name: string, options: NumericOptions): Field {
+/** Returns the part of a number that does not depend on the kind of its field. */
+export function numberField(
+  name: string,
+  options: NumberOptions,
+): Encoding & Pick<Field, 'name' | 'columns' | 'owner' | 'width'> {
   return {
     name,
     columns: [name],
     owner: name,
     encodedAs: 'a number',
     meaning: describeMeaning(options),
-    kind: 'number',
     width: 1,
     startFit: () => startFit(name, options),
     encoder: (fitted) => createEncoder(options, fitted),
   };
 }
 
-function describeMeaning({ scaling, fillMissing: missing }: NumericOptions): string {
+function describeMeaning({ scaling, fillMissing: missing }: NumberOptions): string {
   const named = typeof scaling === 'string' ? scaling : scaling.join(', ');
   return `a number, scaling ${named}${isRefused(missing) ? '' : `, missing ${missing}`}`;
 }
@@ -106,7 +110,7 @@ const FILLINGS: Readonly<Record<string, () => Filling>> = {
   },
 };
 
-function startFit(name: string, { scaling, fillMissing: missing }: NumericOptions): Fit | undefined {
+function startFit(name: string, { scaling, fillMissing: missing }: NumberOptions): Fit | undefined {
   const scalingFit = startScalingFit(scaling);
   const filling = FILLINGS[String(missing)]?.();
   if (scalingFit === undefined && filling === undefined) return undefined;
@@ -141,7 +145,7 @@ function startFit(name: string, { scaling, fillMissing: missing }: NumericOption
   };
 }
 
-function createEncoder({ scaling, fillMissing: missing }: NumericOptions, fitted: unknown): Encoder {
+function createEncoder({ scaling, fillMissing: missing }: NumberOptions, fitted: unknown): Encoder {
   const isLearned = FILLINGS[String(missing)] !== undefined;
   const learned = isLearned ? filledSchema.parse({ scaling: undefined, ...(fitted as object) }) : undefined;
   const fittedScaling = learned === undefined ? fitted : learned.scaling;

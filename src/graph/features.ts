@@ -9,8 +9,8 @@ export interface InputField {
   readonly group?: string | undefined;
   readonly offset: number;
   readonly width: number;
-  /** `id` and `bag` have embeddings; `number` and `vector` are used as they are. */
-  readonly kind: 'id' | 'bag' | 'number' | 'vector';
+  /** `id` and `bag` have embeddings; `number` and `vector` are used as they are, and outputs of a sequence. */
+  readonly kind: 'id' | 'bag' | 'number' | 'vector' | 'sequence';
 }
 
 /** Concatenated features with the columns of each field: all features, or the selection for one component. */
@@ -62,7 +62,7 @@ export function withoutEmbeddings(g: GraphBuilder, { input, fields }: Features):
 
 /** Returns the columns of each field as separate values, in field order. */
 export function fieldValues(g: GraphBuilder, { input, fields }: Features): readonly Value[] {
-  return fields.map(({ offset, width }) => columns(g, input, offset, width));
+  return fields.map(({ offset, width }) => columnsOf(g, input, offset, width));
 }
 
 /** Returns whether a field has an embedding. */
@@ -94,10 +94,11 @@ function selectColumns(g: GraphBuilder, input: Value, selection: readonly InputF
     fields.push({ ...field, offset });
     offset += field.width;
   }
-  const values = runs.map(({ begin, width }) => columns(g, input, begin, width));
+  const values = runs.map(({ begin, width }) => columnsOf(g, input, begin, width));
   return { input: values.length === 1 ? values[0]! : g.concat(values), fields };
 }
 
-function columns(g: GraphBuilder, x: Value, begin: number, width: number): Value {
+/** Returns columns `begin` to `begin + width` of a value. */
+export function columnsOf(g: GraphBuilder, x: Value, begin: number, width: number): Value {
   return begin === 0 && width === x.width ? x : g.slice(x, begin, width);
 }

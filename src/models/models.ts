@@ -14,6 +14,7 @@ import { scaleLabels, unscalePredictions } from './label-scaling.js';
 import { composeEmbeddings, type Composition } from './compose.js';
 import { linearHeads } from './linear.js';
 import type { ModelContext, ModelOutput, ModelTask } from './model.js';
+import { encodeSequences, type EncodedSequence } from './sequences.js';
 import { buildWidePart, wideOption, wideSums, type WideOption } from './wide.js';
 import * as all from './all.js';
 
@@ -43,6 +44,7 @@ export interface ModelInput {
     readonly isWide?: true;
     readonly composition?: Composition | undefined;
   })[];
+  readonly sequences?: readonly EncodedSequence[];
 }
 
 /** Returns what a model looks up besides one embedding of the configured width per field. */
@@ -97,14 +99,15 @@ function buildWith(
   const lookups = lookUp(g, inputLayout.columns);
   const isWhole = featureWidth === 0 || featureWidth === lookups.width;
   const whole = isWhole ? lookups : g.slice(lookups, 0, featureWidth);
-  const { input, fields } = composeEmbeddings(g, whole, looked, parts);
+  const composed = composeEmbeddings(g, whole, looked, parts);
   const wide = wideSums(
     g,
     wideSpec,
     tasks,
     featureWidth === lookups.width ? undefined : g.slice(lookups, featureWidth, lookups.width - featureWidth),
-    { input, fields },
+    composed,
   );
+  const { input, fields } = encodeSequences(g, inputLayout.sequences ?? [], composed);
   const labels = new Map<string, Value>();
   const label = (column: string): Value => {
     const value = labels.get(column) ?? g.input({ kind: 'label', column }, 1);

@@ -1,3 +1,5 @@
+import type { EncoderSpec } from '../sequences/encoders.js';
+
 /** An embedding table: one learned vector for every id of a field. */
 export interface TableSpec {
   readonly name: string;
@@ -63,38 +65,68 @@ export interface InputLayout {
   readonly width: number;
   readonly columns: readonly InputColumns[];
   readonly tables: readonly TableSpec[];
-  /** Sequences whose items are looked up one by one, outside the concatenated input. */
-  readonly sequences?: readonly SequenceColumns[];
+  /** Sequences whose items are read one by one, outside the concatenated input. */
+  readonly sequences?: readonly SequenceLayout[];
 }
 
-/** A sequence: the items of a bag in order, each looked up in a table. */
-export interface SequenceColumns {
-  /** Field of the batch's bags. */
-  readonly field: string;
-  readonly table: string;
-  readonly width: number;
+/** A sequence: fields with the same number of items in each row. */
+export interface SequenceLayout {
+  readonly name: string;
+  /** Group of the config; none if there is no config. */
+  readonly group?: string;
   /** Maximum items per row. */
   readonly maxItems: number;
+  /** Whether items have weights. */
+  readonly isWeighted?: boolean;
+  /** In config order. The domain of the items has the name of the first. */
+  readonly fields: readonly SequenceColumn[];
+  /** Encoders whose outputs are concatenated; none for items that a graph reads otherwise. */
+  readonly encoders: readonly EncoderSpec[];
 }
+
+/** A field of a sequence: a bag of the batch. */
+export type SequenceColumn = {
+  readonly field: string;
+  readonly width: number;
+  /** Field of the candidate that the items are compared with. */
+  readonly target?: string | undefined;
+} & (
+  | { readonly kind: 'id'; readonly table: string }
+  /** Numbers, which are the weights of the bag. */
+  | { readonly kind: 'number' }
+);
 
 /** Returns the maximum items of a field per row of a batch; undefined if it is unknown. */
 export function findMaxItems({ columns, sequences = [] }: InputLayout, field: string): number | undefined {
-  const bags = columns.filter((each) => each.kind === 'bag');
-  return [...sequences, ...bags].find((each) => each.field === field)?.maxItems;
+  const sequence = sequences.find(({ fields }) => fields.some((each) => each.field === field));
+  if (sequence !== undefined) return sequence.maxItems;
+  return columns.filter((each) => each.kind === 'bag').find((each) => each.field === field)?.maxItems;
 }
 
 /**
  * The layout for a model that wants several parts of every embedding, each as wide as it was: they lie side by side in
  * a row of the table.
  */
-export function withEmbeddingParts({ columns, tables }: InputLayout, parts: number): InputLayout {
+export function withEmbeddingParts(layout: InputLayout, parts: number): InputLayout {
+  const { columns, tables, sequences } = layout;
   let width = 0;
   const placed = columns.map((column): InputColumns => {
     const place = { offset: width, width: 'table' in column ? column.width * parts : column.width };
     width += place.width;
     return { ...column, ...place };
   });
-  return { width, columns: placed, tables: tables.map((table) => ({ ...table, width: table.width * parts })) };
+  return {
+    ...layout,
+    width,
+    columns: placed,
+    tables: tables.map((table) => ({ ...table, width: table.width * parts })),
+    ...(sequences !== undefined && { sequences: sequences.map((each) => withWiderItems(each, parts)) }),
+  };
+}
+
+function withWiderItems(sequence: SequenceLayout, parts: number): SequenceLayout {
+  const fields = sequence.fields.map((each) => (each.kind === 'id' ? { ...each, width: each.width * parts } : each));
+  return { ...sequence, fields };
 }
 
 /** What the heads of a model add up: numbers for each id of some groups of fields, or of all where none are named. */
@@ -108,10 +140,8 @@ export interface WidePart {
  * The layout for a model with a wide part: behind the features, each field that has a table is looked up in another
  * one, of its own.
  */
-export function withWidePart(
-  { width: featureWidth, columns, tables }: InputLayout,
-  { groups, width }: WidePart,
-): InputLayout {
+export function withWidePart(layout: InputLayout, { groups, width }: WidePart): InputLayout {
+  const { width: featureWidth, columns, tables } = layout;
   const read = columns
     .filter((column) => 'table' in column)
     .filter(({ group }) => groups === undefined || (group !== undefined && groups.includes(group)));
@@ -131,6 +161,7 @@ export function withWidePart(
     isWide: true,
   }));
   return {
+    ...layout,
     width: featureWidth + wide.length * width,
     columns: [...columns, ...wide],
     tables: [...tables, ...wideTables],

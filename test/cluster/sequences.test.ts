@@ -19,6 +19,7 @@ import {
   WIDTH,
   withoutItems,
   type Interest,
+  sequenceLayout,
 } from '../support/sequences.js';
 import {
   allTrainedBy,
@@ -73,7 +74,10 @@ function withTwoSequences({ plan, batches, evaluated, ...training }: Training): 
   const layout: InputLayout = {
     ...LAYOUT,
     tables: [...LAYOUT.tables, { name: 'brand', rows, width: WIDTH }],
-    sequences: [...LAYOUT.sequences!, { field: 'bought', table: 'brand', width: WIDTH, maxItems: MAX_ITEMS }],
+    sequences: [
+      ...LAYOUT.sequences!,
+      sequenceLayout({ field: 'bought', table: 'brand', width: WIDTH, maxItems: MAX_ITEMS }),
+    ],
   };
   const { graph } = planOf(layout, (g, input, y) => {
     const items = g.input({ kind: 'items', field: 'clicked', table: 'item' }, WIDTH);

@@ -17,7 +17,7 @@ import { numericBatch, planOf } from '../support/graph-plan.js';
 import { needsAddon } from '../support/native.js';
 import { recordBytes, recordLists, type RecordedList } from '../support/recorded-list.js';
 import { scratchFolder } from '../support/scratch.js';
-import { batchOf as sequencesOf, din, planWith } from '../support/sequences.js';
+import { batchOf as sequencesOf, din, planWith, sequenceLayout } from '../support/sequences.js';
 import { sharedTableBatch, sharedTablePlan } from '../support/shared-table.js';
 
 // Whole steps of programs that use every kernel, recorded with WebAssembly and replayed by the C kernels in a program
@@ -41,7 +41,7 @@ const LAYOUT: InputLayout = {
     { kind: 'id', field: 'target', table: 'item', offset: 4, width: WIDTH },
     { kind: 'bag', field: 'tags', table: 'item', offset: 4 + WIDTH, width: WIDTH, pooling: 'mean' },
   ],
-  sequences: [{ field: 'clicked', table: 'item', width: WIDTH, maxItems: 6 }],
+  sequences: [sequenceLayout({ field: 'clicked', table: 'item', width: WIDTH, maxItems: 6 })],
 };
 
 /** A batch of random rows for the layout. */

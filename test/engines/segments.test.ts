@@ -27,6 +27,7 @@ import {
   sequenceOf,
   WIDTH,
   type Interest,
+  sequenceLayout,
 } from '../support/sequences.js';
 import { createTfjsEngine } from '../support/tfjs.js';
 
@@ -81,9 +82,9 @@ describe('operations on the items of a sequence', () => {
     'equal float64 for several sequences, of which the graph reads some, on %s',
     async (_name, create) => {
       const sequences = [
-        { field: 'bought', table: 'item', width: WIDTH, maxItems: 2 },
-        { field: 'shops', table: 'shop', width: 3, maxItems: 4 },
-        { field: 'clicked', table: 'item', width: WIDTH, maxItems: MAX_ITEMS },
+        sequenceLayout({ field: 'bought', table: 'item', width: WIDTH, maxItems: 2 }),
+        sequenceLayout({ field: 'shops', table: 'shop', width: 3, maxItems: 4 }),
+        sequenceLayout({ field: 'clicked', table: 'item', width: WIDTH, maxItems: MAX_ITEMS }),
       ];
       const tables = [...LAYOUT.tables, { name: 'shop', rows: 40, width: 3 }];
       const plan = planOf({ ...LAYOUT, tables, sequences }, (g, input, y) => {
@@ -311,15 +312,12 @@ describe('a graph with sequences', () => {
   });
 
   it('may have any number of sequences', async () => {
-    const sequences = Array.from({ length: 40 }, (_, s) => ({
-      field: `s${s}`,
-      table: 'item',
-      width: WIDTH,
-      maxItems: MAX_ITEMS,
-    }));
-    const plan = planOf({ ...LAYOUT, sequences }, poolAll(sequences.map(({ field }) => field)));
+    const sequences = Array.from({ length: 40 }, (_, s) =>
+      sequenceLayout({ field: `s${s}`, table: 'item', width: WIDTH, maxItems: MAX_ITEMS }),
+    );
+    const plan = planOf({ ...LAYOUT, sequences }, poolAll(sequences.map(({ name }) => name)));
     const batch = batchOf(9, 4);
-    const bags = new Map(sequences.map(({ field }) => [field, batch.bags.get('clicked')!]));
+    const bags = new Map(sequences.map(({ name }) => [name, batch.bags.get('clicked')!]));
     const { losses } = await createCpuEngine()
       .compile(plan)
       .trainStep({ ...batch, bags });

@@ -11,7 +11,7 @@ import { createStringPool, listStrings, MAX_BYTES, textsFrom } from '../../src/f
 
 const fieldOf = (spec: object): Field => fieldsOf([featureTypes.schema.parse({ fields: ['f'], ...spec })])[0]!;
 /** Types that combine columns. */
-const SEVERAL_COLUMNS: readonly string[] = ['cross', 'match', 'expression'];
+const SEVERAL_COLUMNS: readonly string[] = ['cross', 'match', 'expression', 'sequence'];
 const TOKENS = { type: 'categorical', encoding: { name: 'tokens' } };
 
 /** What a field learns from cells, as a checkpoint gives it back. */

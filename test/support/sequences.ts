@@ -5,13 +5,26 @@ import type { Engine, Plan } from '../../src/engines/engine.js';
 import type { GraphBuilder } from '../../src/graph/builder.js';
 import { tower } from '../../src/graph/mlp.js';
 import { SEGMENT_POOLINGS, type Activation, type Pooling, type Value } from '../../src/graph/operations.js';
-import type { InputLayout } from '../../src/tables/layout.js';
+import type { InputLayout, SequenceLayout } from '../../src/tables/layout.js';
 import { planOf } from './graph-plan.js';
 
 // Models of a target item and the items that a user clicked before.
 
 /** Elements of an embedding, maximum items per row, and rows of the table of items. */
 export const [WIDTH, MAX_ITEMS, TABLE_ROWS] = [6, 7, 40];
+
+/** A sequence of one field. */
+interface OneField {
+  readonly field: string;
+  readonly table: string;
+  readonly width: number;
+  readonly maxItems: number;
+}
+
+/** Lays out a sequence of one field. */
+export function sequenceLayout({ maxItems, ...column }: OneField): SequenceLayout {
+  return { name: column.field, maxItems, fields: [{ ...column, kind: 'id' }], encoders: [] };
+}
 
 /** A target item, the items that a user clicked before in the same table, and a number. */
 export const LAYOUT: InputLayout = {
@@ -21,7 +34,7 @@ export const LAYOUT: InputLayout = {
     { kind: 'id', field: 'target', table: 'item', offset: 0, width: WIDTH },
     { kind: 'number', field: 'price', offset: WIDTH, width: 1 },
   ],
-  sequences: [{ field: 'clicked', table: 'item', width: WIDTH, maxItems: MAX_ITEMS }],
+  sequences: [sequenceLayout({ field: 'clicked', table: 'item', width: WIDTH, maxItems: MAX_ITEMS })],
 };
 
 /** A sequence of random items, given their number in each row. */

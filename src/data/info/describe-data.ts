@@ -38,7 +38,7 @@ export interface SplitDescription {
 /** Description of a field. Shares are of rows, by split. */
 export interface FieldDescription {
   readonly name: string;
-  readonly kind: 'id' | 'number' | 'bag' | 'vector';
+  readonly kind: EncodedField['kind'];
   /** Number of distinct encoded values in the training set: ids, bag items, or numbers. Absent for vectors. */
   readonly values?: number;
   /** Whether there are more distinct numbers than are counted. */

@@ -93,8 +93,9 @@ async function encodeRawRows(
   });
 }
 
+/** Returns the number of ids of each field; numbers of items are stored with id 0. */
 function sizesOf({ fields }: EncodedFormat): ReadonlyMap<string, number> {
-  return new Map(fields.map(({ name, rows }) => [name, rows]));
+  return new Map(fields.map(({ name, rows }) => [name, Math.max(1, rows)]));
 }
 
 function samplerOf(format: EncodedFormat): Sampler | undefined {

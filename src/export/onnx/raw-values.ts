@@ -123,7 +123,7 @@ function emitBag(
   const isAbsent = onnx.node('Not', [isThere]);
 
   // With an appended weight, the first of one or two is the item's.
-  const [parts, numParts] = split(suffixed(items, `${form.weight}1`), form.weight);
+  const [parts, numParts] = split(suffixed(items, `${form.weight!}1`), form.weight!);
   const part = (index: number): string => onnx.node('Gather', [parts!, onnx.number(index, 'int64')], { axis: 2 });
   const ids = part(0);
   const { texts: keys, isEmpty: isNoKey } = cleaned(ids);

@@ -1,12 +1,13 @@
 import type { ChunkRows } from '../../chunks/chunk.js';
 import { itemsOf, type Column, type Items, type Lists } from '../../chunks/column.js';
+import type { BagItems } from '../../chunks/bag-buffer.js';
 import { column as columnOf } from '../../core/batch.js';
 import { looksLikeJson, parseJsonBag } from '../bag-json.js';
 import { createCleaner, type CellOptions } from '../cells.js';
 import { BadValue, type BagForm, type Encoder, type Fit, type ListForm } from '../feature.js';
 import { parseNumber } from '../parse.js';
 import { takeTopK } from '../top-k-by-weight.js';
-import type { FieldOf, Kind, ListReading } from './kind.js';
+import type { FieldFitter, FieldOf, Kind, ListReading, ReadColumns } from './kind.js';
 import { ITEM, itemReader, itemRows, OneValueFitter, type OneValueEncoder } from './one-value.js';
 
 const NO_JSON = new BadValue('a JSON list, such as [20, 34], ["a", "b"] or [["a", 0.5], ["b", 2]]');
@@ -31,49 +32,74 @@ export const bag: Kind<'bag'> = {
     ...(maxItems !== undefined && { maxItems }),
   }),
 
-  reader(field) {
-    const toLists = bag.lists!(field).read;
-    const encodeItems = itemReader(encoderOfItems(field));
-    return (rows, block) => {
-      const lists = toLists(rows);
-      const items = itemRows(lists, rows.count);
-      const ids = encodeItems(items);
-      const into = columnOf(block.bags, field.name);
-      if (takesAll(rows, field, lists, items)) return into.append({ ...lists, ids }, 0, rows.count, block.rows);
-      into.reserve(into.offsets[block.rows]! + items.count);
-      for (let row = 0; row < rows.count; row++) {
-        into.open(block.rows + row);
-        eachItem(rows, row, field, lists, items, (item) => into.add(ids[item]!, lists.weights?.[item] ?? 1));
-        into.close(block.rows + row);
-      }
-    };
-  },
-
-  fitter(field, fit) {
-    const toLists = bag.lists!(field).read;
-    const items = new OneValueFitter([ITEM], guarded(fit));
-    let checked: { readonly lists: Lists; readonly items: ChunkRows } | undefined;
-    return {
-      check(rows) {
-        const lists = toLists(rows);
-        checked = { lists, items: itemRows(lists, rows.count) };
-        items.check(checked.items);
-        if (takesAll(rows, field, lists, checked.items)) return;
-        for (let row = 0; row < rows.count; row++) eachItem(rows, row, field, lists, checked.items, () => undefined);
-      },
-      observe(rows) {
-        const { lists, items: all } = checked!;
-        if (takesAll(rows, field, lists, all)) return items.observe(all);
-        const isObserved = new Uint8Array(all.count);
-        for (let row = 0; row < rows.count; row++)
-          eachItem(rows, row, field, lists, all, (item) => void (isObserved[item] = 1));
-        for (let item = 0; item < all.count; item++)
-          if (isObserved[item] === 0 && all.isKept(item)) all.exclude(item, '');
-        items.observe(all);
-      },
-    };
-  },
+  reader: (field) =>
+    listReader(field, bag.lists!(field), itemReader(encoderOfItems(field)), (ids, { weights }) => ({ ids, weights })),
+  fitter: (field, fit) => new ListFitter(field, bag.lists!(field), guarded(fit)),
 };
+
+/** A field with lists, and which of their items it reads. */
+type ListField = Pick<FieldOf<'bag'>, 'name' | 'columns'> & { readonly form: Pick<BagForm, 'maxItems' | 'negative'> };
+
+/**
+ * Creates a reader of lists.
+ * @param encodeItems encodes all items of a chunk
+ * @param store returns what a bag stores of encoded items
+ */
+export function listReader<Encoded extends Uint32Array | Float32Array>(
+  field: ListField,
+  { read }: ListReading,
+  encodeItems: (items: ChunkRows) => Encoded,
+  store: (encoded: Encoded, lists: Lists) => Omit<BagItems, 'offsets'>,
+): ReadColumns {
+  return (rows, block) => {
+    const lists = read(rows);
+    const items = itemRows(lists, rows.count);
+    const { ids, weights } = store(encodeItems(items), lists);
+    const into = columnOf(block.bags, field.name);
+    if (takesAll(rows, field, lists, items))
+      return into.append({ offsets: lists.offsets, ids, weights }, 0, rows.count, block.rows);
+    into.reserve(into.offsets[block.rows]! + items.count);
+    for (let row = 0; row < rows.count; row++) {
+      into.open(block.rows + row);
+      eachItem(rows, row, field, lists, items, (item) => into.add(ids[item]!, weights?.[item] ?? 1));
+      into.close(block.rows + row);
+    }
+  };
+}
+
+/** Fits the items of lists. */
+export class ListFitter implements FieldFitter {
+  readonly #field: ListField;
+  readonly #read: ListReading['read'];
+  readonly #items: OneValueFitter;
+  #checked: { readonly lists: Lists; readonly items: ChunkRows } | undefined;
+
+  constructor(field: ListField, { read }: ListReading, fit: Fit) {
+    this.#field = field;
+    this.#read = read;
+    this.#items = new OneValueFitter([ITEM], fit);
+  }
+
+  check(rows: ChunkRows): void {
+    const lists = this.#read(rows);
+    const items = itemRows(lists, rows.count);
+    this.#checked = { lists, items };
+    this.#items.check(items);
+    if (takesAll(rows, this.#field, lists, items)) return;
+    for (let row = 0; row < rows.count; row++) eachItem(rows, row, this.#field, lists, items, () => undefined);
+  }
+
+  observe(rows: ChunkRows): void {
+    const { lists, items } = this.#checked!;
+    if (takesAll(rows, this.#field, lists, items)) return this.#items.observe(items);
+    const isObserved = new Uint8Array(items.count);
+    for (let row = 0; row < rows.count; row++)
+      eachItem(rows, row, this.#field, lists, items, (item) => void (isObserved[item] = 1));
+    for (let item = 0; item < items.count; item++)
+      if (isObserved[item] === 0 && items.isKept(item)) items.exclude(item, '');
+    this.#items.observe(items);
+  }
+}
 
 /** Rejects items without an id in a fit. */
 function guarded(fit: Fit): Fit {
@@ -98,7 +124,7 @@ function encoderOfItems({ encode, direct }: Pick<Encoder, 'encode' | 'direct'>):
 }
 
 /** Returns whether all rows are kept and all items of the chunk are valid and selected. */
-function takesAll(rows: ChunkRows, { form }: FieldOf<'bag'>, { offsets, weights }: Lists, items: ChunkRows): boolean {
+function takesAll(rows: ChunkRows, { form }: ListField, { offsets, weights }: Lists, items: ChunkRows): boolean {
   if (rows.numKept < rows.count || items.numKept < items.count || offsets[0] !== 0) return false;
   if (form.maxItems !== undefined)
     for (let row = 0; row < rows.count; row++) if (offsets[row + 1]! - offsets[row]! > form.maxItems) return false;
@@ -120,7 +146,7 @@ export function weightProblem(weight: number, { negative }: Pick<BagForm, 'negat
 function eachItem(
   rows: ChunkRows,
   row: number,
-  { columns, form }: FieldOf<'bag'>,
+  { columns, form }: ListField,
   { offsets, weights }: Lists,
   items: ChunkRows,
   take: (item: number) => void,
@@ -148,8 +174,8 @@ function eachItem(
 /** Returns how the lists of a column are read. */
 export function listReading(name: string, form: ListForm, cells: CellOptions): ListReading {
   const clean = createCleaner(cells);
-  const { format, items, weight } = form;
-  const key = JSON.stringify([format, items, weight, clean === undefined ? null : cells]);
+  const { format, items, weight, keepsMissing } = form;
+  const key = JSON.stringify([format, items, weight, clean === undefined ? null : cells, ...(keepsMissing ? [1] : [])]);
   const read = (rows: ChunkRows): Lists => {
     const column = rows.column(name);
     if (column.lists !== undefined && clean === undefined) return column.lists;
@@ -160,7 +186,7 @@ export function listReading(name: string, form: ListForm, cells: CellOptions): L
       try {
         if (rows.isKept(row)) {
           const list = listAt(row);
-          if (list !== undefined) builder.addItems(list, clean);
+          if (list !== undefined) builder.addItems(list, form, clean);
           else builder.addText(column.text(row), form, clean);
         }
       } catch (error) {
@@ -187,11 +213,11 @@ class ListBuilder {
   }
 
   /** Adds the items of a list; items that cleaning makes missing are dropped. */
-  addItems({ ids, weights, begin, end }: Items, clean: Clean | undefined): void {
+  addItems({ ids, weights, begin, end }: Items, { keepsMissing = false }: ListForm, clean: Clean | undefined): void {
     for (let i = begin; i < end; i++) {
-      if (ids[i] === '') throw NO_ID;
+      if (ids[i] === '' && !keepsMissing) throw NO_ID;
       const id = clean === undefined ? ids[i]! : clean(ids[i]!);
-      if (id !== '') this.#add(id, weights[i]!);
+      if (id !== '' || keepsMissing) this.#add(id, weights[i]!);
     }
   }
 
@@ -203,7 +229,7 @@ class ListBuilder {
   addText(written: string, form: ListForm, clean: Clean | undefined): void {
     const text = clean === undefined ? written : clean(written);
     const listed = form.format !== 'separated' && looksLikeJson(text) ? parseJsonBag(text) : undefined;
-    if (listed !== undefined) return this.addItems(listed, clean);
+    if (listed !== undefined) return this.addItems(listed, form, clean);
     if (form.format === 'json' && text !== '') throw NO_JSON;
     for (let begin = 0; text.length > 0 && begin <= text.length;) {
       const next = text.indexOf(form.items, begin);
@@ -228,13 +254,14 @@ class ListBuilder {
 
   #addItem(written: string, form: ListForm, clean: Clean | undefined): void {
     const item = clean === undefined ? written : clean(written);
-    if (item === '' && written !== '') return;
-    const colon = item.lastIndexOf(form.weight);
+    const { keepsMissing = false, weight: separator } = form;
+    if (item === '' && written !== '' && !keepsMissing) return;
+    const colon = separator === undefined ? -1 : item.lastIndexOf(separator);
     const id = colon < 0 ? item : item.slice(0, colon);
-    if (id === '') throw new BadValue(`an id in every item, with '${form.items}' between items`);
+    if (id === '' && !keepsMissing) throw new BadValue(`an id in every item, with '${form.items}' between items`);
     const weight = colon < 0 ? 1 : weightOf(item.slice(colon + 1), form);
     const cleaned = clean === undefined ? id : clean(id);
-    if (cleaned !== '') this.#add(cleaned, weight);
+    if (cleaned !== '' || keepsMissing) this.#add(cleaned, weight);
   }
 
   #add(id: string, weight: number): void {
@@ -248,7 +275,7 @@ function weightOf(text: string, { weight }: ListForm): number {
     return parseNumber(text);
   } catch {
     throw new BadValue(
-      `items of the form id or id${weight}weight, with a decimal weight in the range of a 32-bit float`,
+      `items of the form id or id${weight ?? ''}weight, with a decimal weight in the range of a 32-bit float`,
     );
   }
 }

@@ -56,8 +56,8 @@ export interface Kind<Of extends Field['kind']> {
   readonly isCompared: boolean;
   /** Returns the storage of encoded values. */
   column(field: FieldOf<Of>): BlockColumn;
-  /** Returns where the model input takes its values from. */
-  inputSource(field: FieldOf<Of>): InputSource;
+  /** Returns where the model input takes its values from; absent for the items of sequences, which encoders read. */
+  inputSource?(field: FieldOf<Of>): InputSource;
   /** Creates a reader for an encoded field, whose column is in the block. */
   reader(field: FieldOf<Of> & EncodedField): ReadColumns;
   /** Whether an encoded field of one column takes stored values of a storage as they are. */

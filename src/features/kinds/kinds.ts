@@ -18,9 +18,15 @@ export function fieldColumn(field: Field): BlockColumn {
   return kindOf(field).column(field);
 }
 
-/** Returns where the model input takes the values of a field from. */
-export function inputSource(field: Field): InputSource {
-  return kindOf(field).inputSource(field);
+/** Returns the storage of the encoded lists of a field; undefined if its values are not stored as lists. */
+export function listStorage(field: Field): 'bag' | 'vector' | undefined {
+  const { kind } = fieldColumn(field);
+  return kind === 'bag' || kind === 'vector' ? kind : undefined;
+}
+
+/** Returns where the model input takes the values of a field from; undefined for the items of a sequence. */
+export function inputSource(field: Field): InputSource | undefined {
+  return kindOf(field).inputSource?.(field);
 }
 
 /** Creates a reader for an encoded field. */
@@ -49,7 +55,7 @@ export function fieldFitter(field: Field, fit: Fit): FieldFitter {
 }
 
 /** Returns whether the columns of a field may be lists. */
-export function takesLists<F extends Pick<Field, 'kind'>>(field: F): field is F & { kind: 'bag' | 'vector' } {
+export function takesLists(field: Pick<Field, 'kind'>): boolean {
   return kindOf(field).takesLists;
 }
 

@@ -78,15 +78,27 @@ export function itemRows({ offsets, items }: Lists, numLists: number): ChunkRows
   return new ChunkRows({ rows: count, columns: new Map([[ITEM, items]]), numLines: count, cellsOf: () => [] });
 }
 
-/** Creates a function that encodes all items; the result is valid until the next call. */
+/** Creates a function that encodes all items as ids; the result is valid until the next call. */
 export function itemReader(encoder: OneValueEncoder): (items: ChunkRows) => Uint32Array {
-  let ids = new Uint32Array(0);
+  return arrayReader(encoder, Uint32Array);
+}
+
+/** Creates a function that encodes all items as numbers; the result is valid until the next call. */
+export function itemNumberReader(encoder: OneValueEncoder): (items: ChunkRows) => Float32Array {
+  return arrayReader(encoder, Float32Array);
+}
+
+function arrayReader<Values extends Uint32Array | Float32Array>(
+  encoder: OneValueEncoder,
+  Values: new (length: number) => Values,
+): (items: ChunkRows) => Values {
+  let values = new Values(0);
   const block = emptyBlock();
-  const read = oneValueReader([ITEM], encoder, () => ids);
+  const read = oneValueReader([ITEM], encoder, () => values);
   return (items) => {
-    if (ids.length < items.count) ids = new Uint32Array(Math.max(items.count, 2 * ids.length));
+    if (values.length < items.count) values = new Values(Math.max(items.count, 2 * values.length));
     read(items, block);
-    return ids;
+    return values;
   };
 }
 

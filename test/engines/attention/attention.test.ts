@@ -12,6 +12,7 @@ import { expectLikeFloat64 } from '../../support/like-float64.js';
 import { needsAddon } from '../../support/native.js';
 import { createTfjsEngine } from '../../support/tfjs.js';
 import { webGpuEngines } from '../../support/webgpu.js';
+import { sequenceLayout } from '../../support/sequences.js';
 
 const engines: readonly (readonly [string, () => Promise<Engine>])[] = [
   ['simd', () => Promise.resolve(createCpuEngine())],
@@ -35,7 +36,7 @@ const layoutOf = (width: number, maxItems: number): InputLayout => ({
   width: 1,
   tables: [{ name: 'item', rows: 12, width }],
   columns: [{ kind: 'number', field: 'price', offset: 0, width: 1 }],
-  sequences: [{ field: 'clicked', table: 'item', width, maxItems }],
+  sequences: [sequenceLayout({ field: 'clicked', table: 'item', width, maxItems })],
 });
 
 /** A layer of attention with projections, pooled to a prediction. */

@@ -18,6 +18,7 @@ import { tower } from '../../../src/graph/mlp.js';
 import type { SegmentPooling } from '../../../src/graph/operations.js';
 import type { InputLayout } from '../../../src/tables/layout.js';
 import { planOf } from '../../support/graph-plan.js';
+import { sequenceLayout } from '../../support/sequences.js';
 
 /** Two tables, one of which a bag pools, and a number. */
 const LAYOUT: InputLayout = {
@@ -87,7 +88,7 @@ describe('a compiled program', () => {
 });
 
 describe('pooled items', () => {
-  const sequences = [{ field: 'clicked', table: 'item', width: 4, maxItems: 5 }];
+  const sequences = [sequenceLayout({ field: 'clicked', table: 'item', width: 4, maxItems: 5 })];
 
   /** Returns the calls of a step that read items which are pooled by their mean, and perhaps by their maximum. */
   function callsOnItems(others: readonly SegmentPooling[]): string {

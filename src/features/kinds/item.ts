@@ -1,0 +1,77 @@
+import type { Column } from '../../chunks/column.js';
+import type { Encoder, Fit } from '../feature.js';
+import { listReader, ListFitter } from './bag.js';
+import type { FieldOf, Kind, ListReading } from './kind.js';
+import { itemNumberReader, itemReader, numberColumnsOf, ITEM } from './one-value.js';
+
+// Items of sequences. Their lists are computed (`features/sequence.ts`): selected, in order, aligned with other fields.
+
+type ItemKinds = 'item' | 'itemNumber';
+
+/** Members that both kinds share. */
+const listMembers = {
+  takesStored: () => false,
+  rawForm: () => 'list' as const,
+  lists: ({ columns }: FieldOf<ItemKinds>) => computedLists(columns[0]!),
+  takesLists: true,
+  isCompared: false,
+  column: ({ name }: FieldOf<ItemKinds>) => ({ name, kind: 'bag' }) as const,
+} as const;
+
+/** One id per item. A missing item is out of vocabulary. */
+export const item: Kind<'item'> = {
+  ...listMembers,
+  name: 'item',
+  reader: (field) =>
+    listReader(
+      ofItems(field),
+      computedLists(field.columns[0]!),
+      itemReader(withMissing(field)),
+      (ids, { weights }) => ({
+        ids,
+        weights,
+      }),
+    ),
+  fitter: (field, fit) => new ListFitter(ofItems(field), computedLists(field.columns[0]!), withoutMissing(fit)),
+};
+
+/** One number per item, which a bag stores as the weight of id 0. */
+export const itemNumber: Kind<'itemNumber'> = {
+  ...listMembers,
+  name: 'itemNumber',
+  reader(field) {
+    let zeros = new Uint32Array(0);
+    const { encode, direct } = field;
+    const encoder = { encode, direct, numberColumns: numberColumnsOf([ITEM], field) };
+    return listReader(ofItems(field), computedLists(field.columns[0]!), itemNumberReader(encoder), (weights) => {
+      if (zeros.length < weights.length) zeros = new Uint32Array(weights.length);
+      return { ids: zeros, weights };
+    });
+  },
+  fitter: (field, fit) => new ListFitter(ofItems(field), computedLists(field.columns[0]!), fit),
+};
+
+/** Selects all items of computed lists. */
+function ofItems({ name, columns, sequence }: FieldOf<ItemKinds>) {
+  return { name, columns, form: { maxItems: undefined, negative: sequence.isWeighted ? 'refused' : 'taken' } } as const;
+}
+
+function computedLists(name: string): ListReading {
+  return { key: name, read: (rows) => (rows.column(name) as Required<Column>).lists };
+}
+
+function withMissing({ encode, direct }: Pick<Encoder, 'encode' | 'direct'>): Pick<Encoder, 'encode' | 'direct'> {
+  return { direct, encode: (text) => (text === '' ? 0 : encode(text)) };
+}
+
+function withoutMissing(fit: Fit): Fit {
+  return {
+    ...fit,
+    check: (text) => {
+      if (text !== '') fit.check(text);
+    },
+    observe: (text) => {
+      if (text !== '') fit.observe(text);
+    },
+  };
+}

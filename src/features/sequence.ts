@@ -1,0 +1,205 @@
+import { z } from 'zod';
+import type { Component, OptionsOf, ValidationIssue } from '../core/component.js';
+import { scalingOption } from '../core/scaling.js';
+import { columnName } from '../core/tasks.js';
+import { encoderOption, encoders, type EncoderSpec } from '../sequences/encoders.js';
+import { checkSeparators, listOptions } from './bag.js';
+import { cellShape, joinCells } from './cells.js';
+import { computeOnce } from './computed.js';
+import { embeddedField, embeddedOptions } from './embedded.js';
+import type { Encoding, Field, SequencePart, Source } from './feature.js';
+import { logBuckets } from './log-buckets.js';
+import { numberField } from './numeric.js';
+import { selectItems, type ItemColumn } from './sequence-items.js';
+
+/** Maximum number of items per row, if the config sets none. */
+const DEFAULT_ITEMS = 50;
+
+const { width, encoding } = embeddedOptions;
+
+const entry = z.strictObject({
+  name: columnName.describe('Column with a list per row'),
+  target: columnName.optional().describe('Field of the candidate: shares its table and is compared with it'),
+  scaling: scalingOption.optional().describe('Scaling of items that are numbers; default: items are ids'),
+  as: z.enum(['age']).optional().describe('age: time from each item to the time of the row'),
+  until: columnName.optional().describe('Column with the time of the row; items of that time or later are dropped'),
+  buckets: z.enum(['log']).optional().describe('Embeds an age by its logarithm; default: a number'),
+  width: width.unwrap().optional().describe('Embedding dimension without a target; default: 16'),
+  encoding: encoding.unwrap().optional().describe('Encoding of ids without a target; default: ids'),
+});
+type Entry = z.output<typeof entry>;
+
+const options = () => ({
+  name: z.string().optional().describe('Name of the sequence in checkpoints; default: name of the group'),
+  fields: z
+    .array(z.union([columnName, entry]))
+    .min(1)
+    .describe('Columns with a list per row; a map sets options for one, as in { name: …, target: … }'),
+  aligned: z
+    .boolean()
+    .default(true)
+    .describe('Whether the lists of a row are aligned item by item; false: each is a sequence of weighted items'),
+  order: z
+    .union([
+      z.strictObject({ newest: z.enum(['first', 'last']).describe('End of a list that has the newest item') }),
+      z.strictObject({ by: columnName.describe('Field with the time of each item') }),
+    ])
+    .default({ newest: 'last' })
+    .describe('Order of the items: which end is the newest, or the field with their times'),
+  keep: z
+    .union([
+      z.strictObject({ last: z.int().min(1).describe('Maximum items per row; the newest are kept') }),
+      z.strictObject({ heaviest: z.int().min(1).describe('Maximum items per row; the largest weights are kept') }),
+    ])
+    .default({ last: DEFAULT_ITEMS })
+    .describe('Items to keep per row: the newest ones, or those with the largest weights'),
+  encoder: z
+    .union([encoderOption, z.array(encoderOption).min(1)])
+    .describe('Encoder of the items, or a list whose outputs are concatenated'),
+  ...listOptions,
+  ...cellShape,
+});
+type SequenceOptions = OptionsOf<ReturnType<typeof options>>;
+
+/** Items of a row in order, such as the items that a user clicked: read one by one, and encoded with the candidate. */
+export const sequence: Component<'sequence', ReturnType<typeof options>, [], readonly Field[]> = {
+  name: 'sequence',
+  summary: 'items per row, in order, encoded one by one together with the candidate',
+  options,
+
+  *check(options) {
+    yield* checkSeparators(options);
+    yield* checkKeep(options);
+    const entries = listEntries(options);
+    for (const [i, each] of entries.entries())
+      for (const { path, message } of checkEntry(each, options)) yield { path: ['fields', i, ...path], message };
+    if ('by' in options.order && !entries.some(({ name }) => name === (options.order as { by: string }).by))
+      yield { path: ['order', 'by'], message: `'${options.order.by}' is not in fields; add it there` };
+    const needsTarget = listEncoders(options).find((spec) => encoders.partOf(spec).requiresTarget);
+    if (needsTarget !== undefined && !entries.some(({ target }) => target !== undefined))
+      yield {
+        path: ['encoder'],
+        message: `${needsTarget.name} compares items with the candidate; set target for a field`,
+      };
+  },
+
+  build(options) {
+    const entries = listEntries(options);
+    const group = options.name ?? entries[0]!.name;
+    const fields = options.aligned
+      ? sequenceFields({ group, name: group, entries }, options)
+      : entries.flatMap((each) => sequenceFields({ group, name: fieldName(group, each), entries: [each] }, options));
+    return fields.map((field, entry): Field => ({ ...field, entry }));
+  },
+};
+
+/** Columns that are aligned. */
+interface AlignedColumns {
+  /** Prefix of the names of fields. */
+  readonly group: string;
+  /** Name of the sequence. */
+  readonly name: string;
+  readonly entries: readonly Entry[];
+}
+
+function fieldName(group: string, { name }: Entry): string {
+  return `${group}.${name}`;
+}
+
+function listEntries({ fields }: SequenceOptions): readonly Entry[] {
+  return fields.map((each) => (typeof each === 'string' ? { name: each } : each));
+}
+
+function listEncoders({ encoder }: SequenceOptions): readonly EncoderSpec[] {
+  return Array.isArray(encoder) ? encoder : [encoder];
+}
+
+function* checkKeep({ aligned, keep, order }: SequenceOptions): Generator<ValidationIssue> {
+  if (aligned && 'heaviest' in keep)
+    yield { path: ['keep', 'heaviest'], message: 'aligned items have no weights; use last, or set aligned: false' };
+  if (!aligned && 'by' in order)
+    yield { path: ['order', 'by'], message: 'requires aligned items; remove it, or set aligned: true' };
+}
+
+function* checkEntry(
+  { target, scaling, as, until, buckets, width, encoding }: Entry,
+  { aligned }: SequenceOptions,
+): Generator<ValidationIssue> {
+  const isNumber = scaling !== undefined || as !== undefined;
+  if (as === 'age' && until === undefined)
+    yield { path: ['as'], message: 'requires the time of the row; set until: a column' };
+  if (until !== undefined && as === undefined)
+    yield { path: ['until'], message: 'requires the times of the items; set as: age' };
+  if (as !== undefined && !aligned)
+    yield { path: ['as'], message: 'requires aligned items; remove it, or set aligned: true' };
+  if (buckets !== undefined && as === undefined)
+    yield { path: ['buckets'], message: 'applies to ages; set as: age, or remove it' };
+  if (buckets !== undefined && scaling !== undefined)
+    yield { path: ['scaling'], message: 'buckets and scaling are mutually exclusive; remove one' };
+  if (isNumber && target !== undefined)
+    yield { path: ['target'], message: 'applies to ids, not to numbers; remove it, scaling or as' };
+  for (const [key, value] of Object.entries({ width, encoding })) {
+    const isUsed = target === undefined && (!isNumber || (key === 'width' && buckets !== undefined));
+    if (value !== undefined && !isUsed)
+      yield {
+        path: [key],
+        message:
+          target === undefined ? 'applies to ids, not to numbers; remove it' : `is that of '${target}'; remove it`,
+      };
+  }
+}
+
+/** Builds the fields of aligned columns. */
+function sequenceFields({ group, name, entries }: AlignedColumns, options: SequenceOptions): readonly Field[] {
+  const { aligned, keep, order, separators, format } = options;
+  const form = { ...separators, format, keepsMissing: aligned, ...(aligned && { weight: undefined }) };
+  const columns = entries.map(({ name, until }): ItemColumn => ({ name, until }));
+  const compute = computeOnce(selectItems(columns, { order, keep, form, isWeighted: !aligned }));
+  const sources: readonly Source[] = [
+    ...entries.map(({ name }): Source => ({ name, holds: 'bag', form })),
+    ...entries.flatMap(({ until }): readonly Source[] => (until === undefined ? [] : [{ name: until, holds: 'text' }])),
+  ];
+  const read = [...new Set(sources.map((source) => source.name))];
+  const selected = `items of ${entries.map((each) => each.name).join(', ')}, ${JSON.stringify({ order, keep })}`;
+  return entries.map((each, output): Field => {
+    const part: SequencePart = {
+      name,
+      target: each.target,
+      maxItems: 'last' in keep ? keep.last : keep.heaviest,
+      isWeighted: !aligned,
+      encoders: listEncoders(options),
+    };
+    const field = itemField(fieldName(group, each), each, part);
+    return {
+      ...field,
+      columns: [each.name, ...read.filter((column) => column !== each.name)],
+      cells: joinCells(options, {}),
+      computed: { sources, meaning: `${each.name} of ${selected}`, compute, output },
+    };
+  });
+}
+
+/** Builds the field of a column without its computation. */
+function itemField(name: string, each: Entry, part: SequencePart): Field {
+  const { target, scaling, as, buckets, width = 16, encoding = {} } = each;
+  if (target !== undefined)
+    return {
+      ...embeddedField(name, embedded({ width, encoding })),
+      owner: target,
+      isLikeOwner: true,
+      kind: 'item',
+      sequence: part,
+    };
+  if (buckets !== undefined) return ownTable(name, width, logBuckets, part);
+  if (scaling === undefined && as === undefined)
+    return { ...embeddedField(name, embedded({ width, encoding })), kind: 'item', sequence: part };
+  return { ...numberField(name, { scaling: scaling ?? 'log1p' }), kind: 'itemNumber', sequence: part };
+}
+
+function ownTable(name: string, width: number, encoding: Encoding, part: SequencePart): Field {
+  return { name, columns: [name], owner: name, width, ...encoding, kind: 'item', sequence: part };
+}
+
+function embedded({ width, encoding }: { readonly width: number; readonly encoding: unknown }) {
+  return { width, encoding: embeddedOptions.encoding.parse(encoding) };
+}

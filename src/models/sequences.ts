@@ -1,0 +1,65 @@
+import type { GraphBuilder } from '../graph/builder.js';
+import { columnsOf, type Features, type InputField } from '../graph/features.js';
+import type { Value } from '../graph/operations.js';
+import type { SequenceField } from '../sequences/encoder.js';
+import { encoders, type EncoderSpec } from '../sequences/encoders.js';
+
+/** A sequence that a model reads, as `SequenceLayout` describes it, with its encoders. */
+export interface EncodedSequence {
+  readonly name: string;
+  readonly group?: string | undefined;
+  readonly maxItems: number;
+  readonly isWeighted?: boolean | undefined;
+  readonly fields: readonly ItemColumn[];
+  readonly encoders: readonly EncoderSpec[];
+}
+
+type ItemColumn = { readonly field: string; readonly width: number; readonly target?: string | undefined } & (
+  { readonly kind: 'id'; readonly table: string } | { readonly kind: 'number' }
+);
+
+/**
+ * Adds a field per sequence to the features, after all others: the outputs of its encoders, concatenated.
+ * @param features those of the whole config, which include all targets
+ */
+export function encodeSequences(g: GraphBuilder, sequences: readonly EncodedSequence[], features: Features): Features {
+  if (sequences.length === 0) return features;
+  const outputs = sequences.map((sequence) => encodeSequence(g, sequence, features));
+  let offset = features.input.width;
+  const fields = sequences.map(({ name, group }, s): InputField => {
+    const { width } = outputs[s]!;
+    offset += width;
+    return { field: name, group, offset: offset - width, width, kind: 'sequence' };
+  });
+  return { input: g.concat([features.input, ...outputs]), fields: [...features.fields, ...fields] };
+}
+
+function encodeSequence(g: GraphBuilder, sequence: EncodedSequence, features: Features): Value {
+  const domain = sequence.fields[0]!.field;
+  const fields = sequence.fields.map((column): SequenceField => ({
+    field: column.field,
+    items: readItems(g, column, domain),
+    target: column.target === undefined ? undefined : findTarget(g, column.target, features),
+  }));
+  const weights =
+    sequence.isWeighted === true ? g.input({ kind: 'factors', field: domain, pooling: 'mean' }, 1) : undefined;
+  const outputs = sequence.encoders.map((spec, i) => {
+    const part = sequence.encoders.length === 1 ? spec.name : `${i}.${spec.name}`;
+    const context = { domain, fields, weights, maxItems: sequence.maxItems };
+    return encoders.build(spec, { ...context, g: g.within(`${sequence.name}.${part}`) });
+  });
+  return outputs.length === 1 ? outputs[0]! : g.concat(outputs);
+}
+
+function readItems(g: GraphBuilder, column: ItemColumn, domain: string): Value {
+  const { field, width } = column;
+  const item = { field, ...(field !== domain && { alignedWith: domain }) };
+  return column.kind === 'id'
+    ? g.input({ kind: 'items', table: column.table, ...item }, width)
+    : g.input({ kind: 'factors', pooling: 'sum', ...item }, 1);
+}
+
+function findTarget(g: GraphBuilder, name: string, { input, fields }: Features): Value {
+  const { offset, width } = fields.find(({ field }) => field === name)!;
+  return columnsOf(g, input, offset, width);
+}
