@@ -3,10 +3,18 @@ import { listOutputs } from './evaluation/outputs.js';
 import { makeFolder, onDisk } from './io/disk.js';
 import { createBagSource } from './synth/bags.js';
 import { NO_BIASES, type Biases } from './synth/biases.js';
+import { HistoryLog } from './synth/histories.js';
 import { show, showOtherwise, type Impressions, type Rates, type Shown } from './synth/impressions.js';
 import { PRESETS, type PresetName, type SynthFormat } from './synth/presets.js';
 import type { Strays } from './synth/raw-rows.js';
-import { beginFiles, endFiles, listPaths, writeCsvSplit, writeRawSplit } from './synth/split-files.js';
+import {
+  beginFiles,
+  endFiles,
+  listPaths,
+  writeCsvSplit,
+  writeHistorySplit,
+  writeRawSplit,
+} from './synth/split-files.js';
 import { createWorld, type WorldSize } from './synth/world.js';
 import { taskOptions, type Task } from './core/tasks.js';
 
@@ -28,7 +36,7 @@ export interface SynthOptions extends WorldSize {
   readonly biases?: Biases | undefined;
   /** CSV only: the split to also write as counterfactuals, `<split>-clicked.csv` and `<split>-shuffled.csv`. */
   readonly counterfactualOf?: string | undefined;
-  onProgress?(split: string, rows: number): void;
+  readonly onProgress?: ((split: string, rows: number) => void) | undefined;
 }
 
 /** Metrics of the true probabilities by split: the upper bound for any model. */
@@ -73,10 +81,69 @@ export async function synth(options: SynthOptions): Promise<Oracle> {
   );
   for (const file of files) {
     const { name, split, rows: count, areClicked } = file;
-    const collector = createCollector(listOutputs(TASKS).filter((output) => !areClicked || output.name === 'cvr'));
-    let written = 0;
+    const measure = createMeasure(name, areClicked, onProgress);
     const onBlock = (block: Impressions): void => {
       if (areClicked) clickAll(block);
+      measure.add(block);
+    };
+    const draw = { folder, name, split, rows: count, shown: file.shown, seed, onBlock };
+    if (format === 'raw' && bags !== undefined)
+      strays[split] = await writeRawSplit({ ...draw, bags, profileSizes: shape.profile, sessionRows, badEvery });
+    else await writeCsvSplit(draw, bags);
+    oracle[name] = measure.report();
+  }
+
+  const biasOptions = {
+    ...(preset === 'sample' ? {} : { preset }),
+    ...(bagMean === undefined ? {} : { bagMean }),
+    ...(format === 'raw' ? { format, strays } : {}),
+    ...(biases === NO_BIASES ? {} : { biases }),
+  };
+  await endFiles(folder, { seed, users, items, rates, ...biasOptions, ...oracle });
+  return oracle;
+}
+
+/** Options of `synthHistories`. */
+export type HistoryOptions = Pick<
+  SynthOptions,
+  'folder' | 'seed' | 'rows' | 'users' | 'items' | 'rates' | 'onProgress'
+>;
+
+/**
+ * Generates a log in which clicks depend on the match of the candidate with the user's recent items, with known true
+ * probabilities, and `oracle.json`. Splits follow each other in time.
+ * @throws UserError (disk); (usage) if it would overwrite files of other origin
+ */
+export async function synthHistories(options: HistoryOptions): Promise<Oracle> {
+  const { folder, rows, seed, users, items, rates, onProgress } = options;
+  await onDisk(folder, () => makeFolder(folder));
+  await beginFiles(
+    folder,
+    Object.keys(rows).flatMap((name) => listPaths('csv', name)),
+  );
+  const log = new HistoryLog({ seed, users, items, rates });
+  const oracle: Record<string, Report> = {};
+  for (const [name, count] of Object.entries(rows)) {
+    const measure = createMeasure(name, false, onProgress);
+    await writeHistorySplit({ folder, name, rows: count, onBlock: measure.add }, log);
+    oracle[name] = measure.report();
+  }
+  await endFiles(folder, { seed, users, items, rates, sequences: true, ...oracle });
+  return oracle;
+}
+
+/** Measures the true probabilities of a file. */
+interface Measure {
+  readonly add: (block: Impressions) => void;
+  readonly report: () => Report;
+}
+
+/** @param areClicked whether all rows are clicked, so that only purchases are measured */
+function createMeasure(name: string, areClicked: boolean, onProgress: SynthOptions['onProgress']): Measure {
+  const collector = createCollector(listOutputs(TASKS).filter((output) => !areClicked || output.name === 'cvr'));
+  let written = 0;
+  return {
+    add(block) {
       const cvr = areClicked ? block.purchaseIfClickedProbability : block.purchaseProbability;
       if (written < MEASURED_ROWS)
         collector.add(
@@ -88,22 +155,9 @@ export async function synth(options: SynthOptions): Promise<Oracle> {
         );
       written += block.rows;
       onProgress?.(name, written);
-    };
-    const draw = { folder, name, split, rows: count, shown: file.shown, seed, onBlock };
-    if (format === 'raw' && bags !== undefined)
-      strays[split] = await writeRawSplit({ ...draw, bags, profileSizes: shape.profile, sessionRows, badEvery });
-    else await writeCsvSplit(draw, bags);
-    oracle[name] = collector.report();
-  }
-
-  const biasOptions = {
-    ...(preset === 'sample' ? {} : { preset }),
-    ...(bagMean === undefined ? {} : { bagMean }),
-    ...(format === 'raw' ? { format, strays } : {}),
-    ...(biases === NO_BIASES ? {} : { biases }),
+    },
+    report: () => collector.report(),
   };
-  await endFiles(folder, { seed, users, items, rates, ...biasOptions, ...oracle });
-  return oracle;
 }
 
 /** A file to write: a split, or its counterfactual. */

@@ -1,7 +1,8 @@
 import { EXIT_CODES, userError } from '../core/errors.js';
-import { synth } from '../synth.js';
+import { synth, synthHistories, type Oracle } from '../synth.js';
 import type { Biases } from '../synth/biases.js';
-import { PRESETS, type PresetName, type SynthFormat } from '../synth/presets.js';
+import { PRESET_NAMES, PRESETS, type PresetName, type SynthFormat } from '../synth/presets.js';
+import type { WorldSize } from '../synth/world.js';
 import { count, reportTable } from './format.js';
 import { createOutput } from './output.js';
 
@@ -21,9 +22,12 @@ export interface SynthArguments {
   readonly badEvery: number;
   readonly biases: Biases;
   readonly counterfactual: boolean;
+  readonly sequences: boolean;
 }
 
 const DEFAULT_VALID_ROWS = 5000;
+/** Users and items of a log with histories, unless given. */
+const HISTORY_SIZE = { users: 5000, items: 2000 } as const;
 
 /** Runs `mtl synth` and prints the metrics of the true probabilities. Returns the exit code. */
 export async function runSynth({
@@ -35,6 +39,7 @@ export async function runSynth({
   badEvery,
   biases,
   counterfactual,
+  sequences,
   ...args
 }: SynthArguments): Promise<number> {
   const { screen } = createOutput(false);
@@ -50,27 +55,42 @@ export async function runSynth({
     throw userError('usage', { where: '--bad-every', message: 'requires --format raw' });
   if (format === 'raw' && counterfactual)
     throw userError('usage', { where: '--counterfactual', message: 'requires --format csv' });
+  const hasBiases = Object.values(biases).some((bias) => bias > 0);
+  if (
+    sequences &&
+    (format !== 'csv' || bags !== undefined || hasBiases || counterfactual || preset !== PRESET_NAMES[0])
+  )
+    throw userError('usage', {
+      where: '--sequences',
+      message: 'cannot be combined with --preset, --format, --bags, --counterfactual or biases',
+      fix: 'remove these options',
+    });
   const rows = {
     train: args.train,
     ...(format === 'csv' ? { valid: args.valid ?? DEFAULT_VALID_ROWS } : {}),
     test: args.test,
   };
-  const oracle = await synth({
+  const shared = {
     folder: out,
     seed,
     rows,
-    preset,
-    format,
-    badEvery,
-    ...(Object.values(biases).some((bias) => bias > 0) && { biases }),
-    ...(counterfactual && { counterfactualOf: 'test' }),
-    bagMean: bags,
-    users: args.users ?? users,
-    items: args.items ?? items,
     rates: { click: args.clickRate ?? rates.click, purchase: args.purchaseRate ?? rates.purchase },
-    onProgress: (split, done) =>
+    onProgress: (split: string, done: number) =>
       screen.live(() => `${split}: ${count(done)} of ${count(rows[split as keyof typeof rows] ?? done)} rows`),
-  });
+  };
+  const sizeOf = (size: WorldSize): WorldSize => ({ users: args.users ?? size.users, items: args.items ?? size.items });
+  const oracle: Oracle = sequences
+    ? await synthHistories({ ...shared, ...sizeOf(HISTORY_SIZE) })
+    : await synth({
+        ...shared,
+        ...sizeOf({ users, items }),
+        preset,
+        format,
+        badEvery,
+        ...(hasBiases && { biases }),
+        ...(counterfactual && { counterfactualOf: 'test' }),
+        bagMean: bags,
+      });
   screen.print(`metrics of the true probabilities in ${out}, as in its oracle.json`);
   for (const [split, report] of Object.entries(oracle)) screen.print(reportTable(split, report, screen));
   return EXIT_CODES.done;

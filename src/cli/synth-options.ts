@@ -60,8 +60,14 @@ export function synthOptions(y: Argv) {
         'With csv: also write test-clicked.csv (every row clicked) and test-shuffled.csv (random positions), ' +
         'with their true rates',
     })
+    .option('sequences', {
+      type: 'boolean',
+      default: false,
+      describe: "Write a log with each user's history of items, on which clicks depend; 5000 users, 2000 items",
+    })
     .example('$0 synth data/large --train 500000', '')
     .example('$0 synth data/biased --selection-bias 1 --confounder 1 --counterfactual', '')
+    .example('$0 synth data/histories --sequences --train 500000', '')
     .example('$0 synth data/raw --preset ali-ccp --format raw --train 1000000', '');
 }
 

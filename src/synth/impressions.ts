@@ -134,7 +134,8 @@ function fitIntercepts(world: World, seed: number, rates: Rates, meet: Shown['me
   return { click, purchase };
 }
 
-function solve(
+/** Finds the intercept for a target rate, by bisection; rows count by their weights. */
+export function solve(
   scores: readonly Effects[],
   getScore: (score: Effects) => number,
   getWeight: (score: Effects) => number,

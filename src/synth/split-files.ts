@@ -6,6 +6,8 @@ import { userError } from '../core/errors.js';
 import { randomStream } from '../core/random.js';
 import type { BagSource } from './bags.js';
 import { createCsvFile } from './csv-rows.js';
+import type { HistoryLog } from './histories.js';
+import { createHistoryFile } from './history-csv.js';
 import { drawImpressions, type Impressions, type Shown } from './impressions.js';
 import type { SynthFormat } from './presets.js';
 import { createRawFile, assignRawIds, type Strays } from './raw-rows.js';
@@ -83,6 +85,23 @@ export async function writeCsvSplit(
       onBlock(block);
       file.write(block);
     }
+    file.close();
+    return Promise.resolve();
+  });
+}
+
+/**
+ * Writes the next rows of a log with histories atomically.
+ * @throws UserError (disk)
+ */
+export async function writeHistorySplit(
+  { folder, name, rows, onBlock }: Pick<SplitDraw, 'folder' | 'name' | 'rows' | 'onBlock'>,
+  log: HistoryLog,
+): Promise<void> {
+  const [csv] = listPaths('csv', name);
+  await replace(join(folder, csv!), (path) => {
+    const file = createHistoryFile(path, log.catalog);
+    for (const block of log.draw(rows, (...row) => file.write(...row))) onBlock(block);
     file.close();
     return Promise.resolve();
   });

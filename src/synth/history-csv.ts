@@ -1,0 +1,63 @@
+import { ByteFile } from './byte-file.js';
+import { MAX_HISTORY, type Catalog, type HistoryRow } from './histories.js';
+import type { Impressions } from './impressions.js';
+
+/** Columns of a log with histories, newest item last. */
+export const HISTORY_HEADER = [
+  'click',
+  'purchase',
+  'user',
+  'item',
+  'category',
+  'price',
+  'time',
+  'hist_item',
+  'hist_category',
+  'hist_price',
+  'hist_time',
+] as const;
+
+/** Maximum bytes of a line: four lists, and single values. */
+const LINE_BYTES = 256 + 4 * 16 * MAX_HISTORY;
+const [COMMA, LINE_END, BAR] = [44, 10, 124] as const;
+
+/** Writer of a log with histories. */
+export interface HistoryFile {
+  write(block: Impressions, row: number, of: HistoryRow): void;
+  close(): void;
+}
+
+/** Creates a CSV. Items and categories start at 1; prices have two decimals; times are seconds since 1970. */
+export function createHistoryFile(path: string, { category, price }: Catalog): HistoryFile {
+  const file = new ByteFile(path);
+  file.text(`${HISTORY_HEADER.join(',')}\n`);
+  const cell = (value: number): void => {
+    file.byte(COMMA);
+    file.whole(value);
+  };
+  const list = (length: number, write: (i: number) => void): void => {
+    file.byte(COMMA);
+    for (let i = 0; i < length; i++) {
+      if (i > 0) file.byte(BAR);
+      write(i);
+    }
+  };
+  const writePrice = (hundredths: number): void => file.tenThousandths(100 * hundredths);
+  return {
+    write({ click, purchase, user, item }, row, { time, history: { items, times } }) {
+      const candidate = item[row]!;
+      file.reserve(LINE_BYTES);
+      file.whole(click[row]!);
+      for (const value of [purchase[row]!, user[row]! + 1, candidate + 1, category[candidate]! + 1]) cell(value);
+      file.byte(COMMA);
+      writePrice(price[candidate]!);
+      cell(time);
+      list(items.length, (i) => file.whole(items[i]! + 1));
+      list(items.length, (i) => file.whole(category[items[i]!]! + 1));
+      list(items.length, (i) => writePrice(price[items[i]!]!));
+      list(items.length, (i) => file.whole(times[i]!));
+      file.byte(LINE_END);
+    },
+    close: () => file.close(),
+  };
+}
