@@ -1,1 +1,3 @@
 export { pooling } from './pooling.js';
+export { selfAttention } from './self-attention.js';
+export { targetAttention } from './target-attention.js';

@@ -45,6 +45,14 @@ export function defineEncoder<const Name extends string, Shape extends z.ZodRawS
 }
 
 /** Concatenates the items of fields. */
-export function concatItems(g: GraphBuilder, fields: readonly SequenceField[]): Value {
-  return fields.length === 1 ? fields[0]!.items : g.concat(fields.map(({ items }) => items));
+export function concatItems(g: GraphBuilder, fields: readonly Pick<SequenceField, 'items'>[]): Value {
+  return concatValues(
+    g,
+    fields.map(({ items }) => items),
+  );
+}
+
+/** Concatenates at least one value. */
+export function concatValues(g: GraphBuilder, values: readonly Value[]): Value {
+  return values.length === 1 ? values[0]! : g.concat(values);
 }

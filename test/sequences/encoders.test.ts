@@ -1,0 +1,115 @@
+import { setTimeout } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
+import { sliceRows } from '../../src/core/batch.js';
+import { createCpuEngine } from '../../src/engines/cpu/engine.js';
+import type { Engine } from '../../src/engines/engine.js';
+import { encoders } from '../../src/sequences/encoders.js';
+import { batchWith, encoderBatch, MAX_ITEMS, planOfEncoder, restoreLargeEmbeddings } from '../support/encoder-plan.js';
+import type { EncoderCase } from '../support/encoder-plan.js';
+import { expectLikeFloat64 } from '../support/like-float64.js';
+import { createTfjsEngine } from '../support/tfjs.js';
+
+const engines: readonly (readonly [string, () => Promise<Engine>])[] = [
+  ['cpu', () => Promise.resolve(createCpuEngine())],
+  ['tfjs', createTfjsEngine],
+];
+
+/** Options besides the defaults. */
+const OPTIONS: Readonly<Record<string, readonly Omit<EncoderCase['spec'], 'name'>[]>> = {
+  pooling: [{ of: 'sum' }, { of: 'max' }],
+  'target-attention': [
+    { weights: 'sigmoid', sum: false },
+    { weights: 'softmax', hidden: [5, 4], activation: 'prelu', norm: false },
+    { weights: 'linear', hidden: [], position: true },
+  ],
+  'self-attention': [
+    { norm: 'pre', causal: true, blocks: 2, heads: 3, width: 6, hidden: 5 },
+    {
+      dropout: 0.3,
+      activation: 'gelu',
+      width: 4,
+      heads: 1,
+      position: false,
+      readout: { weights: 'softmax', sum: false },
+    },
+  ],
+};
+
+const inputs: readonly Omit<EncoderCase, 'spec'>[] = [
+  {},
+  { isWeighted: true },
+  { fields: ['item'] },
+  { targets: ['shop'], fields: ['shop', 'action', 'item'] },
+];
+
+const cases = encoders.parts.flatMap(({ name }) => [
+  ...inputs.map((input): EncoderCase => ({ spec: { name }, ...input })),
+  ...(OPTIONS[name] ?? []).flatMap((options): EncoderCase[] => [
+    { spec: { name, ...options } },
+    { spec: { name, ...options }, isWeighted: true },
+  ]),
+]);
+const titled = cases.map((each) => ({ title: JSON.stringify(each), given: each }));
+const withoutTargets = encoders.parts
+  .filter((part) => !('requiresTarget' in part))
+  .map(({ name }): EncoderCase => ({ spec: { name }, targets: [] }));
+
+/** Predicts the columns of an encoder. */
+async function encodeOn(engine: Engine, given: EncoderCase, batch: ReturnType<typeof batchWith>) {
+  const program = engine.compile(planOfEncoder(given));
+  restoreLargeEmbeddings(program);
+  const predictions = new Map([...(await program.predict(batch))].map(([name, values]) => [name, [...values]]));
+  program.dispose();
+  return predictions;
+}
+
+describe('an encoder', () => {
+  it.each(
+    engines.flatMap(([engine, create]) =>
+      [...cases, ...withoutTargets].map((given) => ({ engine, create, given, title: JSON.stringify(given) })),
+    ),
+  )('equals float64 on $engine: $title', async ({ create, given }) => {
+    const plan = planOfEncoder(given);
+    const program = (await create()).compile(plan);
+    restoreLargeEmbeddings(program);
+    await expectLikeFloat64(program, plan, encoderBatch(24, 1), 3e-5);
+    program.dispose();
+  });
+
+  it.each(titled)('gives zeros to a row without items: $title', async ({ given }) => {
+    const predictions = await encodeOn(createCpuEngine(), given, batchWith([0, 3, 0, MAX_ITEMS], 2));
+    const columns = [...predictions].filter(([name]) => name.startsWith('column'));
+    for (const [name, [empty, some, alsoEmpty]] of columns) {
+      expect([empty, alsoEmpty], name).toEqual([0, 0]);
+      expect(some, name).not.toBe(0);
+    }
+  });
+
+  it.each(titled)('gives a row the same result in any batch: $title', async ({ given }) => {
+    const batch = encoderBatch(30, 4);
+    const all = await encodeOn(createCpuEngine(), given, batch);
+    const part = await encodeOn(createCpuEngine(), given, sliceRows(batch, 11, 18));
+    for (const [name, values] of part) expect(values, name).toEqual(all.get(name)!.slice(11, 18));
+  });
+
+  it.each(titled.filter(({ given: { isWeighted, fields } }) => isWeighted !== true && fields === undefined))(
+    'trains to bitwise identical weights for 1, 2 and 3 threads: $title',
+    async ({ given }) => {
+      const trained: unknown[] = [];
+      for (const threads of [1, 2, 3]) {
+        const plan = { ...planOfEncoder(given), batchRows: 300 };
+        const program = createCpuEngine(threads, true, { isPatient: true }).compile(plan);
+        await setTimeout(100);
+        restoreLargeEmbeddings(program);
+        for (let seed = 0; seed < 3; seed++) {
+          const { losses } = await program.trainStep(encoderBatch(300, seed));
+          expect(losses.get('ctr')!.mean).toBeGreaterThan(0); // A skipped step has no loss.
+        }
+        trained.push([...program.state().weights].map(([name, { data }]) => [name, data.slice()]));
+        program.dispose();
+      }
+      expect(trained[1]).toEqual(trained[0]);
+      expect(trained[2]).toEqual(trained[0]);
+    },
+  );
+});

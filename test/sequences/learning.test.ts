@@ -1,0 +1,98 @@
+import { describe, expect, it } from 'vitest';
+import { sliceRows, type Batch } from '../../src/core/batch.js';
+import { randomStream } from '../../src/core/random.js';
+import { createCpuEngine } from '../../src/engines/cpu/engine.js';
+import type { Plan } from '../../src/engines/engine.js';
+import { tower } from '../../src/graph/mlp.js';
+import { encoders } from '../../src/sequences/encoders.js';
+import type { InputLayout } from '../../src/tables/layout.js';
+import { planOf } from '../support/graph-plan.js';
+import { reportOf } from '../support/measured.js';
+
+// A planted world: a click is likely if one of the newest items has the category of the candidate. The data has no
+// categories, so that a model must learn them as embeddings of items.
+
+const [ITEMS, CATEGORIES, MAX_ITEMS, NEWEST, WIDTH] = [60, 6, 10, 3, 8];
+const LAYOUT: InputLayout = {
+  width: WIDTH,
+  tables: [{ name: 'item', rows: ITEMS, width: WIDTH }],
+  columns: [{ kind: 'id', field: 'candidate', table: 'item', offset: 0, width: WIDTH }],
+  sequences: [{ field: 'clicked', table: 'item', width: WIDTH, maxItems: MAX_ITEMS }],
+};
+
+function plantRows(rows: number, seed: number): Batch {
+  const random = randomStream(seed, 'planted');
+  const offsets = new Uint32Array(rows + 1);
+  for (let b = 0; b < rows; b++) offsets[b + 1] = offsets[b]! + random.below(MAX_ITEMS + 1);
+  const ids = Uint32Array.from({ length: offsets[rows]! }, () => random.below(ITEMS));
+  const candidates = Uint32Array.from({ length: rows }, () => random.below(ITEMS));
+  const clicks = Float32Array.from(candidates, (candidate, b) => {
+    const newest = ids.subarray(Math.max(offsets[b]!, offsets[b + 1]! - NEWEST), offsets[b + 1]);
+    const isMatch = newest.some((item) => item % CATEGORIES === candidate % CATEGORIES);
+    return Number(random.uniform() < (isMatch ? 0.8 : 0.05));
+  });
+  return {
+    rows,
+    ids: new Map([['candidate', candidates]]),
+    bags: new Map([['clicked', { offsets, ids, weights: new Float32Array(ids.length).fill(1) }]]),
+    numbers: new Map(),
+    labels: new Map([['y', clicks]]),
+  };
+}
+
+function planWith(spec: { readonly name: string } & Readonly<Record<string, unknown>>): Plan {
+  return planOf(LAYOUT, (g, input, label) => {
+    const encoded = encoders.build(encoders.schema.parse(spec), {
+      g: g.within('encoder'),
+      domain: 'clicked',
+      fields: [
+        { field: 'clicked', items: g.input({ kind: 'items', field: 'clicked', table: 'item' }, WIDTH), target: input },
+      ],
+      weights: undefined,
+      maxItems: MAX_ITEMS,
+    });
+    const layers = { hidden: [16], activation: 'relu' as const, dropout: 0, batchNorm: false };
+    const logit = tower(g, g.concat([input, encoded]), layers, 'tower');
+    return {
+      predictions: { p: logit },
+      terms: [{ name: 'ctr', weight: 1, loss: g.binaryCrossEntropy(logit, label) }],
+    };
+  });
+}
+
+/** Trains for some epochs, and returns the AUC of other rows. */
+async function trainAndMeasure(spec: Parameters<typeof planWith>[0]): Promise<number> {
+  const [rows, batch, epochs] = [20_000, 256, 4];
+  const program = createCpuEngine().compile({ ...planWith(spec), batchRows: batch });
+  const train = plantRows(rows, 1);
+  for (let step = 0; step * batch < epochs * rows; step++) {
+    const begin = (step * batch) % (rows - batch);
+    await program.trainStep(sliceRows(train, begin, begin + batch));
+  }
+  const test = plantRows(5000, 2);
+  const predictions = (await program.predict(test)).get('p')!;
+  program.dispose();
+  return reportOf({ metrics: [{ name: 'auc' }] }, { labels: test.labels.get('y')!, predictions })['y']![
+    'auc'
+  ] as number;
+}
+
+describe('in a world in which recent items of the category of the candidate matter', () => {
+  it.each([{ of: 'mean' }, { of: 'sum' }])('pooling hardly learns: %o', async (options) => {
+    expect(await trainAndMeasure({ name: 'pooling', ...options })).toBeLessThan(0.65);
+  });
+
+  it.each([
+    { name: 'target-attention' },
+    { name: 'target-attention', sum: false },
+    { name: 'self-attention', width: 16, hidden: 16 },
+  ])('attention of the candidate learns: %o', async (spec) => {
+    expect(await trainAndMeasure(spec)).toBeGreaterThan(0.85);
+  });
+
+  it('attention learns less without positions', async () => {
+    const auc = await trainAndMeasure({ name: 'target-attention', position: false });
+    expect(auc).toBeGreaterThan(0.7);
+    expect(auc).toBeLessThan(0.85);
+  });
+});

@@ -1,0 +1,88 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import type { BagColumn, Batch } from '../../src/core/batch.js';
+import type { HostTensor } from '../../src/core/tensor.js';
+import { createCpuEngine } from '../../src/engines/cpu/engine.js';
+import type { Engine } from '../../src/engines/engine.js';
+import { planOfEncoder, type EncoderCase, type TableName } from '../support/encoder-plan.js';
+import { createTfjsEngine } from '../support/tfjs.js';
+
+// Predictions, losses and gradients of PyTorch; make_cases.py writes them.
+
+interface Case extends EncoderCase {
+  readonly loss: number;
+  readonly predictions: readonly number[];
+  readonly weights: Readonly<Record<string, { readonly shape: readonly number[]; readonly data: readonly number[] }>>;
+  readonly gradients: Readonly<Record<string, readonly number[]>>;
+}
+interface File {
+  readonly batch: {
+    readonly counts: readonly number[];
+    readonly items: Readonly<Record<TableName, readonly number[]>>;
+    readonly weights: readonly number[];
+    readonly targets: Readonly<Record<string, readonly number[]>>;
+    readonly labels: readonly number[];
+  };
+  readonly cases: readonly Case[];
+}
+
+const { batch: given, cases } = JSON.parse(readFileSync(join(import.meta.dirname, 'cases.json'), 'utf8')) as File;
+
+/** A gradient of 0, such as that of a key's bias, is only rounding error. */
+const ROUNDING = 1e-7;
+
+function readBatch(): Batch {
+  const offsets = Uint32Array.from([0, ...given.counts]);
+  for (let b = 0; b < given.counts.length; b++) offsets[b + 1]! += offsets[b]!;
+  const weights = Float32Array.from(given.weights);
+  return {
+    rows: given.counts.length,
+    ids: new Map(Object.entries(given.targets).map(([field, ids]) => [field, Uint32Array.from(ids)])),
+    bags: new Map(
+      Object.entries(given.items).map(([table, ids]): [string, BagColumn] => [
+        `clicked ${table}`,
+        { offsets, ids: Uint32Array.from(ids), weights },
+      ]),
+    ),
+    numbers: new Map(),
+    labels: new Map([['y', Float32Array.from(given.labels)]]),
+  };
+}
+
+function expectClose(found: ArrayLike<number>, expected: readonly number[], name: string): void {
+  expect(found, name).toHaveLength(expected.length);
+  const bound = Math.max(1e-5 * Math.max(...expected.map(Math.abs)), ROUNDING);
+  for (const [i, value] of expected.entries())
+    expect(Math.abs(found[i]! - value), `${name}[${i}]`).toBeLessThanOrEqual(bound);
+}
+
+const engines: readonly (readonly [string, () => Promise<Engine>])[] = [
+  ['cpu', () => Promise.resolve(createCpuEngine())],
+  ['tfjs', () => createTfjsEngine()],
+];
+
+describe.each(engines)('on the %s engine', (_, create) => {
+  it.each(cases.map((each) => [JSON.stringify(each.spec), each] as const))(
+    'an encoder agrees with PyTorch: %s',
+    async (_spec, expected) => {
+      const program = (await create()).compile(planOfEncoder(expected));
+      const weights = Object.entries(expected.weights).map(([name, { shape, data }]): [string, HostTensor] => [
+        name,
+        { shape, data: Float32Array.from(data) },
+      ]);
+      program.restore({
+        step: 0,
+        optimizer: new Map(),
+        weights: new Map([...program.state().weights, ...weights]),
+      });
+      const { predictions, losses, gradients } = await program.inspect(readBatch());
+      expectClose(predictions.get('p')!, expected.predictions, 'predictions');
+      expect(losses.get('ctr')!.mean).toBeCloseTo(expected.loss, 5);
+      expect([...gradients.keys()].sort()).toEqual(Object.keys(expected.gradients).sort());
+      for (const [name, gradient] of Object.entries(expected.gradients))
+        expectClose(gradients.get(name)!.data, gradient, `gradient of ${name}`);
+      program.dispose();
+    },
+  );
+});
