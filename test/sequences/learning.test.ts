@@ -8,6 +8,7 @@ import { encoders } from '../../src/sequences/encoders.js';
 import type { InputLayout } from '../../src/tables/layout.js';
 import { planOf } from '../support/graph-plan.js';
 import { reportOf } from '../support/measured.js';
+import { sequenceLayout } from '../support/sequences.js';
 
 // A planted world: a click is likely if one of the newest items has the category of the candidate. The data has no
 // categories, so that a model must learn them as embeddings of items.
@@ -17,7 +18,7 @@ const LAYOUT: InputLayout = {
   width: WIDTH,
   tables: [{ name: 'item', rows: ITEMS, width: WIDTH }],
   columns: [{ kind: 'id', field: 'candidate', table: 'item', offset: 0, width: WIDTH }],
-  sequences: [{ field: 'clicked', table: 'item', width: WIDTH, maxItems: MAX_ITEMS }],
+  sequences: [sequenceLayout({ field: 'clicked', table: 'item', width: WIDTH, maxItems: MAX_ITEMS })],
 };
 
 function plantRows(rows: number, seed: number): Batch {

@@ -6,8 +6,9 @@ import type { GraphBuilder } from '../../src/graph/builder.js';
 import type { Value } from '../../src/graph/operations.js';
 import { encoders } from '../../src/sequences/encoders.js';
 import type { SequenceField } from '../../src/sequences/encoder.js';
-import type { InputLayout, SequenceColumns } from '../../src/tables/layout.js';
+import type { InputLayout } from '../../src/tables/layout.js';
 import { planOf } from './graph-plan.js';
+import { sequenceLayout } from './sequences.js';
 
 // Models with one encoder of a sequence: items that a user clicked, their shops, and how they were clicked (no target).
 
@@ -19,7 +20,7 @@ const TABLES = [
 export type TableName = (typeof TABLES)[number]['name'];
 export const MAX_ITEMS = 6;
 
-const sequenceOf = (table: TableName): SequenceColumns => ({
+const sequenceOf = (table: TableName) => ({
   field: `clicked ${table}`,
   table,
   width: widthOf(table),
@@ -34,7 +35,7 @@ const LAYOUT: InputLayout = {
     { kind: 'id', field: 'item', table: 'item', offset: 0, width: 4 },
     { kind: 'id', field: 'shop', table: 'shop', offset: 4, width: 3 },
   ],
-  sequences: TABLES.map(({ name }) => sequenceOf(name)),
+  sequences: TABLES.map(({ name }) => sequenceLayout(sequenceOf(name))),
 };
 
 /** An encoder and the inputs it has. */
