@@ -18,7 +18,7 @@ const [DRIFT, ELSEWHERE, RELEVANT] = [0.05, 0.3, 0.5];
 const RECENCY = 0.9;
 /** Items within which a repeated item counts. */
 const REPEAT_ITEMS = 10;
-/** Mean seconds between two impressions, and between two items of a first history. */
+/** Mean seconds between two impressions, and maximum between two items of a first history. */
 const [IMPRESSION_SECONDS, HISTORY_SECONDS] = [2, 1800];
 /** Seconds since 1970 of the first impression. */
 const START = 1_790_000_000;
@@ -136,20 +136,23 @@ export class HistoryLog {
   }
 }
 
-/** Computes the log odds without intercepts. */
+/**
+ * Computes the log odds without intercepts. Recent items of the candidate's category raise clicks; a candidate that is
+ * cheaper than they are raises purchases.
+ */
 function scoreItem({ category, price, quality }: Catalog, { items }: History, item: number): Effects {
-  let [match, repeats, lastPrice] = [0, 0, 0];
+  let [match, repeats, logPrices] = [0, 0, 0];
   for (let rank = 0, weight = 1; rank < items.length; rank++, weight *= RECENCY) {
     const other = items[items.length - 1 - rank]!;
     if (other === item && rank < REPEAT_ITEMS) repeats = 1;
     if (category[other] !== category[item]) continue;
     match += weight;
-    lastPrice ||= price[other]!;
+    logPrices += weight * Math.log(price[other]!);
   }
-  const isCheaper = Number(price[item]! < lastPrice);
+  const saving = match === 0 ? 0 : logPrices / match - Math.log(price[item]!);
   return {
     click: 4 * (1 - Math.exp(-match)) + repeats + quality[item]!,
-    purchase: 1.5 * isCheaper + repeats + 0.5 * quality[item]!,
+    purchase: 2 * Math.tanh(saving) + repeats + 0.5 * quality[item]!,
   };
 }
 
@@ -176,8 +179,7 @@ function createUser(random: Random, catalog: Catalog): User {
   let time = START - HISTORY_SECONDS * length;
   for (let i = 0; i < length; i++) {
     append(user.history, drawItem(random, catalog, user), time);
-    time += 1 + random.below(2 * HISTORY_SECONDS - 1) / 2;
-    time = Math.floor(time);
+    time += 1 + random.below(HISTORY_SECONDS);
   }
   return user;
 }
