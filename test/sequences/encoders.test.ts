@@ -18,7 +18,7 @@ const engines: readonly (readonly [string, () => Promise<Engine>])[] = [
 const OPTIONS: Readonly<Record<string, readonly Omit<EncoderCase['spec'], 'name'>[]>> = {
   pooling: [{ of: 'sum' }, { of: 'max' }],
   'target-attention': [
-    { weights: 'sigmoid', sum: false },
+    { weights: 'sigmoid', sum: false, products: false },
     { weights: 'softmax', hidden: [5, 4], activation: 'prelu', norm: false },
     { weights: 'linear', hidden: [], position: true },
   ],
