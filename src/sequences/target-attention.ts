@@ -21,9 +21,10 @@ type InputOptions = z.output<z.ZodObject<typeof inputOptions>>;
  * shares. The result is Σ weight · item over all fields, and Σ weight.
  *
  * The paper's weights are the scores (`linear`), without a softmax, so that many matching items have a large sum.
- * `softplus` and `sigmoid` keep this property with positive weights. The paper has neither the layer norms nor the sum
- * of weights; with them, the network and the tower read a match before embeddings have grown. Neither has it the sum of
- * products that is added to a score, so that similar items have larger weights from the start.
+ * `softplus` and `sigmoid` keep this property with positive weights. The paper has no layer norms, no sum of weights
+ * and no products that are added to scores. With them, a match is learned within fewer steps: the network reads
+ * embeddings before they have grown, the tower reads the strength of the match, and similar items have larger weights
+ * initially.
  *
  * A weight is multiplied by the share of its item, before a softmax is normalized: an item of share 2/3 counts as two
  * of three equal items.
