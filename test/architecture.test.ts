@@ -123,7 +123,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   sweep: ['config', 'engines', 'runs', 'study', 'train'],
   check: ['config', 'data', 'engines', 'features', 'inputs', 'training'],
   'check.ts': ['check', 'config', 'data', 'engines', 'inputs', 'pretrained', 'runs'],
-  init: ['bottoms', 'crosses', 'data', 'features', 'models', 'schedules'],
+  init: ['bottoms', 'crosses', 'data', 'features', 'models', 'schedules', 'sequences'],
   'init.ts': ['config', 'data', 'init', 'models'],
   diff: ['config', 'data', 'engines', 'evaluate', 'evaluation', 'runs', 'trained-model', 'training'],
   'diff.ts': ['data', 'diff', 'evaluation', 'runs', 'trained-model'],
