@@ -35,6 +35,7 @@ const BATCH_ROWS = 4096;
 /** Encodes rows of a program as those of a file with the same values. Its memory is reused by the next rows. */
 export class ObjectReader {
   readonly #fields: readonly EncodedField[];
+  readonly #allFields: readonly EncodedField[];
   readonly #decimal: DialectOptions['decimal'];
   readonly #storage;
   readonly #readers;
@@ -42,9 +43,13 @@ export class ObjectReader {
   /** All columns, each with the field whose out-of-vocabulary ids are counted. */
   readonly #columns: ReadonlyMap<string, EncodedField | undefined>;
 
-  /** @param decimal separator in strings; default: a dot */
-  constructor(fields: readonly EncodedField[], decimal?: DialectOptions['decimal']) {
+  /**
+   * @param decimal separator in strings; default: a dot
+   * @param allFields fields of the rows, if others are read elsewhere: no suggestion names their columns
+   */
+  constructor(fields: readonly EncodedField[], decimal?: DialectOptions['decimal'], allFields = fields) {
     this.#fields = fields;
+    this.#allFields = allFields;
     this.#decimal = decimal;
     this.#storage = fields.map(fieldColumn);
     this.#readers = fields.map(fieldReader);
@@ -55,7 +60,7 @@ export class ObjectReader {
   }
 
   read(given: GivenRows): ObjectReading {
-    const problems = new RowProblems(this.#fields, given);
+    const problems = new RowProblems(this.#fields, given, this.#allFields);
     const counts = new Map<string, ValueCounts>();
     return { batches: this.#encode(given, problems, counts), problems, counts };
   }
