@@ -85,7 +85,9 @@ export interface Model {
    * @param candidates columns that differ; a column is either the user's or the candidates'
    * @returns predictions per candidate, in their order
    * @example
-   * const { ctr } = model.rank({ 101: 413, 121: 2 }, [{ 205: 42 }, { 205: 43 }], { onMissing: 'oov' });
+   * const { ctr } = model.rank({ 101: 413, 121: 2 }, [{ 205: 42 }, { 205: 43 }], {
+   *   onBadRow: ({ row, problems }) => console.warn(row, problems),
+   * });
    * @throws UserError (data) with the invalid candidates, their columns and the fixes; also for a column that the user
    * and a candidate have
    */

@@ -1,8 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import type { Batch } from '../../src/core/batch.js';
 import { randomStream } from '../../src/core/random.js';
+import type { Call } from '../../src/engines/compile/call-list.js';
+import { compile } from '../../src/engines/compile/compile.js';
+import { argumentNames, type KernelName } from '../../src/engines/compile/kernel-arguments.js';
+import { lowerRanking } from '../../src/engines/compile/ranking.js';
 import { createCpuEngine } from '../../src/engines/cpu/engine.js';
 import type { Plan, Program } from '../../src/engines/engine.js';
+import { shared } from '../../src/graph/domain.js';
 import type { InputLayout } from '../../src/tables/layout.js';
 import { LOSS_CASES } from '../support/every-operation.js';
 import { planOf } from '../support/graph-plan.js';
@@ -144,6 +149,29 @@ describe('what is computed per candidate', () => {
   it('is independent of the values that the previous user had', () => {
     const program = compileRanked(planWith(INTERESTS.din, undefined, ['tower'], LAYOUT));
     for (const user of [0, 7, 3]) expectRanked(program, batchOf(8, 3), new Set(['target']), user, [1, 2]);
+  });
+
+  it('excludes the products of user columns and the lookups of user fields', () => {
+    const plan = planOf(layout, (g, input, y) => {
+      const out = g.linear(g.activation(g.linear(input, 9, 'a'), 'relu', 'r'), 1, 'out');
+      return { predictions: { p: out }, terms: [{ name: 'p', weight: 1, loss: g.squaredError(out, y) }] };
+    });
+    const { user, candidates } = lowerRanking(
+      compile({ ...plan, isRanked: true }),
+      new Set(['item', 'picture', 'price']),
+    );
+    const argumentsOf = (calls: readonly Call[], kernel: KernelName, name: string): readonly unknown[] =>
+      calls
+        .filter((call) => call.kernel === kernel)
+        .map(({ operands }) => operands[argumentNames(kernel).indexOf(name)]);
+    // The item, then the picture and the price, which are adjacent; then 9 hidden units.
+    expect(argumentsOf(candidates, 'gemm', 'k')).toEqual([5, 4, 9]);
+    expect(argumentsOf(user, 'gemm', 'k')).toEqual([13, 5]);
+    expect(argumentsOf(candidates, 'lookup', 'width')).toEqual([5]);
+    expect(argumentsOf(user, 'lookup', 'width')).toEqual([7]);
+    expect(argumentsOf(user, 'lookupBags', 'rows')).toEqual([shared(1), shared(1)]);
+    expect(argumentsOf(candidates, 'lookupBags', 'rows')).toEqual([]);
+    expect(argumentsOf(candidates, 'copyColumns', 'ldx')).toEqual([3, 1]);
   });
 
   it('follows restored weights', () => {

@@ -127,12 +127,13 @@ function readValues(
   problems: RowProblems,
 ): readonly unknown[] {
   const valueAt = given.valuesOf(name);
-  return Array.from({ length: count }, (_, row) => {
-    const value = valueAt(begin + row);
-    if (value !== ABSENT) return value;
-    problems.addAbsent(begin + row, name);
-    return undefined;
-  });
+  const values: unknown[] = [];
+  for (let row = begin; row < begin + count; row++) {
+    const value = valueAt(row);
+    if (value === ABSENT) problems.addAbsent(row, name);
+    values.push(value === ABSENT ? undefined : value);
+  }
+  return values;
 }
 
 function addCounts(counts: Map<string, ValueCounts>, name: string, nulls: number, oov: number): void {

@@ -43,18 +43,18 @@ export function rankedRows(
     });
   }
   if (problems.length > 0) throw new UserError('data', problems);
-  const orMissing = (valueAt: (row: number) => unknown) => (row: number) => {
-    const value = valueAt(row);
-    return value === ABSENT && onMissing === 'oov' ? undefined : value;
-  };
+  const [userValues, candidateValues] =
+    onMissing === 'error'
+      ? [ofUser, ofCandidates]
+      : [rowsOfObjects([user], onMissing), rowsOfObjects(candidates, onMissing)];
   return {
     candidateColumns,
     rows: {
       count: candidates.length,
       valuesOf(column) {
-        if (candidateColumns.has(column)) return orMissing(ofCandidates.valuesOf(column));
-        const valueAt = orMissing(ofUser.valuesOf(column));
-        return () => valueAt(0);
+        if (candidateColumns.has(column)) return candidateValues.valuesOf(column);
+        const value = userValues.valuesOf(column)(0);
+        return () => value;
       },
       namesOf: (row) => [...ofUser.namesOf(0), ...ofCandidates.namesOf(row)],
       placeOf: (row) => ofCandidates.placeOf(row),
