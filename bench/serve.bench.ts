@@ -1,5 +1,5 @@
-// Serving: latency (p50, p99) of one row and of 500 candidates of a user through the library, candidates also next to the
-// same rows sent whole; HTTP throughput, errors and memory (2 minutes).
+// Serving: latency (p50, p99) of one row and of 500 candidates of a user through the library, and the processor time of
+// candidates next to the same rows sent whole; HTTP throughput, errors and memory (3 minutes).
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

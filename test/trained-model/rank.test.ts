@@ -21,7 +21,11 @@ features:
   lines: { type: piecewise-linear, fields: [D508], bins: 4, width: 4 }
   numbers: { type: numeric, fields: [D109_14, D508], scaling: standard }
   ratio: { type: expression, fields: [{ name: ratio, expression: D109_14 / (1 + abs(D508)) }], encoding: numeric }
-  known: { type: match, fields: [{ candidate: 206, history: 109_14 }], outputs: [present, count], encoding: { name: piecewise-linear, width: 4 } }
+  known:
+    type: match
+    fields: [{ candidate: 206, history: 109_14 }]
+    outputs: [present, count]
+    encoding: { name: piecewise-linear, width: 4 }
   history: { type: bag, fields: [109_14], width: 4, pooling: mean, maxItems: 3 }
   tags: { type: bag, fields: [853], width: 4 }
 tasks:
