@@ -2,18 +2,15 @@ import { ChunkRows, type Chunk } from '../chunks/chunk.js';
 import type { Column } from '../chunks/column.js';
 import { textsOf } from '../chunks/encode-texts.js';
 import { createCleaner, type CellOptions } from './cells.js';
-import type { Computed, ComputedNumbers, Field } from './feature.js';
+import type { Computed, ComputedOutput, ComputedValues, Field } from './feature.js';
 import type { LookupTables } from './lookups.js';
 
-/**
- * Computes numbers of the rows of a chunk, an array per output; NaN is a missing value. Rows with invalid values of the
- * sources are refused.
- */
-export type Compute = (rows: ChunkRows, cells: CellOptions, tables: LookupTables) => readonly Float64Array[];
+/** Computes the outputs of the rows of a chunk. Rows with invalid values of the sources are refused. */
+export type Compute = (rows: ChunkRows, cells: CellOptions, tables: LookupTables) => readonly ComputedOutput[];
 
 /** Returns a function that computes the outputs of a chunk once. */
 export function computeOnce(compute: Compute): Computed['compute'] {
-  const known = new WeakMap<Chunk, ComputedNumbers>();
+  const known = new WeakMap<Chunk, ComputedValues>();
   return (chunk, cells, tables) => {
     const found = known.get(chunk);
     if (found !== undefined) return found;
@@ -25,9 +22,14 @@ export function computeOnce(compute: Compute): Computed['compute'] {
   };
 }
 
+/** Returns the distinct columns that a computation reads. */
+export function sourceColumns({ sources }: Pick<Computed, 'sources'>): readonly string[] {
+  return [...new Set(sources.map(({ name }) => name))];
+}
+
 /** Returns fields that read a computed number in place of a column of that name. */
 export function computedFields(fields: readonly Field[], computed: Computed): readonly Field[] {
-  const columns = [...new Set(computed.sources.map(({ name }) => name))];
+  const columns = sourceColumns(computed);
   const of = (description: string): string => `${description} of ${computed.meaning}`;
   return fields.map((field): Field => ({
     ...field,
@@ -55,7 +57,8 @@ export function readableField<Of extends Field>(
   const prepare = (rows: ChunkRows): void => {
     const { outputs, problems } = compute(rows.chunk, cells, tables);
     for (const [row, problem] of problems) rows.refuse(row, problem.columns, problem.error);
-    rows.addComputed(name, numberColumn(outputs[output]!), columns, meaning);
+    const values = outputs[output]!;
+    rows.addComputed(name, values instanceof Float64Array ? numberColumn(values) : values, columns, meaning);
   };
   return { field: { ...field, columns: [name] }, prepare };
 }

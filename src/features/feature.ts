@@ -1,6 +1,6 @@
 import type { Cast } from '../chunks/casts.js';
 import type { Chunk, RowProblem } from '../chunks/chunk.js';
-import type { Items } from '../chunks/column.js';
+import type { Column, Items } from '../chunks/column.js';
 import type { CellOptions } from './cells.js';
 import type { InitialVectors } from './init-from.js';
 import type { LookupColumn, LookupTables } from './lookups.js';
@@ -138,13 +138,16 @@ export type Source = { readonly name: string } & (
   { readonly holds: 'text' | 'number' } | { readonly holds: 'bag'; readonly form: ListForm }
 );
 
-/** Numbers of the rows of a chunk, and the rows whose sources are invalid. */
-export interface ComputedNumbers {
-  readonly outputs: readonly Float64Array[];
+/** Computed values of the rows of a chunk: numbers, of which NaN is a missing value, or a column of texts. */
+export type ComputedOutput = Float64Array | Column;
+
+/** Values of the rows of a chunk, and the rows whose sources are invalid. */
+export interface ComputedValues {
+  readonly outputs: readonly ComputedOutput[];
   readonly problems: readonly (readonly [row: number, problem: RowProblem])[];
 }
 
-/** A number per row that is computed from data columns. */
+/** A value per row that is computed from data columns. */
 export interface Computed {
   readonly sources: readonly Source[];
   /** Description of the computation: fields with another one cannot reuse its weights. */
@@ -152,7 +155,7 @@ export interface Computed {
   /** Columns of side tables that it reads. */
   readonly lookups?: readonly LookupColumn[];
   /** Computes all outputs of a chunk, once for all fields that share this function. */
-  readonly compute: (chunk: Chunk, cells: CellOptions, tables: LookupTables) => ComputedNumbers;
+  readonly compute: (chunk: Chunk, cells: CellOptions, tables: LookupTables) => ComputedValues;
   /** Index of the output. */
   readonly output: number;
 }
@@ -181,7 +184,7 @@ export type Field = Encoding & {
   readonly width: number;
   /** Cleaning of its values. */
   readonly cells?: CellOptions;
-  /** How a number is computed from the columns, which is read in their place; default: the columns are read. */
+  /** How its value is computed from the columns, which is read in their place; default: the columns are read. */
   readonly computed?: Computed;
   /** Side tables that the computation reads; default: none. */
   readonly tables?: LookupTables;
