@@ -7,7 +7,7 @@ import { checkEvaluation, evaluationSection, resolveMeasuring } from '../evaluat
 import { calibrationSection, checkCalibration } from '../evaluation/calibration/options.js';
 import { listOutputs } from '../evaluation/outputs.js';
 import { checkFeatures, checkTables } from '../features/check.js';
-import { featureTypes, computeLayout } from '../features/feature-types.js';
+import { computeLayout, featureTypes, fieldsOf } from '../features/feature-types.js';
 import { findInputs } from '../graph/features.js';
 import { resolveLoss, lossOption, findLoss, losses } from '../losses/losses.js';
 import { buildModel, listLookups, models, type ModelSpec } from '../models/models.js';
@@ -191,9 +191,7 @@ function* buildTerms(
   tasks: readonly Task[],
 ): Generator<ValidationIssue, readonly string[] | undefined> {
   // The length of a vector may be unknown before fitting.
-  const fields = Object.values(groups)
-    .flatMap((group) => featureTypes.build(group))
-    .map((field) => ({ ...field, width: Math.max(field.width, 1) }));
+  const fields = fieldsOf(Object.values(groups)).map((field) => ({ ...field, width: Math.max(field.width, 1) }));
   const layout = computeLayout(fields, { groups, ...listLookups(model, tasks) });
   const names = layout.tables.map(({ name }) => name);
   const duplicate = names.find((name, i) => names.indexOf(name) < i);
