@@ -49,13 +49,14 @@ export function wideSums(
   const part = buildWidePart(option, tasks);
   if (part === undefined) return new Map();
   const { groups } = part;
-  if (features?.fields.some(({ group }) => groups === undefined || groups.includes(group!)) !== true)
+  const isRead = features?.fields.some(({ group }) => groups === undefined || groups.includes(group!)) === true;
+  const numbers = isRead ? withoutEmbeddings(g, selectGroups(g, features, groups)) : undefined;
+  const ids = lookups && sumOfFields(g, lookups, part.width);
+  if (numbers === undefined && ids === undefined)
     throw new IncompatibleFeaturesError({
       path: ['model', 'wide', ...(groups === undefined ? [] : ['input'])],
       message: 'has no ids and no numbers to read, since items of sequences have no wide weights; add another group',
     });
-  const numbers = withoutEmbeddings(g, selectGroups(g, features, groups));
-  const ids = lookups && sumOfFields(g, lookups, part.width);
   let begin = 0;
   return new Map(
     tasks.map((task): [string, Value] => {

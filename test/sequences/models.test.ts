@@ -56,6 +56,11 @@ describe('a sequence', () => {
     ]);
   });
 
+  it('is no input of the logistic baseline, which reads ids also without numbers', async () => {
+    const { baseline } = await train('{ name: esmm }', ['features.price=null']);
+    expect(baseline).toMatchObject({ name: 'logistic', split: 'test' });
+  });
+
   it.each([
     [
       'features.ids.compression={ name: low-rank, dim: 2 }',

@@ -61,10 +61,10 @@ function readFields(path: string): readonly { readonly name: string }[] {
 
 describe('a trained model with a sequence', () => {
   it('predicts rows of strings and of lists alike, and differently without the history', async () => {
-    const texts = await model.predict(rows);
-    expect(await model.predict(rows.map(withLists))).toEqual(texts);
+    const texts = model.predict(rows);
+    expect(model.predict(rows.map(withLists))).toEqual(texts);
     const without = { hist_item: '', hist_cate: '', hist_price: '', hist_time: '' };
-    const changed = await model.predict(rows.map((row) => ({ ...row, ...without })));
+    const changed = model.predict(rows.map((row) => ({ ...row, ...without })));
     expect(changed).not.toEqual(texts);
     // Every fourth row has no history.
     for (const [name, values] of Object.entries(changed)) expect(values[0]).toBe(texts[name]![0]);
@@ -84,8 +84,18 @@ describe('a trained model with a sequence', () => {
         expect(response.statusCode, response.body).toBe(200);
         return JSON.parse(response.body) as unknown;
       };
-      console.log(JSON.stringify(await send('/predict', { rows: some.map(withLists) })).slice(0, 300));
-      console.log(JSON.stringify(await send('/v2/models/log')), JSON.stringify(await send('/model')).slice(0, 2000));
+      const { predictions } = (await send('/predict', { rows: some.map(withLists) })) as {
+        predictions: readonly Record<string, number>[];
+      };
+      expect(predictions.map((row) => Math.fround(row['ctcvr']!))).toEqual([...expected['ctcvr']!]);
+      const { inputs: columns } = (await send('/v2/models/log')) as { inputs: object[] };
+      expect(columns).toEqual(
+        expect.arrayContaining([
+          { name: 'hist_item', datatype: 'BYTES', shape: [-1] },
+          { name: 'hist_time', datatype: 'BYTES', shape: [-1] },
+          { name: 'time', datatype: 'BYTES', shape: [-1] },
+        ]),
+      );
       const lists = some.map(withLists);
       const width = Math.max(...lists.map((row) => (row['hist_item'] as string[]).length));
       const texts = (name: string) => ({ name, shape: [8], datatype: 'BYTES', data: some.map((row) => row[name]) });
