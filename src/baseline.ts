@@ -187,6 +187,11 @@ async function writeInputs(
   const { train, valid, test, encoded } = data;
   const { rounds = valid === undefined ? DEFAULT_TREES : MAX_TREES, patience, params, threads } = options;
   const columns = await planTreeColumns(encoded.fields, () => train.batches(EVALUATION_BATCH_ROWS));
+  for (const name of new Set(encoded.fields.flatMap((field) => ('sequence' in field ? field.sequence.name : []))))
+    options.onWarning(
+      `sequence '${name}': trees read counts of its frequent items and means of its numbers, without their order ` +
+        'and without the candidate',
+    );
   const rows: Record<string, number> = {};
   for (const [split, dataset] of Object.entries({ train, valid, test })) {
     if (dataset === undefined) continue;

@@ -39,8 +39,8 @@ function isOrdered({ rule }: EncodedField): boolean {
 
 /**
  * Plans the columns of a tree. Numbers, vectors, positions between knots and ordered ids are numbers; other ids are
- * categories. A bag has a column per frequent item, the sum of its weights, and one with the number of items. Crosses
- * are excluded. Labels are never used.
+ * categories. A bag, and a field of a sequence, has a column per frequent item, the sum of its weights, and one with
+ * the number of items; numbers of items have their mean. Crosses are excluded. Labels are never used.
  * @param batches the training set, read once if ids must be counted
  */
 export async function planTreeColumns(
@@ -64,7 +64,11 @@ export async function planTreeColumns(
 }
 
 function needsCounts(field: EncodedField): boolean {
-  return field.kind === 'bag' || (field.kind === 'id' && !isOrdered(field) && field.rows > MAX_CATEGORIES);
+  return (
+    field.kind === 'bag' ||
+    field.kind === 'item' ||
+    (field.kind === 'id' && !isOrdered(field) && field.rows > MAX_CATEGORIES)
+  );
 }
 
 function countIds(batch: Batch, counts: IdCounts): void {
@@ -79,7 +83,8 @@ function countIds(batch: Batch, counts: IdCounts): void {
 function fieldColumns(field: EncodedField, counts: IdCounts): TreeColumns {
   const { name, kind } = field;
   if (kind === 'vector') return vectorColumns(name, field.width);
-  if (kind === 'bag') return bagColumns(name, mostFrequent(counts.get(name)!, MAX_BAG_ITEMS));
+  if (kind === 'bag' || kind === 'item') return bagColumns(name, mostFrequent(counts.get(name)!, MAX_BAG_ITEMS));
+  if (kind === 'itemNumber') return meanColumn(name);
   if (kind === 'number') return copiedColumn(name, false, ({ numbers }) => column(numbers, name));
   const count = counts.get(name);
   if (count === undefined) return copiedColumn(name, !isOrdered(field), ({ ids }) => column(ids, name));
@@ -144,6 +149,21 @@ function bagColumns(name: string, items: ReadonlyMap<number, number>): TreeColum
           if (place !== undefined) into[begin + place]! += weights[i]!;
         }
         into[begin + items.size] = offsets[row + 1]! - offsets[row]!;
+      }
+    },
+  };
+}
+
+/** The mean of the numbers of a row's items, 0 without items. */
+function meanColumn(name: string): TreeColumns {
+  return {
+    columns: [{ name: `${name} (mean)`, isCategorical: false }],
+    write({ rows, bags }, into, stride, offset) {
+      const { offsets, weights } = column(bags, name);
+      for (let row = 0; row < rows; row++) {
+        const [begin, end] = [offsets[row]!, offsets[row + 1]!];
+        const sum = weights.subarray(begin, end).reduce((total, weight) => total + weight, 0);
+        into[row * stride + offset] = sum / Math.max(end - begin, 1);
       }
     },
   };

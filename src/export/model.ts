@@ -37,18 +37,19 @@ export function getWeights({ weights }: Pick<ExportedModel, 'weights'>, name: st
   return tensor;
 }
 
-/** Describes the fields of a model's input as plain data, in input order, for callers that feed it. */
+/** Describes the fields of a model as plain data, in config order, for callers that feed it. */
 function describeFields({ fields, layout }: Pick<ExportedModel, 'fields' | 'layout'>): readonly object[] {
-  return fields.map((encoded, i) => {
-    const { columns, computed, encodedAs, rule } = encoded;
-    const { field, ...source } = layout.columns[i]!;
-    const wide = layout.columns.find((each) => each.isWide === true && each.field === field);
+  return fields.map((encoded) => {
+    const { name, columns, computed, encodedAs, rule } = encoded;
+    const source = layout.columns.find(({ field }) => field === name) ?? describeItems(name, layout);
+    const wide = layout.columns.find((each) => each.isWide === true && each.field === name);
     const rows = 'table' in source ? { rows: layout.tables.find((table) => table.name === source.table)!.rows } : {};
     return {
-      name: field,
+      name,
       columns,
       encodedAs,
       ...source,
+      field: undefined,
       ...rows,
       ...(wide !== undefined &&
         'table' in wide && { wide: { table: wide.table, offset: wide.offset, width: wide.width } }),
@@ -57,6 +58,18 @@ function describeFields({ fields, layout }: Pick<ExportedModel, 'fields' | 'layo
       ...(encoded.kind === 'bag' && { form: encoded.form }),
     };
   });
+}
+
+/** Describes a field of a sequence, and the field whose offsets it shares. */
+function describeItems(name: string, { sequences = [] }: InputLayout) {
+  const sequence = sequences.find(({ fields }) => fields.some(({ field }) => field === name))!;
+  const { kind, ...column } = sequence.fields.find(({ field }) => field === name)!;
+  const { name: of, maxItems } = sequence;
+  return {
+    ...column,
+    kind: kind === 'id' ? 'item' : 'itemNumber',
+    sequence: { name: of, offsets: sequence.fields[0]!.field, maxItems },
+  };
 }
 
 /**

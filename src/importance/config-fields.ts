@@ -1,35 +1,40 @@
 import { listFieldKeys, type EncodingSpec } from '../features/encodings/encodings.js';
 import { featureTypes, type FeatureSpec } from '../features/feature-types.js';
+import type { Field } from '../features/feature.js';
 import { findInputs } from '../graph/features.js';
 
-/** A field that a config can drop: an entry of a group's `fields`, which may become several input columns. */
+/** What a config can drop: an entry of a group's `fields`, or all entries of a sequence, whose items are aligned. */
 export interface ConfigField {
-  /** Name of its first input column. */
+  /** Name of its first input column, or of the sequence. */
   readonly name: string;
-  /** Its group and the index in the group's list. */
+  /** Its group and the indices in the group's list. */
   readonly group: string;
-  readonly index: number;
+  readonly entries: readonly number[];
   /** Input columns made of it, such as a number and its missing indicator. */
   readonly fields: readonly string[];
-  /** The field that owns its embedding table: itself or another. */
-  readonly owner: string;
+  /** The fields that own its embedding tables: itself or others. */
+  readonly owners: readonly string[];
 }
 
 /** Lists the fields of a config in order. */
 export function configFields(groups: Readonly<Record<string, FeatureSpec>>): readonly ConfigField[] {
-  return Object.entries(groups).flatMap(([group, spec]) =>
-    (spec.fields as readonly unknown[]).map((entry, index): ConfigField => {
-      // A group with a single field has the same type.
-      const [first, ...others] = featureTypes.build({ ...spec, fields: [entry] } as FeatureSpec);
+  return Object.entries(groups).flatMap(([group, spec]) => {
+    const parts = new Map<string, Field[]>();
+    for (const field of featureTypes.build(spec)) {
+      const key = 'sequence' in field ? `sequence ${field.sequence.name}` : `entry ${field.entry}`;
+      parts.set(key, [...(parts.get(key) ?? []), field]);
+    }
+    return [...parts.values()].map((fields): ConfigField => {
+      const first = fields[0]!;
       return {
-        name: first!.name,
+        name: 'sequence' in first ? first.sequence.name : first.name,
         group,
-        index,
-        fields: [first!, ...others].map(({ name }) => name),
-        owner: first!.owner,
+        entries: [...new Set(fields.map(({ entry }) => entry!))],
+        fields: fields.map(({ name }) => name),
+        owners: fields.map(({ owner }) => owner),
       };
-    }),
-  );
+    });
+  });
 }
 
 /** Lists the option paths of a group that name a field. */

@@ -46,7 +46,7 @@ export async function proposeConfig({
 }: ProposalOptions): Promise<Proposal> {
   const all = configFields(experiment.features);
   const findMembers = ({ fields }: Importance): readonly ConfigField[] =>
-    all.filter((field) => fields.includes(field.name));
+    all.filter((field) => fields.includes(field.fields[0]!));
   const worst: Importance[] = [];
   for (const each of importances.toReversed()) {
     if (worst.length === count) break;
@@ -54,9 +54,9 @@ export async function proposeConfig({
     const dropped = [...worst, each].flatMap(findMembers);
     // Remaining fields may share its table.
     const sharers = all.filter(
-      ({ name, owner }) =>
-        members.some((field) => field.name === owner && field.name !== name) &&
-        !dropped.some((field) => field.name === name),
+      (sharer) =>
+        members.some((field) => field !== sharer && field.fields.some((name) => sharer.owners.includes(name))) &&
+        !dropped.includes(sharer),
     );
     if (sharers.length > 0)
       onWarning(

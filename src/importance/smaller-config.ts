@@ -40,7 +40,8 @@ export function removeFields(
   changes.forEach(change);
   for (const [group, spec] of Object.entries(groups)) {
     const groupFields = removed.filter((field) => field.group === group);
-    if (groupFields.length === spec.fields.length) {
+    const entries = groupFields.flatMap((field) => field.entries);
+    if (entries.length === spec.fields.length) {
       change({ path: ['features', group], value: undefined });
       visit(document.get('model') as Node, {
         Pair(_, { key, value }) {
@@ -53,7 +54,7 @@ export function removeFields(
     for (const path of groupFields.flatMap(({ name }) => findReferences(spec, name)))
       change({ path: ['features', group, ...path], value: undefined });
     const list = document.getIn(['features', group, 'fields']);
-    if (isSeq(list)) list.items = list.items.filter((_, i) => !groupFields.some(({ index }) => index === i));
+    if (isSeq(list)) list.items = list.items.filter((_, i) => !entries.includes(i));
   }
   const written = document.toString({ lineWidth: 0, flowCollectionPadding: text.includes('{ ') });
   // The library pads lists like maps; if the text had no padded list, all padding comes from the library.

@@ -96,15 +96,16 @@ function buildWith(
   const g = new GraphBuilder();
   const looked = inputLayout.columns.filter(({ isWide }) => isWide !== true);
   const featureWidth = looked.reduce((sum, { width }) => sum + width, 0);
-  const lookups = lookUp(g, inputLayout.columns);
-  const isWhole = featureWidth === 0 || featureWidth === lookups.width;
-  const whole = isWhole ? lookups : g.slice(lookups, 0, featureWidth);
-  const composed = composeEmbeddings(g, whole, looked, parts);
+  const lookups = inputLayout.columns.length === 0 ? undefined : lookUp(g, inputLayout.columns);
+  const width = lookups?.width ?? 0;
+  const isWhole = featureWidth === 0 || featureWidth === width;
+  const whole = lookups && (isWhole ? lookups : g.slice(lookups, 0, featureWidth));
+  const composed = whole && composeEmbeddings(g, whole, looked, parts);
   const wide = wideSums(
     g,
     wideSpec,
     tasks,
-    featureWidth === lookups.width ? undefined : g.slice(lookups, featureWidth, lookups.width - featureWidth),
+    lookups === undefined || featureWidth === width ? undefined : g.slice(lookups, featureWidth, width - featureWidth),
     composed,
   );
   const { input, fields } = encodeSequences(g, inputLayout.sequences ?? [], composed);

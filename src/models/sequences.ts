@@ -20,26 +20,31 @@ type ItemColumn = { readonly field: string; readonly width: number; readonly tar
 
 /**
  * Adds a field per sequence to the features, after all others: the outputs of its encoders, concatenated.
- * @param features those of the whole config, which include all targets
+ * @param features those of the whole config, which include all targets; undefined if it has sequences only
  */
-export function encodeSequences(g: GraphBuilder, sequences: readonly EncodedSequence[], features: Features): Features {
-  if (sequences.length === 0) return features;
+export function encodeSequences(
+  g: GraphBuilder,
+  sequences: readonly EncodedSequence[],
+  features: Features | undefined,
+): Features {
+  if (features !== undefined && sequences.length === 0) return features;
   const outputs = sequences.map((sequence) => encodeSequence(g, sequence, features));
-  let offset = features.input.width;
+  let offset = features?.input.width ?? 0;
   const fields = sequences.map(({ name, group }, s): InputField => {
     const { width } = outputs[s]!;
     offset += width;
     return { field: name, group, offset: offset - width, width, kind: 'sequence' };
   });
-  return { input: g.concat([features.input, ...outputs]), fields: [...features.fields, ...fields] };
+  const parts = features === undefined ? outputs : [features.input, ...outputs];
+  return { input: parts.length === 1 ? parts[0]! : g.concat(parts), fields: [...(features?.fields ?? []), ...fields] };
 }
 
-function encodeSequence(g: GraphBuilder, sequence: EncodedSequence, features: Features): Value {
+function encodeSequence(g: GraphBuilder, sequence: EncodedSequence, features: Features | undefined): Value {
   const domain = sequence.fields[0]!.field;
   const fields = sequence.fields.map((column): SequenceField => ({
     field: column.field,
     items: readItems(g, column, domain),
-    target: column.target === undefined ? undefined : findTarget(g, column.target, features),
+    target: column.target === undefined ? undefined : findTarget(g, column.target, features!),
   }));
   const weights =
     sequence.isWeighted === true ? g.input({ kind: 'factors', field: domain, pooling: 'mean' }, 1) : undefined;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { IncompatibleFeaturesError } from '../core/component.js';
 import type { GraphBuilder } from '../graph/builder.js';
 import { inputOption, selectGroups, withoutEmbeddings, type Features } from '../graph/features.js';
 import type { Value } from '../graph/operations.js';
@@ -35,19 +36,27 @@ function countOutputs(task: Task): number {
  * Computes the contribution of the wide part to each task's head, by task name.
  * @param lookups `[B, fields * width]`: the looked-up weights of each field, concatenated; undefined if no field has
  * ids
- * @param features those of the whole config
+ * @param features those of the whole config, without sequences; undefined if there are none
+ * @throws IncompatibleFeaturesError if the selected groups have no ids and no numbers
  */
 export function wideSums(
   g: GraphBuilder,
   option: WideOption,
   tasks: readonly Task[],
   lookups: Value | undefined,
-  features: Features,
+  features: Features | undefined,
 ): ReadonlyMap<string, Value> {
   const part = buildWidePart(option, tasks);
   if (part === undefined) return new Map();
-  const numbers = withoutEmbeddings(g, selectGroups(g, features, part.groups));
+  const { groups } = part;
+  const isRead = features?.fields.some(({ group }) => groups === undefined || groups.includes(group!)) === true;
+  const numbers = isRead ? withoutEmbeddings(g, selectGroups(g, features, groups)) : undefined;
   const ids = lookups && sumOfFields(g, lookups, part.width);
+  if (numbers === undefined && ids === undefined)
+    throw new IncompatibleFeaturesError({
+      path: ['model', 'wide', ...(groups === undefined ? [] : ['input'])],
+      message: 'has no ids and no numbers to read, since items of sequences have no wide weights; add another group',
+    });
   let begin = 0;
   return new Map(
     tasks.map((task): [string, Value] => {

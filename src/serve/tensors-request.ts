@@ -122,7 +122,14 @@ function readInputs(
     }
     if (column.holds === 'text' || column.holds === 'bag') cells = toStringCells(datatype, cells);
     if (column.holds === 'vector') read.set(name, toVectors(cells, rows, width));
-    else read.set(name, column.holds === 'bag' ? toBags(where, cells, rows, width, options['content_type']) : cells);
+    else if (column.holds !== 'bag') read.set(name, cells);
+    else
+      read.set(
+        name,
+        width === undefined
+          ? toLists(where, cells, options['content_type'])
+          : splitRows(cells, rows, width).map(column.isAligned === true ? withoutEnd : withoutPadding),
+      );
   }
   if (offset < binary.length)
     throw refusal(400, {
@@ -138,28 +145,32 @@ const hasItems = (holds: string): boolean => holds === 'bag' || holds === 'vecto
 
 /** Splits elements into one vector per row; without a width, each element is a string as in a file. */
 function toVectors(cells: readonly Cell[], rows: number, width: number | undefined): readonly Cell[] {
-  if (width === undefined) return cells;
+  return width === undefined ? cells : splitRows(cells, rows, width);
+}
+
+/** Splits elements into rows of equal width. */
+function splitRows(cells: readonly Cell[], rows: number, width: number): readonly (readonly Item[])[] {
   const isItem = (cell: Cell): cell is string | number | bigint =>
     typeof cell === 'string' || typeof cell === 'number' || typeof cell === 'bigint';
   return Array.from({ length: rows }, (_, row) => cells.slice(row * width, (row + 1) * width).filter(isItem));
 }
 
-/**
- * Splits elements into one bag per row, without padding ('' or negative numbers); without a width, each element is a
- * string as in a file, or JSON.
- */
-function toBags(
-  where: string,
-  cells: readonly Cell[],
-  rows: number,
-  width: number | undefined,
-  contentType: unknown,
-): readonly Cell[] {
-  if (width !== undefined) {
-    const isItem = (cell: Cell): cell is string | number | bigint =>
-      cell !== '' && !(typeof cell !== 'string' && Number(cell) < 0);
-    return Array.from({ length: rows }, (_, row) => cells.slice(row * width, (row + 1) * width).filter(isItem));
-  }
+/** Returns whether an element is padding: '' or a negative number. */
+function isPadding(item: Item): boolean {
+  return item === '' || (typeof item !== 'string' && Number(item) < 0);
+}
+
+function withoutPadding(items: readonly Item[]): readonly Item[] {
+  return items.filter((item) => !isPadding(item));
+}
+
+/** Removes padding at the end only, since aligned lists may have missing items. */
+function withoutEnd(items: readonly Item[]): readonly Item[] {
+  return items.slice(0, items.findLastIndex((item) => !isPadding(item)) + 1);
+}
+
+/** Returns the strings of one list per row: as in a file, or JSON. */
+function toLists(where: string, cells: readonly Cell[], contentType: unknown): readonly Cell[] {
   if (contentType === undefined) return cells;
   if (contentType !== 'json')
     throw refusal(400, {

@@ -85,4 +85,27 @@ describe('the columns of a tree', () => {
     expect(values[0]).toEqual([...items.map((id) => 0.5 + id), MAX_BAG_ITEMS + 1]);
     expect(values[1]).toEqual([1, ...items.slice(1).map((id) => 0.5 + id), MAX_BAG_ITEMS + 1]);
   });
+
+  it('are the items of a sequence as of a bag, and the mean of their numbers', async () => {
+    const offsets = Uint32Array.of(0, 3, 3);
+    const rows = batch({
+      bags: new Map([
+        ['clicks.item', { offsets, ids: Uint32Array.of(2, 1, 2), weights: Float32Array.of(1, 1, 1) }],
+        ['clicks.price', { offsets, ids: Uint32Array.of(0, 0, 0), weights: Float32Array.of(1, 2, 6) }],
+      ]),
+    });
+    const fields = [field('clicks.item', 'item'), field('clicks.price', 'itemNumber', { rows: 0 })];
+    expect(await matrixOf(fields, rows)).toEqual({
+      columns: [
+        { name: 'clicks.item=2', isCategorical: false },
+        { name: 'clicks.item=1', isCategorical: false },
+        { name: 'clicks.item (items)', isCategorical: false },
+        { name: 'clicks.price (mean)', isCategorical: false },
+      ],
+      values: [
+        [2, 1, 3, 3],
+        [0, 0, 0, 0],
+      ],
+    });
+  });
 });

@@ -41,7 +41,7 @@ export async function runOnnx(
   session: InferenceSession,
   feeds: Readonly<Record<string, Tensor>>,
 ): Promise<ReadonlyMap<string, Float32Array>> {
-  const outputs = await session.run(feeds);
+  const outputs = await session.run(Object.fromEntries(session.inputNames.map((name) => [name, feeds[name]!])));
   return new Map(session.outputNames.map((name) => [name, outputs[name]!.data as Float32Array]));
 }
 
@@ -57,6 +57,7 @@ export function feedsOf({ rows, ids, numbers, bags }: Batch, form: BagForm = 'of
     if (form === 'offsets') {
       feeds[`${name}.ids`] = int64(items);
       feeds[`${name}.weights`] = new Tensor('float32', weights, [weights.length]);
+      feeds[`${name}.values`] = feeds[`${name}.weights`]!;
       feeds[`${name}.offsets`] = int64(offsets);
       continue;
     }

@@ -1,5 +1,6 @@
 import { problemLine, quoted, type Problem } from '../../core/errors.js';
 import type { EncodedField } from '../../features/feature.js';
+import { listStorage } from '../../features/kinds/kinds.js';
 import type { Fitted } from '../../features/feature-types.js';
 import { SPLITS, type DataOptions, type Split } from '../options.js';
 import { observing, type BadRow, type RejectPolicy } from '../rows/rejects.js';
@@ -39,7 +40,7 @@ export interface SplitDescription {
 export interface FieldDescription {
   readonly name: string;
   readonly kind: EncodedField['kind'];
-  /** Number of distinct encoded values in the training set: ids, bag items, or numbers. Absent for vectors. */
+  /** Number of distinct encoded values in the training set: ids, items, or numbers. Absent for vectors. */
   readonly values?: number;
   /** Whether there are more distinct numbers than are counted. */
   readonly hasMoreValues?: true;
@@ -174,21 +175,18 @@ function describeField(field: EncodedField, counts: CountsBySplit, format: Encod
 
 type Described = Pick<FieldDescription, 'drift'> & Partial<FieldDescription>;
 
-function describeValues(
-  { name, kind, direct, rule }: EncodedField,
-  counts: CountsBySplit,
-  format: EncodedFormat,
-): Described {
+function describeValues(field: EncodedField, counts: CountsBySplit, format: EncodedFormat): Described {
+  const { name, direct, rule } = field;
   const train = counts.get('train')!;
   const tally = train.tallies.get(name)!;
   const other = (counts.get('valid') ?? counts.get('test'))?.tallies.get(name);
   const aucs = classifications(format).flatMap((task, t) => {
-    const auc = other === undefined || kind === 'bag' ? undefined : computeRateAuc(tally, other, t);
+    const auc = other === undefined || listStorage(field) !== undefined ? undefined : computeRateAuc(tally, other, t);
     return auc === undefined ? [] : [[task.name, auc] as const];
   });
   const numbers = train.numbers.get(name);
   // Id 0 of an id in digits may have a meaning of its own.
-  const hasUnknown = kind !== 'number' && direct?.cell !== 'id';
+  const hasUnknown = numbers === undefined && direct?.cell !== 'id';
   return {
     values: numbers?.count ?? tally.keys.length,
     ...(numbers?.hasMore === true && { hasMoreValues: true }),

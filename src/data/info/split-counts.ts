@@ -1,7 +1,8 @@
 import { column, type Batch } from '../../core/batch.js';
+import type { EncodedField } from '../../features/feature.js';
 import { taskColumns, type Task } from '../../core/tasks.js';
 import { createCleaner } from '../../features/cells.js';
-import { takesLists } from '../../features/kinds/kinds.js';
+import { listStorage, takesLists } from '../../features/kinds/kinds.js';
 import { visitLabels } from '../batches/label-facts.js';
 import type { EncodedBatch } from '../rows/row-collector.js';
 import type { EncodedFormat } from '../rows/row-format.js';
@@ -12,20 +13,29 @@ export function classifications({ spec }: EncodedFormat): readonly Task[] {
   return spec.tasks.filter(({ type }) => type === 'classification');
 }
 
+/** Returns whether a field is a number, or a number per item. */
+function isNumbers({ kind }: EncodedField): boolean {
+  return kind === 'number' || kind === 'itemNumber';
+}
+
 /** Tallies of the values of all fields but vectors, with the labels of classifications. */
 export class FieldTallies {
   /**
-   * Tallies of ids, bag items, or binned numbers. Classification `t` has the sums `2 * t` (rows) and `2 * t + 1`
-   * (positives); bags have none.
+   * Tallies of ids, items, or binned numbers. Classification `t` has the sums `2 * t` (rows) and `2 * t + 1`
+   * (positives); lists have none.
    */
   readonly byField: ReadonlyMap<string, Tally>;
   readonly #classes: readonly ReturnType<typeof taskColumns>[];
+  readonly #numbers: ReadonlySet<string>;
 
   constructor(format: EncodedFormat) {
     this.#classes = classifications(format).map((task) => taskColumns(task, format.spec.tasks));
     const fields = format.fields.filter(({ kind }) => kind !== 'vector');
     const numSums = 2 * this.#classes.length;
-    this.byField = new Map(fields.map(({ name, kind }) => [name, new Tally(kind === 'bag' ? 0 : numSums)]));
+    this.byField = new Map(
+      fields.map((field) => [field.name, new Tally(listStorage(field) === undefined ? numSums : 0)]),
+    );
+    this.#numbers = new Set(fields.filter(isNumbers).map(({ name }) => name));
   }
 
   add({ rows, labels, ids, numbers, bags }: Batch): void {
@@ -42,8 +52,11 @@ export class FieldTallies {
       }
       for (const [name, tally] of this.byField) {
         const bag = bags.get(name);
-        if (bag !== undefined) for (let i = bag.offsets[r]!; i < bag.offsets[r + 1]!; i++) tally.add(bag.ids[i]!);
-        else tally.add(ids.get(name)?.[r] ?? binOf(numbers.get(name)![r]!), amounts);
+        if (bag !== undefined) {
+          const isNumbers = this.#numbers.has(name);
+          for (let i = bag.offsets[r]!; i < bag.offsets[r + 1]!; i++)
+            tally.add(isNumbers ? binOf(bag.weights[i]!) : bag.ids[i]!);
+        } else tally.add(ids.get(name)?.[r] ?? binOf(numbers.get(name)![r]!), amounts);
       }
     }
   }
@@ -59,7 +72,7 @@ interface TaskCounts {
 /** Counts of the rows of a split. */
 export class SplitCounts {
   rows = 0;
-  /** Distinct encoded numbers, by field with one number per row. */
+  /** Distinct encoded numbers, by field of numbers. */
   readonly numbers: ReadonlyMap<string, DistinctNumbers>;
   /** Statistics of vectors, by field. */
   readonly vectors: ReadonlyMap<string, VectorTally>;
@@ -75,9 +88,7 @@ export class SplitCounts {
   constructor(format: EncodedFormat, columns: readonly string[]) {
     const { fields, spec } = format;
     this.#tallies = new FieldTallies(format);
-    this.numbers = new Map(
-      fields.filter(({ kind }) => kind === 'number').map(({ name }) => [name, new DistinctNumbers()]),
-    );
+    this.numbers = new Map(fields.filter(isNumbers).map(({ name }) => [name, new DistinctNumbers()]));
     this.vectors = new Map(
       fields.flatMap(({ name, vectorRule: rule }) => (rule ? [[name, new VectorTally(rule.length)] as const] : [])),
     );
@@ -107,7 +118,14 @@ export class SplitCounts {
       this.nulls.set(name, (this.nulls.get(name) ?? 0) + numNull);
     }
     for (const [name, vectors] of this.vectors) vectors.add(column(batch.vectors!, name), batch.rows);
-    for (const [name, numbers] of this.numbers) numbers.add(column(batch.numbers, name), batch.rows);
+    for (const [name, numbers] of this.numbers) {
+      const items = batch.bags.get(name);
+      if (items === undefined) numbers.add(column(batch.numbers, name), batch.rows);
+      else {
+        const all = items.weights.subarray(items.offsets[0], items.offsets[batch.rows]);
+        numbers.add(all, all.length);
+      }
+    }
     this.#tallies.add(batch);
   }
 }

@@ -1,5 +1,5 @@
 import { labelColumn, type Task } from '../../core/tasks.js';
-import type { EncodedField } from '../../features/feature.js';
+import { hasTable, type EncodedField } from '../../features/feature.js';
 import type { Dataset } from '../batches/dataset.js';
 import { SPLITS, type Split } from '../options.js';
 import { violationReason } from '../rows/label-rule.js';
@@ -72,7 +72,7 @@ export function unknownNotices(shares: UnknownShares, fields: readonly EncodedFi
   const percent = (share: number): string => `${Math.round(100 * share)}%`;
   const shareOf = (split: Split, field: string): number =>
     Object.hasOwn(shares[split] ?? {}, field) ? shares[split]![field]! : 0;
-  return fields.flatMap(({ name, direct }) => {
+  return fields.filter(hasTable).flatMap(({ name, direct }) => {
     const trainShare = shareOf('train', name);
     // A stored id of 0 may have a meaning of its own.
     if (trainShare > HIGH && direct?.cell !== 'id') {

@@ -1,9 +1,7 @@
 import type { Pooling } from '../../tables/layout.js';
+import { BATCH, itemRows, type ItemRows } from './items.js';
 import { ELEMENT_TYPES } from './messages.js';
 import type { OnnxGraph } from './onnx-graph.js';
-
-/** Name of the dynamic dimension of all inputs. */
-export const BATCH = 'batch';
 
 /** The items of a bag as graph values, and their pooling. */
 export interface BagInputs {
@@ -37,6 +35,19 @@ function rowScales(
   return onnx.node('Where', [onnx.node('Equal', [divisor, zero]), zero, onnx.node('Reciprocal', [divisor])]);
 }
 
+/** Emits the factor of each item: its weight, divided as the pooling says. */
+export function itemFactors(onnx: OnnxGraph, weights: string, pooling: Pooling, { numRows, rowOf }: ItemRows): string {
+  if (pooling === 'sum') return weights;
+  const doubles = toDouble(onnx, weights);
+  const sumRows = (x: string): string =>
+    onnx.node('ScatterElements', [onnx.node('Expand', [onnx.number(0, 'double'), numRows]), rowOf, x], {
+      axis: 0,
+      reduction: 'add',
+    });
+  const scales = onnx.node('Gather', [rowScales(onnx, doubles, pooling, sumRows), rowOf]);
+  return toFloat(onnx, onnx.node('Mul', [doubles, scales]));
+}
+
 /** All input formats of bags. */
 export const BAG_FORMS: { readonly [Form_ in BagForm]: Form } = {
   // Concatenated items, and the offset of each row plus the total: PyTorch's EmbeddingBag with include_last_offset.
@@ -44,55 +55,22 @@ export const BAG_FORMS: { readonly [Form_ in BagForm]: Form } = {
     shape: (field) => [`items of ${field}`],
     inputs(onnx, field) {
       const weights = onnx.input({ name: `${field}.weights`, type: 'float', shape: [`items of ${field}`] });
-      const offsets = onnx.input({
-        name: `${field}.offsets`,
-        type: 'int64',
-        shape: [`${BATCH} + 1`],
-        about: "offset of each row's first item, and the total number of items",
-      });
-      const [one, zero] = [onnx.ints(1), onnx.ints(0)];
-      const numRows = onnx.node('Sub', [onnx.node('Shape', [offsets]), one]);
-      const numItems = onnx.node('Shape', [weights]);
-      const zeros = (shape: string, type: 'float' | 'double' | 'int64'): string =>
-        onnx.node('Expand', [onnx.number(0, type), shape]);
-      // The row of an item: how many rows after the first begin at or before it.
-      const begins = onnx.node('Slice', [offsets, one, numRows]);
-      const marks = onnx.node(
-        'ScatterElements',
-        [
-          zeros(onnx.node('Add', [numItems, one]), 'int64'),
-          begins,
-          onnx.node('Expand', [onnx.number(1, 'int64'), onnx.node('Shape', [begins])]),
-        ],
-        { axis: 0, reduction: 'add' },
-      );
-      const itemRows = onnx.node('Slice', [onnx.node('CumSum', [marks, onnx.number(0, 'int64')]), zero, numItems]);
+      const rows = itemRows(onnx, field);
+      const one = onnx.ints(1);
       return {
         weights,
         pool(embeddings, pooling) {
-          // ScatterND would race if a row has several items (https://github.com/microsoft/onnxruntime/issues/18048).
-          const sumRows = (x: string): string =>
-            onnx.node('ScatterElements', [zeros(numRows, 'double'), itemRows, x], { axis: 0, reduction: 'add' });
-          const doubles = toDouble(onnx, weights);
-          const factors =
-            pooling === 'sum'
-              ? weights
-              : toFloat(
-                  onnx,
-                  onnx.node('Mul', [
-                    doubles,
-                    onnx.node('Gather', [rowScales(onnx, doubles, pooling, sumRows), itemRows]),
-                  ]),
-                );
+          const factors = itemFactors(onnx, weights, pooling, rows);
           const weighted = onnx.node('Mul', [embeddings, onnx.node('Unsqueeze', [factors, one])]);
           const shape = onnx.node('Shape', [weighted]);
           const width = onnx.node('Slice', [shape, one, onnx.ints(2)]);
-          const indices = onnx.node('Expand', [onnx.node('Unsqueeze', [itemRows, one]), shape]);
-          return onnx.node(
-            'ScatterElements',
-            [zeros(onnx.node('Concat', [numRows, width], { axis: 0 }), 'float'), indices, weighted],
-            { axis: 0, reduction: 'add' },
-          );
+          const zeros = onnx.node('Expand', [
+            onnx.number(0, 'float'),
+            onnx.node('Concat', [rows.numRows, width], { axis: 0 }),
+          ]);
+          const indices = onnx.node('Expand', [onnx.node('Unsqueeze', [rows.rowOf, one]), shape]);
+          // ScatterND would race if a row has several items (https://github.com/microsoft/onnxruntime/issues/18048).
+          return onnx.node('ScatterElements', [zeros, indices, weighted], { axis: 0, reduction: 'add' });
         },
       };
     },

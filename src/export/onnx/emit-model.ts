@@ -3,12 +3,14 @@ import { listRequired, listOperands } from '../../graph/graph.js';
 import { findLookups, type PooledItems } from '../../graph/lookups.js';
 import type { Value } from '../../graph/operations.js';
 import { modelMetadata, getWeights, type ExportedModel } from '../model.js';
-import { BATCH, type BagForm } from './bags.js';
+import type { BagForm } from './bags.js';
 import { emitCurve } from './curves.js';
-import { emitFeatures, emitPooled, encodedValues, inputNames } from './features.js';
+import type { Emission } from './emission.js';
+import { emitFeatures, emitItems, emitPooled, encodedValues, inputNames } from './features.js';
+import { BATCH, itemRows } from './items.js';
 import type { Initializer, OnnxModel } from './messages.js';
 import { OnnxGraph } from './onnx-graph.js';
-import { EMITTED, type Emission } from './operations.js';
+import { EMITTED } from './operations.js';
 import { rawValues } from './raw-values.js';
 import { tableLookup } from './tables.js';
 
@@ -46,6 +48,7 @@ export function emitModel(model: ExportedModel, { bags, quantize }: EmitOptions)
   const values = isRaw ? rawValues(onnx, model.fields, model.decimal) : encodedValues(onnx, bags);
   const emitValue = createEmitter(model, onnx, {
     features: (begin, end) => emitFeatures(onnx, layout, begin, end, lookup, values),
+    items: (source) => emitItems(onnx, layout, source, lookup),
     pooled: (items) => emitPooled(onnx, layout, items, lookup, values),
   });
   const predictions = new Map([...graph.predictions].map(([task, value]) => [task, emitValue(value)]));
@@ -70,7 +73,7 @@ export function emitModel(model: ExportedModel, { bags, quantize }: EmitOptions)
 }
 
 /** Emits values that are looked up. */
-interface EmitLookups extends Pick<Emission, 'features'> {
+interface EmitLookups extends Pick<Emission, 'features' | 'items'> {
   pooled(items: PooledItems): string;
 }
 
@@ -87,6 +90,8 @@ function createEmitter(model: ExportedModel, onnx: OnnxGraph, emitLookups: EmitL
   const emission: Emission = {
     onnx,
     features: (begin, end) => emitLookups.features(begin, end),
+    items: (source) => emitLookups.items(source),
+    itemRows: (field) => itemRows(onnx, field),
     weights: ({ name }) => getWeights(model, name),
     of(value) {
       let name = names.get(value);
@@ -97,7 +102,9 @@ function createEmitter(model: ExportedModel, onnx: OnnxGraph, emitLookups: EmitL
   };
   const emit = (value: Value): string => {
     const items = pooled.get(value);
-    if (items !== undefined) return emitLookups.pooled(items);
+    // Sequences have a single input format, so that other operations can read the same items.
+    if (items !== undefined && model.layout.columns.some(({ field }) => field === items.field))
+      return emitLookups.pooled(items);
     // The entry for `value.op` accepts its values; losses have none, since no prediction depends on them.
     const entry = (EMITTED as Partial<Record<Value['op'], (value: Value, emission: Emission) => string>>)[value.op];
     if (entry === undefined) throw new Error(`a prediction depends on a loss, ${value.op}`);

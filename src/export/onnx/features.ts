@@ -1,6 +1,8 @@
 import type { PooledItems } from '../../graph/lookups.js';
-import type { InputLayout } from '../../tables/layout.js';
-import { BAG_FORMS, BATCH, type BagForm, type BagInputs } from './bags.js';
+import type { ItemSource } from '../../graph/operations.js';
+import type { InputLayout, SequenceColumn } from '../../tables/layout.js';
+import { BAG_FORMS, itemFactors, type BagForm, type BagInputs } from './bags.js';
+import { BATCH, itemRows } from './items.js';
 import { ELEMENT_TYPES } from './messages.js';
 import type { OnnxGraph } from './onnx-graph.js';
 import type { Lookup } from './tables.js';
@@ -65,6 +67,19 @@ export function emitPooled(
   return inputs.pool(lookup(table, ids), pooling);
 }
 
+/** Emits the embeddings of the items of a sequence, or their factors, which the caller has encoded. */
+export function emitItems(onnx: OnnxGraph, { sequences }: InputLayout, source: ItemSource, lookup: Lookup): string {
+  const { field, alignedWith = field } = source;
+  const shape = [`items of ${alignedWith}`];
+  if (source.kind === 'items') return lookup(source.table, onnx.input({ name: `${field}.ids`, type: 'int64', shape }));
+  const { kind } = sequences!.flatMap(({ fields }) => fields).find((each) => each.field === field)!;
+  const weights = onnx.input({ name: `${field}.${kind === 'id' ? 'weights' : 'values'}`, type: 'float', shape });
+  return onnx.node('Unsqueeze', [
+    itemFactors(onnx, weights, source.pooling, itemRows(onnx, alignedWith)),
+    onnx.ints(1),
+  ]);
+}
+
 /** Emits the linear interpolation of the two rows around each number. */
 function emitBetweenRows(onnx: OnnxGraph, positions: string, lookUpRows: (ids: string) => string): string {
   const below = onnx.node('Floor', [positions]);
@@ -77,10 +92,18 @@ function emitBetweenRows(onnx: OnnxGraph, positions: string, lookUpRows: (ids: s
 }
 
 /** Returns the possible names of a layout's inputs. */
-export function inputNames({ columns }: InputLayout): readonly string[] {
-  return columns.flatMap((each) =>
-    each.kind === 'bag' && each.isBetweenRows !== true
-      ? [`${each.field}.ids`, `${each.field}.weights`, `${each.field}.offsets`]
-      : [each.field],
-  );
+export function inputNames({ columns, sequences = [] }: InputLayout): readonly string[] {
+  return [
+    ...columns.flatMap((each) =>
+      each.kind === 'bag' && each.isBetweenRows !== true
+        ? [`${each.field}.ids`, `${each.field}.weights`, `${each.field}.offsets`]
+        : [each.field],
+    ),
+    ...sequences.flatMap(({ fields }) => fields.flatMap(listItemInputs)),
+  ];
+}
+
+/** Returns the possible names of the inputs of a sequence's field. */
+function listItemInputs({ field, kind }: SequenceColumn): readonly string[] {
+  return [`${field}.offsets`, ...(kind === 'id' ? [`${field}.ids`, `${field}.weights`] : [`${field}.values`])];
 }

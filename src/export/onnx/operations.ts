@@ -1,7 +1,6 @@
 import type {
   Activation,
   FunctionName,
-  ItemOperation,
   LossName,
   OperationName,
   Parameter,
@@ -10,27 +9,12 @@ import type {
   ValueOf,
 } from '../../graph/operations.js';
 import type { HostTensor } from '../../core/tensor.js';
-import { domainName } from '../../graph/domain.js';
+import type { Emission, Emit } from './emission.js';
+import { ITEM_OPERATIONS } from './item-operations.js';
 import { ELEMENT_TYPES } from './messages.js';
 import type { OnnxGraph } from './onnx-graph.js';
 
-/** Context of an operation. */
-export interface Emission {
-  readonly onnx: OnnxGraph;
-  /** Emits the columns `begin` to `end` of features, which have no bags. */
-  features(begin: number, end: number): string;
-  weights(parameter: Parameter): HostTensor;
-  /** Returns the name of a value, and emits it on first use. */
-  of(value: Value): string;
-  /** Returns whether a value has a single consumer, so that it can be fused into it. */
-  isReadOnce(value: Value): boolean;
-}
-
-/** Emits an operation in evaluation mode. @returns the name of its output */
-type Emit<Name extends OperationName> = (value: ValueOf<Name>, emission: Emission) => string;
-type EmitTable = { readonly [Name in Exclude<OperationName, LossName | ItemOperation>]: Emit<Name> } & {
-  readonly [Name in ItemOperation]?: Emit<Name>;
-};
+type EmitTable = { readonly [Name in Exclude<OperationName, LossName>]: Emit<Name> };
 
 /** Emits columns `begin` to `end`. */
 function columns(onnx: OnnxGraph, x: string, begin: number, end: number): string {
@@ -41,10 +25,9 @@ const sumOver = (onnx: OnnxGraph, x: string): string => onnx.node('ReduceSum', [
 
 /** All operations except losses, as ONNX nodes. */
 export const EMITTED: EmitTable = {
-  input({ source, width }, { features }) {
+  input({ source, width }, { features, items }) {
     if (source.kind === 'label') throw new Error(`a prediction depends on the label '${source.column}'`);
-    if (source.kind !== 'features') throw new Error(`no ONNX operations for items of '${source.field}'`);
-    return features(source.begin, source.begin + width);
+    return source.kind === 'features' ? features(source.begin, source.begin + width) : items(source);
   },
 
   linear({ x, weight, bias }, emission) {
@@ -93,24 +76,7 @@ export const EMITTED: EmitTable = {
     return onnx.node('Reshape', [rows, onnx.ints(-1, width)]);
   },
 
-  segmentPool: ({ x, of: pooling, weights }, { onnx, of }) => {
-    if (weights !== undefined || pooling !== 'sum') throw new Error(`no ONNX operations for a ${pooling} of items`);
-    const blocks = onnx.node('Reshape', [of(x), onnx.ints(-1, countBlocks(x), x.width)]);
-    return onnx.node('ReduceSum', [blocks, onnx.ints(1)], { keepdims: 0 });
-  },
-
-  segmentAttention: ({ query, key, value, width, heads, isCausal }, { onnx, of }) => {
-    if (isCausal) throw new Error('no ONNX operations for causal attention');
-    const [count, headWidth] = [countBlocks(query), width / heads];
-    const byHead = (x: Value, perm: readonly number[]): string =>
-      onnx.node('Transpose', [onnx.node('Reshape', [of(x), onnx.ints(-1, count, heads, headWidth)])], { perm });
-    const scores = onnx.node('Mul', [
-      onnx.node('MatMul', [byHead(query, [0, 2, 1, 3]), byHead(key, [0, 2, 3, 1])]),
-      onnx.number(1 / Math.sqrt(headWidth), 'float'),
-    ]);
-    const y = onnx.node('MatMul', [onnx.node('Softmax', [scores], { axis: 3 }), byHead(value, [0, 2, 1, 3])]);
-    return onnx.node('Reshape', [onnx.node('Transpose', [y], { perm: [0, 2, 1, 3] }), onnx.ints(-1, width)]);
-  },
+  ...ITEM_OPERATIONS,
 
   multiply: ({ a, b }, { onnx, of }) => onnx.node('Mul', [of(a), of(b)]),
 
@@ -197,12 +163,6 @@ export const EMITTED: EmitTable = {
     return onnx.node('Add', [first!, second!]);
   },
 };
-
-/** Returns the number of blocks per row of the batch. */
-function countBlocks({ rows }: Value): number {
-  if (rows.kind !== 'blocks') throw new Error(`no ONNX operations for ${domainName(rows)}`);
-  return rows.count;
-}
 
 /** Emits [batch, a, b] with the last two dimensions swapped, from a matrix of any rows. */
 function swapped(onnx: OnnxGraph, x: string, a: number, b: number): string {

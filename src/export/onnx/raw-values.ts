@@ -1,11 +1,12 @@
 import { UserError } from '../../core/errors.js';
 import { type BagForm, CELL_SEPARATOR, type EncodedField } from '../../features/feature.js';
-import { BATCH, paddedBag } from './bags.js';
+import { paddedBag } from './bags.js';
 import type { ExportedModel } from '../model.js';
 import { emitRule, isOfNumbers, unwritable, type Unwritable } from './cell-rules.js';
 import { checked, checkedTexts, emitNumbers, withDots, type Cells } from './cells.js';
 import { cleanedCells, isEmptyText } from './clean-cells.js';
 import type { FieldValues } from './features.js';
+import { BATCH } from './items.js';
 import { ELEMENT_TYPES } from './messages.js';
 import type { OnnxGraph } from './onnx-graph.js';
 import { emitVectors } from './vectors.js';

@@ -1,5 +1,5 @@
 import type { VectorRule } from '../../features/cell-rule.js';
-import { BATCH } from './bags.js';
+import { BATCH } from './items.js';
 import { checked } from './cells.js';
 import { scaled } from './cell-rules.js';
 import { ELEMENT_TYPES } from './messages.js';
