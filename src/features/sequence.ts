@@ -7,6 +7,7 @@ import { checkSeparators, listOptions } from './bag.js';
 import { cellShape, joinCells } from './cells.js';
 import { computeOnce } from './computed.js';
 import { embeddedField, embeddedOptions } from './embedded.js';
+import { listFieldKeys } from './encodings/encodings.js';
 import type { Encoding, Field, SequencePart, Source } from './feature.js';
 import { logBuckets } from './log-buckets.js';
 import { numberField } from './numeric.js';
@@ -122,16 +123,19 @@ function* checkKeep({ aligned, keep, order }: SequenceOptions): Generator<Valida
 }
 
 function* checkEntry(
-  { target, scaling, as, until, buckets, width, encoding }: Entry,
+  { name, target, scaling, as, until, buckets, width, encoding }: Entry,
   { aligned }: SequenceOptions,
 ): Generator<ValidationIssue> {
   const isNumber = scaling !== undefined || as !== undefined;
+  for (const [option, field] of encoding === undefined ? [] : listFieldKeys(encoding))
+    if (field !== name) yield { path: ['encoding', option, field], message: `expected the column, '${name}'` };
   if (as === 'age' && until === undefined)
     yield { path: ['as'], message: 'requires the time of the row; set until: a column' };
   if (until !== undefined && as === undefined)
     yield { path: ['until'], message: 'requires the times of the items; set as: age' };
-  if (as !== undefined && !aligned)
-    yield { path: ['as'], message: 'requires aligned items; remove it, or set aligned: true' };
+  for (const [key, value] of Object.entries({ scaling, as }))
+    if (value !== undefined && !aligned)
+      yield { path: [key], message: 'requires aligned items; remove it, or set aligned: true' };
   if (buckets !== undefined && as === undefined)
     yield { path: ['buckets'], message: 'applies to ages; set as: age, or remove it' };
   if (buckets !== undefined && scaling !== undefined)
@@ -152,11 +156,14 @@ function* checkEntry(
 /** Builds the fields of aligned columns. */
 function sequenceFields({ group, name, entries }: AlignedColumns, options: SequenceOptions): readonly Field[] {
   const { aligned, keep, order, separators, format } = options;
-  const form = { ...separators, format, keepsMissing: aligned, ...(aligned && { weight: undefined }) };
-  const columns = entries.map(({ name, until }): ItemColumn => ({ name, until }));
-  const compute = computeOnce(selectItems(columns, { order, keep, form, isWeighted: !aligned }));
+  const shared = { ...separators, format, keepsMissing: aligned, ...(aligned && { weight: undefined }) };
+  const columns = entries.map(({ name, until, scaling, as }): ItemColumn => {
+    const isNumber = scaling !== undefined || as !== undefined;
+    return { name, until, form: { ...shared, ...(isNumber && { areNumbers: true }) } };
+  });
+  const compute = computeOnce(selectItems(columns, { order, keep, isWeighted: !aligned }));
   const sources: readonly Source[] = [
-    ...entries.map(({ name }): Source => ({ name, holds: 'bag', form })),
+    ...columns.map(({ name, form }): Source => ({ name, holds: 'bag', form })),
     ...entries.flatMap(({ until }): readonly Source[] => (until === undefined ? [] : [{ name: until, holds: 'text' }])),
   ];
   const read = [...new Set(sources.map((source) => source.name))];
@@ -174,7 +181,7 @@ function sequenceFields({ group, name, entries }: AlignedColumns, options: Seque
       ...field,
       columns: [each.name, ...read.filter((column) => column !== each.name)],
       cells: joinCells(options, {}),
-      computed: { sources, meaning: `${each.name} of ${selected}`, compute, output },
+      computed: { sources, meaning: `${each.name} of ${selected}`, itemsOf: each.name, compute, output },
     };
   });
 }
@@ -182,17 +189,13 @@ function sequenceFields({ group, name, entries }: AlignedColumns, options: Seque
 /** Builds the field of a column without its computation. */
 function itemField(name: string, each: Entry, part: SequencePart): Field {
   const { target, scaling, as, buckets, width = 16, encoding = {} } = each;
-  if (target !== undefined)
-    return {
-      ...embeddedField(name, embedded({ width, encoding })),
-      owner: target,
-      isLikeOwner: true,
-      kind: 'item',
-      sequence: part,
-    };
   if (buckets !== undefined) return ownTable(name, width, logBuckets, part);
-  if (scaling === undefined && as === undefined)
-    return { ...embeddedField(name, embedded({ width, encoding })), kind: 'item', sequence: part };
+  if (target !== undefined || (scaling === undefined && as === undefined)) {
+    // Options by field name the column.
+    const own = embeddedField(each.name, embedded({ width, encoding }));
+    const table = target === undefined ? { owner: name } : { owner: target, isLikeOwner: true as const };
+    return { ...own, name, ...table, kind: 'item', sequence: part };
+  }
   return { ...numberField(name, { scaling: scaling ?? 'log1p' }), kind: 'itemNumber', sequence: part };
 }
 

@@ -12,13 +12,15 @@ import { openData, type OpenedData } from '../sources/splits.js';
 import { oneClassNotice } from '../batches/label-notices.js';
 import { computeDrift, computeVectorDrift } from './drift.js';
 import { computeRateAuc, LEAK_AUC } from './leak.js';
-import { classifications, SplitCounts } from './split-counts.js';
+import type { SequenceLengths } from './sequence-lengths.js';
+import { classifications, NUMBER_KINDS, SplitCounts } from './split-counts.js';
 import type { Tally } from './tally.js';
 
 /** Description of a data set. JSON. */
 export interface DataDescription {
   readonly splits: readonly SplitDescription[];
   readonly fields: readonly FieldDescription[];
+  readonly sequences: readonly SequenceDescription[];
   /** The first invalid rows. */
   readonly badRows: readonly Problem[];
   readonly warnings: readonly string[];
@@ -40,7 +42,7 @@ export interface SplitDescription {
 export interface FieldDescription {
   readonly name: string;
   readonly kind: EncodedField['kind'];
-  /** Number of distinct encoded values in the training set: ids, items, or numbers. Absent for vectors. */
+  /** Number of distinct encoded values in the training set: ids, bag items, or numbers. Absent for vectors. */
   readonly values?: number;
   /** Whether there are more distinct numbers than are counted. */
   readonly hasMoreValues?: true;
@@ -57,6 +59,14 @@ export interface FieldDescription {
   /** AUC of the label rates of its values alone, by classification. */
   readonly auc: Readonly<Record<string, number>>;
 }
+/** Description of a sequence. */
+export interface SequenceDescription {
+  readonly name: string;
+  /** Maximum number of items per row, which `keep` sets. */
+  readonly maxItems: number;
+  readonly lengths: { readonly [S in Split]?: SequenceLengths };
+}
+
 type BySplit = { readonly [S in Split]?: number };
 type CountsBySplit = ReadonlyMap<Split, SplitCounts>;
 
@@ -133,8 +143,16 @@ export async function describeSources(
     badRows.push(...rejects.map(describeBadRow));
   }
   const fields = encoded.fields.map((field) => describeField(field, counts, encoded));
+  const sequences = counts.get('train')!.lengths.sequences.map((sequence) => describeSequence(sequence, counts));
   const warnings = [...badRows.map(problemLine), ...warnOneClass(splits, encoded), ...fields.flatMap(warnField)];
-  return { description: { splits, fields, badRows, warnings }, encoded };
+  return { description: { splits, fields, sequences, badRows, warnings }, encoded };
+}
+
+function describeSequence(
+  { name, maxItems }: Pick<SequenceDescription, 'name' | 'maxItems'>,
+  counts: CountsBySplit,
+): SequenceDescription {
+  return { name, maxItems, lengths: bySplit(counts, ({ lengths }) => lengths.lengthsOf(name)) };
 }
 
 function describeBadRow({ path, line, column, value, expected, cure }: BadRow): Problem {
@@ -176,17 +194,18 @@ function describeField(field: EncodedField, counts: CountsBySplit, format: Encod
 type Described = Pick<FieldDescription, 'drift'> & Partial<FieldDescription>;
 
 function describeValues(field: EncodedField, counts: CountsBySplit, format: EncodedFormat): Described {
-  const { name, direct, rule } = field;
+  const { name, kind, direct, rule } = field;
+  const isList = listStorage(field) !== undefined;
   const train = counts.get('train')!;
   const tally = train.tallies.get(name)!;
   const other = (counts.get('valid') ?? counts.get('test'))?.tallies.get(name);
   const aucs = classifications(format).flatMap((task, t) => {
-    const auc = other === undefined || listStorage(field) !== undefined ? undefined : computeRateAuc(tally, other, t);
+    const auc = other === undefined || isList ? undefined : computeRateAuc(tally, other, t);
     return auc === undefined ? [] : [[task.name, auc] as const];
   });
   const numbers = train.numbers.get(name);
   // Id 0 of an id in digits may have a meaning of its own.
-  const hasUnknown = numbers === undefined && direct?.cell !== 'id';
+  const hasUnknown = !NUMBER_KINDS.includes(kind) && direct?.cell !== 'id';
   return {
     values: numbers?.count ?? tally.keys.length,
     ...(numbers?.hasMore === true && { hasMoreValues: true }),
@@ -222,7 +241,10 @@ function describeVectors(name: string, length: number, counts: CountsBySplit): D
   };
 }
 
-function bySplit(counts: CountsBySplit, compute: (own: SplitCounts, split: Split) => number | undefined): BySplit {
+function bySplit<Value>(
+  counts: CountsBySplit,
+  compute: (own: SplitCounts, split: Split) => Value | undefined,
+): { readonly [S in Split]?: Value } {
   return Object.fromEntries(
     [...counts].flatMap(([split, own]) => {
       const value = compute(own, split);

@@ -1,11 +1,12 @@
-import { column, type Batch } from '../../core/batch.js';
-import type { EncodedField } from '../../features/feature.js';
+import { column, type BagColumn, type Batch } from '../../core/batch.js';
 import { taskColumns, type Task } from '../../core/tasks.js';
 import { createCleaner } from '../../features/cells.js';
 import { listStorage, takesLists } from '../../features/kinds/kinds.js';
 import { visitLabels } from '../batches/label-facts.js';
+import type { EncodedField } from '../../features/feature.js';
 import type { EncodedBatch } from '../rows/row-collector.js';
 import type { EncodedFormat } from '../rows/row-format.js';
+import { LengthCounts } from './sequence-lengths.js';
 import { binOf, DistinctNumbers, Tally, VectorTally } from './tally.js';
 
 /** Returns the classifications of a format, in the order of their sums. */
@@ -13,29 +14,23 @@ export function classifications({ spec }: EncodedFormat): readonly Task[] {
   return spec.tasks.filter(({ type }) => type === 'classification');
 }
 
-/** Returns whether a field is a number, or a number per item. */
-function isNumbers({ kind }: EncodedField): boolean {
-  return kind === 'number' || kind === 'itemNumber';
-}
-
 /** Tallies of the values of all fields but vectors, with the labels of classifications. */
 export class FieldTallies {
   /**
-   * Tallies of ids, items, or binned numbers. Classification `t` has the sums `2 * t` (rows) and `2 * t + 1`
-   * (positives); lists have none.
+   * Tallies of ids, bag items, or binned numbers. Classification `t` has the sums `2 * t` (rows) and `2 * t + 1`
+   * (positives); bags have none.
    */
   readonly byField: ReadonlyMap<string, Tally>;
+  /** Fields with lists of numbers, which are stored as weights. */
+  readonly #numberLists: ReadonlySet<string>;
   readonly #classes: readonly ReturnType<typeof taskColumns>[];
-  readonly #numbers: ReadonlySet<string>;
 
   constructor(format: EncodedFormat) {
     this.#classes = classifications(format).map((task) => taskColumns(task, format.spec.tasks));
     const fields = format.fields.filter(({ kind }) => kind !== 'vector');
     const numSums = 2 * this.#classes.length;
-    this.byField = new Map(
-      fields.map((field) => [field.name, new Tally(listStorage(field) === undefined ? numSums : 0)]),
-    );
-    this.#numbers = new Set(fields.filter(isNumbers).map(({ name }) => name));
+    this.byField = new Map(fields.map((field) => [field.name, new Tally(listStorage(field) === 'bag' ? 0 : numSums)]));
+    this.#numberLists = new Set(fields.flatMap(({ name, kind }) => (kind === 'itemNumber' ? [name] : [])));
   }
 
   add({ rows, labels, ids, numbers, bags }: Batch): void {
@@ -52,15 +47,20 @@ export class FieldTallies {
       }
       for (const [name, tally] of this.byField) {
         const bag = bags.get(name);
-        if (bag !== undefined) {
-          const isNumbers = this.#numbers.has(name);
-          for (let i = bag.offsets[r]!; i < bag.offsets[r + 1]!; i++)
-            tally.add(isNumbers ? binOf(bag.weights[i]!) : bag.ids[i]!);
-        } else tally.add(ids.get(name)?.[r] ?? binOf(numbers.get(name)![r]!), amounts);
+        if (bag !== undefined) addItems(tally, bag, r, this.#numberLists.has(name));
+        else tally.add(ids.get(name)?.[r] ?? binOf(numbers.get(name)![r]!), amounts);
       }
     }
   }
 }
+
+/** Adds the items of a row. */
+function addItems(tally: Tally, { offsets, ids, weights }: BagColumn, row: number, areNumbers: boolean): void {
+  for (let i = offsets[row]!; i < offsets[row + 1]!; i++) tally.add(areNumbers ? binOf(weights[i]!) : ids[i]!);
+}
+
+/** Kinds of fields whose values are numbers. */
+export const NUMBER_KINDS: readonly EncodedField['kind'][] = ['number', 'itemNumber'];
 
 /** Rows of a task, and the sum of their labels. */
 interface TaskCounts {
@@ -78,6 +78,8 @@ export class SplitCounts {
   readonly vectors: ReadonlyMap<string, VectorTally>;
   /** Missing values, by field of one column. */
   readonly nulls = new Map<string, number>();
+  /** Lengths of sequences. */
+  readonly lengths: LengthCounts;
   /** Counts by task. */
   readonly tasks: ReadonlyMap<string, TaskCounts>;
   readonly #tallies: FieldTallies;
@@ -88,10 +90,13 @@ export class SplitCounts {
   constructor(format: EncodedFormat, columns: readonly string[]) {
     const { fields, spec } = format;
     this.#tallies = new FieldTallies(format);
-    this.numbers = new Map(fields.filter(isNumbers).map(({ name }) => [name, new DistinctNumbers()]));
+    this.numbers = new Map(
+      fields.filter(({ kind }) => NUMBER_KINDS.includes(kind)).map(({ name }) => [name, new DistinctNumbers()]),
+    );
     this.vectors = new Map(
       fields.flatMap(({ name, vectorRule: rule }) => (rule ? [[name, new VectorTally(rule.length)] as const] : [])),
     );
+    this.lengths = new LengthCounts(fields);
     this.tasks = new Map(spec.tasks.map((task) => [task.name, { task, rows: 0, sum: 0 }]));
     this.#texts = fields
       .filter(({ columns: own, computed }) => own.length === 1 && computed === undefined)
@@ -118,14 +123,14 @@ export class SplitCounts {
       this.nulls.set(name, (this.nulls.get(name) ?? 0) + numNull);
     }
     for (const [name, vectors] of this.vectors) vectors.add(column(batch.vectors!, name), batch.rows);
-    for (const [name, numbers] of this.numbers) {
-      const items = batch.bags.get(name);
-      if (items === undefined) numbers.add(column(batch.numbers, name), batch.rows);
-      else {
-        const all = items.weights.subarray(items.offsets[0], items.offsets[batch.rows]);
-        numbers.add(all, all.length);
-      }
-    }
+    for (const [name, numbers] of this.numbers) numbers.add(...numbersOf(batch, name));
+    this.lengths.add(batch);
     this.#tallies.add(batch);
   }
+}
+
+/** Returns the numbers of a field, one per row or per item, and how many there are. */
+function numbersOf({ rows, numbers, bags }: Batch, name: string): readonly [values: Float32Array, count: number] {
+  const bag = bags.get(name);
+  return bag === undefined ? [column(numbers, name), rows] : [bag.weights, bag.offsets[rows]!];
 }

@@ -153,7 +153,7 @@ function readerOf({ name, type, lookup }: Slot, cells: CellOptions, form: ListFo
   const lookUp = lookupReader(tableOf(lookup, tables), { column, isNumber: type === 'number' });
   return (rows) => {
     const { indices, values } = lookUp(rows, keyOf);
-    rows.addComputed(name, textColumn(indices, values), sources, `${table}.${column}`);
+    rows.addComputed(name, textColumn(indices, values), { columns: sources, place: `from ${table}.${column}` });
     return read(rows);
   };
 }
