@@ -4,6 +4,7 @@ import { BATCH, domainName, type Domain } from '../../graph/domain.js';
 import { computeReachability } from '../../graph/gradient-reachability.js';
 import { createView, shift, type Buffers, type Ref, type View } from './buffers.js';
 import type { Lookups } from '../../graph/lookups.js';
+import { lowerCombinations, lowerCombinedGradients } from './combined.js';
 import type { CallList } from './call-list.js';
 import { fusedCode } from './fusion.js';
 import { takeBlockOffsets } from './items.js';
@@ -210,6 +211,7 @@ export function lowerPass(
         for (const { at: p, transposed: t, inputs: k, panels } of places.matrices)
           list.emit('transposePanels', { p, t, k, panels });
       }
+      lowerCombinations(places.combined, mode !== 'predict', list);
       lowerLookups(tables, new Set(values), lowering.view, list);
       for (const [i, phase] of phases.entries()) {
         if (i > 0) list.separate();
@@ -239,6 +241,7 @@ export function lowerPass(
       if (hasGradients && area === 0) lowerFindRows(tables, list);
       list.flushSums();
       if (hasGradients) lowerGather(tables, lowering.gradient, area, plan.areas, list);
+      lowerCombinedGradients(places.combined, lowering.weightGradient, list);
       list.emit('refuseUnlessFinite', { refused });
     },
   };

@@ -140,9 +140,7 @@ export function placeTables(
     // Fetched rows have numbers of their own in each table.
     ids({ name, isDealt }, { kind, field, value: { rows } }) {
       if (kind === 'id') return isDealt ? buffers.take(`id ${field} of ${name}`, 'column', BATCH) : column('id', field);
-      return isDealt
-        ? buffers.take(`item ids ${field} of ${name}`, 'column', rows)
-        : takeItemIds(buffers, field, rows);
+      return isDealt ? buffers.take(`item ids ${field} of ${name}`, 'column', rows) : takeItemIds(buffers, field, rows);
     },
     bag: ({ name, isDealt }, field) =>
       isDealt ? buffers.take(`bag ${field} of ${name}`, 'column', 1, 2) : takeBag(buffers, field),

@@ -1,5 +1,6 @@
 import type {
   Activation,
+  CombinedOperation,
   FunctionName,
   ItemOperation,
   LossName,
@@ -28,7 +29,9 @@ export interface Emission {
 
 /** Emits an operation in evaluation mode. @returns the name of its output */
 type Emit<Name extends OperationName> = (value: ValueOf<Name>, emission: Emission) => string;
-type EmitTable = { readonly [Name in Exclude<OperationName, LossName | ItemOperation>]: Emit<Name> } & {
+type EmitTable = {
+  readonly [Name in Exclude<OperationName, LossName | ItemOperation | CombinedOperation>]: Emit<Name>;
+} & {
   readonly [Name in ItemOperation]?: Emit<Name>;
 };
 

@@ -120,8 +120,9 @@ const wide = (operands: Operands): string => `
       `
           var v = ${operands.sum('found[i][j]')};
           if ($bias != NONE) { v += f($bias + n); }
+          if ($accumulate != 0u) { v += f($c + row * $ldc + n); }
           if (n < $activatedPanels * 8u) { v = activated($activation, v); }
-          add($c + row * $ldc + n, v, $accumulate);`,
+          put($c + row * $ldc + n, v);`,
     )}
   }`;
 
@@ -140,8 +141,9 @@ const narrow = (operands: Operands): string => `
     }
     sum = ${operands.sum('sum')};
     if ($bias != NONE) { sum += f($bias + n); }
+    if ($accumulate != 0u) { sum += f($c + row * $ldc + n); }
     if (n < $activatedPanels * 8u) { sum = activated($activation, sum); }
-    add($c + row * $ldc + n, sum, $accumulate);
+    put($c + row * $ldc + n, sum);
   }`;
 
 const products = (operands: Operands) =>
