@@ -4,13 +4,59 @@
 
 #include "single.h"
 
-/** Panels that each worker has memory for, on any target. */
+/** Panels of a tile that each worker has memory for, on any target. */
 #define WORK_PANELS 4
 
 /** The rows b of this worker, with their items from `first` up to `stop`. */
 #define EACH_SEGMENT \
   for (size_t b = share_begin(rows, 4), end = share_end(rows, 4); b < end; b++) \
     for (size_t first = offsets[b], stop = offsets[b + 1]; first < stop; first = stop)
+
+/** Calls a function that takes the number of panels of a tile as its first argument, for a constant. */
+#define WITH_PANELS(width, function, ...) \
+  if (MOST_PANELS >= 4 && (width) == 4) function(4, __VA_ARGS__); \
+  else if (MOST_PANELS >= 2 && (width) == 2) function(2, __VA_ARGS__); \
+  else function(1, __VA_ARGS__)
+
+/** Copies panels, which are `rows` rows apart, side by side in tiles: `width` panels in turn for each row. */
+INLINE void arrange_panels(const float *from, size_t rows, size_t panels, float *to) {
+  for (size_t q = 0, width; q < panels; q += width) {
+    width = width_of(panels - q);
+    for (size_t j = 0; j < rows; j++)
+      for (size_t i = 0; i < width; i++, to += PANEL)
+        memcpy(to, from + ((q + i) * rows + j) * PANEL, PANEL * sizeof *to);
+  }
+}
+
+/** Computes a tile of M + diag(factors) S, of which the first `own` of `rows` rows have a factor. */
+INLINE void scale_rows(
+  const int panels, const float *m, const float *s, const float *factors, size_t rows, size_t own, float *to
+) {
+  const size_t ld = (size_t)panels * PANEL;
+  for (size_t j = 0; j < own; j++) {
+    const vector factor = splat(factors[j]);
+    EACH_VECTOR(panels) {
+      const vector x = load(m + j * ld, PANEL, panels, v) + factor * load(s + j * ld, PANEL, panels, v);
+      store(to + j * ld, PANEL, panels, v, x);
+    }
+  }
+  memcpy(to + own * ld, m + own * ld, (rows - own) * ld * sizeof *to);
+}
+
+/** Computes a tile of M + S diag(factors), with a factor for each of its columns. */
+INLINE void scale_columns(
+  const int panels, const float *m, const float *s, const float *factors, size_t rows, float *to
+) {
+  const size_t ld = (size_t)panels * PANEL;
+  vector own[VECTORS(MOST_PANELS)];
+  EACH_VECTOR(panels) own[v] = load(factors, PANEL, panels, v);
+  for (size_t j = 0; j < rows; j++) {
+    EACH_VECTOR(panels) {
+      const vector x = load(m + j * ld, PANEL, panels, v) + own[v] * load(s + j * ld, PANEL, panels, v);
+      store(to + j * ld, PANEL, panels, v, x);
+    }
+  }
+}
 
 /** Multiplies the items of a row by `width` panels that are packed: c (+)= a · packed + bias. */
 INLINE void multiply_items(
@@ -25,10 +71,20 @@ INLINE void multiply_items(
   }
 }
 
+/** Memory of a worker: M and S in tiles, and a tile of a row's matrix. */
+typedef struct {
+  float *m, *s, *tile;
+} row_work;
+INLINE row_work work_of(float *work, size_t rows, size_t panels) {
+  const size_t all = rows * panels * PANEL;
+  float *m = work + (size_t)thread * (2 * all + rows * WORK_PANELS * PANEL);
+  return (row_work){m, m + all, m + 2 * all};
+}
+
 /**
  * y[item] = x[item] · (M + diag(scale[b]) S) + base[b] for the items of row b.
  * @param m, s panels of 8 outputs, of `k` and of `scaled` rows
- * @param work WORK_PANELS panels of `k` rows for each worker
+ * @param work for each worker, k · (2 panels + WORK_PANELS) rows of a panel
  */
 KERNEL(scaledProduct)(
   const float *x, int32_t ldx, const float *scale, int32_t ldscale, const uint32_t *offsets, const float *m,
@@ -36,22 +92,17 @@ KERNEL(scaledProduct)(
   int32_t panels, float *work
 ) {
   const size_t inputs = (size_t)k, own = (size_t)scaled;
-  float *packed = work + (size_t)thread * inputs * PANEL * WORK_PANELS;
+  const row_work to = work_of(work, inputs, (size_t)panels);
+  arrange_panels(m, inputs, (size_t)panels, to.m);
+  arrange_panels(s, own, (size_t)panels, to.s);
   EACH_SEGMENT {
     const float *factors = scale + b * (size_t)ldscale;
     for (size_t q = 0, width; q < (size_t)panels; q += width) {
       width = width_of((size_t)panels - q);
-      for (size_t i = 0; i < width; i++) {
-        const float *from = m + (q + i) * inputs * PANEL, *by = s + (q + i) * own * PANEL;
-        for (size_t j = 0; j < inputs; j++) {
-          float *to = packed + (j * width + i) * PANEL;
-          const float factor = j < own ? factors[j] : 0;
-          for (size_t n = 0; n < PANEL; n++)
-            to[n] = j < own ? from[j * PANEL + n] + factor * by[j * PANEL + n] : from[j * PANEL + n];
-        }
-      }
+      const float *from = to.m + q * inputs * PANEL, *by = to.s + q * own * PANEL;
+      WITH_PANELS(width, scale_rows, from, by, factors, inputs, own, to.tile);
       multiply_items(
-        x + first * (size_t)ldx, (size_t)ldx, packed, width, inputs,
+        x + first * (size_t)ldx, (size_t)ldx, to.tile, width, inputs,
         base ? base + b * (size_t)ldbase + q * PANEL : base, y + first * (size_t)ldy + q * PANEL, (size_t)ldy,
         stop - first, 0
       );
@@ -62,36 +113,49 @@ KERNEL(scaledProduct)(
 /**
  * dx[item] (+)= d[item] · (M + diag(scale[b]) S)ᵀ for the items of row b.
  * @param m, s the transposes, in panels of 8 inputs, of `outputs` rows
- * @param work WORK_PANELS panels of `outputs` rows for each worker
+ * @param work for each worker, outputs · (2 · panels of k + WORK_PANELS) rows of a panel
  */
 KERNEL(scaledProductInputs)(
   const float *d, int32_t ldd, const float *scale, int32_t ldscale, const uint32_t *offsets, const float *m,
   const float *s, float *dx, int32_t lddx, int32_t rows, int32_t k, int32_t scaled, int32_t outputs, int32_t accumulate,
   float *work
 ) {
-  const size_t steps = (size_t)outputs, panels = ((size_t)k + PANEL - 1) / PANEL;
-  float *packed = work + (size_t)thread * steps * PANEL * WORK_PANELS;
+  const size_t steps = (size_t)outputs, panels = ((size_t)k + PANEL - 1) / PANEL,
+               own = ((size_t)scaled + PANEL - 1) / PANEL;
+  const row_work to = work_of(work, steps, panels);
+  // Panels with factors have tiles of their own.
+  arrange_panels(m, steps, own, to.m);
+  arrange_panels(m + own * steps * PANEL, steps, panels - own, to.m + own * steps * PANEL);
+  arrange_panels(s, steps, own, to.s);
   EACH_SEGMENT {
     const float *factors = scale + b * (size_t)ldscale;
     for (size_t q = 0, width; q < panels; q += width) {
-      width = width_of(panels - q);
-      for (size_t i = 0; i < width; i++) {
-        const float *from = m + (q + i) * steps * PANEL, *by = s + (q + i) * steps * PANEL;
-        float own[PANEL];
-        const size_t begin = (q + i) * PANEL;
-        for (size_t j = 0; j < PANEL; j++) own[j] = begin + j < (size_t)scaled ? factors[begin + j] : 0;
-        const int is_scaled = begin < (size_t)scaled;
-        for (size_t n = 0; n < steps; n++) {
-          float *to = packed + (n * width + i) * PANEL;
-          for (size_t j = 0; j < PANEL; j++)
-            to[j] = is_scaled ? from[n * PANEL + j] + own[j] * by[n * PANEL + j] : from[n * PANEL + j];
-        }
+      const size_t begin = q * PANEL, at = begin * steps;
+      width = width_of((q < own ? own : panels) - q);
+      if (q < own) {
+        float padded[PANEL * WORK_PANELS] = {0};
+        memcpy(padded, factors + begin, least(width * PANEL, (size_t)scaled - begin) * sizeof *padded);
+        WITH_PANELS(width, scale_columns, to.m + at, to.s + at, padded, steps, to.tile);
       }
       multiply_items(
-        d + first * (size_t)ldd, (size_t)ldd, packed, width, steps, NULL, dx + first * (size_t)lddx + q * PANEL,
-        (size_t)lddx, stop - first, accumulate
+        d + first * (size_t)ldd, (size_t)ldd, q < own ? to.tile : to.m + at, width, steps, NULL,
+        dx + first * (size_t)lddx + begin, (size_t)lddx, stop - first, accumulate
       );
     }
+  }
+}
+
+/** Sums of the columns of a panel. */
+typedef float panel_sums __attribute__((vector_size(PANEL * sizeof(float))));
+
+/** Adds the columns of so many panels to sums, panel by panel. */
+INLINE void add_panels(panel_sums *sums, const vector *x, const int panels) {
+  float all[VECTORS(MOST_PANELS) * LANES];
+  EACH_VECTOR(panels) memcpy(all + v * LANES, x + v, sizeof *x);
+  UNROLL for (int i = 0; i < panels; i++) {
+    panel_sums panel;
+    memcpy(&panel, all + i * PANEL, sizeof panel);
+    *sums += panel;
   }
 }
 
@@ -100,8 +164,9 @@ typedef struct {
   const float *x, *d, *factors, *s;
   float *gm, *gs;
   size_t ldx, ldd, items, gap, scaled_gap, scaled;
-  four *dots;
+  panel_sums *dots;
 } row_gradient;
+
 
 /** Sums xᵀ d over the items of a row; adds it to M's gradient, its products to S's, and its products with S to dots. */
 INLINE void row_gradient_tile(const int inputs, const int panels, const row_gradient t) {
@@ -118,12 +183,15 @@ INLINE void row_gradient_tile(const int inputs, const int panels, const row_grad
   }
   EACH_ROW(inputs) {
     float *gm = t.gm + i * PANEL, *gs = t.gs + i * PANEL;
+    EACH_VECTOR(panels) store(gm, t.gap, panels, v, load(gm, t.gap, panels, v) + sums[i][v]);
+    if ((size_t)i >= t.scaled) continue;
+    const vector factor = splat(t.factors[i]);
+    vector products[VECTORS(MOST_PANELS)];
     EACH_VECTOR(panels) {
-      store(gm, t.gap, panels, v, load(gm, t.gap, panels, v) + sums[i][v]);
-      if ((size_t)i >= t.scaled) continue;
-      store(gs, t.scaled_gap, panels, v, load(gs, t.scaled_gap, panels, v) + splat(t.factors[i]) * sums[i][v]);
-      t.dots[i] = add_fours(t.dots[i], load(t.s + i * PANEL, t.scaled_gap, panels, v) * sums[i][v]);
+      store(gs, t.scaled_gap, panels, v, load(gs, t.scaled_gap, panels, v) + factor * sums[i][v]);
+      products[v] = load(t.s + i * PANEL, t.scaled_gap, panels, v) * sums[i][v];
     }
+    add_panels(t.dots + i, products, panels);
   }
 }
 #define ROW_SIZE(inputs, panels) \
@@ -163,8 +231,7 @@ KERNEL(scaledProductGradient)(
     float *to = dscale + b * (size_t)lddscale;
     for (size_t i = begin, height; i < end; i += height) {
       height = height_of(end - i);
-      four dots[MOST_ROWS];
-      for (size_t j = 0; j < height; j++) dots[j] = splat_four(0);
+      panel_sums dots[MOST_ROWS] = {0};
       for (size_t q = 0, width; items > 0 && q < (size_t)panels; q += width) {
         width = width_of((size_t)panels - q);
         const row_gradient tile = {
@@ -177,7 +244,8 @@ KERNEL(scaledProductGradient)(
         CALL_TILE(row, &tile);
       }
       for (size_t j = 0; j < height && i + j < own; j++) {
-        const float sum = sum_of_four(dots[j]);
+        float sum = 0;
+        UNROLL for (size_t n = 0; n < PANEL; n++) sum += dots[j][n];
         to[i + j] = accumulate ? to[i + j] + sum : sum;
       }
     }

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { createCpuEngine } from '../../src/engines/cpu/engine.js';
 import type { Engine, Plan } from '../../src/engines/engine.js';
 import { GraphBuilder } from '../../src/graph/builder.js';
+import type { Value } from '../../src/graph/operations.js';
 import { expectLikeFloat64 } from '../support/like-float64.js';
 import { needsAddon } from '../support/native.js';
 import {
@@ -12,6 +13,7 @@ import {
   dinOfPaper,
   largeEmbeddings,
   planWith,
+  WIDTH,
   withAligned,
 } from '../support/sequences.js';
 import { createTfjsEngine } from '../support/tfjs.js';
@@ -25,6 +27,50 @@ const ACTIVATIONS = ['prelu', 'dice', 'relu', 'sigmoid'] as const;
 
 const planOf = (activation: (typeof ACTIVATIONS)[number], step?: Plan['step']): Plan =>
   planWith(dinOfPaper(activation), step, ['tower'], ALIGNED_LAYOUT);
+
+/** Layers over the target, the item and the item before it, which engines compute in other ways. */
+const LAYERS: Readonly<Record<string, (g: GraphBuilder, q: Value, k: Value, before: Value) => Value>> = {
+  'rows and items': (g, q, k) => g.linear(g.concat([q, k]), 9, 'layer'),
+  'rows alone': (g, q) => g.linear(g.concat([q, g.affine(q, -0.5, 0)]), 9, 'layer'),
+  'a difference alone': (g, q, k, before) =>
+    g.linear(g.concat([g.add(g.affine(q, 0.5, 0), g.affine(k, -2, 0)), before]), 9, 'layer'),
+  'a product without its factors': (g, q, k, before) => g.linear(g.concat([before, g.multiply(k, q)]), 20, 'layer'),
+  'two products': (g, q, k, before) =>
+    g.linear(g.concat([g.multiply(q, k), before, g.multiply(q, before), k]), 70, 'layer'),
+  'two products of the same items': (g, q, k) => {
+    const other = g.expand(g.slice(g.input({ kind: 'features', begin: 0 }, WIDTH + 1), 1, WIDTH), 'clicked');
+    return g.linear(g.concat([g.multiply(q, k), g.multiply(k, other), k]), 9, 'layer');
+  },
+  'a rectified sum': (g, q, k) =>
+    g.activation(g.linear(g.concat([q, k, g.add(q, k)]), 9, 'layer'), 'relu', 'layer.act'),
+  'a rectified product': (g, q, k) =>
+    g.activation(g.linear(g.concat([q, k, g.multiply(q, k)]), 9, 'layer'), 'leaky-relu', 'layer.act'),
+  'a product before batch norm': (g, q, k) =>
+    g.batchNorm(g.linear(g.concat([q, k, g.multiply(q, k)]), 9, 'layer'), 'norm'),
+  'no bias': (g, q, k) => g.linear(g.concat([q, k, g.multiply(q, k)]), 9, 'layer', { bias: false }),
+  'two layers of the same values': (g, q, k) => {
+    const x = g.concat([q, k, g.multiply(q, k)]);
+    return g.multiply(g.linear(x, 9, 'layer'), g.activation(g.linear(x, 9, 'gate'), 'sigmoid', 'gate.act'));
+  },
+};
+
+describe('a layer over rows and items', () => {
+  it.each(
+    engines.flatMap(([name, create]) =>
+      Object.entries(LAYERS).map(([of, layer]) => [of, name, create, layer] as const),
+    ),
+  )('equals float64: %s, on %s', async (_, __, create, layer) => {
+    const plan = planWith((g, input, items) => {
+      const target = g.expand(g.slice(input, 0, WIDTH), 'clicked');
+      return g.segmentPool(layer(g, target, items, g.shift(items, 1)), 'mean');
+    });
+    const program = (await create()).compile(plan);
+    const weights = new Map([...program.state().weights, ['embeddings.item', largeEmbeddings()] as const]);
+    program.restore({ step: 0, weights, optimizer: new Map() });
+    await expectLikeFloat64(program, plan, batchOf(20, 1), 2e-5);
+    program.dispose();
+  });
+});
 
 describe('aligned fields of a sequence', () => {
   it('share a domain', () => {

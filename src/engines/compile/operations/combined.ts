@@ -1,12 +1,13 @@
 import type { CombinedOperation, ValueOf } from '../../../graph/operations.js';
 import { BATCH } from '../../../graph/domain.js';
+import type { Ref } from '../buffers.js';
 import type { Lowered, Lowering } from '../lowering.js';
 import { multiplyMatrix, multiplyMatrixGradient } from './matrix-products.js';
 import { NO_WEIGHTS, offsetsOf } from './segments.js';
 
 /** Workers that a scaled layer has memory for. */
 const MAX_WORKERS = 64;
-/** Panels that each of them has memory for. */
+/** Panels of a tile that each of them has memory for. */
 const WORK_PANELS = 4;
 
 /** Layers whose matrices are combined from rows of a weight. */
@@ -52,7 +53,7 @@ export const COMBINED: { readonly [Name in CombinedOperation]: Lowered<Name> } =
         s: scaled!.at,
         y: view(value),
         panels: matrix.panels,
-        work: workOf(matrix.inputs, lowering),
+        work: workOf(matrix.inputs, matrix.panels, lowering),
       });
     },
     backward(value, lowering) {
@@ -72,7 +73,7 @@ export const COMBINED: { readonly [Name in CombinedOperation]: Lowered<Name> } =
         dx: gradient(value.x),
         outputs,
         accumulate: accumulate(value.x),
-        work: workOf(outputs, lowering),
+        work: workOf(outputs, Math.ceil(matrix.inputs / 8), lowering),
       });
       list.emit('scaledProductGradient', {
         ...shape,
@@ -101,8 +102,14 @@ function shapeOf(value: ValueOf<'scaledLinear'>, lowering: Lowering) {
   };
 }
 
-const workOf = (steps: number, { buffers }: Lowering) =>
-  buffers.take(`work of ${steps} rows`, 'scratch', MAX_WORKERS, steps * 8 * WORK_PANELS);
+/** Returns memory in which each worker arranges two matrices, and computes a tile of another. */
+const workOf = (rows: number, panels: number, { buffers }: Lowering): Ref =>
+  buffers.take(
+    `work of ${rows} rows of ${panels} panels`,
+    'scratch',
+    MAX_WORKERS,
+    rows * 8 * (2 * panels + WORK_PANELS),
+  );
 
 /** Emits the gradients of what is added to each item: rows of the batch, and the bias. */
 function addToBase(value: ValueOf<'combinedLinear'> | ValueOf<'scaledLinear'>, lowering: Lowering): void {
