@@ -18,9 +18,9 @@ export interface History {
 
 /** Maximum number of items per row, and their mean in a power law. */
 export const MAX_ITEMS = 200;
-const MEAN_ITEMS = 50;
+export const MEAN_ITEMS = 50;
 /** Units of the attention layer (Zhou et al. 2018, section 5.2). */
-const ATTENTION_UNITS = 36;
+export const ATTENTION_UNITS = 36;
 const TOWER = { hidden: [16, 8], activation: 'relu' as const, dropout: 0, batchNorm: false };
 
 const historyOf = (field: string): string => `history.${field}`;

@@ -3,7 +3,7 @@ import { GraphBuilder } from '../../src/graph/builder.js';
 import { combineLinears } from '../../src/graph/combine-linears.js';
 import { domainName } from '../../src/graph/domain.js';
 import { findCanceledBiases, listOperands, type Graph } from '../../src/graph/graph.js';
-import type { Value } from '../../src/graph/operations.js';
+import type { Value, WeightRows } from '../../src/graph/operations.js';
 
 /** A graph with a loss on the sum of a value of items. */
 function graphOf(build: (g: GraphBuilder, q: Value, k: Value, other: Value) => Value): Graph {
@@ -20,14 +20,17 @@ function graphOf(build: (g: GraphBuilder, q: Value, k: Value, other: Value) => V
 
 const subtract = (g: GraphBuilder, a: Value, b: Value): Value => g.add(a, g.affine(b, -1, 0));
 
+/** Prints parts of a matrix: how many rows, and the rows of the weight that are added, with their factors. */
+const printRows = (parts: readonly WeightRows[]): string =>
+  parts.map(({ count, terms }) => `${count} of ${terms.map((t) => `${t.factor}*${t.begin}`).join(' + ')}`).join(', ');
+
 /** Prints the values of a graph, one per line: operation, width, rows, operands, and rows of weights. */
 function print({ values }: Graph): string {
   const name = (value: Value): string => `${value.op}${value.id}`;
   const rowsOf = (value: Value): string =>
-    Object.entries(value)
-      .filter(([attribute]) => attribute === 'matrix' || attribute === 'scaledMatrix')
-      .map(([attribute, parts]) => ` ${attribute}=${JSON.stringify(parts).replaceAll('"', '')}`)
-      .join('');
+    value.op === 'combinedLinear' || value.op === 'scaledLinear'
+      ? ` M: ${printRows(value.matrix)}${value.op === 'scaledLinear' ? `; S: ${printRows(value.scaledMatrix)}` : ''}`
+      : '';
   return values
     .map((value) => {
       const operands = listOperands(value).map(name).join(', ');
@@ -46,9 +49,9 @@ describe('a layer over expanded rows and items', () => {
       input2 3 items(clicked) ()
       expand3 3 items(clicked) (input0)
       multiply6 3 items(clicked) (expand3, input1)
-      combinedLinear13 4 batch (input0) matrix=[{count:3,terms:[{begin:0,factor:1},{begin:6,factor:1}]}]
+      combinedLinear13 4 batch (input0) M: 3 of 1*0 + 1*6
       concat14 6 items(clicked) (input1, multiply6)
-      combinedLinear15 4 items(clicked) (concat14, combinedLinear13) matrix=[{count:3,terms:[{begin:3,factor:1},{begin:6,factor:-1}]},{count:3,terms:[{begin:9,factor:1}]}]
+      combinedLinear15 4 items(clicked) (concat14, combinedLinear13) M: 3 of 1*3 + -1*6, 3 of 1*9
       segmentPool9 4 batch (combinedLinear15)
       linear10 1 batch (segmentPool9)
       input11 1 batch ()
@@ -61,8 +64,8 @@ describe('a layer over expanded rows and items', () => {
       "input0 3 batch ()
       input1 3 items(clicked) ()
       input2 3 items(clicked) ()
-      combinedLinear13 4 batch (input0) matrix=[{count:3,terms:[{begin:0,factor:1},{begin:6,factor:1}]}]
-      scaledLinear14 4 items(clicked) (input1, combinedLinear13, input0) matrix=[{count:3,terms:[{begin:3,factor:1},{begin:6,factor:-1}]}] scaledMatrix=[{count:3,terms:[{begin:9,factor:1}]}]
+      combinedLinear13 4 batch (input0) M: 3 of 1*0 + 1*6
+      scaledLinear14 4 items(clicked) (input1, combinedLinear13, input0) M: 3 of 1*3 + -1*6; S: 3 of 1*9
       segmentPool9 4 batch (scaledLinear14)
       linear10 1 batch (segmentPool9)
       input11 1 batch ()
@@ -82,13 +85,11 @@ describe('a layer over expanded rows and items', () => {
 
   it('splits sums of rows and items only if it reads no more columns of items', () => {
     const two = graphOf((g, q, k, other) => g.linear(g.concat([g.add(q, k), other]), 4, 'layer'));
-    expect(print(combineLinears(two, { folds: true }))).toContain('matrix=[{count:3,terms:[{begin:0,factor:1}]},');
+    expect(print(combineLinears(two, { folds: true }))).toContain('M: 3 of 1*0, ');
     const sums = graphOf((g, q, k, other) => g.linear(g.concat([q, g.add(k, other)]), 4, 'layer'));
     expect(print(combineLinears(sums, { folds: true }))).toMatch(/combinedLinear\d+ 4 items\(clicked\) \(add\d+, /);
     const more = graphOf((g, q, k, other) => g.linear(g.concat([g.add(q, g.add(k, other)), k]), 4, 'layer'));
-    expect(print(combineLinears(more, { folds: true }))).toContain(
-      '{count:3,terms:[{begin:0,factor:1},{begin:3,factor:1}]}',
-    );
+    expect(print(combineLinears(more, { folds: true }))).toContain('3 of 1*0 + 1*3');
   });
 
   it('is the expansion of a layer over rows if it reads no items', () => {
@@ -102,8 +103,7 @@ describe('a layer over expanded rows and items', () => {
       return g.linear(g.concat([g.multiply(q, k), g.multiply(k, other)]), 4, 'layer');
     });
     const text = print(combineLinears(twice, { folds: true }));
-    expect(text).toContain('matrix=[{count:3,terms:[]},{count:3,terms:[{begin:3,factor:1}]}]');
-    expect(text).toContain('scaledMatrix=[{count:3,terms:[{begin:0,factor:1}]}]');
+    expect(text).toContain('M: 3 of , 3 of 1*3; S: 3 of 1*0');
   });
 
   it.each<[string, Parameters<typeof graphOf>[0]]>([

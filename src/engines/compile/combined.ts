@@ -1,7 +1,7 @@
 import type { CombinedOperation, Value, ValueOf, WeightRows } from '../../graph/operations.js';
 import { shift, toEights, type Buffers, type Ref } from './buffers.js';
 import type { CallList } from './call-list.js';
-import type { Matrix } from './places.js';
+import type { Matrix } from './matrix.js';
 
 // Matrices whose rows are sums of rows of a weight (see graph/combine-linears.ts). They are computed before each
 // forward pass, and their gradients are added to those of the weight after each backward pass.

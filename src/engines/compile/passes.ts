@@ -14,7 +14,8 @@ import type { Lowering, Mode, Turn } from './lowering.js';
 import { LOWERED } from './operations/operations.js';
 import { BY_COLUMNS, inPhases } from './phases.js';
 import type { Precision } from '../precision.js';
-import type { Matrix, Place, Places } from './places.js';
+import type { Matrix } from './matrix.js';
+import type { Place, Places } from './places.js';
 import { PRODUCTS } from './products.js';
 import { lowerLookups, type TablePlaces } from './tables.js';
 

@@ -6,23 +6,13 @@ import type { OperationName, Parameter, Source, Value, ValueOf } from '../../gra
 import { countElements } from '../../core/tensor.js';
 import { isCombined, placeCombined, type CombinedMatrices, type CombinedMatrix } from './combined.js';
 import { fuseActivations, fusedCode, type Fusions } from './fusion.js';
+import type { Matrix } from './matrix.js';
 import { columnsOf, createView, shift, toEights, toFours, type Buffers, type Ref, type View } from './buffers.js';
 
 /** A value and its gradient. */
 export interface Place {
   readonly value: View;
   readonly gradient: View;
-}
-
-/** A matrix in panels of 8 columns, as gemm.ts reads it, or some columns of one. */
-export interface Matrix {
-  readonly at: Ref;
-  /** Its transpose, which the forward pass writes. */
-  readonly transposed: Ref;
-  readonly inputs: number;
-  readonly panels: number;
-  /** Its gradient, unless it is weights of the optimizer. */
-  readonly gradient?: Ref;
 }
 
 /** The activation of the first panels of a product; code 0 for none. */

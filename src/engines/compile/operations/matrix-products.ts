@@ -1,6 +1,7 @@
 import type { Ref, View } from '../buffers.js';
 import type { Lowering } from '../lowering.js';
-import type { Matrix, PanelActivation, Place } from '../places.js';
+import type { Matrix } from '../matrix.js';
+import type { PanelActivation, Place } from '../places.js';
 
 const NO_ACTIVATION: PanelActivation = { activation: 0, activatedPanels: 0 };
 
