@@ -184,7 +184,8 @@ export const PRODUCT: ExpandedKernel = {
   kernels: Object.values(FORMS).flatMap(({ wide, narrow }) => [wide, narrow]),
   expand(call, { compiled, isHalf }) {
     const { buffer } = call.ref('panelsAt');
-    const isBack = compiled.places.matrices.some(({ transposed }) => transposed.buffer === buffer);
+    const { matrices, combined } = compiled.places;
+    const isBack = [...matrices, ...combined].some(({ transposed }) => transposed.buffer === buffer);
     const form = FORMS[isHalf ? (isBack ? 'halfBack' : 'halfForward') : 'whole'];
     const of = call.number('panels') * 8 <= NARROW ? form.narrow : form.wide;
     return { calls: [{ of, operands: call.operands }] };
