@@ -12,6 +12,7 @@ import { loadKernels } from '../src/engines/cpu/load-kernels.js';
 import { Team } from '../src/engines/cpu/team.js';
 import type { Precision } from '../src/engines/precision.js';
 import type { Call } from '../src/engines/compile/call-list.js';
+import { combineLinears } from '../src/graph/combine-linears.js';
 import { GraphBuilder } from '../src/graph/builder.js';
 import type { Graph } from '../src/graph/graph.js';
 import { denseOptimizers, embeddingOptimizerSchema } from '../src/optimizers/optimizers.js';
@@ -166,15 +167,28 @@ export function rooflineOf(
   work: Workload,
   { flops, rowUpdates }: Peaks,
 ): { readonly flops: number; readonly rows: number; readonly ms: number } {
-  const ofStep = trainingFlops(planOf(work).graph) * work.batchRows;
-  const rows = median(batchesOf(work, 5).map(distinctRows));
+  const batches = batchesOf(work, 5);
+  const ofStep = trainingFlops(planOf(work).graph, median(batches.map(itemsPerRow))) * work.batchRows;
+  const rows = median(batches.map(distinctRows));
   return { flops: ofStep, rows, ms: 1000 * (ofStep / flops + rows / rowUpdates.get(work.width)!) };
 }
 
-/** Counts the FLOPs of the linear layers for one row: forward pass and gradients of inputs and weights. */
-export function trainingFlops({ values }: Graph): number {
-  return values.reduce((sum, value) => sum + (value.op === 'linear' ? 3 * 2 * value.x.width * value.width : 0), 0);
+/**
+ * Counts the FLOPs of the linear layers for one row: forward pass and gradients of inputs and weights.
+ * @param items number of items per row, whose layers are those that the CPU engine computes
+ */
+export function trainingFlops(graph: Graph, items = 0): number {
+  const { values } = combineLinears(graph, { folds: true });
+  const layers = values.filter(
+    (value) => value.op === 'linear' || value.op === 'combinedLinear' || value.op === 'scaledLinear',
+  );
+  const flopsOf = ({ x, width }: (typeof layers)[number]): number => 3 * 2 * x.width * width;
+  return layers.reduce((sum, layer) => sum + flopsOf(layer) * (layer.rows.kind === 'items' ? items : 1), 0);
 }
+
+/** Returns the mean number of items per row in the longest history. */
+const itemsPerRow = ({ rows, bags }: Batch): number =>
+  Math.max(0, ...[...bags.values()].map(({ offsets }) => offsets[rows]! / rows));
 
 function distinctRows({ ids, bags }: Batch): number {
   const columns = [...ids.values(), ...[...bags.values()].map((bag) => bag.ids)];

@@ -3,12 +3,13 @@ import type { Plan, Program } from '../src/engines/engine.js';
 import type { Precision } from '../src/engines/precision.js';
 import { buildModel, embeddingParts, models, type ModelSpec } from '../src/models/models.js';
 import { denseOptimizers, embeddingOptimizerSchema } from '../src/optimizers/optimizers.js';
-import { randomStream } from '../src/core/random.js';
+import { randomStream, type Random } from '../src/core/random.js';
 import { withEmbeddingParts } from '../src/tables/layout.js';
 import { taskOptions, type Task } from '../src/core/tasks.js';
 import { firstLoopState } from '../src/training/loop-state.js';
 import { trainingOptions, type TrainingOptions } from '../src/training/options.js';
 import { combinesTerms, createTrainStep } from '../src/training/train-step.js';
+import { HistoryIds, historyGraph, historyStream, sequencesOf, type History } from './history.js';
 import { benchOptions } from './results.js';
 
 /** Vocabulary sizes of the full Ali-CCP by field. */
@@ -39,6 +40,8 @@ export const VOCABULARY: Readonly<Record<string, number>> = {
 };
 const FIELDS = Object.keys(VOCABULARY);
 const LARGEST = '205';
+/** Item, category, shop and brand. */
+const ITEM = ['205', '206', '207', '216'];
 const NUMBERS = Array.from({ length: 8 }, (_, i) => `D${i}`);
 
 /** A model and its batch size. */
@@ -49,6 +52,8 @@ export interface Workload {
   readonly numbers: readonly string[];
   /** Bag fields with their mean number of items; all others hold one id. */
   readonly bags?: Readonly<Record<string, number>>;
+  /** History of the candidate's fields, whose model is DIN; `model` is not used. */
+  readonly history?: History;
   /** Whether all fields are looked up in one table, as large as that of the largest. */
   readonly hasOneTable?: true;
   readonly model: object;
@@ -103,6 +108,8 @@ export const WORKLOADS: readonly Workload[] = [
   { name: 'esmm-pcgrad', batchRows: 1024, ...ESMM, weighting: 'pcgrad' },
   { name: 'esmm-paper', batchRows: 1024, ...ESMM_PAPER },
   { name: 'esmm-paper', batchRows: 8192, ...ESMM_PAPER },
+  { name: 'din-50', batchRows: 1024, ...ESMM, history: { fields: ITEM, length: 'power law' } },
+  { name: 'din-200', batchRows: 1024, ...ESMM, history: { fields: ITEM, length: 200 } },
 ];
 
 /** Returns the name of a workload: model and batch size. */
@@ -141,7 +148,18 @@ export function graphOf(model: Workload['model'], layout: Plan['layout']): Plan[
 
 /** Builds the plan of a workload; `scale` multiplies the vocabulary. */
 export function planOf(
-  { batchRows, width, numbers, bags = {}, hasOneTable, model, embeddings = {}, weighting, precision = 'f32' }: Workload,
+  {
+    batchRows,
+    width,
+    numbers,
+    bags = {},
+    history,
+    hasOneTable,
+    model,
+    embeddings = {},
+    weighting,
+    precision = 'f32',
+  }: Workload,
   scale = 1,
 ): Plan {
   const spec = models.schema.parse(model);
@@ -149,7 +167,7 @@ export function planOf(
   const tableOf = (field: string): string => (hasOneTable === true ? LARGEST : field);
   const tables = [...new Set(FIELDS.map(tableOf))].map((name) => ({
     name,
-    rows: Math.max(1, Math.round(VOCABULARY[name]! * scale)),
+    rows: sizeOf(name, scale),
     width,
   }));
   const ids = FIELDS.map((field, f) => {
@@ -168,9 +186,10 @@ export function planOf(
     { width: FIELDS.length * width + numbers.length, tables, columns: [...ids, ...inputs] },
     embeddingParts(spec, tasks).length,
   );
+  const withHistory = { ...layout, ...(history && { sequences: sequencesOf(history, width) }) };
   return {
-    graph: graphOf(model, layout),
-    layout,
+    graph: history === undefined ? graphOf(model, layout) : historyGraph(history, withHistory),
+    layout: withHistory,
     optimizers: { dense: denseOptimizers.schema.parse({}), embeddings: embeddingOptimizerSchema.parse(embeddings) },
     seed: 1,
     batchRows,
@@ -206,18 +225,15 @@ export function stepperOf(
 
 /**
  * Generates rows with the distributions of the peers' script: ids uniform below 200 and log-uniform above; 4% clicks,
- * 5% of which convert; bags of 0 to twice the mean.
+ * 5% of which convert; bags of 0 to twice the mean. Popular ids of a history may have any row of a table.
  */
-export function batchesOf({ batchRows, numbers, bags = {} }: Workload, count: number, scale = 1): Batch[] {
+export function batchesOf({ batchRows, numbers, bags = {}, history }: Workload, count: number, scale = 1): Batch[] {
   const random = randomStream(0, 'bench');
+  const drawn = history && historyIdsOf(history, scale);
   return Array.from({ length: count }, () => {
-    const draw = (size: number): number =>
-      size < 200
-        ? random.below(size)
-        : Math.min(size - 1, Math.floor(Math.exp(random.uniform() * Math.log(size + 1)) - 1));
     const column = (value: () => number): Float32Array => Float32Array.from({ length: batchRows }, value);
     const idsOf = (field: string, length: number): Uint32Array =>
-      Uint32Array.from({ length }, () => draw(Math.max(1, Math.round(VOCABULARY[field]! * scale))));
+      Uint32Array.from({ length }, () => drawId(random, sizeOf(field, scale)));
     const bag = (field: string): BagColumn => {
       const offsets = new Uint32Array(batchRows + 1);
       for (let b = 0; b < batchRows; b++) offsets[b + 1] = offsets[b]! + random.below(2 * bags[field]! + 1);
@@ -228,11 +244,15 @@ export function batchesOf({ batchRows, numbers, bags = {} }: Workload, count: nu
         weights: Float32Array.from({ length: items }, () => random.uniform()),
       };
     };
+    const { ids: candidates = [], bags: histories = [] } = drawn?.next(batchRows) ?? {};
     const click = column(() => Number(random.uniform() < 0.04));
     return {
       rows: batchRows,
-      ids: new Map(FIELDS.filter((field) => !(field in bags)).map((field) => [field, idsOf(field, batchRows)])),
-      bags: new Map(Object.keys(bags).map((field) => [field, bag(field)])),
+      ids: new Map([
+        ...FIELDS.filter((field) => !(field in bags)).map((field) => [field, idsOf(field, batchRows)] as const),
+        ...candidates,
+      ]),
+      bags: new Map([...Object.keys(bags).map((field) => [field, bag(field)] as const), ...histories]),
       numbers: new Map(numbers.map((field) => [field, column(() => random.uniform())])),
       labels: new Map([
         ['click', click],
@@ -240,4 +260,25 @@ export function batchesOf({ batchRows, numbers, bags = {} }: Workload, count: nu
       ]),
     };
   });
+}
+
+const sizeOf = (field: string, scale: number): number => Math.max(1, Math.round(VOCABULARY[field]! * scale));
+
+/** Draws an id: uniform below 200 of them, log-uniform above. */
+function drawId(random: Random, size: number): number {
+  return size < 200
+    ? random.below(size)
+    : Math.min(size - 1, Math.floor(Math.exp(random.uniform() * Math.log(size + 1)) - 1));
+}
+
+/** A prime beyond all vocabularies: multiples of it, modulo a size, are a permutation. */
+const SPREAD = 15_485_863;
+
+function historyIdsOf(history: History, scale: number): HistoryIds {
+  const random = historyStream();
+  const draw = (field: string): number => {
+    const size = sizeOf(field, scale);
+    return (drawId(random, size) * SPREAD) % size;
+  };
+  return new HistoryIds(history, sizeOf(history.fields[0]!, scale), random, draw);
 }

@@ -6,7 +6,7 @@ import { it } from 'vitest';
 import { count, MACHINE, median, printTable, resultsFile, saveResults } from '../results.js';
 import { chosenWorkloads, workloadName, type Workload } from '../workloads.js';
 import { peaksOf, rooflineOf, type Peaks } from '../roofline.js';
-import { findTorch, ownSide, TORCH_FORMS, torchSide, type Side, type Versions } from './sides.js';
+import { findTorch, ownSide, torchForms, torchSide, type Side, type Versions } from './sides.js';
 
 const ROUNDS = 5;
 /** Long enough to average out clock jitter and interrupts. */
@@ -14,9 +14,9 @@ const ROUND_MS = 1500;
 const WARM_STEPS = 6;
 /** Time for a side's threads to go to sleep after a round. */
 const SETTLE_MS = 300;
-/** Distinct rows of a side, repeated. */
-const rowsOf = ({ batchRows }: Workload): number =>
-  Math.floor(Math.min(200_000, batchRows * 4000) / batchRows) * batchRows;
+/** Distinct rows of a side, repeated; histories require more memory per row. */
+const rowsOf = ({ batchRows, history }: Workload): number =>
+  Math.floor(Math.min(history === undefined ? 200_000 : 40_960, batchRows * 4000) / batchRows) * batchRows;
 
 /** Targets: f32 compared with hand-tuned PyTorch; and with its best variant, in f32 or (wide models) bf16. */
 const TARGETS: Readonly<Record<string, { readonly hand: string; readonly best?: string; readonly bf16?: string }>> = {
@@ -29,6 +29,8 @@ const TARGETS: Readonly<Record<string, { readonly hand: string; readonly best?: 
   'mmoe-wide-8192': { hand: '≥ 1.4', bf16: '≥ 1.5' },
   'esmm-paper-1024': { hand: '≥ 1.6', bf16: '≥ 1.3' },
   'esmm-paper-8192': { hand: '≥ 1.1', bf16: '≥ 1.3' },
+  'din-50-1024': { hand: '≥ 3', best: '≥ 3' },
+  'din-200-1024': { hand: '≥ 3', best: '≥ 3' },
 };
 
 interface Measured {
@@ -90,7 +92,7 @@ function ratioOf(ours: Measured, theirs: Measured): Ratio {
 }
 
 /** Returns the sides that can run, and prints why others cannot. */
-async function sidesOf(work: Workload, { torchRechub }: Versions): Promise<{ sides: Side[]; missing: string[] }> {
+async function sidesOf(work: Workload, versions: Versions): Promise<{ sides: Side[]; missing: string[] }> {
   const rows = rowsOf(work);
   const sides: Side[] = [
     ownSide(work, MACHINE.cores, rows),
@@ -98,8 +100,7 @@ async function sidesOf(work: Workload, { torchRechub }: Versions): Promise<{ sid
     ...(MACHINE.cores > 1 ? [ownSide(work, 1, rows)] : []),
   ];
   const missing: string[] = [];
-  for (const form of Object.keys(TORCH_FORMS) as (keyof typeof TORCH_FORMS)[]) {
-    if (form === 'rechub' && torchRechub === null) continue;
+  for (const form of torchForms(work, versions)) {
     try {
       sides.push(await torchSide(form, work, rows));
     } catch (error) {
@@ -114,24 +115,24 @@ async function compare(work: Workload, versions: Versions, peaks: Peaks) {
   const { sides, missing } = await sidesOf(work, versions);
   for (const reason of missing) console.log(`${workloadName(work)}: ${reason}`);
   try {
-    if (!sides.some(({ name }) => name === TORCH_FORMS.hand.name)) return undefined;
+    const forms = torchForms(work, versions);
+    if (!sides.some(({ name }) => name === forms[0]!.name)) return undefined;
     const { measured, idleShare } = await inTurns(sides, work.batchRows);
     const named = (name: string): Measured | undefined => measured.find((each) => each.name === name);
     const [ours, bf16] = [measured[0]!, measured[1]!];
-    const forms = [TORCH_FORMS.hand, TORCH_FORMS.compiled, TORCH_FORMS.bf16, TORCH_FORMS.compiledBf16].flatMap(
-      ({ name }) => named(name) ?? [],
-    );
-    const best = forms.reduce((fastest, form) => (form.rowsPerSecond > fastest.rowsPerSecond ? form : fastest));
-    const rechub = named(TORCH_FORMS.rechub.name);
+    const handTuned = forms.filter(({ isByHand }) => isByHand).flatMap(({ name }) => named(name) ?? []);
+    const best = handTuned.reduce((fastest, form) => (form.rowsPerSecond > fastest.rowsPerSecond ? form : fastest));
+    const rechub = forms.find(({ isByHand }) => !isByHand);
+    const library = rechub && named(rechub.name);
     return {
       workload: workloadName(work),
       sides: measured,
       missing,
       best: best.name,
-      toHand: ratioOf(ours, named(TORCH_FORMS.hand.name)!),
+      toHand: ratioOf(ours, named(forms[0]!.name)!),
       toBest: ratioOf(ours, best),
       bf16ToBest: ratioOf(bf16, best),
-      ...(rechub === undefined ? {} : { toRechub: ratioOf(ours, rechub) }),
+      ...(library === undefined ? {} : { toRechub: ratioOf(ours, library) }),
       shareOfRoofline: rooflineOf(work, peaks).ms / median(ours.ms),
       idleShare,
     };
@@ -141,12 +142,8 @@ async function compare(work: Workload, versions: Versions, peaks: Peaks) {
 }
 
 /** Rows/s by side; sides that did not run are absent. */
-function rowsPerSecondOf(sides: readonly Measured[]): Record<string, string> {
+function rowsPerSecondOf(sides: readonly Measured[], names: readonly string[]): Record<string, string> {
   const measured = new Map(sides.map(({ name, rowsPerSecond }) => [name, count(rowsPerSecond)]));
-  const names = [
-    ...sides.filter(({ name }) => name.startsWith('mtl')).map(({ name }) => name),
-    ...Object.values(TORCH_FORMS).map(({ name }) => name),
-  ];
   return Object.fromEntries(names.map((name) => [name, measured.get(name) ?? '–']));
 }
 
@@ -175,11 +172,12 @@ it('peers', async () => {
 
   const spread = ({ median: middle, least, most }: Ratio): string =>
     `${middle.toFixed(2)} (${least.toFixed(2)} to ${most.toFixed(2)})`;
+  const names = [...new Set(results.flatMap(({ sides }) => sides.map(({ name }) => name)))];
   printTable(
     `Rows trained a second, medians of ${ROUNDS} rounds in turns`,
     results.map(({ workload, sides, idleShare }) => ({
       workload,
-      ...rowsPerSecondOf(sides),
+      ...rowsPerSecondOf(sides, names),
       'idle sides took': `${(100 * idleShare).toFixed(0)}% of a core`,
     })),
   );

@@ -29,13 +29,15 @@ export interface Versions {
 }
 
 const PYTHON = process.env['MTL_PYTHON'] ?? 'python3';
-const SCRIPT = join(import.meta.dirname, 'torch_peer.py');
+const FOLDER = import.meta.dirname;
 /** Clock ticks of /proc on every Linux that Node runs on. */
 const TICKS_PER_SECOND = 100;
 
 /** Returns the versions of Python's packages, or the reason why they are unavailable. */
 export function findTorch(): Versions | { readonly reason: string } {
-  const { error, status, stdout, stderr } = spawnSync(PYTHON, [SCRIPT, '--versions'], { encoding: 'utf8' });
+  const { error, status, stdout, stderr } = spawnSync(PYTHON, [join(FOLDER, 'torch_peer.py'), '--versions'], {
+    encoding: 'utf8',
+  });
   if (error !== undefined) return { reason: `cannot start '${PYTHON}': ${error.message}` };
   if (status !== 0) return { reason: stderr.trim().split('\n').at(-1) ?? `'${PYTHON}' ended with ${status}` };
   return JSON.parse(stdout) as Versions;
@@ -71,26 +73,56 @@ export function ownSide(work: Workload, threads: number, rows: number): Side {
   };
 }
 
-/** Variants of hand-tuned PyTorch, the plain one first, and torch-rechub, with the script's names for them. */
-export const TORCH_FORMS = {
-  hand: { name: 'PyTorch by hand', options: ['--side', 'hand'] },
-  compiled: { name: 'compiled', options: ['--side', 'hand', '--compiled'] },
-  bf16: { name: 'bf16', options: ['--side', 'hand', '--bf16'] },
-  compiledBf16: { name: 'compiled bf16', options: ['--side', 'hand', '--compiled', '--bf16'] },
-  rechub: { name: 'torch-rechub', options: ['--side', 'torch-rechub'] },
-} as const;
+/** A variant of PyTorch: its name, and the script's options for it. */
+export interface TorchForm {
+  readonly name: string;
+  readonly options: readonly string[];
+  /** Whether it is hand-tuned, not a library. */
+  readonly isByHand: boolean;
+}
+
+const byHand = (name: string, ...options: readonly string[]): TorchForm => ({ name, options, isByHand: true });
+
+/** Variants of hand-tuned PyTorch, the plain one first, and torch-rechub. */
+const FORMS: readonly TorchForm[] = [
+  byHand('PyTorch by hand', '--side', 'hand'),
+  byHand('compiled', '--side', 'hand', '--compiled'),
+  byHand('bf16', '--side', 'hand', '--bf16'),
+  byHand('compiled bf16', '--side', 'hand', '--compiled', '--bf16'),
+  { name: 'torch-rechub', options: ['--side', 'torch-rechub'], isByHand: false },
+];
+
+/** Variants of DIN in PyTorch: the form that most people write first. */
+const HISTORY_FORMS: readonly TorchForm[] = [
+  byHand('padded', '--form', 'padded'),
+  byHand('jagged', '--form', 'jagged'),
+  byHand('split', '--form', 'split'),
+  byHand('fold', '--form', 'fold'),
+  byHand('split compiled', '--form', 'split', '--compiled'),
+  byHand('fold compiled', '--form', 'fold', '--compiled'),
+  byHand('fold compiled bf16', '--form', 'fold', '--compiled', '--bf16'),
+];
+
+/** Returns the variants of a workload in PyTorch. */
+export function torchForms({ history }: Workload, { torchRechub }: Versions): readonly TorchForm[] {
+  return history === undefined ? FORMS.filter(({ isByHand }) => isByHand || torchRechub !== null) : HISTORY_FORMS;
+}
+
+/** Returns the arguments of Python for a variant of a workload. */
+function argumentsOf({ options }: TorchForm, { name, batchRows, history }: Workload, rows: number): readonly string[] {
+  const shared = [...options, '--batch', String(batchRows), '--rows', String(rows), '--rounds'];
+  if (history === undefined) return [join(FOLDER, 'torch_peer.py'), ...shared, '--model', name];
+  const length = history.length === 'power law' ? 0 : history.length;
+  return [join(FOLDER, 'torch_din.py'), ...shared, '--length', String(length)];
+}
 
 /**
  * Starts PyTorch in a process of its own; resolves after compilation.
  * @throws Error with its last output if it exits early
  */
-export async function torchSide(form: keyof typeof TORCH_FORMS, work: Workload, rows: number): Promise<Side> {
-  const { name, options } = TORCH_FORMS[form];
-  const child = spawn(
-    PYTHON,
-    [SCRIPT, ...options, '--model', work.name, '--batch', String(work.batchRows), '--rows', String(rows), '--rounds'],
-    { stdio: ['pipe', 'pipe', 'pipe'] },
-  );
+export async function torchSide(form: TorchForm, work: Workload, rows: number): Promise<Side> {
+  const { name } = form;
+  const child = spawn(PYTHON, argumentsOf(form, work, rows), { stdio: ['pipe', 'pipe', 'pipe'] });
   // Last output, for the error message; a progress bar writes there too.
   let said = '';
   child.stderr.on('data', (chunk: Buffer) => (said = (said + chunk.toString()).slice(-2000)));

@@ -1,4 +1,4 @@
-import type { LossValue, Operations, OperationName, Parameter, Value } from './operations.js';
+import type { LossValue, Operations, OperationName, Parameter, Value, ValueOf } from './operations.js';
 
 /** A weighted term of the training objective. */
 export interface Term {
@@ -69,13 +69,23 @@ export function listRequired(graph: Graph, targets: readonly Value[]): readonly 
  */
 export function findCanceledBiases(graph: Graph): ReadonlySet<Parameter> {
   const readers = readersOf(graph);
+  const isNormalized = (value: Value): boolean =>
+    readers
+      .get(value)!
+      .every((reader) => reader?.op === 'batchNorm' || (isBase(value, reader) && isNormalized(reader)));
   return new Set(
     graph.values.flatMap((value) =>
-      value.op === 'linear' &&
-      value.bias !== undefined &&
-      readers.get(value)!.every((reader) => reader?.op === 'batchNorm')
+      (value.op === 'linear' || isCombined(value)) && value.bias !== undefined && isNormalized(value)
         ? [value.bias]
         : [],
     ),
   );
 }
+
+type CombinedValue = ValueOf<'combinedLinear'> | ValueOf<'scaledLinear'>;
+const isCombined = (value: Value): value is CombinedValue =>
+  value.op === 'combinedLinear' || value.op === 'scaledLinear';
+
+/** Returns whether a reader adds a value to its own. */
+const isBase = (value: Value, reader: Value | undefined): reader is CombinedValue =>
+  reader !== undefined && isCombined(reader) && reader.base === value;

@@ -89,6 +89,23 @@ interface Compared extends CountedRows {
   readonly label: Value;
 }
 
+/** Rows of a matrix: the sum of as many rows of a weight from each `begin` on, times a factor. */
+export interface WeightRows {
+  readonly count: number;
+  readonly terms: readonly { readonly begin: number; readonly factor: number }[];
+}
+
+/** A layer over x that has the rows of a weight in another order, or sums of them. */
+interface CombinedLayer {
+  readonly x: Value;
+  /** Rows of the batch that are added to each of their items. */
+  readonly base: Value | undefined;
+  readonly weight: Parameter;
+  /** M: one part after the other, with as many rows as x has columns. */
+  readonly matrix: readonly WeightRows[];
+  readonly bias: Parameter | undefined;
+}
+
 /** Every operation with its attributes. */
 export interface Operations {
   input: { readonly source: Source };
@@ -173,6 +190,13 @@ export interface Operations {
   };
   /** The number of later items in the same row, for each item of a sequence: 0 for the last. It has no gradient. */
   itemPosition: { readonly field: string };
+  /** y = x M + base + b. Only `combineLinears` adds it. */
+  combinedLinear: CombinedLayer;
+  /**
+   * y = x (M + diag(scale) S) + base + b over items, with a matrix for each row of the batch: S, which has the first
+   * rows of M at most, is `scaledMatrix`. Only `combineLinears` adds it.
+   */
+  scaledLinear: CombinedLayer & { readonly scale: Value; readonly scaledMatrix: readonly WeightRows[] };
   /** x with the gradient blocked. */
   stopGradient: { readonly x: Value };
   /** Sum over e of gate[:, e] · experts[e] (Jacobs et al. 1991; Ma et al. 2018, eq. 6). */
@@ -198,6 +222,8 @@ export interface Operations {
 /** Operations on the items of sequences; some also on the rows of `split`. */
 export type ItemOperation = 'expand' | 'segmentPool' | 'segmentSoftmax' | 'segmentAttention' | 'shift' | 'itemPosition';
 export type OperationName = keyof Operations;
+/** Operations that no model has: passes over the graph add them. */
+export type CombinedOperation = 'combinedLinear' | 'scaledLinear';
 export type LossName = 'binaryCrossEntropy' | 'squaredError' | 'mean';
 
 /** A value in the graph: the result of one operation. */

@@ -1,20 +1,6 @@
 // Matrix products in single precision.
 
-#include "vector.h"
-
-typedef float operand;
-typedef vector operands;
-#define STEP 1
-INLINE size_t turn(size_t n, __attribute__((unused)) size_t count) { return n; }
-INLINE operands load_operands(const operand *at, const int panels, const int v) { return load(at, PANEL, panels, v); }
-INLINE vector add_product(vector sums, operand x, operands y) { return multiply_add(splat(x), y, sums); }
-INLINE void pack(
-  const float *row, __attribute__((unused)) size_t gap, __attribute__((unused)) int has_next, size_t count, operand *to,
-  __attribute__((unused)) uint32_t padding
-) {
-  memcpy(to, row, count * sizeof *row);
-}
-#include "products.h"
+#include "single.h"
 
 /**
  * Multiplies: C[b, 8·panels] = A[b, K] · P + bias. The bias is added last, since small products would lose digits to a

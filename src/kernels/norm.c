@@ -308,13 +308,18 @@ KERNEL(preluSlope)(
 ) {
   if (!is_first()) return;
   double sum = 0;
-  for (int32_t b = 0; b < rows; b++, x += ldx, dy += ldy) {
+  for (int32_t begin = 0, stop; begin < rows; begin = stop) {
+    stop = rows - begin < BLOCK ? rows : begin + BLOCK;
     for (int32_t n = 0; n < width; n += LANES) {
       const size_t left = (size_t)(width - n);
-      const vector value = load_some(x + n, left), negative = (vector)((bits)value & ~(bits)(value >= splat(0))),
-                   product = load_some(dy + n, left) * negative;
+      vector products = splat(0);
+      for (size_t b = (size_t)begin; b < (size_t)stop; b++) {
+        const vector value = load_some(x + b * (size_t)ldx + (size_t)n, left),
+                     negative = (vector)((bits)value & ~(bits)(value >= splat(0)));
+        products += load_some(dy + b * (size_t)ldy + (size_t)n, left) * negative;
+      }
       // Zeros beyond the width add nothing.
-      UNROLL for (int v = 0; v < LANES; v++) sum += (double)product[v];
+      UNROLL for (int v = 0; v < LANES; v++) sum += (double)products[v];
     }
   }
   *g = (float)sum;

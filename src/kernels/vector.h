@@ -45,6 +45,10 @@ INLINE vector load(const float *at, size_t gap, const int panels, const int v) {
   return 2 * v + 1 < panels ? _mm512_insertf32x8(low, _mm256_loadu_ps(at + (2 * v + 1) * gap), 1) : low;
 }
 INLINE void store(float *at, size_t gap, const int panels, const int v, vector x) {
+  if (gap == 8 && 2 * v + 1 < panels) {
+    _mm512_storeu_ps(at + 16 * v, x);
+    return;
+  }
   _mm256_storeu_ps(at + 2 * v * gap, _mm512_castps512_ps256(x));
   if (2 * v + 1 < panels) _mm256_storeu_ps(at + (2 * v + 1) * gap, _mm512_extractf32x8_ps(x, 1));
 }

@@ -9,14 +9,17 @@ import type { InputLayout } from '../../src/tables/layout.js';
 import { planOf } from '../support/graph-plan.js';
 import { needsMpi, OPEN_MPI } from '../support/mpi.js';
 import {
+  ALIGNED_LAYOUT,
   batchOf,
   INTERESTS,
   din,
+  dinOfPaper,
   TABLE_ROWS,
   LAYOUT,
   MAX_ITEMS,
   planWith,
   WIDTH,
+  withAligned,
   withoutItems,
   type Interest,
   sequenceLayout,
@@ -107,6 +110,21 @@ function withTwoSequences({ plan, batches, evaluated, ...training }: Training): 
   };
 }
 
+/** Trains on three aligned fields, two of which are looked up. */
+function trainingOfAligned(activation: 'prelu' | 'dice', tables: Tables): Training {
+  const { plan, batches, evaluated, ...training } = trainingWith(din, tables);
+  return {
+    ...training,
+    plan: {
+      ...plan,
+      layout: ALIGNED_LAYOUT,
+      graph: planWith(dinOfPaper(activation), {}, ['tower'], ALIGNED_LAYOUT).graph,
+    },
+    batches: batches.map((batch, i) => withAligned(batch, 20 + i)),
+    evaluated: withAligned(evaluated, 30),
+  };
+}
+
 /** Expects that several processes train like one, if some have no items. */
 async function expectAlike(
   processes: number,
@@ -158,6 +176,17 @@ describe('sequences', { timeout: 240_000 }, () => {
     expect(['item', 'brand'].map((table) => all[0]!.dealt!.has(`embeddings.${table}`))).toEqual([true, false]);
     expect(distance(await trainedAlone(training), together(all))).toBeLessThan(1e-5);
   });
+
+  it.for(SETUPS)(
+    'of aligned fields train on %i processes like on one, with %s tables',
+    async ([processes, tables], context) => {
+      needsMpi(context, OPEN_MPI);
+      await expectAlike(processes, tables, {
+        prelu: trainingOfAligned('prelu', tables),
+        dice: trainingOfAligned('dice', tables),
+      });
+    },
+  );
 
   it('train to bitwise identical weights for any number of threads', async (context) => {
     needsMpi(context, OPEN_MPI);

@@ -5,6 +5,7 @@ import {
   ACTIVATIONS,
   FUNCTIONS,
   type Activation,
+  type CombinedOperation,
   type ItemOperation,
   type LossName,
   type LossValue,
@@ -22,7 +23,10 @@ const classOf = (g: GraphBuilder, x: Value, name: string): Value => g.clip(signO
 const groupsOf = (g: GraphBuilder): Value => g.affine(given(g, 'mask'), 1, -1);
 
 /** A body for each operation on rows that passes part of the input on; typed, so that none can be missing. */
-const BODIES: Record<Exclude<OperationName, LossName | ItemOperation | 'input' | 'activation' | 'map'>, Body> = {
+const BODIES: Record<
+  Exclude<OperationName, LossName | ItemOperation | CombinedOperation | 'input' | 'activation' | 'map'>,
+  Body
+> = {
   linear: (g, x, name) => g.linear(x, x.width + 3, `${name}.l`),
   batchNorm: (g, x, name) => g.batchNorm(x, `${name}.n`),
   layerNorm: (g, x, name) => g.layerNorm(g.linear(x, x.width + 3, `${name}.l`), `${name}.n`),

@@ -3,6 +3,7 @@ import { tableTensor, type Plan } from '../../src/engines/engine.js';
 import {
   isLoss,
   type Activation,
+  type CombinedOperation,
   type FunctionName,
   type LossName,
   type OperationName,
@@ -219,7 +220,9 @@ function rearranged(
   });
 }
 
-const OPERATION: { readonly [Name in Exclude<OperationName, LossName>]: (value: ValueOf<Name>, run: Run) => Node } = {
+const OPERATION: {
+  readonly [Name in Exclude<OperationName, LossName | CombinedOperation>]: (value: ValueOf<Name>, run: Run) => Node;
+} = {
   input: (value, { input }) => input(value),
   expand(value, run) {
     const x = run.get(value.x);
@@ -610,7 +613,8 @@ export function float64Pass(
 
   for (const value of graph.values) {
     // The table's entry for `value.op` accepts that operation's value.
-    if (!isLoss(value)) nodes.set(value, (OPERATION[value.op] as (value: Value, run: Run) => Node)(value, run));
+    if (!isLoss(value))
+      nodes.set(value, (OPERATION[value.op as keyof typeof OPERATION] as (value: Value, run: Run) => Node)(value, run));
   }
   const losses = new Map(
     graph.terms.map(({ name, loss, weight }) => {

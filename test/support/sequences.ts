@@ -119,6 +119,37 @@ export const dinWith =
   };
 export const din = dinWith('dice');
 
+/** The items of a second table, and a number per item, besides those of `LAYOUT`. */
+export const ALIGNED_LAYOUT: InputLayout = {
+  ...LAYOUT,
+  tables: [...LAYOUT.tables, { name: 'shop', rows: TABLE_ROWS, width: 3 }],
+  sequences: [...LAYOUT.sequences!, sequenceLayout({ field: 'shops', table: 'shop', width: 3, maxItems: MAX_ITEMS })],
+};
+
+/** Adds the shop and the age of each item to a batch. */
+export function withAligned(batch: Batch, seed: number): Batch {
+  const { offsets } = batch.bags.get('clicked')!;
+  const counts = Array.from({ length: batch.rows }, (_, b) => offsets[b + 1]! - offsets[b]!);
+  const [shops, ages] = ['shops', 'ages'].map((name) => sequenceOf(counts, randomStream(seed, name)));
+  return { ...batch, bags: new Map([...batch.bags, ['shops', shops!], ['ages', ages!]]) };
+}
+
+/**
+ * Attention to three aligned fields, of which one shares the target's table, in the form of the DIN paper: a layer reads
+ * the target, the item, their difference and their product; weights are not normalized.
+ */
+export const dinOfPaper =
+  (activation: Activation): Interest =>
+  (g, input, items) => {
+    const shops = g.input({ kind: 'items', field: 'shops', table: 'shop', alignedWith: 'clicked' }, 3);
+    const ages = g.input({ kind: 'factors', field: 'ages', pooling: 'sum', alignedWith: 'clicked' }, 1);
+    const target = g.expand(g.slice(input, 0, WIDTH), 'clicked');
+    const difference = g.add(target, g.affine(items, -1, 0));
+    const pair = g.concat([target, items, difference, g.multiply(target, items), shops, ages]);
+    const hidden = g.activation(g.linear(pair, 9, 'attention.0'), activation, 'attention.hidden');
+    return g.segmentPool(g.concat([items, shops]), 'sum', g.linear(hidden, 1, 'attention.out'));
+  };
+
 /** Attention of items with their positions to items: queries are layers of another operand than keys and values. */
 function attention(g: GraphBuilder, items: Value, width: number, heads: number, isCausal: boolean): Value {
   const positioned = g.concat([items, g.affine(g.itemPosition('clicked'), 0.1, 0)]);

@@ -21,6 +21,8 @@ export type TogetherKernel =
   | 'normalizeTogether';
 /** Products of operands that are rounded to bfloat16. */
 export type Bf16Kernel = 'gemmBf16' | 'gemmGradientBf16';
+/** Products with a matrix for each row of the batch. */
+export type ScaledKernel = 'scaledProduct' | 'scaledProductInputs' | 'scaledProductGradient';
 /** Rules that have a kernel for tables. */
 export type TableRule = RuleKernel extends infer Name ? (Name extends `${infer Rule}Table` ? Rule : never) : never;
 
@@ -28,7 +30,7 @@ export type TableRule = RuleKernel extends infer Name ? (Name extends `${infer R
  * How workers share the work of a kernel. A barrier separates calls in which two workers may access the same element.
  * Every worker has the same rows of a domain in all calls by rows, so no barrier separates them.
  */
-type Sharing = 'rows' | 'sums' | 'columns' | 'groups' | 'start' | 'tables' | 'reduce' | 'apply';
+type Sharing = 'rows' | 'inputs' | 'sums' | 'columns' | 'groups' | 'start' | 'tables' | 'reduce' | 'apply';
 
 /** Kernels whose sharing does not follow from their arguments. */
 const SHARING: Readonly<Partial<Record<KernelName, Sharing>>> = {
@@ -43,6 +45,8 @@ const SHARING: Readonly<Partial<Record<KernelName, Sharing>>> = {
   gemmGradientBf16: 'sums',
   meanLoss: 'sums',
   preluSlope: 'sums',
+  // They write the gradient of a value, which others read next, besides sums over rows.
+  scaledProductGradient: 'inputs',
   // Groups, which have rows of any worker.
   groupLogSumExp: 'groups',
   groupLogSumExpGradient: 'groups',

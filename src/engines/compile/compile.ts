@@ -1,3 +1,4 @@
+import { combineLinears, type CombineOptions } from '../../graph/combine-linears.js';
 import { denseOptimizers } from '../../optimizers/optimizers.js';
 import type { Plan } from '../engine.js';
 import { lowerExchange, lowerRowAverages, lowerWeightAverage } from './average.js';
@@ -98,7 +99,8 @@ function lowerLossesAlone({ graph }: Layout, pass: Pass, list: CallList): void {
 /**
  * Compiles a plan: creates its buffers, and lists the calls of a step.
  */
-export function compile(plan: Plan): Compiled {
+export function compile(given: Plan, { folds }: CombineOptions = { folds: true }): Compiled {
+  const plan: Plan = { ...given, graph: combineLinears(given.graph, { folds }) };
   const { graph } = plan;
   const layout = createLayout(plan, graph);
   const { buffers, areas, termAreas, places } = layout;

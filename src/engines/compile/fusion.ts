@@ -24,7 +24,10 @@ export function fuseActivations(graph: Graph): Fusions {
   };
   const fusions = new Map<Value, ValueOf<'activation'>>();
   for (const value of graph.values) {
-    const own = value.op === 'batchNorm' || value.op === 'linear' ? activationOf(value) : undefined;
+    const own =
+      value.op === 'batchNorm' || value.op === 'linear' || value.op === 'combinedLinear'
+        ? activationOf(value)
+        : undefined;
     if (own === undefined) continue;
     const product: readonly (Value | undefined)[] =
       value.op === 'linear' ? readers.get(value.x)!.filter((reader) => reader?.op === 'linear') : [value];

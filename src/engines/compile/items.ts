@@ -70,7 +70,7 @@ export function placeItems(
     if (poolings.size > 1) throw new Error(`'${field}' is pooled by ${[...poolings].join(' and by ')}`);
     const [pooling] = poolings;
     const read = inputs.filter((value) => !unread.has(value)).map(({ source }) => source);
-    const maxItems = findMaxItems(layout, field);
+    const maxItems = findMaxItems(layout, domain.kind === 'items' ? domain.field : field);
     const isPooled = [...pooled.values()].some((each) => each.field === field);
     if (maxItems === undefined && inDomain.some((value) => !unread.has(value)))
       throw new Error(`the items of '${field}' are read one by one, but their maximum number is unknown`);

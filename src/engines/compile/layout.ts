@@ -9,7 +9,8 @@ import { findLookups, type Lookups } from '../../graph/lookups.js';
 import { createBuffers, shift, type Buffers, type Ref } from './buffers.js';
 import { takeBlockOffsets } from './items.js';
 import type { PassPlan } from './passes.js';
-import { Places, type Matrix } from './places.js';
+import type { Matrix } from './matrix.js';
+import { Places } from './places.js';
 import { placeTables, type TableUpdate } from './tables.js';
 
 /** Words of the constants of an optimizer's step. */

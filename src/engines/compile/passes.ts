@@ -4,6 +4,7 @@ import { BATCH, domainName, type Domain } from '../../graph/domain.js';
 import { computeReachability } from '../../graph/gradient-reachability.js';
 import { createView, shift, type Buffers, type Ref, type View } from './buffers.js';
 import type { Lookups } from '../../graph/lookups.js';
+import { lowerCombinations, lowerCombinedGradients } from './combined.js';
 import type { CallList } from './call-list.js';
 import { fusedCode } from './fusion.js';
 import { takeBlockOffsets } from './items.js';
@@ -13,7 +14,8 @@ import type { Lowering, Mode, Turn } from './lowering.js';
 import { LOWERED } from './operations/operations.js';
 import { BY_COLUMNS, inPhases } from './phases.js';
 import type { Precision } from '../precision.js';
-import type { Matrix, Place, Places } from './places.js';
+import type { Matrix } from './matrix.js';
+import type { Place, Places } from './places.js';
 import { PRODUCTS } from './products.js';
 import { lowerLookups, type TablePlaces } from './tables.js';
 import type { Lookup } from './lookups.js';
@@ -217,6 +219,7 @@ export function lowerPass(
         for (const { at: p, transposed: t, inputs: k, panels } of places.matrices)
           list.emit('transposePanels', { p, t, k, panels });
       }
+      lowerCombinations(places.combined, mode !== 'predict', list);
       lowerLookups(tables, listRequiredLookups(tables, new Set(values)), lowering.view, list);
       for (const [i, phase] of phases.entries()) {
         if (i > 0) list.separate();
@@ -246,6 +249,7 @@ export function lowerPass(
       if (hasGradients && area === 0) lowerFindRows(tables, list);
       list.flushSums();
       if (hasGradients) lowerGather(tables, lowering.gradient, area, plan.areas, list);
+      lowerCombinedGradients(places.combined, lowering.weightGradient, list);
       list.emit('refuseUnlessFinite', { refused });
     },
   };

@@ -4,22 +4,15 @@ import { findLookups, type Lookups } from '../../graph/lookups.js';
 import { parametersIn } from '../../graph/parameters-in.js';
 import type { OperationName, Parameter, Source, Value, ValueOf } from '../../graph/operations.js';
 import { countElements } from '../../core/tensor.js';
+import { isCombined, placeCombined, type CombinedMatrices, type CombinedMatrix } from './combined.js';
 import { fuseActivations, fusedCode, type Fusions } from './fusion.js';
+import type { Matrix } from './matrix.js';
 import { columnsOf, createView, shift, toEights, toFours, type Buffers, type Ref, type View } from './buffers.js';
 
 /** A value and its gradient. */
 export interface Place {
   readonly value: View;
   readonly gradient: View;
-}
-
-/** A matrix in panels of 8 columns, as gemm.ts reads it, or some columns of one. */
-export interface Matrix {
-  readonly at: Ref;
-  /** Its transpose, which the forward pass writes. */
-  readonly transposed: Ref;
-  readonly inputs: number;
-  readonly panels: number;
 }
 
 /** The activation of the first panels of a product; code 0 for none. */
@@ -102,9 +95,13 @@ function assignOffsets(graph: Graph): ParameterOffsets {
     matrices.set(weight, weights.take(x.width * paddedWidth(members)));
     biases.set(weight, weights.take(paddedWidth(members)));
   }
-  const ownMatrices = graph.values
-    .filter(({ op }) => op !== 'linear')
-    .flatMap((value) => parametersIn(value).filter(({ shape }) => shape.length === 2));
+  const ownMatrices = [
+    ...new Set(
+      graph.values
+        .filter(({ op }) => op !== 'linear')
+        .flatMap((value) => parametersIn(value).filter(({ shape }) => shape.length === 2)),
+    ),
+  ];
   for (const matrix of ownMatrices) matrices.set(matrix, weights.take(matrix.shape[0]! * toEights(matrix.shape[1]!)));
   const placed = new Set([...linears.flatMap(({ weight, bias }) => [weight, bias]), ...ownMatrices]);
   for (const parameter of graph.parameters)
@@ -183,7 +180,7 @@ const isColumn = (input: ValueOf<'input'>): input is ColumnInput =>
 /** What operations are lowered with. */
 export type OperationPlaces = Pick<
   Places,
-  'of' | 'wholeOf' | 'groupOf' | 'parameter' | 'vector' | 'matrix' | 'columns'
+  'of' | 'wholeOf' | 'groupOf' | 'parameter' | 'vector' | 'matrix' | 'columns' | 'combinedOf'
 >;
 
 /** Buffers of everything that a graph computes: of its parameters, and of its values as they are asked for. */
@@ -205,6 +202,7 @@ export class Places {
   readonly #parameters = new Map<string, ParameterPlace>();
   readonly #places = new Map<number, Place>();
   readonly #groupByLinear = new Map<number, LinearGroup>();
+  readonly #combined = new Map<number, CombinedMatrices>();
 
   constructor(buffers: Buffers, graph: Graph, lookups: Lookups = findLookups(graph)) {
     this.fusions = fuseActivations(graph);
@@ -219,6 +217,8 @@ export class Places {
     const matrices = ownMatrices.map((parameter) => this.#placeOwnMatrix(parameter));
     this.groups = [...byInput].map(([x, members]) => this.#placeGroup(x, members));
     this.matrices = [...this.groups.map(({ matrix }) => matrix), ...matrices];
+    for (const value of graph.values)
+      if (isCombined(value)) this.#combined.set(value.id, placeCombined(value, this.matrix(value.weight), buffers));
     this.#placeVectors(this.weights, vectors);
     this.#placeVectors(this.running, running);
   }
@@ -240,6 +240,15 @@ export class Places {
 
   groupOf(value: ValueOf<'linear'>): LinearGroup {
     return this.#groupByLinear.get(value.id)!;
+  }
+
+  combinedOf({ id }: Value): CombinedMatrices {
+    return this.#combined.get(id)!;
+  }
+
+  /** Matrices that are computed from weights. */
+  get combined(): readonly CombinedMatrix[] {
+    return [...this.#combined.values()].flatMap(({ matrix, scaled }) => [matrix, ...(scaled ? [scaled] : [])]);
   }
 
   parameter({ name }: Parameter): ParameterPlace {

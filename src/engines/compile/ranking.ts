@@ -4,6 +4,7 @@ import { listOperands } from '../../graph/graph.js';
 import { isLoss, type Value, type ValueOf } from '../../graph/operations.js';
 import { columnsOf, createView, shift, type Buffers, type Ref, type View } from './buffers.js';
 import { CallList, type Call } from './call-list.js';
+import { lowerCombinations } from './combined.js';
 import type { Layout } from './layout.js';
 import type { Lowering } from './lowering.js';
 import { createPredictLowering, operation } from './passes.js';
@@ -38,6 +39,7 @@ export function takeRankingBuffers(layout: Layout): void {
 export function lowerRanking(layout: Layout, candidateFields: ReadonlySet<string>): RankingLists {
   const part = findCandidatePart(layout.graph, layout.plan.layout.columns, candidateFields);
   const ranking = new RankingLowering(layout, part);
+  lowerCombinations(layout.places.combined, false, ranking.weights);
   for (const value of part.values) ranking.lower(value);
   for (const value of layout.graph.predictions.values()) ranking.expand(value);
   const { weights, user, candidates } = ranking;
@@ -81,6 +83,7 @@ function createUserLowering(lowering: Lowering): Lowering {
     vector: (parameter) => places.vector(parameter),
     matrix: (parameter) => places.matrix(parameter),
     columns: (...columns) => place(places.columns(...columns)),
+    combinedOf: (value) => places.combinedOf(value),
   };
   return {
     ...lowering,

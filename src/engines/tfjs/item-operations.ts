@@ -1,4 +1,5 @@
 import type { Tensor } from '@tensorflow/tfjs';
+import type { Domain } from '../../graph/domain.js';
 import type { ItemOperation, ValueOf } from '../../graph/operations.js';
 import { attention } from './attention.js';
 import type { TensorFlow } from './backend.js';
@@ -12,10 +13,7 @@ type ItemOperationTable = {
 
 /** Operations on the items of sequences. */
 export const ITEM_OPERATION: ItemOperationTable = {
-  expand: ({ x, rows }, { tf, get, segments }) => {
-    const of = segments(rows);
-    return withGradients(tf, [get(x)], () => ({ value: of.expand(get(x)), gradients: (dy) => [of.sum(dy)] }));
-  },
+  expand: ({ x, rows }, run) => expanded(run.get(x), rows, run),
 
   segmentPool: ({ x, of: pooling, weights }, { tf, get, segments }) => {
     const [x_NI, of] = [get(x), segments(x.rows)];
@@ -55,6 +53,12 @@ export const ITEM_OPERATION: ItemOperationTable = {
 
   itemPosition: ({ rows }, { tf, segments }) => tf.sub(segments(rows).remaining(), 1),
 };
+
+/** Repeats rows of the batch for their items. */
+export function expanded(x: Tensor, rows: Domain, { tf, segments }: Execution): Tensor {
+  const of = segments(rows);
+  return withGradients(tf, [x], () => ({ value: of.expand(x), gradients: (dy) => [of.sum(dy)] }));
+}
 
 /** Computes Σ weight · x over the items of each row. */
 function weightedSum(tf: TensorFlow, x_NI: Tensor, weights_N1: Tensor, of: Segments): Tensor {

@@ -12,13 +12,17 @@ import type {
   ValueOf,
 } from '../../graph/operations.js';
 import type { TensorFlow } from './backend.js';
+import { combinedLinear } from './combined-linear.js';
 import type { Execution } from './execution.js';
 import { columnSums, rowSum, scaled, standardized, stopped, timesRow, withGradients } from './gradients.js';
 import { ITEM_OPERATION } from './item-operations.js';
 
-/** Every operation but the losses, which are in `losses.ts`. */
+/** Every operation but the losses, which are in `losses.ts`, and matrices for each row, which nothing adds here. */
 type OperationTable = {
-  readonly [Name in Exclude<OperationName, LossName>]: (value: ValueOf<Name>, run: Execution) => Tensor;
+  readonly [Name in Exclude<OperationName, LossName | 'scaledLinear'>]: (
+    value: ValueOf<Name>,
+    run: Execution,
+  ) => Tensor;
 };
 type ActivationTable = {
   readonly [Kind in Activation]: (x: Tensor, attributes: Operations['activation'], run: Execution) => Tensor;
@@ -74,6 +78,7 @@ const OPERATION: OperationTable = {
       };
     });
   },
+  combinedLinear,
   batchNorm: ({ x, gain, shift, running }, run) =>
     scaled(run.tf, normalized(run.get(x), running, run), run.parameter(gain), run.parameter(shift)),
   layerNorm: ({ x, gain, shift, epsilon }, { tf, get, parameter, constant }) =>
@@ -177,7 +182,7 @@ function sameGroup(tf: TensorFlow, groups: Tensor): Tensor {
 /** Runs one operation that is not a loss. */
 export function execute(value: Exclude<Value, LossValue>, run: Execution): Tensor {
   // The table's entry for `value.op` takes that operation's value.
-  const operation = OPERATION[value.op] as (value: Value, run: Execution) => Tensor;
+  const operation = OPERATION[value.op as keyof OperationTable] as (value: Value, run: Execution) => Tensor;
   return operation(value, run);
 }
 

@@ -1,4 +1,5 @@
 import { sliceRows, type Batch } from '../../core/batch.js';
+import { combineLinears } from '../../graph/combine-linears.js';
 import type { HostTensor } from '../../core/tensor.js';
 import type { Parameter } from '../../graph/operations.js';
 import { exchanged } from '../average.js';
@@ -35,8 +36,9 @@ export class TensorFlowProgram implements Program {
   readonly #oneByOne: readonly (readonly number[])[];
   #step = 0;
 
-  constructor(tf: TensorFlow, plan: Plan, hosts: HostFactory) {
-    const { graph } = plan;
+  constructor(tf: TensorFlow, given: Plan, hosts: HostFactory) {
+    const graph = combineLinears(given.graph, { folds: false });
+    const plan = { ...given, graph };
     this.#plan = plan;
     this.#host = hosts.create(plan);
     const weights = graph.parameters.map((parameter) => ({ parameter, data: this.#dataOf(parameter) }));

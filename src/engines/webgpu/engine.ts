@@ -16,7 +16,7 @@ const STATE: readonly Role[] = ['weights', 'optimizer', 'average', 'table'];
 
 /** Returns the bytes of a plan's memory besides weights, tables and optimizer state. */
 function activationBytes(plan: Plan): number {
-  const { buffers, maxRowsOf } = compile(plan);
+  const { buffers, maxRowsOf } = compile(plan, { folds: false });
   const others = buffers.all.filter(({ role }) => !STATE.includes(role));
   return others.reduce((sum, buffer) => sum + countWords(buffer, maxRowsOf), 0) * WORD;
 }
@@ -51,7 +51,7 @@ export function createWebGpuEngine(gpu: Gpu, watch: GpuWatch = {}): Engine {
     ...(!gpu.about.hasHalf && { lacks: { f16: `its adapter does not support ${HALF}` } }),
     refuseTooLarge(plan) {
       const maxWords = Math.floor(gpu.maxBufferBytes / WORD);
-      const compiled = compile(plan);
+      const compiled = compile(plan, { folds: false });
       const widest = compiled.tables.all.find(({ stride }) => stride > maxWords);
       const { words } = widest === undefined ? layOutDevice(compiled, maxWords) : { words: 0 };
       if (widest === undefined && words <= maxWords) return;

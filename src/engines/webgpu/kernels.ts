@@ -1,4 +1,4 @@
-import type { Bf16Kernel, TogetherKernel } from '../compile/call-list.js';
+import type { Bf16Kernel, ScaledKernel, TogetherKernel } from '../compile/call-list.js';
 import { argumentNames, type KernelName } from '../compile/kernel-arguments.js';
 import type { ExpandedKernel, KernelsFor, Kernel, Named, RuleKernel } from './kernel.js';
 import { ATTENTION_KERNELS } from './wgsl/attention.js';
@@ -17,9 +17,9 @@ const NOTHING: ExpandedKernel = { form: 'expanded', kernels: [], expand: () => (
 
 /**
  * Every kernel that a list can call, except those of rules; a missing one does not compile. No step of several
- * processes runs on a GPU, and none computes in bfloat16.
+ * processes runs on a GPU, none computes in bfloat16, and none has matrices for each row.
  */
-const KERNELS: KernelsFor<Exclude<KernelName, RuleKernel | TogetherKernel | Bf16Kernel>> = {
+const KERNELS: KernelsFor<Exclude<KernelName, RuleKernel | TogetherKernel | Bf16Kernel | ScaledKernel>> = {
   ...MAP_KERNELS,
   ...LOSS_KERNELS,
   ...COLUMN_KERNELS,

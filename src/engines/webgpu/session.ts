@@ -26,7 +26,7 @@ export interface Session extends Results {
 
 /** Compiles a plan, and writes its initial state to the device. */
 export function createSession(gpu: Gpu, plan: Plan, watch: GpuWatch): Session {
-  const compiled = compile(plan);
+  const compiled = compile(plan, { folds: false });
   const executor = createExecutor(gpu, compiled, watch);
   const { image, loader, memory } = executor;
   const store = new Store(compiled, image);

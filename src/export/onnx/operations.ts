@@ -1,5 +1,6 @@
 import type {
   Activation,
+  CombinedOperation,
   FunctionName,
   LossName,
   OperationName,
@@ -14,7 +15,7 @@ import { ITEM_OPERATIONS } from './item-operations.js';
 import { ELEMENT_TYPES } from './messages.js';
 import type { OnnxGraph } from './onnx-graph.js';
 
-type EmitTable = { readonly [Name in Exclude<OperationName, LossName>]: Emit<Name> };
+type EmitTable = { readonly [Name in Exclude<OperationName, LossName | CombinedOperation>]: Emit<Name> };
 
 /** Emits columns `begin` to `end`. */
 function columns(onnx: OnnxGraph, x: string, begin: number, end: number): string {

@@ -18,7 +18,7 @@ import { tower } from '../../../src/graph/mlp.js';
 import type { SegmentPooling } from '../../../src/graph/operations.js';
 import type { InputLayout } from '../../../src/tables/layout.js';
 import { planOf } from '../../support/graph-plan.js';
-import { sequenceLayout } from '../../support/sequences.js';
+import { ALIGNED_LAYOUT, dinOfPaper, planWith, sequenceLayout } from '../../support/sequences.js';
 
 /** Two tables, one of which a bag pools, and a number. */
 const LAYOUT: InputLayout = {
@@ -135,6 +135,24 @@ describe('pooled items', () => {
         return { predictions: { p: out }, terms: [{ name: 'y', weight: 1, loss: g.squaredError(out, y) }] };
       });
     expect(() => compile(build(LAYOUT))).toThrow("the items of 'clicked' are read one by one");
+  });
+});
+
+describe('a layer over a row, its items, their difference and their product', () => {
+  it('is computed with a matrix for each row', async () => {
+    const compiled = compile(planWith(dinOfPaper('sigmoid'), undefined, ['tower'], ALIGNED_LAYOUT));
+    const calls = printProgram(compiled, 'train').split(/\n(?! )/);
+    const own = calls.filter((call) => /matrix|scaledProduct|combinedLinear/.test(call) && !call.includes(' × '));
+    await expect(own.join('\n')).toMatchFileSnapshot('../../golden/programs/din-layer.txt');
+  });
+
+  it('is computed from fewer columns on devices without such products', () => {
+    const compiled = compile(planWith(dinOfPaper('sigmoid'), undefined, ['tower'], ALIGNED_LAYOUT), { folds: false });
+    const text = printProgram(compiled, 'predict');
+    expect(text).not.toContain('scaledProduct');
+    // The item, the shop, the age and the product, instead of 4 · 6 + 3 + 1 columns.
+    expect(text).toMatch(/^gemm .*rows=items\(clicked\), k=16, panels=2/m);
+    expect(text).toMatch(/^gemm .*bias=weights\[\d+\], c=combinedLinear \d+, rows=batch, k=6, panels=2/m);
   });
 });
 

@@ -9,8 +9,10 @@ import type { InputLayout } from '../../../src/tables/layout.js';
 import { planOf } from '../../support/graph-plan.js';
 import { expectLikeFloat64 } from '../../support/like-float64.js';
 import {
+  ALIGNED_LAYOUT,
   batchOf,
   din,
+  dinOfPaper,
   expectSamePartsOn,
   INTERESTS,
   largeEmbeddings,
@@ -19,6 +21,7 @@ import {
   planWith,
   poolAll,
   WIDTH,
+  withAligned,
 } from '../../support/sequences.js';
 import { createTestEngine, gpu } from '../../support/webgpu.js';
 
@@ -121,6 +124,14 @@ describe.skipIf(gpu === undefined)('sequences on WebGPU', () => {
     const program = createTestEngine().compile(plan);
     enlargeEmbeddings(program);
     await expectLikeFloat64(program, plan, batchOf(20, 1), 2e-5);
+    program.dispose();
+  });
+
+  it.each(['prelu', 'dice', 'relu'] as const)('of aligned fields equal float64 in DIN with %s', async (activation) => {
+    const plan = planWith(dinOfPaper(activation), {}, ['tower'], ALIGNED_LAYOUT);
+    const program = createTestEngine().compile(plan);
+    enlargeEmbeddings(program);
+    await expectLikeFloat64(program, plan, withAligned(batchOf(20, 1), 1), 2e-5);
     program.dispose();
   });
 

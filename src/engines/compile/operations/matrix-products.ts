@@ -1,11 +1,12 @@
 import type { Ref, View } from '../buffers.js';
 import type { Lowering } from '../lowering.js';
-import type { Matrix, PanelActivation, Place } from '../places.js';
+import type { Matrix } from '../matrix.js';
+import type { PanelActivation, Place } from '../places.js';
 
 const NO_ACTIVATION: PanelActivation = { activation: 0, activatedPanels: 0 };
 
 /**
- * Emits out = x · matrix + bias, with an activation.
+ * Emits out (+)= x · matrix + bias, with an activation.
  * @param bias 0 for none
  */
 export function multiplyMatrix(
@@ -15,9 +16,10 @@ export function multiplyMatrix(
   bias: Ref | 0,
   out: View,
   activated = NO_ACTIVATION,
+  accumulate = 0,
 ): void {
   const { at: panelsAt, inputs: k, panels } = matrix;
-  list.emit(products.product, { a: x, panelsAt, bias, c: out, k, panels, accumulate: 0, ...activated });
+  list.emit(products.product, { a: x, panelsAt, bias, c: out, k, panels, accumulate, ...activated });
 }
 
 /** Emits the gradients of a product: of the matrix, and of x. */
@@ -31,7 +33,7 @@ export function multiplyMatrixGradient(
 ): void {
   const { inputs, panels } = matrix;
   const outputs = panels * 8;
-  const g = weightGradient(matrix.at);
+  const g = matrix.gradient ?? weightGradient(matrix.at);
   list.awaitStart();
   list.emit(products.gradient, { x, d, g, k: inputs, panels, accumulate: accumulateMatrix });
   if (matrix.at === early) list.beginSum({ at: g, count: inputs * outputs });

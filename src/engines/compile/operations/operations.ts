@@ -4,6 +4,7 @@ import { columnsOf, shift, type View } from '../buffers.js';
 import type { CallList } from '../call-list.js';
 import type { Lowered, Lowering } from '../lowering.js';
 import { ACTIVATION } from './activation.js';
+import { COMBINED } from './combined.js';
 import { ATTEND } from './attend.js';
 import { GROUPS } from './groups.js';
 import { MAPS } from './maps.js';
@@ -74,6 +75,7 @@ export const LOWERED: LoweringTable = {
   ...MAPS,
   ...GROUPS,
   ...SEGMENTS,
+  ...COMBINED,
   activation: ACTIVATION,
   attend: ATTEND,
 

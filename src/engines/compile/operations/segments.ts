@@ -8,12 +8,13 @@ import type { Lowered, Lowering } from '../lowering.js';
 // all items of its rows.
 
 /** Returns the positions where the items of each row begin. */
-function offsetsOf({ rows }: { readonly rows: Domain }, { offsets }: Lowering): Ref {
+export function offsetsOf({ rows }: { readonly rows: Domain }, { offsets }: Lowering): Ref {
   if (rows.kind === 'batch') throw new Error('the rows of the batch have no items');
   return offsets(rows);
 }
 
-const NO_WEIGHTS = { w: 0, ldw: 0 } as const;
+/** Operands of a sum, or of its gradient, without weights. */
+export const NO_WEIGHTS = { w: 0, ldw: 0 } as const;
 
 /** Returns the weights of the items of a sum. */
 function weightsOf(

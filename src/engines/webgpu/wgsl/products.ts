@@ -120,8 +120,9 @@ const wide = (operands: Operands): string => `
       `
           var v = ${operands.sum('found[i][j]')};
           if ($bias != NONE) { v += f($bias + n); }
+          if ($accumulate != 0u) { v += f($c + row * $ldc + n); }
           if (n < $activatedPanels * 8u) { v = activated($activation, v); }
-          add($c + row * $ldc + n, v, $accumulate);`,
+          put($c + row * $ldc + n, v);`,
     )}
   }`;
 
@@ -140,8 +141,9 @@ const narrow = (operands: Operands): string => `
     }
     sum = ${operands.sum('sum')};
     if ($bias != NONE) { sum += f($bias + n); }
+    if ($accumulate != 0u) { sum += f($c + row * $ldc + n); }
     if (n < $activatedPanels * 8u) { sum = activated($activation, sum); }
-    add($c + row * $ldc + n, sum, $accumulate);
+    put($c + row * $ldc + n, sum);
   }`;
 
 const products = (operands: Operands) =>
@@ -182,7 +184,8 @@ export const PRODUCT: ExpandedKernel = {
   kernels: Object.values(FORMS).flatMap(({ wide, narrow }) => [wide, narrow]),
   expand(call, { compiled, isHalf }) {
     const { buffer } = call.ref('panelsAt');
-    const isBack = compiled.places.matrices.some(({ transposed }) => transposed.buffer === buffer);
+    const { matrices, combined } = compiled.places;
+    const isBack = [...matrices, ...combined].some(({ transposed }) => transposed.buffer === buffer);
     const form = FORMS[isHalf ? (isBack ? 'halfBack' : 'halfForward') : 'whole'];
     const of = call.number('panels') * 8 <= NARROW ? form.narrow : form.wide;
     return { calls: [{ of, operands: call.operands }] };

@@ -1,0 +1,44 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { MAX_ITEMS, MEAN_ITEMS, ATTENTION_UNITS } from '../../bench/history.js';
+import { batchesOf, WORKLOADS } from '../../bench/workloads.js';
+
+const work = WORKLOADS.find(({ name }) => name === 'din-50')!;
+
+describe('a workload with a history', () => {
+  const [batch] = batchesOf(work, 1);
+  const { fields } = work.history!;
+  const histories = fields.map((field) => batch!.bags.get(`history.${field}`)!);
+  const { offsets } = histories[0]!;
+  const lengths = Array.from({ length: batch!.rows }, (_, b) => offsets[b + 1]! - offsets[b]!);
+
+  it('has the lengths of a power law', () => {
+    expect(Math.min(...lengths)).toBe(1);
+    expect(Math.max(...lengths)).toBeLessThanOrEqual(MAX_ITEMS);
+    const mean = offsets[batch!.rows]! / batch!.rows;
+    expect(Math.abs(mean - MEAN_ITEMS)).toBeLessThan(6);
+    // Far below the mean: half of the probability is below 26.
+    expect(lengths.sort((a, b) => a - b)[batch!.rows >> 1]).toBeLessThan(35);
+  });
+
+  it('has aligned fields, and one category, shop and brand per item', () => {
+    const [items, ...others] = histories;
+    for (const [f, other] of others.entries()) {
+      expect(other.offsets).toEqual(offsets);
+      const known = new Map<number, number>();
+      const candidates = batch!.ids.get(fields[f + 1]!)!;
+      for (const [i, item] of batch!.ids.get(fields[0]!)!.entries()) known.set(item, candidates[i]!);
+      for (const [i, item] of items!.ids.entries()) {
+        if (!known.has(item)) known.set(item, other.ids[i]!);
+        if (known.get(item) !== other.ids[i]) expect.fail(`item ${item} has two of field ${fields[f + 1]!}`);
+      }
+    }
+  });
+
+  it('has the fields, lengths and layer of its peers', () => {
+    const script = readFileSync(join(import.meta.dirname, '../../bench/peers/torch_din.py'), 'utf8');
+    expect(script).toContain(`UNITS, LONGEST, MEAN = 16, ${ATTENTION_UNITS}, ${MAX_ITEMS}, ${MEAN_ITEMS}`);
+    expect(script).toContain(`HISTORY = [${fields.map((field) => `'${field}'`).join(', ')}]`);
+  });
+});
