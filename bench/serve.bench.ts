@@ -1,5 +1,5 @@
-// Serving: latency (p50, p99) of one row and of 500 candidates of a user through the library; HTTP throughput, errors
-// and memory (2 minutes).
+// Serving: latency (p50, p99) of one row and of 500 candidates of a user through the library, and the processor time of
+// candidates next to the same rows sent whole; HTTP throughput, errors and memory (3 minutes).
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -20,13 +20,23 @@ const LOADS = [
   { connections: 64, rows: 1, seconds: 60 },
   { connections: 1, rows: 1, seconds: 5 },
   { connections: 8, rows: CANDIDATES, seconds: 10 },
+  { connections: 8, rows: CANDIDATES, seconds: 10, isRanked: true },
 ] as const;
+/** Towers by the name of their config, and rounds and calls per round in which candidates and whole rows alternate. */
+const TOWERS = { esmm: { hidden: [16, 8], batchNorm: true }, 'esmm-paper': { hidden: [360, 200, 80] } };
+const [ROUNDS, CALLS_PER_ROUND] = [40, 20];
 
 /** Ids of synthetic rows start at 1. */
 const SIZES = Object.fromEntries(Object.entries(VOCABULARY).map(([field, size]) => [field, size + 100]));
 
+/** A run with towers of a config, and the test rows. */
+interface Run {
+  readonly run: string;
+  readonly rows: readonly Row[];
+}
+
 /** Trains an ESMM run with Ali-CCP's vocabulary sizes. */
-async function makeRun(folder: string): Promise<{ readonly run: string; readonly rows: readonly Row[] }> {
+async function makeRun(folder: string, towers: object): Promise<Run> {
   const run = join(folder, 'run');
   await synth({
     folder,
@@ -37,7 +47,6 @@ async function makeRun(folder: string): Promise<{ readonly run: string; readonly
     rates: { click: 0.3, purchase: 0.3 },
   });
   const data = Object.fromEntries(['train', 'valid', 'test'].map((split) => [split, join(folder, `${split}.csv`)]));
-  const towers = { hidden: [16, 8], batchNorm: true };
   await train(
     {
       data,
@@ -75,16 +84,44 @@ function timed(call: (i: number) => void, calls: number): { readonly p50: number
   return { p50: times[times.length >> 1]!, p99: times[Math.floor(times.length * 0.99)]! };
 }
 
+/** 100 users, candidates of all of them, and both as whole rows. */
+function candidatesOf(rows: readonly Row[]) {
+  const selectColumns = (row: Row, isOfItem: boolean): Row =>
+    Object.fromEntries(Object.entries(row).filter(([column]) => ITEM_FIELDS.includes(column) === isOfItem));
+  const users = rows.slice(0, 100).map((row) => selectColumns(row, false));
+  const items = rows.slice(0, CANDIDATES).map((row) => selectColumns(row, true));
+  return { users, items, whole: users.map((user) => items.map((item): Row => ({ ...user, ...item }))) };
+}
+
 function library(model: Model, rows: readonly Row[]): Record<string, { readonly p50: number; readonly p99: number }> {
-  const users = rows.slice(0, 100);
-  const items = rows
-    .slice(0, CANDIDATES)
-    .map((row) => Object.fromEntries(ITEM_FIELDS.map((field) => [field, row[field]])));
-  const candidates = users.map((user) => items.map((item): Row => ({ ...user, ...item })));
+  const { users, items, whole } = candidatesOf(rows);
   return {
     'one row': timed((i) => void model.predict([rows[i % rows.length]!]), CALLS),
-    [`${CANDIDATES} candidates`]: timed((i) => void model.predict(candidates[i % candidates.length]!), CALLS / 20),
+    [`${CANDIDATES} whole rows`]: timed((i) => void model.predict(whole[i % whole.length]!), CALLS / 20),
+    [`${CANDIDATES} candidates`]: timed((i) => void model.rank(users[i % users.length]!, items), CALLS / 20),
   };
+}
+
+const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1]!;
+
+/** Returns the processor time of whole rows and of candidates, in milliseconds per call, in alternate rounds. */
+function compareCandidates(model: Model, rows: readonly Row[]) {
+  const { users, items, whole } = candidatesOf(rows);
+  const calls = [
+    (i: number): unknown => model.predict(whole[i % whole.length]!),
+    (i: number): unknown => model.rank(users[i % users.length]!, items),
+  ];
+  const times: [number[], number[]] = [[], []];
+  // The first rounds are not counted: V8 compiles what they call.
+  for (let round = -10; round < ROUNDS; round++)
+    for (const which of round % 2 === 0 ? ([0, 1] as const) : ([1, 0] as const)) {
+      const begin = process.cpuUsage();
+      for (let i = 0; i < CALLS_PER_ROUND; i++) calls[which]!(i + round + 10);
+      const { user, system } = process.cpuUsage(begin);
+      if (round >= 0) times[which].push((user + system) / 1000 / CALLS_PER_ROUND);
+    }
+  const ratio = median(times[0].map((rowsMs, round) => rowsMs / times[1][round]!));
+  return { rowsMs: median(times[0]), candidatesMs: median(times[1]), ratio };
 }
 
 async function startServer(run: string): Promise<{ readonly child: ChildProcess; readonly url: string }> {
@@ -131,7 +168,22 @@ function load(url: string, body: string, connections: number, seconds: number) {
 it('serve', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'mtl-bench-serve-'));
   try {
-    const { run, rows } = await makeRun(folder);
+    const { run, rows } = await makeRun(join(folder, 'esmm'), TOWERS.esmm);
+    const compared: Record<string, ReturnType<typeof compareCandidates>> = {};
+    for (const [name, towers] of Object.entries(TOWERS)) {
+      const own = await loadModel(name === 'esmm' ? run : (await makeRun(join(folder, name), towers)).run);
+      compared[name] = compareCandidates(own, rows);
+      own.dispose();
+    }
+    printTable(
+      `${CANDIDATES} candidates of a user next to whole rows, processor time on one thread`,
+      Object.entries(compared).map(([towers, { rowsMs, candidatesMs, ratio }]) => ({
+        towers,
+        'rows ms': rowsMs.toFixed(3),
+        'candidates ms': candidatesMs.toFixed(3),
+        ratio: ratio.toFixed(2),
+      })),
+    );
     const model = await loadModel(run);
     const calls = library(model, rows);
     model.dispose();
@@ -143,15 +195,21 @@ it('serve', async () => {
 
     const { child, url } = await startServer(run);
     const found = [];
-    for (const { connections, rows: numRows, seconds } of LOADS) {
-      const body = join(folder, `${numRows}.json`);
-      writeFileSync(body, JSON.stringify({ rows: rows.slice(0, numRows) }));
+    const { users, items, whole } = candidatesOf(rows);
+    for (const { connections, rows: numRows, seconds, ...form } of LOADS) {
+      const isRanked = 'isRanked' in form;
+      const body = join(folder, 'body.json');
+      writeFileSync(
+        body,
+        JSON.stringify(isRanked ? { user: users[0], candidates: items } : { rows: whole[0]!.slice(0, numRows) }),
+      );
       load(url, body, connections, 2);
       const before = await memoryMB(url);
       const { requests, latency, errors, timeouts, non2xx } = load(url, body, connections, seconds);
       found.push({
         connections,
         rows: numRows,
+        isRanked,
         seconds,
         requestsPerSecond: requests.average,
         p50Ms: latency.p50,
@@ -166,6 +224,7 @@ it('serve', async () => {
       ({
         connections,
         rows: numRows,
+        isRanked,
         seconds,
         requestsPerSecond,
         p50Ms,
@@ -174,7 +233,7 @@ it('serve', async () => {
         memoryMB: [before, after],
       }) => ({
         connections: String(connections),
-        rows: String(numRows),
+        rows: `${numRows}${isRanked ? ' candidates' : ''}`,
         seconds: String(seconds),
         'requests/s': count(requestsPerSecond),
         'rows/s': count(requestsPerSecond * numRows),
@@ -186,7 +245,7 @@ it('serve', async () => {
       }),
     );
     printTable(`Over HTTP, with autocannon beside it on the same cores (exit code ${exitCode})`, told);
-    saveResults('serve', { library: calls, http: found });
+    saveResults('serve', { compared, library: calls, http: found });
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

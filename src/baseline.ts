@@ -16,6 +16,7 @@ import type { LoadedConfig } from './config/load.js';
 import { rootTasks, type LabelFacts, type Task } from './core/tasks.js';
 import type { Dataset } from './data/batches/dataset.js';
 import { observing, rejectPolicy, rowPlace, type RejectPolicy } from './data/rows/rejects.js';
+import { CounterPass } from './data/sources/counter-pass.js';
 import { firstDataState, type DataState } from './data/sources/data-state.js';
 import type { Access, ReadProgress, Reading } from './data/sources/source.js';
 import { openData, openEncoded, type OpenedData } from './data/sources/splits.js';
@@ -33,6 +34,7 @@ import { firstLoopState, type LoopState } from './training/loop-state.js';
 import { buildStopping, computeMeasurement, type Evaluation } from './training/monitor.js';
 import { EVALUATION_BATCH_ROWS } from './training/evaluate-batches.js';
 import type { TrainResult } from './training/observer.js';
+import { readStartCounters } from './warm-start/warm-start.js';
 
 /** Name of the model in runs, and suffix of their directory. */
 export const TREES = 'lightgbm';
@@ -77,19 +79,24 @@ interface Session {
 
 /**
  * Trains a boosted tree per task with LightGBM on the rows, features and splits of a config, in a new run. The metrics
- * are computed like those of `train`.
- * @throws UserError (usage) if Python or LightGBM is missing or fails; (data)
+ * are computed like those of `train`. Counters continue those of the checkpoint of `initFrom`.
+ * @throws UserError (usage) if Python or LightGBM is missing or fails; (data); (checkpoint)
  */
 export async function trainTrees(loaded: LoadedConfig, options: BaselineOptions): Promise<BaselineResult> {
   const { experiment, source } = loaded;
   const { signal, onWarning } = options;
   const python = findPython();
   const plan = await planRows(experiment);
-  const sources = await openData(experiment.data, plan.format);
+  const { data, initFrom } = experiment;
+  const counters = CounterPass.of(data);
+  const sources = await openData(data, plan.format, { compute: counters?.compute });
+  const earlier = counters && initFrom && (await readStartCounters(initFrom));
   const run = await openTreeRun(loaded, options, python, source);
+  if (earlier !== undefined)
+    counters?.warmStart(earlier, (text) => (run.log.event('counters', { text }), onWarning(text)));
   const badRows = new Set<string>();
-  const policy = observing(rejectPolicy(experiment.data, run.log.rejectsPath), (row) => badRows.add(rowPlace(row)));
-  const cache = { folder: experiment.data.cache, onWarning };
+  const policy = observing(rejectPolicy(data, run.log.rejectsPath), (row) => badRows.add(rowPlace(row)));
+  const cache = { folder: data.cache, onWarning };
   const { onProgress, verifyData, threads } = options;
   const reading = { policy, cache, onWarning, onProgress, verifyData, threads, signal };
   const session = { loaded, options, python, plan, sources, reading, state: firstDataState(), badRows };

@@ -76,6 +76,8 @@ export async function describeProgram(
   return printProgram(compile(planStep(experiment, { ...rows, ...inputs })), list);
 }
 
+type CheckedOptions = Pick<CheckOptions, 'path' | 'set' | 'sampleRows'> & Partial<Pick<CheckOptions, 'onWarning'>>;
+
 /** A valid config with its opened data. */
 interface CheckedConfig<Opened> {
   readonly experiment: Experiment;
@@ -91,7 +93,7 @@ interface CheckedConfig<Opened> {
  * @throws UserError with all problems
  */
 async function checkConfig<Opened>(
-  { path, set, sampleRows }: Pick<CheckOptions, 'path' | 'set' | 'sampleRows'>,
+  { path, set, sampleRows, onWarning = () => undefined }: CheckedOptions,
   openEngine: (experiment: Experiment) => Promise<Opened>,
 ): Promise<CheckedConfig<Opened>> {
   const findings = collectFindings();
@@ -105,7 +107,7 @@ async function checkConfig<Opened>(
   }
   const engine = await findings.of(() => openEngine(experiment));
   const inputs = await findings.of(() => openInputs(experiment, { open: sampler.open }));
-  const rows = inputs && (await checkInputs(experiment, inputs, sampler, findings));
+  const rows = inputs && (await checkInputs(experiment, inputs, sampler, findings, onWarning));
   findings.throwIfAny();
   // Without problems, every step has a result; the engine may be undefined by its type.
   return { experiment, engine: engine as Opened, inputs: inputs!, rows: rows!, sampler };
@@ -117,11 +119,13 @@ async function checkInputs(
   inputs: RunInputs,
   sampler: RowSampler,
   findings: Findings,
+  onWarning: (text: string) => void,
 ): Promise<CheckedRows | undefined> {
-  const { resolveOrigin: originOf, grow } = inputs.start;
+  const { resolveOrigin: originOf, grow, counters } = inputs.start;
   await findings.of(() => readPretrained(inputs.format.fields));
   await findings.of(() => inputs.teachers.find());
   const hasStart = originOf === undefined || (await findings.of(originOf)) !== undefined;
+  if (hasStart && counters !== undefined) inputs.counters?.warmStart(counters(), onWarning);
   await findings.of(() => checkRunFolder({ configName: name, runs }));
   return checkRows(data, { ...inputs, ...(hasStart && { grow }) }, sampler, findings);
 }

@@ -83,11 +83,13 @@ export async function sweep(
   try {
     while (workers !== undefined && !signal.aborted) {
       // Checked before the refresh, so that the last writes of an exited worker are read.
-      const areAlive = await workers.areAlive();
+      const alive = await workers.areAlive().catch((error: unknown) => ({ error }));
       await journal.refresh();
       reportTrials(study, journal.trials, reported, observer);
+      // Other workers may have run the trials of one that failed.
       if (isOver(study, journal.trials)) break;
-      if (!areAlive)
+      if (typeof alive === 'object') throw alive.error;
+      if (!alive)
         throw userError('usage', {
           where: shownPath(study.folder),
           message: 'all workers exited before the last trial',

@@ -16,10 +16,26 @@ export interface BottomContext extends Features {
   readonly tasks: readonly string[];
 }
 
+/** Consecutive columns of the output that predict the tasks on their own, with a tower per stream. */
+export interface Stream {
+  readonly name: string;
+  readonly width: number;
+}
+
+/** Streams whose mean prediction is distilled into each of them. */
+export interface Streams {
+  /** In the order of the columns, which they cover. */
+  readonly streams: readonly Stream[];
+  /** Weight of each stream's loss, relative to that of the task. */
+  readonly weight: number;
+}
+
 /** Input of the towers, and gates if there are any. */
 export interface BottomOutput extends Pick<Graph, 'gates'> {
   /** Per task. */
   readonly outputs: ReadonlyMap<string, Value>;
+  /** Streams of every output; default: a task has one tower, which reads all columns. */
+  readonly streams?: Streams | undefined;
 }
 
 /** Registered shared layers: everything between the features and the towers. */
@@ -35,6 +51,8 @@ export interface BottomPart<Name extends string, Shape extends z.ZodRawShape> ex
    * @param tasks names, in config order
    */
   embeddingParts?(options: OptionsOf<Shape>, tasks: readonly string[]): readonly string[];
+  /** Whether outputs have streams; default: never. */
+  hasStreams?(options: OptionsOf<Shape>): boolean;
   /** Validates options that name tasks; paths are relative to the options. */
   checkTasks?(options: OptionsOf<Shape>, tasks: readonly string[]): Iterable<ValidationIssue>;
 }

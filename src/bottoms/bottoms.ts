@@ -28,6 +28,12 @@ export function bottomEmbeddingParts(spec: BottomSpec, tasks: readonly string[])
   return parts.partOf(spec).embeddingParts?.(spec as never, tasks) ?? [];
 }
 
+/** Returns whether the outputs of shared layers have streams. */
+export function hasStreams(spec: BottomSpec): boolean {
+  // The options belong to this spec's component.
+  return parts.partOf(spec).hasStreams?.(spec as never) ?? false;
+}
+
 /** Validates the option `bottom` of a model with these tasks. */
 export function* checkBottom(spec: BottomSpec, tasks: readonly { readonly name: string }[]): Iterable<ValidationIssue> {
   for (const { path, message } of parts.partOf(spec).checkTasks?.(

@@ -25,9 +25,10 @@ const blockOptions = mlpOptions.extend({
  * that the degree of products doubles with each layer. Two stacks read the features. With `featureGating`, the first
  * also reads each embedding times a gate, which is linear in the same column of all embeddings.
  *
- * The result concatenates the stacks. With `tower: { hidden: [] }`, a task's logit is the paper's mean of two logits.
- * Its training objective also distills the mean into each of the two, which needs logits of its own and is not here.
- * Equations as in the authors' code, https://github.com/reczoo/FuxiCTR (`model_zoo/FinalNet`).
+ * The result concatenates the stacks. With `distillation`, each has a tower of its own, a task's logit is the mean of
+ * their logits, and each logit also learns the probability of the mean, a constant there. `distillation: 1` and `tower:
+ * { hidden: [] }` are the paper's model. Equations as in the authors' code, https://github.com/reczoo/FuxiCTR
+ * (`model_zoo/FinalNet`).
  */
 export const finalnet = defineBottom({
   name: 'finalnet',
@@ -41,15 +42,34 @@ export const finalnet = defineBottom({
       .describe('Layers of the first stack'),
     second: blockOptions.prefault({}).describe('Layers of the second stack; none if hidden is []'),
     residual: z.enum(RESIDUALS).default('concat').describe('How a layer combines a linear function with the product'),
+    distillation: z
+      .number()
+      .min(0)
+      .default(0)
+      .describe("Weight of each stack's loss against the mean of both; 0: one tower reads both stacks"),
     featureGating: z.boolean().default(false).describe('Whether the first stack also reads gated embeddings'),
   }),
 
-  build({ first, second, residual, featureGating }, { g, tasks, ...features }) {
+  *check({ second, distillation }) {
+    if (distillation > 0 && second.hidden.length === 0)
+      yield {
+        path: ['distillation'],
+        message: 'requires two stacks, but second.hidden is []; add layers or remove it',
+      };
+  },
+  hasStreams: ({ distillation }) => distillation > 0,
+
+  build({ first, second, residual, featureGating, distillation }, { g, tasks, ...features }) {
     const { input } = features;
     const gated = featureGating ? g.concat([input, gateEmbeddings(g, features)]) : input;
-    const stacks = [interactions(g, gated, first, residual, 'first')];
-    if (second.hidden.length > 0) stacks.push(interactions(g, input, second, residual, 'second'));
-    return { outputs: forAllTasks(tasks, g.concat(stacks)) };
+    const stacks = new Map([['first', interactions(g, gated, first, residual, 'first')]]);
+    if (second.hidden.length > 0) stacks.set('second', interactions(g, input, second, residual, 'second'));
+    const outputs = forAllTasks(tasks, g.concat([...stacks.values()]));
+    if (distillation === 0) return { outputs };
+    return {
+      outputs,
+      streams: { streams: [...stacks].map(([name, { width }]) => ({ name, width })), weight: distillation },
+    };
   },
 });
 

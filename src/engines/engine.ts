@@ -25,6 +25,8 @@ export interface Plan {
    * time.
    */
   readonly isRestored?: boolean;
+  /** Whether the program predicts candidates of a user (`Program.createRanker`), which requires memory. */
+  readonly isRanked?: boolean;
   /** Maximum rows per pass, if known. */
   readonly batchRows?: number;
   /** Options of its steps. */
@@ -158,6 +160,12 @@ export interface Program {
   predict(batch: Batch): Promise<ReadonlyMap<string, Float32Array>>;
   /** Like `predict`, but synchronous, if the engine's device supports it at no extra cost. */
   predictSync?(batch: Batch): ReadonlyMap<string, Float32Array>;
+  /**
+   * Returns a predictor of candidates that share the row of a user, if the plan and the engine support it. It has the
+   * weights that were restored last.
+   * @param candidateFields fields that differ among candidates; all others are the user's
+   */
+  createRanker?(candidateFields: ReadonlySet<string>): Ranker;
   /** Computes predictions and the loss of each term in evaluation mode; the batch has labels. */
   evaluate(batch: Batch): Promise<Evaluation>;
   /** Computes the loss of each term in training mode, with the dropout masks of the next step; changes nothing. */
@@ -184,6 +192,22 @@ export interface Program {
   restore(state: ProgramState): void;
   /** Frees memory that the garbage collector does not manage. */
   dispose(): void;
+}
+
+/**
+ * Predicts candidates of one user at a time, synchronously. Everything that depends on the user alone is computed once.
+ * Predictions equal those of whole rows except for rounding.
+ */
+export interface Ranker {
+  /**
+   * Fields that a batch of candidates has: those that differ, and sequences of the user that are combined with
+   * candidates. All others are in the user's batch.
+   */
+  readonly candidateFields: ReadonlySet<string>;
+  /** Computes the part of a user, a batch of one row. Calls of the program or of its other rankers end its validity. */
+  setUser(batch: Batch): void;
+  /** Computes predictions by task for candidates of that user: `rows` elements each, owned by the caller. */
+  predict(batch: Batch): ReadonlyMap<string, Float32Array>;
 }
 
 /** Losses and predictions of labeled rows, in evaluation mode. */

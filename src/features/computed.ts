@@ -1,5 +1,5 @@
 import { ChunkRows, type Chunk } from '../chunks/chunk.js';
-import type { Column } from '../chunks/column.js';
+import type { Column, Lists } from '../chunks/column.js';
 import { textsOf } from '../chunks/encode-texts.js';
 import { createCleaner, type CellOptions } from './cells.js';
 import type { Computed, ComputedOutputs, ComputedValues, Field } from './feature.js';
@@ -22,9 +22,14 @@ export function computeOnce(compute: Compute): Computed['compute'] {
   };
 }
 
+/** Returns the distinct columns that a computation reads. */
+export function sourceColumns({ sources }: Pick<Computed, 'sources'>): readonly string[] {
+  return [...new Set(sources.map(({ name }) => name))];
+}
+
 /** Returns fields that read a computed number in place of a column of that name. */
 export function computedFields(fields: readonly Field[], computed: Computed): readonly Field[] {
-  const columns = [...new Set(computed.sources.map(({ name }) => name))];
+  const columns = sourceColumns(computed);
   const of = (description: string): string => `${description} of ${computed.meaning}`;
   return fields.map((field): Field => ({
     ...field,
@@ -52,13 +57,15 @@ export function readableField<Of extends Field>(
   const prepare = (rows: ChunkRows): void => {
     const { outputs, problems } = compute(rows.chunk, cells, tables);
     for (const [row, problem] of problems) rows.refuse(row, problem.columns, problem.error);
-    rows.addComputed(name, valueColumn(outputs[output]!), columns, meaning);
+    const values = outputs[output]!;
+    rows.addComputed(name, values instanceof Float64Array ? numberColumn(values) : values, columns, meaning);
   };
   return { field: { ...field, columns: [name] }, prepare };
 }
 
-function valueColumn(values: ComputedValues): Column {
-  return values instanceof Float64Array ? numberColumn(values) : { type: 'list', text: () => '', lists: values };
+/** Returns a column of lists. */
+export function listColumn(lists: Lists): Column {
+  return { type: 'list', text: () => '', lists };
 }
 
 /** Returns a column of numbers; NaN is a missing value. */

@@ -1,6 +1,6 @@
 import type { Cast } from '../chunks/casts.js';
 import type { Chunk, RowProblem } from '../chunks/chunk.js';
-import type { Items, Lists } from '../chunks/column.js';
+import type { Column, Items } from '../chunks/column.js';
 import type { EncoderSpec } from '../sequences/encoders.js';
 import type { CellOptions } from './cells.js';
 import type { InitialVectors } from './init-from.js';
@@ -142,8 +142,8 @@ export type Source = { readonly name: string } & (
   { readonly holds: 'text' | 'number' } | { readonly holds: 'bag'; readonly form: ListForm }
 );
 
-/** Values of the rows of a chunk: numbers, NaN for a missing one, or lists. */
-export type ComputedValues = Float64Array | Lists;
+/** Values of the rows of a chunk: numbers, of which NaN is a missing value, or a column of texts or lists. */
+export type ComputedValues = Float64Array | Column;
 
 /** Values of all outputs of a computation, and the rows whose sources are invalid. */
 export interface ComputedOutputs {
@@ -151,7 +151,7 @@ export interface ComputedOutputs {
   readonly problems: readonly (readonly [row: number, problem: RowProblem])[];
 }
 
-/** A number or a list per row that is computed from data columns. */
+/** A number, a text or a list per row that is computed from data columns. */
 export interface Computed {
   readonly sources: readonly Source[];
   /** Description of the computation: fields with another one cannot reuse its weights. */
@@ -188,7 +188,7 @@ export type Field = Encoding & {
   readonly width: number;
   /** Cleaning of its values. */
   readonly cells?: CellOptions;
-  /** How a number is computed from the columns, which is read in their place; default: the columns are read. */
+  /** How its value is computed from the columns, which is read in their place; default: the columns are read. */
   readonly computed?: Computed;
   /** Side tables that the computation reads; default: none. */
   readonly tables?: LookupTables;

@@ -1,5 +1,5 @@
 import type { ChunkRows } from '../chunks/chunk.js';
-import type { Column } from '../chunks/column.js';
+import type { Dictionary } from '../chunks/column.js';
 import { hashTensors } from '../io/hash-tensors.js';
 import type { StoredTensor } from '../io/safetensors.js';
 import type { CellOptions } from './cells.js';
@@ -133,11 +133,11 @@ export function loadedLookups(tensors: ReadonlyMap<string, StoredTensor>): Looku
   );
 }
 
-/** Creates a function that returns the values of a column for the keys of rows; those of absent keys are missing. */
+/** Creates a function that returns the texts of a column for the keys of rows; those of absent keys are missing. */
 export function lookupReader(
   { keys, columns }: LookupTable,
   column: Pick<LookupColumn, 'column' | 'isNumber'>,
-): (rows: ChunkRows, keyOf: (row: number) => string) => Column {
+): (rows: ChunkRows, keyOf: (row: number) => string) => Dictionary {
   const { texts, codes } = columns.get(valuesName(column))!;
   const text = textReader(texts);
   const values = { size: texts.offsets.length - 1, text };
@@ -149,6 +149,6 @@ export function lookupReader(
       const length = utf8.write(keyOf(row));
       indices[row] = codes[idOf(keys, utf8.bytes, 0, length)]!;
     }
-    return { type: 'string', text: (row) => text(indices[row]!), dictionary: { indices, values } };
+    return { indices, values };
   };
 }

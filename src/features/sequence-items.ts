@@ -1,6 +1,6 @@
 import type { ChunkRows } from '../chunks/chunk.js';
 import type { Column, Lists } from '../chunks/column.js';
-import { numberColumn, readTexts, type Compute } from './computed.js';
+import { listColumn, numberColumn, readTexts, type Compute } from './computed.js';
 import { BadValue, type ListForm } from './feature.js';
 import { weightProblem } from './kinds/bag.js';
 import { listReading } from './kinds/bag.js';
@@ -56,14 +56,14 @@ export function selectItems(columns: readonly ItemColumn[], selection: ItemSelec
       const times = untils.get(name);
       const items = times === undefined ? pickColumn(lists.get(name)!.items, picked) : pickAges(times, picked);
       const { weights } = lists.get(name)!;
-      return {
+      return listColumn({
         offsets: picked.offsets,
         items,
         weights:
           weights === undefined || !selection.isWeighted
             ? undefined
             : Float64Array.from(picked.items, (item) => weights[item]!),
-      };
+      });
     });
   };
 }

@@ -65,25 +65,19 @@ export class GraphBuilder {
 
   /**
    * Adds y = x W + b. Both are initialized from U(-1/√in, 1/√in): Kaiming uniform with a = √5, as PyTorch's `Linear`.
-   * @param options `bias: false` omits the bias; `firstBias` is its constant initial value
+   * @param options `bias: false` omits the bias; `firstBias` and `firstWeight` are constant initial values
    */
   linear(
     x: Value,
     width: number,
     name: string,
-    options: { readonly bias?: boolean; readonly firstBias?: number | undefined } = {},
+    options: { readonly bias?: boolean; readonly firstBias?: number | undefined; readonly firstWeight?: number } = {},
   ): ValueOf<'linear'> {
-    const init: Initializer = { kind: 'uniform', bound: 1 / Math.sqrt(x.width) };
-    const weight = this.#parameter(`${name}.weight`, [x.width, width], init);
-    const { firstBias } = options;
+    const initialize = (value: number | undefined): Initializer =>
+      value === undefined ? { kind: 'uniform', bound: 1 / Math.sqrt(x.width) } : { kind: 'constant', value };
+    const weight = this.#parameter(`${name}.weight`, [x.width, width], initialize(options.firstWeight));
     const bias =
-      options.bias === false
-        ? undefined
-        : this.#parameter(
-            `${name}.bias`,
-            [width],
-            firstBias === undefined ? init : { kind: 'constant', value: firstBias },
-          );
+      options.bias === false ? undefined : this.#parameter(`${name}.bias`, [width], initialize(options.firstBias));
     return this.#push('linear', width, { x, weight, bias });
   }
 

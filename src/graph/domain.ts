@@ -1,19 +1,21 @@
 /**
  * The rows of a value: one per row of the batch, or one per item of a sequence, concatenated over the rows of the batch
- * (jagged: a batch says where the items of each row begin), or `count` per row of the batch.
+ * (jagged: a batch says where the items of each row begin), or `count` per row of the batch, or `count` in total, which
+ * all rows of the batch share.
  */
 export type Domain =
   | { readonly kind: 'batch' }
   | { readonly kind: 'items'; /** Field of the sequence. */ readonly field: string }
-  | { readonly kind: 'blocks'; /** Rows per row of the batch. */ readonly count: number };
+  | { readonly kind: 'blocks'; /** Rows per row of the batch. */ readonly count: number }
+  | { readonly kind: 'shared'; /** Rows for all rows of the batch. */ readonly count: number };
 
 /** One row per row of the batch. */
 export const BATCH: Domain = { kind: 'batch' };
 
-/** Returns how a domain is printed: `batch`, `items(field)` or `blocks(count)`. */
+/** Returns how a domain is printed: `batch`, `items(field)`, `blocks(count)` or `shared(count)`. */
 export function domainName(domain: Domain): string {
   if (domain.kind === 'batch') return 'batch';
-  return domain.kind === 'items' ? `items(${domain.field})` : `blocks(${domain.count})`;
+  return domain.kind === 'items' ? `items(${domain.field})` : `${domain.kind}(${domain.count})`;
 }
 
 /** Returns the domain of a sequence's items. */
@@ -24,6 +26,11 @@ export function items(field: string): Domain {
 /** Returns the domain of `count` blocks of columns per row of the batch. */
 export function blocks(count: number): Domain {
   return { kind: 'blocks', count };
+}
+
+/** Returns the domain of `count` rows that all rows of the batch share. */
+export function shared(count: number): Domain {
+  return { kind: 'shared', count };
 }
 
 /** Returns the index of a domain. */

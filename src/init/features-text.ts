@@ -6,9 +6,12 @@ import { tokens } from '../features/encodings/tokens.js';
 import { match } from '../features/match.js';
 import { numeric } from '../features/numeric.js';
 import { piecewiseLinear } from '../features/piecewise-linear.js';
+import { sequence } from '../features/sequence.js';
 import { vector } from '../features/vector.js';
+import { targetAttention } from '../sequences/target-attention.js';
 import { isBlank, type ColumnKind, type InspectedColumn } from './column-kind.js';
 import type { ColumnPair } from './find-crosses.js';
+import { findSequences, type AlignedLists, type ItemKind } from './find-sequences.js';
 import { findSharedTables } from './shared-tables.js';
 import { yaml } from './yaml-text.js';
 
@@ -22,6 +25,8 @@ const MAX_KNOTS = 256;
 const MIN_ROWS_PER_KNOT = 20;
 /** Minimum number of rows of a combination with an embedding of its own. */
 const MIN_CROSS_ROWS = 5;
+/** Maximum items of a sequence, and width of the embeddings of ages. */
+const [KEPT_ITEMS, AGE_WIDTH] = [50, 4];
 /** Maximum characters of a line of fields. */
 const MAX_LINE = 100;
 
@@ -33,6 +38,7 @@ interface Context {
   /** Pairs of columns to combine. */
   readonly crosses: readonly ColumnPair[];
   readonly tables: ReadonlyMap<string, string>;
+  readonly sequences: readonly AlignedLists[];
   /** Width of embeddings. */
   readonly width: number;
 }
@@ -60,7 +66,8 @@ const GROUPS: readonly Group[] = [
   {
     name: 'lists',
     comment: 'several ids per row; averages their embeddings',
-    has: ({ kind }) => kind.is === 'list',
+    has: (column, { sequences }) =>
+      column.kind.is === 'list' && !sequences.some(({ lists }) => lists.some((each) => each.column === column)),
     options({ column, kind }, { tables, width }) {
       const table = tables.get(column.name);
       const encoding =
@@ -121,9 +128,11 @@ const GROUPS: readonly Group[] = [
 /** Formats the feature groups: columns with the same options form one group. */
 export function formatFeatures(
   features: readonly InspectedColumn[],
-  facts: Omit<Context, 'tables' | 'width'>,
+  facts: Omit<Context, 'tables' | 'sequences' | 'width'>,
 ): readonly string[] {
-  const context: Context = { ...facts, tables: findSharedTables(features), width: chooseWidth(facts.rows) };
+  const tables = findSharedTables(features);
+  const sequences = findSequences(features, tables);
+  const context: Context = { ...facts, tables, sequences, width: chooseWidth(facts.rows) };
   const groups = GROUPS.flatMap((group) => {
     const byOptions = new Map<string, InspectedColumn[]>();
     for (const column of features.filter((each) => group.has(each, context))) {
@@ -137,11 +146,41 @@ export function formatFeatures(
       ...(group.isShort === true ? formatShort(members) : formatFields(members)),
     ]);
   });
-  return [...groups, ...formatMatches(features, context), ...formatCrosses(context)];
+  return [...groups, ...formatSequences(context), ...formatMatches(features, context), ...formatCrosses(context)];
 }
 
 function chooseWidth(rows: number): number {
   return rows <= FEW_ROWS ? SMALL_WIDTH : WIDTH;
+}
+
+/** Formats lists of which one has the values of an id: the candidate is compared with each item. */
+function formatSequences({ sequences, width }: Context): readonly string[] {
+  return sequences.flatMap(({ lists, separator, isNewestFirst }, i) => [
+    `  histories${i === 0 ? '' : i + 1}:    # items that are aligned, each compared with the row's own id`,
+    `    type: ${sequence.name}`,
+    '    fields:',
+    ...lists.map(
+      ({ column, items }) =>
+        `      - { name: ${yaml(column.column.name)}, ${formatItems(items, width)} }    # ${describeColumn(column)}`,
+    ),
+    isNewestFirst
+      ? '    order: { newest: first }'
+      : '    order: { newest: last }    # first, if the newest item is the first one',
+    `    keep: { last: ${KEPT_ITEMS} }`,
+    ...(separator === undefined || separator === '|' ? [] : [`    separators: { items: ${yaml(separator)} }`]),
+    `    encoder: ${targetAttention.name}`,
+  ]);
+}
+
+function formatItems(items: ItemKind, width: number): string {
+  switch (items.is) {
+    case 'ids':
+      return items.target === undefined ? `width: ${width}, ${ENCODING}` : `target: ${yaml(items.target)}`;
+    case 'numbers':
+      return `scaling: ${items.areNegative ? 'standard' : '[log1p, standard]'}`;
+    case 'times':
+      return `as: age, until: ${yaml(items.until)}, buckets: log, width: ${AGE_WIDTH}`;
+  }
 }
 
 /** Compares each id with the lists that have its values: with embeddings alone, a match takes much data to learn. */

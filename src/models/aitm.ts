@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { bottomEmbeddingParts, bottomSchemaWith, buildBottom, checkBottom } from '../bottoms/bottoms.js';
 import { taskMlp } from '../bottoms/task-mlp.js';
+import type { LossOptions } from '../graph/builder.js';
 import type { Term } from '../graph/graph.js';
 import { mlp, mlpOptions } from '../graph/mlp.js';
 import type { Value } from '../graph/operations.js';
@@ -47,13 +48,18 @@ export const aitm = defineModel({
 
   build(options, { g, tasks, input, fields }) {
     const { gate } = options;
-    const { outputs, gates = new Map() } = buildBottom(options.bottom, {
+    const {
+      outputs,
+      gates = new Map(),
+      streams,
+    } = buildBottom(options.bottom, {
       g,
       input,
       fields,
       tasks: tasks.map(({ name }) => name),
     });
     const logits: Value[] = [];
+    const distilled: Term[] = [];
     let previousState: Value | undefined;
     for (const task of tasks) {
       const bottomOutput = outputs.get(task.name)!;
@@ -72,11 +78,15 @@ export const aitm = defineModel({
               ],
               `attention.${task.name}`,
             );
-      logits.push(taskTower(g, task, state, getTower(options, task.name), task.firstBiasInChain));
+      const tower = getTower(options, task.name);
+      const counted = (): LossOptions => task.countedInChain;
+      const output = taskTower(g, task, { x: state, streams }, tower, task.firstBiasInChain, counted);
+      logits.push(output.out);
+      distilled.push(...output.distilled);
       previousState = state;
     }
     const { probabilities, ...funnel } = buildSequentialFunnel({ g, tasks }, logits);
-    const output = { ...funnel, gates };
+    const output = { ...funnel, gates, terms: [...funnel.terms, ...distilled] };
     const excess = probabilities
       .slice(1)
       .map((later, t): Value => g.clip(g.add(later, g.affine(probabilities[t]!, -1, 0)), 0, 1));

@@ -4,14 +4,16 @@ import type { Value } from '../graph/operations.js';
 
 /** How the looked-up columns of a field become an embedding. */
 export type Composition =
-  { readonly kind: 'project'; readonly width: number } | { readonly kind: 'add' | 'multiply'; readonly field: string };
+  | { readonly kind: 'project'; readonly width: number }
+  | { readonly kind: 'multiply'; readonly field: string }
+  | { readonly kind: 'add'; readonly field: string; readonly isProjected?: true };
 
 /** A looked-up field, which may be a part of an embedding. */
 type LookedUpPart = InputField & { readonly composition?: Composition | undefined };
 
 /**
  * Computes the embeddings of compressed tables from their lookups: projects narrow ones, and merges those of several
- * tables into the field that they belong to. A factor is 1 plus its lookup.
+ * tables, some of them projected, into the field that they belong to. A factor is 1 plus its lookup.
  * @param parts embeddings per field, each with a projection of its own
  */
 export function composeEmbeddings(
@@ -30,7 +32,9 @@ export function composeEmbeddings(
       composed.set(field.field, { field: { ...field, width }, value: project(g, value, field.field, width, parts) });
     } else {
       const { field: owner, value: base } = composed.get(composition.field)!;
-      const merged = composition.kind === 'add' ? g.add(base, value) : g.multiply(base, g.affine(value, 1, 1));
+      const isProjected = composition.kind === 'add' && composition.isProjected === true;
+      const part = isProjected ? project(g, value, field.field, base.width, parts) : value;
+      const merged = composition.kind === 'add' ? g.add(base, part) : g.multiply(base, g.affine(part, 1, 1));
       composed.set(owner.field, { field: owner, value: merged });
     }
   }

@@ -6,6 +6,7 @@ import { mlp, mlpOptions } from '../graph/mlp.js';
 import type { Value } from '../graph/operations.js';
 import type { ValidationIssue } from '../core/component.js';
 import { tasksGiven, type Task } from '../core/tasks.js';
+import { refuseStreams } from './check-streams.js';
 import { defineModel, buildHead, buildOutputLayer } from './model.js';
 import { checkTaskTowers, taskTowerOptions, getTower } from './task-towers.js';
 
@@ -40,6 +41,7 @@ export const dbmtl = defineModel({
   *checkTasks(tasks, options) {
     yield* checkTaskTowers(tasks, options);
     yield* checkBottom(options.bottom, tasks);
+    yield* refuseStreams('dbmtl', options.bottom);
     yield* checkParents(tasks, options.parents);
   },
   embeddingParts: ({ bottom }, tasks) => bottomEmbeddingParts(bottom, tasks),

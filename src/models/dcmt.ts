@@ -32,7 +32,7 @@ export const dcmt = defineModel({
 
   build(options, context) {
     const { g } = context;
-    const { gates, predictions, clicks, products, conversions } = buildFunnel(context, options);
+    const { gates, predictions, clicks, products, distilled, conversions } = buildFunnel(context, options);
     const causal = conversions.flatMap(({ task, isCounted: counted, given, logit, propensity, input }): Term[] => {
       const { name, weight, labelValue, firstBias } = task;
       const twin = tower(
@@ -75,7 +75,7 @@ export const dcmt = defineModel({
     return {
       gates,
       predictions,
-      terms: [...clicks, ...causal, ...scaleGlobalTerms(products, options.entireSpaceWeight)],
+      terms: [...clicks, ...causal, ...scaleGlobalTerms(products, options.entireSpaceWeight), ...distilled],
     };
   },
 });

@@ -5,6 +5,7 @@ import { mlp, mlpOptions, tower } from '../graph/mlp.js';
 import type { Value } from '../graph/operations.js';
 import { buildMean, buildSoftMean } from '../losses/loss.js';
 import { tasksGiven } from '../core/tasks.js';
+import { refuseStreams } from './check-streams.js';
 import { counterfactualOptions, scaleGlobalTerms, inversePropensity, selfNormalize } from './counterfactual.js';
 import { checkFunnel, funnelEmbeddingParts, buildFunnel, funnelOptions } from './funnel.js';
 import { defineModel, type ModelTask } from './model.js';
@@ -40,7 +41,10 @@ export const ddpo = defineModel({
       .describe('Whether the soft-label network also softens labels of clicked rows'),
     propensityWeight: z.number().positive().default(1).describe("Weight of the soft-label network's loss"),
   }),
-  checkTasks: (tasks, options) => checkFunnel('ddpo', tasks, options),
+  *checkTasks(tasks, options) {
+    yield* checkFunnel('ddpo', tasks, options);
+    yield* refuseStreams('ddpo', options.bottom);
+  },
   embeddingParts: funnelEmbeddingParts,
 
   build(options, context) {

@@ -36,7 +36,7 @@ export const escm2Dr = defineModel({
 
   build(options, context) {
     const { g } = context;
-    const { gates, predictions, clicks, products, conversions } = buildFunnel(context, options);
+    const { gates, predictions, clicks, products, distilled, conversions } = buildFunnel(context, options);
     const robust = conversions.flatMap(({ task, isCounted: counted, logit, propensity, input }): Term[] => {
       const weights = g.stopGradient(
         inversePropensity(g, counted, propensity(), options.maxWeight, task.counted.weights),
@@ -67,7 +67,7 @@ export const escm2Dr = defineModel({
     return {
       gates,
       predictions,
-      terms: [...clicks, ...robust, ...scaleGlobalTerms(products, options.entireSpaceWeight)],
+      terms: [...clicks, ...robust, ...scaleGlobalTerms(products, options.entireSpaceWeight), ...distilled],
     };
   },
 });

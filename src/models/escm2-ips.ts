@@ -19,7 +19,7 @@ export const escm2Ips = defineModel({
 
   build(options, context) {
     const { g } = context;
-    const { gates, predictions, clicks, products, conversions } = buildFunnel(context, options);
+    const { gates, predictions, clicks, products, distilled, conversions } = buildFunnel(context, options);
     const weighted = conversions.map(({ task, isCounted: counted, logit, propensity }): Term =>
       buildLossTerm(g, task, logit, {
         mask: task.countedInChain.mask,
@@ -29,7 +29,7 @@ export const escm2Ips = defineModel({
     return {
       gates,
       predictions,
-      terms: [...clicks, ...weighted, ...scaleGlobalTerms(products, options.entireSpaceWeight)],
+      terms: [...clicks, ...weighted, ...scaleGlobalTerms(products, options.entireSpaceWeight), ...distilled],
     };
   },
 });

@@ -14,7 +14,7 @@ export const esmm = defineModel({
   embeddingParts: funnelEmbeddingParts,
 
   build(options, context) {
-    const { gates, predictions, clicks, products } = buildFunnel(context, options);
-    return { gates, predictions, terms: [...clicks, ...products] };
+    const { gates, predictions, clicks, products, distilled } = buildFunnel(context, options);
+    return { gates, predictions, terms: [...clicks, ...products, ...distilled] };
   },
 });

@@ -86,6 +86,8 @@ export interface Funnel {
   readonly clicks: readonly Term[];
   /** Log loss, over all rows, of every conversion's joint probability with all tasks before it. */
   readonly products: readonly Term[];
+  /** Losses of the streams of the shared layers, if they have any. */
+  readonly distilled: readonly Term[];
   readonly conversions: readonly Conversion[];
 }
 
@@ -98,7 +100,11 @@ export function buildFunnel(
   options: FunnelOptions,
   between: (outputs: ReadonlyMap<string, Value>) => ReadonlyMap<string, Value> = (outputs) => outputs,
 ): Funnel {
-  const { outputs: bottomOutputs, gates = new Map() } = buildBottom(options.bottom, {
+  const {
+    outputs: bottomOutputs,
+    gates = new Map(),
+    streams,
+  } = buildBottom(options.bottom, {
     g,
     input,
     fields,
@@ -107,9 +113,11 @@ export function buildFunnel(
   const outputs = between(bottomOutputs);
   const getOptions = ({ name, given }: ModelTask): MlpOptions =>
     getTower({ tower: given === undefined ? options.ctrTower : options.cvrTower, towers: options.towers }, name);
-  const logits = new Map(
-    tasks.map((task) => [task, taskTower(g, task, outputs.get(task.name)!, getOptions(task), task.firstBias)]),
-  );
+  const towers = tasks.map((task) => {
+    const x = outputs.get(task.name)!;
+    return taskTower(g, task, { x, streams }, getOptions(task), task.firstBias, () => task.countedInChain);
+  });
+  const logits = new Map(tasks.map((task, t) => [task, towers[t]!.out]));
   const probabilities = new Map(
     tasks.map((task) => [task, g.activation(logits.get(task)!, 'sigmoid', `${task.name}.probability`)]),
   );
@@ -130,6 +138,7 @@ export function buildFunnel(
     gates,
     predictions: new Map([...probabilities].map(([{ name }, probability]) => [name, probability])),
     clicks: chains.filter((chain) => chain.length === 1).map(term),
+    distilled: towers.flatMap(({ distilled }) => distilled),
     products: longChains.map(term),
     conversions: longChains.map((chain): Conversion => {
       const task = chain.at(-1)!;

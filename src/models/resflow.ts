@@ -1,6 +1,7 @@
 import { bottomEmbeddingParts, bottomSchema, buildBottom, checkBottom } from '../bottoms/bottoms.js';
 import { block, mlpOptions } from '../graph/mlp.js';
 import type { Value } from '../graph/operations.js';
+import { refuseStreams } from './check-streams.js';
 import { checkSequentialFunnel, buildSequentialFunnel } from './sequential-funnel.js';
 import { defineModel, buildOutputLayer } from './model.js';
 
@@ -28,6 +29,7 @@ export const resflow = defineModel({
 
   *checkTasks(tasks, { bottom }) {
     yield* checkBottom(bottom, tasks);
+    yield* refuseStreams('resflow', bottom);
     yield* checkSequentialFunnel('resflow', tasks);
   },
   embeddingParts: ({ bottom }, tasks) => bottomEmbeddingParts(bottom, tasks),

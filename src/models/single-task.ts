@@ -1,10 +1,12 @@
 import { z } from 'zod';
-import { bottomEmbeddingParts, bottomSchema, buildBottom, checkBottom } from '../bottoms/bottoms.js';
+import { bottomEmbeddingParts, bottomSchema, buildBottom, checkBottom, hasStreams } from '../bottoms/bottoms.js';
+import type { BottomOutput } from '../bottoms/bottom.js';
 import { mlp } from '../bottoms/mlp.js';
 import { embeddingPart } from '../graph/features.js';
 import type { Gate } from '../graph/graph.js';
 import type { Value } from '../graph/operations.js';
-import { defineModel } from './model.js';
+import { checkStreamTasks } from './check-streams.js';
+import { defineModel, type ModelTask } from './model.js';
 import { checkTaskTowers, taskTowerOptions, taskTowers } from './task-towers.js';
 
 /**
@@ -28,6 +30,7 @@ export const singleTask = defineModel({
   *checkTasks(tasks, options) {
     yield* checkTaskTowers(tasks, options);
     for (const task of tasks) yield* checkBottom(options.bottom, [task]);
+    if (hasStreams(options.bottom)) yield* checkStreamTasks(tasks);
   },
   embeddingParts: ({ bottom, embeddings }, tasks) => {
     if (embeddings === 'shared') return bottomEmbeddingParts(bottom, tasks.slice(0, 1));
@@ -39,16 +42,17 @@ export const singleTask = defineModel({
 
   build({ bottom, embeddings, ...towers }, context) {
     const { g, input, fields, tasks } = context;
-    const outputs = new Map<string, Value>();
+    const bottoms = new Map<string, BottomOutput>();
     const gates = new Map<string, Gate>();
     for (const [t, { name }] of tasks.entries()) {
       const features = embeddings === 'own' ? embeddingPart(g, { input, fields }, t, tasks.length) : { input, fields };
       const prefix = `tasks.${name}`;
       const own = buildBottom(bottom, { g: g.within(prefix), ...features, tasks: [name] });
-      outputs.set(name, own.outputs.get(name)!);
+      bottoms.set(name, own);
       for (const [gate, { shares, experts }] of own.gates ?? [])
         gates.set(`${name}: ${gate}`, { shares, experts: experts.map((expert) => `${prefix}.${expert}`) });
     }
-    return { ...taskTowers(context, towers, ({ name }) => outputs.get(name)!), gates };
+    const getInput = ({ name }: ModelTask): Value => bottoms.get(name)!.outputs.get(name)!;
+    return { ...taskTowers(context, towers, getInput, ({ name }) => bottoms.get(name)!.streams), gates };
   },
 });

@@ -1,7 +1,9 @@
 import { z } from 'zod';
 import { didYouMean, joined } from '../core/errors.js';
+import type { Streams } from '../bottoms/bottom.js';
+import type { Term } from '../graph/graph.js';
 import type { Value } from '../graph/operations.js';
-import type { GraphBuilder } from '../graph/builder.js';
+import type { GraphBuilder, LossOptions } from '../graph/builder.js';
 import { mlp, mlpOptions, type MlpOptions } from '../graph/mlp.js';
 import type { ValidationIssue } from '../core/component.js';
 import type { Task } from '../core/tasks.js';
@@ -42,32 +44,75 @@ export function getTower({ tower, towers }: TaskTowers, task: string): MlpOption
   return Object.hasOwn(towers, task) ? towers[task]! : tower;
 }
 
-/** Builds the tower of a task: blocks and output layer. */
-export function taskTower(
-  g: GraphBuilder,
-  task: ModelTask,
-  x: Value,
-  options: MlpOptions,
-  firstBias: number | undefined,
-): Value {
-  const name = `towers.${task.name}`;
-  return buildOutputLayer(g, task, mlp(g, x, options, name), name, firstBias);
+/** Input of a task's tower. */
+interface TowerInput {
+  readonly x: Value;
+  readonly streams: Streams | undefined;
+}
+
+/** Outputs of a task's tower, and loss terms of its streams. */
+export interface TowerOutput {
+  readonly out: Value;
+  readonly distilled: readonly Term[];
 }
 
 /**
- * Builds a tower per task, with its prediction and loss term.
+ * Builds the tower of a task: blocks and output layer. An input with streams has a tower per stream, whose outputs are
+ * averaged; each stream then learns the probability of the mean.
+ * @param counted returns the rows that count in the losses of streams
+ */
+export function taskTower(
+  g: GraphBuilder,
+  task: ModelTask,
+  { x, streams }: TowerInput,
+  options: MlpOptions,
+  firstBias: number | undefined,
+  counted: () => LossOptions,
+): TowerOutput {
+  const name = `towers.${task.name}`;
+  const build = (input: Value, tower: string): Value =>
+    buildOutputLayer(g, task, mlp(g, input, options, tower), tower, firstBias);
+  if (streams === undefined) return { out: build(x, name), distilled: [] };
+  let begin = 0;
+  const outputs = streams.streams.map(({ name: stream, width }) => {
+    begin += width;
+    return [stream, build(g.slice(x, begin - width, width), `${name}.${stream}`)] as const;
+  });
+  const sum = outputs.map(([, each]) => each).reduce((a, b) => g.add(a, b));
+  const out = g.affine(sum, 1 / outputs.length, 0);
+  const teacher = g.stopGradient(g.activation(out, 'sigmoid', `${name}.mean`));
+  const distilled = outputs.map(([stream, logit]): Term => ({
+    name: `${task.name}.${stream}`,
+    weight: task.weight * streams.weight,
+    loss: g.binaryCrossEntropy(logit, teacher, counted()),
+  }));
+  return { out, distilled };
+}
+
+/**
+ * Builds a tower per task, with its prediction and loss terms.
  * @param getInput returns the input of a task's tower
+ * @param getStreams returns its streams; default: it has none
  */
 export function taskTowers(
   { g, tasks }: ModelContext,
   options: TaskTowers,
   getInput: (task: ModelTask) => Value,
+  getStreams: (task: ModelTask) => Streams | undefined = () => undefined,
 ): ModelOutput {
-  const heads = tasks.map((task) =>
-    buildHead(g, task, taskTower(g, task, getInput(task), getTower(options, task.name), task.firstBias)),
-  );
+  const heads = tasks.map((task) => {
+    const { out, distilled } = taskTower(
+      g,
+      task,
+      { x: getInput(task), streams: getStreams(task) },
+      getTower(options, task.name),
+      task.firstBias,
+      () => task.counted,
+    );
+    return { ...buildHead(g, task, out), distilled };
+  });
   return {
     predictions: new Map(tasks.map(({ name }, t) => [name, heads[t]!.prediction])),
-    terms: heads.map(({ term }) => term),
+    terms: [...heads.map(({ term }) => term), ...heads.flatMap(({ distilled }) => distilled)],
   };
 }

@@ -1,8 +1,10 @@
 import type { z } from 'zod';
 import type { BottomPart } from '../bottoms/bottom.js';
 import { inputOption, selectGroups } from '../graph/features.js';
+import type { Value } from '../graph/operations.js';
 import type { OptionsOf } from '../core/component.js';
-import { defineModel, type ModelPart } from './model.js';
+import { defineModel, type ModelPart, type ModelTask } from './model.js';
+import { checkStreamTasks } from './check-streams.js';
 import { checkTaskTowers, taskTowerOptions, taskTowers } from './task-towers.js';
 
 const towersOptions = { input: inputOption('the layers below the towers read; default: all'), ...taskTowerOptions };
@@ -25,6 +27,7 @@ export function modelFromBottom<const Name extends string, Shape extends z.ZodRa
     check: (options) => bottom.check?.(toBottomOptions(options)) ?? [],
     *checkTasks(tasks, options) {
       yield* checkTaskTowers(tasks, toTowerOptions(options));
+      if (bottom.hasStreams?.(toBottomOptions(options)) === true) yield* checkStreamTasks(tasks);
       for (const { path, message } of bottom.checkTasks?.(
         toBottomOptions(options),
         tasks.map(({ name }) => name),
@@ -33,12 +36,13 @@ export function modelFromBottom<const Name extends string, Shape extends z.ZodRa
     },
     embeddingParts: (options, tasks) => bottom.embeddingParts?.(toBottomOptions(options), tasks) ?? [],
     build(options, context) {
-      const { outputs, gates } = bottom.build(toBottomOptions(options), {
+      const { outputs, gates, streams } = bottom.build(toBottomOptions(options), {
         ...context,
         ...selectGroups(context.g, context, toTowerOptions(options).input),
         tasks: context.tasks.map(({ name }) => name),
       });
-      const output = taskTowers(context, toTowerOptions(options), ({ name }) => outputs.get(name)!);
+      const getInput = ({ name }: ModelTask): Value => outputs.get(name)!;
+      const output = taskTowers(context, toTowerOptions(options), getInput, () => streams);
       return gates === undefined ? output : { ...output, gates };
     },
   });

@@ -48,7 +48,8 @@ export const selfAttention = defineEncoder({
   }),
 
   *check({ width, heads }) {
-    if (width % heads !== 0) yield { path: ['width'], message: `is ${width}; expected a multiple of heads, ${heads}` };
+    if (width % heads !== 0)
+      yield { path: ['width'], message: `width is ${width}; expected a multiple of heads, ${heads}` };
   },
 
   build({ blocks, width, position, readout, ...options }, context) {

@@ -21,8 +21,10 @@ type InputOptions = z.output<z.ZodObject<typeof inputOptions>>;
  * shares. The result is Σ weight · item over all fields, and Σ weight.
  *
  * The paper's weights are the scores (`linear`), without a softmax, so that many matching items have a large sum.
- * `softplus` and `sigmoid` keep this property with positive weights. The paper has neither the layer norms nor the sum
- * of weights; with them, the network and the tower read a match before embeddings have grown.
+ * `softplus` and `sigmoid` keep this property with positive weights. The paper has no layer norms, no sum of weights
+ * and no products that are added to scores. With them, a match is learned within fewer steps: the network reads
+ * embeddings before they have grown, the tower reads the strength of the match, and similar items have larger weights
+ * initially.
  *
  * A weight is multiplied by the share of its item, before a softmax is normalized: an item of share 2/3 counts as two
  * of three equal items.
@@ -36,29 +38,43 @@ export const targetAttention = defineEncoder({
     activation: mlpOptions.shape.activation.default('dice').describe('Activation of the network'),
     weights: z.enum(WEIGHTS).default('softplus').describe('Function of the scores that gives the weights of items'),
     ...inputOptions,
+    products: z
+      .boolean()
+      .default(true)
+      .describe('Whether scores add a weighted sum of products, initially the scaled dot product'),
     sum: z
       .boolean()
       .default(true)
       .describe('Whether the result has the sum of weights (softmax: of weight · score) of a row'),
   }),
 
-  build({ hidden, activation, weights, sum, ...inputs }, context) {
+  build({ hidden, activation, weights, products, sum, ...inputs }, context) {
     const { g, fields } = context;
-    const x = g.concat(networkInputs(context, inputs));
+    const { q, k, product, others } = readInputs(context, inputs);
+    const x = g.concat([q, k, g.add(q, g.affine(k, -1, 0)), product, ...others]);
     const h = mlp(g, x, { hidden, activation, dropout: 0, batchNorm: false }, 'attention');
-    const scores = g.linear(h, 1, 'attention.out', { firstBias: FIRST_BIAS[weights] });
+    const computed = g.linear(h, 1, 'attention.out', { firstBias: FIRST_BIAS[weights] });
+    const scores = products ? g.add(computed, sumProducts(g, product)) : computed;
     const attention = WEIGH[weights](g, scores, context.weights);
     const pooled = g.segmentPool(concatItems(g, fields), 'sum', attention);
     if (!sum) return pooled;
-    return g.concat([
-      pooled,
-      weights === 'softmax' ? g.segmentPool(scores, 'sum', attention) : g.segmentPool(attention, 'sum'),
-    ]);
+    const strength = weights === 'softmax' ? g.segmentPool(scores, 'sum', attention) : g.segmentPool(attention, 'sum');
+    return g.concat([pooled, strength]);
   },
 });
 
-/** Lists the inputs of the network: the candidate, its items, their difference and product, then everything else. */
-function networkInputs(context: SequenceContext, { norm, position }: InputOptions): Value[] {
+/** Inputs of the network, one row per item. */
+interface NetworkInputs {
+  /** The candidate, of fields with a target. */
+  readonly q: Value;
+  /** The items of these fields. */
+  readonly k: Value;
+  readonly product: Value;
+  /** Items of other fields, and what else the network reads. */
+  readonly others: readonly Value[];
+}
+
+function readInputs(context: SequenceContext, { norm, position }: InputOptions): NetworkInputs {
   const { g, domain, fields } = context;
   const read = (x: Value, name: string): Value => (norm ? normEmbedding(g, x, `norms.${name}`) : x);
   const pairs = fields.map(({ field, items, target }) => ({
@@ -71,14 +87,13 @@ function networkInputs(context: SequenceContext, { norm, position }: InputOption
     g,
     pairs.filter(({ target }) => target !== undefined),
   );
-  return [
-    q,
-    k,
-    g.add(q, g.affine(k, -1, 0)),
-    g.multiply(q, k),
-    ...pairs.filter(({ target }) => target === undefined).map(({ items }) => items),
-    ...listSideInputs(context, position),
-  ];
+  const others = pairs.filter(({ target }) => target === undefined).map(({ items }) => items);
+  return { q, k, product: g.multiply(q, k), others: [...others, ...listSideInputs(context, position)] };
+}
+
+/** Adds a weighted sum of products; initially, it is the scaled dot product (Vaswani et al. 2017, eq. 1). */
+function sumProducts(g: GraphBuilder, product: Value): Value {
+  return g.linear(product, 1, 'products', { bias: false, firstWeight: 1 / Math.sqrt(product.width) });
 }
 
 /** Initial bias of the scores. Positive weights start near 0.1, so that sums over long histories are not large. */

@@ -1,5 +1,6 @@
 import { joinRows, type GivenRows } from '../data/objects/given-rows.js';
-import type { CountsByColumn } from '../data/objects/object-reader.js';
+import type { CountsByColumn, ValueCounts } from '../data/objects/object-reader.js';
+import { sliceGiven } from '../data/objects/ranked-rows.js';
 import type { BadRow } from '../data/objects/row-problems.js';
 import type { GivenModel, Predictions } from '../trained-model/load-model.js';
 import type { GivenRequest } from './given-request.js';
@@ -16,11 +17,18 @@ const READERS: Readonly<
   tensors: readTensorsRequest,
 };
 
+/** A parsed request, and its first row in the bundle. */
+interface ReadRequest {
+  readonly index: number;
+  readonly request: GivenRequest;
+  readonly begin: number;
+}
+
 /** A bundle whose requests are parsed. */
 export interface ReadBundle {
-  /** Rows of all valid requests. */
+  /** Rows of all valid requests, those of candidates last. */
   readonly rows: GivenRows;
-  readonly requests: readonly { readonly index: number; readonly request: GivenRequest; readonly begin: number }[];
+  readonly requests: readonly ReadRequest[];
   /** Answers to invalid requests, by index. */
   readonly answers: Answered[];
 }
@@ -28,42 +36,78 @@ export interface ReadBundle {
 /** Parses the requests of a bundle. */
 export function readBundle(facts: ModelFacts, limits: BodyLimits, { bytes, bodies }: Bundle): ReadBundle {
   const answers = new Array<Answered>(bodies.length);
-  const requests: ReadBundle['requests'][number][] = [];
-  let begin = 0;
+  const read: Omit<ReadRequest, 'begin'>[] = [];
   for (const [index, body] of bodies.entries()) {
     try {
-      const request = READERS[body.form](bytes.subarray(body.begin, body.end), body, facts, limits);
-      requests.push({ index, request, begin });
-      begin += request.rows.count;
+      read.push({ index, request: READERS[body.form](bytes.subarray(body.begin, body.end), body, facts, limits) });
     } catch (error) {
       answers[index] = toAnswer(error);
     }
   }
+  let end = 0;
+  const requests = [...read.filter(isOfRows), ...read.filter((each) => !isOfRows(each))].map((each): ReadRequest => {
+    const begin = end;
+    end += each.request.rows.count;
+    return { ...each, begin };
+  });
   return { rows: joinRows(requests.map(({ request }) => request.rows)), requests, answers };
 }
 
+const isOfRows = ({ request }: Pick<ReadRequest, 'request'>): boolean => request.candidateColumns === undefined;
+
 /**
- * Answers the requests of a bundle. Their rows are predicted together; each response is the same as for a single
- * request.
+ * Answers the requests of a bundle. Their rows are predicted together, and candidates by user; each response is the
+ * same as for a single request.
  */
 export function answerBundle(model: GivenModel, { rows, requests, answers }: ReadBundle): AnsweredBundle {
-  let counts: CountsByColumn = new Map();
-  if (requests.length === 0) return { answers, counts };
-  const bad: BadRow[] = [];
-  const predictions = model.predictGiven(rows, {
-    onBadRow: (row) => void bad.push(row),
-    onCounts: (found) => void (counts = found),
-  });
-  for (const { index, request, begin } of requests) {
-    const end = begin + request.rows.count;
-    const own = bad.filter(({ row }) => row >= begin && row < end).map((each) => ({ ...each, row: each.row - begin }));
-    try {
-      answers[index] = request.answer(sliceRows(predictions, begin, end), own);
-    } catch (error) {
-      answers[index] = toAnswer(error);
-    }
+  const counts = new Map<string, ValueCounts>();
+  const ofRows = requests.filter(isOfRows);
+  const last = ofRows.at(-1);
+  const groups = [
+    ...(last === undefined ? [] : [{ own: ofRows, begin: 0, end: last.begin + last.request.rows.count }]),
+    ...requests
+      .filter((each) => !isOfRows(each))
+      .map((each) => ({ own: [each], begin: each.begin, end: each.begin + each.request.rows.count })),
+  ];
+  for (const { own, begin, end } of groups) {
+    const bad: BadRow[] = [];
+    const options: Parameters<GivenModel['predictGiven']>[1] = {
+      onBadRow: (row) => void bad.push(row),
+      onCounts: (found) => addCounts(counts, found),
+    };
+    const given = groups.length === 1 ? rows : sliceGiven(rows, begin, end);
+    const candidateColumns = own[0]!.request.candidateColumns;
+    const predictions =
+      candidateColumns === undefined
+        ? model.predictGiven(given, options)
+        : model.rankGiven({ rows: given, candidateColumns }, options);
+    for (const { index, request, begin: first } of own)
+      answers[index] = answerRequest(request, predictions, bad, first - begin);
   }
   return { answers, counts };
+}
+
+/** @param begin first row of the request */
+function answerRequest(
+  request: GivenRequest,
+  predictions: Predictions,
+  bad: readonly BadRow[],
+  begin: number,
+): Answered {
+  const end = begin + request.rows.count;
+  const own = bad.filter(({ row }) => row >= begin && row < end).map((each) => ({ ...each, row: each.row - begin }));
+  try {
+    return request.answer(sliceRows(predictions, begin, end), own);
+  } catch (error) {
+    return toAnswer(error);
+  }
+}
+
+function addCounts(sums: Map<string, ValueCounts>, counts: CountsByColumn): void {
+  for (const [column, { nulls, oov }] of counts) {
+    const before = sums.get(column) ?? { nulls: 0, oov: 0 };
+    sums.set(column, { nulls: before.nulls + nulls, oov: before.oov + oov });
+  }
 }
 
 function sliceRows(predictions: Predictions, begin: number, end: number): Predictions {

@@ -74,10 +74,10 @@ export function refuseSize(maxBytes: number): Refusal {
 }
 
 /** Builds the refusal of too many rows. */
-export function refuseRowCount(rows: number, maxRows: number): Refusal {
+export function refuseRowCount(rows: number, maxRows: number, where = 'rows'): Refusal {
   return refusal(413, {
-    where: 'rows',
-    message: `expected at most ${maxRows} rows, found ${rows}`,
+    where,
+    message: `expected at most ${maxRows} ${where}, found ${rows}`,
     fix: 'split them into several requests, or raise --max-rows of mtl serve',
   });
 }

@@ -6,6 +6,8 @@ import type { Answered } from './messages.js';
 /** A parsed request. */
 export interface GivenRequest {
   readonly rows: GivenRows;
+  /** Columns that differ, if the rows are candidates of a user who has all others; default: rows of any kind. */
+  readonly candidateColumns?: ReadonlySet<string> | undefined;
   /**
    * Builds the response.
    * @param predictions predictions of its rows

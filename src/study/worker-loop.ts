@@ -125,7 +125,7 @@ async function findFreeTrial(journal: Journal, watch: ClaimWatch): Promise<Trial
   return undefined;
 }
 
-/** Begins the next trial; returns undefined if no more may start. */
+/** Begins the next trial and returns it, without claims; undefined if no more may start. */
 async function beginNextTrial(study: Study, journal: Journal): Promise<Trial | undefined> {
   while (canStartTrial(study, journal.trials)) {
     const number = (journal.trials.at(-1)?.number ?? 0) + 1;
@@ -136,8 +136,9 @@ async function beginNextTrial(study: Study, journal: Journal): Promise<Trial | u
     );
     const hasBegun = await journal.begin(number, point);
     await journal.refresh();
-    // If another worker began it, suggest again with that trial known.
-    if (hasBegun) return journal.trials.find((trial) => trial.number === number);
+    const trial = journal.trials.find((each) => each.number === number)!;
+    // If another worker began it, or claimed it since, suggest again with that trial known.
+    if (hasBegun && trial.claims.length === 0) return trial;
   }
   return undefined;
 }

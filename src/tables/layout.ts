@@ -38,10 +38,12 @@ export type InputColumns = {
 
 /**
  * How looked-up columns become the embedding of a field: a learned matrix projects them to a width, or they are added
- * to the columns of another field, or multiply them after 1 is added.
+ * to the columns of another field (which such a matrix may precede), or multiply them after 1 is added.
  */
 export type Composition =
-  { readonly kind: 'project'; readonly width: number } | { readonly kind: 'add' | 'multiply'; readonly field: string };
+  | { readonly kind: 'project'; readonly width: number }
+  | { readonly kind: 'multiply'; readonly field: string }
+  | { readonly kind: 'add'; readonly field: string; readonly isProjected?: true };
 
 /** Where columns of the model's input come from. */
 export type InputSource =

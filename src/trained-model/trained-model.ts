@@ -102,14 +102,16 @@ const statelessOptimizers = () => ({
 /**
  * Compiles a model with the weights of its checkpoint, for prediction and evaluation.
  * @param warn receives warnings
+ * @param isRanked whether it predicts candidates of users
  * @throws UserError if the model does not fit the machine
  */
 export function compileTrained(
   { checkpoint, experiment, format, layout, graph }: TrainedModel,
   engine: Engine,
   warn: (text: string) => void,
+  isRanked = false,
 ): Program {
-  const plan = { graph, layout, optimizers: statelessOptimizers(), seed: experiment.seed, isRestored: true };
+  const plan = { graph, layout, optimizers: statelessOptimizers(), seed: experiment.seed, isRestored: true, isRanked };
   planSize(plan, engine, vocabularyBytes(format.fields));
   const program = engine.compile(plan, warn);
   try {

@@ -1,6 +1,7 @@
 import { realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { listTasks, type Experiment } from '../config/experiment.js';
+import { storedExperiment } from '../config/stored.js';
 import { CounterPlan } from '../data/counters/counter-plan.js';
 import { splitStates, type EarlierCounters } from '../data/counters/counter-start.js';
 import { dataSection, type DataState } from '../data/sources/data-state.js';
@@ -11,6 +12,7 @@ import { encodedFields, computeLayout, type Fitted } from '../features/feature-t
 import { growFitted, type GrownFitted } from '../features/grow-fitted.js';
 import { buildModel, listLookups } from '../models/models.js';
 import { SINGLE_PROCESS, type ProcessGroup } from '../core/process-group.js';
+import { readCheckpointCounters, type Checkpoint } from '../runs/checkpoint.js';
 import { findCheckpoint } from '../runs/find-checkpoint.js';
 import { FILES, manifestDigest } from '../runs/manifest.js';
 import { readWarmStartSource, type InitFromOptions, type WarmStartSource } from '../runs/init-from.js';
@@ -83,13 +85,8 @@ export function createStart(
       return grown.fitted;
     },
     counters() {
-      const {
-        checkpoint,
-        folder,
-        experiment: { data },
-      } = getOpened().before;
-      const plan = data.counters && new CounterPlan(data.counters, data);
-      return { ...splitStates(checkpoint.counters), plan, path: folder };
+      const { checkpoint, folder, experiment } = getOpened().before;
+      return earlierCounters(folder, experiment, checkpoint.counters);
     },
     keepScales(data) {
       // A resumed run has its own scales.
@@ -138,6 +135,20 @@ export function createStart(
       for (const line of [...warnings, ...report.lines]) warn(line);
     },
   };
+}
+
+/**
+ * Reads the counters of the checkpoint that a config starts from, and none of its weights.
+ * @throws UserError (checkpoint)
+ */
+export async function readStartCounters(initFrom: InitFromOptions): Promise<EarlierCounters> {
+  const folder = realpathSync(findSource(initFrom.checkpoint).found);
+  const { config, counters } = await readCheckpointCounters(folder);
+  return earlierCounters(folder, storedExperiment(config, join(folder, FILES.config)), counters);
+}
+
+function earlierCounters(folder: string, { data }: Experiment, saved: Checkpoint['counters']): EarlierCounters {
+  return { ...splitStates(saved), plan: data.counters && new CounterPlan(data.counters, data), path: folder };
 }
 
 interface OpenedSource {

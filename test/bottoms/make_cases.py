@@ -75,6 +75,11 @@ class Weights:
         if numbers:
             self.theirs[f'{their}.embedding_layer.embedding_layers.price.weight'] = self.draw(factors.format('price'), 1, width).T
 
+    def towers(self, *theirs):
+        """The last layer of each stream, which FuxiCTR has too."""
+        for their, stream, width in theirs:
+            self.linear(their, f'towers.{TASK}.{stream}.out', width, 1)
+
     def tower(self, *theirs, factor=1.0):
         """The last layer, of which each of FuxiCTR's reads some columns; the first has the bias."""
         weight, bias = self.draw(f'{TOWER}.weight', sum(width for _, width in theirs), 1), self.draw(f'{TOWER}.bias', 1)
@@ -96,8 +101,8 @@ def rounded(tensor):
     return [float(f'{value:.9g}') for value in tensor.detach().flatten().tolist()]
 
 
-def case(name, bottom, model, options, express, numbers=False, wide=False):
-    """A case of a bottom with some options, from a model and a function that expresses its weights."""
+def case(name, bottom, model, options, express, numbers=False, wide=False, distilled=False):
+    """A case of a bottom with some options, from a model and a function that expresses its weights; with its own loss if distilled."""
     their = model(FeatureMap(numbers), model_root='', metrics=['AUC'], verbose=0, optimizer='adam',
                   loss='binary_crossentropy', embedding_dim=WIDTH, **options).double().train()
     weights = Weights(seed=len(json.dumps(bottom)))
@@ -106,8 +111,9 @@ def case(name, bottom, model, options, express, numbers=False, wide=False):
     found = {key: value.shape for key, value in weights.theirs.items()}
     assert expected == found, (name, {k: v for k, v in expected.items() if found.get(k) != v}, found.keys() - expected.keys())
     inputs, y = batch(numbers)
-    p = functional_call(their, weights.theirs, (inputs,))['y_pred'][:, 0]
-    loss = torch.nn.functional.binary_cross_entropy(p, y)
+    output = functional_call(their, weights.theirs, (inputs,))
+    p = output['y_pred'][:, 0]
+    loss = their.add_loss(output, y[:, None]) if distilled else torch.nn.functional.binary_cross_entropy(p, y)
     loss.backward()
     return {
         'name': name,
@@ -243,7 +249,7 @@ def finalnet():
     from model_zoo.FinalNet.src import FinalNet
     width, hidden = 3 * WIDTH, {'first': [6, 4], 'second': [4]}
 
-    def express(blocks, residual, gating, batch_norm):
+    def express(blocks, residual, gating, batch_norm, distilled):
         def of(w):
             w.embeddings()
             if gating:
@@ -260,20 +266,26 @@ def finalnet():
                     if batch_norm:
                         w.norm(f'block{number}.norm.{layer}', f'{stream}.{layer}.norm', out)
                     inputs = out
+            if distilled:
+                w.towers(*[(f'fc{number}', stream, 4) for number, stream in enumerate(blocks, 1)])
+                return
             # Their logit is the mean of those of the blocks.
             w.tower(*[(f'fc{number}', 4) for number in range(1, len(blocks) + 1)], factor=1 / len(blocks))
         return of
 
-    def make(name, blocks, residual, gating, batch_norm):
+    def make(name, blocks, residual, gating, batch_norm, distilled=False):
         options = {'block_type': f'{len(blocks)}B', 'residual_type': residual, 'use_feature_gating': gating, 'batch_norm': batch_norm,
                    'block1_hidden_units': hidden['first'], 'block2_hidden_units': hidden['second']}
         streams = {stream: {'hidden': hidden[stream] if stream in blocks else [], 'batchNorm': batch_norm} for stream in hidden}
         bottom = {'name': 'finalnet', 'residual': residual, 'featureGating': gating, **streams}
-        return case(name, bottom, FinalNet, options, express(blocks, residual, gating, batch_norm))
+        if distilled:
+            bottom['distillation'] = 1
+        return case(name, bottom, FinalNet, options, express(blocks, residual, gating, batch_norm, distilled), distilled=distilled)
 
     return [make('two stacks, gated', ['first', 'second'], 'concat', True, False),
             make('one stack of sums', ['first'], 'sum', False, False),
-            make('batch norm', ['first', 'second'], 'concat', False, True)]
+            make('batch norm', ['first', 'second'], 'concat', False, True),
+            make('distilled', ['first', 'second'], 'concat', True, True, distilled=True)]
 
 
 def deep_part(w, numbers=True):

@@ -1,8 +1,12 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { trainTrees } from '../../src/baseline.js';
+import { check } from '../../src/check.js';
+import { loadConfig } from '../../src/config/load.js';
+import { parseOverride } from '../../src/config/overrides.js';
 import { randomStream } from '../../src/core/random.js';
 import type { CounterState } from '../../src/data/counters/counter-set.js';
 import { splitStates } from '../../src/data/counters/counter-start.js';
@@ -160,5 +164,56 @@ describe('a warm start with counters', () => {
     const resumed = await train(copy, { resume: stopped.run });
     expect(weightsOf(resumed).equals(weightsOf(first))).toBe(true);
     expect(resumed.metrics).toEqual(first.metrics);
+  });
+
+  /** Counts the rows of an item in the day before each row; returns the number of distinct counts. */
+  function countDistinctShows(rows: readonly string[], from: number, to: number): number {
+    const [items, slotMs] = [rows.map((row) => row.split(',')[1]), 86_400_000 / 64];
+    const counts = new Set<number>();
+    for (let row = from; row < to; row++) {
+      const begin = Math.floor((START + row * ROW_MS - 86_400_000) / slotMs);
+      let count = 0;
+      for (let i = row - 1; i >= 0 && Math.floor((START + i * ROW_MS) / slotMs) >= begin; i--)
+        count += Number(items[i] === items[row]);
+      counts.add(count);
+    }
+    return counts.size;
+  }
+
+  it('checks a config with the counters of its training', async () => {
+    const warnings: string[] = [];
+    const { data } = await check({
+      path: join(folder, 'with.yaml'),
+      set: [`initFrom.checkpoint=${trained.run}`, ...next],
+      sampleRows: NUM_ROWS,
+      ...quiet,
+      onWarning: (text) => void warnings.push(text),
+    });
+    expect(warnings.join('\n')).toMatch(/^counters continue from .*, after 2026-01-17T15:56:00.000Z$/m);
+    const expected = countDistinctShows(drawLog(), CUTS[0]!, CUTS[1]!);
+    expect(expected).not.toBe(countDistinctShows(drawLog().slice(CUTS[0]), 0, CUTS[1]! - CUTS[0]!));
+    expect(data.fields.find(({ name }) => name === 'item_shows')!.values).toBe(expected);
+  });
+
+  it('gives a baseline the counters of the training', async () => {
+    // Stands in for Python with LightGBM: keeps the rows, and fails.
+    const python = join(folder, 'python.sh');
+    const kept = join(folder, 'kept');
+    writeFileSync(python, `#!/bin/sh\n[ "$1" = -c ] && exit 0\ncp -r "$2" ${kept}\nexit 9\n`);
+    chmodSync(python, 0o755);
+    vi.stubEnv('MTL_PYTHON', python);
+    const set = [`initFrom.checkpoint=${trained.run}`, ...next];
+    const loaded = await loadConfig(join(folder, 'with.yaml'), set.map(parseOverride));
+    const options = { ...quiet, overrides: set, patience: 5, params: {}, onProgress: () => undefined };
+    await expect(trainTrees(loaded, options)).rejects.toThrow('training trees failed (exit code 9)');
+    const { columns } = JSON.parse(readFileSync(join(kept, 'spec.json'), 'utf8')) as {
+      readonly columns: readonly { readonly name: string }[];
+    };
+    const { buffer, byteOffset, byteLength } = readFileSync(join(kept, 'train.features.f32'));
+    const features = new Float32Array(buffer.slice(byteOffset, byteOffset + byteLength));
+    const at = columns.findIndex(({ name }) => name === 'item_shows');
+    const shows = features.filter((_, i) => i % columns.length === at);
+    expect(shows).toHaveLength(CUTS[1]! - CUTS[0]!);
+    expect(new Set(shows).size).toBe(countDistinctShows(drawLog(), CUTS[0]!, CUTS[1]!));
   });
 });

@@ -97,6 +97,72 @@ describe.each(DATA.cases)('$compression', ({ compression, loss, weights, gradien
   });
 });
 
+describe('blocks of mixed dimension', () => {
+  const blocksOf = (compression: object, options: object = {}) =>
+    fieldsOf([groupOf({ compression: { name: 'mixed-dimension', ...compression }, ...options })]);
+
+  it('have a row per id of theirs, one for the out-of-vocabulary id and one for all others', () => {
+    const fields = encodedFields(blocksOf({ sizes: [3, 2], dims: [3, 2, 1] }), {});
+    expect(fields.map(({ name, rows, width }) => [name, rows, width])).toEqual([
+      ['item', 5, 3],
+      ['item_block2', 4, 2],
+      ['item_block3', 7, 1],
+    ]);
+    const rows = Array.from({ length: DATA.rows }, (_, id) => fields.map(({ encode }) => encode(String(id))));
+    expect(rows.slice(0, 7)).toEqual([
+      [0, 0, 0],
+      [2, 1, 1],
+      [3, 1, 1],
+      [4, 1, 1],
+      [1, 2, 1],
+      [1, 3, 1],
+      [1, 1, 2],
+    ]);
+    expect(new Set(rows.map(String)).size).toBe(DATA.rows);
+  });
+
+  it('have the most frequent tokens first; new ones are appended to the last block', () => {
+    const fields = blocksOf({ sizes: [2], dims: [2, 1] }, { encoding: 'tokens' });
+    const fit = (texts: readonly string[]): Readonly<Record<string, unknown>> =>
+      Object.fromEntries(
+        fields.map((field) => {
+          const each = field.startFit()!;
+          for (const text of texts) each.observe(text);
+          return [field.name, each.finish()];
+        }),
+      );
+    const [before, now] = [fit(['b', 'a', 'c', 'c', 'a', 'c']), fit(['d', 'd', 'd', 'c'])];
+    const rowsOf = (fitted: Readonly<Record<string, unknown>>): readonly (readonly number[])[] =>
+      ['?', 'c', 'a', 'b', 'd'].map((text) => encodedFields(fields, fitted).map(({ encode }) => encode(text)));
+    expect(rowsOf(before)).toEqual([
+      [0, 0],
+      [2, 1],
+      [3, 1],
+      [1, 2],
+      [0, 0],
+    ]);
+    const grow = (drops: boolean) =>
+      fields.map(({ name, grow: merge }) => [name, merge!(before[name], now[name], drops)] as const);
+    const grown = grow(false);
+    expect(rowsOf(Object.fromEntries(grown.map(([name, { fitted }]) => [name, fitted])))).toEqual([
+      [0, 0],
+      [2, 1],
+      [3, 1],
+      [1, 2],
+      [1, 3],
+    ]);
+    // The rows of a in the first block and of b in the second one are released.
+    expect(grow(true).map(([, { cleared }]) => [...cleared])).toEqual([[3], [2]]);
+  });
+
+  it.each([
+    [{ sizes: [3], dims: [3, 2, 1] }, 'expected 2 blocks, one more than sizes, found 3'],
+    [{ sizes: [3, 4], dims: [3, 2, 2] }, 'expected less than 2, the columns of the block before'],
+  ])('reject %j', (compression, message) => {
+    expect(() => blocksOf(compression)).toThrow(message);
+  });
+});
+
 describe('quotient and remainder', () => {
   it('are different for every id', () => {
     const fields = encodedFields(fieldsOf([groupOf({ compression: { name: 'quotient-remainder', buckets: 4 } })]), {});

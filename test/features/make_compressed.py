@@ -37,6 +37,29 @@ def tables():
 
 
 lookup = torch.nn.functional.embedding
+
+
+def mixed(dims, sizes):
+    """Blocks of ids from 1; rows 0 and 1 of each table are id 0 and all other ids. A first block of the full width is not projected."""
+    ends = [*sizes, ROWS - 1 - sum(sizes)]
+    names = ['item' if block == 0 else f'item_block{block + 1}' for block in range(len(dims))]
+    tensors = {}
+    for name, dim, size in zip(names, dims, ends):
+        tensors[f'embeddings.{name}'] = leaf(size + 2, dim)
+        if dim < WIDTH:
+            tensors[f'{name}.projection.weight'] = leaf(dim, WIDTH)
+
+    def embed(*_):
+        total, begin = 0, 1
+        for name, dim, size in zip(names, dims, ends):
+            rows = torch.where((ids >= begin) & (ids < begin + size), ids - begin + 2, (ids > 0).long())
+            part = lookup(rows, tensors[f'embeddings.{name}'])
+            total = total + (part if dim == WIDTH else part @ tensors[f'{name}.projection.weight'])
+            begin += size
+        return total
+
+    return case({'name': 'mixed-dimension', 'sizes': sizes, 'dims': dims}, tensors, embed)
+
 cases = [
     case({'name': 'quotient-remainder', 'buckets': BUCKETS, 'operation': 'multiply'}, tables(),
          lambda r, q: lookup(ids % BUCKETS, r) * (1 + lookup(ids // BUCKETS, q))),
@@ -44,6 +67,8 @@ cases = [
          lambda r, q: lookup(ids % BUCKETS, r) + lookup(ids // BUCKETS, q)),
     case({'name': 'low-rank', 'dim': DIM}, {'embeddings.item': leaf(ROWS, DIM), 'item.projection.weight': leaf(DIM, WIDTH)},
          lambda table, projection: torch.nn.functional.linear(lookup(ids, table), projection.T)),
+    mixed([WIDTH, 2, 1], [3, 2]),
+    mixed([2, 1], [4]),
 ]
 data = {'ids': ids.tolist(), 'labels': labels.tolist(), 'rows': ROWS, 'width': WIDTH, 'cases': cases}
 (Path(__file__).parent / 'compressed.json').write_text(json.dumps(data) + '\n')

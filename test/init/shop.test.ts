@@ -104,11 +104,12 @@ describe("mtl init on a shop's log", () => {
     expect(leftOut['cart_cnt']).toBe('missing or 0 unless click is positive, so recorded after it');
   });
 
-  it('reads lists in any notation as bags that share the table of the category', async () => {
+  it('reads lists in any notation as sequences that are compared with the category', async () => {
     const { yaml } = await propose();
-    const bags = Object.values(yaml.features).filter(({ type }) => type === 'bag');
-    expect(bags.flatMap(({ fields }) => fields).sort()).toEqual(['liked', 'seen']);
-    for (const { table } of bags) expect(table).toBe('category');
+    // Their lengths differ.
+    expect(yaml.features['histories']).toMatchObject({ fields: [{ name: 'seen', target: 'category' }] });
+    expect(yaml.features['histories2']).toMatchObject({ fields: [{ name: 'liked', target: 'category' }] });
+    expect(Object.values(yaml.features).filter(({ type }) => type === 'bag')).toEqual([]);
   });
 
   it('compares the category with each list of categories, and counts distinct items', async () => {
@@ -121,8 +122,10 @@ describe("mtl init on a shop's log", () => {
         { candidate: 'category', history: 'liked' },
       ],
     });
-    expect(text).toMatch(/- seen +# 24 distinct, up to 4 per row, [\d.]+% missing, as in "Home & Garden/);
-    expect(text).toMatch(/- liked +# 24 distinct, up to 4 per row, as in "\[\\"Home & Garden/);
+    expect(text).toMatch(
+      /name: seen, target: category \} +# 24 distinct, up to 4 per row, [\d.]+% missing, as in "Home & Garden/,
+    );
+    expect(text).toMatch(/name: liked, target: category \} +# 24 distinct, up to 4 per row, as in "\[\\"Home & Garden/);
   });
 
   it('represents numbers as scaled values', async () => {

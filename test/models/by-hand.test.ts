@@ -646,6 +646,48 @@ describe('ddpo with another loss', () => {
   });
 });
 
+describe('streams of the layers below a funnel', () => {
+  it('predict the mean of their towers, which each of them also learns', async () => {
+    const stack = { hidden: [4], batchNorm: false };
+    const bottom = { name: 'finalnet', first: stack, second: { ...stack, hidden: [2] }, distillation: 0.5 };
+    const model = byHand({ name: 'esmm', bottom, ctrTower: layers(3), cvrTower: { hidden: [] } }, maskedFunnel);
+    const batch = withMissingLabels(model);
+    const label = (column: string, row: number): number => batch.labels.get(column)![row]!;
+    const logits = (name: string, row: number): Row =>
+      ['first', 'second'].map((stream) => {
+        const x = model.features(row);
+        const a = model.linear(x, `${stream}.0`);
+        const h = [...a, ...times(a, model.linear(x, `${stream}.0.factor`))];
+        const tower = `towers.${name}.${stream}`;
+        return model.linear(name === 'ctr' ? relu(model.linear(h, `${tower}.0`)) : h, `${tower}.out`)[0]!;
+      });
+    const mean = (name: string, row: number): number => {
+      const [first, second] = logits(name, row) as [number, number];
+      return sigmoid((first + second) / 2);
+    };
+    const predictions = (await model.program.inspect(batch)).predictions;
+    const rows = rowsOf(model);
+    // Constants: differences of the formulas must not move them.
+    const teachers = new Map(['ctr', 'cvr'].map((name) => [name, rows.map((row) => mean(name, row))]));
+    for (const [name, expected] of teachers)
+      for (const row of rows) expect(predictions.get(name)![row]).toBeCloseTo(expected[row]!, 5);
+    const over = (column: string, loss: (row: number) => number): number =>
+      weightedMean(rows.map((row) => ({ weight: label(column, row), loss: loss(row) })));
+    const [clicks, chains] = ['tasks.ctr.known', 'tasks.cvr.chainKnown'] as const;
+    const stream = (name: string, s: number) => (row: number) =>
+      soft(teachers.get(name)![row]!, sigmoid(logits(name, row)[s]!));
+    expect(model.plan.graph.terms.map(({ weight }) => weight)).toEqual([1, 1, 0.5, 0.5, 0.5, 0.5]);
+    await expectTerms({ ...model, batch }, () => ({
+      ctr: over(clicks, (row) => soft(label('click', row), mean('ctr', row))),
+      ctcvr: over(chains, (row) => soft(label('purchase', row), mean('ctr', row) * mean('cvr', row))),
+      'ctr.first': over(clicks, stream('ctr', 0)),
+      'ctr.second': over(clicks, stream('ctr', 1)),
+      'cvr.first': over(chains, stream('cvr', 0)),
+      'cvr.second': over(chains, stream('cvr', 1)),
+    }));
+  });
+});
+
 describe('shared layers below a funnel', () => {
   it.each([
     'adatt',

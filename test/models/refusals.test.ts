@@ -75,6 +75,27 @@ describe('model with incompatible features', () => {
   });
 });
 
+describe('distillation between streams', () => {
+  const finalnet = (options: string): string => `{ name: finalnet, distillation: 1${options} }`;
+
+  it('requires two streams, and tasks with the logit of a probability', () => {
+    expect(problems(`{ name: esmm, bottom: ${finalnet(', second: { hidden: [] }')} }`)).toEqual([
+      'model.bottom.distillation: requires two stacks, but second.hidden is []; add layers or remove it',
+    ]);
+    const tasks = '{ ctr: { label: click }, spend: { label: paid, type: regression } }';
+    expect(problems(`{ name: single-task, bottom: ${finalnet('')} }`, tasks)).toEqual([
+      'model.bottom: distillation requires tasks with the logit of a probability, but "spend" is a regression with ' +
+        'loss squared; use cross-entropy or focal, or remove distillation',
+    ]);
+  });
+
+  it('requires towers that read the shared layers alone', () => {
+    expect(problems(`{ name: resflow, bottom: ${finalnet('')} }`)).toEqual([
+      'model.bottom: resflow has layers between bottom and towers, so distillation does not apply; remove distillation',
+    ]);
+  });
+});
+
 describe('wide part', () => {
   it('requires known groups and a unique table name', () => {
     expect(problems('{ name: esmm, wide: { input: [itm] } }')).toEqual([

@@ -18,7 +18,7 @@ const engines: readonly (readonly [string, () => Promise<Engine>])[] = [
 const OPTIONS: Readonly<Record<string, readonly Omit<EncoderCase['spec'], 'name'>[]>> = {
   pooling: [{ of: 'sum' }, { of: 'max' }],
   'target-attention': [
-    { weights: 'sigmoid', sum: false },
+    { weights: 'sigmoid', sum: false, products: false },
     { weights: 'softmax', hidden: [5, 4], activation: 'prelu', norm: false },
     { weights: 'linear', hidden: [], position: true },
   ],
@@ -112,4 +112,17 @@ describe('an encoder', () => {
       expect(trained[2]).toEqual(trained[0]);
     },
   );
+
+  it('of the candidate starts with the scaled dot product of 7 columns, and with small weights', () => {
+    const program = createCpuEngine().compile(planOfEncoder({ spec: { name: 'target-attention' } }));
+    const { weights } = program.state();
+    expect([...weights.get('encoder.products.weight')!.data]).toEqual(new Array(7).fill(Math.fround(1 / Math.sqrt(7))));
+    expect([...weights.get('encoder.attention.out.bias')!.data]).toEqual([-2]);
+    program.dispose();
+  });
+
+  it('with heads of different widths is rejected', () => {
+    const { error } = encoders.schema.safeParse({ name: 'self-attention', width: 6, heads: 4 });
+    expect(error!.issues).toMatchObject([{ path: ['width'], message: 'width is 6; expected a multiple of heads, 4' }]);
+  });
 });

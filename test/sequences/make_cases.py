@@ -81,7 +81,7 @@ def side_inputs(is_weighted, position):
     return columns
 
 
-def target_attention(w, prefix, fields, is_weighted, hidden=(36,), activation='dice', weights='softplus', norm=True, position=None, sum=True):
+def target_attention(w, prefix, fields, is_weighted, hidden=(36,), activation='dice', weights='softplus', norm=True, position=None, products=True, sum=True):
     """Columns of the batch: for each row, the weighted sum of its items, and the sum of the weights."""
     def read(x, name):
         return w.embedding_norm(x, f'{prefix}.norms.{name}') if norm else x
@@ -96,6 +96,8 @@ def target_attention(w, prefix, fields, is_weighted, hidden=(36,), activation='d
         name = f'{prefix}.attention.{layer}'
         h = w.activation(w.linear(h, name, width), activation, f'{name}.activation')
     scores = w.linear(h, f'{prefix}.attention.out', 1)
+    if products:
+        scores = scores + (q * k) @ w.draw(f'{prefix}.products.weight', q.shape[1], 1)
     raw = torch.cat([field.items for field in fields], 1)
     results = []
     for begin, end in rows_of_items():
@@ -174,7 +176,7 @@ if __name__ == '__main__':
         case('target-attention', small),
         case('target-attention', {**small, 'weights': 'sigmoid', 'activation': 'prelu'}, True),
         case('target-attention', {'hidden': [4, 3], 'weights': 'softmax', 'position': True}, True, ('shop',)),
-        case('target-attention', {'hidden': [], 'weights': 'linear', 'norm': False, 'position': False, 'sum': False}),
+        case('target-attention', {'hidden': [], 'weights': 'linear', 'norm': False, 'position': False, 'products': False, 'sum': False}),
         case('self-attention', {'width': 4, 'hidden': 5, 'readout': small}),
         case('self-attention', {'width': 6, 'heads': 3, 'hidden': 5, 'blocks': 2, 'norm': 'pre', 'causal': True, 'activation': 'relu'}, True, ()),
         case('self-attention', {'width': 4, 'hidden': 3, 'activation': 'gelu', 'position': False, 'readout': {'hidden': [2], 'weights': 'softmax', 'activation': 'relu'}}),

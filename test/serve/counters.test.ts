@@ -105,6 +105,31 @@ describe('a served model with counters', () => {
     expect(server.bugs).toEqual([]);
   });
 
+  it('answers candidates of a user as their rows, as the library does', async () => {
+    const server = await serverOfTest({ paths: [run] });
+    const number = 552;
+    const events = LOG.slice(SETS.next[0], number).map(toEvent);
+    expect((await post(server, '/events', events)).statusCode).toBe(200);
+    const model = await loadModel(run);
+    model.addEvents(events);
+    const { time, user } = toRequest(LOG[number]!);
+    const candidates = [...new Set(LOG.map(({ item }) => item)), 'new'].map((item): Row => ({ item }));
+    const rows = candidates.map((candidate) => ({ time, user, ...candidate }));
+    const expectedOfRows = await ask(server, rows);
+    const { payload } = await server.app.inject({
+      method: 'POST',
+      url: '/predict',
+      payload: { user: { time, user }, candidates },
+    });
+    const found = (JSON.parse(payload) as { predictions: { ctr: number }[] }).predictions.map(({ ctr }) => ctr);
+    expect(new Set(expectedOfRows).size).toBeGreaterThan(3);
+    for (const [i, value] of expectedOfRows.entries()) expect(Math.abs(found[i]! - value)).toBeLessThan(1e-6);
+    expect([...model.rank({ time, user }, candidates)['ctr']!].map((value) => value.toFixed(6))).toEqual(
+      [...model.predict(rows)['ctr']!].map((value) => value.toFixed(6)),
+    );
+    model.dispose();
+  });
+
   it('answers as with counts in the request, which replace its own', async () => {
     const server = await serverOfTest({ paths: [run] });
     // The first row of its time.

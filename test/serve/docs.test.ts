@@ -89,9 +89,18 @@ describe('docs/how-to/serve-predictions.md and docs/reference/http-api.md', () =
     asked.stdout.on('data', (chunk: Buffer) => (body += chunk.toString()));
     expect(await ended(asked)).toBe(0);
     const answer = JSON.parse(body) as { predictions: Record<string, number>[] };
-    expect(
-      [answer.predictions[0]!['ctr'], answer.predictions[0]!['ctcvr']].map((value) => Math.fround(value!)),
-    ).toEqual([ctr, ctcvr]);
+    expect(answer.predictions[0]!['ctr']).toBeCloseTo(ctr!, 6);
+    expect(answer.predictions[0]!['ctcvr']).toBeCloseTo(ctcvr!, 6);
+    const [rank] = examples('Candidates of a user', 'sh');
+    const ranked = JSON.parse(
+      spawnSync('bash', ['-c', rank!.replace('http://127.0.0.1:8080', url)], { cwd: folder, encoding: 'utf8' }).stdout,
+    ) as typeof answer;
+    expect(ranked.predictions.map((each) => each['ctr']!.toPrecision(4))).toEqual(
+      printed
+        .trim()
+        .split('\n')
+        .map((line) => Number(line.split(' ')[1]).toPrecision(4)),
+    );
 
     const shown = JSON.parse(example('Serve predictions', 'json')) as typeof answer;
     expect(Object.keys(answer)).toEqual(Object.keys(shown));

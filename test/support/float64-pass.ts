@@ -159,7 +159,7 @@ function softmax(x: Node, { tape }: Run): Node {
 
 /** Begin and end of the items of each row. */
 function segmentsOf({ rows: domain }: { readonly rows: Domain }, { rows, batch }: Run): (readonly [number, number])[] {
-  if (domain.kind === 'batch') throw new Error('rows of the batch have no items');
+  if (domain.kind === 'batch' || domain.kind === 'shared') throw new Error(`rows of ${domain.kind} have no items`);
   if (domain.kind === 'blocks')
     return Array.from({ length: rows }, (_, b) => [b * domain.count, (b + 1) * domain.count] as const);
   const { offsets } = column(batch.bags, domain.field);

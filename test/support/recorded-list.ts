@@ -11,6 +11,7 @@ import { allocate } from '../../src/engines/cpu/memory.js';
 import { instantiateWasm } from '../../src/engines/cpu/module.js';
 import { CpuProgram } from '../../src/engines/cpu/program.js';
 import { takeStage } from '../../src/engines/cpu/row-stage.js';
+import { CpuRankers } from '../../src/engines/cpu/ranker.js';
 import type { Plan } from '../../src/engines/engine.js';
 import { Store } from '../../src/engines/state/store.js';
 
@@ -72,6 +73,7 @@ export function recordLists(plan: Plan): { readonly program: CpuProgram; readonl
     exchange: createExchange(compiled, cpu, instance.kernels, {}),
     load: createLoader(compiled, cpu),
     store: new Store(compiled, image),
+    rankers: new CpuRankers(compiled, cpu, { runAlone: (work) => work(instance.kernels) }),
   });
   return { program, recorded };
 }

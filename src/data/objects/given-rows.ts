@@ -30,26 +30,28 @@ export interface GivenRows {
   placeOf(row: number): string;
 }
 
-const rowPlace = (row: number): string => `rows[${row}]`;
+const rowPlace = (row: number): string => placeIn('rows', row);
+const placeIn = (list: string, row: number): string => `${list}[${row}]`;
 
 /** Minimum length of a name that is suggested because it is part of another one. */
 const MIN_PART_CHARS = 3;
 /**
  * Reads rows that are objects.
+ * @param list name of the rows in problems
  * @throws UserError (data) for values that are not objects
  */
-export function rowsOfObjects(rows: readonly Row[], onMissing: OnMissing = 'error'): GivenRows {
+export function rowsOfObjects(rows: readonly Row[], onMissing: OnMissing = 'error', list = 'rows'): GivenRows {
   const given: unknown = rows;
   if (!Array.isArray(given))
     throw userError('data', {
-      where: 'rows',
+      where: list,
       message: `expected a list of rows, found ${quoted(given)}`,
       fix: 'pass a single row as [row]',
     });
   for (const [row, value] of (given as unknown[]).entries()) {
     if (typeof value !== 'object' || value === null || Array.isArray(value))
       throw userError('data', {
-        where: rowPlace(row),
+        where: placeIn(list, row),
         message: `expected an object with one value per column, found ${quoted(value)}`,
       });
   }
@@ -66,7 +68,7 @@ export function rowsOfObjects(rows: readonly Row[], onMissing: OnMissing = 'erro
       };
     },
     namesOf: (row) => Object.keys(rows[row]!),
-    placeOf: rowPlace,
+    placeOf: (row) => placeIn(list, row),
   };
 }
 

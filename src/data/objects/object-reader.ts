@@ -35,6 +35,7 @@ const BATCH_ROWS = 4096;
 /** Encodes rows of a program as those of a file with the same values. Its memory is reused by the next rows. */
 export class ObjectReader {
   readonly #fields: readonly EncodedField[];
+  readonly #allFields: readonly EncodedField[];
   readonly #decimal: DialectOptions['decimal'];
   readonly #storage;
   readonly #readers;
@@ -42,9 +43,13 @@ export class ObjectReader {
   /** All columns, each with the field whose out-of-vocabulary ids are counted. */
   readonly #columns: ReadonlyMap<string, EncodedField | undefined>;
 
-  /** @param decimal separator in strings; default: a dot */
-  constructor(fields: readonly EncodedField[], decimal?: DialectOptions['decimal']) {
+  /**
+   * @param decimal separator in strings; default: a dot
+   * @param allFields fields of the rows, if others are read elsewhere: no suggestion names their columns
+   */
+  constructor(fields: readonly EncodedField[], decimal?: DialectOptions['decimal'], allFields = fields) {
     this.#fields = fields;
+    this.#allFields = allFields;
     this.#decimal = decimal;
     this.#storage = fields.map(fieldColumn);
     this.#readers = fields.map(fieldReader);
@@ -55,7 +60,7 @@ export class ObjectReader {
   }
 
   read(given: GivenRows): ObjectReading {
-    const problems = new RowProblems(this.#fields, given);
+    const problems = new RowProblems(this.#fields, given, this.#allFields);
     const counts = new Map<string, ValueCounts>();
     return { batches: this.#encode(given, problems, counts), problems, counts };
   }
@@ -122,12 +127,13 @@ function readValues(
   problems: RowProblems,
 ): readonly unknown[] {
   const valueAt = given.valuesOf(name);
-  return Array.from({ length: count }, (_, row) => {
-    const value = valueAt(begin + row);
-    if (value !== ABSENT) return value;
-    problems.addAbsent(begin + row, name);
-    return undefined;
-  });
+  const values: unknown[] = [];
+  for (let row = begin; row < begin + count; row++) {
+    const value = valueAt(row);
+    if (value === ABSENT) problems.addAbsent(row, name);
+    values.push(value === ABSENT ? undefined : value);
+  }
+  return values;
 }
 
 function addCounts(counts: Map<string, ValueCounts>, name: string, nulls: number, oov: number): void {

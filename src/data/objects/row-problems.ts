@@ -13,6 +13,12 @@ export interface BadRow {
   readonly problems: readonly Problem[];
 }
 
+/** Fields that all rows share. */
+interface CommonFields {
+  readonly batch: Batch;
+  readonly fields: readonly EncodedField[];
+}
+
 /** Predictions of an output for all rows. */
 interface Output {
   readonly name: string;
@@ -28,15 +34,16 @@ const MIN_SUSPECT = 1e6;
 export class RowProblems {
   readonly #fields: readonly EncodedField[];
   readonly #given: GivenRows;
-  /** Columns that the fields read. */
+  /** Columns that all fields read. */
   readonly #read: ReadonlySet<string>;
   readonly #invalid = new Map<number, BadRow>();
   readonly #absent = new Map<number, Set<string>>();
 
-  constructor(fields: readonly EncodedField[], given: GivenRows) {
+  /** @param allFields fields of the rows; default: those that are encoded */
+  constructor(fields: readonly EncodedField[], given: GivenRows, allFields = fields) {
     this.#fields = fields;
     this.#given = given;
-    this.#read = new Set(fields.flatMap(({ columns }) => columns));
+    this.#read = new Set(allFields.flatMap(({ columns }) => columns));
   }
 
   /** Adds a column that a row lacks. */
@@ -60,12 +67,15 @@ export class RowProblems {
   /**
    * Adds valid rows of a batch without finite predictions.
    * @param begin index of the batch's first row
+   * @param common fields that all rows share, in a batch of one row
    */
-  addNonFinite(outputs: readonly Output[], batch: Batch, begin: number): void {
+  addNonFinite(outputs: readonly Output[], batch: Batch, begin: number, common?: CommonFields): void {
     for (let row = begin; row < begin + batch.rows; row++) {
       const nonFinite = outputs.filter(({ values }) => !Number.isFinite(values[row]));
       if (nonFinite.length === 0 || this.#invalid.has(row)) continue;
-      const suspect = findLargestNumber(batch, row - begin, this.#fields);
+      const suspect =
+        findLargestNumber(batch, row - begin, this.#fields) ??
+        (common && findLargestNumber(common.batch, 0, common.fields));
       this.#invalid.set(row, {
         row,
         source: 'prediction',
@@ -127,9 +137,20 @@ export function findLargestNumber(
   return found;
 }
 
-/** Creates the error for invalid rows: the problems of the first ones, and the number of others. */
+/** Lists the distinct problems of rows: those that rows share are listed once. */
+export function listProblems(bad: readonly BadRow[]): readonly Problem[] {
+  return [...new Set(bad.flatMap(({ problems }) => problems))];
+}
+
+/** Creates the error for invalid rows: the problems of the first ones, and the number of others with further ones. */
 export function badRowsError(bad: readonly BadRow[]): UserError {
-  const listed = bad.slice(0, MAX_LISTED_ROWS).flatMap(({ problems }) => problems);
-  const more = bad.length - MAX_LISTED_ROWS;
+  const known = new Set<Problem>();
+  const distinct = bad.filter(({ problems }) => {
+    const isNew = problems.some((problem) => !known.has(problem));
+    for (const problem of problems) known.add(problem);
+    return isNew;
+  });
+  const listed = listProblems(distinct.slice(0, MAX_LISTED_ROWS));
+  const more = distinct.length - MAX_LISTED_ROWS;
   return new UserError('data', more <= 0 ? listed : [...listed, { message: `and ${more} more invalid rows` }]);
 }

@@ -32,14 +32,24 @@ export function valueColumn(values: readonly unknown[], decimal: DialectOptions[
       const text = textOf(value);
       return decimal === ',' && typeof value === 'string' ? withPoint(text) : text;
     },
-    // The text of -0 is 0.
     numbers: {
-      values: Float64Array.from(values, (value) => (typeof value === 'number' ? value + 0 : NaN)),
+      values: numbersOf(values),
       isWhole: true,
     },
     listAt: (row) => (Array.isArray(values[row]) ? toItems(values[row] as readonly unknown[]) : undefined),
     numbersAt: (row) => (isNumbers(values[row]) ? values[row] : undefined),
   };
+}
+
+/** Returns the numbers among values, and NaN for others. */
+function numbersOf(values: readonly unknown[]): Float64Array {
+  const numbers = new Float64Array(values.length);
+  for (let row = 0; row < values.length; row++) {
+    const value = values[row];
+    // The text of -0 is 0.
+    numbers[row] = typeof value === 'number' ? value + 0 : NaN;
+  }
+  return numbers;
 }
 
 function toItems(list: readonly unknown[]): Items {

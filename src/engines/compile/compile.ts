@@ -8,6 +8,7 @@ import type { ListName } from './lists.js';
 import { lowerPass, type Pass } from './passes.js';
 import { shift, WORD, type View } from './buffers.js';
 import type { Places } from './places.js';
+import { takeRankingBuffers } from './ranking.js';
 import { lowerClip, lowerCombination, lowerProducts, rangesByReach, type Sums } from './reduce.js';
 import { lowerTableUpdates } from './tables.js';
 
@@ -143,5 +144,6 @@ export function compile(plan: Plan): Compiled {
   };
   const predictions = new Map([...graph.predictions].map(([task, value]) => [task, places.of(value).value]));
   for (const value of graph.values) if (value.op === 'input' && value.source.kind === 'label') places.of(value);
+  if (plan.isRanked === true) takeRankingBuffers(layout);
   return { ...layout, lists, products, productsOfTensors, predictions };
 }

@@ -109,7 +109,7 @@ export function createLayout(plan: Plan, graph: Graph = plan.graph): Layout {
     passGradients,
     part,
     domains,
-    maxRowsOf: (domain) => ownRows * maxItemsOf(plan, domain),
+    maxRowsOf: (domain) => (domain.kind === 'shared' ? domain.count : ownRows * maxItemsOf(plan, domain)),
     gradients: stepRows > passRows ? gradientsOf('gradients of a step') : passGradients,
     denseSlots: { at: buffers.take('dense optimizer state', 'optimizer', 1, slotWords), words: slotWords },
     constants,

@@ -2,7 +2,7 @@ import type { OperationName, Parameter, Value, ValueOf } from '../../graph/opera
 import type { Domain } from '../../graph/domain.js';
 import type { Buffers, Ref, View } from './buffers.js';
 import type { CallList, Gathered, Span } from './call-list.js';
-import type { Place, Places } from './places.js';
+import type { OperationPlaces, Place } from './places.js';
 import type { Products } from './products.js';
 
 /** What a list of calls is for: predictions, or a pass of training that updates running statistics or does not. */
@@ -18,7 +18,9 @@ export interface Turn {
 /** What an operation is lowered with. */
 export interface Lowering {
   readonly mode: Mode;
-  readonly places: Places;
+  readonly places: OperationPlaces;
+  /** The domain of the batch. */
+  readonly batch: Domain;
   readonly buffers: Buffers;
   readonly list: CallList;
   /** The kernels of matrix products. */

@@ -16,9 +16,10 @@ import type { Precision } from '../precision.js';
 import type { Matrix, Place, Places } from './places.js';
 import { PRODUCTS } from './products.js';
 import { lowerLookups, type TablePlaces } from './tables.js';
+import type { Lookup } from './lookups.js';
 
 /** A value that the forward pass computes. */
-type Computed = Exclude<Value, LossValue>;
+export type Computed = Exclude<Value, LossValue>;
 
 /** An entry of the table, whatever its operation. */
 interface Lowered {
@@ -28,7 +29,7 @@ interface Lowered {
   backward(value: Value, lowering: Lowering): void;
 }
 // The table's entry for `value.op` takes that operation's value.
-const operation = (value: Computed): Lowered => LOWERED[value.op];
+export const operation = (value: Computed): Lowered => LOWERED[value.op];
 
 /** What a pass is compiled from. */
 export interface PassPlan {
@@ -82,7 +83,7 @@ interface PassState {
   area: number;
 }
 
-function createPassState(plan: PassPlan, mode: Mode, list: CallList, computed: readonly Computed[]): PassState {
+function createPassState(plan: PassPlan, mode: Mode, list: CallList, computed: readonly Value[]): PassState {
   const { graph, buffers, places, passGradients, maxRows } = plan;
   const written = new Set<Value>();
   const turns: (readonly Turn[])[] = [];
@@ -99,6 +100,7 @@ function createPassState(plan: PassPlan, mode: Mode, list: CallList, computed: r
     lowering: {
       mode,
       places,
+      batch: BATCH,
       buffers,
       list,
       refused: plan.refused,
@@ -133,6 +135,11 @@ function createPassState(plan: PassPlan, mode: Mode, list: CallList, computed: r
     },
   };
   return state;
+}
+
+/** Creates what operations are lowered with in predictions, outside a pass. */
+export function createPredictLowering(plan: PassPlan, list: CallList, computed: readonly Value[]): Lowering {
+  return createPassState(plan, 'predict', list, computed).lowering;
 }
 
 /** Emits the turns of a phase, with exchanges between them. */
@@ -210,7 +217,7 @@ export function lowerPass(
         for (const { at: p, transposed: t, inputs: k, panels } of places.matrices)
           list.emit('transposePanels', { p, t, k, panels });
       }
-      lowerLookups(tables, new Set(values), lowering.view, list);
+      lowerLookups(tables, listRequiredLookups(tables, new Set(values)), lowering.view, list);
       for (const [i, phase] of phases.entries()) {
         if (i > 0) list.separate();
         for (const value of phase) operation(value).forward(value, lowering);
@@ -242,6 +249,11 @@ export function lowerPass(
       list.emit('refuseUnlessFinite', { refused });
     },
   };
+}
+
+/** Lists the lookups that fill some values. */
+function listRequiredLookups({ lookups }: TablePlaces, values: ReadonlySet<Value>): readonly Lookup[] {
+  return lookups.filter(({ value }) => values.has(value));
 }
 
 /** Lowers the backward pass of operations that have a gradient. */

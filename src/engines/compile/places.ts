@@ -180,6 +180,12 @@ function findParts(graph: Graph, lookups: Lookups, fusions: Fusions): ReadonlyMa
 const isColumn = (input: ValueOf<'input'>): input is ColumnInput =>
   input.source.kind === 'label' || input.source.kind === 'factors';
 
+/** What operations are lowered with. */
+export type OperationPlaces = Pick<
+  Places,
+  'of' | 'wholeOf' | 'groupOf' | 'parameter' | 'vector' | 'matrix' | 'columns'
+>;
+
 /** Buffers of everything that a graph computes: of its parameters, and of its values as they are asked for. */
 export class Places {
   readonly groups: readonly LinearGroup[];

@@ -3,7 +3,7 @@ import { findMaxItems, type InputLayout, type TableSpec } from '../../tables/lay
 import { averageWords } from '../average.js';
 import { isDealt, rowsHere, type Dealing } from '../dealt-rows.js';
 import type { ProcessGroup } from '../../core/process-group.js';
-import { BATCH } from '../../graph/domain.js';
+import { BATCH, type Domain } from '../../graph/domain.js';
 import type { Graph } from '../../graph/graph.js';
 import type { Lookups } from '../../graph/lookups.js';
 import type { Value } from '../../graph/operations.js';
@@ -225,29 +225,34 @@ function placeTable(
   };
 }
 
-/** Fills looked-up values: with rows of tables, pooled rows, and columns of the batch. */
+/**
+ * Fills looked-up values: with rows of tables, pooled rows, and columns of the batch.
+ * @param batch domain of the batch
+ */
 export function lowerLookups(
   tables: TablePlaces,
-  values: ReadonlySet<Value>,
+  lookups: readonly Lookup[],
   view: (value: Value) => View,
   list: CallList,
+  batch: Domain = BATCH,
 ): void {
   const divided = new Set<string>();
   // Factors replace the weights, once for all tables that the items are looked up in.
   const divideWeights = (field: string): void => {
     const { bag, offsets, pooling } = tables.itemsOf(field);
     if (pooling !== undefined && pooling !== 'sum' && !divided.has(field))
-      list.emit('poolingFactors', { bag: bag!, offsets, pooling: POOLING_NUMBERS[pooling], rows: BATCH });
+      list.emit('poolingFactors', { bag: bag!, offsets, pooling: POOLING_NUMBERS[pooling], rows: batch });
     divided.add(field);
   };
-  for (const lookup of tables.lookups.filter(({ value }) => values.has(value))) {
+  for (const lookup of lookups) {
     const { field, value, begin } = lookup;
+    const rows = value.rows.kind === 'batch' ? batch : value.rows;
     if (!isOfTable(lookup)) {
       const { kind, width } = lookup;
       if (kind === 'factors') divideWeights(field);
       else {
         const y = columnsOf(view(value), begin, width);
-        list.emit('copyColumns', { x: tables.column('number', field, width), y, width, accumulate: 0 });
+        list.emit('copyColumns', { x: tables.column('number', field, width), y, rows, width, accumulate: 0 });
       }
       continue;
     }
@@ -256,7 +261,7 @@ export function lowerLookups(
       width,
       looked: { at, stride, rows: tableSize },
     } = table;
-    const shared = { table: at, tableSize, stride, width, y: columnsOf(view(value), begin, width) };
+    const shared = { table: at, tableSize, stride, width, y: columnsOf(view(value), begin, width), rows };
     if (lookup.kind !== 'pooled') {
       list.emit('lookup', { ids: tables.ids(table, lookup), ...shared });
       continue;

@@ -10,6 +10,7 @@ import { createLoader } from './load.js';
 import { allocate, planCpuMemory, tableBytesOf } from './memory.js';
 import { instantiate, whyEmulated, type KernelModule } from './module.js';
 import { CpuProgram } from './program.js';
+import { CpuRankers } from './ranker.js';
 import { takeStage } from './row-stage.js';
 import { Team, type TeamWatch } from './team.js';
 
@@ -41,6 +42,7 @@ export function compileProgram(kernels: KernelModule, plan: Plan, threads: numbe
     ...watch,
   });
   return new CpuProgram({
+    rankers: new CpuRankers(compiled, cpu, team),
     compiled,
     image,
     team,

@@ -42,7 +42,7 @@ const gatherName = (area: number, areas: number): string => `gather ${area} of $
 
 /** Lowers everything that a step does outside the graph. */
 function lowerHost(layout: Layout): HostLists {
-  const { tables, places, buffers, gradients, refused, areas, termAreas, lookups } = layout;
+  const { tables, places, buffers, gradients, refused, areas, termAreas } = layout;
   const fill = <Result>(lower: (list: CallList) => Result): { readonly calls: Call[]; readonly result: Result } => {
     const list = new CallList();
     const result = lower(list);
@@ -76,8 +76,7 @@ function lowerHost(layout: Layout): HostLists {
   );
   return {
     lists: {
-      lookup: fill((list) => lowerLookups(tables, new Set(lookups.values), (value) => places.of(value).value, list))
-        .calls,
+      lookup: fill((list) => lowerLookups(tables, tables.lookups, (value) => places.of(value).value, list)).calls,
       products: products.calls,
       update: update.calls,
       exchange: fill((list) => lowerExchange(layout, list)).calls,

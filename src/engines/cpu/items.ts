@@ -43,10 +43,11 @@ export function createItemLoader(
 
   const reserve = (end: number, batch: Batch): void => {
     const bytes = memory.buffer.byteLength;
-    if (end <= bytes) return;
     const wanted = Math.min(MAX_BYTES, end + (end - begin) / 2);
     if (end > MAX_BYTES) throw tooManyItems(batch, end - MAX_BYTES);
-    memory.grow(Math.ceil((wanted - bytes) / PAGE_BYTES));
+    if (end > bytes) memory.grow(Math.ceil((wanted - bytes) / PAGE_BYTES));
+    // Another loader may have grown the memory.
+    if (words.byteLength === memory.buffer.byteLength) return;
     words = new Uint32Array(memory.buffer);
     floats = new Float32Array(memory.buffer);
   };

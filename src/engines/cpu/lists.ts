@@ -90,6 +90,28 @@ export function placeLists<List extends string>(
   return Object.fromEntries(placed) as Record<List, PlacedList>; // the same keys
 }
 
+/**
+ * Returns the arguments of a call outside a list, with addresses in place of positions in buffers.
+ * @throws Error if it exceeds a buffer
+ */
+export function addressOperands(
+  call: Call,
+  { addresses }: Pick<MemoryPlan, 'addresses'>,
+  maxRowsOf: (domain: Domain) => number,
+): { readonly args: number[]; readonly rowsAt: readonly { readonly at: number; readonly domain: Domain }[] } {
+  const rowsAt: { at: number; domain: Domain }[] = [];
+  const args = call.operands.map((operand, at) => {
+    if (typeof operand === 'number') return operand;
+    if (!('buffer' in operand)) {
+      rowsAt.push({ at, domain: operand });
+      return 0;
+    }
+    checkWithin(call, operand, maxRowsOf);
+    return addresses.get(operand.buffer)! + operand.offset * WORD;
+  });
+  return { args, rowsAt };
+}
+
 /** Requires that an operand is within its buffer: kernels do not check it. */
 function checkWithin({ kernel }: Call, operand: Ref, maxRowsOf: (domain: Domain) => number): void {
   const { buffer, offset } = operand;

@@ -11,6 +11,7 @@ import {
   type Inspection,
   type Program,
   type ProgramState,
+  type Ranker,
   type StepResult,
   type StepSettings,
   type TermLoss,
@@ -35,6 +36,7 @@ import { combineTerms, countedRows, meanLosses, splitRows } from '../step-rows.j
 import type { Exchange } from './exchange.js';
 import type { Loader } from './load.js';
 import type { Part } from './part-of.js';
+import type { CpuRankers } from './ranker.js';
 import type { Team } from './team.js';
 
 type Losses = ReadonlyMap<string, TermLoss>;
@@ -59,6 +61,7 @@ export interface Parts {
   readonly exchange: Exchange;
   readonly load: Loader;
   readonly store: Store;
+  readonly rankers: CpuRankers;
 }
 
 /** A compiled plan in memory. */
@@ -69,6 +72,7 @@ export class CpuProgram implements Program {
   readonly #exchange: Exchange;
   readonly #load: Loader;
   readonly #store: Store;
+  readonly #rankers: CpuRankers;
   readonly #writeConstants: ReturnType<typeof createConstantsWriter>;
   /** Index of the word that marks a step as skipped. */
   readonly #refused: number;
@@ -88,13 +92,14 @@ export class CpuProgram implements Program {
   readonly #runningBefore: Float32Array;
   #step = 0;
 
-  constructor({ compiled, image, team, exchange, load, store }: Parts) {
+  constructor({ compiled, image, team, exchange, load, store, rankers }: Parts) {
     this.#compiled = compiled;
     this.#image = image;
     this.#team = team;
     this.#exchange = exchange;
     this.#load = load;
     this.#store = store;
+    this.#rankers = rankers;
     this.#writeConstants = createConstantsWriter(compiled, image);
     const { wordAt, floats } = image;
     const { graph, places, terms, dropoutKeys, domains } = compiled;
@@ -153,6 +158,10 @@ export class CpuProgram implements Program {
     return Promise.resolve(this.predictSync(batch));
   }
 
+  createRanker(candidateFields: ReadonlySet<string>): Ranker {
+    return this.#rankers.create(candidateFields);
+  }
+
   evaluate(batch: Batch): Promise<Evaluation> {
     const parts: Losses[] = [];
     this.#prepare(0, this.#graphWeights, undefined);
@@ -197,6 +206,7 @@ export class CpuProgram implements Program {
 
   restore(saved: ProgramState): void {
     this.#store.restore(saved);
+    this.#rankers.forgetWeights();
     this.#step = saved.step;
   }
 

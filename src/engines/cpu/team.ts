@@ -148,6 +148,21 @@ export class Team<List extends string> {
     }
   }
 
+  /**
+   * Runs kernels on this thread alone.
+   * @throws as `run`
+   */
+  runAlone(work: (kernels: Instance['kernels']) => void): void {
+    const { instance, barrier } = this.#options;
+    instance.kernels.join(0, 1, barrier);
+    try {
+      if (this.#hasFailed) throw new Error('a worker has exited');
+      work(instance.kernels);
+    } catch (error) {
+      throw this.#failure(error);
+    }
+  }
+
   end(): void {
     this.#reasons.close();
     if (this.#options.threads > 1) this.#command(-1);

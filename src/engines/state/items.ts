@@ -47,6 +47,7 @@ export function loadOffsets(
 /** Returns the number of rows that a domain has for `rows` rows of a batch from `begin` on. */
 export function domainRows(domain: Domain, { bags }: Batch, begin: number, rows: number): number {
   if (domain.kind === 'items') return itemsOf(column(bags, domain.field), begin, rows);
+  if (domain.kind === 'shared') return domain.count;
   return domain.kind === 'batch' ? rows : rows * domain.count;
 }
 

@@ -2,8 +2,9 @@ import { z } from 'zod';
 import { defineCompression } from './compression.js';
 
 /**
- * Mixed-dimension embeddings (Ginart et al., ISIT 2021): a table of `dim` columns, and a learned matrix without bias
- * that projects its rows to the width of the field. Fields with fewer distinct or rarer values need fewer columns.
+ * Mixed-dimension embeddings between fields (Ginart et al., ISIT 2021): a table of `dim` columns, and a learned matrix
+ * without bias that projects its rows to the width of the field. Fields with fewer distinct or rarer values need fewer
+ * columns.
  */
 export const lowRank = defineCompression({
   name: 'low-rank',

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import type { Encoder, Encoding, Field } from '../feature.js';
 import { defineCompression } from './compression.js';
+import { mapIds } from './map-ids.js';
 
 /**
  * Quotient-remainder embeddings (Shi et al., KDD 2020, section 4.1): the remainder and the quotient of an id by
@@ -16,43 +16,18 @@ export const quotientRemainder = defineCompression({
   }),
   build({ buckets, operation }, field) {
     const name = `${field.name}_quotient`;
-    const remainder = withIds(field, `remainder by ${buckets}`, {
-      countRows: (rows) => Math.min(rows, buckets),
+    // Several ids share a row.
+    const ownsRow = (): boolean => false;
+    const remainder = mapIds(field, `remainder by ${buckets}`, {
+      countRows: (ids) => Math.min(ids, buckets),
       map: (id) => id % buckets,
+      ownsRow,
     });
-    const quotient = withIds(field, `quotient by ${buckets}`, {
-      countRows: (rows) => Math.ceil(rows / buckets),
+    const quotient = mapIds(field, `quotient by ${buckets}`, {
+      countRows: (ids) => Math.ceil(ids / buckets),
       map: (id) => Math.floor(id / buckets),
+      ownsRow,
     });
     return [remainder, { ...quotient, name, owner: name, composition: { kind: operation, field: field.name } }];
   },
 });
-
-/** Maps the ids of a field. Rows are shared by several ids, so none is released if the field grows. */
-function withIds(
-  field: Field,
-  label: string,
-  { countRows, map }: { countRows(rows: number): number; map(id: number): number },
-): Field {
-  const { grow } = field;
-  return {
-    ...field,
-    encodedAs: `${field.encodedAs}, ${label}`,
-    meaning: `${field.meaning}, ${label}`,
-    encoder(fitted): Encoder {
-      const { encode, rows, ...inner } = field.encoder(fitted);
-      return {
-        ...inner,
-        rows: countRows(rows),
-        encode: (text) => map(encode(text)),
-        rule: undefined,
-        direct: undefined,
-      };
-    },
-    grow: grow && keepRows(grow),
-  };
-}
-
-function keepRows(grow: NonNullable<Encoding['grow']>): Encoding['grow'] {
-  return (before, now, drops) => ({ ...grow(before, now, drops), cleared: new Uint32Array(0) });
-}

@@ -1,4 +1,5 @@
 import type { ChunkRows } from '../../chunks/chunk.js';
+import type { Column, DictionaryValues } from '../../chunks/column.js';
 import { emptyBlock } from '../../chunks/row-block.js';
 import { didYouMean, joined } from '../../core/errors.js';
 import { readDate } from '../../text/dates.js';
@@ -8,7 +9,7 @@ import { readTexts, type Compute } from '../computed.js';
 import type { ListForm, Source } from '../feature.js';
 import { listReading } from '../kinds/bag.js';
 import { oneValueReader } from '../kinds/one-value.js';
-import { lookupReader, type LookupColumn, type LookupTables } from '../lookups.js';
+import { lookupReader, type LookupColumn, type LookupTable, type LookupTables } from '../lookups.js';
 import { parseNumber } from '../parse.js';
 import {
   FUNCTIONS,
@@ -59,29 +60,9 @@ export function compileExpression(text: string, form: ListForm): CompiledExpress
   const slots: Slot[] = [];
   const result = compileAs('number', parseExpression(text), slots);
   return {
-    sources: slots
-      .filter(({ lookup }) => lookup === undefined)
-      .map(({ name, type }): Source => {
-        if (type === 'bag') return { name, holds: type, form };
-        return { name, holds: type === 'number' ? type : 'text' };
-      }),
-    lookups: slots.flatMap(({ type, lookup }) => {
-      if (lookup === undefined) return [];
-      const { table, column } = lookup;
-      return [
-        {
-          table,
-          column,
-          isNumber: type === 'number',
-          check: (rows, cells) => void createReader(type, column, cells, form)(rows),
-        },
-      ];
-    }),
+    ...listSources(slots, form),
     compute(rows, cells, tables) {
-      for (const slot of slots) {
-        slot.read ??= readerOf(slot, cells, form, tables);
-        slot.values = slot.read(rows);
-      }
+      readSlots(slots, rows, cells, form, tables);
       const numbers = new Float64Array(rows.count);
       for (let row = 0; row < rows.count; row++) {
         const number = rows.isKept(row) ? result(row) : NaN;
@@ -92,18 +73,99 @@ export function compileExpression(text: string, form: ListForm): CompiledExpress
   };
 }
 
+/**
+ * Compiles a lookup of a text, as `compileExpression` compiles a number. Its output is a column.
+ * @throws ExpressionError
+ */
+export function compileTextLookup(text: string): CompiledExpression {
+  const expression = parseExpression(text);
+  if (expression.kind !== 'call' || expression.name !== LOOKUP)
+    throw new ExpressionError(expression.at, 'expected a text of a side table, as in lookup(items.brand, item_id)');
+  const slots: Slot[] = [];
+  compileLookup('text', expression, slots);
+  const { lookup } = slots.at(-1)!;
+  const keys = slots.slice(0, -1);
+  let lookUp: ReturnType<typeof lookupReader> | undefined;
+  let clean: ((values: DictionaryValues) => DictionaryValues) | undefined;
+  return {
+    ...listSources(slots, TEXT_FORM),
+    compute(rows, cells, tables) {
+      readSlots(keys, rows, cells, TEXT_FORM, tables);
+      lookUp ??= lookupReader(tableOf(lookup!, tables), { column: lookup!.column, isNumber: false });
+      clean ??= cleanedValues(cells);
+      const { indices, values } = lookUp(rows, lookup!.keyOf);
+      return [textColumn(indices, clean(values))];
+    },
+  };
+}
+
+/** Returns a function that cleans distinct texts; it returns the same object for the same texts, which readers know. */
+function cleanedValues(cells: CellOptions): (values: DictionaryValues) => DictionaryValues {
+  const clean = createCleaner(cells);
+  const known = new WeakMap<DictionaryValues, DictionaryValues>();
+  return (values) => {
+    if (clean === undefined) return values;
+    const found = known.get(values) ?? { size: values.size, text: (code: number) => clean(values.text(code)) };
+    known.set(values, found);
+    return found;
+  };
+}
+
+/** Lists of a computation that reads none. */
+const TEXT_FORM: ListForm = { items: '|', weight: ':', format: 'auto' };
+
+/** Lists the columns that slots read, of the data and of side tables. */
+function listSources(slots: readonly Slot[], form: ListForm): Omit<CompiledExpression, 'compute'> {
+  const sources = slots
+    .filter(({ lookup }) => lookup === undefined)
+    .map(({ name, type }): Source => {
+      if (type === 'bag') return { name, holds: type, form };
+      return { name, holds: type === 'number' ? type : 'text' };
+    });
+  const lookups = slots.flatMap(({ type, lookup }): readonly LookupColumn[] => {
+    if (lookup === undefined) return [];
+    const { table, column } = lookup;
+    const check: LookupColumn['check'] = (rows, cells) => void createReader(type, column, cells, form)(rows);
+    return [{ table, column, isNumber: type === 'number', check }];
+  });
+  return { sources, lookups };
+}
+
+/** Reads the values of all slots, in order: those of keys come before the lookups that use them. */
+function readSlots(
+  slots: readonly Slot[],
+  rows: ChunkRows,
+  cells: CellOptions,
+  form: ListForm,
+  tables: LookupTables,
+): void {
+  for (const slot of slots) {
+    slot.read ??= readerOf(slot, cells, form, tables);
+    slot.values = slot.read(rows);
+  }
+}
+
 /** Returns a function that reads the values of a slot; a lookup adds its column to the chunk before. */
 function readerOf({ name, type, lookup }: Slot, cells: CellOptions, form: ListForm, tables: LookupTables): ReadValues {
   const read = createReader(type, name, cells, form);
   if (lookup === undefined) return read;
   const { table, column, keyOf, sources } = lookup;
-  const found = tables.get(table);
-  if (found === undefined) throw new Error(`the table '${table}' is not loaded`);
-  const lookUp = lookupReader(found, { column, isNumber: type === 'number' });
+  const lookUp = lookupReader(tableOf(lookup, tables), { column, isNumber: type === 'number' });
   return (rows) => {
-    rows.addComputed(name, lookUp(rows, keyOf), sources, `${table}.${column}`);
+    const { indices, values } = lookUp(rows, keyOf);
+    rows.addComputed(name, textColumn(indices, values), sources, `${table}.${column}`);
     return read(rows);
   };
+}
+
+function tableOf({ table }: Lookup, tables: LookupTables): LookupTable {
+  const found = tables.get(table);
+  if (found === undefined) throw new Error(`the table '${table}' is not loaded`);
+  return found;
+}
+
+function textColumn(indices: Uint32Array, values: DictionaryValues): Column {
+  return { type: 'string', text: (row) => values.text(indices[row]!), dictionary: { indices, values } };
 }
 
 function compileAs(type: Type, expression: Expression, slots: Slot[]): Read<never> {

@@ -1,7 +1,7 @@
 import type { Parameter, ValueOf } from '../../../graph/operations.js';
 import { columnsOf } from '../buffers.js';
 import type { Lowered } from '../lowering.js';
-import type { Place, Places } from '../places.js';
+import type { OperationPlaces, Place } from '../places.js';
 import { multiplyMatrix, multiplyMatrixGradient } from './matrix-products.js';
 
 /** Attention of a task over its own token and another's (AITM). */
@@ -66,7 +66,7 @@ interface Token {
 /** The parts of an attention. */
 function placesOf(
   { id, tokens, width, rows, query, key, value }: ValueOf<'attend'>,
-  places: Places,
+  places: OperationPlaces,
 ): { readonly scores: Place; readonly shares: Place; readonly tokens: readonly Token[] } {
   const part = (name: string, columns: number): Place => places.columns(`attend ${id} ${name}`, columns, rows);
   return {

@@ -38,7 +38,7 @@ function drop({ list, dropoutKey }: Lowering, value: ValueOf<'dropout'>, x: View
 
 /** Emits copies between the columns of a row of the batch and its blocks, to the blocks or from them. */
 function copyBlocks(
-  { list }: Lowering,
+  { list, batch }: Lowering,
   row: View,
   block: View,
   { isInterleaved }: Pick<ValueOf<'split'>, 'isInterleaved'>,
@@ -51,7 +51,7 @@ function copyBlocks(
       const ofRow = { at: shift(row, isInterleaved ? b + piece * count : b * width), ld: row.ld };
       const ofBlock = { at: shift(block, b * block.ld + piece), ld: count * block.ld };
       const [from, to] = isJoin ? [ofBlock, ofRow] : [ofRow, ofBlock];
-      list.emit('copyColumns', { x: from.at, ldx: from.ld, y: to.at, ldy: to.ld, rows: BATCH, width, accumulate });
+      list.emit('copyColumns', { x: from.at, ldx: from.ld, y: to.at, ldy: to.ld, rows: batch, width, accumulate });
     }
 }
 

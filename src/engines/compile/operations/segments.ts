@@ -39,12 +39,21 @@ export const SEGMENTS: {
     forward(value, lowering) {
       const [x, y, offsets] = [lowering.view(value.x), lowering.view(value), offsetsOf(value, lowering)];
       const { columns } = y;
-      lowering.list.emit('expand', { x, ...NO_WEIGHTS, offsets, y, rows: BATCH, columns, isMean: 0, accumulate: 0 });
+      lowering.list.emit('expand', {
+        x,
+        ...NO_WEIGHTS,
+        offsets,
+        y,
+        rows: lowering.batch,
+        columns,
+        isMean: 0,
+        accumulate: 0,
+      });
     },
     backward(value, lowering) {
       const { list, gradient, accumulate } = lowering;
       const [x, y, offsets] = [gradient(value), gradient(value.x), offsetsOf(value, lowering)];
-      const shared = { offsets, rows: BATCH, columns: y.columns, isMean: 0, accumulate: accumulate(value.x) };
+      const shared = { offsets, rows: lowering.batch, columns: y.columns, isMean: 0, accumulate: accumulate(value.x) };
       list.emit('segmentSum', { ...shared, x, y, ...NO_WEIGHTS });
     },
   },
@@ -54,7 +63,7 @@ export const SEGMENTS: {
     forward(value, lowering) {
       const { list, view } = lowering;
       const [x, y, offsets] = [view(value.x), view(value), offsetsOf(value.x, lowering)];
-      const shared = { x, offsets, y, rows: BATCH, columns: y.columns };
+      const shared = { x, offsets, y, rows: lowering.batch, columns: y.columns };
       if (value.of === 'max') list.emit('segmentMax', shared);
       else
         list.emit('segmentSum', { ...shared, ...weightsOf(value, lowering), isMean: isMean(value.of), accumulate: 0 });
@@ -62,7 +71,7 @@ export const SEGMENTS: {
     backward(value, lowering) {
       const { list, view, gradient, accumulate } = lowering;
       const [dy, dx, offsets] = [gradient(value), gradient(value.x), offsetsOf(value.x, lowering)];
-      const shared = { offsets, rows: BATCH, accumulate: accumulate(value.x) };
+      const shared = { offsets, rows: lowering.batch, accumulate: accumulate(value.x) };
       const { columns } = dx;
       if (value.of === 'max') {
         const { width } = value;
@@ -95,12 +104,12 @@ export const SEGMENTS: {
     partition: BATCH,
     forward(value, lowering) {
       const [x, y, offsets] = [lowering.view(value.x), lowering.view(value), offsetsOf(value, lowering)];
-      lowering.list.emit('segmentSoftmax', { x, offsets, y, rows: BATCH, columns: y.columns });
+      lowering.list.emit('segmentSoftmax', { x, offsets, y, rows: lowering.batch, columns: y.columns });
     },
     backward(value, lowering) {
       const { list, view, gradient, accumulate } = lowering;
       const [y, dy, dx] = [view(value), gradient(value), gradient(value.x)];
-      const shared = { offsets: offsetsOf(value, lowering), rows: BATCH, columns: dx.columns };
+      const shared = { offsets: offsetsOf(value, lowering), rows: lowering.batch, columns: dx.columns };
       list.emit('segmentSoftmaxGradient', { ...shared, y, dy, dx, accumulate: accumulate(value.x) });
     },
   },
@@ -135,7 +144,7 @@ export const SEGMENTS: {
     partition: BATCH,
     forward(value, lowering) {
       const [y, offsets] = [lowering.view(value), offsetsOf(value, lowering)];
-      lowering.list.emit('itemPosition', { offsets, y, rows: BATCH });
+      lowering.list.emit('itemPosition', { offsets, y, rows: lowering.batch });
     },
     backward: () => undefined,
   },
@@ -151,7 +160,7 @@ function move(
   lowering: Lowering,
 ): void {
   const offsets = offsetsOf(of, lowering);
-  lowering.list.emit('shiftItems', { x, offsets, y, rows: BATCH, columns: y.columns, by, accumulate });
+  lowering.list.emit('shiftItems', { x, offsets, y, rows: lowering.batch, columns: y.columns, by, accumulate });
 }
 
 /** Returns what both kernels of an attention read, and the memory that they work in. */
@@ -166,7 +175,7 @@ function attended(of: ValueOf<'segmentAttention'>, lowering: Lowering) {
     offsets: offsetsOf(of, lowering),
     statistics: buffers.take(`statistics of attention ${id}`, 'scratch', rows, 2 * heads),
     work: buffers.take(`attention ${domainName(rows)} ${headWidth}`, 'scratch', rows, 2 * headWidth + 2 * QUERIES),
-    rows: BATCH,
+    rows: lowering.batch,
     width,
     heads,
     isCausal: Number(of.isCausal),

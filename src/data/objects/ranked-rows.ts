@@ -1,0 +1,88 @@
+import { quoted, userError, UserError, type Problem } from '../../core/errors.js';
+import { ABSENT, columnKey, rowsOfObjects, type GivenRows, type OnMissing, type Row } from './given-rows.js';
+
+/** Candidates of one user. */
+export interface RankedRows {
+  /** Candidates, each with the columns of the user. */
+  readonly rows: GivenRows;
+  /** Columns that candidates have; all others are the user's. */
+  readonly candidateColumns: ReadonlySet<string>;
+}
+
+/**
+ * Reads candidates of one user.
+ * @param columns columns that the model reads
+ * @throws UserError (data) for values that are not objects, and for a column that the user and a candidate have
+ */
+export function rankedRows(
+  user: Row,
+  candidates: readonly Row[],
+  columns: readonly string[],
+  onMissing: OnMissing = 'error',
+): RankedRows {
+  const given: unknown = user;
+  if (typeof given !== 'object' || given === null || Array.isArray(given))
+    throw userError('data', {
+      where: 'user',
+      message: `expected an object with one value per column, found ${quoted(given)}`,
+    });
+  const ofUser = rowsOfObjects([user]);
+  const ofCandidates = rowsOfObjects(candidates, 'error', 'candidates');
+  const candidateColumns = new Set<string>();
+  const problems: Problem[] = [];
+  for (const column of columns) {
+    const candidate = findRow(ofCandidates, column);
+    if (candidate === undefined) continue;
+    candidateColumns.add(column);
+    if (findRow(ofUser, column) === undefined) continue;
+    problems.push({
+      where: ofCandidates.placeOf(candidate),
+      key: columnKey([column]),
+      message: 'is also in user',
+      fix: 'send it in user if all candidates share it, else only in candidates',
+    });
+  }
+  if (problems.length > 0) throw new UserError('data', problems);
+  const [userValues, candidateValues] =
+    onMissing === 'error'
+      ? [ofUser, ofCandidates]
+      : [rowsOfObjects([user], onMissing), rowsOfObjects(candidates, onMissing)];
+  return {
+    candidateColumns,
+    rows: {
+      count: candidates.length,
+      valuesOf(column) {
+        if (candidateColumns.has(column)) return candidateValues.valuesOf(column);
+        const value = userValues.valuesOf(column)(0);
+        return () => value;
+      },
+      namesOf: (row) => [...ofUser.namesOf(0), ...ofCandidates.namesOf(row)],
+      placeOf: (row) => ofCandidates.placeOf(row),
+    },
+  };
+}
+
+/** Returns the user of candidates as one row. */
+export function userRow({ rows }: RankedRows): GivenRows {
+  return { ...rows, count: 1, placeOf: () => 'user' };
+}
+
+/** Returns some of the rows. */
+export function sliceGiven(rows: GivenRows, begin: number, end: number): GivenRows {
+  return {
+    count: end - begin,
+    valuesOf(column) {
+      const valueAt = rows.valuesOf(column);
+      return (row) => valueAt(begin + row);
+    },
+    namesOf: (row) => rows.namesOf(begin + row),
+    placeOf: (row) => rows.placeOf(begin + row),
+  };
+}
+
+/** Returns the first row that has a column, if any. */
+function findRow(rows: GivenRows, column: string): number | undefined {
+  const valueAt = rows.valuesOf(column);
+  for (let row = 0; row < rows.count; row++) if (valueAt(row) !== ABSENT) return row;
+  return undefined;
+}

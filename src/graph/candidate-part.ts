@@ -1,0 +1,142 @@
+import type { Domain } from './domain.js';
+import { listOperands, listRequired, type Graph } from './graph.js';
+import type { OperationName, Value, ValueOf } from './operations.js';
+
+/** Adjacent columns of a value. */
+export interface ColumnRun {
+  readonly begin: number;
+  readonly width: number;
+  /** Whether they depend on fields of the candidates. */
+  readonly isOfCandidates: boolean;
+}
+
+/** The parts of a graph that predicts many candidates of one user: what is computed once, and once per candidate. */
+export interface CandidatePart {
+  /** Fields that are read per candidate: the given ones, and sequences of the user whose items meet candidates. */
+  readonly fields: ReadonlySet<string>;
+  /** Values that the predictions require, in topological order. */
+  readonly values: readonly Value[];
+  /** Returns the columns of a required value. Neighbors differ in what they depend on. */
+  runsOf(value: Value): readonly ColumnRun[];
+}
+
+/** Columns of fields in the features. */
+type FieldColumns = readonly { readonly field: string; readonly offset: number; readonly width: number }[];
+
+/** Operations that keep columns as they are. */
+const MOVES: ReadonlySet<OperationName> = new Set<OperationName>(['concat', 'slice', 'dropout', 'stopGradient']);
+
+/** Operations in evaluation mode that combine each column of an operand with the same column of the others. */
+const BY_COLUMNS: ReadonlySet<OperationName> = new Set<OperationName>([
+  'activation',
+  'add',
+  'affine',
+  'batchNorm',
+  'clip',
+  'crossEntropy',
+  'map',
+  'multiply',
+  'productLogit',
+  'reciprocal',
+]);
+
+/**
+ * Finds what depends on the candidates, in evaluation mode, in which rows are independent. A sequence of the user whose
+ * items are combined with candidates is read per candidate: correct, but repeated.
+ * @param columns of fields in the features
+ * @param candidateFields fields that differ among candidates; all others are the user's
+ */
+export function findCandidatePart(
+  graph: Graph,
+  columns: FieldColumns,
+  candidateFields: ReadonlySet<string>,
+): CandidatePart {
+  const values = listRequired(graph, [...graph.predictions.values()]);
+  const fields = new Set(candidateFields);
+  for (;;) {
+    const found = new Map<Value, Uint8Array>();
+    const combined = values.find((value) => {
+      const dependent = findDependent(value, columns, fields, found);
+      found.set(value, dependent);
+      return value.rows.kind === 'items' && dependent.includes(1) && !isPerCandidate(value.rows, values, fields);
+    });
+    if (combined === undefined) {
+      const runs = new Map(values.map((value) => [value, listRuns(found.get(value)!)]));
+      return { fields, values, runsOf: (value) => runs.get(value)! };
+    }
+    for (const field of listFields(combined.rows, values)) fields.add(field);
+  }
+}
+
+/** Returns whether an operand has columns of the user that a value combines with candidates. */
+export function isCombined(value: Value, operand: Value, { runsOf }: Pick<CandidatePart, 'runsOf'>): boolean {
+  if (MOVES.has(value.op)) return false;
+  const runs = runsOf(operand).filter(({ isOfCandidates }) => !isOfCandidates);
+  if (!BY_COLUMNS.has(value.op)) return runs.length > 0;
+  const dependent = runsOf(value).filter(({ isOfCandidates }) => isOfCandidates);
+  return runs.some((own) =>
+    dependent.some(({ begin, width }) => own.begin < begin + width && begin < own.begin + own.width),
+  );
+}
+
+/** Marks the columns of a value that depend on candidates, given those of its operands. */
+function findDependent(
+  value: Value,
+  columns: FieldColumns,
+  fields: ReadonlySet<string>,
+  found: ReadonlyMap<Value, Uint8Array>,
+): Uint8Array {
+  const { op, width } = value;
+  const all = (isOfCandidates: boolean): Uint8Array => new Uint8Array(width).fill(Number(isOfCandidates));
+  if (op === 'input') return findDependentInputs(value, columns, fields);
+  const operands = listOperands(value).map((operand) => found.get(operand)!);
+  if (op === 'concat') return Uint8Array.from(operands.flatMap((operand) => [...operand]));
+  if (op === 'slice') return operands[0]!.slice(value.begin, value.begin + width);
+  if (MOVES.has(op) || BY_COLUMNS.has(op))
+    return all(false).map((_, column) => Number(operands.some((operand) => operand[column] === 1)));
+  const isOfItems = value.rows.kind === 'items' && fields.has(value.rows.field);
+  return all(isOfItems || operands.some((operand) => operand.includes(1)));
+}
+
+function findDependentInputs(
+  { source, width }: ValueOf<'input'>,
+  columns: FieldColumns,
+  fields: ReadonlySet<string>,
+): Uint8Array {
+  const dependent = new Uint8Array(width);
+  if (source.kind === 'items' || source.kind === 'factors') return dependent.fill(Number(fields.has(source.field)));
+  if (source.kind === 'label') return dependent.fill(1);
+  for (const { field, offset, width: ofField } of columns) {
+    const begin = offset - source.begin;
+    if (fields.has(field) && begin >= 0 && begin < width) dependent.fill(1, begin, begin + ofField);
+  }
+  return dependent;
+}
+
+/** Lists the fields whose items are rows of a domain. */
+function listFields(domain: Domain, values: readonly Value[]): readonly string[] {
+  if (domain.kind !== 'items') return [];
+  const read = values.flatMap((value) =>
+    value.op === 'input' &&
+    (value.source.kind === 'items' || value.source.kind === 'factors') &&
+    value.rows.kind === 'items' &&
+    value.rows.field === domain.field
+      ? [value.source.field]
+      : [],
+  );
+  return [domain.field, ...read];
+}
+
+function isPerCandidate(domain: Domain, values: readonly Value[], fields: ReadonlySet<string>): boolean {
+  return listFields(domain, values).every((field) => fields.has(field));
+}
+
+function listRuns(dependent: Uint8Array): readonly ColumnRun[] {
+  const runs: { begin: number; width: number; isOfCandidates: boolean }[] = [];
+  for (const [column, each] of dependent.entries()) {
+    const last = runs.at(-1);
+    if (last?.isOfCandidates === (each === 1)) last.width++;
+    else runs.push({ begin: column, width: 1, isOfCandidates: each === 1 });
+  }
+  return runs;
+}
