@@ -60,7 +60,7 @@ function readFields(path: string): readonly { readonly name: string }[] {
 }
 
 describe('a trained model with a sequence', () => {
-  it('predicts rows of strings and of lists alike, and differently without the history', async () => {
+  it('predicts rows of strings and of lists alike, and differently without the history', () => {
     const texts = model.predict(rows);
     expect(model.predict(rows.map(withLists))).toEqual(texts);
     const without = { hist_item: '', hist_cate: '', hist_price: '', hist_time: '' };
