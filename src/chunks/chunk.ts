@@ -1,5 +1,5 @@
 import { InvalidValueError } from '../text/invalid-value.js';
-import type { Column, Utf8 } from './column.js';
+import type { Column, ItemForm, Utf8 } from './column.js';
 
 /** Some rows of a file as columns. Its memory is valid until the next chunk. */
 export interface Chunk {
@@ -42,11 +42,12 @@ export interface RowProblem {
   readonly error: InvalidValueError;
 }
 
-/** A column that is computed from others. */
-interface ComputedColumn {
-  readonly column: Column;
-  readonly sources: readonly string[];
-  readonly meaning: string;
+/** How problems of a computed column are described. */
+export interface ComputedPlace {
+  /** Columns that problems name in place of the computed one. */
+  readonly columns: readonly string[];
+  /** Added to what was expected, such as `in every item`. */
+  readonly place: string;
 }
 
 const [KEPT, REFUSED, EXCLUDED] = [0, 1, 2];
@@ -55,7 +56,7 @@ const [KEPT, REFUSED, EXCLUDED] = [0, 1, 2];
 export class ChunkRows {
   readonly #states: Uint8Array;
   readonly #problems = new Map<number, RowProblem>();
-  readonly #computed = new Map<string, ComputedColumn>();
+  readonly #computed = new Map<string, ComputedPlace & { readonly column: Column }>();
   /** Rows by the reason of their exclusion. */
   readonly excluded = new Map<string, number>();
   #numKept: number;
@@ -94,12 +95,9 @@ export class ChunkRows {
     return found;
   }
 
-  /**
-   * Adds a column that is computed from others, which problems name in its place.
-   * @param meaning of its values, for problems
-   */
-  addComputed(name: string, column: Column, sources: readonly string[], meaning: string): void {
-    this.#computed.set(name, { column, sources, meaning });
+  /** Adds a column that is computed from others. */
+  addComputed(name: string, column: Column, place: ComputedPlace): void {
+    this.#computed.set(name, { column, ...place });
   }
 
   /**
@@ -114,8 +112,8 @@ export class ChunkRows {
     // A computed column is the only one of its field.
     const computed = columns?.length === 1 ? this.#computed.get(columns[0]!) : undefined;
     const problem = computed && {
-      columns: computed.sources,
-      error: new InvalidValueError(`${error.expected} from ${computed.meaning}`, error.cure),
+      columns: computed.columns,
+      error: new InvalidValueError(`${error.expected} ${computed.place}`, error.cure),
     };
     this.#problems.set(row, problem ?? { columns, error });
   }
@@ -186,7 +184,7 @@ function sliceColumn(column: Column, begin: number, end: number): Column {
     ...(utf8 && { utf8: sliceUtf8(utf8, begin) }),
     ...(dictionary && { dictionary: { ...dictionary, indices: dictionary.indices.subarray(begin, end) } }),
     ...(lists && { lists: { ...lists, offsets: lists.offsets.subarray(begin, end + 1) } }),
-    ...(column.listAt && { listAt: (row: number) => column.listAt!(begin + row) }),
+    ...(column.listAt && { listAt: (row: number, form?: ItemForm) => column.listAt!(begin + row, form) }),
     ...(column.numbersAt && { numbersAt: (row: number) => column.numbersAt!(begin + row) }),
   };
 }

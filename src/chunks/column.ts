@@ -23,9 +23,10 @@ export interface Column {
   readonly lists?: Lists;
   /**
    * Returns a value that is a list, or undefined for one that is not.
+   * @param form default: items are ids that are not missing
    * @throws InvalidValueError for a value that is neither a list nor one value
    */
-  listAt?(row: number): Items | undefined;
+  listAt?(row: number, form?: ItemForm): Items | undefined;
   /** Returns a value that is a list of numbers, empty if it is missing; undefined for another value. */
   numbersAt?(row: number): ArrayLike<number> | undefined;
 }
@@ -87,6 +88,14 @@ export function itemsOf({ offsets, items, weights }: Lists, row: number): Items 
     begin: 0,
     end: places.length,
   };
+}
+
+/** What the items of a list may be. */
+export interface ItemForm {
+  /** Whether a missing item stays one of the list; default: it is dropped, or invalid if it was written so. */
+  readonly keepsMissing?: boolean;
+  /** Whether items are numbers; default: ids, whose digits matter. */
+  readonly areNumbers?: boolean;
 }
 
 /** Items `begin` to `end` of a list, each with an id and a weight. */

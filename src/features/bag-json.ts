@@ -1,4 +1,4 @@
-import type { Items } from '../chunks/column.js';
+import type { ItemForm, Items } from '../chunks/column.js';
 import { InvalidValueError as BadValue } from '../text/invalid-value.js';
 
 const NO_ITEM = new BadValue('list items of the form id, [id, weight] or { "id": …, "weight": … }');
@@ -16,12 +16,13 @@ export function looksLikeJson(text: string): boolean {
 }
 
 /**
- * Parses the items of a JSON list: ids of weight 1, `[id, weight]` pairs, or `{ "id": …, "weight": … }` objects.
+ * Parses the items of a JSON list: ids of weight 1, `[id, weight]` pairs, or `{ "id": …, "weight": … }` objects; null
+ * is a missing item if the form keeps it.
  * @returns undefined if the string is not JSON
  * @throws InvalidValueError for an invalid item, a duplicate key, or a numeric id whose digits JSON.parse does not
  * preserve
  */
-export function parseJsonBag(text: string): Items | undefined {
+export function parseJsonBag(text: string, { keepsMissing, areNumbers }: ItemForm = {}): Items | undefined {
   let list: unknown;
   try {
     list = JSON.parse(text);
@@ -33,9 +34,11 @@ export function parseJsonBag(text: string): Items | undefined {
   let mayBeLossy = false;
   for (const item of list as readonly unknown[]) {
     const [id, weight] = splitItem(item);
-    ids.push(parseItemId(id));
+    const isNull = id === null && keepsMissing === true;
+    ids.push(isNull ? '' : typeof id === 'number' && areNumbers === true ? String(id) : parseItemId(id));
     weights.push(typeof weight === 'number' ? weight : NaN);
-    mayBeLossy ||= typeof id === 'number' || (typeof item === 'object' && !Array.isArray(item));
+    mayBeLossy ||=
+      areNumbers !== true && (typeof id === 'number' || (typeof item === 'object' && !Array.isArray(item)));
   }
   if (mayBeLossy && LOSSY_JSON.test(text)) checkItems(text);
   return { ids, weights, begin: 0, end: ids.length };

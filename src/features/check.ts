@@ -24,17 +24,18 @@ export function* checkFeatures(
   const placed = Object.entries(groups).flatMap(([group, spec]) =>
     featureTypes.build(spec).map((field): Placed => ({ field, group, index: field.entry! })),
   );
+  const leaks = placed.filter(({ field }) => field.columns.some((column) => labels.includes(column)));
+  yield* unique(leaks.flatMap((one) => describeLeaks(one, groups[one.group]!, labels)));
   const byName = new Map<string, Placed>();
-  for (const { field, group, index } of placed) {
+  for (const one of placed) {
+    const { field, group, index } = one;
     const path = ['features', group, 'fields', index];
-    const label = field.columns.find((column) => labels.includes(column));
     const other = byName.get(field.name);
-    if (label !== undefined)
-      yield { path, message: `column '${label}' is a label and would leak the answer; remove it from features` };
-    else if (other !== undefined)
+    if (!leaks.includes(one) && other !== undefined)
       yield { path, message: `${formatName(field)} is already a feature, in group '${other.group}'; remove one` };
-    byName.set(field.name, { field, group, index });
+    byName.set(field.name, one);
   }
+  yield* unique(describeSequenceNames(placed));
   for (const one of placed) if (one.field.owner !== one.field.name) yield* checkShared(one, byName, groups[one.group]!);
 }
 
@@ -56,8 +57,49 @@ export function* checkTables(
           };
 }
 
+/** Describes the labels among the columns of a field, at the entries that name them. */
+function describeLeaks(
+  { field, group, index }: Placed,
+  { fields }: FeatureSpec,
+  labels: readonly string[],
+): readonly ValidationIssue[] {
+  const leaking = field.columns.filter((column) => labels.includes(column));
+  return leaking.map((label) => {
+    // The fields of a sequence read each other's columns.
+    const named = fields.findIndex(
+      (entry) => entry === label || (typeof entry === 'object' && Object.values(entry).includes(label)),
+    );
+    const path = ['features', group, 'fields', named < 0 ? index : named];
+    return { path, message: `column '${label}' is a label and would leak the answer; remove it from features` };
+  });
+}
+
+function unique(issues: readonly ValidationIssue[]): readonly ValidationIssue[] {
+  return [...new Map(issues.map((issue) => [JSON.stringify(issue), issue])).values()];
+}
+
+/** Describes the sequences that have the name of a field or of a sequence of another group. */
+function describeSequenceNames(placed: readonly Placed[]): readonly ValidationIssue[] {
+  const groupOf = new Map<string, string>();
+  for (const { field, group } of placed) if (!('sequence' in field)) groupOf.set(field.name, group);
+  return placed.flatMap(({ field, group }) => {
+    if (!('sequence' in field)) return [];
+    const { name } = field.sequence;
+    const other = groupOf.get(name) ?? group;
+    groupOf.set(name, other);
+    if (other === group) return [];
+    const message = `its name '${name}' is that of a field or sequence of group '${other}'; set another name`;
+    return [{ path: ['features', group], message }];
+  });
+}
+
 function formatName({ name, columns }: Field): string {
   return columns.length === 1 && columns[0] === name ? `column '${name}'` : `'${name}'`;
+}
+
+/** Returns whether items can be compared with a field. */
+function isTarget({ kind, columns, computed }: Field): boolean {
+  return kind !== 'number' && kind !== 'item' && (columns.length === 1 || computed !== undefined);
 }
 
 /** Returns whether a field has a composition that computes the embedding of another field. */
@@ -96,8 +138,13 @@ function* checkShared(
         didYouMean(field.owner, candidates),
       ),
     };
-  } else if (!hasTable(owner) || (isLikeOwner && 'sequence' in owner)) {
+  } else if (!hasTable(owner)) {
     yield { path: tablePath, message: `'${owner.name}' is a ${owner.kind}, which has no table` };
+  } else if (isLikeOwner && !isTarget(owner)) {
+    yield {
+      path: tablePath,
+      message: `'${owner.name}' has no ids of one column, which items are compared with; name a field that has`,
+    };
   } else if (
     [...byName.values()].some(({ field: { composition, name: part } }) => isPartOf(composition, part, owner))
   ) {

@@ -46,13 +46,15 @@ export function readableField<Of extends Field>(
 ): { readonly field: Of; readonly prepare: ((rows: ChunkRows) => void) | undefined } {
   const { computed, columns, cells = {}, tables = NO_TABLES } = field;
   if (computed === undefined) return { field, prepare: undefined };
-  const { compute, output, meaning } = computed;
+  const { compute, output, meaning, itemsOf } = computed;
+  const shown =
+    itemsOf === undefined ? { columns, place: `from ${meaning}` } : { columns: [itemsOf], place: 'in every item' };
   // No data column has such a name.
   const name = `\u001f${field.name}`;
   const prepare = (rows: ChunkRows): void => {
     const { outputs, problems } = compute(rows.chunk, cells, tables);
     for (const [row, problem] of problems) rows.refuse(row, problem.columns, problem.error);
-    rows.addComputed(name, valueColumn(outputs[output]!), columns, meaning);
+    rows.addComputed(name, valueColumn(outputs[output]!), shown);
   };
   return { field: { ...field, columns: [name] }, prepare };
 }

@@ -1,6 +1,6 @@
 import type { Cast } from '../chunks/casts.js';
 import type { Chunk, RowProblem } from '../chunks/chunk.js';
-import type { Items, Lists } from '../chunks/column.js';
+import type { ItemForm, Items, Lists } from '../chunks/column.js';
 import type { EncoderSpec } from '../sequences/encoders.js';
 import type { CellOptions } from './cells.js';
 import type { InitialVectors } from './init-from.js';
@@ -120,15 +120,13 @@ export interface Grown {
 
 export { CELL_SEPARATOR } from '../chunks/column.js';
 
-/** Format of lists in a value: the separators of items and weights. */
-export interface ListForm {
+/** Format of lists in a value: the separators of items and weights, and what items may be. */
+export interface ListForm extends ItemForm {
   /** Whether values may or must be JSON lists; `auto` treats bracketed values as JSON. */
   readonly format: 'auto' | 'separated' | 'json';
   readonly items: string;
   /** Undefined if items have no weights. */
   readonly weight: string | undefined;
-  /** Whether a missing item stays one of the list; default: it is dropped, or invalid if it was written so. */
-  readonly keepsMissing?: boolean;
 }
 
 /** Format of a bag, its maximum number of items (largest weights), and whether weights may be negative. */
@@ -156,6 +154,8 @@ export interface Computed {
   readonly sources: readonly Source[];
   /** Description of the computation: fields with another one cannot reuse its weights. */
   readonly meaning: string;
+  /** Column whose items its lists have, which problems of an item name; default: problems name all columns. */
+  readonly itemsOf?: string;
   /** Columns of side tables that it reads. */
   readonly lookups?: readonly LookupColumn[];
   /** Computes all outputs of a chunk, once for all fields that share this function. */

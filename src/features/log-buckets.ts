@@ -17,5 +17,8 @@ export const logBuckets: Encoding = {
 };
 
 function octave(value: number): number {
-  return Math.min(NUM_OCTAVES, 1 + Math.floor(Math.log2(1 + Math.max(0, value))));
+  const next = 1 + Math.max(0, value);
+  const power = Math.floor(Math.log2(next));
+  // A logarithm just below an integer is rounded to it.
+  return Math.min(NUM_OCTAVES, 2 ** power > next ? power : 1 + power);
 }

@@ -130,8 +130,9 @@ function* checkEntry(
     yield { path: ['as'], message: 'requires the time of the row; set until: a column' };
   if (until !== undefined && as === undefined)
     yield { path: ['until'], message: 'requires the times of the items; set as: age' };
-  if (as !== undefined && !aligned)
-    yield { path: ['as'], message: 'requires aligned items; remove it, or set aligned: true' };
+  for (const [key, value] of Object.entries({ scaling, as }))
+    if (value !== undefined && !aligned)
+      yield { path: [key], message: 'requires aligned items; remove it, or set aligned: true' };
   if (buckets !== undefined && as === undefined)
     yield { path: ['buckets'], message: 'applies to ages; set as: age, or remove it' };
   if (buckets !== undefined && scaling !== undefined)
@@ -152,11 +153,14 @@ function* checkEntry(
 /** Builds the fields of aligned columns. */
 function sequenceFields({ group, name, entries }: AlignedColumns, options: SequenceOptions): readonly Field[] {
   const { aligned, keep, order, separators, format } = options;
-  const form = { ...separators, format, keepsMissing: aligned, ...(aligned && { weight: undefined }) };
-  const columns = entries.map(({ name, until }): ItemColumn => ({ name, until }));
-  const compute = computeOnce(selectItems(columns, { order, keep, form, isWeighted: !aligned }));
+  const shared = { ...separators, format, keepsMissing: aligned, ...(aligned && { weight: undefined }) };
+  const columns = entries.map(({ name, until, scaling, as }): ItemColumn => {
+    const isNumber = scaling !== undefined || as !== undefined;
+    return { name, until, form: { ...shared, ...(isNumber && { areNumbers: true }) } };
+  });
+  const compute = computeOnce(selectItems(columns, { order, keep, isWeighted: !aligned }));
   const sources: readonly Source[] = [
-    ...entries.map(({ name }): Source => ({ name, holds: 'bag', form })),
+    ...columns.map(({ name, form }): Source => ({ name, holds: 'bag', form })),
     ...entries.flatMap(({ until }): readonly Source[] => (until === undefined ? [] : [{ name: until, holds: 'text' }])),
   ];
   const read = [...new Set(sources.map((source) => source.name))];
@@ -174,7 +178,7 @@ function sequenceFields({ group, name, entries }: AlignedColumns, options: Seque
       ...field,
       columns: [each.name, ...read.filter((column) => column !== each.name)],
       cells: joinCells(options, {}),
-      computed: { sources, meaning: `${each.name} of ${selected}`, compute, output },
+      computed: { sources, meaning: `${each.name} of ${selected}`, itemsOf: each.name, compute, output },
     };
   });
 }

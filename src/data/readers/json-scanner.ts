@@ -1,4 +1,4 @@
-import type { Column, Items } from '../../chunks/column.js';
+import type { Column, ItemForm, Items } from '../../chunks/column.js';
 import { parseJsonBag } from '../../features/bag-json.js';
 import { NOT_TEXT } from '../../features/parse.js';
 import { InvalidValueError } from '../../text/invalid-value.js';
@@ -102,10 +102,10 @@ function columnOf({ kinds, begins, ends, values, hasBooleans }: Cells, bytes: Bu
         ? bytes.toString('latin1', begins[row], ends[row])
         : cellText(bytes, begins[row], ends[row]);
   };
-  const listAt = (row: number): Items | undefined => {
+  const listAt = (row: number, form?: ItemForm): Items | undefined => {
     if (kinds[row] === OBJECT) throw NO_OBJECT;
     if (kinds[row] !== LIST) return undefined;
-    const list = parseJsonBag(text(row));
+    const list = parseJsonBag(text(row), form);
     if (list === undefined) throw new Error(`JSON.parse refuses ${text(row)}`);
     return list;
   };

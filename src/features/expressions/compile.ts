@@ -101,7 +101,7 @@ function readerOf({ name, type, lookup }: Slot, cells: CellOptions, form: ListFo
   if (found === undefined) throw new Error(`the table '${table}' is not loaded`);
   const lookUp = lookupReader(found, { column, isNumber: type === 'number' });
   return (rows) => {
-    rows.addComputed(name, lookUp(rows, keyOf), sources, `${table}.${column}`);
+    rows.addComputed(name, lookUp(rows, keyOf), { columns: sources, place: `from ${table}.${column}` });
     return read(rows);
   };
 }

@@ -174,13 +174,15 @@ function eachItem(
 /** Returns how the lists of a column are read. */
 export function listReading(name: string, form: ListForm, cells: CellOptions): ListReading {
   const clean = createCleaner(cells);
-  const { format, items, weight, keepsMissing } = form;
-  const key = JSON.stringify([format, items, weight, clean === undefined ? null : cells, ...(keepsMissing ? [1] : [])]);
+  const { format, items, weight, keepsMissing = false, areNumbers = false } = form;
+  const itemForm = keepsMissing || areNumbers ? [[keepsMissing, areNumbers]] : [];
+  const key = JSON.stringify([format, items, weight, clean === undefined ? null : cells, ...itemForm]);
   const read = (rows: ChunkRows): Lists => {
     const column = rows.column(name);
     if (column.lists !== undefined && clean === undefined) return column.lists;
     const { lists } = column;
-    const listAt = lists === undefined ? (row: number) => column.listAt?.(row) : (row: number) => itemsOf(lists, row);
+    const listAt =
+      lists === undefined ? (row: number) => column.listAt?.(row, form) : (row: number) => itemsOf(lists, row);
     const builder = new ListBuilder(rows.count);
     for (let row = 0; row < rows.count; row++) {
       try {
@@ -228,7 +230,7 @@ class ListBuilder {
    */
   addText(written: string, form: ListForm, clean: Clean | undefined): void {
     const text = clean === undefined ? written : clean(written);
-    const listed = form.format !== 'separated' && looksLikeJson(text) ? parseJsonBag(text) : undefined;
+    const listed = form.format !== 'separated' && looksLikeJson(text) ? parseJsonBag(text, form) : undefined;
     if (listed !== undefined) return this.addItems(listed, form, clean);
     if (form.format === 'json' && text !== '') throw NO_JSON;
     for (let begin = 0; text.length > 0 && begin <= text.length;) {

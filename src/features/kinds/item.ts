@@ -1,5 +1,5 @@
 import type { Column } from '../../chunks/column.js';
-import type { Encoder, Fit } from '../feature.js';
+import { BadValue, type Encoder, type Fit } from '../feature.js';
 import { listReader, ListFitter } from './bag.js';
 import type { FieldOf, Kind, ListReading } from './kind.js';
 import { itemNumberReader, itemReader, numberColumnsOf, ITEM } from './one-value.js';
@@ -42,14 +42,30 @@ export const itemNumber: Kind<'itemNumber'> = {
   reader(field) {
     let zeros = new Uint32Array(0);
     const { encode, direct } = field;
-    const encoder = { encode, direct, numberColumns: numberColumnsOf([ITEM], field) };
+    const encoder = {
+      encode: (text: string) => encode(present(text)),
+      direct,
+      numberColumns: numberColumnsOf([ITEM], field),
+    };
     return listReader(ofItems(field), computedLists(field.columns[0]!), itemNumberReader(encoder), (weights) => {
       if (zeros.length < weights.length) zeros = new Uint32Array(weights.length);
       return { ids: zeros, weights };
     });
   },
-  fitter: (field, fit) => new ListFitter(ofItems(field), computedLists(field.columns[0]!), fit),
+  fitter: (field, fit) =>
+    new ListFitter(ofItems(field), computedLists(field.columns[0]!), {
+      ...fit,
+      check: (text) => fit.check(present(text)),
+    }),
 };
+
+const NO_NUMBER = new BadValue('a decimal number', 'correct the row; data.onBadRow: skip drops such rows');
+
+/** Returns a text that is not missing. */
+function present(text: string): string {
+  if (text === '') throw NO_NUMBER;
+  return text;
+}
 
 /** Selects all items of computed lists. */
 function ofItems({ name, columns, sequence }: FieldOf<ItemKinds>) {

@@ -80,24 +80,26 @@ export function itemRows({ offsets, items }: Lists, numLists: number): ChunkRows
 
 /** Creates a function that encodes all items as ids; the result is valid until the next call. */
 export function itemReader(encoder: OneValueEncoder): (items: ChunkRows) => Uint32Array {
-  return arrayReader(encoder, Uint32Array);
+  return arrayReader([ITEM], encoder, Uint32Array);
 }
 
 /** Creates a function that encodes all items as numbers; the result is valid until the next call. */
 export function itemNumberReader(encoder: OneValueEncoder): (items: ChunkRows) => Float32Array {
-  return arrayReader(encoder, Float32Array);
+  return arrayReader([ITEM], encoder, Float32Array);
 }
 
-function arrayReader<Values extends Uint32Array | Float32Array>(
+/** Creates a function that encodes one value per row to an array; the result is valid until the next call. */
+export function arrayReader<Values extends Target>(
+  columns: readonly string[],
   encoder: OneValueEncoder,
   Values: new (length: number) => Values,
-): (items: ChunkRows) => Values {
+): (rows: ChunkRows) => Values {
   let values = new Values(0);
   const block = emptyBlock();
-  const read = oneValueReader([ITEM], encoder, () => values);
-  return (items) => {
-    if (values.length < items.count) values = new Values(Math.max(items.count, 2 * values.length));
-    read(items, block);
+  const read = oneValueReader(columns, encoder, () => values);
+  return (rows) => {
+    if (values.length < rows.count) values = new Values(Math.max(rows.count, 2 * values.length));
+    read(rows, block);
     return values;
   };
 }
