@@ -1,13 +1,11 @@
 import type { Column, Lists, Utf8 } from '../chunks/column.js';
 import { numberColumn } from './computed.js';
-import type { ItemSelection, PickedItems, Times } from './pick-items.js';
+import type { PickedItems, Times } from './pick-items.js';
 
-/** Returns the picked items of a column of lists; their weights if items have any. */
-export function gatherLists({ items, weights }: Lists, picked: PickedItems, { isWeighted }: ItemSelection): Lists {
-  const { offsets, items: indices } = picked;
-  const own = isWeighted ? weights : undefined;
-  if (indices === undefined) return { offsets, items, weights: own };
-  return { offsets, items: gatherColumn(items, indices), weights: own && gather(own, indices) };
+/** Returns the picked items of a column of lists. */
+export function gatherLists({ items, weights }: Lists, { offsets, items: indices }: PickedItems): Lists {
+  if (indices === undefined) return { offsets, items, weights };
+  return { offsets, items: gatherColumn(items, indices), weights: weights && gather(weights, indices) };
 }
 
 /** Returns the ages of picked items: the time of the row minus that of the item. */

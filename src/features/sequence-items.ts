@@ -30,16 +30,18 @@ interface ItemReader extends ItemColumn {
 export function selectItems(columns: readonly ItemColumn[], selection: ItemSelection): Compute {
   const readers = columns.map(createReader);
   return (rows, cells) => {
-    const lists = readers.map(({ name, form }) => listReading(name, form, cells).read(rows));
+    const read = readers.map(({ name, form }) => listReading(name, form, cells).read(rows));
     for (const [c, { name }] of readers.entries()) {
-      checkLengths(rows, readers[0]!.name, lists[0]!, name, lists[c]!);
-      checkWeights(rows, name, lists[c]!, selection);
+      checkLengths(rows, readers[0]!.name, read[0]!, name, read[c]!);
+      checkWeights(rows, name, read[c]!, selection);
     }
+    const whole = rows.numKept === rows.count ? read : read.map((own) => dropRefused(rows, own));
+    const lists = selection.isWeighted ? whole : whole.map((own): Lists => ({ ...own, weights: undefined }));
     const clock = readClock(rows, cells, readers, lists, selection);
     const picked = pickItems(rows, lists[0]!, selection, clock);
     return lists.map((own, c) => {
       const times = clock.untils[c];
-      return times === undefined ? gatherLists(own, picked, selection) : gatherAges(times, picked);
+      return times === undefined ? gatherLists(own, picked) : gatherAges(times, picked);
     });
   };
 }
@@ -84,6 +86,19 @@ function checkWeights(rows: ChunkRows, name: string, { offsets, weights }: Lists
       if (problem !== undefined) rows.refuse(row, [name], problem);
     }
   }
+}
+
+/** Drops the items of refused rows, whose lists may have different lengths. */
+function dropRefused(rows: ChunkRows, lists: Lists): Lists {
+  const offsets = new Uint32Array(rows.count + 1);
+  const items = new Uint32Array(lists.offsets[rows.count]!);
+  let count = 0;
+  for (let row = 0; row < rows.count; row++) {
+    const end = rows.isKept(row) ? lists.offsets[row + 1]! : lists.offsets[row]!;
+    for (let item = lists.offsets[row]!; item < end; item++) items[count++] = item;
+    offsets[row + 1] = count;
+  }
+  return gatherLists(lists, { offsets, items: items.subarray(0, count) });
 }
 
 /** Reads the times that select and order items, by column. */

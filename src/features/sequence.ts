@@ -7,6 +7,7 @@ import { checkSeparators, listOptions } from './bag.js';
 import { cellShape, joinCells } from './cells.js';
 import { computeOnce } from './computed.js';
 import { embeddedField, embeddedOptions } from './embedded.js';
+import { listFieldKeys } from './encodings/encodings.js';
 import type { Encoding, Field, SequencePart, Source } from './feature.js';
 import { logBuckets } from './log-buckets.js';
 import { numberField } from './numeric.js';
@@ -122,10 +123,12 @@ function* checkKeep({ aligned, keep, order }: SequenceOptions): Generator<Valida
 }
 
 function* checkEntry(
-  { target, scaling, as, until, buckets, width, encoding }: Entry,
+  { name, target, scaling, as, until, buckets, width, encoding }: Entry,
   { aligned }: SequenceOptions,
 ): Generator<ValidationIssue> {
   const isNumber = scaling !== undefined || as !== undefined;
+  for (const [option, field] of encoding === undefined ? [] : listFieldKeys(encoding))
+    if (field !== name) yield { path: ['encoding', option, field], message: `expected the column, '${name}'` };
   if (as === 'age' && until === undefined)
     yield { path: ['as'], message: 'requires the time of the row; set until: a column' };
   if (until !== undefined && as === undefined)
@@ -186,17 +189,13 @@ function sequenceFields({ group, name, entries }: AlignedColumns, options: Seque
 /** Builds the field of a column without its computation. */
 function itemField(name: string, each: Entry, part: SequencePart): Field {
   const { target, scaling, as, buckets, width = 16, encoding = {} } = each;
-  if (target !== undefined)
-    return {
-      ...embeddedField(name, embedded({ width, encoding })),
-      owner: target,
-      isLikeOwner: true,
-      kind: 'item',
-      sequence: part,
-    };
   if (buckets !== undefined) return ownTable(name, width, logBuckets, part);
-  if (scaling === undefined && as === undefined)
-    return { ...embeddedField(name, embedded({ width, encoding })), kind: 'item', sequence: part };
+  if (target !== undefined || (scaling === undefined && as === undefined)) {
+    // Options by field name the column.
+    const own = embeddedField(each.name, embedded({ width, encoding }));
+    const table = target === undefined ? { owner: name } : { owner: target, isLikeOwner: true as const };
+    return { ...own, name, ...table, kind: 'item', sequence: part };
+  }
   return { ...numberField(name, { scaling: scaling ?? 'log1p' }), kind: 'itemNumber', sequence: part };
 }
 

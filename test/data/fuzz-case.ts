@@ -1,6 +1,7 @@
 import { randomStream } from '../../src/core/random.js';
 import type { Condition } from '../../src/core/conditions.js';
 import { EXPRESSIONS, SHOPS } from './fuzz-expressions.js';
+import { chooseSequence, SEQUENCE_COLUMNS, sequenceCells } from './fuzz-sequences.js';
 import { NOT_UTF8, writeTable, type Cell, type FuzzFile, type Format } from './fuzz-files.js';
 
 // Random configs with data files for the fuzz test: each case follows from its seed.
@@ -42,6 +43,7 @@ export interface FieldOptions extends CellOptions {
   readonly seed?: number | undefined;
   readonly outputs?: readonly MatchOutput[];
   readonly newest?: 'first' | 'last';
+  readonly name?: string;
 }
 export type MatchOutput = 'present' | 'count' | 'weight' | 'share' | 'recency';
 
@@ -420,6 +422,7 @@ function chooseFeatures(chance: Chance): Readonly<Record<string, GroupOptions>> 
     },
     chooseMatch(chance),
     chooseExpression(chance),
+    chooseSequence(chance, { hasItem, hasCity }, cleaning(chance)),
   ];
   const chosen = groups.filter((group) => group !== false);
   const all = chosen.length > 0 ? chosen : [{ type: 'categorical', fields: ['city'], encoding: 'tokens', width: 4 }];
@@ -494,7 +497,7 @@ function strictColumns(groups: readonly GroupOptions[]): ReadonlySet<string> {
 // prettier-ignore
 const COLUMNS = [
   'click', 'buy', 'pay', 'like', 'spend', 'play', 'w', 'user.id', 'city', 'brand', 'item', 'shop', 'price', 'age',
-  'seen', 'liked', 'look', 'at', 'ds', 'note', 'teach',
+  'seen', 'liked', 'look', 'at', 'ds', 'note', 'teach', ...SEQUENCE_COLUMNS,
 ];
 const NUMBERS = ['spend', 'play', 'w', 'price', 'age', 'click', 'teach'];
 // prettier-ignore
@@ -530,6 +533,8 @@ function rowOf(context: CellContext, isFirst: boolean): Record<string, Cell> {
       ];
     }),
   );
+  const options = Object.values(context.features).find(({ type }) => type === 'sequence') ?? {};
+  Object.assign(cells, sequenceCells({ chance, format, hasDirt: hasDirt && !isFirst, options }));
   const mayBreak = hasDirt && chance(0.05);
   if (!isFirst && chance(0.02)) cells['look'] = vectorOf(context, 2);
   if (!isFirst && 'onMissing' in tasks['ctr']! && chance(0.1)) cells['click'] = '';

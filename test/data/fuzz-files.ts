@@ -2,6 +2,7 @@ import { gzipSync } from 'node:zlib';
 import type { SchemaElement } from 'hyparquet';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import type { Chance } from './fuzz-case.js';
+import { LIST_TYPES } from './fuzz-sequences.js';
 
 // Writes the tables of the fuzz test in any format, and notes the line of each row.
 
@@ -211,6 +212,14 @@ const DECIMAL = /^(-?\d{1,9}(\.\d{1,4})?)?$/;
 const doubleText = (value: number): string =>
   Number.isInteger(value) ? `${Object.is(value, -0) ? '-0' : value}.0` : String(value);
 
+/** Types of the items of Parquet lists. */
+const PARQUET_LISTS: Readonly<Record<string, StoredType>> = {
+  ...LIST_TYPES,
+  seen: 'BYTE_ARRAY',
+  liked: 'INT32',
+  look: 'DOUBLE',
+};
+
 const SCHEMA_TYPES = { INT32: {}, INT64: {}, DOUBLE: {}, BYTE_ARRAY: { converted_type: 'UTF8' } } as const;
 type StoredType = keyof typeof SCHEMA_TYPES;
 
@@ -219,8 +228,8 @@ function parquetOf(rows: readonly Cells[], columns: readonly string[], { chance,
   const schema: SchemaElement[] = [{ name: 'root', num_children: columns.length }];
   const columnData = columns.map((name) => {
     const texts = rows.map((row) => textOf(row[name]!));
-    if (format.hasLists && ['seen', 'liked', 'look'].includes(name)) {
-      const type = name === 'seen' ? 'BYTE_ARRAY' : name === 'liked' ? 'INT32' : 'DOUBLE';
+    const type = PARQUET_LISTS[name];
+    if (format.hasLists && type !== undefined) {
       schema.push(
         { name, repetition_type: 'OPTIONAL', num_children: 1, converted_type: 'LIST' },
         { name: 'list', repetition_type: 'REPEATED', num_children: 1 },
@@ -231,13 +240,13 @@ function parquetOf(rows: readonly Cells[], columns: readonly string[], { chance,
     const isDecimal = DECIMALS.includes(name) && texts.every((text) => DECIMAL.test(text));
     const isWhole = texts.every((text) => DIGITS.test(text)) && chance(0.6);
     const isDouble = !isWhole && isDecimal && chance(0.7);
-    const type: StoredType = isWhole ? chance.pick(['INT32', 'INT64']) : isDouble ? 'DOUBLE' : 'BYTE_ARRAY';
-    schema.push({ name, type, ...SCHEMA_TYPES[type], repetition_type: 'OPTIONAL' });
+    const stored: StoredType = isWhole ? chance.pick(['INT32', 'INT64']) : isDouble ? 'DOUBLE' : 'BYTE_ARRAY';
+    schema.push({ name, type: stored, ...SCHEMA_TYPES[stored], repetition_type: 'OPTIONAL' });
     for (const [r, text] of texts.entries())
       cells[r]![name] = isDouble && text !== '' ? doubleText(Number(text)) : text;
     const data = texts.map((text) => {
-      if (text === '') return type === 'BYTE_ARRAY' && chance(0.5) ? '' : null;
-      return type === 'BYTE_ARRAY' ? text : type === 'INT64' ? BigInt(text) : Number(text);
+      if (text === '') return stored === 'BYTE_ARRAY' && chance(0.5) ? '' : null;
+      return stored === 'BYTE_ARRAY' ? text : stored === 'INT64' ? BigInt(text) : Number(text);
     });
     return { name, data };
   });
@@ -249,6 +258,8 @@ function parquetOf(rows: readonly Cells[], columns: readonly string[], { chance,
 const DECIMALS = ['spend', 'play', 'price', 'age', 'click'];
 
 function listOf(text: string, type: StoredType): unknown[] {
-  const items = JSON.parse(text) as (string | number)[];
-  return type === 'BYTE_ARRAY' ? items : items.map(Number);
+  const items = JSON.parse(text) as (string | number | null)[];
+  const stored = (item: string | number): unknown =>
+    type === 'BYTE_ARRAY' ? item : type === 'INT64' ? BigInt(item) : Number(item);
+  return items.map((item) => item && stored(item));
 }

@@ -12,6 +12,8 @@ import type {
 } from './fuzz-case.js';
 import { EXPRESSIONS, TEXT_COLUMNS } from './fuzz-expressions.js';
 import type { Cell, TableFile, TableRow } from './fuzz-files.js';
+import type { SequenceEntry, SequenceOptions } from './fuzz-sequences.js';
+import { octaveOf, selectedItems } from './oracle-sequences.js';
 
 // A slow and obvious implementation of docs/reference/data.md, features.md and labels.md for rows of values, which
 // shares no code with src: one row at a time, one feature at a time.
@@ -102,7 +104,7 @@ export function createOracle(
   encodeFiles('train', train);
   for (const owner of features) {
     const sharing = features.flatMap((other, f) => (other.owner === owner.name ? [f] : []));
-    owner.learn(learned.flatMap((items) => sharing.map((f) => items[f]!)));
+    owner.learn(learned.flatMap((items) => sharing.map((f) => features[f]!.observed?.(items[f]!) ?? items[f]!)));
   }
   return encodeFiles;
 }
@@ -501,6 +503,8 @@ interface Feature {
   encode(items: Items): Value;
   /** Receives the items of each valid row before all rows are learned from. */
   accept?(items: Items): void;
+  /** Returns the items that are learned from; default: all. */
+  observed?(items: Items): Items;
   /** Receives the items of all rows, of all features that use its table. */
   learn(rows: readonly Items[]): void;
 }
@@ -518,8 +522,10 @@ interface Codec {
 
 function buildFeatures(groups: readonly GroupOptions[], data: DataOptions): readonly Feature[] {
   const codecs: Record<string, Pick<Codec, 'encode'>> = {};
-  return groups.flatMap(({ fields, ...group }) =>
-    fields.flatMap((entry): readonly Feature[] => {
+  return groups.flatMap(({ fields, ...group }) => {
+    if (group.type === 'sequence')
+      return sequenceFeatures(fields as readonly SequenceEntry[], group, cleaner(data, group), codecs);
+    return fields.flatMap((entry): readonly Feature[] => {
       const own: CellOptions = typeof entry === 'object' && !isList(entry) ? entry : {};
       const clean = cleaner(data, group, own);
       const single = (
@@ -571,8 +577,105 @@ function buildFeatures(groups: readonly GroupOptions[], data: DataOptions): read
         default:
           return [{ ...field, owner: column, ...vectorCodec(options, clean) }];
       }
-    }),
+    });
+  });
+}
+
+/** The fields of a sequence: each reads the lists of all columns. */
+function sequenceFeatures(
+  entries: readonly SequenceEntry[],
+  group: Omit<GroupOptions, 'fields'> & SequenceOptions,
+  clean: Clean,
+  codecs: Record<string, Pick<Codec, 'encode'>>,
+): readonly Feature[] {
+  const sequences = group.aligned === false ? entries.map((entry) => [entry]) : [entries];
+  return sequences.flatMap((own) => {
+    const columns = [...own.map(({ name }) => name), ...own.flatMap(({ until }) => until ?? [])];
+    return own.map((entry): Feature => {
+      const { name: column, target, as, buckets, scaling, encoding } = entry;
+      const name = `${group.name}.${column}`;
+      const isNumber = as !== undefined || scaling !== undefined;
+      const codec: Codec =
+        buckets !== undefined
+          ? { encode: (text) => octaveOf(toNumber(text)) }
+          : isNumber
+            ? numberCodec({ scaling: scaling ?? 'log1p' })
+            : encodingOf(encoding, column);
+      codecs[name] = codec;
+      const isStoredAsNumber = isNumber && buckets === undefined;
+      const encodeItem = ([text, weight]: Items[number]): readonly number[] => {
+        if (isStoredAsNumber) return [0, Math.fround(codec.encode(text))];
+        return [text === '' ? 0 : codecs[target ?? name]!.encode(text), Math.fround(weight)];
+      };
+      return {
+        name,
+        columns,
+        owner: target ?? name,
+        read: (cells) => readSequence(own, entry, group, (each) => cells[columns.indexOf(each)]!, clean),
+        encode: (items) => naming(column, () => items.map(encodeItem)),
+        observed: (items) => items.filter(([text]) => text !== ''),
+        learn: (rows) => codec.learn?.(rows.flat().map(([text]) => text)),
+      };
+    });
+  });
+}
+
+/** Parses a time: a number, or a date and time in seconds. */
+function momentOf(text: string): number {
+  if (NUMBER.test(text)) return toNumber(text);
+  const time = parseTime(text);
+  if (time === undefined) throw new Bad();
+  return (time.written - (time.ahead ?? 0)) / 1000;
+}
+
+/** Reads the selected items of one column of a sequence; those of times as ages. */
+function readSequence(
+  entries: readonly SequenceEntry[],
+  { name, until }: SequenceEntry,
+  options: Omit<GroupOptions, 'fields'> & SequenceOptions,
+  cellOf: (column: string) => Cell,
+  clean: Clean,
+): Items {
+  const { aligned = true, order = { newest: 'last' } } = options;
+  const readers = entries.map(({ name: column }) => [
+    column,
+    naming(column, () =>
+      aligned ? readAligned(cellOf(column), options, clean) : readBag(cellOf(column), options, clean),
+    ),
+  ]);
+  const lists = Object.fromEntries(readers) as Readonly<Record<string, Items>>;
+  for (const { name: column } of entries)
+    naming(column, () => {
+      const hasWeights = lists[column]!.some(([, weight]) => weight !== 1);
+      if (lists[column]!.length !== lists[entries[0]!.name]!.length || (aligned && hasWeights)) throw new Bad();
+    });
+  for (const { name: column, as } of entries)
+    if (as === 'age' || ('by' in order && order.by === column))
+      naming(column, () => lists[column]!.forEach(([text]) => momentOf(text)));
+  const untils = Object.fromEntries(
+    entries.flatMap(({ until: end }) =>
+      end === undefined ? [] : [[end, naming(end, () => momentOf(clean(oneText(cellOf(end)))))] as const],
+    ),
   );
+  const picked = selectedItems(entries, options, { lists, untils, timeOf: momentOf });
+  return picked.map((i) => {
+    const [text, weight] = lists[name]![i]!;
+    return [until === undefined ? text : String(untils[until]! - momentOf(text)), weight];
+  });
+}
+
+/** Reads a list without weights, whose missing items stay. */
+function readAligned(cell: Cell, { separators, format = 'auto' }: FieldOptions, clean: Clean): Items {
+  const text = clean(textOf(cell));
+  const isListed = typeof cell !== 'string' || (format !== 'separated' && /^\[[^]*\]$/.test(text));
+  if (!isListed) {
+    if (format === 'json' && text !== '') throw new Bad();
+    return text === '' ? [] : text.split(separators?.items ?? '|').map((item) => [clean(item), 1]);
+  }
+  return (JSON.parse(text) as readonly unknown[]).map((item) => {
+    const [id, weight] = isList(item as never) ? (item as readonly [unknown, number]) : ([item, 1] as const);
+    return [clean(id === null ? '' : String(id)), weight];
+  });
 }
 
 const isList = (entry: GroupOptions['fields'][number]): entry is readonly string[] => Array.isArray(entry);

@@ -370,12 +370,12 @@ describe('Parquet value', () => {
     [
       'pairs_of_others',
       'list<struct<item: int64, score: double>>',
-      'write a list of ids, or of structs with the fields id and weight',
+      'read a member, such as pairs_of_others.item; or write a list of ids, or of structs with the fields id and weight',
     ],
     [
       'triples',
       'list<struct<id: int64, weight: double, time: int64>>',
-      'write a list of ids, or of structs with the fields id and weight',
+      'read a member, such as triples.id; or write a list of ids, or of structs with the fields id and weight',
     ],
     ['text_weights', 'map<string, string>', 'cast its weights to numbers, or write a list of ids without weights'],
     ['deep_map', 'map<string, list<int64>>', 'write a list of ids, or of structs with the fields id and weight'],

@@ -34,6 +34,7 @@ export interface Unreadable {
 const CAST = 'cast it to string or to a number';
 const ID_NAMES = ['id', 'key'];
 const WEIGHT_NAMES = ['weight', 'value'];
+const WRITE_PAIRS = `write a list of ids, or of structs with the fields ${ID_NAMES[0]} and ${WEIGHT_NAMES[0]}`;
 
 /**
  * Plans the reading of a column of the schema; lists follow the rules of
@@ -59,11 +60,36 @@ export function columnPlan(column: SchemaTree): ColumnPlan | Unreadable {
   const { children } = element;
   const pair = list.isMap ? children : [ID_NAMES, WEIGHT_NAMES].map((names) => byName(children, names));
   if (pair.length !== 2 || children.length > 2 || !pair.every((child) => child !== undefined && isSingle(child)))
-    return { type, fix: `write a list of ids, or of structs with the fields ${ID_NAMES[0]} and ${WEIGHT_NAMES[0]}` };
+    return { type, fix: list.isMap || children.length === 0 ? WRITE_PAIRS : nameMember(column) };
   const [ids, weights] = pair.map((child) => leafOf(child!, level + levelOf(child!), item));
   if (ids !== undefined && weights !== undefined && !isNumeric(weights))
     return { type, fix: 'cast its weights to numbers, or write a list of ids without weights' };
   return plan(true, [ids, weights], 'write ids as integers or strings, and weights as numbers');
+}
+
+/** Lists the names of the members of a list of structs, such as `clicks.item`; none for another column. */
+export function listMembers(column: SchemaTree): readonly string[] {
+  const children = listOf(column)?.element.children ?? [];
+  return children.filter(isSingle).map((child) => memberName(column, child));
+}
+
+/** Plans the reading of a member of a list of structs as a list. */
+export function memberPlan(column: SchemaTree, name: string): ColumnPlan | Unreadable {
+  const { repeated, element, item } = listOf(column)!;
+  const child = element.children.find((each) => memberName(column, each) === name)!;
+  const level = element === repeated ? item : item + levelOf(element);
+  const leaf = leafOf(child, level + levelOf(child), item);
+  const type = `list<${bareName(child)}>`;
+  return leaf === undefined ? { type, fix: CAST } : { name, type, isList: true, leaves: [leaf] };
+}
+
+function nameMember(column: SchemaTree): string {
+  const [member] = listMembers(column);
+  return member === undefined ? WRITE_PAIRS : `read a member, such as ${member}; or ${WRITE_PAIRS}`;
+}
+
+function memberName(column: SchemaTree, member: SchemaTree): string {
+  return `${column.element.name}.${member.element.name}`;
 }
 
 /** Returns a node as a list: the repeated node, the element, and the definition level of a (null) element. */

@@ -1,5 +1,5 @@
 import { closeSync, fstatSync, openSync } from 'node:fs';
-import { parquetSchema, type ColumnMetaData, type RowGroup } from 'hyparquet';
+import { parquetSchema, type ColumnMetaData, type RowGroup, type SchemaTree } from 'hyparquet';
 import { sliceChunk, type Chunk, type Place } from '../../../chunks/chunk.js';
 import { readAt } from '../../../io/read-sync.js';
 import { quoted, systemCode, UserError, userError, type Problem } from '../../../core/errors.js';
@@ -7,7 +7,7 @@ import type { CellFile, Piece } from '../cell-file.js';
 import { changedBefore, type Position } from '../cursor.js';
 import { hashFiles, statsOf, type Fingerprint } from '../fingerprint.js';
 import { checkOf } from '../text-place.js';
-import { columnPlan, type ColumnPlan, type Leaf } from './column-plan.js';
+import { columnPlan, listMembers, memberPlan, type ColumnPlan, type Leaf } from './column-plan.js';
 import { readFooter } from './footer.js';
 import { GroupColumn } from './group-column.js';
 import { PageMemory } from './page-memory.js';
@@ -24,7 +24,7 @@ const DAMAGED_FIX = 'copy the file again, or rewrite it, for example with pyarro
 
 /**
  * Opens a Parquet file as chunks of columns. A row has its number as line. A value has the text of DuckDB's CSV export;
- * null is empty. Lists, lists of pairs and maps are lists.
+ * null is empty. Lists, lists of pairs and maps are lists, and so are the members of lists of structs: `clicks.item`.
  * @param wanted columns to read
  * @throws UserError (data) for a file that is not Parquet, and for columns whose type is not supported
  */
@@ -107,12 +107,16 @@ function planFile(
   try {
     const metadata = readFooter(path);
     const { children } = parquetSchema(metadata);
-    const header = children.map(({ element }) => element.name);
+    const columns = children.map(({ element }) => element.name);
+    const members = children.flatMap((column) => wantedMembers(column, wanted, columns));
+    const header = [...columns, ...members.map(({ name }) => name)];
     const problems: Problem[] = [];
     const plans: ColumnPlan[] = [];
     for (const [i, name] of header.entries()) {
       const place = { where: path, key: `column ${quoted(name)}` };
-      const plan = wanted.includes(name) ? columnPlan(children[i]!) : undefined;
+      const planned = (): ReturnType<typeof columnPlan> =>
+        i < columns.length ? columnPlan(children[i]!) : memberPlan(members[i - columns.length]!.column, name);
+      const plan = wanted.includes(name) ? planned() : undefined;
       if (header.indexOf(name) < i)
         problems.push({ ...place, message: 'is in the schema twice', fix: 'rename or remove one' });
       else if (plan === undefined) continue;
@@ -127,6 +131,17 @@ function planFile(
   } catch (error) {
     throw unreadable(path, error);
   }
+}
+
+/** Returns the members of a list of structs if one of them may be wanted; a column of the same name comes first. */
+function wantedMembers(
+  column: SchemaTree,
+  wanted: readonly string[],
+  columns: readonly string[],
+): readonly { readonly name: string; readonly column: SchemaTree }[] {
+  const others = wanted.filter((name) => !columns.includes(name));
+  if (!others.some((name) => name.startsWith(`${column.element.name}.`))) return [];
+  return listMembers(column).flatMap((name) => (columns.includes(name) ? [] : [{ name, column }]));
 }
 
 type Slice = Pick<Chunk, 'rows' | 'columns'>;
