@@ -48,6 +48,6 @@ for version in ["V1", "V2"]:
 
 members = {}
 for name in ["item", "cate", "price", "at"]:
-    query = f"select coalesce(list_transform(clicks, c -> coalesce(c.{name}::varchar, '')), []) from log"
+    query = f"select coalesce([coalesce(c.{name}::varchar, '') for c in clicks], []) from log"
     members[f"clicks.{name}"] = [row for (row,) in db.execute(query).fetchall()]
 json.dump(members, open("members.json", "w"), ensure_ascii=False)
