@@ -1,11 +1,11 @@
-import type { DataDescription, FieldDescription } from '../data/info/describe-data.js';
+import type { DataDescription, FieldDescription, SequenceDescription } from '../data/info/describe-data.js';
 import { SPLITS } from '../data/options.js';
 import { OTHER_PART } from '../data/rows/row-filter.js';
 import { count, percent, table } from './format.js';
 import type { Terminal } from './terminal.js';
 
 /** Formats a data description as tables: splits, fields, and likely problems. */
-export function dataReport({ splits, fields, warnings }: DataDescription, screen: Terminal): string {
+export function dataReport({ splits, fields, sequences, warnings }: DataDescription, screen: Terminal): string {
   const tasks = Object.keys(splits[0]?.tasks ?? {});
   const rows = splits.map(({ split, rows: found, badRows, leftOut, tasks: byTask }) => [
     split,
@@ -40,6 +40,7 @@ export function dataReport({ splits, fields, warnings }: DataDescription, screen
     '',
     table(header, lines, screen),
     ...vectors.map((line) => screen.dim(line)),
+    ...(sequences.length > 0 ? ['', table(SEQUENCE_HEADER, sequences.flatMap(formatSequence), screen)] : []),
     ...(warnings.length > 0 ? ['', ...warnings] : []),
   ].join('\n');
 }
@@ -69,6 +70,25 @@ function formatVector(
   const each = (found: FieldDescription['drift']): string =>
     names.map((split) => `${found[split]?.toPrecision(3) ?? '-'} on ${split}`).join(', ');
   return `  ${name}: ${count(length)} elements per row; mean ${each(mean)}; norm ${each(norm)}`;
+}
+
+const SEQUENCE_HEADER = ['sequence', 'split', 'min', 'median', 'p95', 'max', 'empty', 'full'];
+
+function formatSequence({ name, maxItems, lengths }: SequenceDescription): readonly (readonly string[])[] {
+  return SPLITS.flatMap((split) => {
+    const own = lengths[split];
+    if (own === undefined) return [];
+    const { min, median, p95, max, empty, full } = own;
+    return [
+      [
+        name,
+        split,
+        ...[min, median, p95, max].map(count),
+        percent(empty),
+        `${percent(full)} (${count(maxItems)} items)`,
+      ],
+    ];
+  });
 }
 
 function formatMean({ rows, mean }: { readonly rows: number; readonly mean: number }, all: number): string {

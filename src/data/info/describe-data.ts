@@ -1,5 +1,6 @@
 import { problemLine, quoted, type Problem } from '../../core/errors.js';
 import type { EncodedField } from '../../features/feature.js';
+import { listStorage } from '../../features/kinds/kinds.js';
 import type { Fitted } from '../../features/feature-types.js';
 import { SPLITS, type DataOptions, type Split } from '../options.js';
 import { observing, type BadRow, type RejectPolicy } from '../rows/rejects.js';
@@ -11,13 +12,15 @@ import { openData, type OpenedData } from '../sources/splits.js';
 import { oneClassNotice } from '../batches/label-notices.js';
 import { computeDrift, computeVectorDrift } from './drift.js';
 import { computeRateAuc, LEAK_AUC } from './leak.js';
-import { classifications, SplitCounts } from './split-counts.js';
+import type { SequenceLengths } from './sequence-lengths.js';
+import { classifications, NUMBER_KINDS, SplitCounts } from './split-counts.js';
 import type { Tally } from './tally.js';
 
 /** Description of a data set. JSON. */
 export interface DataDescription {
   readonly splits: readonly SplitDescription[];
   readonly fields: readonly FieldDescription[];
+  readonly sequences: readonly SequenceDescription[];
   /** The first invalid rows. */
   readonly badRows: readonly Problem[];
   readonly warnings: readonly string[];
@@ -56,6 +59,14 @@ export interface FieldDescription {
   /** AUC of the label rates of its values alone, by classification. */
   readonly auc: Readonly<Record<string, number>>;
 }
+/** Description of a sequence. */
+export interface SequenceDescription {
+  readonly name: string;
+  /** Maximum number of items per row, which `keep` sets. */
+  readonly maxItems: number;
+  readonly lengths: { readonly [S in Split]?: SequenceLengths };
+}
+
 type BySplit = { readonly [S in Split]?: number };
 type CountsBySplit = ReadonlyMap<Split, SplitCounts>;
 
@@ -132,8 +143,16 @@ export async function describeSources(
     badRows.push(...rejects.map(describeBadRow));
   }
   const fields = encoded.fields.map((field) => describeField(field, counts, encoded));
+  const sequences = counts.get('train')!.lengths.sequences.map((sequence) => describeSequence(sequence, counts));
   const warnings = [...badRows.map(problemLine), ...warnOneClass(splits, encoded), ...fields.flatMap(warnField)];
-  return { description: { splits, fields, badRows, warnings }, encoded };
+  return { description: { splits, fields, sequences, badRows, warnings }, encoded };
+}
+
+function describeSequence(
+  { name, maxItems }: Pick<SequenceDescription, 'name' | 'maxItems'>,
+  counts: CountsBySplit,
+): SequenceDescription {
+  return { name, maxItems, lengths: bySplit(counts, ({ lengths }) => lengths.lengthsOf(name)) };
 }
 
 function describeBadRow({ path, line, column, value, expected, cure }: BadRow): Problem {
@@ -174,21 +193,19 @@ function describeField(field: EncodedField, counts: CountsBySplit, format: Encod
 
 type Described = Pick<FieldDescription, 'drift'> & Partial<FieldDescription>;
 
-function describeValues(
-  { name, kind, direct, rule }: EncodedField,
-  counts: CountsBySplit,
-  format: EncodedFormat,
-): Described {
+function describeValues(field: EncodedField, counts: CountsBySplit, format: EncodedFormat): Described {
+  const { name, kind, direct, rule } = field;
+  const isList = listStorage(field) !== undefined;
   const train = counts.get('train')!;
   const tally = train.tallies.get(name)!;
   const other = (counts.get('valid') ?? counts.get('test'))?.tallies.get(name);
   const aucs = classifications(format).flatMap((task, t) => {
-    const auc = other === undefined || kind === 'bag' ? undefined : computeRateAuc(tally, other, t);
+    const auc = other === undefined || isList ? undefined : computeRateAuc(tally, other, t);
     return auc === undefined ? [] : [[task.name, auc] as const];
   });
   const numbers = train.numbers.get(name);
   // Id 0 of an id in digits may have a meaning of its own.
-  const hasUnknown = kind !== 'number' && direct?.cell !== 'id';
+  const hasUnknown = !NUMBER_KINDS.includes(kind) && direct?.cell !== 'id';
   return {
     values: numbers?.count ?? tally.keys.length,
     ...(numbers?.hasMore === true && { hasMoreValues: true }),
@@ -224,7 +241,10 @@ function describeVectors(name: string, length: number, counts: CountsBySplit): D
   };
 }
 
-function bySplit(counts: CountsBySplit, compute: (own: SplitCounts, split: Split) => number | undefined): BySplit {
+function bySplit<Value>(
+  counts: CountsBySplit,
+  compute: (own: SplitCounts, split: Split) => Value | undefined,
+): { readonly [S in Split]?: Value } {
   return Object.fromEntries(
     [...counts].flatMap(([split, own]) => {
       const value = compute(own, split);

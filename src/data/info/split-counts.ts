@@ -1,10 +1,12 @@
-import { column, type Batch } from '../../core/batch.js';
+import { column, type BagColumn, type Batch } from '../../core/batch.js';
 import { taskColumns, type Task } from '../../core/tasks.js';
 import { createCleaner } from '../../features/cells.js';
-import { takesLists } from '../../features/kinds/kinds.js';
+import { listStorage, takesLists } from '../../features/kinds/kinds.js';
 import { visitLabels } from '../batches/label-facts.js';
+import type { EncodedField } from '../../features/feature.js';
 import type { EncodedBatch } from '../rows/row-collector.js';
 import type { EncodedFormat } from '../rows/row-format.js';
+import { LengthCounts } from './sequence-lengths.js';
 import { binOf, DistinctNumbers, Tally, VectorTally } from './tally.js';
 
 /** Returns the classifications of a format, in the order of their sums. */
@@ -19,13 +21,16 @@ export class FieldTallies {
    * (positives); bags have none.
    */
   readonly byField: ReadonlyMap<string, Tally>;
+  /** Fields with lists of numbers, which are stored as weights. */
+  readonly #numberLists: ReadonlySet<string>;
   readonly #classes: readonly ReturnType<typeof taskColumns>[];
 
   constructor(format: EncodedFormat) {
     this.#classes = classifications(format).map((task) => taskColumns(task, format.spec.tasks));
     const fields = format.fields.filter(({ kind }) => kind !== 'vector');
     const numSums = 2 * this.#classes.length;
-    this.byField = new Map(fields.map(({ name, kind }) => [name, new Tally(kind === 'bag' ? 0 : numSums)]));
+    this.byField = new Map(fields.map((field) => [field.name, new Tally(listStorage(field) === 'bag' ? 0 : numSums)]));
+    this.#numberLists = new Set(fields.flatMap(({ name, kind }) => (kind === 'itemNumber' ? [name] : [])));
   }
 
   add({ rows, labels, ids, numbers, bags }: Batch): void {
@@ -42,12 +47,20 @@ export class FieldTallies {
       }
       for (const [name, tally] of this.byField) {
         const bag = bags.get(name);
-        if (bag !== undefined) for (let i = bag.offsets[r]!; i < bag.offsets[r + 1]!; i++) tally.add(bag.ids[i]!);
+        if (bag !== undefined) addItems(tally, bag, r, this.#numberLists.has(name));
         else tally.add(ids.get(name)?.[r] ?? binOf(numbers.get(name)![r]!), amounts);
       }
     }
   }
 }
+
+/** Adds the items of a row. */
+function addItems(tally: Tally, { offsets, ids, weights }: BagColumn, row: number, areNumbers: boolean): void {
+  for (let i = offsets[row]!; i < offsets[row + 1]!; i++) tally.add(areNumbers ? binOf(weights[i]!) : ids[i]!);
+}
+
+/** Kinds of fields whose values are numbers. */
+export const NUMBER_KINDS: readonly EncodedField['kind'][] = ['number', 'itemNumber'];
 
 /** Rows of a task, and the sum of their labels. */
 interface TaskCounts {
@@ -59,12 +72,14 @@ interface TaskCounts {
 /** Counts of the rows of a split. */
 export class SplitCounts {
   rows = 0;
-  /** Distinct encoded numbers, by field with one number per row. */
+  /** Distinct encoded numbers, by field of numbers. */
   readonly numbers: ReadonlyMap<string, DistinctNumbers>;
   /** Statistics of vectors, by field. */
   readonly vectors: ReadonlyMap<string, VectorTally>;
   /** Missing values, by field of one column. */
   readonly nulls = new Map<string, number>();
+  /** Lengths of sequences. */
+  readonly lengths: LengthCounts;
   /** Counts by task. */
   readonly tasks: ReadonlyMap<string, TaskCounts>;
   readonly #tallies: FieldTallies;
@@ -76,11 +91,12 @@ export class SplitCounts {
     const { fields, spec } = format;
     this.#tallies = new FieldTallies(format);
     this.numbers = new Map(
-      fields.filter(({ kind }) => kind === 'number').map(({ name }) => [name, new DistinctNumbers()]),
+      fields.filter(({ kind }) => NUMBER_KINDS.includes(kind)).map(({ name }) => [name, new DistinctNumbers()]),
     );
     this.vectors = new Map(
       fields.flatMap(({ name, vectorRule: rule }) => (rule ? [[name, new VectorTally(rule.length)] as const] : [])),
     );
+    this.lengths = new LengthCounts(fields);
     this.tasks = new Map(spec.tasks.map((task) => [task.name, { task, rows: 0, sum: 0 }]));
     this.#texts = fields
       .filter(({ columns: own, computed }) => own.length === 1 && computed === undefined)
@@ -107,7 +123,14 @@ export class SplitCounts {
       this.nulls.set(name, (this.nulls.get(name) ?? 0) + numNull);
     }
     for (const [name, vectors] of this.vectors) vectors.add(column(batch.vectors!, name), batch.rows);
-    for (const [name, numbers] of this.numbers) numbers.add(column(batch.numbers, name), batch.rows);
+    for (const [name, numbers] of this.numbers) numbers.add(...numbersOf(batch, name));
+    this.lengths.add(batch);
     this.#tallies.add(batch);
   }
+}
+
+/** Returns the numbers of a field, one per row or per item, and how many there are. */
+function numbersOf({ rows, numbers, bags }: Batch, name: string): readonly [values: Float32Array, count: number] {
+  const bag = bags.get(name);
+  return bag === undefined ? [column(numbers, name), rows] : [bag.weights, bag.offsets[rows]!];
 }
