@@ -1,8 +1,8 @@
 import type { Column, ItemForm, Items } from '../../chunks/column.js';
 import { parseJsonBag } from '../../features/bag-json.js';
+import { cellText } from '../../features/cell-text.js';
 import { NOT_TEXT } from '../../features/parse.js';
 import { InvalidValueError } from '../../text/invalid-value.js';
-import { cellText } from './cell-text.js';
 
 // Scans lines of JSON objects (RFC 8259) as bytes. JSON.parse hides duplicate keys and the digits of numbers; together
 // with a check of the digits, it is about 1.7 times slower.

@@ -4,6 +4,7 @@ import type { BagItems } from '../../chunks/bag-buffer.js';
 import { column as columnOf } from '../../core/batch.js';
 import { looksLikeJson, parseJsonBag } from '../bag-json.js';
 import { createCleaner, type CellOptions } from '../cells.js';
+import { cutLists } from '../cut-lists.js';
 import { BadValue, type BagForm, type Encoder, type Fit, type ListForm } from '../feature.js';
 import { parseNumber } from '../parse.js';
 import { takeTopK } from '../top-k-by-weight.js';
@@ -180,6 +181,8 @@ export function listReading(name: string, form: ListForm, cells: CellOptions): L
   const read = (rows: ChunkRows): Lists => {
     const column = rows.column(name);
     if (column.lists !== undefined && clean === undefined) return column.lists;
+    const cut = clean === undefined && column.utf8 !== undefined ? cutLists(rows, column.utf8, form) : undefined;
+    if (cut !== undefined) return cut;
     const { lists } = column;
     const listAt =
       lists === undefined ? (row: number) => column.listAt?.(row, form) : (row: number) => itemsOf(lists, row);

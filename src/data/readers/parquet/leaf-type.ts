@@ -1,6 +1,6 @@
 import type { SchemaElement } from 'hyparquet';
 import { decimalText, doubleText, halfFloat, shortestDecimal } from '../../../text/float-text.js';
-import { cellText } from '../cell-text.js';
+import { cellText } from '../../../features/cell-text.js';
 import { dateText, timeOfDayText, timestampText } from './time-text.js';
 import type { Values } from './values.js';
 
