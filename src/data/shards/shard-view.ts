@@ -75,10 +75,12 @@ export function formatView(source: ShardColumns, format: EncodedFormat): ShardVi
     // Keys come first, since fields may change ids in place.
     const steps = [
       ...keys.map((each) => keyStep(each.column, each.keys, ready.keys, rows)),
-      ...format.fields.map((field) => fieldStep(field, source, field.direct?.cell === 'id' ? ids : texts, ready)),
+      ...format.fields.map((field) => fieldStep(field, source, ready)),
     ];
     return (raw, placeOf) => {
-      for (const step of steps) step(raw, placeOf);
+      // Fields that are computed together share a chunk.
+      const chunks = { ids: shardChunk(raw, ids), texts: shardChunk(raw, texts) };
+      for (const step of steps) step(raw, placeOf, chunks);
       return { ...ready, labels: raw.labels, rows: raw.rows };
     };
   };
@@ -91,8 +93,14 @@ export function formatView(source: ShardColumns, format: EncodedFormat): ShardVi
   };
 }
 
+/** Stored rows as chunks: with ids as their digits, and with the strings of vocabularies. */
+interface RawChunks {
+  readonly ids: Chunk;
+  readonly texts: Chunk;
+}
+
 /** Computes a field or a key of stored rows. */
-type Step = (raw: Batch, placeOf: PlaceOf) => void;
+type Step = (raw: Batch, placeOf: PlaceOf, chunks: RawChunks) => void;
 
 /**
  * Computes the keys of the strings of a vocabulary, which equal those of other files with the same strings.
@@ -142,7 +150,7 @@ function isShared(field: EncodedField, { columns }: ShardColumns): boolean {
   return takesStored(field, columns.get(field.columns[0]!)!);
 }
 
-function fieldStep(field: EncodedField, source: ShardColumns, columns: ColumnSource, ready: RowBlock): Step {
+function fieldStep(field: EncodedField, source: ShardColumns, ready: RowBlock): Step {
   const each = fieldColumn(field);
   const stored = storedColumn(source.columns.get(field.columns[0]!)!);
   if (isShared(field, source)) {
@@ -152,8 +160,8 @@ function fieldStep(field: EncodedField, source: ShardColumns, columns: ColumnSou
     };
   }
   const read = fieldReader(field);
-  return (raw, placeOf) => {
-    const rows = new ChunkRows(shardChunk(raw, columns));
+  return (_, placeOf, { ids, texts }) => {
+    const rows = new ChunkRows(field.direct?.cell === 'id' ? ids : texts);
     read(rows, ready);
     const [first] = rows.problems();
     if (first === undefined) return;
