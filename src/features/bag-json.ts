@@ -16,7 +16,7 @@ export function looksLikeJson(text: string): boolean {
 }
 
 /**
- * Parses the items of a JSON list: ids of weight 1, `[id, weight]` pairs, or `{ "id": …, "weight": … }` objects; null
+ * Parses the items of a JSON list: ids of weight 1, `[id, weight]` pairs, or `{ "id": …, "weight": … }` objects. Null
  * is a missing item if the form keeps it.
  * @returns undefined if the string is not JSON
  * @throws InvalidValueError for an invalid item, a duplicate key, or a numeric id whose digits JSON.parse does not

@@ -97,9 +97,10 @@ function formatName({ name, columns }: Field): string {
   return columns.length === 1 && columns[0] === name ? `column '${name}'` : `'${name}'`;
 }
 
-/** Returns whether items can be compared with a field. */
-function isTarget({ kind, columns, computed }: Field): boolean {
-  return kind !== 'number' && kind !== 'item' && (columns.length === 1 || computed !== undefined);
+/** Returns whether a field with a table has ids of one column, or of one computed value. */
+function isTarget(field: Field): boolean {
+  const { columns, computed } = field;
+  return !('sequence' in field) && !('isBetweenRows' in field) && (columns.length === 1 || computed !== undefined);
 }
 
 /** Returns whether a field has a composition that computes the embedding of another field. */

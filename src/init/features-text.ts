@@ -174,11 +174,11 @@ function formatSequences({ sequences, width }: Context): readonly string[] {
 
 function formatItems(items: ItemKind, width: number): string {
   switch (items.is) {
-    case 'ids':
+    case 'id':
       return items.target === undefined ? `width: ${width}, ${ENCODING}` : `target: ${yaml(items.target)}`;
-    case 'numbers':
+    case 'number':
       return `scaling: ${items.areNegative ? 'standard' : '[log1p, standard]'}`;
-    case 'times':
+    case 'time':
       return `as: age, until: ${yaml(items.until)}, buckets: log, width: ${AGE_WIDTH}`;
   }
 }

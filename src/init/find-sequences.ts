@@ -8,9 +8,9 @@ const [FIRST_TIME, LAST_TIME] = [1e9, 3e9];
 
 /** Items of a list as features: ids, possibly of a candidate; numbers; or times, which become ages. */
 export type ItemKind =
-  | { readonly is: 'ids'; readonly target: string | undefined }
-  | { readonly is: 'numbers'; readonly areNegative: boolean }
-  | { readonly is: 'times'; readonly until: string };
+  | { readonly is: 'id'; readonly target: string | undefined }
+  | { readonly is: 'number'; readonly areNegative: boolean }
+  | { readonly is: 'time'; readonly until: string };
 
 /** Lists that have the same number of items in every row. */
 export interface AlignedLists {
@@ -43,7 +43,7 @@ export function findSequences(
         const target = tables.get(column.column.name);
         return { column, items: detectItems(column, isId(target) ? target : undefined, times) };
       });
-      const clock = lists.find(({ items }) => items.is === 'times')?.column;
+      const clock = lists.find(({ items }) => items.is === 'time')?.column;
       return {
         separator: notationOf(columns[0]!)!.items,
         lists,
@@ -76,14 +76,14 @@ function detectItems(
   target: string | undefined,
   until: string | undefined,
 ): ItemKind {
-  if (target !== undefined) return { is: 'ids', target };
+  if (target !== undefined) return { is: 'id', target };
   const items = column.values.slice(0, MAX_ROWS).flatMap((text) => splitItems(text.trim(), kind as ListNotation));
   const numbers = items.map(Number);
-  if (numbers.some((number) => !Number.isFinite(number))) return { is: 'ids', target };
+  if (numbers.some((number) => !Number.isFinite(number))) return { is: 'id', target };
   const areTimes = numbers.every((number) => number >= FIRST_TIME && number < LAST_TIME);
-  if (areTimes && until !== undefined) return { is: 'times', until };
+  if (areTimes && until !== undefined) return { is: 'time', until };
   const isNumber = areTimes || items.some((item) => item.includes('.'));
-  return isNumber ? { is: 'numbers', areNegative: numbers.some((number) => number < 0) } : { is: 'ids', target };
+  return isNumber ? { is: 'number', areNegative: numbers.some((number) => number < 0) } : { is: 'id', target };
 }
 
 /** Returns whether times fall within lists. */

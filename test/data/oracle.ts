@@ -674,7 +674,8 @@ function readAligned(cell: Cell, { separators, format = 'auto' }: FieldOptions, 
   }
   return (JSON.parse(text) as readonly unknown[]).map((item) => {
     const [id, weight] = isList(item as never) ? (item as readonly [unknown, number]) : ([item, 1] as const);
-    return [clean(id === null ? '' : String(id)), weight];
+    // The generator writes strings, numbers and null.
+    return [clean(id === null ? '' : `${id as string | number}`), weight];
   });
 }
 

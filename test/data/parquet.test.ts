@@ -370,7 +370,7 @@ describe('Parquet value', () => {
     [
       'pairs_of_others',
       'list<struct<item: int64, score: double>>',
-      'read a member, such as pairs_of_others.item; or write a list of ids, or of structs with the fields id and weight',
+      'read a member, such as pairs_of_others.item; or write a list of ids, or of structs with the fields id and',
     ],
     [
       'triples',

@@ -49,19 +49,19 @@ describe('sequences of init', () => {
         separator: '|',
         isNewestFirst: false,
         lists: [
-          { name: 'hist', is: 'ids', target: 'item_id' },
-          { name: 'paid', is: 'numbers', areNegative: false },
-          { name: 'at', is: 'times', until: 'time' },
+          { name: 'hist', is: 'id', target: 'item_id' },
+          { name: 'paid', is: 'number', areNegative: false },
+          { name: 'at', is: 'time', until: 'time' },
         ],
       },
-      { separator: '|', isNewestFirst: false, lists: [{ name: 'other', is: 'ids', target: 'item_id' }] },
+      { separator: '|', isNewestFirst: false, lists: [{ name: 'other', is: 'id', target: 'item_id' }] },
     ]);
   });
 
   it('have the newest item first if times fall', () => {
     expect(find(ROWS.map(({ item_id, time, hist, back }) => ({ item_id, time, hist, back })))[0]).toMatchObject({
       isNewestFirst: true,
-      lists: [{ name: 'hist' }, { name: 'back', is: 'times', until: 'time' }],
+      lists: [{ name: 'hist' }, { name: 'back', is: 'time', until: 'time' }],
     });
   });
 
