@@ -10,7 +10,9 @@ import { encodings } from '../../src/features/encodings/encodings.js';
 import { featureTypes } from '../../src/features/feature-types.js';
 import { scratchFolder } from '../support/scratch.js';
 
-const page = ['embeddings', 'sequences', 'features'].map((name) => readFileSync(`docs/reference/${name}.md`, 'utf8')).join('\n');
+const page = ['embeddings', 'sequences', 'features']
+  .map((name) => readFileSync(`docs/reference/${name}.md`, 'utf8'))
+  .join('\n');
 const examples = [...page.matchAll(/^```yaml\n(features:\n[^]*?)^```$/gm)].map(([, yaml]) => yaml!);
 const [, rows] = /^```text\n(click,user[^]*?)^```$/m.exec(page)!;
 

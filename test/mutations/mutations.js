@@ -72,8 +72,8 @@ export const MUTATIONS = [
     kernel: 'preluSlope',
     mutation: 'wrong sign',
     file: 'src/kernels/norm.c',
-    search: 'sum += (double)product[v]',
-    replacement: 'sum -= (double)product[v]',
+    search: 'sum += (double)products[v]',
+    replacement: 'sum -= (double)products[v]',
   },
   {
     kernel: 'normalizeGradient (batch norm)',

@@ -20,6 +20,7 @@ import {
   MAX_ITEMS,
   planWith,
   poolAll,
+  sequenceLayout,
   WIDTH,
   withAligned,
 } from '../../support/sequences.js';
@@ -96,9 +97,10 @@ const LAYOUTS: Readonly<Record<string, InputLayout>> = {
 
 /** A plan of two terms on two sequences of one table, which are looked up before the features. */
 function twoSequences(step: Plan['step'] = {}): Plan {
-  const sequences = ['bought', 'clicked'].map((field) => ({ ...LAYOUT.sequences![0]!, field }));
+  const fields = ['bought', 'clicked'];
+  const sequences = fields.map((field) => sequenceLayout({ field, table: 'item', width: WIDTH, maxItems: MAX_ITEMS }));
   const plan = planOf({ ...LAYOUT, sequences }, (g, input, y) => {
-    const pooled = sequences.map(({ field }, s) => {
+    const pooled = fields.map((field, s) => {
       const items = g.input({ kind: 'items', field, table: 'item' }, WIDTH);
       return g.segmentPool(g.activation(g.linear(items, 4 + 8 * s, field), 'sigmoid', `${field}.act`), 'mean');
     });
