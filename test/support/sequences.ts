@@ -135,8 +135,8 @@ export function withAligned(batch: Batch, seed: number): Batch {
 }
 
 /**
- * Attention to three aligned fields, of which one shares the target's table, in the form of the DIN paper: a layer reads
- * the target, the item, their difference and their product; weights are not normalized.
+ * Attention to three aligned fields, one of which shares the target's table, in the form of the DIN paper: a layer
+ * reads the target, the item, their difference and their product; weights are not normalized.
  */
 export const dinOfPaper =
   (activation: Activation): Interest =>
