@@ -140,7 +140,8 @@ function* checkShared(
       ),
     };
   } else if (!hasTable(owner)) {
-    yield { path: tablePath, message: `'${owner.name}' is a ${owner.kind}, which has no table` };
+    const kind = 'sequence' in owner ? 'number of a sequence' : owner.kind;
+    yield { path: tablePath, message: `'${owner.name}' is a ${kind}, which has no table` };
   } else if (isLikeOwner && !isTarget(owner)) {
     yield {
       path: tablePath,
