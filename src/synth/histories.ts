@@ -1,6 +1,6 @@
 import { randomStream, type Random } from '../core/random.js';
 import { sigmoid } from './biases.js';
-import { createImpressions, solve, type Impressions, type Rates } from './impressions.js';
+import { createImpressions, solveIntercepts, type Impressions, type Rates } from './impressions.js';
 import { popular, type Effects } from './world.js';
 
 // A log in which a click depends on how the candidate matches the user's recent items. One stream of impressions in
@@ -120,19 +120,7 @@ export class HistoryLog {
       const user = this.#users[random.below(this.#users.length)]!;
       return scoreItem(this.catalog, user.history, drawCandidate(random, this.catalog, user));
     });
-    const click = solve(
-      scores,
-      (score) => score.click,
-      () => 1,
-      rates.click,
-    );
-    const purchase = solve(
-      scores,
-      (score) => score.purchase,
-      (score) => sigmoid(click + score.click),
-      rates.purchase,
-    );
-    return { click, purchase };
+    return solveIntercepts(scores, rates);
   }
 }
 

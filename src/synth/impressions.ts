@@ -118,6 +118,11 @@ function fitIntercepts(world: World, seed: number, rates: Rates, meet: Shown['me
     meet(random, user, popular(random, world.items.count), encounter);
     return { click: encounter.click + encounter.need, purchase: encounter.purchase + encounter.need };
   });
+  return solveIntercepts(scores, rates);
+}
+
+/** Finds the intercepts that give impressions with these log odds the target rates. */
+export function solveIntercepts(scores: readonly Effects[], rates: Rates): Effects {
   const click = solve(
     scores,
     (score) => score.click,
@@ -135,7 +140,7 @@ function fitIntercepts(world: World, seed: number, rates: Rates, meet: Shown['me
 }
 
 /** Finds the intercept for a target rate, by bisection; rows count by their weights. */
-export function solve(
+function solve(
   scores: readonly Effects[],
   getScore: (score: Effects) => number,
   getWeight: (score: Effects) => number,
