@@ -11,6 +11,7 @@ import { withWidePart, type InputColumns } from '../../src/tables/layout.js';
 import { task } from '../support/by-hand.js';
 import { expectLikeFloat64 } from '../support/like-float64.js';
 import { createTfjsEngine } from '../support/tfjs.js';
+import { expectClose } from '../support/expect-close.js';
 
 // Predictions, losses and gradients of FuxiCTR's models; make_cases.py writes them.
 
@@ -32,9 +33,6 @@ interface Case {
 
 const folder = join(import.meta.dirname, 'cases');
 const cases = readdirSync(folder).flatMap((file) => JSON.parse(readFileSync(join(folder, file), 'utf8')) as Case[]);
-
-/** A gradient of 0, such as that of a bias before batch norm, is only rounding error. */
-const ROUNDING = 1e-7;
 
 const hasIds = (field: string): boolean => field !== 'price';
 
@@ -77,13 +75,6 @@ function batchOf({ inputs, labels }: Case): Batch {
     ),
     labels: new Map([['click', Float32Array.from(labels)]]),
   };
-}
-
-function expectClose(found: ArrayLike<number>, expected: readonly number[], name: string): void {
-  expect(found, name).toHaveLength(expected.length);
-  const bound = Math.max(1e-5 * Math.max(...expected.map(Math.abs)), ROUNDING);
-  for (const [i, value] of expected.entries())
-    expect(Math.abs(found[i]! - value), `${name}[${i}]`).toBeLessThanOrEqual(bound);
 }
 
 const engines: readonly (readonly [string, () => Promise<Engine>])[] = [

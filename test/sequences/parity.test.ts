@@ -7,6 +7,7 @@ import { createCpuEngine } from '../../src/engines/cpu/engine.js';
 import type { Engine } from '../../src/engines/engine.js';
 import { planOfEncoder, type EncoderCase, type TableName } from '../support/encoder-plan.js';
 import { createTfjsEngine } from '../support/tfjs.js';
+import { expectClose } from '../support/expect-close.js';
 
 // Predictions, losses and gradients of PyTorch; make_cases.py writes them.
 
@@ -29,9 +30,6 @@ interface File {
 
 const { batch: given, cases } = JSON.parse(readFileSync(join(import.meta.dirname, 'cases.json'), 'utf8')) as File;
 
-/** A gradient of 0, such as that of a key's bias, is only rounding error. */
-const ROUNDING = 1e-7;
-
 function readBatch(): Batch {
   const offsets = Uint32Array.from([0, ...given.counts]);
   for (let b = 0; b < given.counts.length; b++) offsets[b + 1]! += offsets[b]!;
@@ -48,13 +46,6 @@ function readBatch(): Batch {
     numbers: new Map(),
     labels: new Map([['y', Float32Array.from(given.labels)]]),
   };
-}
-
-function expectClose(found: ArrayLike<number>, expected: readonly number[], name: string): void {
-  expect(found, name).toHaveLength(expected.length);
-  const bound = Math.max(1e-5 * Math.max(...expected.map(Math.abs)), ROUNDING);
-  for (const [i, value] of expected.entries())
-    expect(Math.abs(found[i]! - value), `${name}[${i}]`).toBeLessThanOrEqual(bound);
 }
 
 const engines: readonly (readonly [string, () => Promise<Engine>])[] = [
