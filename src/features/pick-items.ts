@@ -4,8 +4,10 @@ import { takeTopK } from './top-k-by-weight.js';
 
 /** Which items of a row are read, and in which order. */
 export interface ItemSelection {
-  readonly order: { readonly newest: 'first' | 'last' } | { readonly by: string };
-  readonly keep: { readonly last: number } | { readonly heaviest: number };
+  /** Either the end with the newest item, or the field with the times of items. */
+  readonly order: { readonly newest?: 'first' | 'last' | undefined; readonly by?: string | undefined };
+  /** Maximum number of the newest items, or of those with the largest weights. */
+  readonly keep: { readonly last?: number | undefined; readonly heaviest?: number | undefined };
   readonly isWeighted: boolean;
 }
 
@@ -43,11 +45,11 @@ export function pickItems(rows: ChunkRows, lists: Lists, selection: ItemSelectio
     if (rows.isKept(row)) {
       const [begin, end] = [lists.offsets[row]!, lists.offsets[row + 1]!];
       const next =
-        'heaviest' in keep
+        keep.heaviest !== undefined
           ? pickHeaviest(lists.weights, begin, end, keep.heaviest, items, count)
           : pickBefore(untils, row, begin, end, items, count);
       arrange(items, count, next, selection, clock.order);
-      count = 'last' in keep ? dropOldest(items, count, next, keep.last) : next;
+      count = keep.last === undefined ? next : dropOldest(items, count, next, keep.last);
     }
     offsets[row + 1] = count;
   }
@@ -61,8 +63,9 @@ function isAllRead(
   { order, keep }: ItemSelection,
   untils: readonly Times[],
 ): boolean {
-  if (rows.numKept < rows.count || !('newest' in order) || order.newest === 'first') return false;
-  const most = 'last' in keep ? keep.last : keep.heaviest;
+  if (rows.numKept < rows.count || order.newest !== 'last') return false;
+  const { last, heaviest = Infinity } = keep;
+  const most = last ?? heaviest;
   for (let row = 0; row < rows.count; row++) if (offsets[row + 1]! - offsets[row]! > most) return false;
   for (const { items, rows: ends } of untils)
     for (let row = 0; row < rows.count; row++)
@@ -113,7 +116,7 @@ function arrange(
   times: Float64Array | undefined,
 ): void {
   if (times === undefined) {
-    if ('newest' in order && order.newest === 'first') items.subarray(begin, end).reverse();
+    if (order.newest === 'first') items.subarray(begin, end).reverse();
     return;
   }
   let isSorted = true;

@@ -109,7 +109,7 @@ function readClock(
   lists: readonly Lists[],
   { order }: ItemSelection,
 ): Clock {
-  const by = 'by' in order ? order.by : undefined;
+  const { by } = order;
   const times = readers.map((reader, c): Float64Array | undefined =>
     reader.until === undefined && reader.name !== by ? undefined : readTimes(rows, reader, lists[c]!),
   );

@@ -41,17 +41,17 @@ const options = () => ({
     .default(true)
     .describe('Whether the lists of a row are aligned item by item; false: each is a sequence of weighted items'),
   order: z
-    .union([
-      z.strictObject({ newest: z.enum(['first', 'last']).describe('End of a list that has the newest item') }),
-      z.strictObject({ by: columnName.describe('Field with the time of each item') }),
-    ])
+    .strictObject({
+      newest: z.enum(['first', 'last']).optional().describe('End of a list that has the newest item'),
+      by: columnName.optional().describe('Field with the time of each item'),
+    })
     .default({ newest: 'last' })
     .describe('Order of the items: which end is the newest, or the field with their times'),
   keep: z
-    .union([
-      z.strictObject({ last: z.int().min(1).describe('Maximum items per row; the newest are kept') }),
-      z.strictObject({ heaviest: z.int().min(1).describe('Maximum items per row; the largest weights are kept') }),
-    ])
+    .strictObject({
+      last: z.int().min(1).optional().describe('Maximum items per row; the newest are kept'),
+      heaviest: z.int().min(1).optional().describe('Maximum items per row; the largest weights are kept'),
+    })
     .default({ last: DEFAULT_ITEMS })
     .describe('Items to keep per row: the newest ones, or those with the largest weights'),
   encoder: z
@@ -74,8 +74,9 @@ export const sequence: Component<'sequence', ReturnType<typeof options>, [], rea
     const entries = listEntries(options);
     for (const [i, each] of entries.entries())
       for (const { path, message } of checkEntry(each, options)) yield { path: ['fields', i, ...path], message };
-    if ('by' in options.order && !entries.some(({ name }) => name === (options.order as { by: string }).by))
-      yield { path: ['order', 'by'], message: `'${options.order.by}' is not in fields; add it there` };
+    const { by } = options.order;
+    if (by !== undefined && !entries.some(({ name }) => name === by))
+      yield { path: ['order', 'by'], message: `'${by}' is not in fields; add it there` };
     const needsTarget = listEncoders(options).find((spec) => encoders.partOf(spec).requiresTarget);
     if (needsTarget !== undefined && !entries.some(({ target }) => target !== undefined))
       yield {
@@ -116,9 +117,13 @@ function listEncoders({ encoder }: SequenceOptions): readonly EncoderSpec[] {
 }
 
 function* checkKeep({ aligned, keep, order }: SequenceOptions): Generator<ValidationIssue> {
-  if (aligned && 'heaviest' in keep)
+  const choices = { order: [order.newest, order.by], keep: [keep.last, keep.heaviest] };
+  for (const [key, values] of Object.entries(choices))
+    if (values.filter((value) => value !== undefined).length !== 1)
+      yield { path: [key], message: `expected one key; set ${key === 'keep' ? 'last or heaviest' : 'newest or by'}` };
+  if (aligned && keep.heaviest !== undefined)
     yield { path: ['keep', 'heaviest'], message: 'aligned items have no weights; use last, or set aligned: false' };
-  if (!aligned && 'by' in order)
+  if (!aligned && order.by !== undefined)
     yield { path: ['order', 'by'], message: 'requires aligned items; remove it, or set aligned: true' };
 }
 
@@ -172,7 +177,7 @@ function sequenceFields({ group, name, entries }: AlignedColumns, options: Seque
     const part: SequencePart = {
       name,
       target: each.target,
-      maxItems: 'last' in keep ? keep.last : keep.heaviest,
+      maxItems: (keep.last ?? keep.heaviest)!,
       isWeighted: !aligned,
       encoders: listEncoders(options),
     };
