@@ -23,7 +23,10 @@ export interface RecordedList {
   readonly begin: number;
   readonly end: number;
   readonly barrier: number;
-  /** Offsets and words of memory that depends on the threads: claims, and slots of tables that threads share. */
+  /**
+   * Offsets and words of memory that depends on the threads: claims, slots of tables that threads share, and memory of
+   * each worker.
+   */
   readonly ofTeam: readonly { readonly at: number; readonly words: number }[];
   readonly before: Buffer;
   readonly after: Buffer;
@@ -41,7 +44,11 @@ export function recordLists(plan: Plan): { readonly program: CpuProgram; readonl
   const recorded: RecordedList[] = [];
   const { claims, all } = compiled.tables;
   const shared = all.filter(({ sharedFrom }) => sharedFrom > 0);
-  const ofTeam = [claims, ...shared.flatMap(({ hash, rowNumbers }) => [hash, ...rowNumbers])].map((ref) => ({
+  const ofWorkers = compiled.buffers.all
+    .filter(({ name }) => name.startsWith('work of '))
+    .map((buffer) => ({ buffer, offset: 0 }));
+  const ofTables = shared.flatMap(({ hash, rowNumbers }) => [hash, ...rowNumbers]);
+  const ofTeam = [claims, ...ofTables, ...ofWorkers].map((ref) => ({
     at: 4 * image.wordAt(ref),
     words: countWords(ref.buffer, compiled.maxRowsOf),
   }));
