@@ -127,7 +127,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'tables',
   ],
   index: ['config', 'data', 'evaluate', 'evaluation', 'predict', 'predict.ts', 'train', 'trained-model', 'training'],
-  export: ['engines', 'evaluation', 'features', 'graph', 'tables'],
+  export: ['engines', 'evaluation', 'features', 'graph', 'sequences', 'tables'],
   'export.ts': ['engines', 'evaluate', 'export', 'runs', 'trained-model'],
   predict: ['data', 'engines', 'evaluation'],
   'predict.ts': ['data', 'engines', 'evaluation', 'predict', 'trained-model'],

@@ -30,41 +30,11 @@ const DEFAULT_VALID_ROWS = 5000;
 const HISTORY_SIZE = { users: 5000, items: 2000 } as const;
 
 /** Runs `mtl synth` and prints the metrics of the true probabilities. Returns the exit code. */
-export async function runSynth({
-  out,
-  seed,
-  preset,
-  format,
-  bags,
-  badEvery,
-  biases,
-  counterfactual,
-  sequences,
-  ...args
-}: SynthArguments): Promise<number> {
+export async function runSynth(given: SynthArguments): Promise<number> {
+  checkOptions(given);
+  const { out, seed, preset, format, bags, badEvery, biases, counterfactual, sequences, ...args } = given;
   const { screen } = createOutput(false);
   const { users, items, rates } = PRESETS[preset];
-  if (format === 'raw' && args.valid !== undefined) {
-    throw userError('usage', {
-      where: '--valid',
-      message: 'unavailable with --format raw, which has no validation set',
-      fix: 'split it off with mtl prepare --valid-share',
-    });
-  }
-  if (format === 'csv' && badEvery > 0)
-    throw userError('usage', { where: '--bad-every', message: 'requires --format raw' });
-  if (format === 'raw' && counterfactual)
-    throw userError('usage', { where: '--counterfactual', message: 'requires --format csv' });
-  const hasBiases = Object.values(biases).some((bias) => bias > 0);
-  if (
-    sequences &&
-    (format !== 'csv' || bags !== undefined || hasBiases || counterfactual || preset !== PRESET_NAMES[0])
-  )
-    throw userError('usage', {
-      where: '--sequences',
-      message: 'cannot be combined with --preset, --format, --bags, --counterfactual or biases',
-      fix: 'remove these options',
-    });
   const rows = {
     train: args.train,
     ...(format === 'csv' ? { valid: args.valid ?? DEFAULT_VALID_ROWS } : {}),
@@ -87,11 +57,38 @@ export async function runSynth({
         preset,
         format,
         badEvery,
-        ...(hasBiases && { biases }),
+        ...(hasBiases(biases) && { biases }),
         ...(counterfactual && { counterfactualOf: 'test' }),
         bagMean: bags,
       });
   screen.print(`metrics of the true probabilities in ${out}, as in its oracle.json`);
   for (const [split, report] of Object.entries(oracle)) screen.print(reportTable(split, report, screen));
   return EXIT_CODES.done;
+}
+
+function hasBiases(biases: Biases): boolean {
+  return Object.values(biases).some((bias) => bias > 0);
+}
+
+/** @throws UserError (usage) for options that exclude each other */
+function checkOptions(given: SynthArguments): void {
+  const { preset, format, valid, bags, badEvery, biases, counterfactual, sequences } = given;
+  if (format === 'raw' && valid !== undefined) {
+    throw userError('usage', {
+      where: '--valid',
+      message: 'unavailable with --format raw, which has no validation set',
+      fix: 'split it off with mtl prepare --valid-share',
+    });
+  }
+  if (format === 'csv' && badEvery > 0)
+    throw userError('usage', { where: '--bad-every', message: 'requires --format raw' });
+  if (format === 'raw' && counterfactual)
+    throw userError('usage', { where: '--counterfactual', message: 'requires --format csv' });
+  const isOfOthers = format !== 'csv' || preset !== PRESET_NAMES[0] || bags !== undefined;
+  if (sequences && (isOfOthers || hasBiases(biases) || counterfactual))
+    throw userError('usage', {
+      where: '--sequences',
+      message: 'cannot be combined with --preset, --format, --bags, --counterfactual or biases',
+      fix: 'remove these options',
+    });
 }

@@ -28,23 +28,15 @@ export function inheritTables(raw: object): object {
   );
   const filled = Object.entries(features).map(([name, group]) => [
     name,
-    isMap(group) ? fillGroup(nameGroup(name, group), fields) : group,
+    isMap(group) ? fillGroup(name, group, fields) : group,
   ]);
   return { ...raw, features: Object.fromEntries(filled) as unknown };
 }
 
-/** Sets the option `name` of a group to its key, if its type has that option. */
-function nameGroup(name: string, group: RawMap): RawMap {
-  return 'name' in listOptions(group) && group['name'] === undefined ? { ...group, name } : group;
-}
-
-function listOptions(group: RawMap): object {
-  return featureTypes.parts.find(({ name }) => name === group['type'])?.options() ?? {};
-}
-
-function fillGroup(group: RawMap, all: ReadonlyMap<string, RawField>): RawMap {
+function fillGroup(name: string, given: RawMap, all: ReadonlyMap<string, RawField>): RawMap {
+  const options = featureTypes.parts.find((part) => part.name === given['type'])?.options() ?? {};
+  const group = 'name' in options && given['name'] === undefined ? { ...given, name } : given;
   const own = listFields(group);
-  const options = listOptions(group);
   if (!('table' in options)) return group;
   const inherited = own.map((field) => listInherited(field, all, Object.keys(options)));
   const [first, ...others] = inherited;

@@ -4,10 +4,10 @@ import {
   withWidePart,
   type InputColumns,
   type InputLayout,
-  type SequenceColumn,
   type WidePart,
 } from '../tables/layout.js';
 import { registry } from '../core/component.js';
+import type { SequenceColumn } from '../sequences/layout.js';
 import * as all from './all.js';
 import { joinCells, type CellOptions } from './cells.js';
 import { cleanEncoder, withCells } from './clean-field.js';

@@ -13,7 +13,7 @@ const NO_TIME = new BadValue('a time: a number, or a date and time in ISO 8601')
  * Parses a time: a number is returned as it is, in its own unit; a date or a time in ISO 8601 as seconds since 1970.
  * @throws InvalidValueError for a missing or invalid time
  */
-export function parseMoment(text: string): number {
+function parseMoment(text: string): number {
   if (text === '') throw NO_TIME;
   return isDecimal(text) ? parseNumber(text) : readIso(text) / 1000;
 }

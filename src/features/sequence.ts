@@ -8,7 +8,7 @@ import { cellShape, joinCells } from './cells.js';
 import { computeOnce } from './computed.js';
 import { embeddedField, embeddedOptions } from './embedded.js';
 import { listFieldKeys } from './encodings/encodings.js';
-import type { Encoding, Field, SequencePart, Source } from './feature.js';
+import type { Field, SequencePart, Source } from './feature.js';
 import { logBuckets } from './log-buckets.js';
 import { numberField } from './numeric.js';
 import { selectItems, type ItemColumn } from './sequence-items.js';
@@ -17,6 +17,8 @@ import { selectItems, type ItemColumn } from './sequence-items.js';
 const DEFAULT_ITEMS = 50;
 
 const { width, encoding } = embeddedOptions;
+/** Options of an entry with a table of its own, with their defaults. */
+const ownTable = z.object({ width, encoding });
 
 const entry = z.strictObject({
   name: columnName.describe('Column with a list per row'),
@@ -131,7 +133,7 @@ function* checkEntry(
   { name, target, scaling, as, until, buckets, width, encoding }: Entry,
   { aligned }: SequenceOptions,
 ): Generator<ValidationIssue> {
-  const isNumber = scaling !== undefined || as !== undefined;
+  const isNumber = hasNumbers({ scaling, as });
   for (const [option, field] of encoding === undefined ? [] : listFieldKeys(encoding))
     if (field !== name) yield { path: ['encoding', option, field], message: `expected the column, '${name}'` };
   if (as === 'age' && until === undefined)
@@ -162,10 +164,11 @@ function* checkEntry(
 function sequenceFields({ group, name, entries }: AlignedColumns, options: SequenceOptions): readonly Field[] {
   const { aligned, keep, order, separators, format } = options;
   const shared = { ...separators, format, keepsMissing: aligned, ...(aligned && { weight: undefined }) };
-  const columns = entries.map(({ name, until, scaling, as }): ItemColumn => {
-    const isNumber = scaling !== undefined || as !== undefined;
-    return { name, until, form: { ...shared, ...(isNumber && { areNumbers: true }) } };
-  });
+  const columns = entries.map((each): ItemColumn => ({
+    name: each.name,
+    until: each.until,
+    form: { ...shared, ...(hasNumbers(each) && { areNumbers: true }) },
+  }));
   const compute = computeOnce(selectItems(columns, { order, keep, isWeighted: !aligned }));
   const sources: readonly Source[] = [
     ...columns.map(({ name, form }): Source => ({ name, holds: 'bag', form })),
@@ -193,21 +196,19 @@ function sequenceFields({ group, name, entries }: AlignedColumns, options: Seque
 
 /** Builds the field of a column without its computation. */
 function itemField(name: string, each: Entry, part: SequencePart): Field {
-  const { target, scaling, as, buckets, width = 16, encoding = {} } = each;
-  if (buckets !== undefined) return ownTable(name, width, logBuckets, part);
-  if (target !== undefined || (scaling === undefined && as === undefined)) {
-    // Options by field name the column.
-    const own = embeddedField(each.name, embedded({ width, encoding }));
-    const table = target === undefined ? { owner: name } : { owner: target, isLikeOwner: true as const };
-    return { ...own, name, ...table, kind: 'item', sequence: part };
-  }
-  return { ...numberField(name, { scaling: scaling ?? 'log1p' }), kind: 'itemNumber', sequence: part };
+  const { target, scaling, buckets } = each;
+  const { width, encoding } = ownTable.parse({ width: each.width, encoding: each.encoding });
+  if (buckets !== undefined)
+    return { name, columns: [name], owner: name, width, ...logBuckets, kind: 'item', sequence: part };
+  if (hasNumbers(each))
+    return { ...numberField(name, { scaling: scaling ?? 'log1p' }), kind: 'itemNumber', sequence: part };
+  // Options by field name the column.
+  const own = embeddedField(each.name, { width, encoding });
+  const table = target === undefined ? { owner: name } : { owner: target, isLikeOwner: true as const };
+  return { ...own, name, ...table, kind: 'item', sequence: part };
 }
 
-function ownTable(name: string, width: number, encoding: Encoding, part: SequencePart): Field {
-  return { name, columns: [name], owner: name, width, ...encoding, kind: 'item', sequence: part };
-}
-
-function embedded({ width, encoding }: { readonly width: number; readonly encoding: unknown }) {
-  return { width, encoding: embeddedOptions.encoding.parse(encoding) };
+/** Returns whether items are numbers or times. */
+function hasNumbers({ scaling, as }: Pick<Entry, 'scaling' | 'as'>): boolean {
+  return scaling !== undefined || as !== undefined;
 }

@@ -125,14 +125,12 @@ export class GraphBuilder {
     return this.#push('softmax', x.width, { x });
   }
 
-  /** Concatenates columns. */
-  concat(xs: readonly Value[]): ValueOf<'concat'> {
-    check(xs.length > 0, 'concat requires a value');
-    return this.#push(
-      'concat',
-      xs.reduce((sum, x) => sum + x.width, 0),
-      { xs },
-    );
+  /** Concatenates columns; returns a single value as it is. */
+  concat(xs: readonly Value[]): Value {
+    const [first, ...others] = xs;
+    check(first !== undefined, 'concat requires a value');
+    const width = xs.reduce((sum, x) => sum + x.width, 0);
+    return others.length === 0 ? first : this.#push('concat', width, { xs });
   }
 
   /** Selects columns `begin` to `begin + width`. */

@@ -94,8 +94,7 @@ function selectColumns(g: GraphBuilder, input: Value, selection: readonly InputF
     fields.push({ ...field, offset });
     offset += field.width;
   }
-  const values = runs.map(({ begin, width }) => columnsOf(g, input, begin, width));
-  return { input: values.length === 1 ? values[0]! : g.concat(values), fields };
+  return { input: g.concat(runs.map(({ begin, width }) => columnsOf(g, input, begin, width))), fields };
 }
 
 /** Returns columns `begin` to `begin + width` of a value. */

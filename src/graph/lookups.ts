@@ -37,7 +37,7 @@ export function lookUp(g: GraphBuilder, fields: readonly LookedUpField[]): Value
     parts.push(g.segmentPool(g.input({ kind: 'items', field, table }, width), 'sum', weights));
   }
   endRun();
-  return parts.length === 1 ? parts[0]! : g.concat(parts);
+  return g.concat(parts);
 }
 
 /** Items that are pooled while they are looked up: a sum that is weighted by factors. */

@@ -44,10 +44,7 @@ export function composeEmbeddings(
     return { ...field, offset: offset - field.width };
   });
   return {
-    input: concat(
-      g,
-      [...composed.values()].map(({ value }) => value),
-    ),
+    input: g.concat([...composed.values()].map(({ value }) => value)),
     fields: placed,
   };
 }
@@ -58,9 +55,5 @@ function project(g: GraphBuilder, value: Value, field: string, width: number, pa
     const name = parts === 1 ? `${field}.projection` : `${field}.projection.${part}`;
     return g.linear(parts === 1 ? value : g.slice(value, part * own, own), width / parts, name, { bias: false });
   });
-  return concat(g, projected);
-}
-
-function concat(g: GraphBuilder, values: readonly Value[]): Value {
-  return values.length === 1 ? values[0]! : g.concat(values);
+  return g.concat(projected);
 }

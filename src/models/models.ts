@@ -14,7 +14,8 @@ import { scaleLabels, unscalePredictions } from './label-scaling.js';
 import { composeEmbeddings, type Composition } from './compose.js';
 import { linearHeads } from './linear.js';
 import type { ModelContext, ModelOutput, ModelTask } from './model.js';
-import { encodeSequences, type EncodedSequence } from './sequences.js';
+import type { SequenceLayout } from '../sequences/layout.js';
+import { encodeSequences } from './sequences.js';
 import { buildWidePart, wideOption, wideSums, type WideOption } from './wide.js';
 import * as all from './all.js';
 
@@ -44,7 +45,7 @@ export interface ModelInput {
     readonly isWide?: true;
     readonly composition?: Composition | undefined;
   })[];
-  readonly sequences?: readonly EncodedSequence[];
+  readonly sequences?: readonly SequenceLayout[];
 }
 
 /** Returns what a model looks up besides one embedding of the configured width per field. */

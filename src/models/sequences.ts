@@ -2,21 +2,8 @@ import type { GraphBuilder } from '../graph/builder.js';
 import { columnsOf, type Features, type InputField } from '../graph/features.js';
 import type { Value } from '../graph/operations.js';
 import type { SequenceField } from '../sequences/encoder.js';
-import { encoders, type EncoderSpec } from '../sequences/encoders.js';
-
-/** A sequence that a model reads, as `SequenceLayout` describes it, with its encoders. */
-export interface EncodedSequence {
-  readonly name: string;
-  readonly group?: string | undefined;
-  readonly maxItems: number;
-  readonly isWeighted?: boolean | undefined;
-  readonly fields: readonly ItemColumn[];
-  readonly encoders: readonly EncoderSpec[];
-}
-
-type ItemColumn = { readonly field: string; readonly width: number; readonly target?: string | undefined } & (
-  { readonly kind: 'id'; readonly table: string } | { readonly kind: 'number' }
-);
+import { encoders } from '../sequences/encoders.js';
+import type { SequenceColumn, SequenceLayout } from '../sequences/layout.js';
 
 /**
  * Adds a field per sequence to the features, after all others: the outputs of its encoders, concatenated.
@@ -24,7 +11,7 @@ type ItemColumn = { readonly field: string; readonly width: number; readonly tar
  */
 export function encodeSequences(
   g: GraphBuilder,
-  sequences: readonly EncodedSequence[],
+  sequences: readonly SequenceLayout[],
   features: Features | undefined,
 ): Features {
   if (features !== undefined && sequences.length === 0) return features;
@@ -36,10 +23,10 @@ export function encodeSequences(
     return { field: name, group, offset: offset - width, width, kind: 'sequence' };
   });
   const parts = features === undefined ? outputs : [features.input, ...outputs];
-  return { input: parts.length === 1 ? parts[0]! : g.concat(parts), fields: [...(features?.fields ?? []), ...fields] };
+  return { input: g.concat(parts), fields: [...(features?.fields ?? []), ...fields] };
 }
 
-function encodeSequence(g: GraphBuilder, sequence: EncodedSequence, features: Features | undefined): Value {
+function encodeSequence(g: GraphBuilder, sequence: SequenceLayout, features: Features | undefined): Value {
   const domain = sequence.fields[0]!.field;
   const fields = sequence.fields.map((column): SequenceField => ({
     field: column.field,
@@ -53,10 +40,10 @@ function encodeSequence(g: GraphBuilder, sequence: EncodedSequence, features: Fe
     const context = { domain, fields, weights, maxItems: sequence.maxItems };
     return encoders.build(spec, { ...context, g: g.within(`${sequence.name}.${part}`) });
   });
-  return outputs.length === 1 ? outputs[0]! : g.concat(outputs);
+  return g.concat(outputs);
 }
 
-function readItems(g: GraphBuilder, column: ItemColumn, domain: string): Value {
+function readItems(g: GraphBuilder, column: SequenceColumn, domain: string): Value {
   const { field, width } = column;
   const item = { field, ...(field !== domain && { alignedWith: domain }) };
   return column.kind === 'id'

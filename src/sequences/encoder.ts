@@ -46,13 +46,5 @@ export function defineEncoder<const Name extends string, Shape extends z.ZodRawS
 
 /** Concatenates the items of fields. */
 export function concatItems(g: GraphBuilder, fields: readonly Pick<SequenceField, 'items'>[]): Value {
-  return concatValues(
-    g,
-    fields.map(({ items }) => items),
-  );
-}
-
-/** Concatenates at least one value. */
-export function concatValues(g: GraphBuilder, values: readonly Value[]): Value {
-  return values.length === 1 ? values[0]! : g.concat(values);
+  return g.concat(fields.map(({ items }) => items));
 }

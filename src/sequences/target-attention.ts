@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { GraphBuilder } from '../graph/builder.js';
 import { mlp, mlpOptions } from '../graph/mlp.js';
 import type { Value } from '../graph/operations.js';
-import { concatItems, concatValues, defineEncoder, type SequenceContext } from './encoder.js';
+import { concatItems, defineEncoder, type SequenceContext } from './encoder.js';
 import { listSideInputs, logShares, normEmbedding, positionOption } from './item-inputs.js';
 
 const WEIGHTS = ['softplus', 'sigmoid', 'softmax', 'linear'] as const;
@@ -82,7 +82,7 @@ function readInputs(context: SequenceContext, { norm, position }: InputOptions):
     target: target && read(target, `${field}.target`),
   }));
   const targets = pairs.flatMap(({ target }) => target ?? []);
-  const q = g.expand(concatValues(g, targets), domain);
+  const q = g.expand(g.concat(targets), domain);
   const k = concatItems(
     g,
     pairs.filter(({ target }) => target !== undefined),

@@ -3,7 +3,7 @@ import { MAX_HISTORY, type Catalog, type HistoryRow } from './histories.js';
 import type { Impressions } from './impressions.js';
 
 /** Columns of a log with histories, newest item last. */
-export const HISTORY_HEADER = [
+const HISTORY_HEADER = [
   'click',
   'purchase',
   'user',

@@ -1,4 +1,4 @@
-import type { EncoderSpec } from '../sequences/encoders.js';
+import type { SequenceLayout } from '../sequences/layout.js';
 
 /** An embedding table: one learned vector for every id of a field. */
 export interface TableSpec {
@@ -70,33 +70,6 @@ export interface InputLayout {
   /** Sequences whose items are read one by one, outside the concatenated input. */
   readonly sequences?: readonly SequenceLayout[];
 }
-
-/** A sequence: fields with the same number of items in each row. */
-export interface SequenceLayout {
-  readonly name: string;
-  /** Group of the config; none if there is no config. */
-  readonly group?: string;
-  /** Maximum items per row. */
-  readonly maxItems: number;
-  /** Whether items have weights. */
-  readonly isWeighted?: boolean;
-  /** In config order. The domain of the items has the name of the first. */
-  readonly fields: readonly SequenceColumn[];
-  /** Encoders whose outputs are concatenated; none for items that a graph reads otherwise. */
-  readonly encoders: readonly EncoderSpec[];
-}
-
-/** A field of a sequence: a bag of the batch. */
-export type SequenceColumn = {
-  readonly field: string;
-  readonly width: number;
-  /** Field of the candidate that the items are compared with. */
-  readonly target?: string | undefined;
-} & (
-  | { readonly kind: 'id'; readonly table: string }
-  /** Numbers, which are the weights of the bag. */
-  | { readonly kind: 'number' }
-);
 
 /** Returns the maximum items of a field per row of a batch; undefined if it is unknown. */
 export function findMaxItems({ columns, sequences = [] }: InputLayout, field: string): number | undefined {

@@ -1,5 +1,5 @@
 /** @module-tag long */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
@@ -7,10 +7,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { exportModel } from '../../src/export.js';
 import { formatSpec } from '../../src/export/formats.js';
 import { loadModel, train } from '../../src/index.js';
-import { synth } from '../../src/synth.js';
 import { expectNear, runOnnx } from '../support/onnx.js';
 import { needsPython, python } from '../support/python.js';
 import { scratchFolder } from '../support/scratch.js';
+import { servedWorld } from '../support/served.js';
 
 /** Fields of every type that ONNX has operators for, with shared columns and shared tables. */
 const CONFIG = `
@@ -40,22 +40,7 @@ const run = join(folder, 'run');
 let rows: Record<string, string>[];
 
 beforeAll(async () => {
-  await synth({
-    folder,
-    seed: 3,
-    rows: { train: 600, valid: 200, test: 200 },
-    users: 50,
-    items: 30,
-    rates: { click: 0.3, purchase: 0.3 },
-    bagMean: 3,
-  });
-  writeFileSync(join(folder, 'config.yaml'), CONFIG);
-  await train(join(folder, 'config.yaml'), { runDir: run, device: 'cpu', threads: 1 });
-  const [header, ...lines] = readFileSync(join(folder, 'test.csv'), 'utf8')
-    .trimEnd()
-    .split('\n')
-    .map((line) => line.split(','));
-  rows = lines.map((cells) => Object.fromEntries(header!.map((name, i) => [name, cells[i]!])));
+  ({ rows } = await servedWorld(folder, CONFIG));
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 

@@ -5,7 +5,8 @@ import type { Engine, Plan } from '../../src/engines/engine.js';
 import type { GraphBuilder } from '../../src/graph/builder.js';
 import { tower } from '../../src/graph/mlp.js';
 import { SEGMENT_POOLINGS, type Activation, type Pooling, type Value } from '../../src/graph/operations.js';
-import type { InputLayout, SequenceLayout } from '../../src/tables/layout.js';
+import type { SequenceLayout } from '../../src/sequences/layout.js';
+import type { InputLayout } from '../../src/tables/layout.js';
 import { planOf } from './graph-plan.js';
 
 // Models of a target item and the items that a user clicked before.

@@ -22,9 +22,10 @@ model: { name: esmm, ctrTower: { hidden: [8] }, cvrTower: { hidden: [8] } }
 training: { epochs: 1, batchSize: 64 }
 `;
 
-/** A small world with a trained run, and its test rows as strings. */
+/** A small world with a run of a config, and its test rows as strings. */
 export async function servedWorld(
   folder: string,
+  text = CONFIG,
 ): Promise<{ readonly config: string; readonly run: string; readonly rows: Record<string, string>[] }> {
   const [config, run] = [join(folder, 'small.yaml'), join(folder, 'run')];
   await synth({
@@ -36,7 +37,7 @@ export async function servedWorld(
     rates: { click: 0.3, purchase: 0.3 },
     bagMean: 3,
   });
-  writeFileSync(config, CONFIG);
+  writeFileSync(config, text);
   await train(config, { runDir: run, device: 'cpu', threads: 1 });
   const [header, ...lines] = readFileSync(join(folder, 'test.csv'), 'utf8')
     .trimEnd()

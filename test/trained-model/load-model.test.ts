@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -10,8 +10,8 @@ import { openSource } from '../../src/data/sources/open-source.js';
 import { columnsOf } from '../../src/data/rows/row-format.js';
 import { createCpuEngine } from '../../src/engines/cpu/engine.js';
 import { listPredictedOutputs, combinePredictions } from '../../src/evaluation/outputs.js';
-import { synth } from '../../src/synth.js';
 import { compileTrained, readTrainedModel } from '../../src/trained-model/trained-model.js';
+import { servedWorld } from '../support/served.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'mtl-model-'));
 const run = join(folder, 'run');
@@ -37,23 +37,8 @@ training: { epochs: 1, batchSize: 64, ema: { decay: 0.9 } }
 `;
 
 beforeAll(async () => {
-  await synth({
-    folder,
-    seed: 3,
-    rows: { train: 600, valid: 200, test: 200 },
-    users: 50,
-    items: 30,
-    rates: { click: 0.3, purchase: 0.3 },
-    bagMean: 3,
-  });
-  writeFileSync(join(folder, 'config.yaml'), CONFIG);
-  await train(join(folder, 'config.yaml'), { runDir: run, device: 'cpu', threads: 1 });
+  ({ rows } = await servedWorld(folder, CONFIG));
   model = await loadModel(run);
-  const [header, ...lines] = readFileSync(join(folder, 'test.csv'), 'utf8')
-    .trimEnd()
-    .split('\n')
-    .map((line) => line.split(','));
-  rows = lines.map((cells) => Object.fromEntries(header!.map((name, i) => [name, cells[i]!])));
 });
 afterAll(() => {
   model.dispose();

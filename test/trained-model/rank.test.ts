@@ -1,9 +1,9 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { loadModel, train, UserError, type BadRow, type Model, type Predictions, type Row } from '../../src/index.js';
-import { synth } from '../../src/synth.js';
+import { loadModel, UserError, type BadRow, type Model, type Predictions, type Row } from '../../src/index.js';
+import { servedWorld } from '../support/served.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'mtl-rank-'));
 let model: Model;
@@ -43,23 +43,8 @@ const userOf = (row: number): Row => select(rows[row]!, (column) => !isOfItem(co
 const candidatesOf = (begin: number, end: number): Row[] => rows.slice(begin, end).map((row) => select(row, isOfItem));
 
 beforeAll(async () => {
-  await synth({
-    folder,
-    seed: 3,
-    rows: { train: 600, valid: 200, test: 200 },
-    users: 50,
-    items: 30,
-    rates: { click: 0.3, purchase: 0.3 },
-    bagMean: 3,
-  });
-  writeFileSync(join(folder, 'config.yaml'), CONFIG);
-  await train(join(folder, 'config.yaml'), { runDir: join(folder, 'run'), device: 'cpu', threads: 1 });
+  ({ rows } = await servedWorld(folder, CONFIG));
   model = await loadModel(join(folder, 'run'));
-  const [header, ...lines] = readFileSync(join(folder, 'test.csv'), 'utf8')
-    .trimEnd()
-    .split('\n')
-    .map((line) => line.split(','));
-  rows = lines.map((cells) => Object.fromEntries(header!.map((name, i) => [name, cells[i]!])));
 });
 afterAll(() => {
   model.dispose();

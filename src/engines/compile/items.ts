@@ -35,7 +35,7 @@ export const takeItemIds = (buffers: Buffers, field: string, domain: Domain): Re
   buffers.take(`item ids ${field}`, 'column', domain);
 
 /** Returns the buffer with the factors of a field that are read one by one, in a domain. */
-export const takeFactors = (buffers: Buffers, field: string, domain: Domain): Ref =>
+const takeFactors = (buffers: Buffers, field: string, domain: Domain): Ref =>
   buffers.take(`factors ${field}`, 'column', domain);
 
 /** Returns the buffer with `maxRows` + 1 words: where the blocks of each row begin, and where those of the last end. */

@@ -1,6 +1,7 @@
 import type { PooledItems } from '../../graph/lookups.js';
 import type { ItemSource } from '../../graph/operations.js';
-import type { InputLayout, SequenceColumn } from '../../tables/layout.js';
+import type { SequenceColumn } from '../../sequences/layout.js';
+import type { InputLayout } from '../../tables/layout.js';
 import { BAG_FORMS, itemFactors, type BagForm, type BagInputs } from './bags.js';
 import { BATCH, itemRows } from './items.js';
 import { ELEMENT_TYPES } from './messages.js';

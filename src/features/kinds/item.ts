@@ -12,7 +12,10 @@ type ItemKinds = 'item' | 'itemNumber';
 const listMembers = {
   takesStored: () => false,
   rawForm: () => 'list' as const,
-  lists: ({ columns }: FieldOf<ItemKinds>) => computedLists(columns[0]!),
+  lists: ({ columns: [name] }: FieldOf<ItemKinds>): ListReading => ({
+    key: name!,
+    read: (rows) => (rows.column(name!) as Required<Column>).lists,
+  }),
   takesLists: true,
   isCompared: false,
   column: ({ name }: FieldOf<ItemKinds>) => ({ name, kind: 'bag' }) as const,
@@ -23,16 +26,11 @@ export const item: Kind<'item'> = {
   ...listMembers,
   name: 'item',
   reader: (field) =>
-    listReader(
-      ofItems(field),
-      computedLists(field.columns[0]!),
-      itemReader(withMissing(field)),
-      (ids, { weights }) => ({
-        ids,
-        weights,
-      }),
-    ),
-  fitter: (field, fit) => new ListFitter(ofItems(field), computedLists(field.columns[0]!), withoutMissing(fit)),
+    listReader(ofItems(field), listMembers.lists(field), itemReader(withMissing(field)), (ids, { weights }) => ({
+      ids,
+      weights,
+    })),
+  fitter: (field, fit) => new ListFitter(ofItems(field), listMembers.lists(field), withoutMissing(fit)),
 };
 
 /** One number per item, which a bag stores as the weight of id 0. */
@@ -47,13 +45,13 @@ export const itemNumber: Kind<'itemNumber'> = {
       direct,
       numberColumns: numberColumnsOf([ITEM], field),
     };
-    return listReader(ofItems(field), computedLists(field.columns[0]!), itemNumberReader(encoder), (weights) => {
+    return listReader(ofItems(field), listMembers.lists(field), itemNumberReader(encoder), (weights) => {
       if (zeros.length < weights.length) zeros = new Uint32Array(weights.length);
       return { ids: zeros, weights };
     });
   },
   fitter: (field, fit) =>
-    new ListFitter(ofItems(field), computedLists(field.columns[0]!), {
+    new ListFitter(ofItems(field), listMembers.lists(field), {
       ...fit,
       check: (text) => fit.check(present(text)),
     }),
@@ -70,10 +68,6 @@ function present(text: string): string {
 /** Selects all items of computed lists. */
 function ofItems({ name, columns, sequence }: FieldOf<ItemKinds>) {
   return { name, columns, form: { maxItems: undefined, negative: sequence.isWeighted ? 'refused' : 'taken' } } as const;
-}
-
-function computedLists(name: string): ListReading {
-  return { key: name, read: (rows) => (rows.column(name) as Required<Column>).lists };
 }
 
 function withMissing({ encode, direct }: Pick<Encoder, 'encode' | 'direct'>): Pick<Encoder, 'encode' | 'direct'> {
