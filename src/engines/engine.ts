@@ -25,6 +25,11 @@ export interface Plan {
    * time.
    */
   readonly isRestored?: boolean;
+  /**
+   * Rows of tables in shared memory, by the name of their tensor. A program without optimizer state reads them in place
+   * if its kernels can, and never writes them; restoring the same tensors leaves them unchanged.
+   */
+  readonly sharedTables?: ReadonlyMap<string, Float32Array>;
   /** Whether the program predicts candidates of a user (`Program.createRanker`), which requires memory. */
   readonly isRanked?: boolean;
   /** Maximum rows per pass, if known. */

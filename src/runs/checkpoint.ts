@@ -264,13 +264,27 @@ export async function readCheckpointConfig(
   return { config: await readText(folder, FILES.config, files), step: own.step };
 }
 
+/** What to read of a checkpoint. */
+export interface CheckpointReading {
+  /** Whether to read the optimizer state; default: false. */
+  readonly withOptimizer?: boolean;
+  /** Whether to read the counters; default: true. */
+  readonly withCounters?: boolean;
+  /**
+   * Whether to read all tensors into shared memory, so that other threads receive the checkpoint without copies;
+   * default: false, which leaves large ones in their file until they are read.
+   */
+  readonly isShared?: boolean;
+}
+
 /**
  * Reads a checkpoint and verifies each file against the manifest.
- * @param withOptimizer whether to read the optimizer state
- * @param withCounters whether to read the counters
  * @throws UserError (checkpoint) for a missing or invalid file
  */
-export async function readCheckpoint(folder: string, withOptimizer: boolean, withCounters = true): Promise<Checkpoint> {
+export async function readCheckpoint(
+  folder: string,
+  { withOptimizer = false, withCounters = true, isShared = false }: CheckpointReading = {},
+): Promise<Checkpoint> {
   const { files: digests, parts } = await readManifest(folder);
   const { own, sections } = parseState(await readText(folder, FILES.state, digests), join(folder, FILES.state));
   const fitted = await readFitted(folder, digests);
@@ -278,7 +292,7 @@ export async function readCheckpoint(folder: string, withOptimizer: boolean, wit
   const tensors = async (name: typeof FILES.weights | typeof FILES.optimizer): Promise<ProgramState['weights']> => {
     const readFile = async (path: string, digest: FileDigest): Promise<ProgramState['weights']> => {
       await checkSize(path, digest.bytes);
-      return toFloatTensors(path, await readSafetensors(path, digest));
+      return toFloatTensors(path, await readSafetensors(path, digest, { isShared }));
     };
     const others: ProgramState['weights'][] = [];
     for (const [p, part] of parts.entries())
@@ -352,7 +366,7 @@ export async function readNewestCheckpoint(run: string, warn: (warning: string) 
   const errors: UserError[] = [];
   for (const name of await listCheckpoints(run)) {
     try {
-      const checkpoint = await readCheckpoint(join(checkpointsFolder(run), name), true);
+      const checkpoint = await readCheckpoint(join(checkpointsFolder(run), name), { withOptimizer: true });
       for (const { message } of errors) warn(`${message}: skipping this checkpoint and using an older one`);
       return { checkpoint, name, damaged };
     } catch (error) {

@@ -55,7 +55,7 @@ interface Followed {
 
 /** Opens a run that rank 0 writes. */
 async function follow({ folder, checkpoint: path }: Followed): Promise<OpenRun> {
-  const checkpoint = path === null ? undefined : await readCheckpoint(path, true);
+  const checkpoint = path === null ? undefined : await readCheckpoint(path, { withOptimizer: true });
   const state = createRunState(checkpoint?.sections ?? {}, path === null ? folder : join(path, FILES.state));
   return {
     folder,

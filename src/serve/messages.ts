@@ -4,6 +4,7 @@
 import type { CounterQuery } from '../data/counters/given-counters.js';
 import type { CountsByColumn } from '../data/objects/object-reader.js';
 import type { OnMissing } from '../data/objects/given-rows.js';
+import type { Checkpoint } from '../runs/checkpoint.js';
 import type { ModelInput } from '../trained-model/load-model.js';
 
 /** The request form: JSON objects, or tensors of the Open Inference Protocol. */
@@ -64,7 +65,7 @@ export interface CounterValues {
   readonly values: readonly Float32Array[];
 }
 
-/** Settings of a prediction thread. */
+/** Settings of the prediction threads of a model. */
 export interface PredictorSpec {
   /** Checkpoint directory. */
   readonly folder: string;
@@ -73,6 +74,11 @@ export interface PredictorSpec {
   readonly limits: BodyLimits;
   /** Whether to return uncalibrated predictions. */
   readonly raw?: boolean | undefined;
+}
+
+/** Settings of a prediction thread, with the checkpoint, whose tensors all threads share. */
+export interface PredictThreadSpec extends PredictorSpec {
+  readonly stored: Checkpoint;
 }
 
 /** Limits of a request. */

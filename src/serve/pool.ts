@@ -1,5 +1,6 @@
 import type { CountsByColumn } from '../data/objects/object-reader.js';
 import type { LiveCounters } from '../data/counters/live-counters.js';
+import { readCheckpoint } from '../runs/checkpoint.js';
 import { loadCounters } from '../trained-model/load-counters.js';
 import { BUG } from './answer-bundle.js';
 import {
@@ -66,8 +67,8 @@ const LATE = buildAnswer(
 );
 
 /**
- * Starts threads that load a checkpoint, and waits until all of them can answer. Requests that arrive while all threads
- * are busy are bundled.
+ * Loads a checkpoint, starts threads that share its tensors, and waits until all of them can answer. Requests that
+ * arrive while all threads are busy are bundled.
  * @throws UserError (checkpoint) if it cannot be loaded; no thread is left then
  */
 export async function openPool(
@@ -79,7 +80,8 @@ export async function openPool(
   let isPlanned = false;
   let onIdle: (() => void) | undefined;
   const counters = await loadCounters(spec.folder);
-  const threads = await openPredictThreads(spec, count, { onWarning, onChange: () => dispatch() });
+  const stored = await readCheckpoint(spec.folder, { withCounters: false, isShared: true });
+  const threads = await openPredictThreads({ ...spec, stored }, count, { onWarning, onChange: () => dispatch() });
   const { facts, ready } = threads;
 
   const askThread = async ({ thread }: PredictThread, bundle: Bundle): Promise<AnsweredBundle> => {

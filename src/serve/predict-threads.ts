@@ -1,5 +1,5 @@
 import { startThread, type Thread } from '../system/thread.js';
-import type { ModelFacts, PredictorSpec } from './messages.js';
+import type { ModelFacts, PredictThreadSpec } from './messages.js';
 
 /** A prediction thread and its number of pending bundles. */
 export interface PredictThread {
@@ -33,11 +33,11 @@ export interface PredictThreadsOptions {
 const [MIN_PAUSE_MS, MAX_PAUSE_MS] = [100, 30_000];
 
 /**
- * Starts `count` threads that load a checkpoint, and waits until all of them can answer.
- * @throws UserError (checkpoint) if it cannot be loaded; no thread is left then
+ * Starts `count` threads with a checkpoint, and waits until all of them can answer.
+ * @throws UserError (checkpoint) if its model cannot be built; no thread is left then
  */
 export async function openPredictThreads(
-  spec: PredictorSpec,
+  spec: PredictThreadSpec,
   count: number,
   { onWarning, onChange }: PredictThreadsOptions,
 ): Promise<PredictThreads> {

@@ -1,15 +1,23 @@
 import { workerData } from 'node:worker_threads';
-import { loadGivenModel } from '../trained-model/load-model.js';
+import { compileGivenModel } from '../trained-model/load-model.js';
+import { trainedModelOf } from '../trained-model/trained-model.js';
 import type { UncountedRows } from '../data/counters/given-counters.js';
 import { answerWith, type Answer } from '../system/thread.js';
 import { answerBundle, readBundle, type ReadBundle } from './answer-bundle.js';
-import type { AnsweredBundle, Bundle, CounterQuestion, CounterValues, ModelFacts, PredictorSpec } from './messages.js';
+import type {
+  AnsweredBundle,
+  Bundle,
+  CounterQuestion,
+  CounterValues,
+  ModelFacts,
+  PredictThreadSpec,
+} from './messages.js';
 
 // Prediction thread: loads a model and answers bundles of requests.
 
 // Passed by `openPredictThreads`.
-const { folder, name, limits, raw } = workerData as PredictorSpec;
-const loading = loadGivenModel(folder, { raw }).then((model) => {
+const { folder, stored, name, limits, raw } = workerData as PredictThreadSpec;
+const loading = compileGivenModel(trainedModelOf(folder, stored, raw)).then((model) => {
   const facts: ModelFacts = {
     name: name ?? model.name,
     version: String(model.step),

@@ -19,7 +19,7 @@ import { listInputs, type ModelInput } from '../features/model-input.js';
 import { listCountedInputs, listReadCounters, listRequired } from './counted-inputs.js';
 import { loadCounters, noCounters } from './load-counters.js';
 import { CandidateRanker, type RankedOutput } from './rank-rows.js';
-import { compileTrained, readTrainedModel } from './trained-model.js';
+import { compileTrained, readTrainedModel, type TrainedModel } from './trained-model.js';
 
 export type { ModelInput };
 
@@ -133,10 +133,9 @@ type GivenOptions = PredictRowsOptions & { onCounts?(counts: CountsByColumn): vo
  * @throws UserError (checkpoint) if there is none, or it is incomplete
  */
 export async function loadModel(path: string, options: LoadOptions = {}): Promise<Model> {
-  const { checkpoint, step, inputs, outputs, findUncounted, predictGiven, rankGiven, dispose } = await loadGivenModel(
-    path,
-    options,
-  );
+  const trained = await readTrainedModel(path, { ...options, withCounters: false, isShared: true });
+  const { checkpoint, step, inputs, outputs, findUncounted, predictGiven, rankGiven, dispose } =
+    await compileGivenModel(trained);
   const counters = await loadCounters(checkpoint);
   const count = (given: GivenRows): GivenRows => {
     const uncounted = counters && findUncounted(given);
@@ -165,9 +164,8 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
   };
 }
 
-/** Loads a model like `loadModel`, for a server, without the state of its counters. */
-export async function loadGivenModel(path: string, { raw }: LoadOptions): Promise<GivenModel> {
-  const trained = await readTrainedModel(path, { raw, withCounters: false });
+/** Compiles a model to predict on the calling thread, without the state of its counters. */
+export async function compileGivenModel(trained: TrainedModel): Promise<GivenModel> {
   const {
     folder,
     checkpoint,

@@ -4,7 +4,7 @@ import { storedExperiment } from '../config/stored.js';
 import { labelScales } from '../data/batches/label-facts.js';
 import { encodedFormat, rowFormatOf, type EncodedFormat } from '../data/rows/row-format.js';
 import { dataSection } from '../data/sources/data-state.js';
-import type { Engine, Program } from '../engines/engine.js';
+import type { Engine, Plan, Program, ProgramState } from '../engines/engine.js';
 import { planSize } from '../engines/plan-size.js';
 import { refuseOtherWeights } from '../engines/restore.js';
 import { resolveMeasuring, type Measuring } from '../evaluation/options.js';
@@ -15,7 +15,7 @@ import { buildModel, listLookups } from '../models/models.js';
 import { denseOptimizers, embeddingOptimizerSchema } from '../optimizers/optimizers.js';
 import { sgd } from '../optimizers/sgd.js';
 import { calibrateOutputs } from '../runs/calibrated-outputs.js';
-import { readCheckpoint, type Checkpoint } from '../runs/checkpoint.js';
+import { readCheckpoint, type Checkpoint, type CheckpointReading } from '../runs/checkpoint.js';
 import { findCheckpoint } from '../runs/find-checkpoint.js';
 import { FILES } from '../runs/manifest.js';
 import { readSection } from '../runs/run-state.js';
@@ -42,17 +42,23 @@ export interface TrainedModel {
 
 /**
  * Reads the model of a run (its best checkpoint) or a checkpoint.
- * @param options.withOptimizer whether to read the optimizer state
- * @param options.withCounters whether to read the counters
  * @param options.raw whether predictions stay uncalibrated
  * @throws UserError (checkpoint) if there is none, it is incomplete, or its calibration belongs to other weights
  */
 export async function readTrainedModel(
   path: string,
-  { withOptimizer = false, withCounters = true, raw = false } = {},
+  { raw, ...reading }: CheckpointReading & { readonly raw?: boolean | undefined } = {},
 ): Promise<TrainedModel> {
   const folder = findCheckpoint(path);
-  const checkpoint = await readCheckpoint(folder, withOptimizer, withCounters);
+  return trainedModelOf(folder, await readCheckpoint(folder, reading), raw);
+}
+
+/**
+ * Builds the model of a checkpoint.
+ * @param raw whether predictions stay uncalibrated
+ * @throws UserError (checkpoint) if its weights are of another model, or its calibration belongs to other weights
+ */
+export function trainedModelOf(folder: string, checkpoint: Checkpoint, raw = false): TrainedModel {
   const experiment = storedExperiment(checkpoint.config, join(folder, 'config.yaml'));
   const tasks = withoutTeachers(listTasks(experiment));
   const format = encodedFormat(
@@ -111,7 +117,15 @@ export function compileTrained(
   warn: (text: string) => void,
   isRanked = false,
 ): Program {
-  const plan = { graph, layout, optimizers: statelessOptimizers(), seed: experiment.seed, isRestored: true, isRanked };
+  const plan: Plan = {
+    graph,
+    layout,
+    optimizers: statelessOptimizers(),
+    seed: experiment.seed,
+    isRestored: true,
+    isRanked,
+    sharedTables: selectShared(checkpoint.program.weights),
+  };
   planSize(plan, engine, vocabularyBytes(format.fields));
   const program = engine.compile(plan, warn);
   try {
@@ -121,4 +135,14 @@ export function compileTrained(
     throw error;
   }
   return program;
+}
+
+/** Selects the tensors in shared memory. */
+function selectShared(weights: ProgramState['weights']): NonNullable<Plan['sharedTables']> {
+  const whole = [...weights].filter(([, { parts }]) => parts === undefined);
+  return new Map(
+    whole
+      .map(([name, { data }]) => [name, data] as const)
+      .filter(([, { buffer }]) => buffer instanceof SharedArrayBuffer),
+  );
 }

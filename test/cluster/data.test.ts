@@ -94,7 +94,7 @@ const errorsOf = (stderr: string): readonly string[] => stderr.match(/error: [^\
 /** Computes the largest difference between the weights of two runs with equal steps. */
 async function distance(cwd: string, one: string, other: string): Promise<number> {
   const [a, b] = await Promise.all(
-    [one, other].map((run) => readCheckpoint(join(cwd, run, 'checkpoints', 'last'), true)),
+    [one, other].map((run) => readCheckpoint(join(cwd, run, 'checkpoints', 'last'), { withOptimizer: true })),
   );
   expect(b!.program.step).toBe(a!.program.step);
   let most = 0;

@@ -186,8 +186,8 @@ describe('config with a grouped loss', { timeout: 240_000 }, () => {
       };
     expect(metrics('two').train.loss).toBeCloseTo(metrics('one').train.loss, 4);
     const [one, two] = [
-      await readCheckpoint(join(cwd, 'one/checkpoints/last'), true),
-      await readCheckpoint(join(cwd, 'two/checkpoints/last'), true),
+      await readCheckpoint(join(cwd, 'one/checkpoints/last'), { withOptimizer: true }),
+      await readCheckpoint(join(cwd, 'two/checkpoints/last'), { withOptimizer: true }),
     ];
     for (const [tensor, { data }] of one.program.weights)
       for (const [i, number] of data.entries())

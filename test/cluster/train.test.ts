@@ -32,7 +32,8 @@ const SETS = [
 const train = (): string[] => ['train', config, ...SETS, '--no-report'];
 
 /** Reads all files of a run's best checkpoint. */
-const bestOf = (cwd: string, run: string) => readCheckpoint(join(cwd, run, 'checkpoints', 'best'), true);
+const bestOf = (cwd: string, run: string) =>
+  readCheckpoint(join(cwd, run, 'checkpoints', 'best'), { withOptimizer: true });
 
 describe.each([OPEN_MPI, MPICH])('mtl train under $name', { timeout: 240_000 }, (mpi) => {
   it('writes the run of one process, which one process evaluates and resumes', async (context) => {

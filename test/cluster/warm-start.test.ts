@@ -39,7 +39,7 @@ async function trainTogether(processes: number, args: readonly string[]): Promis
     errors: [],
   });
 }
-const lastOf = (run: string) => readCheckpoint(join(cwd, run, 'checkpoints', 'last'), true);
+const lastOf = (run: string) => readCheckpoint(join(cwd, run, 'checkpoints', 'last'), { withOptimizer: true });
 
 describe('warm start of several processes', { timeout: 240_000 }, () => {
   // The item table has new and evicted rows; the user table is randomly initialized.

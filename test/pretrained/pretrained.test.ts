@@ -68,7 +68,7 @@ async function trained(file: string, runDir = 'run', set: readonly string[] = []
 }
 
 async function lastTable(run: string): Promise<Omit<Trained, 'notices'>> {
-  const { program } = await readCheckpoint(join(run, 'checkpoints/last'), true);
+  const { program } = await readCheckpoint(join(run, 'checkpoints/last'), { withOptimizer: true });
   const name = [...program.weights.keys()].find((each) => each.startsWith('embeddings.'))!;
   const { data } = program.weights.get(name)!;
   const file = JSON.parse(readFileSync(join(run, 'checkpoints/last/features.json'), 'utf8')) as Record<
@@ -144,7 +144,7 @@ describe('initFrom of a field', () => {
       ),
     );
     await trainSmall(file, { runDir: 'run' });
-    const { program } = await readCheckpoint('run/checkpoints/last', true);
+    const { program } = await readCheckpoint('run/checkpoints/last', { withOptimizer: true });
     const { shape, data } = program.weights.get('embeddings.item')!;
     expect(shape[1]).toBe(12);
     const first = data.findIndex((value) => value === EXPECTED.f4[0]![0]);

@@ -49,12 +49,14 @@ async function expectOldOrNew(run: string): Promise<number> {
   const { checkpoint: newest, name: newestName } = await readNewestCheckpoint(run, quiet);
   expect([checkpoint(1), checkpoint(2)]).toContainEqual(newest);
   for (const name of [run, join(run, 'checkpoints', 'last'), join(run, 'checkpoints', 'best')]) {
-    expect([checkpoint(1), checkpoint(2)]).toContainEqual(await readCheckpoint(findCheckpoint(name), true));
+    expect([checkpoint(1), checkpoint(2)]).toContainEqual(
+      await readCheckpoint(findCheckpoint(name), { withOptimizer: true }),
+    );
   }
   // Who goes on has the names where they belong.
   await restoreLinks(run, newestName);
   for (const link of ['last', 'best'])
-    expect(await readCheckpoint(join(run, 'checkpoints', link), true)).toEqual(newest);
+    expect(await readCheckpoint(join(run, 'checkpoints', link), { withOptimizer: true })).toEqual(newest);
   return newest!.program.step;
 }
 

@@ -176,8 +176,8 @@ describe('checkpoints', () => {
   it('load as saved', async () => {
     const run = scratchFolder();
     await saveCheckpoint(run, checkpoint(7), ['best', 'last'], KEEP);
-    expect(await readCheckpoint(findCheckpoint(run), true)).toEqual(checkpoint(7));
-    expect((await readCheckpoint(join(run, 'checkpoints', 'last'), false)).program.optimizer.size).toBe(0);
+    expect(await readCheckpoint(findCheckpoint(run), { withOptimizer: true })).toEqual(checkpoint(7));
+    expect((await readCheckpoint(join(run, 'checkpoints', 'last'))).program.optimizer.size).toBe(0);
   });
 
   it('without a long vocabulary have no file for it', async () => {
@@ -193,7 +193,7 @@ describe('checkpoints', () => {
     expect(checkpointBytes(checkpoint(1)) - checkpointBytes(small)).toBe(
       WORDS.bytes.byteLength + WORDS.offsets.byteLength,
     );
-    expect((await readCheckpoint(findCheckpoint(run), false)).fitted).toEqual({
+    expect((await readCheckpoint(findCheckpoint(run))).fitted).toEqual({
       f: { size: 3 },
       word: { vocabulary: ['a', 'ü'] },
     });
@@ -209,7 +209,7 @@ describe('checkpoints', () => {
       ['last'],
       KEEP,
     );
-    await expect(readCheckpoint(findCheckpoint(run), false)).rejects.toMatchObject({
+    await expect(readCheckpoint(findCheckpoint(run))).rejects.toMatchObject({
       exitCode: 4,
       message: expect.stringMatching(/vocabularies\.safetensors: .*'word\.vocabulary'/) as string,
     });
@@ -222,7 +222,7 @@ describe('checkpoints', () => {
     expect(JSON.parse(readFileSync(join(findCheckpoint(run), 'features.json'), 'utf8'))).toEqual({
       word: { vocabulary: list },
     });
-    const { fitted } = await readCheckpoint(findCheckpoint(run), false);
+    const { fitted } = await readCheckpoint(findCheckpoint(run));
     expect(fitted).toEqual({ word: { vocabulary: WORDS } });
     const [field] = encodedFields(
       fieldsOf([featureTypes.schema.parse({ type: 'categorical', fields: ['word'], encoding: { name: 'tokens' } })]),
@@ -239,7 +239,7 @@ describe('checkpoints', () => {
     await saveCheckpoint(run, checkpoint(2), ['last'], KEEP);
     await saveCheckpoint(run, checkpoint(3), ['last'], KEEP);
     expect(readdirSync(join(run, 'checkpoints')).sort()).toEqual(['best', 'last', 'step-00000001', 'step-00000003']);
-    expect((await readCheckpoint(join(run, 'checkpoints', 'best'), false)).program.step).toBe(1);
+    expect((await readCheckpoint(join(run, 'checkpoints', 'best'))).program.step).toBe(1);
   });
 
   it.each([
@@ -266,7 +266,7 @@ describe('checkpoints', () => {
       `tensor '${name}': contains ${value} (element 2 of 2), so it is not saved; older checkpoints are unchanged`,
     );
     expect(readdirSync(join(run, 'checkpoints')).sort()).toEqual(['best', 'last', 'step-00000001']);
-    expect(await readCheckpoint(findCheckpoint(run), true)).toEqual(checkpoint(1));
+    expect(await readCheckpoint(findCheckpoint(run), { withOptimizer: true })).toEqual(checkpoint(1));
   });
 
   it('are found by their run or their own path', async () => {
@@ -283,7 +283,7 @@ describe('checkpoints', () => {
     await saveCheckpoint(run, checkpoint(1), ['best'], KEEP);
     await saveCheckpoint(run, checkpoint(2), ['last'], KEEP);
     rmSync(join(run, 'checkpoints', 'step-00000001'), { recursive: true });
-    await expect((async () => readCheckpoint(findCheckpoint(run), false))()).rejects.toThrow(
+    await expect((async () => readCheckpoint(findCheckpoint(run)))()).rejects.toThrow(
       /step-00000001.*cannot read the file/,
     );
   });
@@ -311,8 +311,8 @@ describe('checkpoints', () => {
     const run = scratchFolder();
     await saveCheckpoint(run, checkpoint(1), ['best'], KEEP);
     writeFileSync(join(run, 'checkpoints', 'best', file), '{"formatVersion":9');
-    await expect(readCheckpoint(findCheckpoint(run), true)).rejects.toThrow(new RegExp(file));
-    await expect(readCheckpoint(findCheckpoint(run), true)).rejects.toMatchObject({ exitCode: 4 });
+    await expect(readCheckpoint(findCheckpoint(run), { withOptimizer: true })).rejects.toThrow(new RegExp(file));
+    await expect(readCheckpoint(findCheckpoint(run), { withOptimizer: true })).rejects.toMatchObject({ exitCode: 4 });
   });
 
   it.each(FILES)('with one flipped bit in %s are rejected', async (file) => {
@@ -325,7 +325,7 @@ describe('checkpoints', () => {
     const turned = Buffer.from(whole);
     turned[at]! ^= 1;
     writeFileSync(join(folder, file), turned);
-    await expect(readCheckpoint(folder, true)).rejects.toMatchObject({ exitCode: 4 });
+    await expect(readCheckpoint(folder, { withOptimizer: true })).rejects.toMatchObject({ exitCode: 4 });
   });
 
   it('have a manifest with the digests of all files', async () => {
@@ -354,7 +354,7 @@ describe('checkpoints', () => {
     const text = readFileSync(manifest, 'utf8');
     expect(change(text)).not.toBe(text);
     writeFileSync(manifest, change(text));
-    await expect(readCheckpoint(findCheckpoint(run), true)).rejects.toMatchObject({
+    await expect(readCheckpoint(findCheckpoint(run), { withOptimizer: true })).rejects.toMatchObject({
       exitCode: 4,
       message: expect.stringContaining('manifest.json') as string,
     });
@@ -366,9 +366,13 @@ describe('checkpoints', () => {
     const weights = join(findCheckpoint(run), 'weights.safetensors');
     rmSync(weights);
     mkdirSync(weights);
-    await expect(readCheckpoint(findCheckpoint(run), true)).rejects.toThrow(/weights\.safetensors: not a regular file/);
+    await expect(readCheckpoint(findCheckpoint(run), { withOptimizer: true })).rejects.toThrow(
+      /weights\.safetensors: not a regular file/,
+    );
     rmSync(weights, { recursive: true });
     if (spawnSync('mkfifo', [weights]).status !== 0) return;
-    await expect(readCheckpoint(findCheckpoint(run), true)).rejects.toThrow(/weights\.safetensors: not a regular file/);
+    await expect(readCheckpoint(findCheckpoint(run), { withOptimizer: true })).rejects.toThrow(
+      /weights\.safetensors: not a regular file/,
+    );
   });
 });

@@ -201,7 +201,7 @@ describe('a trained model with a sequence', () => {
     const runDir = join(folder, 'warm');
     await trainSmall(join(folder, 'log.yaml'), { runDir, set: [`initFrom.checkpoint=${run}`, ...rates] });
     const [before, after] = await Promise.all(
-      [run, runDir].map((each) => readCheckpoint(join(each, 'checkpoints', 'best'), true)),
+      [run, runDir].map((each) => readCheckpoint(join(each, 'checkpoints', 'best'), { withOptimizer: true })),
     );
     const trained = [...before!.program.weights].filter(([name]) => !name.includes('running'));
     expect(trained.map(([name]) => name)).toEqual(
@@ -214,14 +214,14 @@ describe('a trained model with a sequence', () => {
 
   it('is bitwise identical on 1 to 3 threads, and after a stop at any step', async () => {
     const config = join(folder, 'log.yaml');
-    const expected = await readCheckpoint(join(run, 'checkpoints', 'best'), true);
+    const expected = await readCheckpoint(join(run, 'checkpoints', 'best'), { withOptimizer: true });
     const runs = [2, 3].map((threads) => ({ runDir: join(folder, `threads-${threads}`), threads }));
     for (const options of runs) await trainSmall(config, options);
     const stopped = join(folder, 'stopped');
     await trainSmall(config, { runDir: stopped, ...abortAtStep(7) });
     await trainSmall(config, { resume: stopped });
     for (const runDir of [...runs.map((each) => each.runDir), stopped]) {
-      const { program } = await readCheckpoint(join(runDir, 'checkpoints', 'best'), true);
+      const { program } = await readCheckpoint(join(runDir, 'checkpoints', 'best'), { withOptimizer: true });
       for (const kind of ['weights', 'optimizer'] as const)
         for (const [name, { data }] of expected.program[kind])
           expect(program[kind].get(name)!.data, `${runDir} ${name}`).toEqual(data);

@@ -10,6 +10,7 @@ import type { Thread } from '../../src/system/thread.js';
 /** Behavior of the next threads at their start, and whether predicting ends a thread. */
 const world = vi.hoisted(() => ({ failures: [] as string[], isMortal: false, started: 0, closed: 0 }));
 vi.mock('../../src/system/thread.js', () => ({ startThread: fakeThread }));
+vi.mock('../../src/runs/checkpoint.js', () => ({ readCheckpoint: () => Promise.resolve({}) }));
 vi.mock('../../src/trained-model/load-counters.js', () => ({ loadCounters: () => Promise.resolve(undefined) }));
 
 const FACTS: ModelFacts = { name: 'm', version: '1', checkpoint: 'c', inputs: [], outputs: [] };
@@ -73,7 +74,7 @@ describe('a pool that loses its thread', () => {
     expect(notices).toEqual(['m: a thread ended', 'm: started another prediction thread']);
   });
 
-  it('retries after growing pauses until its checkpoint exists, and is not live meanwhile', async () => {
+  it('retries after growing pauses until one starts, and is not live meanwhile', async () => {
     await lose('gone', 'gone', 'gone', 'gone');
     expect([pool.isReady, pool.isLive, world.started]).toEqual([false, false, 2]);
     expect(await statusOf()).toBe(503);

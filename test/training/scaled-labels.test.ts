@@ -76,7 +76,7 @@ afterAll(() => {
 afterEach(() => process.chdir(folder));
 
 const savedScales = async (run: string): Promise<unknown> =>
-  ((await readCheckpoint(`${run}/checkpoints/last`, false)).sections['data'] as { readonly labelScales?: unknown })
+  ((await readCheckpoint(`${run}/checkpoints/last`)).sections['data'] as { readonly labelScales?: unknown })
     .labelScales;
 const cells = (path: string, column: number): number[] =>
   readFileSync(path, 'utf8')

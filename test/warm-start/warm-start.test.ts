@@ -46,9 +46,9 @@ async function warm(
     on: { onWarning: (notice) => notices.push(notice) },
     ...options,
   });
-  return { checkpoint: await readCheckpoint('new/checkpoints/last', true), notices };
+  return { checkpoint: await readCheckpoint('new/checkpoints/last', { withOptimizer: true }), notices };
 }
-const old = (): Promise<Checkpoint> => readCheckpoint('old/checkpoints/best', true);
+const old = (): Promise<Checkpoint> => readCheckpoint('old/checkpoints/best', { withOptimizer: true });
 const vocabularyOf = (run: string): readonly string[] =>
   (JSON.parse(readFileSync(join(run, 'checkpoints/last/features.json'), 'utf8')) as { item: { vocabulary: string[] } })
     .item.vocabulary;
@@ -138,7 +138,7 @@ describe('a warm-started run', () => {
       set: ['data.train=all.csv', 'training.epochs=1', 'features.item.encoding.minCount=3'],
     });
     expect(vocabularyOf('all')).toEqual(vocabularyOf('r2'));
-    const { shape, data } = weight(await readCheckpoint('r2/checkpoints/last', false), 'embeddings.item');
+    const { shape, data } = weight(await readCheckpoint('r2/checkpoints/last'), 'embeddings.item');
     expect([shape, data.length]).toEqual([[3, 8], 24]);
   });
 
@@ -189,7 +189,7 @@ describe('a warm-started run', () => {
     expect(model.predict([{ user: 3, item: 'item-62', price: 11 }])['ctr']![0]).toBeGreaterThan(0);
     model.dispose();
     await trainSmall('new/config.resolved.yaml', { resume: 'new', set: ['training.epochs=2'] });
-    expect((await readCheckpoint('new/checkpoints/last', false)).program.step).toBe(20);
+    expect((await readCheckpoint('new/checkpoints/last')).program.step).toBe(20);
   });
 
   it.each([[1], [5], [3, 4]])('is bitwise identical after stops at steps %j', async (...stops) => {
@@ -216,10 +216,10 @@ describe('a warm-started run', () => {
     expect(notices.filter((notice) => notice.includes('initFrom'))).toEqual(
       new Array(2).fill('changed initFrom, which a resumed run does not read again'),
     );
-    expect((await readCheckpoint('new/checkpoints/last', false)).sections).toHaveProperty('initFrom');
+    expect((await readCheckpoint('new/checkpoints/last')).sections).toHaveProperty('initFrom');
     // Neither does a randomly initialized run.
     await trainSmall('config.yaml', { resume: 'old', set: ['initFrom.checkpoint=nowhere', 'training.epochs=3'] });
-    expect((await readCheckpoint('old/checkpoints/last', false)).sections).not.toHaveProperty('initFrom');
+    expect((await readCheckpoint('old/checkpoints/last')).sections).not.toHaveProperty('initFrom');
   });
 
   it('starts from the previous run after a failed start, and from the source of a killed run', async () => {
@@ -253,7 +253,7 @@ describe('the loaded tensors', () => {
     ];
     const isTaken = async (take: string, run: string): Promise<Record<string, boolean>> => {
       await trainSmall('config.yaml', { runDir: run, set: [...FROM_OLD, ...still, `initFrom.include=${take}`] });
-      const { program } = await readCheckpoint(join(run, 'checkpoints/last'), true);
+      const { program } = await readCheckpoint(join(run, 'checkpoints/last'), { withOptimizer: true });
       return Object.fromEntries(
         [...before.program.weights]
           .filter(([name]) => name.endsWith('.weight') || name.startsWith('embeddings.'))
@@ -307,7 +307,7 @@ describe('the loaded tensors', () => {
     await trainSmall('config.yaml', { runDir: 'first', set: wide });
     shortDay();
     const { checkpoint } = await warm([...wide, 'initFrom.checkpoint=first', 'data.train=short.csv']);
-    const before = await readCheckpoint('first/checkpoints/best', true);
+    const before = await readCheckpoint('first/checkpoints/best', { withOptimizer: true });
     const touched = ['item-20', 'item-21'].map((item) => vocabularyOf('first').indexOf(item) + 1);
     const numRows = vocabularyOf('first').length + 1;
     const changed = Array.from({ length: numRows }, (_, row) => row).filter(
@@ -317,7 +317,7 @@ describe('the loaded tensors', () => {
     );
     expect(changed).toEqual(touched.sort((a, b) => a - b));
     await trainSmall('config.yaml', { runDir: 'grown', set: [...FROM_OLD, ...wide, 'initFrom.checkpoint=first'] });
-    const grown = await readCheckpoint('grown/checkpoints/last', true);
+    const grown = await readCheckpoint('grown/checkpoints/last', { withOptimizer: true });
     expect(weight(grown, 'embeddings.wide.item').shape).toEqual([weight(grown, 'embeddings.item').shape[0], 2]);
     expect(weight(grown, 'embeddings.item').shape[0]).toBeGreaterThan(numRows);
     await expect(
@@ -336,8 +336,8 @@ describe('the loaded tensors', () => {
       set: [...FROM_OLD, ...average, 'initFrom.checkpoint=averaged', 'data.train=short.csv', 'training.epochs=1'],
     });
     const [before, after] = [
-      await readCheckpoint('averaged/checkpoints/best', true),
-      await readCheckpoint('on/checkpoints/last', true),
+      await readCheckpoint('averaged/checkpoints/best', { withOptimizer: true }),
+      await readCheckpoint('on/checkpoints/last', { withOptimizer: true }),
     ];
     const row = 1 + vocabularyOf('averaged').indexOf('item-30');
     const inOf = ({ program }: Checkpoint, suffix: string): readonly number[] =>
@@ -355,7 +355,7 @@ describe('the loaded tensors', () => {
         'training.optimizer.embeddings.learningRate=1e-30',
       ],
     });
-    const grown = (await readCheckpoint('day/checkpoints/last', true)).program.optimizer.get(
+    const grown = (await readCheckpoint('day/checkpoints/last', { withOptimizer: true })).program.optimizer.get(
       'embeddings.item.averageAge',
     )!;
     // The EMA of a new item covers the steps since its first occurrence.

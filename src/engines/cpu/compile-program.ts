@@ -25,7 +25,10 @@ export function compileProgram(kernels: KernelModule, plan: Plan, threads: numbe
         emulated,
     );
   takeStage(compiled);
-  const cpu = allocate(compiled, compiled.lists, watch.tableBytes);
+  const cpu = allocate(compiled, compiled.lists, {
+    tableBytes: watch.tableBytes,
+    readsInPlace: !('reason' in kernels.native),
+  });
   const { memory, apart, image } = cpu;
   const instance = instantiate(kernels, memory, apart);
   const rowWork = places.groups.reduce((sum, { matrix }) => sum + 3 * matrix.inputs * matrix.panels * 8, 0);

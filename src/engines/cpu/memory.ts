@@ -1,6 +1,7 @@
-import { WORD, type Ref } from '../compile/buffers.js';
+import { WORD, type Buffer, type Ref } from '../compile/buffers.js';
 import type { Call } from '../compile/call-list.js';
 import type { Layout } from '../compile/layout.js';
+import { tableTensor } from '../engine.js';
 import { createApart, isApart, type Apart } from '../state/apart.js';
 import { createImage, type Image } from '../state/image.js';
 import { fillBuffers } from '../state/results.js';
@@ -27,8 +28,20 @@ export interface CpuMemory {
 }
 
 /** Plans the memory of a program's buffers; the barrier and commands are first. */
-export function planCpuMemory({ buffers, maxRowsOf }: Layout, tableBytes: number = TABLE_BYTES): MemoryPlan {
-  return planMemory(buffers.all, BEGIN + COMMAND_WORDS * WORD, maxRowsOf, tableBytes);
+export function planCpuMemory(
+  { buffers, maxRowsOf }: Layout,
+  tableBytes: number = TABLE_BYTES,
+  inPlace?: ReadonlySet<Buffer>,
+): MemoryPlan {
+  return planMemory(buffers.all, BEGIN + COMMAND_WORDS * WORD, maxRowsOf, tableBytes, inPlace);
+}
+
+/** Tables outside the memory of a program. */
+export interface TableMemory {
+  /** Maximum bytes of tables in the shared memory; default: TABLE_BYTES. */
+  readonly tableBytes?: number | undefined;
+  /** Whether kernels read tables in any shared memory as fast as in that of the program. */
+  readonly readsInPlace?: boolean;
 }
 
 /**
@@ -38,16 +51,25 @@ export function planCpuMemory({ buffers, maxRowsOf }: Layout, tableBytes: number
 export function allocate(
   layout: Layout,
   lists: Readonly<Record<string, readonly Call[]>>,
-  tableBytes?: number,
+  { tableBytes, readsInPlace = false }: TableMemory = {},
 ): CpuMemory {
   const listsAt = takeLists(layout, lists);
   layout.buffers.seal();
-  const plan = planCpuMemory(layout, tableBytes);
+  const inPlace = new Map(readsInPlace ? listSharedTables(layout) : []);
+  const plan = planCpuMemory(layout, tableBytes, new Set(inPlace.keys()));
   const memory = createMemory(plan.bytes);
-  const apart = createApart(layout.tables.all, plan);
+  const apart = createApart(layout.tables.all, plan, inPlace);
   const image = createImage(memory.buffer, plan, apart);
   fillBuffers(layout, image);
   return { memory, plan, apart, image, lists: listsAt };
+}
+
+/** Lists the tables that exist in shared memory, without space for a state beside each row. */
+function listSharedTables({ plan: { sharedTables }, tables }: Layout): readonly (readonly [Buffer, Float32Array])[] {
+  return tables.all.flatMap(({ name, at, rows, stride }) => {
+    const floats = sharedTables?.get(tableTensor(name));
+    return floats?.length === rows * stride ? [[at.buffer, floats] as const] : [];
+  });
 }
 
 /** Returns the bytes of a program's tables with their optimizer state: of all, or of those in their own memory. */

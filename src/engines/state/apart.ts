@@ -1,5 +1,5 @@
 import { userError } from '../../core/errors.js';
-import { WORD } from '../compile/buffers.js';
+import { WORD, type Buffer } from '../compile/buffers.js';
 import type { TablePlace } from '../compile/tables.js';
 import { APART, type MemoryPlan } from './memory-plan.js';
 
@@ -12,16 +12,22 @@ export interface Apart {
 }
 
 /**
- * Allocates the tables that are stored in their own memory, with zeros, which occupy no memory until written.
+ * Returns the tables that are stored in their own memory: those that exist, and new ones with zeros, which occupy no
+ * memory until written.
  * @throws UserError (data) if this Node cannot allocate one
  */
-export function createApart(tables: readonly TablePlace[], plan: MemoryPlan): readonly Apart[] {
+export function createApart(
+  tables: readonly TablePlace[],
+  plan: MemoryPlan,
+  inPlace: ReadonlyMap<Buffer, Float32Array> = new Map(),
+): readonly Apart[] {
   return tables
     .filter((table) => isApart(table, plan))
-    .map(({ name, at, rows, stride }) => {
+    .map(({ name, at: { buffer }, rows, stride }) => {
       const bytes = rows * stride * WORD;
       try {
-        return { at: plan.addresses.get(at.buffer)!, floats: new Float32Array(new SharedArrayBuffer(bytes)) };
+        const floats = inPlace.get(buffer) ?? new Float32Array(new SharedArrayBuffer(bytes));
+        return { at: plan.addresses.get(buffer)!, floats };
       } catch (error) {
         if (!(error instanceof RangeError)) throw error;
         throw userError(

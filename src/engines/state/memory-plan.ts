@@ -23,26 +23,27 @@ export interface MemoryPlan {
  * @param begin first address
  * @param maxRowsOf maximum rows of a domain
  * @param tableBytes maximum bytes of tables in the shared memory; the largest are stored in their own memory
+ * @param inPlace buffers of tables that have memory of their own already
  */
 export function planMemory(
   buffers: readonly Buffer[],
   begin: number,
   maxRowsOf: (domain: Domain) => number,
   tableBytes = Infinity,
+  inPlace: ReadonlySet<Buffer> = new Set(),
 ): MemoryPlan {
   const bytesOf = (buffer: Buffer): number => countWords(buffer, maxRowsOf) * WORD;
   const align = (address: number): number => Math.ceil(address / ALIGNMENT) * ALIGNMENT;
   let left = tableBytes;
-  const apart = new Set(
-    buffers
-      .filter(({ role }) => role === 'table')
-      .sort((a, b) => bytesOf(a) - bytesOf(b))
-      .filter((buffer) => (left -= bytesOf(buffer)) < 0),
-  );
+  const apart = buffers
+    .filter((buffer) => buffer.role === 'table' && !inPlace.has(buffer))
+    .sort((a, b) => bytesOf(a) - bytesOf(b))
+    .filter((buffer) => (left -= bytesOf(buffer)) < 0);
+  const isApart = new Set([...apart, ...inPlace]);
   const addresses = new Map<Buffer, number>();
   let [end, apartEnd] = [begin, APART];
   for (const buffer of buffers) {
-    if (apart.has(buffer)) {
+    if (isApart.has(buffer)) {
       addresses.set(buffer, align(apartEnd));
       apartEnd = align(apartEnd) + bytesOf(buffer);
     } else {
