@@ -1,9 +1,17 @@
 import type { ProcessGroup } from '../../src/core/process-group.js';
 
-/** Of the exchanges of a step, and of what would have been sent. */
+/** Creates a process group that counts what a step would send. */
 export function mirrorPeers(
   size: number,
 ): Pick<
   ProcessGroup,
-  'rank' | 'size' | 'sumFloats' | 'beginSum' | 'goOn' | 'endSum' | 'sumDoubles' | 'gather' | 'exchange'
+  | 'rank'
+  | 'size'
+  | 'allReduceSumF32'
+  | 'startAllReduce'
+  | 'pollAllReduce'
+  | 'waitAllReduce'
+  | 'allReduceSumF64'
+  | 'allGather'
+  | 'allToAll'
 > & { sent(): { readonly bytes: number; readonly messages: number } };

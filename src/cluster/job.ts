@@ -1,14 +1,14 @@
 import { userError } from '../core/errors.js';
 
-/** The processes that a launcher has started together, as their environment tells. */
+/** The processes that a launcher started together, according to their environment. */
 export interface Job {
-  /** How they were started, for people. */
+  /** Name of the launcher, for messages. */
   readonly launcher: string;
   readonly rank: number;
   readonly size: number;
-  /** How many of them share this machine. */
+  /** Number of its processes on this machine. */
   readonly onMachine: number;
-  /** What compiles for the MPI of the launcher, the likeliest first. */
+  /** Compiler wrappers of the launcher's MPI, the most likely first. */
   readonly compilers: readonly string[];
 }
 
@@ -18,12 +18,11 @@ const OPEN_MPI = ['mpicc.openmpi', 'mpicc'];
 const MPICH = ['mpicc.mpich', 'mpicc'];
 
 /**
- * The job that this process belongs to: of Open MPI's or MPICH's mpirun, or of Slurm's srun.
- * @returns undefined where it was started alone
- * @throws UserError (usage) where srun started several that cannot find each other, or PMIx does not say how many there
- * are
+ * Finds the job of this process: of Open MPI's or MPICH's mpirun, or of Slurm's srun.
+ * @returns undefined for a process that was started alone
+ * @throws UserError (usage) if srun started several processes without a shared MPI, or PMIx omits their number
  */
-export function jobOf(environment: Environment): Job | undefined {
+export function findJob(environment: Environment): Job | undefined {
   const number = (name: string): number => Number(environment[name] ?? NaN);
   const job = (launcher: string, rank: string, size: number, compilers: readonly string[]): Job | undefined => {
     const given = environment[COMPILER];
@@ -60,5 +59,5 @@ export function jobOf(environment: Environment): Job | undefined {
   return undefined;
 }
 
-/** Names the compiler of the MPI that processes were started by. */
+/** Environment variable with the compiler wrapper of the launcher's MPI. */
 export const COMPILER = 'MTL_MPICC';

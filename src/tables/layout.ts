@@ -1,56 +1,52 @@
 import type { SequenceLayout } from '../sequences/layout.js';
 
-/** An embedding table: one learned vector for every id of a field. */
+/** An embedding table: one trained vector per id. */
 export interface TableSpec {
   readonly name: string;
   readonly rows: number;
   readonly width: number;
-  /** The field whose ids its rows are of, where it is not called so. */
+  /** Field whose ids its rows have; default: the name of the table. */
   readonly idsOf?: string;
-  /** Whether heads add up its rows, instead of reading them as embeddings. */
+  /** Whether the wide part sums its rows; otherwise, they are embeddings. */
   readonly isWide?: true;
   /** Whether training leaves its rows unchanged. */
   readonly isFrozen?: true;
 }
 
 /**
- * How the items of a bag become one vector, with w the weight of an item and e its embedding: `sum` is Σ w·e, `mean`
- * divides it
- * by Σ w, `sqrtn` by √Σ w² (the combiners of TensorFlow's `embedding_lookup_sparse`). A bag without items is all zeros.
+ * Poolings of the items of a bag, with weights w and embeddings e: `sum` is Σ w·e, `mean` divides it by Σ w, `sqrtn` by
+ * √Σ w² (the combiners of TensorFlow's `embedding_lookup_sparse`). A bag without items gives zeros.
  */
 export const POOLINGS = ['sum', 'mean', 'sqrtn'] as const;
 export type Pooling = (typeof POOLINGS)[number];
 
-/**
- * Columns of the model's input that one field fills: a row of its table, rows of it pooled, its number, or its numbers.
- */
+/** Columns of the model's input from one field: a row of its table, a pooled bag, a number or a vector. */
 export type InputColumns = {
   readonly field: string;
-  /** The group of the config that the field stands in; none where there is no config. */
+  /** Feature group of the config; undefined without a config. */
   readonly group?: string;
-  /** First column, and how many. */
+  /** Index of the first column, and number of columns. */
   readonly offset: number;
   readonly width: number;
-  /** Whether these are no feature, but what heads add up: they lie behind all features. */
+  /** Whether the wide part sums these columns, which follow those of all features. */
   readonly isWide?: true;
   readonly composition?: Composition | undefined;
 } & InputSource;
 
 /**
- * How looked-up columns become the embedding of a field: a learned matrix projects them to a width, or they are added
- * to the columns of another field (which such a matrix may precede), or multiply them after 1 is added.
+ * Composition of looked-up columns to the embedding of a field: a trained matrix projects them to a width, or they are
+ * added to the columns of another field (which may be projected), or these are multiplied by 1 plus them.
  */
 export type Composition =
   | { readonly kind: 'project'; readonly width: number }
   | { readonly kind: 'multiply'; readonly field: string }
   | { readonly kind: 'add'; readonly field: string; readonly isProjected?: true };
 
-/** Where columns of the model's input come from. */
+/** Source of columns of the model's input. */
 export type InputSource =
   | { readonly kind: 'id'; readonly table: string }
   /**
-   * Its items, of a row `maxItems` at the most, are in the batch, or they are the two rows that a number lies between,
-   * which are summed by how near they are.
+   * Items of the batch, at most `maxItems` per row; or a number between two rows of the table, which are interpolated.
    */
   | {
       readonly kind: 'bag';
@@ -62,7 +58,7 @@ export type InputSource =
   | { readonly kind: 'number' }
   | { readonly kind: 'vector' };
 
-/** How the fields of a row lie side by side in the model's input. */
+/** The model's input: the columns of all fields, concatenated. */
 export interface InputLayout {
   readonly width: number;
   readonly columns: readonly InputColumns[];
@@ -78,10 +74,7 @@ export function findMaxItems({ columns, sequences = [] }: InputLayout, field: st
   return columns.filter((each) => each.kind === 'bag').find((each) => each.field === field)?.maxItems;
 }
 
-/**
- * The layout for a model that wants several parts of every embedding, each as wide as it was: they lie side by side in
- * a row of the table.
- */
+/** Returns a layout whose embeddings have several parts of the original width, concatenated in the rows of tables. */
 export function withEmbeddingParts(layout: InputLayout, parts: number): InputLayout {
   const { columns, tables, sequences } = layout;
   let width = 0;
@@ -104,17 +97,15 @@ function withWiderItems(sequence: SequenceLayout, parts: number): SequenceLayout
   return { ...sequence, fields };
 }
 
-/** What the heads of a model add up: numbers for each id of some groups of fields, or of all where none are named. */
+/** A wide part: trained scalars per id of some feature groups, which the heads of a model sum. */
 export interface WidePart {
+  /** Default: all groups with ids. */
   readonly groups?: readonly string[] | undefined;
-  /** Numbers for an id. */
+  /** Scalars per id. */
   readonly width: number;
 }
 
-/**
- * The layout for a model with a wide part: behind the features, each field that has a table is looked up in another
- * one, of its own.
- */
+/** Returns a layout with a wide part: after the features, fields with a table are looked up in a second one. */
 export function withWidePart(layout: InputLayout, { groups, width }: WidePart): InputLayout {
   const { width: featureWidth, columns, tables } = layout;
   const read = columns
@@ -156,7 +147,7 @@ export function withoutEmbeddings({ columns, tables }: InputLayout): InputLayout
   return { width, columns: placed, tables: tables.filter(({ isWide }) => isWide === true) };
 }
 
-/** What the table of a field is called that heads add up. */
+/** Returns the name of a field's table in the wide part. */
 export function wideTable(field: string): string {
   return `wide.${field}`;
 }

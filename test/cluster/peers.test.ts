@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
-import { jobOf } from '../../src/cluster/job.js';
+import { findJob } from '../../src/cluster/job.js';
 import { openPeers } from '../../src/cluster/open-peers.js';
 import { SINGLE_PROCESS } from '../../src/core/process-group.js';
 import { MPICH, mpirun, needsMpi, OPEN_MPI, type Mpi } from '../support/mpi.js';
@@ -135,8 +135,8 @@ describe.each([OPEN_MPI, MPICH])('processes of $name', { timeout: 60_000 }, (mpi
     needsMpi(context, mpi);
     const { code, lines } = await found(mpi, 2, 'elsewhere', { MTL_MPI_WAIT: '2' });
     expect(lines.map(({ error }) => error)).toEqual([
-      expect.stringMatching(/^process 0: a message did not arrive as it should/),
-      expect.stringMatching(/^process 1: 16 bytes came from process 0, 24 were expected/),
+      expect.stringMatching(/^process 0: a message was not received/),
+      expect.stringMatching(/^process 1: received 16 bytes from process 0 instead of 24/),
     ]);
     expect(code).not.toBe(0);
   });
@@ -156,31 +156,31 @@ describe('MPI job', () => {
   });
 
   it('is detected by the environment variables of its launcher', () => {
-    expect(jobOf({})).toBeUndefined();
-    expect(jobOf({ OMPI_COMM_WORLD_SIZE: '1', OMPI_COMM_WORLD_RANK: '0' })).toBeUndefined();
-    expect(jobOf({ OMPI_COMM_WORLD_SIZE: '4', OMPI_COMM_WORLD_RANK: '3', PMIX_RANK: '3' })).toMatchObject({
+    expect(findJob({})).toBeUndefined();
+    expect(findJob({ OMPI_COMM_WORLD_SIZE: '1', OMPI_COMM_WORLD_RANK: '0' })).toBeUndefined();
+    expect(findJob({ OMPI_COMM_WORLD_SIZE: '4', OMPI_COMM_WORLD_RANK: '3', PMIX_RANK: '3' })).toMatchObject({
       rank: 3,
       size: 4,
       compilers: ['mpicc.openmpi', 'mpicc'],
     });
-    expect(jobOf({ PMI_SIZE: '2', PMI_RANK: '1' })).toMatchObject({
+    expect(findJob({ PMI_SIZE: '2', PMI_RANK: '1' })).toMatchObject({
       rank: 1,
       size: 2,
       compilers: ['mpicc.mpich', 'mpicc'],
     });
-    expect(jobOf({ PMIX_RANK: '1', SLURM_STEP_NUM_TASKS: '2', SLURM_PROCID: '1' })).toMatchObject({ rank: 1, size: 2 });
-    expect(jobOf({ PMI_SIZE: '2', PMI_RANK: '0', MTL_MPICC: '/opt/mpicc' })).toMatchObject({
+    expect(findJob({ PMIX_RANK: '1', SLURM_STEP_NUM_TASKS: '2', SLURM_PROCID: '1' })).toMatchObject({ rank: 1, size: 2 });
+    expect(findJob({ PMI_SIZE: '2', PMI_RANK: '0', MTL_MPICC: '/opt/mpicc' })).toMatchObject({
       compilers: ['/opt/mpicc'],
     });
-    expect(() => jobOf({ SLURM_STEP_NUM_TASKS: '2', SLURM_PROCID: '1' })).toThrow(
+    expect(() => findJob({ SLURM_STEP_NUM_TASKS: '2', SLURM_PROCID: '1' })).toThrow(
       /started 2 tasks without a shared MPI; set the MPI type/,
     );
-    expect(jobOf({ SLURM_STEP_NUM_TASKS: '1', SLURM_PROCID: '0' })).toBeUndefined();
+    expect(findJob({ SLURM_STEP_NUM_TASKS: '1', SLURM_PROCID: '0' })).toBeUndefined();
     // A launcher that does not state its size: each process would train alone.
-    expect(() => jobOf({ PMIX_RANK: '1' })).toThrow(
+    expect(() => findJob({ PMIX_RANK: '1' })).toThrow(
       /PMIX_RANK: is 1, but the number of processes is unknown; start the processes with/,
     );
-    expect(jobOf({ PMIX_RANK: '0', SLURM_STEP_NUM_TASKS: '1' })).toBeUndefined();
+    expect(findJob({ PMIX_RANK: '0', SLURM_STEP_NUM_TASKS: '1' })).toBeUndefined();
   });
 
   it('reports the missing compiler if its addon cannot be built', () => {

@@ -15,7 +15,7 @@ import {
 } from '../../src/graph/operations.js';
 import { dropoutMask, streamKey } from '../../src/core/random.js';
 import type { Domain } from '../../src/graph/domain.js';
-import { bagsBetweenRows } from '../../src/tables/between-rows.js';
+import { interpolateRows } from '../../src/tables/interpolate-rows.js';
 import { createTape, type Node, type Tape } from './tape.js';
 
 // Reference for engines: forward and backward pass of a step in float64, from the formulas; only dropout masks come
@@ -538,7 +538,7 @@ export function float64Pass(
   stopped: Run['stopped'] = new Map(),
 ): Float64Pass {
   const tape = createTape();
-  const batch = bagsBetweenRows(layout)(given);
+  const batch = interpolateRows(layout)(given);
   const { rows } = batch;
   const itemsOf = (field: string): BagColumn => {
     const { offsets, ids, weights } = column(batch.bags, field);

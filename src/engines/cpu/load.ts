@@ -2,7 +2,7 @@ import { column, type Batch } from '../../core/batch.js';
 import type { Layout } from '../compile/layout.js';
 import { createColumnLoader } from '../state/columns.js';
 import { domainRows, itemsOf, itemWords } from '../state/items.js';
-import { bagsBetweenRows } from '../../tables/between-rows.js';
+import { interpolateRows } from '../../tables/interpolate-rows.js';
 import { createItemLoader } from './items.js';
 import type { CpuMemory } from './memory.js';
 
@@ -29,7 +29,7 @@ export function createLoader(of: Layout, { memory, plan, image: { words, wordAt 
     const ofItems = lookups.filter(({ kind }) => kind !== 'id').map(({ field }) => field);
     return { at: wordAt(count) + 2, most, numIds: lookups.length - ofItems.length, ofItems };
   });
-  const withBags = bagsBetweenRows(of.plan.layout);
+  const withBags = interpolateRows(of.plan.layout);
   let looked: { readonly of: Batch; readonly batch: Batch } | undefined;
   return (given, begin, rows, first = begin === 0 ? given.rows : undefined) => {
     // Parts of a batch are loaded in sequence.

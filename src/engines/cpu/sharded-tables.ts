@@ -1,5 +1,5 @@
 import { column, type Batch } from '../../core/batch.js';
-import { bagsBetweenRows } from '../../tables/between-rows.js';
+import { interpolateRows } from '../../tables/interpolate-rows.js';
 import { shift, WORD } from '../compile/buffers.js';
 import type { Layout } from '../compile/layout.js';
 import type { TablePlace } from '../compile/tables.js';
@@ -39,7 +39,7 @@ export class ShardedTables {
     this.#cpu = cpu;
     this.#stage = stage;
     this.#onExchange = onExchange;
-    this.#withBags = bagsBetweenRows(layout.plan.layout);
+    this.#withBags = interpolateRows(layout.plan.layout);
     this.#tables = layout.tables.all.filter(({ isDealt }) => isDealt);
     this.#finders = this.#tables.map((table) => new RowFinder(table, layout.peers.size));
     this.#requested = this.#served = this.#segmentsOf(() => 0);

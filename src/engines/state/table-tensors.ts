@@ -1,6 +1,6 @@
 import { SINGLE_PROCESS } from '../../core/process-group.js';
 import { PART_NUMBERS, listParts, type HostTensor } from '../../core/tensor.js';
-import { drawEmbeddings } from '../../tables/first-embeddings.js';
+import { drawEmbeddings } from '../../tables/draw-embeddings.js';
 import type { Layout } from '../compile/layout.js';
 import type { TablePlace } from '../compile/tables.js';
 import { tableTensor } from '../engine.js';

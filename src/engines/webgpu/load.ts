@@ -1,5 +1,5 @@
 import { column, type BagColumn, type Batch } from '../../core/batch.js';
-import { bagsBetweenRows } from '../../tables/between-rows.js';
+import { interpolateRows } from '../../tables/interpolate-rows.js';
 import { domainName, type Domain } from '../../graph/domain.js';
 import type { Pooling } from '../../graph/operations.js';
 import { createColumnLoader } from '../state/columns.js';
@@ -82,7 +82,7 @@ export class Loader {
     this.#scratchWords = scratchWords;
     this.lists = createLists(compiled, memory, this.#bags, threads, watch);
     this.#loadColumns = this.lists.columns.map((words) => createColumnLoader(compiled, words, memory.wordAt));
-    this.#withBags = bagsBetweenRows(compiled.plan.layout);
+    this.#withBags = interpolateRows(compiled.plan.layout);
   }
 
   /** The first word of `upload` that a device reads: it may have the ids before in index lists. */

@@ -2,31 +2,30 @@ import { column, type BagColumn, type Batch } from '../core/batch.js';
 import type { InputLayout } from './layout.js';
 
 /**
- * A function that gives batches bags in the place of numbers that lie between two rows of a table: 3.25 is row 3 with
- * weight 0.75 and
- * row 4 with 0.25, and a whole number is that row alone. What it gives is valid until it is called for other rows.
+ * Creates a function that replaces numbers between two rows of a table by bags: 3.25 is row 3 with weight 0.75 and row
+ * 4 with weight 0.25; an integer is a single row. Its result is valid until the next call.
  */
-export function bagsBetweenRows({ columns }: InputLayout): (batch: Batch) => Batch {
+export function interpolateRows({ columns }: InputLayout): (batch: Batch) => Batch {
   const fields = new Set(
     columns.flatMap((each) => (each.kind === 'bag' && each.isBetweenRows === true ? [each.field] : [])),
   );
   if (fields.size === 0) return (batch) => batch;
   const memory = new Map<string, BagColumn>();
-  const roomFor = (field: string, rows: number): BagColumn => {
+  const reserve = (field: string, rows: number): BagColumn => {
     const known = memory.get(field);
     if (known !== undefined && known.offsets.length > rows) return known;
-    const made = {
+    const bag = {
       offsets: new Uint32Array(rows + 1),
       ids: new Uint32Array(2 * rows),
       weights: new Float32Array(2 * rows),
     };
-    memory.set(field, made);
-    return made;
+    memory.set(field, bag);
+    return bag;
   };
   return (batch) => {
     const bags = new Map(batch.bags);
     for (const field of fields) {
-      const bag = roomFor(field, batch.rows);
+      const bag = reserve(field, batch.rows);
       fill(bag, column(batch.numbers, field), batch.rows);
       bags.set(field, bag);
     }
@@ -34,17 +33,17 @@ export function bagsBetweenRows({ columns }: InputLayout): (batch: Batch) => Bat
   };
 }
 
-function fill({ offsets, ids, weights }: BagColumn, places: Float32Array, rows: number): void {
+function fill({ offsets, ids, weights }: BagColumn, positions: Float32Array, rows: number): void {
   let items = 0;
   const add = (row: number, weight: number): void => {
     ids[items] = row;
     weights[items++] = weight;
   };
   for (let b = 0; b < rows; b++) {
-    const place = places[b]!;
-    const row = Math.floor(place);
-    add(row, 1 - (place - row));
-    if (place > row) add(row + 1, place - row);
+    const position = positions[b]!;
+    const row = Math.floor(position);
+    add(row, 1 - (position - row));
+    if (position > row) add(row + 1, position - row);
     offsets[b + 1] = items;
   }
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Batch } from '../../src/core/batch.js';
-import { bagsBetweenRows } from '../../src/tables/between-rows.js';
+import { interpolateRows } from '../../src/tables/interpolate-rows.js';
 import type { InputLayout } from '../../src/tables/layout.js';
 import { engines } from '../support/engines.js';
 import { planOf } from '../support/graph-plan.js';
@@ -29,7 +29,7 @@ const batch: Batch = {
 
 describe('number interpolated between table rows', () => {
   it('is a bag of the two nearest rows, weighted by distance, or of one row', () => {
-    const { offsets, ids, weights } = bagsBetweenRows(layout)(batch).bags.get('price')!;
+    const { offsets, ids, weights } = interpolateRows(layout)(batch).bags.get('price')!;
     const items = PLACES.map((_, b) =>
       Array.from(ids.subarray(offsets[b], offsets[b + 1]), (id, i) => [id, weights[offsets[b]! + i]!]),
     );
@@ -55,7 +55,7 @@ describe('number interpolated between table rows', () => {
   });
 
   it('does not change a batch without such fields', () => {
-    expect(bagsBetweenRows({ ...layout, columns: layout.columns.slice(1) })(batch)).toBe(batch);
+    expect(interpolateRows({ ...layout, columns: layout.columns.slice(1) })(batch)).toBe(batch);
   });
 });
 
