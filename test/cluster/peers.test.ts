@@ -168,7 +168,10 @@ describe('MPI job', () => {
       size: 2,
       compilers: ['mpicc.mpich', 'mpicc'],
     });
-    expect(findJob({ PMIX_RANK: '1', SLURM_STEP_NUM_TASKS: '2', SLURM_PROCID: '1' })).toMatchObject({ rank: 1, size: 2 });
+    expect(findJob({ PMIX_RANK: '1', SLURM_STEP_NUM_TASKS: '2', SLURM_PROCID: '1' })).toMatchObject({
+      rank: 1,
+      size: 2,
+    });
     expect(findJob({ PMI_SIZE: '2', PMI_RANK: '0', MTL_MPICC: '/opt/mpicc' })).toMatchObject({
       compilers: ['/opt/mpicc'],
     });
