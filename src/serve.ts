@@ -5,8 +5,8 @@ import { systemCode, userError } from './core/errors.js';
 import { createApp } from './serve/app.js';
 import { listen } from './serve/http-server.js';
 import type { BodyLimits, ModelFacts } from './serve/messages.js';
-import { createMetrics } from './serve/metrics.js';
-import { loadServedModels } from './serve/served-models.js';
+import { ServeMetrics } from './serve/metrics.js';
+import { ServedModels } from './serve/served-models.js';
 
 /** Options of `serve`. */
 export interface ServeOptions {
@@ -68,8 +68,8 @@ export async function serve({
   onBug,
 }: ServeOptions): Promise<Server> {
   const facts = (): readonly ModelFacts[] => models.names.map((name) => models.pool(name).facts);
-  const metrics = createMetrics(facts);
-  const models = await loadServedModels(paths, names, limits, {
+  const metrics = new ServeMetrics(facts);
+  const models = await ServedModels.load(paths, names, limits, {
     workers,
     raw,
     timeoutMs,

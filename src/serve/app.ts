@@ -16,7 +16,7 @@ import { noCounters } from '../trained-model/load-counters.js';
 
 /** Dependencies of the routes. */
 export interface AppOptions {
-  readonly models: ServedModels;
+  readonly models: Pick<ServedModels, 'names' | 'isReady' | 'isLive' | 'pool'>;
   readonly metrics: ServeMetrics;
   readonly limits: BodyLimits;
   readonly timeoutMs: number;
@@ -131,7 +131,11 @@ function tritonRoutes({ models, metrics, isDraining }: AppOptions): readonly Rou
 }
 
 /** Builds a route that describes a model, with and without a version in the path. */
-function modelRoutes(path: string, models: ServedModels, handle: (facts: ModelFacts) => object): readonly Route[] {
+function modelRoutes(
+  path: string,
+  models: AppOptions['models'],
+  handle: (facts: ModelFacts) => object,
+): readonly Route[] {
   return [path, path.replace(':model', ':model/versions/:version')].map((each) => ({
     method: 'GET',
     path: each,

@@ -3,136 +3,114 @@ import { wallClockMs } from '../system/clock.js';
 import type { CountsByColumn } from '../data/objects/object-reader.js';
 import type { ModelFacts, ModelStatistics } from './messages.js';
 
-/** Metrics of a server. */
-export interface ServeMetrics {
-  /** Counts an answered request with its HTTP status and duration in seconds. */
-  countRequest(model: string, status: number, seconds: number): void;
-  /** Counts the requests of a bundle, their rows, and their null and out-of-vocabulary values. */
-  countBundle(facts: ModelFacts, requests: number, rows: number, counts: CountsByColumn): void;
-  /** Returns the statistics for Triton's clients. */
-  getStatistics(model: string): ModelStatistics;
-  readonly contentType: string;
-  /** Formats all metrics as Prometheus text. */
-  text(): Promise<string>;
-}
-
 type Writable<Of> = { -readonly [Key in keyof Of]: Of[Key] extends object ? Writable<Of[Key]> : Of[Key] };
 
 /** Histogram buckets from 0.5 ms to 10 s. */
 const SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 const POWERS_OF_TWO = Array.from({ length: 14 }, (_, i) => 2 ** i);
 
-/**
- * Creates metrics starting at 0.
- * @param facts returns the currently served models
- */
-export function createMetrics(facts: () => readonly ModelFacts[]): ServeMetrics {
-  const register = new Registry();
-  const registers = [register];
-  const requests = new Counter({
-    name: 'mtl_requests_total',
-    help: 'answered prediction requests by HTTP status',
-    labelNames: ['model', 'status'],
-    registers,
-  });
-  const rows = new Counter({
-    name: 'mtl_rows_total',
-    help: 'predicted rows',
-    labelNames: ['model'],
-    registers,
-  });
-  const seconds = new Histogram({
-    name: 'mtl_request_seconds',
-    help: 'seconds from the headers of a request to its response',
-    labelNames: ['model'],
-    buckets: SECONDS,
-    registers,
-  });
-  const bundleRequests = new Histogram({
-    name: 'mtl_bundle_requests',
-    help: 'requests per bundle',
-    labelNames: ['model'],
-    buckets: POWERS_OF_TWO.slice(0, 9),
-    registers,
-  });
-  const bundleRows = new Histogram({
-    name: 'mtl_bundle_rows',
-    help: 'rows per bundle',
-    labelNames: ['model'],
-    buckets: POWERS_OF_TWO,
-    registers,
-  });
-  const columnLabels = ['model', 'column'];
-  const nulls = new Counter({
-    name: 'mtl_null_values_total',
-    help: 'null, empty and absent values, by column',
-    labelNames: columnLabels,
-    registers,
-  });
-  const oov = new Counter({
-    name: 'mtl_oov_values_total',
-    help: 'out-of-vocabulary values, by column',
-    labelNames: columnLabels,
-    registers,
-  });
-  /** Models whose column series exist. */
-  const initialized = new Set<string>();
-  /** Starts series at 0: a rate requires the value before the first increment. */
-  const initializeColumns = ({ name: model, inputs }: ModelFacts): void => {
-    if (initialized.has(model)) return;
-    initialized.add(model);
-    for (const { name: column } of inputs) for (const counter of [nulls, oov]) counter.inc({ model, column }, 0);
+/** Creates the Prometheus metrics of requests in a registry; all start at 0. */
+function createSeries(registers: readonly Registry[]) {
+  const labelNames = ['model'] as const;
+  const columnLabels = ['model', 'column'] as const;
+  const counter = <Label extends string>(name: string, help: string, labels: readonly Label[]): Counter<Label> =>
+    new Counter({ name, help, labelNames: [...labels], registers: [...registers] });
+  const histogram = (name: string, help: string, buckets: number[]): Histogram<'model'> =>
+    new Histogram({ name, help, buckets, labelNames: [...labelNames], registers: [...registers] });
+  return {
+    requests: counter('mtl_requests_total', 'answered prediction requests by HTTP status', ['model', 'status']),
+    rows: counter('mtl_rows_total', 'predicted rows', labelNames),
+    seconds: histogram('mtl_request_seconds', 'seconds from the headers of a request to its response', SECONDS),
+    bundleRequests: histogram('mtl_bundle_requests', 'requests per bundle', POWERS_OF_TWO.slice(0, 9)),
+    bundleRows: histogram('mtl_bundle_rows', 'rows per bundle', POWERS_OF_TWO),
+    nulls: counter('mtl_null_values_total', 'null, empty and absent values, by column', columnLabels),
+    oov: counter('mtl_oov_values_total', 'out-of-vocabulary values, by column', columnLabels),
   };
-  new Gauge({
-    name: 'mtl_model_info',
-    help: '1 for the checkpoint of each model',
-    labelNames: ['model', 'version', 'checkpoint'],
-    registers,
-    collect() {
-      this.reset();
-      for (const { name, version, checkpoint } of facts()) this.set({ model: name, version, checkpoint }, 1);
-    },
-  });
-  collectDefaultMetrics({ register });
-  const statistics = new Map<string, Writable<ModelStatistics>>();
-  const getStatistics = (model: string): Writable<ModelStatistics> => {
-    const found = statistics.get(model) ?? {
+}
+
+/** Metrics of a server. */
+export class ServeMetrics {
+  readonly #facts: () => readonly ModelFacts[];
+  readonly #registry = new Registry();
+  readonly #series = createSeries([this.#registry]);
+  readonly #statistics = new Map<string, Writable<ModelStatistics>>();
+  /** Models whose column series exist. */
+  readonly #initialized = new Set<string>();
+
+  /** @param facts returns the currently served models */
+  constructor(facts: () => readonly ModelFacts[]) {
+    this.#facts = facts;
+    new Gauge({
+      name: 'mtl_model_info',
+      help: '1 for the checkpoint of each model',
+      labelNames: ['model', 'version', 'checkpoint'],
+      registers: [this.#registry],
+      collect() {
+        this.reset();
+        for (const { name, version, checkpoint } of facts()) this.set({ model: name, version, checkpoint }, 1);
+      },
+    });
+    collectDefaultMetrics({ register: this.#registry });
+  }
+
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  /** Counts an answered request with its HTTP status and duration in seconds. */
+  countRequest(model: string, status: number, seconds: number): void {
+    this.#series.requests.inc({ model, status });
+    this.#series.seconds.observe({ model }, seconds);
+    const own = this.#statisticsOf(model);
+    const outcome = status < 400 ? own.success : own.fail;
+    outcome.count++;
+    outcome.seconds += seconds;
+    if (status < 400) own.lastMs = wallClockMs();
+  }
+
+  /** Counts the requests of a bundle, their rows, and their null and out-of-vocabulary values. */
+  countBundle({ name: model }: ModelFacts, requests: number, rows: number, counts: CountsByColumn): void {
+    const { nulls, oov, ...series } = this.#series;
+    series.rows.inc({ model }, rows);
+    series.bundleRequests.observe({ model }, requests);
+    series.bundleRows.observe({ model }, rows);
+    const own = this.#statisticsOf(model);
+    own.rows += rows;
+    if (rows > 0) own.bundles++;
+    for (const [column, count] of counts) {
+      if (count.nulls > 0) nulls.inc({ model, column }, count.nulls);
+      if (count.oov > 0) oov.inc({ model, column }, count.oov);
+    }
+  }
+
+  /** Returns the statistics for Triton's clients. */
+  getStatistics(model: string): ModelStatistics {
+    return this.#statisticsOf(model);
+  }
+
+  /** Formats all metrics as Prometheus text. */
+  text(): Promise<string> {
+    for (const facts of this.#facts()) this.#initializeColumns(facts);
+    return this.#registry.metrics();
+  }
+
+  #statisticsOf(model: string): Writable<ModelStatistics> {
+    const found = this.#statistics.get(model) ?? {
       rows: 0,
       bundles: 0,
       lastMs: 0,
       success: { count: 0, seconds: 0 },
       fail: { count: 0, seconds: 0 },
     };
-    statistics.set(model, found);
+    this.#statistics.set(model, found);
     return found;
-  };
-  return {
-    countRequest(model, status, elapsed) {
-      requests.inc({ model, status });
-      seconds.observe({ model }, elapsed);
-      const own = getStatistics(model);
-      const outcome = status < 400 ? own.success : own.fail;
-      outcome.count++;
-      outcome.seconds += elapsed;
-      if (status < 400) own.lastMs = wallClockMs();
-    },
-    countBundle({ name: model }, numRequests, numRows, counts) {
-      rows.inc({ model }, numRows);
-      bundleRequests.observe({ model }, numRequests);
-      bundleRows.observe({ model }, numRows);
-      const own = getStatistics(model);
-      own.rows += numRows;
-      if (numRows > 0) own.bundles++;
-      for (const [column, count] of counts) {
-        if (count.nulls > 0) nulls.inc({ model, column }, count.nulls);
-        if (count.oov > 0) oov.inc({ model, column }, count.oov);
-      }
-    },
-    getStatistics,
-    contentType: register.contentType,
-    text() {
-      facts().forEach(initializeColumns);
-      return register.metrics();
-    },
-  };
+  }
+
+  /** Starts series at 0: a rate requires the value before the first increment. */
+  #initializeColumns({ name: model, inputs }: ModelFacts): void {
+    if (this.#initialized.has(model)) return;
+    this.#initialized.add(model);
+    const { nulls, oov } = this.#series;
+    for (const { name: column } of inputs) for (const counter of [nulls, oov]) counter.inc({ model, column }, 0);
+  }
 }

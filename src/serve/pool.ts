@@ -14,23 +14,8 @@ import {
   type ModelFacts,
   type PredictorSpec,
 } from './messages.js';
-import { openPredictThreads, type PredictThread } from './predict-threads.js';
+import { PredictThreads, type PredictThread } from './predict-threads.js';
 import { refusal, refusedAnswer } from './refusal.js';
-
-/** Prediction threads of one checkpoint. */
-export interface Pool {
-  readonly facts: ModelFacts;
-  /** Whether a thread can answer. */
-  readonly isReady: boolean;
-  /** Whether it can answer or may recover by itself; false if no thread is left and a restart failed. */
-  readonly isLive: boolean;
-  /** Counters of the model, which all threads share; undefined for a model without any. */
-  readonly counters: LiveCounters | undefined;
-  /** Answers a request; never rejects. */
-  ask(body: Uint8Array, kind: BodyKind): Promise<Answered>;
-  /** Closes the threads after all pending requests are answered. */
-  close(): Promise<void>;
-}
 
 /** Options of a pool. */
 export interface PoolOptions {
@@ -67,123 +52,143 @@ const LATE = buildAnswer(
 );
 
 /**
- * Loads a checkpoint, starts threads that share its tensors, and waits until all of them can answer. Requests that
- * arrive while all threads are busy are bundled.
- * @throws UserError (checkpoint) if it cannot be loaded; no thread is left then
+ * Prediction threads of one checkpoint, and the requests that wait for them. Requests that arrive while all threads are
+ * busy are bundled.
  */
-export async function openPool(
-  spec: PredictorSpec,
-  { workers: count, timeoutMs, onBundle, onWarning }: PoolOptions,
-): Promise<Pool> {
-  const queue: Waiting[] = [];
-  let waitingBytes = 0;
-  let isPlanned = false;
-  let onIdle: (() => void) | undefined;
-  const counters = await loadCounters(spec.folder);
-  const stored = await readCheckpoint(spec.folder, { withCounters: false, isShared: true });
-  const threads = await openPredictThreads({ ...spec, stored }, count, { onWarning, onChange: () => dispatch() });
-  const { facts, ready } = threads;
+export class Pool {
+  /** Counters of the model, which all threads share; undefined for a model without any. */
+  readonly counters: LiveCounters | undefined;
+  readonly #options: PoolOptions;
+  readonly #queue: Waiting[] = [];
+  #threads!: PredictThreads;
+  #waitingBytes = 0;
+  #isPlanned = false;
+  #onIdle: (() => void) | undefined;
 
-  const askThread = async ({ thread }: PredictThread, bundle: Bundle): Promise<AnsweredBundle> => {
-    const reply = (await thread.ask(bundle, [bundle.bytes.buffer as ArrayBuffer])) as AnsweredBundle | CounterQuestion;
-    if (!('query' in reply)) return reply;
-    const values = counters!.read(reply.query);
-    return (await thread.ask({ id: reply.id, values } satisfies CounterValues)) as AnsweredBundle;
-  };
+  private constructor(options: PoolOptions, counters: LiveCounters | undefined) {
+    this.#options = options;
+    this.counters = counters;
+  }
 
-  const send = async (worker: PredictThread, requests: readonly Waiting[]): Promise<void> => {
-    worker.numPending++;
-    try {
-      const { answers, counts } = await askThread(worker, packRequests(requests));
-      onBundle(
-        facts,
-        requests.length,
-        answers.reduce((sum, { rows }) => sum + rows, 0),
-        counts,
-      );
-      for (const [i, request] of requests.entries()) request.settle(answers[i]!);
-    } catch (error) {
-      const isBug = error instanceof Error && error.name === 'Error';
-      for (const request of requests) request.settle(isBug ? { ...BUG, bug: error.stack } : GONE);
-      if (!isBug) threads.replace(worker, error as Error);
-    }
-    worker.numPending--;
-    dispatch();
-  };
+  /**
+   * Loads a checkpoint, starts threads that share its tensors, and waits until all of them can answer.
+   * @throws UserError (checkpoint) if it cannot be loaded; no thread is left then
+   */
+  static async open(spec: PredictorSpec, options: PoolOptions): Promise<Pool> {
+    const pool = new Pool(options, await loadCounters(spec.folder));
+    const stored = await readCheckpoint(spec.folder, { withCounters: false, isShared: true });
+    pool.#threads = await PredictThreads.open({ ...spec, stored }, options.workers, {
+      onWarning: (text) => options.onWarning(text),
+      onChange: () => pool.#dispatch(),
+    });
+    return pool;
+  }
 
-  /** Takes the requests of the next bundle. */
-  const takeBundle = (share: number): readonly Waiting[] => {
-    const bundle: Waiting[] = [];
-    let bytes = 0;
-    let end = 0;
-    while (end < queue.length && bundle.length < share && bytes < MAX_BUNDLE_BYTES) {
-      const request = queue[end++]!;
-      waitingBytes -= request.body.length;
-      if (request.isSettled) continue;
-      bundle.push(request);
-      bytes += request.body.length;
-    }
-    queue.splice(0, end);
-    return bundle;
-  };
+  get facts(): ModelFacts {
+    return this.#threads.facts;
+  }
 
-  const dispatch = (): void => {
-    isPlanned = false;
-    if (ready.length === 0 && !threads.isStarting) {
-      waitingBytes = 0;
-      for (const { settle } of queue.splice(0)) settle(GONE);
+  /** Whether a thread can answer. */
+  get isReady(): boolean {
+    return this.#threads.ready.length > 0;
+  }
+
+  /** Whether it can answer or may recover by itself; false if no thread is left and a restart failed. */
+  get isLive(): boolean {
+    return this.#threads.isLive;
+  }
+
+  /** Answers a request; never rejects. */
+  ask(body: Uint8Array, kind: BodyKind): Promise<Answered> {
+    if (this.#queue.length >= MAX_WAITING || this.#waitingBytes >= MAX_WAITING_BYTES) return Promise.resolve(BUSY);
+    return new Promise((resolve) => {
+      const request: Waiting = {
+        body,
+        kind,
+        isSettled: false,
+        settle(answer) {
+          if (request.isSettled) return;
+          request.isSettled = true;
+          clearTimeout(timer);
+          resolve(answer);
+        },
+      };
+      const timer = setTimeout(() => request.settle(LATE), this.#options.timeoutMs);
+      this.#queue.push(request);
+      this.#waitingBytes += body.length;
+      // Dispatch after all requests of this event loop turn have arrived.
+      if (!this.#isPlanned) setImmediate(() => this.#dispatch());
+      this.#isPlanned = true;
+    });
+  }
+
+  /** Closes the threads after all pending requests are answered. */
+  async close(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.#onIdle = resolve;
+      this.#dispatch();
+    });
+    await this.#threads.close();
+  }
+
+  #dispatch(): void {
+    const { ready, isStarting } = this.#threads;
+    this.#isPlanned = false;
+    if (ready.length === 0 && !isStarting) {
+      this.#waitingBytes = 0;
+      for (const { settle } of this.#queue.splice(0)) settle(GONE);
     }
     for (;;) {
       const free = ready
         .filter(({ numPending }) => numPending < BUNDLES_PER_WORKER)
         .sort((a, b) => a.numPending - b.numPending);
       const idle = free.filter(({ numPending }) => numPending === 0).length;
-      if (free.length === 0 || queue.length === 0) break;
-      const requests = takeBundle(Math.min(MAX_BUNDLE_REQUESTS, Math.ceil(queue.length / Math.max(1, idle))));
-      if (requests.length > 0) void send(free[0]!, requests);
+      if (free.length === 0 || this.#queue.length === 0) break;
+      const share = Math.ceil(this.#queue.length / Math.max(1, idle));
+      const requests = this.#takeBundle(Math.min(MAX_BUNDLE_REQUESTS, share));
+      if (requests.length > 0) void this.#send(free[0]!, requests);
     }
-    if (queue.length === 0 && ready.every(({ numPending }) => numPending === 0)) onIdle?.();
-  };
+    if (this.#queue.length === 0 && ready.every(({ numPending }) => numPending === 0)) this.#onIdle?.();
+  }
 
-  return {
-    facts,
-    counters,
-    get isReady() {
-      return ready.length > 0;
-    },
-    get isLive() {
-      return threads.isLive;
-    },
-    ask(body, kind) {
-      if (queue.length >= MAX_WAITING || waitingBytes >= MAX_WAITING_BYTES) return Promise.resolve(BUSY);
-      return new Promise((resolve) => {
-        const request: Waiting = {
-          body,
-          kind,
-          isSettled: false,
-          settle(answer) {
-            if (request.isSettled) return;
-            request.isSettled = true;
-            clearTimeout(timer);
-            resolve(answer);
-          },
-        };
-        const timer = setTimeout(() => request.settle(LATE), timeoutMs);
-        queue.push(request);
-        waitingBytes += body.length;
-        // Dispatch after all requests of this event loop turn have arrived.
-        if (!isPlanned) setImmediate(dispatch);
-        isPlanned = true;
-      });
-    },
-    async close() {
-      await new Promise<void>((resolve) => {
-        onIdle = resolve;
-        dispatch();
-      });
-      await threads.close();
-    },
-  };
+  /** Takes the requests of the next bundle. */
+  #takeBundle(maxRequests: number): readonly Waiting[] {
+    const bundle: Waiting[] = [];
+    let bytes = 0;
+    let end = 0;
+    while (end < this.#queue.length && bundle.length < maxRequests && bytes < MAX_BUNDLE_BYTES) {
+      const request = this.#queue[end++]!;
+      this.#waitingBytes -= request.body.length;
+      if (request.isSettled) continue;
+      bundle.push(request);
+      bytes += request.body.length;
+    }
+    this.#queue.splice(0, end);
+    return bundle;
+  }
+
+  async #send(worker: PredictThread, requests: readonly Waiting[]): Promise<void> {
+    worker.numPending++;
+    try {
+      const { answers, counts } = await this.#askThread(worker, packRequests(requests));
+      const rows = answers.reduce((sum, answer) => sum + answer.rows, 0);
+      this.#options.onBundle(this.facts, requests.length, rows, counts);
+      for (const [i, request] of requests.entries()) request.settle(answers[i]!);
+    } catch (error) {
+      const isBug = error instanceof Error && error.name === 'Error';
+      for (const request of requests) request.settle(isBug ? { ...BUG, bug: error.stack } : GONE);
+      if (!isBug) this.#threads.replace(worker, error as Error);
+    }
+    worker.numPending--;
+    this.#dispatch();
+  }
+
+  async #askThread({ thread }: PredictThread, bundle: Bundle): Promise<AnsweredBundle> {
+    const reply = (await thread.ask(bundle, [bundle.bytes.buffer as ArrayBuffer])) as AnsweredBundle | CounterQuestion;
+    if (!('query' in reply)) return reply;
+    const values = this.counters!.read(reply.query);
+    return (await thread.ask({ id: reply.id, values } satisfies CounterValues)) as AnsweredBundle;
+  }
 }
 
 function buildAnswer(status: number, message: string, fix: string): Answered {

@@ -7,21 +7,7 @@ export interface PredictThread {
   numPending: number;
 }
 
-/** Prediction threads of one checkpoint; a lost thread is replaced. */
-export interface PredictThreads {
-  readonly facts: ModelFacts;
-  /** Threads that can answer. */
-  readonly ready: readonly PredictThread[];
-  /** Whether a start is in progress, not only scheduled. */
-  readonly isStarting: boolean;
-  /** Whether a thread can answer, or the first try to replace the last one is in progress. */
-  readonly isLive: boolean;
-  /** Starts another thread in place of one that ended, after growing pauses if that fails. */
-  replace(lost: PredictThread, error: Error): void;
-  close(): Promise<void>;
-}
-
-/** Callbacks of `openPredictThreads`. */
+/** Callbacks of `PredictThreads`. */
 export interface PredictThreadsOptions {
   /** Receives warnings. */
   onWarning(text: string): void;
@@ -32,105 +18,126 @@ export interface PredictThreadsOptions {
 /** Pauses between failed starts; each is twice the one before. */
 const [MIN_PAUSE_MS, MAX_PAUSE_MS] = [100, 30_000];
 
-/**
- * Starts `count` threads with a checkpoint, and waits until all of them can answer.
- * @throws UserError (checkpoint) if its model cannot be built; no thread is left then
- */
-export async function openPredictThreads(
-  spec: PredictThreadSpec,
-  count: number,
-  { onWarning, onChange }: PredictThreadsOptions,
-): Promise<PredictThreads> {
-  const ready: PredictThread[] = [];
-  let isClosing = false;
-  let numStarting = 0;
+/** Prediction threads of one checkpoint; a lost thread is replaced. */
+export class PredictThreads {
+  readonly #spec: PredictThreadSpec;
+  readonly #options: PredictThreadsOptions;
+  readonly #ready: PredictThread[] = [];
+  readonly #closing = new AbortController();
+  readonly #replacing = new Set<Promise<void>>();
+  #facts!: ModelFacts;
+  #numStarting = 0;
   /** Failed starts since the last successful one. */
-  let numFailed = 0;
-  let lastReason: string | undefined;
-  /** Callbacks that end a pause immediately. */
-  const wakes = new Set<() => void>();
-  const replacing = new Set<Promise<void>>();
+  #numFailed = 0;
+  #lastReason: string | undefined;
 
-  const start = async (): Promise<ModelFacts> => {
-    const thread = startThread('serve/predict-worker', spec);
+  private constructor(spec: PredictThreadSpec, options: PredictThreadsOptions) {
+    this.#spec = spec;
+    this.#options = options;
+  }
+
+  /**
+   * Starts `count` threads with a checkpoint, and waits until all of them can answer.
+   * @throws UserError (checkpoint) if its model cannot be built; no thread is left then
+   */
+  static async open(spec: PredictThreadSpec, count: number, options: PredictThreadsOptions): Promise<PredictThreads> {
+    const threads = new PredictThreads(spec, options);
+    const started = await Promise.allSettled(Array.from({ length: count }, () => threads.#start()));
+    const failed = started.find((each) => each.status === 'rejected');
+    if (failed === undefined) return threads;
+    await threads.close();
+    throw failed.reason;
+  }
+
+  get facts(): ModelFacts {
+    return this.#facts;
+  }
+
+  /** Threads that can answer. */
+  get ready(): readonly PredictThread[] {
+    return this.#ready;
+  }
+
+  /** Whether a start is in progress, not only scheduled. */
+  get isStarting(): boolean {
+    return this.#numStarting > 0;
+  }
+
+  /** Whether a thread can answer, or the first try to replace the last one is in progress. */
+  get isLive(): boolean {
+    return this.#ready.length > 0 || this.#numFailed === 0;
+  }
+
+  /** Starts another thread in place of one that ended, after growing pauses if that fails. */
+  replace(lost: PredictThread, error: Error): void {
+    if (!this.#ready.includes(lost)) return;
+    this.#ready.splice(this.#ready.indexOf(lost), 1);
+    if (this.#closing.signal.aborted) return;
+    this.#options.onWarning(`${this.#facts.name}: ${error.message}`);
+    const done = this.#startAgain().finally(() => this.#replacing.delete(done));
+    this.#replacing.add(done);
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await Promise.all(this.#replacing);
+    await Promise.all(this.#ready.map(({ thread }) => thread.close()));
+  }
+
+  async #start(): Promise<void> {
+    const thread = startThread('serve/predict-worker', this.#spec);
     try {
-      const facts = (await thread.ask(undefined)) as ModelFacts;
-      if (isClosing) throw new Error('the server is shutting down');
-      ready.push({ thread, numPending: 0 });
-      return facts;
+      this.#facts = (await thread.ask(undefined)) as ModelFacts;
+      if (this.#closing.signal.aborted) throw new Error('the server is shutting down');
+      this.#ready.push({ thread, numPending: 0 });
     } catch (error) {
       await thread.close();
       throw error;
     }
-  };
-  const started = await Promise.allSettled(Array.from({ length: count }, start));
-  const failed = started.find((each) => each.status === 'rejected');
-  if (failed !== undefined) {
-    await Promise.all(ready.map(({ thread }) => thread.close()));
-    throw failed.reason;
   }
-  const facts = (started[0] as PromiseFulfilledResult<ModelFacts>).value;
+
+  async #startAgain(): Promise<void> {
+    let pauseMs = MIN_PAUSE_MS;
+    while (!this.#closing.signal.aborted && !(await this.#tryStart())) {
+      await pause(pauseMs, this.#closing.signal);
+      pauseMs = Math.min(2 * pauseMs, MAX_PAUSE_MS);
+    }
+  }
 
   /** Tries to start a thread; reports each reason of a failure once. */
-  const tryStart = async (): Promise<boolean> => {
-    numStarting++;
+  async #tryStart(): Promise<boolean> {
+    const { onWarning, onChange } = this.#options;
+    const { name } = this.#facts;
+    this.#numStarting++;
     try {
-      await start();
-      [numFailed, lastReason] = [0, undefined];
-      onWarning(`${facts.name}: started another prediction thread`);
+      await this.#start();
+      [this.#numFailed, this.#lastReason] = [0, undefined];
+      onWarning(`${name}: started another prediction thread`);
       return true;
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      numFailed++;
-      if (reason !== lastReason && !isClosing)
-        onWarning(`${facts.name}: cannot start another prediction thread, retrying: ${reason}`);
-      lastReason = reason;
+      this.#numFailed++;
+      if (reason !== this.#lastReason && !this.#closing.signal.aborted)
+        onWarning(`${name}: cannot start another prediction thread, retrying: ${reason}`);
+      this.#lastReason = reason;
       return false;
     } finally {
-      numStarting--;
+      this.#numStarting--;
       onChange();
     }
-  };
-  const pause = (ms: number): Promise<void> =>
-    new Promise((resolve) => {
-      if (isClosing) return resolve();
-      const wake = (): void => {
-        clearTimeout(timer);
-        wakes.delete(wake);
-        resolve();
-      };
-      const timer = setTimeout(wake, ms);
-      wakes.add(wake);
-    });
-  const startAgain = async (): Promise<void> => {
-    for (let pauseMs = MIN_PAUSE_MS; !isClosing; pauseMs = Math.min(2 * pauseMs, MAX_PAUSE_MS)) {
-      if (await tryStart()) return;
-      await pause(pauseMs);
-    }
-  };
+  }
+}
 
-  return {
-    facts,
-    ready,
-    get isStarting() {
-      return numStarting > 0;
-    },
-    get isLive() {
-      return ready.length > 0 || numFailed === 0;
-    },
-    replace(lost, error) {
-      if (!ready.includes(lost)) return;
-      ready.splice(ready.indexOf(lost), 1);
-      if (isClosing) return;
-      onWarning(`${facts.name}: ${error.message}`);
-      const done = startAgain().finally(() => replacing.delete(done));
-      replacing.add(done);
-    },
-    async close() {
-      isClosing = true;
-      for (const wake of wakes) wake();
-      await Promise.all(replacing);
-      await Promise.all(ready.map(({ thread }) => thread.close()));
-    },
-  };
+/** Waits for a time, or until a signal aborts. */
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    const end = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', end);
+      resolve();
+    };
+    const timer = setTimeout(end, ms);
+    signal.addEventListener('abort', end);
+  });
 }

@@ -15,7 +15,7 @@ import type {
 
 // Prediction thread: loads a model and answers bundles of requests.
 
-// Passed by `openPredictThreads`.
+// Passed by `PredictThreads`.
 const { folder, stored, name, limits, raw } = workerData as PredictThreadSpec;
 const loading = compileGivenModel(trainedModelOf(folder, stored, raw)).then((model) => {
   const facts: ModelFacts = {

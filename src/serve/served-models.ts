@@ -2,35 +2,15 @@ import { realpathSync } from 'node:fs';
 import { didYouMean, quoted, systemCode, UserError, userError } from '../core/errors.js';
 import { findCheckpoint } from '../runs/find-checkpoint.js';
 import type { BodyLimits, PredictorSpec } from './messages.js';
-import { openPool, type Pool, type PoolOptions } from './pool.js';
+import { Pool, type PoolOptions } from './pool.js';
 import { refusal } from './refusal.js';
 
 /** A served model of a run or checkpoint. */
 interface ServedModel {
   readonly path: string;
-  readonly name: string | undefined;
   pool: Pool;
   /** Message of the last failed reload, to warn only once. */
   lastFailure: string | undefined;
-}
-
-/** Served models by name. */
-export interface ServedModels {
-  readonly names: readonly string[];
-  /** Whether every model can answer. */
-  readonly isReady: boolean;
-  /** Whether every model can answer or may recover by itself. */
-  readonly isLive: boolean;
-  /**
-   * Returns the threads of a model.
-   * @param name undefined for the only model
-   * @param version undefined for the current version
-   * @throws Refusal if it is unknown
-   */
-  pool(name: string | undefined, version?: string): Pool;
-  /** Loads new checkpoints of all runs next to the current ones, then switches over. */
-  reload(): Promise<void>;
-  close(): Promise<void>;
 }
 
 /** Options of served models. */
@@ -39,53 +19,129 @@ export interface ServedOptions extends PoolOptions, Pick<PredictorSpec, 'raw'> {
 /** Valid model names in a URL. */
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 
-/**
- * Loads models.
- * @param paths run directories or checkpoints
- * @param names model names in the same order; default: config names
- * @throws UserError (usage) for invalid or duplicate names; (checkpoint) if a model cannot be loaded
- */
-export async function loadServedModels(
-  paths: readonly string[],
-  names: readonly string[] | undefined,
-  limits: BodyLimits,
-  options: ServedOptions,
-): Promise<ServedModels> {
-  checkNames(paths, names);
-  const resolveCheckpoint = (path: string): string => realpathSync(findCheckpoint(path));
-  const open = (path: string, name: string | undefined): Promise<Pool> =>
-    openPool({ folder: resolveCheckpoint(path), name, limits, raw: options.raw }, options);
-  const models: ServedModel[] = [];
-  const close = async (): Promise<void> => {
-    await Promise.all(models.map(({ pool }) => pool.close()));
-  };
-  const find = (name: string): ServedModel | undefined => models.find(({ pool }) => pool.facts.name === name);
-  try {
-    for (const [i, path] of paths.entries()) {
-      const name = names?.[i];
-      const model = { path, name, pool: await open(path, name), lastFailure: undefined };
-      const other = find(model.pool.facts.name);
-      models.push(model);
-      if (other !== undefined)
-        throw userError('usage', {
-          where: path,
-          message: `has the same name ${quoted(model.pool.facts.name)} as ${other.path}`,
-          fix: 'set different names with --name FIRST,SECOND',
-        });
-    }
-  } catch (error) {
-    await close();
-    throw error;
+/** Served models by name. */
+export class ServedModels {
+  readonly #options: ServedOptions;
+  readonly #limits: BodyLimits;
+  readonly #models: ServedModel[] = [];
+
+  private constructor(limits: BodyLimits, options: ServedOptions) {
+    this.#limits = limits;
+    this.#options = options;
   }
 
-  const reload = async (model: ServedModel): Promise<void> => {
+  /**
+   * Loads models.
+   * @param paths run directories or checkpoints
+   * @param names model names in the same order; default: config names
+   * @throws UserError (usage) for invalid or duplicate names; (checkpoint) if a model cannot be loaded
+   */
+  static async load(
+    paths: readonly string[],
+    names: readonly string[] | undefined,
+    limits: BodyLimits,
+    options: ServedOptions,
+  ): Promise<ServedModels> {
+    checkNames(paths, names);
+    const models = new ServedModels(limits, options);
     try {
-      const { checkpoint, name } = model.pool.facts;
+      for (const [i, path] of paths.entries()) await models.#add(path, names?.[i]);
+    } catch (error) {
+      await models.close();
+      throw error;
+    }
+    return models;
+  }
+
+  get names(): readonly string[] {
+    return this.#models.map(({ pool }) => pool.facts.name);
+  }
+
+  /** Whether every model can answer. */
+  get isReady(): boolean {
+    return this.#models.every(({ pool }) => pool.isReady);
+  }
+
+  /** Whether every model can answer or may recover by itself. */
+  get isLive(): boolean {
+    return this.#models.every(({ pool }) => pool.isLive);
+  }
+
+  /**
+   * Returns the threads of a model.
+   * @param name undefined for the only model
+   * @param version undefined for the current version
+   * @throws Refusal if it is unknown
+   */
+  pool(name: string | undefined, version?: string): Pool {
+    const { pool } = this.#find(name);
+    const { facts } = pool;
+    if (version === undefined || version === facts.version) return pool;
+    throw refusal(404, {
+      where: 'version',
+      message: `unknown version ${quoted(version)} of ${facts.name}; the current version is ${facts.version}`,
+      fix: 'remove the version from the path',
+    });
+  }
+
+  /** Loads new checkpoints of all runs next to the current ones, then switches over. */
+  async reload(): Promise<void> {
+    // Sequentially: each model needs twice its memory during its reload.
+    for (const model of this.#models) await this.#reload(model);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#models.map(({ pool }) => pool.close()));
+  }
+
+  async #add(path: string, name: string | undefined): Promise<void> {
+    const model = { path, pool: await this.#open(path, name), lastFailure: undefined };
+    const added = model.pool.facts.name;
+    const other = this.#models.find(({ pool }) => pool.facts.name === added);
+    this.#models.push(model);
+    if (other === undefined) return;
+    throw userError('usage', {
+      where: path,
+      message: `has the same name ${quoted(added)} as ${other.path}`,
+      fix: 'set different names with --name FIRST,SECOND',
+    });
+  }
+
+  #open(path: string, name: string | undefined): Promise<Pool> {
+    const spec = { folder: resolveCheckpoint(path), name, limits: this.#limits, raw: this.#options.raw };
+    return Pool.open(spec, this.#options);
+  }
+
+  #find(name: string | undefined): ServedModel {
+    const model =
+      name === undefined && this.#models.length === 1
+        ? this.#models[0]
+        : this.#models.find(({ pool }) => pool.facts.name === name);
+    if (model !== undefined) return model;
+    const available = `available: ${this.names.join(', ')}`;
+    if (name === undefined)
+      throw refusal(404, {
+        where: '/predict',
+        message: `several models are served; ${available}`,
+        fix: 'use POST /models/NAME/predict',
+      });
+    const fix = didYouMean(name, this.names);
+    throw refusal(404, {
+      where: 'model',
+      message: `unknown model ${quoted(name)}; ${available}`,
+      ...(fix !== undefined && { fix }),
+    });
+  }
+
+  async #reload(model: ServedModel): Promise<void> {
+    const { onWarning } = this.#options;
+    const previous = model.pool;
+    const { checkpoint, name } = previous.facts;
+    try {
       if (resolveCheckpoint(model.path) !== checkpoint) {
         // The name stays, whatever the new config says.
-        const [previous, next] = [model.pool, await open(model.path, name)];
-        model.pool = next;
-        options.onWarning(`${name}: loaded ${next.facts.checkpoint} in place of ${checkpoint}`);
+        model.pool = await this.#open(model.path, name);
+        onWarning(`${name}: loaded ${model.pool.facts.checkpoint} in place of ${checkpoint}`);
         await previous.close();
       }
       model.lastFailure = undefined;
@@ -94,56 +150,14 @@ export async function loadServedModels(
       // A new run may have no checkpoint yet; warn only once.
       const { message } = error as Error;
       if (model.lastFailure !== message)
-        options.onWarning(
-          `${model.pool.facts.name}: cannot load a newer checkpoint, still serving the current one: ${message}`,
-        );
+        onWarning(`${name}: cannot load a newer checkpoint, still serving the current one: ${message}`);
       model.lastFailure = message;
     }
-  };
+  }
+}
 
-  return {
-    get names() {
-      return models.map(({ pool }) => pool.facts.name);
-    },
-    get isReady() {
-      return models.every(({ pool }) => pool.isReady);
-    },
-    get isLive() {
-      return models.every(({ pool }) => pool.isLive);
-    },
-    pool(name, version) {
-      const known = models.map(({ pool }) => pool.facts.name);
-      const model = name === undefined ? (models.length === 1 ? models[0] : undefined) : find(name);
-      if (model === undefined) {
-        const available = `available: ${known.join(', ')}`;
-        if (name === undefined)
-          throw refusal(404, {
-            where: '/predict',
-            message: `several models are served; ${available}`,
-            fix: 'use POST /models/NAME/predict',
-          });
-        const fix = didYouMean(name, known);
-        throw refusal(404, {
-          where: 'model',
-          message: `unknown model ${quoted(name)}; ${available}`,
-          ...(fix !== undefined && { fix }),
-        });
-      }
-      const { facts } = model.pool;
-      if (version !== undefined && version !== facts.version)
-        throw refusal(404, {
-          where: 'version',
-          message: `unknown version ${quoted(version)} of ${facts.name}; the current version is ${facts.version}`,
-          fix: 'remove the version from the path',
-        });
-      return model.pool;
-    },
-    async reload() {
-      // Sequentially: each model needs twice its memory during its reload.
-      for (const model of models) await reload(model);
-    },
-    close,
-  };
+function resolveCheckpoint(path: string): string {
+  return realpathSync(findCheckpoint(path));
 }
 
 function checkNames(paths: readonly string[], names: readonly string[] | undefined): void {

@@ -3,8 +3,8 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { userError } from '../../src/core/errors.js';
 import { createApp, type AppOptions } from '../../src/serve/app.js';
 import type { Answered, BodyKind, Bundle, ModelFacts } from '../../src/serve/messages.js';
-import { createMetrics } from '../../src/serve/metrics.js';
-import { openPool, type Pool } from '../../src/serve/pool.js';
+import { ServeMetrics } from '../../src/serve/metrics.js';
+import { Pool } from '../../src/serve/pool.js';
 import type { Thread } from '../../src/system/thread.js';
 
 /** Behavior of the next threads at their start, and whether predicting ends a thread. */
@@ -42,7 +42,7 @@ beforeEach(async () => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   Object.assign(world, { failures: [], isMortal: false, started: 0, closed: 0 });
   notices = [];
-  pool = await openPool(
+  pool = await Pool.open(
     { folder: 'f', name: undefined, limits: { bytes: 100, rows: 10 } },
     { workers: 1, timeoutMs: 1e9, onBundle: () => undefined, onWarning: (text) => void notices.push(text) },
   );
@@ -132,12 +132,10 @@ describe('probes', () => {
       isReady,
       isLive,
       pool: () => pool,
-      reload: () => Promise.resolve(),
-      close: () => Promise.resolve(),
     };
     const app = createApp({
       models,
-      metrics: createMetrics(() => []),
+      metrics: new ServeMetrics(() => []),
       limits: { bytes: 100, rows: 10 },
       timeoutMs: 1000,
       token: undefined,
