@@ -32,7 +32,7 @@ import { logSection, openRunLog, REJECTS, RESOLVED, RESULTS, SOURCE, type LogReq
 import { createRunState, readSection, type RunState } from './run-state.js';
 import { runPath, runsRoot, shownPath } from './runs-root.js';
 import { runArtifacts } from './run-artifacts.js';
-import { trackedLog } from './tracked-log.js';
+import { TrackedLog } from './tracked-log.js';
 
 export interface RunRequest extends RunLocation, Omit<LogRequest, 'origin'> {
   readonly track: TrackOptions;
@@ -139,7 +139,7 @@ export async function openRun(request: RunRequest, warn: (warning: string) => vo
       resumed === undefined,
     );
     const hparams = new Map([...flatten(request.values)].map(([key, text]) => [key, toHparam(text)]));
-    const tracked = trackedLog(
+    const log = new TrackedLog(
       runLog,
       openTrackers(request.track, {
         folder,
@@ -150,7 +150,6 @@ export async function openRun(request: RunRequest, warn: (warning: string) => vo
         warn,
       }),
     );
-    const { log } = tracked;
     const begin: OpenRun['begin'] = async (data) => {
       await log.begin(data);
       if (resumed === undefined && request.isLatest !== false) await pointLatest(folder, root);
@@ -164,7 +163,7 @@ export async function openRun(request: RunRequest, warn: (warning: string) => vo
       damaged,
       begin,
       check: () => lock.check(),
-      release: () => tracked.release().finally(release),
+      release: () => log.release().finally(release),
     };
   } catch (error) {
     await release();

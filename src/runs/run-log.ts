@@ -2,7 +2,7 @@ import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { appendFile, open, rename, rm } from 'node:fs/promises';
 import os from 'node:os';
 import { join } from 'node:path';
-import { pino } from 'pino';
+import { pino, type Logger } from 'pino';
 import { z } from 'zod';
 import { monotonicMs, wallClockMs } from '../system/clock.js';
 import type { Report } from '../evaluation/evaluation.js';
@@ -83,16 +83,16 @@ export interface RunLog {
    * @param evaluations evaluations that are not yet in the log
    * @returns reports by split
    */
-  results(
-    best: Pick<LoopState, 'bestEpoch' | 'bestStep' | 'bestReport'>,
-    evaluations: BestFound,
-  ): Promise<Readonly<Record<string, Report>>>;
+  results(best: BestWeights, evaluations: BestFound): Promise<Readonly<Record<string, Report>>>;
   /**
    * Ends a run that did not fail.
    * @returns the result, which is also written to `summary.json`
    */
   end(facts: RunFacts, loop: LoopState): Promise<TrainResult>;
 }
+
+/** The best weights of a run. */
+export type BestWeights = Pick<LoopState, 'bestEpoch' | 'bestStep' | 'bestReport'>;
 
 /** Final evaluations of the best weights; without `valid`, the report of the best epoch is used. */
 export interface BestFound {
@@ -111,47 +111,175 @@ export type RunFacts = Pick<
  * @param state updated in place with the size of metrics.jsonl
  * @throws UserError (disk)
  */
-export async function openRunLog(
-  run: string,
-  { source, config, overrides, engine, origin }: LogRequest,
-  state: LogState,
-  isNew: boolean,
-): Promise<RunLog> {
+export async function openRunLog(run: string, request: LogRequest, state: LogState, isNew: boolean): Promise<RunLog> {
   // Started early, so that git runs while files are written; it never rejects.
   const commit = packageCommit();
-  const overridesPath = join(run, OVERRIDES);
-  const overridesText = overrides.map((text) => `${text}\n`).join('');
-  const resolvedPath = join(run, RESOLVED);
-  const metricsPath = join(run, METRICS);
   const startMs = monotonicMs();
-  const resultsPath = join(run, RESULTS);
-  const summaryPath = join(run, SUMMARY);
-  const scoresPath = join(run, SCORES);
-  const finalRejectsPath = join(run, REJECTS);
-  const rejectsPath = isNew ? finalRejectsPath : join(run, `.${REJECTS}.tmp`);
-  if (isNew) {
-    // A run without a checkpoint, which starts from the beginning, may have left these.
-    for (const path of [resultsPath, finalRejectsPath, metricsPath, summaryPath, scoresPath])
-      if (existsSync(path)) await onDisk(path, () => rm(path));
-    await writeFileAtomic(join(run, SOURCE), source);
+  if (isNew) await writeFirstFiles(run, request, commit);
+  const log = new FileLog(run, request, state, { isNew, startMs });
+  if (!isNew)
+    log.event('resume', { overrides: request.overrides, ...(await collectEnvironment(request.engine, commit)) });
+  return log;
+}
+
+async function writeFirstFiles(
+  run: string,
+  { source, config, overrides, engine, origin }: LogRequest,
+  commit: Promise<string | null>,
+): Promise<void> {
+  // A run without a checkpoint, which starts from the beginning, may have left these.
+  for (const name of [RESULTS, REJECTS, METRICS, SUMMARY, SCORES])
+    if (existsSync(join(run, name))) await onDisk(join(run, name), () => rm(join(run, name)));
+  await writeFileAtomic(join(run, SOURCE), source);
+  const environment = async (): Promise<string> => {
+    const found = await collectEnvironment(engine, commit);
+    return `${JSON.stringify({ ...found, ...(origin !== undefined && { initFrom: origin }) }, null, 2)}\n`;
+  };
+  await allSettledOrThrow([
+    writeFileAtomic(join(run, RESOLVED), config),
+    writeFileAtomic(join(run, OVERRIDES), overrideLines(overrides)),
+    environment().then((text) => writeFileAtomic(join(run, ENVIRONMENT), text)),
+  ]);
+}
+
+function overrideLines(overrides: readonly string[]): string {
+  return overrides.map((text) => `${text}\n`).join('');
+}
+
+/** A log in the files of a run's directory. */
+class FileLog implements RunLog {
+  readonly rejectsPath: string;
+  readonly #run: string;
+  readonly #request: LogRequest;
+  readonly #state: LogState;
+  readonly #isNew: boolean;
+  readonly #startMs: number;
+  readonly #logger: Logger;
+  /** Whether the log may change the files of the run: a resumed one, from `begin` on. */
+  #hasTakenOver: boolean;
+  #scores: ScoreFile = {};
+
+  constructor(
+    run: string,
+    request: LogRequest,
+    state: LogState,
+    { isNew, startMs }: { readonly isNew: boolean; readonly startMs: number },
+  ) {
+    this.#run = run;
+    this.#request = request;
+    this.#state = state;
+    this.#isNew = isNew;
+    this.#startMs = startMs;
+    this.#hasTakenOver = isNew;
+    this.rejectsPath = this.#path(isNew ? REJECTS : `.${REJECTS}.tmp`);
+    this.#logger = pino({ base: null, timestamp: pino.stdTimeFunctions.isoTime }, openLineFile(this.#path(LOG)));
+  }
+
+  async begin(data: object): Promise<void> {
+    await writeFileAtomic(this.#path('data.json'), `${JSON.stringify(data, null, 2)}\n`);
+    if (this.#isNew) return;
+    this.#hasTakenOver = true;
+    for (const path of [RESULTS, SUMMARY].map((name) => this.#path(name)))
+      await onDisk(path, () => rm(path, { force: true }));
+    this.#state.metricsBytes = await cutFile(this.#path(METRICS), this.#state.metricsBytes);
+    // Scores of an epoch that is trained again are not those of the best checkpoint.
+    const { valid } = readScores(this.#run);
+    const bestStep = readMetricLines(this.#run).milestones.findLast(({ isBest }) => isBest)?.step;
+    if (valid !== undefined && valid.step === bestStep) this.#scores = { valid };
+    await writeScores(this.#run, this.#scores);
+    const rejects = this.#path(REJECTS);
+    await onDisk(rejects, () =>
+      existsSync(this.rejectsPath) ? rename(this.rejectsPath, rejects) : rm(rejects, { force: true }),
+    );
+    const { config, overrides } = this.#request;
+    await writeFileAtomic(this.#path(RESOLVED), config);
+    await onDisk(this.#path(OVERRIDES), () => appendFile(this.#path(OVERRIDES), overrideLines(overrides)));
+  }
+
+  event(name: string, details: object): void {
+    this.#logger.info({ event: name, ...details });
+  }
+
+  failure(error: unknown): void {
+    try {
+      this.#logger.error({ event: 'failure', err: error });
+    } catch {
+      // Ignored, because the caller reports the error anyway and the disk may be what failed.
+    }
+  }
+
+  steps({ epoch, step, loss, lrFactors, lossWeights, gradNorms }: StepReport): void {
+    this.#appendUnsynced({
+      step,
+      epoch,
+      train: { loss: loss.total, losses: loss.losses },
+      lrFactors,
+      lossWeights,
+      ...(Object.keys(gradNorms).length > 0 && { gradNorms }),
+    });
+  }
+
+  diagnosis({ step, epoch, ...diagnosis }: DiagnosisReport): void {
+    this.#appendUnsynced({ step, epoch, diagnosis });
+  }
+
+  async milestone(milestone: ValidationEvent): Promise<void> {
+    const { epoch, isEpochEnd, step, rows, elapsedMs, loss, skippedBatches, valid, isBest } = milestone;
+    if (isEpochEnd) this.event('epoch', { epoch, step, loss: loss.total });
+    const evaluation = isBest ? valid : undefined;
+    if (evaluation !== undefined) this.#scores = { valid: { step, ...evaluation.predicted } };
     await allSettledOrThrow([
-      writeFileAtomic(resolvedPath, config),
-      writeFileAtomic(overridesPath, overridesText),
-      collectEnvironment(engine, commit).then((found) =>
-        writeFileAtomic(
-          join(run, ENVIRONMENT),
-          `${JSON.stringify({ ...found, ...(origin !== undefined && { initFrom: origin }) }, null, 2)}\n`,
-        ),
-      ),
+      this.#append({
+        epoch,
+        ...(!isEpochEnd && { isEpochEnd }),
+        step,
+        rows,
+        ...(skippedBatches > 0 && { skippedBatches }),
+        elapsedMs: Math.round(elapsedMs),
+        train: { loss: loss.total, losses: loss.losses },
+        ...(valid && { valid: { loss: valid.loss, metrics: valid.report } }),
+        isBest,
+      }),
+      ...(evaluation === undefined ? [] : [writeScores(this.#run, this.#scores)]),
     ]);
   }
 
-  const logPath = join(run, LOG);
-  const logger = pino({ base: null, timestamp: pino.stdTimeFunctions.isoTime }, openLineFile(logPath));
-  const append = async (line: object): Promise<void> => {
+  async results(best: BestWeights, { valid, test }: BestFound): Promise<Readonly<Record<string, Report>>> {
+    const { bestEpoch, bestStep: step } = best;
+    const metrics = collectMetrics(best, { valid, test });
+    this.#scores = {
+      ...this.#scores,
+      ...(valid !== undefined && { valid: { step, ...valid.predicted } }),
+      ...(test !== undefined && { test: { step, ...test.predicted } }),
+    };
+    await allSettledOrThrow([
+      this.#append({ bestEpoch, metrics }),
+      ...(valid !== undefined || test !== undefined ? [writeScores(this.#run, this.#scores)] : []),
+    ]);
+    await writeFileAtomic(this.#path(RESULTS), resultsTable(readMetricLines(this.#run)));
+    return metrics;
+  }
+
+  async end(facts: RunFacts, loop: LoopState): Promise<TrainResult> {
+    const changes = readFileSync(this.#path(OVERRIDES), 'utf8')
+      .split('\n')
+      .filter((line) => line !== '');
+    const result = buildResult({ run: this.#run, changes, startMs: this.#startMs }, facts, loop);
+    const { end, bestEpoch, bestStep, rejectedRows, numSkippedBatches } = result;
+    this.event('end', { end, bestEpoch, bestStep, rejectedRows, numSkippedBatches });
+    if (this.#hasTakenOver) await writeSummary(this.#run, result);
+    return result;
+  }
+
+  #path(name: string): string {
+    return join(this.#run, name);
+  }
+
+  /** Appends a line to metrics.jsonl and syncs it. */
+  async #append(line: object): Promise<void> {
     const bytes = Buffer.from(`${JSON.stringify(line)}\n`);
-    await onDisk(metricsPath, async () => {
-      const file = await open(metricsPath, 'a');
+    await onDisk(this.#path(METRICS), async () => {
+      const file = await open(this.#path(METRICS), 'a');
       try {
         await file.writeFile(bytes);
         await syncFile(file);
@@ -159,103 +287,14 @@ export async function openRunLog(
         await file.close();
       }
     });
-    state.metricsBytes += bytes.length;
-  };
-  const appendUnsynced = (line: object): void => {
+    this.#state.metricsBytes += bytes.length;
+  }
+
+  #appendUnsynced(line: object): void {
     const bytes = Buffer.from(`${JSON.stringify(line)}\n`);
-    onDiskSync(metricsPath, () => appendFileSync(metricsPath, bytes));
-    state.metricsBytes += bytes.length;
-  };
-  const event: RunLog['event'] = (name, details) => logger.info({ event: name, ...details });
-  /** A resumed run's files are unchanged until `begin`. */
-  let hasTakenOver = isNew;
-  let scores: ScoreFile = {};
-  if (!isNew) event('resume', { overrides, ...(await collectEnvironment(engine, commit)) });
-  return {
-    async begin(data) {
-      await writeFileAtomic(join(run, 'data.json'), `${JSON.stringify(data, null, 2)}\n`);
-      if (isNew) return;
-      hasTakenOver = true;
-      for (const path of [resultsPath, summaryPath]) await onDisk(path, () => rm(path, { force: true }));
-      state.metricsBytes = await cutFile(metricsPath, state.metricsBytes);
-      // Scores of an epoch that is trained again are not those of the best checkpoint.
-      const { valid } = readScores(run);
-      if (valid !== undefined && valid.step === readMetricLines(run).milestones.findLast(({ isBest }) => isBest)?.step)
-        scores = { valid };
-      await writeScores(run, scores);
-      await onDisk(finalRejectsPath, () =>
-        existsSync(rejectsPath) ? rename(rejectsPath, finalRejectsPath) : rm(finalRejectsPath, { force: true }),
-      );
-      await writeFileAtomic(resolvedPath, config);
-      await onDisk(overridesPath, () => appendFile(overridesPath, overridesText));
-    },
-    rejectsPath,
-    event,
-    failure(error) {
-      try {
-        logger.error({ event: 'failure', err: error });
-      } catch {
-        // Ignored, because the caller reports the error anyway and the disk may be what failed.
-      }
-    },
-    steps({ epoch, step, loss, lrFactors, lossWeights, gradNorms }) {
-      appendUnsynced({
-        step,
-        epoch,
-        train: { loss: loss.total, losses: loss.losses },
-        lrFactors,
-        lossWeights,
-        ...(Object.keys(gradNorms).length > 0 && { gradNorms }),
-      });
-    },
-    diagnosis({ step, epoch, ...diagnosis }) {
-      appendUnsynced({ step, epoch, diagnosis });
-    },
-    async milestone({ epoch, isEpochEnd, step, rows, elapsedMs, loss, skippedBatches, valid, isBest }) {
-      if (isEpochEnd) event('epoch', { epoch, step, loss: loss.total });
-      const evaluation = isBest ? valid : undefined;
-      if (evaluation !== undefined) scores = { valid: { step, ...evaluation.predicted } };
-      await allSettledOrThrow([
-        append({
-          epoch,
-          ...(!isEpochEnd && { isEpochEnd }),
-          step,
-          rows,
-          ...(skippedBatches > 0 && { skippedBatches }),
-          elapsedMs: Math.round(elapsedMs),
-          train: { loss: loss.total, losses: loss.losses },
-          ...(valid && { valid: { loss: valid.loss, metrics: valid.report } }),
-          isBest,
-        }),
-        ...(evaluation === undefined ? [] : [writeScores(run, scores)]),
-      ]);
-    },
-    async results(best, { valid, test }) {
-      const { bestEpoch, bestStep: step } = best;
-      const metrics = collectMetrics(best, { valid, test });
-      scores = {
-        ...scores,
-        ...(valid !== undefined && { valid: { step, ...valid.predicted } }),
-        ...(test !== undefined && { test: { step, ...test.predicted } }),
-      };
-      await allSettledOrThrow([
-        append({ bestEpoch, metrics }),
-        ...(valid !== undefined || test !== undefined ? [writeScores(run, scores)] : []),
-      ]);
-      await writeFileAtomic(resultsPath, resultsTable(readMetricLines(run)));
-      return metrics;
-    },
-    async end(facts, loop) {
-      const changes = readFileSync(overridesPath, 'utf8')
-        .split('\n')
-        .filter((line) => line !== '');
-      const result = buildResult({ run, changes, startMs }, facts, loop);
-      const { end, bestEpoch, bestStep, rejectedRows, numSkippedBatches } = result;
-      event('end', { end, bestEpoch, bestStep, rejectedRows, numSkippedBatches });
-      if (hasTakenOver) await writeSummary(run, result);
-      return result;
-    },
-  };
+    onDiskSync(this.#path(METRICS), () => appendFileSync(this.#path(METRICS), bytes));
+    this.#state.metricsBytes += bytes.length;
+  }
 }
 
 /** Collects the reports of the best weights by split. */
