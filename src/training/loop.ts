@@ -151,105 +151,30 @@ async function validateAndReport(
   await onMilestone(milestone);
 }
 
-/** A step in flight. */
-interface StepInFlight {
-  readonly rows: number;
-  readonly totalRows: number;
-  readonly rates: StepReport['lrFactors'];
-  readonly result: Promise<StepResult>;
-}
-
 /** Trains the rest of the current epoch; returns false if early stopping ends it. */
 async function trainEpoch(options: LoopOptions, guard: DivergenceGuard): Promise<boolean> {
-  const { program, stepper, state, signal, evaluation, stopping } = options;
-  const epoch = state.epoch + 1;
-  // A skipped batch passes its step number to the next one, so steps must not overlap.
-  const maxInFlight = options.onDivergence === 'stop' ? stepper.stepsAhead : 1;
-  const inFlight: StepInFlight[] = [];
-  let countedMs = monotonicMs();
-  let yieldedMs = countedMs;
+  const { state, signal, evaluation, stopping } = options;
+  const steps = new StepsInFlight(options, guard);
+  let yieldedMs = monotonicMs();
   let isSkipping = state.batch > 0;
-
-  const finishOldest = async (): Promise<void> => {
-    const { rows, totalRows, rates, result } = inFlight.shift()!;
-    const { losses, norms, diagnosis } = await result;
-    const skipped = await guard.check(losses, state);
-    if (skipped === undefined) {
-      state.step++;
-      // Skipped rows do not change the model.
-      state.rowsSinceEvaluation += rows;
-      addLosses(state.sums, losses);
-      addLosses(state.logSums, losses);
-      if (state.step % options.logEverySteps === 0) {
-        options.onSteps({
-          epoch,
-          step: state.step,
-          loss: meanLoss(state.logSums, options.terms),
-          lrFactors: rates,
-          lossWeights: listWeights(options),
-          gradNorms: finite(norms),
-        });
-        state.logSums = {};
-      }
-      if (diagnosis !== undefined) options.onDiagnosis(diagnosis, { epoch, step: state.step });
-    } else {
-      state.skippedBatches++;
-      state.allSkippedBatches++;
-      options.onSkip(skipped);
-    }
-    const nowMs = monotonicMs();
-    state.batch++;
-    state.rows += rows;
-    state.elapsedMs += nowMs - countedMs;
-    countedMs = nowMs;
-    const { sums } = state;
-    options.onStep({
-      epoch,
-      rows: state.rows,
-      totalRows,
-      elapsedMs: state.elapsedMs,
-      lrFactors: rates,
-      // Lazy, since most steps are not displayed.
-      get loss() {
-        return meanLoss(sums, options.terms).total;
-      },
-    });
-  };
-  const finishAll = async (): Promise<void> => {
-    if (inFlight.length > 0) await program.catchUp?.();
-    while (inFlight.length > 0) await finishOldest();
-  };
-  /** Returns the position after all steps in flight. */
-  const getNextPosition = (): LoopPosition => ({
-    step: state.step + inFlight.length,
-    epoch: state.epoch,
-    rowsSinceEvaluation: inFlight.reduce((sum, { rows }) => sum + rows, state.rowsSinceEvaluation),
-  });
-
   try {
-    for await (const { batch, totalRows } of options.batches(epoch, state.batch)) {
-      // Time for seeking within the epoch, or for saving, is not training time.
-      if (isSkipping) countedMs = monotonicMs();
+    for await (const read of options.batches(state.epoch + 1, state.batch)) {
+      if (isSkipping) steps.restartClock();
       isSkipping = false;
       // Before the step and not after the previous one, so that a run interrupted in between validates when it resumes.
-      if (evaluation !== undefined && isDue(evaluation, getNextPosition())) {
-        await finishAll();
+      if (evaluation !== undefined && isDue(evaluation, steps.nextPosition())) {
+        await steps.finishAll();
         await validateAndReport(options, { isEpochEnd: false, isMeasured: true });
         if (stopping.shouldStop()) return false;
-        countedMs = monotonicMs();
+        steps.restartClock();
       }
-      const { step } = getNextPosition();
-      const save = options.beforeStep(step);
+      const save = options.beforeStep(steps.nextPosition().step);
       if (save !== undefined) {
-        await finishAll();
+        await steps.finishAll();
         await save();
-        countedMs = monotonicMs();
+        steps.restartClock();
       }
-      const result = stepper.take(batch, { step, epoch: state.epoch }, maxInFlight > 1);
-      // Avoids an unhandled rejection; the awaiting caller receives the error.
-      result.catch(() => undefined);
-      inFlight.push({ rows: batch.rows, totalRows, rates: stepper.rates(step), result });
-      while (inFlight.length >= maxInFlight) await finishOldest();
+      await steps.start(read);
       if (monotonicMs() - yieldedMs > YIELD_EVERY_MS) {
         await setImmediate();
         yieldedMs = monotonicMs();
@@ -258,11 +183,125 @@ async function trainEpoch(options: LoopOptions, guard: DivergenceGuard): Promise
     }
   } catch (error) {
     // The state is saved afterward.
-    if (signal.aborted && error === signal.reason) await finishAll();
+    if (signal.aborted && error === signal.reason) await steps.finishAll();
     throw error;
   }
-  await finishAll();
+  await steps.finishAll();
   return true;
+}
+
+/** A step in flight. */
+interface StepInFlight {
+  readonly rows: number;
+  readonly totalRows: number;
+  readonly rates: StepReport['lrFactors'];
+  readonly result: Promise<StepResult>;
+}
+
+/** The steps in flight of an epoch, which update the state of the loop when they finish. */
+class StepsInFlight {
+  readonly #options: LoopOptions;
+  readonly #guard: DivergenceGuard;
+  readonly #epoch: number;
+  readonly #max: number;
+  readonly #steps: StepInFlight[] = [];
+  /** End of the time that the state counts. */
+  #countedMs = monotonicMs();
+
+  constructor(options: LoopOptions, guard: DivergenceGuard) {
+    this.#options = options;
+    this.#guard = guard;
+    this.#epoch = options.state.epoch + 1;
+    // A skipped batch passes its step number to the next one, so steps must not overlap.
+    this.#max = options.onDivergence === 'stop' ? options.stepper.stepsAhead : 1;
+  }
+
+  /** Excludes the time so far from training: that of seeking within the epoch, validating or saving. */
+  restartClock(): void {
+    this.#countedMs = monotonicMs();
+  }
+
+  /** Returns the position after all steps in flight. */
+  nextPosition(): LoopPosition {
+    const { step, epoch, rowsSinceEvaluation } = this.#options.state;
+    return {
+      step: step + this.#steps.length,
+      epoch,
+      rowsSinceEvaluation: this.#steps.reduce((sum, { rows }) => sum + rows, rowsSinceEvaluation),
+    };
+  }
+
+  /** Starts a step, and finishes older ones if there are as many as possible. */
+  async start({ batch, totalRows }: BatchRead): Promise<void> {
+    const { stepper, state } = this.#options;
+    const { step } = this.nextPosition();
+    const result = stepper.take(batch, { step, epoch: state.epoch }, this.#max > 1);
+    // Avoids an unhandled rejection; the awaiting caller receives the error.
+    result.catch(() => undefined);
+    this.#steps.push({ rows: batch.rows, totalRows, rates: stepper.rates(step), result });
+    while (this.#steps.length >= this.#max) await this.#finishOldest();
+  }
+
+  async finishAll(): Promise<void> {
+    if (this.#steps.length > 0) await this.#options.program.catchUp?.();
+    while (this.#steps.length > 0) await this.#finishOldest();
+  }
+
+  async #finishOldest(): Promise<void> {
+    const { state, onSkip } = this.#options;
+    const step = this.#steps.shift()!;
+    const result = await step.result;
+    const skipped = await this.#guard.check(result.losses, state);
+    if (skipped === undefined) this.#apply(step, result);
+    else {
+      state.skippedBatches++;
+      state.allSkippedBatches++;
+      onSkip(skipped);
+    }
+    const nowMs = monotonicMs();
+    state.batch++;
+    state.rows += step.rows;
+    state.elapsedMs += nowMs - this.#countedMs;
+    this.#countedMs = nowMs;
+    this.#reportProgress(step);
+  }
+
+  /** Counts a step that was not skipped; the rows of others do not change the model. */
+  #apply({ rows, rates }: StepInFlight, { losses, norms, diagnosis }: StepResult): void {
+    const { state, terms, logEverySteps, onSteps, onDiagnosis } = this.#options;
+    state.step++;
+    state.rowsSinceEvaluation += rows;
+    addLosses(state.sums, losses);
+    addLosses(state.logSums, losses);
+    if (state.step % logEverySteps === 0) {
+      onSteps({
+        epoch: this.#epoch,
+        step: state.step,
+        loss: meanLoss(state.logSums, terms),
+        lrFactors: rates,
+        lossWeights: listWeights(this.#options),
+        gradNorms: finite(norms),
+      });
+      state.logSums = {};
+    }
+    if (diagnosis !== undefined) onDiagnosis(diagnosis, { epoch: this.#epoch, step: state.step });
+  }
+
+  #reportProgress({ totalRows, rates }: StepInFlight): void {
+    const { terms, state, onStep } = this.#options;
+    const { rows, elapsedMs, sums } = state;
+    onStep({
+      epoch: this.#epoch,
+      rows,
+      totalRows,
+      elapsedMs,
+      lrFactors: rates,
+      // Lazy, since most steps are not displayed.
+      get loss() {
+        return meanLoss(sums, terms).total;
+      },
+    });
+  }
 }
 
 function listWeights({ stepper, terms }: LoopOptions): Readonly<Record<string, number>> {

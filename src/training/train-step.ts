@@ -37,12 +37,6 @@ export interface TrainStepOptions {
   stateOf<State extends object>(section: StateSection<State>, first: () => State): State;
 }
 
-type Step = (
-  batch: Batch,
-  settings: StepSettings,
-  position: { readonly step: number; readonly epoch: number },
-) => Promise<StepResult>;
-
 /** Returns whether a weighting requires the gradients of each term. */
 export function combinesTerms(weighting: WeightingSpec): boolean {
   return weightings.build(weighting).needs === 'gramian';
@@ -53,95 +47,116 @@ export function readsValidation(schedule: ScheduleSpec): boolean {
   return buildSchedule(schedule).observe !== undefined;
 }
 
+/** Position of a step, from 1. */
+interface StepNumber {
+  readonly step: number;
+  readonly epoch: number;
+}
+
 /** Creates the training step of a run. */
-export function createTrainStep({
-  program,
-  terms,
-  training,
-  seed,
-  trainingLength,
-  stateOf,
-}: TrainStepOptions): TrainStep {
-  const schedule = buildSchedule(training.schedule);
-  const weighting: Weighting = weightings.build(training.lossWeighting);
-  const scheduleState: ScheduleState = stateOf(
-    { name: 'schedule', version: 1, schema: z.strictObject(schedule.stateShape) },
-    () => schedule.first(trainingLength),
-  );
-  const names = terms.map(({ name }) => name);
-  const firstWeights = (): object =>
-    weighting.first(
-      terms.map(({ weight }) => weight),
-      seed,
-      names,
+export function createTrainStep(options: TrainStepOptions): TrainStep {
+  return new ScheduledStep(options);
+}
+
+/** Steps with the learning rates of a schedule and the loss weights of a weighting. */
+class ScheduledStep implements TrainStep {
+  readonly stepsAhead: number;
+  readonly #program: Program;
+  readonly #training: TrainStepOptions['training'];
+  readonly #names: readonly string[];
+  readonly #schedule: ReturnType<typeof buildSchedule>;
+  readonly #scheduleState: ScheduleState;
+  readonly #weighting: Weighting;
+  readonly #weightingState: object;
+
+  constructor({ program, terms, training, seed, trainingLength, stateOf }: TrainStepOptions) {
+    const schedule = buildSchedule(training.schedule);
+    const weighting: Weighting = weightings.build(training.lossWeighting);
+    this.#program = program;
+    this.#training = training;
+    this.#names = terms.map(({ name }) => name);
+    this.#schedule = schedule;
+    this.#scheduleState = stateOf({ name: 'schedule', version: 1, schema: z.strictObject(schedule.stateShape) }, () =>
+      schedule.first(trainingLength),
     );
-  const weightingState: object = stateOf(
-    { name: 'weighting', version: weighting.stateVersion, schema: weighting.stateSchema },
-    firstWeights,
-  );
-  const listLosses = (losses: ReadonlyMap<string, TermLoss>): readonly number[] =>
-    names.map((name) => losses.get(name)!.mean);
-  const rates: TrainStep['rates'] = (step) => {
-    const factor = schedule.factor(step, scheduleState);
-    return { dense: factor, embeddings: factor * training.schedule.embeddingScale };
-  };
-  const isDiagnosed = (step: number): boolean =>
-    training.diagnostics !== undefined && step % training.diagnostics.everySteps === 0;
-  const isApplied = ({ losses }: StepResult): boolean =>
-    [...losses.values()].every(({ mean }) => Number.isFinite(mean));
+    this.#weighting = weighting;
+    const weights = terms.map(({ weight }) => weight);
+    this.#weightingState = stateOf(
+      { name: 'weighting', version: weighting.stateVersion, schema: weighting.stateSchema },
+      (): object => weighting.first(weights, seed, this.#names),
+    );
+    const isIndependent = weighting.isConstant === true && training.diagnostics === undefined;
+    this.stepsAhead = isIndependent ? (program.stepsAhead ?? 1) : 1;
+  }
 
-  /** Takes a step with weights from the losses before it. */
-  const stepOnCurrentLosses: Step = async (batch, settings, position) => {
-    const observation = { losses: listLosses(await program.losses(batch)), gramian: undefined, ...position };
-    const next = weighting.observe(weightingState, observation);
-    const result = await program.trainStep(batch, { ...settings, weights: weighting.weights(next) });
-    if (!isApplied(result)) return result;
-    const after =
-      weighting.needs === 'change'
-        ? weighting.observe(next, { ...observation, lossesAfter: listLosses(await program.losses(batch)) })
-        : next;
-    Object.assign(weightingState, after);
+  take(batch: Batch, { step, epoch }: Omit<LoopPosition, 'rowsSinceEvaluation'>, isAhead = false): Promise<StepResult> {
+    const { diagnostics } = this.#training;
+    const number = { step: step + 1, epoch: epoch + 1 };
+    const isDiagnosed = diagnostics !== undefined && number.step % diagnostics.everySteps === 0;
+    const settings = { rates: this.rates(step), isDiagnosed, isAhead };
+    const { needs } = this.#weighting;
+    if (needs === 'losses') return this.#weighByPastLosses(batch, settings, number);
+    if (needs === 'gramian') return this.#weighByGradients(batch, settings, number);
+    return this.#weighByCurrentLosses(batch, settings, number);
+  }
+
+  observe(monitored: number | null, goal: 'higher' | 'lower'): void {
+    if (this.#schedule.observe !== undefined)
+      Object.assign(this.#scheduleState, this.#schedule.observe(this.#scheduleState, monitored, goal));
+  }
+
+  rates(step: number): { readonly dense: number; readonly embeddings: number } {
+    const factor = this.#schedule.factor(step, this.#scheduleState);
+    return { dense: factor, embeddings: factor * this.#training.schedule.embeddingScale };
+  }
+
+  weights(): readonly number[] {
+    return this.#weighting.weights(this.#weightingState);
+  }
+
+  // A skipped step does not change the state of the weighting.
+
+  async #weighByPastLosses(batch: Batch, settings: StepSettings, number: StepNumber): Promise<StepResult> {
+    const result = await this.#program.trainStep(batch, { ...settings, weights: this.weights() });
+    if (isApplied(result)) this.#observeLosses(this.#listLosses(result.losses), number);
     return result;
-  };
+  }
 
-  /** Implementations per kind of weighting; a skipped step does not change the weighting's state. */
-  const STEPS: Readonly<Record<Weighting['needs'], Step>> = {
-    async losses(batch, settings, position) {
-      const result = await program.trainStep(batch, { ...settings, weights: weighting.weights(weightingState) });
-      if (isApplied(result))
-        Object.assign(
-          weightingState,
-          weighting.observe(weightingState, { losses: listLosses(result.losses), gramian: undefined, ...position }),
-        );
-      return result;
-    },
-    async gramian(batch, settings, position) {
-      let next = weightingState;
-      const combine: StepSettings['combine'] = (losses, gramian) => {
-        next = weighting.observe(weightingState, { losses, gramian, ...position });
-        return weighting.weights(next);
-      };
-      const result = await program.trainStep(batch, { ...settings, combine });
-      if (isApplied(result)) Object.assign(weightingState, next);
-      return result;
-    },
-    current: stepOnCurrentLosses,
-    change: stepOnCurrentLosses,
-  };
+  async #weighByGradients(batch: Batch, settings: StepSettings, number: StepNumber): Promise<StepResult> {
+    const weighting = this.#weighting;
+    let next = this.#weightingState;
+    const combine: StepSettings['combine'] = (losses, gramian) => {
+      next = weighting.observe(this.#weightingState, { losses, gramian, ...number });
+      return weighting.weights(next);
+    };
+    const result = await this.#program.trainStep(batch, { ...settings, combine });
+    if (isApplied(result)) Object.assign(this.#weightingState, next);
+    return result;
+  }
 
-  return {
-    stepsAhead: weighting.isConstant === true && training.diagnostics === undefined ? (program.stepsAhead ?? 1) : 1,
-    take: (batch, { step, epoch }, isAhead = false) =>
-      STEPS[weighting.needs](
-        batch,
-        { rates: rates(step), isDiagnosed: isDiagnosed(step + 1), isAhead },
-        { step: step + 1, epoch: epoch + 1 },
-      ),
-    observe(monitored, goal) {
-      if (schedule.observe !== undefined)
-        Object.assign(scheduleState, schedule.observe(scheduleState, monitored, goal));
-    },
-    rates,
-    weights: () => weighting.weights(weightingState),
-  };
+  async #weighByCurrentLosses(batch: Batch, settings: StepSettings, number: StepNumber): Promise<StepResult> {
+    const weighting = this.#weighting;
+    const losses = this.#listLosses(await this.#program.losses(batch));
+    const observation = { losses, gramian: undefined, ...number };
+    const next = weighting.observe(this.#weightingState, observation);
+    const result = await this.#program.trainStep(batch, { ...settings, weights: weighting.weights(next) });
+    if (!isApplied(result)) return result;
+    const readsChange = weighting.needs === 'change';
+    const lossesAfter = readsChange ? this.#listLosses(await this.#program.losses(batch)) : [];
+    Object.assign(this.#weightingState, readsChange ? weighting.observe(next, { ...observation, lossesAfter }) : next);
+    return result;
+  }
+
+  #observeLosses(losses: readonly number[], number: StepNumber): void {
+    const next = this.#weighting.observe(this.#weightingState, { losses, gramian: undefined, ...number });
+    Object.assign(this.#weightingState, next);
+  }
+
+  #listLosses(losses: ReadonlyMap<string, TermLoss>): readonly number[] {
+    return this.#names.map((name) => losses.get(name)!.mean);
+  }
+}
+
+function isApplied({ losses }: StepResult): boolean {
+  return [...losses.values()].every(({ mean }) => Number.isFinite(mean));
 }
