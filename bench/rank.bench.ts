@@ -23,7 +23,7 @@ const TOWERS = { esmm: { hidden: [16, 8], batchNorm: true }, 'esmm-paper': { hid
 /** Fields of the history: none, the item, or as in the engine's workload din-50. */
 const HISTORIES = { none: [], item: ['205'], 'item, category, shop, brand': ['205', '206', '207', '216'] } as const;
 /** Rounds, and calls of each side per round. */
-const [WARM_ROUNDS, ROUNDS, CALLS] = [3, Number(benchOptions().rows ?? 40), 25];
+const [WARM_ROUNDS, ROUNDS, CALLS] = [3, benchOptions().rows ?? 40, 25];
 
 /** Latency in milliseconds. */
 interface Latency {
@@ -41,10 +41,10 @@ const historyOf = (field: string): string => `hist_${field}`;
 function drawRows(history: readonly string[]): { readonly users: readonly Row[]; readonly items: readonly Row[] } {
   const random = randomStream(7, 'rank bench');
   const idsOf = (fields: readonly string[]): [string, number][] => fields.map((field) => [field, idOf(random, field)]);
-  const users = Array.from({ length: USERS }, () =>
-    Object.fromEntries([
+  const users = Array.from({ length: USERS }, (): Row =>
+    Object.fromEntries<number | readonly number[]>([
       ...idsOf(FIELDS.filter((field) => !ITEM_FIELDS.has(field))),
-      ...history.map((field) => [historyOf(field), Array.from({ length: ITEMS }, () => idOf(random, field))]),
+      ...history.map((field) => [historyOf(field), Array.from({ length: ITEMS }, () => idOf(random, field))] as const),
     ]),
   );
   const items = Array.from({ length: CANDIDATES }, () => Object.fromEntries(idsOf([...ITEM_FIELDS])));

@@ -28,6 +28,9 @@ type PartRows = ReadonlyMap<string, number>;
 /** Copies rows of a batch, of some of the fields, to where calls read them; returns the rows of each domain. */
 type PartLoader = (batch: Batch, begin: number, rows: number) => PartRows;
 
+/** Items of all candidates in a pass, whose values then remain in the second cache. */
+const MAX_REPEATED_ITEMS = 3200;
+
 /** Creates rankers of a program, which share its memory. */
 export class CpuRankers {
   readonly #compiled: Compiled;
@@ -68,7 +71,9 @@ export class CpuRankers {
       },
       predict: (batch) => {
         const results = new Map([...predictions.keys()].map((task) => [task, new Float32Array(batch.rows)]));
-        for (const { begin, rows } of splitRows(batch.rows, maxRows)) {
+        const itemRows = repeated.map(({ domain }) => ofUser.get(domainName(domain))!);
+        const passRows = Math.min(maxRows, Math.ceil(MAX_REPEATED_ITEMS / Math.max(1, ...itemRows)));
+        for (const { begin, rows } of splitRows(batch.rows, repeated.length === 0 ? maxRows : passRows)) {
           const counts = repeated.map((items) => this.#repeatItems(items, ofUser, rows));
           this.#run(candidates!, new Map([...loadCandidates(batch, begin, rows), ...counts]));
           for (const [task, view] of predictions) copyColumn(view, rows, this.#cpu.image, results.get(task)!, begin);
