@@ -5,17 +5,19 @@ import { splitStates } from './data/counters/counter-start.js';
 import { dialectOf, type DialectOptions } from './data/dialect.js';
 import type { DataOptions, Paths } from './data/options.js';
 import { refuseBadRows, skipBadRows, type RejectPolicy } from './data/rows/rejects.js';
-import { columnsOf } from './data/rows/row-format.js';
+import { columnsOf, type EncodedFormat } from './data/rows/row-format.js';
 import { StreamCounters } from './data/sources/stream-counters.js';
 import { absolute, namesOf } from './data/sources/find-files.js';
 import { openSource } from './data/sources/open-source.js';
 import type { ReadProgress } from './data/sources/source.js';
 import { createEngine, type EngineOptions } from './engines/engines.js';
+import type { Program } from './engines/engine.js';
 import { userError, type UserError } from './core/errors.js';
 import { listPredictedOutputs } from './evaluation/outputs.js';
 import { scoredColumns, type ColumnOptions } from './predict/columns.js';
 import { openCursorFile } from './predict/cursor-file.js';
 import { openOutput } from './predict/output.js';
+import { GroupedPredictor, type RankingProgram } from './predict/grouped-rows.js';
 import { createScorer } from './predict/scorer.js';
 import { rankedBy, topRows, type RankOptions } from './predict/top-rows.js';
 import { compileTrained, readTrainedModel, unlabeledFormat, type TrainedModel } from './trained-model/trained-model.js';
@@ -37,6 +39,11 @@ export interface PredictOptions extends EngineOptions, ColumnOptions {
   readonly out: string | Writable;
   /** Writes only the top rows of each group. */
   readonly top?: RankOptions | undefined;
+  /**
+   * Column of the data, such as the user: what consecutive rows with equal values have in common is computed once.
+   * Predictions are the same, except for rounding. Default: each row is computed alone.
+   */
+  readonly groupBy?: string | undefined;
   /** Overrides the config's policy for invalid rows. */
   readonly onBadRow?: DataOptions['onBadRow'] | undefined;
   /**
@@ -76,6 +83,7 @@ export async function predict({
   keep,
   prefix,
   top,
+  groupBy,
   onBadRow,
   cursor: cursorPath,
   onProgress,
@@ -103,7 +111,10 @@ export async function predict({
   const ranked = top && rankedBy(top, columns, outputs);
   if (ranked !== undefined) onWarning(ranked.warning);
 
-  const program = compileTrained(model, await createEngine(engineOptions), onWarning);
+  const groupColumns = groupBy === undefined ? [] : [groupBy];
+  scoredColumns({ keep: groupColumns, prefix }, namesOf(data), source.columns, []);
+
+  const program = compileTrained(model, await createEngine(engineOptions), onWarning, groupBy !== undefined);
   try {
     const isSkipping = (onBadRow ?? experiment.data.onBadRow) === 'skip';
     const policy = isSkipping ? skipBadRows(undefined, experiment.data.maxRejects) : refuseWithCure;
@@ -112,12 +123,13 @@ export async function predict({
       outputs,
       fields: format.fields,
       maxNonFiniteRows: isSkipping ? experiment.data.maxRejects : 0,
+      grouped: groupBy === undefined ? undefined : createGroupedPredictor(program, format),
     });
     await output(columns, async (file) => {
       const writer = ranked === undefined ? file : topRows(ranked, file);
       const how = { isOnlyRead: true, cursor: position?.cursor, isGrowing: position !== undefined };
       const reading = { policy, ...how, onProgress, onWarning, threads: engineOptions.threads, signal };
-      for await (const rows of source.stream(format, columns.inputs, reading))
+      for await (const rows of source.stream(format, [...columns.inputs, ...groupColumns], reading))
         await writer.write(await scorer.score(rows));
       await writer.end();
     });
@@ -133,6 +145,22 @@ export async function predict({
     program.dispose();
   }
 }
+
+/** @throws UserError (usage) if the device does not predict candidates of a user */
+function createGroupedPredictor(program: Program, { fields }: EncodedFormat): GroupedPredictor {
+  if (!ranks(program))
+    throw userError('usage', {
+      where: '--group-by',
+      message: 'without --top requires the CPU',
+      fix: 'add --device cpu, or remove it',
+    });
+  return new GroupedPredictor(
+    program,
+    fields.map(({ name }) => name),
+  );
+}
+
+const ranks = (program: Program): program is RankingProgram => program.createRanker !== undefined;
 
 /** A cursor does not store the counters of the rows before it. */
 function refuseCursor(): UserError {

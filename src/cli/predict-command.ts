@@ -36,6 +36,7 @@ export async function runPredict({ out, top, by, rank, level, json, ...options }
         ...options,
         out: isStdout ? process.stdout : out,
         top: parseRanking(top, by, rank),
+        groupBy: top === undefined ? by : undefined,
         onProgress: ({ what, share }) => screen.live(() => shareLine(what, share)),
         onWarning: warn,
         signal: stop.signal,
@@ -69,10 +70,9 @@ function parseRanking(
       message: 'requires a group column',
       fix: 'add it, as in --group-by user',
     });
-  const option = by !== undefined ? '--group-by' : rank !== undefined ? '--rank-by' : undefined;
-  if (option !== undefined)
+  if (rank !== undefined)
     throw userError('usage', {
-      where: option,
+      where: '--rank-by',
       message: 'requires --top',
       fix: 'add the number of rows per group, as in --top 10 --group-by user',
     });

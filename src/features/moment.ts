@@ -4,7 +4,7 @@ import { createCleaner, takesNumbers, type CellOptions } from './cells.js';
 import { BadValue } from './feature.js';
 import { arrayReader, ITEM } from './kinds/one-value.js';
 import { parseNumber } from './parse.js';
-import { instantReader } from './wall-clock.js';
+import { instantReader, NO_DATE } from './wall-clock.js';
 
 const readIso = instantReader('iso');
 const NO_TIME = new BadValue('a time: a number, or a date and time in ISO 8601');
@@ -15,7 +15,12 @@ const NO_TIME = new BadValue('a time: a number, or a date and time in ISO 8601')
  */
 function parseMoment(text: string): number {
   if (text === '') throw NO_TIME;
-  return isDecimal(text) ? parseNumber(text) : readIso(text) / 1000;
+  if (isDecimal(text)) return parseNumber(text);
+  try {
+    return readIso(text) / 1000;
+  } catch (error) {
+    throw error === NO_DATE ? NO_TIME : error;
+  }
 }
 
 /** Reads times; those of invalid rows, which are refused, may be anything. Valid until the next call. */

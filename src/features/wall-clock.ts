@@ -29,7 +29,8 @@ const LATEST = LATEST_SECONDS * 1000;
 const ISO =
   /^(\d{4})(?:-(\d\d)-(\d\d)|(\d\d)(\d\d))(?:[T ](\d\d)(?::?(\d\d)(?::?(\d\d)(?:[.,](\d+))?)?)? ?(Z|UTC|[+-]\d\d(?::?\d\d)?)?)?$/;
 
-const NO_DATE = new BadValue('a date such as 2026-11-30, or a date and time such as 2026-11-30T18:05:00');
+/** Thrown for a text that has no form of ISO 8601. */
+export const NO_DATE = new BadValue('a date such as 2026-11-30, or a date and time such as 2026-11-30T18:05:00');
 const BAD_DATE = new BadValue('an existing date and time');
 const NO_NUMBER_OF: Readonly<Record<Exclude<TimeFormat, 'iso'>, BadValue>> = {
   seconds: new BadValue(

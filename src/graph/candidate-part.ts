@@ -12,7 +12,7 @@ export interface ColumnRun {
 
 /** The parts of a graph that predicts many candidates of one user: what is computed once, and once per candidate. */
 export interface CandidatePart {
-  /** Fields that are read per candidate: the given ones, and sequences of the user whose items meet candidates. */
+  /** Fields that are read per candidate: the given ones, and those aligned with them. */
   readonly fields: ReadonlySet<string>;
   /** Values that the predictions require, in topological order. */
   readonly values: readonly Value[];
@@ -41,8 +41,7 @@ const BY_COLUMNS: ReadonlySet<OperationName> = new Set<OperationName>([
 ]);
 
 /**
- * Finds what depends on the candidates, in evaluation mode, in which rows are independent. A sequence of the user whose
- * items are combined with candidates is read per candidate: correct, but repeated.
+ * Finds what depends on the candidates, in evaluation mode, in which rows are independent.
  * @param columns of fields in the features
  * @param candidateFields fields that differ among candidates; all others are the user's
  */
@@ -53,19 +52,15 @@ export function findCandidatePart(
 ): CandidatePart {
   const values = listRequired(graph, [...graph.predictions.values()]);
   const fields = new Set(candidateFields);
-  for (;;) {
-    const found = new Map<Value, Uint8Array>();
-    const combined = values.find((value) => {
-      const dependent = findDependent(value, columns, fields, found);
-      found.set(value, dependent);
-      return value.rows.kind === 'items' && dependent.includes(1) && !isPerCandidate(value.rows, values, fields);
-    });
-    if (combined === undefined) {
-      const runs = new Map(values.map((value) => [value, listRuns(found.get(value)!)]));
-      return { fields, values, runsOf: (value) => runs.get(value)! };
-    }
-    for (const field of listFields(combined.rows, values)) fields.add(field);
+  for (const { rows } of values) {
+    // Fields of a sequence have as many items.
+    const aligned = listFields(rows, values);
+    if (aligned.some((field) => candidateFields.has(field))) for (const field of aligned) fields.add(field);
   }
+  const found = new Map<Value, Uint8Array>();
+  for (const value of values) found.set(value, findDependent(value, columns, fields, found));
+  const runs = new Map(values.map((value) => [value, listRuns(found.get(value)!)]));
+  return { fields, values, runsOf: (value) => runs.get(value)! };
 }
 
 /** Returns whether an operand has columns of the user that a value combines with candidates. */
@@ -125,10 +120,6 @@ function listFields(domain: Domain, values: readonly Value[]): readonly string[]
       : [],
   );
   return [domain.field, ...read];
-}
-
-function isPerCandidate(domain: Domain, values: readonly Value[], fields: ReadonlySet<string>): boolean {
-  return listFields(domain, values).every((field) => fields.has(field));
 }
 
 function listRuns(dependent: Uint8Array): readonly ColumnRun[] {

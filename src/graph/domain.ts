@@ -7,15 +7,25 @@ export type Domain =
   | { readonly kind: 'batch' }
   | { readonly kind: 'items'; /** Field of the sequence. */ readonly field: string }
   | { readonly kind: 'blocks'; /** Rows per row of the batch. */ readonly count: number }
-  | { readonly kind: 'shared'; /** Rows for all rows of the batch. */ readonly count: number };
+  | SharedRows;
+
+/** Rows that all rows of the batch share: `count`, or the items of one row, `count` at most. */
+interface SharedRows {
+  readonly kind: 'shared';
+  readonly count: number;
+  /** Field whose items they are. */
+  readonly field?: string;
+}
 
 /** One row per row of the batch. */
 export const BATCH: Domain = { kind: 'batch' };
 
-/** Returns how a domain is printed: `batch`, `items(field)`, `blocks(count)` or `shared(count)`. */
+/** Returns how a domain is printed: `batch`, or its kind with its field or count, as in `items(clicks)`. */
 export function domainName(domain: Domain): string {
   if (domain.kind === 'batch') return 'batch';
-  return domain.kind === 'items' ? `items(${domain.field})` : `${domain.kind}(${domain.count})`;
+  if (domain.kind === 'items') return `items(${domain.field})`;
+  const isOfItems = domain.kind === 'shared' && domain.field !== undefined;
+  return isOfItems ? `shared items(${domain.field})` : `${domain.kind}(${domain.count})`;
 }
 
 /** Returns the domain of a sequence's items. */
@@ -31,6 +41,11 @@ export function blocks(count: number): Domain {
 /** Returns the domain of `count` rows that all rows of the batch share. */
 export function shared(count: number): Domain {
   return { kind: 'shared', count };
+}
+
+/** Returns the domain of the items of one row, `count` at most, which all rows of the batch share. */
+export function sharedItems(field: string, count: number): Domain {
+  return { kind: 'shared', count, field };
 }
 
 /** Returns the index of a domain. */

@@ -5,6 +5,7 @@ import type { EncodedFormat } from '../data/rows/row-format.js';
 import type { Program } from '../engines/engine.js';
 import { quoted, userError } from '../core/errors.js';
 import { combinePredictions, type Output } from '../evaluation/outputs.js';
+import type { GroupedPredictor } from './grouped-rows.js';
 import type { ScoredRows } from './scored-rows.js';
 
 /** Predicts rows of a stream. */
@@ -25,10 +26,12 @@ export interface ScorerOptions {
   readonly fields: EncodedFormat['fields'];
   /** Maximum number of rows with a non-finite prediction, which is left empty. */
   readonly maxNonFiniteRows: number;
+  /** Predicts rows in groups of equal values of the last kept column, which is no column of the output. */
+  readonly grouped?: GroupedPredictor | undefined;
 }
 
 /** Creates a scorer with one column per output. */
-export function createScorer({ program, outputs, fields, maxNonFiniteRows }: ScorerOptions): Scorer {
+export function createScorer({ program, outputs, fields, maxNonFiniteRows, grouped }: ScorerOptions): Scorer {
   let count = 0;
   let nonFiniteRows = 0;
 
@@ -51,8 +54,11 @@ export function createScorer({ program, outputs, fields, maxNonFiniteRows }: Sco
     get nonFiniteRows() {
       return nonFiniteRows;
     },
-    async score({ batch, kept: inputs, skipped }) {
-      const byTask = batch.rows === 0 ? undefined : await program.predict(batch);
+    async score({ batch, kept, skipped }) {
+      const inputs = grouped === undefined ? kept : kept.slice(0, -1);
+      const predictRows = () =>
+        grouped === undefined ? program.predict(batch) : grouped.predict(batch, withoutSkipped(kept.at(-1)!, skipped));
+      const byTask = batch.rows === 0 ? undefined : await predictRows();
       const values = outputs.map((output) =>
         byTask === undefined ? new Float32Array(0) : combinePredictions(output, byTask, batch.rows),
       );
@@ -80,6 +86,13 @@ function nonFiniteError(row: number, outputs: readonly Output[], columns: readon
     message,
     fix: 'correct the row, or leave its prediction empty with --on-bad-row skip',
   });
+}
+
+/** Returns the values of rows that are not skipped. */
+function withoutSkipped(values: readonly string[], skipped: readonly number[]): readonly string[] {
+  if (skipped.length === 0) return values;
+  const excluded = new Set(skipped.map((before, s) => before + s));
+  return values.filter((_, row) => !excluded.has(row));
 }
 
 /** Returns the values, with NaN for each skipped row. */

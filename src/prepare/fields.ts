@@ -14,6 +14,14 @@ export const BAG_FIELDS: ReadonlySet<string> = new Set(['109_14', '110_14', '127
  */
 const WEIGHTED_FIELDS: ReadonlySet<string> = new Set(['508', '509', '702']);
 
+/** Histories of a user, and the field of the candidate with the same raw ids: category, shop, brand and intention. */
+const HISTORIES: Readonly<Record<string, string>> = {
+  '109_14': '206',
+  '110_14': '207',
+  '127_14': '216',
+  '150_14': '210',
+};
+
 /** How to prepare a field. */
 export interface FieldPlan {
   readonly name: string;
@@ -26,6 +34,8 @@ export interface FieldPlan {
   readonly minCount: number;
   /** Uses the last instead of the heaviest value of a field with one id. */
   readonly keepsLast?: true;
+  /** Field whose vocabulary precedes its own ids, so that equal ids have equal numbers. */
+  readonly sharesIdsWith?: string;
 }
 
 /** A number for some fields, and one for all others. */
@@ -40,13 +50,15 @@ export interface SingleIds {
   readonly singles: readonly string[];
   /** Uses the last value in the file, regardless of weight. */
   readonly keepsLast: boolean;
+  /** Whether each field has a vocabulary of its own. */
+  readonly hasOwnIds: boolean;
 }
 
 /** Returns all fields with their limits. */
 export function fieldPlans(
   caps: PerField,
   minCounts: PerField,
-  { singles, keepsLast }: SingleIds = { singles: [], keepsLast: false },
+  { singles, keepsLast, hasOwnIds }: SingleIds = { singles: [], keepsLast: false, hasOwnIds: false },
 ): readonly FieldPlan[] {
   const of = ({ rest, byField }: PerField, name: string): number => byField[name] ?? rest;
   return FIELDS.map((name) => {
@@ -58,6 +70,7 @@ export function fieldPlans(
       number: WEIGHTED_FIELDS.has(name) ? `D${name}` : undefined,
       minCount: of(minCounts, name),
       ...(keepsLast && !isBag && { keepsLast }),
+      ...(!hasOwnIds && name in HISTORIES && { sharesIdsWith: HISTORIES[name]! }),
     };
   });
 }

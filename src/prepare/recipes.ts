@@ -23,6 +23,7 @@ export const RECIPES = {
     caps: { rest: 1, byField: {} },
     singles: ['853'],
     keepsLast: true,
+    hasOwnIds: true,
     drawsRows: true,
     countsValid: true,
   },

@@ -92,6 +92,9 @@ function createManifest(
     about: {
       split,
       vocabulary: '../vocabulary.safetensors',
+      sharedIds: Object.fromEntries(
+        fields.flatMap(({ name, sharesIdsWith }) => (sharesIdsWith === undefined ? [] : [[name, sharesIdsWith]])),
+      ),
       idCounts: Object.fromEntries(fields.map(({ name }) => [name, countField(name)])),
       labelCounts: { click: countLabel('click'), purchase: countLabel('purchase') },
     },

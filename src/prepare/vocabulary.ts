@@ -10,7 +10,7 @@ import type { Stages } from './stage.js';
 
 /** Vocabulary of a field. */
 export interface Vocabulary {
-  /** Raw id of each index; -1 at index 0, the OOV id. */
+  /** Raw id of each index; -1 at index 0, the OOV id. Ids of a field that it shares them with come first. */
   readonly ids: Float64Array;
   readonly table: IdTable;
   /** Number of distinct raw ids in the training set. */
@@ -38,12 +38,20 @@ export async function fitVocabularies(
   // Bags first, since they take longest.
   const inOrder = [...tasks].sort((a, b) => Number(b.field.isBag) - Number(a.field.isBag));
   await stages.run(COUNT, inOrder, { phase: 'counting ids', units: tasks.map(() => units / tasks.length) });
-  return tasks.map(({ target }) => {
-    // Both were written by the job.
-    const ids = createColumnReader().read(target).get('rawIds') as Float64Array;
+  // Both were written by the job.
+  const own = tasks.map(({ target }) => createColumnReader().read(target).get('rawIds') as Float64Array);
+  return tasks.map(({ target, field: { sharesIdsWith } }, f) => {
+    const first = stages.fields.findIndex(({ name }) => name === sharesIdsWith);
+    const ids = first === -1 ? own[f]! : appendIds(own[first]!, own[f]!);
     const { distinct } = readAbout(target) as { distinct: number };
     return { ids, table: createIdTable(ids), distinct };
   });
+}
+
+/** Returns ids, followed by others that are not among them. */
+function appendIds(ids: Float64Array, others: Float64Array): Float64Array {
+  const known = new Set(ids);
+  return Float64Array.of(...ids, ...others.filter((id) => !known.has(id)));
 }
 
 /** Returns the chunks in which a field occurs. */

@@ -69,8 +69,8 @@ describe('mtl predict', () => {
   it.each([
     [['--top', '3'], '--top: requires a group column; add it, as in --group-by user'],
     [
-      ['--group-by', '101'],
-      '--group-by: requires --top; add the number of rows per group, as in --top 10 --group-by user',
+      ['--rank-by', 'ctr'],
+      '--rank-by: requires --top; add the number of rows per group, as in --top 10 --group-by user',
     ],
     [
       ['--out', '-', '--json'],

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Batch } from '../../src/core/batch.js';
 import { randomStream } from '../../src/core/random.js';
+import type { Ref } from '../../src/engines/compile/buffers.js';
 import type { Call } from '../../src/engines/compile/call-list.js';
 import { compile } from '../../src/engines/compile/compile.js';
 import { argumentNames, type KernelName } from '../../src/engines/compile/kernel-arguments.js';
@@ -12,7 +13,17 @@ import type { InputLayout } from '../../src/tables/layout.js';
 import { LOSS_CASES } from '../support/every-operation.js';
 import { planOf } from '../support/graph-plan.js';
 import { expectRanked, subsetsOf } from '../support/ranked.js';
-import { batchOf, INTERESTS, LAYOUT, planWith, type Interest } from '../support/sequences.js';
+import {
+  ALIGNED_LAYOUT,
+  batchOf,
+  dinOfPaper,
+  dinWith,
+  INTERESTS,
+  LAYOUT,
+  planWith,
+  withAligned,
+  type Interest,
+} from '../support/sequences.js';
 
 /** Compiles a plan, with embeddings and running statistics that are not small. */
 function compileRanked(plan: Plan, threads = 1): Program {
@@ -124,6 +135,13 @@ describe('candidates of a user have the predictions of whole rows', () => {
     for (const candidates of [[], [3], every]) expectRanked(program, mixedBatch(7), SPLITS[3]!, 1, candidates);
   });
 
+  it('of sequences with aligned fields', () => {
+    const program = compileRanked(planWith(dinOfPaper('dice'), undefined, ['tower'], ALIGNED_LAYOUT));
+    for (const fields of [['target'], ['price'], ['target', 'clicked', 'shops', 'ages'], ['shops', 'clicked', 'ages']])
+      for (const user of [0, 2, 7])
+        expectRanked(program, withAligned(batchOf(8, 3), 4), new Set(fields), user, [0, 1, 1, 7, 5]);
+  });
+
   it.each(Object.entries(INTERESTS))('of sequences: %s', (_, interest) => {
     const program = compileRanked(planWith(interest));
     for (const fields of subsetsOf(['target', 'price', 'clicked']))
@@ -136,14 +154,36 @@ describe('what is computed per candidate', () => {
     ...compileRanked(planWith(NAMED.get(interest)!)).createRanker!(new Set(['target'])).candidateFields,
   ];
 
-  it('excludes a sequence of the user that is pooled or attended to alone', () => {
-    for (const name of ['mean pooling', 'causal attention', 'position of items'])
+  it('excludes the sequences of a user', () => {
+    for (const name of ['mean pooling', 'causal attention', 'position of items', 'din', 'expand'])
       expect(fieldsOf(name)).toEqual(['target']);
   });
 
-  it('includes a sequence whose items are combined with candidates', () => {
-    expect(fieldsOf('din')).toEqual(['target', 'clicked']);
-    expect(fieldsOf('expand')).toEqual(['target', 'clicked']);
+  it('includes fields that are aligned with those of candidates', () => {
+    const program = compileRanked(planWith(dinOfPaper('relu'), undefined, ['tower'], ALIGNED_LAYOUT));
+    const fields = (given: string): readonly string[] => [...program.createRanker!(new Set([given])).candidateFields];
+    expect(fields('shops').toSorted()).toEqual(['ages', 'clicked', 'shops']);
+    expect(fields('price')).toEqual(['price']);
+  });
+
+  it('excludes lookups and layers of the items of a user', () => {
+    const compiled = compile({ ...planWith(NAMED.get('attention in heads')!), isRanked: true });
+    const { candidates } = lowerRanking(compiled, new Set(['target']));
+    expect(candidates.map(({ kernel }) => kernel).filter((kernel) => /item|segment|expand/i.test(kernel))).toEqual([]);
+    const combined = compile({ ...planWith(dinWith('relu')), isRanked: true });
+    const { user, candidates: met } = lowerRanking(combined, new Set(['target']));
+    const lookedUp = (calls: readonly Call[]): readonly string[] =>
+      calls.flatMap(({ kernel, operands }) =>
+        kernel === 'lookup' ? [(operands[argumentNames('lookup').indexOf('table')] as Ref).buffer.name] : [],
+      );
+    expect(lookedUp(user)).toEqual(['table item']);
+    // Items are repeated from those of the user; the table has the candidate.
+    expect(lookedUp(met)[0]).toBe('table item');
+    expect(
+      lookedUp(met)
+        .slice(1)
+        .every((name) => name.startsWith('shared ')),
+    ).toBe(true);
   });
 
   it('is independent of the values that the previous user had', () => {

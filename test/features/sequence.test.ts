@@ -302,6 +302,12 @@ describe('a row of a sequence', () => {
       { column: 'p', expected: expect.stringContaining('in every item') as string },
     ],
     ['an invalid time', { at: '5|soon' }, { column: 'at', value: '5|soon' }],
+    [
+      'a time that is no number',
+      { at: '5|x' },
+      { column: 'at', expected: 'a time: a number, or a date and time in ISO 8601' },
+    ],
+    ['a date that does not exist', { at: '5|2026-02-30' }, { column: 'at', expected: 'an existing date and time' }],
     ['a missing time', { at: '5|' }, { column: 'at', expected: 'a time: a number, or a date and time in ISO 8601' }],
     [
       'no time of its own',

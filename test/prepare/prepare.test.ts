@@ -24,9 +24,17 @@ import { synth } from '../../src/synth.js';
 import { BIN, mtl } from '../support/mtl.js';
 import { readShardRows, type PreparedRow } from '../support/prepared.js';
 import { readCommonRows, readSkeletonRows, type RawRow } from '../support/raw-rows.js';
+import { trainSmall } from '../support/small-run.js';
 import { scratchFolder } from '../support/scratch.js';
 
 const NUMBERS = ['508', '509', '702'];
+/** The candidate's field with the raw ids of a history. */
+const TARGETS: Readonly<Record<string, string>> = {
+  '109_14': '206',
+  '110_14': '207',
+  '127_14': '216',
+  '150_14': '210',
+};
 const CAPS = { rest: 8, byField: { '110_14': 20, '210': 1 } };
 const MIN_COUNTS = { rest: 10, byField: { '205': 30, '122': 1 } };
 
@@ -105,6 +113,23 @@ function reference(split: string): JoinedRow[] {
     }));
 }
 
+/** Trains on the tastes of users, with fields of the candidate. */
+const tastesConfig = (fields: string): string => `
+data: { train: train, valid: valid }
+features:
+  candidate: { type: categorical, fields: [206, 207, 216], width: 4 }
+  intentions: { type: bag, fields: [210], width: 4 }
+  tastes:
+    type: sequence
+    aligned: false
+    fields: ${fields}
+    keep: { heaviest: 100 }
+    encoder: ${fields.includes('target') ? 'target-attention' : 'pooling'}
+tasks: { ctr: { label: click } }
+model: { name: single-task, tower: { hidden: [8] } }
+training: { epochs: 1, batchSize: 512 }
+`;
+
 describe('mtl prepare ali-ccp', () => {
   it('writes exactly the generated rows, labels, ids, weights and numbers', async () => {
     const out = join(scratchFolder(), 'out');
@@ -157,7 +182,8 @@ describe('mtl prepare ali-ccp', () => {
     expect(splits.valid.length / (splits.train.length + splits.valid.length)).toBeCloseTo(0.2, 1);
     expect(splitOf.size).toBeGreaterThan(100);
 
-    // An id is in the vocabulary if train has it often enough; the vocabulary is sorted by frequency.
+    // An id is in the vocabulary if train has it often enough; the vocabulary is sorted by frequency. A history has the
+    // vocabulary of the candidate's field first.
     for (const field of FIELDS) {
       const counts = new Map<number, number>();
       for (const { split, joined } of placed)
@@ -167,15 +193,48 @@ describe('mtl prepare ali-ccp', () => {
         .filter(([, count]) => count >= minCount)
         .sort(([a, x], [b, y]) => y - x || a - b)
         .map(([id]) => id);
-      expect(vocabulary.get(field), field).toEqual([-1, ...frequent]);
-      const isFrequent = new Set(frequent);
+      const shared = field in TARGETS ? vocabulary.get(TARGETS[field]!)! : [-1];
+      const known = [...shared, ...frequent.filter((id) => !shared.includes(id))];
+      expect(vocabulary.get(field), field).toEqual(known);
+      const isKnown = new Set(known);
       for (const { joined, row } of placed) {
         const ids = BAG_FIELDS.has(field) ? (row[field] as Values).map(([id]) => id) : [row[field] as number];
-        for (const [i, [id]] of joined.values(field).entries()) expect(ids[i]! > 0).toBe(isFrequent.has(id));
+        for (const [i, [id]] of joined.values(field).entries()) expect(ids[i]! > 0).toBe(isKnown.has(id));
       }
-      expect(summary.fields[field]).toMatchObject({ vocabulary: frequent.length, distinct: counts.size, minCount });
+      expect(summary.fields[field]).toMatchObject({ vocabulary: known.length - 1, distinct: counts.size, minCount });
     }
+    const isShared = (field: string): boolean => {
+      const shared = vocabulary.get(TARGETS[field]!)!.length;
+      return shared > 1 && vocabulary.get(field)!.length > shared;
+    };
+    expect(Object.keys(TARGETS).some(isShared)).toBe(true);
     expect(vocabulary.get('205')!.length).toBeLessThan(summary.fields['205']!.distinct);
+  });
+
+  it('writes shards whose histories are compared with the candidate', async () => {
+    const out = join(scratchFolder(), 'out');
+    await run(out);
+    const trainOn = (fields: string): ReturnType<typeof trainSmall> => {
+      const config = join(out, 'tastes.yaml');
+      writeFileSync(config, tastesConfig(fields));
+      return trainSmall(config, { runDir: join(scratchFolder(), 'run'), set: [`data.cache=${scratchFolder()}`] });
+    };
+    const all = Object.entries(TARGETS).map(([name, target]) => `{ name: ${name}, target: ${target} }`);
+    expect((await trainOn(`[${all.join(', ')}]`)).epochs).toBe(1);
+    await expect(trainOn('[{ name: 109_14, target: 207 }]')).rejects.toThrow(
+      /column '109_14': has target '207', but .* separately; use target: 206, .*or remove target/,
+    );
+    // Shards of an earlier version have no shared ids.
+    for (const split of ['train', 'valid', 'test']) {
+      const path = join(out, split, 'manifest.json');
+      const manifest = JSON.parse(readFileSync(path, 'utf8')) as { about: Record<string, unknown> };
+      delete manifest.about['sharedIds'];
+      writeFileSync(path, JSON.stringify(manifest));
+    }
+    await expect(trainOn(`[${all.join(', ')}]`)).rejects.toThrow(
+      /column '150_14'.*prepare the data again with 'mtl prep/,
+    );
+    expect((await trainOn('[109_14, 110_14]')).epochs).toBe(1);
   });
 
   it('stores the number of ids and out-of-vocabulary ids in each manifest', async () => {

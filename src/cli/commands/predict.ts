@@ -44,7 +44,11 @@ export const predict = defineCommand({
       })
       .option('prefix', { type: 'string', default: '', describe: 'Prefix of prediction columns' })
       .option('top', optionalInt('--top', 'Write only the top rows of each group, best first'))
-      .option('group-by', { type: 'string', requiresArg: true, describe: 'With --top: group column' })
+      .option('group-by', {
+        type: 'string',
+        requiresArg: true,
+        describe: 'Column of the user: with --top, groups rows; else speeds up consecutive rows of one user',
+      })
       .option('rank-by', {
         type: 'string',
         requiresArg: true,
@@ -68,7 +72,8 @@ export const predict = defineCommand({
       .option('json', jsonOption)
       .example('$0 predict runs/latest --data today.csv --out scores.csv --keep user item', '')
       .example('cat today.jsonl | $0 predict runs/latest --data - --out - --keep all', '')
-      .example('$0 predict runs/latest --data today.csv --out best.csv --top 10 --group-by user --keep item', ''),
+      .example('$0 predict runs/latest --data today.csv --out best.csv --top 10 --group-by user --keep item', '')
+      .example('$0 predict runs/latest --data today.csv --out scores.csv --group-by user --keep item', ''),
   async run({
     path,
     data,

@@ -58,6 +58,10 @@ const aboutSchema = z.looseObject({
     .record(z.string(), z.strictObject({ ids: count, unknown: count }))
     .optional()
     .catch(undefined),
+  /** File that numbers the ids of each column; ids of different columns are not comparable, except for `sharedIds`. */
+  vocabulary: z.string().optional().catch(undefined),
+  /** By column: the column whose ids its own ids can be compared with. */
+  sharedIds: z.record(z.string(), z.string()).optional().catch(undefined),
   /** By key column: text of each hashed key; null if there are too many. */
   keyTexts: z.record(z.string(), z.record(z.string(), z.string()).nullable()).optional().catch(undefined),
 });

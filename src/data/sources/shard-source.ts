@@ -78,7 +78,7 @@ class ShardSource implements Source {
   }
 
   async fit(format: RowFormat, reading: Reading): Promise<Fitted> {
-    checkFormat(format, this.#stored, this.#manifestPath);
+    this.#checkFormat(format);
     const fits = startFits(format);
     const toRead: ShardFitter[] = [];
     for (const field of format.fields) {
@@ -98,7 +98,7 @@ class ShardSource implements Source {
   }
 
   async dataset(format: EncodedFormat, { threads, onWarning }: Reading): Promise<Dataset> {
-    checkFormat(format, this.#stored, this.#manifestPath);
+    this.#checkFormat(format);
     checkKeys(format.keys, this.#stored, idCountsOf(this.#shards.manifest), this.#manifestPath);
     const idCounts = countsByField(this.#shards, format);
     const options = { idCounts, lossKeys: format.spec.lossKeys, threads, onWarning };
@@ -111,7 +111,7 @@ class ShardSource implements Source {
     const check = checkOf(Buffer.from(JSON.stringify(this.#shards.manifest.shards)));
     const from = cursor?.positionIn(this.path);
     if (from !== undefined && from.check !== check) throw changedBefore(this.path, 'its manifest has other shards');
-    checkFormat(format, this.#stored, this.#manifestPath);
+    this.#checkFormat(format);
     const vocabularies = await readVocabularies(this.path, columns, kept);
     const columnsOfKept = columnSource({ columns, vocabularies });
     // Rows are read twice: encoded, and as stored.
@@ -141,6 +141,11 @@ class ShardSource implements Source {
     } finally {
       await keptBatches.return(undefined);
     }
+  }
+
+  #checkFormat(format: RowFormat): void {
+    checkFormat(format, this.#stored, this.#manifestPath);
+    checkTargets(format, this.#shards.manifest, this.#manifestPath);
   }
 
   get #manifestPath(): string {
@@ -269,6 +274,32 @@ function checkKeys(
         ? `groups rows, but ${unknown} of its values have the out-of-vocabulary id 0 and cannot be distinguished`
         : `groups rows, but shards store grouping values only for columns of kind id, not ${kind}`;
     return [{ where, key: `column '${column}'`, message, fix }];
+  });
+  if (problems.length > 0) throw new UserError('data', problems);
+}
+
+/**
+ * Checks that the items of a sequence are numbered as the field that they are compared with.
+ * @throws UserError (data) with all problems
+ */
+function checkTargets({ fields }: RowFormat, { about }: Shards['manifest'], where: string): void {
+  if (about.vocabulary === undefined) return;
+  const problems = fields.flatMap((field): Problem[] => {
+    const column = field.columns[0]!;
+    const target = fields.find(({ name }) => name === field.owner)!.columns[0]!;
+    if (!('sequence' in field) || field.isLikeOwner !== true || about.sharedIds?.[column] === target) return [];
+    const shared = about.sharedIds?.[column];
+    return [
+      {
+        where,
+        key: `column '${column}'`,
+        message: `has target '${target}', but these shards number the ids of both columns separately`,
+        fix:
+          shared === undefined
+            ? "prepare the data again with 'mtl prepare', or remove target"
+            : `use target: ${shared}, which has the same ids, or remove target`,
+      },
+    ];
   });
   if (problems.length > 0) throw new UserError('data', problems);
 }

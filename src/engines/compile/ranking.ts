@@ -1,19 +1,22 @@
 import { findCandidatePart, isCombined, type CandidatePart, type ColumnRun } from '../../graph/candidate-part.js';
-import { BATCH, shared, type Domain } from '../../graph/domain.js';
+import { findMaxItems } from '../../tables/layout.js';
+import { BATCH, domainName, items, shared, sharedItems, type Domain } from '../../graph/domain.js';
 import { listOperands } from '../../graph/graph.js';
 import { isLoss, type Value, type ValueOf } from '../../graph/operations.js';
-import { columnsOf, createView, shift, type Buffers, type Ref, type View } from './buffers.js';
+import { columnsOf, createView, shift, type Buffer, type Buffers, type Ref, type View } from './buffers.js';
 import { CallList, type Call } from './call-list.js';
 import { lowerCombinations } from './combined.js';
 import type { Layout } from './layout.js';
+import type { Lookup } from './lookups.js';
 import type { Lowering } from './lowering.js';
 import { createPredictLowering, operation } from './passes.js';
 import type { LinearGroup, OperationPlaces, Place } from './places.js';
 import { lowerLookups } from './tables.js';
 
-// Predictions for many candidates of one user. Values of the user have one row, in buffers of their own that mirror
-// those of the batch. A linear layer of columns of both is the sum of two products: x W = u W_u + c W_c. The user's
-// product is the bias of the candidates' one.
+// Predictions for many candidates of one user. Values of the user have one row, or the items of one row, in buffers of
+// their own that mirror those of the batch. Items that are combined with candidates are repeated for each of them. A
+// linear layer of columns of both is the sum of two products: x W = u W_u + c W_c. The user's product is the bias of
+// the candidates' one.
 
 /** Calls that predict candidates of a user. */
 export interface RankingLists {
@@ -25,13 +28,26 @@ export interface RankingLists {
   readonly user: readonly Call[];
   /** Computes predictions of candidates of that user. */
   readonly candidates: readonly Call[];
+  /** Items of the user that candidates are combined with. */
+  readonly repeated: readonly RepeatedItems[];
+}
+
+/** Items of the user that are repeated for each candidate. */
+export interface RepeatedItems {
+  readonly domain: Domain;
+  /** A word per candidate and one more: where its items begin. */
+  readonly offsets: Ref;
+  /** The index of each item among those of the user. */
+  readonly indices: Ref;
 }
 
 /** Creates the buffers of rankings, after all others. */
 export function takeRankingBuffers(layout: Layout): void {
   const { buffers, places } = layout;
   for (const buffer of [...buffers.all])
-    if (buffer.role === 'value' || buffer.role === 'scratch') toShared({ buffer, offset: 0 }, buffers);
+    if (buffer.role === 'value' || buffer.role === 'scratch' || isFactors(buffer))
+      toShared({ buffer, offset: 0 }, layout);
+  for (const domain of layout.domains) if (domain.kind === 'items') takeItemIndices(buffers, domain);
   takeSplitWeights(buffers, places.groups);
 }
 
@@ -48,16 +64,28 @@ export function lowerRanking(layout: Layout, candidateFields: ReadonlySet<string
     weights: weights.calls,
     user: user.calls,
     candidates: candidates.calls,
+    repeated: ranking.listRepeated(),
   };
 }
 
 /** Returns a position in the buffer that has the rows of a user instead of those of the batch. */
-function toShared<Of extends Ref>(ref: Of, buffers: Buffers): Of {
+function toShared<Of extends Ref>(ref: Of, { buffers, plan }: Pick<Layout, 'buffers' | 'plan'>): Of {
   const { name, rows, width } = ref.buffer;
-  if (typeof rows === 'number' || rows.kind === 'items' || rows.kind === 'shared') return ref;
-  const count = rows.kind === 'batch' ? 1 : rows.count;
-  return { ...ref, buffer: buffers.take(`shared ${name}`, 'scratch', shared(count), width).buffer };
+  if (typeof rows === 'number' || rows.kind === 'shared') return ref;
+  const domain =
+    rows.kind === 'items'
+      ? sharedItems(rows.field, findMaxItems(plan.layout, rows.field)!)
+      : shared(rows.kind === 'batch' ? 1 : rows.count);
+  return { ...ref, buffer: buffers.take(`shared ${name}`, 'scratch', domain, width).buffer };
 }
+
+/** Returns whether a buffer has factors of items, which a batch brings. */
+const isFactors = ({ role, rows }: Buffer): boolean =>
+  role === 'column' && typeof rows !== 'number' && rows.kind === 'items';
+
+/** Returns the buffer with the index of each repeated item among those of the user. */
+const takeItemIndices = (buffers: Buffers, domain: Domain): Ref =>
+  buffers.take(`indices of ${domainName(domain)}`, 'index', domain);
 
 /** Returns the buffer of split matrices: in the order of groups, each as large as its matrix. */
 function takeSplitWeights(buffers: Buffers, groups: readonly LinearGroup[]): Ref {
@@ -68,9 +96,9 @@ function takeSplitWeights(buffers: Buffers, groups: readonly LinearGroup[]): Ref
 const countWeights = ({ matrix: { inputs, panels } }: LinearGroup): number => inputs * panels * 8;
 
 /** Returns what operations of the user are lowered with: views of the shared buffers, and one row for the batch. */
-function createUserLowering(lowering: Lowering): Lowering {
+function createUserLowering(lowering: Lowering, layout: Layout): Lowering {
   const { buffers, places } = lowering;
-  const view = <Of extends Ref>(ref: Of): Of => toShared(ref, buffers);
+  const view = <Of extends Ref>(ref: Of): Of => toShared(ref, layout);
   const place = ({ value, gradient }: Place): Place => ({ value: view(value), gradient });
   const sharedPlaces: OperationPlaces = {
     of: (value) => place(places.of(value)),
@@ -109,7 +137,7 @@ class RankingLowering {
     const { tables } = layout;
     this.#layout = layout;
     this.#part = part;
-    this.#ofUser = createUserLowering(createPredictLowering(layout, this.user, part.values));
+    this.#ofUser = createUserLowering(createPredictLowering(layout, this.user, part.values), layout);
     this.#ofCandidates = createPredictLowering(layout, this.candidates, part.values);
     const required = new Set(part.values);
     const lookups = tables.lookups.filter(({ value }) => required.has(value));
@@ -120,6 +148,7 @@ class RankingLowering {
       const own = lookups.filter(({ field }) => part.fields.has(field) === isOfCandidates);
       lowerLookups(tables, own, view, list, batch);
     }
+    this.#copyFactors(lookups);
   }
 
   /** Lowers the operation of a value for its columns of the user, and for those of candidates. */
@@ -137,10 +166,30 @@ class RankingLowering {
     operation(value).forward(value, this.#ofCandidates);
   }
 
+  /** Lists the user's items that have values of their own for each candidate. */
+  listRepeated(): readonly RepeatedItems[] {
+    const { buffers, tables } = this.#layout;
+    const { fields, values, runsOf } = this.#part;
+    const fieldsOf = values.flatMap((value) =>
+      value.rows.kind === 'items' && !fields.has(value.rows.field) && runsOf(value).some((run) => run.isOfCandidates)
+        ? [value.rows.field]
+        : [],
+    );
+    return [...new Set(fieldsOf)].map((field) => ({
+      domain: items(field),
+      offsets: tables.itemsOf(field).offsets,
+      indices: takeItemIndices(buffers, items(field)),
+    }));
+  }
+
   /** Repeats the user's columns of a value for each candidate. */
   expand(value: Value): void {
     if (this.#expanded.has(value)) return;
     this.#expanded.add(value);
+    if (value.rows.kind === 'items') {
+      this.#repeatItems(value, value.rows);
+      return;
+    }
     const [x, y] = [this.#ofUser.view(value), this.#ofCandidates.view(value)];
     const count = countBlocks(value.rows);
     for (const { begin, width, isOfCandidates } of this.#part.runsOf(value)) {
@@ -155,6 +204,36 @@ class RankingLowering {
           accumulate: 0,
         });
     }
+  }
+
+  #repeatItems(value: Value, domain: Domain): void {
+    const [x, y] = [this.#ofUser.view(value), this.#ofCandidates.view(value)];
+    const tableSize = this.#layout.maxRowsOf(x.buffer.rows as Domain);
+    for (const { begin, width, isOfCandidates } of this.#part.runsOf(value))
+      if (!isOfCandidates)
+        this.candidates.emit('lookup', {
+          ids: takeItemIndices(this.#layout.buffers, domain),
+          table: shift(x, begin),
+          tableSize,
+          stride: x.ld,
+          width,
+          y: columnsOf(y, begin, width),
+          rows: domain,
+        });
+  }
+
+  /** Copies the factors of the user's items, which a batch brings. */
+  #copyFactors(lookups: readonly Lookup[]): void {
+    const { places } = this.#layout;
+    for (const { kind, field, value } of lookups)
+      if (kind === 'factors' && !this.#part.fields.has(field))
+        this.user.emit('copyColumns', {
+          x: places.of(value).value,
+          y: this.#ofUser.view(value),
+          rows: value.rows,
+          width: 1,
+          accumulate: 0,
+        });
   }
 
   /** Returns whether a linear layer reads columns of both. The user's product of a block is no bias of all blocks. */

@@ -1,10 +1,10 @@
 import type { Batch } from '../../core/batch.js';
-import { BATCH, domainName, type Domain } from '../../graph/domain.js';
+import { BATCH, domainName, items, type Domain } from '../../graph/domain.js';
 import type { Call } from '../compile/call-list.js';
 import type { Compiled } from '../compile/compile.js';
 import type { KernelName } from '../compile/kernel-arguments.js';
 import type { Layout } from '../compile/layout.js';
-import { lowerRanking } from '../compile/ranking.js';
+import { lowerRanking, type RepeatedItems } from '../compile/ranking.js';
 import type { Ranker } from '../engine.js';
 import { copyColumn } from '../state/results.js';
 import { splitRows } from '../step-rows.js';
@@ -22,8 +22,14 @@ interface ReadyCall {
   readonly rowsAt: readonly { readonly at: number; readonly domain: Domain }[];
 }
 
+/** Rows of a part of a batch, by the names of domains. */
+type PartRows = ReadonlyMap<string, number>;
+
 /** Copies rows of a batch, of some of the fields, to where calls read them; returns the rows of each domain. */
-type PartLoader = (batch: Batch, begin: number, rows: number) => ReadonlyMap<string, number>;
+type PartLoader = (batch: Batch, begin: number, rows: number) => PartRows;
+
+/** Items of all candidates in a pass, whose values then remain in the second cache. */
+const MAX_REPEATED_ITEMS = 3200;
 
 /** Creates rankers of a program, which share its memory. */
 export class CpuRankers {
@@ -47,24 +53,29 @@ export class CpuRankers {
   create(fields: ReadonlySet<string>): Ranker {
     const { predictions, maxRows, plan } = this.#compiled;
     if (plan.isRanked !== true) throw new Error('the plan has no rankings');
-    const { candidateFields, ...lists } = lowerRanking(this.#compiled, fields);
+    const { candidateFields, repeated, ...lists } = lowerRanking(this.#compiled, fields);
     const [weights, user, candidates] = [lists.weights, lists.user, lists.candidates].map((calls) =>
       this.#ready(calls),
     );
     const loadUser = this.#loaderOf((field) => !candidateFields.has(field));
     const loadCandidates = this.#loaderOf((field) => candidateFields.has(field));
+    let ofUser: PartRows = new Map();
     const ranker: Ranker = {
       candidateFields,
       setUser: (batch) => {
         if (batch.rows !== 1) throw new Error(`a user has ${batch.rows} rows, expected 1`);
         if (this.#prepared !== ranker) this.#run(weights!, new Map());
         this.#prepared = ranker;
-        this.#run(user!, loadUser(batch, 0, 1));
+        ofUser = loadUser(batch, 0, 1);
+        this.#run(user!, ofUser);
       },
       predict: (batch) => {
         const results = new Map([...predictions.keys()].map((task) => [task, new Float32Array(batch.rows)]));
-        for (const { begin, rows } of splitRows(batch.rows, maxRows)) {
-          this.#run(candidates!, loadCandidates(batch, begin, rows));
+        const itemRows = repeated.map(({ domain }) => ofUser.get(domainName(domain))!);
+        const passRows = Math.min(maxRows, Math.ceil(MAX_REPEATED_ITEMS / Math.max(1, ...itemRows)));
+        for (const { begin, rows } of splitRows(batch.rows, repeated.length === 0 ? maxRows : passRows)) {
+          const counts = repeated.map((items) => this.#repeatItems(items, ofUser, rows));
+          this.#run(candidates!, new Map([...loadCandidates(batch, begin, rows), ...counts]));
           for (const [task, view] of predictions) copyColumn(view, rows, this.#cpu.image, results.get(task)!, begin);
         }
         return results;
@@ -83,14 +94,24 @@ export class CpuRankers {
       }));
   }
 
-  #run(calls: readonly ReadyCall[], rows: ReadonlyMap<string, number>): void {
+  #run(calls: readonly ReadyCall[], rows: PartRows): void {
     this.#team.runAlone((kernels: Kernels) => {
       for (const { kernel, args, rowsAt } of calls) {
-        for (const { at, domain } of rowsAt)
-          args[at] = domain.kind === 'shared' ? domain.count : rows.get(domainName(domain))!;
+        for (const { at, domain } of rowsAt) args[at] = countRows(domain, rows);
         kernels[kernel](...args);
       }
     });
+  }
+
+  /** Writes where the repeated items of each candidate begin, and their indices; returns their number. */
+  #repeatItems({ domain, offsets, indices }: RepeatedItems, ofUser: PartRows, rows: number): readonly [string, number] {
+    const { words, wordAt } = this.#cpu.image;
+    const name = domainName(domain);
+    const count = ofUser.get(name)!;
+    const [offsetsAt, indicesAt] = [wordAt(offsets), wordAt(indices)];
+    for (let row = 0; row <= rows; row++) words[offsetsAt + row] = row * count;
+    for (let row = 0, at = indicesAt; row < rows; row++) for (let item = 0; item < count; item++) words[at++] = item;
+    return [name, rows * count];
   }
 
   #loaderOf(isRead: (field: string) => boolean): PartLoader {
@@ -102,6 +123,12 @@ export class CpuRankers {
       return new Map(names.map((name, d) => [name, counts[d]!]));
     };
   }
+}
+
+/** Returns the rows of a domain: those that it shares, or those of a part of a batch. */
+function countRows(domain: Domain, rows: PartRows): number {
+  if (domain.kind !== 'shared') return rows.get(domainName(domain))!;
+  return domain.field === undefined ? domain.count : rows.get(domainName(items(domain.field)))!;
 }
 
 /** Returns a layout whose batches have only some of the fields, and are not trained with. */
