@@ -12,6 +12,7 @@ import {
 import { givenColumn, normalizeGiven, labelCheck, labelColumn, type Task } from '../../core/tasks.js';
 import { labelColumnsOf, type LabelColumn } from './label-columns.js';
 import { fieldColumn } from '../../features/kinds/kinds.js';
+import type { EventLogs } from '../../features/event-log.js';
 import type { LookupTables } from '../../features/lookups.js';
 import { maskColumns } from './label-rule.js';
 import { filterColumns, type RowFilter } from './row-filter.js';
@@ -55,6 +56,8 @@ export interface FormatSpec {
   readonly lossKeys?: readonly string[] | undefined;
   /** Side tables that the fields read. */
   readonly lookups?: LookupTables;
+  /** Event logs that have items of sequences; default: rows have all items. */
+  readonly logs?: EventLogs;
 }
 
 /** A format with the encoders of its fields. */
@@ -75,7 +78,7 @@ export function rowFormatOf(spec: FormatSpec): RowFormat {
       : [];
   });
   return {
-    fields: fieldsOf(groups, cells, spec.lookups),
+    fields: fieldsOf(groups, cells, spec.lookups, spec.logs),
     labels: labelColumnsOf(tasks, cells),
     masks: maskColumns(tasks),
     keys: [...new Set([...(spec.keys ?? []), ...lossKeys])],
@@ -143,6 +146,7 @@ export function recipeOf({ labels, funnels, keys, spec }: RowFormat): unknown {
     filter: spec.filter,
     sampling: spec.sampling,
     ...(spec.lookups && { lookups: [...spec.lookups].map(([name, { digest }]) => [name, digest]) }),
+    ...(spec.logs && { logs: [...spec.logs].map(([name, { key, until, digest }]) => [name, key, until, digest]) }),
   };
 }
 
