@@ -99,7 +99,8 @@ export class EventLogBuilder {
         ? { numbers: numbers.gather(order, sharedDoubles) }
         : { texts: texts.numbered(), codes: codes.gather(order, sharedWords) },
     ]);
-    const log = { key, until, users, firsts, times: this.#times.gather(order, sharedDoubles), columns: new Map(columns) };
+    const times = this.#times.gather(order, sharedDoubles);
+    const log = { key, until, users, firsts, times, columns: new Map(columns) };
     return { ...log, digest: hashLog(log) };
   }
 

@@ -1,5 +1,4 @@
 import { hashTensors } from '../io/hash-tensors.js';
-import type { StoredTensor } from '../io/safetensors.js';
 import { textTensors, type StringPool } from './vocabulary/string-pool.js';
 import type { TextTable } from './vocabulary/text-table.js';
 
@@ -55,8 +54,8 @@ export function valuesName({ column, values, form }: LogColumn): string {
 /** Computes the digest of a log. */
 export function hashLog({ users, firsts, times, columns }: Omit<EventLog, 'digest'>): string {
   const tensors = new Map(textTensors(users, 'users'));
-  const add = (name: string, data: Uint32Array | Float64Array): void => {
-    tensors.set(name, { shape: [data.length], data } as StoredTensor);
+  const add = (name: string, data: Uint32Array): void => {
+    tensors.set(name, { shape: [data.length], data });
   };
   add('firsts', firsts);
   add('times', new Uint32Array(times.buffer, times.byteOffset, 2 * times.length));

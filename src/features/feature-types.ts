@@ -49,7 +49,7 @@ export function fieldsOf(
     const own = { ...field, ...shared, ...(tables && { tables }) };
     return withCells(own, joinCells(cells, field.cells ?? {}));
   });
-  return loggedFields(owned, logs);
+  return loggedFields(owned, logs, cells);
 }
 
 /** Returns the field that has the table of a field. */

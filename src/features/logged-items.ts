@@ -24,8 +24,11 @@ export function logColumn(
   return { column: name.slice(log.length + 1), form: JSON.stringify([form.items, form.format, cells]), values };
 }
 
-/** Returns fields that read the items of event logs in place of columns of lists. */
-export function loggedFields(fields: readonly Field[], logs: EventLogs): readonly Field[] {
+/**
+ * Returns fields that read the items of event logs in place of columns of lists.
+ * @param cells cleaning of all columns
+ */
+export function loggedFields(fields: readonly Field[], logs: EventLogs, cells: CellOptions): readonly Field[] {
   const computes = new Map<ItemLists, Computed['compute']>();
   return fields.map((field): Field => {
     const { computed } = field;
@@ -33,7 +36,7 @@ export function loggedFields(fields: readonly Field[], logs: EventLogs): readonl
     const [name] = splitLogged(lists?.columns[0]?.name ?? '', logs.keys()) ?? [];
     if (computed === undefined || lists?.last === undefined || name === undefined) return field;
     const log = logs.get(name)!;
-    const compute = computes.get(lists) ?? computeOnce(selectEvents(log, name, lists));
+    const compute = computes.get(lists) ?? computeOnce(selectEvents(log, name, lists, cells));
     computes.set(lists, compute);
     const own = lists.columns[computed.output]!;
     const column = logColumn(own, name, field.cells);
@@ -49,11 +52,9 @@ export function loggedFields(fields: readonly Field[], logs: EventLogs): readonl
 }
 
 /** Returns the computation of the newest events before the time of each row, as lists. */
-function selectEvents(log: EventLog, name: string, { columns, last }: ItemLists): Compute {
-  const finders = new Map<CellOptions, ReturnType<typeof eventFinder>>();
+function selectEvents(log: EventLog, name: string, { columns, last }: ItemLists, ofRows: CellOptions): Compute {
+  const find = eventFinder(log, ofRows);
   return (rows, cells) => {
-    const find = finders.get(cells) ?? eventFinder(log, cells);
-    finders.set(cells, find);
     const found = find(rows);
     const picked = newestEvents(log, found, rows.count, last!);
     return columns.map((each) => {

@@ -82,3 +82,19 @@ export function joinedCsv(events: readonly Event[], requests: readonly Request[]
   });
   return lines('click,user,item,now,log.item,log.price,log.t', joined);
 }
+
+/** Writes events as JSON Lines with one row per user, whose events are lists; users are shuffled by their first event. */
+export function userLines(events: readonly Event[]): string {
+  const users = [...new Set(events.map(({ user }) => user))];
+  return users
+    .map((user) => {
+      const own = events.filter((event) => event.user === user);
+      const lists = {
+        t: own.map(({ time }) => time),
+        item: own.map(({ item }) => (item === '' ? null : item)),
+        price: own.map(({ price }) => price),
+      };
+      return `${JSON.stringify({ user, ...lists })}\n`;
+    })
+    .join('');
+}

@@ -10,6 +10,7 @@ import {
   type Fitted,
 } from '../../features/feature-types.js';
 import { givenColumn, normalizeGiven, labelCheck, labelColumn, type Task } from '../../core/tasks.js';
+import { eventStorage } from './event-columns.js';
 import { labelColumnsOf, type LabelColumn } from './label-columns.js';
 import { fieldColumn } from '../../features/kinds/kinds.js';
 import type { EventLogs } from '../../features/event-log.js';
@@ -162,13 +163,20 @@ export function columnsOf({ fields, labels, keys, spec }: RowFormat): readonly s
   ];
 }
 
-/** Returns the storage of a format's encoded rows. */
+/** Returns the storage of the rows of a format's batches. */
 export function blockColumns(format: RowFormat): readonly BlockColumn[] {
   return [
     ...labelStorage(format),
     ...format.fields.map(fieldColumn),
     ...format.keys.map((column): BlockColumn => ({ name: keyColumn(column), kind: 'key' })),
   ];
+}
+
+/** Returns the storage of a format's encoded rows without the items of event logs, which batches have. */
+export function storedColumns(format: RowFormat): readonly BlockColumn[] {
+  const { fields } = format;
+  const logged = new Set(fields.flatMap(({ name, logged }) => (logged === undefined ? [] : [name])));
+  return [...blockColumns(format).filter(({ name }) => !logged.has(name)), ...eventStorage(fields)];
 }
 
 /** Returns the storage of labels and masks. */

@@ -60,7 +60,10 @@ function listUses({ fields }: RowFormat, logs: readonly string[]): readonly Use[
     if (list === undefined || log === undefined) return [];
     const column = logColumn(list, log, cells);
     const check = column.values === 'text' ? (startFit()?.check ?? encoder(undefined).encode) : () => undefined;
-    return [{ log, column, form: list.form, cells, check: (text) => void (text === '' || check(text)) }];
+    const checkItem = (text: string): void => {
+      if (text !== '') check(text);
+    };
+    return [{ log, column, form: list.form, cells, check: checkItem }];
   });
 }
 
@@ -81,7 +84,10 @@ async function readLog(
   const sources: RowSource[] = [];
   for (const { path } of findFiles(file)) sources.push(await openRows(path, wanted, dialectOf(dialect)));
   const all = [...uses.values()];
-  const builder = new EventLogBuilder(name, all.map(({ column }) => column));
+  const builder = new EventLogBuilder(
+    name,
+    all.map(({ column }) => column),
+  );
   const readTimes = momentReader(TIME, per === 'user' ? {} : cells);
   const readers = new Map([...uses].map(([values, use]) => [values, valueReader(values, use, per)]));
   for await (const { chunk, file: index, line } of readChunks(sources)) {
@@ -147,8 +153,8 @@ function splitLists(
   time: { readonly column: string; readonly form: ListForm; readonly cells: CellOptions },
   uses: ReadonlyMap<string, Use>,
 ): ChunkEvents {
-  const { keepsMissing, ...form } = time.form;
-  const times = listReading(time.column, { ...form, areNumbers: true }, time.cells).read(rows);
+  const form = { ...time.form, areNumbers: true };
+  const times = listReading(time.column, form, time.cells).read(rows);
   const numEvents = times.offsets[rows.count]!;
   const rowOf = new Uint32Array(numEvents);
   for (let row = 0; row < rows.count; row++) rowOf.fill(row, times.offsets[row], times.offsets[row + 1]);
