@@ -92,7 +92,7 @@ export async function* encodeRows(
   format: EncodedFormat,
   { isStored = false, ...options }: EncodeOptions = {},
 ): AsyncGenerator<EncodedBatch> {
-  const addItems = isStored ? undefined : itemAdder(format);
+  const addItems = isStored ? undefined : itemAdder(format.fields);
   for await (const rows of encodeStored(sources, format, options))
     yield addItems === undefined ? rows : { ...rows, batch: addItems(rows.batch) };
 }

@@ -18,10 +18,7 @@ const logOptions = z.strictObject({
 
 /** The `sequences` section of `data`. */
 export const sequencesOptions = z
-  .record(
-    z.string().regex(/^[\p{L}_][\p{L}\p{N}_]*$/u, 'a name of letters, digits and _, such as clicks'),
-    logOptions,
-  )
+  .record(z.string().regex(/^[\p{L}_][\p{L}\p{N}_]*$/u, 'a name of letters, digits and _, such as clicks'), logOptions)
   .describe('Event logs by name, whose columns are the items of sequences; each event is stored once');
 export type SequencesOptions = z.output<typeof sequencesOptions>;
 

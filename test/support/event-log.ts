@@ -83,7 +83,7 @@ export function joinedCsv(events: readonly Event[], requests: readonly Request[]
   return lines('click,user,item,now,log.item,log.price,log.t', joined);
 }
 
-/** Writes events as JSON Lines with one row per user, whose events are lists; users are shuffled by their first event. */
+/** Writes events as JSON Lines with one row per user, whose events are lists. */
 export function userLines(events: readonly Event[]): string {
   const users = [...new Set(events.map(({ user }) => user))];
   return users

@@ -55,7 +55,7 @@ export function fitReaders(format: RowFormat, fits: ReadonlyMap<string, Fit>): F
     fitters.push(fitter);
     (isCompared(field) ? late : readers).push((rows) => fitter.check(rows));
   }
-  readers.push(...eventReaders(format));
+  readers.push(...eventReaders(format.fields, format.spec.cells));
   columns.push(...eventStorage(format.fields));
   const together = fitters.flatMap(({ checkTogether }) => checkTogether ?? []);
   return { readers, late: [...late, ...labels.late], together, fitters, block: createRowBlock(columns, 0), columns };

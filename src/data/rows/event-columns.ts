@@ -2,6 +2,7 @@ import { ChunkRows, type Chunk } from '../../chunks/chunk.js';
 import type { Lists } from '../../chunks/column.js';
 import { createRowBlock, reserveRows, type BlockColumn } from '../../chunks/row-block.js';
 import { column, type BagColumn, type Batch } from '../../core/batch.js';
+import type { CellOptions } from '../../features/cells.js';
 import { listColumn } from '../../features/computed.js';
 import type { EventLog, LoggedItems } from '../../features/event-log.js';
 import type { EncodedField, Field } from '../../features/feature.js';
@@ -9,7 +10,6 @@ import { gatherAges } from '../../features/gather-items.js';
 import type { ReadColumns } from '../../features/kinds/kind.js';
 import { fieldColumn, listFieldReader } from '../../features/kinds/kinds.js';
 import { eventColumn, eventFinder, newestEvents } from '../../features/row-events.js';
-import type { EncodedFormat, RowFormat } from './row-format.js';
 
 // Rows store no items of event logs, but the user, the number of the user's events before the row, and the time of the
 // row. Batches have the items, which are encoded once per event, or are ages, which depend on the row.
@@ -54,10 +54,13 @@ export function absentUsers(
   return new Map([...listLogs(fields).keys()].map((log) => [log, counts.get(storedNames(log).user)?.unknown ?? 0]));
 }
 
-/** Creates the readers of the events of rows. */
-export function eventReaders({ fields, spec }: RowFormat): readonly ReadColumns[] {
+/**
+ * Creates the readers of the events of rows.
+ * @param cells cleaning of all columns
+ */
+export function eventReaders(fields: readonly Field[], cells: CellOptions = {}): readonly ReadColumns[] {
   return [...listLogs(fields)].map(([name, log]): ReadColumns => {
-    const find = eventFinder(log, spec.cells ?? {});
+    const find = eventFinder(log, cells);
     const { user, length, time } = storedNames(name);
     return (rows, block) => {
       const found = find(rows);
@@ -80,7 +83,7 @@ function timesOf({ keys }: Pick<Batch, 'keys'>, name: string): Float64Array {
 export type AddItems = (batch: Batch) => Batch;
 
 /** Creates a function that adds the items; undefined if no field reads an event log. */
-export function itemAdder({ fields }: Pick<EncodedFormat, 'fields'>): AddItems | undefined {
+export function itemAdder(fields: readonly EncodedField[]): AddItems | undefined {
   const adders = fields.flatMap((field) => (field.logged === undefined ? [] : [itemsOf(field, field.logged)]));
   if (adders.length === 0) return undefined;
   return (batch) => ({ ...batch, bags: new Map([...batch.bags, ...adders.map((add) => add(batch))]) });

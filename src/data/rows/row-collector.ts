@@ -167,7 +167,13 @@ export function rowEncoder(file: FileColumns, format: EncodedFormat, kept: reado
   return new RowCollector(file, {
     format,
     columns: storedColumns(format),
-    readers: [...labels.readers, ...readersOf(false), ...eventReaders(format), ...keys.readers, ...kept.map(textCheck)],
+    readers: [
+      ...labels.readers,
+      ...readersOf(false),
+      ...eventReaders(format.fields, format.spec.cells),
+      ...keys.readers,
+      ...kept.map(textCheck),
+    ],
     late: [...readersOf(true), ...labels.late],
     keys,
     kept,

@@ -131,7 +131,7 @@ class CellSource implements Source {
     const counts = idCountsOf(shards.manifest);
     const stored = eventSizes(format.fields);
     return shardDataset(shards, asStored(storedColumns(format)), {
-      createAdder: () => itemAdder(format),
+      createAdder: () => itemAdder(format.fields),
       idCounts: new Map([...counts].filter(([name]) => !stored.has(name))),
       absentUsers: absentUsers(format.fields, counts),
       lossKeys: format.spec.lossKeys,
