@@ -27,6 +27,8 @@ model: { name: single-task, tower: { hidden: [8] } }
 training: { batchSize: 64 }
 `;
 const events = drawEvents(400);
+/** A missing item, as in JSON. */
+const NO_ITEM = null as unknown as string;
 
 /** Writes a log; returns a directory. */
 function writeLog(): string {
@@ -71,16 +73,18 @@ describe('a model with an event log', () => {
     ]);
     const rows = requests.map((request) => {
       const own = eventsBefore(events, request);
-      const log = {
-        item: own.map(({ item }) => (item === '' ? null : item)),
-        price: own.map(({ price }) => price),
-        t: own.map(({ time }) => time),
+      return {
+        item: request.item,
+        now: request.now,
+        'log.item': own.map(({ item }) => (item === '' ? NO_ITEM : item)),
+        'log.price': own.map(({ price }) => price),
+        'log.t': own.map(({ time }) => time),
       };
-      return { item: request.item, now: request.now, log };
     });
     expect([...model.predict(rows)['ctr']!]).toEqual(predicted);
     // The items matter.
-    expect([...model.predict(rows.map((row) => ({ ...row, log: rows[50]!.log })))['ctr']!]).not.toEqual(predicted);
+    const others = rows.map(({ item }, i) => ({ ...rows[(i + 50) % rows.length]!, item }));
+    expect([...model.predict(others)['ctr']!]).not.toEqual(predicted);
     model.dispose();
   });
 

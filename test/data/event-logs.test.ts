@@ -1,4 +1,4 @@
-import { readdirSync, statSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parseConfig } from '../../src/config/load.js';
@@ -79,6 +79,20 @@ async function read(format: RowFormat, file: string, options: Partial<Reading> =
   return { rows, fitted: storedFitted(fitted) };
 }
 
+/** Items of a row as DuckDB joins them (`event-logs/make.py`). */
+interface Joined {
+  readonly item: readonly string[];
+  readonly price: readonly number[];
+  readonly age: readonly number[];
+}
+
+/** Returns texts by id: the most frequent first, then in string order; the first one is missing. */
+function vocabularyOf(texts: readonly string[]): readonly string[] {
+  const count = (text: string): number => texts.filter((each) => each === text).length;
+  const known = [...new Set(texts)].filter((text) => text !== '');
+  return ['', ...known.sort((a, b) => count(b) - count(a) || (a < b ? -1 : 1))];
+}
+
 describe('the items of an event log', () => {
   it.each([1, 3, 1000])('are the last %i events before each row, as if the rows had them as lists', async (last) => {
     for (const seed of [1, 2, 3]) {
@@ -88,6 +102,40 @@ describe('the items of an event log', () => {
       const joined = await read(formatOf(last), scratchFile('rows.csv', joinedCsv(events, requests)));
       expect(await read(format, scratchFile('rows.csv', requestCsv(requests)))).toEqual(joined);
     }
+  });
+
+  it.each([
+    ['events.parquet', 'event'],
+    ['users.parquet', 'user'],
+  ])('are those of a point-in-time join of DuckDB, from %s', async (name, per) => {
+    const folder = join(import.meta.dirname, 'event-logs');
+    const joined = JSON.parse(readFileSync(join(folder, 'joined.json'), 'utf8')) as readonly Joined[];
+    const fields = [
+      { name: 'log.item', encoding: { name: 'tokens', minCount: 1 } },
+      { name: 'log.price', scaling: 'none' },
+      { name: 'log.t', as: 'age', until: 'request_time', scaling: 'none' },
+    ];
+    const group = featureTypes.schema.parse({ type: 'sequence', name: 's', fields, encoder: 'pooling' });
+    const format = await withLog(rowFormatOf({ tasks, groups: [group] }), {
+      file: join(folder, name),
+      until: 'request_time',
+      per,
+    });
+    const source = await openSource(join(folder, 'rows.csv'), columnsOf(format));
+    const fitted = await source.fit(format, { policy: refuseBadRows, cache: { folder: scratchFolder() } });
+    const texts = vocabularyOf(joined.flatMap(({ item }) => item));
+    const found: Joined[] = [];
+    for await (const { batch } of source.stream(encodedFormat(format, fitted), [], { policy: refuseBadRows }))
+      for (let row = 0; row < batch.rows; row++) {
+        const [item, price, age] = fields.map((field) => batch.bags.get(`s.${field.name}`)!);
+        const [begin, end] = [item!.offsets[row]!, item!.offsets[row + 1]!];
+        found.push({
+          item: [...item!.ids.subarray(begin, end)].map((id) => texts[id]!),
+          price: [...price!.weights.subarray(begin, end)],
+          age: [...age!.weights.subarray(begin, end)],
+        });
+      }
+    expect(found).toEqual(joined);
   });
 
   it('are found in several files, in JSON Lines, and in lists of users', async () => {
@@ -215,7 +263,11 @@ describe('the items of an event log', () => {
   });
 
   it.each([
-    ['event', '{"user":"u","t":[1,2],"item":[3,4]}\n', /column "t": expected one value/],
+    [
+      'event',
+      '{"user":"u","t":[1,2],"item":[3,4]}\n',
+      /e\.jsonl:1: column "t": expected one value, since each row is an event, .*; set per: user if/,
+    ],
     [
       'user',
       '{"user":"u","t":[1,2],"item":[3]}\n',

@@ -1,6 +1,6 @@
 import { ChunkRows } from '../../chunks/chunk.js';
 import type { Column, Lists } from '../../chunks/column.js';
-import { UserError, userError, quoted, type Problem } from '../../core/errors.js';
+import { UserError, type Problem } from '../../core/errors.js';
 import { createCleaner, type CellOptions } from '../../features/cells.js';
 import { readTexts } from '../../features/computed.js';
 import { EventLogBuilder } from '../../features/event-log-builder.js';
@@ -96,11 +96,11 @@ async function readLog(
       const [bad] = invalidRows(rows, chunk, sources[index]!.columns, line);
       if (bad !== undefined) throw badRowError(bad, bad.cure ?? 'correct the row');
     };
+    if (per === 'event') refuseLists(rows, wanted);
     const keys = readTexts(rows, key, cells);
     rows.eachKept([key], (row) => {
       if (keys[row] === '') throw new BadValue('a key', 'remove the row, or add its key');
     });
-    if (per === 'event') refuseLists(rows, wanted, sources[index]!.columns.path);
     const timeUse = { column: time, form: all[0]!.form, cells };
     const { events, rowOf } = per === 'user' ? splitLists(rows, timeUse, uses) : asEvents(rows, time, uses);
     check();
@@ -176,16 +176,18 @@ function checkLengths(rows: ChunkRows, time: string, times: Lists, name: string,
   }
 }
 
-/** @throws UserError (data) for a column of lists */
-function refuseLists(rows: ChunkRows, names: readonly string[], path: string): void {
+const ONE_EVENT = new BadValue(
+  'one value, since each row is an event',
+  'set per: user if each row has the lists of a user, or correct the row',
+);
+
+/** Refuses rows with lists. */
+function refuseLists(rows: ChunkRows, names: readonly string[]): void {
   for (const name of names) {
-    const { type, lists } = rows.column(name);
-    if (lists !== undefined)
-      throw userError('data', {
-        where: path,
-        key: `column ${quoted(name)}`,
-        message: `is ${type}, but a row is one event`,
-        fix: 'set per: user if each row has the lists of a user',
-      });
+    const { lists, listAt } = rows.column(name);
+    if (lists === undefined && listAt === undefined) continue;
+    rows.eachKept([name], (row) => {
+      if (lists !== undefined || listAt!(row) !== undefined) throw ONE_EVENT;
+    });
   }
 }
