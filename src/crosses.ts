@@ -5,7 +5,7 @@ import { searchCrosses, type FoundCross } from './crosses/search.js';
 import { column } from './core/batch.js';
 import { holdRows } from './data/batches/held-rows.js';
 import { rejectPolicy } from './data/rows/rejects.js';
-import { withLookups } from './data/sources/lookups.js';
+import { withTables } from './data/sources/tables.js';
 import { blockColumns, encodedFormat, rowFormatOf } from './data/rows/row-format.js';
 import type { Access, ReadProgress, Reading } from './data/sources/source.js';
 import { openData } from './data/sources/splits.js';
@@ -69,7 +69,7 @@ export async function findCrosses({
   const tasks = withoutRuns(listTasks(experiment));
   const task = findTask(tasks, name);
   const spec = { tasks, groups: Object.values(features), cells: data, sampling: data.negativeSampling };
-  const format = await withLookups(rowFormatOf(spec), data.lookups);
+  const format = await withTables(rowFormatOf(spec), data);
   const { train } = await openData(data, format);
   const policy = rejectPolicy(data);
   const reading: Reading = {

@@ -11,7 +11,7 @@ import { createEngine, type EngineOptions } from './engines/engines.js';
 import { userError } from './core/errors.js';
 import type { Report } from './evaluation/evaluation.js';
 import { listKeyColumns } from './evaluation/options.js';
-import { compileTrained, readTrainedModel, type TrainedModel } from './trained-model/trained-model.js';
+import { compileTrained, readTrainedModel, withEvents, type TrainedModel } from './trained-model/trained-model.js';
 import { evaluateBatches, EVALUATION_BATCH_ROWS } from './training/evaluate-batches.js';
 
 export interface MeasureOptions extends EngineOptions, Pick<Access, 'verifyData'> {
@@ -58,9 +58,10 @@ export async function evaluate({ path, raw, ...options }: EvaluateOptions): Prom
  * @throws UserError (data), (usage)
  */
 export async function measure(
-  model: TrainedModel,
+  trained: TrainedModel,
   { data, by, verifyData, onWarning, signal, ...engineOptions }: MeasureOptions,
 ): Promise<Measured> {
+  const model = await withEvents(trained);
   const { experiment, outputs, graph } = model;
   const measuring = { ...model.measuring, ...(by !== undefined && { by }) };
   const format = withKeys(model.format, listKeyColumns(measuring));

@@ -11,7 +11,7 @@ import { listMeasures } from './importance/measures.js';
 import { createPermuter } from './importance/permuted.js';
 import { selectMeasure, rankUnits, type Importance } from './importance/ranking.js';
 import { proposeConfig, assertEnoughUnits, type Proposal } from './importance/propose-config.js';
-import { compileTrained, readTrainedModel } from './trained-model/trained-model.js';
+import { compileTrained, readTrainedModel, withEvents } from './trained-model/trained-model.js';
 import { EVALUATION_BATCH_ROWS } from './training/evaluate-batches.js';
 
 /** Options of `importance`. */
@@ -82,7 +82,7 @@ export async function importance({
   signal,
   ...engineOptions
 }: ImportanceOptions): Promise<ImportanceResult> {
-  const model = await readTrainedModel(path);
+  const model = await withEvents(await readTrainedModel(path));
   const { experiment, format, outputs } = model;
   const measures = listMeasures(outputs);
   const deciding = selectMeasure(measures, rank, experiment.training.monitor);

@@ -20,7 +20,13 @@ import { openOutput } from './predict/output.js';
 import { GroupedPredictor, type RankingProgram } from './predict/grouped-rows.js';
 import { createScorer } from './predict/scorer.js';
 import { rankedBy, topRows, type RankOptions } from './predict/top-rows.js';
-import { compileTrained, readTrainedModel, unlabeledFormat, type TrainedModel } from './trained-model/trained-model.js';
+import {
+  compileTrained,
+  readTrainedModel,
+  unlabeledFormat,
+  withEvents,
+  type TrainedModel,
+} from './trained-model/trained-model.js';
 
 /** Options of `predict`. */
 export interface PredictOptions extends EngineOptions, ColumnOptions {
@@ -91,7 +97,7 @@ export async function predict({
   signal,
   ...engineOptions
 }: PredictOptions): Promise<PredictResult> {
-  const model = await readTrainedModel(path, { raw });
+  const model = await withEvents(await readTrainedModel(path, { raw }));
   const { folder, checkpoint, experiment } = model;
   const format = unlabeledFormat(model);
   const dialect = { ...dialectOf(experiment.data), ...(textFormat !== undefined && { format: textFormat }) };

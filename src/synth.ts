@@ -3,15 +3,17 @@ import { listOutputs } from './evaluation/outputs.js';
 import { makeFolder, onDisk } from './io/disk.js';
 import { createBagSource } from './synth/bags.js';
 import { NO_BIASES, type Biases } from './synth/biases.js';
-import { HistoryLog } from './synth/histories.js';
+import { HistoryLog, type OnEvent } from './synth/histories.js';
 import { show, showOtherwise, type Impressions, type Rates, type Shown } from './synth/impressions.js';
 import { PRESETS, type PresetName, type SynthFormat } from './synth/presets.js';
 import type { Strays } from './synth/raw-rows.js';
 import {
   beginFiles,
   endFiles,
+  EVENTS,
   listPaths,
   writeCsvSplit,
+  writeEvents,
   writeHistorySplit,
   writeRawSplit,
 } from './synth/split-files.js';
@@ -107,7 +109,10 @@ export async function synth(options: SynthOptions): Promise<Oracle> {
 export type HistoryOptions = Pick<
   SynthOptions,
   'folder' | 'seed' | 'rows' | 'users' | 'items' | 'rates' | 'onProgress'
->;
+> & {
+  /** Whether the histories are a file of events; default: rows have them as lists. */
+  readonly eventLog?: boolean;
+};
 
 /**
  * Generates a log in which clicks depend on the match of the candidate with the user's recent items, with known true
@@ -115,20 +120,23 @@ export type HistoryOptions = Pick<
  * @throws UserError (disk); (usage) if it would overwrite files of other origin
  */
 export async function synthHistories(options: HistoryOptions): Promise<Oracle> {
-  const { folder, rows, seed, users, items, rates, onProgress } = options;
+  const { folder, rows, seed, users, items, rates, eventLog = false, onProgress } = options;
   await onDisk(folder, () => makeFolder(folder));
-  await beginFiles(
-    folder,
-    Object.keys(rows).flatMap((name) => listPaths('csv', name)),
-  );
-  const log = new HistoryLog({ seed, users, items, rates });
+  await beginFiles(folder, [
+    ...Object.keys(rows).flatMap((name) => listPaths('csv', name)),
+    ...(eventLog ? [EVENTS] : []),
+  ]);
   const oracle: Record<string, Report> = {};
-  for (const [name, count] of Object.entries(rows)) {
-    const measure = createMeasure(name, false, onProgress);
-    await writeHistorySplit({ folder, name, rows: count, onBlock: measure.add }, log);
-    oracle[name] = measure.report();
-  }
-  await endFiles(folder, { seed, users, items, rates, sequences: true, ...oracle });
+  const write = async (onEvent?: OnEvent): Promise<void> => {
+    const log = new HistoryLog({ seed, users, items, rates }, onEvent);
+    for (const [name, count] of Object.entries(rows)) {
+      const measure = createMeasure(name, false, onProgress);
+      await writeHistorySplit({ folder, name, rows: count, onBlock: measure.add }, log, !eventLog);
+      oracle[name] = measure.report();
+    }
+  };
+  await (eventLog ? writeEvents(folder, write) : write());
+  await endFiles(folder, { seed, users, items, rates, sequences: true, ...(eventLog && { eventLog }), ...oracle });
   return oracle;
 }
 

@@ -196,6 +196,7 @@ const DATA_MODULES = [
   'sampling-options',
   'counter-options',
   'lookup-options',
+  'sequence-options',
   'options',
   'readers',
   'objects',

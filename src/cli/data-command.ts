@@ -5,7 +5,7 @@ import { loadConfig } from '../config/load.js';
 import { withoutRuns } from '../core/tasks.js';
 import { keptIn, keptOf, removeCached, type CachedFolder } from '../data/cache/cache-list.js';
 import { describeData } from '../data/info/describe-data.js';
-import { withLookups } from '../data/sources/lookups.js';
+import { withTables } from '../data/sources/tables.js';
 import { rowFormatOf } from '../data/rows/row-format.js';
 import { sourcesOf } from '../data/sources/find-files.js';
 import { SPLITS } from '../data/options.js';
@@ -42,7 +42,7 @@ export async function runDataInfo({ path, json }: DataArguments): Promise<number
     const { experiment } = await loadConfig(path);
     const { data, features } = experiment;
     const spec = { tasks: withoutRuns(listTasks(experiment)), groups: Object.values(features), cells: data };
-    const format = await withLookups(rowFormatOf(spec), data.lookups);
+    const format = await withTables(rowFormatOf(spec), data);
     const onProgress = ({ what, share }: ReadProgress): void => screen.live(() => shareLine(what, share));
     const description = await describeData(data, format, {
       cache: { folder: data.cache, onWarning: warn },

@@ -23,6 +23,7 @@ export interface SynthArguments {
   readonly biases: Biases;
   readonly counterfactual: boolean;
   readonly sequences: boolean;
+  readonly eventLog: boolean;
 }
 
 const DEFAULT_VALID_ROWS = 5000;
@@ -32,7 +33,7 @@ const HISTORY_SIZE = { users: 5000, items: 2000 } as const;
 /** Runs `mtl synth` and prints the metrics of the true probabilities. Returns the exit code. */
 export async function runSynth(given: SynthArguments): Promise<number> {
   checkOptions(given);
-  const { out, seed, preset, format, bags, badEvery, biases, counterfactual, sequences, ...args } = given;
+  const { out, seed, preset, format, bags, badEvery, biases, counterfactual, sequences, eventLog, ...args } = given;
   const { screen } = createOutput(false);
   const { users, items, rates } = PRESETS[preset];
   const rows = {
@@ -50,7 +51,7 @@ export async function runSynth(given: SynthArguments): Promise<number> {
   };
   const sizeOf = (size: WorldSize): WorldSize => ({ users: args.users ?? size.users, items: args.items ?? size.items });
   const oracle: Oracle = sequences
-    ? await synthHistories({ ...shared, ...sizeOf(HISTORY_SIZE) })
+    ? await synthHistories({ ...shared, ...sizeOf(HISTORY_SIZE), eventLog })
     : await synth({
         ...shared,
         ...sizeOf({ users, items }),
@@ -72,7 +73,7 @@ function hasBiases(biases: Biases): boolean {
 
 /** @throws UserError (usage) for options that exclude each other */
 function checkOptions(given: SynthArguments): void {
-  const { preset, format, valid, bags, badEvery, biases, counterfactual, sequences } = given;
+  const { preset, format, valid, bags, badEvery, biases, counterfactual, sequences, eventLog } = given;
   if (format === 'raw' && valid !== undefined) {
     throw userError('usage', {
       where: '--valid',
@@ -84,6 +85,7 @@ function checkOptions(given: SynthArguments): void {
     throw userError('usage', { where: '--bad-every', message: 'requires --format raw' });
   if (format === 'raw' && counterfactual)
     throw userError('usage', { where: '--counterfactual', message: 'requires --format csv' });
+  if (eventLog && !sequences) throw userError('usage', { where: '--event-log', message: 'requires --sequences' });
   const isOfOthers = format !== 'csv' || preset !== PRESET_NAMES[0] || bags !== undefined;
   if (sequences && (isOfOthers || hasBiases(biases) || counterfactual))
     throw userError('usage', {

@@ -65,6 +65,11 @@ export function synthOptions(y: Argv) {
       default: false,
       describe: "Write a log with each user's history of items, on which clicks depend; 5000 users, 2000 items",
     })
+    .option('event-log', {
+      type: 'boolean',
+      default: false,
+      describe: 'With sequences: write the histories as events.csv, one event per row',
+    })
     .example('$0 synth data/large --train 500000', '')
     .example('$0 synth data/biased --selection-bias 1 --confounder 1 --counterfactual', '')
     .example('$0 synth data/histories --sequences --train 500000', '')

@@ -6,7 +6,7 @@ import { collectDirections } from '../evaluation/metric-direction.js';
 import { checkEvaluation, evaluationSection, resolveMeasuring } from '../evaluation/options.js';
 import { calibrationSection, checkCalibration } from '../evaluation/calibration/options.js';
 import { listOutputs } from '../evaluation/outputs.js';
-import { checkFeatures, checkTables } from '../features/check.js';
+import { checkFeatures, checkLogs, checkTables } from '../features/check.js';
 import { computeLayout, featureTypes, fieldsOf } from '../features/feature-types.js';
 import { findInputs } from '../graph/features.js';
 import { resolveLoss, lossOption, findLoss, losses } from '../losses/losses.js';
@@ -96,6 +96,7 @@ export function* crossChecks({
   const issues = [
     ...(features === undefined ? [] : checkFeatures(features, labelColumns(tasks ?? []))),
     ...(features === undefined || data === undefined ? [] : checkTables(features, Object.keys(data.lookups ?? {}))),
+    ...(features === undefined || data?.sequences === undefined ? [] : checkLogs(features, data.sequences)),
     ...(tasks === undefined ? [] : checkTasks(tasks, model)),
     ...(features === undefined || model === undefined ? [] : checkInputs(model, Object.keys(features))),
   ];

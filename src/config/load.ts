@@ -206,10 +206,12 @@ function resolvePaths(data: Experiment['data'], directory: string): Experiment['
         typeof paths === 'string' ? resolvePath(paths, directory) : paths.map((path) => resolvePath(path, directory));
   }
   if (typeof data.columns === 'string') resolved.columns = resolvePath(data.columns, directory);
-  if (data.lookups !== undefined)
-    resolved.lookups = Object.fromEntries(
-      Object.entries(data.lookups).map(([name, own]) => [name, { ...own, file: resolvePath(own.file, directory) }]),
+  const resolveFiles = <Own extends { readonly file: string }>(files: Readonly<Record<string, Own>>) =>
+    Object.fromEntries(
+      Object.entries(files).map(([name, own]) => [name, { ...own, file: resolvePath(own.file, directory) }]),
     );
+  if (data.lookups !== undefined) resolved.lookups = resolveFiles(data.lookups);
+  if (data.sequences !== undefined) resolved.sequences = resolveFiles(data.sequences);
   if (data.cache !== undefined) resolved.cache = resolve(directory, data.cache);
   return resolved;
 }

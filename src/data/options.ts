@@ -6,6 +6,7 @@ import type { ValidationIssue } from '../core/component.js';
 import { checkCounters, countersOptions } from './counter-options.js';
 import { dialectShape } from './dialect.js';
 import { checkLookups, lookupsOptions } from './lookup-options.js';
+import { checkSequences, sequencesOptions } from './sequence-options.js';
 import { samplingOptions } from './sampling-options.js';
 
 /** Splits of a data set. */
@@ -76,6 +77,7 @@ export const dataOptions = z
     negativeSampling: samplingOptions.optional(),
     counters: countersOptions.optional(),
     lookups: lookupsOptions.optional(),
+    sequences: sequencesOptions.optional(),
     cache: path.optional().describe('Directory of the encoded-row cache; default: .mtl next to the data'),
     onBadRow: z
       .enum(['error', 'skip'])
@@ -107,11 +109,14 @@ export function* checkData({
   split,
   counters,
   lookups,
+  sequences,
 }: DataOptions): Generator<ValidationIssue> {
   if (counters !== undefined)
     for (const { path, message } of checkCounters(counters)) yield { path: ['counters', ...path], message };
   if (lookups !== undefined)
     for (const { path, message } of checkLookups(lookups)) yield { path: ['lookups', ...path], message };
+  if (sequences !== undefined)
+    for (const { path, message } of checkSequences(sequences)) yield { path: ['sequences', ...path], message };
   if (source === undefined) {
     if (train === undefined)
       yield { path: ['train'], message: 'is missing; set it to a path or a list of paths, or set source and split' };

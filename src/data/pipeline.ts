@@ -9,6 +9,7 @@ import type { Position, ReadCursor } from './readers/cursor.js';
 import { createLineCutter, isCutAlike, type CutLines } from './readers/cut-lines.js';
 import type { TextPlace } from './readers/text-place.js';
 import type { RejectPolicy } from './rows/rejects.js';
+import { itemAdder } from './rows/event-columns.js';
 import { rowEncoder, type EncodedBatch, type RowCollector } from './rows/row-collector.js';
 import { invalidRows, RowReader } from './rows/row-reader.js';
 import type { EncodedFormat, RowFormat } from './rows/row-format.js';
@@ -31,6 +32,8 @@ export interface ReadOptions extends Pick<PieceOptions, 'isGrowing'> {
 export interface EncodeOptions extends Partial<EncodePoolOptions>, ReadOptions {
   /** Receives the share of the file that was read. */
   readonly onShare?: (share: number) => void;
+  /** Whether rows are encoded as they are stored, without the items of event logs. Default: false. */
+  readonly isStored?: boolean;
 }
 
 /** Rows that are encoded before they are yielded, fewer if they are wide. */
@@ -87,7 +90,18 @@ function firstLine({ headerLines = 0 }: Pick<CellFile, 'headerLines'>, from: Pos
 export async function* encodeRows(
   sources: RowSource | readonly RowSource[],
   format: EncodedFormat,
-  options: EncodeOptions = {},
+  { isStored = false, ...options }: EncodeOptions = {},
+): AsyncGenerator<EncodedBatch> {
+  const addItems = isStored ? undefined : itemAdder(format.fields);
+  for await (const rows of encodeStored(sources, format, options))
+    yield addItems === undefined ? rows : { ...rows, batch: addItems(rows.batch) };
+}
+
+/** Encodes rows as they are stored. */
+async function* encodeStored(
+  sources: RowSource | readonly RowSource[],
+  format: EncodedFormat,
+  options: Omit<EncodeOptions, 'isStored'>,
 ): AsyncGenerator<EncodedBatch> {
   const { threads = 1, kept = [] } = options;
   const [first, ...others] = [sources].flat() as [RowSource, ...RowSource[]];

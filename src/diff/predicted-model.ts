@@ -8,7 +8,7 @@ import { createEngine, type EngineOptions } from '../engines/engines.js';
 import { userError } from '../core/errors.js';
 import { openMeasured } from '../evaluate.js';
 import { listKeyColumns } from '../evaluation/options.js';
-import { compileTrained, type TrainedModel } from '../trained-model/trained-model.js';
+import { compileTrained, withEvents, type TrainedModel } from '../trained-model/trained-model.js';
 import { EVALUATION_BATCH_ROWS } from '../training/evaluate-batches.js';
 import type { Side } from './compare.js';
 import { predictRows } from './predicted-rows.js';
@@ -51,7 +51,7 @@ export async function predictModel(
   split?: PredictedModel['split'],
 ): Promise<PredictedModel> {
   const { experiment, outputs, measuring } = trained;
-  const format = withKeys(trained.format, listKeyColumns(measuring));
+  const format = withKeys((await withEvents(trained)).format, listKeyColumns(measuring));
   const sources = await openMeasured({ ...trained, format }, data, 'mtl diff');
   const selectedSplit = split ?? (sources.test === undefined ? 'valid' : 'test');
   const source = sources[selectedSplit];

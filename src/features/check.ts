@@ -4,6 +4,7 @@ import { hasTable, type Field } from './feature.js';
 import { isEntry } from './field-group.js';
 import { featureTypes, type FeatureSpec } from './feature-types.js';
 import { takesLists } from './kinds/kinds.js';
+import { splitLogged } from './logged-items.js';
 
 /** A field with its position in the config. */
 interface Placed {
@@ -55,6 +56,53 @@ export function* checkTables(
               didYouMean(table, declared) ?? `add data.lookups.${table}: { file: …, key: … }`,
             ),
           };
+}
+
+/** Requires that each sequence with items of an event log reads one log, and leaves order and time to it. */
+export function* checkLogs(
+  groups: Readonly<Record<string, FeatureSpec>>,
+  logs: Readonly<Record<string, { readonly until: string }>>,
+): Generator<ValidationIssue> {
+  for (const [group, spec] of Object.entries(groups))
+    for (const { computed, entry } of featureTypes.build(spec)) {
+      const { columns = [], last } = computed?.itemLists ?? {};
+      const found = columns.map(({ name }) => splitLogged(name, Object.keys(logs))?.[0]);
+      const log = found.find((name) => name !== undefined);
+      const own = columns[computed?.output ?? 0];
+      if (log === undefined || own === undefined) continue;
+      const path = ['features', group];
+      const at = [...path, 'fields', entry!];
+      const { order = {}, keep = {}, aligned } = spec as SequenceKeys;
+      if (found[computed!.output] !== log)
+        yield { path: at, message: `is not in the event log '${log}', as other fields are; use one log per sequence` };
+      const { until } = logs[log]!;
+      if (own.until !== undefined && own.until !== until)
+        yield { path: [...at, 'until'], message: `expected '${until}', the until of data.sequences.${log}` };
+      if (computed!.output > 0) continue;
+      if (order.by !== undefined || order.newest !== 'last')
+        yield {
+          path: [...path, 'order'],
+          message: 'does not apply to an event log, which is sorted by time; remove it',
+        };
+      if (aligned === false)
+        yield {
+          path: [...path, 'aligned'],
+          message: 'does not apply to an event log, whose events are items; remove it',
+        };
+      const other = Object.keys(keep).find((key) => key !== 'last');
+      if (last === undefined || other !== undefined)
+        yield {
+          path: [...path, 'keep', other ?? 'last'],
+          message: 'does not apply to an event log; set keep: { last: … }',
+        };
+    }
+}
+
+/** Options of a sequence that an event log decides. */
+interface SequenceKeys {
+  readonly order?: { readonly newest?: string; readonly by?: string };
+  readonly keep?: object;
+  readonly aligned?: boolean;
 }
 
 /** Describes the labels among the columns of a field, at the entries that name them. */

@@ -14,6 +14,8 @@ import { cleanEncoder, withCells } from './clean-field.js';
 import { hasTable, type EncodedField, type Encoder, type Field } from './feature.js';
 import { entriesWithout } from './field-group.js';
 import { inputSource } from './kinds/kinds.js';
+import type { EventLogs } from './event-log.js';
+import { loggedFields } from './logged-items.js';
 import type { LookupTables } from './lookups.js';
 
 /** Every feature type by its name in the config, under the key `type`. */
@@ -28,15 +30,18 @@ export type Fitted = Readonly<Record<string, unknown>>;
  * table have the same encoding.
  * @param cells cleaning options of all columns
  * @param tables side tables; fields that read one cannot be read without it
+ * @param logs event logs that have the items of sequences; other items are lists of the rows
+ * @param logs event logs whose events the items of sequences are; other items are lists of the rows
  */
 export function fieldsOf(
   groups: readonly FeatureSpec[],
   cells: CellOptions = {},
   tables?: LookupTables,
+  logs: EventLogs = new Map(),
 ): readonly Field[] {
   const fields = groups.flatMap((group) => featureTypes.build(group));
   const byName = new Map(fields.map((field) => [field.name, field]));
-  return fields.map((field) => {
+  const owned = fields.map((field) => {
     const owner = findOwner(field, byName);
     const { encodedAs, meaning, startFit, encoder, grow } = owner;
     const width = field.isLikeOwner === true ? owner.width : field.width;
@@ -44,6 +49,7 @@ export function fieldsOf(
     const own = { ...field, ...shared, ...(tables && { tables }) };
     return withCells(own, joinCells(cells, field.cells ?? {}));
   });
+  return loggedFields(owned, logs, cells);
 }
 
 /** Returns the field that has the table of a field. */

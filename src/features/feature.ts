@@ -3,6 +3,7 @@ import type { Chunk, RowProblem } from '../chunks/chunk.js';
 import type { Column, ItemForm, Items } from '../chunks/column.js';
 import type { EncoderSpec } from '../sequences/encoders.js';
 import type { CellOptions } from './cells.js';
+import type { LoggedItems } from './event-log.js';
 import type { InitialVectors } from './init-from.js';
 import type { LookupColumn, LookupTables } from './lookups.js';
 import type { Composition, Pooling } from '../tables/layout.js';
@@ -158,10 +159,23 @@ export interface Computed {
   readonly itemsOf?: string;
   /** Columns of side tables that it reads. */
   readonly lookups?: readonly LookupColumn[];
+  /** Columns of lists whose newest items its outputs are, which an event log may have; one output per column. */
+  readonly itemLists?: ItemLists;
   /** Computes all outputs of a chunk, once for all fields that share this function. */
   readonly compute: (chunk: Chunk, cells: CellOptions, tables: LookupTables) => ComputedOutputs;
   /** Index of the output. */
   readonly output: number;
+}
+
+/** Columns of lists that are aligned item by item, and the maximum number of the newest items to read. */
+export interface ItemLists {
+  readonly columns: readonly {
+    readonly name: string;
+    readonly form: ListForm;
+    /** Column with the time of the row, for times of items. */
+    readonly until: string | undefined;
+  }[];
+  readonly last: number | undefined;
 }
 
 /** Parsing of a vector's values. */
@@ -192,6 +206,8 @@ export type Field = Encoding & {
   readonly computed?: Computed;
   /** Side tables that the computation reads; default: none. */
   readonly tables?: LookupTables;
+  /** The events that its items are, if an event log has them: rows are stored without items. */
+  readonly logged?: LoggedItems;
   /** Index of its entry in the `fields` of its group. */
   readonly entry?: number;
   /** How its lookup becomes an embedding, if its table is compressed. */

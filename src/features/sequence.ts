@@ -169,6 +169,7 @@ function sequenceFields({ group, name, entries }: AlignedColumns, options: Seque
     until: each.until,
     form: { ...shared, ...(hasNumbers(each) && { areNumbers: true }) },
   }));
+  const itemLists = { columns, last: keep.last };
   const compute = computeOnce(selectItems(columns, { order, keep, isWeighted: !aligned }));
   const sources: readonly Source[] = [
     ...columns.map(({ name, form }): Source => ({ name, holds: 'bag', form })),
@@ -189,7 +190,7 @@ function sequenceFields({ group, name, entries }: AlignedColumns, options: Seque
       ...field,
       columns: [each.name, ...read.filter((column) => column !== each.name)],
       cells: joinCells(options, {}),
-      computed: { sources, meaning: `${each.name} of ${selected}`, itemsOf: each.name, compute, output },
+      computed: { sources, meaning: `${each.name} of ${selected}`, itemsOf: each.name, itemLists, compute, output },
     };
   });
 }

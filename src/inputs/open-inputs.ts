@@ -1,5 +1,5 @@
 import { listTasks, type Experiment } from '../config/experiment.js';
-import { withLookups } from '../data/sources/lookups.js';
+import { withTables } from '../data/sources/tables.js';
 import { rowFormatOf, type RowFormat } from '../data/rows/row-format.js';
 import { checkSharedData } from '../data/sources/streams.js';
 import { joinComputed } from '../data/sources/computed-columns.js';
@@ -63,7 +63,7 @@ export async function planRows(
     ...(data !== undefined && { cells: data, sampling: data.negativeSampling }),
     keys: measured.keys,
   });
-  return { tasks, measured, format: await withLookups(format, data?.lookups) };
+  return { tasks, measured, format: await withTables(format, data) };
 }
 
 /**

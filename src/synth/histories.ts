@@ -52,6 +52,9 @@ interface User {
   readonly history: History;
 }
 
+/** Receives each event of a user, who sees an item at a time in seconds since 1970. */
+export type OnEvent = (user: number, item: number, time: number, catalog: Catalog) => void;
+
 /** Sizes of a log with histories. */
 export interface HistorySize {
   readonly seed: number;
@@ -66,12 +69,16 @@ export class HistoryLog {
   readonly #random: Random;
   readonly #users: readonly User[];
   readonly #intercepts: Effects;
+  readonly #onEvent: OnEvent;
   #time = START;
 
-  constructor({ seed, users, items, rates }: HistorySize) {
+  constructor({ seed, users, items, rates }: HistorySize, onEvent: OnEvent = () => undefined) {
+    this.#onEvent = onEvent;
     this.catalog = createCatalog(randomStream(seed, 'catalog'), items);
     const random = randomStream(seed, 'first histories');
     this.#users = Array.from({ length: users }, () => createUser(random, this.catalog));
+    for (const [user, { history }] of this.#users.entries())
+      for (const [i, item] of history.items.entries()) onEvent(user, item, history.times[i]!, this.catalog);
     this.#random = randomStream(seed, 'impressions with histories');
     this.#intercepts = this.#fitIntercepts(randomStream(seed, 'intercepts'), rates);
   }
@@ -110,8 +117,11 @@ export class HistoryLog {
     block.purchase[row] = Number(isClick && wouldPurchase);
     block.purchaseIfClicked[row] = Number(wouldPurchase);
     onRow(block, row, { time: this.#time, history: user.history });
-    if (isClick) append(user.history, item, this.#time);
-    else if (random.uniform() < ELSEWHERE) append(user.history, drawItem(random, this.catalog, user), this.#time);
+    const seen = isClick ? item : random.uniform() < ELSEWHERE ? drawItem(random, this.catalog, user) : undefined;
+    if (seen !== undefined) {
+      append(user.history, seen, this.#time);
+      this.#onEvent(index, seen, this.#time, this.catalog);
+    }
     if (random.uniform() < DRIFT) user.interests[random.below(INTERESTS)] = drawCategory(random, this.catalog);
   }
 

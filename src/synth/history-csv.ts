@@ -1,21 +1,12 @@
 import { ByteFile } from './byte-file.js';
-import { MAX_HISTORY, type Catalog, type HistoryRow } from './histories.js';
+import { MAX_HISTORY, type Catalog, type HistoryRow, type OnEvent } from './histories.js';
 import type { Impressions } from './impressions.js';
 
-/** Columns of a log with histories, newest item last. */
-const HISTORY_HEADER = [
-  'click',
-  'purchase',
-  'user',
-  'item',
-  'category',
-  'price',
-  'time',
-  'hist_item',
-  'hist_category',
-  'hist_price',
-  'hist_time',
-] as const;
+/** Columns of a log, and those of the histories, newest item last. */
+const HEADER = ['click', 'purchase', 'user', 'item', 'category', 'price', 'time'] as const;
+const HISTORY_HEADER = ['hist_item', 'hist_category', 'hist_price', 'hist_time'] as const;
+/** Columns of events. */
+const EVENT_HEADER = ['user', 'item', 'category', 'price', 'time'] as const;
 
 /** Maximum bytes of a line: four lists, and single values. */
 const LINE_BYTES = 256 + 4 * 16 * MAX_HISTORY;
@@ -27,10 +18,13 @@ export interface HistoryFile {
   close(): void;
 }
 
-/** Creates a CSV. Items and categories start at 1; prices have two decimals; times are seconds since 1970. */
-export function createHistoryFile(path: string, { category, price }: Catalog): HistoryFile {
+/**
+ * Creates a CSV. Items and categories start at 1; prices have two decimals; times are seconds since 1970.
+ * @param hasLists whether each row has the history of its user
+ */
+export function createHistoryFile(path: string, { category, price }: Catalog, hasLists: boolean): HistoryFile {
   const file = new ByteFile(path);
-  file.text(`${HISTORY_HEADER.join(',')}\n`);
+  file.text(`${[...HEADER, ...(hasLists ? HISTORY_HEADER : [])].join(',')}\n`);
   const cell = (value: number): void => {
     file.byte(COMMA);
     file.whole(value);
@@ -52,10 +46,34 @@ export function createHistoryFile(path: string, { category, price }: Catalog): H
       file.byte(COMMA);
       writePrice(price[candidate]!);
       cell(time);
-      list(items.length, (i) => file.whole(items[i]! + 1));
-      list(items.length, (i) => file.whole(category[items[i]!]! + 1));
-      list(items.length, (i) => writePrice(price[items[i]!]!));
-      list(items.length, (i) => file.whole(times[i]!));
+      if (hasLists) {
+        list(items.length, (i) => file.whole(items[i]! + 1));
+        list(items.length, (i) => file.whole(category[items[i]!]! + 1));
+        list(items.length, (i) => writePrice(price[items[i]!]!));
+        list(items.length, (i) => file.whole(times[i]!));
+      }
+      file.byte(LINE_END);
+    },
+    close: () => file.close(),
+  };
+}
+
+/** Creates a CSV of events, with the values of a log. */
+export function createEventFile(path: string): { readonly write: OnEvent; close(): void } {
+  const file = new ByteFile(path);
+  file.text(`${EVENT_HEADER.join(',')}\n`);
+  return {
+    write(user, item, time, { category, price }) {
+      file.reserve(LINE_BYTES);
+      file.whole(user + 1);
+      for (const value of [item + 1, category[item]! + 1]) {
+        file.byte(COMMA);
+        file.whole(value);
+      }
+      file.byte(COMMA);
+      file.tenThousandths(100 * price[item]!);
+      file.byte(COMMA);
+      file.whole(time);
       file.byte(LINE_END);
     },
     close: () => file.close(),

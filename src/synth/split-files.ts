@@ -6,8 +6,8 @@ import { userError } from '../core/errors.js';
 import { randomStream } from '../core/random.js';
 import type { BagSource } from './bags.js';
 import { createCsvFile } from './csv-rows.js';
-import type { HistoryLog } from './histories.js';
-import { createHistoryFile } from './history-csv.js';
+import type { HistoryLog, OnEvent } from './histories.js';
+import { createEventFile, createHistoryFile } from './history-csv.js';
 import { drawImpressions, type Impressions, type Shown } from './impressions.js';
 import type { SynthFormat } from './presets.js';
 import { createRawFile, assignRawIds, type Strays } from './raw-rows.js';
@@ -36,6 +36,8 @@ export interface RawDraw extends SplitDraw {
   readonly badEvery: number;
 }
 
+/** Events of all users of a log with histories. */
+export const EVENTS = 'events.csv';
 /** The true metrics of the data, written last. */
 const ORACLE = 'oracle.json';
 /** Exists until all files are complete: marks remains of an interruption as generated. */
@@ -97,13 +99,27 @@ export async function writeCsvSplit(
 export async function writeHistorySplit(
   { folder, name, rows, onBlock }: Pick<SplitDraw, 'folder' | 'name' | 'rows' | 'onBlock'>,
   log: HistoryLog,
+  hasLists: boolean,
 ): Promise<void> {
   const [csv] = listPaths('csv', name);
   await replace(join(folder, csv!), (path) => {
-    const file = createHistoryFile(path, log.catalog);
+    const file = createHistoryFile(path, log.catalog, hasLists);
     for (const block of log.draw(rows, (...row) => file.write(...row))) onBlock(block);
     file.close();
     return Promise.resolve();
+  });
+}
+
+/**
+ * Writes the events of a log atomically.
+ * @param write passes all events
+ * @throws UserError (disk)
+ */
+export async function writeEvents(folder: string, write: (onEvent: OnEvent) => Promise<void>): Promise<void> {
+  await replace(join(folder, EVENTS), async (path) => {
+    const file = createEventFile(path);
+    await write(file.write);
+    file.close();
   });
 }
 

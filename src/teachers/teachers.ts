@@ -22,6 +22,7 @@ import { readTeachers, writeTeachers, type TeacherRecord } from '../runs/teacher
 import {
   compileTrained,
   readTrainedModel,
+  withEvents,
   unlabeledFormat,
   type TrainedModel,
 } from '../trained-model/trained-model.js';
@@ -155,7 +156,7 @@ async function createTeacher(
         message: 'changed since the run started, which is distilled from it',
         fix: 'restore the checkpoint, or start a new run',
       });
-    return readTrainedModel(checkpoint);
+    return withEvents(await readTrainedModel(checkpoint));
   };
   return {
     name: shownPath(checkpoint),

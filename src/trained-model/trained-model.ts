@@ -4,6 +4,7 @@ import { storedExperiment } from '../config/stored.js';
 import { labelScales } from '../data/batches/label-facts.js';
 import { encodedFormat, rowFormatOf, type EncodedFormat } from '../data/rows/row-format.js';
 import { dataSection } from '../data/sources/data-state.js';
+import { withEventLogs } from '../data/sources/event-logs.js';
 import type { Engine, Plan, Program, ProgramState } from '../engines/engine.js';
 import { planSize } from '../engines/plan-size.js';
 import { refuseOtherWeights } from '../engines/restore.js';
@@ -92,6 +93,16 @@ export function trainedModelOf(folder: string, checkpoint: Checkpoint, raw = fal
     layout,
     graph,
   };
+}
+
+/**
+ * Returns the model for rows of files, whose items are in event logs; rows of a program have their items.
+ * @throws UserError (data) for a log that cannot be read
+ */
+export async function withEvents(model: TrainedModel): Promise<TrainedModel> {
+  const { format, checkpoint, experiment } = model;
+  const logged = await withEventLogs(format, experiment.data.sequences);
+  return logged === format ? model : { ...model, format: encodedFormat(logged, checkpoint.fitted) };
 }
 
 /** Returns the format of rows to predict, which need no labels. */

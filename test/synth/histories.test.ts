@@ -80,6 +80,28 @@ describe('a log with histories', () => {
     expect(train.ctr.pcoc).toBeLessThan(1.25);
   });
 
+  it('has the same histories as a file of events, in which those before a row are its lists', async () => {
+    const [folder, other] = [scratchFolder(), scratchFolder()];
+    const rows = { train: 1500, test: 200 };
+    await synthHistories({ ...SIZE, folder, rows });
+    await synthHistories({ ...SIZE, folder: other, rows, eventLog: true });
+    const read = (from: string, name: string): readonly string[][] =>
+      readFileSync(join(from, `${name}.csv`), 'utf8')
+        .trimEnd()
+        .split('\n')
+        .map((line) => line.split(','));
+    const [header, ...events] = read(other, 'events');
+    expect(header).toEqual(['user', 'item', 'category', 'price', 'time']);
+    for (const split of ['train', 'test']) {
+      const lists = read(folder, split);
+      expect(read(other, split)).toEqual(lists.map((row) => row.slice(0, 7)));
+      for (const [, , user, , , , now, ...histories] of lists.slice(1)) {
+        const own = events.filter(([of, , , , time]) => of === user && Number(time) < Number(now)).slice(-MAX_HISTORY);
+        expect(histories).toEqual([1, 2, 3, 4].map((column) => own.map((event) => event[column]).join('|')));
+      }
+    }
+  });
+
   it('is the same for the same seed, byte for byte, by the command', () => {
     const folder = scratchFolder();
     const run = (name: string, ...args: string[]): string => {

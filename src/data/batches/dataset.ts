@@ -3,6 +3,7 @@ import { column, sliceRows, type Batch, type BatchRead } from '../../core/batch.
 import { groupColumn, keyColumn, numberGroups, type KeyTexts } from '../../core/row-key.js';
 import { fewerThreads } from '../../system/thread.js';
 import { blockRows, createRowBlock } from '../../chunks/row-block.js';
+import type { AddItems } from '../rows/event-columns.js';
 import type { LeftOut } from '../rows/row-rule.js';
 import { keyTextsOf, labelCountsOf, leftOutOf, type IdCount } from '../shards/counts.js';
 import type { Shards } from '../shards/reader.js';
@@ -21,6 +22,8 @@ export interface Dataset {
   readonly rows: number;
   /** By field whose ids were counted: the number of ids, and of out-of-vocabulary ids. */
   readonly idCounts: ReadonlyMap<string, IdCount>;
+  /** Number of rows whose user is not in an event log, by log; default: none. */
+  readonly absentUsers?: ReadonlyMap<string, number> | undefined;
   /** Excluded rows of the source, by reason. */
   readonly leftOut: LeftOut;
   /** Number of rows with label 1, by label column whose values were counted. */
@@ -45,6 +48,9 @@ const READ_AHEAD_ROWS = 1 << 14;
 interface DatasetOptions {
   /** Counts of the view's fields. */
   readonly idCounts?: Dataset['idCounts'];
+  readonly absentUsers?: Dataset['absentUsers'];
+  /** Creates a function that adds items to each batch. */
+  readonly createAdder?: () => AddItems | undefined;
   /** Key columns whose groups are added to batches as labels. */
   readonly lossKeys?: readonly string[] | undefined;
   /** Number of threads of training. With several, one more shuffles the rows of a large data set. */
@@ -74,6 +80,7 @@ interface PieceMemory {
 class ShardDataset implements Dataset {
   readonly rows: number;
   readonly idCounts: Dataset['idCounts'];
+  readonly absentUsers: Dataset['absentUsers'];
   readonly leftOut: LeftOut;
   readonly labelCounts: Dataset['labelCounts'];
   readonly keyTexts: Dataset['keyTexts'];
@@ -87,6 +94,7 @@ class ShardDataset implements Dataset {
     const { manifest } = shards;
     this.rows = manifest.rows;
     this.idCounts = options.idCounts ?? new Map();
+    this.absentUsers = options.absentUsers;
     this.leftOut = leftOutOf(manifest);
     this.labelCounts = labelCountsOf(manifest);
     this.keyTexts = view.keyTexts ?? keyTextsOf(manifest);
@@ -101,7 +109,8 @@ class ShardDataset implements Dataset {
     { skipBatches = 0 }: BatchRange = {},
   ): AsyncGenerator<BatchRead> {
     const { rows } = this;
-    const { lossKeys = [] } = this.#options;
+    const { lossKeys = [], createAdder } = this.#options;
+    const addItems = createAdder?.();
     const memory = await this.#takeMemory(this.#windowOf(batchSize, shuffle), batchSize, shuffle !== undefined);
     const { pieces, finish } = memory;
     const { window } = pieces.sizes;
@@ -122,7 +131,7 @@ class ShardDataset implements Dataset {
         if (pieces.prefetches) next = takePiece(end);
         for (; row < end; row += batchSize) {
           const slice = sliceRows(block, row - begin, Math.min(row + batchSize, end) - begin);
-          yield { batch: withGroups(slice, lossKeys), totalRows: rows };
+          yield { batch: withGroups(addItems?.(slice) ?? slice, lossKeys), totalRows: rows };
         }
         row = end;
         if (!pieces.prefetches) next = takePiece(end);

@@ -5,7 +5,7 @@ import type { FileColumns, PlainLines } from '../readers/cell-file.js';
 import { countLines } from '../readers/csv-cells.js';
 import type { EncodedBatch } from '../rows/row-collector.js';
 import { needsLines } from '../rows/row-filter.js';
-import { blockColumns, type EncodedFormat } from '../rows/row-format.js';
+import { storedColumns, type EncodedFormat } from '../rows/row-format.js';
 import { createLineEncoder, type EncodeRequest, type EncodeResult, type WorkerSpec } from './encode-lines.js';
 
 /** Options of a pool. */
@@ -58,7 +58,7 @@ export class EncodePool {
   constructor(file: FileColumns, format: EncodedFormat, options: EncodePoolOptions) {
     this.capacity = PIECES_PER_THREAD * options.threads;
     this.#spec = { file, spec: format.spec, fitted: format.fitted, kept: options.kept };
-    this.#columns = blockColumns(format);
+    this.#columns = storedColumns(format);
     this.#options = options;
     this.#encodeHere = createLineEncoder(file, format, options.kept);
     this.#needsLines = needsLines(format.spec.filter);

@@ -4,6 +4,7 @@ import type { Fit } from '../../features/feature.js';
 import type { Fitted } from '../../features/feature-types.js';
 import type { FieldFitter, ReadColumns } from '../../features/kinds/kind.js';
 import { fieldColumn, fieldFitter, fieldReader, isCompared } from '../../features/kinds/kinds.js';
+import { eventReaders, eventStorage } from '../rows/event-columns.js';
 import { labelReaders } from '../rows/label-columns.js';
 import { labelStorage, type RowFormat } from '../rows/row-format.js';
 
@@ -44,6 +45,7 @@ export function fitReaders(format: RowFormat, fits: ReadonlyMap<string, Fit>): F
   for (const field of format.fields) {
     const fit = fits.get(field.owner);
     if (fit === undefined) {
+      if (field.logged !== undefined) continue;
       const encoded = { ...field, ...cleanEncoder(field.encoder(undefined), field) };
       (isCompared(field) ? late : readers).push(fieldReader(encoded));
       columns.push(fieldColumn(encoded));
@@ -53,6 +55,8 @@ export function fitReaders(format: RowFormat, fits: ReadonlyMap<string, Fit>): F
     fitters.push(fitter);
     (isCompared(field) ? late : readers).push((rows) => fitter.check(rows));
   }
+  readers.push(...eventReaders(format.fields, format.spec.cells));
+  columns.push(...eventStorage(format.fields));
   const together = fitters.flatMap(({ checkTogether }) => checkTogether ?? []);
   return { readers, late: [...late, ...labels.late], together, fitters, block: createRowBlock(columns, 0), columns };
 }

@@ -6,10 +6,11 @@ import type { ReadColumns } from '../../features/kinds/kind.js';
 import { fieldReader, isCompared } from '../../features/kinds/kinds.js';
 import { parseText } from '../../features/parse.js';
 import type { FileColumns } from '../readers/cell-file.js';
+import { eventReaders } from './event-columns.js';
 import { createKeyReaders, type KeyReaders } from './key-readers.js';
 import { labelReaders } from './label-columns.js';
 import type { BadRow } from './rejects.js';
-import { blockColumns, type EncodedFormat, type RowFormat } from './row-format.js';
+import { storedColumns, type EncodedFormat, type RowFormat } from './row-format.js';
 import { invalidRows, RowReader } from './row-reader.js';
 import { countLeftOut } from './row-rule.js';
 
@@ -162,11 +163,17 @@ export function rowEncoder(file: FileColumns, format: EncodedFormat, kept: reado
   const keys = createKeyReaders(format.keys, format.spec.cells);
   const labels = labelReaders(format.labels);
   const readersOf = (isLate: boolean): readonly ReadColumns[] =>
-    format.fields.filter((field) => isCompared(field) === isLate).map(fieldReader);
+    format.fields.filter((field) => field.logged === undefined && isCompared(field) === isLate).map(fieldReader);
   return new RowCollector(file, {
     format,
-    columns: blockColumns(format),
-    readers: [...labels.readers, ...readersOf(false), ...keys.readers, ...kept.map(textCheck)],
+    columns: storedColumns(format),
+    readers: [
+      ...labels.readers,
+      ...readersOf(false),
+      ...eventReaders(format.fields, format.spec.cells),
+      ...keys.readers,
+      ...kept.map(textCheck),
+    ],
     late: [...readersOf(true), ...labels.late],
     keys,
     kept,

@@ -10,8 +10,10 @@ import {
   type Fitted,
 } from '../../features/feature-types.js';
 import { givenColumn, normalizeGiven, labelCheck, labelColumn, type Task } from '../../core/tasks.js';
+import { eventStorage } from './event-columns.js';
 import { labelColumnsOf, type LabelColumn } from './label-columns.js';
 import { fieldColumn } from '../../features/kinds/kinds.js';
+import type { EventLogs } from '../../features/event-log.js';
 import type { LookupTables } from '../../features/lookups.js';
 import { maskColumns } from './label-rule.js';
 import { filterColumns, type RowFilter } from './row-filter.js';
@@ -55,6 +57,8 @@ export interface FormatSpec {
   readonly lossKeys?: readonly string[] | undefined;
   /** Side tables that the fields read. */
   readonly lookups?: LookupTables;
+  /** Event logs that have items of sequences; default: rows have all items. */
+  readonly logs?: EventLogs;
 }
 
 /** A format with the encoders of its fields. */
@@ -75,7 +79,7 @@ export function rowFormatOf(spec: FormatSpec): RowFormat {
       : [];
   });
   return {
-    fields: fieldsOf(groups, cells, spec.lookups),
+    fields: fieldsOf(groups, cells, spec.lookups, spec.logs),
     labels: labelColumnsOf(tasks, cells),
     masks: maskColumns(tasks),
     keys: [...new Set([...(spec.keys ?? []), ...lossKeys])],
@@ -143,6 +147,7 @@ export function recipeOf({ labels, funnels, keys, spec }: RowFormat): unknown {
     filter: spec.filter,
     sampling: spec.sampling,
     ...(spec.lookups && { lookups: [...spec.lookups].map(([name, { digest }]) => [name, digest]) }),
+    ...(spec.logs && { logs: [...spec.logs].map(([name, { key, until, digest }]) => [name, key, until, digest]) }),
   };
 }
 
@@ -158,13 +163,20 @@ export function columnsOf({ fields, labels, keys, spec }: RowFormat): readonly s
   ];
 }
 
-/** Returns the storage of a format's encoded rows. */
+/** Returns the storage of the rows of a format's batches. */
 export function blockColumns(format: RowFormat): readonly BlockColumn[] {
   return [
     ...labelStorage(format),
     ...format.fields.map(fieldColumn),
     ...format.keys.map((column): BlockColumn => ({ name: keyColumn(column), kind: 'key' })),
   ];
+}
+
+/** Returns the storage of a format's encoded rows without the items of event logs, which batches have. */
+export function storedColumns(format: RowFormat): readonly BlockColumn[] {
+  const { fields } = format;
+  const logged = new Set(fields.flatMap(({ name, logged }) => (logged === undefined ? [] : [name])));
+  return [...blockColumns(format).filter(({ name }) => !logged.has(name)), ...eventStorage(fields)];
 }
 
 /** Returns the storage of labels and masks. */

@@ -4,7 +4,8 @@ import { cached, recipe, sharedRecipe, type CacheRequest } from '../cache/cache.
 import { replayRejects, writeCacheFolder, writeRows, type CacheFolder } from '../encoding/write-rows.js';
 import { encodeRows } from '../pipeline.js';
 import type { Fingerprint } from '../readers/fingerprint.js';
-import { blockColumns, recipeOf, withoutFilter, type EncodedFormat } from '../rows/row-format.js';
+import { eventSizes } from '../rows/event-columns.js';
+import { recipeOf, storedColumns, withoutFilter, type EncodedFormat } from '../rows/row-format.js';
 import { countLeftOut } from '../rows/row-rule.js';
 import { createSampler, type Sampler } from '../rows/sampling.js';
 import { openShards, type Shards } from '../shards/reader.js';
@@ -48,7 +49,7 @@ export async function cachedShards(
   const source = part.path;
   const request = await shardsRequest(part, format, reading);
   const folder = await cached(part.cacheOf(reading), request, async (path, entry) => {
-    const target = { path, source, columns: blockColumns(format), entry };
+    const target = { path, source, columns: storedColumns(format), entry };
     const fromFile = (): Promise<void> => encodeFile(part, target, format, reading);
     if (keepsRaw) await fromRawRows(() => encodeRawRows(part, target, format, reading), fromFile);
     else await fromFile();
@@ -67,6 +68,7 @@ function encodeFile(
 ): Promise<void> {
   return writeCacheFolder(target, reading.policy, async (policy, writer) => {
     const batches = encodeRows(part.rows, format, {
+      isStored: true,
       onShare: (share) => reportShare(reading, `encoding ${part.path}`, share),
       threads: encodingThreads(part, reading),
       onWarning: (text) => reading.cache?.onWarning?.(text),
@@ -86,7 +88,7 @@ async function encodeRawRows(
   await writeCacheFolder(target, reading.policy, async (policy, writer) => {
     await replayRejects(raw.folder, part.path, policy);
     const onShare = (share: number): void => reportShare(reading, `encoding ${part.path}`, share);
-    const batches = encodeRows(raw.rows, withoutFilter(format), { onShare });
+    const batches = encodeRows(raw.rows, withoutFilter(format), { isStored: true, onShare });
     const leftOut = new Map(raw.leftOut);
     countLeftOut(leftOut, await writeRows(batches, RAW_POLICY, writer, samplerOf(format)));
     return { sizes: sizesOf(format), leftOut, read: await part.fingerprint(reading) };
@@ -95,10 +97,10 @@ async function encodeRawRows(
 
 /** Returns the number of ids of each field; numbers of items are stored with id 0. */
 function sizesOf({ fields }: EncodedFormat): ReadonlyMap<string, number> {
-  return new Map(fields.map(({ name, rows }) => [name, Math.max(1, rows)]));
+  return new Map([...fields.map(({ name, rows }) => [name, Math.max(1, rows)] as const), ...eventSizes(fields)]);
 }
 
 function samplerOf(format: EncodedFormat): Sampler | undefined {
   const { sampling, tasks } = format.spec;
-  return sampling && createSampler(sampling, tasks, blockColumns(format));
+  return sampling && createSampler(sampling, tasks, storedColumns(format));
 }

@@ -13,10 +13,11 @@ import { noRows } from '../encoding/no-rows.js';
 import { encodeRows, fitRows } from '../pipeline.js';
 import type { RowSource } from '../readers/cell-file.js';
 import type { Fingerprint } from '../readers/fingerprint.js';
+import { absentUsers, eventSizes, itemAdder } from '../rows/event-columns.js';
 import type { EncodedBatch } from '../rows/row-collector.js';
 import {
-  blockColumns,
   recipeOf,
+  storedColumns,
   trainedFormat,
   withoutFilter,
   type EncodedFormat,
@@ -127,8 +128,12 @@ class CellSource implements Source {
     const shards = joinedShards(all);
     if (shards.manifest.rows === 0)
       throw noRows(this.files, leftOutOf(shards.manifest), format.spec.filter, reading.policy.reasons);
-    return shardDataset(shards, asStored(blockColumns(format)), {
-      idCounts: idCountsOf(shards.manifest),
+    const counts = idCountsOf(shards.manifest);
+    const stored = eventSizes(format.fields);
+    return shardDataset(shards, asStored(storedColumns(format)), {
+      createAdder: () => itemAdder(format.fields),
+      idCounts: new Map([...counts].filter(([name]) => !stored.has(name))),
+      absentUsers: absentUsers(format.fields, counts),
       lossKeys: format.spec.lossKeys,
       threads: reading.threads,
       onWarning: reading.onWarning,

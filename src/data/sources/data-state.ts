@@ -2,7 +2,6 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { UserError, userError, type Problem } from '../../core/errors.js';
 import type { StateSection } from '../../core/state-section.js';
-import type { LookupTables } from '../../features/lookups.js';
 import { fingerprintSchema, isSameContent, type Fingerprint } from '../readers/fingerprint.js';
 import type { Split } from '../options.js';
 import type { Access, Source } from './source.js';
@@ -19,6 +18,8 @@ const dataStateSchema = z.strictObject({
   fingerprints: z.strictObject({ train: fingerprintSchema.optional(), valid: fingerprintSchema.optional() }),
   /** SHA-256 of each side table. */
   lookups: z.record(z.string(), z.string()).optional(),
+  /** SHA-256 of each event log. */
+  sequences: z.record(z.string(), z.string()).optional(),
   /** Statistics of label scaling, fitted on the training set, by task. */
   labelScales: z.record(z.string(), z.unknown()).optional(),
 });
@@ -90,18 +91,23 @@ export function sameNotices({ fingerprints: { train, valid } }: DataState, isDiv
 }
 
 /**
- * Checks that the side tables are those of training, and records them.
- * @throws UserError (data) with all changed tables
+ * Checks that the side tables or event logs are those of training, and records them.
+ * @throws UserError (data) with all that changed
  */
-export function rememberTables(state: DataState, tables: LookupTables): void {
-  const changed = [...tables].filter(([name, { digest }]) => (state.lookups?.[name] ?? digest) !== digest);
+export function rememberTables(
+  state: DataState,
+  section: 'lookups' | 'sequences',
+  tables: ReadonlyMap<string, { readonly digest: string }>,
+): void {
+  const known = state[section] ?? {};
+  const changed = [...tables].filter(([name, { digest }]) => (known[name] ?? digest) !== digest);
   const problems = changed.map(([name]) => ({
-    key: `data.lookups.${name}`,
+    key: `data.${section}.${name}`,
     message: 'has other rows than at training',
     fix: FIX,
   }));
   if (problems.length > 0) throw new UserError('data', problems);
-  if (tables.size > 0) state.lookups = Object.fromEntries([...tables].map(([name, { digest }]) => [name, digest]));
+  if (tables.size > 0) state[section] = Object.fromEntries([...tables].map(([name, { digest }]) => [name, digest]));
 }
 
 const FIX = 'resume with the same data, or start a new run';

@@ -322,6 +322,12 @@ function checkFormat(format: RowFormat, { columns }: ShardColumns, where: string
       'excludes rows while reading raw values, but shards are already encoded',
       'use the source CSV or Parquet files',
     );
+  if (format.fields.some(({ logged }) => logged !== undefined))
+    fail(
+      'data.sequences',
+      'finds events by the raw values of rows, but shards are already encoded',
+      'use the source CSV, JSON Lines or Parquet files',
+    );
   const isDerived =
     format.masks.length > 0 ||
     format.labels.some(({ name, columns: from }) => from.length > 1 || from[0] !== name) ||

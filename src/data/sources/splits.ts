@@ -19,7 +19,14 @@ import {
 } from '../rows/row-format.js';
 import { refuseOtherContent, rememberData, rememberTables, sameNotices, type DataState } from './data-state.js';
 import { isThere } from './find-files.js';
-import { decisionNotices, leftOutNotices, unknownNotices, unknownShares, type UnknownShares } from './notices.js';
+import {
+  absentNotices,
+  decisionNotices,
+  leftOutNotices,
+  unknownNotices,
+  unknownShares,
+  type UnknownShares,
+} from './notices.js';
 import type { ComputeColumns } from './computed-columns.js';
 import { CounterPass } from './counter-pass.js';
 import { openSource, type OpenSource } from './open-source.js';
@@ -208,7 +215,8 @@ export async function openDatasets(
   state: DataState,
 ): Promise<Datasets> {
   await refuseOtherContent(state, sources, reading);
-  rememberTables(state, format.spec.lookups ?? new Map());
+  rememberTables(state, 'lookups', format.spec.lookups ?? new Map());
+  rememberTables(state, 'sequences', format.spec.logs ?? new Map());
   const { train, valid, test } = sources;
   const datasets = {
     train: await train.dataset(trainedFormat(format), reading),
@@ -225,6 +233,7 @@ export async function openDatasets(
     ...decisionNotices(format.fields),
     ...leftOutNotices(datasets, tasks),
     ...unknownNotices(unknown, format.fields),
+    ...absentNotices(datasets),
     ...sameNotices(state, datasets.train.leftOut.has(OTHER_PART)),
     ...wide,
     ...rejectNotices(reading.policy),

@@ -40,6 +40,11 @@ export function fieldReader(field: EncodedField): ReadColumns {
   };
 }
 
+/** Creates a reader for a field whose computed lists are a column of the field's name. */
+export function listFieldReader(field: EncodedField): ReadColumns {
+  return kindOf(field).reader({ ...field, columns: [field.name] });
+}
+
 /** Creates a fitter for a field. */
 export function fieldFitter(field: Field, fit: Fit): FieldFitter {
   const { field: readable, prepare } = readableField(field);

@@ -1,0 +1,69 @@
+import type { CellOptions } from './cells.js';
+import { computeOnce, listColumn, type Compute } from './computed.js';
+import type { EventLog, EventLogs, LogColumn } from './event-log.js';
+import type { Computed, Field, ItemLists } from './feature.js';
+import { gatherAges, gatherLists } from './gather-items.js';
+import { eventColumn, eventFinder, newestEvents } from './row-events.js';
+
+/** Splits the name of a column into the declared event log that has it, and its name in the log. */
+export function splitLogged(name: string, logs: Iterable<string>): readonly [log: string, column: string] | undefined {
+  for (const log of logs) if (name.startsWith(`${log}.`)) return [log, name.slice(log.length + 1)];
+  return undefined;
+}
+
+/**
+ * Returns a column of lists as an event log has it.
+ * @param cells cleaning of the field
+ */
+export function logColumn(
+  { name, form, until }: ItemLists['columns'][number],
+  log: string,
+  cells: CellOptions = {},
+): LogColumn {
+  const values = until !== undefined ? 'time' : form.areNumbers === true ? 'number' : 'text';
+  return { column: name.slice(log.length + 1), form: JSON.stringify([form.items, form.format, cells]), values };
+}
+
+/**
+ * Returns fields that read the items of event logs in place of columns of lists.
+ * @param cells cleaning of all columns
+ */
+export function loggedFields(fields: readonly Field[], logs: EventLogs, cells: CellOptions): readonly Field[] {
+  const computes = new Map<ItemLists, Computed['compute']>();
+  return fields.map((field): Field => {
+    const { computed } = field;
+    const lists = computed?.itemLists;
+    const [name] = splitLogged(lists?.columns[0]?.name ?? '', logs.keys()) ?? [];
+    if (computed === undefined || lists?.last === undefined || name === undefined) return field;
+    const log = logs.get(name)!;
+    const compute = computes.get(lists) ?? computeOnce(selectEvents(log, name, lists, cells));
+    computes.set(lists, compute);
+    const own = lists.columns[computed.output]!;
+    const column = logColumn(own, name, field.cells);
+    const columns = [log.key, log.until];
+    const sources = columns.map((each) => ({ name: each, holds: 'text' }) as const);
+    return {
+      ...field,
+      columns,
+      computed: { ...computed, sources, compute, itemsOf: log.until },
+      logged: { name, log, column, isAge: own.until !== undefined, last: lists.last },
+    };
+  });
+}
+
+/** Returns the computation of the newest events before the time of each row, as lists. */
+function selectEvents(log: EventLog, name: string, { columns, last }: ItemLists, ofRows: CellOptions): Compute {
+  const find = eventFinder(log, ofRows);
+  return (rows, cells) => {
+    const found = find(rows);
+    const picked = newestEvents(log, found, rows.count, last!);
+    return columns.map((each) => {
+      const items = eventColumn(log, logColumn(each, name, cells));
+      return listColumn(
+        each.until === undefined
+          ? gatherLists({ offsets: picked.offsets, items }, picked)
+          : gatherAges({ items: items.numbers!.values as Float64Array, rows: found.times }, picked),
+      );
+    });
+  };
+}

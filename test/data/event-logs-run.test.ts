@@ -1,0 +1,118 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { loadModel } from '../../src/trained-model/load-model.js';
+import { drawEvents, drawRequests, eventCsv, eventsBefore, requestCsv } from '../support/event-log.js';
+import { mtl } from '../support/mtl.js';
+import { scratchFolder } from '../support/scratch.js';
+
+const CONFIG = `
+data:
+  train: train.csv
+  valid: valid.csv
+  test: test.csv
+  sequences: { log: { file: events.csv, key: user, time: t, until: now } }
+features:
+  ids: { type: categorical, fields: [item], encoding: tokens }
+  clicks:
+    type: sequence
+    fields:
+      - { name: log.item, target: item }
+      - { name: log.price, scaling: standard }
+      - { name: log.t, as: age, until: now, buckets: log, width: 4 }
+    keep: { last: 6 }
+    encoder: target-attention
+tasks: { ctr: { label: click } }
+model: { name: single-task, tower: { hidden: [8] } }
+training: { batchSize: 64 }
+`;
+const events = drawEvents(400);
+/** A missing item, as in JSON. */
+const NO_ITEM = null as unknown as string;
+
+/** Writes a log; returns a directory. */
+function writeLog(): string {
+  const cwd = scratchFolder();
+  writeFileSync(join(cwd, 'c.yaml'), CONFIG);
+  writeFileSync(join(cwd, 'events.csv'), eventCsv(events));
+  for (const [s, split] of ['train', 'valid', 'test'].entries())
+    writeFileSync(join(cwd, `${split}.csv`), requestCsv(drawRequests(s === 0 ? 600 : 200, s)));
+  return cwd;
+}
+
+/** Runs a command that succeeds; returns the result that it prints as JSON. */
+async function run(cwd: string, ...args: readonly string[]): Promise<Record<string, unknown>> {
+  const { code, stdout, stderr } = await mtl(cwd, [...args, '--json']);
+  expect([args[0], code, code === 0 ? '' : stderr]).toEqual([args[0], 0, '']);
+  return JSON.parse(stdout) as Record<string, unknown>;
+}
+
+describe('a model with an event log', () => {
+  it('is the same in files, and in rows that have their items', async () => {
+    const cwd = writeLog();
+    const trained = await mtl(cwd, ['train', 'c.yaml', '--run-dir', 'run', '--json', '--set', 'training.epochs=2']);
+    expect([trained.code, trained.stderr]).toEqual([
+      0,
+      expect.stringMatching(/data\.train: the user of \d+ of 600 rows is not in data\.sequences\.log/),
+    ]);
+    const { metrics } = JSON.parse(trained.stdout) as { metrics: { test: unknown } };
+    const evaluated = (await run(cwd, 'eval', 'run')) as { metrics: { test: unknown } };
+    expect(evaluated.metrics.test).toEqual(metrics.test);
+
+    await run(cwd, 'predict', 'run', '--data', 'test.csv', '--out', 'predicted.csv');
+    const [head, ...lines] = readFileSync(join(cwd, 'predicted.csv'), 'utf8').trimEnd().split('\n');
+    const predicted = lines.map((line) => Math.fround(Number(line.split(',')[head!.split(',').indexOf('ctr')])));
+    const requests = drawRequests(200, 2);
+    const model = await loadModel(join(cwd, 'run'));
+    expect(model.inputs).toEqual([
+      { name: 'item', holds: 'text' },
+      { name: 'log.item', holds: 'bag', isAligned: true },
+      { name: 'log.price', holds: 'bag', isAligned: true },
+      { name: 'log.t', holds: 'bag', isAligned: true },
+      { name: 'now', holds: 'text' },
+    ]);
+    const rows = requests.map((request) => {
+      const own = eventsBefore(events, request);
+      return {
+        item: request.item,
+        now: request.now,
+        'log.item': own.map(({ item }) => (item === '' ? NO_ITEM : item)),
+        'log.price': own.map(({ price }) => price),
+        'log.t': own.map(({ time }) => time),
+      };
+    });
+    expect([...model.predict(rows)['ctr']!]).toEqual(predicted);
+    // The items matter.
+    const others = rows.map(({ item }, i) => ({ ...rows[(i + 50) % rows.length]!, item }));
+    expect([...model.predict(others)['ctr']!]).not.toEqual(predicted);
+    model.dispose();
+  });
+
+  it('is checked, described, explained and exported', async () => {
+    const cwd = writeLog();
+    await run(cwd, 'check', 'c.yaml');
+    const { sequences } = (await run(cwd, 'data', 'info', 'c.yaml')) as { sequences: { lengths: { test: object } }[] };
+    const lengths = drawRequests(200, 2).map((request) => Math.min(6, eventsBefore(events, request).length));
+    expect(sequences[0]!.lengths.test).toMatchObject({
+      max: 6,
+      empty: lengths.filter((length) => length === 0).length / 200,
+      full: lengths.filter((length) => length === 6).length / 200,
+    });
+    await run(cwd, 'train', 'c.yaml', '--run-dir', 'run', '--no-baseline', '--set', 'training.epochs=1');
+    const { importances } = (await run(cwd, 'importance', 'run')) as { importances: { name: string }[] };
+    expect(importances.map(({ name }) => name).sort()).toEqual(['clicks', 'item']);
+    await run(cwd, 'export', 'run', '--format', 'onnx', '--out', 'model.onnx');
+  });
+
+  it('resumes with the same events only', async () => {
+    const cwd = writeLog();
+    const train = async (...args: readonly string[]): Promise<unknown> =>
+      (await run(cwd, 'train', ...args, '--no-baseline'))['metrics'];
+    const whole = await train('c.yaml', '--run-dir', 'whole', '--set', 'training.epochs=2');
+    await train('c.yaml', '--run-dir', 'run', '--set', 'training.epochs=1');
+    expect(await train('--resume', 'run', '--set', 'training.epochs=2')).toEqual(whole);
+    writeFileSync(join(cwd, 'events.csv'), eventCsv(events.slice(1)));
+    const { code, stderr } = await mtl(cwd, ['train', '--resume', 'run', '--set', 'training.epochs=3']);
+    expect([code, stderr]).toEqual([3, expect.stringContaining('data.sequences.log: has other rows than at training')]);
+  });
+});
