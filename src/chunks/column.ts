@@ -96,6 +96,8 @@ export interface ItemForm {
   readonly keepsMissing?: boolean;
   /** Whether items are numbers; default: ids, whose digits matter. */
   readonly areNumbers?: boolean;
+  /** Whether items are lists, whose texts are their items; JSON begins with `JSON_ITEM`. Default: items are values. */
+  readonly areLists?: boolean;
 }
 
 /** Items `begin` to `end` of a list, each with an id and a weight. */
@@ -120,3 +122,6 @@ export interface CutColumn {
 
 /** Separates the texts of several columns that one field reads; a value may not contain it. */
 export const CELL_SEPARATOR = '\u001f';
+
+/** Begins the text of an item that is a list in JSON; another text has separated values. */
+export const JSON_ITEM = CELL_SEPARATOR;

@@ -1,5 +1,5 @@
 import type { ChunkRows } from '../../chunks/chunk.js';
-import { itemsOf, type Column, type Items, type Lists } from '../../chunks/column.js';
+import { itemsOf, JSON_ITEM, type Column, type Items, type Lists } from '../../chunks/column.js';
 import type { BagItems } from '../../chunks/bag-buffer.js';
 import { column as columnOf } from '../../core/batch.js';
 import { looksLikeJson, parseJsonBag } from '../bag-json.js';
@@ -175,8 +175,9 @@ function eachItem(
 /** Returns how the lists of a column are read. */
 export function listReading(name: string, form: ListForm, cells: CellOptions): ListReading {
   const clean = createCleaner(cells);
-  const { format, items, weight, keepsMissing = false, areNumbers = false } = form;
-  const itemForm = keepsMissing || areNumbers ? [[keepsMissing, areNumbers]] : [];
+  const { format, items, weight, keepsMissing = false, areNumbers = false, areLists } = form;
+  const nested = areLists === true ? ['lists'] : [];
+  const itemForm = keepsMissing || areNumbers ? [[keepsMissing, areNumbers, ...nested]] : [];
   const key = JSON.stringify([format, items, weight, clean === undefined ? null : cells, ...itemForm]);
   const read = (rows: ChunkRows): Lists => {
     const column = rows.column(name);
@@ -206,6 +207,12 @@ export function listReading(name: string, form: ListForm, cells: CellOptions): L
 
 type Clean = (text: string) => string;
 
+/** Returns the part of a text that may be a JSON list. */
+function findJson(text: string, { format }: ListForm): string | undefined {
+  if (format === 'item') return text.startsWith(JSON_ITEM) ? text.slice(JSON_ITEM.length) : undefined;
+  return format !== 'separated' && looksLikeJson(text) ? text : undefined;
+}
+
 /** Collects the items of rows. */
 class ListBuilder {
   readonly #offsets: Uint32Array;
@@ -233,7 +240,8 @@ class ListBuilder {
    */
   addText(written: string, form: ListForm, clean: Clean | undefined): void {
     const text = clean === undefined ? written : clean(written);
-    const listed = form.format !== 'separated' && looksLikeJson(text) ? parseJsonBag(text, form) : undefined;
+    const json = findJson(text, form);
+    const listed = json === undefined ? undefined : parseJsonBag(json, form);
     if (listed !== undefined) return this.addItems(listed, form, clean);
     if (form.format === 'json' && text !== '') throw NO_JSON;
     for (let begin = 0; text.length > 0 && begin <= text.length;) {
