@@ -81,7 +81,9 @@ describe('items of a sequence that are lists', () => {
       [sequence({ fields: [tags] })],
       jsonl([{ t: [['a;b', 'x|y'], [], null, ['"]', 'a;b']] }, { t: [] }, { t: [[]] }, { t: null }, { t: [[7, 8.5]] }]),
     );
-    expect(rows.rejects).toMatchObject([{ line: 5, column: 't', expected: expect.stringContaining('plain digits') }]);
+    expect(rows.rejects).toMatchObject([
+      { line: 5, column: 't', expected: expect.stringContaining('plain digits') as string },
+    ]);
     expect(nestedTexts(rows, 's.t')).toEqual([[['a;b', 'x|y'], [], [], ['"]', 'a;b']], [], [[]], []]);
   });
 
