@@ -1,6 +1,6 @@
 import type { ItemForm, Items } from '../chunks/column.js';
 import { InvalidValueError as BadValue } from '../text/invalid-value.js';
-import { NESTED, splitJsonLists } from './nested-json.js';
+import { isInnerList, NESTED, splitJsonLists } from './nested-json.js';
 
 const NO_ITEM = new BadValue('list items of the form id, [id, weight] or { "id": …, "weight": … }');
 const UNSAFE = new BadValue('JSON ids as strings, or as integers up to 2^53 in plain digits', 'quote such ids');
@@ -35,7 +35,7 @@ export function parseJsonBag(text: string, { keepsMissing, areNumbers, areLists 
   const [ids, weights]: [string[], number[]] = [[], []];
   let mayBeLossy = false;
   for (const item of list as readonly unknown[]) {
-    if (keepsMissing === true && isList(item)) throw NESTED;
+    if (keepsMissing === true && isInnerList(item)) throw NESTED;
     const [id, weight] = splitItem(item);
     const isNull = id === null && keepsMissing === true;
     ids.push(isNull ? '' : typeof id === 'number' && areNumbers === true ? String(id) : parseItemId(id));
@@ -45,11 +45,6 @@ export function parseJsonBag(text: string, { keepsMissing, areNumbers, areLists 
   }
   if (mayBeLossy && LOSSY_JSON.test(text)) checkItems(text);
   return { ids, weights, begin: 0, end: ids.length };
-}
-
-/** Returns whether an item is a list, and no pair of an id and a weight. */
-function isList(item: unknown): boolean {
-  return Array.isArray(item) && !(item.length === 2 && typeof item[1] === 'number');
 }
 
 /** Returns the id and the weight of an item. */

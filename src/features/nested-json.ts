@@ -32,6 +32,25 @@ export function splitJsonLists(text: string, list: readonly unknown[]): Items {
   return { ids, weights: ids.map(() => 1), begin: 0, end: ids.length };
 }
 
+/**
+ * Returns the texts of items that are lists.
+ * @param textOf returns the text of a value
+ * @throws InvalidValueError for an item that is not a list
+ */
+export function toListItems(list: readonly unknown[], textOf: (value: unknown) => string): Items {
+  const ids = list.map((item) => {
+    if (item === null || item === undefined) return '';
+    if (!Array.isArray(item)) throw FLAT;
+    return item.length === 0 ? '' : `${JSON_ITEM}${JSON.stringify(item.map(textOf))}`;
+  });
+  return { ids, weights: ids.map(() => 1), begin: 0, end: ids.length };
+}
+
+/** Returns whether an item is a list, and no pair of an id and a weight. */
+export function isInnerList(item: unknown): boolean {
+  return Array.isArray(item) && !(item.length === 2 && typeof item[1] === 'number');
+}
+
 /** Returns the inner lists as they are written, since parsed numbers lose the digits of ids. */
 function listInnerTexts(text: string): readonly string[] {
   const written: string[] = [];

@@ -29,7 +29,11 @@ const { batch: given, cases } = JSON.parse(
   readFileSync(join(import.meta.dirname, 'nested-cases.json'), 'utf8'),
 ) as File;
 
-function listsOf(counts: readonly number[], ids: readonly number[], weights = ids.map(() => 1)): BagColumn {
+function listsOf(
+  counts: readonly number[],
+  ids: readonly number[],
+  weights: readonly number[] = ids.map(() => 1),
+): BagColumn {
   const offsets = Uint32Array.from([0, ...counts]);
   for (let i = 0; i < counts.length; i++) offsets[i + 1]! += offsets[i]!;
   return { offsets, ids: Uint32Array.from(ids), weights: Float32Array.from(weights) };

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, it } from 'vitest';
 import { createCpuEngine } from '../../../src/engines/cpu/engine.js';
 import { POOLINGS } from '../../../src/tables/layout.js';
 import { expectClose } from '../../support/expect-close.js';
