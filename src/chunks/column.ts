@@ -77,6 +77,8 @@ export interface Lists {
   readonly items: Column;
   /** Weights of the items, NaN for an invalid one; undefined if all are 1. */
   readonly weights?: ArrayLike<number> | undefined;
+  /** Whether items are lists (`ItemForm`). */
+  readonly areLists?: boolean | undefined;
 }
 
 /** Returns the list of a row; its items have their texts as ids. */

@@ -1,7 +1,8 @@
 import { JSON_ITEM, type Items } from '../chunks/column.js';
 import { InvalidValueError as BadValue } from '../text/invalid-value.js';
 
-const FLAT = new BadValue(
+/** A value among items that are lists. */
+export const FLAT = new BadValue(
   'a list of lists, such as [["a", "b"], [], ["c"]]',
   'write the values of each item as a list, or remove pooling from a field whose items have one value',
 );
@@ -10,6 +11,12 @@ const FLAT = new BadValue(
 export const NESTED = new BadValue(
   'one id per item, not a list',
   'set pooling: mean for a field whose items are lists of ids, or write one id per item',
+);
+
+/** A list among the items of a bag. */
+export const NESTED_BAG = new BadValue(
+  'one id per item, not a list',
+  'flatten it: a bag is one list per row; items of type: sequence may be lists, with pooling: mean',
 );
 
 /** Strings with all that they contain, and brackets. */

@@ -3,6 +3,7 @@ import { itemsOf, JSON_ITEM, type Column, type Items, type Lists } from '../../c
 import type { BagItems } from '../../chunks/bag-buffer.js';
 import { column as columnOf } from '../../core/batch.js';
 import { looksLikeJson, parseJsonBag } from '../bag-json.js';
+import { FLAT, NESTED, NESTED_BAG } from '../nested-json.js';
 import { createCleaner, type CellOptions } from '../cells.js';
 import { cutLists } from '../cut-lists.js';
 import { BadValue, type BagForm, type Encoder, type Fit, type ListForm } from '../feature.js';
@@ -181,10 +182,11 @@ export function listReading(name: string, form: ListForm, cells: CellOptions): L
   const key = JSON.stringify([format, items, weight, clean === undefined ? null : cells, ...itemForm]);
   const read = (rows: ChunkRows): Lists => {
     const column = rows.column(name);
-    if (column.lists !== undefined && clean === undefined) return column.lists;
+    const { lists } = column;
+    const isOther = lists !== undefined && (lists.areLists === true) !== (areLists === true);
+    if (lists !== undefined && clean === undefined && !isOther) return lists;
     const cut = clean === undefined && column.utf8 !== undefined ? cutLists(rows, column.utf8, form) : undefined;
     if (cut !== undefined) return cut;
-    const { lists } = column;
     const listAt =
       lists === undefined ? (row: number) => column.listAt?.(row, form) : (row: number) => itemsOf(lists, row);
     const builder = new ListBuilder(rows.count);
@@ -192,6 +194,7 @@ export function listReading(name: string, form: ListForm, cells: CellOptions): L
       try {
         if (rows.isKept(row)) {
           const list = listAt(row);
+          if (isOther && list!.end > 0) throw nestingProblem(form);
           if (list !== undefined) builder.addItems(list, form, clean);
           else builder.addText(column.text(row), form, clean);
         }
@@ -202,7 +205,13 @@ export function listReading(name: string, form: ListForm, cells: CellOptions): L
     }
     return builder.lists();
   };
-  return { key, read };
+  return { key, areLists, read };
+}
+
+/** Returns why lists of lists, or other lists, cannot be read. */
+function nestingProblem({ areLists, keepsMissing }: ListForm): BadValue {
+  if (areLists === true) return FLAT;
+  return keepsMissing === true ? NESTED : NESTED_BAG;
 }
 
 type Clean = (text: string) => string;
