@@ -24,7 +24,7 @@ export type {
 } from './trained-model/load-model.js';
 export type { Columns, OnMissing, Row } from './data/objects/given-rows.js';
 export type { BadRow } from './data/objects/row-problems.js';
-export type { Cell, Item } from './data/objects/value-column.js';
+export type { Cell, Item, NestedItem } from './data/objects/value-column.js';
 export { UserError } from './core/errors.js';
 export type { ErrorKind, Problem } from './core/errors.js';
 export type { EvaluateResult } from './evaluate.js';

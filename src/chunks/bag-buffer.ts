@@ -114,6 +114,22 @@ export class BagBuffer implements BagColumn {
     }
   }
 
+  /** Removes the items of some of the first `count` rows. */
+  clearRows(rows: ReadonlySet<number>, count: number): void {
+    const { offsets, ids, weights } = this;
+    let [begin, end] = [offsets[0]!, 0];
+    for (let row = 0; row < count; row++) {
+      const next = offsets[row + 1]!;
+      if (!rows.has(row)) {
+        ids.copyWithin(end, begin, next);
+        weights.copyWithin(end, begin, next);
+        end += next - begin;
+      }
+      begin = next;
+      offsets[row + 1] = end;
+    }
+  }
+
   /** Appends the bags of rows `begin` to `end` to those of the first `rows` rows. */
   append({ offsets, ids, weights }: BagItems, begin: number, end: number, rows: number): void {
     const [from, to] = [offsets[begin]!, offsets[end]!];

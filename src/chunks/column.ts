@@ -77,6 +77,8 @@ export interface Lists {
   readonly items: Column;
   /** Weights of the items, NaN for an invalid one; undefined if all are 1. */
   readonly weights?: ArrayLike<number> | undefined;
+  /** Whether items are lists (`ItemForm`). */
+  readonly areLists?: boolean | undefined;
 }
 
 /** Returns the list of a row; its items have their texts as ids. */
@@ -96,6 +98,8 @@ export interface ItemForm {
   readonly keepsMissing?: boolean;
   /** Whether items are numbers; default: ids, whose digits matter. */
   readonly areNumbers?: boolean;
+  /** Whether items are lists, whose texts are their items; JSON begins with `JSON_ITEM`. Default: items are values. */
+  readonly areLists?: boolean;
 }
 
 /** Items `begin` to `end` of a list, each with an id and a weight. */
@@ -120,3 +124,6 @@ export interface CutColumn {
 
 /** Separates the texts of several columns that one field reads; a value may not contain it. */
 export const CELL_SEPARATOR = '\u001f';
+
+/** Begins the text of an item that is a list in JSON; another text has separated values. */
+export const JSON_ITEM = CELL_SEPARATOR;

@@ -2,6 +2,7 @@ import { listPredictedOutputs, type Output } from '../evaluation/outputs.js';
 import { ruleInJson } from '../features/cell-rule.js';
 import type { EncodedField } from '../features/feature.js';
 import type { Graph } from '../graph/graph.js';
+import { findItemField, type SequenceColumn } from '../sequences/layout.js';
 import type { InputLayout } from '../tables/layout.js';
 import type { HostTensor } from '../core/tensor.js';
 
@@ -62,14 +63,13 @@ function describeFields({ fields, layout }: Pick<ExportedModel, 'fields' | 'layo
 
 /** Describes a field of a sequence, and the field whose offsets it shares. */
 function describeItems(name: string, { sequences = [] }: InputLayout) {
-  const sequence = sequences.find(({ fields }) => fields.some(({ field }) => field === name))!;
-  const { kind, ...column } = sequence.fields.find(({ field }) => field === name)!;
-  const { name: of, maxItems } = sequence;
-  return {
-    ...column,
-    kind: kind === 'id' ? 'item' : 'itemNumber',
-    sequence: { name: of, offsets: sequence.fields[0]!.field, maxItems },
-  };
+  const isOf = (column: SequenceColumn): boolean => column.field === name || findItemField(column) === name;
+  const { name: of, maxItems, fields } = sequences.find((each) => each.fields.some(isOf))!;
+  const { kind, ...column } = fields.find(isOf)!;
+  const sequence = { name: of, offsets: findItemField(fields[0]!), maxItems };
+  // The number of values of each item.
+  if (column.field !== name) return { width: 1, kind: 'itemNumber', countsOf: column.field, sequence };
+  return { ...column, kind: kind === 'id' ? 'item' : 'itemNumber', sequence };
 }
 
 /**

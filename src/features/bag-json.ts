@@ -1,5 +1,6 @@
 import type { ItemForm, Items } from '../chunks/column.js';
 import { InvalidValueError as BadValue } from '../text/invalid-value.js';
+import { isInnerList, NESTED, splitJsonLists } from './nested-json.js';
 
 const NO_ITEM = new BadValue('list items of the form id, [id, weight] or { "id": …, "weight": … }');
 const UNSAFE = new BadValue('JSON ids as strings, or as integers up to 2^53 in plain digits', 'quote such ids');
@@ -17,12 +18,12 @@ export function looksLikeJson(text: string): boolean {
 
 /**
  * Parses the items of a JSON list: ids of weight 1, `[id, weight]` pairs, or `{ "id": …, "weight": … }` objects. Null
- * is a missing item if the form keeps it.
+ * is a missing item if the form keeps it. Items that are lists keep their text.
  * @returns undefined if the string is not JSON
  * @throws InvalidValueError for an invalid item, a duplicate key, or a numeric id whose digits JSON.parse does not
  * preserve
  */
-export function parseJsonBag(text: string, { keepsMissing, areNumbers }: ItemForm = {}): Items | undefined {
+export function parseJsonBag(text: string, { keepsMissing, areNumbers, areLists }: ItemForm = {}): Items | undefined {
   let list: unknown;
   try {
     list = JSON.parse(text);
@@ -30,9 +31,11 @@ export function parseJsonBag(text: string, { keepsMissing, areNumbers }: ItemFor
     if (text.startsWith("['")) throw OF_PYTHON;
     return undefined;
   }
+  if (areLists === true) return splitJsonLists(text, list as readonly unknown[]);
   const [ids, weights]: [string[], number[]] = [[], []];
   let mayBeLossy = false;
   for (const item of list as readonly unknown[]) {
+    if (keepsMissing === true && isInnerList(item)) throw NESTED;
     const [id, weight] = splitItem(item);
     const isNull = id === null && keepsMissing === true;
     ids.push(isNull ? '' : typeof id === 'number' && areNumbers === true ? String(id) : parseItemId(id));

@@ -10,20 +10,25 @@ const separator = z
   .string()
   .regex(/^[^0-9A-Za-z.+"\r\n-]$/u, 'a single character other than a letter, digit, dot, sign, quote or line break');
 
+const separators = z.strictObject({
+  items: separator.default('|').describe('Separator between items'),
+  weight: separator.default(':').describe('Separator between an item and its weight'),
+});
+
 /** Options for the format of lists in a value. */
 export const listOptions = {
-  separators: z
-    .strictObject({
-      items: separator.default('|').describe('Separator between items'),
-      weight: separator.default(':').describe('Separator between an item and its weight'),
-    })
-    .prefault({})
-    .describe('Separators between items, and between an item and its weight'),
+  separators: separators.prefault({}).describe('Separators between items, and between an item and its weight'),
   format: z
     .enum(['auto', 'separated', 'json'])
     .default('auto')
     .describe('Value format: separated items or a JSON list; auto detects JSON lists'),
 };
+
+/** Separators of lists whose items may be lists. */
+export const nestedSeparators = separators
+  .extend({ values: separator.optional().describe("Separator between the values of an item; default: ';'") })
+  .prefault({})
+  .describe('Separators between items, between an item and its weight, and between the values of an item');
 
 /** Requires that items and their weights have different separators. */
 export function* checkSeparators({

@@ -1,10 +1,11 @@
 import type { ChunkRows } from '../chunks/chunk.js';
-import type { Column, Lists, Utf8 } from '../chunks/column.js';
+import { JSON_ITEM, type Column, type Lists, type Utf8 } from '../chunks/column.js';
 import { cellText } from './cell-text.js';
 import type { ListForm } from './feature.js';
 
 /** Bytes of ASCII characters. */
 const [OPENING_BRACKET, MINUS, POINT, ZERO, NINE, MAX_ASCII] = [0x5b, 0x2d, 0x2e, 0x30, 0x39, 0x7f] as const;
+const JSON_MARK = JSON_ITEM.charCodeAt(0);
 /** Digits of an integer that a double represents exactly. */
 const MAX_DIGITS = 15;
 /** Expected number of items per row. */
@@ -19,6 +20,7 @@ export function cutLists(rows: ChunkRows, cells: Utf8, form: ListForm): Lists | 
   if (form.format === 'json' || separator > MAX_ASCII || weight > MAX_ASCII) return undefined;
   const { bytes, stride, gap } = cells;
   const mayBeJson = form.format !== 'separated';
+  const mark = form.format === 'item' ? JSON_MARK : OPENING_BRACKET;
   const offsets = new Uint32Array(rows.count + 1);
   let begins: Uint32Array = new Uint32Array(ITEMS_PER_ROW * rows.count);
   let ends: Uint32Array = new Uint32Array(begins.length);
@@ -27,7 +29,7 @@ export function cutLists(rows: ChunkRows, cells: Utf8, form: ListForm): Lists | 
     const begin = cells.begins[row * stride]! + gap;
     const end = cells.ends[row * stride]!;
     if (rows.isKept(row) && begin < end) {
-      if (mayBeJson && bytes[begin] === OPENING_BRACKET) return undefined;
+      if (mayBeJson && bytes[begin] === mark) return undefined;
       if (count + end - begin >= begins.length) {
         const capacity = 2 * (count + end - begin + 1);
         [begins, ends] = [enlarged(begins, capacity), enlarged(ends, capacity)];

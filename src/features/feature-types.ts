@@ -144,7 +144,7 @@ function layOutSequences(
   const items = fields.filter((field) => 'sequence' in field);
   const names = new Set(items.map(({ sequence }) => sequence.name));
   return [...names].map((name) => {
-    const own = items.filter(({ sequence }) => sequence.name === name);
+    const own = items.filter(({ sequence }) => sequence.name === name && sequence.countsOf === undefined);
     const { maxItems, isWeighted, encoders } = own[0]!.sequence;
     const group = groupOf.get(own[0]!.name);
     return {
@@ -155,7 +155,9 @@ function layOutSequences(
       encoders,
       fields: own.map((field): SequenceColumn => {
         const column = { field: field.name, width: field.width, target: field.sequence.target };
-        return hasTable(field) ? { ...column, kind: 'id', table: field.owner } : { ...column, kind: 'number' };
+        if (!hasTable(field)) return { ...column, kind: 'number' };
+        const { nested } = field.sequence;
+        return { ...column, kind: 'id', table: field.owner, ...(nested !== undefined && { nested }) };
       }),
     };
   });

@@ -2,6 +2,7 @@ import type { Cast } from '../chunks/casts.js';
 import type { Chunk, RowProblem } from '../chunks/chunk.js';
 import type { Column, ItemForm, Items } from '../chunks/column.js';
 import type { EncoderSpec } from '../sequences/encoders.js';
+import type { NestedItems } from '../sequences/layout.js';
 import type { CellOptions } from './cells.js';
 import type { LoggedItems } from './event-log.js';
 import type { InitialVectors } from './init-from.js';
@@ -123,8 +124,11 @@ export { CELL_SEPARATOR } from '../chunks/column.js';
 
 /** Format of lists in a value: the separators of items and weights, and what items may be. */
 export interface ListForm extends ItemForm {
-  /** Whether values may or must be JSON lists; `auto` treats bracketed values as JSON. */
-  readonly format: 'auto' | 'separated' | 'json';
+  /**
+   * Whether values may or must be JSON lists; `auto` treats bracketed values as JSON. `item` is the text of an item
+   * that is a list.
+   */
+  readonly format: 'auto' | 'separated' | 'json' | 'item';
   readonly items: string;
   /** Undefined if items have no weights. */
   readonly weight: string | undefined;
@@ -240,6 +244,10 @@ export interface SequencePart {
   readonly isWeighted: boolean;
   /** Encoders whose outputs are concatenated. */
   readonly encoders: readonly EncoderSpec[];
+  /** How the values of an item are pooled, and the field with their number; undefined for items with one value. */
+  readonly nested?: NestedItems | undefined;
+  /** Field whose items' numbers of values this field has, if it has any. */
+  readonly countsOf?: string | undefined;
 }
 
 /** A field with its encoder. */

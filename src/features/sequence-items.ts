@@ -6,6 +6,7 @@ import { BadValue, type ListForm } from './feature.js';
 import { gatherAges, gatherLists } from './gather-items.js';
 import { listReading, weightProblem } from './kinds/bag.js';
 import { itemRows } from './kinds/one-value.js';
+import { readValues, refuseItems } from './nested-items.js';
 import { itemMomentReader, momentReader, type ReadMoments } from './moment.js';
 import { pickItems, type Clock, type ItemSelection } from './pick-items.js';
 
@@ -13,6 +14,8 @@ import { pickItems, type Clock, type ItemSelection } from './pick-items.js';
 export interface ItemColumn {
   readonly name: string;
   readonly form: ListForm;
+  /** Form of an item that is a list; undefined for items with one value. */
+  readonly nested: ListForm | undefined;
   /** Column with the time of the row, for times of items; others: undefined. */
   readonly until: string | undefined;
 }
@@ -25,7 +28,8 @@ interface ItemReader extends ItemColumn {
 
 /**
  * Returns the computation of the items of aligned columns: the newest or heaviest ones, newest last. Times of items
- * become ages: the difference to the time of the row. Rows whose lists have different lengths are refused.
+ * become ages: the difference to the time of the row. Items that are lists have two outputs, the number
+ * of their values and these. Rows whose lists have different lengths are refused.
  */
 export function selectItems(columns: readonly ItemColumn[], selection: ItemSelection): Compute {
   const readers = columns.map(createReader);
@@ -39,9 +43,11 @@ export function selectItems(columns: readonly ItemColumn[], selection: ItemSelec
     const lists = selection.isWeighted ? whole : whole.map((own): Lists => ({ ...own, weights: undefined }));
     const clock = readClock(rows, cells, readers, lists, selection);
     const picked = pickItems(rows, lists[0]!, selection, clock);
-    return lists.map((own, c) => {
-      const times = clock.untils[c];
-      return listColumn(times === undefined ? gatherLists(own, picked) : gatherAges(times, picked));
+    return lists.flatMap((own, c) => {
+      const [times, { name, nested }] = [clock.untils[c], readers[c]!];
+      if (times !== undefined) return listColumn(gatherAges(times, picked));
+      const items = gatherLists(own, picked);
+      return (nested === undefined ? [items] : readValues(rows, name, items, nested, cells)).map(listColumn);
     });
   };
 }
@@ -72,7 +78,10 @@ function checkLengths(rows: ChunkRows, first: string, own: Lists, name: string, 
 
 const UNALIGNED_FIX = 'correct the row, or set aligned: false if the lists do not belong together';
 const NEGATIVE = new BadValue('nonnegative weights');
-const NO_WEIGHTS = new BadValue('items without weights', 'remove the weights, or set aligned: false');
+const NO_WEIGHTS = new BadValue(
+  'items without weights',
+  'remove the weights, or set aligned: false; set pooling: mean if items are lists',
+);
 
 /** Refuses rows with invalid weights, or with any if items have none. */
 function checkWeights(rows: ChunkRows, name: string, { offsets, weights }: Lists, { isWeighted }: ItemSelection): void {
@@ -125,11 +134,6 @@ function readClock(
 function readTimes(rows: ChunkRows, { name, readTimes: read }: ItemReader, lists: Lists): Float64Array {
   const items = itemRows(lists, rows.count);
   const times = read(items);
-  if (items.numKept === items.count) return times;
-  for (let row = 0; row < rows.count; row++)
-    for (let item = lists.offsets[row]!; item < lists.offsets[row + 1]!; item++) {
-      const problem = items.problemOf(item);
-      if (problem !== undefined) rows.refuse(row, [name], problem.error);
-    }
+  refuseItems(rows, name, lists, items);
   return times;
 }

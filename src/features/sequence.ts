@@ -3,7 +3,8 @@ import type { Component, OptionsOf, ValidationIssue } from '../core/component.js
 import { scalingOption } from '../core/scaling.js';
 import { columnName } from '../core/tasks.js';
 import { encoderOption, encoders, type EncoderSpec } from '../sequences/encoders.js';
-import { checkSeparators, listOptions } from './bag.js';
+import { POOLINGS } from '../tables/layout.js';
+import { checkSeparators, listOptions, nestedSeparators } from './bag.js';
 import { cellShape, joinCells } from './cells.js';
 import { computeOnce } from './computed.js';
 import { embeddedField, embeddedOptions } from './embedded.js';
@@ -12,6 +13,9 @@ import type { Field, SequencePart, Source } from './feature.js';
 import { logBuckets } from './log-buckets.js';
 import { numberField } from './numeric.js';
 import { selectItems, type ItemColumn } from './sequence-items.js';
+
+/** Separator of the values of an item, if the config sets none. */
+const VALUES_SEPARATOR = ';';
 
 /** Maximum number of items per row, if the config sets none. */
 const DEFAULT_ITEMS = 50;
@@ -29,6 +33,10 @@ const entry = z.strictObject({
   buckets: z.enum(['log']).optional().describe('Embeds an age by its logarithm; default: a number'),
   width: width.unwrap().optional().describe('Embedding dimension without a target; default: 16'),
   encoding: encoding.unwrap().optional().describe('Encoding of ids without a target; default: ids'),
+  pooling: z
+    .enum(POOLINGS)
+    .optional()
+    .describe('Pooling of items that are lists of ids: sum, mean or sqrtn; default: items are single ids'),
 });
 type Entry = z.output<typeof entry>;
 
@@ -60,6 +68,7 @@ const options = () => ({
     .union([encoderOption, z.array(encoderOption).min(1)])
     .describe('Encoder of the items, or a list whose outputs are concatenated'),
   ...listOptions,
+  separators: nestedSeparators,
   ...cellShape,
 });
 type SequenceOptions = OptionsOf<ReturnType<typeof options>>;
@@ -72,13 +81,17 @@ export const sequence: Component<'sequence', ReturnType<typeof options>, [], rea
 
   *check(options) {
     yield* checkSeparators(options);
+    yield* checkValuesSeparator(options);
     yield* checkKeep(options);
     const entries = listEntries(options);
     for (const [i, each] of entries.entries())
       for (const { path, message } of checkEntry(each, options)) yield { path: ['fields', i, ...path], message };
     const { by } = options.order;
-    if (by !== undefined && !entries.some(({ name }) => name === by))
+    const timed = entries.find(({ name }) => name === by);
+    if (by !== undefined && timed === undefined)
       yield { path: ['order', 'by'], message: `'${by}' is not in fields; add it there` };
+    if (timed?.pooling !== undefined)
+      yield { path: ['order', 'by'], message: `'${timed.name}' has a list per item; name a field of times` };
     const needsTarget = listEncoders(options).find((spec) => encoders.partOf(spec).requiresTarget);
     if (needsTarget !== undefined && !entries.some(({ target }) => target !== undefined))
       yield {
@@ -91,9 +104,11 @@ export const sequence: Component<'sequence', ReturnType<typeof options>, [], rea
     const entries = listEntries(options);
     const group = options.name ?? entries[0]!.name;
     const fields = options.aligned
-      ? sequenceFields({ group, name: group, entries }, options)
-      : entries.flatMap((each) => sequenceFields({ group, name: fieldName(group, each), entries: [each] }, options));
-    return fields.map((field, entry): Field => ({ ...field, entry }));
+      ? sequenceFields({ group, name: group, entries, first: 0 }, options)
+      : entries.flatMap((each, first) =>
+          sequenceFields({ group, name: fieldName(group, each), entries: [each], first }, options),
+        );
+    return fields;
   },
 };
 
@@ -104,6 +119,8 @@ interface AlignedColumns {
   /** Name of the sequence. */
   readonly name: string;
   readonly entries: readonly Entry[];
+  /** Index of the first entry in the group. */
+  readonly first: number;
 }
 
 function fieldName(group: string, { name }: Entry): string {
@@ -118,6 +135,15 @@ function listEncoders({ encoder }: SequenceOptions): readonly EncoderSpec[] {
   return Array.isArray(encoder) ? encoder : [encoder];
 }
 
+function* checkValuesSeparator({ fields, separators }: SequenceOptions): Generator<ValidationIssue> {
+  const { items, values = VALUES_SEPARATOR } = separators;
+  if (values === items && fields.some((each) => typeof each !== 'string' && each.pooling !== undefined))
+    yield {
+      path: ['separators', separators.values === undefined ? 'items' : 'values'],
+      message: `'${items}' separates items and the values of an item; set another character for one`,
+    };
+}
+
 function* checkKeep({ aligned, keep, order }: SequenceOptions): Generator<ValidationIssue> {
   const choices = { order: [order.newest, order.by], keep: [keep.last, keep.heaviest] };
   for (const [key, values] of Object.entries(choices))
@@ -130,7 +156,7 @@ function* checkKeep({ aligned, keep, order }: SequenceOptions): Generator<Valida
 }
 
 function* checkEntry(
-  { name, target, scaling, as, until, buckets, width, encoding }: Entry,
+  { name, target, scaling, as, until, buckets, width, encoding, pooling }: Entry,
   { aligned }: SequenceOptions,
 ): Generator<ValidationIssue> {
   const isNumber = hasNumbers({ scaling, as });
@@ -140,7 +166,7 @@ function* checkEntry(
     yield { path: ['as'], message: 'requires the time of the row; set until: a column' };
   if (until !== undefined && as === undefined)
     yield { path: ['until'], message: 'requires the times of the items; set as: age' };
-  for (const [key, value] of Object.entries({ scaling, as }))
+  for (const [key, value] of Object.entries({ scaling, as, pooling }))
     if (value !== undefined && !aligned)
       yield { path: [key], message: 'requires aligned items; remove it, or set aligned: true' };
   if (buckets !== undefined && as === undefined)
@@ -149,6 +175,8 @@ function* checkEntry(
     yield { path: ['scaling'], message: 'buckets and scaling are mutually exclusive; remove one' };
   if (isNumber && target !== undefined)
     yield { path: ['target'], message: 'applies to ids, not to numbers; remove it, scaling or as' };
+  if (isNumber && pooling !== undefined)
+    yield { path: ['pooling'], message: 'applies to ids, not to numbers; remove it, scaling or as' };
   for (const [key, value] of Object.entries({ width, encoding })) {
     const isUsed = target === undefined && (!isNumber || (key === 'width' && buckets !== undefined));
     if (value !== undefined && !isUsed)
@@ -161,13 +189,15 @@ function* checkEntry(
 }
 
 /** Builds the fields of aligned columns. */
-function sequenceFields({ group, name, entries }: AlignedColumns, options: SequenceOptions): readonly Field[] {
+function sequenceFields({ group, name, entries, first }: AlignedColumns, options: SequenceOptions): readonly Field[] {
   const { aligned, keep, order, separators, format } = options;
-  const shared = { ...separators, format, keepsMissing: aligned, ...(aligned && { weight: undefined }) };
+  const { values = VALUES_SEPARATOR, ...others } = separators;
+  const shared = { ...others, format, keepsMissing: aligned, ...(aligned && { weight: undefined }) };
   const columns = entries.map((each): ItemColumn => ({
     name: each.name,
     until: each.until,
-    form: { ...shared, ...(hasNumbers(each) && { areNumbers: true }) },
+    form: { ...shared, ...(hasNumbers(each) && { areNumbers: true }), ...(isNested(each) && { areLists: true }) },
+    nested: isNested(each) ? { items: values, weight: undefined, format: 'item' } : undefined,
   }));
   const itemLists = { columns, last: keep.last };
   const compute = computeOnce(selectItems(columns, { order, keep, isWeighted: !aligned }));
@@ -177,7 +207,8 @@ function sequenceFields({ group, name, entries }: AlignedColumns, options: Seque
   ];
   const read = [...new Set(sources.map((source) => source.name))];
   const selected = `items of ${entries.map((each) => each.name).join(', ')}, ${JSON.stringify({ order, keep })}`;
-  return entries.map((each, output): Field => {
+  let output = 0;
+  return entries.flatMap((each, i): readonly Field[] => {
     const part: SequencePart = {
       name,
       target: each.target,
@@ -185,17 +216,36 @@ function sequenceFields({ group, name, entries }: AlignedColumns, options: Seque
       isWeighted: !aligned,
       encoders: listEncoders(options),
     };
-    const field = itemField(fieldName(group, each), each, part);
-    return {
+    return itemFields(fieldName(group, each), each, part).map((field) => ({
       ...field,
       columns: [each.name, ...read.filter((column) => column !== each.name)],
       cells: joinCells(options, {}),
-      computed: { sources, meaning: `${each.name} of ${selected}`, itemsOf: each.name, itemLists, compute, output },
-    };
+      computed: {
+        sources,
+        meaning: `${each.name} of ${selected}`,
+        itemsOf: each.name,
+        itemLists,
+        compute,
+        output: output++,
+      },
+      entry: first + i,
+    }));
   });
 }
 
-/** Builds the field of a column without its computation. */
+/** Builds the fields of a column without their computation: one, or for items that are lists, their lengths first. */
+function itemFields(name: string, each: Entry, part: SequencePart): readonly Field[] {
+  const { pooling } = each;
+  if (pooling === undefined) return [itemField(name, each, part)];
+  const counts = `${name}.counts`;
+  const ofCounts: SequencePart = { ...part, target: undefined, countsOf: name };
+  return [
+    { ...numberField(counts, { scaling: 'none' }), kind: 'itemNumber', sequence: ofCounts },
+    itemField(name, each, { ...part, nested: { pooling, counts } }),
+  ];
+}
+
+/** Builds the field of the values of a column without its computation. */
 function itemField(name: string, each: Entry, part: SequencePart): Field {
   const { target, scaling, buckets } = each;
   const { width, encoding } = ownTable.parse({ width: each.width, encoding: each.encoding });
@@ -207,6 +257,11 @@ function itemField(name: string, each: Entry, part: SequencePart): Field {
   const own = embeddedField(each.name, { width, encoding });
   const table = target === undefined ? { owner: name } : { owner: target, isLikeOwner: true as const };
   return { ...own, name, ...table, kind: 'item', sequence: part };
+}
+
+/** Returns whether items are lists. */
+function isNested({ pooling }: Pick<Entry, 'pooling'>): boolean {
+  return pooling !== undefined;
 }
 
 /** Returns whether items are numbers or times. */

@@ -1,4 +1,4 @@
-import { BATCH, blocks, domainName, isSameDomain, items, type Domain } from './domain.js';
+import { BATCH, blocks, domainName, isSameDomain, items, parentOf, type Domain } from './domain.js';
 import { listOperands } from './graph.js';
 import type {
   Activation,
@@ -60,7 +60,8 @@ export class GraphBuilder {
   input(source: Source, width: number): ValueOf<'input'> {
     if (source.kind === 'factors') checkWidths('factors', width, 1);
     const isOfItems = source.kind === 'items' || source.kind === 'factors';
-    return this.#push('input', width, { source }, isOfItems ? items(source.alignedWith ?? source.field) : BATCH);
+    const rows = isOfItems ? items(source.alignedWith ?? source.field, source.parent) : BATCH;
+    return this.#push('input', width, { source }, rows);
   }
 
   /**
@@ -226,7 +227,7 @@ export class GraphBuilder {
   }
 
   /**
-   * Pools the items of each row: sum, mean or maximum by column; zeros without items.
+   * Pools the items of each row, or the values of each item: sum, mean or maximum by column; zeros if there are none.
    * @param weights of the items in a sum (width 1); default: 1
    */
   segmentPool(x: Value, of: SegmentPooling, weights?: Value): ValueOf<'segmentPool'> {
@@ -236,7 +237,7 @@ export class GraphBuilder {
       checkWidths('segmentPool weights', weights.width, 1);
       commonDomain('segmentPool', { x, of, weights });
     }
-    return this.#push('segmentPool', x.width, { x, of, weights }, BATCH);
+    return this.#push('segmentPool', x.width, { x, of, weights }, parentOf(x.rows));
   }
 
   /** Computes a softmax over the items of each row, by column. */

@@ -108,18 +108,17 @@ function findDependentInputs(
   return dependent;
 }
 
-/** Lists the fields whose items are rows of a domain. */
+/** Lists the fields whose items are rows of a domain, or values of these. */
 function listFields(domain: Domain, values: readonly Value[]): readonly string[] {
   if (domain.kind !== 'items') return [];
-  const read = values.flatMap((value) =>
-    value.op === 'input' &&
-    (value.source.kind === 'items' || value.source.kind === 'factors') &&
-    value.rows.kind === 'items' &&
-    value.rows.field === domain.field
-      ? [value.source.field]
-      : [],
-  );
-  return [domain.field, ...read];
+  const first = domain.parent?.field ?? domain.field;
+  const read = values.flatMap((value) => {
+    if (value.op !== 'input' || (value.source.kind !== 'items' && value.source.kind !== 'factors')) return [];
+    const { field, alignedWith = field, parent } = value.source;
+    if ((parent?.field ?? alignedWith) !== first) return [];
+    return parent === undefined ? [field] : [field, parent.counts];
+  });
+  return [first, ...read];
 }
 
 function listRuns(dependent: Uint8Array): readonly ColumnRun[] {

@@ -5,7 +5,13 @@
  */
 export type Domain =
   | { readonly kind: 'batch' }
-  | { readonly kind: 'items'; /** Field of the sequence. */ readonly field: string }
+  | {
+      readonly kind: 'items';
+      /** Field of the sequence. */
+      readonly field: string;
+      /** For the values of items: what they are values of; default: items of the rows of the batch. */
+      readonly parent?: ParentItems | undefined;
+    }
   | { readonly kind: 'blocks'; /** Rows per row of the batch. */ readonly count: number }
   | SharedRows;
 
@@ -15,6 +21,14 @@ interface SharedRows {
   readonly count: number;
   /** Field whose items they are. */
   readonly field?: string;
+}
+
+/** Items that have values: the rows of a domain of items. */
+export interface ParentItems {
+  /** Field of the sequence. */
+  readonly field: string;
+  /** Field with the number of values of each item. */
+  readonly counts: string;
 }
 
 /** One row per row of the batch. */
@@ -28,9 +42,14 @@ export function domainName(domain: Domain): string {
   return isOfItems ? `shared items(${domain.field})` : `${domain.kind}(${domain.count})`;
 }
 
-/** Returns the domain of a sequence's items. */
-export function items(field: string): Domain {
-  return { kind: 'items', field };
+/** Returns the domain of a sequence's items, or of the values of items. */
+export function items(field: string, parent?: ParentItems): Domain {
+  return { kind: 'items', field, ...(parent !== undefined && { parent }) };
+}
+
+/** Returns the domain whose rows have the items of a domain. */
+export function parentOf(domain: Domain): Domain {
+  return domain.kind === 'items' && domain.parent !== undefined ? items(domain.parent.field) : BATCH;
 }
 
 /** Returns the domain of `count` blocks of columns per row of the batch. */

@@ -4,7 +4,7 @@
  * A value is a matrix with `width` columns and the rows of its domain.
  */
 
-import type { Domain } from './domain.js';
+import type { Domain, ParentItems } from './domain.js';
 
 /** Initial values of a parameter. */
 export type Initializer =
@@ -37,6 +37,8 @@ export interface ItemField {
   readonly field: string;
   /** Field whose domain it shares: both have the same number of items in each row. Default: its own domain. */
   readonly alignedWith?: string | undefined;
+  /** Items that its items are values of; default: items of the rows of the batch. */
+  readonly parent?: ParentItems | undefined;
 }
 
 /**

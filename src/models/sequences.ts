@@ -3,7 +3,7 @@ import { columnsOf, type Features, type InputField } from '../graph/features.js'
 import type { Value } from '../graph/operations.js';
 import type { SequenceField } from '../sequences/encoder.js';
 import { encoders } from '../sequences/encoders.js';
-import type { SequenceColumn, SequenceLayout } from '../sequences/layout.js';
+import { findItemField, type SequenceColumn, type SequenceLayout } from '../sequences/layout.js';
 
 /**
  * Adds a field per sequence to the features, after all others: the outputs of its encoders, concatenated.
@@ -27,7 +27,7 @@ export function encodeSequences(
 }
 
 function encodeSequence(g: GraphBuilder, sequence: SequenceLayout, features: Features | undefined): Value {
-  const domain = sequence.fields[0]!.field;
+  const domain = findItemField(sequence.fields[0]!);
   const fields = sequence.fields.map((column): SequenceField => ({
     field: column.field,
     items: readItems(g, column, domain),
@@ -45,6 +45,13 @@ function encodeSequence(g: GraphBuilder, sequence: SequenceLayout, features: Fea
 
 function readItems(g: GraphBuilder, column: SequenceColumn, domain: string): Value {
   const { field, width } = column;
+  if (column.kind === 'id' && column.nested !== undefined) {
+    const { table, nested } = column;
+    const { pooling, counts } = nested;
+    const values = { field, parent: { field: domain, counts } };
+    const factors = g.input({ kind: 'factors', pooling, ...values }, 1);
+    return g.segmentPool(g.input({ kind: 'items', table, ...values }, width), 'sum', factors);
+  }
   const item = { field, ...(field !== domain && { alignedWith: domain }) };
   return column.kind === 'id'
     ? g.input({ kind: 'items', table: column.table, ...item }, width)

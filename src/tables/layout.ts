@@ -1,4 +1,4 @@
-import type { SequenceLayout } from '../sequences/layout.js';
+import { findItemField, type SequenceLayout } from '../sequences/layout.js';
 
 /** An embedding table: one trained vector per id. */
 export interface TableSpec {
@@ -69,7 +69,7 @@ export interface InputLayout {
 
 /** Returns the maximum items of a field per row of a batch; undefined if it is unknown. */
 export function findMaxItems({ columns, sequences = [] }: InputLayout, field: string): number | undefined {
-  const sequence = sequences.find(({ fields }) => fields.some((each) => each.field === field));
+  const sequence = sequences.find(({ fields }) => fields.some((each) => findItemField(each) === field));
   if (sequence !== undefined) return sequence.maxItems;
   return columns.filter((each) => each.kind === 'bag').find((each) => each.field === field)?.maxItems;
 }

@@ -36,7 +36,7 @@ export interface FieldOptions extends CellOptions {
   readonly timeZone?: string;
   readonly pooling?: string;
   readonly maxItems?: number;
-  readonly separators?: { readonly items?: string; readonly weight?: string };
+  readonly separators?: { readonly items?: string; readonly weight?: string; readonly values?: string };
   readonly separator?: string;
   readonly length?: number;
   readonly buckets?: number | undefined;

@@ -2,7 +2,7 @@ import { gzipSync } from 'node:zlib';
 import type { SchemaElement } from 'hyparquet';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import type { Chance } from './fuzz-case.js';
-import { LIST_TYPES } from './fuzz-sequences.js';
+import { LIST_TYPES, NESTED_COLUMN } from './fuzz-sequences.js';
 
 // Writes the tables of the fuzz test in any format, and notes the line of each row.
 
@@ -237,6 +237,10 @@ function parquetOf(rows: readonly Cells[], columns: readonly string[], { chance,
       );
       return { name, data: texts.map((text) => (text === '' ? null : listOf(text, type))) };
     }
+    if (format.hasLists && name === NESTED_COLUMN) {
+      schema.push(...nestedSchema(name));
+      return { name, data: texts.map((text) => (text === '' ? null : (JSON.parse(text) as unknown[]))) };
+    }
     const isDecimal = DECIMALS.includes(name) && texts.every((text) => DECIMAL.test(text));
     const isWhole = texts.every((text) => DIGITS.test(text)) && chance(0.6);
     const isDouble = !isWhole && isDecimal && chance(0.7);
@@ -253,6 +257,17 @@ function parquetOf(rows: readonly Cells[], columns: readonly string[], { chance,
   const rowGroupSize = rows.length > 100 ? 2500 : chance.pick([5, 1000]);
   const buffer = parquetWriteBuffer({ schema, columnData, rowGroupSize });
   return { content: new Uint8Array(buffer), rows: cells.map((row, r) => ({ line: r + 1, cells: row })) };
+}
+
+/** Schema of a list of lists of texts. */
+function nestedSchema(name: string): readonly SchemaElement[] {
+  return [
+    { name, repetition_type: 'OPTIONAL', num_children: 1, converted_type: 'LIST' },
+    { name: 'list', repetition_type: 'REPEATED', num_children: 1 },
+    { name: 'element', repetition_type: 'OPTIONAL', num_children: 1, converted_type: 'LIST' },
+    { name: 'list', repetition_type: 'REPEATED', num_children: 1 },
+    { name: 'element', type: 'BYTE_ARRAY', converted_type: 'UTF8', repetition_type: 'OPTIONAL' },
+  ];
 }
 
 const DECIMALS = ['spend', 'play', 'price', 'age', 'click'];

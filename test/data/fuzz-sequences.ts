@@ -4,11 +4,14 @@ import type { Cell, Format } from './fuzz-files.js';
 // Sequences of the fuzz test: lists of items that a user visited, their towns, prices and times.
 
 /** Columns of sequences: lists that are aligned, and the time of the row. */
-export const SEQUENCE_COLUMNS = ['visited', 'town', 'paid', 'left', 'now'] as const;
+export const SEQUENCE_COLUMNS = ['visited', 'town', 'paid', 'left', 'tags', 'now'] as const;
 type SequenceColumn = (typeof SEQUENCE_COLUMNS)[number];
 
 /** Types of Parquet lists. */
 export const LIST_TYPES = { visited: 'INT32', town: 'BYTE_ARRAY', paid: 'DOUBLE', left: 'INT64' } as const;
+
+/** Column with a list of values per item. */
+export const NESTED_COLUMN = 'tags';
 
 /** An entry of a sequence, as in a config. */
 export interface SequenceEntry {
@@ -19,6 +22,7 @@ export interface SequenceEntry {
   readonly until?: string;
   readonly buckets?: 'log';
   readonly encoding?: FieldOptions['encoding'];
+  readonly pooling?: 'mean' | 'sum';
 }
 
 /** Options of a sequence, as in a config. */
@@ -56,7 +60,14 @@ export function chooseSequence(chance: Chance, targets: Targets, cleaning: Field
           encoding: chance.pick(['tokens', { name: 'tokens', minCount: 2 }, { name: 'hash', buckets: 9 }]),
         };
   const numbers: SequenceEntry = { name: 'paid', scaling: chance.pick([['log1p'], ['log1p', 'standard'], ['none']]) };
-  const all = [ids, texts, ...(isAligned ? [numbers, times] : [])].filter(() => chance(0.75));
+  const nested: SequenceEntry = {
+    name: NESTED_COLUMN,
+    pooling: chance.pick(['mean', 'sum']),
+    ...(targets.hasCity && chance(0.5)
+      ? { target: 'city' }
+      : { encoding: chance.pick(['tokens', { name: 'tokens', minCount: 3 }, { name: 'hash', buckets: 9 }]) }),
+  };
+  const all = [ids, texts, ...(isAligned ? [numbers, times, nested] : [])].filter(() => chance(0.75));
   const fields = all.length > 0 ? all : [ids];
   const sorted = chance(0.3) ? [...fields].reverse() : fields;
   return {
@@ -68,7 +79,7 @@ export function chooseSequence(chance: Chance, targets: Targets, cleaning: Field
       ? { order: { by: 'left' } }
       : chance(0.6) && { order: { newest: chance.pick(['first', 'last']) } }),
     ...(chance(0.6) && { keep: { [isAligned || chance(0.5) ? 'last' : 'heaviest']: 1 + chance.below(4) } }),
-    ...(chance(0.2) && { separators: { items: ';', weight: '=' } }),
+    ...(chance(0.2) && { separators: { items: ';', weight: '=', values: '/' } }),
     ...(chance(0.2) && { format: chance.pick(['separated', 'auto', 'json']) }),
     encoder: 'pooling',
     ...cleaning,
@@ -98,12 +109,18 @@ export function sequenceCells(writing: Writing): Readonly<Record<SequenceColumn,
   const visited = listed(() => (isDirty && chance(0.2) ? 7e5 : 1 + chance.below(30)));
   const town = listed(() => chance.pick(['a', 'b', 'Berlin', '7', '?', 'NA', 'e']));
   const paid = listed(() => (isDirty && chance(0.3) ? -2 : chance.below(40) / 4), isDirty ? 0.2 : 0);
+  const tags = listed(() =>
+    Array.from({ length: Math.max(chance.below(4), format.hasLists || length > 1 ? 0 : 1) }, () =>
+      isDirty && chance(0.1) ? '' : chance.pick(['p', 'q', '7', '?', 'NA', 'Berlin', 'b c']),
+    ),
+  );
   const left = listed(() => now + 2 - chance.below(9), isDirty ? 0.2 : 0);
   return {
     visited: listOf(visited, writing, isDirty),
     town: listOf(town, writing, isDirty),
     paid: listOf(paid, writing, isDirty),
     left: listOf(left, writing, isDirty),
+    tags: nestedListOf(tags, writing, isDirty),
     now: isDirty && chance(0.2) ? chance.pick(['', 'soon']) : isoOf(now, writing),
   };
 }
@@ -111,6 +128,21 @@ export function sequenceCells(writing: Writing): Readonly<Record<SequenceColumn,
 /** Writes the time of a row in seconds, or as a date. */
 function isoOf(seconds: number, { chance }: Writing): string {
   return chance(0.3) ? new Date(seconds * 1000).toISOString().replace('.000', '') : String(seconds);
+}
+
+/** Writes a list of lists. */
+function nestedListOf(
+  items: readonly (readonly string[] | null)[],
+  { chance, format, options }: Writing,
+  isDirty: boolean,
+): Cell {
+  if (items.length === 0 && chance(0.5)) return '';
+  if (format.hasLists) return { json: JSON.stringify(items) };
+  const isText = options.format === 'separated' || (options.format !== 'json' && chance(0.6));
+  const { items: between = '|', values = ';' } = options.separators ?? {};
+  if (isText) return items.map((item) => (item ?? []).join(values)).join(between);
+  const list = JSON.stringify(isDirty && chance(0.2) ? items.flat() : items);
+  return format.kind === 'jsonl' && chance(0.7) ? { json: list } : list;
 }
 
 function listOf(

@@ -591,7 +591,7 @@ function sequenceFeatures(
   const sequences = group.aligned === false ? entries.map((entry) => [entry]) : [entries];
   return sequences.flatMap((own) => {
     const columns = [...own.map(({ name }) => name), ...own.flatMap(({ until }) => until ?? [])];
-    return own.map((entry): Feature => {
+    return own.flatMap((entry): readonly Feature[] => {
       const { name: column, target, as, buckets, scaling, encoding } = entry;
       const name = `${group.name}.${column}`;
       const isNumber = as !== undefined || scaling !== undefined;
@@ -607,17 +607,55 @@ function sequenceFeatures(
         if (isStoredAsNumber) return [0, Math.fround(codec.encode(text))];
         return [text === '' ? 0 : codecs[target ?? name]!.encode(text), Math.fround(weight)];
       };
-      return {
-        name,
-        columns,
-        owner: target ?? name,
-        read: (cells) => readSequence(own, entry, group, (each) => cells[columns.indexOf(each)]!, clean),
-        encode: (items) => naming(column, () => items.map(encodeItem)),
-        observed: (items) => items.filter(([text]) => text !== ''),
-        learn: (rows) => codec.learn?.(rows.flat().map(([text]) => text)),
-      };
+      if (entry.pooling !== undefined) return nestedFeatures(name, own, entry, group, clean, codecs, columns);
+      return [
+        {
+          name,
+          columns,
+          owner: target ?? name,
+          read: (cells) => readSequence(own, entry, group, (each) => cells[columns.indexOf(each)]!, clean),
+          encode: (items) => naming(column, () => items.map(encodeItem)),
+          observed: (items) => items.filter(([text]) => text !== ''),
+          learn: (rows) => codec.learn?.(rows.flat().map(([text]) => text)),
+        },
+      ];
     });
   });
+}
+
+/** The fields of items with several values: their numbers, and the values. An item is a list in JSON. */
+function nestedFeatures(
+  name: string,
+  own: readonly SequenceEntry[],
+  entry: SequenceEntry,
+  group: Omit<GroupOptions, 'fields'> & SequenceOptions,
+  clean: Clean,
+  codecs: Record<string, Pick<Codec, 'encode'>>,
+  columns: readonly string[],
+): readonly Feature[] {
+  const { name: column, target = name } = entry;
+  const valuesOf = ([text]: Items[number]): readonly string[] => JSON.parse(text) as readonly string[];
+  const read: Feature['read'] = (cells) =>
+    readSequence(own, entry, group, (each) => cells[columns.indexOf(each)]!, clean);
+  return [
+    {
+      name: `${name}.counts`,
+      columns,
+      owner: `${name}.counts`,
+      read,
+      encode: (items) => items.map((item) => [0, valuesOf(item).length]),
+      learn: () => undefined,
+    },
+    {
+      name,
+      columns,
+      owner: target,
+      read,
+      encode: (items) => naming(column, () => items.flatMap(valuesOf).map((text) => [codecs[target]!.encode(text), 1])),
+      observed: (items) => items.flatMap(valuesOf).map((text) => [text, 1]),
+      learn: (rows) => (codecs[name] as Codec).learn?.(rows.flat().map(([text]) => text)),
+    },
+  ];
 }
 
 /** Parses a time: a number, or a date and time in seconds. */
@@ -631,16 +669,20 @@ function momentOf(text: string): number {
 /** Reads the selected items of one column of a sequence; those of times as ages. */
 function readSequence(
   entries: readonly SequenceEntry[],
-  { name, until }: SequenceEntry,
+  { name, until, pooling }: SequenceEntry,
   options: Omit<GroupOptions, 'fields'> & SequenceOptions,
   cellOf: (column: string) => Cell,
   clean: Clean,
 ): Items {
   const { aligned = true, order = { newest: 'last' } } = options;
-  const readers = entries.map(({ name: column }) => [
+  const readers = entries.map(({ name: column, pooling }) => [
     column,
     naming(column, () =>
-      aligned ? readAligned(cellOf(column), options, clean) : readBag(cellOf(column), options, clean),
+      pooling !== undefined
+        ? readNested(cellOf(column), options, clean)
+        : aligned
+          ? readAligned(cellOf(column), options, clean)
+          : readBag(cellOf(column), options, clean),
     ),
   ]);
   const lists = Object.fromEntries(readers) as Readonly<Record<string, Items>>;
@@ -658,9 +700,40 @@ function readSequence(
     ),
   );
   const picked = selectedItems(entries, options, { lists, untils, timeOf: momentOf });
+  const valuesOf = (column: string, i: number): readonly string[] =>
+    JSON.parse(lists[column]![i]![0]) as readonly string[];
+  // Values of items that are not selected may be anything.
+  for (const { name: column, pooling } of entries)
+    if (pooling !== undefined)
+      naming(column, () => {
+        if (picked.some((i) => valuesOf(column, i).includes(''))) throw new Bad();
+      });
   return picked.map((i) => {
     const [text, weight] = lists[name]![i]!;
+    if (pooling !== undefined)
+      return [
+        JSON.stringify(
+          valuesOf(name, i)
+            .map(clean)
+            .filter((value) => value !== ''),
+        ),
+        weight,
+      ];
     return [until === undefined ? text : String(untils[until]! - momentOf(text)), weight];
+  });
+}
+
+/** Reads a list of lists; each item is a list in JSON. */
+function readNested(cell: Cell, { separators, format = 'auto' }: FieldOptions, clean: Clean): Items {
+  const text = clean(textOf(cell));
+  const isListed = typeof cell !== 'string' || (format !== 'separated' && /^\[[^]*\]$/.test(text));
+  if (!isListed && format === 'json' && text !== '') throw new Bad();
+  const split = (item: string): readonly string[] => (item === '' ? [] : item.split(separators?.values ?? ';'));
+  const written = (): readonly unknown[] =>
+    text === '' ? [] : text.split(separators?.items ?? '|').map((item) => split(clean(item)));
+  return (isListed ? (JSON.parse(text) as readonly unknown[]) : written()).map((item) => {
+    if (item !== null && !isList(item as never)) throw new Bad();
+    return [JSON.stringify(item ?? []), 1];
   });
 }
 

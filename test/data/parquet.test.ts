@@ -365,7 +365,6 @@ describe('Parquet value', () => {
   });
 
   it.each([
-    ['nested', 'list<list<int64>>', 'flatten it: a bag is one list per row'],
     ['struct', 'struct<a: int64, b: string>', 'write each of its fields as a separate column'],
     [
       'pairs_of_others',

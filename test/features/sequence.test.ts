@@ -282,7 +282,11 @@ describe('a row of a sequence', () => {
     [
       'a weight',
       { a: '[[1, 2], 2]' },
-      { column: 'a', expected: 'items without weights', cure: 'remove the weights, or set aligned: false' },
+      {
+        column: 'a',
+        expected: 'items without weights',
+        cure: 'remove the weights, or set aligned: false; set pooling: mean if items are lists',
+      },
     ],
     ['an invalid id', { a: '1|x' }, { column: 'a', expected: 'an integer id in digits in every item', value: '1|x' }],
     ['an id beyond the size', { c: '5|1' }, { column: 'c', expected: expect.stringContaining('below 5') as string }],

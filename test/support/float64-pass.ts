@@ -5,6 +5,7 @@ import {
   type Activation,
   type CombinedOperation,
   type FunctionName,
+  type ItemField,
   type LossName,
   type OperationName,
   type Parameter,
@@ -14,7 +15,7 @@ import {
   type ValueOf,
 } from '../../src/graph/operations.js';
 import { dropoutMask, streamKey } from '../../src/core/random.js';
-import type { Domain } from '../../src/graph/domain.js';
+import type { Domain, ParentItems } from '../../src/graph/domain.js';
 import { interpolateRows } from '../../src/tables/interpolate-rows.js';
 import { createTape, type Node, type Tape } from './tape.js';
 
@@ -164,7 +165,16 @@ function segmentsOf({ rows: domain }: { readonly rows: Domain }, { rows, batch }
   if (domain.kind === 'blocks')
     return Array.from({ length: rows }, (_, b) => [b * domain.count, (b + 1) * domain.count] as const);
   const { offsets } = column(batch.bags, domain.field);
-  return Array.from({ length: rows }, (_, b) => [offsets[b]!, offsets[b + 1]!] as const);
+  if (domain.parent === undefined)
+    return Array.from({ length: rows }, (_, b) => [offsets[b]!, offsets[b + 1]!] as const);
+  return valuesOf(domain.parent, batch);
+}
+
+/** Begin and end of the values of each item. */
+function valuesOf({ counts }: ParentItems, { bags, rows }: Batch): (readonly [number, number])[] {
+  const { offsets, weights } = column(bags, counts);
+  let end = 0;
+  return Array.from(weights.subarray(0, offsets[rows]), (count) => [end, (end += count)] as const);
 }
 
 /** The product of parts of two matrices. */
@@ -545,11 +555,19 @@ export function float64Pass(
     return { offsets, ids: ids.subarray(0, offsets[rows]), weights: weights.subarray(0, offsets[rows]) };
   };
   /** w, w / Σ w or w / √Σ w², or 0 if the divisor is 0. */
-  const factorsOf = ({ field, pooling }: { readonly field: string; readonly pooling: Pooling }): Float64Array => {
+  const factorsOf = ({
+    field,
+    pooling,
+    parent,
+  }: Pick<ItemField, 'field' | 'parent'> & { readonly pooling: Pooling }): Float64Array => {
     const { offsets, weights } = itemsOf(field);
     const factors = Float64Array.from(weights);
-    for (let b = 0; b < rows; b++) {
-      const own = factors.subarray(offsets[b], offsets[b + 1]);
+    const segments =
+      parent === undefined
+        ? Array.from({ length: rows }, (_, b) => [offsets[b]!, offsets[b + 1]!] as const)
+        : valuesOf(parent, batch);
+    for (const [begin, end] of segments) {
+      const own = factors.subarray(begin, end);
       const sum = own.reduce((total, w) => total + (pooling === 'mean' ? w : w * w), 0);
       const divisor = { sum: 1, mean: sum, sqrtn: Math.sqrt(sum) }[pooling];
       for (const [i, w] of own.entries()) own[i] = divisor === 0 ? 0 : w / divisor;

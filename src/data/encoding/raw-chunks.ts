@@ -264,7 +264,7 @@ async function readDictionaries({ folder, manifest }: Shards): Promise<ReadonlyM
 
 function readColumn(
   block: RowBlock,
-  { name, form, isNumber }: RawColumn,
+  { name, form, isNumber, lists: reading }: RawColumn,
   dictionaries: ReadonlyMap<string, DictionaryValues>,
   dialect: FileColumns['dialect'],
 ): Column {
@@ -283,7 +283,7 @@ function readColumn(
       const { ids, weights, offsets: all } = columnOf(block.bags, name);
       const offsets = all.subarray(0, block.rows + 1);
       const items = dictionaryColumn(ids, dictionaries.get(name)!);
-      const lists = { offsets, items, weights };
+      const lists = { offsets, items, weights, areLists: reading?.areLists };
       return { type, text: (row) => itemsJson(itemsOf(lists, row)), lists };
     }
     case 'vector': {

@@ -1,6 +1,6 @@
 import { ChunkRows, type Chunk } from '../../chunks/chunk.js';
 import { createRowBlock, hasWords, reserveRows, wordColumn, type RowBlock } from '../../chunks/row-block.js';
-import type { Batch } from '../../core/batch.js';
+import { column, type Batch } from '../../core/batch.js';
 import { hasTable, type EncodedField } from '../../features/feature.js';
 import { fieldColumn, fieldReader } from '../../features/kinds/kinds.js';
 import type { DialectOptions } from '../dialect.js';
@@ -81,28 +81,44 @@ export class ObjectReader {
       const chunk = { rows, numLines: rows, columns, cellsOf: () => [] };
       const invalid = this.#fields.map((_, f) => this.#encodeField(f, chunk, begin, values, problems));
       this.#block.rows = rows;
+      this.#clearSequences(invalid);
       for (const [name, field] of this.#columns) {
         const numNull = values.get(name)!.filter(isMissing).length;
-        const oov = field && countOov(this.#block, field, numNull, invalid[this.#fields.indexOf(field)]!);
+        const oov = field && countOov(this.#block, field, numNull, invalid[this.#fields.indexOf(field)]!.length);
         addCounts(counts, name, numNull, oov ?? 0);
       }
       yield { batch: this.#block, begin };
     }
   }
 
-  /** Encodes a field; returns the number of its invalid values. Problems of all fields of a row are reported. */
+  /** Empties all lists of a sequence in the rows in which one of them is invalid, since its items are aligned. */
+  #clearSequences(invalid: readonly (readonly number[])[]): void {
+    const cleared = new Map<string, Set<number>>();
+    for (const [f, field] of this.#fields.entries()) {
+      if (!('sequence' in field) || invalid[f]!.length === 0) continue;
+      const { name } = field.sequence;
+      cleared.set(name, new Set([...(cleared.get(name) ?? []), ...invalid[f]!]));
+    }
+    for (const field of cleared.size === 0 ? [] : this.#fields) {
+      const rows = 'sequence' in field ? cleared.get(field.sequence.name) : undefined;
+      if (rows !== undefined) column(this.#block.bags, field.name).clearRows(rows, this.#block.rows);
+    }
+  }
+
+  /** Encodes a field; returns the rows in which it is invalid. Problems of all fields of a row are reported. */
   #encodeField(
     f: number,
     chunk: Chunk,
     begin: number,
     values: ReadonlyMap<string, readonly unknown[]>,
     problems: RowProblems,
-  ): number {
+  ): readonly number[] {
     const storage = this.#storage[f]!;
     const { columns } = this.#fields[f]!;
     const rows = new ChunkRows(chunk);
     this.#readers[f]!(rows, this.#block);
-    for (const [row, { error }] of rows.problems()) {
+    const refused = rows.problems();
+    for (const [row, { error }] of refused) {
       if (hasWords(storage)) {
         const { data, width } = wordColumn(this.#block, storage);
         data.fill(0, row * width, (row + 1) * width);
@@ -114,7 +130,7 @@ export class ObjectReader {
         error,
       );
     }
-    return rows.count - rows.numKept;
+    return refused.map(([row]) => row);
   }
 }
 

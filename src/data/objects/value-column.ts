@@ -1,4 +1,5 @@
-import type { Column, Items } from '../../chunks/column.js';
+import type { Column, ItemForm, Items } from '../../chunks/column.js';
+import { isInnerList, NESTED, toListItems } from '../../features/nested-json.js';
 import { InvalidValueError } from '../../text/invalid-value.js';
 import type { DialectOptions } from '../dialect.js';
 import { withPoint } from '../readers/decimal-comma.js';
@@ -11,12 +12,25 @@ export type Item =
   | readonly [id: string | number | bigint, weight: number]
   | { readonly id: string | number | bigint; readonly weight?: number };
 
+/** An item of a sequence that has several values: null has none. */
+export type NestedItem = readonly (string | number | bigint)[] | null;
+
 /**
  * A value of a row: null and undefined are missing; a bag is a list of items and a vector a list of numbers, or either
  * is the string that a file would have.
  */
 export type Cell =
-  string | number | bigint | boolean | Date | Float32Array | Float64Array | null | undefined | readonly Item[];
+  | string
+  | number
+  | bigint
+  | boolean
+  | Date
+  | Float32Array
+  | Float64Array
+  | null
+  | undefined
+  | readonly Item[]
+  | readonly NestedItem[];
 
 /**
  * Creates a column of values, which may be anything.
@@ -36,7 +50,7 @@ export function valueColumn(values: readonly unknown[], decimal: DialectOptions[
       values: numbersOf(values),
       isWhole: true,
     },
-    listAt: (row) => (Array.isArray(values[row]) ? toItems(values[row] as readonly unknown[]) : undefined),
+    listAt: (row, form) => (Array.isArray(values[row]) ? toItems(values[row] as readonly unknown[], form) : undefined),
     numbersAt: (row) => (isNumbers(values[row]) ? values[row] : undefined),
   };
 }
@@ -52,9 +66,11 @@ function numbersOf(values: readonly unknown[]): Float64Array {
   return numbers;
 }
 
-function toItems(list: readonly unknown[]): Items {
+function toItems(list: readonly unknown[], { areLists, keepsMissing }: ItemForm = {}): Items {
+  if (areLists === true) return toListItems(list, textOf);
   const [ids, weights]: [string[], number[]] = [[], []];
   for (const item of list) {
+    if (keepsMissing === true && isInnerList(item)) throw NESTED;
     const [id, weight = 1] = splitItem(item);
     ids.push(textOf(id));
     weights.push(typeof weight === 'number' ? weight : NaN);

@@ -1,4 +1,4 @@
-import { domainName, isSameDomain, items, type Domain } from '../../graph/domain.js';
+import { domainName, isSameDomain, items, parentOf, type Domain } from '../../graph/domain.js';
 import type { Graph } from '../../graph/graph.js';
 import type { Lookups } from '../../graph/lookups.js';
 import type { ItemSource, Pooling, ValueOf } from '../../graph/operations.js';
@@ -15,7 +15,11 @@ export interface ItemsPlace {
   readonly maxItems: number | undefined;
   /** Pooling of the factors that the graph reads, if any. */
   readonly pooling: Pooling | undefined;
-  /** `maxRows` + 1 words: where the items of each row begin, and where those of the last row end. */
+  /** Rows that have its items: those of the batch, or items with several values. */
+  readonly rows: Domain;
+  /** Field with the number of values of each item; undefined for items of the rows of the batch. */
+  readonly counts: string | undefined;
+  /** One word more than the maximum of `rows`: where the items of each row begin, and where those of the last end. */
   readonly offsets: Ref;
   /** Two addresses, of the items' ids and of their factors; undefined without factors. */
   readonly bag: Ref | undefined;
@@ -74,11 +78,15 @@ export function placeItems(
     const isPooled = [...pooled.values()].some((each) => each.field === field);
     if (maxItems === undefined && inDomain.some((value) => !unread.has(value)))
       throw new Error(`the items of '${field}' are read one by one, but their maximum number is unknown`);
+    const { field: parent, counts } = (domain.kind === 'items' && domain.parent) || {};
+    const maxParents = parent === undefined ? 1 : findMaxItems(layout, parent)!;
     return {
       field,
       maxItems,
       pooling,
-      offsets: buffers.take(`offsets ${field}`, 'column', 1, maxRows + 1),
+      rows: parentOf(domain),
+      counts,
+      offsets: buffers.take(`offsets ${field}`, 'column', 1, maxRows * maxParents + 1),
       bag: isPooled || pooling !== undefined ? takeBag(buffers, field) : undefined,
       ids: read.some((source) => source.kind === 'items' && !hasOwnIds(source.table))
         ? takeItemIds(buffers, field, domain)

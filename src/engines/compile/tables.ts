@@ -239,9 +239,10 @@ export function lowerLookups(
   const divided = new Set<string>();
   // Factors replace the weights, once for all tables that the items are looked up in.
   const divideWeights = (field: string): void => {
-    const { bag, offsets, pooling } = tables.itemsOf(field);
+    const { bag, offsets, pooling, rows: parents } = tables.itemsOf(field);
+    const rows = parents.kind === 'batch' ? batch : parents;
     if (pooling !== undefined && pooling !== 'sum' && !divided.has(field))
-      list.emit('poolingFactors', { bag: bag!, offsets, pooling: POOLING_NUMBERS[pooling], rows: batch });
+      list.emit('poolingFactors', { bag: bag!, offsets, pooling: POOLING_NUMBERS[pooling], rows });
     divided.add(field);
   };
   for (const lookup of lookups) {

@@ -4,7 +4,7 @@ import type { ItemsPlace } from '../compile/items.js';
 import type { Domain } from '../../graph/domain.js';
 
 /** Indices of the words of a field's items (see `ItemsPlace`). */
-export interface ItemWords extends Pick<ItemsPlace, 'field' | 'maxItems' | 'pooling'> {
+export interface ItemWords extends Pick<ItemsPlace, 'field' | 'maxItems' | 'pooling' | 'counts'> {
   readonly offsets: number;
   readonly bag: number | undefined;
   readonly ids: number | undefined;
@@ -14,10 +14,11 @@ export interface ItemWords extends Pick<ItemsPlace, 'field' | 'maxItems' | 'pool
 /** Returns where the items of fields are among words. */
 export function itemWords(places: readonly ItemsPlace[], wordAt: (ref: Ref) => number): readonly ItemWords[] {
   const indexOf = (ref: Ref | undefined): number | undefined => ref && wordAt(ref);
-  return places.map(({ field, maxItems, pooling, offsets, bag, ids, factors }) => ({
+  return places.map(({ field, maxItems, pooling, counts, offsets, bag, ids, factors }) => ({
     field,
     maxItems,
     pooling,
+    counts,
     offsets: wordAt(offsets),
     bag: indexOf(bag),
     ids: indexOf(ids),
@@ -26,12 +27,12 @@ export function itemWords(places: readonly ItemsPlace[], wordAt: (ref: Ref) => n
 }
 
 /**
- * Writes where the items of rows `begin` to `begin + rows` begin.
+ * Writes where the items of rows `begin` to `begin + rows` begin, or where the values of each of their items begin.
  * @returns all items of the field, and which of them are of these rows: `first` up to `end`
  * @throws Error for more items than planned
  */
 export function loadOffsets(
-  { field, maxItems = Infinity, offsets }: Pick<ItemWords, 'field' | 'maxItems' | 'offsets'>,
+  { field, maxItems = Infinity, counts, offsets }: Pick<ItemWords, 'field' | 'maxItems' | 'counts' | 'offsets'>,
   batch: Batch,
   begin: number,
   rows: number,
@@ -40,8 +41,25 @@ export function loadOffsets(
   const of = column(batch.bags, field);
   const [first, end] = [of.offsets[begin]!, of.offsets[begin + rows]!];
   if (end - first > rows * maxItems) throw new Error(`'${field}' has rows with more than ${maxItems} items`);
-  for (let b = 0; b <= rows; b++) words[offsets + b] = of.offsets[begin + b]! - first;
+  if (counts === undefined) for (let b = 0; b <= rows; b++) words[offsets + b] = of.offsets[begin + b]! - first;
+  else if (first + sumCounts(column(batch.bags, counts), begin, rows, words, offsets) !== end)
+    throw new Error(`'${counts}' differs from the number of values of '${field}'`);
   return { of, first, end };
+}
+
+/** Writes the sums of the numbers of values up to each item of some rows; returns their total. */
+function sumCounts(
+  { offsets, weights }: BagColumn,
+  begin: number,
+  rows: number,
+  words: Uint32Array,
+  at: number,
+): number {
+  const [first, end] = [offsets[begin]!, offsets[begin + rows]!];
+  let sum = 0;
+  words[at] = 0;
+  for (let item = first; item < end; item++) words[at + item - first + 1] = sum += weights[item]!;
+  return sum;
 }
 
 /** Returns the number of rows that a domain has for `rows` rows of a batch from `begin` on. */

@@ -27,10 +27,11 @@ function createLists(
         const { kind, field } = lookup;
         const shared = { offset: wordAt(value) - wordAt(fields[0]!.value), ld: value.ld };
         if (kind === 'id') return { ...shared, at: wordAt(tables.ids(table, lookup)) };
-        const offsets = wordAt(tables.itemsOf(field).offsets);
-        return kind === 'items'
-          ? { ...shared, at: wordAt(tables.ids(table, lookup)), offsets }
-          : { ...shared, at: offsets, bag: bags.findIndex((place) => place.field === field) };
+        const place = tables.itemsOf(field);
+        const offsets = wordAt(place.offsets);
+        if (kind === 'items') return { ...shared, at: wordAt(tables.ids(table, lookup)), offsets };
+        const parents = place.rows.kind === 'items' ? wordAt(tables.itemsOf(place.rows.field).offsets) : undefined;
+        return { ...shared, at: offsets, bag: bags.findIndex((each) => each.field === field), parents };
       }),
     })),
   };
@@ -131,7 +132,8 @@ export class Loader {
     if (begin > 0 && this.#last?.of === given) return this.#last;
     const batch = this.#withBags(given);
     const factors = this.#bags.map(
-      ({ field, pooling }) => [field, factorsOf(column(batch.bags, field), pooling!, batch.rows)] as const,
+      ({ field, pooling, counts }) =>
+        [field, factorsOf(column(batch.bags, field), pooling!, listEnds(batch, field, counts))] as const,
     );
     this.#last = { of: given, batch, factors: new Map(factors) };
     return this.#last;
@@ -157,12 +159,23 @@ function loadItems(
   return items;
 }
 
+/**
+ * Returns where the items of each row end, or the values of each item.
+ * @param counts field with the number of values of each item
+ */
+function listEnds({ bags, rows }: Batch, field: string, counts: string | undefined): Uint32Array {
+  if (counts === undefined) return column(bags, field).offsets.subarray(1, rows + 1);
+  const { offsets, weights } = column(bags, counts);
+  let sum = 0;
+  return Uint32Array.from(weights.subarray(0, offsets[rows]), (count) => (sum += count));
+}
+
 /** Returns a bag's weights as factors: w, w / Σ w or w / √Σ w²; 0 if the divisor is 0. */
-function factorsOf(bag: BagColumn, pooling: Pooling, rows: number): Float32Array {
+function factorsOf(bag: BagColumn, pooling: Pooling, ends: Uint32Array): Float32Array {
   if (pooling === 'sum') return bag.weights;
-  const factors = new Float32Array(bag.offsets[rows]!);
-  for (let b = 0; b < rows; b++) {
-    const [begin, end] = [bag.offsets[b]!, bag.offsets[b + 1]!];
+  const factors = new Float32Array(ends.at(-1) ?? 0);
+  let begin = 0;
+  for (const end of ends) {
     let [sum, squares] = [0, 0];
     for (let i = begin; i < end; i++) {
       const weight = bag.weights[i]!;
@@ -171,6 +184,7 @@ function factorsOf(bag: BagColumn, pooling: Pooling, rows: number): Float32Array
     }
     const divisor = pooling === 'mean' ? sum : Math.sqrt(squares);
     for (let i = begin; i < end; i++) factors[i] = divisor === 0 ? 0 : bag.weights[i]! / divisor;
+    begin = end;
   }
   return factors;
 }

@@ -53,27 +53,12 @@ export const BAG_FORMS: { readonly [Form_ in BagForm]: Form } = {
   // Concatenated items, and the offset of each row plus the total: PyTorch's EmbeddingBag with include_last_offset.
   offsets: {
     shape: (field) => [`items of ${field}`],
-    inputs(onnx, field) {
-      const weights = onnx.input({ name: `${field}.weights`, type: 'float', shape: [`items of ${field}`] });
-      const rows = itemRows(onnx, field);
-      const one = onnx.ints(1);
-      return {
-        weights,
-        pool(embeddings, pooling) {
-          const factors = itemFactors(onnx, weights, pooling, rows);
-          const weighted = onnx.node('Mul', [embeddings, onnx.node('Unsqueeze', [factors, one])]);
-          const shape = onnx.node('Shape', [weighted]);
-          const width = onnx.node('Slice', [shape, one, onnx.ints(2)]);
-          const zeros = onnx.node('Expand', [
-            onnx.number(0, 'float'),
-            onnx.node('Concat', [rows.numRows, width], { axis: 0 }),
-          ]);
-          const indices = onnx.node('Expand', [onnx.node('Unsqueeze', [rows.rowOf, one]), shape]);
-          // ScatterND would race if a row has several items (https://github.com/microsoft/onnxruntime/issues/18048).
-          return onnx.node('ScatterElements', [zeros, indices, weighted], { axis: 0, reduction: 'add' });
-        },
-      };
-    },
+    inputs: (onnx, field) =>
+      offsetBag(
+        onnx,
+        onnx.input({ name: `${field}.weights`, type: 'float', shape: [`items of ${field}`] }),
+        itemRows(onnx, field),
+      ),
   },
 
   // Padded to the longest bag; padding has weight 0.
@@ -91,6 +76,27 @@ export const BAG_FORMS: { readonly [Form_ in BagForm]: Form } = {
       ),
   },
 };
+
+/** Emits bags as the weights of concatenated items. */
+export function offsetBag(onnx: OnnxGraph, weights: string, rows: ItemRows): BagInputs {
+  const one = onnx.ints(1);
+  return {
+    weights,
+    pool(embeddings, pooling) {
+      const factors = itemFactors(onnx, weights, pooling, rows);
+      const weighted = onnx.node('Mul', [embeddings, onnx.node('Unsqueeze', [factors, one])]);
+      const shape = onnx.node('Shape', [weighted]);
+      const width = onnx.node('Slice', [shape, one, onnx.ints(2)]);
+      const zeros = onnx.node('Expand', [
+        onnx.number(0, 'float'),
+        onnx.node('Concat', [rows.numRows, width], { axis: 0 }),
+      ]);
+      const indices = onnx.node('Expand', [onnx.node('Unsqueeze', [rows.rowOf, one]), shape]);
+      // ScatterND would race if a row has several items (https://github.com/microsoft/onnxruntime/issues/18048).
+      return onnx.node('ScatterElements', [zeros, indices, weighted], { axis: 0, reduction: 'add' });
+    },
+  };
+}
 
 /** Emits bags as weights of shape `[batch, longest]`. */
 export function paddedBag(onnx: OnnxGraph, weights: string): BagInputs {

@@ -1,12 +1,13 @@
 import { listPredictedOutputs, type Output } from '../../evaluation/outputs.js';
 import { listRequired, listOperands } from '../../graph/graph.js';
+import type { ParentItems } from '../../graph/domain.js';
 import { findLookups, type PooledItems } from '../../graph/lookups.js';
 import type { Value } from '../../graph/operations.js';
 import { modelMetadata, getWeights, type ExportedModel } from '../model.js';
 import type { BagForm } from './bags.js';
 import { emitCurve } from './curves.js';
 import type { Emission } from './emission.js';
-import { emitFeatures, emitItems, emitPooled, encodedValues, inputNames } from './features.js';
+import { emitFeatures, emitItems, emitPooled, emitPooledValues, encodedValues, inputNames } from './features.js';
 import { BATCH, itemRows } from './items.js';
 import type { Initializer, OnnxModel } from './messages.js';
 import { OnnxGraph } from './onnx-graph.js';
@@ -50,6 +51,7 @@ export function emitModel(model: ExportedModel, { bags, quantize }: EmitOptions)
     features: (begin, end) => emitFeatures(onnx, layout, begin, end, lookup, values),
     items: (source) => emitItems(onnx, layout, source, lookup),
     pooled: (items) => emitPooled(onnx, layout, items, lookup, values),
+    pooledValues: (items, parent) => emitPooledValues(onnx, items, parent, lookup),
   });
   const predictions = new Map([...graph.predictions].map(([task, value]) => [task, emitValue(value)]));
   for (const output of outputs) {
@@ -75,6 +77,7 @@ export function emitModel(model: ExportedModel, { bags, quantize }: EmitOptions)
 /** Emits values that are looked up. */
 interface EmitLookups extends Pick<Emission, 'features' | 'items'> {
   pooled(items: PooledItems): string;
+  pooledValues(items: PooledItems, parent: ParentItems): string;
 }
 
 /** Emits values on demand, so that only what predictions need is exported. */
@@ -102,6 +105,8 @@ function createEmitter(model: ExportedModel, onnx: OnnxGraph, emitLookups: EmitL
   };
   const emit = (value: Value): string => {
     const items = pooled.get(value);
+    const parent = items?.items.rows.kind === 'items' ? items.items.rows.parent : undefined;
+    if (items !== undefined && parent !== undefined) return emitLookups.pooledValues(items, parent);
     // Sequences have a single input format, so that other operations can read the same items.
     if (items !== undefined && model.layout.columns.some(({ field }) => field === items.field))
       return emitLookups.pooled(items);

@@ -1,8 +1,9 @@
+import type { ParentItems } from '../../graph/domain.js';
 import type { PooledItems } from '../../graph/lookups.js';
 import type { ItemSource } from '../../graph/operations.js';
 import type { SequenceColumn } from '../../sequences/layout.js';
 import type { InputLayout } from '../../tables/layout.js';
-import { BAG_FORMS, itemFactors, type BagForm, type BagInputs } from './bags.js';
+import { BAG_FORMS, itemFactors, offsetBag, type BagForm, type BagInputs } from './bags.js';
 import { BATCH, itemRows } from './items.js';
 import { ELEMENT_TYPES } from './messages.js';
 import type { OnnxGraph } from './onnx-graph.js';
@@ -52,6 +53,19 @@ export function emitFeatures(
       return lookup(column.table, values.ids(field));
     });
   return parts.length === 1 ? parts[0]! : onnx.node('Concat', parts, { axis: 1 });
+}
+
+/** Emits the pooled values of items, which the caller has encoded; their weights are 1. */
+export function emitPooledValues(
+  onnx: OnnxGraph,
+  { field, table, pooling }: PooledItems,
+  { field: parent }: ParentItems,
+  lookup: Lookup,
+): string {
+  const ids = onnx.input({ name: `${field}.ids`, type: 'int64', shape: [`values of ${field}`] });
+  const rows = itemRows(onnx, field, parent);
+  const weights = onnx.node('Expand', [onnx.number(1, 'float'), rows.numItems]);
+  return offsetBag(onnx, weights, rows).pool(lookup(table, ids), pooling);
 }
 
 /** Emits the pooled items of a field. */
@@ -105,6 +119,9 @@ export function inputNames({ columns, sequences = [] }: InputLayout): readonly s
 }
 
 /** Returns the possible names of the inputs of a sequence's field. */
-function listItemInputs({ field, kind }: SequenceColumn): readonly string[] {
+function listItemInputs(column: SequenceColumn): readonly string[] {
+  const { field, kind } = column;
+  if (kind === 'id' && column.nested !== undefined)
+    return [`${column.nested.counts}.offsets`, `${field}.offsets`, `${field}.ids`];
   return [`${field}.offsets`, ...(kind === 'id' ? [`${field}.ids`, `${field}.weights`] : [`${field}.values`])];
 }

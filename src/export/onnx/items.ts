@@ -16,13 +16,19 @@ export interface ItemRows {
   readonly rowOf: string;
 }
 
-/** Adds the input of the offsets of a field, and derives the rows of its items. */
-export function itemRows(onnx: OnnxGraph, field: string): ItemRows {
+/**
+ * Adds the input of the offsets of a field, and derives the rows of its items.
+ * @param parent field whose items have values, which the items are; default: items of the rows of the batch
+ */
+export function itemRows(onnx: OnnxGraph, field: string, parent?: string): ItemRows {
   const offsets = onnx.input({
     name: `${field}.offsets`,
     type: 'int64',
-    shape: [`${BATCH} + 1`],
-    about: "offset of each row's first item, and the total number of items",
+    shape: [`${parent === undefined ? BATCH : `items of ${parent}`} + 1`],
+    about:
+      parent === undefined
+        ? "offset of each row's first item, and the total number of items"
+        : "offset of each item's first value, and the total number of values",
   });
   const slice = (begin: string, end: string): string => onnx.node('Slice', [offsets, begin, end]);
   const [zero, one] = [onnx.ints(0), onnx.ints(1)];

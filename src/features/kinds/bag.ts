@@ -1,8 +1,9 @@
 import type { ChunkRows } from '../../chunks/chunk.js';
-import { itemsOf, type Column, type Items, type Lists } from '../../chunks/column.js';
+import { itemsOf, JSON_ITEM, type Column, type Items, type Lists } from '../../chunks/column.js';
 import type { BagItems } from '../../chunks/bag-buffer.js';
 import { column as columnOf } from '../../core/batch.js';
 import { looksLikeJson, parseJsonBag } from '../bag-json.js';
+import { FLAT, NESTED, NESTED_BAG } from '../nested-json.js';
 import { createCleaner, type CellOptions } from '../cells.js';
 import { cutLists } from '../cut-lists.js';
 import { BadValue, type BagForm, type Encoder, type Fit, type ListForm } from '../feature.js';
@@ -175,15 +176,17 @@ function eachItem(
 /** Returns how the lists of a column are read. */
 export function listReading(name: string, form: ListForm, cells: CellOptions): ListReading {
   const clean = createCleaner(cells);
-  const { format, items, weight, keepsMissing = false, areNumbers = false } = form;
-  const itemForm = keepsMissing || areNumbers ? [[keepsMissing, areNumbers]] : [];
+  const { format, items, weight, keepsMissing = false, areNumbers = false, areLists } = form;
+  const nested = areLists === true ? ['lists'] : [];
+  const itemForm = keepsMissing || areNumbers ? [[keepsMissing, areNumbers, ...nested]] : [];
   const key = JSON.stringify([format, items, weight, clean === undefined ? null : cells, ...itemForm]);
   const read = (rows: ChunkRows): Lists => {
     const column = rows.column(name);
-    if (column.lists !== undefined && clean === undefined) return column.lists;
+    const { lists } = column;
+    const isOther = lists !== undefined && (lists.areLists === true) !== (areLists === true);
+    if (lists !== undefined && clean === undefined && !isOther) return lists;
     const cut = clean === undefined && column.utf8 !== undefined ? cutLists(rows, column.utf8, form) : undefined;
     if (cut !== undefined) return cut;
-    const { lists } = column;
     const listAt =
       lists === undefined ? (row: number) => column.listAt?.(row, form) : (row: number) => itemsOf(lists, row);
     const builder = new ListBuilder(rows.count);
@@ -191,6 +194,7 @@ export function listReading(name: string, form: ListForm, cells: CellOptions): L
       try {
         if (rows.isKept(row)) {
           const list = listAt(row);
+          if (isOther && list!.end > 0) throw nestingProblem(form);
           if (list !== undefined) builder.addItems(list, form, clean);
           else builder.addText(column.text(row), form, clean);
         }
@@ -201,10 +205,22 @@ export function listReading(name: string, form: ListForm, cells: CellOptions): L
     }
     return builder.lists();
   };
-  return { key, read };
+  return { key, areLists, read };
+}
+
+/** Returns why lists of lists, or other lists, cannot be read. */
+function nestingProblem({ areLists, keepsMissing }: ListForm): BadValue {
+  if (areLists === true) return FLAT;
+  return keepsMissing === true ? NESTED : NESTED_BAG;
 }
 
 type Clean = (text: string) => string;
+
+/** Returns the part of a text that may be a JSON list. */
+function findJson(text: string, { format }: ListForm): string | undefined {
+  if (format === 'item') return text.startsWith(JSON_ITEM) ? text.slice(JSON_ITEM.length) : undefined;
+  return format !== 'separated' && looksLikeJson(text) ? text : undefined;
+}
 
 /** Collects the items of rows. */
 class ListBuilder {
@@ -233,7 +249,8 @@ class ListBuilder {
    */
   addText(written: string, form: ListForm, clean: Clean | undefined): void {
     const text = clean === undefined ? written : clean(written);
-    const listed = form.format !== 'separated' && looksLikeJson(text) ? parseJsonBag(text, form) : undefined;
+    const json = findJson(text, form);
+    const listed = json === undefined ? undefined : parseJsonBag(json, form);
     if (listed !== undefined) return this.addItems(listed, form, clean);
     if (form.format === 'json' && text !== '') throw NO_JSON;
     for (let begin = 0; text.length > 0 && begin <= text.length;) {

@@ -34,6 +34,8 @@ export type RawForm = 'text' | 'number' | 'list' | 'vector';
 /** Reading of lists; readings with the same key are equal. */
 export interface ListReading {
   readonly key: string;
+  /** Whether items are lists; default: false. */
+  readonly areLists?: boolean | undefined;
   /** Returns the lists of a chunk, which are valid until the next call. */
   readonly read: (rows: ChunkRows) => Lists;
 }

@@ -11,7 +11,10 @@ export interface Leaf {
   readonly definition: number;
   /** Definition level of an item of a list that exists, even if it is null; 0 for a leaf of single values. */
   readonly item: number;
-  readonly isRepeated: boolean;
+  /** Definition level of a value of an item that is a list, even if it is null; undefined for other leaves. */
+  readonly inner?: number | undefined;
+  /** Lists that it is in: 0 for single values, 2 for values of items that are lists. */
+  readonly repetition: 0 | 1 | 2;
 }
 
 /** Reading of a column: one value per row, or a list of items. */
@@ -55,8 +58,7 @@ export function columnPlan(column: SchemaTree): ColumnPlan | Unreadable {
   const level = element === repeated ? item : item + levelOf(element);
   if (element.children.length === 0 && (element === repeated || !isRepeated(element)))
     return plan(true, [leafOf(element, level, item)]);
-  if (element !== repeated && listOf(element) !== undefined)
-    return { type, fix: 'flatten it: a bag is one list per row' };
+  if (element !== repeated && listOf(element) !== undefined) return nestedPlan(name, type, element, item);
   const { children } = element;
   const pair = list.isMap ? children : [ID_NAMES, WEIGHT_NAMES].map((names) => byName(children, names));
   if (pair.length !== 2 || children.length > 2 || !pair.every((child) => child !== undefined && isSingle(child)))
@@ -70,7 +72,9 @@ export function columnPlan(column: SchemaTree): ColumnPlan | Unreadable {
 /** Lists the names of the members of a list of structs, such as `clicks.item`; none for another column. */
 export function listMembers(column: SchemaTree): readonly string[] {
   const children = listOf(column)?.element.children ?? [];
-  return children.filter(isSingle).map((child) => memberName(column, child));
+  return children
+    .filter((child) => isSingle(child) || listOf(child) !== undefined)
+    .map((child) => memberName(column, child));
 }
 
 /** Plans the reading of a member of a list of structs as a list. */
@@ -78,9 +82,25 @@ export function memberPlan(column: SchemaTree, name: string): ColumnPlan | Unrea
   const { repeated, element, item } = listOf(column)!;
   const child = element.children.find((each) => memberName(column, each) === name)!;
   const level = element === repeated ? item : item + levelOf(element);
+  const type = `list<${typeName(child)}>`;
+  if (listOf(child) !== undefined) return nestedPlan(name, type, child, item, level);
   const leaf = leafOf(child, level + levelOf(child), item);
-  const type = `list<${bareName(child)}>`;
   return leaf === undefined ? { type, fix: CAST } : { name, type, isList: true, leaves: [leaf] };
+}
+
+/**
+ * Plans the reading of items that are lists.
+ * @param node a list
+ * @param item definition level of an item that exists
+ * @param above definition level of what contains the list; default: that of the item
+ */
+function nestedPlan(name: string, type: string, node: SchemaTree, item: number, above = item): ColumnPlan | Unreadable {
+  const { repeated, element, item: levels } = listOf(node)!;
+  const isLeaf = element.children.length === 0 && (element === repeated || !isRepeated(element));
+  const inner = above + levels;
+  const leaf = isLeaf ? leafOf(element, element === repeated ? inner : inner + levelOf(element), item) : undefined;
+  if (leaf === undefined) return { type, fix: 'write its items as lists of strings or of integers' };
+  return { name, type, isList: true, leaves: [{ ...leaf, inner, repetition: 2 }] };
 }
 
 function nameMember(column: SchemaTree): string {
@@ -117,7 +137,14 @@ function listOf(
 function leafOf({ element, path }: SchemaTree, definition: number, item?: number): Leaf | undefined {
   const type = leafType(element);
   if (typeof type === 'string') return undefined;
-  return { path, stored: storedType(element), type, definition, item: item ?? 0, isRepeated: item !== undefined };
+  return {
+    path,
+    stored: storedType(element),
+    type,
+    definition,
+    item: item ?? 0,
+    repetition: item === undefined ? 0 : 1,
+  };
 }
 
 function isNumeric({ stored, type }: Leaf): boolean {

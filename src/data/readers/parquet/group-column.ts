@@ -1,5 +1,5 @@
 import type { ColumnMetaData } from 'hyparquet';
-import { itemsOf, type Column } from '../../../chunks/column.js';
+import { itemsOf, JSON_ITEM, type Column, type Lists } from '../../../chunks/column.js';
 import { itemsJson } from '../../../chunks/items-json.js';
 import type { ColumnPlan, Leaf } from './column-plan.js';
 import { LeafColumn } from './leaf-column.js';
@@ -54,6 +54,7 @@ export class GroupColumn {
     const { type, isList } = this.#plan;
     if (!isList) return ids.take();
     const offsets = ids.offsets.subarray(0, ids.rows + 1);
+    if (this.#plan.leaves[0]!.inner !== undefined) return takeNested(type, offsets, ids);
     const items = ids.take();
     const weights = weightsLeaf && this.#weightsOf(weightsLeaf.take(), offsets.at(-1)!);
     const lists = { offsets, items, weights };
@@ -80,4 +81,21 @@ export class GroupColumn {
     for (let i = 0; i < size; i++) this.#numbers[i] = text(i) === '' ? NaN : Number(text(i));
     return this.#numbers;
   }
+}
+
+/** Returns lists of items that are lists. */
+function takeNested(type: string, offsets: Uint32Array, leaf: LeafColumn): Column {
+  const ends = leaf.itemOffsets();
+  const values = leaf.take();
+  const jsonAt = (item: number): string => {
+    const texts = Array.from({ length: ends[item + 1]! - ends[item]! }, (_, i) => values.text(ends[item]! + i));
+    return JSON.stringify(texts);
+  };
+  const text = (item: number): string => (ends[item] === ends[item + 1] ? '' : `${JSON_ITEM}${jsonAt(item)}`);
+  const lists: Lists = { offsets, items: { type, text }, areLists: true };
+  const rowText = (row: number): string => {
+    const items = Array.from({ length: offsets[row + 1]! - offsets[row]! }, (_, i) => jsonAt(offsets[row]! + i));
+    return `[${items.join(',')}]`;
+  };
+  return { type, lists, text: rowText };
 }

@@ -4,7 +4,7 @@ import type { Leaf } from './column-plan.js';
 import type { PageMemory } from './page-memory.js';
 import { PageReader, type Page } from './pages.js';
 import { ValueBuffer } from './value-buffer.js';
-import { STRIDE } from './values.js';
+import { grown, STRIDE } from './values.js';
 
 const OFFSET_BYTES = 4;
 /** For the entries of one call: the index of each value among those that are not null, or -1. */
@@ -16,6 +16,9 @@ export class LeafColumn {
   rows = 0;
   /** Index of the first item of each appended row of a list, and of the item after the last one. */
   readonly offsets: Uint32Array;
+  /** Of items that are lists: the number of appended ones, and the index of the first value of each. */
+  #numItems = 0;
+  #itemOffsets = new Uint32Array(0);
   readonly #leaf: Leaf;
   readonly #pages: PageReader;
   readonly #values: ValueBuffer;
@@ -34,7 +37,7 @@ export class LeafColumn {
     this.#leaf = leaf;
     this.#pages = new PageReader(leaf, memory);
     this.#values = new ValueBuffer(leaf.type, leaf.stored.width);
-    this.offsets = new Uint32Array(leaf.isRepeated ? capacity + 1 : 0);
+    this.offsets = new Uint32Array(leaf.repetition > 0 ? capacity + 1 : 0);
   }
 
   /** Starts to read a chunk; all rows of the chunk before it were read. */
@@ -57,9 +60,9 @@ export class LeafColumn {
   append(rows: number): number {
     const before = this.#values.bytes;
     const end = this.rows + rows;
-    if (this.#leaf.isRepeated) {
+    if (this.#leaf.repetition > 0) {
       this.#appendLists(end);
-      this.offsets[end] = this.#values.size;
+      this.offsets[end] = this.#leaf.repetition === 2 ? this.#numItems : this.#values.size;
     } else
       while (this.rows < end && !this.isDone()) {
         const stop = Math.min(this.#count, this.#at + end - this.rows);
@@ -67,12 +70,19 @@ export class LeafColumn {
         this.#appendEntries(stop, stop - this.#at);
       }
     if (this.rows < end) throw new Error('it has fewer rows than its row group');
-    return this.#values.bytes - before + (this.#leaf.isRepeated ? OFFSET_BYTES * rows : 0);
+    return this.#values.bytes - before + (this.#leaf.repetition > 0 ? OFFSET_BYTES * rows : 0);
+  }
+
+  /** Returns the index of the first value of each item that is a list, and of the value after the last one. */
+  itemOffsets(): Uint32Array {
+    this.#itemOffsets = grown(this.#itemOffsets, this.#numItems + 1, Uint32Array);
+    this.#itemOffsets[this.#numItems] = this.#values.size;
+    return this.#itemOffsets.subarray(0, this.#numItems + 1);
   }
 
   /** Returns the values, valid until the next rows are appended, and starts the next slice. */
   take(): Column {
-    this.rows = 0;
+    this.rows = this.#numItems = 0;
     return this.#values.take();
   }
 
@@ -80,16 +90,21 @@ export class LeafColumn {
   #appendLists(rowEnd: number): void {
     for (let isFirst = true; !this.isDone(); isFirst = false) {
       const [repetitions, definitions, isFull] = [this.#repetitions, this.#definitions, this.#isFull];
-      const { item } = this.#leaf;
+      const { item, inner = item, repetition } = this.#leaf;
       let [end, row, items] = [this.#at, this.rows, 0];
+      if (repetition === 2) this.#itemOffsets = grown(this.#itemOffsets, this.#numItems + this.#count, Uint32Array);
       if (isFirst && repetitions[end] !== 0) throw new Error('a list continues without a start');
       for (const { offsets } = this; end < this.#count; end++) {
         const isItem = isFull || definitions[end]! >= item;
         if (repetitions[end] === 0) {
           if (row === rowEnd) break;
-          offsets[row++] = this.#values.size + items;
+          offsets[row++] = repetition === 2 ? this.#numItems : this.#values.size + items;
         } else if (!isItem) throw new Error('a list continues with a missing item');
-        if (isItem) items++;
+        const isValue = isFull || definitions[end]! >= inner;
+        if (repetition === 2 && isItem && repetitions[end]! < 2)
+          this.#itemOffsets[this.#numItems++] = this.#values.size + items;
+        else if (!isValue && repetitions[end] === 2) throw new Error('a list continues with a missing value');
+        if (isValue) items++;
       }
       this.rows = row;
       this.#appendEntries(end, items);
@@ -129,10 +144,10 @@ export class LeafColumn {
   /** Finds the places of the items of some entries; returns the number of values. */
   #findPresent(begin: number, end: number): number {
     const definitions = this.#definitions;
-    const { definition, item } = this.#leaf;
+    const { definition, item, inner = item } = this.#leaf;
     let [items, present] = [0, 0];
     for (let i = begin; i < end; i++)
-      if (definitions[i]! >= item) places[items++] = definitions[i] === definition ? present++ : -1;
+      if (definitions[i]! >= inner) places[items++] = definitions[i] === definition ? present++ : -1;
     return present;
   }
 }

@@ -136,14 +136,14 @@ export class PageReader {
       if (at > values.length) throw levelsExceed();
       return values.subarray(begin, at);
     };
-    const repetitions = levels(this.#leaf.isRepeated ? 1 : 0, repetitionBytes);
+    const repetitions = levels(this.#leaf.repetition, repetitionBytes);
     const definitions = levels(this.#leaf.definition, definitionBytes);
     return { repetitions, definitions, values: values.subarray(at) };
   }
 
   #page(header: PageHeader, read: () => PageParts): Page {
     const { encoding, entries } = header;
-    const { isRepeated, definition } = this.#leaf;
+    const { repetition, definition } = this.#leaf;
     const isIndexed = encoding === 'PLAIN_DICTIONARY' || encoding === 'RLE_DICTIONARY';
     const parts = read();
     const size = Math.max(parts.values.length, isIndexed ? (this.#dictionaryPage?.header.size ?? 0) : 0);
@@ -153,7 +153,7 @@ export class PageReader {
     const copy = (from: PageParts, index: number): Values => this.#copy(header, from.values, isIndexed, index);
     return {
       entries,
-      repetitions: isRepeated ? new HybridReader(repetitions, 1, 1) : undefined,
+      repetitions: repetition > 0 ? new HybridReader(repetitions, numBits(repetition), repetition) : undefined,
       definitions: definition > 0 ? new HybridReader(definitions, numBits(definition), definition) : undefined,
       values: isCopied
         ? new StoredValues(copy(parts, 0), (index) => copy(read(), index), isIndexed)

@@ -1,4 +1,4 @@
-import { BATCH, type Domain } from '../../../graph/domain.js';
+import type { Domain } from '../../../graph/domain.js';
 import { columnsOf, type View } from '../../compile/buffers.js';
 import type { Compiled } from '../../compile/compile.js';
 import type { TableLookup } from '../../compile/lookups.js';
@@ -33,8 +33,7 @@ export function listFields({ tables, places, maxRowsOf }: Compiled): ReadonlyMap
       const fields = table.lookups.map((lookup): ListedField => {
         const { value, gradient } = places.of(lookup.value);
         const part = (view: View): View => columnsOf(view, lookup.begin, table.width);
-        const rows = lookup.kind === 'items' ? lookup.value.rows : BATCH;
-        return { lookup, rows, value: part(value), gradient: part(gradient) };
+        return { lookup, rows: lookup.value.rows, value: part(value), gradient: part(gradient) };
       });
       const form = listForm(
         fields.map(({ lookup }) => lookup.kind === 'pooled'),

@@ -10,6 +10,8 @@ export interface ListField {
   readonly bag?: number;
   /** Of items: the first word of their offsets. */
   readonly offsets?: number;
+  /** Of a bag of items with several values: the first word of the offsets of these items. */
+  readonly parents?: number | undefined;
 }
 
 /** Form of the index list of a table. */
@@ -78,9 +80,15 @@ export function mostListWords(seen: number, items: number, form: ListForm): numb
   return listParts(seen + items, items + Math.ceil(items / SEGMENT), items, form).words;
 }
 
+/** Counts the rows that have the items of a bag: those of the batch, or items. */
+function rowsOfBag({ parents }: ListField, columns: Uint32Array, rows: number): number {
+  return parents === undefined ? rows : columns[parents + rows]!;
+}
+
 /** Counts the items of a field. */
-function itemsOfField({ at, bag, offsets }: ListField, columns: Uint32Array, rows: number): number {
-  if (bag !== undefined) return columns[at + rows]!;
+function itemsOfField(field: ListField, columns: Uint32Array, rows: number): number {
+  const { at, bag, offsets } = field;
+  if (bag !== undefined) return columns[at + rowsOfBag(field, columns, rows)]!;
   return offsets === undefined ? rows : columns[offsets + rows]!;
 }
 
@@ -248,7 +256,8 @@ export class TableLister {
         for (let k = 0; k < items; k++) this.#putWithFactor(target, first + k, k * ld + offset, ONE);
       else {
         const factors = job[jobWord.bag(bag, 'firstFactor')]!;
-        for (let b = 0; b < rows; b++)
+        const bags = rowsOfBag(field, columns, rows);
+        for (let b = 0; b < bags; b++)
           for (let k = columns[at + b]!; k < columns[at + b + 1]!; k++)
             this.#putWithFactor(target, first + k, b * ld + offset, job[factors + k]!);
       }

@@ -1,0 +1,91 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import type { BagColumn, Batch } from '../../src/core/batch.js';
+import type { HostTensor } from '../../src/core/tensor.js';
+import { createCpuEngine } from '../../src/engines/cpu/engine.js';
+import type { Engine } from '../../src/engines/engine.js';
+import { expectClose } from '../support/expect-close.js';
+import { planOfNested, type NestedPlan } from '../support/nested-plan.js';
+import { createTfjsEngine } from '../support/tfjs.js';
+
+// Predictions, losses and gradients of PyTorch; make_nested_cases.py writes them.
+
+interface Case extends NestedPlan {
+  readonly spec: { readonly name: string };
+  readonly loss: number;
+  readonly predictions: readonly number[];
+  readonly weights: Readonly<Record<string, { readonly shape: readonly number[]; readonly data: readonly number[] }>>;
+  readonly gradients: Readonly<Record<string, readonly number[]>>;
+}
+interface File {
+  readonly batch: Readonly<
+    Record<'counts' | 'items' | 'tagCounts' | 'tags' | 'item' | 'ownCounts' | 'ownTags' | 'labels', readonly number[]>
+  >;
+  readonly cases: readonly Case[];
+}
+
+const { batch: given, cases } = JSON.parse(
+  readFileSync(join(import.meta.dirname, 'nested-cases.json'), 'utf8'),
+) as File;
+
+function listsOf(
+  counts: readonly number[],
+  ids: readonly number[],
+  weights: readonly number[] = ids.map(() => 1),
+): BagColumn {
+  const offsets = Uint32Array.from([0, ...counts]);
+  for (let i = 0; i < counts.length; i++) offsets[i + 1]! += offsets[i]!;
+  return { offsets, ids: Uint32Array.from(ids), weights: Float32Array.from(weights) };
+}
+
+function readBatch(): Batch {
+  const { counts, items, tagCounts, tags, item, ownCounts, ownTags, labels } = given;
+  let end = 0;
+  const perRow = counts.map((count) => tagCounts.slice(end, (end += count)).reduce((sum, each) => sum + each, 0));
+  return {
+    rows: counts.length,
+    ids: new Map([['item', Uint32Array.from(item)]]),
+    bags: new Map([
+      ['tags', listsOf(ownCounts, ownTags)],
+      ['clicked item', listsOf(counts, items)],
+      ['clicked tags', listsOf(perRow, tags)],
+      [
+        'clicked tags.counts',
+        listsOf(
+          counts,
+          items.map(() => 0),
+          tagCounts,
+        ),
+      ],
+    ]),
+    numbers: new Map(),
+    labels: new Map([['y', Float32Array.from(labels)]]),
+  };
+}
+
+const engines: readonly (readonly [string, () => Promise<Engine>])[] = [
+  ['cpu', () => Promise.resolve(createCpuEngine())],
+  ['tfjs', () => createTfjsEngine()],
+];
+
+describe.each(engines)('on the %s engine', (_, create) => {
+  it.each(cases.map((each) => [`${each.pooling}, ${each.spec.name}`, each] as const))(
+    'items with several values agree with EmbeddingBag and attention of PyTorch: %s',
+    async (_name, expected) => {
+      const program = (await create()).compile(planOfNested(expected));
+      const weights = Object.entries(expected.weights).map(([name, { shape, data }]): [string, HostTensor] => [
+        name,
+        { shape, data: Float32Array.from(data) },
+      ]);
+      program.restore({ step: 0, optimizer: new Map(), weights: new Map([...program.state().weights, ...weights]) });
+      const { predictions, losses, gradients } = await program.inspect(readBatch());
+      expectClose(predictions.get('p')!, expected.predictions, 'predictions');
+      expect(losses.get('ctr')!.mean).toBeCloseTo(expected.loss, 5);
+      expect([...gradients.keys()].sort()).toEqual(Object.keys(expected.gradients).sort());
+      for (const [name, gradient] of Object.entries(expected.gradients))
+        expectClose(gradients.get(name)!.data, gradient, `gradient of ${name}`);
+      program.dispose();
+    },
+  );
+});
