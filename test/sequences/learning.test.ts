@@ -43,7 +43,7 @@ function plantRows(rows: number, seed: number): Batch {
 
 function planWith(spec: { readonly name: string } & Readonly<Record<string, unknown>>): Plan {
   return planOf(LAYOUT, (g, input, label) => {
-    const encoded = encoders.build(encoders.schema.parse(spec), {
+    const { output } = encoders.build(encoders.schema.parse(spec), {
       g: g.within('encoder'),
       domain: 'clicked',
       fields: [
@@ -53,7 +53,7 @@ function planWith(spec: { readonly name: string } & Readonly<Record<string, unkn
       maxItems: MAX_ITEMS,
     });
     const layers = { hidden: [16], activation: 'relu' as const, dropout: 0, batchNorm: false };
-    const logit = tower(g, g.concat([input, encoded]), layers, 'tower');
+    const logit = tower(g, g.concat([input, output]), layers, 'tower');
     return {
       predictions: { p: logit },
       terms: [{ name: 'ctr', weight: 1, loss: g.binaryCrossEntropy(logit, label) }],
