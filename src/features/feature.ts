@@ -224,6 +224,13 @@ export interface SequencePart {
   readonly isWeighted: boolean;
   /** Encoders whose outputs are concatenated. */
   readonly encoders: readonly EncoderSpec[];
+  /** Outputs of its computation that describe the items to people. */
+  readonly written: {
+    /** Index of its selected items as the data has them: times in place of ages. */
+    readonly items: number;
+    /** Index of the number of items of each row before the selection. */
+    readonly count: number;
+  };
 }
 
 /** A field with its encoder. */

@@ -1,5 +1,5 @@
 import type { ChunkRows } from '../chunks/chunk.js';
-import type { Lists } from '../chunks/column.js';
+import type { Column, Lists } from '../chunks/column.js';
 import type { CellOptions } from './cells.js';
 import { listColumn, type Compute } from './computed.js';
 import { BadValue, type ListForm } from './feature.js';
@@ -26,6 +26,7 @@ interface ItemReader extends ItemColumn {
 /**
  * Returns the computation of the items of aligned columns: the newest or heaviest ones, newest last. Times of items
  * become ages: the difference to the time of the row. Rows whose lists have different lengths are refused.
+ * @returns the items by column, the same items as the columns have them, and the number of all items of each row
  */
 export function selectItems(columns: readonly ItemColumn[], selection: ItemSelection): Compute {
   const readers = columns.map(createReader);
@@ -39,11 +40,26 @@ export function selectItems(columns: readonly ItemColumn[], selection: ItemSelec
     const lists = selection.isWeighted ? whole : whole.map((own): Lists => ({ ...own, weights: undefined }));
     const clock = readClock(rows, cells, readers, lists, selection);
     const picked = pickItems(rows, lists[0]!, selection, clock);
-    return lists.map((own, c) => {
+    const written = lists.map((own) => lazyLists(() => gatherLists(own, picked)));
+    const values = written.map((own, c) => {
       const times = clock.untils[c];
-      return listColumn(times === undefined ? gatherLists(own, picked) : gatherAges(times, picked));
+      return times === undefined ? own : listColumn(gatherAges(times, picked));
     });
+    return [...values, ...written, countItems(lists[0]!, rows.count)];
   };
+}
+
+/** Returns a column of lists that are gathered if they are read. */
+function lazyLists(gather: () => Lists): Column {
+  let known: Lists | undefined;
+  return Object.defineProperty({ type: 'list', text: () => '' }, 'lists', {
+    enumerable: true,
+    get: () => (known ??= gather()),
+  });
+}
+
+function countItems({ offsets }: Lists, numRows: number): Float64Array {
+  return Float64Array.from({ length: numRows }, (_, row) => offsets[row + 1]! - offsets[row]!);
 }
 
 function createReader(column: ItemColumn): ItemReader {

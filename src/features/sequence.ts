@@ -183,6 +183,7 @@ function sequenceFields({ group, name, entries }: AlignedColumns, options: Seque
       maxItems: (keep.last ?? keep.heaviest)!,
       isWeighted: !aligned,
       encoders: listEncoders(options),
+      written: { items: entries.length + output, count: 2 * entries.length },
     };
     const field = itemField(fieldName(group, each), each, part);
     return {
