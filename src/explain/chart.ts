@@ -65,12 +65,11 @@ function attentionPanel(sequence: ExplainedSequence, encoder: string, items: rea
   });
   const height = top + items.length * BAR_STEP;
   const axis = renderPath([`M${pixels(left)},${top - 4}V${height}`], html`stroke="var(--line)"`);
-  const description = describeSequence(sequence);
+  const isAnyLike = items.some((item) => isLikeCandidate(sequence, item));
+  const description = `${describeSequence(sequence)}${isAnyLike ? ' (orange: items with one of these values)' : ''}`;
   const title = textAt(0, 10, description, html`font-size="12" fill="var(--ink)"`);
   const names = columnsOf(header, 10 + LINE, html`fill="var(--muted)"`);
-  const isCompared = items.some((item) => isLikeCandidate(sequence, item));
-  const legend = `weight of ${encoder}${isCompared ? '; orange: has a value of the candidate' : ''}`;
-  const weightName = textAt(left, 10 + LINE, legend, html`font-size="11" fill="var(--muted)"`);
+  const weightName = textAt(left, 10 + LINE, `weight of ${encoder}`, html`font-size="11" fill="var(--muted)"`);
   return {
     markup: html`${title}${names}${weightName}${axis}${marks}`,
     width: Math.max(left + BAR_WIDTH + 50, description.length * CHARACTER),
