@@ -1,3 +1,4 @@
+import { floatText } from '../text/float-text.js';
 import type { ExplainedItem, ExplainedSequence } from '../trained-model/explainer.js';
 
 /** Order of items: the largest weight first, or the newest first. */
@@ -33,7 +34,7 @@ export function itemColumns({ columns, items }: ExplainedSequence) {
     cells: ({ position, values, listWeight }: ExplainedItem): readonly string[] => [
       String(position),
       ...columns.map(({ name }) => values[name] ?? '-'),
-      ...(isWeighted ? [String(listWeight)] : []),
+      ...(isWeighted ? [floatText(listWeight!)] : []),
     ],
   };
 }
