@@ -15,7 +15,15 @@ import type { TrainObserver, TrainResult } from './training/observer.js';
 
 export { loadModel } from './trained-model/load-model.js';
 export type {
+  ExplainedItem,
+  ExplainedSequence,
+  Explanation,
+  ItemAttention,
+  WrittenColumn,
+} from './trained-model/explainer.js';
+export type {
   EventOptions,
+  ExplainRowOptions,
   LoadOptions,
   Model,
   ModelInput,

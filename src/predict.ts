@@ -5,11 +5,11 @@ import { splitStates } from './data/counters/counter-start.js';
 import { dialectOf, type DialectOptions } from './data/dialect.js';
 import type { DataOptions, Paths } from './data/options.js';
 import { refuseBadRows, skipBadRows, type RejectPolicy } from './data/rows/rejects.js';
-import { columnsOf, type EncodedFormat } from './data/rows/row-format.js';
+import { columnsOf, type EncodedFormat, type RowFormat } from './data/rows/row-format.js';
 import { StreamCounters } from './data/sources/stream-counters.js';
 import { absolute, namesOf } from './data/sources/find-files.js';
 import { openSource } from './data/sources/open-source.js';
-import type { ReadProgress } from './data/sources/source.js';
+import type { ReadProgress, Source } from './data/sources/source.js';
 import { createEngine, type EngineOptions } from './engines/engines.js';
 import type { Program } from './engines/engine.js';
 import { userError, type UserError } from './core/errors.js';
@@ -100,8 +100,7 @@ export async function predict({
   const model = await withEvents(await readTrainedModel(path, { raw }));
   const { folder, checkpoint, experiment } = model;
   const format = unlabeledFormat(model);
-  const dialect = { ...dialectOf(experiment.data), ...(textFormat !== undefined && { format: textFormat }) };
-  const source = await openSource(absolute(data), columnsOf(format), dialect, countersOf(model));
+  const source = await openPredicted(model, format, data, textFormat);
   if (typeof out === 'string' && [source.path, ...source.files].some((path) => isSameFile(out, path)))
     throw userError('usage', { where: '--out', message: 'is also the input data', fix: 'use another file' });
   if (cursorPath !== undefined && experiment.data.counters !== undefined) throw refuseCursor();
@@ -167,6 +166,22 @@ function createGroupedPredictor(program: Program, { fields }: EncodedFormat): Gr
 }
 
 const ranks = (program: Program): program is RankingProgram => program.createRanker !== undefined;
+
+/**
+ * Opens data whose rows are predicted, all of them in order.
+ * @param format without labels
+ * @param textFormat overrides the config's text format
+ * @throws UserError (data)
+ */
+export function openPredicted(
+  model: TrainedModel,
+  format: RowFormat,
+  data: Paths,
+  textFormat: DialectOptions['format'],
+): Promise<Source> {
+  const dialect = { ...dialectOf(model.experiment.data), ...(textFormat !== undefined && { format: textFormat }) };
+  return openSource(absolute(data), columnsOf(format), dialect, countersOf(model));
+}
 
 /** A cursor does not store the counters of the rows before it. */
 function refuseCursor(): UserError {

@@ -2,6 +2,8 @@ import { styleText } from 'node:util';
 
 /** A stream of lines with one live line below them on a terminal. */
 export interface Terminal {
+  /** Whether people read it, not a program. */
+  readonly isTerminal: boolean;
   print(text: string): void;
   /**
    * Shows text on the live line. Without a terminal, prints it as a line every 10 seconds.
@@ -39,6 +41,7 @@ export function createTerminal(stream: NodeJS.WriteStream, nowMs: () => number):
   const styled = (style: 'bold' | 'dim', text: string): string =>
     hasColor ? styleText(style, text, { validateStream: false }) : text;
   return {
+    isTerminal,
     print(text) {
       stream.write(`${liveOn === stream ? CLEAR_LINE : ''}${text}\n`);
       liveOn = undefined;

@@ -166,6 +166,11 @@ export interface Program {
   /** Like `predict`, but synchronous, if the engine's device supports it at no extra cost. */
   predictSync?(batch: Batch): ReadonlyMap<string, Float32Array>;
   /**
+   * Predicts the rows of one pass like `predictSync`, and returns the weights of their items (`Graph.attention`), if the
+   * engine supports it.
+   */
+  attendSync?(batch: Batch): Attended;
+  /**
    * Returns a predictor of candidates that share the row of a user, if the plan and the engine support it. It has the
    * weights that were restored last.
    * @param candidateFields fields that differ among candidates; all others are the user's
@@ -213,6 +218,13 @@ export interface Ranker {
   setUser(batch: Batch): void;
   /** Computes predictions by task for candidates of that user: `rows` elements each, owned by the caller. */
   predict(batch: Batch): ReadonlyMap<string, Float32Array>;
+}
+
+/** Predictions of rows, with the weights of their items. */
+export interface Attended {
+  readonly predictions: ReadonlyMap<string, Float32Array>;
+  /** In the order of the graph's attention: a weight per item of all rows. */
+  readonly attention: readonly Float32Array[];
 }
 
 /** Losses and predictions of labeled rows, in evaluation mode. */

@@ -248,6 +248,13 @@ export interface SequencePart {
   readonly nested?: NestedItems | undefined;
   /** Field whose items' numbers of values this field has, if it has any. */
   readonly countsOf?: string | undefined;
+  /** Outputs of its computation that describe the items to people. */
+  readonly written: {
+    /** Index of its selected items as the data has them: times in place of ages. */
+    readonly items: number;
+    /** Index of the number of items of each row before the selection. */
+    readonly count: number;
+  };
 }
 
 /** A field with its encoder. */

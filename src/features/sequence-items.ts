@@ -1,5 +1,5 @@
 import type { ChunkRows } from '../chunks/chunk.js';
-import type { Lists } from '../chunks/column.js';
+import type { Column, Lists } from '../chunks/column.js';
 import type { CellOptions } from './cells.js';
 import { listColumn, type Compute } from './computed.js';
 import { BadValue, type ListForm } from './feature.js';
@@ -28,8 +28,9 @@ interface ItemReader extends ItemColumn {
 
 /**
  * Returns the computation of the items of aligned columns: the newest or heaviest ones, newest last. Times of items
- * become ages: the difference to the time of the row. Items that are lists have two outputs, the number
- * of their values and these. Rows whose lists have different lengths are refused.
+ * become ages: the difference to the time of the row. Rows whose lists have different lengths are refused.
+ * @returns the items by column, with the number of values before the values of items that are lists; then the same items
+ * as the columns have them; then the number of all items of each row
  */
 export function selectItems(columns: readonly ItemColumn[], selection: ItemSelection): Compute {
   const readers = columns.map(createReader);
@@ -43,13 +44,28 @@ export function selectItems(columns: readonly ItemColumn[], selection: ItemSelec
     const lists = selection.isWeighted ? whole : whole.map((own): Lists => ({ ...own, weights: undefined }));
     const clock = readClock(rows, cells, readers, lists, selection);
     const picked = pickItems(rows, lists[0]!, selection, clock);
-    return lists.flatMap((own, c) => {
+    const written = lists.map((own) => lazyLists(() => gatherLists(own, picked)));
+    const values = written.flatMap((own, c): Column | Column[] => {
       const [times, { name, nested }] = [clock.untils[c], readers[c]!];
       if (times !== undefined) return listColumn(gatherAges(times, picked));
-      const items = gatherLists(own, picked);
-      return (nested === undefined ? [items] : readValues(rows, name, items, nested, cells)).map(listColumn);
+      if (nested === undefined) return own;
+      return readValues(rows, name, gatherLists(lists[c]!, picked), nested, cells).map(listColumn);
     });
+    return [...values, ...written, countItems(lists[0]!, rows.count)];
   };
+}
+
+/** Returns a column of lists that are gathered if they are read. */
+function lazyLists(gather: () => Lists): Column {
+  let known: Lists | undefined;
+  return Object.defineProperty({ type: 'list', text: () => '' }, 'lists', {
+    enumerable: true,
+    get: () => (known ??= gather()),
+  });
+}
+
+function countItems({ offsets }: Lists, numRows: number): Float64Array {
+  return Float64Array.from({ length: numRows }, (_, row) => offsets[row + 1]! - offsets[row]!);
 }
 
 function createReader(column: ItemColumn): ItemReader {

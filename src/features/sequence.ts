@@ -207,6 +207,7 @@ function sequenceFields({ group, name, entries, first }: AlignedColumns, options
   ];
   const read = [...new Set(sources.map((source) => source.name))];
   const selected = `items of ${entries.map((each) => each.name).join(', ')}, ${JSON.stringify({ order, keep })}`;
+  const numValues = entries.length + entries.filter(isNested).length;
   let output = 0;
   return entries.flatMap((each, i): readonly Field[] => {
     const part: SequencePart = {
@@ -215,6 +216,7 @@ function sequenceFields({ group, name, entries, first }: AlignedColumns, options
       maxItems: (keep.last ?? keep.heaviest)!,
       isWeighted: !aligned,
       encoders: listEncoders(options),
+      written: { items: numValues + i, count: numValues + entries.length },
     };
     return itemFields(fieldName(group, each), each, part).map((field) => ({
       ...field,

@@ -75,6 +75,9 @@ class Rewrite {
       ...(graph.gates && {
         gates: new Map([...graph.gates].map(([name, gate]) => [name, { ...gate, shares: replaced(gate.shares) }])),
       }),
+      ...(graph.attention && {
+        attention: graph.attention.map((each) => ({ ...each, weights: replaced(each.weights) })),
+      }),
     };
     const [before, after] = [graph, rewritten].map((each) => new Set(listRequired(each, listOutputs(each))));
     return { ...rewritten, values: this.#values.filter((value) => after!.has(value) || !before!.has(value)) };

@@ -15,6 +15,16 @@ export interface Gate {
   readonly experts: readonly string[];
 }
 
+/** How much each item of a sequence counts in the output of an encoder. */
+export interface Attention {
+  /** Name of the sequence. */
+  readonly sequence: string;
+  /** Name of the encoder, as in its parameters. */
+  readonly encoder: string;
+  /** Width 1; predictions are computed from it. */
+  readonly weights: Value;
+}
+
 /** A finished model, the input of engines. */
 export interface Graph {
   /** In topological order: operands come before results. */
@@ -27,6 +37,8 @@ export interface Graph {
   readonly featureWidth?: number;
   /** Gates by name, usually a task's, for diagnostics. */
   readonly gates?: ReadonlyMap<string, Gate>;
+  /** Attention of sequences, in config order. */
+  readonly attention?: readonly Attention[];
 }
 
 /** Returns the values that an operation, or one with some attributes, reads, in the order of its attributes. */

@@ -109,7 +109,7 @@ function buildWith(
     lookups === undefined || featureWidth === width ? undefined : g.slice(lookups, featureWidth, width - featureWidth),
     composed,
   );
-  const { input, fields } = encodeSequences(g, inputLayout.sequences ?? [], composed);
+  const { input, fields, attention } = encodeSequences(g, inputLayout.sequences ?? [], composed);
   const labels = new Map<string, Value>();
   const label = (column: string): Value => {
     const value = labels.get(column) ?? g.input({ kind: 'label', column }, 1);
@@ -166,7 +166,15 @@ function buildWith(
     [...output.predictions].map(([name, prediction]) => [name, unscalePredictions(g, prediction, scales.get(name))]),
   );
   const predictions = negativeRate === 1 ? inUnits : correctPredictions(g, inUnits, roots, negativeRate);
-  return { values: g.values, parameters: g.parameters, featureWidth, ...output, predictions, terms };
+  return {
+    values: g.values,
+    parameters: g.parameters,
+    featureWidth,
+    ...output,
+    predictions,
+    terms,
+    ...(attention.length > 0 && { attention }),
+  };
 }
 
 /** Binds the columns that a loss reads besides its label: groups of rows, or a teacher. */

@@ -1,9 +1,15 @@
 import type { GraphBuilder } from '../graph/builder.js';
 import { columnsOf, type Features, type InputField } from '../graph/features.js';
+import type { Attention } from '../graph/graph.js';
 import type { Value } from '../graph/operations.js';
 import type { SequenceField } from '../sequences/encoder.js';
 import { encoders } from '../sequences/encoders.js';
 import { findItemField, type SequenceColumn, type SequenceLayout } from '../sequences/layout.js';
+
+/** Features with those of sequences. */
+interface EncodedFeatures extends Features {
+  readonly attention: readonly Attention[];
+}
 
 /**
  * Adds a field per sequence to the features, after all others: the outputs of its encoders, concatenated.
@@ -13,9 +19,10 @@ export function encodeSequences(
   g: GraphBuilder,
   sequences: readonly SequenceLayout[],
   features: Features | undefined,
-): Features {
-  if (features !== undefined && sequences.length === 0) return features;
-  const outputs = sequences.map((sequence) => encodeSequence(g, sequence, features));
+): EncodedFeatures {
+  if (features !== undefined && sequences.length === 0) return { ...features, attention: [] };
+  const encoded = sequences.map((sequence) => encodeSequence(g, sequence, features));
+  const outputs = encoded.map(({ output }) => output);
   let offset = features?.input.width ?? 0;
   const fields = sequences.map(({ name, group }, s): InputField => {
     const { width } = outputs[s]!;
@@ -23,10 +30,18 @@ export function encodeSequences(
     return { field: name, group, offset: offset - width, width, kind: 'sequence' };
   });
   const parts = features === undefined ? outputs : [features.input, ...outputs];
-  return { input: g.concat(parts), fields: [...(features?.fields ?? []), ...fields] };
+  return {
+    input: g.concat(parts),
+    fields: [...(features?.fields ?? []), ...fields],
+    attention: encoded.flatMap(({ attention }) => attention),
+  };
 }
 
-function encodeSequence(g: GraphBuilder, sequence: SequenceLayout, features: Features | undefined): Value {
+function encodeSequence(
+  g: GraphBuilder,
+  sequence: SequenceLayout,
+  features: Features | undefined,
+): { readonly output: Value; readonly attention: readonly Attention[] } {
   const domain = findItemField(sequence.fields[0]!);
   const fields = sequence.fields.map((column): SequenceField => ({
     field: column.field,
@@ -35,12 +50,15 @@ function encodeSequence(g: GraphBuilder, sequence: SequenceLayout, features: Fea
   }));
   const weights =
     sequence.isWeighted === true ? g.input({ kind: 'factors', field: domain, pooling: 'mean' }, 1) : undefined;
-  const outputs = sequence.encoders.map((spec, i) => {
-    const part = sequence.encoders.length === 1 ? spec.name : `${i}.${spec.name}`;
+  const encoded = sequence.encoders.map((spec, i) => {
+    const encoder = sequence.encoders.length === 1 ? spec.name : `${i}.${spec.name}`;
     const context = { domain, fields, weights, maxItems: sequence.maxItems };
-    return encoders.build(spec, { ...context, g: g.within(`${sequence.name}.${part}`) });
+    return { encoder, ...encoders.build(spec, { ...context, g: g.within(`${sequence.name}.${encoder}`) }) };
   });
-  return g.concat(outputs);
+  const attention = encoded.flatMap((each) =>
+    each.weights === undefined ? [] : [{ sequence: sequence.name, encoder: each.encoder, weights: each.weights }],
+  );
+  return { output: g.concat(encoded.map(({ output }) => output)), attention };
 }
 
 function readItems(g: GraphBuilder, column: SequenceColumn, domain: string): Value {

@@ -26,12 +26,20 @@ export interface SequenceContext {
   readonly maxItems: number;
 }
 
-/** A registered encoder: turns the items of each row into columns of the batch; an empty sequence gives zeros. */
+/** Result of an encoder. */
+export interface Encoded {
+  /** Columns of the batch; zeros for an empty sequence. */
+  readonly output: Value;
+  /** Weight of each item in the output, which is computed from it (width 1); absent if items have none. */
+  readonly weights?: Value;
+}
+
+/** A registered encoder: turns the items of each row into columns of the batch. */
 export interface EncoderPart<Name extends string, Shape extends z.ZodRawShape> extends Component<
   Name,
   Shape,
   [SequenceContext],
-  Value
+  Encoded
 > {
   /** Whether at least one field must have a target. */
   readonly requiresTarget?: true;

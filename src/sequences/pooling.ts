@@ -12,6 +12,7 @@ export const pooling = defineEncoder({
 
   build({ of }, { g, fields, weights }) {
     const items = concatItems(g, fields);
-    return weights !== undefined && of === 'mean' ? g.segmentPool(items, 'sum', weights) : g.segmentPool(items, of);
+    const isWeighted = weights !== undefined && of === 'mean';
+    return { output: isWeighted ? g.segmentPool(items, 'sum', weights) : g.segmentPool(items, of) };
   },
 });

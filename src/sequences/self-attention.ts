@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { GraphBuilder } from '../graph/builder.js';
 import { mlpOptions } from '../graph/mlp.js';
 import type { Value } from '../graph/operations.js';
-import { defineEncoder, type SequenceContext } from './encoder.js';
+import { defineEncoder, type Encoded, type SequenceContext } from './encoder.js';
 import { listSideInputs, normEmbedding, positionOption } from './item-inputs.js';
 import { pooling } from './pooling.js';
 import { targetAttention } from './target-attention.js';
@@ -84,7 +84,11 @@ function buildBlock(g: GraphBuilder, x: Value, options: BlockOptions, name: stri
 }
 
 /** Turns the results of the blocks into columns of the batch. */
-function readOut(context: SequenceContext, items: Value, options: Parameters<typeof targetAttention.build>[0]): Value {
+function readOut(
+  context: SequenceContext,
+  items: Value,
+  options: Parameters<typeof targetAttention.build>[0],
+): Encoded {
   const results = { field: 'results of the blocks', items, target: undefined };
   if (context.fields.every(({ target }) => target === undefined))
     return pooling.build({ of: 'mean' }, { ...context, fields: [results] });

@@ -57,9 +57,9 @@ export const targetAttention = defineEncoder({
     const scores = products ? g.add(computed, sumProducts(g, product)) : computed;
     const attention = WEIGH[weights](g, scores, context.weights);
     const pooled = g.segmentPool(concatItems(g, fields), 'sum', attention);
-    if (!sum) return pooled;
+    if (!sum) return { output: pooled, weights: attention };
     const strength = weights === 'softmax' ? g.segmentPool(scores, 'sum', attention) : g.segmentPool(attention, 'sum');
-    return g.concat([pooled, strength]);
+    return { output: g.concat([pooled, strength]), weights: attention };
   },
 });
 

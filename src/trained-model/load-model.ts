@@ -16,6 +16,7 @@ import { CounterPlan } from '../data/counters/counter-plan.js';
 import { findUncounted, type UncountedRows } from '../data/counters/given-counters.js';
 import { listPredictedOutputs, combinePredictions } from '../evaluation/outputs.js';
 import { listInputs, type ModelInput } from '../features/model-input.js';
+import { Explainer, type Explanation } from './explainer.js';
 import { listCountedInputs, listReadCounters, listRequired } from './counted-inputs.js';
 import { loadCounters, noCounters } from './load-counters.js';
 import { CandidateRanker, type RankedOutput } from './rank-rows.js';
@@ -38,6 +39,9 @@ export interface PredictRowsOptions {
   /** Policy for missing columns: `error` (default) makes the row invalid, `oov` treats them as null. */
   readonly onMissing?: OnMissing | undefined;
 }
+
+/** Options of `Model.explain`. */
+export type ExplainRowOptions = Pick<PredictRowsOptions, 'onMissing'>;
 
 /** Options of `loadModel`. */
 export interface LoadOptions {
@@ -93,6 +97,16 @@ export interface Model {
    */
   rank(user: Row, candidates: readonly Row[], options?: PredictRowsOptions): Predictions;
   /**
+   * Returns the predictions of a row, and how much each item of its sequences counts in them, synchronously on the
+   * calling thread.
+   * @example
+   * const { sequences } = model.explain(row);
+   * for (const { position, values, attention } of sequences[0].items) console.log(position, values, attention);
+   * @throws UserError (data) if the row is invalid, with its columns and the fixes; (usage) for a model without
+   * sequences
+   */
+  explain(row: Row, options?: ExplainRowOptions): Explanation;
+  /**
    * Adds events to the counters of the model, in order of time; none if a row is invalid. They count for predictions at
    * later times, as rows of a file do.
    * @throws UserError (data) for a row that is earlier than previous ones by more than `data.counters.tolerance`, or
@@ -104,7 +118,7 @@ export interface Model {
 }
 
 /** A model that accepts rows in any layout, and has the config's name. */
-export interface GivenModel extends Omit<Model, 'predict' | 'predictColumns' | 'rank' | 'addEvents'> {
+export interface GivenModel extends Omit<Model, 'predict' | 'predictColumns' | 'rank' | 'explain' | 'addEvents'> {
   readonly name: string;
   /** Finds the counters that rows lack; undefined if they lack none. */
   findUncounted(given: GivenRows): UncountedRows | undefined;
@@ -118,6 +132,8 @@ export interface GivenModel extends Omit<Model, 'predict' | 'predictColumns' | '
    * @param onCounts called once, with counts as of whole rows
    */
   rankGiven(given: RankedRows, options?: GivenOptions): Predictions;
+  /** Explains a single row that has all counters. */
+  explainGiven(given: GivenRows): Explanation;
 }
 
 type GivenOptions = PredictRowsOptions & { onCounts?(counts: CountsByColumn): void };
@@ -134,7 +150,7 @@ type GivenOptions = PredictRowsOptions & { onCounts?(counts: CountsByColumn): vo
  */
 export async function loadModel(path: string, options: LoadOptions = {}): Promise<Model> {
   const trained = await readTrainedModel(path, { ...options, withCounters: false, isShared: true });
-  const { checkpoint, step, inputs, outputs, findUncounted, predictGiven, rankGiven, dispose } =
+  const { checkpoint, step, inputs, outputs, findUncounted, predictGiven, rankGiven, explainGiven, dispose } =
     await compileGivenModel(trained);
   const counters = await loadCounters(checkpoint);
   const count = (given: GivenRows): GivenRows => {
@@ -156,6 +172,7 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
       const ranked = rankedRows(user, candidates, columns, rowOptions?.onMissing);
       return rankGiven({ ...ranked, rows: count(ranked.rows) }, rowOptions);
     },
+    explain: (row, rowOptions) => explainGiven(count(rowsOfObjects([row], rowOptions?.onMissing))),
     addEvents(rows, { of } = {}) {
       if (counters === undefined) throw noCounters(checkpoint);
       counters.add(rowsOfObjects(rows), of);
@@ -207,6 +224,16 @@ export async function compileGivenModel(trained: TrainedModel): Promise<GivenMod
     return toPredictions(results, bad, onBadRow);
   };
 
+  const explainGiven: GivenModel['explainGiven'] = (given) => {
+    if (program === undefined) throw disposedError();
+    const explainer = new Explainer({ where: folder, fields, outputs, attention: trained.graph.attention ?? [] });
+    const { batches, problems } = new ObjectReader(explainer.fields, data.decimal, fields).read(given);
+    const [read] = batches;
+    const bad = problems.list();
+    if (bad.length > 0) throw badRowsError(bad);
+    return explainer.explain(program, read!.batch);
+  };
+
   return {
     name,
     checkpoint: folder,
@@ -216,6 +243,7 @@ export async function compileGivenModel(trained: TrainedModel): Promise<GivenMod
     findUncounted: (given) => plan && findUncounted(plan, counterNames, given, data.decimal),
     predictGiven,
     rankGiven,
+    explainGiven,
     dispose() {
       program?.dispose();
       program = undefined;

@@ -1,6 +1,8 @@
 import { setTimeout } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { sliceRows } from '../../src/core/batch.js';
+import { compile } from '../../src/engines/compile/compile.js';
+import { printProgram } from '../../src/engines/compile/print.js';
 import { createCpuEngine } from '../../src/engines/cpu/engine.js';
 import type { Engine } from '../../src/engines/engine.js';
 import { encoders } from '../../src/sequences/encoders.js';
@@ -112,6 +114,15 @@ describe('an encoder', () => {
       expect(trained[2]).toEqual(trained[0]);
     },
   );
+
+  const withWeights = encoders.names.filter((name) => planOfEncoder({ spec: { name } }).graph.attention !== undefined);
+  it.each(withWeights)('%s computes nothing more in training for the weights of its items', (name) => {
+    const plan = planOfEncoder({ spec: { name } });
+    const { attention, ...graph } = plan.graph;
+    expect(attention).toHaveLength(1);
+    const programs = [plan, { ...plan, graph }].map((each) => printProgram(compile(each), 'train'));
+    expect(programs[1]).toBe(programs[0]);
+  });
 
   it('of the candidate starts with the scaled dot product of 7 columns, and with small weights', () => {
     const program = createCpuEngine().compile(planOfEncoder({ spec: { name: 'target-attention' } }));

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { sliceRows, type Batch } from '../../src/core/batch.js';
 import { randomStream } from '../../src/core/random.js';
 import { createCpuEngine } from '../../src/engines/cpu/engine.js';
-import type { Plan } from '../../src/engines/engine.js';
+import type { Plan, Program } from '../../src/engines/engine.js';
 import { tower } from '../../src/graph/mlp.js';
 import { encoders } from '../../src/sequences/encoders.js';
 import type { InputLayout } from '../../src/tables/layout.js';
@@ -43,7 +43,7 @@ function plantRows(rows: number, seed: number): Batch {
 
 function planWith(spec: { readonly name: string } & Readonly<Record<string, unknown>>): Plan {
   return planOf(LAYOUT, (g, input, label) => {
-    const encoded = encoders.build(encoders.schema.parse(spec), {
+    const { output, weights } = encoders.build(encoders.schema.parse(spec), {
       g: g.within('encoder'),
       domain: 'clicked',
       fields: [
@@ -53,16 +53,19 @@ function planWith(spec: { readonly name: string } & Readonly<Record<string, unkn
       maxItems: MAX_ITEMS,
     });
     const layers = { hidden: [16], activation: 'relu' as const, dropout: 0, batchNorm: false };
-    const logit = tower(g, g.concat([input, encoded]), layers, 'tower');
+    const logit = tower(g, g.concat([input, output]), layers, 'tower');
     return {
       predictions: { p: logit },
       terms: [{ name: 'ctr', weight: 1, loss: g.binaryCrossEntropy(logit, label) }],
+      ...(weights && { attention: [{ sequence: 'clicked', encoder: spec.name, weights }] }),
     };
   });
 }
 
-/** Trains for some epochs, and returns the AUC of other rows. */
-async function trainAndMeasure(spec: Parameters<typeof planWith>[0]): Promise<number> {
+type Spec = Parameters<typeof planWith>[0];
+
+/** Trains for some epochs. */
+async function trainPlanted(spec: Spec): Promise<Program> {
   const [rows, batch, epochs] = [20_000, 256, 4];
   const program = createCpuEngine().compile({ ...planWith(spec), batchRows: batch });
   const train = plantRows(rows, 1);
@@ -70,6 +73,12 @@ async function trainAndMeasure(spec: Parameters<typeof planWith>[0]): Promise<nu
     const begin = (step * batch) % (rows - batch);
     await program.trainStep(sliceRows(train, begin, begin + batch));
   }
+  return program;
+}
+
+/** Trains, and returns the AUC of other rows. */
+async function trainAndMeasure(spec: Spec): Promise<number> {
+  const program = await trainPlanted(spec);
   const test = plantRows(5000, 2);
   const predictions = (await program.predict(test)).get('p')!;
   program.dispose();
@@ -90,6 +99,29 @@ describe('in a world in which recent items of the category of the candidate matt
   ])('attention of the candidate learns: %o', async (spec) => {
     expect(await trainAndMeasure(spec)).toBeGreaterThan(0.85);
   });
+
+  it.each([{ name: 'target-attention' }, { name: 'self-attention', width: 16, hidden: 16 }])(
+    'the newest items of that category have large weights: %o',
+    async (spec) => {
+      const program = await trainPlanted(spec);
+      const rows = plantRows(256, 3);
+      const [weights] = program.attendSync!(rows).attention;
+      program.dispose();
+      const { offsets, ids } = rows.bags.get('clicked')!;
+      const sums = { match: { weight: 0, items: 0 }, other: { weight: 0, items: 0 } };
+      for (const [b, candidate] of rows.ids.get('candidate')!.entries())
+        for (let i = offsets[b]!; i < offsets[b + 1]!; i++) {
+          const isNewest = i >= offsets[b + 1]! - NEWEST;
+          const isMatch = ids[i]! % CATEGORIES === candidate % CATEGORIES;
+          const sum = sums[isNewest && isMatch ? 'match' : 'other'];
+          sum.weight += weights![i]!;
+          sum.items++;
+        }
+      expect(sums.match.items).toBeGreaterThan(50);
+      const [match, other] = [sums.match, sums.other].map(({ weight, items }) => weight / items);
+      expect(match).toBeGreaterThan(5 * other!);
+    },
+  );
 
   it('attention learns less without positions', async () => {
     const auc = await trainAndMeasure({ name: 'target-attention', position: false });

@@ -1,4 +1,4 @@
-"""Writes cases.json: predictions, loss and gradients of PyTorch in double precision, by mtl's names of weights.
+"""Writes cases.json: predictions, weights of items, loss and gradients of PyTorch in double precision, by mtl's names of weights.
 
   pip install torch numpy
   python test/sequences/make_cases.py      # from the project's root
@@ -31,6 +31,8 @@ class Weights:
 
     def __init__(self, seed):
         self.random, self.drawn = np.random.default_rng(seed), {}
+        # Statistics of the batch, with which predictions in evaluation mode equal those in training mode.
+        self.running, self.attention = {}, None
 
     def draw(self, name, *shape):
         values = self.random.normal(0, 0.5, shape).astype(np.float32).astype(np.float64)
@@ -48,6 +50,7 @@ class Weights:
 
     def activation(self, x, kind, name):
         if kind == 'dice':
+            self.running |= {f'{name}.runningMean': x.mean(0), f'{name}.runningVariance': x.var(0, unbiased=False)}
             p = torch.sigmoid(F.batch_norm(x, None, None, training=True, eps=1e-9))
             return x * (p + (1 - p) * self.draw(f'{name}.slope', x.shape[1]))
         if kind == 'prelu':
@@ -99,7 +102,7 @@ def target_attention(w, prefix, fields, is_weighted, hidden=(36,), activation='d
     if products:
         scores = scores + (q * k) @ w.draw(f'{prefix}.products.weight', q.shape[1], 1)
     raw = torch.cat([field.items for field in fields], 1)
-    results = []
+    results, attention = [], []
     for begin, end in rows_of_items():
         s, share = scores[begin:end], shares()[begin:end] if is_weighted else torch.ones(end - begin, 1)
         if weights == 'softmax':
@@ -107,8 +110,10 @@ def target_attention(w, prefix, fields, is_weighted, hidden=(36,), activation='d
             a = powers / powers.sum()
         else:
             a = share * {'softplus': F.softplus, 'sigmoid': torch.sigmoid, 'linear': lambda x: x}[weights](s)
+        attention.append(a)
         strength = (a * s).sum() if weights == 'softmax' else a.sum()
         results.append(torch.cat([(a * raw[begin:end]).sum(0), *([strength[None]] if sum else [])]))
+    w.attention = torch.cat(attention)
     return torch.stack(results)
 
 
@@ -165,7 +170,9 @@ def case(name, options, is_weighted=False, targets=('item', 'shop')):
     return {
         'spec': {'name': name, **options}, 'isWeighted': is_weighted, 'targets': list(targets), 'loss': loss.item(),
         'predictions': rounded(torch.sigmoid(logit)),
+        **({} if w.attention is None else {'attention': rounded(w.attention)}),
         'weights': {key: {'shape': list(value.shape), 'data': rounded(value)} for key, value in w.drawn.items()},
+        'running': {key: rounded(value) for key, value in w.running.items()},
         'gradients': {key: rounded(value.grad) for key, value in w.drawn.items()},
     }
 

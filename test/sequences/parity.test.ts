@@ -14,7 +14,11 @@ import { expectClose } from '../support/expect-close.js';
 interface Case extends EncoderCase {
   readonly loss: number;
   readonly predictions: readonly number[];
+  /** Weight of each item, if the encoder has them. */
+  readonly attention?: readonly number[];
   readonly weights: Readonly<Record<string, { readonly shape: readonly number[]; readonly data: readonly number[] }>>;
+  /** Running statistics: those of the batch. */
+  readonly running: Readonly<Record<string, readonly number[]>>;
   readonly gradients: Readonly<Record<string, readonly number[]>>;
 }
 interface File {
@@ -62,10 +66,14 @@ describe.each(engines)('on the %s engine', (_, create) => {
         name,
         { shape, data: Float32Array.from(data) },
       ]);
+      const running = Object.entries(expected.running).map(([name, data]): [string, HostTensor] => [
+        name,
+        { shape: [data.length], data: Float32Array.from(data) },
+      ]);
       program.restore({
         step: 0,
         optimizer: new Map(),
-        weights: new Map([...program.state().weights, ...weights]),
+        weights: new Map([...program.state().weights, ...weights, ...running]),
       });
       const { predictions, losses, gradients } = await program.inspect(readBatch());
       expectClose(predictions.get('p')!, expected.predictions, 'predictions');
@@ -73,6 +81,14 @@ describe.each(engines)('on the %s engine', (_, create) => {
       expect([...gradients.keys()].sort()).toEqual(Object.keys(expected.gradients).sort());
       for (const [name, gradient] of Object.entries(expected.gradients))
         expectClose(gradients.get(name)!.data, gradient, `gradient of ${name}`);
+      // Other engines do not return weights of items.
+      if (program.attendSync !== undefined) {
+        const attended = program.attendSync(readBatch());
+        expectClose(attended.predictions.get('p')!, expected.predictions, 'predictions in evaluation mode');
+        expect(attended.attention.length).toBe(expected.attention === undefined ? 0 : 1);
+        if (expected.attention !== undefined)
+          expectClose(attended.attention[0]!, expected.attention, 'weights of items');
+      }
       program.dispose();
     },
   );

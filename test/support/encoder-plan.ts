@@ -5,7 +5,7 @@ import type { Plan, Program } from '../../src/engines/engine.js';
 import type { GraphBuilder } from '../../src/graph/builder.js';
 import type { Value } from '../../src/graph/operations.js';
 import { encoders } from '../../src/sequences/encoders.js';
-import type { SequenceField } from '../../src/sequences/encoder.js';
+import type { Encoded, SequenceField } from '../../src/sequences/encoder.js';
 import type { InputLayout } from '../../src/tables/layout.js';
 import { planOf } from './graph-plan.js';
 import { sequenceLayout } from './sequences.js';
@@ -50,7 +50,7 @@ export interface EncoderCase {
 }
 
 /** Returns the result of an encoder of which all options are valid. */
-export function encode(g: GraphBuilder, input: Value, { spec, fields, targets, isWeighted }: EncoderCase): Value {
+export function encode(g: GraphBuilder, input: Value, { spec, fields, targets, isWeighted }: EncoderCase): Encoded {
   const tables = fields ?? TABLES.map(({ name }) => name);
   const domain = sequenceOf(tables[0]!).field;
   return encoders.build(encoders.schema.parse(spec), {
@@ -77,12 +77,13 @@ export function encode(g: GraphBuilder, input: Value, { spec, fields, targets, i
 /** Builds a plan whose only layer above the encoder is linear; its predictions are also the columns of the encoder. */
 export function planOfEncoder(given: EncoderCase, step?: Plan['step']): Plan {
   const plan = planOf(LAYOUT, (g, input, y) => {
-    const encoded = encode(g, input, given);
-    const logit = g.linear(encoded, 1, 'out');
-    const columns = Array.from({ length: encoded.width }, (_, c) => [`column ${c}`, g.slice(encoded, c, 1)] as const);
+    const { output, weights } = encode(g, input, given);
+    const logit = g.linear(output, 1, 'out');
+    const columns = Array.from({ length: output.width }, (_, c) => [`column ${c}`, g.slice(output, c, 1)] as const);
     return {
       predictions: { p: g.activation(logit, 'sigmoid', 'p'), ...Object.fromEntries(columns) },
       terms: [{ name: 'ctr', weight: 1, loss: g.binaryCrossEntropy(logit, y) }],
+      ...(weights && { attention: [{ sequence: 'clicked', encoder: given.spec.name, weights }] }),
     };
   });
   return { ...plan, ...(step && { step }) };

@@ -2,7 +2,7 @@ import type { InputLayout } from '../../src/tables/layout.js';
 import type { Plan } from '../../src/engines/engine.js';
 import { GraphBuilder } from '../../src/graph/builder.js';
 import { lookUp } from '../../src/graph/lookups.js';
-import type { Term } from '../../src/graph/graph.js';
+import type { Graph } from '../../src/graph/graph.js';
 import type { Value } from '../../src/graph/operations.js';
 import type { Batch } from '../../src/core/batch.js';
 import { denseOptimizers } from '../../src/optimizers/optimizers.js';
@@ -25,14 +25,23 @@ export function numericLayout(width: number): InputLayout {
 /** Builds a plan around a hand-written graph over numeric columns (or the columns of a layout) and the label 'y'. */
 export function planOf(
   columns: number | InputLayout,
-  build: (g: GraphBuilder, input: Value, label: Value) => { terms: Term[]; predictions: Record<string, Value> },
+  build: (
+    g: GraphBuilder,
+    input: Value,
+    label: Value,
+  ) => Pick<Graph, 'terms' | 'attention'> & { predictions: Record<string, Value> },
 ): Plan {
   const layout = typeof columns === 'number' ? numericLayout(columns) : columns;
   const g = new GraphBuilder();
-  const { terms, predictions } = build(g, lookUp(g, layout.columns), g.input({ kind: 'label', column: 'y' }, 1));
+  const { predictions, ...output } = build(g, lookUp(g, layout.columns), g.input({ kind: 'label', column: 'y' }, 1));
   const adam = denseOptimizers.schema.parse({ name: 'adam', learningRate: 0.01 });
   return {
-    graph: { values: g.values, parameters: g.parameters, terms, predictions: new Map(Object.entries(predictions)) },
+    graph: {
+      values: g.values,
+      parameters: g.parameters,
+      ...output,
+      predictions: new Map(Object.entries(predictions)),
+    },
     layout,
     optimizers: { dense: adam, embeddings: { ...adam, lazy: true } },
     seed: 7,

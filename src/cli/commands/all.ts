@@ -8,6 +8,7 @@ import { data } from './data.js';
 import { diff } from './diff.js';
 import { doctor } from './doctor.js';
 import { evaluate } from './eval.js';
+import { explain } from './explain.js';
 import { exportModel } from './export.js';
 import { importance } from './importance.js';
 import { init } from './init.js';
@@ -36,6 +37,7 @@ export const commands: readonly Command[] = [
   evaluate,
   predict,
   importance,
+  explain,
   crosses,
   exportModel,
   serve,

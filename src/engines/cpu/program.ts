@@ -7,6 +7,7 @@ import type { ListName } from '../compile/lists.js';
 import { createGateSums, diagnosisOf, type Diagnosis, type TermWeights } from '../diagnosis.js';
 import {
   refusedLosses,
+  type Attended,
   type Evaluation,
   type Inspection,
   type Program,
@@ -24,6 +25,7 @@ import type { Image } from '../state/image.js';
 import {
   copyColumn,
   createResults,
+  readAttention,
   readDenseGradients,
   readDistinct,
   readGramian,
@@ -156,6 +158,11 @@ export class CpuProgram implements Program {
 
   predict(batch: Batch): Promise<Map<string, Float32Array>> {
     return Promise.resolve(this.predictSync(batch));
+  }
+
+  attendSync(batch: Batch): Attended {
+    const predictions = this.predictSync(batch);
+    return { predictions, attention: readAttention(this.#compiled, batch, this.#image) };
   }
 
   createRanker(candidateFields: ReadonlySet<string>): Ranker {

@@ -1,3 +1,4 @@
+import type { Batch } from '../../core/batch.js';
 import type { HostTensor } from '../../core/tensor.js';
 import { countWords, type Ref, type View } from '../compile/buffers.js';
 import type { Layout } from '../compile/layout.js';
@@ -5,6 +6,7 @@ import type { TablePlace } from '../compile/tables.js';
 import { tableTensor, type StepResult, type TermLoss } from '../engine.js';
 import { gramianOf } from '../step-rows.js';
 import type { Image } from './image.js';
+import { domainRows } from './items.js';
 import type { Store } from './store.js';
 
 /** Views of a memory without tables. */
@@ -36,6 +38,23 @@ export function createResults({ terms, norms, plan }: Layout, { doubles, wordAt 
 export function copyColumn(view: View, rows: number, { floats, wordAt }: Views, into: Float32Array, begin = 0): void {
   const first = wordAt(view);
   for (let b = 0; b < rows; b++) into[begin + b] = floats[first + b * view.ld]!;
+}
+
+/**
+ * Copies the weights of the items of a batch that was predicted last, by attention of the graph.
+ * @throws Error for a batch of several passes
+ */
+export function readAttention(
+  { graph, places, maxRows }: Pick<Layout, 'graph' | 'places' | 'maxRows'>,
+  batch: Batch,
+  image: Views,
+): readonly Float32Array[] {
+  if (batch.rows > maxRows) throw new Error(`the batch has ${batch.rows} rows; a pass has at most ${maxRows}`);
+  return (graph.attention ?? []).map(({ weights }) => {
+    const column = new Float32Array(domainRows(weights.rows, batch, 0, batch.rows));
+    copyColumn(places.of(weights).value, column.length, image, column);
+    return column;
+  });
 }
 
 /** Returns the inner products between the gradients of terms on shared parameters. */

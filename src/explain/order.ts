@@ -1,0 +1,40 @@
+import { floatText } from '../text/float-text.js';
+import type { ExplainedItem, ExplainedSequence } from '../trained-model/explainer.js';
+
+/** Order of items: the largest weight first, or the newest first. */
+export type ItemOrder = 'weight' | 'position';
+
+/** Orders the items of a sequence. Its first encoder with weights decides; without one, the newest are first. */
+export function orderItems(
+  { items, encoders: [first] }: ExplainedSequence,
+  order: ItemOrder,
+): readonly ExplainedItem[] {
+  if (order === 'position' || first === undefined) return items;
+  return items.toSorted((a, b) => b.attention[first]!.weight - a.attention[first]!.weight);
+}
+
+/** Describes a sequence: its number of items, and the values of the candidate. */
+export function describeSequence({ name, columns, items, dropped }: ExplainedSequence): string {
+  const counts = `${items.length} ${items.length === 1 ? 'item' : 'items'}`;
+  const candidate = columns.flatMap((column) =>
+    column.candidate === undefined ? [] : [`${column.name} ${column.candidate || '(missing)'}`],
+  );
+  const parts = [
+    dropped ? `${counts}, ${dropped} dropped` : counts,
+    ...(candidate.length === 0 ? [] : [`candidate: ${candidate.join(', ')}`]),
+  ];
+  return `${name}: ${parts.join('; ')}`;
+}
+
+/** Returns the header of a table of items besides their attention, and the cells of an item. */
+export function itemColumns({ columns, items }: ExplainedSequence) {
+  const isWeighted = items.some(({ listWeight }) => listWeight !== undefined);
+  return {
+    header: ['position', ...columns.map(({ name }) => name), ...(isWeighted ? ['weight in list'] : [])],
+    cells: ({ position, values, listWeight }: ExplainedItem): readonly string[] => [
+      String(position),
+      ...columns.map(({ name }) => values[name] ?? '-'),
+      ...(isWeighted ? [floatText(listWeight!)] : []),
+    ],
+  };
+}

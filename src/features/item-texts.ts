@@ -1,0 +1,124 @@
+import { column, type Batch } from '../core/batch.js';
+import { CELL_SEPARATOR, type EncodedField } from './feature.js';
+import { listColumns } from './kinds/kinds.js';
+
+/** The items of a sequence in a row, as its data has them. */
+export interface WrittenSequence {
+  /** Name of the sequence. */
+  readonly name: string;
+  /** Columns of its fields, in config order. */
+  readonly columns: readonly WrittenColumn[];
+  /** Newest last. */
+  readonly items: readonly WrittenItem[];
+  /** Number of items of the row that were not selected; undefined for an event log. */
+  readonly dropped: number | undefined;
+}
+
+/** A column of a sequence. */
+export interface WrittenColumn {
+  readonly name: string;
+  /** Value of the candidate that its items are compared with; undefined without one, and for a list. */
+  readonly candidate: string | undefined;
+}
+
+/** An item of a sequence. */
+export interface WrittenItem {
+  /** By column; empty for a missing one. */
+  readonly texts: readonly string[];
+  /** Weight in its list; undefined if items have none. */
+  readonly weight: number | undefined;
+}
+
+/** A field of a sequence with the fields that read its texts. */
+interface TextFields {
+  readonly sequence: string;
+  readonly name: string;
+  readonly isWeighted: boolean;
+  readonly items: EncodedField;
+  readonly count: EncodedField | undefined;
+  readonly candidate: EncodedField | undefined;
+}
+
+/** Reads the items of sequences as texts, by fields next to those of a model, which encode a text as its number. */
+export class ItemTexts {
+  readonly #texts: string[] = [''];
+  readonly #numbers = new Map([['', 0]]);
+  /** In config order. */
+  readonly #sequences: readonly (readonly TextFields[])[];
+  /** Fields to read together with those of the model. */
+  readonly fields: readonly EncodedField[];
+
+  /** @param fields of the model */
+  constructor(fields: readonly EncodedField[]) {
+    const own = fields.flatMap((field) => this.#textFields(field, fields));
+    const names = new Set(own.map(({ sequence }) => sequence));
+    this.#sequences = [...names].map((name) => own.filter(({ sequence }) => sequence === name));
+    this.fields = own.flatMap(({ items, count, candidate }) =>
+      [items, count, candidate].filter((field) => field !== undefined),
+    );
+  }
+
+  /** Returns the sequences of a batch of one row that has the fields. */
+  read({ bags, ids, numbers }: Batch): readonly WrittenSequence[] {
+    return this.#sequences.map((own) => {
+      const { sequence: name, items, count, isWeighted } = own[0]!;
+      const first = column(bags, items.name);
+      const numItems = first.offsets[1]!;
+      return {
+        name,
+        columns: own.map((field) => ({
+          name: field.name,
+          candidate: field.candidate && this.#texts[column(ids, field.candidate.name)[0]!]!,
+        })),
+        items: Array.from({ length: numItems }, (_, i) => ({
+          texts: own.map((field) => this.#texts[column(bags, field.items.name).ids[i]!]!),
+          weight: isWeighted ? first.weights[i]! : undefined,
+        })),
+        dropped: count && column(numbers, count.name)[0]! - numItems,
+      };
+    });
+  }
+
+  #textFields(field: EncodedField, fields: readonly EncodedField[]): readonly TextFields[] {
+    if (!('sequence' in field) || field.computed === undefined || field.sequence.countsOf !== undefined) return [];
+    const { sequence, computed } = field;
+    const target = fields.find((each) => each.name === sequence.target && listColumns(each).length === 0);
+    const { itemsOf, ...whole } = computed;
+    return [
+      {
+        sequence: sequence.name,
+        name: itemsOf!,
+        isWeighted: sequence.isWeighted,
+        items: {
+          ...this.#encodeTexts(field, 'items'),
+          computed: { ...computed, output: sequence.written.items },
+          kind: 'item',
+          // The text of an item that is a list has all of its values.
+          sequence: { ...sequence, nested: undefined },
+        },
+        count:
+          field.logged === undefined
+            ? {
+                ...this.#encodeTexts(field, 'count'),
+                computed: { ...whole, output: sequence.written.count },
+                kind: 'number',
+                encode: Number,
+              }
+            : undefined,
+        candidate: target && { ...this.#encodeTexts(target, `candidate of ${field.name}`), kind: 'id' },
+      },
+    ];
+  }
+
+  /** Returns a field that encodes each text as its number. */
+  #encodeTexts(field: EncodedField, what: string): EncodedField {
+    const encode = (text: string): number => {
+      const known = this.#numbers.get(text);
+      if (known !== undefined) return known;
+      this.#numbers.set(text, this.#texts.length);
+      return this.#texts.push(text.replaceAll(CELL_SEPARATOR, ' × ')) - 1;
+    };
+    // No data column has such a name.
+    return { ...field, name: `\u001f${what}\u001f${field.name}`, encode, direct: undefined, rule: undefined };
+  }
+}
