@@ -149,7 +149,8 @@ function layOutSequences(
       encoders,
       fields: own.map((field): SequenceColumn => {
         const column = { field: field.name, width: field.width, target: field.sequence.target };
-        return hasTable(field) ? { ...column, kind: 'id', table: field.owner } : { ...column, kind: 'number' };
+        if (hasTable(field)) return { ...column, kind: 'id', table: field.owner };
+        return { ...column, kind: 'number', ...(field.sequence.areAges && { areAges: true }) };
       }),
     };
   });

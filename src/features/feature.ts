@@ -224,6 +224,8 @@ export interface SequencePart {
   readonly isWeighted: boolean;
   /** Encoders whose outputs are concatenated. */
   readonly encoders: readonly EncoderSpec[];
+  /** Whether it is the ages of the items, which encoders read as such. */
+  readonly areAges?: true;
 }
 
 /** A field with its encoder. */

@@ -93,7 +93,7 @@ export const sequence: Component<'sequence', ReturnType<typeof options>, [], rea
     const fields = options.aligned
       ? sequenceFields({ group, name: group, entries }, options)
       : entries.flatMap((each) => sequenceFields({ group, name: fieldName(group, each), entries: [each] }, options));
-    return fields.map((field, entry): Field => ({ ...field, entry }));
+    return fields.map((field, entry): Field => ({ entry, ...field }));
   },
 };
 
@@ -176,22 +176,38 @@ function sequenceFields({ group, name, entries }: AlignedColumns, options: Seque
   ];
   const read = [...new Set(sources.map((source) => source.name))];
   const selected = `items of ${entries.map((each) => each.name).join(', ')}, ${JSON.stringify({ order, keep })}`;
-  return entries.map((each, output): Field => {
-    const part: SequencePart = {
-      name,
-      target: each.target,
-      maxItems: (keep.last ?? keep.heaviest)!,
-      isWeighted: !aligned,
-      encoders: listEncoders(options),
-    };
-    const field = itemField(fieldName(group, each), each, part);
-    return {
-      ...field,
-      columns: [each.name, ...read.filter((column) => column !== each.name)],
-      cells: joinCells(options, {}),
-      computed: { sources, meaning: `${each.name} of ${selected}`, itemsOf: each.name, compute, output },
-    };
+  const partOf = ({ target }: Entry): SequencePart => ({
+    name,
+    target,
+    maxItems: (keep.last ?? keep.heaviest)!,
+    isWeighted: !aligned,
+    encoders: listEncoders(options),
   });
+  const computed = (field: Field, each: Entry): Field => ({
+    ...field,
+    columns: [each.name, ...read.filter((column) => column !== each.name)],
+    cells: joinCells(options, {}),
+    computed: {
+      sources,
+      meaning: `${each.name} of ${selected}`,
+      itemsOf: each.name,
+      compute,
+      output: entries.indexOf(each),
+    },
+  });
+  const fields = entries.map((each) => computed(itemField(fieldName(group, each), each, partOf(each)), each));
+  const aged = listEncoders(options).some((spec) => encoders.partOf(spec).readsAges)
+    ? entries.find((each) => each.as === 'age')
+    : undefined;
+  if (aged === undefined) return fields;
+  const ages = ageField(fieldName(group, aged), partOf(aged), entries.indexOf(aged));
+  return [...fields, computed(ages, aged)];
+}
+
+/** Builds a field of the ages of an entry, neither scaled nor embedded. */
+function ageField(name: string, part: SequencePart, entry: number): Field {
+  const numbers = numberField(`${name}.age`, { scaling: 'none' });
+  return { ...numbers, kind: 'itemNumber', sequence: { ...part, areAges: true }, entry };
 }
 
 /** Builds the field of a column without its computation. */

@@ -28,16 +28,25 @@ export function encodeSequences(
 
 function encodeSequence(g: GraphBuilder, sequence: SequenceLayout, features: Features | undefined): Value {
   const domain = sequence.fields[0]!.field;
-  const fields = sequence.fields.map((column): SequenceField => ({
-    field: column.field,
-    items: readItems(g, column, domain),
-    target: column.target === undefined ? undefined : findTarget(g, column.target, features!),
-  }));
+  const ages = sequence.fields.find((column) => column.kind === 'number' && column.areAges === true);
+  const fields = sequence.fields
+    .filter((column) => column !== ages)
+    .map((column): SequenceField => ({
+      field: column.field,
+      items: readItems(g, column, domain),
+      target: column.target === undefined ? undefined : findTarget(g, column.target, features!),
+    }));
   const weights =
     sequence.isWeighted === true ? g.input({ kind: 'factors', field: domain, pooling: 'mean' }, 1) : undefined;
   const outputs = sequence.encoders.map((spec, i) => {
     const part = sequence.encoders.length === 1 ? spec.name : `${i}.${spec.name}`;
-    const context = { domain, fields, weights, maxItems: sequence.maxItems };
+    const context = {
+      domain,
+      fields,
+      ages: ages && readItems(g, ages, domain),
+      weights,
+      maxItems: sequence.maxItems,
+    };
     return encoders.build(spec, { ...context, g: g.within(`${sequence.name}.${part}`) });
   });
   return g.concat(outputs);

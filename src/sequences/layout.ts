@@ -23,6 +23,6 @@ export type SequenceColumn = {
   readonly target?: string | undefined;
 } & (
   | { readonly kind: 'id'; readonly table: string }
-  /** Numbers, which are the weights of the bag. */
-  | { readonly kind: 'number' }
+  /** Numbers, which are the weights of the bag; ages are read by encoders as such, and are no field of the items. */
+  | { readonly kind: 'number'; readonly areAges?: true }
 );
