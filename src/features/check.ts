@@ -68,17 +68,23 @@ export function* checkLogs(
       const { columns = [], last } = computed?.itemLists ?? {};
       const found = columns.map(({ name }) => splitLogged(name, Object.keys(logs))?.[0]);
       const log = found.find((name) => name !== undefined);
-      const own = columns[computed?.output ?? 0];
+      const { output = 0, listIndex = 0 } = computed ?? {};
+      const own = columns[listIndex];
       if (log === undefined || own === undefined) continue;
       const path = ['features', group];
       const at = [...path, 'fields', entry!];
       const { order = {}, keep = {}, aligned } = spec as SequenceKeys;
-      if (found[computed!.output] !== log)
+      if (found[listIndex] !== log)
         yield { path: at, message: `is not in the event log '${log}', as other fields are; use one log per sequence` };
       const { until } = logs[log]!;
       if (own.until !== undefined && own.until !== until)
         yield { path: [...at, 'until'], message: `expected '${until}', the until of data.sequences.${log}` };
-      if (computed!.output > 0) continue;
+      if (own.nested !== undefined)
+        yield {
+          path: [...at, 'pooling'],
+          message: 'does not apply to an event log, whose items have one value; remove it',
+        };
+      if (output > 0) continue;
       if (order.by !== undefined || order.newest !== 'last')
         yield {
           path: [...path, 'order'],

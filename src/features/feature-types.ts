@@ -155,7 +155,7 @@ function layOutSequences(
       encoders,
       fields: own.map((field): SequenceColumn => {
         const column = { field: field.name, width: field.width, target: field.sequence.target };
-        if (!hasTable(field)) return { ...column, kind: 'number' };
+        if (!hasTable(field)) return { ...column, kind: 'number', ...(field.sequence.areAges && { areAges: true }) };
         const { nested } = field.sequence;
         return { ...column, kind: 'id', table: field.owner, ...(nested !== undefined && { nested }) };
       }),

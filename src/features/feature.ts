@@ -163,8 +163,10 @@ export interface Computed {
   readonly itemsOf?: string;
   /** Columns of side tables that it reads. */
   readonly lookups?: readonly LookupColumn[];
-  /** Columns of lists whose newest items its outputs are, which an event log may have; one output per column. */
+  /** Columns of lists whose newest items its outputs are, which an event log may have. */
   readonly itemLists?: ItemLists;
+  /** Index of its own column among these. */
+  readonly listIndex?: number;
   /** Computes all outputs of a chunk, once for all fields that share this function. */
   readonly compute: (chunk: Chunk, cells: CellOptions, tables: LookupTables) => ComputedOutputs;
   /** Index of the output. */
@@ -176,6 +178,8 @@ export interface ItemLists {
   readonly columns: readonly {
     readonly name: string;
     readonly form: ListForm;
+    /** Form of an item that is a list; undefined for items with one value. */
+    readonly nested: ListForm | undefined;
     /** Column with the time of the row, for times of items. */
     readonly until: string | undefined;
   }[];
@@ -255,6 +259,8 @@ export interface SequencePart {
     /** Index of the number of items of each row before the selection. */
     readonly count: number;
   };
+  /** Whether it is the ages of the items, which encoders read as such. */
+  readonly areAges?: true;
 }
 
 /** A field with its encoder. */

@@ -80,8 +80,10 @@ export class ItemTexts {
   }
 
   #textFields(field: EncodedField, fields: readonly EncodedField[]): readonly TextFields[] {
-    if (!('sequence' in field) || field.computed === undefined || field.sequence.countsOf !== undefined) return [];
+    if (!('sequence' in field) || field.computed === undefined) return [];
     const { sequence, computed } = field;
+    // These have no column of their own.
+    if (sequence.countsOf !== undefined || sequence.areAges === true) return [];
     const target = fields.find((each) => each.name === sequence.target && listColumns(each).length === 0);
     const { itemsOf, ...whole } = computed;
     return [

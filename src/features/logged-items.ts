@@ -38,14 +38,15 @@ export function loggedFields(fields: readonly Field[], logs: EventLogs, cells: C
     const log = logs.get(name)!;
     const compute = computes.get(lists) ?? computeOnce(selectEvents(log, name, lists, cells));
     computes.set(lists, compute);
-    const own = lists.columns[computed.output]!;
+    const output = computed.listIndex!;
+    const own = lists.columns[output]!;
     const column = logColumn(own, name, field.cells);
     const columns = [log.key, log.until];
     const sources = columns.map((each) => ({ name: each, holds: 'text' }) as const);
     return {
       ...field,
       columns,
-      computed: { ...computed, sources, compute, itemsOf: log.until },
+      computed: { ...computed, sources, compute, output, itemsOf: log.until },
       logged: { name, log, column, isAge: own.until !== undefined, last: lists.last },
     };
   });

@@ -29,8 +29,8 @@ interface ItemReader extends ItemColumn {
 /**
  * Returns the computation of the items of aligned columns: the newest or heaviest ones, newest last. Times of items
  * become ages: the difference to the time of the row. Rows whose lists have different lengths are refused.
- * @returns the items by column, with the number of values before the values of items that are lists; then the same items
- * as the columns have them; then the number of all items of each row
+ * @returns the items by column, with the number of values before the values of items that are lists; then the same
+ * items as the columns have them; then the number of all items of each row
  */
 export function selectItems(columns: readonly ItemColumn[], selection: ItemSelection): Compute {
   const readers = columns.map(createReader);

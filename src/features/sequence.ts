@@ -208,31 +208,46 @@ function sequenceFields({ group, name, entries, first }: AlignedColumns, options
   const read = [...new Set(sources.map((source) => source.name))];
   const selected = `items of ${entries.map((each) => each.name).join(', ')}, ${JSON.stringify({ order, keep })}`;
   const numValues = entries.length + entries.filter(isNested).length;
-  let output = 0;
-  return entries.flatMap((each, i): readonly Field[] => {
-    const part: SequencePart = {
-      name,
-      target: each.target,
-      maxItems: (keep.last ?? keep.heaviest)!,
-      isWeighted: !aligned,
-      encoders: listEncoders(options),
-      written: { items: numValues + i, count: numValues + entries.length },
-    };
-    return itemFields(fieldName(group, each), each, part).map((field) => ({
-      ...field,
-      columns: [each.name, ...read.filter((column) => column !== each.name)],
-      cells: joinCells(options, {}),
-      computed: {
-        sources,
-        meaning: `${each.name} of ${selected}`,
-        itemsOf: each.name,
-        itemLists,
-        compute,
-        output: output++,
-      },
-      entry: first + i,
-    }));
+  const part = ({ target }: Entry, i: number): SequencePart => ({
+    name,
+    target,
+    maxItems: (keep.last ?? keep.heaviest)!,
+    isWeighted: !aligned,
+    encoders: listEncoders(options),
+    written: { items: numValues + i, count: numValues + entries.length },
   });
+  const computed = (field: Field, i: number, output: number): Field => ({
+    ...field,
+    columns: [entries[i]!.name, ...read.filter((column) => column !== entries[i]!.name)],
+    cells: joinCells(options, {}),
+    computed: {
+      sources,
+      meaning: `${entries[i]!.name} of ${selected}`,
+      itemsOf: entries[i]!.name,
+      itemLists,
+      listIndex: i,
+      compute,
+      output,
+    },
+    entry: first + i,
+  });
+  let output = 0;
+  const fields = entries.flatMap((each, i) =>
+    itemFields(fieldName(group, each), each, part(each, i)).map((field) => computed(field, i, output++)),
+  );
+  const aged = entries.findIndex((each) => each.as === 'age');
+  if (aged < 0 || !listEncoders(options).some((spec) => encoders.partOf(spec).readsAges)) return fields;
+  const ages = ageField(fieldName(group, entries[aged]!), part(entries[aged]!, aged));
+  return [...fields, computed(ages, aged, fields.find(({ entry }) => entry === first + aged)!.computed!.output)];
+}
+
+/** Builds a field of the ages of an entry, neither scaled nor embedded, without its computation. */
+function ageField(name: string, part: SequencePart): Field {
+  return {
+    ...numberField(`${name}.age`, { scaling: 'none' }),
+    kind: 'itemNumber',
+    sequence: { ...part, areAges: true },
+  };
 }
 
 /** Builds the fields of a column without their computation: one, or for items that are lists, their lengths first. */

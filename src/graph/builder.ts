@@ -1,3 +1,5 @@
+import { checkAttention, layOutBias, type AttentionOptions, type PointwiseOptions } from './attention.js';
+import { check, checkBatch, checkItems, checkWidths } from './checks.js';
 import { BATCH, blocks, domainName, isSameDomain, items, parentOf, type Domain } from './domain.js';
 import { listOperands } from './graph.js';
 import type {
@@ -257,17 +259,30 @@ export class GraphBuilder {
    * Computes attention of the items of each row to those of the same row: softmax(q kᵀ / √d) v, in heads of d columns.
    * Operands have the same width; projections are linear layers before it and after it.
    */
-  segmentAttention(
+  segmentAttention(query: Value, key: Value, value: Value, options: AttentionOptions): ValueOf<'segmentAttention'> {
+    checkAttention(query, key, value, options);
+    const { heads, isCausal } = options;
+    const none = { isPointwise: false, bias: undefined, distances: 0, octaves: 0, ages: undefined };
+    return this.#push('segmentAttention', query.width, { query, key, value, heads, isCausal, ...none });
+  }
+
+  /**
+   * Computes pointwise attention: SiLU(q kᵀ + b) v / n over the n items that an item attends to, in heads of columns.
+   * b is 0 initially, and has a number for each distance of two items and for each octave of the difference of ages.
+   */
+  pointwiseAttention(
     query: Value,
     key: Value,
     value: Value,
-    { heads, isCausal }: { readonly heads: number; /** Items attend to no later ones. */ readonly isCausal: boolean },
+    options: PointwiseOptions,
+    name: string,
   ): ValueOf<'segmentAttention'> {
-    checkItems('segmentAttention', query);
-    for (const { width } of [key, value]) checkWidths('segmentAttention', width, query.width);
-    const isDivided = Number.isInteger(heads) && heads > 0 && query.width % heads === 0;
-    check(isDivided, `segmentAttention: ${heads} heads of width ${query.width}`);
-    return this.#push('segmentAttention', query.width, { query, key, value, heads, isCausal });
+    checkAttention(query, key, value, options);
+    const { heads, isCausal } = options;
+    const { attributes, count } = layOutBias(options);
+    const bias = count === 0 ? undefined : this.#parameter(`${name}.bias`, [count], { kind: 'constant', value: 0 });
+    const attended = { query, key, value, heads, isCausal, isPointwise: true, bias, ...attributes };
+    return this.#push('segmentAttention', query.width, attended);
   }
 
   /** Computes the position of each item of a sequence from the end of its row: 0 for the last (width 1). */
@@ -370,20 +385,4 @@ function commonDomain<Name extends OperationName>(op: Name, attributes: Operatio
     );
   if (BATCH_ONLY.has(op)) checkBatch(op, first);
   return first.rows;
-}
-
-function checkBatch(op: string, { rows }: Value): void {
-  check(rows.kind === 'batch', `${op}: rows of ${domainName(rows)}, expected batch`);
-}
-
-function checkItems(op: string, { rows }: Value): void {
-  check(rows.kind !== 'batch', `${op}: rows of the batch, expected items of a sequence`);
-}
-
-function checkWidths(name: string, found: number, expected: number): void {
-  check(found === expected, `${name}: width is ${found}, expected ${expected}`);
-}
-
-function check(condition: boolean, message: string): asserts condition {
-  if (!condition) throw new Error(`graph: ${message}`);
 }

@@ -41,17 +41,23 @@ export function featureReaders(graph: Graph): ReadonlySet<string> {
     const isInput = value.op === 'input' && value.source.kind !== 'label';
     // Columns of the wide part belong to tasks, not to features.
     if (value.op === 'slice' && isLookedUp(value.x) && value.begin >= featureWidth) continue;
-    if (isInput || listOperands(value).some((operand) => isOfFeatures.has(operand))) readFor(value);
+    if (isInput || listCombined(value).some((operand) => isOfFeatures.has(operand))) readFor(value);
   }
   // An operand that is combined elementwise with feature columns has feature columns too; follow it back to the layer
   // that produced it.
   for (const value of graph.values.toReversed()) {
     if (!isOfFeatures.has(value) || !BY_COLUMNS.has(value.op)) continue;
-    for (const operand of value.op === 'segmentPool' ? [value.x] : listOperands(value)) {
+    for (const operand of value.op === 'segmentPool' ? [value.x] : listCombined(value)) {
       if (isOfFeatures.has(operand)) continue;
       isOfFeatures.add(operand);
       for (const { name } of parametersIn(operand)) readers.add(name);
     }
   }
   return readers;
+}
+
+/** Returns the operands of a value, without ages, which are no columns of it. */
+function listCombined(value: Value): readonly Value[] {
+  const ages = value.op === 'segmentAttention' ? value.ages : undefined;
+  return listOperands(value).filter((operand) => operand !== ages);
 }

@@ -40,6 +40,7 @@ export function listDifferentiated(value: Value): readonly Value[] {
   if (value.op === 'stopGradient') return [];
   if (value.op === 'crossEntropy') return [value.logit];
   if (value.op === 'segmentPool') return [value.x, ...(hasTrainedWeights(value) ? [value.weights!] : [])];
+  if (value.op === 'segmentAttention') return [value.query, value.key, value.value];
   if (value.op === 'groupLogSumExp' || value.op === 'groupPairs') return [value.x];
   return isLoss(value) ? listPredicted(value) : listOperands(value);
 }

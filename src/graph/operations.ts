@@ -180,8 +180,9 @@ export interface Operations {
   /** The items `by` places earlier in the same row; 0 where there is none. */
   shift: { readonly x: Value; readonly by: number };
   /**
-   * softmax(q kᵀ / √d) v over the items of each row (Vaswani et al. 2017, eq. 1), in heads of d consecutive columns;
-   * if causal, over items up to the query's own.
+   * Weights times v over the items of each row, in heads of d consecutive columns; if causal, over items up to the
+   * query's own. Weights are softmax(q kᵀ / √d) (Vaswani et al. 2017, eq. 1) or, if pointwise, SiLU(q kᵀ + b) / n for n
+   * items (Zhai et al. 2024, eq. 2).
    */
   segmentAttention: {
     readonly query: Value;
@@ -189,6 +190,18 @@ export interface Operations {
     readonly value: Value;
     readonly heads: number;
     readonly isCausal: boolean;
+    readonly isPointwise: boolean;
+    /**
+     * b of pointwise weights, for all heads: a number by the distance of two items, then one by the octave of the
+     * difference of their ages. Undefined without distances and octaves.
+     */
+    readonly bias: Parameter | undefined;
+    /** Number of distances, from 0 to either side; larger ones count as the last. */
+    readonly distances: number;
+    /** Number of octaves, of which the first is below 1, the second below 3; larger ones count as the last. */
+    readonly octaves: number;
+    /** Ages of the items (width 1), if there are octaves; never differentiated. */
+    readonly ages: Value | undefined;
   };
   /** The number of later items in the same row, for each item of a sequence: 0 for the last. It has no gradient. */
   itemPosition: { readonly field: string };

@@ -1,6 +1,9 @@
-// Attention of the items of a row of the batch to those of the same row (Vaswani et al. 2017, eq. 1), in heads of
-// consecutive columns: y_i = Σ_j p_ij v_j with p_ij = e^(s_ij - l_i), s_ij = <q_i, k_j> / √d and l_i = log Σ_j e^s_ij.
-// Memory grows with items, not with pairs of them: l is stored, and the gradient computes p again (Dao et al. 2022).
+// Attention of the items of a row of the batch to those of the same row, in heads of consecutive columns:
+// y_i = Σ_j p_ij v_j. A softmax has p_ij = e^(s_ij - l_i), s_ij = <q_i, k_j> / √d and l_i = log Σ_j e^s_ij (Vaswani et
+// al. 2017, eq. 1). Pointwise weights are p_ij = SiLU(s_ij) / n_i, s_ij = <q_i, k_j> + b_ij, for n_i items j (Zhai et al.
+// 2024, eq. 2). b_ij is a sum of two trained numbers: one by the distance i - j, one by the octave of the difference of
+// ages. Memory grows with items, not with pairs of them: l is stored, and the gradient computes p again (Dao et al.
+// 2022).
 //
 // Workers share the rows of the batch. Some queries at a time read each key. Their scores are computed for as many keys
 // as a vector has lanes, from keys that are stored by column. Sums are over columns, keys and queries one by one, or by
@@ -20,19 +23,35 @@
 typedef struct {
   size_t items, width;
   float scale;
-  int32_t is_causal;
+  int32_t is_causal, is_pointwise;
   float *keys, *values, *weights, *slopes;
 } head;
+/** Numbers that are added to scores: `distances` (twice without 0, if not causal), then `octaves` of ages. */
+typedef struct {
+  const float *by_distance, *by_octave, *ages;
+  size_t ldages;
+  int32_t distances, octaves, first;
+} biases;
 /** Queries from `first` on: `count` of them, which attend to `items` or fewer. */
 typedef struct {
   size_t first, count, items;
 } queries;
 
-INLINE head head_of(float *work, size_t first, size_t items, int32_t width, int32_t is_causal) {
+INLINE head head_of(
+  float *work, size_t first, size_t items, int32_t width, int32_t is_causal, int32_t is_pointwise
+) {
   const size_t size = items * (size_t)width;
   float *keys = work + first * WORK((size_t)width), *weights = keys + 2 * size;
-  const float scale = 1 / __builtin_sqrtf((float)width);
-  return (head){items, (size_t)width, scale, is_causal, keys, keys + size, weights, weights + QUERIES * items};
+  const float scale = is_pointwise ? 1 : 1 / __builtin_sqrtf((float)width);
+  return (head){
+    items, (size_t)width, scale, is_causal, is_pointwise, keys, keys + size, weights, weights + QUERIES * items
+  };
+}
+INLINE biases biases_of(
+  const float *bias, int32_t distances, int32_t octaves, const float *ages, int32_t ldages, int32_t is_causal
+) {
+  const int32_t first = is_causal || distances == 0 ? 0 : distances - 1;
+  return (biases){bias, bias + first + distances, ages, (size_t)ldages, distances, octaves, first};
 }
 INLINE queries queries_of(const head *h, size_t first) {
   const size_t left = h->items - first, count = left < QUERIES ? left : QUERIES;
@@ -42,6 +61,39 @@ INLINE queries queries_of(const head *h, size_t first) {
 INLINE size_t item_of(queries of, size_t r) { return of.first + (r < of.count ? r : of.count - 1); }
 INLINE size_t seen_by(const head *h, queries of, size_t r) {
   return r >= of.count ? 0 : h->is_causal ? of.first + r + 1 : h->items;
+}
+
+/** Index of the bias of a distance from a query back to a key. */
+INLINE size_t distance_of(const biases *b, size_t query, size_t key) {
+  const int32_t distance = (int32_t)query - (int32_t)key, most = b->distances - 1;
+  const int32_t near = distance > most ? most : distance < -most ? -most : distance;
+  return (size_t)(near + b->first);
+}
+/** Index of the bias of two ages: the octave of 1 + their difference, which is the exponent of that float. */
+INLINE size_t octave_of(const biases *b, float age, float other) {
+  const float next = 1 + __builtin_fabsf(age - other);
+  int32_t bits;
+  memcpy(&bits, &next, sizeof bits);
+  const int32_t octave = (bits >> 23 & 0xff) - 127, most = b->octaves - 1;
+  return (size_t)(octave > most ? most : octave);
+}
+
+/** Adds biases to the scores of a query. */
+INLINE void add_biases(const biases *b, size_t first, size_t query, size_t seen, float *scores) {
+  if (b->distances > 0) ROLLED for (size_t j = 0; j < seen; j++) scores[j] += b->by_distance[distance_of(b, query, j)];
+  if (b->octaves == 0) return;
+  const float *ages = b->ages + first * b->ldages, own = ages[query * b->ldages];
+  ROLLED for (size_t j = 0; j < seen; j++) scores[j] += b->by_octave[octave_of(b, own, ages[j * b->ldages])];
+}
+/** Adds the gradients of a query's scores to those of the biases. */
+INLINE void add_bias_gradients(
+  const biases *b, size_t first, size_t query, size_t seen, const float *slopes, float *to
+) {
+  if (b->distances > 0) ROLLED for (size_t j = 0; j < seen; j++) to[distance_of(b, query, j)] += slopes[j];
+  if (b->octaves == 0) return;
+  const float *ages = b->ages + first * b->ldages, own = ages[query * b->ldages];
+  float *by_octave = to + (b->by_octave - b->by_distance);
+  ROLLED for (size_t j = 0; j < seen; j++) by_octave[octave_of(b, own, ages[j * b->ldages])] += slopes[j];
 }
 
 /** Stores the rows of a matrix by column. */
@@ -115,20 +167,33 @@ INLINE float powers(queries of, size_t seen, float *scores, float *largest) {
   return sum_of_four(sum);
 }
 
+/** Replaces the scores of a query by SiLU(score), or 0 for items that it does not attend to; returns their number. */
+INLINE float pointwise(queries of, size_t seen, float *scores) {
+  EACH_SPAN(of.items) {
+    const vector s = load_some(scores + n, left);
+    store_some(scores + n, left, seen_of(s * sigmoid_of(s), n, seen, 0));
+  }
+  return (float)(seen > 0 ? seen : 1);
+}
+
 /**
  * y_i = Σ_j p_ij v_j over the items j of the same row, up to i if `isCausal`; l_i is stored in `statistics`.
  * @param width columns of all heads
  * @param work memory for `WORK` of a head's columns, per item
+ * @param bias numbers that pointwise weights add to scores, by distance, then by octave; unused if there are none
+ * @param ages of the items, if there are octaves
  */
 KERNEL(segmentAttention)(
   const float *query, int32_t ldquery, const float *key, int32_t ldkey, const float *value, int32_t ldvalue,
   const uint32_t *offsets, float *y, int32_t ldy, float *statistics, float *work, int32_t rows, int32_t width,
-  int32_t heads, int32_t isCausal
+  int32_t heads, int32_t isCausal, int32_t isPointwise, const float *bias, int32_t distances, int32_t octaves,
+  const float *ages, int32_t ldages
 ) {
+  const biases added = biases_of(bias, distances, octaves, ages, ldages, isCausal);
   const size_t ldq = (size_t)ldquery, ldk = (size_t)ldkey, ldv = (size_t)ldvalue, to = (size_t)ldy;
   for (size_t b = share_begin(rows, 4), end = share_end(rows, 4); b < end; b++) {
     const size_t first = offsets[b];
-    const head h = head_of(work, first, offsets[b + 1] - first, width / heads, isCausal);
+    const head h = head_of(work, first, offsets[b + 1] - first, width / heads, isCausal, isPointwise);
     for (size_t at = 0; at < (size_t)width; at += h.width) {
       const float *q = query + first * ldq + at, *v = value + first * ldv + at;
       float *own = statistics + (first * (size_t)heads + at / h.width) * STATISTICS, *out = y + first * to + at;
@@ -140,7 +205,14 @@ KERNEL(segmentAttention)(
         EACH_QUERY x[r] = q + item_of(of, r) * ldq;
         EACH_COLUMNS(of.items, products(&h, x, h.keys + i, left, h.scale, h.weights + i);)
         ROLLED for (size_t r = 0; r < QUERIES; r++) {
-          sums[r] = powers(of, seen_by(&h, of, r), h.weights + r * h.items, &largest);
+          const size_t seen = seen_by(&h, of, r);
+          float *scores = h.weights + r * h.items;
+          if (isPointwise) {
+            add_biases(&added, first, item_of(of, r), seen, scores);
+            sums[r] = pointwise(of, seen, scores);
+            continue;
+          }
+          sums[r] = powers(of, seen, scores, &largest);
           if (r < of.count)
             own[(from + r) * (size_t)heads * STATISTICS] = (float)((double)largest + log_double((double)sums[r]));
         }
@@ -164,25 +236,45 @@ INLINE void slopes(const head *h, queries of, size_t r, const float *own) {
   }
 }
 
+/**
+ * Replaces scores s_ij by p_ij = SiLU(s_ij) / n_i, and <dy_i, v_j> by the gradients of scores, with the slope
+ * σ(s) (1 + s (1 - σ(s))).
+ */
+INLINE void pointwise_slopes(queries of, size_t seen, float *scores, float *to) {
+  const vector share = splat(1 / (float)(seen > 0 ? seen : 1));
+  EACH_SPAN(of.items) {
+    const vector s = load_some(scores + n, left), gate = sigmoid_of(s),
+                 slope = gate * (splat(1) + s * (splat(1) - gate));
+    store_some(scores + n, left, seen_of(s * gate * share, n, seen, 0));
+    store_some(to + n, left, seen_of(load_some(to + n, left) * slope * share, n, seen, 0));
+  }
+}
+
 /** Sets rows of a matrix to 0, unless a gradient is added to them. */
 INLINE void clear_unless(int32_t accumulate, float *x, size_t ld, size_t items, size_t width) {
   if (!accumulate) ROLLED for (size_t item = 0; item < items; item++) memset(x + item * ld, 0, width * sizeof *x);
 }
 
 /**
- * The gradients of queries, keys and values, from l_i; <dy_i, y_i> is stored in `statistics` as well.
+ * The gradients of queries, keys and values, from l_i; <dy_i, y_i> is stored in `statistics` as well. Those of biases
+ * are sums over the items of a row of the batch.
+ * @param dbias a row of columns for each row of the batch, if there are biases
  * @param accumulate bits: 1 adds to the gradient of queries, 2 to that of keys, and 4 to that of values
  */
 KERNEL(segmentAttentionGradient)(
   const float *query, int32_t ldquery, const float *key, int32_t ldkey, const float *value, int32_t ldvalue,
   const uint32_t *offsets, const float *y, int32_t ldy, const float *dy, float *statistics, float *work,
   float *dquery, float *dkey, float *dvalue, int32_t rows, int32_t width, int32_t heads, int32_t isCausal,
-  int32_t accumulate
+  int32_t isPointwise, const float *bias, int32_t distances, int32_t octaves, const float *ages, int32_t ldages,
+  float *dbias, int32_t lddbias, int32_t accumulate
 ) {
+  const biases added = biases_of(bias, distances, octaves, ages, ldages, isCausal);
   const size_t ldq = (size_t)ldquery, ldk = (size_t)ldkey, ldv = (size_t)ldvalue, ldd = (size_t)ldy;
   for (size_t b = share_begin(rows, 4), end = share_end(rows, 4); b < end; b++) {
     const size_t first = offsets[b];
-    const head h = head_of(work, first, offsets[b + 1] - first, width / heads, isCausal);
+    const head h = head_of(work, first, offsets[b + 1] - first, width / heads, isCausal, isPointwise);
+    float *sums = dbias + b * (size_t)lddbias;
+    if (distances + octaves > 0) memset(sums, 0, (size_t)lddbias * sizeof *sums);
     // They may be gradients of one value.
     clear_unless(accumulate & 1, dquery + first * ldq, ldq, h.items, (size_t)width);
     clear_unless(accumulate & 2, dkey + first * ldk, ldk, h.items, (size_t)width);
@@ -204,6 +296,14 @@ KERNEL(segmentAttentionGradient)(
           products(&h, g, h.values + i, left, 1, h.slopes + i);
         })
         ROLLED for (size_t r = 0; r < QUERIES; r++) {
+          if (isPointwise) {
+            const size_t seen = seen_by(&h, of, r);
+            float *scores = h.weights + r * h.items, *to = h.slopes + r * h.items;
+            add_biases(&added, first, item_of(of, r), seen, scores);
+            pointwise_slopes(of, seen, scores, to);
+            add_bias_gradients(&added, first, item_of(of, r), seen, to, sums);
+            continue;
+          }
           const size_t item = first + item_of(of, r);
           float *own = statistics + (item * (size_t)heads + at / h.width) * STATISTICS;
           own[1] = dot(g[r], y + item * ldd + at, h.width);

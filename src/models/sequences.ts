@@ -42,18 +42,21 @@ function encodeSequence(
   sequence: SequenceLayout,
   features: Features | undefined,
 ): { readonly output: Value; readonly attention: readonly Attention[] } {
+  const { name, isWeighted, maxItems } = sequence;
   const domain = findItemField(sequence.fields[0]!);
-  const fields = sequence.fields.map((column): SequenceField => ({
-    field: column.field,
-    items: readItems(g, column, domain),
-    target: column.target === undefined ? undefined : findTarget(g, column.target, features!),
-  }));
-  const weights =
-    sequence.isWeighted === true ? g.input({ kind: 'factors', field: domain, pooling: 'mean' }, 1) : undefined;
+  const ages = sequence.fields.find((column) => column.kind === 'number' && column.areAges === true);
+  const fields = sequence.fields
+    .filter((column) => column !== ages)
+    .map((column): SequenceField => ({
+      field: column.field,
+      items: readItems(g, column, domain),
+      target: column.target === undefined ? undefined : findTarget(g, column.target, features!),
+    }));
+  const weights = isWeighted === true ? g.input({ kind: 'factors', field: domain, pooling: 'mean' }, 1) : undefined;
+  const context = { domain, fields, ages: ages && readItems(g, ages, domain), weights, maxItems };
   const encoded = sequence.encoders.map((spec, i) => {
     const encoder = sequence.encoders.length === 1 ? spec.name : `${i}.${spec.name}`;
-    const context = { domain, fields, weights, maxItems: sequence.maxItems };
-    return { encoder, ...encoders.build(spec, { ...context, g: g.within(`${sequence.name}.${encoder}`) }) };
+    return { encoder, ...encoders.build(spec, { ...context, g: g.within(`${name}.${encoder}`) }) };
   });
   const attention = encoded.flatMap((each) =>
     each.weights === undefined ? [] : [{ sequence: sequence.name, encoder: each.encoder, weights: each.weights }],

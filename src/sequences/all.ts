@@ -1,3 +1,4 @@
+export { hstu } from './hstu.js';
 export { pooling } from './pooling.js';
 export { selfAttention } from './self-attention.js';
 export { targetAttention } from './target-attention.js';

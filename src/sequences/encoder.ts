@@ -20,6 +20,8 @@ export interface SequenceContext {
   readonly domain: string;
   /** In config order; at least one. */
   readonly fields: readonly SequenceField[];
+  /** Time from each item to the time of the row (width 1), if the sequence has times and an encoder reads ages. */
+  readonly ages: Value | undefined;
   /** Share of each item in the weight of its row (width 1), if the items are weighted; otherwise undefined. */
   readonly weights: Value | undefined;
   /** Maximum number of items per row. */
@@ -43,6 +45,8 @@ export interface EncoderPart<Name extends string, Shape extends z.ZodRawShape> e
 > {
   /** Whether at least one field must have a target. */
   readonly requiresTarget?: true;
+  /** Whether it reads the ages of items, which are a field of their own then, neither scaled nor embedded. */
+  readonly readsAges?: true;
 }
 
 /** Declares an encoder; the identity function, for type inference. */

@@ -41,6 +41,6 @@ export type SequenceColumn = {
       /** For items with several values, which are those of the field. */
       readonly nested?: NestedItems | undefined;
     }
-  /** Numbers, which are the weights of the bag. */
-  | { readonly kind: 'number' }
+  /** Numbers, which are the weights of the bag; encoders read ages as such, not as a field of the items. */
+  | { readonly kind: 'number'; readonly areAges?: true }
 );

@@ -2,10 +2,9 @@ import { z } from 'zod';
 import type { GraphBuilder } from '../graph/builder.js';
 import { mlpOptions } from '../graph/mlp.js';
 import type { Value } from '../graph/operations.js';
-import { defineEncoder, type Encoded, type SequenceContext } from './encoder.js';
-import { listSideInputs, normEmbedding, positionOption } from './item-inputs.js';
-import { pooling } from './pooling.js';
-import { targetAttention } from './target-attention.js';
+import { buildItems, checkHeads, readoutOption, readOut } from './blocks.js';
+import { defineEncoder } from './encoder.js';
+import { positionOption } from './item-inputs.js';
 
 const blockOptions = {
   heads: z.int().min(1).max(64).default(2).describe('Number of attention heads'),
@@ -41,21 +40,14 @@ export const selfAttention = defineEncoder({
     width: z.int().min(1).max(65_536).default(32).describe('Width of the items within blocks, a multiple of heads'),
     ...blockOptions,
     position: positionOption('blocks read'),
-    readout: z
-      .strictObject(targetAttention.options())
-      .prefault({})
-      .describe('Attention of the candidate to the items; unused without a target'),
+    readout: readoutOption(),
   }),
 
-  *check({ width, heads }) {
-    if (width % heads !== 0)
-      yield { path: ['width'], message: `width is ${width}; expected a multiple of heads, ${heads}` };
-  },
+  check: checkHeads,
 
   build({ blocks, width, position, readout, ...options }, context) {
-    const { g, fields } = context;
-    const inputs = fields.map(({ field, items }) => normEmbedding(g, items, `norms.${field}`));
-    const projected = g.linear(g.concat([...inputs, ...listSideInputs(context, position)]), width, 'projection');
+    const { g } = context;
+    const projected = buildItems(context, width, position);
     const names = Array.from({ length: blocks }, (_, b) => `blocks.${b}`);
     const last = names.reduce<Value>((x, name) => buildBlock(g, x, options, name), projected);
     const items = options.norm === 'pre' ? g.layerNorm(last, 'norm') : last;
@@ -80,21 +72,5 @@ function buildBlock(g: GraphBuilder, x: Value, options: BlockOptions, name: stri
   return addPart(attended, 'layers', (h) => {
     const inner = g.activation(g.linear(h, hidden, `${name}.layers.0`), activation, `${name}.layers.activation`);
     return g.linear(inner, x.width, `${name}.layers.1`);
-  });
-}
-
-/** Turns the results of the blocks into columns of the batch. */
-function readOut(
-  context: SequenceContext,
-  items: Value,
-  options: Parameters<typeof targetAttention.build>[0],
-): Encoded {
-  const results = { field: 'results of the blocks', items, target: undefined };
-  if (context.fields.every(({ target }) => target === undefined))
-    return pooling.build({ of: 'mean' }, { ...context, fields: [results] });
-  return targetAttention.build(options, {
-    ...context,
-    g: context.g.within('readout'),
-    fields: [...context.fields, results],
   });
 }

@@ -306,6 +306,12 @@ describe('a graph with sequences', () => {
       ({ g, items }) => g.segmentAttention(items, g.slice(items, 0, 2), items, { heads: 1, isCausal: false }),
       'segmentAttention: width is 2, expected 4',
     ],
+    [
+      'has octaves without ages',
+      ({ g, items }) =>
+        g.pointwiseAttention(items, items, items, { heads: 1, isCausal: false, octaves: 3 }, 'attention'),
+      'pointwiseAttention: 3 octaves without ages',
+    ],
     ['shifts by nothing', ({ g, items }) => g.shift(items, 0), 'shift by 0'],
   ])('is rejected if it %s', (_, build, message) => {
     expect(() => build(start())).toThrow(`graph: ${message}`);

@@ -161,6 +161,13 @@ export const MUTATIONS = [
     replacement: 'load_some(to + n, left)',
   },
   {
+    kernel: 'segmentAttentionGradient (pointwise)',
+    mutation: 'missing term',
+    file: 'src/kernels/attention.c',
+    search: 'slope = gate * (splat(1) + s * (splat(1) - gate));',
+    replacement: 'slope = gate;',
+  },
+  {
     kernel: 'squaredError',
     mutation: 'missing factor',
     file: 'src/kernels/losses.c',

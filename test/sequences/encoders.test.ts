@@ -24,6 +24,18 @@ const OPTIONS: Readonly<Record<string, readonly Omit<EncoderCase['spec'], 'name'
     { weights: 'softmax', hidden: [5, 4], activation: 'prelu', norm: false },
     { weights: 'linear', hidden: [], position: true },
   ],
+  hstu: [
+    { causal: false, blocks: 2, heads: 3, width: 6, distances: 3, octaves: 6 },
+    {
+      dropout: 0.3,
+      width: 4,
+      heads: 1,
+      position: false,
+      distances: 0,
+      octaves: 12,
+      readout: { weights: 'softmax', sum: false },
+    },
+  ],
   'self-attention': [
     { norm: 'pre', causal: true, blocks: 2, heads: 3, width: 6, hidden: 5 },
     {
@@ -40,6 +52,7 @@ const OPTIONS: Readonly<Record<string, readonly Omit<EncoderCase['spec'], 'name'
 const inputs: readonly Omit<EncoderCase, 'spec'>[] = [
   {},
   { isWeighted: true },
+  { hasAges: true },
   { fields: ['item'] },
   { targets: ['shop'], fields: ['shop', 'action', 'item'] },
 ];
@@ -48,7 +61,7 @@ const cases = encoders.parts.flatMap(({ name }) => [
   ...inputs.map((input): EncoderCase => ({ spec: { name }, ...input })),
   ...(OPTIONS[name] ?? []).flatMap((options): EncoderCase[] => [
     { spec: { name, ...options } },
-    { spec: { name, ...options }, isWeighted: true },
+    { spec: { name, ...options }, isWeighted: true, hasAges: true },
   ]),
 ]);
 const titled = cases.map((each) => ({ title: JSON.stringify(each), given: each }));
@@ -133,7 +146,11 @@ describe('an encoder', () => {
   });
 
   it('with heads of different widths is rejected', () => {
-    const { error } = encoders.schema.safeParse({ name: 'self-attention', width: 6, heads: 4 });
-    expect(error!.issues).toMatchObject([{ path: ['width'], message: 'width is 6; expected a multiple of heads, 4' }]);
+    for (const name of ['self-attention', 'hstu']) {
+      const { error } = encoders.schema.safeParse({ name, width: 6, heads: 4 });
+      expect(error!.issues).toMatchObject([
+        { path: ['width'], message: 'width is 6; expected a multiple of heads, 4' },
+      ]);
+    }
   });
 });

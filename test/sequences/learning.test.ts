@@ -49,6 +49,7 @@ function planWith(spec: { readonly name: string } & Readonly<Record<string, unkn
       fields: [
         { field: 'clicked', items: g.input({ kind: 'items', field: 'clicked', table: 'item' }, WIDTH), target: input },
       ],
+      ages: undefined,
       weights: undefined,
       maxItems: MAX_ITEMS,
     });
@@ -96,6 +97,7 @@ describe('in a world in which recent items of the category of the candidate matt
     { name: 'target-attention' },
     { name: 'target-attention', sum: false },
     { name: 'self-attention', width: 16, hidden: 16 },
+    { name: 'hstu', width: 16 },
   ])('attention of the candidate learns: %o', async (spec) => {
     expect(await trainAndMeasure(spec)).toBeGreaterThan(0.85);
   });

@@ -15,6 +15,7 @@ torch.set_default_dtype(torch.float64)
 
 TABLES = {'item': (30, 4), 'shop': (8, 3), 'action': (5, 2)}
 COUNTS = [2, 0, 1, 6, 3, 0, 5, 4]
+MAX_ITEMS = 6
 ACTIVATIONS = {'relu': F.relu, 'gelu': F.gelu, 'leaky-relu': F.leaky_relu}
 random = np.random.default_rng(5)
 BATCH = {
@@ -23,6 +24,7 @@ BATCH = {
     'weights': random.integers(1, 5, sum(COUNTS)).tolist(),
     'targets': {table: random.integers(0, TABLES[table][0], len(COUNTS)).tolist() for table in ['item', 'shop']},
     'labels': random.integers(0, 2, len(COUNTS)).tolist(),
+    'ages': (random.integers(0, 40, sum(COUNTS)) ** 2).tolist(),
 }
 
 
@@ -152,23 +154,61 @@ def self_attention(w, prefix, fields, is_weighted, blocks=1, width=32, heads=2, 
     return target_attention(w, f'{prefix}.readout', [*fields, Field('results of the blocks', x, None)], is_weighted, **readout)
 
 
-ENCODERS = {'target-attention': target_attention, 'self-attention': self_attention}
+def hstu(w, prefix, fields, is_weighted, has_ages=False, blocks=1, width=32, heads=2, causal=True, distances=None, octaves=40, position=None, readout={}):
+    """Equations 1 to 3 of Zhai et al. 2024, with the mean over the items that an item attends to."""
+    inputs = [w.embedding_norm(field.items, f'{prefix}.norms.{field.name}') for field in fields]
+    x = w.linear(torch.cat([*inputs, *side_inputs(is_weighted, position)], 1), f'{prefix}.projection', width)
+    distances = min(MAX_ITEMS, (0 if is_weighted else 128) if distances is None else distances)
+    octaves = octaves if has_ages else 0
+    sides = distances if causal else max(0, 2 * distances - 1)
+    for b in range(blocks):
+        name = f'{prefix}.blocks.{b}'
+        normed = w.norm(x, f'{name}.norm')
+        u, v, q, k = [F.silu(w.linear(normed, f'{name}.{role}', width)) for role in 'uvqk']
+        bias = w.draw(f'{name}.attention.bias', sides + octaves) if sides + octaves > 0 else None
+        parts = [torch.zeros(0, width)]
+        for begin, end in rows_of_items():
+            if begin == end:
+                continue
+            count = end - begin
+            query, key, value = [part[begin:end].reshape(count, heads, -1).transpose(0, 1) for part in (q, k, v)]
+            scores = query @ key.transpose(1, 2)
+            place = torch.arange(count)
+            if distances > 0:
+                near = (place[:, None] - place[None, :]).clamp(-distances + 1, distances - 1)
+                scores = scores + bias[near.clamp(min=0) if causal else near + distances - 1]
+            if octaves > 0:
+                ages = torch.tensor(BATCH['ages'][begin:end])
+                octave = [[min(int(1 + gap).bit_length() - 1, octaves - 1) for gap in row] for row in (ages[:, None] - ages[None, :]).abs().tolist()]
+                scores = scores + bias[sides + torch.tensor(octave)]
+            mask = torch.tril(torch.ones(count, count)) if causal else torch.ones(count, count)
+            weights = F.silu(scores) * mask / mask.sum(1, keepdim=True)
+            parts.append((weights @ value).transpose(0, 1).reshape(count, width))
+        x = x + w.linear(w.norm(torch.cat(parts), f'{name}.attention.norm') * u, f'{name}.output', width)
+    x = w.norm(x, f'{prefix}.norm')
+    if all(field.target is None for field in fields):
+        factors = shares() if is_weighted else torch.cat([torch.full((count, 1), 1 / max(count, 1)) for count in COUNTS])
+        return torch.stack([(factors * x)[begin:end].sum(0) for begin, end in rows_of_items()])
+    return target_attention(w, f'{prefix}.readout', [*fields, Field('results of the blocks', x, None)], is_weighted, **readout)
+
+
+ENCODERS = {'target-attention': target_attention, 'self-attention': self_attention, 'hstu': hstu}
 
 
 def rounded(tensor):
     return [float(f'{value:.9g}') for value in tensor.detach().flatten().tolist()]
 
 
-def case(name, options, is_weighted=False, targets=('item', 'shop')):
+def case(name, options, is_weighted=False, targets=('item', 'shop'), has_ages=False):
     w = Weights(seed=len(json.dumps(options)))
     tables = {table: w.draw(f'embeddings.{table}', *shape) for table, shape in TABLES.items()}
     fields = [Field(f'clicked {table}', tables[table][BATCH['items'][table]], tables[table][BATCH['targets'][table]] if table in targets else None) for table in TABLES]
-    encoded = ENCODERS[name](w, 'encoder', fields, is_weighted, **options)
+    encoded = ENCODERS[name](w, 'encoder', fields, is_weighted, **options, **({'has_ages': True} if has_ages else {}))
     logit = w.linear(encoded, 'out', 1)[:, 0]
     loss = F.binary_cross_entropy_with_logits(logit, torch.tensor(BATCH['labels']).double())
     loss.backward()
     return {
-        'spec': {'name': name, **options}, 'isWeighted': is_weighted, 'targets': list(targets), 'loss': loss.item(),
+        'spec': {'name': name, **options}, 'isWeighted': is_weighted, 'targets': list(targets), **({'hasAges': True} if has_ages else {}), 'loss': loss.item(),
         'predictions': rounded(torch.sigmoid(logit)),
         **({} if w.attention is None else {'attention': rounded(w.attention)}),
         'weights': {key: {'shape': list(value.shape), 'data': rounded(value)} for key, value in w.drawn.items()},
@@ -186,6 +226,10 @@ if __name__ == '__main__':
         case('target-attention', {'hidden': [], 'weights': 'linear', 'norm': False, 'position': False, 'products': False, 'sum': False}),
         case('self-attention', {'width': 4, 'hidden': 5, 'readout': small}),
         case('self-attention', {'width': 6, 'heads': 3, 'hidden': 5, 'blocks': 2, 'norm': 'pre', 'causal': True, 'activation': 'relu'}, True, ()),
+        case('hstu', {'width': 4, 'readout': small}, has_ages=True),
+        case('hstu', {'width': 6, 'heads': 3, 'blocks': 2, 'causal': False, 'distances': 3, 'octaves': 6}, True, (), True),
+        case('hstu', {'width': 4, 'heads': 1, 'blocks': 2, 'causal': False, 'readout': small}),
+        case('hstu', {'width': 6, 'position': False, 'distances': 0, 'octaves': 9, 'readout': {'hidden': [4], 'weights': 'softmax', 'activation': 'prelu'}}, True, ('shop',), True),
         case('self-attention', {'width': 4, 'hidden': 3, 'activation': 'gelu', 'position': False, 'readout': {'hidden': [2], 'weights': 'softmax', 'activation': 'relu'}}),
     ]
     with open('test/sequences/cases.json', 'w') as file:

@@ -28,6 +28,7 @@ interface File {
     readonly weights: readonly number[];
     readonly targets: Readonly<Record<string, readonly number[]>>;
     readonly labels: readonly number[];
+    readonly ages: readonly number[];
   };
   readonly cases: readonly Case[];
 }
@@ -41,12 +42,16 @@ function readBatch(): Batch {
   return {
     rows: given.counts.length,
     ids: new Map(Object.entries(given.targets).map(([field, ids]) => [field, Uint32Array.from(ids)])),
-    bags: new Map(
-      Object.entries(given.items).map(([table, ids]): [string, BagColumn] => [
+    bags: new Map([
+      ...Object.entries(given.items).map(([table, ids]): [string, BagColumn] => [
         `clicked ${table}`,
         { offsets, ids: Uint32Array.from(ids), weights },
       ]),
-    ),
+      [
+        'clicked ages',
+        { offsets, ids: new Uint32Array(weights.length), weights: Float32Array.from(given.ages) },
+      ] as const,
+    ]),
     numbers: new Map(),
     labels: new Map([['y', Float32Array.from(given.labels)]]),
   };

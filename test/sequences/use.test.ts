@@ -27,7 +27,8 @@ const rows = logRows('test', 90);
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'mtl-sequence-use-'));
-  run = await trainLog(folder);
+  // The second one reads ages, which are one more field.
+  run = await trainLog(folder, {}, '[target-attention, { name: hstu, width: 8, readout: { hidden: [8] } }]');
   model = await loadModel(run);
 });
 afterAll(() => {
@@ -143,6 +144,7 @@ describe('a trained model with a sequence', () => {
       'clicks.hist_cate',
       'clicks.hist_price',
       'clicks.hist_time',
+      'clicks.hist_time.age',
     ]);
     expect(proposal!.leftOut).toEqual([importances.at(-1)!.name]);
   });
@@ -205,7 +207,11 @@ describe('a trained model with a sequence', () => {
     );
     const trained = [...before!.program.weights].filter(([name]) => !name.includes('running'));
     expect(trained.map(([name]) => name)).toEqual(
-      expect.arrayContaining(['embeddings.clicks.hist_time', 'clicks.target-attention.attention.out.weight']),
+      expect.arrayContaining([
+        'embeddings.clicks.hist_time',
+        'clicks.0.target-attention.attention.out.weight',
+        'clicks.1.hstu.blocks.0.attention.bias',
+      ]),
     );
     for (const [name, { data }] of trained)
       for (const [i, value] of after!.program.weights.get(name)!.data.entries())

@@ -54,7 +54,7 @@ export function logFeatures(encoder = 'target-attention'): string {
 }
 
 /** Writes the log as train.csv, valid.csv and test.csv, and log.yaml, a config with a sequence. */
-export function writeLog(folder: string): string {
+export function writeLog(folder: string, encoder?: string): string {
   for (const [name, count] of Object.entries({ train: 600, valid: 150, test: 90 })) {
     const rows = logRows(name, count);
     const lines = [Object.keys(rows[0]!), ...rows.map((row) => Object.values(row))].map((cells) => cells.join(','));
@@ -65,7 +65,7 @@ export function writeLog(folder: string): string {
     config,
     `seed: 3
 data: { train: train.csv, valid: valid.csv, test: test.csv }
-features:${logFeatures()}
+features:${logFeatures(encoder)}
 tasks:
   ctr: { label: click }
   cvr: { label: buy, given: ctr }
@@ -77,8 +77,8 @@ training: { epochs: 2, batchSize: 64 }
 }
 
 /** Writes the log and trains its config. @returns the run directory */
-export async function trainLog(folder: string, options: SmallRun = {}): Promise<string> {
+export async function trainLog(folder: string, options: SmallRun = {}, encoder?: string): Promise<string> {
   const runDir = options.runDir ?? join(folder, 'run');
-  await trainSmall(writeLog(folder), { ...options, runDir });
+  await trainSmall(writeLog(folder, encoder), { ...options, runDir });
   return runDir;
 }

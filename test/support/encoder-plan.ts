@@ -47,10 +47,18 @@ export interface EncoderCase {
   /** Fields with a target; default: the item and the shop. */
   readonly targets?: readonly TableName[];
   readonly isWeighted?: boolean;
+  /** Whether encoders can read ages of the items. */
+  readonly hasAges?: boolean;
 }
 
+const AGES = 'clicked ages';
+
 /** Returns the result of an encoder of which all options are valid. */
-export function encode(g: GraphBuilder, input: Value, { spec, fields, targets, isWeighted }: EncoderCase): Encoded {
+export function encode(
+  g: GraphBuilder,
+  input: Value,
+  { spec, fields, targets, isWeighted, hasAges }: EncoderCase,
+): Encoded {
   const tables = fields ?? TABLES.map(({ name }) => name);
   const domain = sequenceOf(tables[0]!).field;
   return encoders.build(encoders.schema.parse(spec), {
@@ -69,6 +77,8 @@ export function encode(g: GraphBuilder, input: Value, { spec, fields, targets, i
             : undefined,
       };
     }),
+    ages:
+      hasAges === true ? g.input({ kind: 'factors', field: AGES, pooling: 'sum', alignedWith: domain }, 1) : undefined,
     weights: isWeighted === true ? g.input({ kind: 'factors', field: domain, pooling: 'mean' }, 1) : undefined,
     maxItems: MAX_ITEMS,
   });
@@ -95,6 +105,8 @@ export function batchWith(counts: readonly number[], seed: number): Batch {
   const offsets = Uint32Array.from([0, ...counts]);
   for (let b = 0; b < counts.length; b++) offsets[b + 1]! += offsets[b]!;
   const weights = Float32Array.from({ length: offsets.at(-1)! }, () => 1 + random.below(4));
+  const times = randomStream(seed, 'ages');
+  const ages = weights.map(() => times.below(40) ** 2);
   const draw = (table: TableName, length: number): Uint32Array => {
     const { rows } = TABLES.find(({ name }) => name === table)!;
     return Uint32Array.from({ length }, () => random.below(rows));
@@ -102,12 +114,13 @@ export function batchWith(counts: readonly number[], seed: number): Batch {
   return {
     rows: counts.length,
     ids: new Map((['item', 'shop'] as const).map((table) => [table, draw(table, counts.length)])),
-    bags: new Map(
-      TABLES.map(({ name }): [string, BagColumn] => [
+    bags: new Map([
+      ...TABLES.map(({ name }): [string, BagColumn] => [
         sequenceOf(name).field,
         { offsets, ids: draw(name, weights.length), weights },
       ]),
-    ),
+      [AGES, { offsets, ids: new Uint32Array(ages.length), weights: ages }] as const,
+    ]),
     numbers: new Map(),
     labels: new Map([['y', Float32Array.from(counts, () => Number(random.uniform() < 0.4))]]),
   };

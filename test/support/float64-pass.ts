@@ -181,6 +181,47 @@ function valuesOf({ counts }: ParentItems, { bags, rows }: Batch): (readonly [nu
 const dot = (a: Float64Array, atA: number, b: Float64Array, atB: number, length: number): number =>
   Array.from({ length }, (_, i) => a[atA + i]! * b[atB + i]!).reduce((sum, product) => sum + product, 0);
 
+/** Weights of the items that an item attends to, and the gradients of their scores from those of the weights. */
+interface Weighing {
+  readonly weights: readonly number[];
+  gradients(slopes: readonly number[]): readonly number[];
+}
+
+function softmaxOf(scores: readonly number[]): Weighing {
+  const powers = scores.map(Math.exp);
+  const sum = powers.reduce((total, power) => total + power, 0);
+  const weights = powers.map((power) => power / sum);
+  return {
+    weights,
+    gradients(slopes) {
+      const mean = slopes.reduce((total, slope, n) => total + weights[n]! * slope, 0);
+      return slopes.map((slope, n) => weights[n]! * (slope - mean));
+    },
+  };
+}
+
+/** SiLU(s) / n */
+const pointwise = (scores: readonly number[]): Weighing => ({
+  weights: scores.map((s) => (s * sigmoid(s)) / scores.length),
+  gradients: (slopes) =>
+    slopes.map((slope, n) => (slope * (sigmoid(scores[n]!) + scores[n]! * sigmoidSlope(scores[n]!))) / scores.length),
+});
+
+/** Indices of the biases of a query and a key: of their distance, and of the octave of the difference of their ages. */
+function biasesOf(
+  { distances, octaves, isCausal, bias }: ValueOf<'segmentAttention'>,
+  ages: Float64Array | undefined,
+  query: number,
+  key: number,
+): readonly number[] {
+  const near = Math.sign(query - key) * Math.min(Math.abs(query - key), distances - 1);
+  const by = distances === 0 ? [] : [isCausal ? near : near + distances - 1];
+  if (ages === undefined) return by;
+  const next = Math.fround(1 + Math.fround(Math.abs(ages[query]! - ages[key]!)));
+  const octave = Array.from({ length: octaves - 1 }, (_, n) => 2 ** (n + 1)).filter((bound) => bound <= next).length;
+  return [...by, bias!.shape[0]! - octaves + octave];
+}
+
 /** Rows of each row's group; a row without a group forms one. */
 const membersOf = (groups: Float64Array): number[][] =>
   Array.from(groups, (group, i) => (group < 0 ? [i] : Array.from(groups.keys()).filter((j) => groups[j] === group)));
@@ -305,33 +346,40 @@ const OPERATION: {
   },
   segmentAttention(value, run) {
     const [q, k, v] = [value.query, value.key, value.value].map((operand) => run.get(operand)) as [Node, Node, Node];
-    const { width, heads, isCausal } = value;
+    const { width, heads, isCausal, isPointwise } = value;
     const d = width / heads;
+    const scale = isPointwise ? 1 : 1 / Math.sqrt(d);
+    const bias = value.bias && run.parameter(value.bias);
+    const ages = value.ages && run.get(value.ages).y;
     const y = new Float64Array(q.y.length);
-    /** Visits the weights of each query and head: items, and where columns of the head begin. */
-    const over = (
-      visit: (i: number, keys: readonly number[], weights: readonly number[], at: number) => void,
-    ): void => {
+    /** Visits the scores of each query and head: items, and where columns of the head begin. */
+    const over = (visit: (i: number, keys: readonly number[], scores: readonly number[], at: number) => void): void => {
       for (const [begin, end] of segmentsOf(value, run))
         for (let i = begin; i < end; i++)
           for (let at = 0; at < width; at += d) {
             const keys = Array.from({ length: (isCausal ? i + 1 : end) - begin }, (_, j) => begin + j);
-            const powers = keys.map((j) => Math.exp(dot(q.y, i * width + at, k.y, j * width + at, d) / Math.sqrt(d)));
-            const sum = powers.reduce((total, power) => total + power, 0);
-            const weights = powers.map((power) => power / sum);
-            visit(i, keys, weights, at);
+            const added = (j: number) => biasesOf(value, ages, i, j).reduce((sum, n) => sum + bias!.y[n]!, 0);
+            visit(
+              i,
+              keys,
+              keys.map((j) => dot(q.y, i * width + at, k.y, j * width + at, d) * scale + added(j)),
+              at,
+            );
           }
     };
-    over((i, keys, weights, at) => {
+    const weigh = isPointwise ? pointwise : softmaxOf;
+    over((i, keys, scores, at) => {
+      const { weights } = weigh(scores);
       for (const [n, j] of keys.entries())
         for (let c = at; c < at + d; c++) y[i * width + c]! += weights[n]! * v.y[j * width + c]!;
     });
     return run.tape.node(q.rows, width, y, (dy) =>
-      over((i, keys, weights, at) => {
-        const slopes = keys.map((j) => dot(dy, i * width + at, v.y, j * width + at, d));
-        const mean = slopes.reduce((total, slope, n) => total + weights[n]! * slope, 0);
+      over((i, keys, scores, at) => {
+        const { weights, gradients } = weigh(scores);
+        const slopes = gradients(keys.map((j) => dot(dy, i * width + at, v.y, j * width + at, d)));
         for (const [n, j] of keys.entries()) {
-          const ds = (weights[n]! * (slopes[n]! - mean)) / Math.sqrt(d);
+          const ds = slopes[n]! * scale;
+          for (const index of biasesOf(value, ages, i, j)) bias!.d[index]! += slopes[n]!;
           for (let c = at; c < at + d; c++) {
             v.d[j * width + c]! += weights[n]! * dy[i * width + c]!;
             q.d[i * width + c]! += ds * k.y[j * width + c]!;

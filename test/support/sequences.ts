@@ -187,6 +187,21 @@ export const INTERESTS = {
   'causal attention': (g, _, items) => g.segmentPool(attention(g, items, 8, 1, true), 'max'),
   'attention without projections': (g, _, items) =>
     g.segmentPool(g.add(items, g.segmentAttention(items, items, items, { heads: 2, isCausal: true })), 'mean'),
+  'pointwise attention': (g, _, items) => {
+    const [query, key, value] = ['query', 'key', 'value'].map((name) => g.linear(items, 6, name)) as [
+      Value,
+      Value,
+      Value,
+    ];
+    // Ages of the items, from numbers of the batch.
+    const shape = { heads: 2, isCausal: false, distances: 3, octaves: 2, ages: factors(g, 'sum') };
+    return g.segmentPool(g.pointwiseAttention(query, key, value, shape, 'attention'), 'mean');
+  },
+  'causal pointwise attention without ages': (g, _, items) =>
+    g.segmentPool(
+      g.pointwiseAttention(items, items, items, { heads: 1, isCausal: true, distances: 9 }, 'attention'),
+      'sum',
+    ),
   'wide attention': (g, _, items) => g.segmentPool(attention(g, items, 40, 2, false), 'mean'),
   // Recent items have larger weights.
   'position of items': (g, _, items) => {

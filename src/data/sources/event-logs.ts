@@ -55,7 +55,7 @@ export async function withEventLogs(format: RowFormat, options: SequencesOptions
 
 function listUses({ fields }: RowFormat, logs: readonly string[]): readonly Use[] {
   return fields.flatMap(({ computed, cells = {}, startFit, encoder }): readonly Use[] => {
-    const list = computed?.itemLists?.columns[computed.output];
+    const list = computed?.itemLists?.columns[computed.listIndex!];
     const [log] = splitLogged(list?.name ?? '', logs) ?? [];
     if (list === undefined || log === undefined) return [];
     const column = logColumn(list, log, cells);

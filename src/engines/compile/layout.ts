@@ -21,7 +21,7 @@ const PART_WORDS = 4;
 /** Number of weights from which the gradient of a matrix is all-reduced while others are computed. */
 const EARLY_WEIGHTS = 2 ** 16;
 /** Minimum number of rows that are predicted at a time. */
-const MIN_ROWS = 1024;
+export const MIN_ROWS = 1024;
 
 /** The buffers of a plan, and what its lists are compiled from. */
 export interface Layout extends PassPlan {

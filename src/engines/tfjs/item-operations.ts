@@ -48,8 +48,16 @@ export const ITEM_OPERATION: ItemOperationTable = {
     }));
   },
 
-  segmentAttention: ({ query, key, value, rows, heads, isCausal }, { tf, get, segments }) =>
-    attention(tf, segments(rows), [get(query), get(key), get(value)], { heads, isCausal }),
+  segmentAttention: ({ query, key, value, bias, ages, rows, ...settings }, { tf, get, segments, parameter }) => {
+    const inputs = {
+      query: get(query),
+      key: get(key),
+      value: get(value),
+      bias: bias && parameter(bias),
+      ages: ages && get(ages),
+    };
+    return attention(tf, segments(rows), inputs, settings);
+  },
 
   itemPosition: ({ rows }, { tf, segments }) => tf.sub(segments(rows).remaining(), 1),
 };

@@ -3,7 +3,7 @@ import { bytes } from '../../text/number-text.js';
 import { countWords, WORD, type Role } from '../compile/buffers.js';
 import { compile } from '../compile/compile.js';
 import type { Engine, Plan } from '../engine.js';
-import { listDomains } from '../compile/layout.js';
+import { listDomains, MIN_ROWS } from '../compile/layout.js';
 import { findLookups } from '../../graph/lookups.js';
 import { HALF, type Gpu } from './adapter.js';
 import type { GpuWatch } from './executor.js';
@@ -68,7 +68,10 @@ export function createWebGpuEngine(gpu: Gpu, watch: GpuWatch = {}): Engine {
         message:
           `weights, gradients and a batch of ${compiled.passRows} rows require ${size(words)} besides the ` +
           `tables, but ${has}`,
-        fix: 'use a smaller training.batchSize with training.accumulateBatches, a smaller model, or --device cpu',
+        fix:
+          compiled.maxRows > MIN_ROWS
+            ? 'use a smaller training.batchSize with training.accumulateBatches, a smaller model, or --device cpu'
+            : 'reduce keep.last or the width of layers over items, or use --device cpu',
       });
     },
   };

@@ -25,6 +25,9 @@ interface Case {
   readonly width: number;
   readonly heads: number;
   readonly isCausal: boolean;
+  /** Of pointwise attention; none for a softmax. */
+  readonly distances?: number;
+  readonly octaves?: number;
   readonly loss: number;
   readonly predictions: readonly number[];
   readonly gradients: Readonly<Record<string, readonly number[]>>;
@@ -39,27 +42,44 @@ const layoutOf = (width: number, maxItems: number): InputLayout => ({
   sequences: [sequenceLayout({ field: 'clicked', table: 'item', width, maxItems })],
 });
 
+type Shape = Pick<Case, 'width' | 'heads' | 'isCausal' | 'distances' | 'octaves'>;
+
 /** A layer of attention with projections, pooled to a prediction. */
-function planWith({ width, heads, isCausal }: Pick<Case, 'width' | 'heads' | 'isCausal'>, maxItems: number): Plan {
+function planWith({ width, heads, isCausal, distances, octaves = 0 }: Shape, maxItems: number): Plan {
   return planOf(layoutOf(width, maxItems), (g, _, y) => {
     const items = g.input({ kind: 'items', field: 'clicked', table: 'item' }, width);
     const [query, key, value] = ['query', 'key', 'value'].map((name) => g.linear(items, width, name));
-    const attended = g.segmentAttention(query!, key!, value!, { heads, isCausal });
+    const ages =
+      octaves === 0
+        ? undefined
+        : g.input({ kind: 'factors', field: 'ages', pooling: 'sum', alignedWith: 'clicked' }, 1);
+    const attended =
+      distances === undefined
+        ? g.segmentAttention(query!, key!, value!, { heads, isCausal })
+        : g.pointwiseAttention(query!, key!, value!, { heads, isCausal, distances, octaves, ages }, 'attention');
     const pooled = g.segmentPool(g.linear(attended, width, 'output'), 'sum');
     const out = g.linear(pooled, 1, 'last', { bias: false });
     return { predictions: { p: out }, terms: [{ name: 'y', weight: 1, loss: g.squaredError(out, y) }] };
   });
 }
 
+/** The ages of a row of so many items, as in make_cases.py. */
+const agesOf = (count: number): readonly number[] =>
+  Array.from({ length: count }, (_, i) => ((i * 7) % 11) * 2 ** (i % 5));
+
 /** A batch of rows with so many items; labels are 0, 1 and 2. */
 function batchOf(counts: readonly number[], idOf: (item: number) => number): Batch {
   const offsets = new Uint32Array(counts.length + 1);
   for (const [b, count] of counts.entries()) offsets[b + 1] = offsets[b]! + count;
   const ids = Uint32Array.from({ length: offsets.at(-1)! }, (_, item) => idOf(item));
+  const ages = Float32Array.from(counts.flatMap(agesOf));
   return {
     rows: counts.length,
     ids: new Map(),
-    bags: new Map([['clicked', { offsets, ids, weights: new Float32Array(ids.length).fill(1) }]]),
+    bags: new Map([
+      ['clicked', { offsets, ids, weights: new Float32Array(ids.length).fill(1) }],
+      ['ages', { offsets, ids, weights: ages }],
+    ]),
     numbers: new Map([['price', new Float32Array(counts.length)]]),
     labels: new Map([['y', Float32Array.from(counts, (_, b) => b % 3)]]),
   };
@@ -73,7 +93,7 @@ const onEngines = cases.flatMap((each) => engines.map(([engine, create]) => ({ .
 
 describe('attention over the items of a row', () => {
   it.each(onEngines)(
-    'equals MultiheadAttention of PyTorch on $engine: width $width, $heads heads, causal $isCausal',
+    'equals PyTorch on $engine: width $width, $heads heads, causal $isCausal, $distances distances, $octaves octaves',
     async ({ create, ...expected }) => {
       const { width, predictions, gradients } = expected;
       const program = (await create()).compile(planWith(expected, 9));
@@ -83,6 +103,9 @@ describe('attention over the items of a row', () => {
         ...names.map((name) => [`${name}.weight`, [width, width], 0.7] as const),
         ...names.map((name) => [`${name}.bias`, [width], 0.2] as const),
         ['last.weight', [width, 1], 0.5],
+        ...(program.state().weights.has('attention.bias')
+          ? [['attention.bias', [gradients['attention.bias']!.length], 0.6] as const]
+          : []),
       ] as const;
       const weights = tensors.map(([name, shape, scale], t) => {
         const length = shape.reduce((product, size) => product * size, 1);
@@ -105,27 +128,34 @@ describe('attention over the items of a row', () => {
   );
 
   // More items than a vector has lanes, spans of columns on a GPU, and blocks of rows on TensorFlow.js.
-  it.each(engines.flatMap((engine) => [true, false].map((isCausal) => [...engine, isCausal] as const)))(
-    'equals float64 for long rows and large scores on %s',
-    async (_name, create, isCausal) => {
-      const plan = planWith({ width: 36, heads: 2, isCausal }, 40);
-      const program = (await create()).compile(plan);
-      const random = randomStream(1, 'embeddings');
-      const data = Float32Array.from({ length: 12 * 36 }, () => 3 * random.normal());
-      const { weights } = program.state();
-      const large = new Map([...weights, ['embeddings.item', { shape: [12, 36], data }] as const]);
-      program.restore({ step: 0, weights: large, optimizer: new Map() });
-      const batch = batchOf([40, 0, 17, 33, 1, 37, 2], () => random.below(12));
-      await expectLikeFloat64(program, plan, batch, 5e-5);
-      program.dispose();
-    },
-  );
+  it.each(
+    engines.flatMap((engine) =>
+      [{}, { distances: 11, octaves: 9 }].flatMap((bias) =>
+        [true, false].map((isCausal) => [...engine, { width: 36, heads: 2, isCausal, ...bias }] as const),
+      ),
+    ),
+  )('equals float64 for long rows and large scores on %s', async (_name, create, shape) => {
+    const plan = planWith(shape, 40);
+    const program = (await create()).compile(plan);
+    const random = randomStream(1, 'embeddings');
+    const data = Float32Array.from({ length: 12 * 36 }, () => 3 * random.normal());
+    const { weights } = program.state();
+    const large = new Map([...weights, ['embeddings.item', { shape: [12, 36], data }] as const]);
+    const bias = weights.get('attention.bias');
+    if (bias !== undefined) large.set('attention.bias', { ...bias, data: bias.data.map(() => random.normal()) });
+    program.restore({ step: 0, weights: large, optimizer: new Map() });
+    const batch = batchOf([40, 0, 17, 33, 1, 37, 2], () => random.below(12));
+    await expectLikeFloat64(program, plan, batch, 5e-5);
+    program.dispose();
+  });
 
   it('trains to bitwise identical weights for 1, 2 and 5 threads, and with native kernels', async (context) => {
     needsAddon(context);
     for (const shape of [
       { width: 6, heads: 2, isCausal: false },
       { width: 24, heads: 3, isCausal: true },
+      { width: 6, heads: 2, isCausal: false, distances: 20, octaves: 5 },
+      { width: 24, heads: 3, isCausal: true, distances: 50, octaves: 20 },
     ]) {
       const random = randomStream(1, 'batch');
       const batches = Array.from({ length: 4 }, () =>

@@ -1,7 +1,7 @@
 import type { ItemOperation, SegmentPooling, Value, ValueOf } from '../../../graph/operations.js';
 import { BATCH, domainName, type Domain } from '../../../graph/domain.js';
 import { hasTrainedWeights } from '../../../graph/gradient-reachability.js';
-import type { Ref } from '../buffers.js';
+import { createView, toFours, type Ref, type View } from '../buffers.js';
 import type { Lowered, Lowering } from '../lowering.js';
 
 // Between the rows of the batch and the items of a sequence. Workers share these calls by rows of the batch, each with
@@ -126,7 +126,12 @@ export const SEGMENTS: {
       const added = accumulate(value.query) + 2 * accumulate(value.key) + 4 * accumulate(value.value);
       const [y, dy] = [view(value), gradient(value)];
       const gradients = { y, dy, dquery, dkey, dvalue, accumulate: added };
-      list.emit('segmentAttentionGradient', { ...attended(value, lowering), ...gradients });
+      const biases = biasGradients(value, lowering);
+      const dbias = biases === undefined ? { dbias: 0 as const, lddbias: 0 } : { dbias: biases };
+      list.emit('segmentAttentionGradient', { ...attended(value, lowering), ...gradients, ...dbias });
+      if (biases === undefined) return;
+      const g = lowering.weightGradient(lowering.places.vector(value.bias!));
+      list.emit('columnSums', { d: biases, g, columns: biases.columns, accumulate: 0 });
     },
   },
 
@@ -180,5 +185,18 @@ function attended(of: ValueOf<'segmentAttention'>, lowering: Lowering) {
     width,
     heads,
     isCausal: Number(of.isCausal),
+    isPointwise: Number(of.isPointwise),
+    bias: of.bias === undefined ? (0 as const) : lowering.places.vector(of.bias),
+    distances: of.distances,
+    octaves: of.octaves,
+    ...(of.ages === undefined ? { ages: 0 as const, ldages: 0 } : { ages: view(of.ages) }),
   };
+}
+
+/** Returns the gradients of an attention's biases for each row of the batch, if it has biases. */
+function biasGradients({ id, bias }: ValueOf<'segmentAttention'>, { buffers, batch }: Lowering): View | undefined {
+  if (bias === undefined) return undefined;
+  const [count] = bias.shape as [number];
+  const ld = toFours(count);
+  return createView(buffers.take(`d biases ${id}`, 'scratch', batch, ld), ld, count);
 }

@@ -1,61 +1,14 @@
-import { callOf, type ExpandedKernel, type ListCall, type Named, type OwnKernel } from '../kernel.js';
-import { THREADS } from './prelude.js';
+import { callOf, type ExpandedKernel, type ListCall, type Named } from '../kernel.js';
+import { byHead, columnsOf, overSpans } from './heads.js';
+import { expandPointwise, expandPointwiseGradient, POINTWISE, POINTWISE_GRADIENT } from './pointwise-attention.js';
 
-// Attention over the items of each row, as in kernels/attention.c. One thread computes a head of an item: of a query,
-// or of a key and its value. `statistics` has two numbers of each: log Σ e^score, and <dy, y>.
-
-/** Columns that a thread sums at a time; it computes the scores again for the next ones. */
-const COLUMNS = 16;
-
-const FUNCTIONS = `
-/** The row of the batch that has an item. */
-fn rowOfItem(offsets: u32, item: u32) -> u32 {
-  var low = 0u; var high = batchRows();
-  while (high - low > 1u) {
-    let middle = (low + high) / 2u;
-    if (m[offsets + middle] <= item) { low = middle; } else { high = middle; }
-  }
-  return low;
-}
-fn dotOf(a: u32, b: u32, width: u32) -> f32 {
-  var sum = 0.0;
-  for (var n = 0u; n < width; n++) { sum += f(a + n) * f(b + n); }
-  return sum;
-}
-`;
-
-/** Returns a kernel with one thread per item and head: the columns of a head start at `at`. */
-const byHead = (writes: readonly string[], body: string): OwnKernel => ({
-  form: 'own',
-  writes,
-  threads: ({ rows, of }) => rows * of('heads'),
-  declares: FUNCTIONS,
-  body: `
-  let width = $width / $heads;
-  let scale = 1.0 / sqrt(f32(width));
-  let isCausal = ($flags & 1u) != 0u;
-  for (var i = group * ${THREADS}u + lane; i < $rows * $heads; i += groups * ${THREADS}u) {
-    let item = i / $heads; let head = i % $heads; let at = head * width;
-    let row = rowOfItem($offsets, item);
-    let first = m[$offsets + row]; let stop = m[$offsets + row + 1u];
-    ${body}
-  }`,
-});
-
-/**
- * Returns code that runs for spans of `count` columns from `c` on, with sums of these by some names. Sums are set to
- * zero explicitly: without it, a device may keep those of the last span.
- */
-const overSpans = (names: readonly string[], body: string): string => `
-    for (var c = 0u; c < width; c += ${COLUMNS}u) {
-      let count = min(${COLUMNS}u, width - c);
-      ${names.map((name) => `var ${name} = array<f32, ${COLUMNS}>();`).join(' ')}
-      ${body}
-    }`;
-/** The address of the columns of a head in a matrix. */
-const columnsOf = (name: string, stride: string, item: string): string => `($${name} + ${item} * $${stride} + at)`;
+// Attention over the items of each row, as in kernels/attention.c, by a softmax. `statistics` has two numbers of each
+// item and head: log Σ e^score, and <dy, y>.
 
 const OPERANDS = ['query', 'ldquery', 'key', 'ldkey', 'value', 'ldvalue', 'offsets', 'ldy', 'statistics'] as const;
+/** Factor of products. */
+const SCALE = `
+    let scale = 1.0 / sqrt(f32(width));`;
 const SIZES = ['rows', 'width', 'heads', 'flags'] as const;
 
 const FORWARD = {
@@ -63,7 +16,7 @@ const FORWARD = {
   names: [...OPERANDS, ...SIZES, 'y'],
   kernel: byHead(
     ['y', 'statistics'],
-    `
+    `${SCALE}
     let end = select(stop, item + 1u, isCausal);
     let q = ${columnsOf('query', 'ldquery', 'item')};
     var most = scale * dotOf(q, ${columnsOf('key', 'ldkey', 'first')}, width);
@@ -93,7 +46,7 @@ const QUERIES = {
   names: [...OPERANDS, ...SIZES, 'y', 'dy', 'dquery'],
   kernel: byHead(
     ['dquery', 'statistics'],
-    `
+    `${SCALE}
     let end = select(stop, item + 1u, isCausal);
     let q = ${columnsOf('query', 'ldquery', 'item')};
     let d = ${columnsOf('dy', 'ldy', 'item')};
@@ -122,7 +75,7 @@ const KEYS = {
   names: [...OPERANDS, ...SIZES, 'dy', 'dkey', 'dvalue'],
   kernel: byHead(
     ['dkey', 'dvalue'],
-    `
+    `${SCALE}
     let k = ${columnsOf('key', 'ldkey', 'item')};
     let v = ${columnsOf('value', 'ldvalue', 'item')};
     ${overSpans(
@@ -146,6 +99,8 @@ const KEYS = {
     )}`,
   ),
 } as const satisfies Named;
+
+const isPointwise = (call: ListCall): boolean => call.number('isPointwise') !== 0;
 
 /** Returns what all kernels read of a call; `accumulate` is as in kernels/attention.c. */
 function shared(call: ListCall, accumulate: number) {
@@ -171,13 +126,17 @@ function shared(call: ListCall, accumulate: number) {
 export const ATTENTION_KERNELS = {
   segmentAttention: {
     form: 'expanded',
-    kernels: [FORWARD],
-    expand: (call) => ({ calls: [callOf(FORWARD, { ...shared(call, 0), y: call.ref('y') })] }),
+    kernels: [FORWARD, ...POINTWISE],
+    expand: (call) =>
+      isPointwise(call)
+        ? expandPointwise(call)
+        : { calls: [callOf(FORWARD, { ...shared(call, 0), y: call.ref('y') })] },
   },
   segmentAttentionGradient: {
     form: 'expanded',
-    kernels: [QUERIES, KEYS],
+    kernels: [QUERIES, KEYS, ...POINTWISE_GRADIENT],
     expand(call) {
+      if (isPointwise(call)) return expandPointwiseGradient(call);
       const operands = { ...shared(call, call.number('accumulate')), dy: call.ref('dy') };
       return {
         calls: [

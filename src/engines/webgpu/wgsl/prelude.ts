@@ -12,7 +12,7 @@ export const NONE = 0xffffffff;
  * follows, with two shaders per word: the first vector of the calls of each. So a dispatch requires no address of its
  * arguments.
  */
-export const CALL_WORDS = 16;
+export const CALL_WORDS = 20;
 export const WINDOW_WORDS = 4096;
 /** Entries of a directory. */
 export const SLOTS = 256;
