@@ -5,6 +5,7 @@ import { attention } from './attention.js';
 import type { TensorFlow } from './backend.js';
 import type { Execution } from './execution.js';
 import { withGradients } from './gradients.js';
+import { gru } from './gru.js';
 import type { Segments } from './segments.js';
 
 type ItemOperationTable = {
@@ -50,6 +51,14 @@ export const ITEM_OPERATION: ItemOperationTable = {
 
   segmentAttention: ({ query, key, value, rows, heads, isCausal }, { tf, get, segments }) =>
     attention(tf, segments(rows), [get(query), get(key), get(value)], { heads, isCausal }),
+
+  segmentGru: ({ x, weight, bias, attention, rows }, { tf, get, segments, parameter }) =>
+    gru(tf, segments(rows), {
+      x_NG: get(x),
+      w_HG: parameter(weight),
+      b_1G: parameter(bias),
+      a_N1: attention && get(attention),
+    }),
 
   itemPosition: ({ rows }, { tf, segments }) => tf.sub(segments(rows).remaining(), 1),
 };

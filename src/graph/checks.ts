@@ -1,0 +1,48 @@
+import { domainName, isSameDomain, type Domain } from './domain.js';
+import { listOperands } from './graph.js';
+import type { OperationName, Operations, Value } from './operations.js';
+
+// A failed check is a bug in the file of a model.
+
+/** Operations that sum over the rows of the batch or compare them, and losses. */
+const BATCH_ONLY: ReadonlySet<OperationName> = new Set<OperationName>([
+  'batchSum',
+  'groupLogSumExp',
+  'groupPairs',
+  'binaryCrossEntropy',
+  'squaredError',
+  'mean',
+]);
+
+/** Returns the domain that all operands share. */
+export function commonDomain<Name extends OperationName>(op: Name, attributes: Operations[Name]): Domain {
+  const [first, ...others] = listOperands(attributes);
+  check(first !== undefined, `${op} has no operands`);
+  for (const other of others)
+    check(
+      isSameDomain(first.rows, other.rows),
+      `${op}: rows of ${domainName(first.rows)} and ${domainName(other.rows)}`,
+    );
+  if (BATCH_ONLY.has(op)) checkBatch(op, first);
+  return first.rows;
+}
+
+/** Throws unless a value has the rows of the batch. */
+export function checkBatch(op: string, { rows }: Value): void {
+  check(rows.kind === 'batch', `${op}: rows of ${domainName(rows)}, expected batch`);
+}
+
+/** Throws if a value has the rows of the batch. */
+export function checkItems(op: string, { rows }: Value): void {
+  check(rows.kind !== 'batch', `${op}: rows of the batch, expected items of a sequence`);
+}
+
+/** Throws unless a width is as expected. */
+export function checkWidths(name: string, found: number, expected: number): void {
+  check(found === expected, `${name}: width is ${found}, expected ${expected}`);
+}
+
+/** Throws with a message unless a condition holds. */
+export function check(condition: boolean, message: string): asserts condition {
+  if (!condition) throw new Error(`graph: ${message}`);
+}
