@@ -1,3 +1,5 @@
+export { augru } from './augru.js';
+export { gru } from './gru.js';
 export { pooling } from './pooling.js';
 export { selfAttention } from './self-attention.js';
 export { targetAttention } from './target-attention.js';

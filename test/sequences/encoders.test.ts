@@ -22,6 +22,14 @@ const OPTIONS: Readonly<Record<string, readonly Omit<EncoderCase['spec'], 'name'
     { weights: 'softmax', hidden: [5, 4], activation: 'prelu', norm: false },
     { weights: 'linear', hidden: [], position: true },
   ],
+  gru: [
+    { width: 8, position: false },
+    { width: 24, position: true },
+  ],
+  augru: [
+    { width: 8, position: false },
+    { width: 40, position: true },
+  ],
   'self-attention': [
     { norm: 'pre', causal: true, blocks: 2, heads: 3, width: 6, hidden: 5 },
     {
