@@ -6,7 +6,13 @@ import { listSideInputs, normEmbedding, positionOption } from './item-inputs.js'
 
 /** Options of encoders with a recurrent unit over the items. */
 export const recurrentOptions = {
-  width: z.int().min(8).max(1024).multipleOf(8).default(32).describe('Width of the state, a multiple of 8'),
+  width: z
+    .int()
+    .min(8)
+    .max(1024)
+    .multipleOf(8, { error: ({ input }) => `width is ${String(input)}; expected a multiple of 8` })
+    .default(32)
+    .describe('Width of the state, a multiple of 8'),
   position: positionOption('the unit reads'),
 };
 type RecurrentOptions = z.output<z.ZodObject<typeof recurrentOptions>>;

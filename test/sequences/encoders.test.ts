@@ -129,6 +129,11 @@ describe('an encoder', () => {
     program.dispose();
   });
 
+  it.each(['gru', 'augru'])('with states of a part of a panel is rejected: %s', (name) => {
+    const { error } = encoders.schema.safeParse({ name, width: 12 });
+    expect(error!.issues).toMatchObject([{ path: ['width'], message: 'width is 12; expected a multiple of 8' }]);
+  });
+
   it('with heads of different widths is rejected', () => {
     const { error } = encoders.schema.safeParse({ name: 'self-attention', width: 6, heads: 4 });
     expect(error!.issues).toMatchObject([{ path: ['width'], message: 'width is 6; expected a multiple of heads, 4' }]);
