@@ -1,7 +1,6 @@
 import { checkAttention, layOutBias, type AttentionOptions, type PointwiseOptions } from './attention.js';
-import { check, checkBatch, checkItems, checkWidths } from './checks.js';
-import { BATCH, blocks, domainName, isSameDomain, items, parentOf, type Domain } from './domain.js';
-import { listOperands } from './graph.js';
+import { check, checkBatch, checkItems, checkWidths, commonDomain } from './checks.js';
+import { BATCH, blocks, domainName, items, parentOf, type Domain } from './domain.js';
 import type {
   Activation,
   FunctionName,
@@ -285,6 +284,23 @@ export class GraphBuilder {
     return this.#push('segmentAttention', query.width, attended);
   }
 
+  /**
+   * Computes the states of a gated recurrent unit over the items of each row, oldest to newest (width: a third of x's,
+   * a multiple of 8). Its weights are initialized from U(-1/√width, 1/√width), as PyTorch's `GRU`.
+   * @param x inputs of the gates r, z and n, one after the other: a linear layer of the items
+   * @param attention factor of the update of each item (width 1); default: 1
+   */
+  segmentGru(x: Value, name: string, attention?: Value): ValueOf<'segmentGru'> {
+    checkItems('segmentGru', x);
+    const width = x.width / 3;
+    check(width % 8 === 0, `segmentGru: width is ${x.width}, expected a multiple of 24`);
+    if (attention !== undefined) checkWidths('segmentGru attention', attention.width, 1);
+    const init: Initializer = { kind: 'uniform', bound: 1 / Math.sqrt(width) };
+    const weight = this.#parameter(`${name}.weight`, [width, 3 * width], init);
+    const bias = this.#parameter(`${name}.bias`, [3 * width], init);
+    return this.#push('segmentGru', width, { x, weight, bias, attention });
+  }
+
   /** Computes the position of each item of a sequence from the end of its row: 0 for the last (width 1). */
   itemPosition(field: string): ValueOf<'itemPosition'> {
     return this.#push('itemPosition', 1, { field }, items(field));
@@ -362,27 +378,4 @@ function countedRows(
 ): { mask: Value | undefined; weights: Value | undefined } {
   for (const column of [...columns, mask, weights]) if (column !== undefined) checkWidths('loss', column.width, 1);
   return { mask, weights };
-}
-
-/** Operations that sum over the rows of the batch or compare them, and losses. */
-const BATCH_ONLY: ReadonlySet<OperationName> = new Set<OperationName>([
-  'batchSum',
-  'groupLogSumExp',
-  'groupPairs',
-  'binaryCrossEntropy',
-  'squaredError',
-  'mean',
-]);
-
-/** Returns the domain that all operands share. */
-function commonDomain<Name extends OperationName>(op: Name, attributes: Operations[Name]): Domain {
-  const [first, ...others] = listOperands(attributes);
-  check(first !== undefined, `${op} has no operands`);
-  for (const other of others)
-    check(
-      isSameDomain(first.rows, other.rows),
-      `${op}: rows of ${domainName(first.rows)} and ${domainName(other.rows)}`,
-    );
-  if (BATCH_ONLY.has(op)) checkBatch(op, first);
-  return first.rows;
 }

@@ -1,7 +1,31 @@
-import { domainName } from './domain.js';
-import type { Value } from './operations.js';
+import { domainName, isSameDomain, type Domain } from './domain.js';
+import { listOperands } from './graph.js';
+import type { OperationName, Operations, Value } from './operations.js';
 
 // Checks of a graph while it is built. A failure is a bug in the component that builds it, and throws a plain Error.
+
+/** Operations that sum over the rows of the batch or compare them, and losses. */
+const BATCH_ONLY: ReadonlySet<OperationName> = new Set<OperationName>([
+  'batchSum',
+  'groupLogSumExp',
+  'groupPairs',
+  'binaryCrossEntropy',
+  'squaredError',
+  'mean',
+]);
+
+/** Returns the domain that all operands share. */
+export function commonDomain<Name extends OperationName>(op: Name, attributes: Operations[Name]): Domain {
+  const [first, ...others] = listOperands(attributes);
+  check(first !== undefined, `${op} has no operands`);
+  for (const other of others)
+    check(
+      isSameDomain(first.rows, other.rows),
+      `${op}: rows of ${domainName(first.rows)} and ${domainName(other.rows)}`,
+    );
+  if (BATCH_ONLY.has(op)) checkBatch(op, first);
+  return first.rows;
+}
 
 /** Requires rows of the batch. */
 export function checkBatch(op: string, { rows }: Value): void {

@@ -203,6 +203,18 @@ export interface Operations {
     /** Ages of the items (width 1), if there are octaves; never differentiated. */
     readonly ages: Value | undefined;
   };
+  /**
+   * The states of a gated recurrent unit over the items of each row, oldest to newest, as PyTorch's GRU: with s = h W +
+   * b of the previous state h, 0 before the first item, r = σ(x_r + s_r), z = σ(x_z + s_z), n = tanh(x_n + r ∘ s_n) and
+   * h' = h + a (1 - z) ∘ (n - h). Columns of x and W are those of r, z and n. The attention a of an item (width 1)
+   * makes it the AUGRU of Zhou et al. 2019, eq. 16; default: 1.
+   */
+  segmentGru: {
+    readonly x: Value;
+    readonly weight: Parameter;
+    readonly bias: Parameter;
+    readonly attention: Value | undefined;
+  };
   /** The number of later items in the same row, for each item of a sequence: 0 for the last. It has no gradient. */
   itemPosition: { readonly field: string };
   /** y = x M + base + b. Only `combineLinears` adds it. */
@@ -235,7 +247,8 @@ export interface Operations {
 }
 
 /** Operations on the items of sequences; some also on the rows of `split`. */
-export type ItemOperation = 'expand' | 'segmentPool' | 'segmentSoftmax' | 'segmentAttention' | 'shift' | 'itemPosition';
+export type ItemOperation =
+  'expand' | 'segmentPool' | 'segmentSoftmax' | 'segmentAttention' | 'segmentGru' | 'shift' | 'itemPosition';
 export type OperationName = keyof Operations;
 /** Operations that no model has: passes over the graph add them. */
 export type CombinedOperation = 'combinedLinear' | 'scaledLinear';

@@ -5,9 +5,6 @@
 #include "each.h"
 #include "math.h"
 
-/** 2 σ(2x) - 1 */
-INLINE vector tanh_of(vector x) { return splat(2) * sigmoid_of(splat(2) * x) - splat(1); }
-
 /** Returns a function of a number for each lane. */
 INLINE vector map_lanes(float (*function)(float), vector x) {
   float all[LANES];

@@ -246,6 +246,8 @@ INLINE vector exp_of(vector value) {
 }
 /** 1 / (1 + e^-x) */
 INLINE vector sigmoid_of(vector x) { return splat(1) / (splat(1) + exp_of(-x)); }
+/** 2 σ(2x) - 1 */
+INLINE vector tanh_of(vector x) { return splat(2) * sigmoid_of(splat(2) * x) - splat(1); }
 
 /** Four floats, however many a vector has: sums by fours have the same order in every family. */
 typedef float four __attribute__((vector_size(16)));

@@ -1,3 +1,5 @@
+export { augru } from './augru.js';
+export { gru } from './gru.js';
 export { hstu } from './hstu.js';
 export { pooling } from './pooling.js';
 export { selfAttention } from './self-attention.js';

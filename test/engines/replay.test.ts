@@ -78,8 +78,9 @@ function interest(g: GraphBuilder, input: Value): Value {
     'sum',
   );
   const own = g.segmentPool(g.segmentAttention(items, items, items, { heads: 1, isCausal: false }), 'sum');
+  const states = g.segmentPool(g.segmentGru(g.linear(both, 24, 'gates'), 'unit', weights), 'max');
   const weighted = g.segmentPool(items, 'sum', weights);
-  return g.concat([attended, own, pooled, weighted, g.segmentPool(items, 'mean'), g.segmentPool(items, 'max')]);
+  return g.concat([attended, own, states, pooled, weighted, g.segmentPool(items, 'mean'), g.segmentPool(items, 'max')]);
 }
 
 /** A plan of every operation and loss, with a rule for all weights. */

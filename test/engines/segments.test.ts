@@ -312,6 +312,26 @@ describe('a graph with sequences', () => {
         g.pointwiseAttention(items, items, items, { heads: 1, isCausal: false, octaves: 3 }, 'attention'),
       'pointwiseAttention: 3 octaves without ages',
     ],
+    [
+      'has states of a part of a panel',
+      ({ g, items }) => g.segmentGru(g.concat([items, items, items]), 'gru'),
+      'segmentGru: width is 12, expected a multiple of 24',
+    ],
+    [
+      'reads rows with a recurrent unit',
+      ({ g, x }) => g.segmentGru(x, 'gru'),
+      'segmentGru: rows of the batch, expected items of a sequence',
+    ],
+    [
+      'has attention of several columns',
+      ({ g, items }) => g.segmentGru(g.linear(items, 24, 'inputs'), 'gru', items),
+      'segmentGru attention: width is 4, expected 1',
+    ],
+    [
+      'has attention of items of another sequence',
+      ({ g, items, others }) => g.segmentGru(g.linear(items, 24, 'inputs'), 'gru', g.slice(others, 0, 1)),
+      'segmentGru: rows of items(a) and items(b)',
+    ],
     ['shifts by nothing', ({ g, items }) => g.shift(items, 0), 'shift by 0'],
   ])('is rejected if it %s', (_, build, message) => {
     expect(() => build(start())).toThrow(`graph: ${message}`);

@@ -168,6 +168,13 @@ export const MUTATIONS = [
     replacement: 'slope = gate;',
   },
   {
+    kernel: 'segmentGruGradient',
+    mutation: 'missing factor',
+    file: 'src/kernels/gru.c',
+    search: 'store_some(of.dgates + CANDIDATE * size + n, left, dcandidate * reset);',
+    replacement: 'store_some(of.dgates + CANDIDATE * size + n, left, dcandidate);',
+  },
+  {
     kernel: 'squaredError',
     mutation: 'missing factor',
     file: 'src/kernels/losses.c',

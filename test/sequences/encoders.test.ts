@@ -36,6 +36,14 @@ const OPTIONS: Readonly<Record<string, readonly Omit<EncoderCase['spec'], 'name'
       readout: { weights: 'softmax', sum: false },
     },
   ],
+  gru: [
+    { width: 8, position: false },
+    { width: 24, position: true },
+  ],
+  augru: [
+    { width: 8, position: false },
+    { width: 40, position: true },
+  ],
   'self-attention': [
     { norm: 'pre', causal: true, blocks: 2, heads: 3, width: 6, hidden: 5 },
     {
@@ -143,6 +151,11 @@ describe('an encoder', () => {
     expect([...weights.get('encoder.products.weight')!.data]).toEqual(new Array(7).fill(Math.fround(1 / Math.sqrt(7))));
     expect([...weights.get('encoder.attention.out.bias')!.data]).toEqual([-2]);
     program.dispose();
+  });
+
+  it.each(['gru', 'augru'])('with states of a part of a panel is rejected: %s', (name) => {
+    const { error } = encoders.schema.safeParse({ name, width: 12 });
+    expect(error!.issues).toMatchObject([{ path: ['width'], message: 'width is 12; expected a multiple of 8' }]);
   });
 
   it('with heads of different widths is rejected', () => {

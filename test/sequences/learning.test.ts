@@ -10,8 +10,8 @@ import { planOf } from '../support/graph-plan.js';
 import { reportOf } from '../support/measured.js';
 import { sequenceLayout } from '../support/sequences.js';
 
-// A planted world: a click is likely if one of the newest items has the category of the candidate. The data has no
-// categories, so that a model must learn them as embeddings of items.
+// Planted worlds: a click is likely if one of the newest items has the category of the candidate, or if the categories
+// of the newest items ascend. The data has no categories, so that a model must learn them as embeddings of items.
 
 const [ITEMS, CATEGORIES, MAX_ITEMS, NEWEST, WIDTH] = [60, 6, 10, 3, 8];
 const LAYOUT: InputLayout = {
@@ -21,16 +21,21 @@ const LAYOUT: InputLayout = {
   sequences: [sequenceLayout({ field: 'clicked', table: 'item', width: WIDTH, maxItems: MAX_ITEMS })],
 };
 
-function plantRows(rows: number, seed: number): Batch {
+/** Whether a click is likely, given the categories of the items and of the candidate. */
+type Rule = (items: readonly number[], candidate: number) => boolean;
+const isMatch: Rule = (items, candidate) => items.slice(-NEWEST).includes(candidate);
+/** Depends on the order of the items, and not on the candidate. */
+const isAscending: Rule = (items) => items.length > 1 && items.at(-2)! < items.at(-1)!;
+
+function plantRows(rows: number, seed: number, rule: Rule): Batch {
   const random = randomStream(seed, 'planted');
   const offsets = new Uint32Array(rows + 1);
   for (let b = 0; b < rows; b++) offsets[b + 1] = offsets[b]! + random.below(MAX_ITEMS + 1);
   const ids = Uint32Array.from({ length: offsets[rows]! }, () => random.below(ITEMS));
   const candidates = Uint32Array.from({ length: rows }, () => random.below(ITEMS));
   const clicks = Float32Array.from(candidates, (candidate, b) => {
-    const newest = ids.subarray(Math.max(offsets[b]!, offsets[b + 1]! - NEWEST), offsets[b + 1]);
-    const isMatch = newest.some((item) => item % CATEGORIES === candidate % CATEGORIES);
-    return Number(random.uniform() < (isMatch ? 0.8 : 0.05));
+    const items = [...ids.subarray(offsets[b], offsets[b + 1])].map((item) => item % CATEGORIES);
+    return Number(random.uniform() < (rule(items, candidate % CATEGORIES) ? 0.8 : 0.05));
   });
   return {
     rows,
@@ -66,10 +71,10 @@ function planWith(spec: { readonly name: string } & Readonly<Record<string, unkn
 type Spec = Parameters<typeof planWith>[0];
 
 /** Trains for some epochs. */
-async function trainPlanted(spec: Spec): Promise<Program> {
-  const [rows, batch, epochs] = [20_000, 256, 4];
+async function trainPlanted(spec: Spec, rule = isMatch, epochs = 4): Promise<Program> {
+  const [rows, batch] = [20_000, 256];
   const program = createCpuEngine().compile({ ...planWith(spec), batchRows: batch });
-  const train = plantRows(rows, 1);
+  const train = plantRows(rows, 1, rule);
   for (let step = 0; step * batch < epochs * rows; step++) {
     const begin = (step * batch) % (rows - batch);
     await program.trainStep(sliceRows(train, begin, begin + batch));
@@ -78,9 +83,9 @@ async function trainPlanted(spec: Spec): Promise<Program> {
 }
 
 /** Trains, and returns the AUC of other rows. */
-async function trainAndMeasure(spec: Spec): Promise<number> {
-  const program = await trainPlanted(spec);
-  const test = plantRows(5000, 2);
+async function trainAndMeasure(spec: Spec, rule = isMatch, epochs = 4): Promise<number> {
+  const program = await trainPlanted(spec, rule, epochs);
+  const test = plantRows(5000, 2, rule);
   const predictions = (await program.predict(test)).get('p')!;
   program.dispose();
   return reportOf({ metrics: [{ name: 'auc' }] }, { labels: test.labels.get('y')!, predictions })['y']![
@@ -106,7 +111,7 @@ describe('in a world in which recent items of the category of the candidate matt
     'the newest items of that category have large weights: %o',
     async (spec) => {
       const program = await trainPlanted(spec);
-      const rows = plantRows(256, 3);
+      const rows = plantRows(256, 3, isMatch);
       const [weights] = program.attendSync!(rows).attention;
       program.dispose();
       const { offsets, ids } = rows.bags.get('clicked')!;
@@ -124,10 +129,20 @@ describe('in a world in which recent items of the category of the candidate matt
       expect(match).toBeGreaterThan(5 * other!);
     },
   );
+  it('a recurrent unit with attention of the candidate learns, from more steps', async () => {
+    expect(await trainAndMeasure({ name: 'augru', width: 16 }, isMatch, 16)).toBeGreaterThan(0.8);
+  });
 
   it('attention learns less without positions', async () => {
     const auc = await trainAndMeasure({ name: 'target-attention', position: false });
     expect(auc).toBeGreaterThan(0.7);
     expect(auc).toBeLessThan(0.85);
+  });
+});
+
+describe('in a world in which the order of the newest items matters', () => {
+  it('a recurrent unit learns, and pooling does not', async () => {
+    expect(await trainAndMeasure({ name: 'gru', width: 16 }, isAscending)).toBeGreaterThan(0.85);
+    expect(await trainAndMeasure({ name: 'pooling' }, isAscending)).toBeLessThan(0.65);
   });
 });

@@ -3,7 +3,8 @@
   pip install torch numpy
   python test/sequences/make_cases.py      # from the project's root
 
-Transformer blocks are PyTorch's TransformerEncoderLayer; the attention of the candidate is computed here, row by row.
+Transformer blocks are PyTorch's TransformerEncoderLayer, and recurrent units its GRU; the attention of the candidate and
+units with attention are computed here, row by row.
 """
 import json
 
@@ -192,7 +193,68 @@ def hstu(w, prefix, fields, is_weighted, has_ages=False, blocks=1, width=32, hea
     return target_attention(w, f'{prefix}.readout', [*fields, Field('results of the blocks', x, None)], is_weighted, **readout)
 
 
-ENCODERS = {'target-attention': target_attention, 'self-attention': self_attention, 'hstu': hstu}
+def interest_inputs(w, prefix, fields, is_weighted, position):
+    items = [w.embedding_norm(field.items, f'{prefix}.norms.{field.name}') for field in fields]
+    return torch.cat([*items, *side_inputs(is_weighted, position)], 1)
+
+
+def last_states(rows, width):
+    return torch.stack([row[-1] if len(row) > 0 else torch.zeros(width) for row in rows])
+
+
+def torch_gru(w, x, name, width):
+    """PyTorch's GRU over the packed sequences of all rows that have items."""
+    state = {'weight_ih_l0': w.draw(f'{name}.inputs.weight', x.shape[1], 3 * width).T, 'bias_ih_l0': w.draw(f'{name}.inputs.bias', 3 * width),
+             'weight_hh_l0': w.draw(f'{name}.weight', width, 3 * width).T, 'bias_hh_l0': w.draw(f'{name}.bias', 3 * width)}
+    layer = torch.nn.GRU(x.shape[1], width)
+    assert state.keys() == dict(layer.named_parameters()).keys()
+    rows = [x[begin:end] for begin, end in rows_of_items() if end > begin]
+    packed = torch.nn.utils.rnn.pack_sequence(rows, enforce_sorted=False)
+    states, lengths = torch.nn.utils.rnn.pad_packed_sequence(torch.func.functional_call(layer, state, (packed,))[0], batch_first=True)
+    found = iter([row[:length] for row, length in zip(states, lengths)])
+    return [next(found) if count > 0 else torch.zeros(0, width) for count in COUNTS]
+
+
+def augru_states(w, x, attention, name, width):
+    """Zhou et al. 2019, eq. 2-5 with the update gate of eq. 15 and 16, item by item; the reset gate scales the product.
+
+    The gate u of the paper is 1 - z of PyTorch's z, so the columns of z have the opposite sign.
+    """
+    inputs = w.linear(x, f'{name}.inputs', 3 * width)
+    weight, bias = w.draw(f'{name}.weight', width, 3 * width), w.draw(f'{name}.bias', 3 * width)
+    rows = []
+    for begin, end in rows_of_items():
+        h, states = torch.zeros(width), [torch.zeros(0, width)]
+        for i in range(begin, end):
+            (x_r, x_z, x_n), (s_r, s_z, s_n) = inputs[i].split(width), (h @ weight + bias).split(width)
+            u = torch.sigmoid(-(x_z + s_z))
+            candidate = torch.tanh(x_n + torch.sigmoid(x_r + s_r) * s_n)
+            scaled = attention[i] * u
+            h = (1 - scaled) * h + scaled * candidate
+            states.append(h[None])
+        rows.append(torch.cat(states))
+    return rows
+
+
+def gru(w, prefix, fields, is_weighted, width=32, position=None):
+    x = interest_inputs(w, prefix, fields, is_weighted, position)
+    return last_states(torch_gru(w, x, f'{prefix}.gru', width), width)
+
+
+def augru(w, prefix, fields, is_weighted, width=32, position=None):
+    x = interest_inputs(w, prefix, fields, is_weighted, position)
+    interests = torch.cat(torch_gru(w, x, f'{prefix}.interests', width))
+    q = torch.cat([w.embedding_norm(field.target, f'{prefix}.norms.{field.name}.target') for field in fields if field.target is not None], 1)
+    row = torch.tensor([b for b, count in enumerate(COUNTS) for _ in range(count)])
+    matrix = w.draw(f'{prefix}.candidate.weight', q.shape[1], width) @ torch.diag(w.draw(f'{prefix}.attention.weight', width, 1)[:, 0])
+    scores = ((q[row] @ matrix) * interests).sum(1)
+    powers = torch.exp(scores) * (shares()[:, 0] if is_weighted else 1)
+    attention = torch.cat([powers[begin:end] / powers[begin:end].sum() for begin, end in rows_of_items()])
+    w.attention = attention
+    return last_states(augru_states(w, interests, attention, f'{prefix}.evolution', width), width)
+
+
+ENCODERS = {'target-attention': target_attention, 'self-attention': self_attention, 'hstu': hstu, 'gru': gru, 'augru': augru}
 
 
 def rounded(tensor):
@@ -231,6 +293,10 @@ if __name__ == '__main__':
         case('hstu', {'width': 4, 'heads': 1, 'blocks': 2, 'causal': False, 'readout': small}),
         case('hstu', {'width': 6, 'position': False, 'distances': 0, 'octaves': 9, 'readout': {'hidden': [4], 'weights': 'softmax', 'activation': 'prelu'}}, True, ('shop',), True),
         case('self-attention', {'width': 4, 'hidden': 3, 'activation': 'gelu', 'position': False, 'readout': {'hidden': [2], 'weights': 'softmax', 'activation': 'relu'}}),
+        case('gru', {'width': 8}),
+        case('gru', {'width': 16, 'position': True}, True, ()),
+        case('augru', {'width': 8}),
+        case('augru', {'width': 24, 'position': False}, True, ('shop',)),
     ]
     with open('test/sequences/cases.json', 'w') as file:
         file.write('{"batch": ' + json.dumps(BATCH) + ',\n"cases": [\n' + ',\n'.join(json.dumps(each) for each in cases) + '\n]}\n')

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import * as bottoms from '../../src/bottoms/all.js';
 import { models } from '../../src/models/models.js';
+import { encoders } from '../../src/sequences/encoders.js';
 import { readTrainedModel } from '../../src/trained-model/trained-model.js';
 import { writeLog } from '../support/click-log.js';
 import { trainSmall } from '../support/small-run.js';
@@ -31,6 +32,13 @@ describe('a sequence', () => {
     const { end, metrics } = await train(model);
     expect(end).toBe('finished');
     expect(Object.keys(metrics.valid ?? {})).toEqual(expect.arrayContaining(['ctr', 'cvr']));
+  });
+
+  it.each(encoders.names)('trains in every kind of model with the encoder %s', async (encoder) => {
+    for (const model of ['{ name: mmoe }', '{ name: esmm, bottom: { name: dcn } }']) {
+      const { end } = await train(model, [`features.clicks.encoder=${encoder}`]);
+      expect(end, model).toBe('finished');
+    }
   });
 
   it('is the only input of a part of a model, of all of a model, and no input of another part', async () => {

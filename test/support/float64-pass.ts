@@ -389,6 +389,32 @@ const OPERATION: {
       }),
     );
   },
+  segmentGru({ x, weight, bias, attention, width, ...value }, run) {
+    const { tape, get, parameter } = run;
+    const rowOf = (all: Node, from: number): Node => moved(tape, all, 1, [{ from, to: 0, factor: 1 }]);
+    const tanh = (node: Node): Node => tape.map(node, Math.tanh, (v) => 1 - Math.tanh(v) ** 2);
+    const rest = (node: Node): Node =>
+      tape.map(
+        node,
+        (v) => 1 - v,
+        () => -1,
+      );
+    let states = tape.node(get(x).rows, width, new Float64Array(get(x).rows * width));
+    for (const [begin, end] of segmentsOf(value, run)) {
+      let before = tape.node(1, width, new Float64Array(width));
+      for (let item = begin; item < end; item++) {
+        const own = tape.add(tape.product(before, parameter(weight)), parameter(bias));
+        const gate = (node: Node, g: number): Node => tape.columns(node, g * width, width);
+        const [input, product] = [rowOf(get(x), item), gate(own, 2)];
+        const [r, z] = [0, 1].map((g) => tape.map(tape.add(gate(input, g), gate(own, g)), sigmoid, sigmoidSlope));
+        const n = tanh(tape.add(gate(input, 2), tape.multiply(r!, product)));
+        const update = attention === undefined ? rest(z!) : tape.multiply(rest(z!), rowOf(get(attention), item));
+        before = tape.add(tape.multiply(rest(update), before), tape.multiply(update, n));
+        states = tape.add(states, moved(tape, before, states.rows, [{ from: 0, to: item, factor: 1 }]));
+      }
+    }
+    return states;
+  },
   itemPosition(value, run) {
     const positions = segmentsOf(value, run).flatMap(([begin, end]) =>
       Array.from({ length: end - begin }, (_, i) => end - begin - 1 - i),

@@ -203,6 +203,13 @@ export const INTERESTS = {
       'sum',
     ),
   'wide attention': (g, _, items) => g.segmentPool(attention(g, items, 40, 2, false), 'mean'),
+  'recurrent unit': (g, _, items) => g.segmentPool(g.segmentGru(g.linear(items, 24, 'inputs'), 'gru'), 'sum'),
+  'recurrent unit with attention': (g, _, items) => {
+    const inputs = g.linear(items, 72, 'inputs');
+    const attention = g.activation(g.linear(items, 1, 'attention'), 'sigmoid', 'attention');
+    const states = g.segmentGru(inputs, 'gru', attention);
+    return g.segmentPool(g.concat([states, g.segmentGru(inputs, 'other', attention)]), 'max');
+  },
   // Recent items have larger weights.
   'position of items': (g, _, items) => {
     const recency = g.map(g.affine(g.itemPosition('clicked'), -0.3, 0), 'exp');

@@ -5,6 +5,7 @@ import { attention } from './attention.js';
 import type { TensorFlow } from './backend.js';
 import type { Execution } from './execution.js';
 import { withGradients } from './gradients.js';
+import { gru } from './gru.js';
 import type { Segments } from './segments.js';
 
 type ItemOperationTable = {
@@ -58,6 +59,14 @@ export const ITEM_OPERATION: ItemOperationTable = {
     };
     return attention(tf, segments(rows), inputs, settings);
   },
+
+  segmentGru: ({ x, weight, bias, attention, rows }, { tf, get, segments, parameter }) =>
+    gru(tf, segments(rows), {
+      x_NG: get(x),
+      w_HG: parameter(weight),
+      b_1G: parameter(bias),
+      a_N1: attention && get(attention),
+    }),
 
   itemPosition: ({ rows }, { tf, segments }) => tf.sub(segments(rows).remaining(), 1),
 };

@@ -4,6 +4,7 @@ import type { ExpandedKernel, KernelsFor, Kernel, Named, RuleKernel } from './ke
 import { ATTENTION_KERNELS } from './wgsl/attention.js';
 import { COLUMN_KERNELS } from './wgsl/columns.js';
 import { GROUP_KERNELS } from './wgsl/groups.js';
+import { GRU_KERNELS } from './wgsl/gru.js';
 import { LOSS_KERNELS } from './wgsl/losses.js';
 import { MAP_KERNELS } from './wgsl/maps.js';
 import { PRODUCT, TRANSPOSE, WEIGHT_GRADIENT } from './wgsl/products.js';
@@ -26,6 +27,7 @@ const KERNELS: KernelsFor<Exclude<KernelName, RuleKernel | TogetherKernel | Bf16
   ...GROUP_KERNELS,
   ...SEGMENT_KERNELS,
   ...ATTENTION_KERNELS,
+  ...GRU_KERNELS,
   ...TABLE_KERNELS,
   ...REDUCE_KERNELS,
   gemm: PRODUCT,

@@ -1,6 +1,7 @@
 import type { ItemOperation } from '../../graph/operations.js';
 import { emitAttention, masked } from './attention.js';
 import type { Emit } from './emission.js';
+import { emitGru } from './gru.js';
 import { indexInRow, itemRange, withZeros } from './items.js';
 import { ELEMENT_TYPES } from './messages.js';
 import { padded, rowsOf } from './padded.js';
@@ -32,6 +33,8 @@ export const ITEM_OPERATIONS: { readonly [Name in ItemOperation]: Emit<Name> } =
   },
 
   segmentAttention: emitAttention,
+
+  segmentGru: emitGru,
 
   shift({ x, by, width, rows }, emission) {
     const { onnx, of } = emission;

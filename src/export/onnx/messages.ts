@@ -7,7 +7,7 @@ import protobuf from 'protobufjs/light.js';
 export const ELEMENT_TYPES = { float: 1, int8: 3, int64: 7, string: 8, bool: 9, double: 11 } as const;
 export type ElementType = keyof typeof ELEMENT_TYPES;
 /** Values of `AttributeProto.AttributeType`. */
-const ATTRIBUTE_TYPES = { float: 1, int: 2, string: 3, ints: 7, strings: 8 } as const;
+const ATTRIBUTE_TYPES = { float: 1, int: 2, string: 3, graph: 5, ints: 7, strings: 8 } as const;
 /** `TensorProto.DataLocation.EXTERNAL` */
 const EXTERNAL = 1;
 
@@ -48,6 +48,7 @@ const root = protobuf.Root.fromJSON(
       f: [2, 'float'],
       i: [3, 'int64'],
       s: [4, 'bytes'],
+      g: [6, 'Graph'],
       ints: [8, 'int64', 'repeated'],
       strings: [9, 'bytes', 'repeated'],
       type: [20, 'int32'],
@@ -80,7 +81,12 @@ const root = protobuf.Root.fromJSON(
 const [GRAPH, INITIALIZER, RAW_DATA] = [7, 5, 9];
 
 export type Attribute =
-  number | { readonly float: number } | string | readonly number[] | { readonly texts: readonly Uint8Array[] };
+  | number
+  | { readonly float: number }
+  | string
+  | readonly number[]
+  | { readonly texts: readonly Uint8Array[] }
+  | { readonly graph: Graph };
 
 /** An operator call. */
 export interface Node {
@@ -110,18 +116,21 @@ export interface Initializer {
   data(): Uint8Array;
 }
 
+/** Nodes with their inputs and outputs: those of a model, or of an operator that runs them. */
+export interface Graph {
+  readonly name: string;
+  readonly nodes: readonly Node[];
+  readonly inputs: readonly ValueInfo[];
+  readonly outputs: readonly ValueInfo[];
+}
+
 export interface OnnxModel {
   readonly producerVersion: string;
   readonly irVersion: number;
   /** By domain; '' for ONNX. */
   readonly opsets: Readonly<Record<string, number>>;
   readonly metadata: Readonly<Record<string, string>>;
-  readonly graph: {
-    readonly name: string;
-    readonly nodes: readonly Node[];
-    readonly inputs: readonly ValueInfo[];
-    readonly outputs: readonly ValueInfo[];
-  };
+  readonly graph: Graph;
 }
 
 /** The external file of a model's tensors. */
@@ -145,9 +154,19 @@ function attributeMessage(value: Attribute): object {
   if (typeof value === 'number') return { type: ATTRIBUTE_TYPES.int, i: value };
   if (typeof value === 'string') return { type: ATTRIBUTE_TYPES.string, s: Buffer.from(value) };
   if ('float' in value) return { type: ATTRIBUTE_TYPES.float, f: value.float };
+  if ('graph' in value) return { type: ATTRIBUTE_TYPES.graph, g: graphMessage(value.graph) };
   return 'texts' in value
     ? { type: ATTRIBUTE_TYPES.strings, strings: value.texts }
     : { type: ATTRIBUTE_TYPES.ints, ints: value };
+}
+
+function graphMessage({ name, nodes, inputs, outputs }: Graph): object {
+  return {
+    name,
+    node: nodes.map(nodeMessage),
+    input: inputs.map(valueInfoMessage),
+    output: outputs.map(valueInfoMessage),
+  };
 }
 
 function valueInfoMessage({ name, type, shape, about }: ValueInfo): object {
@@ -202,12 +221,7 @@ export function encodeModel(
     opsetImport,
     metadataProps: entries(model.metadata),
   });
-  const graphHead = encode('Graph', {
-    name: graph.name,
-    node: graph.nodes.map(nodeMessage),
-    input: graph.inputs.map(valueInfoMessage),
-    output: graph.outputs.map(valueInfoMessage),
-  });
+  const graphHead = encode('Graph', graphMessage(graph));
   const tensors = initializers.map((initializer) => {
     const head = tensorHead(initializer, external);
     const dataBytes = external?.offsets.has(initializer.name) === true ? 0 : initializer.bytes;

@@ -9,12 +9,18 @@ export class OnnxGraph {
   readonly nodes: Node[] = [];
   readonly inputs: ValueInfo[] = [];
   readonly outputs: ValueInfo[] = [];
-  readonly initializers: Initializer[] = [];
-  readonly #taken = new Set<string>();
+  readonly initializers: Initializer[];
+  readonly #taken: Set<string>;
   readonly #made = new Map<string, readonly string[]>();
 
-  /** @param names reserved names of inputs and outputs */
-  constructor(names: readonly string[]) {
+  /**
+   * Creates a graph or, with `within`, one that an operator of that graph runs: it may read values of both, and its
+   * tensors are those of that graph.
+   * @param names reserved names of inputs and outputs
+   */
+  constructor(names: readonly string[], within?: OnnxGraph) {
+    this.initializers = within?.initializers ?? [];
+    this.#taken = within === undefined ? new Set<string>() : within.#taken;
     for (const name of names) this.#taken.add(name);
   }
 

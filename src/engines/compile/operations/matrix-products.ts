@@ -24,27 +24,39 @@ export function multiplyMatrix(
 
 /** Emits the gradients of a product: of the matrix, and of x. */
 export function multiplyMatrixGradient(
-  { list, products, weightGradient, early }: Lowering,
+  lowering: Lowering,
   { value: x, gradient: dx }: Place,
   matrix: Matrix,
   d: View,
   accumulateX: number,
   accumulateMatrix = 0,
 ): void {
+  const { list, products } = lowering;
   const { inputs, panels } = matrix;
-  const outputs = panels * 8;
-  const g = matrix.gradient ?? weightGradient(matrix.at);
   list.awaitStart();
-  list.emit(products.gradient, { x, d, g, k: inputs, panels, accumulate: accumulateMatrix });
-  if (matrix.at === early) list.beginSum({ at: g, count: inputs * outputs });
+  sumMatrixGradient(lowering, x, matrix, d, accumulateMatrix);
   list.emit(products.product, {
     a: d,
     panelsAt: matrix.transposed,
     bias: 0,
     c: dx,
-    k: outputs,
+    k: panels * 8,
     panels: Math.ceil(inputs / 8),
     accumulate: accumulateX,
     ...NO_ACTIVATION,
   });
+}
+
+/** Emits the gradient of a matrix by which x was multiplied. */
+export function sumMatrixGradient(
+  { list, products, weightGradient, early }: Lowering,
+  x: View,
+  matrix: Matrix,
+  d: View,
+  accumulate = 0,
+): void {
+  const { at, inputs, panels } = matrix;
+  const g = matrix.gradient ?? weightGradient(at);
+  list.emit(products.gradient, { x, d, g, k: inputs, panels, accumulate });
+  if (at === early) list.beginSum({ at: g, count: inputs * panels * 8 });
 }

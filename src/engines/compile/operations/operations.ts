@@ -7,6 +7,7 @@ import { ACTIVATION } from './activation.js';
 import { COMBINED } from './combined.js';
 import { ATTEND } from './attend.js';
 import { GROUPS } from './groups.js';
+import { SEGMENT_GRU } from './gru.js';
 import { MAPS } from './maps.js';
 import { multiplyMatrix, multiplyMatrixGradient } from './matrix-products.js';
 import { normalize, normalizeGradient } from './normalize.js';
@@ -75,6 +76,7 @@ export const LOWERED: LoweringTable = {
   ...MAPS,
   ...GROUPS,
   ...SEGMENTS,
+  segmentGru: SEGMENT_GRU,
   ...COMBINED,
   activation: ACTIVATION,
   attend: ATTEND,

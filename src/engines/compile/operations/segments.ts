@@ -31,9 +31,9 @@ const QUERIES = 4;
 
 const isMean = (of: SegmentPooling): number => (of === 'mean' ? 1 : 0);
 
-/** Operations on the items of a row. */
+/** Operations on the items of a row, except the recurrent unit. */
 export const SEGMENTS: {
-  readonly [Name in ItemOperation]: Lowered<Name>;
+  readonly [Name in Exclude<ItemOperation, 'segmentGru'>]: Lowered<Name>;
 } = {
   expand: {
     partition: BATCH,
