@@ -1,13 +1,14 @@
 import type { ChunkRows } from '../chunks/chunk.js';
-import type { Lists } from '../chunks/column.js';
+import type { Column, Lists } from '../chunks/column.js';
 import type { CellOptions } from './cells.js';
-import { listColumn, type Compute } from './computed.js';
+import { listColumn, readTexts, type Compute } from './computed.js';
 import { BadValue, type ListForm } from './feature.js';
 import { gatherAges, gatherLists } from './gather-items.js';
 import { listReading, weightProblem } from './kinds/bag.js';
 import { itemRows } from './kinds/one-value.js';
+import { itemComparer } from './item-texts.js';
 import { itemMomentReader, momentReader, type ReadMoments } from './moment.js';
-import { pickItems, type Clock, type ItemSelection } from './pick-items.js';
+import { pickItems, type Clock, type IsMatch, type ItemSelection } from './pick-items.js';
 
 /** A column of a sequence. */
 export interface ItemColumn {
@@ -24,7 +25,8 @@ interface ItemReader extends ItemColumn {
 }
 
 /**
- * Returns the computation of the items of aligned columns: the newest or heaviest ones, newest last. Times of items
+ * Returns the computation of the items of aligned columns: the newest or heaviest ones, newest last; with a candidate,
+ * the newest of those that equal it (hard search: Pi et al. 2020, https://arxiv.org/abs/2006.05639). Times of items
  * become ages: the difference to the time of the row. Rows whose lists have different lengths are refused.
  */
 export function selectItems(columns: readonly ItemColumn[], selection: ItemSelection): Compute {
@@ -38,7 +40,12 @@ export function selectItems(columns: readonly ItemColumn[], selection: ItemSelec
     const whole = rows.numKept === rows.count ? read : read.map((own) => dropRefused(rows, own));
     const lists = selection.isWeighted ? whole : whole.map((own): Lists => ({ ...own, weights: undefined }));
     const clock = readClock(rows, cells, readers, lists, selection);
-    const picked = pickItems(rows, lists[0]!, selection, clock);
+    const matched = readers.findIndex(({ name }) => name === selection.keep.matching);
+    const isMatch =
+      selection.candidate === undefined
+        ? undefined
+        : matchCandidate(readTexts(rows, selection.candidate, cells), lists[matched]!.items);
+    const picked = pickItems(rows, lists[0]!, selection, clock, isMatch);
     return lists.map((own, c) => {
       const times = clock.untils[c];
       return listColumn(times === undefined ? gatherLists(own, picked) : gatherAges(times, picked));
@@ -57,6 +64,12 @@ function createReader(column: ItemColumn): ItemReader {
       return read(rows);
     },
   };
+}
+
+/** Returns the condition that an item equals the value of its row, as text. A missing value equals nothing. */
+function matchCandidate(values: readonly string[], items: Column): IsMatch {
+  const equals = itemComparer(items);
+  return (item, row) => values[row] !== '' && equals(item, values[row]!);
 }
 
 /** Refuses rows whose lists have different lengths. */

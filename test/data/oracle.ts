@@ -590,7 +590,11 @@ function sequenceFeatures(
 ): readonly Feature[] {
   const sequences = group.aligned === false ? entries.map((entry) => [entry]) : [entries];
   return sequences.flatMap((own) => {
-    const columns = [...own.map(({ name }) => name), ...own.flatMap(({ until }) => until ?? [])];
+    const columns = [
+      ...own.map(({ name }) => name),
+      ...own.flatMap(({ until }) => until ?? []),
+      ...(matchedEntry(own, group)?.target === undefined ? [] : [matchedEntry(own, group)!.target!]),
+    ];
     return own.map((entry): Feature => {
       const { name: column, target, as, buckets, scaling, encoding } = entry;
       const name = `${group.name}.${column}`;
@@ -618,6 +622,12 @@ function sequenceFeatures(
       };
     });
   });
+}
+
+/** The entry whose items equal the value of its target, if there is one. */
+function matchedEntry(entries: readonly SequenceEntry[], { keep }: SequenceOptions): SequenceEntry | undefined {
+  const matching = keep !== undefined && 'last' in keep ? keep.matching : undefined;
+  return entries.find(({ name }) => name === matching);
 }
 
 /** Parses a time: a number, or a date and time in seconds. */
@@ -657,7 +667,9 @@ function readSequence(
       end === undefined ? [] : [[end, naming(end, () => momentOf(clean(oneText(cellOf(end)))))] as const],
     ),
   );
-  const picked = selectedItems(entries, options, { lists, untils, timeOf: momentOf });
+  const target = matchedEntry(entries, options)?.target;
+  const candidate = target === undefined ? undefined : naming(target, () => clean(oneText(cellOf(target))));
+  const picked = selectedItems(entries, options, { lists, untils, timeOf: momentOf, candidate });
   return picked.map((i) => {
     const [text, weight] = lists[name]![i]!;
     return [until === undefined ? text : String(untils[until]! - momentOf(text)), weight];
