@@ -1,4 +1,4 @@
-import { BATCH, blocks, domainName, isSameDomain, items, type Domain } from './domain.js';
+import { BATCH, blocks, domainName, isOfItems, isSameDomain, items, selected, type Domain } from './domain.js';
 import { listOperands } from './graph.js';
 import type {
   Activation,
@@ -219,10 +219,13 @@ export class GraphBuilder {
     return this.#push('groupPairs', 1, { x, label, groups });
   }
 
-  /** Repeats each row of the batch for its items in a sequence. */
-  expand(x: Value, field: string): ValueOf<'expand'> {
+  /**
+   * Repeats each row of the batch for its items in a sequence.
+   * @param field that of the sequence, or the domain of the items
+   */
+  expand(x: Value, field: string | Domain): ValueOf<'expand'> {
     checkBatch('expand', x);
-    return this.#push('expand', x.width, { x }, items(field));
+    return this.#push('expand', x.width, { x }, typeof field === 'string' ? items(field) : field);
   }
 
   /**
@@ -272,6 +275,44 @@ export class GraphBuilder {
   /** Computes the position of each item of a sequence from the end of its row: 0 for the last (width 1). */
   itemPosition(field: string): ValueOf<'itemPosition'> {
     return this.#push('itemPosition', 1, { field }, items(field));
+  }
+
+  /** Computes the inner product of each item and the query of its row, of the same width (width 1). */
+  itemProduct(x: Value, query: Value): ValueOf<'itemProduct'> {
+    checkQuery('itemProduct', x, query);
+    return this.#push('itemProduct', 1, { x, query }, x.rows);
+  }
+
+  /**
+   * Computes the number of equal bits of the hashes of each item and of the query of its row, of the same width (width
+   * 1). A bit is whether a projection, which is random and not trained, is negative. It has no gradient.
+   */
+  hashMatches(x: Value, query: Value, bits: number, name: string): ValueOf<'hashMatches'> {
+    checkQuery('hashMatches', x, query);
+    const projection = this.#parameter(name, [x.width, bits], { kind: 'uniform', bound: 1 }, false);
+    return this.#push('hashMatches', 1, { x, query, projection }, x.rows);
+  }
+
+  /**
+   * Selects the `count` items of each row with the largest scores (width 1), or all if there are fewer; of equal ones
+   * the newest. The result has no gradient.
+   * @returns for each selected item, in the order of the items, the number of later items of its row (width 1)
+   */
+  selectTop(scores: Value, count: number): ValueOf<'selectTop'> {
+    checkWidths('selectTop', scores.width, 1);
+    check(Number.isInteger(count) && count > 0, `selectTop of ${count} items`);
+    const { rows } = scores;
+    check(rows.kind === 'items', `selectTop: rows of ${domainName(rows)}, expected items of a sequence`);
+    return this.#push('selectTop', 1, { scores }, selected(rows.field, count));
+  }
+
+  /** Returns the items at positions that `selectTop` selected among them; the gradient of others is 0. */
+  gatherItems(x: Value, positions: Value): ValueOf<'gatherItems'> {
+    checkWidths('gatherItems positions', positions.width, 1);
+    const [from, to] = [x.rows, positions.rows];
+    const isSelected = from.kind === 'items' && to.kind === 'selected' && from.field === to.field;
+    check(isSelected, `gatherItems: positions of ${domainName(to)} in ${domainName(from)}`);
+    return this.#push('gatherItems', x.width, { x, positions }, to);
   }
 
   /** Returns the same elements and blocks the gradient. */
@@ -373,6 +414,12 @@ function commonDomain<Name extends OperationName>(op: Name, attributes: Operatio
 
 function checkBatch(op: string, { rows }: Value): void {
   check(rows.kind === 'batch', `${op}: rows of ${domainName(rows)}, expected batch`);
+}
+
+function checkQuery(op: string, x: Value, query: Value): void {
+  check(isOfItems(x.rows), `${op}: rows of ${domainName(x.rows)}, expected items of a sequence`);
+  checkBatch(op, query);
+  checkWidths(`${op} query`, query.width, x.width);
 }
 
 function checkItems(op: string, { rows }: Value): void {

@@ -1,4 +1,4 @@
-import type { Domain } from './domain.js';
+import { isOfItems, type Domain } from './domain.js';
 import { listOperands, listRequired, type Graph } from './graph.js';
 import type { OperationName, Value, ValueOf } from './operations.js';
 
@@ -58,7 +58,7 @@ export function findCandidatePart(
     const combined = values.find((value) => {
       const dependent = findDependent(value, columns, fields, found);
       found.set(value, dependent);
-      return value.rows.kind === 'items' && dependent.includes(1) && !isPerCandidate(value.rows, values, fields);
+      return isOfItems(value.rows) && dependent.includes(1) && !isPerCandidate(value.rows, values, fields);
     });
     if (combined === undefined) {
       const runs = new Map(values.map((value) => [value, listRuns(found.get(value)!)]));
@@ -94,8 +94,8 @@ function findDependent(
   if (op === 'slice') return operands[0]!.slice(value.begin, value.begin + width);
   if (MOVES.has(op) || BY_COLUMNS.has(op))
     return all(false).map((_, column) => Number(operands.some((operand) => operand[column] === 1)));
-  const isOfItems = value.rows.kind === 'items' && fields.has(value.rows.field);
-  return all(isOfItems || operands.some((operand) => operand.includes(1)));
+  const isRead = isOfItems(value.rows) && fields.has(value.rows.field);
+  return all(isRead || operands.some((operand) => operand.includes(1)));
 }
 
 function findDependentInputs(
@@ -115,7 +115,7 @@ function findDependentInputs(
 
 /** Lists the fields whose items are rows of a domain. */
 function listFields(domain: Domain, values: readonly Value[]): readonly string[] {
-  if (domain.kind !== 'items') return [];
+  if (!isOfItems(domain)) return [];
   const read = values.flatMap((value) =>
     value.op === 'input' &&
     (value.source.kind === 'items' || value.source.kind === 'factors') &&

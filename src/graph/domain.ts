@@ -1,26 +1,54 @@
 /**
  * The rows of a value: one per row of the batch, or one per item of a sequence, concatenated over the rows of the batch
- * (jagged: a batch says where the items of each row begin), or `count` per row of the batch, or `count` in total, which
- * all rows of the batch share.
+ * (jagged: a batch says where the items of each row begin), or one per item that is selected in a row, or `count` per
+ * row of the batch, or `count` in total, which all rows of the batch share.
  */
 export type Domain =
   | { readonly kind: 'batch' }
   | { readonly kind: 'items'; /** Field of the sequence. */ readonly field: string }
+  | {
+      readonly kind: 'selected';
+      readonly field: string;
+      /** Items that are selected in each row, or all if a row has fewer. */
+      readonly count: number;
+    }
   | { readonly kind: 'blocks'; /** Rows per row of the batch. */ readonly count: number }
   | { readonly kind: 'shared'; /** Rows for all rows of the batch. */ readonly count: number };
 
 /** One row per row of the batch. */
 export const BATCH: Domain = { kind: 'batch' };
 
-/** Returns how a domain is printed: `batch`, `items(field)`, `blocks(count)` or `shared(count)`. */
+/**
+ * Returns how a domain is printed: `batch`, `items(field)`, `selected(field, count)`, `blocks(count)` or
+ * `shared(count)`.
+ */
 export function domainName(domain: Domain): string {
   if (domain.kind === 'batch') return 'batch';
+  if (domain.kind === 'selected') return `selected(${domain.field}, ${domain.count})`;
   return domain.kind === 'items' ? `items(${domain.field})` : `${domain.kind}(${domain.count})`;
 }
 
 /** Returns the domain of a sequence's items. */
 export function items(field: string): Domain {
   return { kind: 'items', field };
+}
+
+/** Returns the domain of the items of a sequence of which at most `count` are selected in each row. */
+export function selected(field: string, count: number): Domain {
+  return { kind: 'selected', field, count };
+}
+
+/** Returns whether rows are items of a sequence: all of them, or those that are selected. */
+export function isOfItems(domain: Domain): domain is Extract<Domain, { readonly field: string }> {
+  return 'field' in domain;
+}
+
+/** Computes where the selected items of each row begin, given where all items do. */
+export function selectedOffsets(offsets: Uint32Array, count: number): Uint32Array {
+  const found = new Uint32Array(offsets.length);
+  for (let b = 0; b + 1 < offsets.length; b++)
+    found[b + 1] = found[b]! + Math.min(offsets[b + 1]! - offsets[b]!, count);
+  return found;
 }
 
 /** Returns the domain of `count` blocks of columns per row of the batch. */

@@ -84,10 +84,8 @@ export function matchSome(chance: Chance, groups: readonly GroupOptions[]): read
     const { name, target } = entries.find((entry) => entry.target !== undefined) ?? {};
     const owner = groups.find(({ fields }) => fields.includes(target as never));
     if (name === undefined || owner === undefined || chance(0.4)) return group;
-    const { nullValues: _, trim: __, ...rest } = group as GroupOptions & FieldOptions;
     const { nullValues, trim } = owner as FieldOptions;
-    const cleaning = { ...(nullValues && { nullValues }), ...(trim !== undefined && { trim }) };
-    return { ...rest, ...cleaning, keep: { ...keep, matching: name } };
+    return { ...group, nullValues, trim, keep: { ...keep, matching: name } } as GroupOptions;
   });
 }
 

@@ -1,5 +1,5 @@
 import { findCandidatePart, isCombined, type CandidatePart, type ColumnRun } from '../../graph/candidate-part.js';
-import { BATCH, shared, type Domain } from '../../graph/domain.js';
+import { BATCH, isOfItems, shared, type Domain } from '../../graph/domain.js';
 import { listOperands } from '../../graph/graph.js';
 import { isLoss, type Value, type ValueOf } from '../../graph/operations.js';
 import { columnsOf, createView, shift, type Buffers, type Ref, type View } from './buffers.js';
@@ -54,7 +54,7 @@ export function lowerRanking(layout: Layout, candidateFields: ReadonlySet<string
 /** Returns a position in the buffer that has the rows of a user instead of those of the batch. */
 function toShared<Of extends Ref>(ref: Of, buffers: Buffers): Of {
   const { name, rows, width } = ref.buffer;
-  if (typeof rows === 'number' || rows.kind === 'items' || rows.kind === 'shared') return ref;
+  if (typeof rows === 'number' || isOfItems(rows) || rows.kind === 'shared') return ref;
   const count = rows.kind === 'batch' ? 1 : rows.count;
   return { ...ref, buffer: buffers.take(`shared ${name}`, 'scratch', shared(count), width).buffer };
 }
@@ -222,6 +222,6 @@ class RankingLowering {
 
 /** Returns the rows that a domain has per row of the batch. */
 function countBlocks(domain: Domain): number {
-  if (domain.kind === 'items' || domain.kind === 'shared') throw new Error('only rows of the batch are repeated');
+  if (isOfItems(domain) || domain.kind === 'shared') throw new Error('only rows of the batch are repeated');
   return domain.kind === 'batch' ? 1 : domain.count;
 }

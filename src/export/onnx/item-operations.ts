@@ -1,7 +1,15 @@
-import type { Domain } from '../../graph/domain.js';
+import { isOfItems, type Domain } from '../../graph/domain.js';
 import type { ItemOperation, Value } from '../../graph/operations.js';
 import type { Emission, Emit } from './emission.js';
-import { indexInRow, itemRange, paddedItems, withZeros, type ItemRows, type PaddedItems } from './items.js';
+import {
+  indexInRow,
+  itemRange,
+  paddedItems,
+  selectedRows,
+  withZeros,
+  type ItemRows,
+  type PaddedItems,
+} from './items.js';
 import { ELEMENT_TYPES } from './messages.js';
 import type { OnnxGraph } from './onnx-graph.js';
 
@@ -86,9 +94,11 @@ export const ITEM_OPERATIONS: { readonly [Name in ItemOperation]: Emit<Name> } =
   },
 };
 
-function rowsOf(domain: Domain, { itemRows }: Emission): ItemRows {
-  if (domain.kind !== 'items') throw new Error(`no items in rows of ${domain.kind}`);
-  return itemRows(domain.field);
+/** Returns the rows of a domain of items. */
+export function rowsOf(domain: Domain, { onnx, itemRows }: Emission): ItemRows {
+  if (!isOfItems(domain)) throw new Error(`no items in rows of ${domain.kind}`);
+  const rows = itemRows(domain.field);
+  return domain.kind === 'items' ? rows : selectedRows(onnx, rows, domain.count);
 }
 
 function padded(domain: Domain, emission: Emission): Padded {

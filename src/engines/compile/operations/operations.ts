@@ -10,6 +10,7 @@ import { GROUPS } from './groups.js';
 import { MAPS } from './maps.js';
 import { multiplyMatrix, multiplyMatrixGradient } from './matrix-products.js';
 import { normalize, normalizeGradient } from './normalize.js';
+import { SEARCHES } from './searches.js';
 import { SEGMENTS } from './segments.js';
 
 type LoweringTable = { readonly [Name in Exclude<OperationName, LossName>]: Lowered<Name> };
@@ -75,6 +76,7 @@ export const LOWERED: LoweringTable = {
   ...MAPS,
   ...GROUPS,
   ...SEGMENTS,
+  ...SEARCHES,
   ...COMBINED,
   activation: ACTIVATION,
   attend: ATTEND,
