@@ -22,6 +22,10 @@ const OPTIONS: Readonly<Record<string, readonly Omit<EncoderCase['spec'], 'name'
     { weights: 'softmax', hidden: [5, 4], activation: 'prelu', norm: false },
     { weights: 'linear', hidden: [], position: true },
   ],
+  search: [
+    { top: 2, width: 3, attention: { hidden: [5] } },
+    { top: 3, by: 'hash', bits: 21, attention: { weights: 'softmax', sum: false } },
+  ],
   'self-attention': [
     { norm: 'pre', causal: true, blocks: 2, heads: 3, width: 6, hidden: 5 },
     {
