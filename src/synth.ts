@@ -107,7 +107,10 @@ export async function synth(options: SynthOptions): Promise<Oracle> {
 export type HistoryOptions = Pick<
   SynthOptions,
   'folder' | 'seed' | 'rows' | 'users' | 'items' | 'rates' | 'onProgress'
->;
+> & {
+  /** Maximum number of items of a history; default: 200. */
+  readonly historyItems?: number | undefined;
+};
 
 /**
  * Generates a log in which clicks depend on the match of the candidate with the user's recent items, with known true
@@ -115,20 +118,21 @@ export type HistoryOptions = Pick<
  * @throws UserError (disk); (usage) if it would overwrite files of other origin
  */
 export async function synthHistories(options: HistoryOptions): Promise<Oracle> {
-  const { folder, rows, seed, users, items, rates, onProgress } = options;
+  const { folder, rows, seed, users, items, rates, historyItems, onProgress } = options;
   await onDisk(folder, () => makeFolder(folder));
   await beginFiles(
     folder,
     Object.keys(rows).flatMap((name) => listPaths('csv', name)),
   );
-  const log = new HistoryLog({ seed, users, items, rates });
+  const log = new HistoryLog({ seed, users, items, rates, historyItems });
   const oracle: Record<string, Report> = {};
   for (const [name, count] of Object.entries(rows)) {
     const measure = createMeasure(name, false, onProgress);
     await writeHistorySplit({ folder, name, rows: count, onBlock: measure.add }, log);
     oracle[name] = measure.report();
   }
-  await endFiles(folder, { seed, users, items, rates, sequences: true, ...oracle });
+  const length = historyItems === undefined ? {} : { historyItems };
+  await endFiles(folder, { seed, users, items, rates, sequences: true, ...length, ...oracle });
   return oracle;
 }
 

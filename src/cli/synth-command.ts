@@ -23,6 +23,7 @@ export interface SynthArguments {
   readonly biases: Biases;
   readonly counterfactual: boolean;
   readonly sequences: boolean;
+  readonly historyItems: number | undefined;
 }
 
 const DEFAULT_VALID_ROWS = 5000;
@@ -50,7 +51,7 @@ export async function runSynth(given: SynthArguments): Promise<number> {
   };
   const sizeOf = (size: WorldSize): WorldSize => ({ users: args.users ?? size.users, items: args.items ?? size.items });
   const oracle: Oracle = sequences
-    ? await synthHistories({ ...shared, ...sizeOf(HISTORY_SIZE) })
+    ? await synthHistories({ ...shared, ...sizeOf(HISTORY_SIZE), historyItems: args.historyItems })
     : await synth({
         ...shared,
         ...sizeOf({ users, items }),
@@ -72,7 +73,9 @@ function hasBiases(biases: Biases): boolean {
 
 /** @throws UserError (usage) for options that exclude each other */
 function checkOptions(given: SynthArguments): void {
-  const { preset, format, valid, bags, badEvery, biases, counterfactual, sequences } = given;
+  const { preset, format, valid, bags, badEvery, biases, counterfactual, sequences, historyItems } = given;
+  if (historyItems !== undefined && !sequences)
+    throw userError('usage', { where: '--history-items', message: 'requires --sequences' });
   if (format === 'raw' && valid !== undefined) {
     throw userError('usage', {
       where: '--valid',

@@ -65,9 +65,18 @@ export function synthOptions(y: Argv) {
       default: false,
       describe: "Write a log with each user's history of items, on which clicks depend; 5000 users, 2000 items",
     })
+    .option(
+      'history-items',
+      optionalInt(
+        '--history-items',
+        'With sequences: maximum items per history; lengths and effects are proportional; default: 200',
+        10_000,
+      ),
+    )
     .example('$0 synth data/large --train 500000', '')
     .example('$0 synth data/biased --selection-bias 1 --confounder 1 --counterfactual', '')
     .example('$0 synth data/histories --sequences --train 500000', '')
+    .example('$0 synth data/long-histories --sequences --history-items 2000', '')
     .example('$0 synth data/raw --preset ali-ccp --format raw --train 1000000', '');
 }
 

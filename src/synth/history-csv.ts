@@ -1,5 +1,5 @@
 import { ByteFile } from './byte-file.js';
-import { MAX_HISTORY, type Catalog, type HistoryRow } from './histories.js';
+import type { Catalog, HistoryRow } from './histories.js';
 import type { Impressions } from './impressions.js';
 
 /** Columns of a log with histories, newest item last. */
@@ -17,8 +17,8 @@ const HISTORY_HEADER = [
   'hist_time',
 ] as const;
 
-/** Maximum bytes of a line: four lists, and single values. */
-const LINE_BYTES = 256 + 4 * 16 * MAX_HISTORY;
+/** Maximum bytes of the single values of a line, and of an item in its four lists. */
+const [VALUE_BYTES, ITEM_BYTES] = [256, 4 * 16];
 const [COMMA, LINE_END, BAR] = [44, 10, 124] as const;
 
 /** Writer of a log with histories. */
@@ -46,7 +46,7 @@ export function createHistoryFile(path: string, { category, price }: Catalog): H
   return {
     write({ click, purchase, user, item }, row, { time, history: { items, times } }) {
       const candidate = item[row]!;
-      file.reserve(LINE_BYTES);
+      file.reserve(VALUE_BYTES + ITEM_BYTES * items.length);
       file.whole(click[row]!);
       for (const value of [purchase[row]!, user[row]! + 1, candidate + 1, category[candidate]! + 1]) cell(value);
       file.byte(COMMA);
