@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { randomStream } from '../../src/core/random.js';
 import { loadModel, type Predictions, type Row } from '../../src/index.js';
 import { logFeatures, logRows, writeLog, type LogRow } from '../support/click-log.js';
 import { scratchFolder } from '../support/scratch.js';
@@ -85,4 +86,43 @@ it('a model reads only the items whose category is that of the candidate', async
   // Their ages differ, but not by an octave.
   expect(Math.abs(withOthers! - some!)).toBeLessThan(Math.abs(some! - without!));
   model.dispose();
+});
+
+it('a search for equal categories learns from items that are beyond the newest ones', async () => {
+  const folder = scratchFolder();
+  const [CATEGORIES, LENGTH] = [40, 40];
+  // A click is likely if any item has the category of the candidate.
+  const random = randomStream(1, 'long histories');
+  const rowOf = (): string => {
+    const history = Array.from({ length: LENGTH }, () => random.below(CATEGORIES));
+    const cate = random.below(CATEGORIES);
+    const click = Number(random.uniform() < (history.includes(cate) ? 0.8 : 0.05));
+    return `${click},c${cate},${history.map((each) => `c${each}`).join('|')}`;
+  };
+  for (const [name, rows] of Object.entries({ train: 3000, valid: 500, test: 2000 }))
+    writeFileSync(join(folder, `${name}.csv`), `click,cate,hist\n${Array.from({ length: rows }, rowOf).join('\n')}\n`);
+  const aucOf = async (keep: string): Promise<number> => {
+    const config = join(folder, 'long.yaml');
+    writeFileSync(
+      config,
+      `seed: 1
+data: { train: train.csv, valid: valid.csv, test: test.csv }
+features:
+  cate: { type: categorical, fields: [cate], width: 4, encoding: tokens }
+  clicks:
+    type: sequence
+    fields: [{ name: hist, target: cate }]
+    keep: ${keep}
+    encoder: { name: target-attention, hidden: [8] }
+tasks: { ctr: { label: click } }
+model: { name: single-task, tower: { hidden: [8] } }
+training: { epochs: 5, batchSize: 100, optimizer: { dense: { learningRate: 0.01 } } }
+`,
+    );
+    const { metrics } = await trainSmall(config, { runDir: join(folder, 'runs', keep.replaceAll(/\W/g, '')) });
+    return metrics['test']!['ctr']!.auc as number;
+  };
+  const [newest, searched] = [await aucOf('{ last: 5 }'), await aucOf('{ last: 5, matching: hist }')];
+  expect(searched).toBeGreaterThan(0.85);
+  expect(newest).toBeLessThan(0.7);
 });
