@@ -105,8 +105,9 @@ function isTarget(field: Field): boolean {
 }
 
 /** Returns whether a field has the value of the column of its name, which items can be compared with as text. */
-function isComparable({ name, kind, columns, computed }: Field): boolean {
-  return kind === 'id' && computed === undefined && columns.length === 1 && columns[0] === name;
+function isComparable(field: Field): boolean {
+  const { name, columns, computed } = field;
+  return !takesLists(field) && computed === undefined && columns.length === 1 && columns[0] === name;
 }
 
 /** Returns whether a field has a composition that computes the embedding of another field. */

@@ -1,5 +1,5 @@
-import { BATCH, blocks, domainName, isOfItems, isSameDomain, items, selected, type Domain } from './domain.js';
-import { listOperands } from './graph.js';
+import { check, checkBatch, checkItems, checkQuery, checkWidths, commonDomain } from './checks.js';
+import { BATCH, blocks, domainName, items, selected, type Domain } from './domain.js';
 import type {
   Activation,
   FunctionName,
@@ -387,49 +387,4 @@ function countedRows(
 ): { mask: Value | undefined; weights: Value | undefined } {
   for (const column of [...columns, mask, weights]) if (column !== undefined) checkWidths('loss', column.width, 1);
   return { mask, weights };
-}
-
-/** Operations that sum over the rows of the batch or compare them, and losses. */
-const BATCH_ONLY: ReadonlySet<OperationName> = new Set<OperationName>([
-  'batchSum',
-  'groupLogSumExp',
-  'groupPairs',
-  'binaryCrossEntropy',
-  'squaredError',
-  'mean',
-]);
-
-/** Returns the domain that all operands share. */
-function commonDomain<Name extends OperationName>(op: Name, attributes: Operations[Name]): Domain {
-  const [first, ...others] = listOperands(attributes);
-  check(first !== undefined, `${op} has no operands`);
-  for (const other of others)
-    check(
-      isSameDomain(first.rows, other.rows),
-      `${op}: rows of ${domainName(first.rows)} and ${domainName(other.rows)}`,
-    );
-  if (BATCH_ONLY.has(op)) checkBatch(op, first);
-  return first.rows;
-}
-
-function checkBatch(op: string, { rows }: Value): void {
-  check(rows.kind === 'batch', `${op}: rows of ${domainName(rows)}, expected batch`);
-}
-
-function checkQuery(op: string, x: Value, query: Value): void {
-  check(isOfItems(x.rows), `${op}: rows of ${domainName(x.rows)}, expected items of a sequence`);
-  checkBatch(op, query);
-  checkWidths(`${op} query`, query.width, x.width);
-}
-
-function checkItems(op: string, { rows }: Value): void {
-  check(rows.kind !== 'batch', `${op}: rows of the batch, expected items of a sequence`);
-}
-
-function checkWidths(name: string, found: number, expected: number): void {
-  check(found === expected, `${name}: width is ${found}, expected ${expected}`);
-}
-
-function check(condition: boolean, message: string): asserts condition {
-  if (!condition) throw new Error(`graph: ${message}`);
 }

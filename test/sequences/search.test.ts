@@ -123,6 +123,6 @@ training: { epochs: 5, batchSize: 100, optimizer: { dense: { learningRate: 0.01 
     return metrics['test']!['ctr']!.auc as number;
   };
   const [newest, searched] = [await aucOf('{ last: 5 }'), await aucOf('{ last: 5, matching: hist }')];
-  expect(searched).toBeGreaterThan(0.85);
+  expect(searched).toBeGreaterThan(0.8);
   expect(newest).toBeLessThan(0.7);
 });

@@ -1,0 +1,53 @@
+import { domainName, isOfItems, isSameDomain, type Domain } from './domain.js';
+import { listOperands } from './graph.js';
+import type { OperationName, Operations, Value } from './operations.js';
+
+/** Operations that sum over the rows of the batch or compare them, and losses. */
+const BATCH_ONLY: ReadonlySet<OperationName> = new Set<OperationName>([
+  'batchSum',
+  'groupLogSumExp',
+  'groupPairs',
+  'binaryCrossEntropy',
+  'squaredError',
+  'mean',
+]);
+
+/** Returns the domain that all operands share. */
+export function commonDomain<Name extends OperationName>(op: Name, attributes: Operations[Name]): Domain {
+  const [first, ...others] = listOperands(attributes);
+  check(first !== undefined, `${op} has no operands`);
+  for (const other of others)
+    check(
+      isSameDomain(first.rows, other.rows),
+      `${op}: rows of ${domainName(first.rows)} and ${domainName(other.rows)}`,
+    );
+  if (BATCH_ONLY.has(op)) checkBatch(op, first);
+  return first.rows;
+}
+
+/** Requires rows of the batch. */
+export function checkBatch(op: string, { rows }: Value): void {
+  check(rows.kind === 'batch', `${op}: rows of ${domainName(rows)}, expected batch`);
+}
+
+/** Requires items of a sequence, and a row of the batch of the same width for each row. */
+export function checkQuery(op: string, x: Value, query: Value): void {
+  check(isOfItems(x.rows), `${op}: rows of ${domainName(x.rows)}, expected items of a sequence`);
+  checkBatch(op, query);
+  checkWidths(`${op} query`, query.width, x.width);
+}
+
+/** Requires items of a sequence, or blocks. */
+export function checkItems(op: string, { rows }: Value): void {
+  check(rows.kind !== 'batch', `${op}: rows of the batch, expected items of a sequence`);
+}
+
+/** Requires a width. */
+export function checkWidths(name: string, found: number, expected: number): void {
+  check(found === expected, `${name}: width is ${found}, expected ${expected}`);
+}
+
+/** Requires a condition, which a model violates by a bug only: throws a plain Error. */
+export function check(condition: boolean, message: string): asserts condition {
+  if (!condition) throw new Error(`graph: ${message}`);
+}
