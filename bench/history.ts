@@ -14,6 +14,8 @@ export interface History {
   readonly fields: readonly string[];
   /** Number of items of every row, or a power law from 1 to `MAX_ITEMS` with a mean of `MEAN_ITEMS`. */
   readonly length: number | 'power law';
+  /** Number of items of a row that a search selects for the attention; default: all. */
+  readonly top?: number;
 }
 
 /** Maximum number of items per row, and their mean in a power law. */
@@ -21,16 +23,18 @@ export const MAX_ITEMS = 200;
 export const MEAN_ITEMS = 50;
 /** Units of the attention layer (Zhou et al. 2018, section 5.2). */
 export const ATTENTION_UNITS = 36;
+/** Width of the projections of a search. */
+export const SEARCH_WIDTH = 16;
 const TOWER = { hidden: [16, 8], activation: 'relu' as const, dropout: 0, batchNorm: false };
 
 const historyOf = (field: string): string => `history.${field}`;
 
 /** Returns the sequence of a layout. */
-export function sequencesOf({ fields }: History, width: number): NonNullable<Plan['layout']['sequences']> {
+export function sequencesOf({ fields, length }: History, width: number): NonNullable<Plan['layout']['sequences']> {
   return [
     {
       name: 'history',
-      maxItems: MAX_ITEMS,
+      maxItems: length === 'power law' ? MAX_ITEMS : length,
       fields: fields.map((table) => ({ field: historyOf(table), kind: 'id', table, width })),
       encoders: [],
     },
@@ -39,22 +43,24 @@ export function sequencesOf({ fields }: History, width: number): NonNullable<Pla
 
 /**
  * ESMM (Ma et al. 2018) on the fields and on attention to the history in the form of the DIN paper (Zhou et al. 2018):
- * a layer reads candidate, item, their difference and their product; weights are not normalized.
+ * a layer reads candidate, item, their difference and their product; weights are not normalized. A search selects items
+ * by inner products of embeddings and of projections; the layer also reads these products.
  */
-export function historyGraph({ fields }: History, layout: Plan['layout']): Plan['graph'] {
+export function historyGraph({ fields, top }: History, layout: Plan['layout']): Plan['graph'] {
   const g = new GraphBuilder();
   const input = lookUp(g, layout.columns);
   const columns = fields.map((field) => layout.columns.find((column) => column.field === field)!);
   const candidate = g.concat(columns.map(({ offset, width }) => g.slice(input, offset, width)));
   const domain = historyOf(fields[0]!);
-  const items = g.concat(
+  const all = g.concat(
     fields.map((table) => {
       const width = layout.tables.find(({ name }) => name === table)!.width;
       return g.input({ kind: 'items', field: historyOf(table), table, alignedWith: domain }, width);
     }),
   );
-  const q = g.expand(candidate, domain);
-  const pair = g.concat([q, items, g.add(q, g.affine(items, -1, 0)), g.multiply(q, items)]);
+  const { items, products } = top === undefined ? { items: all, products: [] } : selectItems(g, candidate, all, top);
+  const q = g.expand(candidate, items.rows);
+  const pair = g.concat([q, items, g.add(q, g.affine(items, -1, 0)), g.multiply(q, items), ...products]);
   const hidden = g.activation(g.linear(pair, ATTENTION_UNITS, 'attention.0'), 'prelu', 'attention.0');
   const pooled = g.segmentPool(items, 'sum', g.linear(hidden, 1, 'attention.1'));
   const x = g.concat([input, pooled]);
@@ -75,6 +81,19 @@ export function historyGraph({ fields }: History, layout: Plan['layout']): Plan[
       { name: 'ctcvr', weight: 1, loss: g.binaryCrossEntropy(g.productLogit(ctr, cvr), purchase) },
     ],
   };
+}
+
+/** Returns the items with the largest products, and these. */
+function selectItems(
+  g: GraphBuilder,
+  candidate: Value,
+  all: Value,
+  top: number,
+): { readonly items: Value; readonly products: readonly Value[] } {
+  const projected = g.linear(candidate, SEARCH_WIDTH, 'search.0', { bias: false });
+  const query = g.add(candidate, g.linear(projected, candidate.width, 'search.1', { bias: false, firstWeight: 0 }));
+  const items = g.gatherItems(all, g.selectTop(g.itemProduct(all, query), top));
+  return { items, products: [g.itemProduct(items, query)] };
 }
 
 /** Draws ids of candidates and histories. Each item has one category, shop and brand. */

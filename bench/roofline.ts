@@ -183,7 +183,9 @@ export function trainingFlops(graph: Graph, items = 0): number {
     (value) => value.op === 'linear' || value.op === 'combinedLinear' || value.op === 'scaledLinear',
   );
   const flopsOf = ({ x, width }: (typeof layers)[number]): number => 3 * 2 * x.width * width;
-  return layers.reduce((sum, layer) => sum + flopsOf(layer) * (layer.rows.kind === 'items' ? items : 1), 0);
+  const rowsOf = ({ rows }: (typeof layers)[number]): number =>
+    rows.kind === 'items' ? items : rows.kind === 'selected' ? Math.min(items, rows.count) : 1;
+  return layers.reduce((sum, layer) => sum + flopsOf(layer) * rowsOf(layer), 0);
 }
 
 /** Returns the mean number of items per row in the longest history. */

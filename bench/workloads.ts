@@ -110,6 +110,7 @@ export const WORKLOADS: readonly Workload[] = [
   { name: 'esmm-paper', batchRows: 8192, ...ESMM_PAPER },
   { name: 'din-50', batchRows: 1024, ...ESMM, history: { fields: ITEM, length: 'power law' } },
   { name: 'din-200', batchRows: 1024, ...ESMM, history: { fields: ITEM, length: 200 } },
+  { name: 'sim-2000', batchRows: 1024, ...ESMM, history: { fields: ITEM, length: 2000, top: 50 } },
 ];
 
 /** Returns the name of a workload: model and batch size. */

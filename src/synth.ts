@@ -112,6 +112,8 @@ export type HistoryOptions = Pick<
 > & {
   /** Whether the histories are a file of events; default: rows have them as lists. */
   readonly eventLog?: boolean;
+  /** Maximum number of items of a history; default: 200. */
+  readonly historyItems?: number | undefined;
 };
 
 /**
@@ -120,7 +122,7 @@ export type HistoryOptions = Pick<
  * @throws UserError (disk); (usage) if it would overwrite files of other origin
  */
 export async function synthHistories(options: HistoryOptions): Promise<Oracle> {
-  const { folder, rows, seed, users, items, rates, eventLog = false, onProgress } = options;
+  const { folder, rows, seed, users, items, rates, eventLog = false, historyItems, onProgress } = options;
   await onDisk(folder, () => makeFolder(folder));
   await beginFiles(folder, [
     ...Object.keys(rows).flatMap((name) => listPaths('csv', name)),
@@ -128,7 +130,7 @@ export async function synthHistories(options: HistoryOptions): Promise<Oracle> {
   ]);
   const oracle: Record<string, Report> = {};
   const write = async (onEvent?: OnEvent): Promise<void> => {
-    const log = new HistoryLog({ seed, users, items, rates }, onEvent);
+    const log = new HistoryLog({ seed, users, items, rates, historyItems }, onEvent);
     for (const [name, count] of Object.entries(rows)) {
       const measure = createMeasure(name, false, onProgress);
       await writeHistorySplit({ folder, name, rows: count, onBlock: measure.add }, log, !eventLog);
@@ -136,7 +138,8 @@ export async function synthHistories(options: HistoryOptions): Promise<Oracle> {
     }
   };
   await (eventLog ? writeEvents(folder, write) : write());
-  await endFiles(folder, { seed, users, items, rates, sequences: true, ...(eventLog && { eventLog }), ...oracle });
+  const form = { sequences: true, ...(eventLog && { eventLog }), ...(historyItems !== undefined && { historyItems }) };
+  await endFiles(folder, { seed, users, items, rates, ...form, ...oracle });
   return oracle;
 }
 

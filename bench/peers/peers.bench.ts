@@ -15,8 +15,10 @@ const WARM_STEPS = 6;
 /** Time for a side's threads to go to sleep after a round. */
 const SETTLE_MS = 300;
 /** Distinct rows of a side, repeated; histories require more memory per row. */
-const rowsOf = ({ batchRows, history }: Workload): number =>
-  Math.floor(Math.min(history === undefined ? 200_000 : 40_960, batchRows * 4000) / batchRows) * batchRows;
+const rowsOf = ({ batchRows, history }: Workload): number => {
+  const most = history === undefined ? 200_000 : history.top === undefined ? 40_960 : 4096;
+  return Math.floor(Math.min(most, batchRows * 4000) / batchRows) * batchRows;
+};
 
 /** Targets: f32 compared with hand-tuned PyTorch; and with its best variant, in f32 or (wide models) bf16. */
 const TARGETS: Readonly<Record<string, { readonly hand: string; readonly best?: string; readonly bf16?: string }>> = {

@@ -103,8 +103,12 @@ const HISTORY_FORMS: readonly TorchForm[] = [
   byHand('fold compiled bf16', '--form', 'fold', '--compiled', '--bf16'),
 ];
 
+/** Forms that read the items that a search selects. */
+const SEARCH_FORMS = HISTORY_FORMS.filter(({ name }) => name.startsWith('split') || name.startsWith('fold'));
+
 /** Returns the variants of a workload in PyTorch. */
 export function torchForms({ history }: Workload, { torchRechub }: Versions): readonly TorchForm[] {
+  if (history?.top !== undefined) return SEARCH_FORMS;
   return history === undefined ? FORMS.filter(({ isByHand }) => isByHand || torchRechub !== null) : HISTORY_FORMS;
 }
 
@@ -113,7 +117,8 @@ function argumentsOf({ options }: TorchForm, { name, batchRows, history }: Workl
   const shared = [...options, '--batch', String(batchRows), '--rows', String(rows), '--rounds'];
   if (history === undefined) return [join(FOLDER, 'torch_peer.py'), ...shared, '--model', name];
   const length = history.length === 'power law' ? 0 : history.length;
-  return [join(FOLDER, 'torch_din.py'), ...shared, '--length', String(length)];
+  const top = history.top === undefined ? [] : ['--top', String(history.top)];
+  return [join(FOLDER, 'torch_din.py'), ...shared, '--length', String(length), ...top];
 }
 
 /**

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Speed of DIN in PyTorch, on the workloads din-50 and din-200 of bench/workloads.ts.
+"""Speed of DIN in PyTorch, on the workloads din-50, din-200 and sim-2000 of bench/workloads.ts.
 
     python3 torch_din.py --form split --compiled --length 0 --rounds
         prints {"ready": ...}, then for each line 'go N' on stdin trains N steps and prints {"ms": ...}
@@ -9,6 +9,8 @@ Forms of the attention layer over [q, k, q - k, q * k], q the candidate and k an
     jagged   items of all rows concatenated, one layer
     split    jagged, with the part of q computed once per row
     fold     one matrix per row for k, by batched products over groups of rows of similar length
+With --top, attention reads the items with the largest inner products alone, in the forms split and fold: all items are
+looked up and scored without gradients, and only the selected ones are looked up with them.
 Rows of a batch are sorted by length in advance. A step sorts its ids once, for its distinct rows and for the sums of
 their gradients, and updates only these rows by fused Adam. A time is the median of the second half of the steps.
 """
@@ -34,6 +36,7 @@ from torch import nn
 from torch_peer import FIELDS
 
 WIDTH, UNITS, LONGEST, MEAN = 16, 36, 200, 50
+SEARCH = 16
 HISTORY = ['205', '206', '207', '216']
 OTHERS = [field for field in FIELDS if field not in HISTORY]
 OFFSETS = dict(zip(FIELDS, np.cumsum([0, *FIELDS.values()])))
@@ -108,15 +111,22 @@ class Batches:
 
 
 class Attention(nn.Module):
-    def __init__(self, form):
+    def __init__(self, form, is_searched):
         super().__init__()
         width = WIDTH * len(HISTORY)
+        self.of_product = nn.Linear(1, UNITS, bias=False) if is_searched else None
         self.form = getattr(self, form)
         self.layer, self.score = nn.Linear(4 * width, UNITS), nn.Linear(UNITS, 1)
         self.slope = nn.Parameter(torch.tensor([0.25]))
 
-    def forward(self, q, k, batch):
+    def forward(self, q, k, batch, query=None):
+        self.products = None if query is None else (query.index_select(0, batch['row']) * k).sum(1, keepdim=True)
         return self.form(q, k, batch)
+
+    def with_products(self, hidden, begin=None, end=None):
+        if self.products is None:
+            return hidden
+        return hidden + self.of_product(self.products[begin:end]).view(hidden.shape)
 
     def weigh(self, hidden):
         return self.score(F.prelu(hidden, self.slope.to(hidden.dtype)))
@@ -138,7 +148,7 @@ class Attention(nn.Module):
         rows = q.index_select(0, batch['row'])
         hidden = F.linear(torch.cat([k, rows * k], dim=1), torch.cat([of_item, of_product], dim=1))
         hidden = hidden + F.linear(q, of_row, self.layer.bias).index_select(0, batch['row'])
-        return self.pooled(self.weigh(hidden), k, batch)
+        return self.pooled(self.weigh(self.with_products(hidden)), k, batch)
 
     def fold(self, q, k, batch):
         of_row, of_item, of_product = self.parts()
@@ -150,7 +160,8 @@ class Attention(nn.Module):
             if padded is not None:
                 items = k.new_zeros((end - begin) * most, k.shape[1]).index_copy(0, padded, items)
             items = items.view(end - begin, most, -1)
-            weights = self.weigh(torch.baddbmm(base[begin:end, None], items, matrices[begin:end]))
+            hidden = torch.baddbmm(base[begin:end, None], items, matrices[begin:end])
+            weights = self.weigh(self.with_products(hidden, first, last))
             pooled.append(torch.bmm(weights.transpose(1, 2), items.to(weights.dtype)).squeeze(1).float())
         return torch.cat(pooled)
 
@@ -169,14 +180,20 @@ class Attention(nn.Module):
 
 
 class Peer:
-    def __init__(self, form, compiled, bf16, batch, rows, length):
+    def __init__(self, form, compiled, bf16, batch, rows, length, top):
         torch.manual_seed(1)
         self.batch, self.bf16 = batch, bf16
-        self.attention = Attention(form)
+        self.top, self.length = top, length
+        self.attention = Attention(form, top > 0)
+        width = WIDTH * len(HISTORY)
+        self.projections = nn.Sequential(nn.Linear(width, SEARCH, bias=False), nn.Linear(SEARCH, width, bias=False))
+        nn.init.zeros_(self.projections[1].weight)
+        # The same for all batches: each row has as many selected items.
+        self.selected = Batches.prepared(np.full(batch, top), *[np.zeros(1, np.float32)] * 3) if top else None
         inputs = WIDTH * (len(FIELDS) + len(HISTORY))
         self.towers = nn.ModuleList(
             nn.Sequential(nn.Linear(inputs, 16), nn.ReLU(), nn.Linear(16, 8), nn.ReLU(), nn.Linear(8, 1)) for _ in range(2))
-        parameters = [*self.attention.parameters(), *self.towers.parameters()]
+        parameters = [*self.attention.parameters(), *self.towers.parameters(), *(self.projections.parameters() if top else [])]
         self.optimizer = torch.optim.Adam(parameters, lr=RATE, betas=BETAS, eps=EPSILON, fused=True)
         # A row, its first moment and its second one are adjacent: one visit of memory instead of three.
         self.table = torch.zeros(IDS, 3 * WIDTH)
@@ -192,10 +209,25 @@ class Peer:
         ctr, cvr = (torch.sigmoid(logit.float()) for logit in logits)
         return F.binary_cross_entropy(ctr, click) + F.binary_cross_entropy(ctr * cvr, buy)
 
+    def found(self, batch):
+        """Ids of the fields of all rows, then of the selected items, in the order of the history."""
+        fields = self.batch * len(FIELDS)
+        ids, items = batch['ids'][:fields], batch['ids'][fields:]
+        with torch.no_grad():
+            table = self.table[:, :WIDTH]
+            candidates = ids.view(self.batch, -1)[:, :len(HISTORY)].reshape(-1)
+            q = table.index_select(0, candidates).view(self.batch, -1)
+            k = table.index_select(0, items).view(self.batch, self.length, -1)
+            scores = torch.bmm(k, (q + self.projections(q))[:, :, None]).squeeze(2)
+            places = scores.topk(self.top, dim=1, sorted=False).indices.sort(dim=1).values
+            rows = (places + self.length * torch.arange(self.batch)[:, None]).view(-1)
+            return torch.cat([ids, items.view(-1, len(HISTORY)).index_select(0, rows).view(-1)])
+
     def step(self):
         batch = next(self.batches)
         self.steps += 1
-        ordered, order = torch.sort(batch['ids'])
+        ids, history = (self.found(batch), self.selected) if self.top else (batch['ids'], batch)
+        ordered, order = torch.sort(ids)
         distinct, number, counts = torch.unique_consecutive(ordered, return_inverse=True, return_counts=True)
         distinct = distinct.long()
         state = self.table.index_select(0, distinct)
@@ -205,7 +237,8 @@ class Peer:
         x = found[:fields].view(self.batch, -1).requires_grad_()
         k = found[fields:].view(-1, WIDTH * len(HISTORY)).requires_grad_()
         with torch.autocast('cpu', torch.bfloat16, enabled=self.bf16):
-            pooled = self.attend(x[:, :k.shape[1]], k, batch)
+            q = x[:, :k.shape[1]]
+            pooled = self.attend(q, k, history, *([q + self.projections(q)] if self.top else []))
         self.optimizer.zero_grad()
         self.losses(torch.cat([x, pooled], dim=1), batch['click'], batch['buy']).backward()
         self.optimizer.step()
@@ -234,11 +267,12 @@ def main():
     options.add_argument('--batch', type=int, default=1024)
     options.add_argument('--rows', type=int, default=20_480, help='distinct rows, repeated')
     options.add_argument('--length', type=int, default=0, help='items of each row; 0: a power law')
+    options.add_argument('--top', type=int, default=0, help='items that a search selects in each row; 0: no search')
     options.add_argument('--rounds', action='store_true')
     options.add_argument('--steps', type=int, default=40)
     chosen = options.parse_args()
     torch.set_flush_denormal(True)
-    peer = Peer(chosen.form, chosen.compiled, chosen.bf16, chosen.batch, chosen.rows, chosen.length)
+    peer = Peer(chosen.form, chosen.compiled, chosen.bf16, chosen.batch, chosen.rows, chosen.length, chosen.top)
     peer.train(WARM_STEPS)
     milliseconds = lambda steps: {'ms': 1000 * statistics.median((times := peer.train(steps))[len(times) // 2:])}
     if not chosen.rounds:

@@ -24,6 +24,7 @@ export interface SynthArguments {
   readonly counterfactual: boolean;
   readonly sequences: boolean;
   readonly eventLog: boolean;
+  readonly historyItems: number | undefined;
 }
 
 const DEFAULT_VALID_ROWS = 5000;
@@ -51,7 +52,7 @@ export async function runSynth(given: SynthArguments): Promise<number> {
   };
   const sizeOf = (size: WorldSize): WorldSize => ({ users: args.users ?? size.users, items: args.items ?? size.items });
   const oracle: Oracle = sequences
-    ? await synthHistories({ ...shared, ...sizeOf(HISTORY_SIZE), eventLog })
+    ? await synthHistories({ ...shared, ...sizeOf(HISTORY_SIZE), eventLog, historyItems: args.historyItems })
     : await synth({
         ...shared,
         ...sizeOf({ users, items }),
@@ -73,7 +74,9 @@ function hasBiases(biases: Biases): boolean {
 
 /** @throws UserError (usage) for options that exclude each other */
 function checkOptions(given: SynthArguments): void {
-  const { preset, format, valid, bags, badEvery, biases, counterfactual, sequences, eventLog } = given;
+  const { preset, format, valid, bags, badEvery, biases, counterfactual, sequences, eventLog, historyItems } = given;
+  if (historyItems !== undefined && !sequences)
+    throw userError('usage', { where: '--history-items', message: 'requires --sequences' });
   if (format === 'raw' && valid !== undefined) {
     throw userError('usage', {
       where: '--valid',

@@ -70,9 +70,18 @@ export function synthOptions(y: Argv) {
       default: false,
       describe: 'With sequences: write the histories as events.csv, one event per row',
     })
+    .option(
+      'history-items',
+      optionalInt(
+        '--history-items',
+        'With sequences: maximum items per history; lengths and effects are proportional; default: 200',
+        10_000,
+      ),
+    )
     .example('$0 synth data/large --train 500000', '')
     .example('$0 synth data/biased --selection-bias 1 --confounder 1 --counterfactual', '')
     .example('$0 synth data/histories --sequences --train 500000', '')
+    .example('$0 synth data/long-histories --sequences --history-items 2000', '')
     .example('$0 synth data/raw --preset ali-ccp --format raw --train 1000000', '');
 }
 

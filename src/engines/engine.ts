@@ -166,8 +166,8 @@ export interface Program {
   /** Like `predict`, but synchronous, if the engine's device supports it at no extra cost. */
   predictSync?(batch: Batch): ReadonlyMap<string, Float32Array>;
   /**
-   * Predicts the rows of one pass like `predictSync`, and returns the weights of their items (`Graph.attention`), if the
-   * engine supports it.
+   * Predicts the rows of one pass like `predictSync`, and returns the weights of their items (`Graph.attention`), if
+   * the engine supports it.
    */
   attendSync?(batch: Batch): Attended;
   /**

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { didYouMean, joined, quoted } from '../core/errors.js';
 import type { ValidationIssue } from '../core/component.js';
 import { hasTable, type Field } from './feature.js';
@@ -157,6 +158,12 @@ function isTarget(field: Field): boolean {
   return !('sequence' in field) && !('isBetweenRows' in field) && (columns.length === 1 || computed !== undefined);
 }
 
+/** Returns whether a field has the value of the column of its name, which items can be compared with as text. */
+function isComparable(field: Field): boolean {
+  const { name, columns, computed } = field;
+  return !takesLists(field) && computed === undefined && columns.length === 1 && columns[0] === name;
+}
+
 /** Returns whether a field has a composition that computes the embedding of another field. */
 function isPartOf(composition: Field['composition'], name: string, owner: Field): boolean {
   if (composition === undefined) return false;
@@ -205,6 +212,12 @@ function* checkShared(
     [...byName.values()].some(({ field: { composition, name: part } }) => isPartOf(composition, part, owner))
   ) {
     yield { path: tablePath, message: `the table of '${owner.name}' is compressed, so it cannot be shared` };
+  } else if ('sequence' in field && field.sequence.isMatched && !isComparable(owner)) {
+    const message = `'${owner.name}' is no value of a column, which items must equal; name a categorical field of one`;
+    yield { path: tablePath, message };
+  } else if ('sequence' in field && field.sequence.isMatched && !isDeepStrictEqual(field.cells, owner.cells ?? {})) {
+    const message = `must clean items like '${owner.name}', which they must equal; set the same nullValues and trim`;
+    yield { path: ['features', group, 'keep', 'matching'], message };
   } else if (!isLikeOwner && owner.owner !== owner.name) {
     yield { path: tablePath, message: `'${owner.name}' shares the table of '${owner.owner}'; use '${owner.owner}'` };
   } else if (!isLikeOwner) {

@@ -242,6 +242,8 @@ export interface SequencePart {
   readonly name: string;
   /** Field of the candidate that the items are compared with. */
   readonly target: string | undefined;
+  /** Whether only items that equal the value of the target are kept, compared as text. */
+  readonly isMatched: boolean;
   /** Maximum number of items per row. */
   readonly maxItems: number;
   /** Whether items have weights. */

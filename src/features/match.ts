@@ -1,11 +1,12 @@
 import { z } from 'zod';
-import type { Column, DictionaryValues, Lists } from '../chunks/column.js';
+import type { DictionaryValues, Lists } from '../chunks/column.js';
 import type { OptionsOf } from '../core/component.js';
 import { columnName } from '../core/tasks.js';
 import { checkSeparators, listOptions } from './bag.js';
 import { computedFields, computeOnce, readTexts, type Compute } from './computed.js';
 import type { BagForm } from './feature.js';
 import { defineColumnGroup } from './field-group.js';
+import { itemTexts } from './item-comparer.js';
 import { listReading, NO_ID, weightProblem } from './kinds/bag.js';
 import { encodedNumber, numberEncodingOption } from './number-encodings.js';
 
@@ -137,13 +138,4 @@ function findMatches(
     else found.recency ||= item - begin + 1;
   }
   return found;
-}
-
-/** Returns a function from an item to its text; a text of a dictionary is read once. */
-function itemTexts(items: Column, memos: WeakMap<DictionaryValues, string[]>): (item: number) => string {
-  if (items.dictionary === undefined) return (item) => items.text(item);
-  const { indices, values } = items.dictionary;
-  const memo = memos.get(values) ?? [];
-  memos.set(values, memo);
-  return (item) => (memo[indices[item]!] ??= values.text(indices[item]!));
 }

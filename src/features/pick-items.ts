@@ -6,8 +6,14 @@ import { takeTopK } from './top-k-by-weight.js';
 export interface ItemSelection {
   /** Either the end with the newest item, or the field with the times of items. */
   readonly order: { readonly newest?: 'first' | 'last' | undefined; readonly by?: string | undefined };
-  /** Maximum number of the newest items, or of those with the largest weights. */
-  readonly keep: { readonly last?: number | undefined; readonly heaviest?: number | undefined };
+  /** Maximum number of the newest items, or of those with the largest weights; column whose items are matched. */
+  readonly keep: {
+    readonly last?: number | undefined;
+    readonly heaviest?: number | undefined;
+    readonly matching?: string | undefined;
+  };
+  /** Column with the value that matched items equal; undefined if all items are kept. */
+  readonly candidate: string | undefined;
   readonly isWeighted: boolean;
 }
 
@@ -26,6 +32,9 @@ export interface Clock {
   readonly order: Float64Array | undefined;
 }
 
+/** Returns whether an item of a row equals the value of the candidate. */
+export type IsMatch = (item: number, row: number) => boolean;
+
 /** Items of all rows, selected and in order. */
 export interface PickedItems {
   readonly offsets: Uint32Array;
@@ -33,10 +42,20 @@ export interface PickedItems {
   readonly items: Uint32Array | undefined;
 }
 
-/** Picks the items of all kept rows that are read, newest last. */
-export function pickItems(rows: ChunkRows, lists: Lists, selection: ItemSelection, clock: Clock): PickedItems {
+/**
+ * Picks the items of all kept rows that are read, newest last.
+ * @param isMatch condition of an item; undefined if there is none
+ */
+export function pickItems(
+  rows: ChunkRows,
+  lists: Lists,
+  selection: ItemSelection,
+  clock: Clock,
+  isMatch: IsMatch | undefined,
+): PickedItems {
   const untils = clock.untils.filter((times) => times !== undefined);
-  if (isAllRead(rows, lists, selection, untils)) return { offsets: lists.offsets, items: undefined };
+  if (isMatch === undefined && isAllRead(rows, lists, selection, untils))
+    return { offsets: lists.offsets, items: undefined };
   const { keep } = selection;
   const offsets = new Uint32Array(rows.count + 1);
   const items = new Uint32Array(lists.offsets[rows.count]!);
@@ -44,10 +63,11 @@ export function pickItems(rows: ChunkRows, lists: Lists, selection: ItemSelectio
   for (let row = 0; row < rows.count; row++) {
     if (rows.isKept(row)) {
       const [begin, end] = [lists.offsets[row]!, lists.offsets[row + 1]!];
-      const next =
+      const found =
         keep.heaviest !== undefined
           ? pickHeaviest(lists.weights, begin, end, keep.heaviest, items, count)
           : pickBefore(untils, row, begin, end, items, count);
+      const next = isMatch === undefined ? found : keepMatches(isMatch, row, items, count, found);
       arrange(items, count, next, selection, clock.order);
       count = keep.last === undefined ? next : dropOldest(items, count, next, keep.last);
     }
@@ -104,6 +124,13 @@ function pickHeaviest(
   // Items without weights are equally heavy.
   if (weights === undefined) for (let item = begin; item < Math.min(end, begin + most); item++) into[count++] = item;
   else takeTopK(weights, begin, end, most, (item) => void (into[count++] = item));
+  return count;
+}
+
+/** Keeps those of the items `begin` to `end` that match; returns their end. */
+function keepMatches(isMatch: IsMatch, row: number, items: Uint32Array, begin: number, end: number): number {
+  let count = begin;
+  for (let i = begin; i < end; i++) if (isMatch(items[i]!, row)) items[count++] = items[i]!;
   return count;
 }
 

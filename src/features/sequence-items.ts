@@ -1,14 +1,15 @@
 import type { ChunkRows } from '../chunks/chunk.js';
 import type { Column, Lists } from '../chunks/column.js';
 import type { CellOptions } from './cells.js';
-import { listColumn, type Compute } from './computed.js';
+import { listColumn, readTexts, type Compute } from './computed.js';
 import { BadValue, type ListForm } from './feature.js';
 import { gatherAges, gatherLists } from './gather-items.js';
 import { listReading, weightProblem } from './kinds/bag.js';
 import { itemRows } from './kinds/one-value.js';
+import { itemComparer } from './item-comparer.js';
 import { readValues, refuseItems } from './nested-items.js';
 import { itemMomentReader, momentReader, type ReadMoments } from './moment.js';
-import { pickItems, type Clock, type ItemSelection } from './pick-items.js';
+import { pickItems, type Clock, type IsMatch, type ItemSelection } from './pick-items.js';
 
 /** A column of a sequence. */
 export interface ItemColumn {
@@ -27,7 +28,8 @@ interface ItemReader extends ItemColumn {
 }
 
 /**
- * Returns the computation of the items of aligned columns: the newest or heaviest ones, newest last. Times of items
+ * Returns the computation of the items of aligned columns: the newest or heaviest ones, newest last; with a candidate,
+ * the newest of those that equal it (hard search: Pi et al. 2020, https://arxiv.org/abs/2006.05639). Times of items
  * become ages: the difference to the time of the row. Rows whose lists have different lengths are refused.
  * @returns the items by column, with the number of values before the values of items that are lists; then the same
  * items as the columns have them; then the number of all items of each row
@@ -43,7 +45,7 @@ export function selectItems(columns: readonly ItemColumn[], selection: ItemSelec
     const whole = rows.numKept === rows.count ? read : read.map((own) => dropRefused(rows, own));
     const lists = selection.isWeighted ? whole : whole.map((own): Lists => ({ ...own, weights: undefined }));
     const clock = readClock(rows, cells, readers, lists, selection);
-    const picked = pickItems(rows, lists[0]!, selection, clock);
+    const picked = pickItems(rows, lists[0]!, selection, clock, findMatcher(rows, readers, lists, selection, cells));
     const written = lists.map((own) => lazyLists(() => gatherLists(own, picked)));
     const values = written.flatMap((own, c): Column | Column[] => {
       const [times, { name, nested }] = [clock.untils[c], readers[c]!];
@@ -53,6 +55,19 @@ export function selectItems(columns: readonly ItemColumn[], selection: ItemSelec
     });
     return [...values, ...written, countItems(lists[0]!, rows.count)];
   };
+}
+
+/** Returns whether items equal the candidate of their row; undefined if items are not matched. */
+function findMatcher(
+  rows: ChunkRows,
+  readers: readonly ItemReader[],
+  lists: readonly Lists[],
+  { candidate, keep }: ItemSelection,
+  cells: CellOptions,
+): IsMatch | undefined {
+  if (candidate === undefined) return undefined;
+  const matched = readers.findIndex(({ name }) => name === keep.matching);
+  return matchCandidate(readTexts(rows, candidate, cells), lists[matched]!.items);
 }
 
 /** Returns a column of lists that are gathered if they are read. */
@@ -79,6 +94,12 @@ function createReader(column: ItemColumn): ItemReader {
       return read(rows);
     },
   };
+}
+
+/** Returns the condition that an item equals the value of its row, as text. A missing value equals nothing. */
+function matchCandidate(values: readonly string[], items: Column): IsMatch {
+  const equals = itemComparer(items);
+  return (item, row) => values[row] !== '' && equals(item, values[row]!);
 }
 
 /** Refuses rows whose lists have different lengths. */

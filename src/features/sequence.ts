@@ -61,9 +61,12 @@ const options = () => ({
     .strictObject({
       last: z.int().min(1).optional().describe('Maximum items per row; the newest are kept'),
       heaviest: z.int().min(1).optional().describe('Maximum items per row; the largest weights are kept'),
+      matching: columnName
+        .optional()
+        .describe('Field with a target: keeps items that equal the candidate; chosen before last applies'),
     })
     .default({ last: DEFAULT_ITEMS })
-    .describe('Items to keep per row: the newest ones, or those with the largest weights'),
+    .describe('Items to keep per row: the newest ones, all or matching, or those with the largest weights'),
   encoder: z
     .union([encoderOption, z.array(encoderOption).min(1)])
     .describe('Encoder of the items, or a list whose outputs are concatenated'),
@@ -92,6 +95,7 @@ export const sequence: Component<'sequence', ReturnType<typeof options>, [], rea
       yield { path: ['order', 'by'], message: `'${by}' is not in fields; add it there` };
     if (timed?.pooling !== undefined)
       yield { path: ['order', 'by'], message: `'${timed.name}' has a list per item; name a field of times` };
+    yield* checkMatching(options);
     const needsTarget = listEncoders(options).find((spec) => encoders.partOf(spec).requiresTarget);
     if (needsTarget !== undefined && !entries.some(({ target }) => target !== undefined))
       yield {
@@ -155,6 +159,19 @@ function* checkKeep({ aligned, keep, order }: SequenceOptions): Generator<Valida
     yield { path: ['order', 'by'], message: 'requires aligned items; remove it, or set aligned: true' };
 }
 
+function* checkMatching(options: SequenceOptions): Generator<ValidationIssue> {
+  const { aligned } = options;
+  const { matching } = options.keep;
+  if (matching === undefined) return;
+  const path = ['keep', 'matching'];
+  const entries = listEntries(options);
+  const entry = entries.find(({ name }) => name === matching);
+  if (!aligned) yield { path, message: 'requires aligned items; remove it, or set aligned: true' };
+  else if (entry === undefined) yield { path, message: `'${matching}' is not in fields; add it there with a target` };
+  else if (entry.target === undefined)
+    yield { path, message: `'${matching}' has no target, which its items must equal; set target: a field` };
+}
+
 function* checkEntry(
   { name, target, scaling, as, until, buckets, width, encoding, pooling }: Entry,
   { aligned }: SequenceOptions,
@@ -200,17 +217,22 @@ function sequenceFields({ group, name, entries, first }: AlignedColumns, options
     nested: isNested(each) ? { items: values, weight: undefined, format: 'item' } : undefined,
   }));
   const itemLists = { columns, last: keep.last };
-  const compute = computeOnce(selectItems(columns, { order, keep, isWeighted: !aligned }));
+  // The column of a target that is matched has its name.
+  const candidate = entries.find((each) => each.name === keep.matching)?.target;
+  const compute = computeOnce(selectItems(columns, { order, keep, candidate, isWeighted: !aligned }));
+  const ofRow = [...entries.map(({ until }) => until), candidate].filter((each) => each !== undefined);
   const sources: readonly Source[] = [
     ...columns.map(({ name, form }): Source => ({ name, holds: 'bag', form })),
-    ...entries.flatMap(({ until }): readonly Source[] => (until === undefined ? [] : [{ name: until, holds: 'text' }])),
+    ...ofRow.map((column): Source => ({ name: column, holds: 'text' })),
   ];
   const read = [...new Set(sources.map((source) => source.name))];
-  const selected = `items of ${entries.map((each) => each.name).join(', ')}, ${JSON.stringify({ order, keep })}`;
+  const rule = JSON.stringify({ order, keep, candidate });
+  const selected = `items of ${entries.map((each) => each.name).join(', ')}, ${rule}`;
   const numValues = entries.length + entries.filter(isNested).length;
-  const part = ({ target }: Entry, i: number): SequencePart => ({
+  const part = (each: Entry, i: number): SequencePart => ({
     name,
-    target,
+    target: each.target,
+    isMatched: each.name === keep.matching,
     maxItems: (keep.last ?? keep.heaviest)!,
     isWeighted: !aligned,
     encoders: listEncoders(options),

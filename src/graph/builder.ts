@@ -1,13 +1,22 @@
 import { checkAttention, layOutBias, type AttentionOptions, type PointwiseOptions } from './attention.js';
-import { check, checkBatch, checkItems, checkWidths, commonDomain } from './checks.js';
-import { BATCH, blocks, domainName, items, parentOf, type Domain } from './domain.js';
+import {
+  check,
+  checkBatch,
+  checkItems,
+  checkPositions,
+  checkQuery,
+  checkWidths,
+  commonDomain,
+  fieldOfItems,
+} from './checks.js';
+import { GraphRecorder } from './recorder.js';
+import { countedRows, type LossOptions } from './loss-options.js';
+import { BATCH, blocks, domainName, items, parentOf, selected, type Domain } from './domain.js';
 import type {
   Activation,
   FunctionName,
   Initializer,
   LossValue,
-  OperationName,
-  Operations,
   Parameter,
   RunningStatistics,
   SegmentPooling,
@@ -23,38 +32,14 @@ const LAYER_NORM_EPSILON = 1e-5;
 /** TensorFlow's defaults for the normalization inside `dice`, as in the authors' code. */
 const DICE = { epsilon: 1e-9, momentum: 0.01 } as const;
 
-/** Rows that count in a loss, and their weights. */
-export interface LossOptions {
-  readonly mask?: Value | undefined;
-  readonly weights?: Value | undefined;
-}
-
 /**
  * Records a model as a list of operations. Widths are checked while the model is built, so that engines can trust them.
  * A mismatch is a bug in the model's file and throws a plain Error.
  */
-export class GraphBuilder {
-  readonly values: Value[];
-  readonly #parameters: Map<string, Parameter>;
-  readonly #dropouts: Set<string>;
-  readonly #prefix: string;
-
-  /** Creates a graph or, with `within`, a view of that graph that prefixes every name with `prefix`. */
-  constructor(within?: GraphBuilder, prefix = '') {
-    this.values = within?.values ?? [];
-    this.#parameters = within === undefined ? new Map<string, Parameter>() : within.#parameters;
-    this.#dropouts = within === undefined ? new Set<string>() : within.#dropouts;
-    this.#prefix = within === undefined ? prefix : `${within.#prefix}${prefix}.`;
-  }
-
+export class GraphBuilder extends GraphRecorder {
   /** Returns a view of this graph that names everything `part.name`: for components that a model has several times. */
   within(part: string): GraphBuilder {
     return new GraphBuilder(this, part);
-  }
-
-  /** All parameters, in order of creation. */
-  get parameters(): readonly Parameter[] {
-    return [...this.#parameters.values()];
   }
 
   /** Adds an input: features of a row, one of its labels, or the items of a field or their factors. */
@@ -62,7 +47,7 @@ export class GraphBuilder {
     if (source.kind === 'factors') checkWidths('factors', width, 1);
     const isOfItems = source.kind === 'items' || source.kind === 'factors';
     const rows = isOfItems ? items(source.alignedWith ?? source.field, source.parent) : BATCH;
-    return this.#push('input', width, { source }, rows);
+    return this.push('input', width, { source }, rows);
   }
 
   /**
@@ -77,24 +62,24 @@ export class GraphBuilder {
   ): ValueOf<'linear'> {
     const initialize = (value: number | undefined): Initializer =>
       value === undefined ? { kind: 'uniform', bound: 1 / Math.sqrt(x.width) } : { kind: 'constant', value };
-    const weight = this.#parameter(`${name}.weight`, [x.width, width], initialize(options.firstWeight));
+    const weight = this.parameter(`${name}.weight`, [x.width, width], initialize(options.firstWeight));
     const bias =
-      options.bias === false ? undefined : this.#parameter(`${name}.bias`, [width], initialize(options.firstBias));
-    return this.#push('linear', width, { x, weight, bias });
+      options.bias === false ? undefined : this.parameter(`${name}.bias`, [width], initialize(options.firstBias));
+    return this.push('linear', width, { x, weight, bias });
   }
 
   /** Adds batch normalization with a trained gain and shift. */
   batchNorm(x: Value, name: string): ValueOf<'batchNorm'> {
-    const gain = this.#parameter(`${name}.gain`, [x.width], { kind: 'constant', value: 1 });
-    const shift = this.#parameter(`${name}.shift`, [x.width], { kind: 'constant', value: 0 });
-    return this.#push('batchNorm', x.width, { x, gain, shift, running: this.#running(name, x.width, BATCH_NORM) });
+    const gain = this.parameter(`${name}.gain`, [x.width], { kind: 'constant', value: 1 });
+    const shift = this.parameter(`${name}.shift`, [x.width], { kind: 'constant', value: 0 });
+    return this.push('batchNorm', x.width, { x, gain, shift, running: this.#running(name, x.width, BATCH_NORM) });
   }
 
   /** Adds layer normalization with a trained gain and shift. */
   layerNorm(x: Value, name: string): ValueOf<'layerNorm'> {
-    const gain = this.#parameter(`${name}.gain`, [x.width], { kind: 'constant', value: 1 });
-    const shift = this.#parameter(`${name}.shift`, [x.width], { kind: 'constant', value: 0 });
-    return this.#push('layerNorm', x.width, { x, gain, shift, epsilon: LAYER_NORM_EPSILON });
+    const gain = this.parameter(`${name}.gain`, [x.width], { kind: 'constant', value: 1 });
+    const shift = this.parameter(`${name}.shift`, [x.width], { kind: 'constant', value: 0 });
+    return this.push('layerNorm', x.width, { x, gain, shift, epsilon: LAYER_NORM_EPSILON });
   }
 
   /** Adds an elementwise activation; `name` is the prefix of the parameters of `prelu` and `dice`. */
@@ -102,12 +87,12 @@ export class GraphBuilder {
     if (kind === 'linear') return x;
     const slope =
       kind === 'prelu'
-        ? this.#parameter(`${name}.slope`, [1], { kind: 'constant', value: 0.25 })
+        ? this.parameter(`${name}.slope`, [1], { kind: 'constant', value: 0.25 })
         : kind === 'dice'
-          ? this.#parameter(`${name}.slope`, [x.width], { kind: 'constant', value: 0 })
+          ? this.parameter(`${name}.slope`, [x.width], { kind: 'constant', value: 0 })
           : undefined;
     const running = kind === 'dice' ? this.#running(name, x.width, DICE) : undefined;
-    return this.#push('activation', x.width, { x, kind, slope, running });
+    return this.push('activation', x.width, { x, kind, slope, running });
   }
 
   /**
@@ -115,16 +100,14 @@ export class GraphBuilder {
    * rate).
    */
   dropout(x: Value, rate: number, layer: string): Value {
-    const name = `${this.#prefix}${layer}`;
+    const name = this.dropoutName(layer);
     check(rate >= 0 && rate < 1, `dropout '${name}' has rate ${rate}`);
-    check(!this.#dropouts.has(name), `duplicate dropout name '${name}'`);
-    this.#dropouts.add(name);
-    return rate === 0 ? x : this.#push('dropout', x.width, { x, rate, name });
+    return rate === 0 ? x : this.push('dropout', x.width, { x, rate, name });
   }
 
   /** Adds a softmax over the columns of each row. */
   softmax(x: Value): ValueOf<'softmax'> {
-    return this.#push('softmax', x.width, { x });
+    return this.push('softmax', x.width, { x });
   }
 
   /** Concatenates columns; returns a single value as it is. */
@@ -132,13 +115,13 @@ export class GraphBuilder {
     const [first, ...others] = xs;
     check(first !== undefined, 'concat requires a value');
     const width = xs.reduce((sum, x) => sum + x.width, 0);
-    return others.length === 0 ? first : this.#push('concat', width, { xs });
+    return others.length === 0 ? first : this.push('concat', width, { xs });
   }
 
   /** Selects columns `begin` to `begin + width`. */
   slice(x: Value, begin: number, width: number): ValueOf<'slice'> {
     check(begin >= 0 && width > 0 && begin + width <= x.width, `slice ${begin}+${width} of width ${x.width}`);
-    return this.#push('slice', width, { x, begin });
+    return this.push('slice', width, { x, begin });
   }
 
   /**
@@ -150,81 +133,84 @@ export class GraphBuilder {
   split(x: Value, count: number, { isInterleaved = false } = {}): ValueOf<'split'> {
     checkBatch('split', x);
     check(Number.isInteger(count) && count > 0 && x.width % count === 0, `split: ${count} rows of width ${x.width}`);
-    return this.#push('split', x.width / count, { x, isInterleaved }, blocks(count));
+    return this.push('split', x.width / count, { x, isInterleaved }, blocks(count));
   }
 
   /** Joins rows that were split: the inverse of `split`. */
   join(x: Value, { isInterleaved = false } = {}): ValueOf<'join'> {
     check(x.rows.kind === 'blocks', `join: rows of ${domainName(x.rows)}, expected blocks`);
-    return this.#push('join', x.width * x.rows.count, { x, isInterleaved }, BATCH);
+    return this.push('join', x.width * x.rows.count, { x, isInterleaved }, BATCH);
   }
 
   /** Multiplies two values of the same width elementwise. */
   multiply(a: Value, b: Value): ValueOf<'multiply'> {
     checkWidths('multiply', a.width, b.width);
-    return this.#push('multiply', a.width, { a, b });
+    return this.push('multiply', a.width, { a, b });
   }
 
   /** Adds two values of the same width elementwise. */
   add(a: Value, b: Value): ValueOf<'add'> {
     checkWidths('add', a.width, b.width);
-    return this.#push('add', a.width, { a, b });
+    return this.push('add', a.width, { a, b });
   }
 
   /** Computes factor · x + offset elementwise. */
   affine(x: Value, factor: number, offset: number): ValueOf<'affine'> {
-    return this.#push('affine', x.width, { x, factor, offset });
+    return this.push('affine', x.width, { x, factor, offset });
   }
 
   /** Applies a function elementwise: e^x, e^x - 1, log x, log(1 + x), log(1 + e^x) or sign(x). */
   map(x: Value, of: FunctionName): ValueOf<'map'> {
-    return this.#push('map', x.width, { x, of });
+    return this.push('map', x.width, { x, of });
   }
 
   /** Computes the logit of the product of two probabilities from their logits, elementwise. */
   productLogit(a: Value, b: Value): ValueOf<'productLogit'> {
     checkWidths('productLogit', a.width, b.width);
-    return this.#push('productLogit', a.width, { a, b });
+    return this.push('productLogit', a.width, { a, b });
   }
 
   /** Computes the log loss per row, as an operand of other losses. */
   crossEntropy(logit: Value, label: Value): ValueOf<'crossEntropy'> {
     checkWidths('crossEntropy', label.width, logit.width);
-    return this.#push('crossEntropy', logit.width, { logit, label });
+    return this.push('crossEntropy', logit.width, { logit, label });
   }
 
   /** Computes 1 / x elementwise. */
   reciprocal(x: Value): ValueOf<'reciprocal'> {
-    return this.#push('reciprocal', x.width, { x });
+    return this.push('reciprocal', x.width, { x });
   }
 
   /** Clamps elements to `low`…`high`; clamped elements have gradient 0. */
   clip(x: Value, low: number, high: number): ValueOf<'clip'> {
     check(low <= high, `clip from ${low} to ${high}`);
-    return this.#push('clip', x.width, { x, low, high });
+    return this.push('clip', x.width, { x, low, high });
   }
 
   /** Sums over the batch and broadcasts the result to every row. For losses only, never for predictions. */
   batchSum(x: Value): ValueOf<'batchSum'> {
-    return this.#push('batchSum', x.width, { x });
+    return this.push('batchSum', x.width, { x });
   }
 
   /** Computes log Σ e^x over the rows of each row's group (width 1). For losses only, never for predictions. */
   groupLogSumExp(x: Value, groups: Value): ValueOf<'groupLogSumExp'> {
     for (const { width } of [x, groups]) checkWidths('groupLogSumExp', width, 1);
-    return this.#push('groupLogSumExp', 1, { x, groups });
+    return this.push('groupLogSumExp', 1, { x, groups });
   }
 
   /** Computes the pairwise loss of each row of label 1 against the rows of its group with another label (width 1). */
   groupPairs(x: Value, label: Value, groups: Value): ValueOf<'groupPairs'> {
     for (const { width } of [x, label, groups]) checkWidths('groupPairs', width, 1);
-    return this.#push('groupPairs', 1, { x, label, groups });
+    return this.push('groupPairs', 1, { x, label, groups });
   }
 
-  /** Repeats each row of the batch for its items in a sequence. */
-  expand(x: Value, field: string): ValueOf<'expand'> {
+  /**
+   * Repeats each row of the batch for its items in a sequence.
+   * @param field that of the sequence, or the domain of the items
+   */
+  expand(x: Value, field: string | Domain): ValueOf<'expand'> {
     checkBatch('expand', x);
-    return this.#push('expand', x.width, { x }, items(field));
+    return this.push('expand', x.width, { x }, typeof field === 'string' ? items(field) : field);
   }
 
   /**
@@ -238,20 +224,20 @@ export class GraphBuilder {
       checkWidths('segmentPool weights', weights.width, 1);
       commonDomain('segmentPool', { x, of, weights });
     }
-    return this.#push('segmentPool', x.width, { x, of, weights }, parentOf(x.rows));
+    return this.push('segmentPool', x.width, { x, of, weights }, parentOf(x.rows));
   }
 
   /** Computes a softmax over the items of each row, by column. */
   segmentSoftmax(x: Value): ValueOf<'segmentSoftmax'> {
     checkItems('segmentSoftmax', x);
-    return this.#push('segmentSoftmax', x.width, { x });
+    return this.push('segmentSoftmax', x.width, { x });
   }
 
   /** Moves items `by` places later in their row, so that each sees an earlier one; zeros where there is none. */
   shift(x: Value, by: number): ValueOf<'shift'> {
     checkItems('shift', x);
     check(Number.isInteger(by) && by !== 0, `shift by ${by}`);
-    return this.#push('shift', x.width, { x, by });
+    return this.push('shift', x.width, { x, by });
   }
 
   /**
@@ -262,7 +248,7 @@ export class GraphBuilder {
     checkAttention(query, key, value, options);
     const { heads, isCausal } = options;
     const none = { isPointwise: false, bias: undefined, distances: 0, octaves: 0, ages: undefined };
-    return this.#push('segmentAttention', query.width, { query, key, value, heads, isCausal, ...none });
+    return this.push('segmentAttention', query.width, { query, key, value, heads, isCausal, ...none });
   }
 
   /**
@@ -279,9 +265,9 @@ export class GraphBuilder {
     checkAttention(query, key, value, options);
     const { heads, isCausal } = options;
     const { attributes, count } = layOutBias(options);
-    const bias = count === 0 ? undefined : this.#parameter(`${name}.bias`, [count], { kind: 'constant', value: 0 });
+    const bias = count === 0 ? undefined : this.parameter(`${name}.bias`, [count], { kind: 'constant', value: 0 });
     const attended = { query, key, value, heads, isCausal, isPointwise: true, bias, ...attributes };
-    return this.#push('segmentAttention', query.width, attended);
+    return this.push('segmentAttention', query.width, attended);
   }
 
   /**
@@ -296,19 +282,52 @@ export class GraphBuilder {
     check(width % 8 === 0, `segmentGru: width is ${x.width}, expected a multiple of 24`);
     if (attention !== undefined) checkWidths('segmentGru attention', attention.width, 1);
     const init: Initializer = { kind: 'uniform', bound: 1 / Math.sqrt(width) };
-    const weight = this.#parameter(`${name}.weight`, [width, 3 * width], init);
-    const bias = this.#parameter(`${name}.bias`, [3 * width], init);
-    return this.#push('segmentGru', width, { x, weight, bias, attention });
+    const weight = this.parameter(`${name}.weight`, [width, 3 * width], init);
+    const bias = this.parameter(`${name}.bias`, [3 * width], init);
+    return this.push('segmentGru', width, { x, weight, bias, attention });
   }
 
   /** Computes the position of each item of a sequence from the end of its row: 0 for the last (width 1). */
   itemPosition(field: string): ValueOf<'itemPosition'> {
-    return this.#push('itemPosition', 1, { field }, items(field));
+    return this.push('itemPosition', 1, { field }, items(field));
+  }
+
+  /** Computes the inner product of each item and the query of its row, of the same width (width 1). */
+  itemProduct(x: Value, query: Value): ValueOf<'itemProduct'> {
+    checkQuery('itemProduct', x, query);
+    return this.push('itemProduct', 1, { x, query }, x.rows);
+  }
+
+  /**
+   * Computes the number of equal bits of the hashes of each item and of the query of its row, of the same width (width
+   * 1). A bit is whether a projection, which is random and not trained, is negative. It has no gradient.
+   */
+  hashMatches(x: Value, query: Value, bits: number, name: string): ValueOf<'hashMatches'> {
+    checkQuery('hashMatches', x, query);
+    const projection = this.parameter(name, [x.width, bits], { kind: 'uniform', bound: 1 }, false);
+    return this.push('hashMatches', 1, { x, query, projection }, x.rows);
+  }
+
+  /**
+   * Selects the `count` items of each row with the largest scores (width 1), or all if there are fewer; of equal ones
+   * the newest. The result has no gradient.
+   * @returns for each selected item, in the order of the items, the number of later items of its row (width 1)
+   */
+  selectTop(scores: Value, count: number): ValueOf<'selectTop'> {
+    checkWidths('selectTop', scores.width, 1);
+    check(Number.isInteger(count) && count > 0, `selectTop of ${count} items`);
+    return this.push('selectTop', 1, { scores }, selected(fieldOfItems('selectTop', scores), count));
+  }
+
+  /** Returns the items at positions that `selectTop` selected among them; the gradient of others is 0. */
+  gatherItems(x: Value, positions: Value): ValueOf<'gatherItems'> {
+    checkPositions('gatherItems', x, positions);
+    return this.push('gatherItems', x.width, { x, positions }, positions.rows);
   }
 
   /** Returns the same elements and blocks the gradient. */
   stopGradient(x: Value): ValueOf<'stopGradient'> {
-    return this.#push('stopGradient', x.width, { x });
+    return this.push('stopGradient', x.width, { x });
   }
 
   /** Computes the gate's weighted sum of experts; column e of the gate is the weight of expert e. */
@@ -316,7 +335,7 @@ export class GraphBuilder {
     checkWidths('mixture gate', gate.width, experts.length);
     const width = experts[0]?.width ?? 0;
     for (const expert of experts) checkWidths('mixture expert', expert.width, width);
-    return this.#push('mixture', width, { gate, experts });
+    return this.push('mixture', width, { gate, experts });
   }
 
   /** Adds AITM's attention over two tokens of the same width, with its own query, key and value matrices. */
@@ -324,58 +343,28 @@ export class GraphBuilder {
     const width = tokens[0].width;
     checkWidths('attend', tokens[1].width, width);
     const init: Initializer = { kind: 'uniform', bound: 1 / Math.sqrt(width) };
-    const matrix = (role: string): Parameter => this.#parameter(`${name}.${role}`, [width, width], init);
-    return this.#push('attend', width, { tokens, query: matrix('query'), key: matrix('key'), value: matrix('value') });
+    const matrix = (role: string): Parameter => this.parameter(`${name}.${role}`, [width, width], init);
+    return this.push('attend', width, { tokens, query: matrix('query'), key: matrix('key'), value: matrix('value') });
   }
 
   /** Adds the log loss of a probability that is given by its logit. */
   binaryCrossEntropy(logit: Value, label: Value, options: LossOptions = {}): LossValue {
-    return this.#push('binaryCrossEntropy', 1, { logit, label, ...countedRows([logit, label], options) });
+    return this.push('binaryCrossEntropy', 1, { logit, label, ...countedRows([logit, label], options) });
   }
 
   /** Adds the mean squared error. */
   squaredError(prediction: Value, label: Value, options: LossOptions = {}): LossValue {
-    return this.#push('squaredError', 1, { prediction, label, ...countedRows([prediction, label], options) });
+    return this.push('squaredError', 1, { prediction, label, ...countedRows([prediction, label], options) });
   }
 
   /** Adds the mean of a loss that was computed per row. */
   mean(x: Value, options: LossOptions = {}): LossValue {
-    return this.#push('mean', 1, { x, ...countedRows([x], options) });
-  }
-
-  /** @param rows default: the domain of the operands, which must be the same */
-  #push<Name extends OperationName>(
-    op: Name,
-    width: number,
-    attributes: Operations[Name],
-    rows: Domain = commonDomain(op, attributes),
-  ): ValueOf<Name> {
-    check(Number.isInteger(width) && width > 0, `${op} of width ${width}`);
-    const value: ValueOf<Name> = { ...attributes, op, width, rows, id: this.values.length };
-    // TypeScript cannot narrow the union by the type parameter.
-    this.values.push(value as unknown as Value);
-    return value;
+    return this.push('mean', 1, { x, ...countedRows([x], options) });
   }
 
   #running(name: string, width: number, settings: typeof BATCH_NORM | typeof DICE): RunningStatistics {
-    const mean = this.#parameter(`${name}.runningMean`, [width], { kind: 'constant', value: 0 }, false);
-    const variance = this.#parameter(`${name}.runningVariance`, [width], { kind: 'constant', value: 1 }, false);
+    const mean = this.parameter(`${name}.runningMean`, [width], { kind: 'constant', value: 0 }, false);
+    const variance = this.parameter(`${name}.runningVariance`, [width], { kind: 'constant', value: 1 }, false);
     return { mean, variance, ...settings };
   }
-
-  #parameter(localName: string, shape: readonly number[], init: Initializer, isTrainable = true): Parameter {
-    const name = `${this.#prefix}${localName}`;
-    check(!this.#parameters.has(name), `duplicate parameter name '${name}'`);
-    const parameter = { name, shape, init, isTrainable };
-    this.#parameters.set(name, parameter);
-    return parameter;
-  }
-}
-
-function countedRows(
-  columns: readonly Value[],
-  { mask, weights }: LossOptions,
-): { mask: Value | undefined; weights: Value | undefined } {
-  for (const column of [...columns, mask, weights]) if (column !== undefined) checkWidths('loss', column.width, 1);
-  return { mask, weights };
 }

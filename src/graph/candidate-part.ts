@@ -1,4 +1,4 @@
-import type { Domain } from './domain.js';
+import { isOfItems, type Domain } from './domain.js';
 import { listOperands, listRequired, type Graph } from './graph.js';
 import type { OperationName, Value, ValueOf } from './operations.js';
 
@@ -52,10 +52,12 @@ export function findCandidatePart(
 ): CandidatePart {
   const values = listRequired(graph, [...graph.predictions.values()]);
   const fields = new Set(candidateFields);
+  const searched = new Set(values.flatMap(({ rows }) => (rows.kind === 'selected' ? [rows.field] : [])));
   for (const { rows } of values) {
-    // Fields of a sequence have as many items.
+    // Fields of a sequence have as many items. A search for the candidate reads them per candidate.
     const aligned = listFields(rows, values);
-    if (aligned.some((field) => candidateFields.has(field))) for (const field of aligned) fields.add(field);
+    if (aligned.some((field) => candidateFields.has(field) || searched.has(field)))
+      for (const field of aligned) fields.add(field);
   }
   const found = new Map<Value, Uint8Array>();
   for (const value of values) found.set(value, findDependent(value, columns, fields, found));
@@ -89,8 +91,8 @@ function findDependent(
   if (op === 'slice') return operands[0]!.slice(value.begin, value.begin + width);
   if (MOVES.has(op) || BY_COLUMNS.has(op))
     return all(false).map((_, column) => Number(operands.some((operand) => operand[column] === 1)));
-  const isOfItems = value.rows.kind === 'items' && fields.has(value.rows.field);
-  return all(isOfItems || operands.some((operand) => operand.includes(1)));
+  const isRead = isOfItems(value.rows) && fields.has(value.rows.field);
+  return all(isRead || operands.some((operand) => operand.includes(1)));
 }
 
 function findDependentInputs(
@@ -110,8 +112,8 @@ function findDependentInputs(
 
 /** Lists the fields whose items are rows of a domain, or values of these. */
 function listFields(domain: Domain, values: readonly Value[]): readonly string[] {
-  if (domain.kind !== 'items') return [];
-  const first = domain.parent?.field ?? domain.field;
+  if (!isOfItems(domain)) return [];
+  const first = (domain.kind === 'items' && domain.parent?.field) || domain.field;
   const read = values.flatMap((value) => {
     if (value.op !== 'input' || (value.source.kind !== 'items' && value.source.kind !== 'factors')) return [];
     const { field, alignedWith = field, parent } = value.source;

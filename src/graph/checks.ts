@@ -1,4 +1,4 @@
-import { domainName, isSameDomain, type Domain } from './domain.js';
+import { domainName, isOfItems, isSameDomain, type Domain } from './domain.js';
 import { listOperands } from './graph.js';
 import type { OperationName, Operations, Value } from './operations.js';
 
@@ -30,6 +30,26 @@ export function commonDomain<Name extends OperationName>(op: Name, attributes: O
 /** Requires rows of the batch. */
 export function checkBatch(op: string, { rows }: Value): void {
   check(rows.kind === 'batch', `${op}: rows of ${domainName(rows)}, expected batch`);
+}
+
+/** Requires items of a sequence, and a row of the batch of the same width for each row. */
+export function checkQuery(op: string, x: Value, query: Value): void {
+  check(isOfItems(x.rows), `${op}: rows of ${domainName(x.rows)}, expected items of a sequence`);
+  checkBatch(op, query);
+  checkWidths(`${op} query`, query.width, x.width);
+}
+
+/** Requires all items of a sequence; returns the field. */
+export function fieldOfItems(op: string, { rows }: Value): string {
+  check(rows.kind === 'items', `${op}: rows of ${domainName(rows)}, expected items of a sequence`);
+  return rows.field;
+}
+
+/** Requires positions of selected items among the items of the same sequence. */
+export function checkPositions(op: string, { rows: from }: Value, { rows: to, width }: Value): void {
+  checkWidths(`${op} positions`, width, 1);
+  const isSelected = from.kind === 'items' && to.kind === 'selected' && from.field === to.field;
+  check(isSelected, `${op}: positions of ${domainName(to)} in ${domainName(from)}`);
 }
 
 /** Requires items of a sequence, or blocks. */

@@ -1,4 +1,4 @@
-import { BATCH, type Domain } from './domain.js';
+import { BATCH, isOfItems, type Domain } from './domain.js';
 import { listOperands, listRequired, type Graph } from './graph.js';
 import type { OperationName, Operations, Value, ValueOf, WeightRows } from './operations.js';
 
@@ -143,7 +143,7 @@ const listOutputs = ({ predictions, terms, gates }: Graph): readonly Value[] => 
 
 /** Returns the parts of a layer over items; undefined if none are rows of the batch. */
 function splitParts({ xs, rows }: ValueOf<'concat'>): Parts | undefined {
-  if (rows.kind !== 'items') return undefined;
+  if (!isOfItems(rows)) return undefined;
   const batch = new Map<Value, WeightRows>();
   const items = new Map<Value, WeightRows>();
   let begin = 0;

@@ -1,7 +1,7 @@
 /**
  * The rows of a value: one per row of the batch, or one per item of a sequence, concatenated over the rows of the batch
- * (jagged: a batch says where the items of each row begin), or `count` per row of the batch, or `count` in total, which
- * all rows of the batch share.
+ * (jagged: a batch says where the items of each row begin), or one per item that is selected in a row, or `count` per
+ * row of the batch, or `count` in total, which all rows of the batch share.
  */
 export type Domain =
   | { readonly kind: 'batch' }
@@ -11,6 +11,12 @@ export type Domain =
       readonly field: string;
       /** For the values of items: what they are values of; default: items of the rows of the batch. */
       readonly parent?: ParentItems | undefined;
+    }
+  | {
+      readonly kind: 'selected';
+      readonly field: string;
+      /** Items that are selected in each row, or all if a row has fewer. */
+      readonly count: number;
     }
   | { readonly kind: 'blocks'; /** Rows per row of the batch. */ readonly count: number }
   | SharedRows;
@@ -38,8 +44,9 @@ export const BATCH: Domain = { kind: 'batch' };
 export function domainName(domain: Domain): string {
   if (domain.kind === 'batch') return 'batch';
   if (domain.kind === 'items') return `items(${domain.field})`;
-  const isOfItems = domain.kind === 'shared' && domain.field !== undefined;
-  return isOfItems ? `shared items(${domain.field})` : `${domain.kind}(${domain.count})`;
+  if (domain.kind === 'selected') return `selected(${domain.field}, ${domain.count})`;
+  const hasItems = domain.kind === 'shared' && domain.field !== undefined;
+  return hasItems ? `shared items(${domain.field})` : `${domain.kind}(${domain.count})`;
 }
 
 /** Returns the domain of a sequence's items, or of the values of items. */
@@ -50,6 +57,24 @@ export function items(field: string, parent?: ParentItems): Domain {
 /** Returns the domain whose rows have the items of a domain. */
 export function parentOf(domain: Domain): Domain {
   return domain.kind === 'items' && domain.parent !== undefined ? items(domain.parent.field) : BATCH;
+}
+
+/** Returns the domain of the items of a sequence of which at most `count` are selected in each row. */
+export function selected(field: string, count: number): Domain {
+  return { kind: 'selected', field, count };
+}
+
+/** Returns whether rows are items of a sequence: all of them, or those that are selected. */
+export function isOfItems(domain: Domain): domain is Extract<Domain, { readonly kind: 'items' | 'selected' }> {
+  return domain.kind === 'items' || domain.kind === 'selected';
+}
+
+/** Computes where the selected items of each row begin, given where all items do. */
+export function selectedOffsets(offsets: Uint32Array, count: number): Uint32Array {
+  const found = new Uint32Array(offsets.length);
+  for (let b = 0; b + 1 < offsets.length; b++)
+    found[b + 1] = found[b]! + Math.min(offsets[b + 1]! - offsets[b]!, count);
+  return found;
 }
 
 /** Returns the domain of `count` blocks of columns per row of the batch. */

@@ -19,8 +19,14 @@ const BY_COLUMNS: ReadonlySet<OperationName> = new Set<OperationName>([
   'segmentSoftmax',
   'segmentAttention',
   'shift',
+  'gatherItems',
   'stopGradient',
 ]);
+
+/** Returns the operands whose columns are those of a value. */
+function listColumns(value: Value): readonly Value[] {
+  return value.op === 'segmentPool' || value.op === 'gatherItems' ? [value.x] : listCombined(value);
+}
 
 /**
  * Returns the names of the parameters whose meaning depends on the order of the looked-up feature columns: those of the
@@ -47,7 +53,7 @@ export function featureReaders(graph: Graph): ReadonlySet<string> {
   // that produced it.
   for (const value of graph.values.toReversed()) {
     if (!isOfFeatures.has(value) || !BY_COLUMNS.has(value.op)) continue;
-    for (const operand of value.op === 'segmentPool' ? [value.x] : listCombined(value)) {
+    for (const operand of listColumns(value)) {
       if (isOfFeatures.has(operand)) continue;
       isOfFeatures.add(operand);
       for (const { name } of parametersIn(operand)) readers.add(name);

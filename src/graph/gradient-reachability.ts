@@ -37,7 +37,8 @@ function isDifferentiated(value: Value): boolean {
 
 /** Returns the operands with respect to which a value has a gradient. */
 export function listDifferentiated(value: Value): readonly Value[] {
-  if (value.op === 'stopGradient') return [];
+  if (value.op === 'stopGradient' || value.op === 'hashMatches' || value.op === 'selectTop') return [];
+  if (value.op === 'gatherItems') return [value.x];
   if (value.op === 'crossEntropy') return [value.logit];
   if (value.op === 'segmentPool') return [value.x, ...(hasTrainedWeights(value) ? [value.weights!] : [])];
   if (value.op === 'segmentAttention') return [value.query, value.key, value.value];

@@ -215,6 +215,20 @@ export interface Operations {
     readonly bias: Parameter;
     readonly attention: Value | undefined;
   };
+  /** The inner product of each item and the query of its row. */
+  itemProduct: { readonly x: Value; readonly query: Value };
+  /**
+   * The number of equal bits of two hashes, of each item and of the query of its row (SimHash, Charikar 2002): a bit is
+   * whether a projection is negative. It has no gradient.
+   */
+  hashMatches: { readonly x: Value; readonly query: Value; readonly projection: Parameter };
+  /**
+   * The items of each row with the largest scores, of equal ones the newest: the number of later items of the row, for
+   * each selected item, in the order of the items. It has no gradient.
+   */
+  selectTop: { readonly scores: Value };
+  /** The items that have the given numbers of later items in their row; those of one row differ. */
+  gatherItems: { readonly x: Value; readonly positions: Value };
   /** The number of later items in the same row, for each item of a sequence: 0 for the last. It has no gradient. */
   itemPosition: { readonly field: string };
   /** y = x M + base + b. Only `combineLinears` adds it. */
@@ -249,6 +263,8 @@ export interface Operations {
 /** Operations on the items of sequences; some also on the rows of `split`. */
 export type ItemOperation =
   'expand' | 'segmentPool' | 'segmentSoftmax' | 'segmentAttention' | 'segmentGru' | 'shift' | 'itemPosition';
+/** Operations that search the items of sequences. */
+export type SearchOperation = 'itemProduct' | 'hashMatches' | 'selectTop' | 'gatherItems';
 export type OperationName = keyof Operations;
 /** Operations that no model has: passes over the graph add them. */
 export type CombinedOperation = 'combinedLinear' | 'scaledLinear';

@@ -1,5 +1,6 @@
 import type { z } from 'zod';
-import type { GraphBuilder, LossOptions } from '../graph/builder.js';
+import type { GraphBuilder } from '../graph/builder.js';
+import type { LossOptions } from '../graph/loss-options.js';
 import type { LossValue, Value } from '../graph/operations.js';
 import type { Component } from '../core/component.js';
 import type { LabelRange, Task } from '../core/tasks.js';

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { bottomEmbeddingParts, bottomSchemaWith, buildBottom, checkBottom } from '../bottoms/bottoms.js';
 import { taskMlp } from '../bottoms/task-mlp.js';
-import type { LossOptions } from '../graph/builder.js';
+import type { LossOptions } from '../graph/loss-options.js';
 import type { Term } from '../graph/graph.js';
 import { mlp, mlpOptions } from '../graph/mlp.js';
 import type { Value } from '../graph/operations.js';

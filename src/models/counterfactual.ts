@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import type { GraphBuilder, LossOptions } from '../graph/builder.js';
+import type { GraphBuilder } from '../graph/builder.js';
+import type { LossOptions } from '../graph/loss-options.js';
 import type { Term } from '../graph/graph.js';
 import type { Value } from '../graph/operations.js';
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { LossOptions } from '../graph/builder.js';
+import type { LossOptions } from '../graph/loss-options.js';
 import type { Term } from '../graph/graph.js';
 import { mlp, mlpOptions, tower } from '../graph/mlp.js';
 import type { Value } from '../graph/operations.js';

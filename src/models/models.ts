@@ -1,5 +1,6 @@
 import type { z } from 'zod';
-import { GraphBuilder, type LossOptions } from '../graph/builder.js';
+import { GraphBuilder } from '../graph/builder.js';
+import type { LossOptions } from '../graph/loss-options.js';
 import type { Graph } from '../graph/graph.js';
 import { lookUp, type LookedUpField } from '../graph/lookups.js';
 import { withTeacher } from '../losses/distillation.js';

@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import type { Component } from '../core/component.js';
+import type { Domain } from '../graph/domain.js';
 import type { GraphBuilder } from '../graph/builder.js';
 import type { Value } from '../graph/operations.js';
 
@@ -16,8 +17,10 @@ export interface SequenceField {
 export interface SequenceContext {
   /** Names parameters after the sequence and the encoder. */
   readonly g: GraphBuilder;
-  /** Field that identifies the domain of the items, for `expand` and `itemPosition`. */
-  readonly domain: string;
+  /** Field that identifies the domain of the items, or that domain, for `expand`. */
+  readonly domain: string | Domain;
+  /** Position of each item from the newest; default: all items of the field `domain`, in order. */
+  readonly positions?: Value | undefined;
   /** In config order; at least one. */
   readonly fields: readonly SequenceField[];
   /** Time from each item to the time of the row (width 1), if the sequence has times and an encoder reads ages. */

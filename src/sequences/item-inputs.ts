@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { domainName } from '../graph/domain.js';
 import type { GraphBuilder } from '../graph/builder.js';
 import type { Value } from '../graph/operations.js';
 import type { SequenceContext } from './encoder.js';
@@ -17,11 +18,11 @@ export function positionOption(reader: string) {
  * @param position default: true if items have no weights
  */
 export function listSideInputs(
-  { g, domain, weights }: SequenceContext,
+  { g, weights, ...items }: SequenceContext,
   position: boolean = weights === undefined,
 ): readonly Value[] {
   return [
-    ...(position ? recency(g, domain) : []),
+    ...(position ? recency(g, findPositions(g, items)) : []),
     ...(weights === undefined ? [] : [g.affine(logShares(g, weights), 0.25, 1)]),
   ];
 }
@@ -30,9 +31,18 @@ export function listSideInputs(
  * Adds functions of the position p of each item from the newest: 1 / (1 + p), which separates recent items, and
  * log(1 + p) / 4, which separates old ones. Both are between 0 and 2 for up to 2,000 items.
  */
-function recency(g: GraphBuilder, domain: string): readonly Value[] {
-  const position = g.itemPosition(domain);
+function recency(g: GraphBuilder, position: Value): readonly Value[] {
   return [g.reciprocal(g.affine(position, 1, 1)), g.affine(g.map(position, 'log1p'), 0.25, 0)];
+}
+
+/** Returns the position of each item from the newest. */
+export function findPositions(
+  g: GraphBuilder,
+  { domain, positions }: Pick<SequenceContext, 'domain' | 'positions'>,
+): Value {
+  if (positions !== undefined) return positions;
+  if (typeof domain !== 'string') throw new Error(`items of ${domainName(domain)} have no positions`);
+  return g.itemPosition(domain);
 }
 
 /** Adds the logarithm of each item's share; smaller shares count as 1e-6. */

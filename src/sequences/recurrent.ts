@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { GraphBuilder } from '../graph/builder.js';
 import type { Value } from '../graph/operations.js';
 import type { SequenceContext } from './encoder.js';
-import { listSideInputs, normEmbedding, positionOption } from './item-inputs.js';
+import { findPositions, listSideInputs, normEmbedding, positionOption } from './item-inputs.js';
 
 /** Options of encoders with a recurrent unit over the items. */
 export const recurrentOptions = {
@@ -36,8 +36,8 @@ export function buildUnit(g: GraphBuilder, x: Value, width: number, name: string
 }
 
 /** Returns the value of the newest item of each row; 0 without items. */
-export function newestOf({ g, domain }: SequenceContext, items: Value): Value {
+export function newestOf({ g, ...own }: SequenceContext, items: Value): Value {
   // 1 for position 0, and 0 for the positions of older items.
-  const isNewest = g.clip(g.affine(g.itemPosition(domain), -1, 1), 0, 1);
+  const isNewest = g.clip(g.affine(findPositions(g, own), -1, 1), 0, 1);
   return g.segmentPool(items, 'sum', isNewest);
 }

@@ -6,15 +6,15 @@ import { popular, type Effects } from './world.js';
 // A log in which a click depends on how the candidate matches the user's recent items. One stream of impressions in
 // order of time: what a user clicks becomes part of the history of later rows.
 
-/** Items in the history of a row at most; the newest are kept. */
+/** Items in the history of a row at most, by default; the newest are kept. */
 export const MAX_HISTORY = 200;
 /** Items per category, and interests per user. */
 const [CATEGORY_ITEMS, INTERESTS] = [40, 3];
-/** Shape and scale of the first lengths of histories: a power law with a median of 13 items. */
+/** Shape and scale of the first lengths of histories of the default maximum: a power law with a median of 13 items. */
 const LENGTHS = { shape: 1.1, scale: 7 } as const;
 /** Probabilities per impression: a changed interest, an item from elsewhere, a candidate of the user's interests. */
 const [DRIFT, ELSEWHERE, RELEVANT] = [0.05, 0.3, 0.5];
-/** Factor of an item's influence per newer item in the history. */
+/** Factor of an item's influence per newer item in a history of the default maximum. */
 const RECENCY = 0.9;
 /** Items within which a repeated item counts. */
 const REPEAT_ITEMS = 10;
@@ -61,22 +61,29 @@ export interface HistorySize {
   readonly users: number;
   readonly items: number;
   readonly rates: Rates;
+  /** Maximum number of items of a history, to which lengths and the memory of clicks are proportional; default: 200. */
+  readonly historyItems?: number | undefined;
 }
 
 /** A log with histories, which is generated once, from its first row on. */
 export class HistoryLog {
   readonly catalog: Catalog;
   readonly #random: Random;
+  readonly #historyItems: number;
   readonly #users: readonly User[];
   readonly #intercepts: Effects;
   readonly #onEvent: OnEvent;
   #time = START;
 
-  constructor({ seed, users, items, rates }: HistorySize, onEvent: OnEvent = () => undefined) {
+  constructor(
+    { seed, users, items, rates, historyItems = MAX_HISTORY }: HistorySize,
+    onEvent: OnEvent = () => undefined,
+  ) {
+    this.#historyItems = historyItems;
     this.#onEvent = onEvent;
     this.catalog = createCatalog(randomStream(seed, 'catalog'), items);
     const random = randomStream(seed, 'first histories');
-    this.#users = Array.from({ length: users }, () => createUser(random, this.catalog));
+    this.#users = Array.from({ length: users }, () => createUser(random, this.catalog, historyItems));
     for (const [user, { history }] of this.#users.entries())
       for (const [i, item] of history.items.entries()) onEvent(user, item, history.times[i]!, this.catalog);
     this.#random = randomStream(seed, 'impressions with histories');
@@ -103,7 +110,7 @@ export class HistoryLog {
     const index = random.below(this.#users.length);
     const user = this.#users[index]!;
     const item = drawCandidate(random, this.catalog, user);
-    const odds = scoreItem(this.catalog, user.history, item);
+    const odds = scoreItem(this.catalog, user.history, item, this.#historyItems);
     const click = sigmoid(this.#intercepts.click + odds.click);
     const purchase = sigmoid(this.#intercepts.purchase + odds.purchase);
     const isClick = random.uniform() < click;
@@ -119,7 +126,7 @@ export class HistoryLog {
     onRow(block, row, { time: this.#time, history: user.history });
     const seen = isClick ? item : random.uniform() < ELSEWHERE ? drawItem(random, this.catalog, user) : undefined;
     if (seen !== undefined) {
-      append(user.history, seen, this.#time);
+      append(user.history, seen, this.#time, this.#historyItems);
       this.#onEvent(index, seen, this.#time, this.catalog);
     }
     if (random.uniform() < DRIFT) user.interests[random.below(INTERESTS)] = drawCategory(random, this.catalog);
@@ -128,7 +135,7 @@ export class HistoryLog {
   #fitIntercepts(random: Random, rates: Rates): Effects {
     const scores = Array.from({ length: SAMPLE }, (): Effects => {
       const user = this.#users[random.below(this.#users.length)]!;
-      return scoreItem(this.catalog, user.history, drawCandidate(random, this.catalog, user));
+      return scoreItem(this.catalog, user.history, drawCandidate(random, this.catalog, user), this.#historyItems);
     });
     return solveIntercepts(scores, rates);
   }
@@ -138,9 +145,16 @@ export class HistoryLog {
  * Computes the log odds without intercepts. Recent items of the candidate's category raise clicks; a candidate that is
  * cheaper than they are raises purchases.
  */
-function scoreItem({ category, price, quality }: Catalog, { items }: History, item: number): Effects {
+function scoreItem(
+  { category, price, quality }: Catalog,
+  { items }: History,
+  item: number,
+  historyItems: number,
+): Effects {
   let [match, repeats, logPrices] = [0, 0, 0];
-  for (let rank = 0, weight = 1; rank < items.length; rank++, weight *= RECENCY) {
+  const scale = historyItems / MAX_HISTORY;
+  const recency = RECENCY ** (1 / scale);
+  for (let rank = 0, weight = 1 / scale; rank < items.length; rank++, weight *= recency) {
     const other = items[items.length - 1 - rank]!;
     if (other === item && rank < REPEAT_ITEMS) repeats = 1;
     if (category[other] !== category[item]) continue;
@@ -167,25 +181,26 @@ function createCatalog(random: Random, items: number): Catalog {
   };
 }
 
-function createUser(random: Random, catalog: Catalog): User {
+function createUser(random: Random, catalog: Catalog, historyItems: number): User {
   const user: User = {
     interests: Array.from({ length: INTERESTS }, () => drawCategory(random, catalog)),
     history: { items: [], times: [] },
   };
-  const { shape, scale } = LENGTHS;
-  const length = Math.min(MAX_HISTORY, Math.floor(scale * ((1 - random.uniform()) ** (-1 / shape) - 1)));
+  const { shape } = LENGTHS;
+  const scale = (LENGTHS.scale * historyItems) / MAX_HISTORY;
+  const length = Math.min(historyItems, Math.floor(scale * ((1 - random.uniform()) ** (-1 / shape) - 1)));
   let time = START - HISTORY_SECONDS * length;
   for (let i = 0; i < length; i++) {
-    append(user.history, drawItem(random, catalog, user), time);
+    append(user.history, drawItem(random, catalog, user), time, historyItems);
     time += 1 + random.below(HISTORY_SECONDS);
   }
   return user;
 }
 
-function append({ items, times }: History, item: number, time: number): void {
+function append({ items, times }: History, item: number, time: number, historyItems: number): void {
   items.push(item);
   times.push(time);
-  if (items.length > MAX_HISTORY) {
+  if (items.length > historyItems) {
     items.shift();
     times.shift();
   }

@@ -1,5 +1,5 @@
 import { ByteFile } from './byte-file.js';
-import { MAX_HISTORY, type Catalog, type HistoryRow, type OnEvent } from './histories.js';
+import type { Catalog, HistoryRow, OnEvent } from './histories.js';
 import type { Impressions } from './impressions.js';
 
 /** Columns of a log, and those of the histories, newest item last. */
@@ -8,8 +8,8 @@ const HISTORY_HEADER = ['hist_item', 'hist_category', 'hist_price', 'hist_time']
 /** Columns of events. */
 const EVENT_HEADER = ['user', 'item', 'category', 'price', 'time'] as const;
 
-/** Maximum bytes of a line: four lists, and single values. */
-const LINE_BYTES = 256 + 4 * 16 * MAX_HISTORY;
+/** Maximum bytes of the single values of a line, and of an item in its four lists. */
+const [VALUE_BYTES, ITEM_BYTES] = [256, 4 * 16];
 const [COMMA, LINE_END, BAR] = [44, 10, 124] as const;
 
 /** Writer of a log with histories. */
@@ -40,7 +40,7 @@ export function createHistoryFile(path: string, { category, price }: Catalog, ha
   return {
     write({ click, purchase, user, item }, row, { time, history: { items, times } }) {
       const candidate = item[row]!;
-      file.reserve(LINE_BYTES);
+      file.reserve(VALUE_BYTES + ITEM_BYTES * items.length);
       file.whole(click[row]!);
       for (const value of [purchase[row]!, user[row]! + 1, candidate + 1, category[candidate]! + 1]) cell(value);
       file.byte(COMMA);
@@ -64,7 +64,7 @@ export function createEventFile(path: string): { readonly write: OnEvent; close(
   file.text(`${EVENT_HEADER.join(',')}\n`);
   return {
     write(user, item, time, { category, price }) {
-      file.reserve(LINE_BYTES);
+      file.reserve(VALUE_BYTES);
       file.whole(user + 1);
       for (const value of [item + 1, category[item]! + 1]) {
         file.byte(COMMA);

@@ -25,7 +25,10 @@ export interface ExplainedSequence {
   readonly encoders: readonly string[];
   /** Newest first. */
   readonly items: readonly ExplainedItem[];
-  /** Number of items of the row that the model does not read: older or lighter ones, and those that are too late; undefined for an event log. */
+  /**
+   * Number of items of the row that the model does not read: older or lighter ones, and those that are too late.
+   * Undefined for an event log.
+   */
   readonly dropped: number | undefined;
 }
 

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { MAX_ITEMS, MEAN_ITEMS, ATTENTION_UNITS } from '../../bench/history.js';
+import { MAX_ITEMS, MEAN_ITEMS, ATTENTION_UNITS, SEARCH_WIDTH } from '../../bench/history.js';
 import { batchesOf, WORKLOADS } from '../../bench/workloads.js';
 
 const work = WORKLOADS.find(({ name }) => name === 'din-50')!;
@@ -39,6 +39,7 @@ describe('a workload with a history', () => {
   it('has the fields, lengths and layer of its peers', () => {
     const script = readFileSync(join(import.meta.dirname, '../../bench/peers/torch_din.py'), 'utf8');
     expect(script).toContain(`UNITS, LONGEST, MEAN = 16, ${ATTENTION_UNITS}, ${MAX_ITEMS}, ${MEAN_ITEMS}`);
+    expect(script).toContain(`SEARCH = ${SEARCH_WIDTH}\n`);
     expect(script).toContain(`HISTORY = [${fields.map((field) => `'${field}'`).join(', ')}]`);
   });
 });

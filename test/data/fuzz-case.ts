@@ -1,7 +1,7 @@
 import { randomStream } from '../../src/core/random.js';
 import type { Condition } from '../../src/core/conditions.js';
 import { EXPRESSIONS, SHOPS } from './fuzz-expressions.js';
-import { chooseSequence, SEQUENCE_COLUMNS, sequenceCells } from './fuzz-sequences.js';
+import { chooseSequence, matchSome, SEQUENCE_COLUMNS, sequenceCells } from './fuzz-sequences.js';
 import { NOT_UTF8, writeTable, type Cell, type FuzzFile, type Format } from './fuzz-files.js';
 
 // Random configs with data files for the fuzz test: each case follows from its seed.
@@ -426,7 +426,7 @@ function chooseFeatures(chance: Chance): Readonly<Record<string, GroupOptions>> 
   ];
   const chosen = groups.filter((group) => group !== false);
   const all = chosen.length > 0 ? chosen : [{ type: 'categorical', fields: ['city'], encoding: 'tokens', width: 4 }];
-  return Object.fromEntries(all.map((group, i) => [`group${i}`, group]));
+  return Object.fromEntries(matchSome(chance, all).map((group, i) => [`group${i}`, group]));
 }
 
 function chooseMatch(chance: Chance): GroupOptions | false {

@@ -30,7 +30,7 @@ export interface SequenceOptions {
   readonly name?: string;
   readonly aligned?: boolean;
   readonly order?: { readonly newest: 'first' | 'last' } | { readonly by: string };
-  readonly keep?: { readonly last: number } | { readonly heaviest: number };
+  readonly keep?: { readonly last: number; readonly matching?: string } | { readonly heaviest: number };
 }
 
 /** Fields of other groups that items can be compared with. */
@@ -84,6 +84,20 @@ export function chooseSequence(chance: Chance, targets: Targets, cleaning: Field
     encoder: 'pooling',
     ...cleaning,
   } as unknown as GroupOptions;
+}
+
+/** Lets some sequences keep the items that equal the value of a target only, which they clean like it. */
+export function matchSome(chance: Chance, groups: readonly GroupOptions[]): readonly GroupOptions[] {
+  return groups.map((group) => {
+    const { aligned = true, keep = { last: 50 } } = group as SequenceOptions;
+    if (group.type !== 'sequence' || !aligned || !('last' in keep)) return group;
+    const entries = group.fields as readonly SequenceEntry[];
+    const { name, target } = entries.find((entry) => entry.target !== undefined) ?? {};
+    const owner = groups.find(({ fields }) => fields.includes(target as never));
+    if (name === undefined || owner === undefined || chance(0.4)) return group;
+    const { nullValues, trim } = owner as FieldOptions;
+    return { ...group, nullValues, trim, keep: { ...keep, matching: name } } as GroupOptions;
+  });
 }
 
 /** How the lists of a row are written. */

@@ -12,20 +12,26 @@ export interface RowLists {
   /** Times of the row by column, in the unit of the items. */
   readonly untils: Readonly<Record<string, number>>;
   readonly timeOf: (text: string) => number;
+  /** Value of the target whose items are matched, if any are; empty if it is missing. */
+  readonly candidate: string | undefined;
 }
 
 /** Selects the items of a row: indices into its lists, newest last. */
 export function selectedItems(
   entries: readonly SequenceEntry[],
   { order = { newest: 'last' }, keep = { last: 50 } }: SequenceOptions,
-  { lists, untils, timeOf }: RowLists,
+  { lists, untils, timeOf, candidate }: RowLists,
 ): readonly number[] {
   const list = lists[entries[0]!.name]!;
   const all = list.map((_, i) => i);
   const known = all.filter((i) =>
     entries.every(({ name, until }) => until === undefined || timeOf(lists[name]![i]![0]) < untils[until]!),
   );
-  const chosen = 'heaviest' in keep ? heaviest(known, list, keep.heaviest) : known;
+  const matching = 'last' in keep ? keep.matching : undefined;
+  const matched = known.filter(
+    (i) => matching === undefined || (candidate !== '' && lists[matching]![i]![0] === candidate),
+  );
+  const chosen = 'heaviest' in keep ? heaviest(known, list, keep.heaviest) : matched;
   const ordered =
     'by' in order
       ? byTime(

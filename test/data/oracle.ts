@@ -590,7 +590,12 @@ function sequenceFeatures(
 ): readonly Feature[] {
   const sequences = group.aligned === false ? entries.map((entry) => [entry]) : [entries];
   return sequences.flatMap((own) => {
-    const columns = [...own.map(({ name }) => name), ...own.flatMap(({ until }) => until ?? [])];
+    const matched = matchedEntry(own, group)?.target;
+    const columns = [
+      ...own.map(({ name }) => name),
+      ...own.flatMap(({ until }) => until ?? []),
+      ...(matched === undefined ? [] : [matched]),
+    ];
     return own.flatMap((entry): readonly Feature[] => {
       const { name: column, target, as, buckets, scaling, encoding } = entry;
       const name = `${group.name}.${column}`;
@@ -658,6 +663,12 @@ function nestedFeatures(
   ];
 }
 
+/** The entry whose items equal the value of its target, if there is one. */
+function matchedEntry(entries: readonly SequenceEntry[], { keep }: SequenceOptions): SequenceEntry | undefined {
+  const matching = keep !== undefined && 'last' in keep ? keep.matching : undefined;
+  return entries.find(({ name }) => name === matching);
+}
+
 /** Parses a time: a number, or a date and time in seconds. */
 function momentOf(text: string): number {
   if (NUMBER.test(text)) return toNumber(text);
@@ -699,7 +710,9 @@ function readSequence(
       end === undefined ? [] : [[end, naming(end, () => momentOf(clean(oneText(cellOf(end)))))] as const],
     ),
   );
-  const picked = selectedItems(entries, options, { lists, untils, timeOf: momentOf });
+  const target = matchedEntry(entries, options)?.target;
+  const candidate = target === undefined ? undefined : naming(target, () => clean(oneText(cellOf(target))));
+  const picked = selectedItems(entries, options, { lists, untils, timeOf: momentOf, candidate });
   const valuesOf = (column: string, i: number): readonly string[] =>
     JSON.parse(lists[column]![i]![0]) as readonly string[];
   // Values of items that are not selected may be anything.

@@ -21,7 +21,7 @@ const rows = Array.from({ length: ROWS }, (_, r) => ({
   click: Number(r % 3 === 0),
   item: r % 40,
   now: 20 + (r % 5),
-  seen: Array.from({ length: r % 7 }, (__, i) => (r * 5 + i * 3) % 30),
+  seen: Array.from({ length: r % 7 }, (__, i) => (i % 3 === 1 ? r % 40 : (r * 5 + i * 3) % 30)),
   brand: Array.from({ length: r % 7 }, (__, i) => (r + i) % 5),
   at: Array.from({ length: r % 7 }, (__, i) => (r + 7 * i) % 25),
   taste: Array.from({ length: r % 9 }, (__, i) => [(r + i * 7) % 30, ((r + i * i) % 8) / 4] as const),
@@ -115,6 +115,13 @@ describe('a sequence of shards', () => {
           order: { by: 'at' },
           keep: { last: 3 },
         }),
+        item,
+      ],
+    ],
+    [
+      'of the items that equal a target',
+      [
+        sequence({ fields: [target, { name: 'brand', encoding: 'tokens' }], keep: { last: 2, matching: 'seen' } }),
         item,
       ],
     ],

@@ -65,6 +65,17 @@ describe('operations on the items of a sequence', () => {
     program.dispose();
   });
 
+  it.each(engines)('select the newest of equal scores, 0 and -0 being equal, on %s', async (_name, create) => {
+    const { predictions, counts } = await predictPooled(create, (g) => {
+      const items = g.input({ kind: 'items', field: 'clicked', table: 'item' }, WIDTH);
+      return g.selectTop(g.affine(g.slice(items, 0, 1), 0, 0), 3);
+    });
+    const selected = counts.map((count) => Math.min(count, 3));
+    expect([...predictions.get('max')!]).toEqual(selected.map((count) => Math.max(count - 1, 0)));
+    expect([...predictions.get('sum')!]).toEqual(selected.map((count) => (count * Math.max(count - 1, 0)) / 2));
+    expect(Math.max(...counts)).toBeGreaterThan(3);
+  });
+
   it.each(engines)('equal float64 for a batch without any item on %s', async (_name, create) => {
     const plan = planWith((g, input, items) =>
       g.concat([

@@ -172,6 +172,49 @@ describe('the items of a sequence', () => {
     ]);
   });
 
+  it('are the newest ones that equal the candidate as text, before they are counted', async () => {
+    const fields = ['a', { name: 'cate', target: 'city' }];
+    const matching = sequence({ fields, keep: { last: 2, matching: 'cate' } });
+    const rows = [
+      // The newest two of three matches.
+      'x;1|2|3|4|5;x|y|x|x|y',
+      // Values that the training set does not have after others do not equal each other.
+      'q;1|2|3;r|q|s',
+      // A missing value equals nothing, not even a missing item.
+      ';1|2|3;x||y',
+      'x;1|2|3;y||z',
+      'x;;',
+    ];
+    const { items, rejects } = await read([matching, city], csv('city;a;cate', rows));
+    expect(rejects).toEqual([]);
+    expect(ids(items['s.a'])).toEqual([[3, 4], [2], [], [], []]);
+    expect(items['s.cate']!.map((row) => row.length)).toEqual([2, 1, 0, 0, 0]);
+  });
+
+  it('match the candidate in JSON, in the order of their times, before the time of the row', async () => {
+    const fields = ['a', { name: 'cate', target: 'city' }, { name: 'at', as: 'age', until: 'now', scaling: 'none' }];
+    const matching = sequence({ fields, order: { by: 'at' }, keep: { last: 2, matching: 'cate' } });
+    const lines = [
+      { click: 1, city: 7, a: [1, 2, 3, 4, 5], cate: [7, '7', 8, 7, 7], at: [4, 2, 1, 3, 9], now: 9 },
+      { click: 0, city: 'ü', a: [1, 2], cate: ['ü', 'u'], at: [1, 2], now: 9 },
+      { click: 0, city: null, a: [1, 2], cate: ['ü', null], at: [1, 2], now: 9 },
+    ];
+    const file = scratchFile('log.jsonl', lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
+    const { items, rejects } = await read([matching, city], file);
+    expect(rejects).toEqual([]);
+    // Of items 2, 4 and 1 in the order of time, the last two; item 5 is as late as the row.
+    expect(ids(items['s.a'])).toEqual([[4, 1], [1], []]);
+    expect(weights(items['s.at'])).toEqual([[6, 5], [8], []]);
+  });
+
+  it('match the candidate after both are cleaned', async () => {
+    const cells = { nullValues: ['?'], trim: true };
+    const fields = [{ name: 'cate', target: 'city' }];
+    const groups = [sequence({ fields, keep: { last: 5, matching: 'cate' }, ...cells }), { ...city, ...cells }];
+    const { items } = await read(groups, csv('city;cate', [' x ;x| x|y', '?;?|x', 'y;x|y']));
+    expect(items['s.cate']!.map((row) => row.length)).toEqual([2, 0, 1]);
+  });
+
   it('are out of vocabulary if they are missing, and keep their place', async () => {
     const options = { nullValues: ['?'], trim: true };
     const fields = [
@@ -393,6 +436,32 @@ describe('the config of a sequence', () => {
       yaml('[a]', 'keep: { heaviest: 5 }'),
       'c.yaml:6:',
       'aligned items have no weights; use last, or set aligned: false',
+    ],
+    [yaml('[a]', 'keep: { last: 5, matching: b }'), 'c.yaml:6:', "'b' is not in fields; add it there with a target"],
+    [
+      yaml('[a]', 'keep: { last: 5, matching: a }'),
+      'c.yaml:6:',
+      "features.s.keep.matching: 'a' has no target, which its items must equal; set target: a field",
+    ],
+    [yaml('[{ name: a, target: city }]', 'keep: { matching: a }'), 'c.yaml:6:', 'expected one key; set last or'],
+    [
+      yaml('[{ name: a, target: city }]', 'aligned: false, keep: { last: 5, matching: a }'),
+      'c.yaml:6:',
+      'features.s.keep.matching: requires aligned items; remove it, or set aligned: true',
+    ],
+    [
+      yaml('[{ name: a, target: city }]', 'keep: { last: 5, matching: a }, trim: true'),
+      'c.yaml:6:',
+      "must clean items like 'city', which they must equal; set the same nullValues and trim",
+    ],
+    [
+      yaml(
+        '[{ name: a, target: age_bucketized }]',
+        'keep: { last: 5, matching: a }',
+        '  b: { type: bucketized, fields: [age], quantiles: 3 }',
+      ),
+      'c.yaml:6:',
+      "'age_bucketized' is no value of a column, which items must equal; name a categorical field of one",
     ],
     [yaml('[a]', 'aligned: false, order: { by: a }'), 'c.yaml:6:', 'requires aligned items'],
     [yaml('[{ name: a, encoding: { name: ids, sizes: { b: 3 } } }]'), 'c.yaml:6:', "expected the column, 'a'"],

@@ -44,6 +44,10 @@ const OPTIONS: Readonly<Record<string, readonly Omit<EncoderCase['spec'], 'name'
     { width: 8, position: false },
     { width: 40, position: true },
   ],
+  search: [
+    { top: 2, width: 3, attention: { hidden: [5] } },
+    { top: 3, by: 'hash', bits: 21, attention: { weights: 'softmax', sum: false } },
+  ],
   'self-attention': [
     { norm: 'pre', causal: true, blocks: 2, heads: 3, width: 6, hidden: 5 },
     {

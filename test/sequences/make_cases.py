@@ -66,10 +66,10 @@ class Field:
         self.name, self.items, self.target = name, items, target
 
 
-def rows_of_items():
+def rows_of_items(counts=COUNTS):
     """Begin and end of the items of each row."""
-    ends = np.cumsum(COUNTS)
-    return list(zip(ends - COUNTS, ends))
+    ends = np.cumsum(counts)
+    return list(zip(ends - counts, ends))
 
 
 def shares():
@@ -77,27 +77,27 @@ def shares():
     return torch.cat([weights[begin:end] / weights[begin:end].sum() for begin, end in rows_of_items()])[:, None]
 
 
-def side_inputs(is_weighted, position):
+def side_inputs(is_weighted, position, chosen=slice(None)):
     columns = []
     if not is_weighted if position is None else position:
         newest_first = torch.tensor([end - 1 - i for begin, end in rows_of_items() for i in range(begin, end)]).double()[:, None]
-        columns += [1 / (1 + newest_first), torch.log(1 + newest_first) / 4]
+        columns += [1 / (1 + newest_first[chosen]), torch.log(1 + newest_first[chosen]) / 4]
     if is_weighted:
-        columns.append(1 + torch.log(shares()) / 4)
+        columns.append(1 + torch.log(shares()[chosen]) / 4)
     return columns
 
 
-def target_attention(w, prefix, fields, is_weighted, hidden=(36,), activation='dice', weights='softplus', norm=True, position=None, products=True, sum=True):
+def target_attention(w, prefix, fields, is_weighted, hidden=(36,), activation='dice', weights='softplus', norm=True, position=None, products=True, sum=True, counts=COUNTS, chosen=slice(None)):
     """Columns of the batch: for each row, the weighted sum of its items, and the sum of the weights."""
     def read(x, name):
         return w.embedding_norm(x, f'{prefix}.norms.{name}') if norm else x
 
-    row = torch.tensor([b for b, count in enumerate(COUNTS) for _ in range(count)])
+    row = torch.tensor([b for b, count in enumerate(counts) for _ in range(count)])
     items = [read(field.items, f'{field.name}.items') for field in fields]
     pairs = [(read(field.target, f'{field.name}.target')[row], k) for field, k in zip(fields, items) if field.target is not None]
     q, k = [torch.cat(part, 1) for part in zip(*pairs)]
     others = [k for field, k in zip(fields, items) if field.target is None]
-    h = torch.cat([q, k, q - k, q * k, *others, *side_inputs(is_weighted, position)], 1)
+    h = torch.cat([q, k, q - k, q * k, *others, *side_inputs(is_weighted, position, chosen)], 1)
     for layer, width in enumerate(hidden):
         name = f'{prefix}.attention.{layer}'
         h = w.activation(w.linear(h, name, width), activation, f'{name}.activation')
@@ -106,8 +106,8 @@ def target_attention(w, prefix, fields, is_weighted, hidden=(36,), activation='d
         scores = scores + (q * k) @ w.draw(f'{prefix}.products.weight', q.shape[1], 1)
     raw = torch.cat([field.items for field in fields], 1)
     results, attention = [], []
-    for begin, end in rows_of_items():
-        s, share = scores[begin:end], shares()[begin:end] if is_weighted else torch.ones(end - begin, 1)
+    for begin, end in rows_of_items(counts):
+        s, share = scores[begin:end], shares()[chosen][begin:end] if is_weighted else torch.ones(end - begin, 1)
         if weights == 'softmax':
             powers = share * torch.exp(s)
             a = powers / powers.sum()
@@ -254,7 +254,31 @@ def augru(w, prefix, fields, is_weighted, width=32, position=None):
     return last_states(augru_states(w, interests, attention, f'{prefix}.evolution', width), width)
 
 
-ENCODERS = {'target-attention': target_attention, 'self-attention': self_attention, 'hstu': hstu, 'gru': gru, 'augru': augru}
+def search(w, prefix, fields, is_weighted, by='product', top=50, width=16, bits=48, attention={}):
+    compared = [field for field in fields if field.target is not None]
+    items, candidate = torch.cat([field.items for field in compared], 1), torch.cat([field.target for field in compared], 1)
+    row = torch.tensor([b for b, count in enumerate(COUNTS) for _ in range(count)])
+    if by == 'product':
+        projected = candidate @ w.draw(f'{prefix}.search.candidate.weight', candidate.shape[1], width)
+        query = candidate + projected @ w.draw(f'{prefix}.search.items.weight', width, candidate.shape[1])
+        scores = (items * query[row]).sum(1)
+    else:
+        projection = w.draw(f'{prefix}.hash.projection', candidate.shape[1], bits).detach()
+        scores = ((items @ projection < 0) == (candidate @ projection < 0)[row]).sum(1)
+    # Of equal scores, the newest; in the order of the items.
+    best = [sorted(sorted(range(begin, end), key=lambda i: (-scores[i].item(), -i))[:top]) for begin, end in rows_of_items()]
+    chosen, counts = [i for own in best for i in own], [len(own) for own in best]
+    selected = [Field(field.name, field.items[chosen], field.target) for field in fields]
+    if by == 'product':
+        selected.append(Field('scores of the search', scores[chosen][:, None], None))
+    result = target_attention(w, prefix, selected, is_weighted, counts=counts, chosen=chosen, **attention)
+    w.attention = None
+    return result
+
+
+ENCODERS = {
+    'target-attention': target_attention, 'self-attention': self_attention, 'hstu': hstu, 'gru': gru, 'augru': augru, 'search': search,
+}
 
 
 def rounded(tensor):
@@ -275,7 +299,7 @@ def case(name, options, is_weighted=False, targets=('item', 'shop'), has_ages=Fa
         **({} if w.attention is None else {'attention': rounded(w.attention)}),
         'weights': {key: {'shape': list(value.shape), 'data': rounded(value)} for key, value in w.drawn.items()},
         'running': {key: rounded(value) for key, value in w.running.items()},
-        'gradients': {key: rounded(value.grad) for key, value in w.drawn.items()},
+        'gradients': {key: rounded(value.grad) for key, value in w.drawn.items() if value.grad is not None},
     }
 
 
@@ -297,6 +321,9 @@ if __name__ == '__main__':
         case('gru', {'width': 16, 'position': True}, True, ()),
         case('augru', {'width': 8}),
         case('augru', {'width': 24, 'position': False}, True, ('shop',)),
+        case('search', {'top': 2, 'width': 3, 'attention': small}),
+        case('search', {'by': 'hash', 'top': 3, 'bits': 13, 'attention': {**small, 'weights': 'softmax'}}, False, ('shop',)),
+        case('search', {'top': 1, 'attention': {'hidden': [3], 'activation': 'prelu'}}, True),
     ]
     with open('test/sequences/cases.json', 'w') as file:
         file.write('{"batch": ' + json.dumps(BATCH) + ',\n"cases": [\n' + ',\n'.join(json.dumps(each) for each in cases) + '\n]}\n')

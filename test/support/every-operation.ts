@@ -10,6 +10,7 @@ import {
   type LossName,
   type LossValue,
   type OperationName,
+  type SearchOperation,
   type Value,
 } from '../../src/graph/operations.js';
 
@@ -24,7 +25,10 @@ const groupsOf = (g: GraphBuilder): Value => g.affine(given(g, 'mask'), 1, -1);
 
 /** A body for each operation on rows that passes part of the input on; typed, so that none can be missing. */
 const BODIES: Record<
-  Exclude<OperationName, LossName | ItemOperation | CombinedOperation | 'input' | 'activation' | 'map'>,
+  Exclude<
+    OperationName,
+    LossName | ItemOperation | SearchOperation | CombinedOperation | 'input' | 'activation' | 'map'
+  >,
   Body
 > = {
   linear: (g, x, name) => g.linear(x, x.width + 3, `${name}.l`),

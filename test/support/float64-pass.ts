@@ -165,9 +165,11 @@ function segmentsOf({ rows: domain }: { readonly rows: Domain }, { rows, batch }
   if (domain.kind === 'blocks')
     return Array.from({ length: rows }, (_, b) => [b * domain.count, (b + 1) * domain.count] as const);
   const { offsets } = column(batch.bags, domain.field);
-  if (domain.parent === undefined)
-    return Array.from({ length: rows }, (_, b) => [offsets[b]!, offsets[b + 1]!] as const);
-  return valuesOf(domain.parent, batch);
+  if (domain.kind === 'items' && domain.parent !== undefined) return valuesOf(domain.parent, batch);
+  const all = Array.from({ length: rows }, (_, b) => [offsets[b]!, offsets[b + 1]!] as const);
+  if (domain.kind === 'items') return all;
+  let end = 0;
+  return all.map(([begin, stop]) => [end, (end += Math.min(stop - begin, domain.count))] as const);
 }
 
 /** Begin and end of the values of each item. */
@@ -414,6 +416,59 @@ const OPERATION: {
       }
     }
     return states;
+  },
+  itemProduct(value, run) {
+    const [x, q] = [run.get(value.x), run.get(value.query)];
+    const pairs = segmentsOf(value, run).flatMap(([begin, end], b) =>
+      Array.from({ length: end - begin }, (_, i) => [begin + i, b] as const),
+    );
+    const { width } = x;
+    const y = pairs.map(([i, b]) => dot(x.y, i * width, q.y, b * width, width));
+    return run.tape.node(pairs.length, 1, y, (d) => {
+      for (const [i, b] of pairs)
+        for (let c = 0; c < width; c++) {
+          x.d[i * width + c]! += d[i]! * q.y[b * width + c]!;
+          q.d[b * width + c]! += d[i]! * x.y[i * width + c]!;
+        }
+    });
+  },
+  hashMatches(value, run) {
+    const { tape, get, parameter } = run;
+    const bitsOf = (x: Value): Node => tape.product(get(x), parameter(value.projection));
+    const [items, queries] = [bitsOf(value.x), bitsOf(value.query)];
+    const bits = items.width;
+    const counts = segmentsOf(value, run).flatMap(([begin, end], b) =>
+      Array.from(
+        { length: end - begin },
+        (_, i) =>
+          Array.from({ length: bits }, (__, n) => n).filter(
+            (n) => items.y[(begin + i) * bits + n]! < 0 === queries.y[b * bits + n]! < 0,
+          ).length,
+      ),
+    );
+    return tape.node(counts.length, 1, counts);
+  },
+  selectTop(value, run) {
+    const { y } = run.get(value.scores);
+    const sizes = segmentsOf(value, run).map(([begin, end]) => end - begin);
+    const positions = segmentsOf(value.scores, run).flatMap(([begin, end], b) => {
+      const newestFirst = Array.from({ length: end - begin }, (_, i) => end - 1 - i);
+      const best = newestFirst.sort((i, j) => y[j]! - y[i]! || j - i).slice(0, sizes[b]);
+      return best.map((i) => end - 1 - i).sort((p, q) => q - p);
+    });
+    return run.tape.node(positions.length, 1, positions);
+  },
+  gatherItems(value, run) {
+    const positions = run.get(value.positions).y;
+    const ends = segmentsOf(value.x, run).map(([, end]) => end);
+    const moves = segmentsOf(value, run).flatMap(([begin, end], b) =>
+      Array.from({ length: end - begin }, (_, i) => ({
+        from: ends[b]! - 1 - positions[begin + i]!,
+        to: begin + i,
+        factor: 1,
+      })),
+    );
+    return moved(run.tape, run.get(value.x), moves.length, moves);
   },
   itemPosition(value, run) {
     const positions = segmentsOf(value, run).flatMap(([begin, end]) =>

@@ -218,6 +218,21 @@ export const INTERESTS = {
       'sum',
     );
   },
+  'items of the largest products': (g, input, items) => {
+    const query = g.slice(input, 0, WIDTH);
+    const positions = g.selectTop(g.itemProduct(items, query), 3);
+    const best = g.gatherItems(items, positions);
+    const products = g.itemProduct(best, query);
+    return g.concat([
+      g.segmentPool(g.multiply(best, g.expand(query, best.rows)), 'sum', g.segmentSoftmax(products)),
+      g.segmentPool(g.concat([g.gatherItems(g.linear(items, 3, 'items'), positions), positions]), 'max'),
+    ]);
+  },
+  'items of the most similar hashes': (g, input, items) => {
+    const matches = g.hashMatches(items, g.slice(input, 0, WIDTH), 21, 'projection');
+    const best = g.gatherItems(items, g.selectTop(matches, 2));
+    return g.segmentPool(g.dropout(g.linear(best, 5, 'best'), 0.4, 'dropout'), 'sum');
+  },
   'layer norm over items': (g, _, items) => g.segmentPool(g.layerNorm(items, 'norm'), 'mean'),
   'dropout of items': (g, _, items) => g.segmentPool(g.dropout(g.linear(items, 5, 'items'), 0.4, 'dropout'), 'sum'),
   din,

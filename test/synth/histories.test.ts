@@ -44,6 +44,21 @@ describe('a log with histories', () => {
     expect(new Set(lengths).size).toBeGreaterThan(20);
   });
 
+  it('has longer histories, and clicks that depend on proportionally older items', () => {
+    const lengthsOf = (historyItems: number | undefined): readonly number[] => {
+      const lengths: number[] = [];
+      const log = new HistoryLog({ ...SIZE, users: 400, historyItems });
+      log.draw(400, (_, __, { history }) => void lengths.push(history.items.length)).next();
+      return lengths.toSorted((a, b) => a - b);
+    };
+    const [short, long] = [lengthsOf(undefined), lengthsOf(2000)];
+    expect(short.at(-1)).toBe(MAX_HISTORY);
+    expect(long.at(-1)).toBe(2000);
+    // The median is that of the power law, 13 of 200 items.
+    expect(long[200]! / short[200]!).toBeGreaterThan(7);
+    expect(long[200]! / short[200]!).toBeLessThan(13);
+  });
+
   it('is in order of time, with aligned lists of earlier items; clicks join later histories', async () => {
     const folder = scratchFolder();
     const oracle = await synthHistories({ ...SIZE, folder, rows: { train: 2000, valid: 300, test: 300 } });

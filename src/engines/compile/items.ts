@@ -1,4 +1,4 @@
-import { domainName, isSameDomain, items, parentOf, type Domain } from '../../graph/domain.js';
+import { domainName, isOfItems, isSameDomain, items, parentOf, type Domain } from '../../graph/domain.js';
 import type { Graph } from '../../graph/graph.js';
 import type { Lookups } from '../../graph/lookups.js';
 import type { ItemSource, Pooling, ValueOf } from '../../graph/operations.js';
@@ -21,6 +21,8 @@ export interface ItemsPlace {
   readonly counts: string | undefined;
   /** One word more than the maximum of `rows`: where the items of each row begin, and where those of the last end. */
   readonly offsets: Ref;
+  /** The same for the items that are selected, by their maximum number in a row. */
+  readonly selected: readonly { readonly count: number; readonly offsets: Ref }[];
   /** Two addresses, of the items' ids and of their factors; undefined without factors. */
   readonly bag: Ref | undefined;
   /** Ids and factors that are read one by one; undefined if none are. */
@@ -42,8 +44,17 @@ export const takeItemIds = (buffers: Buffers, field: string, domain: Domain): Re
 const takeFactors = (buffers: Buffers, field: string, domain: Domain): Ref =>
   buffers.take(`factors ${field}`, 'column', domain);
 
-/** Returns the buffer with `maxRows` + 1 words: where the blocks of each row begin, and where those of the last end. */
-export const takeBlockOffsets = (buffers: Buffers, domain: Domain, maxRows: number): Ref =>
+/** Lists the domains of selected items of a field. */
+function listSelected(values: Graph['values'], field: string): readonly Extract<Domain, { kind: 'selected' }>[] {
+  const found = values.flatMap(({ rows }) => (rows.kind === 'selected' && rows.field === field ? [rows] : []));
+  return [...new Map(found.map((rows) => [rows.count, rows])).values()];
+}
+
+/**
+ * Returns the buffer with `maxRows` + 1 words: where the blocks or selected items of each row begin, and where those of
+ * the last end.
+ */
+export const takeRowOffsets = (buffers: Buffers, domain: Domain, maxRows: number): Ref =>
   buffers.take(`offsets ${domainName(domain)}`, 'column', 1, maxRows + 1);
 
 /** An input of items or of their factors. */
@@ -63,7 +74,7 @@ export function placeItems(
 ): readonly ItemsPlace[] {
   const itemInputs = values.filter((value) => value.op === 'input' && value.rows.kind === 'items') as ItemInput[];
   const fields = new Set([
-    ...values.flatMap(({ rows }) => (rows.kind === 'items' ? [rows.field] : [])),
+    ...values.flatMap(({ rows }) => (isOfItems(rows) ? [rows.field] : [])),
     ...itemInputs.map(({ source }) => source.field),
   ]);
   return [...fields].map((field): ItemsPlace => {
@@ -87,6 +98,10 @@ export function placeItems(
       rows: parentOf(domain),
       counts,
       offsets: buffers.take(`offsets ${field}`, 'column', 1, maxRows * maxParents + 1),
+      selected: listSelected(values, field).map((each) => ({
+        count: each.count,
+        offsets: takeRowOffsets(buffers, each, maxRows),
+      })),
       bag: isPooled || pooling !== undefined ? takeBag(buffers, field) : undefined,
       ids: read.some((source) => source.kind === 'items' && !hasOwnIds(source.table))
         ? takeItemIds(buffers, field, domain)

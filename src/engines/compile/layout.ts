@@ -7,7 +7,7 @@ import { tableOptimizer, withoutState, type Plan } from '../engine.js';
 import { BATCH, domainName, indexOfDomain, type Domain } from '../../graph/domain.js';
 import { findLookups, type Lookups } from '../../graph/lookups.js';
 import { createBuffers, shift, type Buffers, type Ref } from './buffers.js';
-import { takeBlockOffsets } from './items.js';
+import { takeRowOffsets } from './items.js';
 import type { PassPlan } from './passes.js';
 import type { Matrix } from './matrix.js';
 import { Places } from './places.js';
@@ -90,7 +90,7 @@ export function createLayout(plan: Plan, graph: Graph = plan.graph): Layout {
   const buffers = createBuffers();
   const lookups = findLookups(graph);
   const domains = listDomains(graph, lookups);
-  for (const domain of domains) if (domain.kind === 'blocks') takeBlockOffsets(buffers, domain, sizes.maxRows);
+  for (const domain of domains) if (domain.kind === 'blocks') takeRowOffsets(buffers, domain, sizes.maxRows);
   const part = peers.size === 1 ? undefined : buffers.take('part of the rows', 'settings', domains.length, PART_WORDS);
   const places = new Places(buffers, graph, lookups);
   const constants = takeConstants(buffers, specs.wide !== undefined);
@@ -154,6 +154,7 @@ function updateOf(table: TableSpec, { optimizers: specs }: Plan, constants: Layo
 /** Returns the maximum number of rows that a domain has per row of the batch. */
 function maxItemsOf({ layout }: Plan, domain: Domain): number {
   if (domain.kind === 'items') return findMaxItems(layout, domain.field)!;
+  if (domain.kind === 'selected') return Math.min(domain.count, findMaxItems(layout, domain.field)!);
   return domain.kind === 'batch' ? 1 : domain.count;
 }
 

@@ -7,7 +7,7 @@ import type { Lookups } from '../../graph/lookups.js';
 import { lowerCombinations, lowerCombinedGradients } from './combined.js';
 import type { CallList } from './call-list.js';
 import { fusedCode } from './fusion.js';
-import { takeBlockOffsets } from './items.js';
+import { takeRowOffsets } from './items.js';
 import { lowerClearRows, lowerFindRows, lowerGather } from './gather.js';
 import { lowerLosses } from './operations/losses.js';
 import type { Lowering, Mode, Turn } from './lowering.js';
@@ -131,9 +131,7 @@ function createPassState(plan: PassPlan, mode: Mode, list: CallList, computed: r
       },
       dropoutKey: (name) => plan.dropoutKeys.get(name)!,
       offsets: (domain) =>
-        domain.kind === 'items'
-          ? plan.tables.itemsOf(domain.field).offsets
-          : takeBlockOffsets(buffers, domain, maxRows),
+        domain.kind === 'items' ? plan.tables.itemsOf(domain.field).offsets : takeRowOffsets(buffers, domain, maxRows),
     },
   };
   return state;

@@ -99,7 +99,7 @@ function assignOffsets(graph: Graph): ParameterOffsets {
     ...new Set(
       graph.values
         .filter(({ op }) => op !== 'linear')
-        .flatMap((value) => parametersIn(value).filter(({ shape }) => shape.length === 2)),
+        .flatMap((value) => parametersIn(value).filter(({ shape, isTrainable }) => isTrainable && shape.length === 2)),
     ),
   ];
   for (const matrix of ownMatrices) matrices.set(matrix, weights.take(matrix.shape[0]! * toEights(matrix.shape[1]!)));

@@ -1,6 +1,6 @@
 import { findCandidatePart, isCombined, type CandidatePart, type ColumnRun } from '../../graph/candidate-part.js';
 import { findMaxItems } from '../../tables/layout.js';
-import { BATCH, domainName, items, shared, sharedItems, type Domain } from '../../graph/domain.js';
+import { BATCH, domainName, isOfItems, items, shared, sharedItems, type Domain } from '../../graph/domain.js';
 import { listOperands } from '../../graph/graph.js';
 import { isLoss, type Value, type ValueOf } from '../../graph/operations.js';
 import { columnsOf, createView, shift, type Buffer, type Buffers, type Ref, type View } from './buffers.js';
@@ -71,7 +71,8 @@ export function lowerRanking(layout: Layout, candidateFields: ReadonlySet<string
 /** Returns a position in the buffer that has the rows of a user instead of those of the batch. */
 function toShared<Of extends Ref>(ref: Of, { buffers, plan }: Pick<Layout, 'buffers' | 'plan'>): Of {
   const { name, rows, width } = ref.buffer;
-  if (typeof rows === 'number' || rows.kind === 'shared') return ref;
+  // Selected items depend on candidates.
+  if (typeof rows === 'number' || rows.kind === 'shared' || rows.kind === 'selected') return ref;
   const domain =
     rows.kind === 'items'
       ? sharedItems(rows.field, findMaxItems(plan.layout, rows.field)!)
@@ -301,6 +302,6 @@ class RankingLowering {
 
 /** Returns the rows that a domain has per row of the batch. */
 function countBlocks(domain: Domain): number {
-  if (domain.kind === 'items' || domain.kind === 'shared') throw new Error('only rows of the batch are repeated');
+  if (isOfItems(domain) || domain.kind === 'shared') throw new Error('only rows of the batch are repeated');
   return domain.kind === 'batch' ? 1 : domain.count;
 }

@@ -1,5 +1,5 @@
 import type { Batch } from '../../core/batch.js';
-import { BATCH, domainName, items, type Domain } from '../../graph/domain.js';
+import { BATCH, domainName, isOfItems, items, type Domain } from '../../graph/domain.js';
 import type { Call } from '../compile/call-list.js';
 import type { Compiled } from '../compile/compile.js';
 import type { KernelName } from '../compile/kernel-arguments.js';
@@ -141,6 +141,6 @@ function selectFields(layout: Compiled, isRead: (field: string) => boolean): Lay
     ...layout,
     plan: { ...plan, layout: { ...plan.layout, columns } },
     tables: { ...tables, all: [], lookups: ofFields(tables.lookups), items: ofFields(tables.items) },
-    domains: [BATCH, ...domains.slice(1).filter((domain) => domain.kind !== 'items' || isRead(domain.field))],
+    domains: [BATCH, ...domains.slice(1).filter((domain) => !isOfItems(domain) || isRead(domain.field))],
   };
 }

@@ -1,7 +1,7 @@
 import { column, type Batch, type VectorColumn } from '../../core/batch.js';
 import { BATCH } from '../../graph/domain.js';
 import type { Ref } from '../compile/buffers.js';
-import { takeBlockOffsets } from '../compile/items.js';
+import { takeRowOffsets } from '../compile/items.js';
 import type { Layout } from '../compile/layout.js';
 
 const NO_VECTORS: ReadonlyMap<string, VectorColumn> = new Map();
@@ -56,7 +56,7 @@ export function createColumnLoader(
   // Where the blocks of each row begin is the same for all batches.
   for (const domain of domains) {
     if (domain.kind !== 'blocks') continue;
-    const at = wordAt(takeBlockOffsets(buffers, domain, maxRows));
+    const at = wordAt(takeRowOffsets(buffers, domain, maxRows));
     for (let b = 0; b <= maxRows; b++) words[at + b] = b * domain.count;
   }
   return (batch, begin, rows) => {

@@ -1,11 +1,12 @@
 import { column, type BagColumn, type Batch } from '../../core/batch.js';
 import type { Ref } from '../compile/buffers.js';
 import type { ItemsPlace } from '../compile/items.js';
-import type { Domain } from '../../graph/domain.js';
+import { selectedOffsets, type Domain } from '../../graph/domain.js';
 
 /** Indices of the words of a field's items (see `ItemsPlace`). */
 export interface ItemWords extends Pick<ItemsPlace, 'field' | 'maxItems' | 'pooling' | 'counts'> {
   readonly offsets: number;
+  readonly selected: readonly { readonly count: number; readonly offsets: number }[];
   readonly bag: number | undefined;
   readonly ids: number | undefined;
   readonly factors: number | undefined;
@@ -14,12 +15,13 @@ export interface ItemWords extends Pick<ItemsPlace, 'field' | 'maxItems' | 'pool
 /** Returns where the items of fields are among words. */
 export function itemWords(places: readonly ItemsPlace[], wordAt: (ref: Ref) => number): readonly ItemWords[] {
   const indexOf = (ref: Ref | undefined): number | undefined => ref && wordAt(ref);
-  return places.map(({ field, maxItems, pooling, counts, offsets, bag, ids, factors }) => ({
+  return places.map(({ field, maxItems, pooling, counts, offsets, selected, bag, ids, factors }) => ({
     field,
     maxItems,
     pooling,
     counts,
     offsets: wordAt(offsets),
+    selected: selected.map((each) => ({ count: each.count, offsets: wordAt(each.offsets) })),
     bag: indexOf(bag),
     ids: indexOf(ids),
     factors: indexOf(factors),
@@ -27,12 +29,13 @@ export function itemWords(places: readonly ItemsPlace[], wordAt: (ref: Ref) => n
 }
 
 /**
- * Writes where the items of rows `begin` to `begin + rows` begin, or where the values of each of their items begin.
+ * Writes where the items of rows `begin` to `begin + rows` begin, and where those that are selected do; or where the
+ * values of each of their items begin.
  * @returns all items of the field, and which of them are of these rows: `first` up to `end`
  * @throws Error for more items than planned
  */
 export function loadOffsets(
-  { field, maxItems = Infinity, counts, offsets }: Pick<ItemWords, 'field' | 'maxItems' | 'counts' | 'offsets'>,
+  { field, maxItems = Infinity, counts, offsets, selected }: Omit<ItemWords, 'pooling' | 'bag' | 'ids' | 'factors'>,
   batch: Batch,
   begin: number,
   rows: number,
@@ -44,6 +47,8 @@ export function loadOffsets(
   if (counts === undefined) for (let b = 0; b <= rows; b++) words[offsets + b] = of.offsets[begin + b]! - first;
   else if (first + sumCounts(column(batch.bags, counts), begin, rows, words, offsets) !== end)
     throw new Error(`'${counts}' differs from the number of values of '${field}'`);
+  for (const { count, offsets: at } of selected)
+    words.set(selectedOffsets(of.offsets.subarray(begin, begin + rows + 1), count), at);
   return { of, first, end };
 }
 
@@ -65,6 +70,10 @@ function sumCounts(
 /** Returns the number of rows that a domain has for `rows` rows of a batch from `begin` on. */
 export function domainRows(domain: Domain, { bags }: Batch, begin: number, rows: number): number {
   if (domain.kind === 'items') return itemsOf(column(bags, domain.field), begin, rows);
+  if (domain.kind === 'selected') {
+    const { offsets } = column(bags, domain.field);
+    return selectedOffsets(offsets.subarray(begin, begin + rows + 1), domain.count)[rows]!;
+  }
   if (domain.kind === 'shared') return domain.count;
   return domain.kind === 'batch' ? rows : rows * domain.count;
 }

@@ -1,6 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs';
 import { column, type Batch } from '../../core/batch.js';
-import { domainName } from '../../graph/domain.js';
+import { domainName, isOfItems, selectedOffsets, type Domain } from '../../graph/domain.js';
 import type { Value } from '../../graph/operations.js';
 import type { LookedUp } from '../host.js';
 import type { TensorFlow } from './backend.js';
@@ -37,15 +37,18 @@ export async function withSegments<Result>(
     return await work((domain) => {
       if (domain.kind === 'batch') throw new Error('the rows of the batch have no items');
       const name = domainName(domain);
-      const offsets = (): Uint32Array =>
-        domain.kind === 'items'
-          ? column(bags, domain.field).offsets.subarray(0, rows + 1)
-          : Uint32Array.from({ length: rows + 1 }, (_, b) => b * domain.count);
-      const known = created.get(name) ?? new Segments(tf, offsets());
+      const known = created.get(name) ?? new Segments(tf, offsetsOf(domain, rows, bags));
       created.set(name, known);
       return known;
     });
   } finally {
     for (const segments of created.values()) segments.dispose();
   }
+}
+
+/** Returns where the items or blocks of each row begin. */
+function offsetsOf(domain: Exclude<Domain, { kind: 'batch' }>, rows: number, bags: Batch['bags']): Uint32Array {
+  if (!isOfItems(domain)) return Uint32Array.from({ length: rows + 1 }, (_, b) => b * domain.count);
+  const offsets = column(bags, domain.field).offsets.subarray(0, rows + 1);
+  return domain.kind === 'items' ? offsets : selectedOffsets(offsets, domain.count);
 }

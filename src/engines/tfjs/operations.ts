@@ -16,6 +16,7 @@ import { combinedLinear } from './combined-linear.js';
 import type { Execution } from './execution.js';
 import { columnSums, rowSum, scaled, standardized, stopped, timesRow, withGradients } from './gradients.js';
 import { ITEM_OPERATION } from './item-operations.js';
+import { SEARCH_OPERATION } from './search-operations.js';
 
 /** Every operation but the losses, which are in `losses.ts`, and matrices for each row, which nothing adds here. */
 type OperationTable = {
@@ -58,6 +59,7 @@ const FUNCTION: { readonly [Name in FunctionName]: (tf: TensorFlow, x: Tensor) =
 
 const OPERATION: OperationTable = {
   ...ITEM_OPERATION,
+  ...SEARCH_OPERATION,
   input({ source }, { label }) {
     if (source.kind !== 'label') throw new Error(`an input of ${source.kind} was not looked up`);
     return label(source.column);

@@ -179,11 +179,7 @@ class GraphRunner implements Runner {
     const statistics: Observed[] = [];
     const inputs = uploadInputs(tf, input.lookedUp);
     const trainedInputs = [...inputs].filter(([value]) => value.op !== 'input' || value.source.kind !== 'factors');
-    const tensors = new Map(
-      this.#weights
-        .filter(({ parameter }) => parameter.isTrainable)
-        .map((weight) => [weight.parameter, this.#upload(weight)]),
-    );
+    const tensors = new Map(this.#weights.map((weight) => [weight.parameter, this.#upload(weight)]));
     let losses: readonly (() => TermLoss)[] = [];
     let looked: Named<Numbers> = [];
     const loss = (): Tensor => {

@@ -71,6 +71,43 @@ export class Segments {
     return this.#once('remaining', () => column(this.#tf, remainingItems(this.#counts)));
   }
 
+  /**
+   * Returns the number of later items of the row, for the items with the largest scores, of equal ones the latest, in
+   * the order of the items: `[selected items, 1]`.
+   * @param selected operations on the selected items
+   */
+  largest(scores: Tensor, selected: Segments): Tensor {
+    const tf = this.#tf;
+    const [rows, longest] = [this.#counts.length, Math.max(0, ...this.#counts)];
+    const count = Math.max(0, ...selected.#counts);
+    if (count === 0) return tf.zeros([0, 1]);
+    // From the newest on: the first of equal scores is the one to select.
+    const reversed = this.#gather(this.#withLowest(scores), 'reversed', () =>
+      reversedPositions(this.#offsets, longest),
+    );
+    const { indices } = tf.topk(tf.reshape(reversed, [rows, longest]), count);
+    const isPadding = tf.greaterEqual(
+      indices,
+      this.#once('lengths', () => column(tf, Float32Array.from(this.#counts))),
+    );
+    const oldestFirst = tf.topk(tf.where(isPadding, tf.fill([rows, count], -1), tf.cast(indices, 'float32')), count);
+    return selected.#gather(tf.reshape(oldestFirst.values, [rows * count, 1]), `first of ${count}`, () =>
+      firstOfRows(selected.#counts, count),
+    );
+  }
+
+  /** Returns the index of the items that have some numbers of later items in their row, `[selected items]`. */
+  placesOf(positions: Tensor, selected: Segments): Tensor {
+    const tf = this.#tf;
+    const lasts = selected.#once('last items', () =>
+      tf.tensor1d(
+        Int32Array.from(rowsOfItems(selected.#counts), (b) => this.#offsets[b + 1]! - 1),
+        'int32',
+      ),
+    );
+    return tf.sub(lasts, tf.cast(tf.reshape(positions, [-1]), 'int32'));
+  }
+
   /** Distributes the rows that have items over blocks of at most `maxPairs` pairs of items, or of one row. */
   blocks(maxPairs: number): readonly Block[] {
     const blocks: { length: number; indices: number[] }[] = [];
@@ -150,6 +187,18 @@ export class Segments {
     ]);
   }
 
+  /** Appends a row of the lowest number. */
+  #withLowest(x: Tensor): Tensor {
+    return this.#tf.pad(
+      x,
+      [
+        [0, 1],
+        [0, 0],
+      ],
+      -Infinity,
+    );
+  }
+
   #gather(x: Tensor, name: string, positions: () => Int32Array): Tensor {
     return this.#tf.gather(
       x,
@@ -194,6 +243,23 @@ function resultPositions(counts: Int32Array): Int32Array {
   const zeros = counts.reduce((sum, count) => sum + (count > 0 ? 1 : 0), 0);
   let at = 0;
   return counts.map((count) => (count > 0 ? at++ : zeros));
+}
+
+/** Returns the positions of the items of each row from the last on, padded to `length` with that after all items. */
+function reversedPositions(offsets: Uint32Array, length: number): Int32Array {
+  const rows = offsets.length - 1;
+  const positions = new Int32Array(rows * length).fill(offsets[rows]!);
+  for (let b = 0; b < rows; b++)
+    for (let i = 0, item = offsets[b + 1]! - 1; item >= offsets[b]!; i++, item--) positions[b * length + i] = item;
+  return positions;
+}
+
+/** Returns the positions of the first items of each row of `length` items. */
+function firstOfRows(counts: Int32Array, length: number): Int32Array {
+  const positions = new Int32Array(sumOf(counts));
+  let at = 0;
+  for (const [b, count] of counts.entries()) for (let i = 0; i < count; i++) positions[at++] = b * length + i;
+  return positions;
 }
 
 function rowsOfItems(counts: Int32Array): Int32Array {

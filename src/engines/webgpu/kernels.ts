@@ -9,6 +9,7 @@ import { LOSS_KERNELS } from './wgsl/losses.js';
 import { MAP_KERNELS } from './wgsl/maps.js';
 import { PRODUCT, TRANSPOSE, WEIGHT_GRADIENT } from './wgsl/products.js';
 import { REDUCE_KERNELS } from './wgsl/reduce.js';
+import { SEARCH_KERNELS } from './wgsl/searches.js';
 import { SEGMENT_KERNELS } from './wgsl/segments.js';
 import { TABLE_KERNELS } from './wgsl/tables.js';
 import { ruleKernels } from './wgsl/updates.js';
@@ -26,6 +27,7 @@ const KERNELS: KernelsFor<Exclude<KernelName, RuleKernel | TogetherKernel | Bf16
   ...COLUMN_KERNELS,
   ...GROUP_KERNELS,
   ...SEGMENT_KERNELS,
+  ...SEARCH_KERNELS,
   ...ATTENTION_KERNELS,
   ...GRU_KERNELS,
   ...TABLE_KERNELS,

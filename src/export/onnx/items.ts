@@ -30,6 +30,18 @@ export function itemRows(onnx: OnnxGraph, field: string, parent?: string): ItemR
         ? "offset of each row's first item, and the total number of items"
         : "offset of each item's first value, and the total number of values",
   });
+  return rowsFrom(onnx, offsets);
+}
+
+/** Derives the rows of the selected items of a field: at most `count` in each row. */
+export function selectedRows(onnx: OnnxGraph, { counts }: ItemRows, count: number): ItemRows {
+  const fewer = onnx.node('Min', [counts, onnx.number(count, 'int64')]);
+  const ends = onnx.node('CumSum', [fewer, onnx.number(0, 'int64')]);
+  return rowsFrom(onnx, onnx.node('Concat', [onnx.ints(0), ends], { axis: 0 }));
+}
+
+/** Derives rows from the offset of each row's first item, and the total number of items. */
+function rowsFrom(onnx: OnnxGraph, offsets: string): ItemRows {
   const slice = (begin: string, end: string): string => onnx.node('Slice', [offsets, begin, end]);
   const [zero, one] = [onnx.ints(0), onnx.ints(1)];
   const length = onnx.node('Shape', [offsets]);
@@ -65,6 +77,11 @@ export function itemRows(onnx: OnnxGraph, field: string, parent?: string): ItemR
 /** Emits the index of each item among all items. */
 export function itemRange(onnx: OnnxGraph, { numItems }: ItemRows): string {
   return range(onnx, onnx.node('Squeeze', [numItems]));
+}
+
+/** Emits the index of the last item of each row. */
+export function lastItems(onnx: OnnxGraph, { begins, counts }: ItemRows): string {
+  return onnx.node('Sub', [onnx.node('Add', [begins, counts]), onnx.number(1, 'int64')]);
 }
 
 /** Emits the index of each item in its row. */

@@ -14,6 +14,7 @@ import type { Emission, Emit } from './emission.js';
 import { ITEM_OPERATIONS } from './item-operations.js';
 import { ELEMENT_TYPES } from './messages.js';
 import type { OnnxGraph } from './onnx-graph.js';
+import { SEARCH_OPERATIONS } from './search-operations.js';
 
 type EmitTable = { readonly [Name in Exclude<OperationName, LossName | CombinedOperation>]: Emit<Name> };
 
@@ -78,6 +79,7 @@ export const EMITTED: EmitTable = {
   },
 
   ...ITEM_OPERATIONS,
+  ...SEARCH_OPERATIONS,
 
   multiply: ({ a, b }, { onnx, of }) => onnx.node('Mul', [of(a), of(b)]),
 

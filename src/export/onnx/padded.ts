@@ -1,7 +1,7 @@
-import type { Domain } from '../../graph/domain.js';
+import { isOfItems, type Domain } from '../../graph/domain.js';
 import type { Value } from '../../graph/operations.js';
 import type { Emission } from './emission.js';
-import { paddedItems, type ItemRows, type PaddedItems } from './items.js';
+import { paddedItems, selectedRows, type ItemRows, type PaddedItems } from './items.js';
 
 /** The rows of a domain, with those of each row of the batch in a dimension of their own. */
 export interface Padded extends Pick<PaddedItems, 'unpad' | 'counts'> {
@@ -11,9 +11,10 @@ export interface Padded extends Pick<PaddedItems, 'unpad' | 'counts'> {
 }
 
 /** Returns the items of a domain. */
-export function rowsOf(domain: Domain, { itemRows }: Emission): ItemRows {
-  if (domain.kind !== 'items') throw new Error(`no items in rows of ${domain.kind}`);
-  return itemRows(domain.field);
+export function rowsOf(domain: Domain, { onnx, itemRows }: Emission): ItemRows {
+  if (!isOfItems(domain)) throw new Error(`no items in rows of ${domain.kind}`);
+  const rows = itemRows(domain.field);
+  return domain.kind === 'items' ? rows : selectedRows(onnx, rows, domain.count);
 }
 
 /** Returns the padded form of a domain. */

@@ -11,6 +11,7 @@ import { SEGMENT_GRU } from './gru.js';
 import { MAPS } from './maps.js';
 import { multiplyMatrix, multiplyMatrixGradient } from './matrix-products.js';
 import { normalize, normalizeGradient } from './normalize.js';
+import { SEARCHES } from './searches.js';
 import { SEGMENTS } from './segments.js';
 
 type LoweringTable = { readonly [Name in Exclude<OperationName, LossName>]: Lowered<Name> };
@@ -77,6 +78,7 @@ export const LOWERED: LoweringTable = {
   ...GROUPS,
   ...SEGMENTS,
   segmentGru: SEGMENT_GRU,
+  ...SEARCHES,
   ...COMBINED,
   activation: ACTIVATION,
   attend: ATTEND,

@@ -8,7 +8,7 @@ import { THREADS } from './prelude.js';
 const numColumns = (argument: string | undefined): string => (argument === undefined ? '1u' : `$${argument}`);
 
 /** Returns a kernel with one thread per row of the batch and column, or per row. */
-const bySegment = (writes: string, columns: string | undefined, body: string): OwnKernel => ({
+export const bySegment = (writes: string, columns: string | undefined, body: string): OwnKernel => ({
   form: 'own',
   writes: [writes],
   threads: ({ rows, of }) => rows * (columns === undefined ? 1 : of(columns)),
@@ -21,7 +21,7 @@ const bySegment = (writes: string, columns: string | undefined, body: string): O
 });
 
 /** Returns a loop over the items of a row, from `begin` on. */
-const overItems = (body: string, begin = 'first'): string =>
+export const overItems = (body: string, begin = 'first'): string =>
   `for (var item = ${begin}; item < stop; item++) { ${body} }`;
 
 /** The factor of a row: 1, or 1 over its number of items. */

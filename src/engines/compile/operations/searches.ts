@@ -1,0 +1,82 @@
+import type { SearchOperation, ValueOf } from '../../../graph/operations.js';
+import { BATCH } from '../../../graph/domain.js';
+import type { Lowered, Lowering } from '../lowering.js';
+import { offsetsOf } from './segments.js';
+
+// Searches in the items of a row. Workers share these calls by rows of the batch, each with all items of its rows.
+
+/** Operations that score items for the candidate, select some, and copy those. */
+export const SEARCHES: { readonly [Name in SearchOperation]: Lowered<Name> } = {
+  itemProduct: {
+    partition: BATCH,
+    forward(value, lowering) {
+      const [x, query] = [lowering.view(value.x), lowering.view(value.query)];
+      const shared = { offsets: offsetsOf(value, lowering), rows: lowering.batch, columns: x.columns };
+      lowering.list.emit('segmentDots', { ...shared, x, dy: query, dw: lowering.view(value), accumulate: 0 });
+    },
+    backward(value, lowering) {
+      const { list, view, gradient, accumulate } = lowering;
+      const d = gradient(value);
+      const shared = { w: d, ldw: d.ld, offsets: offsetsOf(value, lowering), rows: lowering.batch, isMean: 0 };
+      for (const [kernel, from, to] of [
+        ['expand', value.query, value.x],
+        ['segmentSum', value.x, value.query],
+      ] as const) {
+        const y = gradient(to);
+        list.emit(kernel, { ...shared, x: view(from), y, columns: y.columns, accumulate: accumulate(to) });
+      }
+    },
+  },
+
+  hashMatches: {
+    partition: BATCH,
+    forward(value, lowering) {
+      const { list, view, places } = lowering;
+      list.emit('hashMatches', {
+        x: view(value.x),
+        q: view(value.query),
+        p: places.vector(value.projection),
+        offsets: offsetsOf(value, lowering),
+        y: view(value),
+        rows: lowering.batch,
+        width: value.x.width,
+        bits: value.projection.shape[1]!,
+      });
+    },
+    backward: () => undefined,
+  },
+
+  selectTop: {
+    partition: BATCH,
+    forward(value, lowering) {
+      const { list, view } = lowering;
+      const [offsets, selected] = [offsetsOf(value.scores, lowering), offsetsOf(value, lowering)];
+      list.emit('selectTop', { x: view(value.scores), offsets, selected, y: view(value), rows: lowering.batch });
+    },
+    backward: () => undefined,
+  },
+
+  gatherItems: {
+    partition: BATCH,
+    forward(value, lowering) {
+      const [x, y] = [lowering.view(value.x), lowering.view(value)];
+      lowering.list.emit('gatherItems', { ...placesOf(value, lowering), x, y });
+    },
+    backward(value, lowering) {
+      const { list, gradient, accumulate } = lowering;
+      const [x, y] = [gradient(value), gradient(value.x)];
+      list.emit('scatterItems', { ...placesOf(value, lowering), x, y, accumulate: accumulate(value.x) });
+    },
+  },
+};
+
+/** Returns where the selected items of each row are. */
+function placesOf(value: ValueOf<'gatherItems'>, lowering: Lowering) {
+  return {
+    p: lowering.view(value.positions),
+    offsets: offsetsOf(value.x, lowering),
+    selected: offsetsOf(value, lowering),
+    rows: lowering.batch,
+    width: value.width,
+  };
+}
