@@ -43,8 +43,8 @@ static const family FAMILIES[] = {{"NEON", has_neon, run_neon}};
 #endif
 #define NUM_FAMILIES (sizeof FAMILIES / sizeof *FAMILIES)
 
-/** Arguments of a kernel that JavaScript calls directly, at most. */
-#define MAX_ARGUMENTS 16
+/** Maximum number of arguments of a kernel that JavaScript calls directly. */
+#define MAX_ARGUMENTS 32
 
 static napi_value number_of(napi_env env, double value) {
   napi_value result;
@@ -73,14 +73,18 @@ static napi_value run_list(napi_env env, napi_callback_info info) {
   return run_on(env, n[0], n[1], (const double *)(memory + (size_t)n[2]), (const double *)(memory + (size_t)n[3]));
 }
 
-/** call(family, memory, kernel, …arguments): runs a kernel */
+/** call(family, memory, kernel, …arguments): runs a kernel; more than MAX_ARGUMENTS are an error. */
 static napi_value call_kernel(napi_env env, napi_callback_info info) {
   napi_value values[3 + MAX_ARGUMENTS];
   size_t count = 3 + MAX_ARGUMENTS;
   double n[3] = {0}, call[2 + MAX_ARGUMENTS] = {0};
   napi_get_cb_info(env, info, &count, values, NULL, NULL);
+  if (count > 3 + MAX_ARGUMENTS) {
+    napi_throw_error(env, NULL, "too many arguments of a kernel");
+    return NULL;
+  }
   for (size_t i = 0; i < 3; i++) napi_get_value_double(env, values[i], &n[i]);
-  for (size_t i = 3; i < count && i < 3 + MAX_ARGUMENTS; i++) napi_get_value_double(env, values[i], &call[i - 1]);
+  for (size_t i = 3; i < count; i++) napi_get_value_double(env, values[i], &call[i - 1]);
   call[0] = n[2];
   call[1] = 2 + MAX_ARGUMENTS;
   return run_on(env, n[0], n[1], call, call + 2 + MAX_ARGUMENTS);

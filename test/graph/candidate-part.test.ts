@@ -43,19 +43,24 @@ describe('findCandidatePart', () => {
     expect(columnsOf((_, x) => x, new Set(['user', 'item', 'price']))).toBe('cccccc');
   });
 
-  it('reads all fields of a sequence per candidate if one of them is combined with candidates', () => {
-    const fieldsOf = (isCombined: boolean): readonly string[] => {
+  it('reads all fields of a sequence per candidate if one of them is, or if items are selected', () => {
+    const fieldsOf = (given: ReadonlySet<string>, isSelected = false): readonly string[] => {
       const g = new GraphBuilder();
       const input = g.input({ kind: 'features', begin: 0 }, 6);
       const [clicked, shops] = ['clicked', 'shops'].map((field, i) =>
         g.input({ kind: 'items', field, table: field, ...(i === 1 && { alignedWith: 'clicked' }) }, 2),
       ) as [Value, Value];
-      const own = g.slice(input, isCombined ? 3 : 0, 2);
-      const pooled = g.segmentPool(g.multiply(g.expand(own, 'clicked'), g.add(clicked, shops)), 'sum');
+      const query = g.slice(input, 3, 2);
+      const items = g.add(clicked, shops);
+      const positions = isSelected ? g.selectTop(g.itemProduct(items, query), 2) : undefined;
+      const read = positions === undefined ? items : g.gatherItems(items, positions);
+      const own = g.expand(query, positions?.rows ?? 'clicked');
+      const pooled = g.segmentPool(g.multiply(own, read), 'sum');
       const graph = { values: g.values, parameters: [], predictions: new Map([['p', pooled]]), terms: [] };
-      return [...findCandidatePart(graph, COLUMNS, ITEM).fields];
+      return [...findCandidatePart(graph, COLUMNS, given).fields];
     };
-    expect(fieldsOf(false)).toEqual(['item', 'price']);
-    expect(fieldsOf(true)).toEqual(['item', 'price', 'clicked', 'shops']);
+    expect(fieldsOf(ITEM)).toEqual(['item', 'price']);
+    expect(fieldsOf(new Set([...ITEM, 'shops']))).toEqual(['item', 'price', 'shops', 'clicked']);
+    expect(fieldsOf(ITEM, true)).toEqual(['item', 'price', 'clicked', 'shops']);
   });
 });

@@ -71,7 +71,9 @@ export function createWebGpuEngine(gpu: Gpu, watch: GpuWatch = {}): Engine {
         fix:
           compiled.maxRows > MIN_ROWS
             ? 'use a smaller training.batchSize with training.accumulateBatches, a smaller model, or --device cpu'
-            : 'reduce keep.last or the width of layers over items, or use --device cpu',
+            : compiled.domains.length > 1
+              ? 'reduce keep.last or the width of layers over items, or use --device cpu'
+              : 'use a smaller model, or --device cpu',
       });
     },
   };

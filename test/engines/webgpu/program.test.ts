@@ -145,7 +145,7 @@ describe.skipIf(gpu === undefined)('the webgpu engine', () => {
     expect(() => planSize(plan(), createWebGpuEngine(small(1 << 18)), 0)).toThrow(
       new RegExp(
         'training\\.batchSize: .*a batch of 1024 rows require [\\d.]+ (kB|MB) besides the tables, ' +
-          'but a buffer of .* holds at most 263 kB; use a smaller training\\.batchSize',
+          'but a buffer of .* holds at most 263 kB; use a smaller model, or --device cpu',
       ),
     );
     expect(() => planSize(plan(), createWebGpuEngine(small(40)), 0)).toThrow(

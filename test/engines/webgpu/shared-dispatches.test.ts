@@ -94,8 +94,8 @@ describe('calls of a phase', () => {
 
   it('are at most as many per dispatch as a shader can address', () => {
     expect(
-      shared(Array.from({ length: 300 }, (_, i) => call(i < 200 ? 'a' : 'b', [i]))).map(({ length }) => length),
-    ).toEqual([200, 100]);
+      shared(Array.from({ length: 300 }, (_, i) => call(i < 150 ? 'a' : 'b', [i]))).map(({ length }) => length),
+    ).toEqual([150, 150]);
     expect(shared(Array.from({ length: 300 }, (_, i) => call('a', [i]))).map(({ length }) => length)).toEqual([
       MAX_CALLS,
       300 - MAX_CALLS,
