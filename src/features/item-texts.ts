@@ -86,14 +86,16 @@ export class ItemTexts {
     if (sequence.countsOf !== undefined || sequence.areAges === true) return [];
     const target = fields.find((each) => each.name === sequence.target && listColumns(each).length === 0);
     const { itemsOf, ...whole } = computed;
+    const { itemLists, listIndex = 0 } = computed;
     return [
       {
         sequence: sequence.name,
-        name: itemsOf!,
+        name: itemLists?.columns[listIndex]?.name ?? itemsOf!,
         isWeighted: sequence.isWeighted,
         items: {
           ...this.#encodeTexts(field, 'items'),
-          computed: { ...computed, output: sequence.written.items },
+          // An event log has the items themselves.
+          computed: { ...computed, output: field.logged === undefined ? sequence.written.items : listIndex },
           kind: 'item',
           // The text of an item that is a list has all of its values.
           sequence: { ...sequence, nested: undefined },
