@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import type { Explanation } from '../../src/trained-model/explainer.js';
 import { loadModel } from '../../src/trained-model/load-model.js';
 import { drawEvents, drawRequests, eventCsv, eventsBefore, requestCsv } from '../support/event-log.js';
 import { mtl } from '../support/mtl.js';
@@ -85,10 +86,25 @@ describe('a model with an event log', () => {
     // The items matter.
     const others = rows.map(({ item }, i) => ({ ...rows[(i + 50) % rows.length]!, item }));
     expect([...model.predict(others)['ctr']!]).not.toEqual(predicted);
+
+    const longest = rows.reduce((best, row, r) => (row['log.t'].length > rows[best]!['log.t'].length ? r : best), 0);
+    const ofFile = (await run(cwd, 'explain', 'run', '--row', String(longest + 1))) as unknown as Explanation;
+    const ofRow = model.explain(rows[longest]!);
+    const own = ofRow.sequences[0]!;
+    expect(own.items).toHaveLength(6);
+    expect(ofFile.predictions).toEqual(ofRow.predictions);
+    // The log's times are shown as ages.
+    const shown = ({ items }: typeof own): unknown[] =>
+      items.map(({ position, values, attention }) => ({
+        position,
+        attention,
+        values: [values['log.item'], Number(values['log.price'])],
+      }));
+    expect(shown(ofFile.sequences[0]!)).toEqual(shown(own));
     model.dispose();
   });
 
-  it('is checked, described, explained and exported', async () => {
+  it('is checked, described and exported', async () => {
     const cwd = writeLog();
     await run(cwd, 'check', 'c.yaml');
     const { sequences } = (await run(cwd, 'data', 'info', 'c.yaml')) as { sequences: { lengths: { test: object } }[] };
