@@ -35,7 +35,13 @@ export function itemWords(places: readonly ItemsPlace[], wordAt: (ref: Ref) => n
  * @throws Error for more items than planned
  */
 export function loadOffsets(
-  { field, maxItems = Infinity, counts, offsets, selected }: Omit<ItemWords, 'pooling' | 'bag' | 'ids' | 'factors'>,
+  {
+    field,
+    maxItems = Infinity,
+    counts,
+    offsets,
+    selected,
+  }: Pick<ItemWords, 'field' | 'maxItems' | 'counts' | 'offsets' | 'selected'>,
   batch: Batch,
   begin: number,
   rows: number,

@@ -179,7 +179,14 @@ class GraphRunner implements Runner {
     const statistics: Observed[] = [];
     const inputs = uploadInputs(tf, input.lookedUp);
     const trainedInputs = [...inputs].filter(([value]) => value.op !== 'input' || value.source.kind !== 'factors');
-    const tensors = new Map(this.#weights.map((weight) => [weight.parameter, this.#upload(weight)]));
+    const tensors = new Map(
+      this.#weights
+        .filter(({ parameter }) => parameter.isTrainable)
+        .map((weight) => [weight.parameter, this.#upload(weight)]),
+    );
+    // Parameters that are not trained are uploaded if an operation reads them: running statistics are not.
+    const uploadFixed = (parameter: Parameter): Tensor =>
+      this.#upload(this.#weights.find((weight) => weight.parameter === parameter)!);
     let losses: readonly (() => TermLoss)[] = [];
     let looked: Named<Numbers> = [];
     const loss = (): Tensor => {
@@ -187,7 +194,7 @@ class GraphRunner implements Runner {
         isTraining: true,
         label: (name) => uploadLabel(tf, input.batch, name),
         segments,
-        parameter: (parameter) => tensors.get(parameter)!,
+        parameter: (parameter) => tensors.get(parameter) ?? uploadFixed(parameter),
         isTrained: (parameter) => this.#isTrained(parameter),
         observe(running, mean, variance, rows) {
           // A batch without items has no statistics of them.
