@@ -4,8 +4,8 @@ import type { CellOptions } from './cells.js';
 import { listColumn, readTexts, type Compute } from './computed.js';
 import { BadValue, type ListForm } from './feature.js';
 import { gatherAges, gatherLists } from './gather-items.js';
-import { listReading, weightProblem } from './kinds/bag.js';
-import { itemRows } from './kinds/one-value.js';
+import { listReading, NO_ID, weightProblem } from './kinds/bag.js';
+import { itemReader, itemRows } from './kinds/one-value.js';
 import { itemComparer } from './item-comparer.js';
 import { readValues, refuseItems } from './nested-items.js';
 import { itemMomentReader, momentReader, type ReadMoments } from './moment.js';
@@ -25,6 +25,8 @@ export interface ItemColumn {
 interface ItemReader extends ItemColumn {
   readonly readTimes: ReadMoments;
   readonly readUntil: (rows: ChunkRows, cells: CellOptions) => Float64Array;
+  /** Refuses missing items. */
+  readonly readPresent: (items: ChunkRows) => unknown;
 }
 
 /**
@@ -38,8 +40,10 @@ export function selectItems(columns: readonly ItemColumn[], selection: ItemSelec
   const readers = columns.map(createReader);
   return (rows, cells) => {
     const read = readers.map(({ name, form }) => listReading(name, form, cells).read(rows));
-    for (const [c, { name }] of readers.entries()) {
+    for (const [c, reader] of readers.entries()) {
+      const { name } = reader;
       checkLengths(rows, readers[0]!.name, read[0]!, name, read[c]!);
+      if (selection.isWeighted) checkPresent(rows, reader, read[c]!);
       checkWeights(rows, name, read[c]!, selection);
     }
     const whole = rows.numKept === rows.count ? read : read.map((own) => dropRefused(rows, own));
@@ -88,6 +92,7 @@ function createReader(column: ItemColumn): ItemReader {
   return {
     ...column,
     readTimes: itemMomentReader(),
+    readPresent: itemReader({ direct: undefined, encode: requirePresent }),
     readUntil(rows, cells) {
       const read = known.get(cells) ?? momentReader(column.until!, cells);
       known.set(cells, read);
@@ -119,6 +124,19 @@ const NO_WEIGHTS = new BadValue(
   'items without weights',
   'remove the weights, or set aligned: false; set pooling: mean if items are lists',
 );
+
+/** Refuses rows with a missing item in lists that the data has as such; in texts, one is dropped or refused already. */
+function checkPresent(rows: ChunkRows, { name, readPresent }: ItemReader, lists: Lists): void {
+  if (rows.column(name).lists === undefined) return;
+  const items = itemRows(lists, rows.count);
+  readPresent(items);
+  refuseItems(rows, name, lists, items);
+}
+
+function requirePresent(text: string): number {
+  if (text === '') throw NO_ID;
+  return 0;
+}
 
 /** Refuses rows with invalid weights, or with any if items have none. */
 function checkWeights(rows: ChunkRows, name: string, { offsets, weights }: Lists, { isWeighted }: ItemSelection): void {
