@@ -127,7 +127,7 @@ function readInputs(
       read.set(
         name,
         width === undefined
-          ? toLists(where, cells, options['content_type'])
+          ? toLists(where, cells, options['content_type'], column.isAligned === true)
           : splitRows(cells, rows, width).map(column.isAligned === true ? withoutEnd : withoutPadding),
       );
   }
@@ -169,8 +169,11 @@ function withoutEnd(items: readonly Item[]): readonly Item[] {
   return items.slice(0, items.findLastIndex((item) => !isPadding(item)) + 1);
 }
 
-/** Returns the strings of one list per row: as in a file, or JSON. */
-function toLists(where: string, cells: readonly Cell[], contentType: unknown): readonly Cell[] {
+/**
+ * Returns the strings of one list per row: as in a file, or JSON.
+ * @param isAligned whether a list within a list has the values of an item; otherwise, an id and its weight
+ */
+function toLists(where: string, cells: readonly Cell[], contentType: unknown, isAligned: boolean): readonly Cell[] {
   if (contentType === undefined) return cells;
   if (contentType !== 'json')
     throw refusal(400, {
@@ -182,7 +185,7 @@ function toLists(where: string, cells: readonly Cell[], contentType: unknown): r
       const items = JSON.parse(typeof cell === 'string' ? cell : '') as unknown;
       if (Array.isArray(items))
         return items.map((item: unknown) =>
-          Array.isArray(item) ? { id: item[0] as string, weight: item[1] as number } : (item as Item),
+          Array.isArray(item) && !isAligned ? { id: item[0] as string, weight: item[1] as number } : (item as Item),
         );
     } catch {
       // Reported below.
