@@ -99,9 +99,6 @@ export interface Model {
   /**
    * Returns the predictions of a row, and how much each item of its sequences counts in them, synchronously on the
    * calling thread.
-   * @example
-   * const { sequences } = model.explain(row);
-   * for (const { position, values, attention } of sequences[0].items) console.log(position, values, attention);
    * @throws UserError (data) if the row is invalid, with its columns and the fixes; (usage) for a model without
    * sequences
    */
