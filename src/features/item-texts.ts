@@ -81,7 +81,8 @@ export class ItemTexts {
 
   #textFields(field: EncodedField, fields: readonly EncodedField[]): readonly TextFields[] {
     if (!('sequence' in field) || field.computed === undefined) return [];
-    const { sequence, computed } = field;
+    const { sequence, ...plain } = field;
+    const { computed } = field;
     // These have no column of their own.
     if (sequence.countsOf !== undefined || sequence.areAges === true) return [];
     const target = fields.find((each) => each.name === sequence.target && listColumns(each).length === 0);
@@ -103,7 +104,8 @@ export class ItemTexts {
         count:
           field.logged === undefined
             ? {
-                ...this.#encodeTexts(field, 'count'),
+                // One number per row, not a list of the sequence.
+                ...this.#encodeTexts({ ...plain, kind: 'number' }, 'count'),
                 computed: { ...whole, output: sequence.written.count },
                 kind: 'number',
                 encode: Number,
