@@ -15,6 +15,12 @@ export interface RowEvents {
   readonly times: Float64Array;
 }
 
+/** The newest events of rows: where those of each row begin, and the index of each in the log. */
+export interface NewestEvents {
+  readonly offsets: Uint32Array;
+  readonly items: Uint32Array;
+}
+
 /** Creates a function that finds the events of rows. Rows without a valid time are refused. */
 export function eventFinder(
   { key, until, users, firsts, times }: EventLog,
@@ -50,13 +56,13 @@ function countBefore(times: Float64Array, begin: number, end: number, until: num
   return low - begin;
 }
 
-/** Returns the indices of the newest events of rows, at most `last` per row, from the oldest to the newest. */
+/** Returns the newest events of rows, at most `last` per row, from the oldest to the newest. */
 export function newestEvents(
   { firsts }: Pick<EventLog, 'firsts'>,
   { users, lengths }: Pick<RowEvents, 'users' | 'lengths'>,
   numRows: number,
   last: number,
-): { readonly offsets: Uint32Array; readonly items: Uint32Array } {
+): NewestEvents {
   const offsets = new Uint32Array(numRows + 1);
   for (let row = 0; row < numRows; row++) offsets[row + 1] = offsets[row]! + Math.min(last, lengths[row]!);
   const items = new Uint32Array(offsets[numRows]!);

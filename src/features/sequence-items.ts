@@ -42,7 +42,7 @@ export function selectItems(columns: readonly ItemColumn[], selection: ItemSelec
     const read = readers.map(({ name, form }) => listReading(name, form, cells).read(rows));
     for (const [c, reader] of readers.entries()) {
       const { name } = reader;
-      checkLengths(rows, readers[0]!.name, read[0]!, name, read[c]!);
+      refuseUnequal(rows, { name: readers[0]!.name, lists: read[0]! }, { name, lists: read[c]! }, UNALIGNED_FIX);
       if (selection.isWeighted) checkPresent(rows, reader, read[c]!);
       checkWeights(rows, name, read[c]!, selection);
     }
@@ -107,14 +107,29 @@ function matchCandidate(values: readonly string[], items: Column): IsMatch {
   return (item, row) => values[row] !== '' && equals(item, values[row]!);
 }
 
-/** Refuses rows whose lists have different lengths. */
-function checkLengths(rows: ChunkRows, first: string, own: Lists, name: string, other: Lists): void {
+/** Lists of a column. */
+interface NamedLists {
+  readonly name: string;
+  readonly lists: Lists;
+}
+
+/**
+ * Refuses rows in which two columns have lists of different lengths; the second one is reported.
+ * @param cure fix for the user; default: none
+ */
+export function refuseUnequal(
+  rows: ChunkRows,
+  first: NamedLists,
+  { name, lists: { offsets } }: NamedLists,
+  cure?: string,
+): void {
+  const expectedOffsets = first.lists.offsets;
   for (let row = 0; row < rows.count; row++) {
-    const expected = own.offsets[row + 1]! - own.offsets[row]!;
-    const found = other.offsets[row + 1]! - other.offsets[row]!;
+    const expected = expectedOffsets[row + 1]! - expectedOffsets[row]!;
+    const found = offsets[row + 1]! - offsets[row]!;
     if (found === expected || !rows.isKept(row)) continue;
-    const lengths = `as many items as in '${first}', which has ${expected}, instead of ${found}`;
-    rows.refuse(row, [name], new BadValue(lengths, UNALIGNED_FIX));
+    const lengths = `as many items as in '${first.name}', which has ${expected}, instead of ${found}`;
+    rows.refuse(row, [name], new BadValue(lengths, cure));
   }
 }
 

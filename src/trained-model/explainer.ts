@@ -105,20 +105,20 @@ export class Explainer {
 
   #explainSequence({ name, columns, items, dropped }: WrittenSequence, { attention }: Attended): ExplainedSequence {
     const own = this.#model.attention.flatMap(({ sequence, encoder }, a) =>
-      sequence === name ? [{ encoder, weights: attention[a]! }] : [],
+      sequence === name ? [{ encoder, items: attentionOf(attention[a]!) }] : [],
     );
     const explained = items.map(({ texts, weight }, i): ExplainedItem => ({
       position: items.length - i,
       values: Object.fromEntries(columns.map((column, c) => [column.name, texts[c] === '' ? null : texts[c]!])),
       ...(weight !== undefined && { listWeight: weight }),
-      attention: Object.fromEntries(own.map(({ encoder, weights }) => [encoder, attentionOf(weights, i)])),
+      attention: Object.fromEntries(own.map(({ encoder, items: each }) => [encoder, each[i]!])),
     }));
     return { name, columns, encoders: own.map(({ encoder }) => encoder), items: explained.reverse(), dropped };
   }
 }
 
-function attentionOf(weights: Float32Array, item: number): ItemAttention {
+/** Returns the weights of items with their shares. */
+function attentionOf(weights: Float32Array): readonly ItemAttention[] {
   const sum = weights.reduce((total, weight) => total + Math.abs(weight), 0);
-  const weight = weights[item]!;
-  return { weight, share: sum === 0 ? null : weight / sum };
+  return Array.from(weights, (weight) => ({ weight, share: sum === 0 ? null : weight / sum }));
 }

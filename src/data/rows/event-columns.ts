@@ -9,7 +9,7 @@ import type { EncodedField, Field } from '../../features/feature.js';
 import { gatherAges } from '../../features/gather-items.js';
 import type { ReadColumns } from '../../features/kinds/kind.js';
 import { fieldColumn, listFieldReader } from '../../features/kinds/kinds.js';
-import { eventColumn, eventFinder, newestEvents } from '../../features/row-events.js';
+import { eventColumn, eventFinder, newestEvents, type NewestEvents } from '../../features/row-events.js';
 
 // Rows store no items of event logs, but the user, the number of the user's events before the row, and the time of the
 // row. Batches have the items, which are encoded once per event, or are ages, which depend on the row.
@@ -84,29 +84,49 @@ export type AddItems = (batch: Batch) => Batch;
 
 /** Creates a function that adds the items; undefined if no field reads an event log. */
 export function itemAdder(fields: readonly EncodedField[]): AddItems | undefined {
-  const adders = fields.flatMap((field) => (field.logged === undefined ? [] : [itemsOf(field, field.logged)]));
-  if (adders.length === 0) return undefined;
-  return (batch) => ({ ...batch, bags: new Map([...batch.bags, ...adders.map((add) => add(batch))]) });
-}
-
-function itemsOf(field: EncodedField, logged: LoggedItems): (batch: Batch) => [string, BagColumn] {
-  const { log, last, isAge, column: items } = logged;
-  const { user, length, time } = storedNames(logged.name);
-  const readAges = isAge ? listEncoder(field) : undefined;
+  const readers = fields.flatMap((field) => (field.logged === undefined ? [] : [itemsReader(field, field.logged)]));
+  if (readers.length === 0) return undefined;
   return (batch) => {
-    const rowEvents = { users: column(batch.ids, user), lengths: column(batch.ids, length) };
-    const events = newestEvents(log, rowEvents, batch.rows, last);
-    if (readAges === undefined) return [field.name, gatherBag(encodedEvents(field, logged), events)];
-    const times = timesOf(batch, time);
-    const ages = gatherAges({ items: eventColumn(log, items).numbers!.values as Float64Array, rows: times }, events);
-    return [field.name, readAges(ages)];
+    // Fields of a sequence read the same events.
+    const found = new Map<string, NewestEvents>();
+    const bags = readers.map(({ name, logged, read }): [string, BagColumn] => {
+      const key = JSON.stringify([logged.name, logged.last]);
+      const events = found.get(key) ?? findEvents(batch, logged);
+      found.set(key, events);
+      return [name, read(batch, events)];
+    });
+    return { ...batch, bags: new Map([...batch.bags, ...bags]) };
   };
 }
 
-function gatherBag(
-  { ids, weights }: BagColumn,
-  { offsets, items }: { readonly offsets: Uint32Array; readonly items: Uint32Array },
-): BagColumn {
+/** A field with the function that reads its items. */
+interface ItemsReader {
+  readonly name: string;
+  readonly logged: LoggedItems;
+  readonly read: (batch: Batch, events: NewestEvents) => BagColumn;
+}
+
+function itemsReader(field: EncodedField, logged: LoggedItems): ItemsReader {
+  const { name } = field;
+  const { log, isAge, column: items } = logged;
+  if (!isAge) return { name, logged, read: (_, events) => gatherBag(encodedEvents(field, logged), events) };
+  const encode = listEncoder(field);
+  const { time } = storedNames(logged.name);
+  const times = eventColumn(log, items).numbers!.values as Float64Array;
+  return {
+    name,
+    logged,
+    read: (batch, events) => encode(gatherAges({ items: times, rows: timesOf(batch, time) }, events)),
+  };
+}
+
+function findEvents(batch: Batch, { name, log, last }: LoggedItems): NewestEvents {
+  const { user, length } = storedNames(name);
+  const rowEvents = { users: column(batch.ids, user), lengths: column(batch.ids, length) };
+  return newestEvents(log, rowEvents, batch.rows, last);
+}
+
+function gatherBag({ ids, weights }: BagColumn, { offsets, items }: NewestEvents): BagColumn {
   const gathered = { offsets, ids: new Uint32Array(items.length), weights: new Float32Array(items.length) };
   for (let i = 0; i < items.length; i++) {
     gathered.ids[i] = ids[items[i]!]!;

@@ -1,5 +1,5 @@
 import { ChunkRows } from '../../chunks/chunk.js';
-import type { Column, Lists } from '../../chunks/column.js';
+import type { Column } from '../../chunks/column.js';
 import { UserError, type Problem } from '../../core/errors.js';
 import { createCleaner, type CellOptions } from '../../features/cells.js';
 import { readTexts } from '../../features/computed.js';
@@ -10,6 +10,7 @@ import { listReading } from '../../features/kinds/bag.js';
 import { arrayReader, itemRows } from '../../features/kinds/one-value.js';
 import { logColumn, splitLogged } from '../../features/logged-items.js';
 import { momentReader } from '../../features/moment.js';
+import { refuseUnequal } from '../../features/sequence-items.js';
 import { parseNumber, parseText } from '../../features/parse.js';
 import { dialectOf } from '../dialect.js';
 import { readChunks } from '../pipeline.js';
@@ -161,19 +162,10 @@ function splitLists(
   const columns = new Map<string, Column>([[TIME, times.items]]);
   for (const [values, { column, form: own, cells }] of uses) {
     const lists = listReading(column.column, own, cells).read(rows);
-    checkLengths(rows, time.column, times, column.column, lists);
+    refuseUnequal(rows, { name: time.column, lists: times }, { name: column.column, lists });
     columns.set(values, lists.items);
   }
   return { events: new ChunkRows({ ...itemRows(times, rows.count).chunk, columns }), rowOf };
-}
-
-function checkLengths(rows: ChunkRows, time: string, times: Lists, name: string, lists: Lists): void {
-  for (let row = 0; row < rows.count; row++) {
-    const expected = times.offsets[row + 1]! - times.offsets[row]!;
-    const found = lists.offsets[row + 1]! - lists.offsets[row]!;
-    if (found === expected || !rows.isKept(row)) continue;
-    rows.refuse(row, [name], new BadValue(`as many items as in '${time}', which has ${expected}, instead of ${found}`));
-  }
 }
 
 const ONE_EVENT = new BadValue(
