@@ -5,6 +5,16 @@ import { optionalFraction, intOption, optionalInt } from './options.js';
 
 /** Declares the options of `mtl synth`. */
 export function synthOptions(y: Argv) {
+  return withSequences(withBiases(withRows(y)))
+    .example('$0 synth data/large --train 500000', '')
+    .example('$0 synth data/biased --selection-bias 1 --confounder 1 --counterfactual', '')
+    .example('$0 synth data/histories --sequences --train 500000', '')
+    .example('$0 synth data/long-histories --sequences --history-items 2000', '')
+    .example('$0 synth data/raw --preset ali-ccp --format raw --train 1000000', '');
+}
+
+/** Declares the output, and its numbers of rows, users and items. */
+function withRows(y: Argv) {
   return y
     .positional('out', {
       type: 'string',
@@ -37,7 +47,12 @@ export function synthOptions(y: Argv) {
         1000,
       ),
     )
-    .option('bad-every', intOption('--bad-every', 0, 'With raw: rows per invalid row; 0 for none', undefined, 0))
+    .option('bad-every', intOption('--bad-every', 0, 'With raw: rows per invalid row; 0 for none', undefined, 0));
+}
+
+/** Declares biases of the log. */
+function withBiases<Options>(y: Argv<Options>) {
+  return y
     .option(
       'position-bias',
       strength(
@@ -59,7 +74,12 @@ export function synthOptions(y: Argv) {
       describe:
         'With csv: also write test-clicked.csv (every row clicked) and test-shuffled.csv (random positions), ' +
         'with their true rates',
-    })
+    });
+}
+
+/** Declares options of logs with histories. */
+function withSequences<Options>(y: Argv<Options>) {
+  return y
     .option('sequences', {
       type: 'boolean',
       default: false,
@@ -77,12 +97,7 @@ export function synthOptions(y: Argv) {
         'With sequences: maximum items per history; lengths and effects are proportional; default: 200',
         10_000,
       ),
-    )
-    .example('$0 synth data/large --train 500000', '')
-    .example('$0 synth data/biased --selection-bias 1 --confounder 1 --counterfactual', '')
-    .example('$0 synth data/histories --sequences --train 500000', '')
-    .example('$0 synth data/long-histories --sequences --history-items 2000', '')
-    .example('$0 synth data/raw --preset ali-ccp --format raw --train 1000000', '');
+    );
 }
 
 /** Defines an option for a strength in [0, 10]. */

@@ -176,7 +176,7 @@ function* checkShared(
   byName: ReadonlyMap<string, Placed>,
   spec: FeatureSpec,
 ): Generator<ValidationIssue> {
-  const { name, width, encodedAs } = field;
+  const { name } = field;
   const owner = byName.get(field.owner)?.field;
   const entry = spec.fields[index];
   const at = (option: string, ...path: readonly string[]): readonly PropertyKey[] => [
@@ -212,29 +212,49 @@ function* checkShared(
     [...byName.values()].some(({ field: { composition, name: part } }) => isPartOf(composition, part, owner))
   ) {
     yield { path: tablePath, message: `the table of '${owner.name}' is compressed, so it cannot be shared` };
-  } else if ('sequence' in field && field.sequence.isMatched && !isComparable(owner)) {
+  } else if (isLikeOwner) {
+    if ('sequence' in field && field.sequence.isMatched) yield* checkMatched(field, group, owner, tablePath);
+  } else if (owner.owner !== owner.name) {
+    yield { path: tablePath, message: `'${owner.name}' shares the table of '${owner.owner}'; use '${owner.owner}'` };
+  } else yield* checkLikeOwner(field, owner, at);
+}
+
+/** Requires that items can be compared, as texts, with a value of the row. */
+function* checkMatched(
+  field: Field,
+  group: string,
+  owner: Field,
+  tablePath: readonly PropertyKey[],
+): Generator<ValidationIssue> {
+  if (!isComparable(owner)) {
     const message = `'${owner.name}' is no value of a column, which items must equal; name a categorical field of one`;
     yield { path: tablePath, message };
-  } else if ('sequence' in field && field.sequence.isMatched && !isDeepStrictEqual(field.cells, owner.cells ?? {})) {
+  } else if (!isDeepStrictEqual(field.cells, owner.cells ?? {})) {
     const message = `must clean items like '${owner.name}', which they must equal; set the same nullValues and trim`;
     yield { path: ['features', group, 'keep', 'matching'], message };
-  } else if (!isLikeOwner && owner.owner !== owner.name) {
-    yield { path: tablePath, message: `'${owner.name}' shares the table of '${owner.owner}'; use '${owner.owner}'` };
-  } else if (!isLikeOwner) {
-    const ownersEncoding = takesLists(field) ? (owner.itemsEncodedAs ?? owner.encodedAs) : owner.encodedAs;
-    if (width !== owner.width)
-      yield {
-        path: at('width'),
-        message:
-          `'${name}' has width ${width}, but shares the table of '${owner.name}' with width ${owner.width}; ` +
-          'set the same width',
-      };
-    if (encodedAs !== ownersEncoding)
-      yield {
-        path: at('encoding'),
-        message:
-          `'${name}' is encoded as ${encodedAs}, but shares the table of '${owner.name}', ` +
-          `encoded as ${ownersEncoding}; set the same encoding`,
-      };
   }
+}
+
+/** Requires the width and the encoding of the owner of a table. */
+function* checkLikeOwner(
+  field: Field,
+  owner: Field,
+  at: (option: string) => readonly PropertyKey[],
+): Generator<ValidationIssue> {
+  const { name, width, encodedAs } = field;
+  const ownersEncoding = takesLists(field) ? (owner.itemsEncodedAs ?? owner.encodedAs) : owner.encodedAs;
+  if (width !== owner.width)
+    yield {
+      path: at('width'),
+      message:
+        `'${name}' has width ${width}, but shares the table of '${owner.name}' with width ${owner.width}; ` +
+        'set the same width',
+    };
+  if (encodedAs !== ownersEncoding)
+    yield {
+      path: at('encoding'),
+      message:
+        `'${name}' is encoded as ${encodedAs}, but shares the table of '${owner.name}', ` +
+        `encoded as ${ownersEncoding}; set the same encoding`,
+    };
 }

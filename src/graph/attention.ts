@@ -14,7 +14,7 @@ export interface PointwiseOptions extends AttentionOptions {
   readonly distances?: number;
   /** Octaves of the difference of ages with a bias; larger ones count as the last. */
   readonly octaves?: number;
-  /** Of the items (width 1), if there are octaves. */
+  /** Ages of the items (width 1), if there are octaves. */
   readonly ages?: Value | undefined;
 }
 

@@ -76,7 +76,7 @@ INLINE void multiply_gates(
     EACH_SLOT EACH_GATE sums[s][g] = multiply_add(splat(x[s][(size_t)g * gap + k]), weights[g], sums[s][g]);
   }
 }
-/** The same for as many columns as a vector has, or as are left. */
+/** Multiplies the columns of a vector, or those that are left. */
 INLINE void multiply_columns(
   const float *const x[SLOTS], const size_t gap, columns w, size_t left, vector sums[SLOTS][GATES]
 ) {
@@ -133,7 +133,7 @@ KERNEL(segmentGru)(
   }
 }
 
-/** What the gradient of an item reads and writes. */
+/** Memory that the gradient of an item reads and writes. */
 typedef struct {
   const float *gates, *before;
   float attention, *dy, *older, *dgates, *dx;

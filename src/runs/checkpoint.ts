@@ -264,7 +264,7 @@ export async function readCheckpointConfig(
   return { config: await readText(folder, FILES.config, files), step: own.step };
 }
 
-/** What to read of a checkpoint. */
+/** Parts of a checkpoint to read. */
 export interface CheckpointReading {
   /** Whether to read the optimizer state; default: false. */
   readonly withOptimizer?: boolean;

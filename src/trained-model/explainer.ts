@@ -51,7 +51,7 @@ export interface ItemAttention {
   readonly share: number | null;
 }
 
-/** What a model explains rows from. */
+/** Parts of a model that explanations read. */
 interface ExplainedModel {
   /** Location in errors. */
   readonly where: string;

@@ -11,10 +11,10 @@ import { rankedRows, type RankedRows } from '../data/objects/ranked-rows.js';
 import { badRowsError, type BadRow } from '../data/objects/row-problems.js';
 import type { Program } from '../engines/engine.js';
 import { createEngine } from '../engines/engines.js';
-import { userError, type UserError } from '../core/errors.js';
+import { userError } from '../core/errors.js';
 import { CounterPlan } from '../data/counters/counter-plan.js';
 import { findUncounted, type UncountedRows } from '../data/counters/given-counters.js';
-import { listPredictedOutputs, combinePredictions } from '../evaluation/outputs.js';
+import { combinePredictions, listPredictedOutputs, type Output } from '../evaluation/outputs.js';
 import { listInputs, type ModelInput } from '../features/model-input.js';
 import { Explainer, type Explanation } from './explainer.js';
 import { listCountedInputs, listReadCounters, listRequired } from './counted-inputs.js';
@@ -147,15 +147,15 @@ type GivenOptions = PredictRowsOptions & { onCounts?(counts: CountsByColumn): vo
  */
 export async function loadModel(path: string, options: LoadOptions = {}): Promise<Model> {
   const trained = await readTrainedModel(path, { ...options, withCounters: false, isShared: true });
-  const { checkpoint, step, inputs, outputs, findUncounted, predictGiven, rankGiven, explainGiven, dispose } =
-    await compileGivenModel(trained);
+  const model = await compileGivenModel(trained);
+  const { checkpoint, step, inputs, outputs } = model;
   const counters = await loadCounters(checkpoint);
   const count = (given: GivenRows): GivenRows => {
-    const uncounted = counters && findUncounted(given);
+    const uncounted = counters && model.findUncounted(given);
     return uncounted?.fill(counters!.read(uncounted.query)) ?? given;
   };
   const predict = (given: GivenRows, rowOptions?: PredictRowsOptions): Predictions =>
-    predictGiven(count(given), rowOptions);
+    model.predictGiven(count(given), rowOptions);
   const columns = inputs.map(({ name }) => name);
   return {
     checkpoint,
@@ -167,86 +167,110 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
       predict(rowsOfColumns(columns, rowOptions?.onMissing === 'oov' ? undefined : listRequired(inputs)), rowOptions),
     rank(user, candidates, rowOptions) {
       const ranked = rankedRows(user, candidates, columns, rowOptions?.onMissing);
-      return rankGiven({ ...ranked, rows: count(ranked.rows) }, rowOptions);
+      return model.rankGiven({ ...ranked, rows: count(ranked.rows) }, rowOptions);
     },
-    explain: (row, rowOptions) => explainGiven(count(rowsOfObjects([row], rowOptions?.onMissing))),
+    explain: (row, rowOptions) => model.explainGiven(count(rowsOfObjects([row], rowOptions?.onMissing))),
     addEvents(rows, { of } = {}) {
       if (counters === undefined) throw noCounters(checkpoint);
       counters.add(rowsOfObjects(rows), of);
     },
-    dispose,
+    dispose: () => model.dispose(),
   };
 }
 
 /** Compiles a model to predict on the calling thread, without the state of its counters. */
 export async function compileGivenModel(trained: TrainedModel): Promise<GivenModel> {
-  const {
-    folder,
-    checkpoint,
-    experiment: { name, data },
-    format: { fields },
-  } = trained;
-  let program: Program | undefined = compileTrained(
+  const engine = await createEngine({ device: 'cpu', threads: 1 });
+  return new CompiledModel(
     trained,
-    await createEngine({ device: 'cpu', threads: 1 }),
-    () => undefined,
-    true,
+    compileTrained(trained, engine, () => undefined, true),
   );
-  const outputs = listPredictedOutputs(trained.outputs);
-  const plan = data.counters && new CounterPlan(data.counters, data);
-  const counterNames = plan === undefined ? [] : listReadCounters(plan, fields);
-  const reader = new ObjectReader(fields, data.decimal);
-  let candidateRanker: CandidateRanker | undefined = new CandidateRanker(program, fields, outputs, data.decimal, plan);
-  const disposedError = (): UserError =>
-    userError('usage', { where: folder, message: 'the model is disposed', fix: 'load it again' });
+}
 
-  const predictGiven: GivenModel['predictGiven'] = (given, { onBadRow, onCounts } = {}) => {
-    if (program?.predictSync === undefined) throw disposedError();
-    const results = outputs.map(({ name }) => ({ name, values: new Float32Array(given.count) }));
-    const { batches, problems, counts } = reader.read(given);
+/** Program and ranker of a model that is not disposed. */
+interface LiveModel {
+  readonly program: Program;
+  readonly ranker: CandidateRanker;
+}
+
+/** A model that predicts on the calling thread. */
+class CompiledModel implements GivenModel {
+  readonly name: string;
+  readonly checkpoint: string;
+  readonly step: number;
+  readonly inputs: readonly ModelInput[];
+  readonly outputs: readonly string[];
+  readonly #trained: TrainedModel;
+  readonly #outputs: readonly Output[];
+  readonly #plan: CounterPlan | undefined;
+  readonly #counterNames: readonly string[];
+  readonly #reader: ObjectReader;
+  /** Undefined after `dispose`. */
+  #live: LiveModel | undefined;
+
+  constructor(trained: TrainedModel, program: Program) {
+    const { folder, checkpoint, experiment, format } = trained;
+    const { name, data } = experiment;
+    const { fields } = format;
+    this.#trained = trained;
+    this.#outputs = listPredictedOutputs(trained.outputs);
+    this.#plan = data.counters && new CounterPlan(data.counters, data);
+    this.#counterNames = this.#plan === undefined ? [] : listReadCounters(this.#plan, fields);
+    this.#reader = new ObjectReader(fields, data.decimal);
+    this.#live = { program, ranker: new CandidateRanker(program, fields, this.#outputs, data.decimal, this.#plan) };
+    this.name = name;
+    this.checkpoint = folder;
+    this.step = checkpoint.program.step;
+    this.inputs = this.#plan === undefined ? listInputs(fields) : listCountedInputs(this.#plan, fields);
+    this.outputs = this.#outputs.map((output) => output.name);
+  }
+
+  findUncounted(given: GivenRows): UncountedRows | undefined {
+    const { decimal } = this.#trained.experiment.data;
+    return this.#plan && findUncounted(this.#plan, this.#counterNames, given, decimal);
+  }
+
+  predictGiven(given: GivenRows, { onBadRow, onCounts }: GivenOptions = {}): Predictions {
+    const { program } = this.#compiled();
+    const results = this.#outputs.map(({ name }) => ({ name, values: new Float32Array(given.count) }));
+    const { batches, problems, counts } = this.#reader.read(given);
     for (const { batch, begin } of batches) {
-      const predictions = program.predictSync(batch);
-      for (const [s, output] of outputs.entries())
+      const predictions = program.predictSync!(batch);
+      for (const [s, output] of this.#outputs.entries())
         combinePredictions(output, predictions, batch.rows, results[s]!.values.subarray(begin, begin + batch.rows));
       problems.addNonFinite(results, batch, begin);
     }
     onCounts?.(counts);
     return toPredictions(results, problems.list(), onBadRow);
-  };
+  }
 
-  const rankGiven: GivenModel['rankGiven'] = (given, { onBadRow, onCounts } = {}) => {
-    if (candidateRanker === undefined) throw disposedError();
-    const { results, bad, counts } = candidateRanker.rank(given);
+  rankGiven(given: RankedRows, { onBadRow, onCounts }: GivenOptions = {}): Predictions {
+    const { results, bad, counts } = this.#compiled().ranker.rank(given);
     onCounts?.(counts);
     return toPredictions(results, bad, onBadRow);
-  };
+  }
 
-  const explainGiven: GivenModel['explainGiven'] = (given) => {
-    if (program === undefined) throw disposedError();
-    const explainer = new Explainer({ where: folder, fields, outputs, attention: trained.graph.attention ?? [] });
-    const { batches, problems } = new ObjectReader(explainer.fields, data.decimal, fields).read(given);
+  explainGiven(given: GivenRows): Explanation {
+    const { program } = this.#compiled();
+    const { folder: where, format, graph, experiment } = this.#trained;
+    const { fields } = format;
+    const explainer = new Explainer({ where, fields, outputs: this.#outputs, attention: graph.attention ?? [] });
+    const { batches, problems } = new ObjectReader(explainer.fields, experiment.data.decimal, fields).read(given);
     const [read] = batches;
     const bad = problems.list();
     if (bad.length > 0) throw badRowsError(bad);
     return explainer.explain(program, read!.batch);
-  };
+  }
 
-  return {
-    name,
-    checkpoint: folder,
-    step: checkpoint.program.step,
-    inputs: plan === undefined ? listInputs(fields) : listCountedInputs(plan, fields),
-    outputs: outputs.map(({ name }) => name),
-    findUncounted: (given) => plan && findUncounted(plan, counterNames, given, data.decimal),
-    predictGiven,
-    rankGiven,
-    explainGiven,
-    dispose() {
-      program?.dispose();
-      program = undefined;
-      candidateRanker = undefined;
-    },
-  };
+  dispose(): void {
+    this.#live?.program.dispose();
+    this.#live = undefined;
+  }
+
+  #compiled(): LiveModel {
+    if (this.#live !== undefined) return this.#live;
+    throw userError('usage', { where: this.checkpoint, message: 'the model is disposed', fix: 'load it again' });
+  }
 }
 
 /** Returns predictions by output; those of invalid rows are NaN, or an error if nothing receives them. */

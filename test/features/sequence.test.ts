@@ -202,7 +202,7 @@ describe('the items of a sequence', () => {
     const file = scratchFile('log.jsonl', lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
     const { items, rejects } = await read([matching, city], file);
     expect(rejects).toEqual([]);
-    // Of items 2, 4 and 1 in the order of time, the last two; item 5 is as late as the row.
+    // The last two of items 2, 4 and 1 in the order of time; item 5 is as late as the row.
     expect(ids(items['s.a'])).toEqual([[4, 1], [1], []]);
     expect(weights(items['s.at'])).toEqual([[6, 5], [8], []]);
   });

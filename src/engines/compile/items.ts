@@ -21,7 +21,7 @@ export interface ItemsPlace {
   readonly counts: string | undefined;
   /** One word more than the maximum of `rows`: where the items of each row begin, and where those of the last end. */
   readonly offsets: Ref;
-  /** The same for the items that are selected, by their maximum number in a row. */
+  /** Offsets of selected items, by their maximum number in a row. */
   readonly selected: readonly { readonly count: number; readonly offsets: Ref }[];
   /** Two addresses, of the items' ids and of their factors; undefined without factors. */
   readonly bag: Ref | undefined;

@@ -49,23 +49,16 @@ export function attention(tf: TensorFlow, of: Segments, inputs: AttentionInputs,
   const join = (y_RHLD: Tensor, block: Block): Tensor =>
     tf.reshape(tf.transpose(y_RHLD, [0, 2, 1, 3]), [block.rows * block.length, -1]);
   const weigh = (
-    q_RHLD: Tensor,
-    k_RHLD: Tensor,
+    q: Tensor,
+    k: Tensor,
     bias_1P: Tensor | undefined,
     own: Tensor | undefined,
     block: Block,
-  ) => {
-    const products_RHLL = tf.mul(tf.matMul(q_RHLD, k_RHLD, false, true), scale);
-    const scores_RHLL =
-      bias_1P === undefined
-        ? products_RHLL
-        : tf.add(products_RHLL, biasesOfPairs(tf, of, bias_1P, own, block, settings));
+  ): Weighing => {
+    const products_RHLL = tf.mul(tf.matMul(q, k, false, true), scale);
+    const biases = bias_1P && biasesOfPairs(tf, of, bias_1P, own, block, settings);
+    const scores_RHLL = biases === undefined ? products_RHLL : tf.add(products_RHLL, biases);
     return (isPointwise ? pointwise : softmax)(tf, of, scores_RHLL, block, settings.isCausal);
-  };
-  /** Computes tensors block by block, and returns them by result, then by block. */
-  const byBlock = (compute: (block: Block) => readonly Tensor[]): readonly (readonly Tensor[])[] => {
-    const parts = blocks.map((block) => tf.tidy(() => [...compute(block)]));
-    return parts[0]!.map((_, i) => parts.map((part) => part[i]!));
   };
 
   return withGradients(tf, trained, () => ({
@@ -73,7 +66,7 @@ export function attention(tf: TensorFlow, of: Segments, inputs: AttentionInputs,
       blocks.length === 0
         ? tf.zerosLike(value)
         : of.unpad(
-            byBlock((block) => {
+            byBlock(tf, blocks, (block) => {
               const [q, k, v] = operands.map((x_NI) => split(x_NI, block));
               return [join(tf.matMul(weigh(q!, k!, bias, ages, block).weights, v!), block)];
             })[0]!,
@@ -83,7 +76,7 @@ export function attention(tf: TensorFlow, of: Segments, inputs: AttentionInputs,
     gradients: (dy_NI, saved) => {
       if (blocks.length === 0) return trained.map((x) => tf.zerosLike(x));
       const [bias_1P, ages_N1] = saved.slice(3);
-      const results = byBlock((block) => {
+      const results = byBlock(tf, blocks, (block) => {
         const [q, k, v, dy] = [...saved.slice(0, 3), dy_NI].map((x_NI) => split(x_NI, block));
         const { weights, gradient } = weigh(q!, k!, bias_1P, ages_N1, block);
         const ds_RHLL = gradient(tf.matMul(dy!, v!, false, true));
@@ -99,6 +92,16 @@ export function attention(tf: TensorFlow, of: Segments, inputs: AttentionInputs,
       ];
     },
   }));
+}
+
+/** Computes tensors block by block, and returns them by result, then by block. */
+function byBlock(
+  tf: TensorFlow,
+  blocks: readonly Block[],
+  compute: (block: Block) => readonly Tensor[],
+): readonly (readonly Tensor[])[] {
+  const parts = blocks.map((block) => tf.tidy(() => [...compute(block)]));
+  return parts[0]!.map((_, i) => parts.map((part) => part[i]!));
 }
 
 /** Weighs keys by the softmax of their scores. */

@@ -25,7 +25,7 @@ interface Case {
   readonly width: number;
   readonly heads: number;
   readonly isCausal: boolean;
-  /** Of pointwise attention; none for a softmax. */
+  /** Biases of pointwise attention; none for a softmax. */
   readonly distances?: number;
   readonly octaves?: number;
   readonly loss: number;

@@ -16,7 +16,7 @@ export class LeafColumn {
   rows = 0;
   /** Index of the first item of each appended row of a list, and of the item after the last one. */
   readonly offsets: Uint32Array;
-  /** Of items that are lists: the number of appended ones, and the index of the first value of each. */
+  /** Number of appended items that are lists, and the index of the first value of each. */
   #numItems = 0;
   #itemOffsets = new Uint32Array(0);
   readonly #leaf: Leaf;

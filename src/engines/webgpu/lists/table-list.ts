@@ -10,7 +10,7 @@ export interface ListField {
   readonly bag?: number;
   /** Of items: the first word of their offsets. */
   readonly offsets?: number;
-  /** Of a bag of items with several values: the first word of the offsets of these items. */
+  /** First word of the offsets of the items, for a bag of items with several values. */
   readonly parents?: number | undefined;
 }
 
