@@ -5,7 +5,8 @@ import { createCpuEngine } from '../../src/engines/cpu/engine.js';
 import type { Engine } from '../../src/engines/engine.js';
 import { POOLINGS } from '../../src/tables/layout.js';
 import { expectLikeFloat64 } from '../support/like-float64.js';
-import { nestedBatch, planOfNested, restoreLargeTables, type NestedPlan } from '../support/nested-plan.js';
+import { nestedBatch, planOfNested, type NestedPlan, TABLES } from '../support/nested-plan.js';
+import { restoreLargeTables } from '../support/large-tables.js';
 import { expectRanked, subsetsOf } from '../support/ranked.js';
 import { createTfjsEngine } from '../support/tfjs.js';
 
@@ -38,7 +39,7 @@ describe('items with several values', () => {
   it.each(onEngines)('equal float64 on $engine: $name', async ({ create, plan: options }) => {
     const plan = planOfNested(options);
     const program = (await create()).compile(plan);
-    restoreLargeTables(program);
+    restoreLargeTables(program, TABLES);
     await expectLikeFloat64(program, plan, nestedBatch(40, 1), 2e-5);
     await expectLikeFloat64(program, plan, withoutTags(nestedBatch(40, 2)), 2e-5);
     program.dispose();
@@ -46,7 +47,7 @@ describe('items with several values', () => {
 
   it.each(engines)('are predicted in parts of a batch like all of them on %s', async (_, create) => {
     const program = (await create()).compile(planOfNested(plans[1]!));
-    restoreLargeTables(program);
+    restoreLargeTables(program, TABLES);
     const [rows, begin] = [2500, 2000];
     const batch = nestedBatch(rows, 5);
     const all = (await program.predict(batch)).get('p')!;
@@ -78,7 +79,7 @@ describe('items with several values', () => {
 
   it.each(plans)('are ranked like whole rows: %s', (options) => {
     const program = createCpuEngine(1).compile({ ...planOfNested(options), isRanked: true });
-    restoreLargeTables(program);
+    restoreLargeTables(program, TABLES);
     const batch = nestedBatch(12, 4);
     const columns = ['item', 'tags', 'clicked item', 'clicked tags', 'clicked tags.counts'];
     for (const own of [...subsetsOf(['item', 'tags']), new Set(columns)])

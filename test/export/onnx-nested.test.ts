@@ -3,7 +3,8 @@ import { Tensor } from 'onnxruntime-node';
 import type { Batch } from '../../src/core/batch.js';
 import { createCpuEngine } from '../../src/engines/cpu/engine.js';
 import { POOLINGS } from '../../src/tables/layout.js';
-import { nestedBatch, planOfNested, restoreLargeTables } from '../support/nested-plan.js';
+import { nestedBatch, planOfNested, TABLES } from '../support/nested-plan.js';
+import { restoreLargeTables } from '../support/large-tables.js';
 import { expectNear, exportedModel, feedsOf, openOnnx, runOnnx } from '../support/onnx.js';
 
 /** Converts a batch to inputs: values of items have offsets per item. */
@@ -32,7 +33,7 @@ describe('ONNX operators of items with several values', () => {
   )('equal the engine: $pooling, first field $isFirst', async (options) => {
     const plan = planOfNested(options);
     const program = createCpuEngine().compile(plan);
-    restoreLargeTables(program);
+    restoreLargeTables(program, TABLES);
     const session = await openOnnx(exportedModel(plan, program));
     const { inputNames } = session;
     expect(inputNames.filter((name) => name.startsWith('clicked')).sort()).toEqual([

@@ -6,7 +6,8 @@ import { printProgram } from '../../src/engines/compile/print.js';
 import { createCpuEngine } from '../../src/engines/cpu/engine.js';
 import type { Engine } from '../../src/engines/engine.js';
 import { encoders } from '../../src/sequences/encoders.js';
-import { batchWith, encoderBatch, MAX_ITEMS, planOfEncoder, restoreLargeEmbeddings } from '../support/encoder-plan.js';
+import { batchWith, encoderBatch, MAX_ITEMS, planOfEncoder, TABLES } from '../support/encoder-plan.js';
+import { restoreLargeTables } from '../support/large-tables.js';
 import type { EncoderCase } from '../support/encoder-plan.js';
 import { expectLikeFloat64 } from '../support/like-float64.js';
 import { createTfjsEngine } from '../support/tfjs.js';
@@ -84,7 +85,7 @@ const withoutTargets = encoders.parts
 /** Predicts the columns of an encoder. */
 async function encodeOn(engine: Engine, given: EncoderCase, batch: ReturnType<typeof batchWith>) {
   const program = engine.compile(planOfEncoder(given));
-  restoreLargeEmbeddings(program);
+  restoreLargeTables(program, TABLES);
   const predictions = new Map([...(await program.predict(batch))].map(([name, values]) => [name, [...values]]));
   program.dispose();
   return predictions;
@@ -98,7 +99,7 @@ describe('an encoder', () => {
   )('equals float64 on $engine: $title', async ({ create, given }) => {
     const plan = planOfEncoder(given);
     const program = (await create()).compile(plan);
-    restoreLargeEmbeddings(program);
+    restoreLargeTables(program, TABLES);
     await expectLikeFloat64(program, plan, encoderBatch(24, 1), 3e-5);
     program.dispose();
   });
@@ -127,7 +128,7 @@ describe('an encoder', () => {
         const plan = { ...planOfEncoder(given), batchRows: 300 };
         const program = createCpuEngine(threads, true, { isPatient: true }).compile(plan);
         await setTimeout(100);
-        restoreLargeEmbeddings(program);
+        restoreLargeTables(program, TABLES);
         for (let seed = 0; seed < 3; seed++) {
           const { losses } = await program.trainStep(encoderBatch(300, seed));
           expect(losses.get('ctr')!.mean).toBeGreaterThan(0); // A skipped step has no loss.

@@ -2,22 +2,15 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { InferenceSession } from 'onnxruntime-node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createCpuEngine } from '../../src/engines/cpu/engine.js';
-import { combinePredictions, listPredictedOutputs } from '../../src/evaluation/outputs.js';
-import { exportModel } from '../../src/export.js';
-import { formatSpec } from '../../src/export/formats.js';
 import { importance } from '../../src/importance.js';
 import { loadModel, type Model, type Row } from '../../src/index.js';
 import { readCheckpoint } from '../../src/runs/checkpoint.js';
 import { encoders } from '../../src/sequences/encoders.js';
-import { compileTrained, readTrainedModel } from '../../src/trained-model/trained-model.js';
 import { logRows, trainLog } from '../support/click-log.js';
-import { expectNear, feedsOf, runOnnx } from '../support/onnx.js';
+import { expectExported } from '../support/exported-run.js';
 import { startServer } from '../support/served.js';
 import { trainSmall } from '../support/small-run.js';
-import { testBatch } from '../support/test-batch.js';
 
 const CANDIDATE = ['item', 'cate', 'price'];
 const rows = logRows('test', 40);
@@ -64,29 +57,7 @@ describe.each(encoders.names)('a trained model with the encoder %s', (name) => {
     }
   });
 
-  it('is exported as ONNX with the same predictions', async () => {
-    const out = join(folder, 'model.onnx');
-    await exportModel({
-      path: run,
-      device: 'cpu',
-      threads: 1,
-      onWarning,
-      signal,
-      out,
-      spec: formatSpec('onnx', {}),
-    });
-    const session = await InferenceSession.create(out);
-    const trained = await readTrainedModel(run);
-    const program = compileTrained(trained, createCpuEngine(), onWarning);
-    const batch = await testBatch(trained);
-    const byTask = await program.predict(batch);
-    const outputs = listPredictedOutputs(trained.outputs);
-    expectNear(
-      await runOnnx(session, feedsOf(batch)),
-      new Map(outputs.map((output) => [output.name, combinePredictions(output, byTask, batch.rows)])),
-    );
-    program.dispose();
-  });
+  it('is exported as ONNX with the same predictions', () => expectExported(run, join(folder, 'model.onnx')));
 
   it('is permuted as a whole by importance', async () => {
     const options = { rows: 300, repeats: 1, seed: 1, byGroup: false, device: 'cpu', threads: 1 } as const;

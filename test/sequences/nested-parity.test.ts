@@ -1,22 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, it } from 'vitest';
 import type { BagColumn, Batch } from '../../src/core/batch.js';
-import type { HostTensor } from '../../src/core/tensor.js';
-import { createCpuEngine } from '../../src/engines/cpu/engine.js';
-import type { Engine } from '../../src/engines/engine.js';
-import { expectClose } from '../support/expect-close.js';
+import { expectLikePyTorch, PYTORCH_ENGINES, type PyTorchCase } from '../support/like-pytorch.js';
 import { planOfNested, type NestedPlan } from '../support/nested-plan.js';
-import { createTfjsEngine } from '../support/tfjs.js';
 
 // Predictions, losses and gradients of PyTorch; make_nested_cases.py writes them.
 
-interface Case extends NestedPlan {
+interface Case extends NestedPlan, PyTorchCase {
   readonly spec: { readonly name: string };
-  readonly loss: number;
-  readonly predictions: readonly number[];
-  readonly weights: Readonly<Record<string, { readonly shape: readonly number[]; readonly data: readonly number[] }>>;
-  readonly gradients: Readonly<Record<string, readonly number[]>>;
 }
 interface File {
   readonly batch: Readonly<
@@ -64,27 +56,11 @@ function readBatch(): Batch {
   };
 }
 
-const engines: readonly (readonly [string, () => Promise<Engine>])[] = [
-  ['cpu', () => Promise.resolve(createCpuEngine())],
-  ['tfjs', () => createTfjsEngine()],
-];
-
-describe.each(engines)('on the %s engine', (_, create) => {
+describe.each(PYTORCH_ENGINES)('on the %s engine', (_, create) => {
   it.each(cases.map((each) => [`${each.pooling}, ${each.spec.name}`, each] as const))(
     'items with several values agree with EmbeddingBag and attention of PyTorch: %s',
     async (_name, expected) => {
-      const program = (await create()).compile(planOfNested(expected));
-      const weights = Object.entries(expected.weights).map(([name, { shape, data }]): [string, HostTensor] => [
-        name,
-        { shape, data: Float32Array.from(data) },
-      ]);
-      program.restore({ step: 0, optimizer: new Map(), weights: new Map([...program.state().weights, ...weights]) });
-      const { predictions, losses, gradients } = await program.inspect(readBatch());
-      expectClose(predictions.get('p')!, expected.predictions, 'predictions');
-      expect(losses.get('ctr')!.mean).toBeCloseTo(expected.loss, 5);
-      expect([...gradients.keys()].sort()).toEqual(Object.keys(expected.gradients).sort());
-      for (const [name, gradient] of Object.entries(expected.gradients))
-        expectClose(gradients.get(name)!.data, gradient, `gradient of ${name}`);
+      const program = await expectLikePyTorch(await create(), planOfNested(expected), expected, readBatch());
       program.dispose();
     },
   );

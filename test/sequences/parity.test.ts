@@ -2,24 +2,15 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { BagColumn, Batch } from '../../src/core/batch.js';
-import type { HostTensor } from '../../src/core/tensor.js';
-import { createCpuEngine } from '../../src/engines/cpu/engine.js';
-import type { Engine } from '../../src/engines/engine.js';
 import { planOfEncoder, type EncoderCase, type TableName } from '../support/encoder-plan.js';
-import { createTfjsEngine } from '../support/tfjs.js';
 import { expectClose } from '../support/expect-close.js';
+import { expectLikePyTorch, PYTORCH_ENGINES, type PyTorchCase } from '../support/like-pytorch.js';
 
 // Predictions, losses and gradients of PyTorch; make_cases.py writes them.
 
-interface Case extends EncoderCase {
-  readonly loss: number;
-  readonly predictions: readonly number[];
+interface Case extends EncoderCase, PyTorchCase {
   /** Weight of each item, if the encoder has them. */
   readonly attention?: readonly number[];
-  readonly weights: Readonly<Record<string, { readonly shape: readonly number[]; readonly data: readonly number[] }>>;
-  /** Running statistics: those of the batch. */
-  readonly running: Readonly<Record<string, readonly number[]>>;
-  readonly gradients: Readonly<Record<string, readonly number[]>>;
 }
 interface File {
   readonly batch: {
@@ -57,35 +48,11 @@ function readBatch(): Batch {
   };
 }
 
-const engines: readonly (readonly [string, () => Promise<Engine>])[] = [
-  ['cpu', () => Promise.resolve(createCpuEngine())],
-  ['tfjs', () => createTfjsEngine()],
-];
-
-describe.each(engines)('on the %s engine', (_, create) => {
+describe.each(PYTORCH_ENGINES)('on the %s engine', (_, create) => {
   it.each(cases.map((each) => [JSON.stringify(each.spec), each] as const))(
     'an encoder agrees with PyTorch: %s',
     async (_spec, expected) => {
-      const program = (await create()).compile(planOfEncoder(expected));
-      const weights = Object.entries(expected.weights).map(([name, { shape, data }]): [string, HostTensor] => [
-        name,
-        { shape, data: Float32Array.from(data) },
-      ]);
-      const running = Object.entries(expected.running).map(([name, data]): [string, HostTensor] => [
-        name,
-        { shape: [data.length], data: Float32Array.from(data) },
-      ]);
-      program.restore({
-        step: 0,
-        optimizer: new Map(),
-        weights: new Map([...program.state().weights, ...weights, ...running]),
-      });
-      const { predictions, losses, gradients } = await program.inspect(readBatch());
-      expectClose(predictions.get('p')!, expected.predictions, 'predictions');
-      expect(losses.get('ctr')!.mean).toBeCloseTo(expected.loss, 5);
-      expect([...gradients.keys()].sort()).toEqual(Object.keys(expected.gradients).sort());
-      for (const [name, gradient] of Object.entries(expected.gradients))
-        expectClose(gradients.get(name)!.data, gradient, `gradient of ${name}`);
+      const program = await expectLikePyTorch(await create(), planOfEncoder(expected), expected, readBatch());
       // Other engines do not return weights of items.
       if (program.attendSync !== undefined) {
         const attended = program.attendSync(readBatch());

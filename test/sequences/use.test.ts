@@ -2,24 +2,19 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { InferenceSession } from 'onnxruntime-node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadConfig } from '../../src/config/load.js';
 import { describeData } from '../../src/data/info/describe-data.js';
-import { createCpuEngine } from '../../src/engines/cpu/engine.js';
-import { combinePredictions, listPredictedOutputs } from '../../src/evaluation/outputs.js';
 import { exportModel } from '../../src/export.js';
 import { formatSpec } from '../../src/export/formats.js';
 import { importance } from '../../src/importance.js';
 import { planRows } from '../../src/inputs/open-inputs.js';
 import { loadModel, type Model } from '../../src/index.js';
 import { readCheckpoint } from '../../src/runs/checkpoint.js';
-import { compileTrained, readTrainedModel } from '../../src/trained-model/trained-model.js';
 import { logRows, trainLog, type LogRow } from '../support/click-log.js';
-import { expectNear, feedsOf, runOnnx } from '../support/onnx.js';
+import { expectExported } from '../support/exported-run.js';
 import { startServer } from '../support/served.js';
 import { abortAtStep, trainSmall } from '../support/small-run.js';
-import { testBatch } from '../support/test-batch.js';
 
 let [folder, run] = ['', ''];
 let model: Model;
@@ -168,19 +163,8 @@ describe('a trained model with a sequence', () => {
 
   it('is exported as ONNX with the same predictions', async () => {
     const out = join(folder, 'model.onnx');
+    await expectExported(run, out);
     const options = { path: run, device: 'cpu', threads: 1, onWarning, signal } as const;
-    await exportModel({ ...options, out, spec: formatSpec('onnx', {}) });
-    const session = await InferenceSession.create(out);
-    const trained = await readTrainedModel(run);
-    const program = compileTrained(trained, createCpuEngine(), onWarning);
-    const batch = await testBatch(trained);
-    const byTask = await program.predict(batch);
-    const outputs = listPredictedOutputs(trained.outputs);
-    expectNear(
-      await runOnnx(session, feedsOf(batch)),
-      new Map(outputs.map((output) => [output.name, combinePredictions(output, byTask, batch.rows)])),
-    );
-    program.dispose();
     await expect(exportModel({ ...options, out, spec: formatSpec('onnx', { withEncoders: true }) })).rejects.toThrow(
       "field 'clicks.hist_item': is computed from its columns, for which there are no ONNX operators",
     );

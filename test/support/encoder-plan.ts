@@ -1,7 +1,6 @@
 import type { BagColumn, Batch } from '../../src/core/batch.js';
 import { randomStream } from '../../src/core/random.js';
-import type { HostTensor } from '../../src/core/tensor.js';
-import type { Plan, Program } from '../../src/engines/engine.js';
+import type { Plan } from '../../src/engines/engine.js';
 import type { GraphBuilder } from '../../src/graph/builder.js';
 import type { Value } from '../../src/graph/operations.js';
 import { encoders } from '../../src/sequences/encoders.js';
@@ -12,7 +11,7 @@ import { sequenceLayout } from './sequences.js';
 
 // Models with one encoder of a sequence: items that a user clicked, their shops, and how they were clicked (no target).
 
-const TABLES = [
+export const TABLES = [
   { name: 'item', rows: 30, width: 4 },
   { name: 'shop', rows: 8, width: 3 },
   { name: 'action', rows: 5, width: 2 },
@@ -133,16 +132,4 @@ export function encoderBatch(rows: number, seed: number): Batch {
     Array.from({ length: rows }, (_, b) => (b % 4 === 0 ? 0 : 1 + random.below(MAX_ITEMS))),
     seed,
   );
-}
-
-/** Replaces all embeddings by large ones: initial ones are so small that they hide mistakes. */
-export function restoreLargeEmbeddings(program: Program): void {
-  const tables = TABLES.map(({ name, rows, width }): [string, HostTensor] => {
-    const random = randomStream(3, 'embeddings', name);
-    return [
-      `embeddings.${name}`,
-      { shape: [rows, width], data: Float32Array.from({ length: rows * width }, () => random.normal()) },
-    ];
-  });
-  program.restore({ step: 0, weights: new Map([...program.state().weights, ...tables]), optimizer: new Map() });
 }

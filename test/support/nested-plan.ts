@@ -1,7 +1,6 @@
 import type { BagColumn, Batch } from '../../src/core/batch.js';
 import { randomStream, type Random } from '../../src/core/random.js';
-import type { HostTensor } from '../../src/core/tensor.js';
-import type { Plan, Program } from '../../src/engines/engine.js';
+import type { Plan } from '../../src/engines/engine.js';
 import { encodeSequences } from '../../src/models/sequences.js';
 import { encoders } from '../../src/sequences/encoders.js';
 import type { SequenceColumn } from '../../src/sequences/layout.js';
@@ -11,7 +10,7 @@ import { planOf } from './graph-plan.js';
 // Models of a candidate with tags, and clicked items that have an id and any number of tags each.
 
 export const MAX_ITEMS = 6;
-const TABLES = [
+export const TABLES = [
   { name: 'item', rows: 30, width: 4 },
   { name: 'tags', rows: 8, width: 3 },
 ] as const;
@@ -106,16 +105,4 @@ export function nestedBatch(rows: number, seed: number): Batch {
     numbers: new Map(),
     labels: new Map([['y', Float32Array.from(lengths, () => Number(random.uniform() < 0.4))]]),
   };
-}
-
-/** Replaces all embeddings by large ones: initial ones are so small that they hide mistakes. */
-export function restoreLargeTables(program: Program): void {
-  const tables = TABLES.map(({ name, rows, width }): [string, HostTensor] => {
-    const random = randomStream(3, 'embeddings', name);
-    return [
-      `embeddings.${name}`,
-      { shape: [rows, width], data: Float32Array.from({ length: rows * width }, () => random.normal()) },
-    ];
-  });
-  program.restore({ step: 0, weights: new Map([...program.state().weights, ...tables]), optimizer: new Map() });
 }

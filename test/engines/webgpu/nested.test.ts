@@ -3,7 +3,8 @@ import { createCpuEngine } from '../../../src/engines/cpu/engine.js';
 import { POOLINGS } from '../../../src/tables/layout.js';
 import { expectClose } from '../../support/expect-close.js';
 import { expectLikeFloat64 } from '../../support/like-float64.js';
-import { nestedBatch, planOfNested, restoreLargeTables } from '../../support/nested-plan.js';
+import { nestedBatch, planOfNested, TABLES } from '../../support/nested-plan.js';
+import { restoreLargeTables } from '../../support/large-tables.js';
 import { createTestEngine, gpu } from '../../support/webgpu.js';
 
 const spec = { name: 'target-attention', hidden: [5] };
@@ -13,7 +14,7 @@ describe.skipIf(gpu === undefined)('items with several values on WebGPU', () => 
     for (const isFirst of [true, false]) {
       const plan = planOfNested({ pooling, isFirst, spec });
       const program = createTestEngine().compile(plan);
-      restoreLargeTables(program);
+      restoreLargeTables(program, TABLES);
       await expectLikeFloat64(program, plan, nestedBatch(40, 1), 2e-5);
       program.dispose();
     }
@@ -23,7 +24,7 @@ describe.skipIf(gpu === undefined)('items with several values on WebGPU', () => 
     const plan = { ...planOfNested({ pooling: 'mean', isFirst: true, spec }, { rows: 700 }), batchRows: 300 };
     const [found, expected] = [createTestEngine(), createCpuEngine()].map((engine) => engine.compile(plan));
     for (const program of [found!, expected!]) {
-      restoreLargeTables(program);
+      restoreLargeTables(program, TABLES);
       for (let seed = 0; seed < 3; seed++) await program.trainStep(nestedBatch(700, seed));
     }
     for (const [name, { data }] of expected!.state().weights)
