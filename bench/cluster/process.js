@@ -40,7 +40,7 @@ function watched(own) {
   const all = Object.fromEntries(
     ['allReduceSumF32', 'startAllReduce', 'waitAllReduce', 'allReduceSumF64', 'allGather', 'allToAll'].map((call) => [
       call,
-      timed(own[call], call === 'startAllReduce'),
+      timed(own[call].bind(own), call === 'startAllReduce'),
     ]),
   );
   // Data sent during computation belongs to the pending all-reduce.

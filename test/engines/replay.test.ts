@@ -80,7 +80,14 @@ function interest(g: GraphBuilder, input: Value): Value {
   const own = g.segmentPool(g.segmentAttention(items, items, items, { heads: 1, isCausal: false }), 'sum');
   const states = g.segmentPool(g.segmentGru(g.linear(both, 24, 'gates'), 'unit', weights), 'max');
   const weighted = g.segmentPool(items, 'sum', weights);
-  return g.concat([attended, own, states, pooled, weighted, g.segmentPool(items, 'mean'), g.segmentPool(items, 'max')]);
+  const whole = [g.segmentPool(items, 'mean'), g.segmentPool(items, 'max')];
+  return g.concat([attended, own, states, pooled, weighted, ...whole, found(g, items, g.slice(input, 4, WIDTH))]);
+}
+
+/** The items whose products with a query, or whose hashes, are best. */
+function found(g: GraphBuilder, items: Value, query: Value): Value {
+  const scores = [g.itemProduct(items, query), g.hashMatches(items, query, 21, 'projection')];
+  return g.concat(scores.map((each) => g.segmentPool(g.gatherItems(items, g.selectTop(each, 2)), 'sum')));
 }
 
 /** A plan of every operation and loss, with a rule for all weights. */
