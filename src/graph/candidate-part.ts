@@ -40,6 +40,9 @@ const BY_COLUMNS: ReadonlySet<OperationName> = new Set<OperationName>([
   'reciprocal',
 ]);
 
+/** Operations that read the items `x` of a user in place: all candidates have the same. */
+const SHARES: ReadonlySet<OperationName> = new Set<OperationName>(['scaledLinear', 'segmentPool']);
+
 /**
  * Finds what depends on the candidates, in evaluation mode, in which rows are independent.
  * @param columns of fields in the features
@@ -67,13 +70,19 @@ export function findCandidatePart(
 
 /** Returns whether an operand has columns of the user that a value combines with candidates. */
 export function isCombined(value: Value, operand: Value, { runsOf }: Pick<CandidatePart, 'runsOf'>): boolean {
-  if (MOVES.has(value.op)) return false;
+  if (MOVES.has(value.op) || isShared(value, operand, { runsOf })) return false;
   const runs = runsOf(operand).filter(({ isOfCandidates }) => !isOfCandidates);
   if (!BY_COLUMNS.has(value.op)) return runs.length > 0;
   const dependent = runsOf(value).filter(({ isOfCandidates }) => isOfCandidates);
   return runs.some((own) =>
     dependent.some(({ begin, width }) => own.begin < begin + width && begin < own.begin + own.width),
   );
+}
+
+/** Returns whether a value of candidates reads an operand that has the items of a user alone. */
+export function isShared(value: Value, operand: Value, { runsOf }: Pick<CandidatePart, 'runsOf'>): boolean {
+  const isItems = SHARES.has(value.op) && 'x' in value && value.x === operand && operand.rows.kind === 'items';
+  return isItems && runsOf(operand).every(({ isOfCandidates }) => !isOfCandidates);
 }
 
 /** Marks the columns of a value that depend on candidates, given those of its operands. */

@@ -57,7 +57,7 @@ class Rewrite {
 
   add(original: Value, { folds }: CombineOptions): void {
     const value = this.#withReplacedOperands(original);
-    const parts = value.op === 'linear' && value.x.op === 'concat' ? splitParts(value.x) : undefined;
+    const parts = value.op === 'linear' ? splitParts(value.x, folds) : undefined;
     if (parts === undefined) this.#values.push(value);
     else this.isChanged = true;
     const result = parts === undefined ? value : this.#addLayer(value as ValueOf<'linear'>, parts, folds);
@@ -141,9 +141,10 @@ const listOutputs = ({ predictions, terms, gates }: Graph): readonly Value[] => 
   ...[...(gates?.values() ?? [])].map(({ shares }) => shares),
 ];
 
-/** Returns the parts of a layer over items; undefined if none are rows of the batch. */
-function splitParts({ xs, rows }: ValueOf<'concat'>): Parts | undefined {
-  if (!isOfItems(rows)) return undefined;
+/** Returns the parts of what a layer over items reads; undefined if there is nothing to compute once per row. */
+function splitParts(read: Value, folds: boolean): Parts | undefined {
+  if (!isOfItems(read.rows)) return undefined;
+  const xs = read.op === 'concat' ? read.xs : [read];
   const batch = new Map<Value, WeightRows>();
   const items = new Map<Value, WeightRows>();
   let begin = 0;
@@ -157,7 +158,7 @@ function splitParts({ xs, rows }: ValueOf<'concat'>): Parts | undefined {
   }
   const all = [...items].map(([value, matrix]) => ({ value, matrix, ...findProduct(value) }));
   const isProduct = (part: Part & Partial<Product>): part is Product => part.factor !== undefined;
-  if (batch.size === 0 && !all.some(isProduct)) return undefined;
+  if (batch.size === 0 && !(folds && all.some(isProduct))) return undefined;
   return {
     batch: [...batch].map(([value, matrix]) => ({ value, matrix })),
     items: all.filter((part) => !isProduct(part)),

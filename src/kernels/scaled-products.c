@@ -84,25 +84,26 @@ INLINE row_work work_of(float *work, size_t rows, size_t panels) {
 /**
  * y[item] = x[item] · (M + diag(scale[b]) S) + base[b] for the items of row b.
  * @param m, s panels of 8 outputs, of `k` and of `scaled` rows
+ * @param isShared whether x has the items of one row, which all rows have
  * @param work for each worker, k · (2 panels + WORK_PANELS) rows of a panel
  */
 KERNEL(scaledProduct)(
   const float *x, int32_t ldx, const float *scale, int32_t ldscale, const uint32_t *offsets, const float *m,
   const float *s, const float *base, int32_t ldbase, float *y, int32_t ldy, int32_t rows, int32_t k, int32_t scaled,
-  int32_t panels, float *work
+  int32_t panels, int32_t isShared, float *work
 ) {
   const size_t inputs = (size_t)k, own = (size_t)scaled;
   const row_work to = work_of(work, inputs, (size_t)panels);
   arrange_panels(m, inputs, (size_t)panels, to.m);
   arrange_panels(s, own, (size_t)panels, to.s);
   EACH_SEGMENT {
-    const float *factors = scale + b * (size_t)ldscale;
+    const float *factors = scale + b * (size_t)ldscale, *own_items = x + (isShared ? 0 : first) * (size_t)ldx;
     for (size_t q = 0, width; q < (size_t)panels; q += width) {
       width = width_of((size_t)panels - q);
       const float *from = to.m + q * inputs * PANEL, *by = to.s + q * own * PANEL;
       WITH_PANELS(width, scale_rows, from, by, factors, inputs, own, to.tile);
       multiply_items(
-        x + first * (size_t)ldx, (size_t)ldx, to.tile, width, inputs,
+        own_items, (size_t)ldx, to.tile, width, inputs,
         base ? base + b * (size_t)ldbase + q * PANEL : base, y + first * (size_t)ldy + q * PANEL, (size_t)ldy,
         stop - first, 0
       );

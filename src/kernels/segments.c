@@ -47,34 +47,42 @@ KERNEL(expand)(
   }
 }
 
+/** Items that a sum adds: `count` rows of x, and their weights, if any. */
+typedef struct {
+  const float *x, *w;
+  int32_t ldx, ldw;
+  size_t count;
+} summed_items;
+
 /** Sums w[item] · x[item] over items for so many whole vectors of columns; without weights, x[item]. */
-INLINE void sum_items(
-  const int vectors, const float *x, int32_t ldx, const float *w, int32_t ldw, size_t first, size_t stop, vector factor,
-  float *y, int32_t accumulate
-) {
+INLINE void sum_items(const int vectors, summed_items of, size_t n, vector factor, float *y, int32_t accumulate) {
   vector sums[4] = {splat(0), splat(0), splat(0), splat(0)};
-  EACH_ITEM UNROLL for (int v = 0; v < vectors; v++)
-    sums[v] += weighted(w, ldw, item, load_some(row_of(x, ldx, item) + v * LANES, LANES));
-  UNROLL for (int v = 0; v < vectors; v++) put_columns(y + v * LANES, LANES, factor * sums[v], accumulate);
+  ROLLED for (size_t item = 0; item < of.count; item++) UNROLL for (int v = 0; v < vectors; v++)
+    sums[v] += weighted(of.w, of.ldw, item, load_some(row_of(of.x, of.ldx, item) + n + v * LANES, LANES));
+  UNROLL for (int v = 0; v < vectors; v++) put_columns(y + n + v * LANES, LANES, factor * sums[v], accumulate);
 }
 
-/** y[b] (+)= factor · Σ w[item] · x[item] over the items of row b; 0 without items. */
+/**
+ * y[b] (+)= factor · Σ w[item] · x[item] over the items of row b; 0 without items.
+ * @param isShared whether x has the items of one row, which all rows have
+ */
 KERNEL(segmentSum)(
   const float *x, int32_t ldx, const float *w, int32_t ldw, const uint32_t *offsets, float *y, int32_t ldy,
-  int32_t rows, int32_t columns, int32_t isMean, int32_t accumulate
+  int32_t rows, int32_t columns, int32_t isMean, int32_t accumulate, int32_t isShared
 ) {
   EACH_ROW {
     const vector factor = factor_of(isMean, stop - first);
+    const float *weights = w ? row_of(w, ldw, first) : w;
+    const summed_items of = {row_of(x, ldx, isShared ? 0 : first), weights, ldx, ldw, stop - first};
     float *to = to_row(y, ldy, b);
     size_t n = 0;
-    for (; n + 4 * LANES <= (size_t)columns; n += 4 * LANES)
-      sum_items(4, x + n, ldx, w, ldw, first, stop, factor, to + n, accumulate);
-    for (; n + 2 * LANES <= (size_t)columns; n += 2 * LANES)
-      sum_items(2, x + n, ldx, w, ldw, first, stop, factor, to + n, accumulate);
+    for (; n + 4 * LANES <= (size_t)columns; n += 4 * LANES) sum_items(4, of, n, factor, to, accumulate);
+    for (; n + 2 * LANES <= (size_t)columns; n += 2 * LANES) sum_items(2, of, n, factor, to, accumulate);
     for (; n < (size_t)columns; n += LANES) {
       const size_t left = (size_t)columns - n;
       vector sum = splat(0);
-      EACH_ITEM sum += weighted(w, ldw, item, load_columns(row_of(x, ldx, item) + n, left));
+      ROLLED for (size_t item = 0; item < of.count; item++)
+        sum += weighted(of.w, ldw, item, load_columns(row_of(of.x, ldx, item) + n, left));
       put_columns(to + n, left, factor * sum, accumulate);
     }
   }

@@ -106,11 +106,17 @@ describe('a layer over expanded rows and items', () => {
     expect(text).toContain('M: 3 of , 3 of 1*3; S: 3 of 1*0');
   });
 
+  it('has a matrix for each row if it reads a product alone', () => {
+    const product = graphOf((g, q, k) => g.linear(g.multiply(q, k), 4, 'layer'));
+    expect(print(combineLinears(product, { folds: true }))).toContain('M: 3 of ; S: 3 of 1*0');
+    expect(combineLinears(product, { folds: false })).toBe(product);
+  });
+
   it.each<[string, Parameters<typeof graphOf>[0]]>([
     ['items alone', (g, _, k, other) => g.linear(g.concat([k, other, g.multiply(k, other)]), 4, 'layer')],
     ['an offset of rows', (g, q, k) => g.linear(g.concat([g.affine(q, 1, 1), k]), 4, 'layer')],
     ['a function of rows', (g, q, k) => g.linear(g.concat([g.map(q, 'exp'), k]), 4, 'layer')],
-    ['no concatenation', (g, q, k) => g.linear(g.add(q, k), 4, 'layer')],
+    ['a product of items', (g, _, k, other) => g.linear(g.multiply(k, other), 4, 'layer')],
   ])('remains if it reads %s', (_, build) => {
     const graph = graphOf(build);
     expect(combineLinears(graph, { folds: true })).toBe(graph);

@@ -15,6 +15,12 @@ export interface Turn {
   readonly columns?: readonly Gathered[];
 }
 
+/** Items that an operation reads. */
+export interface SharedItems {
+  readonly x: View;
+  readonly isShared: 0 | 1;
+}
+
 /** What an operation is lowered with. */
 export interface Lowering {
   readonly mode: Mode;
@@ -35,6 +41,8 @@ export interface Lowering {
   fused(value: Value): number;
   /** Returns the elements of a value. */
   view(value: Value): View;
+  /** Returns the items of a value; `isShared` is 1 if they are those of one row, which all rows have. */
+  itemsOf(value: Value): SharedItems;
   /** Returns the gradient of a value. */
   gradient(value: Value): View;
   /** Returns where the items or blocks of each row of the batch begin: `rows` + 1 words. */

@@ -111,6 +111,7 @@ function createPassState(plan: PassPlan, mode: Mode, list: CallList, computed: r
       allMaxRows: maxRows,
       fused: (value) => fusedCode(places.fusions, value),
       view: (value) => places.of(value).value,
+      itemsOf: (value) => ({ x: places.of(value).value, isShared: 0 }),
       gradient: (value) => places.of(value).gradient,
       whole: plan.part === undefined ? (value) => places.of(value) : gathered,
       isFirst(what) {

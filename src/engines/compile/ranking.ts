@@ -1,4 +1,10 @@
-import { findCandidatePart, isCombined, type CandidatePart, type ColumnRun } from '../../graph/candidate-part.js';
+import {
+  findCandidatePart,
+  isCombined,
+  isShared,
+  type CandidatePart,
+  type ColumnRun,
+} from '../../graph/candidate-part.js';
 import { findMaxItems } from '../../tables/layout.js';
 import { BATCH, domainName, isOfItems, items, shared, sharedItems, type Domain } from '../../graph/domain.js';
 import { listOperands } from '../../graph/graph.js';
@@ -120,6 +126,7 @@ function createUserLowering(lowering: Lowering, layout: Layout): Lowering {
     places: sharedPlaces,
     buffers: { ...buffers, take: (...buffer) => view(buffers.take(...buffer)) },
     view: (value) => sharedPlaces.of(value).value,
+    itemsOf: (value) => ({ x: sharedPlaces.of(value).value, isShared: 0 }),
   };
 }
 
@@ -164,7 +171,16 @@ class RankingLowering {
     if (runs.some(({ isOfCandidates }) => !isOfCandidates)) operation(value).forward(value, this.#ofUser);
     if (!runs.some(({ isOfCandidates }) => isOfCandidates)) return;
     for (const operand of listOperands(value)) if (isCombined(value, operand, this.#part)) this.expand(operand);
-    operation(value).forward(value, this.#ofCandidates);
+    operation(value).forward(value, this.#withSharedItems(value));
+  }
+
+  /** Returns the lowering of a value of candidates, which may read items of the user in place. */
+  #withSharedItems(value: Value): Lowering {
+    return {
+      ...this.#ofCandidates,
+      itemsOf: (x) =>
+        isShared(value, x, this.#part) ? { x: this.#ofUser.view(x), isShared: 1 } : this.#ofCandidates.itemsOf(x),
+    };
   }
 
   /** Lists the user's items that have values of their own for each candidate. */

@@ -48,7 +48,7 @@ export const COMBINED: { readonly [Name in CombinedOperation]: Lowered<Name> } =
       list.emit('scaledProduct', {
         ...shapeOf(value, lowering),
         ...added,
-        x: view(value.x),
+        ...lowering.itemsOf(value.x),
         m: matrix.at,
         s: scaled!.at,
         y: view(value),
@@ -121,5 +121,5 @@ function addToBase(value: ValueOf<'combinedLinear'> | ValueOf<'scaledLinear'>, l
   if (base === undefined) return;
   const [y, offsets] = [gradient(base), offsetsOf(value, lowering)];
   const shared = { offsets, rows: lowering.batch, columns: y.columns, isMean: 0, accumulate: accumulate(base) };
-  list.emit('segmentSum', { ...shared, x: d, y, ...NO_WEIGHTS });
+  list.emit('segmentSum', { ...shared, x: d, y, ...NO_WEIGHTS, isShared: 0 });
 }

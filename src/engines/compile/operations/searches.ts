@@ -1,4 +1,4 @@
-import type { SearchOperation, ValueOf } from '../../../graph/operations.js';
+import type { SearchOperation, Value, ValueOf } from '../../../graph/operations.js';
 import { BATCH } from '../../../graph/domain.js';
 import type { Lowered, Lowering } from '../lowering.js';
 import { offsetsOf } from './segments.js';
@@ -18,13 +18,9 @@ export const SEARCHES: { readonly [Name in SearchOperation]: Lowered<Name> } = {
       const { list, view, gradient, accumulate } = lowering;
       const d = gradient(value);
       const shared = { w: d, ldw: d.ld, offsets: offsetsOf(value, lowering), rows: lowering.batch, isMean: 0 };
-      for (const [kernel, from, to] of [
-        ['expand', value.query, value.x],
-        ['segmentSum', value.x, value.query],
-      ] as const) {
-        const y = gradient(to);
-        list.emit(kernel, { ...shared, x: view(from), y, columns: y.columns, accumulate: accumulate(to) });
-      }
+      const to = (x: Value) => ({ ...shared, y: gradient(x), columns: gradient(x).columns, accumulate: accumulate(x) });
+      list.emit('expand', { ...to(value.x), x: view(value.query) });
+      list.emit('segmentSum', { ...to(value.query), x: view(value.x), isShared: 0 });
     },
   },
 

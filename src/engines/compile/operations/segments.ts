@@ -55,7 +55,7 @@ export const SEGMENTS: {
       const { list, gradient, accumulate } = lowering;
       const [x, y, offsets] = [gradient(value), gradient(value.x), offsetsOf(value, lowering)];
       const shared = { offsets, rows: lowering.batch, columns: y.columns, isMean: 0, accumulate: accumulate(value.x) };
-      list.emit('segmentSum', { ...shared, x, y, ...NO_WEIGHTS });
+      list.emit('segmentSum', { ...shared, x, y, ...NO_WEIGHTS, isShared: 0 });
     },
   },
 
@@ -63,11 +63,14 @@ export const SEGMENTS: {
     partition: BATCH,
     forward(value, lowering) {
       const { list, view } = lowering;
-      const [x, y, offsets] = [view(value.x), view(value), offsetsOf(value.x, lowering)];
-      const shared = { x, offsets, y, rows: lowering.batch, columns: y.columns };
-      if (value.of === 'max') list.emit('segmentMax', shared);
-      else
-        list.emit('segmentSum', { ...shared, ...weightsOf(value, lowering), isMean: isMean(value.of), accumulate: 0 });
+      const [y, offsets] = [view(value), offsetsOf(value.x, lowering)];
+      const shared = { offsets, y, rows: lowering.batch, columns: y.columns };
+      if (value.of === 'max') {
+        list.emit('segmentMax', { ...shared, x: view(value.x) });
+        return;
+      }
+      const summed = { ...lowering.itemsOf(value.x), ...weightsOf(value, lowering) };
+      list.emit('segmentSum', { ...shared, ...summed, isMean: isMean(value.of), accumulate: 0 });
     },
     backward(value, lowering) {
       const { list, view, gradient, accumulate } = lowering;
