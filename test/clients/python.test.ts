@@ -20,6 +20,7 @@ async function runModule(...args: readonly string[]): Promise<string> {
       ...process.env,
       MTL_COMMAND: `'${process.execPath}' '${join(root, 'bin', 'mtl.js')}'`,
       MYPY_CACHE_DIR: caches,
+      PYTHONPATH: join(CLIENT, 'src'),
       PYTEST_ADDOPTS: `-p no:cacheprovider --basetemp='${join(caches, 'pytest')}'`,
     },
   }).catch((error: unknown) => {
@@ -38,6 +39,15 @@ describe('clients/python', () => {
   it('passes mypy --strict', { timeout: 300_000 }, async (context) => {
     needsPython(context, 'mypy', 'numpy', 'onnxruntime', 'pandas', 'ruamel.yaml', 'sklearn');
     expect(await runModule('mypy', '--strict')).toMatch(/^Success: no issues found in \d+ source files$/m);
+  });
+
+  it('has a notebook that runs', { timeout: 900_000 }, async (context) => {
+    needsPython(context, 'torch_rechub', 'nbconvert', 'ipykernel', 'onnxruntime', 'pandas', 'ruamel.yaml', 'sklearn');
+    const notebook = join('notebooks', 'compare-with-torch-rechub.ipynb');
+    const options = ['--to', 'markdown', '--execute', '--stdout', '--ExecutePreprocessor.timeout=800'];
+    const printed = await runModule('nbconvert', ...options, notebook);
+    // The AUCs of both libraries, as a table.
+    expect(printed).toMatch(/<th>range of mtl<\/th>[^]*<td>0\.\d{4}<\/td>/);
   });
 
   it('has the version of the command', () => {

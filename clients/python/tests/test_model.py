@@ -50,7 +50,7 @@ def expect_equal(found: Any, expected: list[dict[str, str]]) -> None:
 
 def changed(config: dict[str, Any], section: str, **options: Any) -> dict[str, Any]:
     copy: dict[str, Any] = json.loads(json.dumps(config))
-    copy["features"][section].update(options)
+    copy["features"].setdefault(section, {}).update(options)
     return copy
 
 
@@ -98,6 +98,9 @@ def test_a_run_with_tokens_numbers_and_bags_predicts_as_mtl(shop: Path) -> None:
     [
         ("item", {"encoding": {"name": "hash", "buckets": 7}}),
         ("seen", {"format": "json"}),
+        ("price", {"indicator": True}),
+        ("both", {"type": "cross", "fields": [["user", "item"]], "width": 4, "encoding": "tokens"}),
+        ("ranges", {"type": "bucketized", "fields": ["price"], "quantiles": 3, "width": 4, "fillMissing": "token"}),
         ("user", {"encoding": "tokens", "nullValues": [3], "trim": True, "fillMissing": "token"}),
     ],
 )

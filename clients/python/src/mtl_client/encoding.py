@@ -69,8 +69,6 @@ def _find_problem(field: Field) -> Problem | None:
     key = f"field '{field['name']}'"
     if "computed" in field and "selection" not in field:
         return Problem("is computed from its columns", key=key, fix=_USE_SERVER)
-    if "wide" in field and field["kind"] == "vector":
-        return Problem("has a wide part", key=key, fix=_USE_SERVER)
     if "sequence" in field:
         return Sequences.find_problem(field)
     rule = field.get("rule")
