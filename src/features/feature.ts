@@ -7,6 +7,7 @@ import type { CellOptions } from './cells.js';
 import type { LoggedItems } from './event-log.js';
 import type { InitialVectors } from './init-from.js';
 import type { LookupColumn, LookupTables } from './lookups.js';
+import type { ItemSelection } from './pick-items.js';
 import type { Composition, Pooling } from '../tables/layout.js';
 import type { CellRule, VectorRule } from './cell-rule.js';
 
@@ -184,6 +185,8 @@ export interface ItemLists {
     readonly until: string | undefined;
   }[];
   readonly last: number | undefined;
+  /** Which items are read, and in which order. */
+  readonly selection: ItemSelection;
 }
 
 /** Parsing of a vector's values. */

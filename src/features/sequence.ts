@@ -216,10 +216,11 @@ function sequenceFields({ group, name, entries, first }: AlignedColumns, options
     form: { ...shared, ...(hasNumbers(each) && { areNumbers: true }), ...(isNested(each) && { areLists: true }) },
     nested: isNested(each) ? { items: values, weight: undefined, format: 'item' } : undefined,
   }));
-  const itemLists = { columns, last: keep.last };
   // The column of a target that is matched has its name.
   const candidate = entries.find((each) => each.name === keep.matching)?.target;
-  const compute = computeOnce(selectItems(columns, { order, keep, candidate, isWeighted: !aligned }));
+  const selection = { order, keep, candidate, isWeighted: !aligned };
+  const itemLists = { columns, last: keep.last, selection };
+  const compute = computeOnce(selectItems(columns, selection));
   const ofRow = [...entries.map(({ until }) => until), candidate].filter((each) => each !== undefined);
   const sources: readonly Source[] = [
     ...columns.map(({ name, form }): Source => ({ name, holds: 'bag', form })),

@@ -62,7 +62,10 @@ export function emitModel(model: ExportedModel, { bags, quantize }: EmitOptions)
       shape: [BATCH],
     });
   }
-  const metadata = modelMetadata(model, (output) => outputNames.get(output)!);
+  const metadata = {
+    ...modelMetadata(model, (output) => outputNames.get(output)!),
+    'mtl.inputs': isRaw ? 'raw' : 'encoded',
+  };
   return {
     message: {
       producerVersion: about.version,
