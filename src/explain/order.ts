@@ -4,13 +4,19 @@ import type { ExplainedItem, ExplainedSequence } from '../trained-model/explaine
 /** Order of items: the largest weight first, or the newest first. */
 export type ItemOrder = 'weight' | 'position';
 
-/** Orders the items of a sequence. Its first encoder with weights decides; without one, the newest are first. */
+/**
+ * Orders the items of a sequence. Its first encoder with weights decides; without one, the newest are first. Items
+ * that it did not select are last.
+ */
 export function orderItems(
   { items, encoders: [first] }: ExplainedSequence,
   order: ItemOrder,
 ): readonly ExplainedItem[] {
   if (order === 'position' || first === undefined) return items;
-  return items.toSorted((a, b) => b.attention[first]!.weight - a.attention[first]!.weight);
+  const weightOf = ({ attention }: ExplainedItem): number | null => attention[first]!.weight;
+  const selected = items.filter((item) => weightOf(item) !== null);
+  const others = items.filter((item) => weightOf(item) === null);
+  return [...selected.sort((a, b) => weightOf(b)! - weightOf(a)!), ...others];
 }
 
 /** Describes a sequence: its number of items, and the values of the candidate. */
