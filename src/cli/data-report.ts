@@ -72,13 +72,13 @@ function formatVector(
   return `  ${name}: ${count(length)} elements per row; mean ${each(mean)}; norm ${each(norm)}`;
 }
 
-const SEQUENCE_HEADER = ['sequence', 'split', 'min', 'median', 'p95', 'max', 'empty', 'full'];
+const SEQUENCE_HEADER = ['sequence', 'split', 'min', 'median', 'p95', 'max', 'empty', 'full', 'truncated'];
 
 function formatSequence({ name, maxItems, lengths }: SequenceDescription): readonly (readonly string[])[] {
   return SPLITS.flatMap((split) => {
     const own = lengths[split];
     if (own === undefined) return [];
-    const { min, median, p95, max, empty, full } = own;
+    const { min, median, p95, max, empty, full, truncated } = own;
     return [
       [
         name,
@@ -86,6 +86,7 @@ function formatSequence({ name, maxItems, lengths }: SequenceDescription): reado
         ...[min, median, p95, max].map(count),
         percent(empty),
         `${percent(full)} (${count(maxItems)} items)`,
+        percent(truncated),
       ],
     ];
   });

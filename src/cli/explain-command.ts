@@ -56,7 +56,7 @@ function printExplanation({ predictions, sequences }: ExplainResult, order: Item
       ...cells(item).map((text) => printable(text, MAX_CHARACTERS)),
       ...sequence.encoders.flatMap((encoder) => {
         const { weight, share } = item.attention[encoder]!;
-        const texts = [weight.toPrecision(4), share === null ? '-' : `${(100 * share).toFixed(1)}%`];
+        const texts = [weight?.toPrecision(4) ?? '-', share === null ? '-' : `${(100 * share).toFixed(1)}%`];
         return screen.isTerminal ? [...texts, bar(share ?? 0)] : texts;
       }),
     ]);

@@ -223,7 +223,7 @@ export interface Ranker {
 /** Predictions of rows, with the weights of their items. */
 export interface Attended {
   readonly predictions: ReadonlyMap<string, Float32Array>;
-  /** In the order of the graph's attention: a weight per item of all rows. */
+  /** In the order of the graph's attention: a weight per item of all rows; NaN for an item that was not selected. */
   readonly attention: readonly Float32Array[];
 }
 

@@ -50,17 +50,18 @@ function attentionPanel(sequence: ExplainedSequence, encoder: string, items: rea
   const left = rights.at(-1)! + GAP;
   const top = 2 * LINE;
   const weights = items.map(({ attention }) => attention[encoder]!.weight);
-  const largest = Math.max(...weights.map(Math.abs));
+  const largest = Math.max(...weights.map((weight) => Math.abs(weight ?? 0)));
   const columnsOf = (texts: readonly string[], y: number, look: Html): readonly Html[] =>
     texts.map((text, c) => textAt(rights[c]!, y, text, html`text-anchor="end" font-size="11" ${look}`));
   const marks = items.map((item, i) => {
     const y = top + i * BAR_STEP;
-    const weight = weights[i]!;
-    const width = largest === 0 ? 0 : (Math.abs(weight) / largest) * BAR_WIDTH;
+    const { weight } = item.attention[encoder]!;
+    const width = largest === 0 ? 0 : (Math.abs(weight ?? 0) / largest) * BAR_WIDTH;
     const color = isLikeCandidate(sequence, item) ? getColor(1) : getColor(0);
     const size = html`width="${pixels(width)}" height="${BAR_STEP - BAR_GAP}"`;
     const bar = html`<rect x="${pixels(left)}" y="${y}" ${size} fill="${color}"/>`;
-    const value = textAt(left + width + 4, y + 10, weight.toPrecision(3), html`font-size="10" fill="var(--muted)"`);
+    const text = weight?.toPrecision(3) ?? '-';
+    const value = textAt(left + width + 4, y + 10, text, html`font-size="10" fill="var(--muted)"`);
     return html`${columnsOf(rows[i]!, y + 10, html`fill="var(--ink)"`)}${bar}${value}`;
   });
   const height = top + items.length * BAR_STEP;

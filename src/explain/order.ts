@@ -1,16 +1,23 @@
 import { floatText } from '../text/float-text.js';
+import { duration } from '../text/number-text.js';
 import type { ExplainedItem, ExplainedSequence } from '../trained-model/explainer.js';
 
 /** Order of items: the largest weight first, or the newest first. */
 export type ItemOrder = 'weight' | 'position';
 
-/** Orders the items of a sequence. Its first encoder with weights decides; without one, the newest are first. */
+/**
+ * Orders the items of a sequence. Its first encoder with weights decides; without one, the newest are first. Items
+ * that it did not select are last.
+ */
 export function orderItems(
   { items, encoders: [first] }: ExplainedSequence,
   order: ItemOrder,
 ): readonly ExplainedItem[] {
   if (order === 'position' || first === undefined) return items;
-  return items.toSorted((a, b) => b.attention[first]!.weight - a.attention[first]!.weight);
+  const weightOf = ({ attention }: ExplainedItem): number | null => attention[first]!.weight;
+  const selected = items.filter((item) => weightOf(item) !== null);
+  const others = items.filter((item) => weightOf(item) === null);
+  return [...selected.sort((a, b) => weightOf(b)! - weightOf(a)!), ...others];
 }
 
 /** Describes a sequence: its number of items, and the values of the candidate. */
@@ -33,8 +40,19 @@ export function itemColumns({ columns, items }: ExplainedSequence) {
     header: ['position', ...columns.map(({ name }) => name), ...(isWeighted ? ['weight in list'] : [])],
     cells: ({ position, values, listWeight }: ExplainedItem): readonly string[] => [
       String(position),
-      ...columns.map(({ name }) => values[name] ?? '-'),
+      ...columns.map(({ name, areSeconds }) => formatValue(values[name]!, areSeconds === true)),
       ...(isWeighted ? [floatText(listWeight!)] : []),
     ],
   };
+}
+
+function formatValue(value: string | null, areSeconds: boolean): string {
+  if (value === null) return '-';
+  return areSeconds ? formatAge(Number(value)) : value;
+}
+
+/** Formats an age, as in 3 d 4 h; ages below a day as other durations. */
+function formatAge(seconds: number): string {
+  const hours = Math.floor(seconds / 3600);
+  return hours < 24 ? duration(1000 * seconds) : `${Math.floor(hours / 24)} d ${hours % 24} h`;
 }

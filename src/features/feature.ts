@@ -263,6 +263,8 @@ export interface SequencePart {
     readonly items: number;
     /** Index of the number of items of each row before the selection. */
     readonly count: number;
+    /** Index of the number of items of each row that may be read, before `keep` limits them. */
+    readonly eligible: number;
   };
   /** Whether it is the ages of the items, which encoders read as such. */
   readonly areAges?: true;

@@ -19,6 +19,8 @@ export interface WrittenColumn {
   readonly name: string;
   /** Value of the candidate that its items are compared with; undefined without one, and for a list. */
   readonly candidate: string | undefined;
+  /** Whether values are ages in seconds: an event log has its times as ages, and Unix seconds or dates as times. */
+  readonly areSeconds?: true;
 }
 
 /** An item of a sequence. */
@@ -34,6 +36,7 @@ interface TextFields {
   readonly sequence: string;
   readonly name: string;
   readonly isWeighted: boolean;
+  readonly areSeconds: boolean;
   readonly items: EncodedField;
   readonly count: EncodedField | undefined;
   readonly candidate: EncodedField | undefined;
@@ -69,6 +72,7 @@ export class ItemTexts {
         columns: own.map((field) => ({
           name: field.name,
           candidate: field.candidate && this.#texts[column(ids, field.candidate.name)[0]!]!,
+          ...(field.areSeconds && { areSeconds: true }),
         })),
         items: Array.from({ length: numItems }, (_, i) => ({
           texts: own.map((field) => this.#texts[column(bags, field.items.name).ids[i]!]!),
@@ -93,6 +97,7 @@ export class ItemTexts {
         sequence: sequence.name,
         name: itemLists?.columns[listIndex]?.name ?? itemsOf!,
         isWeighted: sequence.isWeighted,
+        areSeconds: field.logged?.isAge === true && areUnixSeconds(field.logged.log.times),
         items: {
           ...this.#encodeTexts(field, 'items'),
           // An event log has the items themselves.
@@ -127,4 +132,12 @@ export class ItemTexts {
     // No data column has such a name.
     return { ...field, name: `\u001f${what}\u001f${field.name}`, encode, direct: undefined, rule: undefined };
   }
+}
+
+/** Unix times of 1973 and 5138; milliseconds are larger. */
+const [MIN_SECONDS, MAX_SECONDS] = [1e8, 1e11];
+
+/** Returns whether times are Unix seconds, as those of dates are, by their size. */
+function areUnixSeconds(times: Float64Array): boolean {
+  return times.length > 0 && times.every((time) => time >= MIN_SECONDS && time < MAX_SECONDS);
 }

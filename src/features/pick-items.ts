@@ -42,6 +42,12 @@ export interface PickedItems {
   readonly items: Uint32Array | undefined;
 }
 
+/** Picked items, and how many could have been. */
+interface LimitedItems extends PickedItems {
+  /** Number of items by row before `keep` limits them; undefined if that is all of them. */
+  readonly eligible: Float64Array | undefined;
+}
+
 /**
  * Picks the items of all kept rows that are read, newest last.
  * @param isMatch condition of an item; undefined if there is none
@@ -52,13 +58,14 @@ export function pickItems(
   selection: ItemSelection,
   clock: Clock,
   isMatch: IsMatch | undefined,
-): PickedItems {
+): LimitedItems {
   const untils = clock.untils.filter((times) => times !== undefined);
   if (isMatch === undefined && isAllRead(rows, lists, selection, untils))
-    return { offsets: lists.offsets, items: undefined };
+    return { offsets: lists.offsets, items: undefined, eligible: undefined };
   const { keep } = selection;
   const offsets = new Uint32Array(rows.count + 1);
   const items = new Uint32Array(lists.offsets[rows.count]!);
+  const eligible = new Float64Array(rows.count);
   let count = 0;
   for (let row = 0; row < rows.count; row++) {
     if (rows.isKept(row)) {
@@ -68,12 +75,13 @@ export function pickItems(
           ? pickHeaviest(lists.weights, begin, end, keep.heaviest, items, count)
           : pickBefore(untils, row, begin, end, items, count);
       const next = isMatch === undefined ? found : keepMatches(isMatch, row, items, count, found);
+      eligible[row] = keep.heaviest === undefined ? next - count : end - begin;
       arrange(items, count, next, selection, clock.order);
       count = keep.last === undefined ? next : dropOldest(items, count, next, keep.last);
     }
     offsets[row + 1] = count;
   }
-  return { offsets, items: items.subarray(0, count) };
+  return { offsets, items: items.subarray(0, count), eligible };
 }
 
 /** Returns whether all items of all rows are read, in the order of the lists. */

@@ -34,7 +34,8 @@ interface ItemReader extends ItemColumn {
  * the newest of those that equal it (hard search: Pi et al. 2020, https://arxiv.org/abs/2006.05639). Times of items
  * become ages: the difference to the time of the row. Rows whose lists have different lengths are refused.
  * @returns the items by column, with the number of values before the values of items that are lists; then the same
- * items as the columns have them; then the number of all items of each row
+ * items as the columns have them; then the number of all items of each row, and of those that may be read before
+ * `keep` limits them
  */
 export function selectItems(columns: readonly ItemColumn[], selection: ItemSelection): Compute {
   const readers = columns.map(createReader);
@@ -57,7 +58,8 @@ export function selectItems(columns: readonly ItemColumn[], selection: ItemSelec
       if (nested === undefined) return own;
       return readValues(rows, name, gatherLists(lists[c]!, picked), nested, cells).map(listColumn);
     });
-    return [...values, ...written, countItems(lists[0]!, rows.count)];
+    const counts = countItems(lists[0]!, rows.count);
+    return [...values, ...written, counts, picked.eligible ?? counts];
   };
 }
 

@@ -237,7 +237,11 @@ function sequenceFields({ group, name, entries, first }: AlignedColumns, options
     maxItems: (keep.last ?? keep.heaviest)!,
     isWeighted: !aligned,
     encoders: listEncoders(options),
-    written: { items: numValues + i, count: numValues + entries.length },
+    written: {
+      items: numValues + i,
+      count: numValues + entries.length,
+      eligible: numValues + entries.length + 1,
+    },
   });
   const computed = (field: Field, i: number, output: number): Field => ({
     ...field,

@@ -76,7 +76,11 @@ class Rewrite {
         gates: new Map([...graph.gates].map(([name, gate]) => [name, { ...gate, shares: replaced(gate.shares) }])),
       }),
       ...(graph.attention && {
-        attention: graph.attention.map((each) => ({ ...each, weights: replaced(each.weights) })),
+        attention: graph.attention.map((each) => ({
+          ...each,
+          weights: replaced(each.weights),
+          positions: each.positions && replaced(each.positions),
+        })),
       }),
     };
     const [before, after] = [graph, rewritten].map((each) => new Set(listRequired(each, listOutputs(each))));

@@ -23,6 +23,8 @@ export interface Attention {
   readonly encoder: string;
   /** Width 1; predictions are computed from it. */
   readonly weights: Value;
+  /** For weights of selected items: the number of later items of the row, for each of them (width 1). */
+  readonly positions?: Value | undefined;
 }
 
 /** A finished model, the input of engines. */

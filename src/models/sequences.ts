@@ -59,7 +59,9 @@ function encodeSequence(
     return { encoder, ...encoders.build(spec, { ...context, g: g.within(`${name}.${encoder}`) }) };
   });
   const attention = encoded.flatMap((each) =>
-    each.weights === undefined ? [] : [{ sequence: sequence.name, encoder: each.encoder, weights: each.weights }],
+    each.weights === undefined
+      ? []
+      : [{ sequence: sequence.name, encoder: each.encoder, weights: each.weights, positions: each.positions }],
   );
   return { output: g.concat(encoded.map(({ output }) => output)), attention };
 }

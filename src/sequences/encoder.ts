@@ -37,6 +37,8 @@ export interface Encoded {
   readonly output: Value;
   /** Weight of each item in the output, which is computed from it (width 1); absent if items have none. */
   readonly weights?: Value;
+  /** Positions of selected items, as `selectTop` returns them, if only these have weights. */
+  readonly positions?: Value;
 }
 
 /** A registered encoder: turns the items of each row into columns of the batch. */

@@ -60,12 +60,12 @@ export const search = defineEncoder({
     const positions = g.selectTop(scores, top);
     const gathered = g.gatherItems(items, positions);
     const selected = selectItems(context, compared, gathered, positions);
-    if (by === 'hash') return { output: targetAttention.build(attention, selected).output };
+    if (by === 'hash') return { ...targetAttention.build(attention, selected), positions };
     // The scores that select have no gradient; those of the selected items are computed again.
     const found = g.itemProduct(gathered, query);
     const results = { field: 'scores of the search', items: found, target: undefined };
-    const { output } = targetAttention.build(attention, { ...selected, fields: [...selected.fields, results] });
-    return { output };
+    const fieldsAndScores = [...selected.fields, results];
+    return { ...targetAttention.build(attention, { ...selected, fields: fieldsAndScores }), positions };
   },
 });
 

@@ -46,8 +46,9 @@ export interface ExplainedItem {
 
 /** How much an item counts for an encoder. */
 export interface ItemAttention {
-  readonly weight: number;
-  /** The weight divided by the sum of the absolute weights of the row; null if they are all 0. */
+  /** Null for an item that the encoder did not select. */
+  readonly weight: number | null;
+  /** The weight divided by the sum of the absolute weights of the row; null if they are all 0, or without a weight. */
   readonly share: number | null;
 }
 
@@ -117,8 +118,13 @@ export class Explainer {
   }
 }
 
-/** Returns the weights of items with their shares. */
+/**
+ * Returns the weights of items with their shares.
+ * @param weights NaN for an item without a weight
+ */
 function attentionOf(weights: Float32Array): readonly ItemAttention[] {
-  const sum = weights.reduce((total, weight) => total + Math.abs(weight), 0);
-  return Array.from(weights, (weight) => ({ weight, share: sum === 0 ? null : weight / sum }));
+  const sum = weights.reduce((total, weight) => total + (Number.isNaN(weight) ? 0 : Math.abs(weight)), 0);
+  return Array.from(weights, (weight) =>
+    Number.isNaN(weight) ? { weight: null, share: null } : { weight, share: sum === 0 ? null : weight / sum },
+  );
 }

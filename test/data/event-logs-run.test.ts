@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import type { DataDescription } from '../../src/data/info/describe-data.js';
 import type { Explanation } from '../../src/trained-model/explainer.js';
 import { loadModel } from '../../src/trained-model/load-model.js';
 import { drawEvents, drawRequests, eventCsv, eventsBefore, requestCsv } from '../support/event-log.js';
@@ -107,13 +108,19 @@ describe('a model with an event log', () => {
   it('is checked, described and exported', async () => {
     const cwd = writeLog();
     await run(cwd, 'check', 'c.yaml');
-    const { sequences } = (await run(cwd, 'data', 'info', 'c.yaml')) as { sequences: { lengths: { test: object } }[] };
-    const lengths = drawRequests(200, 2).map((request) => Math.min(6, eventsBefore(events, request).length));
+    const { sequences, fields } = (await run(cwd, 'data', 'info', 'c.yaml')) as unknown as DataDescription;
+    const histories = drawRequests(200, 2).map((request) => eventsBefore(events, request));
+    const lengths = histories.map(({ length }) => Math.min(6, length));
     expect(sequences[0]!.lengths.test).toMatchObject({
       max: 6,
       empty: lengths.filter((length) => length === 0).length / 200,
       full: lengths.filter((length) => length === 6).length / 200,
+      truncated: histories.filter(({ length }) => length > 6).length / 200,
     });
+    // Missing items are out of the vocabulary, which has the ids of candidates and histories in the training set.
+    const newest = histories.flatMap((own) => own.slice(-6));
+    const unknown = newest.filter(({ item }) => item === '').length / newest.length;
+    expect(fields.find(({ name }) => name === 'clicks.log.item')!.unknown.test).toBe(unknown);
     await run(cwd, 'train', 'c.yaml', '--run-dir', 'run', '--no-baseline', '--set', 'training.epochs=1');
     const { importances } = (await run(cwd, 'importance', 'run')) as { importances: { name: string }[] };
     expect(importances.map(({ name }) => name).sort()).toEqual(['clicks', 'item']);

@@ -42,8 +42,8 @@ describe('the description of a sequence', () => {
         name: 'clicks',
         maxItems: 9,
         lengths: {
-          train: { min: 0, median: 9, p95: 9, max: 9, empty: 0.05, full: 11 / 20 },
-          valid: { min: 0, median: 0, p95: 4, max: 4, empty: 0.75, full: 0 },
+          train: { min: 0, median: 9, p95: 9, max: 9, empty: 0.05, full: 11 / 20, truncated: 0.5 },
+          valid: { min: 0, median: 0, p95: 4, max: 4, empty: 0.75, full: 0, truncated: 0 },
         },
       },
     ]);
@@ -54,6 +54,45 @@ describe('the description of a sequence', () => {
     expect(description.warnings.join('\n')).not.toContain('single value');
     const screen = { isRich: false, width: 200, bold: String, dim: String } as never;
     const report = dataReport(description, screen);
-    expect(report).toMatch(/clicks +train +0 +9 +9 +9 +5\.00? ?% +55\.00? ?% \(9 items\)/);
+    expect(report).toMatch(/clicks +train +0 +9 +9 +9 +5\.00? ?% +55\.00? ?% \(9 items\) +50\.00? ?%/);
+  });
+
+  it.each([
+    // Rows have 6 items, of which 5, 4, 3, 2 are before their time, and 3, 2, 2, 1 of these equal the candidate.
+    ['{ "last": 3 }', 2 / 4, 3 / 4],
+    ['{ "last": 2 }', 3 / 4, 1],
+    ['{ "last": 2, "matching": "item" }', 1 / 4, 3 / 4],
+  ])('counts rows of which keep: %s drops items that are early enough and match', async (keep, truncated, full) => {
+    const [items, times] = ['a|b|a|b|a|b', '1|2|3|4|5|6'];
+    const rows = [6, 5, 4, 3].map((now, r) => [r % 2, 'a', now, items, times].join(','));
+    const train = scratchFile('train.csv', ['click,candidate,now,item,at', ...rows, ''].join('\n'));
+    const groups = [
+      { type: 'categorical', fields: ['candidate'], encoding: 'tokens' },
+      {
+        type: 'sequence',
+        name: 'clicks',
+        fields: [
+          { name: 'item', target: 'candidate' },
+          { name: 'at', as: 'age', until: 'now' },
+        ],
+        keep: JSON.parse(keep) as object,
+        encoder: 'pooling',
+      },
+    ].map((group) => featureTypes.schema.parse(group));
+    const { sequences } = await describeData(dataOptions.parse({ train }), rowFormatOf({ tasks, groups }), {
+      cache: { folder: scratchFolder() },
+    });
+    expect(sequences[0]!.lengths.train).toMatchObject({ truncated, full });
+  });
+
+  it('counts rows of which the lightest items are dropped', async () => {
+    const train = scratchFile('train.csv', 'click,item\n0,a:1|b:2|c:3\n1,a:1|b:2\n0,\n1,d:1|e:2|f:5|g:3\n');
+    const options = { fields: [{ name: 'item', encoding: 'tokens' }], aligned: false, keep: { heaviest: 2 } };
+    const group = featureTypes.schema.parse({ type: 'sequence', name: 'tastes', encoder: 'pooling', ...options });
+    const format = rowFormatOf({ tasks, groups: [group] });
+    const { sequences } = await describeData(dataOptions.parse({ train }), format, {
+      cache: { folder: scratchFolder() },
+    });
+    expect(sequences[0]!.lengths.train).toMatchObject({ max: 2, full: 0.75, truncated: 0.5 });
   });
 });

@@ -4,6 +4,8 @@ import { describe, expect, it } from 'vitest';
 import type { BagColumn } from '../../src/core/batch.js';
 import type { BlockColumn } from '../../src/chunks/row-block.js';
 import { taskOptions } from '../../src/core/tasks.js';
+import { describeData } from '../../src/data/info/describe-data.js';
+import { dataOptions } from '../../src/data/options.js';
 import { refuseBadRows } from '../../src/data/rows/rejects.js';
 import { columnsOf, encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
 import { writeShards } from '../../src/data/shards/writer.js';
@@ -92,6 +94,14 @@ async function read(path: string, groups: readonly object[]): Promise<{ fitted: 
   return { fitted, batches };
 }
 
+/** Describes the lengths of the sequences of a source. */
+async function describeLengths(path: string, groups: readonly object[]): Promise<unknown> {
+  const format = rowFormatOf({ tasks, groups: groups.map((group) => featureTypes.schema.parse(group)) });
+  const access = { cache: { folder: scratchFolder() } };
+  const { sequences } = await describeData(dataOptions.parse({ train: path }), format, access);
+  return sequences;
+}
+
 const item = { type: 'categorical', fields: ['item'], encoding: { name: 'ids', sizes: { item: 40 } } };
 const sequence = (options: object): object => ({ type: 'sequence', name: 's', encoder: 'pooling', ...options });
 const target = { name: 'seen', target: 'item' };
@@ -138,6 +148,7 @@ describe('a sequence of shards', () => {
     const [fromCsv, fromShards] = [await read(csv, groups), await read(folder, groups)];
     expect(fromShards.fitted).toEqual(fromCsv.fitted);
     expect(fromShards.batches).toEqual(fromCsv.batches);
+    expect(await describeLengths(folder, groups)).toEqual(await describeLengths(csv, groups));
     expect(fromCsv.batches.length).toBeGreaterThan(10);
   });
 });

@@ -40,6 +40,7 @@ function expectedItems(row: LogRow, select: (indices: readonly number[]) => read
   );
 }
 
+const sumOf = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0);
 const valuesOf = ({ items }: ExplainedSequence) => items.map(({ values }) => values);
 
 /** Writes rows as a file, whose lists are separated text in CSV. */
@@ -121,8 +122,8 @@ describe('explain', () => {
     const attention = sequences[0]!.items.map((item) => item.attention['target-attention']!);
     for (const { weight } of attention) expect(weight).toBeGreaterThan(0);
     expect(attention.reduce((sum, { share }) => sum + share!, 0)).toBeCloseTo(1, 6);
-    const sum = attention.reduce((total, { weight }) => total + weight, 0);
-    for (const { weight, share } of attention) expect(share).toBeCloseTo(weight / sum, 6);
+    const sum = attention.reduce((total, { weight }) => total + weight!, 0);
+    for (const { weight, share } of attention) expect(share).toBeCloseTo(weight! / sum, 6);
   });
 
   it('counts items of the time of the row or later as dropped, and sorts by time', async () => {
@@ -169,7 +170,7 @@ describe('explain', () => {
     const { sequences } = await explainRow({ path: several, row });
     expect(sequences[0]!.encoders).toEqual(['1.target-attention', '2.self-attention']);
     const sum = (encoder: string): number =>
-      sequences[0]!.items.reduce((total, { attention }) => total + attention[encoder]!.weight, 0);
+      sequences[0]!.items.reduce((total, { attention }) => total + attention[encoder]!.weight!, 0);
     expect(sum('1.target-attention')).toBeCloseTo(1, 6);
     expect(sum('2.self-attention')).not.toBeCloseTo(1, 6);
 
@@ -180,6 +181,63 @@ describe('explain', () => {
     const { sequences: alone } = await explainRow({ path: pooled, row });
     expect([alone[0]!.encoders, alone[0]!.items[0]!.attention]).toEqual([[], {}]);
     expect(valuesOf(alone[0]!)).toEqual(valuesOf(sequences[0]!));
+  });
+
+  it('gives weights to the items that a search selects, and none to others', async () => {
+    const lines = Array.from(
+      { length: 80 },
+      (_, r) => `${r % 9},${[1, 2, 3, 4, 5].map((k) => (r * k + k) % 9).join('|')},${r % 2}`,
+    );
+    writeFileSync(join(folder, 'searched.csv'), `item,past,click\n${lines.join('\n')}\n`);
+    const encoder = '{ name: search, top: 2, width: 4, attention: { hidden: [], norm: false, position: false } }';
+    writeFileSync(
+      join(folder, 'searched.yaml'),
+      `data: { train: searched.csv, valid: searched.csv }
+features:
+  ids: { type: categorical, fields: [item], width: 3 }
+  past: { type: sequence, fields: [{ name: past, target: item }], encoder: [target-attention, ${encoder}] }
+tasks: { ctr: { label: click } }
+model: { name: single-task }
+training: { epochs: 3, batchSize: 20, optimizer: { embeddings: { learningRate: 0.1 } } }
+`,
+    );
+    const runDir = join(folder, 'searched');
+    await trainSmall(join(folder, 'searched.yaml'), { runDir });
+    const { weights } = (await readCheckpoint(join(runDir, 'checkpoints', 'best'))).program;
+    const multiply = (x: readonly number[], name: string): readonly number[] => {
+      const { shape, data } = weights.get(name)!;
+      return Array.from({ length: shape[1]! }, (_, c) => sumOf(x.map((value, i) => value * data[i * shape[1]! + c]!)));
+    };
+    const table = weights.get('embeddings.item')!.data;
+    const [item, past] = lines[11]!.split(',');
+    const [q, ...items] = [item!, ...past!.split('|')].map((each) => [
+      ...table.slice(3 * Number(each), 3 * Number(each) + 3),
+    ]);
+    const projected = multiply(q!, 'past.1.search.search.candidate.weight');
+    const query = multiply(projected, 'past.1.search.search.items.weight').map((value, c) => value + q![c]!);
+    const scores = items.map((k) => sumOf(k.map((value, c) => value * query[c]!)));
+    const best = scores.toSorted((a, b) => b - a).slice(0, 2);
+    const [bias] = weights.get('past.1.search.attention.out.bias')!.data;
+    const expected = items.map((k, i) => {
+      if (!best.includes(scores[i]!)) return null;
+      const product = k.map((value, c) => value * q![c]!);
+      const x = [...q!, ...k, ...q!.map((value, c) => value - k[c]!), ...product, scores[i]!];
+      const [score] = multiply(x, 'past.1.search.attention.out.weight');
+      const [scaled] = multiply(product, 'past.1.search.products.weight');
+      return Math.log1p(Math.exp(score! + bias! + scaled!));
+    });
+    expect(expected.filter((weight) => weight === null)).toHaveLength(3);
+    const { sequences } = await explainRow({ path: runDir, row: 12 });
+    expect(sequences[0]!.encoders).toEqual(['0.target-attention', '1.search']);
+    const found = sequences[0]!.items.map(({ attention }) => attention['1.search']!).reverse();
+    const total = sumOf(expected.map((weight) => weight ?? 0));
+    const attention = expected.map((weight) =>
+      weight === null
+        ? { weight, share: null }
+        : { weight: expect.closeTo(weight, 5) as number, share: expect.closeTo(weight / total, 5) as number },
+    );
+    expect(found).toEqual(attention);
+    for (const item of sequences[0]!.items) expect(item.attention['0.target-attention']!.weight).toBeGreaterThan(0);
   });
 
   it('reads weighted lists, each a sequence', async () => {
@@ -265,7 +323,7 @@ training: { epochs: 3, batchSize: 20, optimizer: { embeddings: { learningRate: 0
     });
     const total = powers.reduce((sum, power) => sum + power, 0);
     const expected = powers.map((power) => power / total).reverse();
-    const found = sequences[0]!.items.map(({ attention }) => attention['target-attention']!.weight);
+    const found = sequences[0]!.items.map(({ attention }) => attention['target-attention']!.weight!);
     expect(new Set(found.map((weight) => weight.toFixed(3))).size).toBeGreaterThan(1);
     for (const [i, weight] of found.entries()) expect(weight).toBeCloseTo(expected[i]!, 6);
   });
@@ -310,6 +368,22 @@ describe('mtl explain', () => {
     expect(chart.match(/<rect x=/g)).toHaveLength(6);
     for (const { values } of expected.sequences[0]!.items)
       for (const text of Object.values(values)) expect(chart).toContain(`>${text}</text>`);
+  });
+
+  it('prints - for items that a search does not select, and orders them last', async () => {
+    const set = ['features.clicks.encoder={ name: search, top: 2 }', 'training.epochs=1'];
+    await trainLog(folder, { runDir: join(folder, 'found'), set });
+    const row = rows.findIndex((each) => listOf(each, 'hist_item').length > 5) + 1;
+    const { code, stdout } = await mtl(folder, ['explain', 'found', '--row', String(row), '--out', 'found.svg']);
+    const lines = stdout.split('\n').filter((line) => /^ {2}\d /.test(line));
+    const { sequences } = await explainRow({ path: join(folder, 'found'), row });
+    expect([code, lines.length]).toEqual([0, sequences[0]!.items.length]);
+    expect(lines.map((line) => / - +-$/.test(line))).toEqual(lines.map((_, i) => i > 1));
+    expect(lines.slice(0, 2).every((line) => /\d% *$/.test(line))).toBe(true);
+    const positions = lines.slice(2).map((line) => Number(line.trim().split(/ +/)[0]));
+    expect(positions).toEqual(positions.toSorted((a, b) => a - b));
+    const chart = readFileSync(join(folder, 'found.svg'), 'utf8');
+    expect(chart.match(/>-<\/text>/g)).toHaveLength(lines.length - 2);
   });
 
   it('sorts by position, writes JSON, and rejects other files before it reads anything', async () => {

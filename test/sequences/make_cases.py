@@ -7,6 +7,7 @@ Transformer blocks are PyTorch's TransformerEncoderLayer, and recurrent units it
 units with attention are computed here, row by row.
 """
 import json
+import math
 
 import numpy as np
 import torch
@@ -272,7 +273,8 @@ def search(w, prefix, fields, is_weighted, by='product', top=50, width=16, bits=
     if by == 'product':
         selected.append(Field('scores of the search', scores[chosen][:, None], None))
     result = target_attention(w, prefix, selected, is_weighted, counts=counts, chosen=chosen, **attention)
-    w.attention = None
+    # Items that are not selected have no weight.
+    w.attention = torch.full((sum(COUNTS), 1), torch.nan).index_put((torch.tensor(chosen),), w.attention)
     return result
 
 
@@ -282,7 +284,7 @@ ENCODERS = {
 
 
 def rounded(tensor):
-    return [float(f'{value:.9g}') for value in tensor.detach().flatten().tolist()]
+    return [None if math.isnan(value) else float(f'{value:.9g}') for value in tensor.detach().flatten().tolist()]
 
 
 def case(name, options, is_weighted=False, targets=('item', 'shop'), has_ages=False):

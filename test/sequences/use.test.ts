@@ -115,6 +115,27 @@ describe('a trained model with a sequence', () => {
         outputs: { name: string; data: number[] }[];
       };
       expect(Object.fromEntries(outputs.map(({ name, data }) => [name, Float32Array.from(data)]))).toEqual(expected);
+
+      // The last price of a row becomes padding.
+      const row = lists.findIndex(({ hist_price: prices }) => (prices as number[]).length > 1);
+      const count = (lists[row]!['hist_price'] as number[]).length;
+      const shorter = inputs.map(({ data, ...input }) =>
+        input.name === 'hist_price' ? { ...input, data: data.with(row * width + count - 1, -1) } : { ...input, data },
+      );
+      const refused = await server.app.inject({
+        method: 'POST',
+        url: '/v2/models/log/infer',
+        payload: { inputs: shorter },
+      });
+      expect(refused.statusCode).toBe(400);
+      const { problems } = JSON.parse(refused.body) as { problems: readonly object[] };
+      const message = `expected as many items as in 'hist_item', which has ${count}, instead of ${count - 1}`;
+      expect(problems).toContainEqual({
+        where: `rows[${row}]`,
+        key: expect.stringContaining('column "hist_price"') as string,
+        message: expect.stringContaining(message) as string,
+        fix: 'correct the row, or set aligned: false if the lists do not belong together',
+      });
     } finally {
       await server.drain();
     }

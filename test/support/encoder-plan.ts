@@ -86,13 +86,13 @@ export function encode(
 /** Builds a plan whose only layer above the encoder is linear; its predictions are also the columns of the encoder. */
 export function planOfEncoder(given: EncoderCase, step?: Plan['step']): Plan {
   const plan = planOf(LAYOUT, (g, input, y) => {
-    const { output, weights } = encode(g, input, given);
+    const { output, weights, positions } = encode(g, input, given);
     const logit = g.linear(output, 1, 'out');
     const columns = Array.from({ length: output.width }, (_, c) => [`column ${c}`, g.slice(output, c, 1)] as const);
     return {
       predictions: { p: g.activation(logit, 'sigmoid', 'p'), ...Object.fromEntries(columns) },
       terms: [{ name: 'ctr', weight: 1, loss: g.binaryCrossEntropy(logit, y) }],
-      ...(weights && { attention: [{ sequence: 'clicked', encoder: given.spec.name, weights }] }),
+      ...(weights && { attention: [{ sequence: 'clicked', encoder: given.spec.name, weights, positions }] }),
     };
   });
   return { ...plan, ...(step && { step }) };

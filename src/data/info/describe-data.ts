@@ -5,7 +5,7 @@ import type { Fitted } from '../../features/feature-types.js';
 import { SPLITS, type DataOptions, type Split } from '../options.js';
 import { observing, type BadRow, type RejectPolicy } from '../rows/rejects.js';
 import type { EncodedBatch } from '../rows/row-collector.js';
-import { encodedFormat, type EncodedFormat, type RowFormat } from '../rows/row-format.js';
+import { encodedFormat, rowFormatOf, type EncodedFormat, type RowFormat } from '../rows/row-format.js';
 import { countLeftOut } from '../rows/row-rule.js';
 import type { Access } from '../sources/source.js';
 import { openData, type OpenedData } from '../sources/splits.js';
@@ -111,7 +111,9 @@ export async function describeSources(
   { policy = ignoring, grow = (fitted) => fitted, see, ...access }: DescribeOptions,
 ): Promise<DescribedRows> {
   const fitted = await sources.train.fit(format, { ...access, policy });
-  const encoded = encodedFormat(format, grow(fitted));
+  const grown = grow(fitted);
+  const encoded = encodedFormat(format, grown);
+  const counted = encodedFormat(rowFormatOf({ ...format.spec, countsItems: true }), grown);
   const columns = [...new Set(encoded.fields.flatMap((field) => field.columns))];
   const badRows: Problem[] = [];
   const splits: SplitDescription[] = [];
@@ -126,7 +128,7 @@ export async function describeSources(
     });
     const own = new SplitCounts(encoded, columns);
     const leftOut = new Map<string, number>();
-    for await (const rows of source.stream(encoded, columns, { ...access, policy: counting })) {
+    for await (const rows of source.stream(counted, columns, { ...access, policy: counting })) {
       see?.(split, rows);
       own.add(rows);
       countLeftOut(leftOut, rows.leftOut);

@@ -1,5 +1,7 @@
 import { column, type Batch } from '../../core/batch.js';
 import type { EncodedField } from '../../features/feature.js';
+import { countName } from '../../features/item-counts.js';
+import { eventCounts } from '../rows/event-columns.js';
 import { Tally } from './tally.js';
 
 /** Number of items per row of a sequence, as the model receives them. */
@@ -11,8 +13,10 @@ export interface SequenceLengths {
   readonly max: number;
   /** Share of rows without items. */
   readonly empty: number;
-  /** Share of rows with the maximum number of items, which may have more in the data. */
+  /** Share of rows with the maximum number of items. */
   readonly full: number;
+  /** Share of rows with more items than the model receives, because of `keep`. */
+  readonly truncated: number;
 }
 
 /** A sequence, and one of its fields, all of which have lists of the same length. */
@@ -21,6 +25,9 @@ interface Counted {
   readonly field: string;
   readonly maxItems: number;
   readonly tally: Tally;
+  /** Returns the number of items of each row before `keep` limits them. */
+  countAll(batch: Batch): ArrayLike<number>;
+  numTruncated: number;
 }
 
 /** Counts rows by the lengths of their sequences. */
@@ -32,7 +39,11 @@ export class LengthCounts {
     for (const field of fields) {
       if (!('sequence' in field)) continue;
       const { name, maxItems } = field.sequence;
-      if (!first.has(name)) first.set(name, { name, field: field.name, maxItems, tally: new Tally() });
+      if (first.has(name)) continue;
+      const { logged } = field;
+      const countAll = (batch: Batch): ArrayLike<number> =>
+        logged === undefined ? column(batch.numbers, countName(name)) : eventCounts(batch, logged);
+      first.set(name, { name, field: field.name, maxItems, tally: new Tally(), countAll, numTruncated: 0 });
     }
     this.#sequences = [...first.values()];
   }
@@ -42,16 +53,22 @@ export class LengthCounts {
     return this.#sequences;
   }
 
-  add({ rows, bags }: Batch): void {
-    for (const { field, tally } of this.#sequences) {
-      const { offsets } = column(bags, field);
-      for (let row = 0; row < rows; row++) tally.add(offsets[row + 1]! - offsets[row]!);
+  /** @param batch rows with the fields of `itemCountFields` */
+  add(batch: Batch): void {
+    for (const sequence of this.#sequences) {
+      const { offsets } = column(batch.bags, sequence.field);
+      const counts = sequence.countAll(batch);
+      for (let row = 0; row < batch.rows; row++) {
+        const length = offsets[row + 1]! - offsets[row]!;
+        sequence.tally.add(length);
+        if (counts[row]! > length) sequence.numTruncated++;
+      }
     }
   }
 
   /** Returns the lengths of a sequence; undefined without rows. */
   lengthsOf(name: string): SequenceLengths | undefined {
-    const { tally, maxItems } = this.#sequences.find((each) => each.name === name)!;
+    const { tally, maxItems, numTruncated } = this.#sequences.find((each) => each.name === name)!;
     if (tally.total === 0) return undefined;
     const lengths = [...tally.keys].sort((a, b) => a - b);
     const share = (length: number): number => tally.count(length) / tally.total;
@@ -62,6 +79,7 @@ export class LengthCounts {
       max: lengths.at(-1)!,
       empty: share(0),
       full: share(maxItems),
+      truncated: numTruncated / tally.total,
     };
   }
 }

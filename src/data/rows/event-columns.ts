@@ -71,6 +71,11 @@ export function eventReaders(fields: readonly Field[], cells: CellOptions = {}):
   });
 }
 
+/** Returns the number of events of each row of a batch before `keep` limits them. */
+export function eventCounts({ ids }: Batch, { name }: LoggedItems): Uint32Array {
+  return column(ids, storedNames(name).length);
+}
+
 /** Returns times that are stored as keys; a copy if they are packed after other words. */
 function timesOf({ keys }: Pick<Batch, 'keys'>, name: string): Float64Array {
   const words = column(keys!, name);

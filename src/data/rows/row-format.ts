@@ -12,6 +12,7 @@ import {
 import { givenColumn, normalizeGiven, labelCheck, labelColumn, type Task } from '../../core/tasks.js';
 import { eventStorage } from './event-columns.js';
 import { labelColumnsOf, type LabelColumn } from './label-columns.js';
+import { itemCountFields } from '../../features/item-counts.js';
 import { fieldColumn } from '../../features/kinds/kinds.js';
 import type { EventLogs } from '../../features/event-log.js';
 import type { LookupTables } from '../../features/lookups.js';
@@ -59,6 +60,8 @@ export interface FormatSpec {
   readonly lookups?: LookupTables;
   /** Event logs that have items of sequences; default: rows have all items. */
   readonly logs?: EventLogs;
+  /** Whether rows have the numbers of items of their sequences before `keep` limits them. Default: false. */
+  readonly countsItems?: boolean;
 }
 
 /** A format with the encoders of its fields. */
@@ -78,8 +81,9 @@ export function rowFormatOf(spec: FormatSpec): RowFormat {
       ? [{ label: labelColumn(task), given }]
       : [];
   });
+  const fields = fieldsOf(groups, cells, spec.lookups, spec.logs);
   return {
-    fields: fieldsOf(groups, cells, spec.lookups, spec.logs),
+    fields: spec.countsItems === true ? [...fields, ...itemCountFields(fields)] : fields,
     labels: labelColumnsOf(tasks, cells),
     masks: maskColumns(tasks),
     keys: [...new Set([...(spec.keys ?? []), ...lossKeys])],

@@ -1,5 +1,7 @@
-import type { Batch } from '../../core/batch.js';
+import { column, type Batch } from '../../core/batch.js';
 import type { HostTensor } from '../../core/tensor.js';
+import { domainName, selectedOffsets, type Domain } from '../../graph/domain.js';
+import type { Value } from '../../graph/operations.js';
 import { countWords, type Ref, type View } from '../compile/buffers.js';
 import type { Layout } from '../compile/layout.js';
 import type { TablePlace } from '../compile/tables.js';
@@ -50,11 +52,33 @@ export function readAttention(
   image: Views,
 ): readonly Float32Array[] {
   if (batch.rows > maxRows) throw new Error(`the batch has ${batch.rows} rows; a pass has at most ${maxRows}`);
-  return (graph.attention ?? []).map(({ weights }) => {
-    const column = new Float32Array(domainRows(weights.rows, batch, 0, batch.rows));
-    copyColumn(places.of(weights).value, column.length, image, column);
-    return column;
-  });
+  const read = (value: Value): Float32Array => {
+    const elements = new Float32Array(domainRows(value.rows, batch, 0, batch.rows));
+    copyColumn(places.of(value).value, elements.length, image, elements);
+    return elements;
+  };
+  return (graph.attention ?? []).map(({ weights, positions }) =>
+    positions === undefined ? read(weights) : scatterSelected(read(weights), read(positions), positions.rows, batch),
+  );
+}
+
+/**
+ * Scatters elements of selected items to all items of their rows; others are NaN.
+ * @param positions number of later items of the row, for each selected item
+ */
+function scatterSelected(
+  elements: Float32Array,
+  positions: Float32Array,
+  domain: Domain,
+  { rows, bags }: Batch,
+): Float32Array {
+  if (domain.kind !== 'selected') throw new Error(`rows of ${domainName(domain)} are not selected`);
+  const { offsets } = column(bags, domain.field);
+  const own = selectedOffsets(offsets.subarray(0, rows + 1), domain.count);
+  const all = new Float32Array(offsets[rows]!).fill(NaN);
+  for (let b = 0; b < rows; b++)
+    for (let i = own[b]!; i < own[b + 1]!; i++) all[offsets[b + 1]! - 1 - positions[i]!] = elements[i]!;
+  return all;
 }
 
 /** Returns the inner products between the gradients of terms on shared parameters. */
