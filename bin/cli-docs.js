@@ -37,6 +37,7 @@ const EXIT_MEANINGS = {
   7: '`mtl promote --if-better`: the run is not better, and the channel is unchanged.',
   130: 'Stopped by Ctrl-C (SIGINT), after saving.',
   143: 'Stopped by SIGTERM, after saving.',
+  149: 'Stopped by Ctrl-Break on Windows (SIGBREAK), after saving.',
 };
 
 const built = (...path) => import(pathToFileURL(join(root, 'dist', ...path)).href);

@@ -7,18 +7,19 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { INSTALLED, isBuildStale, isInstallStale } from './staleness.js';
 
 /** Loaded only if something is stale. */
-const execFileSync = (...args) => process.getBuiltinModule('node:child_process').execFileSync(...args);
+const childProcess = () => process.getBuiltinModule('node:child_process');
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const at = (...path) => join(root, ...path);
 
-function run(command, args, why) {
+function run(line, why) {
   process.stderr.write(`mtl: ${why} …\n`);
   // Output goes to stderr, so that a program that reads stdout sees only the command's own output.
   try {
-    execFileSync(command, args, { cwd: root, stdio: ['ignore', 2, 2], shell: process.platform === 'win32' });
+    // Through a shell, since npm is a batch file on Windows; no argument requires quotes.
+    childProcess().execSync(line, { cwd: root, stdio: ['ignore', 2, 2] });
   } catch {
-    throw new Error(`'${[command, ...args].join(' ')}' failed; see its output above`);
+    throw new Error(`'${line}' failed; see its output above`);
   }
 }
 
@@ -28,7 +29,7 @@ const CUDA_PACKAGE = '@tensorflow/tfjs-node-gpu';
 function hasNvidiaDriver() {
   if (existsSync('/proc/driver/nvidia/version')) return true;
   try {
-    execFileSync('nvidia-smi', ['-L'], { stdio: 'ignore' });
+    childProcess().execFileSync('nvidia-smi', ['-L'], { stdio: 'ignore' });
     return true;
   } catch {
     return false;
@@ -39,11 +40,7 @@ function hasNvidiaDriver() {
 function fetchCuda() {
   if (!existsSync(at('node_modules', CUDA_PACKAGE)) || !hasNvidiaDriver()) return;
   try {
-    run(
-      'npm',
-      ['rebuild', CUDA_PACKAGE, '--foreground-scripts'],
-      'NVIDIA driver found: downloading TensorFlow for CUDA 11',
-    );
+    run(`npm rebuild ${CUDA_PACKAGE} --foreground-scripts`, 'NVIDIA driver found: downloading TensorFlow for CUDA 11');
   } catch (error) {
     process.stderr.write(
       `mtl: TensorFlow for CUDA 11 is not available (${error.message}); run npx mtl setup-cuda for current CUDA versions\n`,
@@ -73,7 +70,7 @@ async function main() {
   if (existsSync(at('src')) && existsSync(at('package-lock.json'))) {
     if (isInstallStale(root)) {
       // No package requires its install script, except the CUDA one, which runs below if it is useful.
-      run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], 'installing packages');
+      run('npm ci --ignore-scripts --no-audit --no-fund --loglevel=error', 'installing packages');
       fetchCuda();
       writeFileSync(at(INSTALLED), '');
     }
@@ -81,7 +78,7 @@ async function main() {
       // Builds into a new directory and renames it, so that a command that starts meanwhile finds a complete build.
       const [fresh, old] = [`.dist-${process.pid}`, `.dist-${process.pid}-old`];
       try {
-        run('npm', ['run', '--silent', 'build', '--', fresh], 'building (about a minute)');
+        run(`npm run --silent build -- ${fresh}`, 'building (about a minute)');
         if (existsSync(at('dist'))) renameSync(at('dist'), at(old));
         renameSync(at(fresh), at('dist'));
         await buildNative();

@@ -1,4 +1,4 @@
-import { cp, mkdtemp, rm } from 'node:fs/promises';
+import { cp, mkdtemp } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { findPython, runTrees, type TreePython } from './baseline/python.js';
@@ -24,6 +24,7 @@ import { createCollector, type Collector } from './evaluation/evaluation.js';
 import { writeStoredRows } from './evaluation/stored-rows.js';
 import type { StoredFacts } from './diff/stored-model.js';
 import { planRows, type RowsPlan } from './inputs/open-inputs.js';
+import { remove } from './io/busy.js';
 import { makeFolder, onDisk } from './io/disk.js';
 import { findLoss } from './losses/losses.js';
 import { computePositiveWeight } from './models/bias-init.js';
@@ -159,7 +160,7 @@ async function trainInRun(session: Session, run: OpenRun, policy: RejectPolicy):
     return { ...result, trees: Object.fromEntries(tasks.map((task, t) => [task.name, trees[t]!.trees])) };
   } finally {
     await data.train.close();
-    await rm(folder, { recursive: true, force: true });
+    await remove(folder);
   }
 }
 

@@ -1,5 +1,6 @@
 import { existsSync, realpathSync } from 'node:fs';
 import { basename, join, relative } from 'node:path';
+import { withSlashes } from './io/slashes.js';
 import { wallClockMs } from './system/clock.js';
 import { diff } from './diff.js';
 import type { PredictedData } from './diff/predicted-model.js';
@@ -109,7 +110,7 @@ async function record(
 ): Promise<boolean> {
   if (reason === 'present' || reason === 'notBetter') throw new Error('nothing to record');
   const checkpoint = realpathSync(findCheckpoint(candidate));
-  const run = relative(existsSync(root) ? realpathSync(root) : root, candidate);
+  const run = withSlashes(relative(existsSync(root) ? realpathSync(root) : root, candidate));
   const time = new Date(wallClockMs()).toISOString();
   return pointChannel(
     channel.name,

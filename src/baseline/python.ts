@@ -19,23 +19,31 @@ export interface TreePython {
   readonly versions: string;
 }
 
+/** Names of Python: Windows installs only the second, and may open its store for the first. */
+const NAMES = ['python3', 'python'];
+
 /**
- * Finds the Python of `MTL_PYTHON`, or python3, and its LightGBM.
- * @throws UserError (usage) if either is missing
+ * Finds the Python of `MTL_PYTHON`, else python3 or python, and its LightGBM.
+ * @throws UserError (usage) if either is missing, about the first Python that runs
  */
-export function findPython(command = process.env[VARIABLE] ?? 'python3'): TreePython {
-  const { status, stdout, stderr, error } = spawnSync(command, ['-c', VERSIONS], { encoding: 'utf8' });
+export function findPython(command = process.env[VARIABLE]): TreePython {
+  const asked = (command === undefined ? NAMES : [command]).map((name) => ({
+    name,
+    ...spawnSync(name, ['-c', VERSIONS], { encoding: 'utf8' }),
+  }));
+  const found = asked.find(({ status }) => status === 0);
+  if (found !== undefined) return { command: found.name, versions: found.stdout.trim() };
+  const { name, error, stderr } = asked.find((each) => each.error === undefined) ?? asked[0]!;
   if (error !== undefined)
     throw userError('usage', {
       where: VARIABLE,
-      message: `cannot run ${command} (${error.message})`,
+      message: `cannot run ${name} (${error.message})`,
       fix: `install Python, or set ${VARIABLE} to the path of one with lightgbm`,
     });
-  if (status === 0) return { command, versions: stdout.trim() };
   throw userError('usage', {
     where: VARIABLE,
-    message: `${command} cannot import lightgbm (${lastLines(stderr, 1)})`,
-    fix: `run ${command} -m pip install lightgbm, or set ${VARIABLE} to a Python that has it`,
+    message: `${name} cannot import lightgbm (${lastLines(stderr, 1)})`,
+    fix: `run ${name} -m pip install lightgbm, or set ${VARIABLE} to a Python that has it`,
   });
 }
 

@@ -1,11 +1,13 @@
 import { relative } from 'node:path';
+import { withSlashes } from '../io/slashes.js';
 import { splitFilesOf, type DataOptions } from '../data/options.js';
 
 /** Formats the commands that use a completed run, ready to paste into a shell. */
-export function nextCommands(run: string, data: DataOptions): string {
+export function nextCommands(folder: string, data: DataOptions): string {
+  const run = withSlashes(folder);
   const { valid, test } = splitFilesOf(data);
   const [path] = [test ?? valid ?? []].flat();
-  const rows = path === undefined ? 'FILE' : quoted(relative('', path));
+  const rows = path === undefined ? 'FILE' : quoted(withSlashes(relative('', path)));
   return [
     'next:',
     `  npx mtl predict ${quoted(run)} --data ${rows} --out predictions.csv`,

@@ -1,8 +1,11 @@
 import { EXIT_CODES } from '../core/errors.js';
 import { closeStreams } from '../data/readers/data-stream.js';
 
+/** Systems never send the ones that they do not have. */
+const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGBREAK'] as const;
+
 /** The signals that ask a command to end. */
-export type StopSignal = 'SIGINT' | 'SIGTERM';
+export type StopSignal = (typeof STOP_SIGNALS)[number];
 
 /** A pending or received request to stop. */
 export interface StopRequest {
@@ -13,7 +16,7 @@ export interface StopRequest {
   release(): void;
 }
 
-/** Listens for SIGINT and SIGTERM: the first signal aborts the work, the second exits the process immediately. */
+/** Listens for signals: the first signal aborts the work, the second exits the process immediately. */
 function listenForStop(onFirst: (name: StopSignal) => void): StopRequest {
   const controller = new AbortController();
   let received: StopSignal | undefined;
@@ -26,13 +29,15 @@ function listenForStop(onFirst: (name: StopSignal) => void): StopRequest {
     // A stream may wait for its writer forever.
     closeStreams(reason);
   };
-  process.on('SIGINT', listener).on('SIGTERM', listener);
+  for (const name of STOP_SIGNALS) process.on(name, listener);
   return {
     signal: controller.signal,
     get received() {
       return received;
     },
-    release: () => void process.off('SIGINT', listener).off('SIGTERM', listener),
+    release() {
+      for (const name of STOP_SIGNALS) process.off(name, listener);
+    },
   };
 }
 

@@ -6,7 +6,9 @@ import { SPLITS } from '../data/options.js';
 import { STDIN } from '../data/readers/data-stream.js';
 import { isThere } from '../data/sources/find-files.js';
 import { resolveInitialVectors } from '../features/embedded.js';
+import { followLinks } from '../io/links.js';
 import { checkRegularFile } from '../io/regular-file.js';
+import { withSlashes } from '../io/slashes.js';
 import { crossChecks, experimentSchema, type Experiment } from './experiment.js';
 import { inheritTables } from './inherit-tables.js';
 import { toIssues, toProblem, type Issue } from './issues.js';
@@ -220,9 +222,9 @@ function resolvePaths(data: Experiment['data'], directory: string): Experiment['
 function resolveTeachers(tasks: Experiment['tasks'], directory: string): Experiment['tasks'] {
   const resolveTask = (task: Experiment['tasks'][string]): Experiment['tasks'][string] => {
     const from = task.distill?.from;
-    if (from?.includes('/') !== true) return task;
+    if (from === undefined || !withSlashes(from).includes('/')) return task;
     const path = resolvePath(from, directory);
-    return isThere(path) ? { ...task, distill: { ...task.distill!, from: path } } : task;
+    return isThere(path) || isThere(followLinks(path)) ? { ...task, distill: { ...task.distill!, from: path } } : task;
   };
   return Object.fromEntries(Object.entries(tasks).map(([name, task]) => [name, resolveTask(task)]));
 }
@@ -230,8 +232,10 @@ function resolveTeachers(tasks: Experiment['tasks'], directory: string): Experim
 /** Resolves a path from the config's directory or, if nothing exists there, from the working directory. */
 function resolvePath(path: string, directory: string): string {
   if (path === STDIN) return path;
-  const fromConfig = resolve(directory, path);
-  return isThere(fromConfig) || !isThere(resolve(path)) ? fromConfig : resolve(path);
+  // A run may be named through a link.
+  const exists = (candidate: string): boolean => isThere(candidate) || isThere(followLinks(candidate));
+  const [fromConfig, fromHere] = [withSlashes(resolve(directory, path)), withSlashes(resolve(path))];
+  return exists(fromConfig) || !exists(fromHere) ? fromConfig : fromHere;
 }
 
 /** Reads column names from their file, so that a checkpoint does not depend on it. */

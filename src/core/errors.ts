@@ -15,6 +15,8 @@ export const EXIT_CODES = {
   /** A result, not an error: `mtl promote` left its channel unchanged. */
   notPromoted: 7,
   SIGINT: 130,
+  /** Ctrl-Break of Windows. */
+  SIGBREAK: 149,
   SIGTERM: 143,
 } as const;
 

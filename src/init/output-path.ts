@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { makeFolder, writeFileAtomic } from '../io/disk.js';
+import { withSlashes } from '../io/slashes.js';
 import { userError } from '../core/errors.js';
 
 /** Directory of the package. */
@@ -12,9 +13,9 @@ export function getSchemaPath(config: string): string {
   return getRelativePath(config, join(PACKAGE, 'dist', 'config.schema.json'));
 }
 
-/** Returns a path relative to the directory of a config. */
+/** Returns a path relative to the directory of a config, as any system reads it. */
 export function getRelativePath(config: string, path: string): string {
-  return relative(dirname(resolve(config)), resolve(path));
+  return withSlashes(relative(dirname(resolve(config)), resolve(path)));
 }
 
 /**

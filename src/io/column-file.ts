@@ -1,5 +1,6 @@
-import { closeSync, existsSync, openSync, renameSync, rmSync, writevSync } from 'node:fs';
+import { closeSync, existsSync, openSync, rmSync, writevSync } from 'node:fs';
 import { systemCode, UserError, userError } from '../core/errors.js';
+import { renameBusySync } from './busy.js';
 import { onDiskSync } from './disk.js';
 import { readAt } from './read-sync.js';
 import {
@@ -28,7 +29,7 @@ export function writeColumns(path: string, columns: Iterable<readonly [string, T
   onDiskSync(path, () => {
     try {
       writeParts(temporary, parts);
-      renameSync(temporary, path);
+      renameBusySync(temporary, path);
     } catch (error) {
       rmSync(temporary, { force: true });
       throw error;

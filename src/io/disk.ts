@@ -1,12 +1,14 @@
 import { createHash } from 'node:crypto';
-import { existsSync } from 'node:fs';
-import { link, mkdir, open, readdir, realpath, rename, rm, stat, statfs, symlink, truncate } from 'node:fs/promises';
+import { constants, existsSync } from 'node:fs';
+import { copyFile, link, mkdir, open, readdir, realpath, rm, stat, statfs, truncate } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { remove, renameBusy } from './busy.js';
 import { createByteHash, type Content } from './byte-hash.js';
 import { openDirect } from './direct-file.js';
 import { systemCode, UserError, userError } from '../core/errors.js';
 import { findOutputPlace } from './output-target.js';
 import { cut, gathered } from './pieces.js';
+import { isLinkRefused } from './refused.js';
 import { syncFile } from './sync-file.js';
 import { isTemporary, removeStaleTemporary, temporaryPath } from './temporary.js';
 
@@ -76,7 +78,7 @@ export async function makeFolder(path: string): Promise<void> {
 export async function removeTemporary(folder: string): Promise<void> {
   await onDisk(folder, async () => {
     const names = existsSync(folder) ? await readdir(folder) : [];
-    for (const name of names) if (isTemporary(name)) await rm(join(folder, name), { recursive: true, force: true });
+    for (const name of names) if (isTemporary(name)) await remove(join(folder, name));
   });
 }
 
@@ -97,15 +99,19 @@ export async function replace(path: string, make: (temporary: string) => Promise
   });
 }
 
-/** Creates something under a temporary name next to `path` and renames it; a failure leaves nothing behind. */
-async function putInPlace(path: string, make: (temporary: string) => Promise<unknown>): Promise<void> {
+/**
+ * Creates something under a temporary name next to `path` and renames it; a failure leaves nothing behind. Replaces a
+ * link itself.
+ * @throws UserError (disk)
+ */
+export async function putInPlace(path: string, make: (temporary: string) => Promise<unknown>): Promise<void> {
   await onDisk(path, async () => {
     const temporary = temporaryPath(path);
     try {
       await make(temporary);
-      await rename(temporary, path);
+      await renameBusy(temporary, path);
     } catch (error) {
-      await rm(temporary, { recursive: true, force: true }).catch(() => undefined);
+      await remove(temporary).catch(() => undefined);
       throw error;
     }
     await syncFolder(dirname(path));
@@ -118,8 +124,8 @@ export async function writeFileAtomic(path: string, content: string): Promise<vo
 }
 
 /**
- * Creates a file atomically if it does not exist; of concurrent processes, even on a shared file system, only one
- * succeeds.
+ * Creates a file if it does not exist; of concurrent processes, even on a shared file system, only one succeeds.
+ * Atomic, except on a disk without hard links (FAT), where others may see an incomplete file for a moment.
  * @returns whether this process created it
  */
 export async function createFileAtomic(path: string, content: string): Promise<boolean> {
@@ -128,7 +134,7 @@ export async function createFileAtomic(path: string, content: string): Promise<b
     try {
       await writeSynced(temporary, content);
       try {
-        await link(temporary, path);
+        await linkOrCopy(temporary, path);
       } catch (error) {
         // A shared file system may lose the reply although it made the link (open(2), O_EXCL).
         if (systemCode(error) !== 'EEXIST') throw error;
@@ -140,6 +146,19 @@ export async function createFileAtomic(path: string, content: string): Promise<b
       await rm(temporary, { force: true }).catch(() => undefined);
     }
   });
+}
+
+/**
+ * Gives a file another name, which must not exist. On a disk without hard links, copies it, and others may see an
+ * incomplete copy.
+ */
+export async function linkOrCopy(file: string, path: string): Promise<void> {
+  try {
+    await link(file, path);
+  } catch (error) {
+    if (!isLinkRefused(error)) throw error;
+    await copyFile(file, path, constants.COPYFILE_EXCL);
+  }
 }
 
 /** Creates a directory atomically; `path` must not exist. */
@@ -160,22 +179,18 @@ export async function replaceFolder(path: string, fill: (folder: string) => Prom
   try {
     await writeFolder(destination, async (folder) => {
       await fill(folder);
-      if (existsSync(destination)) await rename(destination, oldFolder);
+      if (existsSync(destination)) await renameBusy(destination, oldFolder);
     });
   } catch (error) {
-    if (existsSync(oldFolder) && !existsSync(destination)) await rename(oldFolder, destination).catch(() => undefined);
+    if (existsSync(oldFolder) && !existsSync(destination))
+      await renameBusy(oldFolder, destination).catch(() => undefined);
     throw error;
   }
   await onDisk(destination, async () => {
-    await rm(oldFolder, { recursive: true, force: true });
+    await remove(oldFolder);
     // Last, since a kill may have left the only copy there.
     await removeStaleTemporary(destination);
   });
-}
-
-/** Points a symbolic link at `target`, relative to its directory, atomically. */
-export async function pointLink(link: string, target: string): Promise<void> {
-  await putInPlace(link, (temporary) => symlink(target, temporary));
 }
 
 /** Size and hexadecimal SHA-256 of a file, to detect damage. */
@@ -275,12 +290,19 @@ export async function checkRoom(folder: string, neededBytes: number, what: strin
   });
 }
 
-/** Syncs the entries of a directory to the disk. */
+/** Errors of systems that can open or sync files only, such as Windows; POSIX has none of them for directories. */
+const FILES_ONLY: ReadonlySet<unknown> = new Set(['EPERM', 'EISDIR', 'ENOTSUP', 'EBADF']);
+
+/** Syncs the entries of a directory to the disk, if the system can. */
 export async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r');
   try {
-    await syncFile(folder);
-  } finally {
-    await folder.close();
+    const folder = await open(path, 'r');
+    try {
+      await syncFile(folder);
+    } finally {
+      await folder.close();
+    }
+  } catch (error) {
+    if (!FILES_ONLY.has(systemCode(error))) throw error;
   }
 }

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
-import { readdir, rename, rm } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import os from 'node:os';
 import { basename, dirname, join } from 'node:path';
+import { remove, renameBusy } from './busy.js';
 import { bootId, isAlive, pidNamespace } from '../system/process-identity.js';
 
 let numTemporaries = 0;
@@ -48,7 +49,7 @@ export async function removeStaleTemporary(path: string): Promise<void> {
   const folder = dirname(path);
   if (!stale.has(folder)) stale.set(folder, staleNames(folder));
   const names = (await stale.get(folder)!).filter((name) => name.startsWith(`.${basename(path)}.${os.hostname()}-`));
-  for (const name of names) await rm(join(folder, name), { recursive: true, force: true });
+  for (const name of names) await remove(join(folder, name));
 }
 
 async function staleNames(folder: string): Promise<readonly string[]> {
@@ -67,6 +68,6 @@ export function isWriterAlive(name: string): boolean | undefined {
 /** Removes a file or directory; an interruption leaves it intact or under a temporary name. */
 export async function removeWhole(path: string): Promise<void> {
   const temporary = temporaryPath(path);
-  await rename(path, temporary);
-  await rm(temporary, { recursive: true, force: true });
+  await renameBusy(path, temporary);
+  await remove(temporary);
 }

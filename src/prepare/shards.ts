@@ -1,5 +1,4 @@
 import { existsSync } from 'node:fs';
-import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createRowBlock, type RowBlock } from '../chunks/row-block.js';
 import { column } from '../core/batch.js';
@@ -7,6 +6,7 @@ import { countIds, countLabels, type IdCount } from '../data/shards/counts.js';
 import { MANIFEST, type Manifest } from '../data/shards/manifest.js';
 import { tensorsOf } from '../data/shards/tensors.js';
 import { ROWS_PER_SHARD, shardColumn } from '../data/shards/writer.js';
+import { renameBusy } from '../io/busy.js';
 import { onDisk, replace, writeDirect, writeFileAtomic } from '../io/disk.js';
 import { writeSafetensors } from '../io/safetensors.js';
 import { isValidRow, type Assignment, type ValidRows } from './assign-rows.js';
@@ -66,7 +66,7 @@ export async function writeSplit(
   if (rows > 0 && work.peers.rank === 0 && !existsSync(target)) {
     const manifest = createManifest(stages, split, shards, vocabularies);
     await writeFileAtomic(work.path('out', split, MANIFEST), `${JSON.stringify(manifest, null, 1)}\n`);
-    await onDisk(target, () => rename(work.path('out', split), target));
+    await onDisk(target, () => renameBusy(work.path('out', split), target));
   }
   return shards;
 }

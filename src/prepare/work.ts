@@ -1,8 +1,9 @@
-import { readdir, readFile, rm, stat } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { rethrowLimit, systemCode, UserError, userError, type Problem } from '../core/errors.js';
 import type { ProcessGroup } from '../core/process-group.js';
+import { remove } from '../io/busy.js';
 import { makeFolder, onDisk, removeTemporary, writeFileAtomic } from '../io/disk.js';
 import { checkRegularFile } from '../io/regular-file.js';
 import { CHUNK_BYTES, splitChunks, type Chunk } from './chunk.js';
@@ -134,5 +135,5 @@ export async function readPlan(work: Work): Promise<unknown> {
 
 /** Removes everything but the results. No other process may still work. */
 export async function closeWork(work: Work): Promise<void> {
-  await onDisk(work.path(), () => rm(work.path(), { recursive: true, force: true }));
+  await onDisk(work.path(), () => remove(work.path()));
 }

@@ -2,11 +2,13 @@ import { existsSync, readdirSync, readFileSync, realpathSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { z } from 'zod';
-import { makeFolder, onDisk, pointLink, writeFileAtomic } from '../io/disk.js';
+import { makeFolder, onDisk, writeFileAtomic } from '../io/disk.js';
+import { followLinks, linkTarget, pointLink } from '../io/links.js';
+import { withSlashes } from '../io/slashes.js';
 import { UserError, userError } from '../core/errors.js';
 import { LOCK, lockRun, type RunLock } from './lock.js';
 import { CHANNELS } from './run-folder.js';
-import { linkTarget, shownPath } from './runs-root.js';
+import { shownPath } from './runs-root.js';
 
 // A channel is a link to a run, `runs/channels/NAME`, that only `mtl promote` moves. The link is authoritative. Its
 // history, `NAME.jsonl`, is written after it, so the next promotion records one that was killed in between.
@@ -86,14 +88,17 @@ export function readChannel(name: string, root: string): Channel {
       message: 'the path exists and is not a link',
       fix: 'remove it or choose another channel',
     });
-  const run =
-    target === undefined
-      ? null
-      : existsSync(link)
-        ? relative(realpathSync(root), realpathSync(link))
-        : relative(root, resolve(dirname(link), target));
+  const run = target === undefined ? null : withSlashes(findTarget(link, target, root));
   const last = readHistory(name, root).at(-1);
   return { name, path: shownPath(link), target, run, previous: (last?.run === run ? last.over : last?.run) ?? null };
+}
+
+/** Returns the run that a link points to, relative to the directory of all runs. */
+function findTarget(link: string, target: string, root: string): string {
+  const followed = followLinks(link);
+  return existsSync(followed)
+    ? relative(realpathSync(root), realpathSync(followed))
+    : relative(root, resolve(dirname(link), target));
 }
 
 /** Maps the real path of each promoted run to the names of its channels. */
@@ -102,8 +107,10 @@ export function channelsByRun(root: string): ReadonlyMap<string, readonly string
   const channels = new Map<string, readonly string[]>();
   for (const name of existsSync(folder) ? readdirSync(folder).sort() : []) {
     const link = join(folder, name);
-    if (linkTarget(link) === undefined || !existsSync(link)) continue;
-    const run = realpathSync(link);
+    if (!NAME.test(name) || linkTarget(link) === undefined) continue;
+    const followed = followLinks(link);
+    if (!existsSync(followed)) continue;
+    const run = realpathSync(followed);
     channels.set(run, [...(channels.get(run) ?? []), name]);
   }
   return channels;

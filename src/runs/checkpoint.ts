@@ -1,17 +1,10 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, readlink, rename, rm } from 'node:fs/promises';
+import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import {
-  checkRoom,
-  freeBytes,
-  onDisk,
-  pointLink,
-  syncFolder,
-  writeFolder,
-  writeSynced,
-  type FileDigest,
-} from '../io/disk.js';
+import { checkRoom, freeBytes, onDisk, syncFolder, writeFolder, writeSynced, type FileDigest } from '../io/disk.js';
+import { remove, renameBusy } from '../io/busy.js';
+import { linkTarget, pointLink } from '../io/links.js';
 import type { ProgramState } from '../engines/engine.js';
 import { systemCode, UserError } from '../core/errors.js';
 import { renameMetrics } from '../evaluation/metric-renames.js';
@@ -143,11 +136,10 @@ async function saveFirst(
     const entries = await readdir(folder);
     // A temporary name is a link that a killed process left behind.
     const names = entries.filter((entry) => !entry.startsWith('.'));
-    const linked = await Promise.all(names.map((entry) => readlink(join(folder, entry)).catch(() => undefined)));
+    const linked = names.map((entry) => linkTarget(join(folder, entry)));
     const newest = [name, ...older].filter((other) => !retention.damaged.includes(other)).slice(0, retention.keepLast);
     for (const other of older)
-      if (!linked.includes(other) && !newest.includes(other))
-        await rm(join(folder, other), { recursive: true, force: true });
+      if (!linked.includes(other) && !newest.includes(other)) await remove(join(folder, other));
   });
 }
 
@@ -342,7 +334,7 @@ export async function restoreLinks(run: string, name: string): Promise<void> {
   );
   await onDisk(folder, async () => {
     for (const link of await readdir(folder))
-      if (renameMetrics(link) !== link) await rename(join(folder, link), join(folder, renameMetrics(link)));
+      if (renameMetrics(link) !== link) await renameBusy(join(folder, link), join(folder, renameMetrics(link)));
   });
   for (const link of own.links) await pointLink(join(folder, link), name);
 }

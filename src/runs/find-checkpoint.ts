@@ -1,6 +1,7 @@
-import { existsSync, lstatSync, readlinkSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { quoted, systemCode, userError } from '../core/errors.js';
+import { linkTarget } from '../io/links.js';
 import { checkpointsFolder, LINKS, NAME } from './checkpoint.js';
 import { FILES } from './manifest.js';
 import { missingRun } from './run-folder.js';
@@ -29,9 +30,9 @@ function resolveCheckpoint(path: string): string {
   const folder = checkpointsFolder(path);
   for (const link of LINKS) {
     const linked = join(folder, link);
-    if (lstatSync(linked, { throwIfNoEntry: false })?.isSymbolicLink() !== true) continue;
     // Resolved once, because a running training may move the link while files are read.
-    const target = readlinkSync(linked);
+    const target = linkTarget(linked);
+    if (target === undefined) continue;
     if (!NAME.test(target))
       throw userError('checkpoint', {
         where: linked,

@@ -1,11 +1,13 @@
 import { existsSync, statSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { isAbsolute, join, relative } from 'node:path';
 import { didYouMean, userError } from '../core/errors.js';
+import { followLinks, linkTarget } from '../io/links.js';
+import { withSlashes } from '../io/slashes.js';
 import { findCheckpoint } from './find-checkpoint.js';
 import { LATEST } from './run-folder.js';
 import { findRuns, hasCheckpoint } from './run-list.js';
 import { SOURCE, TREE_FOLDER } from './run-log.js';
-import { linkTarget, runPath } from './runs-root.js';
+import { runPath } from './runs-root.js';
 
 /**
  * Finds the checkpoint of a run that a config names: by a path, or by a name below the directory of all runs, such as
@@ -17,11 +19,11 @@ import { linkTarget, runPath } from './runs-root.js';
 export function findNamedCheckpoint(named: string, root: string, key: string): string {
   const isThere = (path: string): boolean => existsSync(path) || linkTarget(path) !== undefined;
   const below = join(root, named);
-  const path = !named.startsWith('/') && isThere(below) ? below : runPath(named);
+  const path = !isAbsolute(named) && isThere(below) ? followLinks(below) : runPath(named);
   const runs = findRuns(path, 1);
   if (!isThere(path)) {
-    const names = findRuns(root).map((run) => relative(root, run));
-    const hint = didYouMean(named.replace(/^runs\//, ''), [
+    const names = findRuns(root).map((run) => withSlashes(relative(root, run)));
+    const hint = didYouMean(withSlashes(named).replace(/^runs\//, ''), [
       LATEST,
       ...names,
       ...names.map((name) => name.split('/')[0]!),

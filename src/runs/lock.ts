@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
-import { link, readFile, rename, rm } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import { createFileAtomic, onDisk } from '../io/disk.js';
+import { renameBusy } from '../io/busy.js';
+import { createFileAtomic, linkOrCopy, onDisk } from '../io/disk.js';
 import { systemCode, userError } from '../core/errors.js';
 import { temporaryPath } from '../io/temporary.js';
 import { beat, keepBeating, watchHeartbeats } from './heartbeat.js';
@@ -14,6 +15,8 @@ export const LOCK = 'run.lock';
 /** Age of a heartbeat after which its process counts as dead; far longer than any step, sort or write. */
 const STALE_MS = 120_000;
 const POLL_INTERVAL_MS = 1000;
+/** Time in which a process writes its lock. */
+const COPY_MS = 100;
 
 /** A run's lock, held by this process. */
 export interface RunLock {
@@ -42,6 +45,7 @@ export interface LockWatch {
 export async function lockRun(run: string, warn: (warning: string) => void, watch: LockWatch = {}): Promise<RunLock> {
   const path = join(run, LOCK);
   const ownText = `${JSON.stringify(thisProcess())}\n`;
+  let invalid: string | undefined;
   for (;;) {
     const lock = await readOwner(path);
     if (lock === undefined) {
@@ -49,6 +53,12 @@ export async function lockRun(run: string, warn: (warning: string) => void, watc
       continue;
     }
     if (lock.owner !== undefined) await assertDead(run, path, lock.owner, warn, watch);
+    else if (lock.text !== invalid) {
+      // It may be incomplete on a disk without hard links.
+      invalid = lock.text;
+      await setTimeout(COPY_MS);
+      continue;
+    }
     await remove(path, lock.text);
   }
   const stop = keepBeating(async () => {
@@ -187,12 +197,12 @@ async function remove(path: string, text: string): Promise<void> {
   if ((await readLock(path)) !== text) return;
   await onDisk(path, async () => {
     try {
-      await rename(path, temporary);
+      await renameBusy(path, temporary);
     } catch (error) {
       if (systemCode(error) === 'ENOENT') return;
       throw error;
     }
-    if ((await readFile(temporary, 'utf8')) !== text) await link(temporary, path).catch(() => undefined);
+    if ((await readFile(temporary, 'utf8')) !== text) await linkOrCopy(temporary, path).catch(() => undefined);
     await rm(temporary, { force: true });
   });
 }

@@ -1,14 +1,16 @@
-import { existsSync, lstatSync, readdirSync, readlinkSync, realpathSync } from 'node:fs';
+import { existsSync, lstatSync, readdirSync, realpathSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { remove } from '../io/busy.js';
 import { onDisk } from '../io/disk.js';
+import { followLinks, linkTarget } from '../io/links.js';
 import { UserError } from '../core/errors.js';
 import { channelsByRun } from './channels.js';
 import { checkpointsFolder, listCheckpoints } from './checkpoint.js';
 import { isTaken } from './lock.js';
 import { LATEST, pointLatest, removeRunFolder } from './run-folder.js';
 import { describeRun, findRuns, hasCheckpoint } from './run-list.js';
-import { linkTarget, shownPath } from './runs-root.js';
+import { shownPath } from './runs-root.js';
 
 /** Removed paths and the bytes that they took. */
 export interface Removed {
@@ -27,11 +29,11 @@ export async function removeRuns(folders: readonly string[], root: string, nowMs
   let bytes = 0;
   for (const folder of folders) {
     bytes += computeSize(folder);
-    await onDisk(folder, () => rm(folder, { recursive: true, force: true }));
+    await onDisk(folder, () => remove(folder));
     await removeRunFolder(folder, root);
   }
   const latest = join(root, LATEST);
-  if (linkTarget(latest) !== undefined && !existsSync(latest)) await moveLatest(root, nowMs);
+  if (linkTarget(latest) !== undefined && !existsSync(followLinks(latest))) await moveLatest(root, nowMs);
   return { paths: folders.map(shownPath), bytes };
 }
 
@@ -48,17 +50,13 @@ export async function thinCheckpoints(folders: readonly string[], isDry: boolean
   for (const folder of folders) {
     const checkpoints = checkpointsFolder(folder);
     const names = existsSync(checkpoints) ? readdirSync(checkpoints) : [];
-    const linked = new Set(
-      names
-        .filter((name) => lstatSync(join(checkpoints, name)).isSymbolicLink())
-        .map((name) => readlinkSync(join(checkpoints, name))),
-    );
+    const linked = new Set(names.flatMap((name) => linkTarget(join(checkpoints, name)) ?? []));
     // Without any link, nothing shows which checkpoint matters, so all are kept.
     for (const name of linked.size === 0 ? [] : (await listCheckpoints(folder)).filter((each) => !linked.has(each))) {
       const path = join(checkpoints, name);
       bytes += computeSize(path);
       removed.push(shownPath(path));
-      if (!isDry) await onDisk(path, () => rm(path, { recursive: true, force: true }));
+      if (!isDry) await onDisk(path, () => remove(path));
     }
   }
   return { paths: removed, bytes };

@@ -1,9 +1,12 @@
 import { constants, existsSync } from 'node:fs';
-import { access, mkdir, readdir, rm, rmdir } from 'node:fs/promises';
-import { dirname, join, relative, resolve, sep } from 'node:path';
+import { access, mkdir, readdir, rmdir } from 'node:fs/promises';
+import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { systemCode, userError } from '../core/errors.js';
-import { makeFolder, onDisk, pointLink, syncFolder } from '../io/disk.js';
-import { linkTarget, runsRoot, shownPath } from './runs-root.js';
+import { remove } from '../io/busy.js';
+import { makeFolder, onDisk, syncFolder } from '../io/disk.js';
+import { followLinks, linkTarget, pointLink } from '../io/links.js';
+import { withSlashes } from '../io/slashes.js';
+import { runsRoot, shownPath } from './runs-root.js';
 
 /** Location of a run. */
 export interface RunLocation {
@@ -29,13 +32,14 @@ const RESERVED: Readonly<Record<string, string>> = {
   [STUDIES]: 'the directory of studies',
   [CHANNELS]: 'the directory of channels',
 };
-const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
+/** Windows drops a dot at the end of a name. */
+const NAME = /^(?!.*\.$)[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
 /** Another process may remove a parent directory concurrently. */
 const MAX_ATTEMPTS = 3;
 
 /**
  * Creates the directory of a new run: `runs/<config>/<NNN>`, `runs/<config>/<name>` or `runDir`.
- * @returns its path, relative to the working directory if it is below
+ * @returns its path, relative to the working directory if it is below, with `/`
  * @throws UserError (usage) if it exists or its name is invalid; (disk) if it cannot be created
  */
 export async function createRunFolder(location: RunLocation): Promise<string> {
@@ -44,7 +48,7 @@ export async function createRunFolder(location: RunLocation): Promise<string> {
   if (name !== undefined && !NAME.test(name)) {
     throw userError('usage', {
       where: `--name ${name}`,
-      message: 'invalid run name; expected at most 100 letters, digits, dots, - and _',
+      message: 'invalid run name; expected at most 100 letters, digits, dots, - and _, and no dot at the end',
     });
   }
   const root = runsRoot(runs);
@@ -69,7 +73,7 @@ export async function createRunFolder(location: RunLocation): Promise<string> {
       fix: 'choose another name, or resume it with --resume',
     });
   }
-  return path;
+  return withSlashes(path);
 }
 
 function assertNotReserved(configName: string): void {
@@ -140,7 +144,7 @@ async function createFolder(path: string): Promise<string | undefined> {
 
 /** Removes the directory of a run and its empty parent directories below `root`; ignores failures. */
 export async function removeRunFolder(path: string, root: string): Promise<void> {
-  await rm(path, { recursive: true, force: true }).catch(() => undefined);
+  await remove(path).catch(() => undefined);
   for (let parent = dirname(resolve(path)); `${parent}${sep}`.startsWith(`${root}${sep}`); parent = dirname(parent)) {
     // Fails if the directory is not empty.
     if (
@@ -156,7 +160,7 @@ export async function removeRunFolder(path: string, root: string): Promise<void>
 /** Points `runs/latest` at a run, if the run is below `root`. */
 export async function pointLatest(path: string, root: string): Promise<void> {
   const target = relative(root, resolve(path));
-  if (target.startsWith('..') || target.startsWith(sep)) return;
+  if (target.startsWith('..') || isAbsolute(target)) return;
   await pointLink(join(root, LATEST), target);
 }
 
@@ -164,7 +168,7 @@ export async function pointLatest(path: string, root: string): Promise<void> {
 export function missingRun(path: string): { readonly message: string; readonly fix?: string } {
   for (let part = path; dirname(part) !== part; part = dirname(part)) {
     const target = linkTarget(part);
-    if (target !== undefined && !existsSync(part))
+    if (target !== undefined && !existsSync(followLinks(part)))
       return {
         message: `${part === path ? 'the link' : part} points to ${target}, which does not exist`,
         fix: 'name another run; mtl runs lists them',

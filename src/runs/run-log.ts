@@ -1,5 +1,5 @@
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
-import { appendFile, open, rename, rm } from 'node:fs/promises';
+import { appendFile, open, rm } from 'node:fs/promises';
 import os from 'node:os';
 import { join } from 'node:path';
 import { pino, type Logger } from 'pino';
@@ -12,6 +12,7 @@ import type { ValidationEvent, StepReport } from '../training/loop.js';
 import type { Evaluation } from '../training/monitor.js';
 import type { LoopState } from '../training/loop-state.js';
 import type { TrainResult } from '../training/observer.js';
+import { renameBusy } from '../io/busy.js';
 import { cutFile, onDisk, onDiskSync, writeFileAtomic } from '../io/disk.js';
 import { syncFile } from '../io/sync-file.js';
 import { allSettledOrThrow } from './await-all.js';
@@ -189,7 +190,7 @@ class FileLog implements RunLog {
     await writeScores(this.#run, this.#scores);
     const rejects = this.#path(REJECTS);
     await onDisk(rejects, () =>
-      existsSync(this.rejectsPath) ? rename(this.rejectsPath, rejects) : rm(rejects, { force: true }),
+      existsSync(this.rejectsPath) ? renameBusy(this.rejectsPath, rejects) : rm(rejects, { force: true }),
     );
     const { config, overrides } = this.#request;
     await writeFileAtomic(this.#path(RESOLVED), config);

@@ -1,5 +1,7 @@
-import { existsSync, readlinkSync, realpathSync } from 'node:fs';
+import { existsSync, realpathSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join, relative, resolve } from 'node:path';
+import { followLinks, linkTarget } from '../io/links.js';
+import { withSlashes } from '../io/slashes.js';
 
 const RUNS_VARIABLE = 'MTL_RUNS';
 const RUNS = 'runs';
@@ -28,19 +30,26 @@ function findProjectFolder(): string {
   }
 }
 
-/** Formats a path for messages: relative to the working directory if it is below. */
+/** Formats a path for messages and records: relative to the working directory if it is below, with `/`. */
 export function shownPath(path: string): string {
   const relativePath = relative('.', path);
-  if (relativePath.startsWith('..')) return resolve(path);
-  return relativePath === '' ? '.' : relativePath;
+  if (relativePath.startsWith('..')) return withSlashes(resolve(path));
+  return relativePath === '' ? '.' : withSlashes(relativePath);
 }
 
-/** Resolves a path such as `runs/latest` against the directory of all runs if it does not exist here. */
+/**
+ * Resolves a path such as `runs/latest` against the directory of all runs if it does not exist here. Follows link
+ * files, which the system does not.
+ */
 export function runPath(path: string): string {
-  const [first, ...rest] = path.split('/');
-  if (first !== RUNS || existsSync(path)) return path;
+  const followed = followLinks(path);
+  if (existsSync(followed)) return followed;
+  const [first, ...rest] = withSlashes(path).split('/');
+  if (first !== RUNS) return path;
   const candidate = join(runsRoot(), ...rest);
-  return existsSync(candidate) || linkTarget(candidate) !== undefined ? shownPath(candidate) : path;
+  const target = followLinks(candidate);
+  if (existsSync(target)) return shownPath(target);
+  return linkTarget(candidate) === undefined ? path : shownPath(candidate);
 }
 
 /**
@@ -55,13 +64,4 @@ export function followRunLink(path: string): string {
   const followed = isAbsolute(target) ? target : join(dirname(path), target);
   // If a parent directory is a link too, `..` resolves differently.
   return existsSync(followed) && realpathSync(followed) === realpathSync(path) ? followed : path;
-}
-
-/** Reads the target of a link; undefined if the path is not a link. */
-export function linkTarget(path: string): string | undefined {
-  try {
-    return readlinkSync(path);
-  } catch {
-    return undefined;
-  }
 }

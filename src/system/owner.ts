@@ -30,7 +30,16 @@ export function thisProcess(): Owner {
 /** Returns whether a process has exited; undefined for another machine or PID namespace. */
 export function hasExited(owner: Owner): boolean | undefined {
   if (owner.host !== os.hostname() || isInAnotherNamespace(owner)) return undefined;
-  return !isAlive(owner.pid, owner.process);
+  return startedBeforeBoot(owner) || !isAlive(owner.pid, owner.process);
+}
+
+/** Tolerance of the boot time, which is the difference of two clocks. */
+const BOOT_TOLERANCE_MS = 60_000;
+
+/** Without an identity, another process may have the id of one that ended with the last shutdown. */
+function startedBeforeBoot({ process: identity, startedAt }: Owner): boolean {
+  const bootedMs = wallClockMs() - os.uptime() * 1000;
+  return identity === null && Date.parse(startedAt) < bootedMs - BOOT_TOLERANCE_MS;
 }
 
 /** Returns whether a process of this host is in another PID namespace, such as another container. */

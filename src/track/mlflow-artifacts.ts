@@ -26,7 +26,8 @@ export function artifactStore(
   artifactUri: string,
   headers: Readonly<Record<string, string>>,
 ): ArtifactStore {
-  const [, scheme = 'file'] = /^([a-z][a-z0-9+.-]*):/.exec(artifactUri) ?? [];
+  // One letter is a drive of Windows.
+  const [, scheme = 'file'] = /^([a-z][a-z0-9+.-]+):/.exec(artifactUri) ?? [];
   if (scheme === 'mlflow-artifacts') {
     const root = `${url}/api/2.0/mlflow-artifacts/artifacts/${new URL(artifactUri).pathname.replace(/^\/+/, '')}`;
     return async (files) => {

@@ -1,8 +1,8 @@
 /** @module-tag long */
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { trainTrees, type BaselineResult } from '../../src/baseline.js';
 import { findPython, runTrees } from '../../src/baseline/python.js';
 import { loadConfig } from '../../src/config/load.js';
@@ -137,6 +137,14 @@ describe('mtl baseline', { timeout: 300_000 }, () => {
       `cannot import lightgbm (ModuleNotFoundError: No module named lightgbm); run ${without} -m pip install ` +
         'lightgbm, or set MTL_PYTHON to a Python that has it',
     );
+    // Only `python` runs, as on Windows.
+    const names = at('names');
+    mkdirSync(names);
+    writeFileSync(join(names, 'python'), '#!/bin/sh\necho LightGBM 4, Python 3', { mode: 0o755 });
+    vi.stubEnv('MTL_PYTHON', undefined);
+    vi.stubEnv('PATH', names);
+    expect(findPython()).toEqual({ command: 'python', versions: 'LightGBM 4, Python 3' });
+    vi.unstubAllEnvs();
     const failing = { command: fakePython('echo "out of memory" >&2; exit 9'), versions: '' };
     const ignore = (): undefined => undefined;
     await expect(runTrees(failing, folder, ignore, new AbortController().signal)).rejects.toThrow(

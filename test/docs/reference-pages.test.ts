@@ -24,7 +24,7 @@ describe('docs/reference/exit-codes.md', () => {
     expect(new Set(rows.map(([code]) => code))).toEqual(new Set(Object.values(kinds)));
     for (const [code, kind] of rows) if (typeof kind === 'string') expect([kind, kinds[kind]]).toEqual([kind, code]);
     const named = rows.flatMap(([, kind]) => kind ?? []);
-    const unnamed = ['done', 'notPromoted', 'SIGINT', 'SIGTERM'];
+    const unnamed = ['done', 'notPromoted', 'SIGINT', 'SIGTERM', 'SIGBREAK'];
     expect(
       Object.keys(kinds)
         .filter((kind) => !unnamed.includes(kind))

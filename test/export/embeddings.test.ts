@@ -128,11 +128,13 @@ print(json.dumps([[each.tensor_name for each in config.embeddings], table['name'
     ]);
   });
 
-  it('uses unique file names for tables whose names are long or differ in case only', async () => {
+  it('uses unique file names for long names, names that differ in case only, and devices of Windows', async () => {
     const out = join(scratchFolder(), 'tables');
     const long = 'x'.repeat(400);
     await write(out, { files: 'parquet' }, exportedTables(TOKENS, ['A', 'a']));
     expect(readdirSync(out).sort()).toEqual(['A.parquet', 'a~2.parquet', 'tables.json']);
+    await write(out, { files: 'parquet' }, exportedTables(TOKENS, ['aux', 'COM1']));
+    expect(readdirSync(out).sort()).toEqual(['COM1~.parquet', 'aux~.parquet', 'tables.json']);
     await write(out, { files: 'parquet' }, exportedTables(TOKENS, [long, `${long}y`]));
     expect(readdirSync(out)).toHaveLength(3);
   });

@@ -62,7 +62,7 @@ describe('the lock of a run', () => {
     const run = scratchFolder();
     const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)']);
     try {
-      writeFileSync(join(run, 'run.lock'), owner({ pid: child.pid }));
+      writeFileSync(join(run, 'run.lock'), owner({ pid: child.pid, startedAt: new Date().toISOString() }));
       await expect(lockRun(run, quiet)).rejects.toThrow(`is being trained by process ${child.pid}`);
     } finally {
       child.kill('SIGKILL');

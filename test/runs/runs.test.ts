@@ -9,7 +9,8 @@ import { createTextTable } from '../../src/features/vocabulary/text-table.js';
 import { listStrings, textsFrom } from '../../src/features/vocabulary/string-pool.js';
 import { checkpointBytes, readCheckpoint, saveCheckpoint, type Checkpoint } from '../../src/runs/checkpoint.js';
 import { findCheckpoint } from '../../src/runs/find-checkpoint.js';
-import { onDisk, pointLink, writeFileAtomic, writeFolder } from '../../src/io/disk.js';
+import { onDisk, writeFileAtomic, writeFolder } from '../../src/io/disk.js';
+import { pointLink } from '../../src/io/links.js';
 import { createRunFolder, pointLatest, removeRunFolder } from '../../src/runs/run-folder.js';
 import { runPath, runsRoot } from '../../src/runs/runs-root.js';
 import { firstLoopState } from '../../src/training/loop-state.js';
@@ -38,6 +39,7 @@ describe('run directories', () => {
     await expect(createRunFolder({ configName: 'esmm', name: 'mine' })).rejects.toThrow(
       /--name mine: runs\/esmm\/mine already exists/,
     );
+    await expect(createRunFolder({ configName: 'esmm', name: 'v1.' })).rejects.toThrow('no dot at the end');
     mkdirSync('there');
     await expect(createRunFolder({ configName: 'esmm', runDir: 'there' })).rejects.toMatchObject({ exitCode: 2 });
   });

@@ -77,3 +77,23 @@ describe('a worker that is killed repeatedly', () => {
     );
   });
 });
+
+it('workers end with the study on a system without process groups, as Windows', async () => {
+  const kill = process.kill.bind(process);
+  const killing = vi.spyOn(process, 'kill').mockImplementation((pid, signal) => {
+    if (pid < 0) throw Object.assign(new Error('no such process'), { code: 'ESRCH' });
+    return kill(pid, signal);
+  });
+  try {
+    const workers = await launchProcesses(scratchFolder(), [['sleep', '600']], true, 'here');
+    expect(await workers.areAlive()).toBe(true);
+    await workers.stop();
+    expect(await workers.areAlive()).toBe(false);
+    expect(killing).toHaveBeenCalledWith(
+      expect.toSatisfy((pid: number) => pid < 0),
+      'SIGTERM',
+    );
+  } finally {
+    killing.mockRestore();
+  }
+});

@@ -223,7 +223,7 @@ describe('a run tracked in MLflow', () => {
       for (const path of KEPT) expect([path, existsSync(join(world, folder, path))]).toEqual([path, true]);
   });
 
-  it.each(['s3://bucket/7/run/artifacts', ''])(
+  it.each(['s3://bucket/7/run/artifacts', 'c:/kept', ''])(
     "says what to do where only MLflow's clients can store them: %j",
     async (artifactUri) => {
       const fake = await fakeServer();
@@ -232,7 +232,7 @@ describe('a run tracked in MLflow', () => {
       expect(notices).toEqual([
         expect.stringContaining(
           `cannot store artifacts at '${artifactUri}' from this machine; let the server store them: ` +
-            `mlflow server --artifacts-destination ${artifactUri === '' ? 'DIRECTORY' : 's3://bucket'}; ` +
+            `mlflow server --artifacts-destination ${artifactUri.startsWith('s3') ? 's3://bucket' : 'DIRECTORY'}; ` +
             'not uploaded: config.source.yaml, ',
         ),
       ]);

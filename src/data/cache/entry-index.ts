@@ -1,7 +1,8 @@
 import { hash } from 'node:crypto';
-import { appendFileSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { renameBusySync } from '../../io/busy.js';
 import { temporaryPath } from '../../io/temporary.js';
 import { ENTRY, readEntry, sourceNameOf, VERSION, type CacheEntry, type KeptFolder } from './entry.js';
 
@@ -131,7 +132,7 @@ export class EntryIndex {
     const temporary = temporaryPath(join(this.#folder, INDEX));
     try {
       writeFileSync(temporary, this.#text([...this.#entries.keys()]));
-      renameSync(temporary, join(this.#folder, INDEX));
+      renameBusySync(temporary, join(this.#folder, INDEX));
     } finally {
       rmSync(temporary, { force: true });
     }

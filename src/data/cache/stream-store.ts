@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { accessSync, constants, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { open, rename, rm } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { remove, renameBusy } from '../../io/busy.js';
 import type { Content } from '../../io/byte-hash.js';
 import { makeFolder, onDisk, writeFolder, writeSynced } from '../../io/disk.js';
 import { syncFile } from '../../io/sync-file.js';
@@ -78,7 +79,7 @@ export async function openStreamStore(indexed: IndexedCache): Promise<StreamStor
   );
   const discard = async (): Promise<void> => {
     await file.close();
-    await rm(target, { recursive: true, force: true });
+    await remove(target);
   };
   return {
     write: (bytes) => onDisk(path, () => file.writeFile(bytes), FIX),
@@ -86,7 +87,7 @@ export async function openStreamStore(indexed: IndexedCache): Promise<StreamStor
       await onDisk(path, () => syncFile(file), FIX);
       const entry = await cached(indexed, requestOf(content), (made, text) =>
         writeFolder(made, async (fresh) => {
-          await rename(path, join(fresh, DATA));
+          await renameBusy(path, join(fresh, DATA));
           await writeSynced(join(fresh, ENTRY), text({ '': content }));
         }),
       );

@@ -2,6 +2,7 @@ import { statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import type { BlockColumn } from '../../chunks/row-block.js';
+import { withSlashes } from '../../io/slashes.js';
 import { ENTRY } from '../cache/entry.js';
 import type { EncodedBatch } from '../rows/row-collector.js';
 import { observing, type BadRow, type RejectPolicy } from '../rows/rejects.js';
@@ -40,7 +41,9 @@ export async function writeCacheFolder<Content>(
   await writeShards(path, columns, async (writer) => {
     const rejects: BadRow[] = [];
     // The data may be moved later.
-    const recording = observing(policy, (row) => rejects.push({ ...row, path: relative(source, row.path) }));
+    const recording = observing(policy, (row) =>
+      rejects.push({ ...row, path: withSlashes(relative(source, row.path)) }),
+    );
     const { read, leftOut, ...details } = await write(recording, writer);
     writer.addFile(REJECTS, rejects.map((row) => `${JSON.stringify(row)}\n`).join(''));
     writer.addFile(ENTRY, entry(read));

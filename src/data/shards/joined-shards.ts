@@ -1,4 +1,5 @@
 import { dirname, join, relative } from 'node:path';
+import { withSlashes } from '../../io/slashes.js';
 import { sumCounts } from './counts.js';
 import type { ShardRows, Shards } from './reader.js';
 
@@ -14,7 +15,7 @@ export function joinedShards(all: readonly Shards[]): Shards {
       ...first.manifest,
       rows: all.reduce((sum, { manifest }) => sum + manifest.rows, 0),
       shards: all.flatMap(({ folder: own, manifest }) =>
-        manifest.shards.map((shard) => ({ ...shard, file: relative(folder, join(own, shard.file)) })),
+        manifest.shards.map((shard) => ({ ...shard, file: withSlashes(relative(folder, join(own, shard.file))) })),
       ),
       about: sumCounts(all.map(({ manifest }) => manifest)),
     },

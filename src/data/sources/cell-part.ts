@@ -1,4 +1,5 @@
 import { relative } from 'node:path';
+import { withSlashes } from '../../io/slashes.js';
 import { userError } from '../../core/errors.js';
 import {
   cacheFolders,
@@ -108,7 +109,7 @@ export class CellPart {
     this.path = path;
     this.home = home;
     this.rows = files.map(({ rows }) => rows);
-    this.names = files.map((file) => relative(path, file.path));
+    this.names = files.map((file) => withSlashes(relative(path, file.path)));
     this.stats = others.length === 0 ? stats : this.#byName(files.map((file) => file.stats));
     this.#ownCache = ownCache;
   }

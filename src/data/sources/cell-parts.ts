@@ -1,5 +1,6 @@
 import { relative } from 'node:path';
 import { UserError, type Problem } from '../../core/errors.js';
+import { withSlashes } from '../../io/slashes.js';
 import type { BadRow, RejectPolicy } from '../rows/rejects.js';
 import { CellPart, openFile, type CellOpening, type OpenedFile } from './cell-part.js';
 import { commonFolder, type DataFile } from './find-files.js';
@@ -61,7 +62,7 @@ export class CellParts {
 
   /** Returns the path of a file below `path`. */
   nameOf({ path }: OpenedFile): string {
-    return relative(this.path, path);
+    return withSlashes(relative(this.path, path));
   }
 
   /** Joins properties of the files of each part, by their names below `path`. */

@@ -1,5 +1,6 @@
 import { readdirSync, realpathSync, type Dirent } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
+import { withSlashes } from '../../io/slashes.js';
 import { quoted, UserError, userError } from '../../core/errors.js';
 import { CACHE_FOLDER } from '../cache/cache.js';
 import { streamHome } from '../cache/stream-store.js';
@@ -24,7 +25,7 @@ export interface DataFile {
  * @throws UserError (data) for a path that matches nothing or is not data, and for a file that is listed twice
  */
 export function findFiles(paths: Paths): readonly DataFile[] {
-  const files = [paths].flat().flatMap(listFiles);
+  const files = [paths].flat().map(withSlashes).flatMap(listFiles);
   const seen = new Map<string, string>();
   for (const { path } of files) {
     if (path === STDIN && files.length > 1)
@@ -56,28 +57,30 @@ export function sourcesOf(paths: Paths): readonly Pick<DataFile, 'path' | 'home'
     return files.length > 1 ? [...files, { path: commonFolder(files), home: files[0]!.home }] : files;
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
-    return [paths].flat().map((path) => fileAt(path, dirname(path)));
+    return [paths].flat().map((path) => fileAt(withSlashes(path), dirname(path)));
   }
 }
 
-/** Returns the deepest directory that contains all files. */
+/** Returns the deepest directory that contains all files; the root of the first if they are on several drives. */
 export function commonFolder(files: readonly Pick<DataFile, 'path'>[]): string {
-  let folder = dirname(files[0]!.path);
-  while (!files.every(({ path }) => path.startsWith(folder === '/' ? '/' : `${folder}/`))) folder = dirname(folder);
-  return folder;
+  for (let folder = dirname(files[0]!.path); ; folder = dirname(folder)) {
+    const prefix = folder.endsWith('/') ? folder : `${folder}/`;
+    if (files.every(({ path }) => path.startsWith(prefix)) || folder === dirname(folder)) return folder;
+  }
 }
 
 /** Returns whether a path exists, or a glob has matches. */
-export function isThere(path: string): boolean {
+export function isThere(named: string): boolean {
+  const path = withSlashes(named);
   if (path === STDIN || statOf(path) !== undefined) return true;
   if (!isGlob(path)) return false;
   const { files, folders } = findMatches(path);
   return files.length + folders.length > 0;
 }
 
-/** Resolves paths and globs of the user. */
+/** Resolves paths and globs of the user; the results have `/` as separator, as globs require. */
 export function absolute(paths: Paths, folder = '.'): Paths {
-  const one = (path: string): string => (path === STDIN ? path : resolve(folder, path));
+  const one = (path: string): string => (path === STDIN ? path : withSlashes(resolve(folder, path)));
   return typeof paths === 'string' ? one(paths) : paths.map(one);
 }
 
@@ -132,7 +135,7 @@ function listFolder(folder: string): readonly string[] {
 function listParts(folder: string, isRoot: boolean): string[] {
   const [files, folders, others]: [string[], string[], string[]] = [[], [], []];
   for (const entry of listVisible(folder)) {
-    const path = join(folder, entry.name);
+    const path = withSlashes(join(folder, entry.name));
     // Only links are followed: a stat of each of thousands of files takes a second.
     if (entry.isSymbolicLink()) checkLink(path);
     const kind = entry.isSymbolicLink() ? statOf(path) : entry;

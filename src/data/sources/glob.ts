@@ -1,8 +1,9 @@
 import { readdirSync, readlinkSync, statSync, type Dirent, type Stats } from 'node:fs';
-import { join } from 'node:path';
+import { join, parse } from 'node:path';
 import { globSync, isDynamicPattern } from 'tinyglobby';
 import { quoted, systemCode, userError } from '../../core/errors.js';
 import { checkRegularFile } from '../../io/regular-file.js';
+import { withSlashes } from '../../io/slashes.js';
 import { unreadable } from '../readers/unreadable.js';
 
 /** Paths that a glob matches, in the order of their UTF-16 code units. */
@@ -21,7 +22,10 @@ export function isGlob(path: string): boolean {
 export function globParts(path: string): { readonly base: string; readonly pattern: string } {
   const parts = path.split('/');
   const first = parts.findIndex(isGlob);
-  return { base: parts.slice(0, first).join('/') || '/', pattern: parts.slice(first).join('/') };
+  const base = parts.slice(0, first).join('/');
+  const { root } = parse(path);
+  // The root ends in a separator, such as / or C:/.
+  return { base: base.length < root.length ? root : base, pattern: parts.slice(first).join('/') };
 }
 
 /**
@@ -51,7 +55,7 @@ export function findMatches(path: string): GlobMatches {
   if (failure !== undefined) throw failure;
   const found = [...new Set(names.map((name) => name.replace(/\/$/, '')))]
     .filter((name) => name !== '' && name !== '.' && (hasUnderscore(pattern) || !hasUnderscore(name)))
-    .map((name) => join(base, name))
+    .map((name) => withSlashes(join(base, name)))
     .sort();
   return { files: found.filter((match) => !isFolder(match)), folders: found.filter(isFolder) };
 }

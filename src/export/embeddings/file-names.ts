@@ -1,9 +1,12 @@
 /** Maximum bytes of a file name on common file systems, minus room for an extension. */
 const MAX_LENGTH = 150;
 
+/** Names that are devices on Windows, with any extension. */
+const DEVICE = /^(?:con|prn|aux|nul|com\d|lpt\d)$/i;
+
 /**
  * Maps table names to file names: letters, digits, `_` and `-` stay, other bytes are percent-encoded. Names are
- * distinct even on case-insensitive file systems.
+ * distinct even on case-insensitive file systems, and no device of Windows.
  */
 export function fileNames(tables: readonly string[]): ReadonlyMap<string, string> {
   const usedNames = new Set<string>();
@@ -17,7 +20,7 @@ export function fileNames(tables: readonly string[]): ReadonlyMap<string, string
         )
         .join('')
         .slice(0, MAX_LENGTH);
-      let name = safe;
+      let name = DEVICE.test(safe) ? `${safe}~` : safe;
       for (let i = 2; usedNames.has(name.toLowerCase()); i++) name = `${safe}~${i}`;
       usedNames.add(name.toLowerCase());
       return [table, name];

@@ -55,7 +55,11 @@ export async function launchProcesses(
     const output = openSync(log, 'a');
     // A separate process group, so that only `stop` signals it on Ctrl-C: a second signal would end a worker without
     // saving. The IPC channel closes when this process exits.
-    const child = spawn(program!, args, { stdio: ['ignore', output, output, 'ipc'], detached: true });
+    const child = spawn(program!, args, {
+      stdio: ['ignore', output, output, 'ipc'],
+      detached: true,
+      windowsHide: true,
+    });
     closeSync(output);
     running.add(child);
     child.on('error', () => {
@@ -100,17 +104,19 @@ export async function launchProcesses(
     async stop() {
       stopping.abort();
       const ending = [...running].map((child) => once(child, 'close'));
-      for (const child of running) if (child.pid !== undefined) killGroup(child.pid);
+      for (const child of running) stopGroup(child);
       await Promise.all(ending);
     },
   };
 }
 
-/** Signals a process and its descendants to exit. */
-function killGroup(pid: number): void {
+/** Signals a process and its descendants to exit. Without process groups (Windows), ends the process itself. */
+function stopGroup(child: ChildProcess): void {
+  if (child.pid === undefined) return;
   try {
-    process.kill(-pid, 'SIGTERM');
+    process.kill(-child.pid, 'SIGTERM');
   } catch {
-    // It exited in the meantime.
+    // Does nothing if it exited in the meantime.
+    child.kill('SIGTERM');
   }
 }
