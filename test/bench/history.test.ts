@@ -37,9 +37,10 @@ describe('a workload with a history', () => {
   });
 
   it('has the fields, lengths and layer of its peers', () => {
-    const script = readFileSync(join(import.meta.dirname, '../../bench/peers/torch_din.py'), 'utf8');
-    expect(script).toContain(`UNITS, LONGEST, MEAN = 16, ${ATTENTION_UNITS}, ${MAX_ITEMS}, ${MEAN_ITEMS}`);
-    expect(script).toContain(`SEARCH = ${SEARCH_WIDTH}\n`);
-    expect(script).toContain(`HISTORY = [${fields.map((field) => `'${field}'`).join(', ')}]`);
+    const read = (name: string): string => readFileSync(join(import.meta.dirname, '../../bench/peers', name), 'utf8');
+    const [shared, din] = [read('torch_history.py'), read('torch_din.py')];
+    expect(shared).toContain(`WIDTH, LONGEST, MEAN = 16, ${MAX_ITEMS}, ${MEAN_ITEMS}\n`);
+    expect(din).toContain(`UNITS, SEARCH = ${ATTENTION_UNITS}, ${SEARCH_WIDTH}\n`);
+    expect(shared).toContain(`HISTORY = [${fields.map((field) => `'${field}'`).join(', ')}]`);
   });
 });
