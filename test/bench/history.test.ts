@@ -2,9 +2,20 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { MAX_ITEMS, MEAN_ITEMS, ATTENTION_UNITS, SEARCH_WIDTH } from '../../bench/history.js';
-import { batchesOf, WORKLOADS } from '../../bench/workloads.js';
+import { trainingFlops } from '../../bench/roofline.js';
+import { batchesOf, planOf, WORKLOADS } from '../../bench/workloads.js';
 
 const work = WORKLOADS.find(({ name }) => name === 'din-50')!;
+
+it('FLOPs count causal attention between items: two products, and four for the gradients', () => {
+  const { graph } = planOf(
+    WORKLOADS.find(({ name }) => name === 'bst-50')!,
+    0.001,
+  );
+  const flopsOfRow = (items: number): number => trainingFlops(graph, items) - trainingFlops(graph, items, 0);
+  // 10 items attend to 55 items, in 32 columns; without squares, half of the items count.
+  expect(flopsOfRow(10)).toBe(6 * 2 * 32 * (55 - 5));
+});
 
 describe('a workload with a history', () => {
   const [batch] = batchesOf(work, 1);
