@@ -1,3 +1,4 @@
+/** @module-tag long */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -36,7 +37,7 @@ it.for([
   { name: 'sim', script: 'torch_din.py', work: searched, options: ['--top', '7'], within: 1e-5 },
 ])(
   'forms of $script have the loss of $name within $within, with $options',
-  { timeout: 120_000 },
+  { timeout: 600_000 },
   async ({ script, work, options, within, ...test }, context) => {
     needsPython(context, 'torch');
     const { loss, file } = await makeCase(work);
