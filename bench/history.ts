@@ -5,6 +5,7 @@ import { GraphBuilder } from '../src/graph/builder.js';
 import { lookUp } from '../src/graph/lookups.js';
 import { tower } from '../src/graph/mlp.js';
 import type { Value } from '../src/graph/operations.js';
+import { encoders } from '../src/sequences/encoders.js';
 
 // Histories of items, next to the fields of a row: item, category, shop and brand, which share the candidate's tables.
 
@@ -16,6 +17,8 @@ export interface History {
   readonly length: number | 'power law';
   /** Number of items of a row that a search selects for the attention; default: all. */
   readonly top?: number;
+  /** Encoder of mtl in place of the attention of the DIN paper, with options as in a config. */
+  readonly encoder?: object;
 }
 
 /** Maximum number of items per row, and their mean in a power law. */
@@ -29,14 +32,17 @@ const TOWER = { hidden: [16, 8], activation: 'relu' as const, dropout: 0, batchN
 
 const historyOf = (field: string): string => `history.${field}`;
 
-/** Returns the sequence of a layout. */
-export function sequencesOf({ fields, length }: History, width: number): NonNullable<Plan['layout']['sequences']> {
+/** Returns the sequence of a layout. An encoder compares all fields with the candidate's. */
+export function sequencesOf(
+  { fields, length, encoder }: History,
+  width: number,
+): NonNullable<Plan['layout']['sequences']> {
   return [
     {
       name: 'history',
       maxItems: length === 'power law' ? MAX_ITEMS : length,
-      fields: fields.map((table) => ({ field: historyOf(table), kind: 'id', table, width })),
-      encoders: [],
+      fields: fields.map((table) => ({ field: historyOf(table), kind: 'id', table, width, target: table })),
+      encoders: encoder === undefined ? [] : [encoders.schema.parse(encoder)],
     },
   ];
 }

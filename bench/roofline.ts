@@ -15,6 +15,7 @@ import type { Call } from '../src/engines/compile/call-list.js';
 import { combineLinears } from '../src/graph/combine-linears.js';
 import { GraphBuilder } from '../src/graph/builder.js';
 import type { Graph } from '../src/graph/graph.js';
+import type { Value } from '../src/graph/operations.js';
 import { denseOptimizers, embeddingOptimizerSchema } from '../src/optimizers/optimizers.js';
 import { PRODUCTS } from '../src/engines/compile/products.js';
 import { randomStream } from '../src/core/random.js';
@@ -168,29 +169,49 @@ export function rooflineOf(
   { flops, rowUpdates }: Peaks,
 ): { readonly flops: number; readonly rows: number; readonly ms: number } {
   const batches = batchesOf(work, 5);
-  const ofStep = trainingFlops(planOf(work).graph, median(batches.map(itemsPerRow))) * work.batchRows;
+  const items = median(batches.map((batch) => itemsPerRow(batch, (count) => count)));
+  const squares = median(batches.map((batch) => itemsPerRow(batch, (count) => count ** 2)));
+  const ofStep = trainingFlops(planOf(work).graph, items, squares) * work.batchRows;
   const rows = median(batches.map(distinctRows));
   return { flops: ofStep, rows, ms: 1000 * (ofStep / flops + rows / rowUpdates.get(work.width)!) };
 }
 
 /**
- * Counts the FLOPs of the linear layers for one row: forward pass and gradients of inputs and weights.
+ * Counts the FLOPs of the linear layers and of attention between items for one row: forward pass and gradients of
+ * inputs and weights.
  * @param items number of items per row, whose layers are those that the CPU engine computes
+ * @param squares mean of the squared numbers of items
  */
-export function trainingFlops(graph: Graph, items = 0): number {
+export function trainingFlops(graph: Graph, items = 0, squares = items ** 2): number {
   const { values } = combineLinears(graph, { folds: true });
-  const layers = values.filter(
-    (value) => value.op === 'linear' || value.op === 'combinedLinear' || value.op === 'scaledLinear',
-  );
-  const flopsOf = ({ x, width }: (typeof layers)[number]): number => 3 * 2 * x.width * width;
-  const rowsOf = ({ rows }: (typeof layers)[number]): number =>
+  const rowsOf = ({ rows }: Value): number =>
     rows.kind === 'items' ? items : rows.kind === 'selected' ? Math.min(items, rows.count) : 1;
-  return layers.reduce((sum, layer) => sum + flopsOf(layer) * rowsOf(layer), 0);
+  const flopsOf = (value: Value): number => {
+    switch (value.op) {
+      case 'linear':
+      case 'combinedLinear':
+      case 'scaledLinear':
+        return 3 * 2 * value.x.width * value.width * rowsOf(value);
+      case 'segmentAttention':
+        // Scores and weighted sums; gradients are four products of the same size.
+        return 3 * 2 * 2 * value.width * (value.isCausal ? (squares + items) / 2 : squares);
+      default:
+        return 0;
+    }
+  };
+  return values.reduce((sum, value) => sum + flopsOf(value), 0);
 }
 
-/** Returns the mean number of items per row in the longest history. */
-const itemsPerRow = ({ rows, bags }: Batch): number =>
-  Math.max(0, ...[...bags.values()].map(({ offsets }) => offsets[rows]! / rows));
+/** Returns the mean over rows of a function of the number of items in the longest history. */
+const itemsPerRow = ({ rows, bags }: Batch, of: (count: number) => number): number =>
+  Math.max(
+    0,
+    ...[...bags.values()].map(({ offsets }) => {
+      let sum = 0;
+      for (let b = 0; b < rows; b++) sum += of(offsets[b + 1]! - offsets[b]!);
+      return sum / rows;
+    }),
+  );
 
 function distinctRows({ ids, bags }: Batch): number {
   const columns = [...ids.values(), ...[...bags.values()].map((bag) => bag.ids)];

@@ -52,7 +52,7 @@ export interface Workload {
   readonly numbers: readonly string[];
   /** Bag fields with their mean number of items; all others hold one id. */
   readonly bags?: Readonly<Record<string, number>>;
-  /** History of the candidate's fields, whose model is DIN; `model` is not used. */
+  /** History of the candidate's fields. Without an encoder, the model is DIN, and `model` is not used. */
   readonly history?: History;
   /** Whether all fields are looked up in one table, as large as that of the largest. */
   readonly hasOneTable?: true;
@@ -80,6 +80,9 @@ const MMOE_WIDE = {
     gate: { batchNorm: true },
   },
 };
+
+/** BST (Chen et al. 2019), as in configs/sequences/bst.yaml. */
+const BST = { name: 'self-attention', blocks: 1, heads: 2, causal: true };
 
 /** Sizes of torch-rechub's examples, of the ESMM paper, and of TorchEasyRec's Ali-CCP config. */
 export const WORKLOADS: readonly Workload[] = [
@@ -110,6 +113,14 @@ export const WORKLOADS: readonly Workload[] = [
   { name: 'esmm-paper', batchRows: 8192, ...ESMM_PAPER },
   { name: 'din-50', batchRows: 1024, ...ESMM, history: { fields: ITEM, length: 'power law' } },
   { name: 'din-200', batchRows: 1024, ...ESMM, history: { fields: ITEM, length: 200 } },
+  {
+    name: 'bst-50',
+    batchRows: 1024,
+    width: 16,
+    numbers: [],
+    model: { name: 'esmm', ctrTower: { hidden: [16, 8] }, cvrTower: { hidden: [16, 8] } },
+    history: { fields: ITEM, length: 'power law', encoder: BST },
+  },
   { name: 'sim-2000', batchRows: 1024, ...ESMM, history: { fields: ITEM, length: 2000, top: 50 } },
 ];
 
@@ -189,7 +200,10 @@ export function planOf(
   );
   const withHistory = { ...layout, ...(history && { sequences: sequencesOf(history, width) }) };
   return {
-    graph: history === undefined ? graphOf(model, layout) : historyGraph(history, withHistory),
+    graph:
+      history === undefined || history.encoder !== undefined
+        ? graphOf(model, withHistory)
+        : historyGraph(history, withHistory),
     layout: withHistory,
     optimizers: { dense: denseOptimizers.schema.parse({}), embeddings: embeddingOptimizerSchema.parse(embeddings) },
     seed: 1,

@@ -103,13 +103,21 @@ const HISTORY_FORMS: readonly TorchForm[] = [
   byHand('fold compiled bf16', '--form', 'fold', '--compiled', '--bf16'),
 ];
 
+/** Variants of BST in PyTorch. */
+const ENCODER_FORMS: readonly TorchForm[] = [
+  ...HISTORY_FORMS,
+  byHand('padded compiled', '--form', 'padded', '--compiled'),
+  byHand('split compiled bf16', '--form', 'split', '--compiled', '--bf16'),
+];
+
 /** Forms that read the items that a search selects. */
 const SEARCH_FORMS = HISTORY_FORMS.filter(({ name }) => name.startsWith('split') || name.startsWith('fold'));
 
 /** Returns the variants of a workload in PyTorch. */
 export function torchForms({ history }: Workload, { torchRechub }: Versions): readonly TorchForm[] {
-  if (history?.top !== undefined) return SEARCH_FORMS;
-  return history === undefined ? FORMS.filter(({ isByHand }) => isByHand || torchRechub !== null) : HISTORY_FORMS;
+  if (history === undefined) return FORMS.filter(({ isByHand }) => isByHand || torchRechub !== null);
+  if (history.encoder !== undefined) return ENCODER_FORMS;
+  return history.top === undefined ? HISTORY_FORMS : SEARCH_FORMS;
 }
 
 /** Returns the arguments of Python for a variant of a workload. */
@@ -118,7 +126,8 @@ function argumentsOf({ options }: TorchForm, { name, batchRows, history }: Workl
   if (history === undefined) return [join(FOLDER, 'torch_peer.py'), ...shared, '--model', name];
   const length = history.length === 'power law' ? 0 : history.length;
   const top = history.top === undefined ? [] : ['--top', String(history.top)];
-  return [join(FOLDER, 'torch_din.py'), ...shared, '--length', String(length), ...top];
+  const script = history.encoder === undefined ? 'torch_din.py' : 'torch_bst.py';
+  return [join(FOLDER, script), ...shared, '--length', String(length), ...top];
 }
 
 /**

@@ -2,9 +2,20 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { MAX_ITEMS, MEAN_ITEMS, ATTENTION_UNITS, SEARCH_WIDTH } from '../../bench/history.js';
-import { batchesOf, WORKLOADS } from '../../bench/workloads.js';
+import { trainingFlops } from '../../bench/roofline.js';
+import { batchesOf, planOf, WORKLOADS } from '../../bench/workloads.js';
 
 const work = WORKLOADS.find(({ name }) => name === 'din-50')!;
+
+it('FLOPs count causal attention between items: two products, and four for the gradients', () => {
+  const { graph } = planOf(
+    WORKLOADS.find(({ name }) => name === 'bst-50')!,
+    0.001,
+  );
+  const flopsOfRow = (items: number): number => trainingFlops(graph, items) - trainingFlops(graph, items, 0);
+  // 10 items attend to 55 items, in 32 columns; without squares, half of the items count.
+  expect(flopsOfRow(10)).toBe(6 * 2 * 32 * (55 - 5));
+});
 
 describe('a workload with a history', () => {
   const [batch] = batchesOf(work, 1);
@@ -37,9 +48,10 @@ describe('a workload with a history', () => {
   });
 
   it('has the fields, lengths and layer of its peers', () => {
-    const script = readFileSync(join(import.meta.dirname, '../../bench/peers/torch_din.py'), 'utf8');
-    expect(script).toContain(`UNITS, LONGEST, MEAN = 16, ${ATTENTION_UNITS}, ${MAX_ITEMS}, ${MEAN_ITEMS}`);
-    expect(script).toContain(`SEARCH = ${SEARCH_WIDTH}\n`);
-    expect(script).toContain(`HISTORY = [${fields.map((field) => `'${field}'`).join(', ')}]`);
+    const read = (name: string): string => readFileSync(join(import.meta.dirname, '../../bench/peers', name), 'utf8');
+    const [shared, din] = [read('torch_history.py'), read('torch_din.py')];
+    expect(shared).toContain(`WIDTH, LONGEST, MEAN = 16, ${MAX_ITEMS}, ${MEAN_ITEMS}\n`);
+    expect(din).toContain(`UNITS, SEARCH = ${ATTENTION_UNITS}, ${SEARCH_WIDTH}\n`);
+    expect(shared).toContain(`HISTORY = [${fields.map((field) => `'${field}'`).join(', ')}]`);
   });
 });
