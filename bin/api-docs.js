@@ -13,7 +13,7 @@ const INTRODUCTION = `# Library reference
 Train, evaluate and predict from JavaScript or TypeScript:
 
 \`\`\`js
-import { loadModel, train, evaluate, predict } from 'mtl';
+import { loadModel, train, evaluate, predict } from 'mtl-recommender';
 \`\`\`
 
 The package is an ES module for Node 20.19 or later, with types. Every mistake that you can fix is a \`UserError\`; its \`problems\`

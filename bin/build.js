@@ -6,6 +6,7 @@ import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'nod
 import { join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { bundle } from './bundle.js';
+import { bundleTypes } from './bundle-types.js';
 import { writeKernelSignatures } from './kernel-signatures.js';
 import { kernelsDigest } from './kernel-sources.js';
 
@@ -21,6 +22,8 @@ const kernels = join(root, 'src', 'kernels');
 mkdirSync(resolve(root, out, 'native'), { recursive: true });
 for (const name of readdirSync(kernels).filter((each) => /\.[ch]$/.test(each)))
   cpSync(join(kernels, name), resolve(root, out, 'native', name));
+// Headers of Node's C interface, for addons that are compiled there.
+cpSync(join(root, 'node_modules', 'node-api-headers', 'include'), resolve(root, out, 'node-api'), { recursive: true });
 const wasm = join(kernels, 'wasm');
 if (readFileSync(join(wasm, 'sources.sha256'), 'utf8').trim() !== kernelsDigest())
   throw new Error('src/kernels/wasm was compiled from other sources; run npm run build:kernels');
@@ -31,10 +34,11 @@ cpSync(join(root, 'src', 'baseline', 'train_trees.py'), resolve(root, out, 'base
 cpSync(join(root, 'src', 'cluster', 'native'), resolve(root, out, 'cluster', 'native'), { recursive: true });
 begin('TypeScript');
 run('node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json', '--outDir', out);
-// JSON schema for editors. A build outside the clone cannot import the packages that the schema requires.
+// JSON schema and types for editors. A build outside the clone cannot import the packages that they require.
 if (resolve(root, out).startsWith(resolve(root))) {
   const { jsonSchema } = await import(pathToFileURL(resolve(root, out, 'config', 'json-schema.js')).href);
   writeFileSync(resolve(root, out, 'config.schema.json'), `${JSON.stringify(jsonSchema())}\n`);
+  bundleTypes(resolve(root, out));
 }
 begin('bundles');
 await bundle(resolve(root, out));

@@ -16,7 +16,7 @@ const THREADS = [
   'prepare/worker',
   'serve/predict-worker',
 ];
-/** Packages that most commands import and that load no file by path. */
+/** Packages that are bundled: they load no file by path. The published package depends on no other. */
 const JOINED = [
   'csv-parse',
   'csv-stringify',
@@ -28,6 +28,8 @@ const JOINED = [
   'hyparquet-compressors',
   'hyparquet-writer',
   'pino',
+  'prom-client',
+  'protobufjs/light.js',
   'protobufjs/minimal.js',
   'tinyglobby',
   'xxhash-wasm',
@@ -35,6 +37,9 @@ const JOINED = [
   'yargs',
   'zod',
 ];
+
+/** The directory of a module's package. */
+const PACKAGE = /\/(node_modules\/(?:.*\/node_modules\/)?(?:@[\w.-]+\/)?[\w.-]+)\//;
 
 const slashed = (path) => path.split(sep).join('/');
 const isOf = (packages, source) => packages.some((name) => source === name || source.startsWith(`${name}/`));
@@ -44,7 +49,7 @@ const isOf = (packages, source) => packages.some((name) => source === name || so
  * command line into `command` (loaded by src/cli/start.ts). All other files stay in place.
  */
 export async function bundle(out) {
-  await joinModules(
+  const library = await joinModules(
     out,
     'bundle',
     { index: 'index' },
@@ -53,14 +58,14 @@ export async function bundle(out) {
   writeFileSync(join(out, 'index.js'), "export * from './bundle/index.js';\n");
   const commonJs = { format: 'cjs', entryFileNames: '[name].cjs', chunkFileNames: '[name]-[hash].cjs' };
   // CommonJS files are read synchronously, without the thread pool that also writes a new run's files.
-  await joinModules(
+  const threads = await joinModules(
     out,
     'threads',
     Object.fromEntries(THREADS.map((module) => [module.replaceAll('/', '-'), module])),
     commonJs,
   );
   // The loader of the other chunks is a file of its own.
-  await joinModules(out, 'command', { start: 'cli/start' }, commonJs);
+  const loader = await joinModules(out, 'command', { start: 'cli/start' }, commonJs);
   const chunks = await joinModules(out, 'command', { main: 'cli/main' }, commonJs, withImportModule);
   // Identifies the compiled-code cache of these files.
   const id = createHash('sha256');
@@ -70,6 +75,14 @@ export async function bundle(out) {
     id.update(`${fileName}\n${text}\n`);
   }
   writeFileSync(join(out, 'command', 'id'), id.digest('hex'));
+  writePackageList(out, [...library, ...threads, ...loader, ...chunks]);
+}
+
+/** Lists the directories of the packages whose code is bundled, relative to the clone: bin/notices.js reads it. */
+function writePackageList(out, chunks) {
+  const modules = chunks.flatMap(({ moduleIds }) => moduleIds).map(slashed);
+  const paths = modules.flatMap((id) => PACKAGE.exec(id)?.[1] ?? []);
+  writeFileSync(join(out, 'packages.json'), `${JSON.stringify([...new Set(paths)].sort())}\n`);
 }
 
 /**
@@ -114,7 +127,7 @@ async function joinModules(out, name, modules, options, change = (code) => code)
     plugins: [lateWidths, lateAssertions, places],
     transform,
   });
-  const { output } = await joined.write({ dir: folder, ...options });
+  const { output } = await joined.write({ dir: folder, comments: false, ...options });
   await joined.close();
   return output;
 }

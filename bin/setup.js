@@ -23,31 +23,6 @@ function run(line, why) {
   }
 }
 
-/** TensorFlow.js for CUDA. Its install script downloads hundreds of megabytes that only NVIDIA GPUs can use. */
-const CUDA_PACKAGE = '@tensorflow/tfjs-node-gpu';
-
-function hasNvidiaDriver() {
-  if (existsSync('/proc/driver/nvidia/version')) return true;
-  try {
-    childProcess().execFileSync('nvidia-smi', ['-L'], { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** Runs the install script if an NVIDIA driver is installed; a failure leaves only the CUDA engine unavailable. */
-function fetchCuda() {
-  if (!existsSync(at('node_modules', CUDA_PACKAGE)) || !hasNvidiaDriver()) return;
-  try {
-    run(`npm rebuild ${CUDA_PACKAGE} --foreground-scripts`, 'NVIDIA driver found: downloading TensorFlow for CUDA 11');
-  } catch (error) {
-    process.stderr.write(
-      `mtl: TensorFlow for CUDA 11 is not available (${error.message}); run npx mtl setup-cuda for current CUDA versions\n`,
-    );
-  }
-}
-
 /**
  * Builds the native C kernels, which give the same results as WebAssembly, faster; without a compiler, WebAssembly
  * runs.
@@ -69,9 +44,8 @@ async function main() {
   // An installed package has neither sources nor a lock file.
   if (existsSync(at('src')) && existsSync(at('package-lock.json'))) {
     if (isInstallStale(root)) {
-      // No package requires its install script, except the CUDA one, which runs below if it is useful.
+      // No package requires its install script.
       run('npm ci --ignore-scripts --no-audit --no-fund --loglevel=error', 'installing packages');
-      fetchCuda();
       writeFileSync(at(INSTALLED), '');
     }
     if (isBuildStale(root)) {

@@ -3,7 +3,7 @@ import { probeGpu } from '../engines/tfjs/probe.js';
 import { EXIT_CODES, userError } from '../core/errors.js';
 import { createOutput } from './output.js';
 
-/** Runs `mtl setup-cuda`: builds the binding and reports the GPU. Returns the exit code. */
+/** Runs `mtl setup cuda`: builds the binding and reports the GPU. Returns the exit code. */
 export function runSetupCuda({
   source,
   json,
@@ -15,7 +15,7 @@ export function runSetupCuda({
   const folder = bindingFolder();
   if (folder === undefined)
     throw userError('usage', {
-      where: 'mtl setup-cuda',
+      where: 'mtl setup cuda',
       message: 'no cache directory, because this user has no home directory',
       fix: 'set XDG_CACHE_HOME to a directory',
     });

@@ -12,7 +12,7 @@ export const cuda: HealthCheck = {
 export function describeHealth({ state, reason, missing }: GpuProbe): Health {
   const cpu = 'optional: everything runs on the CPU';
   const libraries = missing.length === 0 ? '' : `: missing ${missing.join(', ')}`;
-  const setUp = 'run npx mtl setup-cuda, which downloads TensorFlow with CUDA';
+  const setUp = 'run npx mtl setup cuda, which downloads TensorFlow with CUDA';
   switch (state) {
     case 'ready':
       return { state: 'ok', message: 'TensorFlow on a CUDA GPU (--device cuda)' };

@@ -11,9 +11,9 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { wallClockMs } from './clock.js';
 import { systemCode } from '../core/errors.js';
 import { userCache } from './user-cache.js';
@@ -84,7 +84,7 @@ export function buildOnce(addon: AddonRecipe, build: (compiler: Compiler) => voi
     const compile = (...args: readonly string[]): unknown => execFileSync(compiler, [...all, ...args], options);
     build({
       compile: (...args) => void compile(...args),
-      link: (...inputs) => void compile('-I', headers(), ...inputs, ...linking, '-o', BUILT),
+      link: (...inputs) => void compile('-I', nodeHeaders(), ...inputs, ...linking, '-o', BUILT),
       source: (file) => join(sources, file),
     });
   };
@@ -172,9 +172,9 @@ function hashInputs(sources: string, recipe: unknown): string {
   return hash.digest('hex').slice(0, 16);
 }
 
-/** Returns the directory of Node's headers. */
-function headers(): string {
-  return join(dirname(createRequire(import.meta.url).resolve('node-api-headers')), 'include');
+/** Returns the directory of the headers of Node's C interface; the relative path is the same from src and dist. */
+export function nodeHeaders(): string {
+  return fileURLToPath(new URL('../../dist/node-api', import.meta.url));
 }
 
 /** Output of a program, or why there is none. */

@@ -46,9 +46,9 @@ describe('docs/reference/library.md', () => {
   it.each(examples.slice(1).map(({ heading, text }) => [heading, text]))(
     'has an example of %s that runs and exits:\n%s',
     (_, text) => {
-      const imports = /^import .* from 'mtl';$/m.test(text)
+      const imports = /^import .* from 'mtl-recommender';$/m.test(text)
         ? ''
-        : "import { loadModel, train, evaluate, predict } from 'mtl';\n";
+        : "import { loadModel, train, evaluate, predict } from 'mtl-recommender';\n";
       // Examples of methods use a loaded model.
       const model =
         text.includes('model.') && !text.includes('const model')

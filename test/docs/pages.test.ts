@@ -2,22 +2,13 @@ import { existsSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { findBannedWords, findingLine, isChecked } from '../../bin/check-words.js';
-import { docsPages, GENERATED_PAGES, readPage } from '../support/pages.js';
+import { docsPages, GENERATED_PAGES, linksOf, readPage } from '../support/pages.js';
 
 const root = join(import.meta.dirname, '..', '..');
 const MAX_LINES = 200;
 const MAX_COLUMNS = 160;
 
 const pages = ['README.md', 'CONTRIBUTING.md', ...docsPages];
-
-/** The links of a page, outside code, whose target is a file or an anchor. */
-function linksOf(path: string): readonly string[] {
-  const text = readPage(path).replace(/^```[^]*?^```$/gm, '');
-  const targets = [...text.matchAll(/\]\(([^)\s]+)\)|(?:href|src)="([^"]+)"/g)].map(
-    ([, link, html]) => (link ?? html)!,
-  );
-  return targets.filter((target) => !/^[a-z]+:/.test(target));
-}
 
 /** The anchors of a page as GitHub makes them: headings, numbered if they repeat, and ids. */
 function anchorsOf(path: string): ReadonlySet<string> {

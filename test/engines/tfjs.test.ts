@@ -129,6 +129,6 @@ describe('a CUDA GPU', () => {
     );
     expect(error).toBeInstanceOf(UserError);
     expect((error as UserError).exitCode).toBe(2);
-    expect((error as UserError).message).toMatch(/tfjs-node-gpu does not load \(.+\); run npx mtl setup-cuda/s);
+    expect((error as UserError).message).toMatch(/tfjs-node-gpu does not load \(.+\); run npx mtl setup cuda/s);
   });
 });

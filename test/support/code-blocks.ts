@@ -25,6 +25,6 @@ export function installHere(folder: string): void {
   const modules = join(folder, 'node_modules');
   if (existsSync(modules)) return;
   mkdirSync(join(modules, '.bin'), { recursive: true });
-  symlinkSync(root, join(modules, 'mtl'));
+  symlinkSync(root, join(modules, 'mtl-recommender'));
   symlinkSync(join(root, 'bin', 'mtl.js'), join(modules, '.bin', 'mtl'));
 }

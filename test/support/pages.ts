@@ -16,3 +16,12 @@ export const GENERATED_PAGES: readonly string[] = ['config', 'cli', 'library'].m
 
 /** Reads a page by its path from the root. */
 export const readPage = (path: string): string => readFileSync(join(root, path), 'utf8');
+
+/** The links of a page, outside code, whose target is a file or an anchor. */
+export function linksOf(path: string): readonly string[] {
+  const text = readPage(path).replace(/^```[^]*?^```$/gm, '');
+  const targets = [...text.matchAll(/\]\(([^)\s]+)\)|(?:href|src)="([^"]+)"/g)].map(
+    ([, link, html]) => (link ?? html)!,
+  );
+  return targets.filter((target) => !/^[a-z]+:/.test(target));
+}

@@ -155,7 +155,7 @@ describe.skipIf(folder === undefined)('TensorFlow itself, which npm run test:ten
   it('is set up by the command against a library that is there, and found from then on', () => {
     const cache = scratchFolder();
     const library = join(folder!, 'python', 'tensorflow');
-    const begun = mtl(cache, 'setup-cuda', '--libtensorflow', library, '--json');
+    const begun = mtl(cache, 'setup', 'cuda', '--libtensorflow', library, '--json');
     const made = { folder: join(cache, 'mtl', 'tensorflow', 'cuda'), source: { path: library }, hasGpu: false };
     expect([begun.status, JSON.parse(begun.stdout)]).toEqual([
       0,
@@ -164,7 +164,7 @@ describe.skipIf(folder === undefined)('TensorFlow itself, which npm run test:ten
     expect(begun.stderr).toMatch(
       /from npm, without its install script\n(.|\n)*building the addon with .* for .*libtensorflow_cc\.so\.2\n(.|\n)*finds no CUDA GPU/,
     );
-    expect(JSON.parse(mtl(cache, 'setup-cuda', '--libtensorflow', library, '--json').stdout)).toMatchObject({
+    expect(JSON.parse(mtl(cache, 'setup', 'cuda', '--libtensorflow', library, '--json').stdout)).toMatchObject({
       ...made,
       isNew: false,
     });

@@ -1,5 +1,5 @@
 // npm run test:tensorflow: the tests of the tfjs engine once more, on TensorFlow itself, through a binding that is made
-// as mtl setup-cuda makes
+// as mtl setup cuda makes
 // it. It is kept in the user's cache; where it cannot be made, this says why and is done.
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';

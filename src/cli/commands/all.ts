@@ -18,7 +18,7 @@ import { promote } from './promote.js';
 import { report } from './report.js';
 import { runs } from './runs.js';
 import { serve } from './serve.js';
-import { setupCuda } from './setup-cuda.js';
+import { setup } from './setup.js';
 import { sweep } from './sweep.js';
 import { synth } from './synth.js';
 import { train } from './train.js';
@@ -46,6 +46,6 @@ export const commands: readonly Command[] = [
   prepare,
   synth,
   doctor,
-  setupCuda,
+  setup,
   completion,
 ];

@@ -33,7 +33,7 @@ export async function loadGpu(isRequired: boolean): Promise<Backend | undefined>
       ? {
           message: `no GPU is usable: ${native.missing}`,
           fix:
-            'run npx mtl setup-cuda, which installs TensorFlow with CUDA from pip and builds the addon, or use ' +
+            'run npx mtl setup cuda, which installs TensorFlow with CUDA from pip and builds the addon, or use ' +
             '--device cpu',
         }
       : {

@@ -1,11 +1,10 @@
-import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { UserError, userError, type Problem } from '../../core/errors.js';
-import { askProgram } from '../../system/native-build.js';
+import { askProgram, nodeHeaders } from '../../system/native-build.js';
 import { userCache } from '../../system/user-cache.js';
+import { installPackage, runProgram, testedVersion } from '../optional-packages.js';
 import { NATIVE_PACKAGE, probeGpu } from './probe.js';
 
 // TensorFlow.js calls TensorFlow through a small addon. Its package downloads one for a TensorFlow of 2022 with CUDA
@@ -33,7 +32,7 @@ export interface BindingTools {
 /** Names of the library: in pip's TensorFlow, and in the archives for C. */
 const LIBRARIES = ['libtensorflow_cc.so.2', 'libtensorflow.so.2'];
 const FRAMEWORK = 'libtensorflow_framework.so.2';
-const WHERE = 'mtl setup-cuda';
+const WHERE = 'mtl setup cuda';
 const STAMP = 'binding.json';
 const ADDON_FOLDER = join('node_modules', NATIVE_PACKAGE, 'lib', 'napi-v8');
 
@@ -95,7 +94,7 @@ export function makeBinding(
   tools: BindingTools = {},
 ): boolean {
   const source = 'path' in given ? { path: resolve(given.path) } : given;
-  const binding = { package: `${NATIVE_PACKAGE}@${packageVersion()}`, source };
+  const binding = { package: `${NATIVE_PACKAGE}@${testedVersion(NATIVE_PACKAGE)}`, source };
   const there = readBinding(folder);
   if (there?.package === binding.package && JSON.stringify(there.source) === JSON.stringify(source)) {
     const { version, reason } = (tools.probe ?? probeGpu)(folder);
@@ -125,15 +124,13 @@ function build(
   onStep: (text: string) => void,
   { python, compiler, probe = probeGpu }: BindingTools,
 ): void {
-  const { package: name, source } = binding;
-  onStep(`installing ${name} from npm, without its install script`);
-  writeFileSync(join(folder, 'package.json'), JSON.stringify({ private: true }));
-  run('npm', [...'install --ignore-scripts --no-audit --no-fund --loglevel=error'.split(' '), name], folder);
+  const { source } = binding;
+  installPackage(folder, NATIVE_PACKAGE, WHERE, onStep);
   if ('requirement' in source) {
     onStep(`installing ${source.requirement} from pip`);
     const options = '--disable-pip-version-check --no-input --no-warn-conflicts --target'.split(' ');
     const target = join(folder, 'python');
-    run(pythonOf(python), ['-m', 'pip', 'install', ...options, target, source.requirement], folder);
+    runProgram(pythonOf(python), ['-m', 'pip', 'install', ...options, target, source.requirement], folder, WHERE);
   }
   const { library, include } = libraryIn('path' in source ? source.path : join(folder, 'python', 'tensorflow'));
   onStep(`building the addon with ${compilerOf(compiler)} for ${library}`);
@@ -150,8 +147,6 @@ function build(
 function compile(folder: string, library: string, include: string, compiler: string): void {
   const addons = join(folder, ADDON_FOLDER);
   mkdirSync(addons, { recursive: true });
-  const require = createRequire(import.meta.url);
-  const headers = join(dirname(require.resolve('node-api-headers')), 'include');
   const sources = ['tfjs_backend.cc', 'tfjs_binding.cc'].map((name) =>
     join(folder, 'node_modules', NATIVE_PACKAGE, 'binding', name),
   );
@@ -161,8 +156,8 @@ function compile(folder: string, library: string, include: string, compiler: str
   const libraries = [library, join(dirname(library), FRAMEWORK)];
   const options = '-std=c++17 -O2 -fPIC -shared -DNAPI_VERSION=8'.split(' ');
   const output = ['-o', join(addons, 'tfjs_binding.node')];
-  const paths = ['-I', headers, '-I', include, ...sources, ...libraries];
-  run(compiler, [...options, ...paths, `-Wl,-rpath,${runPath}`, ...output], folder);
+  const paths = ['-I', nodeHeaders(), '-I', include, ...sources, ...libraries];
+  runProgram(compiler, [...options, ...paths, `-Wl,-rpath,${runPath}`, ...output], folder, WHERE);
 }
 
 /** Finds TensorFlow's library and headers in a directory, in the layout of pip or of the archives for C. */
@@ -188,23 +183,3 @@ const problem = (message: string, fix: string): Problem => ({ where: WHERE, mess
 const isInside = (path: string): boolean => !path.startsWith('..') && !isAbsolute(path);
 const pythonOf = (python = process.env['MTL_PYTHON'] ?? 'python3'): string => python;
 const compilerOf = (compiler = process.env['CXX'] ?? 'g++'): string => compiler;
-
-/** Returns the version of the package that mtl requires. */
-function packageVersion(): string {
-  const { optionalDependencies } = JSON.parse(
-    readFileSync(new URL('../../../package.json', import.meta.url), 'utf8'),
-  ) as { readonly optionalDependencies: Readonly<Record<string, string>> };
-  return optionalDependencies[NATIVE_PACKAGE]!;
-}
-
-/** Runs a program; its output goes to stderr. */
-function run(command: string, args: readonly string[], cwd: string): void {
-  try {
-    execFileSync(command, args, { cwd, stdio: ['ignore', 2, 2] });
-  } catch (error) {
-    const { status, message } = error as Error & { readonly status?: number };
-    const reason = status === undefined ? message : `exit code ${status}`;
-    const failure = `'${[command, ...args].join(' ')}' failed (${reason})`;
-    throw userError('usage', problem(failure, 'see its output above, and run the same command again'), error);
-  }
-}

@@ -1,8 +1,9 @@
 /// <reference types="@webgpu/types" />
+import { pathToFileURL } from 'node:url';
 import { userError } from '../../core/errors.js';
 import { WORD } from '../compile/buffers.js';
+import { DAWN_PACKAGE, resolveDawn } from './dawn-package.js';
 
-const PACKAGE = 'webgpu';
 /** If set to 1, runs may use an adapter that computes on the CPU: for tests. */
 export const ALLOW_SOFTWARE = 'MTL_WEBGPU_SOFTWARE';
 /** Options of Dawn, such as `backend=null`: for measurements. */
@@ -102,15 +103,17 @@ export function allowsSoftware(): boolean {
 }
 
 async function loadDawn(): Promise<Dawn | NoGpu> {
-  // Not a literal, since the package is optional and may be absent when this is compiled.
-  const name: string = PACKAGE;
+  const fix = 'run npx mtl setup webgpu, or use --device cpu';
+  let entry: string;
   try {
-    return (await import(name)) as Dawn;
+    entry = resolveDawn();
+  } catch {
+    return { reason: `the package ${DAWN_PACKAGE} is not installed`, fix };
+  }
+  try {
+    return (await import(pathToFileURL(entry).href)) as Dawn;
   } catch (error) {
-    return {
-      reason: `the package ${PACKAGE} does not load (${firstLine(error)})`,
-      fix: `run npm install ${PACKAGE}, or use --device cpu`,
-    };
+    return { reason: `the package ${DAWN_PACKAGE} does not load (${firstLine(error)})`, fix };
   }
 }
 

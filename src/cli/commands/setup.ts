@@ -1,8 +1,18 @@
 import { jsonOption } from '../options.js';
-import { defineCommand } from './command.js';
+import { defineCommand, defineCommandGroup } from './command.js';
 
-export const setupCuda = defineCommand({
-  usage: 'setup-cuda',
+const webgpu = defineCommand({
+  usage: 'webgpu',
+  summary: 'Install the package webgpu (Dawn) for --device webgpu with npm',
+  options: (y) => y.option('json', jsonOption).example('$0 setup webgpu', '132 MB, cached in ~/.cache/mtl/webgpu'),
+  async run({ json }) {
+    const { runSetupWebGpu } = await import('../setup-webgpu-command.js');
+    return runSetupWebGpu({ json });
+  },
+});
+
+const cuda = defineCommand({
+  usage: 'cuda',
   summary: 'Download TensorFlow with CUDA and build the binding for --device cuda',
   options: (y) =>
     y
@@ -18,8 +28,8 @@ export const setupCuda = defineCommand({
         describe: "Directory with the TensorFlow library and headers, in place of pip's",
       })
       .option('json', jsonOption)
-      .example('$0 setup-cuda', 'about 3 GB, cached in ~/.cache/mtl/tensorflow')
-      .example('$0 setup-cuda --libtensorflow /opt/libtensorflow', 'use an installed library'),
+      .example('$0 setup cuda', 'about 3 GB, cached in ~/.cache/mtl/tensorflow')
+      .example('$0 setup cuda --libtensorflow /opt/libtensorflow', 'use an installed library'),
   async run({ tensorflow, libtensorflow, json }) {
     const { runSetupCuda } = await import('../setup-cuda-command.js');
     return runSetupCuda({
@@ -28,3 +38,8 @@ export const setupCuda = defineCommand({
     });
   },
 });
+
+export const setup = defineCommandGroup('setup', 'Install packages for GPUs, which mtl does not depend on', [
+  webgpu,
+  cuda,
+]);

@@ -1,0 +1,73 @@
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { releaseProblems } from '../bin/check-release.js';
+
+const root = join(import.meta.dirname, '..');
+const read = (name: string): string => readFileSync(join(root, name), 'utf8');
+const manifest = JSON.parse(read('package.json')) as Record<string, unknown> & { readonly version: string };
+const CHANGELOG = '# Changelog\n\n## Unreleased\n\n- x\n\n## 1.2.3\n\n- **Data**: CSV.\n\n## 1.2.2\n\nNothing.\n';
+
+describe('bin/check-release.js', () => {
+  it('accepts a tag with the version of the package and of a section of the changelog', () => {
+    expect(releaseProblems('v1.2.3', '1.2.3', CHANGELOG)).toEqual([]);
+  });
+
+  it.each([
+    ['v1.2.4', '1.2.3', "the tag is 'v1.2.4', but package.json has version 1.2.3; tag the commit v1.2.3"],
+    ['v1.3', '1.3', 'package.json: "version" is not a semantic version: "1.3"; use one as in 1.2.3'],
+    ['v1.3.0', '1.3.0', 'CHANGELOG.md has no section "## 1.3.0"; rename "## Unreleased" to "## 1.3.0"'],
+    ['v1.2.2', '1.2.2', 'CHANGELOG.md: section 1.2.2 lists no change'],
+  ])('rejects %s of version %s', (tag, version, problem) => {
+    expect(releaseProblems(tag, version, CHANGELOG)).toContain(problem);
+  });
+
+  it('ends with code 1 and the fix', () => {
+    const { status, stderr } = spawnSync(process.execPath, [join(root, 'bin', 'check-release.js'), 'v0.0.0'], {
+      encoding: 'utf8',
+    });
+    expect([status, stderr]).toEqual([1, expect.stringContaining(`tag the commit v${manifest.version}\n`) as string]);
+  });
+});
+
+describe('a release', () => {
+  it('is public, has provenance and the command mtl', () => {
+    expect(manifest).toMatchObject({
+      name: 'mtl-recommender',
+      publishConfig: { access: 'public', provenance: true },
+      bin: { mtl: 'bin/mtl.js' },
+    });
+    expect(manifest).not.toHaveProperty('private');
+  });
+
+  it('has a changelog with a title, sections of versions, and groups of changes', () => {
+    const headings = [...read('CHANGELOG.md').matchAll(/^#+ .*$/gm)].map(([heading]) => heading);
+    expect(headings.slice(0, 2)).toEqual(['# Changelog', '## Unreleased']);
+    for (const heading of headings.slice(1))
+      expect(heading).toMatch(
+        /^## (?:Unreleased|\d+\.\d+\.\d+)$|^### (?:Added|Changed|Deprecated|Removed|Fixed|Security)$/,
+      );
+  });
+
+  it('is checked and tested on a tag before it is published, by a workflow that may sign', () => {
+    const { on, jobs } = parse(read('.github/workflows/release.yml')) as {
+      readonly on: unknown;
+      readonly jobs: Record<
+        string,
+        { readonly permissions: unknown; readonly steps: readonly { readonly run?: string }[] }
+      >;
+    };
+    expect(on).toEqual({ push: { tags: ['v*'] } });
+    const { permissions, steps } = jobs['publish']!;
+    expect(permissions).toEqual({ contents: 'read', 'id-token': 'write' });
+    expect(steps.flatMap(({ run }) => run ?? [])).toEqual([
+      'node bin/check-release.js "$GITHUB_REF_NAME"',
+      'node bin/setup.js',
+      'npm test',
+      expect.stringMatching(/^npm pkg set .*GITHUB_REPOSITORY/) as string,
+      'npm publish',
+    ]);
+  });
+});
