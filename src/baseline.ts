@@ -87,8 +87,10 @@ export async function trainTrees(loaded: LoadedConfig, options: BaselineOptions)
   const { experiment, source } = loaded;
   const { signal, onWarning } = options;
   const python = findPython();
-  const plan = await planRows(experiment);
   const { data, initFrom } = experiment;
+  const { onProgress, verifyData, threads } = options;
+  const access = { cache: { folder: data.cache, onWarning }, onProgress, verifyData, signal };
+  const plan = await planRows(experiment, { access });
   const counters = CounterPass.of(data);
   const sources = await openData(data, plan.format, { compute: counters?.compute });
   const earlier = counters && initFrom && (await readStartCounters(initFrom));
@@ -97,9 +99,7 @@ export async function trainTrees(loaded: LoadedConfig, options: BaselineOptions)
     counters?.warmStart(earlier, (text) => (run.log.event('counters', { text }), onWarning(text)));
   const badRows = new Set<string>();
   const policy = observing(rejectPolicy(data, run.log.rejectsPath), (row) => badRows.add(rowPlace(row)));
-  const cache = { folder: data.cache, onWarning };
-  const { onProgress, verifyData, threads } = options;
-  const reading = { policy, cache, onWarning, onProgress, verifyData, threads, signal };
+  const reading = { ...access, policy, onWarning, threads };
   const session = { loaded, options, python, plan, sources, reading, state: firstDataState(), badRows };
   try {
     return await trainInRun(session, run, policy);

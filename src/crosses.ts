@@ -69,18 +69,11 @@ export async function findCrosses({
   const tasks = withoutRuns(listTasks(experiment));
   const task = findTask(tasks, name);
   const spec = { tasks, groups: Object.values(features), cells: data, sampling: data.negativeSampling };
-  const format = await withTables(rowFormatOf(spec), data);
+  const access = { cache: { folder: data.cache, onWarning }, verifyData, onProgress, signal };
+  const format = await withTables(rowFormatOf(spec), data, access);
   const { train } = await openData(data, format);
   const policy = rejectPolicy(data);
-  const reading: Reading = {
-    policy,
-    onWarning,
-    cache: { folder: data.cache, onWarning },
-    verifyData,
-    threads,
-    signal,
-    ...(onProgress && { onProgress }),
-  };
+  const reading: Reading = { ...access, policy, onWarning, threads };
   const encoded = encodedFormat(format, await train.fit(format, reading));
   const dataset = await train.dataset(encoded, reading);
 

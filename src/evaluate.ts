@@ -61,7 +61,8 @@ export async function measure(
   trained: TrainedModel,
   { data, by, verifyData, onWarning, signal, ...engineOptions }: MeasureOptions,
 ): Promise<Measured> {
-  const model = await withEvents(trained);
+  const access = { cache: { folder: trained.experiment.data.cache, onWarning }, verifyData, signal };
+  const model = await withEvents(trained, access);
   const { experiment, outputs, graph } = model;
   const measuring = { ...model.measuring, ...(by !== undefined && { by }) };
   const format = withKeys(model.format, listKeyColumns(measuring));
@@ -73,13 +74,7 @@ export async function measure(
     const metrics: Record<string, Report> = {};
     for (const [split, rows] of Object.entries(sources)) {
       if (rows === undefined) continue;
-      const dataset = await rows.dataset(format, {
-        policy,
-        cache: { folder: experiment.data.cache, onWarning },
-        verifyData,
-        threads: engineOptions.threads,
-        signal,
-      });
+      const dataset = await rows.dataset(format, { ...access, policy, threads: engineOptions.threads });
       metrics[split] = (
         await evaluateBatches(
           program,

@@ -56,7 +56,8 @@ export interface ExplainResult extends Explanation {
  */
 export async function explain({ path, raw, row, ...options }: ExplainOptions): Promise<ExplainResult> {
   const { onWarning } = options;
-  const model = await withEvents(await readTrainedModel(path, { raw }));
+  const trained = await readTrainedModel(path, { raw });
+  const model = await withEvents(trained, { cache: { folder: trained.experiment.data.cache, onWarning } });
   const { graph, folder, checkpoint } = model;
   const format = unlabeledFormat(model);
   const outputs = listPredictedOutputs(model.outputs);

@@ -82,7 +82,9 @@ export async function importance({
   signal,
   ...engineOptions
 }: ImportanceOptions): Promise<ImportanceResult> {
-  const model = await withEvents(await readTrainedModel(path));
+  const trained = await readTrainedModel(path);
+  const access = { cache: { folder: trained.experiment.data.cache, onWarning }, verifyData, onProgress, signal };
+  const model = await withEvents(trained, access);
   const { experiment, format, outputs } = model;
   const measures = listMeasures(outputs);
   const deciding = selectMeasure(measures, rank, experiment.training.monitor);
@@ -96,14 +98,7 @@ export async function importance({
   const program = compileTrained(model, await createEngine(engineOptions), onWarning);
   try {
     const policy = rejectPolicy(experiment.data);
-    const dataset = await source.dataset(format, {
-      policy,
-      cache: { folder: experiment.data.cache, onWarning },
-      verifyData,
-      onProgress,
-      threads: engineOptions.threads,
-      signal,
-    });
+    const dataset = await source.dataset(format, { ...access, policy, threads: engineOptions.threads });
     const sample = await holdRows(dataset, blockColumns(format), rows, seed, (share) => {
       onProgress?.({ what: `reading ${source.path}`, share });
       signal.throwIfAborted();

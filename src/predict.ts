@@ -97,7 +97,9 @@ export async function predict({
   signal,
   ...engineOptions
 }: PredictOptions): Promise<PredictResult> {
-  const model = await withEvents(await readTrainedModel(path, { raw }));
+  const trained = await readTrainedModel(path, { raw });
+  const cache = { folder: trained.experiment.data.cache, onWarning };
+  const model = await withEvents(trained, { cache, onProgress, signal });
   const { folder, checkpoint, experiment } = model;
   const format = unlabeledFormat(model);
   const source = await openPredicted(model, format, data, textFormat);

@@ -7,7 +7,7 @@ import { joinStates, NO_COUNTERS, splitStates } from './data/counters/counter-st
 import { findLabelLeaks } from './data/info/leak.js';
 import { rejectPolicy, type RejectPolicy } from './data/rows/rejects.js';
 import { dataSection, firstDataState } from './data/sources/data-state.js';
-import type { Access, ReadProgress } from './data/sources/source.js';
+import type { Access } from './data/sources/source.js';
 import { openEncoded } from './data/sources/splits.js';
 import { restoreStreams } from './data/sources/streams.js';
 import { engineLine, readState, type Engine, type Program } from './engines/engine.js';
@@ -64,6 +64,8 @@ interface Session {
   readonly peers: ProcessGroup;
   readonly signal: AbortSignal;
   readonly observer: TrainObserver;
+  /** How the data is read. */
+  readonly access: Access;
   readonly inputs: RunInputs;
   warn(text: string): void;
 }
@@ -103,10 +105,16 @@ async function trainOn(
   const saved = resume === AUTO ? undefined : await readSavedState(runPath(resume));
   if (saved !== undefined) await restoreStreams(experiment.data, saved.of(dataSection, firstDataState));
   // Invalid inputs are reported before a run directory is created.
-  const inputs = await openInputs(experiment, { ...options, peers, isTaught: true });
-  const config = dumpConfig(experiment);
   const warn = (text: string): void => observer.onWarning(text);
-  const session: Session = { engine, experiment, config, options, peers, signal, observer, inputs, warn };
+  const access: Access = {
+    cache: { folder: experiment.data.cache, onWarning: warn },
+    verifyData: options.verifyData,
+    onProgress: (progress) => observer.onRead(progress),
+    signal: options.signal,
+  };
+  const inputs = await openInputs(experiment, { ...options, peers, isTaught: true, access });
+  const config = dumpConfig(experiment);
+  const session: Session = { engine, experiment, config, options, peers, signal, observer, access, inputs, warn };
   const run = await openTrainingRun(session, source);
   const progress = startProgress(session, run);
   try {
@@ -166,7 +174,7 @@ function startProgress({ experiment: { data, training }, inputs, warn }: Session
 
 /** Fits the encoding on the training set, or takes it from the checkpoint, and opens all sets. */
 async function readData(
-  { experiment: { data }, options, peers, observer, inputs, warn }: Session,
+  { experiment: { data }, options, peers, access, inputs, warn }: Session,
   { resumed, state, log }: OpenRun,
   policy: RejectPolicy,
 ): Promise<TrainingData> {
@@ -175,16 +183,8 @@ async function readData(
   if (resumed !== undefined) counters?.continueRun({ ...splitStates(resumed.counters), ends: [] });
   else if (start.counters !== undefined)
     counters?.warmStart(start.counters(), (text) => (log.event('counters', { text }), warn(text)));
-  const reading = {
-    policy,
-    sharing: { peers, policy: rejectPolicy(data) },
-    onWarning: warn,
-    cache: { folder: data.cache, onWarning: warn },
-    verifyData: options.verifyData,
-    onProgress: (progress: ReadProgress) => observer.onRead(progress),
-    threads: options.threads,
-    signal: options.signal,
-  };
+  const sharing = { peers, policy: rejectPolicy(data) };
+  const reading = { ...access, policy, sharing, onWarning: warn, threads: options.threads };
   const datasets = await openEncoded(
     sources,
     format,

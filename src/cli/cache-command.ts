@@ -6,7 +6,7 @@ import { cacheLimit, sizeIn } from '../data/cache/cache-limit.js';
 import { listCache, type CachedFolder } from '../data/cache/cache-list.js';
 import { sourceNameOf } from '../data/cache/entry.js';
 import { chooseEvictions, tidyCache } from '../data/cache/tidy.js';
-import { SPLITS } from '../data/options.js';
+import { cachedPaths } from '../data/options.js';
 import { sourcesOf } from '../data/sources/find-files.js';
 import { EXIT_CODES, userError } from '../core/errors.js';
 import { bytes, count } from '../text/number-text.js';
@@ -82,8 +82,8 @@ async function findCaches(path: string): Promise<readonly string[]> {
   const folders = new Set<string>();
   if (/\.ya?ml$/.test(path)) {
     const { data } = (await loadConfig(path)).experiment;
-    for (const key of [...SPLITS, 'source'] as const) {
-      for (const { path: file, home } of sourcesOf(data[key] ?? [])) {
+    for (const paths of cachedPaths(data)) {
+      for (const { path: file, home } of sourcesOf(paths)) {
         cacheFolders(file, data.cache, home).forEach((folder) => folders.add(folder));
       }
     }
@@ -118,6 +118,7 @@ function formatEntry({ bytes: size, entry, state, isUsed, lastUsedMs }: CachedFo
     local: 'partly encoded rows of',
     counters: 'counters of',
     scores: 'predictions of a teacher for',
+    events: 'sorted events of',
     stream: 'bytes of a',
   };
   const description = entry === undefined ? 'incomplete' : `${kinds[entry.kind]} ${shownPath(entry.source)}`;

@@ -8,7 +8,7 @@ import { describeData } from '../data/info/describe-data.js';
 import { withTables } from '../data/sources/tables.js';
 import { rowFormatOf } from '../data/rows/row-format.js';
 import { sourcesOf } from '../data/sources/find-files.js';
-import { SPLITS } from '../data/options.js';
+import { cachedPaths } from '../data/options.js';
 import type { ReadProgress } from '../data/sources/source.js';
 import { readManifest } from '../data/shards/manifest.js';
 import { EXIT_CODES, userError } from '../core/errors.js';
@@ -42,12 +42,10 @@ export async function runDataInfo({ path, json }: DataArguments): Promise<number
     const { experiment } = await loadConfig(path);
     const { data, features } = experiment;
     const spec = { tasks: withoutRuns(listTasks(experiment)), groups: Object.values(features), cells: data };
-    const format = await withTables(rowFormatOf(spec), data);
     const onProgress = ({ what, share }: ReadProgress): void => screen.live(() => shareLine(what, share));
-    const description = await describeData(data, format, {
-      cache: { folder: data.cache, onWarning: warn },
-      onProgress,
-    });
+    const access = { cache: { folder: data.cache, onWarning: warn }, onProgress };
+    const format = await withTables(rowFormatOf(spec), data, access);
+    const description = await describeData(data, format, access);
     screen.print(dataReport(description, screen));
     result({ path, ...description, cacheEntries: entries });
     return EXIT_CODES.done;
@@ -91,7 +89,7 @@ async function findEntries(path: string): Promise<readonly CachedFolder[]> {
   const add = (folders: readonly CachedFolder[]): void => folders.forEach((folder) => found.set(folder.path, folder));
   if (isConfig(path)) {
     const { data } = (await loadConfig(path)).experiment;
-    for (const key of [...SPLITS, 'source'] as const) add(await keptOf(sourcesOf(data[key] ?? []), data.cache));
+    for (const paths of cachedPaths(data)) add(await keptOf(sourcesOf(paths), data.cache));
   } else {
     const full = resolve(path);
     add(await keptOf(sourcesOf(full)));
@@ -112,7 +110,9 @@ function formatEntry({ path, bytes, entry, rows, state }: CachedFolder): string 
         ? `vocabularies and scales of ${entry.source}`
         : entry.kind === 'stream'
           ? 'bytes of a stream'
-          : `${count(rows ?? 0)} ${ROWS[entry.kind]} rows of ${entry.source}`;
+          : entry.kind === 'events'
+            ? `sorted events of ${entry.source}`
+            : `${count(rows ?? 0)} ${ROWS[entry.kind]} rows of ${entry.source}`;
   return `${state.padEnd(13)} ${megabytes(bytes).padStart(12)}  ${description}\n${' '.repeat(28)}${path}`;
 }
 

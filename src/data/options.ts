@@ -100,6 +100,12 @@ export function splitFilesOf({ train, valid, test, source, split }: DataOptions)
   return { train: source, valid: has('valid'), test: has('test') };
 }
 
+/** Lists the paths that the cache may have entries of. */
+export function cachedPaths({ sequences = {}, ...data }: DataOptions): readonly Paths[] {
+  const rows = ([...SPLITS, 'source'] as const).flatMap((key): readonly Paths[] => [data[key] ?? []]);
+  return [...rows, ...Object.values(sequences).map(({ file }) => file)];
+}
+
 /** Yields the issues of keys that conflict. */
 export function* checkData({
   train,

@@ -51,7 +51,8 @@ export async function predictModel(
   split?: PredictedModel['split'],
 ): Promise<PredictedModel> {
   const { experiment, outputs, measuring } = trained;
-  const format = withKeys((await withEvents(trained)).format, listKeyColumns(measuring));
+  const access = { cache: { folder: experiment.data.cache, onWarning }, verifyData, onProgress, signal };
+  const format = withKeys((await withEvents(trained, access)).format, listKeyColumns(measuring));
   const sources = await openMeasured({ ...trained, format }, data, 'mtl diff');
   const selectedSplit = split ?? (sources.test === undefined ? 'valid' : 'test');
   const source = sources[selectedSplit];
@@ -66,15 +67,7 @@ export async function predictModel(
   try {
     const badRows = new Set<string>();
     const policy = observing(rejectPolicy(experiment.data), (row) => badRows.add(rowPlace(row)));
-    const reading = {
-      policy,
-      cache: { folder: experiment.data.cache, onWarning },
-      verifyData,
-      onProgress,
-      threads: engineOptions.threads,
-      signal,
-    };
-    const dataset = await source.dataset(format, reading);
+    const dataset = await source.dataset(format, { ...access, policy, threads: engineOptions.threads });
     const onShare = async (share: number): Promise<void> => {
       onProgress?.({ what: `predicting ${selectedSplit} with ${name}`, share });
       // Signals are delivered only in the event loop.
@@ -97,7 +90,7 @@ export async function predictModel(
       blocks,
       keys,
       split: selectedSplit,
-      fingerprint: await source.fingerprint(reading),
+      fingerprint: await source.fingerprint(access),
       rowSelection: data === undefined ? { where, division: splitOptions } : { where },
       badRows,
       rows: dataset.rows,

@@ -1,4 +1,4 @@
-import { hashLog, valuesName, type EventLog, type EventValues, type LogColumn } from './event-log.js';
+import { hashEvents, valuesName, type EventValues, type LogColumn, type SortedEvents } from './event-log.js';
 import { TextCounter } from './vocabulary/text-counter.js';
 import { createTextTable } from './vocabulary/text-table.js';
 
@@ -87,7 +87,7 @@ export class EventLogBuilder {
   }
 
   /** Sorts the events by user and time; events of the same time keep their order. */
-  finish({ key, until }: Pick<EventLog, 'key' | 'until'>): EventLog {
+  finish(): SortedEvents {
     const { bytes, offsets } = this.#keys.numbered();
     // Index 0 of numbered texts is empty.
     const users = createTextTable({ bytes, offsets: offsets.subarray(1) });
@@ -100,8 +100,8 @@ export class EventLogBuilder {
         : { texts: texts.numbered(), codes: codes.gather(order, sharedWords) },
     ]);
     const times = this.#times.gather(order, sharedDoubles);
-    const log = { key, until, users, firsts, times, columns: new Map(columns) };
-    return { ...log, digest: hashLog(log) };
+    const events = { users, firsts, times, columns: new Map(columns) };
+    return { ...events, digest: hashEvents(events) };
   }
 
   /** Returns the first event of each user, from user 0, and the end. */

@@ -16,10 +16,7 @@ export type EventValues =
   { readonly numbers: Float64Array } | { readonly texts: StringPool; readonly codes: Uint32Array };
 
 /** Events by user, each user's from the oldest to the newest. Plain data in shared memory. */
-export interface EventLog {
-  /** Columns of the rows: the user, and the time before which the user's events are read. */
-  readonly key: string;
-  readonly until: string;
+export interface SortedEvents {
   readonly users: TextTable;
   /** First event of each user by its id; user 0, who is not in the log, has none. The last element is the end. */
   readonly firsts: Uint32Array;
@@ -29,6 +26,13 @@ export interface EventLog {
   readonly columns: ReadonlyMap<string, EventValues>;
   /** SHA-256 of the users and events. */
   readonly digest: string;
+}
+
+/** Events, and how rows find theirs. */
+export interface EventLog extends SortedEvents {
+  /** Columns of the rows: the user, and the time before which the user's events are read. */
+  readonly key: string;
+  readonly until: string;
 }
 
 /** Event logs by their name in the config. */
@@ -51,8 +55,8 @@ export function valuesName({ column, values, form }: LogColumn): string {
   return JSON.stringify([values, column, form]);
 }
 
-/** Computes the digest of a log. */
-export function hashLog({ users, firsts, times, columns }: Omit<EventLog, 'digest'>): string {
+/** Computes the digest of events. */
+export function hashEvents({ users, firsts, times, columns }: Omit<SortedEvents, 'digest'>): string {
   const tensors = new Map(textTensors(users, 'users'));
   const add = (name: string, data: Uint32Array): void => {
     tensors.set(name, { shape: [data.length], data });

@@ -5,6 +5,7 @@ import { checkSharedData } from '../data/sources/streams.js';
 import { joinComputed } from '../data/sources/computed-columns.js';
 import { CounterPass } from '../data/sources/counter-pass.js';
 import type { OpenSource } from '../data/sources/open-source.js';
+import type { Access } from '../data/sources/source.js';
 import { openData, type OpenedData } from '../data/sources/splits.js';
 import type { EngineOptions } from '../engines/engines.js';
 import { measureOutputs, type MeasuredOutputs } from '../evaluation/measured-outputs.js';
@@ -43,16 +44,18 @@ export interface InputOptions extends Pick<EngineOptions, 'threads' | 'portable'
   readonly open?: OpenSource | undefined;
   /** Whether rows have the probabilities of teachers that are runs, once these are used. Default: false. */
   readonly isTaught?: boolean;
+  /** Has the cache of sorted events; default: none. */
+  readonly access?: Access | undefined;
 }
 
 /**
- * Returns the row format of a config, and reads the side tables of its fields; a missing section contributes no column.
- * @param isTaught whether rows have the probabilities of teachers that are runs. Default: false.
- * @throws UserError (data) for a side table that cannot be read
+ * Returns the row format of a config, and reads the side tables and event logs of its fields; a missing section
+ * contributes no column.
+ * @throws UserError (data) for a table or log that cannot be read
  */
 export async function planRows(
   { data, features = {}, tasks: taskOptions = {}, evaluation }: Partial<Experiment>,
-  isTaught = false,
+  { isTaught = false, access }: Pick<InputOptions, 'isTaught' | 'access'> = {},
 ): Promise<RowsPlan> {
   const all = listTasks({ tasks: taskOptions });
   const tasks = isTaught ? all : withoutRuns(all);
@@ -63,7 +66,7 @@ export async function planRows(
     ...(data !== undefined && { cells: data, sampling: data.negativeSampling }),
     keys: measured.keys,
   });
-  return { tasks, measured, format: await withTables(format, data) };
+  return { tasks, measured, format: await withTables(format, data, access) };
 }
 
 /**
@@ -72,7 +75,7 @@ export async function planRows(
  */
 export async function openInputs(experiment: Experiment, options: InputOptions = {}): Promise<RunInputs> {
   const { peers = SINGLE_PROCESS, open, isTaught = false } = options;
-  const rows = await planRows(experiment, isTaught);
+  const rows = await peers.rankZeroFirst(() => planRows(experiment, options));
   if (peers.size > 1) checkSharedData(experiment.data);
   const counters = CounterPass.of(experiment.data);
   const teachers = createTeachers(experiment, options);

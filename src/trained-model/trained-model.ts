@@ -5,6 +5,7 @@ import { labelScales } from '../data/batches/label-facts.js';
 import { encodedFormat, rowFormatOf, type EncodedFormat } from '../data/rows/row-format.js';
 import { dataSection } from '../data/sources/data-state.js';
 import { withEventLogs } from '../data/sources/event-logs.js';
+import type { Access } from '../data/sources/source.js';
 import type { Engine, Plan, Program, ProgramState } from '../engines/engine.js';
 import { planSize } from '../engines/plan-size.js';
 import { refuseOtherWeights } from '../engines/restore.js';
@@ -97,11 +98,12 @@ export function trainedModelOf(folder: string, checkpoint: Checkpoint, raw = fal
 
 /**
  * Returns the model for rows of files, whose items are in event logs; rows of a program have their items.
+ * @param access has the cache of sorted events; default: none
  * @throws UserError (data) for a log that cannot be read
  */
-export async function withEvents(model: TrainedModel): Promise<TrainedModel> {
+export async function withEvents(model: TrainedModel, access?: Access): Promise<TrainedModel> {
   const { format, checkpoint, experiment } = model;
-  const logged = await withEventLogs(format, experiment.data.sequences);
+  const logged = await withEventLogs(format, experiment.data.sequences, access);
   return logged === format ? model : { ...model, format: encodedFormat(logged, checkpoint.fitted) };
 }
 

@@ -1,11 +1,14 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, readdirSync, readFileSync, rmSync, watch, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { DataDescription } from '../../src/data/info/describe-data.js';
 import type { Explanation } from '../../src/trained-model/explainer.js';
 import { loadModel } from '../../src/trained-model/load-model.js';
+import { entriesIn } from '../support/cached-csv.js';
 import { drawEvents, drawRequests, eventCsv, eventsBefore, requestCsv } from '../support/event-log.js';
-import { mtl } from '../support/mtl.js';
+import { BIN, mtl } from '../support/mtl.js';
 import { scratchFolder } from '../support/scratch.js';
 
 const CONFIG = `
@@ -125,6 +128,64 @@ describe('a model with an event log', () => {
     const { importances } = (await run(cwd, 'importance', 'run')) as { importances: { name: string }[] };
     expect(importances.map(({ name }) => name).sort()).toEqual(['clicks', 'item']);
     await run(cwd, 'export', 'run', '--format', 'onnx', '--out', 'model.onnx');
+  });
+
+  it('is sorted once for all commands, also for two at once', async () => {
+    const cwd = writeLog();
+    const cache = join(cwd, '.mtl');
+    const sorted = (): readonly string[] => entriesIn(cache).filter((name) => name.startsWith('events.csv.events-'));
+    const train = async (runDir: string, ...args: readonly string[]): Promise<unknown> =>
+      (await run(cwd, 'train', 'c.yaml', '--run-dir', runDir, '--no-baseline', '--set', 'training.epochs=1', ...args))[
+        'metrics'
+      ];
+    const metrics = await train('run');
+    const entries = sorted();
+    expect(entries).toHaveLength(1);
+    expect(await train('again', '--verify-data')).toEqual(metrics);
+    expect((await mtl(cwd, ['data', 'cache', 'c.yaml'])).stdout).toMatch(/sorted events of events\.csv/);
+    expect((await mtl(cwd, ['data', 'info', '.'])).stdout).toMatch(/fits .*sorted events of .*events\.csv/);
+    expect(sorted()).toEqual(entries);
+
+    await run(cwd, 'data', 'clean', 'c.yaml');
+    expect(sorted()).toEqual([]);
+    const predicted = (name: string): Promise<unknown> =>
+      run(cwd, 'predict', 'run', '--data', 'test.csv', '--out', `${name}.csv`);
+    await Promise.all([predicted('a'), predicted('b')]);
+    expect(sorted()).toHaveLength(1);
+    expect(readdirSync(cache).filter((name) => name.endsWith('.tmp'))).toEqual([]);
+    await predicted('c');
+    const [a, b, c] = ['a', 'b', 'c'].map((name) => readFileSync(join(cwd, `${name}.csv`), 'utf8'));
+    expect([b, c]).toEqual([a, a]);
+
+    // Entries of earlier events are removed.
+    writeFileSync(join(cwd, 'events.csv'), eventCsv(events.slice(1)));
+    await predicted('d');
+    expect(sorted()).toHaveLength(1);
+    expect(sorted()).not.toEqual(entries);
+  });
+
+  it('leaves no entry that appears complete if a command is killed while it writes', async () => {
+    const cwd = writeLog();
+    await run(cwd, 'train', 'c.yaml', '--run-dir', 'run', '--no-baseline', '--set', 'training.epochs=1');
+    const predict = ['predict', 'run', '--data', 'test.csv', '--out', 'predicted.csv', '--json'];
+    expect((await mtl(cwd, predict)).code).toBe(0);
+    const expected = readFileSync(join(cwd, 'predicted.csv'), 'utf8');
+    const cache = join(cwd, '.mtl');
+    rmSync(cache, { recursive: true });
+    mkdirSync(cache);
+    const child = spawn(process.execPath, [BIN, ...predict], { cwd, stdio: 'ignore' });
+    const ended = once(child, 'exit');
+    const watcher = watch(cache, (_, name) => {
+      if (name?.startsWith('.events.csv.events-') === true) child.kill('SIGKILL');
+    });
+    expect(await ended).toEqual([null, 'SIGKILL']);
+    watcher.close();
+    expect((await mtl(cwd, predict)).code).toBe(0);
+    expect(readFileSync(join(cwd, 'predicted.csv'), 'utf8')).toBe(expected);
+    // The remains of the killed command are removed.
+    expect(readdirSync(cache).filter((name) => name.includes('.events-'))).toEqual([
+      expect.stringMatching(/^events\.csv\.events-/),
+    ]);
   });
 
   it('resumes with the same events only', async () => {

@@ -11,8 +11,9 @@ import { ENTRY, entryText, renewStats, VERSION, type CacheEntry, type KeptFolder
 import { takeEntry } from './leases.js';
 
 // An entry of the cache is a directory: fitted vocabularies and scales, encoded rows, raw rows of a file or a pack of
-// files, or the bytes of a stream. Its name has the key of everything that determines it except the content of the
-// files, which a file in it describes. Nothing else changes after the directory is renamed to its final name.
+// files, sorted events, or the bytes of a stream. Its name has the key of everything that determines it except the
+// content of the files, which a file in it describes. Nothing else changes after the directory is renamed to its final
+// name.
 
 /** Cache directory next to the data. */
 export const CACHE_FOLDER = '.mtl';

@@ -19,9 +19,9 @@ export const ENTRY = 'entry.json';
 
 /**
  * Kinds of entries: vocabularies and scales, encoded rows, raw rows before anything is fitted, counters of rows,
- * predictions of a teacher, and the bytes of a stream.
+ * predictions of a teacher, sorted events, and the bytes of a stream.
  */
-const KINDS = ['fitted', 'rows', 'local', 'counters', 'scores', 'stream'] as const;
+const KINDS = ['fitted', 'rows', 'local', 'counters', 'scores', 'events', 'stream'] as const;
 
 /** Name of an entry: name of its source, kind, key of its recipe and key of its content. */
 const NAME = `(.+)\\.(?:${KINDS.join('|')})-[0-9a-f]{12}-[0-9a-f]{8}`;

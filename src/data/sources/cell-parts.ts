@@ -1,11 +1,12 @@
 import { relative } from 'node:path';
 import { UserError, type Problem } from '../../core/errors.js';
 import { withSlashes } from '../../io/slashes.js';
+import type { FileStats, Fingerprint } from '../readers/fingerprint.js';
 import type { BadRow, RejectPolicy } from '../rows/rejects.js';
-import { CellPart, openFile, type CellOpening, type OpenedFile } from './cell-part.js';
+import { CellPart, fileRecipe, openFile, type CellOpening, type OpenedFile } from './cell-part.js';
 import { commonFolder, type DataFile } from './find-files.js';
 import { packFiles } from './pack-files.js';
-import type { Reading } from './source.js';
+import type { Access, Reading } from './source.js';
 
 /** Parts of at most so many bytes are read at the same time, at most so many of them. */
 const SMALL_BYTES = 8e6;
@@ -60,6 +61,17 @@ export class CellParts {
     return this.files.length > 1;
   }
 
+  /** Stats of the files when they were opened, by their names below `path`. */
+  get stats(): FileStats {
+    return this.byName(this.all.map(({ stats }) => stats));
+  }
+
+  /** Describes all that affects the rows, beside the content and the format. */
+  get recipe(): readonly unknown[] {
+    if (!this.areSeveral) return this.first.recipe;
+    return [this.files.map((file) => [this.nameOf(file), ...fileRecipe(file)])];
+  }
+
   /** Returns the path of a file below `path`. */
   nameOf({ path }: OpenedFile): string {
     return withSlashes(relative(this.path, path));
@@ -73,6 +85,11 @@ export class CellParts {
         files.map((file, i) => [this.nameOf(file), found[part]![names[i]!]!] as const),
       ),
     );
+  }
+
+  /** Returns the content of the files, by their names below `path`; as `CellPart.fingerprint` does. */
+  async fingerprint(access: Access): Promise<Fingerprint> {
+    return this.byName(await this.eachOf((part) => part.fingerprint(access)));
   }
 
   /** Calls a function for one part after the other; many at once would need as many file descriptors. */

@@ -28,7 +28,7 @@ import { idCountsOf, leftOutOf } from '../shards/counts.js';
 import { joinedShards } from '../shards/joined-shards.js';
 import { asStored } from '../shards/shard-view.js';
 import { cachedShards, encodingThreads, shardsRequest } from './cached-shards.js';
-import { fileRecipe, reportShare } from './cell-part.js';
+import { reportShare } from './cell-part.js';
 import { CellParts } from './cell-parts.js';
 import { checkKinds } from './check-kinds.js';
 import type { ComputedColumns } from './computed-columns.js';
@@ -81,7 +81,7 @@ class CellSource implements Source {
 
   async fingerprint(access: Access): Promise<Fingerprint> {
     this.#prepare(access);
-    return this.#content(access);
+    return this.#parts.fingerprint(access);
   }
 
   async fit(format: RowFormat, reading: Reading): Promise<Fitted> {
@@ -99,7 +99,7 @@ class CellSource implements Source {
         this.#prepare(reading);
         return cached(cache, request, async (target, entry) => {
           const found = await this.#fitRows(format, reading);
-          const read = await this.#content(reading);
+          const read = await this.#parts.fingerprint(reading);
           await writeFolder(target, async (temporary) => {
             await writeFitted(temporary, found);
             await writeSynced(join(temporary, ENTRY), entry(read));
@@ -176,24 +176,17 @@ class CellSource implements Source {
     return (this.#parts.areSeveral || keepsLocalRows) && fitsAnything(format) && areRawRowsExact(format);
   }
 
-  async #content(access: Access): Promise<Fingerprint> {
-    return this.#parts.byName(await this.#parts.eachOf((part) => part.fingerprint(access)));
-  }
-
   async #fitRequest(format: RowFormat, access: Access): Promise<CacheRequest> {
     const parts = this.#parts;
     const known = await parts.eachOf((part) => part.identify(access));
-    const recipes = parts.areSeveral
-      ? [parts.files.map((file) => [parts.nameOf(file), ...fileRecipe(file)])]
-      : parts.first.recipe;
     return {
       kind: 'fitted',
       source: this.path,
       home: parts.first.home,
-      stats: parts.byName(parts.all.map(({ stats }) => stats)),
+      stats: parts.stats,
       fingerprint: known.every((each) => each !== undefined) ? parts.byName(known) : undefined,
       // Keys are not fitted.
-      recipe: recipe('fitted', [recipeOf({ ...format, keys: [] })], recipes),
+      recipe: recipe('fitted', [recipeOf({ ...format, keys: [] })], parts.recipe),
     };
   }
 

@@ -4,7 +4,13 @@ import { UserError, type Problem } from '../../core/errors.js';
 import { createCleaner, type CellOptions } from '../../features/cells.js';
 import { readTexts } from '../../features/computed.js';
 import { EventLogBuilder } from '../../features/event-log-builder.js';
-import { valuesName, type EventLog, type LogColumn } from '../../features/event-log.js';
+import {
+  valuesName,
+  type EventLog,
+  type EventValues,
+  type LogColumn,
+  type SortedEvents,
+} from '../../features/event-log.js';
 import { BadValue, type ListForm } from '../../features/feature.js';
 import { listReading } from '../../features/kinds/bag.js';
 import { arrayReader, itemRows } from '../../features/kinds/one-value.js';
@@ -12,15 +18,20 @@ import { logColumn, splitLogged } from '../../features/logged-items.js';
 import { momentReader } from '../../features/moment.js';
 import { refuseUnequal } from '../../features/sequence-items.js';
 import { parseNumber, parseText } from '../../features/parse.js';
+import { textReader } from '../../features/vocabulary/string-pool.js';
+import { InvalidValueError } from '../../text/invalid-value.js';
+import { recipe } from '../cache/cache.js';
 import { dialectOf } from '../dialect.js';
 import { readChunks } from '../pipeline.js';
-import type { RowSource } from '../readers/cell-file.js';
-import { openRows } from '../readers/open-rows.js';
 import { badRowError } from '../rows/rejects.js';
 import { rowFormatOf, type RowFormat } from '../rows/row-format.js';
 import { invalidRows } from '../rows/row-reader.js';
 import type { SequencesOptions } from '../sequence-options.js';
+import { cachedEvents } from './cached-events.js';
+import { reportShare } from './cell-part.js';
+import { CellParts } from './cell-parts.js';
 import { findFiles } from './find-files.js';
+import type { Access } from './source.js';
 
 /** A column that fields read, and how they read it. */
 interface Use {
@@ -28,23 +39,31 @@ interface Use {
   readonly column: LogColumn;
   readonly form: ListForm;
   readonly cells: CellOptions;
-  /** @throws InvalidValueError for an item that the field cannot read */
+  /** @throws InvalidValueError for an item that a field cannot read */
   readonly check: (text: string) => void;
 }
 
+/** Version of the stored events. */
+const LAYOUT = 1;
+
 /**
  * Reads the event logs that the fields of a format use; returns the format with them.
+ * @param access reads sorted events from its cache, if it has one
  * @throws UserError (data) with the problems of all logs
  */
-export async function withEventLogs(format: RowFormat, options: SequencesOptions = {}): Promise<RowFormat> {
+export async function withEventLogs(
+  format: RowFormat,
+  options: SequencesOptions = {},
+  access: Access = {},
+): Promise<RowFormat> {
   const uses = listUses(format, Object.keys(options));
   if (uses.length === 0) return format;
   const logs = new Map<string, EventLog>();
   const problems: Problem[] = [];
   for (const name of new Set(uses.map(({ log }) => log))) {
-    const own = new Map(uses.filter(({ log }) => log === name).map((use) => [valuesName(use.column), use]));
+    const own = joinUses(uses.filter(({ log }) => log === name));
     try {
-      logs.set(name, await readLog(name, options[name]!, own, format.spec.cells ?? {}));
+      logs.set(name, await openLog(name, options[name]!, own, format.spec.cells ?? {}, access));
     } catch (error) {
       if (!(error instanceof UserError) || error.kind === 'disk') throw error;
       problems.push(...error.problems.map((problem) => ({ key: `data.sequences.${name}`, ...problem })));
@@ -75,15 +94,68 @@ interface ChunkEvents {
   readonly rowOf: Uint32Array | undefined;
 }
 
-async function readLog(
+/** Returns the columns that several fields read, by the names of their values; an item must suit all of them. */
+function joinUses(uses: readonly Use[]): ReadonlyMap<string, Use> {
+  const joined = new Map<string, Use>();
+  for (const use of uses) {
+    const name = valuesName(use.column);
+    const known = joined.get(name);
+    const check = (text: string): void => {
+      known?.check(text);
+      use.check(text);
+    };
+    joined.set(name, { ...use, check });
+  }
+  return joined;
+}
+
+async function openLog(
   name: string,
-  { file, key, time, until, per, ...dialect }: SequencesOptions[string],
+  options: SequencesOptions[string],
   uses: ReadonlyMap<string, Use>,
   cells: CellOptions,
+  access: Access,
 ): Promise<EventLog> {
-  const wanted = [...new Set([key, time, ...[...uses.values()].map(({ column }) => column.column)])];
-  const sources: RowSource[] = [];
-  for (const { path } of findFiles(file)) sources.push(await openRows(path, wanted, dialectOf(dialect)));
+  const { file, key, time, until, per, ...dialect } = options;
+  const columns = [...new Set([key, time, ...[...uses.values()].map(({ column }) => column.column)])];
+  // Names of directories are not columns of events.
+  const files = findFiles(file).map((each) => ({ ...each, constants: new Map<string, string>() }));
+  const parts = await CellParts.open(files, { columns, dialect: dialectOf(dialect), keepsAll: false, ownCache: {} });
+  const events = await cachedEvents(
+    parts,
+    {
+      recipe: recipe('events', [LAYOUT, { key, time, per, cells }, [...uses.keys()], ...parts.recipe]),
+      read: () => sortEvents(name, options, parts, uses, cells, access),
+      isValid: ({ columns: stored }) => [...uses].every(([values, { check }]) => areValid(stored.get(values)!, check)),
+    },
+    access,
+  );
+  return { ...events, key, until };
+}
+
+/** Returns whether a check accepts all texts. */
+function areValid(values: EventValues, check: Use['check']): boolean {
+  if ('numbers' in values) return true;
+  const text = textReader(values.texts);
+  try {
+    for (let place = 0; place < values.texts.offsets.length - 1; place++) check(text(place));
+    return true;
+  } catch (error) {
+    if (!(error instanceof InvalidValueError)) throw error;
+    return false;
+  }
+}
+
+/** Reads the events of files, and sorts them. */
+async function sortEvents(
+  name: string,
+  { file, key, time, per }: SequencesOptions[string],
+  { files }: CellParts,
+  uses: ReadonlyMap<string, Use>,
+  cells: CellOptions,
+  access: Access,
+): Promise<SortedEvents> {
+  const sources = files.map(({ rows }) => rows);
   const all = [...uses.values()];
   const builder = new EventLogBuilder(
     name,
@@ -91,13 +163,14 @@ async function readLog(
   );
   const readTimes = momentReader(TIME, per === 'user' ? {} : cells);
   const readers = new Map([...uses].map(([values, use]) => [values, valueReader(values, use, per)]));
-  for await (const { chunk, file: index, line } of readChunks(sources)) {
+  const onShare = (share: number): void => reportShare(access, `reading events of ${file}`, share);
+  for await (const { chunk, file: index, line } of readChunks(sources, onShare)) {
     const rows = new ChunkRows(chunk);
     const check = (): void => {
       const [bad] = invalidRows(rows, chunk, sources[index]!.columns, line);
       if (bad !== undefined) throw badRowError(bad, bad.cure ?? 'correct the row');
     };
-    if (per === 'event') refuseLists(rows, wanted);
+    if (per === 'event') refuseLists(rows, [key, time, ...all.map(({ column }) => column.column)]);
     const keys = readTexts(rows, key, cells);
     rows.eachKept([key], (row) => {
       if (keys[row] === '') throw new BadValue('a key', 'remove the row, or add its key');
@@ -115,7 +188,7 @@ async function readLog(
     for (let event = 0; event < events.count; event++)
       builder.add(keys[rowOf?.[event] ?? event]!, times[event]!, (own) => values.get(own)![event]!);
   }
-  return builder.finish({ key, until });
+  return builder.finish();
 }
 
 /** Name of the column of times among the events of a chunk; others have the names of their values. */

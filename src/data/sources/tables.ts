@@ -2,14 +2,17 @@ import type { DataOptions } from '../options.js';
 import type { RowFormat } from '../rows/row-format.js';
 import { withEventLogs } from './event-logs.js';
 import { withLookups } from './lookups.js';
+import type { Access } from './source.js';
 
 /**
  * Reads the side tables and event logs that the fields of a format use; returns the format with them.
+ * @param access has the cache of sorted events; default: none
  * @throws UserError (data) with the problems of all tables, or of all logs
  */
 export async function withTables(
   format: RowFormat,
   { lookups, sequences }: Partial<Pick<DataOptions, 'lookups' | 'sequences'>> = {},
+  access?: Access,
 ): Promise<RowFormat> {
-  return withEventLogs(await withLookups(format, lookups), sequences);
+  return withEventLogs(await withLookups(format, lookups), sequences, access);
 }

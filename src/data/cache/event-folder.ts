@@ -1,0 +1,88 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { systemCode, UserError } from '../../core/errors.js';
+import type { EventValues, SortedEvents } from '../../features/event-log.js';
+import { textTensors, textsOfTensors, type StringPool } from '../../features/vocabulary/string-pool.js';
+import { writeSynced } from '../../io/disk.js';
+import { readSafetensors, writeSafetensors, type StoredTensor } from '../../io/safetensors.js';
+import { BLAME_DATA } from '../shards/manifest.js';
+
+// Sorted events in a directory of the cache: their arrays as tensors, and a file that describes them.
+
+const JSON_FILE = 'events.json';
+const TENSOR_FILE = 'events.safetensors';
+const USERS = 'users';
+
+const describedSchema = z.strictObject({
+  /** SHA-256 of the users and events. */
+  digest: z.string(),
+  /** Names of the values, in order. */
+  columns: z.array(z.string()),
+  /** Digest of the file of tensors. */
+  tensors: z.object({ bytes: z.int().min(0), sha256: z.string() }),
+});
+
+/** Writes events to a directory. */
+export async function writeEvents(folder: string, events: SortedEvents): Promise<void> {
+  const tensors = await writeSafetensors(join(folder, TENSOR_FILE), tensorsOf(events));
+  const described: z.output<typeof describedSchema> = {
+    digest: events.digest,
+    columns: [...events.columns.keys()],
+    tensors: { bytes: tensors.bytes, sha256: tensors.sha256 },
+  };
+  await writeSynced(join(folder, JSON_FILE), JSON.stringify(described));
+}
+
+/** Reads events into shared memory; returns undefined if the directory is damaged or was removed. */
+export async function readEvents(folder: string): Promise<SortedEvents | undefined> {
+  try {
+    const text = await readFile(join(folder, JSON_FILE), 'utf8');
+    const { digest, columns, tensors } = describedSchema.parse(JSON.parse(text));
+    const found = await readSafetensors(join(folder, TENSOR_FILE), tensors, { blame: BLAME_DATA, isShared: true });
+    return { ...eventsOf(found, columns), digest };
+  } catch (error) {
+    const isDamaged =
+      error instanceof UserError ||
+      error instanceof z.ZodError ||
+      error instanceof SyntaxError ||
+      systemCode(error) !== undefined;
+    if (!isDamaged) throw error;
+    return undefined;
+  }
+}
+
+function tensorsOf({ users, firsts, times, columns }: SortedEvents): ReadonlyMap<string, StoredTensor> {
+  const plain = (data: StoredTensor['data']): StoredTensor => ({ shape: [data.length], data });
+  const ofColumns = [...columns].flatMap(([name, values]): (readonly [string, StoredTensor])[] =>
+    'numbers' in values
+      ? [[`numbers ${name}`, plain(values.numbers)]]
+      : [[`codes ${name}`, plain(values.codes)], ...textTensors(values.texts, `texts ${name}`)],
+  );
+  return new Map([
+    ...textTensors(users, USERS),
+    ['slots', plain(users.slots)],
+    ['firsts', plain(firsts)],
+    ['times', plain(times)],
+    ...ofColumns,
+  ]);
+}
+
+/** Converts tensors of `tensorsOf` to events. */
+function eventsOf(
+  tensors: ReadonlyMap<string, StoredTensor>,
+  columns: readonly string[],
+): Omit<SortedEvents, 'digest'> {
+  const find = (name: string): unknown => tensors.get(name)!.data;
+  const texts = (name: string): StringPool => textsOfTensors(tensors, name)!;
+  const values = (name: string): EventValues =>
+    tensors.has(`numbers ${name}`)
+      ? { numbers: find(`numbers ${name}`) as Float64Array }
+      : { texts: texts(`texts ${name}`), codes: find(`codes ${name}`) as Uint32Array };
+  return {
+    users: { ...texts(USERS), slots: find('slots') as Int32Array },
+    firsts: find('firsts') as Uint32Array,
+    times: find('times') as Float64Array,
+    columns: new Map(columns.map((name) => [name, values(name)])),
+  };
+}

@@ -1,0 +1,92 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { UserError } from '../../core/errors.js';
+import type { SortedEvents } from '../../features/event-log.js';
+import { writeFolder, writeSynced } from '../../io/disk.js';
+import { cached, cacheFolders, type CacheRequest, type IndexedCache, type Recipe } from '../cache/cache.js';
+import { removeCached } from '../cache/cache-list.js';
+import { ENTRY, knownContent, readEntry } from '../cache/entry.js';
+import { readEvents, writeEvents } from '../cache/event-folder.js';
+import { tidyWritten } from '../cache/tidy.js';
+import { isSameSize, type Fingerprint } from '../readers/fingerprint.js';
+import type { CellParts } from './cell-parts.js';
+import type { Access } from './source.js';
+
+/** How the events of files are read. */
+export interface EventReading {
+  /** All that determines the events, except the content of the files. */
+  readonly recipe: Recipe;
+  /** @throws UserError (data) for an invalid event */
+  read(): Promise<SortedEvents>;
+  /** Returns whether `read` would return stored events, and not throw. */
+  isValid(stored: SortedEvents): boolean;
+}
+
+/** A damaged entry is replaced, and so is the one that another process wrote meanwhile. */
+const MAX_ATTEMPTS = 3;
+
+/**
+ * Returns the events of files: from the cache if it has them, else as `read` returns them, which are then cached.
+ * Events of streams are not cached. If the cache cannot be written, a warning says so.
+ * @throws UserError (data) as `read` does, and if a file changes while it is read
+ */
+export async function cachedEvents(parts: CellParts, reading: EventReading, access: Access): Promise<SortedEvents> {
+  const { read, isValid } = reading;
+  if (access.cache === undefined || parts.all.some(({ stream }) => stream !== undefined)) return read();
+  const cache = parts.first.cacheOf(access);
+  const fresh: SortedEvents[] = [];
+  const make = async (target: string, entry: (content: Fingerprint) => string): Promise<void> => {
+    const events = await read();
+    fresh.push(events);
+    const content = await parts.fingerprint(access);
+    if (existsSync(target) && readEntry(target) === undefined) await removeDamaged(target, cache);
+    await writeFolder(target, async (temporary) => {
+      await writeEvents(temporary, events);
+      await writeSynced(join(temporary, ENTRY), entry(content));
+    });
+  };
+  try {
+    const request = await requestOf(parts, reading.recipe, access);
+    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+      const folder = await cached(cache, request, make);
+      const events = fresh[0] ?? (await readEvents(folder));
+      if (events !== undefined) {
+        await tidyWritten(cache);
+        return fresh.length > 0 || isValid(events) ? events : await read();
+      }
+      await removeDamaged(folder, cache);
+    }
+  } catch (error) {
+    if (!(error instanceof UserError && error.kind === 'disk')) throw error;
+    access.cache.onWarning?.(`${parts.path}: its sorted events are not cached: ${error.message}`);
+  }
+  return fresh[0] ?? read();
+}
+
+async function requestOf(parts: CellParts, recipe: Recipe, access: Access): Promise<CacheRequest> {
+  const { path, stats } = parts;
+  const fingerprint = await identify(parts, access);
+  return { kind: 'events', source: path, home: parts.first.home, stats, fingerprint, recipe };
+}
+
+/** Returns the content of files as `CellPart.identify` does; the entries of several files are those of all of them. */
+async function identify(parts: CellParts, access: Access): Promise<Fingerprint | undefined> {
+  const { path, first, stats } = parts;
+  if (!parts.areSeveral) return first.identify(access);
+  const { cache, index } = first.cacheOf(access);
+  const entries = await index.entriesOf(path, cacheFolders(path, cache.folder, first.home));
+  const known = access.verifyData === true ? undefined : knownContent(entries, stats);
+  if (known !== undefined) return Object.fromEntries(Object.keys(stats).map((name) => [name, known[name]!]));
+  return entries.some(({ entry }) => isSameSize(entry.stats, stats)) ? parts.fingerprint(access) : undefined;
+}
+
+async function removeDamaged(folder: string, { index }: IndexedCache): Promise<void> {
+  try {
+    await removeCached([{ path: folder }]);
+  } catch (error) {
+    // Another process has removed it.
+    if (existsSync(folder)) throw error;
+  }
+  index.forget(folder);
+  index.refresh();
+}
