@@ -19,6 +19,7 @@ case "$1" in
   run)
     mkdir -p "$5/engines/cpu/native"
     echo 'export const buildAddon = () => ({ path: "", isNew: false });' > "$5/engines/cpu/native/build.js"
+    echo 'export const findPrebuilt = () => undefined;' > "$5/engines/cpu/native/prebuilt.js"
     touch "$5/.built";;
   rebuild) exit \${REBUILD:-0};;
 esac
