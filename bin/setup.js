@@ -24,11 +24,14 @@ function run(line, why) {
 }
 
 /**
- * Builds the native C kernels, which give the same results as WebAssembly, faster; without a compiler, WebAssembly
- * runs.
+ * Builds the native C kernels, which give the same results as WebAssembly, faster, unless a package of this platform
+ * has them; without a compiler, WebAssembly runs.
  */
 async function buildNative() {
-  const { buildAddon } = await import(pathToFileURL(at('dist', 'engines', 'cpu', 'native', 'build.js')).href);
+  const load = (file) => import(pathToFileURL(at('dist', 'engines', 'cpu', 'native', file)).href);
+  const prebuilt = (await load('prebuilt.js')).findPrebuilt();
+  if (prebuilt?.path !== undefined) return;
+  const { buildAddon } = await load('build.js');
   process.stderr.write('mtl: building native kernels …\n');
   const begin = performance.now();
   const built = buildAddon({ isInsistent: true });

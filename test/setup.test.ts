@@ -13,6 +13,7 @@ if [ "$1" = run ]
 then
   mkdir -p "$5/engines/cpu/native"
   echo 'export const buildAddon = () => ({ path: "", isNew: false });' > "$5/engines/cpu/native/build.js"
+  echo 'export const findPrebuilt = () => undefined;' > "$5/engines/cpu/native/prebuilt.js"
   touch "$5/.built"
 fi
 `;

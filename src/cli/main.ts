@@ -1,7 +1,8 @@
 import { setImmediate } from 'node:timers/promises';
 import yargs, { type Argv } from 'yargs';
 import { KERNELS } from '../engines/kernel-choice.js';
-import { EXIT_CODES, userError } from '../core/errors.js';
+import { listenToKernels } from '../engines/kernel-report.js';
+import { EXIT_CODES, printable, userError } from '../core/errors.js';
 import { closeStreams } from '../data/readers/data-stream.js';
 import { packageVersion } from '../runs/package-version.js';
 import { commands } from './commands/all.js';
@@ -113,9 +114,11 @@ function commandLine(cli: Argv, finish: Finish, onUnknown: OnUnknown): Argv {
   return commands
     .reduce((all, command) => command.register(all, finish), described)
     .demandCommand(1, 'expected a command')
-    .middleware(({ kernels }) => {
+    .middleware(({ kernels, json, quiet, logLevel = 'info' }) => {
       // Child threads and processes inherit it.
       if (typeof kernels === 'string') process.env[KERNELS] = kernels;
+      const isSilent = json === true || quiet === true || logLevel !== 'info';
+      listenToKernels(isSilent ? undefined : (text) => void process.stderr.write(`mtl: ${printable(text)}\n`));
     })
     .strict()
     .check((args) => {

@@ -9,7 +9,11 @@ export const kernels: HealthCheck = {
     try {
       const { native } = loadKernels();
       const message = createCpuEngine().description.replace(/, \d+ threads?$/, '');
-      if (!('reason' in native)) return { state: 'ok', message };
+      if (!('reason' in native))
+        return {
+          state: 'ok',
+          message: native.packageName === undefined ? message : `${message}, from ${native.packageName}`,
+        };
       const reason = native.isChosen === true ? ` (no native kernels: ${native.reason})` : '';
       const found = `${message}${reason}; native kernels are faster, with identical results`;
       return { state: 'without', message: found, ...(native.fix !== undefined && { fix: native.fix }) };

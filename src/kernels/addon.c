@@ -5,7 +5,12 @@
 #include "run.h"
 #include "team.h"
 #include <node_api.h>
+#if defined(__linux__)
 #include <sys/mman.h>
+#endif
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 
 /** A family of processors: whether this one belongs to it, and its kernels. */
 typedef struct {
@@ -15,16 +20,46 @@ typedef struct {
 } family;
 
 #if defined(__x86_64__)
-static int has_avx512(void) {
-  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("fma");
+// Reads the processor itself: __builtin_cpu_supports finds no feature in a library that zig links, since its runtime
+// does not fill the table. Bits: Intel, Software Developer's Manual 2A, CPUID, and 1, 13.3 (XCR0).
+enum { BASE = 1, EXTENDED = 7, BF16_LEAF = 1 };
+enum { FMA = 1 << 12, OSXSAVE = 1 << 27, AVX2 = 1 << 5, AVX512F = 1 << 16, AVX512DQ = 1 << 17, AVX512BW = 1 << 30 };
+enum { AVX512BF16 = 1 << 5 };
+#define AVX512VL (1u << 31)
+/** Registers that the system saves for a thread: XMM and YMM; masks and ZMM. */
+enum { SAVES_YMM = 0x06, SAVES_ZMM = 0xe6 };
+
+/** Registers of CPUID. */
+typedef struct {
+  uint32_t a, b, c, d;
+} cpuid_words;
+/** Zeros if the processor has no such leaf. */
+static cpuid_words ask_processor(uint32_t leaf, uint32_t subleaf) {
+  cpuid_words is = {0};
+  if (!__get_cpuid_count(leaf, subleaf, &is.a, &is.b, &is.c, &is.d)) return (cpuid_words){0};
+  return is;
 }
-static int has_avx2(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
+static int has_extended(uint32_t bits) { return (ask_processor(EXTENDED, 0).b & bits) == bits; }
+/** Whether it fuses products and sums, and the system saves these registers. */
+static int has_fused(uint32_t saved) {
+  if ((ask_processor(BASE, 0).c & (FMA | OSXSAVE)) != (FMA | OSXSAVE)) return 0;
+  uint32_t low, high;
+  __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  return (low & saved) == saved;
+}
+#if defined(__APPLE__)
+// macOS saves ZMM from a thread's first use of it on, and shows that only then.
+static int has_avx512(void) { return has_fused(SAVES_YMM) && has_extended(AVX512F | AVX512DQ); }
+#else
+static int has_avx512(void) { return has_fused(SAVES_ZMM) && has_extended(AVX512F | AVX512DQ); }
+#endif
+static int has_avx2(void) { return has_fused(SAVES_YMM) && has_extended(AVX2); }
 extern run_calls run_avx512, run_avx2;
 // Older compilers do not know the instructions.
 #if defined(WITH_BF16)
 static int has_bf16(void) {
-  return has_avx512() && __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512bw") &&
-    __builtin_cpu_supports("avx512vl");
+  return has_avx512() && has_extended(AVX512BW | AVX512VL) && ask_processor(EXTENDED, 0).a >= BF16_LEAF &&
+    (ask_processor(EXTENDED, BF16_LEAF).a & AVX512BF16);
 }
 extern run_calls run_avx512bf16;
 #endif

@@ -91,6 +91,11 @@ static void sleep_while(int32_t *word, int32_t value) {
   syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, &most, NULL, 0);
 }
 static void wake(int32_t *word) { syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0); }
+#elif defined(_WIN32)
+static void sleep_while(int32_t *word, int32_t value) {
+  WaitOnAddress(word, &value, sizeof value, WAKE_NS / 1000000);
+}
+static void wake(int32_t *word) { WakeByAddressAll(word); }
 #else
 static void sleep_while(int32_t *word, int32_t value) {
   (void)word, (void)value;

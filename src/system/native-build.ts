@@ -21,12 +21,13 @@ import { userCache } from './user-cache.js';
 // Builds C addons with the machine's compiler, once per machine. Addons are stored in the user's cache, or if that is
 // not writable, in the system's temporary directory, under a name derived from their inputs.
 
-const LINKING: Partial<Record<NodeJS.Platform, readonly string[]>> = {
+/** Linker options of an addon by system. */
+export const LINKING: Partial<Record<NodeJS.Platform, readonly string[]>> = {
   linux: ['-shared'],
   darwin: ['-shared', '-undefined', 'dynamic_lookup'],
 };
-/** No implicit fusing, since sums must be bitwise identical to WebAssembly's. */
-const FLAGS = ['-std=gnu11', '-O3', '-fPIC', '-fvisibility=hidden', '-ffp-contract=off', '-fno-math-errno'];
+/** Compiler options of every addon. No implicit fusing, since sums must be bitwise identical to WebAssembly's. */
+export const FLAGS = ['-std=gnu11', '-O3', '-fPIC', '-fvisibility=hidden', '-ffp-contract=off', '-fno-math-errno'];
 /** Failed builds are retried after a day, for example after a header was installed. */
 const FAILED_MS = 24 * 3600 * 1000;
 const BUILD_MS = 120_000;
@@ -89,7 +90,7 @@ export function buildOnce(addon: AddonRecipe, build: (compiler: Compiler) => voi
     });
   };
   try {
-    const file = `${name}-${process.platform}-${process.arch}-${hashInputs(sources, [recipe, linking, all])}.node`;
+    const file = `${name}-${process.platform}-${process.arch}-${hashSources(sources, [recipe, linking, all])}.node`;
     const refused: string[] = [];
     for (const candidate of folder === undefined ? candidateFolders() : [{ folder, isShared: false }]) {
       const built = builtIn(candidate, file, addon, compileIn);
@@ -165,8 +166,8 @@ function makePrivate(folder: string): void {
   if (!isPrivate) throw new Error(`other users can write to ${folder}`);
 }
 
-/** Hashes all inputs of a build. */
-function hashInputs(sources: string, recipe: unknown): string {
+/** Hashes the files of a directory and other inputs of a build; returns 16 hexadecimal digits. */
+export function hashSources(sources: string, recipe: unknown): string {
   const hash = createHash('sha256').update(JSON.stringify(recipe));
   for (const name of readdirSync(sources).sort()) hash.update(`\0${name}\0`).update(readFileSync(join(sources, name)));
   return hash.digest('hex').slice(0, 16);

@@ -1,10 +1,12 @@
 import type { TestContext } from 'vitest';
 import { buildAddon } from '../../src/engines/cpu/native/build.js';
 import { familiesHere } from '../../src/engines/cpu/native/find.js';
+import { findPrebuilt } from '../../src/engines/cpu/native/prebuilt.js';
 
-const built = buildAddon();
+const prebuilt = findPrebuilt();
+const built = prebuilt !== undefined && 'path' in prebuilt ? prebuilt : buildAddon();
 
-/** The addon of this machine and its processor families; none if it cannot be built. */
+/** The addon that the engine uses and its processor families; none if it cannot be built. */
 export const ADDON =
   'reason' in built ? { path: '', families: [] } : { path: built.path, families: familiesHere(built.path) };
 

@@ -24,6 +24,8 @@ export interface NativeKernels {
   readonly family: string;
   /** Why products in bfloat16 are emulated; undefined if the processor computes them. */
   readonly noBf16?: string | undefined;
+  /** Name of the package that contains them; undefined if they were compiled on this machine. */
+  readonly packageName?: string;
 }
 
 /** Loads the addon of a built file. */

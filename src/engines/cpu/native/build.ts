@@ -1,9 +1,9 @@
 import { readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { buildOnce, type AddonRecipe, type Built } from '../../../system/native-build.js';
+import { buildOnce, hashSources, type AddonRecipe, type Built, type Compiler } from '../../../system/native-build.js';
 
 /** The shipped sources. The path is the same from this file and from its built form. */
-const SOURCES = fileURLToPath(new URL('../../../../dist/native', import.meta.url));
+export const SOURCES = fileURLToPath(new URL('../../../../dist/native', import.meta.url));
 
 /** By architecture: processor families, each with its own objects and compiler options. */
 export const FAMILIES: Partial<Record<NodeJS.Architecture, Readonly<Record<string, readonly string[]>>>> = {
@@ -42,31 +42,46 @@ export type BuildOptions = Partial<Pick<AddonRecipe, 'folder' | 'compiler' | 'fl
 export function buildAddon({ compiler = process.env['CC'] ?? 'cc', ...options }: BuildOptions = {}): Built {
   const families = FAMILIES[process.arch];
   if (families === undefined) return { reason: `not available for ${process.platform} on ${process.arch}` };
-  const variants = VARIANTS[process.arch] ?? [];
-  return buildOnce(
-    { name: 'kernels', sources: SOURCES, compiler, recipe: [families, variants], ...options },
-    ({ compile, link, source }) => {
-      const objectsOf = (name: string, flags: readonly string[], files: readonly string[]): readonly string[] =>
-        files.map((file) => {
-          const object = `${file}-${name}.o`;
-          compile(...flags, '-c', source(file), '-o', object);
-          return object;
-        });
-      const files = readdirSync(SOURCES).filter((file) => file.endsWith('.c') && !OF_ALL.includes(file));
-      const objects = Object.entries(families).flatMap(([name, flags]) => objectsOf(name, flags, files));
-      const known = variants.flatMap(({ name, sources, flags, define }) => {
-        try {
-          return [{ define, objects: objectsOf(name, flags, sources) }];
-        } catch {
-          return [];
-        }
-      });
-      link(
-        ...known.map(({ define }) => define),
-        ...OF_ALL.map(source),
-        ...objects,
-        ...known.flatMap((variant) => variant.objects),
-      );
-    },
+  const recipe = [families, VARIANTS[process.arch] ?? []];
+  return buildOnce({ name: 'kernels', sources: SOURCES, compiler, recipe, ...options }, (of) =>
+    compileKernels(process.arch, of, () => undefined),
   );
+}
+
+/**
+ * Compiles the kernels for every family and variant of an architecture, and links them to an addon.
+ * @param onOmitted receives the error of a variant that the compiler does not support; the addon has no such kernels
+ */
+export function compileKernels(
+  arch: NodeJS.Architecture,
+  { compile, link, source }: Compiler,
+  onOmitted: (error: unknown) => void,
+): void {
+  const objectsOf = (name: string, flags: readonly string[], files: readonly string[]): readonly string[] =>
+    files.map((file) => {
+      const object = `${file}-${name}.o`;
+      compile(...flags, '-c', source(file), '-o', object);
+      return object;
+    });
+  const files = readdirSync(SOURCES).filter((file) => file.endsWith('.c') && !OF_ALL.includes(file));
+  const objects = Object.entries(FAMILIES[arch] ?? {}).flatMap(([name, flags]) => objectsOf(name, flags, files));
+  const known = (VARIANTS[arch] ?? []).flatMap(({ name, sources, flags, define }) => {
+    try {
+      return [{ define, objects: objectsOf(name, flags, sources) }];
+    } catch (error) {
+      onOmitted(error);
+      return [];
+    }
+  });
+  link(
+    ...known.map(({ define }) => define),
+    ...OF_ALL.map(source),
+    ...objects,
+    ...known.flatMap((variant) => variant.objects),
+  );
+}
+
+/** Identifies the sources and options of the kernels of an architecture, whatever compiles them. */
+export function hashKernels(arch: NodeJS.Architecture, sources = SOURCES): string {
+  return hashSources(sources, [FAMILIES[arch] ?? {}, VARIANTS[arch] ?? []]);
 }

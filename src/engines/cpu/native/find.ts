@@ -10,25 +10,47 @@ import { createMemory, instantiateNative, instantiateWasm, PAGE_BYTES } from '..
 import { PRODUCTS, type Products } from '../../compile/products.js';
 import { openAddon, type NativeKernels } from './addon.js';
 import { buildAddon } from './build.js';
+import { findPrebuilt } from './prebuilt.js';
 
 /** A family whose products in bfloat16 are computed by the processor, and the family that it extends. */
 const [WITH_BF16, WITHOUT_BF16] = ['AVX-512-BF16', 'AVX-512'];
 
+/** Why an addon that loads is not used on a processor, which another build would not change. */
+const NO_FAMILY: NotBuilt = { reason: 'this processor has no vector fused multiply-add' };
+
+/** The search for native kernels. */
+export interface NativeSearch {
+  /** Bytes of the WebAssembly kernels, of which `module` is compiled. */
+  readonly wasm: Uint8Array;
+  readonly module: WebAssembly.Module;
+  /** Retries a build that failed less than a day ago. */
+  readonly isInsistent: boolean;
+  /** Receives why an installed package of native kernels is not used, and the fix. */
+  onRefused(text: string): void;
+}
+
 /**
- * Returns the fastest native kernels of this machine, built if necessary, or why none is used.
- * @param wasm bytes of the WebAssembly kernels, of which `module` is compiled
+ * Returns the fastest native kernels of this machine, or why none is used: those of an installed package, else those
+ * that were compiled here, which are built if necessary.
+ * @param prebuilt the installed package, if there is one
  */
-export function findNative(
-  wasm: Uint8Array,
-  module: WebAssembly.Module,
-  isInsistent: boolean,
-): NativeKernels | NotBuilt {
-  const built = buildAddon({ isInsistent });
-  if ('reason' in built) return built;
-  const { path } = built;
+export function findNative(search: NativeSearch, prebuilt = findPrebuilt()): NativeKernels | NotBuilt {
+  if (prebuilt !== undefined) {
+    const { name } = prebuilt;
+    const checked = 'reason' in prebuilt ? prebuilt : checkAddon(prebuilt.path, search);
+    if (!('reason' in checked)) return { ...checked, packageName: name };
+    if (checked === NO_FAMILY) return checked;
+    search.onRefused(`${name} is not used: ${checked.reason}; ${checked.fix ?? `reinstall ${name}`}`);
+  }
+  const built = buildAddon({ isInsistent: search.isInsistent });
+  return 'reason' in built ? built : checkAddon(built.path, search);
+}
+
+/** Returns the fastest kernels of an addon that this processor has and that are proven, or why there are none. */
+function checkAddon(path: string, { wasm, module }: NativeSearch): NativeKernels | NotBuilt {
   try {
     const [family] = familiesHere(path);
-    if (family === undefined) return { reason: 'this processor has no vector fused multiply-add' };
+    if (family === undefined) return NO_FAMILY;
     if (!isProven(path, family, wasm, () => hasSameBits({ path, family }, module)))
       return { reason: `the compiled kernels are not bitwise identical to WebAssembly (${path})` };
     if (family !== WITH_BF16)
