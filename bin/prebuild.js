@@ -20,7 +20,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { compileKernels, hashKernels, SOURCES } from '../dist/engines/cpu/native/build.js';
 import { ADDON_FILE, packageName, PLATFORMS } from '../dist/engines/cpu/native/prebuilt.js';
-import { FLAGS, headers, LINKING } from '../dist/system/native-build.js';
+import { FLAGS, nodeHeaders, LINKING } from '../dist/system/native-build.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const EXIT_WITHOUT_ZIG = 3;
@@ -76,7 +76,7 @@ function compileAddon({ zig: [program, ...zig] }, platform, path) {
     if (os === 'win32') writeImportLibrary(run, scratch);
     const compiler = {
       compile,
-      link: (...inputs) => compile('-I', headers(), ...inputs, '-s', ...LINKS[os], '-o', 'built.node'),
+      link: (...inputs) => compile('-I', nodeHeaders(), ...inputs, '-s', ...LINKS[os], '-o', 'built.node'),
       source: (file) => join(SOURCES, file),
     };
     compileKernels(cpu, compiler, (error) => {
