@@ -6,7 +6,7 @@ export default defineConfig({
     // Threads and the command load dist/, while tests load src/.
     globalSetup: ['test/support/require-build.ts'],
     // A file finds nothing of those before it, a test no mocks of those before it.
-    setupFiles: ['test/support/begin-afresh.ts'],
+    setupFiles: ['test/support/begin-afresh.ts', 'test/support/seed-fast-check.ts'],
     restoreMocks: true,
     unstubEnvs: true,
     unstubGlobals: true,
