@@ -20,9 +20,6 @@ COPY . .
 RUN node bin/build.js && npm pack --ignore-scripts && mkdir /app && tar -xzf mtl-*.tgz -C /app --strip-components=1
 
 WORKDIR /app
-RUN cp /clone/package-lock.json . \
-  && npm ci --omit=dev --omit=optional --ignore-scripts --no-audit --no-fund \
-  && rm package-lock.json
 # The image has no compiler: this stage builds the kernels of all processor families, and each start picks one.
 ENV XDG_CACHE_HOME=/cache
 RUN MTL_KERNELS=native node bin/mtl.js check configs/esmm.yaml

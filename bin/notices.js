@@ -3,17 +3,9 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { listBundledPackages } from './bundled-packages.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-/** Packages of which the build copies files. */
-const COPIED = ['node_modules/node-api-headers'];
-
-/** Returns the directories of all packages of which dist/ contains code. */
-function findBundledPackages() {
-  const bundled = JSON.parse(readFileSync(join(root, 'dist', 'packages.json'), 'utf8'));
-  return [...bundled, ...COPIED].map((path) => join(root, path));
-}
-
 /** Reads the name, version, license and license text of a package. */
 function readNotice(directory) {
   const { name, version, license } = JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8'));
@@ -24,7 +16,7 @@ function readNotice(directory) {
 }
 
 const byName = (a, b) => (`${a.name} ${a.version}` < `${b.name} ${b.version}` ? -1 : 1);
-const all = findBundledPackages().map(readNotice).sort(byName);
+const all = listBundledPackages().map((path) => readNotice(join(root, path))).sort(byName);
 /** A package may be installed more than once in the same version. */
 const notices = all.filter(({ name, version }, i) => all[i - 1]?.name !== name || all[i - 1].version !== version);
 if (notices.length === 0) throw new Error('bin/notices.js: found no package in dist/; run node bin/setup.js');

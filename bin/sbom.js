@@ -1,20 +1,21 @@
 #!/usr/bin/env node
-// npm run sbom: prints the dependencies of the package in the CycloneDX format. `npm sbom --omit dev` also omits packages
-// that a development dependency shares, so this script removes the development dependencies from the whole list.
+// npm run sbom: prints the packages that the package contains in the CycloneDX format. For npm they are development
+// dependencies, as are others, so this script removes the others from the whole list.
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { listBundledPackages } from './bundled-packages.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const DEVELOPMENT = 'cdx:npm:package:development';
 
-/** Returns the names and versions of the package and of those that it installs, as references of CycloneDX. */
+/** Returns the names and versions of the package and of those that it contains, as references of CycloneDX. */
 function readShipped() {
   const { name: own, packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'));
-  const shipped = Object.entries(packages).filter(([, { dev }]) => dev !== true);
   const nameOf = (path) => (path === '' ? own : path.replace(/^.*node_modules\//, ''));
-  return { own, refs: new Set(shipped.map(([path, { version }]) => `${nameOf(path)}@${version}`)) };
+  const shipped = ['', ...listBundledPackages()];
+  return { own, refs: new Set(shipped.map((path) => `${nameOf(path)}@${packages[path].version}`)) };
 }
 
 const args = ['sbom', '--package-lock-only', '--sbom-format', 'cyclonedx', '--sbom-type', 'application'];
