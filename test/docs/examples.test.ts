@@ -9,7 +9,7 @@ import { docsPages, GENERATED_PAGES, readPage } from '../support/pages.js';
 /** Options of every command. */
 const COMMON = ['help', 'version'];
 /** Top-level keys of YAML examples that are not configs of mtl. */
-const OTHER_FILES = ['apiVersion', 'services'];
+const OTHER_FILES = ['apiVersion', 'services', 'scrape_configs'];
 
 const pages = ['README.md', 'CONTRIBUTING.md', 'data/README.md', ...docsPages].filter(
   (page) => !GENERATED_PAGES.includes(page),

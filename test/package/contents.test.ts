@@ -12,7 +12,7 @@ const MAX_BYTES = 14.5e6;
 
 /** What the package consists of: each file matches one line, and each line matches a file. */
 const CONTENTS: readonly RegExp[] = [
-  /^(?:CHANGELOG|CONTRIBUTING|README|THIRD_PARTY_NOTICES)\.md$/,
+  /^(?:CHANGELOG|CONTRIBUTING|README|SECURITY|THIRD_PARTY_NOTICES)\.md$/,
   /^LICENSE$/,
   /^package\.json$/,
   /^bin\/mtl\.js$/,
@@ -20,6 +20,7 @@ const CONTENTS: readonly RegExp[] = [
   /^sweeps\/[\w-]+\.(?:yaml|sh)$/,
   /^data\/README\.md$/,
   /^data\/sample\/(?:[\w-]+\.csv|oracle\.json)$/,
+  /^deploy\/kubernetes\/[\w-]+\.yaml$/,
   /^docs\/(?:[\w-]+\/)?[\w-]+\.(?:md|png)$/,
   // The library, its types, and the schema for editors.
   /^dist\/index\.(?:js|d\.ts)$/,
