@@ -16,7 +16,9 @@ function readNotice(directory) {
 }
 
 const byName = (a, b) => (`${a.name} ${a.version}` < `${b.name} ${b.version}` ? -1 : 1);
-const all = listBundledPackages().map((path) => readNotice(join(root, path))).sort(byName);
+const all = listBundledPackages()
+  .map((path) => readNotice(join(root, path)))
+  .sort(byName);
 /** A package may be installed more than once in the same version. */
 const notices = all.filter(({ name, version }, i) => all[i - 1]?.name !== name || all[i - 1].version !== version);
 if (notices.length === 0) throw new Error('bin/notices.js: found no package in dist/; run node bin/setup.js');
