@@ -108,14 +108,15 @@ async function serveOnce([command, ...args]: readonly string[], cwd: string, env
 }
 
 describe.each(Object.entries(MANAGERS))('%s', (name, manager) => {
-  it.each(NODES)(
+  it.for(NODES)(
     'installs the package, which trains, predicts, serves and loads, on Node %s',
-    async (version) => {
-      if ('reason' in setting) return console.log(`package managers are skipped: ${setting.reason}`);
+    { timeout: TIMEOUT_MS },
+    async (version, { skip }) => {
+      if ('reason' in setting) return skip(`package managers are skipped: ${setting.reason}`);
       const { tools, file } = setting;
       const cwd = join(home, `${name.replace(/\W+/g, '-')}-${version}`);
       mkdirSync(cwd);
-      for (const folder of ['configs', 'data'])
+      for (const folder of ['configs', join('data', 'sample')])
         cpSync(join(root, folder), join(cwd, folder), { recursive: true, filter: (path) => !path.endsWith('.mtl') });
       const files = { 'package.json': '{ "name": "project", "version": "1.0.0", "private": true }', ...manager.files };
       for (const [path, text] of Object.entries(files)) writeFileSync(join(cwd, path), text);
@@ -140,6 +141,5 @@ describe.each(Object.entries(MANAGERS))('%s', (name, manager) => {
       );
       expect(run([...manager.run(tools, 'node'), 'library.mjs'])).toContain('ctcvr');
     },
-    TIMEOUT_MS,
   );
 });
