@@ -25,6 +25,7 @@ import { readPretrained, type Pretrained } from './pretrained/read-vectors.js';
 import { openDistributedRun, type RunRequest } from './runs/open-distributed-run.js';
 import { AUTO, readSavedState, type OpenRun } from './runs/open-run.js';
 import { runPath } from './runs/runs-root.js';
+import { createRowJournal, type RowJournal } from './tables/row-journal.js';
 import type { Checkpoint } from './runs/checkpoint.js';
 import { openCheckpointer, type Checkpointer } from './runs/checkpointer.js';
 import { evaluateBatches, EVALUATION_BATCH_ROWS } from './training/evaluate-batches.js';
@@ -91,6 +92,7 @@ interface CompiledModel {
   readonly graph: Graph;
   readonly program: Program;
   readonly epochSteps: number;
+  readonly journal: RowJournal | undefined;
 }
 
 /** Runs all steps of training in data-flow order. */
@@ -201,7 +203,7 @@ function compileModel(
   { folder, log }: OpenRun,
   { encoded, train: trainSet, facts }: EncodedData,
 ): CompiledModel {
-  const { model, training, seed } = experiment;
+  const { model, training, seed, checkpoints } = experiment;
   const { layout, graph } = buildGraph(experiment, inputs.tasks, encoded.fields, facts);
   const plan = { graph, layout, seed, peers, ...buildStepPlan(training) };
   const epochSteps = Math.ceil(trainSet.rows / stepRows(training));
@@ -217,7 +219,8 @@ function compileModel(
   };
   observer.onStart(startInfo);
   log.event('start', startInfo);
-  return { graph, program: engine.compile(plan, warn), epochSteps };
+  const program = engine.compile(plan, warn);
+  return { graph, program, epochSteps, journal: checkpoints.delta && createRowJournal(layout) };
 }
 
 /** Writes the pretrained vectors and the weights of a warm start, which take precedence, to a new model. */
@@ -299,7 +302,7 @@ function createLoopOptions(
   { experiment: { training, seed }, observer, signal, warn, inputs }: Session,
   { log, state }: OpenRun,
   { train: trainSet }: EncodedData,
-  { graph, program, epochSteps }: CompiledModel,
+  { graph, program, epochSteps, journal }: CompiledModel,
   loop: LoopState,
 ): Omit<LoopOptions, 'validate' | 'beforeStep' | 'onMilestone'> {
   return {
@@ -312,6 +315,7 @@ function createLoopOptions(
       trainingLength: { steps: training.epochs * epochSteps, stepsPerEpoch: epochSteps },
       terms: graph.terms,
       stateOf: state.of,
+      onBatch: (batch) => journal?.mark(batch),
     }),
     signal,
     state: loop,
@@ -349,7 +353,7 @@ function openTrainingCheckpointer(
   { experiment: { checkpoints }, config, peers, inputs, warn }: Session,
   run: OpenRun,
   { encoded, counters }: TrainingData,
-  { program }: CompiledModel,
+  { program, journal }: CompiledModel,
   loop: LoopState,
 ): Promise<Checkpointer> {
   return openCheckpointer(
@@ -359,6 +363,7 @@ function openTrainingCheckpointer(
       peers,
       loop,
       goals: inputs.measured.goals,
+      journal,
       snapshot: async () => ({
         program: await readState(program),
         sections: run.state.sections(),

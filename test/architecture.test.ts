@@ -57,7 +57,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   // `options.ts` composes the options of optimizers, schedules and weightings.
   training: ['engines', 'evaluation', 'graph', 'optimizers', 'schedules', 'weightings'],
   track: ['evaluation', 'training'],
-  runs: ['engines', 'evaluation', 'features', 'track', 'training'],
+  runs: ['engines', 'evaluation', 'features', 'tables', 'track', 'training'],
   synth: [],
   config: ['data', 'evaluation', 'features', 'graph', 'losses', 'models', 'runs', 'track', 'training'],
   'warm-start': [
@@ -97,6 +97,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'inputs',
     'pretrained',
     'runs',
+    'tables',
     'training',
   ],
   baseline: ['data', 'engines', 'evaluation', 'features', 'losses', 'models', 'optimizers', 'tables', 'training'],

@@ -12,7 +12,7 @@ import { findInputs } from '../graph/features.js';
 import { resolveLoss, lossOption, findLoss, losses } from '../losses/losses.js';
 import { buildModel, listLookups, models, type ModelSpec } from '../models/models.js';
 import { IncompatibleFeaturesError, type ValidationIssue } from '../core/component.js';
-import { checkpointOptions } from '../runs/options.js';
+import { checkDelta, checkpointOptions } from '../runs/options.js';
 import { initFromOptions } from '../runs/init-from.js';
 import { checkLabelScaling } from '../core/scaling.js';
 import { normalizeGiven, labelColumns, rootTasks, taskOptions, tasksGiven, type Task } from '../core/tasks.js';
@@ -113,6 +113,7 @@ export function* crossChecks({
     };
   if (training !== undefined)
     for (const { path, message } of checkTraining(training, terms)) yield { path: ['training', ...path], message };
+  if (checkpoints !== undefined && training !== undefined) yield* checkDelta(checkpoints, training);
   if (tasks !== undefined) {
     const goals = collectDirections(listOutputs(tasks), resolveMeasuring(evaluation));
     const monitors = [

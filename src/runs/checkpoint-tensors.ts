@@ -1,6 +1,70 @@
 import { join } from 'node:path';
+import type { ProgramState } from '../engines/engine.js';
+import type { FileDigest } from '../io/disk.js';
 import { readSafetensors, type StoredTensor } from '../io/safetensors.js';
-import { checkSize, damaged, FILES, type Digests, type OptionalFile } from './manifest.js';
+import { applyDeltas, type Chain, type DeltaTensors, type TensorKind } from './delta.js';
+import {
+  checkSize,
+  damaged,
+  FILES,
+  partFile,
+  type DeltaPartDigests,
+  type Digests,
+  type OptionalFile,
+  type PartDigests,
+} from './manifest.js';
+import { mergeShards, toFloatTensors } from './sharded-tensors.js';
+
+/**
+ * Reads the weights or the optimizer state of a checkpoint of all ranks.
+ * @param isShared whether to read into shared memory; otherwise, large tensors are read on demand
+ * @throws UserError (checkpoint) for a missing or invalid file
+ */
+export async function readProgramTensors(
+  { base, deltas }: Chain,
+  kind: TensorKind,
+  isShared: boolean,
+): Promise<ProgramState['weights']> {
+  const read = async (path: string, digest: FileDigest): Promise<ProgramState['weights']> => {
+    await checkSize(path, digest.bytes);
+    return toFloatTensors(path, await readSafetensors(path, digest, { isShared }));
+  };
+  const shards: ProgramState['weights'][] = [];
+  for (const { path, digests } of listRankFiles(base, kind)) shards.push(await read(path, digests[FILES[kind]]));
+  const changes: DeltaTensors[] = [];
+  for (const delta of deltas)
+    for (const { path, rowsPath, digests, isPart } of listRankFiles(delta, kind)) {
+      const rows = await readRows(rowsPath, digests[FILES.rows]);
+      changes.push({ path, rows, tensors: await read(path, digests[FILES[kind]]), isPart });
+    }
+  return applyDeltas(mergeShards(shards[0]!, shards.slice(1), join(base.folder, FILES[kind])), kind, changes);
+}
+
+/** Lists the files of all ranks with weights or optimizer state, and those with row numbers, which only deltas have. */
+function listRankFiles<Digests extends PartDigests>(
+  {
+    folder,
+    manifest: { files, parts },
+  }: { readonly folder: string; readonly manifest: { readonly files: Digests; readonly parts: readonly Digests[] } },
+  kind: TensorKind,
+) {
+  return [files, ...parts].map((digests, rank) => {
+    const pathOf = (name: keyof DeltaPartDigests): string =>
+      join(folder, rank === 0 ? name : partFile(name, rank, parts.length + 1));
+    return { path: pathOf(FILES[kind]), rowsPath: pathOf(FILES.rows), digests, isPart: rank > 0 };
+  });
+}
+
+async function readRows(path: string, digest: FileDigest): Promise<DeltaTensors['rows']> {
+  await checkSize(path, digest.bytes);
+  const tensors = await readSafetensors(path, digest);
+  return new Map(
+    Array.from(tensors, ([name, { data }]) => {
+      if (!(data instanceof Uint32Array)) throw damaged(path, `expected elements of type U32 in '${name}'`);
+      return [name, data];
+    }),
+  );
+}
 
 /** Reads the counters of a checkpoint. */
 export function readCounters(folder: string, digests: Digests): Promise<ReadonlyMap<string, StoredTensor>> {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { checkRoom, freeBytes, onDisk, syncFolder, writeFolder, writeSynced, type FileDigest } from '../io/disk.js';
 import { remove, renameBusy } from '../io/busy.js';
-import { linkTarget, pointLink } from '../io/links.js';
+import { pointLink } from '../io/links.js';
 import type { ProgramState } from '../engines/engine.js';
 import { systemCode, UserError } from '../core/errors.js';
 import { renameMetrics } from '../evaluation/metric-renames.js';
@@ -12,15 +12,15 @@ import type { Fitted } from '../features/feature-types.js';
 import { loadedFitted, storedFitted } from '../features/fitted.js';
 import { loadedLookups, lookupTensors, type LookupTables } from '../features/lookups.js';
 import { SINGLE_PROCESS, type ProcessGroup } from '../core/process-group.js';
-import { readSafetensors, writeSafetensors, type StoredTensor } from '../io/safetensors.js';
+import { writeSafetensors, type StoredTensor } from '../io/safetensors.js';
 import { listParts, countElements, type HostTensor } from '../core/tensor.js';
 import { assertFinite } from '../training/divergence.js';
 import { allSettledOrThrow } from './await-all.js';
-import { readCounters, readTensors } from './checkpoint-tensors.js';
+import { readCounters, readProgramTensors, readTensors } from './checkpoint-tensors.js';
 import { parseState, stateText } from './checkpoint-state.js';
-import { selectLocalShards, mergeShards, toFloatTensors } from './sharded-tensors.js';
+import { readChain, toRowTensors, type Delta } from './delta.js';
+import { selectLocalShards } from './sharded-tensors.js';
 import {
-  checkSize,
   FILES,
   MANIFEST,
   manifestText,
@@ -28,11 +28,14 @@ import {
   partFile,
   readManifest,
   readText,
+  type CheckpointId,
+  type DeltaPartDigests,
   type Digests,
+  type OptionalFile,
   type PartDigests,
 } from './manifest.js';
+import { checkpointsFolder, listCheckpoints, listRemovable, type Retention } from './retention.js';
 import type { Sections } from './run-state.js';
-import { CHECKPOINTS } from './runs-root.js';
 
 export interface Checkpoint {
   readonly program: ProgramState;
@@ -51,48 +54,26 @@ export interface Checkpoint {
 export type CheckpointLink = 'best' | 'last' | `best-${string}`;
 /** Links that a run's path resolves to, in order of preference. */
 export const LINKS: readonly CheckpointLink[] = ['best', 'last'];
-/** Directory name of a checkpoint: the step, and a number from 2 if a checkpoint of the same step exists. */
-export const NAME = /^step-(\d{8,})(?:\.(\d+))?$/;
 /** Estimated size of the config, the loop state and the file headers. */
 const OTHER_BYTES = 1 << 20;
 
-/** Checkpoints to keep in addition to those with a link. */
-export interface Retention {
-  readonly keepLast: number;
-  /** Unreadable checkpoints, which do not count. */
-  readonly damaged: readonly string[];
+/** Returns the size of weights and optimizer state, in bytes. */
+export function tensorBytes({ weights, optimizer }: ProgramState): number {
+  const tensors = [...weights.values(), ...optimizer.values()];
+  return tensors.reduce((bytes, { shape }) => bytes + countElements(shape) * Float32Array.BYTES_PER_ELEMENT, 0);
 }
 
-/** Returns the checkpoints directory of a run. */
-export function checkpointsFolder(run: string): string {
-  return join(run, CHECKPOINTS);
-}
-
-/** Lists the names of a run's checkpoints, newest first, without reading or validating them. */
-export async function listCheckpoints(run: string): Promise<readonly string[]> {
-  const folder = checkpointsFolder(run);
-  const names = existsSync(folder) ? await onDisk(folder, () => readdir(folder)) : [];
-  const entries = names.flatMap((name) => {
-    const match = NAME.exec(name);
-    return match === null ? [] : [{ name, step: Number(match[1]), copy: Number(match[2] ?? 1) }];
-  });
-  return entries.sort((a, b) => b.step - a.step || b.copy - a.copy).map(({ name }) => name);
-}
-
-/** Estimates the size of a checkpoint on disk, in bytes. */
+/** Estimates the size of a full checkpoint on disk, in bytes. */
 export function checkpointBytes({ program, fitted, counters, lookups }: Checkpoint): number {
-  const tensors = [...program.weights.values(), ...program.optimizer.values()];
   const others = [storedFitted(fitted).tensors, counters, lookupTensors(lookups)].flatMap((each) => [...each.values()]);
-  const otherBytes = others.reduce((bytes, { data }) => bytes + data.byteLength, OTHER_BYTES);
-  return tensors.reduce(
-    (bytes, { shape }) => bytes + countElements(shape) * Float32Array.BYTES_PER_ELEMENT,
-    otherBytes,
-  );
+  return others.reduce((bytes, { data }) => bytes + data.byteLength, OTHER_BYTES + tensorBytes(program));
 }
 
 /**
  * Saves a checkpoint as `checkpoints/step-NNNNNNNN`, points links at it, and removes checkpoints that neither a link
- * nor `retention` keeps. After an error, all earlier checkpoints and links are intact.
+ * nor `retention` keeps, and that no kept delta requires. After an error, all earlier checkpoints and links are intact.
+ * @param delta saved instead of all tensors and of what training does not change
+ * @returns the identity of the checkpoint, in all ranks
  * @throws UserError (disk), or (diverged) for a non-finite value
  */
 export async function saveCheckpoint(
@@ -101,11 +82,13 @@ export async function saveCheckpoint(
   links: readonly CheckpointLink[],
   retention: Retention,
   peers: ProcessGroup = SINGLE_PROCESS,
-): Promise<void> {
-  if (peers.rank === 0) await saveFirst(run, checkpoint, links, retention, peers);
-  else await savePart(checkpoint, peers);
-  // A barrier: when any rank returns, the checkpoint and its links are complete.
-  peers.allReduceAny(false);
+  delta?: Delta,
+): Promise<CheckpointId> {
+  const id = peers.rank === 0 ? await saveFirst(run, checkpoint, links, retention, peers, delta) : undefined;
+  if (id === undefined) await savePart(delta ?? checkpoint, peers);
+  // Also a barrier: when any rank returns, the checkpoint and its links are complete.
+  const [first] = peers.allGatherStrings(JSON.stringify(id ?? null));
+  return JSON.parse(first!) as CheckpointId;
 }
 
 /** Writes the part of rank 0 and the shared files, after the other ranks have written theirs. */
@@ -115,7 +98,8 @@ async function saveFirst(
   links: readonly CheckpointLink[],
   retention: Retention,
   peers: ProcessGroup,
-): Promise<void> {
+  delta: Delta | undefined,
+): Promise<CheckpointId> {
   const folder = checkpointsFolder(run);
   if (!existsSync(folder)) {
     await onDisk(folder, async () => {
@@ -127,20 +111,17 @@ async function saveFirst(
   const first = `step-${String(checkpoint.program.step).padStart(8, '0')}`;
   let name = first;
   for (let copy = 2; older.includes(name); copy++) name = `${first}.${copy}`;
-  await withFreeSpace(folder, checkpointBytes(checkpoint), () =>
-    writeFolder(join(folder, name), (temporary) => writeFiles(temporary, checkpoint, links, peers)),
+  const bytes = delta === undefined ? checkpointBytes(checkpoint) : OTHER_BYTES + tensorBytes(delta.program);
+  let sha256 = '';
+  await withFreeSpace(folder, bytes, () =>
+    writeFolder(join(folder, name), async (temporary) => {
+      sha256 = await writeFiles(temporary, checkpoint, links, peers, delta);
+    }),
   );
   await allSettledOrThrow(links.map((link) => pointLink(join(folder, link), name)));
 
-  await onDisk(folder, async () => {
-    const entries = await readdir(folder);
-    // A temporary name is a link that a killed process left behind.
-    const names = entries.filter((entry) => !entry.startsWith('.'));
-    const linked = names.map((entry) => linkTarget(join(folder, entry)));
-    const newest = [name, ...older].filter((other) => !retention.damaged.includes(other)).slice(0, retention.keepLast);
-    for (const other of older)
-      if (!linked.includes(other) && !newest.includes(other)) await remove(join(folder, other));
-  });
+  for (const other of await listRemovable(run, retention)) await onDisk(folder, () => remove(join(folder, other)));
+  return { name, sha256 };
 }
 
 /**
@@ -160,63 +141,92 @@ async function withFreeSpace(folder: string, neededBytes: number, write: () => P
   }
 }
 
+/** Tensors to write: all, or those of a delta with its rows. */
+type WrittenTensors = Pick<Checkpoint, 'program'> & { readonly rows?: Delta['rows'] | undefined };
+
 /** Writes this rank's shards of sharded tensors next to the files of rank 0. */
-async function savePart({ program: { weights, optimizer, dealt } }: Checkpoint, peers: ProcessGroup): Promise<void> {
+async function savePart({ program, rows }: WrittenTensors, peers: ProcessGroup): Promise<void> {
   const [folder] = peers.allGatherStrings('');
-  const write = (name: keyof PartDigests, tensors: ProgramState['weights']): Promise<FileDigest> =>
-    writeSafetensors(
-      join(folder!, partFile(name, peers.rank, peers.size)),
-      toStoredTensors(selectLocalShards(tensors, dealt)),
-    );
-  const digests: PartDigests = {
-    [FILES.weights]: await write(FILES.weights, weights),
-    [FILES.optimizer]: await write(FILES.optimizer, optimizer),
+  const { weights, optimizer, dealt } = program;
+  const shards = {
+    program: { ...program, weights: selectLocalShards(weights, dealt), optimizer: selectLocalShards(optimizer, dealt) },
+    rows: rows && selectLocalShards(rows, dealt),
   };
+  const digests = await writeTensors(shards, (name) => join(folder!, partFile(name, peers.rank, peers.size)));
   peers.allGatherStrings(JSON.stringify(digests));
 }
 
+async function writeTensors(
+  { program: { weights, optimizer }, rows }: WrittenTensors,
+  pathOf: (name: keyof DeltaPartDigests) => string,
+): Promise<PartDigests | DeltaPartDigests> {
+  // Written concurrently, because each file waits for its own sync.
+  const [ofWeights, ofOptimizer, ofRows] = await allSettledOrThrow<[FileDigest, FileDigest, FileDigest | undefined]>([
+    writeSafetensors(pathOf(FILES.weights), toStoredTensors(weights)),
+    writeSafetensors(pathOf(FILES.optimizer), toStoredTensors(optimizer)),
+    rows === undefined ? Promise.resolve(undefined) : writeSafetensors(pathOf(FILES.rows), toRowTensors(rows)),
+  ]);
+  return {
+    [FILES.weights]: ofWeights,
+    [FILES.optimizer]: ofOptimizer,
+    ...(ofRows !== undefined && { [FILES.rows]: ofRows }),
+  };
+}
+
+/** Writes all files of rank 0; returns the SHA-256 of the manifest. */
 async function writeFiles(
   folder: string,
-  { program, sections, fitted, config, counters, lookups }: Checkpoint,
+  checkpoint: Checkpoint,
   links: readonly CheckpointLink[],
   peers: ProcessGroup,
-): Promise<void> {
+  delta: Delta | undefined,
+): Promise<string> {
   peers.allGatherStrings(folder);
-  const features = storedFitted(fitted);
-  // Written concurrently, because each file waits for its own sync.
-  type MaybeDigest = FileDigest | undefined;
-  const writeAny = (name: string, tensors: ReadonlyMap<string, StoredTensor>): Promise<MaybeDigest> =>
-    tensors.size > 0 ? writeSafetensors(join(folder, name), tensors) : Promise.resolve(undefined);
-  const [weights, optimizer, json, vocabularies, counted, tables, configFile, state] = await allSettledOrThrow<
-    [FileDigest, FileDigest, FileDigest, MaybeDigest, MaybeDigest, MaybeDigest, FileDigest, FileDigest]
+  const { program, sections, config } = checkpoint;
+  const [tensors, constants, configFile, state] = await allSettledOrThrow<
+    [PartDigests, Partial<Digests>, FileDigest, FileDigest]
   >([
-    writeSafetensors(join(folder, FILES.weights), toStoredTensors(program.weights)),
-    writeSafetensors(join(folder, FILES.optimizer), toStoredTensors(program.optimizer)),
-    writeSynced(join(folder, FILES.features), JSON.stringify(features.json)),
-    writeAny(FILES.vocabularies, features.tensors),
-    writeAny(FILES.counters, counters),
-    writeAny(FILES.lookups, lookupTensors(lookups)),
+    writeTensors(delta ?? checkpoint, (name) => join(folder, name)),
+    delta === undefined ? writeConstants(folder, checkpoint) : Promise.resolve({}),
     writeSynced(join(folder, FILES.config), config),
     writeSynced(join(folder, FILES.state), stateText({ step: program.step, links }, sections)),
   ]);
-  const files = {
-    [FILES.weights]: weights,
-    [FILES.optimizer]: optimizer,
-    [FILES.features]: json,
-    [FILES.vocabularies]: vocabularies,
-    [FILES.counters]: counted,
-    [FILES.lookups]: tables,
-    [FILES.config]: configFile,
-    [FILES.state]: state,
-  };
+  const files = { ...tensors, ...constants, [FILES.config]: configFile, [FILES.state]: state };
   const [, ...parts] = peers.allGatherStrings('');
-  await writeSynced(
+  const { sha256 } = await writeSynced(
     join(folder, MANIFEST),
     manifestText(
       files,
       parts.map((text) => JSON.parse(text) as PartDigests),
+      delta?.previous,
     ),
   );
+  return sha256;
+}
+
+/** Writes the files of a full checkpoint that training does not change. */
+async function writeConstants(
+  folder: string,
+  { fitted, counters, lookups }: Checkpoint,
+): Promise<Pick<Digests, typeof FILES.features | OptionalFile>> {
+  const features = storedFitted(fitted);
+  type MaybeDigest = FileDigest | undefined;
+  const writeAny = (name: string, tensors: ReadonlyMap<string, StoredTensor>): Promise<MaybeDigest> =>
+    tensors.size > 0 ? writeSafetensors(join(folder, name), tensors) : Promise.resolve(undefined);
+  const [json, vocabularies, counted, tables] = await allSettledOrThrow<
+    [FileDigest, MaybeDigest, MaybeDigest, MaybeDigest]
+  >([
+    writeSynced(join(folder, FILES.features), JSON.stringify(features.json)),
+    writeAny(FILES.vocabularies, features.tensors),
+    writeAny(FILES.counters, counters),
+    writeAny(FILES.lookups, lookupTensors(lookups)),
+  ]);
+  return {
+    [FILES.features]: json,
+    [FILES.vocabularies]: vocabularies,
+    [FILES.counters]: counted,
+    [FILES.lookups]: tables,
+  };
 }
 
 /**
@@ -270,38 +280,29 @@ export interface CheckpointReading {
 }
 
 /**
- * Reads a checkpoint and verifies each file against the manifest.
+ * Reads a checkpoint, and those before it if it is a delta, and verifies each file against its manifest.
  * @throws UserError (checkpoint) for a missing or invalid file
  */
 export async function readCheckpoint(
   folder: string,
   { withOptimizer = false, withCounters = true, isShared = false }: CheckpointReading = {},
 ): Promise<Checkpoint> {
-  const { files: digests, parts } = await readManifest(folder);
-  const { own, sections } = parseState(await readText(folder, FILES.state, digests), join(folder, FILES.state));
-  const fitted = await readFitted(folder, digests);
-  const config = await readText(folder, FILES.config, digests);
-  const tensors = async (name: typeof FILES.weights | typeof FILES.optimizer): Promise<ProgramState['weights']> => {
-    const readFile = async (path: string, digest: FileDigest): Promise<ProgramState['weights']> => {
-      await checkSize(path, digest.bytes);
-      return toFloatTensors(path, await readSafetensors(path, digest, { isShared }));
-    };
-    const others: ProgramState['weights'][] = [];
-    for (const [p, part] of parts.entries())
-      others.push(await readFile(join(folder, partFile(name, p + 1, parts.length + 1)), part[name]));
-    return mergeShards(await readFile(join(folder, name), digests[name]), others, join(folder, name));
-  };
+  const chain = await readChain(folder);
+  const { base, files } = chain;
+  const { own, sections } = parseState(await readText(folder, FILES.state, files), join(folder, FILES.state));
+  const fitted = await readFitted(base.folder, base.manifest.files);
+  const config = await readText(folder, FILES.config, files);
   return {
     program: {
       step: own.step,
-      weights: await tensors(FILES.weights),
-      optimizer: withOptimizer ? await tensors(FILES.optimizer) : new Map(),
+      weights: await readProgramTensors(chain, 'weights', isShared),
+      optimizer: withOptimizer ? await readProgramTensors(chain, 'optimizer', isShared) : new Map(),
     },
     sections,
     fitted,
     config,
-    counters: withCounters ? await readCounters(folder, digests) : new Map(),
-    lookups: await readTensors(folder, FILES.lookups, digests, loadedLookups),
+    counters: withCounters ? await readCounters(base.folder, base.manifest.files) : new Map(),
+    lookups: await readTensors(base.folder, FILES.lookups, base.manifest.files, loadedLookups),
   };
 }
 
@@ -310,8 +311,11 @@ export async function readCheckpoint(
  * @throws UserError (checkpoint) for a missing or invalid file
  */
 export async function readCheckpointCounters(folder: string): Promise<Pick<Checkpoint, 'config' | 'counters'>> {
-  const { files } = await readManifest(folder);
-  return { config: await readText(folder, FILES.config, files), counters: await readCounters(folder, files) };
+  const { base, files } = await readChain(folder);
+  return {
+    config: await readText(folder, FILES.config, files),
+    counters: await readCounters(base.folder, base.manifest.files),
+  };
 }
 
 async function readFitted(folder: string, digests: Digests): Promise<Fitted> {

@@ -5,7 +5,11 @@ import type { ProcessGroup } from '../core/process-group.js';
 import { observeBests } from '../training/followed-metrics.js';
 import type { ValidationEvent } from '../training/loop.js';
 import type { LoopState } from '../training/loop-state.js';
-import { checkpointBytes, saveCheckpoint, type Checkpoint, type CheckpointLink } from './checkpoint.js';
+import type { ProgramState } from '../engines/engine.js';
+import type { RowJournal } from '../tables/row-journal.js';
+import { checkpointBytes, saveCheckpoint, tensorBytes, type Checkpoint, type CheckpointLink } from './checkpoint.js';
+import { selectChanges, type Delta } from './delta.js';
+import type { CheckpointId } from './manifest.js';
 import type { OpenRun } from './open-run.js';
 import type { CheckpointOptions } from './options.js';
 import { maxCheckpoints } from './disk-usage.js';
@@ -28,6 +32,8 @@ export interface CheckpointerOptions extends CheckpointOptions {
   readonly goals: MetricDirections;
   /** The ranks that save together. */
   readonly peers: ProcessGroup;
+  /** Rows that steps changed since the last save; required by deltas. */
+  readonly journal?: RowJournal | undefined;
   snapshot(): Promise<Checkpoint>;
 }
 
@@ -40,43 +46,135 @@ export async function openCheckpointer(
   options: CheckpointerOptions,
   warn: (warning: string) => void,
 ): Promise<Checkpointer> {
-  const { loop, snapshot, everyEpochs, everySteps, everyMinutes, keepLast, bestBy, goals, peers } = options;
+  const { loop, snapshot, everyEpochs, keepLast, bestBy, goals, peers } = options;
   const { folder, resumed, damaged } = options.run;
   const position = (): string => `${loop.epoch} ${loop.batch}`;
-  let savedMs = monotonicMs();
   let saved = resumed !== undefined ? { position: position(), step: loop.step } : undefined;
-  // Clocks differ between ranks, so they agree by an all-reduce. A time read just after a save counts as before it
-  // until the next step.
-  const isTime =
-    everyMinutes === undefined
-      ? () => false
-      : peers.allReduceAnyWithSum(() => monotonicMs() - savedMs >= everyMinutes * 60_000);
+  const deltas = new DeltaChain(options);
+  const intervals = new Intervals(options);
 
-  const bytes = checkpointBytes(await snapshot());
-  await checkRoom(folder, bytes, 'a checkpoint');
-  const maxBytes = maxCheckpoints({ keepLast, bestBy }) * bytes;
-  const availableBytes = await freeBytes(folder);
-  if (availableBytes < maxBytes)
-    warn(`checkpoints may require up to ${maxBytes} bytes, but ${availableBytes} are free on this disk`);
+  await checkDiskSpace(folder, checkpointBytes(await snapshot()), options, warn);
 
-  const save = async (links: readonly CheckpointLink[]): Promise<void> => {
+  const save = async (links: readonly CheckpointLink[], isDelta: boolean): Promise<void> => {
     await options.run.check();
-    await saveCheckpoint(folder, await snapshot(), links, { keepLast, damaged }, peers);
+    const checkpoint = await snapshot();
+    const delta = isDelta ? deltas.select(checkpoint.program) : undefined;
+    const id = await saveCheckpoint(folder, checkpoint, links, { keepLast, damaged }, peers, delta);
+    deltas.add(id, checkpoint.program, delta);
     saved = { position: position(), step: loop.step };
-    savedMs = monotonicMs();
+    intervals.restart(delta === undefined);
   };
   return {
     beforeStep(step) {
-      const isStep = everySteps !== undefined && step > 0 && step % everySteps === 0 && saved?.step !== step;
-      return (isTime() && saved?.position !== position()) || isStep ? () => save(['last']) : undefined;
+      const kind = step > 0 && saved?.step !== step ? intervals.atStep(step) : undefined;
+      if (kind !== undefined) return () => save(['last'], kind === 'delta');
+      if (!intervals.isTime() || saved?.position === position()) return undefined;
+      return () => save(['last'], intervals.agreeOnDelta());
     },
     async atMilestone({ epoch, isEpochEnd, isBest, valid }) {
       const best = valid === undefined ? [] : observeBests(valid, bestBy, loop.bests, goals);
       const links = [...(isBest ? ['best' as const] : []), ...best.map((monitor) => `best-${monitor}` as const)];
-      if (links.length > 0 || (isEpochEnd && epoch % everyEpochs === 0)) await save([...links, 'last']);
+      if (links.length > 0 || (isEpochEnd && epoch % everyEpochs === 0)) await save([...links, 'last'], false);
     },
     async now() {
-      if (saved?.position !== position()) await save(['last']);
+      if (saved?.position !== position()) await save(['last'], true);
     },
   };
+}
+
+/** Checks that a checkpoint fits on the disk, and warns if not all of them do. */
+async function checkDiskSpace(
+  folder: string,
+  bytes: number,
+  options: CheckpointOptions,
+  warn: (warning: string) => void,
+): Promise<void> {
+  await checkRoom(folder, bytes, 'a checkpoint');
+  const maxBytes = maxCheckpoints(options) * bytes;
+  const availableBytes = await freeBytes(folder);
+  if (availableBytes < maxBytes)
+    warn(`checkpoints may require up to ${maxBytes} bytes, but ${availableBytes} are free on this disk`);
+}
+
+/** The intervals of a schedule within an epoch. */
+class Intervals {
+  readonly #options: CheckpointerOptions;
+  /** Returns whether the time of a rank is over. */
+  readonly isTime: () => boolean;
+  #savedMs = monotonicMs();
+  #fullMs = this.#savedMs;
+
+  constructor(options: CheckpointerOptions) {
+    const { everyMinutes, delta, peers } = options;
+    this.#options = options;
+    // Clocks differ between ranks, so they agree by an all-reduce. A time read just after a save counts as before it
+    // until the next step.
+    this.isTime =
+      everyMinutes === undefined && delta?.everyMinutes === undefined
+        ? () => false
+        : peers.allReduceAnyWithSum(() => this.#isFullTime() || isOver(this.#savedMs, delta?.everyMinutes));
+  }
+
+  /** Returns what to save after `step` steps, if the schedule has steps. */
+  atStep(step: number): 'full' | 'delta' | undefined {
+    const { everySteps, delta } = this.#options;
+    if (isMultiple(step, everySteps)) return 'full';
+    return isMultiple(step, delta?.everySteps) ? 'delta' : undefined;
+  }
+
+  /** Returns whether the time that is over is that of a delta, in all ranks. */
+  agreeOnDelta(): boolean {
+    const { delta, peers } = this.#options;
+    return delta?.everyMinutes !== undefined && !peers.allReduceAny(this.#isFullTime());
+  }
+
+  restart(isFull: boolean): void {
+    this.#savedMs = monotonicMs();
+    if (isFull) this.#fullMs = this.#savedMs;
+  }
+
+  #isFullTime(): boolean {
+    return isOver(this.#fullMs, this.#options.everyMinutes);
+  }
+}
+
+function isMultiple(step: number, every: number | undefined): boolean {
+  return every !== undefined && step % every === 0;
+}
+
+function isOver(sinceMs: number, minutes: number | undefined): boolean {
+  return minutes !== undefined && monotonicMs() - sinceMs >= minutes * 60_000;
+}
+
+/** The last full checkpoint of this process and the deltas after it. */
+class DeltaChain {
+  readonly #journal: RowJournal | undefined;
+  readonly #peers: ProcessGroup;
+  #last: { readonly id: CheckpointId; readonly fullBytes: number; readonly deltaBytes: number } | undefined;
+
+  constructor({ journal, peers }: CheckpointerOptions) {
+    this.#journal = journal;
+    this.#peers = peers;
+  }
+
+  /**
+   * Selects the changes since the last checkpoint. Undefined if there is none, or if the deltas would be larger than
+   * the full checkpoint before them: reading them takes at most twice the time of a full one.
+   */
+  select(program: ProgramState): Delta | undefined {
+    if (this.#journal === undefined || this.#last === undefined) return undefined;
+    const { id, fullBytes, deltaBytes } = this.#last;
+    const delta = selectChanges(program, this.#journal.rows(), id, this.#peers);
+    return this.#peers.allReduceAny(deltaBytes + tensorBytes(delta.program) > fullBytes) ? undefined : delta;
+  }
+
+  /** Adds a saved checkpoint. */
+  add(id: CheckpointId, program: ProgramState, delta: Delta | undefined): void {
+    this.#journal?.clear();
+    const { fullBytes, deltaBytes } = this.#last ?? { fullBytes: 0, deltaBytes: 0 };
+    this.#last =
+      delta === undefined
+        ? { id, fullBytes: tensorBytes(program), deltaBytes: 0 }
+        : { id, fullBytes, deltaBytes: deltaBytes + tensorBytes(delta.program) };
+  }
 }

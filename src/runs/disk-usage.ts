@@ -12,12 +12,16 @@ export interface DiskUsage {
   readonly freeBytes: number;
 }
 
+/** Options that decide how many checkpoints there are at a time. */
+type NumberOptions = Pick<CheckpointOptions, 'keepLast' | 'bestBy' | 'delta'>;
+
 /**
- * Returns the maximum number of checkpoints on disk: the newest, the best ones, and one being written before an old one
- * is removed.
+ * Returns the maximum number of full checkpoints that take as much space as all checkpoints: the newest, the best ones,
+ * and one being written before an old one is removed. Deltas take at most as much as their full checkpoint.
  */
-export function maxCheckpoints({ keepLast, bestBy }: Pick<CheckpointOptions, 'keepLast' | 'bestBy'>): number {
-  return keepLast + bestBy.length + 2;
+export function maxCheckpoints({ keepLast, bestBy, delta }: NumberOptions): number {
+  const newest = keepLast + 1;
+  return newest * (delta === undefined ? 1 : 2) + bestBy.length + 1;
 }
 
 /**
@@ -27,7 +31,7 @@ export function maxCheckpoints({ keepLast, bestBy }: Pick<CheckpointOptions, 'ke
 export async function estimateDiskUsage(
   folder: string,
   checkpointBytes: number,
-  options: Pick<CheckpointOptions, 'keepLast' | 'bestBy'>,
+  options: NumberOptions,
 ): Promise<DiskUsage> {
   let existing = folder;
   while (!existsSync(existing) && dirname(existing) !== existing) existing = dirname(existing);

@@ -2,8 +2,9 @@ import { existsSync, lstatSync } from 'node:fs';
 import { join } from 'node:path';
 import { quoted, systemCode, userError } from '../core/errors.js';
 import { linkTarget } from '../io/links.js';
-import { checkpointsFolder, LINKS, NAME } from './checkpoint.js';
-import { FILES } from './manifest.js';
+import { LINKS } from './checkpoint.js';
+import { FILES, NAME } from './manifest.js';
+import { checkpointsFolder } from './retention.js';
 import { missingRun } from './run-folder.js';
 import { followRunLink, runPath } from './runs-root.js';
 

@@ -8,10 +8,12 @@ import { systemCode, userError } from '../core/errors.js';
 /** Version of the checkpoint format; other versions are rejected. */
 const FORMAT_VERSION = 2;
 
-/** Files of a checkpoint, which is self-contained and can be copied anywhere. */
+/** Files of a checkpoint. A full one is self-contained and can be copied anywhere. */
 export const FILES = {
   weights: 'weights.safetensors',
   optimizer: 'optimizer.safetensors',
+  /** Numbers of the table rows in a delta; absent in a full checkpoint. */
+  rows: 'rows.safetensors',
   state: 'state.json',
   features: 'features.json',
   /** Vocabularies that are too large for JSON; usually absent. */
@@ -23,10 +25,13 @@ export const FILES = {
   config: 'config.yaml',
 } as const;
 
+/** Directory name of a checkpoint: the step, and a number from 2 if a checkpoint of the same step exists. */
+export const NAME = /^step-(\d{8,})(?:\.(\d+))?$/;
+
 /** Written last: its presence marks a complete checkpoint. */
 export const MANIFEST = 'manifest.json';
 
-type FileName = (typeof FILES)[keyof typeof FILES];
+type FileName = Exclude<(typeof FILES)[keyof typeof FILES], typeof FILES.rows>;
 /** Files that a checkpoint may lack. */
 export type OptionalFile = typeof FILES.vocabularies | typeof FILES.counters | typeof FILES.lookups;
 type NeededFile = Exclude<FileName, OptionalFile>;
@@ -37,21 +42,42 @@ export type Digests = { readonly [File in NeededFile]: FileDigest } & {
 
 /** Files of a rank other than 0: its shards of sharded tensors. */
 export type PartDigests = { readonly [File in typeof FILES.weights | typeof FILES.optimizer]: FileDigest };
+/** Files of a delta, and of a rank other than 0 in it. */
+export type DeltaPartDigests = PartDigests & { readonly [FILES.rows]: FileDigest };
+export type DeltaDigests = DeltaPartDigests & TextDigests;
+type TextDigests = { readonly [File in typeof FILES.state | typeof FILES.config]: FileDigest };
 
-/** Digests of a checkpoint's files, and of the files of ranks other than 0. */
-export interface Manifest {
-  readonly files: Digests;
-  readonly parts: readonly PartDigests[];
+/** Identity of a checkpoint: its directory name, and the digest of its manifest. */
+export interface CheckpointId {
+  readonly name: string;
+  readonly sha256: string;
 }
 
+/** Digests of a full checkpoint's files, and of the files of ranks other than 0. */
+export interface FullManifest {
+  readonly files: Digests;
+  readonly parts: readonly PartDigests[];
+  readonly previous?: undefined;
+}
+
+/** Digests of a delta, and the checkpoint before it in the same directory. */
+export interface DeltaManifest {
+  readonly files: DeltaDigests;
+  readonly parts: readonly DeltaPartDigests[];
+  readonly previous: CheckpointId;
+}
+
+export type Manifest = FullManifest | DeltaManifest;
+
 /** Returns the file name of a rank's part. */
-export function partFile(name: keyof PartDigests, rank: number, size: number): string {
+export function partFile(name: keyof DeltaPartDigests, rank: number, size: number): string {
   return name.replace('.', `.${rank + 1}-of-${size}.`);
 }
 
 const digestSchema = z.strictObject({ bytes: z.int().min(0), sha256: z.string().regex(/^[0-9a-f]{64}$/) });
-const manifestSchema = z.strictObject({
-  formatVersion: z.literal(FORMAT_VERSION, `expected format version ${FORMAT_VERSION}`),
+const formatVersion = z.literal(FORMAT_VERSION, `expected format version ${FORMAT_VERSION}`);
+const fullSchema = z.strictObject({
+  formatVersion,
   files: z.strictObject({
     [FILES.weights]: digestSchema,
     [FILES.optimizer]: digestSchema,
@@ -64,12 +90,27 @@ const manifestSchema = z.strictObject({
   }),
   parts: z.array(z.strictObject({ [FILES.weights]: digestSchema, [FILES.optimizer]: digestSchema })).optional(),
 });
+const deltaPart = { [FILES.weights]: digestSchema, [FILES.optimizer]: digestSchema, [FILES.rows]: digestSchema };
+const deltaSchema = z.strictObject({
+  formatVersion,
+  previous: z.strictObject({ name: z.string().regex(NAME), sha256: digestSchema.shape.sha256 }),
+  files: z.strictObject({ ...deltaPart, [FILES.state]: digestSchema, [FILES.config]: digestSchema }),
+  parts: z.array(z.strictObject(deltaPart)).optional(),
+});
+/** Only a delta has a previous checkpoint. */
+const manifestSchema = z
+  .looseObject({})
+  .transform((manifest) => ('previous' in manifest ? deltaSchema : fullSchema).parse(manifest));
 
 /** Larger files are rejected unread. */
 const MAX_MANIFEST_BYTES = 100_000;
 
-/** Formats a manifest. */
-export function manifestText(files: Digests, parts: readonly PartDigests[] = []): string {
+/** Formats a manifest, of a delta if it has a previous checkpoint. */
+export function manifestText(
+  files: Partial<Digests & DeltaDigests>,
+  parts: readonly PartDigests[] = [],
+  previous?: CheckpointId,
+): string {
   const toJson = (digests: Readonly<Record<string, FileDigest | undefined>>): object =>
     Object.fromEntries(
       Object.entries(digests).flatMap(([name, digest]) =>
@@ -78,6 +119,7 @@ export function manifestText(files: Digests, parts: readonly PartDigests[] = [])
     );
   const manifest = {
     formatVersion: FORMAT_VERSION,
+    ...(previous !== undefined && { previous }),
     files: toJson(files),
     ...(parts.length > 0 && { parts: parts.map(toJson) }),
   };
@@ -88,13 +130,17 @@ export function manifestText(files: Digests, parts: readonly PartDigests[] = [])
  * Reads the manifest of a checkpoint.
  * @throws UserError (checkpoint) if it is missing or invalid
  */
-export async function readManifest(folder: string): Promise<Manifest> {
+export async function readManifest(folder: string): Promise<Manifest & { readonly sha256: string }> {
   const path = join(folder, MANIFEST);
   await checkFile(path, (bytes) =>
     bytes > MAX_MANIFEST_BYTES ? `the file has ${bytes} bytes, too many for a manifest` : undefined,
   );
-  const { files, parts = [] } = parseJson(path, await readBytes(path), manifestSchema);
-  return { files, parts };
+  const bytes = await readBytes(path);
+  const { files, parts = [], ...delta } = parseJson(path, bytes, manifestSchema);
+  // The cast is safe: a manifest with `previous` has the files of a delta.
+  return { files, parts, ...delta, sha256: createHash('sha256').update(bytes).digest('hex') } as Manifest & {
+    readonly sha256: string;
+  };
 }
 
 /**
@@ -112,7 +158,11 @@ export async function manifestDigest(folder: string): Promise<string> {
  * Reads a text file of a checkpoint and verifies its digest.
  * @throws UserError (checkpoint) that names the file
  */
-export async function readText(folder: string, name: NeededFile, digests: Digests): Promise<string> {
+export async function readText<Name extends NeededFile>(
+  folder: string,
+  name: Name,
+  digests: { readonly [File in Name]: FileDigest },
+): Promise<string> {
   const path = join(folder, name);
   const { bytes, sha256 } = digests[name];
   await checkSize(path, bytes);

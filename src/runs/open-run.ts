@@ -9,15 +9,10 @@ import { isTemporary } from '../io/temporary.js';
 import { openTrackers, type TrackOptions } from '../track/trackers.js';
 import { firstLoopState, loopSection } from '../training/loop-state.js';
 import { parseState } from './checkpoint-state.js';
-import {
-  checkpointsFolder,
-  listCheckpoints,
-  readNewestCheckpoint,
-  restoreLinks,
-  type Checkpoint,
-} from './checkpoint.js';
+import { readNewestCheckpoint, restoreLinks, type Checkpoint } from './checkpoint.js';
 import { LOCK, lockRun } from './lock.js';
 import { FILES } from './manifest.js';
+import { checkpointsFolder, listCheckpoints } from './retention.js';
 import { originSection, type WarmStartSource } from './init-from.js';
 import {
   createRunFolder,

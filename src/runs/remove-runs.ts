@@ -6,7 +6,7 @@ import { onDisk } from '../io/disk.js';
 import { followLinks, linkTarget } from '../io/links.js';
 import { UserError } from '../core/errors.js';
 import { channelsByRun } from './channels.js';
-import { checkpointsFolder, listCheckpoints } from './checkpoint.js';
+import { checkpointsFolder, listCheckpoints, listLinked, withPrevious } from './retention.js';
 import { isTaken } from './lock.js';
 import { LATEST, pointLatest, removeRunFolder } from './run-folder.js';
 import { describeRun, findRuns, hasCheckpoint } from './run-list.js';
@@ -38,7 +38,7 @@ export async function removeRuns(folders: readonly string[], root: string, nowMs
 }
 
 /**
- * Removes checkpoints without a link such as `best` or `last`.
+ * Removes checkpoints without a link such as `best` or `last` that no linked delta requires.
  * @param folders run directories
  * @param isDry whether to list checkpoints without removing them
  * @throws UserError (usage), with nothing removed, if one of the runs is being trained
@@ -49,10 +49,10 @@ export async function thinCheckpoints(folders: readonly string[], isDry: boolean
   let bytes = 0;
   for (const folder of folders) {
     const checkpoints = checkpointsFolder(folder);
-    const names = existsSync(checkpoints) ? readdirSync(checkpoints) : [];
-    const linked = new Set(names.flatMap((name) => linkTarget(join(checkpoints, name)) ?? []));
+    const linked = await listLinked(folder);
     // Without any link, nothing shows which checkpoint matters, so all are kept.
-    for (const name of linked.size === 0 ? [] : (await listCheckpoints(folder)).filter((each) => !linked.has(each))) {
+    const kept = linked.length === 0 ? await listCheckpoints(folder) : [...(await withPrevious(folder, linked))];
+    for (const name of (await listCheckpoints(folder)).filter((each) => !kept.includes(each))) {
       const path = join(checkpoints, name);
       bytes += computeSize(path);
       removed.push(shownPath(path));

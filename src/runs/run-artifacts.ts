@@ -1,7 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RunFile } from '../track/mlflow-artifacts.js';
-import { checkpointsFolder } from './checkpoint.js';
+import { checkpointsFolder } from './retention.js';
 import { RESOLVED, RESULTS, SOURCE } from './run-log.js';
 import { SUMMARY } from './summary.js';
 

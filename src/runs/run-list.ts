@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { userError } from '../core/errors.js';
 import type { Report } from '../evaluation/evaluation.js';
 import type { Baseline } from '../training/observer.js';
-import { checkpointsFolder } from './checkpoint.js';
+import { checkpointsFolder } from './retention.js';
 import { isTaken } from './lock.js';
 import { readMetricLines, trainedIn } from './metric-lines.js';
 import { ENVIRONMENT } from './init-from.js';

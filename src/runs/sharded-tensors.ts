@@ -8,7 +8,10 @@ import { damaged } from './manifest.js';
 type Tensors = ProgramState['weights'];
 
 /** Selects the sharded tensors, which a rank other than 0 saves. */
-export function selectLocalShards(tensors: Tensors, dealt: ProgramState['dealt']): Tensors {
+export function selectLocalShards<Tensor>(
+  tensors: ReadonlyMap<string, Tensor>,
+  dealt: ProgramState['dealt'],
+): ReadonlyMap<string, Tensor> {
   return new Map([...tensors].filter(([name]) => dealt?.has(name) === true));
 }
 

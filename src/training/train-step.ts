@@ -35,6 +35,8 @@ export interface TrainStepOptions {
   readonly trainingLength: TrainingLength;
   /** Stores a component's state with the run. */
   stateOf<State extends object>(section: StateSection<State>, first: () => State): State;
+  /** Called with the batch of each step, before the step. */
+  onBatch?(batch: Batch): void;
 }
 
 /** Returns whether a weighting requires the gradients of each term. */
@@ -68,8 +70,10 @@ class ScheduledStep implements TrainStep {
   readonly #scheduleState: ScheduleState;
   readonly #weighting: Weighting;
   readonly #weightingState: object;
+  readonly #onBatch: TrainStepOptions['onBatch'];
 
-  constructor({ program, terms, training, seed, trainingLength, stateOf }: TrainStepOptions) {
+  constructor({ program, terms, training, seed, trainingLength, stateOf, onBatch }: TrainStepOptions) {
+    this.#onBatch = onBatch;
     const schedule = buildSchedule(training.schedule);
     const weighting: Weighting = weightings.build(training.lossWeighting);
     this.#program = program;
@@ -90,6 +94,7 @@ class ScheduledStep implements TrainStep {
   }
 
   take(batch: Batch, { step, epoch }: Omit<LoopPosition, 'rowsSinceEvaluation'>, isAhead = false): Promise<StepResult> {
+    this.#onBatch?.(batch);
     const { diagnostics } = this.#training;
     const number = { step: step + 1, epoch: epoch + 1 };
     const isDiagnosed = diagnostics !== undefined && number.step % diagnostics.everySteps === 0;

@@ -21,22 +21,37 @@ beforeAll(async () => {
   await smallWorld(world);
 });
 
+/** Checkpoints at every step: full ones, or deltas of tables of many rows. */
+const SCHEDULES = {
+  full: ['--set=checkpoints.everySteps=1'],
+  deltas: [
+    '--set=checkpoints.everySteps=null',
+    '--set=checkpoints.delta.everySteps=1',
+    '--set=features.user.encoding={ name: hash, buckets: 2000 }',
+  ],
+};
+
 describe('kill -9 at any moment', () => {
-  it.each(['esmm', 'mmoe'])(
-    `leaves what goes on to the same bytes, ${KILLS} times: %s`,
+  it.each([
+    ['esmm', 'full'],
+    ['mmoe', 'full'],
+    ['esmm', 'deltas'],
+    ['mmoe', 'deltas'],
+  ] as const)(
+    `leaves what goes on to the same bytes, ${KILLS} times: %s, %s`,
     { timeout: 60_000 + KILLS * 10_000 },
-    async (model) => {
+    async (model, schedule) => {
       const cwd = scratchFolder();
       const args = [
         'train',
         join(world, `${model}.yaml`),
         `--set=training.epochs=${EPOCHS}`,
-        '--set=checkpoints.everySteps=1',
+        ...SCHEDULES[schedule],
         '--set=training.earlyStopping=null',
       ];
       expect((await mtl(cwd, [...args, '--run-dir', 'whole'])).code).toBe(0);
       const whole = traceOf(join(cwd, 'whole'));
-      const random = randomStream(SEED, 'kill', model);
+      const random = randomStream(SEED, 'kill', model, schedule);
       let kills = 0;
       let resumes = 0;
       for (let run = 1; kills < KILLS; run++) {

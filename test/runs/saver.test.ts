@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { SINGLE_PROCESS, type ProcessGroup } from '../../src/core/process-group.js';
 import { checkpointOptions } from '../../src/runs/options.js';
-import { listCheckpoints, type Checkpoint } from '../../src/runs/checkpoint.js';
+import type { Checkpoint } from '../../src/runs/checkpoint.js';
 import { openCheckpointer } from '../../src/runs/checkpointer.js';
+import { listCheckpoints } from '../../src/runs/retention.js';
 import { firstLoopState } from '../../src/training/loop-state.js';
 import { scratchFolder } from '../support/scratch.js';
 

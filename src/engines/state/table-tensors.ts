@@ -95,6 +95,11 @@ function hostTensor({ rows, stride }: TablePlace, first: number, { width, read }
     get data() {
       return readRows(0, rows, new Float32Array(rows * width));
     },
+    gather(numbers) {
+      const gathered = new Float32Array(numbers.length * width);
+      for (const [r, row] of numbers.entries()) read(first + row * stride, gathered, r * width);
+      return gathered;
+    },
     *parts() {
       const most = Math.max(1, Math.min(rows, Math.floor(PART_NUMBERS / width)));
       const part = new Float32Array(most * width);

@@ -1,0 +1,201 @@
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { SINGLE_PROCESS, type ProcessGroup } from '../core/process-group.js';
+import { listParts, selectRows, type HostTensor } from '../core/tensor.js';
+import { tableTensor, type ProgramState } from '../engines/engine.js';
+import type { StoredTensor } from '../io/safetensors.js';
+import {
+  damaged,
+  readManifest,
+  type CheckpointId,
+  type DeltaDigests,
+  type DeltaManifest,
+  type Digests,
+  type FullManifest,
+  type Manifest,
+} from './manifest.js';
+
+type Tensors = ProgramState['weights'];
+export type TensorKind = 'weights' | 'optimizer';
+
+/** Changes since a checkpoint, as tensors of their rows. */
+export interface Delta {
+  /** The checkpoint before. */
+  readonly previous: CheckpointId;
+  /** Numbers of the rows of tables, by the name of the table's tensor. */
+  readonly rows: ReadonlyMap<string, Uint32Array>;
+  /** Rows of the tensors of tables; all other tensors. */
+  readonly program: ProgramState;
+}
+
+/**
+ * Selects the rows of this rank that changed since a checkpoint.
+ * @param rows in ascending order, by table; all tables
+ */
+export function selectChanges(
+  { step, weights, optimizer, dealt }: ProgramState,
+  rows: ReadonlyMap<string, Uint32Array>,
+  previous: CheckpointId,
+  peers: ProcessGroup,
+): Delta {
+  const ranks = (tensor: string): Pick<ProcessGroup, 'rank' | 'size'> =>
+    dealt?.has(tensor) === true ? peers : SINGLE_PROCESS;
+  const ofTables = new Map(
+    Array.from(rows, ([table, numbers]) => {
+      const name = tableTensor(table);
+      const { rank, size } = ranks(name);
+      return [name, size === 1 ? numbers : numbers.filter((row) => row % size === rank)] as const;
+    }),
+  );
+  const select = (tensors: Tensors, kind: TensorKind): Tensors =>
+    new Map(
+      Array.from(tensors, ([name, tensor]) => {
+        const numbers = ofTables.get(tableOf(name, kind));
+        if (numbers === undefined) return [name, tensor];
+        const { size } = ranks(name);
+        return [name, selectRows(tensor, size === 1 ? numbers : numbers.map((row) => Math.floor(row / size)))];
+      }),
+    );
+  return {
+    previous,
+    rows: ofTables,
+    program: {
+      step,
+      weights: select(weights, 'weights'),
+      optimizer: select(optimizer, 'optimizer'),
+      ...(dealt !== undefined && { dealt }),
+    },
+  };
+}
+
+/** Returns the row numbers of a delta as tensors. */
+export function toRowTensors(rows: Delta['rows']): ReadonlyMap<string, StoredTensor> {
+  return new Map(Array.from(rows, ([name, data]) => [name, { shape: [data.length], data }]));
+}
+
+/** A checkpoint: a full one and the deltas after it, in order. */
+export interface Chain {
+  /** Files that the checkpoint itself has. */
+  readonly files: DeltaDigests | Digests;
+  readonly base: { readonly folder: string; readonly manifest: FullManifest };
+  readonly deltas: readonly { readonly folder: string; readonly manifest: DeltaManifest }[];
+}
+
+/**
+ * Reads the manifests of a checkpoint and of those before it, up to a full one.
+ * @throws UserError (checkpoint) for a manifest that is missing, invalid or of another checkpoint
+ */
+export async function readChain(folder: string): Promise<Chain> {
+  const manifest: Manifest = await readManifest(folder);
+  if (manifest.previous === undefined) return { files: manifest.files, base: { folder, manifest }, deltas: [] };
+  const { name, sha256 } = manifest.previous;
+  const before = join(dirname(folder), name);
+  if (!existsSync(before)) throw damaged(folder, `a delta that requires ${before}, which does not exist`);
+  if ((await readManifest(before)).sha256 !== sha256)
+    throw damaged(
+      folder,
+      `a delta that requires another checkpoint than ${before}: the SHA-256 of its manifest differs`,
+    );
+  const { base, deltas } = await readChain(before);
+  return { files: manifest.files, base, deltas: [...deltas, { folder, manifest }] };
+}
+
+/** Tensors of a file of a delta. */
+export interface DeltaTensors {
+  readonly path: string;
+  /** Numbers of the rows of tables, by the name of the table's tensor. */
+  readonly rows: ReadonlyMap<string, Uint32Array>;
+  readonly tensors: Tensors;
+  /** Whether it has only shards of a rank other than 0. */
+  readonly isPart: boolean;
+}
+
+/**
+ * Applies deltas to the tensors of their base: in place, or when they are read if the base is read from its file.
+ * @param deltas in order
+ * @throws UserError (checkpoint) for tensors or rows that the base does not have
+ */
+export function applyDeltas(base: Tensors, kind: TensorKind, deltas: readonly DeltaTensors[]): Tensors {
+  return new Map(
+    Array.from(base, ([name, tensor]) => {
+      let whole = tensor;
+      const patches: Patch[] = [];
+      for (const { path, rows: ofTables, tensors, isPart } of deltas) {
+        const changed = tensors.get(name);
+        const rows = ofTables.get(tableOf(name, kind));
+        if (changed === undefined && !isPart) throw damaged(path, `the tensor '${name}' is missing`);
+        if (changed === undefined) continue;
+        if (rows === undefined) whole = changed;
+        else patches.push(checkPatch({ rows, tensor: changed }, tensor, `${path}: ${name}`));
+      }
+      return [name, patchRows(whole, patches)];
+    }),
+  );
+}
+
+/** Returns the tensor of the table that a tensor belongs to, if it belongs to any: slots are named `<table>.<slot>`. */
+function tableOf(name: string, kind: TensorKind): string {
+  return kind === 'weights' ? name : name.slice(0, name.lastIndexOf('.'));
+}
+
+/** Rows that replace those of a tensor. */
+interface Patch {
+  /** In ascending order. */
+  readonly rows: Uint32Array;
+  readonly tensor: HostTensor;
+}
+
+function checkPatch(patch: Patch, { shape: [numRows = 0, width] }: HostTensor, where: string): Patch {
+  const { rows, tensor } = patch;
+  if (tensor.shape[0] !== rows.length || tensor.shape[1] !== width)
+    throw damaged(where, `expected shape [${rows.length}, ${width}], found [${tensor.shape.join(', ')}]`);
+  if (rows.some((row, r) => row >= numRows || (r > 0 && row <= rows[r - 1]!)))
+    throw damaged(where, `expected ascending row numbers below ${numRows}`);
+  return patch;
+}
+
+function patchRows(base: HostTensor, patches: readonly Patch[]): HostTensor {
+  if (patches.length === 0) return base;
+  const { shape } = base;
+  const width = shape[1]!;
+  const patchAll = (data: Float32Array): Float32Array => {
+    for (const patch of patches) createWriter(patch, width)(0, data);
+    return data;
+  };
+  if (base.parts === undefined) return { shape, data: patchAll(base.data) };
+  return {
+    shape,
+    get data() {
+      return patchAll(base.data);
+    },
+    *parts() {
+      const writers = patches.map((patch) => createWriter(patch, width));
+      let first = 0;
+      for (const part of listParts(base)) {
+        for (const write of writers) write(first, part);
+        first += part.length / width;
+        yield part;
+      }
+    },
+  };
+}
+
+/** Returns a function that writes the rows of a patch to a block of rows; each block follows the one before. */
+function createWriter({ rows, tensor }: Patch, width: number): (first: number, block: Float32Array) => void {
+  const parts = listParts(tensor)[Symbol.iterator]();
+  let part = new Float32Array(0);
+  let offset = 0;
+  let next = 0;
+  return (first, block) => {
+    for (const end = first + block.length / width; next < rows.length && rows[next]! < end; next++) {
+      if (offset === part.length) {
+        // The shape of the tensor was checked against its rows.
+        part = parts.next().value as Float32Array<ArrayBuffer>;
+        offset = 0;
+      }
+      const at = (rows[next]! - first) * width;
+      for (let d = 0; d < width; d++) block[at + d] = part[offset + d]!;
+      offset += width;
+    }
+  };
+}

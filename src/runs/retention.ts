@@ -1,0 +1,65 @@
+import { existsSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { UserError } from '../core/errors.js';
+import { onDisk } from '../io/disk.js';
+import { linkTarget } from '../io/links.js';
+import { NAME, readManifest } from './manifest.js';
+import { CHECKPOINTS } from './runs-root.js';
+
+/** Checkpoints to keep in addition to those with a link. */
+export interface Retention {
+  readonly keepLast: number;
+  /** Unreadable checkpoints, which do not count. */
+  readonly damaged: readonly string[];
+}
+
+/** Returns the checkpoints directory of a run. */
+export function checkpointsFolder(run: string): string {
+  return join(run, CHECKPOINTS);
+}
+
+/** Lists the names of a run's checkpoints, newest first, without reading or validating them. */
+export async function listCheckpoints(run: string): Promise<readonly string[]> {
+  const folder = checkpointsFolder(run);
+  const names = existsSync(folder) ? await onDisk(folder, () => readdir(folder)) : [];
+  const entries = names.flatMap((name) => {
+    const match = NAME.exec(name);
+    return match === null ? [] : [{ name, step: Number(match[1]), copy: Number(match[2] ?? 1) }];
+  });
+  return entries.sort((a, b) => b.step - a.step || b.copy - a.copy).map(({ name }) => name);
+}
+
+/** Lists the checkpoints that links point at. */
+export async function listLinked(run: string): Promise<readonly string[]> {
+  const folder = checkpointsFolder(run);
+  const entries = existsSync(folder) ? await onDisk(folder, () => readdir(folder)) : [];
+  // A temporary name is a link that a killed process left behind.
+  return entries.filter((entry) => !entry.startsWith('.')).flatMap((entry) => linkTarget(join(folder, entry)) ?? []);
+}
+
+/** Adds the checkpoints before deltas to a list of checkpoints; an unreadable one requires no other. */
+export async function withPrevious(run: string, names: readonly string[]): Promise<ReadonlySet<string>> {
+  const kept = new Set(names);
+  // Names that are added while the set is visited are visited too.
+  for (const name of kept) {
+    try {
+      const { previous } = await readManifest(join(checkpointsFolder(run), name));
+      if (previous !== undefined) kept.add(previous.name);
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+    }
+  }
+  return kept;
+}
+
+/**
+ * Lists the checkpoints of a run that neither a link nor `retention` keeps, and that no kept delta requires, newest
+ * first.
+ */
+export async function listRemovable(run: string, { keepLast, damaged }: Retention): Promise<readonly string[]> {
+  const all = await listCheckpoints(run);
+  const newest = all.filter((name) => !damaged.includes(name)).slice(0, keepLast);
+  const kept = await withPrevious(run, [...(await listLinked(run)), ...newest]);
+  return all.filter((name) => !kept.has(name));
+}

@@ -1,0 +1,74 @@
+import { column, type Batch } from '../core/batch.js';
+import { interpolateRows } from './interpolate-rows.js';
+import type { InputLayout } from './layout.js';
+
+/** Rows of tables that steps may have changed since a moment. */
+export interface RowJournal {
+  /** Adds the rows that a batch looks up. */
+  mark(batch: Batch): void;
+  /** Returns the rows by table, in ascending order; none of a frozen table. */
+  rows(): ReadonlyMap<string, Uint32Array>;
+  /** Removes all rows. */
+  clear(): void;
+}
+
+/** A field that looks up rows of a table. */
+interface TableField {
+  readonly field: string;
+  readonly table: string;
+  readonly kind: 'id' | 'bag';
+}
+
+/** Creates a journal without rows, which takes a bit per row of a trained table. */
+export function createRowJournal(layout: InputLayout): RowJournal {
+  const withBags = interpolateRows(layout);
+  const bits = new Map(
+    layout.tables.map(({ name, rows, isFrozen }) => [
+      name,
+      new Uint32Array(isFrozen === true ? 0 : Math.ceil(rows / 32)),
+    ]),
+  );
+  const fields = listTableFields(layout).filter(({ table }) => bits.get(table)!.length > 0);
+  return {
+    mark(batch) {
+      const { rows, ids, bags } = withBags(batch);
+      for (const { field, table, kind } of fields) {
+        if (kind === 'id') markRows(bits.get(table)!, column(ids, field), 0, rows);
+        else {
+          const bag = column(bags, field);
+          markRows(bits.get(table)!, bag.ids, bag.offsets[0]!, bag.offsets[rows]!);
+        }
+      }
+    },
+    rows: () => new Map(Array.from(bits, ([name, words]) => [name, listRows(words)])),
+    clear() {
+      for (const words of bits.values()) words.fill(0);
+    },
+  };
+}
+
+function listTableFields({ columns, sequences = [] }: InputLayout): readonly TableField[] {
+  return [
+    ...columns.flatMap((each) =>
+      each.kind === 'id' || each.kind === 'bag' ? [{ field: each.field, table: each.table, kind: each.kind }] : [],
+    ),
+    ...sequences
+      .flatMap((sequence) => sequence.fields)
+      .flatMap((each) => (each.kind === 'id' ? [{ field: each.field, table: each.table, kind: 'bag' as const }] : [])),
+  ];
+}
+
+function markRows(bits: Uint32Array, ids: Uint32Array, begin: number, end: number): void {
+  for (let i = begin; i < end; i++) bits[ids[i]! >>> 5]! |= 1 << (ids[i]! & 31);
+}
+
+function listRows(bits: Uint32Array): Uint32Array {
+  let count = 0;
+  for (const word of bits) for (let left = word; left !== 0; left &= left - 1) count++;
+  const rows = new Uint32Array(count);
+  let r = 0;
+  // The lowest bit of a word is 31 minus its leading zeros.
+  for (const [w, word] of bits.entries())
+    for (let left = word; left !== 0; left &= left - 1) rows[r++] = 32 * w + 31 - Math.clz32(left & -left);
+  return rows;
+}
