@@ -9,6 +9,8 @@ import {
   saveCheckpoint,
   type Checkpoint,
 } from '../../src/runs/checkpoint.js';
+import { SINGLE_PROCESS } from '../../src/core/process-group.js';
+import { selectChanges } from '../../src/runs/delta.js';
 import { findCheckpoint } from '../../src/runs/find-checkpoint.js';
 import { AUTO, openRun, type OpenRun } from '../../src/runs/open-run.js';
 import { firstLoopState } from '../../src/training/loop-state.js';
@@ -33,6 +35,17 @@ const checkpoint = (step: number): Checkpoint => ({
   counters: new Map(),
   lookups: new Map(),
 });
+/** A table of which steps change the second row. */
+const withTable = (step: number): Checkpoint['program'] => {
+  const table = { shape: [3, 1], data: Float32Array.of(7, step, 8) };
+  const { weights, optimizer } = checkpoint(step).program;
+  return {
+    step,
+    weights: new Map([...weights, ['embeddings.t', table]]),
+    optimizer: new Map([...optimizer, ['embeddings.t.firstMoment', table]]),
+  };
+};
+const ROWS = new Map([['t', Uint32Array.of(1)]]);
 const quiet = (): undefined => undefined;
 
 /** A run with a checkpoint, and what saving the next one does to the disk. */
@@ -86,6 +99,47 @@ describe('an interrupted save', () => {
         expect(readdirSync(join(run, 'checkpoints')).filter((name) => name.startsWith('step-'))).toEqual([
           'step-00000003',
         ]);
+      }
+      expect(new Set(found)).toEqual(new Set([1, 2]));
+    },
+  );
+
+  it.each([
+    ['dies within', false],
+    ['dies after', false],
+    ['dies after', true],
+  ] as const)(
+    'of a delta leaves the checkpoint before or the delta, wherever it %s (power lost: %j)',
+    async (fate, isPowerLost) => {
+      const whole = (step: number): Checkpoint => ({ ...checkpoint(step), program: withTable(step) });
+      const saveFull = async (run: string) => {
+        const id = await saveCheckpoint(run, whole(1), ['best', 'last'], KEEP);
+        disk.reset();
+        return id;
+      };
+      const saveDelta = (run: string, id: Awaited<ReturnType<typeof saveFull>>): Promise<unknown> =>
+        saveCheckpoint(
+          run,
+          whole(2),
+          ['last'],
+          KEEP,
+          SINGLE_PROCESS,
+          selectChanges(withTable(2), ROWS, id, SINGLE_PROCESS),
+        );
+      const counted = scratchFolder();
+      await saveDelta(counted, await saveFull(counted));
+      const { length } = disk.operations;
+      const found = [];
+      for (let at = 1; at <= length; at++) {
+        const run = scratchFolder();
+        const id = await saveFull(run);
+        disk.fate = (_, number): Fate => (number === at ? fate : 'done');
+        await expect(saveDelta(run, id)).rejects.toMatchObject({ exitCode: 5 });
+        if (isPowerLost) disk.losePower();
+        disk.reset();
+        const { checkpoint: newest } = await readNewestCheckpoint(run, quiet);
+        expect([whole(1), whole(2)]).toContainEqual(newest);
+        found.push(newest!.program.step);
       }
       expect(new Set(found)).toEqual(new Set([1, 2]));
     },
