@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { randomStream } from '../../src/core/random.js';
 import { readCheckpoint } from '../../src/runs/checkpoint.js';
+import { readManifest } from '../../src/runs/manifest.js';
 import { MPICH, mpirun, needsMpi, OPEN_MPI } from '../support/mpi.js';
 import { BIN, mtl } from '../support/mtl.js';
 import { scratchFolder } from '../support/scratch.js';
@@ -108,6 +109,34 @@ describe.each([OPEN_MPI, MPICH])('mtl train under $name', { timeout: 240_000 }, 
     for (const [name, { data }] of whole.program.weights)
       for (const [i, number] of data.entries())
         expect(Math.abs(number - more.program.weights.get(name)!.data[i]!), name).toBeLessThan(1e-4);
+  });
+});
+
+describe('ranks that save deltas', { timeout: 240_000 }, () => {
+  it('restore bitwise what full checkpoints of the same steps do', async (context) => {
+    needsMpi(context, OPEN_MPI);
+    const cwd = scratchFolder();
+    const schedules = { full: 'checkpoints.everySteps=1', deltas: 'checkpoints.delta.everySteps=1' };
+    for (const [run, schedule] of Object.entries(schedules)) {
+      const sets = [
+        'checkpoints.everySteps=null',
+        schedule,
+        'checkpoints.keepLast=99',
+        'training.epochs=1',
+        'features.user.encoding={ name: hash, buckets: 2000 }',
+      ];
+      const args = [...train(), ...sets.map((set) => `--set=${set}`), '--run-dir', run];
+      expect((await mpirun(OPEN_MPI, 2, cwd, [BIN, ...args])).code).toBe(0);
+    }
+    for (const name of ['step-00000002', 'step-00000003', 'step-00000004']) {
+      const [full, restored] = await Promise.all(
+        ['full', 'deltas'].map((run) => readCheckpoint(join(cwd, run, 'checkpoints', name), { withOptimizer: true })),
+      );
+      expect(restored!.program).toEqual(full!.program);
+      const { files, parts } = await readManifest(join(cwd, 'deltas/checkpoints', name));
+      expect(Object.keys(files)).toContain('rows.safetensors');
+      expect(parts.map(Object.keys)).toEqual([expect.arrayContaining(['rows.safetensors'])]);
+    }
   });
 });
 
