@@ -1,7 +1,7 @@
 import type { ChunkRows } from '../chunks/chunk.js';
 import type { Column, Lists } from '../chunks/column.js';
 import type { CellOptions } from './cells.js';
-import { listColumn, readTexts, type Compute } from './computed.js';
+import { lazyNumbers, listColumn, readTexts, type Compute } from './computed.js';
 import { BadValue, type ListForm } from './feature.js';
 import { gatherAges, gatherLists } from './gather-items.js';
 import { listReading, NO_ID, weightProblem } from './kinds/bag.js';
@@ -58,8 +58,14 @@ export function selectItems(columns: readonly ItemColumn[], selection: ItemSelec
       if (nested === undefined) return own;
       return readValues(rows, name, gatherLists(lists[c]!, picked), nested, cells).map(listColumn);
     });
-    const counts = countItems(lists[0]!, rows.count);
-    return [...values, ...written, counts, picked.eligible ?? counts];
+    const { eligible } = picked;
+    const counts = lazyNumbers(() => countItems(lists[0]!, rows.count));
+    return [
+      ...values,
+      ...written,
+      counts,
+      eligible === undefined ? counts : lazyNumbers(() => Float64Array.from(eligible)),
+    ];
   };
 }
 
@@ -86,7 +92,9 @@ function lazyLists(gather: () => Lists): Column {
 }
 
 function countItems({ offsets }: Lists, numRows: number): Float64Array {
-  return Float64Array.from({ length: numRows }, (_, row) => offsets[row + 1]! - offsets[row]!);
+  const counts = new Float64Array(numRows);
+  for (let row = 0; row < numRows; row++) counts[row] = offsets[row + 1]! - offsets[row]!;
+  return counts;
 }
 
 function createReader(column: ItemColumn): ItemReader {
