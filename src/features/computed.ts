@@ -76,6 +76,14 @@ export function numberColumn(values: Float64Array): Column {
   return { type: 'number', text, numbers: { values, isWhole: true } };
 }
 
+/** Returns a column of numbers that are computed if they are read. */
+export function lazyNumbers(compute: () => Float64Array): Column {
+  let known: Column | undefined;
+  const get = (): Column => (known ??= numberColumn(compute()));
+  const column: Column = { type: 'number', text: (row) => get().text(row) };
+  return Object.defineProperty(column, 'numbers', { enumerable: true, get: () => get().numbers });
+}
+
 /** Reads the cleaned texts of a column; rows with lists are refused. */
 export function readTexts(rows: ChunkRows, name: string, cells: CellOptions): readonly string[] {
   const clean = createCleaner(cells);

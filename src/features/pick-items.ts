@@ -45,7 +45,7 @@ export interface PickedItems {
 /** Picked items, and how many could have been. */
 interface LimitedItems extends PickedItems {
   /** Number of items by row before `keep` limits them; undefined if that is all of them. */
-  readonly eligible: Float64Array | undefined;
+  readonly eligible: Uint32Array | undefined;
 }
 
 /**
@@ -65,7 +65,7 @@ export function pickItems(
   const { keep } = selection;
   const offsets = new Uint32Array(rows.count + 1);
   const items = new Uint32Array(lists.offsets[rows.count]!);
-  const eligible = new Float64Array(rows.count);
+  const eligible = new Uint32Array(rows.count);
   let count = 0;
   for (let row = 0; row < rows.count; row++) {
     if (rows.isKept(row)) {

@@ -1,7 +1,7 @@
 import type { ChunkRows } from '../chunks/chunk.js';
 import type { Column, Lists } from '../chunks/column.js';
 import type { CellOptions } from './cells.js';
-import { listColumn, readTexts, type Compute } from './computed.js';
+import { lazyNumbers, listColumn, readTexts, type Compute } from './computed.js';
 import { BadValue, type ListForm } from './feature.js';
 import { gatherAges, gatherLists } from './gather-items.js';
 import { listReading, NO_ID, weightProblem } from './kinds/bag.js';
@@ -41,11 +41,11 @@ export function selectItems(columns: readonly ItemColumn[], selection: ItemSelec
   const readers = columns.map(createReader);
   return (rows, cells) => {
     const read = readers.map(({ name, form }) => listReading(name, form, cells).read(rows));
+    const named = readers.map(({ name }, c) => ({ name, lists: read[c]! }));
+    refuseUnequal(rows, named, UNALIGNED_FIX);
     for (const [c, reader] of readers.entries()) {
-      const { name } = reader;
-      refuseUnequal(rows, { name: readers[0]!.name, lists: read[0]! }, { name, lists: read[c]! }, UNALIGNED_FIX);
       if (selection.isWeighted) checkPresent(rows, reader, read[c]!);
-      checkWeights(rows, name, read[c]!, selection);
+      checkWeights(rows, named[c]!, selection);
     }
     const whole = rows.numKept === rows.count ? read : read.map((own) => dropRefused(rows, own));
     const lists = selection.isWeighted ? whole : whole.map((own): Lists => ({ ...own, weights: undefined }));
@@ -58,8 +58,14 @@ export function selectItems(columns: readonly ItemColumn[], selection: ItemSelec
       if (nested === undefined) return own;
       return readValues(rows, name, gatherLists(lists[c]!, picked), nested, cells).map(listColumn);
     });
-    const counts = countItems(lists[0]!, rows.count);
-    return [...values, ...written, counts, picked.eligible ?? counts];
+    const { eligible } = picked;
+    const counts = lazyNumbers(() => countItems(lists[0]!, rows.count));
+    return [
+      ...values,
+      ...written,
+      counts,
+      eligible === undefined ? counts : lazyNumbers(() => Float64Array.from(eligible)),
+    ];
   };
 }
 
@@ -86,7 +92,9 @@ function lazyLists(gather: () => Lists): Column {
 }
 
 function countItems({ offsets }: Lists, numRows: number): Float64Array {
-  return Float64Array.from({ length: numRows }, (_, row) => offsets[row + 1]! - offsets[row]!);
+  const counts = new Float64Array(numRows);
+  for (let row = 0; row < numRows; row++) counts[row] = offsets[row + 1]! - offsets[row]!;
+  return counts;
 }
 
 function createReader(column: ItemColumn): ItemReader {
@@ -116,23 +124,29 @@ interface NamedLists {
 }
 
 /**
- * Refuses rows in which two columns have lists of different lengths; the second one is reported.
+ * Refuses rows whose lists have different lengths: the problem has all lengths, and names the columns that differ from
+ * the first one.
  * @param cure fix for the user; default: none
  */
-export function refuseUnequal(
-  rows: ChunkRows,
-  first: NamedLists,
-  { name, lists: { offsets } }: NamedLists,
-  cure?: string,
-): void {
-  const expectedOffsets = first.lists.offsets;
+export function refuseUnequal(rows: ChunkRows, columns: readonly NamedLists[], cure?: string): void {
   for (let row = 0; row < rows.count; row++) {
-    const expected = expectedOffsets[row + 1]! - expectedOffsets[row]!;
-    const found = offsets[row + 1]! - offsets[row]!;
-    if (found === expected || !rows.isKept(row)) continue;
-    const lengths = `as many items as in '${first.name}', which has ${expected}, instead of ${found}`;
-    rows.refuse(row, [name], new BadValue(lengths, cure));
+    if (haveOneLength(columns, row) || !rows.isKept(row)) continue;
+    const expected = lengthIn(columns[0]!, row);
+    const others = columns.filter((column) => lengthIn(column, row) !== expected);
+    const lengths = new Set(columns.map((column) => `${lengthIn(column, row)} in '${column.name}'`));
+    const error = new BadValue(`lists of equal length, instead of ${[...lengths].join(', ')}`, cure);
+    rows.refuse(row, [...new Set(others.map(({ name }) => name))], error);
   }
+}
+
+function haveOneLength(columns: readonly NamedLists[], row: number): boolean {
+  const expected = lengthIn(columns[0]!, row);
+  for (const column of columns) if (lengthIn(column, row) !== expected) return false;
+  return true;
+}
+
+function lengthIn({ lists: { offsets } }: NamedLists, row: number): number {
+  return offsets[row + 1]! - offsets[row]!;
 }
 
 const UNALIGNED_FIX = 'correct the row, or set aligned: false if the lists do not belong together';
@@ -156,7 +170,11 @@ function requirePresent(text: string): number {
 }
 
 /** Refuses rows with invalid weights, or with any if items have none. */
-function checkWeights(rows: ChunkRows, name: string, { offsets, weights }: Lists, { isWeighted }: ItemSelection): void {
+function checkWeights(
+  rows: ChunkRows,
+  { name, lists: { offsets, weights } }: NamedLists,
+  { isWeighted }: ItemSelection,
+): void {
   if (weights === undefined) return;
   for (let row = 0; row < rows.count; row++) {
     for (let item = offsets[row]!; item < offsets[row + 1]!; item++) {

@@ -25,7 +25,9 @@ function encode(rows: readonly Row[]) {
   return {
     ids: { t: lists('s.t', 'ids'), a: lists('s.a', 'ids') },
     numbers: { counts: lists('s.t.counts', 'weights'), p: lists('s.p', 'weights') },
-    problems: reading.problems.list().map(({ row, problems }) => [row, problems[0]!.message]),
+    problems: reading.problems
+      .list()
+      .map(({ row, problems }) => [row, ...problems.map(({ key, message }) => `${key}: ${message}`)]),
   };
 }
 
@@ -52,10 +54,31 @@ describe('lists of a sequence in rows of a program', () => {
     ['a value in place of a list', { t: [1, 2, 3] }],
     ['a missing value in a list', { t: [[1, ''], [], [3]] }],
     ['another number of items', { a: [4, 5] }],
+    ['two other numbers of items', { a: [4, 5], p: [1] }],
   ])('are empty in all fields for %s in one', (_, change) => {
     const { ids, numbers, problems } = encode([valid, { ...valid, ...change }, later]);
     expect(problems).toEqual([[1, expect.any(String)]]);
     expect(ids).toEqual({ t: [[1, 2, 3], [], [7]], a: [[4, 5, 6], [], [8, 9]] });
     expect(numbers).toEqual({ counts: [[2, 0, 1], [], [1, 0]], p: [[0.5, 1, 2], [], [3, 4]] });
+  });
+
+  it('have one problem per row if their lengths differ, with all lengths', () => {
+    const lengths = "expected lists of equal length, instead of 3 in 't', 2 in 'a', 1 in 'p'";
+    const { problems } = encode([{ ...valid, a: [4, 5], p: [1] }, valid, { ...valid, p: null }]);
+    expect(problems).toEqual([
+      [0, `column "a", "p": ${lengths}, found [[4,5],[1]]`],
+      [2, `column "p": expected lists of equal length, instead of 3 in 't', 3 in 'a', 0 in 'p', found null`],
+    ]);
+  });
+
+  it('have the problems of each of their columns', () => {
+    const { problems } = encode([{ ...valid, a: [4, 'x', 6], p: [1, 'y', 2] }]);
+    expect(problems).toEqual([
+      [
+        0,
+        'column "a": expected an integer id in digits in every item, found [4,"x",6]',
+        'column "p": expected a decimal number in every item, found [1,"y",2]',
+      ],
+    ]);
   });
 });

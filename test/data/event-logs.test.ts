@@ -271,7 +271,7 @@ describe('the items of an event log', () => {
     [
       'user',
       '{"user":"u","t":[1,2],"item":[3]}\n',
-      /e\.jsonl:1: column "item": expected as many items as in 't', which has 2, /,
+      /e\.jsonl:1: column "item": expected lists of equal length, instead of 2 in 't', 1 in 'item', /,
     ],
     ['user', '{"user":"u","t":[1,null],"item":[3,4]}\n', /e\.jsonl:1: column "t": expected a time: a number, /],
     ['user', '{"user":"u","t":[1,2],"item":[3,"x"]}\n', /e\.jsonl:1: column "item": expected an integer id/],

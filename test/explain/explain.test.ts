@@ -158,7 +158,7 @@ describe('explain', () => {
       `--row: is 4, but ${data} has 3 rows; use a number from 1 to 3`,
     );
     await expect(explainRow({ data: join(folder, 'absent.csv') })).rejects.toThrow('absent.csv');
-    expect(() => model.explain({ ...rows[0]!, hist_item: 'i1' })).toThrow('as many items as in');
+    expect(() => model.explain({ ...rows[0]!, hist_item: 'i1' })).toThrow('lists of equal length, instead of');
     expect(() => model.explain({})).toThrow('is missing');
   });
 

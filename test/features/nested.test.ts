@@ -153,7 +153,7 @@ describe('items of a sequence that are lists', () => {
     [
       'another number of items',
       'a;b|c|\t1|2',
-      { column: 'a', expected: "as many items as in 't', which has 3, instead of 2" },
+      { column: 'a', expected: "lists of equal length, instead of 3 in 't', 2 in 'a'" },
     ],
     ['a missing value', 'a;|b\t1|2', { column: 't', expected: "an id in every item, with ';' between items" }],
     [

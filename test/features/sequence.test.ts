@@ -307,6 +307,8 @@ describe('the fit of a sequence', () => {
   });
 });
 
+const UNEQUAL = 'lists of equal length, instead of';
+
 describe('a row of a sequence', () => {
   const fields = [
     'a',
@@ -319,9 +321,13 @@ describe('a row of a sequence', () => {
     [
       'lists of other lengths',
       { p: '3|4|5' },
-      { column: 'p', expected: "as many items as in 'a', which has 2, instead of 3", value: '3|4|5' },
+      { column: 'p', expected: `${UNEQUAL} 2 in 'a', 3 in 'p', 2 in 'at', 2 in 'c'`, value: '3|4|5' },
     ],
-    ['an empty list', { p: '' }, { column: 'p', expected: "as many items as in 'a', which has 2, instead of 0" }],
+    [
+      'an empty list and a shorter one',
+      { p: '', c: '1' },
+      { column: 'p, c', expected: `${UNEQUAL} 2 in 'a', 0 in 'p', 2 in 'at', 1 in 'c'`, value: ', 1' },
+    ],
     [
       'a weight',
       { a: '[[1, 2], 2]' },
@@ -388,7 +394,7 @@ describe('a row of a sequence', () => {
     const file = csv('a;b', ['1|2;1|2', '1|2;1']);
     const source = await openSource(file, columnsOf(format), file.endsWith('.csv') ? { delimiter: ';' } : {});
     await expect(source.fit(format, { policy: refuseBadRows })).rejects.toThrow(
-      /log\.csv:3: column "b": expected as many items as in 'a', which has 2, instead of 1, found "1"; .*aligned: false/,
+      /log\.csv:3: column "b": expected lists of equal length, instead of 2 in 'a', 1 in 'b', found "1"; .*aligned: false/,
     );
   });
 });

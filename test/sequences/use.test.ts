@@ -129,13 +129,15 @@ describe('a trained model with a sequence', () => {
       });
       expect(refused.statusCode).toBe(400);
       const { problems } = JSON.parse(refused.body) as { problems: readonly object[] };
-      const message = `expected as many items as in 'hist_item', which has ${count}, instead of ${count - 1}`;
-      expect(problems).toContainEqual({
-        where: `rows[${row}]`,
-        key: expect.stringContaining('column "hist_price"') as string,
-        message: expect.stringContaining(message) as string,
-        fix: 'correct the row, or set aligned: false if the lists do not belong together',
-      });
+      const lengths = `${count} in 'hist_item', ${count} in 'hist_cate', ${count - 1} in 'hist_price'`;
+      expect(problems).toEqual([
+        {
+          where: `rows[${row}]`,
+          key: 'column "hist_price"',
+          message: expect.stringContaining(`lists of equal length, instead of ${lengths}`) as string,
+          fix: 'correct the row, or set aligned: false if the lists do not belong together',
+        },
+      ]);
     } finally {
       await server.drain();
     }

@@ -79,7 +79,7 @@ export class ObjectReader {
       this.#block.rows = 0;
       reserveRows(this.#block, this.#storage, rows);
       const chunk = { rows, numLines: rows, columns, cellsOf: () => [] };
-      const invalid = this.#fields.map((_, f) => this.#encodeField(f, chunk, begin, values, problems));
+      const invalid = this.#fields.map((_, f) => this.#encodeField(f, chunk, begin, problems));
       this.#block.rows = rows;
       this.#clearSequences(invalid);
       for (const [name, field] of this.#columns) {
@@ -106,29 +106,17 @@ export class ObjectReader {
   }
 
   /** Encodes a field; returns the rows in which it is invalid. Problems of all fields of a row are reported. */
-  #encodeField(
-    f: number,
-    chunk: Chunk,
-    begin: number,
-    values: ReadonlyMap<string, readonly unknown[]>,
-    problems: RowProblems,
-  ): readonly number[] {
+  #encodeField(f: number, chunk: Chunk, begin: number, problems: RowProblems): readonly number[] {
     const storage = this.#storage[f]!;
-    const { columns } = this.#fields[f]!;
     const rows = new ChunkRows(chunk);
     this.#readers[f]!(rows, this.#block);
     const refused = rows.problems();
-    for (const [row, { error }] of refused) {
+    for (const [row, problem] of refused) {
       if (hasWords(storage)) {
         const { data, width } = wordColumn(this.#block, storage);
         data.fill(0, row * width, (row + 1) * width);
       }
-      problems.addInvalid(
-        begin + row,
-        columns,
-        columns.map((name) => values.get(name)![row]),
-        error,
-      );
+      problems.addInvalid(begin + row, this.#fields[f]!, problem);
     }
     return refused.map(([row]) => row);
   }

@@ -1,7 +1,7 @@
+import type { RowProblem } from '../../chunks/chunk.js';
 import type { Batch } from '../../core/batch.js';
 import { quoted, UserError, type Problem } from '../../core/errors.js';
 import type { EncodedField } from '../../features/feature.js';
-import type { InvalidValueError } from '../../text/invalid-value.js';
 import { absentProblem, columnKey, suggestColumn, type GivenRows } from './given-rows.js';
 
 /** An invalid row with its problems. */
@@ -52,10 +52,11 @@ export class RowProblems {
     this.#add(row, absentProblem(this.#given.placeOf(row), column, this.#given.namesOf(row), this.#read));
   }
 
-  /** Adds the invalid values of a field, unless the row lacks one of its columns. */
-  addInvalid(row: number, columns: readonly string[], values: readonly unknown[], error: InvalidValueError): void {
-    if (columns.some((column) => this.#absent.get(row)?.has(column) === true)) return;
+  /** Adds a problem of a field, unless the row lacks one of its columns. */
+  addInvalid(row: number, field: EncodedField, { columns = field.columns, error }: RowProblem): void {
+    if (field.columns.some((column) => this.#absent.get(row)?.has(column) === true)) return;
     const { expected, cure = 'correct the row, or set onBadRow to skip it' } = error;
+    const values = columns.map((column) => this.#given.valuesOf(column)(row));
     const value = values.length === 1 ? values[0] : values;
     const meant = value === undefined ? suggestColumn(columns[0]!, this.#given.namesOf(row), this.#read) : undefined;
     // The cure of a missing value is an option of training.
@@ -91,7 +92,7 @@ export class RowProblems {
 
   #add(row: number, problem: Problem): void {
     const known = this.#invalid.get(row)?.problems ?? [];
-    // Several fields may read the same column.
+    // Several fields may read the same column, and those of a sequence have the problems of all their lists.
     if (known.some(({ key, message }) => key === problem.key && message === problem.message)) return;
     this.#invalid.set(row, { row, source: 'input', problems: [...known, problem] });
   }

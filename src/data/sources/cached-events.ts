@@ -3,12 +3,12 @@ import { join } from 'node:path';
 import { UserError } from '../../core/errors.js';
 import type { SortedEvents } from '../../features/event-log.js';
 import { writeFolder, writeSynced } from '../../io/disk.js';
-import { cached, cacheFolders, type CacheRequest, type IndexedCache, type Recipe } from '../cache/cache.js';
+import { cached, type CacheRequest, type IndexedCache, type Recipe } from '../cache/cache.js';
 import { removeCached } from '../cache/cache-list.js';
-import { ENTRY, knownContent, readEntry } from '../cache/entry.js';
+import { ENTRY, readEntry } from '../cache/entry.js';
 import { readEvents, writeEvents } from '../cache/event-folder.js';
 import { tidyWritten } from '../cache/tidy.js';
-import { isSameSize, type Fingerprint } from '../readers/fingerprint.js';
+import type { Fingerprint } from '../readers/fingerprint.js';
 import type { CellParts } from './cell-parts.js';
 import type { Access } from './source.js';
 
@@ -65,19 +65,8 @@ export async function cachedEvents(parts: CellParts, reading: EventReading, acce
 
 async function requestOf(parts: CellParts, recipe: Recipe, access: Access): Promise<CacheRequest> {
   const { path, stats } = parts;
-  const fingerprint = await identify(parts, access);
+  const fingerprint = await parts.identify(access);
   return { kind: 'events', source: path, home: parts.first.home, stats, fingerprint, recipe };
-}
-
-/** Returns the content of files as `CellPart.identify` does; the entries of several files are those of all of them. */
-async function identify(parts: CellParts, access: Access): Promise<Fingerprint | undefined> {
-  const { path, first, stats } = parts;
-  if (!parts.areSeveral) return first.identify(access);
-  const { cache, index } = first.cacheOf(access);
-  const entries = await index.entriesOf(path, cacheFolders(path, cache.folder, first.home));
-  const known = access.verifyData === true ? undefined : knownContent(entries, stats);
-  if (known !== undefined) return Object.fromEntries(Object.keys(stats).map((name) => [name, known[name]!]));
-  return entries.some(({ entry }) => isSameSize(entry.stats, stats)) ? parts.fingerprint(access) : undefined;
 }
 
 async function removeDamaged(folder: string, { index }: IndexedCache): Promise<void> {

@@ -89,6 +89,23 @@ export function fileRecipe({ path, rows: { csv, columns }, computed }: OpenedFil
   ];
 }
 
+/**
+ * Returns the content of files from the cache entries at their path; undefined if no entry may be of them.
+ * @param read reads the content from the files, if an entry may be of them, but they must be verified
+ */
+export async function findContent(
+  { path, home, stats }: Pick<CellPart, 'path' | 'home' | 'stats'>,
+  { cache, index }: IndexedCache,
+  { verifyData }: Access,
+  read: () => Promise<Fingerprint>,
+): Promise<Fingerprint | undefined> {
+  const entries = await index.entriesOf(path, cacheFolders(path, cache.folder, home));
+  const known = verifyData === true ? undefined : knownContent(entries, stats);
+  // Entries of the same files in another order may have the same stats.
+  if (known !== undefined) return Object.fromEntries(Object.keys(stats).map((name) => [name, known[name]!]));
+  return entries.some(({ entry }) => isSameSize(entry.stats, stats)) ? read() : undefined;
+}
+
 /** Files of a source that follow each other and have one cache entry, and what is known of their content. */
 export class CellPart {
   readonly files: readonly [OpenedFile, ...OpenedFile[]];
@@ -156,14 +173,9 @@ export class CellPart {
    */
   async identify(access: Access): Promise<Fingerprint | undefined> {
     if (this.#content !== undefined) return this.#content;
-    const { path, home, stream } = this;
+    const { stream } = this;
     if (stream !== undefined) return stream.kept && this.hash(access);
-    const entries = await this.cacheOf(access).index.entriesOf(path, cacheFolders(path, access.cache?.folder, home));
-    const known = access.verifyData === true ? undefined : knownContent(entries, this.stats);
-    // Entries of the same files in another order may have the same stats.
-    this.#content = known && Object.fromEntries(this.names.map((name) => [name, known[name]!]));
-    if (this.#content === undefined && entries.some(({ entry }) => isSameSize(entry.stats, this.stats)))
-      await this.hash(access);
+    this.#content = await findContent(this, this.cacheOf(access), access, () => this.hash(access));
     return this.#content;
   }
 

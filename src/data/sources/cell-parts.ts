@@ -3,7 +3,7 @@ import { UserError, type Problem } from '../../core/errors.js';
 import { withSlashes } from '../../io/slashes.js';
 import type { FileStats, Fingerprint } from '../readers/fingerprint.js';
 import type { BadRow, RejectPolicy } from '../rows/rejects.js';
-import { CellPart, fileRecipe, openFile, type CellOpening, type OpenedFile } from './cell-part.js';
+import { CellPart, fileRecipe, findContent, openFile, type CellOpening, type OpenedFile } from './cell-part.js';
 import { commonFolder, type DataFile } from './find-files.js';
 import { packFiles } from './pack-files.js';
 import type { Access, Reading } from './source.js';
@@ -84,6 +84,18 @@ export class CellParts {
       this.all.flatMap(({ files, names }, part) =>
         files.map((file, i) => [this.nameOf(file), found[part]![names[i]!]!] as const),
       ),
+    );
+  }
+
+  /**
+   * Returns the content of the files, by their names below `path`, from the cache entries of all of them, as
+   * `CellPart.identify` does from those of a part.
+   */
+  async identify(access: Access): Promise<Fingerprint | undefined> {
+    const { path, first, stats } = this;
+    if (!this.areSeveral) return first.identify(access);
+    return findContent({ path, home: first.home, stats }, first.cacheOf(access), access, () =>
+      this.fingerprint(access),
     );
   }
 

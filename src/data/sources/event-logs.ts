@@ -233,11 +233,13 @@ function splitLists(
   const rowOf = new Uint32Array(numEvents);
   for (let row = 0; row < rows.count; row++) rowOf.fill(row, times.offsets[row], times.offsets[row + 1]);
   const columns = new Map<string, Column>([[TIME, times.items]]);
+  const read = [{ name: time.column, lists: times }];
   for (const [values, { column, form: own, cells }] of uses) {
     const lists = listReading(column.column, own, cells).read(rows);
-    refuseUnequal(rows, { name: time.column, lists: times }, { name: column.column, lists });
+    read.push({ name: column.column, lists });
     columns.set(values, lists.items);
   }
+  refuseUnequal(rows, read);
   return { events: new ChunkRows({ ...itemRows(times, rows.count).chunk, columns }), rowOf };
 }
 
