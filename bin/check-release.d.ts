@@ -1,1 +1,1 @@
-export function releaseProblems(tag: string, version: string, changelog: string): readonly string[];
+export function releaseProblems(tag: string, version: string, changelog: string, chart: string): readonly string[];

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -22,5 +23,13 @@ describe('CONTRIBUTING.md', () => {
       .filter((entry) => entry.isDirectory())
       .map(({ name }) => name);
     for (const name of modules) expect(readPage('CONTRIBUTING.md'), name).toMatch(new RegExp(`(^|\\s)${name}/`));
+  });
+
+  it('lists every directory of the repository', () => {
+    const paths = execFileSync('git', ['ls-files', '-z'], { cwd: root, encoding: 'utf8' }).split('\0');
+    const directories = new Set(paths.flatMap((path) => /^([^./][^/]*)\//.exec(path)?.[1] ?? []));
+    expect([...directories]).toContain('src');
+    const missing = [...directories].filter((name) => !new RegExp(`^${name}/`, 'm').test(readPage('CONTRIBUTING.md')));
+    expect(missing).toEqual([]);
   });
 });

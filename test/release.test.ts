@@ -9,10 +9,11 @@ const root = join(import.meta.dirname, '..');
 const read = (name: string): string => readFileSync(join(root, name), 'utf8');
 const manifest = JSON.parse(read('package.json')) as Record<string, unknown> & { readonly version: string };
 const CHANGELOG = '# Changelog\n\n## Unreleased\n\n- x\n\n## 1.2.3\n\n- **Data**: CSV.\n\n## 1.2.2\n\nNothing.\n';
+const chart = (version: string): string => `apiVersion: v2\nversion: ${version}\nappVersion: "${version}"\n`;
 
 describe('bin/check-release.js', () => {
-  it('accepts a tag with the version of the package and of a section of the changelog', () => {
-    expect(releaseProblems('v1.2.3', '1.2.3', CHANGELOG)).toEqual([]);
+  it('accepts a tag with the version of the package, of the chart and of a section of the changelog', () => {
+    expect(releaseProblems('v1.2.3', '1.2.3', CHANGELOG, chart('1.2.3'))).toEqual([]);
   });
 
   it.each([
@@ -21,7 +22,14 @@ describe('bin/check-release.js', () => {
     ['v1.3.0', '1.3.0', 'CHANGELOG.md has no section "## 1.3.0"; rename "## Unreleased" to "## 1.3.0"'],
     ['v1.2.2', '1.2.2', 'CHANGELOG.md: section 1.2.2 lists no change'],
   ])('rejects %s of version %s', (tag, version, problem) => {
-    expect(releaseProblems(tag, version, CHANGELOG)).toContain(problem);
+    expect(releaseProblems(tag, version, CHANGELOG, chart(version))).toContain(problem);
+  });
+
+  it('rejects a chart of another version', () => {
+    const other = `version: 1.2.3\nappVersion: 1.2.2\n`;
+    expect(releaseProblems('v1.2.3', '1.2.3', CHANGELOG, other)).toEqual([
+      "deploy/helm/mtl/Chart.yaml: appVersion is '1.2.2', but package.json has 1.2.3; set 1.2.3",
+    ]);
   });
 
   it('ends with code 1 and the fix', () => {
@@ -66,6 +74,7 @@ describe('a release', () => {
       'node bin/check-release.js "$GITHUB_REF_NAME"',
       'node bin/setup.js',
       'npm test',
+      'npm audit --audit-level=high',
       expect.stringMatching(/^npm pkg set .*GITHUB_REPOSITORY/) as string,
       'pip install ziglang',
       'npm run build:prebuilt -- --write-dependencies',

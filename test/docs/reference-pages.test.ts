@@ -10,7 +10,7 @@ const reference = (name: string): string => readFileSync(join(root, 'docs', 'ref
 function sourcesIn(...directories: readonly string[]): readonly string[] {
   return directories.flatMap((directory) =>
     readdirSync(join(root, directory), { recursive: true, encoding: 'utf8' })
-      .filter((path) => /\.(?:ts|js)$/.test(path))
+      .filter((path) => /\.(?:ts|js|py|ya?ml|ipynb)$/.test(path))
       .map((path) => readFileSync(join(root, directory, path), 'utf8')),
   );
 }
@@ -42,21 +42,27 @@ describe('docs/reference/errors.md', () => {
 
 describe('docs/reference/environment-variables.md', () => {
   const page = reference('environment-variables.md');
+  const files = ['Dockerfile', 'compose.yaml', '.ci/run'].map((path) => readFileSync(join(root, path), 'utf8'));
+  const code = [...sourcesIn('src', 'bench', 'bin', 'clients', 'deploy'), ...files];
 
-  it('has each variable that mtl reads', () => {
-    const read = sourcesIn('src', 'bench', 'bin').flatMap((text) =>
-      [...text.matchAll(/\b(?:env|environment)\['([A-Z_\d]+)'\]|'(MTL_[A-Z]+[A-Z_]*)'|\b(MLFLOW_[A-Z_]+):/g)].map(
-        ([, own, mtl, mlflow]) => (own ?? mtl ?? mlflow)!,
-      ),
+  it('has each variable that mtl, its clients and its deployments read', () => {
+    const read = code.flatMap((text) =>
+      [
+        // Access by name in JavaScript and Python.
+        ...text.matchAll(/\b(?:env|environment)\['(\w+)'\]|\bos\.environ(?:\.get)?[([]["'](\w+)["']/g),
+        // Names in constants, keys of objects and shell.
+        ...text.matchAll(/\b(MTL_[A-Z_]*[A-Z])\b|'((?:OMPI|PMIX?|SLURM)_[A-Z_]+|MPI_LOCALNRANKS)'/g),
+        ...text.matchAll(/\b((?:MLFLOW|OMP|UCX)_[A-Z_]+|OMPI_MCA_memory)\b/g),
+      ].map(([, ...names]) => names.join('')),
     );
-    // Coverage of Node's own tests is no concern of a reader.
-    const names = [...new Set(read)].filter((name) => name !== 'NODE_V8_COVERAGE');
-    expect(names.length).toBeGreaterThan(15);
+    // Node's own coverage is no concern of a reader.
+    const names = [...new Set(read)].filter((name) => name !== 'NODE_V8_COVERAGE').sort();
+    expect(names).toEqual(expect.arrayContaining(['CC', 'MTL_COMMAND', 'MTL_RUNS', 'PMI_SIZE', 'UCX_MEM_EVENTS']));
     expect(names.filter((name) => !page.includes(`\`${name}\``))).toEqual([]);
   });
 
   it('has no variable of mtl that nothing reads', () => {
-    const texts = [...sourcesIn('src', 'bench', 'bin'), ...sourcesIn('test')].join('\n');
+    const texts = [...code, ...sourcesIn('test')].join('\n');
     const shown = [...new Set([...page.matchAll(/\bMTL_[A-Z_]+/g)].map(([name]) => name))];
     expect(shown.filter((name) => !texts.includes(name))).toEqual([]);
   });

@@ -20,7 +20,7 @@ const CONTENTS: readonly RegExp[] = [
   /^sweeps\/[\w-]+\.(?:yaml|sh)$/,
   /^data\/README\.md$/,
   /^data\/sample\/(?:[\w-]+\.csv|oracle\.json)$/,
-  /^deploy\/kubernetes\/[\w-]+\.yaml$/,
+  /^deploy\/helm\/mtl\/(?:(?:templates|files)\/)?[\w.-]+\.(?:yaml|json|tpl|txt)$/,
   /^docs\/(?:[\w-]+\/)?[\w-]+\.(?:md|png)$/,
   // The library, its types, and the schema for editors.
   /^dist\/index\.(?:js|d\.ts)$/,

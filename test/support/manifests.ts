@@ -1,5 +1,7 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { spawnSync, type SpawnSyncReturns } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { TestContext } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
 import { z } from 'zod';
 
@@ -31,21 +33,25 @@ export type Manifest = z.output<typeof manifest>;
 export type Container = z.output<typeof container>;
 export type Pod = z.output<typeof pod>;
 
-/** Returns the manifests of deploy/kubernetes, by file and position. */
-export function readManifests(): readonly { readonly file: string; readonly manifest: Manifest }[] {
-  const folder = join(root, 'deploy', 'kubernetes');
-  return readdirSync(folder)
-    .sort()
-    .flatMap((file) =>
-      parseAllDocuments(readFileSync(join(folder, file), 'utf8')).map((document) => {
-        expectNoErrors(file, document.errors);
-        return { file, manifest: manifest.parse(document.toJS()) };
-      }),
-    );
+/** The Helm command. */
+const HELM = process.env['MTL_HELM'] ?? 'helm';
+export const CHART = join(root, 'deploy', 'helm', 'mtl');
+
+/** Runs helm; skips the test, with the reason, if there is none. */
+export function helm({ skip }: Pick<TestContext, 'skip'>, ...args: readonly string[]): SpawnSyncReturns<string> {
+  const ended = spawnSync(HELM, args, { encoding: 'utf8' });
+  if (ended.error !== undefined) skip('there is no helm: install it, or name it with MTL_HELM');
+  return ended;
 }
 
-function expectNoErrors(file: string, errors: readonly Error[]): void {
-  if (errors.length > 0) throw new Error(`${file}: ${errors.map(({ message }) => message).join(', ')}`);
+/** Returns the manifests of the release mtl, whose values are those of the chart and of more arguments. */
+export function renderChart(test: Pick<TestContext, 'skip'>, ...args: readonly string[]): readonly Manifest[] {
+  const { stdout, stderr } = helm(test, 'template', 'mtl', CHART, ...args);
+  if (stderr !== '') throw new Error(stderr);
+  return parseAllDocuments(stdout).map((document) => {
+    for (const error of document.errors) throw error;
+    return manifest.parse(document.toJS());
+  });
 }
 
 /** Returns the pod of a workload; undefined for other kinds. */
