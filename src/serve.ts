@@ -7,6 +7,7 @@ import { listen } from './serve/http-server.js';
 import type { BodyLimits, ModelFacts } from './serve/messages.js';
 import { ServeMetrics } from './serve/metrics.js';
 import { ServedModels } from './serve/served-models.js';
+import type { Histories } from './trained-model/read-histories.js';
 
 /** Options of `serve`. */
 export interface ServeOptions {
@@ -16,6 +17,8 @@ export interface ServeOptions {
   readonly names?: readonly string[] | undefined;
   /** Whether to return uncalibrated predictions. */
   readonly raw?: boolean | undefined;
+  /** Event logs with the items of rows that lack them; default: none. */
+  readonly histories?: Histories | undefined;
   readonly host: string;
   /** TCP port; 0 picks a free one. */
   readonly port: number;
@@ -57,6 +60,7 @@ export async function serve({
   paths,
   names,
   raw,
+  histories,
   host,
   port,
   token,
@@ -72,6 +76,7 @@ export async function serve({
   const models = await ServedModels.load(paths, names, limits, {
     workers,
     raw,
+    histories,
     timeoutMs,
     onWarning,
     onBundle: (...counted) => metrics.countBundle(...counted),
