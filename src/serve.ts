@@ -4,10 +4,9 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { systemCode, userError } from './core/errors.js';
 import { createApp } from './serve/app.js';
 import { listen } from './serve/http-server.js';
-import type { BodyLimits, ModelFacts } from './serve/messages.js';
+import type { BodyLimits, ModelFacts, PredictorSpec } from './serve/messages.js';
 import { ServeMetrics } from './serve/metrics.js';
 import { ServedModels } from './serve/served-models.js';
-import type { Histories } from './trained-model/read-histories.js';
 
 /** Options of `serve`. */
 export interface ServeOptions {
@@ -18,7 +17,7 @@ export interface ServeOptions {
   /** Whether to return uncalibrated predictions. */
   readonly raw?: boolean | undefined;
   /** Event logs with the items of rows that lack them; default: none. */
-  readonly histories?: Histories | undefined;
+  readonly histories?: PredictorSpec['histories'];
   readonly host: string;
   /** TCP port; 0 picks a free one. */
   readonly port: number;

@@ -4,10 +4,9 @@
 import type { CounterQuery } from '../data/counters/given-counters.js';
 import type { CountsByColumn } from '../data/objects/object-reader.js';
 import type { OnMissing } from '../data/objects/given-rows.js';
-import type { EventLogs } from '../features/event-log.js';
 import type { Checkpoint } from '../runs/checkpoint.js';
 import type { ModelInput } from '../trained-model/load-model.js';
-import type { Histories } from '../trained-model/read-histories.js';
+import type { EventLogs, Histories } from '../trained-model/read-histories.js';
 
 /** The request form: JSON objects, or tensors of the Open Inference Protocol. */
 export type Form = 'rows' | 'tensors';

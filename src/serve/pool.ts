@@ -1,8 +1,8 @@
 import type { CountsByColumn } from '../data/objects/object-reader.js';
 import type { LiveCounters } from '../data/counters/live-counters.js';
-import type { EventLogs } from '../features/event-log.js';
 import { readCheckpoint, type Checkpoint } from '../runs/checkpoint.js';
 import { loadCounters } from '../trained-model/load-counters.js';
+import type { EventLogs } from '../trained-model/read-histories.js';
 import { BUG } from './answer-bundle.js';
 import {
   packRequests,

@@ -4,6 +4,8 @@ import { absolute, isThere } from '../data/sources/find-files.js';
 import type { EventLogs } from '../features/event-log.js';
 import type { TrainedModel } from './trained-model.js';
 
+export type { EventLogs };
+
 /** Event logs with the items of rows that lack them: those of the config, or another file of the only one. */
 export type Histories = boolean | string;
 
