@@ -4,7 +4,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { systemCode, userError } from './core/errors.js';
 import { createApp } from './serve/app.js';
 import { listen } from './serve/http-server.js';
-import type { BodyLimits, ModelFacts } from './serve/messages.js';
+import type { BodyLimits, ModelFacts, PredictorSpec } from './serve/messages.js';
 import { ServeMetrics } from './serve/metrics.js';
 import { ServedModels } from './serve/served-models.js';
 
@@ -16,6 +16,8 @@ export interface ServeOptions {
   readonly names?: readonly string[] | undefined;
   /** Whether to return uncalibrated predictions. */
   readonly raw?: boolean | undefined;
+  /** Event logs with the items of rows that lack them; default: none. */
+  readonly histories?: PredictorSpec['histories'];
   readonly host: string;
   /** TCP port; 0 picks a free one. */
   readonly port: number;
@@ -57,6 +59,7 @@ export async function serve({
   paths,
   names,
   raw,
+  histories,
   host,
   port,
   token,
@@ -72,6 +75,7 @@ export async function serve({
   const models = await ServedModels.load(paths, names, limits, {
     workers,
     raw,
+    histories,
     timeoutMs,
     onWarning,
     onBundle: (...counted) => metrics.countBundle(...counted),

@@ -19,6 +19,8 @@ export interface ServeArguments {
   readonly maxBody: number;
   readonly maxRows: number;
   readonly timeout: number;
+  /** Empty for the files of the config. */
+  readonly histories: string | undefined;
   readonly raw: boolean;
   readonly json: boolean;
 }
@@ -38,6 +40,7 @@ export async function runServe({
   maxBody,
   maxRows,
   timeout,
+  histories,
   raw,
   json,
 }: ServeArguments): Promise<number> {
@@ -52,6 +55,7 @@ export async function runServe({
         paths,
         names: name?.split(','),
         raw,
+        histories: histories === '' ? true : histories,
         host,
         port,
         token,

@@ -1,4 +1,5 @@
 import { column, type Batch } from '../core/batch.js';
+import { areUnixSeconds } from './event-log.js';
 import { CELL_SEPARATOR, type EncodedField } from './feature.js';
 import { listColumns } from './kinds/kinds.js';
 
@@ -132,12 +133,4 @@ export class ItemTexts {
     // No data column has such a name.
     return { ...field, name: `\u001f${what}\u001f${field.name}`, encode, direct: undefined, rule: undefined };
   }
-}
-
-/** Unix times of 1973 and 5138; milliseconds are larger. */
-const [MIN_SECONDS, MAX_SECONDS] = [1e8, 1e11];
-
-/** Returns whether times are Unix seconds, as those of dates are, by their size. */
-function areUnixSeconds(times: Float64Array): boolean {
-  return times.length > 0 && times.every((time) => time >= MIN_SECONDS && time < MAX_SECONDS);
 }

@@ -6,6 +6,7 @@ import type { CountsByColumn } from '../data/objects/object-reader.js';
 import type { OnMissing } from '../data/objects/given-rows.js';
 import type { Checkpoint } from '../runs/checkpoint.js';
 import type { ModelInput } from '../trained-model/load-model.js';
+import type { EventLogs, Histories } from '../trained-model/read-histories.js';
 
 /** The request form: JSON objects, or tensors of the Open Inference Protocol. */
 export type Form = 'rows' | 'tensors';
@@ -74,11 +75,14 @@ export interface PredictorSpec {
   readonly limits: BodyLimits;
   /** Whether to return uncalibrated predictions. */
   readonly raw?: boolean | undefined;
+  /** Event logs with the items of rows that lack them; default: none. */
+  readonly histories?: Histories | undefined;
 }
 
-/** Settings of a prediction thread, with the checkpoint, whose tensors all threads share. */
+/** Settings of a prediction thread, with the checkpoint, whose tensors all threads share, as they do event logs. */
 export interface PredictThreadSpec extends PredictorSpec {
   readonly stored: Checkpoint;
+  readonly logs: EventLogs | undefined;
 }
 
 /** Limits of a request. */

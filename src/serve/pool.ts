@@ -1,7 +1,8 @@
 import type { CountsByColumn } from '../data/objects/object-reader.js';
 import type { LiveCounters } from '../data/counters/live-counters.js';
-import { readCheckpoint } from '../runs/checkpoint.js';
+import { readCheckpoint, type Checkpoint } from '../runs/checkpoint.js';
 import { loadCounters } from '../trained-model/load-counters.js';
+import type { EventLogs } from '../trained-model/read-histories.js';
 import { BUG } from './answer-bundle.js';
 import {
   packRequests,
@@ -71,13 +72,15 @@ export class Pool {
   }
 
   /**
-   * Loads a checkpoint, starts threads that share its tensors, and waits until all of them can answer.
-   * @throws UserError (checkpoint) if it cannot be loaded; no thread is left then
+   * Loads a checkpoint and its event logs, starts threads that share them, and waits until all of them can answer.
+   * @throws UserError (checkpoint) if it cannot be loaded; (usage, data) if its event logs cannot be; no thread is left
+   * then
    */
   static async open(spec: PredictorSpec, options: PoolOptions): Promise<Pool> {
     const pool = new Pool(options, await loadCounters(spec.folder));
     const stored = await readCheckpoint(spec.folder, { withCounters: false, isShared: true });
-    pool.#threads = await PredictThreads.open({ ...spec, stored }, options.workers, {
+    const logs = await readLogs(spec, stored, options);
+    pool.#threads = await PredictThreads.open({ ...spec, stored, logs }, options.workers, {
       onWarning: (text) => options.onWarning(text),
       onChange: () => pool.#dispatch(),
     });
@@ -189,6 +192,19 @@ export class Pool {
     const values = this.counters!.read(reply.query);
     return (await thread.ask({ id: reply.id, values } satisfies CounterValues)) as AnsweredBundle;
   }
+}
+
+/** Reads the event logs of a model; undefined if none is requested. */
+async function readLogs(
+  { folder, histories = false }: PredictorSpec,
+  stored: Checkpoint,
+  { onWarning }: PoolOptions,
+): Promise<EventLogs | undefined> {
+  if (histories === false) return undefined;
+  // The HTTP thread loads no model otherwise.
+  const { readHistories } = await import('../trained-model/read-histories.js');
+  const { trainedModelOf } = await import('../trained-model/trained-model.js');
+  return readHistories(trainedModelOf(folder, stored), histories, onWarning);
 }
 
 function buildAnswer(status: number, message: string, fix: string): Answered {

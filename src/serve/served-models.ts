@@ -14,7 +14,7 @@ interface ServedModel {
 }
 
 /** Options of served models. */
-export interface ServedOptions extends PoolOptions, Pick<PredictorSpec, 'raw'> {}
+export interface ServedOptions extends PoolOptions, Pick<PredictorSpec, 'raw' | 'histories'> {}
 
 /** Valid model names in a URL. */
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
@@ -108,7 +108,8 @@ export class ServedModels {
   }
 
   #open(path: string, name: string | undefined): Promise<Pool> {
-    const spec = { folder: resolveCheckpoint(path), name, limits: this.#limits, raw: this.#options.raw };
+    const { raw, histories } = this.#options;
+    const spec = { folder: resolveCheckpoint(path), name, limits: this.#limits, raw, histories };
     return Pool.open(spec, this.#options);
   }
 

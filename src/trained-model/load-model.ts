@@ -7,6 +7,7 @@ import {
   type Row,
 } from '../data/objects/given-rows.js';
 import { ObjectReader, type CountsByColumn } from '../data/objects/object-reader.js';
+import { GivenHistories } from '../data/objects/given-histories.js';
 import { rankedRows, type RankedRows } from '../data/objects/ranked-rows.js';
 import { badRowsError, type BadRow } from '../data/objects/row-problems.js';
 import type { Program } from '../engines/engine.js';
@@ -15,11 +16,13 @@ import { userError } from '../core/errors.js';
 import { CounterPlan } from '../data/counters/counter-plan.js';
 import { findUncounted, type UncountedRows } from '../data/counters/given-counters.js';
 import { combinePredictions, listPredictedOutputs, type Output } from '../evaluation/outputs.js';
+import type { EventLogs } from '../features/event-log.js';
 import { listInputs, type ModelInput } from '../features/model-input.js';
 import { Explainer, type Explanation } from './explainer.js';
 import { listCountedInputs, listReadCounters, listRequired } from './counted-inputs.js';
 import { loadCounters, noCounters } from './load-counters.js';
 import { CandidateRanker, type RankedOutput } from './rank-rows.js';
+import { readHistories, type Histories } from './read-histories.js';
 import { compileTrained, readTrainedModel, type TrainedModel } from './trained-model.js';
 
 export type { ModelInput };
@@ -47,6 +50,13 @@ export type ExplainRowOptions = Pick<PredictRowsOptions, 'onMissing'>;
 export interface LoadOptions {
   /** Whether to return uncalibrated predictions. Default: false. */
   readonly raw?: boolean | undefined;
+  /**
+   * Event logs to load, in the format of the config's `data.sequences`: true for those of the config, or the file,
+   * directory or glob of the only one. A row that has the key of a log, and no column of it, gets the events of the key
+   * before the time of the row. A row without a time is as of now, if the times are dates or Unix seconds. Default:
+   * none, rows have the items as lists.
+   */
+  readonly histories?: Histories | undefined;
 }
 
 /** Options of `Model.addEvents`. */
@@ -143,11 +153,12 @@ type GivenOptions = PredictRowsOptions & { onCounts?(counts: CountsByColumn): vo
  * const model = await loadModel('runs/latest');
  * console.log(model.inputs, model.outputs);
  * model.dispose();
- * @throws UserError (checkpoint) if there is none, or it is incomplete
+ * @throws UserError (checkpoint) if there is none, or it is incomplete; (usage) for histories of a model without event
+ * logs; (data) for an event log that cannot be read
  */
-export async function loadModel(path: string, options: LoadOptions = {}): Promise<Model> {
-  const trained = await readTrainedModel(path, { ...options, withCounters: false, isShared: true });
-  const model = await compileGivenModel(trained);
+export async function loadModel(path: string, { raw, histories }: LoadOptions = {}): Promise<Model> {
+  const trained = await readTrainedModel(path, { raw, withCounters: false, isShared: true });
+  const model = await compileGivenModel(trained, await readHistories(trained, histories));
   const { checkpoint, step, inputs, outputs } = model;
   const counters = await loadCounters(checkpoint);
   const count = (given: GivenRows): GivenRows => {
@@ -178,12 +189,16 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
   };
 }
 
-/** Compiles a model to predict on the calling thread, without the state of its counters. */
-export async function compileGivenModel(trained: TrainedModel): Promise<GivenModel> {
+/**
+ * Compiles a model to predict on the calling thread, without the state of its counters.
+ * @param logs event logs with the items of rows that lack them; default: none
+ */
+export async function compileGivenModel(trained: TrainedModel, logs?: EventLogs): Promise<GivenModel> {
   const engine = await createEngine({ device: 'cpu', threads: 1 });
   return new CompiledModel(
     trained,
     compileTrained(trained, engine, () => undefined, true),
+    logs,
   );
 }
 
@@ -205,10 +220,11 @@ class CompiledModel implements GivenModel {
   readonly #plan: CounterPlan | undefined;
   readonly #counterNames: readonly string[];
   readonly #reader: ObjectReader;
+  readonly #histories: GivenHistories;
   /** Undefined after `dispose`. */
   #live: LiveModel | undefined;
 
-  constructor(trained: TrainedModel, program: Program) {
+  constructor(trained: TrainedModel, program: Program, logs: EventLogs = new Map()) {
     const { folder, checkpoint, experiment, format } = trained;
     const { name, data } = experiment;
     const { fields } = format;
@@ -217,11 +233,14 @@ class CompiledModel implements GivenModel {
     this.#plan = data.counters && new CounterPlan(data.counters, data);
     this.#counterNames = this.#plan === undefined ? [] : listReadCounters(this.#plan, fields);
     this.#reader = new ObjectReader(fields, data.decimal);
+    this.#histories = new GivenHistories(fields, logs, { cells: format.spec.cells, decimal: data.decimal });
     this.#live = { program, ranker: new CandidateRanker(program, fields, this.#outputs, data.decimal, this.#plan) };
     this.name = name;
     this.checkpoint = folder;
     this.step = checkpoint.program.step;
-    this.inputs = this.#plan === undefined ? listInputs(fields) : listCountedInputs(this.#plan, fields);
+    this.inputs = this.#histories.listInputs(
+      this.#plan === undefined ? listInputs(fields) : listCountedInputs(this.#plan, fields),
+    );
     this.outputs = this.#outputs.map((output) => output.name);
   }
 
@@ -233,7 +252,7 @@ class CompiledModel implements GivenModel {
   predictGiven(given: GivenRows, { onBadRow, onCounts }: GivenOptions = {}): Predictions {
     const { program } = this.#compiled();
     const results = this.#outputs.map(({ name }) => ({ name, values: new Float32Array(given.count) }));
-    const { batches, problems, counts } = this.#reader.read(given);
+    const { batches, problems, counts } = this.#reader.read(this.#histories.fill(given));
     for (const { batch, begin } of batches) {
       const predictions = program.predictSync!(batch);
       for (const [s, output] of this.#outputs.entries())
@@ -245,7 +264,7 @@ class CompiledModel implements GivenModel {
   }
 
   rankGiven(given: RankedRows, { onBadRow, onCounts }: GivenOptions = {}): Predictions {
-    const { results, bad, counts } = this.#compiled().ranker.rank(given);
+    const { results, bad, counts } = this.#compiled().ranker.rank(this.#histories.fillRanked(given));
     onCounts?.(counts);
     return toPredictions(results, bad, onBadRow);
   }
@@ -255,7 +274,8 @@ class CompiledModel implements GivenModel {
     const { folder: where, format, graph, experiment } = this.#trained;
     const { fields } = format;
     const explainer = new Explainer({ where, fields, outputs: this.#outputs, attention: graph.attention ?? [] });
-    const { batches, problems } = new ObjectReader(explainer.fields, experiment.data.decimal, fields).read(given);
+    const reader = new ObjectReader(explainer.fields, experiment.data.decimal, fields);
+    const { batches, problems } = reader.read(this.#histories.fill(given, true));
     const [read] = batches;
     const bad = problems.list();
     if (bad.length > 0) throw badRowsError(bad);

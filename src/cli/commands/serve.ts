@@ -35,6 +35,10 @@ export const serve = defineCommand({
       .option('max-body', intOption('--max-body', 16, 'Maximum request size in MB', 1024))
       .option('max-rows', intOption('--max-rows', 10_000, 'Maximum rows per request', 10_000_000))
       .option('timeout', intOption('--timeout', 30, 'Request timeout in seconds', 3600))
+      .option('histories', {
+        type: 'string',
+        describe: 'Load the event logs of data.sequences, or from this file; requests then need only keys',
+      })
       .option('raw', rawOption)
       .option('json', jsonOption)
       .epilogue(
@@ -43,8 +47,8 @@ export const serve = defineCommand({
       )
       .example('$0 serve runs/latest', '')
       .example('$0 serve runs/esmm/003 runs/mmoe/001 --port 80 --host 0.0.0.0 --reload', ''),
-  async run({ paths, name, host, port, workers, reload, reloadEvery, maxBody, maxRows, timeout, raw, json }) {
+  async run(options) {
     const { runServe } = await import('../serve-command.js');
-    return runServe({ paths, name, host, port, workers, reload, reloadEvery, maxBody, maxRows, timeout, raw, json });
+    return runServe(options);
   },
 });

@@ -2,7 +2,7 @@ import { CounterCells } from './counter-cells.js';
 import type { CounterPlan } from './counter-plan.js';
 import type { CounterRow } from './counter-set.js';
 import type { DialectOptions } from '../dialect.js';
-import { ABSENT, absentProblem, type GivenRows } from '../objects/given-rows.js';
+import { ABSENT, absentProblem, isAbsent, type GivenRows } from '../objects/given-rows.js';
 import { badRowsError, type BadRow } from '../objects/row-problems.js';
 import { valueColumn } from '../objects/value-column.js';
 
@@ -95,8 +95,6 @@ export function readEvents(
   if (bad.length > 0) throw badRowsError(bad);
   return rows;
 }
-
-const isAbsent = (value: unknown): boolean => value === ABSENT || value === undefined;
 
 /** Reads the columns of counters as those of a file. */
 function readCells(plan: CounterPlan, given: GivenRows, decimal: DialectOptions['decimal']): CounterCells {

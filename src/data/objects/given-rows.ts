@@ -28,7 +28,12 @@ export interface GivenRows {
   namesOf(row: number): readonly string[];
   /** Returns the location of a row in problems. */
   placeOf(row: number): string;
+  /** Returns the problem of a column that a row lacks, without a location; default: the column is missing. */
+  absentProblem?(row: number, column: string): Omit<Problem, 'where'> | undefined;
 }
+
+/** Returns whether a value is that of a column that a row lacks, whatever the policy for such columns. */
+export const isAbsent = (value: unknown): boolean => value === ABSENT || value === undefined;
 
 const rowPlace = (row: number): string => placeIn('rows', row);
 const placeIn = (list: string, row: number): string => `${list}[${row}]`;

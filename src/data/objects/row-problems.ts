@@ -49,7 +49,9 @@ export class RowProblems {
   /** Adds a column that a row lacks. */
   addAbsent(row: number, column: string): void {
     this.#absent.set(row, (this.#absent.get(row) ?? new Set()).add(column));
-    this.#add(row, absentProblem(this.#given.placeOf(row), column, this.#given.namesOf(row), this.#read));
+    const where = this.#given.placeOf(row);
+    const known = this.#given.absentProblem?.(row, column);
+    this.#add(row, known ? { where, ...known } : absentProblem(where, column, this.#given.namesOf(row), this.#read));
   }
 
   /** Adds a problem of a field, unless the row lacks one of its columns. */
