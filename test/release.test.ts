@@ -66,6 +66,7 @@ describe('a release', () => {
       'node bin/check-release.js "$GITHUB_REF_NAME"',
       'node bin/setup.js',
       'npm test',
+      'node bin/build-types.js',
       expect.stringMatching(/^npm pkg set .*GITHUB_REPOSITORY/) as string,
       'pip install ziglang',
       'npm run build:prebuilt -- --write-dependencies',
