@@ -6,7 +6,7 @@ import { join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { rolldown } from 'rolldown';
 
-/** Entry points of threads, relative to the build directory. */
+/** Entry points of threads and of a helper process, relative to src. */
 const THREADS = [
   'engines/cpu/guard',
   'engines/cpu/worker',
@@ -16,6 +16,7 @@ const THREADS = [
   'predict/format-worker',
   'prepare/worker',
   'serve/predict-worker',
+  'system/run-all',
 ];
 /** Packages that are bundled: they load no file by path. The published package depends on no other. */
 const JOINED = [
