@@ -1,11 +1,12 @@
-// Bundles the entry points of commands and threads into few files: opening hundreds of files takes longer than running
-// them.
+// Compiles TypeScript, and bundles the entry points of commands and threads into few files: opening hundreds of files
+// takes longer than running them.
 import { createHash } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+import { readdirSync, writeFileSync } from 'node:fs';
 import { join, relative, sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { rolldown } from 'rolldown';
 
-/** Entry points of threads, relative to the build directory. */
+/** Entry points of threads and of a helper process, relative to src. */
 const THREADS = [
   'engines/cpu/guard',
   'engines/cpu/worker',
@@ -15,6 +16,7 @@ const THREADS = [
   'predict/format-worker',
   'prepare/worker',
   'serve/predict-worker',
+  'system/run-all',
 ];
 /** Packages that are bundled: they load no file by path. The published package depends on no other. */
 const JOINED = [
@@ -42,11 +44,25 @@ const JOINED = [
 const PACKAGE = /\/(node_modules\/(?:.*\/node_modules\/)?(?:@[\w.-]+\/)?[\w.-]+)\//;
 
 const slashed = (path) => path.split(sep).join('/');
+const isPackage = (source) => !/^(\.|\/|[A-Za-z]:)/.test(source);
 const isOf = (packages, source) => packages.some((name) => source === name || source.startsWith(`${name}/`));
 
+const SOURCE = fileURLToPath(new URL('../src', import.meta.url));
+
+/** Compiles every module to a file of its own, which imports packages as the source does. */
+export async function compileModules(out) {
+  const input = readdirSync(SOURCE, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts') && !name.endsWith('.d.ts'))
+    .map((name) => join(SOURCE, name));
+  const compiled = await rolldown({ cwd: SOURCE, platform: 'node', input, external: isPackage, tsconfig: false });
+  const options = { format: 'esm', preserveModules: true, preserveModulesRoot: SOURCE, entryFileNames: '[name].js' };
+  await compiled.write({ dir: out, ...options });
+  await compiled.close();
+}
+
 /**
- * Bundles a tsc build: the library into `bundle`, threads into `threads` (loaded by src/system/thread.ts) and the
- * command line into `command` (loaded by src/cli/start.ts). All other files stay in place.
+ * Bundles the library into `bundle`, threads into `threads` (loaded by src/system/thread.ts) and the command line into
+ * `command` (loaded by src/cli/start.ts).
  */
 export async function bundle(out) {
   const library = await joinModules(
@@ -86,19 +102,16 @@ function writePackageList(out, chunks) {
 }
 
 /**
- * Bundles modules of `out` and everything that they import into a directory below it; returns the files.
+ * Bundles modules and everything that they import into a directory below `out`; returns the files.
  * @param change transforms the code of each file
  */
 async function joinModules(out, name, modules, options, change = (code) => code) {
   const folder = join(out, name);
-  /** Modules resolve files relative to their original location. */
+  /** Modules resolve files relative to their own location in the build. */
   const places = {
     name: 'places',
     resolveId: (source, importer) =>
-      importer === undefined ||
-      /^(\.|\/|[A-Za-z]:)/.test(source) ||
-      importer.includes('node_modules') ||
-      isOf(JOINED, source)
+      importer === undefined || !isPackage(source) || importer.includes('node_modules') || isOf(JOINED, source)
         ? null
         : { id: source, external: true },
     transform(code, id) {
@@ -106,24 +119,23 @@ async function joinModules(out, name, modules, options, change = (code) => code)
       if (id.includes('node_modules')) return null;
       if (/import\.meta\.(dirname|filename)/.test(code))
         throw new Error(`${id}: ask for import.meta.url, which is right in a bundle too`);
-      return code.replaceAll(
-        'import.meta.url',
-        `new URL(${JSON.stringify(slashed(relative(folder, id)))}, import.meta.url).href`,
-      );
+      const place = slashed(relative(folder, join(out, relative(SOURCE, id))));
+      return code.replaceAll('import.meta.url', `new URL(${JSON.stringify(place)}, import.meta.url).href`);
     },
     renderChunk(code) {
       return change(code, () => this.parse(code));
     },
   };
   const input = Object.fromEntries(
-    Object.entries(modules).map(([entry, module]) => [entry, join(out, `${module}.js`)]),
+    Object.entries(modules).map(([entry, module]) => [entry, join(SOURCE, `${module}.ts`)]),
   );
   // yargs uses it for configs that extend others, which mtl has none of.
   const transform = { define: { 'import.meta.resolve': 'undefined' } };
   const joined = await rolldown({
-    cwd: out,
+    cwd: SOURCE,
     platform: 'node',
     input,
+    tsconfig: false,
     plugins: [lateWidths, lateAssertions, places],
     transform,
   });

@@ -21,9 +21,11 @@ import { parseArgs } from 'node:util';
 import { compileKernels, hashKernels, SOURCES } from '../dist/engines/cpu/native/build.js';
 import { ADDON_FILE, packageName, PLATFORMS } from '../dist/engines/cpu/native/prebuilt.js';
 import { FLAGS, nodeHeaders, LINKING } from '../dist/system/native-build.js';
+import { runPrograms } from '../dist/system/programs.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const EXIT_WITHOUT_ZIG = 3;
+const COMPILE_MS = 600_000;
 
 /** Zig's names of the platforms. Node 20 requires glibc 2.28 and macOS 11 on ARM. */
 const TARGETS = {
@@ -71,12 +73,19 @@ function compileAddon({ zig: [program, ...zig] }, platform, path) {
   const { os, cpu } = PLATFORMS[platform];
   const scratch = mkdtempSync(join(tmpdir(), 'mtl-prebuild-'));
   const run = (...args) => execFileSync(program, [...zig, ...args], { cwd: scratch, stdio: 'pipe' });
-  const compile = (...args) => void run('cc', '-target', TARGETS[platform], ...FLAGS, ...args);
+  const options = ['cc', '-target', TARGETS[platform], ...FLAGS];
+  const compile = (argLists) =>
+    runPrograms({
+      program,
+      argLists: argLists.map((args) => [...zig, ...options, ...args]),
+      cwd: scratch,
+      timeoutMs: COMPILE_MS,
+    });
   try {
     if (os === 'win32') writeImportLibrary(run, scratch);
     const compiler = {
       compile,
-      link: (...inputs) => compile('-I', nodeHeaders(), ...inputs, '-s', ...LINKS[os], '-o', 'built.node'),
+      link: (...inputs) => compile([['-I', nodeHeaders(), ...inputs, '-s', ...LINKS[os], '-o', 'built.node']]),
       source: (file) => join(SOURCES, file),
     };
     compileKernels(cpu, compiler, (error) => {
@@ -145,7 +154,8 @@ try {
   }
 } catch (error) {
   // The compiler's own messages, if it failed.
-  process.stderr.write(`mtl: ${error.stderr?.length > 0 ? error.stderr : error.message}\n`);
+  const stderr = error.run?.stderr ?? error.stderr;
+  process.stderr.write(`mtl: ${stderr?.length > 0 ? stderr : error.message}\n`);
   process.exit(1);
 }
 if (values['write-dependencies']) writeDependencies(main);

@@ -16,7 +16,7 @@ function run(line, why) {
   process.stderr.write(`mtl: ${why} …\n`);
   // Output goes to stderr, so that a program that reads stdout sees only the command's own output.
   try {
-    // Through a shell, since npm is a batch file on Windows; no argument requires quotes.
+    // Through a shell, since npm is a batch file on Windows.
     childProcess().execSync(line, { cwd: root, stdio: ['ignore', 2, 2] });
   } catch {
     throw new Error(`'${line}' failed; see its output above`);
@@ -55,7 +55,7 @@ async function main() {
       // Builds into a new directory and renames it, so that a command that starts meanwhile finds a complete build.
       const [fresh, old] = [`.dist-${process.pid}`, `.dist-${process.pid}-old`];
       try {
-        run(`npm run --silent build -- ${fresh}`, 'building (about a minute)');
+        run(`"${process.execPath}" bin/build.js ${fresh}`, 'building');
         if (existsSync(at('dist'))) renameSync(at('dist'), at(old));
         renameSync(at(fresh), at('dist'));
         await buildNative();

@@ -13,11 +13,7 @@ export function isInstallStale(root) {
 }
 
 export function isBuildStale(root) {
-  const sourcesMs = Math.max(
-    newestMs(join(root, 'src')),
-    modifiedMs(root, 'tsconfig.build.json'),
-    modifiedMs(root, INSTALLED),
-  );
+  const sourcesMs = Math.max(newestMs(join(root, 'src')), modifiedMs(root, INSTALLED));
   return modifiedMs(root, 'dist', '.built') < sourcesMs;
 }
 

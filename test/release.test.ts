@@ -75,6 +75,7 @@ describe('a release', () => {
       'node bin/setup.js',
       'npm test',
       'npm audit --audit-level=high',
+      'node bin/build-types.js',
       expect.stringMatching(/^npm pkg set .*GITHUB_REPOSITORY/) as string,
       'pip install ziglang',
       'npm run build:prebuilt -- --write-dependencies',

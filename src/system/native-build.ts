@@ -16,6 +16,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { wallClockMs } from './clock.js';
 import { systemCode } from '../core/errors.js';
+import { ProgramError, runPrograms, type FailedRun } from './programs.js';
 import { userCache } from './user-cache.js';
 
 // Builds C addons with the machine's compiler, once per machine. Addons are stored in the user's cache, or if that is
@@ -35,6 +36,9 @@ const BUILD_MS = 120_000;
 const BUILT = 'built.node';
 const INSTALL = 'install a C compiler, gcc or clang';
 const REPAIR = 'install a working C compiler, gcc or clang, or set CC';
+const RETRY = 'run the command again';
+/** Messages of gcc, clang and linkers about a process that was killed, and about memory and disks that are full. */
+const INTERRUPTED = /\bKilled\b|\bTerminated\b|out of memory|memory exhausted|allocate memory|No space left/i;
 
 /** Why there is no addon, and the fix, if any. */
 export interface NotBuilt {
@@ -63,7 +67,8 @@ export interface AddonRecipe {
 
 /** Runs the compiler in a scratch directory; `link` links objects and sources to a Node addon. */
 export interface Compiler {
-  compile(...args: readonly string[]): void;
+  /** Runs the compiler once per list of arguments, as many at once as there are cores. */
+  compile(argLists: readonly (readonly string[])[]): void;
   link(...inputs: readonly string[]): void;
   /** Returns the path of a source. */
   source(name: string): string;
@@ -79,13 +84,16 @@ export function buildOnce(addon: AddonRecipe, build: (compiler: Compiler) => voi
   const { name, sources, compiler, flags = [], recipe, folder } = addon;
   const all = [...FLAGS, ...flags];
   const compileIn = (scratch: string): void => {
-    // Loaded lazily: most starts find an existing build.
-    const { execFileSync } = process.getBuiltinModule('node:child_process');
-    const options = { cwd: scratch, stdio: 'pipe', timeout: BUILD_MS } as const;
-    const compile = (...args: readonly string[]): unknown => execFileSync(compiler, [...all, ...args], options);
+    const compile = (argLists: readonly (readonly string[])[]): void =>
+      runPrograms({
+        program: compiler,
+        argLists: argLists.map((args) => [...all, ...args]),
+        cwd: scratch,
+        timeoutMs: BUILD_MS,
+      });
     build({
-      compile: (...args) => void compile(...args),
-      link: (...inputs) => void compile('-I', nodeHeaders(), ...inputs, ...linking, '-o', BUILT),
+      compile,
+      link: (...inputs) => compile([['-I', nodeHeaders(), ...inputs, ...linking, '-o', BUILT]]),
       source: (file) => join(sources, file),
     });
   };
@@ -142,8 +150,10 @@ function builtIn(
     renameSync(join(scratch, BUILT), path);
     return { path, isNew: true };
   } catch (error) {
-    const { isMissing, reason } = programProblem(error, compiler);
+    if (!(error instanceof ProgramError)) throw error;
+    const { isMissing, reason } = programProblem(error.run, compiler);
     if (isMissing) return { reason: `no C compiler was found ('${compiler}')`, fix: INSTALL };
+    if (!isCompilerFailure(error)) return { reason, fix: RETRY };
     writeFileSync(failed, reason);
     return { reason, fix: REPAIR };
   } finally {
@@ -189,32 +199,32 @@ export interface ProgramProblem {
 
 /** Runs a program and returns its output. */
 export function askProgram(program: string, ...args: readonly string[]): Answer {
-  try {
-    // Loaded lazily: a process without addons does not need it.
-    const { execFileSync } = process.getBuiltinModule('node:child_process');
-    return { output: execFileSync(program, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] }) };
-  } catch (error) {
-    return programProblem(error, program);
-  }
+  // Loaded lazily: a process without addons does not need it.
+  const { spawnSync } = process.getBuiltinModule('node:child_process');
+  const { error, status, signal, stdout, stderr } = spawnSync(program, args, { encoding: 'utf8' });
+  if (status === 0) return { output: stdout };
+  const code = systemCode(error);
+  return programProblem(code === undefined ? { status, signal, stderr } : { code, stderr: '' }, program);
 }
 
-interface FailedProcess extends NodeJS.ErrnoException {
-  readonly stderr?: Buffer | string | null;
-  readonly status?: number | null;
+/**
+ * Returns whether the compiler itself rejected its input, so that another attempt would fail too. It did not if it was
+ * killed, or if memory or the disk was full.
+ */
+export function isCompilerFailure(error: unknown): boolean {
+  if (!(error instanceof ProgramError)) return false;
+  const { status, code, stderr } = error.run;
+  return code === 'ETIMEDOUT' || code === 'EACCES' || (status != null && !INTERRUPTED.test(stderr));
 }
 
-function programProblem(error: unknown, program: string): ProgramProblem {
-  const { code, syscall, stderr, status } = error as FailedProcess;
-  if (syscall?.startsWith('spawn') === true) {
+function programProblem({ code, status, signal, stderr }: FailedRun, program: string): ProgramProblem {
+  if (code !== undefined) {
     const why = code === 'ETIMEDOUT' ? `timed out after ${BUILD_MS / 1000} s` : `cannot be started (${code})`;
     const isMissing = code === 'ENOENT';
     return { isMissing, reason: isMissing ? `${program} was not found` : `'${program}' ${why}` };
   }
-  const lines = (stderr ?? '')
-    .toString()
-    .split('\n')
-    .filter((line) => line.trim() !== '');
-  const message = error instanceof Error ? error.message : String(error);
-  const fallback = typeof status === 'number' ? `'${program}' failed with exit code ${status}` : message;
-  return { isMissing: false, reason: lines.find((line) => line.includes('error')) ?? lines[0] ?? fallback };
+  const lines = stderr.split('\n').filter((line) => line.trim() !== '');
+  const end = signal == null ? `failed with exit code ${status}` : `was ended by ${signal}`;
+  const reason = lines.find((line) => line.includes('error')) ?? lines[0] ?? `'${program}' ${end}`;
+  return { isMissing: false, reason };
 }

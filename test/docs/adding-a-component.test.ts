@@ -36,7 +36,6 @@ const CHECKOUT = [
   'package.json',
   'package-lock.json',
   'tsconfig.json',
-  'tsconfig.build.json',
   'vitest.config.ts',
   'bench',
 ];

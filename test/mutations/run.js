@@ -30,7 +30,6 @@ const COPIED = [
   'package.json',
   'package-lock.json',
   'tsconfig.json',
-  'tsconfig.build.json',
   'vitest.config.ts',
 ];
 /** Tests of npm test that run kernels: those first that find most. */

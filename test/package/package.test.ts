@@ -61,16 +61,8 @@ describe('the package', () => {
 
   it('leaves, however it is built, the stamp by which the command sees that nothing is stale', () => {
     const out = join(scratchFolder(), 'dist');
-    const { status, stdout, stderr } = spawnSync(process.execPath, ['bin/build.js', out], {
-      cwd: root,
-      encoding: 'utf8',
-    });
+    const { status, stdout } = spawnSync(process.execPath, ['bin/build.js', out], { cwd: root, encoding: 'utf8' });
     expect([status, stdout]).toEqual([0, '']);
-    const steps = stderr
-      .split('\n')
-      .filter((line) => line.startsWith('mtl: '))
-      .join('\n');
-    expect(steps).toBe('mtl: building TypeScript …\nmtl: building bundles …');
     const newest = Math.max(
       ...readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' }).map(
         (path) => statSync(join(root, 'src', path)).mtimeMs,
@@ -89,6 +81,7 @@ describe('the package', () => {
     expect(readdirSync(join(folder, 'node_modules')).filter((name) => !name.startsWith('.'))).toEqual([
       'mtl-recommender',
     ]);
+    expect(existsSync(join(folder, 'node_modules', 'mtl-recommender', 'dist', 'index.d.ts'))).toBe(true);
 
     run(folder, 'npx', 'mtl', 'synth', 'data', '--train', '1000', '--valid', '300', '--test', '300');
     const sets = ['train', 'valid', 'test'].map((split) => `--set=data.${split}=data/${split}.csv`);

@@ -1,6 +1,13 @@
 import { readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { buildOnce, hashSources, type AddonRecipe, type Built, type Compiler } from '../../../system/native-build.js';
+import {
+  buildOnce,
+  hashSources,
+  isCompilerFailure,
+  type AddonRecipe,
+  type Built,
+  type Compiler,
+} from '../../../system/native-build.js';
 
 /** The shipped sources. The path is the same from this file and from its built form. */
 export const SOURCES = fileURLToPath(new URL('../../../../dist/native', import.meta.url));
@@ -44,7 +51,9 @@ export function buildAddon({ compiler = process.env['CC'] ?? 'cc', ...options }:
   if (families === undefined) return { reason: `not available for ${process.platform} on ${process.arch}` };
   const recipe = [families, VARIANTS[process.arch] ?? []];
   return buildOnce({ name: 'kernels', sources: SOURCES, compiler, recipe, ...options }, (of) =>
-    compileKernels(process.arch, of, () => undefined),
+    compileKernels(process.arch, of, (error) => {
+      if (!isCompilerFailure(error)) throw error;
+    }),
   );
 }
 
@@ -57,17 +66,16 @@ export function compileKernels(
   { compile, link, source }: Compiler,
   onOmitted: (error: unknown) => void,
 ): void {
-  const objectsOf = (name: string, flags: readonly string[], files: readonly string[]): readonly string[] =>
-    files.map((file) => {
-      const object = `${file}-${name}.o`;
-      compile(...flags, '-c', source(file), '-o', object);
-      return object;
-    });
+  const objectOf = (name: string, file: string): string => `${file}-${name}.o`;
+  const argsOf = (name: string, flags: readonly string[], files: readonly string[]): readonly (readonly string[])[] =>
+    files.map((file) => [...flags, '-c', source(file), '-o', objectOf(name, file)]);
   const files = readdirSync(SOURCES).filter((file) => file.endsWith('.c') && !OF_ALL.includes(file));
-  const objects = Object.entries(FAMILIES[arch] ?? {}).flatMap(([name, flags]) => objectsOf(name, flags, files));
+  const families = Object.entries(FAMILIES[arch] ?? {});
+  compile(families.flatMap(([name, flags]) => argsOf(name, flags, files)));
   const known = (VARIANTS[arch] ?? []).flatMap(({ name, sources, flags, define }) => {
     try {
-      return [{ define, objects: objectsOf(name, flags, sources) }];
+      compile(argsOf(name, flags, sources));
+      return [{ define, objects: sources.map((file) => objectOf(name, file)) }];
     } catch (error) {
       onOmitted(error);
       return [];
@@ -76,7 +84,7 @@ export function compileKernels(
   link(
     ...known.map(({ define }) => define),
     ...OF_ALL.map(source),
-    ...objects,
+    ...families.flatMap(([name]) => files.map((file) => objectOf(name, file))),
     ...known.flatMap((variant) => variant.objects),
   );
 }

@@ -1,8 +1,14 @@
+#!/usr/bin/env node
 // Writes the types of the library as one file without imports of packages: a user's compiler reads one file in place
-// of hundreds, and needs no package of mtl.
-import { readFileSync, writeFileSync } from 'node:fs';
-import { isAbsolute, join, relative } from 'node:path';
+// of hundreds, and needs no package of mtl. Only the published package has it, since the compiler takes longer than
+// the rest of a build.
+// Usage: node bin/build-types.js [FILE], default: dist/index.d.ts
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { isAbsolute, join, relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
 
 /** An alias is followed once; types are complete. */
 const FULL =
@@ -10,13 +16,23 @@ const FULL =
   ts.NodeBuilderFlags.InTypeAlias |
   ts.NodeBuilderFlags.UseAliasDefinedOutsideCurrentScope;
 
-/** Replaces `index.d.ts` of a tsc build by one with all declarations that it reaches. */
-export function bundleTypes(out) {
-  const entry = join(out, 'index.d.ts');
-  const options = { module: ts.ModuleKind.NodeNext, target: ts.ScriptTarget.ES2022, strict: true, types: ['node'] };
-  const program = ts.createProgram([entry], options);
-  const text = printTypes(program, entry, (file) => !isOutside(out, file));
-  writeFileSync(entry, text);
+/** Writes a declaration file for each module that the library reaches. npm run lint checks their types. */
+function writeDeclarations(options, outDir) {
+  const emitted = { declaration: true, emitDeclarationOnly: true, noCheck: true, noEmit: false, incremental: false };
+  const source = join(root, 'src');
+  const { tsBuildInfoFile, ...own } = options;
+  const program = ts.createProgram([join(source, 'index.ts')], { ...own, ...emitted, rootDir: source, outDir });
+  const { emitSkipped, diagnostics } = program.emit();
+  if (emitSkipped || diagnostics.length > 0)
+    throw new Error(
+      ts.formatDiagnostics(diagnostics, { ...ts.sys, getCanonicalFileName: (name) => name, getNewLine: () => '\n' }),
+    );
+}
+
+/** Returns `index.d.ts` of a directory with all declarations that it reaches. */
+function joinDeclarations(options, folder) {
+  const entry = join(folder, 'index.d.ts');
+  return printTypes(ts.createProgram([entry], options), entry, (file) => !isOutside(folder, file));
 }
 
 const isOutside = (folder, file) => {
@@ -145,4 +161,15 @@ function writtenOut(checker, node, renamed) {
     },
   ]);
   return ts.createPrinter().printNode(ts.EmitHint.Unspecified, transformed[0], node.getSourceFile());
+}
+
+const { config } = ts.readConfigFile(join(root, 'tsconfig.json'), ts.sys.readFile);
+const { options } = ts.parseJsonConfigFileContent(config, ts.sys, root);
+// In the clone, so that declarations find the packages that they import.
+const scratch = mkdtempSync(join(root, '.dist-types-'));
+try {
+  writeDeclarations(options, scratch);
+  writeFileSync(resolve(root, process.argv[2] ?? join('dist', 'index.d.ts')), joinDeclarations(options, scratch));
+} finally {
+  rmSync(scratch, { recursive: true, force: true });
 }
