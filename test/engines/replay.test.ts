@@ -2,7 +2,7 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import type { Batch } from '../../src/core/batch.js';
 import { randomStream } from '../../src/core/random.js';
 import { SIGNATURES } from '../../src/engines/compile/kernel-signatures.js';
@@ -90,34 +90,38 @@ function found(g: GraphBuilder, items: Value, query: Value): Value {
   return g.concat(scores.map((each) => g.segmentPool(g.gatherItems(items, g.selectTop(each, 2)), 'sum')));
 }
 
-/** A plan of every operation and loss, with a rule for all weights. */
-function everyOperation(optimizer: string, step: Plan['step']): Plan {
-  const plan = planOf(LAYOUT, (g, input, y) => {
+/** Options of a step that add kernels of their own. */
+const STEPS: readonly NonNullable<Plan['step']>[] = [
+  { isDiagnosed: true, combinesTerms: true },
+  { clip: { norm: 0.5, separate: false } },
+  { precision: 'bf16' },
+  { average: { decay: 0.9 } },
+];
+
+/** A plan of every operation and loss. */
+function everyOperation(): Plan {
+  return planOf(LAYOUT, (g, input, y) => {
     const x = g.concat([input, interest(g, input)]);
     const terms = [...LOSS_CASES].map(([name, build], i) => ({ name, weight: 1, loss: build(g, x, y, `case${i}`) }));
     return { terms, predictions: { p: g.activation(g.linear(x, 1, 'prediction'), 'sigmoid', 'p') } };
   });
-  const part = optimizers.schema.parse({ name: optimizer });
-  const dense = optimizer === 'row-wise-adagrad' ? plan.optimizers.dense : part;
-  return {
-    ...plan,
-    batchRows: ROWS,
-    optimizers: { dense, embeddings: { ...part, lazy: true } } as Plan['optimizers'],
-    ...(step && { step }),
-  };
 }
 
-/** Records two steps and an evaluation of plans that together use every kernel. */
-async function record(): Promise<readonly RecordedList[]> {
-  const plans = optimizers.names.map((name, i) => {
-    const steps: readonly NonNullable<Plan['step']>[] = [
-      { isDiagnosed: true, combinesTerms: true },
-      { clip: { norm: 0.5, separate: false } },
-      { precision: 'bf16' },
-      { average: { decay: 0.9 } },
-    ];
-    return everyOperation(name, steps[i % steps.length]);
+/** A plan of a layer above the tables, with a rule for all weights. */
+function everyWeight(optimizer: string): Plan {
+  const [[name, build]] = [...LOSS_CASES] as [[string, NonNullable<ReturnType<(typeof LOSS_CASES)['get']>>]];
+  const plan = planOf(LAYOUT, (g, input, y) => {
+    const items = g.input({ kind: 'items', field: 'clicked', table: 'item' }, WIDTH);
+    const x = g.linear(g.concat([input, g.segmentPool(items, 'sum')]), 9, 'layer');
+    return { terms: [{ name, weight: 1, loss: build(g, x, y, 'case') }], predictions: { p: g.linear(x, 1, 'p') } };
   });
+  const part = optimizers.schema.parse({ name: optimizer });
+  const dense = optimizer === 'row-wise-adagrad' ? plan.optimizers.dense : part;
+  return { ...plan, optimizers: { dense, embeddings: { ...part, lazy: true } } as Plan['optimizers'] };
+}
+
+/** Records a step and an evaluation of every operation with each kind of step, and two steps of every optimizer. */
+async function record(): Promise<readonly RecordedList[]> {
   // Gradients of several passes accumulate.
   const passes = recordLists({ ...planWith(din, { rows: 2 * ROWS }), batchRows: ROWS });
   await passes.program.trainStep(sequencesOf(2 * ROWS, 1));
@@ -125,14 +129,25 @@ async function record(): Promise<readonly RecordedList[]> {
   const shared = recordLists(sharedTablePlan(18, { combinesTerms: true, rows: 2 * ROWS }, ROWS));
   await shared.program.trainStep(sharedTableBatch(2 * ROWS, 1));
   const all: RecordedList[] = [...passes.recorded, ...shared.recorded];
-  for (const plan of plans) {
-    const { program, recorded } = recordLists(plan);
-    for (const seed of [1, 2]) await program.trainStep(batchOf(seed));
+  const plans = [
+    ...STEPS.map((step) => ({ plan: { ...everyOperation(), step }, seeds: [1] })),
+    ...optimizers.names.map((name, i) => ({
+      plan: { ...everyWeight(name), step: STEPS[i % STEPS.length]! },
+      seeds: [1, 2],
+    })),
+  ];
+  for (const { plan, seeds } of plans) {
+    const { program, recorded } = recordLists({ ...plan, batchRows: ROWS });
+    for (const seed of seeds) await program.trainStep(batchOf(seed));
     await program.evaluate(batchOf(3));
     all.push(...recorded);
   }
   return all;
 }
+
+let recording: ReturnType<typeof record>;
+// The promise is memoized, so that each test awaits the same lists.
+beforeAll(() => void (recording = record()));
 
 const SOURCES = join(import.meta.dirname, '..', '..', 'src', 'kernels');
 const FLAGS = ['-std=gnu11', '-Wall', '-Wextra', '-Werror', '-ffp-contract=off', '-fno-math-errno', '-pthread'];
@@ -181,7 +196,7 @@ function replay(command: readonly string[], threads: number, list: RecordedList)
 
 describe('C kernels outside of Node', () => {
   it('are all used by the recorded lists', async () => {
-    const used = new Set((await record()).flatMap(({ kernels }) => kernels));
+    const used = new Set((await recording).flatMap(({ kernels }) => kernels));
     const unused = Object.keys(SIGNATURES).filter((name) => !used.has(name as never) && !OF_OTHERS.includes(name));
     expect(unused).toEqual([]);
   });
@@ -195,7 +210,7 @@ describe('C kernels outside of Node', () => {
     async ([, threads, flags], context) => {
       needsAddon(context);
       const program = buildReplay(process.arch as 'x64' | 'arm64', 'cc', ['-O1', '-g', ...flags]);
-      for (const list of await record())
+      for (const list of await recording)
         expect([list.name, replay([program], threads, list).different]).toEqual([list.name, []]);
     },
   );
@@ -206,7 +221,7 @@ describe('C kernels outside of Node', () => {
     if (!isThere(compiler) || !isThere(emulator))
       skip(`no ${compiler} or no ${emulator} (Debian: gcc-aarch64-linux-gnu, libc6-dev-arm64-cross, qemu-user)`);
     const program = buildReplay('arm64', compiler, ['-O3', '-static']);
-    for (const list of await record())
+    for (const list of await recording)
       expect([list.name, replay([emulator, program], 2, list)]).toEqual([
         list.name,
         { families: ['neon'], different: [] },
