@@ -14,8 +14,8 @@ export default defineConfig({
     hookTimeout: 60_000,
     // One worker a core: the default leaves one core idle, which is half of a small machine.
     maxWorkers: '100%',
-    // npm test leaves these out, and lets files share modules, which halves what is left; npm run test:all and CI do
-    // neither. A file that begins with `@module-tag long` is one.
+    // npm test excludes tests with this tag (test/short.config.ts), and npm run test:long runs them alone. The tag of a
+    // file is the comment `@module-tag long` in its first line.
     tags: [
       {
         name: 'long',

@@ -1,14 +1,15 @@
 /** @module-tag long */
-import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parquetReadObjects } from 'hyparquet';
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { csvText } from '../src/text/csv-text.js';
 import { trainSmall } from './support/small-run.js';
 import { needsPython, python } from './support/python.js';
 import { miniatures, type JoinedRow } from './support/public-data.js';
 import { scratchFolder } from './support/scratch.js';
-import { needsSpark, spark } from './support/spark.js';
+import { needsSpark, runOnSpark } from './support/spark.js';
 
 const page = ['prepare-ali-ccp', 'use-public-data-sets']
   .map((name) => readFileSync(`docs/how-to/${name}.md`, 'utf8'))
@@ -54,6 +55,36 @@ const sorted = (rows: readonly Readonly<Record<string, string>>[], columns: read
   rows.map((row) => JSON.stringify(columns.map((name) => row[name]))).sort();
 const textOf = (value: unknown): string =>
   value === null || value === undefined ? '' : typeof value === 'string' ? value : JSON.stringify(value);
+
+/** A miniature that Spark joined. */
+interface JoinedBySpark {
+  readonly folder: string;
+  readonly joined: readonly JoinedRow[];
+  readonly error: string | undefined;
+}
+
+let bySpark: ReadonlyMap<string, JoinedBySpark> | undefined;
+afterAll(() => {
+  for (const { folder } of bySpark?.values() ?? []) rmSync(folder, { recursive: true, force: true });
+});
+
+/** Joins every miniature in one Spark application, whose start takes longer than a join. */
+function joinBySpark(): ReadonlyMap<string, JoinedBySpark> {
+  const all = Object.entries(miniatures).map(([name, miniature]) => {
+    const folder = mkdtempSync(join(tmpdir(), `mtl-spark-${name}-`));
+    return { name, folder, joined: miniature(folder) };
+  });
+  const errors = runOnSpark(
+    all.map(({ name, folder }) => ({
+      cwd: folder,
+      script: [codeOf(`python ${name} spark`), 'import sys', 'statements(sys.argv[1])', codeOf('python write')].join(
+        '\n',
+      ),
+      args: [codeOf(`sql ${name} joined`)],
+    })),
+  );
+  return new Map(all.map(({ name, ...each }, i) => [name, { ...each, error: errors[i] }]));
+}
 
 describe('a public data set', () => {
   it('has a config for each of its kind, and a miniature', () => {
@@ -112,13 +143,8 @@ describe('a public data set', () => {
 
     it(`${name} is joined by those for Spark to the same`, { timeout: 300_000 }, async (context) => {
       needsSpark(context);
-      const folder = scratchFolder();
-      const joined = miniature(folder);
-      spark(
-        folder,
-        [codeOf(`python ${name} spark`), 'import sys', 'statements(sys.argv[1])', codeOf('python write')].join('\n'),
-        [codeOf(`sql ${name} joined`)],
-      );
+      const { folder, joined, error } = (bySpark ??= joinBySpark()).get(name)!;
+      expect(error).toBeUndefined();
       await expectJoined(folder, joined);
     });
 

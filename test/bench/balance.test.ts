@@ -1,3 +1,4 @@
+/** @module-tag long */
 import { describe, expect, it } from 'vitest';
 import { balanceOf, timeCalls, workerOf } from '../../bench/balance.js';
 import { WORKLOADS } from '../../bench/workloads.js';

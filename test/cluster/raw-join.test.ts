@@ -13,7 +13,7 @@ import { BIN } from '../support/mtl.js';
 import { readShardRows, type PreparedRow } from '../support/prepared.js';
 import { needsPython, python } from '../support/python.js';
 import { scratchFolder } from '../support/scratch.js';
-import { needsSpark, spark } from '../support/spark.js';
+import { needsSpark, runOnSpark } from '../support/spark.js';
 
 const PAGE = readFileSync(join(import.meta.dirname, '..', '..', 'docs', 'how-to', 'join-logs-with-spark.md'), 'utf8');
 /** Extracts the code of the page by its name, such as `sql duckdb writes`. */
@@ -193,10 +193,9 @@ print('found', connection.sql('SELECT count(*) FROM joined').fetchall()[0][0], k
     );
     python(byDuckdb, "import duckdb; duckdb.sql(open('join.sql').read())");
     const bySpark = rawFiles();
-    spark(bySpark, `import sys\nfor text in sys.argv[1:]: statements(text)\n${codeOf('python spark writes')}`, [
-      codeOf('sql spark'),
-      codeOf('sql joined'),
-    ]);
+    const script = `import sys\nfor text in sys.argv[1:]: statements(text)\n${codeOf('python spark writes')}`;
+    const args = [codeOf('sql spark'), codeOf('sql joined')];
+    expect(runOnSpark([{ cwd: bySpark, script, args }])).toEqual([undefined]);
     for (const split of ['train', 'valid', 'test']) {
       const expected = await joinedRows(byDuckdb, split);
       expect(expected.length).toBeGreaterThan(100);

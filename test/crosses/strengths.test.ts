@@ -1,3 +1,4 @@
+/** @module-tag long */
 import { describe, expect, it } from 'vitest';
 import { Additive } from '../../src/crosses/additive.js';
 import type { EncodedColumns } from '../../src/crosses/encoded-columns.js';

@@ -288,7 +288,7 @@ describe('counters of files', () => {
     await expect(stream(LOG.slice(140, 180))).rejects.toThrow('within the training set, which ends at');
   });
 
-  describe('of a warm start', () => {
+  describe('of a warm start', { tags: ['long'] }, () => {
     const CUTS = [0, 150, 300, 400, 600];
     /** Writes the log as four files; returns the data options of training on one and validating on the next. */
     const writeDays = (given: object = {}) => {

@@ -123,7 +123,7 @@ describe('CSV', () => {
     await expect(read(content)).rejects.toMatchObject({ exitCode: 3 });
   });
 
-  it('equals the output of csv-parse for any chunk size, compressed or not', async () => {
+  it('equals the output of csv-parse for any chunk size, compressed or not', { tags: ['long'] }, async () => {
     const cell = fc.oneof(
       fc.constantFrom(
         '',

@@ -184,30 +184,34 @@ describe('the items of an event log', () => {
     });
   });
 
-  it('are the same for any number of threads, whether items are stored with rows or not', async () => {
-    const rows = await openAllColumns(scratchFile('rows.csv', requestCsv(drawRequests(4000))), {}, 4000);
-    const file = scratchFile('events.csv', eventCsv(drawEvents(300)));
-    const plain = await withLog(formatOf(), { file });
-    const fitted = await (await openSource(rows.csv.path, columnsOf(plain))).fit(plain, { policy: refuseBadRows });
-    const format = encodedFormat(plain, fitted);
-    const encode = async (threads: number): Promise<unknown> => {
-      const found: unknown[] = [];
-      for await (const { batch } of encodeRows(rows, format, { threads, isPatient: true }))
-        for (let row = 0; row < batch.rows; row++)
-          found.push(
-            [...batch.bags].map(([, { offsets, ids, weights }]) => [
-              [...ids.subarray(offsets[row], offsets[row + 1])],
-              [...weights.subarray(offsets[row], offsets[row + 1])],
-            ]),
-          );
-      return found;
-    };
-    const expected = await encode(1);
-    expect(expected).toHaveLength(4000);
-    expect(await encode(3)).toEqual(expected);
-  });
+  it(
+    'are the same for any number of threads, whether items are stored with rows or not',
+    { tags: ['long'] },
+    async () => {
+      const rows = await openAllColumns(scratchFile('rows.csv', requestCsv(drawRequests(4000))), {}, 4000);
+      const file = scratchFile('events.csv', eventCsv(drawEvents(300)));
+      const plain = await withLog(formatOf(), { file });
+      const fitted = await (await openSource(rows.csv.path, columnsOf(plain))).fit(plain, { policy: refuseBadRows });
+      const format = encodedFormat(plain, fitted);
+      const encode = async (threads: number): Promise<unknown> => {
+        const found: unknown[] = [];
+        for await (const { batch } of encodeRows(rows, format, { threads, isPatient: true }))
+          for (let row = 0; row < batch.rows; row++)
+            found.push(
+              [...batch.bags].map(([, { offsets, ids, weights }]) => [
+                [...ids.subarray(offsets[row], offsets[row + 1])],
+                [...weights.subarray(offsets[row], offsets[row + 1])],
+              ]),
+            );
+        return found;
+      };
+      const expected = await encode(1);
+      expect(expected).toHaveLength(4000);
+      expect(await encode(3)).toEqual(expected);
+    },
+  );
 
-  it('are not stored with the rows, whose cache is read again until an event changes', async () => {
+  it('are not stored with the rows, whose cache is read again until an event changes', { tags: ['long'] }, async () => {
     const requests = drawRequests(500);
     const [rows, folder] = [scratchFile('rows.csv', requestCsv(requests)), scratchFolder()];
     const bytes = async (events: readonly Event[], cache: string): Promise<number> => {

@@ -108,7 +108,7 @@ describe('Parquet dictionary larger than the buffer of its column', () => {
     );
   });
 
-  it('requires memory independent of the number of dictionary columns', () => {
+  it('requires memory independent of the number of dictionary columns', { tags: ['long'] }, () => {
     const data = Array.from({ length: 131_072 }, (_, r) => BigInt(r));
     const path = scratchFile(
       'wide.parquet',

@@ -117,7 +117,7 @@ const rowWith = (cells: Readonly<Record<string, string>>, delimiter = ','): stri
   COLUMNS.map((name, i) => cells[name] ?? GOOD[i]!).join(delimiter);
 
 describe('reader of plain lines', () => {
-  it('reads the rows and errors of a reader of strings', async () => {
+  it('reads the rows and errors of a reader of strings', { tags: ['long'] }, async () => {
     const id = fc.constantFrom(
       '0',
       '5',

@@ -65,7 +65,7 @@ describe('permuted bags', () => {
   it.each<[string, number | undefined]>([
     ['with kernels', undefined],
     ['without kernels, for a column above their limit', 1000],
-  ])('equal the bags of the given rows: %s', (_, maxBytes) => {
+  ])('equal the bags of the given rows: %s', { tags: ['long'] }, (_, maxBytes) => {
     fc.assert(
       fc.property(
         fc.nat({ max: 2000 }),
@@ -281,7 +281,7 @@ const inBits = (rows: readonly Row[]): Row[] =>
     rare: { ids: row.rare.ids, weights: bits(row.rare.weights) },
   }));
 
-describe.each([1, 2])('shuffled epoch, threads: %d', (threads) => {
+describe.each([1, 2])('shuffled epoch, threads: %d', { tags: ['long'] }, (threads) => {
   it.each<[string, number, number, number, number]>([
     ['windows of several batches and shards, the last one short', 1003, 64, 30, 200],
     ['windows smaller than a batch', 500, 64, 48, 10],

@@ -99,7 +99,7 @@ describe('zstd text', () => {
     await expect(textOf(await bytes)).rejects.toMatchObject({ exitCode: 3 });
   });
 
-  it('reads the output of the zstd command', async ({ skip }) => {
+  it('reads the output of the zstd command', { tags: ['long'] }, async ({ skip }) => {
     if (spawnSync('zstd', ['--version']).error !== undefined) skip('there is no command zstd');
     const text = Array.from({ length: 40_000 }, (_, i) => `${(i * 2_654_435_761) % 2 ** 32},${i}\n`).join('');
     for (const options of [['-1'], ['-19'], ['--ultra', '-22'], ['--no-check'], ['--fast=5'], ['-3', '--long=24']]) {

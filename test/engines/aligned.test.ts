@@ -96,31 +96,35 @@ describe('aligned fields of a sequence', () => {
     },
   );
 
-  it('train to bitwise identical weights for 1, 2 and 3 threads and kernels of either kind', async (context) => {
-    needsAddon(context);
-    for (const [activation, step] of [
-      ['prelu', undefined],
-      ['dice', { rows: 700 }],
-      ['relu', { combinesTerms: true }],
-    ] as const) {
-      const trained: unknown[] = [];
-      for (const [threads, choice] of [
-        [1, 'wasm'],
-        [1, 'native'],
-        [2, 'native'],
-        [3, 'wasm'],
+  it(
+    'train to bitwise identical weights for 1, 2 and 3 threads and kernels of either kind',
+    { tags: ['long'] },
+    async (context) => {
+      needsAddon(context);
+      for (const [activation, step] of [
+        ['prelu', undefined],
+        ['dice', { rows: 700 }],
+        ['relu', { combinesTerms: true }],
       ] as const) {
-        const engine = createCpuEngine(threads, true, { isPatient: true }, choice);
-        const program = engine.compile({ ...planOf(activation, step), batchRows: 300 });
-        await setTimeout(200);
-        for (let seed = 0; seed < 4; seed++) {
-          const { losses } = await program.trainStep(withAligned(batchOf(step?.rows ?? 300, seed), seed));
-          expect(losses.get('ctr')!.mean).toBeGreaterThan(0); // not a refused step
+        const trained: unknown[] = [];
+        for (const [threads, choice] of [
+          [1, 'wasm'],
+          [1, 'native'],
+          [2, 'native'],
+          [3, 'wasm'],
+        ] as const) {
+          const engine = createCpuEngine(threads, true, { isPatient: true }, choice);
+          const program = engine.compile({ ...planOf(activation, step), batchRows: 300 });
+          await setTimeout(200);
+          for (let seed = 0; seed < 4; seed++) {
+            const { losses } = await program.trainStep(withAligned(batchOf(step?.rows ?? 300, seed), seed));
+            expect(losses.get('ctr')!.mean).toBeGreaterThan(0); // not a refused step
+          }
+          trained.push([...program.state().weights].map(([name, { data }]) => [name, data.slice()]));
+          program.dispose();
         }
-        trained.push([...program.state().weights].map(([name, { data }]) => [name, data.slice()]));
-        program.dispose();
+        for (const other of trained.slice(1)) expect(other).toEqual(trained[0]);
       }
-      for (const other of trained.slice(1)) expect(other).toEqual(trained[0]);
-    }
-  });
+    },
+  );
 });

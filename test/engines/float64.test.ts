@@ -4,6 +4,7 @@ import type { Batch } from '../../src/core/batch.js';
 import type { Plan, Program } from '../../src/engines/engine.js';
 import { createCpuEngine } from '../../src/engines/cpu/engine.js';
 import { randomStream } from '../../src/core/random.js';
+import { engineTags } from '../support/engine-tags.js';
 import { engines } from '../support/engines.js';
 import { LOSS_CASES } from '../support/every-operation.js';
 import { float64Pass } from '../support/float64-pass.js';
@@ -115,35 +116,30 @@ describe('the double-precision pass', () => {
 });
 
 for (const { name: engineName, create } of engines) {
-  // The default engine is tested by npm test, the others by npm run test:all.
-  describe(
-    `the ${engineName} engine matches the double-precision pass`,
-    { tags: engineName.endsWith('simd') ? [] : ['long'] },
-    () => {
-      it.each([...LOSS_CASES.keys()])('%s', async (name) => {
-        const plan = planOfCase(name);
-        const program = (await create()).compile(plan);
-        await expectLikeFloat64(program, plan, numericBatch(ROWS, WIDTH), 2e-5);
-        stir(program);
-        await expectLikeFloat64(program, plan, numericBatch(ROWS, WIDTH), 2e-5);
-      });
+  describe(`the ${engineName} engine matches the double-precision pass`, { tags: engineTags(engineName) }, () => {
+    it.each([...LOSS_CASES.keys()])('%s', async (name) => {
+      const plan = planOfCase(name);
+      const program = (await create()).compile(plan);
+      await expectLikeFloat64(program, plan, numericBatch(ROWS, WIDTH), 2e-5);
+      stir(program);
+      await expectLikeFloat64(program, plan, numericBatch(ROWS, WIDTH), 2e-5);
+    });
 
-      it.each(workloads('relu').map((work) => [work.name, work] as const))(
-        'in %s, with initial and with trained weights',
-        async (_, work) => {
-          const plan = workloadPlan(work, SCALE);
-          const program = (await create()).compile(plan);
-          const batches = batchesOf(work, 20, SCALE);
-          // Initial embeddings are 1e-4 next to biases of 0.1, which a batch norm subtracts: floats keep four of their
-          // digits.
-          await expectLikeFloat64(program, plan, batches[0]!, 3e-4);
-          for (const batch of batches) await program.trainStep(batch);
-          // A pre-activation that rounds across 0 changes the gradient of its row: then two other batches must agree.
-          await expectLikeFloat64(program, plan, batches[0]!, 3e-4).catch(async () => {
-            for (const batch of batches.slice(1, 3)) await expectLikeFloat64(program, plan, batch, 3e-4);
-          });
-        },
-      );
-    },
-  );
+    it.each(workloads('relu').map((work) => [work.name, work] as const))(
+      'in %s, with initial and with trained weights',
+      async (_, work) => {
+        const plan = workloadPlan(work, SCALE);
+        const program = (await create()).compile(plan);
+        const batches = batchesOf(work, 20, SCALE);
+        // Initial embeddings are 1e-4 next to biases of 0.1, which a batch norm subtracts: floats keep four of their
+        // digits.
+        await expectLikeFloat64(program, plan, batches[0]!, 3e-4);
+        for (const batch of batches) await program.trainStep(batch);
+        // A pre-activation that rounds across 0 changes the gradient of its row: then two other batches must agree.
+        await expectLikeFloat64(program, plan, batches[0]!, 3e-4).catch(async () => {
+          for (const batch of batches.slice(1, 3)) await expectLikeFloat64(program, plan, batch, 3e-4);
+        });
+      },
+    );
+  });
 }

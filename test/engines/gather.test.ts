@@ -50,7 +50,7 @@ describe('a table that several workers share', () => {
     ['a gradient for each term over several passes', planOn(7, { rows: 3 * ROWS, combinesTerms: true }), parts],
     ['an optimizer that is not lazy', planOn(8, { rows: 3 * ROWS }, false), parts],
     ['items of a sequence', { ...planWith(din), batchRows: ROWS }, [sequencesOf(ROWS, 1), sequencesOf(ROWS, 2)]],
-  ])('has the same bits as with one worker, with %s', { timeout: 60_000 }, async (_, plan, of) => {
+  ])('has the same bits as with one worker, with %s', { timeout: 60_000, tags: ['long'] }, async (_, plan, of) => {
     await expectSameSteps(plan, of);
   });
 

@@ -8,6 +8,7 @@ import type { GraphBuilder } from '../../src/graph/builder.js';
 import { differentBytes, type Named } from '../support/different-bytes.js';
 import { numericBatch, planOf } from '../support/graph-plan.js';
 import { expectLikeFloat64 } from '../support/like-float64.js';
+import { engineTags } from '../support/engine-tags.js';
 import { createTfjsEngine } from '../support/tfjs.js';
 import { webGpuEngines } from '../support/webgpu.js';
 
@@ -61,28 +62,34 @@ const engines: readonly (readonly [string, () => Promise<Engine>])[] = [
 ];
 
 describe('comparisons within groups', () => {
-  it.each(engines)('equal float64 for groups of any size on %s', async (_, create) => {
-    const engine = await create();
-    for (const sizes of Object.keys(SIZES)) {
-      const program = engine.compile(plan);
-      await expectLikeFloat64(program, plan, batchOf(ROWS, sizes), 2e-5);
-      program.dispose();
-    }
-  });
+  for (const [name, create] of engines) {
+    it(`equal float64 for groups of any size on ${name}`, { tags: engineTags(name) }, async () => {
+      const engine = await create();
+      for (const sizes of Object.keys(SIZES)) {
+        const program = engine.compile(plan);
+        await expectLikeFloat64(program, plan, batchOf(ROWS, sizes), 2e-5);
+        program.dispose();
+      }
+    });
+  }
 
-  it.each(Object.keys(SIZES))('are bitwise identical on 1, 2, 3, 5 and 8 threads for groups %s', async (sizes) => {
-    for (const rows of [ROWS, 5]) {
-      const batch = batchOf(rows, sizes);
-      const alone = await train(1, 'wasm', batch);
-      expect(Number.isFinite(alone.get('loss 2')![0])).toBe(true);
-      for (const [threads, choice] of [
-        [1, 'auto'],
-        [2, 'auto'],
-        [3, 'wasm'],
-        [5, 'auto'],
-        [8, 'wasm'],
-      ] as const)
-        expect(differentBytes(await train(threads, choice, batch), alone)).toEqual([]);
-    }
-  });
+  it.each(Object.keys(SIZES))(
+    'are bitwise identical on 1, 2, 3, 5 and 8 threads for groups %s',
+    { tags: ['long'] },
+    async (sizes) => {
+      for (const rows of [ROWS, 5]) {
+        const batch = batchOf(rows, sizes);
+        const alone = await train(1, 'wasm', batch);
+        expect(Number.isFinite(alone.get('loss 2')![0])).toBe(true);
+        for (const [threads, choice] of [
+          [1, 'auto'],
+          [2, 'auto'],
+          [3, 'wasm'],
+          [5, 'auto'],
+          [8, 'wasm'],
+        ] as const)
+          expect(differentBytes(await train(threads, choice, batch), alone)).toEqual([]);
+      }
+    },
+  );
 });

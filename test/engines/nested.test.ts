@@ -56,26 +56,30 @@ describe('items with several values', () => {
     program.dispose();
   });
 
-  it('train to bitwise identical weights for 1, 2 and 3 threads, in one pass and in several', async () => {
-    for (const step of [undefined, { rows: 700 }]) {
-      const trained: unknown[] = [];
-      for (const threads of [1, 2, 3]) {
-        const program = createCpuEngine(threads, true, { isPatient: true }).compile({
-          ...planOfNested(plans[1]!, step),
-          batchRows: 300,
-        });
-        await setTimeout(200);
-        for (let seed = 0; seed < 4; seed++) {
-          const { losses } = await program.trainStep(nestedBatch(step?.rows ?? 300, seed));
-          expect(losses.get('ctr')!.mean).toBeGreaterThan(0); // not a refused step
+  it(
+    'train to bitwise identical weights for 1, 2 and 3 threads, in one pass and in several',
+    { tags: ['long'] },
+    async () => {
+      for (const step of [undefined, { rows: 700 }]) {
+        const trained: unknown[] = [];
+        for (const threads of [1, 2, 3]) {
+          const program = createCpuEngine(threads, true, { isPatient: true }).compile({
+            ...planOfNested(plans[1]!, step),
+            batchRows: 300,
+          });
+          await setTimeout(200);
+          for (let seed = 0; seed < 4; seed++) {
+            const { losses } = await program.trainStep(nestedBatch(step?.rows ?? 300, seed));
+            expect(losses.get('ctr')!.mean).toBeGreaterThan(0); // not a refused step
+          }
+          trained.push([...program.state().weights].map(([name, { data }]) => [name, data.slice()]));
+          program.dispose();
         }
-        trained.push([...program.state().weights].map(([name, { data }]) => [name, data.slice()]));
-        program.dispose();
+        expect(trained[1]).toEqual(trained[0]);
+        expect(trained[2]).toEqual(trained[0]);
       }
-      expect(trained[1]).toEqual(trained[0]);
-      expect(trained[2]).toEqual(trained[0]);
-    }
-  });
+    },
+  );
 
   it.each(plans)('are ranked like whole rows: %s', (options) => {
     const program = createCpuEngine(1).compile({ ...planOfNested(options), isRanked: true });

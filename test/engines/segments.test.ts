@@ -138,26 +138,30 @@ describe('operations on the items of a sequence', () => {
     },
   );
 
-  it('train to bitwise identical weights for 1, 2 and 3 threads, in one pass and in several', async () => {
-    for (const step of [undefined, { rows: 700 }, { combinesTerms: true }]) {
-      const trained: unknown[] = [];
-      for (const threads of [1, 2, 3]) {
-        const program = createCpuEngine(threads, true, { isPatient: true }).compile({
-          ...planWith(din, step),
-          batchRows: 300,
-        });
-        await setTimeout(200);
-        for (let seed = 0; seed < 4; seed++) {
-          const { losses } = await program.trainStep(batchOf(step?.rows ?? 300, seed));
-          expect(losses.get('ctr')!.mean).toBeGreaterThan(0); // not a refused step
+  it(
+    'train to bitwise identical weights for 1, 2 and 3 threads, in one pass and in several',
+    { tags: ['long'] },
+    async () => {
+      for (const step of [undefined, { rows: 700 }, { combinesTerms: true }]) {
+        const trained: unknown[] = [];
+        for (const threads of [1, 2, 3]) {
+          const program = createCpuEngine(threads, true, { isPatient: true }).compile({
+            ...planWith(din, step),
+            batchRows: 300,
+          });
+          await setTimeout(200);
+          for (let seed = 0; seed < 4; seed++) {
+            const { losses } = await program.trainStep(batchOf(step?.rows ?? 300, seed));
+            expect(losses.get('ctr')!.mean).toBeGreaterThan(0); // not a refused step
+          }
+          trained.push([...program.state().weights].map(([name, { data }]) => [name, data.slice()]));
+          program.dispose();
         }
-        trained.push([...program.state().weights].map(([name, { data }]) => [name, data.slice()]));
-        program.dispose();
+        expect(trained[1]).toEqual(trained[0]);
+        expect(trained[2]).toEqual(trained[0]);
       }
-      expect(trained[1]).toEqual(trained[0]);
-      expect(trained[2]).toEqual(trained[0]);
-    }
-  });
+    },
+  );
 
   describe.each<[string, Plan['step']]>([
     ['in one pass', undefined],
@@ -167,7 +171,7 @@ describe('operations on the items of a sequence', () => {
       'clipped, averaged and diagnosed',
       { clip: { norm: 0.5, separate: true }, average: { decay: 0.9 }, isDiagnosed: true },
     ],
-  ])('train on tfjs as on the CPU engine, %s', (_, step) => {
+  ])('train on tfjs as on the CPU engine, %s', { tags: ['long'] }, (_, step) => {
     const trainOn = async (create: () => Promise<Engine>, interest: Interest) => {
       const program = (await create()).compile({ ...planWith(interest, step), batchRows: 300 });
       const rows = step?.rows ?? 300;
@@ -203,7 +207,7 @@ describe('operations on the items of a sequence', () => {
     });
   });
 
-  it('leak no tensors of tfjs', async () => {
+  it('leak no tensors of tfjs', { tags: ['long'] }, async () => {
     const program = (await createTfjsEngine()).compile(planWith(din));
     const batches = [batchOf(8, 1), batchOf(9, 2), batchWithoutItems(8, 3)];
     const run = async (): Promise<tf.MemoryInfo> => {
@@ -234,30 +238,34 @@ describe('operations on the items of a sequence', () => {
     await expectSamePartsOn(await create());
   });
 
-  it('learn whether the target was clicked before, which pooled items alone cannot tell', async () => {
-    const labeled = (rows: number, seed: number): Batch => {
-      const batch = batchOf(rows, seed);
-      const { offsets, ids } = batch.bags.get('clicked')!;
-      const random = randomStream(seed, 'labels');
-      const target = batch.ids.get('target')!;
-      const labels = new Float32Array(rows);
-      for (let b = 0; b < rows; b++) {
-        const own = ids.subarray(offsets[b], offsets[b + 1]);
-        if (own.length > 0 && random.uniform() < 0.5) target[b] = own[random.below(own.length)]!;
-        labels[b] = own.includes(target[b]!) ? 1 : 0;
-      }
-      return { ...batch, labels: new Map([['y', labels]]) };
-    };
-    const lossAfter = async (interest: Interest): Promise<number> => {
-      const program = createCpuEngine().compile(planWith(interest));
-      for (let seed = 0; seed < 600; seed++) await program.trainStep(labeled(512, seed));
-      const { losses } = await program.evaluate(labeled(2000, 1000));
-      program.dispose();
-      return losses.get('ctr')!.mean;
-    };
-    const pooled = await lossAfter((g, _, items) => g.segmentPool(items, 'mean'));
-    expect(await lossAfter(din)).toBeLessThan(0.9 * pooled);
-  });
+  it(
+    'learn whether the target was clicked before, which pooled items alone cannot tell',
+    { tags: ['long'] },
+    async () => {
+      const labeled = (rows: number, seed: number): Batch => {
+        const batch = batchOf(rows, seed);
+        const { offsets, ids } = batch.bags.get('clicked')!;
+        const random = randomStream(seed, 'labels');
+        const target = batch.ids.get('target')!;
+        const labels = new Float32Array(rows);
+        for (let b = 0; b < rows; b++) {
+          const own = ids.subarray(offsets[b], offsets[b + 1]);
+          if (own.length > 0 && random.uniform() < 0.5) target[b] = own[random.below(own.length)]!;
+          labels[b] = own.includes(target[b]!) ? 1 : 0;
+        }
+        return { ...batch, labels: new Map([['y', labels]]) };
+      };
+      const lossAfter = async (interest: Interest): Promise<number> => {
+        const program = createCpuEngine().compile(planWith(interest));
+        for (let seed = 0; seed < 600; seed++) await program.trainStep(labeled(512, seed));
+        const { losses } = await program.evaluate(labeled(2000, 1000));
+        program.dispose();
+        return losses.get('ctr')!.mean;
+      };
+      const pooled = await lossAfter((g, _, items) => g.segmentPool(items, 'mean'));
+      expect(await lossAfter(din)).toBeLessThan(0.9 * pooled);
+    },
+  );
 
   it('compile to calls that name their rows: items of the sequence, or rows of the batch', () => {
     const text = printProgram(compile(planWith(din)), 'train');

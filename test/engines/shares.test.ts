@@ -43,17 +43,23 @@ function expectPartition(shares: readonly Share[], count: number, unit: number):
 }
 
 describe('the shares of C kernels', () => {
-  it('cover each item once and are balanced, for up to 64 threads and 2^32 - 1 items', (context) => {
-    needsAddon(context);
-    const sharesOf = compileShares();
-    for (const threads of THREADS)
-      for (const unit of [1, 4, 16])
-        for (const count of COUNTS) {
-          const shares = sharesOf(threads, count, unit);
-          expectPartition(shares, count, unit);
-          expect(shares).toEqual(Array.from({ length: threads }, (_, self) => shareOf({ self, threads }, count, unit)));
-        }
-  });
+  it(
+    'cover each item once and are balanced, for up to 64 threads and 2^32 - 1 items',
+    { tags: ['long'] },
+    (context) => {
+      needsAddon(context);
+      const sharesOf = compileShares();
+      for (const threads of THREADS)
+        for (const unit of [1, 4, 16])
+          for (const count of COUNTS) {
+            const shares = sharesOf(threads, count, unit);
+            expectPartition(shares, count, unit);
+            expect(shares).toEqual(
+              Array.from({ length: threads }, (_, self) => shareOf({ self, threads }, count, unit)),
+            );
+          }
+    },
+  );
 
   it('cover each column once, and no cache line has columns of two workers', (context) => {
     needsAddon(context);
@@ -70,7 +76,7 @@ describe('the shares of C kernels', () => {
 });
 
 describe('64 threads on 34,000,000 rows', () => {
-  it('exchange every row with its average', () => {
+  it('exchange every row with its average', { tags: ['long'] }, () => {
     const [threads, rows] = [64, 34_000_000];
     const memory = createMemory(BEGIN + rows * WORD + 65_536);
     const { kernels } = instantiateWasm(loadKernels(true, 'wasm').module, memory);

@@ -196,7 +196,7 @@ describe.each(engines)('a step with combined terms or several passes (%s)', (_, 
 });
 
 describe('a step with combined terms on several threads', () => {
-  it('has bitwise identical weights', async () => {
+  it('has bitwise identical weights', { tags: ['long'] }, async () => {
     const runs: Map<string, Float32Array>[] = [];
     for (const threads of [1, 2, 4]) {
       const program = createCpuEngine(threads, true, { isPatient: true }).compile(

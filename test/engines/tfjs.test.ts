@@ -24,7 +24,7 @@ const build = (g: GraphBuilder, input: Value, y: Value) => {
 };
 
 describe('the tfjs engine', () => {
-  it('leaks no tensors in a thousand steps', async () => {
+  it('leaks no tensors in a thousand steps', { tags: ['long'] }, async () => {
     const program = (await createTfjsEngine()).compile(planOf(3, build));
     const batch = numericBatch(8, 3);
     await program.trainStep(batch);

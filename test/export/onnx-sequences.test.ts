@@ -1,3 +1,4 @@
+/** @module-tag long */
 import { describe, expect, it } from 'vitest';
 import { createCpuEngine } from '../../src/engines/cpu/engine.js';
 import type { Program } from '../../src/engines/engine.js';

@@ -1,3 +1,4 @@
+/** @module-tag long */
 import fc from 'fast-check';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { describe, expect, it } from 'vitest';

@@ -188,7 +188,7 @@ describe('an expression', () => {
   });
 });
 
-describe('a model with an expression', () => {
+describe('a model with an expression', { tags: ['long'] }, () => {
   it('learns from it, and predicts the same for files and programs', async () => {
     const cwd = scratchFolder();
     const line = (i: number): string => {

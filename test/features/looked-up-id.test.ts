@@ -81,7 +81,7 @@ describe('an id field with a looked-up text', () => {
   });
 });
 
-describe('a model with a looked-up id', () => {
+describe('a model with a looked-up id', { tags: ['long'] }, () => {
   const drawLog = (begin: number): readonly (readonly [click: number, item: string])[] =>
     Array.from({ length: 1200 }, (_, i) => {
       const item = ((begin + i) * 7919) % 211;

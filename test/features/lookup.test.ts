@@ -206,7 +206,7 @@ describe('lookup', () => {
   });
 });
 
-describe('a model with a lookup', () => {
+describe('a model with a lookup', { tags: ['long'] }, () => {
   /** Returns a log in which the click rate depends on the price of the item. */
   const drawLog = (begin: number): string => {
     const lines = Array.from({ length: 1500 }, (_, i) => {

@@ -71,7 +71,7 @@ describe('quantiles', () => {
     }
   });
 
-  it('beyond the exact limit approximate the exact ones in any order, deterministically', () => {
+  it('beyond the exact limit approximate the exact ones in any order, deterministically', { tags: ['long'] }, () => {
     const count = 600_000;
     const random = randomStream(5, 'numbers');
     const shuffled = Float64Array.from({ length: count }, () => random.normal() ** 3);

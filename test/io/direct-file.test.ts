@@ -46,26 +46,30 @@ describe('a file that is written past the page cache', () => {
     expect(readFileSync(path).equals(Buffer.alloc(50_001, 2))).toBe(true);
   });
 
-  it.skipIf(!('O_DIRECT' in constants))('is written as any other where no such writes are known', async () => {
-    const folder = scratchFolder();
-    const parts = someParts(5, 33_600_000);
-    // The first that opens the file, and the first that writes to it.
-    for (const [kind, refused] of [
-      ['open', 1],
-      ['write', 3],
-    ] as const) {
-      const path = join(folder, kind);
-      disk.reset();
-      disk.fate = (_, number) => (number === refused ? { code: 'EINVAL' } : 'done');
-      const digest = await writeDirect(path, parts);
-      expect(disk.operations[refused - 1]).toEqual({ kind, path });
-      disk.reset();
-      expect(digest).toEqual(await writeSynced(join(folder, 'usual'), parts));
-      expect(readFileSync(path).equals(readFileSync(join(folder, 'usual')))).toBe(true);
-    }
-  });
+  it.skipIf(!('O_DIRECT' in constants))(
+    'is written as any other where no such writes are known',
+    { tags: ['long'] },
+    async () => {
+      const folder = scratchFolder();
+      const parts = someParts(5, 33_600_000);
+      // The first that opens the file, and the first that writes to it.
+      for (const [kind, refused] of [
+        ['open', 1],
+        ['write', 3],
+      ] as const) {
+        const path = join(folder, kind);
+        disk.reset();
+        disk.fate = (_, number) => (number === refused ? { code: 'EINVAL' } : 'done');
+        const digest = await writeDirect(path, parts);
+        expect(disk.operations[refused - 1]).toEqual({ kind, path });
+        disk.reset();
+        expect(digest).toEqual(await writeSynced(join(folder, 'usual'), parts));
+        expect(readFileSync(path).equals(readFileSync(join(folder, 'usual')))).toBe(true);
+      }
+    },
+  );
 
-  it('is complete or absent after any disk error, which is reported', async () => {
+  it('is complete or absent after any disk error, which is reported', { tags: ['long'] }, async () => {
     const parts = someParts(7, 33_600_000);
     const make = (path: string) => replace(path, (temporary) => writeDirect(temporary, parts));
     await make(join(scratchFolder(), 'file'));

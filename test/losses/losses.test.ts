@@ -11,6 +11,7 @@ import { buildModel, models } from '../../src/models/models.js';
 import { denseOptimizers } from '../../src/optimizers/optimizers.js';
 import { randomStream } from '../../src/core/random.js';
 import { taskOptions, type Task } from '../../src/core/tasks.js';
+import { engineTags } from '../support/engine-tags.js';
 import { engines } from '../support/engines.js';
 import { planOf } from '../support/graph-plan.js';
 
@@ -82,8 +83,9 @@ async function rowsOf(
   return { program, batch };
 }
 
-describe.each(engines)('losses of the $name engine', ({ create }) => {
-  it.each(cases)('match PyTorch in values, gradients and predictions: %s', async (_, each) => {
+describe.each(engines)('losses of the $name engine', ({ name, create }) => {
+  const tags = engineTags(name);
+  it.each(cases)('match PyTorch in values, gradients and predictions: %s', { tags }, async (_, each) => {
     const { program, batch } = await rowsOf(create, each);
     const { losses: found, gradients } = await program.inspect(batch);
     near(found.get('p')!.mean, each.mean);

@@ -1,3 +1,4 @@
+/** @module-tag long */
 import { describe, expect, it } from 'vitest';
 import * as bottoms from '../../src/bottoms/all.js';
 import { parseConfig } from '../../src/config/load.js';

@@ -107,30 +107,47 @@ async function serveOnce([command, ...args]: readonly string[], cwd: string, env
   return [answer.status, await ended];
 }
 
+/** Creates a project and installs the package in it with the Node of this test run. */
+function createProject(name: string, manager: Manager, tools: string, file: string): string {
+  const cwd = join(home, name.replace(/\W+/g, '-'));
+  mkdirSync(cwd);
+  for (const folder of ['configs', join('data', 'sample')])
+    cpSync(join(root, folder), join(cwd, folder), { recursive: true, filter: (path) => !path.endsWith('.mtl') });
+  const files = { 'package.json': '{ "name": "project", "version": "1.0.0", "private": true }', ...manager.files };
+  for (const [path, text] of Object.entries(files)) writeFileSync(join(cwd, path), text);
+  execute(cwd, environmentOf(tools, process.versions.node), manager.add(tools, file));
+  return cwd;
+}
+
+/** Returns the environment of a version of Node, with a home directory without settings: nothing is downloaded. */
+function environmentOf(tools: string, version: string): NodeJS.ProcessEnv {
+  const PATH = `${binOf(tools, version)}${delimiter}${process.env['PATH']}`;
+  return { ...process.env, PATH, HOME: home, XDG_CACHE_HOME: join(home, 'cache'), CI: '' };
+}
+
+function execute(cwd: string, env: NodeJS.ProcessEnv, [command, ...args]: readonly string[]): string {
+  return execFileSync(command!, args, { cwd, env, encoding: 'utf8', stdio: 'pipe' });
+}
+
 describe.each(Object.entries(MANAGERS))('%s', (name, manager) => {
+  let project: string | undefined;
+
   it.for(NODES)(
     'installs the package, which trains, predicts, serves and loads, on Node %s',
     { timeout: TIMEOUT_MS },
     async (version, { skip }) => {
       if ('reason' in setting) return skip(`package managers are skipped: ${setting.reason}`);
       const { tools, file } = setting;
-      const cwd = join(home, `${name.replace(/\W+/g, '-')}-${version}`);
-      mkdirSync(cwd);
-      for (const folder of ['configs', join('data', 'sample')])
-        cpSync(join(root, folder), join(cwd, folder), { recursive: true, filter: (path) => !path.endsWith('.mtl') });
-      const files = { 'package.json': '{ "name": "project", "version": "1.0.0", "private": true }', ...manager.files };
-      for (const [path, text] of Object.entries(files)) writeFileSync(join(cwd, path), text);
-      // A home directory without settings: nothing is downloaded.
-      const PATH = `${binOf(tools, version)}${delimiter}${process.env['PATH']}`;
-      const env = { ...process.env, PATH, HOME: home, XDG_CACHE_HOME: join(home, 'cache'), CI: '' };
-      const run = ([command, ...args]: readonly string[]): string =>
-        execFileSync(command!, args, { cwd, env, encoding: 'utf8', stdio: 'pipe' });
+      // Every version of Node runs one install: no script runs at an install, so its files are the same for all.
+      const cwd = (project ??= createProject(name, manager, tools, file));
+      const env = environmentOf(tools, version);
+      const run = (line: readonly string[]): string => execute(cwd, env, line);
       const mtl = manager.run(tools, 'mtl');
 
-      run(manager.add(tools, file));
       run([...mtl, 'train', 'configs/esmm.yaml', '--set', 'training.epochs=1', '--quiet']);
       const environment = readFileSync(join(cwd, 'runs', 'latest', 'environment.json'), 'utf8');
       expect(JSON.parse(environment)).toMatchObject({ node: `v${version}` });
+      rmSync(join(cwd, 'scores.csv'), { force: true });
       run([...mtl, 'predict', 'runs/latest', '--data', 'data/sample/test.csv', '--out', 'scores.csv', '--quiet']);
       expect(readFileSync(join(cwd, 'scores.csv'), 'utf8').trim().split('\n')).toHaveLength(ROWS + 1);
       expect(await serveOnce(mtl, cwd, env)).toEqual([200, 0]);

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { engineTags } from '../support/engine-tags.js';
 import { engines } from '../support/engines.js';
 import { logLoss } from '../support/reference.js';
 import { canceled, withCanceledOfTorch } from './canceled.js';
@@ -82,7 +83,7 @@ describe('a gradient that cancels its weight decay', () => {
 });
 
 for (const { name: engineName, create } of engines) {
-  describe(`the ${engineName} engine agrees with torch-rechub`, () => {
+  describe(`the ${engineName} engine agrees with torch-rechub`, { tags: engineTags(engineName) }, () => {
     for (const { file, json, tensors } of cases) {
       const parsed = caseSchema.safeParse(json);
       if (!parsed.success) continue; // a case of another kind: see sample.test.ts

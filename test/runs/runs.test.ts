@@ -175,7 +175,7 @@ describe('checkpoints', () => {
   /** Only what links point at, and the newest. */
   const KEEP = { keepLast: 1, damaged: [] };
 
-  it('load as saved', async () => {
+  it('load as saved', { tags: ['long'] }, async () => {
     const run = scratchFolder();
     await saveCheckpoint(run, checkpoint(7), ['best', 'last'], KEEP);
     expect(await readCheckpoint(findCheckpoint(run), { withOptimizer: true })).toEqual(checkpoint(7));

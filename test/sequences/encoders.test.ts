@@ -6,6 +6,7 @@ import { printProgram } from '../../src/engines/compile/print.js';
 import { createCpuEngine } from '../../src/engines/cpu/engine.js';
 import type { Engine } from '../../src/engines/engine.js';
 import { encoders } from '../../src/sequences/encoders.js';
+import { engineTags } from '../support/engine-tags.js';
 import { batchWith, encoderBatch, MAX_ITEMS, planOfEncoder, TABLES } from '../support/encoder-plan.js';
 import { restoreLargeTables } from '../support/large-tables.js';
 import type { EncoderCase } from '../support/encoder-plan.js';
@@ -92,19 +93,19 @@ async function encodeOn(engine: Engine, given: EncoderCase, batch: ReturnType<ty
 }
 
 describe('an encoder', () => {
-  it.each(
-    engines.flatMap(([engine, create]) =>
-      [...cases, ...withoutTargets].map((given) => ({ engine, create, given, title: JSON.stringify(given) })),
-    ),
-  )('equals float64 on $engine: $title', async ({ create, given }) => {
-    const plan = planOfEncoder(given);
-    const program = (await create()).compile(plan);
-    restoreLargeTables(program, TABLES);
-    await expectLikeFloat64(program, plan, encoderBatch(24, 1), 3e-5);
-    program.dispose();
+  describe.each(engines)('equals float64 on %s', (engine, create) => {
+    const tags = engineTags(engine);
+    const all = [...cases, ...withoutTargets].map((given) => ({ given, title: JSON.stringify(given) }));
+    it.each(all)('$title', { tags }, async ({ given }) => {
+      const plan = planOfEncoder(given);
+      const program = (await create()).compile(plan);
+      restoreLargeTables(program, TABLES);
+      await expectLikeFloat64(program, plan, encoderBatch(24, 1), 3e-5);
+      program.dispose();
+    });
   });
 
-  it.each(titled)('gives zeros to a row without items: $title', async ({ given }) => {
+  it.each(titled)('gives zeros to a row without items: $title', { tags: ['long'] }, async ({ given }) => {
     const predictions = await encodeOn(createCpuEngine(), given, batchWith([0, 3, 0, MAX_ITEMS], 2));
     const columns = [...predictions].filter(([name]) => name.startsWith('column'));
     for (const [name, [empty, some, alsoEmpty]] of columns) {
@@ -113,7 +114,7 @@ describe('an encoder', () => {
     }
   });
 
-  it.each(titled)('gives a row the same result in any batch: $title', async ({ given }) => {
+  it.each(titled)('gives a row the same result in any batch: $title', { tags: ['long'] }, async ({ given }) => {
     const batch = encoderBatch(30, 4);
     const all = await encodeOn(createCpuEngine(), given, batch);
     const part = await encodeOn(createCpuEngine(), given, sliceRows(batch, 11, 18));
@@ -122,6 +123,7 @@ describe('an encoder', () => {
 
   it.each(titled.filter(({ given: { isWeighted, fields } }) => isWeighted !== true && fields === undefined))(
     'trains to bitwise identical weights for 1, 2 and 3 threads: $title',
+    { tags: ['long'] },
     async ({ given }) => {
       const trained: unknown[] = [];
       for (const threads of [1, 2, 3]) {

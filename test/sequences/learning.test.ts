@@ -1,3 +1,4 @@
+/** @module-tag long */
 import { describe, expect, it } from 'vitest';
 import { sliceRows, type Batch } from '../../src/core/batch.js';
 import { randomStream } from '../../src/core/random.js';

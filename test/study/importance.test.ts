@@ -1,3 +1,4 @@
+/** @module-tag long */
 import { describe, expect, it } from 'vitest';
 import { randomStream } from '../../src/core/random.js';
 import { computeImportances } from '../../src/study/importance.js';

@@ -1,3 +1,4 @@
+/** @module-tag long */
 import { describe, expect, it } from 'vitest';
 import { column, type Batch } from '../../src/core/batch.js';
 import type { Plan, Program } from '../../src/engines/engine.js';

@@ -129,7 +129,7 @@ describe('a weighting that observes the change of a step', () => {
   });
 });
 
-describe('steps of several threads', () => {
+describe('steps of several threads', { tags: ['long'] }, () => {
   it.each(['losses', 'gramian', 'change'].map((needs) => [needs, needing(needs)] as const))(
     'are bitwise identical with a weighting that needs %s: %s',
     async (_, name) => {

@@ -1,3 +1,4 @@
+/** @module-tag long */
 import { afterEach, describe, expect, it } from 'vitest';
 import { createListTeam, type JobMemory, type ListTeam } from '../../../src/engines/webgpu/lists/team.js';
 import {

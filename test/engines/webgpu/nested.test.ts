@@ -1,3 +1,4 @@
+/** @module-tag long */
 import { describe, it } from 'vitest';
 import { createCpuEngine } from '../../../src/engines/cpu/engine.js';
 import { POOLINGS } from '../../../src/tables/layout.js';

@@ -1,3 +1,4 @@
+/** @module-tag long */
 import { describe, expect, it } from 'vitest';
 import type { Batch } from '../../../src/core/batch.js';
 import { createCpuEngine } from '../../../src/engines/cpu/engine.js';
