@@ -1,8 +1,9 @@
-import { shortestDecimal } from '../text/float-text.js';
+import { MAX_SHORTEST_BYTES, writeShortest } from '../text/float-text.js';
 import { rowsOfObjects, type OnMissing, type Row } from '../data/objects/given-rows.js';
 import { rankedRows } from '../data/objects/ranked-rows.js';
 import { listProblems } from '../data/objects/row-problems.js';
 import { didYouMean, quoted } from '../core/errors.js';
+import type { Predictions } from '../trained-model/load-model.js';
 import { asObject, parseJsonBody, refuseRowCount, assertKeys } from './body.js';
 import { rejectInvalidInput, type GivenRequest } from './given-request.js';
 import type { BodyKind, BodyLimits, ModelFacts } from './messages.js';
@@ -10,6 +11,10 @@ import { refusal } from './refusal.js';
 
 const KEYS = ['rows'];
 const RANKING_KEYS = ['user', 'candidates'];
+const [COMMA, CLOSE] = [44, 125];
+const NULL = Buffer.from('null');
+/** Bytes of a row besides its outputs: a comma and a brace, or null. */
+const ROW_BYTES = 5;
 
 /**
  * Parses a request such as `{"rows": [{"101": 413, "205": "x9"}, …]}`, or `{"user": {"101": 413}, "candidates":
@@ -30,22 +35,51 @@ export function readRowsRequest(
     ...given,
     answer(predictions, bad) {
       if (onBadRow === 'error') rejectInvalidInput(bad);
-      const isBad = new Set(bad.map(({ row }) => row));
-      const outputs = Object.entries(predictions).map(([output, values]) => ({ key: JSON.stringify(output), values }));
-      const texts = Array.from({ length: count }, (_, row) =>
-        isBad.has(row)
-          ? 'null'
-          : `{${outputs.map(({ key, values }) => `${key}:${shortestDecimal(values[row]!)}`).join()}}`,
-      );
       const problems = listProblems(bad);
       const problemsJson = problems.length === 0 ? '' : `,"problems":${JSON.stringify(problems)}`;
-      return {
-        status: 200,
-        body: `{"model":${JSON.stringify(name)},"version":"${version}","predictions":[${texts.join()}]${problemsJson}}`,
-        rows: count - bad.length,
-      };
+      const body = buildPredictions(
+        `{"model":${JSON.stringify(name)},"version":"${version}","predictions":[`,
+        { predictions, count, isBad: new Set(bad.map(({ row }) => row)) },
+        `]${problemsJson}}`,
+      );
+      return { status: 200, body, rows: count - bad.length };
     },
   };
+}
+
+interface PredictedRows {
+  readonly predictions: Predictions;
+  readonly count: number;
+  /** Rows without predictions. */
+  readonly isBad: ReadonlySet<number>;
+}
+
+/** Builds JSON with an object per row, separated by commas, between two texts; null is a row without predictions. */
+function buildPredictions(before: string, { predictions, count, isBad }: PredictedRows, after: string): Uint8Array {
+  const outputs = Object.entries(predictions).map(([output, values], o) => ({
+    key: Buffer.from(`${o === 0 ? '{' : ','}${JSON.stringify(output)}:`),
+    values,
+  }));
+  const ends = [Buffer.from(before), Buffer.from(after)] as const;
+  const numberBytes = outputs.reduce((sum, { key }) => sum + key.length + MAX_SHORTEST_BYTES, 0);
+  const bytes = new Uint8Array(ends[0].length + ends[1].length + count * (numberBytes + ROW_BYTES));
+  bytes.set(ends[0]);
+  let at = ends[0].length;
+  for (let row = 0; row < count; row++) {
+    if (row > 0) bytes[at++] = COMMA;
+    if (isBad.has(row)) {
+      bytes.set(NULL, at);
+      at += NULL.length;
+      continue;
+    }
+    for (const { key, values } of outputs) {
+      for (let i = 0; i < key.length; i++) bytes[at++] = key[i]!;
+      at = writeShortest(values[row]!, bytes, at);
+    }
+    bytes[at++] = CLOSE;
+  }
+  bytes.set(ends[1], at);
+  return bytes.subarray(0, at + ends[1].length);
 }
 
 /** Parses the rows of a body, or the candidates of a user. */

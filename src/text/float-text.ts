@@ -39,15 +39,9 @@ export function shortestDecimal(float: number): number {
   const magnitude = Math.abs(float);
   if ((Number.isInteger(float) && magnitude < WHOLE_FLOATS) || !Number.isFinite(float)) return float;
   const half = halfStep(float);
-  if (magnitude > 1e-6 && magnitude < WHOLE_FLOATS) {
-    for (let places = 1; places < POWERS.length; places++) {
-      const exact = float * POWERS[places]!;
-      const digits = Math.round(exact);
-      const decimal = digits / POWERS[places]!;
-      const distance = Math.abs(decimal - float);
-      if (distance <= half) return distance === half || Math.abs(exact - digits) === 0.5 ? float : decimal;
-    }
-  }
+  const places = isPlain(magnitude) ? countPlaces(float, half) : NO_PLACES;
+  if (places === UNDECIDED) return float;
+  if (places !== NO_PLACES) return Math.round(float * POWERS[places]!) / POWERS[places]!;
   for (let digits = 1; digits < MAX_DIGITS; digits++) {
     const decimal = Number(float.toPrecision(digits));
     const distance = Math.abs(decimal - float);
@@ -55,6 +49,60 @@ export function shortestDecimal(float: number): number {
     if (distance <= half) return distance === half || 2 * distance === unit ? float : decimal;
   }
   return Number(float.toPrecision(MAX_DIGITS));
+}
+
+/** Results of `countPlaces` besides numbers of places. */
+const [NO_PLACES, UNDECIDED] = [0, -1];
+
+/** Whether the digits of a decimal of this magnitude are exact in a double. */
+const isPlain = (magnitude: number): boolean => magnitude > 1e-6 && magnitude < WHOLE_FLOATS;
+
+/**
+ * Counts the places after the point of the shortest decimal of a float that is no integer: UNDECIDED if that is the
+ * float itself, NO_PLACES if the decimal has more digits than a double.
+ * @param half distance to the next float, divided by 2
+ */
+function countPlaces(float: number, half: number): number {
+  for (let places = 1; places < POWERS.length; places++) {
+    const exact = float * POWERS[places]!;
+    const digits = Math.round(exact);
+    const distance = Math.abs(digits / POWERS[places]! - float);
+    if (distance <= half) return distance === half || Math.abs(exact - digits) === 0.5 ? UNDECIDED : places;
+  }
+  return NO_PLACES;
+}
+
+const [MINUS, POINT, ZERO] = [45, 46, 48];
+/** Maximum number of bytes that `writeShortest` writes: those of the longest double. */
+export const MAX_SHORTEST_BYTES = 24;
+
+/**
+ * Writes the text of `shortestDecimal` to `bytes`, from `at`, which has memory for it; returns its end. It creates no
+ * string for most floats between 10^-6 and 2^24.
+ */
+export function writeShortest(float: number, bytes: Uint8Array, at: number): number {
+  const places = isPlain(Math.abs(float)) && !Number.isInteger(float) ? countPlaces(float, halfStep(float)) : NO_PLACES;
+  if (places <= 0) {
+    const text = String(shortestDecimal(float));
+    for (let i = 0; i < text.length; i++) bytes[at + i] = text.charCodeAt(i);
+    return at + text.length;
+  }
+  let digits = Math.abs(Math.round(float * POWERS[places]!));
+  let length = places + 1;
+  while (digits >= POWERS[length]!) length++;
+  const begin = float < 0 ? at + 1 : at;
+  if (float < 0) bytes[at] = MINUS;
+  const end = begin + length + 1;
+  for (let i = end - 1; i >= begin; i--) {
+    if (end - i === places + 1) {
+      bytes[i] = POINT;
+      continue;
+    }
+    const rest = Math.floor(digits / 10);
+    bytes[i] = ZERO + digits - 10 * rest;
+    digits = rest;
+  }
+  return end;
 }
 
 /** Formats a finite float of 32 bits as a short decimal that is read as the same float. */

@@ -4,7 +4,7 @@ import type { CounterRow } from './counter-set.js';
 import type { DialectOptions } from '../dialect.js';
 import { ABSENT, absentProblem, isAbsent, type GivenRows } from '../objects/given-rows.js';
 import { badRowsError, type BadRow } from '../objects/row-problems.js';
-import { valueColumn } from '../objects/value-column.js';
+import { ValueColumn } from '../objects/value-column.js';
 
 /** Rows whose counters are computed. */
 export interface CounterQuery {
@@ -100,10 +100,13 @@ export function readEvents(
 function readCells(plan: CounterPlan, given: GivenRows, decimal: DialectOptions['decimal']): CounterCells {
   const columns = plan.columns.map((name) => {
     const valueAt = given.valuesOf(name);
-    const values = Array.from({ length: given.count }, (_, row) => valueAt(row)).map((value) =>
-      isAbsent(value) ? null : value,
-    );
-    return [name, valueColumn(values, decimal)] as const;
+    const column = new ValueColumn(decimal);
+    const readPresent = (row: number): unknown => {
+      const value = valueAt(row);
+      return isAbsent(value) ? null : value;
+    };
+    column.read(readPresent, 0, given.count);
+    return [name, column] as const;
   });
   return new CounterCells(plan, { columns: new Map(columns) });
 }

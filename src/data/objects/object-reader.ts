@@ -6,7 +6,7 @@ import { fieldColumn, fieldReader } from '../../features/kinds/kinds.js';
 import type { DialectOptions } from '../dialect.js';
 import { ABSENT, type GivenRows } from './given-rows.js';
 import { RowProblems } from './row-problems.js';
-import { valueColumn } from './value-column.js';
+import { ValueColumn } from './value-column.js';
 
 /** Counts of the values of a column that a model replaces. */
 export interface ValueCounts {
@@ -35,13 +35,14 @@ const BATCH_ROWS = 4096;
 /** Encodes rows of a program as those of a file with the same values. Its memory is reused by the next rows. */
 export class ObjectReader {
   readonly #fields: readonly EncodedField[];
-  readonly #allFields: readonly EncodedField[];
-  readonly #decimal: DialectOptions['decimal'];
+  /** Columns of all fields. */
+  readonly #read: ReadonlySet<string>;
   readonly #storage;
   readonly #readers;
   readonly #block: RowBlock;
-  /** All columns, each with the field whose out-of-vocabulary ids are counted. */
-  readonly #columns: ReadonlyMap<string, EncodedField | undefined>;
+  readonly #columns: ReadonlyMap<string, ValueColumn>;
+  /** Fields whose out-of-vocabulary ids are counted, with their index, by column. */
+  readonly #counted: ReadonlyMap<string, readonly [f: number, field: EncodedField]>;
 
   /**
    * @param decimal separator in strings; default: a dot
@@ -49,18 +50,18 @@ export class ObjectReader {
    */
   constructor(fields: readonly EncodedField[], decimal?: DialectOptions['decimal'], allFields = fields) {
     this.#fields = fields;
-    this.#allFields = allFields;
-    this.#decimal = decimal;
+    this.#read = new Set(allFields.flatMap(({ columns }) => columns));
     this.#storage = fields.map(fieldColumn);
     this.#readers = fields.map(fieldReader);
     this.#block = createRowBlock(this.#storage, 0);
-    const counted = fields.filter(hasVocabulary);
-    const names = fields.flatMap(({ columns }) => columns);
-    this.#columns = new Map(names.map((name) => [name, counted.find(({ columns }) => columns[0] === name)]));
+    this.#columns = new Map(fields.flatMap(({ columns }) => columns.map((name) => [name, new ValueColumn(decimal)])));
+    const counted = [...fields.entries()].filter(([, field]) => hasVocabulary(field));
+    // The first field of a column is counted.
+    this.#counted = new Map(counted.reverse().map((each) => [each[1].columns[0]!, each]));
   }
 
   read(given: GivenRows): ObjectReading {
-    const problems = new RowProblems(this.#fields, given, this.#allFields);
+    const problems = new RowProblems(this.#fields, given, this.#read);
     const counts = new Map<string, ValueCounts>();
     return { batches: this.#encode(given, problems, counts), problems, counts };
   }
@@ -72,20 +73,17 @@ export class ObjectReader {
   ): Generator<{ readonly batch: Batch; readonly begin: number }> {
     for (let begin = 0; begin < given.count; begin += BATCH_ROWS) {
       const rows = Math.min(BATCH_ROWS, given.count - begin);
-      const values = new Map(
-        [...this.#columns.keys()].map((name) => [name, readValues(given, name, begin, rows, problems)]),
-      );
-      const columns = new Map([...values].map(([name, own]) => [name, valueColumn(own, this.#decimal)]));
+      for (const [name, values] of this.#columns) values.read(valuesOf(given, name, problems), begin, rows);
       this.#block.rows = 0;
       reserveRows(this.#block, this.#storage, rows);
-      const chunk = { rows, numLines: rows, columns, cellsOf: () => [] };
-      const invalid = this.#fields.map((_, f) => this.#encodeField(f, chunk, begin, problems));
+      const invalid = this.#encodeFields(rows, begin, problems);
       this.#block.rows = rows;
       this.#clearSequences(invalid);
-      for (const [name, field] of this.#columns) {
-        const numNull = values.get(name)!.filter(isMissing).length;
-        const oov = field && countOov(this.#block, field, numNull, invalid[this.#fields.indexOf(field)]!.length);
-        addCounts(counts, name, numNull, oov ?? 0);
+      for (const [name, values] of this.#columns) {
+        const [f, field] = this.#counted.get(name) ?? [];
+        const oov = field && countOov(this.#block, field, values.numMissing, invalid[f!]!.length);
+        addCounts(counts, name, values.numMissing, oov ?? 0);
+        values.release();
       }
       yield { batch: this.#block, begin };
     }
@@ -105,47 +103,51 @@ export class ObjectReader {
     }
   }
 
-  /** Encodes a field; returns the rows in which it is invalid. Problems of all fields of a row are reported. */
-  #encodeField(f: number, chunk: Chunk, begin: number, problems: RowProblems): readonly number[] {
-    const storage = this.#storage[f]!;
-    const rows = new ChunkRows(chunk);
-    this.#readers[f]!(rows, this.#block);
-    const refused = rows.problems();
-    for (const [row, problem] of refused) {
-      if (hasWords(storage)) {
-        const { data, width } = wordColumn(this.#block, storage);
-        data.fill(0, row * width, (row + 1) * width);
+  /** Encodes all fields; returns the rows in which each is invalid. Problems of all fields of a row are reported. */
+  #encodeFields(count: number, begin: number, problems: RowProblems): readonly (readonly number[])[] {
+    const chunk: Chunk = { rows: count, numLines: count, columns: this.#columns, cellsOf: () => [] };
+    let rows = new ChunkRows(chunk);
+    return this.#fields.map((_, f) => {
+      this.#readers[f]!(rows, this.#block);
+      if (rows.numKept === count) return NO_ROWS;
+      const refused = rows.problems();
+      // Other fields read these rows, too.
+      rows = new ChunkRows(chunk);
+      for (const [row, problem] of refused) {
+        this.#clear(f, row);
+        problems.addInvalid(begin + row, this.#fields[f]!, problem);
       }
-      problems.addInvalid(begin + row, this.#fields[f]!, problem);
+      return refused.map(([row]) => row);
+    });
+  }
+
+  /** Clears an invalid value of a field. */
+  #clear(f: number, row: number): void {
+    const storage = this.#storage[f]!;
+    if (hasWords(storage)) {
+      const { data, width } = wordColumn(this.#block, storage);
+      data.fill(0, row * width, (row + 1) * width);
     }
-    return refused.map(([row]) => row);
   }
 }
 
-/** Reads the values of a column for the rows of a batch. */
-function readValues(
-  given: GivenRows,
-  name: string,
-  begin: number,
-  count: number,
-  problems: RowProblems,
-): readonly unknown[] {
+const NO_ROWS: readonly number[] = [];
+
+/** Returns the values of a column, undefined for rows that lack it, which are reported. */
+function valuesOf(given: GivenRows, name: string, problems: RowProblems): (row: number) => unknown {
   const valueAt = given.valuesOf(name);
-  const values: unknown[] = [];
-  for (let row = begin; row < begin + count; row++) {
+  return (row) => {
     const value = valueAt(row);
-    if (value === ABSENT) problems.addAbsent(row, name);
-    values.push(value === ABSENT ? undefined : value);
-  }
-  return values;
+    if (value !== ABSENT) return value;
+    problems.addAbsent(row, name);
+    return undefined;
+  };
 }
 
 function addCounts(counts: Map<string, ValueCounts>, name: string, nulls: number, oov: number): void {
   const before = counts.get(name) ?? { nulls: 0, oov: 0 };
   if (nulls + oov > 0) counts.set(name, { nulls: before.nulls + nulls, oov: before.oov + oov });
 }
-
-const isMissing = (value: unknown): boolean => value === undefined || value === null || value === '';
 
 /** Returns whether id 0 of a field is its out-of-vocabulary id, and it reads one column. */
 function hasVocabulary(field: EncodedField): boolean {

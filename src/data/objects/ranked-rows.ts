@@ -1,5 +1,5 @@
 import { quoted, userError, UserError, type Problem } from '../../core/errors.js';
-import { ABSENT, columnKey, rowsOfObjects, type GivenRows, type OnMissing, type Row } from './given-rows.js';
+import { columnKey, rowsOfObjects, type GivenRows, type OnMissing, type Row } from './given-rows.js';
 
 /** Candidates of one user. */
 export interface RankedRows {
@@ -31,10 +31,10 @@ export function rankedRows(
   const candidateColumns = new Set<string>();
   const problems: Problem[] = [];
   for (const column of columns) {
-    const candidate = findRow(ofCandidates, column);
+    const candidate = ofCandidates.findRow(column);
     if (candidate === undefined) continue;
     candidateColumns.add(column);
-    if (findRow(ofUser, column) === undefined) continue;
+    if (ofUser.findRow(column) === undefined) continue;
     problems.push({
       where: ofCandidates.placeOf(candidate),
       key: columnKey([column]),
@@ -78,11 +78,4 @@ export function sliceGiven(rows: GivenRows, begin: number, end: number): GivenRo
     namesOf: (row) => rows.namesOf(begin + row),
     placeOf: (row) => rows.placeOf(begin + row),
   };
-}
-
-/** Returns the first row that has a column, if any. */
-function findRow(rows: GivenRows, column: string): number | undefined {
-  const valueAt = rows.valuesOf(column);
-  for (let row = 0; row < rows.count; row++) if (valueAt(row) !== ABSENT) return row;
-  return undefined;
 }

@@ -34,16 +34,15 @@ const MIN_SUSPECT = 1e6;
 export class RowProblems {
   readonly #fields: readonly EncodedField[];
   readonly #given: GivenRows;
-  /** Columns that all fields read. */
   readonly #read: ReadonlySet<string>;
   readonly #invalid = new Map<number, BadRow>();
   readonly #absent = new Map<number, Set<string>>();
 
-  /** @param allFields fields of the rows; default: those that are encoded */
-  constructor(fields: readonly EncodedField[], given: GivenRows, allFields = fields) {
+  /** @param read columns of all fields of the rows, also of those that are encoded elsewhere */
+  constructor(fields: readonly EncodedField[], given: GivenRows, read: ReadonlySet<string>) {
     this.#fields = fields;
     this.#given = given;
-    this.#read = new Set(allFields.flatMap(({ columns }) => columns));
+    this.#read = read;
   }
 
   /** Adds a column that a row lacks. */
@@ -73,6 +72,7 @@ export class RowProblems {
    * @param common fields that all rows share, in a batch of one row
    */
   addNonFinite(outputs: readonly Output[], batch: Batch, begin: number, common?: CommonFields): void {
+    if (areFinite(outputs, begin, begin + batch.rows)) return;
     for (let row = begin; row < begin + batch.rows; row++) {
       const nonFinite = outputs.filter(({ values }) => !Number.isFinite(values[row]));
       if (nonFinite.length === 0 || this.#invalid.has(row)) continue;
@@ -98,6 +98,13 @@ export class RowProblems {
     if (known.some(({ key, message }) => key === problem.key && message === problem.message)) return;
     this.#invalid.set(row, { row, source: 'input', problems: [...known, problem] });
   }
+}
+
+/** Returns whether the predictions of rows `begin` to `end` are finite. */
+function areFinite(outputs: readonly Output[], begin: number, end: number): boolean {
+  for (const { values } of outputs)
+    for (let row = begin; row < end; row++) if (!Number.isFinite(values[row])) return false;
+  return true;
 }
 
 function nonFiniteProblem(

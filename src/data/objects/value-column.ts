@@ -1,4 +1,4 @@
-import type { Column, ItemForm, Items } from '../../chunks/column.js';
+import type { Column, ItemForm, Items, Numbers } from '../../chunks/column.js';
 import { isInnerList, NESTED, toListItems } from '../../features/nested-json.js';
 import { InvalidValueError } from '../../text/invalid-value.js';
 import type { DialectOptions } from '../dialect.js';
@@ -32,38 +32,77 @@ export type Cell =
   | readonly Item[]
   | readonly NestedItem[];
 
-/**
- * Creates a column of values, which may be anything.
- * @param decimal separator in strings; default: a dot
- */
-export function valueColumn(values: readonly unknown[], decimal: DialectOptions['decimal']): Column {
-  return {
-    type: 'values',
-    text: (row) => textOf(values[row]),
-    numberText(row) {
-      const value = values[row];
-      if (typeof value === 'number') return String(value);
-      const text = textOf(value);
-      return decimal === ',' && typeof value === 'string' ? withPoint(text) : text;
-    },
-    numbers: {
-      values: numbersOf(values),
-      isWhole: true,
-    },
-    listAt: (row, form) => (Array.isArray(values[row]) ? toItems(values[row] as readonly unknown[], form) : undefined),
-    numbersAt: (row) => (isNumbers(values[row]) ? values[row] : undefined),
-  };
-}
+/** A column of values, which may be anything. Its memory is reused by the next values. */
+export class ValueColumn implements Column {
+  readonly type = 'values';
+  readonly #decimal: DialectOptions['decimal'];
+  readonly #values: unknown[] = [];
+  #numbers = { values: new Float64Array(0), isWhole: true };
+  #count = 0;
+  #numMissing = 0;
 
-/** Returns the numbers among values, and NaN for others. */
-function numbersOf(values: readonly unknown[]): Float64Array {
-  const numbers = new Float64Array(values.length);
-  for (let row = 0; row < values.length; row++) {
-    const value = values[row];
-    // The text of -0 is 0.
-    numbers[row] = typeof value === 'number' ? value + 0 : NaN;
+  /** @param decimal separator in strings; default: a dot */
+  constructor(decimal: DialectOptions['decimal']) {
+    this.#decimal = decimal;
   }
-  return numbers;
+
+  /** Number of null, undefined and empty values. */
+  get numMissing(): number {
+    return this.#numMissing;
+  }
+
+  /** The numbers among the values, and NaN for others. */
+  get numbers(): Numbers {
+    return this.#numbers;
+  }
+
+  /** Replaces the values by those of rows `begin` to `begin + count`. */
+  read(valueAt: (row: number) => unknown, begin: number, count: number): void {
+    if (this.#numbers.values.length < count)
+      this.#numbers = { values: new Float64Array(Math.max(count, 2 * this.#numbers.values.length)), isWhole: true };
+    const values = this.#values;
+    const numbers = this.#numbers.values;
+    let numMissing = 0;
+    for (let row = 0; row < count; row++) {
+      const value = valueAt(begin + row);
+      values[row] = value;
+      // The text of -0 is 0.
+      numbers[row] = typeof value === 'number' ? value + 0 : NaN;
+      if (value === undefined || value === null || value === '') numMissing++;
+    }
+    this.#count = count;
+    this.#numMissing = numMissing;
+  }
+
+  /** Releases the values; numbers stay until the next values. */
+  release(): void {
+    this.#values.fill(undefined, 0, this.#count);
+  }
+
+  valueAt(row: number): unknown {
+    return this.#values[row];
+  }
+
+  text(row: number): string {
+    return textOf(this.#values[row]);
+  }
+
+  numberText(row: number): string {
+    const value = this.#values[row];
+    if (typeof value === 'number') return String(value);
+    const text = textOf(value);
+    return this.#decimal === ',' && typeof value === 'string' ? withPoint(text) : text;
+  }
+
+  listAt(row: number, form?: ItemForm): Items | undefined {
+    const value = this.#values[row];
+    return Array.isArray(value) ? toItems(value, form) : undefined;
+  }
+
+  numbersAt(row: number): ArrayLike<number> | undefined {
+    const value = this.#values[row];
+    return isNumbers(value) ? value : undefined;
+  }
 }
 
 function toItems(list: readonly unknown[], { areLists, keepsMissing }: ItemForm = {}): Items {

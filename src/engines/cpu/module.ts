@@ -96,11 +96,13 @@ export function instantiateNative(
   };
   const kernels = Object.entries(SIGNATURES).map(([name, parameters], kernel) => {
     const tableAt = Object.keys(parameters).indexOf('table');
-    const call = (...args: number[]): void => {
-      if (tableAt >= 0) args[tableAt] = reach(args[tableAt]!);
+    // V8 creates no array for arguments that are only passed on.
+    const call = (...args: number[]): void => addon.call(index, begin, kernel, ...args);
+    const callWithTable = (...args: number[]): void => {
+      args[tableAt] = reach(args[tableAt]!);
       addon.call(index, begin, kernel, ...args);
     };
-    return [name, call] as const;
+    return [name, tableAt < 0 ? call : callWithTable] as const;
   });
   return {
     kernels: Object.fromEntries(kernels) as Kernels, // one for each signature

@@ -18,15 +18,15 @@ import type { Team } from './team.js';
 interface ReadyCall {
   readonly kernel: KernelName;
   readonly args: number[];
-  /** Indices of the arguments that are rows of a domain. */
-  readonly rowsAt: readonly { readonly at: number; readonly domain: Domain }[];
+  /** Indices of the arguments that are rows of a part, with the names of their domains. */
+  readonly rowsAt: readonly { readonly at: number; readonly name: string }[];
 }
 
 /** Rows of a part of a batch, by the names of domains. */
-type PartRows = ReadonlyMap<string, number>;
+type PartRows = Map<string, number>;
 
-/** Copies rows of a batch, of some of the fields, to where calls read them; returns the rows of each domain. */
-type PartLoader = (batch: Batch, begin: number, rows: number) => PartRows;
+/** Copies rows of a batch, of some of the fields, to where calls read them; sets the rows of each domain. */
+type PartLoader = (batch: Batch, begin: number, rows: number, into: PartRows) => void;
 
 /** Items of all candidates in a pass, whose values then remain in the second cache. */
 const MAX_REPEATED_ITEMS = 3200;
@@ -59,14 +59,15 @@ export class CpuRankers {
     );
     const loadUser = this.#loaderOf((field) => !candidateFields.has(field));
     const loadCandidates = this.#loaderOf((field) => candidateFields.has(field));
-    let ofUser: PartRows = new Map();
+    const ofUser: PartRows = new Map();
+    const ofCandidates: PartRows = new Map();
     const ranker: Ranker = {
       candidateFields,
       setUser: (batch) => {
         if (batch.rows !== 1) throw new Error(`a user has ${batch.rows} rows, expected 1`);
-        if (this.#prepared !== ranker) this.#run(weights!, new Map());
+        if (this.#prepared !== ranker) this.#run(weights!, ofUser);
         this.#prepared = ranker;
-        ofUser = loadUser(batch, 0, 1);
+        loadUser(batch, 0, 1, ofUser);
         this.#run(user!, ofUser);
       },
       predict: (batch) => {
@@ -74,8 +75,9 @@ export class CpuRankers {
         const itemRows = repeated.map(({ domain }) => ofUser.get(domainName(domain))!);
         const passRows = Math.min(maxRows, Math.ceil(MAX_REPEATED_ITEMS / Math.max(1, ...itemRows)));
         for (const { begin, rows } of splitRows(batch.rows, repeated.length === 0 ? maxRows : passRows)) {
-          const counts = repeated.map((items) => this.#repeatItems(items, ofUser, rows));
-          this.#run(candidates!, new Map([...loadCandidates(batch, begin, rows), ...counts]));
+          loadCandidates(batch, begin, rows, ofCandidates);
+          for (const items of repeated) this.#repeatItems(items, ofUser, rows, ofCandidates);
+          this.#run(candidates!, ofCandidates);
           for (const [task, view] of predictions) copyColumn(view, rows, this.#cpu.image, results.get(task)!, begin);
         }
         return results;
@@ -87,51 +89,71 @@ export class CpuRankers {
   #ready(calls: readonly Call[]): readonly ReadyCall[] {
     return calls
       .filter(({ kernel }) => kernel !== 'barrier')
-      .map((call) => ({
-        ...addressOperands(call, this.#cpu.plan, this.#compiled.maxRowsOf),
-        // A single process has no exchanges.
-        kernel: call.kernel as KernelName,
-      }));
+      .map((call) => {
+        const { args, rowsAt } = addressOperands(call, this.#cpu.plan, this.#compiled.maxRowsOf);
+        for (const { at, domain } of rowsAt) if (!hasPartRows(domain)) args[at] = domain.count;
+        return {
+          args: boxNumbers(args),
+          rowsAt: rowsAt.flatMap(({ at, domain }) => (hasPartRows(domain) ? [{ at, name: partName(domain) }] : [])),
+          // A single process has no exchanges.
+          kernel: call.kernel as KernelName,
+        };
+      });
   }
 
   #run(calls: readonly ReadyCall[], rows: PartRows): void {
     this.#team.runAlone((kernels: Kernels) => {
-      for (const { kernel, args, rowsAt } of calls) {
-        for (const { at, domain } of rowsAt) args[at] = countRows(domain, rows);
+      for (let c = 0; c < calls.length; c++) {
+        const { kernel, args, rowsAt } = calls[c]!;
+        for (let i = 0; i < rowsAt.length; i++) args[rowsAt[i]!.at] = rows.get(rowsAt[i]!.name)!;
         kernels[kernel](...args);
       }
     });
   }
 
-  /** Writes where the repeated items of each candidate begin, and their indices; returns their number. */
-  #repeatItems({ domain, offsets, indices }: RepeatedItems, ofUser: PartRows, rows: number): readonly [string, number] {
+  /** Writes where the repeated items of each candidate begin, and their indices; sets their number. */
+  #repeatItems({ domain, offsets, indices }: RepeatedItems, ofUser: PartRows, rows: number, into: PartRows): void {
     const { words, wordAt } = this.#cpu.image;
     const name = domainName(domain);
     const count = ofUser.get(name)!;
     const offsetsAt = wordAt(offsets);
     for (let row = 0; row <= rows; row++) words[offsetsAt + row] = row * count;
     if (indices !== undefined) {
-      const indicesAt = wordAt(indices);
-      for (let i = 0; i < rows * count; i++) words[indicesAt + i] = i % count;
+      let at = wordAt(indices);
+      for (let row = 0; row < rows; row++) for (let item = 0; item < count; item++) words[at++] = item;
     }
-    return [name, rows * count];
+    into.set(name, rows * count);
   }
 
   #loaderOf(isRead: (field: string) => boolean): PartLoader {
     const layout = selectFields(this.#compiled, isRead);
     const load = createLoader(layout, this.#cpu);
     const names = layout.domains.map(domainName);
-    return (batch, begin, rows) => {
-      const counts = [rows, ...load(batch, begin, rows)];
-      return new Map(names.map((name, d) => [name, counts[d]!]));
+    return (batch, begin, rows, into) => {
+      const counts = load(batch, begin, rows);
+      for (let d = 0; d < names.length; d++) into.set(names[d]!, d === 0 ? rows : counts[d - 1]!);
     };
   }
 }
 
-/** Returns the rows of a domain: those that it shares, or those of a part of a batch. */
-function countRows(domain: Domain, rows: PartRows): number {
-  if (domain.kind !== 'shared') return rows.get(domainName(domain))!;
-  return domain.field === undefined ? domain.count : rows.get(domainName(items(domain.field)))!;
+type SharedCount = Extract<Domain, { readonly kind: 'shared' }>;
+
+/** Returns whether the rows of a domain depend on the part of a batch. */
+function hasPartRows(domain: Domain): domain is Exclude<Domain, SharedCount> | Required<SharedCount> {
+  return domain.kind !== 'shared' || domain.field !== undefined;
+}
+
+/** Returns the name of the domain that has as many rows: the shared items of a user are those of its row. */
+function partName(domain: Exclude<Domain, SharedCount> | Required<SharedCount>): string {
+  return domainName(domain.kind === 'shared' ? items(domain.field) : domain);
+}
+
+/** Returns numbers as objects: a call with an array of doubles would allocate each of them. */
+function boxNumbers(numbers: readonly number[]): number[] {
+  const boxed: unknown[] = [undefined];
+  boxed.pop();
+  boxed.push(...numbers);
+  return boxed as number[];
 }
 
 /** Returns a layout whose batches have only some of the fields, and are not trained with. */

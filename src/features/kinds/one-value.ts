@@ -65,7 +65,8 @@ export function oneValueReader(
     if (odd.length < rows.count) odd = new Uint32Array(Math.max(rows.count, 2 * odd.length));
     const into = target(block);
     const numOdd = direct && castColumns(direct, rows, columns, into, block.rows, odd);
-    encoder.encode(rows, into, block.rows, numOdd === undefined ? undefined : odd.subarray(0, numOdd));
+    if (numOdd !== 0)
+      encoder.encode(rows, into, block.rows, numOdd === undefined ? undefined : odd.subarray(0, numOdd));
   };
 }
 
