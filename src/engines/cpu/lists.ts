@@ -23,7 +23,7 @@ const OUTSIDE = -1;
 /** Index of the start of a phase by rows, which has the rows of the batch and what blocks of them consist of. */
 const PHASE = -2;
 /** Rows of the batch and items of a block, whose values remain in the second cache. */
-const BLOCK_COST = 1200;
+const BLOCK_COST = 2400;
 /** Index of it among the arguments of a phase. */
 const BLOCK_COST_AT = 2;
 
