@@ -224,7 +224,7 @@ function resolveTeachers(tasks: Experiment['tasks'], directory: string): Experim
     const from = task.distill?.from;
     if (from === undefined || !withSlashes(from).includes('/')) return task;
     const path = resolvePath(from, directory);
-    return isThere(path) || isThere(followLinks(path)) ? { ...task, distill: { ...task.distill!, from: path } } : task;
+    return isReached(path) ? { ...task, distill: { ...task.distill!, from: path } } : task;
   };
   return Object.fromEntries(Object.entries(tasks).map(([name, task]) => [name, resolveTask(task)]));
 }
@@ -232,10 +232,13 @@ function resolveTeachers(tasks: Experiment['tasks'], directory: string): Experim
 /** Resolves a path from the config's directory or, if nothing exists there, from the working directory. */
 function resolvePath(path: string, directory: string): string {
   if (path === STDIN) return path;
-  // A run may be named through a link.
-  const exists = (candidate: string): boolean => isThere(candidate) || isThere(followLinks(candidate));
   const [fromConfig, fromHere] = [withSlashes(resolve(directory, path)), withSlashes(resolve(path))];
-  return exists(fromConfig) || !exists(fromHere) ? fromConfig : fromHere;
+  return isReached(fromConfig) || !isReached(fromHere) ? fromConfig : fromHere;
+}
+
+/** Returns whether something exists at a path: a run may be named through a link. */
+function isReached(path: string): boolean {
+  return isThere(path) || isThere(followLinks(path));
 }
 
 /** Reads column names from their file, so that a checkpoint does not depend on it. */

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { userError } from '../core/errors.js';
 
 // Packages for GPUs are large and few machines can use them, so they are optional: a user's project may have them, or
@@ -28,6 +28,19 @@ export function installPackage(folder: string, name: string, where: string, onSt
   const args = [...INSTALL, `${name}@${testedVersion(name)}`];
   onStep(`running 'npm ${args.join(' ')}' in ${folder}`);
   runProgram('npm', args, folder, where);
+}
+
+/** Replaces a directory by one that is filled first, so that it is never incomplete. */
+export function replaceFolder(folder: string, fill: (fresh: string) => void): void {
+  mkdirSync(dirname(folder), { recursive: true });
+  const fresh = mkdtempSync(`${folder}-`);
+  try {
+    fill(fresh);
+    rmSync(folder, { recursive: true, force: true });
+    renameSync(fresh, folder);
+  } finally {
+    rmSync(fresh, { recursive: true, force: true });
+  }
 }
 
 /**

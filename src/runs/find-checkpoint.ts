@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, lstatSync } from 'node:fs';
 import { join } from 'node:path';
 import { quoted, systemCode, userError } from '../core/errors.js';
 import { linkTarget } from '../io/links.js';
@@ -30,6 +30,7 @@ function resolveCheckpoint(path: string): string {
   const folder = checkpointsFolder(path);
   for (const link of LINKS) {
     const linked = join(folder, link);
+    if (lstatSync(linked, { throwIfNoEntry: false }) === undefined) continue;
     // Resolved once, because a running training may move the link while files are read.
     const target = linkTarget(linked);
     if (target === undefined) continue;

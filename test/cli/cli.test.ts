@@ -475,6 +475,8 @@ describe('a usage error', () => {
     const { code, stdout } = await mtl(cwd, [
       'train',
       config,
+      // That cache has no native kernels.
+      '--kernels=wasm',
       '--set=training.epochs=1',
       ...['train', 'valid', 'test'].map((split) => `--set=data.${split}=${cwd}/${split}.csv`),
     ]);

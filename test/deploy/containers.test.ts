@@ -73,10 +73,10 @@ describe('.dockerignore', () => {
     expect(lines.filter((line) => line !== '' && !/^[#!]/.test(line))[0]).toBe('*');
     expect(permitted.filter((path) => !existsSync(join(root, path)))).toEqual([]);
     const { files } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { files: string[] };
-    const packed = files.filter((path) => !path.startsWith('!') && path !== 'dist');
+    const packed = files.filter((path) => !path.startsWith('dist/'));
     for (const path of packed)
       expect(
-        permitted.some((each) => each === path || each.startsWith(`${path}/`)),
+        permitted.some((each) => each === path || path.startsWith(`${each}/`)),
         path,
       ).toBe(true);
   });

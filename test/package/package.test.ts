@@ -92,16 +92,15 @@ describe('the package', () => {
 
     run(folder, 'npx', 'mtl', 'synth', 'data', '--train', '1000', '--valid', '300', '--test', '300');
     const sets = ['train', 'valid', 'test'].map((split) => `--set=data.${split}=data/${split}.csv`);
-    const printed = run(
-      folder,
-      'npx',
+    const train = [
       'mtl',
       'train',
       'node_modules/mtl-recommender/configs/esmm.yaml',
       ...sets,
       '--set=training.epochs=1',
       '--json',
-    );
+    ];
+    const printed = run(folder, 'npx', ...train);
     expect(JSON.parse(printed)).toMatchObject({ run: 'runs/esmm/001', metrics: { test: { ctr: { rows: 300 } } } });
     expect(existsSync(join(folder, 'runs', 'latest', 'checkpoints', 'best', 'weights.safetensors'))).toBe(true);
 
@@ -112,12 +111,7 @@ describe('the package', () => {
       `XDG_CACHE_HOME=${join(folder, `cache of ${name}`)}`,
       ...settings,
       'npx',
-      'mtl',
-      'train',
-      'node_modules/mtl-recommender/configs/esmm.yaml',
-      ...sets,
-      '--set=training.epochs=1',
-      '--json',
+      ...train,
       '--run-dir',
       name,
     ];

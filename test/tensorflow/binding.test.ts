@@ -162,7 +162,7 @@ describe.skipIf(folder === undefined)('TensorFlow itself, which npm run test:ten
       expect.objectContaining({ ...made, isNew: true }) as object,
     ]);
     expect(begun.stderr).toMatch(
-      /from npm, without its install script\n(.|\n)*building the addon with .* for .*libtensorflow_cc\.so\.2\n(.|\n)*finds no CUDA GPU/,
+      /^running 'npm install --ignore-scripts .*\n(.|\n)*building the addon with .* for .*libtensorflow_cc\.so\.2\n(.|\n)*finds no CUDA GPU/,
     );
     expect(JSON.parse(mtl(cache, 'setup', 'cuda', '--libtensorflow', library, '--json').stdout)).toMatchObject({
       ...made,

@@ -43,8 +43,8 @@ export interface RepeatedItems {
   readonly domain: Domain;
   /** A word per candidate and one more: where its items begin. */
   readonly offsets: Ref;
-  /** The index of each item among those of the user. */
-  readonly indices: Ref;
+  /** The index of each item among those of the user; undefined if all calls read them in place. */
+  readonly indices: Ref | undefined;
 }
 
 /** Creates the buffers of rankings, after all others. */
@@ -140,6 +140,8 @@ class RankingLowering {
   readonly #ofUser: Lowering;
   readonly #ofCandidates: Lowering;
   readonly #expanded = new Set<Value>();
+  /** Fields whose items are copied for each candidate. */
+  readonly #copied = new Set<string>();
 
   constructor(layout: Layout, part: CandidatePart) {
     const { tables } = layout;
@@ -195,7 +197,7 @@ class RankingLowering {
     return [...new Set(fieldsOf)].map((field) => ({
       domain: items(field),
       offsets: tables.itemsOf(field).offsets,
-      indices: takeItemIndices(buffers, items(field)),
+      indices: this.#copied.has(field) ? takeItemIndices(buffers, items(field)) : undefined,
     }));
   }
 
@@ -223,7 +225,8 @@ class RankingLowering {
     }
   }
 
-  #repeatItems(value: Value, domain: Domain): void {
+  #repeatItems(value: Value, domain: Extract<Domain, { readonly kind: 'items' }>): void {
+    this.#copied.add(domain.field);
     const [x, y] = [this.#ofUser.view(value), this.#ofCandidates.view(value)];
     const tableSize = this.#layout.maxRowsOf(x.buffer.rows as Domain);
     for (const { begin, width, isOfCandidates } of this.#part.runsOf(value))

@@ -108,9 +108,12 @@ export class CpuRankers {
     const { words, wordAt } = this.#cpu.image;
     const name = domainName(domain);
     const count = ofUser.get(name)!;
-    const [offsetsAt, indicesAt] = [wordAt(offsets), wordAt(indices)];
+    const offsetsAt = wordAt(offsets);
     for (let row = 0; row <= rows; row++) words[offsetsAt + row] = row * count;
-    for (let row = 0, at = indicesAt; row < rows; row++) for (let item = 0; item < count; item++) words[at++] = item;
+    if (indices !== undefined) {
+      const indicesAt = wordAt(indices);
+      for (let i = 0; i < rows * count; i++) words[indicesAt + i] = i % count;
+    }
     return [name, rows * count];
   }
 

@@ -1,10 +1,10 @@
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { UserError, userError, type Problem } from '../../core/errors.js';
 import { askProgram, nodeHeaders } from '../../system/native-build.js';
 import { userCache } from '../../system/user-cache.js';
-import { installPackage, runProgram, testedVersion } from '../optional-packages.js';
+import { installPackage, replaceFolder, runProgram, testedVersion } from '../optional-packages.js';
 import { NATIVE_PACKAGE, probeGpu } from './probe.js';
 
 // TensorFlow.js calls TensorFlow through a small addon. Its package downloads one for a TensorFlow of 2022 with CUDA
@@ -105,16 +105,8 @@ export function makeBinding(
   if (missing.length > 0) throw new UserError('usage', missing);
   if ('path' in source) libraryIn(source.path);
 
-  mkdirSync(dirname(folder), { recursive: true });
-  const fresh = mkdtempSync(`${folder}-`);
-  try {
-    build(fresh, binding, onStep, tools);
-    rmSync(folder, { recursive: true, force: true });
-    renameSync(fresh, folder);
-    return true;
-  } finally {
-    rmSync(fresh, { recursive: true, force: true });
-  }
+  replaceFolder(folder, (fresh) => build(fresh, binding, onStep, tools));
+  return true;
 }
 
 /** Installs and compiles a binding in an empty directory, tests it and writes its stamp. */

@@ -1,9 +1,8 @@
-import { mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { userError } from '../../core/errors.js';
 import { userCache } from '../../system/user-cache.js';
-import { installPackage, testedVersion } from '../optional-packages.js';
+import { installPackage, replaceFolder, testedVersion } from '../optional-packages.js';
 
 /** The package of Dawn, an implementation of WebGPU. */
 export const DAWN_PACKAGE = 'webgpu';
@@ -43,16 +42,8 @@ export function installDawn(onStep: (text: string) => void, folder = dawnFolder(
       message: 'no cache directory, because this user has no home directory',
       fix: 'set XDG_CACHE_HOME to a directory',
     });
-  mkdirSync(dirname(folder), { recursive: true });
-  const fresh = mkdtempSync(`${folder}-`);
-  try {
-    installPackage(fresh, DAWN_PACKAGE, WHERE, onStep);
-    rmSync(folder, { recursive: true, force: true });
-    renameSync(fresh, folder);
-    return true;
-  } finally {
-    rmSync(fresh, { recursive: true, force: true });
-  }
+  replaceFolder(folder, (fresh) => installPackage(fresh, DAWN_PACKAGE, WHERE, onStep));
+  return true;
 }
 
 function hasDawn(folder: string | undefined): boolean {
