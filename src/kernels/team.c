@@ -70,10 +70,15 @@ void assign_rows(size_t begin, size_t end) {
 }
 void assign_nothing(void) { assigned_begin = NOTHING; }
 
-size_t share_begin(int32_t count, int32_t unit) {
+#if defined(__wasm__)
+#define EXPORT(name) __attribute__((export_name(name)))
+#else
+#define EXPORT(name)
+#endif
+EXPORT("shareBegin") size_t share_begin(int32_t count, int32_t unit) {
   return assigned_begin != NOTHING ? assigned_begin : first_item(count, unit, thread);
 }
-size_t share_end(int32_t count, int32_t unit) {
+EXPORT("shareEnd") size_t share_end(int32_t count, int32_t unit) {
   return assigned_begin != NOTHING ? assigned_end : first_item(count, unit, thread + 1);
 }
 
