@@ -3,7 +3,6 @@ import type { Call } from '../src/engines/compile/call-list.js';
 import { compile, type Compiled } from '../src/engines/compile/compile.js';
 import { argumentNames, type KernelName } from '../src/engines/compile/kernel-arguments.js';
 import type { TablePlace } from '../src/engines/compile/tables.js';
-import { shareOf } from '../src/engines/cpu/shares.js';
 import { observeCalls } from './phases.js';
 import { batchesOf, planOf, type Workload } from './workloads.js';
 
@@ -75,6 +74,18 @@ export function numberIds(
       numbers.push(known.get(id)!);
     }
   return { numbers, count: known.size };
+}
+
+interface Member {
+  readonly self: number;
+  readonly threads: number;
+}
+
+/** Returns a worker's share of `count` items that are handed out `unit` at a time, as src/kernels/team.c has it. */
+function shareOf({ self, threads }: Member, count: number, unit: number): { begin: number; end: number } {
+  const units = Math.ceil(count / unit);
+  const first = (worker: number): number => Math.min(count, Math.floor((units * worker) / threads) * unit);
+  return { begin: first(self), end: first(self + 1) };
 }
 
 /** Returns the worker that adds the gradients of a distinct row of a shared table, as src/kernels/tables.c has it. */

@@ -112,17 +112,17 @@ static napi_value run_list(napi_env env, napi_callback_info info) {
 static napi_value call_kernel(napi_env env, napi_callback_info info) {
   napi_value values[3 + MAX_ARGUMENTS];
   size_t count = 3 + MAX_ARGUMENTS;
-  double n[3] = {0}, call[2 + MAX_ARGUMENTS] = {0};
+  double n[3] = {0}, call[HEAD + MAX_ARGUMENTS] = {0};
   napi_get_cb_info(env, info, &count, values, NULL, NULL);
   if (count > 3 + MAX_ARGUMENTS) {
     napi_throw_error(env, NULL, "too many arguments of a kernel");
     return NULL;
   }
   for (size_t i = 0; i < 3; i++) napi_get_value_double(env, values[i], &n[i]);
-  for (size_t i = 3; i < count; i++) napi_get_value_double(env, values[i], &call[i - 1]);
-  call[0] = n[2];
-  call[1] = 2 + MAX_ARGUMENTS;
-  return run_on(env, n[0], n[1], call, call + 2 + MAX_ARGUMENTS);
+  for (size_t i = 3; i < count; i++) napi_get_value_double(env, values[i], &call[HEAD + i - 3]);
+  call[KERNEL_INDEX] = n[2];
+  call[NEXT] = HEAD + MAX_ARGUMENTS;
+  return run_on(env, n[0], n[1], call, call + HEAD + MAX_ARGUMENTS);
 }
 
 #define HUGE_PAGE ((uintptr_t)2 << 20)

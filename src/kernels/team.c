@@ -8,6 +8,12 @@
 OWN int32_t thread = 0, threads = 1, saw_other = 0;
 static OWN int32_t is_mine = 0;
 static OWN barrier_place barrier_at;
+/**
+ * Rows that this worker was assigned; none if they begin at NOTHING. LLVM stores a flag of two values in memory, which
+ * workers share.
+ */
+#define NOTHING SIZE_MAX
+static OWN size_t assigned_begin = NOTHING, assigned_end = 0;
 
 #if defined(__wasm__)
 _Noreturn void fail(void) { __builtin_trap(); }
@@ -34,6 +40,7 @@ static void use_stack(int32_t self) { (void)self; }
 KERNEL(join)(int32_t self, int32_t count, barrier_words *barrier) {
   use_stack(self);
   saw_other = is_mine = 0;
+  assigned_begin = NOTHING;
   thread = self;
   threads = count;
   barrier_at = barrier;
@@ -56,8 +63,24 @@ static size_t first_item(int32_t count, int32_t unit, int32_t worker) {
   const int64_t items = (uint32_t)count;
   return (size_t)least(items, first_unit((items + unit - 1) / unit, worker) * unit);
 }
-size_t share_begin(int32_t count, int32_t unit) { return first_item(count, unit, thread); }
-size_t share_end(int32_t count, int32_t unit) { return first_item(count, unit, thread + 1); }
+
+void assign_rows(size_t begin, size_t end) {
+  assigned_begin = begin;
+  assigned_end = end;
+}
+void assign_nothing(void) { assigned_begin = NOTHING; }
+
+#if defined(__wasm__)
+#define EXPORT(name) __attribute__((export_name(name)))
+#else
+#define EXPORT(name)
+#endif
+EXPORT("shareBegin") size_t share_begin(int32_t count, int32_t unit) {
+  return assigned_begin != NOTHING ? assigned_begin : first_item(count, unit, thread);
+}
+EXPORT("shareEnd") size_t share_end(int32_t count, int32_t unit) {
+  return assigned_begin != NOTHING ? assigned_end : first_item(count, unit, thread + 1);
+}
 
 static size_t first_column(int32_t columns, int32_t slot, int32_t slots, int32_t worker) {
   return (size_t)least(columns, most(0, first_unit(slots, worker) - slot) * 16);

@@ -44,9 +44,15 @@ static inline void *place_at(uint32_t address) { return memory_begin + address; 
 /** Ends the step of this worker: the process reports an error. */
 _Noreturn void fail(void);
 
-/** Start of this worker's share of `count` items (unsigned) that are handed out `unit` at a time. */
+/**
+ * Start of this worker's share of `count` items (unsigned) that are handed out `unit` at a time, or of the rows that it
+ * was assigned.
+ */
 size_t share_begin(int32_t count, int32_t unit);
 size_t share_end(int32_t count, int32_t unit);
+/** Assigns rows to this worker, which its next kernel computes in place of a share; or nothing. */
+void assign_rows(size_t begin, size_t end);
+void assign_nothing(void);
 /** First column of this worker among `columns`, whose cache lines have the indices `slot` and up of `slots`. */
 size_t slot_begin(int32_t columns, int32_t slot, int32_t slots);
 size_t slot_end(int32_t columns, int32_t slot, int32_t slots);

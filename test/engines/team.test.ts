@@ -27,8 +27,8 @@ function teamOf(): {
   const kernels = loadKernels(true, 'wasm');
   const [clear, beyond] = [AT, memory.buffer.byteLength].map((y, i): PlacedList => {
     const begin = LISTS + 128 * i;
-    doubles.set([Object.keys(SIGNATURES).indexOf('clear'), 6, y, 4, ROWS, 4], begin / 8);
-    return { begin, end: begin + 48, kernels: ['clear'], rowsAt: [] };
+    doubles.set([Object.keys(SIGNATURES).indexOf('clear'), 8, 0, 0, y, 4, ROWS, 4], begin / 8);
+    return { begin, end: begin + 64, kernels: ['clear'], rowsAt: [] };
   }) as [PlacedList, PlacedList];
   const team = new Team({
     kernels,

@@ -62,7 +62,7 @@ export function recordLists(plan: Plan): { readonly program: CpuProgram; readonl
       createRun(list, instance, image.doubles, NO_EXCHANGES)();
       recorded.push({
         name,
-        kernels: list.kernels,
+        kernels: list.kernels.filter((kernel) => kernel !== undefined),
         begin: list.begin,
         end: list.end,
         barrier: BEGIN,

@@ -79,10 +79,6 @@ export class ValueColumn implements Column {
     this.#values.fill(undefined, 0, this.#count);
   }
 
-  valueAt(row: number): unknown {
-    return this.#values[row];
-  }
-
   text(row: number): string {
     return textOf(this.#values[row]);
   }

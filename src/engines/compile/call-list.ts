@@ -1,7 +1,7 @@
 import { domainName, type Domain } from '../../graph/domain.js';
 import type { Buffer, Ref, View } from './buffers.js';
 import { argumentNames, type Arguments, type KernelName } from './kernel-arguments.js';
-import type { SIGNATURES } from './kernel-signatures.js';
+import { SIGNATURES } from './kernel-signatures.js';
 
 type Signatures = typeof SIGNATURES;
 /**
@@ -28,7 +28,8 @@ export type TableRule = RuleKernel extends infer Name ? (Name extends `${infer R
 
 /**
  * How workers share the work of a kernel. A barrier separates calls in which two workers may access the same element.
- * Every worker has the same rows of a domain in all calls by rows, so no barrier separates them.
+ * Between two barriers, every worker has the same rows of the batch in all calls by rows, and all rows of other domains
+ * that belong to these, so that no barrier separates the calls.
  */
 type Sharing = 'rows' | 'inputs' | 'sums' | 'columns' | 'groups' | 'start' | 'tables' | 'reduce' | 'apply';
 
@@ -140,8 +141,8 @@ export class CallList {
   readonly #sums: Call[] = [];
   /** Calls of the current phase by columns. */
   readonly #columns: Call[] = [];
-  /** Sharing of the last call, and the rows that workers share; another one requires a barrier. */
-  #last: string | undefined;
+  /** Sharing of the last call; another one requires a barrier. */
+  #last: Sharing | undefined;
   #isStartPending = false;
   #isSumUnderWay = false;
 
@@ -154,9 +155,8 @@ export class CallList {
     }
     if (sharing === 'start') this.#isStartPending = true;
     else {
-      const partition = sharing === 'rows' ? `rows of ${partitionOf(call)}` : sharing;
-      if (this.#last !== partition) this.separate();
-      this.#last = partition;
+      if (this.#last !== sharing) this.separate();
+      this.#last = sharing;
     }
     if (sharing === 'columns') this.#columns.push(call);
     this.#push(call);
@@ -164,16 +164,19 @@ export class CallList {
 
   /** Adds a barrier: later calls may read what any worker has written. */
   separate(): void {
-    if (this.#last === undefined) return;
-    shareColumns(this.#columns.splice(0));
-    this.calls.push({ kernel: 'barrier', operands: [] });
-    this.#last = undefined;
-    this.#isStartPending = false;
+    if (this.#last !== undefined) this.#addBarrier();
   }
 
   /** Adds a barrier unless there was one since the kernels of the start. */
   awaitStart(): void {
-    if (this.#isStartPending) this.separate();
+    if (this.#isStartPending) this.#addBarrier();
+  }
+
+  #addBarrier(): void {
+    shareColumns(this.#columns.splice(0));
+    this.calls.push({ kernel: 'barrier', operands: [] });
+    this.#last = undefined;
+    this.#isStartPending = false;
   }
 
   /** Adds all deferred sums, after a barrier. */
@@ -210,10 +213,10 @@ export class CallList {
   }
 }
 
-/** Returns the rows that workers share in a call by rows. */
-function partitionOf({ operands }: Call): string {
-  const domain = operands.find((operand) => typeof operand === 'object' && 'kind' in operand);
-  return domain === undefined ? 'batch' : domainName(domain);
+/** Returns the rows of a call by rows of a batch; undefined for other calls. */
+export function rowsOfCall({ kernel, operands }: Call): Domain | undefined {
+  if (!(kernel in SIGNATURES) || sharingOf(kernel as KernelName) !== 'rows') return undefined;
+  return operands.find((operand): operand is Domain => typeof operand === 'object' && 'kind' in operand);
 }
 
 /** Lists a kernel's operands in order, with strides and rows from the views among them. */

@@ -74,8 +74,6 @@ export interface Lowering {
 
 /** Forward and backward pass of an operation; the backward pass adds to the gradients of its operands. */
 export interface Lowered<Name extends OperationName> {
-  /** Rows by which workers share the operation; default: the rows of its value. */
-  readonly partition?: Domain;
   /** Returns whether workers share a value by columns, because it sums over the batch. */
   isByColumns?(value: ValueOf<Name>, mode: Mode): boolean;
   forward(value: ValueOf<Name>, lowering: Lowering): void;

@@ -1,6 +1,6 @@
 import { findCanceledBiases, listRequired, type Graph, type Term } from '../../graph/graph.js';
 import { isLoss, type LossValue, type Value } from '../../graph/operations.js';
-import { BATCH, domainName, type Domain } from '../../graph/domain.js';
+import { BATCH, type Domain } from '../../graph/domain.js';
 import { computeReachability } from '../../graph/gradient-reachability.js';
 import { createView, shift, type Buffers, type Ref, type View } from './buffers.js';
 import type { Lookups } from '../../graph/lookups.js';
@@ -12,7 +12,7 @@ import { lowerClearRows, lowerFindRows, lowerGather } from './gather.js';
 import { lowerLosses } from './operations/losses.js';
 import type { Lowering, Mode, Turn } from './lowering.js';
 import { LOWERED } from './operations/operations.js';
-import { BY_COLUMNS, inPhases } from './phases.js';
+import { BY_COLUMNS, BY_ROWS, inPhases } from './phases.js';
 import type { Precision } from '../precision.js';
 import type { Matrix } from './matrix.js';
 import type { Place, Places } from './places.js';
@@ -25,7 +25,6 @@ export type Computed = Exclude<Value, LossValue>;
 
 /** An entry of the table, whatever its operation. */
 interface Lowered {
-  readonly partition?: Domain;
   isByColumns?(value: Value, mode: Mode): boolean;
   forward(value: Value, lowering: Lowering): void;
   backward(value: Value, lowering: Lowering): void;
@@ -204,8 +203,7 @@ export function lowerPass(
   const isPooled = (value: Value): boolean => lookups.pooled.has(value) || lookups.unread.has(value);
   const operations = computed.filter((value) => !isPooled(value));
   const phases = inPhases(operations, (value) => {
-    const { isByColumns, partition = value.rows } = operation(value);
-    return isByColumns?.(value, mode) === true ? BY_COLUMNS : domainName(partition);
+    return operation(value).isByColumns?.(value, mode) === true ? BY_COLUMNS : BY_ROWS;
   });
   const state = createPassState(plan, mode, list, computed);
   const { lowering } = state;
@@ -219,6 +217,8 @@ export function lowerPass(
           list.emit('transposePanels', { p, t, k, panels });
       }
       lowerCombinations(places.combined, mode !== 'predict', list);
+      // Items of a block remain in a cache from the forward pass to the backward pass if no barrier is between them.
+      if (tables.items.length > 0) list.awaitStart();
       lowerLookups(tables, listRequiredLookups(tables, new Set(values)), lowering.view, list);
       for (const [i, phase] of phases.entries()) {
         if (i > 0) list.separate();

@@ -2,19 +2,19 @@ import { listOperands } from '../../graph/graph.js';
 import type { Value } from '../../graph/operations.js';
 import { listDifferentiated } from '../../graph/gradient-reachability.js';
 
-/** Partition of operations that workers share by columns. */
-export const BY_COLUMNS = 'columns';
+/** Partitions of operations: what workers share, rows of the batch with what belongs to them, or columns. */
+export const [BY_ROWS, BY_COLUMNS] = ['rows', 'columns'] as const;
+type Partition = typeof BY_ROWS | typeof BY_COLUMNS;
 
 /**
  * Puts values into phases, separated by barriers, as few as possible: all operations of a partition that are ready,
- * then those of the next partition, alternately. A partition is what workers share: rows of a domain, or columns.
- * Within a phase by rows a value may read an earlier one, because every worker has the same rows in both. In a phase by
- * columns no value reads another. Towers and experts that do not read each other share phases. The backward pass has
- * the same phases in reverse.
+ * then those of the other partition, alternately. Within a phase by rows a value may read an earlier one, because every
+ * worker has the same rows in both. In a phase by columns no value reads another. Towers and experts that do not read
+ * each other share phases. The backward pass has the same phases in reverse.
  */
 export function inPhases<Some extends Value>(
   values: readonly Some[],
-  partitionOf: (value: Some) => string,
+  partitionOf: (value: Some) => Partition,
 ): readonly (readonly Some[])[] {
   const phases: Some[][] = [];
   const unplaced = new Set(values);

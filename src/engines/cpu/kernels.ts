@@ -44,6 +44,13 @@ export type OnExchange = (what: Exchanged) => void;
 /** The kernels of a thread on a memory, by name; addresses are offsets from the memory. */
 export type Kernels = Readonly<Record<keyof typeof SIGNATURES, (...args: number[]) => void>>;
 
+/** Shares of the thread of an instance, by its number or, in a phase by rows, by cost. */
+export interface Shares {
+  /** Returns where its share of `count` items begins and ends, which are handed out `unit` at a time. */
+  shareBegin(count: number, unit: number): number;
+  shareEnd(count: number, unit: number): number;
+}
+
 /** Kernels on a memory, for one thread. */
 export interface Instance {
   readonly kernels: Kernels;

@@ -1,21 +1,31 @@
-import { domainName, type Domain } from '../../graph/domain.js';
+import { BATCH, domainName, isOfItems, type Domain } from '../../graph/domain.js';
 import { monotonicMs } from '../../system/clock.js';
 import { countWords, WORD, type Buffer, type Ref } from '../compile/buffers.js';
-import type { Call } from '../compile/call-list.js';
+import { rowsOfCall, type Call } from '../compile/call-list.js';
 import { SIGNATURES } from '../compile/kernel-signatures.js';
 import type { Layout } from '../compile/layout.js';
 import type { Image } from '../state/image.js';
 import type { MemoryPlan } from '../state/memory-plan.js';
 import type { Exchanges, Instance } from './kernels.js';
 
-// Lists of calls in the memory of a program, from which kernels run them: a call is doubles, the index of its kernel,
-// the number of doubles up to the next call, and its arguments.
+// Lists of calls in the memory of a program, from which kernels run them (kernels/run.c): a call is doubles, its head
+// and its arguments. The head is the index of its kernel, the number of doubles up to the next call, and what it computes
+// for the rows of the batch that a worker has: 0 for something else, minus the number of its rows for each of them, or
+// the offsets of their items, and for the values of items the offsets of these.
 
 const DOUBLE = 8;
 /** Doubles before the arguments of a call. */
-const HEAD = 2;
+const HEAD = 4;
+/** Doubles at the end of a head, about rows. */
+const ROWS_HEAD = 2;
 /** Index of a call that JavaScript makes: an exchange, or a kernel on a table that lists cannot access. */
 const OUTSIDE = -1;
+/** Index of the start of a phase by rows, which has the rows of the batch and what blocks of them consist of. */
+const PHASE = -2;
+/** Rows of the batch and items of a block, whose values remain in the second cache. */
+const BLOCK_COST = 2400;
+/** Index of it among the arguments of a phase. */
+const BLOCK_COST_AT = 2;
 
 const INDICES: ReadonlyMap<string, number> = new Map(Object.keys(SIGNATURES).map((name, index) => [name, index]));
 
@@ -26,8 +36,8 @@ export interface PlacedList {
   /** Offsets of the first call and behind the last, in bytes. */
   readonly begin: number;
   readonly end: number;
-  /** Kernels of all calls, in order. */
-  readonly kernels: readonly Call['kernel'][];
+  /** Kernels of all calls in order; undefined at the start of a phase by rows. */
+  readonly kernels: readonly (Call['kernel'] | undefined)[];
   /** Indices of doubles that are the rows of a domain. */
   readonly rowsAt: readonly { readonly at: number; readonly domain: number }[];
 }
@@ -42,12 +52,54 @@ interface ListMemory {
 /** Observes the calls of a step. */
 export type CallObserver = (kernel: Call['kernel'], elapsedMs: number) => void;
 
-const doublesOf = ({ operands }: Call): number => HEAD + operands.length;
+const doublesOf = ({ operands }: Pick<Call, 'operands'>): number => HEAD + operands.length;
+const sum = (numbers: readonly number[]): number => numbers.reduce((total, each) => total + each, 0);
 
 /** Takes the buffer of lists, before memory is assigned. */
-export function takeLists({ buffers }: Pick<Layout, 'buffers'>, lists: Lists): Ref {
-  const doubles = Object.values(lists).flatMap((calls) => calls.map(doublesOf));
-  return buffers.take('calls', 'scratch', 1 + doubles.reduce((sum, count) => sum + count, 0), DOUBLE / WORD);
+export function takeLists({ buffers, tables }: Pick<Layout, 'buffers' | 'tables'>, lists: Lists): Ref {
+  const phases = Object.values(lists).flatMap((calls) => inPhases(calls));
+  const doubles = phases.flatMap((phase) => [...startOf(phase, tables), ...phase].map(doublesOf));
+  return buffers.take('calls', 'scratch', 1 + sum(doubles), DOUBLE / WORD);
+}
+
+/** Splits calls behind each barrier. */
+function inPhases(calls: readonly Call[]): readonly (readonly Call[])[] {
+  const phases: Call[][] = [[]];
+  for (const call of calls) {
+    phases.at(-1)!.push(call);
+    if (call.kernel === 'barrier') phases.push([]);
+  }
+  return phases;
+}
+
+/** The start of a phase by rows. */
+interface PhaseStart {
+  readonly kernel: undefined;
+  readonly operands: Call['operands'];
+}
+
+/** Returns the call that starts a phase if it has calls by rows of a batch. */
+function startOf(phase: readonly Call[], tables: Layout['tables']): readonly PhaseStart[] {
+  const domains = new Map(phase.flatMap((call) => rowsOfCall(call) ?? []).map((rows) => [domainName(rows), rows]));
+  if (domains.size === 0) return [];
+  const ofItems = [...domains.values()].filter(isOfItems).map((rows) => headOf(rows, tables));
+  const offsets = ofItems.flatMap(({ rows, outer }) => (outer === 0 ? rows : []));
+  const doubles = sum(phase.filter(({ kernel }) => kernel !== 'barrier').map(doublesOf));
+  const blockCost = offsets.length === 0 ? 0 : BLOCK_COST;
+  return [{ kernel: undefined, operands: [BATCH, doubles, blockCost, offsets.length, ...offsets] }];
+}
+
+/** Returns what the head of a call says of its rows. */
+function headOf(
+  domain: Domain | undefined,
+  { itemsOf }: Layout['tables'],
+): { readonly rows: Ref | number; readonly outer: Ref | 0 } {
+  if (domain === undefined || domain.kind === 'shared') return { rows: 0, outer: 0 };
+  if (!isOfItems(domain)) return { rows: domain.kind === 'blocks' ? -domain.count : -1, outer: 0 };
+  const { offsets, selected, rows } = itemsOf(domain.field);
+  if (domain.kind === 'selected')
+    return { rows: selected.find(({ count }) => count === domain.count)!.offsets, outer: 0 };
+  return { rows: offsets, outer: isOfItems(rows) ? itemsOf(rows.field).offsets : 0 };
 }
 
 /**
@@ -56,38 +108,82 @@ export function takeLists({ buffers }: Pick<Layout, 'buffers'>, lists: Lists): R
  */
 export function placeLists<List extends string>(
   lists: Readonly<Record<List, readonly Call[]>>,
-  { lists: at, plan: { addresses }, image: { doubles } }: ListMemory,
-  { domains, maxRowsOf }: Pick<Layout, 'domains' | 'maxRowsOf'>,
-  { reach }: Pick<Instance, 'reach'>,
+  memory: ListMemory,
+  layout: Pick<Layout, 'domains' | 'maxRowsOf' | 'tables'>,
+  instance: Pick<Instance, 'reach'>,
 ): Readonly<Record<List, PlacedList>> {
-  const indices = new Map(domains.map((domain, index) => [domainName(domain), index]));
-  const addressOf = ({ buffer, offset }: Ref): number => addresses.get(buffer)! + offset * WORD;
-  let next = addressOf(at) / DOUBLE;
-  const place = (calls: readonly Call[]): PlacedList => {
-    const begin = next * DOUBLE;
-    const rowsAt: { at: number; domain: number }[] = [];
-    for (const call of calls) {
-      const { kernel, operands } = call;
-      const index = INDICES.get(kernel);
-      let isInside = index !== undefined;
-      for (const [i, operand] of operands.entries()) {
-        if (typeof operand === 'number') doubles[next + HEAD + i] = operand;
-        else if ('buffer' in operand) {
-          checkWithin(call, operand, maxRowsOf);
-          const address = addressOf(operand);
-          const reached = reach(address);
-          isInside &&= reached !== undefined;
-          doubles[next + HEAD + i] = reached ?? address;
-        } else rowsAt.push({ at: next + HEAD + i, domain: indices.get(domainName(operand))! });
-      }
-      doubles[next] = isInside ? index! : OUTSIDE;
-      doubles[next + 1] = doublesOf(call);
-      next += doublesOf(call);
-    }
-    return { begin, end: next * DOUBLE, kernels: calls.map(({ kernel }) => kernel), rowsAt };
-  };
-  const placed = Object.entries<readonly Call[]>(lists).map(([name, calls]) => [name, place(calls)] as const);
+  const writer = new ListWriter(memory, layout, instance);
+  const placed = Object.entries<readonly Call[]>(lists).map(([name, calls]) => [name, writer.write(calls)] as const);
   return Object.fromEntries(placed) as Record<List, PlacedList>; // the same keys
+}
+
+/** Writes lists one after the other. */
+class ListWriter {
+  readonly #memory: ListMemory;
+  readonly #layout: Pick<Layout, 'domains' | 'maxRowsOf' | 'tables'>;
+  readonly #reach: Instance['reach'];
+  readonly #domains: ReadonlyMap<string, number>;
+  #next: number;
+
+  constructor(
+    memory: ListMemory,
+    layout: Pick<Layout, 'domains' | 'maxRowsOf' | 'tables'>,
+    { reach }: Pick<Instance, 'reach'>,
+  ) {
+    this.#memory = memory;
+    this.#layout = layout;
+    this.#reach = reach;
+    this.#domains = new Map(layout.domains.map((domain, index) => [domainName(domain), index]));
+    this.#next = this.#addressOf(memory.lists) / DOUBLE;
+  }
+
+  write(calls: readonly Call[]): PlacedList {
+    const begin = this.#next * DOUBLE;
+    const { tables } = this.#layout;
+    const rowsAt: PlacedList['rowsAt'][number][] = [];
+    const kernels: PlacedList['kernels'][number][] = [];
+    for (const phase of inPhases(calls)) {
+      const start = this.#next;
+      const starts = startOf(phase, tables);
+      kernels.push(...starts.map(() => undefined), ...phase.map(({ kernel }) => kernel));
+      for (const each of starts) this.#write(each, PHASE, undefined, rowsAt);
+      const areInside = phase.map((call) => this.#write(call, INDICES.get(call.kernel), rowsOfCall(call), rowsAt));
+      // Kernels do not run blocks of a call that JavaScript makes.
+      if (starts.length > 0 && areInside.includes(false)) this.#memory.image.doubles[start + HEAD + BLOCK_COST_AT] = 0;
+    }
+    return { begin, end: this.#next * DOUBLE, kernels, rowsAt };
+  }
+
+  /** Writes a call; returns whether its kernel can run in a list. */
+  #write(
+    call: Call | PhaseStart,
+    kernel: number | undefined,
+    rows: Domain | undefined,
+    rowsAt: PlacedList['rowsAt'][number][],
+  ): boolean {
+    const { doubles } = this.#memory.image;
+    const head = headOf(rows, this.#layout.tables);
+    let isInside = kernel !== undefined;
+    for (const [i, operand] of [head.rows, head.outer, ...call.operands].entries()) {
+      const at = this.#next + HEAD - ROWS_HEAD + i;
+      if (typeof operand === 'number') doubles[at] = operand;
+      else if ('buffer' in operand) {
+        checkWithin(call, operand, this.#layout.maxRowsOf);
+        const address = this.#addressOf(operand);
+        const reached = this.#reach(address);
+        isInside &&= reached !== undefined;
+        doubles[at] = reached ?? address;
+      } else rowsAt.push({ at, domain: this.#domains.get(domainName(operand))! });
+    }
+    doubles[this.#next] = isInside ? kernel! : OUTSIDE;
+    doubles[this.#next + 1] = doublesOf(call);
+    this.#next += doublesOf(call);
+    return isInside;
+  }
+
+  #addressOf({ buffer, offset }: Ref): number {
+    return this.#memory.plan.addresses.get(buffer)! + offset * WORD;
+  }
 }
 
 /**
@@ -113,7 +209,7 @@ export function addressOperands(
 }
 
 /** Requires that an operand is within its buffer: kernels do not check it. */
-function checkWithin({ kernel }: Call, operand: Ref, maxRowsOf: (domain: Domain) => number): void {
+function checkWithin({ kernel }: Call | PhaseStart, operand: Ref, maxRowsOf: (domain: Domain) => number): void {
   const { buffer, offset } = operand;
   const words = countWords(buffer, maxRowsOf);
   const last = 'ld' in operand && 'width' in operand ? lastOf(operand as Ref & Shape, buffer, maxRowsOf) : 0;
@@ -151,11 +247,11 @@ export function createRun(
   const functions = { ...kernels, ...exchanges };
   const nextOf = (at: number): number => at + doubles[at / DOUBLE + 1]! * DOUBLE;
   const outside = new Map<number, (...args: number[]) => unknown>();
-  const calls: { readonly name: Call['kernel']; readonly at: number }[] = [];
+  const calls: { readonly name: Call['kernel'] | undefined; readonly at: number }[] = [];
   for (let [at, i] = [begin, 0]; at < end; at = nextOf(at), i++) {
     const name = names[i]!;
     calls.push({ name, at });
-    if (doubles[at / DOUBLE] === OUTSIDE) outside.set(at, functions[name]);
+    if (doubles[at / DOUBLE] === OUTSIDE) outside.set(at, functions[name!]);
   }
   const runUpTo = (from: number, to: number): void => {
     for (let at = run(from, to); at < to; at = run(nextOf(at), to))
@@ -166,7 +262,7 @@ export function createRun(
     for (const { name, at } of calls) {
       const startMs = monotonicMs();
       runUpTo(at, nextOf(at));
-      onCall(name, monotonicMs() - startMs);
+      if (name !== undefined) onCall(name, monotonicMs() - startMs);
     }
   };
 }

@@ -4,7 +4,7 @@ import type { Precision } from '../precision.js';
 import type { Apart } from '../state/apart.js';
 import { APART } from '../state/memory-plan.js';
 import { BEGIN } from './begin.js';
-import type { Instance, Kernels } from './kernels.js';
+import type { Instance, Kernels, Shares } from './kernels.js';
 import { familyIndex, openAddon, type NativeKernels } from './native/addon.js';
 import { stagedKernels } from './staged.js';
 
@@ -55,17 +55,20 @@ export function instantiate(
   return 'reason' in native ? instantiateWasm(module, memory, apart) : instantiateNative(native, memory, apart);
 }
 
+/** What src/kernels exports. */
+type Exports = Kernels & Shares & Pick<Instance, 'run'> & { heapBase(): number };
+
 /** Instantiates the WebAssembly kernels. */
 export function instantiateWasm(
   module: WebAssembly.Module,
   memory: WebAssembly.Memory,
   apart: readonly Apart[] = [],
 ): Instance {
-  const { run, heapBase, ...kernels } = new WebAssembly.Instance(module, { env: { memory } })
-    .exports as unknown as Kernels & Pick<Instance, 'run'> & { heapBase(): number }; // what src/kernels exports
+  const { run, heapBase, shareBegin, shareEnd, ...kernels } = new WebAssembly.Instance(module, { env: { memory } })
+    .exports as unknown as Exports;
   if (heapBase() > BEGIN) throw new Error('the kernels need more memory of their own');
   return {
-    kernels: stagedKernels(kernels, memory, apart, () => {
+    kernels: stagedKernels(kernels, { shareBegin, shareEnd }, memory, apart, () => {
       const own = createMemory(BEGIN);
       return { kernels: instantiateWasm(module, own).kernels, memory: own };
     }),

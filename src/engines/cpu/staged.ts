@@ -6,8 +6,7 @@ import { CONSTANT_WORDS } from '../compile/layout.js';
 import { argumentNames } from '../compile/kernel-arguments.js';
 import { SIGNATURES } from '../compile/kernel-signatures.js';
 import { BEGIN } from './begin.js';
-import type { Kernels } from './kernels.js';
-import { shareOf, type Member } from './shares.js';
+import type { Kernels, Shares } from './kernels.js';
 
 type Signatures = typeof SIGNATURES;
 /** Kernels that read or write rows of tables. */
@@ -34,23 +33,20 @@ const ALIGNMENT = 64;
  */
 export function stagedKernels(
   kernels: Kernels,
+  shares: Shares,
   memory: WebAssembly.Memory,
   apart: readonly Apart[],
   createStage: () => Stage,
 ): Kernels {
   if (apart.length === 0) return kernels;
-  const staged = new StagedKernels(memory, apart, new StageMemory(createStage()));
+  const staged = new StagedKernels(shares, memory, apart, new StageMemory(createStage()));
   const chosen = Object.entries(staged.all()).map(([name, kernel]) => {
     const within = kernels[name as TableKernel];
     const tableAt = argumentNames(name as TableKernel).indexOf('table');
     const either: Kernel = (...args) => (args[tableAt]! >= APART ? kernel(...args) : within(...args));
     return [name, either] as const;
   });
-  const join: Kernel = (self, threads, barrier) => {
-    staged.member = { self: self, threads: threads };
-    kernels.join(self, threads, barrier);
-  };
-  return { ...kernels, ...Object.fromEntries(chosen), join };
+  return { ...kernels, ...Object.fromEntries(chosen) };
 }
 
 /** The memory of a stage, which grows on demand. */
@@ -105,15 +101,15 @@ interface ChangedRows {
 
 /** The staged kernels. Address arguments are those of the kernels that they replace. */
 class StagedKernels {
-  /** The worker whose shares these compute. */
-  member: Member = { self: 0, threads: 1 };
+  readonly #shares: Shares;
   readonly #memory: WebAssembly.Memory;
   readonly #apart: readonly Apart[];
   readonly #stage: StageMemory;
   readonly #floats: Float32Array;
   readonly #words: Uint32Array;
 
-  constructor(memory: WebAssembly.Memory, apart: readonly Apart[], stage: StageMemory) {
+  constructor(shares: Shares, memory: WebAssembly.Memory, apart: readonly Apart[], stage: StageMemory) {
+    this.#shares = shares;
     this.#memory = memory;
     this.#apart = apart;
     this.#stage = stage;
@@ -138,7 +134,7 @@ class StagedKernels {
 
   #lookup({ ids, table, tableSize, stride, width, y, ldy, rows }: Arguments<'lookup'>): void {
     const { floats, first } = rowsAt(table, this.#floats, this.#apart);
-    const { begin, end } = shareOf(this.member, rows, 4);
+    const { begin, end } = this.#shareOf(rows, 4);
     for (let b = begin; b < end; b++)
       copy(
         floats,
@@ -155,7 +151,7 @@ class StagedKernels {
     // Bags may have grown the memory.
     const [main, words] = [new Float32Array(this.#memory.buffer), new Uint32Array(this.#memory.buffer)];
     const [ids, factors] = [this.#wordAt(bag) / WORD, this.#wordAt(bag + WORD) / WORD];
-    const { begin, end } = shareOf(this.member, rows, 4);
+    const { begin, end } = this.#shareOf(rows, 4);
     for (let b = begin; b < end; b++) {
       const item = this.#wordAt(offsets + b * WORD);
       const items = this.#wordAt(offsets + (b + 1) * WORD) - item;
@@ -235,7 +231,7 @@ class StagedKernels {
     work: (first: number, rows: number) => void,
   ): void {
     const { floats, first } = rowsAt(table, this.#floats, this.#apart);
-    const { begin, end } = shareOf(this.member, count, 1);
+    const { begin, end } = this.#shareOf(count, 1);
     for (let chunk = begin; chunk < end; chunk += CHUNK) {
       const size = Math.min(CHUNK, end - chunk);
       const [rowAt, ownAt] = [
@@ -251,6 +247,12 @@ class StagedKernels {
   /** Copies words, since half of a double, read as a float, may be a signaling NaN that changes. */
   #copyClock(from: number, to: number): void {
     this.#stage.words.set(this.#words.subarray(from / WORD, from / WORD + 4), to / WORD);
+  }
+
+  /** Returns this worker's share of rows; WebAssembly returns signed integers. */
+  #shareOf(count: number, unit: number): { readonly begin: number; readonly end: number } {
+    const { shareBegin, shareEnd } = this.#shares;
+    return { begin: shareBegin(count, unit) >>> 0, end: shareEnd(count, unit) >>> 0 };
   }
 
   #wordAt(at: number): number {

@@ -1,5 +1,6 @@
 import type { Buffer } from '../compile/buffers.js';
-import type { Call } from '../compile/call-list.js';
+import { domainName } from '../../graph/domain.js';
+import { rowsOfCall, type Call } from '../compile/call-list.js';
 import type { Compiled } from '../compile/compile.js';
 import { argumentNames, type KernelName } from '../compile/kernel-arguments.js';
 import type { ListName } from '../compile/lists.js';
@@ -39,12 +40,16 @@ const WITH_LISTS: readonly ListName[] = ['train', 'pass', 'diagnosis', 'inspect'
 /** Lists that predict, in single precision. */
 const PREDICTIONS: readonly ListName[] = ['predict', 'evaluate'];
 
-/** Returns the calls of each phase of a list. */
+/** Returns the calls of each phase of a list: all calls by rows of a phase have those of one domain. */
 function phasesOf(calls: readonly Call[]): readonly (readonly Call[])[] {
   const phases: Call[][] = [[]];
+  let domain: string | undefined;
   for (const call of calls) {
-    if (call.kernel === 'barrier') phases.push([]);
-    else phases.at(-1)!.push(call);
+    const rows = rowsOfCall(call);
+    const own = rows === undefined ? domain : domainName(rows);
+    if (call.kernel === 'barrier' || (domain !== undefined && own !== domain)) phases.push([]);
+    if (call.kernel !== 'barrier') phases.at(-1)!.push(call);
+    domain = call.kernel === 'barrier' ? undefined : own;
   }
   return phases;
 }

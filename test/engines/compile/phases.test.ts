@@ -1,13 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import type { Plan } from '../../../src/engines/engine.js';
-import { BY_COLUMNS, inPhases } from '../../../src/engines/compile/phases.js';
+import { BY_COLUMNS, BY_ROWS, inPhases } from '../../../src/engines/compile/phases.js';
 import { createCpuEngine } from '../../../src/engines/cpu/engine.js';
-import { domainName } from '../../../src/graph/domain.js';
 import { GraphBuilder } from '../../../src/graph/builder.js';
 import type { Value } from '../../../src/graph/operations.js';
 import { denseOptimizers, embeddingOptimizerSchema } from '../../../src/optimizers/optimizers.js';
 
-const partitionOf = ({ op, rows }: Value): string => (op === 'batchNorm' ? BY_COLUMNS : domainName(rows));
+const partitionOf = ({ op }: Value) => (op === 'batchNorm' ? BY_COLUMNS : BY_ROWS);
 
 describe('the phases of a step', () => {
   it('group independent calls, and are few', () => {

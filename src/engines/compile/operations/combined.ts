@@ -1,5 +1,4 @@
 import type { CombinedOperation, ValueOf } from '../../../graph/operations.js';
-import { BATCH } from '../../../graph/domain.js';
 import type { Ref } from '../buffers.js';
 import type { Lowered, Lowering } from '../lowering.js';
 import { multiplyMatrix, multiplyMatrixGradient } from './matrix-products.js';
@@ -36,7 +35,6 @@ export const COMBINED: { readonly [Name in CombinedOperation]: Lowered<Name> } =
   },
 
   scaledLinear: {
-    partition: BATCH,
     forward(value, lowering) {
       const { places, view, list } = lowering;
       const { base, bias } = value;

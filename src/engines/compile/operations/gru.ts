@@ -1,5 +1,4 @@
 import type { ValueOf } from '../../../graph/operations.js';
-import { BATCH } from '../../../graph/domain.js';
 import { createView, type View } from '../buffers.js';
 import type { Lowered, Lowering } from '../lowering.js';
 import { sumMatrixGradient } from './matrix-products.js';
@@ -10,7 +9,6 @@ const STORED = 4;
 
 /** A gated recurrent unit over the items of each row. */
 export const SEGMENT_GRU: Lowered<'segmentGru'> = {
-  partition: BATCH,
   forward(value, lowering) {
     const { places, list, view, mode } = lowering;
     list.emit('segmentGru', {

@@ -1,5 +1,4 @@
 import type { LossName, OperationName, Value, ValueOf } from '../../../graph/operations.js';
-import { BATCH } from '../../../graph/domain.js';
 import { columnsOf, shift, type View } from '../buffers.js';
 import type { CallList } from '../call-list.js';
 import type { Lowered, Lowering } from '../lowering.js';
@@ -176,7 +175,6 @@ export const LOWERED: LoweringTable = {
   },
 
   split: {
-    partition: BATCH,
     forward(value, lowering) {
       const { view } = lowering;
       copyBlocks(lowering, view(value.x), view(value), value, { isJoin: false, accumulate: 0 });
@@ -189,7 +187,6 @@ export const LOWERED: LoweringTable = {
   },
 
   join: {
-    partition: BATCH,
     forward(value, lowering) {
       const { view } = lowering;
       copyBlocks(lowering, view(value), view(value.x), value, { isJoin: true, accumulate: 0 });

@@ -1,5 +1,4 @@
 import type { SearchOperation, Value, ValueOf } from '../../../graph/operations.js';
-import { BATCH } from '../../../graph/domain.js';
 import type { Lowered, Lowering } from '../lowering.js';
 import { offsetsOf } from './segments.js';
 
@@ -8,7 +7,6 @@ import { offsetsOf } from './segments.js';
 /** Operations that score items for the candidate, select some, and copy those. */
 export const SEARCHES: { readonly [Name in SearchOperation]: Lowered<Name> } = {
   itemProduct: {
-    partition: BATCH,
     forward(value, lowering) {
       const [x, query] = [lowering.view(value.x), lowering.view(value.query)];
       const shared = { offsets: offsetsOf(value, lowering), rows: lowering.batch, columns: x.columns };
@@ -25,7 +23,6 @@ export const SEARCHES: { readonly [Name in SearchOperation]: Lowered<Name> } = {
   },
 
   hashMatches: {
-    partition: BATCH,
     forward(value, lowering) {
       const { list, view, places } = lowering;
       list.emit('hashMatches', {
@@ -43,7 +40,6 @@ export const SEARCHES: { readonly [Name in SearchOperation]: Lowered<Name> } = {
   },
 
   selectTop: {
-    partition: BATCH,
     forward(value, lowering) {
       const { list, view } = lowering;
       const [offsets, selected] = [offsetsOf(value.scores, lowering), offsetsOf(value, lowering)];
@@ -53,7 +49,6 @@ export const SEARCHES: { readonly [Name in SearchOperation]: Lowered<Name> } = {
   },
 
   gatherItems: {
-    partition: BATCH,
     forward(value, lowering) {
       const [x, y] = [lowering.view(value.x), lowering.view(value)];
       lowering.list.emit('gatherItems', { ...placesOf(value, lowering), x, y });

@@ -1,5 +1,5 @@
 import type { ItemOperation, SegmentPooling, Value, ValueOf } from '../../../graph/operations.js';
-import { BATCH, domainName, type Domain } from '../../../graph/domain.js';
+import { domainName, type Domain } from '../../../graph/domain.js';
 import { hasTrainedWeights } from '../../../graph/gradient-reachability.js';
 import { createView, toFours, type Ref, type View } from '../buffers.js';
 import type { Lowered, Lowering } from '../lowering.js';
@@ -36,7 +36,6 @@ export const SEGMENTS: {
   readonly [Name in Exclude<ItemOperation, 'segmentGru'>]: Lowered<Name>;
 } = {
   expand: {
-    partition: BATCH,
     forward(value, lowering) {
       const [x, y, offsets] = [lowering.view(value.x), lowering.view(value), offsetsOf(value, lowering)];
       const { columns } = y;
@@ -60,7 +59,6 @@ export const SEGMENTS: {
   },
 
   segmentPool: {
-    partition: BATCH,
     forward(value, lowering) {
       const { list, view } = lowering;
       const [y, offsets] = [view(value), offsetsOf(value.x, lowering)];
@@ -105,7 +103,6 @@ export const SEGMENTS: {
   },
 
   segmentSoftmax: {
-    partition: BATCH,
     forward(value, lowering) {
       const [x, y, offsets] = [lowering.view(value.x), lowering.view(value), offsetsOf(value, lowering)];
       lowering.list.emit('segmentSoftmax', { x, offsets, y, rows: lowering.batch, columns: y.columns });
@@ -119,7 +116,6 @@ export const SEGMENTS: {
   },
 
   segmentAttention: {
-    partition: BATCH,
     forward(value, lowering) {
       lowering.list.emit('segmentAttention', { ...attended(value, lowering), y: lowering.view(value) });
     },
@@ -139,7 +135,6 @@ export const SEGMENTS: {
   },
 
   shift: {
-    partition: BATCH,
     forward(value, lowering) {
       move(value.x, lowering.view(value.x), lowering.view(value), value.by, 0, lowering);
     },
@@ -150,7 +145,6 @@ export const SEGMENTS: {
   },
 
   itemPosition: {
-    partition: BATCH,
     forward(value, lowering) {
       const [y, offsets] = [lowering.view(value), offsetsOf(value, lowering)];
       lowering.list.emit('itemPosition', { offsets, y, rows: lowering.batch });
