@@ -11,7 +11,7 @@ import { wallClockMs } from '../../system/clock.js';
 import type { DialectOptions } from '../dialect.js';
 import { ABSENT, columnKey, isAbsent, type GivenRows } from './given-rows.js';
 import { sliceGiven, type RankedRows } from './ranked-rows.js';
-import { valueColumn } from './value-column.js';
+import { ValueColumn } from './value-column.js';
 
 /** How columns are read. */
 interface ColumnReading {
@@ -181,11 +181,10 @@ function findEvents(
   const areGiven = Array.from({ length: count }, (_, row) => lists.some((valueAt) => !isAbsent(valueAt(row))));
   const [keyAt, untilAt] = [given.valuesOf(log.key), given.valuesOf(log.until)];
   const columnOf = (valueAt: (row: number) => unknown): Column => {
-    const values = Array.from({ length: count }, (_, row) => valueAt(row));
-    return valueColumn(
-      values.map((value) => (isAbsent(value) ? null : value)),
-      decimal,
-    );
+    const column = new ValueColumn(decimal);
+    const presentAt = (row: number): unknown => (isAbsent(valueAt(row)) ? null : valueAt(row));
+    column.read(presentAt, 0, count);
+    return column;
   };
   const read = new Map([
     [log.key, columnOf(keyAt)],
