@@ -29,6 +29,10 @@ INLINE operands load_operands(const operand *at, const int panels, const int v) 
 INLINE vector add_product(vector sums, operand x, operands y) {
   return _mm512_dpbf16_ps(sums, (__m512bh)_mm512_set1_epi32((int)x), (__m512bh)y);
 }
+INLINE __m256i panel_operands(const operand *at) { return _mm256_loadu_si256((const __m256i *)at); }
+INLINE panel_vector add_panel(panel_vector sums, operand x, __m256i y) {
+  return _mm256_dpbf16_ps(sums, (__m256bh)_mm256_set1_epi32((int)x), (__m256bh)y);
+}
 INLINE void pack_neighbors(const float *row, size_t count, operand *to) {
   for (size_t i = 0; i < count; i += LANES) {
     const __m256i all = rounded(load_some(row + i, count - i));
@@ -62,6 +66,12 @@ INLINE operands load_operands(const operand *at, const int panels, const int v) 
   return rounded(load(at, PANEL, panels, v));
 }
 INLINE vector add_product(vector sums, operand x, operands y) { return multiply_add(rounded(splat(x)), y, sums); }
+#if LANES == 16
+INLINE __m256 panel_operands(const operand *at) { return first_panel(rounded(widen(_mm256_loadu_ps(at)))); }
+INLINE panel_vector add_panel(panel_vector sums, operand x, __m256 y) {
+  return _mm256_fmadd_ps(first_panel(rounded(splat(x))), y, sums);
+}
+#endif
 INLINE void pack(
   const float *row, __attribute__((unused)) size_t gap, __attribute__((unused)) int has_next, size_t count, operand *to,
   __attribute__((unused)) uint32_t padding

@@ -56,11 +56,23 @@ typedef struct {
   coming next_x, next_d;
 } gradient;
 
-INLINE void product_tile(const int rows, const int panels, const product t) {
-  vector s[MOST_ROWS][VECTORS(MOST_PANELS)];
-  EACH_ROW(rows) {
-    EACH_VECTOR(panels) s[i][v] = splat(0);
+/** The sums of a tile, by row. */
+typedef vector tile_sums[MOST_ROWS][VECTORS(MOST_PANELS)];
+
+/** Adds products to the sums of a tile. */
+INLINE void add_products(const int rows, const int panels, const product t, tile_sums s) {
+#if LANES == 16
+  if (panels == 1) {
+    panel_vector sums[MOST_ROWS];
+    EACH_ROW(rows) sums[i] = first_panel(s[i][0]);
+    for (size_t n = 0; n < t.steps; n++) {
+      const size_t j = turn(n, t.steps);
+      EACH_ROW(rows) sums[i] = add_panel(sums[i], t.a[i * t.lda + j], panel_operands(t.w + j * PANEL));
+    }
+    EACH_ROW(rows) s[i][0] = widen(sums[i]);
+    return;
   }
+#endif
   for (size_t n = 0; n < t.steps; n++) {
     const size_t j = turn(n, t.steps);
     operands b[VECTORS(MOST_PANELS)];
@@ -69,6 +81,14 @@ INLINE void product_tile(const int rows, const int panels, const product t) {
       EACH_VECTOR(panels) s[i][v] = add_product(s[i][v], t.a[i * t.lda + j], b[v]);
     }
   }
+}
+
+INLINE void product_tile(const int rows, const int panels, const product t) {
+  tile_sums s;
+  EACH_ROW(rows) {
+    EACH_VECTOR(panels) s[i][v] = splat(0);
+  }
+  add_products(rows, panels, t, s);
   EACH_ROW(rows) {
     EACH_VECTOR(panels) {
       vector sum = s[i][v] + (t.bias ? load(t.bias, PANEL, panels, v) : splat(0));
@@ -79,23 +99,47 @@ INLINE void product_tile(const int rows, const int panels, const product t) {
   }
 }
 
-INLINE vector gradient_tile(const int inputs, const int panels, const gradient t) {
-  vector s[MOST_ROWS][VECTORS(MOST_PANELS)], seen = splat(0);
-  EACH_ROW(inputs) {
-    EACH_VECTOR(panels) s[i][v] = t.goes_on ? load(t.g + i * PANEL, t.gap, panels, v) : splat(0);
+/** Asks for the next rows of a gradient's operands while those of a step are multiplied. */
+INLINE void ask_for_next(const int inputs, const int panels, const gradient t, size_t step) {
+  UNROLL for (int i = 0; i < STEP; i++) {
+    ask_for(t.next_x, STEP * step + i, inputs);
+    ask_for(t.next_d, STEP * step + i, panels * PANEL);
   }
+}
+
+/** Adds the products of rows to the sums of a tile. */
+INLINE void add_rows(const int inputs, const int panels, const gradient t, tile_sums s) {
+#if LANES == 16
+  if (panels == 1) {
+    panel_vector sums[MOST_ROWS];
+    EACH_ROW(inputs) sums[i] = first_panel(s[i][0]);
+    for (size_t n = 0; n < t.steps; n++) {
+      const size_t b = turn(n, t.steps);
+      ask_for_next(inputs, panels, t, n);
+      EACH_ROW(inputs) sums[i] = add_panel(sums[i], t.x[b * t.ldx + i], panel_operands(t.d + b * PANEL));
+    }
+    EACH_ROW(inputs) s[i][0] = widen(sums[i]);
+    return;
+  }
+#endif
   for (size_t n = 0; n < t.steps; n++) {
     const size_t b = turn(n, t.steps);
     operands y[VECTORS(MOST_PANELS)];
-    UNROLL for (int i = 0; i < STEP; i++) {
-      ask_for(t.next_x, STEP * n + i, inputs);
-      ask_for(t.next_d, STEP * n + i, panels * PANEL);
-    }
+    ask_for_next(inputs, panels, t, n);
     EACH_VECTOR(panels) y[v] = load_operands(t.d + b * PANEL * panels, panels, v);
     EACH_ROW(inputs) {
       EACH_VECTOR(panels) s[i][v] = add_product(s[i][v], t.x[b * t.ldx + i], y[v]);
     }
   }
+}
+
+INLINE vector gradient_tile(const int inputs, const int panels, const gradient t) {
+  tile_sums s;
+  vector seen = splat(0);
+  EACH_ROW(inputs) {
+    EACH_VECTOR(panels) s[i][v] = t.goes_on ? load(t.g + i * PANEL, t.gap, panels, v) : splat(0);
+  }
+  add_rows(inputs, panels, t, s);
   EACH_ROW(inputs) {
     EACH_VECTOR(panels) {
       store(t.g + i * PANEL, t.gap, panels, v, s[i][v]);

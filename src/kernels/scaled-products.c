@@ -169,9 +169,18 @@ typedef struct {
 } row_gradient;
 
 
-/** Sums xᵀ d over the items of a row; adds it to M's gradient, its products to S's, and its products with S to dots. */
-INLINE void row_gradient_tile(const int inputs, const int panels, const row_gradient t) {
-  vector sums[MOST_ROWS][VECTORS(MOST_PANELS)];
+/** Sums xᵀ d over the items of a row. */
+INLINE void sum_items(const int inputs, const int panels, const row_gradient t, tile_sums sums) {
+#if LANES == 16
+  if (panels == 1) {
+    panel_vector own[MOST_ROWS];
+    EACH_ROW(inputs) own[i] = first_panel(splat(0));
+    for (size_t item = 0; item < t.items; item++)
+      EACH_ROW(inputs) own[i] = add_panel(own[i], t.x[item * t.ldx + (size_t)i], panel_operands(t.d + item * t.ldd));
+    EACH_ROW(inputs) sums[i][0] = widen(own[i]);
+    return;
+  }
+#endif
   EACH_ROW(inputs) {
     EACH_VECTOR(panels) sums[i][v] = splat(0);
   }
@@ -182,6 +191,12 @@ INLINE void row_gradient_tile(const int inputs, const int panels, const row_grad
       EACH_VECTOR(panels) sums[i][v] = multiply_add(splat(t.x[item * t.ldx + (size_t)i]), d[v], sums[i][v]);
     }
   }
+}
+
+/** Sums a row; adds the sums to M's gradient, their products to S's, and their products with S to dots. */
+INLINE void row_gradient_tile(const int inputs, const int panels, const row_gradient t) {
+  tile_sums sums;
+  sum_items(inputs, panels, t, sums);
   EACH_ROW(inputs) {
     float *gm = t.gm + i * PANEL, *gs = t.gs + i * PANEL;
     EACH_VECTOR(panels) store(gm, t.gap, panels, v, load(gm, t.gap, panels, v) + sums[i][v]);

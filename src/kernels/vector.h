@@ -36,6 +36,10 @@
 #define VECTORS(panels) (((panels) + 1) / 2)
 #define LANES 16
 typedef __m512 vector;
+/** The columns of one panel, half a vector: processors that split vectors of 16 lanes compute two of them at a time. */
+typedef __m256 panel_vector;
+INLINE vector widen(panel_vector x) { return _mm512_zextps256_ps512(x); }
+INLINE panel_vector first_panel(vector x) { return _mm512_castps512_ps256(x); }
 INLINE vector splat(float x) { return _mm512_set1_ps(x); }
 INLINE vector multiply_add(vector a, vector b, vector c) { return _mm512_fmadd_ps(a, b, c); }
 /** The v-th vector of so many panels, which lie `gap` floats apart. */
