@@ -3,8 +3,10 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { Agent, request, type IncomingMessage } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { it } from 'vitest';
 import { randomStream, type Random } from '../src/core/random.js';
@@ -101,14 +103,19 @@ async function serveRun(run: string, bodies: readonly string[]) {
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   const [line] = (await once(child.stdout, 'data')) as [Buffer];
   const { url } = JSON.parse(line.toString()) as { url: string };
+  // A client with little work of its own: fetch takes more time than the server's.
+  const agent = new Agent({ keepAlive: true });
   const side: Side = async (call) => {
-    const response = await fetch(`${url}/predict`, { method: 'POST', body: bodies[call % bodies.length]! });
-    if (!response.ok) throw new Error(await response.text());
-    return response.text();
+    const sent = request(`${url}/predict`, { method: 'POST', agent }).end(bodies[call % bodies.length]!);
+    const [response] = (await once(sent, 'response')) as [IncomingMessage];
+    const body = await text(response);
+    if (response.statusCode !== 200) throw new Error(body);
+    return body;
   };
   return {
     side,
     end: async () => {
+      agent.destroy();
       child.kill('SIGTERM');
       await once(child, 'exit');
     },
@@ -170,16 +177,19 @@ async function measureWorkload(folder: string, towers: object, history: readonly
   const run = await makeRun(folder, towers, history);
   const { users, items } = drawRows(history);
   const model = await loadModel(run);
+  const half = await loadModel(run, { precision: 'bf16' });
   const bodies = users.map((user) => JSON.stringify({ user, candidates: items }));
   const server = await serveRun(run, bodies);
   try {
     return await measure({
       library: (call) => model.rank(users[call % USERS]!, items),
+      'library, bf16': (call) => half.rank(users[call % USERS]!, items),
       http: server.side,
       onnx: await openOnnx(run, join(folder, 'model.onnx'), history),
     });
   } finally {
     model.dispose();
+    half.dispose();
     await server.end();
   }
 }

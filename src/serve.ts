@@ -18,6 +18,8 @@ export interface ServeOptions {
   readonly raw?: boolean | undefined;
   /** Event logs with the items of rows that lack them; default: none. */
   readonly histories?: PredictorSpec['histories'];
+  /** Precision of matrix products. Default: `f32`. */
+  readonly precision?: PredictorSpec['precision'];
   readonly host: string;
   /** TCP port; 0 picks a free one. */
   readonly port: number;
@@ -60,6 +62,7 @@ export async function serve({
   names,
   raw,
   histories,
+  precision,
   host,
   port,
   token,
@@ -76,6 +79,7 @@ export async function serve({
     workers,
     raw,
     histories,
+    precision,
     timeoutMs,
     onWarning,
     onBundle: (...counted) => metrics.countBundle(...counted),

@@ -1,5 +1,6 @@
 import { DEVICES } from '../engines/device.js';
 import { KERNEL_CHOICES } from '../engines/kernel-choice.js';
+import { PREDICTION_PRECISIONS } from '../engines/precision.js';
 import { quoted, userError } from '../core/errors.js';
 import type { PerField } from '../prepare/fields.js';
 import { LOG_LEVELS, type LogLevel } from './output.js';
@@ -52,6 +53,13 @@ export const kernelsOption = {
   choices: KERNEL_CHOICES,
   describe: 'CPU kernels: native (compiled on first use) or wasm; results are identical',
   defaultDescription: 'MTL_KERNELS, else auto',
+} as const;
+/** Declares `--precision` of predictions. */
+export const precisionOption = {
+  group: 'Compute:',
+  choices: PREDICTION_PRECISIONS,
+  default: 'f32',
+  describe: 'Precision of matrix products; bf16 is faster on CPUs with AVX-512-BF16',
 } as const;
 export const verifyDataOption = {
   type: 'boolean',

@@ -8,7 +8,7 @@ import { runUntilSignal } from './signals.js';
 
 export interface PredictArguments extends Pick<
   PredictOptions,
-  'path' | 'data' | 'format' | 'keep' | 'prefix' | 'onBadRow' | 'cursor' | 'raw' | 'device' | 'threads'
+  'path' | 'data' | 'format' | 'keep' | 'prefix' | 'onBadRow' | 'cursor' | 'raw' | 'device' | 'threads' | 'precision'
 > {
   readonly out: string;
   readonly top: number | undefined;

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { isIP } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { EXIT_CODES, printable, userError } from '../core/errors.js';
+import type { PredictionPrecision } from '../engines/precision.js';
 import { serve } from '../serve.js';
 import { createOutput } from './output.js';
 import { runUntilSignal } from './signals.js';
@@ -22,6 +23,7 @@ export interface ServeArguments {
   /** Empty for the files of the config. */
   readonly histories: string | undefined;
   readonly raw: boolean;
+  readonly precision: PredictionPrecision;
   readonly json: boolean;
 }
 
@@ -42,6 +44,7 @@ export async function runServe({
   timeout,
   histories,
   raw,
+  precision,
   json,
 }: ServeArguments): Promise<number> {
   const token = process.env[TOKEN];
@@ -55,6 +58,7 @@ export async function runServe({
         paths,
         names: name?.split(','),
         raw,
+        precision,
         histories: histories === '' ? true : histories,
         host,
         port,

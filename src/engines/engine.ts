@@ -41,6 +41,8 @@ export interface Plan {
    * equal those of a single process except for the rounding of sums.
    */
   readonly peers?: ProcessGroup | undefined;
+  /** Precision of the operands of matrix products in predictions. Default: `f32`. */
+  readonly predictionPrecision?: Precision | undefined;
   /** Minimum rows of a table that is sharded among the processes; every process stores smaller tables. */
   readonly dealtRows?: number | undefined;
   /** Rows for the statistics of batch norm in training: those of all processes, or of each process. */
@@ -61,7 +63,7 @@ export interface StepPlan {
   readonly average?: Average;
   /** Whether a step may request a diagnosis, which requires memory for the gradients of each term. */
   readonly isDiagnosed?: boolean;
-  /** Precision of the operands of matrix products in training; predictions use single precision. Default: `f32`. */
+  /** Precision of the operands of matrix products in training. Default: `f32`. */
   readonly precision?: Precision;
 }
 
@@ -273,8 +275,9 @@ export interface Engine {
   readonly maxBytes: number;
   /** Whether its programs support distributed training. */
   readonly takesPeers: boolean;
-  /** Supported precisions of matrix products in training. */
+  /** Supported precisions of matrix products in training, and in predictions; default of these: single precision. */
   readonly precisions: readonly Precision[];
+  readonly predictionPrecisions?: readonly Precision[];
   /** Missing device features by unsupported precision. */
   readonly lacks?: Readonly<Partial<Record<Precision, string>>>;
 }

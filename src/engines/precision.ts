@@ -5,3 +5,7 @@
  */
 export const PRECISIONS = ['f32', 'bf16', 'f16'] as const;
 export type Precision = (typeof PRECISIONS)[number];
+
+/** Precisions that predictions can have. */
+export const PREDICTION_PRECISIONS = ['f32', 'bf16'] as const satisfies readonly Precision[];
+export type PredictionPrecision = (typeof PREDICTION_PRECISIONS)[number];

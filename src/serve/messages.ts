@@ -6,6 +6,7 @@ import type { CountsByColumn } from '../data/objects/object-reader.js';
 import type { OnMissing } from '../data/objects/given-rows.js';
 import type { Checkpoint } from '../runs/checkpoint.js';
 import type { ModelInput } from '../trained-model/load-model.js';
+import type { PredictionPrecision } from '../engines/precision.js';
 import type { EventLogs, Histories } from '../trained-model/read-histories.js';
 
 /** The request form: JSON objects, or tensors of the Open Inference Protocol. */
@@ -77,6 +78,8 @@ export interface PredictorSpec {
   readonly raw?: boolean | undefined;
   /** Event logs with the items of rows that lack them; default: none. */
   readonly histories?: Histories | undefined;
+  /** Precision of matrix products. Default: `f32`. */
+  readonly precision?: PredictionPrecision | undefined;
 }
 
 /** Settings of a prediction thread, with the checkpoint, whose tensors all threads share, as they do event logs. */

@@ -16,8 +16,8 @@ import type {
 // Prediction thread: loads a model and answers bundles of requests.
 
 // Passed by `PredictThreads`.
-const { folder, stored, logs, name, limits, raw } = workerData as PredictThreadSpec;
-const loading = compileGivenModel(trainedModelOf(folder, stored, raw), logs).then((model) => {
+const { folder, stored, logs, name, limits, raw, precision } = workerData as PredictThreadSpec;
+const loading = compileGivenModel(trainedModelOf(folder, stored, raw), { logs, precision }).then((model) => {
   const facts: ModelFacts = {
     name: name ?? model.name,
     version: String(model.step),

@@ -14,7 +14,7 @@ interface ServedModel {
 }
 
 /** Options of served models. */
-export interface ServedOptions extends PoolOptions, Pick<PredictorSpec, 'raw' | 'histories'> {}
+export interface ServedOptions extends PoolOptions, Pick<PredictorSpec, 'raw' | 'histories' | 'precision'> {}
 
 /** Valid model names in a URL. */
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
@@ -108,8 +108,8 @@ export class ServedModels {
   }
 
   #open(path: string, name: string | undefined): Promise<Pool> {
-    const { raw, histories } = this.#options;
-    const spec = { folder: resolveCheckpoint(path), name, limits: this.#limits, raw, histories };
+    const { raw, histories, precision } = this.#options;
+    const spec = { folder: resolveCheckpoint(path), name, limits: this.#limits, raw, histories, precision };
     return Pool.open(spec, this.#options);
   }
 

@@ -12,6 +12,7 @@ import { rankedRows, type RankedRows } from '../data/objects/ranked-rows.js';
 import { badRowsError, type BadRow } from '../data/objects/row-problems.js';
 import type { Program } from '../engines/engine.js';
 import { createEngine } from '../engines/engines.js';
+import type { PredictionPrecision } from '../engines/precision.js';
 import { userError } from '../core/errors.js';
 import { CounterPlan } from '../data/counters/counter-plan.js';
 import { findUncounted, type UncountedRows } from '../data/counters/given-counters.js';
@@ -57,6 +58,8 @@ export interface LoadOptions {
    * none, rows have the items as lists.
    */
   readonly histories?: Histories | undefined;
+  /** Precision of matrix products; `bf16` is faster on processors with AVX-512-BF16. Default: `f32`. */
+  readonly precision?: PredictionPrecision | undefined;
 }
 
 /** Options of `Model.addEvents`. */
@@ -156,9 +159,9 @@ type GivenOptions = PredictRowsOptions & { onCounts?(counts: CountsByColumn): vo
  * @throws UserError (checkpoint) if there is none, or it is incomplete; (usage) for histories of a model without event
  * logs; (data) for an event log that cannot be read
  */
-export async function loadModel(path: string, { raw, histories }: LoadOptions = {}): Promise<Model> {
+export async function loadModel(path: string, { raw, histories, precision }: LoadOptions = {}): Promise<Model> {
   const trained = await readTrainedModel(path, { raw, withCounters: false, isShared: true });
-  const model = await compileGivenModel(trained, await readHistories(trained, histories));
+  const model = await compileGivenModel(trained, { logs: await readHistories(trained, histories), precision });
   const { checkpoint, step, inputs, outputs } = model;
   const counters = await loadCounters(checkpoint);
   const count = (given: GivenRows): GivenRows => {
@@ -189,17 +192,20 @@ export async function loadModel(path: string, { raw, histories }: LoadOptions = 
   };
 }
 
-/**
- * Compiles a model to predict on the calling thread, without the state of its counters.
- * @param logs event logs with the items of rows that lack them; default: none
- */
-export async function compileGivenModel(trained: TrainedModel, logs?: EventLogs): Promise<GivenModel> {
+/** Options of a model that predicts given rows. */
+interface GivenModelOptions extends Pick<LoadOptions, 'precision'> {
+  /** Event logs with the items of rows that lack them; default: none. */
+  readonly logs?: EventLogs | undefined;
+}
+
+/** Compiles a model to predict on the calling thread, without the state of its counters. */
+export async function compileGivenModel(
+  trained: TrainedModel,
+  { logs, precision }: GivenModelOptions = {},
+): Promise<GivenModel> {
   const engine = await createEngine({ device: 'cpu', threads: 1 });
-  return new CompiledModel(
-    trained,
-    compileTrained(trained, engine, () => undefined, true),
-    logs,
-  );
+  const program = compileTrained(trained, engine, () => undefined, { isRanked: true, precision });
+  return new CompiledModel(trained, program, logs);
 }
 
 /** Program and ranker of a model that is not disposed. */

@@ -1,3 +1,4 @@
+import { userError } from '../core/errors.js';
 import { join } from 'node:path';
 import { listTasks, type Experiment } from '../config/experiment.js';
 import { storedExperiment } from '../config/stored.js';
@@ -8,6 +9,7 @@ import { withEventLogs } from '../data/sources/event-logs.js';
 import type { Access } from '../data/sources/source.js';
 import type { Engine, Plan, Program, ProgramState } from '../engines/engine.js';
 import { planSize } from '../engines/plan-size.js';
+import type { Precision } from '../engines/precision.js';
 import { refuseOtherWeights } from '../engines/restore.js';
 import { resolveMeasuring, type Measuring } from '../evaluation/options.js';
 import { listOutputs, type Output } from '../evaluation/outputs.js';
@@ -118,18 +120,32 @@ const statelessOptimizers = () => ({
   embeddings: embeddingOptimizerSchema.parse({ name: sgd.name }),
 });
 
+/** How a model in use is compiled. */
+export interface UseOptions {
+  /** Whether it predicts candidates of users. Default: false. */
+  readonly isRanked?: boolean;
+  /** Precision of the operands of matrix products. Default: `f32`. */
+  readonly precision?: Precision | undefined;
+}
+
 /**
  * Compiles a model with the weights of its checkpoint, for prediction and evaluation.
  * @param warn receives warnings
- * @param isRanked whether it predicts candidates of users
- * @throws UserError if the model does not fit the machine
+ * @throws UserError if the model does not fit the machine; (usage) if the engine lacks the precision
  */
 export function compileTrained(
   { checkpoint, experiment, format, layout, graph }: TrainedModel,
   engine: Engine,
   warn: (text: string) => void,
-  isRanked = false,
+  { isRanked = false, precision = 'f32' }: UseOptions = {},
 ): Program {
+  const { predictionPrecisions = ['f32'] } = engine;
+  if (!predictionPrecisions.includes(precision))
+    throw userError('usage', {
+      where: `precision ${precision}`,
+      message: `predictions in it are not supported by ${engine.description}`,
+      fix: `use ${predictionPrecisions.join(' or ')}, or another device`,
+    });
   const plan: Plan = {
     graph,
     layout,
@@ -137,6 +153,7 @@ export function compileTrained(
     seed: experiment.seed,
     isRestored: true,
     isRanked,
+    predictionPrecision: precision,
     sharedTables: selectShared(checkpoint.program.weights),
   };
   planSize(plan, engine, vocabularyBytes(format.fields));

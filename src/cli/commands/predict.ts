@@ -3,6 +3,7 @@ import {
   filesOption,
   jsonOption,
   kernelsOption,
+  precisionOption,
   getLogLevel,
   logLevelOption,
   quietOption,
@@ -67,6 +68,7 @@ export const predict = defineCommand({
       .option('device', deviceOption)
       .option('threads', threadsOption)
       .option('kernels', kernelsOption)
+      .option('precision', precisionOption)
       .option('quiet', quietOption)
       .option('log-level', logLevelOption)
       .option('json', jsonOption)
@@ -89,6 +91,7 @@ export const predict = defineCommand({
     raw,
     device,
     threads,
+    precision,
     quiet,
     logLevel,
     json,
@@ -109,6 +112,7 @@ export const predict = defineCommand({
       raw,
       device,
       threads,
+      precision,
       level: getLogLevel({ quiet, logLevel }),
       json,
     });

@@ -131,6 +131,7 @@ export function createLayout(plan: Plan, graph: Graph = plan.graph): Layout {
     refused: buffers.take('refused', 'scratch', 1),
     early: peers.size > 1 && areas === 1 && stepRows === passRows ? findEarlyMatrix(places) : undefined,
     precision: step?.precision ?? 'f32',
+    predictionPrecision: plan.predictionPrecision ?? 'f32',
     allRowsOf: (domain) =>
       part === undefined || batchNorm === 'local'
         ? undefined

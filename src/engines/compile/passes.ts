@@ -56,8 +56,9 @@ export interface PassPlan {
   /** Maximum number of rows of a pass, in all processes. */
   readonly maxRows: number;
   readonly dropoutKeys: ReadonlyMap<string, Ref>;
-  /** Precision of matrix products in training; predictions are in single precision. */
+  /** Precisions of matrix products in training and in predictions. */
   readonly precision: Precision;
+  readonly predictionPrecision: Precision;
   /**
    * By term: the weight of its loss, followed by a double, the rows that it is divided by (0 if they are those of a
    * pass); and its mean loss and rows (two doubles).
@@ -118,7 +119,7 @@ function createPassState(plan: PassPlan, mode: Mode, list: CallList, computed: r
         met.add(what);
         return isNew;
       },
-      products: PRODUCTS[mode === 'predict' ? 'f32' : plan.precision],
+      products: PRODUCTS[mode === 'predict' ? plan.predictionPrecision : plan.precision],
       early: mode === 'train' ? plan.early?.at : undefined,
       inTurns: (own) => void turns.push(own),
       canceled: findCanceledBiases(graph),

@@ -18,10 +18,12 @@ import { Team, type TeamWatch } from './team.js';
 export function compileProgram(kernels: KernelModule, plan: Plan, threads: number, watch: TeamWatch): Program {
   const compiled = compileOnce(plan);
   const { places } = compiled;
-  const emulated = whyEmulated(kernels, compiled.precision);
+  const { precision, predictionPrecision } = compiled;
+  const reduced = precision === 'f32' ? predictionPrecision : precision;
+  const emulated = whyEmulated(kernels, reduced);
   if (emulated !== undefined)
     watch.onWarning?.(
-      `${compiled.precision} products are emulated here, slower than f32 but bitwise identical to native ones: ` +
+      `${reduced} products are emulated here, slower than f32 but bitwise identical to native ones: ` +
         emulated,
     );
   takeStage(compiled);

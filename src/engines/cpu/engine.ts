@@ -43,6 +43,7 @@ export function createCpuEngine(
     maxBytes: MAX_BYTES,
     takesPeers: true,
     precisions: ['f32', 'bf16'],
+    predictionPrecisions: ['f32', 'bf16'],
   };
 }
 
