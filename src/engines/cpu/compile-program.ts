@@ -23,8 +23,7 @@ export function compileProgram(kernels: KernelModule, plan: Plan, threads: numbe
   const emulated = whyEmulated(kernels, reduced);
   if (emulated !== undefined)
     watch.onWarning?.(
-      `${reduced} products are emulated here, slower than f32 but bitwise identical to native ones: ` +
-        emulated,
+      `${reduced} products are emulated here, slower than f32 but bitwise identical to native ones: ` + emulated,
     );
   takeStage(compiled);
   const cpu = allocate(compiled, compiled.lists, {

@@ -9,9 +9,9 @@ import type { MemoryPlan } from '../state/memory-plan.js';
 import type { Exchanges, Instance } from './kernels.js';
 
 // Lists of calls in the memory of a program, from which kernels run them (kernels/run.c): a call is doubles, its head
-// and its arguments. The head is the index of its kernel, the number of doubles up to the next call, and what it computes
-// for the rows of the batch that a worker has: 0 for something else, minus the number of its rows for each of them, or
-// the offsets of their items, and for the values of items the offsets of these.
+// and its arguments. The head is the index of its kernel, the number of doubles up to the next call, and what it
+// computes for the rows of the batch that a worker has: 0 for something else, minus the number of its rows for each of
+// them, or the offsets of their items, and for the values of items the offsets of these.
 
 const DOUBLE = 8;
 /** Doubles before the arguments of a call. */
@@ -251,7 +251,7 @@ export function createRun(
   for (let [at, i] = [begin, 0]; at < end; at = nextOf(at), i++) {
     const name = names[i]!;
     calls.push({ name, at });
-    if (doubles[at / DOUBLE] === OUTSIDE) outside.set(at, functions[name!]);
+    if (doubles[at / DOUBLE] === OUTSIDE) outside.set(at, functions[name]);
   }
   const runUpTo = (from: number, to: number): void => {
     for (let at = run(from, to); at < to; at = run(nextOf(at), to))
