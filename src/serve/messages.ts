@@ -5,8 +5,7 @@ import type { CounterQuery } from '../data/counters/given-counters.js';
 import type { CountsByColumn } from '../data/objects/object-reader.js';
 import type { OnMissing } from '../data/objects/given-rows.js';
 import type { Checkpoint } from '../runs/checkpoint.js';
-import type { ModelInput } from '../trained-model/load-model.js';
-import type { PredictionPrecision } from '../engines/precision.js';
+import type { LoadOptions, ModelInput } from '../trained-model/load-model.js';
 import type { EventLogs, Histories } from '../trained-model/read-histories.js';
 
 /** The request form: JSON objects, or tensors of the Open Inference Protocol. */
@@ -79,7 +78,7 @@ export interface PredictorSpec {
   /** Event logs with the items of rows that lack them; default: none. */
   readonly histories?: Histories | undefined;
   /** Precision of matrix products. Default: `f32`. */
-  readonly precision?: PredictionPrecision | undefined;
+  readonly precision?: LoadOptions['precision'];
 }
 
 /** Settings of a prediction thread, with the checkpoint, whose tensors all threads share, as they do event logs. */
