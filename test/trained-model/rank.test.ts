@@ -132,8 +132,10 @@ describe('model.rank', () => {
     const candidates = candidatesOf(0, 3).map((each, i) => (i === 1 ? { ...each, D508: 'x' } : each));
     const { ctr } = model.rank(userOf(0), candidates, { onBadRow });
     expect([...ctr!].map(Number.isNaN)).toEqual([false, true, false]);
-    // The expression reads the same column.
-    expect(bad).toMatchObject([{ row: 1, source: 'input', problems: [0, 1].map(() => ({ where: 'candidates[1]' })) }]);
+    // The fields that read the column, an expression among them, have one problem.
+    expect(bad).toMatchObject([
+      { row: 1, source: 'input', problems: [{ where: 'candidates[1]', key: 'column "D508"' }] },
+    ]);
     bad.length = 0;
     const ofNobody = model.rank({ ...userOf(0), 101: 'x' }, candidates, { onBadRow });
     expect([...ofNobody['ctr']!].every(Number.isNaN)).toBe(true);
