@@ -1,4 +1,4 @@
-import { column, sliceRows, type BagColumn, type Batch } from '../core/batch.js';
+import { column, sliceRows, type BagColumn, type Batch, type VectorColumn } from '../core/batch.js';
 import { BagBuffer } from '../chunks/bag-buffer.js';
 import type { RowBlock } from '../chunks/row-block.js';
 
@@ -7,8 +7,8 @@ export interface Permuter {
   /** Returns the unpermuted rows. */
   baseline(): Iterable<Batch>;
   /**
-   * Returns the rows with the given fields of row r replaced by those of row `order[r]`; bags move as a whole. A batch
-   * is valid until the next one.
+   * Returns the rows with the given fields of row r replaced by those of row `order[r]`; bags and vectors move as a
+   * whole. A batch is valid until the next one.
    */
   permuted(fields: readonly string[], order: Uint32Array): Iterable<Batch>;
 }
@@ -28,16 +28,21 @@ export function createPermuter(rows: RowBlock, batchRows: number): Permuter {
       bags: fields
         .filter((name) => rows.bags.has(name))
         .map((name) => createBagGatherer(name, column(rows.bags, name))),
+      vectors: [...rows.vectors]
+        .filter(([name]) => fields.includes(name))
+        .map(([name, source]) => createVectorGatherer(name, source)),
     };
     for (const [i, batch] of batches.entries()) {
       const begin = begins[i]!;
       const ids = new Map(batch.ids);
       const numbers = new Map(batch.numbers);
       const bags = new Map(batch.bags);
+      const vectors = new Map(batch.vectors);
       for (const gather of cells.ids) ids.set(...gather(order, begin, begin + batch.rows));
       for (const gather of cells.numbers) numbers.set(...gather(order, begin, begin + batch.rows));
       for (const gather of cells.bags) bags.set(...gather(order, begin, begin + batch.rows));
-      yield { ...batch, ids, numbers, bags };
+      for (const gather of cells.vectors) vectors.set(...gather(order, begin, begin + batch.rows));
+      yield { ...batch, ids, numbers, bags, vectors };
     }
   }
 
@@ -65,6 +70,15 @@ export function createPermuter(rows: RowBlock, batchRows: number): Permuter {
     return (order, begin, end) => {
       target.gather(source, order, begin, end);
       return [name, target];
+    };
+  }
+
+  function createVectorGatherer(name: string, { width, data: source }: VectorColumn): Gather<VectorColumn> {
+    const data = new Float32Array(batchRows * width);
+    return (order, begin, end) => {
+      for (let r = begin; r < end; r++)
+        data.set(source.subarray(order[r]! * width, (order[r]! + 1) * width), (r - begin) * width);
+      return [name, { width, data }];
     };
   }
 
