@@ -70,6 +70,7 @@ describe('a batch of several blocks', () => {
 
   it.each(['din', 'causal attention', 'items of the largest products', 'recurrent unit'] as const)(
     'is bitwise the same for any number of threads, in WebAssembly and natively where possible: %s',
+    { tags: ['long'] },
     async (name) => {
       const expected = await train('wasm', 1, INTERESTS[name]);
       for (const [choice, threads] of [

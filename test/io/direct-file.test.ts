@@ -1,3 +1,4 @@
+/** @module-tag long */
 import { constants, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
