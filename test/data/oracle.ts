@@ -697,10 +697,11 @@ function readSequence(
     ),
   ]);
   const lists = Object.fromEntries(readers) as Readonly<Record<string, Items>>;
+  const unequal = entries.filter((entry) => lists[entry.name]!.length !== lists[entries[0]!.name]!.length);
+  if (unequal.length > 0) throw new Bad([...new Set(unequal.map((entry) => entry.name))].join(', '), true);
   for (const { name: column } of entries)
     naming(column, () => {
-      const hasWeights = lists[column]!.some(([, weight]) => weight !== 1);
-      if (lists[column]!.length !== lists[entries[0]!.name]!.length || (aligned && hasWeights)) throw new Bad();
+      if (aligned && lists[column]!.some(([, weight]) => weight !== 1)) throw new Bad();
     });
   for (const { name: column, as } of entries)
     if (as === 'age' || ('by' in order && order.by === column))
