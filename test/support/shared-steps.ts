@@ -12,6 +12,8 @@ export interface SharedProgram {
 
 /** Compiles a plan for several threads and waits for them. */
 export async function compileShared(plan: Plan, threads: number): Promise<SharedProgram> {
+  // Its first use compares kernels, in memories of their own.
+  const engine = createCpuEngine(threads);
   const { Memory } = WebAssembly;
   const memories: WebAssembly.Memory[] = [];
   // A program's memory is private; its command words are read through a proxy.
@@ -22,7 +24,7 @@ export async function compileShared(plan: Plan, threads: number): Promise<Shared
       return memory;
     },
   });
-  const program = createCpuEngine(threads).compile(plan);
+  const program = engine.compile(plan);
   WebAssembly.Memory = Memory;
   const words = new Int32Array(memories[0]!.buffer, BEGIN, 16);
   while (Atomics.load(words, COMMAND.ready) < threads - 1) await setTimeout(5);
