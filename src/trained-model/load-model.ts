@@ -156,8 +156,8 @@ type GivenOptions = PredictRowsOptions & { onCounts?(counts: CountsByColumn): vo
  * const model = await loadModel('runs/latest');
  * console.log(model.inputs, model.outputs);
  * model.dispose();
- * @throws UserError (checkpoint) if there is none, or it is incomplete; (usage) for histories without event logs; (data)
- * for an event log that cannot be read
+ * @throws UserError (checkpoint) if there is none, or it is incomplete; (usage) for histories without event logs;
+ * (data) for an event log that cannot be read
  */
 export async function loadModel(path: string, { raw, histories, precision }: LoadOptions = {}): Promise<Model> {
   const trained = await readTrainedModel(path, { raw, withCounters: false, isShared: true });
