@@ -8,7 +8,7 @@ import type { DataDescription } from '../../src/data/info/describe-data.js';
 import type { Explanation } from '../../src/trained-model/explainer.js';
 import { loadModel } from '../../src/trained-model/load-model.js';
 import { entriesIn } from '../support/cached-csv.js';
-import { drawEvents, drawRequests, eventCsv, eventsBefore, requestCsv } from '../support/event-log.js';
+import { drawEvents, drawRequests, EVENT_FEATURES, eventCsv, eventsBefore, requestCsv } from '../support/event-log.js';
 import { BIN, mtl } from '../support/mtl.js';
 import { scratchFolder } from '../support/scratch.js';
 
@@ -18,17 +18,7 @@ data:
   valid: valid.csv
   test: test.csv
   sequences: { log: { file: events.csv, key: user, time: t, until: now } }
-features:
-  ids: { type: categorical, fields: [item], encoding: tokens }
-  clicks:
-    type: sequence
-    fields:
-      - { name: log.item, target: item }
-      - { name: log.price, scaling: standard }
-      - { name: log.t, as: age, until: now, buckets: log, width: 4 }
-    keep: { last: 6 }
-    encoder: target-attention
-tasks: { ctr: { label: click } }
+${EVENT_FEATURES}tasks: { ctr: { label: click } }
 model: { name: single-task, tower: { hidden: [8] } }
 training: { batchSize: 64 }
 `;

@@ -6,7 +6,15 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'v
 import { loadModel, predict, train, type Row } from '../../src/index.js';
 import { readHistories } from '../../src/trained-model/read-histories.js';
 import { readTrainedModel } from '../../src/trained-model/trained-model.js';
-import { drawEvents, drawRequests, eventCsv, eventsBefore, requestCsv, type Request } from '../support/event-log.js';
+import {
+  drawEvents,
+  drawRequests,
+  EVENT_FEATURES,
+  eventCsv,
+  eventsBefore,
+  requestCsv,
+  type Request,
+} from '../support/event-log.js';
 import { scratchFolder } from '../support/scratch.js';
 import { serverOfTest, type InjectedResponse, type TestServer } from '../support/served.js';
 
@@ -17,17 +25,7 @@ data:
   train: train.csv
   valid: valid.csv
   sequences: { log: { file: events.csv, key: user, time: t, until: now } }
-features:
-  ids: { type: categorical, fields: [item], encoding: tokens }
-  clicks:
-    type: sequence
-    fields:
-      - { name: log.item, target: item }
-      - { name: log.price, scaling: standard }
-      - { name: log.t, as: age, until: now, buckets: log, width: 4 }
-    keep: { last: 6 }
-    encoder: target-attention
-  recent:
+${EVENT_FEATURES}  recent:
     type: sequence
     fields: [{ name: log.item, target: item }]
     keep: { last: 2 }

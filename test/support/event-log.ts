@@ -98,3 +98,16 @@ export function userLines(events: readonly Event[]): string {
     })
     .join('');
 }
+
+/** Features of a candidate and of the events of its user before a request, as YAML lines of a config. */
+export const EVENT_FEATURES = `features:
+  ids: { type: categorical, fields: [item], encoding: tokens }
+  clicks:
+    type: sequence
+    fields:
+      - { name: log.item, target: item }
+      - { name: log.price, scaling: standard }
+      - { name: log.t, as: age, until: now, buckets: log, width: 4 }
+    keep: { last: 6 }
+    encoder: target-attention
+`;
