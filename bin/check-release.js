@@ -1,12 +1,15 @@
 #!/usr/bin/env node
-// Compares a Git tag with the versions of the package and the Helm chart and with the changelog: exit code 1 if a release would differ.
+// Compares a Git tag with the versions of the package and the Helm chart and with the changelog: exit code 1 if a
+// release would differ.
 // Usage: node bin/check-release.js v1.2.3
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const CHART = 'deploy/helm/mtl/Chart.yaml';
 
-/** Returns why a tag cannot be released, from the version of package.json and the texts of CHANGELOG.md and Chart.yaml. */
+/**
+ * Returns why a tag cannot be released, from the version of package.json and the texts of CHANGELOG.md and Chart.yaml.
+ */
 export function releaseProblems(tag, version, changelog, chart) {
   const problems = [];
   if (!/^\d+\.\d+\.\d+(?:-[\w.]+)?$/.test(version))

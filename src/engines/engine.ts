@@ -275,8 +275,9 @@ export interface Engine {
   readonly maxBytes: number;
   /** Whether its programs support distributed training. */
   readonly takesPeers: boolean;
-  /** Supported precisions of matrix products in training, and in predictions; default of these: single precision. */
+  /** Supported precisions of matrix products in training. */
   readonly precisions: readonly Precision[];
+  /** Supported precisions of matrix products in predictions; default: `f32`. */
   readonly predictionPrecisions?: readonly Precision[];
   /** Missing device features by unsupported precision. */
   readonly lacks?: Readonly<Partial<Record<Precision, string>>>;

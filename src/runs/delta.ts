@@ -86,18 +86,22 @@ export interface Chain {
  * @throws UserError (checkpoint) for a manifest that is missing, invalid or of another checkpoint
  */
 export async function readChain(folder: string): Promise<Chain> {
-  const manifest: Manifest = await readManifest(folder);
-  if (manifest.previous === undefined) return { files: manifest.files, base: { folder, manifest }, deltas: [] };
-  const { name, sha256 } = manifest.previous;
-  const before = join(dirname(folder), name);
-  if (!existsSync(before)) throw damaged(folder, `a delta that requires ${before}, which does not exist`);
-  if ((await readManifest(before)).sha256 !== sha256)
-    throw damaged(
-      folder,
-      `a delta that requires another checkpoint than ${before}: the SHA-256 of its manifest differs`,
-    );
-  const { base, deltas } = await readChain(before);
-  return { files: manifest.files, base, deltas: [...deltas, { folder, manifest }] };
+  const deltas: { readonly folder: string; readonly manifest: DeltaManifest }[] = [];
+  let at = folder;
+  let manifest: Manifest = await readManifest(at);
+  const { files } = manifest;
+  while (manifest.previous !== undefined) {
+    const { name, sha256 } = manifest.previous;
+    deltas.unshift({ folder: at, manifest });
+    const before = join(dirname(at), name);
+    if (!existsSync(before)) throw damaged(at, `a delta that requires ${before}, which does not exist`);
+    const found = await readManifest(before);
+    if (found.sha256 !== sha256)
+      throw damaged(at, `a delta that requires another checkpoint than ${before}: the SHA-256 of its manifest differs`);
+    at = before;
+    manifest = found;
+  }
+  return { files, base: { folder: at, manifest }, deltas };
 }
 
 /** Tensors of a file of a delta. */

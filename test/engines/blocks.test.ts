@@ -39,9 +39,18 @@ function randomCounts(seed: number): readonly number[] {
 /** Blocks end before the first row, within rows that have none, and on both sides of a row larger than a block. */
 const EDGES = [2500, 0, 0, 1, 2400, 2399, 0, 3, 0];
 
-/** Trains on some batches; returns all weights, losses and predictions. */
-async function train(choice: KernelChoice, threads: number, interest: Interest): Promise<unknown> {
-  const program = createCpuEngine(threads, true, { isPatient: true }, choice).compile({
+/**
+ * Trains on some batches; returns all weights, losses and predictions.
+ * @param tables where tables are: in the memory of all buffers, or in memory of their own
+ */
+async function train(
+  choice: KernelChoice,
+  threads: number,
+  interest: Interest,
+  tables: 'shared' | 'apart' = 'shared',
+): Promise<unknown> {
+  const watch = { isPatient: true, ...(tables === 'apart' && { tableBytes: 0 }) };
+  const program = createCpuEngine(threads, true, watch, choice).compile({
     ...planWith(interest, undefined, ['tower'], layoutOf(2500)),
     batchRows: 40,
   });
@@ -73,13 +82,19 @@ describe('a batch of several blocks', () => {
     { tags: ['long'] },
     async (name) => {
       const expected = await train('wasm', 1, INTERESTS[name]);
-      for (const [choice, threads] of [
-        ['wasm', 2],
-        ['wasm', 3],
-        ['auto', 1],
-        ['auto', 3],
+      for (const [choice, threads, tables] of [
+        ['wasm', 2, 'shared'],
+        ['wasm', 3, 'shared'],
+        ['wasm', 1, 'apart'],
+        ['wasm', 3, 'apart'],
+        ['auto', 1, 'shared'],
+        ['auto', 3, 'shared'],
+        ['auto', 3, 'apart'],
       ] as const)
-        expect(await train(choice, threads, INTERESTS[name]), `${choice}, ${threads} threads`).toEqual(expected);
+        expect(
+          await train(choice, threads, INTERESTS[name], tables),
+          `${choice}, ${threads} threads, tables ${tables}`,
+        ).toEqual(expected);
     },
   );
 });
