@@ -60,28 +60,20 @@ const DRAIN_EVERY_MS = 50;
 export async function serve({
   paths,
   names,
-  raw,
-  histories,
-  precision,
   host,
   port,
   token,
-  workers,
   reloadMs,
   limits,
   timeoutMs,
-  onWarning,
   onBug,
+  ...served
 }: ServeOptions): Promise<Server> {
   const facts = (): readonly ModelFacts[] => models.names.map((name) => models.pool(name).facts);
   const metrics = new ServeMetrics(facts);
   const models = await ServedModels.load(paths, names, limits, {
-    workers,
-    raw,
-    histories,
-    precision,
+    ...served,
     timeoutMs,
-    onWarning,
     onBundle: (...counted) => metrics.countBundle(...counted),
   });
   let isDraining = false;

@@ -23,14 +23,14 @@ export function createPermuter(rows: RowBlock, batchRows: number): Permuter {
   /** Replaces the columns of some fields, batch by batch. */
   function* permuteBatches(fields: readonly string[], order: Uint32Array): Generator<Batch> {
     const cells = {
-      ids: createGatherers(rows.ids, fields, (length) => new Uint32Array(length)),
-      numbers: createGatherers(rows.numbers, fields, (length) => new Float32Array(length)),
+      ids: createGatherers(rows.ids, fields, batchRows, (length) => new Uint32Array(length)),
+      numbers: createGatherers(rows.numbers, fields, batchRows, (length) => new Float32Array(length)),
       bags: fields
         .filter((name) => rows.bags.has(name))
-        .map((name) => createBagGatherer(name, column(rows.bags, name))),
+        .map((name) => createBagGatherer(name, column(rows.bags, name), batchRows)),
       vectors: [...rows.vectors]
         .filter(([name]) => fields.includes(name))
-        .map(([name, source]) => createVectorGatherer(name, source)),
+        .map(([name, source]) => createVectorGatherer(name, source, batchRows)),
     };
     for (const [i, batch] of batches.entries()) {
       const begin = begins[i]!;
@@ -46,41 +46,47 @@ export function createPermuter(rows: RowBlock, batchRows: number): Permuter {
     }
   }
 
-  type Gather<Column> = (order: Uint32Array, begin: number, end: number) => [string, Column];
-
-  function createGatherers<Kind extends Data>(
-    columns: ReadonlyMap<string, Kind>,
-    fields: readonly string[],
-    create: (length: number) => Kind,
-  ): Gather<Kind>[] {
-    return fields
-      .filter((name) => columns.has(name))
-      .map((name) => {
-        const source = column(columns, name);
-        const target = create(batchRows);
-        return (order, begin, end) => {
-          for (let r = begin; r < end; r++) target[r - begin] = source[order[r]!]!;
-          return [name, target];
-        };
-      });
-  }
-
-  function createBagGatherer(name: string, source: BagColumn): Gather<BagColumn> {
-    const target = new BagBuffer(batchRows);
-    return (order, begin, end) => {
-      target.gather(source, order, begin, end);
-      return [name, target];
-    };
-  }
-
-  function createVectorGatherer(name: string, { width, data: source }: VectorColumn): Gather<VectorColumn> {
-    const data = new Float32Array(batchRows * width);
-    return (order, begin, end) => {
-      for (let r = begin; r < end; r++)
-        data.set(source.subarray(order[r]! * width, (order[r]! + 1) * width), (r - begin) * width);
-      return [name, { width, data }];
-    };
-  }
-
   return { baseline: () => batches, permuted: permuteBatches };
+}
+
+/** Returns a field of rows `begin` to `end` with the values of other rows. */
+type Gather<Column> = (order: Uint32Array, begin: number, end: number) => [string, Column];
+
+function createGatherers<Kind extends Data>(
+  columns: ReadonlyMap<string, Kind>,
+  fields: readonly string[],
+  batchRows: number,
+  create: (length: number) => Kind,
+): Gather<Kind>[] {
+  return fields
+    .filter((name) => columns.has(name))
+    .map((name) => {
+      const source = column(columns, name);
+      const target = create(batchRows);
+      return (order, begin, end) => {
+        for (let r = begin; r < end; r++) target[r - begin] = source[order[r]!]!;
+        return [name, target];
+      };
+    });
+}
+
+function createBagGatherer(name: string, source: BagColumn, batchRows: number): Gather<BagColumn> {
+  const target = new BagBuffer(batchRows);
+  return (order, begin, end) => {
+    target.gather(source, order, begin, end);
+    return [name, target];
+  };
+}
+
+function createVectorGatherer(
+  name: string,
+  { width, data: source }: VectorColumn,
+  batchRows: number,
+): Gather<VectorColumn> {
+  const data = new Float32Array(batchRows * width);
+  return (order, begin, end) => {
+    for (let r = begin; r < end; r++)
+      data.set(source.subarray(order[r]! * width, (order[r]! + 1) * width), (r - begin) * width);
+    return [name, { width, data }];
+  };
 }
