@@ -11,7 +11,8 @@ import { flatten } from './core/flatten.js';
 import { diff, type DiffOptions } from './diff.js';
 import { resolveMeasuring } from './evaluation/options.js';
 import type { Reference } from './report/comparison.js';
-import { reportPage } from './report/page.js';
+import { renderPage, type Page } from './charts/page.js';
+import { drawReport } from './report/page.js';
 import { readReportedRun, type ReportedRun } from './report/reported-run.js';
 import { missingRun } from './runs/run-folder.js';
 import { findPreviousRun } from './runs/run-list.js';
@@ -41,22 +42,49 @@ export async function report({ runs, out, known, predict }: ReportOptions): Prom
   const experiments = new Map(runs.map((run) => [resolveRun(run), known?.get(run)]));
   const folders = [...experiments.keys()];
   const path = out ?? (folders.length === 1 ? join(folders[0]!, REPORT) : REPORT);
+  const compared: ReportedRun[] = [];
+  for (const { folder, run, reference } of readCompared(folders, (read) => experiments.get(read)))
+    compared.push(
+      reference === undefined
+        ? run
+        : { ...run, references: [{ ...reference.run, ...(await pairRows(reference.folder, folder, predict)) }] },
+    );
+  await writeFileAtomic(path, renderPage(drawReport(compared)));
+  return path;
+}
+
+/**
+ * Draws the report of one run or several from recorded metrics alone.
+ * @param folders run directories, with links followed
+ */
+export function drawRecorded(folders: readonly string[]): Page {
+  return drawReport(
+    readCompared(folders).map(({ run, reference }) => (reference ? { ...run, references: [reference.run] } : run)),
+  );
+}
+
+/** A run of a report, and the one that it is compared with. */
+interface ComparedRun {
+  readonly folder: string;
+  readonly run: ReportedRun;
+  readonly reference?: ComparedRun;
+}
+
+/** Reads runs. One run is compared with the previous run of its config name, several with the first. */
+function readCompared(
+  folders: readonly string[],
+  getKnown: (folder: string) => Experiment | undefined = () => undefined,
+): readonly ComparedRun[] {
   const previous = folders.length === 1 ? findPreviousRun(folders[0]!) : undefined;
   const all = previous === undefined ? folders : [previous, ...folders];
   const names = shortenNames(all);
-  const read = all.map((folder, r) =>
-    readReportedRun(folder, names[r]!, readConfig(folder, experiments.get(folder)), wallClockMs()),
-  );
-  const [first, ...others] = read;
-  const compared: ReportedRun[] = previous === undefined ? [first!] : [];
-  const reference = previous === undefined ? first! : { ...first!, name: `previous run ${first!.name}` };
-  for (const [r, run] of others.entries())
-    compared.push({
-      ...run,
-      references: [{ ...reference, ...(await pairRows(all[0]!, all[r + 1]!, predict)) }],
-    });
-  await writeFileAtomic(path, reportPage(compared));
-  return path;
+  const [first, ...others] = all.map((folder, r): ComparedRun => ({
+    folder,
+    run: readReportedRun(folder, names[r]!, readConfig(folder, getKnown(folder)), wallClockMs()),
+  })) as [ComparedRun, ...ComparedRun[]];
+  if (previous === undefined) return [first, ...others.map((other) => ({ ...other, reference: first }))];
+  const run = { ...first.run, name: `previous run ${first.run.name}` };
+  return others.map((other) => ({ ...other, reference: { ...first, run } }));
 }
 
 /** Compares the predictions of two runs on the same rows. A failure is a note: the report has recorded metrics. */

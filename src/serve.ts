@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import type { Server as HttpServer } from 'node:http';
 import { setTimeout as wait } from 'node:timers/promises';
-import { systemCode, userError } from './core/errors.js';
 import { createApp } from './serve/app.js';
 import { listen } from './serve/http-server.js';
+import { toListenError } from './serve/listen-error.js';
 import type { BodyLimits, ModelFacts, PredictorSpec } from './serve/messages.js';
 import { ServeMetrics } from './serve/metrics.js';
 import { ServedModels } from './serve/served-models.js';
@@ -126,36 +126,4 @@ async function reloadEvery(
       onBug(error instanceof Error ? (error.stack ?? error.message) : String(error)),
     );
   }
-}
-
-/** Converts a listen error that the port or host causes to a UserError; returns any other error unchanged. */
-function toListenError(error: unknown, host: string, port: number): unknown {
-  const code = systemCode(error);
-  if (code === 'EADDRINUSE')
-    return userError(
-      'usage',
-      {
-        where: `--port ${port}`,
-        message: 'port already in use',
-        fix: 'use another port, or --port 0 for a free one',
-      },
-      error,
-    );
-  if (code === 'EACCES')
-    return userError(
-      'usage',
-      { where: `--port ${port}`, message: 'permission denied', fix: 'use a port from 1024 on' },
-      error,
-    );
-  if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND' || code === 'EAI_AGAIN')
-    return userError(
-      'usage',
-      {
-        where: `--host ${host}`,
-        message: `not an address of this machine (${code})`,
-        fix: 'use 127.0.0.1, or 0.0.0.0 for all interfaces',
-      },
-      error,
-    );
-  return error;
 }

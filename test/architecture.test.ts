@@ -152,7 +152,9 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'explain.ts': ['data', 'engines', 'evaluate', 'evaluation', 'predict.ts', 'trained-model'],
   charts: [],
   report: ['charts', 'diff', 'evaluation', 'runs'],
-  'report.ts': ['config', 'diff.ts', 'evaluation', 'report', 'runs'],
+  'report.ts': ['charts', 'config', 'diff.ts', 'evaluation', 'report', 'runs'],
+  board: ['charts', 'report.ts', 'runs', 'serve', 'study'],
+  'board.ts': ['board', 'serve'],
   serve: ['data', 'runs', 'trained-model'],
   'serve.ts': ['serve'],
   prepare: ['chunks', 'data', 'features'],
@@ -160,6 +162,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'synth.ts': ['evaluation', 'synth'],
   cli: [
     'baseline.ts',
+    'board.ts',
     'check.ts',
     'cluster',
     'config',
@@ -225,6 +228,7 @@ function importsOf({ path, text }: { path: string; text: string }): string[] {
 
 /** Commands that share their name with a module. */
 const VERBS = [
+  'board.ts',
   'baseline.ts',
   'check.ts',
   'crosses.ts',

@@ -1,9 +1,9 @@
 import { once } from 'node:events';
-import { isIP } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { EXIT_CODES, printable, userError } from '../core/errors.js';
 import type { PredictionPrecision } from '../engines/precision.js';
 import { serve } from '../serve.js';
+import { isLoopback } from './loopback.js';
 import { createOutput } from './output.js';
 import { runUntilSignal } from './signals.js';
 
@@ -85,8 +85,4 @@ export async function runServe({
       return EXIT_CODES.done;
     },
   );
-}
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
 }

@@ -5,10 +5,11 @@ import { count } from '../text/number-text.js';
 import { runPath, shownPath } from '../runs/runs-root.js';
 import type { ListedTrial } from '../study/leaderboard.js';
 import type { Study } from '../study/study.js';
+import { stateLine } from '../study/trial-text.js';
 import { sweep, work } from '../sweep.js';
 import { createOutput } from './output.js';
 import { runUntilSignal } from './signals.js';
-import { boardTable, stateLine, trialLine } from './sweep-format.js';
+import { boardTable, trialLine } from './sweep-format.js';
 
 /** Number of trials in the final table. */
 const SHOWN = 10;

@@ -1,4 +1,4 @@
-import { count, duration } from '../text/number-text.js';
+import { duration } from '../text/number-text.js';
 import type { ListedTrial } from '../study/leaderboard.js';
 import type { MetricPair, ParetoTrial } from '../study/pareto.js';
 import type { Study } from '../study/study.js';
@@ -19,19 +19,6 @@ export function trialLine(
     .filter(({ name }) => Object.hasOwn(point, name))
     .map((parameter) => `${parameter.name}=${valueLabel(parameter, point[parameter.name])}`)
     .join(' ')}`;
-}
-
-/** Formats the progress of a study. */
-export function stateLine({ numTrials }: Study, board: readonly ListedTrial[]): string {
-  const countState = (name: ListedTrial['state']): number => board.filter(({ state }) => state === name).length;
-  const others = (['running', 'waiting', 'stopped', 'failed'] as const)
-    .filter((state) => countState(state) > 0)
-    .map((state) => `, ${count(countState(state))} ${state}`);
-  const [best] = board;
-  const found = best?.value == null ? '' : `; best ${best.value.toFixed(4)} of trial ${best.number}`;
-  const finished = count(board.length - countState('running') - countState('waiting'));
-  const total = Number.isFinite(numTrials) ? ` of ${count(numTrials)}` : '';
-  return `${finished}${total} trials finished${others.join('')}${found}`;
 }
 
 /** Formats trials as a table with one column per parameter. */

@@ -9,9 +9,9 @@ import { openJournal } from '../study/journal.js';
 import { leaderboard, type ListedTrial } from '../study/leaderboard.js';
 import { selectMetricPair, paretoFront, type MetricPair } from '../study/pareto.js';
 import { checkMetric, readStudy, listSettings, type Study } from '../study/study.js';
-import { scoreText } from '../study/trial-text.js';
+import { scoreText, stateLine } from '../study/trial-text.js';
 import { createOutput } from './output.js';
-import { boardTable, frontTable, stateLine } from './sweep-format.js';
+import { boardTable, frontTable } from './sweep-format.js';
 
 /** Runs `mtl sweep show` and prints the state of a study. Returns the exit code. */
 export async function runSweepShow({

@@ -1,19 +1,19 @@
 import { html, type Html } from '../charts/html.js';
-import { renderPage, type DrawnSection } from '../charts/page.js';
+import type { DrawnSection, Page } from '../charts/page.js';
 import { sections } from './all.js';
 import type { ReportedRun } from './reported-run.js';
 import { collectWarnings } from './warnings.js';
 
-/** Renders the report of one run or several as a self-contained page. */
-export function reportPage(runs: readonly ReportedRun[]): string {
+/** Draws the report of one run or several. */
+export function drawReport(runs: readonly ReportedRun[]): Page {
   const drawn: DrawnSection[] = [];
   for (const { title, about, draw } of sections) {
     const body = draw(runs);
     if (body !== undefined) drawn.push({ title, about, body });
   }
   return runs.length === 1
-    ? renderPage(runs[0]!.about.run, renderRunFacts(runs[0]!), drawn)
-    : renderPage(`${runs.length} runs`, undefined, drawn);
+    ? { title: runs[0]!.about.run, facts: renderRunFacts(runs[0]!), sections: drawn }
+    : { title: `${runs.length} runs`, facts: undefined, sections: drawn };
 }
 
 /** Renders the key facts of a run in a line. */

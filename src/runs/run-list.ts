@@ -7,7 +7,7 @@ import type { Report } from '../evaluation/evaluation.js';
 import type { Baseline } from '../training/observer.js';
 import { checkpointsFolder } from './retention.js';
 import { isTaken } from './lock.js';
-import { readMetricLines, trainedIn } from './metric-lines.js';
+import { readMetricLines, trainedIn, type MilestoneLine } from './metric-lines.js';
 import { ENVIRONMENT } from './init-from.js';
 import { missingRun } from './run-folder.js';
 import { LOG, OVERRIDES, RESOLVED, RESULTS, SOURCE } from './run-log.js';
@@ -34,6 +34,8 @@ export interface ListedRun {
   readonly step: number;
   /** Estimated time to the last step, without early stopping; null unless the run is being trained. */
   readonly leftMs: number | null;
+  /** Training loss since the last log entry but one; null before the first entry. */
+  readonly loss: number | null;
   readonly bestEpoch: number | null;
   /** Metric that selects the best epoch, and its best value so far. */
   readonly monitor: string | null;
@@ -112,6 +114,7 @@ export function describeRun(folder: string, nowMs: number): ListedRun {
           nowMs,
           completed: { ...completed, step: milestones.findLast(({ isEpochEnd }) => isEpochEnd !== false)?.step ?? 0 },
         });
+  const monitor = summary?.monitor ?? start?.monitor ?? null;
   const total =
     start?.epochs === undefined || start.epochSteps === undefined ? undefined : start.epochs * start.epochSteps;
   return {
@@ -129,9 +132,10 @@ export function describeRun(folder: string, nowMs: number): ListedRun {
       state === 'running' && msPerStep !== undefined && total !== undefined
         ? Math.round(msPerStep * Math.max(0, total - step))
         : null,
+    loss: (steps.at(-1) ?? last)?.train.loss ?? null,
     bestEpoch: summary?.bestEpoch ?? results?.bestEpoch ?? best?.epoch ?? null,
-    monitor: summary?.monitor ?? null,
-    monitored: summary?.monitored ?? null,
+    monitor,
+    monitored: summary?.monitored ?? readMonitored(best, monitor),
     elapsedMs: summary?.elapsedMs ?? completed.elapsedMs,
     rowsPerSecond:
       summary?.rowsPerSecond ??
@@ -143,6 +147,15 @@ export function describeRun(folder: string, nowMs: number): ListedRun {
       ) ?? (best?.valid === undefined ? {} : { valid: best.valid.metrics }),
     baseline: summary?.baseline ?? null,
   };
+}
+
+/** Returns the value of a metric such as `ctcvr.auc`, or of the loss, in a validation; null if it has none. */
+function readMonitored(milestone: MilestoneLine | undefined, monitor: string | null): number | null {
+  if (milestone?.valid === undefined || monitor === null) return null;
+  if (monitor === 'loss') return milestone.valid.loss;
+  const end = monitor.lastIndexOf('.');
+  const value = milestone.valid.metrics[monitor.slice(0, end)]?.[monitor.slice(end + 1)];
+  return typeof value === 'number' ? value : null;
 }
 
 const modelSchema = z.looseObject({
@@ -188,6 +201,7 @@ export interface LogEvent {
   readonly model?: string;
   readonly epochs?: number;
   readonly epochSteps?: number;
+  readonly monitor?: string;
   readonly engine?: string;
   /** Text of a warning. */
   readonly text?: string;

@@ -53,6 +53,7 @@ export function createApp(options: AppOptions): Server {
     maxBytes: limits.bytes,
     timeoutMs,
     isDraining,
+    pathFix: 'use POST /predict with {"rows": […]}, or GET /v2',
     authorize(route, { authorization }) {
       if (route?.isOpen === true || isAllowed(authorization)) return;
       throw refusal(401, {

@@ -6,6 +6,7 @@ import {
   type ServerResponse,
 } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { pipeline } from 'node:stream/promises';
 import { refuseSize } from './body.js';
 import { refusal, refusalBody } from './refusal.js';
 
@@ -22,12 +23,13 @@ export interface RoutedRequest {
   body(): Promise<Uint8Array>;
 }
 
-/** A response; its length is added to the headers. */
+/** A response; the length of a text or of bytes is added to the headers. */
 export interface HttpReply {
   /** HTTP status. */
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
-  readonly body: string | Uint8Array;
+  /** Parts are sent as they are yielded, until the client closes the connection. */
+  readonly body: string | Uint8Array | AsyncGenerator<string>;
 }
 
 /** A method, a path whose `:name` segments match any text, and the handler. GET routes also answer HEAD. */
@@ -50,6 +52,8 @@ export interface HttpOptions {
   authorize(route: Route | undefined, headers: IncomingHttpHeaders): void;
   /** Whether the server is shutting down; connections close after their response. */
   isDraining(): boolean;
+  /** What to request instead of an unknown path. */
+  readonly pathFix: string;
   /** Converts anything a handler throws into a response. */
   onError(error: unknown): HttpReply;
 }
@@ -103,10 +107,27 @@ async function answer(options: HttpOptions, request: IncomingMessage, response: 
   // Unread bytes of a body would be parsed as the next request.
   if (options.isDraining() || reply.status === 413) response.setHeader('connection', 'close');
   const body = typeof reply.body === 'string' ? Buffer.from(reply.body) : reply.body;
-  response.writeHead(reply.status, { ...reply.headers, 'content-length': body.length }).end(body);
+  if ('length' in body) {
+    response.writeHead(reply.status, { ...reply.headers, 'content-length': body.length }).end(body);
+    return;
+  }
+  response.writeHead(reply.status, reply.headers);
+  if (request.method === 'HEAD') response.end();
+  // A client that closes the connection ends the stream.
+  else
+    await pipeline(body, response).catch((error: unknown) => {
+      if (!isClosedEarly(error)) options.onError(error);
+    });
 }
 
-async function handle({ routes, maxBytes, authorize }: HttpOptions, request: IncomingMessage): Promise<HttpReply> {
+function isClosedEarly(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ERR_STREAM_PREMATURE_CLOSE';
+}
+
+async function handle(
+  { routes, maxBytes, authorize, pathFix }: HttpOptions,
+  request: IncomingMessage,
+): Promise<HttpReply> {
   const { method = '', url = '', headers } = request;
   const end = url.indexOf('?');
   const path = end < 0 ? url : url.slice(0, end);
@@ -117,7 +138,10 @@ async function handle({ routes, maxBytes, authorize }: HttpOptions, request: Inc
   });
   const matched = found.find(({ route }) => route.method === (method === 'HEAD' ? 'GET' : method));
   authorize(matched?.route, headers);
-  if (matched === undefined) throw found.length > 0 ? refuseMethod(path, method, found[0]!.route) : refusePath(path);
+  if (matched === undefined)
+    throw found.length > 0
+      ? refuseMethod(path, method, found[0]!.route)
+      : refusal(404, { where: path, message: 'unknown path', fix: pathFix });
   return matched.route.handle({
     headers,
     params: matched.params,
@@ -155,8 +179,6 @@ function matchRoute({ path }: Route, segments: readonly string[]): Readonly<Reco
 
 const refuseMethod = (where: string, found: string, { method }: Route) =>
   refusal(405, { where, message: `expected ${method}, found ${found}` });
-const refusePath = (where: string) =>
-  refusal(404, { where, message: 'unknown path', fix: 'use POST /predict with {"rows": […]}, or GET /v2' });
 
 function readBody(request: IncomingMessage, maxBytes: number): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {

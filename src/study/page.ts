@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { writeFileAtomic } from '../io/disk.js';
 import { html, renderTable, type Html } from '../charts/html.js';
-import { renderFacts, renderPage, type DrawnSection } from '../charts/page.js';
+import { renderFacts, renderPage, type DrawnSection, type Page } from '../charts/page.js';
 import { count, duration } from '../text/number-text.js';
 import { computeImportances } from './importance.js';
 import type { ListedTrial } from './leaderboard.js';
@@ -30,12 +30,20 @@ export async function writeStudyPage(
   metrics: MetricPair | undefined = selectMetricPair(study),
 ): Promise<string> {
   const path = join(study.folder, STUDY_PAGE);
-  await writeFileAtomic(path, studyPage(study, board, metrics));
+  await writeFileAtomic(path, renderPage(drawStudy(study, board, metrics)));
   return path;
 }
 
-/** Renders the page. */
-export function studyPage(study: Study, board: readonly ListedTrial[], metrics: MetricPair | undefined): string {
+/**
+ * Draws the page of a study.
+ * @param board its trials, best first
+ * @param metrics axes of the Pareto front
+ */
+export function drawStudy(
+  study: Study,
+  board: readonly ListedTrial[],
+  metrics: MetricPair | undefined = selectMetricPair(study),
+): Page {
   const valued = board.filter((trial): trial is Valued => trial.value !== null);
   const trials = sampleTrials(valued);
   const ranking = computeImportances(study, board);
@@ -91,7 +99,7 @@ export function studyPage(study: Study, board: readonly ListedTrial[], metrics: 
     trials.length < valued.length
       ? html`<p class="note">Charts show ${count(trials.length)} of ${count(valued.length)} trials, evenly spaced.</p>`
       : undefined;
-  return renderPage(study.name, html`${renderStudyFacts(study, board)}${note}`, drawnSections);
+  return { title: study.name, facts: html`${renderStudyFacts(study, board)}${note}`, sections: drawnSections };
 }
 
 /** Selects at most `MAX_DRAWN` trials, evenly spaced by number, including the best one. */

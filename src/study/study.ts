@@ -165,6 +165,11 @@ function renameConfigKeys({ set, space, ...others }: StudyOptions): StudyOptions
   return { ...others, set: renameSettings(CONFIG_RENAMES, set), space: Object.fromEntries(renamedSpace) };
 }
 
+/** Reports whether a directory is a study. */
+export function isStudy(folder: string): boolean {
+  return existsSync(join(folder, STUDY));
+}
+
 /**
  * Reads a study from its directory.
  * @throws UserError (usage) if it is not a study; (disk) if it cannot be read

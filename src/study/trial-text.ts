@@ -1,4 +1,7 @@
+import { count } from '../text/number-text.js';
+import type { ListedTrial } from './leaderboard.js';
 import type { Parameter } from './space.js';
+import type { Study } from './study.js';
 
 /** Maximum length of a value in a table. */
 const MAX_LENGTH = 24;
@@ -6,6 +9,19 @@ const MAX_LENGTH = 24;
 /** Formats a mean, with the standard deviation of the runs. */
 export function scoreText(value: number, deviation: number | null): string {
   return `${value.toFixed(4)}${deviation === null ? '' : ` ± ${deviation.toFixed(4)}`}`;
+}
+
+/** Formats the progress of a study. */
+export function stateLine({ numTrials }: Study, board: readonly ListedTrial[]): string {
+  const countState = (name: ListedTrial['state']): number => board.filter(({ state }) => state === name).length;
+  const others = (['running', 'waiting', 'stopped', 'failed'] as const)
+    .filter((state) => countState(state) > 0)
+    .map((state) => `, ${count(countState(state))} ${state}`);
+  const [best] = board;
+  const found = best?.value == null ? '' : `; best ${best.value.toFixed(4)} of trial ${best.number}`;
+  const finished = count(board.length - countState('running') - countState('waiting'));
+  const total = Number.isFinite(numTrials) ? ` of ${count(numTrials)}` : '';
+  return `${finished}${total} trials finished${others.join('')}${found}`;
 }
 
 /** Formats a value for a table. */

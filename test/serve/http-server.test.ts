@@ -22,6 +22,7 @@ const OPTIONS: HttpOptions = {
     if (route?.isOpen !== true && authorization === 'wrong') throw refusal(401, { message: 'wrong' });
   },
   isDraining: () => false,
+  pathFix: 'open /things',
   onError: (error) => text(error instanceof Error ? error.message : '', asRefusal(error)?.status ?? 500),
 };
 

@@ -1,4 +1,5 @@
 import { baseline } from './baseline.js';
+import { board } from './board.js';
 import { check } from './check.js';
 import type { Command } from './command.js';
 import { completion } from './completion.js';
@@ -31,6 +32,7 @@ export const commands: readonly Command[] = [
   baseline,
   sweep,
   runs,
+  board,
   report,
   diff,
   promote,
