@@ -1,0 +1,4 @@
+import type { RecordSource } from './record-stream.js';
+
+/** All kinds of record streams: one file and one line each. */
+export const RECORD_SOURCES: readonly RecordSource[] = [];
