@@ -1,7 +1,8 @@
 import type { PlanSize } from '../engines/plan-size.js';
 import type { Report } from '../evaluation/evaluation.js';
 import { bytes, count, duration, percent } from '../text/number-text.js';
-import type { ValidationEvent, StepProgress } from '../training/loop.js';
+import type { ValidationEvent } from '../training/loop.js';
+import type { StepProgress } from '../training/steps-in-flight.js';
 import type { TrainStart } from '../training/observer.js';
 import { joinFitting, type Terminal } from './terminal.js';
 

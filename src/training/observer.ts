@@ -1,6 +1,7 @@
 import type { Report } from '../evaluation/evaluation.js';
 import type { PlanSize } from '../engines/plan-size.js';
-import type { StopReason, ValidationEvent, StepProgress } from './loop.js';
+import type { StopReason, ValidationEvent } from './loop.js';
+import type { StepProgress } from './steps-in-flight.js';
 
 /** Description of a run before it starts. */
 export interface TrainStart extends PlanSize {
