@@ -205,6 +205,7 @@ const DATA_MODULES = [
   'counter-options',
   'lookup-options',
   'sequence-options',
+  'follow-options',
   'options',
   'readers',
   'objects',
@@ -217,6 +218,7 @@ const DATA_MODULES = [
   'computed',
   'counters',
   'sources',
+  'streams',
   'info',
 ];
 

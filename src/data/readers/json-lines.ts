@@ -66,6 +66,52 @@ export async function openJsonLines(
   };
 }
 
+/**
+ * Opens a file of JSON Lines that may grow, whose first lines may be invalid or not written yet. Rows have the wanted
+ * columns; those that a line lacks are missing values.
+ */
+export function openGrowingLines(
+  { path, stream, stats, fingerprint, ...file }: ByteSource,
+  columns: readonly string[],
+  chunkBytes = 1 << 19,
+): CellFile {
+  const scan = createLineScanner(columns);
+  return {
+    path,
+    kind: 'JSON Lines',
+    header: columns,
+    ...(stream && { stream }),
+    stats,
+    fingerprint,
+    async *pieces({ from, isGrowing = false } = {}) {
+      try {
+        const chunks = file.read({ chunkBytes, room: CARRY_ROOM, numKept: 0 }, beginOfRead(from));
+        yield* readPieces(path, withoutMark(placedChunks(path, chunks, 0, from)), isGrowing, scan);
+      } catch (error) {
+        yield { ...readFailure(path, error), progress: 1 };
+      }
+    },
+  };
+}
+
+/** Skips a byte order mark at the beginning of a file. */
+async function* withoutMark(chunks: ReturnType<typeof placedChunks>): ReturnType<typeof placedChunks> {
+  for await (const chunk of chunks) {
+    const hasMark = chunk.place.offset === 0 && chunk.bytes.subarray(0, BYTE_ORDER_MARK.length).equals(BYTE_ORDER_MARK);
+    const mark = hasMark ? BYTE_ORDER_MARK : BYTE_ORDER_MARK.subarray(0, 0);
+    yield { ...chunk, bytes: chunk.bytes.subarray(mark.length), place: chunk.place.after(mark) };
+  }
+}
+
+/**
+ * Creates a function that scans whole lines, each of which ends in a line feed. A chunk is valid until the next one is
+ * requested.
+ */
+export function createLineScanner(columns: readonly string[]): (lines: Buffer, begin: TextPlace) => Generator<Chunk> {
+  const scanner = new JsonScanner(columns, CHUNK_ROWS, false);
+  return (lines, begin) => scanLines(lines, begin, scanner, { header: columns, columns });
+}
+
 /** The first lines of a file. */
 interface Head {
   readonly names: ReadonlySet<string>;
@@ -206,7 +252,10 @@ function* scanLines(bytes: Buffer, start: TextPlace, scanner: JsonScanner, names
       invalid,
       columns,
       cellsOf: (row) => names.header.map((name) => columns.get(name)?.text(row) ?? ''),
-      placeAfter: (count) => placeAfterLines(begun, own, count === rows ? undefined : count && lines[count - 1]! + 1),
+      placeAfter: (count, excludesRest = false) => {
+        const isAll = count === rows && !excludesRest;
+        return placeAfterLines(begun, own, isAll ? undefined : count && lines[count - 1]! + 1);
+      },
     };
     place = place.after(own);
   }
