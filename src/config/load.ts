@@ -214,6 +214,7 @@ function resolvePaths(data: Experiment['data'], directory: string): Experiment['
     );
   if (data.lookups !== undefined) resolved.lookups = resolveFiles(data.lookups);
   if (data.sequences !== undefined) resolved.sequences = resolveFiles(data.sequences);
+  if (data.join !== undefined) resolved.join = { ...data.join, events: resolveFiles(data.join.events) };
   if (data.cache !== undefined) resolved.cache = resolve(directory, data.cache);
   return resolved;
 }

@@ -37,6 +37,7 @@ const MAY_CHANGE = [
   'data.cache',
   'data.follow.alarms',
   'data.follow.maxRejects',
+  'data.join.memory',
   'data.maxRejects',
   'training.epochs',
   'training.earlyStopping',

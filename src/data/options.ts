@@ -6,6 +6,7 @@ import type { ValidationIssue } from '../core/component.js';
 import { checkCounters, countersOptions } from './counter-options.js';
 import { dialectShape } from './dialect.js';
 import { followOptions } from './follow-options.js';
+import { checkJoin, joinOptions } from './join-options.js';
 import { checkLookups, lookupsOptions } from './lookup-options.js';
 import { checkSequences, sequencesOptions } from './sequence-options.js';
 import { samplingOptions } from './sampling-options.js';
@@ -80,6 +81,7 @@ export const dataOptions = z
     lookups: lookupsOptions.optional(),
     sequences: sequencesOptions.optional(),
     follow: followOptions.optional(),
+    join: joinOptions.optional(),
     cache: path.optional().describe('Directory of the encoded-row cache; default: .mtl next to the data'),
     onBadRow: z
       .enum(['error', 'skip'])
@@ -118,6 +120,7 @@ export function* checkData({
   counters,
   lookups,
   sequences,
+  join,
 }: DataOptions): Generator<ValidationIssue> {
   if (counters !== undefined)
     for (const { path, message } of checkCounters(counters)) yield { path: ['counters', ...path], message };
@@ -125,6 +128,7 @@ export function* checkData({
     for (const { path, message } of checkLookups(lookups)) yield { path: ['lookups', ...path], message };
   if (sequences !== undefined)
     for (const { path, message } of checkSequences(sequences)) yield { path: ['sequences', ...path], message };
+  if (join !== undefined) for (const { path, message } of checkJoin(join)) yield { path: ['join', ...path], message };
   if (source === undefined) {
     if (train === undefined)
       yield { path: ['train'], message: 'is missing; set it to a path or a list of paths, or set source and split' };

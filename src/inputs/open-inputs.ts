@@ -13,6 +13,7 @@ import { computeLayout } from '../features/feature-types.js';
 import type { EncodedField } from '../features/feature.js';
 import type { Graph } from '../graph/graph.js';
 import { buildModel, listLookups } from '../models/models.js';
+import { userError } from '../core/errors.js';
 import { SINGLE_PROCESS, type ProcessGroup } from '../core/process-group.js';
 import type { InputLayout } from '../tables/layout.js';
 import { withoutRuns, type LabelFacts, type Task } from '../core/tasks.js';
@@ -75,6 +76,7 @@ export async function planRows(
  */
 export async function openInputs(experiment: Experiment, options: InputOptions = {}): Promise<RunInputs> {
   const { peers = SINGLE_PROCESS, open, isTaught = false } = options;
+  checkUnjoined(experiment);
   const rows = await peers.rankZeroFirst(() => planRows(experiment, options));
   if (peers.size > 1) checkSharedData(experiment.data);
   const counters = CounterPass.of(experiment.data);
@@ -82,6 +84,16 @@ export async function openInputs(experiment: Experiment, options: InputOptions =
   const compute = joinComputed([counters?.compute, ...(isTaught ? [teachers.compute] : [])]);
   const sources = await openData(experiment.data, rows.format, { open, compute });
   return { ...rows, sources, counters, teachers, start: createStart(experiment, rows.format.fields, peers) };
+}
+
+/** @throws UserError (config) for a join, which waits for events */
+function checkUnjoined({ data }: Experiment): void {
+  if (data.join === undefined) return;
+  throw userError('config', {
+    key: 'data.join',
+    message: 'joins logs that grow',
+    fix: 'train with mtl train --follow, which ends with the logs if you add --until-end',
+  });
 }
 
 /**

@@ -3,8 +3,10 @@ import { columnsOf, type EncodedFormat } from '../rows/row-format.js';
 import type { DataOptions } from '../options.js';
 import type { RowFormat } from '../rows/row-format.js';
 import { dialectOf } from '../dialect.js';
+import { joinedColumns, joinedEvents } from '../join-options.js';
 import type { ChunkStream } from './chunk-stream.js';
 import { DeadLetters } from './dead-letters.js';
+import { joinStreams } from './joined-stream.js';
 import type { StreamReading } from './record-stream.js';
 import { SchemaWatch, type SchemaChange } from './schema-watch.js';
 import { readStreamBatches, type StreamBatch } from './stream-batches.js';
@@ -16,9 +18,20 @@ import { Watermark } from './watermark.js';
  * Opens the stream of a config.
  * @throws UserError (data) if it cannot be opened
  */
-export function openFollowed(data: DataOptions, format: RowFormat, { time }: FollowOptions): Promise<ChunkStream> {
-  const columns = [...new Set([...columnsOf(format), ...(time === undefined ? [] : [time])])];
-  return openChunkStream(data.train!, { columns, dialect: dialectOf(data) });
+export async function openFollowed(
+  data: DataOptions,
+  format: RowFormat,
+  { time }: FollowOptions,
+): Promise<ChunkStream> {
+  const columns = new Set([...columnsOf(format), ...(time === undefined ? [] : [time])]);
+  const dialect = dialectOf(data);
+  const { train = [], join } = data;
+  if (join === undefined) return openChunkStream(train, { columns: [...columns], dialect });
+  for (const name of joinedColumns(join)) columns.delete(name);
+  for (const name of [join.key, join.time]) columns.add(name);
+  const rows = await openChunkStream(train, { columns: [...columns], dialect });
+  const logs = joinedEvents(join).map(({ file }) => openChunkStream(file, { columns: [join.key, join.time], dialect }));
+  return joinStreams(rows, await Promise.all(logs), [...columns], join);
 }
 
 /** What a run trains on, and where it is. */

@@ -1,0 +1,69 @@
+const FIRST_CAPACITY = 1 << 10;
+
+/** A binary heap of slots by closing time, and of equal times by number. */
+export class ClosingTimes {
+  #times = new Float64Array(FIRST_CAPACITY);
+  #numbers = new Float64Array(FIRST_CAPACITY);
+  #slots = new Uint32Array(FIRST_CAPACITY);
+  #size = 0;
+
+  /** The earliest time; infinite if there is none. */
+  get first(): number {
+    return this.#size === 0 ? Infinity : this.#times[0]!;
+  }
+
+  push(timeMs: number, number: number, slot: number): void {
+    if (this.#size === this.#times.length) this.#grow();
+    let at = this.#size++;
+    for (; at > 0;) {
+      const parent = (at - 1) >> 1;
+      if (!this.#isBefore(timeMs, number, parent)) break;
+      this.#move(parent, at);
+      at = parent;
+    }
+    this.#set(at, timeMs, number, slot);
+  }
+
+  /** Removes the entry with the earliest time; returns its slot and number. */
+  pop(): { readonly slot: number; readonly number: number } {
+    const first = { slot: this.#slots[0]!, number: this.#numbers[0]! };
+    const last = --this.#size;
+    const [timeMs, number, slot] = [this.#times[last]!, this.#numbers[last]!, this.#slots[last]!];
+    let at = 0;
+    for (;;) {
+      let child = 2 * at + 1;
+      if (child >= last) break;
+      if (child + 1 < last && this.#isBefore(this.#times[child + 1]!, this.#numbers[child + 1]!, child)) child++;
+      if (this.#isBefore(timeMs, number, child)) break;
+      this.#move(child, at);
+      at = child;
+    }
+    this.#set(at, timeMs, number, slot);
+    return first;
+  }
+
+  #isBefore(timeMs: number, number: number, other: number): boolean {
+    return timeMs < this.#times[other]! || (timeMs === this.#times[other] && number < this.#numbers[other]!);
+  }
+
+  #move(from: number, to: number): void {
+    this.#set(to, this.#times[from]!, this.#numbers[from]!, this.#slots[from]!);
+  }
+
+  #set(at: number, timeMs: number, number: number, slot: number): void {
+    this.#times[at] = timeMs;
+    this.#numbers[at] = number;
+    this.#slots[at] = slot;
+  }
+
+  #grow(): void {
+    const capacity = 2 * this.#times.length;
+    const [times, numbers, slots] = [this.#times, this.#numbers, this.#slots];
+    this.#times = new Float64Array(capacity);
+    this.#numbers = new Float64Array(capacity);
+    this.#slots = new Uint32Array(capacity);
+    this.#times.set(times);
+    this.#numbers.set(numbers);
+    this.#slots.set(slots);
+  }
+}

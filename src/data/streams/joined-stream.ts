@@ -1,0 +1,317 @@
+import { z } from 'zod';
+import type { Column } from '../../chunks/column.js';
+import { instantReader } from '../../features/wall-clock.js';
+import { formatTime } from '../../text/dates.js';
+import { count, percent } from '../../text/number-text.js';
+import { joinedColumns, joinedEvents, type JoinedEvent, type JoinOptions } from '../join-options.js';
+import type { FileColumns } from '../readers/cell-file.js';
+import type { ChunkStream, StreamChunk } from './chunk-stream.js';
+import { ClosingTimes } from './closing-times.js';
+import { parseStreamCursor } from './cursor.js';
+import type { StreamCursor, StreamLag, StreamReading } from './record-stream.js';
+import { TimedRows, type InvalidRecord, type RecordPlace } from './timed-rows.js';
+import { WaitingRows } from './waiting-rows.js';
+
+/** Maximum number of records per chunk. */
+const CHUNK_RECORDS = 1 << 12;
+/** Number of rows between two positions from which the waiting rows can be found again. */
+const ROWS_PER_MARK = 1 << 12;
+/** Number of events after which their share without a row is checked. */
+const CHECKED_EVENTS = 10_000;
+
+const cursorSchema = z.strictObject({
+  /** Positions of the logs: that of the rows, then those of the events. Null at the first record. */
+  logs: z.array(z.unknown()),
+  /** Records after these positions that were yielded before. */
+  skip: z.int().min(0),
+});
+type JoinCursor = z.output<typeof cursorSchema>;
+
+/** Positions of the logs before a row. */
+interface Mark {
+  readonly number: number;
+  readonly logs: readonly StreamCursor[];
+  // Of the rows from here to the next mark, with the invalid records between them:
+  /** Records that were yielded. */
+  yielded: number;
+  /** Rows that wait, or are about to be yielded. */
+  open: number;
+}
+
+/** A record to yield: a row with its events, or an invalid record. */
+interface JoinedRecord {
+  readonly place: RecordPlace;
+  readonly texts?: readonly string[];
+  readonly invalid?: InvalidRecord;
+  readonly mark: Mark;
+}
+
+/**
+ * Joins a stream of rows with logs of events. Records of all logs are taken in order of time; of equal times, rows come
+ * before events. A row is yielded when no event can follow, with 1 or 0 and the time of each event. Rows for which
+ * this is not known at the end of the logs are not yielded.
+ *
+ * The position is that of the logs before the oldest row that waits: waiting rows are found again by reading from
+ * there. The result depends on the logs alone.
+ */
+export function joinStreams(
+  rows: ChunkStream,
+  logs: readonly ChunkStream[],
+  columns: readonly string[],
+  options: JoinOptions,
+): ChunkStream {
+  return {
+    name: rows.name,
+    read: (reading) => new Join(rows, logs, columns, options).read(reading),
+    async lag() {
+      const lags = await Promise.all([rows, ...logs].map((each) => each.lag()));
+      return lags.some((lag) => lag === undefined) ? undefined : sumLags(lags as StreamLag[]);
+    },
+    async close() {
+      await Promise.all([rows, ...logs].map((each) => each.close()));
+    },
+  };
+}
+
+function sumLags(lags: readonly StreamLag[]): StreamLag {
+  return { amount: lags.reduce((sum, { amount }) => sum + amount, 0), unit: lags[0]!.unit };
+}
+
+/** A read of all logs. */
+class Join {
+  readonly #name: string;
+  readonly #options: JoinOptions;
+  readonly #events: readonly JoinedEvent[];
+  /** Columns of the rows. */
+  readonly #columns: readonly string[];
+  readonly #inputs: readonly TimedRows[];
+  readonly #waiting: WaitingRows;
+  readonly #closing = new ClosingTimes();
+  readonly #output: JoinedRecord[] = [];
+  readonly #marks: Mark[] = [];
+  readonly #matches: { events: number; unmatched: number }[];
+  readonly #warned = new Set<number>();
+  readonly #fileColumns: FileColumns;
+  #onWarning: StreamReading['onWarning'] = () => undefined;
+  #rows = 0;
+  #nowMs = -Infinity;
+  #skip = 0;
+
+  constructor(rows: ChunkStream, logs: readonly ChunkStream[], columns: readonly string[], options: JoinOptions) {
+    this.#name = rows.name;
+    this.#options = options;
+    this.#events = joinedEvents(options);
+    this.#columns = columns;
+    const parse = instantReader(options.timeFormat);
+    this.#inputs = [rows, ...logs].map((stream) => new TimedRows(stream, options.time, parse));
+    this.#waiting = new WaitingRows(columns.indexOf(options.key), logs.length, options.memory * 2 ** 20);
+    const names = [...columns, ...joinedColumns(options)];
+    this.#fileColumns = { path: rows.name, header: names, indices: new Map(names.map((name, c) => [name, c])) };
+    this.#matches = this.#events.map(() => ({ events: 0, unmatched: 0 }));
+  }
+
+  async *read(reading: StreamReading): AsyncGenerator<StreamChunk> {
+    const from = reading.from === undefined ? undefined : parseStreamCursor(this.#name, cursorSchema, reading.from);
+    this.#skip = from?.skip ?? 0;
+    this.#onWarning = (text) => reading.onWarning(text);
+    for (const [i, input] of this.#inputs.entries()) input.start({ ...reading, from: from?.logs[i] ?? undefined });
+    try {
+      for (;;) {
+        for (const input of this.#inputs) {
+          if (input.isReady) continue;
+          // A log may be silent for long.
+          if (this.#output.length > 0) yield this.#takeChunk();
+          await input.fill();
+        }
+        const input = this.#findNext();
+        if (input === undefined) break;
+        this.#process(input);
+        if (this.#output.length >= CHUNK_RECORDS) yield this.#takeChunk();
+      }
+      if (this.#output.length > 0) yield this.#takeChunk();
+    } finally {
+      this.#waiting.close();
+    }
+  }
+
+  /** Returns the log with the earliest record; undefined if all have ended. */
+  #findNext(): TimedRows | undefined {
+    let first: TimedRows | undefined;
+    for (const input of this.#inputs)
+      if (!input.hasEnded && (first === undefined || input.timeMs < first.timeMs)) first = input;
+    return first;
+  }
+
+  #process(input: TimedRows): void {
+    const { timeMs, problem } = input;
+    const log = this.#inputs.indexOf(input);
+    if (log === 0 && this.#rows % ROWS_PER_MARK === 0 && this.#marks.at(-1)?.number !== this.#rows) this.#addMark();
+    this.#nowMs = Math.max(this.#nowMs, timeMs);
+    while (this.#closing.first < this.#nowMs) this.#close(this.#closing.pop());
+    if (problem !== undefined) this.#refuse(problem);
+    else if (log === 0) this.#addRow(input);
+    else this.#addEvent(input, log - 1);
+    input.advance();
+  }
+
+  #addMark(): void {
+    this.#marks.push({
+      number: this.#rows,
+      logs: this.#inputs.map(({ position }) => position ?? null),
+      yielded: 0,
+      open: 0,
+    });
+  }
+
+  #addRow(input: TimedRows): void {
+    const { timeMs, place } = input;
+    const key = input.text(this.#options.key);
+    if (key === '' || this.#waiting.find(key) !== undefined) {
+      const expected = key === '' ? `a ${this.#options.key}` : `a ${this.#options.key} that no waiting row has`;
+      this.#refuse({ expected, cells: input.cells, place });
+      return;
+    }
+    const texts = [...this.#columns.map((name) => input.text(name)), place.path, String(place.line)];
+    const slot = this.#waiting.add(texts, this.#rows++, timeMs);
+    this.#marks.at(-1)!.open++;
+    this.#await(slot);
+  }
+
+  #addEvent(input: TimedRows, event: number): void {
+    const { timeMs } = input;
+    const slot = this.#waiting.find(input.text(this.#options.key));
+    const match = this.#matches[event]!;
+    match.events++;
+    const isInTime = slot !== undefined && this.#isOpen(slot, event, timeMs);
+    if (!isInTime) {
+      match.unmatched++;
+      this.#checkMatches(event);
+    }
+    // The first event counts.
+    else if (Number.isNaN(this.#waiting.eventTime(slot, event))) {
+      this.#waiting.setEvent(slot, event, timeMs);
+      this.#await(slot);
+    }
+  }
+
+  /** Warns once if most events of a log have no row. */
+  #checkMatches(event: number): void {
+    const { events, unmatched } = this.#matches[event]!;
+    if (events < CHECKED_EVENTS || this.#warned.has(event) || 2 * unmatched < events) return;
+    this.#warned.add(event);
+    const { name } = this.#events[event]!;
+    this.#onWarning(
+      `data.join.events.${name}: ${percent(unmatched / events)} of ${count(events)} events have no row that waits ` +
+        'for them; check key, within and the order of the logs',
+    );
+  }
+
+  /** Whether an event at a time belongs to a row. */
+  #isOpen(slot: number, event: number, timeMs: number): boolean {
+    const { after, withinMs } = this.#events[event]!;
+    const since = after === undefined ? this.#waiting.timeOf(slot) : this.#waiting.eventTime(slot, after);
+    return timeMs >= since && timeMs <= since + withinMs;
+  }
+
+  /** Yields a row if no event can follow, else notes until when it waits. */
+  #await(slot: number): void {
+    const closesMs = this.#closesAt(slot);
+    const number = this.#waiting.numberOf(slot);
+    if (closesMs === undefined) this.#yieldRow(slot);
+    else this.#closing.push(closesMs, number, slot);
+  }
+
+  /** Returns the last time at which an event of a row may happen; undefined if none may. */
+  #closesAt(slot: number): number | undefined {
+    let last: number | undefined;
+    for (const [event, { after, withinMs }] of this.#events.entries()) {
+      if (!Number.isNaN(this.#waiting.eventTime(slot, event))) continue;
+      const since = after === undefined ? this.#waiting.timeOf(slot) : this.#waiting.eventTime(slot, after);
+      if (!Number.isNaN(since)) last = Math.max(last ?? -Infinity, since + withinMs);
+    }
+    return last;
+  }
+
+  /** Yields a row whose time is over, unless it was yielded before or waits longer by now. */
+  #close({ slot, number }: { readonly slot: number; readonly number: number }): void {
+    if (!this.#waiting.has(slot, number)) return;
+    const closesMs = this.#closesAt(slot);
+    if (closesMs === undefined || closesMs < this.#nowMs) this.#yieldRow(slot);
+  }
+
+  #yieldRow(slot: number): void {
+    const { texts, number, eventTimes } = this.#waiting.take(slot);
+    const [path, line] = texts.slice(-2) as [string, string];
+    const joined = this.#events.flatMap((_, e) => {
+      const timeMs = eventTimes[e]!;
+      return Number.isNaN(timeMs) ? ['0', ''] : ['1', this.#formatTime(timeMs)];
+    });
+    const mark = this.#marks.findLast((each) => each.number <= number)!;
+    this.#emit({ place: { path, line: Number(line) }, texts: [...texts.slice(0, -2), ...joined], mark });
+  }
+
+  #refuse(invalid: InvalidRecord): void {
+    if (this.#marks.length === 0) this.#addMark();
+    this.#emit({ place: invalid.place, invalid, mark: this.#marks.at(-1)! });
+  }
+
+  #emit(record: JoinedRecord): void {
+    if (this.#skip === 0) this.#output.push(record);
+    else {
+      this.#skip--;
+      countYielded(record);
+    }
+  }
+
+  #formatTime(timeMs: number): string {
+    const { timeFormat } = this.#options;
+    return timeFormat === 'iso' ? formatTime(timeMs) : String(timeFormat === 'seconds' ? timeMs / 1000 : timeMs);
+  }
+
+  /** Returns the records to yield as a chunk. */
+  #takeChunk(): StreamChunk {
+    const records = this.#output.splice(0);
+    const valid = records.flatMap(({ texts }, line) => (texts === undefined ? [] : [{ texts, line }]));
+    const textColumn = (c: number): Column => ({ type: 'text', text: (row) => valid[row]!.texts[c]! });
+    let before = 0;
+    const invalid = records.flatMap((each, line) => {
+      if (each.invalid === undefined) {
+        before++;
+        return [];
+      }
+      return [{ before, line, expected: each.invalid.expected, cells: each.invalid.cells }];
+    });
+    const positionAfter = this.#yield(records);
+    return {
+      chunk: {
+        rows: valid.length,
+        columns: new Map(this.#fileColumns.header.map((name, c) => [name, textColumn(c)])),
+        lines: valid.map(({ line }) => line),
+        numLines: records.length,
+        invalid,
+        cellsOf: (row) => valid[row]!.texts,
+      },
+      columns: this.#fileColumns,
+      line: 1,
+      cursorAfter(rows, excludesRest = false) {
+        const isAll = rows === valid.length && !excludesRest;
+        return positionAfter(isAll ? records.length : rows === 0 ? 0 : valid[rows - 1]!.line + 1);
+      },
+      placeOf: (line) => records[line]!.place,
+    };
+  }
+
+  /** Counts records as yielded; returns a function from a number of them to the position after them. */
+  #yield(records: readonly JoinedRecord[]): (count: number) => JoinCursor {
+    while (this.#marks.length > 1 && this.#marks[0]!.open === 0) this.#marks.shift();
+    const { logs } = this.#marks[0]!;
+    const before = this.#marks.reduce((sum, { yielded }) => sum + yielded, 0);
+    records.forEach(countYielded);
+    return (numRecords) => ({ logs: [...logs], skip: before + numRecords });
+  }
+}
+
+function countYielded({ mark, texts }: JoinedRecord): void {
+  mark.yielded++;
+  if (texts !== undefined) mark.open--;
+}

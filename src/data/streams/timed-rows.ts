@@ -1,0 +1,132 @@
+import type { InvalidLine } from '../../chunks/chunk.js';
+import { InvalidValueError } from '../../text/invalid-value.js';
+import type { ChunkStream, StreamChunk } from './chunk-stream.js';
+import type { StreamCursor, StreamReading } from './record-stream.js';
+
+/** Where a record is, for reports. */
+export interface RecordPlace {
+  readonly path: string;
+  readonly line: number;
+}
+
+/** A record that cannot be joined. */
+export interface InvalidRecord extends Pick<InvalidLine, 'expected' | 'cells'> {
+  readonly place: RecordPlace;
+}
+
+/** The records of a stream, one at a time, with their times. */
+export class TimedRows {
+  readonly stream: ChunkStream;
+  readonly #time: string;
+  readonly #parse: (text: string) => number;
+  #chunks: AsyncGenerator<StreamChunk> | undefined;
+  #each: StreamChunk | undefined;
+  #row = 0;
+  #line = 0;
+  #position: StreamCursor;
+  #hasEnded = false;
+  /** Time of the next record in milliseconds since 1970; −∞ if the record is invalid. */
+  timeMs = -Infinity;
+  /** Problem of the next record, if it is invalid. */
+  problem: InvalidRecord | undefined;
+
+  /** @param parse returns the time of a text in the column `time` */
+  constructor(stream: ChunkStream, time: string, parse: (text: string) => number) {
+    this.stream = stream;
+    this.#time = time;
+    this.#parse = parse;
+  }
+
+  /** Begins to read; `from` undefined is the first record. */
+  start(reading: StreamReading): void {
+    this.#chunks = this.stream.read(reading);
+    this.#each = undefined;
+    this.#position = reading.from;
+    this.#hasEnded = false;
+  }
+
+  /** Whether the next record is known, or that there is none. */
+  get isReady(): boolean {
+    return this.#hasEnded || this.#each !== undefined;
+  }
+
+  /** Whether the stream has no more records. */
+  get hasEnded(): boolean {
+    return this.#hasEnded;
+  }
+
+  /** Waits for the next chunk that has a record. */
+  async fill(): Promise<void> {
+    while (!this.isReady) {
+      const next = await this.#chunks!.next();
+      if (next.done === true) this.#hasEnded = true;
+      else {
+        this.#each = next.value;
+        this.#row = this.#line = 0;
+        this.#findNext();
+      }
+    }
+  }
+
+  /** Position before the next record; undefined at the first record of the stream. */
+  get position(): StreamCursor {
+    return this.#each === undefined ? this.#position : this.#each.cursorAfter(this.#row, true);
+  }
+
+  /** Text of a column of the next record, which is valid. */
+  text(column: string): string {
+    return this.#each!.chunk.columns.get(column)!.text(this.#row);
+  }
+
+  /** Place of the next record. */
+  get place(): RecordPlace {
+    return this.#placeOf(this.#each!.chunk.lines?.[this.#row] ?? this.#row);
+  }
+
+  /** Values of the next record, for reports. */
+  get cells(): readonly string[] {
+    return this.#each!.chunk.cellsOf(this.#row);
+  }
+
+  /** Moves to the record after the next one. */
+  advance(): void {
+    if (this.problem !== undefined && this.#isLine) this.#line++;
+    else this.#row++;
+    this.#findNext();
+  }
+
+  /** Whether the next record is a line that is not a row. */
+  get #isLine(): boolean {
+    const line = this.#each!.chunk.invalid?.[this.#line];
+    return line !== undefined && line.before <= this.#row;
+  }
+
+  #findNext(): void {
+    const { chunk } = this.#each!;
+    this.problem = undefined;
+    if (this.#isLine) {
+      const { line, expected, cells } = chunk.invalid![this.#line]!;
+      this.problem = { expected, cells, place: this.#placeOf(line) };
+      this.timeMs = -Infinity;
+    } else if (this.#row < chunk.rows) this.#readTime();
+    else {
+      this.#position = this.#each!.cursorAfter(chunk.rows);
+      this.#each = undefined;
+    }
+  }
+
+  #readTime(): void {
+    try {
+      this.timeMs = this.#parse(this.text(this.#time));
+    } catch (error) {
+      if (!(error instanceof InvalidValueError)) throw error;
+      this.timeMs = -Infinity;
+      this.problem = { expected: `${error.expected} in ${this.#time}`, cells: this.cells, place: this.place };
+    }
+  }
+
+  #placeOf(line: number): RecordPlace {
+    const { columns, line: first, placeOf } = this.#each!;
+    return placeOf?.(line) ?? { path: columns.path, line: first + line };
+  }
+}

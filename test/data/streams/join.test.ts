@@ -1,0 +1,258 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { randomStream } from '../../../src/core/random.js';
+import { joinOptions, joinedColumns, type JoinOptions } from '../../../src/data/join-options.js';
+import { joinStreams } from '../../../src/data/streams/joined-stream.js';
+import type { ChunkStream } from '../../../src/data/streams/chunk-stream.js';
+import type { StreamCursor } from '../../../src/data/streams/record-stream.js';
+import { SpilledTexts } from '../../../src/data/streams/spilled-texts.js';
+import { openChunkStream } from '../../../src/data/streams/streams.js';
+import { WaitingRows } from '../../../src/data/streams/waiting-rows.js';
+import { scratchFolder } from '../../support/scratch.js';
+
+const dialect = {};
+
+interface Row {
+  readonly id: string;
+  readonly at: number;
+  readonly text: string;
+}
+interface Event {
+  readonly id: string;
+  readonly at: number;
+}
+interface Logs {
+  readonly rows: readonly Row[];
+  readonly clicks: readonly Event[];
+  readonly purchases: readonly Event[];
+}
+
+const [CLICK_MS, PURCHASE_MS] = [300_000, 2_000_000];
+const options = (more: object = {}): JoinOptions =>
+  joinOptions.parse({
+    key: 'id',
+    time: 'at',
+    timeFormat: 'milliseconds',
+    events: {
+      click: { file: 'clicks', within: '300s' },
+      purchase: { file: 'purchases', within: '2000s', after: 'click' },
+    },
+    ...more,
+  });
+
+/** Logs in order of time, with events of unknown rows, repeated ones, early and late ones. All times differ. */
+function randomLogs(seed: number, numRows: number, pad = 0): Logs {
+  const random = randomStream(seed);
+  const times = new Set<number>();
+  const unique = (at: number): number => {
+    let time = Math.round(at);
+    while (times.has(time)) time++;
+    times.add(time);
+    return time;
+  };
+  const rows: Row[] = [];
+  const clicks: Event[] = [];
+  const purchases: Event[] = [];
+  for (let r = 0, at = 0; r < numRows; r++) {
+    at += random.uniform() * 5000;
+    const row = { id: `row ${r}`, at: unique(at), text: 'x'.repeat(pad) + String(r) };
+    rows.push(row);
+    for (let click = row.at; random.uniform() < 0.4;) {
+      click = unique(click + (random.uniform() - 0.1) * CLICK_MS);
+      clicks.push({ id: random.uniform() < 0.05 ? 'nobody' : row.id, at: click });
+      if (random.uniform() < 0.5)
+        purchases.push({ id: row.id, at: unique(click + (random.uniform() - 0.1) * PURCHASE_MS * 1.2) });
+    }
+  }
+  const byTime = (a: Event, b: Event): number => a.at - b.at;
+  return { rows, clicks: clicks.sort(byTime), purchases: purchases.sort(byTime) };
+}
+
+/** What the definition of the join says, without any state: for each row, its events and when they are certain. */
+function expectedRecords({ rows, clicks, purchases }: Logs): readonly string[] {
+  const end = Math.max(...[...rows, ...clicks, ...purchases].map(({ at }) => at));
+  const findFirst = (events: readonly Event[], id: string, from: number, within: number): number | undefined =>
+    events.find((each) => each.id === id && each.at >= from && each.at <= from + within)?.at;
+  return rows
+    .map(({ id, at, text }, number) => {
+      const click = findFirst(clicks, id, at, CLICK_MS);
+      const purchase = click === undefined ? undefined : findFirst(purchases, id, click, PURCHASE_MS);
+      const certain = purchase ?? (click === undefined ? at + CLICK_MS : click + PURCHASE_MS);
+      const record = [text, id, at, click === undefined ? 0 : 1, click, purchase === undefined ? 0 : 1, purchase];
+      return { number, certain, isAtOnce: purchase !== undefined, record };
+    })
+    .filter(({ certain, isAtOnce }) => (isAtOnce ? certain <= end : certain < end))
+    .sort((a, b) => a.certain - b.certain || Number(b.isAtOnce) - Number(a.isAtOnce) || a.number - b.number)
+    .map(({ record }) => record.map((value) => value ?? '').join('|'));
+}
+
+async function openJoined(folder: string, logs: Logs, join_ = options()): Promise<ChunkStream> {
+  const write = (name: string, header: string, lines: readonly string[]): string => {
+    const path = join(folder, `${name}.csv`);
+    writeFileSync(path, [header, ...lines, ''].join('\n'));
+    return path;
+  };
+  const rows = write(
+    'rows',
+    'id,at,text',
+    logs.rows.map(({ id, at, text }) => `${id},${at},${text}`),
+  );
+  const events = [logs.clicks, logs.purchases].map((each, e) =>
+    write(
+      ['clicks', 'purchases'][e]!,
+      'at,id',
+      each.map(({ id, at }) => `${at},${id}`),
+    ),
+  );
+  const columns = ['text', 'id', 'at'];
+  return joinStreams(
+    await openChunkStream(rows, { columns, dialect }),
+    await Promise.all(events.map((path) => openChunkStream(path, { columns: ['id', 'at'], dialect }))),
+    columns,
+    join_,
+  );
+}
+
+interface Read {
+  readonly records: readonly string[];
+  readonly cursors: readonly StreamCursor[];
+  readonly warnings: readonly string[];
+}
+
+/** Reads all records, with the position after each. */
+async function readAll(stream: ChunkStream, from?: StreamCursor): Promise<Read> {
+  const records: string[] = [];
+  const cursors: StreamCursor[] = [];
+  const warnings: string[] = [];
+  const onWarning = (text: string): void => void warnings.push(text);
+  const signal = new AbortController().signal;
+  for await (const each of stream.read({ from, endsWhenEmpty: true, signal, onWarning })) {
+    const { chunk } = each;
+    const names = each.columns.header;
+    let invalid = 0;
+    for (let row = 0; row <= chunk.rows; row++) {
+      for (; chunk.invalid?.[invalid] !== undefined && chunk.invalid[invalid]!.before === row; invalid++) {
+        const { line, expected, cells } = chunk.invalid[invalid]!;
+        const place = each.placeOf!(line);
+        records.push(`invalid ${place.path.split('/').at(-1)!}:${place.line} ${expected}: ${cells.join()}`);
+        cursors.push(each.cursorAfter(row, row < chunk.rows));
+      }
+      if (row === chunk.rows) break;
+      records.push(names.map((name) => chunk.columns.get(name)!.text(row)).join('|'));
+      cursors.push(JSON.parse(JSON.stringify(each.cursorAfter(row + 1, true))));
+    }
+  }
+  return { records, cursors, warnings };
+}
+
+describe('a join of logs', () => {
+  it.each([1, 2, 3, 4])('equals its definition (seed %i)', async (seed) => {
+    const logs = randomLogs(seed, 3000);
+    const { records } = await readAll(await openJoined(scratchFolder(), logs));
+    const expected = expectedRecords(logs);
+    expect(expected.length).toBeGreaterThan(2000);
+    expect(records).toEqual(expected);
+  });
+
+  it('goes on after any record', async () => {
+    const logs = randomLogs(7, 12_000);
+    const stream = await openJoined(scratchFolder(), logs);
+    const { records, cursors } = await readAll(stream);
+    const random = randomStream(1);
+    for (let trial = 0; trial < 25; trial++) {
+      const at = trial === 0 ? records.length - 1 : Math.floor(random.uniform() * records.length);
+      const rest = await readAll(stream, cursors[at]);
+      expect([at, rest.records]).toEqual([at, records.slice(at + 1)]);
+      if (rest.records.length < 2) continue;
+      const next = Math.floor(random.uniform() * rest.records.length);
+      const last = await readAll(stream, rest.cursors[next]);
+      expect([at, next, last.records]).toEqual([at, next, records.slice(at + next + 2)]);
+    }
+  });
+
+  it('keeps the oldest rows on disk', async () => {
+    const logs = randomLogs(3, 6000, 3000);
+    const { records } = await readAll(await openJoined(scratchFolder(), logs, options({ memory: 1 })));
+    expect(records).toEqual(expectedRecords(logs));
+  });
+
+  it('reports records without a time or key, and keys that occur twice', async () => {
+    const logs = randomLogs(5, 2000);
+    const [first, second] = logs.rows as [Row, Row];
+    const rows = [
+      first,
+      { ...second, id: '' },
+      { ...second, id: first.id },
+      { id: 'odd', at: NaN, text: 'odd' },
+      ...logs.rows.slice(2),
+    ];
+    const clicks = [{ id: first.id, at: NaN }, ...logs.clicks];
+    const stream = await openJoined(scratchFolder(), { ...logs, rows, clicks });
+    const { records } = await readAll(stream);
+    const invalid = records.filter((each) => each.startsWith('invalid'));
+    expect(invalid).toEqual([
+      `invalid clicks.csv:2 a number of milliseconds since 1970 in at: NaN,${first.id}`,
+      `invalid rows.csv:3 a id: ,${second.at},${second.text}`,
+      `invalid rows.csv:4 a id that no waiting row has: ${first.id},${second.at},${second.text}`,
+      'invalid rows.csv:5 a number of milliseconds since 1970 in at: odd,NaN,odd',
+    ]);
+    expect(records.filter((each) => !each.startsWith('invalid'))).toEqual(
+      expectedRecords({ ...logs, rows: [first, ...logs.rows.slice(2)] }),
+    );
+  });
+
+  it('warns if most events have no row', async () => {
+    const logs = randomLogs(5, 100);
+    const clicks = Array.from({ length: 11_000 }, (_, i) => ({ id: `other ${i}`, at: i }));
+    const { warnings } = await readAll(await openJoined(scratchFolder(), { ...logs, clicks, purchases: [] }));
+    expect(warnings).toEqual([expect.stringMatching(/^data\.join\.events\.click: \S+% of [\d,]+ events have no row/)]);
+  });
+
+  it('names the columns that it adds', () => {
+    expect(joinedColumns(options())).toEqual(['click', 'click_time', 'purchase', 'purchase_time']);
+  });
+});
+
+describe('texts on disk', () => {
+  it('take at most the memory that is permitted', () => {
+    const texts = new SpilledTexts(1 << 23);
+    onTestFinished(() => texts.close());
+    const random = randomStream(2);
+    const kept = new Map<number, string>();
+    for (let i = 0; i < 40_000; i++) {
+      const text = `${i} ${'é'.repeat(random.below(1000))}`;
+      const bytes = Buffer.from(text);
+      kept.set(texts.add(bytes), text);
+      expect(texts.memoryBytes).toBeLessThanOrEqual(1 << 23);
+      if (kept.size < 20_000) continue;
+      // Not in the order of additions.
+      for (const address of [...kept.keys()].filter(() => random.uniform() < 0.5)) {
+        const known = kept.get(address)!;
+        expect(texts.read(address, Buffer.byteLength(known))).toBe(known);
+        texts.remove(address);
+        kept.delete(address);
+      }
+    }
+  });
+});
+
+describe('waiting rows', () => {
+  it('are found by key after random additions and removals', () => {
+    const random = randomStream(11);
+    const rows = new WaitingRows(0, 1, 1);
+    const known = new Map<string, number>();
+    for (let step = 0; step < 30_000; step++) {
+      const key = `k${Math.floor(random.uniform() * 3000)}`;
+      const slot = rows.find(key);
+      expect(slot).toBe(known.get(key));
+      if (slot === undefined) known.set(key, rows.add([key, String(step)], step, step));
+      else if (random.uniform() < 0.6) {
+        expect(rows.take(slot).texts[0]).toBe(key);
+        known.delete(key);
+      }
+    }
+    expect(rows.size).toBe(known.size);
+    rows.close();
+  });
+});
