@@ -131,6 +131,7 @@ class Join {
       if (this.#output.length > 0) yield this.#takeChunk();
     } finally {
       this.#waiting.close();
+      await Promise.all(this.#inputs.map((input) => input.end()));
     }
   }
 

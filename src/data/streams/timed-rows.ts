@@ -68,6 +68,11 @@ export class TimedRows {
     }
   }
 
+  /** Ends the read. */
+  async end(): Promise<void> {
+    await this.#chunks?.return(undefined);
+  }
+
   /** Position before the next record; undefined at the first record of the stream. */
   get position(): StreamCursor {
     return this.#each === undefined ? this.#position : this.#each.cursorAfter(this.#row, true);
