@@ -30,6 +30,13 @@ function listenForStop(onFirst: (name: StopSignal) => void): StopRequest {
     closeStreams(reason);
   };
   for (const name of STOP_SIGNALS) process.on(name, listener);
+  // A process that was started by another, such as a worker, ends with it; nothing else would end it.
+  const onDisconnect = (): void => {
+    if (received === undefined) listener('SIGTERM');
+  };
+  process.on('disconnect', onDisconnect);
+  // The channel must not keep the process alive.
+  process.channel?.unref();
   return {
     signal: controller.signal,
     get received() {
@@ -37,6 +44,7 @@ function listenForStop(onFirst: (name: StopSignal) => void): StopRequest {
     },
     release() {
       for (const name of STOP_SIGNALS) process.off(name, listener);
+      process.off('disconnect', onDisconnect);
     },
   };
 }

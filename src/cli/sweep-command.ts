@@ -92,15 +92,10 @@ export async function runSweepWorker({
   return runUntilSignal(
     (signal) => screen.print(`${signal}: saving the trial and releasing it`),
     async (stop) => {
-      // A worker exits with the sweep that started it; nothing else would end it.
-      const orphaned = new AbortController();
-      process.once('disconnect', () => orphaned.abort(new Error('the sweep that started this worker has exited')));
-      // The channel must not keep the process alive.
-      process.channel?.unref();
       await work(runPath(study), {
         device,
         threads,
-        signal: AbortSignal.any([stop.signal, orphaned.signal]),
+        signal: stop.signal,
         log: (text) => screen.print(text),
       });
       return stop.received === undefined ? EXIT_CODES.done : EXIT_CODES[stop.received];

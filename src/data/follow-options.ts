@@ -7,7 +7,9 @@ const share = z.number().min(0).max(1);
 
 const alarmOptions = z
   .strictObject({
-    aucDrop: share.default(0.02).describe('Maximum drop of an AUC below the mean of the last 5 windows'),
+    aucDrop: share
+      .default(0.02)
+      .describe('Maximum drop of an AUC below the mean of the last 5 windows, if that is more than 3 standard errors'),
     lossRise: z
       .number()
       .min(0)

@@ -10,12 +10,14 @@ import { results } from './results.js';
 import type { Section } from './section.js';
 import { segments } from './segments.js';
 import { speed } from './speed.js';
+import { stream } from './stream.js';
 import { teachers } from './teachers.js';
 import { warnings } from './warnings.js';
 
 /** The sections of a report, in the order of the page: the answer, its causes, its errors, then details. */
 export const sections: readonly Section[] = [
   results,
+  stream,
   drivers,
   segments,
   calibration,

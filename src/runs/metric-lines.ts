@@ -5,6 +5,7 @@ import type { Report } from '../evaluation/evaluation.js';
 import { listReportRenames } from '../evaluation/metric-renames.js';
 import type { DiagnosisReport } from '../training/diagnostics.js';
 import type { StepReport } from '../training/steps-in-flight.js';
+import type { StreamWindow } from '../training/observer.js';
 
 /** A run's measurements, JSON Lines. */
 export const METRICS = 'metrics.jsonl';
@@ -36,11 +37,17 @@ export interface DiagnosisLine {
   readonly diagnosis: Pick<DiagnosisReport, 'cosines' | 'sharedNorms' | 'layers' | 'gates'>;
 }
 
+/** A window of a stream: metrics of records before they were trained on. */
+export interface WindowLine extends Omit<StreamWindow, 'report' | 'skippedBatches'> {
+  readonly progressive: { readonly metrics: Report };
+}
+
 /** Content of a run's metrics.jsonl. */
 export interface MetricLines {
   readonly milestones: readonly MilestoneLine[];
   readonly steps: readonly StepsLine[];
   readonly diagnoses: readonly DiagnosisLine[];
+  readonly windows: readonly WindowLine[];
   /** The last line of a completed run. */
   readonly results: { readonly bestEpoch: number; readonly metrics: Readonly<Record<string, Report>> } | undefined;
 }
@@ -53,6 +60,7 @@ const RENAMES: readonly Rename[] = [
   { map: 'train', from: 'terms', to: 'losses' },
   ...listReportRenames('valid.metrics'),
   ...listReportRenames('metrics.*'),
+  ...listReportRenames('progressive.metrics'),
 ];
 
 /** Reads a run's metrics.jsonl; skips incomplete and invalid lines. */
@@ -64,6 +72,7 @@ export function readMetricLines(run: string): MetricLines {
     milestones: lines.filter((line) => 'isBest' in line) as unknown as MilestoneLine[],
     steps: lines.filter((line) => 'lrFactors' in line) as unknown as StepsLine[],
     diagnoses: lines.filter((line) => 'diagnosis' in line) as unknown as DiagnosisLine[],
+    windows: lines.filter((line) => 'progressive' in line) as unknown as WindowLine[],
     results: lines.findLast((line) => 'bestEpoch' in line) as MetricLines['results'],
   };
 }

@@ -10,6 +10,9 @@ import type { Block } from '../evaluation/row-store.js';
 /** Number of windows before one that it is compared with. */
 const COMPARED_WINDOWS = 5;
 
+/** Standard errors by which a drop must exceed the mean of the windows before. */
+const NOISE = 3;
+
 const valuesSchema = z.record(z.string(), z.number());
 /** Columns as base64, by name. */
 const columnsSchema = z.record(z.string(), z.string());
@@ -125,7 +128,7 @@ export class ProgressiveValidation {
     const { skippedBatches } = state;
     const values = listValues(report);
     const skipped = skippedBatches > 0 ? [`${skippedBatches} batches were skipped: a loss was not finite`] : [];
-    const alarms = [...compareValues(values, state.history, this.#limits), ...skipped];
+    const alarms = [...compareValues(values, state.history, this.#limits, report), ...skipped];
     this.#collector = createCollector(this.#outputs);
     state.windows++;
     Object.assign(state, {
@@ -169,16 +172,28 @@ function compareValues(
   now: Readonly<Record<string, number>>,
   history: ProgressiveState['history'],
   { aucDrop, lossRise }: AlarmLimits,
+  report: Report,
 ): readonly string[] {
   return Object.entries(now).flatMap(([key, value]) => {
     const before = history.flatMap((values) => values[key] ?? []);
     if (before.length === 0) return [];
     const mean = before.reduce((sum, each) => sum + each, 0) / before.length;
-    const { sign } = COMPARED.find(({ name }) => key.endsWith(`.${name}`))!;
-    const isBad = sign > 0 ? value < mean - aucDrop : value > mean * (1 + lossRise);
+    const { name, sign } = COMPARED.find((each) => key.endsWith(`.${each.name}`))!;
+    // A drop within the noise of a small window is not one of the model.
+    const noise = NOISE * aucError(mean, report[key.slice(0, -name.length - 1)]!) * Math.sqrt(1 + 1 / before.length);
+    const isBad = sign > 0 ? value < mean - Math.max(aucDrop, noise) : value > mean * (1 + lossRise);
     const change = sign > 0 ? 'dropped' : 'rose';
     return isBad ? [`${key} ${change} to ${value.toFixed(4)}, from ${mean.toFixed(4)} in the windows before`] : [];
   });
+}
+
+/** Standard error of an AUC of some rows (Hanley & McNeil 1982, equation 1). */
+function aucError(area: number, { rows, positives }: Report[string]): number {
+  if (typeof rows !== 'number' || typeof positives !== 'number') return 0;
+  const negatives = rows - positives;
+  const [q1, q2] = [area / (2 - area), (2 * area * area) / (1 + area)];
+  const variance = area * (1 - area) + (positives - 1) * (q1 - area * area) + (negatives - 1) * (q2 - area * area);
+  return Math.sqrt(variance / (positives * negatives));
 }
 
 function storeColumns(

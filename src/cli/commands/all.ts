@@ -13,6 +13,7 @@ import { explain } from './explain.js';
 import { exportModel } from './export.js';
 import { importance } from './importance.js';
 import { init } from './init.js';
+import { live } from './live.js';
 import { predict } from './predict.js';
 import { prepare } from './prepare.js';
 import { promote } from './promote.js';
@@ -43,6 +44,7 @@ export const commands: readonly Command[] = [
   crosses,
   exportModel,
   serve,
+  live,
   config,
   data,
   prepare,

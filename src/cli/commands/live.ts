@@ -1,0 +1,36 @@
+import { intOption, optionalInt, setOption, threadsOption } from '../options.js';
+import { defineCommand } from './command.js';
+
+export const live = defineCommand({
+  usage: 'live <config>',
+  summary: 'Train on a stream and serve the newest weights, and keep both running',
+  options: (y) =>
+    y
+      .positional('config', {
+        type: 'string',
+        demandOption: true,
+        describe: 'Config file (YAML) whose data.train is a stream',
+      })
+      .option('set', setOption)
+      .option('name', {
+        type: 'string',
+        requiresArg: true,
+        default: 'live',
+        describe: 'Run name; an existing run is resumed',
+      })
+      .option('threads', threadsOption)
+      .option('port', intOption('--port', 8080, 'TCP port of the server; 0 picks a free one', 65_535, 0))
+      .option('host', {
+        type: 'string',
+        requiresArg: true,
+        default: '127.0.0.1',
+        describe: 'Address to listen on; 0.0.0.0 for all interfaces',
+      })
+      .option('workers', optionalInt('--workers', 'Prediction threads; default: cores minus one', 64))
+      .example('$0 live stream.yaml', '')
+      .example('$0 live stream.yaml --set checkpoints.delta.everyMinutes=0.05 --port 9000', ''),
+  async run(options) {
+    const { runLive } = await import('../live-command.js');
+    return runLive({ ...options, set: options.set ?? [] });
+  },
+});

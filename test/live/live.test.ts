@@ -1,0 +1,117 @@
+/** @module-tag long */
+import { spawn } from 'node:child_process';
+import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { hasExited } from '../../src/system/owner.js';
+import { mtl, BIN } from '../support/mtl.js';
+import { scratchFolder } from '../support/scratch.js';
+
+const CONFIG = `data: { train: log, follow: { fitRows: 100 } }
+features:
+  ids: { type: categorical, fields: [user], width: 4, encoding: { name: hash, buckets: 100 } }
+tasks: { ctr: { label: click } }
+model: { name: single-task }
+training: { batchSize: 10 }
+checkpoints: { everySteps: 1000, delta: { everySteps: 5 } }
+`;
+
+function appendRows(cwd: string, count: number, click: number): void {
+  const lines = Array.from(
+    { length: count },
+    (_, i) => `{"user":"u${i % 7}","click":${i % 3 === 0 ? click : 1 - click}}\n`,
+  );
+  appendFileSync(join(cwd, 'log', 'part-0.jsonl'), lines.join(''));
+}
+
+/** Waits until a condition holds. */
+async function until<Found>(what: string, find: () => Found | undefined | Promise<Found | undefined>): Promise<Found> {
+  for (let i = 0; i < 600; i++) {
+    const found = await find();
+    if (found !== undefined) return found;
+    await setTimeout(100);
+  }
+  throw new Error(`never: ${what}`);
+}
+
+/** Starts mtl live; `output` has what it printed. */
+function startLive(cwd: string) {
+  const child = spawn(process.execPath, [BIN, 'live', 'stream.yaml', '--port', '0', '--workers', '1'], {
+    cwd,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const live = { child, output: '' };
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding('utf8').on('data', (text: string) => (live.output += text));
+  onTestFinished(() => void child.kill('SIGKILL'));
+  return live;
+}
+
+function prepare(): string {
+  const cwd = scratchFolder();
+  mkdirSync(join(cwd, 'log'));
+  writeFileSync(join(cwd, 'package.json'), '{}');
+  writeFileSync(join(cwd, 'stream.yaml'), CONFIG);
+  return cwd;
+}
+
+async function ask(url: string): Promise<number | undefined> {
+  const response = await fetch(`${url}/predict`, { method: 'POST', body: '{"rows":[{"user":"u1"}]}' }).catch(
+    () => undefined,
+  );
+  if (response?.status !== 200) return undefined;
+  const { predictions } = (await response.json()) as { readonly predictions: readonly { readonly ctr: number }[] };
+  return predictions[0]!.ctr;
+}
+
+describe('mtl live', () => {
+  it('serves what it trains on, restarts what is killed, and ends with its signal', async () => {
+    const cwd = prepare();
+    appendRows(cwd, 300, 1);
+    const live = startLive(cwd);
+    const url = await until('a server', () => /listening at (http\S+)/.exec(live.output)?.[1]);
+    const first = await until('an answer', () => ask(url));
+    appendRows(cwd, 2000, 0);
+    const second = await until('another answer', async () => {
+      const now = await ask(url);
+      return now === undefined || Math.abs(now - first) < 0.05 ? undefined : now;
+    });
+    const lock = join(cwd, 'runs', 'stream', 'live', 'run.lock');
+    const { pid } = JSON.parse(readFileSync(lock, 'utf8')) as { readonly pid: number };
+    process.kill(pid, 'SIGKILL');
+    await until('a restart', () =>
+      live.output.includes('train | was killed; starts again in 1.0 s') ? true : undefined,
+    );
+    expect(await ask(url)).toBeCloseTo(second, 1);
+    appendRows(cwd, 2000, 1);
+    await until('a third answer', async () => {
+      const now = await ask(url);
+      return now === undefined || Math.abs(now - second) < 0.05 ? undefined : now;
+    });
+    live.child.kill('SIGTERM');
+    const code = await until('the end', () => live.child.exitCode ?? undefined);
+    expect(code).toBe(143);
+    expect(await ask(url)).toBeUndefined();
+    expect(live.output).toContain('stopped by SIGTERM; saved as');
+  });
+
+  it('ends both processes if it is killed', async () => {
+    const cwd = prepare();
+    appendRows(cwd, 300, 1);
+    const live = startLive(cwd);
+    const url = await until('a server', () => /listening at (http\S+)/.exec(live.output)?.[1]);
+    const lock = join(cwd, 'runs', 'stream', 'live', 'run.lock');
+    const owner = JSON.parse(readFileSync(lock, 'utf8')) as Parameters<typeof hasExited>[0];
+    live.child.kill('SIGKILL');
+    await until('the end of training', () => (hasExited(owner) === true ? true : undefined));
+    await until('the end of the server', async () => ((await ask(url)) === undefined ? true : undefined));
+  });
+
+  it('ends at once if the config is invalid', async () => {
+    const cwd = prepare();
+    writeFileSync(join(cwd, 'stream.yaml'), CONFIG.replace('label:', 'lable:'));
+    const { code, stderr } = await mtl(cwd, ['live', 'stream.yaml']);
+    expect([code, stderr]).toEqual([2, expect.stringContaining('lable')]);
+  });
+});

@@ -1,0 +1,37 @@
+import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { drawRecorded } from '../../src/report.js';
+import { scratchFolder } from '../support/scratch.js';
+
+/** Writes a run on a stream with some windows. */
+function writeRun(folder: string, numWindows: number): void {
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, 'config.source.yaml'), '');
+  for (let window = 1; window <= numWindows; window++) {
+    const metrics = { ctr: { rows: 100, positives: 20, auc: 0.6 + window / 100, logLoss: 0.5 } };
+    const counts = { records: 110, rejected: 10, outOfOrder: 0, late: 0 };
+    const lag = { amount: 1000 - window, unit: 'records' };
+    const alarms = window === 2 ? ['ctr.auc dropped <b>'] : [];
+    const line = { window, step: 5 * window, rows: 100, ...counts, lag, elapsedMs: 100 * window, alarms };
+    appendFileSync(join(folder, 'metrics.jsonl'), `${JSON.stringify({ ...line, progressive: { metrics } })}\n`);
+  }
+}
+
+it('draws the windows of a stream, with its speed and alarms', () => {
+  const [a, b] = [join(scratchFolder(), 'a'), join(scratchFolder(), 'b')];
+  writeRun(a, 3);
+  writeRun(b, 4);
+  const of = (folders: readonly string[]): string =>
+    drawRecorded(folders).sections.find(({ title }) => title === 'Stream')!.body.markup;
+  const one = of([a]);
+  for (const text of ['auc, before training', 'records per second', 'left to read', 'invalid and late records'])
+    expect(one).toContain(text);
+  // 110 records in 100 ms.
+  expect(one).toContain('1,100');
+  expect(one).toContain('<p class="alert">1 alarm, the newest first</p>');
+  expect(one).toContain('window 2, step 10: ctr.auc dropped &lt;b&gt;');
+  expect(of([a, b])).toMatch(/a, window 2, step 10/);
+  writeFileSync(join(a, 'metrics.jsonl'), '');
+  expect(drawRecorded([a]).sections.map(({ title }) => title)).not.toContain('Stream');
+});
