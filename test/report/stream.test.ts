@@ -27,8 +27,9 @@ it('draws the windows of a stream, with its speed and alarms', () => {
   const one = of([a]);
   for (const text of ['auc, before training', 'records per second', 'left to read', 'invalid and late records'])
     expect(one).toContain(text);
-  // 110 records in 100 ms.
-  expect(one).toContain('1,100');
+  // 110 records in 100 ms: 1,100 per second on an axis to 1,200.
+  expect(one).toContain('>1,200<');
+  expect(one).toMatch(/d="M67\.5,21\.9L/);
   expect(one).toContain('<p class="alert">1 alarm, the newest first</p>');
   expect(one).toContain('window 2, step 10: ctr.auc dropped &lt;b&gt;');
   expect(of([a, b])).toMatch(/a, window 2, step 10/);
