@@ -27,7 +27,7 @@ export function buildEncoding(spec: EncodingSpec, field: string): Encoding {
     const options = Object.entries(spec).filter(
       ([key, value]) => key !== 'name' && value !== undefined && !leftOut.includes(key),
     );
-    return spec.name + options.map(([key, value]) => ` ${key} ${String(value)}`).join(',');
+    return spec.name + options.map(([key, value]) => ` ${key} ${inText(value)}`).join(',');
   };
   const byField = listOptionsByField(spec);
   return {
@@ -46,6 +46,10 @@ export function sharedEncoding(raw: unknown): unknown {
   const name = 'name' in raw ? raw.name : all.ids.name;
   const byField: readonly string[] = encodings.parts.find((part) => part.name === name)?.byField ?? [];
   return Object.fromEntries(Object.entries(raw).filter(([option]) => !byField.includes(option)));
+}
+
+function inText(value: unknown): string {
+  return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
 function listOptionsByField(spec: EncodingSpec): readonly string[] {
