@@ -37,6 +37,11 @@ export function buildEncoding(spec: EncodingSpec, field: string): Encoding {
   };
 }
 
+/** Returns whether the vocabulary of an encoding grows on a stream. */
+export function growsOnStream(spec: EncodingSpec): boolean {
+  return buildEncoding(spec, '').growth !== undefined;
+}
+
 /**
  * Removes the options by field, which are its owner's, from the encoding of a field that shares a table.
  * @param raw as in the config, before it is parsed

@@ -7,11 +7,15 @@ import { MAX_TEXTS } from '../vocabulary/recent-texts.js';
 /** Maximum number of tokens that are counted before they are admitted, if the config sets none. */
 const MAX_PENDING = 1_000_000;
 
+const UNSEEN_FORM = `expected ${DURATION_FORM}, or { steps: N }`;
 const unseenOption = z
-  .union([
-    z.string().regex(DURATION, `expected ${DURATION_FORM}, or steps: N`),
-    z.strictObject({ steps: z.int().min(1).describe('Number of training steps') }),
-  ])
+  .union(
+    [
+      z.string().regex(DURATION, UNSEEN_FORM),
+      z.strictObject({ steps: z.int().min(1).describe('Number of training steps') }),
+    ],
+    UNSEEN_FORM,
+  )
   .describe('Time of the stream, such as 30d, or steps without the token');
 
 /** Options of a vocabulary that grows and shrinks while a model trains on a stream. */
