@@ -1,5 +1,6 @@
 import type { Batch } from '../core/batch.js';
 import type { InputLayout, TableSpec } from '../tables/layout.js';
+import type { TableChanges } from '../tables/row-changes.js';
 import type { Graph } from '../graph/graph.js';
 import type { Optimizer } from '../optimizers/optimizer.js';
 import type { DenseOptimizerSpec, EmbeddingOptimizerSpec } from '../optimizers/optimizers.js';
@@ -197,6 +198,11 @@ export interface Program {
    */
   state(): ProgramState;
   /**
+   * Clears rows of growing tables (`TableSpec.initialRows`), and initializes those with a new id, between two steps.
+   * Absent if the engine's tables cannot grow.
+   */
+  changeRows?(changes: TableChanges): void;
+  /**
    * Restores weights, and optimizer state if present, from a state of the same model. Without optimizer state, an EMA
    * restarts from the weights.
    * @throws UserError (checkpoint) that names each tensor that is missing, unexpected or of another shape
@@ -275,6 +281,8 @@ export interface Engine {
   readonly maxBytes: number;
   /** Whether its programs support distributed training. */
   readonly takesPeers: boolean;
+  /** Whether tables of its programs can grow between steps; default: false. */
+  readonly growsTables?: boolean;
   /** Supported precisions of matrix products in training. */
   readonly precisions: readonly Precision[];
   /** Supported precisions of matrix products in predictions; default: `f32`. */

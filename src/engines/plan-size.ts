@@ -5,6 +5,7 @@ import { optimizers } from '../optimizers/optimizers.js';
 import type { TableSpec } from '../tables/layout.js';
 import { countElements } from '../core/tensor.js';
 import { averageWords } from './average.js';
+import { checkGrowth } from './check-growth.js';
 import { rowsHere } from './dealt-rows.js';
 import { tableOptimizer, type Engine, type Plan } from './engine.js';
 
@@ -28,16 +29,18 @@ export interface PlanSize {
 }
 
 /**
- * Computes the weights of a plan and its bytes on an engine; rejects a plan that exceeds memory before any allocation.
+ * Computes the weights of a plan and its bytes on an engine; rejects a plan that exceeds memory, or whose tables cannot
+ * grow as they must, before any allocation.
  * @param vocabularyBytes bytes of the vocabularies in this machine's memory
- * @throws UserError (data) that names the largest tables
+ * @throws UserError (data) that names the largest tables; (config)
  */
 export function planSize(
   plan: Plan,
-  engine: Pick<Engine, 'activationBytes' | 'apartBytes' | 'maxBytes' | 'refuseTooLarge'>,
+  engine: Pick<Engine, 'activationBytes' | 'apartBytes' | 'growsTables' | 'maxBytes' | 'refuseTooLarge'>,
   vocabularyBytes: number,
   availableBytes = Math.min(totalmem(), process.constrainedMemory() || Infinity),
 ): PlanSize {
+  checkGrowth(plan, engine);
   const size = { ...countWeights(plan), activationBytes: engine.activationBytes(plan), vocabularyBytes };
   const engineBytes = size.weightBytes + size.optimizerBytes + size.activationBytes;
   const neededBytes = engineBytes + vocabularyBytes;

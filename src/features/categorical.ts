@@ -3,6 +3,7 @@ import type { ValidationIssue } from '../core/component.js';
 import { compressions } from './compressions/compressions.js';
 import { computeOnce, sourceColumns } from './computed.js';
 import { checkEmbedded, embeddedField, embeddedOptions } from './embedded.js';
+import { growsOnStream } from './encodings/encodings.js';
 import { compileTextLookup } from './expressions/compile.js';
 import { ExpressionError } from './expressions/parse.js';
 import type { Field } from './feature.js';
@@ -44,6 +45,8 @@ export const categorical = defineFieldGroup({
     const { compression, table, initFrom } = options;
     if (compression === undefined) return;
     const path = ['compression'];
+    if (growsOnStream(options.encoding))
+      yield { path, message: 'a compressed table cannot grow; remove compression, or capacity of the encoding' };
     if (table !== undefined)
       yield { path, message: 'a compressed table cannot be shared; remove table or compression' };
     if (initFrom !== undefined)

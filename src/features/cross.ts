@@ -101,7 +101,7 @@ const AMBIGUOUS = new BadValue('values without the control character U+001F, whi
  * Adapts an encoding to several columns; a missing value makes the combination out of vocabulary, and it is not fitted.
  */
 function combineColumns(
-  { startFit, encoder, grow }: Omit<Encoding, 'encodedAs' | 'meaning'>,
+  { startFit, encoder, grow, growth }: Omit<Encoding, 'encodedAs' | 'meaning'>,
   count: number,
 ): Omit<Encoding, 'encodedAs' | 'meaning'> {
   const isWhole = (text: string): boolean => {
@@ -111,6 +111,7 @@ function combineColumns(
   };
   return {
     ...(grow !== undefined && { grow }),
+    growth,
     startFit: () => {
       const fit = startFit();
       return (
@@ -125,8 +126,8 @@ function combineColumns(
         }
       );
     },
-    encoder: (fitted) => {
-      const inner = encoder(fitted);
+    encoder: (...args) => {
+      const inner = encoder(...args);
       return {
         ...inner,
         rule: inner.rule && { ...inner.rule, cells: count },

@@ -2,7 +2,13 @@ import { z } from 'zod';
 import { didYouMean, joined } from '../core/errors.js';
 import type { ValidationIssue } from '../core/component.js';
 import { columnName } from '../core/tasks.js';
-import { buildEncoding, encodingOption, listFieldKeys, type EncodingSpec } from './encodings/encodings.js';
+import {
+  buildEncoding,
+  encodingOption,
+  growsOnStream,
+  listFieldKeys,
+  type EncodingSpec,
+} from './encodings/encodings.js';
 import type { Encoding, Field } from './feature.js';
 import { isEntry } from './field-group.js';
 import { initialVectorsOption, type InitialVectors } from './init-from.js';
@@ -44,6 +50,8 @@ export function* checkEmbedded(
   }
   if (typeof table === 'string' && initFrom !== undefined)
     yield { path: ['initFrom'], message: `the table is that of '${table}'; set it there` };
+  if (initFrom?.trainable === false && growsOnStream(encoding))
+    yield { path: ['initFrom', 'trainable'], message: 'new tokens cannot be learned; set true, or remove capacity' };
   if (typeof table !== 'object') return;
   for (const field of Object.keys(table))
     if (!fields.includes(field)) yield { path: ['table', field], message: foreign(field) };

@@ -43,9 +43,9 @@ export function fieldsOf(
   const byName = new Map(fields.map((field) => [field.name, field]));
   const owned = fields.map((field) => {
     const owner = findOwner(field, byName);
-    const { encodedAs, meaning, startFit, encoder, grow } = owner;
+    const { encodedAs, meaning, startFit, encoder, grow, growth } = owner;
     const width = field.isLikeOwner === true ? owner.width : field.width;
-    const shared = { owner: owner.name, width, encodedAs, meaning, startFit, encoder, grow };
+    const shared = { owner: owner.name, width, encodedAs, meaning, startFit, encoder, grow, growth };
     const own = { ...field, ...shared, ...(tables && { tables }) };
     return withCells(own, joinCells(cells, field.cells ?? {}));
   });
@@ -71,14 +71,19 @@ export function encodingOptions(group: FeatureSpec): Readonly<Record<string, unk
 
 /**
  * Builds the encoders of fields from fitted parameters.
+ * @param numberOf see `Encoding.encoder`; undefined for a field whose vocabulary does not grow
  * @throws UserError (checkpoint) if `fitted` does not match these fields
  */
-export function encodedFields(fields: readonly Field[], fitted: Fitted): readonly EncodedField[] {
+export function encodedFields(
+  fields: readonly Field[],
+  fitted: Fitted,
+  numberOf: (owner: string) => ((text: string) => number) | undefined = () => undefined,
+): readonly EncodedField[] {
   const encoders = new Map<string, Encoder>();
   for (const { name, owner, encoder } of fields) {
     if (owner !== name) continue;
     try {
-      encoders.set(name, encoder(Object.hasOwn(fitted, name) ? fitted[name] : undefined));
+      encoders.set(name, encoder(Object.hasOwn(fitted, name) ? fitted[name] : undefined, numberOf(name)));
     } catch (error) {
       const problem = {
         where: 'features.json',
@@ -104,7 +109,7 @@ interface LayoutOptions {
 
 /** Computes the columns of the fields in the model's input. Before encoding, tables have 0 rows. */
 export function computeLayout(
-  fields: readonly (Field & { readonly rows?: number })[],
+  fields: readonly (Field & Partial<Pick<Encoder, 'rows' | 'initialRows'>>)[],
   { groups = {}, embeddingParts, wide }: LayoutOptions = {},
 ): InputLayout {
   const groupOf = new Map(
@@ -125,10 +130,11 @@ export function computeLayout(
   });
   const tables = fields
     .filter((field) => hasTable(field) && field.owner === field.name)
-    .map(({ name, rows = 0, width, initFrom }) => ({
+    .map(({ name, rows = 0, initialRows, width, initFrom }) => ({
       name,
       rows,
       width,
+      ...(initialRows !== undefined && { initialRows }),
       ...(initFrom?.trainable === false && { isFrozen: true as const }),
     }));
   const sequences = layOutSequences(fields, groupOf);

@@ -10,6 +10,7 @@ import type { LookupColumn, LookupTables } from './lookups.js';
 import type { ItemSelection } from './pick-items.js';
 import type { Composition, Pooling } from '../tables/layout.js';
 import type { CellRule, VectorRule } from './cell-rule.js';
+import type { GrowingVocabulary } from './vocabulary/growing-vocabulary.js';
 
 export { InvalidValueError as BadValue } from '../text/invalid-value.js';
 
@@ -17,6 +18,8 @@ export { InvalidValueError as BadValue } from '../text/invalid-value.js';
 export interface Encoder {
   /** Rows of the field's embedding table; 0 for a number. */
   readonly rows: number;
+  /** Rows that represent an id at first, if the table grows; default: all. */
+  readonly initialRows?: number;
   /** @throws BadValue */
   readonly encode: (text: string) => number;
   /** The rule of `encode`. */
@@ -99,9 +102,16 @@ export interface Encoding {
   readonly startFit: () => Fit | undefined;
   /**
    * @param fitted result of the fit, or undefined if nothing is fitted
-   * @throws ZodError if it is not a result of this field's fit
+   * @param numberOf replaces the ids of a vocabulary that grows: returns the number of a token, which becomes its id
+   * when the batch of its row is trained on
+   * @throws ZodError if `fitted` is not a result of this field's fit
    */
-  readonly encoder: (fitted: unknown) => Encoder;
+  readonly encoder: (fitted: unknown, numberOf?: (text: string) => number) => Encoder;
+  /**
+   * Starts or resumes the growth of the vocabulary on a stream; undefined if it stays as it was fitted.
+   * @throws UserError (config) if what was fitted exceeds its capacity
+   */
+  readonly growth?: ((fitted: unknown) => GrowingVocabulary) | undefined;
   /**
    * Merges a new fit into a previous one, whose ids stay the same; new ids are appended. Undefined if it cannot grow,
    * such as a scale.

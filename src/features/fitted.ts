@@ -5,7 +5,7 @@ import { createTextTable, isTextTable } from './vocabulary/text-table.js';
 import { listStrings, textsFrom, textsOfTensors, textTensors } from './vocabulary/string-pool.js';
 
 // Storage of fitted parameters. Short vocabularies are readable JSON lists. Long ones are tensors, with the number of
-// strings in JSON. Long JSON lists of older versions can be read too.
+// strings in JSON, and so are arrays of numbers. Long JSON lists of older versions can be read too.
 
 /** Longer vocabularies are stored as tensors. */
 const READABLE_BYTES = 1 << 16;
@@ -21,6 +21,10 @@ export interface StoredFitted {
 export function storedFitted(fitted: Fitted): StoredFitted {
   const tensors = new Map<string, StoredTensor>();
   const json = mapTexts(fitted, (name, value) => {
+    if (value instanceof Uint32Array || value instanceof Float64Array) {
+      tensors.set(name, { shape: [value.length], data: value });
+      return { elements: value.length };
+    }
     if (!isTextTable(value)) return value;
     if (value.bytes.length <= READABLE_BYTES) return listStrings(value);
     for (const [tensor, data] of textTensors(value, name)) tensors.set(tensor, data);
@@ -32,12 +36,12 @@ export function storedFitted(fitted: Fitted): StoredFitted {
 /**
  * Converts the stored form back.
  * @param tensors in shared memory
- * @throws Error if tensors are not a vocabulary
+ * @throws Error if tensors are not vocabularies
  */
 export function loadedFitted({ json, tensors }: StoredFitted): Fitted {
   return mapTexts(json, (name, value) => {
     const texts = textsOfTensors(tensors, name) ?? (isLongList(value) ? textsFrom(value) : undefined);
-    return texts === undefined ? value : createTextTable(texts);
+    return texts === undefined ? (tensors.get(name)?.data ?? value) : createTextTable(texts);
   });
 }
 

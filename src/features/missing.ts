@@ -38,7 +38,7 @@ export function withMissing<Of extends Encoding>(encoding: Of, missing: z.output
     ...encoding,
     ...meta,
     startFit: () => fitWith(encoding.startFit(), onEmpty),
-    encoder: (fitted) => encoderWith(encoding.encoder(fitted), onEmpty, missing === 'error' ? 'refused' : 0),
+    encoder: (...args) => encoderWith(encoding.encoder(...args), onEmpty, missing === 'error' ? 'refused' : 0),
   };
 }
 
@@ -82,8 +82,8 @@ function withOwnText({ startFit, encoder }: Encoding): Pick<Encoding, 'startFit'
         }
       );
     },
-    encoder: (fitted) => {
-      const inner = encoder(fitted);
+    encoder: (...args) => {
+      const inner = encoder(...args);
       const { rule } = inner;
       const ownRule: CellRule | undefined =
         rule?.kind === 'text' ? { ...rule, reserved: EMPTY_TOKEN, empty: inner.encode(EMPTY_TOKEN) } : rule;

@@ -1,5 +1,9 @@
 import { join } from 'node:path';
+import { z } from 'zod';
 import type { ProgramState } from '../engines/engine.js';
+import type { Fitted } from '../features/feature-types.js';
+import { loadedFitted } from '../features/fitted.js';
+import { applyVocabularyChanges } from '../features/growing-vocabularies.js';
 import type { FileDigest } from '../io/disk.js';
 import { readSafetensors, type StoredTensor } from '../io/safetensors.js';
 import { applyDeltas, type Chain, type DeltaTensors, type TensorKind } from './delta.js';
@@ -7,7 +11,9 @@ import {
   checkSize,
   damaged,
   FILES,
+  parseJson,
   partFile,
+  readText,
   type DeltaPartDigests,
   type Digests,
   type OptionalFile,
@@ -35,7 +41,8 @@ export async function readProgramTensors(
   for (const delta of deltas)
     for (const { path, rowsPath, digests, isPart } of listRankFiles(delta, kind)) {
       const rows = await readRows(rowsPath, digests[FILES.rows]);
-      changes.push({ path, rows, tensors: await read(path, digests[FILES[kind]]), isPart });
+      const isGrowing = delta.manifest.files[FILES.growth] !== undefined;
+      changes.push({ path, rows, tensors: await read(path, digests[FILES[kind]]), isPart, isGrowing });
     }
   return applyDeltas(mergeShards(shards[0]!, shards.slice(1), join(base.folder, FILES[kind])), kind, changes);
 }
@@ -64,6 +71,50 @@ async function readRows(path: string, digest: FileDigest): Promise<DeltaTensors[
       return [name, data];
     }),
   );
+}
+
+/**
+ * Reads the changes of growing vocabularies in the deltas of a checkpoint, in order, into shared memory.
+ * @throws UserError (checkpoint) for a missing or invalid file
+ */
+async function readGrowth({ deltas }: Chain): Promise<readonly GrowthTensors[]> {
+  const all: GrowthTensors[] = [];
+  for (const { folder, manifest } of deltas) {
+    const digest = manifest.files[FILES.growth];
+    if (digest === undefined) continue;
+    const path = join(folder, FILES.growth);
+    await checkSize(path, digest.bytes);
+    all.push({ path, tensors: await readSafetensors(path, digest, { isShared: true }) });
+  }
+  return all;
+}
+
+/** Changes of growing vocabularies, and their file. */
+interface GrowthTensors {
+  readonly path: string;
+  readonly tensors: ReadonlyMap<string, StoredTensor>;
+}
+
+/**
+ * Reads what is fitted at a checkpoint.
+ * @throws UserError (checkpoint) for a missing or invalid file
+ */
+export async function readFitted(chain: Chain): Promise<Fitted> {
+  const {
+    folder,
+    manifest: { files: digests },
+  } = chain.base;
+  const text = await readText(folder, FILES.features, digests);
+  const json = parseJson(join(folder, FILES.features), text, z.record(z.string(), z.unknown()));
+  let fitted = await readTensors(folder, FILES.vocabularies, digests, (tensors) => loadedFitted({ json, tensors }));
+  for (const { path, tensors } of await readGrowth(chain)) {
+    try {
+      fitted = applyVocabularyChanges(fitted, tensors);
+    } catch (error) {
+      throw damaged(path, `invalid content (${String(error)})`, error);
+    }
+  }
+  return fitted;
 }
 
 /** Reads the counters of a checkpoint. */

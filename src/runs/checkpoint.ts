@@ -1,7 +1,6 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
 import { checkRoom, freeBytes, onDisk, syncFolder, writeFolder, writeSynced, type FileDigest } from '../io/disk.js';
 import { remove, renameBusy } from '../io/busy.js';
 import { pointLink } from '../io/links.js';
@@ -9,14 +8,14 @@ import type { ProgramState } from '../engines/engine.js';
 import { systemCode, UserError } from '../core/errors.js';
 import { renameMetrics } from '../evaluation/metric-renames.js';
 import type { Fitted } from '../features/feature-types.js';
-import { loadedFitted, storedFitted } from '../features/fitted.js';
+import { storedFitted } from '../features/fitted.js';
 import { loadedLookups, lookupTensors, type LookupTables } from '../features/lookups.js';
 import { SINGLE_PROCESS, type ProcessGroup } from '../core/process-group.js';
 import { writeSafetensors, type StoredTensor } from '../io/safetensors.js';
 import { listParts, countElements, type HostTensor } from '../core/tensor.js';
 import { assertFinite } from '../training/divergence.js';
 import { allSettledOrThrow } from './await-all.js';
-import { readCounters, readProgramTensors, readTensors } from './checkpoint-tensors.js';
+import { readCounters, readFitted, readProgramTensors, readTensors } from './checkpoint-tensors.js';
 import { parseState, stateText } from './checkpoint-state.js';
 import { readChain, toRowTensors, type Delta } from './delta.js';
 import { selectLocalShards } from './sharded-tensors.js';
@@ -24,11 +23,11 @@ import {
   FILES,
   MANIFEST,
   manifestText,
-  parseJson,
   partFile,
   readManifest,
   readText,
   type CheckpointId,
+  type DeltaDigests,
   type DeltaPartDigests,
   type Digests,
   type OptionalFile,
@@ -183,15 +182,15 @@ async function writeFiles(
 ): Promise<string> {
   peers.allGatherStrings(folder);
   const { program, sections, config } = checkpoint;
-  const [tensors, constants, configFile, state] = await allSettledOrThrow<
-    [PartDigests, Partial<Digests>, FileDigest, FileDigest]
+  const [tensors, others, configFile, state] = await allSettledOrThrow<
+    [PartDigests, Partial<Digests & DeltaDigests>, FileDigest, FileDigest]
   >([
     writeTensors(delta ?? checkpoint, (name) => join(folder, name)),
-    delta === undefined ? writeConstants(folder, checkpoint) : Promise.resolve({}),
+    delta === undefined ? writeConstants(folder, checkpoint) : writeGrowth(folder, delta),
     writeSynced(join(folder, FILES.config), config),
     writeSynced(join(folder, FILES.state), stateText({ step: program.step, links }, sections)),
   ]);
-  const files = { ...tensors, ...constants, [FILES.config]: configFile, [FILES.state]: state };
+  const files = { ...tensors, ...others, [FILES.config]: configFile, [FILES.state]: state };
   const [, ...parts] = peers.allGatherStrings('');
   const { sha256 } = await writeSynced(
     join(folder, MANIFEST),
@@ -204,7 +203,13 @@ async function writeFiles(
   return sha256;
 }
 
-/** Writes the files of a full checkpoint that training does not change. */
+/** Writes the changes of growing vocabularies, if there are any. */
+async function writeGrowth(folder: string, { growth }: Delta): Promise<Partial<DeltaDigests>> {
+  if (growth.size === 0) return {};
+  return { [FILES.growth]: await writeSafetensors(join(folder, FILES.growth), growth) };
+}
+
+/** Writes the files of a full checkpoint that steps do not change, and its vocabularies. */
 async function writeConstants(
   folder: string,
   { fitted, counters, lookups }: Checkpoint,
@@ -290,7 +295,7 @@ export async function readCheckpoint(
   const chain = await readChain(folder);
   const { base, files } = chain;
   const { own, sections } = parseState(await readText(folder, FILES.state, files), join(folder, FILES.state));
-  const fitted = await readFitted(base.folder, base.manifest.files);
+  const fitted = await readFitted(chain);
   const config = await readText(folder, FILES.config, files);
   return {
     program: {
@@ -316,12 +321,6 @@ export async function readCheckpointCounters(folder: string): Promise<Pick<Check
     config: await readText(folder, FILES.config, files),
     counters: await readCounters(base.folder, base.manifest.files),
   };
-}
-
-async function readFitted(folder: string, digests: Digests): Promise<Fitted> {
-  const text = await readText(folder, FILES.features, digests);
-  const json = parseJson(join(folder, FILES.features), text, z.record(z.string(), z.unknown()));
-  return readTensors(folder, FILES.vocabularies, digests, (tensors) => loadedFitted({ json, tensors }));
 }
 
 /**

@@ -6,6 +6,7 @@ import { observeBests } from '../training/followed-metrics.js';
 import type { ValidationEvent } from '../training/loop.js';
 import type { LoopState } from '../training/loop-state.js';
 import type { ProgramState } from '../engines/engine.js';
+import type { GrowingVocabularies } from '../features/growing-vocabularies.js';
 import type { RowJournal } from '../tables/row-journal.js';
 import { checkpointBytes, saveCheckpoint, tensorBytes, type Checkpoint, type CheckpointLink } from './checkpoint.js';
 import { selectChanges, type Delta } from './delta.js';
@@ -34,6 +35,8 @@ export interface CheckpointerOptions extends CheckpointOptions {
   readonly peers: ProcessGroup;
   /** Rows that steps changed since the last save; required by deltas. */
   readonly journal?: RowJournal | undefined;
+  /** Changes of growing vocabularies since the last save; required by deltas of a model that has any. */
+  readonly vocabularies?: Pick<GrowingVocabularies, 'changes' | 'markSaved'> | undefined;
   snapshot(): Promise<Checkpoint>;
 }
 
@@ -149,11 +152,13 @@ function isOver(sinceMs: number, minutes: number | undefined): boolean {
 /** The last full checkpoint of this process and the deltas after it. */
 class DeltaChain {
   readonly #journal: RowJournal | undefined;
+  readonly #vocabularies: CheckpointerOptions['vocabularies'];
   readonly #peers: ProcessGroup;
   #last: { readonly id: CheckpointId; readonly fullBytes: number; readonly deltaBytes: number } | undefined;
 
-  constructor({ journal, peers }: CheckpointerOptions) {
+  constructor({ journal, vocabularies, peers }: CheckpointerOptions) {
     this.#journal = journal;
+    this.#vocabularies = vocabularies;
     this.#peers = peers;
   }
 
@@ -164,13 +169,14 @@ class DeltaChain {
   select(program: ProgramState): Delta | undefined {
     if (this.#journal === undefined || this.#last === undefined) return undefined;
     const { id, fullBytes, deltaBytes } = this.#last;
-    const delta = selectChanges(program, this.#journal.rows(), id, this.#peers);
+    const delta = selectChanges(program, this.#journal.rows(), id, this.#peers, this.#vocabularies?.changes());
     return this.#peers.allReduceAny(deltaBytes + tensorBytes(delta.program) > fullBytes) ? undefined : delta;
   }
 
   /** Adds a saved checkpoint. */
   add(id: CheckpointId, program: ProgramState, delta: Delta | undefined): void {
     this.#journal?.clear();
+    this.#vocabularies?.markSaved();
     const { fullBytes, deltaBytes } = this.#last ?? { fullBytes: 0, deltaBytes: 0 };
     this.#last =
       delta === undefined

@@ -26,17 +26,21 @@ export interface Delta {
   readonly rows: ReadonlyMap<string, Uint32Array>;
   /** Rows of the tensors of tables; all other tensors. */
   readonly program: ProgramState;
+  /** Changes of growing vocabularies; empty without any. */
+  readonly growth: ReadonlyMap<string, StoredTensor>;
 }
 
 /**
  * Selects the rows of this rank that changed since a checkpoint.
  * @param rows in ascending order, by table; all tables
+ * @param growth changes of growing vocabularies
  */
 export function selectChanges(
   { step, weights, optimizer, dealt }: ProgramState,
   rows: ReadonlyMap<string, Uint32Array>,
   previous: CheckpointId,
   peers: ProcessGroup,
+  growth: Delta['growth'] = new Map(),
 ): Delta {
   const ranks = (tensor: string): Pick<ProcessGroup, 'rank' | 'size'> =>
     dealt?.has(tensor) === true ? peers : SINGLE_PROCESS;
@@ -59,6 +63,7 @@ export function selectChanges(
   return {
     previous,
     rows: ofTables,
+    growth,
     program: {
       step,
       weights: select(weights, 'weights'),
@@ -112,6 +117,8 @@ export interface DeltaTensors {
   readonly tensors: Tensors;
   /** Whether it has only shards of a rank other than 0. */
   readonly isPart: boolean;
+  /** Whether it may have rows after those of the base. Default: false. */
+  readonly isGrowing?: boolean;
 }
 
 /**
@@ -124,15 +131,19 @@ export function applyDeltas(base: Tensors, kind: TensorKind, deltas: readonly De
     Array.from(base, ([name, tensor]) => {
       let whole = tensor;
       const patches: Patch[] = [];
-      for (const { path, rows: ofTables, tensors, isPart } of deltas) {
+      let { shape } = tensor;
+      for (const { path, rows: ofTables, tensors, isPart, isGrowing = false } of deltas) {
         const changed = tensors.get(name);
         const rows = ofTables.get(tableOf(name, kind));
         if (changed === undefined && !isPart) throw damaged(path, `the tensor '${name}' is missing`);
         if (changed === undefined) continue;
         if (rows === undefined) whole = changed;
-        else patches.push(checkPatch({ rows, tensor: changed }, tensor, `${path}: ${name}`));
+        else {
+          if (isGrowing) shape = [Math.max(shape[0]!, (rows.at(-1) ?? 0) + 1), shape[1]!];
+          patches.push(checkPatch({ rows, tensor: changed }, { shape }, `${path}: ${name}`));
+        }
       }
-      return [name, patchRows(whole, patches)];
+      return [name, patchRows(withRows(whole, shape[0]!), patches)];
     }),
   );
 }
@@ -149,13 +160,39 @@ interface Patch {
   readonly tensor: HostTensor;
 }
 
-function checkPatch(patch: Patch, { shape: [numRows = 0, width] }: HostTensor, where: string): Patch {
+function checkPatch(patch: Patch, { shape: [numRows = 0, width] }: Pick<HostTensor, 'shape'>, where: string): Patch {
   const { rows, tensor } = patch;
   if (tensor.shape[0] !== rows.length || tensor.shape[1] !== width)
     throw damaged(where, `expected shape [${rows.length}, ${width}], found [${tensor.shape.join(', ')}]`);
   if (rows.some((row, r) => row >= numRows || (r > 0 && row <= rows[r - 1]!)))
     throw damaged(where, `expected ascending row numbers below ${numRows}`);
   return patch;
+}
+
+/** Returns a tensor with zeros after its rows, in shared memory if it is. */
+function withRows(tensor: HostTensor, numRows: number): HostTensor {
+  const { shape } = tensor;
+  const [numBefore = 0, width = 1] = shape;
+  if (numRows === numBefore || shape.length < 2) return tensor;
+  const enlarge = (data: Float32Array): Float32Array => {
+    const count = numRows * width;
+    const isShared = data.buffer instanceof SharedArrayBuffer;
+    const larger = isShared ? new Float32Array(new SharedArrayBuffer(4 * count)) : new Float32Array(count);
+    larger.set(data);
+    return larger;
+  };
+  const larger = shape.with(0, numRows);
+  if (tensor.parts === undefined) return { shape: larger, data: enlarge(tensor.data) };
+  return {
+    shape: larger,
+    get data() {
+      return enlarge(tensor.data);
+    },
+    *parts() {
+      yield* listParts(tensor);
+      yield new Float32Array((numRows - numBefore) * width);
+    },
+  };
 }
 
 function patchRows(base: HostTensor, patches: readonly Patch[]): HostTensor {

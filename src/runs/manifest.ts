@@ -14,6 +14,8 @@ export const FILES = {
   optimizer: 'optimizer.safetensors',
   /** Numbers of the table rows in a delta; absent in a full checkpoint. */
   rows: 'rows.safetensors',
+  /** Changes of growing vocabularies in a delta; absent without any. */
+  growth: 'vocabulary-changes.safetensors',
   state: 'state.json',
   features: 'features.json',
   /** Vocabularies that are too large for JSON; usually absent. */
@@ -31,7 +33,7 @@ export const NAME = /^step-(\d{8,})(?:\.(\d+))?$/;
 /** Written last: its presence marks a complete checkpoint. */
 export const MANIFEST = 'manifest.json';
 
-type FileName = Exclude<(typeof FILES)[keyof typeof FILES], typeof FILES.rows>;
+type FileName = Exclude<(typeof FILES)[keyof typeof FILES], typeof FILES.rows | typeof FILES.growth>;
 /** Files that a checkpoint may lack. */
 export type OptionalFile = typeof FILES.vocabularies | typeof FILES.counters | typeof FILES.lookups;
 type NeededFile = Exclude<FileName, OptionalFile>;
@@ -44,7 +46,7 @@ export type Digests = { readonly [File in NeededFile]: FileDigest } & {
 export type PartDigests = { readonly [File in typeof FILES.weights | typeof FILES.optimizer]: FileDigest };
 /** Files of a delta, and of a rank other than 0 in it. */
 export type DeltaPartDigests = PartDigests & { readonly [FILES.rows]: FileDigest };
-export type DeltaDigests = DeltaPartDigests & TextDigests;
+export type DeltaDigests = DeltaPartDigests & TextDigests & { readonly [FILES.growth]?: FileDigest | undefined };
 type TextDigests = { readonly [File in typeof FILES.state | typeof FILES.config]: FileDigest };
 
 /** Identity of a checkpoint: its directory name, and the digest of its manifest. */
@@ -94,7 +96,12 @@ const deltaPart = { [FILES.weights]: digestSchema, [FILES.optimizer]: digestSche
 const deltaSchema = z.strictObject({
   formatVersion,
   previous: z.strictObject({ name: z.string().regex(NAME), sha256: digestSchema.shape.sha256 }),
-  files: z.strictObject({ ...deltaPart, [FILES.state]: digestSchema, [FILES.config]: digestSchema }),
+  files: z.strictObject({
+    ...deltaPart,
+    [FILES.growth]: digestSchema.optional(),
+    [FILES.state]: digestSchema,
+    [FILES.config]: digestSchema,
+  }),
   parts: z.array(z.strictObject(deltaPart)).optional(),
 });
 /** Only a delta has a previous checkpoint. */

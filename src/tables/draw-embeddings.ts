@@ -31,3 +31,18 @@ export function drawEmbeddings(
     }
   }
 }
+
+/**
+ * Initializes a row that represents a new id, from N(0, 1e-4²), with a random stream of the table, the row and the
+ * batch that admits it: a reused row differs from what it was.
+ */
+export function drawRow(
+  name: string,
+  seed: number,
+  { row, batch }: { readonly row: number; readonly batch: number },
+  into: Float32Array,
+  width: number,
+): void {
+  const random = randomStream(seed, 'table', name, row, batch);
+  for (let d = 0; d < width; d++) into[d] = STANDARD_DEVIATION * random.normal();
+}

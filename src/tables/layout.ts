@@ -11,6 +11,8 @@ export interface TableSpec {
   readonly isWide?: true;
   /** Whether training leaves its rows unchanged. */
   readonly isFrozen?: true;
+  /** Rows that represent an id at first, from row 0, if it grows between steps up to `rows`; default: all. */
+  readonly initialRows?: number;
 }
 
 /**
@@ -119,13 +121,11 @@ export function withWidePart(layout: InputLayout, { groups, width }: WidePart): 
     width,
     isWide: true,
   }));
-  const wideTables = read.map(({ field, table }): TableSpec => ({
-    name: wideTable(field),
-    rows: tables.find(({ name }) => name === table)!.rows,
-    width,
-    idsOf: table,
-    isWide: true,
-  }));
+  const wideTables = read.map(({ field, table }): TableSpec => {
+    const { rows, initialRows } = tables.find(({ name }) => name === table)!;
+    const growth = initialRows === undefined ? {} : { initialRows };
+    return { name: wideTable(field), rows, width, idsOf: table, isWide: true, ...growth };
+  });
   return {
     ...layout,
     width: featureWidth + wide.length * width,

@@ -1,11 +1,14 @@
 import { column, type Batch } from '../core/batch.js';
 import { interpolateRows } from './interpolate-rows.js';
 import type { InputLayout } from './layout.js';
+import { changesOf, type TableChanges } from './row-changes.js';
 
 /** Rows of tables that steps may have changed since a moment. */
 export interface RowJournal {
   /** Adds the rows that a batch looks up. */
   mark(batch: Batch): void;
+  /** Adds the rows that represent another id, or none. */
+  markChanges(changes: TableChanges): void;
   /** Returns the rows by table, in ascending order; none of a frozen table. */
   rows(): ReadonlyMap<string, Uint32Array>;
   /** Removes all rows. */
@@ -40,12 +43,20 @@ export function createRowJournal(layout: InputLayout): RowJournal {
         }
       }
     },
+    markChanges(changes) {
+      for (const table of layout.tables) {
+        const { cleared, admitted } = changesOf(table, changes) ?? { cleared: NO_ROWS, admitted: NO_ROWS };
+        for (const rows of [cleared, admitted]) markRows(bits.get(table.name)!, rows, 0, rows.length);
+      }
+    },
     rows: () => new Map(Array.from(bits, ([name, words]) => [name, listRows(words)])),
     clear() {
       for (const words of bits.values()) words.fill(0);
     },
   };
 }
+
+const NO_ROWS = new Uint32Array(0);
 
 function listTableFields({ columns, sequences = [] }: InputLayout): readonly TableField[] {
   return [

@@ -3,6 +3,7 @@ import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { dumpConfig } from '../config/dump.js';
 import type { LoadedConfig } from '../config/load.js';
+import type { Batch } from '../core/batch.js';
 import { SINGLE_PROCESS } from '../core/process-group.js';
 import { userError } from '../core/errors.js';
 import { NO_COUNTERS, joinStates } from '../data/counters/counter-start.js';
@@ -23,6 +24,9 @@ import {
   type StreamState,
 } from '../data/streams/stream-state.js';
 import type { Engine } from '../engines/engine.js';
+import type { Fitted } from '../features/feature-types.js';
+import { GrowingVocabularies, growthSection, type GrowthState } from '../features/growing-vocabularies.js';
+import type { LabelFacts } from '../core/tasks.js';
 import { openStreamInputs, type StreamInputs } from '../inputs/open-stream-inputs.js';
 import { cutFile, onDisk } from '../io/disk.js';
 import { readPretrained } from '../pretrained/read-vectors.js';
@@ -58,6 +62,7 @@ import {
 /** Minutes between checkpoints if a config sets no interval: a stream has no epochs. */
 const SAVE_EVERY_MINUTES = 5;
 
+type StreamData = FittedData & Required<Pick<FittedData, 'vocabularies'>>;
 type StreamSession = Session<StreamInputs> & { readonly follow: FollowOptions };
 
 /** Trains on a stream in data-flow order, from the position of the run on. */
@@ -124,10 +129,12 @@ function startStream({ folder, resumed }: OpenRun): StreamState {
 
 /** Takes what is fitted from the checkpoint or the run to start from, or fits it on the first records. */
 async function readHead(
-  { follow: { fitRows }, inputs, options, observer, signal, warn }: StreamSession,
+  session: StreamSession,
   { resumed, state: runState }: OpenRun,
   state: StreamState,
-): Promise<FittedData> {
+): Promise<StreamData> {
+  const { follow: settings, inputs, options, observer, signal, warn } = session;
+  const { fitRows } = settings;
   const { stream, format, start, tasks } = inputs;
   const data = start.keepScales(runState.of(dataSection, firstDataState));
   rememberTables(data, 'lookups', format.spec.lookups ?? new Map());
@@ -135,7 +142,7 @@ async function readHead(
   const learned = data.labelScales ?? {};
   if (resumed !== undefined) {
     const facts = { sums: new Map(Object.entries(state.sums)), scales: labelScales(tasks, learned) };
-    return { encoded: encodedFormat(format, resumed.fitted), facts };
+    return startGrowth(session, resumed.fitted, facts);
   }
   const names = [...startFits(format).keys()];
   const before = start.fitted?.() ?? {};
@@ -146,7 +153,7 @@ async function readHead(
   const needsLabels = tasks.some(({ name, scaling }) => scaling !== undefined && !Object.hasOwn(learned, name));
   if (isKnown && !needsLabels) {
     const facts = { sums: new Map<string, never>(), scales: labelScales(tasks, learned) };
-    return { encoded: encodedFormat(format, start.grow(known)), facts };
+    return startGrowth(session, start.grow(known), facts);
   }
   const reading = { endsWhenEmpty: options.untilEnd === true, signal, onWarning: warn };
   const head = await fitHead(stream, format, fitRows, reading, (share) =>
@@ -155,7 +162,27 @@ async function readHead(
   const facts = await labelFacts(head.labels, tasks, learned);
   if (Object.keys(learned).length > 0) data.labelScales = learned;
   state.sums = storedSums(facts.sums);
-  return { encoded: encodedFormat(format, start.grow({ ...head.fitted, ...known })), facts };
+  return startGrowth(session, start.grow({ ...head.fitted, ...known }), facts);
+}
+
+/**
+ * Starts or resumes the growth of vocabularies.
+ * @throws UserError (config) if tokens expire by a time that records do not have
+ */
+function startGrowth(
+  { inputs: { format }, follow: { time } }: StreamSession,
+  fitted: Fitted,
+  facts: LabelFacts,
+): StreamData {
+  const vocabularies = new GrowingVocabularies(format.fields, fitted);
+  const { timedField } = vocabularies;
+  if (timedField !== undefined && time === undefined)
+    throw userError('config', {
+      key: `field '${timedField}'`,
+      message: 'has tokens that expire by the time of the records, which have none',
+      fix: 'set data.follow.time to their column, or expire after steps, as in unseen: { steps: 10000 }',
+    });
+  return { encoded: { ...encodedFormat(format, fitted), fields: vocabularies.fields }, facts, vocabularies };
 }
 
 /** Keeps the invalid records before the position of a resumed run. */
@@ -172,7 +199,7 @@ async function keepRejects({ folder, log, resumed }: OpenRun, state: StreamState
 async function trainModel(
   session: StreamSession,
   run: OpenRun,
-  { encoded }: FittedData,
+  { encoded, vocabularies }: StreamData,
   model: CompiledModel,
   progress: Progress,
   state: StreamState,
@@ -193,16 +220,23 @@ async function trainModel(
     },
   });
   const windows = run.state.of(progressiveSection, firstProgressiveState);
+  const growth = run.state.of(growthSection, (): GrowthState => ({ counts: {} }));
+  vocabularies.continueCounts(growth.counts);
   const progressive = new ProgressiveValidation(inputs.measured.outputs, settings.windowRows, settings.alarms, windows);
   const checkpointer = await openTrainingCheckpointer(
     session,
     run,
     model,
     loop,
-    withInterval(experiment.checkpoints),
+    { ...withInterval(experiment.checkpoints), vocabularies },
     () => {
       progressive.store();
-      return { fitted: encoded.fitted, counters: joinStates(NO_COUNTERS), lookups: encoded.spec.lookups ?? new Map() };
+      growth.counts = vocabularies.counts();
+      return {
+        fitted: vocabularies.fitted(),
+        counters: joinStates(NO_COUNTERS),
+        lookups: encoded.spec.lookups ?? new Map(),
+      };
     },
   );
   progress.checkpointer = checkpointer;
@@ -211,14 +245,30 @@ async function trainModel(
     ...stepOptions,
     batches: () => followed.batches({ endsWhenEmpty: options.untilEnd === true, signal, onWarning: warn }),
     progressive,
+    beforeBatch: ({ batch }) => growVocabularies(vocabularies, model, batch, followed.timeMs),
     moveAfter: (batch) => followed.moveAfter(batch),
-    onWindow: (window) => reportWindow(session, run, window, { loop, progressive, state }),
+    onWindow: (window) => reportWindow(session, run, window, { loop, progressive, state, vocabularies }),
     beforeStep: (step) => checkpointer.beforeStep(step),
     signal,
   });
   await checkpointer.now();
   progress.checkpointer = undefined;
   Object.assign(progress.metrics, await run.log.results(loop, {}));
+}
+
+/** Replaces the tokens of a batch by rows, which change before the batch is predicted. */
+function growVocabularies(
+  vocabularies: GrowingVocabularies,
+  { program, journal }: CompiledModel,
+  batch: Batch,
+  timeMs: number | undefined,
+): void {
+  if (!vocabularies.isGrowing) return;
+  const changes = vocabularies.assign(batch, timeMs);
+  program.changeRows!(changes);
+  journal?.markChanges(changes);
+  // No record after the batch is encoded.
+  vocabularies.releaseNumbers();
 }
 
 /** Returns the schedule of checkpoints, with a default interval. */
@@ -244,9 +294,11 @@ async function reportWindow(
     loop,
     progressive,
     state,
+    vocabularies,
   }: Pick<Progress, 'loop'> & {
     readonly progressive: ProgressiveValidation;
     readonly state: StreamState;
+    readonly vocabularies: GrowingVocabularies;
   },
 ): Promise<void> {
   const lag = await inputs.stream.lag();
@@ -255,7 +307,8 @@ async function reportWindow(
   progressive.raise(lagAlarms);
   const alarms = [...report.alarms, ...lagAlarms];
   const { step, elapsedMs } = loop;
-  const window = { ...report, alarms, step, ...windowCounts(state), lag, elapsedMs };
+  const grown = vocabularies.isGrowing ? { vocabularies: vocabularies.report() } : {};
+  const window = { ...report, alarms, step, ...windowCounts(state), lag, elapsedMs, ...grown };
   startWindow(state);
   run.log.window(window);
   for (const alarm of alarms) warn(`window ${report.window}: ${alarm}`);

@@ -8,13 +8,14 @@ import type { LabelFacts } from '../core/tasks.js';
 import { engineLine, readState, type Engine, type Program } from '../engines/engine.js';
 import type { EngineOptions } from '../engines/engines.js';
 import { planSize } from '../engines/plan-size.js';
+import type { GrowingVocabularies } from '../features/growing-vocabularies.js';
 import { vocabularyBytes } from '../features/feature-types.js';
 import type { Graph } from '../graph/graph.js';
 import { buildGraph, type RowsPlan, type RunInputs } from '../inputs/open-inputs.js';
 import { describeLoadedRows, loadPretrained } from '../pretrained/load-pretrained.js';
 import type { Pretrained } from '../pretrained/read-vectors.js';
 import type { Checkpoint } from '../runs/checkpoint.js';
-import { openCheckpointer, type Checkpointer } from '../runs/checkpointer.js';
+import { openCheckpointer, type Checkpointer, type CheckpointerOptions } from '../runs/checkpointer.js';
 import { openDistributedRun, type RunRequest } from '../runs/open-distributed-run.js';
 import type { OpenRun } from '../runs/open-run.js';
 import type { CheckpointOptions } from '../runs/options.js';
@@ -82,6 +83,8 @@ export interface Progress {
 export interface FittedData {
   readonly encoded: EncodedFormat;
   readonly facts: LabelFacts;
+  /** Vocabularies that grow on a stream. */
+  readonly vocabularies?: GrowingVocabularies;
 }
 
 /** A compiled model. */
@@ -138,7 +141,7 @@ export function startProgress(
 export function compileModel(
   { engine, experiment, peers, observer, inputs, warn }: Session,
   { folder, log }: OpenRun,
-  { encoded, facts }: FittedData,
+  { encoded, facts, vocabularies }: FittedData,
   epochSteps?: number,
 ): CompiledModel {
   const { model, training, seed, checkpoints } = experiment;
@@ -151,7 +154,7 @@ export function compileModel(
     ...(epochSteps !== undefined && { epochs: training.epochs, epochSteps }),
     monitor: training.monitor,
     learningRate: training.optimizer.dense.learningRate,
-    ...planSize(plan, engine, vocabularyBytes(encoded.fields)),
+    ...planSize(plan, engine, vocabularyBytes(encoded.fields) + (vocabularies?.byteLength ?? 0)),
   };
   observer.onStart(startInfo);
   log.event('start', startInfo);
@@ -209,7 +212,7 @@ export function openTrainingCheckpointer(
   run: OpenRun,
   { program, journal }: CompiledModel,
   loop: LoopState,
-  checkpoints: CheckpointOptions,
+  checkpoints: CheckpointOptions & Pick<CheckpointerOptions, 'vocabularies'>,
   checkpoint: () => Pick<Checkpoint, 'fitted' | 'counters' | 'lookups'>,
 ): Promise<Checkpointer> {
   return openCheckpointer(

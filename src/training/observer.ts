@@ -32,6 +32,8 @@ export interface StreamWindow extends WindowReport {
   readonly lag?: { readonly amount: number; readonly unit: string } | undefined;
   /** Training time so far. */
   readonly elapsedMs: number;
+  /** Tokens of each vocabulary that grows, and what happened to them in the window. */
+  readonly vocabularies?: Readonly<Record<string, object>>;
 }
 
 /** Callbacks for the events of a run. */

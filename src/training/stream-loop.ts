@@ -12,6 +12,8 @@ export interface StreamLoopOptions<Read extends { readonly batch: Batch }> exten
   /** Reads the batches of the stream from its position on. It reads nothing beyond the batch that it yields. */
   batches(): AsyncIterable<Read>;
   readonly progressive: ProgressiveValidation;
+  /** Called before a batch is predicted. */
+  beforeBatch(read: Read): void;
   /** Called after the step of a batch. */
   moveAfter(read: Read): void;
   /** Called after the step that completes a window. */
@@ -38,6 +40,7 @@ export async function trainStream<Read extends { readonly batch: Batch }>(
   let yieldedMs = monotonicMs();
   for await (const read of options.batches()) {
     const { batch } = read;
+    options.beforeBatch(read);
     const predictions = await program.averaged(() => program.predict(batch));
     const { skippedBatches } = state;
     await steps.start({ batch, totalRows: state.rows + batch.rows });

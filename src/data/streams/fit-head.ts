@@ -3,7 +3,7 @@ import { labelStorage, type RowFormat } from '../rows/row-format.js';
 import type { LabeledRows } from '../batches/dataset.js';
 import { noRows } from '../encoding/no-rows.js';
 import { RowFitter } from '../encoding/row-fitter.js';
-import type { RejectPolicy } from '../rows/rejects.js';
+import { skipBadRows } from '../rows/rejects.js';
 import type { ChunkStream } from './chunk-stream.js';
 import type { StreamReading } from './record-stream.js';
 import { rowsOf } from './stream-batches.js';
@@ -13,9 +13,6 @@ export interface StreamHead {
   readonly fitted: Fitted;
   readonly labels: LabeledRows;
 }
-
-/** Invalid records are reported when they are trained on. */
-const NO_REPORT: RejectPolicy = { count: 0, reject: () => undefined };
 
 /**
  * Fits vocabularies and scales on the first `fitRows` rows of a stream, or on all if it ends before.
@@ -29,7 +26,9 @@ export async function fitHead(
   reading: Omit<StreamReading, 'from' | 'isPreview'>,
   onShare: (share: number) => void,
 ): Promise<StreamHead> {
-  const fitter = new RowFitter(format, NO_REPORT);
+  // Invalid records are reported when they are trained on, unless all are.
+  const policy = skipBadRows(undefined, Infinity);
+  const fitter = new RowFitter(format, policy);
   const labels = new Map(labelStorage(format).map(({ name }): [string, number[]] => [name, []]));
   let records = 0;
   for await (const { chunk, columns, line } of stream.read({ ...reading, from: undefined, isPreview: true })) {
@@ -43,7 +42,7 @@ export async function fitHead(
     onShare(records / fitRows);
     if (records === fitRows) break;
   }
-  if (fitter.count === 0) throw noRows([stream.name], fitter.leftOut, format.spec.filter);
+  if (fitter.count === 0) throw noRows([stream.name], fitter.leftOut, format.spec.filter, policy.reasons);
   const block = {
     rows: fitter.count,
     labels: new Map([...labels].map(([name, each]) => [name, Float32Array.from(each)])),

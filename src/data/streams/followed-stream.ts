@@ -80,6 +80,11 @@ export class FollowedStream {
     );
   }
 
+  /** Latest time of the records that were read, in milliseconds since 1970; undefined without a column of times. */
+  get timeMs(): number | undefined {
+    return this.#watermark.now.watermark ?? undefined;
+  }
+
   /** Moves the position after a batch, before the next one is requested. */
   moveAfter({ cursor, records }: StreamBatch): void {
     const { state } = this.#followed;

@@ -177,7 +177,7 @@ function placeTable(
   sharedFrom: number,
   { stepRows, areas, isAveraged, peers, dealing, ownRows, ownStepRows }: TableSizes,
 ): TablePlace {
-  const { name, rows: allRows, width, isFrozen } = table;
+  const { name, rows: allRows, width, isFrozen, idsOf, initialRows } = table;
   const average = width + countSlotElements(update.optimizer, width);
   const stride = average + (isAveraged && isFrozen !== true ? averageWords(width) : 0);
   const rows = rowsHere(allRows, dealing);
@@ -205,6 +205,8 @@ function placeTable(
     allRows,
     width,
     ...(isFrozen && { isFrozen }),
+    ...(idsOf !== undefined && { idsOf }),
+    ...(initialRows !== undefined && { initialRows }),
     lookups,
     stride,
     update,

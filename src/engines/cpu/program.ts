@@ -1,5 +1,6 @@
 import { BATCH, indexOfDomain } from '../../graph/domain.js';
 import type { Batch } from '../../core/batch.js';
+import type { TableChanges } from '../../tables/row-changes.js';
 import { maskKeyFrom, streamKey } from '../../core/random.js';
 import type { View } from '../compile/buffers.js';
 import type { Compiled } from '../compile/compile.js';
@@ -108,18 +109,11 @@ export class CpuProgram implements Program {
     this.#refused = wordAt(compiled.refused);
     this.#results = createResults(compiled, image);
     this.#termWeights = [...terms.values()].map(({ weight }) => wordAt(weight));
-    this.#masks = graph.values.flatMap((value) =>
-      value.op === 'dropout'
-        ? [
-            {
-              name: value.name,
-              width: value.width,
-              domain: indexOfDomain(domains, value.rows),
-              key: wordAt(dropoutKeys.get(value.name)!),
-            },
-          ]
-        : [],
-    );
+    this.#masks = graph.values
+      .filter((value) => value.op === 'dropout')
+      .map(({ name, width, rows }) => {
+        return { name, width, domain: indexOfDomain(domains, rows), key: wordAt(dropoutKeys.get(name)!) };
+      });
     this.#graphWeights = graph.terms.map(({ weight }) => weight);
     const begin = wordAt(places.running);
     this.#running = floats.subarray(begin, begin + places.runningCount);
@@ -209,6 +203,11 @@ export class CpuProgram implements Program {
 
   state(): ProgramState {
     return this.#store.state(this.#step);
+  }
+
+  changeRows(changes: TableChanges): void {
+    this.#store.changeRows(changes, this.#step);
+    this.#rankers.forgetWeights();
   }
 
   restore(saved: ProgramState): void {

@@ -3,11 +3,12 @@ import type { Parameter } from '../../graph/operations.js';
 import { optimizers } from '../../optimizers/optimizers.js';
 import { shift, type Ref } from '../compile/buffers.js';
 import type { Layout } from '../compile/layout.js';
-import type { ProgramState } from '../engine.js';
+import { changesOf, type TableChanges } from '../../tables/row-changes.js';
+import { tableTensor, type ProgramState } from '../engine.js';
 import { refuseOtherTensors, type Shapes } from '../restore.js';
 import { drawParameter } from '../weights.js';
 import type { Image } from './image.js';
-import { initializeTables, listTableTensors, type StoredTensor } from './table-tensors.js';
+import { changeTableRows, initializeTables, listTableTensors, type StoredTensor } from './table-tensors.js';
 
 /** Columns of a panel: a matrix is stored in panels, each row by row, as products read them. */
 const PANEL = 8;
@@ -27,6 +28,8 @@ export class Store {
   readonly #layout: Layout;
   readonly #image: Image;
   readonly #dense: readonly DenseTensor[];
+  /** Rows of growing tables up to the last one that ever represented an id. */
+  readonly #usedRows: Map<string, number>;
 
   /** Initializes the tensors. */
   constructor(layout: Layout, image: Image) {
@@ -49,6 +52,9 @@ export class Store {
       }
     }
     initializeTables(layout, image);
+    this.#usedRows = new Map(
+      layout.tables.all.flatMap(({ name, initialRows: rows }) => (rows === undefined ? [] : [[name, rows]])),
+    );
   }
 
   /**
@@ -86,10 +92,28 @@ export class Store {
   }
 
   /**
-   * Restores a state.
+   * Changes rows of growing tables between two steps.
+   * @param step number of steps taken
+   */
+  changeRows(changes: TableChanges, step: number): void {
+    for (const table of this.#layout.tables.all) {
+      const own = changesOf(table, changes);
+      const used = this.#usedRows.get(table.name);
+      if (own === undefined || used === undefined) continue;
+      changeTableRows(this.#layout, this.#image, table, own, step);
+      this.#usedRows.set(table.name, Math.max(used, (own.admitted.at(-1) ?? 0) + 1));
+    }
+  }
+
+  /**
+   * Restores a state. Growing tables may have other rows than before.
    * @throws UserError (checkpoint) for tensors of another model
    */
   restore(saved: ProgramState): void {
+    for (const { name, rows } of this.#layout.tables.all) {
+      const savedRows = saved.weights.get(tableTensor(name))?.shape[0] ?? Infinity;
+      if (this.#usedRows.has(name) && savedRows <= rows) this.#usedRows.set(name, savedRows);
+    }
     const { weights, optimizer, dealt } = this.state(saved.step);
     const whole = (tensors: Shapes): Shapes =>
       new Map([...tensors].map(([name, { shape }]) => [name, { shape: shape.with(0, dealt?.get(name) ?? shape[0]!) }]));
@@ -110,7 +134,7 @@ export class Store {
         write: ({ data }: HostTensor) => this.#write(parameter, data, regions),
       })),
     );
-    return [...dense, ...listTableTensors(this.#layout, this.#image, step)];
+    return [...dense, ...listTableTensors(this.#layout, this.#image, step, this.#usedRows)];
   }
 
   /** Running statistics have no EMA and no optimizer state. */

@@ -1,6 +1,7 @@
 import { SINGLE_PROCESS } from '../../core/process-group.js';
 import { PART_NUMBERS, listParts, type HostTensor } from '../../core/tensor.js';
-import { drawEmbeddings } from '../../tables/draw-embeddings.js';
+import { drawEmbeddings, drawRow } from '../../tables/draw-embeddings.js';
+import type { RowChanges } from '../../tables/row-changes.js';
 import type { Layout } from '../compile/layout.js';
 import type { TablePlace } from '../compile/tables.js';
 import { tableTensor } from '../engine.js';
@@ -34,14 +35,19 @@ interface RowTensor {
   write(at: number, from: Float32Array, begin: number): void;
 }
 
-/** Initializes the tables of a plan, with their EMA and optimizer state. */
+/** Suffixes of the tensors of an EMA. */
+const [TRAINED, AVERAGE, AVERAGE_AGE] = ['.trained', '.average', '.averageAge'] as const;
+const EMA_SUFFIXES: readonly string[] = [TRAINED, AVERAGE, AVERAGE_AGE];
+
+/** Initializes the tables of a plan, with their EMA and optimizer state; of those that grow, the initial rows. */
 export function initializeTables(layout: Layout, { rowsOf }: Image): void {
   const { plan, peers, tables, average } = layout;
   for (const table of tables.all) {
-    const { name, rows, allRows: all, isDealt, width, stride } = table;
+    const { name, allRows: all, isDealt, width, stride, initialRows } = table;
     const { floats: data, first: at } = rowsOf(table);
-    if (plan.isRestored !== true)
-      drawEmbeddings(name, plan.seed, { data, at, rows: all, width, stride, dealt: isDealt ? peers : SINGLE_PROCESS });
+    const drawn = { data, at, rows: initialRows ?? all, width, stride, dealt: isDealt ? peers : SINGLE_PROCESS };
+    if (plan.isRestored !== true) drawEmbeddings(name, plan.seed, drawn);
+    const rows = initialRows ?? table.rows;
     const decay = decayOf(table, average);
     for (const { suffix, width: count, first, write } of rowTensors(table, data, decay, 0)) {
       const isAverage = suffix === '' && decay !== undefined;
@@ -54,8 +60,47 @@ export function initializeTables(layout: Layout, { rowsOf }: Image): void {
   }
 }
 
+/** Rows of a table that represents ids, by the name of the table, if that grows. */
+export type UsedRows = ReadonlyMap<string, number>;
+
+/**
+ * Clears rows of a growing table, and initializes those with a new id.
+ * @param step number of steps taken
+ */
+export function changeTableRows(
+  layout: Layout,
+  { rowsOf }: Image,
+  table: TablePlace,
+  { cleared, admitted, batch }: RowChanges,
+  step: number,
+): void {
+  const { plan, average } = layout;
+  const { name, width, stride } = table;
+  const { floats, first } = rowsOf(table);
+  const drawn = new Float32Array(width);
+  const tensors = rowTensors(table, floats, decayOf(table, average), step)
+    .filter(isInitialized)
+    .map((tensor) => ({ tensor, values: new Float32Array(tensor.width).fill(tensor.first) }));
+  for (const row of cleared) for (const { tensor, values } of tensors) tensor.write(first + row * stride, values, 0);
+  for (const row of admitted) {
+    drawRow(name, plan.seed, { row, batch }, drawn, width);
+    for (const { tensor, values } of tensors)
+      tensor.write(first + row * stride, tensor.suffix === '' ? drawn : values, 0);
+  }
+}
+
+/** Returns whether a tensor has initial values of its own: weights for predictions set trained ones and the EMA. */
+function isInitialized({ suffix }: RowTensor): boolean {
+  return !EMA_SUFFIXES.includes(suffix);
+}
+
 /** Lists the tensors of all tables after a number of steps. */
-export function listTableTensors(layout: Layout, { rowsOf }: Image, step: number): readonly StoredTensor[] {
+export function listTableTensors(
+  layout: Layout,
+  { rowsOf }: Image,
+  step: number,
+  usedRows: UsedRows,
+): readonly StoredTensor[] {
   const { tables, peers, average } = layout;
   return tables.all.flatMap((table) => {
     const { name, allRows, isDealt, stride } = table;
@@ -64,7 +109,7 @@ export function listTableTensors(layout: Layout, { rowsOf }: Image, step: number
     return rowTensors(table, floats, decayOf(table, average), step).map((rowTensor) => ({
       name: tableTensor(name) + rowTensor.suffix,
       isWeights: rowTensor.suffix === '',
-      tensor: hostTensor(table, first, rowTensor),
+      tensor: hostTensor(usedRows.get(name) ?? table.rows, stride, first, rowTensor),
       ...(isDealt && { allRows }),
       write(whole: HostTensor) {
         // Rows that are read in place have these values.
@@ -84,7 +129,7 @@ function decayOf({ isFrozen }: TablePlace, average: Layout['average']): number |
 }
 
 /** Returns access to the rows of a tensor; the first is at index `first`. */
-function hostTensor({ rows, stride }: TablePlace, first: number, { width, read }: RowTensor): HostTensor {
+function hostTensor(rows: number, stride: number, first: number, { width, read }: RowTensor): HostTensor {
   const readRows = (begin: number, end: number, into: Float32Array): Float32Array => {
     for (let row = begin; row < end; row++) read(first + row * stride, into, (row - begin) * width);
     return into.subarray(0, (end - begin) * width);
@@ -119,13 +164,13 @@ function rowTensors(
   step: number,
 ): readonly RowTensor[] {
   let end = width;
-  const trained = elementsOf(floats, decay === undefined ? '' : '.trained', 0, width);
+  const trained = elementsOf(floats, decay === undefined ? '' : TRAINED, 0, width);
   const slots = update.optimizer.slots.map(({ name, per, first }) => {
     const count = per === 'row' ? 1 : width;
     return elementsOf(floats, `.${name}`, (end += count) - count, count, first);
   });
   if (decay === undefined) return [trained, ...slots];
-  const averages = elementsOf(floats, '.average', average, width);
+  const averages = elementsOf(floats, AVERAGE, average, width);
   const words = new Uint32Array(floats.buffer);
   const covers = average + width;
   const weights: RowTensor = {
@@ -149,7 +194,7 @@ function rowTensors(
     },
   };
   const age: RowTensor = {
-    suffix: '.averageAge',
+    suffix: AVERAGE_AGE,
     width: 1,
     first: 0,
     read: (at, into, to) => (into[to] = step - words[at + covers]!),

@@ -31,6 +31,7 @@ function engineOn({ tf, description }: Backend, hosts: HostFactory): Engine {
     apartBytes: (plan) => hosts.apartBytes(plan),
     maxBytes: hosts.maxBytes,
     takesPeers: false,
+    growsTables: true,
     precisions: ['f32'],
   };
 }

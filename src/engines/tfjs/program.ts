@@ -1,6 +1,7 @@
 import { sliceRows, type Batch } from '../../core/batch.js';
 import { combineLinears } from '../../graph/combine-linears.js';
 import type { HostTensor } from '../../core/tensor.js';
+import type { TableChanges } from '../../tables/row-changes.js';
 import type { Parameter } from '../../graph/operations.js';
 import { exchanged } from '../average.js';
 import { createGateSums, diagnosisOf, type Diagnosis, type TermWeights } from '../diagnosis.js';
@@ -104,6 +105,10 @@ export class TensorFlowProgram implements Program {
 
   state(): ProgramState {
     return this.#host.store.state(this.#step);
+  }
+
+  changeRows(changes: TableChanges): void {
+    this.#host.store.changeRows(changes, this.#step);
   }
 
   restore(saved: ProgramState): void {

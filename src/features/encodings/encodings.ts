@@ -27,7 +27,7 @@ export function buildEncoding(spec: EncodingSpec, field: string): Encoding {
     const options = Object.entries(spec).filter(
       ([key, value]) => key !== 'name' && value !== undefined && !leftOut.includes(key),
     );
-    return spec.name + options.map(([key, value]) => ` ${key} ${String(value)}`).join(',');
+    return spec.name + options.map(([key, value]) => ` ${key} ${inText(value)}`).join(',');
   };
   const byField = listOptionsByField(spec);
   return {
@@ -35,6 +35,11 @@ export function buildEncoding(spec: EncodingSpec, field: string): Encoding {
     encodedAs: inWords(byField),
     meaning: inWords([...byField, ...(encodings.partOf(spec).whileLearning ?? [])]),
   };
+}
+
+/** Returns whether the vocabulary of an encoding grows on a stream. */
+export function growsOnStream(spec: EncodingSpec): boolean {
+  return buildEncoding(spec, '').growth !== undefined;
 }
 
 /**
@@ -46,6 +51,10 @@ export function sharedEncoding(raw: unknown): unknown {
   const name = 'name' in raw ? raw.name : all.ids.name;
   const byField: readonly string[] = encodings.parts.find((part) => part.name === name)?.byField ?? [];
   return Object.fromEntries(Object.entries(raw).filter(([option]) => !byField.includes(option)));
+}
+
+function inText(value: unknown): string {
+  return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
 function listOptionsByField(spec: EncodingSpec): readonly string[] {

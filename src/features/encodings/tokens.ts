@@ -1,14 +1,18 @@
 import { z } from 'zod';
+import { userError } from '../../core/errors.js';
 import { parseText } from '../parse.js';
 import { growTable } from '../vocabulary/grow-table.js';
 import { addCounts, type CountedTexts } from '../vocabulary/rare-texts.js';
 import { TextCounter } from '../vocabulary/text-counter.js';
-import { createTextTable, findIds, idOf, isTextTable, type TextTable } from '../vocabulary/text-table.js';
-import { textsFrom } from '../vocabulary/string-pool.js';
+import { parseGrowth, restoreGrowth, startGrowth } from '../vocabulary/growth-state.js';
+import { countTexts, textsSchema, toTextTable } from '../vocabulary/stored-texts.js';
+import { firstTexts } from '../vocabulary/string-pool.js';
+import { createTextTable, findIds, idOf, type TextTable } from '../vocabulary/text-table.js';
 import { createUtf8Writer } from '../vocabulary/utf8.js';
+import type { Encoder, Encoding } from '../feature.js';
 import { defineEncoding } from './encoding.js';
+import { admitCount, checkGrowthOptions, growthOptions, resolveGrowth, type GrowthSpec } from './growth-options.js';
 
-const textsSchema = z.union([z.array(z.string()), z.custom<TextTable>(isTextTable)]);
 /** `rare` contains strings below `minCount`; the next run adds their counts to its own. */
 const fittedSchema = z
   .strictObject({
@@ -17,7 +21,7 @@ const fittedSchema = z
     rareCounts: z.array(z.tuple([z.int().min(1), z.int().min(1)])).optional(),
   })
   .refine(
-    ({ rare, rareCounts }) => countStrings(rare) === (rareCounts ?? []).reduce((sum, [, texts]) => sum + texts, 0),
+    ({ rare = [], rareCounts }) => countTexts(rare) === (rareCounts ?? []).reduce((sum, [, texts]) => sum + texts, 0),
     { path: ['rareCounts'], error: 'expected a count for each string of rare' },
   );
 
@@ -35,11 +39,14 @@ export const tokens = defineEncoding({
       .min(1)
       .default(1)
       .describe('Minimum count of a token in the training set; rarer tokens are out of vocabulary'),
+    ...growthOptions,
   }),
 
-  whileLearning: ['minCount'],
+  whileLearning: ['minCount', 'capacity', 'admit', 'expire'],
 
-  build: ({ minCount }, field) => ({
+  check: checkGrowthOptions,
+
+  build: (spec, field) => ({
     learnsTexts: true,
     startFit: () => {
       const counter = new TextCounter(field);
@@ -53,35 +60,32 @@ export const tokens = defineEncoding({
           observe: (number) => counter.countAgain(number),
         },
         finish: () => {
+          const minCount = admitCount(spec);
           const rare = counter.rare(minCount);
-          return toFitted({ vocabulary: createTextTable(counter.frequent(minCount)), rare });
+          const texts = firstTexts(counter.frequent(minCount), spec.capacity);
+          return toFitted({ vocabulary: createTextTable(texts), rare });
         },
       };
     },
 
-    encoder: (fitted) => {
-      const table = fromFitted(fitted).vocabulary;
-      const utf8 = createUtf8Writer();
+    encoder: (fitted, numberOf) => {
+      const { vocabulary } = fromFitted(fitted);
+      if (numberOf === undefined) return tableEncoder(vocabulary);
+      const { offsets, bytes } = vocabulary;
       return {
-        rows: table.offsets.length,
-        rule: { kind: 'text', texts: table, empty: 0, cells: 1 },
-        vocabularyBytes: table.bytes.byteLength + table.offsets.byteLength + table.slots.byteLength,
-        direct: {
-          cell: 'token',
-          idOf: (bytes, begin, end) => idOf(table, bytes, begin, end),
-          idsOf: (cells, rows, into, first) => findIds(table, cells, rows, into, first),
-        },
-        encode: (text) => {
-          const length = utf8.write(parseText(text));
-          return idOf(table, utf8.bytes, 0, length);
-        },
+        rows: spec.capacity! + 1,
+        initialRows: offsets.length,
+        vocabularyBytes: bytes.byteLength + offsets.byteLength,
+        encode: (text) => numberOf(parseText(text)),
       };
     },
+
+    growth: growthOf(spec, field),
 
     grow(before, now, drops) {
       const [was, is] = [fromFitted(before), fromFitted(now)];
       // A string that is too rare in this run is dropped, whatever its count in previous runs.
-      const { vocabulary, rare } = drops ? is : addCounts(was, is, minCount, field);
+      const { vocabulary, rare } = drops ? is : addCounts(was, is, admitCount(spec), field);
       const { table, ...changes } = growTable(was.vocabulary, vocabulary, field, drops);
       return { fitted: toFitted({ vocabulary: table, rare }), ...changes };
     },
@@ -97,19 +101,50 @@ function toFitted({ vocabulary, rare }: CountedTexts): z.output<typeof fittedSch
   };
 }
 
-/** Parses what was fitted; old versions have no rare strings. */
-function fromFitted(fitted: unknown): CountedTexts {
-  const { vocabulary, rare, rareCounts } = fittedSchema.parse(fitted);
+/** Encodes strings as their ids in a table. */
+function tableEncoder(table: TextTable): Encoder {
+  const utf8 = createUtf8Writer();
   return {
-    vocabulary: toTable(vocabulary),
-    rare: rare === undefined ? undefined : { texts: toTable(rare), counts: rareCounts! },
+    rows: table.offsets.length,
+    rule: { kind: 'text', texts: table, empty: 0, cells: 1 },
+    vocabularyBytes: table.bytes.byteLength + table.offsets.byteLength + table.slots.byteLength,
+    direct: {
+      cell: 'token',
+      idOf: (bytes, begin, end) => idOf(table, bytes, begin, end),
+      idsOf: (cells, rows, into, first) => findIds(table, cells, rows, into, first),
+    },
+    encode: (text) => {
+      const length = utf8.write(parseText(text));
+      return idOf(table, utf8.bytes, 0, length);
+    },
   };
 }
 
-function toTable(texts: z.output<typeof textsSchema>): TextTable {
-  return Array.isArray(texts) ? createTextTable(textsFrom(texts)) : texts;
+/** Returns a function that starts the growth from what was fitted; undefined without a capacity. */
+function growthOf(spec: GrowthSpec, field: string): Encoding['growth'] {
+  const options = resolveGrowth(spec);
+  if (options === undefined) return undefined;
+  return (fitted) => {
+    const stored = parseGrowth(fitted);
+    const { vocabulary, rare } = fromFitted(fitted);
+    const numTokens = vocabulary.offsets.length - 1;
+    if (numTokens > options.capacity)
+      throw userError('config', {
+        key: `field '${field}'`,
+        message: `has ${numTokens} tokens already, but a capacity of ${options.capacity}`,
+        fix: `set capacity to at least ${numTokens}`,
+      });
+    return stored === undefined ? startGrowth(options, { vocabulary, rare }) : restoreGrowth(options, stored);
+  };
 }
 
-function countStrings(texts: z.output<typeof textsSchema> | undefined): number {
-  return texts === undefined ? 0 : Array.isArray(texts) ? texts.length : texts.offsets.length - 1;
+/** Parses what was fitted; old versions have no rare strings, and neither has a vocabulary that grew on a stream. */
+function fromFitted(fitted: unknown): CountedTexts {
+  const grown = parseGrowth(fitted);
+  if (grown !== undefined) return { vocabulary: grown.vocabulary, rare: undefined };
+  const { vocabulary, rare, rareCounts } = fittedSchema.parse(fitted);
+  return {
+    vocabulary: toTextTable(vocabulary),
+    rare: rare === undefined ? undefined : { texts: toTextTable(rare), counts: rareCounts! },
+  };
 }

@@ -39,6 +39,15 @@ export function textsFrom(list: readonly string[]): StringPool {
   return texts;
 }
 
+/** Returns the first strings of a pool: all if there are at most `maxTexts`. */
+export function firstTexts(texts: StringPool, maxTexts = Infinity): StringPool {
+  if (texts.offsets.length - 1 <= maxTexts) return texts;
+  const first = createStringPool(maxTexts, texts.offsets[maxTexts]!);
+  first.bytes.set(texts.bytes.subarray(0, first.bytes.length));
+  first.offsets.set(texts.offsets.subarray(0, maxTexts + 1));
+  return first;
+}
+
 /** Returns a function that decodes a string by index. */
 export function textReader({ bytes, offsets }: StringPool): (place: number) => string {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
