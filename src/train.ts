@@ -8,18 +8,20 @@ import { dataSection, firstDataState } from './data/sources/data-state.js';
 import type { Access, Reading } from './data/sources/source.js';
 import { openEncoded } from './data/sources/splits.js';
 import { restoreStreams } from './data/sources/streams.js';
+import { firstStreamState, streamSection } from './data/streams/stream-state.js';
 import type { Engine } from './engines/engine.js';
 import { withEngine } from './engines/engines.js';
 import { createCalibration } from './evaluation/calibration/calibration.js';
 import type { Output } from './evaluation/outputs.js';
 import { openInputs, type RunInputs } from './inputs/open-inputs.js';
 import { restoreBest } from './runs/calibrated-outputs.js';
+import { userError } from './core/errors.js';
 import { SINGLE_PROCESS } from './core/process-group.js';
 import { readPretrained } from './pretrained/read-vectors.js';
 import { AUTO, readSavedState, type OpenRun } from './runs/open-run.js';
+import type { RunState } from './runs/run-state.js';
 import { runPath } from './runs/runs-root.js';
 import type { Checkpoint } from './runs/checkpoint.js';
-import { follow } from './train/follow.js';
 import {
   compileModel,
   createStepOptions,
@@ -45,9 +47,11 @@ export type { TrainOptions } from './train/session.js';
 
 /** Trains a config in a new run, or resumes one. */
 export function train(loaded: LoadedConfig, options: TrainOptions, observer: TrainObserver): Promise<TrainResult> {
-  return withEngine(options, loaded.experiment.training.precision, (engine) =>
-    (options.follow === true ? follow : trainOn)(engine, loaded, options, observer),
-  );
+  return withEngine(options, loaded.experiment.training.precision, async (engine) => {
+    // Loaded on demand.
+    const run = options.follow === true ? (await import('./train/follow.js')).follow : trainOn;
+    return run(engine, loaded, options, observer);
+  });
 }
 
 type EncodedData = Awaited<ReturnType<typeof openEncoded>>;
@@ -64,6 +68,7 @@ async function trainOn(
   const signal = peers.synchronizeSignal(options.signal);
   const { resume = AUTO } = options;
   const saved = resume === AUTO ? undefined : await readSavedState(runPath(resume));
+  if (saved !== undefined) refuseStreamed(saved, runPath(resume));
   if (saved !== undefined) await restoreStreams(experiment.data, saved.of(dataSection, firstDataState));
   // Invalid inputs are reported before a run directory is created.
   const warn = (text: string): void => observer.onWarning(text);
@@ -98,6 +103,12 @@ async function trainOn(
     await progress.dispose?.();
     await run.release();
   }
+}
+
+/** @throws UserError (usage) if a run was trained on a stream */
+function refuseStreamed(saved: RunState, where: string): void {
+  if (saved.of(streamSection, firstStreamState).records > 0)
+    throw userError('usage', { where, message: 'was trained on a stream', fix: 'add --follow' });
 }
 
 /** Fits the encoding on the training set, or takes it from the checkpoint, and opens all sets. */

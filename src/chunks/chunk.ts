@@ -11,6 +11,8 @@ export interface Chunk {
   readonly numLines: number;
   /** Lines that are not rows. */
   readonly invalid?: readonly InvalidLine[];
+  /** Returns the names of all columns of its first row, if rows of a file may have other ones. */
+  readonly firstNames?: () => readonly string[];
   /** Returns the texts of all columns of the file, for reports of invalid rows. */
   cellsOf(row: number): readonly string[];
   /**

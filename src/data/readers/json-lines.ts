@@ -171,6 +171,21 @@ async function readHeadBytes(chunks: ByteChunks): Promise<Buffer> {
   return all.subarray(0, last >= 0 ? last : all.indexOf(LF, HEAD_BYTES) >>> 0);
 }
 
+/** Returns the column names of a line. */
+function namesIn(line: string): readonly string[] {
+  const names = new Set<string>();
+  const value = parseObject(line);
+  if (value !== undefined) addNames(value, line, names);
+  return [...names];
+}
+
+/** Returns a line of whole lines, from 0. */
+function lineOf(bytes: Buffer, number: number): string {
+  let begin = 0;
+  for (let line = 0; line < number; line++) begin = bytes.indexOf(LF, begin) + 1;
+  return bytes.toString('utf8', begin, bytes.indexOf(LF, begin));
+}
+
 function parseObject(line: string): object | undefined {
   try {
     const value: unknown = JSON.parse(line);
@@ -251,6 +266,7 @@ function* scanLines(bytes: Buffer, start: TextPlace, scanner: JsonScanner, names
       numLines,
       invalid,
       columns,
+      firstNames: () => (rows === 0 ? [] : namesIn(lineOf(own, lines[0]!))),
       cellsOf: (row) => names.header.map((name) => columns.get(name)?.text(row) ?? ''),
       placeAfter: (count, excludesRest = false) => {
         const isAll = count === rows && !excludesRest;

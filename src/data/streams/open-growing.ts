@@ -2,7 +2,6 @@ import { fileSource, openHead, type ByteSource } from '../readers/byte-source.js
 import type { CellFile, RowSource } from '../readers/cell-file.js';
 import { columnIndices } from '../readers/column-indices.js';
 import { openCsv } from '../readers/csv.js';
-import { openGrowingLines } from '../readers/json-lines.js';
 import { findFormat, openRows } from '../readers/open-rows.js';
 import { isParquet } from '../readers/parquet/is-parquet.js';
 import type { DataFile } from '../sources/find-files.js';
@@ -39,7 +38,7 @@ export async function openGrowingText(
   const isCsv = (await findFormat(source, dialect)) === 'csv';
   const csv = isCsv
     ? await openCsv(firstLineOf(source), dialect, columns)
-    : openGrowingLines(
+    : await openLines(
         source,
         columns.filter((name) => !own.has(name)),
       );
@@ -54,6 +53,12 @@ export async function openGrowingText(
       ...(own.size > 0 && { constants: own }),
     },
   };
+}
+
+async function openLines(source: ByteSource, columns: readonly string[]): Promise<CellFile> {
+  // Loaded on demand.
+  const { openGrowingLines } = await import('../readers/json-lines.js');
+  return openGrowingLines(source, columns);
 }
 
 /** Limits looks to the first line that is not empty. */

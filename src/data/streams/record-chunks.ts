@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { createLineScanner } from '../readers/json-lines.js';
 import { TextPlace } from '../readers/text-place.js';
 import type { ChunkStream, StreamChunk, StreamOpening } from './chunk-stream.js';
 import { parseStreamCursor } from './cursor.js';
@@ -28,6 +27,8 @@ async function* readChunks(
   { from, ...reading }: StreamReading,
 ): AsyncGenerator<StreamChunk> {
   const columns = { path: stream.name, header: names, indices: new Map(names.map((name, i) => [name, i])) };
+  // Loaded on demand.
+  const { createLineScanner } = await import('../readers/json-lines.js');
   const scan = createLineScanner(names);
   const begin = from === undefined ? undefined : parseStreamCursor(stream.name, cursorSchema, from);
   let records = begin?.records ?? 0;

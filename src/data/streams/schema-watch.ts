@@ -4,9 +4,9 @@ import type { StreamChunk } from './chunk-stream.js';
 export interface SchemaChange {
   readonly path: string;
   readonly line: number;
-  /** Columns of a header that the header before lacks. */
+  /** Columns that no header or first record of a chunk had before. */
   readonly added: readonly string[];
-  /** Columns that are no longer in the header, or have no value in any row of a chunk. */
+  /** Columns that the header lacks, or that have no value in any row of a chunk, unlike before. */
   readonly removed: readonly string[];
 }
 
@@ -16,14 +16,17 @@ const MIN_ROWS = 100;
 /** Detects changes of the columns of a stream: of headers, and of columns that are read and no longer have values. */
 export class SchemaWatch {
   #header: readonly string[] | undefined;
+  readonly #known = new Set<string>();
   readonly #filled = new Set<string>();
 
   /** Returns the change that a chunk shows. */
   observe({ chunk, columns: { path, header }, line }: StreamChunk): SchemaChange | undefined {
-    const before = this.#header ?? header;
+    const names = chunk.firstNames?.() ?? header;
+    const added = this.#known.size === 0 ? [] : names.filter((name) => !this.#known.has(name));
+    for (const name of names) this.#known.add(name);
+    const removed = (this.#header ?? header).filter((name) => !header.includes(name));
     this.#header = header;
-    const added = header.filter((name) => !before.includes(name));
-    const removed = before.filter((name) => !header.includes(name));
+    for (const name of removed) this.#known.delete(name);
     for (const [name, column] of chunk.columns) {
       const isEmpty = !someRow(chunk.rows, (row) => hasValue(() => column.text(row)));
       if (!isEmpty) this.#filled.add(name);
