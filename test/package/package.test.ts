@@ -34,10 +34,11 @@ describe('the package', () => {
     expect(manifest.devDependencies['vitest']).toBe(manifest.devDependencies['@vitest/coverage-v8']);
   });
 
-  it('depends on no package, finds those for GPUs if they are installed, and runs no install script', () => {
+  it('depends on no package, finds those for GPUs and streams if they are installed, runs no install script', () => {
     expect(manifest).not.toHaveProperty('dependencies');
     expect(manifest).not.toHaveProperty('optionalDependencies');
-    expect(Object.keys(manifest.peerDependencies)).toEqual(['@tensorflow/tfjs-node-gpu', 'webgpu']);
+    const streams = ['@nats-io/jetstream', '@nats-io/transport-node', '@platformatic/kafka'];
+    expect(Object.keys(manifest.peerDependencies)).toEqual([...streams, '@tensorflow/tfjs-node-gpu', 'webgpu']);
     for (const name of Object.keys(manifest.peerDependencies))
       expect(manifest.peerDependenciesMeta[name]).toEqual({ optional: true });
     for (const name of Object.keys(manifest.scripts)) expect(name).not.toMatch(/^(?:pre|post)?(?:un)?install$/);

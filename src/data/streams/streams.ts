@@ -3,12 +3,14 @@ import type { Paths } from '../options.js';
 import { isStream } from '../readers/data-stream.js';
 import type { ChunkStream, StreamOpening } from './chunk-stream.js';
 import { openGrowingFiles } from './growing-files.js';
+import { kafka } from './kafka.js';
+import { nats } from './nats.js';
 import { recordChunks } from './record-chunks.js';
 import type { RecordSource } from './record-stream.js';
 import { openStandardInput } from './standard-input.js';
 
 /** All kinds of record streams: one file and one line each. */
-const RECORD_SOURCES: readonly RecordSource[] = [];
+const RECORD_SOURCES: readonly RecordSource[] = [kafka, nats];
 
 /**
  * Opens a stream of rows: a URL of a record stream, standard input or a named pipe, or files that grow.

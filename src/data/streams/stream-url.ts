@@ -1,0 +1,132 @@
+import { readFileSync } from 'node:fs';
+import { z } from 'zod';
+import { didYouMean, joined, UserError, userError } from '../../core/errors.js';
+import { unreadable } from '../readers/unreadable.js';
+
+/** A stream as its URL names it: `scheme://user@server,server/log?option=value`. */
+export interface StreamUrl<Options> {
+  /** The URL without user and options, for messages. */
+  readonly name: string;
+  readonly user: string | undefined;
+  /** Addresses as `host` or `host:port`; at least one. */
+  readonly servers: readonly string[];
+  /** Name of the topic or stream. */
+  readonly log: string;
+  readonly options: Options;
+}
+
+/** A flag of a URL: `?tls` or `?tls=true`. */
+export const flagOption = z
+  .enum(['', 'true', 'false'], 'expected no value, true or false')
+  .transform((v) => v !== 'false');
+
+const UNIT_MS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+
+/** A duration of a URL, such as `5s`, in milliseconds; `forever` is infinite. */
+export const durationOption = z
+  .string()
+  .regex(/^(?:\d+(?:\.\d+)?(?:ms|s|m|h|d)|forever)$/, 'expected a duration such as 500ms, 5s or 2m, or forever')
+  .transform((text) => {
+    const [, amount, unit] = /^([\d.]+)(\D+)$/.exec(text) ?? [];
+    return amount === undefined ? Infinity : Number(amount) * UNIT_MS[unit as keyof typeof UNIT_MS];
+  });
+
+/** Files of an encrypted connection, by option. */
+export const tlsShape = {
+  tls: flagOption.optional(),
+  ca: z.string().min(1).optional(),
+  cert: z.string().min(1).optional(),
+  key: z.string().min(1).optional(),
+};
+
+const URL_PARTS =
+  /^(?<scheme>[a-z]+):\/\/(?:(?<user>[^@/?#]*)@)?(?<servers>[^@/?#]+)\/(?<log>[^/?#]+)(?:\?(?<query>[^#]*))?$/;
+
+/**
+ * Parses the URL of a stream.
+ * @param expected form of the URL, and the variable with the password, for messages
+ * @param schema options by name; each value is the text of the URL
+ * @throws UserError (config) for another form, an unknown option, an invalid value, or a password
+ */
+export function parseStreamUrl<Shape extends z.ZodRawShape>(
+  url: string,
+  expected: { readonly form: string; readonly password: string },
+  schema: z.ZodObject<Shape>,
+): StreamUrl<z.output<z.ZodObject<Shape>>> {
+  const parts = URL_PARTS.exec(url)?.groups;
+  const name = (parts === undefined ? url : `${parts['scheme']}://${parts['servers']}/${parts['log']}`).replace(
+    /\/\/.*@/,
+    '//',
+  );
+  const invalid = (message: string, fix?: string): UserError =>
+    userError('config', { key: 'data.train', where: name, message, ...(fix !== undefined && { fix }) });
+  if (parts === undefined) throw invalid(`is not the URL of a stream; expected ${expected.form}`);
+  const [user, password] = (parts['user'] ?? '').split(':', 2).map(decodeURIComponent);
+  if (password !== undefined)
+    throw invalid(
+      'has a password, which the files of the run would contain',
+      `set ${expected.password} in the environment instead`,
+    );
+  const given = Object.fromEntries(new URLSearchParams(parts['query'] ?? ''));
+  const known = Object.keys(schema.shape);
+  const unknown = Object.keys(given).find((option) => !known.includes(option));
+  if (unknown !== undefined)
+    throw invalid(`unknown option '${unknown}'`, joined(`use ${known.join(', ')}`, didYouMean(unknown, known)));
+  const result = schema.safeParse(given);
+  if (!result.success) {
+    const [issue] = result.error.issues;
+    throw invalid(`option ${issue!.path.join('.')}: ${issue!.message}`);
+  }
+  return {
+    name,
+    user: user === '' ? undefined : user,
+    servers: parts['servers']!.split(','),
+    log: decodeURIComponent(parts['log']!),
+    options: result.data,
+  };
+}
+
+/** Certificates and keys in PEM format. */
+export interface TlsFiles {
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
+}
+
+/**
+ * Reads the files of an encrypted connection; returns undefined if the URL requests none.
+ * @throws UserError (data) for a file that cannot be read
+ */
+export function readTlsFiles({ tls, ...files }: z.output<z.ZodObject<typeof tlsShape>>): TlsFiles | undefined {
+  const named = Object.entries(files).filter((entry): entry is [string, string] => entry[1] !== undefined);
+  if (!(tls ?? named.length > 0)) return undefined;
+  const read = (path: string): string => {
+    try {
+      return readFileSync(path, 'utf8');
+    } catch (error) {
+      throw unreadable(path, error);
+    }
+  };
+  return Object.fromEntries(named.map(([option, path]) => [option, read(path)]));
+}
+
+/**
+ * Loads packages that are not part of mtl.
+ * @param packages what `npm install` installs
+ * @throws UserError (config) if one is not installed
+ */
+export async function loadPackages<Module>(packages: readonly string[], load: () => Promise<Module>): Promise<Module> {
+  try {
+    return await load();
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ERR_MODULE_NOT_FOUND')) throw error;
+    const message = `requires ${packages.map(packageName).join(' and ')}, not installed with mtl`;
+    const fix = `run npm install ${packages.join(' ')}`;
+    throw userError('config', { key: 'data.train', message, fix }, error);
+  }
+}
+
+/** Returns the name of a package without its version. */
+function packageName(text: string): string {
+  return text.replace(/(?<=.)@.*$/, '');
+}
