@@ -11,7 +11,7 @@ const names = readdirSync(folder)
   .filter((file) => file.endsWith(ENDING))
   .map((file) => file.slice(0, -ENDING.length));
 /** Takes hours; runs only if named. */
-const LONG = ['data-sets', 'models'];
+const LONG = ['data-sets', 'models', 'soak'];
 /** Requires a GPU; runs only if named. */
 const DEVICE = ['webgpu'];
 /** The comment at the top of a benchmark describes it. */
@@ -38,7 +38,7 @@ function help() {
   const lines = (entries) => entries.map(([name, text]) => `  ${name.padEnd(width)}${wrap(text, width)}`).join('\n');
   return `npm run bench -- [BENCH …] [OPTIONS]
 
-Run benchmarks on this machine: those named, or all except data-sets, models, webgpu and --peers. Close other programs first.
+Run benchmarks on this machine: those named, or all except data-sets, models, soak, webgpu and --peers. Close other programs first.
 
 ${lines(names.map((name) => [name, about(name + ENDING)]))}
 

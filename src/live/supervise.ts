@@ -37,7 +37,8 @@ export async function supervise(
   { name, command: [program, ...args], isFinal = (code) => code === 0 }: SupervisedCommand,
   { signal, onLine, onRestart }: Supervision,
 ): Promise<number | null> {
-  for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, LAST_PAUSE_MS)) {
+  let pauseMs = FIRST_PAUSE_MS;
+  for (;;) {
     const startMs = monotonicMs();
     // A process group of its own: a terminal's Ctrl-C would be the second signal, which ends it without saving.
     const child = spawn(program!, args, {
@@ -49,8 +50,9 @@ export async function supervise(
     if (signal.aborted || (code !== null && isFinal(code))) return code;
     if (monotonicMs() - startMs >= STEADY_MS) pauseMs = FIRST_PAUSE_MS;
     onRestart(name, code === null ? 'was killed' : `ended with exit code ${code}`, pauseMs);
-    await setTimeout(pauseMs, undefined, { signal }).catch(() => undefined);
-    if (signal.aborted) return code;
+    const isAborted = await setTimeout(pauseMs, false, { signal }).catch(() => true);
+    if (isAborted) return code;
+    pauseMs = Math.min(2 * pauseMs, LAST_PAUSE_MS);
   }
 }
 
