@@ -67,7 +67,10 @@ async function readRows(path: string, digest: FileDigest): Promise<DeltaTensors[
 }
 
 /** Reads the counters of a checkpoint. */
-export function readCounters(folder: string, digests: Digests): Promise<ReadonlyMap<string, StoredTensor>> {
+export function readCounters(
+  folder: string,
+  digests: Pick<Digests, OptionalFile>,
+): Promise<ReadonlyMap<string, StoredTensor>> {
   return readTensors(folder, FILES.counters, digests, (tensors) => tensors, false);
 }
 
@@ -78,7 +81,7 @@ export function readCounters(folder: string, digests: Digests): Promise<Readonly
 export async function readTensors<Content>(
   folder: string,
   name: OptionalFile,
-  digests: Digests,
+  digests: Pick<Digests, OptionalFile>,
   load: (tensors: ReadonlyMap<string, StoredTensor>) => Content,
   isShared = true,
 ): Promise<Content> {

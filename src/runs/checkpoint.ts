@@ -205,9 +205,9 @@ async function writeFiles(
 }
 
 /** Writes the files of a full checkpoint that training does not change. */
-async function writeConstants(
+export async function writeConstants(
   folder: string,
-  { fitted, counters, lookups }: Checkpoint,
+  { fitted, counters, lookups }: Pick<Checkpoint, 'fitted' | 'counters' | 'lookups'>,
 ): Promise<Pick<Digests, typeof FILES.features | OptionalFile>> {
   const features = storedFitted(fitted);
   type MaybeDigest = FileDigest | undefined;
@@ -318,7 +318,14 @@ export async function readCheckpointCounters(folder: string): Promise<Pick<Check
   };
 }
 
-async function readFitted(folder: string, digests: Digests): Promise<Fitted> {
+/**
+ * Reads the fitted parameters of the features.
+ * @throws UserError (checkpoint) for a missing or invalid file
+ */
+export async function readFitted(
+  folder: string,
+  digests: Pick<Digests, typeof FILES.features | OptionalFile>,
+): Promise<Fitted> {
   const text = await readText(folder, FILES.features, digests);
   const json = parseJson(join(folder, FILES.features), text, z.record(z.string(), z.unknown()));
   return readTensors(folder, FILES.vocabularies, digests, (tensors) => loadedFitted({ json, tensors }));
