@@ -145,8 +145,8 @@ export async function readManifest(folder: string): Promise<Manifest & { readonl
 }
 
 /**
- * Computes the SHA-256 of the manifest of a checkpoint or of trees. It identifies them, because the manifest has the digests
- * of all files.
+ * Computes the SHA-256 of the manifest of a checkpoint or of trees. It identifies them, because the manifest has the
+ * digests of all files.
  * @throws UserError (checkpoint) if it cannot be read
  */
 export async function manifestDigest(folder: string): Promise<string> {
