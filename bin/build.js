@@ -26,7 +26,8 @@ if (readFileSync(join(wasm, 'sources.sha256'), 'utf8').trim() !== kernelsDigest(
 for (const name of readdirSync(wasm).filter((each) => each.endsWith('.wasm')))
   cpSync(join(wasm, name), join(out, name));
 mkdirSync(join(out, 'baseline'), { recursive: true });
-cpSync(join(root, 'src', 'baseline', 'train_trees.py'), join(out, 'baseline', 'train_trees.py'));
+for (const script of ['train_trees.py', 'score_trees.py'])
+  cpSync(join(root, 'src', 'baseline', script), join(out, 'baseline', script));
 cpSync(join(root, 'src', 'cluster', 'native'), join(out, 'cluster', 'native'), { recursive: true });
 await compileModules(out);
 // JSON schema for editors. A build outside the clone cannot import the packages that it requires.

@@ -1,8 +1,8 @@
-import { cp, mkdtemp } from 'node:fs/promises';
+import { mkdtemp } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { findPython, runTrees, type TreePython } from './baseline/python.js';
-import { planTreeColumns } from './baseline/tree-columns.js';
+import { countTreeIds, planTreeColumns, type IdCounts } from './baseline/tree-columns.js';
 import {
   readTreePredictions,
   readTreeResult,
@@ -16,6 +16,7 @@ import type { LoadedConfig } from './config/load.js';
 import { rootTasks, type LabelFacts, type Task } from './core/tasks.js';
 import type { Dataset } from './data/batches/dataset.js';
 import { observing, rejectPolicy, rowPlace, type RejectPolicy } from './data/rows/rejects.js';
+import { joinStates, NO_COUNTERS } from './data/counters/counter-start.js';
 import { CounterPass } from './data/sources/counter-pass.js';
 import { firstDataState, type DataState } from './data/sources/data-state.js';
 import type { Access, ReadProgress, Reading } from './data/sources/source.js';
@@ -25,11 +26,11 @@ import { writeStoredRows } from './evaluation/stored-rows.js';
 import type { StoredFacts } from './diff/stored-model.js';
 import { planRows, type RowsPlan } from './inputs/open-inputs.js';
 import { remove } from './io/busy.js';
-import { makeFolder, onDisk } from './io/disk.js';
+import type { Fitted } from './features/feature-types.js';
 import { findLoss } from './losses/losses.js';
 import { computePositiveWeight } from './models/bias-init.js';
 import { openRun, type OpenRun, type RunRequest } from './runs/open-run.js';
-import { TREE_FOLDER } from './runs/run-log.js';
+import { treeFile, writeTrees } from './runs/tree-store.js';
 import { monotonicMs } from './system/clock.js';
 import { firstLoopState, type LoopState } from './training/loop-state.js';
 import { buildStopping, computeMeasurement, type Evaluation } from './training/monitor.js';
@@ -48,6 +49,11 @@ export interface BaselineOptions extends Pick<Access, 'verifyData'>, Pick<RunReq
   readonly rounds?: number | undefined;
   /** Number of trees without improvement on the validation set after which training stops. */
   readonly patience: number;
+  /**
+   * Number of folds of the training rows, from 2 to 100: per task, as many more models are stored, trained without the
+   * rows of a fold each, which score these rows in a distillation. Default: none.
+   */
+  readonly folds?: number | undefined;
   /** LightGBM's parameters that replace the defaults. */
   readonly params: Readonly<Record<string, string>>;
   readonly threads?: number | undefined;
@@ -72,6 +78,7 @@ interface Session {
   readonly python: TreePython;
   readonly plan: RowsPlan;
   readonly sources: OpenedData;
+  readonly counters: CounterPass | undefined;
   readonly reading: Reading;
   readonly state: DataState;
   /** Locations of invalid rows. */
@@ -100,7 +107,8 @@ export async function trainTrees(loaded: LoadedConfig, options: BaselineOptions)
   const badRows = new Set<string>();
   const policy = observing(rejectPolicy(data, run.log.rejectsPath), (row) => badRows.add(rowPlace(row)));
   const reading = { ...access, policy, onWarning, threads };
-  const session = { loaded, options, python, plan, sources, reading, state: firstDataState(), badRows };
+  const opened = { plan, sources, counters, reading };
+  const session = { loaded, options, python, ...opened, state: firstDataState(), badRows };
   try {
     return await trainInRun(session, run, policy);
   } catch (error) {
@@ -145,14 +153,15 @@ async function trainInRun(session: Session, run: OpenRun, policy: RejectPolicy):
   try {
     const startMs = monotonicMs();
     const tasks = treeTasks(plan.tasks, data.facts);
-    await writeInputs(session, data, folder, tasks);
+    const idCounts = await writeInputs(session, data, folder, tasks);
     run.log.event('start', { run: run.folder, model: TREES, engine: session.python.versions, epochs: 1 });
     await run.begin({ unknown: data.unknown });
     await trainScript(session, folder);
     const trees = await readTreeResult(folder);
     const evaluated = await evaluateSplits(session, data, folder, tasks);
     const loop = await logTraining(session, run, { trees, evaluated, rows: data.train.rows, startMs });
-    await keepTrees(session, run, folder, evaluated);
+    await keepTrees(session, run, { folder, fitted: data.encoded.fitted, idCounts, trees });
+    await keepRows(session, run, evaluated);
     const metrics = await run.log.results(loop, { test: evaluated.test?.evaluation });
     const { name, seed, training } = experiment;
     const facts = { end: 'finished', name, model: TREES, seed, monitor: training.monitor, metrics } as const;
@@ -178,16 +187,17 @@ function treeTasks(tasks: readonly Task[], { sums, scales }: LabelFacts): readon
   });
 }
 
-/** Writes all rows for the script. */
+/** Writes all rows for the script; returns the counts of ids that their columns depend on. */
 async function writeInputs(
   { loaded: { experiment }, options, reading }: Session,
   data: EncodedData,
   folder: string,
   tasks: readonly TreeTask[],
-): Promise<void> {
+): Promise<IdCounts> {
   const { train, valid, test, encoded } = data;
-  const { rounds = valid === undefined ? DEFAULT_TREES : MAX_TREES, patience, params, threads } = options;
-  const columns = await planTreeColumns(encoded.fields, () => train.batches(EVALUATION_BATCH_ROWS));
+  const { rounds = valid === undefined ? DEFAULT_TREES : MAX_TREES, patience, folds = 0, params, threads } = options;
+  const idCounts = await countTreeIds(encoded.fields, () => train.batches(EVALUATION_BATCH_ROWS));
+  const columns = planTreeColumns(encoded.fields, idCounts);
   for (const name of new Set(encoded.fields.flatMap((field) => ('sequence' in field ? field.sequence.name : []))))
     options.onWarning(
       `sequence '${name}': trees read counts of its frequent items and means of its numbers, without their order ` +
@@ -197,13 +207,16 @@ async function writeInputs(
   for (const [split, dataset] of Object.entries({ train, valid, test })) {
     if (dataset === undefined) continue;
     rows[split] = dataset.rows;
-    await writeTreeRows(folder, split, dataset, columns, tasks, (share) => {
+    const written = { split, dataset, folds: dataset === train ? folds : 0 };
+    await writeTreeRows(folder, written, columns, tasks, (share) => {
       reading.onProgress?.({ what: `writing ${split} for Python`, share });
       options.signal.throwIfAborted();
     });
   }
-  const spec = { rows, rounds, patience, seed: experiment.seed, threads: threads ?? availableParallelism(), params };
+  const { seed } = experiment;
+  const spec = { rows, rounds, patience, folds, seed, threads: threads ?? availableParallelism(), params };
   await writeTreeSpec(folder, spec, columns, tasks);
+  return idCounts;
 }
 
 function trainScript({ python, options }: Session, folder: string): Promise<void> {
@@ -293,19 +306,42 @@ async function logTraining(
   return Object.assign(loop, { step, epoch: 1, ...best, stopping: stopping.state() });
 }
 
-/** Stores the trees, and the predicted rows for `mtl diff`. */
+/** What the script trained, and the encoding of its features. */
+interface TrainedTrees {
+  /** Directory of the script. */
+  readonly folder: string;
+  readonly fitted: Fitted;
+  readonly idCounts: IdCounts;
+  readonly trees: TreeResult;
+}
+
+/** Stores the trees with the encoding of their features, so that they can score other rows. */
 async function keepTrees(
-  { loaded: { experiment }, plan, sources, reading, state, badRows }: Session,
+  { loaded: { experiment }, options: { folds = 0 }, plan, counters, reading }: Session,
   run: OpenRun,
-  folder: string,
+  { folder, fitted, idCounts, trees }: TrainedTrees,
+): Promise<void> {
+  const stored = {
+    facts: { trees: Object.fromEntries(plan.tasks.map(({ name }, t) => [name, trees[t]!.trees])), folds },
+    config: dumpConfig(experiment),
+    fitted,
+    idCounts,
+    counters: joinStates((await counters?.states(reading)) ?? NO_COUNTERS),
+    lookups: plan.format.spec.lookups ?? new Map(),
+  };
+  const models = plan.tasks.flatMap(({ name }, t) => [
+    [treeFile(name), join(folder, `task-${t}.txt`)] as const,
+    ...Array.from({ length: folds }, (_, k) => [treeFile(name, k), join(folder, `task-${t}.fold-${k}.txt`)] as const),
+  ]);
+  await writeTrees(run.folder, stored, new Map(models));
+}
+
+/** Stores the predicted rows for `mtl diff`. */
+async function keepRows(
+  { loaded: { experiment }, sources, reading, state, badRows }: Session,
+  run: OpenRun,
   evaluated: EvaluatedSplits,
 ): Promise<void> {
-  const trees = join(run.folder, TREE_FOLDER);
-  await onDisk(trees, async () => {
-    await makeFolder(trees);
-    for (const [t, { name }] of plan.tasks.entries())
-      await cp(join(folder, `task-${t}.txt`), join(trees, `${name}.txt`));
-  });
   const { where, split: division } = experiment.data;
   const splits = Object.entries(evaluated);
   const facts: StoredFacts = { rowSelection: { where, division }, dataState: state, splits: {} };

@@ -73,7 +73,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'trained-model',
   ],
   pretrained: ['chunks', 'data', 'engines', 'features', 'warm-start'],
-  teachers: ['config', 'data', 'engines', 'evaluation', 'losses', 'predict', 'runs', 'trained-model'],
+  teachers: ['baseline', 'config', 'data', 'engines', 'evaluation', 'losses', 'predict', 'runs', 'trained-model'],
   inputs: [
     'config',
     'data',
@@ -107,6 +107,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'data',
     'diff',
     'evaluation',
+    'features',
     'inputs',
     'losses',
     'models',

@@ -66,8 +66,7 @@ export async function runTrees(
   signal: AbortSignal,
 ): Promise<void> {
   signal.throwIfAborted();
-  // Threads that spin at barriers waste the cores that other processes use.
-  const env = { OMP_WAIT_POLICY: 'passive', ...process.env };
+  const env = pythonEnvironment();
   const child = spawn(command, [SCRIPT, folder], { stdio: ['ignore', 'pipe', 'pipe'], signal, env });
   let stderr = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr = (stderr + text).slice(-10_000)));
@@ -84,10 +83,17 @@ export async function runTrees(
     throw userError('usage', {
       where: command,
       message: `training trees failed (${typeof code === 'number' ? 'exit code ' : ''}${code})`,
-      fix: `its last output was: ${lastLines(stderr, SHOWN_LINES)}`,
+      fix: `its last output was: ${lastLines(stderr)}`,
     });
 }
 
-function lastLines(text: string, lines: number): string {
+/** Returns the environment of Python. */
+export function pythonEnvironment(): NodeJS.ProcessEnv {
+  // Threads that spin at barriers waste the cores that other processes use.
+  return { OMP_WAIT_POLICY: 'passive', ...process.env };
+}
+
+/** Returns the last lines of Python's output. */
+export function lastLines(text: string, lines = SHOWN_LINES): string {
   return text.trimEnd().split('\n').slice(-lines).join('\n').trim();
 }

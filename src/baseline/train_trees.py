@@ -3,6 +3,9 @@
 The directory has spec.json and, per split, SPLIT.features.f32 (rows x columns) and SPLIT.targets.f32 (rows x tasks x
 [label, weight]; weight 0: the task is undefined on the row), row by row as little-endian 32-bit floats. The script
 writes SPLIT.predictions.f32 (rows x tasks), task-N.txt (models) and result.json, and prints progress as JSON lines.
+
+If spec.json has folds above 0, train.folds.u8 has the fold of each row, and the script writes task-N.fold-K.txt: models
+with as many trees, trained without the rows of fold K.
 """
 
 import json
@@ -26,12 +29,13 @@ def read(split, name, shape):
 
 features = {split: read(split, "features", (len(columns),)) for split in spec["rows"]}
 targets = {split: read(split, "targets", (len(tasks), 2)) for split in spec["rows"]}
+folds = np.fromfile(os.path.join(folder, "train.folds.u8"), "u1") if spec["folds"] > 0 else None
 
 
-def dataset(split, task, reference=None):
-    """Returns the rows of a split on which a task is defined; None if there are none."""
+def dataset(split, task, reference=None, without=None):
+    """Returns the rows of a split on which a task is defined, without those of a fold; None if there are none."""
     labels, weights = targets[split][:, task, 0], targets[split][:, task, 1]
-    rows = weights > 0
+    rows = weights > 0 if without is None else (weights > 0) & (folds != without)
     if not rows.any():
         return None
     return lgb.Dataset(
@@ -45,19 +49,18 @@ def dataset(split, task, reference=None):
     )
 
 
-def report_progress(task):
+def report_progress(name):
     def callback(env):
         if env.iteration % 10 == 0:
             share = (env.iteration + 1) / env.end_iteration
-            print(json.dumps({"task": tasks[task]["name"], "share": share}), flush=True)
+            print(json.dumps({"task": name, "share": share}), flush=True)
 
     callback.order = 40
     return callback
 
 
-def train(task):
-    """Trains a task; returns the model, its number of trees and its losses at that number."""
-    params = {
+def parameters(task):
+    return {
         "objective": tasks[task]["objective"],
         "learning_rate": 0.1,
         "num_leaves": 31,
@@ -68,16 +71,20 @@ def train(task):
         "verbosity": -1,
         **spec["params"],
     }
+
+
+def train(task):
+    """Trains a task; returns the model, its number of trees and its losses at that number."""
     training = dataset("train", task)
     if training is None:
         sys.exit(f"task {tasks[task]['name']} is defined on no training row")
     valid = dataset("valid", task, training) if "valid" in spec["rows"] else None
     history = {}
-    callbacks = [report_progress(task), lgb.record_evaluation(history)]
+    callbacks = [report_progress(tasks[task]["name"]), lgb.record_evaluation(history)]
     if valid is not None:
         callbacks.append(lgb.early_stopping(spec["patience"], first_metric_only=True, verbose=False))
     model = lgb.train(
-        params,
+        parameters(task),
         training,
         num_boost_round=spec["rounds"],
         valid_sets=[training] if valid is None else [training, valid],
@@ -89,12 +96,25 @@ def train(task):
     return model, trees, losses
 
 
+def train_fold(task, trees, fold):
+    """Trains a task without the rows of a fold."""
+    name = tasks[task]["name"]
+    training = dataset("train", task, without=fold)
+    if training is None:
+        sys.exit(f"task {name} is defined on no training row outside of fold {fold}; use fewer folds")
+    progress = report_progress(f"{name}, fold {fold + 1} of {spec['folds']}")
+    model = lgb.train(parameters(task), training, num_boost_round=trees, callbacks=[progress])
+    model.save_model(os.path.join(folder, f"task-{task}.fold-{fold}.txt"))
+
+
 results, models = [], []
 for task in range(len(tasks)):
     model, trees, losses = train(task)
     model.save_model(os.path.join(folder, f"task-{task}.txt"), num_iteration=trees)
     models.append((model, trees))
     results.append({"trees": trees, "losses": losses})
+    for fold in range(spec["folds"]):
+        train_fold(task, trees, fold)
 for split in spec["rows"]:
     if split == "train":
         continue

@@ -25,7 +25,7 @@ export const MAX_CATEGORIES = 1024;
 export const MAX_BAG_ITEMS = 32;
 
 /** By field: the number of training rows (ids) or items (bags) with each id. */
-type IdCounts = ReadonlyMap<string, Uint32Array>;
+export type IdCounts = ReadonlyMap<string, Uint32Array>;
 
 /** Returns whether a field is a combination of columns, which a tree finds by itself. */
 function isCross({ kind, columns }: EncodedField): boolean {
@@ -38,19 +38,27 @@ function isOrdered({ rule }: EncodedField): boolean {
 }
 
 /**
+ * Counts the ids of the fields whose columns depend on it.
+ * @param batches the training set, read once if ids must be counted
+ */
+export async function countTreeIds(
+  fields: readonly EncodedField[],
+  batches: () => AsyncIterable<{ readonly batch: Batch }>,
+): Promise<IdCounts> {
+  const counted = fields.filter((field) => !isCross(field) && needsCounts(field));
+  const counts = new Map(counted.map(({ name, rows }) => [name, new Uint32Array(rows)]));
+  if (counts.size > 0) for await (const { batch } of batches()) countIds(batch, counts);
+  return counts;
+}
+
+/**
  * Plans the columns of a tree. Numbers, vectors, positions between knots and ordered ids are numbers; other ids are
  * categories. A bag, and a field of a sequence, has a column per frequent item, the sum of its weights, and one with
  * the number of items; numbers of items have their mean. Crosses are excluded. Labels are never used.
- * @param batches the training set, read once if ids must be counted
+ * @param counts of `countTreeIds`
  */
-export async function planTreeColumns(
-  fields: readonly EncodedField[],
-  batches: () => AsyncIterable<{ readonly batch: Batch }>,
-): Promise<TreeColumns> {
-  const used = fields.filter((field) => !isCross(field));
-  const counts = new Map(used.filter(needsCounts).map(({ name, rows }) => [name, new Uint32Array(rows)]));
-  if (counts.size > 0) for await (const { batch } of batches()) countIds(batch, counts);
-  const parts = used.map((field) => fieldColumns(field, counts));
+export function planTreeColumns(fields: readonly EncodedField[], counts: IdCounts): TreeColumns {
+  const parts = fields.filter((field) => !isCross(field)).map((field) => fieldColumns(field, counts));
   return {
     columns: parts.flatMap(({ columns }) => columns),
     write(batch, into, stride, offset) {

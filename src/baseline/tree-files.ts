@@ -1,4 +1,4 @@
-import { open, readFile, writeFile } from 'node:fs/promises';
+import { open, readFile, writeFile, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { column } from '../core/batch.js';
@@ -7,44 +7,59 @@ import { taskColumns, type Task } from '../core/tasks.js';
 import type { Dataset } from '../data/batches/dataset.js';
 import { onDisk } from '../io/disk.js';
 import type { TreeColumns } from './tree-columns.js';
+import { assignFolds } from './tree-folds.js';
 
 /** Rows that are converted at once. */
 const BATCH_ROWS = 4096;
 
-/** A task of a tree. */
-export interface TreeTask extends Task {
-  /** LightGBM's objective. */
-  readonly objective: string;
-  /** Loss weight of rows with label 1. */
-  readonly positiveWeight: number;
+/** A task that trees predict. */
+export interface PredictedTask extends Pick<Task, 'name'> {
   /** Scaling of the label. */
   readonly steps: readonly ScaleStep[];
   /** Whether it has no parent task. */
   readonly isRoot: boolean;
 }
 
+/** A task that trees are trained on. */
+export interface TreeTask extends Task, PredictedTask {
+  /** LightGBM's objective. */
+  readonly objective: string;
+  /** Loss weight of rows with label 1. */
+  readonly positiveWeight: number;
+}
+
+/** A split whose rows are written. */
+export interface WrittenSplit {
+  readonly split: string;
+  readonly dataset: Dataset;
+  /** Number of folds that its rows are assigned to; 0 for none. */
+  readonly folds: number;
+}
+
 /**
- * Writes features and targets of a split's rows to a directory, in the format that the Python script reads.
+ * Writes features, targets and folds of a split's rows to a directory, in the format that the Python script reads.
  * @param onShare receives the written share
  */
 export async function writeTreeRows(
   folder: string,
-  split: string,
-  dataset: Dataset,
+  { split, dataset, folds }: WrittenSplit,
   { columns, write }: TreeColumns,
   tasks: readonly TreeTask[],
   onShare: (share: number) => void,
 ): Promise<void> {
-  const paths = ['features', 'targets'].map((name) => join(folder, `${split}.${name}.f32`)) as [string, string];
+  const names = ['features.f32', 'targets.f32', ...(folds > 0 ? ['folds.u8'] : [])];
   await onDisk(folder, async () => {
-    const files = [await open(paths[0], 'w'), await open(paths[1], 'w')] as const;
+    const files: FileHandle[] = [];
     try {
+      for (const name of names) files.push(await open(join(folder, `${split}.${name}`), 'w'));
+      const [featureFile, targetFile, foldFile] = files as [FileHandle, FileHandle, FileHandle?];
       let written = 0;
       for await (const { batch } of dataset.batches(BATCH_ROWS)) {
         const features = new Float32Array(batch.rows * columns.length);
         write(batch, features, columns.length, 0);
-        await files[0].writeFile(bytesOf(features));
-        await files[1].writeFile(bytesOf(targetsOf(batch, tasks)));
+        await featureFile.writeFile(bytesOf(features));
+        await targetFile.writeFile(bytesOf(targetsOf(batch, tasks)));
+        await foldFile?.writeFile(assignFolds(features, columns.length, folds));
         onShare((written += batch.rows) / dataset.rows);
       }
     } finally {
@@ -87,6 +102,8 @@ export interface TreeSpec {
   readonly rows: Readonly<Record<string, number>>;
   readonly rounds: number;
   readonly patience: number;
+  /** Number of models per task that are trained without the rows of a fold each; 0 for none. */
+  readonly folds: number;
   readonly seed: number;
   readonly threads: number;
   /** LightGBM's parameters that replace the defaults. */
@@ -110,8 +127,7 @@ export async function readTreeResult(folder: string): Promise<TreeResult> {
 }
 
 /**
- * Reads the predictions of a split by task, in the labels' units and for the distribution of the whole data.
- * @param negativeRate share of negatives that sampling kept; root tasks are corrected (He et al. 2014, section 6.3)
+ * Reads the predictions of a split by task, as `splitTreePredictions`.
  */
 export async function readTreePredictions(
   folder: string,
@@ -120,7 +136,19 @@ export async function readTreePredictions(
   negativeRate: number,
 ): Promise<ReadonlyMap<string, Float32Array>> {
   const { buffer, byteOffset, byteLength } = await readFile(join(folder, `${split}.predictions.f32`));
-  const all = new Float32Array(buffer.slice(byteOffset, byteOffset + byteLength));
+  return splitTreePredictions(new Float32Array(buffer.slice(byteOffset, byteOffset + byteLength)), tasks, negativeRate);
+}
+
+/**
+ * Returns predictions by task, in the labels' units and for the distribution of the whole data.
+ * @param all `[rows, tasks]`, row by row
+ * @param negativeRate share of negatives that sampling kept; root tasks are corrected (He et al. 2014, section 6.3)
+ */
+export function splitTreePredictions(
+  all: Float32Array,
+  tasks: readonly PredictedTask[],
+  negativeRate: number,
+): ReadonlyMap<string, Float32Array> {
   return new Map(
     tasks.map(({ name, isRoot, steps }, t) => {
       const unscale = invertSteps(steps);

@@ -12,6 +12,7 @@ export interface BaselineArguments {
   readonly set: readonly string[];
   readonly rounds: number | undefined;
   readonly patience: number;
+  readonly folds: number | undefined;
   /** LightGBM parameters, as in num_leaves=63. */
   readonly param: readonly string[];
   readonly threads: number | undefined;

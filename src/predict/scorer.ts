@@ -20,7 +20,7 @@ export interface Scorer {
 
 /** Options of a scorer. */
 export interface ScorerOptions {
-  readonly program: Program;
+  readonly program: Pick<Program, 'predict'>;
   /** Outputs, one per column. */
   readonly outputs: readonly Output[];
   readonly fields: EncodedFormat['fields'];

@@ -96,17 +96,24 @@ interface GrowthTensors {
 }
 
 /**
- * Reads what is fitted at a checkpoint.
+ * Reads the fitted parameters of the features.
  * @throws UserError (checkpoint) for a missing or invalid file
  */
-export async function readFitted(chain: Chain): Promise<Fitted> {
-  const {
-    folder,
-    manifest: { files: digests },
-  } = chain.base;
+export async function readFitted(
+  folder: string,
+  digests: Pick<Digests, typeof FILES.features | OptionalFile>,
+): Promise<Fitted> {
   const text = await readText(folder, FILES.features, digests);
   const json = parseJson(join(folder, FILES.features), text, z.record(z.string(), z.unknown()));
-  let fitted = await readTensors(folder, FILES.vocabularies, digests, (tensors) => loadedFitted({ json, tensors }));
+  return readTensors(folder, FILES.vocabularies, digests, (tensors) => loadedFitted({ json, tensors }));
+}
+
+/**
+ * Reads what is fitted at a checkpoint, with the changes of vocabularies since the full one.
+ * @throws UserError (checkpoint) for a missing or invalid file
+ */
+export async function readChainFitted(chain: Chain): Promise<Fitted> {
+  let fitted = await readFitted(chain.base.folder, chain.base.manifest.files);
   for (const { path, tensors } of await readGrowth(chain)) {
     try {
       fitted = applyVocabularyChanges(fitted, tensors);
@@ -118,7 +125,10 @@ export async function readFitted(chain: Chain): Promise<Fitted> {
 }
 
 /** Reads the counters of a checkpoint. */
-export function readCounters(folder: string, digests: Digests): Promise<ReadonlyMap<string, StoredTensor>> {
+export function readCounters(
+  folder: string,
+  digests: Pick<Digests, OptionalFile>,
+): Promise<ReadonlyMap<string, StoredTensor>> {
   return readTensors(folder, FILES.counters, digests, (tensors) => tensors, false);
 }
 
@@ -129,7 +139,7 @@ export function readCounters(folder: string, digests: Digests): Promise<Readonly
 export async function readTensors<Content>(
   folder: string,
   name: OptionalFile,
-  digests: Digests,
+  digests: Pick<Digests, OptionalFile>,
   load: (tensors: ReadonlyMap<string, StoredTensor>) => Content,
   isShared = true,
 ): Promise<Content> {

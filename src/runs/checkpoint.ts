@@ -15,7 +15,7 @@ import { writeSafetensors, type StoredTensor } from '../io/safetensors.js';
 import { listParts, countElements, type HostTensor } from '../core/tensor.js';
 import { assertFinite } from '../training/divergence.js';
 import { allSettledOrThrow } from './await-all.js';
-import { readCounters, readFitted, readProgramTensors, readTensors } from './checkpoint-tensors.js';
+import { readChainFitted, readCounters, readProgramTensors, readTensors } from './checkpoint-tensors.js';
 import { parseState, stateText } from './checkpoint-state.js';
 import { readChain, toRowTensors, type Delta } from './delta.js';
 import { selectLocalShards } from './sharded-tensors.js';
@@ -210,9 +210,9 @@ async function writeGrowth(folder: string, { growth }: Delta): Promise<Partial<D
 }
 
 /** Writes the files of a full checkpoint that steps do not change, and its vocabularies. */
-async function writeConstants(
+export async function writeConstants(
   folder: string,
-  { fitted, counters, lookups }: Checkpoint,
+  { fitted, counters, lookups }: Pick<Checkpoint, 'fitted' | 'counters' | 'lookups'>,
 ): Promise<Pick<Digests, typeof FILES.features | OptionalFile>> {
   const features = storedFitted(fitted);
   type MaybeDigest = FileDigest | undefined;
@@ -295,7 +295,7 @@ export async function readCheckpoint(
   const chain = await readChain(folder);
   const { base, files } = chain;
   const { own, sections } = parseState(await readText(folder, FILES.state, files), join(folder, FILES.state));
-  const fitted = await readFitted(chain);
+  const fitted = await readChainFitted(chain);
   const config = await readText(folder, FILES.config, files);
   return {
     program: {

@@ -76,7 +76,8 @@ export function partFile(name: keyof DeltaPartDigests, rank: number, size: numbe
   return name.replace('.', `.${rank + 1}-of-${size}.`);
 }
 
-const digestSchema = z.strictObject({ bytes: z.int().min(0), sha256: z.string().regex(/^[0-9a-f]{64}$/) });
+/** Schema of the digest of a file. */
+export const digestSchema = z.strictObject({ bytes: z.int().min(0), sha256: z.string().regex(/^[0-9a-f]{64}$/) });
 const formatVersion = z.literal(FORMAT_VERSION, `expected format version ${FORMAT_VERSION}`);
 const fullSchema = z.strictObject({
   formatVersion,
@@ -151,8 +152,8 @@ export async function readManifest(folder: string): Promise<Manifest & { readonl
 }
 
 /**
- * Computes the SHA-256 of a checkpoint's manifest. It identifies the checkpoint, because the manifest has the digests
- * of all files.
+ * Computes the SHA-256 of the manifest of a checkpoint or of trees. It identifies them, because the manifest has the
+ * digests of all files.
  * @throws UserError (checkpoint) if it cannot be read
  */
 export async function manifestDigest(folder: string): Promise<string> {
@@ -162,10 +163,10 @@ export async function manifestDigest(folder: string): Promise<string> {
 }
 
 /**
- * Reads a text file of a checkpoint and verifies its digest.
+ * Reads a text file of a checkpoint or of trees and verifies its digest.
  * @throws UserError (checkpoint) that names the file
  */
-export async function readText<Name extends NeededFile>(
+export async function readText<Name extends string>(
   folder: string,
   name: Name,
   digests: { readonly [File in Name]: FileDigest },

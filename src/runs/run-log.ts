@@ -46,8 +46,6 @@ export const LOG = 'log.jsonl';
 export const OVERRIDES = 'overrides.txt';
 /** Final metrics; a run without this file is not completed. */
 export const RESULTS = 'results.csv';
-/** Directory of the trees of a baseline. */
-export const TREE_FOLDER = 'trees';
 /** Skipped invalid rows. */
 export const REJECTS = 'rejects.csv';
 

@@ -1,7 +1,5 @@
 import { realpathSync } from 'node:fs';
-import { join } from 'node:path';
 import { listTasks, type Experiment } from '../config/experiment.js';
-import { storedExperiment } from '../config/stored.js';
 import { didYouMean, quoted, userError } from '../core/errors.js';
 import { SINGLE_PROCESS, type ProcessGroup } from '../core/process-group.js';
 import { teacherColumn, type Task } from '../core/tasks.js';
@@ -9,23 +7,17 @@ import { splitStates } from '../data/counters/counter-start.js';
 import { dialectOf, type DialectOptions } from '../data/dialect.js';
 import { joinComputed, type ComputeColumns } from '../data/sources/computed-columns.js';
 import { CounterPass } from '../data/sources/counter-pass.js';
-import { TeacherPass, type RowScorer, type Teacher } from '../data/sources/teacher-pass.js';
-import { createEngine, type EngineOptions } from '../engines/engines.js';
+import { TeacherPass, type Teacher } from '../data/sources/teacher-pass.js';
 import { listOutputs, listPredictedOutputs } from '../evaluation/outputs.js';
 import { findLoss } from '../losses/losses.js';
-import { createScorer } from '../predict/scorer.js';
-import { readCheckpointConfig } from '../runs/checkpoint.js';
-import { findNamedCheckpoint } from '../runs/find-named-run.js';
-import { FILES, manifestDigest } from '../runs/manifest.js';
+import { findNamedModel } from '../runs/find-named-run.js';
+import { manifestDigest } from '../runs/manifest.js';
 import { runsRoot, shownPath } from '../runs/runs-root.js';
 import { readTeachers, writeTeachers, type TeacherRecord } from '../runs/teacher-record.js';
-import {
-  compileTrained,
-  readTrainedModel,
-  withEvents,
-  unlabeledFormat,
-  type TrainedModel,
-} from '../trained-model/trained-model.js';
+import { hasTrees } from '../runs/tree-store.js';
+import { networkTeacher } from './network-teacher.js';
+import type { CpuOptions, TeacherFacts, TeacherKind, TeacherModel } from './teacher-model.js';
+import { treeTeacher } from './tree-teacher.js';
 
 /** The runs that the tasks of a config are distilled from. */
 export interface Teachers {
@@ -44,9 +36,6 @@ export interface Teachers {
    */
   use(run: string, peers?: ProcessGroup): Promise<readonly TeacherRecord[]>;
 }
-
-/** Options of the engine that scores rows. */
-type CpuOptions = Pick<EngineOptions, 'threads' | 'portable'>;
 
 /** A task that is distilled from a run. */
 interface Distilled {
@@ -85,8 +74,9 @@ export function createTeachers(
     });
   });
   const find = async (): Promise<readonly TeacherRecord[]> => {
+    const facts = new Map<string, TeacherFacts>();
     const found: TeacherRecord[] = [];
-    for (const each of distilled) found.push(await findTeacher(each, runsRoot(runs)));
+    for (const each of distilled) found.push(await findTeacher(each, runsRoot(runs), facts));
     return found;
   };
   return {
@@ -109,16 +99,29 @@ export function createTeachers(
   };
 }
 
+/** Returns the kind of the model in a directory. */
+function kindOf(folder: string): TeacherKind {
+  return hasTrees(folder) ? treeTeacher : networkTeacher;
+}
+
 function distillKey(task: string): string {
   return `tasks.${task}.distill.from`;
 }
 
-/** Finds the teacher of a task and checks that it predicts probabilities of it. */
-async function findTeacher({ task, from, output }: Distilled, root: string): Promise<TeacherRecord> {
+/**
+ * Finds the teacher of a task and checks that it predicts probabilities of it.
+ * @param facts by directory; those of other models are added
+ */
+async function findTeacher(
+  { task, from, output }: Distilled,
+  root: string,
+  facts: Map<string, TeacherFacts>,
+): Promise<TeacherRecord> {
   const key = distillKey(task);
-  const folder = realpathSync(findNamedCheckpoint(from, root, key));
-  const { config, step } = await readCheckpointConfig(folder);
-  const experiment = storedExperiment(config, join(folder, FILES.config));
+  const folder = realpathSync(findNamedModel(from, root, key));
+  const own = facts.get(folder) ?? (await kindOf(folder).describe(folder));
+  facts.set(folder, own);
+  const { experiment, step } = own;
   const tasks = listTasks(experiment);
   const outputs = listPredictedOutputs(listOutputs(tasks));
   const found = outputs.find(({ name }) => name === output);
@@ -149,33 +152,24 @@ async function createTeacher(
 ): Promise<Teacher> {
   const [{ checkpoint, sha256, hasCounters }] = records as [TeacherRecord];
   const outputs = records.map(({ output }) => output);
-  const readModel = async (): Promise<TrainedModel> => {
+  const readModel = async (): Promise<TeacherModel> => {
     if ((await manifestDigest(checkpoint)) !== sha256)
       throw userError('checkpoint', {
         where: shownPath(checkpoint),
         message: 'changed since the run started, which is distilled from it',
         fix: 'restore the checkpoint, or start a new run',
       });
-    return withEvents(await readTrainedModel(checkpoint));
+    return kindOf(checkpoint).read(checkpoint);
   };
   return {
     name: shownPath(checkpoint),
     key: JSON.stringify([sha256, outputs]),
     counters: hasCounters ? countersOf(await readModel(), dialect) : undefined,
-    open: async () => openScorer(await readModel(), outputs, options),
+    open: async () => (await readModel()).open(outputs, options),
   };
 }
 
 /** Computes the counters of a model, which continue after the rows that it was trained on. */
-function countersOf({ checkpoint, experiment: { data } }: TrainedModel, dialect: DialectOptions): ComputeColumns {
-  return joinComputed([CounterPass.of(data, splitStates(checkpoint.counters), dialect)?.compute]);
-}
-
-/** Compiles a model to score rows on the CPU, whose results do not depend on the number of threads. */
-async function openScorer(model: TrainedModel, names: readonly string[], options: CpuOptions): Promise<RowScorer> {
-  const format = unlabeledFormat(model);
-  const outputs = names.map((name) => model.outputs.find((output) => output.name === name)!);
-  const program = compileTrained(model, await createEngine({ ...options, device: 'cpu' }), () => undefined);
-  const scorer = createScorer({ program, outputs, fields: format.fields, maxNonFiniteRows: Infinity });
-  return { format, score: (rows) => scorer.score(rows), dispose: () => program.dispose() };
+function countersOf({ counters, experiment: { data } }: TeacherModel, dialect: DialectOptions): ComputeColumns {
+  return joinComputed([CounterPass.of(data, splitStates(counters), dialect)?.compute]);
 }

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { trainTrees, type BaselineResult } from '../../src/baseline.js';
 import { findPython, runTrees } from '../../src/baseline/python.js';
+import { TreeProcess } from '../../src/baseline/tree-process.js';
 import { loadConfig } from '../../src/config/load.js';
 import { parseOverride } from '../../src/config/overrides.js';
 import { randomStream } from '../../src/core/random.js';
@@ -90,6 +91,7 @@ print(json.dumps({
 }))
 `;
 
+const noFolds = new Uint8Array(1);
 let folder: string;
 const at = (name: string): string => join(folder, name);
 const lightgbm = async (set: readonly string[] = [], more: object = {}): Promise<BaselineResult> =>
@@ -155,6 +157,15 @@ describe('mtl baseline', { timeout: 300_000 }, () => {
     const stopped = runTrees(waiting, folder, ignore, controller.signal);
     controller.abort(new Error('enough'));
     await expect(stopped).rejects.toThrow('enough');
+    const models = { columns: 1, models: [['ctr.txt']], threads: 1 };
+    const scoring = (script: string): Promise<unknown> =>
+      new TreeProcess({ command: fakePython(script), versions: '' }, models).predict(Float32Array.of(1), noFolds);
+    await expect(scoring('echo "no such model" >&2; exit 9')).rejects.toThrow(
+      /scoring rows with trees failed; its last output was: no such model$/,
+    );
+    await expect(
+      new TreeProcess({ command: at('none'), versions: '' }, models).predict(Float32Array.of(1), noFolds),
+    ).rejects.toThrow(/none: scoring rows with trees failed; its last output was: .*ENOENT/);
   });
 
   it('trains the trees of LightGBM, with the metrics of scikit-learn', async (test) => {

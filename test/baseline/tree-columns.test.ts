@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { MAX_BAG_ITEMS, MAX_CATEGORIES, planTreeColumns } from '../../src/baseline/tree-columns.js';
+import { countTreeIds, MAX_BAG_ITEMS, MAX_CATEGORIES, planTreeColumns } from '../../src/baseline/tree-columns.js';
 import type { Batch } from '../../src/core/batch.js';
 import type { EncodedField } from '../../src/features/feature.js';
 
@@ -17,9 +17,10 @@ const batch = (columns: Partial<Batch>): Batch => ({
 });
 
 async function matrixOf(fields: readonly EncodedField[], rows: Batch) {
-  const { columns, write } = await planTreeColumns(fields, async function* () {
+  const counts = await countTreeIds(fields, async function* () {
     yield await Promise.resolve({ batch: rows });
   });
+  const { columns, write } = planTreeColumns(fields, counts);
   const into = new Float32Array(rows.rows * columns.length);
   write(rows, into, columns.length, 0);
   return {

@@ -8,7 +8,7 @@ import { followLinks, linkTarget, pointLink } from '../../src/io/links.js';
 import { channelsByRun, pointChannel, readChannel } from '../../src/runs/channels.js';
 import { readCheckpoint, saveCheckpoint, type Checkpoint } from '../../src/runs/checkpoint.js';
 import { findCheckpoint } from '../../src/runs/find-checkpoint.js';
-import { findNamedCheckpoint } from '../../src/runs/find-named-run.js';
+import { findNamedModel } from '../../src/runs/find-named-run.js';
 import { lockRun } from '../../src/runs/lock.js';
 import { removeRuns, thinCheckpoints } from '../../src/runs/remove-runs.js';
 import { missingRun, pointLatest } from '../../src/runs/run-folder.js';
@@ -153,7 +153,7 @@ describe('runs, where symbolic links are refused', () => {
     expect(readFileSync('runs/latest', 'utf8')).toBe('daily/2\n');
     expect(runPath('runs/latest/log.jsonl')).toBe('runs/latest/log.jsonl');
     expect(runPath('runs/latest')).toBe('runs/daily/2');
-    expect(findNamedCheckpoint('latest', 'runs', 'initFrom.checkpoint')).toBe('runs/daily/2/checkpoints/step-00000002');
+    expect(findNamedModel('latest', 'runs', 'initFrom.checkpoint')).toBe('runs/daily/2/checkpoints/step-00000002');
     mkdirSync('deep');
     process.chdir('deep');
     expect(runPath('runs/latest')).toBe(join(process.cwd(), '..', 'runs', 'daily', '2'));

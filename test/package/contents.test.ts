@@ -35,7 +35,7 @@ const CONTENTS: readonly RegExp[] = [
   /^dist\/native\/[\w-]+\.[ch]$/,
   /^dist\/node-api\/[\w-]+\.h$/,
   /^dist\/cluster\/native\/[\w-]+\.[ch]$/,
-  /^dist\/baseline\/train_trees\.py$/,
+  /^dist\/baseline\/(score|train)_trees\.py$/,
 ];
 
 describe('the contents of the package', () => {

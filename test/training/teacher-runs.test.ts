@@ -332,7 +332,9 @@ model: { name: shared-bottom, hidden: [4], tower: { hidden: [] } }
 
     mkdirSync(at('runs/trees/001/trees'), { recursive: true });
     writeFileSync(at('runs/trees/001/config.source.yaml'), '');
-    await expect(train('from: trees')).rejects.toThrow('trees: tasks.ctr.distill.from: is a run of mtl baseline');
+    await expect(train('from: trees')).rejects.toThrow(
+      'trees: tasks.ctr.distill.from: is a run of mtl baseline without the encoding of its features',
+    );
 
     writeFileSync(at('log.csv'), readFileSync(at('log.csv'), 'utf8').replace('age', 'years'));
     await expect(train('from: teacher')).rejects.toThrow(/column "age": .*\(read for the teacher .*teacher\/001/);

@@ -24,6 +24,10 @@ export const baseline = defineCommand({
         optionalInt('--rounds', 'Maximum number of trees per task; default: 1000, or 100 without data.valid'),
       )
       .option('patience', intOption('--patience', 50, 'Trees without improvement on the validation set before the end'))
+      .option(
+        'folds',
+        optionalInt('--folds', 'Models without a part of the training rows each, for distillation', 100, 2),
+      )
       .option('param', {
         type: 'string',
         requiresArg: true,
