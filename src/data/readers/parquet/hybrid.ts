@@ -119,13 +119,15 @@ export class HybridReader {
     const numWhole = width > 25 ? 0 : Math.max(0, Math.floor((8 * (view.byteLength - at - 4) - bit) / width));
     const wholeEnd = Math.min(to, from + numWhole);
     let i = from;
-    const one = (): number => (view.getInt32(at + (bit >>> 3), true) >>> (bit & 7)) & mask;
-    for (; i < wholeEnd && (bit & 7) !== 0; i++, bit += width) into[i] = one();
-    const numEights = Math.max(0, (wholeEnd - i) >>> 3);
-    unpackEights(view, at + (bit >>> 3), width, mask, into, i, numEights);
-    i += 8 * numEights;
-    bit += 8 * numEights * width;
-    for (; i < wholeEnd; i++, bit += width) into[i] = one();
+    for (; i < wholeEnd; i++, bit += width) {
+      const numEights = (bit & 7) === 0 ? (wholeEnd - i) >>> 3 : 0;
+      if (numEights === 0) into[i] = (view.getInt32(at + (bit >>> 3), true) >>> (bit & 7)) & mask;
+      else {
+        unpackEights(view, at + (bit >>> 3), width, mask, into, i, numEights);
+        i += 8 * numEights - 1;
+        bit += (8 * numEights - 1) * width;
+      }
+    }
     for (; i < to; i++, bit += width) into[i] = wordAt(this.#bytes, at, bit) & mask;
     this.#packed -= to - from;
     this.#bit = bit;
