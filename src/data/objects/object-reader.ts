@@ -4,6 +4,7 @@ import { column, type Batch } from '../../core/batch.js';
 import { hasTable, type EncodedField } from '../../features/feature.js';
 import { fieldColumn, fieldReader } from '../../features/kinds/kinds.js';
 import type { DialectOptions } from '../dialect.js';
+import { countZeros } from '../shards/counts.js';
 import { ABSENT, type GivenRows } from './given-rows.js';
 import { RowProblems } from './row-problems.js';
 import { ValueColumn } from './value-column.js';
@@ -170,10 +171,4 @@ function countOov(
   const bag = bags.get(name);
   if (bag !== undefined) return countZeros(bag.ids, bag.offsets[rows]!);
   return countZeros(ids.get(name)!, rows) - numInvalid - (rule?.empty === 0 ? numNull : 0);
-}
-
-function countZeros(ids: Uint32Array, end: number): number {
-  let count = 0;
-  for (let i = 0; i < end; i++) if (ids[i] === 0) count++;
-  return count;
 }

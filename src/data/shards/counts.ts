@@ -18,8 +18,8 @@ export function countIds({ rows, ids, bags }: RowBlock, counts: Map<string, IdCo
   for (const [name, { ids: items, offsets }] of bags) count(name, items, offsets[rows]!);
 }
 
-/** Is a function of its own, since V8 deoptimizes code after a loop that it optimizes while the loop runs. */
-function countZeros(data: Uint32Array, end: number): number {
+/** Counts the ids that are 0; a function of its own, since V8 deoptimizes code after a loop that it optimizes. */
+export function countZeros(data: Uint32Array, end: number): number {
   let zeros = 0;
   for (let i = 0; i < end; i++) if (data[i] === 0) zeros++;
   return zeros;
