@@ -1,10 +1,16 @@
 import { ChunkRows, type Chunk } from '../../chunks/chunk.js';
-import { createRowBlock, hasWords, reserveRows, wordColumn, type RowBlock } from '../../chunks/row-block.js';
+import {
+  countZeros,
+  createRowBlock,
+  hasWords,
+  reserveRows,
+  wordColumn,
+  type RowBlock,
+} from '../../chunks/row-block.js';
 import { column, type Batch } from '../../core/batch.js';
 import { hasTable, type EncodedField } from '../../features/feature.js';
 import { fieldColumn, fieldReader } from '../../features/kinds/kinds.js';
 import type { DialectOptions } from '../dialect.js';
-import { countZeros } from '../shards/counts.js';
 import { ABSENT, type GivenRows } from './given-rows.js';
 import { RowProblems } from './row-problems.js';
 import { ValueColumn } from './value-column.js';
