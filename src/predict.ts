@@ -6,7 +6,8 @@ import { dialectOf, type DialectOptions } from './data/dialect.js';
 import type { DataOptions, Paths } from './data/options.js';
 import { refuseBadRows, skipBadRows, type RejectPolicy } from './data/rows/rejects.js';
 import { columnsOf, type EncodedFormat, type RowFormat } from './data/rows/row-format.js';
-import { StreamCounters } from './data/sources/stream-counters.js';
+import type { ComputedColumns } from './data/sources/computed-columns.js';
+import { streamCounters } from './data/sources/stream-counters.js';
 import { absolute, namesOf } from './data/sources/find-files.js';
 import { openSource } from './data/sources/open-source.js';
 import type { ReadProgress, Source } from './data/sources/source.js';
@@ -202,9 +203,9 @@ function refuseCursor(): UserError {
 }
 
 /** Creates the counters of a model, which continue after the rows that it was trained on. */
-function countersOf({ checkpoint, experiment: { data } }: TrainedModel): StreamCounters | undefined {
+function countersOf({ checkpoint, experiment: { data } }: TrainedModel): ComputedColumns | undefined {
   if (data.counters === undefined) return undefined;
-  return new StreamCounters(new CounterPlan(data.counters, data), splitStates(checkpoint.counters));
+  return streamCounters(new CounterPlan(data.counters, data), splitStates(checkpoint.counters));
 }
 
 /** Replaces fixes that change the config, since the model is already trained. */

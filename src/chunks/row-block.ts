@@ -200,6 +200,13 @@ export function wordsOf(data: Uint32Array | Float32Array): Int32Array {
   return new Int32Array(data.buffer, data.byteOffset, data.length);
 }
 
+/** Counts the ids that are 0; a function of its own, since V8 deoptimizes code after a loop that it optimizes. */
+export function countZeros(data: Uint32Array, end: number): number {
+  let zeros = 0;
+  for (let i = 0; i < end; i++) if (data[i] === 0) zeros++;
+  return zeros;
+}
+
 function gatherWords(from: Int32Array, order: Uint32Array, count: number, width: number, to: Int32Array): void {
   const places = wordsOf(order);
   if (width === 1) {

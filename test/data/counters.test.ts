@@ -11,7 +11,7 @@ import { dataOptions, SPLITS } from '../../src/data/options.js';
 import { refuseBadRows, skipBadRows } from '../../src/data/rows/rejects.js';
 import { encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
 import { CounterPass } from '../../src/data/sources/counter-pass.js';
-import { StreamCounters } from '../../src/data/sources/stream-counters.js';
+import { streamCounters } from '../../src/data/sources/stream-counters.js';
 import { openSource } from '../../src/data/sources/open-source.js';
 import type { Reading } from '../../src/data/sources/source.js';
 import { openData } from '../../src/data/sources/splits.js';
@@ -273,7 +273,7 @@ describe('counters of files', () => {
         writeLog(join(folder, 'c.csv'), rows),
         NAMES,
         {},
-        new StreamCounters(pass.plan, states),
+        streamCounters(pass.plan, states),
       );
       const found: number[][] = [];
       for await (const { batch } of source.stream(encodedFormat(unlabeled, {}), [], { policy: refuseBadRows }))

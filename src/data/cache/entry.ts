@@ -66,10 +66,14 @@ export function readEntry(folder: string): CacheEntry | undefined {
   try {
     return entrySchema.parse(JSON.parse(readFileSync(join(folder, ENTRY), 'utf8')));
   } catch (error) {
-    if (systemCode(error) !== undefined || error instanceof z.ZodError || error instanceof SyntaxError)
-      return undefined;
-    throw error;
+    if (!isDamage(error)) throw error;
+    return undefined;
   }
+}
+
+/** Returns whether an error means that a file of an entry is missing or damaged. */
+export function isDamage(error: unknown): boolean {
+  return systemCode(error) !== undefined || error instanceof z.ZodError || error instanceof SyntaxError;
 }
 
 /** Returns the content of a source if entries have its stats and agree on the content. */

@@ -1,12 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { systemCode, UserError } from '../../core/errors.js';
+import { UserError } from '../../core/errors.js';
 import type { EventValues, SortedEvents } from '../../features/event-log.js';
 import { textTensors, textsOfTensors, type StringPool } from '../../features/vocabulary/string-pool.js';
 import { writeSynced } from '../../io/disk.js';
 import { readSafetensors, writeSafetensors, type StoredTensor } from '../../io/safetensors.js';
 import { BLAME_DATA } from '../shards/manifest.js';
+import { isDamage } from './entry.js';
 
 // Sorted events in a directory of the cache: their arrays as tensors, and a file that describes them.
 
@@ -42,12 +43,7 @@ export async function readEvents(folder: string): Promise<SortedEvents | undefin
     const found = await readSafetensors(join(folder, TENSOR_FILE), tensors, { blame: BLAME_DATA, isShared: true });
     return { ...eventsOf(found, columns), digest };
   } catch (error) {
-    const isDamaged =
-      error instanceof UserError ||
-      error instanceof z.ZodError ||
-      error instanceof SyntaxError ||
-      systemCode(error) !== undefined;
-    if (!isDamaged) throw error;
+    if (!(error instanceof UserError || isDamage(error))) throw error;
     return undefined;
   }
 }

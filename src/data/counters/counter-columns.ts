@@ -1,25 +1,6 @@
 import type { Chunk } from '../../chunks/chunk.js';
 import type { Column } from '../../chunks/column.js';
-import type { ChunkColumns, ColumnNames } from '../computed/chunk-columns.js';
-import type { FileColumns } from '../readers/cell-file.js';
-import type { RowCounter } from './row-counter.js';
-
-/** Counters that are counted while a file is read. */
-export class CountedColumns implements ChunkColumns {
-  readonly #counter: RowCounter;
-  readonly #file: FileColumns;
-
-  constructor(counter: RowCounter, file: FileColumns) {
-    this.#counter = counter;
-    this.#file = file;
-  }
-
-  next(chunk: Chunk, line: number): Promise<readonly Column[]> {
-    return Promise.resolve(this.#counter.count(chunk, this.#file, line).map((values) => counterColumn(values, chunk)));
-  }
-
-  end(): void {}
-}
+import type { ColumnNames } from '../computed/chunk-columns.js';
 
 /** Returns the names of counters as those of columns. */
 export function counterNames(names: readonly string[]): ColumnNames {

@@ -2,9 +2,8 @@ import { CounterCells } from './counter-cells.js';
 import type { CounterPlan } from './counter-plan.js';
 import type { CounterRow } from './counter-set.js';
 import type { DialectOptions } from '../dialect.js';
-import { ABSENT, absentProblem, isAbsent, type GivenRows } from '../objects/given-rows.js';
+import { ABSENT, absentProblem, isAbsent, presentColumn, type GivenRows } from '../objects/given-rows.js';
 import { badRowsError, type BadRow } from '../objects/row-problems.js';
-import { ValueColumn } from '../objects/value-column.js';
 
 /** Rows whose counters are computed. */
 export interface CounterQuery {
@@ -98,15 +97,6 @@ export function readEvents(
 
 /** Reads the columns of counters as those of a file. */
 function readCells(plan: CounterPlan, given: GivenRows, decimal: DialectOptions['decimal']): CounterCells {
-  const columns = plan.columns.map((name) => {
-    const valueAt = given.valuesOf(name);
-    const column = new ValueColumn(decimal);
-    const readPresent = (row: number): unknown => {
-      const value = valueAt(row);
-      return isAbsent(value) ? null : value;
-    };
-    column.read(readPresent, 0, given.count);
-    return [name, column] as const;
-  });
+  const columns = plan.columns.map((name) => [name, presentColumn(given, name, decimal)] as const);
   return new CounterCells(plan, { columns: new Map(columns) });
 }

@@ -9,9 +9,8 @@ import type { ModelInput } from '../../features/model-input.js';
 import { eventColumn, eventFinder, type RowEvents } from '../../features/row-events.js';
 import { wallClockMs } from '../../system/clock.js';
 import type { DialectOptions } from '../dialect.js';
-import { ABSENT, columnKey, isAbsent, type GivenRows } from './given-rows.js';
+import { ABSENT, columnKey, isAbsent, presentColumn, type GivenRows } from './given-rows.js';
 import { sliceGiven, type RankedRows } from './ranked-rows.js';
-import { ValueColumn } from './value-column.js';
 
 /** How columns are read. */
 interface ColumnReading {
@@ -180,16 +179,7 @@ function findEvents(
   const lists = [...columns.keys()].map((column) => given.valuesOf(column));
   const areGiven = Array.from({ length: count }, (_, row) => lists.some((valueAt) => !isAbsent(valueAt(row))));
   const [keyAt, untilAt] = [given.valuesOf(log.key), given.valuesOf(log.until)];
-  const columnOf = (valueAt: (row: number) => unknown): Column => {
-    const column = new ValueColumn(decimal);
-    const presentAt = (row: number): unknown => (isAbsent(valueAt(row)) ? null : valueAt(row));
-    column.read(presentAt, 0, count);
-    return column;
-  };
-  const read = new Map([
-    [log.key, columnOf(keyAt)],
-    [log.until, columnOf(untilAt)],
-  ]);
+  const read = new Map([log.key, log.until].map((column) => [column, presentColumn(given, column, decimal)]));
   const rows = new ChunkRows({ rows: count, numLines: count, columns: read, cellsOf: () => [] });
   const { users, lengths } = find(rows);
   const problems = new Map<number, Omit<Problem, 'where'>>();

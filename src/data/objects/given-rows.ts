@@ -1,6 +1,7 @@
 import { closest } from 'fastest-levenshtein';
 import { didYouMean, quoted, userError, UserError, type Problem } from '../../core/errors.js';
-import type { Cell } from './value-column.js';
+import type { DialectOptions } from '../dialect.js';
+import { ValueColumn, type Cell } from './value-column.js';
 
 /**
  * A row as an object: values by column name. Null is a missing value; columns that the model does not read are ignored.
@@ -34,6 +35,15 @@ export interface GivenRows {
 
 /** Returns whether a value is that of a column that a row lacks, whatever the policy for such columns. */
 export const isAbsent = (value: unknown): boolean => value === ABSENT || value === undefined;
+
+/** Reads a column of all rows; a value that a row lacks is missing. */
+export function presentColumn(given: GivenRows, name: string, decimal: DialectOptions['decimal']): ValueColumn {
+  const valueAt = given.valuesOf(name);
+  const column = new ValueColumn(decimal);
+  const presentAt = (row: number): unknown => (isAbsent(valueAt(row)) ? null : valueAt(row));
+  column.read(presentAt, 0, given.count);
+  return column;
+}
 
 const rowPlace = (row: number): string => placeIn('rows', row);
 const placeIn = (list: string, row: number): string => `${list}[${row}]`;

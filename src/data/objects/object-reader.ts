@@ -1,5 +1,12 @@
 import { ChunkRows, type Chunk } from '../../chunks/chunk.js';
-import { createRowBlock, hasWords, reserveRows, wordColumn, type RowBlock } from '../../chunks/row-block.js';
+import {
+  countZeros,
+  createRowBlock,
+  hasWords,
+  reserveRows,
+  wordColumn,
+  type RowBlock,
+} from '../../chunks/row-block.js';
 import { column, type Batch } from '../../core/batch.js';
 import { hasTable, type EncodedField } from '../../features/feature.js';
 import { fieldColumn, fieldReader } from '../../features/kinds/kinds.js';
@@ -170,10 +177,4 @@ function countOov(
   const bag = bags.get(name);
   if (bag !== undefined) return countZeros(bag.ids, bag.offsets[rows]!);
   return countZeros(ids.get(name)!, rows) - numInvalid - (rule?.empty === 0 ? numNull : 0);
-}
-
-function countZeros(ids: Uint32Array, end: number): number {
-  let count = 0;
-  for (let i = 0; i < end; i++) if (ids[i] === 0) count++;
-  return count;
 }

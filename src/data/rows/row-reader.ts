@@ -7,7 +7,7 @@ import { listColumns } from '../../features/kinds/kinds.js';
 import { InvalidValueError } from '../../text/invalid-value.js';
 import type { FileColumns } from '../readers/cell-file.js';
 import { startLabelRule, type LabelRule } from './label-rule.js';
-import type { BadRow } from './rejects.js';
+import { badRowError, type BadRow } from './rejects.js';
 import { startFilter, type FilterRows } from './row-filter.js';
 import type { RowFormat } from './row-format.js';
 
@@ -116,6 +116,12 @@ export function invalidRows(rows: ChunkRows, chunk: Chunk, file: FileColumns, li
     bad: { path, line: line + own, column: undefined, value: undefined, expected, cells },
   }));
   return [...problems, ...lines].sort((a, b) => a.row - b.row).map(({ bad }) => bad);
+}
+
+/** @throws UserError (data) for the first invalid row of a chunk */
+export function refuseInvalid(...of: Parameters<typeof invalidRows>): void {
+  const [bad] = invalidRows(...of);
+  if (bad !== undefined) throw badRowError(bad, bad.cure ?? 'correct the row');
 }
 
 function describeProblem(

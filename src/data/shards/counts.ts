@@ -1,4 +1,4 @@
-import type { RowBlock } from '../../chunks/row-block.js';
+import { countZeros, type RowBlock } from '../../chunks/row-block.js';
 import type { KeyTexts } from '../../core/row-key.js';
 import { addKeyTexts } from '../rows/key-readers.js';
 import { countLeftOut, type LeftOut } from '../rows/row-rule.js';
@@ -16,13 +16,6 @@ export function countIds({ rows, ids, bags }: RowBlock, counts: Map<string, IdCo
     addIdCount(counts, name, { ids: end, unknown: countZeros(data, end) });
   for (const [name, data] of ids) count(name, data, rows);
   for (const [name, { ids: items, offsets }] of bags) count(name, items, offsets[rows]!);
-}
-
-/** Is a function of its own, since V8 deoptimizes code after a loop that it optimizes while the loop runs. */
-function countZeros(data: Uint32Array, end: number): number {
-  let zeros = 0;
-  for (let i = 0; i < end; i++) if (data[i] === 0) zeros++;
-  return zeros;
 }
 
 function addIdCount(counts: Map<string, IdCount>, name: string, { ids, unknown }: IdCount): void {

@@ -23,6 +23,8 @@ import { VOCABULARY } from './vocabulary.js';
 export const ROWS_PER_SHARD = 1 << 16;
 /** Initial capacity of a block in rows; enough for most small files. */
 const FIRST_ROWS = 1 << 10;
+/** Capacity for items, relative to the expected number: a block that exceeds it is copied to twice the memory. */
+const SPARE_ITEMS = 1.05;
 /** Maximum number of shards that are written while the next one is filled. */
 const MAX_WRITING = 2;
 /** Maximum number of shards that are written but not synced, so that writes rarely wait for the disk. */
@@ -190,7 +192,8 @@ class ShardFolder implements ShardWriter {
     this.#capacity = Math.max(rows, Math.min(this.#rowsPerShard, grown));
     const itemsPerRow = this.#block.rows > 0 ? itemsPerRowOf(this.#block) : this.#itemsPerRow;
     reserveRows(this.#block, this.#columns, this.#capacity);
-    for (const [name, items] of itemsPerRow) column(this.#block.bags, name).reserve(Math.ceil(items * this.#capacity));
+    for (const [name, items] of itemsPerRow)
+      column(this.#block.bags, name).reserve(Math.ceil(SPARE_ITEMS * items * this.#capacity));
   }
 
   /** Starts to write the block as one file of shards, and replaces it. */

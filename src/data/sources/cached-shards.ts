@@ -10,7 +10,7 @@ import { countLeftOut } from '../rows/row-rule.js';
 import { createSampler, type Sampler } from '../rows/sampling.js';
 import { openShards, type Shards } from '../shards/reader.js';
 import { reportShare, type CellPart } from './cell-part.js';
-import { cachedRawRows, fromRawRows, RAW_POLICY } from './raw-rows.js';
+import { cachedRawRows, fromRawRows, RAW_POLICY, type RawRows } from './raw-rows.js';
 import type { Access, Reading } from './source.js';
 
 /**
@@ -50,9 +50,9 @@ export async function cachedShards(
   const request = await shardsRequest(part, format, reading);
   const folder = await cached(part.cacheOf(reading), request, async (path, entry) => {
     const target = { path, source, columns: storedColumns(format), entry };
-    const fromFile = (): Promise<void> => encodeFile(part, target, format, reading);
-    if (keepsRaw) await fromRawRows(() => encodeRawRows(part, target, format, reading), fromFile);
-    else await fromFile();
+    const encode = (raw?: RawRows): Promise<void> => encodePart(part, target, format, reading, raw);
+    const fromRaw = async (): Promise<void> => encode(await cachedRawRows(part, format, reading));
+    await (keepsRaw ? fromRawRows(fromRaw, encode) : encode());
   });
   // A policy counts each reported row once.
   await replayRejects(folder, source, reading.policy);
@@ -60,38 +60,27 @@ export async function cachedShards(
   return (await openShards(folder))!;
 }
 
-function encodeFile(
+/** Encodes the files of a part, or their raw rows. */
+function encodePart(
   part: CellPart,
   target: CacheFolder<Fingerprint>,
   format: EncodedFormat,
   reading: Reading,
+  raw: RawRows | undefined,
 ): Promise<void> {
+  const isRaw = raw !== undefined;
   return writeCacheFolder(target, reading.policy, async (policy, writer) => {
-    const batches = encodeRows(part.rows, format, {
+    if (isRaw) await replayRejects(raw.folder, part.path, policy);
+    const batches = encodeRows(isRaw ? raw.rows : part.rows, isRaw ? withoutFilter(format) : format, {
       isStored: true,
       onShare: (share) => reportShare(reading, `encoding ${part.path}`, share),
-      threads: encodingThreads(part, reading),
+      threads: isRaw ? 1 : encodingThreads(part, reading),
       onWarning: (text) => reading.cache?.onWarning?.(text),
     });
-    const leftOut = await writeRows(batches, policy, writer, samplerOf(format));
-    return { sizes: sizesOf(format), leftOut, read: await part.hash(reading) };
-  });
-}
-
-async function encodeRawRows(
-  part: CellPart,
-  target: CacheFolder<Fingerprint>,
-  format: EncodedFormat,
-  reading: Reading,
-): Promise<void> {
-  const raw = await cachedRawRows(part, format, reading);
-  await writeCacheFolder(target, reading.policy, async (policy, writer) => {
-    await replayRejects(raw.folder, part.path, policy);
-    const onShare = (share: number): void => reportShare(reading, `encoding ${part.path}`, share);
-    const batches = encodeRows(raw.rows, withoutFilter(format), { isStored: true, onShare });
-    const leftOut = new Map(raw.leftOut);
-    countLeftOut(leftOut, await writeRows(batches, RAW_POLICY, writer, samplerOf(format)));
-    return { sizes: sizesOf(format), leftOut, read: await part.fingerprint(reading) };
+    const leftOut = new Map(raw?.leftOut);
+    countLeftOut(leftOut, await writeRows(batches, isRaw ? RAW_POLICY : policy, writer, samplerOf(format)));
+    const read = await (isRaw ? part.fingerprint(reading) : part.hash(reading));
+    return { sizes: sizesOf(format), leftOut, read };
   });
 }
 

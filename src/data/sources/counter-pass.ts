@@ -28,7 +28,7 @@ import { CellParts } from './cell-parts.js';
 import type { ComputeColumns, ComputedColumns } from './computed-columns.js';
 import { findFiles } from './find-files.js';
 import type { Reading } from './source.js';
-import { refuseShards, StoredColumns, type StoredPart } from './stored-columns.js';
+import { refuseShards, storedValueColumns, type StoredPart } from './stored-columns.js';
 
 /** File of a cache entry with the counters after its last row. */
 const STATE = 'counters.safetensors';
@@ -104,7 +104,7 @@ export class CounterPass {
     const { all } = await CellParts.open(findFiles(paths), opening);
     const own = all.map((part, i) => ({ part, isLast: i === all.length - 1, content: '', folder: '' }));
     this.#parts.push(...own);
-    const counters = new StoredColumns(counterNames(this.plan.names), own, {
+    const counters = storedValueColumns(counterNames(this.plan.names), own, {
       prepare: (reading) => this.countTo(own.at(-1)!, reading),
       columnsOf: () => Promise.resolve(counterColumn),
     });

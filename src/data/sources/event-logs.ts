@@ -1,6 +1,5 @@
 import { ChunkRows } from '../../chunks/chunk.js';
 import type { Column } from '../../chunks/column.js';
-import { UserError, type Problem } from '../../core/errors.js';
 import { createCleaner, type CellOptions } from '../../features/cells.js';
 import { readTexts } from '../../features/computed.js';
 import { EventLogBuilder } from '../../features/event-log-builder.js';
@@ -23,14 +22,14 @@ import { InvalidValueError } from '../../text/invalid-value.js';
 import { recipe } from '../cache/cache.js';
 import { dialectOf } from '../dialect.js';
 import { readChunks } from '../pipeline.js';
-import { badRowError } from '../rows/rejects.js';
 import { rowFormatOf, type RowFormat } from '../rows/row-format.js';
-import { invalidRows } from '../rows/row-reader.js';
+import { refuseInvalid } from '../rows/row-reader.js';
 import type { SequencesOptions } from '../sequence-options.js';
 import { cachedEvents } from './cached-events.js';
 import { reportShare } from './cell-part.js';
 import { CellParts } from './cell-parts.js';
 import { findFiles } from './find-files.js';
+import { openEach } from './lookups.js';
 import type { Access } from './source.js';
 
 /** A column that fields read, and how they read it. */
@@ -58,18 +57,10 @@ export async function withEventLogs(
 ): Promise<RowFormat> {
   const uses = listUses(format, Object.keys(options));
   if (uses.length === 0) return format;
-  const logs = new Map<string, EventLog>();
-  const problems: Problem[] = [];
-  for (const name of new Set(uses.map(({ log }) => log))) {
+  const logs = await openEach('data.sequences', new Set(uses.map(({ log }) => log)), (name) => {
     const own = joinUses(uses.filter(({ log }) => log === name));
-    try {
-      logs.set(name, await openLog(name, options[name]!, own, format.spec.cells ?? {}, access));
-    } catch (error) {
-      if (!(error instanceof UserError) || error.kind === 'disk') throw error;
-      problems.push(...error.problems.map((problem) => ({ key: `data.sequences.${name}`, ...problem })));
-    }
-  }
-  if (problems.length > 0) throw new UserError('data', problems);
+    return openLog(name, options[name]!, own, format.spec.cells ?? {}, access);
+  });
   return rowFormatOf({ ...format.spec, logs });
 }
 
@@ -166,10 +157,7 @@ async function sortEvents(
   const onShare = (share: number): void => reportShare(access, `reading events of ${file}`, share);
   for await (const { chunk, file: index, line } of readChunks(sources, onShare)) {
     const rows = new ChunkRows(chunk);
-    const check = (): void => {
-      const [bad] = invalidRows(rows, chunk, sources[index]!.columns, line);
-      if (bad !== undefined) throw badRowError(bad, bad.cure ?? 'correct the row');
-    };
+    const check = (): void => refuseInvalid(rows, chunk, sources[index]!.columns, line);
     if (per === 'event') refuseLists(rows, [key, time, ...all.map(({ column }) => column.column)]);
     const keys = readTexts(rows, key, cells);
     rows.eachKept([key], (row) => {

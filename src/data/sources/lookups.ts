@@ -9,9 +9,8 @@ import type { LookupsOptions } from '../lookup-options.js';
 import { readChunks } from '../pipeline.js';
 import type { RowSource } from '../readers/cell-file.js';
 import { openRows } from '../readers/open-rows.js';
-import { badRowError } from '../rows/rejects.js';
 import { rowFormatOf, type RowFormat } from '../rows/row-format.js';
-import { invalidRows } from '../rows/row-reader.js';
+import { refuseInvalid } from '../rows/row-reader.js';
 import { findFiles } from './find-files.js';
 
 /** A column that a field reads, and how the field cleans it. */
@@ -26,20 +25,35 @@ export async function withLookups(format: RowFormat, options: LookupsOptions = {
     (computed?.lookups ?? []).map((lookup): Use => ({ ...lookup, cells })),
   );
   if (uses.length === 0) return format;
-  const lookups = new Map<string, LookupTable>();
+  const lookups = await openEach('data.lookups', new Set(uses.map(({ table }) => table)), (name) => {
+    const own = uses.filter(({ table }) => table === name);
+    // The config declares every table that a field uses.
+    return readTable(name, options[name]!, own, format.spec.cells ?? {});
+  });
+  return rowFormatOf({ ...format.spec, lookups });
+}
+
+/**
+ * Opens the tables of a section of the config by name.
+ * @throws UserError (data) with the problems of all tables; (disk)
+ */
+export async function openEach<Table>(
+  section: string,
+  names: ReadonlySet<string>,
+  open: (name: string) => Promise<Table>,
+): Promise<ReadonlyMap<string, Table>> {
+  const opened = new Map<string, Table>();
   const problems: Problem[] = [];
-  for (const name of new Set(uses.map(({ table }) => table))) {
+  for (const name of names) {
     try {
-      const own = uses.filter(({ table }) => table === name);
-      // The config declares every table that a field uses.
-      lookups.set(name, await readTable(name, options[name]!, own, format.spec.cells ?? {}));
+      opened.set(name, await open(name));
     } catch (error) {
       if (!(error instanceof UserError) || error.kind === 'disk') throw error;
-      problems.push(...error.problems.map((problem) => ({ key: `data.lookups.${name}`, ...problem })));
+      problems.push(...error.problems.map((problem) => ({ key: `${section}.${name}`, ...problem })));
     }
   }
   if (problems.length > 0) throw new UserError('data', problems);
-  return rowFormatOf({ ...format.spec, lookups });
+  return opened;
 }
 
 /** Lines of a file that are numbered apart from those of other files. */
@@ -72,8 +86,7 @@ async function readTable(
     for (const { check, cells: own } of uses) check(rows, own);
     const first = index * FILE_LINES + line;
     rows.eachKept([key], (row) => addRow(keys[row]!, rows, row, first + rows.lineOf(row)));
-    const [bad] = invalidRows(rows, chunk, sources[index]!.columns, line);
-    if (bad !== undefined) throw badRowError(bad, bad.cure ?? 'correct the row');
+    refuseInvalid(rows, chunk, sources[index]!.columns, line);
   }
   return table.finish();
 }

@@ -1,14 +1,12 @@
 import type { Chunk } from '../../chunks/chunk.js';
 import type { Column } from '../../chunks/column.js';
 import { userError } from '../../core/errors.js';
-import { withColumns, type ColumnNames } from '../computed/chunk-columns.js';
+import { withColumns, type ChunkColumns, type ColumnNames } from '../computed/chunk-columns.js';
 import { StoredValues } from '../computed/stored-values.js';
 import type { Paths } from '../options.js';
-import type { CellFile, RowSource } from '../readers/cell-file.js';
 import { openShards, type Shards } from '../shards/reader.js';
 import type { CellPart } from './cell-part.js';
 import type { ComputedColumns } from './computed-columns.js';
-import type { Reading } from './source.js';
 
 /** Files whose computed values are stored together. */
 export interface StoredPart {
@@ -28,61 +26,45 @@ export type CreateColumn = (values: Float32Array, chunk: Chunk, line: number) =>
 /** How stored values are computed and used. */
 export interface StoredOptions {
   /** Computes the values of all parts. */
-  prepare(reading: Reading): Promise<void>;
+  readonly prepare: ComputedColumns['prepare'];
   /** Returns a function that creates a column from the values of a chunk of a file. */
-  columnsOf(path: string, stored: StoredPart): Promise<CreateColumn>;
+  readonly columnsOf: (path: string, stored: StoredPart) => Promise<CreateColumn>;
 }
 
-/** Columns of the files of one split, whose values are stored part by part. */
-export class StoredColumns implements ComputedColumns {
-  readonly names: readonly string[];
-  readonly #columns: ColumnNames;
-  readonly #parts: readonly StoredPart[];
-  readonly #options: StoredOptions;
-  readonly #shards = new Map<StoredPart, Promise<Shards | undefined>>();
+/** Returns the columns of the files of one split, whose values are stored part by part. */
+export function storedValueColumns(
+  columns: ColumnNames,
+  parts: readonly StoredPart[],
+  { prepare, columnsOf }: StoredOptions,
+): ComputedColumns {
+  const shards = new Map<StoredPart, Promise<Shards | undefined>>();
+  const openValues = async (path: string): Promise<ChunkColumns> => {
+    const { stored, file } = findPart(parts, path);
+    const opened = shards.get(stored) ?? openShards(stored.folder);
+    shards.set(stored, opened);
+    // It existed when the values were computed.
+    const values = new StoredValues(path, (await opened)!, columns.names, file);
+    const columnOf = await columnsOf(path, stored);
+    return {
+      next: async (chunk, line) => (await values.next(chunk)).map((own) => columnOf(own, chunk, line)),
+      end: () => values.end(),
+    };
+  };
+  return {
+    names: columns.names,
+    inputs: () => [],
+    prepare,
+    keyOf: (path) => findPart(parts, path).stored.content,
+    wrap: (rows) => withColumns(rows, columns, () => openValues(rows.csv.path)),
+  };
+}
 
-  constructor(columns: ColumnNames, parts: readonly StoredPart[], options: StoredOptions) {
-    this.names = columns.names;
-    this.#columns = columns;
-    this.#parts = parts;
-    this.#options = options;
+function findPart(parts: readonly StoredPart[], path: string): { readonly stored: StoredPart; readonly file: number } {
+  for (const stored of parts) {
+    const file = stored.part.files.findIndex((each) => each.path === path);
+    if (file >= 0) return { stored, file };
   }
-
-  inputs(): readonly string[] {
-    return [];
-  }
-
-  prepare(reading: Reading): Promise<void> {
-    return this.#options.prepare(reading);
-  }
-
-  keyOf(path: string): string {
-    return this.#find(path).stored.content;
-  }
-
-  wrap(rows: RowSource<CellFile>): RowSource<CellFile> {
-    const { path } = rows.csv;
-    return withColumns(rows, this.#columns, async () => {
-      const { stored, file } = this.#find(path);
-      const opened = this.#shards.get(stored) ?? openShards(stored.folder);
-      this.#shards.set(stored, opened);
-      // It existed when the values were computed.
-      const values = new StoredValues(path, (await opened)!, this.names, file);
-      const columnOf = await this.#options.columnsOf(path, stored);
-      return {
-        next: async (chunk, line) => (await values.next(chunk)).map((own) => columnOf(own, chunk, line)),
-        end: () => values.end(),
-      };
-    });
-  }
-
-  #find(path: string): { readonly stored: StoredPart; readonly file: number } {
-    for (const stored of this.#parts) {
-      const file = stored.part.files.findIndex((each) => each.path === path);
-      if (file >= 0) return { stored, file };
-    }
-    throw new Error(`${path} has no computed columns`);
-  }
+  throw new Error(`${path} has no computed columns`);
 }
 
 /**

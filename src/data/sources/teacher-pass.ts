@@ -18,7 +18,7 @@ import { CellParts } from './cell-parts.js';
 import type { ComputeColumns, ComputedColumns } from './computed-columns.js';
 import { findFiles } from './find-files.js';
 import type { Reading } from './source.js';
-import { refuseShards, StoredColumns, type CreateColumn, type StoredPart } from './stored-columns.js';
+import { refuseShards, storedValueColumns, type CreateColumn, type StoredPart } from './stored-columns.js';
 
 /** Scores rows in their order. */
 export interface RowScorer {
@@ -86,7 +86,7 @@ export class TeacherPass {
     const opening = { columns: [], dialect, keepsAll: false, ownCache: this.#ownCache };
     const { all } = await CellParts.open(findFiles(paths), opening);
     const parts = all.map((part): StoredPart => ({ part, content: '', folder: '' }));
-    return new StoredColumns(this.#names, parts, {
+    return storedValueColumns(this.#names, parts, {
       prepare: (reading) => this.#scoreAll(paths, parts, reading),
       columnsOf: (path, stored) => this.#columnsOf(path, stored),
     });

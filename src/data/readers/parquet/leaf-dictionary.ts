@@ -43,9 +43,14 @@ export class LeafDictionary implements DictionaryValues {
 
   get ids(): Uint32Array | undefined {
     if (this.#type.number?.isWhole !== true) return undefined;
-    return (this.#ids ??= Uint32Array.from(this.numbers, (number) =>
-      number >= 0 && number < END_OF_IDS ? number : -1,
-    ));
+    if (this.#ids === undefined) {
+      const { numbers } = this;
+      this.#ids = new Uint32Array(numbers.length);
+      // `from` with a function is several times as slow.
+      for (let i = 0; i < numbers.length; i++)
+        this.#ids[i] = numbers[i]! >= 0 && numbers[i]! < END_OF_IDS ? numbers[i]! : -1;
+    }
+    return this.#ids;
   }
 
   text(index: number): string {
