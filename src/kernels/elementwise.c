@@ -4,6 +4,7 @@
 #include "activations.h"
 #include "each.h"
 #include "math.h"
+#include "sums.h"
 
 /** Returns a function of a number for each lane. */
 INLINE vector map_lanes(float (*function)(float), vector x) {
@@ -176,16 +177,31 @@ KERNEL(prelu)(
   }
 }
 
-/** dx (+)= dy ∘ (1 or slope) */
+/** dx (+)= dy ∘ (1 or slope), and sums[b] = Σ dy min(x, 0) over columns. */
 KERNEL(preluGradient)(
-  const float *x, int32_t ldx, const float *slope, const float *dy, int32_t ldy, float *dx, int32_t rows,
+  const float *x, int32_t ldx, const float *slope, const float *dy, int32_t ldy, float *dx, float *sums, int32_t rows,
   int32_t columns, int32_t accumulate
 ) {
   const vector factor = splat(*slope);
-  EACH_VECTOR(rows, columns) {
-    const vector d = VECTOR(dy, ldy);
-    PUT_VECTOR(dx, ldx, select_of(VECTOR(x, ldx) > splat(0), d, factor * d), accumulate);
+  EACH_ROW(rows) {
+    four sum = splat_four(0);
+    EACH_SPAN(columns) {
+      const vector v = VECTOR(x, ldx), d = VECTOR(dy, ldy);
+      const bits is_positive = (bits)(v > splat(0));
+      PUT_VECTOR(dx, ldx, select_of(is_positive, d, factor * d), accumulate);
+      sum = add_fours(sum, d * (vector)((bits)v & ~is_positive));
+    }
+    sums[row] = sum_of_four(sum);
   }
+}
+
+/** g = Σ sums[b] over rows: the gradient of one slope for all columns, by the first worker. */
+KERNEL(preluSlope)(const float *sums, float *g, int32_t rows) {
+  if (!is_first()) return;
+  double all[4] = {0};
+  for (size_t row = 0; row < (size_t)rows; row += 4) add_block(all, load_four(sums + row, (size_t)rows - row));
+  *g = (float)(all[0] + all[1] + all[2] + all[3]);
+  watch(splat(*g));
 }
 
 /** y = x (p + (1 - p) slope[n]) with p = σ(z), for the normalized x as z. */

@@ -147,8 +147,8 @@ INLINE double log1p_unit(double x) {
   const double n = x >= 0.5;
   return log_sum(n, (x - n) * (1 - 0.5 * n), 0, 0);
 }
-/** log(1 + e^x), from e^-|x|. */
-INLINE double softplus_by(double x, double e) { return max_double(x, 0) + log1p_unit(e); }
+/** log(1 + e^x), from e^-|x|, which is NaN if x is. */
+INLINE double softplus_by(double x, double e) { return (x > 0 ? x : 0) + log1p_unit(e); }
 INLINE double softplus(double x) { return softplus_by(x, exp_double(-__builtin_fabs(x))); }
 /** 1 / (1 + e^-x) */
 INLINE double sigmoid_double(double x) { return 1 / (1 + exp_double(-x)); }

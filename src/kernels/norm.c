@@ -302,30 +302,6 @@ KERNEL(normalizeGradientTogether)(
   DO_SHARE(GRADIENT | SCALE, (int32_t)*allRows, GRADIENTS, .dx = dx, .accumulate = accumulate);
 }
 
-/** g = Σ dy min(x, 0): the gradient of one slope for all columns, by the first worker. */
-KERNEL(preluSlope)(
-  const float *x, int32_t ldx, const float *dy, int32_t ldy, float *g, int32_t rows, int32_t width
-) {
-  if (!is_first()) return;
-  double sum = 0;
-  for (int32_t begin = 0, stop; begin < rows; begin = stop) {
-    stop = rows - begin < BLOCK ? rows : begin + BLOCK;
-    for (int32_t n = 0; n < width; n += LANES) {
-      const size_t left = (size_t)(width - n);
-      vector products = splat(0);
-      for (size_t b = (size_t)begin; b < (size_t)stop; b++) {
-        const vector value = load_some(x + b * (size_t)ldx + (size_t)n, left),
-                     negative = (vector)((bits)value & ~(bits)(value >= splat(0)));
-        products += load_some(dy + b * (size_t)ldy + (size_t)n, left) * negative;
-      }
-      // Zeros beyond the width add nothing.
-      UNROLL for (int v = 0; v < LANES; v++) sum += (double)products[v];
-    }
-  }
-  *g = (float)sum;
-  watch(splat(*g));
-}
-
 typedef double doubles __attribute__((vector_size(2 * sizeof(vector))));
 typedef int64_t double_bits __attribute__((vector_size(2 * sizeof(vector))));
 /** e^x, rounded from double precision: less than 0.6 units in the last place. */

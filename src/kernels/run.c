@@ -6,7 +6,7 @@
 
 #include "run.h"
 #include "kernel-calls.h"
-#include "vector.h"
+#include "sums.h"
 
 // An argument: an address, an integer (unsigned ones wrap), a size, or a float.
 #if defined(__wasm__)
@@ -39,7 +39,7 @@ static void (*const CALLS[])(const double *) = { EACH_KERNEL(LIST) };
 /** Instead of a kernel: the start of a phase by rows. Other negative numbers are for the caller. */
 #define PHASE (-2)
 /** The arguments of a phase. Offsets follow, of all domains that share the rows. */
-enum { BATCH_ROWS, DOUBLES, BLOCK_COST, DOMAINS, OFFSETS };
+enum { BATCH_ROWS, DOUBLES, BLOCK_COST, PARTS, DOMAINS, OFFSETS };
 
 #if defined(__wasm__)
 static const uint32_t *offsets_at(double address) { return (const uint32_t *)(uintptr_t)address; }
@@ -89,12 +89,13 @@ static size_t row_at(const double *phase, size_t from, size_t rows, double cost)
   return low;
 }
 
-/** Begins a phase: each worker gets rows of about the same cost. */
+/** Begins a phase: each worker gets rows of about the same cost, and whole parts of the batch if there are any. */
 static void begin_phase(const double *phase) {
-  const size_t rows = (size_t)phase[BATCH_ROWS];
+  const size_t rows = (size_t)phase[BATCH_ROWS], parts = (size_t)phase[PARTS],
+               unit = parts == 0 ? 1 : part_rows(rows, parts);
   const double cost = cost_of(phase, rows);
-  first_row = row_at(phase, 0, rows, cost * thread / threads);
-  stop_row = thread + 1 == threads ? rows : row_at(phase, 0, rows, cost * (thread + 1) / threads);
+  first_row = row_at(phase, 0, rows, cost * thread / threads) / unit * unit;
+  stop_row = thread + 1 == threads ? rows : row_at(phase, 0, rows, cost * (thread + 1) / threads) / unit * unit;
 }
 
 /** Runs the calls of a phase for one block after the other. Calls without rows of the batch run once. */

@@ -3,6 +3,7 @@
 // Row b has items offsets[b] … offsets[b + 1].
 
 #include "single.h"
+#include "sums.h"
 
 /** Panels of a tile that each worker has memory for, on any target. */
 #define WORK_PANELS 4
@@ -168,7 +169,6 @@ typedef struct {
   panel_sums *dots;
 } row_gradient;
 
-
 /** Sums xᵀ d over the items of a row. */
 INLINE void sum_items(const int inputs, const int panels, const row_gradient t, tile_sums sums) {
 #if LANES == 16
@@ -228,25 +228,24 @@ ROW_SIZES(6)
 #endif
 
 /**
- * The gradients of M and S, in their layout, and of the scale: dscale[b] (+)= the sums over outputs of S ∘ the gradient
- * of the row's matrix. Inputs are shared among workers.
+ * The gradient of the scale: dscale[b] (+)= the sums over outputs of S ∘ the gradient of the row's matrix. For each part
+ * of the rows, the sums of the gradients of M and then of S, in their layout, which `partSums` adds. A worker has whole
+ * parts, in one block or more.
  */
 KERNEL(scaledProductGradient)(
   const float *x, int32_t ldx, const float *d, int32_t ldd, const float *scale, int32_t ldscale,
-  const uint32_t *offsets, const float *s, float *gm, float *gs, float *dscale, int32_t lddscale, int32_t rows,
-  int32_t k, int32_t scaled, int32_t panels, int32_t accumulate
+  const uint32_t *offsets, const float *s, float *sums, float *dscale, int32_t lddscale, int32_t rows, int32_t k,
+  int32_t scaled, int32_t panels, int32_t parts, int32_t accumulate
 ) {
-  const size_t begin = share_begin(k, 4), end = share_end(k, 4), inputs = (size_t)k, own = (size_t)scaled;
-  if (begin == end) return;
-  for (size_t q = 0; q < (size_t)panels; q++) {
-    memset(gm + (q * inputs + begin) * PANEL, 0, (end - begin) * PANEL * sizeof *gm);
-    if (begin < own) memset(gs + (q * own + begin) * PANEL, 0, (least(end, own) - begin) * PANEL * sizeof *gs);
-  }
-  for (size_t b = 0; b < (size_t)rows; b++) {
+  const size_t inputs = (size_t)k, own = (size_t)scaled, each = part_rows((size_t)rows, (size_t)parts),
+               count = (inputs + own) * (size_t)panels * PANEL;
+  for (size_t b = share_begin(rows, 4), end = share_end(rows, 4); b < end; b++) {
     const size_t first = offsets[b], items = offsets[b + 1] - first;
-    float *to = dscale + b * (size_t)lddscale;
-    for (size_t i = begin, height; i < end; i += height) {
-      height = height_of(end - i);
+    float *to = dscale + b * (size_t)lddscale, *gm = sums + b / each * count,
+          *gs = gm + inputs * (size_t)panels * PANEL;
+    if (b % each == 0) memset(gm, 0, count * sizeof *gm);
+    for (size_t i = 0, height; i < inputs; i += height) {
+      height = height_of(inputs - i);
       panel_sums dots[MOST_ROWS] = {0};
       for (size_t q = 0, width; items > 0 && q < (size_t)panels; q += width) {
         width = width_of((size_t)panels - q);
@@ -266,13 +265,4 @@ KERNEL(scaledProductGradient)(
       }
     }
   }
-  vector seen = splat(0);
-  for (size_t q = 0; q < (size_t)panels; q++) {
-    EACH_COLUMNS((end - begin) * PANEL, seen = look(seen, load_some(gm + (q * inputs + begin) * PANEL + i, left));)
-    if (begin < own)
-      EACH_COLUMNS(
-        (least(end, own) - begin) * PANEL, seen = look(seen, load_some(gs + (q * own + begin) * PANEL + i, left));
-      )
-  }
-  keep(seen);
 }

@@ -40,4 +40,7 @@ INLINE vector mean_columns(const double *at, size_t left, double count) {
   return mean;
 }
 
+/** Rows of each of at most `parts` parts of a batch: as many for any number of workers. */
+INLINE size_t part_rows(size_t rows, size_t parts) { return rows > parts ? (rows + parts - 1) / parts : 1; }
+
 #endif

@@ -228,8 +228,20 @@ INLINE vector power_of_two(bits n) {
 INLINE vector clamp(vector value, vector low, vector high) {
 #if defined(__wasm__)
   return (vector)wasm_f32x4_pmax(wasm_f32x4_pmin((v128_t)value, (v128_t)high), (v128_t)low);
+#elif LANES == 16
+  return _mm512_max_ps(low, _mm512_min_ps(high, value));
 #else
   return select_of(value > high, high, select_of(value < low, low, value));
+#endif
+}
+/** x 2^n, for integers n from -126 to 128. */
+INLINE vector times_power(vector x, vector n) {
+#if LANES == 16
+  return _mm512_scalef_ps(x, n);
+#else
+  // In two factors, of which each is a number.
+  const bits exponent = __builtin_convertvector(n, bits), half = exponent >> 1;
+  return x * power_of_two(half) * power_of_two(exponent - half);
 #endif
 }
 /** e^x to 2 units in the last place (Moshier's Cephes, expf); NaN if x is. */
@@ -243,10 +255,7 @@ INLINE vector exp_of(vector value) {
   p = p * r + splat(4.1665795894e-2f);
   p = p * r + splat(1.6666665459e-1f);
   p = p * r + splat(5.0000001201e-1f);
-  const vector y = p * r * r + r + splat(1);
-  // 2^n in two factors, since n is from -126 to 128.
-  const bits exponent = __builtin_convertvector(n, bits), half = exponent >> 1;
-  return y * power_of_two(half) * power_of_two(exponent - half);
+  return times_power(p * r * r + r + splat(1), n);
 }
 /** 1 / (1 + e^-x) */
 INLINE vector sigmoid_of(vector x) { return splat(1) / (splat(1) + exp_of(-x)); }

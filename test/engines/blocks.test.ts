@@ -39,6 +39,14 @@ function randomCounts(seed: number): readonly number[] {
 /** Blocks end before the first row, within rows that have none, and on both sides of a row larger than a block. */
 const EDGES = [2500, 0, 0, 1, 2400, 2399, 0, 3, 0];
 
+/** Items of the rows of each batch. */
+const BATCHES = [randomCounts(1), EDGES, randomCounts(2)];
+/** Batches whose gradients are summed by parts of several rows, first one with more items in the last rows. */
+const PARTED = [
+  Array.from({ length: 150 }, (_, b) => (b < 100 ? b % 7 : 60)),
+  Array.from({ length: 131 }, (_, b) => (b * 37) % 50),
+];
+
 /**
  * Trains on some batches; returns all weights, losses and predictions.
  * @param tables where tables are: in the memory of all buffers, or in memory of their own
@@ -48,16 +56,16 @@ async function train(
   threads: number,
   interest: Interest,
   tables: 'shared' | 'apart' = 'shared',
+  batches: readonly (readonly number[])[] = BATCHES,
 ): Promise<unknown> {
   const watch = { isPatient: true, ...(tables === 'apart' && { tableBytes: 0 }) };
   const program = createCpuEngine(threads, true, watch, choice).compile({
     ...planWith(interest, undefined, ['tower'], layoutOf(2500)),
-    batchRows: 40,
+    batchRows: Math.max(...batches.map(({ length }) => length)),
   });
   await setTimeout(threads > 1 ? 200 : 0);
   const losses: unknown[] = [];
-  for (const counts of [randomCounts(1), EDGES, randomCounts(2)])
-    losses.push((await program.trainStep(longBatch(counts, losses.length))).losses);
+  for (const counts of batches) losses.push((await program.trainStep(longBatch(counts, losses.length))).losses);
   const predictions = await program.predict(longBatch(EDGES, 9));
   const weights = [...program.state().weights].map(([name, { data }]) => [name, data.slice()]);
   program.dispose();
@@ -97,4 +105,16 @@ describe('a batch of several blocks', () => {
         ).toEqual(expected);
     },
   );
+
+  it('sums gradients by parts that are bitwise the same for any number of threads', async () => {
+    const expected = await train('wasm', 1, INTERESTS.din, 'shared', PARTED);
+    for (const [choice, threads] of [
+      ['wasm', 3],
+      ['auto', 1],
+      ['auto', 2],
+    ] as const)
+      expect(await train(choice, threads, INTERESTS.din, 'shared', PARTED), `${choice}, ${threads} threads`).toEqual(
+        expected,
+      );
+  });
 });

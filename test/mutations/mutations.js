@@ -71,9 +71,9 @@ export const MUTATIONS = [
   {
     kernel: 'preluSlope',
     mutation: 'wrong sign',
-    file: 'src/kernels/norm.c',
-    search: 'sum += (double)products[v]',
-    replacement: 'sum -= (double)products[v]',
+    file: 'src/kernels/elementwise.c',
+    search: 'add_fours(sum, d *',
+    replacement: 'add_fours(sum, -d *',
   },
   {
     kernel: 'normalizeGradient (batch norm)',

@@ -22,7 +22,7 @@ export type TogetherKernel =
 /** Products of operands that are rounded to bfloat16. */
 export type Bf16Kernel = 'gemmBf16' | 'gemmGradientBf16';
 /** Products with a matrix for each row of the batch. */
-export type ScaledKernel = 'scaledProduct' | 'scaledProductInputs' | 'scaledProductGradient';
+export type ScaledKernel = 'scaledProduct' | 'scaledProductInputs' | 'scaledProductGradient' | 'partSums';
 /** Rules that have a kernel for tables. */
 export type TableRule = RuleKernel extends infer Name ? (Name extends `${infer Rule}Table` ? Rule : never) : never;
 
@@ -31,7 +31,7 @@ export type TableRule = RuleKernel extends infer Name ? (Name extends `${infer R
  * Between two barriers, every worker has the same rows of the batch in all calls by rows, and all rows of other domains
  * that belong to these, so that no barrier separates the calls.
  */
-type Sharing = 'rows' | 'inputs' | 'sums' | 'columns' | 'groups' | 'start' | 'tables' | 'reduce' | 'apply';
+type Sharing = 'rows' | 'sums' | 'columns' | 'groups' | 'start' | 'tables' | 'reduce' | 'apply';
 
 /** Kernels whose sharing does not follow from their arguments. */
 const SHARING: Readonly<Partial<Record<KernelName, Sharing>>> = {
@@ -45,9 +45,8 @@ const SHARING: Readonly<Partial<Record<KernelName, Sharing>>> = {
   gemmGradient: 'sums',
   gemmGradientBf16: 'sums',
   meanLoss: 'sums',
+  partSums: 'sums',
   preluSlope: 'sums',
-  // They write the gradient of a value, which others read next, besides sums over rows.
-  scaledProductGradient: 'inputs',
   // Groups, which have rows of any worker.
   groupLogSumExp: 'groups',
   groupLogSumExpGradient: 'groups',
@@ -217,6 +216,13 @@ export class CallList {
 export function rowsOfCall({ kernel, operands }: Call): Domain | undefined {
   if (!(kernel in SIGNATURES) || sharingOf(kernel as KernelName) !== 'rows') return undefined;
   return operands.find((operand): operand is Domain => typeof operand === 'object' && 'kind' in operand);
+}
+
+/** Returns how many parts a call by rows of a batch sums, of which a worker has whole ones; 0 if it sums none. */
+export function partsOfCall(call: Call): number {
+  if (rowsOfCall(call) === undefined) return 0;
+  const at = argumentNames(call.kernel as KernelName).indexOf('parts'); // a call with rows is of a kernel
+  return at < 0 ? 0 : (call.operands[at] as number); // a constant
 }
 
 /** Lists a kernel's operands in order, with strides and rows from the views among them. */

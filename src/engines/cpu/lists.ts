@@ -1,7 +1,7 @@
 import { BATCH, domainName, isOfItems, type Domain } from '../../graph/domain.js';
 import { monotonicMs } from '../../system/clock.js';
 import { countWords, WORD, type Buffer, type Ref } from '../compile/buffers.js';
-import { rowsOfCall, type Call } from '../compile/call-list.js';
+import { partsOfCall, rowsOfCall, type Call } from '../compile/call-list.js';
 import { SIGNATURES } from '../compile/kernel-signatures.js';
 import type { Layout } from '../compile/layout.js';
 import type { Image } from '../state/image.js';
@@ -20,7 +20,7 @@ const HEAD = 4;
 const ROWS_HEAD = 2;
 /** Index of a call that JavaScript makes: an exchange, or a kernel on a table that lists cannot access. */
 const OUTSIDE = -1;
-/** Index of the start of a phase by rows, which has the rows of the batch and what blocks of them consist of. */
+/** Index of the start of a phase by rows, which has the rows of the batch, and what blocks and parts consist of. */
 const PHASE = -2;
 /** Rows of the batch and items of a block, whose values remain in the second cache. */
 const BLOCK_COST = 2400;
@@ -86,7 +86,8 @@ function startOf(phase: readonly Call[], tables: Layout['tables']): readonly Pha
   const offsets = ofItems.flatMap(({ rows, outer }) => (outer === 0 ? rows : []));
   const doubles = sum(phase.filter(({ kernel }) => kernel !== 'barrier').map(doublesOf));
   const blockCost = offsets.length === 0 ? 0 : BLOCK_COST;
-  return [{ kernel: undefined, operands: [BATCH, doubles, blockCost, offsets.length, ...offsets] }];
+  const parts = Math.max(...phase.map(partsOfCall));
+  return [{ kernel: undefined, operands: [BATCH, doubles, blockCost, parts, offsets.length, ...offsets] }];
 }
 
 /** Returns what the head of a call says of its rows. */

@@ -39,8 +39,9 @@ export const ACTIVATION: Lowered<'activation'> = {
     const slope = places.vector(value.slope!);
     const g = weightGradient(slope);
     if (value.running === undefined) {
-      list.emit('preluGradient', { x, slope, dy, dx, columns: x.columns, accumulate: isAdded });
-      list.emit('preluSlope', { x, dy, g, width: x.width });
+      const sums = lowering.buffers.take(`slopes ${value.id}`, 'scratch', value.rows);
+      list.emit('preluGradient', { x, slope, dy, dx, sums, columns: x.columns, accumulate: isAdded });
+      list.emit('preluSlope', { sums, g });
       return;
     }
     const { value: z, gradient: dz } = normalized(value, lowering);

@@ -1,5 +1,5 @@
 import type { CombinedOperation, ValueOf } from '../../../graph/operations.js';
-import type { Ref } from '../buffers.js';
+import { shift, type Ref } from '../buffers.js';
 import type { Lowered, Lowering } from '../lowering.js';
 import { multiplyMatrix, multiplyMatrixGradient } from './matrix-products.js';
 import { NO_WEIGHTS, offsetsOf } from './segments.js';
@@ -8,6 +8,8 @@ import { NO_WEIGHTS, offsetsOf } from './segments.js';
 const MAX_WORKERS = 64;
 /** Panels of a tile that each of them has memory for. */
 const WORK_PANELS = 4;
+/** Parts of a batch whose gradients are summed before those of all parts. */
+const PARTS = 64;
 
 /** Layers whose matrices are combined from rows of a weight. */
 export const COMBINED: { readonly [Name in CombinedOperation]: Lowered<Name> } = {
@@ -61,6 +63,8 @@ export const COMBINED: { readonly [Name in CombinedOperation]: Lowered<Name> } =
       const shape = shapeOf(value, lowering);
       const { panels } = matrix;
       const outputs = panels * 8;
+      const [ofMatrix, ofScaled] = [matrix.inputs * outputs, scaled!.inputs * outputs];
+      const sums = lowering.buffers.take(`gradients of parts ${value.id}`, 'scratch', PARTS, ofMatrix + ofScaled);
       addToBase(value, lowering);
       list.awaitStart();
       list.emit('scaledProductInputs', {
@@ -78,12 +82,15 @@ export const COMBINED: { readonly [Name in CombinedOperation]: Lowered<Name> } =
         x: view(value.x),
         d,
         s: scaled!.at,
-        gm: matrix.gradient,
-        gs: scaled!.gradient,
+        sums,
         dscale: gradient(value.scale),
         panels,
+        parts: PARTS,
         accumulate: accumulate(value.scale),
       });
+      const parts = { stride: ofMatrix + ofScaled, rows: lowering.batch, parts: PARTS };
+      list.emit('partSums', { sums, g: matrix.gradient, columns: ofMatrix, ...parts });
+      list.emit('partSums', { sums: shift(sums, ofMatrix), g: scaled!.gradient, columns: ofScaled, ...parts });
     },
   },
 };

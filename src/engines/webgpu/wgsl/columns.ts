@@ -127,10 +127,7 @@ export const COLUMN_KERNELS = {
     body: `
   if (group > 0u) { return; }
   var sum = 0.0;
-  for (var i = lane; i < $rows * $width; i += ${THREADS}u) {
-    let row = i / $width; let n = i % $width;
-    sum += f($dy + row * $ldy + n) * min(f($x + row * $ldx + n), 0.0);
-  }
+  for (var row = lane; row < $rows; row += ${THREADS}u) { sum += f($sums + row); }
   let all = overAll(sum, lane);
   if (lane == 0u) { put($g, all); }`,
   },

@@ -158,9 +158,14 @@ export const MAP_KERNELS = {
   ),
   preluGradient: columns(
     'columns',
-    ['dx'],
+    ['dx', 'sums'],
     `let i = row * $ldx + col; let d = f($dy + row * $ldy + col);
-    add($dx + i, select(f($slope) * d, d, f($x + i) > 0.0), $accumulate);`,
+    add($dx + i, select(f($slope) * d, d, f($x + i) > 0.0), $accumulate);
+    if (col == 0u) {
+      var sum = 0.0;
+      for (var n = 0u; n < $columns; n++) { sum += f($dy + row * $ldy + n) * min(f($x + row * $ldx + n), 0.0); }
+      put($sums + row, sum);
+    }`,
   ),
   productLogit: columns(
     'width',
