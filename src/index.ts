@@ -41,7 +41,8 @@ export type { CalibrationReport, OutputReport } from './evaluation/output-report
 export type { TableRow } from './evaluation/metric.js';
 export type { PredictResult } from './predict.js';
 export type { RankOptions } from './predict/top-rows.js';
-export type { StopReason, ValidationEvent, StepProgress } from './training/loop.js';
+export type { StopReason, ValidationEvent } from './training/loop.js';
+export type { StepProgress } from './training/steps-in-flight.js';
 export type { Baseline, TrainObserver, TrainResult, TrainStart } from './training/observer.js';
 
 /** Options of `train`: those of `mtl train`, and callbacks for progress. */

@@ -202,6 +202,7 @@ const DATA_MODULES = [
   'counter-options',
   'lookup-options',
   'sequence-options',
+  'follow-options',
   'options',
   'readers',
   'objects',
@@ -214,6 +215,7 @@ const DATA_MODULES = [
   'computed',
   'counters',
   'sources',
+  'streams',
   'info',
 ];
 

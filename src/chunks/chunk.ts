@@ -11,10 +11,15 @@ export interface Chunk {
   readonly numLines: number;
   /** Lines that are not rows. */
   readonly invalid?: readonly InvalidLine[];
+  /** Returns the names of all columns of its first row, if rows of a file may have other ones. */
+  readonly firstNames?: () => readonly string[];
   /** Returns the texts of all columns of the file, for reports of invalid rows. */
   cellsOf(row: number): readonly string[];
-  /** Returns the place after the first `rows` rows; all rows include the lines after the last one. */
-  readonly placeAfter?: ((rows: number) => Place) | undefined;
+  /**
+   * Returns the place after the first `rows` rows; all rows include the lines after the last one, unless
+   * `excludesRest`.
+   */
+  readonly placeAfter?: ((rows: number, excludesRest?: boolean) => Place) | undefined;
 }
 
 /** A place between two rows of a file. */
@@ -160,7 +165,7 @@ export class ChunkRows {
   }
 }
 
-/** Returns rows `begin` to `end` of a chunk, with the same line numbers. Its last slice ends the lines of the chunk. */
+/** Returns rows `begin` to `end` of a chunk, with the same line numbers, and without the lines that are not rows. */
 export function sliceChunk({ columns, lines, cellsOf }: Chunk, begin: number, end: number): Chunk {
   return {
     rows: end - begin,

@@ -1,8 +1,9 @@
 import type { PlanSize } from '../engines/plan-size.js';
 import type { Report } from '../evaluation/evaluation.js';
 import { bytes, count, duration, percent } from '../text/number-text.js';
-import type { ValidationEvent, StepProgress } from '../training/loop.js';
-import type { TrainStart } from '../training/observer.js';
+import type { ValidationEvent } from '../training/loop.js';
+import type { StepProgress } from '../training/steps-in-flight.js';
+import type { StreamWindow, TrainStart } from '../training/observer.js';
 import { joinFitting, type Terminal } from './terminal.js';
 
 export { bytes, count, duration, percent } from '../text/number-text.js';
@@ -52,6 +53,40 @@ export function stepLine(
     ],
     columns,
   );
+}
+
+/** Formats the progress line of a training step on a stream, as much of it as fits into `columns`. */
+export function streamLine(
+  { rows, elapsedMs, loss, lrFactors }: StepProgress,
+  { learningRate }: Pick<TrainStart, 'learningRate'>,
+  columns: number,
+): string {
+  return joinFitting(
+    [
+      `${count(rows)} rows`,
+      `loss ${loss.toFixed(4)}`,
+      `${count((rows / elapsedMs) * 1000)} rows/s`,
+      `learning rate ${Number((learningRate * lrFactors.dense).toPrecision(3))}`,
+    ],
+    columns,
+  );
+}
+
+/** Formats a window of a stream in one line: the metrics of predictions before training, per output. */
+export function windowLine({ window, rows, step, report, rejected, late, lag, alarms }: StreamWindow): string {
+  const outputs = Object.entries(report).map(([output, values]) => {
+    const metrics = Object.entries(values).flatMap(([name, value]) =>
+      typeof value === 'number' && !COUNTS.test(name) ? [`${name} ${value.toFixed(4)}`] : [],
+    );
+    return `${output} ${metrics.join(', ')}`;
+  });
+  return [
+    `window ${window}, step ${count(step)}  ${count(rows)} rows`,
+    ...outputs,
+    ...(rejected > 0 ? [`${count(rejected)} invalid${late > 0 ? ` (${count(late)} late)` : ''}`] : []),
+    ...(lag !== undefined && lag.amount > 0 ? [`lag ${count(lag.amount)} ${lag.unit}`] : []),
+    ...(alarms.length > 0 ? [`${alarms.length} alarms`] : []),
+  ].join('  ');
 }
 
 /** Formats a validation event: an epoch or a part of it, with validation metrics and the best value so far. */

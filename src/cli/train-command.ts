@@ -12,7 +12,16 @@ import { addTrackedFile } from '../runs/tracked-log.js';
 import { openPeers } from '../cluster/open-peers.js';
 import { train } from '../train.js';
 import type { TrainStart } from '../training/observer.js';
-import { count, milestoneLines, reportTable, shareLine, startLines, stepLine } from './format.js';
+import {
+  count,
+  milestoneLines,
+  reportTable,
+  shareLine,
+  startLines,
+  stepLine,
+  streamLine,
+  windowLine,
+} from './format.js';
 import { nextCommands } from './next-commands.js';
 import { createOutput, type LogLevel } from './output.js';
 import { runUntilSignal } from './signals.js';
@@ -27,6 +36,9 @@ export interface TrainArguments {
   readonly runDir: string | undefined;
   readonly resume: string | undefined;
   readonly verifyData: boolean;
+  /** Whether to train on a stream, and whether to end with it. */
+  readonly follow: boolean;
+  readonly untilEnd: boolean;
   /** Whether to train a logistic baseline. */
   readonly baseline: boolean;
   /** Whether to write report.html at the end. */
@@ -45,6 +57,8 @@ export async function runTrain({
   runDir,
   resume,
   verifyData,
+  follow,
+  untilEnd,
   baseline,
   report,
   level,
@@ -74,6 +88,8 @@ export async function runTrain({
             runDir,
             resume,
             verifyData,
+            follow,
+            untilEnd,
             baseline,
             overrides: set,
             signal: stop.signal,
@@ -85,8 +101,9 @@ export async function runTrain({
               start = started;
               screen.print(startLines(started));
             },
-            onStep: (progress) => screen.live((columns) => stepLine(progress, start!, columns)),
+            onStep: (progress) => screen.live((columns) => (follow ? streamLine : stepLine)(progress, start!, columns)),
             onMilestone: (milestone) => screen.print(milestoneLines(milestone, start!, screen)),
+            onWindow: (window) => screen.print(windowLine(window)),
           },
         ),
       );

@@ -231,9 +231,14 @@ function resolveTeachers(tasks: Experiment['tasks'], directory: string): Experim
 
 /** Resolves a path from the config's directory or, if nothing exists there, from the working directory. */
 function resolvePath(path: string, directory: string): string {
-  if (path === STDIN) return path;
+  if (path === STDIN || isUrl(path)) return path;
   const [fromConfig, fromHere] = [withSlashes(resolve(directory, path)), withSlashes(resolve(path))];
   return isReached(fromConfig) || !isReached(fromHere) ? fromConfig : fromHere;
+}
+
+/** Returns whether a path is a URL, which only record streams have. */
+function isUrl(path: string): boolean {
+  return /^[a-z][a-z0-9+.-]*:\/\//.test(path);
 }
 
 /** Returns whether something exists at a path: a run may be named through a link. */

@@ -35,6 +35,8 @@ const MAY_CHANGE = [
   'loggers',
   'data.test',
   'data.cache',
+  'data.follow.alarms',
+  'data.follow.maxRejects',
   'data.maxRejects',
   'training.epochs',
   'training.earlyStopping',

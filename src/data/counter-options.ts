@@ -5,7 +5,8 @@ import { TIME_FORMATS } from '../features/wall-clock.js';
 
 const UNITS_MS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 const DURATION = /^(\d+(?:\.\d+)?)(s|m|h|d)$/;
-const durationText = z
+/** Schema of a duration, such as 30m. */
+export const durationText = z
   .string()
   .regex(DURATION, 'expected a number with a unit (s, m, h or d), such as 90s, 30m, 6h or 7d');
 

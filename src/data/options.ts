@@ -5,6 +5,7 @@ import { cellShape } from '../features/cells.js';
 import type { ValidationIssue } from '../core/component.js';
 import { checkCounters, countersOptions } from './counter-options.js';
 import { dialectShape } from './dialect.js';
+import { followOptions } from './follow-options.js';
 import { checkLookups, lookupsOptions } from './lookup-options.js';
 import { checkSequences, sequencesOptions } from './sequence-options.js';
 import { samplingOptions } from './sampling-options.js';
@@ -78,6 +79,7 @@ export const dataOptions = z
     counters: countersOptions.optional(),
     lookups: lookupsOptions.optional(),
     sequences: sequencesOptions.optional(),
+    follow: followOptions.optional(),
     cache: path.optional().describe('Directory of the encoded-row cache; default: .mtl next to the data'),
     onBadRow: z
       .enum(['error', 'skip'])

@@ -1,9 +1,9 @@
 import type { Chunk } from '../chunks/chunk.js';
-import { blockRows, reserveRows } from '../chunks/row-block.js';
+import { blockRows } from '../chunks/row-block.js';
 import type { Fitted } from '../features/feature-types.js';
 import { EncodePool, type EncodePoolOptions } from './encoding/encode-pool.js';
-import { finishFits, fitReaders, startFits } from './encoding/fit-readers.js';
 import { noRows } from './encoding/no-rows.js';
+import { RowFitter } from './encoding/row-fitter.js';
 import type { CellFile, FileColumns, PieceOptions, PlainLines, RowSource } from './readers/cell-file.js';
 import type { Position, ReadCursor } from './readers/cursor.js';
 import { createLineCutter, isCutAlike, type CutLines } from './readers/cut-lines.js';
@@ -11,11 +11,9 @@ import type { TextPlace } from './readers/text-place.js';
 import type { RejectPolicy } from './rows/rejects.js';
 import { itemAdder } from './rows/event-columns.js';
 import { rowEncoder, type EncodedBatch, type RowCollector } from './rows/row-collector.js';
-import { invalidRows, RowReader } from './rows/row-reader.js';
 import type { EncodedFormat, RowFormat } from './rows/row-format.js';
 import type { RowFilter } from './rows/row-filter.js';
-import { countLeftOut, type LeftOut } from './rows/row-rule.js';
-import { createChooser, SAMPLED_AWAY, type Chooser } from './rows/sampling.js';
+import type { LeftOut } from './rows/row-rule.js';
 
 // The path of rows: a reader yields chunks of columns, fields are fitted on chunks, and chunks are encoded to batches.
 
@@ -204,34 +202,20 @@ export async function fitRows(
   onShare: (share: number, source: RowSource) => void = () => undefined,
   excluded: { readonly leftOut?: LeftOut; readonly filter?: RowFilter | undefined } = {},
 ): Promise<Fitted> {
-  const fits = startFits(format);
-  if (fits.size === 0) return {};
-  const { readers, late, together, fitters, block, columns } = fitReaders(format, fits);
-  const { sampling, tasks } = format.spec;
-  const leftOut = new Map(excluded.leftOut);
-  let count = 0;
+  const fitter = new RowFitter(format, policy, excluded.leftOut);
+  if (!fitter.fitsAnything) return {};
   let current = -1;
-  const reader = new RowReader(format, readers, [...late, ...together]);
-  let isChosen: Chooser | undefined;
   for await (const { chunk, file, line } of readChunks(sources, onShare)) {
-    if (file > current) isChosen = sampling && createChooser(sampling, tasks);
+    if (file > current) fitter.startFile();
     current = file;
-    const { columns: own } = sources[file]!;
-    reserveRows(block, columns, chunk.rows);
-    const rows = reader.read(chunk, own, block, line);
-    for (const row of invalidRows(rows, chunk, own, line)) policy.reject(row);
-    for (let row = 0; isChosen !== undefined && row < rows.count; row++)
-      if (rows.isKept(row) && !isChosen(block.labels, row)) rows.exclude(row, SAMPLED_AWAY);
-    if (rows.count > 0) for (const fitter of fitters) fitter.observe(rows);
-    count += rows.numKept;
-    countLeftOut(leftOut, rows.excluded);
+    fitter.observe(chunk, sources[file]!.columns, line);
   }
-  if (count === 0)
+  if (fitter.count === 0)
     throw noRows(
       sources.map(({ csv }) => csv.path),
-      leftOut,
+      fitter.leftOut,
       excluded.filter ?? format.spec.filter,
       policy.reasons,
     );
-  return finishFits(fits);
+  return fitter.finish();
 }

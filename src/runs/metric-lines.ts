@@ -4,7 +4,7 @@ import { applyRenames, type Rename } from '../core/renames.js';
 import type { Report } from '../evaluation/evaluation.js';
 import { listReportRenames } from '../evaluation/metric-renames.js';
 import type { DiagnosisReport } from '../training/diagnostics.js';
-import type { StepReport } from '../training/loop.js';
+import type { StepReport } from '../training/steps-in-flight.js';
 
 /** A run's measurements, JSON Lines. */
 export const METRICS = 'metrics.jsonl';

@@ -80,6 +80,7 @@ function silentLog(run: string): RunLog {
     failure: () => undefined,
     milestone: () => Promise.resolve(),
     steps: () => undefined,
+    window: () => undefined,
     diagnosis: () => undefined,
     results: (best, evaluations) => Promise.resolve(collectMetrics(best, evaluations)),
     end: (facts, loop) => Promise.resolve(buildResult({ run, changes: [], startMs }, facts, loop)),

@@ -8,10 +8,11 @@ import { monotonicMs, wallClockMs } from '../system/clock.js';
 import type { Report } from '../evaluation/evaluation.js';
 import type { StateSection } from '../core/state-section.js';
 import type { DiagnosisReport } from '../training/diagnostics.js';
-import type { ValidationEvent, StepReport } from '../training/loop.js';
+import type { ValidationEvent } from '../training/loop.js';
+import type { StepReport } from '../training/steps-in-flight.js';
 import type { Evaluation } from '../training/monitor.js';
 import type { LoopState } from '../training/loop-state.js';
-import type { TrainResult } from '../training/observer.js';
+import type { StreamWindow, TrainResult } from '../training/observer.js';
 import { renameBusy } from '../io/busy.js';
 import { cutFile, onDisk, onDiskSync, writeFileAtomic } from '../io/disk.js';
 import { syncFile } from '../io/sync-file.js';
@@ -79,6 +80,8 @@ export interface RunLog {
   steps(report: StepReport): void;
   /** As `steps`, for a diagnosed step. */
   diagnosis(report: DiagnosisReport): void;
+  /** Appends a window of a stream to `metrics.jsonl`, which is synced with the next checkpoint. */
+  window(window: StreamWindow): void;
   /**
    * Writes the metrics of the best weights to `metrics.jsonl` and `results.csv`.
    * @param evaluations evaluations that are not yet in the log
@@ -222,6 +225,17 @@ class FileLog implements RunLog {
 
   diagnosis({ step, epoch, ...diagnosis }: DiagnosisReport): void {
     this.#appendUnsynced({ step, epoch, diagnosis });
+  }
+
+  window({ report, alarms, elapsedMs, ...window }: StreamWindow): void {
+    const about = { window: window.window, step: window.step };
+    for (const alarm of alarms) this.event('alarm', { ...about, alarm });
+    this.#appendUnsynced({
+      ...window,
+      elapsedMs: Math.round(elapsedMs),
+      progressive: { metrics: report },
+      alarms,
+    });
   }
 
   async milestone(milestone: ValidationEvent): Promise<void> {

@@ -2,8 +2,9 @@ import type { Report } from '../evaluation/evaluation.js';
 import type { RunEnd, Scalars, Tracker } from '../track/tracker.js';
 import type { DiagnosisReport } from '../training/diagnostics.js';
 import type { LoopState } from '../training/loop-state.js';
-import type { StepReport, ValidationEvent } from '../training/loop.js';
-import type { TrainResult } from '../training/observer.js';
+import type { ValidationEvent } from '../training/loop.js';
+import type { StepReport } from '../training/steps-in-flight.js';
+import type { StreamWindow, TrainResult } from '../training/observer.js';
 import { allSettledOrThrow } from './await-all.js';
 import { flattenReport } from './results-table.js';
 import type { BestFound, BestWeights, RunFacts, RunLog } from './run-log.js';
@@ -66,6 +67,16 @@ export class TrackedLog implements RunLog {
       ...prefixKeys('gradient_cosine', Object.fromEntries(pairs)),
       ...prefixKeys('shared_norm', sharedNorms),
       ...prefixKeys('gate', Object.fromEntries(shares)),
+    });
+  }
+
+  window(window: StreamWindow): void {
+    this.#log.window(window);
+    const { step, report, alarms, lag } = window;
+    this.#tracker.scalars(step, {
+      ...prefixKeys('progressive', flattenReport(report)),
+      'progressive/alarms': alarms.length,
+      ...(lag !== undefined && { 'stream/lag': lag.amount }),
     });
   }
 

@@ -1,19 +1,37 @@
 import type { Report } from '../evaluation/evaluation.js';
 import type { PlanSize } from '../engines/plan-size.js';
-import type { StopReason, ValidationEvent, StepProgress } from './loop.js';
+import type { WindowReport } from './progressive.js';
+import type { StopReason, ValidationEvent } from './loop.js';
+import type { StepProgress } from './steps-in-flight.js';
 
 /** Description of a run before it starts. */
 export interface TrainStart extends PlanSize {
   readonly run: string;
   readonly model: string;
   readonly engine: string;
-  readonly epochs: number;
-  /** Steps per epoch, if none is skipped. */
-  readonly epochSteps: number;
+  /** Undefined on a stream. */
+  readonly epochs?: number | undefined;
+  /** Steps per epoch, if none is skipped; undefined on a stream. */
+  readonly epochSteps?: number | undefined;
   /** Metric that selects the best epoch. */
   readonly monitor: string;
   /** Learning rate of dense weights, before the schedule. */
   readonly learningRate: number;
+}
+
+/** A window of a stream, with the records that were read for it. */
+export interface StreamWindow extends WindowReport {
+  readonly step: number;
+  /** Records of the window, with those that were not trained on. */
+  readonly records: number;
+  readonly rejected: number;
+  /** Records that are older than one before them, and those that are too old. */
+  readonly outOfOrder: number;
+  readonly late: number;
+  /** What the source has left to read, if it is known. */
+  readonly lag?: { readonly amount: number; readonly unit: string } | undefined;
+  /** Training time so far. */
+  readonly elapsedMs: number;
 }
 
 /** Callbacks for the events of a run. */
@@ -26,6 +44,8 @@ export interface TrainObserver {
   onStep(progress: StepProgress): void;
   /** The result is awaited before the next step. */
   onMilestone(milestone: ValidationEvent): unknown;
+  /** Receives each window of a stream. */
+  onWindow?(window: StreamWindow): void;
 }
 
 /** A simple model on the same features, to compare the run with. */

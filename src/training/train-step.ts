@@ -49,6 +49,12 @@ export function readsValidation(schedule: ScheduleSpec): boolean {
   return buildSchedule(schedule).observe !== undefined;
 }
 
+/** Returns whether a schedule depends on the length of training. */
+export function readsLength(schedule: ScheduleSpec): boolean {
+  const state = buildSchedule(schedule).first({ steps: Infinity, stepsPerEpoch: Infinity });
+  return Object.values(state).some((value) => value === Infinity);
+}
+
 /** Position of a step, from 1. */
 interface StepNumber {
   readonly step: number;

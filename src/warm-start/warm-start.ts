@@ -36,6 +36,8 @@ export interface Start {
    * @throws UserError (config) if a table would have fewer rows
    */
   grow(fitted: Fitted): Fitted;
+  /** Returns what was fitted for the model of the checkpoint, by field; undefined for random initialization. */
+  readonly fitted: (() => Fitted) | undefined;
   /** Returns the counters of the checkpoint; undefined for random initialization. */
   readonly counters: (() => EarlierCounters) | undefined;
   /** Keeps the label scales of the checkpoint if the layers that predict the labels are loaded. */
@@ -50,6 +52,7 @@ export interface Start {
 const RANDOM_START: Start = {
   resolveOrigin: undefined,
   grow: (fitted) => fitted,
+  fitted: undefined,
   counters: undefined,
   keepScales: (data) => data,
   begin: () => undefined,
@@ -84,6 +87,7 @@ export function createStart(
       assertRowsFit(before, taken, fields, grown.fitted);
       return grown.fitted;
     },
+    fitted: () => getOpened().before.checkpoint.fitted,
     counters() {
       const { checkpoint, folder, experiment } = getOpened().before;
       return earlierCounters(folder, experiment, checkpoint.counters);

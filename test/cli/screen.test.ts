@@ -1,7 +1,8 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { milestoneLines, shareLine, stepLine } from '../../src/cli/format.js';
 import { createTerminal, endLiveLine, joinFitting } from '../../src/cli/terminal.js';
-import type { ValidationEvent, StepProgress } from '../../src/training/loop.js';
+import type { ValidationEvent } from '../../src/training/loop.js';
+import type { StepProgress } from '../../src/training/steps-in-flight.js';
 
 /** A stream that records its output, and a manual clock. */
 function fakeTerminal(columns: number | undefined, isTTY = true) {

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { BatchRead } from '../../src/core/batch.js';
 import type { Program } from '../../src/engines/engine.js';
-import { trainLoop, type LoopOptions, type ValidationEvent, type StepReport } from '../../src/training/loop.js';
+import { trainLoop, type LoopOptions, type ValidationEvent } from '../../src/training/loop.js';
+import type { StepReport } from '../../src/training/steps-in-flight.js';
 import { readMonitored } from '../../src/training/monitor.js';
 import { firstLoopState } from '../../src/training/loop-state.js';
 import { createStopping } from '../../src/training/stopping.js';

@@ -10,6 +10,7 @@ import {
   threadsOption,
   verifyDataOption,
 } from '../options.js';
+import { userError } from '../../core/errors.js';
 import { defineCommand } from './command.js';
 
 /** Number of rows to sample per split in a dry run. */
@@ -40,6 +41,17 @@ export const train = defineCommand({
         requiresArg: true,
         describe: 'Warm start from a run or checkpoint (--set initFrom.checkpoint)',
       })
+      .option('follow', {
+        type: 'boolean',
+        default: false,
+        describe:
+          'Train on data.train as a stream that does not end: a directory or glob that grows, or standard input',
+      })
+      .option('until-end', {
+        type: 'boolean',
+        default: false,
+        describe: 'With --follow: end when the stream has no more records',
+      })
       .option('verify-data', verifyDataOption)
       .option('dry-run', { type: 'boolean', default: false, describe: 'Check only, as mtl check does; writes nothing' })
       .option('baseline', {
@@ -53,6 +65,7 @@ export const train = defineCommand({
       .option('json', jsonOption)
       .example('$0 train configs/esmm.yaml --set training.epochs=10', '')
       .example('$0 train configs/esmm.yaml --init-from runs/latest', '')
+      .example('$0 train configs/esmm.yaml --follow', '')
       .example('$0 train --resume runs/latest', ''),
   async run({
     config,
@@ -63,6 +76,8 @@ export const train = defineCommand({
     name,
     runDir,
     resume,
+    follow,
+    untilEnd,
     verifyData,
     dryRun,
     baseline,
@@ -71,6 +86,8 @@ export const train = defineCommand({
     logLevel,
     json,
   }) {
+    if (untilEnd && !follow)
+      throw userError('usage', { where: '--until-end', message: 'requires --follow', fix: 'add --follow' });
     const changes = initFrom === undefined ? set : [...set, `initFrom.checkpoint=${JSON.stringify(initFrom)}`];
     const { findConfig, runTrain } = await import('../train-command.js');
     if (dryRun) {
@@ -92,6 +109,8 @@ export const train = defineCommand({
       name,
       runDir,
       resume,
+      follow,
+      untilEnd,
       verifyData,
       baseline,
       report,

@@ -200,7 +200,7 @@ class ShardDataset implements Dataset {
 }
 
 /** Adds a label per key column: the number of each row's group, which has the same key. */
-function withGroups(batch: Batch, lossKeys: readonly string[]): Batch {
+export function withGroups(batch: Batch, lossKeys: readonly string[]): Batch {
   if (lossKeys.length === 0) return batch;
   const labels = new Map(batch.labels);
   for (const name of lossKeys) {

@@ -69,7 +69,7 @@ export async function* fileChunks(
       hash?.update(bytes);
       yield { bytes, progress: Math.min(1, (start + i * chunkBytes + bytes.length) / size) };
       // Ignores bytes that are appended meanwhile.
-      if (bytes.length < chunkBytes) return;
+      if (isOne || bytes.length < chunkBytes) return;
     }
   } finally {
     await Promise.allSettled(reads);

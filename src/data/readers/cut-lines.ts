@@ -90,7 +90,8 @@ function rowsChunk(
     numLines,
     columns,
     cellsOf: (row) => cellTexts(rows.line(row), delimiter),
-    placeAfter: (end) => placeIn(plain, range, end === count ? undefined : end && lines[end - 1]! + 1),
+    placeAfter: (end, excludesRest = false) =>
+      placeIn(plain, range, end === count && !excludesRest ? undefined : end && lines[end - 1]! + 1),
   };
 }
 

@@ -66,6 +66,52 @@ export async function openJsonLines(
   };
 }
 
+/**
+ * Opens a file of JSON Lines that may grow, whose first lines may be invalid or not written yet. Rows have the wanted
+ * columns; those that a line lacks are missing values.
+ */
+export function openGrowingLines(
+  { path, stream, stats, fingerprint, ...file }: ByteSource,
+  columns: readonly string[],
+  chunkBytes = 1 << 19,
+): CellFile {
+  const scan = createLineScanner(columns);
+  return {
+    path,
+    kind: 'JSON Lines',
+    header: columns,
+    ...(stream && { stream }),
+    stats,
+    fingerprint,
+    async *pieces({ from, isGrowing = false } = {}) {
+      try {
+        const chunks = file.read({ chunkBytes, room: CARRY_ROOM, numKept: 0 }, beginOfRead(from));
+        yield* readPieces(path, withoutMark(placedChunks(path, chunks, 0, from)), isGrowing, scan);
+      } catch (error) {
+        yield { ...readFailure(path, error), progress: 1 };
+      }
+    },
+  };
+}
+
+/** Skips a byte order mark at the beginning of a file. */
+async function* withoutMark(chunks: ReturnType<typeof placedChunks>): ReturnType<typeof placedChunks> {
+  for await (const chunk of chunks) {
+    const hasMark = chunk.place.offset === 0 && chunk.bytes.subarray(0, BYTE_ORDER_MARK.length).equals(BYTE_ORDER_MARK);
+    const mark = hasMark ? BYTE_ORDER_MARK : BYTE_ORDER_MARK.subarray(0, 0);
+    yield { ...chunk, bytes: chunk.bytes.subarray(mark.length), place: chunk.place.after(mark) };
+  }
+}
+
+/**
+ * Creates a function that scans whole lines, each of which ends in a line feed. A chunk is valid until the next one is
+ * requested.
+ */
+export function createLineScanner(columns: readonly string[]): (lines: Buffer, begin: TextPlace) => Generator<Chunk> {
+  const scanner = new JsonScanner(columns, CHUNK_ROWS, false);
+  return (lines, begin) => scanLines(lines, begin, scanner, { header: columns, columns });
+}
+
 /** The first lines of a file. */
 interface Head {
   readonly names: ReadonlySet<string>;
@@ -123,6 +169,21 @@ async function readHeadBytes(chunks: ByteChunks): Promise<Buffer> {
   if (all.length <= HEAD_BYTES) return all;
   const last = all.lastIndexOf(LF, HEAD_BYTES);
   return all.subarray(0, last >= 0 ? last : all.indexOf(LF, HEAD_BYTES) >>> 0);
+}
+
+/** Returns the column names of a line. */
+function namesIn(line: string): readonly string[] {
+  const names = new Set<string>();
+  const value = parseObject(line);
+  if (value !== undefined) addNames(value, line, names);
+  return [...names];
+}
+
+/** Returns a line of whole lines, from 0. */
+function lineOf(bytes: Buffer, number: number): string {
+  let begin = 0;
+  for (let line = 0; line < number; line++) begin = bytes.indexOf(LF, begin) + 1;
+  return bytes.toString('utf8', begin, bytes.indexOf(LF, begin));
 }
 
 function parseObject(line: string): object | undefined {
@@ -205,8 +266,12 @@ function* scanLines(bytes: Buffer, start: TextPlace, scanner: JsonScanner, names
       numLines,
       invalid,
       columns,
+      firstNames: () => (rows === 0 ? [] : namesIn(lineOf(own, lines[0]!))),
       cellsOf: (row) => names.header.map((name) => columns.get(name)?.text(row) ?? ''),
-      placeAfter: (count) => placeAfterLines(begun, own, count === rows ? undefined : count && lines[count - 1]! + 1),
+      placeAfter: (count, excludesRest = false) => {
+        const isAll = count === rows && !excludesRest;
+        return placeAfterLines(begun, own, isAll ? undefined : count && lines[count - 1]! + 1);
+      },
     };
     place = place.after(own);
   }

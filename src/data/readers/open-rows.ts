@@ -72,15 +72,21 @@ export async function openText(
   options: DialectOptions,
   reading: JsonLinesOptions,
 ): Promise<CellFile> {
-  const named = NAMES.find(([name]) => name.test(source.path))?.[1];
-  if ((options.format ?? named ?? (await firstFormat(source))) === 'csv')
-    return openCsv(source, options, reading.wanted);
+  if ((await findFormat(source, options)) === 'csv') return openCsv(source, options, reading.wanted);
   // Loaded on demand.
   const { openJsonLines } = await import('./json-lines.js');
   return openJsonLines(source, options, reading);
 }
 
-async function firstFormat(source: ByteSource): Promise<(typeof TEXT_FORMATS)[number]> {
+/** Finds the format of a text file: by its option, its name, or its first character. */
+export async function findFormat(
+  source: Pick<ByteSource, 'path' | 'look'>,
+  { format }: DialectOptions,
+): Promise<(typeof TEXT_FORMATS)[number]> {
+  return format ?? NAMES.find(([name]) => name.test(source.path))?.[1] ?? (await firstFormat(source));
+}
+
+async function firstFormat(source: Pick<ByteSource, 'path' | 'look'>): Promise<(typeof TEXT_FORMATS)[number]> {
   return readable(source.path, async () => {
     for await (const { bytes } of source.look(LOOK_BYTES)) {
       const first = bytes.toString('utf8').replace('\ufeff', '').trimStart()[0];

@@ -39,7 +39,12 @@ export function textChunk(
     columns: new Map([...columns.indices].map(([name, c]) => [name, textColumn(rows, c, columns)])),
     invalid: [...invalid, ...bad.map((line) => ({ ...line, before: rows.length }))],
     cellsOf: (row) => rows[row]!,
-    placeAfter: placeAfter && ((count) => placeAfter(count === rows.length ? undefined : (ends[count - 1] ?? 0))),
+    placeAfter:
+      placeAfter &&
+      ((count, excludesRest = false) => {
+        const isAll = count === rows.length && (!excludesRest || ends.length === 0);
+        return placeAfter(isAll ? undefined : (ends[count - 1] ?? 0));
+      }),
   };
 }
 

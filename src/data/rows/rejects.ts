@@ -110,7 +110,8 @@ export function rejectNotices({ count, reasons = new Map() }: RejectPolicy): rea
   return [['skipped invalid rows by reason:', ...lines].join('\n')];
 }
 
-function writeReject(path: string, row: BadRow, isFirst: boolean): void {
+/** Appends an invalid row with its reason to a CSV file, after the header if it is the first one. */
+export function writeReject(path: string, row: BadRow, isFirst: boolean): void {
   const { path: file, line, column = '', value = '', expected, cells } = row;
   const header = isFirst ? [['file', 'line', 'column', 'value', 'reason', 'row']] : [];
   const fields = [file, line, column, value, `expected ${expected}`, csvText([cells]).trimEnd()];

@@ -77,6 +77,11 @@ export class RowCollector {
     return this.#block.rows;
   }
 
+  /** Invalid rows since the last `take`. */
+  get rejects(): readonly BadRow[] {
+    return this.#rejects;
+  }
+
   /** Appends the rows of another file from now on. */
   startFile(file: FileColumns): void {
     this.#file = file;
@@ -158,8 +163,14 @@ export class RowCollector {
 /**
  * Creates a collector of encoded rows.
  * @param kept columns whose texts are kept
+ * @param first readers before all others
  */
-export function rowEncoder(file: FileColumns, format: EncodedFormat, kept: readonly string[] = []): RowCollector {
+export function rowEncoder(
+  file: FileColumns,
+  format: EncodedFormat,
+  kept: readonly string[] = [],
+  first: readonly ReadColumns[] = [],
+): RowCollector {
   const keys = createKeyReaders(format.keys, format.spec.cells);
   const labels = labelReaders(format.labels);
   const readersOf = (isLate: boolean): readonly ReadColumns[] =>
@@ -168,6 +179,7 @@ export function rowEncoder(file: FileColumns, format: EncodedFormat, kept: reado
     format,
     columns: storedColumns(format),
     readers: [
+      ...first,
       ...labels.readers,
       ...readersOf(false),
       ...eventReaders(format.fields, format.spec.cells),

@@ -1,4 +1,4 @@
-/** Position in a stream, between two records. JSON, which only the source of the stream understands. */
+/** Position in a stream, between two records. JSON, which only the source of the stream understands; or undefined. */
 export type StreamCursor = unknown;
 
 /** Some consecutive records of a stream as JSON Lines: one record per line, without line feeds within a record. */
@@ -14,10 +14,15 @@ export interface RecordPiece {
   placeOf?(line: number): { readonly path: string; readonly line: number };
 }
 
-/** How a stream is read. */
+/** How a stream is read. At most one read is in use at a time. */
 export interface StreamReading {
-  /** Position of the first record; undefined for the first record that the stream has. */
-  readonly from: StreamCursor | undefined;
+  /** Position of the first record; undefined for the first record that the stream had when it was opened. */
+  readonly from: StreamCursor;
+  /**
+   * Whether a later read begins at the same position, so that a source that delivers records once must keep them.
+   * Default: false.
+   */
+  readonly isPreview?: boolean;
   /** Whether the read ends when the source has no more records at present. Default: it waits for more. */
   readonly endsWhenEmpty: boolean;
   /** Ends a wait for records; its reason is thrown. */

@@ -1,0 +1,33 @@
+import type { Chunk } from '../../chunks/chunk.js';
+import type { DialectOptions } from '../dialect.js';
+import type { FileColumns } from '../readers/cell-file.js';
+import type { RecordStream, StreamCursor, StreamReading } from './record-stream.js';
+
+/** Rows of a stream as columns, in the order of the stream. Its memory is valid until the next chunk. */
+export interface StreamChunk {
+  readonly chunk: Chunk;
+  /** Columns of its file; the same object for the chunks of one file. */
+  readonly columns: FileColumns;
+  /** Number of its first line. */
+  readonly line: number;
+  /**
+   * Returns the position after the first `rows` rows; all rows include the lines after the last one, unless
+   * `excludesRest`.
+   */
+  cursorAfter(rows: number, excludesRest?: boolean): StreamCursor;
+  /** Returns the place of a line, from 0 for the first one; default: its number in the file of `columns`. */
+  placeOf?(line: number): { readonly path: string; readonly line: number };
+}
+
+/** A stream of rows: files that grow, standard input, or records that a source has as JSON. */
+export interface ChunkStream extends Pick<RecordStream, 'name' | 'lag' | 'close'> {
+  /** As `RecordStream.read`. */
+  read(reading: StreamReading): AsyncGenerator<StreamChunk>;
+}
+
+/** How a stream is opened. */
+export interface StreamOpening {
+  /** Columns that are read. */
+  readonly columns: readonly string[];
+  readonly dialect: DialectOptions;
+}

@@ -1,0 +1,62 @@
+import type { Fitted } from '../../features/feature-types.js';
+import { labelStorage, type RowFormat } from '../rows/row-format.js';
+import type { LabeledRows } from '../batches/dataset.js';
+import { noRows } from '../encoding/no-rows.js';
+import { RowFitter } from '../encoding/row-fitter.js';
+import type { RejectPolicy } from '../rows/rejects.js';
+import type { ChunkStream } from './chunk-stream.js';
+import type { StreamReading } from './record-stream.js';
+import { rowsOf } from './stream-batches.js';
+
+/** What is learned from the first records of a stream before training. */
+export interface StreamHead {
+  readonly fitted: Fitted;
+  readonly labels: LabeledRows;
+}
+
+/** Invalid records are reported when they are trained on. */
+const NO_REPORT: RejectPolicy = { count: 0, reject: () => undefined };
+
+/**
+ * Fits vocabularies and scales on the first `fitRows` rows of a stream, or on all if it ends before.
+ * @param onShare receives the share of these rows that was read
+ * @throws UserError (data) if no row is valid
+ */
+export async function fitHead(
+  stream: ChunkStream,
+  format: RowFormat,
+  fitRows: number,
+  reading: Omit<StreamReading, 'from' | 'isPreview'>,
+  onShare: (share: number) => void,
+): Promise<StreamHead> {
+  const fitter = new RowFitter(format, NO_REPORT);
+  const labels = new Map(labelStorage(format).map(({ name }): [string, number[]] => [name, []]));
+  let records = 0;
+  for await (const { chunk, columns, line } of stream.read({ ...reading, from: undefined, isPreview: true })) {
+    const end = Math.min(chunk.rows, fitRows - records);
+    const rows = fitter.observe(rowsOf(chunk, 0, end), columns, line);
+    for (const [name, values] of labels) {
+      const column = fitter.labels.get(name)!;
+      for (let row = 0; row < rows.count; row++) if (rows.isKept(row)) values.push(column[row]!);
+    }
+    records += end;
+    onShare(records / fitRows);
+    if (records === fitRows) break;
+  }
+  if (fitter.count === 0) throw noRows([stream.name], fitter.leftOut, format.spec.filter);
+  const block = {
+    rows: fitter.count,
+    labels: new Map([...labels].map(([name, each]) => [name, Float32Array.from(each)])),
+  };
+  return {
+    fitted: fitter.finish(),
+    labels: {
+      rows: fitter.count,
+      labelCounts: new Map(),
+      // eslint-disable-next-line @typescript-eslint/require-await
+      async *labels() {
+        yield block;
+      },
+    },
+  };
+}

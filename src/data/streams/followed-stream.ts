@@ -1,0 +1,76 @@
+import type { FollowOptions } from '../follow-options.js';
+import { columnsOf, type EncodedFormat } from '../rows/row-format.js';
+import type { DataOptions } from '../options.js';
+import type { RowFormat } from '../rows/row-format.js';
+import { dialectOf } from '../dialect.js';
+import type { ChunkStream } from './chunk-stream.js';
+import { DeadLetters } from './dead-letters.js';
+import type { StreamReading } from './record-stream.js';
+import { SchemaWatch, type SchemaChange } from './schema-watch.js';
+import { readStreamBatches, type StreamBatch } from './stream-batches.js';
+import type { StreamState } from './stream-state.js';
+import { openChunkStream } from './streams.js';
+import { Watermark } from './watermark.js';
+
+/**
+ * Opens the stream of a config.
+ * @throws UserError (data) if it cannot be opened
+ */
+export function openFollowed(data: DataOptions, format: RowFormat, { time }: FollowOptions): Promise<ChunkStream> {
+  const columns = [...new Set([...columnsOf(format), ...(time === undefined ? [] : [time])])];
+  return openChunkStream(data.train!, { columns, dialect: dialectOf(data) });
+}
+
+/** What a run trains on, and where it is. */
+export interface Followed {
+  readonly stream: ChunkStream;
+  readonly format: EncodedFormat;
+  readonly options: FollowOptions;
+  readonly batchRows: number;
+  /** File for invalid records. */
+  readonly rejectsPath: string;
+  /** Updated after each step. */
+  readonly state: StreamState;
+  onSchemaChange(change: SchemaChange): void;
+}
+
+/** Reads the batches of a stream from the position of a run, which moves when a batch is trained on. */
+export class FollowedStream {
+  readonly #followed: Followed;
+  readonly #letters: DeadLetters;
+  readonly #watermark: Watermark;
+
+  constructor(followed: Followed) {
+    const { state, options, rejectsPath } = followed;
+    this.#followed = followed;
+    this.#letters = new DeadLetters(rejectsPath, state, Math.floor(options.maxRejects * options.windowRows));
+    this.#watermark = new Watermark(options, state);
+  }
+
+  /**
+   * Reads batches from the position on.
+   * @throws UserError (data), and the signal's reason
+   */
+  batches(reading: Omit<StreamReading, 'from'>): AsyncGenerator<StreamBatch> {
+    const { stream, format, batchRows, state, onSchemaChange } = this.#followed;
+    return readStreamBatches(
+      {
+        stream,
+        format,
+        batchRows,
+        first: this.#watermark.readers(),
+        schema: new SchemaWatch(),
+        onSchemaChange,
+        onReject: (row) => this.#letters.add(row),
+      },
+      { ...reading, from: state.cursor },
+    );
+  }
+
+  /** Moves the position after a batch, before the next one is requested. */
+  moveAfter({ cursor, records }: StreamBatch): void {
+    const { state } = this.#followed;
+    this.#letters.write();
+    Object.assign(state, this.#watermark.now, { cursor, records: state.records + records });
+  }
+}

@@ -1,0 +1,83 @@
+import type { Experiment } from '../config/experiment.js';
+import { userError, UserError, type Problem } from '../core/errors.js';
+import { readsLength, readsValidation } from '../training/train-step.js';
+
+/**
+ * Checks that a config can be trained on a stream.
+ * @throws UserError (config) for sections that require all rows before training
+ */
+export function checkFollowed(experiment: Experiment): void {
+  const problems = [...listUnsupported(experiment)];
+  if (problems.length > 0) throw new UserError('config', problems);
+}
+
+function* listUnsupported({ data, tasks, training }: Experiment): Generator<Problem> {
+  if (data.source !== undefined)
+    yield {
+      key: 'data.source',
+      message: 'is divided into splits, which a stream has none of',
+      fix: 'set data.train to the stream, and remove data.source and data.split',
+    };
+  if (data.negativeSampling !== undefined)
+    yield {
+      key: 'data.negativeSampling',
+      message: 'numbers the rows of whole files, but a stream has no end',
+      fix: 'sample before mtl, and set sampleWeight',
+    };
+  if (data.counters !== undefined)
+    yield {
+      key: 'data.counters',
+      message: 'are computed in a pass over all rows, but a stream has no end',
+      fix: 'compute them before mtl',
+    };
+  for (const [name, { distill }] of Object.entries(tasks))
+    if (distill?.from !== undefined)
+      yield {
+        key: `tasks.${name}.distill.from`,
+        message: 'predicts all rows before training, but a stream has no end',
+        fix: "add the teacher's probabilities to the records, and set distill.column",
+      };
+  yield* checkSchedule(training);
+}
+
+function* checkSchedule({ schedule }: Experiment['training']): Generator<Problem> {
+  const key = 'training.schedule';
+  if (readsValidation(schedule))
+    yield {
+      key,
+      message: 'depends on a validation set, which a stream has none of',
+      fix: 'use another schedule, such as constant',
+    };
+  else if (readsLength(schedule))
+    yield {
+      key,
+      message: 'depends on the length of training, but a stream has no end',
+      fix: 'set its lengths in steps, as in 10000',
+    };
+}
+
+/** Lists the keys of a config that training on a stream does not use. */
+export function listUnused({ data, training, calibration }: Experiment): readonly string[] {
+  return Object.entries({
+    'data.valid': data.valid !== undefined,
+    'data.test': data.test !== undefined,
+    'data.onBadRow': data.onBadRow !== 'error',
+    'training.epochs': training.epochs > 1,
+    'training.evaluation': training.evaluation !== undefined,
+    'training.earlyStopping': training.earlyStopping !== undefined,
+    calibration: calibration !== undefined,
+  }).flatMap(([key, isSet]) => (isSet ? [key] : []));
+}
+
+/**
+ * Checks that a single process trains: ranks would receive other records.
+ * @throws UserError (usage)
+ */
+export function checkSingle(ranks: number): void {
+  if (ranks > 1)
+    throw userError('usage', {
+      where: '--follow',
+      message: `cannot train on a stream in ${ranks} processes`,
+      fix: 'start one process, whose threads use all cores',
+    });
+}

@@ -1,0 +1,258 @@
+import type { Experiment } from '../config/experiment.js';
+import { createComparison } from '../config/stored.js';
+import { rejectPolicy, type RejectPolicy } from '../data/rows/rejects.js';
+import type { EncodedFormat } from '../data/rows/row-format.js';
+import type { Access } from '../data/sources/source.js';
+import type { ProcessGroup } from '../core/process-group.js';
+import type { LabelFacts } from '../core/tasks.js';
+import { engineLine, readState, type Engine, type Program } from '../engines/engine.js';
+import type { EngineOptions } from '../engines/engines.js';
+import { planSize } from '../engines/plan-size.js';
+import { vocabularyBytes } from '../features/feature-types.js';
+import type { Graph } from '../graph/graph.js';
+import { buildGraph, type RowsPlan, type RunInputs } from '../inputs/open-inputs.js';
+import { describeLoadedRows, loadPretrained } from '../pretrained/load-pretrained.js';
+import type { Pretrained } from '../pretrained/read-vectors.js';
+import type { Checkpoint } from '../runs/checkpoint.js';
+import { openCheckpointer, type Checkpointer } from '../runs/checkpointer.js';
+import { openDistributedRun, type RunRequest } from '../runs/open-distributed-run.js';
+import type { OpenRun } from '../runs/open-run.js';
+import type { CheckpointOptions } from '../runs/options.js';
+import { createRowJournal, type RowJournal } from '../tables/row-journal.js';
+import { createDiagnosisObserver } from '../training/diagnostics.js';
+import { isDivergence } from '../training/divergence.js';
+import { firstLoopState, loopSection, type LoopState } from '../training/loop-state.js';
+import type { TrainObserver, TrainResult } from '../training/observer.js';
+import { createSanityChecks, type SanityChecks } from '../training/sanity-checks.js';
+import { buildStepPlan } from '../training/step-plan.js';
+import type { StepOptions } from '../training/steps-in-flight.js';
+import { createTrainStep, type TrainStepOptions } from '../training/train-step.js';
+
+// The steps that trainings over epochs and on a stream share.
+
+/** Command-line options of `train`, in addition to the config. */
+export type TrainOptions = EngineOptions &
+  Pick<Access, 'verifyData'> &
+  Pick<RunRequest, 'name' | 'runDir' | 'resume' | 'overrides'> & {
+    /** Whether to train a logistic baseline next to the run. Default: true; never with several processes. */
+    readonly baseline?: boolean | undefined;
+    /** Whether `data.train` is a stream, which is trained on in its order. Default: false. */
+    readonly follow?: boolean | undefined;
+    /** Whether a training on a stream ends when the source has no more records. Default: it waits for more. */
+    readonly untilEnd?: boolean | undefined;
+    /** Ends the run after the steps in flight, so that it can be saved. */
+    readonly signal: AbortSignal;
+  };
+
+/** The inputs that every training has. */
+export interface SessionInputs extends RowsPlan {
+  readonly start: RunInputs['start'];
+}
+
+/** What all steps of a training share. */
+export interface Session<Inputs extends SessionInputs = SessionInputs> {
+  readonly engine: Engine;
+  readonly experiment: Experiment;
+  /** The resolved config, YAML. */
+  readonly config: string;
+  readonly options: TrainOptions;
+  readonly peers: ProcessGroup;
+  readonly signal: AbortSignal;
+  readonly observer: TrainObserver;
+  /** How the data is read. */
+  readonly access: Access;
+  readonly inputs: Inputs;
+  warn(text: string): void;
+}
+
+/** What a training has reached; also describes a run that is interrupted or fails. */
+export interface Progress {
+  readonly loop: LoopState;
+  readonly policy: Pick<RejectPolicy, 'count'>;
+  readonly sanityChecks: SanityChecks;
+  readonly metrics: Record<string, TrainResult['metrics'][string]>;
+  baseline: TrainResult['baseline'];
+  /** Defined while there may be unsaved steps. */
+  checkpointer: Checkpointer | undefined;
+  /** Frees the data and the program. */
+  dispose: (() => Promise<void>) | undefined;
+}
+
+/** Encoders, and label statistics of the training set. */
+export interface FittedData {
+  readonly encoded: EncodedFormat;
+  readonly facts: LabelFacts;
+}
+
+/** A compiled model. */
+export interface CompiledModel {
+  readonly graph: Graph;
+  readonly program: Program;
+  readonly journal: RowJournal | undefined;
+}
+
+/** Creates the run directory or opens the one to resume. */
+export function openTrainingRun(
+  { engine, experiment, config, options, peers, inputs, warn }: Session,
+  source: string,
+): Promise<OpenRun> {
+  return openDistributedRun(
+    {
+      ...options,
+      configName: experiment.name,
+      runs: experiment.runs,
+      track: experiment.loggers,
+      source,
+      config,
+      values: experiment,
+      engine,
+      compareConfig: createComparison(experiment),
+      resolveOrigin: inputs.start.resolveOrigin,
+    },
+    peers,
+    warn,
+  );
+}
+
+/** Returns what a run has reached when it begins or resumes. */
+export function startProgress(
+  { experiment: { data, training }, inputs, warn }: Session,
+  { log, state }: OpenRun,
+  policy: Pick<RejectPolicy, 'count'> = rejectPolicy(data, log.rejectsPath),
+): Progress {
+  return {
+    policy,
+    loop: state.of(loopSection, firstLoopState),
+    sanityChecks: createSanityChecks(inputs.tasks, training, (text) => (log.event('warning', { text }), warn(text))),
+    metrics: {},
+    baseline: undefined,
+    checkpointer: undefined,
+    dispose: undefined,
+  };
+}
+
+/**
+ * Builds and compiles the model, and announces the start of the run.
+ * @param epochSteps steps per epoch; undefined on a stream
+ */
+export function compileModel(
+  { engine, experiment, peers, observer, inputs, warn }: Session,
+  { folder, log }: OpenRun,
+  { encoded, facts }: FittedData,
+  epochSteps?: number,
+): CompiledModel {
+  const { model, training, seed, checkpoints } = experiment;
+  const { layout, graph } = buildGraph(experiment, inputs.tasks, encoded.fields, facts);
+  const plan = { graph, layout, seed, peers, ...buildStepPlan(training) };
+  const startInfo = {
+    run: folder,
+    model: model.name,
+    engine: engineLine(engine),
+    ...(epochSteps !== undefined && { epochs: training.epochs, epochSteps }),
+    monitor: training.monitor,
+    learningRate: training.optimizer.dense.learningRate,
+    ...planSize(plan, engine, vocabularyBytes(encoded.fields)),
+  };
+  observer.onStart(startInfo);
+  log.event('start', startInfo);
+  const program = engine.compile(plan, warn);
+  return { graph, program, journal: checkpoints.delta && createRowJournal(layout) };
+}
+
+/** Writes the pretrained vectors and the weights of a warm start, which take precedence, to a new model. */
+export function initialize(
+  { peers, inputs, warn }: Session,
+  { log }: OpenRun,
+  { encoded }: FittedData,
+  { program }: CompiledModel,
+  pretrained: Pretrained,
+): void {
+  for (const loaded of loadPretrained(program, encoded.fields, pretrained, peers)) {
+    log.event('pretrained', loaded);
+    warn(describeLoadedRows(loaded));
+  }
+  inputs.start.begin(program, log, warn);
+}
+
+/** Creates the steps of a training. */
+export function createStepOptions(
+  { experiment: { training, seed }, observer, warn }: Session,
+  { log, state }: OpenRun,
+  { graph, program, journal }: CompiledModel,
+  loop: LoopState,
+  trainingLength: TrainStepOptions['trainingLength'],
+): StepOptions {
+  return {
+    ...training,
+    program,
+    stepper: createTrainStep({
+      program,
+      training,
+      seed,
+      trainingLength,
+      terms: graph.terms,
+      stateOf: state.of,
+      onBatch: (batch) => journal?.mark(batch),
+    }),
+    state: loop,
+    terms: graph.terms,
+    onStep: (step) => observer.onStep(step),
+    onSteps: (report) => log.steps(report),
+    onSkip: (skipped) => log.event('skip', skipped),
+    onDiagnosis: createDiagnosisObserver(graph, (report) => log.diagnosis(report), warn),
+  };
+}
+
+/** Opens the checkpointer of a run; `checkpoint` returns what a checkpoint has beside the program and the sections. */
+export function openTrainingCheckpointer(
+  { config, peers, inputs, warn }: Session,
+  run: OpenRun,
+  { program, journal }: CompiledModel,
+  loop: LoopState,
+  checkpoints: CheckpointOptions,
+  checkpoint: () => Pick<Checkpoint, 'fitted' | 'counters' | 'lookups'>,
+): Promise<Checkpointer> {
+  return openCheckpointer(
+    {
+      ...checkpoints,
+      run,
+      peers,
+      loop,
+      goals: inputs.measured.goals,
+      journal,
+      snapshot: async () => {
+        const own = checkpoint();
+        return { program: await readState(program), sections: run.state.sections(), config, ...own };
+      },
+    },
+    warn,
+  );
+}
+
+/** Ends a run that did not fail. */
+export function finishRun(
+  { experiment: { name, model, seed, training } }: Session,
+  { log }: OpenRun,
+  { policy, loop, metrics, baseline }: Progress,
+  end: TrainResult['end'],
+): Promise<TrainResult> {
+  const { monitor } = training;
+  return log.end({ end, name, model: model.name, seed, monitor, metrics, baseline, rejectedRows: policy.count }, loop);
+}
+
+/** Saves an interrupted or diverged run; returns the result of an interrupted one and rethrows any other error. */
+export async function endFailedRun(
+  session: Session,
+  run: OpenRun,
+  progress: Progress,
+  error: unknown,
+): Promise<TrainResult> {
+  const { signal } = session;
+  const isInterrupted = signal.aborted && error === signal.reason;
+  const errors = isInterrupted ? [] : [error];
+  if (isInterrupted || isDivergence(error))
+    await progress.checkpointer?.now().catch((unsaved: unknown) => errors.push(unsaved));
+  if (errors.length === 0) return finishRun(session, run, progress, 'interrupted');
+  for (const each of errors) run.log.failure(each);
+  throw errors[0];
+}

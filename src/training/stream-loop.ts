@@ -1,0 +1,58 @@
+import { setImmediate } from 'node:timers/promises';
+import type { Batch } from '../core/batch.js';
+import { monotonicMs } from '../system/clock.js';
+import { createDivergenceGuard } from './divergence.js';
+import { YIELD_EVERY_MS } from './loop.js';
+import { noInterval } from './loop-state.js';
+import type { ProgressiveValidation, WindowReport } from './progressive.js';
+import { StepsInFlight, type StepOptions } from './steps-in-flight.js';
+
+/** Dependencies of the loop over a stream. */
+export interface StreamLoopOptions<Read extends { readonly batch: Batch }> extends StepOptions {
+  /** Reads the batches of the stream from its position on. It reads nothing beyond the batch that it yields. */
+  batches(): AsyncIterable<Read>;
+  readonly progressive: ProgressiveValidation;
+  /** Called after the step of a batch. */
+  moveAfter(read: Read): void;
+  /** Called after the step that completes a window. */
+  onWindow(window: WindowReport): Promise<void>;
+  /**
+   * Called after each step with the number of steps taken by then. Returns a function to run before the next batch is
+   * read, if any.
+   */
+  beforeStep(step: number): (() => Promise<void>) | undefined;
+  /** Ends the run after the current step, so that it can be saved. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Trains on the batches of a stream, strictly in order: each is predicted, and then trained on, before the next one is
+ * read. A checkpoint thus contains nothing of later records. On an error, the state is current.
+ * @throws the signal's reason; UserError (diverged) for a non-finite loss
+ */
+export async function trainStream<Read extends { readonly batch: Batch }>(
+  options: StreamLoopOptions<Read>,
+): Promise<'finished'> {
+  const { program, state, progressive, signal } = options;
+  const steps = new StepsInFlight(options, createDivergenceGuard(program, options.onDivergence));
+  let yieldedMs = monotonicMs();
+  for await (const read of options.batches()) {
+    const { batch } = read;
+    const predictions = await program.averaged(() => program.predict(batch));
+    const { skippedBatches } = state;
+    await steps.start({ batch, totalRows: state.rows + batch.rows });
+    await steps.finishAll();
+    options.moveAfter(read);
+    if (state.skippedBatches > skippedBatches) progressive.countSkipped();
+    const windows = progressive.add(batch, predictions);
+    for (const window of windows) await options.onWindow(window);
+    if (windows.length > 0) Object.assign(state, noInterval());
+    await options.beforeStep(state.step)?.();
+    if (monotonicMs() - yieldedMs > YIELD_EVERY_MS) {
+      await setImmediate();
+      yieldedMs = monotonicMs();
+    }
+    signal.throwIfAborted();
+  }
+  return 'finished';
+}

@@ -1,0 +1,101 @@
+import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { randomStream } from '../../src/core/random.js';
+
+const [USERS, ITEMS] = [50, 30];
+const FIRST_SECOND = 1_700_000_000;
+
+/** A file of a stream. */
+export interface StreamFile {
+  readonly name: string;
+  readonly text: string;
+}
+
+/**
+ * Generates the files of a stream of clicks, as JSON Lines. Some records are out of order, some too old, and some lines
+ * are not JSON.
+ */
+export function eventFiles(numFiles: number, recordsPerFile: number): readonly StreamFile[] {
+  const random = randomStream(7, 'events');
+  return Array.from({ length: numFiles }, (_, f) => {
+    const lines = Array.from({ length: recordsPerFile }, (_, r) => {
+      if (random.uniform() < 0.003) return '{"user":';
+      const [user, item] = [random.below(USERS), random.below(ITEMS)];
+      const click = Number(random.uniform() < ((user + item) % 3 === 0 ? 0.7 : 0.2));
+      const late = random.uniform();
+      const time = FIRST_SECOND + f * recordsPerFile + r - (late < 0.003 ? 7200 : late < 0.05 ? 5 : 0);
+      const buy = Number(click === 1 && random.uniform() < 0.3);
+      const page = random.below(5000);
+      return JSON.stringify({ user: `u${user}`, item: `i${item}`, page, price: (item % 7) + 0.5, click, buy, time });
+    });
+    return { name: `part-${f}.jsonl`, text: lines.map((line) => `${line}\n`).join('') };
+  });
+}
+
+/** Writes a config that trains on the stream in the directory `log`; returns its path. */
+export function writeStreamConfig(folder: string): string {
+  mkdirSync(join(folder, 'log'), { recursive: true });
+  const config = join(folder, 'stream.yaml');
+  writeFileSync(
+    config,
+    `seed: 3
+data:
+  train: log
+  follow: { fitRows: 500, windowRows: 900, maxRejects: 0.05, time: time, timeFormat: seconds, maxLate: 1h }
+features:
+  ids: { type: categorical, fields: [user, item], width: 4, encoding: tokens }
+  page: { type: categorical, fields: [page], width: 4, encoding: { name: hash, buckets: 2000 } }
+  price: { type: numeric, fields: [price], scaling: standard }
+tasks:
+  ctr: { label: click }
+  cvr: { label: buy, given: ctr }
+model: { name: esmm, ctrTower: { hidden: [8], dropout: 0.2 }, cvrTower: { hidden: [8] } }
+training: { batchSize: 64 }
+checkpoints: { everySteps: 3 }
+`,
+  );
+  return config;
+}
+
+/** Appends the files piece by piece, so that lines are cut anywhere. */
+export class StreamWriter {
+  readonly #folder: string;
+  readonly #files: readonly StreamFile[];
+  #file = 0;
+  #offset = 0;
+
+  constructor(folder: string, files: readonly StreamFile[]) {
+    this.#folder = folder;
+    this.#files = files;
+  }
+
+  /** Appends at most `bytes` to the current file. */
+  append(bytes: number): void {
+    const file = this.#files[this.#file];
+    if (file === undefined) return;
+    appendFileSync(join(this.#folder, file.name), file.text.slice(this.#offset, this.#offset + bytes));
+    this.#offset += bytes;
+    if (this.#offset >= file.text.length) [this.#file, this.#offset] = [this.#file + 1, 0];
+  }
+
+  /** Appends all that is left. */
+  finish(): void {
+    while (this.#file < this.#files.length) this.append(Infinity);
+  }
+}
+
+/** Everything that two trainings on one stream must have in common, byte for byte, without times. */
+export function streamTrace(run: string): Record<string, unknown> {
+  const read = (path: string): string => readFileSync(join(run, path), 'latin1');
+  const withoutTimes = (text: string): string =>
+    text.replace(/"elapsedMs":[\d.e+-]+,?/g, '').replace(/"lag":\{[^}]*\},?/g, '');
+  return {
+    weights: read('checkpoints/last/weights.safetensors'),
+    optimizer: read('checkpoints/last/optimizer.safetensors'),
+    state: JSON.parse(
+      withoutTimes(read('checkpoints/last/state.json')).replace(/"metricsBytes":\d+/, '"-":0'),
+    ) as unknown,
+    metrics: withoutTimes(read('metrics.jsonl')),
+    rejects: read('rejects.csv'),
+  };
+}
