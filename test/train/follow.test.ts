@@ -1,0 +1,126 @@
+/** @module-tag long */
+import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import type { StreamWindow } from '../../src/training/observer.js';
+import { eventFiles, streamTrace, StreamWriter, writeStreamConfig } from '../support/event-stream.js';
+import { BIN } from '../support/mtl.js';
+import { scratchFolder } from '../support/scratch.js';
+import { trainSmall, type SmallRun } from '../support/small-run.js';
+
+const FILES = eventFiles(2, 700);
+
+/** Writes the stream and its config; returns the config. */
+function writeStream(folder: string, files = FILES): string {
+  const config = writeStreamConfig(folder);
+  new StreamWriter(join(folder, 'log'), files).finish();
+  return config;
+}
+
+/** Trains on the stream in this process. */
+const follow = (config: string, runDir: string, options: SmallRun = {}): ReturnType<typeof trainSmall> =>
+  trainSmall(config, { follow: true, untilEnd: true, runDir, ...options });
+
+describe('training on a stream', () => {
+  it('ends after the last whole batch, and continues when records arrive', { timeout: 60_000 }, async () => {
+    const folder = scratchFolder();
+    const config = writeStream(folder);
+    const windows: StreamWindow[] = [];
+    const run = join(folder, 'run');
+    const { end, steps, rejectedRows } = await follow(config, run, { on: { onWindow: (w) => windows.push(w) } });
+    const rejects = readFileSync(join(run, 'rejects.csv'), 'utf8').trimEnd().split('\n').length - 1;
+    expect([end, rejectedRows]).toEqual(['finished', rejects]);
+    expect(steps).toBe(Math.floor((1400 - rejects) / 64));
+    expect(windows.map(({ window, rows }) => [window, rows])).toEqual([[1, 900]]);
+    new StreamWriter(join(folder, 'log'), eventFiles(4, 700).slice(2)).finish();
+    await follow(config, run, { resume: run, runDir: undefined });
+    await follow(config, join(folder, 'whole'));
+    expect(streamTrace(run)).toEqual(streamTrace(join(folder, 'whole')));
+  });
+
+  it('saves when a signal ends its wait, and resumes', { timeout: 60_000 }, async () => {
+    const folder = scratchFolder();
+    const config = writeStream(folder);
+    const run = join(folder, 'run');
+    const controller = new AbortController();
+    let rows = 0;
+    const ended = follow(config, run, {
+      untilEnd: false,
+      signal: controller.signal,
+      on: {
+        onStep: (progress) => {
+          ({ rows } = progress);
+          if (rows === 64 * 20) setTimeout(() => controller.abort(new Error('enough')), 300);
+        },
+      },
+    });
+    expect((await ended).end).toBe('interrupted');
+    await follow(config, run, { resume: run, runDir: undefined });
+    await follow(config, join(folder, 'whole'));
+    expect(streamTrace(run)).toEqual(streamTrace(join(folder, 'whole')));
+  });
+
+  it('reads standard input as a file, and skips what it was trained on', { timeout: 120_000 }, async () => {
+    const folder = scratchFolder();
+    writeStream(folder);
+    const text = FILES.map((file) => file.text).join('');
+    const pipe = (input: string, args: readonly string[]): Promise<readonly [number | null, string]> =>
+      new Promise((resolve) => {
+        const command = ['train', 'stream.yaml', '--set=data.train=-', '--follow', '--until-end', '--no-report'];
+        const child = spawn(process.execPath, [BIN, ...command, ...args], { cwd: folder });
+        let stderr = '';
+        child.stderr.on('data', (bytes: Buffer) => (stderr += bytes.toString()));
+        child.on('close', (code) => resolve([code, stderr]));
+        child.stdin.end(input);
+      });
+    expect(await pipe(text, ['--run-dir', 'whole'])).toEqual([0, '']);
+    const cut = Math.floor(0.7 * text.length);
+    expect(await pipe(text.slice(0, cut), ['--run-dir', 'piped'])).toEqual([0, '']);
+    expect(await pipe(text, ['--resume', 'piped'])).toEqual([0, '']);
+    expect(streamTrace(join(folder, 'piped'))).toEqual(streamTrace(join(folder, 'whole')));
+    const [code, stderr] = await pipe(text.slice(0, text.length / 2), ['--resume', 'piped']);
+    expect([code, stderr]).toEqual([3, expect.stringContaining('changed after it was read')]);
+  });
+
+  it('takes what is fitted from the run that it starts from', { timeout: 60_000 }, async () => {
+    const folder = scratchFolder();
+    const config = writeStream(folder);
+    const first = join(folder, 'first');
+    await follow(config, first);
+    // Fewer records than data.follow.fitRows, of which a new run would wait for more.
+    writeFileSync(join(folder, 'log', 'part-0.jsonl'), FILES[0]!.text.split('\n').slice(0, 100).join('\n'));
+    const next = join(folder, 'next');
+    const fittedOf = (run: string): string => readFileSync(join(run, 'checkpoints/last/features.json'), 'utf8');
+    const { steps } = await follow(config, next, { set: [`initFrom.checkpoint=${first}`] });
+    expect(steps).toBeGreaterThan(5);
+    expect(fittedOf(next)).toBe(fittedOf(first));
+  });
+
+  it('stops if too many records of a window are invalid, and lists them', { timeout: 60_000 }, async () => {
+    const folder = scratchFolder();
+    const config = writeStream(folder);
+    appendFileSync(join(folder, 'log', 'part-1.jsonl'), '{}\n'.repeat(60));
+    const run = join(folder, 'run');
+    await expect(follow(config, run)).rejects.toThrow(
+      /part-1\.jsonl:7\d\d: .*invalid record 46 of a window exceeds data\.follow\.maxRejects; all are in .*rejects\.csv/s,
+    );
+    expect(readFileSync(join(run, 'rejects.csv'), 'utf8')).toContain('part-1.jsonl');
+  });
+
+  it.each([
+    [{ set: ['data.negativeSampling={ rate: 0.5 }'] }, 'data.negativeSampling: numbers the rows of whole files'],
+    [{ set: ['training.schedule={ name: cosine }'] }, 'training.schedule: depends on the length of training'],
+  ] as const)('refuses what requires all rows: %j', async (options, message) => {
+    const folder = scratchFolder();
+    await expect(follow(writeStream(folder), join(folder, 'run'), options)).rejects.toThrow(message);
+  });
+
+  it('refuses to resume a stream without --follow', { timeout: 60_000 }, async () => {
+    const folder = scratchFolder();
+    const config = writeStream(folder);
+    const run = join(folder, 'run');
+    await follow(config, run);
+    await expect(trainSmall(config, { resume: run })).rejects.toThrow('was trained on a stream; add --follow');
+  });
+});
