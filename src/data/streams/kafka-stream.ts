@@ -33,6 +33,8 @@ interface Fetched {
 /** The merged partitions of a topic. */
 export class KafkaStream implements RecordStream {
   #log: MergedLog | undefined;
+  /** The first records when the stream was read first. */
+  #begin: KafkaCursor | undefined;
   #numTombstones = 0;
   #numLate = 0;
 
@@ -92,11 +94,12 @@ export class KafkaStream implements RecordStream {
 
   /** Creates the queues from a cursor, or from the first record of each partition. */
   async #start({ from, endsWhenEmpty }: StreamReading): Promise<Fetched> {
-    const cursor = from === undefined ? undefined : this.#parseCursor(from);
     const { id } = await this.#topicMetadata();
     const earliest = await this.#offsets(EARLIEST);
-    if (cursor !== undefined) this.#checkCursor(cursor, id, earliest);
-    const queues = earliest.map((first, p) => new PartitionQueue(p, cursor?.offsets[p] ?? first));
+    this.#begin ??= { topic: this.topic, id, offsets: earliest };
+    const cursor = from === undefined ? this.#begin : this.#parseCursor(from);
+    this.#checkCursor(cursor, id, earliest);
+    const queues = earliest.map((first, p) => new PartitionQueue(p, cursor.offsets[p] ?? first));
     return { topicId: id, log: new MergedLog(queues, this.waitMs), endsWhenEmpty };
   }
 

@@ -83,6 +83,8 @@ function readCreds(path: string): Uint8Array {
 interface Session {
   readonly consumer: Consumer;
   readonly created: string;
+  /** Sequence number before the first message to read. */
+  readonly after: number;
   /** Sequence number of the last message when the session began. */
   readonly last: number;
   /** Rejects when the connection is lost. */
@@ -96,6 +98,8 @@ interface Session {
 class NatsStream implements RecordStream {
   #connection: NatsConnection | undefined;
   #session: Session | undefined;
+  /** The position before the first message when the stream was read first. */
+  #first: Pick<NatsCursor, 'sequence' | 'created'> | undefined;
 
   /** @param subject filter of messages; default: all of the stream */
   constructor(
@@ -129,7 +133,7 @@ class NatsStream implements RecordStream {
     const { signal, endsWhenEmpty, from } = reading;
     const outage = new Outage(this.name, reading);
     const cursor = from === undefined ? undefined : this.#parseCursor(from);
-    let [sequence, created] = [cursor?.sequence ?? 0, cursor?.created];
+    let { sequence, created } = cursor ?? this.#first ?? {};
     let end = Infinity;
     this.#endSession();
     for (;;) {
@@ -138,6 +142,7 @@ class NatsStream implements RecordStream {
         const session = (this.#session ??= await orAborted(this.#begin(sequence, created), signal));
         outage.end();
         ({ created } = session);
+        sequence ??= session.after;
         if (endsWhenEmpty && end === Infinity) end = session.last;
         if (endsWhenEmpty && (sequence >= end || session.numLeft === 0)) return;
         messages = (await orAborted(receive(session), signal)).filter(({ seq }) => seq <= end);
@@ -172,19 +177,21 @@ class NatsStream implements RecordStream {
   }
 
   /** Creates a consumer after a message. */
-  async #begin(sequence: number, created: string | undefined): Promise<Session> {
+  async #begin(sequence: number | undefined, created: string | undefined): Promise<Session> {
     const { connection, info } = await this.connect();
     const { first_seq: first, last_seq: last } = info.state;
-    if (sequence > last || (created !== undefined && created !== info.created))
+    const after = sequence ?? Math.max(0, first - 1);
+    if (sequence === undefined) this.#first = { sequence: after, created: info.created };
+    if (after > last || (created !== undefined && created !== info.created))
       throw this.#error('the stream was deleted and created again since the run began', 'start a new run');
-    if (sequence > 0 && first > sequence + 1) {
-      const message = `messages ${sequence + 1} to ${first - 1} were deleted before the run read them`;
+    if (first > after + 1) {
+      const message = `messages ${after + 1} to ${first - 1} were deleted before the run read them`;
       throw this.#error(message, 'raise max_age, max_msgs or max_bytes of the stream, and start a new run');
     }
     // An ordered consumer has no state on the server, and receives each message once, in order.
     const consumer = await this.jetstream.jetstream(connection).consumers.get(this.stream, {
       deliver_policy: 'by_start_sequence',
-      opt_start_seq: sequence + 1,
+      opt_start_seq: after + 1,
       ...(this.subject !== undefined && { filter_subjects: this.subject }),
     });
     const lost = connection.closed().then((error) => {
@@ -193,7 +200,7 @@ class NatsStream implements RecordStream {
     // The request that awaits it receives the error.
     lost.catch(() => undefined);
     const { num_pending: numLeft } = await consumer.info();
-    return { consumer, created: info.created, last, lost, numLeft, messages: undefined };
+    return { consumer, created: info.created, after, last, lost, numLeft, messages: undefined };
   }
 
   #pieceOf(messages: readonly JsMsg[], before: number, created: string): RecordPiece {

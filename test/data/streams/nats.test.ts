@@ -106,6 +106,9 @@ describe('a JetStream stream', () => {
     const stream = await openStream(server, 'EVENTS');
     const { cursor } = await readStream(stream, { count: 4 });
     await streams.purge('EVENTS', { seq: 7 });
+    // A read from the begin starts where the first read did.
+    await expect(readStream(stream)).rejects.toThrow('messages 1 to 6 were deleted before the run read');
+    expect((await readStream(await openStream(server, 'EVENTS'))).lines).toEqual(numbered(3, 6));
     await expect(readStream(stream, { from: cursor })).rejects.toThrow(
       'messages 5 to 6 were deleted before the run read',
     );
