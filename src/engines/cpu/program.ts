@@ -1,5 +1,6 @@
 import { BATCH, indexOfDomain } from '../../graph/domain.js';
 import type { Batch } from '../../core/batch.js';
+import type { MovedRows } from '../../tables/moved-rows.js';
 import { maskKeyFrom, streamKey } from '../../core/random.js';
 import type { View } from '../compile/buffers.js';
 import type { Compiled } from '../compile/compile.js';
@@ -211,8 +212,8 @@ export class CpuProgram implements Program {
     return this.#store.state(this.#step);
   }
 
-  restore(saved: ProgramState): void {
-    this.#store.restore(saved);
+  restore(saved: ProgramState, moved?: MovedRows): void {
+    this.#store.restore(saved, moved);
     this.#rankers.forgetWeights();
     this.#step = saved.step;
   }

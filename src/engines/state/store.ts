@@ -1,6 +1,7 @@
 import { countElements, type HostTensor } from '../../core/tensor.js';
 import type { Parameter } from '../../graph/operations.js';
 import { optimizers } from '../../optimizers/optimizers.js';
+import { NO_MOVED_ROWS, type RowMover } from '../../tables/moved-rows.js';
 import { shift, type Ref } from '../compile/buffers.js';
 import type { Layout } from '../compile/layout.js';
 import type { ProgramState } from '../engine.js';
@@ -26,13 +27,18 @@ interface DenseTensor {
 export class Store {
   readonly #layout: Layout;
   readonly #image: Image;
+  readonly #mover: Pick<RowMover, 'set'> | undefined;
   readonly #dense: readonly DenseTensor[];
 
-  /** Initializes the tensors. */
-  constructor(layout: Layout, image: Image) {
+  /**
+   * Initializes the tensors.
+   * @param mover of a program whose tables may have spare rows
+   */
+  constructor(layout: Layout, image: Image, mover?: Pick<RowMover, 'set'>) {
     const { plan, graph, places, denseSlots, average } = layout;
     this.#layout = layout;
     this.#image = image;
+    this.#mover = mover;
     const trained = places.weights;
     this.#dense = [
       { suffix: '', regions: average === undefined ? [trained] : [average.weights, trained], first: 0 },
@@ -87,9 +93,10 @@ export class Store {
 
   /**
    * Restores a state.
+   * @param moved rows that are read from spare rows
    * @throws UserError (checkpoint) for tensors of another model
    */
-  restore(saved: ProgramState): void {
+  restore(saved: ProgramState, moved = NO_MOVED_ROWS): void {
     const { weights, optimizer, dealt } = this.state(saved.step);
     const whole = (tensors: Shapes): Shapes =>
       new Map([...tensors].map(([name, { shape }]) => [name, { shape: shape.with(0, dealt?.get(name) ?? shape[0]!) }]));
@@ -99,6 +106,7 @@ export class Store {
       const tensor = (isWeights ? saved.weights : saved.optimizer).get(name);
       if (tensor !== undefined) write(tensor);
     }
+    this.#mover?.set(moved);
   }
 
   #list(step: number): readonly StoredTensor[] {
