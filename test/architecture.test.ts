@@ -153,7 +153,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   charts: [],
   report: ['charts', 'diff', 'evaluation', 'runs'],
   'report.ts': ['config', 'diff.ts', 'evaluation', 'report', 'runs'],
-  serve: ['data', 'runs', 'trained-model'],
+  serve: ['data', 'runs', 'tables', 'trained-model'],
   'serve.ts': ['serve'],
   prepare: ['chunks', 'data', 'features'],
   'prepare.ts': ['prepare'],

@@ -109,18 +109,21 @@ export type DeltaFolder = Chain['deltas'][number];
 
 /**
  * Lists the deltas from one checkpoint to a later one, in order; undefined if the later one does not build on it. The
- * earlier one may no longer exist.
+ * earlier one may no longer exist. Each has the digest of its manifest.
  * @param sha256 digest of the manifest of the earlier checkpoint
  * @param folder directory of the later one
  * @throws UserError (checkpoint) for a manifest that is missing, invalid or of another checkpoint
  */
-export async function listDeltasSince(sha256: string, folder: string): Promise<readonly DeltaFolder[] | undefined> {
-  const deltas: DeltaFolder[] = [];
+export async function listDeltasSince(
+  sha256: string,
+  folder: string,
+): Promise<readonly (DeltaFolder & Pick<CheckpointId, 'sha256'>)[] | undefined> {
+  const deltas: (DeltaFolder & Pick<CheckpointId, 'sha256'>)[] = [];
   let at = folder;
   let found = await readManifest(at);
   while (found.sha256 !== sha256) {
     if (found.previous === undefined) return undefined;
-    deltas.unshift({ folder: at, manifest: found });
+    deltas.unshift({ folder: at, manifest: found, sha256: found.sha256 });
     const { previous } = found;
     if (previous.sha256 === sha256) break;
     at = join(dirname(at), previous.name);
