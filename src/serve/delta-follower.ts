@@ -6,17 +6,17 @@ import type { PreparedDelta, TableWriterSpec } from './messages.js';
 
 /** Applies deltas to the tables that prediction threads share, without a pause of these threads (see `TableWriter`). */
 export class DeltaFollower {
-  readonly #spec: TableWriterSpec;
   /** Switches all prediction threads; resolves when none of them reads what it read before. */
   readonly #switchThreads: (delta: PreparedDelta) => Promise<void>;
-  #writer: Thread | undefined;
+  readonly #writer: Thread;
   /** Digest of the manifest of the served checkpoint. */
   #sha256: string;
   /** Whether a delta was not applied completely; the spare rows may be in use then. */
   #isBroken = false;
 
   constructor(spec: TableWriterSpec, sha256: string, switchThreads: (delta: PreparedDelta) => Promise<void>) {
-    this.#spec = spec;
+    // Started now: the first delta does not wait for it.
+    this.#writer = startThread('serve/table-worker', spec);
     this.#sha256 = sha256;
     this.#switchThreads = switchThreads;
   }
@@ -39,7 +39,7 @@ export class DeltaFollower {
   }
 
   async close(): Promise<void> {
-    await this.#writer?.close();
+    await this.#writer.close();
   }
 
   async #apply(delta: DeltaFolder): Promise<boolean> {
@@ -47,7 +47,7 @@ export class DeltaFollower {
     if (prepared === undefined) return false;
     this.#isBroken = true;
     await this.#switchThreads(prepared);
-    await this.#writer!.ask(undefined);
+    await this.#writer.ask(undefined);
     await this.#switchThreads({ ...prepared, moved: NO_MOVED_ROWS });
     this.#isBroken = false;
     return true;
@@ -55,7 +55,6 @@ export class DeltaFollower {
 
   async #prepare(delta: DeltaFolder): Promise<PreparedDelta | undefined> {
     try {
-      this.#writer ??= startThread('serve/table-worker', this.#spec);
       return (await this.#writer.ask(delta)) as PreparedDelta | undefined;
     } catch (error) {
       // A thread that has failed does not recover.

@@ -56,7 +56,9 @@ export class TableWriter {
     this.#checkpoint = { program: { ...program, step, weights }, sections, config };
     this.#moved = moved;
     const { folder } = delta;
-    return { folder, savedMs: await readSavedMs(folder), program: this.#checkpoint.program, sections, moved };
+    const dense = new Map([...weights].filter(([name]) => !ofTables.has(name)));
+    const savedMs = await readSavedMs(folder);
+    return { folder, savedMs, program: { ...program, step, weights: dense }, sections, moved };
   }
 
   /** Copies the spare rows of the last delta to their own place. */

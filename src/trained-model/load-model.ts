@@ -137,7 +137,7 @@ export interface GivenModel extends Omit<Model, 'predict' | 'predictColumns' | '
   readonly tables: readonly { readonly tensor: string; readonly ids: string }[];
   /**
    * Switches to the weights and the calibration of another checkpoint of the same model.
-   * @param next its tables are those of the current one, in shared memory
+   * @param next without tables, which remain those of the current one in shared memory
    * @param moved rows that are read from spare rows of the tables
    * @throws UserError (checkpoint) if its weights are of another model, or its calibration belongs to other weights;
    * the current checkpoint remains then
@@ -289,7 +289,9 @@ class CompiledModel implements GivenModel {
 
   switchTo(next: OtherWeights, moved: MovedRows): void {
     const outputs = listPredictedOutputs(resolveOutputs(this.#trained.tasks, next, next.folder, this.#raw));
-    this.#compiled().program.restore(next.program, moved);
+    // A table from another message has a buffer object of its own, so it would be copied onto itself.
+    const weights = new Map([...this.#trained.checkpoint.program.weights, ...next.program.weights]);
+    this.#compiled().program.restore({ ...next.program, weights }, moved);
     this.#outputs = outputs;
     this.#checkpoint = next.folder;
     this.#step = next.program.step;
