@@ -112,7 +112,10 @@ export interface TableWriterSpec {
   readonly raw: boolean | undefined;
 }
 
-/** A delta whose rows are in spare rows, with all other weights: what a prediction thread switches to. The reply are its new facts. */
+/**
+ * A delta whose rows are in spare rows, with all other weights. A prediction thread switches to it, and replies with its
+ * new facts.
+ */
 export interface PreparedDelta extends Pick<Checkpoint, 'program' | 'sections'> {
   readonly folder: string;
   readonly savedMs: number;
