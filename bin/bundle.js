@@ -16,6 +16,7 @@ const THREADS = [
   'predict/format-worker',
   'prepare/worker',
   'serve/predict-worker',
+  'serve/table-worker',
   'system/run-all',
 ];
 /** Packages that are bundled: they load no file by path. The published package depends on no other. */

@@ -1,7 +1,8 @@
 import { once } from 'node:events';
 import type { Server as HttpServer } from 'node:http';
-import { setTimeout as wait } from 'node:timers/promises';
+import { dirname } from 'node:path';
 import { createApp } from './serve/app.js';
+import { FolderWatcher } from './serve/folder-watcher.js';
 import { listen } from './serve/http-server.js';
 import { toListenError } from './serve/listen-error.js';
 import type { BodyLimits, ModelFacts, PredictorSpec } from './serve/messages.js';
@@ -27,7 +28,11 @@ export interface ServeOptions {
   readonly token?: string | undefined;
   /** Prediction threads per model. */
   readonly workers: number;
-  /** Polling interval for newer checkpoints in milliseconds; undefined disables reloading. */
+  /** Whether to serve the last checkpoint of a run in place of its best. Default: false. */
+  readonly isLast?: boolean | undefined;
+  /**
+   * Polling interval for newer checkpoints in milliseconds, which are also watched for; undefined disables reloading.
+   */
   readonly reloadMs?: number | undefined;
   readonly limits: BodyLimits;
   /** Maximum time from the first byte of a request to its response. */
@@ -63,6 +68,7 @@ export async function serve({
   host,
   port,
   token,
+  isLast = false,
   reloadMs,
   limits,
   timeoutMs,
@@ -73,8 +79,11 @@ export async function serve({
   const metrics = new ServeMetrics(facts);
   const models = await ServedModels.load(paths, names, limits, {
     ...served,
+    isLast,
+    isReloaded: reloadMs !== undefined,
     timeoutMs,
     onBundle: (...counted) => metrics.countBundle(...counted),
+    onReload: (...reloaded) => metrics.countReload(...reloaded),
   });
   let isDraining = false;
   const app = createApp({ models, metrics, limits, timeoutMs, token, isDraining: () => isDraining, onBug });
@@ -86,8 +95,7 @@ export async function serve({
     throw toListenError(error, host, port);
   }
   const ended = new AbortController();
-  const reloading =
-    reloadMs === undefined ? undefined : reloadEvery(reloadMs, () => models.reload(), ended.signal, onBug);
+  const reloading = reloadMs === undefined ? undefined : reloadOnChange(models, reloadMs, ended.signal, onBug);
 
   return {
     url,
@@ -112,18 +120,21 @@ export async function serve({
   };
 }
 
-/** Reloads in a loop, `everyMs` after the previous reload finished. */
-async function reloadEvery(
+/** Reloads in a loop: after changes next to the served checkpoints, and `everyMs` after the previous reload. */
+async function reloadOnChange(
+  models: ServedModels,
   everyMs: number,
-  reload: () => Promise<void>,
   signal: AbortSignal,
   onBug: (text: string) => void,
 ): Promise<void> {
+  const watcher = new FolderWatcher();
   for (;;) {
-    await wait(everyMs, undefined, { signal }).catch(() => undefined);
-    if (signal.aborted) return;
-    await reload().catch((error: unknown) =>
-      onBug(error instanceof Error ? (error.stack ?? error.message) : String(error)),
-    );
+    watcher.watch(models.names.map((name) => dirname(models.pool(name).facts.checkpoint)));
+    await watcher.next(everyMs, signal);
+    if (signal.aborted) break;
+    await models
+      .reload()
+      .catch((error: unknown) => onBug(error instanceof Error ? (error.stack ?? error.message) : String(error)));
   }
+  watcher.close();
 }

@@ -156,7 +156,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'report.ts': ['charts', 'config', 'diff.ts', 'evaluation', 'report', 'runs'],
   board: ['charts', 'report.ts', 'runs', 'serve', 'study'],
   'board.ts': ['board', 'serve'],
-  serve: ['data', 'runs', 'trained-model'],
+  serve: ['data', 'runs', 'tables', 'trained-model'],
   'serve.ts': ['serve'],
   prepare: ['chunks', 'data', 'features'],
   'prepare.ts': ['prepare'],

@@ -16,6 +16,7 @@ export interface ServeArguments {
   /** Undefined means all cores but one, which HTTP uses. */
   readonly workers: number | undefined;
   readonly reload: boolean;
+  readonly follow: boolean;
   readonly reloadEvery: number;
   readonly maxBody: number;
   readonly maxRows: number;
@@ -27,6 +28,8 @@ export interface ServeArguments {
   readonly json: boolean;
 }
 
+/** Maximum polling interval of a running training, if the file system reports no changes. */
+const MAX_FOLLOW_MS = 500;
 /** Environment variable with the token that requests must send. */
 const TOKEN = 'MTL_TOKEN';
 
@@ -38,6 +41,7 @@ export async function runServe({
   port,
   workers,
   reload,
+  follow,
   reloadEvery,
   maxBody,
   maxRows,
@@ -64,7 +68,8 @@ export async function runServe({
         port,
         token,
         workers: workers ?? Math.max(1, availableParallelism() - 1),
-        reloadMs: reload ? 1000 * reloadEvery : undefined,
+        isLast: follow,
+        reloadMs: follow ? Math.min(MAX_FOLLOW_MS, 1000 * reloadEvery) : reload ? 1000 * reloadEvery : undefined,
         limits: { bytes: maxBody * 2 ** 20, rows: maxRows },
         timeoutMs: 1000 * timeout,
         // Not deduplicated: a repeated warning may matter hours later.

@@ -1,6 +1,7 @@
 import type { Batch } from '../core/batch.js';
 import type { InputLayout, TableSpec } from '../tables/layout.js';
 import type { TableChanges } from '../tables/row-changes.js';
+import type { MovedRows } from '../tables/moved-rows.js';
 import type { Graph } from '../graph/graph.js';
 import type { Optimizer } from '../optimizers/optimizer.js';
 import type { DenseOptimizerSpec, EmbeddingOptimizerSpec } from '../optimizers/optimizers.js';
@@ -28,7 +29,8 @@ export interface Plan {
   readonly isRestored?: boolean;
   /**
    * Rows of tables in shared memory, by the name of their tensor. A program without optimizer state reads them in place
-   * if its kernels can, and never writes them; restoring the same tensors leaves them unchanged.
+   * if its kernels can, and never writes them; restoring the same tensors leaves them unchanged. A table with spare
+   * rows after its own is read in place by all kernels.
    */
   readonly sharedTables?: ReadonlyMap<string, Float32Array>;
   /** Whether the program predicts candidates of a user (`Program.createRanker`), which requires memory. */
@@ -205,9 +207,10 @@ export interface Program {
   /**
    * Restores weights, and optimizer state if present, from a state of the same model. Without optimizer state, an EMA
    * restarts from the weights.
+   * @param moved rows that are read from spare rows of `Plan.sharedTables`; default: none
    * @throws UserError (checkpoint) that names each tensor that is missing, unexpected or of another shape
    */
-  restore(state: ProgramState): void;
+  restore(state: ProgramState, moved?: MovedRows): void;
   /** Frees memory that the garbage collector does not manage. */
   dispose(): void;
 }

@@ -7,6 +7,7 @@ import { writeSynced, type FileDigest } from './disk.js';
 import { quoted, systemCode, userError, type ErrorKind } from '../core/errors.js';
 import { lazyTensor } from './lazy-tensor.js';
 import { readAt } from './read-sync.js';
+import { allocateShared } from '../core/shared-memory.js';
 import { countElements } from '../core/tensor.js';
 
 /**
@@ -118,6 +119,8 @@ export interface TensorReading {
   readonly blame?: Blame;
   /** Whether to read into shared memory. */
   readonly isShared?: boolean;
+  /** Whether spare memory follows each tensor in shared memory (`allocateShared`). */
+  readonly hasSpare?: boolean;
   /** Tensors beyond this total size are read on access instead. */
   readonly mostBytes?: number;
 }
@@ -132,7 +135,7 @@ const MAX_BYTES = 2 ** 28;
 export async function readSafetensors(
   path: string,
   expected?: FileDigest,
-  { blame = BLAME_CHECKPOINT, isShared = false, mostBytes = MAX_BYTES }: TensorReading = {},
+  { blame = BLAME_CHECKPOINT, isShared = false, hasSpare = false, mostBytes = MAX_BYTES }: TensorReading = {},
 ): Promise<Map<string, StoredTensor>> {
   return withFile(path, blame, async (file, fail) => {
     // Reads header and tensors in file order, each byte once.
@@ -149,10 +152,10 @@ export async function readSafetensors(
         continue;
       }
       left -= bytes;
-      const memory = isShared ? new SharedArrayBuffer(bytes) : new ArrayBuffer(bytes);
-      if (!(await readInto(file, position, new Uint8Array(memory), hash))) fail(SHRANK);
-      const TypedArray: new (memory: ArrayBufferLike) => TensorData = ARRAYS[dtype];
-      tensors.set(name, { shape, data: new TypedArray(memory) });
+      const memory = isShared ? allocateShared(bytes, hasSpare) : new ArrayBuffer(bytes);
+      if (!(await readInto(file, position, new Uint8Array(memory, 0, bytes), hash))) fail(SHRANK);
+      const TypedArray: new (memory: ArrayBufferLike, offset: number, length: number) => TensorData = ARRAYS[dtype];
+      tensors.set(name, { shape, data: new TypedArray(memory, 0, countElements(shape)) });
     }
     if (hash?.digest('hex') !== expected?.sha256) fail('its SHA-256 differs from the manifest');
     return tensors;

@@ -19,32 +19,49 @@ import {
   type OptionalFile,
   type PartDigests,
 } from './manifest.js';
-import { mergeShards, toFloatTensors } from './sharded-tensors.js';
+import { mergeShards, toFloatTensors, type TensorMemory } from './sharded-tensors.js';
 
 /**
  * Reads the weights or the optimizer state of a checkpoint of all ranks.
- * @param isShared whether to read into shared memory; otherwise, large tensors are read on demand
+ * @param memory of the tensors; those that are not shared and large are read on demand
  * @throws UserError (checkpoint) for a missing or invalid file
  */
 export async function readProgramTensors(
   { base, deltas }: Chain,
   kind: TensorKind,
-  isShared: boolean,
+  memory: TensorMemory,
 ): Promise<ProgramState['weights']> {
-  const read = async (path: string, digest: FileDigest): Promise<ProgramState['weights']> => {
-    await checkSize(path, digest.bytes);
-    return toFloatTensors(path, await readSafetensors(path, digest, { isShared }));
-  };
   const shards: ProgramState['weights'][] = [];
-  for (const { path, digests } of listRankFiles(base, kind)) shards.push(await read(path, digests[FILES[kind]]));
+  for (const { path, digests } of listRankFiles(base, kind))
+    shards.push(await readFloats(path, digests[FILES[kind]], memory));
+  const { isShared = false } = memory;
   const changes: DeltaTensors[] = [];
-  for (const delta of deltas)
-    for (const { path, rowsPath, digests, isPart } of listRankFiles(delta, kind)) {
-      const rows = await readRows(rowsPath, digests[FILES.rows]);
-      const isGrowing = delta.manifest.files[FILES.growth] !== undefined;
-      changes.push({ path, rows, tensors: await read(path, digests[FILES[kind]]), isPart, isGrowing });
-    }
-  return applyDeltas(mergeShards(shards[0]!, shards.slice(1), join(base.folder, FILES[kind])), kind, changes);
+  for (const delta of deltas) changes.push(...(await readDeltaTensors(delta, kind, { isShared })));
+  const [first, ...parts] = shards;
+  return applyDeltas(mergeShards(first!, parts, join(base.folder, FILES[kind]), memory), kind, changes);
+}
+
+/**
+ * Reads the weights or the optimizer state of a delta, one element per rank.
+ * @throws UserError (checkpoint) for a missing or invalid file
+ */
+export async function readDeltaTensors(
+  delta: Chain['deltas'][number],
+  kind: TensorKind,
+  memory: TensorMemory,
+): Promise<readonly DeltaTensors[]> {
+  const ofRanks: DeltaTensors[] = [];
+  for (const { path, rowsPath, digests, isPart } of listRankFiles(delta, kind)) {
+    const rows = await readRows(rowsPath, digests[FILES.rows]);
+    const isGrowing = delta.manifest.files[FILES.growth] !== undefined;
+    ofRanks.push({ path, rows, tensors: await readFloats(path, digests[FILES[kind]], memory), isPart, isGrowing });
+  }
+  return ofRanks;
+}
+
+async function readFloats(path: string, digest: FileDigest, memory: TensorMemory): Promise<ProgramState['weights']> {
+  await checkSize(path, digest.bytes);
+  return toFloatTensors(path, await readSafetensors(path, digest, memory));
 }
 
 /** Lists the files of all ranks with weights or optimizer state, and those with row numbers, which only deltas have. */

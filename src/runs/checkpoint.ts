@@ -282,6 +282,8 @@ export interface CheckpointReading {
    * default: false, which leaves large ones in their file until they are read.
    */
   readonly isShared?: boolean;
+  /** Whether tables in shared memory have as many spare rows after their own; default: false. */
+  readonly hasSpare?: boolean;
 }
 
 /**
@@ -290,7 +292,7 @@ export interface CheckpointReading {
  */
 export async function readCheckpoint(
   folder: string,
-  { withOptimizer = false, withCounters = true, isShared = false }: CheckpointReading = {},
+  { withOptimizer = false, withCounters = true, ...memory }: CheckpointReading = {},
 ): Promise<Checkpoint> {
   const chain = await readChain(folder);
   const { base, files } = chain;
@@ -300,8 +302,8 @@ export async function readCheckpoint(
   return {
     program: {
       step: own.step,
-      weights: await readProgramTensors(chain, 'weights', isShared),
-      optimizer: withOptimizer ? await readProgramTensors(chain, 'optimizer', isShared) : new Map(),
+      weights: await readProgramTensors(chain, 'weights', memory),
+      optimizer: withOptimizer ? await readProgramTensors(chain, 'optimizer', memory) : new Map(),
     },
     sections,
     fitted,

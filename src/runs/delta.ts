@@ -109,6 +109,36 @@ export async function readChain(folder: string): Promise<Chain> {
   return { files, base: { folder: at, manifest }, deltas };
 }
 
+/** A delta that is complete. */
+export type DeltaFolder = Chain['deltas'][number];
+
+/**
+ * Lists the deltas from one checkpoint to a later one, in order; undefined if the later one does not build on it. The
+ * earlier one may no longer exist. Each has the digest of its manifest.
+ * @param sha256 digest of the manifest of the earlier checkpoint
+ * @param folder directory of the later one
+ * @throws UserError (checkpoint) for a manifest that is missing, invalid or of another checkpoint
+ */
+export async function listDeltasSince(
+  sha256: string,
+  folder: string,
+): Promise<readonly (DeltaFolder & Pick<CheckpointId, 'sha256'>)[] | undefined> {
+  const deltas: (DeltaFolder & Pick<CheckpointId, 'sha256'>)[] = [];
+  let at = folder;
+  let found = await readManifest(at);
+  while (found.sha256 !== sha256) {
+    if (found.previous === undefined) return undefined;
+    deltas.unshift({ folder: at, manifest: found, sha256: found.sha256 });
+    const { previous } = found;
+    if (previous.sha256 === sha256) break;
+    at = join(dirname(at), previous.name);
+    found = await readManifest(at);
+    if (found.sha256 !== previous.sha256)
+      throw damaged(deltas[0]!.folder, `a delta that requires another checkpoint than ${at}: its SHA-256 differs`);
+  }
+  return deltas;
+}
+
 /** Tensors of a file of a delta. */
 export interface DeltaTensors {
   readonly path: string;
@@ -121,12 +151,35 @@ export interface DeltaTensors {
   readonly isGrowing?: boolean;
 }
 
+/** What deltas change of a tensor. */
+export interface Change {
+  /** The tensor itself, or the one that replaces it. */
+  readonly whole: HostTensor;
+  /** Rows of a table that replace its rows, in order. */
+  readonly patches: readonly Patch[];
+}
+
 /**
  * Applies deltas to the tensors of their base: in place, or when they are read if the base is read from its file.
  * @param deltas in order
  * @throws UserError (checkpoint) for tensors or rows that the base does not have
  */
 export function applyDeltas(base: Tensors, kind: TensorKind, deltas: readonly DeltaTensors[]): Tensors {
+  return new Map(
+    Array.from(listChanges(base, kind, deltas), ([name, { whole, patches }]) => [name, patchRows(whole, patches)]),
+  );
+}
+
+/**
+ * Lists what deltas change of the tensors of their base.
+ * @param deltas in order
+ * @throws UserError (checkpoint) for tensors or rows that the base does not have
+ */
+export function listChanges(
+  base: Tensors,
+  kind: TensorKind,
+  deltas: readonly DeltaTensors[],
+): ReadonlyMap<string, Change> {
   return new Map(
     Array.from(base, ([name, tensor]) => {
       let whole = tensor;
@@ -143,7 +196,7 @@ export function applyDeltas(base: Tensors, kind: TensorKind, deltas: readonly De
           patches.push(checkPatch({ rows, tensor: changed }, { shape }, `${path}: ${name}`));
         }
       }
-      return [name, patchRows(withRows(whole, shape[0]!), patches)];
+      return [name, { whole: withRows(whole, shape[0]!), patches }];
     }),
   );
 }
@@ -154,7 +207,7 @@ function tableOf(name: string, kind: TensorKind): string {
 }
 
 /** Rows that replace those of a tensor. */
-interface Patch {
+export interface Patch {
   /** In ascending order. */
   readonly rows: Uint32Array;
   readonly tensor: HostTensor;

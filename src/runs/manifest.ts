@@ -152,6 +152,19 @@ export async function readManifest(folder: string): Promise<Manifest & { readonl
 }
 
 /**
+ * Reads the time at which a checkpoint was saved, in milliseconds since the epoch.
+ * @throws UserError (checkpoint) if its manifest cannot be read
+ */
+export async function readSavedMs(folder: string): Promise<number> {
+  const path = join(folder, MANIFEST);
+  try {
+    return (await stat(path)).mtimeMs;
+  } catch (error) {
+    throw damaged(path, `cannot read the file (${systemCode(error) ?? String(error)})`, error);
+  }
+}
+
+/**
  * Computes the SHA-256 of the manifest of a checkpoint or of trees. It identifies them, because the manifest has the
  * digests of all files.
  * @throws UserError (checkpoint) if it cannot be read

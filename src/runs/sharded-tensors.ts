@@ -2,10 +2,14 @@ import type { ProgramState } from '../engines/engine.js';
 import { userError } from '../core/errors.js';
 import { countLocalRows } from '../core/process-group.js';
 import type { HostTensor } from '../core/tensor.js';
-import type { StoredTensor } from '../io/safetensors.js';
+import { allocateShared } from '../core/shared-memory.js';
+import type { StoredTensor, TensorReading } from '../io/safetensors.js';
 import { damaged } from './manifest.js';
 
 type Tensors = ProgramState['weights'];
+
+/** Memory of tensors. */
+export type TensorMemory = Pick<TensorReading, 'isShared' | 'hasSpare'>;
 
 /** Selects the sharded tensors, which a rank other than 0 saves. */
 export function selectLocalShards<Tensor>(
@@ -18,9 +22,10 @@ export function selectLocalShards<Tensor>(
 /**
  * Merges the shards of all ranks: row r is on rank r modulo their number.
  * @param path named in errors
+ * @param memory of the merged tensors
  * @throws UserError (checkpoint) if the shapes of the shards do not match
  */
-export function mergeShards(first: Tensors, parts: readonly Tensors[], path: string): Tensors {
+export function mergeShards(first: Tensors, parts: readonly Tensors[], path: string, memory: TensorMemory): Tensors {
   if (parts.length === 0) return first;
   const names = new Set(parts.flatMap((part) => [...part.keys()]));
   return new Map(
@@ -30,16 +35,24 @@ export function mergeShards(first: Tensors, parts: readonly Tensors[], path: str
         ? mergeTensor(
             [first, ...parts].map((part) => part.get(name)),
             `${path}: ${name}`,
+            memory,
           )
         : tensor,
     ]),
   );
 }
 
-function mergeTensor(parts: readonly (HostTensor | undefined)[], where: string): HostTensor {
+function mergeTensor(
+  parts: readonly (HostTensor | undefined)[],
+  where: string,
+  { isShared = false, hasSpare }: TensorMemory,
+): HostTensor {
   const countRows = (part: HostTensor | undefined): number => part?.shape[0] ?? 0;
   const [rows, width] = [parts.reduce((sum, part) => sum + countRows(part), 0), parts[0]!.shape[1] ?? 1];
-  const data = new Float32Array(rows * width);
+  const count = rows * width;
+  const data = isShared
+    ? new Float32Array(allocateShared(count * Float32Array.BYTES_PER_ELEMENT, hasSpare), 0, count)
+    : new Float32Array(count);
   for (const [p, part] of parts.entries()) {
     if (countRows(part) !== countLocalRows(rows, { rank: p, size: parts.length }) || part?.shape[1] !== width)
       throw damaged(where, `the shapes of the shards of ${parts.length} ranks do not match`);

@@ -56,10 +56,14 @@ export function readBundle(facts: ModelFacts, limits: BodyLimits, { bytes, bodie
 const isOfRows = ({ request }: Pick<ReadRequest, 'request'>): boolean => request.candidateColumns === undefined;
 
 /**
- * Answers the requests of a bundle. Their rows are predicted together, and candidates by user; each response is the
- * same as for a single request.
+ * Answers the requests of a bundle, all by the weights of `facts`. Their rows are predicted together, and candidates by
+ * user; each response is the same as for a single request.
  */
-export function answerBundle(model: GivenModel, { rows, requests, answers }: ReadBundle): AnsweredBundle {
+export function answerBundle(
+  model: GivenModel,
+  facts: ModelFacts,
+  { rows, requests, answers }: ReadBundle,
+): AnsweredBundle {
   const counts = new Map<string, ValueCounts>();
   const ofRows = requests.filter(isOfRows);
   const last = ofRows.at(-1);
@@ -82,7 +86,7 @@ export function answerBundle(model: GivenModel, { rows, requests, answers }: Rea
         ? model.predictGiven(given, options)
         : model.rankGiven({ rows: given, candidateColumns }, options);
     for (const { index, request, begin: first } of own)
-      answers[index] = answerRequest(request, predictions, bad, first - begin);
+      answers[index] = answerRequest(request, facts, predictions, bad, first - begin);
   }
   return { answers, counts };
 }
@@ -90,6 +94,7 @@ export function answerBundle(model: GivenModel, { rows, requests, answers }: Rea
 /** @param begin first row of the request */
 function answerRequest(
   request: GivenRequest,
+  facts: ModelFacts,
   predictions: Predictions,
   bad: readonly BadRow[],
   begin: number,
@@ -97,7 +102,7 @@ function answerRequest(
   const end = begin + request.rows.count;
   const own = bad.filter(({ row }) => row >= begin && row < end).map((each) => ({ ...each, row: each.row - begin }));
   try {
-    return request.answer(sliceRows(predictions, begin, end), own);
+    return request.answer(facts, sliceRows(predictions, begin, end), own);
   } catch (error) {
     return toAnswer(error);
   }

@@ -153,7 +153,7 @@ function predictRoutes({ models, metrics, limits, onBug }: AppOptions): readonly
       const startMs = monotonicMs();
       const pool = models.pool(request.params['model'], request.params['version']);
       const ask = async (): Promise<Answered> => {
-        const kind = parseBodyKind(form, request);
+        const kind = { ...parseBodyKind(form, request), version: request.params['version'] };
         return pool.ask(await unpack(await request.body(), request.headers['content-encoding']), kind);
       };
       const answered = await ask().catch((error: unknown) => {

@@ -1,7 +1,7 @@
 import type { GivenRows } from '../data/objects/given-rows.js';
 import { badRowsError, type BadRow } from '../data/objects/row-problems.js';
 import type { Predictions } from '../trained-model/load-model.js';
-import type { Answered } from './messages.js';
+import type { Answered, ModelFacts } from './messages.js';
 
 /** A parsed request. */
 export interface GivenRequest {
@@ -10,11 +10,12 @@ export interface GivenRequest {
   readonly candidateColumns?: ReadonlySet<string> | undefined;
   /**
    * Builds the response.
+   * @param facts of the model that predicted; its weights may be newer than when the request was parsed
    * @param predictions predictions of its rows
    * @param bad invalid rows, by index in the request
-   * @throws Refusal, or UserError (data) if invalid rows are an error
+   * @throws Refusal if the path names another version; UserError (data) if invalid rows are an error
    */
-  answer(predictions: Predictions, bad: readonly BadRow[]): Answered;
+  answer(facts: ModelFacts, predictions: Predictions, bad: readonly BadRow[]): Answered;
 }
 
 /**

@@ -5,6 +5,7 @@ import type { CounterQuery } from '../data/counters/given-counters.js';
 import type { CountsByColumn } from '../data/objects/object-reader.js';
 import type { OnMissing } from '../data/objects/given-rows.js';
 import type { Checkpoint } from '../runs/checkpoint.js';
+import type { MovedRows } from '../tables/moved-rows.js';
 import type { LoadOptions, ModelInput } from '../trained-model/load-model.js';
 import type { EventLogs, Histories } from '../trained-model/read-histories.js';
 
@@ -20,6 +21,8 @@ export interface BodyKind {
   readonly onMissing: OnMissing;
   /** Length of the leading JSON, if binary tensors follow. */
   readonly jsonBytes?: number | undefined;
+  /** Version that the path names; default: any. */
+  readonly version?: string | undefined;
 }
 
 /** Byte range of a request body in a bundle. */
@@ -84,7 +87,39 @@ export interface PredictorSpec {
 /** Settings of a prediction thread, with the checkpoint, whose tensors all threads share, as they do event logs. */
 export interface PredictThreadSpec extends PredictorSpec {
   readonly stored: Checkpoint;
+  readonly savedMs: number;
   readonly logs: EventLogs | undefined;
+}
+
+/** A table of a model. */
+export interface TrainedTable {
+  readonly tensor: string;
+  /** Name of the ids that its rows have. */
+  readonly ids: string;
+}
+
+/** Reply of a prediction thread to its first request. */
+export interface PredictorReady {
+  readonly facts: ModelFacts;
+  readonly tables: readonly TrainedTable[];
+}
+
+/** Settings of a thread that writes deltas to tables in shared memory with spare rows. */
+export interface TableWriterSpec {
+  readonly stored: Pick<Checkpoint, 'program' | 'sections' | 'config'>;
+  readonly tables: readonly TrainedTable[];
+  /** Whether predictions are uncalibrated. */
+  readonly raw: boolean | undefined;
+}
+
+/**
+ * A delta whose rows are in spare rows, with all other weights. A prediction thread switches to it, and replies with its
+ * new facts.
+ */
+export interface PreparedDelta extends Pick<Checkpoint, 'program' | 'sections'> {
+  readonly folder: string;
+  readonly savedMs: number;
+  readonly moved: MovedRows;
 }
 
 /** Limits of a request. */
@@ -101,6 +136,8 @@ export interface ModelFacts {
   readonly version: string;
   /** Checkpoint directory. */
   readonly checkpoint: string;
+  /** Time at which the checkpoint was saved, in milliseconds since the epoch. */
+  readonly savedMs: number;
   readonly inputs: readonly ModelInput[];
   readonly outputs: readonly string[];
 }

@@ -2,6 +2,7 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom
 import { wallClockMs } from '../system/clock.js';
 import type { CountsByColumn } from '../data/objects/object-reader.js';
 import type { ModelFacts, ModelStatistics } from './messages.js';
+import type { ReloadKind } from './served-models.js';
 
 type Writable<Of> = { -readonly [Key in keyof Of]: Of[Key] extends object ? Writable<Of[Key]> : Of[Key] };
 
@@ -25,6 +26,12 @@ function createSeries(registers: readonly Registry[]) {
     bundleRows: histogram('mtl_bundle_rows', 'rows per bundle', POWERS_OF_TWO),
     nulls: counter('mtl_null_values_total', 'null, empty and absent values, by column', columnLabels),
     oov: counter('mtl_oov_values_total', 'out-of-vocabulary values, by column', columnLabels),
+    reloads: counter('mtl_reloads_total', 'newer checkpoints, by kind: deltas, full or failed', ['model', 'kind']),
+    reloadSeconds: histogram(
+      'mtl_reload_seconds',
+      'seconds from the save of a checkpoint until all threads use it',
+      SECONDS,
+    ),
   };
 }
 
@@ -50,6 +57,12 @@ export class ServeMetrics {
         for (const { name, version, checkpoint } of facts()) this.set({ model: name, version, checkpoint }, 1);
       },
     });
+    this.#addGauge('mtl_model_step', 'training steps of the served weights', ({ version }) => Number(version));
+    this.#addGauge(
+      'mtl_model_age_seconds',
+      'seconds since the served weights were saved',
+      ({ savedMs }) => (wallClockMs() - savedMs) / 1000,
+    );
     collectDefaultMetrics({ register: this.#registry });
   }
 
@@ -83,6 +96,15 @@ export class ServeMetrics {
     }
   }
 
+  /**
+   * Counts a newer checkpoint.
+   * @param delayMs from its save to its first use
+   */
+  countReload(model: string, kind: ReloadKind, delayMs?: number): void {
+    this.#series.reloads.inc({ model, kind });
+    if (delayMs !== undefined) this.#series.reloadSeconds.observe({ model }, delayMs / 1000);
+  }
+
   /** Returns the statistics for Triton's clients. */
   getStatistics(model: string): ModelStatistics {
     return this.#statisticsOf(model);
@@ -92,6 +114,20 @@ export class ServeMetrics {
   text(): Promise<string> {
     for (const facts of this.#facts()) this.#initializeColumns(facts);
     return this.#registry.metrics();
+  }
+
+  /** Adds a number of each served model. */
+  #addGauge(name: string, help: string, valueOf: (facts: ModelFacts) => number): void {
+    const models = this.#facts;
+    new Gauge({
+      name,
+      help,
+      labelNames: ['model'],
+      registers: [this.#registry],
+      collect() {
+        for (const facts of models()) this.set({ model: facts.name }, valueOf(facts));
+      },
+    });
   }
 
   #statisticsOf(model: string): Writable<ModelStatistics> {

@@ -2,8 +2,10 @@ import type { CountsByColumn } from '../data/objects/object-reader.js';
 import type { LiveCounters } from '../data/counters/live-counters.js';
 import { readCheckpoint, type Checkpoint } from '../runs/checkpoint.js';
 import { loadCounters } from '../trained-model/load-counters.js';
+import { manifestDigest, readSavedMs } from '../runs/manifest.js';
 import type { EventLogs } from '../trained-model/read-histories.js';
 import { BUG } from './answer-bundle.js';
+import { DeltaFollower } from './delta-follower.js';
 import {
   packRequests,
   type Answered,
@@ -14,6 +16,7 @@ import {
   type CounterValues,
   type ModelFacts,
   type PredictorSpec,
+  type TableWriterSpec,
 } from './messages.js';
 import { PredictThreads, type PredictThread } from './predict-threads.js';
 import { refusal, refusedAnswer } from './refusal.js';
@@ -21,6 +24,8 @@ import { refusal, refusedAnswer } from './refusal.js';
 /** Options of a pool. */
 export interface PoolOptions {
   readonly workers: number;
+  /** Whether newer checkpoints are loaded. */
+  readonly isReloaded: boolean;
   /** Maximum time until a request is answered. */
   readonly timeoutMs: number;
   /** Called after each answered bundle. */
@@ -62,6 +67,8 @@ export class Pool {
   readonly #options: PoolOptions;
   readonly #queue: Waiting[] = [];
   #threads!: PredictThreads;
+  /** Undefined if checkpoints are not reloaded. */
+  #follower: DeltaFollower | undefined;
   #waitingBytes = 0;
   #isPlanned = false;
   #onIdle: (() => void) | undefined;
@@ -77,14 +84,31 @@ export class Pool {
    * then
    */
   static async open(spec: PredictorSpec, options: PoolOptions): Promise<Pool> {
-    const pool = new Pool(options, await loadCounters(spec.folder));
-    const stored = await readCheckpoint(spec.folder, { withCounters: false, isShared: true });
+    const { folder, raw } = spec;
+    const { isReloaded: hasSpare, workers } = options;
+    const sha256 = await manifestDigest(folder);
+    const savedMs = await readSavedMs(folder);
+    const pool = new Pool(options, await loadCounters(folder));
+    const stored = await readCheckpoint(folder, { withCounters: false, isShared: true, hasSpare });
     const logs = await readLogs(spec, stored, options);
-    pool.#threads = await PredictThreads.open({ ...spec, stored, logs }, options.workers, {
+    const threads = await PredictThreads.open({ ...spec, stored, savedMs, logs }, workers, {
       onWarning: (text) => options.onWarning(text),
       onChange: () => pool.#dispatch(),
     });
+    pool.#threads = threads;
+    const { program, sections, config } = stored;
+    const writer: TableWriterSpec = { stored: { program, sections, config }, tables: threads.tables, raw };
+    if (hasSpare) pool.#follower = new DeltaFollower(writer, sha256, (delta) => threads.switchTo(delta));
     return pool;
+  }
+
+  /**
+   * Applies the deltas from the served checkpoint to a later one; requests are answered meanwhile, each by one version.
+   * @returns false if the later one must be loaded whole
+   * @throws UserError (checkpoint) for a delta that is missing or invalid; those before it are applied
+   */
+  async follow(folder: string): Promise<boolean> {
+    return (await this.#follower?.follow(folder)) ?? false;
   }
 
   get facts(): ModelFacts {
@@ -131,6 +155,7 @@ export class Pool {
       this.#onIdle = resolve;
       this.#dispatch();
     });
+    await this.#follower?.close();
     await this.#threads.close();
   }
 

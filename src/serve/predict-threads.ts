@@ -1,5 +1,6 @@
 import { startThread, type Thread } from '../system/thread.js';
-import type { ModelFacts, PredictThreadSpec } from './messages.js';
+import { UserError } from '../core/errors.js';
+import type { ModelFacts, PredictorReady, PredictThreadSpec, PreparedDelta } from './messages.js';
 
 /** A prediction thread and its number of pending bundles. */
 export interface PredictThread {
@@ -25,7 +26,10 @@ export class PredictThreads {
   readonly #ready: PredictThread[] = [];
   readonly #closing = new AbortController();
   readonly #replacing = new Set<Promise<void>>();
-  #facts!: ModelFacts;
+  #facts: ModelFacts | undefined;
+  #tables: PredictorReady['tables'] = [];
+  /** What all threads have switched to. */
+  #current: PreparedDelta | undefined;
   #numStarting = 0;
   /** Failed starts since the last successful one. */
   #numFailed = 0;
@@ -50,7 +54,12 @@ export class PredictThreads {
   }
 
   get facts(): ModelFacts {
-    return this.#facts;
+    return this.#facts!; // all threads have replied before `open` returns
+  }
+
+  /** Embedding tables of the model. */
+  get tables(): PredictorReady['tables'] {
+    return this.#tables;
   }
 
   /** Threads that can answer. */
@@ -73,9 +82,20 @@ export class PredictThreads {
     if (!this.#ready.includes(lost)) return;
     this.#ready.splice(this.#ready.indexOf(lost), 1);
     if (this.#closing.signal.aborted) return;
-    this.#options.onWarning(`${this.#facts.name}: ${error.message}`);
+    this.#options.onWarning(`${this.facts.name}: ${error.message}`);
     const done = this.#startAgain().finally(() => this.#replacing.delete(done));
     this.#replacing.add(done);
+  }
+
+  /**
+   * Switches all threads to a delta. When it resolves, no thread predicts with anything else.
+   * @throws what a thread throws, unless it has ended
+   */
+  async switchTo(delta: PreparedDelta): Promise<void> {
+    this.#current = delta;
+    const outcomes = await Promise.allSettled(this.#ready.map((each) => this.#switch(each, delta)));
+    const failed = outcomes.find((outcome) => outcome.status === 'rejected');
+    if (failed !== undefined) throw failed.reason;
   }
 
   async close(): Promise<void> {
@@ -87,12 +107,28 @@ export class PredictThreads {
   async #start(): Promise<void> {
     const thread = startThread('serve/predict-worker', this.#spec);
     try {
-      this.#facts = (await thread.ask(undefined)) as ModelFacts;
+      const { facts, tables } = (await thread.ask(undefined)) as PredictorReady;
+      this.#facts ??= facts;
+      this.#tables = tables;
+      for (let known: PreparedDelta | undefined; known !== this.#current;) {
+        known = this.#current!;
+        await thread.ask(known);
+      }
       if (this.#closing.signal.aborted) throw new Error('the server is shutting down');
       this.#ready.push({ thread, numPending: 0 });
     } catch (error) {
       await thread.close();
       throw error;
+    }
+  }
+
+  async #switch(each: PredictThread, delta: PreparedDelta): Promise<void> {
+    try {
+      this.#facts = (await each.thread.ask(delta)) as ModelFacts;
+    } catch (error) {
+      // Only the end of a thread is an error of that kind.
+      if (!(error instanceof UserError && error.kind === 'thread')) throw error;
+      this.replace(each, error);
     }
   }
 
@@ -107,7 +143,7 @@ export class PredictThreads {
   /** Tries to start a thread; reports each reason of a failure once. */
   async #tryStart(): Promise<boolean> {
     const { onWarning, onChange } = this.#options;
-    const { name } = this.#facts;
+    const { name } = this.facts;
     this.#numStarting++;
     try {
       await this.#start();

@@ -1,5 +1,5 @@
-import { UserError, problemLine, type Problem } from '../core/errors.js';
-import type { Answered } from './messages.js';
+import { UserError, problemLine, quoted, type Problem } from '../core/errors.js';
+import type { Answered, ModelFacts } from './messages.js';
 
 /** An HTTP error response and its reason. */
 export class Refusal extends Error {
@@ -31,6 +31,15 @@ export function refusalBody({ message, problems }: Pick<Refusal, 'message' | 'pr
 /** Builds the response to a refused request. */
 export function refusedAnswer(refused: Refusal): Answered {
   return { status: refused.status, body: refusalBody(refused), rows: 0 };
+}
+
+/** Creates the refusal of a request for another version of a model than the served one. */
+export function refuseVersion({ name, version }: Pick<ModelFacts, 'name' | 'version'>, asked: string): Refusal {
+  return refusal(404, {
+    where: 'version',
+    message: `unknown version ${quoted(asked)} of ${name}; the current version is ${version}`,
+    fix: 'remove the version from the path',
+  });
 }
 
 /**

@@ -25,7 +25,7 @@ const ROW_BYTES = 5;
 export function readRowsRequest(
   body: Uint8Array,
   { onBadRow, onMissing }: BodyKind,
-  { name, version, inputs }: ModelFacts,
+  { inputs }: ModelFacts,
   limits: BodyLimits,
 ): GivenRequest {
   const columns = inputs.map((input) => input.name);
@@ -33,7 +33,7 @@ export function readRowsRequest(
   const { count } = given.rows;
   return {
     ...given,
-    answer(predictions, bad) {
+    answer({ name, version }, predictions, bad) {
       if (onBadRow === 'error') rejectInvalidInput(bad);
       const problems = listProblems(bad);
       const problemsJson = problems.length === 0 ? '' : `,"problems":${JSON.stringify(problems)}`;

@@ -1,9 +1,11 @@
 import { realpathSync } from 'node:fs';
 import { didYouMean, quoted, systemCode, UserError, userError } from '../core/errors.js';
 import { findCheckpoint } from '../runs/find-checkpoint.js';
+import { readSavedMs } from '../runs/manifest.js';
+import { wallClockMs } from '../system/clock.js';
 import type { BodyLimits, PredictorSpec } from './messages.js';
 import { Pool, type PoolOptions } from './pool.js';
-import { refusal } from './refusal.js';
+import { refusal, refuseVersion } from './refusal.js';
 
 /** A served model of a run or checkpoint. */
 interface ServedModel {
@@ -14,7 +16,18 @@ interface ServedModel {
 }
 
 /** Options of served models. */
-export interface ServedOptions extends PoolOptions, Pick<PredictorSpec, 'raw' | 'histories' | 'precision'> {}
+export interface ServedOptions extends PoolOptions, Pick<PredictorSpec, 'raw' | 'histories' | 'precision'> {
+  /** Whether the last checkpoint of a run is served in place of its best. */
+  readonly isLast: boolean;
+  /**
+   * Called after each reload of a checkpoint, and each failure.
+   * @param delayMs time since the checkpoint was saved
+   */
+  onReload(model: string, kind: ReloadKind, delayMs?: number): void;
+}
+
+/** How a newer checkpoint was loaded: by its deltas alone, or all of it. */
+export type ReloadKind = 'deltas' | 'full' | 'failed';
 
 /** Valid model names in a URL. */
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
@@ -24,6 +37,8 @@ export class ServedModels {
   readonly #options: ServedOptions;
   readonly #limits: BodyLimits;
   readonly #models: ServedModel[] = [];
+  /** The last reload: a reload starts after the one before. */
+  #reloading: Promise<void> = Promise.resolve();
 
   private constructor(limits: BodyLimits, options: ServedOptions) {
     this.#limits = limits;
@@ -77,17 +92,21 @@ export class ServedModels {
     const { pool } = this.#find(name);
     const { facts } = pool;
     if (version === undefined || version === facts.version) return pool;
-    throw refusal(404, {
-      where: 'version',
-      message: `unknown version ${quoted(version)} of ${facts.name}; the current version is ${facts.version}`,
-      fix: 'remove the version from the path',
-    });
+    throw refuseVersion(facts, version);
   }
 
-  /** Loads new checkpoints of all runs next to the current ones, then switches over. */
-  async reload(): Promise<void> {
-    // Sequentially: each model needs twice its memory during its reload.
-    for (const model of this.#models) await this.#reload(model);
+  /**
+   * Applies new deltas of all runs to the current checkpoints; other new checkpoints are loaded next to the current
+   * ones, which then are replaced.
+   */
+  reload(): Promise<void> {
+    const reloading = this.#reloading.then(async () => {
+      // Sequentially: a model that is loaded whole needs twice its memory meanwhile.
+      for (const model of this.#models) await this.#reload(model);
+    });
+    // The caller receives an error.
+    this.#reloading = reloading.catch(() => undefined);
+    return reloading;
   }
 
   async close(): Promise<void> {
@@ -109,8 +128,12 @@ export class ServedModels {
 
   #open(path: string, name: string | undefined): Promise<Pool> {
     const { raw, histories, precision } = this.#options;
-    const spec = { folder: resolveCheckpoint(path), name, limits: this.#limits, raw, histories, precision };
+    const spec = { folder: this.#resolve(path), name, limits: this.#limits, raw, histories, precision };
     return Pool.open(spec, this.#options);
+  }
+
+  #resolve(path: string): string {
+    return realpathSync(findCheckpoint(path, this.#options.isLast ? ['last'] : undefined));
   }
 
   #find(name: string | undefined): ServedModel {
@@ -135,30 +158,33 @@ export class ServedModels {
   }
 
   async #reload(model: ServedModel): Promise<void> {
-    const { onWarning } = this.#options;
+    const { onWarning, onReload } = this.#options;
     const previous = model.pool;
     const { checkpoint, name } = previous.facts;
     try {
-      if (resolveCheckpoint(model.path) !== checkpoint) {
-        // The name stays, whatever the new config says.
-        model.pool = await this.#open(model.path, name);
-        onWarning(`${name}: loaded ${model.pool.facts.checkpoint} in place of ${checkpoint}`);
-        await previous.close();
+      const folder = this.#resolve(model.path);
+      if (folder !== checkpoint) {
+        const savedMs = await readSavedMs(folder);
+        const isFollowed = await previous.follow(folder);
+        if (!isFollowed) {
+          // The name stays, whatever the new config says.
+          model.pool = await this.#open(folder, name);
+          onWarning(`${name}: loaded ${model.pool.facts.checkpoint} in place of ${checkpoint}`);
+        }
+        onReload(name, isFollowed ? 'deltas' : 'full', wallClockMs() - savedMs);
+        if (!isFollowed) await previous.close();
       }
       model.lastFailure = undefined;
     } catch (error) {
       if (!(error instanceof UserError) && systemCode(error) === undefined) throw error;
       // A new run may have no checkpoint yet; warn only once.
       const { message } = error as Error;
+      onReload(name, 'failed');
       if (model.lastFailure !== message)
         onWarning(`${name}: cannot load a newer checkpoint, still serving the current one: ${message}`);
       model.lastFailure = message;
     }
   }
-}
-
-function resolveCheckpoint(path: string): string {
-  return realpathSync(findCheckpoint(path));
 }
 
 function checkNames(paths: readonly string[], names: readonly string[] | undefined): void {

@@ -7,7 +7,7 @@ import type { Predictions } from '../trained-model/load-model.js';
 import { asObject, parseJsonBody, refuseRowCount, assertKeys } from './body.js';
 import { rejectInvalidInput, type GivenRequest } from './given-request.js';
 import type { Answered, BodyKind, BodyLimits, ModelFacts } from './messages.js';
-import { refusal } from './refusal.js';
+import { refusal, refuseVersion } from './refusal.js';
 import { decodeBinary, DATATYPES, readJsonElements, toStringCells } from './tensor-data.js';
 
 // Inference requests of the Open Inference Protocol v2
@@ -33,7 +33,7 @@ interface RequestedOutput {
  */
 export function readTensorsRequest(
   body: Uint8Array,
-  { jsonBytes = body.length, onMissing }: BodyKind,
+  { jsonBytes = body.length, onMissing, version }: BodyKind,
   facts: ModelFacts,
   limits: BodyLimits,
 ): GivenRequest {
@@ -51,10 +51,11 @@ export function readTensorsRequest(
   const columns = readInputs(request['inputs'], body.subarray(jsonBytes), facts, limits);
   return {
     rows: rowsOfColumns(columns, onMissing === 'error' ? listRequired(facts.inputs) : undefined, 'inputs'),
-    answer(predictions, bad) {
+    answer(current, predictions, bad) {
+      if (version !== undefined && version !== current.version) throw refuseVersion(current, version);
       rejectInvalidInput(bad);
       return buildAnswer(
-        facts,
+        current,
         id,
         outputs,
         predictions,

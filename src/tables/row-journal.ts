@@ -2,6 +2,7 @@ import { column, type Batch } from '../core/batch.js';
 import { interpolateRows } from './interpolate-rows.js';
 import type { InputLayout } from './layout.js';
 import { changesOf, type TableChanges } from './row-changes.js';
+import { listTableFields } from './table-fields.js';
 
 /** Rows of tables that steps may have changed since a moment. */
 export interface RowJournal {
@@ -13,13 +14,6 @@ export interface RowJournal {
   rows(): ReadonlyMap<string, Uint32Array>;
   /** Removes all rows. */
   clear(): void;
-}
-
-/** A field that looks up rows of a table. */
-interface TableField {
-  readonly field: string;
-  readonly table: string;
-  readonly kind: 'id' | 'bag';
 }
 
 /** Creates a journal without rows, which takes a bit per row of a trained table. */
@@ -57,17 +51,6 @@ export function createRowJournal(layout: InputLayout): RowJournal {
 }
 
 const NO_ROWS = new Uint32Array(0);
-
-function listTableFields({ columns, sequences = [] }: InputLayout): readonly TableField[] {
-  return [
-    ...columns.flatMap((each) =>
-      each.kind === 'id' || each.kind === 'bag' ? [{ field: each.field, table: each.table, kind: each.kind }] : [],
-    ),
-    ...sequences
-      .flatMap((sequence) => sequence.fields)
-      .flatMap((each) => (each.kind === 'id' ? [{ field: each.field, table: each.table, kind: 'bag' as const }] : [])),
-  ];
-}
 
 function markRows(bits: Uint32Array, ids: Uint32Array, begin: number, end: number): void {
   for (let i = begin; i < end; i++) bits[ids[i]! >>> 5]! |= 1 << (ids[i]! & 31);

@@ -10,7 +10,7 @@ import { ObjectReader, type CountsByColumn } from '../data/objects/object-reader
 import { GivenHistories } from '../data/objects/given-histories.js';
 import { rankedRows, type RankedRows } from '../data/objects/ranked-rows.js';
 import { badRowsError, type BadRow } from '../data/objects/row-problems.js';
-import type { Program } from '../engines/engine.js';
+import { tableTensor, type Program } from '../engines/engine.js';
 import { createEngine } from '../engines/engines.js';
 import type { PredictionPrecision } from '../engines/precision.js';
 import { userError } from '../core/errors.js';
@@ -18,13 +18,16 @@ import { CounterPlan } from '../data/counters/counter-plan.js';
 import { findUncounted, type UncountedRows } from '../data/counters/given-counters.js';
 import { combinePredictions, listPredictedOutputs, type Output } from '../evaluation/outputs.js';
 import type { EventLogs } from '../features/event-log.js';
+import type { Checkpoint } from '../runs/checkpoint.js';
 import { listInputs, type ModelInput } from '../features/model-input.js';
+import type { MovedRows } from '../tables/moved-rows.js';
+import { idsOfTable } from '../tables/table-fields.js';
 import { Explainer, type Explanation } from './explainer.js';
 import { listCountedInputs, listReadCounters, listRequired } from './counted-inputs.js';
 import { loadCounters, noCounters } from './load-counters.js';
 import { CandidateRanker, type RankedOutput } from './rank-rows.js';
 import { readHistories, type Histories } from './read-histories.js';
-import { compileTrained, readTrainedModel, type TrainedModel } from './trained-model.js';
+import { compileTrained, readTrainedModel, resolveOutputs, type TrainedModel } from './trained-model.js';
 
 export type { ModelInput };
 
@@ -130,6 +133,16 @@ export interface Model {
 /** A model that accepts rows in any layout, and has the config's name. */
 export interface GivenModel extends Omit<Model, 'predict' | 'predictColumns' | 'rank' | 'explain' | 'addEvents'> {
   readonly name: string;
+  /** Embedding tables: their tensors, and the names of the ids that their rows have. */
+  readonly tables: readonly { readonly tensor: string; readonly ids: string }[];
+  /**
+   * Switches to the weights and the calibration of another checkpoint of the same model.
+   * @param next without tables, which remain those of the current one in shared memory
+   * @param moved rows that are read from spare rows of the tables
+   * @throws UserError (checkpoint) if its weights are of another model, or its calibration belongs to other weights;
+   * the current checkpoint remains then
+   */
+  switchTo(next: OtherWeights, moved: MovedRows): void;
   /** Finds the counters that rows lack; undefined if they lack none. */
   findUncounted(given: GivenRows): UncountedRows | undefined;
   /**
@@ -144,6 +157,12 @@ export interface GivenModel extends Omit<Model, 'predict' | 'predictColumns' | '
   rankGiven(given: RankedRows, options?: GivenOptions): Predictions;
   /** Explains a single row that has all counters. */
   explainGiven(given: GivenRows): Explanation;
+}
+
+/** Weights of another checkpoint. */
+export interface OtherWeights extends Pick<Checkpoint, 'program' | 'sections'> {
+  /** Checkpoint directory. */
+  readonly folder: string;
 }
 
 type GivenOptions = PredictRowsOptions & { onCounts?(counts: CountsByColumn): void };
@@ -193,7 +212,7 @@ export async function loadModel(path: string, { raw, histories, precision }: Loa
 }
 
 /** Options of a model that predicts given rows. */
-interface GivenModelOptions extends Pick<LoadOptions, 'precision'> {
+interface GivenModelOptions extends Pick<LoadOptions, 'precision' | 'raw'> {
   /** Event logs with the items of rows that lack them; default: none. */
   readonly logs?: EventLogs | undefined;
 }
@@ -201,11 +220,11 @@ interface GivenModelOptions extends Pick<LoadOptions, 'precision'> {
 /** Compiles a model to predict on the calling thread, without the state of its counters. */
 export async function compileGivenModel(
   trained: TrainedModel,
-  { logs, precision }: GivenModelOptions = {},
+  { logs, precision, raw }: GivenModelOptions = {},
 ): Promise<GivenModel> {
   const engine = await createEngine({ device: 'cpu', threads: 1 });
   const program = compileTrained(trained, engine, () => undefined, { isRanked: true, precision });
-  return new CompiledModel(trained, program, logs);
+  return new CompiledModel(trained, program, { logs, raw });
 }
 
 /** Program and ranker of a model that is not disposed. */
@@ -217,12 +236,13 @@ interface LiveModel {
 /** A model that predicts on the calling thread. */
 class CompiledModel implements GivenModel {
   readonly name: string;
-  readonly checkpoint: string;
-  readonly step: number;
   readonly inputs: readonly ModelInput[];
   readonly outputs: readonly string[];
   readonly #trained: TrainedModel;
-  readonly #outputs: readonly Output[];
+  readonly #raw: boolean;
+  #checkpoint: string;
+  #step: number;
+  #outputs: readonly Output[];
   readonly #plan: CounterPlan | undefined;
   readonly #counterNames: readonly string[];
   readonly #reader: ObjectReader;
@@ -230,24 +250,51 @@ class CompiledModel implements GivenModel {
   /** Undefined after `dispose`. */
   #live: LiveModel | undefined;
 
-  constructor(trained: TrainedModel, program: Program, logs: EventLogs = new Map()) {
+  constructor(
+    trained: TrainedModel,
+    program: Program,
+    { logs = new Map(), raw = false }: Pick<GivenModelOptions, 'logs' | 'raw'>,
+  ) {
     const { folder, checkpoint, experiment, format } = trained;
     const { name, data } = experiment;
     const { fields } = format;
     this.#trained = trained;
+    this.#raw = raw;
     this.#outputs = listPredictedOutputs(trained.outputs);
     this.#plan = data.counters && new CounterPlan(data.counters, data);
     this.#counterNames = this.#plan === undefined ? [] : listReadCounters(this.#plan, fields);
     this.#reader = new ObjectReader(fields, data.decimal);
     this.#histories = new GivenHistories(fields, logs, { cells: format.spec.cells, decimal: data.decimal });
-    this.#live = { program, ranker: new CandidateRanker(program, fields, this.#outputs, data.decimal, this.#plan) };
+    this.#live = { program, ranker: new CandidateRanker(program, fields, data.decimal, this.#plan) };
     this.name = name;
-    this.checkpoint = folder;
-    this.step = checkpoint.program.step;
+    this.#checkpoint = folder;
+    this.#step = checkpoint.program.step;
     this.inputs = this.#histories.listInputs(
       this.#plan === undefined ? listInputs(fields) : listCountedInputs(this.#plan, fields),
     );
     this.outputs = this.#outputs.map((output) => output.name);
+  }
+
+  get checkpoint(): string {
+    return this.#checkpoint;
+  }
+
+  get step(): number {
+    return this.#step;
+  }
+
+  get tables(): GivenModel['tables'] {
+    return this.#trained.layout.tables.map((table) => ({ tensor: tableTensor(table.name), ids: idsOfTable(table) }));
+  }
+
+  switchTo(next: OtherWeights, moved: MovedRows): void {
+    const outputs = listPredictedOutputs(resolveOutputs(this.#trained.tasks, next, next.folder, this.#raw));
+    // A table from another message has a buffer object of its own, so it would be copied onto itself.
+    const weights = new Map([...this.#trained.checkpoint.program.weights, ...next.program.weights]);
+    this.#compiled().program.restore({ ...next.program, weights }, moved);
+    this.#outputs = outputs;
+    this.#checkpoint = next.folder;
+    this.#step = next.program.step;
   }
 
   findUncounted(given: GivenRows): UncountedRows | undefined {
@@ -270,7 +317,7 @@ class CompiledModel implements GivenModel {
   }
 
   rankGiven(given: RankedRows, { onBadRow, onCounts }: GivenOptions = {}): Predictions {
-    const { results, bad, counts } = this.#compiled().ranker.rank(this.#histories.fillRanked(given));
+    const { results, bad, counts } = this.#compiled().ranker.rank(this.#histories.fillRanked(given), this.#outputs);
     onCounts?.(counts);
     return toPredictions(results, bad, onBadRow);
   }

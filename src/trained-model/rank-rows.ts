@@ -35,7 +35,6 @@ const MAX_PREPARED = 8;
 export class CandidateRanker {
   readonly #program: Program;
   readonly #fields: readonly EncodedField[];
-  readonly #outputs: readonly Output[];
   readonly #decimal: DialectOptions['decimal'];
   readonly #counters: CounterPlan | undefined;
   /** By the names of candidate fields, the latest last. */
@@ -48,21 +47,19 @@ export class CandidateRanker {
   constructor(
     program: Program,
     fields: readonly EncodedField[],
-    outputs: readonly Output[],
     decimal: DialectOptions['decimal'],
     counters: CounterPlan | undefined,
   ) {
     this.#program = program;
     this.#fields = fields;
-    this.#outputs = outputs;
     this.#decimal = decimal;
     this.#counters = counters;
   }
 
   /** Predicts candidates that have all counters. */
-  rank(given: RankedRows): RankedCandidates {
+  rank(given: RankedRows, outputs: readonly Output[]): RankedCandidates {
     const { rows } = given;
-    const results = this.#outputs.map(({ name }) => ({ name, values: new Float32Array(rows.count) }));
+    const results = outputs.map(({ name }) => ({ name, values: new Float32Array(rows.count) }));
     if (rows.count === 0) return { results, bad: [], counts: new Map() };
     const { ranker, userFields, user, candidates } = this.#prepare(given);
     const ofUser = user.read(userRow(given));
@@ -71,7 +68,7 @@ export class CandidateRanker {
     const { batches, problems, counts } = candidates.read(rows);
     for (const { batch, begin } of batches) {
       const predictions = ranker.predict(batch);
-      for (const [s, output] of this.#outputs.entries())
+      for (const [s, output] of outputs.entries())
         combinePredictions(output, predictions, batch.rows, results[s]!.values.subarray(begin, begin + batch.rows));
       problems.addNonFinite(results, batch, begin, { batch: read!.batch, fields: userFields });
     }

@@ -84,18 +84,31 @@ export function trainedModelOf(folder: string, checkpoint: Checkpoint, raw = fal
     scales: labelScales(tasks, scales ?? {}),
   });
   refuseOtherWeights({ graph, layout }, checkpoint.program.weights, join(folder, FILES.weights));
-  const outputs = raw ? listOutputs(tasks) : calibrateOutputs(listOutputs(tasks), checkpoint, folder);
   return {
     folder,
     checkpoint,
     experiment,
     tasks,
-    outputs,
+    outputs: resolveOutputs(tasks, checkpoint, folder, raw),
     measuring: resolveMeasuring(experiment.evaluation),
     format,
     layout,
     graph,
   };
+}
+
+/**
+ * Returns the outputs of a checkpoint to measure and predict.
+ * @param raw whether predictions stay uncalibrated
+ * @throws UserError (checkpoint) if its calibration belongs to other weights
+ */
+export function resolveOutputs(
+  tasks: readonly Task[],
+  checkpoint: Pick<Checkpoint, 'program' | 'sections'>,
+  folder: string,
+  raw: boolean,
+): readonly Output[] {
+  return raw ? listOutputs(tasks) : calibrateOutputs(listOutputs(tasks), checkpoint, folder);
 }
 
 /**
@@ -167,12 +180,13 @@ export function compileTrained(
   return program;
 }
 
-/** Selects the tensors in shared memory. */
+/** Selects the tensors in shared memory, with the spare memory after them. */
 function selectShared(weights: ProgramState['weights']): NonNullable<Plan['sharedTables']> {
   const whole = [...weights].filter(([, { parts }]) => parts === undefined);
   return new Map(
     whole
       .map(([name, { data }]) => [name, data] as const)
-      .filter(([, { buffer }]) => buffer instanceof SharedArrayBuffer),
+      .filter(([, { buffer }]) => buffer instanceof SharedArrayBuffer)
+      .map(([name, { buffer, byteOffset }]) => [name, new Float32Array(buffer, byteOffset)]),
   );
 }

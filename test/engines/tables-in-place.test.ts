@@ -3,6 +3,7 @@ import { batchesOf, planOf, type Workload } from '../../bench/workloads.js';
 import { createCpuEngine } from '../../src/engines/cpu/engine.js';
 import type { Plan, ProgramState } from '../../src/engines/engine.js';
 import type { KernelChoice } from '../../src/engines/kernel-choice.js';
+import type { MovedRows } from '../../src/tables/moved-rows.js';
 import { sgd } from '../../src/optimizers/sgd.js';
 import { denseOptimizers, embeddingOptimizerSchema } from '../../src/optimizers/optimizers.js';
 import { ADDON } from '../support/native.js';
@@ -17,8 +18,11 @@ const WORK: Workload = {
 };
 const TABLE = 'embeddings.101';
 
-/** Returns the plan of predictions, and a state whose tables are in shared memory. */
-function plans(): { readonly plan: Plan; readonly state: ProgramState } {
+/**
+ * Returns the plan of predictions, and a state whose tables are in shared memory.
+ * @param spare bytes after a tensor per byte of it
+ */
+function plans(spare = 0): { readonly plan: Plan; readonly state: ProgramState } {
   const plan: Plan = {
     ...planOf(WORK, 0.001),
     optimizers: {
@@ -29,7 +33,7 @@ function plans(): { readonly plan: Plan; readonly state: ProgramState } {
   const program = createCpuEngine().compile(plan);
   const { step, weights } = program.state();
   const copies = [...weights].map(([name, { shape, data }]) => {
-    const memory = new Float32Array(new SharedArrayBuffer(data.byteLength));
+    const memory = new Float32Array(new SharedArrayBuffer((1 + spare) * data.byteLength), 0, data.length);
     memory.set(data);
     return [name, { shape, data: memory }] as const;
   });
@@ -74,5 +78,67 @@ describe('tables in shared memory', () => {
     await program.trainStep(batch!);
     expect(sharedTables.get(TABLE)).toEqual(before);
     expect(program.state().weights.get(TABLE)!.data).not.toEqual(before);
+  });
+});
+
+describe('tables with spare rows', () => {
+  const { plan, state } = plans(1);
+  const rowsOf = (name: string): Float32Array => new Float32Array(state.weights.get(name)!.data.buffer);
+  const sharedTables = new Map([...state.weights.keys()].map((name) => [name, rowsOf(name)]));
+  const [batch] = batchesOf(WORK, 1, 0.001);
+  const open = (choice: KernelChoice, of: Partial<Plan> = { sharedTables }) => {
+    const program = createCpuEngine(1, true, {}, choice).compile({ ...plan, isRestored: true, isRanked: true, ...of });
+    program.restore(state);
+    return program;
+  };
+  const choices: readonly KernelChoice[] = ADDON.families.length > 0 ? ['wasm', 'native'] : ['wasm'];
+
+  /** Copies some rows of all tables to spare rows, and fills the rows themselves with NaN. */
+  const moveRows = (): { readonly moved: MovedRows; undo(): void } => {
+    const undo: (() => void)[] = [];
+    const moved = plan.layout.tables.map(({ name, rows, width }) => {
+      const data = rowsOf(`embeddings.${name}`);
+      const numbers = Uint32Array.from({ length: Math.ceil(rows / 2) }, (_, i) => 2 * i);
+      for (const [i, row] of numbers.entries()) {
+        const own = data.subarray(row * width, (row + 1) * width);
+        const saved = own.slice();
+        undo.push(() => own.set(saved));
+        data.set(saved, (rows + i) * width);
+        own.fill(NaN);
+      }
+      return [name, numbers] as const;
+    });
+    return { moved: new Map(moved), undo: () => undo.forEach((each) => each()) };
+  };
+
+  it.each(choices)('are read in place: %s kernels', async (choice) => {
+    const program = open(choice);
+    const before = await program.predict(batch!);
+    expect(before).toEqual(await open(choice, {}).predict(batch!));
+    const rows = rowsOf(TABLE);
+    const saved = rows.slice();
+    rows.fill(0.5);
+    const after = await program.predict(batch!);
+    rows.set(saved);
+    expect(after).not.toEqual(before);
+  });
+
+  it.each(choices)('are read from spare rows if these replace others: %s kernels', async (choice) => {
+    const program = open(choice);
+    const ranker = program.createRanker!(new Set(['205', '109_14', 'D0']));
+    const rank = (): unknown => {
+      ranker.setUser({ ...batch!, rows: 1 });
+      return ranker.predict(batch!);
+    };
+    const before = [await program.predict(batch!), rank()];
+    const { moved, undo } = moveRows();
+    program.restore(state, moved);
+    const after = [await program.predict(batch!), rank()];
+    program.restore(state);
+    const withoutMoves = await program.predict(batch!);
+    undo();
+    expect(after).toEqual(before);
+    expect(withoutMoves.get('ctr')!.some(Number.isNaN)).toBe(true);
+    expect([await program.predict(batch!), rank()]).toEqual(before);
   });
 });

@@ -126,6 +126,7 @@ describe('a tensor of vectors', () => {
     name: 'm',
     version: '1',
     checkpoint: 'c',
+    savedMs: 0,
     inputs: [{ name: 'look', holds: 'vector' }],
     outputs: ['ctr'],
   };

@@ -11,9 +11,13 @@ import type { Thread } from '../../src/system/thread.js';
 const world = vi.hoisted(() => ({ failures: [] as string[], isMortal: false, started: 0, closed: 0 }));
 vi.mock('../../src/system/thread.js', () => ({ startThread: fakeThread }));
 vi.mock('../../src/runs/checkpoint.js', () => ({ readCheckpoint: () => Promise.resolve({}) }));
+vi.mock('../../src/runs/manifest.js', () => ({
+  manifestDigest: () => Promise.resolve('0'),
+  readSavedMs: () => Promise.resolve(0),
+}));
 vi.mock('../../src/trained-model/load-counters.js', () => ({ loadCounters: () => Promise.resolve(undefined) }));
 
-const FACTS: ModelFacts = { name: 'm', version: '1', checkpoint: 'c', inputs: [], outputs: [] };
+const FACTS: ModelFacts = { name: 'm', version: '1', checkpoint: 'c', savedMs: 0, inputs: [], outputs: [] };
 const ANSWER: Answered = { status: 200, body: '{}', rows: 1 };
 const KIND: BodyKind = { form: 'rows', onBadRow: 'error', onMissing: 'error' };
 
@@ -24,7 +28,7 @@ function fakeThread(): Thread {
     ask(request) {
       if (request === undefined)
         return failure === undefined
-          ? Promise.resolve(FACTS)
+          ? Promise.resolve({ facts: FACTS, tables: [] })
           : Promise.reject(userError('checkpoint', { message: failure }));
       if (world.isMortal) return Promise.reject(userError('thread', { message: 'a thread ended' }));
       return Promise.resolve({ answers: (request as Bundle).bodies.map(() => ANSWER), counts: new Map() });
@@ -44,7 +48,13 @@ beforeEach(async () => {
   notices = [];
   pool = await Pool.open(
     { folder: 'f', name: undefined, limits: { bytes: 100, rows: 10 } },
-    { workers: 1, timeoutMs: 1e9, onBundle: () => undefined, onWarning: (text) => void notices.push(text) },
+    {
+      workers: 1,
+      isReloaded: false,
+      timeoutMs: 1e9,
+      onBundle: () => undefined,
+      onWarning: (text) => void notices.push(text),
+    },
   );
 });
 afterEach(async () => {

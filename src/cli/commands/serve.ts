@@ -32,6 +32,11 @@ export const serve = defineCommand({
         default: false,
         describe: 'Load newer checkpoints as they appear, without dropping requests',
       })
+      .option('follow', {
+        type: 'boolean',
+        default: false,
+        describe: 'Like --reload, and serve the last checkpoint of a run, not the best',
+      })
       .option('reload-every', intOption('--reload-every', 10, 'With --reload: polling interval in seconds', 86_400))
       .option('max-body', intOption('--max-body', 16, 'Maximum request size in MB', 1024))
       .option('max-rows', intOption('--max-rows', 10_000, 'Maximum rows per request', 10_000_000))
@@ -47,6 +52,7 @@ export const serve = defineCommand({
           'SIGINT finishes pending requests, then exits.',
       )
       .example('$0 serve runs/latest', '')
+      .example('$0 serve runs/latest --follow', 'Serve a training while it runs')
       .example('$0 serve runs/esmm/003 runs/mmoe/001 --port 80 --host 0.0.0.0 --reload', ''),
   async run(options) {
     const { runServe } = await import('../serve-command.js');

@@ -3,7 +3,7 @@ import { countSlotElements } from '../../optimizers/optimizer.js';
 import { optimizers } from '../../optimizers/optimizers.js';
 import { SINGLE_PROCESS, type ProcessGroup } from '../../core/process-group.js';
 import { findMaxItems, type TableSpec } from '../../tables/layout.js';
-import { tableOptimizer, withoutState, type Plan } from '../engine.js';
+import { tableOptimizer, tableTensor, withoutState, type Plan } from '../engine.js';
 import { BATCH, domainName, indexOfDomain, type Domain } from '../../graph/domain.js';
 import { findLookups, type Lookups } from '../../graph/lookups.js';
 import { createBuffers, shift, type Buffers, type Ref } from './buffers.js';
@@ -20,6 +20,8 @@ export const CONSTANT_WORDS = 32;
 const PART_WORDS = 4;
 /** Number of weights from which the gradient of a matrix is all-reduced while others are computed. */
 const EARLY_WEIGHTS = 2 ** 16;
+/** Maximum rows of a table with its spare rows. */
+const MAX_STORED_ROWS = 2 ** 31 - 1;
 /** Minimum number of rows that are predicted at a time. */
 export const MIN_ROWS = 1024;
 
@@ -118,6 +120,7 @@ export function createLayout(plan: Plan, graph: Graph = plan.graph): Layout {
       ...sizes,
       areas: room,
       isAveraged: step?.average !== undefined,
+      spareRowsOf: (table) => countSpareRows(plan, table),
       dealing: plan,
     }),
     average: step?.average && {
@@ -139,6 +142,12 @@ export function createLayout(plan: Plan, graph: Graph = plan.graph): Layout {
     dropoutKeys: takeDropoutKeys(buffers, graph),
     terms: takeTerms(buffers, graph),
   };
+}
+
+/** Counts the rows of a shared table after those of the layout; kernels have signed numbers of rows. */
+function countSpareRows({ sharedTables }: Plan, { name, rows, width }: TableSpec): number {
+  const elements = sharedTables?.get(tableTensor(name))?.length ?? 0;
+  return Math.max(0, Math.min(Math.floor(elements / width), MAX_STORED_ROWS) - rows);
 }
 
 /** Returns how the rows of a table are updated. */

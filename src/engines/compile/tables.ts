@@ -97,6 +97,8 @@ export interface TableSizes {
   readonly areas: number;
   readonly isAveraged: boolean;
   readonly peers: ProcessGroup;
+  /** Returns the spare rows of a table, which follow its own; none if its rows have a state beside their weights. */
+  spareRowsOf(table: TableSpec): number;
   /** Decides which tables are sharded. */
   readonly dealing: Dealing;
   /** Maximum rows of a pass and of a step in this process. */
@@ -175,7 +177,7 @@ function placeTable(
   update: TableUpdate,
   claim: Ref,
   sharedFrom: number,
-  { stepRows, areas, isAveraged, peers, dealing, ownRows, ownStepRows }: TableSizes,
+  { stepRows, areas, isAveraged, peers, spareRowsOf, dealing, ownRows, ownStepRows }: TableSizes,
 ): TablePlace {
   const { name, rows: allRows, width, isFrozen, idsOf, initialRows } = table;
   const average = width + countSlotElements(update.optimizer, width);
@@ -196,7 +198,8 @@ function placeTable(
     count: buffers.take(`${of}count ${name}`, 'index', 1, 3),
     most,
   });
-  const at = buffers.take(`table ${name}`, 'table', rows, stride);
+  const storedRows = rows + (stride === width ? spareRowsOf(table) : 0);
+  const at = buffers.take(`table ${name}`, 'table', storedRows, stride);
   const gathered = gatheredOf('', mostOf(stepRows, rows));
   const lookedRows = mostOf(Math.max(ownStepRows, ownRows), allRows);
   return {
@@ -222,7 +225,7 @@ function placeTable(
     ...gathered,
     looked: isSharded
       ? { at: buffers.take(`fetched rows ${name}`, 'scratch', lookedRows, width), stride: width, rows: lookedRows }
-      : { at, stride, rows },
+      : { at, stride, rows: storedRows },
     gathered: peers.size === 1 ? gathered : gatheredOf('own ', mostOf(ownStepRows, allRows)),
   };
 }

@@ -52,7 +52,7 @@ export function compileProgram(kernels: KernelModule, plan: Plan, threads: numbe
     team,
     exchange: createExchange(compiled, cpu, instance.kernels, watch),
     load: createLoader(compiled, cpu),
-    store: new Store(compiled, image),
+    store: new Store(compiled, image, cpu.mover),
   });
 }
 

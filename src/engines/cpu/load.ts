@@ -14,7 +14,7 @@ import type { CpuMemory } from './memory.js';
 export type Loader = (batch: Batch, begin: number, rows: number, first?: number) => readonly number[];
 
 /** Creates a loader for a plan; destinations are resolved once, so that a step only copies. */
-export function createLoader(of: Layout, { memory, plan, image: { words, wordAt } }: CpuMemory): Loader {
+export function createLoader(of: Layout, { memory, plan, mover, image: { words, wordAt } }: CpuMemory): Loader {
   const { tables, domains } = of;
   const loadColumns = createColumnLoader(of, words, wordAt);
   const numbered = tables.all
@@ -33,7 +33,7 @@ export function createLoader(of: Layout, { memory, plan, image: { words, wordAt 
   let looked: { readonly of: Batch; readonly batch: Batch } | undefined;
   return (given, begin, rows, first = begin === 0 ? given.rows : undefined) => {
     // Parts of a batch are loaded in sequence.
-    if (first !== undefined || looked?.of !== given) looked = { of: given, batch: withBags(given) };
+    if (first !== undefined || looked?.of !== given) looked = { of: given, batch: mover.apply(withBags(given)) };
     const { batch } = looked;
     loadColumns(batch, begin, rows);
     items.load(batch, begin, rows);

@@ -6,6 +6,7 @@ import { createApart, isApart, type Apart } from '../state/apart.js';
 import { createImage, type Image } from '../state/image.js';
 import { fillBuffers } from '../state/results.js';
 import { planMemory, type MemoryPlan } from '../state/memory-plan.js';
+import { RowMover } from '../../tables/moved-rows.js';
 import { COMMAND_WORDS } from './command.js';
 import { BEGIN } from './begin.js';
 import { takeLists } from './lists.js';
@@ -25,6 +26,7 @@ export interface CpuMemory {
   readonly image: Image;
   /** Where lists of calls are placed. */
   readonly lists: Ref;
+  readonly mover: RowMover;
 }
 
 /** Plans the memory of a program's buffers; the barrier and commands are first. */
@@ -40,7 +42,10 @@ export function planCpuMemory(
 export interface TableMemory {
   /** Maximum bytes of tables in the shared memory; default: TABLE_BYTES. */
   readonly tableBytes?: number | undefined;
-  /** Whether kernels read tables in any shared memory as fast as in that of the program. */
+  /**
+   * Whether kernels read tables in any shared memory as fast as in that of the program; otherwise, those without spare
+   * rows are copied.
+   */
   readonly readsInPlace?: boolean;
 }
 
@@ -55,26 +60,37 @@ export function allocate(
 ): CpuMemory {
   const listsAt = takeLists(layout, lists);
   layout.buffers.seal();
-  const inPlace = new Map(readsInPlace ? listSharedTables(layout) : []);
+  const inPlace = new Map(listSharedTables(layout, readsInPlace));
   const plan = planCpuMemory(layout, tableBytes, new Set(inPlace.keys()));
   const memory = createMemory(plan.bytes);
   const apart = createApart(layout.tables.all, plan, inPlace);
   const image = createImage(memory.buffer, plan, apart);
   fillBuffers(layout, image);
-  return { memory, plan, apart, image, lists: listsAt };
+  return { memory, plan, apart, image, lists: listsAt, mover: new RowMover(layout.plan.layout) };
 }
 
-/** Lists the tables that exist in shared memory, without space for a state beside each row. */
-function listSharedTables({ plan: { sharedTables }, tables }: Layout): readonly (readonly [Buffer, Float32Array])[] {
-  return tables.all.flatMap(({ name, at, rows, stride }) => {
+/**
+ * Lists the tables that exist in shared memory, without space for a state beside each row.
+ * @param areAll whether these are all of them, or those with spare rows
+ */
+function listSharedTables(
+  { plan: { sharedTables }, tables }: Layout,
+  areAll: boolean,
+): readonly (readonly [Buffer, Float32Array])[] {
+  return tables.all.flatMap(({ name, at: { buffer }, rows, stride, width }) => {
     const floats = sharedTables?.get(tableTensor(name));
-    return floats?.length === rows * stride ? [[at.buffer, floats] as const] : [];
+    const storedRows = buffer.rows as number; // a table has no domain
+    const isShared = floats !== undefined && stride === width && (areAll || storedRows > rows);
+    return isShared ? [[buffer, floats.subarray(0, storedRows * stride)] as const] : [];
   });
 }
 
-/** Returns the bytes of a program's tables with their optimizer state: of all, or of those in their own memory. */
+/**
+ * Returns the bytes of a program's tables, with optimizer state and spare rows: of all, or of those in their own
+ * memory.
+ */
 export function tableBytesOf({ tables }: Layout, plan?: MemoryPlan): number {
   return tables.all
     .filter((table) => plan === undefined || isApart(table, plan))
-    .reduce((sum, { rows, stride }) => sum + rows * stride * WORD, 0);
+    .reduce((sum, { at: { buffer }, stride }) => sum + (buffer.rows as number) * stride * WORD, 0);
 }

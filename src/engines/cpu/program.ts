@@ -1,6 +1,7 @@
 import { BATCH, indexOfDomain } from '../../graph/domain.js';
 import type { Batch } from '../../core/batch.js';
 import type { TableChanges } from '../../tables/row-changes.js';
+import type { MovedRows } from '../../tables/moved-rows.js';
 import { maskKeyFrom, streamKey } from '../../core/random.js';
 import type { View } from '../compile/buffers.js';
 import type { Compiled } from '../compile/compile.js';
@@ -210,8 +211,8 @@ export class CpuProgram implements Program {
     this.#rankers.forgetWeights();
   }
 
-  restore(saved: ProgramState): void {
-    this.#store.restore(saved);
+  restore(saved: ProgramState, moved?: MovedRows): void {
+    this.#store.restore(saved, moved);
     this.#rankers.forgetWeights();
     this.#step = saved.step;
   }

@@ -1,6 +1,7 @@
 import { countElements, type HostTensor } from '../../core/tensor.js';
 import type { Parameter } from '../../graph/operations.js';
 import { optimizers } from '../../optimizers/optimizers.js';
+import { NO_MOVED_ROWS, type RowMover } from '../../tables/moved-rows.js';
 import { shift, type Ref } from '../compile/buffers.js';
 import type { Layout } from '../compile/layout.js';
 import { changesOf, type TableChanges } from '../../tables/row-changes.js';
@@ -27,15 +28,20 @@ interface DenseTensor {
 export class Store {
   readonly #layout: Layout;
   readonly #image: Image;
+  readonly #mover: Pick<RowMover, 'set'> | undefined;
   readonly #dense: readonly DenseTensor[];
   /** Rows of growing tables up to the last one that ever represented an id. */
   readonly #usedRows: Map<string, number>;
 
-  /** Initializes the tensors. */
-  constructor(layout: Layout, image: Image) {
+  /**
+   * Initializes the tensors.
+   * @param mover of a program whose tables may have spare rows
+   */
+  constructor(layout: Layout, image: Image, mover?: Pick<RowMover, 'set'>) {
     const { plan, graph, places, denseSlots, average } = layout;
     this.#layout = layout;
     this.#image = image;
+    this.#mover = mover;
     const trained = places.weights;
     this.#dense = [
       { suffix: '', regions: average === undefined ? [trained] : [average.weights, trained], first: 0 },
@@ -107,9 +113,10 @@ export class Store {
 
   /**
    * Restores a state. Growing tables may have other rows than before.
+   * @param moved rows that are read from spare rows
    * @throws UserError (checkpoint) for tensors of another model
    */
-  restore(saved: ProgramState): void {
+  restore(saved: ProgramState, moved = NO_MOVED_ROWS): void {
     for (const { name, rows } of this.#layout.tables.all) {
       const savedRows = saved.weights.get(tableTensor(name))?.shape[0] ?? Infinity;
       if (this.#usedRows.has(name) && savedRows <= rows) this.#usedRows.set(name, savedRows);
@@ -123,6 +130,7 @@ export class Store {
       const tensor = (isWeights ? saved.weights : saved.optimizer).get(name);
       if (tensor !== undefined) write(tensor);
     }
+    this.#mover?.set(moved);
   }
 
   #list(step: number): readonly StoredTensor[] {

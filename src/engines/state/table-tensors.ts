@@ -113,7 +113,7 @@ export function listTableTensors(
       ...(isDealt && { allRows }),
       write(whole: HostTensor) {
         // Rows that are read in place have these values.
-        if (whole.parts === undefined && whole.data === floats) return;
+        if (whole.parts === undefined && isInPlace(whole.data, floats)) return;
         let row = 0;
         for (const part of listParts(whole))
           for (let begin = 0; begin < part.length; begin += rowTensor.width, row++)
@@ -121,6 +121,11 @@ export function listTableTensors(
       },
     }));
   });
+}
+
+/** Returns whether elements are those of a table whose spare rows follow them. */
+function isInPlace(data: Float32Array, floats: Float32Array): boolean {
+  return data.buffer === floats.buffer && data.byteOffset === floats.byteOffset;
 }
 
 /** Returns the decay of a table's EMA; undefined without one. Frozen rows are their own average. */

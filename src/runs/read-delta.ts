@@ -1,0 +1,37 @@
+import { join } from 'node:path';
+import type { ProgramState } from '../engines/engine.js';
+import { parseState } from './checkpoint-state.js';
+import { readDeltaTensors } from './checkpoint-tensors.js';
+import { listChanges, type Change, type DeltaFolder } from './delta.js';
+import { FILES, readText } from './manifest.js';
+import type { Sections } from './run-state.js';
+
+/** Content of a delta, without the optimizer state. */
+export interface DeltaContent {
+  /** Number of optimizer steps. */
+  readonly step: number;
+  readonly sections: Sections;
+  /** The resolved config, YAML. */
+  readonly config: string;
+  /** What changes of each tensor, in shared memory. */
+  readonly changes: ReadonlyMap<string, Change>;
+}
+
+/**
+ * Reads a delta, and verifies each file against its manifest.
+ * @param weights of the checkpoint before it; only their shapes are read
+ * @throws UserError (checkpoint) for a missing or invalid file, or tensors or rows that `weights` does not have
+ */
+export async function readDelta(delta: DeltaFolder, weights: ProgramState['weights']): Promise<DeltaContent> {
+  const {
+    folder,
+    manifest: { files },
+  } = delta;
+  const { own, sections } = parseState(await readText(folder, FILES.state, files), join(folder, FILES.state));
+  return {
+    step: own.step,
+    sections,
+    config: await readText(folder, FILES.config, files),
+    changes: listChanges(weights, 'weights', await readDeltaTensors(delta, 'weights', { isShared: true })),
+  };
+}

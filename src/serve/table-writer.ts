@@ -1,0 +1,141 @@
+import type { HostTensor } from '../core/tensor.js';
+import { listParts } from '../core/tensor.js';
+import { dataSection } from '../data/sources/data-state.js';
+import { calibrateOutputs } from '../runs/calibrated-outputs.js';
+import type { Checkpoint } from '../runs/checkpoint.js';
+import type { Change, DeltaFolder } from '../runs/delta.js';
+import { readSavedMs } from '../runs/manifest.js';
+import { readDelta, type DeltaContent } from '../runs/read-delta.js';
+import type { PreparedDelta, TableWriterSpec, TrainedTable } from './messages.js';
+
+/**
+ * Writes the rows of deltas to tables that prediction threads read, without writing a row that one of them reads:
+ * 1. `prepare` writes the new rows to spare rows, which no thread reads.
+ * 2. All threads switch to the delta: they read these rows from the spare rows, and all others from their own place.
+ * 3. `merge` copies the spare rows to the place of each row, which no thread reads.
+ * 4. All threads read every row from its own place again.
+ */
+export class TableWriter {
+  readonly #tables: readonly TrainedTable[];
+  readonly #raw: boolean;
+  #checkpoint: Pick<Checkpoint, 'program' | 'sections' | 'config'>;
+  /** Rows in spare rows, by the ids of tables. */
+  #moved = new Map<string, Uint32Array>();
+
+  constructor({ stored, tables, raw }: TableWriterSpec) {
+    this.#tables = tables;
+    this.#raw = raw === true;
+    this.#checkpoint = stored;
+  }
+
+  /**
+   * Reads the next delta, and writes its rows to spare rows.
+   * @returns undefined if its model is another one than the loaded one, or the tables have too few spare rows
+   * @throws UserError (checkpoint) for a missing or invalid file, or a calibration of other weights
+   */
+  async prepare(delta: DeltaFolder): Promise<PreparedDelta | undefined> {
+    const { program } = this.#checkpoint;
+    const content = await readDelta(delta, program.weights);
+    const { step, sections, config, changes } = content;
+    if (!this.#isSameModel(content)) return undefined;
+    if (!this.#raw) calibrateOutputs([], { program: { ...program, step }, sections }, delta.folder);
+    const moved = new Map<string, Uint32Array>();
+    if (this.#tables.some(({ tensor }) => changes.get(tensor)?.whole !== program.weights.get(tensor))) return undefined;
+    for (const ids of new Set(this.#tables.map((table) => table.ids))) {
+      const tables = this.#tables.filter((table) => table.ids === ids);
+      const rows = mergeRows(tables.flatMap(({ tensor }) => patchesOf(changes, tensor).map((patch) => patch.rows)));
+      if (rows.length === 0) continue;
+      for (const { tensor } of tables)
+        if (!fillSpareRows(program.weights.get(tensor)!, rows, patchesOf(changes, tensor))) return undefined;
+      moved.set(ids, rows);
+    }
+    const ofTables = new Set(this.#tables.map(({ tensor }) => tensor));
+    const weights = new Map(
+      Array.from(program.weights, ([name, tensor]) => [name, ofTables.has(name) ? tensor : changes.get(name)!.whole]),
+    );
+    this.#checkpoint = { program: { ...program, step, weights }, sections, config };
+    this.#moved = moved;
+    const { folder } = delta;
+    const dense = new Map([...weights].filter(([name]) => !ofTables.has(name)));
+    const savedMs = await readSavedMs(folder);
+    return { folder, savedMs, program: { ...program, step, weights: dense }, sections, moved };
+  }
+
+  /** Copies the spare rows of the last delta to their own place. */
+  merge(): void {
+    const { weights } = this.#checkpoint.program;
+    for (const { ids, tensor } of this.#tables) {
+      const {
+        shape: [numRows, width],
+        data: { buffer },
+      } = toMatrix(weights.get(tensor)!);
+      const data = new Float32Array(buffer);
+      for (const [i, row] of (this.#moved.get(ids) ?? []).entries())
+        data.copyWithin(row * width, (numRows + i) * width, (numRows + i + 1) * width);
+    }
+    this.#moved.clear();
+  }
+
+  /** Whether graph and labels are those of the loaded checkpoint. */
+  #isSameModel({ config, sections }: Pick<DeltaContent, 'config' | 'sections'>): boolean {
+    const scalesOf = ({ [dataSection.name]: data }: DeltaContent['sections']): string =>
+      JSON.stringify((data as { readonly labelScales?: unknown } | undefined)?.labelScales);
+    return config === this.#checkpoint.config && scalesOf(sections) === scalesOf(this.#checkpoint.sections);
+  }
+}
+
+function patchesOf(changes: DeltaContent['changes'], tensor: string): Change['patches'] {
+  return changes.get(tensor)?.patches ?? [];
+}
+
+/** Merges numbers of rows to ascending ones without duplicates, in shared memory. */
+function mergeRows(lists: readonly Uint32Array[]): Uint32Array {
+  const all = new Uint32Array(lists.reduce((sum, { length }) => sum + length, 0));
+  let end = 0;
+  for (const list of lists) {
+    all.set(list, end);
+    end += list.length;
+  }
+  all.sort();
+  let count = 0;
+  for (const row of all) if (count === 0 || row !== all[count - 1]) all[count++] = row;
+  const rows = new Uint32Array(new SharedArrayBuffer(count * Uint32Array.BYTES_PER_ELEMENT));
+  rows.set(all.subarray(0, count));
+  return rows;
+}
+
+/**
+ * Writes rows of a table to its spare rows, in order: those of patches, or else the table's own.
+ * @param rows numbers in ascending order, among them those of the patches
+ * @returns false if there are too few spare rows
+ */
+function fillSpareRows(table: HostTensor, rows: Uint32Array, patches: Change['patches']): boolean {
+  const {
+    shape: [numRows, width],
+    data: { buffer },
+  } = toMatrix(table);
+  const data = new Float32Array(buffer);
+  if (!(buffer instanceof SharedArrayBuffer) || data.length < (numRows + rows.length) * width) return false;
+  const numPatched = patches.reduce((sum, patch) => sum + patch.rows.length, 0);
+  if (numPatched < rows.length)
+    for (const [i, row] of rows.entries()) data.copyWithin((numRows + i) * width, row * width, (row + 1) * width);
+  for (const { rows: patched, tensor } of patches) {
+    let at = 0;
+    let p = 0;
+    for (const part of listParts(tensor)) {
+      for (let begin = 0; begin < part.length; begin += width, p++) {
+        while (rows[at]! < patched[p]!) at++;
+        data.set(part.subarray(begin, begin + width), (numRows + at) * width);
+      }
+    }
+  }
+  return true;
+}
+
+function toMatrix({ shape, data }: HostTensor): {
+  readonly shape: readonly [number, number];
+  readonly data: Float32Array;
+} {
+  // Each row of a table is a vector.
+  return { shape: shape as unknown as readonly [number, number], data };
+}

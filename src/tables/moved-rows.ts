@@ -1,0 +1,72 @@
+import type { BagColumn, Batch } from '../core/batch.js';
+import type { InputLayout } from './layout.js';
+import { idsOfTable, listTableFields } from './table-fields.js';
+
+/**
+ * Rows that are read from spare rows, which follow those of a table: row `rows[i]` of a table with n rows is read from
+ * row n + i. Numbers of rows in ascending order, by the ids of tables (`idsOfTable`).
+ */
+export type MovedRows = ReadonlyMap<string, Uint32Array>;
+
+/** No rows: each row of a table is read from its own place. */
+export const NO_MOVED_ROWS: MovedRows = new Map();
+
+/** Replaces the ids of moved rows in batches. */
+export class RowMover {
+  /** By field: the name of its ids, and the number of the first spare row. */
+  readonly #fields: ReadonlyMap<string, { readonly ids: string; readonly first: number }>;
+  #moved = NO_MOVED_ROWS;
+
+  constructor(layout: InputLayout) {
+    const tables = new Map(layout.tables.map((table) => [table.name, table]));
+    this.#fields = new Map(
+      listTableFields(layout).map(({ field, table: name }) => {
+        const table = tables.get(name)!;
+        return [field, { ids: idsOfTable(table), first: table.rows }];
+      }),
+    );
+  }
+
+  /** Sets the rows that are moved in later batches. */
+  set(moved: MovedRows): void {
+    this.#moved = moved;
+  }
+
+  /** Returns a batch whose ids are those of the spare rows; the batch itself if no row is moved. */
+  apply(batch: Batch): Batch {
+    if (this.#moved.size === 0) return batch;
+    return {
+      ...batch,
+      ids: new Map(Array.from(batch.ids, ([field, ids]) => [field, this.#move(field, ids, batch.rows)])),
+      bags: new Map(
+        Array.from(batch.bags, ([field, bag]): [string, BagColumn] => [
+          field,
+          { ...bag, ids: this.#move(field, bag.ids, bag.offsets[batch.rows]!) },
+        ]),
+      ),
+    };
+  }
+
+  #move(field: string, ids: Uint32Array, count: number): Uint32Array {
+    const { ids: name, first } = this.#fields.get(field) ?? { ids: '', first: 0 };
+    const rows = this.#moved.get(name);
+    if (rows === undefined) return ids;
+    const result = ids.slice();
+    for (let i = 0; i < count; i++) {
+      const at = findRow(rows, ids[i]!);
+      if (at >= 0) result[i] = first + at;
+    }
+    return result;
+  }
+}
+
+/** Finds a row among numbers in ascending order by bisection; returns its index, or -1. */
+function findRow(rows: Uint32Array, row: number): number {
+  let [begin, end] = [0, rows.length];
+  while (begin < end) {
+    const middle = (begin + end) >>> 1;
+    if (rows[middle]! < row) begin = middle + 1;
+    else end = middle;
+  }
+  return rows[begin] === row ? begin : -1;
+}

@@ -1,0 +1,25 @@
+import type { InputLayout, TableSpec } from './layout.js';
+
+/** A field that looks up rows of a table. */
+export interface TableField {
+  readonly field: string;
+  readonly table: string;
+  readonly kind: 'id' | 'bag';
+}
+
+/** Lists the fields that look up rows of tables; a field may look up several. */
+export function listTableFields({ columns, sequences = [] }: InputLayout): readonly TableField[] {
+  return [
+    ...columns.flatMap((each) =>
+      each.kind === 'id' || each.kind === 'bag' ? [{ field: each.field, table: each.table, kind: each.kind }] : [],
+    ),
+    ...sequences
+      .flatMap((sequence) => sequence.fields)
+      .flatMap((each) => (each.kind === 'id' ? [{ field: each.field, table: each.table, kind: 'bag' as const }] : [])),
+  ];
+}
+
+/** Returns the name of the ids that the rows of a table have: tables that a field looks up have the same. */
+export function idsOfTable({ name, idsOf = name }: Pick<TableSpec, 'name' | 'idsOf'>): string {
+  return idsOf;
+}
