@@ -55,6 +55,10 @@ export const taskOptions = z.strictObject({
     .union([z.string(), z.looseObject({ name: z.string() })])
     .optional()
     .describe('Loss name, or name with options; default: cross-entropy for classification, squared for regression'),
+  delay: z
+    .looseObject({ method: z.string() })
+    .optional()
+    .describe('Label that becomes known late; the training set is replayed in order of time'),
   distill: distillOptions.optional().describe("Distillation from a teacher's probabilities"),
   scaling: scalingOption
     .optional()

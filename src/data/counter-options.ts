@@ -1,13 +1,8 @@
 import { z } from 'zod';
 import type { ValidationIssue } from '../core/component.js';
 import { columnName } from '../core/conditions.js';
+import { durationText, parseDuration } from '../core/duration.js';
 import { TIME_FORMATS } from '../features/wall-clock.js';
-
-const UNITS_MS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-const DURATION = /^(\d+(?:\.\d+)?)(s|m|h|d)$/;
-const durationText = z
-  .string()
-  .regex(DURATION, 'expected a number with a unit (s, m, h or d), such as 90s, 30m, 6h or 7d');
 
 /** Resolution of a window that sets none, as a share of the window. */
 const DEFAULT_RESOLUTION = 1 / 64;
@@ -72,12 +67,6 @@ export function resolveCounters({ count, delay }: CountersOptions): readonly Cou
       prior: rate?.prior,
     };
   });
-}
-
-/** Parses a validated duration; returns milliseconds. */
-export function parseDuration(text: string): number {
-  const [, number, unit] = DURATION.exec(text)!;
-  return Number(number) * UNITS_MS[unit!]!;
 }
 
 /** Yields the issues of counters; the paths start below the section. */

@@ -1,0 +1,15 @@
+import { z } from 'zod';
+
+const UNITS_MS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+const DURATION = /^(\d+(?:\.\d+)?)(s|m|h|d)$/;
+
+/** A duration in a config: a number with a unit. */
+export const durationText = z
+  .string()
+  .regex(DURATION, 'expected a number with a unit (s, m, h or d), such as 90s, 30m, 6h or 7d');
+
+/** Parses a validated duration; returns milliseconds. */
+export function parseDuration(text: string): number {
+  const [, number, unit] = DURATION.exec(text)!;
+  return Number(number) * UNITS_MS[unit!]!;
+}
