@@ -3,6 +3,7 @@ import { listOutputs } from './evaluation/outputs.js';
 import { makeFolder, onDisk } from './io/disk.js';
 import { createBagSource } from './synth/bags.js';
 import { NO_BIASES, type Biases } from './synth/biases.js';
+import { DelayLog } from './synth/delays.js';
 import { HistoryLog, type OnEvent } from './synth/histories.js';
 import { show, showOtherwise, type Impressions, type Rates, type Shown } from './synth/impressions.js';
 import { PRESETS, type PresetName, type SynthFormat } from './synth/presets.js';
@@ -13,6 +14,7 @@ import {
   EVENTS,
   listPaths,
   writeCsvSplit,
+  writeDelaySplit,
   writeEvents,
   writeHistorySplit,
   writeRawSplit,
@@ -50,6 +52,8 @@ const TASKS: readonly Task[] = [
 ];
 /** Exact metrics need the rows in memory; longer files are measured on their first rows. */
 const MEASURED_ROWS = 10_000_000;
+/** Rows between two calls of `onProgress`, of a log with delays. */
+const PROGRESS_ROWS = 1 << 13;
 
 /**
  * Generates data in the format of Ali-CCP with known true probabilities, and `oracle.json`, in constant memory.
@@ -140,6 +144,50 @@ export async function synthHistories(options: HistoryOptions): Promise<Oracle> {
   await (eventLog ? writeEvents(folder, write) : write());
   const form = { sequences: true, ...(eventLog && { eventLog }), ...(historyItems !== undefined && { historyItems }) };
   await endFiles(folder, { seed, users, items, rates, ...form, ...oracle });
+  return oracle;
+}
+
+/** Options of `synthDelays`. */
+export type DelayOptions = Pick<SynthOptions, 'folder' | 'seed' | 'rows' | 'onProgress'> & {
+  /** Time from the first row to the last one. */
+  readonly days: number;
+  /** Mean probability of a conversion. */
+  readonly rate: number;
+};
+
+const DELAYED_TASKS: readonly Task[] = [{ name: 'cvr', ...taskOptions.parse({ label: 'buy' }) }];
+
+/**
+ * Generates a log of clicks whose conversions arrive late, with known true probabilities, and `oracle.json`. Splits
+ * follow each other in time, and labels are final.
+ * @throws UserError (disk); (usage) if it would overwrite files of other origin
+ */
+export async function synthDelays(options: DelayOptions): Promise<Oracle> {
+  const { folder, rows, seed, days, rate, onProgress } = options;
+  await onDisk(folder, () => makeFolder(folder));
+  await beginFiles(
+    folder,
+    Object.keys(rows).flatMap((name) => listPaths('csv', name)),
+  );
+  const numRows = Object.values(rows).reduce((sum, count) => sum + count, 0);
+  const log = new DelayLog({ seed, days, rate, rows: numRows });
+  const oracle: Record<string, Report> = {};
+  for (const [name, count] of Object.entries(rows)) {
+    const collector = createCollector(listOutputs(DELAYED_TASKS));
+    const [label, probability] = [new Float32Array(count), new Float32Array(count)];
+    let row = 0;
+    await writeDelaySplit({ folder, name, rows: count }, log, (click) => {
+      label[row] = click.eventTime === undefined ? 0 : 1;
+      probability[row++] = click.probability;
+      if (row % PROGRESS_ROWS === 0) onProgress?.(name, row);
+    });
+    collector.add(
+      { rows: count, ids: new Map(), numbers: new Map(), bags: new Map(), labels: new Map([['buy', label]]) },
+      new Map([['cvr', probability]]),
+    );
+    oracle[name] = collector.report();
+  }
+  await endFiles(folder, { seed, delay: true, days, rate, ...oracle });
   return oracle;
 }
 

@@ -123,7 +123,7 @@ async function readData(
   else if (start.counters !== undefined)
     counters?.warmStart(start.counters(), (text) => (log.event('counters', { text }), warn(text)));
   const sharing = { peers, policy: rejectPolicy(data) };
-  const reading = { ...access, policy, sharing, onWarning: warn, threads: options.threads };
+  const reading = { ...access, policy, sharing, onWarning: warn, threads: options.threads, isReplayed: true };
   const datasets = await openEncoded(
     sources,
     format,

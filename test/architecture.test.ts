@@ -3,6 +3,7 @@ import { dirname, join, normalize } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import * as bottoms from '../src/bottoms/all.js';
 import * as calibrations from '../src/evaluation/calibration/all.js';
+import * as delays from '../src/delay/all.js';
 import * as encodings from '../src/features/encodings/all.js';
 import * as formats from '../src/export/all.js';
 import * as features from '../src/features/all.js';
@@ -45,12 +46,13 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   bottoms: ['graph'],
   sequences: ['graph'],
   losses: ['graph'],
-  models: ['bottoms', 'graph', 'losses', 'sequences'],
+  delay: ['features', 'graph', 'losses'],
+  models: ['bottoms', 'delay', 'graph', 'losses', 'sequences'],
   optimizers: [],
   schedules: [],
   weightings: [],
   features: ['chunks', 'sequences', 'tables'],
-  data: ['chunks', 'features'],
+  data: ['chunks', 'delay', 'features'],
   tables: ['sequences'],
   engines: ['graph', 'optimizers', 'tables'],
   evaluation: [],
@@ -59,7 +61,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   track: ['evaluation', 'training'],
   runs: ['engines', 'evaluation', 'features', 'tables', 'track', 'training'],
   synth: [],
-  config: ['data', 'evaluation', 'features', 'graph', 'losses', 'models', 'runs', 'track', 'training'],
+  config: ['data', 'delay', 'evaluation', 'features', 'graph', 'losses', 'models', 'runs', 'track', 'training'],
   'warm-start': [
     'config',
     'data',
@@ -214,6 +216,7 @@ const DATA_MODULES = [
   'shards',
   'cache',
   'batches',
+  'replay',
   'encoding',
   'pipeline',
   'computed',
@@ -363,6 +366,7 @@ describe('the source tree', () => {
     const parts: Record<string, { name: string }>[] = [
       bottoms,
       calibrations,
+      delays,
       domains,
       encoders,
       encodings,

@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Batch } from '../core/batch.js';
 import { withoutTeachers, type LabelFacts, type Task } from '../core/tasks.js';
+import { hasDelay } from '../data/replay/replayed-dataset.js';
 import type { Dataset } from '../data/batches/dataset.js';
 import type { EngineOptions } from '../engines/engines.js';
 import { createEngine } from '../engines/engines.js';
@@ -67,13 +68,18 @@ async function trainLogistic({ split, signal, ...options }: LogisticOptions): Pr
 }
 
 /**
- * As `trainLogistic`; a failure is only a warning, since the run is complete without it.
+ * As `trainLogistic`; a failure is only a warning, since the run is complete without it. Delayed labels have no
+ * baseline, since it would train on rows in another order than that of time.
  * @throws the signal's reason
  */
 export async function tryLogistic(
   options: LogisticOptions,
   warn: (text: string) => void,
 ): Promise<Baseline | undefined> {
+  if (hasDelay(options.tasks)) {
+    warn('no logistic baseline: it cannot replay delayed labels');
+    return undefined;
+  }
   try {
     return await trainLogistic(options);
   } catch (error) {

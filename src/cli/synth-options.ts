@@ -5,11 +5,12 @@ import { optionalFraction, intOption, optionalInt } from './options.js';
 
 /** Declares the options of `mtl synth`. */
 export function synthOptions(y: Argv) {
-  return withSequences(withBiases(withRows(y)))
+  return withDelays(withSequences(withBiases(withRows(y))))
     .example('$0 synth data/large --train 500000', '')
     .example('$0 synth data/biased --selection-bias 1 --confounder 1 --counterfactual', '')
     .example('$0 synth data/histories --sequences --train 500000', '')
     .example('$0 synth data/long-histories --sequences --history-items 2000', '')
+    .example('$0 synth data/delays --delay --train 200000 --test 50000', '')
     .example('$0 synth data/raw --preset ali-ccp --format raw --train 1000000', '');
 }
 
@@ -98,6 +99,17 @@ function withSequences<Options>(y: Argv<Options>) {
         10_000,
       ),
     );
+}
+
+/** Declares options of logs with delayed conversions. */
+function withDelays<Options>(y: Argv<Options>) {
+  return y
+    .option('delay', {
+      type: 'boolean',
+      default: false,
+      describe: 'Write a log of clicks in order of time, with the times of late conversions and true probabilities',
+    })
+    .option('days', optionalInt('--days', 'With delay: days from the first row to the last one; default: 28', 3650));
 }
 
 /** Defines an option for a strength in [0, 10]. */

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { checkDelays } from './check-delays.js';
 import { checkDialect } from '../data/dialect.js';
 import { checkData, dataOptions, splitFilesOf } from '../data/options.js';
 import { didYouMean, joined, quoted } from '../core/errors.js';
@@ -7,6 +8,7 @@ import { checkEvaluation, evaluationSection, resolveMeasuring } from '../evaluat
 import { calibrationSection, checkCalibration } from '../evaluation/calibration/options.js';
 import { listOutputs } from '../evaluation/outputs.js';
 import { checkFeatures, checkLogs, checkTables } from '../features/check.js';
+import { delays } from '../delay/delays.js';
 import { computeLayout, featureTypes, fieldsOf } from '../features/feature-types.js';
 import { findInputs } from '../graph/features.js';
 import { resolveLoss, lossOption, findLoss, losses } from '../losses/losses.js';
@@ -50,7 +52,13 @@ export const experimentSchema = z.strictObject({
   data: dataOptions,
   features: z.record(name, featureTypes.schema).describe('Feature groups by name, in input order'),
   tasks: z
-    .record(name, taskOptions.extend({ loss: lossOption.optional().describe(taskOptions.shape.loss.description!) }))
+    .record(
+      name,
+      taskOptions.extend({
+        loss: lossOption.optional().describe(taskOptions.shape.loss.description!),
+        delay: delays.schema.optional().describe(taskOptions.shape.delay.description!),
+      }),
+    )
     .describe('Tasks by name'),
   model: models.schema.describe('Model name and options'),
   training: trainingOptions.prefault({}),
@@ -72,6 +80,8 @@ export function listTasks(experiment: Pick<Experiment, 'tasks'>): readonly Task[
     return {
       name,
       ...options,
+      // A label may be unknown in the log too.
+      ...(options.delay !== undefined && { onMissing: 'mask' as const }),
       ...(groupBy !== undefined && { lossKey: groupBy }),
       ...(options.type === 'regression' &&
         taskTypes.includes('regression') &&
@@ -98,6 +108,7 @@ export function* crossChecks({
     ...(features === undefined || data === undefined ? [] : checkTables(features, Object.keys(data.lookups ?? {}))),
     ...(features === undefined || data?.sequences === undefined ? [] : checkLogs(features, data.sequences)),
     ...(tasks === undefined ? [] : checkTasks(tasks, model)),
+    ...(tasks === undefined ? [] : checkDelays(tasks, { training, data })),
     ...(features === undefined || model === undefined ? [] : checkInputs(model, Object.keys(features))),
   ];
   yield* issues;

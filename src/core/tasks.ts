@@ -55,6 +55,10 @@ export const taskOptions = z.strictObject({
     .union([z.string(), z.looseObject({ name: z.string() })])
     .optional()
     .describe('Loss name, or name with options; default: cross-entropy for classification, squared for regression'),
+  delay: z
+    .looseObject({ method: z.string(), event: columnName.optional() })
+    .optional()
+    .describe('Label that becomes known late; the training set is replayed in order of time'),
   distill: distillOptions.optional().describe("Distillation from a teacher's probabilities"),
   scaling: scalingOption
     .optional()
@@ -218,10 +222,14 @@ export function labelCheck({
   };
 }
 
-/** Returns the distinct data columns of the labels. */
+/** Returns the distinct data columns of the labels, and those with the times of conversions. */
 export function labelColumns(tasks: readonly Task[]): readonly string[] {
   const ofTask = (task: Task): readonly string[] => {
-    const own = typeof task.label === 'string' ? [task.label] : conditionColumns(task.label);
+    const event = task.delay?.event;
+    const own = [
+      ...(typeof task.label === 'string' ? [task.label] : conditionColumns(task.label)),
+      ...(event === undefined ? [] : [event]),
+    ];
     const given = normalizeGiven(task);
     return given === undefined || tasksGiven(task, tasks).length > 0 ? own : [...own, given.named];
   };

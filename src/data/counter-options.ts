@@ -1,11 +1,8 @@
 import { z } from 'zod';
 import type { ValidationIssue } from '../core/component.js';
 import { columnName } from '../core/conditions.js';
+import { durationText, parseDuration } from '../core/duration.js';
 import { TIME_FORMATS } from '../features/wall-clock.js';
-import { DURATION, DURATION_FORM, parseDuration } from '../text/duration.js';
-
-/** Schema of a duration, such as 30m. */
-export const durationText = z.string().regex(DURATION, `expected ${DURATION_FORM}`);
 
 /** Resolution of a window that sets none, as a share of the window. */
 const DEFAULT_RESOLUTION = 1 / 64;

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { columnName } from '../core/conditions.js';
 import { TIME_FORMATS } from '../features/wall-clock.js';
-import { durationText } from './counter-options.js';
+import { durationText } from '../core/duration.js';
 
 const share = z.number().min(0).max(1);
 

@@ -2,8 +2,7 @@ import { z } from 'zod';
 import type { ValidationIssue } from '../core/component.js';
 import { columnName } from '../core/conditions.js';
 import { TIME_FORMATS } from '../features/wall-clock.js';
-import { parseDuration } from '../text/duration.js';
-import { durationText } from './counter-options.js';
+import { durationText, parseDuration } from '../core/duration.js';
 
 const eventOptions = z.strictObject({
   file: z.string().min(1).describe('Log of the events: a stream, as data.train'),

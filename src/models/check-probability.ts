@@ -12,7 +12,7 @@ export function* checkProbability(
   does: 'multiplies' | 'compares',
   task: Task,
 ): Iterable<ValidationIssue> {
-  const { name, type, given, distill } = task;
+  const { name, type, given, distill, delay } = task;
   if (type !== 'classification') {
     yield {
       path: ['tasks', name, 'type'],
@@ -26,6 +26,11 @@ export function* checkProbability(
       message:
         `${model} trains ${quoted(name)} through its product with the tasks before it, not on its own; ` +
         'remove distill, distill a task without given, or use another model, such as mmoe',
+    };
+  if (delay !== undefined)
+    yield {
+      path: ['tasks', name, 'delay'],
+      message: `${model} ${does} probabilities of final labels; remove delay, or use another model, such as mmoe`,
     };
   const { name: loss, outputKind: says } = findLoss(task);
   const others = losses.parts.filter((part) => part.outputKind === 'logit').map((part) => part.name);

@@ -8,6 +8,11 @@ import { findLoss, losses } from '../losses/losses.js';
 export function* checkStreamTasks(tasks: readonly Task[]): Iterable<ValidationIssue> {
   const others = losses.parts.filter(({ outputKind }) => outputKind === 'logit').map(({ name }) => name);
   for (const task of tasks) {
+    if (task.delay !== undefined)
+      yield {
+        path: ['tasks', task.name, 'delay'],
+        message: 'cannot be combined with distillation of the bottom; remove one of them',
+      };
     const { name: loss, outputKind } = findLoss(task);
     if (task.type !== 'classification' || outputKind !== 'logit')
       yield {

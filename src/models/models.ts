@@ -5,6 +5,8 @@ import type { Graph } from '../graph/graph.js';
 import { lookUp, type LookedUpField } from '../graph/lookups.js';
 import { withTeacher } from '../losses/distillation.js';
 import { withGroups, type TaskLoss } from '../losses/loss.js';
+import { delayedLoss, resolveDelay } from '../delay/delays.js';
+import { FIRST_COLUMN } from '../delay/columns.js';
 import { resolveLoss, losses } from '../losses/losses.js';
 import { registry } from '../core/component.js';
 import { groupColumn } from '../core/row-key.js';
@@ -120,12 +122,22 @@ function buildWith(
   const optional = (column: string | undefined): Value | undefined =>
     column === undefined ? undefined : label(column);
   const roots = rootTasks(tasks);
+  const isReplayed = tasks.some(({ delay }) => delay !== undefined);
   const modelTasks = tasks.map((task): ModelTask => {
     const columns = taskColumns(task, tasks);
     const labelValue = scaleLabels(g, label(columns.label), scales.get(task.name));
     // Teachers predict for all rows; a root task learns from the rows that sampling keeps.
     const rate = roots.includes(task) ? negativeRate : 1;
-    const taskLoss = bindColumns(g, losses.build(resolveLoss(task)), { task, columns, label, negativeRate: rate });
+    const delayed = resolveDelay(task);
+    const taskLoss =
+      delayed === undefined
+        ? bindColumns(g, losses.build(resolveLoss(task)), { task, columns, label, negativeRate: rate })
+        : delayedLoss(delayed, label);
+    // A replayed row trains tasks without delay once.
+    const masked = (mask: Value | undefined): Value | undefined => {
+      if (!isReplayed || delayed !== undefined) return mask;
+      return mask === undefined ? label(FIRST_COLUMN) : g.multiply(mask, label(FIRST_COLUMN));
+    };
     const { own, chain } = sums?.get(task.name) ?? {};
     const options = (maskColumn: string | undefined, sum: LabelSum | undefined) =>
       once((): LossOptions => {
@@ -133,7 +145,7 @@ function buildWith(
         const classWeight = positiveWeight === 1 ? undefined : g.affine(labelValue, positiveWeight - 1, 1);
         const rowWeight = optional(columns.sampleWeight);
         return {
-          mask: optional(maskColumn),
+          mask: masked(optional(maskColumn)),
           weights:
             classWeight !== undefined && rowWeight !== undefined
               ? g.multiply(classWeight, rowWeight)
@@ -141,7 +153,9 @@ function buildWith(
         };
       });
     const first = (sum: LabelSum | undefined): number | undefined =>
-      sum === undefined || biasInit === 'random' ? undefined : computeBiasInit(task, taskLoss, sum);
+      sum === undefined || biasInit === 'random' || delayed !== undefined
+        ? undefined
+        : computeBiasInit(task, taskLoss, sum);
     const [counted, countedInChain] = [options(columns.mask, own), options(columns.chainKnown, chain)];
     // Lazy: no model requires all of them, and unused values must not be in the graph.
     return {

@@ -3,7 +3,7 @@ import { IncompatibleFeaturesError } from '../core/component.js';
 import type { GraphBuilder } from '../graph/builder.js';
 import { inputOption, selectGroups, withoutEmbeddings, type Features } from '../graph/features.js';
 import type { Value } from '../graph/operations.js';
-import { resolveLoss, losses } from '../losses/losses.js';
+import { countOutputs } from '../delay/delays.js';
 import type { Task } from '../core/tasks.js';
 
 /**
@@ -26,10 +26,6 @@ export function buildWidePart(
   if (option === false) return undefined;
   const parts = tasks.flatMap((task) => Array.from({ length: countOutputs(task) }, () => task.name));
   return { groups: option === true ? undefined : option.input, width: parts.length, parts };
-}
-
-function countOutputs(task: Task): number {
-  return losses.build(resolveLoss(task)).outputs;
 }
 
 /**

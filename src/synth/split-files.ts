@@ -6,6 +6,8 @@ import { userError } from '../core/errors.js';
 import { randomStream } from '../core/random.js';
 import type { BagSource } from './bags.js';
 import { createCsvFile } from './csv-rows.js';
+import { createDelayFile } from './delay-csv.js';
+import type { DelayedClick, DelayLog } from './delays.js';
 import type { HistoryLog, OnEvent } from './histories.js';
 import { createEventFile, createHistoryFile } from './history-csv.js';
 import { drawImpressions, type Impressions, type Shown } from './impressions.js';
@@ -105,6 +107,29 @@ export async function writeHistorySplit(
   await replace(join(folder, csv!), (path) => {
     const file = createHistoryFile(path, log.catalog, hasLists);
     for (const block of log.draw(rows, (...row) => file.write(...row))) onBlock(block);
+    file.close();
+    return Promise.resolve();
+  });
+}
+
+/**
+ * Writes the next rows of a log with delayed conversions atomically.
+ * @param onClick called with every row
+ * @throws UserError (disk)
+ */
+export async function writeDelaySplit(
+  { folder, name, rows }: Pick<SplitDraw, 'folder' | 'name' | 'rows'>,
+  log: DelayLog,
+  onClick: (click: DelayedClick) => void,
+): Promise<void> {
+  const [csv] = listPaths('csv', name);
+  await replace(join(folder, csv!), (path) => {
+    const file = createDelayFile(path);
+    for (let row = 0; row < rows; row++) {
+      const click = log.next();
+      file.write(click);
+      onClick(click);
+    }
     file.close();
     return Promise.resolve();
   });

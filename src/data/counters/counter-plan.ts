@@ -1,6 +1,6 @@
+import { parseDuration } from '../../core/duration.js';
 import { createCleaner, type CellOptions, type Clean } from '../../features/cells.js';
 import { instantReader } from '../../features/wall-clock.js';
-import { parseDuration } from '../../text/duration.js';
 import { resolveCounters, type CounterSpec, type CountersOptions } from '../counter-options.js';
 
 /** The counters of a config, and the columns that they read. */

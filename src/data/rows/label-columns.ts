@@ -9,6 +9,8 @@ import {
   weightColumn,
   type Task,
 } from '../../core/tasks.js';
+import { FIRST_COLUMN, formatMethodColumn, timeColumns, timeParts } from '../../delay/columns.js';
+import { listDelayed } from '../../delay/delays.js';
 import { createCleaner, takesNumbers, type CellOptions } from '../../features/cells.js';
 import { cleanCells } from '../../features/clean-field.js';
 import { CELL_SEPARATOR } from '../../features/feature.js';
@@ -115,6 +117,7 @@ export function labelColumnsOf(tasks: readonly Task[], cells: CellOptions = {}):
     const given = normalizeGiven(task);
     if (given !== undefined && tasksGiven(task, tasks).length === 0) add(plainLabel(given.named, true, false));
   }
+  delayLabels(tasks).forEach(add);
   for (const { name, sampleWeight, distill } of tasks) {
     if (sampleWeight !== undefined) add(weightLabel(sampleWeight));
     if (distill !== undefined) teacherLabels(teacherColumn(name, distill), distill.from !== undefined).forEach(add);
@@ -174,6 +177,42 @@ function teacherLabels(column: string, isComputed: boolean): readonly LabelColum
     { ...common, name: names.logit, type: 'number', parse: logit },
     { ...common, name: names.known, type: 'class', parse: (text) => Number(text !== '') },
   ];
+}
+
+/** Returns the columns of delayed labels: times of the click and the conversion, and values of complete rows. */
+function delayLabels(tasks: readonly Task[]): readonly LabelColumn[] {
+  const delayed = listDelayed(tasks);
+  const constant = (name: string, columns: readonly string[], value: number): LabelColumn => ({
+    name,
+    type: 'number',
+    columns,
+    numberColumns: [],
+    mayBeBlank: true,
+    isText: true,
+    parse: () => value,
+  });
+  return delayed.flatMap(({ task: { name }, options, columns, settled }, i) => {
+    const parts = timeParts(options.format);
+    const numberColumns = (column: string): readonly string[] => (options.format === 'iso' ? [] : [column]);
+    const times = (['from', 'event'] as const).flatMap((time) =>
+      (['day', 'second'] as const).map((part): LabelColumn => {
+        const column = options[time];
+        return {
+          name: timeColumns(name, time)[part],
+          type: 'number',
+          columns: [column],
+          numberColumns: numberColumns(column),
+          mayBeBlank: true,
+          parse: parts[part],
+        };
+      }),
+    );
+    return [
+      ...times,
+      ...columns.map((column, c) => constant(formatMethodColumn(name, column), [options.from], settled[c]!)),
+      ...(i === 0 && delayed.length < tasks.length ? [constant(FIRST_COLUMN, [options.from], 1)] : []),
+    ];
+  });
 }
 
 function readMissing(mayBeBlank: boolean, expected: string, isClass: boolean): number {

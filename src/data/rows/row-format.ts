@@ -1,5 +1,6 @@
 import type { BlockColumn } from '../../chunks/row-block.js';
 import { keyColumn } from '../../core/row-key.js';
+import { listDelayed } from '../../delay/delays.js';
 import { createCleaner, joinCells, type CellOptions } from '../../features/cells.js';
 import type { EncodedField, Field } from '../../features/feature.js';
 import {
@@ -138,6 +139,14 @@ export function recipeOf({ labels, funnels, keys, spec }: RowFormat): unknown {
       !isChecked;
     return isPlain ? [] : [{ name, label, given, missing, ...(isChecked && { scaling, labelRange }) }];
   });
+  const delayed = listDelayed(spec.tasks).map(({ task, options: { from, event, format }, columns, settled }) => [
+    task.name,
+    from,
+    event,
+    format,
+    columns,
+    settled,
+  ]);
   const blanks = labels.filter(({ mayBeBlank }) => mayBeBlank).map(({ name }) => name);
   const isCleaned = spec.cells !== undefined && createCleaner(spec.cells) !== undefined;
   return {
@@ -146,6 +155,7 @@ export function recipeOf({ labels, funnels, keys, spec }: RowFormat): unknown {
     groups: spec.groups.map(encodingOptions),
     ...(isCleaned && { cells: spec.cells }),
     ...(special.length > 0 && { tasks: special }),
+    ...(delayed.length > 0 && { delayed }),
     ...(blanks.length > 0 && { blanks }),
     ...(keys.length > 0 && { keys }),
     filter: spec.filter,

@@ -43,6 +43,8 @@ export interface Reading extends Access {
   readonly onWarning?: (text: string) => void;
   /** Number of threads that encode a large file, which does not affect the result; default: one per core. */
   readonly threads?: number | undefined;
+  /** Whether a training set with delayed labels becomes the stream of its samples. Default: false. */
+  readonly isReplayed?: boolean;
   /** Whether nothing else is read from the source, so that streams are not kept. Default: false. */
   readonly isOnlyRead?: boolean;
   /** Whether raw rows of a single file are cached, since files may be added. Default: false. */

@@ -4,6 +4,7 @@ import type { Fitted } from '../../features/feature-types.js';
 import type { Dataset } from '../batches/dataset.js';
 import { labelFacts } from '../batches/label-facts.js';
 import { oneClassNotices, wideLabelNotices } from '../batches/label-notices.js';
+import { hasDelay, replayDataset, replayNotice } from '../replay/replayed-dataset.js';
 import { dialectOf, type DialectOptions } from '../dialect.js';
 import { SPLITS, splitFilesOf, type DataOptions, type Paths, type Split } from '../options.js';
 import { rejectNotices } from '../rows/rejects.js';
@@ -242,5 +243,8 @@ export async function openDatasets(
   const facts = await labelFacts(datasets.train, tasks, learned);
   if (Object.keys(learned).length > 0) state.labelScales = learned;
   if (isNew) report(oneClassNotices(facts.sums, tasks));
-  return { ...datasets, unknown, facts };
+  if (reading.isReplayed !== true || !hasDelay(tasks)) return { ...datasets, unknown, facts };
+  const replayed = await replayDataset(datasets.train, tasks);
+  if (isNew) report([replayNotice(datasets.train.rows, replayed.counts)]);
+  return { ...datasets, train: replayed.dataset, unknown, facts };
 }

@@ -1,4 +1,4 @@
-import { parseDuration } from '../../text/duration.js';
+import { parseDuration } from '../../core/duration.js';
 import type { FollowOptions } from '../follow-options.js';
 import { instantReader } from '../../features/wall-clock.js';
 import type { ReadColumns } from '../../features/kinds/kind.js';

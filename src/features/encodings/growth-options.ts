@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { ValidationIssue } from '../../core/component.js';
-import { DURATION, DURATION_FORM, parseDuration } from '../../text/duration.js';
+import { DURATION, DURATION_FORM, parseDuration } from '../../core/duration.js';
 import type { GrowthOptions } from '../vocabulary/growing-vocabulary.js';
 import { MAX_TEXTS } from '../vocabulary/recent-texts.js';
 

@@ -1,0 +1,66 @@
+import { userError, type UserError } from '../../core/errors.js';
+import { ReplayError, type RowLabels, type RowSample, type RowSamples } from './row-samples.js';
+
+/** Time before all others: the first that a date can have. */
+const FIRST_TIME_MS = -8.64e15;
+
+/** Reads the rows of a log in order of time. */
+export class LogOrder {
+  readonly #samples: RowSamples;
+  #timeMs: number;
+  #numRows: number;
+
+  /**
+   * @param timeMs time of the row before the next one
+   * @param numRows number of rows before the next one
+   */
+  constructor(samples: RowSamples, timeMs = FIRST_TIME_MS, numRows = 0) {
+    this.#samples = samples;
+    this.#timeMs = timeMs;
+    this.#numRows = numRows;
+  }
+
+  /** Time of the newest row, in milliseconds since 1970. */
+  get timeMs(): number {
+    return this.#timeMs;
+  }
+
+  /** Number of rows that were read. */
+  get numRows(): number {
+    return this.#numRows;
+  }
+
+  /**
+   * Returns the samples of the next row. A row without a time has that of the row before it.
+   * @throws UserError (data) for a row that is earlier than the one before it, or cannot be replayed
+   */
+  next(labels: RowLabels, row: number): readonly (RowSample & { readonly timeMs: number })[] {
+    const timeMs = this.#samples.timeOf(labels, row) ?? this.#timeMs;
+    if (timeMs < this.#timeMs)
+      throw this.#refuse(
+        new ReplayError(
+          this.#samples.timeColumn,
+          'a time before that of an earlier row',
+          'sort the training set by this column',
+        ),
+      );
+    try {
+      const samples = this.#samples.list(labels, row).map((sample) => ({ ...sample, timeMs: sample.timeMs ?? timeMs }));
+      this.#timeMs = timeMs;
+      this.#numRows++;
+      return samples;
+    } catch (error) {
+      if (!(error instanceof ReplayError)) throw error;
+      throw this.#refuse(error);
+    }
+  }
+
+  #refuse({ column, message, fix }: ReplayError): UserError {
+    return userError('data', {
+      where: `row ${this.#numRows + 1} of the training set`,
+      key: `column ${column}`,
+      message: `found ${message}`,
+      fix,
+    });
+  }
+}

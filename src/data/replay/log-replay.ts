@@ -1,0 +1,175 @@
+import {
+  appendRows,
+  compactRows,
+  createRowBlock,
+  gatherRows,
+  reserveRows,
+  type BlockColumn,
+  type RowBlock,
+} from '../../chunks/row-block.js';
+import { sliceRows, type Batch } from '../../core/batch.js';
+import { countAtMost } from '../../core/count-at-most.js';
+import { LogOrder } from './log-order.js';
+import type { RowSamples } from './row-samples.js';
+import { SampleHeap, type DueSample } from './sample-heap.js';
+
+/** Rows without samples are removed if there are at least as many. */
+const MIN_REMOVED_ROWS = 4096;
+
+/** What a replay must keep in a checkpoint. */
+export interface ReplayState {
+  /** Time of the newest row, in milliseconds since 1970. */
+  readonly timeMs: number;
+  /** Number of rows that were added. */
+  readonly numRows: number;
+  /** Number of samples that rows had. */
+  readonly numSamples: number;
+  /** Samples that wait for their time. */
+  readonly samples: readonly DueSample[];
+  /** Numbers of the rows of these samples, increasing. */
+  readonly numbers: readonly number[];
+  /** These rows; undefined if there is none. */
+  readonly rows: Batch | undefined;
+}
+
+/**
+ * Replays a log as a trainer would have seen it: rows are added in order of time, and each of their samples can be
+ * taken once the newest row is as late as the sample. Samples are ordered by time, then by row, whatever the sizes of
+ * the batches that are added and taken. Memory is that of the rows with samples that were not taken.
+ */
+export class LogReplay {
+  readonly #samples: RowSamples;
+  readonly #order: LogOrder;
+  readonly #heap = new SampleHeap();
+  /** Samples that are due, in order. */
+  #ready: DueSample[] = [];
+  #columns: readonly BlockColumn[] = [];
+  #block: RowBlock | undefined;
+  #target: RowBlock | undefined;
+  /** By row of the block: its number, and how many of its samples were not taken. */
+  #numbers: number[] = [];
+  #left: number[] = [];
+  #numDone = 0;
+  #numSamples: number;
+
+  /** @param state that of a replay from which this one continues */
+  constructor(samples: RowSamples, state?: ReplayState) {
+    this.#samples = samples;
+    this.#order = new LogOrder(samples, state?.timeMs, state?.numRows);
+    this.#numSamples = state?.numSamples ?? 0;
+    if (state !== undefined) this.#restore(state);
+  }
+
+  /** Number of samples that are due. */
+  get numReady(): number {
+    return this.#ready.length;
+  }
+
+  /**
+   * Adds rows of the log.
+   * @throws UserError (data) for a row that is earlier than the one before it, or cannot be replayed
+   */
+  add(batch: Batch): void {
+    if (this.#block === undefined) this.#columns = listColumns(batch);
+    const block = (this.#block ??= createRowBlock(this.#columns, batch.rows));
+    const begin = block.rows;
+    reserveRows(block, this.#columns, begin + batch.rows);
+    appendRows(batch, this.#columns, 0, batch.rows, block);
+    for (let row = begin; row < block.rows; row++) {
+      const number = this.#order.numRows;
+      const samples = this.#order.next(block, row);
+      for (const [index, { timeMs }] of samples.entries())
+        this.#heap.push({ timeMs, sequence: this.#numSamples++, row: number, index });
+      this.#numbers.push(number);
+      this.#left.push(samples.length);
+      if (samples.length === 0) this.#numDone++;
+    }
+    this.#readyDue();
+  }
+
+  /**
+   * Takes the next samples that are due.
+   * @param limit maximum number of samples
+   * @returns rows with the labels of the samples, valid until the next call; undefined if none is due
+   */
+  take(limit: number): Batch | undefined {
+    const block = this.#block;
+    if (this.#ready.length === 0 || block === undefined) return undefined;
+    const taken = this.#ready.splice(0, limit);
+    const places = Uint32Array.from(taken, ({ row }) => this.#placeOf(row));
+    const target = (this.#target ??= createRowBlock(this.#columns, limit));
+    target.rows = 0;
+    reserveRows(target, this.#columns, taken.length);
+    gatherRows(block, this.#columns, places, taken.length, target);
+    for (const [i, { index }] of taken.entries()) {
+      const place = places[i]!;
+      this.#samples.write(this.#samples.list(block, place)[index]!, target, i);
+      this.#left[place]!--;
+      if (this.#left[place] === 0) this.#numDone++;
+    }
+    if (this.#numDone >= MIN_REMOVED_ROWS && 2 * this.#numDone >= block.rows) this.#removeDone(block);
+    return target;
+  }
+
+  /** Returns the state of the replay. Its rows are valid until the next call. */
+  save(): ReplayState {
+    const block = this.#block;
+    if (block !== undefined) this.#removeDone(block);
+    return {
+      timeMs: this.#order.timeMs,
+      numRows: this.#order.numRows,
+      numSamples: this.#numSamples,
+      samples: [...this.#ready, ...this.#heap.list()],
+      numbers: [...this.#numbers],
+      rows: block === undefined || block.rows === 0 ? undefined : sliceRows(block, 0, block.rows),
+    };
+  }
+
+  #restore({ samples, numbers, rows }: ReplayState): void {
+    if (rows === undefined) return;
+    this.#columns = listColumns(rows);
+    this.#block = createRowBlock(this.#columns, rows.rows);
+    appendRows(rows, this.#columns, 0, rows.rows, this.#block);
+    this.#numbers = [...numbers];
+    this.#left = numbers.map(() => 0);
+    for (const sample of samples) {
+      this.#heap.push(sample);
+      this.#left[this.#placeOf(sample.row)]!++;
+    }
+    this.#readyDue();
+  }
+
+  #readyDue(): void {
+    const isDue = (sample: DueSample | undefined): boolean =>
+      sample !== undefined && sample.timeMs <= this.#order.timeMs;
+    while (isDue(this.#heap.peek())) this.#ready.push(this.#heap.pop()!);
+  }
+
+  #placeOf(number: number): number {
+    return countAtMost(this.#numbers, number) - 1;
+  }
+
+  /** Removes the rows whose samples were all taken. */
+  #removeDone(block: RowBlock): void {
+    const kept = Uint32Array.from(this.#left.flatMap((left, place) => (left > 0 ? [place] : [])));
+    compactRows(block, this.#columns, 0, kept, kept.length);
+    block.rows = kept.length;
+    this.#numbers = Array.from(kept, (place) => this.#numbers[place]!);
+    this.#left = Array.from(kept, (place) => this.#left[place]!);
+    this.#numDone = 0;
+  }
+}
+
+/** Lists the columns of a batch. */
+function listColumns({ ids, numbers, labels, bags, vectors, keys }: Batch): readonly BlockColumn[] {
+  const of = (kind: BlockColumn['kind'], columns: ReadonlyMap<string, unknown> | undefined): BlockColumn[] =>
+    [...(columns?.keys() ?? [])].map((name) => ({ name, kind }));
+  return [
+    ...of('id', ids),
+    ...of('number', numbers),
+    ...of('label', labels),
+    ...of('bag', bags),
+    ...of('key', keys),
+    ...Array.from(vectors ?? [], ([name, { width }]): BlockColumn => ({ name, kind: 'vector', width })),
+  ];
+}

@@ -1,0 +1,9 @@
+export { naive } from './naive.js';
+export { wait } from './wait.js';
+export { fnw } from './fnw.js';
+export { fnc } from './fnc.js';
+export { dfm } from './dfm.js';
+export { esDfm } from './es-dfm.js';
+export { defer } from './defer.js';
+export { defuse } from './defuse.js';
+export { ulc } from './ulc.js';

@@ -1,0 +1,74 @@
+import type { GraphBuilder } from '../graph/builder.js';
+import type { Value } from '../graph/operations.js';
+import { complement, outputAt, type Sample } from './method.js';
+
+// Methods that observe a row for `wait`, train on what they saw, and train auxiliary outputs when the window ends.
+
+/**
+ * Columns of a sample: whether it trains the conversion, whether it trains auxiliary outputs, and whether the row
+ * converted before its first sample.
+ */
+export const OBSERVED_COLUMNS = ['main', 'auxiliary', 'early'] as const;
+export const OBSERVED_SETTLED = [1, 0, 1] as const;
+
+/** Columns of a batch of samples. */
+export interface Observed {
+  readonly main: Value;
+  readonly auxiliary: Value;
+  readonly early: Value;
+}
+
+/** Names the columns of a batch. */
+export function nameColumns(columns: readonly Value[]): Observed {
+  const [main, auxiliary, early] = columns as [Value, Value, Value];
+  return { main, auxiliary, early };
+}
+
+/** What is known of a row: whether it converted before its first sample, and whether after it. */
+export interface Outcome {
+  readonly early: 0 | 1;
+  readonly isLate: boolean;
+}
+
+/** Returns the outcome of a row. */
+export function outcomeOf(delayMs: number | undefined, waitMs: number): Outcome {
+  const isEarly = delayMs !== undefined && delayMs <= waitMs;
+  return { early: isEarly ? 1 : 0, isLate: delayMs !== undefined && !isEarly };
+}
+
+/**
+ * Returns the stream of ES-DFM (Yang et al. 2021, https://arxiv.org/abs/2012.03245): the label after `wait`,
+ * and a late conversion when it arrives. When the window ends, the row trains the auxiliary outputs.
+ */
+export function elapsedTimeSamples(delayMs: number | undefined, waitMs: number, windowMs: number): readonly Sample[] {
+  const { early, isLate } = outcomeOf(delayMs, waitMs);
+  return [
+    { afterMs: waitMs, label: early, values: [1, 0, early] },
+    ...(isLate ? [{ afterMs: delayMs!, label: 1, values: [1, 0, 0] } as const] : []),
+    { afterMs: windowMs, label: delayMs === undefined ? 0 : 1, values: [0, 1, early] },
+  ];
+}
+
+/** Computes the log loss of the probability that a row converts late. */
+export function lateLoss(g: GraphBuilder, logit: Value, label: Value, { early }: Observed): Value {
+  return g.crossEntropy(logit, g.multiply(label, complement(g, early)));
+}
+
+/** Computes the log loss of the probability that a row without early conversion is a real negative. */
+export function realNegativeLoss(g: GraphBuilder, logit: Value, label: Value, { early }: Observed): Value {
+  return g.multiply(g.crossEntropy(logit, complement(g, label)), complement(g, early));
+}
+
+/** Outputs of ES-DFM's tower: the conversion, a real negative among observed ones, and a late conversion. */
+export function splitElapsedTime(
+  g: GraphBuilder,
+  out: Value,
+): { readonly logit: Value; readonly realNegative: Value; readonly late: Value } {
+  return { logit: outputAt(g, out, 0), realNegative: outputAt(g, out, 1), late: outputAt(g, out, 2) };
+}
+
+/** Adds the losses of the conversion and of auxiliary outputs, each where the sample trains it. */
+export function addAuxiliary(g: GraphBuilder, loss: Value, auxiliaryLoss: Value, observed: Observed): Value {
+  const { main, auxiliary } = observed;
+  return g.add(g.multiply(loss, main), g.multiply(auxiliaryLoss, auxiliary));
+}
