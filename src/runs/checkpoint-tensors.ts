@@ -6,7 +6,7 @@ import { loadedFitted } from '../features/fitted.js';
 import { applyVocabularyChanges } from '../features/growing-vocabularies.js';
 import type { FileDigest } from '../io/disk.js';
 import { readSafetensors, type StoredTensor } from '../io/safetensors.js';
-import { applyDeltas, type Chain, type DeltaTensors, type TensorKind } from './delta.js';
+import { applyDeltas, growsVocabulary, type Chain, type DeltaTensors, type TensorKind } from './delta.js';
 import {
   checkSize,
   damaged,
@@ -53,7 +53,7 @@ export async function readDeltaTensors(
   const ofRanks: DeltaTensors[] = [];
   for (const { path, rowsPath, digests, isPart } of listRankFiles(delta, kind)) {
     const rows = await readRows(rowsPath, digests[FILES.rows]);
-    const isGrowing = delta.manifest.files[FILES.growth] !== undefined;
+    const isGrowing = growsVocabulary(delta.manifest);
     ofRanks.push({ path, rows, tensors: await readFloats(path, digests[FILES[kind]], memory), isPart, isGrowing });
   }
   return ofRanks;

@@ -6,6 +6,7 @@ import { tableTensor, type ProgramState } from '../engines/engine.js';
 import type { StoredTensor } from '../io/safetensors.js';
 import {
   damaged,
+  FILES,
   readManifest,
   type CheckpointId,
   type DeltaDigests,
@@ -111,6 +112,11 @@ export async function readChain(folder: string): Promise<Chain> {
 
 /** A delta that is complete. */
 export type DeltaFolder = Chain['deltas'][number];
+
+/** Whether a delta changes the tokens of a vocabulary. */
+export function growsVocabulary({ files }: DeltaManifest): boolean {
+  return files[FILES.growth] !== undefined;
+}
 
 /**
  * Lists the deltas from one checkpoint to a later one, in order; undefined if the later one does not build on it. The

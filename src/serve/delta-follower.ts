@@ -1,5 +1,5 @@
 import { UserError } from '../core/errors.js';
-import { listDeltasSince, type DeltaFolder } from '../runs/delta.js';
+import { growsVocabulary, listDeltasSince, type DeltaFolder } from '../runs/delta.js';
 import { startThread, type Thread } from '../system/thread.js';
 import { NO_MOVED_ROWS } from '../tables/moved-rows.js';
 import type { PreparedDelta, TableWriterSpec } from './messages.js';
@@ -23,14 +23,15 @@ export class DeltaFollower {
 
   /**
    * Applies the deltas from the served checkpoint to a later one, in order.
-   * @returns false if the later one must be loaded whole: it does not build on the served one, is of another model, or
-   * changes more rows than there are spare ones
+   * @returns false if the later one must be loaded whole: it does not build on the served one, is of another model, has
+   * other tokens, or changes more rows than there are spare ones
    * @throws UserError (checkpoint) for a delta that is missing or invalid; those before it are applied
    */
   async follow(folder: string): Promise<boolean> {
     if (this.#isBroken) return false;
     const deltas = await listDeltasSince(this.#sha256, folder);
-    if (deltas === undefined) return false;
+    // The threads have the vocabularies of the checkpoint that was loaded whole.
+    if (deltas === undefined || deltas.some(({ manifest }) => growsVocabulary(manifest))) return false;
     for (const { sha256, ...delta } of deltas) {
       if (!(await this.#apply(delta))) return false;
       this.#sha256 = sha256;

@@ -1,6 +1,7 @@
 import { realpathSync } from 'node:fs';
 import { didYouMean, quoted, systemCode, UserError, userError } from '../core/errors.js';
 import { findCheckpoint } from '../runs/find-checkpoint.js';
+import { readAlarms } from '../runs/stream-alarms.js';
 import { readSavedMs } from '../runs/manifest.js';
 import { wallClockMs } from '../system/clock.js';
 import type { BodyLimits, PredictorSpec } from './messages.js';
@@ -164,6 +165,8 @@ export class ServedModels {
     try {
       const folder = this.#resolve(model.path);
       if (folder !== checkpoint) {
+        const alarms = await readAlarms(folder);
+        if (alarms.length > 0) throw heldBack(folder, alarms);
         const savedMs = await readSavedMs(folder);
         const isFollowed = await previous.follow(folder);
         if (!isFollowed) {
@@ -185,6 +188,15 @@ export class ServedModels {
       model.lastFailure = message;
     }
   }
+}
+
+/** Returns the reason why weights whose predictions got worse are not served. */
+function heldBack(folder: string, alarms: readonly string[]): UserError {
+  return userError('checkpoint', {
+    where: folder,
+    message: `the last window of its stream has alarms: ${alarms.join('; ')}`,
+    fix: 'a later checkpoint without alarms is served by itself; to serve this one, start mtl serve again',
+  });
 }
 
 function checkNames(paths: readonly string[], names: readonly string[] | undefined): void {

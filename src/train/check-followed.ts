@@ -30,13 +30,20 @@ function* listUnsupported({ data, tasks, training }: Experiment): Generator<Prob
       message: 'are computed in a pass over all rows, but a stream has no end',
       fix: 'compute them before mtl',
     };
-  for (const [name, { distill }] of Object.entries(tasks))
+  for (const [name, { distill, delay }] of Object.entries(tasks)) {
+    if (delay !== undefined)
+      yield {
+        key: `tasks.${name}.delay`,
+        message: 'replays a log that has the conversions already, but a stream does not have them yet',
+        fix: 'remove it, and let data.join wait for conversions; or train on the log without --follow',
+      };
     if (distill?.from !== undefined)
       yield {
         key: `tasks.${name}.distill.from`,
         message: 'predicts all rows before training, but a stream has no end',
         fix: "add the teacher's probabilities to the records, and set distill.column",
       };
+  }
   yield* checkSchedule(training);
 }
 
