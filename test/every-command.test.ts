@@ -66,7 +66,7 @@ const STEPS: readonly Step[] = [
 
 describe('every command', () => {
   it('has a step below', () => {
-    const names = new Set([...STEPS.map(({ args }) => args.split(' ')[0]!), 'serve', 'board']);
+    const names = new Set([...STEPS.map(({ args }) => args.split(' ')[0]!), 'serve', 'live', 'board']);
     expect([...names].sort()).toEqual(commands.map(({ name }) => name).sort());
   });
 

@@ -65,9 +65,9 @@ async function untilEnd(
   const stop = (): void => void child.kill('SIGTERM');
   signal.addEventListener('abort', stop);
   if (signal.aborted) stop();
-  for (const output of [child.stdout!, child.stderr!]) createInterface({ input: output }).on('line', onLine);
+  const outputs = [child.stdout!, child.stderr!].map((input) => createInterface({ input }).on('line', onLine));
   try {
-    const [code] = (await once(child, 'close')) as [number | null];
+    const [[code]] = (await Promise.all([child, ...outputs].map((each) => once(each, 'close')))) as [[number | null]];
     return code;
   } finally {
     signal.removeEventListener('abort', stop);

@@ -1,4 +1,4 @@
-import { realpathSync } from 'node:fs';
+import { existsSync, realpathSync } from 'node:fs';
 import { didYouMean, quoted, systemCode, UserError, userError } from '../core/errors.js';
 import { findCheckpoint } from '../runs/find-checkpoint.js';
 import { readAlarms } from '../runs/stream-alarms.js';
@@ -29,6 +29,9 @@ export interface ServedOptions extends PoolOptions, Pick<PredictorSpec, 'raw' | 
 
 /** How a newer checkpoint was loaded: by its deltas alone, or all of it. */
 export type ReloadKind = 'deltas' | 'full' | 'failed';
+
+/** Checkpoints in a row that training may remove while they are loaded. */
+const MAX_ATTEMPTS = 5;
 
 /** Valid model names in a URL. */
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
@@ -160,23 +163,9 @@ export class ServedModels {
 
   async #reload(model: ServedModel): Promise<void> {
     const { onWarning, onReload } = this.#options;
-    const previous = model.pool;
-    const { checkpoint, name } = previous.facts;
+    const { name } = model.pool.facts;
     try {
-      const folder = this.#resolve(model.path);
-      if (folder !== checkpoint) {
-        const alarms = await readAlarms(folder);
-        if (alarms.length > 0) throw heldBack(folder, alarms);
-        const savedMs = await readSavedMs(folder);
-        const isFollowed = await previous.follow(folder);
-        if (!isFollowed) {
-          // The name stays, whatever the new config says.
-          model.pool = await this.#open(folder, name);
-          onWarning(`${name}: loaded ${model.pool.facts.checkpoint} in place of ${checkpoint}`);
-        }
-        onReload(name, isFollowed ? 'deltas' : 'full', wallClockMs() - savedMs);
-        if (!isFollowed) await previous.close();
-      }
+      await this.#update(model);
       model.lastFailure = undefined;
     } catch (error) {
       if (!(error instanceof UserError) && systemCode(error) === undefined) throw error;
@@ -187,6 +176,36 @@ export class ServedModels {
         onWarning(`${name}: cannot load a newer checkpoint, still serving the current one: ${message}`);
       model.lastFailure = message;
     }
+  }
+
+  /** Serves the newest checkpoint. One that training removes meanwhile is no failure: there is a newer one. */
+  async #update(model: ServedModel): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      const folder = this.#resolve(model.path);
+      try {
+        if (folder !== model.pool.facts.checkpoint) await this.#load(model, folder);
+        return;
+      } catch (error) {
+        if (existsSync(folder) || attempt === MAX_ATTEMPTS) throw error;
+      }
+    }
+  }
+
+  async #load(model: ServedModel, folder: string): Promise<void> {
+    const { onWarning, onReload } = this.#options;
+    const previous = model.pool;
+    const { checkpoint, name } = previous.facts;
+    const alarms = await readAlarms(folder);
+    if (alarms.length > 0) throw heldBack(folder, alarms);
+    const savedMs = await readSavedMs(folder);
+    const isFollowed = await previous.follow(folder);
+    if (!isFollowed) {
+      // The name stays, whatever the new config says.
+      model.pool = await this.#open(folder, name);
+      onWarning(`${name}: loaded ${model.pool.facts.checkpoint} in place of ${checkpoint}`);
+    }
+    onReload(name, isFollowed ? 'deltas' : 'full', wallClockMs() - savedMs);
+    if (!isFollowed) await previous.close();
   }
 }
 

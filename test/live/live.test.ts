@@ -84,6 +84,7 @@ describe('mtl live', () => {
       live.output.includes('train | was killed; starts again in 1.0 s') ? true : undefined,
     );
     expect(await ask(url)).toBeCloseTo(second, 1);
+    await until('the resumed training', () => (/train \| resumed/.test(live.output) ? true : undefined));
     appendRows(cwd, 2000, 1);
     await until('a third answer', async () => {
       const now = await ask(url);
