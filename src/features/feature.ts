@@ -11,6 +11,7 @@ import type { ItemSelection } from './pick-items.js';
 import type { Composition, Pooling } from '../tables/layout.js';
 import type { CellRule, VectorRule } from './cell-rule.js';
 import type { GrowingVocabulary } from './vocabulary/growing-vocabulary.js';
+import type { TokenTable } from './vocabulary/token-table.js';
 
 export { InvalidValueError as BadValue } from '../text/invalid-value.js';
 
@@ -36,6 +37,8 @@ export interface Encoder {
   readonly vector?: VectorEncoder;
   /** The rule of `vector`. */
   readonly vectorRule?: VectorRule;
+  /** Replaces the tokens, whose ids remain below `rows`; undefined for a vocabulary that does not change. */
+  readonly switchTokens?: (tokens: TokenTable) => void;
   /** Summary of decisions on the training set; undefined if the config decides everything. */
   readonly decision?: string;
 }
@@ -112,6 +115,8 @@ export interface Encoding {
    * @throws UserError (config) if what was fitted exceeds its capacity
    */
   readonly growth?: ((fitted: unknown) => GrowingVocabulary) | undefined;
+  /** Maximum number of tokens of a vocabulary that grows. */
+  readonly capacity?: number | undefined;
   /**
    * Merges a new fit into a previous one, whose ids stay the same; new ids are appended. Undefined if it cannot grow,
    * such as a scale.

@@ -11,11 +11,14 @@ import {
   applyGrowthChanges,
   growthChanges,
   hasGrowthChanges,
+  listChangedFields,
   parseGrowth,
   storeGrowth,
+  tokenChanges,
 } from './vocabulary/growth-state.js';
 import type { GrowingVocabulary, GrowthReport } from './vocabulary/growing-vocabulary.js';
 import { TokenNumbers } from './vocabulary/token-numbers.js';
+import type { TokenChanges } from './vocabulary/token-table.js';
 
 /** A field whose batches have tokens of a growing vocabulary. */
 interface TokenField {
@@ -189,6 +192,14 @@ export function applyVocabularyChanges(fitted: Fitted, changes: ReadonlyMap<stri
       return [name, applyGrowthChanges(name, stored, changes)];
     }),
   );
+}
+
+/**
+ * Lists the changes of tokens in a delta, by the field that has the vocabulary.
+ * @throws Error if they are invalid
+ */
+export function listTokenChanges(changes: ReadonlyMap<string, StoredTensor>): ReadonlyMap<string, TokenChanges> {
+  return new Map(listChangedFields(changes).map((name) => [name, tokenChanges(name, changes)]));
 }
 
 function tokenField(field: Field): TokenField {

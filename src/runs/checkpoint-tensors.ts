@@ -6,7 +6,14 @@ import { loadedFitted } from '../features/fitted.js';
 import { applyVocabularyChanges } from '../features/growing-vocabularies.js';
 import type { FileDigest } from '../io/disk.js';
 import { readSafetensors, type StoredTensor } from '../io/safetensors.js';
-import { applyDeltas, growsVocabulary, type Chain, type DeltaTensors, type TensorKind } from './delta.js';
+import {
+  applyDeltas,
+  growsVocabulary,
+  type Chain,
+  type DeltaFolder,
+  type DeltaTensors,
+  type TensorKind,
+} from './delta.js';
 import {
   checkSize,
   damaged,
@@ -91,25 +98,25 @@ async function readRows(path: string, digest: FileDigest): Promise<DeltaTensors[
 }
 
 /**
- * Reads the changes of growing vocabularies in the deltas of a checkpoint, in order, into shared memory.
+ * Reads the changes of growing vocabularies in a delta, into shared memory.
+ * @param convert converts them; it throws an Error if they are invalid
+ * @returns undefined if the delta has none
  * @throws UserError (checkpoint) for a missing or invalid file
  */
-async function readGrowth({ deltas }: Chain): Promise<readonly GrowthTensors[]> {
-  const all: GrowthTensors[] = [];
-  for (const { folder, manifest } of deltas) {
-    const digest = manifest.files[FILES.growth];
-    if (digest === undefined) continue;
-    const path = join(folder, FILES.growth);
-    await checkSize(path, digest.bytes);
-    all.push({ path, tensors: await readSafetensors(path, digest, { isShared: true }) });
+export async function readGrowth<Content>(
+  { folder, manifest }: DeltaFolder,
+  convert: (tensors: ReadonlyMap<string, StoredTensor>) => Content,
+): Promise<Content | undefined> {
+  const digest = manifest.files[FILES.growth];
+  if (digest === undefined) return undefined;
+  const path = join(folder, FILES.growth);
+  await checkSize(path, digest.bytes);
+  const tensors = await readSafetensors(path, digest, { isShared: true });
+  try {
+    return convert(tensors);
+  } catch (error) {
+    throw damaged(path, `invalid content (${String(error)})`, error);
   }
-  return all;
-}
-
-/** Changes of growing vocabularies, and their file. */
-interface GrowthTensors {
-  readonly path: string;
-  readonly tensors: ReadonlyMap<string, StoredTensor>;
 }
 
 /**
@@ -131,12 +138,9 @@ export async function readFitted(
  */
 export async function readChainFitted(chain: Chain): Promise<Fitted> {
   let fitted = await readFitted(chain.base.folder, chain.base.manifest.files);
-  for (const { path, tensors } of await readGrowth(chain)) {
-    try {
-      fitted = applyVocabularyChanges(fitted, tensors);
-    } catch (error) {
-      throw damaged(path, `invalid content (${String(error)})`, error);
-    }
+  for (const delta of chain.deltas) {
+    const before = fitted;
+    fitted = (await readGrowth(delta, (tensors) => applyVocabularyChanges(before, tensors))) ?? before;
   }
   return fitted;
 }

@@ -1,7 +1,9 @@
 import { join } from 'node:path';
 import type { ProgramState } from '../engines/engine.js';
 import { parseState } from './checkpoint-state.js';
-import { readDeltaTensors } from './checkpoint-tensors.js';
+import { listTokenChanges } from '../features/growing-vocabularies.js';
+import type { TokenChanges } from '../features/vocabulary/token-table.js';
+import { readDeltaTensors, readGrowth } from './checkpoint-tensors.js';
 import { listChanges, type Change, type DeltaFolder } from './delta.js';
 import { FILES, readText } from './manifest.js';
 import type { Sections } from './run-state.js';
@@ -15,6 +17,8 @@ export interface DeltaContent {
   readonly config: string;
   /** What changes of each tensor, in shared memory. */
   readonly changes: ReadonlyMap<string, Change>;
+  /** What changes of the tokens of growing vocabularies, by field; empty without any. */
+  readonly tokens: ReadonlyMap<string, TokenChanges>;
 }
 
 /**
@@ -33,5 +37,6 @@ export async function readDelta(delta: DeltaFolder, weights: ProgramState['weigh
     sections,
     config: await readText(folder, FILES.config, files),
     changes: listChanges(weights, 'weights', await readDeltaTensors(delta, 'weights', { isShared: true })),
+    tokens: (await readGrowth(delta, listTokenChanges)) ?? new Map<string, TokenChanges>(),
   };
 }

@@ -1,5 +1,5 @@
 import { UserError } from '../core/errors.js';
-import { growsVocabulary, listDeltasSince, type DeltaFolder } from '../runs/delta.js';
+import { listDeltasSince, type DeltaFolder } from '../runs/delta.js';
 import { startThread, type Thread } from '../system/thread.js';
 import { NO_MOVED_ROWS } from '../tables/moved-rows.js';
 import type { PreparedDelta, TableWriterSpec } from './messages.js';
@@ -11,7 +11,7 @@ export class DeltaFollower {
   readonly #writer: Thread;
   /** Digest of the manifest of the served checkpoint. */
   #sha256: string;
-  /** Whether a delta was not applied completely; the spare rows may be in use then. */
+  /** Whether a delta was not applied completely; the spare rows may be in use then, and tokens may be changed. */
   #isBroken = false;
 
   constructor(spec: TableWriterSpec, sha256: string, switchThreads: (delta: PreparedDelta) => Promise<void>) {
@@ -23,15 +23,14 @@ export class DeltaFollower {
 
   /**
    * Applies the deltas from the served checkpoint to a later one, in order.
-   * @returns false if the later one must be loaded whole: it does not build on the served one, is of another model, has
-   * other tokens, or changes more rows than there are spare ones
+   * @returns false if the later one must be loaded whole: it does not build on the served one, is of another model, or
+   * changes more rows or tokens than there is memory for
    * @throws UserError (checkpoint) for a delta that is missing or invalid; those before it are applied
    */
   async follow(folder: string): Promise<boolean> {
     if (this.#isBroken) return false;
     const deltas = await listDeltasSince(this.#sha256, folder);
-    // The threads have the vocabularies of the checkpoint that was loaded whole.
-    if (deltas === undefined || deltas.some(({ manifest }) => growsVocabulary(manifest))) return false;
+    if (deltas === undefined) return false;
     for (const { sha256, ...delta } of deltas) {
       if (!(await this.#apply(delta))) return false;
       this.#sha256 = sha256;
@@ -45,8 +44,8 @@ export class DeltaFollower {
 
   async #apply(delta: DeltaFolder): Promise<boolean> {
     const prepared = await this.#prepare(delta);
-    if (prepared === undefined) return false;
     this.#isBroken = true;
+    if (prepared === undefined) return false;
     await this.#switchThreads(prepared);
     await this.#writer.ask(undefined);
     await this.#switchThreads({ ...prepared, moved: NO_MOVED_ROWS });

@@ -5,6 +5,7 @@ import type { CounterQuery } from '../data/counters/given-counters.js';
 import type { CountsByColumn } from '../data/objects/object-reader.js';
 import type { OnMissing } from '../data/objects/given-rows.js';
 import type { Checkpoint } from '../runs/checkpoint.js';
+import type { TokenTable } from '../features/vocabulary/token-table.js';
 import type { MovedRows } from '../tables/moved-rows.js';
 import type { LoadOptions, ModelInput } from '../trained-model/load-model.js';
 import type { EventLogs, Histories } from '../trained-model/read-histories.js';
@@ -108,18 +109,22 @@ export interface PredictorReady {
 export interface TableWriterSpec {
   readonly stored: Pick<Checkpoint, 'program' | 'sections' | 'config'>;
   readonly tables: readonly TrainedTable[];
+  /** Tokens of growing vocabularies, by field; others do not change. */
+  readonly tokens: ReadonlyMap<string, TokenTable>;
   /** Whether predictions are uncalibrated. */
   readonly raw: boolean | undefined;
 }
 
 /**
- * A delta whose rows are in spare rows, with all other weights. A prediction thread switches to it, and replies with its
- * new facts.
+ * A delta whose rows are in spare rows, with all other weights. A prediction thread switches to it, and replies with
+ * its new facts.
  */
 export interface PreparedDelta extends Pick<Checkpoint, 'program' | 'sections'> {
   readonly folder: string;
   readonly savedMs: number;
   readonly moved: MovedRows;
+  /** Tokens of growing vocabularies, by field. */
+  readonly tokens: ReadonlyMap<string, TokenTable>;
 }
 
 /** Limits of a request. */

@@ -19,6 +19,7 @@ import {
   type TableWriterSpec,
 } from './messages.js';
 import { PredictThreads, type PredictThread } from './predict-threads.js';
+import { reserveRows } from './reserve-rows.js';
 import { refusal, refusedAnswer } from './refusal.js';
 
 /** Options of a pool. */
@@ -85,11 +86,12 @@ export class Pool {
    */
   static async open(spec: PredictorSpec, options: PoolOptions): Promise<Pool> {
     const { folder, raw } = spec;
-    const { isReloaded: hasSpare, workers } = options;
+    const { isReloaded, workers } = options;
     const sha256 = await manifestDigest(folder);
     const savedMs = await readSavedMs(folder);
     const pool = new Pool(options, await loadCounters(folder));
-    const stored = await readCheckpoint(folder, { withCounters: false, isShared: true, hasSpare });
+    const loaded = await readCheckpoint(folder, { withCounters: false, isShared: true, hasSpare: isReloaded });
+    const { stored, tokens } = await reserveRows(folder, loaded, { isReloaded, raw });
     const logs = await readLogs(spec, stored, options);
     const threads = await PredictThreads.open({ ...spec, stored, savedMs, logs }, workers, {
       onWarning: (text) => options.onWarning(text),
@@ -97,8 +99,8 @@ export class Pool {
     });
     pool.#threads = threads;
     const { program, sections, config } = stored;
-    const writer: TableWriterSpec = { stored: { program, sections, config }, tables: threads.tables, raw };
-    if (hasSpare) pool.#follower = new DeltaFollower(writer, sha256, (delta) => threads.switchTo(delta));
+    const writer: TableWriterSpec = { stored: { program, sections, config }, tables: threads.tables, tokens, raw };
+    if (isReloaded) pool.#follower = new DeltaFollower(writer, sha256, (delta) => threads.switchTo(delta));
     return pool;
   }
 

@@ -37,7 +37,7 @@ answerWith(async (request) => {
   const message = request as Bundle | CounterValues | PreparedDelta;
   // Rows are predicted at once, so that no bundle has rows of two versions.
   if ('moved' in message) {
-    model.switchTo(message, message.moved);
+    model.switchTo(message, message.moved, message.tokens);
     loaded.facts = toFacts(model, message.savedMs);
     return { result: loaded.facts };
   }

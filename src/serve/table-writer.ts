@@ -7,38 +7,44 @@ import type { Change, DeltaFolder } from '../runs/delta.js';
 import { readSavedMs } from '../runs/manifest.js';
 import { readDelta, type DeltaContent } from '../runs/read-delta.js';
 import type { PreparedDelta, TableWriterSpec, TrainedTable } from './messages.js';
+import { TokenWriter } from './token-writer.js';
 
 /**
  * Writes the rows of deltas to tables that prediction threads read, without writing a row that one of them reads:
- * 1. `prepare` writes the new rows to spare rows, which no thread reads.
+ * 1. `prepare` writes the new rows to spare rows, and new tokens to copies of their tables, which no thread reads.
  * 2. All threads switch to the delta: they read these rows from the spare rows, and all others from their own place.
- * 3. `merge` copies the spare rows to the place of each row, which no thread reads.
+ * 3. `merge` copies the spare rows to the place of each row, and changes the other token tables: no thread reads them.
  * 4. All threads read every row from its own place again.
  */
 export class TableWriter {
   readonly #tables: readonly TrainedTable[];
   readonly #raw: boolean;
+  readonly #tokens: TokenWriter;
   #checkpoint: Pick<Checkpoint, 'program' | 'sections' | 'config'>;
   /** Rows in spare rows, by the ids of tables. */
   #moved = new Map<string, Uint32Array>();
 
-  constructor({ stored, tables, raw }: TableWriterSpec) {
+  constructor({ stored, tables, tokens, raw }: TableWriterSpec) {
     this.#tables = tables;
     this.#raw = raw === true;
+    this.#tokens = new TokenWriter(tokens);
     this.#checkpoint = stored;
   }
 
   /**
    * Reads the next delta, and writes its rows to spare rows.
-   * @returns undefined if its model is another one than the loaded one, or the tables have too few spare rows
+   * @returns undefined if its model is another one than the loaded one, or tables have too few spare rows or tokens; no
+   * further delta can be prepared then
    * @throws UserError (checkpoint) for a missing or invalid file, or a calibration of other weights
    */
   async prepare(delta: DeltaFolder): Promise<PreparedDelta | undefined> {
     const { program } = this.#checkpoint;
+    const { folder } = delta;
+    const savedMs = await readSavedMs(folder);
     const content = await readDelta(delta, program.weights);
     const { step, sections, config, changes } = content;
     if (!this.#isSameModel(content)) return undefined;
-    if (!this.#raw) calibrateOutputs([], { program: { ...program, step }, sections }, delta.folder);
+    if (!this.#raw) calibrateOutputs([], { program: { ...program, step }, sections }, folder);
     const moved = new Map<string, Uint32Array>();
     if (this.#tables.some(({ tensor }) => changes.get(tensor)?.whole !== program.weights.get(tensor))) return undefined;
     for (const ids of new Set(this.#tables.map((table) => table.ids))) {
@@ -49,19 +55,19 @@ export class TableWriter {
         if (!fillSpareRows(program.weights.get(tensor)!, rows, patchesOf(changes, tensor))) return undefined;
       moved.set(ids, rows);
     }
+    const tokens = this.#tokens.prepare(content.tokens);
+    if (tokens === undefined) return undefined;
     const ofTables = new Set(this.#tables.map(({ tensor }) => tensor));
     const weights = new Map(
       Array.from(program.weights, ([name, tensor]) => [name, ofTables.has(name) ? tensor : changes.get(name)!.whole]),
     );
     this.#checkpoint = { program: { ...program, step, weights }, sections, config };
     this.#moved = moved;
-    const { folder } = delta;
     const dense = new Map([...weights].filter(([name]) => !ofTables.has(name)));
-    const savedMs = await readSavedMs(folder);
-    return { folder, savedMs, program: { ...program, step, weights: dense }, sections, moved };
+    return { folder, savedMs, program: { ...program, step, weights: dense }, sections, moved, tokens };
   }
 
-  /** Copies the spare rows of the last delta to their own place. */
+  /** Copies the spare rows of the last delta to their own place, and its tokens to the tables before. */
   merge(): void {
     const { weights } = this.#checkpoint.program;
     for (const { ids, tensor } of this.#tables) {
@@ -74,6 +80,7 @@ export class TableWriter {
         data.copyWithin(row * width, (numRows + i) * width, (numRows + i + 1) * width);
     }
     this.#moved.clear();
+    this.#tokens.merge();
   }
 
   /** Whether graph and labels are those of the loaded checkpoint. */

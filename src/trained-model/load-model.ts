@@ -20,6 +20,7 @@ import { combinePredictions, listPredictedOutputs, type Output } from '../evalua
 import type { EventLogs } from '../features/event-log.js';
 import type { Checkpoint } from '../runs/checkpoint.js';
 import { listInputs, type ModelInput } from '../features/model-input.js';
+import type { TokenTable } from '../features/vocabulary/token-table.js';
 import type { MovedRows } from '../tables/moved-rows.js';
 import { idsOfTable } from '../tables/table-fields.js';
 import { Explainer, type Explanation } from './explainer.js';
@@ -136,13 +137,14 @@ export interface GivenModel extends Omit<Model, 'predict' | 'predictColumns' | '
   /** Embedding tables: their tensors, and the names of the ids that their rows have. */
   readonly tables: readonly { readonly tensor: string; readonly ids: string }[];
   /**
-   * Switches to the weights and the calibration of another checkpoint of the same model.
+   * Switches to the weights, the tokens and the calibration of another checkpoint of the same model.
    * @param next without tables, which remain those of the current one in shared memory
    * @param moved rows that are read from spare rows of the tables
+   * @param tokens those of growing vocabularies, by field
    * @throws UserError (checkpoint) if its weights are of another model, or its calibration belongs to other weights;
    * the current checkpoint remains then
    */
-  switchTo(next: OtherWeights, moved: MovedRows): void;
+  switchTo(next: OtherWeights, moved: MovedRows, tokens: ReadonlyMap<string, TokenTable>): void;
   /** Finds the counters that rows lack; undefined if they lack none. */
   findUncounted(given: GivenRows): UncountedRows | undefined;
   /**
@@ -287,11 +289,13 @@ class CompiledModel implements GivenModel {
     return this.#trained.layout.tables.map((table) => ({ tensor: tableTensor(table.name), ids: idsOfTable(table) }));
   }
 
-  switchTo(next: OtherWeights, moved: MovedRows): void {
+  switchTo(next: OtherWeights, moved: MovedRows, tokens: ReadonlyMap<string, TokenTable>): void {
     const outputs = listPredictedOutputs(resolveOutputs(this.#trained.tasks, next, next.folder, this.#raw));
     // A table from another message has a buffer object of its own, so it would be copied onto itself.
     const weights = new Map([...this.#trained.checkpoint.program.weights, ...next.program.weights]);
     this.#compiled().program.restore({ ...next.program, weights }, moved);
+    for (const [name, table] of tokens)
+      this.#trained.format.fields.find((field) => field.name === name)!.switchTokens!(table);
     this.#outputs = outputs;
     this.#checkpoint = next.folder;
     this.#step = next.program.step;

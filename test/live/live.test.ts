@@ -97,6 +97,25 @@ describe('mtl live', () => {
     expect(live.output).toContain('stopped by SIGTERM; saved as');
   });
 
+  it('applies deltas with new tokens of a growing vocabulary in place', async () => {
+    const cwd = prepare();
+    const growing = CONFIG.replace('{ name: hash, buckets: 100 }', '{ name: tokens, capacity: 5000 }');
+    writeFileSync(join(cwd, 'stream.yaml'), growing);
+    appendRows(cwd, 300, 1);
+    const live = startLive(cwd);
+    const url = await until('a server', () => /listening at (http\S+)/.exec(live.output)?.[1]);
+    let numUsers = 0;
+    const reloads = await until('a delta', async () => {
+      const lines = Array.from({ length: 50 }, () => `{"user":"new${numUsers++}","click":1}\n`);
+      appendFileSync(join(cwd, 'log', 'part-0.jsonl'), lines.join(''));
+      const text = await (await fetch(`${url}/metrics`)).text();
+      return /mtl_reloads_total\{model="stream",kind="deltas"\} [1-9]/.exec(text)?.[0];
+    });
+    expect(reloads).toContain('kind="deltas"');
+    live.child.kill('SIGTERM');
+    expect(await until('the end', () => live.child.exitCode ?? undefined)).toBe(143);
+  });
+
   it('ends both processes if it is killed', async () => {
     const cwd = prepare();
     appendRows(cwd, 300, 1);

@@ -8,6 +8,13 @@ import { parseGrowth, restoreGrowth, startGrowth } from '../vocabulary/growth-st
 import { countTexts, textsSchema, toTextTable } from '../vocabulary/stored-texts.js';
 import { firstTexts } from '../vocabulary/string-pool.js';
 import { createTextTable, findIds, idOf, type TextTable } from '../vocabulary/text-table.js';
+import {
+  capacityOf,
+  findToken,
+  isServedTokens,
+  tokenTableBytes,
+  type ServedTokens,
+} from '../vocabulary/token-table.js';
 import { createUtf8Writer } from '../vocabulary/utf8.js';
 import type { Encoder, Encoding } from '../feature.js';
 import { defineEncoding } from './encoding.js';
@@ -69,6 +76,7 @@ export const tokens = defineEncoding({
     },
 
     encoder: (fitted, numberOf) => {
+      if (isServedTokens(fitted)) return servedEncoder(fitted);
       const { vocabulary } = fromFitted(fitted);
       if (numberOf === undefined) return tableEncoder(vocabulary);
       const { offsets, bytes } = vocabulary;
@@ -81,6 +89,7 @@ export const tokens = defineEncoding({
     },
 
     growth: growthOf(spec, field),
+    capacity: spec.capacity,
 
     grow(before, now, drops) {
       const [was, is] = [fromFitted(before), fromFitted(now)];
@@ -117,6 +126,23 @@ function tableEncoder(table: TextTable): Encoder {
       const length = utf8.write(parseText(text));
       return idOf(table, utf8.bytes, 0, length);
     },
+  };
+}
+
+/** Encodes strings as their ids in a table that is replaced while it is served. */
+function servedEncoder({ first, table: tokens }: ServedTokens): Encoder {
+  const utf8 = createUtf8Writer();
+  let table = tokens;
+  return {
+    rows: capacityOf(tokens) + 1,
+    rule: { kind: 'text', texts: first, empty: 0, cells: 1 },
+    vocabularyBytes: tokenTableBytes(tokens),
+    direct: { cell: 'token', idOf: (bytes, begin, end) => findToken(table, bytes, begin, end) },
+    encode: (text) => {
+      const length = utf8.write(parseText(text));
+      return findToken(table, utf8.bytes, 0, length);
+    },
+    switchTokens: (next) => void (table = next),
   };
 }
 

@@ -6,6 +6,7 @@ import { RecentTexts } from './recent-texts.js';
 import { createStringPool, textsOfTensors, textTensors, type StringPool } from './string-pool.js';
 import { textsSchema, toTextTable } from './stored-texts.js';
 import { createTextTable, isVacant, VACANT, type TextTable } from './text-table.js';
+import type { TokenChanges } from './token-table.js';
 
 // The state of a growing vocabulary is part of what a field fitted: all of it in a full checkpoint, and the slots that
 // changed in a delta. Slots are in order of their last use, so the changed ones are the newest.
@@ -19,6 +20,9 @@ interface StoredTexts {
   readonly times: Float64Array;
   readonly counts: Uint32Array;
 }
+
+/** Suffix of the tensor with the last batch of a field. */
+const NOW = '.now';
 
 const words = z.custom<Uint32Array>((value) => value instanceof Uint32Array);
 const doubles = z.custom<Float64Array>((value) => value instanceof Float64Array);
@@ -131,13 +135,26 @@ export function growthChanges(
   return new Map([
     ...ofTexts(`${name}.rows`, rows),
     ...ofTexts(`${name}.pending`, pending),
-    [`${name}.now`, tensor(Float64Array.of(now.batch, now.timeMs))],
+    [name + NOW, tensor(Float64Array.of(now.batch, now.timeMs))],
   ]);
+}
+
+/** Lists the fields that changes have. */
+export function listChangedFields(changes: ReadonlyMap<string, StoredTensor>): readonly string[] {
+  return [...changes.keys()].filter((name) => name.endsWith(NOW)).map((name) => name.slice(0, -NOW.length));
 }
 
 /** Returns whether changes have those of a field. */
 export function hasGrowthChanges(name: string, changes: ReadonlyMap<string, StoredTensor>): boolean {
-  return changes.has(`${name}.now`);
+  return changes.has(name + NOW);
+}
+
+/**
+ * Returns the changes of tokens with a row, which are their ids.
+ * @throws Error if they are invalid
+ */
+export function tokenChanges(name: string, changes: ReadonlyMap<string, StoredTensor>): TokenChanges {
+  return readTexts(`${name}.rows`, changes);
 }
 
 /**
@@ -151,14 +168,12 @@ export function applyGrowthChanges(
 ): StoredGrowth {
   const [rows, pending] = [`${name}.rows`, `${name}.pending`].map((of, i) => {
     const stored = listTexts(before)[i]!;
-    const [order, batches, counts, removed] = ['order', 'batches', 'counts', 'removed'].map((each) =>
-      wordsOf(changes, `${of}.${each}`),
-    ) as [Uint32Array, Uint32Array, Uint32Array, Uint32Array];
+    const { removed, used: order, texts: pool } = readTexts(of, changes);
+    const [batches, counts] = [wordsOf(changes, `${of}.batches`), wordsOf(changes, `${of}.counts`)];
     const times = doublesOf(changes, `${of}.times`);
     const hasTimes = stored.times.length + times.length > 0;
-    const pool = textsOfTensors(changes, of);
-    if (pool?.offsets.length !== order.length + 1 || batches.length !== order.length || counts.length !== order.length)
-      throw new Error(`'${of}' has not one text, batch and count per slot`);
+    if (batches.length !== order.length || counts.length !== order.length)
+      throw new Error(`'${of}' has not one batch and count per slot`);
     const highest = [order, removed].reduce((most, slots) => slots.reduce((max, slot) => Math.max(max, slot), most), 0);
     const texts = restoreTexts(stored, Math.max(stored.texts.offsets.length - 1, highest, 1), hasTimes);
     const textOf = (at: number): Uint8Array | undefined => {
@@ -169,11 +184,19 @@ export function applyGrowthChanges(
     for (const [at, slot] of order.entries()) texts.counts[slot] = counts[at]!;
     return texts;
   }) as [RecentTexts, RecentTexts];
-  const [batch, timeMs] = doublesOf(changes, `${name}.now`);
+  const [batch, timeMs] = doublesOf(changes, name + NOW);
   return storeGrowth({ rows, pending, now: { batch: batch!, timeMs: timeMs! } });
 }
 
 const NO_BYTES = new Uint8Array(0);
+
+/** Reads the changes of slots named `of`. */
+function readTexts(of: string, changes: ReadonlyMap<string, StoredTensor>): TokenChanges {
+  const [used, removed] = [wordsOf(changes, `${of}.order`), wordsOf(changes, `${of}.removed`)];
+  const texts = textsOfTensors(changes, of);
+  if (texts?.offsets.length !== used.length + 1) throw new Error(`'${of}' has not one text per slot`);
+  return { removed, used, texts };
+}
 
 function storeTexts(texts: RecentTexts): StoredTexts {
   const order = texts.usedSince(-1);
