@@ -113,8 +113,8 @@ export interface TableWriterSpec {
 }
 
 /**
- * A delta whose rows are in spare rows, with all other weights. A prediction thread switches to it, and replies with its
- * new facts.
+ * A delta whose rows are in spare rows, with all other weights. A prediction thread switches to it, and replies with
+ * its new facts.
  */
 export interface PreparedDelta extends Pick<Checkpoint, 'program' | 'sections'> {
   readonly folder: string;
