@@ -74,6 +74,14 @@ describe('training on joined logs with delayed labels', () => {
     expect(weights(parts)).toEqual(weights(join(folder, 'replay')));
   });
 
+  it('is refused for a stream that is not joined, or whose times are others', async () => {
+    const folder = scratchFolder();
+    const refuses = (data: string, message: string): Promise<void> =>
+      expect(follow(writeConfig(folder, 'fnw', data, 'click_time'), {})).rejects.toThrow(message);
+    await refuses('data: { train: rows.csv }\n', 'tasks.cvr.delay: replays a log that has the conversions already');
+    await refuses(JOINED_DATA.replace('timeFormat: seconds', 'timeFormat: iso'), 'not that of data.join');
+  });
+
   it('goes on when the logs grow', async () => {
     const folder = scratchFolder();
     const config = writeConfig(

@@ -23,6 +23,10 @@ const CTR = '  ctr: { label: click }\n';
 const cvrOf = (method: string): string =>
   `  cvr: { label: buy, given: click, delay: ${delayOptions(method, 'click_time')} }\n`;
 
+// Rows that are clicks.
+const CLICKED_CVR = `  cvr: { label: buy, delay: ${delayOptions('fnw', 'at')} }\n`;
+const CLICKS_DATA = JOINED_DATA.replace(/ +click: .*\n/, '').replace(', after: click', '');
+
 /** Returns the tasks and the join of a config. */
 function planOf(tasks: string, data = JOINED_DATA) {
   const text = `${data}features:
@@ -35,14 +39,21 @@ training: { shuffle: false }
   return { tasks: listTasks(experiment), options: experiment.data.join! };
 }
 
-async function openJoined(rows: readonly Impression[], end: number, tasks: string): Promise<ChunkStream> {
+async function openJoined(
+  rows: readonly Impression[],
+  end: number,
+  tasks: string,
+  data = JOINED_DATA,
+): Promise<ChunkStream> {
   const folder = scratchFolder();
   writeLogs(folder, rows, end, true);
-  const plan = planOf(tasks);
+  const plan = planOf(tasks, data);
   const columns = ['id', 'at'];
   const open = (name: string): Promise<ChunkStream> =>
     openChunkStream(join(folder, `${name}.csv`), { columns, dialect: {} });
-  const [log, ...events] = await Promise.all(['rows', 'clicks', 'buys'].map(open));
+  const [log, ...events] = await Promise.all(
+    ['rows', ...Object.keys(plan.options.events).map((event) => `${event}s`)].map(open),
+  );
   return joinStreams(log!, events, columns, plan.options, joinedSamples(plan.tasks, plan.options));
 }
 
@@ -91,6 +102,18 @@ describe('a join of logs with delayed labels', () => {
     expect(records).toEqual(expected);
   });
 
+  it('takes the time of the row as that of the click, and orders equal times by row', async () => {
+    const clicks = rows.map((row) => {
+      const at = 900 * Math.floor(row.at / 900);
+      return { ...row, at, click: at, known: at };
+    });
+    const { records } = await readAll(await openJoined(clicks, last, CLICKED_CVR, CLICKS_DATA));
+    const expected = listSamples('fnw', clicks, last).map(({ row, number, buy }) =>
+      [row.id, row.at, buy === undefined ? 0 : 1, buy ?? '', number].join('|'),
+    );
+    expect(records).toEqual(expected);
+  });
+
   it('goes on after any record, also if logs are not in order', { timeout: 120_000 }, async () => {
     const random = randomStream(2, 'out of order');
     const many = drawImpressions(3, 2400).flatMap((row) =>
@@ -126,6 +149,7 @@ describe('delayed tasks of joined logs', () => {
 
   it.each([
     ['no problem', CTR + cvr, JOINED_DATA, []],
+    ['no problem of rows that are clicks', CLICKED_CVR, CLICKS_DATA, []],
     [
       'another format',
       CTR + cvr.replace('format: seconds', 'format: iso'),
