@@ -54,6 +54,7 @@ export function* checkJoinedDelays(tasks: readonly Task[], join: JoinOptions): G
   const events = joinedEvents(join);
   const eventOf = findEvents(join);
   const delayed = listDelayed(tasks);
+  if (delayed.length === 0) return;
   const certain = new Set(delayed.flatMap(({ options: { event } }) => eventOf(event) ?? []));
   for (const { task, options, windowMs } of delayed) {
     const key = `tasks.${task.name}.delay`;

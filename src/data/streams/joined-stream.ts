@@ -42,6 +42,8 @@ interface Mark {
   yielded: number;
   /** Rows that wait, and records that are about to be yielded. */
   open: number;
+  /** Number of the last mark before a record that was refused because one of these rows waited. */
+  neededUntil: number;
 }
 
 /** A record to yield: a row with the events that happened, or an invalid record. */
@@ -184,13 +186,17 @@ class Join {
       timeMs: this.#nowMs === -Infinity ? null : this.#nowMs,
       yielded: 0,
       open: 0,
+      neededUntil: this.#rows,
     });
   }
 
   #addRow(input: TimedRows): void {
     const { timeMs, place } = input;
     const key = input.text(this.#options.key);
-    if (key === '' || this.#waiting.find(key) !== undefined) {
+    const other = key === '' ? undefined : this.#waiting.find(key);
+    if (key === '' || other !== undefined) {
+      // A read from a later position would not find the other row, and accept this one.
+      if (other !== undefined) this.#markOf(other).neededUntil = this.#marks.at(-1)!.number;
       const expected = key === '' ? `a ${this.#options.key}` : `a ${this.#options.key} that no waiting row has`;
       this.#refuse({ expected, cells: input.cells, place });
       return;
@@ -354,9 +360,20 @@ class Join {
     };
   }
 
+  /** Drops the marks before the last one from which everything that is needed can be found again. */
+  #dropMarks(): void {
+    let dropped = 0;
+    let neededUntil = -Infinity;
+    for (let m = 0; m + 1 < this.#marks.length && this.#marks[m]!.open === 0; m++) {
+      neededUntil = Math.max(neededUntil, this.#marks[m]!.neededUntil);
+      if (neededUntil < this.#marks[m + 1]!.number) dropped = m + 1;
+    }
+    this.#marks.splice(0, dropped);
+  }
+
   /** Counts records as yielded; returns a function from a number of them to the position after them. */
   #yield(records: readonly JoinedRecord[]): (count: number) => JoinCursor {
-    while (this.#marks.length > 1 && this.#marks[0]!.open === 0) this.#marks.shift();
+    this.#dropMarks();
     const { logs, timeMs } = this.#marks[0]!;
     const before = this.#marks.reduce((sum, { yielded }) => sum + yielded, 0);
     records.forEach(countYielded);

@@ -171,6 +171,22 @@ describe('a join of logs', () => {
     }
   });
 
+  it('refuses a key that occurs twice also if it is resumed after the first row', async () => {
+    const rows = Array.from({ length: 10_000 }, (_, r) => ({ id: `row ${r}`, at: 400 * r, text: String(r) }));
+    // Waits beyond the next position from which the join can begin, and ends before all others.
+    const [first, clickedMs] = [rows[4000]!, 400 * 4000 + 1];
+    const clicks = [{ id: first.id, at: clickedMs }];
+    const purchases = [{ id: first.id, at: clickedMs + 100_000 }];
+    rows[4200] = { ...rows[4200]!, id: first.id };
+    const stream = await openJoined(scratchFolder(), { rows, clicks, purchases });
+    const { records, cursors } = await readAll(stream);
+    expect(records.filter((each) => each.startsWith('invalid'))).toHaveLength(1);
+    for (let at = 4300; at < records.length; at += 500) {
+      const rest = await readAll(stream, cursors[at]);
+      expect([at, rest.records]).toEqual([at, records.slice(at + 1)]);
+    }
+  });
+
   it('keeps the oldest rows on disk', async () => {
     const logs = randomLogs(3, 6000, 3000);
     const { records } = await readAll(await openJoined(scratchFolder(), logs, options({ memory: 1 })));
