@@ -68,7 +68,11 @@ export type SplitOptions = z.output<typeof splitOptions>;
 /** The `data` section of a config. */
 export const dataOptions = z
   .strictObject({
-    train: paths.optional().describe('Training set: file, directory, glob or list; CSV, JSON Lines, Parquet or shards'),
+    train: paths
+      .optional()
+      .describe(
+        'Training set: file, directory, glob or list; CSV, JSON Lines, Parquet or shards. With --follow, also a stream',
+      ),
     valid: paths.optional().describe('Validation set, measured after each epoch to choose the best checkpoint'),
     test: paths.optional().describe('Test set, measured once with the best weights'),
     source: paths.optional().describe('Files of all rows, divided by split; replaces train, valid and test'),

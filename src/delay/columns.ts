@@ -9,6 +9,9 @@ const MISSING_DAY = -(2 ** 23);
 /** Name of the label column that is 1 in the first sample of a row, which trains tasks without delay. */
 export const FIRST_COLUMN = 'delay.first';
 
+/** Name of the column with the number of a sample among those of its row, in a stream. */
+export const SAMPLE_COLUMN = 'delay.sample';
+
 /** Formats the name of the label column in a batch with a column of a task's method. */
 export function formatMethodColumn(task: string, column: string): string {
   return `tasks.${task}.delay.${column}`;
@@ -47,4 +50,10 @@ export function timeParts(format: (typeof TIME_FORMATS)[number]): {
 /** Joins the parts of a time; returns milliseconds since 1970, undefined for a missing time. */
 export function joinTime(day: number, second: number): number | undefined {
   return day === MISSING_DAY ? undefined : day * DAY_MS + Math.round(second * 1000);
+}
+
+/** Returns a time as label columns have it, in milliseconds since 1970: to about 1/128 s. */
+export function storedTime(timeMs: number): number {
+  const day = Math.floor(timeMs / DAY_MS);
+  return joinTime(day, Math.fround((timeMs - day * DAY_MS) / 1000))!;
 }

@@ -22,7 +22,7 @@ export interface DelayMethod {
   /** Number of tower outputs: the logit of the conversion, then auxiliary outputs. */
   readonly outputs: number;
   /**
-   * Returns the samples of a row.
+   * Returns the samples of a row in order of time. Those up to a time are the same for all conversions after it.
    * @param delayMs time from the click to the conversion, in milliseconds; undefined for none within the window
    */
   samples(delayMs: number | undefined): readonly Sample[];

@@ -1,5 +1,6 @@
 import type { Experiment } from '../config/experiment.js';
 import type { FollowOptions } from '../data/follow-options.js';
+import { numberedFormat } from '../data/replay/numbered-samples.js';
 import { withFilter } from '../data/rows/row-format.js';
 import type { Access } from '../data/sources/source.js';
 import type { ChunkStream } from '../data/streams/chunk-stream.js';
@@ -24,7 +25,8 @@ export async function openStreamInputs(
 ): Promise<StreamInputs> {
   const { where } = experiment.data;
   const plan = await planRows(experiment, { access });
-  const format = where === undefined ? plan.format : withFilter(plan.format, { where, split: undefined });
+  const filtered = where === undefined ? plan.format : withFilter(plan.format, { where, split: undefined });
+  const format = numberedFormat(filtered);
   const stream = await openFollowed(experiment.data, format, follow);
   return { ...plan, format, stream, start: createStart(experiment, format.fields) };
 }

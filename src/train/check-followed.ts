@@ -1,5 +1,6 @@
-import type { Experiment } from '../config/experiment.js';
+import { listTasks, type Experiment } from '../config/experiment.js';
 import { userError, UserError, type Problem } from '../core/errors.js';
+import { checkJoinedDelays } from '../data/streams/joined-samples.js';
 import { readsLength, readsValidation } from '../training/train-step.js';
 
 /**
@@ -31,11 +32,11 @@ function* listUnsupported({ data, tasks, training }: Experiment): Generator<Prob
       fix: 'compute them before mtl',
     };
   for (const [name, { distill, delay }] of Object.entries(tasks)) {
-    if (delay !== undefined)
+    if (delay !== undefined && data.join === undefined)
       yield {
         key: `tasks.${name}.delay`,
         message: 'replays a log that has the conversions already, but a stream does not have them yet',
-        fix: 'remove it, and let data.join wait for conversions; or train on the log without --follow',
+        fix: 'set data.join to the logs of conversions; or train on the log without --follow',
       };
     if (distill?.from !== undefined)
       yield {
@@ -44,6 +45,7 @@ function* listUnsupported({ data, tasks, training }: Experiment): Generator<Prob
         fix: "add the teacher's probabilities to the records, and set distill.column",
       };
   }
+  if (data.join !== undefined) yield* checkJoinedDelays(listTasks({ tasks }), data.join);
   yield* checkSchedule(training);
 }
 

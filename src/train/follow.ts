@@ -10,6 +10,7 @@ import { NO_COUNTERS, joinStates } from '../data/counters/counter-start.js';
 import { labelFacts, labelScales } from '../data/batches/label-facts.js';
 import { startFits } from '../data/encoding/fit-readers.js';
 import { followOptions, type FollowOptions } from '../data/follow-options.js';
+import { firstSampleFormat, onFirstSamples } from '../data/replay/numbered-samples.js';
 import { encodedFormat } from '../data/rows/row-format.js';
 import { dataSection, firstDataState, rememberTables } from '../data/sources/data-state.js';
 import type { Access } from '../data/sources/source.js';
@@ -156,7 +157,7 @@ async function readHead(
     return startGrowth(session, start.grow(known), facts);
   }
   const reading = { endsWhenEmpty: options.untilEnd === true, signal, onWarning: warn };
-  const head = await fitHead(stream, format, fitRows, reading, (share) =>
+  const head = await fitHead(stream, firstSampleFormat(format), fitRows, reading, (share) =>
     observer.onRead({ what: `reading the first ${fitRows} records of ${stream.name}`, share }),
   );
   const facts = await labelFacts(head.labels, tasks, learned);
@@ -222,7 +223,8 @@ async function trainModel(
   const windows = run.state.of(progressiveSection, firstProgressiveState);
   const growth = run.state.of(growthSection, (): GrowthState => ({ counts: {} }));
   vocabularies.continueCounts(growth.counts);
-  const progressive = new ProgressiveValidation(inputs.measured.outputs, settings.windowRows, settings.alarms, windows);
+  const outputs = onFirstSamples(inputs.measured.outputs, inputs.tasks);
+  const progressive = new ProgressiveValidation(outputs, settings.windowRows, settings.alarms, windows);
   const checkpointer = await openTrainingCheckpointer(
     session,
     run,

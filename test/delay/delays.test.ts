@@ -152,6 +152,20 @@ const SAMPLES: Readonly<Record<string, readonly (readonly (readonly number[])[])
 const expected = (method: string) => SAMPLES[{ fnc: 'fnw', defuse: 'es-dfm' }[method] ?? method]!;
 
 describe('samples of a row', () => {
+  it.each(delays.names)('%s: those up to a time do not depend on later conversions', (method) => {
+    const { samples } = resolve(method);
+    const times = [0, 0.5, 1, 1.5, 12, 23.5, 24].map((hours) => hours * HOUR_MS);
+    for (const delayMs of times)
+      for (const timeMs of times) {
+        const upTo = (delay: number | undefined) => samples(delay).filter(({ afterMs }) => afterMs <= timeMs);
+        expect([delayMs, timeMs, upTo(delayMs <= timeMs ? delayMs : undefined)]).toEqual([
+          delayMs,
+          timeMs,
+          upTo(delayMs),
+        ]);
+      }
+  });
+
   it.each(delays.names)('%s: of an early, a late and no conversion, in order of time', (method) => {
     const found = [0.5 * HOUR_MS, 6 * HOUR_MS, undefined].map((delayMs) =>
       resolve(method)

@@ -9,7 +9,7 @@ const root = join(import.meta.dirname, '..', '..');
 const { files, unpackedSize } = packInto();
 /** Types are written before npm packs: test/package/types.test.ts. */
 const paths = files.map(({ path }) => path).filter((path) => path !== 'dist/index.d.ts');
-const MAX_BYTES = 14.5e6;
+const MAX_BYTES = 15e6;
 
 /** What the package consists of: each file matches one line, and each line matches a file. */
 const CONTENTS: readonly RegExp[] = [
@@ -22,6 +22,7 @@ const CONTENTS: readonly RegExp[] = [
   /^data\/README\.md$/,
   /^data\/sample\/(?:[\w-]+\.csv|oracle\.json)$/,
   /^deploy\/helm\/mtl\/(?:(?:templates|files)\/)?[\w.-]+\.(?:yaml|json|tpl|txt)$/,
+  /^deploy\/monitoring\/(?:alerts\.yaml|grafana\.json)$/,
   /^docs\/(?:[\w-]+\/)?[\w-]+\.(?:md|png)$/,
   // The library, and the schema for editors.
   /^dist\/index\.js$/,
@@ -44,9 +45,9 @@ describe('the contents of the package', () => {
     expect(CONTENTS.filter((pattern) => !paths.some((path) => pattern.test(path)))).toEqual([]);
   });
 
-  it(`have at most ${MAX_BYTES / 1e6} MB in at most 450 files`, () => {
+  it(`have at most ${MAX_BYTES / 1e6} MB in at most 500 files`, () => {
     expect(unpackedSize).toBeLessThanOrEqual(MAX_BYTES);
-    expect(files.length).toBeLessThanOrEqual(450);
+    expect(files.length).toBeLessThanOrEqual(500);
   });
 
   it('are reached by every relative link of a page', () => {

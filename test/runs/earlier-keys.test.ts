@@ -42,6 +42,7 @@ describe('a run of an earlier version', () => {
         { epoch: 1, step: 9, rows: 90, elapsedMs: 4, train: { loss: 0.6, losses: { ctr: 0.6 } }, isBest: true },
       ],
       diagnoses: [],
+      windows: [],
       results: undefined,
     });
   });

@@ -45,7 +45,7 @@ export const train = defineCommand({
         type: 'boolean',
         default: false,
         describe:
-          'Train on data.train as a stream that does not end: a directory or glob that grows, or standard input',
+          'Train on data.train as a stream that does not end: files that grow, standard input, kafka://… or nats://…',
       })
       .option('until-end', {
         type: 'boolean',

@@ -25,6 +25,8 @@ interface Columns {
   readonly method: readonly string[];
 }
 
+type Delayed = DelayedTask & { readonly names: Columns };
+
 /** Why a row cannot be replayed. */
 export class ReplayError extends Error {
   constructor(
@@ -42,12 +44,13 @@ export type RowLabels = Pick<Batch, 'labels'>;
 
 /** How rows of a log become samples: a pure function of their labels. */
 export class RowSamples {
-  readonly #delayed: readonly (DelayedTask & { readonly names: Columns })[];
-  readonly #hasPlain: boolean;
+  readonly #delayed: readonly Delayed[];
+  /** Whether a task is not delayed. */
+  readonly hasPlain: boolean;
 
   constructor(tasks: readonly Task[]) {
     this.#delayed = listDelayed(tasks).map((each) => ({ ...each, names: columnsOf(each, tasks) }));
-    this.#hasPlain = this.#delayed.length < tasks.length;
+    this.hasPlain = this.#delayed.length < tasks.length;
   }
 
   /** Name of the data column with the time of a row. */
@@ -66,11 +69,28 @@ export class RowSamples {
    */
   list({ labels }: RowLabels, row: number): readonly RowSample[] {
     const timeMs = this.timeOf({ labels }, row);
+    return this.#combine(timeMs, (each) =>
+      isDefined(labels, each.names, row) ? each.samples(delayOf(labels, each, timeMs, row)) : [],
+    );
+  }
+
+  /**
+   * Returns the samples of a row on which all delayed tasks are defined, in order of time.
+   * @param timeMs time of the click
+   * @param eventsMs by delayed task: time of the conversion, not before the click; undefined if there is none
+   */
+  listAt(timeMs: number, eventsMs: readonly (number | undefined)[]): readonly RowSample[] {
+    return this.#combine(timeMs, (each, t) => each.samples(delayWithin(each, timeMs, eventsMs[t])));
+  }
+
+  #combine(
+    timeMs: number | undefined,
+    samplesOf: (each: Delayed, t: number) => readonly Sample[],
+  ): readonly RowSample[] {
     const byTime = new Map<number, RowSample[]>();
-    if (this.#hasPlain) byTime.set(0, [{ timeMs, isFirst: true, samples: [] }]);
+    if (this.hasPlain) byTime.set(0, [{ timeMs, isFirst: true, samples: [] }]);
     for (const [t, each] of this.#delayed.entries()) {
-      if (!isDefined(labels, each.names, row)) continue;
-      for (const sample of each.samples(delayOf(labels, each, timeMs, row))) {
+      for (const sample of samplesOf(each, t)) {
         const together = byTime.get(sample.afterMs) ?? [];
         byTime.set(sample.afterMs, together);
         // Two samples of a task are never one.
@@ -85,7 +105,7 @@ export class RowSamples {
 
   /** Writes the label columns of a sample over those of a row. */
   write({ isFirst, samples }: RowSample, { labels }: RowLabels, row: number): void {
-    if (this.#hasPlain) column(labels, FIRST_COLUMN)[row] = isFirst ? 1 : 0;
+    if (this.hasPlain) column(labels, FIRST_COLUMN)[row] = isFirst ? 1 : 0;
     for (const [t, { names }] of this.#delayed.entries()) {
       const sample = samples[t];
       column(labels, names.label)[row] = sample?.label ?? 0;
@@ -116,16 +136,16 @@ function readTime(labels: Batch['labels'], { day, second }: TimeColumns, row: nu
 }
 
 /** Returns the delay of the conversion of a row; undefined for none within the window. */
-function delayOf(
-  labels: Batch['labels'],
-  { names, options, windowMs }: DelayedTask & { readonly names: Columns },
-  timeMs: number | undefined,
-  row: number,
-): number | undefined {
+function delayOf(labels: Batch['labels'], each: Delayed, timeMs: number | undefined, row: number): number | undefined {
+  const { names, options } = each;
   if (timeMs === undefined) throw new ReplayError(options.from, 'a missing time', 'add the time of the click');
   const eventMs = readTime(labels, names.event, row);
   if (eventMs === undefined) return undefined;
   if (eventMs < timeMs)
     throw new ReplayError(options.event, `a time before ${options.from}`, 'correct one of the two times');
-  return eventMs - timeMs > windowMs ? undefined : eventMs - timeMs;
+  return delayWithin(each, timeMs, eventMs);
+}
+
+function delayWithin({ windowMs }: DelayedTask, timeMs: number, eventMs: number | undefined): number | undefined {
+  return eventMs === undefined || eventMs - timeMs > windowMs ? undefined : eventMs - timeMs;
 }

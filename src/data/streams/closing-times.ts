@@ -1,5 +1,13 @@
 const FIRST_CAPACITY = 1 << 10;
 
+/** A time at which a row may be certain. */
+export interface ClosingTime {
+  readonly timeMs: number;
+  readonly slot: number;
+  /** Number of the row. */
+  readonly number: number;
+}
+
 /** A binary heap of slots by closing time, and of equal times by number. */
 export class ClosingTimes {
   #times = new Float64Array(FIRST_CAPACITY);
@@ -24,9 +32,9 @@ export class ClosingTimes {
     this.#set(at, timeMs, number, slot);
   }
 
-  /** Removes the entry with the earliest time; returns its slot and number. */
-  pop(): { readonly slot: number; readonly number: number } {
-    const first = { slot: this.#slots[0]!, number: this.#numbers[0]! };
+  /** Removes the entry with the earliest time, and returns it. */
+  pop(): ClosingTime {
+    const first = { timeMs: this.#times[0]!, slot: this.#slots[0]!, number: this.#numbers[0]! };
     const last = --this.#size;
     const [timeMs, number, slot] = [this.#times[last]!, this.#numbers[last]!, this.#slots[last]!];
     let at = 0;

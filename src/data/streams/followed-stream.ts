@@ -1,11 +1,14 @@
+import { SAMPLE_COLUMN } from '../../delay/columns.js';
 import type { FollowOptions } from '../follow-options.js';
 import { columnsOf, type EncodedFormat } from '../rows/row-format.js';
 import type { DataOptions } from '../options.js';
 import type { RowFormat } from '../rows/row-format.js';
 import { dialectOf } from '../dialect.js';
 import { joinedColumns, joinedEvents } from '../join-options.js';
+import { sampleWriter } from '../replay/numbered-samples.js';
 import type { ChunkStream } from './chunk-stream.js';
 import { DeadLetters } from './dead-letters.js';
+import { joinedSamples } from './joined-samples.js';
 import { joinStreams } from './joined-stream.js';
 import type { StreamReading } from './record-stream.js';
 import { SchemaWatch, type SchemaChange } from './schema-watch.js';
@@ -27,11 +30,11 @@ export async function openFollowed(
   const dialect = dialectOf(data);
   const { train = [], join } = data;
   if (join === undefined) return openChunkStream(train, { columns: [...columns], dialect });
-  for (const name of joinedColumns(join)) columns.delete(name);
+  for (const name of [...joinedColumns(join), SAMPLE_COLUMN]) columns.delete(name);
   for (const name of [join.key, join.time]) columns.add(name);
   const rows = await openChunkStream(train, { columns: [...columns], dialect });
   const logs = joinedEvents(join).map(({ file }) => openChunkStream(file, { columns: [join.key, join.time], dialect }));
-  return joinStreams(rows, await Promise.all(logs), [...columns], join);
+  return joinStreams(rows, await Promise.all(logs), [...columns], join, joinedSamples(format.spec.tasks, join));
 }
 
 /** What a run trains on, and where it is. */
@@ -64,9 +67,10 @@ export class FollowedStream {
    * Reads batches from the position on.
    * @throws UserError (data), and the signal's reason
    */
-  batches(reading: Omit<StreamReading, 'from'>): AsyncGenerator<StreamBatch> {
+  async *batches(reading: Omit<StreamReading, 'from'>): AsyncGenerator<StreamBatch> {
     const { stream, format, batchRows, state, onSchemaChange } = this.#followed;
-    return readStreamBatches(
+    const writeSamples = sampleWriter(format);
+    const batches = readStreamBatches(
       {
         stream,
         format,
@@ -78,6 +82,7 @@ export class FollowedStream {
       },
       { ...reading, from: state.cursor },
     );
+    for await (const each of batches) yield { ...each, batch: writeSamples(each.batch) };
   }
 
   /** Latest time of the records that were read, in milliseconds since 1970; undefined without a column of times. */

@@ -1,13 +1,15 @@
 import { z } from 'zod';
 import type { Column } from '../../chunks/column.js';
+import { SAMPLE_COLUMN, storedTime } from '../../delay/columns.js';
 import { instantReader } from '../../features/wall-clock.js';
 import { formatTime } from '../../text/dates.js';
 import { count, percent } from '../../text/number-text.js';
 import { joinedColumns, joinedEvents, type JoinedEvent, type JoinOptions } from '../join-options.js';
 import type { FileColumns } from '../readers/cell-file.js';
 import type { ChunkStream, StreamChunk } from './chunk-stream.js';
-import { ClosingTimes } from './closing-times.js';
+import { ClosingTimes, type ClosingTime } from './closing-times.js';
 import { parseStreamCursor } from './cursor.js';
+import type { JoinedSamples } from './joined-samples.js';
 import type { StreamCursor, StreamLag, StreamReading } from './record-stream.js';
 import { TimedRows, type InvalidRecord, type RecordPlace } from './timed-rows.js';
 import { WaitingRows } from './waiting-rows.js';
@@ -24,6 +26,8 @@ const cursorSchema = z.strictObject({
   logs: z.array(z.unknown()),
   /** Records after these positions that were yielded before. */
   skip: z.int().min(0),
+  /** Latest time of a record before these positions, in milliseconds since 1970; null if there is none. */
+  timeMs: z.number().nullable().default(null),
 });
 type JoinCursor = z.output<typeof cursorSchema>;
 
@@ -31,14 +35,18 @@ type JoinCursor = z.output<typeof cursorSchema>;
 interface Mark {
   readonly number: number;
   readonly logs: readonly StreamCursor[];
+  /** Latest time of a record before. */
+  readonly timeMs: number | null;
   // Of the rows from here to the next mark, with the invalid records between them:
   /** Records that were yielded. */
   yielded: number;
-  /** Rows that wait, or are about to be yielded. */
+  /** Rows that wait, and records that are about to be yielded. */
   open: number;
+  /** Number of the last mark before a record that was refused because one of these rows waited. */
+  neededUntil: number;
 }
 
-/** A record to yield: a row with its events, or an invalid record. */
+/** A record to yield: a row with the events that happened, or an invalid record. */
 interface JoinedRecord {
   readonly place: RecordPlace;
   readonly texts?: readonly string[];
@@ -51,6 +59,10 @@ interface JoinedRecord {
  * before events. A row is yielded when no event can follow, with 1 or 0 and the time of each event. Rows for which
  * this is not known at the end of the logs are not yielded.
  *
+ * With `samples`, a row is yielded once per sample instead, when a record is later than the sample: with the events
+ * that have happened, and the number of the sample in `SAMPLE_COLUMN`. Samples are in order of time, and of equal times
+ * in that of the rows. An event that a log has out of order happens when it is read.
+ *
  * The position is that of the logs before the oldest row that waits: waiting rows are found again by reading from
  * there. The result depends on the logs alone.
  */
@@ -59,10 +71,11 @@ export function joinStreams(
   logs: readonly ChunkStream[],
   columns: readonly string[],
   options: JoinOptions,
+  samples?: JoinedSamples,
 ): ChunkStream {
   return {
     name: rows.name,
-    read: (reading) => new Join(rows, logs, columns, options).read(reading),
+    read: (reading) => new Join(rows, logs, columns, options, samples).read(reading),
     async lag() {
       const lags = await Promise.all([rows, ...logs].map((each) => each.lag()));
       return lags.some((lag) => lag === undefined) ? undefined : sumLags(lags as StreamLag[]);
@@ -81,6 +94,7 @@ function sumLags(lags: readonly StreamLag[]): StreamLag {
 class Join {
   readonly #name: string;
   readonly #options: JoinOptions;
+  readonly #samples: JoinedSamples | undefined;
   readonly #events: readonly JoinedEvent[];
   /** Columns of the rows. */
   readonly #columns: readonly string[];
@@ -97,15 +111,24 @@ class Join {
   #nowMs = -Infinity;
   #skip = 0;
 
-  constructor(rows: ChunkStream, logs: readonly ChunkStream[], columns: readonly string[], options: JoinOptions) {
+  constructor(
+    rows: ChunkStream,
+    logs: readonly ChunkStream[],
+    columns: readonly string[],
+    options: JoinOptions,
+    samples: JoinedSamples | undefined,
+  ) {
     this.#name = rows.name;
     this.#options = options;
+    this.#samples = samples;
     this.#events = joinedEvents(options);
     this.#columns = columns;
-    const parse = instantReader(options.timeFormat);
+    const read = instantReader(options.timeFormat);
+    // Samples are computed from the times of label columns, so the logs are read with these.
+    const parse = samples === undefined ? read : (text: string): number => storedTime(read(text));
     this.#inputs = [rows, ...logs].map((stream) => new TimedRows(stream, options.time, parse));
     this.#waiting = new WaitingRows(columns.indexOf(options.key), logs.length, options.memory * 2 ** 20);
-    const names = [...columns, ...joinedColumns(options)];
+    const names = [...columns, ...joinedColumns(options), ...(samples === undefined ? [] : [SAMPLE_COLUMN])];
     this.#fileColumns = { path: rows.name, header: names, indices: new Map(names.map((name, c) => [name, c])) };
     this.#matches = this.#events.map(() => ({ events: 0, unmatched: 0 }));
   }
@@ -113,6 +136,7 @@ class Join {
   async *read(reading: StreamReading): AsyncGenerator<StreamChunk> {
     const from = reading.from === undefined ? undefined : parseStreamCursor(this.#name, cursorSchema, reading.from);
     this.#skip = from?.skip ?? 0;
+    this.#nowMs = from?.timeMs ?? -Infinity;
     this.#onWarning = (text) => reading.onWarning(text);
     for (const [i, input] of this.#inputs.entries()) input.start({ ...reading, from: from?.logs[i] ?? undefined });
     try {
@@ -159,15 +183,20 @@ class Join {
     this.#marks.push({
       number: this.#rows,
       logs: this.#inputs.map(({ position }) => position ?? null),
+      timeMs: this.#nowMs === -Infinity ? null : this.#nowMs,
       yielded: 0,
       open: 0,
+      neededUntil: this.#rows,
     });
   }
 
   #addRow(input: TimedRows): void {
     const { timeMs, place } = input;
     const key = input.text(this.#options.key);
-    if (key === '' || this.#waiting.find(key) !== undefined) {
+    const other = key === '' ? undefined : this.#waiting.find(key);
+    if (key === '' || other !== undefined) {
+      // A read from a later position would not find the other row, and accept this one.
+      if (other !== undefined) this.#markOf(other).neededUntil = this.#marks.at(-1)!.number;
       const expected = key === '' ? `a ${this.#options.key}` : `a ${this.#options.key} that no waiting row has`;
       this.#refuse({ expected, cells: input.cells, place });
       return;
@@ -179,11 +208,11 @@ class Join {
   }
 
   #addEvent(input: TimedRows, event: number): void {
-    const { timeMs } = input;
+    const timeMs = this.#samples === undefined ? input.timeMs : this.#nowMs;
     const slot = this.#waiting.find(input.text(this.#options.key));
     const match = this.#matches[event]!;
     match.events++;
-    const isInTime = slot !== undefined && this.#isOpen(slot, event, timeMs);
+    const isInTime = slot !== undefined && this.#isOpen(slot, event, input.timeMs, timeMs);
     if (!isInTime) {
       match.unmatched++;
       this.#checkMatches(event);
@@ -207,19 +236,26 @@ class Join {
     );
   }
 
-  /** Whether an event at a time belongs to a row. */
-  #isOpen(slot: number, event: number, timeMs: number): boolean {
+  /** Whether an event belongs to a row, if it happened at one time and counts from another one on. */
+  #isOpen(slot: number, event: number, happenedMs: number, timeMs: number): boolean {
     const { after, withinMs } = this.#events[event]!;
     const since = after === undefined ? this.#waiting.timeOf(slot) : this.#waiting.eventTime(slot, after);
-    return timeMs >= since && timeMs <= since + withinMs;
+    return happenedMs >= since && timeMs <= since + withinMs;
   }
 
-  /** Yields a row if no event can follow, else notes until when it waits. */
+  /** Ends a row that is final, else notes until when it waits. */
   #await(slot: number): void {
     const closesMs = this.#closesAt(slot);
-    const number = this.#waiting.numberOf(slot);
-    if (closesMs === undefined) this.#yieldRow(slot);
-    else this.#closing.push(closesMs, number, slot);
+    const dueMs = this.#sampleTime(slot, closesMs) ?? closesMs;
+    if (dueMs === undefined) this.#finish(slot);
+    else this.#closing.push(dueMs, this.#waiting.numberOf(slot), slot);
+  }
+
+  /** Returns the time of the next sample of a row; undefined if it has no more as far as is known. */
+  #sampleTime(slot: number, closesMs: number | undefined): number | undefined {
+    const waiting = this.#waiting;
+    const times = this.#samples?.times(waiting.timeOf(slot), waiting.eventTimes(slot), closesMs);
+    return times?.[waiting.numRecords(slot)];
   }
 
   /** Returns the last time at which an event of a row may happen; undefined if none may. */
@@ -233,22 +269,43 @@ class Join {
     return last;
   }
 
-  /** Yields a row whose time is over, unless it was yielded before or waits longer by now. */
-  #close({ slot, number }: { readonly slot: number; readonly number: number }): void {
+  /** Yields the sample of a row whose time is over, or ends the row, unless this was done before or it waits longer. */
+  #close({ timeMs, slot, number }: ClosingTime): void {
     if (!this.#waiting.has(slot, number)) return;
     const closesMs = this.#closesAt(slot);
-    if (closesMs === undefined || closesMs < this.#nowMs) this.#yieldRow(slot);
+    const sampleMs = this.#sampleTime(slot, closesMs);
+    if (sampleMs === undefined) {
+      if (closesMs === undefined || closesMs < this.#nowMs) this.#finish(slot);
+    } else if (sampleMs <= timeMs) {
+      this.#yieldRow(slot);
+      this.#await(slot);
+    }
+  }
+
+  /** Ends the wait of a row that no event can change. */
+  #finish(slot: number): void {
+    if (this.#samples === undefined) this.#yieldRow(slot);
+    this.#markOf(slot).open--;
+    this.#waiting.remove(slot);
   }
 
   #yieldRow(slot: number): void {
-    const { texts, number, eventTimes } = this.#waiting.take(slot);
+    const { texts, eventTimes } = this.#waiting.read(slot);
     const [path, line] = texts.slice(-2) as [string, string];
     const joined = this.#events.flatMap((_, e) => {
       const timeMs = eventTimes[e]!;
       return Number.isNaN(timeMs) ? ['0', ''] : ['1', this.#formatTime(timeMs)];
     });
-    const mark = this.#marks.findLast((each) => each.number <= number)!;
-    this.#emit({ place: { path, line: Number(line) }, texts: [...texts.slice(0, -2), ...joined], mark });
+    const sample = this.#samples === undefined ? [] : [String(this.#waiting.numRecords(slot))];
+    this.#waiting.countRecord(slot);
+    const place = { path, line: Number(line) };
+    this.#emit({ place, texts: [...texts.slice(0, -2), ...joined, ...sample], mark: this.#markOf(slot) });
+  }
+
+  /** Returns the last mark before a row. */
+  #markOf(slot: number): Mark {
+    const number = this.#waiting.numberOf(slot);
+    return this.#marks.findLast((each) => each.number <= number)!;
   }
 
   #refuse(invalid: InvalidRecord): void {
@@ -257,6 +314,7 @@ class Join {
   }
 
   #emit(record: JoinedRecord): void {
+    record.mark.open++;
     if (this.#skip === 0) this.#output.push(record);
     else {
       this.#skip--;
@@ -302,17 +360,28 @@ class Join {
     };
   }
 
+  /** Drops the marks before the last one from which everything that is needed can be found again. */
+  #dropMarks(): void {
+    let dropped = 0;
+    let neededUntil = -Infinity;
+    for (let m = 0; m + 1 < this.#marks.length && this.#marks[m]!.open === 0; m++) {
+      neededUntil = Math.max(neededUntil, this.#marks[m]!.neededUntil);
+      if (neededUntil < this.#marks[m + 1]!.number) dropped = m + 1;
+    }
+    this.#marks.splice(0, dropped);
+  }
+
   /** Counts records as yielded; returns a function from a number of them to the position after them. */
   #yield(records: readonly JoinedRecord[]): (count: number) => JoinCursor {
-    while (this.#marks.length > 1 && this.#marks[0]!.open === 0) this.#marks.shift();
-    const { logs } = this.#marks[0]!;
+    this.#dropMarks();
+    const { logs, timeMs } = this.#marks[0]!;
     const before = this.#marks.reduce((sum, { yielded }) => sum + yielded, 0);
     records.forEach(countYielded);
-    return (numRecords) => ({ logs: [...logs], skip: before + numRecords });
+    return (numRecords) => ({ logs: [...logs], skip: before + numRecords, timeMs });
   }
 }
 
-function countYielded({ mark, texts }: JoinedRecord): void {
+function countYielded({ mark }: JoinedRecord): void {
   mark.yielded++;
-  if (texts !== undefined) mark.open--;
+  mark.open--;
 }

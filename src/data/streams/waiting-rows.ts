@@ -16,7 +16,7 @@ export interface WaitingRow {
 
 /**
  * Rows that wait for events, found by their keys. Texts of the oldest are on disk beyond a memory limit; the rest takes
- * about 60 bytes per row. Rows are named by slots, which are used again.
+ * about 64 bytes per row. Rows are named by slots, which are used again.
  */
 export class WaitingRows {
   readonly #keyColumn: number;
@@ -32,6 +32,7 @@ export class WaitingRows {
   #lengths = new Uint32Array(FIRST_SLOTS);
   #hashes = new Uint32Array(FIRST_SLOTS);
   #otherHashes = new Uint32Array(FIRST_SLOTS);
+  #numRecords = new Uint32Array(FIRST_SLOTS);
   #eventTimes: Float64Array;
   /** Open-addressing table of slots plus one by hash, at most half full. */
   #table = new Uint32Array(2 * FIRST_SLOTS);
@@ -54,7 +55,7 @@ export class WaitingRows {
 
   /** Bytes in memory. */
   get memoryBytes(): number {
-    return this.#texts.memoryBytes + this.#times.length * (36 + 8 * this.#numEvents) + this.#table.byteLength;
+    return this.#texts.memoryBytes + this.#times.length * (40 + 8 * this.#numEvents) + this.#table.byteLength;
   }
 
   /** Adds a row whose key no waiting row has; returns its slot. */
@@ -69,6 +70,7 @@ export class WaitingRows {
     this.#lengths[slot] = bytes.length;
     this.#hashes[slot] = murmur3(key, 0, key.length, SEED);
     this.#otherHashes[slot] = murmur3(key, 0, key.length, OTHER_SEED);
+    this.#numRecords[slot] = 0;
     this.#eventTimes.fill(NaN, slot * this.#numEvents, (slot + 1) * this.#numEvents);
     this.#size++;
     this.#insert(slot);
@@ -113,19 +115,36 @@ export class WaitingRows {
     this.#eventTimes[slot * this.#numEvents + event] = timeMs;
   }
 
-  /** Removes and returns a row. */
-  take(slot: number): WaitingRow {
-    const row = {
+  /** Times of all events of a row, NaN for those that did not happen. Valid until a row is added. */
+  eventTimes(slot: number): Float64Array {
+    return this.#eventTimes.subarray(slot * this.#numEvents, (slot + 1) * this.#numEvents);
+  }
+
+  /** Number of records that a row has had. */
+  numRecords(slot: number): number {
+    return this.#numRecords[slot]!;
+  }
+
+  /** Counts a record of a row. */
+  countRecord(slot: number): void {
+    this.#numRecords[slot]!++;
+  }
+
+  /** Returns a copy of a row. */
+  read(slot: number): WaitingRow {
+    return {
       texts: this.#readTexts(slot),
       number: this.#numbers[slot]!,
-      eventTimes: this.#eventTimes.slice(slot * this.#numEvents, (slot + 1) * this.#numEvents),
+      eventTimes: this.eventTimes(slot).slice(),
     };
+  }
+
+  remove(slot: number): void {
     this.#texts.remove(this.#addresses[slot]!);
     this.#delete(slot);
     this.#numbers[slot] = -1;
     this.#free.push(slot);
     this.#size--;
-    return row;
   }
 
   close(): void {
@@ -170,6 +189,7 @@ export class WaitingRows {
     this.#lengths = larger(this.#lengths, new Uint32Array(slots));
     this.#hashes = larger(this.#hashes, new Uint32Array(slots));
     this.#otherHashes = larger(this.#otherHashes, new Uint32Array(slots));
+    this.#numRecords = larger(this.#numRecords, new Uint32Array(slots));
     this.#eventTimes = larger(this.#eventTimes, new Float64Array(slots * this.#numEvents));
     const entries = this.#table;
     this.#table = new Uint32Array(2 * slots);

@@ -171,6 +171,22 @@ describe('a join of logs', () => {
     }
   });
 
+  it('refuses a key that occurs twice also if it is resumed after the first row', async () => {
+    const rows = Array.from({ length: 10_000 }, (_, r) => ({ id: `row ${r}`, at: 400 * r, text: String(r) }));
+    // Waits beyond the next position from which the join can begin, and ends before all others.
+    const [first, clickedMs] = [rows[4000]!, 400 * 4000 + 1];
+    const clicks = [{ id: first.id, at: clickedMs }];
+    const purchases = [{ id: first.id, at: clickedMs + 100_000 }];
+    rows[4200] = { ...rows[4200]!, id: first.id };
+    const stream = await openJoined(scratchFolder(), { rows, clicks, purchases });
+    const { records, cursors } = await readAll(stream);
+    expect(records.filter((each) => each.startsWith('invalid'))).toHaveLength(1);
+    for (let at = 4300; at < records.length; at += 500) {
+      const rest = await readAll(stream, cursors[at]);
+      expect([at, rest.records]).toEqual([at, records.slice(at + 1)]);
+    }
+  });
+
   it('keeps the oldest rows on disk', async () => {
     const logs = randomLogs(3, 6000, 3000);
     const { records } = await readAll(await openJoined(scratchFolder(), logs, options({ memory: 1 })));
@@ -200,6 +216,19 @@ describe('a join of logs', () => {
     expect(records.filter((each) => !each.startsWith('invalid'))).toEqual(
       expectedRecords({ ...logs, rows: [first, ...logs.rows.slice(2)] }),
     );
+  });
+
+  it('goes on after rows that are late because of an invalid one', async () => {
+    const row = (name: string, i: number, at: number): Row => ({ id: `${name} ${i}`, at, text: '' });
+    const early = Array.from({ length: 4096 }, (_, i) => row('early', i, i));
+    const invalid = { id: '', at: 7_200_000, text: '' };
+    const late = Array.from({ length: 5000 }, (_, i) => row('late', i, 6_600_000 - 1000 * i));
+    const rows = [...early.slice(0, -1), invalid, early.at(-1)!, ...late, row('last', 0, 10_800_000)];
+    const stream = await openJoined(scratchFolder(), { rows, clicks: [], purchases: [] });
+    const { records, cursors } = await readAll(stream);
+    expect(records.slice(-late.length).map((each) => each.split('|')[1])).toEqual(late.map(({ id }) => id));
+    for (const at of [1, 4095, 4096, 4097, 8300, 9000])
+      expect([at, (await readAll(stream, cursors[at])).records]).toEqual([at, records.slice(at + 1)]);
   });
 
   it('warns if most events have no row', async () => {
@@ -248,7 +277,8 @@ describe('waiting rows', () => {
       expect(slot).toBe(known.get(key));
       if (slot === undefined) known.set(key, rows.add([key, String(step)], step, step));
       else if (random.uniform() < 0.6) {
-        expect(rows.take(slot).texts[0]).toBe(key);
+        expect(rows.read(slot).texts[0]).toBe(key);
+        rows.remove(slot);
         known.delete(key);
       }
     }
