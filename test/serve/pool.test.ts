@@ -10,7 +10,7 @@ import type { Thread } from '../../src/system/thread.js';
 /** Behavior of the next threads at their start, and whether predicting ends a thread. */
 const world = vi.hoisted(() => ({ failures: [] as string[], isMortal: false, started: 0, closed: 0 }));
 vi.mock('../../src/system/thread.js', () => ({ startThread: fakeThread }));
-vi.mock('../../src/runs/checkpoint.js', () => ({ readCheckpoint: () => Promise.resolve({}) }));
+vi.mock('../../src/runs/checkpoint.js', () => ({ readCheckpoint: () => Promise.resolve({ fitted: {} }) }));
 vi.mock('../../src/runs/manifest.js', () => ({
   manifestDigest: () => Promise.resolve('0'),
   readSavedMs: () => Promise.resolve(0),
