@@ -27,7 +27,7 @@ function appendRows(cwd: string, count: number, click: number): void {
 
 /** Waits until a condition holds. */
 async function until<Found>(what: string, find: () => Found | undefined | Promise<Found | undefined>): Promise<Found> {
-  for (let i = 0; i < 600; i++) {
+  for (let i = 0; i < 2400; i++) {
     const found = await find();
     if (found !== undefined) return found;
     await setTimeout(100);
@@ -65,7 +65,7 @@ async function ask(url: string): Promise<number | undefined> {
   return predictions[0]!.ctr;
 }
 
-describe('mtl live', () => {
+describe('mtl live', { timeout: 300_000 }, () => {
   it('serves what it trains on, restarts what is killed, and ends with its signal', async () => {
     const cwd = prepare();
     appendRows(cwd, 300, 1);
