@@ -235,7 +235,9 @@ async function trainModel(
       progressive.store();
       growth.counts = vocabularies.counts();
       return {
-        fitted: vocabularies.fitted(),
+        get fitted() {
+          return vocabularies.fitted();
+        },
         counters: joinStates(NO_COUNTERS),
         lookups: encoded.spec.lookups ?? new Map(),
       };

@@ -225,7 +225,18 @@ export function openTrainingCheckpointer(
       journal,
       snapshot: async () => {
         const own = checkpoint();
-        return { program: await readState(program), sections: run.state.sections(), config, ...own };
+        const { counters, lookups } = own;
+        return {
+          program: await readState(program),
+          sections: run.state.sections(),
+          config,
+          counters,
+          lookups,
+          // Read by full checkpoints alone: storing a vocabulary that grows takes time for each of its tokens.
+          get fitted() {
+            return own.fitted;
+          },
+        };
       },
     },
     warn,

@@ -23,7 +23,7 @@ export class ClosingTimes {
   push(timeMs: number, number: number, slot: number): void {
     if (this.#size === this.#times.length) this.#grow();
     let at = this.#size++;
-    for (; at > 0;) {
+    while (at > 0) {
       const parent = (at - 1) >> 1;
       if (!this.#isBefore(timeMs, number, parent)) break;
       this.#move(parent, at);
