@@ -1,15 +1,5 @@
-import { parseDuration } from '../core/duration.js';
-import {
-  byLabel,
-  complement,
-  constantProbability,
-  defineDelay,
-  negativeLoss,
-  outputAt,
-  positiveLoss,
-} from './method.js';
-import { addAuxiliary, lateLoss, nameColumns, OBSERVED_COLUMNS, OBSERVED_SETTLED, outcomeOf } from './observed.js';
-import { waitOption } from './options.js';
+import { byLabel, complement, constantProbability, negativeLoss, outputAt, positiveLoss } from './method.js';
+import { defineObserved, lateLoss, outcomeOf } from './observed.js';
 
 /** Minimum of a divisor. */
 const MIN_DIVISOR = 1e-6;
@@ -22,41 +12,32 @@ const MAX_WEIGHT = 2;
  * weights are f / (f - f_dp / 2) of positives and (1 - f) / (1 - f + f_dp / 2) of negatives. f is the prediction, and
  * f_dp the probability of a late conversion, an output of the task's tower.
  */
-export const defer = defineDelay({
+export const defer = defineObserved({
   name: 'defer',
   summary: 'label after wait and final label, corrected by importance weights',
-  options: () => ({ wait: waitOption }),
+  outputs: 2,
+  samples(delayMs, waitMs, windowMs) {
+    const { early, isLate } = outcomeOf(delayMs, waitMs);
+    return [
+      { afterMs: waitMs, label: early, values: [1, 0, early] },
+      ...(isLate ? [{ afterMs: delayMs!, label: 1, values: [1, 0, 0] } as const] : []),
+      { afterMs: windowMs, label: delayMs === undefined ? 0 : 1, values: [isLate ? 0 : 1, 1, early] },
+    ];
+  },
 
-  build({ wait }, windowMs) {
-    const waitMs = parseDuration(wait);
-    return {
-      columns: OBSERVED_COLUMNS,
-      settled: OBSERVED_SETTLED,
-      outputs: 2,
-      samples(delayMs) {
-        const { early, isLate } = outcomeOf(delayMs, waitMs);
-        return [
-          { afterMs: waitMs, label: early, values: [1, 0, early] },
-          ...(isLate ? [{ afterMs: delayMs!, label: 1, values: [1, 0, 0] } as const] : []),
-          { afterMs: windowMs, label: delayMs === undefined ? 0 : 1, values: [isLate ? 0 : 1, 1, early] },
-        ];
-      },
-      rows(g, out, label, columns) {
-        const observed = nameColumns(columns);
-        const [logit, late] = [outputAt(g, out, 0), outputAt(g, out, 1)];
-        const f = constantProbability(g, logit, 'defer');
-        const half = g.affine(constantProbability(g, late, 'late'), 0.5, 0);
-        const divide = (a: typeof f, b: typeof f) => g.multiply(a, g.reciprocal(g.clip(b, MIN_DIVISOR, 2)));
-        const positiveWeight = g.clip(divide(f, g.add(f, g.affine(half, -1, 0))), 1, MAX_WEIGHT);
-        const negativeWeight = divide(complement(g, f), g.add(complement(g, f), half));
-        const loss = byLabel(
-          g,
-          label,
-          positiveLoss(g, logit, g.stopGradient(positiveWeight)),
-          negativeLoss(g, logit, g.stopGradient(negativeWeight)),
-        );
-        return addAuxiliary(g, loss, lateLoss(g, late, label, observed), observed);
-      },
-    };
+  losses(g, out, label, observed) {
+    const [logit, late] = [outputAt(g, out, 0), outputAt(g, out, 1)];
+    const f = constantProbability(g, logit, 'defer');
+    const half = g.affine(constantProbability(g, late, 'late'), 0.5, 0);
+    const divide = (a: typeof f, b: typeof f) => g.multiply(a, g.reciprocal(g.clip(b, MIN_DIVISOR, 2)));
+    const positiveWeight = g.clip(divide(f, g.add(f, g.affine(half, -1, 0))), 1, MAX_WEIGHT);
+    const negativeWeight = divide(complement(g, f), g.add(complement(g, f), half));
+    const conversion = byLabel(
+      g,
+      label,
+      positiveLoss(g, logit, g.stopGradient(positiveWeight)),
+      negativeLoss(g, logit, g.stopGradient(negativeWeight)),
+    );
+    return { conversion, auxiliary: lateLoss(g, late, label, observed) };
   },
 });

@@ -1,16 +1,5 @@
-import { parseDuration } from '../core/duration.js';
-import { byLabel, complement, constantProbability, defineDelay, negativeLoss, positiveLoss } from './method.js';
-import {
-  addAuxiliary,
-  elapsedTimeSamples,
-  lateLoss,
-  nameColumns,
-  OBSERVED_COLUMNS,
-  OBSERVED_SETTLED,
-  realNegativeLoss,
-  splitElapsedTime,
-} from './observed.js';
-import { waitOption } from './options.js';
+import { byLabel, complement, constantProbability, negativeLoss, positiveLoss } from './method.js';
+import { defineObserved, elapsedTimeSamples, lateLoss, realNegativeLoss, splitElapsedTime } from './observed.js';
 
 /**
  * DEFUSE (Chen et al. 2022, https://arxiv.org/abs/2202.06472): the stream of ES-DFM, with a weight for each kind of
@@ -19,31 +8,22 @@ import { waitOption } from './options.js';
  * the weights of early and late positives for both; here each has its own. Bi-DEFUSE's second distribution is not part
  * of it.
  */
-export const defuse = defineDelay({
+export const defuse = defineObserved({
   name: 'defuse',
   summary: 'stream of es-dfm, with imputed labels of observed negatives',
-  options: () => ({ wait: waitOption }),
+  outputs: 3,
+  samples: elapsedTimeSamples,
 
-  build({ wait }, windowMs) {
-    const waitMs = parseDuration(wait);
-    return {
-      columns: OBSERVED_COLUMNS,
-      settled: OBSERVED_SETTLED,
-      outputs: 3,
-      samples: (delayMs) => elapsedTimeSamples(delayMs, waitMs, windowMs),
-      rows(g, out, label, columns) {
-        const observed = nameColumns(columns);
-        const { logit, realNegative, late } = splitElapsedTime(g, out);
-        const lateProbability = constantProbability(g, late, 'late');
-        const real = constantProbability(g, realNegative, 'realNegative');
-        const negative = g.add(
-          positiveLoss(g, logit, g.multiply(complement(g, real), lateProbability)),
-          negativeLoss(g, logit, g.multiply(real, g.affine(lateProbability, 1, 1))),
-        );
-        const positive = positiveLoss(g, logit, g.affine(g.multiply(observed.early, lateProbability), 1, 1));
-        const auxiliary = g.add(realNegativeLoss(g, realNegative, label, observed), lateLoss(g, late, label, observed));
-        return addAuxiliary(g, byLabel(g, label, positive, negative), auxiliary, observed);
-      },
-    };
+  losses(g, out, label, observed) {
+    const { logit, realNegative, late } = splitElapsedTime(g, out);
+    const lateProbability = constantProbability(g, late, 'late');
+    const real = constantProbability(g, realNegative, 'realNegative');
+    const negative = g.add(
+      positiveLoss(g, logit, g.multiply(complement(g, real), lateProbability)),
+      negativeLoss(g, logit, g.multiply(real, g.affine(lateProbability, 1, 1))),
+    );
+    const positive = positiveLoss(g, logit, g.affine(g.multiply(observed.early, lateProbability), 1, 1));
+    const auxiliary = g.add(realNegativeLoss(g, realNegative, label, observed), lateLoss(g, late, label, observed));
+    return { conversion: byLabel(g, label, positive, negative), auxiliary };
   },
 });

@@ -1,6 +1,8 @@
 import type { GraphBuilder } from '../graph/builder.js';
 import type { Value } from '../graph/operations.js';
-import { complement, outputAt, type Sample } from './method.js';
+import { parseDuration } from '../core/duration.js';
+import { complement, defineDelay, outputAt, type Sample } from './method.js';
+import { waitOption } from './options.js';
 
 // Methods that observe a row for `wait`, train on what they saw, and train auxiliary outputs when the window ends.
 
@@ -8,8 +10,8 @@ import { complement, outputAt, type Sample } from './method.js';
  * Columns of a sample: whether it trains the conversion, whether it trains auxiliary outputs, and whether the row
  * converted before its first sample.
  */
-export const OBSERVED_COLUMNS = ['main', 'auxiliary', 'early'] as const;
-export const OBSERVED_SETTLED = [1, 0, 1] as const;
+const OBSERVED_COLUMNS = ['main', 'auxiliary', 'early'] as const;
+const OBSERVED_SETTLED = [1, 0, 1] as const;
 
 /** Columns of a batch of samples. */
 export interface Observed {
@@ -18,8 +20,54 @@ export interface Observed {
   readonly early: Value;
 }
 
+/** A method that observes a row for `wait`. */
+interface ObservedMethod<Name extends string> {
+  readonly name: Name;
+  readonly summary: string;
+  /** As in `DelayMethod`. */
+  readonly outputs: number;
+  samples(delayMs: number | undefined, waitMs: number, windowMs: number): readonly Sample[];
+  /** Computes the loss of the conversion and that of the auxiliary outputs, `[B, 1]` each. */
+  losses(
+    g: GraphBuilder,
+    out: Value,
+    label: Value,
+    observed: Observed,
+  ): { readonly conversion: Value; readonly auxiliary: Value };
+}
+
+/** Declares a method that observes a row for `wait`. */
+export function defineObserved<const Name extends string>({
+  name,
+  summary,
+  outputs,
+  samples,
+  losses,
+}: ObservedMethod<Name>) {
+  return defineDelay({
+    name,
+    summary,
+    options: () => ({ wait: waitOption }),
+
+    build({ wait }, windowMs) {
+      const waitMs = parseDuration(wait);
+      return {
+        columns: OBSERVED_COLUMNS,
+        settled: OBSERVED_SETTLED,
+        outputs,
+        samples: (delayMs) => samples(delayMs, waitMs, windowMs),
+        rows(g, out, label, columns) {
+          const observed = nameColumns(columns);
+          const { conversion, auxiliary } = losses(g, out, label, observed);
+          return addAuxiliary(g, conversion, auxiliary, observed);
+        },
+      };
+    },
+  });
+}
+
 /** Names the columns of a batch. */
-export function nameColumns(columns: readonly Value[]): Observed {
+function nameColumns(columns: readonly Value[]): Observed {
   const [main, auxiliary, early] = columns as [Value, Value, Value];
   return { main, auxiliary, early };
 }
@@ -68,7 +116,7 @@ export function splitElapsedTime(
 }
 
 /** Adds the losses of the conversion and of auxiliary outputs, each where the sample trains it. */
-export function addAuxiliary(g: GraphBuilder, loss: Value, auxiliaryLoss: Value, observed: Observed): Value {
+function addAuxiliary(g: GraphBuilder, loss: Value, auxiliaryLoss: Value, observed: Observed): Value {
   const { main, auxiliary } = observed;
   return g.add(g.multiply(loss, main), g.multiply(auxiliaryLoss, auxiliary));
 }
