@@ -39,11 +39,7 @@ export async function writeStudyPage(
  * @param board its trials, best first
  * @param metrics axes of the Pareto front
  */
-export function drawStudy(
-  study: Study,
-  board: readonly ListedTrial[],
-  metrics: MetricPair | undefined = selectMetricPair(study),
-): Page {
+export function drawStudy(study: Study, board: readonly ListedTrial[], metrics = selectMetricPair(study)): Page {
   const valued = board.filter((trial): trial is Valued => trial.value !== null);
   const trials = sampleTrials(valued);
   const ranking = computeImportances(study, board);

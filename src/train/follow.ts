@@ -208,18 +208,7 @@ async function trainModel(
   const { experiment, follow: settings, inputs, options, signal, warn } = session;
   const { loop } = progress;
   const stepOptions = createStepOptions(session, run, model, loop, { steps: Infinity, stepsPerEpoch: Infinity });
-  const followed = new FollowedStream({
-    stream: inputs.stream,
-    format: encoded,
-    options: settings,
-    batchRows: stepRows(experiment.training),
-    rejectsPath: join(run.folder, REJECTS),
-    state,
-    onSchemaChange: (change) => {
-      run.log.event('schema', change);
-      warn(describeChange(change));
-    },
-  });
+  const followed = openFollowedStream(session, run, encoded, state);
   const windows = run.state.of(progressiveSection, firstProgressiveState);
   const growth = run.state.of(growthSection, (): GrowthState => ({ counts: {} }));
   vocabularies.continueCounts(growth.counts);
@@ -258,6 +247,26 @@ async function trainModel(
   await checkpointer.now();
   progress.checkpointer = undefined;
   Object.assign(progress.metrics, await run.log.results(loop, {}));
+}
+
+function openFollowedStream(
+  { experiment, follow: options, inputs: { stream }, warn }: StreamSession,
+  { folder, log }: OpenRun,
+  format: StreamData['encoded'],
+  state: StreamState,
+): FollowedStream {
+  return new FollowedStream({
+    stream,
+    format,
+    options,
+    batchRows: stepRows(experiment.training),
+    rejectsPath: join(folder, REJECTS),
+    state,
+    onSchemaChange: (change) => {
+      log.event('schema', change);
+      warn(describeChange(change));
+    },
+  });
 }
 
 /** Replaces the tokens of a batch by rows, which change before the batch is predicted. */

@@ -162,7 +162,8 @@ describe('mtl board', () => {
     const { url } = await startBoard(root);
     const response = await fetch(`${url}/updates?page=${encodeURIComponent('/run?run=esmm/two')}`);
     rmSync(join(root, 'esmm', 'two'), { recursive: true });
-    await expect(response.text().catch(() => 'cut')).resolves.toContain('');
+    // Otherwise, the test would time out.
+    await response.text().catch(() => undefined);
     expect((await fetch(`${url}/run?run=esmm/two`)).status).toBe(404);
   });
 
