@@ -17,7 +17,7 @@ import { assertFinite } from '../training/divergence.js';
 import { allSettledOrThrow } from './await-all.js';
 import { readChainFitted, readCounters, readProgramTensors, readTensors } from './checkpoint-tensors.js';
 import { parseState, stateText } from './checkpoint-state.js';
-import { readChain, toRowTensors, type Delta } from './delta.js';
+import { readChain, toRowTensors, type Delta, type SavedChanges } from './delta.js';
 import { selectLocalShards } from './sharded-tensors.js';
 import {
   FILES,
@@ -26,6 +26,7 @@ import {
   partFile,
   readManifest,
   readText,
+  UPDATE,
   type CheckpointId,
   type DeltaDigests,
   type DeltaPartDigests,
@@ -62,6 +63,10 @@ export function tensorBytes({ weights, optimizer }: ProgramState): number {
   return tensors.reduce((bytes, { shape }) => bytes + countElements(shape) * Float32Array.BYTES_PER_ELEMENT, 0);
 }
 
+function deltaBytes({ program }: Delta): number {
+  return OTHER_BYTES + tensorBytes(program);
+}
+
 /** Estimates the size of a full checkpoint on disk, in bytes. */
 export function checkpointBytes({ program, fitted, counters, lookups }: Checkpoint): number {
   const others = [storedFitted(fitted).tensors, counters, lookupTensors(lookups)].flatMap((each) => [...each.values()]);
@@ -71,7 +76,6 @@ export function checkpointBytes({ program, fitted, counters, lookups }: Checkpoi
 /**
  * Saves a checkpoint as `checkpoints/step-NNNNNNNN`, points links at it, and removes checkpoints that neither a link
  * nor `retention` keeps, and that no kept delta requires. After an error, all earlier checkpoints and links are intact.
- * @param delta saved instead of all tensors and of what training does not change
  * @returns the identity of the checkpoint, in all ranks
  * @throws UserError (disk), or (diverged) for a non-finite value
  */
@@ -81,10 +85,10 @@ export async function saveCheckpoint(
   links: readonly CheckpointLink[],
   retention: Retention,
   peers: ProcessGroup = SINGLE_PROCESS,
-  delta?: Delta,
+  changes: SavedChanges = {},
 ): Promise<CheckpointId> {
-  const id = peers.rank === 0 ? await saveFirst(run, checkpoint, links, retention, peers, delta) : undefined;
-  if (id === undefined) await savePart(delta ?? checkpoint, peers);
+  const id = peers.rank === 0 ? await saveFirst(run, checkpoint, links, retention, peers, changes) : undefined;
+  if (id === undefined) await savePart(changes.delta ?? checkpoint, peers);
   // Also a barrier: when any rank returns, the checkpoint and its links are complete.
   const [first] = peers.allGatherStrings(JSON.stringify(id ?? null));
   return JSON.parse(first!) as CheckpointId;
@@ -97,7 +101,7 @@ async function saveFirst(
   links: readonly CheckpointLink[],
   retention: Retention,
   peers: ProcessGroup,
-  delta: Delta | undefined,
+  changes: SavedChanges,
 ): Promise<CheckpointId> {
   const folder = checkpointsFolder(run);
   if (!existsSync(folder)) {
@@ -110,11 +114,13 @@ async function saveFirst(
   const first = `step-${String(checkpoint.program.step).padStart(8, '0')}`;
   let name = first;
   for (let copy = 2; older.includes(name); copy++) name = `${first}.${copy}`;
-  const bytes = delta === undefined ? checkpointBytes(checkpoint) : OTHER_BYTES + tensorBytes(delta.program);
+  const bytes = changes.delta === undefined ? checkpointBytes(checkpoint) : deltaBytes(changes.delta);
+  const updateBytes = changes.update === undefined ? 0 : deltaBytes(changes.update);
   let sha256 = '';
-  await withFreeSpace(folder, bytes, () =>
+  await withFreeSpace(folder, bytes + updateBytes, () =>
     writeFolder(join(folder, name), async (temporary) => {
-      sha256 = await writeFiles(temporary, checkpoint, links, peers, delta);
+      if (changes.update !== undefined) await writeUpdate(join(temporary, UPDATE), checkpoint, changes.update);
+      sha256 = await writeFiles(temporary, checkpoint, links, peers, changes.delta);
     }),
   );
   await allSettledOrThrow(links.map((link) => pointLink(join(folder, link), name)));
@@ -201,6 +207,14 @@ async function writeFiles(
     ),
   );
   return sha256;
+}
+
+/** Writes the directory of an update: a delta without optimizer state. */
+async function writeUpdate(folder: string, checkpoint: Checkpoint, update: Delta): Promise<void> {
+  const delta = { ...update, program: { ...update.program, optimizer: new Map<string, HostTensor>() } };
+  await writeFolder(folder, async (temporary) => {
+    await writeFiles(temporary, checkpoint, [], SINGLE_PROCESS, delta);
+  });
 }
 
 /** Writes the changes of growing vocabularies, if there are any. */

@@ -9,7 +9,7 @@ import type { ProgramState } from '../engines/engine.js';
 import type { GrowingVocabularies } from '../features/growing-vocabularies.js';
 import type { RowJournal } from '../tables/row-journal.js';
 import { checkpointBytes, saveCheckpoint, tensorBytes, type Checkpoint, type CheckpointLink } from './checkpoint.js';
-import { selectChanges, type Delta } from './delta.js';
+import { selectChanges, type Delta, type SavedChanges } from './delta.js';
 import type { CheckpointId } from './manifest.js';
 import type { OpenRun } from './open-run.js';
 import type { CheckpointOptions } from './options.js';
@@ -61,11 +61,11 @@ export async function openCheckpointer(
   const save = async (links: readonly CheckpointLink[], isDelta: boolean): Promise<void> => {
     await options.run.check();
     const checkpoint = await snapshot();
-    const delta = isDelta ? deltas.select(checkpoint.program) : undefined;
-    const id = await saveCheckpoint(folder, checkpoint, links, { keepLast, damaged }, peers, delta);
-    deltas.add(id, checkpoint.program, delta);
+    const changes = deltas.select(checkpoint.program, isDelta);
+    const id = await saveCheckpoint(folder, checkpoint, links, { keepLast, damaged }, peers, changes);
+    deltas.add(id, checkpoint.program, changes.delta);
     saved = { position: position(), step: loop.step };
-    intervals.restart(delta === undefined);
+    intervals.restart(changes.delta === undefined);
   };
   return {
     beforeStep(step) {
@@ -163,14 +163,19 @@ class DeltaChain {
   }
 
   /**
-   * Selects the changes since the last checkpoint. Undefined if there is none, or if the deltas would be larger than
-   * the full checkpoint before them: reading them takes at most twice the time of a full one.
+   * Selects the changes since the last checkpoint. Not as a delta if the deltas would be larger than the full
+   * checkpoint before them: reading them takes at most twice the time of a full one. As an update if that is at most
+   * half of a full checkpoint.
    */
-  select(program: ProgramState): Delta | undefined {
-    if (this.#journal === undefined || this.#last === undefined) return undefined;
+  select(program: ProgramState, isDelta: boolean): SavedChanges {
+    if (this.#journal === undefined || this.#last === undefined) return {};
+    // Each rank would write its part of an update.
+    if (!isDelta && this.#peers.size > 1) return {};
     const { id, fullBytes, deltaBytes } = this.#last;
     const delta = selectChanges(program, this.#journal.rows(), id, this.#peers, this.#vocabularies?.changes());
-    return this.#peers.allReduceAny(deltaBytes + tensorBytes(delta.program) > fullBytes) ? undefined : delta;
+    const bytes = tensorBytes(delta.program);
+    if (isDelta && !this.#peers.allReduceAny(deltaBytes + bytes > fullBytes)) return { delta };
+    return this.#peers.size === 1 && 2 * bytes <= fullBytes ? { update: delta } : {};
   }
 
   /** Adds a saved checkpoint. */

@@ -8,6 +8,7 @@ import {
   damaged,
   FILES,
   readManifest,
+  UPDATE,
   type CheckpointId,
   type DeltaDigests,
   type DeltaManifest,
@@ -29,6 +30,14 @@ export interface Delta {
   readonly program: ProgramState;
   /** Changes of growing vocabularies; empty without any. */
   readonly growth: ReadonlyMap<string, StoredTensor>;
+}
+
+/** Changes since the checkpoint before, in a form that a checkpoint may have. */
+export interface SavedChanges {
+  /** Saved instead of all tensors and of what training does not change. */
+  readonly delta?: Delta | undefined;
+  /** Saved next to all tensors: a server that has loaded the checkpoint before reads nothing else. */
+  readonly update?: Delta | undefined;
 }
 
 /**
@@ -118,31 +127,47 @@ export function growsVocabulary({ files }: DeltaManifest): boolean {
   return files[FILES.growth] !== undefined;
 }
 
+/** A step from a checkpoint to a later one: a delta, or the update of a full checkpoint. */
+export interface DeltaSince extends DeltaFolder {
+  /** Directory of the later checkpoint, and the digest of its manifest. */
+  readonly checkpoint: string;
+  readonly sha256: string;
+}
+
 /**
- * Lists the deltas from one checkpoint to a later one, in order; undefined if the later one does not build on it. The
- * earlier one may no longer exist. Each has the digest of its manifest.
+ * Lists the deltas from one checkpoint to a later one, in order; undefined if the later one must be read whole. The
+ * earlier one may no longer exist.
  * @param sha256 digest of the manifest of the earlier checkpoint
  * @param folder directory of the later one
  * @throws UserError (checkpoint) for a manifest that is missing, invalid or of another checkpoint
  */
-export async function listDeltasSince(
-  sha256: string,
-  folder: string,
-): Promise<readonly (DeltaFolder & Pick<CheckpointId, 'sha256'>)[] | undefined> {
-  const deltas: (DeltaFolder & Pick<CheckpointId, 'sha256'>)[] = [];
+export async function listDeltasSince(sha256: string, folder: string): Promise<readonly DeltaSince[] | undefined> {
+  const deltas: DeltaSince[] = [];
   let at = folder;
   let found = await readManifest(at);
   while (found.sha256 !== sha256) {
-    if (found.previous === undefined) return undefined;
-    deltas.unshift({ folder: at, manifest: found, sha256: found.sha256 });
-    const { previous } = found;
+    const delta = found.previous === undefined ? await readUpdate(at) : { folder: at, manifest: found };
+    if (delta === undefined) return undefined;
+    deltas.unshift({ ...delta, checkpoint: at, sha256: found.sha256 });
+    const { previous } = delta.manifest;
     if (previous.sha256 === sha256) break;
     at = join(dirname(at), previous.name);
+    // Training removes what precedes a full checkpoint.
+    if (delta.folder !== deltas[0]!.checkpoint && !existsSync(at)) return undefined;
     found = await readManifest(at);
     if (found.sha256 !== previous.sha256)
       throw damaged(deltas[0]!.folder, `a delta that requires another checkpoint than ${at}: its SHA-256 differs`);
   }
   return deltas;
+}
+
+/** Reads the manifest of the update of a full checkpoint; undefined without one. */
+async function readUpdate(checkpoint: string): Promise<DeltaFolder | undefined> {
+  const folder = join(checkpoint, UPDATE);
+  if (!existsSync(folder)) return undefined;
+  const manifest = await readManifest(folder);
+  if (manifest.previous === undefined) throw damaged(folder, 'a full checkpoint in place of an update');
+  return { folder, manifest };
 }
 
 /** Tensors of a file of a delta. */

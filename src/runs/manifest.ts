@@ -27,6 +27,9 @@ export const FILES = {
   config: 'config.yaml',
 } as const;
 
+/** Directory within a full checkpoint: a delta from the checkpoint before it. */
+export const UPDATE = 'update';
+
 /** Directory name of a checkpoint: the step, and a number from 2 if a checkpoint of the same step exists. */
 export const NAME = /^step-(\d{8,})(?:\.(\d+))?$/;
 

@@ -1,5 +1,5 @@
 import { UserError } from '../core/errors.js';
-import { listDeltasSince, type DeltaFolder } from '../runs/delta.js';
+import { listDeltasSince, type DeltaSince } from '../runs/delta.js';
 import { startThread, type Thread } from '../system/thread.js';
 import { NO_MOVED_ROWS } from '../tables/moved-rows.js';
 import type { PreparedDelta, TableWriterSpec } from './messages.js';
@@ -31,9 +31,9 @@ export class DeltaFollower {
     if (this.#isBroken) return false;
     const deltas = await listDeltasSince(this.#sha256, folder);
     if (deltas === undefined) return false;
-    for (const { sha256, ...delta } of deltas) {
+    for (const delta of deltas) {
       if (!(await this.#apply(delta))) return false;
-      this.#sha256 = sha256;
+      this.#sha256 = delta.sha256;
     }
     return true;
   }
@@ -42,7 +42,7 @@ export class DeltaFollower {
     await this.#writer.close();
   }
 
-  async #apply(delta: DeltaFolder): Promise<boolean> {
+  async #apply(delta: DeltaSince): Promise<boolean> {
     const prepared = await this.#prepare(delta);
     this.#isBroken = true;
     if (prepared === undefined) return false;
@@ -53,7 +53,7 @@ export class DeltaFollower {
     return true;
   }
 
-  async #prepare(delta: DeltaFolder): Promise<PreparedDelta | undefined> {
+  async #prepare(delta: DeltaSince): Promise<PreparedDelta | undefined> {
     try {
       return (await this.#writer.ask(delta)) as PreparedDelta | undefined;
     } catch (error) {

@@ -1,5 +1,5 @@
 import { workerData } from 'node:worker_threads';
-import type { DeltaFolder } from '../runs/delta.js';
+import type { DeltaSince } from '../runs/delta.js';
 import { answerWith } from '../system/thread.js';
 import type { TableWriterSpec } from './messages.js';
 import { TableWriter } from './table-writer.js';
@@ -10,7 +10,7 @@ const writer = new TableWriter(workerData as TableWriterSpec);
 
 /** A delta is prepared; undefined merges the last one. */
 answerWith(async (request) => {
-  if (request !== undefined) return { result: await writer.prepare(request as DeltaFolder) };
+  if (request !== undefined) return { result: await writer.prepare(request as DeltaSince) };
   writer.merge();
   return { result: undefined };
 });

@@ -3,7 +3,7 @@ import { listParts } from '../core/tensor.js';
 import { dataSection } from '../data/sources/data-state.js';
 import { calibrateOutputs } from '../runs/calibrated-outputs.js';
 import type { Checkpoint } from '../runs/checkpoint.js';
-import type { Change, DeltaFolder } from '../runs/delta.js';
+import type { Change, DeltaSince } from '../runs/delta.js';
 import { readSavedMs } from '../runs/manifest.js';
 import { readDelta, type DeltaContent } from '../runs/read-delta.js';
 import type { PreparedDelta, TableWriterSpec, TrainedTable } from './messages.js';
@@ -37,9 +37,9 @@ export class TableWriter {
    * further delta can be prepared then
    * @throws UserError (checkpoint) for a missing or invalid file, or a calibration of other weights
    */
-  async prepare(delta: DeltaFolder): Promise<PreparedDelta | undefined> {
+  async prepare(delta: DeltaSince): Promise<PreparedDelta | undefined> {
     const { program } = this.#checkpoint;
-    const { folder } = delta;
+    const { folder, checkpoint } = delta;
     const savedMs = await readSavedMs(folder);
     const content = await readDelta(delta, program.weights);
     const { step, sections, config, changes } = content;
@@ -64,7 +64,7 @@ export class TableWriter {
     this.#checkpoint = { program: { ...program, step, weights }, sections, config };
     this.#moved = moved;
     const dense = new Map([...weights].filter(([name]) => !ofTables.has(name)));
-    return { folder, savedMs, program: { ...program, step, weights: dense }, sections, moved, tokens };
+    return { folder: checkpoint, savedMs, program: { ...program, step, weights: dense }, sections, moved, tokens };
   }
 
   /** Copies the spare rows of the last delta to their own place, and its tokens to the tables before. */

@@ -105,12 +105,15 @@ describe('an interrupted save', () => {
   );
 
   it.each([
-    ['dies within', false],
-    ['dies after', false],
-    ['dies after', true],
+    ['delta', 'dies within', false],
+    ['delta', 'dies after', false],
+    ['delta', 'dies after', true],
+    ['update', 'dies within', false],
+    ['update', 'dies after', false],
+    ['update', 'dies after', true],
   ] as const)(
-    'of a delta leaves the checkpoint before or the delta, wherever it %s (power lost: %j)',
-    async (fate, isPowerLost) => {
+    'with a %s leaves the checkpoint before or it, wherever it %s (power lost: %j)',
+    async (form, fate, isPowerLost) => {
       const whole = (step: number): Checkpoint => ({ ...checkpoint(step), program: withTable(step) });
       const saveFull = async (run: string) => {
         const id = await saveCheckpoint(run, whole(1), ['best', 'last'], KEEP);
@@ -118,14 +121,9 @@ describe('an interrupted save', () => {
         return id;
       };
       const saveDelta = (run: string, id: Awaited<ReturnType<typeof saveFull>>): Promise<unknown> =>
-        saveCheckpoint(
-          run,
-          whole(2),
-          ['last'],
-          KEEP,
-          SINGLE_PROCESS,
-          selectChanges(withTable(2), ROWS, id, SINGLE_PROCESS),
-        );
+        saveCheckpoint(run, whole(2), ['last'], KEEP, SINGLE_PROCESS, {
+          [form]: selectChanges(withTable(2), ROWS, id, SINGLE_PROCESS),
+        });
       const counted = scratchFolder();
       await saveDelta(counted, await saveFull(counted));
       const { length } = disk.operations;

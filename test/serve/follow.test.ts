@@ -1,5 +1,5 @@
 /** @module-tag long */
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -32,7 +32,13 @@ const folder = mkdtempSync(join(tmpdir(), 'mtl-follow-'));
 const rows = 20;
 let world: Awaited<ReturnType<typeof servedWorld>>;
 /** Checkpoints of the run, oldest first, with their predictions. */
-let versions: readonly { readonly name: string; readonly isDelta: boolean; readonly answer: unknown }[];
+let versions: readonly {
+  readonly name: string;
+  readonly isDelta: boolean;
+  /** Whether it is a full checkpoint with an update from the version before. */
+  readonly hasUpdate: boolean;
+  readonly answer: unknown;
+}[];
 
 beforeAll(async () => {
   world = await servedWorld(folder, CONFIG);
@@ -43,7 +49,8 @@ beforeAll(async () => {
       const { ctr, cvr } = model.predict(world.rows.slice(0, rows));
       model.dispose();
       const answer = Array.from(ctr!, (value, i) => ({ ctr: value, cvr: cvr![i]! }));
-      return { name, isDelta: (await readChain(path)).deltas.length > 0, answer };
+      const isDelta = (await readChain(path)).deltas.length > 0;
+      return { name, isDelta, hasUpdate: existsSync(join(path, 'update')), answer };
     }),
   );
 }, 120_000);
@@ -120,8 +127,9 @@ describe('mtl serve --follow', () => {
       for (const answer of answers) expectUnmixed(answer);
       expect(new Set(answers.map(({ version }) => version)).size).toBeGreaterThan(versions.length / 2);
       expectUnmixed(await ask(server));
-      const numDeltas = versions.filter(({ isDelta }) => isDelta).length;
+      const numDeltas = versions.filter(({ isDelta, hasUpdate }) => isDelta || hasUpdate).length;
       expect(numDeltas).toBeGreaterThan(5);
+      expect(numDeltas).toBe(versions.length - 1);
       expect([await count(server, 'deltas'), server.bugs]).toEqual([numDeltas, []]);
     },
     120_000,
@@ -138,6 +146,26 @@ describe('mtl serve --follow', () => {
     await reloaded(server, base + 2);
     expectUnmixed(await ask(server));
     expect([await count(server, 'deltas'), await count(server, 'full')]).toEqual([1, 0]);
+  });
+
+  it('applies the update of a full checkpoint, or else loads it whole', async () => {
+    const full = versions.findIndex(({ hasUpdate }) => hasUpdate);
+    for (const [served, kind] of [
+      [full - 1, 'deltas'],
+      [full - 2, 'full'],
+    ] as const) {
+      const run = emptyRun(`update-${kind}`);
+      await run.publish(served);
+      // A delta requires those before it.
+      for (let v = 0; v < served; v++) await run.publish(v);
+      await run.publish(served);
+      const server = await serverOfTest({ paths: [run.path], isLast: true, reloadMs: 60_000 });
+      await run.publish(full);
+      await reloaded(server, full);
+      expectUnmixed(await ask(server));
+      expect(server.models[0]!.checkpoint).toMatch(new RegExp(`${versions[full]!.name}$`));
+      expect(await count(server, kind)).toBe(1);
+    }
   });
 
   it('refuses a request whose path names a version that is no longer served', async () => {
