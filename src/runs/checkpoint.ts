@@ -13,6 +13,7 @@ import { loadedLookups, lookupTensors, type LookupTables } from '../features/loo
 import { SINGLE_PROCESS, type ProcessGroup } from '../core/process-group.js';
 import { writeSafetensors, type StoredTensor } from '../io/safetensors.js';
 import { listParts, countElements, type HostTensor } from '../core/tensor.js';
+import type { TableFormat } from '../tables/row-formats.js';
 import { assertFinite } from '../training/divergence.js';
 import { allSettledOrThrow } from './await-all.js';
 import { readChainFitted, readCounters, readProgramTensors, readTensors } from './checkpoint-tensors.js';
@@ -33,11 +34,14 @@ import {
   type OptionalFile,
   type PartDigests,
 } from './manifest.js';
+import { quantizeTables } from './quantized-tables.js';
 import { checkpointsFolder, listCheckpoints, listRemovable, type Retention } from './retention.js';
 import type { Sections } from './run-state.js';
 
 export interface Checkpoint {
   readonly program: ProgramState;
+  /** Format of the rows of tables in `program.weights`, if they are quantized (`Plan.tableFormat`). */
+  readonly tableFormat?: TableFormat | undefined;
   /** State sections of the run's components. */
   readonly sections: Sections;
   readonly fitted: Fitted;
@@ -284,15 +288,17 @@ export interface CheckpointReading {
   readonly isShared?: boolean;
   /** Whether tables in shared memory have as many spare rows after their own; default: false. */
   readonly hasSpare?: boolean;
+  /** Format of tables in memory; others than `f32` are in shared memory. Default: `f32`. */
+  readonly tables?: TableFormat | undefined;
 }
 
 /**
  * Reads a checkpoint, and those before it if it is a delta, and verifies each file against its manifest.
- * @throws UserError (checkpoint) for a missing or invalid file
+ * @throws UserError (checkpoint) for a missing or invalid file, or an element that is not finite in `tables`
  */
 export async function readCheckpoint(
   folder: string,
-  { withOptimizer = false, withCounters = true, ...memory }: CheckpointReading = {},
+  { withOptimizer = false, withCounters = true, tables = 'f32', ...memory }: CheckpointReading = {},
 ): Promise<Checkpoint> {
   const chain = await readChain(folder);
   const { base, files } = chain;
@@ -302,9 +308,13 @@ export async function readCheckpoint(
   return {
     program: {
       step: own.step,
-      weights: await readProgramTensors(chain, 'weights', memory),
+      weights:
+        tables === 'f32'
+          ? await readProgramTensors(chain, 'weights', memory)
+          : quantizeTables(await readProgramTensors(chain, 'weights', {}), tables, folder, memory),
       optimizer: withOptimizer ? await readProgramTensors(chain, 'optimizer', memory) : new Map(),
     },
+    ...(tables !== 'f32' && { tableFormat: tables }),
     sections,
     fitted,
     config,

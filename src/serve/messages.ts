@@ -82,6 +82,8 @@ export interface PredictorSpec {
   readonly histories?: Histories | undefined;
   /** Precision of matrix products. Default: `f32`. */
   readonly precision?: LoadOptions['precision'];
+  /** Format of embedding tables in memory. Default: `f32`. */
+  readonly tables?: LoadOptions['tables'];
 }
 
 /** Settings of a prediction thread, with the checkpoint, whose tensors all threads share, as they do event logs. */
@@ -106,15 +108,15 @@ export interface PredictorReady {
 
 /** Settings of a thread that writes deltas to tables in shared memory with spare rows. */
 export interface TableWriterSpec {
-  readonly stored: Pick<Checkpoint, 'program' | 'sections' | 'config'>;
+  readonly stored: Pick<Checkpoint, 'program' | 'tableFormat' | 'sections' | 'config'>;
   readonly tables: readonly TrainedTable[];
   /** Whether predictions are uncalibrated. */
   readonly raw: boolean | undefined;
 }
 
 /**
- * A delta whose rows are in spare rows, with all other weights. A prediction thread switches to it, and replies with its
- * new facts.
+ * A delta whose rows are in spare rows, with all other weights. A prediction thread switches to it, and replies with
+ * its new facts.
  */
 export interface PreparedDelta extends Pick<Checkpoint, 'program' | 'sections'> {
   readonly folder: string;

@@ -84,20 +84,21 @@ export class Pool {
    * then
    */
   static async open(spec: PredictorSpec, options: PoolOptions): Promise<Pool> {
-    const { folder, raw } = spec;
+    const { folder, raw, tables } = spec;
     const { isReloaded: hasSpare, workers } = options;
     const sha256 = await manifestDigest(folder);
     const savedMs = await readSavedMs(folder);
     const pool = new Pool(options, await loadCounters(folder));
-    const stored = await readCheckpoint(folder, { withCounters: false, isShared: true, hasSpare });
+    const stored = await readCheckpoint(folder, { withCounters: false, isShared: true, hasSpare, tables });
     const logs = await readLogs(spec, stored, options);
     const threads = await PredictThreads.open({ ...spec, stored, savedMs, logs }, workers, {
       onWarning: (text) => options.onWarning(text),
       onChange: () => pool.#dispatch(),
     });
     pool.#threads = threads;
-    const { program, sections, config } = stored;
-    const writer: TableWriterSpec = { stored: { program, sections, config }, tables: threads.tables, raw };
+    const { program, sections, config, tableFormat } = stored;
+    const written = { program, sections, config, tableFormat };
+    const writer: TableWriterSpec = { stored: written, tables: threads.tables, raw };
     if (hasSpare) pool.#follower = new DeltaFollower(writer, sha256, (delta) => threads.switchTo(delta));
     return pool;
   }
