@@ -10,9 +10,11 @@ import { openSplits, type SplitFiles, type Splits } from './data/sources/splits.
 import { createEngine, type EngineOptions } from './engines/engines.js';
 import { userError } from './core/errors.js';
 import type { Report } from './evaluation/evaluation.js';
+import { findLargestDifference } from './evaluation/largest-difference.js';
 import { listKeyColumns } from './evaluation/options.js';
+import type { TableFormat } from './tables/row-formats.js';
 import { compileTrained, readTrainedModel, withEvents, type TrainedModel } from './trained-model/trained-model.js';
-import { evaluateBatches, EVALUATION_BATCH_ROWS } from './training/evaluate-batches.js';
+import { evaluateBatches, EVALUATION_BATCH_ROWS, type EvaluatedRows } from './training/evaluate-batches.js';
 
 export interface MeasureOptions extends EngineOptions, Pick<Access, 'verifyData'> {
   /** Files, directories, globs or shards that replace the data of the config. */
@@ -29,12 +31,25 @@ export interface EvaluateOptions extends MeasureOptions {
   readonly path: string;
   /** Whether to measure uncalibrated predictions. Default: false. */
   readonly raw?: boolean | undefined;
+  /** Format of embedding tables to compare with `f32`. Default: `f32`, which compares nothing. */
+  readonly tables?: TableFormat | undefined;
 }
 
 export interface Measured {
   /** Reports by split. */
   readonly metrics: Readonly<Record<string, Report>>;
   readonly rejectedRows: number;
+  /** The same rows with quantized tables, if requested. */
+  readonly quantized?: QuantizedMeasured | undefined;
+}
+
+/** Measures of quantized tables. */
+export interface QuantizedMeasured {
+  readonly tables: TableFormat;
+  /** Reports by split. */
+  readonly metrics: Readonly<Record<string, Report>>;
+  /** Largest absolute difference of a prediction from that with `f32` tables, by split and output. */
+  readonly largestDifferences: Readonly<Record<string, Readonly<Record<string, number>>>>;
 }
 
 export interface EvaluateResult extends Measured {
@@ -48,18 +63,23 @@ export interface EvaluateResult extends Measured {
  * Measures a checkpoint on its validation and test sets, or on other data.
  * Returns the same metrics that training reported.
  */
-export async function evaluate({ path, raw, ...options }: EvaluateOptions): Promise<EvaluateResult> {
+export async function evaluate({ path, raw, tables = 'f32', ...options }: EvaluateOptions): Promise<EvaluateResult> {
   const model = await readTrainedModel(path, { raw });
-  return { checkpoint: model.folder, step: model.checkpoint.program.step, ...(await measure(model, options)) };
+  const { folder, checkpoint } = model;
+  // Of the same checkpoint, even if the path names another one by now.
+  const quantized = tables === 'f32' ? undefined : await readTrainedModel(folder, { raw, tables });
+  return { checkpoint: folder, step: checkpoint.program.step, ...(await measure(model, options, quantized)) };
 }
 
 /**
  * Measures a loaded model on its validation and test sets, or on other data, which is reported as test.
+ * @param quantized the same model with quantized tables, to measure next to it
  * @throws UserError (data), (usage)
  */
 export async function measure(
   trained: TrainedModel,
   { data, by, verifyData, onWarning, signal, ...engineOptions }: MeasureOptions,
+  quantized?: TrainedModel,
 ): Promise<Measured> {
   const access = { cache: { folder: trained.experiment.data.cache, onWarning }, verifyData, signal };
   const model = await withEvents(trained, access);
@@ -68,26 +88,52 @@ export async function measure(
   const format = withKeys(model.format, listKeyColumns(measuring));
   const sources = await openMeasured({ ...model, format }, data, 'mtl eval');
 
-  const program = compileTrained(model, await createEngine(engineOptions), onWarning);
+  const engine = await createEngine(engineOptions);
+  const programs = [compileTrained(model, engine, onWarning)];
   try {
+    if (quantized !== undefined) programs.push(compileTrained(quantized, engine, onWarning));
     const policy = rejectPolicy(experiment.data);
-    const metrics: Record<string, Report> = {};
+    const evaluated = new Map<string, readonly EvaluatedRows[]>();
     for (const [split, rows] of Object.entries(sources)) {
       if (rows === undefined) continue;
       const dataset = await rows.dataset(format, { ...access, policy, threads: engineOptions.threads });
-      metrics[split] = (
-        await evaluateBatches(
-          program,
-          dataset.batches(EVALUATION_BATCH_ROWS),
-          { outputs, measuring, keyTexts: dataset.keyTexts, terms: graph.terms },
-          signal,
-        )
-      ).report;
+      const how = { outputs, measuring, keyTexts: dataset.keyTexts, terms: graph.terms };
+      const all: EvaluatedRows[] = [];
+      for (const program of programs)
+        all.push(await evaluateBatches(program, dataset.batches(EVALUATION_BATCH_ROWS), how, signal));
+      evaluated.set(split, all);
     }
-    return { metrics, rejectedRows: policy.count };
+    return {
+      metrics: mapSplits(evaluated, ([rows]) => rows!.report),
+      rejectedRows: policy.count,
+      ...(quantized !== undefined && { quantized: compareQuantized(quantized, evaluated) }),
+    };
   } finally {
-    program.dispose();
+    for (const program of programs) program.dispose();
   }
+}
+
+/** Compares rows with quantized tables, the second of each split, with those in single precision, the first. */
+function compareQuantized(
+  { outputs, checkpoint: { tableFormat = 'f32' } }: TrainedModel,
+  evaluated: ReadonlyMap<string, readonly EvaluatedRows[]>,
+): QuantizedMeasured {
+  return {
+    tables: tableFormat,
+    metrics: mapSplits(evaluated, ([, rows]) => rows!.report),
+    largestDifferences: mapSplits(evaluated, ([exact, rounded]) =>
+      Object.fromEntries(
+        outputs.map((output) => [output.name, findLargestDifference(exact!.scores(output), rounded!.scores(output))]),
+      ),
+    ),
+  };
+}
+
+function mapSplits<Value>(
+  evaluated: ReadonlyMap<string, readonly EvaluatedRows[]>,
+  toValue: (rows: readonly EvaluatedRows[]) => Value,
+): Readonly<Record<string, Value>> {
+  return Object.fromEntries(Array.from(evaluated, ([split, rows]) => [split, toValue(rows)]));
 }
 
 /**

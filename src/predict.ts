@@ -14,6 +14,7 @@ import type { ReadProgress, Source } from './data/sources/source.js';
 import { createEngine, type EngineOptions } from './engines/engines.js';
 import type { Program } from './engines/engine.js';
 import type { PredictionPrecision } from './engines/precision.js';
+import type { TableFormat } from './tables/row-formats.js';
 import { userError, type UserError } from './core/errors.js';
 import { listPredictedOutputs } from './evaluation/outputs.js';
 import { scoredColumns, type ColumnOptions } from './predict/columns.js';
@@ -43,6 +44,8 @@ export interface PredictOptions extends EngineOptions, ColumnOptions {
   readonly raw?: boolean | undefined;
   /** Precision of matrix products; `bf16` is faster on processors with AVX-512-BF16. Default: `f32`. */
   readonly precision?: PredictionPrecision | undefined;
+  /** Format of embedding tables in memory. Default: `f32`. */
+  readonly tables?: TableFormat | undefined;
   /** Overrides the config's text format. */
   readonly format?: DialectOptions['format'];
   /** A file with a known extension, or a stream for CSV. */
@@ -100,9 +103,10 @@ export async function predict({
   onWarning,
   signal,
   precision,
+  tables,
   ...engineOptions
 }: PredictOptions): Promise<PredictResult> {
-  const trained = await readTrainedModel(path, { raw });
+  const trained = await readTrainedModel(path, { raw, tables });
   const cache = { folder: trained.experiment.data.cache, onWarning };
   const model = await withEvents(trained, { cache, onProgress, signal });
   const { folder, checkpoint, experiment } = model;

@@ -21,6 +21,8 @@ export interface ServeOptions {
   readonly histories?: PredictorSpec['histories'];
   /** Precision of matrix products. Default: `f32`. */
   readonly precision?: PredictorSpec['precision'];
+  /** Format of embedding tables in memory. Default: `f32`. */
+  readonly tables?: PredictorSpec['tables'];
   readonly host: string;
   /** TCP port; 0 picks a free one. */
   readonly port: number;

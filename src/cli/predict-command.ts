@@ -8,7 +8,18 @@ import { runUntilSignal } from './signals.js';
 
 export interface PredictArguments extends Pick<
   PredictOptions,
-  'path' | 'data' | 'format' | 'keep' | 'prefix' | 'onBadRow' | 'cursor' | 'raw' | 'device' | 'threads' | 'precision'
+  | 'path'
+  | 'data'
+  | 'format'
+  | 'keep'
+  | 'prefix'
+  | 'onBadRow'
+  | 'cursor'
+  | 'raw'
+  | 'device'
+  | 'threads'
+  | 'precision'
+  | 'tables'
 > {
   readonly out: string;
   readonly top: number | undefined;

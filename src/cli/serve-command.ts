@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os';
 import { EXIT_CODES, printable, userError } from '../core/errors.js';
 import type { PredictionPrecision } from '../engines/precision.js';
 import { serve } from '../serve.js';
+import type { TableFormat } from '../tables/row-formats.js';
 import { isLoopback } from './loopback.js';
 import { createOutput } from './output.js';
 import { runUntilSignal } from './signals.js';
@@ -25,6 +26,7 @@ export interface ServeArguments {
   readonly histories: string | undefined;
   readonly raw: boolean;
   readonly precision: PredictionPrecision;
+  readonly tables: TableFormat;
   readonly json: boolean;
 }
 
@@ -49,6 +51,7 @@ export async function runServe({
   histories,
   raw,
   precision,
+  tables,
   json,
 }: ServeArguments): Promise<number> {
   const token = process.env[TOKEN];
@@ -63,6 +66,7 @@ export async function runServe({
         names: name?.split(','),
         raw,
         precision,
+        tables,
         histories: histories === '' ? true : histories,
         host,
         port,

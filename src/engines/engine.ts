@@ -1,6 +1,7 @@
 import type { Batch } from '../core/batch.js';
 import type { InputLayout, TableSpec } from '../tables/layout.js';
 import type { TableChanges } from '../tables/row-changes.js';
+import type { TableFormat } from '../tables/row-formats.js';
 import type { MovedRows } from '../tables/moved-rows.js';
 import type { Graph } from '../graph/graph.js';
 import type { Optimizer } from '../optimizers/optimizer.js';
@@ -33,6 +34,11 @@ export interface Plan {
    * rows after its own is read in place by all kernels.
    */
   readonly sharedTables?: ReadonlyMap<string, Float32Array>;
+  /**
+   * Format of the rows of tables, also in a state that is restored and in `sharedTables`: tensors have the shape of the
+   * table, and their data has its rows in words (`countRowWords`). Others than `f32` only predict. Default: `f32`.
+   */
+  readonly tableFormat?: TableFormat | undefined;
   /** Whether the program predicts candidates of a user (`Program.createRanker`), which requires memory. */
   readonly isRanked?: boolean;
   /** Maximum rows per pass, if known. */
@@ -290,6 +296,8 @@ export interface Engine {
   readonly precisions: readonly Precision[];
   /** Supported precisions of matrix products in predictions; default: `f32`. */
   readonly predictionPrecisions?: readonly Precision[];
+  /** Supported formats of tables in predictions; default: `f32`. */
+  readonly tableFormats?: readonly TableFormat[];
   /** Missing device features by unsupported precision. */
   readonly lacks?: Readonly<Partial<Record<Precision, string>>>;
 }
@@ -312,9 +320,12 @@ export function refusedLosses(losses: ReadonlyMap<string, TermLoss>): Map<string
   );
 }
 
+/** Prefix of the names of tables' tensors. */
+export const TABLE_PREFIX = 'embeddings.';
+
 /** Returns the name of a table's tensor in a state. */
 export function tableTensor(table: string): string {
-  return `embeddings.${table}`;
+  return TABLE_PREFIX + table;
 }
 
 /** Returns the optimizer of a table. */

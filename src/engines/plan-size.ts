@@ -3,6 +3,7 @@ import { userError } from '../core/errors.js';
 import { countSlotElements } from '../optimizers/optimizer.js';
 import { optimizers } from '../optimizers/optimizers.js';
 import type { TableSpec } from '../tables/layout.js';
+import { countRowWords } from '../tables/row-formats.js';
 import { countElements } from '../core/tensor.js';
 import { averageWords } from './average.js';
 import { checkGrowth } from './check-growth.js';
@@ -78,9 +79,14 @@ function countWeights(plan: Plan): Omit<PlanSize, 'activationBytes' | 'vocabular
     numTables: tables.length,
     numTableRows: sum(tables, ({ rows }) => rows),
     numTableWeights: sum(tables, ({ rows, width }) => rows * width),
-    weightBytes: bytesOf(numWeights + sum(tables, (table) => rowsHere(table.rows, plan) * table.width)),
+    weightBytes: bytesOf(numWeights + sum(tables, (table) => weightWords(plan, table))),
     optimizerBytes: bytesOf(slotWords + averagedWords + sum(tables, (table) => stateWords(plan, table))),
   };
+}
+
+/** Counts the words of a table's weights in this process. */
+function weightWords(plan: Plan, { rows, width }: TableSpec): number {
+  return rowsHere(rows, plan) * countRowWords(plan.tableFormat ?? 'f32', width);
 }
 
 /** Counts the words of a table's optimizer state and EMA in this process. */
@@ -94,7 +100,7 @@ function stateWords(plan: Plan, table: TableSpec): number {
 function largestTables(plan: Plan): string {
   const largest = plan.layout.tables.toSorted((a, b) => b.rows * b.width - a.rows * a.width).slice(0, 3);
   const list = largest.map((table) => {
-    const words = rowsHere(table.rows, plan) * table.width + stateWords(plan, table);
+    const words = weightWords(plan, table) + stateWords(plan, table);
     return `'${table.name}' of ${table.rows} rows × ${table.width} (${gibibytes(bytesOf(words))})`;
   });
   return `largest tables with optimizer state: ${list.join(', ')}`;

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { tableTensor } from '../engines/engine.js';
+import { computeRowScale, quantizeElement } from '../tables/row-formats.js';
 import type { HostTensor } from '../core/tensor.js';
 import { getWeights, type ExportedModel } from './model.js';
 
@@ -17,18 +18,11 @@ export interface QuantizedTable {
   values(): Int8Array;
 }
 
-/** Symmetric, so that 0 stays 0. */
-const LARGEST = 127;
-
 /** Quantizes a table with one scale per row: its largest absolute value becomes ±127. */
 export function quantizeRows({ shape, data }: HostTensor): QuantizedTable {
   const [rows, width] = [shape[0]!, shape[1]!];
   const scales = new Float32Array(rows);
-  for (let row = 0, index = 0; row < rows; row++) {
-    let largest = 0;
-    for (const end = index + width; index < end; index++) largest = Math.max(largest, Math.abs(data[index]!));
-    scales[row] = largest / LARGEST;
-  }
+  for (let row = 0; row < rows; row++) scales[row] = computeRowScale(data, row * width, width);
   return {
     shape,
     scales,
@@ -36,8 +30,7 @@ export function quantizeRows({ shape, data }: HostTensor): QuantizedTable {
       const values = new Int8Array(data.length);
       for (let row = 0, index = 0; row < rows; row++) {
         const scale = scales[row]!;
-        for (const end = index + width; index < end; index++)
-          values[index] = scale === 0 ? 0 : Math.max(-LARGEST, Math.min(LARGEST, Math.round(data[index]! / scale)));
+        for (const end = index + width; index < end; index++) values[index] = quantizeElement(data[index]!, scale);
       }
       return values;
     },

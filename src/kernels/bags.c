@@ -1,17 +1,11 @@
-// Bags: any number of weighted rows of a table, pooled into one. `bag` has the offsets of the items' ids and factors in
-// the memory, which a batch decides. Row b has items offsets[b] … offsets[b + 1].
+// Bags: any number of weighted rows of a table, pooled into one.
 
-#include "tables.h"
+#include "bags.h"
 
 /** `pooling` that divides by the sum of weights; any other divides by the root of the sum of their squares. */
 #define POOLING_MEAN 1
-/** Columns that are multiplied by fours, and so fused where `multiply_add` is; those beyond are not. */
-#define FUSED(width) ((width) / 4 * 4)
 /** Vectors of columns that are summed together: a cache line. */
 #define TOGETHER (16 / LANES)
-
-static const uint32_t *ids_of(const uint32_t *bag) { return place_at(bag[0]); }
-static float *factors_of(const uint32_t *bag) { return place_at(bag[1]); }
 
 /** Turns weights into factors in place: w / Σ w or w / √Σ w²; 0 if the divisor is. Rows are shared among workers. */
 KERNEL(poolingFactors)(const uint32_t *bag, const uint32_t *offsets, int32_t pooling, int32_t rows) {
@@ -44,8 +38,6 @@ KERNEL(lookupBags)(
   const size_t begin = share_begin(rows, 4), end = share_end(rows, 4);
   const uint32_t *last = ids + offsets[end];
   require_below(ids + offsets[begin], last, (uint32_t)tableSize);
-#define EACH_ITEM for (const uint32_t *id = first; id < stop; id++)
-#define FACTOR factors[id - ids]
 #define ROW(id) (table + (id) * (size_t)stride + i)
 // Sums `together` vectors of columns in registers.
 #define SUM_ITEMS(together, left) \

@@ -13,8 +13,10 @@ import { loadedLookups, lookupTensors, type LookupTables } from '../features/loo
 import { SINGLE_PROCESS, type ProcessGroup } from '../core/process-group.js';
 import { writeSafetensors, type StoredTensor } from '../io/safetensors.js';
 import { listParts, countElements, type HostTensor } from '../core/tensor.js';
+import type { TableFormat } from '../tables/row-formats.js';
 import { assertFinite } from '../training/divergence.js';
 import { allSettledOrThrow } from './await-all.js';
+import { checkpointBytes, deltaBytes } from './checkpoint-bytes.js';
 import { readChainFitted, readCounters, readProgramTensors, readTensors } from './checkpoint-tensors.js';
 import { parseState, stateText } from './checkpoint-state.js';
 import { readChain, toRowTensors, type Delta, type SavedChanges } from './delta.js';
@@ -34,11 +36,14 @@ import {
   type OptionalFile,
   type PartDigests,
 } from './manifest.js';
+import { quantizeTables } from './quantized-tables.js';
 import { checkpointsFolder, listCheckpoints, listRemovable, type Retention } from './retention.js';
 import type { Sections } from './run-state.js';
 
 export interface Checkpoint {
   readonly program: ProgramState;
+  /** Format of the rows of tables in `program.weights`, if they are quantized (`Plan.tableFormat`). */
+  readonly tableFormat?: TableFormat | undefined;
   /** State sections of the run's components. */
   readonly sections: Sections;
   readonly fitted: Fitted;
@@ -54,25 +59,6 @@ export interface Checkpoint {
 export type CheckpointLink = 'best' | 'last' | `best-${string}`;
 /** Links that a run's path resolves to, in order of preference. */
 export const LINKS: readonly CheckpointLink[] = ['best', 'last'];
-/** Estimated size of the config, the loop state and the file headers. */
-const OTHER_BYTES = 1 << 20;
-
-/** Returns the size of weights and optimizer state, in bytes. */
-export function tensorBytes({ weights, optimizer }: ProgramState): number {
-  const tensors = [...weights.values(), ...optimizer.values()];
-  return tensors.reduce((bytes, { shape }) => bytes + countElements(shape) * Float32Array.BYTES_PER_ELEMENT, 0);
-}
-
-function deltaBytes({ program }: Delta): number {
-  return OTHER_BYTES + tensorBytes(program);
-}
-
-/** Estimates the size of a full checkpoint on disk, in bytes. */
-export function checkpointBytes({ program, fitted, counters, lookups }: Checkpoint): number {
-  const others = [storedFitted(fitted).tensors, counters, lookupTensors(lookups)].flatMap((each) => [...each.values()]);
-  return others.reduce((bytes, { data }) => bytes + data.byteLength, OTHER_BYTES + tensorBytes(program));
-}
-
 /**
  * Saves a checkpoint as `checkpoints/step-NNNNNNNN`, points links at it, and removes checkpoints that neither a link
  * nor `retention` keeps, and that no kept delta requires. After an error, all earlier checkpoints and links are intact.
@@ -298,15 +284,17 @@ export interface CheckpointReading {
   readonly isShared?: boolean;
   /** Whether tables in shared memory have as many spare rows after their own; default: false. */
   readonly hasSpare?: boolean;
+  /** Format of tables in memory; others than `f32` are in shared memory. Default: `f32`. */
+  readonly tables?: TableFormat | undefined;
 }
 
 /**
  * Reads a checkpoint, and those before it if it is a delta, and verifies each file against its manifest.
- * @throws UserError (checkpoint) for a missing or invalid file
+ * @throws UserError (checkpoint) for a missing or invalid file, or an element that is not finite in `tables`
  */
 export async function readCheckpoint(
   folder: string,
-  { withOptimizer = false, withCounters = true, ...memory }: CheckpointReading = {},
+  { withOptimizer = false, withCounters = true, tables = 'f32', ...memory }: CheckpointReading = {},
 ): Promise<Checkpoint> {
   const chain = await readChain(folder);
   const { base, files } = chain;
@@ -316,9 +304,13 @@ export async function readCheckpoint(
   return {
     program: {
       step: own.step,
-      weights: await readProgramTensors(chain, 'weights', memory),
+      weights:
+        tables === 'f32'
+          ? await readProgramTensors(chain, 'weights', memory)
+          : quantizeTables(await readProgramTensors(chain, 'weights', {}), tables, folder, memory),
       optimizer: withOptimizer ? await readProgramTensors(chain, 'optimizer', memory) : new Map(),
     },
+    ...(tables !== 'f32' && { tableFormat: tables }),
     sections,
     fitted,
     config,

@@ -83,6 +83,8 @@ export interface PredictorSpec {
   readonly histories?: Histories | undefined;
   /** Precision of matrix products. Default: `f32`. */
   readonly precision?: LoadOptions['precision'];
+  /** Format of embedding tables in memory. Default: `f32`. */
+  readonly tables?: LoadOptions['tables'];
 }
 
 /** Settings of a prediction thread, with the checkpoint, whose tensors all threads share, as they do event logs. */
@@ -107,7 +109,7 @@ export interface PredictorReady {
 
 /** Settings of a thread that writes deltas to tables in shared memory with spare rows. */
 export interface TableWriterSpec {
-  readonly stored: Pick<Checkpoint, 'program' | 'sections' | 'config'>;
+  readonly stored: Pick<Checkpoint, 'program' | 'tableFormat' | 'sections' | 'config'>;
   readonly tables: readonly TrainedTable[];
   /** Tokens of growing vocabularies, by field; others do not change. */
   readonly tokens: ReadonlyMap<string, TokenTable>;

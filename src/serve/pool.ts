@@ -85,12 +85,13 @@ export class Pool {
    * then
    */
   static async open(spec: PredictorSpec, options: PoolOptions): Promise<Pool> {
-    const { folder, raw } = spec;
+    const { folder, raw, tables } = spec;
     const { isReloaded, workers } = options;
     const sha256 = await manifestDigest(folder);
     const savedMs = await readSavedMs(folder);
     const pool = new Pool(options, await loadCounters(folder));
-    const loaded = await readCheckpoint(folder, { withCounters: false, isShared: true, hasSpare: isReloaded });
+    const memory = { isShared: true, hasSpare: isReloaded, tables };
+    const loaded = await readCheckpoint(folder, { withCounters: false, ...memory });
     const { stored, tokens } = await reserveRows(folder, loaded, { isReloaded, raw });
     const logs = await readLogs(spec, stored, options);
     const threads = await PredictThreads.open({ ...spec, stored, savedMs, logs }, workers, {
@@ -98,8 +99,9 @@ export class Pool {
       onChange: () => pool.#dispatch(),
     });
     pool.#threads = threads;
-    const { program, sections, config } = stored;
-    const writer: TableWriterSpec = { stored: { program, sections, config }, tables: threads.tables, tokens, raw };
+    const { program, sections, config, tableFormat } = stored;
+    const written = { program, sections, config, tableFormat };
+    const writer: TableWriterSpec = { stored: written, tables: threads.tables, tokens, raw };
     if (isReloaded) pool.#follower = new DeltaFollower(writer, sha256, (delta) => threads.switchTo(delta));
     return pool;
   }

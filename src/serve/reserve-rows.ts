@@ -3,6 +3,7 @@ import type { HostTensor } from '../core/tensor.js';
 import { hasGrowth, serveTokens, withoutGrowth } from '../features/served-tokens.js';
 import type { TokenTable } from '../features/vocabulary/token-table.js';
 import type { Checkpoint } from '../runs/checkpoint.js';
+import { countRowWords, type TableFormat } from '../tables/row-formats.js';
 import { idsOfTable } from '../tables/table-fields.js';
 
 /** A checkpoint to predict with, and the tokens that deltas change, by the field that has the vocabulary. */
@@ -37,7 +38,8 @@ export async function reserveRows(
     for (const table of layout.tables) {
       const capacity = format.fields.find(({ name }) => name === idsOfTable(table))?.capacity;
       const name = tableTensor(table.name);
-      if (tokens.has(idsOfTable(table))) weights.set(name, enlarge(weights.get(name)!, capacity! + 1));
+      if (!tokens.has(idsOfTable(table))) continue;
+      weights.set(name, enlarge(weights.get(name)!, capacity! + 1, stored.tableFormat));
     }
     return { stored: { ...stored, fitted, program: { ...stored.program, weights } }, tokens };
   } catch (error) {
@@ -47,8 +49,8 @@ export async function reserveRows(
 }
 
 /** Copies a table to shared memory for more rows, with spare rows after them. */
-function enlarge({ shape, data }: HostTensor, rows: number): HostTensor {
-  const count = rows * shape[1]!;
+function enlarge({ shape, data }: HostTensor, rows: number, format: TableFormat = 'f32'): HostTensor {
+  const count = rows * countRowWords(format, shape[1]!);
   const larger = new Float32Array(allocateShared(count * Float32Array.BYTES_PER_ELEMENT, true), 0, count);
   larger.set(data);
   return { shape: [rows, shape[1]!], data: larger };

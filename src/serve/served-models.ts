@@ -17,7 +17,7 @@ interface ServedModel {
 }
 
 /** Options of served models. */
-export interface ServedOptions extends PoolOptions, Pick<PredictorSpec, 'raw' | 'histories' | 'precision'> {
+export interface ServedOptions extends PoolOptions, Pick<PredictorSpec, 'raw' | 'histories' | 'precision' | 'tables'> {
   /** Whether the last checkpoint of a run is served in place of its best. */
   readonly isLast: boolean;
   /**
@@ -131,8 +131,8 @@ export class ServedModels {
   }
 
   #open(path: string, name: string | undefined): Promise<Pool> {
-    const { raw, histories, precision } = this.#options;
-    const spec = { folder: this.#resolve(path), name, limits: this.#limits, raw, histories, precision };
+    const { raw, histories, precision, tables } = this.#options;
+    const spec = { folder: this.#resolve(path), name, limits: this.#limits, raw, histories, precision, tables };
     return Pool.open(spec, this.#options);
   }
 

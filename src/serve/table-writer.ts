@@ -3,9 +3,11 @@ import { listParts } from '../core/tensor.js';
 import { dataSection } from '../data/sources/data-state.js';
 import { calibrateOutputs } from '../runs/calibrated-outputs.js';
 import type { Checkpoint } from '../runs/checkpoint.js';
+import { notFinite } from '../runs/quantized-tables.js';
 import type { Change, DeltaSince } from '../runs/delta.js';
 import { readSavedMs } from '../runs/manifest.js';
 import { readDelta, type DeltaContent } from '../runs/read-delta.js';
+import { countRowWords, createRowWriter, type TableFormat } from '../tables/row-formats.js';
 import type { PreparedDelta, TableWriterSpec, TrainedTable } from './messages.js';
 import { TokenWriter } from './token-writer.js';
 
@@ -20,6 +22,7 @@ export class TableWriter {
   readonly #tables: readonly TrainedTable[];
   readonly #raw: boolean;
   readonly #tokens: TokenWriter;
+  readonly #format: TableFormat;
   #checkpoint: Pick<Checkpoint, 'program' | 'sections' | 'config'>;
   /** Rows in spare rows, by the ids of tables. */
   #moved = new Map<string, Uint32Array>();
@@ -28,6 +31,7 @@ export class TableWriter {
     this.#tables = tables;
     this.#raw = raw === true;
     this.#tokens = new TokenWriter(tokens);
+    this.#format = stored.tableFormat ?? 'f32';
     this.#checkpoint = stored;
   }
 
@@ -35,7 +39,8 @@ export class TableWriter {
    * Reads the next delta, and writes its rows to spare rows.
    * @returns undefined if its model is another one than the loaded one, or tables have too few spare rows or tokens; no
    * further delta can be prepared then
-   * @throws UserError (checkpoint) for a missing or invalid file, or a calibration of other weights
+   * @throws UserError (checkpoint) for a missing or invalid file, a calibration of other weights, or an element that is
+   * not finite in the format of tables
    */
   async prepare(delta: DeltaSince): Promise<PreparedDelta | undefined> {
     const { program } = this.#checkpoint;
@@ -52,7 +57,7 @@ export class TableWriter {
       const rows = mergeRows(tables.flatMap(({ tensor }) => patchesOf(changes, tensor).map((patch) => patch.rows)));
       if (rows.length === 0) continue;
       for (const { tensor } of tables)
-        if (!fillSpareRows(program.weights.get(tensor)!, rows, patchesOf(changes, tensor))) return undefined;
+        if (!this.#fillSpareRows(tensor, rows, patchesOf(changes, tensor), delta.folder)) return undefined;
       moved.set(ids, rows);
     }
     const tokens = this.#tokens.prepare(content.tokens);
@@ -76,11 +81,42 @@ export class TableWriter {
         data: { buffer },
       } = toMatrix(weights.get(tensor)!);
       const data = new Float32Array(buffer);
+      const words = countRowWords(this.#format, width);
       for (const [i, row] of (this.#moved.get(ids) ?? []).entries())
-        data.copyWithin(row * width, (numRows + i) * width, (numRows + i + 1) * width);
+        data.copyWithin(row * words, (numRows + i) * words, (numRows + i + 1) * words);
     }
     this.#moved.clear();
     this.#tokens.merge();
+  }
+
+  /**
+   * Writes rows of a table to its spare rows, in order: those of patches, or else the table's own.
+   * @param rows numbers in ascending order, among them those of the patches
+   * @returns false if there are too few spare rows
+   */
+  #fillSpareRows(name: string, rows: Uint32Array, patches: Change['patches'], folder: string): boolean {
+    const {
+      shape: [numRows, width],
+      data: { buffer },
+    } = toMatrix(this.#checkpoint.program.weights.get(name)!);
+    const data = new Float32Array(buffer);
+    const words = countRowWords(this.#format, width);
+    if (!(buffer instanceof SharedArrayBuffer) || data.length < (numRows + rows.length) * words) return false;
+    const numPatched = patches.reduce((sum, patch) => sum + patch.rows.length, 0);
+    if (numPatched < rows.length)
+      for (const [i, row] of rows.entries()) data.copyWithin((numRows + i) * words, row * words, (row + 1) * words);
+    const write = createRowWriter(this.#format, width, data);
+    for (const { rows: patched, tensor } of patches) {
+      let at = 0;
+      let p = 0;
+      for (const part of listParts(tensor)) {
+        for (let begin = 0; begin < part.length; begin += width, p++) {
+          while (rows[at]! < patched[p]!) at++;
+          if (!write(part, begin, numRows + at)) throw notFinite(folder, name, patched[p]!, this.#format);
+        }
+      }
+    }
+    return true;
   }
 
   /** Whether graph and labels are those of the loaded checkpoint. */
@@ -109,34 +145,6 @@ function mergeRows(lists: readonly Uint32Array[]): Uint32Array {
   const rows = new Uint32Array(new SharedArrayBuffer(count * Uint32Array.BYTES_PER_ELEMENT));
   rows.set(all.subarray(0, count));
   return rows;
-}
-
-/**
- * Writes rows of a table to its spare rows, in order: those of patches, or else the table's own.
- * @param rows numbers in ascending order, among them those of the patches
- * @returns false if there are too few spare rows
- */
-function fillSpareRows(table: HostTensor, rows: Uint32Array, patches: Change['patches']): boolean {
-  const {
-    shape: [numRows, width],
-    data: { buffer },
-  } = toMatrix(table);
-  const data = new Float32Array(buffer);
-  if (!(buffer instanceof SharedArrayBuffer) || data.length < (numRows + rows.length) * width) return false;
-  const numPatched = patches.reduce((sum, patch) => sum + patch.rows.length, 0);
-  if (numPatched < rows.length)
-    for (const [i, row] of rows.entries()) data.copyWithin((numRows + i) * width, row * width, (row + 1) * width);
-  for (const { rows: patched, tensor } of patches) {
-    let at = 0;
-    let p = 0;
-    for (const part of listParts(tensor)) {
-      for (let begin = 0; begin < part.length; begin += width, p++) {
-        while (rows[at]! < patched[p]!) at++;
-        data.set(part.subarray(begin, begin + width), (numRows + at) * width);
-      }
-    }
-  }
-  return true;
 }
 
 function toMatrix({ shape, data }: HostTensor): {

@@ -22,6 +22,7 @@ import type { Checkpoint } from '../runs/checkpoint.js';
 import { listInputs, type ModelInput } from '../features/model-input.js';
 import type { TokenTable } from '../features/vocabulary/token-table.js';
 import type { MovedRows } from '../tables/moved-rows.js';
+import type { TableFormat } from '../tables/row-formats.js';
 import { idsOfTable } from '../tables/table-fields.js';
 import { Explainer, type Explanation } from './explainer.js';
 import { listCountedInputs, listReadCounters, listRequired } from './counted-inputs.js';
@@ -64,6 +65,11 @@ export interface LoadOptions {
   readonly histories?: Histories | undefined;
   /** Precision of matrix products; `bf16` is faster on processors with AVX-512-BF16. Default: `f32`. */
   readonly precision?: PredictionPrecision | undefined;
+  /**
+   * Format of embedding tables in memory: `int8` takes about a quarter of `f32`, `fp16` half. `mtl eval --tables`
+   * reports the error. Default: `f32`.
+   */
+  readonly tables?: TableFormat | undefined;
 }
 
 /** Options of `Model.addEvents`. */
@@ -180,8 +186,8 @@ type GivenOptions = PredictRowsOptions & { onCounts?(counts: CountsByColumn): vo
  * @throws UserError (checkpoint) if there is none, or it is incomplete; (usage) for histories without event logs;
  * (data) for an event log that cannot be read
  */
-export async function loadModel(path: string, { raw, histories, precision }: LoadOptions = {}): Promise<Model> {
-  const trained = await readTrainedModel(path, { raw, withCounters: false, isShared: true });
+export async function loadModel(path: string, { raw, histories, precision, tables }: LoadOptions = {}): Promise<Model> {
+  const trained = await readTrainedModel(path, { raw, withCounters: false, isShared: true, tables });
   const model = await compileGivenModel(trained, { logs: await readHistories(trained, histories), precision });
   const { checkpoint, step, inputs, outputs } = model;
   const counters = await loadCounters(checkpoint);

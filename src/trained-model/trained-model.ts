@@ -144,7 +144,7 @@ export interface UseOptions {
 /**
  * Compiles a model with the weights of its checkpoint, for prediction and evaluation.
  * @param warn receives warnings
- * @throws UserError if the model does not fit the machine; (usage) if the engine lacks the precision
+ * @throws UserError if the model does not fit the machine; (usage) if the engine lacks the precision or format
  */
 export function compileTrained(
   { checkpoint, experiment, format, layout, graph }: TrainedModel,
@@ -159,6 +159,14 @@ export function compileTrained(
       message: `predictions in it are not supported by ${engine.description}`,
       fix: `use ${predictionPrecisions.join(' or ')}, or another device`,
     });
+  const { tableFormats = ['f32'] } = engine;
+  const { tableFormat = 'f32' } = checkpoint;
+  if (!tableFormats.includes(tableFormat))
+    throw userError('usage', {
+      where: `tables ${tableFormat}`,
+      message: `quantized tables are not supported by ${engine.description}`,
+      fix: `use ${tableFormats.join(' or ')}, or the CPU`,
+    });
   const plan: Plan = {
     graph,
     layout,
@@ -167,6 +175,7 @@ export function compileTrained(
     isRestored: true,
     isRanked,
     predictionPrecision: precision,
+    tableFormat,
     sharedTables: selectShared(checkpoint.program.weights),
   };
   planSize(plan, engine, vocabularyBytes(format.fields));

@@ -147,6 +147,27 @@ describe('a stream with vocabularies that grow', () => {
     expect(last.maxIds).toBeGreaterThan(versions[firstBase()]!.maxIds + 50);
   });
 
+  it('is served from int8 tables that grow', async () => {
+    const path = join(folder, 'served-int8');
+    await publish(path, firstBase());
+    const server = await serverOfTest({ paths: [path], isLast: true, reloadMs: 60_000, workers: 2, tables: 'int8' });
+    for (let v = firstBase() + 1; v < nextFull(); v++) {
+      await publish(path, v);
+      await reloaded(server, v, v - firstBase());
+    }
+    const last = versions[nextFull() - 1]!;
+    const model = await loadModel(join(run, 'checkpoints', last.name), { tables: 'int8' });
+    const expected = [...model.predict(asked).ctr!];
+    model.dispose();
+    const { version, predictions } = (
+      await server.app.inject({ method: 'POST', url: '/predict', payload: body() })
+    ).json<Answer>();
+    expect(version).toBe(stepOf(last.name));
+    expect(predictions.map(({ ctr }) => Math.fround(ctr))).toEqual(expected);
+    expect(expected).not.toEqual(last.answer);
+    expect(await count(server, 'full')).toBe(0);
+  });
+
   it.each(ADDON.families.length > 0 ? ['wasm', 'native'] : ['wasm'])(
     'answers each request by one version while its deltas are applied: %s kernels',
     async (kernels) => {

@@ -101,6 +101,24 @@ const count = async ({ app }: TestServer, kind: string): Promise<number> =>
   );
 
 describe('mtl serve --follow', () => {
+  it.each(['fp16', 'int8'] as const)('applies deltas to %s tables', async (tables) => {
+    const run = emptyRun(`quantized-${tables}`);
+    const first = firstBase();
+    await run.publish(first);
+    const server = await serverOfTest({ paths: [run.path], isLast: true, reloadMs: 60_000, workers: 2, tables });
+    for (const v of [first + 1, first + 2]) {
+      await run.publish(v);
+      await reloaded(server, v, v - first);
+      const model = await loadModel(join(world.run, 'checkpoints', versions[v]!.name), { tables });
+      const { ctr } = model.predict(world.rows.slice(0, rows));
+      model.dispose();
+      const { predictions } = await ask(server);
+      expect(predictions.map((each) => Math.fround(each['ctr']!))).toEqual([...ctr!]);
+    }
+    expect(await count(server, 'deltas')).toBe(2);
+    expect(server.notices).toEqual([]);
+  });
+
   it.each(ADDON.families.length > 0 ? ['wasm', 'native'] : ['wasm'])(
     'answers each request by one version while deltas are applied: %s kernels',
     async (kernels) => {

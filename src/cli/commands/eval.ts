@@ -4,6 +4,7 @@ import {
   jsonOption,
   kernelsOption,
   rawOption,
+  tablesOption,
   threadsOption,
   verifyDataOption,
 } from '../options.js';
@@ -23,6 +24,7 @@ export const evaluate = defineCommand({
         coerce: (value: string | readonly string[]): readonly string[] => [value].flat(),
       })
       .option('raw', rawOption)
+      .option('tables', { ...tablesOption, describe: 'Embedding tables to compare with f32: fp16 or int8' })
       .option('device', deviceOption)
       .option('threads', threadsOption)
       .option('kernels', kernelsOption)
@@ -30,8 +32,8 @@ export const evaluate = defineCommand({
       .option('json', jsonOption)
       .example('$0 eval runs/latest', '')
       .example('$0 eval runs/latest --data tomorrow.csv --segment-by country', ''),
-  async run({ path, data, segmentBy, raw, device, threads, verifyData, json }) {
+  async run({ path, data, segmentBy, raw, tables, device, threads, verifyData, json }) {
     const { runEval } = await import('../eval-command.js');
-    return runEval({ path, data, by: segmentBy, raw, device, threads, verifyData, json });
+    return runEval({ path, data, by: segmentBy, raw, tables, device, threads, verifyData, json });
   },
 });

@@ -8,6 +8,7 @@ import {
   logLevelOption,
   quietOption,
   rawOption,
+  tablesOption,
   threadsOption,
   optionalInt,
 } from '../options.js';
@@ -69,6 +70,7 @@ export const predict = defineCommand({
       .option('threads', threadsOption)
       .option('kernels', kernelsOption)
       .option('precision', precisionOption)
+      .option('tables', tablesOption)
       .option('quiet', quietOption)
       .option('log-level', logLevelOption)
       .option('json', jsonOption)
@@ -92,6 +94,7 @@ export const predict = defineCommand({
     device,
     threads,
     precision,
+    tables,
     quiet,
     logLevel,
     json,
@@ -113,6 +116,7 @@ export const predict = defineCommand({
       device,
       threads,
       precision,
+      tables,
       level: getLogLevel({ quiet, logLevel }),
       json,
     });

@@ -1,4 +1,12 @@
-import { jsonOption, kernelsOption, precisionOption, rawOption, intOption, optionalInt } from '../options.js';
+import {
+  jsonOption,
+  kernelsOption,
+  precisionOption,
+  rawOption,
+  tablesOption,
+  intOption,
+  optionalInt,
+} from '../options.js';
 import { defineCommand } from './command.js';
 
 export const serve = defineCommand({
@@ -27,6 +35,7 @@ export const serve = defineCommand({
       .option('workers', optionalInt('--workers', 'Prediction threads per model; default: cores minus one', 64))
       .option('kernels', kernelsOption)
       .option('precision', precisionOption)
+      .option('tables', tablesOption)
       .option('reload', {
         type: 'boolean',
         default: false,

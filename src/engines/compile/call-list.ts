@@ -21,6 +21,8 @@ export type TogetherKernel =
   | 'normalizeTogether';
 /** Products of operands that are rounded to bfloat16. */
 export type Bf16Kernel = 'gemmBf16' | 'gemmGradientBf16';
+/** Lookups of quantized rows. */
+export type QuantizedKernel = 'lookupInt8' | 'lookupHalf' | 'lookupBagsInt8' | 'lookupBagsHalf';
 /** Products with a matrix for each row of the batch. */
 export type ScaledKernel = 'scaledProduct' | 'scaledProductInputs' | 'scaledProductGradient' | 'partSums';
 /** Rules that have a kernel for tables. */

@@ -3,6 +3,7 @@ import { countSlotElements } from '../../optimizers/optimizer.js';
 import { optimizers } from '../../optimizers/optimizers.js';
 import { SINGLE_PROCESS, type ProcessGroup } from '../../core/process-group.js';
 import { findMaxItems, type TableSpec } from '../../tables/layout.js';
+import { countRowWords } from '../../tables/row-formats.js';
 import { tableOptimizer, tableTensor, withoutState, type Plan } from '../engine.js';
 import { BATCH, domainName, indexOfDomain, type Domain } from '../../graph/domain.js';
 import { findLookups, type Lookups } from '../../graph/lookups.js';
@@ -121,6 +122,7 @@ export function createLayout(plan: Plan, graph: Graph = plan.graph): Layout {
       areas: room,
       isAveraged: step?.average !== undefined,
       spareRowsOf: (table) => countSpareRows(plan, table),
+      tableFormat: plan.tableFormat ?? 'f32',
       dealing: plan,
     }),
     average: step?.average && {
@@ -145,9 +147,9 @@ export function createLayout(plan: Plan, graph: Graph = plan.graph): Layout {
 }
 
 /** Counts the rows of a shared table after those of the layout; kernels have signed numbers of rows. */
-function countSpareRows({ sharedTables }: Plan, { name, rows, width }: TableSpec): number {
+function countSpareRows({ sharedTables, tableFormat = 'f32' }: Plan, { name, rows, width }: TableSpec): number {
   const elements = sharedTables?.get(tableTensor(name))?.length ?? 0;
-  return Math.max(0, Math.min(Math.floor(elements / width), MAX_STORED_ROWS) - rows);
+  return Math.max(0, Math.min(Math.floor(elements / countRowWords(tableFormat, width)), MAX_STORED_ROWS) - rows);
 }
 
 /** Returns how the rows of a table are updated. */

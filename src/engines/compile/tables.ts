@@ -1,5 +1,6 @@
 import { countSlotElements, type Optimizer } from '../../optimizers/optimizer.js';
 import { findMaxItems, type InputLayout, type TableSpec } from '../../tables/layout.js';
+import { countRowWords, resolveFormat, type TableFormat } from '../../tables/row-formats.js';
 import { averageWords } from '../average.js';
 import { isDealt, rowsHere, type Dealing } from '../dealt-rows.js';
 import type { ProcessGroup } from '../../core/process-group.js';
@@ -8,7 +9,7 @@ import type { Graph } from '../../graph/graph.js';
 import type { Lookups } from '../../graph/lookups.js';
 import type { Value } from '../../graph/operations.js';
 import { columnsOf, createView, shift, type Buffers, type Ref, type View } from './buffers.js';
-import type { CallList, TableRule } from './call-list.js';
+import type { CallList, QuantizedKernel, TableRule } from './call-list.js';
 import { placeItems, POOLING_NUMBERS, takeBag, takeItemIds, type ItemsPlace } from './items.js';
 import { isOfTable, listLookups, type Lookup, type TableLookup } from './lookups.js';
 
@@ -45,6 +46,10 @@ export interface TablePlace extends TableSpec, GatheredRows {
   readonly isDealt: boolean;
   /** Rows that are looked up: the table's, or those that a step fetched from their ranks. */
   readonly looked: { readonly at: Ref; readonly stride: number; readonly rows: number };
+  /** Format of its rows. */
+  readonly format: TableFormat;
+  /** Words of a row's weights: as many as its elements in `f32`. */
+  readonly rowWords: number;
   /** Rows gathered from this process's part of a batch. */
   readonly gathered: GatheredRows;
   /** What the graph looks up in it, in the order of the graph. */
@@ -99,6 +104,7 @@ export interface TableSizes {
   readonly peers: ProcessGroup;
   /** Returns the spare rows of a table, which follow its own; none if its rows have a state beside their weights. */
   spareRowsOf(table: TableSpec): number;
+  readonly tableFormat: TableFormat;
   /** Decides which tables are sharded. */
   readonly dealing: Dealing;
   /** Maximum rows of a pass and of a step in this process. */
@@ -177,10 +183,11 @@ function placeTable(
   update: TableUpdate,
   claim: Ref,
   sharedFrom: number,
-  { stepRows, areas, isAveraged, peers, spareRowsOf, dealing, ownRows, ownStepRows }: TableSizes,
+  { stepRows, areas, isAveraged, peers, spareRowsOf, tableFormat, dealing, ownRows, ownStepRows }: TableSizes,
 ): TablePlace {
   const { name, rows: allRows, width, isFrozen, idsOf, initialRows } = table;
-  const average = width + countSlotElements(update.optimizer, width);
+  const rowWords = countRowWords(tableFormat, width);
+  const average = rowWords + countSlotElements(update.optimizer, width);
   const stride = average + (isAveraged && isFrozen !== true ? averageWords(width) : 0);
   const rows = rowsHere(allRows, dealing);
   const isSharded = isDealt(allRows, dealing);
@@ -198,7 +205,7 @@ function placeTable(
     count: buffers.take(`${of}count ${name}`, 'index', 1, 3),
     most,
   });
-  const storedRows = rows + (stride === width ? spareRowsOf(table) : 0);
+  const storedRows = rows + (stride === rowWords ? spareRowsOf(table) : 0);
   const at = buffers.take(`table ${name}`, 'table', storedRows, stride);
   const gathered = gatheredOf('', mostOf(stepRows, rows));
   const lookedRows = mostOf(Math.max(ownStepRows, ownRows), allRows);
@@ -211,6 +218,8 @@ function placeTable(
     ...(idsOf !== undefined && { idsOf }),
     ...(initialRows !== undefined && { initialRows }),
     lookups,
+    format: resolveFormat(tableFormat, width),
+    rowWords,
     stride,
     update,
     isDealt: isSharded,
@@ -229,6 +238,13 @@ function placeTable(
     gathered: peers.size === 1 ? gathered : gatheredOf('own ', mostOf(ownStepRows, allRows)),
   };
 }
+
+/** Kernels that look up rows in a format, one per id or pooled. */
+const LOOKUPS = {
+  f32: { one: 'lookup', pooled: 'lookupBags' },
+  fp16: { one: 'lookupHalf', pooled: 'lookupBagsHalf' },
+  int8: { one: 'lookupInt8', pooled: 'lookupBagsInt8' },
+} as const satisfies Record<TableFormat, Record<'one' | 'pooled', QuantizedKernel | 'lookup' | 'lookupBags'>>;
 
 /**
  * Fills looked-up values: with rows of tables, pooled rows, and columns of the batch.
@@ -265,15 +281,20 @@ export function lowerLookups(
     const table = tables.byName.get(lookup.table)!;
     const {
       width,
+      format,
       looked: { at, stride, rows: tableSize },
     } = table;
     const shared = { table: at, tableSize, stride, width, y: columnsOf(view(value), begin, width), rows };
     if (lookup.kind !== 'pooled') {
-      list.emit('lookup', { ids: tables.ids(table, lookup), ...shared });
+      list.emit(LOOKUPS[format].one, { ids: tables.ids(table, lookup), ...shared });
       continue;
     }
     divideWeights(field);
-    list.emit('lookupBags', { bag: tables.bag(table, field), offsets: tables.itemsOf(field).offsets, ...shared });
+    list.emit(LOOKUPS[format].pooled, {
+      bag: tables.bag(table, field),
+      offsets: tables.itemsOf(field).offsets,
+      ...shared,
+    });
   }
 }
 

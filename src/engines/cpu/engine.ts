@@ -1,3 +1,4 @@
+import { TABLE_FORMATS } from '../../tables/row-formats.js';
 import type { Engine } from '../engine.js';
 import { kernelChoice } from '../kernel-choice.js';
 import { loadKernels } from './load-kernels.js';
@@ -45,6 +46,7 @@ export function createCpuEngine(
     growsTables: true,
     precisions: ['f32', 'bf16'],
     predictionPrecisions: ['f32', 'bf16'],
+    tableFormats: TABLE_FORMATS,
   };
 }
 

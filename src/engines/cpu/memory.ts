@@ -77,10 +77,10 @@ function listSharedTables(
   { plan: { sharedTables }, tables }: Layout,
   areAll: boolean,
 ): readonly (readonly [Buffer, Float32Array])[] {
-  return tables.all.flatMap(({ name, at: { buffer }, rows, stride, width }) => {
+  return tables.all.flatMap(({ name, at: { buffer }, rows, stride, rowWords }) => {
     const floats = sharedTables?.get(tableTensor(name));
     const storedRows = buffer.rows as number; // a table has no domain
-    const isShared = floats !== undefined && stride === width && (areAll || storedRows > rows);
+    const isShared = floats !== undefined && stride === rowWords && (areAll || storedRows > rows);
     return isShared ? [[buffer, floats.subarray(0, storedRows * stride)] as const] : [];
   });
 }

@@ -14,6 +14,8 @@ type TableKernel = {
   [Name in keyof Signatures]: 'table' extends keyof Signatures[Name] ? Name : never;
 }[keyof Signatures];
 type RuleKernel = `${TableRule}Table`;
+type BagKernel = Extract<TableKernel, `lookupBags${string}`>;
+type QuantizedLookup = Exclude<Extract<TableKernel, `lookup${string}`>, BagKernel | 'lookup'>;
 type Kernel = Kernels['barrier'];
 
 /** An instance with its own memory, to which rows are copied. */
@@ -120,9 +122,15 @@ class StagedKernels {
   all(): Readonly<Record<string, Kernel>> {
     const isRule = (name: string): name is RuleKernel => name.endsWith('Table') && name in SIGNATURES;
     const rules = Object.keys(SIGNATURES).filter(isRule);
+    const bags = (name: BagKernel): Kernel => byName(name, (args) => this.#lookupBags(name, args));
+    const quantized = (name: QuantizedLookup): Kernel => byName(name, (args) => this.#lookupQuantized(name, args));
     const others: Readonly<Record<Exclude<TableKernel, RuleKernel>, Kernel>> = {
       lookup: byName('lookup', (args) => this.#lookup(args)),
-      lookupBags: byName('lookupBags', (args) => this.#lookupBags(args)),
+      lookupInt8: quantized('lookupInt8'),
+      lookupHalf: quantized('lookupHalf'),
+      lookupBags: bags('lookupBags'),
+      lookupBagsInt8: bags('lookupBagsInt8'),
+      lookupBagsHalf: bags('lookupBagsHalf'),
       averageRows: byName('averageRows', (args) => this.#averageRows(args)),
       exchangeRows: byName('exchangeRows', (args) => this.#exchangeRows(args)),
     };
@@ -145,31 +153,48 @@ class StagedKernels {
       );
   }
 
-  #lookupBags({ bag, offsets, table, tableSize, stride, width, y, ldy, rows }: Arguments<'lookupBags'>): void {
+  #lookupQuantized(name: QuantizedLookup, args: Arguments<'lookup'>): void {
+    const { ids, table, tableSize, stride, width, y, ldy, rows } = args;
+    const stage = this.#stage;
+    const { floats, first } = rowsAt(table, this.#floats, this.#apart);
+    const { begin, end } = this.#shareOf(rows, 4);
+    const [ownIds, ownRows, ownY] = stage.allocate(CHUNK, CHUNK * stride, CHUNK * width);
+    stage.count(ownIds, CHUNK);
+    for (let chunk = begin; chunk < end; chunk += CHUNK) {
+      const size = Math.min(CHUNK, end - chunk);
+      for (let b = 0; b < size; b++) {
+        const id = checkId(this.#wordAt(ids + (chunk + b) * WORD), tableSize);
+        copyBits(floats, first + id * stride, stage.floats, ownRows / WORD + b * stride, stride);
+      }
+      stage.kernels[name](ownIds, ownRows, size, stride, width, ownY, width, size);
+      for (let b = 0; b < size; b++)
+        copy(stage.floats, ownY / WORD + b * width, this.#floats, y / WORD + (chunk + b) * ldy, width);
+    }
+  }
+
+  #lookupBags(name: BagKernel, args: Arguments<'lookupBags'>): void {
+    const { bag, offsets, table, tableSize, stride, width, y, ldy, rows } = args;
+    const words = Math.min(stride, width);
     const stage = this.#stage;
     const { floats, first } = rowsAt(table, this.#floats, this.#apart);
     // Bags may have grown the memory.
-    const [main, words] = [new Float32Array(this.#memory.buffer), new Uint32Array(this.#memory.buffer)];
+    const [main, mainWords] = [new Float32Array(this.#memory.buffer), new Uint32Array(this.#memory.buffer)];
     const [ids, factors] = [this.#wordAt(bag) / WORD, this.#wordAt(bag + WORD) / WORD];
     const { begin, end } = this.#shareOf(rows, 4);
     for (let b = begin; b < end; b++) {
       const item = this.#wordAt(offsets + b * WORD);
       const items = this.#wordAt(offsets + (b + 1) * WORD) - item;
-      const own = stage.allocate(2, 2, items, items, items * width, width);
+      const own = stage.allocate(2, 2, items, items, items * words, width);
       const [ownBag, ownOffsets, ownIds, ownFactors, ownRows, ownY] = own;
       stage.words.set([ownIds, ownFactors], ownBag / WORD);
       stage.words.set([0, items], ownOffsets / WORD);
       stage.count(ownIds, items);
       copy(main, factors + item, stage.floats, ownFactors / WORD, items);
-      for (let i = 0; i < items; i++)
-        copy(
-          floats,
-          first + checkId(words[ids + item + i]!, tableSize) * stride,
-          stage.floats,
-          ownRows / WORD + i * width,
-          width,
-        );
-      stage.kernels.lookupBags(ownBag, ownOffsets, ownRows, items, width, width, ownY, width, 1);
+      for (let i = 0; i < items; i++) {
+        const id = checkId(mainWords[ids + item + i]!, tableSize);
+        copyBits(floats, first + id * stride, stage.floats, ownRows / WORD + i * words, words);
+      }
+      stage.kernels[name](ownBag, ownOffsets, ownRows, items, words, width, ownY, width, 1);
       copy(stage.floats, ownY / WORD, this.#floats, y / WORD + b * ldy, width);
     }
   }
@@ -271,6 +296,12 @@ function byName<Name extends TableKernel>(name: Name, run: (args: Arguments<Name
 function checkId(id: number, size: number): number {
   if (id >= size) throw new RangeError(`row ${id} of a table with ${size}`);
   return id;
+}
+
+/** Copies words of quantized rows, which `copy` would change if they are a signaling NaN as a float. */
+function copyBits(from: Float32Array, at: number, to: Float32Array, into: number, count: number): void {
+  if (at + count > from.length) throw new RangeError('memory access out of bounds');
+  to.set(from.subarray(at, at + count), into);
 }
 
 function copy(from: Float32Array, at: number, to: Float32Array, into: number, count: number): void {

@@ -25,6 +25,8 @@ interface RowTensor {
   /** Suffix of the tensor's name, after the table's name; empty for the weights for predictions. */
   readonly suffix: string;
   readonly width: number;
+  /** Words of a row, in memory and in the data of the tensor: `width`, unless the rows are quantized. */
+  readonly words: number;
   /** Initial value, if the elements are neither 0 nor random. */
   readonly first: number;
   /**
@@ -116,7 +118,7 @@ export function listTableTensors(
         if (whole.parts === undefined && isInPlace(whole.data, floats)) return;
         let row = 0;
         for (const part of listParts(whole))
-          for (let begin = 0; begin < part.length; begin += rowTensor.width, row++)
+          for (let begin = 0; begin < part.length; begin += rowTensor.words, row++)
             if (row % size === rank) rowTensor.write(first + Math.floor(row / size) * stride, part, begin);
       },
     }));
@@ -134,25 +136,25 @@ function decayOf({ isFrozen }: TablePlace, average: Layout['average']): number |
 }
 
 /** Returns access to the rows of a tensor; the first is at index `first`. */
-function hostTensor(rows: number, stride: number, first: number, { width, read }: RowTensor): HostTensor {
+function hostTensor(rows: number, stride: number, first: number, { width, words, read }: RowTensor): HostTensor {
   const readRows = (begin: number, end: number, into: Float32Array): Float32Array => {
-    for (let row = begin; row < end; row++) read(first + row * stride, into, (row - begin) * width);
-    return into.subarray(0, (end - begin) * width);
+    for (let row = begin; row < end; row++) read(first + row * stride, into, (row - begin) * words);
+    return into.subarray(0, (end - begin) * words);
   };
   return {
     shape: [rows, width],
     // Gathered on demand: a state of large tables is written one tensor and one part at a time.
     get data() {
-      return readRows(0, rows, new Float32Array(rows * width));
+      return readRows(0, rows, new Float32Array(rows * words));
     },
     gather(numbers) {
-      const gathered = new Float32Array(numbers.length * width);
-      for (const [r, row] of numbers.entries()) read(first + row * stride, gathered, r * width);
+      const gathered = new Float32Array(numbers.length * words);
+      for (const [r, row] of numbers.entries()) read(first + row * stride, gathered, r * words);
       return gathered;
     },
     *parts() {
-      const most = Math.max(1, Math.min(rows, Math.floor(PART_NUMBERS / width)));
-      const part = new Float32Array(most * width);
+      const most = Math.max(1, Math.min(rows, Math.floor(PART_NUMBERS / words)));
+      const part = new Float32Array(most * words);
       for (let begin = 0; begin < rows; begin += most) yield readRows(begin, Math.min(begin + most, rows), part);
     },
   };
@@ -163,11 +165,12 @@ function hostTensor(rows: number, stride: number, first: number, { width, read }
  * @param decay of the EMA, if there is one
  */
 function rowTensors(
-  { width, average, update }: TablePlace,
+  { width, rowWords, format, average, update }: TablePlace,
   floats: Float32Array,
   decay: number | undefined,
   step: number,
 ): readonly RowTensor[] {
+  if (format !== 'f32') return [quantizedRows(floats, width, rowWords)];
   let end = width;
   const trained = elementsOf(floats, decay === undefined ? '' : TRAINED, 0, width);
   const slots = update.optimizer.slots.map(({ name, per, first }) => {
@@ -201,6 +204,7 @@ function rowTensors(
   const age: RowTensor = {
     suffix: AVERAGE_AGE,
     width: 1,
+    words: 1,
     first: 0,
     read: (at, into, to) => (into[to] = step - words[at + covers]!),
     write: (at, from, begin) => (words[at + covers] = step - from[begin]!),
@@ -213,9 +217,22 @@ function elementsOf(floats: Float32Array, suffix: string, offset: number, width:
   return {
     suffix,
     width,
+    words: width,
     first,
     read: (at, into, to) => copyNumbers(floats, at + offset, into, to, width),
     write: (at, from, begin) => copyNumbers(from, begin, floats, at + offset, width),
+  };
+}
+
+/** Describes quantized rows. A copy element by element would change bits that are a signaling NaN as a float. */
+function quantizedRows(floats: Float32Array, width: number, words: number): RowTensor {
+  return {
+    suffix: '',
+    width,
+    words,
+    first: 0,
+    read: (at, into, to) => into.set(floats.subarray(at, at + words), to),
+    write: (at, from, begin) => floats.set(from.subarray(begin, begin + words), at),
   };
 }
 

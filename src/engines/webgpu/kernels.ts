@@ -1,4 +1,4 @@
-import type { Bf16Kernel, ScaledKernel, TogetherKernel } from '../compile/call-list.js';
+import type { Bf16Kernel, QuantizedKernel, ScaledKernel, TogetherKernel } from '../compile/call-list.js';
 import { argumentNames, type KernelName } from '../compile/kernel-arguments.js';
 import type { ExpandedKernel, KernelsFor, Kernel, Named, RuleKernel } from './kernel.js';
 import { ATTENTION_KERNELS } from './wgsl/attention.js';
@@ -19,9 +19,11 @@ const NOTHING: ExpandedKernel = { form: 'expanded', kernels: [], expand: () => (
 
 /**
  * Every kernel that a list can call, except those of rules; a missing one does not compile. No step of several
- * processes runs on a GPU, none computes in bfloat16, and none has matrices for each row.
+ * processes runs on a GPU, none computes in bfloat16, and none has matrices for each row or quantized tables.
  */
-const KERNELS: KernelsFor<Exclude<KernelName, RuleKernel | TogetherKernel | Bf16Kernel | ScaledKernel>> = {
+const KERNELS: KernelsFor<
+  Exclude<KernelName, RuleKernel | TogetherKernel | Bf16Kernel | ScaledKernel | QuantizedKernel>
+> = {
   ...MAP_KERNELS,
   ...LOSS_KERNELS,
   ...COLUMN_KERNELS,

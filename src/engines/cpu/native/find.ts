@@ -99,7 +99,7 @@ export function isProven(path: string, family: string, wasm: Uint8Array, prove: 
  */
 const TRIED = { rows: 141, inputs: 41, panels: 7, columns: 108, tableRows: 97, widths: [21, 16, 8], stride: 64 };
 /** Pages of memory for the full check, and for the check of products that runs at each start. */
-const TRIED_PAGES = { all: 20, products: 3 };
+const TRIED_PAGES = { all: 24, products: 3 };
 /** Updates of tables by every rule. */
 const TABLE_UPDATES = Object.keys(SIGNATURES).filter((name): name is Extract<keyof Kernels, `${string}Table`> =>
   name.endsWith('Table'),
@@ -235,6 +235,11 @@ function tryRows(kernels: Kernels, { buffer }: WebAssembly.Memory, place: Places
   words.set([ids, factors], bag / WORD);
   words.set([0, 0, rows, 1], countAt / WORD);
   new Float32Array(buffer, constants).set(CONSTANTS);
+  // Any bits are a quantized row.
+  for (const name of ['lookupInt8', 'lookupHalf'] as const)
+    kernels[name](ids, table, tableRows, stride, width, place(rows * width), width, rows);
+  for (const name of ['lookupBagsInt8', 'lookupBagsHalf'] as const)
+    kernels[name](bag, offsets, table, tableRows, stride, width, place(rows * width), width, rows);
   kernels.lookup(ids, table, tableRows, stride, width, y, width, rows);
   kernels.gatherGradients(claim, ids, y, width, width, hash, distinct, gradients, 1, 0, countAt, rows, 1, fresh, 0);
   // Workers share the table from one worker on.
