@@ -9,7 +9,7 @@ export interface BenchOptions {
   readonly only: readonly string[];
   /** Data sets: methods to measure. */
   readonly methods: readonly string[];
-  /** Engine: total number of ids in all tables. */
+  /** Engine: total number of ids in all tables; growth: number of ids at the end. */
   readonly vocabulary: number | undefined;
   readonly rows: number | undefined;
   readonly seeds: number | undefined;

@@ -1,7 +1,8 @@
-// Continuous training and serving: a stream with drift and new items, random kills and a server under load; then a
-// replay of the log, which must give the same bits (MTL_SOAK_MINUTES, default 30, and as long again for the replay).
+// Continuous training and serving: a stream with drift, new items and purchases that follow their clicks later, random
+// kills and a server under load; then a replay of the log, which must give the same bits (MTL_SOAK_MINUTES, default
+// 30).
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { Agent, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,8 +18,13 @@ const [REQUESTS_PER_SECOND, KILL_EVERY_MS, BATCH_ROWS] = [500, 120_000, 256];
 
 const CONFIG = `
 data:
-  train: log
+  train: log/impressions
   follow: { fitRows: 20000, windowRows: 200000, time: at, timeFormat: milliseconds }
+  join:
+    key: id
+    time: at
+    timeFormat: milliseconds
+    events: { buy: { file: log/purchases, within: 60s } }
 features:
   item:
     type: categorical
@@ -29,17 +35,17 @@ features:
   price: { type: numeric, fields: [price], scaling: standard }
 tasks:
   ctr: { label: click }
-  cvr: { label: buy, given: ctr }
-model: { name: esmm, ctrTower: { hidden: [32] }, cvrTower: { hidden: [32] } }
-training: { batchSize: ${BATCH_ROWS} }
+  purchase: { label: buy, delay: { method: fnw, from: at, event: buy_time, window: 60s, format: milliseconds } }
+model: { name: mmoe, experts: { count: 2, hidden: [32] }, tower: { hidden: [16] } }
+training: { batchSize: ${BATCH_ROWS}, shuffle: false }
 checkpoints: { everyMinutes: 5, delta: { everyMinutes: 0.0125 } }
 `;
 
 /** Measurements of a server under load. */
 interface Load {
   readonly milliseconds: number[];
-  /** Seconds from the writing of the newest trained record to the answer. */
-  readonly freshness: { readonly atMs: number; readonly seconds: number }[];
+  /** Steps of the weights that answered, and times of the answers. */
+  readonly versions: { readonly step: number; readonly ms: number }[];
   failures: number;
   refusedWhileDown: number;
 }
@@ -48,7 +54,6 @@ it(
   'soak',
   async () => {
     const cwd = mkdtempSync(join(tmpdir(), 'mtl-soak-'));
-    mkdirSync(join(cwd, 'log'));
     writeFileSync(join(cwd, 'package.json'), '{}');
     writeFileSync(join(cwd, 'soak.yaml'), CONFIG);
     try {
@@ -74,30 +79,32 @@ async function soak(cwd: string): Promise<object> {
   for (const stream of [live.stdout, live.stderr])
     stream.setEncoding('utf8').on('data', (text: string) => (printed.text += text));
   const url = await until(() => /listening at (http\S+)/.exec(printed.text)?.[1]);
-  const load: Load = { milliseconds: [], freshness: [], failures: 0, refusedWhileDown: 0 };
+  const load: Load = { milliseconds: [], versions: [], failures: 0, refusedWhileDown: 0 };
   const endMs = startMs + MINUTES * 60_000;
   const memory: { readonly train: number[]; readonly serve: number[] } = { train: [], serve: [] };
   const kills = { train: 0, serve: 0 };
   await Promise.all([
-    askUntil(printed, url, endMs, startMs, load),
+    askUntil(printed, url, endMs, load),
     killUntil(live, endMs, kills),
     sampleUntil(live, endMs, memory),
   ]);
   writer.kill('SIGKILL');
   live.kill('SIGTERM');
   await until(() => live.exitCode ?? live.signalCode ?? undefined);
-  const written = countRecords(join(cwd, 'log'));
+  const ticks = readTicks(join(cwd, 'log', 'ticks.jsonl'));
+  const written = countRecords(join(cwd, 'log', 'impressions')) + countRecords(join(cwd, 'log', 'purchases'));
   const follow = ['train', 'soak.yaml', '--follow', '--until-end', '--no-report', '--quiet', '--name'];
   const finish = runMtl(cwd, [...follow, 'live', '--resume', 'auto']);
   const replay = runMtl(cwd, [...follow, 'replay']);
   expect([finish.code, replay.code], finish.stderr + replay.stderr).toEqual([0, 0]);
   const isSame = await sameWeights(join(cwd, 'runs/soak/live'), join(cwd, 'runs/soak/replay'));
   const trained = lastStep(join(cwd, 'runs/soak/live')) * BATCH_ROWS;
-  return report({ load, kills, memory, written, trained, isSame, replaySeconds: replay.seconds });
+  const freshness = load.versions.map((version) => secondsSince(ticks, version));
+  return report({ load, freshness, kills, memory, written, trained, isSame, replaySeconds: replay.seconds });
 }
 
 /** Sends requests of one row at a fixed rate; a slow answer does not delay the next request. */
-async function askUntil(printed: { readonly text: string }, first: string, endMs: number, startMs: number, load: Load) {
+async function askUntil(printed: { readonly text: string }, first: string, endMs: number, load: Load) {
   const agent = new Agent({ keepAlive: true, maxSockets: 64 });
   let sent = 0;
   const beginMs = Date.now();
@@ -105,13 +112,13 @@ async function askUntil(printed: { readonly text: string }, first: string, endMs
     const due = Math.floor((REQUESTS_PER_SECOND * (Date.now() - beginMs)) / 1000);
     // A server that was started again has another port.
     const url = Array.from(printed.text.matchAll(/listening at (http\S+)/g)).at(-1)?.[1] ?? first;
-    for (; sent < due; sent++) ask(agent, url, startMs, load, sent % 100 === 0);
+    for (; sent < due; sent++) ask(agent, url, load, sent % 100 === 0);
     await setTimeout(2);
   }
   agent.destroy();
 }
 
-function ask(agent: Agent, url: string, startMs: number, load: Load, isSampled: boolean): void {
+function ask(agent: Agent, url: string, load: Load, isSampled: boolean): void {
   const begin = performance.now();
   const user = Math.floor(200_000 * Math.random());
   const item = Math.floor(100_000 * Math.random());
@@ -130,8 +137,7 @@ function ask(agent: Agent, url: string, startMs: number, load: Load, isSampled: 
         load.milliseconds.push(performance.now() - begin);
         if (!isSampled) return;
         const { version } = JSON.parse(text) as { readonly version: string };
-        const newestMs = startMs + (1000 * Number(version) * BATCH_ROWS) / RATE;
-        load.freshness.push({ atMs: Date.now() - startMs, seconds: (Date.now() - newestMs) / 1000 });
+        load.versions.push({ step: Number(version), ms: Date.now() });
       });
     },
   );
@@ -209,6 +215,25 @@ function countRecords(folder: string): number {
   }, 0);
 }
 
+/** Number of samples that had been written at a time. */
+interface Tick {
+  readonly ms: number;
+  readonly samples: number;
+}
+
+function readTicks(path: string): readonly Tick[] {
+  return readFileSync(path, 'utf8')
+    .split('\n')
+    .slice(0, -1)
+    .map((line) => JSON.parse(line) as Tick);
+}
+
+/** Seconds from the writing of the newest sample that the weights of an answer were trained on. */
+function secondsSince(ticks: readonly Tick[], { step, ms }: Load['versions'][number]): number {
+  const newest = ticks.find(({ samples }) => samples >= step * BATCH_ROWS)!;
+  return (ms - newest.ms) / 1000;
+}
+
 function lastStep(run: string): number {
   return (JSON.parse(readFileSync(join(run, 'summary.json'), 'utf8')) as { readonly steps: number }).steps;
 }
@@ -233,6 +258,7 @@ async function sameWeights(a: string, b: string): Promise<boolean> {
 
 function report({
   load,
+  freshness,
   kills,
   memory,
   written,
@@ -241,6 +267,7 @@ function report({
   replaySeconds,
 }: {
   readonly load: Load;
+  readonly freshness: readonly number[];
   readonly kills: Readonly<Record<'train' | 'serve', number>>;
   readonly memory: Readonly<Record<'train' | 'serve', number[]>>;
   readonly written: number;
@@ -250,7 +277,6 @@ function report({
 }): object {
   const share = (values: readonly number[], part: number): number =>
     [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(part * values.length))] ?? NaN;
-  const fresh = load.freshness.map(({ seconds }) => seconds);
   const thirds = (values: readonly number[]): readonly [number, number] => {
     const third = Math.floor(values.length / 3);
     return [share(values.slice(0, third), 0.5), share(values.slice(-third), 0.5)];
@@ -258,8 +284,8 @@ function report({
   const [trainBefore, trainAfter] = thirds(memory.train);
   const [serveBefore, serveAfter] = thirds(memory.serve);
   const lines = {
-    'records written': count(written),
-    'records trained on, in whole batches': count(trained),
+    'impressions and purchases written': count(written),
+    'samples trained on, in whole batches': count(trained),
     'lost or twice': count(Math.floor(written / BATCH_ROWS) * BATCH_ROWS - trained),
     'replay gives the same bits': String(isSame),
     'kills of training, of the server': `${kills.train}, ${kills.serve}`,
@@ -273,10 +299,10 @@ function report({
     'request p50, p99, p99.9 in ms': [0.5, 0.99, 0.999]
       .map((part) => share(load.milliseconds, part).toFixed(2))
       .join(', '),
-    'freshness p50, p90, p99 in s': [0.5, 0.9, 0.99].map((part) => share(fresh, part).toFixed(2)).join(', '),
+    'freshness p50, p90, p99 in s': [0.5, 0.9, 0.99].map((part) => share(freshness, part).toFixed(2)).join(', '),
     'training, MB in the first and last third': [trainBefore, trainAfter].map((bytes) => count(bytes / 1e6)).join(', '),
     'server, MB in the first and last third': [serveBefore, serveAfter].map((bytes) => count(bytes / 1e6)).join(', '),
-    'replay, records/s': count(trained / replaySeconds),
+    'replay, samples/s': count(trained / replaySeconds),
   };
   printTable(
     `${MINUTES} minutes, ${count(RATE)} records/s, ${REQUESTS_PER_SECOND} requests/s; ${describeMachine()}`,

@@ -15,6 +15,8 @@ export class JoinedSamples {
   readonly #from: number | undefined;
   /** By delayed task: index of the event that is its conversion. */
   readonly #events: readonly number[];
+  /** Times from the click to the records of a row without a conversion, as most rows are. */
+  readonly #unconverted: readonly number[];
 
   /** @param tasks delayed ones follow `checkJoinedDelays` */
   constructor(tasks: readonly Task[], join: JoinOptions) {
@@ -22,6 +24,10 @@ export class JoinedSamples {
     this.#samples = new RowSamples(tasks);
     this.#from = eventOf(this.#samples.timeColumn);
     this.#events = listDelayed(tasks).map(({ options }) => eventOf(options.event)!);
+    this.#unconverted = this.#timesAt(
+      0,
+      this.#events.map(() => undefined),
+    );
   }
 
   /**
@@ -33,7 +39,13 @@ export class JoinedSamples {
   times(rowMs: number, eventTimes: Float64Array, closesMs: number | undefined): readonly number[] {
     const fromMs = this.#from === undefined ? rowMs : eventTimes[this.#from]!;
     if (Number.isNaN(fromMs)) return this.#samples.hasPlain && closesMs !== undefined ? [closesMs] : [];
+    if (this.#events.every((event) => Number.isNaN(eventTimes[event])))
+      return this.#unconverted.map((afterMs) => fromMs + afterMs);
     const eventsMs = this.#events.map((event) => (Number.isNaN(eventTimes[event]) ? undefined : eventTimes[event]));
+    return this.#timesAt(fromMs, eventsMs);
+  }
+
+  #timesAt(fromMs: number, eventsMs: readonly (number | undefined)[]): readonly number[] {
     return this.#samples.listAt(fromMs, eventsMs).map(({ timeMs }) => timeMs!);
   }
 }
