@@ -11,7 +11,7 @@ const names = readdirSync(folder)
   .filter((file) => file.endsWith(ENDING))
   .map((file) => file.slice(0, -ENDING.length));
 /** Takes hours; runs only if named. */
-const LONG = ['data-sets', 'growth', 'models', 'soak'];
+const LONG = ['data-sets', 'models', 'soak'];
 /** Requires a GPU; runs only if named. */
 const DEVICE = ['webgpu'];
 /** The comment at the top of a benchmark describes it. */
@@ -51,7 +51,7 @@ ${lines([
   ],
   [
     '--vocabulary N',
-    'engine: measure only steps with N ids in all tables, as in 400M (12 GiB), compared with smaller tables',
+    'engine: measure only steps with N ids in all tables, as in 400M (12 GiB), compared with smaller tables; growth: number of ids at the end (default: 10M)',
   ],
   ['--device webgpu', 'engine: run the webgpu benchmark instead'],
   ['--kernels CHOICE', 'auto, native or wasm, as for mtl train (default: MTL_KERNELS)'],
