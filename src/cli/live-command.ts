@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { live } from '../live.js';
 import { EXIT_CODES } from '../core/errors.js';
 import { duration } from '../text/number-text.js';
@@ -24,7 +25,8 @@ export async function runLive({ host, port, workers, threads, ...options }: Live
         ...options,
         // The program, its flags, and the script that started this process.
         mtl: [process.execPath, ...process.execArgv, process.argv[1]!],
-        trainArgs: threads === undefined ? [] : ['--threads', String(threads)],
+        // Requests that wait for a core that trains would be late.
+        trainArgs: ['--threads', String(threads ?? Math.max(1, availableParallelism() - 1))],
         serveArgs: [
           ...['--host', host, '--port', String(port)],
           ...(workers === undefined ? [] : ['--workers', String(workers)]),

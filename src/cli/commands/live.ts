@@ -18,7 +18,10 @@ export const live = defineCommand({
         default: 'live',
         describe: 'Run name; an existing run is resumed',
       })
-      .option('threads', threadsOption)
+      .option('threads', {
+        ...threadsOption,
+        describe: 'Threads of training: a number, or auto for one per core except the first; results are identical',
+      })
       .option('port', intOption('--port', 8080, 'TCP port of the server; 0 picks a free one', 65_535, 0))
       .option('host', {
         type: 'string',
