@@ -157,6 +157,14 @@ export function formatChoices<Schema extends z.ZodType>(
   ]);
 }
 
+/** Yields the issues of a section of options. */
+export function* issuesBelow(
+  path: ValidationIssue['path'],
+  issues: Iterable<ValidationIssue> = [],
+): Generator<ValidationIssue> {
+  for (const issue of issues) yield { ...issue, path: [...path, ...issue.path] };
+}
+
 /** Adds validation issues to a zod context. */
 export function report(context: z.RefinementCtx, findings: Iterable<ValidationIssue>): void {
   for (const { path, message } of findings) context.addIssue({ code: 'custom', path: [...path], message });

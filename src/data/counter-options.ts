@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { ValidationIssue } from '../core/component.js';
 import { columnName } from '../core/conditions.js';
 import { durationText, parseDuration } from '../core/duration.js';
-import { TIME_FORMATS } from '../features/wall-clock.js';
+import { timeFormatOption } from '../features/wall-clock.js';
 
 /** Resolution of a window that sets none, as a share of the window. */
 const DEFAULT_RESOLUTION = 1 / 64;
@@ -25,10 +25,7 @@ const counterOptions = z.strictObject({
 export const countersOptions = z
   .strictObject({
     time: columnName.describe("Column with the row's time; rows must be in order of it"),
-    format: z
-      .enum(TIME_FORMATS)
-      .default('iso')
-      .describe('Format of the time: iso (2026-11-30T18:05:00+01:00), or seconds or milliseconds since 1970'),
+    format: timeFormatOption('Format of the time'),
     delay: durationText.default('0s').describe('Time after which the label of a row is known'),
     tolerance: durationText
       .default('0s')

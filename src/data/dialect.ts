@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { ValidationIssue } from '../core/component.js';
+import { issuesBelow, type ValidationIssue } from '../core/component.js';
 import { columnName } from '../core/tasks.js';
 
 /**
@@ -66,6 +66,10 @@ export const dialectShape = {
   decimal: z.enum([',', '.']).optional().describe('Decimal separator of CSV numbers; default: dot'),
 };
 const dialectOptions = z.object(dialectShape);
+
+const { format, encoding, delimiter, quote, comments, decimal } = dialectShape;
+/** Keys of a side table or an event log that define how its text files, which have a header, are parsed. */
+export const sideDialectShape = { format, encoding, delimiter, quote, comments, decimal };
 
 /** Options for parsing text files; Parquet and shards ignore them. */
 export interface DialectOptions extends Omit<z.output<typeof dialectOptions>, 'columns'> {
@@ -134,4 +138,11 @@ export function* checkDialect({
   const names = Array.isArray(columns) ? columns : [];
   for (const [i, name] of names.entries())
     if (names.indexOf(name) < i) yield { path: ['columns', i], message: `'${name}' is listed twice; remove one` };
+}
+
+/** Yields the issues of keys that conflict in side tables or event logs by name; the paths start below the section. */
+export function* checkSideDialects(
+  section: Readonly<Record<string, Parameters<typeof checkDialect>[0]>>,
+): Generator<ValidationIssue> {
+  for (const [name, own] of Object.entries(section)) yield* issuesBelow([name], checkDialect(own));
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { columnName } from '../core/conditions.js';
-import { TIME_FORMATS } from '../features/wall-clock.js';
+import { timeFormatOption } from '../features/wall-clock.js';
 import { durationText } from '../core/duration.js';
 
 const share = z.number().min(0).max(1);
@@ -34,10 +34,7 @@ export const followOptions = z
       .default(0.01)
       .describe('Maximum number of invalid and late records per window, as a share of windowRows; more are an error'),
     time: columnName.optional().describe('Column with the time of a record; default: no record is late'),
-    timeFormat: z
-      .enum(TIME_FORMATS)
-      .default('iso')
-      .describe('Format of the time: iso (2026-11-30T18:05:00+01:00), or seconds or milliseconds since 1970'),
+    timeFormat: timeFormatOption('Format of the time'),
     maxLate: durationText
       .optional()
       .describe('Maximum time by which a record may be older than the newest one, such as 1h; default: no limit'),

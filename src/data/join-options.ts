@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { ValidationIssue } from '../core/component.js';
 import { columnName } from '../core/conditions.js';
-import { TIME_FORMATS } from '../features/wall-clock.js';
+import { timeFormatOption } from '../features/wall-clock.js';
 import { durationText, parseDuration } from '../core/duration.js';
 
 const eventOptions = z.strictObject({
@@ -15,10 +15,7 @@ export const joinOptions = z
   .strictObject({
     key: columnName.describe('Column of all logs with the id of the row to which an event belongs'),
     time: columnName.describe('Column of all logs with the time'),
-    timeFormat: z
-      .enum(TIME_FORMATS)
-      .default('iso')
-      .describe('Format of the time: iso (2026-11-30T18:05:00+01:00), or seconds or milliseconds since 1970'),
+    timeFormat: timeFormatOption('Format of the time'),
     events: z
       .record(columnName, eventOptions)
       .describe('Events by name: each adds the columns NAME, which is 1 or 0, and NAME_time'),

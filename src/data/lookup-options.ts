@@ -1,13 +1,11 @@
 import { z } from 'zod';
-import type { ValidationIssue } from '../core/component.js';
 import { columnName } from '../core/conditions.js';
-import { checkDialect, dialectShape } from './dialect.js';
+import { sideDialectShape } from './dialect.js';
 
-const { format, encoding, delimiter, quote, comments, decimal } = dialectShape;
 const lookupOptions = z.strictObject({
   file: z.string().min(1).describe('File, directory or glob of the table: CSV, JSON Lines or Parquet'),
   key: columnName.describe('Column with a distinct value in each row, to which keys are compared as text'),
-  ...{ format, encoding, delimiter, quote, comments, decimal },
+  ...sideDialectShape,
 });
 
 /** The `lookups` section of `data`. */
@@ -18,9 +16,3 @@ export const lookupsOptions = z
   )
   .describe('Side tables by name, whose columns expressions look up by key; checkpoints contain them');
 export type LookupsOptions = z.output<typeof lookupsOptions>;
-
-/** Yields the issues of keys that conflict; the paths start below the section. */
-export function* checkLookups(options: LookupsOptions): Generator<ValidationIssue> {
-  for (const [name, own] of Object.entries(options))
-    for (const { path, message } of checkDialect(own)) yield { path: [name, ...path], message };
-}

@@ -2,14 +2,14 @@ import { z } from 'zod';
 import { columnName, conditionSchema, limitSchema } from '../core/conditions.js';
 import { readDate } from '../text/dates.js';
 import { cellShape } from '../features/cells.js';
-import type { ValidationIssue } from '../core/component.js';
+import { issuesBelow, type ValidationIssue } from '../core/component.js';
 import { checkCounters, countersOptions } from './counter-options.js';
-import { dialectShape } from './dialect.js';
+import { checkSideDialects, dialectShape } from './dialect.js';
 import { followOptions } from './follow-options.js';
 import { checkJoin, joinOptions } from './join-options.js';
-import { checkLookups, lookupsOptions } from './lookup-options.js';
-import { checkSequences, sequencesOptions } from './sequence-options.js';
-import { samplingOptions } from './sampling-options.js';
+import { lookupsOptions } from './lookup-options.js';
+import { sequencesOptions } from './sequence-options.js';
+import { rowSeed, samplingOptions } from './sampling-options.js';
 
 /** Splits of a data set. */
 export const SPLITS = ['train', 'valid', 'test'] as const;
@@ -34,12 +34,7 @@ const shares = z
     test: share.describe('Fraction of the test set; default: none'),
   })
   .describe("Fractions of the rows, or of the column's values");
-const seed = z
-  .int()
-  .min(0)
-  .max(2 ** 32 - 1)
-  .default(0)
-  .describe('Random seed of the split');
+const seed = rowSeed.describe('Random seed of the split');
 
 /** Rule that divides the rows of a source. */
 export const splitOptions = z
@@ -126,13 +121,10 @@ export function* checkData({
   sequences,
   join,
 }: DataOptions): Generator<ValidationIssue> {
-  if (counters !== undefined)
-    for (const { path, message } of checkCounters(counters)) yield { path: ['counters', ...path], message };
-  if (lookups !== undefined)
-    for (const { path, message } of checkLookups(lookups)) yield { path: ['lookups', ...path], message };
-  if (sequences !== undefined)
-    for (const { path, message } of checkSequences(sequences)) yield { path: ['sequences', ...path], message };
-  if (join !== undefined) for (const { path, message } of checkJoin(join)) yield { path: ['join', ...path], message };
+  yield* issuesBelow(['counters'], counters && checkCounters(counters));
+  yield* issuesBelow(['lookups'], lookups && checkSideDialects(lookups));
+  yield* issuesBelow(['sequences'], sequences && checkSideDialects(sequences));
+  yield* issuesBelow(['join'], join && checkJoin(join));
   if (source === undefined) {
     if (train === undefined)
       yield { path: ['train'], message: 'is missing; set it to a path or a list of paths, or set source and split' };

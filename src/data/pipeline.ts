@@ -68,7 +68,7 @@ export async function* readChunks(
       if ('failure' in piece) throw piece.failure(line);
       for (const chunk of 'bytes' in piece ? cutter.cutLines(piece) : [piece]) {
         yield { chunk, progress: piece.progress, file, line };
-        cursor?.moveInto(csv.path, chunk, line);
+        cursor?.moveAfter(csv.path, chunk, line);
         line += chunk.numLines;
       }
       onShare((file + piece.progress) / sources.length, source);
@@ -169,7 +169,7 @@ async function* encodeOnThreads(
           while (pool.size > 0) yield await takeOldest();
           if ('failure' in piece) throw piece.failure(line);
           encoder.add(piece, line);
-          cursor?.moveInto(csv.path, piece, line);
+          cursor?.moveAfter(csv.path, piece, line);
           line += piece.numLines;
           yield encoder.take();
         }

@@ -1,9 +1,7 @@
 import { z } from 'zod';
-import type { ValidationIssue } from '../core/component.js';
 import { columnName } from '../core/conditions.js';
-import { checkDialect, dialectShape } from './dialect.js';
+import { sideDialectShape } from './dialect.js';
 
-const { format, encoding, delimiter, quote, comments, decimal } = dialectShape;
 const logOptions = z.strictObject({
   file: z.string().min(1).describe('File, directory or glob of the events: CSV, JSON Lines or Parquet'),
   key: columnName.describe('Column with the user, in the events and in the rows; compared as text'),
@@ -13,7 +11,7 @@ const logOptions = z.strictObject({
     .enum(['event', 'user'])
     .default('event')
     .describe('Content of a row of the file: an event, or a user with a list per column'),
-  ...{ format, encoding, delimiter, quote, comments, decimal },
+  ...sideDialectShape,
 });
 
 /** The `sequences` section of `data`. */
@@ -21,9 +19,3 @@ export const sequencesOptions = z
   .record(z.string().regex(/^[\p{L}_][\p{L}\p{N}_]*$/u, 'a name of letters, digits and _, such as clicks'), logOptions)
   .describe('Event logs by name, whose columns are the items of sequences; each event is stored once');
 export type SequencesOptions = z.output<typeof sequencesOptions>;
-
-/** Yields the issues of keys that conflict; the paths start below the section. */
-export function* checkSequences(options: SequencesOptions): Generator<ValidationIssue> {
-  for (const [name, own] of Object.entries(options))
-    for (const { path, message } of checkDialect(own)) yield { path: [name, ...path], message };
-}

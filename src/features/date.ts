@@ -4,7 +4,7 @@ import { embeddingWidth } from './embedded.js';
 import { BadValue, type Encoding } from './feature.js';
 import { defineFieldGroup } from './field-group.js';
 import { missingOption, withMissing } from './missing.js';
-import { isTimeZone, TIME_FORMATS, wallClockReader, type WallClock } from './wall-clock.js';
+import { isTimeZone, timeFormatOption, wallClockReader, type WallClock } from './wall-clock.js';
 
 const WEEKDAYS = ['Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday', 'Sunday'];
 const numbers = (from: number, count: number): readonly string[] =>
@@ -27,10 +27,7 @@ const options = () => ({
     .min(1)
     .default(['hour', 'weekday'])
     .describe('Parts to extract, each a field <name>_<part>: hour (0–23), weekday (Monday first), day of month, month'),
-  format: z
-    .enum(TIME_FORMATS)
-    .default('iso')
-    .describe('Value format: iso (2026-11-30T18:05:00+01:00), or seconds or milliseconds since 1970'),
+  format: timeFormatOption('Value format'),
   timeZone: z
     .string()
     .refine(isTimeZone, 'a time zone, such as UTC, Europe/Berlin or +02:00')

@@ -1,9 +1,18 @@
+import { z } from 'zod';
 import { BadValue } from './feature.js';
 import { parseNumber } from './parse.js';
 
 /** Formats of a point in time. */
 export const TIME_FORMATS = ['iso', 'seconds', 'milliseconds'] as const;
 type TimeFormat = (typeof TIME_FORMATS)[number];
+
+/** Creates the option with the format of some values, which the description begins with. */
+export function timeFormatOption(what: string) {
+  return z
+    .enum(TIME_FORMATS)
+    .default('iso')
+    .describe(`${what}: iso (2026-11-30T18:05:00+01:00), or seconds or milliseconds since 1970`);
+}
 
 /** Calendar and clock fields of a local time. */
 export interface WallClock {

@@ -1,4 +1,14 @@
-import { readSync } from 'node:fs';
+import { closeSync, openSync, readSync } from 'node:fs';
+
+/** Opens a file for the time of a call, which receives its descriptor. */
+export function withFile<Result>(path: string, read: (file: number) => Result): Result {
+  const file = openSync(path, 'r');
+  try {
+    return read(file);
+  } finally {
+    closeSync(file);
+  }
+}
 
 /**
  * Fills `target` from a position of an open file, or as much of it as the file has.

@@ -16,6 +16,7 @@ import { openRows } from '../../src/data/readers/open-rows.js';
 import { encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
 import { writeShards } from '../../src/data/shards/writer.js';
 import { openSource } from '../../src/data/sources/open-source.js';
+import { positionIn } from '../../src/data/streams/cursor.js';
 import { featureTypes } from '../../src/features/feature-types.js';
 import { withColumns } from '../support/read-rows.js';
 import { scratchFile, scratchFolder } from '../support/scratch.js';
@@ -50,7 +51,8 @@ async function readEvents(
         ]);
     }
     if (!isLast) continue;
-    options.cursor.moveInto(path, chunk, line, end);
+    const { line: next, ...place } = positionIn(chunk, line, end);
+    options.cursor.moveTo(path, place, next);
     return events;
   }
   return events;

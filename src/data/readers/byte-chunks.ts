@@ -1,7 +1,6 @@
-import { closeSync, openSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import type { ByteHash } from '../../io/byte-hash.js';
-import { readAt } from '../../io/read-sync.js';
+import { readAt, withFile } from '../../io/read-sync.js';
 
 /** Bytes in the order of a file. */
 export type ByteStream = AsyncIterable<Buffer>;
@@ -117,13 +116,8 @@ const headMemory = Buffer.allocUnsafeSlow(HEAD_BYTES);
 
 /** Reads the first bytes of a file. The read is synchronous: waiting for few bytes takes longer than reading them. */
 export function readHead(path: string): FileHead {
-  const file = openSync(path, 'r');
-  try {
-    const length = readAt(file, headMemory, 0);
-    return { bytes: Buffer.from(headMemory.subarray(0, length)), isWhole: length < HEAD_BYTES };
-  } finally {
-    closeSync(file);
-  }
+  const length = withFile(path, (file) => readAt(file, headMemory, 0));
+  return { bytes: Buffer.from(headMemory.subarray(0, length)), isWhole: length < HEAD_BYTES };
 }
 
 /** Yields the first bytes of a file, then the others as they are requested. */

@@ -3,8 +3,8 @@ import { PLAIN_CSV, quoteOf, type Dialect, type DialectOptions } from '../dialec
 import type { ByteChunks } from './byte-chunks.js';
 import { isRepeated, looksLikeRow, noHeader, NOT_A_NAME } from './column-indices.js';
 import { countLines, parseCells, parseFailure } from './csv-cells.js';
+import { markBytes } from './text-stream.js';
 
-const BYTE_ORDER_MARK = Buffer.of(0xef, 0xbb, 0xbf);
 const [LF, OPEN_OBJECT] = [10, 123];
 /** Bytes that are read for the header, doubled until they contain it. */
 const HEAD_BYTES = 1 << 16;
@@ -75,7 +75,7 @@ function isDecidedByLine({ bytes, lines }: CsvHeader, head: Buffer, options: Dia
  * @returns undefined if it may continue after these bytes, or there is none
  */
 function parseHeader(path: string, head: Buffer, options: DialectOptions, isAll: boolean): CsvHeader | undefined {
-  const begin = head.subarray(0, BYTE_ORDER_MARK.length).equals(BYTE_ORDER_MARK) ? BYTE_ORDER_MARK.length : 0;
+  const begin = markBytes(head);
   const text = head.subarray(begin);
   if (options.format === undefined) checkFormat(path, text);
   const lines = isAll ? text : text.subarray(0, text.lastIndexOf(LF) + 1);

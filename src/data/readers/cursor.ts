@@ -30,7 +30,9 @@ export class ReadCursor {
   /** Returns the position in a file; undefined at its first row. */
   positionIn(path: string): Position | undefined {
     const end = this.#places.get(path);
-    return end === undefined ? this.#positions.get(path) : toPosition(end.place, end.line);
+    if (end === undefined) return this.#positions.get(path);
+    const { offset, check } = end.place;
+    return { offset, line: end.line, check };
   }
 
   /**
@@ -44,12 +46,11 @@ export class ReadCursor {
   }
 
   /**
-   * Moves to the place after the first rows of a chunk.
+   * Moves to the place after a chunk.
    * @param line number of its first line
    */
-  moveInto(path: string, chunk: Chunk, line: number, rows = chunk.rows): void {
-    const numLines = rows === chunk.rows ? chunk.numLines : rows === 0 ? 0 : (chunk.lines?.[rows - 1] ?? rows - 1) + 1;
-    this.moveTo(path, chunk.placeAfter?.(rows), line + numLines);
+  moveAfter(path: string, { rows, numLines, placeAfter }: Chunk, line: number): void {
+    this.moveTo(path, placeAfter?.(rows), line + numLines);
   }
 
   /** Returns the positions in all files. */
@@ -57,10 +58,6 @@ export class ReadCursor {
     const paths = new Set([...this.#positions.keys(), ...this.#places.keys()]);
     return Object.fromEntries([...paths].map((path) => [path, this.positionIn(path)!]));
   }
-}
-
-function toPosition({ offset, check }: Place, line: number): Position {
-  return { offset, line, check };
 }
 
 /**

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { CutColumn, Utf8 } from '../../chunks/column.js';
+import { checkKernels, MemoryLayout, WORD_BYTES } from './memory-layout.js';
 
 /** The kernels of src/kernels/cells; addresses are those of bytes in their memory. */
 interface CellKernels {
@@ -22,7 +23,7 @@ interface CellKernels {
 /** Bytes that are copied at a time: they stay in a processor's cache while they are read. */
 const WINDOW_BYTES = 1 << 17;
 /** Shared memory is copied in words if both addresses have the same remainder, else byte by byte. */
-const WORD_BYTES = 8;
+const ALIGNED_BYTES = 8;
 /** Zeros after the window, which kernels may read. */
 const PADDING_BYTES = 64;
 /** Maximum number of values that are cut at once, which bounds their memory. */
@@ -30,7 +31,6 @@ const MAX_VALUES = 1 << 15;
 const [MIN_ROWS, MAX_ROWS] = [16, 1 << 10];
 /** Places after those of all rows, which kernels may overwrite. */
 const EXTRA_PLACES = 8;
-const PAGE_BYTES = 1 << 16;
 
 let compiled: WebAssembly.Module | undefined;
 
@@ -64,35 +64,22 @@ export class CutRows {
     readonly separator: number,
   ) {
     this.#maxRows = Math.max(MIN_ROWS, Math.min(MAX_ROWS, Math.floor(MAX_VALUES / width)));
-    const sizes = {
-      values: 8 * this.#maxRows,
-      odd: 4 * this.#maxRows,
-      lines: 4 * this.#maxRows,
-      next: 8,
-      places: 4 * (this.#maxRows * (width + 1) + EXTRA_PLACES),
-      window: WORD_BYTES + WINDOW_BYTES + PADDING_BYTES,
+    const layout = new MemoryLayout();
+    this.#addresses = {
+      values: layout.take(2 * this.#maxRows),
+      odd: layout.take(this.#maxRows),
+      lines: layout.take(this.#maxRows),
+      next: layout.take(2),
+      places: layout.take(this.#maxRows * (width + 1) + EXTRA_PLACES),
+      window: layout.take((ALIGNED_BYTES + WINDOW_BYTES + PADDING_BYTES) / WORD_BYTES),
     };
-    // Memory never grows, so that views stay valid. The kernels use less than one page; addresses are rounded up.
-    const pages = 2 + Math.ceil(Object.values(sizes).reduce((sum, size) => sum + size, 0) / PAGE_BYTES);
-    const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: false });
+    // Memory never grows, so that views stay valid.
+    const memory = new WebAssembly.Memory({ initial: layout.pages, maximum: layout.pages, shared: false });
     // The build's directory has the same depth as that of the sources.
     compiled ??= new WebAssembly.Module(readFileSync(new URL('../../../dist/cells.wasm', import.meta.url)));
     // The module exports what src/kernels/cells defines.
     this.#kernels = new WebAssembly.Instance(compiled, { env: { memory } }).exports as unknown as CellKernels;
-    let end = this.#kernels.heapBase();
-    const reserve = (size: number): number => {
-      const address = Math.ceil(end / 8) * 8;
-      end = address + size;
-      return address;
-    };
-    this.#addresses = {
-      values: reserve(sizes.values),
-      odd: reserve(sizes.odd),
-      lines: reserve(sizes.lines),
-      next: reserve(sizes.next),
-      places: reserve(sizes.places),
-      window: reserve(sizes.window),
-    };
+    checkKernels(this.#kernels);
     this.bytes = Buffer.from(memory.buffer);
     this.lines = new Uint32Array(memory.buffer, this.#addresses.lines, this.#maxRows);
     this.#places = new Uint32Array(memory.buffer, this.#addresses.places, this.#maxRows * (width + 1));
@@ -104,7 +91,7 @@ export class CutRows {
 
   /** Copies as many bytes as the window holds; returns their number. */
   fill(bytes: Buffer, begin: number, end: number): number {
-    this.#window = this.#addresses.window + ((bytes.byteOffset + begin) % WORD_BYTES);
+    this.#window = this.#addresses.window + ((bytes.byteOffset + begin) % ALIGNED_BYTES);
     const count = bytes.copy(this.bytes, this.#window, begin, Math.min(end, begin + WINDOW_BYTES));
     this.#windowEnd = this.#window + count;
     this.bytes.fill(0, this.#windowEnd, this.#windowEnd + PADDING_BYTES);

@@ -1,5 +1,6 @@
 import { rethrowLimit } from '../../core/errors.js';
 import { readHead } from './byte-chunks.js';
+import { beginsAsParquet } from './parquet/is-parquet.js';
 
 /** Names of files of rows, perhaps compressed. */
 const NAME = /\.(csv|tsv|txt|tab|psv|jsonl|ndjson|json|parquet|parq|pqt)(\.(gz|zst|zstd))?$/i;
@@ -8,7 +9,7 @@ const NAME = /\.(csv|tsv|txt|tab|psv|jsonl|ndjson|json|parquet|parq|pqt)(\.(gz|z
 export function isDataName(path: string): boolean {
   if (NAME.test(path)) return true;
   try {
-    return ['PAR1', 'PARE'].includes(readHead(path).bytes.toString('latin1', 0, 4));
+    return beginsAsParquet(readHead(path).bytes);
   } catch (error) {
     rethrowLimit(path, error);
     return false;

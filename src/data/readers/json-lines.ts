@@ -6,14 +6,16 @@ import type { ByteSource } from './byte-source.js';
 import { MAX_ROW_BYTES, type CellFile, type Piece } from './cell-file.js';
 import { addNames, BadJson, JsonScanner } from './json-scanner.js';
 import { beginOfRead, placedChunks, placeAfterLines, type TextPlace } from './text-place.js';
+import { markBytes } from './text-stream.js';
 import { readable, readFailure } from './unreadable.js';
 
 const LF = 10;
+/** Bytes that are read at a time. */
+const CHUNK_BYTES = 1 << 19;
 /** Maximum number of rows of a chunk. */
 const CHUNK_ROWS = 1 << 12;
 /** Bytes that are searched for column names: whole lines, at least one. */
 const HEAD_BYTES = 1 << 18;
-const BYTE_ORDER_MARK = Buffer.of(0xef, 0xbb, 0xbf);
 
 /** How JSON Lines are read. */
 export interface JsonLinesOptions {
@@ -33,35 +35,21 @@ export async function openJsonLines(
   file: ByteSource,
   { columns: extraNames = [] }: DialectOptions,
   { wanted, keepsAll = false }: JsonLinesOptions,
-  chunkBytes = 1 << 19,
+  chunkBytes = CHUNK_BYTES,
 ): Promise<CellFile> {
-  const { path, stream, stats, fingerprint } = file;
+  const { path } = file;
   const head = await readable(path, () => readHead(path, file.look(chunkBytes))).catch((error: unknown) => {
     file.close();
     throw error;
   });
   const header = [...new Set([...head.names, ...extraNames])];
   const columns = header.filter((name) => wanted.includes(name));
+  const open = (): LineScan => createScan({ header, columns }, keepsAll);
   return {
-    path,
-    kind: 'JSON Lines',
-    header,
-    ...(stream && { stream }),
-    stats,
-    fingerprint,
+    ...openLines(file, header, head.begin, open, chunkBytes),
     missing: {
       message: `is used by the config, but is in none of the first ${head.numLines} lines`,
       fix: 'if later lines have it, set format: jsonl and list it in columns: […]',
-    },
-    async *pieces({ from, isGrowing = false } = {}) {
-      const scanner = new JsonScanner(columns, CHUNK_ROWS, keepsAll);
-      try {
-        const chunks = file.read({ chunkBytes, room: CARRY_ROOM, numKept: 0 }, beginOfRead(from));
-        const placed = placedChunks(path, chunks, head.begin, from);
-        yield* readPieces(path, placed, isGrowing, (...lines) => scanLines(...lines, scanner, { header, columns }));
-      } catch (error) {
-        yield { ...readFailure(path, error), progress: 1 };
-      }
     },
   };
 }
@@ -70,23 +58,34 @@ export async function openJsonLines(
  * Opens a file of JSON Lines that may grow, whose first lines may be invalid or not written yet. Rows have the wanted
  * columns; those that a line lacks are missing values.
  */
-export function openGrowingLines(
-  { path, stream, stats, fingerprint, ...file }: ByteSource,
-  columns: readonly string[],
-  chunkBytes = 1 << 19,
-): CellFile {
+export function openGrowingLines(file: ByteSource, columns: readonly string[]): CellFile {
   const scan = createLineScanner(columns);
+  return openLines(file, columns, 0, () => scan, CHUNK_BYTES);
+}
+
+/**
+ * @param begin offset of the first line, or of a byte order mark before it
+ * @param open returns the function that scans the lines of one read
+ */
+function openLines(
+  file: ByteSource,
+  header: readonly string[],
+  begin: number,
+  open: () => LineScan,
+  chunkBytes: number,
+): CellFile {
+  const { path, stream, stats, fingerprint } = file;
   return {
     path,
     kind: 'JSON Lines',
-    header: columns,
+    header,
     ...(stream && { stream }),
     stats,
     fingerprint,
     async *pieces({ from, isGrowing = false } = {}) {
       try {
         const chunks = file.read({ chunkBytes, room: CARRY_ROOM, numKept: 0 }, beginOfRead(from));
-        yield* readPieces(path, withoutMark(placedChunks(path, chunks, 0, from)), isGrowing, scan);
+        yield* readPieces(path, withoutMark(placedChunks(path, chunks, begin, from)), isGrowing, open());
       } catch (error) {
         yield { ...readFailure(path, error), progress: 1 };
       }
@@ -97,19 +96,26 @@ export function openGrowingLines(
 /** Skips a byte order mark at the beginning of a file. */
 async function* withoutMark(chunks: ReturnType<typeof placedChunks>): ReturnType<typeof placedChunks> {
   for await (const chunk of chunks) {
-    const hasMark = chunk.place.offset === 0 && chunk.bytes.subarray(0, BYTE_ORDER_MARK.length).equals(BYTE_ORDER_MARK);
-    const mark = hasMark ? BYTE_ORDER_MARK : BYTE_ORDER_MARK.subarray(0, 0);
-    yield { ...chunk, bytes: chunk.bytes.subarray(mark.length), place: chunk.place.after(mark) };
+    const length = chunk.place.offset === 0 ? markBytes(chunk.bytes) : 0;
+    const [mark, bytes] = [chunk.bytes.subarray(0, length), chunk.bytes.subarray(length)];
+    yield { ...chunk, bytes, place: chunk.place.after(mark) };
   }
 }
 
 /**
- * Creates a function that scans whole lines, each of which ends in a line feed. A chunk is valid until the next one is
+ * Scans whole lines, each of which ends in a line feed. Blank lines are ignored; a chunk is valid until the next one is
  * requested.
  */
-export function createLineScanner(columns: readonly string[]): (lines: Buffer, begin: TextPlace) => Generator<Chunk> {
-  const scanner = new JsonScanner(columns, CHUNK_ROWS, false);
-  return (lines, begin) => scanLines(lines, begin, scanner, { header: columns, columns });
+type LineScan = (lines: Buffer, begin: TextPlace) => Generator<Chunk>;
+
+/** Creates a function that scans lines with some columns, whatever other keys they have. */
+export function createLineScanner(columns: readonly string[]): LineScan {
+  return createScan({ header: columns, columns }, false);
+}
+
+function createScan(names: Names, isStrict: boolean): LineScan {
+  const scanner = new JsonScanner(names.columns, CHUNK_ROWS, isStrict);
+  return (lines, begin) => scanLines(lines, begin, scanner, names);
 }
 
 /** The first lines of a file. */
@@ -122,7 +128,7 @@ interface Head {
 
 async function readHead(path: string, chunks: ByteChunks): Promise<Head> {
   const bytes = await readHeadBytes(chunks);
-  const begin = bytes.subarray(0, BYTE_ORDER_MARK.length).equals(BYTE_ORDER_MARK) ? BYTE_ORDER_MARK.length : 0;
+  const begin = markBytes(bytes);
   const lines = bytes
     .toString('utf8', begin)
     .split('\n')
@@ -200,7 +206,7 @@ async function* readPieces(
   path: string,
   chunks: ReturnType<typeof placedChunks>,
   isGrowing: boolean,
-  scan: (lines: Buffer, place: TextPlace) => Generator<Chunk>,
+  scan: LineScan,
 ): AsyncGenerator<Piece> {
   let carry: Buffer = Buffer.alloc(0);
   let end: TextPlace | undefined;
@@ -236,7 +242,6 @@ interface Names {
   readonly columns: readonly string[];
 }
 
-/** Scans whole lines. Blank lines are ignored; a chunk is valid until the next one is requested. */
 function* scanLines(bytes: Buffer, start: TextPlace, scanner: JsonScanner, names: Names): Generator<Chunk> {
   let place = start;
   for (let begin = 0; begin < bytes.length;) {

@@ -21,17 +21,15 @@ export function textChunk(
   { rows: all, lines: allLines, numLines, ends: allEnds = [], placeAfter, invalid: bad = [] }: TextRows,
 ): Chunk {
   const width = columns.header.length;
-  const isRagged = all.some(({ length }) => length !== width);
-  const ofRows = <Each>(list: readonly Each[]): readonly Each[] =>
-    isRagged ? list.filter((_, i) => all[i]!.length === width) : list;
-  const [rows, lines, ends] = [ofRows(all), ofRows(allLines), ofRows(allEnds)];
   const invalid: InvalidLine[] = [];
-  let before = 0;
-  if (isRagged)
-    for (const [i, cells] of all.entries()) {
-      if (cells.length === width) before++;
-      else invalid.push({ before, line: allLines[i]!, expected: raggedRow(columns, cells.length), cells });
+  for (const [i, cells] of all.entries())
+    if (cells.length !== width) {
+      const expected = raggedRow(columns, cells.length);
+      invalid.push({ before: i - invalid.length, line: allLines[i]!, expected, cells });
     }
+  const ofRows = <Each>(list: readonly Each[]): readonly Each[] =>
+    invalid.length > 0 ? list.filter((_, i) => all[i]!.length === width) : list;
+  const [rows, lines, ends] = [ofRows(all), ofRows(allLines), ofRows(allEnds)];
   return {
     rows: rows.length,
     lines,

@@ -106,6 +106,11 @@ async function peek(stream: AsyncIterable<Uint8Array>, count: number): Promise<r
   return [start, all()];
 }
 
+/** Returns the number of bytes of a mark of UTF-8 at the beginning of a text. */
+export function markBytes(start: Buffer): number {
+  return markOf(start) === 'utf-8' ? 3 : 0;
+}
+
 function markOf(start: Buffer): (typeof MARKS)[number][1] | undefined {
   return MARKS.find(([mark]) => startsWith(start, mark))?.[1];
 }

@@ -7,17 +7,11 @@ const FIRST_TIME_MS = -8.64e15;
 /** Reads the rows of a log in order of time. */
 export class LogOrder {
   readonly #samples: RowSamples;
-  #timeMs: number;
-  #numRows: number;
+  #timeMs = FIRST_TIME_MS;
+  #numRows = 0;
 
-  /**
-   * @param timeMs time of the row before the next one
-   * @param numRows number of rows before the next one
-   */
-  constructor(samples: RowSamples, timeMs = FIRST_TIME_MS, numRows = 0) {
+  constructor(samples: RowSamples) {
     this.#samples = samples;
-    this.#timeMs = timeMs;
-    this.#numRows = numRows;
   }
 
   /** Time of the newest row, in milliseconds since 1970. */

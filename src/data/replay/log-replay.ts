@@ -7,29 +7,23 @@ import {
   type BlockColumn,
   type RowBlock,
 } from '../../chunks/row-block.js';
-import { sliceRows, type Batch } from '../../core/batch.js';
+import type { Batch } from '../../core/batch.js';
 import { countAtMost } from '../../core/count-at-most.js';
 import { LogOrder } from './log-order.js';
 import type { RowSamples } from './row-samples.js';
-import { SampleHeap, type DueSample } from './sample-heap.js';
+import { TimeHeap } from './time-heap.js';
 
 /** Rows without samples are removed if there are at least as many. */
 const MIN_REMOVED_ROWS = 4096;
+/** Exclusive upper bound of the samples of a row, which the heap orders by row, then by index. */
+const MAX_ROW_SAMPLES = 1024;
 
-/** What a replay must keep in a checkpoint. */
-export interface ReplayState {
-  /** Time of the newest row, in milliseconds since 1970. */
-  readonly timeMs: number;
-  /** Number of rows that were added. */
-  readonly numRows: number;
-  /** Number of samples that rows had. */
-  readonly numSamples: number;
-  /** Samples that wait for their time. */
-  readonly samples: readonly DueSample[];
-  /** Numbers of the rows of these samples, increasing. */
-  readonly numbers: readonly number[];
-  /** These rows; undefined if there is none. */
-  readonly rows: Batch | undefined;
+/** A sample whose time has come. */
+interface DueSample {
+  /** Number of its row, in the order in which rows were added. */
+  readonly row: number;
+  /** Index among the samples of its row. */
+  readonly index: number;
 }
 
 /**
@@ -40,7 +34,8 @@ export interface ReplayState {
 export class LogReplay {
   readonly #samples: RowSamples;
   readonly #order: LogOrder;
-  readonly #heap = new SampleHeap();
+  /** Samples that wait for their time. */
+  readonly #waiting = new TimeHeap();
   /** Samples that are due, in order. */
   #ready: DueSample[] = [];
   #columns: readonly BlockColumn[] = [];
@@ -50,19 +45,20 @@ export class LogReplay {
   #numbers: number[] = [];
   #left: number[] = [];
   #numDone = 0;
-  #numSamples: number;
 
-  /** @param state that of a replay from which this one continues */
-  constructor(samples: RowSamples, state?: ReplayState) {
+  constructor(samples: RowSamples) {
     this.#samples = samples;
-    this.#order = new LogOrder(samples, state?.timeMs, state?.numRows);
-    this.#numSamples = state?.numSamples ?? 0;
-    if (state !== undefined) this.#restore(state);
+    this.#order = new LogOrder(samples);
   }
 
   /** Number of samples that are due. */
   get numReady(): number {
     return this.#ready.length;
+  }
+
+  /** Number of rows in memory. */
+  get numRows(): number {
+    return this.#numbers.length;
   }
 
   /**
@@ -79,12 +75,15 @@ export class LogReplay {
       const number = this.#order.numRows;
       const samples = this.#order.next(block, row);
       for (const [index, { timeMs }] of samples.entries())
-        this.#heap.push({ timeMs, sequence: this.#numSamples++, row: number, index });
+        this.#waiting.push(timeMs, number * MAX_ROW_SAMPLES + index, index);
       this.#numbers.push(number);
       this.#left.push(samples.length);
       if (samples.length === 0) this.#numDone++;
     }
-    this.#readyDue();
+    while (this.#waiting.first <= this.#order.timeMs) {
+      const { number, slot: index } = this.#waiting.pop();
+      this.#ready.push({ row: Math.floor(number / MAX_ROW_SAMPLES), index });
+    }
   }
 
   /**
@@ -109,40 +108,6 @@ export class LogReplay {
     }
     if (this.#numDone >= MIN_REMOVED_ROWS && 2 * this.#numDone >= block.rows) this.#removeDone(block);
     return target;
-  }
-
-  /** Returns the state of the replay. Its rows are valid until the next call. */
-  save(): ReplayState {
-    const block = this.#block;
-    if (block !== undefined) this.#removeDone(block);
-    return {
-      timeMs: this.#order.timeMs,
-      numRows: this.#order.numRows,
-      numSamples: this.#numSamples,
-      samples: [...this.#ready, ...this.#heap.list()],
-      numbers: [...this.#numbers],
-      rows: block === undefined || block.rows === 0 ? undefined : sliceRows(block, 0, block.rows),
-    };
-  }
-
-  #restore({ samples, numbers, rows }: ReplayState): void {
-    if (rows === undefined) return;
-    this.#columns = listColumns(rows);
-    this.#block = createRowBlock(this.#columns, rows.rows);
-    appendRows(rows, this.#columns, 0, rows.rows, this.#block);
-    this.#numbers = [...numbers];
-    this.#left = numbers.map(() => 0);
-    for (const sample of samples) {
-      this.#heap.push(sample);
-      this.#left[this.#placeOf(sample.row)]!++;
-    }
-    this.#readyDue();
-  }
-
-  #readyDue(): void {
-    const isDue = (sample: DueSample | undefined): boolean =>
-      sample !== undefined && sample.timeMs <= this.#order.timeMs;
-    while (isDue(this.#heap.peek())) this.#ready.push(this.#heap.pop()!);
   }
 
   #placeOf(number: number): number {

@@ -125,13 +125,23 @@ export function labelColumnsOf(tasks: readonly Task[], cells: CellOptions = {}):
   return [...columns.values()].map((label) => (label.isComputed === true ? label : cleanLabel(label, cells)));
 }
 
+/** Creates a label that is the number of one column, unless other properties are set. */
+function labelOf(
+  name: string,
+  column: string,
+  parse: LabelColumn['parse'],
+  other: Partial<LabelColumn> = {},
+): LabelColumn {
+  const columns = [column];
+  return { name, type: 'number', columns, numberColumns: columns, mayBeBlank: false, parse, ...other };
+}
+
 function plainLabel(name: string, isClass: boolean, mayBeBlank: boolean): LabelColumn {
   const parse = (text: string): number => {
     if (text === '') return readMissing(mayBeBlank, isClass ? '0 or 1' : 'a decimal number', isClass);
     return isClass ? parseClass(text, name) : parseNumber(text);
   };
-  const columns = [name];
-  return { name, type: isClass ? 'class' : 'number', columns, numberColumns: columns, mayBeBlank, parse };
+  return labelOf(name, name, parse, { type: isClass ? 'class' : 'number', mayBeBlank });
 }
 
 function conditionLabel(name: string, condition: Condition, mayBeBlank: boolean): LabelColumn {
@@ -149,13 +159,11 @@ function conditionLabel(name: string, condition: Condition, mayBeBlank: boolean)
 
 /** Returns the column of row weights, factors of the loss. */
 function weightLabel(column: string): LabelColumn {
-  const parse = (text: string): number => {
+  return labelOf(weightColumn(column), column, (text) => {
     const weight = parseNumber(text);
     if (weight < 0) throw new InvalidValueError('a weight of 0 or more');
     return weight;
-  };
-  const columns = [column];
-  return { name: weightColumn(column), type: 'number', columns, numberColumns: columns, mayBeBlank: false, parse };
+  });
 }
 
 /** Teacher probabilities are clamped to this distance from 0 and 1, so that their logits are finite. */
@@ -171,46 +179,29 @@ function teacherLabels(column: string, isComputed: boolean): readonly LabelColum
     return Math.log(p / (1 - p));
   };
   const names = teacherColumns(column);
-  const columns = [column];
-  const common = { columns, numberColumns: columns, mayBeBlank: false, isComputed };
   return [
-    { ...common, name: names.logit, type: 'number', parse: logit },
-    { ...common, name: names.known, type: 'class', parse: (text) => Number(text !== '') },
+    labelOf(names.logit, column, logit, { isComputed }),
+    labelOf(names.known, column, (text) => Number(text !== ''), { isComputed, type: 'class' }),
   ];
 }
 
 /** Returns the columns of delayed labels: times of the click and the conversion, and values of complete rows. */
 function delayLabels(tasks: readonly Task[]): readonly LabelColumn[] {
   const delayed = listDelayed(tasks);
-  const constant = (name: string, columns: readonly string[], value: number): LabelColumn => ({
-    name,
-    type: 'number',
-    columns,
-    numberColumns: [],
-    mayBeBlank: true,
-    isText: true,
-    parse: () => value,
-  });
+  const constant = (name: string, column: string, value: number): LabelColumn =>
+    labelOf(name, column, () => value, { numberColumns: [], mayBeBlank: true, isText: true });
   return delayed.flatMap(({ task: { name }, options, columns, settled }, i) => {
     const parts = timeParts(options.format);
-    const numberColumns = (column: string): readonly string[] => (options.format === 'iso' ? [] : [column]);
+    const format = options.format === 'iso' ? { numberColumns: [] } : {};
     const times = (['from', 'event'] as const).flatMap((time) =>
-      (['day', 'second'] as const).map((part): LabelColumn => {
-        const column = options[time];
-        return {
-          name: timeColumns(name, time)[part],
-          type: 'number',
-          columns: [column],
-          numberColumns: numberColumns(column),
-          mayBeBlank: true,
-          parse: parts[part],
-        };
-      }),
+      (['day', 'second'] as const).map((part) =>
+        labelOf(timeColumns(name, time)[part], options[time], parts[part], { mayBeBlank: true, ...format }),
+      ),
     );
     return [
       ...times,
-      ...columns.map((column, c) => constant(formatMethodColumn(name, column), [options.from], settled[c]!)),
-      ...(i === 0 && delayed.length < tasks.length ? [constant(FIRST_COLUMN, [options.from], 1)] : []),
+      ...columns.map((column, c) => constant(formatMethodColumn(name, column), options.from, settled[c]!)),
+      ...(i === 0 && delayed.length < tasks.length ? [constant(FIRST_COLUMN, options.from, 1)] : []),
     ];
   });
 }

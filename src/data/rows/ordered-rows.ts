@@ -11,7 +11,8 @@ import {
   type WordColumn,
 } from '../../chunks/row-block.js';
 import type { BagColumn, Batch } from '../../core/batch.js';
-import { createRowMemory, MemoryLayout, WORD_BYTES, type RowMemory } from './row-kernels.js';
+import { MemoryLayout, WORD_BYTES } from '../readers/memory-layout.js';
+import { createRowMemory, type RowMemory } from './row-kernels.js';
 
 /** Capacities of rows that are read, and gathered in another order. */
 export interface OrderCapacity {
@@ -115,7 +116,7 @@ class WordPart {
     this.#joined = layout.take(TOGETHER * (rows + TOGETHER));
     this.#rawColumns = takeColumns(rows);
     this.#slots = Array.from({ length: slots }, () => takeColumns(gathered));
-    this.#memory = createRowMemory(layout.bytes);
+    this.#memory = createRowMemory(layout);
     this.raw = this.#read(this.#rawColumns, rows);
   }
 
@@ -232,7 +233,7 @@ function createBagMemory(
     spans: layout.take(2 * gathered),
     slots: Array.from({ length: slots }, () => takeBags(gathered, slotItems)),
   };
-  return layout.bytes > maxBytes ? undefined : { ...addresses, ...createRowMemory(layout.bytes) };
+  return layout.bytes > maxBytes ? undefined : { ...addresses, ...createRowMemory(layout) };
 }
 
 function readBags(

@@ -93,14 +93,9 @@ export function rowFormatOf(spec: FormatSpec): RowFormat {
   };
 }
 
-/** Returns the format for the rows of a filter. */
-export function withFilter<Format extends RowFormat>(format: Format, filter: RowFilter): Format {
+/** Returns the format for the rows of a filter; undefined for all rows. */
+export function withFilter<Format extends RowFormat>(format: Format, filter: RowFilter | undefined): Format {
   return { ...format, spec: { ...format.spec, filter } };
-}
-
-/** Returns the format for all rows. */
-export function withoutFilter<Format extends RowFormat>(format: Format): Format {
-  return { ...format, spec: { ...format.spec, filter: undefined } };
 }
 
 /** Returns the format with other key columns for metrics. */

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { checkKernels, type MemoryLayout } from '../readers/memory-layout.js';
 
 /** The kernels of src/kernels/rows. Addresses are byte offsets in their memory. */
 export interface RowKernels {
@@ -17,36 +18,19 @@ export interface RowMemory {
   readonly buffer: ArrayBufferLike;
 }
 
-export const WORD_BYTES = 4;
-const PAGE_BYTES = 1 << 16;
-/** Bytes of a vector register: kernels may read and write as many after the end of an array. */
-const VECTOR_BYTES = 16;
-
 let compiled: WebAssembly.Module | undefined;
 /** Kernels of this thread, by the buffer of their memory. */
 const kernelsOf = new WeakMap<ArrayBufferLike, RowKernels>();
 
-/** Addresses of arrays in a memory that is created later; the first page belongs to the kernels. */
-export class MemoryLayout {
-  bytes = PAGE_BYTES;
-
-  /** Returns the address of an array. */
-  take(words: number): number {
-    const address = this.bytes;
-    this.bytes += (Math.ceil((words * WORD_BYTES) / VECTOR_BYTES) + 1) * VECTOR_BYTES;
-    return address;
-  }
-}
-
 /** Creates a memory of at most 4 GiB, with kernels. */
-export function createRowMemory(bytes: number): RowMemory {
+export function createRowMemory({ pages }: MemoryLayout): RowMemory {
   // `dist` has the same relative path from `src` and from the compiled files.
   compiled ??= new WebAssembly.Module(readFileSync(new URL('../../../dist/rows.wasm', import.meta.url)));
   // The module was built for this maximum.
-  const memory = new WebAssembly.Memory({ initial: Math.ceil(bytes / PAGE_BYTES), maximum: 65_536, shared: true });
+  const memory = new WebAssembly.Memory({ initial: pages, maximum: 65_536, shared: true });
   // The module exports the functions of src/kernels/rows.
   const kernels = new WebAssembly.Instance(compiled, { env: { memory } }).exports as unknown as RowKernels;
-  if (kernels.heapBase() > PAGE_BYTES) throw new Error('the kernels require more than one page of memory');
+  checkKernels(kernels);
   kernelsOf.set(memory.buffer, kernels);
   return { kernels, words: new Uint32Array(memory.buffer), buffer: memory.buffer };
 }

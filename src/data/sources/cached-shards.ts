@@ -5,7 +5,7 @@ import { replayRejects, writeCacheFolder, writeRows, type CacheFolder } from '..
 import { encodeRows } from '../pipeline.js';
 import type { Fingerprint } from '../readers/fingerprint.js';
 import { eventSizes } from '../rows/event-columns.js';
-import { recipeOf, storedColumns, withoutFilter, type EncodedFormat } from '../rows/row-format.js';
+import { recipeOf, storedColumns, withFilter, type EncodedFormat } from '../rows/row-format.js';
 import { countLeftOut } from '../rows/row-rule.js';
 import { createSampler, type Sampler } from '../rows/sampling.js';
 import { openShards, type Shards } from '../shards/reader.js';
@@ -71,7 +71,7 @@ function encodePart(
   const isRaw = raw !== undefined;
   return writeCacheFolder(target, reading.policy, async (policy, writer) => {
     if (isRaw) await replayRejects(raw.folder, part.path, policy);
-    const batches = encodeRows(isRaw ? raw.rows : part.rows, isRaw ? withoutFilter(format) : format, {
+    const batches = encodeRows(isRaw ? raw.rows : part.rows, isRaw ? withFilter(format, undefined) : format, {
       isStored: true,
       onShare: (share) => reportShare(reading, `encoding ${part.path}`, share),
       threads: isRaw ? 1 : encodingThreads(part, reading),

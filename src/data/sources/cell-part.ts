@@ -40,10 +40,10 @@ export function reportShare({ onProgress, signal }: Access, what: string, share:
 export interface CellOpening {
   readonly columns: readonly string[];
   readonly dialect: DialectOptions;
-  /** Whether a file has no other columns. */
-  readonly keepsAll: boolean;
-  /** The cache if an access names none. */
-  readonly ownCache: Cache;
+  /** Whether a file has no other columns. Default: false. */
+  readonly keepsAll?: boolean;
+  /** The cache if an access names none. Default: one for these files. */
+  readonly ownCache?: Cache;
   readonly computed?: ComputedColumns | undefined;
 }
 
@@ -71,7 +71,7 @@ export async function openFile(file: DataFile, opening: CellOpening): Promise<Op
 /** Opens the rows of a file, with computed columns. */
 export async function openComputed(
   { path, constants }: Pick<DataFile, 'path' | 'constants'>,
-  { columns, dialect, keepsAll = false, computed }: Omit<CellOpening, 'ownCache' | 'keepsAll'> & { keepsAll?: boolean },
+  { columns, dialect, keepsAll = false, computed }: CellOpening,
 ): Promise<RowSource<CellFile>> {
   if (computed === undefined) return openRows(path, columns, dialect, constants, keepsAll);
   const { csv } = await openRows(path, [], dialect, constants);

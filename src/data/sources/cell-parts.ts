@@ -23,7 +23,7 @@ export class CellParts {
   /** Columns that every file has, those of its folders among them, in the order of the first. */
   readonly columns: readonly string[];
 
-  constructor(files: readonly OpenedFile[], { ownCache }: Pick<CellOpening, 'ownCache'>) {
+  constructor(files: readonly OpenedFile[], { ownCache = {} }: Pick<CellOpening, 'ownCache'>) {
     const all = packFiles(files).map((pack) => new CellPart(pack, ownCache));
     this.all = all as [CellPart, ...CellPart[]];
     this.files = files;

@@ -19,7 +19,7 @@ import {
   recipeOf,
   storedColumns,
   trainedFormat,
-  withoutFilter,
+  withFilter,
   type EncodedFormat,
   type RowFormat,
 } from '../rows/row-format.js';
@@ -50,7 +50,7 @@ export async function openCellSource(
   dialect: DialectOptions,
   computed?: ComputedColumns,
 ): Promise<Source> {
-  const opening = { columns, dialect, keepsAll: false, ownCache: {}, computed };
+  const opening = { columns, dialect, ownCache: {}, computed };
   const parts = await CellParts.open(files, opening);
   checkKinds(parts.files.map(({ rows }) => rows.csv));
   const reopen = (kept: readonly string[]): Promise<CellParts> => {
@@ -207,7 +207,7 @@ class CellSource implements Source {
       for (const each of raw) countLeftOut(leftOut, each.leftOut);
       const excluded = { leftOut, filter: trained.spec.filter };
       const rows = raw.flatMap((each) => each.rows);
-      return fitRows(rows, withoutFilter(trained), rawPolicy(reading.policy), onShare, excluded);
+      return fitRows(rows, withFilter(trained, undefined), rawPolicy(reading.policy), onShare, excluded);
     };
     return this.#keepsRaw(format, reading) ? fromRawRows(fromRaw, fromFiles) : fromFiles();
   }

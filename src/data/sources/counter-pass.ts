@@ -100,7 +100,7 @@ export class CounterPass {
     const known = this.#sources.get(key);
     if (known !== undefined) return known;
     await refuseShards(paths, 'data.counters');
-    const opening = { columns: this.plan.columns, dialect: this.#dialect, keepsAll: false, ownCache: this.#ownCache };
+    const opening = { columns: this.plan.columns, dialect: this.#dialect, ownCache: this.#ownCache };
     const { all } = await CellParts.open(findFiles(paths), opening);
     const own = all.map((part, i) => ({ part, isLast: i === all.length - 1, content: '', folder: '' }));
     this.#parts.push(...own);

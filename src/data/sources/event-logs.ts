@@ -111,7 +111,7 @@ async function openLog(
   const columns = [...new Set([key, time, ...[...uses.values()].map(({ column }) => column.column)])];
   // Names of directories are not columns of events.
   const files = findFiles(file).map((each) => ({ ...each, constants: new Map<string, string>() }));
-  const parts = await CellParts.open(files, { columns, dialect: dialectOf(dialect), keepsAll: false, ownCache: {} });
+  const parts = await CellParts.open(files, { columns, dialect: dialectOf(dialect) });
   const events = await cachedEvents(
     parts,
     {

@@ -83,7 +83,7 @@ export class TeacherPass {
     if (split !== 'train') return emptyColumns(this.#names);
     const { key, dialect } = this.#options;
     await refuseShards(paths, key);
-    const opening = { columns: [], dialect, keepsAll: false, ownCache: this.#ownCache };
+    const opening = { columns: [], dialect, ownCache: this.#ownCache };
     const { all } = await CellParts.open(findFiles(paths), opening);
     const parts = all.map((part): StoredPart => ({ part, content: '', folder: '' }));
     return storedValueColumns(this.#names, parts, {
@@ -130,7 +130,7 @@ export class TeacherPass {
     { teacher: { name }, counters: computed }: Omit<Scoring, 'open'>,
   ): Promise<CellPart> {
     const { dialect } = this.#options;
-    const opening = { columns: columnsOf(format), dialect, keepsAll: false, ownCache: this.#ownCache, computed };
+    const opening = { columns: columnsOf(format), dialect, ownCache: this.#ownCache, computed };
     try {
       const opened = [];
       for (const file of files) opened.push(await openFile(file, opening));

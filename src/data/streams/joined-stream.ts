@@ -7,7 +7,7 @@ import { count, percent } from '../../text/number-text.js';
 import { joinedColumns, joinedEvents, type JoinedEvent, type JoinOptions } from '../join-options.js';
 import type { FileColumns } from '../readers/cell-file.js';
 import type { ChunkStream, StreamChunk } from './chunk-stream.js';
-import { ClosingTimes, type ClosingTime } from './closing-times.js';
+import { TimeHeap, type TimedSlot } from '../replay/time-heap.js';
 import { parseStreamCursor } from './cursor.js';
 import type { JoinedSamples } from './joined-samples.js';
 import type { StreamCursor, StreamLag, StreamReading } from './record-stream.js';
@@ -100,7 +100,7 @@ class Join {
   readonly #columns: readonly string[];
   readonly #inputs: readonly TimedRows[];
   readonly #waiting: WaitingRows;
-  readonly #closing = new ClosingTimes();
+  readonly #closing = new TimeHeap();
   readonly #output: JoinedRecord[] = [];
   readonly #marks: Mark[] = [];
   readonly #matches: { events: number; unmatched: number }[];
@@ -270,7 +270,7 @@ class Join {
   }
 
   /** Yields the sample of a row whose time is over, or ends the row, unless this was done before or it waits longer. */
-  #close({ timeMs, slot, number }: ClosingTime): void {
+  #close({ timeMs, slot, number }: TimedSlot): void {
     if (!this.#waiting.has(slot, number)) return;
     const closesMs = this.#closesAt(slot);
     const sampleMs = this.#sampleTime(slot, closesMs);

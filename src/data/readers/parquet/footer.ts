@@ -1,7 +1,7 @@
-import { closeSync, fstatSync, openSync } from 'node:fs';
+import { fstatSync } from 'node:fs';
 import { parquetMetadata, type FileMetaData, type RowGroup, type SchemaElement } from 'hyparquet';
 import { quoted, userError } from '../../../core/errors.js';
-import { readAt } from '../../../io/read-sync.js';
+import { readAt, withFile } from '../../../io/read-sync.js';
 import { ThriftReader } from './thrift.js';
 
 /** The length of the footer and the mark after it. */
@@ -16,15 +16,10 @@ const MAX_DEPTH = 100;
  * @throws UserError (data) for a file that is encrypted; Error for a footer that is damaged
  */
 export function readFooter(path: string): FileMetaData {
-  const file = openSync(path, 'r');
-  try {
+  const metadata = withFile(path, (file) => {
     const { size } = fstatSync(file);
     if (size < ENDING_BYTES + PLAIN_MARK.length) throw new Error(`its ${size} bytes are too few for a footer`);
-    const last = (count: number): Buffer => {
-      const bytes = Buffer.allocUnsafeSlow(count);
-      return bytes.subarray(0, readAt(file, bytes, size - count));
-    };
-    const ending = last(ENDING_BYTES);
+    const ending = readEnd(file, ENDING_BYTES);
     const mark = ending.toString('latin1', 4);
     if (mark === ENCRYPTED_MARK)
       throw userError('data', {
@@ -35,13 +30,18 @@ export function readFooter(path: string): FileMetaData {
     if (mark !== PLAIN_MARK) throw new Error(`it does not end with ${PLAIN_MARK}, so the file is truncated`);
     const length = ending.readUInt32LE(0) + ENDING_BYTES;
     if (length > size - PLAIN_MARK.length) throw new Error('its footer exceeds the file size');
-    const metadata = parse(last(length));
-    checkSchema(metadata.schema);
-    for (const [g, group] of metadata.row_groups.entries()) checkGroup(group, g + 1);
-    return metadata;
-  } finally {
-    closeSync(file);
-  }
+    return parse(readEnd(file, length));
+  });
+  checkSchema(metadata.schema);
+  for (const [g, group] of metadata.row_groups.entries()) checkGroup(group, g + 1);
+  return metadata;
+}
+
+/** Reads the last bytes of a file, fewer if it is shorter. */
+export function readEnd(file: number, count: number): Buffer {
+  const { size } = fstatSync(file);
+  const bytes = Buffer.allocUnsafeSlow(Math.min(count, size));
+  return bytes.subarray(0, readAt(file, bytes, size - bytes.length));
 }
 
 /** Replaces the errors of the parser, which do not help users. It allocates the memory that lengths declare. */

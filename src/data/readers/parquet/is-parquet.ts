@@ -4,15 +4,20 @@ import { userError } from '../../../core/errors.js';
 const MAGIC = ['PAR1', 'PARE'];
 const NAME = /\.(parquet|parq|pqt)$/i;
 
+/** Returns whether the first bytes of a file are those of Parquet. */
+export function beginsAsParquet(head: Buffer): boolean {
+  return MAGIC.includes(head.toString('latin1', 0, 4));
+}
+
 /**
  * Returns whether a file is Parquet, whatever its name.
  * @param head its first bytes
  * @throws UserError (data) for another file that is named like Parquet
  */
 export function isParquet(path: string, head: Buffer): boolean {
-  const start = head.toString('latin1', 0, 32);
-  if (MAGIC.includes(start.slice(0, 4))) return true;
+  if (beginsAsParquet(head)) return true;
   if (!NAME.test(path)) return false;
+  const start = head.toString('latin1', 0, 32);
   throw userError('data', {
     where: path,
     message:

@@ -1,6 +1,6 @@
 import { END_OF_IDS } from '../../../chunks/casts.js';
 import type { DictionaryValues } from '../../../chunks/column.js';
-import type { At, LeafType } from './leaf-type.js';
+import type { LeafType } from './leaf-type.js';
 import type { Values } from './values.js';
 
 /** Bytes of a string besides its characters. */
@@ -13,7 +13,6 @@ export class LeafDictionary implements DictionaryValues {
   readonly #type: LeafType;
   /** Texts that were read; undefined if they exceed their memory. */
   readonly #texts: (string | undefined)[] | undefined;
-  #textAt: At<string> | undefined;
   #numbers: Float64Array | undefined;
   #ids: Uint32Array | undefined;
 
@@ -55,7 +54,7 @@ export class LeafDictionary implements DictionaryValues {
 
   text(index: number): string {
     if (index === this.missing) return '';
-    this.#textAt ??= this.#type.text(this.values);
-    return this.#texts === undefined ? this.#textAt(index) : (this.#texts[index] ??= this.#textAt(index));
+    const { text } = this.#type;
+    return this.#texts === undefined ? text(this.values, index) : (this.#texts[index] ??= text(this.values, index));
   }
 }

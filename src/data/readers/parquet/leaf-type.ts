@@ -5,13 +5,13 @@ import { dateText, timeOfDayText, timestampText } from './time-text.js';
 import type { Values } from './values.js';
 
 /** Returns a value by its index among stored ones. */
-export type At<Value> = (index: number) => Value;
+type ValueAt<Value> = (values: Values, index: number) => Value;
 
 /** Reading of a leaf's values: the text that DuckDB's CSV export gives, and a number if that text is one. */
 export interface LeafType {
   /** For errors. */
   readonly name: string;
-  readonly text: (values: Values) => At<string>;
+  readonly text: ValueAt<string>;
   /** Whether `text` throws an Error for a value that is invalid. */
   readonly isChecked?: boolean;
   readonly isUtf8?: true;
@@ -53,14 +53,11 @@ export function leafType(element: SchemaElement): LeafType | string {
 /** Builds a type whose texts are those of decoded values. */
 function leaf<Value>(
   name: string,
-  at: (values: Values) => At<Value>,
+  at: ValueAt<Value>,
   format: (value: Value) => string,
   number?: NumberType,
 ): LeafType {
-  const text: LeafType['text'] = (values) => {
-    const valueAt = at(values);
-    return (i) => format(valueAt(i));
-  };
+  const text: LeafType['text'] = (values, i) => format(at(values, i));
   return number === undefined ? { name, text } : { name, text, number };
 }
 
@@ -73,14 +70,10 @@ function elements(
 }
 
 /** Builds a type of floats that are short decimals. */
-function shortFloats(name: string, at: (bytes: Buffer, index: number) => number): LeafType {
-  const decimalAt =
-    ({ bytes }: Values): At<number> =>
-    (i) =>
-      shortestDecimal(at(bytes, i));
+function shortFloats(name: string, at: ValueAt<number>): LeafType {
+  const decimalAt: ValueAt<number> = (values, i) => shortestDecimal(at(values, i));
   const read: NumberType['read'] = (values, into) => {
-    const valueAt = decimalAt(values);
-    for (let i = 0; i < values.count; i++) into[i] = valueAt(i);
+    for (let i = 0; i < values.count; i++) into[i] = decimalAt(values, i);
   };
   return leaf(name, decimalAt, doubleText, { isWhole: false, read });
 }
@@ -98,51 +91,30 @@ function integers64(name: string, isUnsigned: boolean): LeafType {
   return leaf(name, int64At, text, { isWhole: true, read });
 }
 
-const BOOLEAN = leaf(
-  'boolean',
-  ({ bytes }) =>
-    (i) =>
-      bytes[i] === 1,
-  String,
-  elements(true, Uint8Array),
-);
+const BOOLEAN = leaf('boolean', ({ bytes }, i) => bytes[i] === 1, String, elements(true, Uint8Array));
 const INT32 = leaf('int32', int32At, String, elements(true, Int32Array));
-const UINT32 = leaf(
-  'uint32',
-  ({ bytes }) =>
-    (i) =>
-      bytes.readUInt32LE(4 * i),
-  String,
-  elements(true, Uint32Array),
-);
+const UINT32 = leaf('uint32', ({ bytes }, i) => bytes.readUInt32LE(4 * i), String, elements(true, Uint32Array));
 const [INT64, UINT64] = [integers64('int64', false), integers64('uint64', true)];
-const FLOAT16 = shortFloats('float16', (bytes, i) => halfFloat(bytes.readUInt16LE(2 * i)));
-const FLOAT = shortFloats('float', (bytes, i) => bytes.readFloatLE(4 * i));
-const DOUBLE = leaf(
-  'double',
-  ({ bytes }) =>
-    (i) =>
-      bytes.readDoubleLE(8 * i),
-  doubleText,
-  elements(false, Float64Array),
-);
+const FLOAT16 = shortFloats('float16', ({ bytes }, i) => halfFloat(bytes.readUInt16LE(2 * i)));
+const FLOAT = shortFloats('float', ({ bytes }, i) => bytes.readFloatLE(4 * i));
+const DOUBLE = leaf('double', ({ bytes }, i) => bytes.readDoubleLE(8 * i), doubleText, elements(false, Float64Array));
 
-function int32At({ bytes }: Values): At<number> {
-  return (i) => bytes.readInt32LE(4 * i);
+function int32At({ bytes }: Values, i: number): number {
+  return bytes.readInt32LE(4 * i);
 }
 
-function int64At({ bytes }: Values): At<bigint> {
-  return (i) => bytes.readBigInt64LE(8 * i);
+function int64At({ bytes }: Values, i: number): bigint {
+  return bytes.readBigInt64LE(8 * i);
 }
 
-function bytesAt({ bytes, width, begins, ends }: Values): At<Buffer> {
-  return (i) => (width > 0 ? bytes.subarray(width * i, width * (i + 1)) : bytes.subarray(begins[i], ends[i]));
+function bytesAt({ bytes, width, begins, ends }: Values, i: number): Buffer {
+  return width > 0 ? bytes.subarray(width * i, width * (i + 1)) : bytes.subarray(begins[i], ends[i]);
 }
 
 /** Returns the type of timestamps and times of the day; undefined for other integers. */
 function timeType(
   { converted_type: converted, logical_type: logical }: SchemaElement,
-  at: (values: Values) => At<number | bigint>,
+  at: ValueAt<number | bigint>,
 ): LeafType | undefined {
   const isLogical = logical?.type === 'TIMESTAMP' || logical?.type === 'TIME';
   const [, kind, convertedUnit] = /^(TIMESTAMP|TIME)_(MILLIS|MICROS)$/.exec(converted ?? '') ?? [];

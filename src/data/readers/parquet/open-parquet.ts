@@ -1,14 +1,14 @@
-import { closeSync, fstatSync, openSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { parquetSchema, type ColumnMetaData, type RowGroup, type SchemaTree } from 'hyparquet';
 import { sliceChunk, type Chunk, type Place } from '../../../chunks/chunk.js';
-import { readAt } from '../../../io/read-sync.js';
+import { withFile } from '../../../io/read-sync.js';
 import { quoted, systemCode, UserError, userError, type Problem } from '../../../core/errors.js';
 import type { CellFile, Piece } from '../cell-file.js';
 import { changedBefore, type Position } from '../cursor.js';
 import { hashFiles, statsOf, type Fingerprint } from '../fingerprint.js';
 import { checkOf } from '../text-place.js';
 import { columnPlan, listMembers, memberPlan, type ColumnPlan, type Leaf } from './column-plan.js';
-import { readFooter } from './footer.js';
+import { readEnd, readFooter } from './footer.js';
 import { GroupColumn } from './group-column.js';
 import { PageMemory } from './page-memory.js';
 
@@ -89,15 +89,7 @@ function checkPosition(path: string, numRows: number, { offset, check }: Positio
 
 /** Returns a check of the last bytes of a file, with the offsets of its columns. */
 function checkOfEnd(path: string): string {
-  const file = openSync(path, 'r');
-  try {
-    const { size } = fstatSync(file);
-    const bytes = Buffer.alloc(Math.min(size, END_BYTES));
-    readAt(file, bytes, size - bytes.length);
-    return checkOf(bytes);
-  } finally {
-    closeSync(file);
-  }
+  return checkOf(withFile(path, (file) => readEnd(file, END_BYTES)));
 }
 
 function planFile(

@@ -197,8 +197,7 @@ export class PageReader {
   #readValues(encoding: Encoding, bytes: Buffer, limit: number): Values {
     const values = readValues(this.#leaf.stored, encoding, bytes, limit);
     const { isChecked, text } = this.#leaf.type;
-    const textAt = text(values);
-    if (isChecked === true) for (let i = 0; i < values.count; i++) textAt(i);
+    if (isChecked === true) for (let i = 0; i < values.count; i++) text(values, i);
     return values;
   }
 

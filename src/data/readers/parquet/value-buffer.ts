@@ -67,20 +67,19 @@ export class ValueBuffer {
 
   /** Returns the values, valid until the next ones are appended, and starts the next slice. */
   take(): Column {
-    const { name: type, number, isUtf8 } = this.#type;
+    const { name: type, number, isUtf8, text: textAt } = this.#type;
     const indices = this.#indices.subarray(0, this.size);
     const dictionary = this.#dictionary;
     const copies = this.#copies.take();
     this.size = 0;
     this.#dictionary = undefined;
     this.#isPlain = false;
-    const textAt = this.#type.text(copies);
     const column: Column =
       dictionary !== undefined
         ? { type, text: (row) => dictionary.text(indices[row]!), dictionary: { indices, values: dictionary } }
         : {
             type,
-            text: (row) => (indices[row] === NULL ? '' : textAt(indices[row]!)),
+            text: (row) => (indices[row] === NULL ? '' : textAt(copies, indices[row]!)),
             ...(isUtf8 === true && { utf8: utf8Of(copies, indices) }),
           };
     if (number === undefined) return column;

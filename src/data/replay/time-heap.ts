@@ -1,15 +1,15 @@
 const FIRST_CAPACITY = 1 << 10;
 
-/** A time at which a row may be certain. */
-export interface ClosingTime {
+/** A slot that waits for a time. */
+export interface TimedSlot {
   readonly timeMs: number;
   readonly slot: number;
-  /** Number of the row. */
+  /** Order among slots with the same time. */
   readonly number: number;
 }
 
-/** A binary heap of slots by closing time, and of equal times by number. */
-export class ClosingTimes {
+/** A binary heap of slots by time, and of equal times by number. */
+export class TimeHeap {
   #times = new Float64Array(FIRST_CAPACITY);
   #numbers = new Float64Array(FIRST_CAPACITY);
   #slots = new Uint32Array(FIRST_CAPACITY);
@@ -33,7 +33,7 @@ export class ClosingTimes {
   }
 
   /** Removes the entry with the earliest time, and returns it. */
-  pop(): ClosingTime {
+  pop(): TimedSlot {
     const first = { timeMs: this.#times[0]!, slot: this.#slots[0]!, number: this.#numbers[0]! };
     const last = --this.#size;
     const [timeMs, number, slot] = [this.#times[last]!, this.#numbers[last]!, this.#slots[last]!];
