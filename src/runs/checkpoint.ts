@@ -15,7 +15,7 @@ import { writeSafetensors, type StoredTensor } from '../io/safetensors.js';
 import { listParts, countElements, type HostTensor } from '../core/tensor.js';
 import { assertFinite } from '../training/divergence.js';
 import { allSettledOrThrow } from './await-all.js';
-import { readChainFitted, readCounters, readProgramTensors, readTensors } from './checkpoint-tensors.js';
+import { readChainCounters, readChainFitted, readProgramTensors, readTensors } from './checkpoint-tensors.js';
 import { parseState, stateText } from './checkpoint-state.js';
 import { readChain, toRowTensors, type Delta } from './delta.js';
 import { selectLocalShards } from './sharded-tensors.js';
@@ -64,8 +64,16 @@ export function tensorBytes({ weights, optimizer }: ProgramState): number {
 
 /** Estimates the size of a full checkpoint on disk, in bytes. */
 export function checkpointBytes({ program, fitted, counters, lookups }: Checkpoint): number {
-  const others = [storedFitted(fitted).tensors, counters, lookupTensors(lookups)].flatMap((each) => [...each.values()]);
-  return others.reduce((bytes, { data }) => bytes + data.byteLength, OTHER_BYTES + tensorBytes(program));
+  const others = [storedFitted(fitted).tensors, counters, lookupTensors(lookups)];
+  return OTHER_BYTES + tensorBytes(program) + others.reduce((bytes, each) => bytes + storedBytes(each), 0);
+}
+
+function storedBytes(tensors: ReadonlyMap<string, StoredTensor>): number {
+  return [...tensors.values()].reduce((bytes, { data }) => bytes + data.byteLength, 0);
+}
+
+function deltaBytes({ program, growth, counters }: Delta): number {
+  return OTHER_BYTES + tensorBytes(program) + storedBytes(growth) + storedBytes(counters);
 }
 
 /**
@@ -110,7 +118,7 @@ async function saveFirst(
   const first = `step-${String(checkpoint.program.step).padStart(8, '0')}`;
   let name = first;
   for (let copy = 2; older.includes(name); copy++) name = `${first}.${copy}`;
-  const bytes = delta === undefined ? checkpointBytes(checkpoint) : OTHER_BYTES + tensorBytes(delta.program);
+  const bytes = delta === undefined ? checkpointBytes(checkpoint) : deltaBytes(delta);
   let sha256 = '';
   await withFreeSpace(folder, bytes, () =>
     writeFolder(join(folder, name), async (temporary) => {
@@ -186,7 +194,7 @@ async function writeFiles(
     [PartDigests, Partial<Digests & DeltaDigests>, FileDigest, FileDigest]
   >([
     writeTensors(delta ?? checkpoint, (name) => join(folder, name)),
-    delta === undefined ? writeConstants(folder, checkpoint) : writeGrowth(folder, delta),
+    delta === undefined ? writeConstants(folder, checkpoint) : writeChanges(folder, delta),
     writeSynced(join(folder, FILES.config), config),
     writeSynced(join(folder, FILES.state), stateText({ step: program.step, links }, sections)),
   ]);
@@ -203,10 +211,18 @@ async function writeFiles(
   return sha256;
 }
 
-/** Writes the changes of growing vocabularies, if there are any. */
-async function writeGrowth(folder: string, { growth }: Delta): Promise<Partial<DeltaDigests>> {
-  if (growth.size === 0) return {};
-  return { [FILES.growth]: await writeSafetensors(join(folder, FILES.growth), growth) };
+/** Writes the changes of growing vocabularies and the counters of a stream, if there are any. */
+async function writeChanges(folder: string, { growth, counters }: Delta): Promise<Partial<DeltaDigests>> {
+  const [grown, counted] = await allSettledOrThrow([
+    writeAny(join(folder, FILES.growth), growth),
+    writeAny(join(folder, FILES.counters), counters),
+  ]);
+  return { [FILES.growth]: grown, [FILES.counters]: counted };
+}
+
+/** Writes tensors, if there are any. */
+function writeAny(path: string, tensors: ReadonlyMap<string, StoredTensor>): Promise<FileDigest | undefined> {
+  return tensors.size > 0 ? writeSafetensors(path, tensors) : Promise.resolve(undefined);
 }
 
 /** Writes the files of a full checkpoint that steps do not change, and its vocabularies. */
@@ -216,15 +232,13 @@ export async function writeConstants(
 ): Promise<Pick<Digests, typeof FILES.features | OptionalFile>> {
   const features = storedFitted(fitted);
   type MaybeDigest = FileDigest | undefined;
-  const writeAny = (name: string, tensors: ReadonlyMap<string, StoredTensor>): Promise<MaybeDigest> =>
-    tensors.size > 0 ? writeSafetensors(join(folder, name), tensors) : Promise.resolve(undefined);
   const [json, vocabularies, counted, tables] = await allSettledOrThrow<
     [FileDigest, MaybeDigest, MaybeDigest, MaybeDigest]
   >([
     writeSynced(join(folder, FILES.features), JSON.stringify(features.json)),
-    writeAny(FILES.vocabularies, features.tensors),
-    writeAny(FILES.counters, counters),
-    writeAny(FILES.lookups, lookupTensors(lookups)),
+    writeAny(join(folder, FILES.vocabularies), features.tensors),
+    writeAny(join(folder, FILES.counters), counters),
+    writeAny(join(folder, FILES.lookups), lookupTensors(lookups)),
   ]);
   return {
     [FILES.features]: json,
@@ -308,7 +322,7 @@ export async function readCheckpoint(
     sections,
     fitted,
     config,
-    counters: withCounters ? await readCounters(base.folder, base.manifest.files) : new Map(),
+    counters: withCounters ? await readChainCounters(chain) : new Map(),
     lookups: await readTensors(base.folder, FILES.lookups, base.manifest.files, loadedLookups),
   };
 }
@@ -318,10 +332,10 @@ export async function readCheckpoint(
  * @throws UserError (checkpoint) for a missing or invalid file
  */
 export async function readCheckpointCounters(folder: string): Promise<Pick<Checkpoint, 'config' | 'counters'>> {
-  const { base, files } = await readChain(folder);
+  const chain = await readChain(folder);
   return {
-    config: await readText(folder, FILES.config, files),
-    counters: await readCounters(base.folder, base.manifest.files),
+    config: await readText(folder, FILES.config, chain.files),
+    counters: await readChainCounters(chain),
   };
 }
 

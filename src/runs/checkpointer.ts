@@ -37,6 +37,8 @@ export interface CheckpointerOptions extends CheckpointOptions {
   readonly journal?: RowJournal | undefined;
   /** Changes of growing vocabularies since the last save; required by deltas of a model that has any. */
   readonly vocabularies?: Pick<GrowingVocabularies, 'changes' | 'markSaved'> | undefined;
+  /** Returns the counters at the position, which deltas store too; default: training does not change them. */
+  counters?(): Checkpoint['counters'];
   snapshot(): Promise<Checkpoint>;
 }
 
@@ -153,12 +155,14 @@ function isOver(sinceMs: number, minutes: number | undefined): boolean {
 class DeltaChain {
   readonly #journal: RowJournal | undefined;
   readonly #vocabularies: CheckpointerOptions['vocabularies'];
+  readonly #counters: () => Checkpoint['counters'];
   readonly #peers: ProcessGroup;
   #last: { readonly id: CheckpointId; readonly fullBytes: number; readonly deltaBytes: number } | undefined;
 
-  constructor({ journal, vocabularies, peers }: CheckpointerOptions) {
+  constructor({ journal, vocabularies, peers, ...options }: CheckpointerOptions) {
     this.#journal = journal;
     this.#vocabularies = vocabularies;
+    this.#counters = () => options.counters?.() ?? new Map();
     this.#peers = peers;
   }
 
@@ -170,7 +174,8 @@ class DeltaChain {
     if (this.#journal === undefined || this.#last === undefined) return undefined;
     const { id, fullBytes, deltaBytes } = this.#last;
     const delta = selectChanges(program, this.#journal.rows(), id, this.#peers, this.#vocabularies?.changes());
-    return this.#peers.allReduceAny(deltaBytes + tensorBytes(delta.program) > fullBytes) ? undefined : delta;
+    if (this.#peers.allReduceAny(deltaBytes + tensorBytes(delta.program) > fullBytes)) return undefined;
+    return { ...delta, counters: this.#counters() };
   }
 
   /** Adds a saved checkpoint. */

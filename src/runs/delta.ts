@@ -29,6 +29,8 @@ export interface Delta {
   readonly program: ProgramState;
   /** Changes of growing vocabularies; empty without any. */
   readonly growth: ReadonlyMap<string, StoredTensor>;
+  /** Tensors of counters that replace those of the full checkpoint; empty if training does not change any. */
+  readonly counters: ReadonlyMap<string, StoredTensor>;
 }
 
 /**
@@ -42,7 +44,7 @@ export function selectChanges(
   previous: CheckpointId,
   peers: ProcessGroup,
   growth: Delta['growth'] = new Map(),
-): Delta {
+): Omit<Delta, 'counters'> {
   const ranks = (tensor: string): Pick<ProcessGroup, 'rank' | 'size'> =>
     dealt?.has(tensor) === true ? peers : SINGLE_PROCESS;
   const ofTables = new Map(
@@ -116,6 +118,15 @@ export type DeltaFolder = Chain['deltas'][number];
 /** Whether a delta changes the tokens of a vocabulary. */
 export function growsVocabulary({ files }: DeltaManifest): boolean {
   return files[FILES.growth] !== undefined;
+}
+
+/**
+ * Whether a checkpoint is a delta with counters of its own.
+ * @throws UserError (checkpoint) for a manifest that is missing or invalid
+ */
+export async function changesCounters(folder: string): Promise<boolean> {
+  const { previous, files } = await readManifest(folder);
+  return previous !== undefined && files[FILES.counters] !== undefined;
 }
 
 /**
