@@ -173,9 +173,9 @@ class DeltaChain {
   select(program: ProgramState): Delta | undefined {
     if (this.#journal === undefined || this.#last === undefined) return undefined;
     const { id, fullBytes, deltaBytes } = this.#last;
-    const delta = selectChanges(program, this.#journal.rows(), id, this.#peers, this.#vocabularies?.changes());
-    if (this.#peers.allReduceAny(deltaBytes + tensorBytes(delta.program) > fullBytes)) return undefined;
-    return { ...delta, counters: this.#counters() };
+    const others = { growth: this.#vocabularies?.changes() ?? new Map(), counters: this.#counters() };
+    const delta = selectChanges(program, this.#journal.rows(), id, this.#peers, others);
+    return this.#peers.allReduceAny(deltaBytes + tensorBytes(delta.program) > fullBytes) ? undefined : delta;
   }
 
   /** Adds a saved checkpoint. */

@@ -36,15 +36,15 @@ export interface Delta {
 /**
  * Selects the rows of this rank that changed since a checkpoint.
  * @param rows in ascending order, by table; all tables
- * @param growth changes of growing vocabularies
+ * @param others changes of growing vocabularies, and counters
  */
 export function selectChanges(
   { step, weights, optimizer, dealt }: ProgramState,
   rows: ReadonlyMap<string, Uint32Array>,
   previous: CheckpointId,
   peers: ProcessGroup,
-  growth: Delta['growth'] = new Map(),
-): Omit<Delta, 'counters'> {
+  { growth = new Map(), counters = new Map() }: Partial<Pick<Delta, 'growth' | 'counters'>> = {},
+): Delta {
   const ranks = (tensor: string): Pick<ProcessGroup, 'rank' | 'size'> =>
     dealt?.has(tensor) === true ? peers : SINGLE_PROCESS;
   const ofTables = new Map(
@@ -67,6 +67,7 @@ export function selectChanges(
     previous,
     rows: ofTables,
     growth,
+    counters,
     program: {
       step,
       weights: select(weights, 'weights'),

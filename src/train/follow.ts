@@ -270,7 +270,7 @@ async function trainModel(
     progressive,
     beforeBatch: ({ batch }) => growVocabularies(vocabularies, model, batch, followed.timeMs),
     moveAfter: (batch) => followed.moveAfter(batch),
-    onWindow: (window) => reportWindow(session, run, window, { loop, progressive, state, vocabularies }),
+    onWindow: (window) => reportWindow(session, run, window, { loop, progressive, state, vocabularies, counters }),
     beforeStep: (step) => checkpointer.beforeStep(step),
     signal,
   });
@@ -339,11 +339,12 @@ async function reportWindow(
     progressive,
     state,
     vocabularies,
-  }: Pick<Progress, 'loop'> & {
-    readonly progressive: ProgressiveValidation;
-    readonly state: StreamState;
-    readonly vocabularies: GrowingVocabularies;
-  },
+    counters,
+  }: Pick<Progress, 'loop'> &
+    Pick<StreamData, 'vocabularies' | 'counters'> & {
+      readonly progressive: ProgressiveValidation;
+      readonly state: StreamState;
+    },
 ): Promise<void> {
   const lag = await inputs.stream.lag();
   const isLate = lag !== undefined && maxLag !== undefined && lag.amount > maxLag;
@@ -355,6 +356,8 @@ async function reportWindow(
   const window = { ...report, alarms, step, ...windowCounts(state), lag, elapsedMs, ...grown };
   startWindow(state);
   run.log.window(window);
+  const large = counters?.checkMemory();
+  if (large !== undefined) warn(large);
   for (const alarm of alarms) warn(`window ${report.window}: ${alarm}`);
   observer.onWindow?.(window);
 }

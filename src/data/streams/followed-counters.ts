@@ -8,6 +8,7 @@ import { counterColumn, counterNames } from '../counters/counter-columns.js';
 import type { CounterPlan } from '../counters/counter-plan.js';
 import { startSet, type CounterSet, type CounterState } from '../counters/counter-set.js';
 import type { FirstRow, RunCounters } from '../counters/counter-start.js';
+import { describeMemory } from '../counters/memory.js';
 import type { FileColumns } from '../readers/cell-file.js';
 
 /** Tensor of a state with the values of the records that were counted, but come after the position of the run. */
@@ -31,6 +32,7 @@ export class FollowedCounters {
   #aheadEnd: number;
   /** Values of the records that were read since the position. */
   #read = 0;
+  #isLarge = false;
   // Of the rows that were added last:
   #columns: readonly Float32Array[];
   #isLate = new Uint8Array(0);
@@ -67,9 +69,12 @@ export class FollowedCounters {
     return new FollowedCounters(this.#plan, (first) => this.#startAt(first));
   }
 
-  /** Estimated memory in bytes. */
-  get bytes(): number {
-    return this.#set?.bytes ?? 0;
+  /** Returns a warning the first time that the counters use much memory. */
+  checkMemory(): string | undefined {
+    if (this.#isLarge) return undefined;
+    const warning = describeMemory(this.#set?.bytes ?? 0, this.#file?.path ?? '');
+    this.#isLarge = warning !== undefined;
+    return warning;
   }
 
   /**
