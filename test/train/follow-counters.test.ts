@@ -13,6 +13,12 @@ import { trainSmall } from '../support/small-run.js';
 
 const lastOf = (run: string): string => join(run, 'checkpoints/last');
 
+/** Overrides by which each record has the items of earlier ones. */
+const historiesOf = (log: string): readonly string[] => [
+  `data.sequences.events={ file: ${log}, key: user, time: at, until: at }`,
+  'features.history={ type: sequence, fields: [{ name: events.item, target: item }], encoder: pooling }',
+];
+
 /** Reads the last checkpoint of a run, with all numbers of its tensors. */
 async function readTrained(run: string) {
   const { fitted, counters, program } = await readCheckpoint(lastOf(run), { withOptimizer: true });
@@ -21,11 +27,15 @@ async function readTrained(run: string) {
 }
 
 describe('training on a stream with counters', () => {
-  it('gives the weights of a training on the same file', { timeout: 120_000 }, async () => {
+  it.each([
+    ['counters', false],
+    ['counters, and histories from a complete log', true],
+  ])('gives the weights of a training on the same file: %s', { timeout: 120_000 }, async (_, hasHistories) => {
     const folder = scratchFolder();
+    const set = hasHistories ? historiesOf(join(folder, 'log')) : [];
     const config = writeCountedStream(folder);
-    await follow(config, join(folder, 'stream'));
-    await trainSmall(config, { runDir: join(folder, 'file') });
+    await follow(config, join(folder, 'stream'), { set });
+    await trainSmall(config, { runDir: join(folder, 'file'), set });
     const [stream, file] = [await readTrained(join(folder, 'stream')), await readTrained(join(folder, 'file'))];
     expect(stream.fitted).toEqual(file.fitted);
     expect(stream.program).toEqual(file.program);
