@@ -24,12 +24,16 @@ export function tensorBytes({ weights, optimizer }: ProgramState): number {
 }
 
 /** Estimates the size of a delta on disk, in bytes. */
-export function deltaBytes({ program }: Delta): number {
-  return OTHER_BYTES + tensorBytes(program);
+export function deltaBytes({ program, growth, counters }: Delta): number {
+  return OTHER_BYTES + tensorBytes(program) + storedBytes(growth) + storedBytes(counters);
 }
 
 /** Estimates the size of a full checkpoint on disk, in bytes. */
 export function checkpointBytes({ program, fitted, counters, lookups }: Content): number {
-  const others = [storedFitted(fitted).tensors, counters, lookupTensors(lookups)].flatMap((each) => [...each.values()]);
-  return others.reduce((bytes, { data }) => bytes + data.byteLength, OTHER_BYTES + tensorBytes(program));
+  const others = [storedFitted(fitted).tensors, counters, lookupTensors(lookups)];
+  return OTHER_BYTES + tensorBytes(program) + others.reduce((bytes, each) => bytes + storedBytes(each), 0);
+}
+
+function storedBytes(tensors: ReadonlyMap<string, StoredTensor>): number {
+  return [...tensors.values()].reduce((bytes, { data }) => bytes + data.byteLength, 0);
 }

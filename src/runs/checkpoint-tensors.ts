@@ -21,6 +21,7 @@ import {
   parseJson,
   partFile,
   readText,
+  type DeltaDigests,
   type DeltaPartDigests,
   type Digests,
   type OptionalFile,
@@ -145,12 +146,23 @@ export async function readChainFitted(chain: Chain): Promise<Fitted> {
   return fitted;
 }
 
-/** Reads the counters of a checkpoint. */
+/** Reads the counters of a full checkpoint, or those of a delta. */
 export function readCounters(
   folder: string,
-  digests: Pick<Digests, OptionalFile>,
+  digests: Pick<DeltaDigests, typeof FILES.counters>,
 ): Promise<ReadonlyMap<string, StoredTensor>> {
   return readTensors(folder, FILES.counters, digests, (tensors) => tensors, false);
+}
+
+/**
+ * Reads the counters at a checkpoint: those of the full one, of which the last delta may replace some.
+ * @throws UserError (checkpoint) for a missing or invalid file
+ */
+export async function readChainCounters({ base, deltas }: Chain): Promise<ReadonlyMap<string, StoredTensor>> {
+  const counters = await readCounters(base.folder, base.manifest.files);
+  const last = deltas.at(-1);
+  if (last === undefined) return counters;
+  return new Map([...counters, ...(await readCounters(last.folder, last.manifest.files))]);
 }
 
 /**

@@ -17,7 +17,7 @@ import type { TableFormat } from '../tables/row-formats.js';
 import { assertFinite } from '../training/divergence.js';
 import { allSettledOrThrow } from './await-all.js';
 import { checkpointBytes, deltaBytes } from './checkpoint-bytes.js';
-import { readChainFitted, readCounters, readProgramTensors, readTensors } from './checkpoint-tensors.js';
+import { readChainCounters, readChainFitted, readProgramTensors, readTensors } from './checkpoint-tensors.js';
 import { parseState, stateText } from './checkpoint-state.js';
 import { readChain, toRowTensors, type Delta, type SavedChanges } from './delta.js';
 import { selectLocalShards } from './sharded-tensors.js';
@@ -178,7 +178,7 @@ async function writeFiles(
     [PartDigests, Partial<Digests & DeltaDigests>, FileDigest, FileDigest]
   >([
     writeTensors(delta ?? checkpoint, (name) => join(folder, name)),
-    delta === undefined ? writeConstants(folder, checkpoint) : writeGrowth(folder, delta),
+    delta === undefined ? writeConstants(folder, checkpoint) : writeChanges(folder, delta),
     writeSynced(join(folder, FILES.config), config),
     writeSynced(join(folder, FILES.state), stateText({ step: program.step, links }, sections)),
   ]);
@@ -203,10 +203,18 @@ async function writeUpdate(folder: string, checkpoint: Checkpoint, update: Delta
   });
 }
 
-/** Writes the changes of growing vocabularies, if there are any. */
-async function writeGrowth(folder: string, { growth }: Delta): Promise<Partial<DeltaDigests>> {
-  if (growth.size === 0) return {};
-  return { [FILES.growth]: await writeSafetensors(join(folder, FILES.growth), growth) };
+/** Writes the changes of growing vocabularies and the counters of a stream, if there are any. */
+async function writeChanges(folder: string, { growth, counters }: Delta): Promise<Partial<DeltaDigests>> {
+  const [grown, counted] = await allSettledOrThrow([
+    writeAny(join(folder, FILES.growth), growth),
+    writeAny(join(folder, FILES.counters), counters),
+  ]);
+  return { [FILES.growth]: grown, [FILES.counters]: counted };
+}
+
+/** Writes tensors, if there are any. */
+function writeAny(path: string, tensors: ReadonlyMap<string, StoredTensor>): Promise<FileDigest | undefined> {
+  return tensors.size > 0 ? writeSafetensors(path, tensors) : Promise.resolve(undefined);
 }
 
 /** Writes the files of a full checkpoint that steps do not change, and its vocabularies. */
@@ -216,15 +224,13 @@ export async function writeConstants(
 ): Promise<Pick<Digests, typeof FILES.features | OptionalFile>> {
   const features = storedFitted(fitted);
   type MaybeDigest = FileDigest | undefined;
-  const writeAny = (name: string, tensors: ReadonlyMap<string, StoredTensor>): Promise<MaybeDigest> =>
-    tensors.size > 0 ? writeSafetensors(join(folder, name), tensors) : Promise.resolve(undefined);
   const [json, vocabularies, counted, tables] = await allSettledOrThrow<
     [FileDigest, MaybeDigest, MaybeDigest, MaybeDigest]
   >([
     writeSynced(join(folder, FILES.features), JSON.stringify(features.json)),
-    writeAny(FILES.vocabularies, features.tensors),
-    writeAny(FILES.counters, counters),
-    writeAny(FILES.lookups, lookupTensors(lookups)),
+    writeAny(join(folder, FILES.vocabularies), features.tensors),
+    writeAny(join(folder, FILES.counters), counters),
+    writeAny(join(folder, FILES.lookups), lookupTensors(lookups)),
   ]);
   return {
     [FILES.features]: json,
@@ -314,7 +320,7 @@ export async function readCheckpoint(
     sections,
     fitted,
     config,
-    counters: withCounters ? await readCounters(base.folder, base.manifest.files) : new Map(),
+    counters: withCounters ? await readChainCounters(chain) : new Map(),
     lookups: await readTensors(base.folder, FILES.lookups, base.manifest.files, loadedLookups),
   };
 }
@@ -324,10 +330,10 @@ export async function readCheckpoint(
  * @throws UserError (checkpoint) for a missing or invalid file
  */
 export async function readCheckpointCounters(folder: string): Promise<Pick<Checkpoint, 'config' | 'counters'>> {
-  const { base, files } = await readChain(folder);
+  const chain = await readChain(folder);
   return {
-    config: await readText(folder, FILES.config, files),
-    counters: await readCounters(base.folder, base.manifest.files),
+    config: await readText(folder, FILES.config, chain.files),
+    counters: await readChainCounters(chain),
   };
 }
 

@@ -38,6 +38,8 @@ export interface CheckpointerOptions extends CheckpointOptions {
   readonly journal?: RowJournal | undefined;
   /** Changes of growing vocabularies since the last save; required by deltas of a model that has any. */
   readonly vocabularies?: Pick<GrowingVocabularies, 'changes' | 'markSaved'> | undefined;
+  /** Returns the counters at the position, which deltas store too; default: training does not change them. */
+  counters?(): Checkpoint['counters'];
   snapshot(): Promise<Checkpoint>;
 }
 
@@ -154,12 +156,14 @@ function isOver(sinceMs: number, minutes: number | undefined): boolean {
 class DeltaChain {
   readonly #journal: RowJournal | undefined;
   readonly #vocabularies: CheckpointerOptions['vocabularies'];
+  readonly #counters: () => Checkpoint['counters'];
   readonly #peers: ProcessGroup;
   #last: { readonly id: CheckpointId; readonly fullBytes: number; readonly deltaBytes: number } | undefined;
 
-  constructor({ journal, vocabularies, peers }: CheckpointerOptions) {
+  constructor({ journal, vocabularies, peers, ...options }: CheckpointerOptions) {
     this.#journal = journal;
     this.#vocabularies = vocabularies;
+    this.#counters = () => options.counters?.() ?? new Map();
     this.#peers = peers;
   }
 
@@ -173,7 +177,8 @@ class DeltaChain {
     // Each rank would write its part of an update.
     if (!isDelta && this.#peers.size > 1) return {};
     const { id, fullBytes, deltaBytes } = this.#last;
-    const delta = selectChanges(program, this.#journal.rows(), id, this.#peers, this.#vocabularies?.changes());
+    const others = { growth: this.#vocabularies?.changes() ?? new Map(), counters: this.#counters() };
+    const delta = selectChanges(program, this.#journal.rows(), id, this.#peers, others);
     const bytes = tensorBytes(delta.program);
     if (isDelta && !this.#peers.allReduceAny(deltaBytes + bytes > fullBytes)) return { delta };
     return this.#peers.size === 1 && 2 * bytes <= fullBytes ? { update: delta } : {};

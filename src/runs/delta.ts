@@ -30,6 +30,8 @@ export interface Delta {
   readonly program: ProgramState;
   /** Changes of growing vocabularies; empty without any. */
   readonly growth: ReadonlyMap<string, StoredTensor>;
+  /** Tensors of counters that replace those of the full checkpoint; empty if training does not change any. */
+  readonly counters: ReadonlyMap<string, StoredTensor>;
 }
 
 /** Changes since the checkpoint before, in a form that a checkpoint may have. */
@@ -43,14 +45,14 @@ export interface SavedChanges {
 /**
  * Selects the rows of this rank that changed since a checkpoint.
  * @param rows in ascending order, by table; all tables
- * @param growth changes of growing vocabularies
+ * @param others changes of growing vocabularies, and counters
  */
 export function selectChanges(
   { step, weights, optimizer, dealt }: ProgramState,
   rows: ReadonlyMap<string, Uint32Array>,
   previous: CheckpointId,
   peers: ProcessGroup,
-  growth: Delta['growth'] = new Map(),
+  { growth = new Map(), counters = new Map() }: Partial<Pick<Delta, 'growth' | 'counters'>> = {},
 ): Delta {
   const ranks = (tensor: string): Pick<ProcessGroup, 'rank' | 'size'> =>
     dealt?.has(tensor) === true ? peers : SINGLE_PROCESS;
@@ -74,6 +76,7 @@ export function selectChanges(
     previous,
     rows: ofTables,
     growth,
+    counters,
     program: {
       step,
       weights: select(weights, 'weights'),
@@ -132,6 +135,16 @@ export interface DeltaSince extends DeltaFolder {
   /** Directory of the later checkpoint, and the digest of its manifest. */
   readonly checkpoint: string;
   readonly sha256: string;
+}
+
+/**
+ * Whether what leads to a checkpoint from the one before has counters: a delta, or the update of a full checkpoint.
+ * @throws UserError (checkpoint) for a manifest that is missing or invalid
+ */
+export async function changesCounters(folder: string): Promise<boolean> {
+  const { previous, files } = await readManifest(folder);
+  const changed = previous === undefined ? (await readUpdate(folder))?.manifest.files : files;
+  return changed?.[FILES.counters] !== undefined;
 }
 
 /**

@@ -20,7 +20,7 @@ export const FILES = {
   features: 'features.json',
   /** Vocabularies that are too large for JSON; usually absent. */
   vocabularies: 'vocabularies.safetensors',
-  /** Counters of earlier events after each split; absent without data.counters. */
+  /** Counters of earlier events after each split; absent without data.counters, and in most deltas. */
   counters: 'counters.safetensors',
   /** Side tables; absent without data.lookups. */
   lookups: 'lookups.safetensors',
@@ -49,7 +49,8 @@ export type Digests = { readonly [File in NeededFile]: FileDigest } & {
 export type PartDigests = { readonly [File in typeof FILES.weights | typeof FILES.optimizer]: FileDigest };
 /** Files of a delta, and of a rank other than 0 in it. */
 export type DeltaPartDigests = PartDigests & { readonly [FILES.rows]: FileDigest };
-export type DeltaDigests = DeltaPartDigests & TextDigests & { readonly [FILES.growth]?: FileDigest | undefined };
+export type DeltaDigests = DeltaPartDigests &
+  TextDigests & { readonly [File in typeof FILES.growth | typeof FILES.counters]?: FileDigest | undefined };
 type TextDigests = { readonly [File in typeof FILES.state | typeof FILES.config]: FileDigest };
 
 /** Identity of a checkpoint: its directory name, and the digest of its manifest. */
@@ -103,6 +104,7 @@ const deltaSchema = z.strictObject({
   files: z.strictObject({
     ...deltaPart,
     [FILES.growth]: digestSchema.optional(),
+    [FILES.counters]: digestSchema.optional(),
     [FILES.state]: digestSchema,
     [FILES.config]: digestSchema,
   }),

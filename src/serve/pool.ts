@@ -2,6 +2,7 @@ import type { CountsByColumn } from '../data/objects/object-reader.js';
 import type { LiveCounters } from '../data/counters/live-counters.js';
 import { readCheckpoint, type Checkpoint } from '../runs/checkpoint.js';
 import { loadCounters } from '../trained-model/load-counters.js';
+import { changesCounters } from '../runs/delta.js';
 import { manifestDigest, readSavedMs } from '../runs/manifest.js';
 import type { EventLogs } from '../trained-model/read-histories.js';
 import { BUG } from './answer-bundle.js';
@@ -63,8 +64,7 @@ const LATE = buildAnswer(
  * busy are bundled.
  */
 export class Pool {
-  /** Counters of the model, which all threads share; undefined for a model without any. */
-  readonly counters: LiveCounters | undefined;
+  #counters: LiveCounters | undefined;
   readonly #options: PoolOptions;
   readonly #queue: Waiting[] = [];
   #threads!: PredictThreads;
@@ -76,7 +76,7 @@ export class Pool {
 
   private constructor(options: PoolOptions, counters: LiveCounters | undefined) {
     this.#options = options;
-    this.counters = counters;
+    this.#counters = counters;
   }
 
   /**
@@ -112,7 +112,15 @@ export class Pool {
    * @throws UserError (checkpoint) for a delta that is missing or invalid; those before it are applied
    */
   async follow(folder: string): Promise<boolean> {
-    return (await this.#follower?.follow(folder)) ?? false;
+    const isFollowed = (await this.#follower?.follow(folder)) ?? false;
+    // Training on a stream counts events too.
+    if (isFollowed && (await changesCounters(folder))) this.#counters = await loadCounters(folder);
+    return isFollowed;
+  }
+
+  /** Counters of the model, which all threads share; undefined for a model without any. */
+  get counters(): LiveCounters | undefined {
+    return this.#counters;
   }
 
   get facts(): ModelFacts {
@@ -218,7 +226,7 @@ export class Pool {
   async #askThread({ thread }: PredictThread, bundle: Bundle): Promise<AnsweredBundle> {
     const reply = (await thread.ask(bundle, [bundle.bytes.buffer as ArrayBuffer])) as AnsweredBundle | CounterQuestion;
     if (!('query' in reply)) return reply;
-    const values = this.counters!.read(reply.query);
+    const values = this.#counters!.read(reply.query);
     return (await thread.ask({ id: reply.id, values } satisfies CounterValues)) as AnsweredBundle;
   }
 }

@@ -1,14 +1,17 @@
 import { listTasks, type Experiment } from '../config/experiment.js';
 import { userError, UserError, type Problem } from '../core/errors.js';
+import { checkJoinedCounters } from '../data/streams/joined-counters.js';
 import { checkJoinedDelays } from '../data/streams/joined-samples.js';
 import { readsLength, readsValidation } from '../training/train-step.js';
+import type { TrainOptions } from './session.js';
 
 /**
  * Checks that a config can be trained on a stream.
+ * @param options.untilEnd whether the stream is complete
  * @throws UserError (config) for sections that require all rows before training
  */
-export function checkFollowed(experiment: Experiment): void {
-  const problems = [...listUnsupported(experiment)];
+export function checkFollowed(experiment: Experiment, { untilEnd = false }: Pick<TrainOptions, 'untilEnd'>): void {
+  const problems = [...listUnsupported(experiment), ...(untilEnd ? [] : listGrowingLogs(experiment))];
   if (problems.length > 0) throw new UserError('config', problems);
 }
 
@@ -25,12 +28,6 @@ function* listUnsupported({ data, tasks, training }: Experiment): Generator<Prob
       message: 'numbers the rows of whole files, but a stream has no end',
       fix: 'sample before mtl, and set sampleWeight',
     };
-  if (data.counters !== undefined)
-    yield {
-      key: 'data.counters',
-      message: 'are computed in a pass over all rows, but a stream has no end',
-      fix: 'compute them before mtl',
-    };
   for (const [name, { distill, delay }] of Object.entries(tasks)) {
     if (delay !== undefined && data.join === undefined)
       yield {
@@ -45,8 +42,21 @@ function* listUnsupported({ data, tasks, training }: Experiment): Generator<Prob
         fix: "add the teacher's probabilities to the records, and set distill.column",
       };
   }
-  if (data.join !== undefined) yield* checkJoinedDelays(listTasks({ tasks }), data.join);
+  if (data.join !== undefined) {
+    yield* checkJoinedDelays(listTasks({ tasks }), data.join);
+    if (data.counters !== undefined) yield* checkJoinedCounters(listTasks({ tasks }), data.join, data.counters);
+  }
   yield* checkSchedule(training);
+}
+
+/** Event logs are read before training: rows that arrive later would have histories without the events since then. */
+function* listGrowingLogs({ data: { sequences = {} } }: Experiment): Generator<Problem> {
+  for (const name of Object.keys(sequences))
+    yield {
+      key: `data.sequences.${name}`,
+      message: 'is read once, before training, so later records would lack the events since then',
+      fix: 'add lists of items to the records, or add --until-end if records and events are complete',
+    };
 }
 
 function* checkSchedule({ schedule }: Experiment['training']): Generator<Problem> {

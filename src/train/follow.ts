@@ -6,7 +6,8 @@ import type { LoadedConfig } from '../config/load.js';
 import type { Batch } from '../core/batch.js';
 import { SINGLE_PROCESS } from '../core/process-group.js';
 import { userError } from '../core/errors.js';
-import { NO_COUNTERS, joinStates } from '../data/counters/counter-start.js';
+import { CounterPlan } from '../data/counters/counter-plan.js';
+import { continueCounters, joinStates, NO_COUNTERS, splitStates } from '../data/counters/counter-start.js';
 import { labelFacts, labelScales } from '../data/batches/label-facts.js';
 import { startFits } from '../data/encoding/fit-readers.js';
 import { followOptions, type FollowOptions } from '../data/follow-options.js';
@@ -15,6 +16,7 @@ import { encodedFormat } from '../data/rows/row-format.js';
 import { dataSection, firstDataState, rememberTables } from '../data/sources/data-state.js';
 import type { Access } from '../data/sources/source.js';
 import { fitHead } from '../data/streams/fit-head.js';
+import { FollowedCounters } from '../data/streams/followed-counters.js';
 import { FollowedStream } from '../data/streams/followed-stream.js';
 import {
   firstStreamState,
@@ -63,7 +65,8 @@ import {
 /** Minutes between checkpoints if a config sets no interval: a stream has no epochs. */
 const SAVE_EVERY_MINUTES = 5;
 
-type StreamData = FittedData & Required<Pick<FittedData, 'vocabularies'>>;
+type StreamData = FittedData &
+  Required<Pick<FittedData, 'vocabularies'>> & { readonly counters: FollowedCounters | undefined };
 type StreamSession = Session<StreamInputs> & { readonly follow: FollowOptions };
 
 /** Trains on a stream in data-flow order, from the position of the run on. */
@@ -74,7 +77,7 @@ export async function follow(
   observer: TrainObserver,
 ): Promise<TrainResult> {
   checkSingle(peers.size);
-  checkFollowed(experiment);
+  checkFollowed(experiment, options);
   const { signal } = options;
   const warn = (text: string): void => observer.onWarning(text);
   const settings = experiment.data.follow ?? followOptions.parse({});
@@ -102,7 +105,8 @@ async function trainRun(session: StreamSession, run: OpenRun): Promise<TrainResu
   const progress = startProgress(session, run, rejects);
   try {
     const pretrained = run.resumed === undefined ? await readPretrained(session.inputs.format.fields) : undefined;
-    const data = await readHead(session, run, state);
+    const counters = openCounters(session, run);
+    const data = { ...(await readHead(session, run, state, counters)), counters };
     const model = compileModel(session, run, data);
     progress.dispose = () => Promise.resolve(model.program.dispose());
     if (pretrained === undefined) run.resumed!.restore(model.program);
@@ -128,12 +132,31 @@ function startStream({ folder, resumed }: OpenRun): StreamState {
   });
 }
 
+/** Creates the counters of a run, which continue from its checkpoint or from the run to start from. */
+function openCounters(
+  { experiment: { data }, inputs: { start }, warn }: StreamSession,
+  { resumed, log }: OpenRun,
+): FollowedCounters | undefined {
+  if (data.counters === undefined) return undefined;
+  const plan = new CounterPlan(data.counters, data);
+  if (resumed !== undefined) return FollowedCounters.resume(plan, splitStates(resumed.counters));
+  const earlier = start.counters?.();
+  if (earlier === undefined) return FollowedCounters.start(plan);
+  return FollowedCounters.start(plan, (first) => {
+    const { state, notice } = continueCounters(plan, earlier, first);
+    log.event('counters', { text: notice });
+    warn(notice);
+    return state;
+  });
+}
+
 /** Takes what is fitted from the checkpoint or the run to start from, or fits it on the first records. */
 async function readHead(
   session: StreamSession,
   { resumed, state: runState }: OpenRun,
   state: StreamState,
-): Promise<StreamData> {
+  counters: FollowedCounters | undefined,
+): Promise<Omit<StreamData, 'counters'>> {
   const { follow: settings, inputs, options, observer, signal, warn } = session;
   const { fitRows } = settings;
   const { stream, format, start, tasks } = inputs;
@@ -157,9 +180,9 @@ async function readHead(
     return startGrowth(session, start.grow(known), facts);
   }
   const reading = { endsWhenEmpty: options.untilEnd === true, signal, onWarning: warn };
-  const head = await fitHead(stream, firstSampleFormat(format), fitRows, reading, (share) =>
-    observer.onRead({ what: `reading the first ${fitRows} records of ${stream.name}`, share }),
-  );
+  const onShare = (share: number): void =>
+    observer.onRead({ what: `reading the first ${fitRows} records of ${stream.name}`, share });
+  const head = await fitHead(stream, firstSampleFormat(format), fitRows, reading, onShare, counters?.preview());
   const facts = await labelFacts(head.labels, tasks, learned);
   if (Object.keys(learned).length > 0) data.labelScales = learned;
   state.sums = storedSums(facts.sums);
@@ -174,7 +197,7 @@ function startGrowth(
   { inputs: { format }, follow: { time } }: StreamSession,
   fitted: Fitted,
   facts: LabelFacts,
-): StreamData {
+): Omit<StreamData, 'counters'> {
   const vocabularies = new GrowingVocabularies(format.fields, fitted);
   const { timedField } = vocabularies;
   if (timedField !== undefined && time === undefined)
@@ -200,15 +223,16 @@ async function keepRejects({ folder, log, resumed }: OpenRun, state: StreamState
 async function trainModel(
   session: StreamSession,
   run: OpenRun,
-  { encoded, vocabularies }: StreamData,
+  data: StreamData,
   model: CompiledModel,
   progress: Progress,
   state: StreamState,
 ): Promise<void> {
   const { experiment, follow: settings, inputs, options, signal, warn } = session;
+  const { encoded, vocabularies, counters } = data;
   const { loop } = progress;
   const stepOptions = createStepOptions(session, run, model, loop, { steps: Infinity, stepsPerEpoch: Infinity });
-  const followed = openFollowedStream(session, run, encoded, state);
+  const followed = openFollowedStream(session, run, data, state);
   const windows = run.state.of(progressiveSection, firstProgressiveState);
   const growth = run.state.of(growthSection, (): GrowthState => ({ counts: {} }));
   vocabularies.continueCounts(growth.counts);
@@ -219,7 +243,11 @@ async function trainModel(
     run,
     model,
     loop,
-    { ...withInterval(experiment.checkpoints), vocabularies },
+    {
+      ...withInterval(experiment.checkpoints),
+      vocabularies,
+      ...(counters && { counters: () => joinStates({ ends: counters.state().ends }) }),
+    },
     () => {
       progressive.store();
       growth.counts = vocabularies.counts();
@@ -227,7 +255,9 @@ async function trainModel(
         get fitted() {
           return vocabularies.fitted();
         },
-        counters: joinStates(NO_COUNTERS),
+        get counters() {
+          return joinStates(counters?.state() ?? NO_COUNTERS);
+        },
         lookups: encoded.spec.lookups ?? new Map(),
       };
     },
@@ -240,7 +270,7 @@ async function trainModel(
     progressive,
     beforeBatch: ({ batch }) => growVocabularies(vocabularies, model, batch, followed.timeMs),
     moveAfter: (batch) => followed.moveAfter(batch),
-    onWindow: (window) => reportWindow(session, run, window, { loop, progressive, state, vocabularies }),
+    onWindow: (window) => reportWindow(session, run, window, { loop, progressive, state, vocabularies, counters }),
     beforeStep: (step) => checkpointer.beforeStep(step),
     signal,
   });
@@ -252,12 +282,13 @@ async function trainModel(
 function openFollowedStream(
   { experiment, follow: options, inputs: { stream }, warn }: StreamSession,
   { folder, log }: OpenRun,
-  format: StreamData['encoded'],
+  { encoded, counters }: StreamData,
   state: StreamState,
 ): FollowedStream {
   return new FollowedStream({
     stream,
-    format,
+    format: encoded,
+    counters,
     options,
     batchRows: stepRows(experiment.training),
     rejectsPath: join(folder, REJECTS),
@@ -308,11 +339,12 @@ async function reportWindow(
     progressive,
     state,
     vocabularies,
-  }: Pick<Progress, 'loop'> & {
-    readonly progressive: ProgressiveValidation;
-    readonly state: StreamState;
-    readonly vocabularies: GrowingVocabularies;
-  },
+    counters,
+  }: Pick<Progress, 'loop'> &
+    Pick<StreamData, 'vocabularies' | 'counters'> & {
+      readonly progressive: ProgressiveValidation;
+      readonly state: StreamState;
+    },
 ): Promise<void> {
   const lag = await inputs.stream.lag();
   const isLate = lag !== undefined && maxLag !== undefined && lag.amount > maxLag;
@@ -324,6 +356,8 @@ async function reportWindow(
   const window = { ...report, alarms, step, ...windowCounts(state), lag, elapsedMs, ...grown };
   startWindow(state);
   run.log.window(window);
+  const large = counters?.checkMemory();
+  if (large !== undefined) warn(large);
   for (const alarm of alarms) warn(`window ${report.window}: ${alarm}`);
   observer.onWindow?.(window);
 }

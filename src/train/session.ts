@@ -212,7 +212,7 @@ export function openTrainingCheckpointer(
   run: OpenRun,
   { program, journal }: CompiledModel,
   loop: LoopState,
-  checkpoints: CheckpointOptions & Pick<CheckpointerOptions, 'vocabularies'>,
+  checkpoints: CheckpointOptions & Pick<CheckpointerOptions, 'vocabularies' | 'counters'>,
   checkpoint: () => Pick<Checkpoint, 'fitted' | 'counters' | 'lookups'>,
 ): Promise<Checkpointer> {
   return openCheckpointer(
@@ -225,14 +225,16 @@ export function openTrainingCheckpointer(
       journal,
       snapshot: async () => {
         const own = checkpoint();
-        const { counters, lookups } = own;
         return {
           program: await readState(program),
           sections: run.state.sections(),
           config,
-          counters,
-          lookups,
-          // Read by full checkpoints alone: storing a vocabulary that grows takes time for each of its tokens.
+          lookups: own.lookups,
+          // Read by full checkpoints alone: storing them takes time for each event of a window,
+          get counters() {
+            return own.counters;
+          },
+          // and for each token of a vocabulary that grows.
           get fitted() {
             return own.fitted;
           },

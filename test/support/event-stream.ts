@@ -1,8 +1,9 @@
-import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { randomStream } from '../../src/core/random.js';
 
 const [USERS, ITEMS] = [50, 30];
+const COUNTERS = 'checkpoints/last/counters.safetensors';
 const FIRST_SECOND = 1_700_000_000;
 
 /** A file of a stream. */
@@ -97,5 +98,6 @@ export function streamTrace(run: string): Record<string, unknown> {
     ) as unknown,
     metrics: withoutTimes(read('metrics.jsonl')),
     rejects: read('rejects.csv'),
+    counters: existsSync(join(run, COUNTERS)) ? read(COUNTERS) : undefined,
   };
 }

@@ -13,11 +13,17 @@ const LONGEST_MS = 1500;
 
 const SCHEDULES = {
   full: [],
-  deltas: ['--set=checkpoints.everySteps=null', '--set=checkpoints.delta.everySteps=1'],
+  'deltas with counters': [
+    '--set=checkpoints.everySteps=null',
+    '--set=checkpoints.delta.everySteps=1',
+    '--set=data.counters={ time: time, format: seconds, delay: 30s, tolerance: 10s, count: {} }',
+    '--set=data.counters.count.clicks={ by: item, of: click, within: 5m }',
+    '--set=features.recent={ type: numeric, fields: [clicks], scaling: standard }',
+  ],
 };
 
 describe('training on a stream that is written meanwhile', () => {
-  it.each(['full', 'deltas'] as const)(
+  it.each(['full', 'deltas with counters'] as const)(
     `gives the same bytes as one run on the final log, killed ${KILLS} times: %s`,
     { timeout: 120_000 + KILLS * 20_000 },
     async (schedule) => {

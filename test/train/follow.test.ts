@@ -110,6 +110,19 @@ describe('training on a stream', () => {
 
   it.each([
     [{ set: ['data.negativeSampling={ rate: 0.5 }'] }, 'data.negativeSampling: numbers the rows of whole files'],
+    [
+      { set: ['data.sequences.events={ file: log, key: user, time: time, until: time }'], untilEnd: false },
+      'data.sequences.events: is read once, before training',
+    ],
+    [
+      {
+        set: [
+          'data.join={ key: user, time: time, events: { click: { file: log, within: 1h } } }',
+          'data.counters={ time: time, count: { shows: { by: item, within: 1d } } }',
+        ],
+      },
+      'data.counters.tolerance: is shorter than the time that a row waits for its events',
+    ],
     [{ set: ['training.schedule={ name: cosine }'] }, 'training.schedule: depends on the length of training'],
   ] as const)('refuses what requires all rows: %j', async (options, message) => {
     const folder = scratchFolder();

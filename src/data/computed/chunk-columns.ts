@@ -2,7 +2,7 @@ import type { Chunk } from '../../chunks/chunk.js';
 import type { Column } from '../../chunks/column.js';
 import { quoted, userError } from '../../core/errors.js';
 import { readChunks } from '../pipeline.js';
-import type { CellFile, RowSource } from '../readers/cell-file.js';
+import type { CellFile, FileColumns, RowSource } from '../readers/cell-file.js';
 
 /** Computed columns for the rows of a file, chunk by chunk. */
 export interface ChunkColumns {
@@ -25,24 +25,36 @@ export interface ColumnNames {
 }
 
 /**
+ * Checks that a file has no column with the name of a computed one.
+ * @throws UserError (data)
+ */
+export function checkNames(
+  { path, header, constants }: Pick<FileColumns, 'path' | 'header' | 'constants'>,
+  { names, origin, renaming }: ColumnNames,
+): void {
+  for (const name of names)
+    if (header.includes(name) || constants?.has(name) === true)
+      throw userError('data', {
+        where: path,
+        key: `column ${quoted(name)}`,
+        message: `has the name of ${origin}`,
+        fix: renaming(name),
+      });
+}
+
+/**
  * Adds computed columns to a file.
  * @param open returns the columns for a read from the first row
  * @throws UserError (data) for a file with a column of the same name
  */
 export function withColumns(
   rows: RowSource<CellFile>,
-  { names, origin, renaming }: ColumnNames,
+  computedNames: ColumnNames,
   open: () => Promise<ChunkColumns>,
 ): RowSource<CellFile> {
   const { csv, columns } = rows;
-  for (const name of names)
-    if (csv.header.includes(name) || columns.constants?.has(name) === true)
-      throw userError('data', {
-        where: csv.path,
-        key: `column ${quoted(name)}`,
-        message: `has the name of ${origin}`,
-        fix: renaming(name),
-      });
+  const { names } = computedNames;
+  checkNames({ ...columns, path: csv.path, header: csv.header }, computedNames);
   return {
     columns,
     csv: {

@@ -136,14 +136,30 @@ export class CounterSet {
       ['content', { shape: [hash.length], data: hash }],
     ]);
     for (const [g, { table, counters }] of this.#groups.entries()) {
-      const keys = table.list();
-      const ids = new Map(keys.map(([, id], i) => [id, i]));
-      for (const [name, tensor] of storedTexts(keys.map(([text]) => text))) tensors.set(`keys.${g}.${name}`, tensor);
+      const { texts, numbers } = this.#numberKeys(table, counters);
+      for (const [name, tensor] of storedTexts(texts)) tensors.set(`keys.${g}.${name}`, tensor);
       for (const i of counters)
-        for (const [name, tensor] of this.#counters[i]!.save(ids, keys.length))
+        for (const [name, tensor] of this.#counters[i]!.save(numbers, texts.length))
           tensors.set(`${this.#plan.specs[i]!.name}.${name}`, tensor);
     }
     return tensors;
+  }
+
+  /**
+   * Numbers the keys of a group by their first events, as `restore` does, so that a restored state is stored bitwise
+   * identically.
+   */
+  #numberKeys(
+    table: KeyTable,
+    counters: readonly number[],
+  ): { readonly texts: readonly string[]; readonly numbers: Int32Array } {
+    const texts: string[] = [];
+    const numbers = new Int32Array(table.size).fill(-1);
+    for (const i of counters)
+      this.#counters[i]!.eachKey((key) => {
+        if (numbers[key]! < 0) numbers[key] = texts.push(table.textOf(key)) - 1;
+      });
+    return { texts, numbers };
   }
 
   /**

@@ -48,8 +48,8 @@ export class KeyTable {
     this.#free.push(id);
   }
 
-  /** Lists the keys with events, in order of their ids. */
-  list(): readonly (readonly [text: string, id: number])[] {
-    return [...this.#ids].sort(([, a], [, b]) => a - b);
+  /** Returns the text of a key with events. */
+  textOf(id: number): string {
+    return this.#texts[id]!;
   }
 }

@@ -114,12 +114,18 @@ export class WindowCounter {
     this.#pending.push(time, key, value, 1);
   }
 
+  /** Calls `visit` with the key of each event, in the order in which `restore` reads them. */
+  eachKey(visit: (key: number) => void): void {
+    for (const queue of [this.#pending, this.#window])
+      for (let i = queue.head; i < queue.tail; i++) visit(queue.keys[queue.at(i)]!);
+  }
+
   /**
    * Returns the state as tensors.
-   * @param ids number of each key in the state, by id
+   * @param numbers number of each key in the state, by id; -1 for a key without events
    * @param keys number of keys
    */
-  save(ids: ReadonlyMap<number, number>, keys: number): ReadonlyMap<string, StoredTensor> {
+  save(numbers: Int32Array, keys: number): ReadonlyMap<string, StoredTensor> {
     const tensors = new Map<string, StoredTensor>();
     const add = (name: string, data: Float64Array | Uint32Array): void =>
       void tensors.set(name, { shape: [data.length], data });
@@ -130,14 +136,14 @@ export class WindowCounter {
       add(`${name}.times`, queue.list(queue.times));
       add(
         `${name}.keys`,
-        queue.list(queue.keys).map((key) => ids.get(key)!),
+        queue.list(queue.keys).map((key) => numbers[key]!),
       );
       add(`${name}.sums`, queue.list(queue.sums));
       add(`${name}.rows`, queue.list(queue.rows));
     }
     // Totals are stored, since sums of fractions depend on their order.
     const sums = new Float64Array(keys + 1);
-    for (const [id, key] of ids) sums[key] = this.#sums[id] ?? 0;
+    for (const [id, key] of numbers.entries()) if (key >= 0) sums[key] = this.#sums[id] ?? 0;
     sums[keys] = this.#allSums;
     add('sums', sums);
     return tensors;

@@ -1,7 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { readSafetensors, safetensorsParts } from '../../io/safetensors.js';
-import { bytes as sizeText } from '../../text/number-text.js';
 import { cached, keptFor, recipe, type Cache, type CacheRequest } from '../cache/cache.js';
 import { chunkBatch, valueBatch, valueStorage } from '../computed/stored-values.js';
 import { counterColumn, counterNames } from '../counters/counter-columns.js';
@@ -16,6 +15,7 @@ import {
   type FirstRow,
   type RunCounters,
 } from '../counters/counter-start.js';
+import { describeMemory } from '../counters/memory.js';
 import { RowCounter } from '../counters/row-counter.js';
 import { dialectOf, type DialectOptions } from '../dialect.js';
 import { writeCacheFolder } from '../encoding/write-rows.js';
@@ -34,8 +34,6 @@ import { refuseShards, storedValueColumns, type StoredPart } from './stored-colu
 const STATE = 'counters.safetensors';
 /** Version of the stored values. */
 const LAYOUT = 2;
-/** Counters that use more memory are reported. */
-const MANY_BYTES = 2 ** 30;
 
 /** Files that are counted together; their content is the key of their rows and of all before them. */
 interface CountedPart extends StoredPart {
@@ -142,12 +140,8 @@ export class CounterPass {
       this.#writePart(counted, before, { path, entry }, reading),
     );
     counted.content = keyOf(before, await part.fingerprint(reading));
-    const bytes = this.#counter?.set?.bytes ?? 0;
-    if (counted.isLast && bytes > MANY_BYTES)
-      reading.onWarning?.(
-        `data.counters use ${sizeText(bytes)} of memory after ${part.path}; shorten within or delay, or set a longer ` +
-          'resolution',
-      );
+    const large = counted.isLast ? describeMemory(this.#counter?.set?.bytes ?? 0, part.path) : undefined;
+    if (large !== undefined) reading.onWarning?.(large);
     // No row follows.
     if (this.#done === this.#parts.length - 1) this.#counter = undefined;
   }

@@ -5,6 +5,7 @@ import { noRows } from '../encoding/no-rows.js';
 import { RowFitter } from '../encoding/row-fitter.js';
 import { skipBadRows } from '../rows/rejects.js';
 import type { ChunkStream } from './chunk-stream.js';
+import type { FollowedCounters } from './followed-counters.js';
 import type { StreamReading } from './record-stream.js';
 import { rowsOf } from './stream-batches.js';
 
@@ -17,6 +18,7 @@ export interface StreamHead {
 /**
  * Fits vocabularies and scales on the first `fitRows` rows of a stream, or on all if it ends before.
  * @param onShare receives the share of these rows that was read
+ * @param counters before the first row
  * @throws UserError (data) if no row is valid
  */
 export async function fitHead(
@@ -25,6 +27,7 @@ export async function fitHead(
   fitRows: number,
   reading: Omit<StreamReading, 'from' | 'isPreview'>,
   onShare: (share: number) => void,
+  counters?: FollowedCounters,
 ): Promise<StreamHead> {
   // Invalid records are reported when they are trained on, unless all are.
   const policy = skipBadRows(undefined, Infinity);
@@ -33,7 +36,9 @@ export async function fitHead(
   let records = 0;
   for await (const { chunk, columns, line } of stream.read({ ...reading, from: undefined, isPreview: true })) {
     const end = Math.min(chunk.rows, fitRows - records);
-    const rows = fitter.observe(rowsOf(chunk, 0, end), columns, line);
+    const first = rowsOf(chunk, 0, end);
+    const rows = fitter.observe(counters?.add(first, columns) ?? first, columns, line);
+    counters?.move();
     for (const [name, values] of labels) {
       const column = fitter.labels.get(name)!;
       for (let row = 0; row < rows.count; row++) if (rows.isKept(row)) values.push(column[row]!);

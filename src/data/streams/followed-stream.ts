@@ -1,5 +1,6 @@
 import { SAMPLE_COLUMN } from '../../delay/columns.js';
 import type { FollowOptions } from '../follow-options.js';
+import { CounterPlan } from '../counters/counter-plan.js';
 import { columnsOf, type EncodedFormat } from '../rows/row-format.js';
 import type { DataOptions } from '../options.js';
 import type { RowFormat } from '../rows/row-format.js';
@@ -8,6 +9,7 @@ import { joinedColumns, joinedEvents } from '../join-options.js';
 import { sampleWriter } from '../replay/numbered-samples.js';
 import type { ChunkStream } from './chunk-stream.js';
 import { DeadLetters } from './dead-letters.js';
+import type { FollowedCounters } from './followed-counters.js';
 import { joinedSamples } from './joined-samples.js';
 import { joinStreams } from './joined-stream.js';
 import type { StreamReading } from './record-stream.js';
@@ -26,7 +28,9 @@ export async function openFollowed(
   format: RowFormat,
   { time }: FollowOptions,
 ): Promise<ChunkStream> {
-  const columns = new Set([...columnsOf(format), ...(time === undefined ? [] : [time])]);
+  const counters = data.counters && new CounterPlan(data.counters, data);
+  const columns = new Set([...columnsOf(format), ...(counters?.columns ?? []), ...(time === undefined ? [] : [time])]);
+  for (const name of counters?.names ?? []) columns.delete(name);
   const dialect = dialectOf(data);
   const { train = [], join } = data;
   if (join === undefined) return openChunkStream(train, { columns: [...columns], dialect });
@@ -41,6 +45,7 @@ export async function openFollowed(
 export interface Followed {
   readonly stream: ChunkStream;
   readonly format: EncodedFormat;
+  readonly counters?: FollowedCounters | undefined;
   readonly options: FollowOptions;
   readonly batchRows: number;
   /** File for invalid records. */
@@ -68,12 +73,13 @@ export class FollowedStream {
    * @throws UserError (data), and the signal's reason
    */
   async *batches(reading: Omit<StreamReading, 'from'>): AsyncGenerator<StreamBatch> {
-    const { stream, format, batchRows, state, onSchemaChange } = this.#followed;
+    const { stream, format, counters, batchRows, state, onSchemaChange } = this.#followed;
     const writeSamples = sampleWriter(format);
     const batches = readStreamBatches(
       {
         stream,
         format,
+        counters,
         batchRows,
         first: this.#watermark.readers(),
         schema: new SchemaWatch(),
@@ -92,8 +98,9 @@ export class FollowedStream {
 
   /** Moves the position after a batch, before the next one is requested. */
   moveAfter({ cursor, records }: StreamBatch): void {
-    const { state } = this.#followed;
+    const { state, counters } = this.#followed;
     this.#letters.write();
+    counters?.move();
     Object.assign(state, this.#watermark.now, { cursor, records: state.records + records });
   }
 }

@@ -8,6 +8,7 @@ import type { BadRow } from '../rows/rejects.js';
 import { rowEncoder, type RowCollector } from '../rows/row-collector.js';
 import type { EncodedFormat } from '../rows/row-format.js';
 import type { ChunkStream, StreamChunk } from './chunk-stream.js';
+import type { FollowedCounters } from './followed-counters.js';
 import type { StreamCursor, StreamReading } from './record-stream.js';
 import type { SchemaChange, SchemaWatch } from './schema-watch.js';
 
@@ -26,6 +27,7 @@ export interface StreamBatchOptions {
   readonly stream: ChunkStream;
   readonly format: EncodedFormat;
   readonly batchRows: number;
+  readonly counters?: FollowedCounters | undefined;
   /** Readers before those of the format. */
   readonly first: readonly ReadColumns[];
   readonly schema: SchemaWatch;
@@ -42,11 +44,11 @@ export interface StreamBatchOptions {
  * is, so that encoders which change with each record have the state after that record.
  */
 export async function* readStreamBatches(
-  { stream, format, batchRows, first, ...options }: StreamBatchOptions,
+  { stream, format, batchRows, ...options }: StreamBatchOptions,
   reading: StreamReading,
 ): AsyncGenerator<StreamBatch> {
   const addItems = itemAdder(format.fields);
-  const encoder = new RowEncoder(format, first, options.onReject);
+  const encoder = new RowEncoder({ format, ...options });
   let records = 0;
   for await (const each of stream.read(reading)) {
     const change = options.schema.observe(each);
@@ -68,15 +70,22 @@ export async function* readStreamBatches(
 /** Encodes the rows of chunks of several files. */
 class RowEncoder {
   readonly #format: EncodedFormat;
+  readonly #counters: FollowedCounters | undefined;
   readonly #first: readonly ReadColumns[];
   readonly #onReject: (row: BadRow) => void;
   #collector: RowCollector | undefined;
   #file: FileColumns | undefined;
   #numRejects = 0;
 
-  constructor(format: EncodedFormat, first: readonly ReadColumns[], onReject: (row: BadRow) => void) {
+  constructor({
+    format,
+    counters,
+    first,
+    onReject,
+  }: Pick<StreamBatchOptions, 'format' | 'counters' | 'first' | 'onReject'>) {
     this.#format = format;
-    this.#first = first;
+    this.#counters = counters;
+    this.#first = counters === undefined ? first : [...first, counters.refuseLate];
     this.#onReject = onReject;
   }
 
@@ -95,7 +104,7 @@ class RowEncoder {
     this.#collector ??= rowEncoder(columns, this.#format, [], this.#first);
     if (this.#file !== undefined && this.#file !== columns) this.#collector.startFile(columns);
     this.#file = columns;
-    this.#collector.add(rows, line);
+    this.#collector.add(this.#counters?.add(rows, columns) ?? rows, line);
     const { rejects } = this.#collector;
     const added = rejects.slice(this.#numRejects);
     this.#numRejects = rejects.length;

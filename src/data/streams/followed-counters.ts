@@ -1,0 +1,159 @@
+import { createHash } from 'node:crypto';
+import type { Chunk } from '../../chunks/chunk.js';
+import type { ReadColumns } from '../../features/kinds/kind.js';
+import { InvalidValueError } from '../../text/invalid-value.js';
+import { checkNames } from '../computed/chunk-columns.js';
+import { CounterCells } from '../counters/counter-cells.js';
+import { counterColumn, counterNames } from '../counters/counter-columns.js';
+import type { CounterPlan } from '../counters/counter-plan.js';
+import { startSet, type CounterSet, type CounterState } from '../counters/counter-set.js';
+import type { FirstRow, RunCounters } from '../counters/counter-start.js';
+import { describeMemory } from '../counters/memory.js';
+import type { FileColumns } from '../readers/cell-file.js';
+
+/** Tensor of a state with the values of the records that were counted, but come after the position of the run. */
+const AHEAD = 'ahead';
+
+/** Finds the state before the first record; undefined for counters that begin at zero. */
+type FindStart = (first: FirstRow) => CounterState | undefined;
+
+/**
+ * Counters of the records of a stream, in its order. Records are counted when they are read, and some of them before
+ * the batch that they belong to is complete. Their values are a part of the state, so that a resumed run, which reads
+ * these records again, counts none twice.
+ */
+export class FollowedCounters {
+  readonly #plan: CounterPlan;
+  readonly #findStart: FindStart;
+  #first: { readonly state: CounterState | undefined } | undefined;
+  #set: CounterSet | undefined;
+  /** Values of the records after the position: those of all counters, record by record. */
+  #ahead: Float32Array;
+  #aheadEnd: number;
+  /** Values of the records that were read since the position. */
+  #read = 0;
+  #isLarge = false;
+  // Of the rows that were added last:
+  #columns: readonly Float32Array[];
+  #isLate = new Uint8Array(0);
+  #file: FileColumns | undefined;
+
+  private constructor(plan: CounterPlan, findStart: FindStart, ahead: Float32Array = new Float32Array(0)) {
+    this.#plan = plan;
+    this.#findStart = findStart;
+    this.#columns = plan.names.map(() => new Float32Array(0));
+    this.#ahead = ahead;
+    this.#aheadEnd = ahead.length;
+  }
+
+  /** Starts to count at the first record. */
+  static start(plan: CounterPlan, findStart: FindStart = () => undefined): FollowedCounters {
+    return new FollowedCounters(plan, findStart);
+  }
+
+  /** Continues from the state of a checkpoint. */
+  static resume(plan: CounterPlan, { start, ends }: RunCounters): FollowedCounters {
+    const state = ends.at(-1);
+    const counters = new FollowedCounters(
+      plan,
+      () => start,
+      state?.get(AHEAD)?.data.slice() as Float32Array | undefined,
+    );
+    counters.#first = { state: start };
+    if (state !== undefined) counters.#set = startSet(plan, state);
+    return counters;
+  }
+
+  /** Returns counters for a read of the first records, which are read again afterwards. */
+  preview(): FollowedCounters {
+    return new FollowedCounters(this.#plan, (first) => this.#startAt(first));
+  }
+
+  /** Returns a warning the first time that the counters use much memory. */
+  checkMemory(): string | undefined {
+    if (this.#isLarge) return undefined;
+    const warning = describeMemory(this.#set?.bytes ?? 0, this.#file?.path ?? '');
+    this.#isLarge = warning !== undefined;
+    return warning;
+  }
+
+  /**
+   * Adds the columns of the counters to the next rows, valid until the next call.
+   * @throws UserError (data) for a file with a column of the same name
+   */
+  add(rows: Chunk, file: FileColumns): Chunk {
+    const { names } = this.#plan;
+    if (file !== this.#file) checkNames(file, counterNames(names));
+    this.#file = file;
+    this.#reserve(rows.rows);
+    const cells = new CounterCells(this.#plan, rows, file.constants);
+    for (let row = 0; row < rows.rows; row++) {
+      if (this.#read === this.#aheadEnd) this.#count(cells, row, file);
+      for (const column of this.#columns) column[row] = this.#ahead[this.#read++]!;
+      this.#isLate[row] = Number(Number.isNaN(this.#columns[0]![row]!) && cells.time(row) !== undefined);
+    }
+    const added = names.map((name, c) => [name, counterColumn(this.#columns[c]!, rows)] as const);
+    return { ...rows, columns: new Map([...rows.columns, ...added]) };
+  }
+
+  /** Reader of the rows that were added last: it refuses those that are late, which were not counted. */
+  readonly refuseLate: ReadColumns = (rows) => {
+    const { time, toleranceMs } = this.#plan;
+    rows.eachKept([time], (row) => {
+      if (this.#isLate[row] === 0) return;
+      const limit = toleranceMs === 0 ? 'not' : `at most ${toleranceMs / 1000}s`;
+      throw new InvalidValueError(`a time ${limit} before the latest one`, 'set a larger data.counters.tolerance');
+    });
+  };
+
+  /** Moves the position to the end of the rows that were added. */
+  move(): void {
+    this.#ahead.copyWithin(0, this.#read, this.#aheadEnd);
+    this.#aheadEnd -= this.#read;
+    this.#read = 0;
+  }
+
+  /** Returns the state at the position: the counters after all records that were counted, and before the first one. */
+  state(): RunCounters {
+    const start = this.#first?.state;
+    if (this.#set === undefined) return { start, ends: [] };
+    const state = new Map(this.#set.save(''));
+    const shape = [this.#aheadEnd / this.#columns.length, this.#columns.length];
+    if (this.#aheadEnd > 0) state.set(AHEAD, { shape, data: this.#ahead.slice(0, this.#aheadEnd) });
+    return { start, ends: [withContent(state)] };
+  }
+
+  /** Appends the values of a row, NaN for one that is not counted, and counts it. */
+  #count(cells: CounterCells, row: number, { path }: FileColumns): void {
+    const width = this.#columns.length;
+    if (this.#aheadEnd + width > this.#ahead.length) {
+      const larger = new Float32Array(2 * (this.#aheadEnd + width));
+      larger.set(this.#ahead);
+      this.#ahead = larger;
+    }
+    const time = cells.time(row);
+    const set = time === undefined ? undefined : (this.#set ??= startSet(this.#plan, this.#startAt({ time, path })));
+    if (time === undefined || set!.isLate(time)) for (const column of this.#columns) column[row] = NaN;
+    else set!.count({ time, keys: cells.keys(row), labels: cells.labels(row) }, this.#columns, row);
+    for (const column of this.#columns) this.#ahead[this.#aheadEnd++] = column[row]!;
+  }
+
+  #startAt(first: FirstRow): CounterState | undefined {
+    return (this.#first ??= { state: this.#findStart(first) }).state;
+  }
+
+  #reserve(rows: number): void {
+    if (rows <= this.#isLate.length) return;
+    this.#columns = this.#columns.map(() => new Float32Array(2 * rows));
+    this.#isLate = new Uint8Array(2 * rows);
+  }
+}
+
+/** Returns a state with a hash of itself as the key of the rows so far, which are not hashed. */
+function withContent(state: CounterState): CounterState {
+  const hash = createHash('sha256');
+  for (const [name, { data }] of state)
+    hash.update(`${name} ${data.byteLength} `).update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+  const content = new Uint8Array(hash.digest());
+  return new Map([...state, ['content', { shape: [content.length], data: content }]]);
+}
