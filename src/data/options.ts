@@ -10,6 +10,7 @@ import { checkJoin, joinOptions } from './join-options.js';
 import { checkLookups, lookupsOptions } from './lookup-options.js';
 import { checkSequences, sequencesOptions } from './sequence-options.js';
 import { samplingOptions } from './sampling-options.js';
+import { describePassword } from './stream-password.js';
 
 /** Splits of a data set. */
 export const SPLITS = ['train', 'valid', 'test'] as const;
@@ -132,6 +133,10 @@ export function* checkData({
     for (const { path, message } of checkLookups(lookups)) yield { path: ['lookups', ...path], message };
   if (sequences !== undefined)
     for (const { path, message } of checkSequences(sequences)) yield { path: ['sequences', ...path], message };
+  for (const [index, path] of [train ?? []].flat().entries()) {
+    const message = describePassword(path);
+    if (message !== undefined) yield { path: ['train', ...(Array.isArray(train) ? [index] : [])], message };
+  }
   if (join !== undefined) for (const { path, message } of checkJoin(join)) yield { path: ['join', ...path], message };
   if (source === undefined) {
     if (train === undefined)
