@@ -167,7 +167,7 @@ describe('the public setting of ULC', () => {
       ]);
       const second = await train('ulc-2');
 
-      const pcoc = ({ metrics }: typeof first): number => metrics['test']!['cvr']!['pcoc']!;
+      const pcoc = ({ metrics }: typeof first): number => metrics['test']!['cvr']!['pcoc'] as number;
       // Of the conversions of the last days before the deadline, most come after it.
       expect(pcoc(vanilla)).toBeLessThan(0.8);
       for (const result of [first, second]) {
