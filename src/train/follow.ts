@@ -236,12 +236,13 @@ async function trainModel(
   await run.begin({});
   await trainStream({
     ...stepOptions,
-    batches: () => followed.batches({ endsWhenEmpty: options.untilEnd === true, signal, onWarning: warn }),
+    batches: (ended) => followed.batches({ endsWhenEmpty: options.untilEnd === true, signal: ended, onWarning: warn }),
     progressive,
     beforeBatch: ({ batch }) => growVocabularies(vocabularies, model, batch, followed.timeMs),
     moveAfter: (batch) => followed.moveAfter(batch),
     onWindow: (window) => reportWindow(session, run, window, { loop, progressive, state, vocabularies }),
     beforeStep: (step) => checkpointer.beforeStep(step),
+    dueInMs: () => checkpointer.dueInMs(),
     signal,
   });
   await checkpointer.now();
