@@ -1,9 +1,11 @@
 import { checkRows, type CheckedRows } from './check/check-rows.js';
+import { checkStream, type CheckedStream, type StreamDescription } from './check/check-stream.js';
 import { collectFindings, type Findings } from './check/findings.js';
 import { oneStep, planStep, type OneStep } from './check/one-step.js';
 import type { Experiment } from './config/experiment.js';
 import { readConfig } from './config/load.js';
 import { parseOverride } from './config/overrides.js';
+import { followOptions } from './data/follow-options.js';
 import { skipBadRows } from './data/rows/rejects.js';
 import { createRowSampler, type RowSampler } from './data/sources/row-sample.js';
 import { openData } from './data/sources/splits.js';
@@ -13,10 +15,12 @@ import type { ListName } from './engines/compile/lists.js';
 import { printProgram } from './engines/compile/print.js';
 import { createEngine, type EngineOptions } from './engines/engines.js';
 import { openInputs, planRows, type RunInputs } from './inputs/open-inputs.js';
+import { openStreamInputs, type StreamInputs } from './inputs/open-stream-inputs.js';
 import { estimateDiskUsage, type DiskUsage } from './runs/disk-usage.js';
 import { checkRunFolder } from './runs/run-folder.js';
 import { readPretrained } from './pretrained/read-vectors.js';
 import { runsRoot } from './runs/runs-root.js';
+import { checkFollowed, warnOfUnused } from './train/check-followed.js';
 
 export interface CheckOptions extends EngineOptions {
   readonly path: string;
@@ -52,16 +56,63 @@ export async function check(options: CheckOptions): Promise<CheckResult> {
   const step = await oneStep(
     engine,
     experiment,
-    { ...rows, ...inputs, train: inputs.sources.train, policy },
+    { ...rows, ...inputs, batches: () => inputs.sources.train.stream(rows.encoded, [], { policy }) },
     onWarning,
   );
-  const { weightBytes, optimizerBytes, vocabularyBytes } = step.size;
-  const disk = await estimateDiskUsage(
-    runsRoot(experiment.runs),
-    weightBytes + optimizerBytes + vocabularyBytes,
-    experiment.checkpoints,
-  );
+  const disk = await estimateDisk(experiment, step);
   return { experiment, data: rows.description, isCut: sampler.isCut, step, disk };
+}
+
+function estimateDisk({ runs, checkpoints }: Experiment, { size }: OneStep): Promise<DiskUsage> {
+  const { weightBytes, optimizerBytes, vocabularyBytes } = size;
+  return estimateDiskUsage(runsRoot(runs), weightBytes + optimizerBytes + vocabularyBytes, checkpoints);
+}
+
+/** Result of checking a config of a stream without problems. */
+export interface StreamCheckResult {
+  readonly experiment: Experiment;
+  readonly stream: StreamDescription;
+  /** A step on the first batch, and the disk space; undefined without a record. */
+  readonly trained: { readonly step: OneStep; readonly disk: DiskUsage } | undefined;
+}
+
+/**
+ * Checks a config for training on `data.train` as a stream, in the order of that training, as `check` does. It reads
+ * the records that the stream has at present, up to `data.follow.fitRows`; a pipe is read until it has these, or ends.
+ * @throws UserError with the problems of all these steps
+ */
+export async function checkFollow(options: Omit<CheckOptions, 'sampleRows'>): Promise<StreamCheckResult> {
+  const { path, set, onWarning } = options;
+  const findings = collectFindings();
+  const { experiment, problems } = await readConfig(path, set.map(parseOverride));
+  findings.add('config', problems);
+  if (experiment === undefined) {
+    findings.throwIfAny();
+    throw new Error('an invalid config must have problems');
+  }
+  const canRead = await findings.of(() => {
+    checkFollowed(experiment, {});
+    return true;
+  });
+  const engine = await findings.of(() => createEngine(options, experiment.training.precision));
+  const follow = experiment.data.follow ?? followOptions.parse({});
+  const inputs = canRead === true ? await findings.of(() => openStreamInputs(experiment, follow)) : undefined;
+  try {
+    const hasStart = inputs === undefined || (await checkStart(experiment, inputs, findings));
+    const checked =
+      inputs && hasStart
+        ? await findings.of(() => checkStream(experiment, inputs, follow, findings, onWarning))
+        : undefined;
+    findings.throwIfAny();
+    warnOfUnused(experiment, onWarning);
+    // Without problems, every step has a result; the engine may be undefined by its type.
+    const { description, step: input } = checked as CheckedStream;
+    if (input === undefined) return { experiment, stream: description, trained: undefined };
+    const step = await oneStep(engine!, experiment, { ...input, tasks: inputs!.tasks }, onWarning);
+    return { experiment, stream: description, trained: { step, disk: await estimateDisk(experiment, step) } };
+  } finally {
+    await inputs?.stream.close();
+  }
 }
 
 /**
@@ -113,21 +164,31 @@ async function checkConfig<Opened>(
   return { experiment, engine: engine as Opened, inputs: inputs!, rows: rows!, sampler };
 }
 
-/** Checks the initial checkpoint, the teachers, the run directory and the rows. */
+/** Checks the teachers, the initial checkpoint, the run directory and the rows. */
 async function checkInputs(
-  { name, runs, data }: Experiment,
+  experiment: Experiment,
   inputs: RunInputs,
   sampler: RowSampler,
   findings: Findings,
   onWarning: (text: string) => void,
 ): Promise<CheckedRows | undefined> {
-  const { resolveOrigin: originOf, grow, counters } = inputs.start;
-  await findings.of(() => readPretrained(inputs.format.fields));
+  const { grow, counters } = inputs.start;
   await findings.of(() => inputs.teachers.find());
-  const hasStart = originOf === undefined || (await findings.of(originOf)) !== undefined;
+  const hasStart = await checkStart(experiment, inputs, findings);
   if (hasStart && counters !== undefined) inputs.counters?.warmStart(counters(), onWarning);
+  return checkRows(experiment.data, { ...inputs, ...(hasStart && { grow }) }, sampler, findings);
+}
+
+/** Checks pretrained vectors, run directory and initial checkpoint; returns whether the last one is usable. */
+async function checkStart(
+  { name, runs }: Experiment,
+  { format, start: { resolveOrigin } }: RunInputs | StreamInputs,
+  findings: Findings,
+): Promise<boolean> {
+  await findings.of(() => readPretrained(format.fields));
+  const hasStart = resolveOrigin === undefined || (await findings.of(resolveOrigin)) !== undefined;
   await findings.of(() => checkRunFolder({ configName: name, runs }));
-  return checkRows(data, { ...inputs, ...(hasStart && { grow }) }, sampler, findings);
+  return hasStart;
 }
 
 /** Checks the files of an invalid config, as far as its sections are valid. */

@@ -1,9 +1,7 @@
 import type { Experiment } from '../config/experiment.js';
-import { sliceRows } from '../core/batch.js';
-import type { RejectPolicy } from '../data/rows/rejects.js';
+import { sliceRows, type Batch } from '../core/batch.js';
 import type { EncodedFormat } from '../data/rows/row-format.js';
-import type { Source } from '../data/sources/source.js';
-import { engineLine, type Engine, type Plan } from '../engines/engine.js';
+import { engineLine, type Engine, type Plan, type Program } from '../engines/engine.js';
 import { planSize, type PlanSize } from '../engines/plan-size.js';
 import { vocabularyBytes } from '../features/feature-types.js';
 import { buildGraph } from '../inputs/open-inputs.js';
@@ -28,8 +26,12 @@ export interface StepInput {
   readonly tasks: readonly Task[];
   readonly encoded: EncodedFormat;
   readonly facts: LabelFacts;
-  readonly train: Source;
-  readonly policy: RejectPolicy;
+  /** Bytes of vocabularies that grow, besides those of the fields; default: 0. */
+  readonly growthBytes?: number;
+  /** Batches of training rows, the first of which with a row is trained on. */
+  batches(): AsyncIterable<{ readonly batch: Batch }>;
+  /** Called before the step. */
+  beforeStep?(program: Program, batch: Batch): void;
 }
 
 /** Builds the plan of a config's training steps. */
@@ -42,19 +44,19 @@ export function planStep(
 }
 
 /**
- * Takes one training step of a config and discards its result.
+ * Takes one training step of a config and discards its result; none without a row.
  * @throws UserError if the config does not fit the machine; (diverged) if the loss is not finite
  */
 export async function oneStep(
   engine: Engine,
   experiment: Experiment,
-  { tasks, encoded, facts, train, policy }: StepInput,
+  { tasks, encoded, facts, growthBytes = 0, batches, beforeStep }: StepInput,
   onWarning: (text: string) => void,
 ): Promise<OneStep> {
   const { training, seed } = experiment;
   warnOfRates(training, onWarning);
   const plan = planStep(experiment, { tasks, encoded, facts });
-  const size = planSize(plan, engine, vocabularyBytes(encoded.fields));
+  const size = planSize(plan, engine, vocabularyBytes(encoded.fields) + growthBytes);
   const program = engine.compile(plan, onWarning);
   try {
     const stepper = createTrainStep({
@@ -67,8 +69,9 @@ export async function oneStep(
     });
     const sums = {};
     let rows = 0;
-    for await (const { batch } of train.stream(encoded, [], { policy })) {
+    for await (const { batch } of batches()) {
       if (batch.rows === 0) continue;
+      beforeStep?.(program, batch);
       rows = Math.min(batch.rows, training.batchSize);
       const { losses } = await stepper.take(sliceRows(batch, 0, rows), firstLoopState());
       addLosses(sums, losses);

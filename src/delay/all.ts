@@ -6,4 +6,5 @@ export { dfm } from './dfm.js';
 export { esDfm } from './es-dfm.js';
 export { defer } from './defer.js';
 export { defuse } from './defuse.js';
+export { biDefuse } from './bi-defuse.js';
 export { ulc } from './ulc.js';

@@ -5,8 +5,7 @@ import { defineObserved, elapsedTimeSamples, lateLoss, realNegativeLoss, splitEl
  * DEFUSE (Chen et al. 2022, https://arxiv.org/abs/2202.06472): the stream of ES-DFM, with a weight for each kind of
  * sample: 1 + f_dp for an early positive, and 1 for a late one. An observed negative counts f_dp as a positive with
  * probability z, and 1 + f_dp as a negative with 1 - z. z is the probability of a fake negative. The authors' code adds
- * the weights of early and late positives for both; here each has its own. Bi-DEFUSE's second distribution is not part
- * of it.
+ * the weights of early and late positives for both; here each has its own.
  */
 export const defuse = defineObserved({
   name: 'defuse',

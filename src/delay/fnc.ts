@@ -1,8 +1,5 @@
 import { fakeNegatives } from './fake-negatives.js';
-import { defineDelay } from './method.js';
-
-/** Predictions stay below 1, so that log losses are finite. */
-const MAX_PREDICTION = 1 - 2 ** -20;
+import { defineDelay, MAX_PREDICTION } from './method.js';
 
 /**
  * Fake negative calibration (Ktena et al. 2019, https://arxiv.org/abs/1907.06558): the log loss of the biased

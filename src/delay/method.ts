@@ -3,6 +3,9 @@ import type { Component } from '../core/component.js';
 import type { GraphBuilder } from '../graph/builder.js';
 import type { Value } from '../graph/operations.js';
 
+/** Predictions of sums and quotients stay below 1, so that log losses are finite. */
+export const MAX_PREDICTION = 1 - 2 ** -20;
+
 /** A row of the log, as it is trained at one time. */
 export interface Sample {
   /** Time from the click to the training, in milliseconds. */

@@ -92,7 +92,7 @@ function checkUnjoined({ data }: Experiment): void {
   throw userError('config', {
     key: 'data.join',
     message: 'joins logs that grow',
-    fix: 'train with mtl train --follow, which ends with the logs if you add --until-end',
+    fix: 'train and check with --follow; mtl train --follow ends with the logs if you add --until-end',
   });
 }
 

@@ -21,7 +21,7 @@ export interface StreamInputs extends RowsPlan {
 export async function openStreamInputs(
   experiment: Experiment,
   follow: FollowOptions,
-  access: Access,
+  access?: Access,
 ): Promise<StreamInputs> {
   const { where } = experiment.data;
   const plan = await planRows(experiment, { access });

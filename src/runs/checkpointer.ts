@@ -22,6 +22,8 @@ export interface Checkpointer {
    * Returns a save function if a step or time interval within the epoch has elapsed after `step` steps, else undefined.
    */
   beforeStep(step: number): (() => Promise<void>) | undefined;
+  /** Returns the time until `beforeStep` saves without another step; undefined if nothing is unsaved, or never. */
+  dueInMs(): number | undefined;
   /** Saves if the epoch schedule requires it or any monitored metric is the best so far. */
   atMilestone(milestone: ValidationEvent): Promise<void>;
   /** Saves unless the current position is already saved. */
@@ -77,6 +79,7 @@ export async function openCheckpointer(
       if (!intervals.isTime() || saved?.position === position()) return undefined;
       return () => save(['last'], intervals.agreeOnDelta());
     },
+    dueInMs: () => (saved?.position === position() ? undefined : intervals.dueInMs()),
     async atMilestone({ epoch, isEpochEnd, isBest, valid }) {
       const best = valid === undefined ? [] : observeBests(valid, bestBy, loop.bests, goals);
       const links = [...(isBest ? ['best' as const] : []), ...best.map((monitor) => `best-${monitor}` as const)];
@@ -134,6 +137,17 @@ class Intervals {
     return delta?.everyMinutes !== undefined && !peers.allReduceAny(this.#isFullTime());
   }
 
+  /** Returns the time until the next checkpoint by time in this rank; undefined if the schedule has no time. */
+  dueInMs(): number | undefined {
+    const { everyMinutes, delta } = this.#options;
+    const nowMs = monotonicMs();
+    const dueMs = Math.min(
+      untilMs(this.#fullMs - nowMs, everyMinutes),
+      untilMs(this.#savedMs - nowMs, delta?.everyMinutes),
+    );
+    return dueMs === Infinity ? undefined : Math.max(0, dueMs);
+  }
+
   restart(isFull: boolean): void {
     this.#savedMs = monotonicMs();
     if (isFull) this.#fullMs = this.#savedMs;
@@ -146,6 +160,10 @@ class Intervals {
 
 function isMultiple(step: number, every: number | undefined): boolean {
   return every !== undefined && step % every === 0;
+}
+
+function untilMs(sinceMs: number, minutes: number | undefined): number {
+  return minutes === undefined ? Infinity : sinceMs + minutes * 60_000;
 }
 
 function isOver(sinceMs: number, minutes: number | undefined): boolean {

@@ -75,8 +75,13 @@ function* checkSchedule({ schedule }: Experiment['training']): Generator<Problem
     };
 }
 
-/** Lists the keys of a config that training on a stream does not use. */
-export function listUnused({ data, training, calibration }: Experiment): readonly string[] {
+/** Warns about the keys of a config that training on a stream does not use. */
+export function warnOfUnused(experiment: Experiment, warn: (text: string) => void): void {
+  const unused = listUnused(experiment);
+  if (unused.length > 0) warn(`--follow does not use ${unused.join(', ')}: each record is predicted before training`);
+}
+
+function listUnused({ data, training, calibration }: Experiment): readonly string[] {
   return Object.entries({
     'data.valid': data.valid !== undefined,
     'data.test': data.test !== undefined,

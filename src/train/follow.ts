@@ -3,21 +3,19 @@ import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { dumpConfig } from '../config/dump.js';
 import type { LoadedConfig } from '../config/load.js';
-import type { Batch } from '../core/batch.js';
 import { SINGLE_PROCESS } from '../core/process-group.js';
 import { userError } from '../core/errors.js';
 import { CounterPlan } from '../data/counters/counter-plan.js';
 import { continueCounters, joinStates, NO_COUNTERS, splitStates } from '../data/counters/counter-start.js';
-import { labelFacts, labelScales } from '../data/batches/label-facts.js';
-import { startFits } from '../data/encoding/fit-readers.js';
+import { labelScales } from '../data/batches/label-facts.js';
 import { followOptions, type FollowOptions } from '../data/follow-options.js';
-import { firstSampleFormat, onFirstSamples } from '../data/replay/numbered-samples.js';
-import { encodedFormat } from '../data/rows/row-format.js';
+import { onFirstSamples } from '../data/replay/numbered-samples.js';
 import { dataSection, firstDataState, rememberTables } from '../data/sources/data-state.js';
 import type { Access } from '../data/sources/source.js';
-import { fitHead } from '../data/streams/fit-head.js';
+import { DeadLetters } from '../data/streams/dead-letters.js';
 import { FollowedCounters } from '../data/streams/followed-counters.js';
 import { FollowedStream } from '../data/streams/followed-stream.js';
+import { describeSchemaChange } from '../data/streams/schema-watch.js';
 import {
   firstStreamState,
   startWindow,
@@ -27,9 +25,7 @@ import {
   type StreamState,
 } from '../data/streams/stream-state.js';
 import type { Engine } from '../engines/engine.js';
-import type { Fitted } from '../features/feature-types.js';
-import { GrowingVocabularies, growthSection, type GrowthState } from '../features/growing-vocabularies.js';
-import type { LabelFacts } from '../core/tasks.js';
+import { growthSection, type GrowingVocabularies, type GrowthState } from '../features/growing-vocabularies.js';
 import { openStreamInputs, type StreamInputs } from '../inputs/open-stream-inputs.js';
 import { cutFile, onDisk } from '../io/disk.js';
 import { readPretrained } from '../pretrained/read-vectors.js';
@@ -45,7 +41,7 @@ import {
 } from '../training/progressive.js';
 import { stepRows } from '../training/step-plan.js';
 import { trainStream } from '../training/stream-loop.js';
-import { checkFollowed, checkSingle, listUnused } from './check-followed.js';
+import { checkFollowed, checkSingle, warnOfUnused } from './check-followed.js';
 import {
   compileModel,
   createStepOptions,
@@ -56,17 +52,16 @@ import {
   openTrainingRun,
   startProgress,
   type CompiledModel,
-  type FittedData,
   type Progress,
   type Session,
   type TrainOptions,
 } from './session.js';
+import { growVocabularies, readStreamHead, startGrowth, type StreamData } from './stream-head.js';
 
 /** Minutes between checkpoints if a config sets no interval: a stream has no epochs. */
 const SAVE_EVERY_MINUTES = 5;
 
-type StreamData = FittedData &
-  Required<Pick<FittedData, 'vocabularies'>> & { readonly counters: FollowedCounters | undefined };
+type CountedData = StreamData & { readonly counters: FollowedCounters | undefined };
 type StreamSession = Session<StreamInputs> & { readonly follow: FollowOptions };
 
 /** Trains on a stream in data-flow order, from the position of the run on. */
@@ -83,8 +78,7 @@ export async function follow(
   const settings = experiment.data.follow ?? followOptions.parse({});
   const access: Access = { cache: { folder: experiment.data.cache, onWarning: warn }, signal };
   const inputs = await openStreamInputs(experiment, settings, access);
-  const unused = listUnused(experiment);
-  if (unused.length > 0) warn(`--follow does not use ${unused.join(', ')}: each record is predicted before training`);
+  warnOfUnused(experiment, warn);
   const config = dumpConfig(experiment);
   const shared = { engine, experiment, config, options, peers, signal, observer, access, warn };
   const session: StreamSession = { ...shared, inputs, follow: settings };
@@ -156,7 +150,7 @@ async function readHead(
   { resumed, state: runState }: OpenRun,
   state: StreamState,
   counters: FollowedCounters | undefined,
-): Promise<Omit<StreamData, 'counters'>> {
+): Promise<StreamData> {
   const { follow: settings, inputs, options, observer, signal, warn } = session;
   const { fitRows } = settings;
   const { stream, format, start, tasks } = inputs;
@@ -166,47 +160,15 @@ async function readHead(
   const learned = data.labelScales ?? {};
   if (resumed !== undefined) {
     const facts = { sums: new Map(Object.entries(state.sums)), scales: labelScales(tasks, learned) };
-    return startGrowth(session, resumed.fitted, facts);
-  }
-  const names = [...startFits(format).keys()];
-  const before = start.fitted?.() ?? {};
-  const known = Object.fromEntries(
-    names.flatMap((name) => (Object.hasOwn(before, name) ? [[name, before[name]]] : [])),
-  );
-  const isKnown = start.fitted !== undefined && names.every((name) => Object.hasOwn(known, name));
-  const needsLabels = tasks.some(({ name, scaling }) => scaling !== undefined && !Object.hasOwn(learned, name));
-  if (isKnown && !needsLabels) {
-    const facts = { sums: new Map<string, never>(), scales: labelScales(tasks, learned) };
-    return startGrowth(session, start.grow(known), facts);
+    return startGrowth(inputs, settings.time, { fitted: resumed.fitted, facts });
   }
   const reading = { endsWhenEmpty: options.untilEnd === true, signal, onWarning: warn };
   const onShare = (share: number): void =>
     observer.onRead({ what: `reading the first ${fitRows} records of ${stream.name}`, share });
-  const head = await fitHead(stream, firstSampleFormat(format), fitRows, reading, onShare, counters?.preview());
-  const facts = await labelFacts(head.labels, tasks, learned);
+  const head = await readStreamHead(inputs, fitRows, learned, reading, onShare, counters?.preview());
   if (Object.keys(learned).length > 0) data.labelScales = learned;
-  state.sums = storedSums(facts.sums);
-  return startGrowth(session, start.grow({ ...head.fitted, ...known }), facts);
-}
-
-/**
- * Starts or resumes the growth of vocabularies.
- * @throws UserError (config) if tokens expire by a time that records do not have
- */
-function startGrowth(
-  { inputs: { format }, follow: { time } }: StreamSession,
-  fitted: Fitted,
-  facts: LabelFacts,
-): Omit<StreamData, 'counters'> {
-  const vocabularies = new GrowingVocabularies(format.fields, fitted);
-  const { timedField } = vocabularies;
-  if (timedField !== undefined && time === undefined)
-    throw userError('config', {
-      key: `field '${timedField}'`,
-      message: 'has tokens that expire by the time of the records, which have none',
-      fix: 'set data.follow.time to their column, or expire after steps, as in unseen: { steps: 10000 }',
-    });
-  return { encoded: { ...encodedFormat(format, fitted), fields: vocabularies.fields }, facts, vocabularies };
+  state.sums = storedSums(head.facts.sums);
+  return startGrowth(inputs, settings.time, head);
 }
 
 /** Keeps the invalid records before the position of a resumed run. */
@@ -223,7 +185,7 @@ async function keepRejects({ folder, log, resumed }: OpenRun, state: StreamState
 async function trainModel(
   session: StreamSession,
   run: OpenRun,
-  data: StreamData,
+  data: CountedData,
   model: CompiledModel,
   progress: Progress,
   state: StreamState,
@@ -266,12 +228,13 @@ async function trainModel(
   await run.begin({});
   await trainStream({
     ...stepOptions,
-    batches: () => followed.batches({ endsWhenEmpty: options.untilEnd === true, signal, onWarning: warn }),
+    batches: (ended) => followed.batches({ endsWhenEmpty: options.untilEnd === true, signal: ended, onWarning: warn }),
     progressive,
-    beforeBatch: ({ batch }) => growVocabularies(vocabularies, model, batch, followed.timeMs),
+    beforeBatch: ({ batch }) => growVocabularies(vocabularies, model, batch, followed.lateness.watermark ?? undefined),
     moveAfter: (batch) => followed.moveAfter(batch),
     onWindow: (window) => reportWindow(session, run, window, { loop, progressive, state, vocabularies, counters }),
     beforeStep: (step) => checkpointer.beforeStep(step),
+    dueInMs: () => checkpointer.dueInMs(),
     signal,
   });
   await checkpointer.now();
@@ -282,7 +245,7 @@ async function trainModel(
 function openFollowedStream(
   { experiment, follow: options, inputs: { stream }, warn }: StreamSession,
   { folder, log }: OpenRun,
-  { encoded, counters }: StreamData,
+  { encoded, counters }: CountedData,
   state: StreamState,
 ): FollowedStream {
   return new FollowedStream({
@@ -291,28 +254,13 @@ function openFollowedStream(
     counters,
     options,
     batchRows: stepRows(experiment.training),
-    rejectsPath: join(folder, REJECTS),
+    letters: new DeadLetters(join(folder, REJECTS), state, Math.floor(options.maxRejects * options.windowRows)),
     state,
     onSchemaChange: (change) => {
       log.event('schema', change);
-      warn(describeChange(change));
+      warn(describeSchemaChange(change));
     },
   });
-}
-
-/** Replaces the tokens of a batch by rows, which change before the batch is predicted. */
-function growVocabularies(
-  vocabularies: GrowingVocabularies,
-  { program, journal }: CompiledModel,
-  batch: Batch,
-  timeMs: number | undefined,
-): void {
-  if (!vocabularies.isGrowing) return;
-  const changes = vocabularies.assign(batch, timeMs);
-  program.changeRows!(changes);
-  journal?.markChanges(changes);
-  // No record after the batch is encoded.
-  vocabularies.releaseNumbers();
 }
 
 /** Returns the schedule of checkpoints, with a default interval. */
@@ -341,7 +289,7 @@ async function reportWindow(
     vocabularies,
     counters,
   }: Pick<Progress, 'loop'> &
-    Pick<StreamData, 'vocabularies' | 'counters'> & {
+    Pick<CountedData, 'vocabularies' | 'counters'> & {
       readonly progressive: ProgressiveValidation;
       readonly state: StreamState;
     },
@@ -360,22 +308,4 @@ async function reportWindow(
   if (large !== undefined) warn(large);
   for (const alarm of alarms) warn(`window ${report.window}: ${alarm}`);
   observer.onWindow?.(window);
-}
-
-function describeChange({
-  path,
-  line,
-  added,
-  removed,
-}: {
-  readonly path: string;
-  readonly line: number;
-  readonly added: readonly string[];
-  readonly removed: readonly string[];
-}): string {
-  const parts = [
-    ...(added.length > 0 ? [`new columns ${added.join(', ')}`] : []),
-    ...(removed.length > 0 ? [`no longer has ${removed.join(', ')}`] : []),
-  ];
-  return `${path}:${line}: ${parts.join('; ')}`;
 }

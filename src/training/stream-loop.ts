@@ -7,10 +7,16 @@ import { noInterval } from './loop-state.js';
 import type { ProgressiveValidation, WindowReport } from './progressive.js';
 import { StepsInFlight, type StepOptions } from './steps-in-flight.js';
 
+/** Maximum time of a timer. */
+const MAX_TIMEOUT_MS = 2 ** 31 - 1;
+
 /** Dependencies of the loop over a stream. */
 export interface StreamLoopOptions<Read extends { readonly batch: Batch }> extends StepOptions {
-  /** Reads the batches of the stream from its position on. It reads nothing beyond the batch that it yields. */
-  batches(): AsyncIterable<Read>;
+  /**
+   * Reads the batches of the stream from its position on. It reads nothing beyond the batch that it yields.
+   * @param signal ends a wait for a batch; its reason is thrown
+   */
+  batches(signal: AbortSignal): AsyncIterable<Read>;
   readonly progressive: ProgressiveValidation;
   /** Called before a batch is predicted. */
   beforeBatch(read: Read): void;
@@ -23,6 +29,8 @@ export interface StreamLoopOptions<Read extends { readonly batch: Batch }> exten
    * read, if any.
    */
   beforeStep(step: number): (() => Promise<void>) | undefined;
+  /** Returns the time until `beforeStep` has to be called again if no batch arrives; undefined for never. */
+  dueInMs(): number | undefined;
   /** Ends the run after the current step, so that it can be saved. */
   readonly signal: AbortSignal;
 }
@@ -38,7 +46,7 @@ export async function trainStream<Read extends { readonly batch: Batch }>(
   const { program, state, progressive, signal } = options;
   const steps = new StepsInFlight(options, createDivergenceGuard(program, options.onDivergence));
   let yieldedMs = monotonicMs();
-  for await (const read of options.batches()) {
+  for await (const read of saveWhileWaiting(options)) {
     const { batch } = read;
     options.beforeBatch(read);
     const predictions = await program.averaged(() => program.predict(batch));
@@ -58,4 +66,49 @@ export async function trainStream<Read extends { readonly batch: Batch }>(
     signal.throwIfAborted();
   }
   return 'finished';
+}
+
+/**
+ * Yields the batches of a stream. If a checkpoint is due before the next batch arrives, it is saved first: the state is
+ * that after the last batch, since a batch changes nothing before it is yielded.
+ */
+async function* saveWhileWaiting<Read extends { readonly batch: Batch }>({
+  batches,
+  beforeStep,
+  dueInMs,
+  signal,
+  state,
+}: StreamLoopOptions<Read>): AsyncGenerator<Read> {
+  const failure = new AbortController();
+  const reads = batches(AbortSignal.any([signal, failure.signal]))[Symbol.asyncIterator]();
+  try {
+    for (;;) {
+      const next = reads.next();
+      try {
+        while (!(await settlesWithin(next, dueInMs()))) await beforeStep(state.step)?.();
+      } catch (error) {
+        failure.abort(error);
+        await next;
+        throw error;
+      }
+      const read = await next;
+      if (read.done === true) return;
+      yield read.value;
+    }
+  } finally {
+    await reads.return?.();
+  }
+}
+
+/** Waits for a promise, but at most for `ms`; returns whether it was fulfilled by then. */
+async function settlesWithin(promise: Promise<unknown>, ms = Infinity): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<false>((resolve) => {
+    if (ms !== Infinity) timer = setTimeout(resolve, Math.min(Math.max(1, Math.ceil(ms)), MAX_TIMEOUT_MS), false);
+  });
+  try {
+    return await Promise.race([promise.then(() => true), timeout]);
+  } finally {
+    clearTimeout(timer);
+  }
 }

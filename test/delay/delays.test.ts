@@ -134,6 +134,14 @@ const SAMPLES: Readonly<Record<string, readonly (readonly (readonly number[])[])
       [24, 0, 1, 1, 0],
     ],
   ],
+  'bi-defuse': [
+    [[1, 1, 1]],
+    [
+      [1, 0, 1],
+      [6, 1, 0],
+    ],
+    [[1, 0, 1]],
+  ],
   ulc: [
     [
       [1, 1, 1, 0, 1],
@@ -207,12 +215,15 @@ describe('expected loss over the outcomes of a row', () => {
     'es-dfm': [logit(realNegative), logit(late)],
     defuse: [logit(realNegative), logit(late)],
     defer: [logit(late)],
+    'bi-defuse': [logit(late)],
     ulc: [logit(late / (1 - early))],
   };
+  /** Probability of the first output, if it is not that of any conversion. */
+  const firstOutput: Readonly<Record<string, number>> = { 'bi-defuse': early };
 
-  it.each(['wait', 'fnw', 'es-dfm', 'defer', 'defuse', 'ulc'])('%s is unbiased', async (method) => {
+  it.each(['wait', 'fnw', 'es-dfm', 'defer', 'defuse', 'bi-defuse', 'ulc'])('%s is unbiased', async (method) => {
     const delayed = resolve(method);
-    const z = method in auxiliary ? [logit(truth), ...auxiliary[method]!] : [logit(truth)];
+    const z = [logit(firstOutput[method] ?? truth), ...(auxiliary[method] ?? [])];
     const samples = outcomes.flatMap(({ delayMs, share }) =>
       delayed.samples(delayMs).map((sample) => ({ ...sample, share })),
     );

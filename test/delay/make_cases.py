@@ -80,6 +80,18 @@ def ulc(out):
     return main * loss + auxiliary * log_loss(later, label) * (1 - early)
 
 
+def bi_defuse(out):
+    within, later = torch.sigmoid(out).unbind(1)
+    z = later.detach()
+    outside = (1 - FIRST) * -torch.log(later) + FIRST * (
+        -z * z * torch.log(later) - (1 - z) * (1 + z) * torch.log(1 - later))
+    return FIRST * log_loss(within, label) + outside
+
+
+def sum_of_outputs(out):
+    return torch.sigmoid(out).sum(1).clamp(max=1 - 2**-20)
+
+
 def sigmoid(out):
     return torch.sigmoid(out[:, 0])
 
@@ -89,6 +101,8 @@ def calibrated(out):
     return (b / (1 - b)).clamp(max=1 - 2**-20)
 
 
+# Late positives are second samples.
+FIRST = torch.tensor([1] * 8 + [0] * 4).double()
 OBSERVED = {'main': main, 'auxiliary': auxiliary, 'early': early}
 METHODS = {
     'naive': (1, {}, plain, sigmoid),
@@ -99,6 +113,7 @@ METHODS = {
     'es-dfm': (3, OBSERVED, es_dfm, sigmoid),
     'defer': (2, OBSERVED, defer, sigmoid),
     'defuse': (3, OBSERVED, defuse, sigmoid),
+    'bi-defuse': (2, {'first': FIRST}, bi_defuse, sum_of_outputs),
     'ulc': (2, OBSERVED, ulc, sigmoid),
 }
 

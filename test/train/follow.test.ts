@@ -1,5 +1,5 @@
 /** @module-tag long */
-import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -58,6 +58,29 @@ describe('training on a stream', () => {
     expect((await ended).end).toBe('interrupted');
     await follow(config, run, { resume: run, runDir: undefined });
     await follow(config, join(folder, 'whole'));
+    expect(streamTrace(run)).toEqual(streamTrace(join(folder, 'whole')));
+  });
+
+  it('saves when a checkpoint is due while no record arrives', { timeout: 120_000 }, async () => {
+    const folder = scratchFolder();
+    const config = writeStream(folder);
+    const run = join(folder, 'run');
+    const controller = new AbortController();
+    // The stream stops long before the first checkpoint is due.
+    const set = ['checkpoints.everySteps=1000000', 'checkpoints.everyMinutes=0.1'];
+    const ended = follow(config, run, { untilEnd: false, set, signal: controller.signal });
+    const { steps } = await follow(config, join(folder, 'whole'), { set });
+    const savedStep = (): number | undefined => {
+      const path = join(run, 'checkpoints', 'last', 'state.json');
+      if (!existsSync(path)) return undefined;
+      return (JSON.parse(readFileSync(path, 'utf8')) as { sections: { loop: { step: number } } }).sections.loop.step;
+    };
+    await expect.poll(savedStep, { timeout: 90_000, interval: 50 }).toBe(steps);
+    const saved = streamTrace(run);
+    controller.abort(new Error('enough'));
+    expect((await ended).end).toBe('interrupted');
+    expect(streamTrace(run)).toEqual(saved);
+    await follow(config, run, { resume: run, runDir: undefined, set });
     expect(streamTrace(run)).toEqual(streamTrace(join(folder, 'whole')));
   });
 

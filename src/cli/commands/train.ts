@@ -96,6 +96,7 @@ export const train = defineCommand({
         path: config ?? findConfig(resume),
         set: changes,
         sampleRows: DRY_RUN_ROWS,
+        follow,
         device,
         threads,
         json,

@@ -99,7 +99,10 @@ export function rowPlace({ path, line }: Pick<BadRow, 'path' | 'line'>): string 
 }
 
 /** Formats the reasons of skipped rows, the most frequent first; empty if no row was skipped. */
-export function rejectNotices({ count, reasons = new Map() }: RejectPolicy): readonly string[] {
+export function rejectNotices({
+  count,
+  reasons = new Map(),
+}: Pick<RejectPolicy, 'count' | 'reasons'>): readonly string[] {
   if (count === 0) return [];
   const sorted = [...reasons].sort(([, a], [, b]) => b - a);
   const rest = sorted.slice(MAX_REASONS).reduce((sum, [, rows]) => sum + rows, 0);

@@ -8,7 +8,7 @@ import { dialectOf } from '../dialect.js';
 import { joinedColumns, joinedEvents } from '../join-options.js';
 import { sampleWriter } from '../replay/numbered-samples.js';
 import type { ChunkStream } from './chunk-stream.js';
-import { DeadLetters } from './dead-letters.js';
+import type { DeadLetters } from './dead-letters.js';
 import type { FollowedCounters } from './followed-counters.js';
 import { joinedSamples } from './joined-samples.js';
 import { joinStreams } from './joined-stream.js';
@@ -17,7 +17,7 @@ import { SchemaWatch, type SchemaChange } from './schema-watch.js';
 import { readStreamBatches, type StreamBatch } from './stream-batches.js';
 import type { StreamState } from './stream-state.js';
 import { openChunkStream } from './streams.js';
-import { Watermark } from './watermark.js';
+import { Watermark, type Lateness } from './watermark.js';
 
 /**
  * Opens the stream of a config.
@@ -48,8 +48,8 @@ export interface Followed {
   readonly counters?: FollowedCounters | undefined;
   readonly options: FollowOptions;
   readonly batchRows: number;
-  /** File for invalid records. */
-  readonly rejectsPath: string;
+  /** Receives invalid records, and writes them when their batch was trained on. */
+  readonly letters: Pick<DeadLetters, 'add' | 'write'>;
   /** Updated after each step. */
   readonly state: StreamState;
   onSchemaChange(change: SchemaChange): void;
@@ -58,14 +58,11 @@ export interface Followed {
 /** Reads the batches of a stream from the position of a run, which moves when a batch is trained on. */
 export class FollowedStream {
   readonly #followed: Followed;
-  readonly #letters: DeadLetters;
   readonly #watermark: Watermark;
 
   constructor(followed: Followed) {
-    const { state, options, rejectsPath } = followed;
     this.#followed = followed;
-    this.#letters = new DeadLetters(rejectsPath, state, Math.floor(options.maxRejects * options.windowRows));
-    this.#watermark = new Watermark(options, state);
+    this.#watermark = new Watermark(followed.options, followed.state);
   }
 
   /**
@@ -73,7 +70,7 @@ export class FollowedStream {
    * @throws UserError (data), and the signal's reason
    */
   async *batches(reading: Omit<StreamReading, 'from'>): AsyncGenerator<StreamBatch> {
-    const { stream, format, counters, batchRows, state, onSchemaChange } = this.#followed;
+    const { stream, format, counters, batchRows, letters, state, onSchemaChange } = this.#followed;
     const writeSamples = sampleWriter(format);
     const batches = readStreamBatches(
       {
@@ -84,22 +81,22 @@ export class FollowedStream {
         first: this.#watermark.readers(),
         schema: new SchemaWatch(),
         onSchemaChange,
-        onReject: (row) => this.#letters.add(row),
+        onReject: (row) => letters.add(row),
       },
       { ...reading, from: state.cursor },
     );
     for await (const each of batches) yield { ...each, batch: writeSamples(each.batch) };
   }
 
-  /** Latest time of the records that were read, in milliseconds since 1970; undefined without a column of times. */
-  get timeMs(): number | undefined {
-    return this.#watermark.now.watermark ?? undefined;
+  /** Times of the records that were read. */
+  get lateness(): Lateness {
+    return this.#watermark.now;
   }
 
   /** Moves the position after a batch, before the next one is requested. */
   moveAfter({ cursor, records }: StreamBatch): void {
-    const { state, counters } = this.#followed;
-    this.#letters.write();
+    const { counters, letters, state } = this.#followed;
+    letters.write();
     counters?.move();
     Object.assign(state, this.#watermark.now, { cursor, records: state.records + records });
   }

@@ -3,11 +3,12 @@ import { z } from 'zod';
 import { didYouMean, joined, quoted, userError } from '../../core/errors.js';
 import { asKafkaError, isUnknownTopic, permanentProblem, rootMessage } from './kafka-errors.js';
 import { KafkaStream } from './kafka-stream.js';
+import { passwordVariable } from '../stream-password.js';
 import type { RecordSource } from './record-stream.js';
 import { durationOption, loadPackages, parseStreamUrl, readTlsFiles, tlsShape } from './stream-url.js';
 
 const PACKAGE = '@platformatic/kafka@^1.35';
-const PASSWORD = 'MTL_KAFKA_PASSWORD';
+const PASSWORD = passwordVariable('kafka');
 const EXPECTED = { form: 'kafka://HOST:9092,HOST:9092/TOPIC', password: PASSWORD };
 
 const urlOptions = z.strictObject({

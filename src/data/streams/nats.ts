@@ -4,13 +4,14 @@ import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { didYouMean, joined, quoted, UserError, userError } from '../../core/errors.js';
 import { unreadable } from '../readers/unreadable.js';
+import { passwordVariable } from '../stream-password.js';
 import { jsonLine, joinLines } from './json-line.js';
 import { orAborted, Outage } from './outage.js';
 import type { RecordPiece, RecordSource, RecordStream, StreamLag, StreamReading } from './record-stream.js';
 import { loadPackages, parseStreamUrl, readTlsFiles, tlsShape } from './stream-url.js';
 
 const PACKAGES = ['@nats-io/jetstream@3', '@nats-io/transport-node@3'];
-const [PASSWORD, TOKEN] = ['MTL_NATS_PASSWORD', 'MTL_NATS_TOKEN'] as const;
+const [PASSWORD, TOKEN] = [passwordVariable('nats'), 'MTL_NATS_TOKEN'] as const;
 const EXPECTED = { form: 'nats://HOST:4222,HOST:4222/STREAM', password: PASSWORD };
 /** Maximum number of messages of a request, and bytes of a piece, unless a single message is longer. */
 const [FETCH_MESSAGES, PIECE_BYTES] = [1000, 1 << 18];

@@ -10,6 +10,15 @@ export interface SchemaChange {
   readonly removed: readonly string[];
 }
 
+/** Describes a change in one line. */
+export function describeSchemaChange({ path, line, added, removed }: SchemaChange): string {
+  const parts = [
+    ...(added.length > 0 ? [`new columns ${added.join(', ')}`] : []),
+    ...(removed.length > 0 ? [`no longer has ${removed.join(', ')}`] : []),
+  ];
+  return `${path}:${line}: ${parts.join('; ')}`;
+}
+
 /** Minimum number of rows that show that a column has no values. */
 const MIN_ROWS = 100;
 

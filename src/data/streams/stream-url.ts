@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { didYouMean, joined, UserError, userError } from '../../core/errors.js';
 import { unreadable } from '../readers/unreadable.js';
+import { HAS_PASSWORD } from '../stream-password.js';
 
 /** A stream as its URL names it: `scheme://user@server,server/log?option=value`. */
 export interface StreamUrl<Options> {
@@ -62,11 +63,7 @@ export function parseStreamUrl<Shape extends z.ZodRawShape>(
     userError('config', { key: 'data.train', where: name, message, ...(fix !== undefined && { fix }) });
   if (parts === undefined) throw invalid(`is not the URL of a stream; expected ${expected.form}`);
   const [user, password] = (parts['user'] ?? '').split(':', 2).map(decodeURIComponent);
-  if (password !== undefined)
-    throw invalid(
-      'has a password, which the files of the run would contain',
-      `set ${expected.password} in the environment instead`,
-    );
+  if (password !== undefined) throw invalid(HAS_PASSWORD, `set ${expected.password} in the environment instead`);
   const given = Object.fromEntries(new URLSearchParams(parts['query'] ?? ''));
   const known = Object.keys(schema.shape);
   const unknown = Object.keys(given).find((option) => !known.includes(option));

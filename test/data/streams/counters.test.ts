@@ -11,6 +11,7 @@ import { followOptions } from '../../../src/data/follow-options.js';
 import { joinOptions } from '../../../src/data/join-options.js';
 import { dataOptions } from '../../../src/data/options.js';
 import { encodedFormat, rowFormatOf } from '../../../src/data/rows/row-format.js';
+import { DeadLetters } from '../../../src/data/streams/dead-letters.js';
 import { fitHead } from '../../../src/data/streams/fit-head.js';
 import { FollowedCounters } from '../../../src/data/streams/followed-counters.js';
 import { FollowedStream, openFollowed } from '../../../src/data/streams/followed-stream.js';
@@ -66,7 +67,7 @@ async function follow({ data: keys, options = counters(), batchRows = 1, resumeA
       counters: own,
       options: settings,
       batchRows,
-      rejectsPath: join(folder, 'rejects.csv'),
+      letters: new DeadLetters(join(folder, 'rejects.csv'), state, settings.maxRejects * settings.windowRows),
       state,
       onSchemaChange: () => undefined,
     });

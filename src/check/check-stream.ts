@@ -1,0 +1,132 @@
+import { stepRows } from '../training/step-plan.js';
+import type { Experiment } from '../config/experiment.js';
+import { userError } from '../core/errors.js';
+import { CounterPlan } from '../data/counters/counter-plan.js';
+import type { FollowOptions } from '../data/follow-options.js';
+import { encodedFormat } from '../data/rows/row-format.js';
+import { skipBadRows, type RejectPolicy } from '../data/rows/rejects.js';
+import { FollowedCounters } from '../data/streams/followed-counters.js';
+import { FollowedStream, type Followed } from '../data/streams/followed-stream.js';
+import { headOf } from '../data/streams/head-stream.js';
+import { describeSchemaChange } from '../data/streams/schema-watch.js';
+import { firstStreamState } from '../data/streams/stream-state.js';
+import type { Lateness } from '../data/streams/watermark.js';
+import type { StreamInputs } from '../inputs/open-stream-inputs.js';
+import { growVocabularies, readStreamHead, startGrowth, type StreamData } from '../train/stream-head.js';
+import type { Findings } from './findings.js';
+import type { StepInput } from './one-step.js';
+
+/** The records that a stream has at present, up to those that `data.follow.fitRows` names. */
+export interface StreamDescription extends Omit<Lateness, 'watermark'> {
+  readonly name: string;
+  /** Records, with invalid and late ones. */
+  readonly records: number;
+  /** Invalid records, late ones among them. */
+  readonly rejected: number;
+  /** Number of invalid records by reason. */
+  readonly reasons: Readonly<Record<string, number>>;
+  /** Changes of columns, one per line. */
+  readonly changes: readonly string[];
+}
+
+/** A stream that was read, and the inputs of a training step on it; undefined if it has no record yet. */
+export interface CheckedStream {
+  readonly description: StreamDescription;
+  readonly step: Omit<StepInput, 'tasks'> | undefined;
+}
+
+/**
+ * Reads the first records of a stream, fits what training would fit, and encodes them. A stream without a record is no
+ * problem: training would wait.
+ * @param findings receives an excess of invalid records
+ * @throws UserError (data) for a column that is missing, or if no record is valid
+ */
+export async function checkStream(
+  experiment: Experiment,
+  inputs: StreamInputs,
+  follow: FollowOptions,
+  findings: Findings,
+  onWarning: (text: string) => void,
+): Promise<CheckedStream> {
+  const stream = headOf(inputs.stream, follow.fitRows);
+  const reading = { endsWhenEmpty: true, signal: new AbortController().signal, onWarning };
+  const policy = skipBadRows(undefined, Infinity);
+  const changes: string[] = [];
+  const describe = ({ outOfOrder, late }: Lateness): StreamDescription => ({
+    name: stream.name,
+    records: stream.records,
+    rejected: policy.count,
+    reasons: Object.fromEntries(policy.reasons ?? []),
+    changes,
+    outOfOrder,
+    late,
+  });
+  for await (const { chunk } of stream.read({ ...reading, from: undefined })) if (chunk.rows > 0) break;
+  if (stream.records === 0) return { description: describe(firstStreamState()), step: undefined };
+  const counters = countersOf(experiment.data);
+  const head = await readStreamHead({ ...inputs, stream }, follow.fitRows, {}, reading, () => undefined, counters());
+  const follows = (format: Followed['format'], see: Pick<Followed, 'letters' | 'onSchemaChange'>): FollowedStream =>
+    new FollowedStream({
+      stream,
+      format,
+      counters: counters(),
+      options: follow,
+      batchRows: stepRows(experiment.training),
+      state: firstStreamState(),
+      ...see,
+    });
+  const counted = follows(encodedFormat(inputs.format, head.fitted), {
+    letters: { add: (row) => policy.reject(row), write: () => undefined },
+    onSchemaChange: (change) => changes.push(describeSchemaChange(change)),
+  });
+  const batches = counted.batches(reading);
+  while ((await batches.next()).done !== true);
+  const description = describe(counted.lateness);
+  await findings.of(() => checkRejects(description, follow, policy));
+  const data = startGrowth(inputs, follow.time, head);
+  return { description, step: stepInput(data, follows(data.encoded, IGNORED), reading) };
+}
+
+/** Returns a function that starts the counters of a config, once for each read; it returns undefined without any. */
+function countersOf(data: Experiment['data']): () => FollowedCounters | undefined {
+  const plan = data.counters === undefined ? undefined : new CounterPlan(data.counters, data);
+  return () => plan && FollowedCounters.start(plan);
+}
+
+const IGNORED: Pick<Followed, 'letters' | 'onSchemaChange'> = {
+  letters: { add: () => undefined, write: () => undefined },
+  onSchemaChange: () => undefined,
+};
+
+function stepInput(
+  { encoded, facts, vocabularies }: StreamData,
+  followed: FollowedStream,
+  reading: Parameters<FollowedStream['batches']>[0],
+): Omit<StepInput, 'tasks'> {
+  return {
+    encoded,
+    facts,
+    growthBytes: vocabularies.byteLength,
+    batches: () => followed.batches(reading),
+    beforeStep: (program, batch) =>
+      growVocabularies(vocabularies, { program }, batch, followed.lateness.watermark ?? undefined),
+  };
+}
+
+/** @throws UserError (data) if a window of the records has more invalid ones than training accepts */
+function checkRejects(
+  { name, records, rejected }: StreamDescription,
+  { maxRejects, windowRows }: FollowOptions,
+  { reasons = new Map<string, number>() }: RejectPolicy,
+): void {
+  if (rejected <= Math.floor(maxRejects * Math.max(records, windowRows))) return;
+  const [[reason, rows] = ['', 0]] = [...reasons].sort(([, a], [, b]) => b - a);
+  throw userError('data', {
+    key: 'data.follow.maxRejects',
+    where: name,
+    message:
+      `allows a share of ${maxRejects} invalid records per window, but ${rejected} of the first ${records} are ` +
+      `invalid; most common reason: ${reason} (${rows})`,
+    fix: 'correct the records, or set a larger share',
+  });
+}
