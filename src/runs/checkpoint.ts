@@ -112,9 +112,10 @@ async function saveFirst(
   for (let copy = 2; older.includes(name); copy++) name = `${first}.${copy}`;
   const bytes = delta === undefined ? checkpointBytes(checkpoint) : OTHER_BYTES + tensorBytes(delta.program);
   let sha256 = '';
+  const state = stateText({ step: checkpoint.program.step, links }, checkpoint.sections);
   await withFreeSpace(folder, bytes, () =>
     writeFolder(join(folder, name), async (temporary) => {
-      sha256 = await writeFiles(temporary, checkpoint, links, peers, delta);
+      sha256 = await writeFiles(temporary, checkpoint, state, peers, delta);
     }),
   );
   await allSettledOrThrow(links.map((link) => pointLink(join(folder, link), name)));
@@ -125,8 +126,9 @@ async function saveFirst(
 
 /**
  * Checks free disk space before writing; if the disk fills up anyway, adds the required and free bytes to the error.
+ * @throws UserError (disk), or what `write` throws
  */
-async function withFreeSpace(folder: string, neededBytes: number, write: () => Promise<void>): Promise<void> {
+export async function withFreeSpace(folder: string, neededBytes: number, write: () => Promise<void>): Promise<void> {
   await checkRoom(folder, neededBytes, 'a checkpoint');
   try {
     await write();
@@ -172,25 +174,28 @@ async function writeTensors(
   };
 }
 
-/** Writes all files of rank 0; returns the SHA-256 of the manifest. */
-async function writeFiles(
+/**
+ * Writes all files of rank 0, the manifest last.
+ * @param state content of `state.json`
+ * @returns the SHA-256 of the manifest
+ */
+export async function writeFiles(
   folder: string,
-  checkpoint: Checkpoint,
-  links: readonly CheckpointLink[],
-  peers: ProcessGroup,
-  delta: Delta | undefined,
+  checkpoint: Omit<Checkpoint, 'sections'>,
+  state: string,
+  peers: ProcessGroup = SINGLE_PROCESS,
+  delta?: Delta,
 ): Promise<string> {
   peers.allGatherStrings(folder);
-  const { program, sections, config } = checkpoint;
-  const [tensors, others, configFile, state] = await allSettledOrThrow<
+  const [tensors, others, configFile, stateFile] = await allSettledOrThrow<
     [PartDigests, Partial<Digests & DeltaDigests>, FileDigest, FileDigest]
   >([
     writeTensors(delta ?? checkpoint, (name) => join(folder, name)),
     delta === undefined ? writeConstants(folder, checkpoint) : writeGrowth(folder, delta),
-    writeSynced(join(folder, FILES.config), config),
-    writeSynced(join(folder, FILES.state), stateText({ step: program.step, links }, sections)),
+    writeSynced(join(folder, FILES.config), checkpoint.config),
+    writeSynced(join(folder, FILES.state), state),
   ]);
-  const files = { ...tensors, ...others, [FILES.config]: configFile, [FILES.state]: state };
+  const files = { ...tensors, ...others, [FILES.config]: configFile, [FILES.state]: stateFile };
   const [, ...parts] = peers.allGatherStrings('');
   const { sha256 } = await writeSynced(
     join(folder, MANIFEST),

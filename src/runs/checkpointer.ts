@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { monotonicMs } from '../system/clock.js';
 import { checkRoom, freeBytes } from '../io/disk.js';
 import type { MetricDirections } from '../evaluation/metric-direction.js';
@@ -10,10 +11,11 @@ import type { GrowingVocabularies } from '../features/growing-vocabularies.js';
 import type { RowJournal } from '../tables/row-journal.js';
 import { checkpointBytes, saveCheckpoint, tensorBytes, type Checkpoint, type CheckpointLink } from './checkpoint.js';
 import { selectChanges, type Delta } from './delta.js';
-import type { CheckpointId } from './manifest.js';
+import { isCompacted, type CheckpointId } from './manifest.js';
 import type { OpenRun } from './open-run.js';
 import type { CheckpointOptions } from './options.js';
 import { maxCheckpoints } from './disk-usage.js';
+import { checkpointsFolder } from './retention.js';
 
 /** Saves checkpoints of a run on the config's schedule; rejects non-finite values (diverged). */
 export interface Checkpointer {
@@ -151,15 +153,13 @@ function isOver(sinceMs: number, minutes: number | undefined): boolean {
 
 /** The last full checkpoint of this process and the deltas after it. */
 class DeltaChain {
-  readonly #journal: RowJournal | undefined;
-  readonly #vocabularies: CheckpointerOptions['vocabularies'];
-  readonly #peers: ProcessGroup;
-  #last: { readonly id: CheckpointId; readonly fullBytes: number; readonly deltaBytes: number } | undefined;
+  readonly #options: Pick<CheckpointerOptions, 'run' | 'journal' | 'vocabularies' | 'peers'>;
+  #last: CheckpointId | undefined;
+  #fullBytes = 0;
+  #deltas: readonly { readonly name: string; readonly bytes: number }[] = [];
 
-  constructor({ journal, vocabularies, peers }: CheckpointerOptions) {
-    this.#journal = journal;
-    this.#vocabularies = vocabularies;
-    this.#peers = peers;
+  constructor(options: CheckpointerOptions) {
+    this.#options = options;
   }
 
   /**
@@ -167,20 +167,28 @@ class DeltaChain {
    * the full checkpoint before them: reading them takes at most twice the time of a full one.
    */
   select(program: ProgramState): Delta | undefined {
-    if (this.#journal === undefined || this.#last === undefined) return undefined;
-    const { id, fullBytes, deltaBytes } = this.#last;
-    const delta = selectChanges(program, this.#journal.rows(), id, this.#peers, this.#vocabularies?.changes());
-    return this.#peers.allReduceAny(deltaBytes + tensorBytes(delta.program) > fullBytes) ? undefined : delta;
+    const { journal, vocabularies, peers } = this.#options;
+    if (journal === undefined || this.#last === undefined) return undefined;
+    const delta = selectChanges(program, journal.rows(), this.#last, peers, vocabularies?.changes());
+    const bytes = this.#requiredBytes() + tensorBytes(delta.program);
+    return peers.allReduceAny(bytes > this.#fullBytes) ? undefined : delta;
   }
 
   /** Adds a saved checkpoint. */
   add(id: CheckpointId, program: ProgramState, delta: Delta | undefined): void {
-    this.#journal?.clear();
-    this.#vocabularies?.markSaved();
-    const { fullBytes, deltaBytes } = this.#last ?? { fullBytes: 0, deltaBytes: 0 };
-    this.#last =
-      delta === undefined
-        ? { id, fullBytes: tensorBytes(program), deltaBytes: 0 }
-        : { id, fullBytes, deltaBytes: deltaBytes + tensorBytes(delta.program) };
+    const { journal, vocabularies } = this.#options;
+    journal?.clear();
+    vocabularies?.markSaved();
+    this.#last = id;
+    if (delta === undefined) [this.#fullBytes, this.#deltas] = [tensorBytes(program), []];
+    else this.#deltas = [...this.#deltas, { name: id.name, bytes: tensorBytes(delta.program) }];
+  }
+
+  /** Returns the bytes of the deltas since the last one that another process compacted. */
+  #requiredBytes(): number {
+    const folder = checkpointsFolder(this.#options.run.folder);
+    const compacted = this.#deltas.findLastIndex(({ name }) => isCompacted(join(folder, name)));
+    this.#deltas = this.#deltas.slice(compacted + 1);
+    return this.#deltas.reduce((sum, { bytes }) => sum + bytes, 0);
   }
 }

@@ -7,6 +7,8 @@ import type { StoredTensor } from '../io/safetensors.js';
 import {
   damaged,
   FILES,
+  isCompacted,
+  readCompacted,
   readManifest,
   type CheckpointId,
   type DeltaDigests,
@@ -79,7 +81,7 @@ export function toRowTensors(rows: Delta['rows']): ReadonlyMap<string, StoredTen
   return new Map(Array.from(rows, ([name, data]) => [name, { shape: [data.length], data }]));
 }
 
-/** A checkpoint: a full one and the deltas after it, in order. */
+/** A checkpoint: a full one and the deltas after it, in order. A compacted delta is a full one itself. */
 export interface Chain {
   /** Files that the checkpoint itself has. */
   readonly files: DeltaDigests | Digests;
@@ -97,6 +99,7 @@ export async function readChain(folder: string): Promise<Chain> {
   let manifest: Manifest = await readManifest(at);
   const { files } = manifest;
   while (manifest.previous !== undefined) {
+    if (isCompacted(at)) return { files, base: await readCompacted(at, manifest), deltas };
     const { name, sha256 } = manifest.previous;
     deltas.unshift({ folder: at, manifest });
     const before = join(dirname(at), name);
@@ -119,8 +122,9 @@ export function growsVocabulary({ files }: DeltaManifest): boolean {
 }
 
 /**
- * Lists the deltas from one checkpoint to a later one, in order; undefined if the later one does not build on it. The
- * earlier one may no longer exist. Each has the digest of its manifest.
+ * Lists the deltas from one checkpoint to a later one, in order; undefined if the later one does not build on it, or if
+ * a delta between them was removed after a compaction. The earlier one may no longer exist. Each has the digest of its
+ * manifest.
  * @param sha256 digest of the manifest of the earlier checkpoint
  * @param folder directory of the later one
  * @throws UserError (checkpoint) for a manifest that is missing, invalid or of another checkpoint
@@ -137,7 +141,10 @@ export async function listDeltasSince(
     deltas.unshift({ folder: at, manifest: found, sha256: found.sha256 });
     const { previous } = found;
     if (previous.sha256 === sha256) break;
+    const isFull = isCompacted(at);
     at = join(dirname(at), previous.name);
+    // A compacted delta does not keep the checkpoints before it.
+    if (isFull && !existsSync(at)) return undefined;
     found = await readManifest(at);
     if (found.sha256 !== previous.sha256)
       throw damaged(deltas[0]!.folder, `a delta that requires another checkpoint than ${at}: its SHA-256 differs`);

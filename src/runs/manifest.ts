@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -32,6 +33,9 @@ export const NAME = /^step-(\d{8,})(?:\.(\d+))?$/;
 
 /** Written last: its presence marks a complete checkpoint. */
 export const MANIFEST = 'manifest.json';
+
+/** Directory in a compacted delta: the full checkpoint with the same content. */
+export const COMPACTED = 'full';
 
 type FileName = Exclude<(typeof FILES)[keyof typeof FILES], typeof FILES.rows | typeof FILES.growth>;
 /** Files that a checkpoint may lack. */
@@ -149,6 +153,26 @@ export async function readManifest(folder: string): Promise<Manifest & { readonl
   return { files, parts, ...delta, sha256: createHash('sha256').update(bytes).digest('hex') } as Manifest & {
     readonly sha256: string;
   };
+}
+
+/** Returns whether a delta is compacted: it then requires no other checkpoint. */
+export function isCompacted(folder: string): boolean {
+  return existsSync(join(folder, COMPACTED, MANIFEST));
+}
+
+/**
+ * Reads the manifest of the full checkpoint in a compacted delta.
+ * @throws UserError (checkpoint) if it is invalid, or of another checkpoint
+ */
+export async function readCompacted(
+  delta: string,
+  { files }: DeltaManifest,
+): Promise<{ readonly folder: string; readonly manifest: FullManifest }> {
+  const folder = join(delta, COMPACTED);
+  const manifest = await readManifest(folder);
+  if (manifest.previous !== undefined || manifest.files[FILES.state].sha256 !== files[FILES.state].sha256)
+    throw damaged(folder, `not the full checkpoint of ${delta}: its ${FILES.state} differs`);
+  return { folder, manifest };
 }
 
 /**
