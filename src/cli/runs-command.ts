@@ -101,13 +101,7 @@ export async function runRunsThin({
 }
 
 /** Runs `mtl runs compact`: writes the last delta of a run as a full checkpoint. Returns the exit code. */
-export async function runRunsCompact({
-  run,
-  json,
-}: {
-  readonly run: string;
-  readonly json: boolean;
-}): Promise<number> {
+export async function runRunsCompact({ run, json }: { readonly run: string; readonly json: boolean }): Promise<number> {
   const { screen, result } = createOutput(json);
   const checkpoint = shownPath(findCheckpoint(run, ['last', 'best']));
   const { deltas, bytes: written } = await compactCheckpoint(checkpoint);

@@ -1,11 +1,11 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { checkRoom, freeBytes, onDisk, syncFolder, writeFolder, writeSynced, type FileDigest } from '../io/disk.js';
+import { onDisk, syncFolder, writeFolder, writeSynced, type FileDigest } from '../io/disk.js';
 import { remove, renameBusy } from '../io/busy.js';
 import { pointLink } from '../io/links.js';
 import type { ProgramState } from '../engines/engine.js';
-import { systemCode, UserError } from '../core/errors.js';
+import { UserError } from '../core/errors.js';
 import { renameMetrics } from '../evaluation/metric-renames.js';
 import type { Fitted } from '../features/feature-types.js';
 import { storedFitted } from '../features/fitted.js';
@@ -15,10 +15,17 @@ import { writeSafetensors, type StoredTensor } from '../io/safetensors.js';
 import { listParts, countElements, type HostTensor } from '../core/tensor.js';
 import { assertFinite } from '../training/divergence.js';
 import { allSettledOrThrow } from './await-all.js';
-import { readChainFitted, readCounters, readProgramTensors, readTensors } from './checkpoint-tensors.js';
+import {
+  readChainFitted,
+  readChainWindow,
+  readCounters,
+  readProgramTensors,
+  readTensors,
+} from './checkpoint-tensors.js';
 import { parseState, stateText } from './checkpoint-state.js';
 import { readChain, toRowTensors, type Delta } from './delta.js';
 import { selectLocalShards } from './sharded-tensors.js';
+import { withFreeSpace } from './disk-usage.js';
 import {
   FILES,
   MANIFEST,
@@ -47,6 +54,8 @@ export interface Checkpoint {
   readonly counters: ReadonlyMap<string, StoredTensor>;
   /** Side tables that the fields read. */
   readonly lookups: LookupTables;
+  /** Rows of the current window of a stream; read with the optimizer state. Default: none. */
+  readonly window?: ReadonlyMap<string, StoredTensor>;
 }
 
 /** Links to checkpoints of a run. */
@@ -124,24 +133,6 @@ async function saveFirst(
   return { name, sha256 };
 }
 
-/**
- * Checks free disk space before writing; if the disk fills up anyway, adds the required and free bytes to the error.
- * @throws UserError (disk), or what `write` throws
- */
-export async function withFreeSpace(folder: string, neededBytes: number, write: () => Promise<void>): Promise<void> {
-  await checkRoom(folder, neededBytes, 'a checkpoint');
-  try {
-    await write();
-  } catch (error) {
-    const code = error instanceof UserError ? systemCode(error.cause) : undefined;
-    if (code !== 'ENOSPC' && code !== 'EDQUOT' && code !== 'EFBIG') throw error;
-    const more = {
-      message: `a checkpoint requires ${neededBytes} bytes, but ${await freeBytes(folder)} are free on this disk`,
-    };
-    throw new UserError('disk', [...(error as UserError).problems, more], { cause: error });
-  }
-}
-
 /** Tensors to write: all, or those of a delta with its rows. */
 type WrittenTensors = Pick<Checkpoint, 'program'> & { readonly rows?: Delta['rows'] | undefined };
 
@@ -191,7 +182,7 @@ export async function writeFiles(
     [PartDigests, Partial<Digests & DeltaDigests>, FileDigest, FileDigest]
   >([
     writeTensors(delta ?? checkpoint, (name) => join(folder, name)),
-    delta === undefined ? writeConstants(folder, checkpoint) : writeGrowth(folder, delta),
+    delta === undefined ? writeConstants(folder, checkpoint) : writeChanges(folder, delta),
     writeSynced(join(folder, FILES.config), checkpoint.config),
     writeSynced(join(folder, FILES.state), state),
   ]);
@@ -208,34 +199,42 @@ export async function writeFiles(
   return sha256;
 }
 
-/** Writes the changes of growing vocabularies, if there are any. */
-async function writeGrowth(folder: string, { growth }: Delta): Promise<Partial<DeltaDigests>> {
-  if (growth.size === 0) return {};
-  return { [FILES.growth]: await writeSafetensors(join(folder, FILES.growth), growth) };
+/** Writes the changes of growing vocabularies and the rows of the window, if there are any. */
+async function writeChanges(folder: string, { growth, window }: Delta): Promise<Partial<DeltaDigests>> {
+  const [ofGrowth, ofWindow] = await allSettledOrThrow([
+    writeAny(join(folder, FILES.growth), growth),
+    writeAny(join(folder, FILES.window), window),
+  ]);
+  return { [FILES.growth]: ofGrowth, [FILES.window]: ofWindow };
 }
 
-/** Writes the files of a full checkpoint that steps do not change, and its vocabularies. */
+/** Writes tensors, if there are any. */
+async function writeAny(path: string, tensors: ReadonlyMap<string, StoredTensor>): Promise<FileDigest | undefined> {
+  return tensors.size > 0 ? writeSafetensors(path, tensors) : undefined;
+}
+
+/** Writes the files of a full checkpoint that steps do not change, its vocabularies, and the rows of the window. */
 export async function writeConstants(
   folder: string,
-  { fitted, counters, lookups }: Pick<Checkpoint, 'fitted' | 'counters' | 'lookups'>,
+  { fitted, counters, lookups, window = new Map() }: Pick<Checkpoint, 'fitted' | 'counters' | 'lookups' | 'window'>,
 ): Promise<Pick<Digests, typeof FILES.features | OptionalFile>> {
   const features = storedFitted(fitted);
   type MaybeDigest = FileDigest | undefined;
-  const writeAny = (name: string, tensors: ReadonlyMap<string, StoredTensor>): Promise<MaybeDigest> =>
-    tensors.size > 0 ? writeSafetensors(join(folder, name), tensors) : Promise.resolve(undefined);
-  const [json, vocabularies, counted, tables] = await allSettledOrThrow<
-    [FileDigest, MaybeDigest, MaybeDigest, MaybeDigest]
+  const [json, vocabularies, counted, tables, ofWindow] = await allSettledOrThrow<
+    [FileDigest, MaybeDigest, MaybeDigest, MaybeDigest, MaybeDigest]
   >([
     writeSynced(join(folder, FILES.features), JSON.stringify(features.json)),
-    writeAny(FILES.vocabularies, features.tensors),
-    writeAny(FILES.counters, counters),
-    writeAny(FILES.lookups, lookupTensors(lookups)),
+    writeAny(join(folder, FILES.vocabularies), features.tensors),
+    writeAny(join(folder, FILES.counters), counters),
+    writeAny(join(folder, FILES.lookups), lookupTensors(lookups)),
+    writeAny(join(folder, FILES.window), window),
   ]);
   return {
     [FILES.features]: json,
     [FILES.vocabularies]: vocabularies,
     [FILES.counters]: counted,
     [FILES.lookups]: tables,
+    [FILES.window]: ofWindow,
   };
 }
 
@@ -315,6 +314,7 @@ export async function readCheckpoint(
     config,
     counters: withCounters ? await readCounters(base.folder, base.manifest.files) : new Map(),
     lookups: await readTensors(base.folder, FILES.lookups, base.manifest.files, loadedLookups),
+    ...(withOptimizer && { window: await readChainWindow(chain) }),
   };
 }
 

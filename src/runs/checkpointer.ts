@@ -4,6 +4,7 @@ import { checkRoom, freeBytes } from '../io/disk.js';
 import type { MetricDirections } from '../evaluation/metric-direction.js';
 import type { ProcessGroup } from '../core/process-group.js';
 import { observeBests } from '../training/followed-metrics.js';
+import type { ProgressiveValidation } from '../training/progressive.js';
 import type { ValidationEvent } from '../training/loop.js';
 import type { LoopState } from '../training/loop-state.js';
 import type { ProgramState } from '../engines/engine.js';
@@ -39,6 +40,8 @@ export interface CheckpointerOptions extends CheckpointOptions {
   readonly journal?: RowJournal | undefined;
   /** Changes of growing vocabularies since the last save; required by deltas of a model that has any. */
   readonly vocabularies?: Pick<GrowingVocabularies, 'changes' | 'markSaved'> | undefined;
+  /** Rows of the current window since the last save, of a training on a stream. */
+  readonly window?: Pick<ProgressiveValidation, 'changes' | 'markSaved'> | undefined;
   snapshot(): Promise<Checkpoint>;
 }
 
@@ -153,7 +156,7 @@ function isOver(sinceMs: number, minutes: number | undefined): boolean {
 
 /** The last full checkpoint of this process and the deltas after it. */
 class DeltaChain {
-  readonly #options: Pick<CheckpointerOptions, 'run' | 'journal' | 'vocabularies' | 'peers'>;
+  readonly #options: Pick<CheckpointerOptions, 'run' | 'journal' | 'vocabularies' | 'window' | 'peers'>;
   #last: CheckpointId | undefined;
   #fullBytes = 0;
   #deltas: readonly { readonly name: string; readonly bytes: number }[] = [];
@@ -167,18 +170,20 @@ class DeltaChain {
    * the full checkpoint before them: reading them takes at most twice the time of a full one.
    */
   select(program: ProgramState): Delta | undefined {
-    const { journal, vocabularies, peers } = this.#options;
+    const { journal, vocabularies, window, peers } = this.#options;
     if (journal === undefined || this.#last === undefined) return undefined;
-    const delta = selectChanges(program, journal.rows(), this.#last, peers, vocabularies?.changes());
+    const others = { growth: vocabularies?.changes(), window: window?.changes() };
+    const delta = selectChanges(program, journal.rows(), this.#last, peers, others);
     const bytes = this.#requiredBytes() + tensorBytes(delta.program);
     return peers.allReduceAny(bytes > this.#fullBytes) ? undefined : delta;
   }
 
   /** Adds a saved checkpoint. */
   add(id: CheckpointId, program: ProgramState, delta: Delta | undefined): void {
-    const { journal, vocabularies } = this.#options;
+    const { journal, vocabularies, window } = this.#options;
     journal?.clear();
     vocabularies?.markSaved();
+    window?.markSaved();
     this.#last = id;
     if (delta === undefined) [this.#fullBytes, this.#deltas] = [tensorBytes(program), []];
     else this.#deltas = [...this.#deltas, { name: id.name, bytes: tensorBytes(delta.program) }];

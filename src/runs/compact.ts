@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import { UserError, userError } from '../core/errors.js';
 import { writeFolder } from '../io/disk.js';
 import { removeStaleTemporary } from '../io/temporary.js';
-import { checkpointBytes, readCheckpoint, withFreeSpace, writeFiles } from './checkpoint.js';
+import { checkpointBytes, readCheckpoint, writeFiles } from './checkpoint.js';
 import { readChain } from './delta.js';
+import { withFreeSpace } from './disk-usage.js';
 import { COMPACTED, FILES, isCompacted, MANIFEST, readText } from './manifest.js';
 
 /** Result of a compaction. */

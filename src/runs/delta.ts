@@ -31,19 +31,26 @@ export interface Delta {
   readonly program: ProgramState;
   /** Changes of growing vocabularies; empty without any. */
   readonly growth: ReadonlyMap<string, StoredTensor>;
+  /** Rows of the current window of a stream since the checkpoint before; empty without any. */
+  readonly window: ReadonlyMap<string, StoredTensor>;
 }
+
+const NO_TENSORS: ReadonlyMap<string, StoredTensor> = new Map();
+
+/** What a delta has beside the program. Default: none. */
+type DeltaAdditions = { readonly [Name in 'growth' | 'window']?: Delta[Name] | undefined };
 
 /**
  * Selects the rows of this rank that changed since a checkpoint.
  * @param rows in ascending order, by table; all tables
- * @param growth changes of growing vocabularies
+ * @param others changes of growing vocabularies, and rows of a window; none by default
  */
 export function selectChanges(
   { step, weights, optimizer, dealt }: ProgramState,
   rows: ReadonlyMap<string, Uint32Array>,
   previous: CheckpointId,
   peers: ProcessGroup,
-  growth: Delta['growth'] = new Map(),
+  { growth = NO_TENSORS, window = NO_TENSORS }: DeltaAdditions = {},
 ): Delta {
   const ranks = (tensor: string): Pick<ProcessGroup, 'rank' | 'size'> =>
     dealt?.has(tensor) === true ? peers : SINGLE_PROCESS;
@@ -67,6 +74,7 @@ export function selectChanges(
     previous,
     rows: ofTables,
     growth,
+    window,
     program: {
       step,
       weights: select(weights, 'weights'),

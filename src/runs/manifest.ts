@@ -19,6 +19,8 @@ export const FILES = {
   growth: 'vocabulary-changes.safetensors',
   state: 'state.json',
   features: 'features.json',
+  /** Rows of the current window of a stream, in a delta those since the checkpoint before; absent without a stream. */
+  window: 'window.safetensors',
   /** Vocabularies that are too large for JSON; usually absent. */
   vocabularies: 'vocabularies.safetensors',
   /** Counters of earlier events after each split; absent without data.counters. */
@@ -39,7 +41,8 @@ export const COMPACTED = 'full';
 
 type FileName = Exclude<(typeof FILES)[keyof typeof FILES], typeof FILES.rows | typeof FILES.growth>;
 /** Files that a checkpoint may lack. */
-export type OptionalFile = typeof FILES.vocabularies | typeof FILES.counters | typeof FILES.lookups;
+export type OptionalFile =
+  typeof FILES.vocabularies | typeof FILES.counters | typeof FILES.lookups | typeof FILES.window;
 type NeededFile = Exclude<FileName, OptionalFile>;
 /** Digests by file name. The names are fixed, so a manifest cannot name other files. */
 export type Digests = { readonly [File in NeededFile]: FileDigest } & {
@@ -50,7 +53,10 @@ export type Digests = { readonly [File in NeededFile]: FileDigest } & {
 export type PartDigests = { readonly [File in typeof FILES.weights | typeof FILES.optimizer]: FileDigest };
 /** Files of a delta, and of a rank other than 0 in it. */
 export type DeltaPartDigests = PartDigests & { readonly [FILES.rows]: FileDigest };
-export type DeltaDigests = DeltaPartDigests & TextDigests & { readonly [FILES.growth]?: FileDigest | undefined };
+export type DeltaDigests = DeltaPartDigests &
+  TextDigests & {
+    readonly [File in typeof FILES.growth | typeof FILES.window]?: FileDigest | undefined;
+  };
 type TextDigests = { readonly [File in typeof FILES.state | typeof FILES.config]: FileDigest };
 
 /** Identity of a checkpoint: its directory name, and the digest of its manifest. */
@@ -93,6 +99,7 @@ const fullSchema = z.strictObject({
     [FILES.vocabularies]: digestSchema.optional(),
     [FILES.counters]: digestSchema.optional(),
     [FILES.lookups]: digestSchema.optional(),
+    [FILES.window]: digestSchema.optional(),
     [FILES.config]: digestSchema,
   }),
   parts: z.array(z.strictObject({ [FILES.weights]: digestSchema, [FILES.optimizer]: digestSchema })).optional(),
@@ -104,6 +111,7 @@ const deltaSchema = z.strictObject({
   files: z.strictObject({
     ...deltaPart,
     [FILES.growth]: digestSchema.optional(),
+    [FILES.window]: digestSchema.optional(),
     [FILES.state]: digestSchema,
     [FILES.config]: digestSchema,
   }),

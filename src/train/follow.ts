@@ -213,19 +213,27 @@ async function trainModel(
   const growth = run.state.of(growthSection, (): GrowthState => ({ counts: {} }));
   vocabularies.continueCounts(growth.counts);
   const outputs = onFirstSamples(inputs.measured.outputs, inputs.tasks);
-  const progressive = new ProgressiveValidation(outputs, settings.windowRows, settings.alarms, windows);
+  const progressive = new ProgressiveValidation(
+    outputs,
+    settings.windowRows,
+    settings.alarms,
+    windows,
+    run.resumed?.window,
+  );
   const checkpointer = await openTrainingCheckpointer(
     session,
     run,
     model,
     loop,
-    { ...withInterval(experiment.checkpoints), vocabularies },
+    { ...withInterval(experiment.checkpoints), vocabularies, window: progressive },
     () => {
-      progressive.store();
       growth.counts = vocabularies.counts();
       return {
         get fitted() {
           return vocabularies.fitted();
+        },
+        get window() {
+          return progressive.rows();
         },
         counters: joinStates(NO_COUNTERS),
         lookups: encoded.spec.lookups ?? new Map(),
