@@ -303,6 +303,7 @@ export async function readCheckpoint(
   const { own, sections } = parseState(await readText(folder, FILES.state, files), join(folder, FILES.state));
   const fitted = await readChainFitted(chain);
   const config = await readText(folder, FILES.config, files);
+  const window = withOptimizer ? await readChainWindow(chain) : new Map<string, never>();
   return {
     program: {
       step: own.step,
@@ -314,7 +315,7 @@ export async function readCheckpoint(
     config,
     counters: withCounters ? await readCounters(base.folder, base.manifest.files) : new Map(),
     lookups: await readTensors(base.folder, FILES.lookups, base.manifest.files, loadedLookups),
-    ...(withOptimizer && { window: await readChainWindow(chain) }),
+    ...(window.size > 0 && { window }),
   };
 }
 
