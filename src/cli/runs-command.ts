@@ -8,6 +8,8 @@ import { wallClockMs } from '../system/clock.js';
 import { didYouMean, EXIT_CODES, userError } from '../core/errors.js';
 import { builtMetric, metricOption, metricParts } from '../evaluation/metrics.js';
 import { channelsByRun } from '../runs/channels.js';
+import { compactCheckpoint } from '../runs/compact.js';
+import { findCheckpoint } from '../runs/find-checkpoint.js';
 import { removeRuns, thinCheckpoints, type Removed } from '../runs/remove-runs.js';
 import { describeRun, existingRun, findRuns, type ListedRun } from '../runs/run-list.js';
 import { RESOLVED } from '../runs/run-log.js';
@@ -96,6 +98,21 @@ export async function runRunsThin({
     ),
     dryRun,
   );
+}
+
+/** Runs `mtl runs compact`: writes the last delta of a run as a full checkpoint. Returns the exit code. */
+export async function runRunsCompact({ run, json }: { readonly run: string; readonly json: boolean }): Promise<number> {
+  const { screen, result } = createOutput(json);
+  const checkpoint = shownPath(findCheckpoint(run, ['last', 'best']));
+  const { deltas, bytes: written } = await compactCheckpoint(checkpoint);
+  screen.print(
+    deltas === 0
+      ? `${checkpoint} is full: nothing to compact`
+      : `compacted ${checkpoint}: ${count(deltas)} ${deltas === 1 ? 'delta' : 'deltas'} and the checkpoint before to ` +
+          `a full one of ${bytes(written)}`,
+  );
+  result({ checkpoint, deltas, bytes: written });
+  return EXIT_CODES.done;
 }
 
 function printRemoved({ screen, result }: Output, { paths, bytes: freed }: Removed, isDry: boolean): number {

@@ -15,7 +15,7 @@ export interface PlanSize {
   /** Number of trained weights outside the tables. */
   readonly numWeights: number;
   readonly numTables: number;
-  /** Rows of all tables. */
+  /** Rows of all tables, without those that are only reserved. */
   readonly numTableRows: number;
   /** Number of weights in all tables. */
   readonly numTableWeights: number;
@@ -77,34 +77,37 @@ function countWeights(plan: Plan): Omit<PlanSize, 'activationBytes' | 'vocabular
   return {
     numWeights,
     numTables: tables.length,
-    numTableRows: sum(tables, ({ rows }) => rows),
-    numTableWeights: sum(tables, ({ rows, width }) => rows * width),
+    numTableRows: sum(tables, usedRows),
+    numTableWeights: sum(tables, (table) => usedRows(table) * table.width),
     weightBytes: bytesOf(numWeights + sum(tables, (table) => weightWords(plan, table))),
     optimizerBytes: bytesOf(slotWords + averagedWords + sum(tables, (table) => stateWords(plan, table))),
   };
 }
 
 /** Counts the words of a table's weights in this process. */
-function weightWords(plan: Plan, { rows, width }: TableSpec): number {
-  return rowsHere(rows, plan) * countRowWords(plan.tableFormat ?? 'f32', width);
+function weightWords(plan: Plan, table: TableSpec): number {
+  return rowsHere(usedRows(table), plan) * countRowWords(plan.tableFormat ?? 'f32', table.width);
 }
 
 /** Counts the words of a table's optimizer state and EMA in this process. */
 function stateWords(plan: Plan, table: TableSpec): number {
   if (table.isFrozen === true) return 0;
   const slots = countSlotElements(optimizers.build(tableOptimizer(plan.optimizers, table)), table.width);
-  return rowsHere(table.rows, plan) * (slots + (plan.step?.average === undefined ? 0 : averageWords(table.width)));
+  return rowsHere(usedRows(table), plan) * (slots + (plan.step?.average === undefined ? 0 : averageWords(table.width)));
 }
 
 /** Describes the largest tables of a plan, for an error. */
 function largestTables(plan: Plan): string {
-  const largest = plan.layout.tables.toSorted((a, b) => b.rows * b.width - a.rows * a.width).slice(0, 3);
+  const largest = plan.layout.tables.toSorted((a, b) => usedRows(b) * b.width - usedRows(a) * a.width).slice(0, 3);
   const list = largest.map((table) => {
     const words = weightWords(plan, table) + stateWords(plan, table);
-    return `'${table.name}' of ${table.rows} rows × ${table.width} (${gibibytes(bytesOf(words))})`;
+    return `'${table.name}' of ${usedRows(table)} rows × ${table.width} (${gibibytes(bytesOf(words))})`;
   });
   return `largest tables with optimizer state: ${list.join(', ')}`;
 }
+
+/** Returns the rows of a table that take physical memory: a server reserves others for later ids. */
+const usedRows = ({ rows, usedRows: used = rows }: TableSpec): number => used;
 
 const sum = <Each>(all: readonly Each[], count: (each: Each) => number): number =>
   all.reduce((total, each) => total + count(each), 0);

@@ -109,7 +109,7 @@ interface LayoutOptions {
 
 /** Computes the columns of the fields in the model's input. Before encoding, tables have 0 rows. */
 export function computeLayout(
-  fields: readonly (Field & Partial<Pick<Encoder, 'rows' | 'initialRows'>>)[],
+  fields: readonly (Field & Partial<Pick<Encoder, 'rows' | 'initialRows' | 'usedRows'>>)[],
   { groups = {}, embeddingParts, wide }: LayoutOptions = {},
 ): InputLayout {
   const groupOf = new Map(
@@ -130,11 +130,12 @@ export function computeLayout(
   });
   const tables = fields
     .filter((field) => hasTable(field) && field.owner === field.name)
-    .map(({ name, rows = 0, initialRows, width, initFrom }) => ({
+    .map(({ name, rows = 0, initialRows, usedRows, width, initFrom }) => ({
       name,
       rows,
       width,
       ...(initialRows !== undefined && { initialRows }),
+      ...(usedRows !== undefined && { usedRows }),
       ...(initFrom?.trainable === false && { isFrozen: true as const }),
     }));
   const sequences = layOutSequences(fields, groupOf);

@@ -21,6 +21,8 @@ export interface Encoder {
   readonly rows: number;
   /** Rows that represent an id at first, if the table grows; default: all. */
   readonly initialRows?: number;
+  /** Rows with an id, if memory for the others is only reserved; default: all. */
+  readonly usedRows?: number;
   /** @throws BadValue */
   readonly encode: (text: string) => number;
   /** The rule of `encode`. */

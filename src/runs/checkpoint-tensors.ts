@@ -6,6 +6,7 @@ import { loadedFitted } from '../features/fitted.js';
 import { applyVocabularyChanges } from '../features/growing-vocabularies.js';
 import type { FileDigest } from '../io/disk.js';
 import { readSafetensors, type StoredTensor } from '../io/safetensors.js';
+import { appendWindow, type WindowRows } from '../training/window-rows.js';
 import {
   applyDeltas,
   growsVocabulary,
@@ -104,13 +105,21 @@ async function readRows(path: string, digest: FileDigest): Promise<DeltaTensors[
  * @returns undefined if the delta has none
  * @throws UserError (checkpoint) for a missing or invalid file
  */
-export async function readGrowth<Content>(
-  { folder, manifest }: DeltaFolder,
+export function readGrowth<Content>(
+  delta: DeltaFolder,
   convert: (tensors: ReadonlyMap<string, StoredTensor>) => Content,
 ): Promise<Content | undefined> {
-  const digest = manifest.files[FILES.growth];
+  return readChanges(delta, FILES.growth, convert);
+}
+
+async function readChanges<Content>(
+  { folder, manifest }: DeltaFolder,
+  name: typeof FILES.growth | typeof FILES.window,
+  convert: (tensors: ReadonlyMap<string, StoredTensor>) => Content,
+): Promise<Content | undefined> {
+  const digest = manifest.files[name];
   if (digest === undefined) return undefined;
-  const path = join(folder, FILES.growth);
+  const path = join(folder, name);
   await checkSize(path, digest.bytes);
   const tensors = await readSafetensors(path, digest, { isShared: true });
   try {
@@ -144,6 +153,20 @@ export async function readChainFitted(chain: Chain): Promise<Fitted> {
     fitted = (await readGrowth(delta, (tensors) => applyVocabularyChanges(before, tensors))) ?? before;
   }
   return fitted;
+}
+
+/**
+ * Reads the rows of the current window of a stream at a checkpoint; none if it was not trained on a stream.
+ * @throws UserError (checkpoint) for a missing or invalid file
+ */
+export async function readChainWindow({ base, deltas }: Chain): Promise<WindowRows> {
+  const { folder, manifest } = base;
+  let window: WindowRows = await readTensors(folder, FILES.window, manifest.files, (tensors) => tensors, false);
+  for (const delta of deltas) {
+    const before = window;
+    window = (await readChanges(delta, FILES.window, (tensors) => appendWindow(before, tensors))) ?? before;
+  }
+  return window;
 }
 
 /** Reads the counters of a full checkpoint, or those of a delta. */

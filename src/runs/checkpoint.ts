@@ -1,11 +1,11 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { checkRoom, freeBytes, onDisk, syncFolder, writeFolder, writeSynced, type FileDigest } from '../io/disk.js';
+import { onDisk, syncFolder, writeFolder, writeSynced, type FileDigest } from '../io/disk.js';
 import { remove, renameBusy } from '../io/busy.js';
 import { pointLink } from '../io/links.js';
 import type { ProgramState } from '../engines/engine.js';
-import { systemCode, UserError } from '../core/errors.js';
+import { UserError } from '../core/errors.js';
 import { renameMetrics } from '../evaluation/metric-renames.js';
 import type { Fitted } from '../features/feature-types.js';
 import { storedFitted } from '../features/fitted.js';
@@ -17,10 +17,17 @@ import type { TableFormat } from '../tables/row-formats.js';
 import { assertFinite } from '../training/divergence.js';
 import { allSettledOrThrow } from './await-all.js';
 import { checkpointBytes, deltaBytes } from './checkpoint-bytes.js';
-import { readChainCounters, readChainFitted, readProgramTensors, readTensors } from './checkpoint-tensors.js';
+import {
+  readChainCounters,
+  readChainFitted,
+  readChainWindow,
+  readProgramTensors,
+  readTensors,
+} from './checkpoint-tensors.js';
 import { parseState, stateText } from './checkpoint-state.js';
 import { readChain, toRowTensors, type Delta, type SavedChanges } from './delta.js';
 import { selectLocalShards } from './sharded-tensors.js';
+import { withFreeSpace } from './disk-usage.js';
 import {
   FILES,
   MANIFEST,
@@ -53,6 +60,8 @@ export interface Checkpoint {
   readonly counters: ReadonlyMap<string, StoredTensor>;
   /** Side tables that the fields read. */
   readonly lookups: LookupTables;
+  /** Rows of the current window of a stream; read with the optimizer state. Default: none. */
+  readonly window?: ReadonlyMap<string, StoredTensor>;
 }
 
 /** Links to checkpoints of a run. */
@@ -103,33 +112,17 @@ async function saveFirst(
   const bytes = changes.delta === undefined ? checkpointBytes(checkpoint) : deltaBytes(changes.delta);
   const updateBytes = changes.update === undefined ? 0 : deltaBytes(changes.update);
   let sha256 = '';
+  const state = stateText({ step: checkpoint.program.step, links }, checkpoint.sections);
   await withFreeSpace(folder, bytes + updateBytes, () =>
     writeFolder(join(folder, name), async (temporary) => {
-      if (changes.update !== undefined) await writeUpdate(join(temporary, UPDATE), checkpoint, changes.update);
-      sha256 = await writeFiles(temporary, checkpoint, links, peers, changes.delta);
+      if (changes.update !== undefined) await writeUpdate(join(temporary, UPDATE), checkpoint, state, changes.update);
+      sha256 = await writeFiles(temporary, checkpoint, state, peers, changes.delta);
     }),
   );
   await allSettledOrThrow(links.map((link) => pointLink(join(folder, link), name)));
 
   for (const other of await listRemovable(run, retention)) await onDisk(folder, () => remove(join(folder, other)));
   return { name, sha256 };
-}
-
-/**
- * Checks free disk space before writing; if the disk fills up anyway, adds the required and free bytes to the error.
- */
-async function withFreeSpace(folder: string, neededBytes: number, write: () => Promise<void>): Promise<void> {
-  await checkRoom(folder, neededBytes, 'a checkpoint');
-  try {
-    await write();
-  } catch (error) {
-    const code = error instanceof UserError ? systemCode(error.cause) : undefined;
-    if (code !== 'ENOSPC' && code !== 'EDQUOT' && code !== 'EFBIG') throw error;
-    const more = {
-      message: `a checkpoint requires ${neededBytes} bytes, but ${await freeBytes(folder)} are free on this disk`,
-    };
-    throw new UserError('disk', [...(error as UserError).problems, more], { cause: error });
-  }
 }
 
 /** Tensors to write: all, or those of a delta with its rows. */
@@ -164,25 +157,28 @@ async function writeTensors(
   };
 }
 
-/** Writes all files of rank 0; returns the SHA-256 of the manifest. */
-async function writeFiles(
+/**
+ * Writes all files of rank 0, the manifest last.
+ * @param state content of `state.json`
+ * @returns the SHA-256 of the manifest
+ */
+export async function writeFiles(
   folder: string,
-  checkpoint: Checkpoint,
-  links: readonly CheckpointLink[],
-  peers: ProcessGroup,
-  delta: Delta | undefined,
+  checkpoint: Omit<Checkpoint, 'sections'>,
+  state: string,
+  peers: ProcessGroup = SINGLE_PROCESS,
+  delta?: Delta,
 ): Promise<string> {
   peers.allGatherStrings(folder);
-  const { program, sections, config } = checkpoint;
-  const [tensors, others, configFile, state] = await allSettledOrThrow<
+  const [tensors, others, configFile, stateFile] = await allSettledOrThrow<
     [PartDigests, Partial<Digests & DeltaDigests>, FileDigest, FileDigest]
   >([
     writeTensors(delta ?? checkpoint, (name) => join(folder, name)),
     delta === undefined ? writeConstants(folder, checkpoint) : writeChanges(folder, delta),
-    writeSynced(join(folder, FILES.config), config),
-    writeSynced(join(folder, FILES.state), stateText({ step: program.step, links }, sections)),
+    writeSynced(join(folder, FILES.config), checkpoint.config),
+    writeSynced(join(folder, FILES.state), state),
   ]);
-  const files = { ...tensors, ...others, [FILES.config]: configFile, [FILES.state]: state };
+  const files = { ...tensors, ...others, [FILES.config]: configFile, [FILES.state]: stateFile };
   const [, ...parts] = peers.allGatherStrings('');
   const { sha256 } = await writeSynced(
     join(folder, MANIFEST),
@@ -196,47 +192,50 @@ async function writeFiles(
 }
 
 /** Writes the directory of an update: a delta without optimizer state. */
-async function writeUpdate(folder: string, checkpoint: Checkpoint, update: Delta): Promise<void> {
+async function writeUpdate(folder: string, checkpoint: Checkpoint, state: string, update: Delta): Promise<void> {
   const delta = { ...update, program: { ...update.program, optimizer: new Map<string, HostTensor>() } };
   await writeFolder(folder, async (temporary) => {
-    await writeFiles(temporary, checkpoint, [], SINGLE_PROCESS, delta);
+    await writeFiles(temporary, checkpoint, state, SINGLE_PROCESS, delta);
   });
 }
 
-/** Writes the changes of growing vocabularies and the counters of a stream, if there are any. */
-async function writeChanges(folder: string, { growth, counters }: Delta): Promise<Partial<DeltaDigests>> {
-  const [grown, counted] = await allSettledOrThrow([
+/** Writes changed vocabularies, the counters of a stream, and the rows of its window, if there are any. */
+async function writeChanges(folder: string, { growth, counters, window }: Delta): Promise<Partial<DeltaDigests>> {
+  const [ofGrowth, ofCounters, ofWindow] = await allSettledOrThrow([
     writeAny(join(folder, FILES.growth), growth),
     writeAny(join(folder, FILES.counters), counters),
+    writeAny(join(folder, FILES.window), window),
   ]);
-  return { [FILES.growth]: grown, [FILES.counters]: counted };
+  return { [FILES.growth]: ofGrowth, [FILES.counters]: ofCounters, [FILES.window]: ofWindow };
 }
 
 /** Writes tensors, if there are any. */
-function writeAny(path: string, tensors: ReadonlyMap<string, StoredTensor>): Promise<FileDigest | undefined> {
-  return tensors.size > 0 ? writeSafetensors(path, tensors) : Promise.resolve(undefined);
+async function writeAny(path: string, tensors: ReadonlyMap<string, StoredTensor>): Promise<FileDigest | undefined> {
+  return tensors.size > 0 ? writeSafetensors(path, tensors) : undefined;
 }
 
-/** Writes the files of a full checkpoint that steps do not change, and its vocabularies. */
+/** Writes the files of a full checkpoint that steps do not change, its vocabularies, and the rows of the window. */
 export async function writeConstants(
   folder: string,
-  { fitted, counters, lookups }: Pick<Checkpoint, 'fitted' | 'counters' | 'lookups'>,
+  { fitted, counters, lookups, window = new Map() }: Pick<Checkpoint, 'fitted' | 'counters' | 'lookups' | 'window'>,
 ): Promise<Pick<Digests, typeof FILES.features | OptionalFile>> {
   const features = storedFitted(fitted);
   type MaybeDigest = FileDigest | undefined;
-  const [json, vocabularies, counted, tables] = await allSettledOrThrow<
-    [FileDigest, MaybeDigest, MaybeDigest, MaybeDigest]
+  const [json, vocabularies, counted, tables, ofWindow] = await allSettledOrThrow<
+    [FileDigest, MaybeDigest, MaybeDigest, MaybeDigest, MaybeDigest]
   >([
     writeSynced(join(folder, FILES.features), JSON.stringify(features.json)),
     writeAny(join(folder, FILES.vocabularies), features.tensors),
     writeAny(join(folder, FILES.counters), counters),
     writeAny(join(folder, FILES.lookups), lookupTensors(lookups)),
+    writeAny(join(folder, FILES.window), window),
   ]);
   return {
     [FILES.features]: json,
     [FILES.vocabularies]: vocabularies,
     [FILES.counters]: counted,
     [FILES.lookups]: tables,
+    [FILES.window]: ofWindow,
   };
 }
 
@@ -307,6 +306,7 @@ export async function readCheckpoint(
   const { own, sections } = parseState(await readText(folder, FILES.state, files), join(folder, FILES.state));
   const fitted = await readChainFitted(chain);
   const config = await readText(folder, FILES.config, files);
+  const window = withOptimizer ? await readChainWindow(chain) : new Map<string, never>();
   return {
     program: {
       step: own.step,
@@ -322,6 +322,7 @@ export async function readCheckpoint(
     config,
     counters: withCounters ? await readChainCounters(chain) : new Map(),
     lookups: await readTensors(base.folder, FILES.lookups, base.manifest.files, loadedLookups),
+    ...(window.size > 0 && { window }),
   };
 }
 

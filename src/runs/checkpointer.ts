@@ -1,8 +1,10 @@
+import { join } from 'node:path';
 import { monotonicMs } from '../system/clock.js';
 import { checkRoom, freeBytes } from '../io/disk.js';
 import type { MetricDirections } from '../evaluation/metric-direction.js';
 import type { ProcessGroup } from '../core/process-group.js';
 import { observeBests } from '../training/followed-metrics.js';
+import type { ProgressiveValidation } from '../training/progressive.js';
 import type { ValidationEvent } from '../training/loop.js';
 import type { LoopState } from '../training/loop-state.js';
 import type { ProgramState } from '../engines/engine.js';
@@ -11,10 +13,11 @@ import type { RowJournal } from '../tables/row-journal.js';
 import { saveCheckpoint, type Checkpoint, type CheckpointLink } from './checkpoint.js';
 import { checkpointBytes, tensorBytes } from './checkpoint-bytes.js';
 import { selectChanges, type Delta, type SavedChanges } from './delta.js';
-import type { CheckpointId } from './manifest.js';
+import { isCompacted, type CheckpointId } from './manifest.js';
 import type { OpenRun } from './open-run.js';
 import type { CheckpointOptions } from './options.js';
 import { maxCheckpoints } from './disk-usage.js';
+import { checkpointsFolder } from './retention.js';
 
 /** Saves checkpoints of a run on the config's schedule; rejects non-finite values (diverged). */
 export interface Checkpointer {
@@ -42,6 +45,8 @@ export interface CheckpointerOptions extends CheckpointOptions {
   readonly vocabularies?: Pick<GrowingVocabularies, 'changes' | 'markSaved'> | undefined;
   /** Returns the counters at the position, which deltas store too; default: training does not change them. */
   counters?(): Checkpoint['counters'];
+  /** Rows of the current window since the last save, of a training on a stream. */
+  readonly window?: Pick<ProgressiveValidation, 'changes' | 'markSaved'> | undefined;
   snapshot(): Promise<Checkpoint>;
 }
 
@@ -172,17 +177,13 @@ function isOver(sinceMs: number, minutes: number | undefined): boolean {
 
 /** The last full checkpoint of this process and the deltas after it. */
 class DeltaChain {
-  readonly #journal: RowJournal | undefined;
-  readonly #vocabularies: CheckpointerOptions['vocabularies'];
-  readonly #counters: () => Checkpoint['counters'];
-  readonly #peers: ProcessGroup;
-  #last: { readonly id: CheckpointId; readonly fullBytes: number; readonly deltaBytes: number } | undefined;
+  readonly #options: Pick<CheckpointerOptions, 'run' | 'journal' | 'vocabularies' | 'counters' | 'window' | 'peers'>;
+  #last: CheckpointId | undefined;
+  #fullBytes = 0;
+  #deltas: readonly { readonly name: string; readonly bytes: number }[] = [];
 
-  constructor({ journal, vocabularies, peers, ...options }: CheckpointerOptions) {
-    this.#journal = journal;
-    this.#vocabularies = vocabularies;
-    this.#counters = () => options.counters?.() ?? new Map();
-    this.#peers = peers;
+  constructor(options: CheckpointerOptions) {
+    this.#options = options;
   }
 
   /**
@@ -191,25 +192,33 @@ class DeltaChain {
    * half of a full checkpoint.
    */
   select(program: ProgramState, isDelta: boolean): SavedChanges {
-    if (this.#journal === undefined || this.#last === undefined) return {};
+    const { journal, vocabularies, window, peers, ...options } = this.#options;
+    if (journal === undefined || this.#last === undefined) return {};
     // Each rank would write its part of an update.
-    if (!isDelta && this.#peers.size > 1) return {};
-    const { id, fullBytes, deltaBytes } = this.#last;
-    const others = { growth: this.#vocabularies?.changes() ?? new Map(), counters: this.#counters() };
-    const delta = selectChanges(program, this.#journal.rows(), id, this.#peers, others);
+    if (!isDelta && peers.size > 1) return {};
+    const others = { growth: vocabularies?.changes(), counters: options.counters?.(), window: window?.changes() };
+    const delta = selectChanges(program, journal.rows(), this.#last, peers, others);
     const bytes = tensorBytes(delta.program);
-    if (isDelta && !this.#peers.allReduceAny(deltaBytes + bytes > fullBytes)) return { delta };
-    return this.#peers.size === 1 && 2 * bytes <= fullBytes ? { update: delta } : {};
+    if (isDelta && !peers.allReduceAny(this.#requiredBytes() + bytes > this.#fullBytes)) return { delta };
+    return peers.size === 1 && 2 * bytes <= this.#fullBytes ? { update: delta } : {};
   }
 
   /** Adds a saved checkpoint. */
   add(id: CheckpointId, program: ProgramState, delta: Delta | undefined): void {
-    this.#journal?.clear();
-    this.#vocabularies?.markSaved();
-    const { fullBytes, deltaBytes } = this.#last ?? { fullBytes: 0, deltaBytes: 0 };
-    this.#last =
-      delta === undefined
-        ? { id, fullBytes: tensorBytes(program), deltaBytes: 0 }
-        : { id, fullBytes, deltaBytes: deltaBytes + tensorBytes(delta.program) };
+    const { journal, vocabularies, window } = this.#options;
+    journal?.clear();
+    vocabularies?.markSaved();
+    window?.markSaved();
+    this.#last = id;
+    if (delta === undefined) [this.#fullBytes, this.#deltas] = [tensorBytes(program), []];
+    else this.#deltas = [...this.#deltas, { name: id.name, bytes: tensorBytes(delta.program) }];
+  }
+
+  /** Returns the bytes of the deltas since the last one that another process compacted. */
+  #requiredBytes(): number {
+    const folder = checkpointsFolder(this.#options.run.folder);
+    const compacted = this.#deltas.findLastIndex(({ name }) => isCompacted(join(folder, name)));
+    this.#deltas = this.#deltas.slice(compacted + 1);
+    return this.#deltas.reduce((sum, { bytes }) => sum + bytes, 0);
   }
 }

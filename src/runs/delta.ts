@@ -7,6 +7,8 @@ import type { StoredTensor } from '../io/safetensors.js';
 import {
   damaged,
   FILES,
+  isCompacted,
+  readCompacted,
   readManifest,
   UPDATE,
   type CheckpointId,
@@ -32,6 +34,8 @@ export interface Delta {
   readonly growth: ReadonlyMap<string, StoredTensor>;
   /** Tensors of counters that replace those of the full checkpoint; empty if training does not change any. */
   readonly counters: ReadonlyMap<string, StoredTensor>;
+  /** Rows of the current window of a stream since the checkpoint before; empty without any. */
+  readonly window: ReadonlyMap<string, StoredTensor>;
 }
 
 /** Changes since the checkpoint before, in a form that a checkpoint may have. */
@@ -42,17 +46,22 @@ export interface SavedChanges {
   readonly update?: Delta | undefined;
 }
 
+const NO_TENSORS: ReadonlyMap<string, StoredTensor> = new Map();
+
+/** What a delta has beside the program. Default: none. */
+type DeltaAdditions = { readonly [Name in 'growth' | 'counters' | 'window']?: Delta[Name] | undefined };
+
 /**
  * Selects the rows of this rank that changed since a checkpoint.
  * @param rows in ascending order, by table; all tables
- * @param others changes of growing vocabularies, and counters
+ * @param others changes of growing vocabularies, counters, and rows of a window; none by default
  */
 export function selectChanges(
   { step, weights, optimizer, dealt }: ProgramState,
   rows: ReadonlyMap<string, Uint32Array>,
   previous: CheckpointId,
   peers: ProcessGroup,
-  { growth = new Map(), counters = new Map() }: Partial<Pick<Delta, 'growth' | 'counters'>> = {},
+  { growth = NO_TENSORS, counters = NO_TENSORS, window = NO_TENSORS }: DeltaAdditions = {},
 ): Delta {
   const ranks = (tensor: string): Pick<ProcessGroup, 'rank' | 'size'> =>
     dealt?.has(tensor) === true ? peers : SINGLE_PROCESS;
@@ -77,6 +86,7 @@ export function selectChanges(
     rows: ofTables,
     growth,
     counters,
+    window,
     program: {
       step,
       weights: select(weights, 'weights'),
@@ -91,7 +101,7 @@ export function toRowTensors(rows: Delta['rows']): ReadonlyMap<string, StoredTen
   return new Map(Array.from(rows, ([name, data]) => [name, { shape: [data.length], data }]));
 }
 
-/** A checkpoint: a full one and the deltas after it, in order. */
+/** A checkpoint: a full one and the deltas after it, in order. A compacted delta is a full one itself. */
 export interface Chain {
   /** Files that the checkpoint itself has. */
   readonly files: DeltaDigests | Digests;
@@ -109,6 +119,7 @@ export async function readChain(folder: string): Promise<Chain> {
   let manifest: Manifest = await readManifest(at);
   const { files } = manifest;
   while (manifest.previous !== undefined) {
+    if (isCompacted(at)) return { files, base: await readCompacted(at, manifest), deltas };
     const { name, sha256 } = manifest.previous;
     deltas.unshift({ folder: at, manifest });
     const before = join(dirname(at), name);
@@ -138,6 +149,7 @@ export interface DeltaSince extends DeltaFolder {
 }
 
 /**
+/**
  * Whether what leads to a checkpoint from the one before has counters: a delta, or the update of a full checkpoint.
  * @throws UserError (checkpoint) for a manifest that is missing or invalid
  */
@@ -164,9 +176,10 @@ export async function listDeltasSince(sha256: string, folder: string): Promise<r
     deltas.unshift({ ...delta, checkpoint: at, sha256: found.sha256 });
     const { previous } = delta.manifest;
     if (previous.sha256 === sha256) break;
+    const isFull = found.previous === undefined || isCompacted(at);
     at = join(dirname(at), previous.name);
-    // Training removes what precedes a full checkpoint.
-    if (delta.folder !== deltas[0]!.checkpoint && !existsSync(at)) return undefined;
+    // Neither a full checkpoint nor a compacted delta keeps the checkpoints before it.
+    if (isFull && !existsSync(at)) return undefined;
     found = await readManifest(at);
     if (found.sha256 !== previous.sha256)
       throw damaged(deltas[0]!.folder, `a delta that requires another checkpoint than ${at}: its SHA-256 differs`);

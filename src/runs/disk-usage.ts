@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { freeBytes } from '../io/disk.js';
+import { systemCode, UserError } from '../core/errors.js';
+import { checkRoom, freeBytes } from '../io/disk.js';
 import type { CheckpointOptions } from './options.js';
 
 /** Disk usage of a run's checkpoints, in bytes. */
@@ -40,4 +41,22 @@ export async function estimateDiskUsage(
     mostBytes: maxCheckpoints(options) * checkpointBytes,
     freeBytes: await freeBytes(existing),
   };
+}
+
+/**
+ * Checks free disk space before writing; if the disk fills up anyway, adds the required and free bytes to the error.
+ * @throws UserError (disk), or what `write` throws
+ */
+export async function withFreeSpace(folder: string, neededBytes: number, write: () => Promise<void>): Promise<void> {
+  await checkRoom(folder, neededBytes, 'a checkpoint');
+  try {
+    await write();
+  } catch (error) {
+    const code = error instanceof UserError ? systemCode(error.cause) : undefined;
+    if (code !== 'ENOSPC' && code !== 'EDQUOT' && code !== 'EFBIG') throw error;
+    const more = {
+      message: `a checkpoint requires ${neededBytes} bytes, but ${await freeBytes(folder)} are free on this disk`,
+    };
+    throw new UserError('disk', [...(error as UserError).problems, more], { cause: error });
+  }
 }

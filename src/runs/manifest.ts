@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -18,6 +19,8 @@ export const FILES = {
   growth: 'vocabulary-changes.safetensors',
   state: 'state.json',
   features: 'features.json',
+  /** Rows of the current window of a stream, in a delta those since the checkpoint before; absent without a stream. */
+  window: 'window.safetensors',
   /** Vocabularies that are too large for JSON; usually absent. */
   vocabularies: 'vocabularies.safetensors',
   /** Counters of earlier events after each split; absent without data.counters, and in most deltas. */
@@ -36,9 +39,13 @@ export const NAME = /^step-(\d{8,})(?:\.(\d+))?$/;
 /** Written last: its presence marks a complete checkpoint. */
 export const MANIFEST = 'manifest.json';
 
+/** Directory in a compacted delta: the full checkpoint with the same content. */
+export const COMPACTED = 'full';
+
 type FileName = Exclude<(typeof FILES)[keyof typeof FILES], typeof FILES.rows | typeof FILES.growth>;
 /** Files that a checkpoint may lack. */
-export type OptionalFile = typeof FILES.vocabularies | typeof FILES.counters | typeof FILES.lookups;
+export type OptionalFile =
+  typeof FILES.vocabularies | typeof FILES.counters | typeof FILES.lookups | typeof FILES.window;
 type NeededFile = Exclude<FileName, OptionalFile>;
 /** Digests by file name. The names are fixed, so a manifest cannot name other files. */
 export type Digests = { readonly [File in NeededFile]: FileDigest } & {
@@ -50,7 +57,9 @@ export type PartDigests = { readonly [File in typeof FILES.weights | typeof FILE
 /** Files of a delta, and of a rank other than 0 in it. */
 export type DeltaPartDigests = PartDigests & { readonly [FILES.rows]: FileDigest };
 export type DeltaDigests = DeltaPartDigests &
-  TextDigests & { readonly [File in typeof FILES.growth | typeof FILES.counters]?: FileDigest | undefined };
+  TextDigests & {
+    readonly [File in typeof FILES.growth | typeof FILES.counters | typeof FILES.window]?: FileDigest | undefined;
+  };
 type TextDigests = { readonly [File in typeof FILES.state | typeof FILES.config]: FileDigest };
 
 /** Identity of a checkpoint: its directory name, and the digest of its manifest. */
@@ -93,6 +102,7 @@ const fullSchema = z.strictObject({
     [FILES.vocabularies]: digestSchema.optional(),
     [FILES.counters]: digestSchema.optional(),
     [FILES.lookups]: digestSchema.optional(),
+    [FILES.window]: digestSchema.optional(),
     [FILES.config]: digestSchema,
   }),
   parts: z.array(z.strictObject({ [FILES.weights]: digestSchema, [FILES.optimizer]: digestSchema })).optional(),
@@ -105,6 +115,7 @@ const deltaSchema = z.strictObject({
     ...deltaPart,
     [FILES.growth]: digestSchema.optional(),
     [FILES.counters]: digestSchema.optional(),
+    [FILES.window]: digestSchema.optional(),
     [FILES.state]: digestSchema,
     [FILES.config]: digestSchema,
   }),
@@ -154,6 +165,26 @@ export async function readManifest(folder: string): Promise<Manifest & { readonl
   return { files, parts, ...delta, sha256: createHash('sha256').update(bytes).digest('hex') } as Manifest & {
     readonly sha256: string;
   };
+}
+
+/** Returns whether a delta is compacted: it then requires no other checkpoint. */
+export function isCompacted(folder: string): boolean {
+  return existsSync(join(folder, COMPACTED, MANIFEST));
+}
+
+/**
+ * Reads the manifest of the full checkpoint in a compacted delta.
+ * @throws UserError (checkpoint) if it is invalid, or of another checkpoint
+ */
+export async function readCompacted(
+  delta: string,
+  { files }: DeltaManifest,
+): Promise<{ readonly folder: string; readonly manifest: FullManifest }> {
+  const folder = join(delta, COMPACTED);
+  const manifest = await readManifest(folder);
+  if (manifest.previous !== undefined || manifest.files[FILES.state].sha256 !== files[FILES.state].sha256)
+    throw damaged(folder, `not the full checkpoint of ${delta}: its ${FILES.state} differs`);
+  return { folder, manifest };
 }
 
 /**

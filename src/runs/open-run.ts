@@ -64,6 +64,7 @@ export interface Resumed {
   /** State fitted on the training set before the first step. */
   readonly fitted: Fitted;
   readonly counters: Checkpoint['counters'];
+  readonly window: Checkpoint['window'];
   /**
    * Restores weights and optimizer state into a program. Works once: they are then released, because they may take half
    * of the memory.
@@ -220,12 +221,13 @@ export async function readSavedState(run: string): Promise<RunState | undefined>
 }
 
 /** Returns the state to resume from a checkpoint; its program state is read once. */
-export function resumedFrom(path: string, { program: saved, fitted, counters }: Checkpoint): Resumed {
+export function resumedFrom(path: string, { program: saved, fitted, counters, window }: Checkpoint): Resumed {
   let program: ProgramState | undefined = saved;
   return {
     checkpoint: path,
     fitted,
     counters,
+    window,
     restore(target) {
       if (program !== undefined) target.restore(program);
       program = undefined;

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { UserError } from '../core/errors.js';
 import { onDisk } from '../io/disk.js';
 import { linkTarget } from '../io/links.js';
-import { NAME, readManifest } from './manifest.js';
+import { isCompacted, NAME, readManifest } from './manifest.js';
 import { CHECKPOINTS } from './runs-root.js';
 
 /** Checkpoints to keep in addition to those with a link. */
@@ -38,14 +38,18 @@ export async function listLinked(run: string): Promise<readonly string[]> {
   return entries.filter((entry) => !entry.startsWith('.')).flatMap((entry) => linkTarget(join(folder, entry)) ?? []);
 }
 
-/** Adds the checkpoints before deltas to a list of checkpoints; an unreadable one requires no other. */
+/**
+ * Adds the checkpoints before deltas to a list of checkpoints. A compacted delta requires no other, and neither does an
+ * unreadable checkpoint.
+ */
 export async function withPrevious(run: string, names: readonly string[]): Promise<ReadonlySet<string>> {
   const kept = new Set(names);
   // Names that are added while the set is visited are visited too.
   for (const name of kept) {
     try {
-      const { previous } = await readManifest(join(checkpointsFolder(run), name));
-      if (previous !== undefined) kept.add(previous.name);
+      const folder = join(checkpointsFolder(run), name);
+      const { previous } = await readManifest(folder);
+      if (previous !== undefined && !isCompacted(folder)) kept.add(previous.name);
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
     }

@@ -13,6 +13,8 @@ export interface TableSpec {
   readonly isFrozen?: true;
   /** Rows that represent an id at first, from row 0, if it grows between steps up to `rows`; default: all. */
   readonly initialRows?: number;
+  /** Rows with an id, if memory for the others is only reserved, for ids that a server receives; default: all. */
+  readonly usedRows?: number;
 }
 
 /**
@@ -122,8 +124,11 @@ export function withWidePart(layout: InputLayout, { groups, width }: WidePart): 
     isWide: true,
   }));
   const wideTables = read.map(({ field, table }): TableSpec => {
-    const { rows, initialRows } = tables.find(({ name }) => name === table)!;
-    const growth = initialRows === undefined ? {} : { initialRows };
+    const { rows, initialRows, usedRows } = tables.find(({ name }) => name === table)!;
+    const growth = {
+      ...(initialRows !== undefined && { initialRows }),
+      ...(usedRows !== undefined && { usedRows }),
+    };
     return { name: wideTable(field), rows, width, idsOf: table, isWide: true, ...growth };
   });
   return {

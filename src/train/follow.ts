@@ -25,7 +25,7 @@ import {
   type StreamState,
 } from '../data/streams/stream-state.js';
 import type { Engine } from '../engines/engine.js';
-import { growthSection, type GrowingVocabularies, type GrowthState } from '../features/growing-vocabularies.js';
+import { growthSection, type GrowthState } from '../features/growing-vocabularies.js';
 import { openStreamInputs, type StreamInputs } from '../inputs/open-stream-inputs.js';
 import { cutFile, onDisk } from '../io/disk.js';
 import { readPretrained } from '../pretrained/read-vectors.js';
@@ -199,7 +199,13 @@ async function trainModel(
   const growth = run.state.of(growthSection, (): GrowthState => ({ counts: {} }));
   vocabularies.continueCounts(growth.counts);
   const outputs = onFirstSamples(inputs.measured.outputs, inputs.tasks);
-  const progressive = new ProgressiveValidation(outputs, settings.windowRows, settings.alarms, windows);
+  const progressive = new ProgressiveValidation(
+    outputs,
+    settings.windowRows,
+    settings.alarms,
+    windows,
+    run.resumed?.window,
+  );
   const checkpointer = await openTrainingCheckpointer(
     session,
     run,
@@ -208,10 +214,10 @@ async function trainModel(
     {
       ...withInterval(experiment.checkpoints),
       vocabularies,
+      window: progressive,
       ...(counters && { counters: () => joinStates({ ends: counters.state().ends }) }),
     },
     () => {
-      progressive.store();
       growth.counts = vocabularies.counts();
       return {
         get fitted() {
@@ -219,6 +225,9 @@ async function trainModel(
         },
         get counters() {
           return joinStates(counters?.state() ?? NO_COUNTERS);
+        },
+        get window() {
+          return progressive.rows();
         },
         lookups: encoded.spec.lookups ?? new Map(),
       };

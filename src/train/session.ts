@@ -9,7 +9,7 @@ import { engineLine, readState, type Engine, type Program } from '../engines/eng
 import type { EngineOptions } from '../engines/engines.js';
 import { planSize } from '../engines/plan-size.js';
 import type { GrowingVocabularies } from '../features/growing-vocabularies.js';
-import { vocabularyBytes } from '../features/feature-types.js';
+import { vocabularyBytes, type Fitted } from '../features/feature-types.js';
 import type { Graph } from '../graph/graph.js';
 import { buildGraph, type RowsPlan, type RunInputs } from '../inputs/open-inputs.js';
 import { describeLoadedRows, loadPretrained } from '../pretrained/load-pretrained.js';
@@ -212,8 +212,8 @@ export function openTrainingCheckpointer(
   run: OpenRun,
   { program, journal }: CompiledModel,
   loop: LoopState,
-  checkpoints: CheckpointOptions & Pick<CheckpointerOptions, 'vocabularies' | 'counters'>,
-  checkpoint: () => Pick<Checkpoint, 'fitted' | 'counters' | 'lookups'>,
+  checkpoints: CheckpointOptions & Pick<CheckpointerOptions, 'vocabularies' | 'counters' | 'window'>,
+  checkpoint: () => Pick<Checkpoint, 'fitted' | 'counters' | 'lookups' | 'window'>,
 ): Promise<Checkpointer> {
   return openCheckpointer(
     {
@@ -225,6 +225,7 @@ export function openTrainingCheckpointer(
       journal,
       snapshot: async () => {
         const own = checkpoint();
+        let fitted: Fitted | undefined;
         return {
           program: await readState(program),
           sections: run.state.sections(),
@@ -236,7 +237,10 @@ export function openTrainingCheckpointer(
           },
           // and for each token of a vocabulary that grows.
           get fitted() {
-            return own.fitted;
+            return (fitted ??= own.fitted);
+          },
+          get window() {
+            return own.window ?? new Map<string, never>();
           },
         };
       },

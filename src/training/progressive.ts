@@ -1,11 +1,13 @@
 import { z } from 'zod';
 import { sliceRows, type Batch } from '../core/batch.js';
+import { userError } from '../core/errors.js';
 import type { StateSection } from '../core/state-section.js';
 import { auc } from '../evaluation/auc.js';
 import { createCollector, type Collector, type Report } from '../evaluation/evaluation.js';
 import { logLoss } from '../evaluation/log-loss.js';
 import type { Output } from '../evaluation/outputs.js';
 import type { Block } from '../evaluation/row-store.js';
+import { countWindowRows, restoreWindow, storeWindow, type WindowRows } from './window-rows.js';
 
 /** Number of windows before one that it is compared with. */
 const COMPARED_WINDOWS = 5;
@@ -26,10 +28,11 @@ const progressiveStateSchema = z.strictObject({
   history: z.array(valuesSchema),
   /** Alarms of the last window. */
   alarms: z.array(z.string()),
-  /** Predictions and labels of the rows of the current window. */
+  /** Rows of the current window. */
   rows: z.int().min(0),
-  predictions: columnsSchema,
-  labels: columnsSchema,
+  /** Predictions and labels of these rows, in checkpoints of earlier versions. */
+  predictions: columnsSchema.optional(),
+  labels: columnsSchema.optional(),
 });
 export type ProgressiveState = z.output<typeof progressiveStateSchema>;
 
@@ -42,7 +45,7 @@ export const progressiveSection: StateSection<ProgressiveState> = {
 
 /** Returns the state before the first row. */
 export function firstProgressiveState(): ProgressiveState {
-  return { windows: 0, skippedBatches: 0, history: [], alarms: [], rows: 0, predictions: {}, labels: {} };
+  return { windows: 0, skippedBatches: 0, history: [], alarms: [], rows: 0 };
 }
 
 /** Limits beyond which a window has an alarm. */
@@ -74,15 +77,29 @@ export class ProgressiveValidation {
   readonly #limits: AlarmLimits;
   readonly #state: ProgressiveState;
   #collector: Collector;
+  /** Rows of the current window at the last save. */
+  #savedRows = 0;
 
-  /** @param state restored, and updated in place except for the rows of the window, which `store` adds */
-  constructor(outputs: readonly Output[], windowRows: number, limits: AlarmLimits, state: ProgressiveState) {
+  /**
+   * @param state restored, and updated in place
+   * @param window rows of the current window in a checkpoint (`rows`)
+   * @throws UserError (checkpoint) if `window` has not these rows
+   */
+  constructor(
+    outputs: readonly Output[],
+    windowRows: number,
+    limits: AlarmLimits,
+    state: ProgressiveState,
+    window: WindowRows = new Map(),
+  ) {
     this.#outputs = outputs;
     this.#windowRows = windowRows;
     this.#limits = limits;
     this.#state = state;
     this.#collector = createCollector(outputs);
-    if (state.rows > 0) this.#collector.merge({ blocks: [restoreBlock(state, this.#classLabels())] });
+    if (state.rows > 0) this.#collector.merge({ blocks: [this.#restoreBlock(window)] });
+    delete state.predictions;
+    delete state.labels;
   }
 
   /**
@@ -112,14 +129,19 @@ export class ProgressiveValidation {
     this.#state.alarms.push(...alarms);
   }
 
-  /** Writes the rows of the current window to the state, for a checkpoint. */
-  store(): void {
-    const { rows } = this.#state;
-    const { blocks } = this.#collector;
-    Object.assign(this.#state, {
-      predictions: storeColumns(blocks, rows, ({ predictions }) => predictions),
-      labels: storeColumns(blocks, rows, ({ labels }) => labels),
-    });
+  /** Returns the rows of the current window, for a full checkpoint. */
+  rows(): WindowRows {
+    return storeWindow(this.#collector.blocks, 0);
+  }
+
+  /** Returns the rows of the current window since `markSaved`, for a delta. */
+  changes(): WindowRows {
+    return storeWindow(this.#collector.blocks, this.#savedRows);
+  }
+
+  /** Starts to collect the rows after a save. */
+  markSaved(): void {
+    this.#savedRows = this.#state.rows;
   }
 
   #finish(): WindowReport {
@@ -130,6 +152,7 @@ export class ProgressiveValidation {
     const skipped = skippedBatches > 0 ? [`${skippedBatches} batches were skipped: a loss was not finite`] : [];
     const alarms = [...compareValues(values, state.history, this.#limits, report), ...skipped];
     this.#collector = createCollector(this.#outputs);
+    this.#savedRows = 0;
     state.windows++;
     Object.assign(state, {
       skippedBatches: 0,
@@ -138,6 +161,18 @@ export class ProgressiveValidation {
       rows: 0,
     });
     return { window: state.windows, rows: this.#windowRows, report, skippedBatches, alarms };
+  }
+
+  #restoreBlock(window: WindowRows): Block {
+    const { rows, predictions, labels } = this.#state;
+    if (predictions !== undefined && labels !== undefined)
+      return restoreColumns({ rows, predictions, labels }, this.#classLabels());
+    if (countWindowRows(window) === rows) return restoreWindow(window);
+    throw userError('checkpoint', {
+      key: 'window',
+      message: `expected ${rows} rows of the current window, found ${countWindowRows(window)}`,
+      fix: 'use another checkpoint',
+    });
   }
 
   #classLabels(): ReadonlySet<string> {
@@ -196,25 +231,15 @@ function aucError(area: number, { rows, positives }: Report[string]): number {
   return Math.sqrt(variance / (positives * negatives));
 }
 
-function storeColumns(
-  blocks: readonly Block[],
-  rows: number,
-  columnsOf: (block: Block) => ReadonlyMap<string, Float32Array | Uint8Array>,
-): Readonly<Record<string, string>> {
-  if (rows === 0) return {};
-  const names = [...columnsOf(blocks[0]!).keys()];
-  return Object.fromEntries(
-    names.map((name) => {
-      const parts = blocks.map((block) => {
-        const data = columnsOf(block).get(name)!.subarray(0, block.rows);
-        return Buffer.from(data.buffer, data.byteOffset, data.byteLength);
-      });
-      return [name, Buffer.concat(parts).toString('base64')];
-    }),
-  );
-}
-
-function restoreBlock({ rows, predictions, labels }: ProgressiveState, classLabels: ReadonlySet<string>): Block {
+/** Restores the rows of a window of a checkpoint of an earlier version. */
+function restoreColumns(
+  {
+    rows,
+    predictions,
+    labels,
+  }: { readonly rows: number } & Readonly<Record<'predictions' | 'labels', z.output<typeof columnsSchema>>>,
+  classLabels: ReadonlySet<string>,
+): Block {
   const bytesOf = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text, 'base64'));
   const floatsOf = (text: string): Float32Array => new Float32Array(bytesOf(text).buffer);
   return {

@@ -111,6 +111,20 @@ describe('a plan with growing tables', () => {
     expect(() => planSize({ ...growingPlan(50), peers }, cpu, 0)).toThrow('train in one process');
   });
 
+  it('counts the rows in use, and not those that a server reserves for later ids', () => {
+    const { layout, ...plan } = growingPlan(1_000_000);
+    const sizeWith = (rows: object): object => {
+      const tables = layout.tables.map(({ initialRows: _, ...table }) =>
+        table.name === 'item' ? { ...table, ...rows } : table,
+      );
+      const { activationBytes: _, ...size } = planSize({ ...plan, layout: { ...layout, tables } }, cpu, 0);
+      return size;
+    };
+    const own = sizeWith({ rows: 40 });
+    expect(sizeWith({ usedRows: 40 })).toEqual(own);
+    expect(sizeWith({})).not.toEqual(own);
+  });
+
   it('commits memory for rows when they are used', () => {
     const rssOf = (): number => process.memoryUsage().rss;
     const before = rssOf();

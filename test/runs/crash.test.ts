@@ -1,5 +1,5 @@
 /** @module-tag long */
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import {
@@ -10,7 +10,8 @@ import {
   type Checkpoint,
 } from '../../src/runs/checkpoint.js';
 import { SINGLE_PROCESS } from '../../src/core/process-group.js';
-import { selectChanges } from '../../src/runs/delta.js';
+import { compactCheckpoint } from '../../src/runs/compact.js';
+import { readChain, selectChanges } from '../../src/runs/delta.js';
 import { findCheckpoint } from '../../src/runs/find-checkpoint.js';
 import { AUTO, openRun, type OpenRun } from '../../src/runs/open-run.js';
 import { firstLoopState } from '../../src/training/loop-state.js';
@@ -140,6 +141,45 @@ describe('an interrupted save', () => {
         found.push(newest!.program.step);
       }
       expect(new Set(found)).toEqual(new Set([1, 2]));
+    },
+  );
+
+  it.each([
+    ['dies within', false],
+    ['dies after', false],
+    ['dies after', true],
+  ] as const)(
+    'of a compaction leaves the chain or the full checkpoint, wherever it %s (power lost: %j)',
+    async (fate, isPowerLost) => {
+      const whole = (step: number): Checkpoint => ({ ...checkpoint(step), program: withTable(step) });
+      const saveChain = async (): Promise<string> => {
+        const run = scratchFolder();
+        let id = await saveCheckpoint(run, whole(1), ['best', 'last'], KEEP);
+        for (const step of [2, 3]) {
+          const delta = selectChanges(withTable(step), ROWS, id, SINGLE_PROCESS);
+          id = await saveCheckpoint(run, whole(step), ['last'], KEEP, SINGLE_PROCESS, { delta });
+        }
+        disk.reset();
+        return join(run, 'checkpoints', 'step-00000003');
+      };
+      await compactCheckpoint(await saveChain());
+      const { length } = disk.operations;
+      const found = [];
+      for (let at = 1; at <= length; at++) {
+        const folder = await saveChain();
+        disk.fate = (_, number): Fate => (number === at ? fate : 'done');
+        await compactCheckpoint(folder).catch(quiet);
+        if (isPowerLost) disk.losePower();
+        disk.reset();
+        found.push((await readChain(folder)).deltas.length);
+        expect(await readCheckpoint(folder, { withOptimizer: true })).toEqual(whole(3));
+        await compactCheckpoint(folder);
+        rmSync(join(folder, '..', 'step-00000001'), { recursive: true });
+        expect((await readChain(folder)).deltas).toEqual([]);
+        expect(await readCheckpoint(folder, { withOptimizer: true })).toEqual(whole(3));
+      }
+      expect(length).toBeGreaterThan(20);
+      expect(new Set(found)).toEqual(new Set([0, 2]));
     },
   );
 

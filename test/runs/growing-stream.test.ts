@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { randomStream } from '../../src/core/random.js';
-import { storedFitted } from '../../src/features/fitted.js';
 import { readCheckpoint, type Checkpoint } from '../../src/runs/checkpoint.js';
 import { readChain } from '../../src/runs/delta.js';
 import { listCheckpoints } from '../../src/runs/retention.js';
+import { contentOf, GROWING, growingRows, writeGrowingConfig } from '../support/growing-world.js';
 import { mtl } from '../support/mtl.js';
 // @ts-expect-error a script without types
 import * as script from '../support/growing-stream.js';
@@ -27,38 +27,6 @@ const { trainOnStream } = script as {
   trainOnStream(config: string, data: string, run: string, threads: number, steps: number): Promise<End>;
 };
 
-/** Rows whose items come and go: each is in 75 consecutive rows at most. */
-function rowsFrom(first: number, count: number, newest: number): string {
-  const random = randomStream(9, 'rows', first);
-  const item = (i: number): string => `item-${Math.min(newest, Math.floor((first + i) / 3) + random.below(25))}`;
-  const rows = Array.from({ length: count }, (_, i) => {
-    const seen = Array.from({ length: random.below(4) }, () => item(i)).join('|');
-    return `${random.below(20) === 0 ? '' : item(i)},${seen},${random.below(30)},${random.below(3) === 0 ? 1 : 0}`;
-  });
-  return `item,seen,user,click\n${rows.join('\n')}\n`;
-}
-
-const GROWING = 'capacity: 45, admit: { count: 2, pending: 8 }, expire: { unseen: 6h }';
-
-function writeConfig(folder: string, name: string, encoding: string, checkpoints: string): string {
-  const path = join(folder, `${name}.yaml`);
-  writeFileSync(
-    path,
-    `seed: 5
-data: { train: fit.csv }
-features:
-  item: { type: categorical, fields: [item], width: 32, encoding: { name: tokens, ${encoding} } }
-  seen: { type: bag, fields: [seen], table: item }
-  user: { type: categorical, fields: [user], width: 4, encoding: { name: hash, buckets: 3000 } }
-tasks: { ctr: { label: click } }
-model: { name: mmoe, wide: true, experts: { count: 2, hidden: [4] }, tower: { hidden: [4] } }
-training: { batchSize: 16 }
-checkpoints: { ${checkpoints}, keepLast: 100 }
-`,
-  );
-  return path;
-}
-
 let world: string;
 let full: string;
 let deltas: string;
@@ -66,27 +34,14 @@ let whole: End;
 const pathOf = (...names: readonly string[]): string => join(world, ...names);
 beforeAll(async () => {
   world = mkdtempSync(join(tmpdir(), 'mtl-growing-'));
-  writeFileSync(pathOf('fit.csv'), rowsFrom(0, 100, Infinity));
-  writeFileSync(pathOf('stream.csv'), rowsFrom(60, 16 * STEPS, Infinity));
-  full = writeConfig(world, 'full', GROWING, 'everySteps: 1');
-  deltas = writeConfig(world, 'deltas', GROWING, 'everySteps: 9, delta: { everySteps: 1 }');
+  writeFileSync(pathOf('fit.csv'), growingRows(0, 100));
+  writeFileSync(pathOf('stream.csv'), growingRows(60, 16 * STEPS));
+  full = writeGrowingConfig(world, 'full', GROWING, 'everySteps: 1, keepLast: 100');
+  deltas = writeGrowingConfig(world, 'deltas', GROWING, 'everySteps: 9, delta: { everySteps: 1 }, keepLast: 100');
   whole = await trainOnStream(full, pathOf('stream.csv'), pathOf('whole'), 1, STEPS);
   await trainOnStream(deltas, pathOf('stream.csv'), pathOf('deltas'), 1, STEPS);
 });
 
-/** Bytes of the tensors of a program, and what was fitted. */
-function contentOf({ program, fitted }: Pick<Checkpoint, 'program' | 'fitted'>): unknown {
-  const bytes = ({ data }: { readonly data: Float32Array }): string =>
-    Buffer.from(Float32Array.from(data).buffer).toString('base64');
-  const tensors = [...program.weights, ...program.optimizer].map(([name, tensor]) => [
-    name,
-    tensor.shape,
-    bytes(tensor),
-  ]);
-  // Short vocabularies are lists in a file.
-  const { json, tensors: arrays } = storedFitted(fitted);
-  return { step: program.step, tensors, json, arrays: [...arrays].map(([name, { data }]) => [name, [...data]]) };
-}
 const read = (run: string, step: number, isShared = false): Promise<Checkpoint> =>
   readCheckpoint(pathOf(run, 'checkpoints', `step-${String(step).padStart(8, '0')}`), {
     withOptimizer: true,
@@ -142,9 +97,9 @@ describe('a stream with new and vanishing tokens', () => {
   });
 
   it('is the same as without a capacity if no token comes or goes', async () => {
-    writeFileSync(pathOf('known.csv'), rowsFrom(20, 320, 19));
-    const plain = writeConfig(world, 'plain', 'minCount: 1', 'everySteps: 100');
-    const capable = writeConfig(world, 'capable', 'capacity: 1000', 'everySteps: 100');
+    writeFileSync(pathOf('known.csv'), growingRows(20, 320, 19));
+    const plain = writeGrowingConfig(world, 'plain', 'minCount: 1', 'everySteps: 100, keepLast: 100');
+    const capable = writeGrowingConfig(world, 'capable', 'capacity: 1000', 'everySteps: 100, keepLast: 100');
     const train = (config: string, run: string): Promise<End> =>
       trainOnStream(config, pathOf('known.csv'), pathOf(run), 1, 20);
     const [expected, found] = [await train(plain, 'plain'), await train(capable, 'capable')];

@@ -93,6 +93,7 @@ export function streamTrace(run: string): Record<string, unknown> {
   return {
     weights: read('checkpoints/last/weights.safetensors'),
     optimizer: read('checkpoints/last/optimizer.safetensors'),
+    window: read('checkpoints/last/window.safetensors'),
     state: JSON.parse(
       withoutTimes(read('checkpoints/last/state.json')).replace(/"metricsBytes":\d+/, '"-":0'),
     ) as unknown,

@@ -9,6 +9,7 @@ import {
   type ProgressiveState,
   type WindowReport,
 } from '../../src/training/progressive.js';
+import { appendWindow, type WindowRows } from '../../src/training/window-rows.js';
 
 const OUTPUT: Output = { name: 'ctr', type: 'classification', label: 'click', where: undefined, factors: ['ctr'] };
 const LIMITS = { aucDrop: 0.1, lossRise: 0.5 };
@@ -54,20 +55,22 @@ function byHand(labels: readonly number[], predictions: readonly number[]): Reco
 function measure(
   { labels, predictions }: ReturnType<typeof rowsOf>,
   { batchRows, isResumed = false }: { batchRows: number; isResumed?: boolean },
-): { readonly windows: readonly WindowReport[]; readonly state: ProgressiveState } {
+): { readonly windows: readonly WindowReport[]; readonly state: ProgressiveState; readonly rows: WindowRows } {
   let state = firstProgressiveState();
   let progressive = new ProgressiveValidation([OUTPUT], 100, LIMITS, state);
+  let saved: WindowRows = new Map();
   const windows: WindowReport[] = [];
   for (let begin = 0; begin < labels.length; begin += batchRows) {
     const own = Float32Array.from(predictions.slice(begin, begin + batchRows));
     windows.push(...progressive.add(batchOf(labels.slice(begin, begin + batchRows)), new Map([['ctr', own]])));
     if (!isResumed) continue;
-    progressive.store();
+    // A delta has the rows since the checkpoint before.
+    saved = appendWindow(saved, progressive.changes());
     state = progressiveSection.schema.parse(JSON.parse(JSON.stringify(state)));
-    progressive = new ProgressiveValidation([OUTPUT], 100, LIMITS, state);
+    progressive = new ProgressiveValidation([OUTPUT], 100, LIMITS, state, saved);
+    progressive.markSaved();
   }
-  progressive.store();
-  return { windows, state };
+  return { windows, state, rows: progressive.rows() };
 }
 
 describe('progressive validation', () => {
@@ -89,6 +92,65 @@ describe('progressive validation', () => {
     const whole = measure(rows, { batchRows: 64 });
     expect(measure(rows, { batchRows: 64, isResumed: true })).toEqual(whole);
     expect(whole.state.rows).toBe(50);
+    const { labels, predictions } = rowsOf(450, () => 0.8);
+    expect([...whole.rows.get('labels.click')!.data]).toEqual(labels.slice(400));
+    expect(whole.rows.get('predictions.ctr')!.data).toEqual(Float32Array.from(predictions.slice(400)));
+  });
+
+  it('has the new rows of a window in a delta, and all rows in a full checkpoint', () => {
+    const state = firstProgressiveState();
+    const progressive = new ProgressiveValidation([OUTPUT], 100, LIMITS, state);
+    const add = (begin: number, end: number): unknown =>
+      progressive.add(
+        batchOf(rows.labels.slice(begin, end)),
+        new Map([['ctr', Float32Array.from(rows.predictions.slice(begin, end))]]),
+      );
+    const sizes = (window: WindowRows): readonly number[] => [
+      window.get('first')!.data[0]!,
+      window.get('predictions.ctr')?.data.length ?? 0,
+    ];
+    const seen: (readonly number[])[] = [];
+    for (const end of [60, 70, 70, 100, 130]) {
+      add(state.windows * 100 + state.rows, end);
+      seen.push([...sizes(progressive.rows()), ...sizes(progressive.changes())]);
+      progressive.markSaved();
+    }
+    expect(seen).toEqual([
+      [0, 60, 0, 60],
+      [0, 70, 60, 10],
+      [0, 70, 70, 0],
+      [0, 0, 0, 0],
+      [0, 30, 0, 30],
+    ]);
+    expect(JSON.stringify(state).length).toBeLessThan(300);
+  });
+
+  it('restores the window of a checkpoint of an earlier version', () => {
+    const part = measure(
+      { labels: rows.labels.slice(0, 50), predictions: rows.predictions.slice(0, 50) },
+      { batchRows: 50 },
+    );
+    const text = (data: Float32Array | Uint8Array): string =>
+      Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('base64');
+    const earlier = progressiveSection.schema.parse({
+      ...part.state,
+      predictions: { ctr: text(Float32Array.from(rows.predictions.slice(0, 50))) },
+      labels: { click: text(Uint8Array.from(rows.labels.slice(0, 50))) },
+    });
+    const restored = new ProgressiveValidation([OUTPUT], 100, LIMITS, earlier);
+    expect(restored.rows()).toEqual(part.rows);
+    expect(earlier).toEqual(part.state);
+  });
+
+  it('rejects rows that do not follow those before', () => {
+    const { rows: window, state } = measure(rows, { batchRows: 64 });
+    const later = new Map(window).set('first', { shape: [1], data: Uint32Array.of(20) });
+    expect(() => appendWindow(new Map(), later)).toThrow(
+      'expected the rows of a window after row 0, found those after 20',
+    );
+    expect(() => new ProgressiveValidation([OUTPUT], 100, LIMITS, state)).toThrow(
+      'expected 50 rows of the current window, found 0',
+    );
   });
 
   it('raises an alarm if a window is worse than those before', () => {

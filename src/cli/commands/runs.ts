@@ -43,10 +43,24 @@ const thin = defineCommand({
   },
 });
 
+const compact = defineCommand({
+  usage: 'compact <run>',
+  summary: 'Write the last delta of a run as a full checkpoint, also while it is trained',
+  options: (y) =>
+    y
+      .positional('run', { type: 'string', demandOption: true, describe: 'Run or checkpoint directory' })
+      .option('json', jsonOption)
+      .example('$0 runs compact runs/esmm/001', ''),
+  async run({ run, json }) {
+    const { runRunsCompact } = await import('../runs-command.js');
+    return runRunsCompact({ run, json });
+  },
+});
+
 export const runs = defineCommand(
   {
     usage: 'runs [filters..]',
-    summary: 'List runs with state and metrics, or remove runs and checkpoints',
+    summary: 'List runs with state and metrics, remove runs and checkpoints, or compact deltas',
     options: (y) =>
       y
         .positional('filters', filters)
@@ -67,7 +81,8 @@ export const runs = defineCommand(
         .example('$0 runs --sort ctcvr.auc --last 5', '')
         .example('$0 runs esmm training.epochs=8', '')
         .example('$0 runs rm runs/esmm/001 runs/esmm/002', '')
-        .example('$0 runs prune --keep 5', ''),
+        .example('$0 runs prune --keep 5', '')
+        .example('$0 runs compact runs/esmm/001', ''),
     async run({ filters: given, state, sort, last, csv, json }) {
       if (csv && json)
         throw userError('usage', {
@@ -79,5 +94,5 @@ export const runs = defineCommand(
       return runRuns({ filters: given, state, sort, last, csv, json });
     },
   },
-  [remove, thin],
+  [remove, thin, compact],
 );

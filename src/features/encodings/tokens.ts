@@ -135,6 +135,7 @@ function servedEncoder({ first, table: tokens }: ServedTokens): Encoder {
   let table = tokens;
   return {
     rows: capacityOf(tokens) + 1,
+    usedRows: first.offsets.length,
     rule: { kind: 'text', texts: first, empty: 0, cells: 1 },
     vocabularyBytes: tokenTableBytes(tokens),
     direct: { cell: 'token', idOf: (bytes, begin, end) => findToken(table, bytes, begin, end) },

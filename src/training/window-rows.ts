@@ -1,0 +1,94 @@
+import type { Block } from '../evaluation/row-store.js';
+import type { StoredTensor, TensorData } from '../io/safetensors.js';
+
+/**
+ * Predictions and labels of consecutive rows of a window, as tensors: those of a full checkpoint begin with the first
+ * row, those of a delta with the first one after the checkpoint before, or with the first one of a later window.
+ */
+export type WindowRows = ReadonlyMap<string, StoredTensor>;
+
+/** Tensor with the number of rows of the window before its first one. */
+const FIRST = 'first';
+const [PREDICTIONS, LABELS] = ['predictions.', 'labels.'];
+
+/**
+ * Copies rows of blocks to tensors.
+ * @param first number of rows of the window that are left out
+ */
+export function storeWindow(blocks: readonly Block[], first: number): WindowRows {
+  const columns = ({ predictions, labels }: Block): readonly (readonly [string, Float32Array | Uint8Array])[] => [
+    ...Array.from(predictions, ([name, data]) => [PREDICTIONS + name, data] as const),
+    ...Array.from(labels, ([name, data]) => [LABELS + name, data] as const),
+  ];
+  const rows = blocks.reduce((sum, block) => sum + block.rows, 0) - first;
+  const tensors = new Map<string, StoredTensor>([[FIRST, { shape: [1], data: Uint32Array.of(first) }]]);
+  let begin = 0;
+  for (const block of blocks) {
+    const skipped = Math.min(block.rows, Math.max(0, first - begin));
+    for (const [name, data] of columns(block)) {
+      const of = tensors.get(name) ?? { shape: [rows], data: createLike(data, rows) };
+      of.data.set(data.subarray(skipped, block.rows), begin + skipped - first);
+      tensors.set(name, of);
+    }
+    begin += block.rows;
+  }
+  return tensors;
+}
+
+/**
+ * Appends the rows of a delta to those before it.
+ * @throws Error if they do not follow each other
+ */
+export function appendWindow(before: WindowRows, after: WindowRows): WindowRows {
+  const first = readFirst(after);
+  if (first === 0) return after;
+  if (countWindowRows(before) !== first)
+    throw new Error(`expected the rows of a window after row ${countWindowRows(before)}, found those after ${first}`);
+  return new Map(
+    Array.from(before, ([name, tensor]) => [name, name === FIRST ? tensor : append(name, tensor.data, after)]),
+  );
+}
+
+/** Counts the rows of a window, of which all were stored or appended. */
+export function countWindowRows(window: WindowRows): number {
+  return [...window].find(([name]) => name !== FIRST)?.[1].data.length ?? 0;
+}
+
+/**
+ * Restores the rows of a window, of which all were stored or appended.
+ * @throws Error for a column of another type
+ */
+export function restoreWindow(window: WindowRows): Block {
+  const ofKind = (prefix: string): readonly (readonly [string, TensorData])[] =>
+    [...window].flatMap(([name, { data }]) => (name.startsWith(prefix) ? [[name.slice(prefix.length), data]] : []));
+  return {
+    rows: countWindowRows(window),
+    predictions: new Map(ofKind(PREDICTIONS).map(([name, data]) => [name, floatsOf(name, data)])),
+    labels: new Map(
+      ofKind(LABELS).map(([name, data]) => [name, data instanceof Uint8Array ? data : floatsOf(name, data)]),
+    ),
+  };
+}
+
+function readFirst(window: WindowRows): number {
+  const first = window.get(FIRST)?.data[0];
+  if (first === undefined) throw new Error(`'${FIRST}' is missing`);
+  return first;
+}
+
+function append(name: string, before: TensorData, after: WindowRows): StoredTensor {
+  const added = after.get(name)?.data ?? createLike(before, 0);
+  const data = createLike(before, before.length + added.length);
+  data.set(before);
+  data.set(added, before.length);
+  return { shape: [data.length], data };
+}
+
+function createLike(data: TensorData, length: number): Float32Array | Uint8Array {
+  return data instanceof Uint8Array ? new Uint8Array(length) : new Float32Array(length);
+}
+
+function floatsOf(name: string, data: TensorData): Float32Array {
+  if (!(data instanceof Float32Array)) throw new Error(`'${name}' is not a tensor of floats`);
+  return data;
+}
