@@ -171,11 +171,11 @@ async function readHead(
  * @throws UserError (config) if tokens expire by a time that records do not have
  */
 function startGrowth(
-  { inputs: { format }, follow: { time } }: StreamSession,
+  { experiment: { seed }, inputs: { format }, follow: { time } }: StreamSession,
   fitted: Fitted,
   facts: LabelFacts,
 ): StreamData {
-  const vocabularies = new GrowingVocabularies(format.fields, fitted);
+  const vocabularies = new GrowingVocabularies(format.fields, fitted, seed);
   const { timedField } = vocabularies;
   if (timedField !== undefined && time === undefined)
     throw userError('config', {
