@@ -39,7 +39,10 @@ export function lowerWeightAverage(
     list.emit('averageWeights', { w, average: average.weights, count, clock: average.clock, refused });
 }
 
-/** Exchanges all weights that represent something and their average, which is brought up to the steps that were taken. */
+/**
+ * Exchanges all weights and their average, which is brought up to the steps that were taken; of tables that grow, those
+ * of rows in use.
+ */
 export function lowerExchange(
   { average, places: { weights: w, weightsCount: count }, tables }: Layout,
   list: CallList,
