@@ -80,7 +80,7 @@ function drawVocabularies(runs: readonly ReportedRun[]): readonly Html[] {
       return linePlot({ title: `${field}: ${title}`, x: STEP, y: { title: '', zero: true }, series });
     };
     return [
-      draw('tokens', { 'with a row': ({ rows }) => rows, 'only counted': ({ pending }) => pending }),
+      draw('number of tokens', { 'with a row': ({ rows }) => rows, 'only counted': ({ pending }) => pending }),
       draw('changes of tokens by window', {
         admitted: ({ admitted }) => admitted,
         expired: ({ expired }) => expired,

@@ -29,7 +29,7 @@ it('draws the windows of a stream, with its speed and alarms', () => {
   const one = of([a]);
   for (const text of ['auc, before training', 'records per second', 'left to read', 'invalid and late records'])
     expect(one).toContain(text);
-  for (const title of ['tokens', 'changes of tokens by window', 'share of occurrences out of vocabulary'])
+  for (const title of ['number of tokens', 'changes of tokens by window', 'share of occurrences out of vocabulary'])
     expect(one).toContain(`town: ${title}`);
   for (const name of ['with a row', 'only counted', 'admitted', 'expired', 'evicted', 'dropped'])
     expect(one).toContain(name);

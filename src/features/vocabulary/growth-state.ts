@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { StoredTensor } from '../../io/safetensors.js';
 import type { Admission, AdmissionStart, RareText } from '../admissions/admission.js';
 import { applySketchChanges, type SketchChanges, type StoredSketch } from './count-sketch.js';
+import { doublesOf, namedTensors, wordsOf } from './growth-tensors.js';
 import { GrowingVocabulary, type GrowthOptions } from './growing-vocabulary.js';
 import type { CountedTexts } from './rare-texts.js';
 import { RecentTexts, type Moment, type SlotValues } from './recent-texts.js';
@@ -193,13 +194,6 @@ export function growthChanges(
     ...(sketch === undefined ? [] : namedTensors(`${name}.sketch`, { ...sketch.changes() })),
     ...namedTensors(name, { now: Float64Array.of(now.batch, now.timeMs, ...(age === undefined ? [] : [age])) }),
   ]);
-}
-
-function namedTensors(
-  of: string,
-  arrays: Readonly<Record<string, Uint32Array | Float64Array>>,
-): readonly (readonly [string, StoredTensor])[] {
-  return Object.entries(arrays).map(([key, data]) => [`${of}.${key}`, { shape: [data.length], data }]);
 }
 
 /** Lists the fields that changes have. */
@@ -395,16 +389,4 @@ function* listRare(rare: CountedTexts['rare']): Generator<RareText> {
   let place = 0;
   for (const [count, numTexts] of rare?.counts ?? [])
     for (const end = place + numTexts; place < end; place++) yield { text: textAt(rare!.texts, place), count };
-}
-
-function wordsOf(tensors: ReadonlyMap<string, StoredTensor>, name: string): Uint32Array {
-  const data = tensors.get(name)?.data;
-  if (!(data instanceof Uint32Array)) throw new Error(`'${name}' is not a tensor of words`);
-  return data;
-}
-
-function doublesOf(tensors: ReadonlyMap<string, StoredTensor>, name: string): Float64Array {
-  const data = tensors.get(name)?.data;
-  if (!(data instanceof Float64Array)) throw new Error(`'${name}' is not a tensor of doubles`);
-  return data;
 }
