@@ -1,10 +1,12 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import * as admissions from '../src/features/admissions/all.js';
 import * as bottoms from '../src/bottoms/all.js';
 import * as calibrations from '../src/evaluation/calibration/all.js';
 import * as delays from '../src/delay/all.js';
 import * as encodings from '../src/features/encodings/all.js';
+import * as evictions from '../src/features/evictions/all.js';
 import * as formats from '../src/export/all.js';
 import * as features from '../src/features/all.js';
 import * as losses from '../src/losses/all.js';
@@ -370,12 +372,14 @@ describe('the source tree', () => {
 
   it('quotes the name of a component only in its own file', () => {
     const parts: Record<string, { name: string }>[] = [
+      admissions,
       bottoms,
       calibrations,
       delays,
       domains,
       encoders,
       encodings,
+      evictions,
       features,
       formats,
       launchers,
@@ -403,6 +407,7 @@ describe('the source tree', () => {
       'none',
       'pooling',
       'precision',
+      'probability',
       'random',
       'recall',
       'search',

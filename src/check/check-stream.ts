@@ -83,7 +83,7 @@ export async function checkStream(
   while ((await batches.next()).done !== true);
   const description = describe(counted.lateness);
   await findings.of(() => checkRejects(description, follow, policy));
-  const data = startGrowth(inputs, follow.time, head);
+  const data = startGrowth(inputs, experiment.seed, follow.time, head);
   return { description, step: stepInput(data, follows(data.encoded, IGNORED), reading) };
 }
 

@@ -3,7 +3,7 @@ import type { Report } from '../evaluation/evaluation.js';
 import { bytes, count, duration, percent } from '../text/number-text.js';
 import type { ValidationEvent } from '../training/loop.js';
 import type { StepProgress } from '../training/steps-in-flight.js';
-import type { StreamWindow, TrainStart } from '../training/observer.js';
+import type { StreamWindow, TokenCounts, TrainStart } from '../training/observer.js';
 import { joinFitting, type Terminal } from './terminal.js';
 
 export { bytes, count, duration, percent } from '../text/number-text.js';
@@ -73,7 +73,17 @@ export function streamLine(
 }
 
 /** Formats a window of a stream in one line: the metrics of predictions before training, per output. */
-export function windowLine({ window, rows, step, report, rejected, late, lag, alarms }: StreamWindow): string {
+export function windowLine({
+  window,
+  rows,
+  step,
+  report,
+  rejected,
+  late,
+  lag,
+  alarms,
+  vocabularies = {},
+}: StreamWindow): string {
   const outputs = Object.entries(report).map(([output, values]) => {
     const metrics = Object.entries(values).flatMap(([name, value]) =>
       typeof value === 'number' && !COUNTS.test(name) ? [`${name} ${value.toFixed(4)}`] : [],
@@ -84,9 +94,22 @@ export function windowLine({ window, rows, step, report, rejected, late, lag, al
     `window ${window}, step ${count(step)}  ${count(rows)} rows`,
     ...outputs,
     ...(rejected > 0 ? [`${count(rejected)} invalid${late > 0 ? ` (${count(late)} late)` : ''}`] : []),
+    ...Object.entries(vocabularies).map(([field, tokens]) => tokenSummary(field, tokens)),
     ...(lag !== undefined && lag.amount > 0 ? [`lag ${count(lag.amount)} ${lag.unit}`] : []),
     ...(alarms.length > 0 ? [`${alarms.length} alarms`] : []),
   ].join('  ');
+}
+
+/** Summarizes the tokens of a vocabulary that grows; changes of a window that did not occur are absent. */
+function tokenSummary(
+  field: string,
+  { rows, admitted, expired, evicted, occurrences, outOfVocabulary }: TokenCounts,
+): string {
+  const changes = Object.entries({ admitted, expired, evicted })
+    .filter(([, tokens]) => tokens > 0)
+    .map(([change, tokens]) => `${count(tokens)} ${change}`);
+  const share = occurrences === 0 ? [] : [`${((100 * outOfVocabulary) / occurrences).toFixed(1)}% out of vocabulary`];
+  return [`${field} ${count(rows)} tokens`, ...changes, ...share].join(', ');
 }
 
 /** Formats a validation event: an epoch or a part of it, with validation metrics and the best value so far. */

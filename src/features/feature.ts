@@ -114,9 +114,10 @@ export interface Encoding {
   readonly encoder: (fitted: unknown, numberOf?: (text: string) => number) => Encoder;
   /**
    * Starts or resumes the growth of the vocabulary on a stream; undefined if it stays as it was fitted.
+   * @param seed of random decisions
    * @throws UserError (config) if what was fitted exceeds its capacity
    */
-  readonly growth?: ((fitted: unknown) => GrowingVocabulary) | undefined;
+  readonly growth?: ((fitted: unknown, seed: number) => GrowingVocabulary) | undefined;
   /** Maximum number of tokens of a vocabulary that grows. */
   readonly capacity?: number | undefined;
   /**

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { column, type Batch } from '../core/batch.js';
 import { userError } from '../core/errors.js';
+import { streamKey } from '../core/random.js';
 import type { StateSection } from '../core/state-section.js';
 import type { StoredTensor } from '../io/safetensors.js';
 import type { TableChanges } from '../tables/row-changes.js';
@@ -68,9 +69,10 @@ export class GrowingVocabularies {
   /**
    * Starts or resumes the growth of all vocabularies with a capacity.
    * @param fitted result of a fit, or the state of a checkpoint
+   * @param seed of random decisions
    * @throws UserError (config) for a field that cannot grow; (checkpoint) if `fitted` does not match the fields
    */
-  constructor(fields: readonly Field[], fitted: Fitted) {
+  constructor(fields: readonly Field[], fitted: Fitted, seed: number) {
     const owners = fields.filter(({ name, owner, growth }) => name === owner && growth !== undefined);
     const logged = fields.find(
       ({ owner, logged }) => logged !== undefined && owners.some(({ name }) => name === owner),
@@ -86,7 +88,7 @@ export class GrowingVocabularies {
       owners.map(({ name, growth }) => [
         name,
         {
-          vocabulary: growth!(fitted[name]),
+          vocabulary: growth!(fitted[name], streamKey(seed, 'admit', name)),
           numbers: new TokenNumbers(),
           fields: fields.filter((field) => field.owner === name && hasTable(field)).map(tokenField),
         },
@@ -153,10 +155,7 @@ export class GrowingVocabularies {
   /** Starts to collect the changes after a save. */
   markSaved(): void {
     this.#savedBatches = this.#batches();
-    for (const { vocabulary } of this.#owned.values()) {
-      vocabulary.rows.forgetRemoved();
-      vocabulary.pending.forgetRemoved();
-    }
+    for (const { vocabulary } of this.#owned.values()) vocabulary.markSaved();
   }
 
   /** Returns what happened to each vocabulary since the last report. */
@@ -224,7 +223,7 @@ function assignRows(
         // A missing value has no token.
         if (of[i] === 0) continue;
         const { bytes, length } = numbers.textOf(of[i]!);
-        of[i] = vocabulary.assign(bytes, 0, length);
+        of[i] = vocabulary.assign(bytes, 0, length, row);
       }
     }
 }

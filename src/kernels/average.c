@@ -84,12 +84,17 @@ KERNEL(exchangeWeights)(float *w, float *average, int32_t count) {
   exchange(w + begin, average + begin, end - begin);
 }
 
-/** Exchanges the weights of all rows of a table and their average, brought up to the number of steps. */
+/**
+ * Exchanges the weights of the rows of a table and their average, brought up to the number of steps.
+ * @param rows 0 for a table that grows: the number of rows is at `countAt`
+ */
 KERNEL(exchangeRows)(
-  float *table, int32_t stride, int32_t width, size_t average, int32_t rows, const double *clock
+  float *table, int32_t stride, int32_t width, size_t average, int32_t rows, const int32_t *countAt,
+  const double *clock
 ) {
-  const size_t end = share_end(rows, 1);
-  for (size_t row = share_begin(rows, 1); row < end; row++) {
+  const int32_t count = rows ? rows : *countAt;
+  const size_t end = share_end(count, 1);
+  for (size_t row = share_begin(count, 1); row < end; row++) {
     float *at = table + row * (size_t)stride;
     exchange(at, bring_up(at, average, (size_t)width, clock[0], (uint32_t)clock[1]), (size_t)width);
   }

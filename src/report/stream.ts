@@ -5,11 +5,14 @@ import { drawFamilies } from './by-output.js';
 import { collectKeys, collectOutputs, type ReportedRun } from './reported-run.js';
 import type { Section } from './section.js';
 
+/** Tokens of a vocabulary in a window. */
+type TokenCounts = NonNullable<WindowLine['vocabularies']>[string];
+
 const STEP = { title: 'steps', format: '~s' } as const;
 /** Number of alarms that are listed. */
 const MAX_ALARMS = 20;
 
-/** Progressive validation of a stream by window, its speed and what is left to read, and alarms. */
+/** Progressive validation of a stream by window, its speed, what is left to read, growing vocabularies, and alarms. */
 export const stream: Section = {
   title: 'Stream',
   about: 'Each record is predicted before the model is trained on it. A point is a window of records.',
@@ -41,6 +44,7 @@ export const stream: Section = {
         ...drawByRun(runs, 'invalid and late records', (lines) =>
           lines.map(({ step, rejected }) => ({ x: step, y: rejected })),
         ),
+        ...drawVocabularies(runs),
       ],
     );
     return html`${charts}${runs.map((run) => renderAlarms(run, runs.length > 1))}`;
@@ -55,6 +59,39 @@ function drawByRun(
   const series = runs.map(({ name, lines }) => ({ name, points: getPoints(lines.windows) }));
   if (series.every(({ points }) => points.every(({ y }) => y === 0))) return [];
   return [linePlot({ title, x: STEP, y: { title: '', zero: true }, series })];
+}
+
+/** Draws the tokens of each vocabulary that grows. */
+function drawVocabularies(runs: readonly ReportedRun[]): readonly Html[] {
+  const fields = new Set(
+    runs.flatMap(({ lines }) => lines.windows.flatMap(({ vocabularies = {} }) => Object.keys(vocabularies))),
+  );
+  return [...fields].flatMap((field) => {
+    const draw = (title: string, values: Readonly<Record<string, (tokens: TokenCounts) => number>>): Html => {
+      const series = runs.flatMap(({ name: run, lines }) =>
+        Object.entries(values).map(([value, of]) => ({
+          name: runs.length > 1 ? `${run} ${value}` : value,
+          points: lines.windows.flatMap(({ step, vocabularies }) => {
+            const tokens = vocabularies?.[field];
+            return tokens === undefined ? [] : [{ x: step, y: of(tokens) }];
+          }),
+        })),
+      );
+      return linePlot({ title: `${field}: ${title}`, x: STEP, y: { title: '', zero: true }, series });
+    };
+    return [
+      draw('number of tokens', { 'with a row': ({ rows }) => rows, 'only counted': ({ pending }) => pending }),
+      draw('changes of tokens by window', {
+        admitted: ({ admitted }) => admitted,
+        expired: ({ expired }) => expired,
+        evicted: ({ evicted }) => evicted,
+        dropped: ({ dropped }) => dropped,
+      }),
+      draw('share of occurrences out of vocabulary', {
+        'out of vocabulary': ({ occurrences, outOfVocabulary }) => outOfVocabulary / Math.max(1, occurrences),
+      }),
+    ];
+  });
 }
 
 /** Records of a window by the training time since the window before. */

@@ -151,7 +151,7 @@ async function readHead(
   state: StreamState,
   counters: FollowedCounters | undefined,
 ): Promise<StreamData> {
-  const { follow: settings, inputs, options, observer, signal, warn } = session;
+  const { experiment, follow: settings, inputs, options, observer, signal, warn } = session;
   const { fitRows } = settings;
   const { stream, format, start, tasks } = inputs;
   const data = start.keepScales(runState.of(dataSection, firstDataState));
@@ -160,7 +160,7 @@ async function readHead(
   const learned = data.labelScales ?? {};
   if (resumed !== undefined) {
     const facts = { sums: new Map(Object.entries(state.sums)), scales: labelScales(tasks, learned) };
-    return startGrowth(inputs, settings.time, { fitted: resumed.fitted, facts });
+    return startGrowth(inputs, experiment.seed, settings.time, { fitted: resumed.fitted, facts });
   }
   const reading = { endsWhenEmpty: options.untilEnd === true, signal, onWarning: warn };
   const onShare = (share: number): void =>
@@ -168,7 +168,7 @@ async function readHead(
   const head = await readStreamHead(inputs, fitRows, learned, reading, onShare, counters?.preview());
   if (Object.keys(learned).length > 0) data.labelScales = learned;
   state.sums = storedSums(head.facts.sums);
-  return startGrowth(inputs, settings.time, head);
+  return startGrowth(inputs, experiment.seed, settings.time, head);
 }
 
 /** Keeps the invalid records before the position of a resumed run. */

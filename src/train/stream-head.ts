@@ -55,15 +55,17 @@ export async function readStreamHead(
 
 /**
  * Starts or resumes the growth of vocabularies.
+ * @param seed of the run
  * @param time column with the time of a record
  * @throws UserError (config) if tokens expire by a time that records do not have
  */
 export function startGrowth(
   { format }: Pick<StreamInputs, 'format'>,
+  seed: number,
   time: string | undefined,
   { fitted, facts }: FittedHead,
 ): StreamData {
-  const vocabularies = new GrowingVocabularies(format.fields, fitted);
+  const vocabularies = new GrowingVocabularies(format.fields, fitted, seed);
   const { timedField } = vocabularies;
   if (timedField !== undefined && time === undefined)
     throw userError('config', {

@@ -19,6 +19,21 @@ export interface TrainStart extends PlanSize {
   readonly learningRate: number;
 }
 
+/** Tokens of a vocabulary that grows, and what happened to them in a window of a stream. */
+export interface TokenCounts {
+  /** Tokens with a row, and tokens that are counted before they have one, at the end of the window. */
+  readonly rows: number;
+  readonly pending: number;
+  readonly admitted: number;
+  readonly expired: number;
+  readonly evicted: number;
+  /** Tokens that are not counted anymore. */
+  readonly dropped: number;
+  /** Occurrences of all tokens, and of those without a row. */
+  readonly occurrences: number;
+  readonly outOfVocabulary: number;
+}
+
 /** A window of a stream, with the records that were read for it. */
 export interface StreamWindow extends WindowReport {
   readonly step: number;
@@ -32,8 +47,8 @@ export interface StreamWindow extends WindowReport {
   readonly lag?: { readonly amount: number; readonly unit: string } | undefined;
   /** Training time so far. */
   readonly elapsedMs: number;
-  /** Tokens of each vocabulary that grows, and what happened to them in the window. */
-  readonly vocabularies?: Readonly<Record<string, object>>;
+  /** By the field that has the vocabulary; absent if none grows. */
+  readonly vocabularies?: Readonly<Record<string, TokenCounts>>;
 }
 
 /** Callbacks for the events of a run. */

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { column } from '../../src/core/batch.js';
 import { createCpuEngine } from '../../src/engines/cpu/engine.js';
 import type { Engine, Plan, StepPlan } from '../../src/engines/engine.js';
 import { planSize } from '../../src/engines/plan-size.js';
@@ -41,7 +42,14 @@ describe.each(engines)('a growing table (%s)', (_engine, engineOf) => {
   it.each(STEPS)('trains its initial rows bitwise like a table of that size, with %s', async (_name, step) => {
     const engine = await engineOf();
     const [plain, growing] = [engine.compile(growingPlan(40, step)), engine.compile(growingPlan(5000, step))];
-    for (let s = 0; s < 3; s++) for (const program of [plain, growing]) await program.trainStep(twoTermBatch(40, s));
+    const predictions = [];
+    for (const program of [plain, growing]) {
+      for (let s = 0; s < 3; s++) {
+        await program.trainStep(twoTermBatch(40, s));
+        predictions.push(await program.averaged(() => program.predict(twoTermBatch(40, s))));
+      }
+    }
+    expect(predictions.slice(3)).toEqual(predictions.slice(0, 3));
     expect(copyOfWeights(growing)).toEqual(copyOfWeights(plain));
     expect(growing.state().weights.get('embeddings.item')!.shape).toEqual([40, 5]);
     for (const program of [plain, growing]) program.dispose();
@@ -86,6 +94,25 @@ describe.each(engines)('a growing table (%s)', (_engine, engineOf) => {
     program.dispose();
   });
 
+  it('predicts by the EMA of new rows, and continues from their weights', async () => {
+    const engine = await engineOf();
+    const average = { average: { decay: 0.9 } };
+    const [program, expected] = [engine.compile(growingPlan(5000, average)), engine.compile(growingPlan(5000))];
+    await program.trainStep(twoTermBatch(40, 0));
+    program.changeRows!(changes([41], []));
+    const batch = twoTermBatch(40, 1);
+    for (const field of ['seen', 'item']) column(batch.ids, field).fill(41, 0, 5);
+    for (let step = 0; step < 3; step++) await program.trainStep(batch);
+    const trained = program.state().optimizer.get('embeddings.item.trained')!.data.slice();
+    // The weights of a state are the EMA.
+    const { step, weights } = program.state();
+    expected.restore({ step, weights, optimizer: new Map() });
+    expect(await program.averaged(() => program.predict(batch))).toEqual(await expected.predict(batch));
+    expect(await program.predict(batch)).not.toEqual(await expected.predict(batch));
+    expect(program.state().optimizer.get('embeddings.item.trained')!.data).toEqual(trained);
+    for (const each of [program, expected]) each.dispose();
+  });
+
   it('restores a state with more or fewer rows, up to its capacity', async () => {
     const engine = await engineOf();
     const [small, large] = [engine.compile(growingPlan(60)), engine.compile(growingPlan(60))];
@@ -125,13 +152,15 @@ describe('a plan with growing tables', () => {
     expect(sizeWith({})).not.toEqual(own);
   });
 
-  it('commits memory for rows when they are used', () => {
+  it.each(STEPS)('commits memory for rows when they are used, with %s', async (_name, step) => {
     const rssOf = (): number => process.memoryUsage().rss;
     const before = rssOf();
-    // 1.4 GB with the optimizer state.
-    const program = cpu.compile(growingPlan(35_000_000));
+    // 1.4 GB with the optimizer state; 1.6 GB with an EMA of fewer rows.
+    const program = cpu.compile(growingPlan(step.average === undefined ? 35_000_000 : 25_000_000, step));
     const admitted = Uint32Array.from({ length: 1000 }, (_, i) => 40 + i);
     program.changeRows!(new Map([['item', { admitted, cleared: NONE, batch: 1 }]]));
+    await program.trainStep(twoTermBatch(40, 0));
+    await program.averaged(() => program.predict(twoTermBatch(40, 1)));
     expect(rssOf() - before).toBeLessThan(700e6);
     program.dispose();
   });

@@ -78,7 +78,7 @@ describe('64 threads on 34,000,000 rows', () => {
     const [table, stride, width, average] = [BEGIN + 64, 1, 0, 0];
     for (let self = 0; self < threads; self++) {
       kernels.join(self, threads, 0);
-      kernels.exchangeRows(table, stride, width, average, rows, BEGIN);
+      kernels.exchangeRows(table, stride, width, average, rows, BEGIN, BEGIN);
     }
     const covered = new Uint32Array(memory.buffer, table, rows).reduce((sum, steps) => sum + steps, 0);
     expect(covered).toBe(rows);

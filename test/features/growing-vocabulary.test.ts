@@ -1,29 +1,48 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { admissions } from '../../src/features/admissions/admissions.js';
+import { evictions } from '../../src/features/evictions/evictions.js';
 import {
   applyGrowthChanges,
   growthChanges,
   restoreGrowth,
   startGrowth,
   storeGrowth,
+  type StoredGrowth,
 } from '../../src/features/vocabulary/growth-state.js';
 import type { GrowingVocabulary, GrowthOptions } from '../../src/features/vocabulary/growing-vocabulary.js';
 import { textsFrom } from '../../src/features/vocabulary/string-pool.js';
 import { createTextTable } from '../../src/features/vocabulary/text-table.js';
 
+/** Options of a vocabulary that counts exactly and evicts the least recently used token, by their values. */
+interface Rules extends Pick<GrowthOptions, 'capacity' | 'unseen'> {
+  readonly admitCount: number;
+  readonly maxPending: number;
+  /** Default: lru. */
+  readonly evict?: 'lru' | 'lfu';
+}
+
+const optionsOf = ({ capacity, unseen, admitCount, maxPending, evict: name = 'lru' }: Rules): GrowthOptions => ({
+  capacity,
+  unseen,
+  admission: admissions.build({ name: 'exact', count: admitCount, pending: maxPending }, 1),
+  eviction: evictions.build(evictions.schema.parse({ name })),
+});
 const NEVER = { maxPending: 1000, unseen: undefined };
-const start = (options: Partial<GrowthOptions>, texts: readonly string[] = []): GrowingVocabulary =>
+const SEED = 7;
+const start = (rules: Partial<Rules>, texts: readonly string[] = []): GrowingVocabulary =>
   startGrowth(
-    { capacity: 10, admitCount: 1, ...NEVER, ...options },
+    optionsOf({ capacity: 10, admitCount: 1, ...NEVER, ...rules }),
     { vocabulary: createTextTable(textsFrom(texts)), rare: undefined },
+    SEED,
   );
 
 /** Assigns the tokens of a batch. */
 function assignAll(vocabulary: GrowingVocabulary, tokens: readonly string[], timeMs?: number): readonly number[] {
   vocabulary.startBatch(timeMs);
-  return tokens.map((token) => {
+  return tokens.map((token, row) => {
     const bytes = Buffer.from(token);
-    return vocabulary.assign(bytes, 0, bytes.length);
+    return vocabulary.assign(bytes, 0, bytes.length, row);
   });
 }
 
@@ -32,20 +51,24 @@ interface Known {
   token: string;
   batch: number;
   timeMs: number;
+  /** Occurrences before it has a row, then uses of the row. */
   count: number;
+  key: number;
 }
 
 /** The rules, written as directly as possible: lists in order of use, searched from the front. */
 class Oracle {
-  readonly #options: GrowthOptions;
+  readonly #options: Rules;
   readonly rows = new Map<number, Known>();
   /** Rows and counted tokens from the least to the most recently used. */
   #order: number[] = [];
   pending: Known[] = [];
   #batch = 0;
   #timeMs = -Infinity;
+  /** Key of the last evicted token. */
+  #age = 0;
 
-  constructor(options: GrowthOptions) {
+  constructor(options: Rules) {
     this.#options = options;
   }
 
@@ -63,23 +86,21 @@ class Oracle {
   }
 
   #assign(token: string): number {
-    const now = { token, batch: this.#batch, timeMs: this.#timeMs };
+    const now = { token, batch: this.#batch, timeMs: this.#timeMs, key: 1 + this.#age };
     for (const [row, known] of this.rows) {
       if (known.token !== token) continue;
-      this.rows.set(row, { ...now, count: 0 });
+      this.rows.set(row, { ...now, count: known.count + 1, key: known.count + 1 + this.#age });
       this.#order = [...this.#order.filter((each) => each !== row), row];
       return row;
     }
     const count = (this.pending.find((each) => each.token === token)?.count ?? 0) + 1;
     this.pending = this.pending.filter((each) => each.token !== token);
     if (count >= this.#options.admitCount) {
-      const [oldest] = this.#order;
-      const isFull = this.rows.size === this.#options.capacity;
-      if (isFull && this.rows.get(oldest!)!.batch < this.#batch) this.#remove(oldest!);
+      if (this.rows.size === this.#options.capacity) this.#evict();
       if (this.rows.size < this.#options.capacity) {
         let row = 1;
         while (this.rows.has(row)) row++;
-        this.rows.set(row, { ...now, count: 0 });
+        this.rows.set(row, { ...now, count: 1, key: 1 + this.#age });
         this.#order.push(row);
         return row;
       }
@@ -87,6 +108,20 @@ class Oracle {
     if (this.pending.length === this.#options.maxPending) this.pending.shift();
     this.pending.push({ ...now, count });
     return 0;
+  }
+
+  #evict(): void {
+    const candidates = this.#order.filter((row) => this.rows.get(row)!.batch < this.#batch);
+    const knownOf = (row: number): Known => this.rows.get(row)!;
+    if (this.#options.evict === 'lfu')
+      candidates.sort((a, b) => {
+        const [one, other] = [knownOf(a), knownOf(b)];
+        return one.key - other.key || one.batch - other.batch || b - a;
+      });
+    const [row] = candidates;
+    if (row === undefined) return;
+    this.#age = knownOf(row).key;
+    this.#remove(row);
   }
 
   #remove(row: number): void {
@@ -100,10 +135,11 @@ const batches = fc.array(
   fc.record({ tokens: fc.array(token, { maxLength: 8 }), elapsedMs: fc.integer({ min: -2, max: 6 }) }),
   { minLength: 1, maxLength: 25 },
 );
-const options: fc.Arbitrary<GrowthOptions> = fc.record({
+const options: fc.Arbitrary<Rules> = fc.record({
   capacity: fc.integer({ min: 1, max: 12 }),
   admitCount: fc.integer({ min: 1, max: 4 }),
   maxPending: fc.integer({ min: 1, max: 9 }),
+  evict: fc.constantFrom('lru', 'lfu'),
   unseen: fc.oneof(
     fc.constant(undefined),
     fc.record({ steps: fc.integer({ min: 1, max: 5 }) }),
@@ -121,7 +157,7 @@ describe('a growing vocabulary', () => {
           timeMs += elapsedMs;
           expect(assignAll(vocabulary, tokens, timeMs)).toEqual(oracle.assignAll(tokens, timeMs));
           expect(vocabulary.rows.size).toBe(oracle.rows.size);
-          expect(vocabulary.pending.size).toBe(oracle.pending.length);
+          expect(vocabulary.admission.pending!.size).toBe(oracle.pending.length);
         }
       }),
       { numRuns: 300 },
@@ -130,10 +166,19 @@ describe('a growing vocabulary', () => {
 
   it('continues as if it had not been saved, from a full state and from changes', () => {
     const saves = fc.array(fc.constantFrom('full', 'delta', 'none'), { minLength: 25, maxLength: 25 });
+    const admission = fc.constantFrom(
+      undefined,
+      { name: 'sketch', count: 2, memory: '1kB', halveEvery: 7 } as const,
+      { name: 'sketch', count: 300, memory: '2kB', halveEvery: 50 } as const,
+      { name: 'probability', probability: 0.3 } as const,
+    );
     fc.assert(
-      fc.property(options, batches, saves, (own, stream, kinds) => {
-        const live = start(own);
-        let saved = storeGrowth(live);
+      fc.property(options, admission, batches, saves, (rules, admit, stream, kinds) => {
+        const exact = optionsOf(rules);
+        const own = admit === undefined ? exact : { ...exact, admission: admissions.build(admit, 1) };
+        const live = startGrowth(own, { vocabulary: createTextTable(textsFrom(['first'])), rare: undefined }, SEED);
+        // The first save is full, as in a run.
+        let saved: StoredGrowth | undefined;
         let since = 0;
         let timeMs = 100;
         for (const [b, { tokens, elapsedMs }] of stream.entries()) {
@@ -141,15 +186,24 @@ describe('a growing vocabulary', () => {
           assignAll(live, tokens, timeMs);
           if (kinds[b] === 'none') continue;
           saved =
-            kinds[b] === 'full' ? storeGrowth(live) : applyGrowthChanges('f', saved, growthChanges('f', live, since));
+            kinds[b] === 'full' || saved === undefined
+              ? storeGrowth(live)
+              : applyGrowthChanges('f', saved, growthChanges('f', live, since));
           since = live.now.batch;
-          for (const texts of [live.rows, live.pending]) texts.forgetRemoved();
+          live.markSaved();
           expect(saved).toEqual(storeGrowth(live));
-          const [restored, next] = [restoreGrowth(own, saved), restoreGrowth(own, storeGrowth(live))];
-          const later = stream.slice(b + 1).map((each) => each.tokens);
-          const rest = (of: GrowingVocabulary): unknown => later.map((each) => assignAll(of, each, timeMs));
-          expect(rest(restored)).toEqual(rest(next));
+          const rest = (from: StoredGrowth): unknown => {
+            const restored = restoreGrowth(own, from, SEED);
+            const rows = stream.slice(b + 1).map((each) => assignAll(restored, each.tokens, timeMs));
+            return [rows, storeGrowth(restored)];
+          };
+          expect(rest(saved)).toEqual(rest(storeGrowth(live)));
         }
+        // Restored once in the middle: as if never saved.
+        const [whole, half] = [live, restoreGrowth(own, storeGrowth(live), SEED)];
+        for (const { tokens } of stream)
+          expect(assignAll(half, tokens, timeMs)).toEqual(assignAll(whole, tokens, timeMs));
+        expect(storeGrowth(half)).toEqual(storeGrowth(whole));
       }),
       { numRuns: 200 },
     );
@@ -208,6 +262,20 @@ describe('a growing vocabulary', () => {
     expect(assignAll(vocabulary, ['new', 'newer', 'sometimes', 'late'])).toEqual([3, 1, 2, 0]);
   });
 
+  it('evicts the least frequently used token, whose key becomes the age of later uses', () => {
+    const vocabulary = start({ capacity: 2, evict: 'lfu' });
+    // Keys 3 and 1.
+    assignAll(vocabulary, ['often', 'often', 'often', 'once']);
+    // The age becomes 1, so the keys are 1 + 1 and, of a token that returns, 1 + 2.
+    expect(assignAll(vocabulary, ['b'])).toEqual([2]);
+    expect(assignAll(vocabulary, ['c'])).toEqual([2]);
+    // Both keys are 3: the token with the older batch is evicted, although it was used three times.
+    expect(assignAll(vocabulary, ['d'])).toEqual([1]);
+    expect(vocabulary.report()).toMatchObject({ admitted: 5, evicted: 3, rows: 2 });
+    // A token that the batch uses keeps its row.
+    expect(assignAll(vocabulary, ['c', 'd', 'e'])).toEqual([2, 1, 0]);
+  });
+
   it('starts from the tokens and the counts of rare tokens of a fit', () => {
     const rare = {
       texts: textsFrom(['c', 'd']),
@@ -217,8 +285,9 @@ describe('a growing vocabulary', () => {
       ] as const,
     };
     const vocabulary = startGrowth(
-      { capacity: 9, admitCount: 3, ...NEVER },
+      optionsOf({ capacity: 9, admitCount: 3, ...NEVER }),
       { vocabulary: createTextTable(textsFrom(['a', '\uffff', 'b'])), rare },
+      SEED,
     );
     expect(assignAll(vocabulary, ['a', 'b', 'c', 'd', 'd'])).toEqual([1, 3, 2, 0, 4]);
     // The text of vacant ids is never a token.
@@ -232,7 +301,7 @@ describe('a growing vocabulary', () => {
       vocabulary.startBatch();
       for (let i = 0; i < tokens / 10; i++) {
         const bytes = Buffer.from(`item-${batch * 100_000 + i}`);
-        vocabulary.assign(bytes, 0, bytes.length);
+        vocabulary.assign(bytes, 0, bytes.length, i);
       }
     }
     expect(vocabulary.rows.size).toBe(tokens);

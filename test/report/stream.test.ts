@@ -13,7 +13,9 @@ function writeRun(folder: string, numWindows: number): void {
     const counts = { records: 110, rejected: 10, outOfOrder: 0, late: 0 };
     const lag = { amount: 1000 - window, unit: 'records' };
     const alarms = window === 2 ? ['ctr.auc dropped <b>'] : [];
-    const line = { window, step: 5 * window, rows: 100, ...counts, lag, elapsedMs: 100 * window, alarms };
+    const tokens = { rows: 40 + window, pending: 7, admitted: 5, expired: 2, evicted: 3, dropped: 1 };
+    const vocabularies = { town: { ...tokens, occurrences: 100, outOfVocabulary: 25 } };
+    const line = { window, step: 5 * window, rows: 100, ...counts, lag, elapsedMs: 100 * window, alarms, vocabularies };
     appendFileSync(join(folder, 'metrics.jsonl'), `${JSON.stringify({ ...line, progressive: { metrics } })}\n`);
   }
 }
@@ -27,6 +29,10 @@ it('draws the windows of a stream, with its speed and alarms', () => {
   const one = of([a]);
   for (const text of ['auc, before training', 'records per second', 'left to read', 'invalid and late records'])
     expect(one).toContain(text);
+  for (const title of ['number of tokens', 'changes of tokens by window', 'share of occurrences out of vocabulary'])
+    expect(one).toContain(`town: ${title}`);
+  for (const name of ['with a row', 'only counted', 'admitted', 'expired', 'evicted', 'dropped'])
+    expect(one).toContain(name);
   // 110 records in 100 ms: 1,100 per second on an axis to 1,200.
   expect(one).toContain('>1,200<');
   expect(one).toMatch(/d="M67\.5,21\.9L/);

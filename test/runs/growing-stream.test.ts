@@ -27,6 +27,14 @@ const { trainOnStream } = script as {
   trainOnStream(config: string, data: string, run: string, threads: number, steps: number): Promise<End>;
 };
 
+/** Other policies of admission and eviction. */
+const POLICIES = {
+  sketch:
+    'capacity: 45, admit: { name: sketch, count: 2, memory: 1kB, halveEvery: 90 }, expire: { unseen: 6h }, evict: lfu',
+  probability:
+    'capacity: 45, admit: { name: probability, probability: 0.4 }, expire: { unseen: { steps: 6 } }, evict: lfu',
+};
+
 let world: string;
 let full: string;
 let deltas: string;
@@ -47,6 +55,27 @@ const read = (run: string, step: number, isShared = false): Promise<Checkpoint> 
     withOptimizer: true,
     isShared,
   });
+
+/** Trains until the end, and kills the process at random; returns the number of kills. */
+async function killAndResume(config: string, run: string): Promise<number> {
+  const random = randomStream(0, 'kill');
+  let kills = 0;
+  for (let end: number | null = null; end !== 0;) {
+    const args = [SCRIPT, config, pathOf('stream.csv'), pathOf(run), '1', String(STEPS)];
+    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    const until = 1 + random.below(Math.ceil((2 * STEPS) / KILLS));
+    let steps = 0;
+    child.stdout.on('data', (text: Buffer) => {
+      steps += text.toString().split('\n').length - 1;
+      // At a random moment of a step, which takes about a millisecond, or of its save.
+      if (kills < KILLS && steps >= until) setTimeout(() => child.kill('SIGKILL'), random.uniform() * 10);
+    });
+    end = await new Promise<number | null>((resolve) => child.on('close', resolve));
+    if (end === null) kills++;
+    else expect(end).toBe(0);
+  }
+  return kills;
+}
 
 describe('a stream with new and vanishing tokens', () => {
   it('admits, expires, evicts and drops tokens, and reuses rows', () => {
@@ -76,25 +105,35 @@ describe('a stream with new and vanishing tokens', () => {
   });
 
   it(`continues to the same bits after kill -9, ${KILLS} times`, { timeout: 60_000 + 20_000 * KILLS }, async () => {
-    const random = randomStream(0, 'kill');
-    let kills = 0;
-    for (let end: number | null = null; end !== 0;) {
-      const args = [SCRIPT, deltas, pathOf('stream.csv'), pathOf('killed'), '1', String(STEPS)];
-      const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
-      const until = 1 + random.below(Math.ceil((2 * STEPS) / KILLS));
-      let steps = 0;
-      child.stdout.on('data', (text: Buffer) => {
-        steps += text.toString().split('\n').length - 1;
-        // At a random moment of a step, which takes about a millisecond, or of its save.
-        if (kills < KILLS && steps >= until) setTimeout(() => child.kill('SIGKILL'), random.uniform() * 10);
-      });
-      end = await new Promise<number | null>((resolve) => child.on('close', resolve));
-      if (end === null) kills++;
-      else expect(end).toBe(0);
-    }
-    expect(kills).toBeGreaterThan(0);
+    expect(await killAndResume(deltas, 'killed')).toBeGreaterThan(0);
     expect(contentOf(await read('killed', STEPS))).toEqual(contentOf(whole));
   });
+
+  it.each(Object.entries(POLICIES))(
+    'gives the same bits with other policies, from deltas and after kill -9: %s',
+    { timeout: 120_000 + 20_000 * KILLS },
+    async (name, encoding) => {
+      const [ofFull, ofDeltas] = [`${name}-full`, `${name}-deltas`];
+      const config = writeGrowingConfig(world, ofFull, encoding, 'everySteps: 1, keepLast: 100');
+      const end = await trainOnStream(config, pathOf('stream.csv'), pathOf(ofFull), 1, STEPS);
+      for (const count of ['admitted', 'expired', 'evicted', 'outOfVocabulary'])
+        expect(end.report['item']![count], count).toBeGreaterThan(0);
+      const other = writeGrowingConfig(
+        world,
+        ofDeltas,
+        encoding,
+        'everySteps: 9, delta: { everySteps: 1 }, keepLast: 100',
+      );
+      expect(await killAndResume(other, ofDeltas)).toBeGreaterThan(0);
+      const lengths: number[] = [];
+      for (let step = 1; step <= STEPS; step++) {
+        const folder = pathOf(ofDeltas, 'checkpoints', `step-${String(step).padStart(8, '0')}`);
+        lengths.push((await readChain(folder)).deltas.length);
+        expect(contentOf(await read(ofDeltas, step))).toEqual(contentOf(await read(ofFull, step)));
+      }
+      expect(Math.max(...lengths)).toBeGreaterThan(1);
+    },
+  );
 
   it('is the same as without a capacity if no token comes or goes', async () => {
     writeFileSync(pathOf('known.csv'), growingRows(20, 320, 19));

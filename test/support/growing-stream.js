@@ -34,7 +34,7 @@ export async function trainOnStream(configPath, dataPath, run, threads, numSteps
   await mkdir(run, { recursive: true });
   const fitFile = await openRows([experiment.data.train].flat()[0], columnsOf(format));
   const fitted = resumed?.fitted ?? (await fitRows([fitFile], format, refuseBadRows));
-  const vocabularies = new GrowingVocabularies(format.fields, fitted);
+  const vocabularies = new GrowingVocabularies(format.fields, fitted, experiment.seed);
   const { layout, graph } = buildGraph(experiment, tasks, vocabularies.fields, { sums: new Map(), scales: new Map() });
   const plan = { graph, layout, seed: experiment.seed, peers: SINGLE_PROCESS, ...buildStepPlan(experiment.training) };
   const engine = createCpuEngine(threads, true, { isPatient: true });

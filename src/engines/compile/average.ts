@@ -39,7 +39,10 @@ export function lowerWeightAverage(
     list.emit('averageWeights', { w, average: average.weights, count, clock: average.clock, refused });
 }
 
-/** Exchanges all weights and their average, which is brought up to the steps that were taken. */
+/**
+ * Exchanges all weights and their average, which is brought up to the steps that were taken; of tables that grow, those
+ * of rows in use.
+ */
 export function lowerExchange(
   { average, places: { weights: w, weightsCount: count }, tables }: Layout,
   list: CallList,
@@ -47,6 +50,8 @@ export function lowerExchange(
   if (average === undefined) return;
   const { clock } = average;
   list.emit('exchangeWeights', { w, average: average.weights, count });
-  for (const { at: table, rows, stride, width, average: at } of tables.trained)
-    list.emit('exchangeRows', { table, stride, width, average: at * WORD, rows, clock });
+  for (const { at: table, rows: all, stride, width, average: at, usedRows } of tables.trained) {
+    const rows = usedRows === undefined ? all : 0;
+    list.emit('exchangeRows', { table, stride, width, average: at * WORD, rows, countAt: usedRows ?? clock, clock });
+  }
 }

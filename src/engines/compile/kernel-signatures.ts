@@ -37,7 +37,7 @@ export const SIGNATURES = {
   diceSlopes: { x: 'address', ldx: 'integer', z: 'address', ldz: 'integer', dy: 'address', ldy: 'integer', g: 'address', rows: 'count', width: 'integer' },
   dotRows: { x: 'address', ldx: 'integer', y: 'address', ldy: 'integer', o: 'address', ldo: 'integer', rows: 'count', columns: 'integer', scale: 'float', accumulate: 'integer' },
   dropout: { x: 'address', ldx: 'integer', y: 'address', ldy: 'integer', rows: 'count', width: 'integer', key: 'address', threshold: 'float', keep: 'float', accumulate: 'integer' },
-  exchangeRows: { table: 'table', stride: 'integer', width: 'integer', average: 'bytes', rows: 'count', clock: 'address' },
+  exchangeRows: { table: 'table', stride: 'integer', width: 'integer', average: 'bytes', rows: 'count', countAt: 'address', clock: 'address' },
   exchangeWeights: { w: 'address', average: 'address', count: 'count' },
   expand: { x: 'address', ldx: 'integer', w: 'address', ldw: 'integer', offsets: 'address', y: 'address', ldy: 'integer', rows: 'count', columns: 'integer', isMean: 'integer', accumulate: 'integer' },
   findRows: { ids: 'address', rowNumbers: 'address', hash: 'address', distinct: 'address', countAt: 'address', rows: 'count', sharedFrom: 'integer' },

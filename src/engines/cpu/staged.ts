@@ -241,11 +241,12 @@ class StagedKernels {
     });
   }
 
-  #exchangeRows({ table, stride, width, average, rows: count, clock }: Arguments<'exchangeRows'>): void {
+  #exchangeRows({ table, stride, width, average, rows: all, countAt, clock }: Arguments<'exchangeRows'>): void {
     const [ownClock, rows] = this.#stage.allocate(4, CHUNK * stride);
     this.#copyClock(clock, ownClock);
+    const count = all || this.#wordAt(countAt);
     this.#change({ table, stride, count, rowOf: (i) => i }, rows, (_, size) => {
-      this.#stage.kernels.exchangeRows(rows, stride, width, average, size, ownClock);
+      this.#stage.kernels.exchangeRows(rows, stride, width, average, size, ownClock, ownClock);
     });
   }
 

@@ -4,6 +4,7 @@ import { optimizers } from '../../optimizers/optimizers.js';
 import { NO_MOVED_ROWS, type RowMover } from '../../tables/moved-rows.js';
 import { shift, type Ref } from '../compile/buffers.js';
 import type { Layout } from '../compile/layout.js';
+import type { TablePlace } from '../compile/tables.js';
 import { changesOf, type TableChanges } from '../../tables/row-changes.js';
 import { tableTensor, type ProgramState } from '../engine.js';
 import { refuseOtherTensors, type Shapes } from '../restore.js';
@@ -58,9 +59,8 @@ export class Store {
       }
     }
     initializeTables(layout, image);
-    this.#usedRows = new Map(
-      layout.tables.all.flatMap(({ name, initialRows: rows }) => (rows === undefined ? [] : [[name, rows]])),
-    );
+    this.#usedRows = new Map();
+    for (const table of layout.tables.all) if (table.initialRows !== undefined) this.#use(table, table.initialRows);
   }
 
   /**
@@ -107,7 +107,7 @@ export class Store {
       const used = this.#usedRows.get(table.name);
       if (own === undefined || used === undefined) continue;
       changeTableRows(this.#layout, this.#image, table, own, step);
-      this.#usedRows.set(table.name, Math.max(used, (own.admitted.at(-1) ?? 0) + 1));
+      this.#use(table, Math.max(used, (own.admitted.at(-1) ?? 0) + 1));
     }
   }
 
@@ -117,9 +117,9 @@ export class Store {
    * @throws UserError (checkpoint) for tensors of another model
    */
   restore(saved: ProgramState, moved = NO_MOVED_ROWS): void {
-    for (const { name, rows } of this.#layout.tables.all) {
-      const savedRows = saved.weights.get(tableTensor(name))?.shape[0] ?? Infinity;
-      if (this.#usedRows.has(name) && savedRows <= rows) this.#usedRows.set(name, savedRows);
+    for (const table of this.#layout.tables.all) {
+      const savedRows = saved.weights.get(tableTensor(table.name))?.shape[0] ?? Infinity;
+      if (this.#usedRows.has(table.name) && savedRows <= table.rows) this.#use(table, savedRows);
     }
     const { weights, optimizer, dealt } = this.state(saved.step);
     const whole = (tensors: Shapes): Shapes =>
@@ -131,6 +131,12 @@ export class Store {
       if (tensor !== undefined) write(tensor);
     }
     this.#mover?.set(moved);
+  }
+
+  /** Sets the number of rows of a growing table that represented an id, also for kernels. */
+  #use({ name, usedRows }: TablePlace, rows: number): void {
+    this.#usedRows.set(name, rows);
+    if (usedRows !== undefined) this.#image.words[this.#image.wordAt(usedRows)] = rows;
   }
 
   #list(step: number): readonly StoredTensor[] {

@@ -1,11 +1,11 @@
 import { z } from 'zod';
 import type { ValidationIssue } from '../../core/component.js';
 import { DURATION, DURATION_FORM, parseDuration } from '../../core/duration.js';
+import type { AdmissionRule } from '../admissions/admission.js';
+import { admissions } from '../admissions/admissions.js';
+import { evictionOption, evictions } from '../evictions/evictions.js';
 import type { GrowthOptions } from '../vocabulary/growing-vocabulary.js';
 import { MAX_TEXTS } from '../vocabulary/recent-texts.js';
-
-/** Maximum number of tokens that are counted before they are admitted, if the config sets none. */
-const MAX_PENDING = 1_000_000;
 
 const UNSEEN_FORM = `expected ${DURATION_FORM}, or { steps: N }`;
 const unseenOption = z
@@ -18,65 +18,59 @@ const unseenOption = z
   )
   .describe('Time of the stream, such as 30d, or steps without the token');
 
-/** Options of a vocabulary that grows and shrinks while a model trains on a stream. */
-export const growthOptions = {
+/** Returns the options of a vocabulary that grows and shrinks while a model trains on a stream. */
+export const growthOptions = () => ({
   capacity: z
     .int()
     .min(1)
     .max(MAX_TEXTS)
     .optional()
-    .describe(
-      'Maximum number of tokens; on a stream, new tokens get rows up to it, then replace the least recently used',
-    ),
-  admit: z
-    .strictObject({
-      count: z.int().min(1).describe('Occurrence at which a token gets a row; default: minCount').optional(),
-      pending: z
-        .int()
-        .min(1)
-        .max(MAX_TEXTS)
-        .default(MAX_PENDING)
-        .describe('Maximum number of tokens that are counted before they get a row'),
-    })
-    .optional()
-    .describe('Admission of new tokens on a stream; requires capacity'),
+    .describe('Maximum number of tokens; on a stream, new tokens get rows up to it, then those of others'),
+  admit: admissions.schema.optional().describe('Admission of new tokens on a stream; requires capacity'),
   expire: z
     .strictObject({ unseen: unseenOption })
     .optional()
     .describe('Expiry of tokens on a stream, whose rows are cleared and reused; requires capacity'),
-};
+  evict: evictionOption
+    .optional()
+    .describe('Token that loses its row to a new one if all rows are in use; default: lru'),
+});
 
 /** The options after parsing. */
-export type GrowthSpec = { readonly minCount: number } & z.output<z.ZodObject<typeof growthOptions>>;
+export type GrowthSpec = { readonly minCount: number } & z.output<z.ZodObject<ReturnType<typeof growthOptions>>>;
 
 /** Yields the problems of options that depend on each other. */
-export function* checkGrowthOptions({ capacity, admit, expire, minCount }: GrowthSpec): Generator<ValidationIssue> {
-  for (const [key, option] of Object.entries({ admit, expire }))
+export function* checkGrowthOptions(spec: GrowthSpec): Generator<ValidationIssue> {
+  const { capacity, admit, expire, evict, minCount } = spec;
+  for (const [key, option] of Object.entries({ admit, expire, evict }))
     if (option !== undefined && capacity === undefined)
       yield { path: [key], message: `requires capacity, the maximum number of tokens; set capacity, or remove ${key}` };
   if (typeof expire?.unseen === 'string' && DURATION.test(expire.unseen) && parseDuration(expire.unseen) === 0)
     yield { path: ['expire', 'unseen'], message: 'expected more than 0' };
-  if (admit?.count !== undefined && minCount > 1 && minCount !== admit.count)
+  if (minCount > 1 && minCount !== admitCount(spec))
     yield {
       path: ['admit', 'count'],
       message: `differs from minCount, ${minCount}, which is the same for the first rows; remove minCount`,
     };
 }
 
-/** Returns the count from which a token has a row. */
+/** Returns the minimum count of the tokens that are fitted. */
 export function admitCount({ admit, minCount }: Pick<GrowthSpec, 'admit' | 'minCount'>): number {
-  return admit?.count ?? minCount;
+  return buildAdmission(admit, minCount).fitCount;
+}
+
+function buildAdmission(admit: GrowthSpec['admit'], minCount: number): AdmissionRule {
+  return admissions.build(admit ?? admissions.schema.parse({}), minCount);
 }
 
 /** Resolves the options; undefined for a vocabulary that does not grow on a stream. */
-export function resolveGrowth(spec: GrowthSpec): GrowthOptions | undefined {
-  const { capacity, admit, expire } = spec;
+export function resolveGrowth({ capacity, admit, expire, evict, minCount }: GrowthSpec): GrowthOptions | undefined {
   if (capacity === undefined) return undefined;
   const unseen = expire?.unseen;
   return {
     capacity,
-    admitCount: admitCount(spec),
-    maxPending: admit?.pending ?? MAX_PENDING,
+    admission: buildAdmission(admit, minCount),
+    eviction: evictions.build(evict ?? evictions.schema.parse({})),
     unseen: typeof unseen === 'string' ? { ms: parseDuration(unseen) } : unseen,
   };
 }

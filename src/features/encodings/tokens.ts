@@ -46,10 +46,10 @@ export const tokens = defineEncoding({
       .min(1)
       .default(1)
       .describe('Minimum count of a token in the training set; rarer tokens are out of vocabulary'),
-    ...growthOptions,
+    ...growthOptions(),
   }),
 
-  whileLearning: ['minCount', 'capacity', 'admit', 'expire'],
+  whileLearning: ['minCount', 'capacity', 'admit', 'expire', 'evict'],
 
   check: checkGrowthOptions,
 
@@ -151,7 +151,7 @@ function servedEncoder({ first, table: tokens }: ServedTokens): Encoder {
 function growthOf(spec: GrowthSpec, field: string): Encoding['growth'] {
   const options = resolveGrowth(spec);
   if (options === undefined) return undefined;
-  return (fitted) => {
+  return (fitted, seed) => {
     const stored = parseGrowth(fitted);
     const { vocabulary, rare } = fromFitted(fitted);
     const numTokens = vocabulary.offsets.length - 1;
@@ -161,7 +161,9 @@ function growthOf(spec: GrowthSpec, field: string): Encoding['growth'] {
         message: `has ${numTokens} tokens already, but a capacity of ${options.capacity}`,
         fix: `set capacity to at least ${numTokens}`,
       });
-    return stored === undefined ? startGrowth(options, { vocabulary, rare }) : restoreGrowth(options, stored);
+    return stored === undefined
+      ? startGrowth(options, { vocabulary, rare }, seed)
+      : restoreGrowth(options, stored, seed);
   };
 }
 

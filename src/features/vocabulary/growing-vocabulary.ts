@@ -1,22 +1,22 @@
 import type { RowChanges } from '../../tables/row-changes.js';
-import { RecentTexts, type Moment } from './recent-texts.js';
+import type { Admission, AdmissionRule, Admitter } from '../admissions/admission.js';
+import type { Eviction, EvictionRule } from '../evictions/eviction.js';
+import type { Moment, RecentTexts } from './recent-texts.js';
 import { VACANT } from './text-table.js';
 
 /** How a vocabulary grows and shrinks. */
 export interface GrowthOptions {
   /** Maximum number of tokens with a row. */
   readonly capacity: number;
-  /** Occurrence of a token, from 1, at which it is admitted. */
-  readonly admitCount: number;
-  /** Maximum number of tokens whose occurrences are counted before they are admitted. */
-  readonly maxPending: number;
+  readonly admission: AdmissionRule;
+  readonly eviction: EvictionRule;
   /** Expires tokens after a number of batches or milliseconds without an occurrence; undefined: never. */
   readonly unseen: { readonly steps: number } | { readonly ms: number } | undefined;
 }
 
 /** What happened to a vocabulary since the last report. */
 export interface GrowthReport {
-  /** Tokens with a row, and tokens that are counted, at present. */
+  /** Tokens with a row, and tokens that are counted before they have one, at present. */
   readonly rows: number;
   readonly pending: number;
   readonly admitted: number;
@@ -44,16 +44,17 @@ const noCounts = (): GrowthCounts => ({
 });
 
 /**
- * Assigns rows, from 1, to the tokens of a stream. A token is admitted at its `admitCount`-th occurrence; before, it is
- * 0, the out-of-vocabulary id. It takes the lowest free row, or the one whose token is unseen for the longest. The
- * state depends on the sequence of tokens, batches and times alone.
+ * Assigns rows, from 1, to the tokens of a stream. Until a token is admitted, it is 0, the out-of-vocabulary id. It
+ * takes the lowest free row, or that of the token that is evicted. The state depends on the sequence of tokens, batches
+ * and times, and on a seed.
  */
 export class GrowingVocabulary {
   readonly options: GrowthOptions;
   /** Tokens with a row, which is their slot. */
   readonly rows: RecentTexts;
-  /** Tokens that are not admitted yet, with the number of their occurrences. */
-  readonly pending: RecentTexts;
+  readonly admission: Admission;
+  readonly eviction: Eviction;
+  readonly #admitter: Admitter;
   #now: Moment;
   #admitted: number[] = [];
   #cleared: number[] = [];
@@ -63,11 +64,22 @@ export class GrowingVocabulary {
    * @param rows their capacity is that of the options
    * @param now the last batch; batch 0 before the first one
    */
-  constructor(options: GrowthOptions, rows: RecentTexts, pending: RecentTexts, now: Moment) {
+  constructor(options: GrowthOptions, rows: RecentTexts, admission: Admission, eviction: Eviction, now: Moment) {
     this.options = options;
     this.rows = rows;
-    this.pending = pending;
+    this.admission = admission;
+    this.eviction = eviction;
     this.#now = now;
+    const currentBatch = (): Moment => this.#now;
+    this.#admitter = {
+      get now() {
+        return currentBatch();
+      },
+      hasRow: () => this.#hasRow(),
+      onDrop: () => {
+        this.#counts.dropped++;
+      },
+    };
   }
 
   /** The last batch. */
@@ -77,7 +89,9 @@ export class GrowingVocabulary {
 
   /** Bytes of all arrays. */
   get byteLength(): number {
-    return this.rows.byteLength + this.pending.byteLength;
+    const { pending, sketch } = this.admission;
+    const { byteLength: ofEviction = 0 } = this.eviction;
+    return this.rows.byteLength + (pending?.byteLength ?? 0) + (sketch?.byteLength ?? 0) + ofEviction;
   }
 
   /**
@@ -87,28 +101,44 @@ export class GrowingVocabulary {
   startBatch(timeMs = NaN): void {
     const isFirstTime = Number.isNaN(this.#now.timeMs);
     this.#now = { batch: this.#now.batch + 1, timeMs: isFirstTime ? timeMs : Math.max(this.#now.timeMs, timeMs) };
+    this.eviction.startBatch?.();
+    const { pending } = this.admission;
     // The fit of the first tokens has no time.
-    if (isFirstTime) for (const texts of [this.rows, this.pending]) texts.setTimes(timeMs);
-    for (let row = this.rows.oldest; row > 0 && this.#isUnseen(this.rows, row); row = this.rows.oldest) {
+    if (isFirstTime) for (const texts of [this.rows, pending]) texts?.setTimes(timeMs);
+    for (const row of this.#unseen(this.rows)) {
       this.#clear(row);
       this.#counts.expired++;
     }
-    for (let slot = this.pending.oldest; slot > 0 && this.#isUnseen(this.pending, slot); slot = this.pending.oldest)
-      this.#drop(slot);
+    if (pending === undefined) return;
+    for (const slot of this.#unseen(pending)) {
+      pending.remove(slot);
+      this.#counts.dropped++;
+    }
   }
 
-  /** Counts an occurrence of the token in `begin`…`end` and returns its row; 0 if it has none. */
-  assign(bytes: Uint8Array, begin: number, end: number): number {
+  /**
+   * Counts an occurrence of the token in `begin`…`end` and returns its row; 0 if it has none.
+   * @param batchRow row of the batch, from 0
+   */
+  assign(bytes: Uint8Array, begin: number, end: number, batchRow: number): number {
     const counts = this.#counts;
     counts.occurrences++;
-    const row = this.rows.find(bytes, begin, end);
-    if (row > 0) {
-      this.rows.touch(row, this.#now);
-      return row;
+    let row = this.rows.find(bytes, begin, end);
+    if (row > 0) this.rows.touch(row, this.#now);
+    else {
+      if (
+        isVacancy(bytes, begin, end) ||
+        !this.admission.admits({ bytes, begin, end, row: batchRow }, this.#admitter)
+      ) {
+        counts.outOfVocabulary++;
+        return 0;
+      }
+      row = this.rows.insert(bytes, begin, end, this.#now);
+      this.#admitted.push(row);
+      counts.admitted++;
     }
-    const admitted = isVacancy(bytes, begin, end) ? 0 : this.#count(bytes, begin, end);
-    if (admitted === 0) counts.outOfVocabulary++;
-    return admitted;
+    this.eviction.onUse?.(row);
+    return row;
   }
 
   /** Returns the changes of rows since the last call. */
@@ -127,6 +157,14 @@ export class GrowingVocabulary {
     return { ...this.#counts };
   }
 
+  /** Starts to collect the changes after a save. */
+  markSaved(): void {
+    const { pending, sketch } = this.admission;
+    this.rows.forgetRemoved();
+    pending?.forgetRemoved();
+    sketch?.markSaved();
+  }
+
   /** Continues to count from those of a checkpoint. */
   continueCounts(counts: GrowthCounts): void {
     this.#counts = { ...counts };
@@ -136,56 +174,33 @@ export class GrowingVocabulary {
   report(): GrowthReport {
     const counts = this.#counts;
     this.#counts = noCounts();
-    return { rows: this.rows.size, pending: this.pending.size, ...counts };
-  }
-
-  /** Counts a token without a row; returns its row if it is admitted. */
-  #count(bytes: Uint8Array, begin: number, end: number): number {
-    const { admitCount } = this.options;
-    let slot = this.pending.find(bytes, begin, end);
-    const count = (slot > 0 ? this.pending.counts[slot]! : 0) + 1;
-    const isDue = count >= admitCount && this.#hasRow();
-    if (isDue) {
-      if (slot > 0) this.pending.remove(slot);
-      const row = this.rows.insert(bytes, begin, end, this.#now);
-      this.#admitted.push(row);
-      this.#counts.admitted++;
-      return row;
-    }
-    if (slot > 0) this.pending.touch(slot, this.#now);
-    else {
-      if (this.pending.size === this.pending.capacity) this.#drop(this.pending.oldest);
-      slot = this.pending.insert(bytes, begin, end, this.#now);
-    }
-    this.pending.counts[slot] = count;
-    return 0;
+    return { rows: this.rows.size, pending: this.admission.pending?.size ?? 0, ...counts };
   }
 
   /** Makes sure that a row is free, unless this batch uses all of them. */
   #hasRow(): boolean {
     if (this.rows.size < this.rows.capacity) return true;
-    const { oldest } = this.rows;
-    if (this.rows.lastUse(oldest).batch === this.#now.batch) return false;
-    this.#clear(oldest);
+    const row = this.eviction.choose(this.#now);
+    if (row === 0) return false;
+    this.#clear(row);
     this.#counts.evicted++;
     return true;
   }
 
-  #isUnseen(texts: RecentTexts, slot: number): boolean {
+  /** Visits the texts that are unseen for too long, which the caller removes. */
+  *#unseen(texts: RecentTexts): Generator<number> {
     const { unseen } = this.options;
-    if (unseen === undefined) return false;
-    const { batch, timeMs } = texts.lastUse(slot);
-    return 'steps' in unseen ? this.#now.batch - batch > unseen.steps : this.#now.timeMs - timeMs > unseen.ms;
+    if (unseen === undefined) return;
+    const { batch, timeMs } = this.#now;
+    const isUnseen = (last: Moment): boolean =>
+      'steps' in unseen ? batch - last.batch > unseen.steps : timeMs - last.timeMs > unseen.ms;
+    for (let slot = texts.oldest; slot > 0 && isUnseen(texts.lastUse(slot)); slot = texts.oldest) yield slot;
   }
 
   #clear(row: number): void {
     this.rows.remove(row);
+    this.eviction.onRemove?.(row);
     this.#cleared.push(row);
-  }
-
-  #drop(slot: number): void {
-    this.pending.remove(slot);
-    this.#counts.dropped++;
   }
 }
 

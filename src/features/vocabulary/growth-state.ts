@@ -1,15 +1,19 @@
 import { z } from 'zod';
 import type { StoredTensor } from '../../io/safetensors.js';
+import type { Admission, AdmissionStart, RareText } from '../admissions/admission.js';
+import { applySketchChanges, type SketchChanges, type StoredSketch } from './count-sketch.js';
+import { doublesOf, namedTensors, wordsOf } from './growth-tensors.js';
 import { GrowingVocabulary, type GrowthOptions } from './growing-vocabulary.js';
 import type { CountedTexts } from './rare-texts.js';
-import { RecentTexts } from './recent-texts.js';
+import { RecentTexts, type Moment, type SlotValues } from './recent-texts.js';
 import { createStringPool, textsOfTensors, textTensors, type StringPool } from './string-pool.js';
 import { textsSchema, toTextTable } from './stored-texts.js';
 import { createTextTable, isVacant, VACANT, type TextTable } from './text-table.js';
 import type { TokenChanges } from './token-table.js';
 
 // The state of a growing vocabulary is part of what a field fitted: all of it in a full checkpoint, and the slots that
-// changed in a delta. Slots are in order of their last use, so the changed ones are the newest.
+// changed in a delta. Slots are in order of their last use, so the changed ones are the newest. An admission stores
+// tokens with counts or a sketch, an eviction values of rows; what they lack is absent.
 
 /** Texts by slot, vacant if free, with their uses in order: the oldest first. */
 interface StoredTexts {
@@ -18,7 +22,9 @@ interface StoredTexts {
   /** Batch and time of the last use of each slot in `order`; times are empty without any. */
   readonly batches: Uint32Array;
   readonly times: Float64Array;
+  /** Values of each slot in `order`; empty if all are 0. */
   readonly counts: Uint32Array;
+  readonly keys: Float64Array;
 }
 
 /** Suffix of the tensor with the last batch of a field. */
@@ -29,14 +35,20 @@ const doubles = z.custom<Float64Array>((value) => value instanceof Float64Array)
 
 const growthSchema = z.strictObject({
   vocabulary: textsSchema,
-  pending: textsSchema,
   rowOrder: words,
   rowBatches: words,
   rowTimes: doubles,
+  rowCounts: words.optional(),
+  rowKeys: doubles.optional(),
+  evictionAge: z.number().optional(),
+  pending: textsSchema,
   pendingOrder: words,
   pendingBatches: words,
   pendingTimes: doubles,
   pendingCounts: words,
+  sketch: words.optional(),
+  sketchAges: words.optional(),
+  sketchClock: doubles.optional(),
   lastBatch: z.int().min(0),
   lastTimeMs: z.number().nullable(),
 });
@@ -54,41 +66,74 @@ export function parseGrowth(fitted: unknown): StoredGrowth | undefined {
   return { ...data, vocabulary: toTextTable(data.vocabulary), pending: toTextTable(data.pending) };
 }
 
+/** What is stored of a vocabulary. */
+interface StoredParts {
+  readonly rows: RecentTexts;
+  readonly admission: Pick<Admission, 'pending'> & { readonly sketch?: StoredSketch | undefined };
+  readonly eviction: { readonly age?: number | undefined };
+  readonly now: Moment;
+}
+
 /** Returns the whole state of a vocabulary. */
-export function storeGrowth({ rows, pending, now }: Pick<GrowingVocabulary, 'rows' | 'pending' | 'now'>): StoredGrowth {
-  const [ofRows, ofPending] = [storeTexts(rows), storeTexts(pending)];
+export function storeGrowth({ rows, admission, eviction, now }: GrowingVocabulary): StoredGrowth {
+  const { pending, sketch } = admission;
+  const counted = { ...(pending !== undefined && { pending }), sketch: sketch?.store() };
+  return storeParts({ rows, admission: counted, eviction, now });
+}
+
+function storeParts({ rows, admission: { pending, sketch }, eviction: { age }, now }: StoredParts): StoredGrowth {
+  const [ofRows, ofPending] = [storeTexts(rows), storeTexts(pending ?? NO_TEXTS)];
   return {
     vocabulary: ofRows.texts,
     rowOrder: ofRows.order,
     rowBatches: ofRows.batches,
     rowTimes: ofRows.times,
+    ...(rows.hasKeys && { rowCounts: ofRows.counts, rowKeys: ofRows.keys }),
+    ...(age !== undefined && { evictionAge: age }),
     pending: ofPending.texts,
     pendingOrder: ofPending.order,
     pendingBatches: ofPending.batches,
     pendingTimes: ofPending.times,
     pendingCounts: ofPending.counts,
+    ...(sketch !== undefined && { sketch: sketch.words, sketchAges: sketch.ages, sketchClock: sketch.clock }),
     lastBatch: now.batch,
     lastTimeMs: Number.isNaN(now.timeMs) ? null : now.timeMs,
   };
 }
 
-/** Restores a vocabulary from its whole state, whose tokens fit the options. */
-export function restoreGrowth(options: GrowthOptions, stored: StoredGrowth): GrowingVocabulary {
-  const hasTimes = options.unseen !== undefined && 'ms' in options.unseen;
+/**
+ * Restores a vocabulary from its whole state, whose tokens fit the options.
+ * @param seed of random admissions
+ */
+export function restoreGrowth(options: GrowthOptions, stored: StoredGrowth, seed: number): GrowingVocabulary {
+  const hasTimes = hasTimesOf(options);
   const [ofRows, ofPending] = listTexts(stored);
+  const rows = restoreTexts(ofRows, options.capacity, { hasTimes, hasKeys: options.eviction.hasKeys });
   const numPending = ofPending.texts.offsets.length - 1;
-  const rows = restoreTexts(ofRows, options.capacity, hasTimes);
-  const pending = restoreTexts(ofPending, Math.max(options.maxPending, numPending), hasTimes);
+  const start: AdmissionStart = {
+    seed,
+    rare: [],
+    pending: (minCapacity) => restoreTexts(ofPending, Math.max(minCapacity, numPending), { hasTimes }),
+    sketch: storedSketch(stored),
+  };
   // Times that were not stored count from the next batch.
-  const timeMs = hasTimes && stored.rowTimes.length === stored.rowOrder.length ? (stored.lastTimeMs ?? NaN) : NaN;
-  return new GrowingVocabulary(options, rows, pending, { batch: stored.lastBatch, timeMs });
+  const lacksTimes = hasTimes && stored.rowTimes.length < stored.rowOrder.length;
+  const timeMs = lacksTimes ? NaN : (stored.lastTimeMs ?? NaN);
+  return growFrom(options, rows, start, { batch: stored.lastBatch, timeMs }, stored.evictionAge);
 }
 
-/** Creates a vocabulary with the tokens of a fit, the most frequent first, and with the counts of rare ones. */
-export function startGrowth(options: GrowthOptions, { vocabulary, rare }: CountedTexts): GrowingVocabulary {
-  const hasTimes = options.unseen !== undefined && 'ms' in options.unseen;
-  const start = { batch: 0, timeMs: NaN };
-  const rows = new RecentTexts(options.capacity, hasTimes);
+/**
+ * Creates a vocabulary with the tokens of a fit, the most frequent first, and with the counts of rare ones.
+ * @param seed of random admissions
+ */
+export function startGrowth(
+  options: GrowthOptions,
+  { vocabulary, rare }: CountedTexts,
+  seed: number,
+): GrowingVocabulary {
+  const hasTimes = hasTimesOf(options);
+  const now = { batch: 0, timeMs: NaN };
+  const rows = new RecentTexts(options.capacity, { hasTimes, hasKeys: options.eviction.hasKeys });
   const ids = Uint32Array.from({ length: vocabulary.offsets.length - 1 }, (_, i) => i + 1);
   const vacant = ids.filter((id) => isVacant(vocabulary, id));
   // The rarest are the first to be evicted.
@@ -97,14 +142,30 @@ export function startGrowth(options: GrowthOptions, { vocabulary, rare }: Counte
     vacant,
     used,
     (i) => textAt(vocabulary, used[i]! - 1),
-    () => start,
+    () => now,
   );
-  const pending = new RecentTexts(options.maxPending, hasTimes);
-  for (const { place, count } of [...listRare(rare, options.maxPending)].reverse()) {
-    const text = textAt(rare!.texts, place);
-    pending.counts[pending.insert(text, 0, text.length, start)] = count;
-  }
-  return new GrowingVocabulary(options, rows, pending, start);
+  const start: AdmissionStart = {
+    seed,
+    rare: listRare(rare),
+    pending: (capacity) => new RecentTexts(capacity, { hasTimes }),
+    sketch: undefined,
+  };
+  return growFrom(options, rows, start, now);
+}
+
+function growFrom(
+  options: GrowthOptions,
+  rows: RecentTexts,
+  start: AdmissionStart,
+  now: Moment,
+  age = 0,
+): GrowingVocabulary {
+  const { admission, eviction } = options;
+  return new GrowingVocabulary(options, rows, admission.start(start), eviction.start(rows, age), now);
+}
+
+function hasTimesOf({ unseen }: GrowthOptions): boolean {
+  return unseen !== undefined && 'ms' in unseen;
 }
 
 /**
@@ -113,29 +174,25 @@ export function startGrowth(options: GrowthOptions, { vocabulary, rare }: Counte
  */
 export function growthChanges(
   name: string,
-  { rows, pending, now }: GrowingVocabulary,
+  { rows, admission: { pending, sketch }, eviction: { age }, now }: GrowingVocabulary,
   since: number,
 ): ReadonlyMap<string, StoredTensor> {
-  const tensor = (data: Uint32Array | Float64Array): StoredTensor => ({ shape: [data.length], data });
   const ofTexts = (of: string, texts: RecentTexts): readonly (readonly [string, StoredTensor])[] => {
     const order = texts.usedSince(since);
-    const { batches, times, counts } = lastUses(texts, order);
+    const { batches, times, counts, keys } = lastUses(texts, order);
     return [
       ...textTensors(
         poolOf(order, (slot) => (texts.isNewSince(slot, since) ? texts.bytesOf(slot) : NO_BYTES)),
         of,
       ),
-      [`${of}.order`, tensor(order)],
-      [`${of}.batches`, tensor(batches)],
-      [`${of}.times`, tensor(times)],
-      [`${of}.counts`, tensor(counts)],
-      [`${of}.removed`, tensor(texts.removedSince())],
+      ...namedTensors(of, { order, batches, times, counts, keys, removed: texts.removedSince() }),
     ];
   };
   return new Map([
     ...ofTexts(`${name}.rows`, rows),
-    ...ofTexts(`${name}.pending`, pending),
-    [name + NOW, tensor(Float64Array.of(now.batch, now.timeMs))],
+    ...(pending === undefined ? [] : ofTexts(`${name}.pending`, pending)),
+    ...(sketch === undefined ? [] : namedTensors(`${name}.sketch`, { ...sketch.changes() })),
+    ...namedTensors(name, { now: Float64Array.of(now.batch, now.timeMs, ...(age === undefined ? [] : [age])) }),
   ]);
 }
 
@@ -166,29 +223,63 @@ export function applyGrowthChanges(
   before: StoredGrowth,
   changes: ReadonlyMap<string, StoredTensor>,
 ): StoredGrowth {
-  const [rows, pending] = [`${name}.rows`, `${name}.pending`].map((of, i) => {
-    const stored = listTexts(before)[i]!;
-    const { removed, used: order, texts: pool } = readTexts(of, changes);
-    const [batches, counts] = [wordsOf(changes, `${of}.batches`), wordsOf(changes, `${of}.counts`)];
-    const times = doublesOf(changes, `${of}.times`);
-    const hasTimes = stored.times.length + times.length > 0;
-    if (batches.length !== order.length || counts.length !== order.length)
-      throw new Error(`'${of}' has not one batch and count per slot`);
-    const highest = [order, removed].reduce((most, slots) => slots.reduce((max, slot) => Math.max(max, slot), most), 0);
-    const texts = restoreTexts(stored, Math.max(stored.texts.offsets.length - 1, highest, 1), hasTimes);
-    const textOf = (at: number): Uint8Array | undefined => {
-      const [begin, end] = [pool.offsets[at]!, pool.offsets[at + 1]!];
-      return begin === end ? undefined : pool.bytes.subarray(begin, end);
-    };
-    texts.replace(removed, order, textOf, (at) => ({ batch: batches[at]!, timeMs: times[at] ?? NaN }));
-    for (const [at, slot] of order.entries()) texts.counts[slot] = counts[at]!;
-    return texts;
-  }) as [RecentTexts, RecentTexts];
-  const [batch, timeMs] = doublesOf(changes, name + NOW);
-  return storeGrowth({ rows, pending, now: { batch: batch!, timeMs: timeMs! } });
+  const [ofRows, ofPending] = listTexts(before);
+  const rows = applyTexts(ofRows, `${name}.rows`, changes, before.rowKeys !== undefined);
+  const ofSketch = `${name}.sketch`;
+  const known = storedSketch(before);
+  const hasSketch = changes.has(`${ofSketch}.clock`);
+  if (hasSketch && known === undefined) throw new Error(`'${ofSketch}' has changes of a sketch that does not exist`);
+  const sketch = hasSketch ? applySketchChanges(known!, readSketch(ofSketch, changes)) : known;
+  const hasPending = changes.has(`${name}.pending.order`);
+  const pending = hasPending ? applyTexts(ofPending, `${name}.pending`, changes, false) : undefined;
+  const [batch, timeMs, age] = doublesOf(changes, name + NOW);
+  return storeParts({
+    rows,
+    admission: { ...(pending !== undefined && { pending }), sketch },
+    eviction: { age },
+    now: { batch: batch!, timeMs: timeMs! },
+  });
+}
+
+function applyTexts(
+  stored: StoredTexts,
+  of: string,
+  changes: ReadonlyMap<string, StoredTensor>,
+  hasKeys: boolean,
+): RecentTexts {
+  const { removed, used: order, texts: pool } = readTexts(of, changes);
+  const [batches, counts] = [wordsOf(changes, `${of}.batches`), wordsOf(changes, `${of}.counts`)];
+  const [times, keys] = [doublesOf(changes, `${of}.times`), doublesOf(changes, `${of}.keys`)];
+  if (batches.length !== order.length || counts.length !== order.length)
+    throw new Error(`'${of}' has not one batch and count per slot`);
+  const highest = [order, removed].reduce((most, slots) => slots.reduce((max, slot) => Math.max(max, slot), most), 0);
+  const texts = restoreTexts(stored, Math.max(stored.texts.offsets.length - 1, highest, 1), {
+    hasTimes: stored.times.length + times.length > 0,
+    hasKeys,
+  });
+  const textOf = (at: number): Uint8Array | undefined => {
+    const [begin, end] = [pool.offsets[at]!, pool.offsets[at + 1]!];
+    return begin === end ? undefined : pool.bytes.subarray(begin, end);
+  };
+  texts.replace(removed, order, textOf, (at) => ({ batch: batches[at]!, timeMs: times[at] ?? NaN }));
+  setValues(texts, order, { counts, keys });
+  return texts;
+}
+
+function readSketch(of: string, changes: ReadonlyMap<string, StoredTensor>): SketchChanges {
+  const [blocks, words, ages] = ['blocks', 'words', 'ages'].map((key) => wordsOf(changes, `${of}.${key}`));
+  return { blocks: blocks!, words: words!, ages: ages!, clock: doublesOf(changes, `${of}.clock`) };
+}
+
+function storedSketch({ sketch: words, sketchAges: ages, sketchClock: clock }: StoredGrowth): StoredSketch | undefined {
+  return words === undefined || ages === undefined || clock === undefined ? undefined : { words, ages, clock };
 }
 
 const NO_BYTES = new Uint8Array(0);
+const NO_WORDS = new Uint32Array(0);
+const NO_DOUBLES = new Float64Array(0);
+/** Tokens of an admission that counts none. */
+const NO_TEXTS = new RecentTexts(1, { hasTimes: false });
 
 /** Reads the changes of slots named `of`. */
 function readTexts(of: string, changes: ReadonlyMap<string, StoredTensor>): TokenChanges {
@@ -205,16 +296,30 @@ function storeTexts(texts: RecentTexts): StoredTexts {
   return { texts: createTextTable(pool), order, ...lastUses(texts, order) };
 }
 
-function lastUses(texts: RecentTexts, order: Uint32Array): Pick<StoredTexts, 'batches' | 'times' | 'counts'> {
+function lastUses(texts: RecentTexts, order: Uint32Array): Omit<StoredTexts, 'texts' | 'order'> {
   const [batches, counts] = [new Uint32Array(order.length), new Uint32Array(order.length)];
   const times = new Float64Array(texts.hasTimes ? order.length : 0);
+  const keys = new Float64Array(texts.hasKeys ? order.length : 0);
   for (const [i, slot] of order.entries()) {
     const { batch, timeMs } = texts.lastUse(slot);
     batches[i] = batch;
     counts[i] = texts.counts[slot]!;
     if (texts.hasTimes) times[i] = timeMs;
+    if (texts.hasKeys) keys[i] = texts.keys[slot]!;
   }
-  return { batches, times, counts };
+  return { batches, times, counts, keys };
+}
+
+/** Sets the values of slots, of which arrays may be empty. */
+function setValues(
+  texts: RecentTexts,
+  order: Uint32Array,
+  { counts, keys }: Pick<StoredTexts, 'counts' | 'keys'>,
+): void {
+  for (const [i, slot] of order.entries()) {
+    texts.counts[slot] = counts[i] ?? 0;
+    if (texts.hasKeys) texts.keys[slot] = keys[i] ?? 0;
+  }
 }
 
 function poolOf(slots: Uint32Array, bytesOf: (slot: number) => Uint8Array): StringPool {
@@ -231,20 +336,34 @@ function poolOf(slots: Uint32Array, bytesOf: (slot: number) => Uint8Array): Stri
 
 /** Returns the tokens with a row, and those without. */
 function listTexts(stored: StoredGrowth): readonly [StoredTexts, StoredTexts] {
-  const { vocabulary, rowOrder, rowBatches, rowTimes } = stored;
+  const { vocabulary, rowOrder, rowBatches, rowTimes, rowCounts = NO_WORDS, rowKeys = NO_DOUBLES } = stored;
   const { pending, pendingOrder, pendingBatches, pendingTimes, pendingCounts } = stored;
   return [
-    { texts: vocabulary, order: rowOrder, batches: rowBatches, times: rowTimes, counts: new Uint32Array(0) },
-    { texts: pending, order: pendingOrder, batches: pendingBatches, times: pendingTimes, counts: pendingCounts },
+    {
+      texts: vocabulary,
+      order: rowOrder,
+      batches: rowBatches,
+      times: rowTimes,
+      counts: rowCounts,
+      keys: rowKeys,
+    },
+    {
+      texts: pending,
+      order: pendingOrder,
+      batches: pendingBatches,
+      times: pendingTimes,
+      counts: pendingCounts,
+      keys: NO_DOUBLES,
+    },
   ];
 }
 
 function restoreTexts(
-  { texts: { bytes, offsets }, order, batches, times, counts }: StoredTexts,
+  { texts: { bytes, offsets }, order, batches, times, counts, keys }: StoredTexts,
   capacity: number,
-  hasTimes: boolean,
+  values: SlotValues,
 ): RecentTexts {
-  const texts = new RecentTexts(capacity, hasTimes);
+  const texts = new RecentTexts(capacity, values);
   const slots = offsets.length - 1;
   const free = Uint32Array.from({ length: slots }, (_, i) => i + 1).filter((slot) =>
     isVacant({ bytes, offsets }, slot),
@@ -257,7 +376,7 @@ function restoreTexts(
     (i) => bytes.subarray(offsets[order[i]! - 1], offsets[order[i]!]),
     (i) => ({ batch: batches[i]!, timeMs: times[i] ?? NaN }),
   );
-  for (const [i, slot] of order.entries()) texts.counts[slot] = counts[i] ?? 0;
+  setValues(texts, order, { counts, keys });
   return texts;
 }
 
@@ -265,24 +384,9 @@ function textAt({ bytes, offsets }: StringPool, place: number): Uint8Array {
   return bytes.subarray(offsets[place], offsets[place + 1]);
 }
 
-/** Lists the first rare strings, the most frequent first, with their counts. */
-function* listRare(
-  rare: CountedTexts['rare'],
-  maxTexts: number,
-): Generator<{ readonly place: number; readonly count: number }> {
+/** Lists rare strings, the most frequent first, with their counts. */
+function* listRare(rare: CountedTexts['rare']): Generator<RareText> {
   let place = 0;
   for (const [count, numTexts] of rare?.counts ?? [])
-    for (const end = place + numTexts; place < end && place < maxTexts; place++) yield { place, count };
-}
-
-function wordsOf(tensors: ReadonlyMap<string, StoredTensor>, name: string): Uint32Array {
-  const data = tensors.get(name)?.data;
-  if (!(data instanceof Uint32Array)) throw new Error(`'${name}' is not a tensor of words`);
-  return data;
-}
-
-function doublesOf(tensors: ReadonlyMap<string, StoredTensor>, name: string): Float64Array {
-  const data = tensors.get(name)?.data;
-  if (!(data instanceof Float64Array)) throw new Error(`'${name}' is not a tensor of doubles`);
-  return data;
+    for (const end = place + numTexts; place < end; place++) yield { text: textAt(rare!.texts, place), count };
 }

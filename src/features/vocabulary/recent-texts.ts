@@ -12,6 +12,14 @@ export interface Moment {
   readonly timeMs: number;
 }
 
+/** Values that slots have. */
+export interface SlotValues {
+  /** Whether the time of the last use is stored. */
+  readonly hasTimes: boolean;
+  /** Whether a slot has a key; default: false. */
+  readonly hasKeys?: boolean;
+}
+
 /**
  * Distinct nonempty texts in numbered slots, from 1, in order of their last use. A new text takes the lowest free slot.
  * All arrays are allocated at once, so that no text is slower than others; memory is used when it is written.
@@ -33,8 +41,10 @@ export class RecentTexts {
   readonly #insertions: Uint32Array;
   /** Time of the last use; empty without times. */
   readonly #times: Float64Array;
-  /** A value per slot, 0 for a new text. */
+  /** A count per slot, 0 for a new text. */
   readonly counts: Uint32Array;
+  /** Another value per slot, 0 for a new text; empty without keys. */
+  readonly keys: Float64Array;
   /** Binary heap of the free slots below `highest`, lowest first. */
   readonly #free: Uint32Array;
   /** A bit per slot that was released since `forgetRemoved`. */
@@ -43,7 +53,7 @@ export class RecentTexts {
   #size = 0;
   #highest = 0;
 
-  constructor(capacity: number, hasTimes: boolean) {
+  constructor(capacity: number, { hasTimes, hasKeys = false }: SlotValues) {
     this.capacity = capacity;
     this.#index = new Uint32Array(slotsFor(capacity)!);
     this.#hashes = new Int32Array(capacity + 1);
@@ -52,6 +62,7 @@ export class RecentTexts {
       () => new Uint32Array(capacity + 1),
     ) as [Uint32Array, Uint32Array, Uint32Array, Uint32Array, Uint32Array, Uint32Array, Uint32Array];
     this.#times = new Float64Array(hasTimes ? capacity + 1 : 0);
+    this.keys = new Float64Array(hasKeys ? capacity + 1 : 0);
     this.#free = new Uint32Array(capacity);
     this.#removed = new Uint32Array(Math.ceil((capacity + 1) / 32));
   }
@@ -70,6 +81,10 @@ export class RecentTexts {
     return this.#times.length > 0;
   }
 
+  get hasKeys(): boolean {
+    return this.keys.length > 0;
+  }
+
   /** Slot whose last use is the oldest; 0 if there is no text. */
   get oldest(): number {
     return this.#newer[0]!;
@@ -79,7 +94,8 @@ export class RecentTexts {
   get byteLength(): number {
     const arrays = [
       ...[this.#index, this.#hashes, this.#starts, this.#lengths, this.#older, this.#newer],
-      ...[this.#batches, this.#insertions, this.#times, this.counts, this.#free, this.#removed, this.#arena.bytes],
+      ...[this.#batches, this.#insertions, this.#times, this.counts, this.keys, this.#free, this.#removed],
+      this.#arena.bytes,
     ];
     return arrays.reduce((sum, { byteLength }) => sum + byteLength, 0);
   }
@@ -197,6 +213,7 @@ export class RecentTexts {
     this.#batches[slot] = this.#insertions[slot] = batch;
     if (this.hasTimes) this.#times[slot] = timeMs;
     this.counts[slot] = 0;
+    if (this.hasKeys) this.keys[slot] = 0;
     this.#linkNewest(slot);
     this.#size++;
     this.#highest = Math.max(this.#highest, slot);

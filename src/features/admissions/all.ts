@@ -1,0 +1,3 @@
+export { exact } from './exact.js';
+export { probability } from './probability.js';
+export { sketch } from './sketch.js';

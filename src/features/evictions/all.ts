@@ -1,0 +1,2 @@
+export { lfu } from './lfu.js';
+export { lru } from './lru.js';
