@@ -3,11 +3,12 @@ import { availableParallelism } from 'node:os';
 import { EXIT_CODES, printable, userError } from '../core/errors.js';
 import type { PredictionPrecision } from '../engines/precision.js';
 import { serve } from '../serve.js';
+import { readCanaryOptions, type CanaryArguments } from './canary-options.js';
 import { isLoopback } from './loopback.js';
 import { createOutput } from './output.js';
 import { runUntilSignal } from './signals.js';
 
-export interface ServeArguments {
+export interface ServeArguments extends CanaryArguments {
   readonly paths: readonly string[];
   /** Comma-separated names. */
   readonly name: string | undefined;
@@ -50,10 +51,12 @@ export async function runServe({
   raw,
   precision,
   json,
+  ...canary
 }: ServeArguments): Promise<number> {
   const token = process.env[TOKEN];
   if (token?.trim() === '')
     throw userError('usage', { where: TOKEN, message: 'is set but empty', fix: 'unset it, or set it to a token' });
+  const canaryOptions = readCanaryOptions(canary);
   const { screen, warn, result } = createOutput(json);
   return runUntilSignal(
     (signal) => screen.print(`${signal}: finishing pending requests; send it again to quit immediately`),
@@ -70,6 +73,7 @@ export async function runServe({
         workers: workers ?? Math.max(1, availableParallelism() - 1),
         isLast: follow,
         reloadMs: follow ? Math.min(MAX_FOLLOW_MS, 1000 * reloadEvery) : reload ? 1000 * reloadEvery : undefined,
+        canary: canaryOptions,
         limits: { bytes: maxBody * 2 ** 20, rows: maxRows },
         timeoutMs: 1000 * timeout,
         // Not deduplicated: a repeated warning may matter hours later.
