@@ -323,9 +323,10 @@ export class Canary {
   /** Logs a look of the rule and applies its verdict. */
   async #decide(look: Look): Promise<void> {
     const { onWarning, onBug } = this.#context;
+    if (this.#state !== 'running' || this.#isDeciding) return;
     this.#looks.push(look);
     onWarning(`${this.#names.candidate}: ${formatLook(look, this.#options)}`);
-    if (look.verdict === 'undecided' || this.#state !== 'running' || this.#isDeciding) return;
+    if (look.verdict === 'undecided') return;
     this.#isDeciding = true;
     try {
       await this.#apply(look);
