@@ -204,7 +204,7 @@ function eventRoutes({ models, canary, limits }: AppOptions): readonly Route[] {
       if (counters === undefined) throw noCounters(facts.name);
       const rows = readRows(bytes, limits);
       counters.add(rowsOfObjects(rows), of);
-      canary?.candidateOf(pool)?.counters?.add(rowsOfObjects(rows), of);
+      canary?.addEvents(pool, rows, of);
       const { name, version } = facts;
       return jsonReply({ model: name, version, events: rows.length, latest: counters.latest });
     },

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { setImmediate } from 'node:timers/promises';
 import { printable, UserError } from '../../core/errors.js';
-import type { Row } from '../../data/objects/given-rows.js';
+import { rowsOfObjects, type Row } from '../../data/objects/given-rows.js';
 import { startThread, type Thread } from '../../system/thread.js';
 import { wallClockMs } from '../../system/clock.js';
 import type { Answered, BodyKind, ModelFacts } from '../messages.js';
@@ -13,7 +13,7 @@ import { ChannelVerdict, runOf } from './channel-verdict.js';
 import type { Addition, AddRequests, FiguresRequest } from './comparison-worker.js';
 import { KeptPredictions, type Closed, type Kept } from './kept-predictions.js';
 import type { ComparisonSpec, Figures, LabeledRequest } from './live-comparison.js';
-import type { Look } from './looks.js';
+import { formatLook, type Look } from './looks.js';
 import type { CanaryOptions, Side } from './options.js';
 import { describePair } from './pair.js';
 import { createShare } from './share.js';
@@ -167,9 +167,15 @@ export class Canary {
     return undefined;
   }
 
-  /** The model that also receives events, if both have counters; undefined if it is not compared with `pool`. */
-  candidateOf(pool: Pool): Pool | undefined {
-    return this.#state === 'running' && pool === this.#pools.present ? this.#pools.candidate : undefined;
+  /** Adds events of the present model to the counters of the candidate, whose problems are warnings. */
+  addEvents(pool: Pool, rows: readonly Row[], of: readonly string[] | undefined): void {
+    if (this.#state !== 'running' || pool !== this.#pools.present) return;
+    try {
+      this.#pools.candidate.counters?.add(rowsOfObjects(rows), of);
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      this.#context.onWarning(`${this.#names.candidate}: cannot add events: ${error.message}`);
+    }
   }
 
   /**
@@ -325,7 +331,7 @@ export class Canary {
     const { onWarning, onBug } = this.#context;
     if (this.#state !== 'running' || this.#isDeciding) return;
     this.#looks.push(look);
-    onWarning(`${this.#names.candidate}: ${formatLook(look, this.#options)}`);
+    onWarning(`${this.#names.candidate}: ${formatLook(look, this.#options.rule!)}`);
     if (look.verdict === 'undecided') return;
     this.#isDeciding = true;
     try {
@@ -387,12 +393,4 @@ function refuseLabels(outcome: number, found: number, expected: number): Error {
     message: `expected ${expected} rows, as the request had, found ${found}`,
     fix: 'send an object with labels for each row, in order',
   });
-}
-
-function formatLook({ number, rows, confidence, difference, verdict }: Look, { rule }: CanaryOptions): string {
-  const { low, high } = difference;
-  const digits = (value: number): string => value.toPrecision(3);
-  const interval =
-    low === null || high === null ? 'undefined' : `${digits(low)} … ${digits(high)} (${digits(100 * confidence)}%)`;
-  return `look ${number} at ${rows} rows: difference of ${rule!.metric} ${interval}: ${verdict}`;
 }

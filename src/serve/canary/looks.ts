@@ -50,3 +50,12 @@ function judge({ goal, low, high }: Difference): Look['verdict'] {
   if (low === null || high === null || (low <= 0 && high >= 0)) return 'undecided';
   return low > 0 === (goal === 'higher') ? 'better' : 'worse';
 }
+
+/** Formats a look for the log. */
+export function formatLook({ number, rows, confidence, difference, verdict }: Look, { metric }: CanaryRule): string {
+  const { low, high } = difference;
+  const digits = (value: number): string => value.toPrecision(3);
+  const interval =
+    low === null || high === null ? 'undefined' : `${digits(low)} … ${digits(high)} (${digits(100 * confidence)}%)`;
+  return `look ${number} at ${rows} rows: difference of ${metric} ${interval}: ${verdict}`;
+}
