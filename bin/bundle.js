@@ -15,6 +15,7 @@ const THREADS = [
   'data/encoding/encode-worker',
   'predict/format-worker',
   'prepare/worker',
+  'serve/canary/comparison-worker',
   'serve/predict-worker',
   'serve/table-worker',
   'system/run-all',

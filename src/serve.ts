@@ -1,7 +1,11 @@
 import { once } from 'node:events';
 import type { Server as HttpServer } from 'node:http';
 import { dirname } from 'node:path';
+import { userError } from './core/errors.js';
 import { createApp } from './serve/app.js';
+import { addCanaryMetrics } from './serve/canary/canary-metrics.js';
+import { Canary, type CanaryContext } from './serve/canary/canary.js';
+import type { CanaryOptions } from './serve/canary/options.js';
 import { FolderWatcher } from './serve/folder-watcher.js';
 import { listen } from './serve/http-server.js';
 import { toListenError } from './serve/listen-error.js';
@@ -36,6 +40,8 @@ export interface ServeOptions {
    * Polling interval for newer checkpoints in milliseconds, which are also watched for; undefined disables reloading.
    */
   readonly reloadMs?: number | undefined;
+  /** A second model to compare with the only one; default: none. */
+  readonly canary?: CanaryOptions | undefined;
   readonly limits: BodyLimits;
   /** Maximum time from the first byte of a request to its response. */
   readonly timeoutMs: number;
@@ -62,7 +68,8 @@ const DRAIN_EVERY_MS = 50;
 
 /**
  * Serves trained models over HTTP until drained.
- * @throws UserError (usage) for invalid names or ports; (checkpoint) if a model cannot be loaded
+ * @throws UserError (usage) for invalid names or ports, or a canary that cannot be compared; (checkpoint) if a model
+ * cannot be loaded
  */
 export async function serve({
   paths,
@@ -72,11 +79,13 @@ export async function serve({
   token,
   isLast = false,
   reloadMs,
+  canary: canaryOptions,
   limits,
   timeoutMs,
   onBug,
   ...served
 }: ServeOptions): Promise<Server> {
+  if (canaryOptions !== undefined) refuseSeveral(canaryOptions, paths);
   const facts = (): readonly ModelFacts[] => models.names.map((name) => models.pool(name).facts);
   const metrics = new ServeMetrics(facts);
   const models = await ServedModels.load(paths, names, limits, {
@@ -87,17 +96,32 @@ export async function serve({
     onBundle: (...counted) => metrics.countBundle(...counted),
     onReload: (...reloaded) => metrics.countReload(...reloaded),
   });
+  const { onWarning } = served;
+  const canary = await startCanary(canaryOptions, paths, { models, onWarning, onBug }).catch(async (error: unknown) => {
+    await models.close();
+    throw error;
+  });
+  if (canary !== undefined) addCanaryMetrics(metrics.registry, canary);
+  const reload = async (): Promise<void> => {
+    await models.reload();
+    await canary?.followReload();
+  };
+  const close = async (): Promise<void> => {
+    await models.close();
+    await canary?.close();
+  };
   let isDraining = false;
-  const app = createApp({ models, metrics, limits, timeoutMs, token, isDraining: () => isDraining, onBug });
+  const app = createApp({ models, canary, metrics, limits, timeoutMs, token, isDraining: () => isDraining, onBug });
   let url: string;
   try {
     url = await listen(app, host, port);
   } catch (error) {
-    await models.close();
+    await close();
     throw toListenError(error, host, port);
   }
   const ended = new AbortController();
-  const reloading = reloadMs === undefined ? undefined : reloadOnChange(models, reloadMs, ended.signal, onBug);
+  const reloading =
+    reloadMs === undefined ? undefined : reloadOnChange({ models, reload, onBug }, reloadMs, ended.signal);
 
   return {
     url,
@@ -105,7 +129,7 @@ export async function serve({
       return facts();
     },
     app,
-    reload: () => models.reload(),
+    reload,
     async drain() {
       isDraining = true;
       ended.abort();
@@ -117,26 +141,44 @@ export async function serve({
       clearInterval(idle);
       clearTimeout(timeout);
       await reloading;
-      await models.close();
+      await close();
     },
   };
 }
 
+/** Starts the canary, if there is one. */
+async function startCanary(
+  options: CanaryOptions | undefined,
+  [path]: readonly string[],
+  context: Omit<CanaryContext, 'path'>,
+): Promise<Canary | undefined> {
+  if (options === undefined) return undefined;
+  return Canary.start(options, { ...context, path: path! });
+}
+
+function refuseSeveral({ kind, path }: CanaryOptions, { length }: readonly string[]): void {
+  if (length > 1)
+    throw userError('usage', {
+      where: `--${kind} ${path}`,
+      message: `requires one served model, found ${length}`,
+      fix: 'start one mtl serve per model',
+    });
+}
+
 /** Reloads in a loop: after changes next to the served checkpoints, and `everyMs` after the previous reload. */
 async function reloadOnChange(
-  models: ServedModels,
+  { models, reload, onBug }: { readonly models: ServedModels; reload(): Promise<void>; onBug(text: string): void },
   everyMs: number,
   signal: AbortSignal,
-  onBug: (text: string) => void,
 ): Promise<void> {
   const watcher = new FolderWatcher();
   for (;;) {
     watcher.watch(models.names.map((name) => dirname(models.pool(name).facts.checkpoint)));
     await watcher.next(everyMs, signal);
     if (signal.aborted) break;
-    await models
-      .reload()
-      .catch((error: unknown) => onBug(error instanceof Error ? (error.stack ?? error.message) : String(error)));
+    await reload().catch((error: unknown) =>
+      onBug(error instanceof Error ? (error.stack ?? error.message) : String(error)),
+    );
   }
   watcher.close();
 }

@@ -160,7 +160,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'report.ts': ['charts', 'config', 'diff.ts', 'evaluation', 'report', 'runs'],
   board: ['charts', 'report.ts', 'runs', 'serve', 'study'],
   'board.ts': ['board', 'serve'],
-  serve: ['data', 'engines', 'features', 'runs', 'tables', 'trained-model'],
+  serve: ['chunks', 'config', 'data', 'diff', 'engines', 'evaluation', 'features', 'runs', 'tables', 'trained-model'],
   'serve.ts': ['serve'],
   live: [],
   'live.ts': ['config', 'live', 'runs'],

@@ -4,11 +4,12 @@ import { EXIT_CODES, printable, userError } from '../core/errors.js';
 import type { PredictionPrecision } from '../engines/precision.js';
 import { serve } from '../serve.js';
 import type { TableFormat } from '../tables/row-formats.js';
+import { readCanaryOptions, type CanaryArguments } from './canary-options.js';
 import { isLoopback } from './loopback.js';
 import { createOutput } from './output.js';
 import { runUntilSignal } from './signals.js';
 
-export interface ServeArguments {
+export interface ServeArguments extends CanaryArguments {
   readonly paths: readonly string[];
   /** Comma-separated names. */
   readonly name: string | undefined;
@@ -53,10 +54,12 @@ export async function runServe({
   precision,
   tables,
   json,
+  ...canary
 }: ServeArguments): Promise<number> {
   const token = process.env[TOKEN];
   if (token?.trim() === '')
     throw userError('usage', { where: TOKEN, message: 'is set but empty', fix: 'unset it, or set it to a token' });
+  const canaryOptions = readCanaryOptions(canary);
   const { screen, warn, result } = createOutput(json);
   return runUntilSignal(
     (signal) => screen.print(`${signal}: finishing pending requests; send it again to quit immediately`),
@@ -74,6 +77,7 @@ export async function runServe({
         workers: workers ?? Math.max(1, availableParallelism() - 1),
         isLast: follow,
         reloadMs: follow ? Math.min(MAX_FOLLOW_MS, 1000 * reloadEvery) : reload ? 1000 * reloadEvery : undefined,
+        canary: canaryOptions,
         limits: { bytes: maxBody * 2 ** 20, rows: maxRows },
         timeoutMs: 1000 * timeout,
         // Not deduplicated: a repeated warning may matter hours later.

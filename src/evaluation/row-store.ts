@@ -30,6 +30,8 @@ export interface RowStore {
   append(batch: Batch, predictions: ReadonlyMap<string, Float32Array>): void;
   /** Adds the rows of another store. */
   take(rows: StoredRows): void;
+  /** Drops the rows of the first block. */
+  dropFirst(): void;
 }
 
 /**
@@ -91,6 +93,9 @@ export function createRowStore(
         blocks.push({ ...block, numbers });
       }
       open = undefined;
+    },
+    dropFirst() {
+      if (blocks.shift() === open) open = undefined;
     },
   };
 }

@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, readFileSync, realpathSync } from 'node:fs';
-import { dirname, join, relative, resolve } from 'node:path';
+import { basename, dirname, join, relative, resolve } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { z } from 'zod';
 import { makeFolder, onDisk, writeFileAtomic } from '../io/disk.js';
@@ -28,6 +28,7 @@ const gateSchema = z.strictObject({
   margin: z.number(),
   /** Files that replaced the data of the configs; null for their own split. */
   data: z.array(z.string()).nullable(),
+  /** Split of the configs; `live` for requests that a server answered. */
   split: z.string(),
   rows: z.number(),
   present: z.number(),
@@ -46,7 +47,8 @@ const promotionSchema = z.strictObject({
   run: z.string(),
   /** The run that it replaced; null for the first one. */
   over: z.string().nullable(),
-  reason: z.enum(['first', 'better', 'ungated', 'previous', 'unrecorded']),
+  /** `rejected`: the channel kept `over`, since live requests showed that `run` is worse. */
+  reason: z.enum(['first', 'better', 'ungated', 'previous', 'unrecorded', 'rejected']),
   /** Name and manifest SHA-256 of the best checkpoint; null if unknown. */
   checkpoint: z.string().nullable(),
   sha256: z.string().nullable(),
@@ -89,8 +91,16 @@ export function readChannel(name: string, root: string): Channel {
       fix: 'remove it or choose another channel',
     });
   const run = target === undefined ? null : withSlashes(findTarget(link, target, root));
-  const last = readHistory(name, root).at(-1);
+  const last = readHistory(name, root).findLast(isPromotion);
   return { name, path: shownPath(link), target, run, previous: (last?.run === run ? last.over : last?.run) ?? null };
+}
+
+/** Returns the name of the channel that a path is, such as `runs/channels/prod`; undefined for another path. */
+export function findChannelName(path: string, root: string): string | undefined {
+  const [folder, name] = [dirname(resolve(path)), basename(path)];
+  const channels = join(root, CHANNELS);
+  if (!existsSync(folder) || !existsSync(channels) || realpathSync(folder) !== realpathSync(channels)) return undefined;
+  return NAME.test(name) && linkTarget(join(folder, name)) !== undefined ? name : undefined;
 }
 
 /** Returns the run that a link points to, relative to the directory of all runs. */
@@ -139,7 +149,7 @@ export async function pointChannel(
     if (linkTarget(link) !== expected) return false;
     const { run } = readChannel(name, root);
     const history = readHistory(name, root);
-    const last = history.at(-1);
+    const last = history.findLast(isPromotion);
     const unrecorded: Promotion = {
       time: promotion.time,
       run: run ?? '',
@@ -151,12 +161,39 @@ export async function pointChannel(
     };
     await pointLink(link, relative(realpathSync(folder), realpathSync(join(root, promotion.run))));
     const records = [...history, ...(run === null || last?.run === run ? [] : [unrecorded]), promotion];
-    await writeFileAtomic(historyPath(name, root), records.map((record) => `${JSON.stringify(record)}\n`).join(''));
+    await writeHistory(name, root, records);
     return true;
   } finally {
     await lock.release();
   }
 }
+
+/**
+ * Records that a run was rejected for a channel, which does not change.
+ * @throws UserError (disk); (usage) if another process holds the lock
+ */
+export async function recordRejection(
+  name: string,
+  root: string,
+  rejection: Promotion,
+  onWarning: (warning: string) => void,
+): Promise<void> {
+  const lock = await lockChannels(join(root, CHANNELS), onWarning);
+  try {
+    await writeHistory(name, root, [...readHistory(name, root), rejection]);
+  } finally {
+    await lock.release();
+  }
+}
+
+/** Finds the record of a run that was rejected since the last promotion of a channel. */
+export function findRejection(name: string, root: string, run: string): Promotion | undefined {
+  const history = readHistory(name, root);
+  return history.slice(history.findLastIndex(isPromotion) + 1).findLast((record) => record.run === run);
+}
+
+/** Whether the channel pointed to the run of a record. */
+const isPromotion = ({ reason }: Promotion): boolean => reason !== 'rejected';
 
 async function lockChannels(folder: string, onWarning: (warning: string) => void): Promise<RunLock> {
   for (let attempt = 1; ; attempt++) {
@@ -176,11 +213,15 @@ async function lockChannels(folder: string, onWarning: (warning: string) => void
   }
 }
 
+function writeHistory(name: string, root: string, records: readonly Promotion[]): Promise<void> {
+  return writeFileAtomic(historyPath(name, root), records.map((record) => `${JSON.stringify(record)}\n`).join(''));
+}
+
 function historyPath(name: string, root: string): string {
   return join(root, CHANNELS, `${name}.jsonl`);
 }
 
-/** Reads the promotions of a channel, in order; skips lines that do not parse. */
+/** Reads the records of a channel, in order; skips lines that do not parse. */
 function readHistory(name: string, root: string): readonly Promotion[] {
   const path = historyPath(name, root);
   const lines = existsSync(path) ? readFileSync(path, 'utf8').split('\n') : [];

@@ -21,6 +21,7 @@ const READERS: Readonly<
 interface ReadRequest {
   readonly index: number;
   readonly request: GivenRequest;
+  readonly isRecorded: boolean;
   readonly begin: number;
 }
 
@@ -39,7 +40,8 @@ export function readBundle(facts: ModelFacts, limits: BodyLimits, { bytes, bodie
   const read: Omit<ReadRequest, 'begin'>[] = [];
   for (const [index, body] of bodies.entries()) {
     try {
-      read.push({ index, request: READERS[body.form](bytes.subarray(body.begin, body.end), body, facts, limits) });
+      const request = READERS[body.form](bytes.subarray(body.begin, body.end), body, facts, limits);
+      read.push({ index, request, isRecorded: body.isRecorded === true });
     } catch (error) {
       answers[index] = toAnswer(error);
     }
@@ -85,24 +87,23 @@ export function answerBundle(
       candidateColumns === undefined
         ? model.predictGiven(given, options)
         : model.rankGiven({ rows: given, candidateColumns }, options);
-    for (const { index, request, begin: first } of own)
-      answers[index] = answerRequest(request, facts, predictions, bad, first - begin);
+    for (const each of own)
+      answers[each.index] = answerRequest({ ...each, begin: each.begin - begin }, facts, predictions, bad);
   }
   return { answers, counts };
 }
 
-/** @param begin first row of the request */
 function answerRequest(
-  request: GivenRequest,
+  { request, isRecorded, begin }: ReadRequest,
   facts: ModelFacts,
   predictions: Predictions,
   bad: readonly BadRow[],
-  begin: number,
 ): Answered {
   const end = begin + request.rows.count;
   const own = bad.filter(({ row }) => row >= begin && row < end).map((each) => ({ ...each, row: each.row - begin }));
   try {
-    return request.answer(facts, sliceRows(predictions, begin, end), own);
+    const answered = request.answer(facts, sliceRows(predictions, begin, end), own);
+    return isRecorded ? { ...answered, predictions: copyRows(predictions, begin, end) } : answered;
   } catch (error) {
     return toAnswer(error);
   }
@@ -119,6 +120,11 @@ function sliceRows(predictions: Predictions, begin: number, end: number): Predic
   return Object.fromEntries(
     Object.entries(predictions).map(([output, values]) => [output, values.subarray(begin, end)]),
   );
+}
+
+/** Copies rows: a part of an array would be sent to another thread with all its memory. */
+function copyRows(predictions: Predictions, begin: number, end: number): Predictions {
+  return Object.fromEntries(Object.entries(predictions).map(([output, values]) => [output, values.slice(begin, end)]));
 }
 
 function toAnswer(error: unknown): Answered {

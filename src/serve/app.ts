@@ -4,6 +4,8 @@ import { rowsOfObjects } from '../data/objects/given-rows.js';
 import { didYouMean, quoted } from '../core/errors.js';
 import { BUG } from './answer-bundle.js';
 import { createUnpacker } from './body.js';
+import { REQUEST_ID, type Assignment, type Canary } from './canary/canary.js';
+import { listCanaryRoutes } from './canary/routes.js';
 import { createHttpServer, JSON_TYPE, type HttpReply, type Route, type RoutedRequest } from './http-server.js';
 import type { Answered, BodyKind, BodyLimits, Form, ModelFacts } from './messages.js';
 import { indexEntry, modelConfig, modelMetadata, modelStatistics, serverMetadata } from './metadata.js';
@@ -17,6 +19,8 @@ import { noCounters } from '../trained-model/load-counters.js';
 /** Dependencies of the routes. */
 export interface AppOptions {
   readonly models: Pick<ServedModels, 'names' | 'isReady' | 'isLive' | 'pool'>;
+  /** Compares a second model on the same requests; default: none. */
+  readonly canary?: Canary | undefined;
   readonly metrics: ServeMetrics;
   readonly limits: BodyLimits;
   readonly timeoutMs: number;
@@ -49,6 +53,7 @@ export function createApp(options: AppOptions): Server {
       ...factRoutes(options),
       ...predictRoutes(options),
       ...eventRoutes(options),
+      ...(options.canary === undefined ? [] : listCanaryRoutes(options.canary, limits)),
     ],
     maxBytes: limits.bytes,
     timeoutMs,
@@ -144,25 +149,32 @@ function modelRoutes(
   }));
 }
 
-function predictRoutes({ models, metrics, limits, onBug }: AppOptions): readonly Route[] {
+function predictRoutes({ models, canary, metrics, limits, onBug }: AppOptions): readonly Route[] {
   const { unpack } = createUnpacker(limits.bytes);
   const post = (path: string, form: Form): Route => ({
     method: 'POST',
     path,
     async handle(request) {
       const startMs = monotonicMs();
-      const pool = models.pool(request.params['model'], request.params['version']);
+      const { headers, params } = request;
+      const present = models.pool(params['model'], params['version']);
+      let assigned: Pick<Assignment, 'pool' | 'id' | 'finish'> = { pool: present };
       const ask = async (): Promise<Answered> => {
-        const kind = { ...parseBodyKind(form, request), version: request.params['version'] };
-        return pool.ask(await unpack(await request.body(), request.headers['content-encoding']), kind);
+        const kind = { ...parseBodyKind(form, request), version: params['version'] };
+        const body = await unpack(await request.body(), headers['content-encoding']);
+        if (canary === undefined) return present.ask(body, kind);
+        const found = canary.assign(present, body, kind, headers);
+        assigned = found;
+        return found.pool.ask(body, found.kind);
       };
       const answered = await ask().catch((error: unknown) => {
         if (error instanceof Refusal) return refusedAnswer(error);
         throw error;
       });
       if (answered.bug !== undefined) onBug(answered.bug);
-      metrics.countRequest(pool.facts.name, answered.status, (monotonicMs() - startMs) / 1000);
-      return toReply(answered);
+      metrics.countRequest(assigned.pool.facts.name, answered.status, (monotonicMs() - startMs) / 1000);
+      assigned.finish?.(answered);
+      return toReply(answered, assigned.id);
     },
   });
   return [
@@ -174,7 +186,7 @@ function predictRoutes({ models, metrics, limits, onBug }: AppOptions): readonly
 }
 
 /** Routes that add events to the counters of a model. */
-function eventRoutes({ models, limits }: AppOptions): readonly Route[] {
+function eventRoutes({ models, canary, limits }: AppOptions): readonly Route[] {
   const { unpack } = createUnpacker(limits.bytes);
   return ['/events', '/models/:model/events'].map((path) => ({
     method: 'POST',
@@ -187,10 +199,12 @@ function eventRoutes({ models, limits }: AppOptions): readonly Route[] {
         .filter((label) => label !== '');
       const bytes = await unpack(await body(), headers['content-encoding']);
       // Without a pause until the events are added, so that no reload replaces the counters.
-      const { facts, counters } = models.pool(params['model']);
+      const pool = models.pool(params['model']);
+      const { facts, counters } = pool;
       if (counters === undefined) throw noCounters(facts.name);
       const rows = readRows(bytes, limits);
       counters.add(rowsOfObjects(rows), of);
+      canary?.addEvents(pool, rows, of);
       const { name, version } = facts;
       return jsonReply({ model: name, version, events: rows.length, latest: counters.latest });
     },
@@ -236,12 +250,13 @@ function unknownOption(key: string, options: object): Refusal {
   });
 }
 
-function toReply({ status, body, jsonBytes }: Answered): HttpReply {
+function toReply({ status, body, jsonBytes }: Answered, id?: string): HttpReply {
   return {
     status,
     headers: {
       'content-type': jsonBytes === undefined ? JSON_TYPE : OCTETS,
       ...(jsonBytes !== undefined && { [JSON_BYTES]: String(jsonBytes) }),
+      ...(id !== undefined && { [REQUEST_ID]: id }),
       ...(status === 503 && { 'retry-after': '1' }),
       ...(status === 401 && { 'www-authenticate': 'Bearer' }),
     },

@@ -7,7 +7,7 @@ import type { OnMissing } from '../data/objects/given-rows.js';
 import type { Checkpoint } from '../runs/checkpoint.js';
 import type { TokenTable } from '../features/vocabulary/token-table.js';
 import type { MovedRows } from '../tables/moved-rows.js';
-import type { LoadOptions, ModelInput } from '../trained-model/load-model.js';
+import type { LoadOptions, ModelInput, Predictions } from '../trained-model/load-model.js';
 import type { EventLogs, Histories } from '../trained-model/read-histories.js';
 
 /** The request form: JSON objects, or tensors of the Open Inference Protocol. */
@@ -24,6 +24,8 @@ export interface BodyKind {
   readonly jsonBytes?: number | undefined;
   /** Version that the path names; default: any. */
   readonly version?: string | undefined;
+  /** Whether the response has the predictions besides the body. Default: false. */
+  readonly isRecorded?: boolean | undefined;
 }
 
 /** Byte range of a request body in a bundle. */
@@ -47,6 +49,8 @@ export interface Answered {
   readonly jsonBytes?: number | undefined;
   /** Number of predicted rows. */
   readonly rows: number;
+  /** Predictions of all rows, NaN for those without any, if they are recorded and there is no error. */
+  readonly predictions?: Predictions | undefined;
   /** Stack of an unexpected error, for the server's log. */
   readonly bug?: string | undefined;
 }

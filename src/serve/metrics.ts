@@ -37,9 +37,9 @@ function createSeries(registers: readonly Registry[]) {
 
 /** Metrics of a server. */
 export class ServeMetrics {
+  readonly registry = new Registry();
   readonly #facts: () => readonly ModelFacts[];
-  readonly #registry = new Registry();
-  readonly #series = createSeries([this.#registry]);
+  readonly #series = createSeries([this.registry]);
   readonly #statistics = new Map<string, Writable<ModelStatistics>>();
   /** Models whose column series exist. */
   readonly #initialized = new Set<string>();
@@ -51,7 +51,7 @@ export class ServeMetrics {
       name: 'mtl_model_info',
       help: '1 for the checkpoint of each model',
       labelNames: ['model', 'version', 'checkpoint'],
-      registers: [this.#registry],
+      registers: [this.registry],
       collect() {
         this.reset();
         for (const { name, version, checkpoint } of facts()) this.set({ model: name, version, checkpoint }, 1);
@@ -63,11 +63,11 @@ export class ServeMetrics {
       'seconds since the served weights were saved',
       ({ savedMs }) => (wallClockMs() - savedMs) / 1000,
     );
-    collectDefaultMetrics({ register: this.#registry });
+    collectDefaultMetrics({ register: this.registry });
   }
 
   get contentType(): string {
-    return this.#registry.contentType;
+    return this.registry.contentType;
   }
 
   /** Counts an answered request with its HTTP status and duration in seconds. */
@@ -113,7 +113,7 @@ export class ServeMetrics {
   /** Formats all metrics as Prometheus text. */
   text(): Promise<string> {
     for (const facts of this.#facts()) this.#initializeColumns(facts);
-    return this.#registry.metrics();
+    return this.registry.metrics();
   }
 
   /** Adds a number of each served model. */
@@ -123,7 +123,7 @@ export class ServeMetrics {
       name,
       help,
       labelNames: ['model'],
-      registers: [this.#registry],
+      registers: [this.registry],
       collect() {
         for (const facts of models()) this.set({ model: facts.name }, valueOf(facts));
       },

@@ -11,9 +11,18 @@ import { refusal, refuseVersion } from './refusal.js';
 /** A served model of a run or checkpoint. */
 interface ServedModel {
   readonly path: string;
+  /** Whether it is compared with another one; it serves requests that name it. */
+  readonly isCandidate: boolean;
+  /** Number of its threads; default: as for all models. */
+  readonly workers?: number;
   pool: Pool;
   /** Message of the last failed reload, to warn only once. */
   lastFailure: string | undefined;
+}
+
+/** A model to load, with its name; default: the config name. */
+interface AddedModel extends Pick<ServedModel, 'path' | 'isCandidate' | 'workers'> {
+  readonly name: string | undefined;
 }
 
 /** Options of served models. */
@@ -40,7 +49,7 @@ const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 export class ServedModels {
   readonly #options: ServedOptions;
   readonly #limits: BodyLimits;
-  readonly #models: ServedModel[] = [];
+  #models: readonly ServedModel[] = [];
   /** The last reload: a reload starts after the one before. */
   #reloading: Promise<void> = Promise.resolve();
 
@@ -64,7 +73,7 @@ export class ServedModels {
     checkNames(paths, names);
     const models = new ServedModels(limits, options);
     try {
-      for (const [i, path] of paths.entries()) await models.#add(path, names?.[i]);
+      for (const [i, path] of paths.entries()) await models.#add({ path, name: names?.[i], isCandidate: false });
     } catch (error) {
       await models.close();
       throw error;
@@ -76,14 +85,14 @@ export class ServedModels {
     return this.#models.map(({ pool }) => pool.facts.name);
   }
 
-  /** Whether every model can answer. */
+  /** Whether every model but a candidate can answer. */
   get isReady(): boolean {
-    return this.#models.every(({ pool }) => pool.isReady);
+    return this.#listPresent().every(({ pool }) => pool.isReady);
   }
 
-  /** Whether every model can answer or may recover by itself. */
+  /** Whether every model but a candidate can answer or may recover by itself. */
   get isLive(): boolean {
-    return this.#models.every(({ pool }) => pool.isLive);
+    return this.#listPresent().every(({ pool }) => pool.isLive);
   }
 
   /**
@@ -113,27 +122,48 @@ export class ServedModels {
     return reloading;
   }
 
+  /**
+   * Loads a model that is compared with another one; requests that name no model do not find it.
+   * @param workers number of its threads; default: as for all models
+   * @throws UserError (checkpoint)
+   */
+  async addCandidate(path: string, name: string, workers?: number): Promise<Pool> {
+    return this.#add({ path, name, isCandidate: true, ...(workers !== undefined && { workers }) });
+  }
+
+  /** Removes the candidate after a reload in progress, and closes it when its requests are answered. */
+  async removeCandidate(): Promise<void> {
+    await this.#reloading;
+    const removed = this.#models.filter(({ isCandidate }) => isCandidate);
+    this.#models = this.#listPresent();
+    await Promise.all(removed.map(({ pool }) => pool.close()));
+  }
+
   async close(): Promise<void> {
     await Promise.all(this.#models.map(({ pool }) => pool.close()));
   }
 
-  async #add(path: string, name: string | undefined): Promise<void> {
-    const model = { path, pool: await this.#open(path, name), lastFailure: undefined };
-    const added = model.pool.facts.name;
-    const other = this.#models.find(({ pool }) => pool.facts.name === added);
-    this.#models.push(model);
-    if (other === undefined) return;
+  #listPresent(): readonly ServedModel[] {
+    return this.#models.filter(({ isCandidate }) => !isCandidate);
+  }
+
+  async #add({ name, ...added }: AddedModel): Promise<Pool> {
+    const pool = await this.#open(added, name);
+    const { path } = added;
+    const other = this.#models.find((model) => model.pool.facts.name === pool.facts.name);
+    this.#models = [...this.#models, { ...added, pool, lastFailure: undefined }];
+    if (other === undefined) return pool;
     throw userError('usage', {
       where: path,
-      message: `has the same name ${quoted(added)} as ${other.path}`,
+      message: `has the same name ${quoted(pool.facts.name)} as ${other.path}`,
       fix: 'set different names with --name FIRST,SECOND',
     });
   }
 
-  #open(path: string, name: string | undefined): Promise<Pool> {
+  #open({ path, workers }: Pick<ServedModel, 'path' | 'workers'>, name: string | undefined): Promise<Pool> {
     const { raw, histories, precision, tables } = this.#options;
     const spec = { folder: this.#resolve(path), name, limits: this.#limits, raw, histories, precision, tables };
-    return Pool.open(spec, this.#options);
+    return Pool.open(spec, { ...this.#options, workers: workers ?? this.#options.workers });
   }
 
   #resolve(path: string): string {
@@ -141,9 +171,10 @@ export class ServedModels {
   }
 
   #find(name: string | undefined): ServedModel {
+    const present = this.#listPresent();
     const model =
-      name === undefined && this.#models.length === 1
-        ? this.#models[0]
+      name === undefined && present.length === 1
+        ? present[0]
         : this.#models.find(({ pool }) => pool.facts.name === name);
     if (model !== undefined) return model;
     const available = `available: ${this.names.join(', ')}`;
@@ -201,7 +232,7 @@ export class ServedModels {
     const isFollowed = await previous.follow(folder);
     if (!isFollowed) {
       // The name stays, whatever the new config says.
-      model.pool = await this.#open(folder, name);
+      model.pool = await this.#open({ ...model, path: folder }, name);
       onWarning(`${name}: loaded ${model.pool.facts.checkpoint} in place of ${checkpoint}`);
     }
     onReload(name, isFollowed ? 'deltas' : 'full', wallClockMs() - savedMs);

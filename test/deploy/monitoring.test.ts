@@ -3,6 +3,8 @@ import { copyFileSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
+import { addCanaryMetrics } from '../../src/serve/canary/canary-metrics.js';
+import type { CanaryReport } from '../../src/serve/canary/canary.js';
 import { ServeMetrics } from '../../src/serve/metrics.js';
 import { scratchFolder } from '../support/scratch.js';
 
@@ -24,9 +26,24 @@ const expressions = [
   ...rules.map(({ expr }) => expr),
 ];
 
+const MODEL = { name: 'm', version: '1', checkpoint: 'c' };
+const REPORT: CanaryReport = {
+  kind: 'canary',
+  state: 'running',
+  present: MODEL,
+  candidate: { ...MODEL, name: 'm-canary' },
+  share: 0.05,
+  waiting: 0,
+  counts: { joined: 0, repeated: 0, expired: 0, unknown: 0, unpaired: 0, unassigned: 0, dropped: 0, unlabeled: 0 },
+  looks: [],
+  figures: { present: {}, candidate: {}, confidence: 0.95, differences: [] },
+};
+
 describe('deploy/monitoring', () => {
   it('names metrics that the server has', async () => {
-    const text = await new ServeMetrics(() => []).text();
+    const metrics = new ServeMetrics(() => []);
+    addCanaryMetrics(metrics.registry, { report: () => Promise.resolve(REPORT) });
+    const text = await metrics.text();
     const known = new Set(Array.from(text.matchAll(/^# TYPE (\S+)/gm), ([, name]) => name!));
     const named = expressions.flatMap((expr) => Array.from(expr.matchAll(/\b(?:mtl|process)_\w+/g), ([name]) => name));
     expect(named.length).toBeGreaterThan(15);

@@ -3,7 +3,14 @@ import { existsSync, mkdirSync, readFileSync, readlinkSync, rmSync, symlinkSync,
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { findCheckpoint } from '../../src/runs/find-checkpoint.js';
-import { pointChannel, readChannel, type Promotion } from '../../src/runs/channels.js';
+import {
+  findChannelName,
+  findRejection,
+  pointChannel,
+  readChannel,
+  recordRejection,
+  type Promotion,
+} from '../../src/runs/channels.js';
 import { createRunFolder } from '../../src/runs/run-folder.js';
 import { scratchFolder } from '../support/scratch.js';
 
@@ -104,6 +111,39 @@ describe('a channel', () => {
       expect([...found].sort()).toEqual(['1', '2']);
     },
   );
+
+  it('keeps its run and the one before if another is rejected, and finds that until the next promotion', async () => {
+    for (const run of ['1', '2', '3']) fakeRun(run);
+    await point('1', null);
+    await point('2', '1');
+    await recordRejection('prod', 'runs', { ...promotion('3', '2'), reason: 'rejected' }, () => undefined);
+    expect(readlinkSync('runs/channels/prod')).toBe('../daily/2');
+    expect(readChannel('prod', 'runs')).toMatchObject({ run: 'daily/2', previous: 'daily/1' });
+    expect(findRejection('prod', 'runs', 'daily/3')).toMatchObject({ run: 'daily/3', over: 'daily/2' });
+    expect(findRejection('prod', 'runs', 'daily/1')).toBeUndefined();
+    expect(await point('1', '2')).toBe(true);
+    expect(findRejection('prod', 'runs', 'daily/3')).toBeUndefined();
+    expect(records().map(({ run, reason }) => [run, reason])).toEqual([
+      ['daily/1', 'ungated'],
+      ['daily/2', 'ungated'],
+      ['daily/3', 'rejected'],
+      ['daily/1', 'ungated'],
+    ]);
+  });
+
+  it('is found by its path alone', async () => {
+    fakeRun('1');
+    await point('1', null);
+    expect(findChannelName('runs/channels/prod', 'runs')).toBe('prod');
+    for (const path of [
+      'runs/channels/other',
+      'runs/daily/1',
+      'runs/channels',
+      'runs/channels/prod.jsonl',
+      'nowhere/prod',
+    ])
+      expect(findChannelName(path, 'runs')).toBeUndefined();
+  });
 
   it('ignores an incomplete record', async () => {
     for (const run of ['1', '2', '3']) fakeRun(run);

@@ -1,5 +1,5 @@
 /** @module-tag long */
-import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -223,5 +223,24 @@ describe('a served model with counters', () => {
     expect(latest).toBe(new Date(NEXT.at(-1)!.time).toISOString());
     expect(await ask(server, [toRequest(later)])).toEqual(await predictRows(daily, [later]));
     expect(server.bugs).toEqual([]);
+  });
+
+  it('adds events to the counters of a shadow too, and warns if those are later', async () => {
+    const copy = join(folder, 'copy');
+    cpSync(run, copy, { recursive: true, verbatimSymlinks: true });
+    const rows = [toRequest({ ...NEXT.at(-1)!, time: NEXT.at(-1)!.time + 60_000 })];
+    for (const path of [copy, daily]) {
+      const server = await serverOfTest({ paths: [run], canary: { kind: 'shadow', path, share: 0.5, keepMs: 1000 } });
+      const [, shadow] = server.models.map(({ name }) => name);
+      const before = await ask(server, rows);
+      const late = { ...NEXT[0]!, time: LOG[0]!.time };
+      expect((await post(server, '/events', (path === daily ? [NEXT[0]!] : NEXT).map(toEvent))).statusCode).toBe(200);
+      const answers = await post(server, `/models/${shadow}/predict`, rows);
+      if (path === copy) {
+        expect(await ask(server, rows)).not.toEqual(before);
+        expect(answers.json<{ predictions: unknown }>().predictions).toEqual([{ ctr: (await ask(server, rows))[0] }]);
+        expect([server.notices, (await post(server, '/events', [toEvent(late)])).statusCode]).toEqual([[], 400]);
+      } else expect(server.notices).toEqual([expect.stringContaining(`${shadow}: cannot add events: `)]);
+    }
   });
 });

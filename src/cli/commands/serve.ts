@@ -7,6 +7,7 @@ import {
   intOption,
   optionalInt,
 } from '../options.js';
+import { canaryOptions } from '../canary-options.js';
 import { defineCommand } from './command.js';
 
 export const serve = defineCommand({
@@ -55,6 +56,14 @@ export const serve = defineCommand({
         describe: 'Load the event logs of data.sequences, or from this file; requests then need only keys',
       })
       .option('raw', rawOption)
+      .option('canary', canaryOptions.canary)
+      .option('shadow', canaryOptions.shadow)
+      .option('share', canaryOptions.share)
+      .option('share-by', canaryOptions['share-by'])
+      .option('keep', canaryOptions.keep)
+      .option('promote-if', canaryOptions['promote-if'])
+      .option('after', canaryOptions.after)
+      .option('confidence', canaryOptions.confidence)
       .option('json', jsonOption)
       .epilogue(
         'If MTL_TOKEN is set, requests need the header Authorization: Bearer TOKEN. The first SIGTERM or ' +
@@ -62,6 +71,7 @@ export const serve = defineCommand({
       )
       .example('$0 serve runs/latest', '')
       .example('$0 serve runs/latest --follow', 'Serve a training while it runs')
+      .example('$0 serve runs/channels/prod --reload --canary runs/esmm/004 --share 5', '')
       .example('$0 serve runs/esmm/003 runs/mmoe/001 --port 80 --host 0.0.0.0 --reload', ''),
   async run(options) {
     const { runServe } = await import('../serve-command.js');

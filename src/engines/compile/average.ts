@@ -50,8 +50,8 @@ export function lowerExchange(
   if (average === undefined) return;
   const { clock } = average;
   list.emit('exchangeWeights', { w, average: average.weights, count });
-  for (const { at: table, rows: all, stride, width, average: at, usedRows } of tables.trained) {
-    const rows = usedRows === undefined ? all : 0;
-    list.emit('exchangeRows', { table, stride, width, average: at * WORD, rows, countAt: usedRows ?? clock, clock });
+  for (const { at: table, rows: all, stride, width, average: at, usedRowsAt } of tables.trained) {
+    const rows = usedRowsAt === undefined ? all : 0;
+    list.emit('exchangeRows', { table, stride, width, average: at * WORD, rows, countAt: usedRowsAt ?? clock, clock });
   }
 }

@@ -66,7 +66,7 @@ export interface TablePlace extends TableSpec, GatheredRows {
   /** Number of workers from which all of them share the sums of its gradients; 0: one worker takes the table. */
   readonly sharedFrom: number;
   /** A word: the number of rows up to the last one that ever represented an id, if the table grows. */
-  readonly usedRows?: Ref;
+  readonly usedRowsAt?: Ref;
   /** Row numbers of the ids of each lookup, if workers share the table. */
   readonly rowNumbers: readonly Ref[];
 }
@@ -218,7 +218,7 @@ function placeTable(
     width,
     ...(isFrozen && { isFrozen }),
     ...(idsOf !== undefined && { idsOf }),
-    ...(initialRows !== undefined && { initialRows, usedRows: buffers.take(`used rows ${name}`, 'settings', 1, 2) }),
+    ...(initialRows !== undefined && { initialRows, usedRowsAt: buffers.take(`used rows ${name}`, 'settings', 1, 2) }),
     lookups,
     format: resolveFormat(tableFormat, width),
     rowWords,

@@ -134,9 +134,9 @@ export class Store {
   }
 
   /** Sets the number of rows of a growing table that represented an id, also for kernels. */
-  #use({ name, usedRows }: TablePlace, rows: number): void {
+  #use({ name, usedRowsAt }: TablePlace, rows: number): void {
     this.#usedRows.set(name, rows);
-    if (usedRows !== undefined) this.#image.words[this.#image.wordAt(usedRows)] = rows;
+    if (usedRowsAt !== undefined) this.#image.words[this.#image.wordAt(usedRowsAt)] = rows;
   }
 
   #list(step: number): readonly StoredTensor[] {

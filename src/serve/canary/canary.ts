@@ -1,0 +1,396 @@
+import { randomUUID } from 'node:crypto';
+import type { IncomingHttpHeaders } from 'node:http';
+import { setImmediate } from 'node:timers/promises';
+import { printable, UserError } from '../../core/errors.js';
+import { rowsOfObjects, type Row } from '../../data/objects/given-rows.js';
+import { startThread, type Thread } from '../../system/thread.js';
+import { wallClockMs } from '../../system/clock.js';
+import type { Answered, BodyKind, ModelFacts } from '../messages.js';
+import type { Pool } from '../pool.js';
+import { refusal } from '../refusal.js';
+import type { ServedModels } from '../served-models.js';
+import { ChannelVerdict, runOf } from './channel-verdict.js';
+import type { Addition, AddRequests, FiguresRequest } from './comparison-worker.js';
+import { KeptPredictions, type Closed, type Kept } from './kept-predictions.js';
+import type { ComparisonSpec, Figures, LabeledRequest } from './live-comparison.js';
+import { formatLook, type Look } from './looks.js';
+import type { CanaryOptions, Side } from './options.js';
+import { describePair } from './pair.js';
+import { createShare } from './share.js';
+
+/** Dependencies of a canary. */
+export interface CanaryContext {
+  readonly models: ServedModels;
+  /** Path of the present model. */
+  readonly path: string;
+  /** Receives warnings, and each decision. */
+  onWarning(text: string): void;
+  /** Receives the stack of unexpected errors. */
+  onBug(text: string): void;
+}
+
+/** `ended`: without a verdict, as after a promotion by hand. */
+export type CanaryState = 'running' | 'promoted' | 'rolledBack' | 'ended';
+
+/** The model that answers a request. */
+export interface Assignment {
+  readonly pool: Pool;
+  readonly kind: BodyKind;
+  /** Id by which labels refer to the request. */
+  readonly id?: string;
+  /** Receives the response, just before it is sent. */
+  finish?(answered: Answered): void;
+}
+
+/** Labels of the rows of a request. */
+export interface Outcome {
+  readonly id: string;
+  readonly labels: readonly Row[];
+}
+
+/** Ids of outcomes without predictions, by reason. */
+export type Unjoined = Readonly<Record<Closed | 'unknown' | 'unpaired', readonly string[]>>;
+
+/** Result of some outcomes; JSON. */
+export interface JoinedOutcomes extends Unjoined {
+  /** Requests whose labels were joined, and the rows that count. */
+  readonly joined: number;
+  readonly rows: number;
+}
+
+/** Numbers of events since the start; JSON. */
+export type CanaryCounts = Readonly<Record<'joined' | keyof Unjoined | 'unassigned' | 'dropped' | 'unlabeled', number>>;
+
+/** State of a canary; JSON. */
+export interface CanaryReport {
+  readonly kind: CanaryOptions['kind'];
+  readonly state: CanaryState;
+  /** The present model, whose name the metrics have. */
+  readonly present: CanaryModel;
+  readonly candidate: CanaryModel;
+  readonly share: number | null;
+  /** Requests that wait for their labels. */
+  readonly waiting: number;
+  readonly counts: CanaryCounts;
+  readonly looks: readonly Look[];
+  readonly figures: Figures;
+}
+type CanaryModel = Pick<ModelFacts, 'name' | 'version' | 'checkpoint'>;
+
+/** Header with the id of a request, which the client may choose. */
+export const REQUEST_ID = 'x-request-id';
+const VALID_ID = /^[\x21-\x7e]{1,128}$/;
+/** Maximum number of requests that a shadow predicts at a time; further ones are dropped. */
+const MAX_SHADOWED = 64;
+/** Threads of a shadow: it takes no more than one core from the present model. */
+const SHADOW_WORKERS = 1;
+/** Confidence level of the reported intervals. */
+const CONFIDENCE = 0.95;
+
+/** Compares a second model with the present one on live requests and their labels, and applies the rule. */
+export class Canary {
+  readonly #options: CanaryOptions;
+  readonly #context: CanaryContext;
+  readonly #verdict: ChannelVerdict | undefined;
+  readonly #choose: ReturnType<typeof createShare>;
+  readonly #names: Readonly<Record<Side, string>>;
+  readonly #counts: Record<keyof CanaryCounts, number> = {
+    joined: 0,
+    repeated: 0,
+    expired: 0,
+    unknown: 0,
+    unpaired: 0,
+    unassigned: 0,
+    dropped: 0,
+    unlabeled: 0,
+  };
+  #pools: Readonly<Record<Side, Pool>>;
+  #kept: KeptPredictions;
+  #comparison: Thread;
+  #looks: Look[] = [];
+  /** Undefined after further labels. */
+  #figures: Promise<Figures> | undefined;
+  #state: CanaryState = 'running';
+  /** Facts at the end of the comparison. */
+  #last: Readonly<Record<Side, ModelFacts>> | undefined;
+  #numShadowed = 0;
+  #isDeciding = false;
+
+  private constructor(
+    options: CanaryOptions,
+    context: CanaryContext,
+    verdict: ChannelVerdict | undefined,
+    pools: Readonly<Record<Side, Pool>>,
+    spec: ComparisonSpec,
+  ) {
+    this.#options = options;
+    this.#context = context;
+    this.#verdict = verdict;
+    this.#choose = createShare(options);
+    this.#pools = pools;
+    this.#names = { present: pools.present.facts.name, candidate: pools.candidate.facts.name };
+    this.#kept = new KeptPredictions(options.keepMs);
+    this.#comparison = startThread('serve/canary/comparison-worker', spec);
+  }
+
+  /**
+   * Loads the candidate as a further model, `NAME-canary` or `NAME-shadow`.
+   * @returns undefined, after a warning, if the present model is the candidate already, or the rule rejected it before
+   * @throws UserError (usage) if the models cannot be compared or the rule cannot be applied; (checkpoint)
+   */
+  static async start(options: CanaryOptions, context: CanaryContext): Promise<Canary | undefined> {
+    const { kind, path, rule } = options;
+    const { models, onWarning } = context;
+    const verdict = rule && new ChannelVerdict(context.path, options, rule, onWarning);
+    const [name] = models.names;
+    const present = models.pool(name);
+    const candidate = await models.addCandidate(
+      path,
+      `${name}-${kind}`,
+      kind === 'shadow' ? SHADOW_WORKERS : undefined,
+    );
+    try {
+      const facts = { present: present.facts, candidate: candidate.facts };
+      const rejected = await verdict?.findRejection(candidate.facts);
+      const reason =
+        facts.present.checkpoint === facts.candidate.checkpoint
+          ? 'the present model is that checkpoint'
+          : rejected && `the rule rejected it at ${rejected}; start without --promote-if to compare it again`;
+      if (reason === undefined)
+        return new Canary(options, context, verdict, { present, candidate }, await describePair(facts, options));
+      onWarning(`--${kind} ${path}: not started, since ${reason}`);
+    } catch (error) {
+      await models.removeCandidate();
+      throw error;
+    }
+    await models.removeCandidate();
+    return undefined;
+  }
+
+  /** Adds events of the present model to the counters of the candidate, whose problems are warnings. */
+  addEvents(pool: Pool, rows: readonly Row[], of: readonly string[] | undefined): void {
+    if (this.#state !== 'running' || pool !== this.#pools.present) return;
+    try {
+      this.#pools.candidate.counters?.add(rowsOfObjects(rows), of);
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      this.#context.onWarning(`${this.#names.candidate}: cannot add events: ${error.message}`);
+    }
+  }
+
+  /**
+   * Chooses the model that answers a request to the present model.
+   * @throws Refusal (400) for an invalid request id
+   */
+  assign(pool: Pool, body: Uint8Array, kind: BodyKind, headers: IncomingHttpHeaders): Assignment {
+    if (this.#state !== 'running' || pool !== this.#pools.present || kind.version !== undefined) return { pool, kind };
+    const id = readId(headers);
+    const side = this.#choose({ id, body, kind, headers });
+    if (side === undefined || !this.#pools.candidate.isReady) {
+      this.#counts.unassigned++;
+      return { pool, kind };
+    }
+    const recorded = { ...kind, isRecorded: true };
+    return {
+      pool: this.#pools[side],
+      kind: recorded,
+      id,
+      finish: ({ predictions }) => {
+        if (predictions === undefined) return;
+        const rows = Object.values(predictions)[0]?.length ?? 0;
+        const kept: Kept = { id, savedMs: wallClockMs(), rows, predictions: { [side]: predictions } };
+        this.#kept.add(kept);
+        // The response is sent before.
+        if (this.#options.kind === 'shadow')
+          kept.shadowed = setImmediate().then(() => this.#shadow(kept, body, recorded));
+      },
+    };
+  }
+
+  /**
+   * Joins labels with predictions.
+   * @throws Refusal (400) for a wrong number of rows; UserError (data) for invalid labels; nothing is joined then
+   */
+  async join(outcomes: readonly Outcome[]): Promise<JoinedOutcomes> {
+    const unjoined: Record<keyof Unjoined, string[]> = { repeated: [], expired: [], unknown: [], unpaired: [] };
+    const taken: Kept[] = [];
+    const requests: LabeledRequest[] = [];
+    try {
+      for (const [i, { id, labels }] of outcomes.entries()) {
+        const found = this.#kept.take(id, wallClockMs()) ?? 'unknown';
+        if (typeof found === 'string') {
+          unjoined[found].push(id);
+          continue;
+        }
+        taken.push(found);
+        if (labels.length !== found.rows) throw refuseLabels(i, labels.length, found.rows);
+        await found.shadowed;
+        if (this.#options.kind === 'shadow' && found.predictions.candidate === undefined) unjoined.unpaired.push(id);
+        else requests.push({ where: `outcomes[${i}]`, labels, ...found.predictions });
+      }
+      const { rows, look } = await this.#add(requests);
+      this.#counts.joined += requests.length;
+      for (const [reason, ids] of Object.entries(unjoined)) this.#counts[reason as keyof Unjoined] += ids.length;
+      if (look !== undefined) void this.#decide(look);
+      return { joined: requests.length, rows, ...unjoined };
+    } catch (error) {
+      for (const kept of taken) this.#kept.add(kept);
+      throw error;
+    }
+  }
+
+  async report(): Promise<CanaryReport> {
+    this.#kept.expire(wallClockMs());
+    const { present, candidate } = this.#facts();
+    const { kind, share } = this.#options;
+    const describe = ({ name, version, checkpoint }: ModelFacts): CanaryModel => ({ name, version, checkpoint });
+    return {
+      kind,
+      state: this.#state,
+      present: describe(present),
+      candidate: describe(candidate),
+      share: kind === 'canary' ? share : null,
+      waiting: this.#kept.count,
+      counts: { ...this.#counts, unlabeled: this.#kept.numExpired },
+      looks: this.#looks,
+      figures: await (this.#figures ??= this.#readFigures()),
+    };
+  }
+
+  /** Continues with the models that a reload has loaded; ends if they are the same, or can no longer be compared. */
+  async followReload(): Promise<void> {
+    if (!this.#isDeciding) await this.#follow();
+  }
+
+  async #follow(): Promise<void> {
+    if (this.#state !== 'running') return;
+    const { models } = this.#context;
+    const pools = { present: models.pool(this.#names.present), candidate: models.pool(this.#names.candidate) };
+    const before = this.#facts();
+    const facts = { present: pools.present.facts, candidate: pools.candidate.facts };
+    if (facts.present.checkpoint === facts.candidate.checkpoint)
+      return this.#end('ended', 'the present model is now that checkpoint');
+    if (pools.present === this.#pools.present && pools.candidate === this.#pools.candidate) return;
+    try {
+      const spec = await describePair(facts, this.#options);
+      this.#pools = pools;
+      if (runOf(facts.present) !== runOf(before.present) || runOf(facts.candidate) !== runOf(before.candidate))
+        await this.#restart(spec);
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      await this.#end('ended', error.message);
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#comparison.close();
+  }
+
+  #facts(): Readonly<Record<Side, ModelFacts>> {
+    return this.#last ?? { present: this.#pools.present.facts, candidate: this.#pools.candidate.facts };
+  }
+
+  #ask(message: AddRequests | FiguresRequest): Promise<unknown> {
+    return this.#comparison.ask(message);
+  }
+
+  async #add(requests: readonly LabeledRequest[]): Promise<Addition> {
+    if (requests.length === 0) return { rows: 0, look: undefined };
+    const added = (await this.#ask({ requests })) as Addition;
+    this.#figures = undefined;
+    return added;
+  }
+
+  /** Returns no figures if the thread has ended, as without memory; the comparison ends then. */
+  async #readFigures(): Promise<Figures> {
+    try {
+      return (await this.#ask({ confidence: CONFIDENCE })) as Figures;
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      if (this.#state === 'running') await this.#end('ended', error.message);
+      return { present: {}, candidate: {}, confidence: CONFIDENCE, differences: [] };
+    }
+  }
+
+  /** Predicts a request that the present model has answered; its answer is dropped. */
+  async #shadow(kept: Kept, body: Uint8Array, kind: BodyKind): Promise<void> {
+    if (this.#state !== 'running') return;
+    if (this.#numShadowed >= MAX_SHADOWED) {
+      this.#counts.dropped++;
+      return;
+    }
+    this.#numShadowed++;
+    const { predictions } = await this.#pools.candidate.ask(body, kind);
+    this.#numShadowed--;
+    if (predictions === undefined) this.#counts.dropped++;
+    else this.#kept.addSide(kept, 'candidate', predictions);
+  }
+
+  /** Logs a look of the rule and applies its verdict. */
+  async #decide(look: Look): Promise<void> {
+    const { onWarning, onBug } = this.#context;
+    if (this.#state !== 'running' || this.#isDeciding) return;
+    this.#looks.push(look);
+    onWarning(`${this.#names.candidate}: ${formatLook(look, this.#options.rule!)}`);
+    if (look.verdict === 'undecided') return;
+    this.#isDeciding = true;
+    try {
+      await this.#apply(look);
+    } catch (error) {
+      if (error instanceof UserError) onWarning(`${this.#names.candidate}: cannot apply the rule: ${error.message}`);
+      else onBug(error instanceof Error ? (error.stack ?? error.message) : String(error));
+    } finally {
+      this.#isDeciding = false;
+    }
+  }
+
+  async #apply(look: Look): Promise<void> {
+    const isBetter = look.verdict === 'better';
+    const isRecorded = await this.#verdict!.record(look, this.#facts());
+    if (isRecorded)
+      await (isBetter
+        ? this.#end('promoted', `promoted ${this.#options.path}`)
+        : this.#end('rolledBack', `rolled back to ${this.#context.path}`));
+    if (isRecorded && !isBetter) return;
+    // The channel has another run.
+    await this.#context.models.reload();
+    if (!isRecorded) await this.#follow();
+  }
+
+  async #end(state: Exclude<CanaryState, 'running'>, reason: string): Promise<void> {
+    this.#last = this.#facts();
+    this.#state = state;
+    this.#context.onWarning(`${this.#names.candidate}: ended, ${printable(reason)}`);
+    await this.#context.models.removeCandidate();
+  }
+
+  /** Compares other runs from the start. */
+  async #restart(spec: ComparisonSpec): Promise<void> {
+    const previous = this.#comparison;
+    this.#comparison = startThread('serve/canary/comparison-worker', spec);
+    this.#kept = new KeptPredictions(this.#options.keepMs);
+    this.#looks = [];
+    this.#figures = undefined;
+    this.#context.onWarning(`${this.#names.candidate}: compared from the start, since a model is of another run`);
+    await previous.close();
+  }
+}
+
+function readId(headers: IncomingHttpHeaders): string {
+  const given = headers[REQUEST_ID];
+  if (given === undefined) return randomUUID();
+  if (typeof given === 'string' && VALID_ID.test(given)) return given;
+  throw refusal(400, {
+    where: REQUEST_ID,
+    message: 'expected at most 128 visible ASCII characters without spaces',
+    fix: 'send another id, or none',
+  });
+}
+
+function refuseLabels(outcome: number, found: number, expected: number): Error {
+  return refusal(400, {
+    where: `outcomes[${outcome}].labels`,
+    message: `expected ${expected} rows, as the request had, found ${found}`,
+    fix: 'send an object with labels for each row, in order',
+  });
+}
