@@ -102,7 +102,7 @@ export async function predict({
   precision,
   ...engineOptions
 }: PredictOptions): Promise<PredictResult> {
-  const trained = await readTrainedModel(path, { raw });
+  const trained = await readTrainedModel(path, { raw, isShared: true });
   const cache = { folder: trained.experiment.data.cache, onWarning };
   const model = await withEvents(trained, { cache, onProgress, signal });
   const { folder, checkpoint, experiment } = model;

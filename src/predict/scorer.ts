@@ -62,8 +62,7 @@ export function createScorer({ program, outputs, fields, maxNonFiniteRows, group
       const values = outputs.map((output) =>
         byTask === undefined ? new Float32Array(0) : combinePredictions(output, byTask, batch.rows),
       );
-      if (values.some((column) => column.some((value) => !Number.isFinite(value))))
-        emptyNonFinite(values, batch, skipped);
+      if (!values.every(areFinite)) emptyNonFinite(values, batch, skipped);
       const rows = batch.rows + skipped.length;
       count += rows;
       return {
@@ -73,6 +72,11 @@ export function createScorer({ program, outputs, fields, maxNonFiniteRows, group
       };
     },
   };
+}
+
+function areFinite(values: Float32Array): boolean {
+  for (let row = 0; row < values.length; row++) if (!Number.isFinite(values[row])) return false;
+  return true;
 }
 
 function nonFiniteError(row: number, outputs: readonly Output[], columns: readonly string[] | undefined): Error {
