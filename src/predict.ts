@@ -106,7 +106,7 @@ export async function predict({
   tables,
   ...engineOptions
 }: PredictOptions): Promise<PredictResult> {
-  const trained = await readTrainedModel(path, { raw, tables });
+  const trained = await readTrainedModel(path, { raw, isShared: true, tables });
   const cache = { folder: trained.experiment.data.cache, onWarning };
   const model = await withEvents(trained, { cache, onProgress, signal });
   const { folder, checkpoint, experiment } = model;

@@ -1,6 +1,7 @@
 import { column, type Batch } from '../core/batch.js';
 import { userError } from '../core/errors.js';
 import type { KeyTexts } from '../core/row-key.js';
+import { findNonFinite } from '../core/tensor.js';
 import type { KeyIndex } from './key-index.js';
 import { listKeyColumns, resolveMeasuring, type Measuring } from './options.js';
 import { createRowStore, type Block, type StoredRows } from './row-store.js';
@@ -109,7 +110,7 @@ export function createCollector(outputs: readonly Output[], measuring: Measuring
     keys,
     add(batch, predictions) {
       for (const task of store.tasks) {
-        if (!areFinite(column(predictions, task), batch.rows)) {
+        if (findNonFinite(column(predictions, task), 0, batch.rows) >= 0) {
           throw userError('diverged', {
             key: task,
             message: 'predictions are not finite',
@@ -124,11 +125,4 @@ export function createCollector(outputs: readonly Output[], measuring: Measuring
     predicted: (texts = new Map()) => process(texts, { isBinned: true }).predicted,
     measured: (texts = new Map()) => process(texts, { isMeasured: true, isBinned: true }),
   };
-}
-
-function areFinite(values: Float32Array, count: number): boolean {
-  let zero = 0;
-  // 0 · x is NaN if x is not finite.
-  for (let row = 0; row < count; row++) zero += 0 * values[row]!;
-  return zero === 0;
 }

@@ -4,6 +4,7 @@ import { findLargestNumber } from '../data/objects/row-problems.js';
 import type { EncodedFormat } from '../data/rows/row-format.js';
 import type { Program } from '../engines/engine.js';
 import { quoted, userError } from '../core/errors.js';
+import { findNonFinite } from '../core/tensor.js';
 import { combinePredictions, type Output } from '../evaluation/outputs.js';
 import type { GroupedPredictor } from './grouped-rows.js';
 import type { ScoredRows } from './scored-rows.js';
@@ -62,8 +63,7 @@ export function createScorer({ program, outputs, fields, maxNonFiniteRows, group
       const values = outputs.map((output) =>
         byTask === undefined ? new Float32Array(0) : combinePredictions(output, byTask, batch.rows),
       );
-      if (values.some((column) => column.some((value) => !Number.isFinite(value))))
-        emptyNonFinite(values, batch, skipped);
+      if (values.some((column) => findNonFinite(column) >= 0)) emptyNonFinite(values, batch, skipped);
       const rows = batch.rows + skipped.length;
       count += rows;
       return {

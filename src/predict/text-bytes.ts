@@ -16,6 +16,8 @@ const FIRST_EXPONENT = -20;
 const ENOUGH_DECIMALS = Uint8Array.from({ length: 24 - FIRST_EXPONENT }, (_, i) =>
   Math.max(0, Math.ceil((23 - (i + FIRST_EXPONENT)) * Math.log10(2))),
 );
+/** Per exponent: half the step of float32. */
+const HALF_STEPS = Float64Array.from(ENOUGH_DECIMALS, (_, i) => 2 ** (i + FIRST_EXPONENT - 24));
 const POWERS = Float64Array.from({ length: 16 }, (_, i) => 10 ** i);
 /** Maximum UTF-8 bytes per UTF-16 unit. */
 const MAX_CHARACTER_BYTES = 3;
@@ -84,7 +86,7 @@ export class TextBytes {
     const bits = this.#bits[0]!;
     const exponent = (bits >>> 23) - 127;
     // Any decimal within half a step parses to the float; below a power of two, steps are half as large.
-    const half = 2 ** (exponent - 24);
+    const half = HALF_STEPS[exponent - FIRST_EXPONENT]!;
     const isPower = (bits & 0x7fffff) === 0;
     const low = size - (isPower ? half / 2 : half);
     const high = size + half;
@@ -103,19 +105,24 @@ export class TextBytes {
 
   /** Appends an integer below 2^31 with this many decimals. */
   #decimal(digits: number, decimals: number): void {
-    let length = 1;
-    for (let limit = 10; digits >= limit; limit *= 10) length++;
-    length = Math.max(length, decimals + 1);
-    const end = this.#at + length + (decimals > 0 ? 1 : 0);
-    let rest = digits;
-    let index = end - 1;
-    for (let i = 0; i < length; i++) {
-      if (i === decimals && i > 0) this.#bytes[index--] = POINT;
+    const bytes = this.#bytes;
+    let length = decimals + 1;
+    for (let limit = POWERS[length]!; digits >= limit; limit *= 10) length++;
+    const begin = this.#at;
+    const point = begin + length - decimals;
+    let index = begin + length - (decimals > 0 ? 0 : 1);
+    this.#at = index + 1;
+    // Integer arithmetic is several times faster.
+    let rest = digits | 0;
+    for (; index >= begin; index--) {
+      if (index === point) {
+        bytes[index] = POINT;
+        continue;
+      }
       const next = (rest / 10) | 0;
-      this.#bytes[index--] = ZERO + rest - next * 10;
+      bytes[index] = ZERO + rest - next * 10;
       rest = next;
     }
-    this.#at = end;
   }
 
   #reserve(bytes: number): void {

@@ -1,6 +1,7 @@
 import type { RowProblem } from '../../chunks/chunk.js';
 import type { Batch } from '../../core/batch.js';
 import { quoted, UserError, type Problem } from '../../core/errors.js';
+import { findNonFinite } from '../../core/tensor.js';
 import type { EncodedField } from '../../features/feature.js';
 import { absentProblem, columnKey, suggestColumn, type GivenRows } from './given-rows.js';
 
@@ -72,7 +73,7 @@ export class RowProblems {
    * @param common fields that all rows share, in a batch of one row
    */
   addNonFinite(outputs: readonly Output[], batch: Batch, begin: number, common?: CommonFields): void {
-    if (areFinite(outputs, begin, begin + batch.rows)) return;
+    if (outputs.every(({ values }) => findNonFinite(values, begin, begin + batch.rows) < 0)) return;
     for (let row = begin; row < begin + batch.rows; row++) {
       const nonFinite = outputs.filter(({ values }) => !Number.isFinite(values[row]));
       if (nonFinite.length === 0 || this.#invalid.has(row)) continue;
@@ -98,13 +99,6 @@ export class RowProblems {
     if (known.some(({ key, message }) => key === problem.key && message === problem.message)) return;
     this.#invalid.set(row, { row, source: 'input', problems: [...known, problem] });
   }
-}
-
-/** Returns whether the predictions of rows `begin` to `end` are finite. */
-function areFinite(outputs: readonly Output[], begin: number, end: number): boolean {
-  for (const { values } of outputs)
-    for (let row = begin; row < end; row++) if (!Number.isFinite(values[row])) return false;
-  return true;
 }
 
 function nonFiniteProblem(

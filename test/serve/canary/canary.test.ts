@@ -448,7 +448,7 @@ describe('a canary that cannot be compared', () => {
   }, 60_000);
 
   it('is an error for a rule without a channel, of an unknown metric, or beside other models', async () => {
-    const message = (text: string): unknown => ({ kind: 'usage', message: expect.stringContaining(text) as string });
+    const message = (text: string): object => ({ kind: 'usage', message: expect.stringContaining(text) as string });
     await expect(start({ rule })).rejects.toMatchObject(message('--promote-if ctcvr.logLoss: requires a channel'));
     await toChannel(world.run);
     const channel = ['runs/channels/prod'];
