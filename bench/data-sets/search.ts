@@ -12,7 +12,8 @@ import type { DataSet } from './sets.js';
 /** The share of trials, best first, that are trained again, and the seeds, which the study does not use. */
 const FINAL_SHARE = 1 / 8;
 const FINAL_SEEDS = [11, 12];
-const PROPOSAL = 'proposal';
+/** The average of weights that the best of them is also trained with. */
+const EMA = 'training.ema.decay=0.999';
 
 export interface SearchOptions {
   /** Directory of the extracted files and of studies. */
@@ -52,20 +53,20 @@ export async function searchBest(set: DataSet, options: SearchOptions): Promise<
     { overrides: changes.map(parseOverride), device: 'cpu', threads, signal: new AbortController().signal },
     { onStart: () => undefined, onTrial: () => undefined, onLook: () => undefined },
   );
-  const candidates = [
-    { name: PROPOSAL, settings: ['data.test=null', `training.monitor=${study.options.metric}`] },
-    ...board
-      .filter(({ state }) => state === 'finished')
-      .slice(0, Math.ceil(FINAL_SHARE * study.numTrials))
-      .map(({ number, point }) => ({ name: `trial ${number}`, settings: listSettings(study, point) })),
-  ];
-  const finalists: Finalist[] = [];
-  for (const candidate of candidates) {
+  const measureCandidate = async (name: string, settings: readonly string[]): Promise<Finalist> => {
     const losses: number[] = [];
-    for (const seed of FINAL_SEEDS)
-      losses.push(await validate(proposal, [...candidate.settings, `seed=${seed}`], options));
-    finalists.push({ ...candidate, loss: losses.reduce((sum, loss) => sum + loss, 0) / losses.length });
-  }
+    for (const seed of FINAL_SEEDS) losses.push(await validate(proposal, [...settings, `seed=${seed}`], options));
+    return { name, settings, loss: losses.reduce((sum, loss) => sum + loss, 0) / losses.length };
+  };
+  const finalists = [
+    await measureCandidate('proposal', ['data.test=null', `training.monitor=${study.options.metric}`]),
+  ];
+  const numFinalists = Math.ceil(FINAL_SHARE * study.numTrials);
+  for (const { number, point } of board.filter(({ state }) => state === 'finished').slice(0, numFinalists))
+    finalists.push(await measureCandidate(`trial ${number}`, listSettings(study, point)));
+  finalists.sort((a, b) => a.loss - b.loss);
+  const [{ name, settings }] = finalists as [Finalist, ...Finalist[]];
+  finalists.push(await measureCandidate(`${name} with EMA`, [...settings, EMA]));
   finalists.sort((a, b) => a.loss - b.loss);
   writeBest(set, study, config, finalists);
   return finalists;
