@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { it } from 'vitest';
 import { extractSets, isMethod, keptScores, measure, METHODS, methodsOf, type Scores } from './data-sets/measure.js';
-import { SETS } from './data-sets/sets.js';
+import { chooseSets } from './data-sets/sets.js';
 import { setsTable, summaryTable, type Line } from './data-sets/table.js';
 import { withSection } from './models/table.js';
 import { benchOptions, describeMachine } from './results.js';
@@ -13,14 +13,11 @@ const A_DAY = 86_400_000;
 
 const { only, methods, seeds = 5, folder, threads, set, kept, write } = benchOptions();
 const place = folder ?? join(import.meta.dirname, '..', 'runs', 'bench-data-sets');
-const sets = SETS.filter(({ name, purpose }) => only.length === 0 || only.includes(name) || only.includes(purpose));
 
 it(
   'data sets',
   async () => {
-    const known = ['tuning', 'judging', ...SETS.map(({ name }) => name)];
-    const unknown = only.filter((name) => !known.includes(name));
-    if (unknown.length > 0) throw new Error(`no data set '${unknown.join("', '")}'; there are ${known.join(', ')}`);
+    const sets = chooseSets(only);
     const chosen = methods.length === 0 ? METHODS : methods.filter(isMethod);
     if (methods.length > chosen.length && methods.length > 0)
       throw new Error(`unknown method among '${methods.join("', '")}'; use ${METHODS.join(', ')}`);

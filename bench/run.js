@@ -11,7 +11,7 @@ const names = readdirSync(folder)
   .filter((file) => file.endsWith(ENDING))
   .map((file) => file.slice(0, -ENDING.length));
 /** Takes hours; runs only if named. */
-const LONG = ['data-sets', 'models', 'soak'];
+const LONG = ['data-sets', 'models', 'search', 'soak'];
 /** Requires a GPU; runs only if named. */
 const DEVICE = ['webgpu'];
 /** The comment at the top of a benchmark describes it. */

@@ -25,7 +25,8 @@ export function methodsOf({ name }: DataSet): readonly Method[] {
   return METHODS.filter((method) => method !== 'best' || existsSync(bestConfig(name)));
 }
 
-function bestConfig(name: string): string {
+/** Returns the path of the best config of a data set. */
+export function bestConfig(name: string): string {
   return join(import.meta.dirname, 'best', `${name}.yaml`);
 }
 
@@ -81,9 +82,13 @@ function runPython(script: string, args: readonly string[]): string {
 }
 
 /** Returns the config to train; undefined for trees. */
-async function configOf({ name, labels }: DataSet, { folder, method }: MeasureOptions): Promise<string | undefined> {
-  if (method === 'best') return bestConfig(name);
-  if (method !== 'init') return undefined;
+async function configOf(set: DataSet, { folder, method }: MeasureOptions): Promise<string | undefined> {
+  if (method === 'best') return bestConfig(set.name);
+  return method === 'init' ? proposeConfig(set, folder) : undefined;
+}
+
+/** Writes the config that `mtl init` proposes for the extracted files of a data set, and returns its path. */
+export async function proposeConfig({ name, labels }: DataSet, folder: string): Promise<string> {
   const at = (file: string): string => join(folder, name, file);
   const { config } = await init({
     data: at('train.csv'),

@@ -26,6 +26,17 @@ export const SETS: readonly DataSet[] = divide(
   JSON.parse(readFileSync(join(import.meta.dirname, 'sets.json'), 'utf8')) as Readonly<Record<string, SetFacts>>,
 );
 
+/**
+ * Returns the data sets with the given names or purposes, or all if none is given.
+ * @throws Error for an unknown name
+ */
+export function chooseSets(only: readonly string[]): readonly DataSet[] {
+  const known = ['tuning', 'judging', ...SETS.map(({ name }) => name)];
+  const unknown = only.filter((name) => !known.includes(name));
+  if (unknown.length > 0) throw new Error(`no data set '${unknown.join("', '")}'; there are ${known.join(', ')}`);
+  return SETS.filter(({ name, purpose }) => only.length === 0 || only.includes(name) || only.includes(purpose));
+}
+
 /** The half with the smaller SHA-256 of the name is for tuning, and each set that was known before. */
 function divide(facts: Readonly<Record<string, SetFacts>>): readonly DataSet[] {
   const hash = (name: string): string => createHash('sha256').update(name).digest('hex');
