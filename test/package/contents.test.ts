@@ -9,7 +9,7 @@ const root = join(import.meta.dirname, '..', '..');
 const { files, unpackedSize } = packInto();
 /** Types are written before npm packs: test/package/types.test.ts. */
 const paths = files.map(({ path }) => path).filter((path) => path !== 'dist/index.d.ts');
-const MAX_BYTES = 15e6;
+const MAX_BYTES = 16e6;
 
 /** What the package consists of: each file matches one line, and each line matches a file. */
 const CONTENTS: readonly RegExp[] = [
