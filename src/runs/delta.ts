@@ -181,6 +181,7 @@ export async function listDeltasSince(sha256: string, folder: string): Promise<r
     // Neither a full checkpoint nor a compacted delta keeps the checkpoints before it.
     if (isFull && !existsSync(at)) return undefined;
     found = await readManifest(at);
+    if (found.sha256 !== previous.sha256 && isFull) return undefined;
     if (found.sha256 !== previous.sha256)
       throw damaged(deltas[0]!.folder, `a delta that requires another checkpoint than ${at}: its SHA-256 differs`);
   }

@@ -171,13 +171,17 @@ describe('mtl serve --follow', () => {
     for (const [served, kind] of [
       [full - 1, 'deltas'],
       [full - 2, 'full'],
+      // Another checkpoint has the name of the one before.
+      [full - 3, 'full'],
     ] as const) {
-      const run = emptyRun(`update-${kind}`);
+      const run = emptyRun(`update-${served}`);
       await run.publish(served);
       // A delta requires those before it.
       for (let v = 0; v < served; v++) await run.publish(v);
       await run.publish(served);
       const server = await serverOfTest({ paths: [run.path], isLast: true, reloadMs: 60_000 });
+      const names = [served, full - 1].map((v) => join(run.path, 'checkpoints', versions[v]!.name));
+      if (served === full - 3) cpSync(names[0]!, names[1]!, { recursive: true });
       await run.publish(full);
       await reloaded(server, full);
       expectUnmixed(await ask(server));
