@@ -25,9 +25,10 @@ export function storeWindow(blocks: readonly Block[], first: number): WindowRows
   let begin = 0;
   for (const block of blocks) {
     const skipped = Math.min(block.rows, Math.max(0, first - begin));
+    const to = Math.max(0, begin - first);
     for (const [name, data] of columns(block)) {
       const of = tensors.get(name) ?? { shape: [rows], data: createLike(data, rows) };
-      of.data.set(data.subarray(skipped, block.rows), begin + skipped - first);
+      of.data.set(data.subarray(skipped, block.rows), to);
       tensors.set(name, of);
     }
     begin += block.rows;
