@@ -103,7 +103,7 @@ const failing = (...args: readonly string[]): number | null =>
 describe('docs/explanation/adding-a-component.md', () => {
   it('lists directories, contracts and examples that exist', () => {
     const rows = [...page.matchAll(/^\| [a-z- ]+ \| `(src\/.*?)` \| `(.*?)` \| `(.*?)` \|$/gm)];
-    expect(rows.length).toBe(14);
+    expect(rows.length).toBe(16);
     for (const [, folder, contract, example] of rows) {
       for (const file of ['all.ts', contract!, example!])
         expect([folder, file, existsSync(join(root, folder!, file))]).toEqual([folder, file, true]);

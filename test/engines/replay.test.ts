@@ -27,9 +27,10 @@ import { sharedTableBatch, sharedTablePlan } from '../support/shared-table.js';
 const ROWS = 43;
 const WIDTH = 5;
 
-/** Kernels of which no list of one process consists. */
+/** Kernels of which no list of one process consists, and those of tables that are quantized after training. */
 const OF_OTHERS = [
-  'batchSumTogether', 'batchSums', 'countRows', 'exchangeRows', 'exchangeWeights', 'join', 'normalizeGradientSums',
+  'batchSumTogether', 'batchSums', 'countRows', 'exchangeRows', 'exchangeWeights', 'join', 'lookupBagsHalf',
+  'lookupBagsInt8', 'lookupHalf', 'lookupInt8', 'normalizeGradientSums',
   'normalizeGradientTogether', 'normalizeSquares', 'normalizeSums', 'normalizeTogether', 'watchAll',
 ]; // prettier-ignore
 
