@@ -286,7 +286,7 @@ function report({
   const lines = {
     'impressions and purchases written': count(written),
     'samples trained on, in whole batches': count(trained),
-    'lost or twice': count(Math.floor(written / BATCH_ROWS) * BATCH_ROWS - trained),
+    'not trained on yet: the last batch, and the last millisecond': count(written - trained),
     'replay gives the same bits': String(isSame),
     'kills of training, of the server': `${kills.train}, ${kills.serve}`,
     'requests, failed, refused while the server was down': [

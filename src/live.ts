@@ -47,6 +47,8 @@ export async function live({ config, set, name, mtl, trainArgs, serveArgs, signa
   const training = supervise(
     {
       name: 'train',
+      // Answers do not wait for a batch.
+      isBackground: true,
       command: [...mtl, ...train, ...overrides, ...trainArgs],
       isFinal: (code) => code === EXIT_CODES.done || code === EXIT_CODES.config,
     },

@@ -3,12 +3,15 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { setTimeout } from 'node:timers/promises';
 import { monotonicMs } from '../system/clock.js';
+import { lowerPriority } from '../system/priority.js';
 
 /** A process that is started again when it ends. */
 export interface SupervisedCommand {
   readonly name: string;
   /** Program first. */
   readonly command: readonly string[];
+  /** Whether other processes go first if cores are scarce; default: false. */
+  readonly isBackground?: boolean;
   /** Whether an exit code means that another start would not help; it ends the supervision. Default: 0 only. */
   isFinal?(code: number): boolean;
 }
@@ -34,7 +37,7 @@ const STEADY_MS = 60_000;
  * @returns its last exit code; null if a signal ended it
  */
 export async function supervise(
-  { name, command: [program, ...args], isFinal = (code) => code === 0 }: SupervisedCommand,
+  { name, command: [program, ...args], isBackground = false, isFinal = (code) => code === 0 }: SupervisedCommand,
   { signal, onLine, onRestart }: Supervision,
 ): Promise<number | null> {
   let pauseMs = FIRST_PAUSE_MS;
@@ -46,6 +49,7 @@ export async function supervise(
       detached: true,
       windowsHide: true,
     });
+    if (isBackground && child.pid !== undefined) lowerPriority(child.pid);
     const code = await untilEnd(child, signal, (line) => onLine(name, line));
     if (signal.aborted || (code !== null && isFinal(code))) return code;
     if (monotonicMs() - startMs >= STEADY_MS) pauseMs = FIRST_PAUSE_MS;
