@@ -6,6 +6,7 @@ import {
   problemLine,
   UserError,
   userError,
+  stackOf,
   type Problem,
 } from '../core/errors.js';
 import { endLiveLine } from './terminal.js';
@@ -108,9 +109,8 @@ export function printError(error: unknown, isJson: boolean): number {
     for (const problem of reported.problems) process.stderr.write(`error: ${problemLine(problem)}\n`);
     return reported.exitCode;
   }
-  const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
   process.stderr.write(
-    `This is a bug in mtl; please report it with the command and the config:\n${printable(stack)}\n`,
+    `This is a bug in mtl; please report it with the command and the config:\n${printable(stackOf(error))}\n`,
   );
   return EXIT_CODES.bug;
 }

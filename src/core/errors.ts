@@ -145,3 +145,8 @@ export function systemCode(error: unknown): string | undefined {
   if (!(error instanceof Error) || !('code' in error) || !('errno' in error)) return undefined;
   return typeof error.code === 'string' && typeof error.errno === 'number' ? error.code : undefined;
 }
+
+/** Returns the stack of an unexpected thrown value, for a log. */
+export function stackOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}

@@ -1,6 +1,14 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { parentPort, Worker, type Transferable } from 'node:worker_threads';
-import { limitProblem, TOO_MANY_FILES, userError, UserError, type ErrorKind, type Problem } from '../core/errors.js';
+import {
+  limitProblem,
+  TOO_MANY_FILES,
+  userError,
+  UserError,
+  stackOf,
+  type ErrorKind,
+  type Problem,
+} from '../core/errors.js';
 
 /** Reply of a thread: a result or an error, of which only text is transferred between threads. */
 type Reply =
@@ -143,5 +151,5 @@ export function answerWith(handle: (request: unknown) => Answer | Promise<Answer
 
 function failed(error: unknown): Reply {
   if (error instanceof UserError) return { kind: error.kind, problems: error.problems };
-  return { bug: error instanceof Error ? (error.stack ?? error.message) : String(error) };
+  return { bug: stackOf(error) };
 }

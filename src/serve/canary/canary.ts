@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { setImmediate } from 'node:timers/promises';
-import { printable, UserError } from '../../core/errors.js';
+import { printable, UserError, stackOf } from '../../core/errors.js';
 import { rowsOfObjects, type Row } from '../../data/objects/given-rows.js';
 import { startThread, type Thread } from '../../system/thread.js';
 import { wallClockMs } from '../../system/clock.js';
@@ -338,7 +338,7 @@ export class Canary {
       await this.#apply(look);
     } catch (error) {
       if (error instanceof UserError) onWarning(`${this.#names.candidate}: cannot apply the rule: ${error.message}`);
-      else onBug(error instanceof Error ? (error.stack ?? error.message) : String(error));
+      else onBug(stackOf(error));
     } finally {
       this.#isDeciding = false;
     }
