@@ -1,6 +1,5 @@
 import { existsSync, realpathSync } from 'node:fs';
-import { basename, join, relative } from 'node:path';
-import { withSlashes } from './io/slashes.js';
+import { basename, join } from 'node:path';
 import { wallClockMs } from './system/clock.js';
 import { diff } from './diff.js';
 import type { PredictedData } from './diff/predicted-model.js';
@@ -11,7 +10,7 @@ import { findCheckpoint } from './runs/find-checkpoint.js';
 import { isTaken } from './runs/lock.js';
 import { manifestDigest } from './runs/manifest.js';
 import { existingRun } from './runs/run-list.js';
-import { runsRoot, shownPath } from './runs/runs-root.js';
+import { runName, runsRoot, shownPath } from './runs/runs-root.js';
 
 /** Maximum number of comparisons if the channel changes during each. */
 const MAX_ROUNDS = 5;
@@ -110,7 +109,7 @@ async function record(
 ): Promise<boolean> {
   if (reason === 'present' || reason === 'notBetter') throw new Error('nothing to record');
   const checkpoint = realpathSync(findCheckpoint(candidate));
-  const run = withSlashes(relative(existsSync(root) ? realpathSync(root) : root, candidate));
+  const run = runName(candidate, root);
   const time = new Date(wallClockMs()).toISOString();
   return pointChannel(
     channel.name,

@@ -52,6 +52,11 @@ export function runPath(path: string): string {
   return linkTarget(candidate) === undefined ? path : shownPath(candidate);
 }
 
+/** Returns a run relative to a directory of all runs, with `/`. */
+export function runName(run: string, root: string): string {
+  return withSlashes(relative(existsSync(root) ? realpathSync(root) : root, run));
+}
+
 /**
  * Replaces a link to a run, such as `runs/latest`, in a run's or checkpoint's path by its target; the link may move
  * while files are read.

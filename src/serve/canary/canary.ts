@@ -345,16 +345,15 @@ export class Canary {
   }
 
   async #apply(look: Look): Promise<void> {
-    const isBetter = look.verdict === 'better';
-    const isRecorded = await this.#verdict!.record(look, this.#facts());
-    if (isRecorded)
-      await (isBetter
-        ? this.#end('promoted', `promoted ${this.#options.path}`)
-        : this.#end('rolledBack', `rolled back to ${this.#context.path}`));
-    if (isRecorded && !isBetter) return;
-    // The channel has another run.
-    await this.#context.models.reload();
-    if (!isRecorded) await this.#follow();
+    const { models, path } = this.#context;
+    if (!(await this.#verdict!.record(look, this.#facts()))) {
+      // The channel has another run.
+      await models.reload();
+      await this.#follow();
+    } else if (look.verdict === 'better') {
+      await this.#end('promoted', `promoted ${this.#options.path}`);
+      await models.reload();
+    } else await this.#end('rolledBack', `rolled back to ${path}`);
   }
 
   async #end(state: Exclude<CanaryState, 'running'>, reason: string): Promise<void> {

@@ -1,7 +1,6 @@
 import { existsSync, realpathSync } from 'node:fs';
-import { basename, dirname, join, relative } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { userError } from '../../core/errors.js';
-import { withSlashes } from '../../io/slashes.js';
 import {
   findChannelName,
   findRejection,
@@ -13,7 +12,7 @@ import {
 import { isTaken } from '../../runs/lock.js';
 import { manifestDigest } from '../../runs/manifest.js';
 import { existingRun } from '../../runs/run-list.js';
-import { runPath, runsRoot } from '../../runs/runs-root.js';
+import { runName, runPath, runsRoot } from '../../runs/runs-root.js';
 import { wallClockMs } from '../../system/clock.js';
 import type { ModelFacts } from '../messages.js';
 import type { Look } from './looks.js';
@@ -63,7 +62,8 @@ export class ChannelVerdict {
 
   /** Returns the time at which the same checkpoint was rejected since the last promotion; undefined if it was not. */
   async findRejection({ checkpoint }: ModelFacts): Promise<string | undefined> {
-    const found = findRejection(this.#channel, runsRoot(), this.#name());
+    const root = runsRoot();
+    const found = findRejection(this.#channel, root, runName(this.#run, root));
     return found !== undefined && found.sha256 === (await manifestDigest(checkpoint)) ? found.time : undefined;
   }
 
@@ -80,7 +80,7 @@ export class ChannelVerdict {
       return false;
     const record: Promotion = {
       time: new Date(wallClockMs()).toISOString(),
-      run: this.#name(),
+      run: runName(this.#run, root),
       over,
       reason: look.verdict === 'better' ? 'better' : 'rejected',
       checkpoint: basename(candidate.checkpoint),
@@ -90,11 +90,6 @@ export class ChannelVerdict {
     if (look.verdict === 'better') return pointChannel(this.#channel, root, target, record, this.#onWarning);
     await recordRejection(this.#channel, root, record, this.#onWarning);
     return true;
-  }
-
-  /** Returns the candidate relative to the directory of all runs. */
-  #name(): string {
-    return withSlashes(relative(realpathSync(runsRoot()), this.#run));
   }
 }
 
