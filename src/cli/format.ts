@@ -3,7 +3,8 @@ import type { Report } from '../evaluation/evaluation.js';
 import { bytes, count, duration, percent } from '../text/number-text.js';
 import type { ValidationEvent } from '../training/loop.js';
 import type { StepProgress } from '../training/steps-in-flight.js';
-import type { StreamWindow, TokenCounts, TrainStart } from '../training/observer.js';
+import type { TokenCounts } from '../core/token-counts.js';
+import type { StreamWindow, TrainStart } from '../training/observer.js';
 import { joinFitting, type Terminal } from './terminal.js';
 
 export { bytes, count, duration, percent } from '../text/number-text.js';

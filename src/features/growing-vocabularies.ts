@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { column, type Batch } from '../core/batch.js';
 import { userError } from '../core/errors.js';
 import { streamKey } from '../core/random.js';
+import type { TokenCounts } from '../core/token-counts.js';
 import type { StateSection } from '../core/state-section.js';
 import type { StoredTensor } from '../io/safetensors.js';
 import type { TableChanges } from '../tables/row-changes.js';
@@ -17,7 +18,7 @@ import {
   storeGrowth,
   tokenChanges,
 } from './vocabulary/growth-state.js';
-import type { GrowingVocabulary, GrowthReport } from './vocabulary/growing-vocabulary.js';
+import type { GrowingVocabulary } from './vocabulary/growing-vocabulary.js';
 import { TokenNumbers } from './vocabulary/token-numbers.js';
 import type { TokenChanges } from './vocabulary/token-table.js';
 
@@ -159,7 +160,7 @@ export class GrowingVocabularies {
   }
 
   /** Returns what happened to each vocabulary since the last report. */
-  report(): Readonly<Record<string, GrowthReport>> {
+  report(): Readonly<Record<string, TokenCounts>> {
     return Object.fromEntries(Array.from(this.#owned, ([name, { vocabulary }]) => [name, vocabulary.report()]));
   }
 

@@ -1,3 +1,4 @@
+import type { TokenCounts } from '../core/token-counts.js';
 import type { Report } from '../evaluation/evaluation.js';
 import type { PlanSize } from '../engines/plan-size.js';
 import type { WindowReport } from './progressive.js';
@@ -17,21 +18,6 @@ export interface TrainStart extends PlanSize {
   readonly monitor: string;
   /** Learning rate of dense weights, before the schedule. */
   readonly learningRate: number;
-}
-
-/** Tokens of a vocabulary that grows, and what happened to them in a window of a stream. */
-export interface TokenCounts {
-  /** Tokens with a row, and tokens that are counted before they have one, at the end of the window. */
-  readonly rows: number;
-  readonly pending: number;
-  readonly admitted: number;
-  readonly expired: number;
-  readonly evicted: number;
-  /** Tokens that are not counted anymore. */
-  readonly dropped: number;
-  /** Occurrences of all tokens, and of those without a row. */
-  readonly occurrences: number;
-  readonly outOfVocabulary: number;
 }
 
 /** A window of a stream, with the records that were read for it. */

@@ -1,3 +1,4 @@
+import type { TokenCounts } from '../../core/token-counts.js';
 import type { RowChanges } from '../../tables/row-changes.js';
 import type { Admission, AdmissionRule, Admitter } from '../admissions/admission.js';
 import type { Eviction, EvictionRule } from '../evictions/eviction.js';
@@ -14,25 +15,8 @@ export interface GrowthOptions {
   readonly unseen: { readonly steps: number } | { readonly ms: number } | undefined;
 }
 
-/** What happened to a vocabulary since the last report. */
-export interface GrowthReport {
-  /** Tokens with a row, and tokens that are counted before they have one, at present. */
-  readonly rows: number;
-  readonly pending: number;
-  readonly admitted: number;
-  /** Tokens whose row was cleared because they were unseen. */
-  readonly expired: number;
-  /** Tokens whose row was given to another one, because all rows were in use. */
-  readonly evicted: number;
-  /** Tokens that are not counted anymore: unseen, or the oldest of too many. */
-  readonly dropped: number;
-  /** Occurrences of all tokens, and of those without a row. */
-  readonly occurrences: number;
-  readonly outOfVocabulary: number;
-}
-
 /** What happened since the last report. JSON. */
-export type GrowthCounts = { -readonly [Name in Exclude<keyof GrowthReport, 'rows' | 'pending'>]: GrowthReport[Name] };
+export type GrowthCounts = { -readonly [Name in Exclude<keyof TokenCounts, 'rows' | 'pending'>]: TokenCounts[Name] };
 
 const noCounts = (): GrowthCounts => ({
   admitted: 0,
@@ -171,7 +155,7 @@ export class GrowingVocabulary {
   }
 
   /** Returns what happened since the last report. */
-  report(): GrowthReport {
+  report(): TokenCounts {
     const counts = this.#counts;
     this.#counts = noCounts();
     return { rows: this.rows.size, pending: this.admission.pending?.size ?? 0, ...counts };
