@@ -209,6 +209,18 @@ describe('a growing vocabulary', () => {
     );
   });
 
+  it('applies a delta of an earlier version, which has no keys', () => {
+    const live = start({ admitCount: 2 });
+    assignAll(live, ['a', 'b', 'a']);
+    const saved = storeGrowth(live);
+    const since = live.now.batch;
+    live.markSaved();
+    assignAll(live, ['b', 'c', 'a']);
+    const earlier = new Map([...growthChanges('f', live, since)].filter(([name]) => !name.endsWith('.keys')));
+    expect(earlier.size).toBeGreaterThan(0);
+    expect(applyGrowthChanges('f', saved, earlier)).toEqual(storeGrowth(live));
+  });
+
   it('admits a token exactly at its Nth occurrence, over batches and within one', () => {
     const vocabulary = start({ admitCount: 3 });
     expect(assignAll(vocabulary, ['a', 'b', 'a'])).toEqual([0, 0, 0]);

@@ -249,7 +249,9 @@ function applyTexts(
 ): RecentTexts {
   const { removed, used: order, texts: pool } = readTexts(of, changes);
   const [batches, counts] = [wordsOf(changes, `${of}.batches`), wordsOf(changes, `${of}.counts`)];
-  const [times, keys] = [doublesOf(changes, `${of}.times`), doublesOf(changes, `${of}.keys`)];
+  const times = doublesOf(changes, `${of}.times`);
+  // Deltas of earlier versions have none.
+  const keys = changes.has(`${of}.keys`) ? doublesOf(changes, `${of}.keys`) : NO_DOUBLES;
   if (batches.length !== order.length || counts.length !== order.length)
     throw new Error(`'${of}' has not one batch and count per slot`);
   const highest = [order, removed].reduce((most, slots) => slots.reduce((max, slot) => Math.max(max, slot), most), 0);
