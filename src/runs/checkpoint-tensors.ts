@@ -118,10 +118,25 @@ async function readChanges<Content>(
   convert: (tensors: ReadonlyMap<string, StoredTensor>) => Content,
 ): Promise<Content | undefined> {
   const digest = manifest.files[name];
-  if (digest === undefined) return undefined;
-  const path = join(folder, name);
+  return digest && convertFile(join(folder, name), digest, convert, true);
+}
+
+async function convertFile<Content>(
+  path: string,
+  digest: FileDigest,
+  convert: (tensors: ReadonlyMap<string, StoredTensor>) => Content,
+  isShared: boolean,
+): Promise<Content> {
   await checkSize(path, digest.bytes);
-  const tensors = await readSafetensors(path, digest, { isShared: true });
+  return convertTensors(path, await readSafetensors(path, digest, { isShared }), convert);
+}
+
+/** @throws UserError (checkpoint) that names `path` if `convert` throws */
+function convertTensors<Content>(
+  path: string,
+  tensors: ReadonlyMap<string, StoredTensor>,
+  convert: (tensors: ReadonlyMap<string, StoredTensor>) => Content,
+): Content {
   try {
     return convert(tensors);
   } catch (error) {
@@ -200,17 +215,7 @@ export async function readTensors<Content>(
   isShared = true,
 ): Promise<Content> {
   const digest = digests[name];
-  const path = join(folder, name);
-  if (digest !== undefined) await checkSize(path, digest.bytes);
-  const tensors = digest && (await readSafetensors(path, digest, { isShared }));
-  try {
-    return load(tensors ?? new Map<string, StoredTensor>());
-  } catch (error) {
-    // Without tensors, only the fitted parameters can be invalid.
-    throw damaged(
-      digest === undefined ? join(folder, FILES.features) : path,
-      `invalid content (${String(error)})`,
-      error,
-    );
-  }
+  if (digest !== undefined) return convertFile(join(folder, name), digest, load, isShared);
+  // Without tensors, only the fitted parameters can be invalid.
+  return convertTensors(join(folder, FILES.features), new Map(), load);
 }

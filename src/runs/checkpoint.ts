@@ -191,9 +191,10 @@ export async function writeFiles(
   return sha256;
 }
 
-/** Writes the directory of an update: a delta without optimizer state. */
+/** Writes the directory of an update: a delta without what only training reads. */
 async function writeUpdate(folder: string, checkpoint: Checkpoint, state: string, update: Delta): Promise<void> {
-  const delta = { ...update, program: { ...update.program, optimizer: new Map<string, HostTensor>() } };
+  const program = { ...update.program, optimizer: new Map<string, HostTensor>() };
+  const delta = { ...update, program, window: new Map<string, never>() };
   await writeFolder(folder, async (temporary) => {
     await writeFiles(temporary, checkpoint, state, SINGLE_PROCESS, delta);
   });

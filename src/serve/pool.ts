@@ -114,7 +114,8 @@ export class Pool {
   async follow(folder: string): Promise<boolean> {
     const isFollowed = (await this.#follower?.follow(folder)) ?? false;
     // Training on a stream counts events too.
-    if (isFollowed && (await changesCounters(folder))) this.#counters = await loadCounters(folder);
+    if (isFollowed && this.#counters !== undefined && (await changesCounters(folder)))
+      this.#counters = await loadCounters(folder);
     return isFollowed;
   }
 
