@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { loadModel, train, type Row } from '../../../src/index.js';
-import { promote } from '../../../src/promote.js';
 import type { CanaryReport, JoinedOutcomes } from '../../../src/serve/canary/canary.js';
 import type { CanaryOptions } from '../../../src/serve/canary/options.js';
+import { promoteRun } from '../../support/promote-run.js';
 import { servedWorld, serverOfTest, startServer, type TestServer } from '../../support/served.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'mtl-canary-'));
@@ -37,25 +37,17 @@ afterEach(() => {
   rmSync(join(folder, 'runs', 'channels'), { recursive: true, force: true });
 });
 
-const toChannel = (run: string): Promise<unknown> =>
-  promote({
-    run,
-    to: 'prod',
-    gate: undefined,
-    limit: 1,
-    device: 'cpu',
-    onWarning: () => undefined,
-    signal: new AbortController().signal,
-  });
 const history = (): readonly Record<string, unknown>[] =>
   readFileSync(`${LINK}.jsonl`, 'utf8')
     .trimEnd()
     .split('\n')
     .map((line) => JSON.parse(line) as Record<string, unknown>);
 
+/** The other run below `MTL_RUNS`: its path decides who gets the canary, so it is the same in each test run. */
+const OTHER = 'runs/other';
 /** Starts a server of the first run with another one. */
 const comparing = (canary: Partial<CanaryOptions>, path = world.run): Promise<TestServer> =>
-  serverOfTest({ paths: [path], canary: { kind: 'canary', path: other, share: 0.5, keepMs: 60_000, ...canary } });
+  serverOfTest({ paths: [path], canary: { kind: 'canary', path: OTHER, share: 0.5, keepMs: 60_000, ...canary } });
 
 type Predicted = Readonly<Record<'ctr' | 'cvr' | 'ctcvr', number>>;
 interface Answer {
@@ -340,7 +332,7 @@ describe('the rule of a canary', () => {
   }
 
   it('promotes a canary that is better, with its figures in the history of the channel', async () => {
-    await toChannel(world.run);
+    await promoteRun(world.run);
     const server = await comparing({ rule }, 'runs/channels/prod');
     await feed(server, other);
     await until(async () => (await report(server)).state !== 'running' && server.models[0]!.version === '19');
@@ -379,12 +371,12 @@ describe('the rule of a canary', () => {
     expect(await metrics(server)).toContain('mtl_canary_state{model="small",kind="canary",state="promoted"} 1\n');
     expect([server.bugs, server.notices.filter((text) => text.includes('promoted'))]).toEqual([
       [],
-      [`small-canary: ended, promoted ${other}`],
+      [`small-canary: ended, promoted ${OTHER}`],
     ]);
   });
 
   it('rolls back a canary that is worse, and does not start it again', async () => {
-    await toChannel(world.run);
+    await promoteRun(world.run);
     const server = await comparing({ rule }, 'runs/channels/prod');
     await feed(server, world.run);
     await until(async () => (await report(server)).state === 'rolledBack' && server.models.length === 1);
@@ -403,7 +395,7 @@ describe('the rule of a canary', () => {
   });
 
   it('decides nothing for an equal model, but looks', async () => {
-    await toChannel(world.run);
+    await promoteRun(world.run);
     const server = await comparing({ kind: 'shadow', path: twin, rule }, 'runs/channels/prod');
     const uniform = createUniform(3);
     const probabilities = await predictWith(world.run, world.rows);
@@ -417,9 +409,9 @@ describe('the rule of a canary', () => {
   });
 
   it('ends without a verdict if the channel is promoted by hand', async () => {
-    await toChannel(world.run);
+    await promoteRun(world.run);
     const server = await comparing({ rule }, 'runs/channels/prod');
-    await toChannel(other);
+    await promoteRun(other);
     await server.reload();
     expect(await report(server)).toMatchObject({ state: 'ended' });
     expect(server.models).toEqual([expect.objectContaining({ name: 'small', version: '19' })]);
@@ -450,7 +442,7 @@ describe('a canary that cannot be compared', () => {
   it('is an error for a rule without a channel, of an unknown metric, or beside other models', async () => {
     const message = (text: string): object => ({ kind: 'usage', message: expect.stringContaining(text) as string });
     await expect(start({ rule })).rejects.toMatchObject(message('--promote-if ctcvr.logLoss: requires a channel'));
-    await toChannel(world.run);
+    await promoteRun(world.run);
     const channel = ['runs/channels/prod'];
     for (const [metric, fix] of [
       ['logLoss', 'use --promote-if ctr.logLoss or --promote-if cvr.logLoss'],
