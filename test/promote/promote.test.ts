@@ -4,25 +4,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { spawnSync } from 'node:child_process';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { promote, type PromoteOptions, type PromoteResult } from '../../src/promote.js';
+import type { PromoteOptions } from '../../src/promote.js';
 import { BIN, mtl } from '../support/mtl.js';
+import { promoteRun as ask } from '../support/promote-run.js';
 import { smallWorld, trainSmall } from '../support/small-run.js';
 
 const here = process.cwd();
 let world: string;
 const LINK = 'runs/channels/prod';
-const ask = (run: string | undefined, more: Partial<PromoteOptions> = {}): Promise<PromoteResult> =>
-  promote({
-    run,
-    to: 'prod',
-    gate: undefined,
-    limit: 1e6,
-    device: 'cpu',
-    threads: 1,
-    onWarning: () => undefined,
-    signal: new AbortController().signal,
-    ...more,
-  });
 const gate = (metric: string, margin = 0): Partial<PromoteOptions> => ({
   gate: { metric, confidence: 0.95, margin },
   data: 'train.csv',

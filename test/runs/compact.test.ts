@@ -10,18 +10,9 @@ import { listDeltasSince, readChain } from '../../src/runs/delta.js';
 import { manifestDigest } from '../../src/runs/manifest.js';
 import { thinCheckpoints } from '../../src/runs/remove-runs.js';
 import { listCheckpoints, listRemovable } from '../../src/runs/retention.js';
+import { checkpointOf, DELTAS, FULL, nameOf, trainUntil } from '../support/delta-runs.js';
 import { abortAtStep, smallWorld, trainSmall } from '../support/small-run.js';
 import { scratchFolder } from '../support/scratch.js';
-
-const SETS = [
-  'features.user.encoding={ name: hash, buckets: 2000 }',
-  'checkpoints.bestBy=[]',
-  'checkpoints.keepLast=50',
-  'training.epochs=2',
-  'training.earlyStopping=null',
-];
-const FULL = [...SETS, 'checkpoints.everySteps=1'];
-const DELTAS = [...SETS, 'checkpoints.everySteps=null', 'checkpoints.delta.everySteps=1'];
 
 let world: string;
 beforeAll(async () => {
@@ -29,8 +20,8 @@ beforeAll(async () => {
   await smallWorld(world);
   const home = process.cwd();
   process.chdir(world);
-  await trainUntil(6, 'full', FULL);
-  await trainUntil(6, 'deltas', DELTAS);
+  await trainUntil('esmm.yaml', 6, 'full', FULL);
+  await trainUntil('esmm.yaml', 6, 'deltas', DELTAS);
   process.chdir(home);
 });
 const home = process.cwd();
@@ -39,15 +30,6 @@ beforeEach(() => {
   cpSync(join(world, 'deltas'), 'run', { recursive: true, verbatimSymlinks: true });
 });
 afterEach(() => process.chdir(home));
-
-const nameOf = (step: number): string => `step-${String(step).padStart(8, '0')}`;
-const checkpointOf = (run: string, step: number): string => join(run, 'checkpoints', nameOf(step));
-
-async function trainUntil(step: number, runDir: string, set: readonly string[]): Promise<void> {
-  const { signal, on } = abortAtStep(step);
-  const { end } = await trainSmall(join(world, 'esmm.yaml'), { runDir, set, signal, on });
-  expect(end).toBe('interrupted');
-}
 
 const filesOf = (folder: string): Record<string, string> =>
   Object.fromEntries(
@@ -161,7 +143,7 @@ describe('a training whose deltas another process compacts', () => {
       const names = await listCheckpoints(run);
       return names.filter((name) => existsSync(join(run, 'checkpoints', name, 'features.json'))).length;
     };
-    await trainUntil(12, 'alone', few);
+    await trainUntil(join(world, 'esmm.yaml'), 12, 'alone', few);
     expect(await countFull('alone')).toBeGreaterThan(1);
     const { signal, on } = abortAtStep(12);
     await trainSmall(join(world, 'esmm.yaml'), {

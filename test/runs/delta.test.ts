@@ -8,20 +8,9 @@ import { readCheckpoint, type Checkpoint } from '../../src/runs/checkpoint.js';
 import { readChain } from '../../src/runs/delta.js';
 import { listCheckpoints, listLinked } from '../../src/runs/retention.js';
 import { thinCheckpoints } from '../../src/runs/remove-runs.js';
-import { abortAtStep, smallWorld, trainSmall } from '../support/small-run.js';
+import { checkpointOf, DELTAS, FULL, trainUntil } from '../support/delta-runs.js';
+import { smallWorld, trainSmall } from '../support/small-run.js';
 import { scratchFolder } from '../support/scratch.js';
-
-/** Tables of many rows, of which a step changes few. */
-const BUCKETS = 2000;
-const SETS = [
-  `features.user.encoding={ name: hash, buckets: ${BUCKETS} }`,
-  'checkpoints.bestBy=[]',
-  'checkpoints.keepLast=50',
-  'training.epochs=2',
-  'training.earlyStopping=null',
-];
-const FULL = [...SETS, 'checkpoints.everySteps=1'];
-const DELTAS = [...SETS, 'checkpoints.everySteps=null', 'checkpoints.delta.everySteps=1'];
 
 let world: string;
 beforeAll(async () => {
@@ -33,13 +22,6 @@ beforeEach(() => process.chdir(scratchFolder()));
 afterEach(() => process.chdir(home));
 
 const configOf = (model: string): string => join(world, `${model}.yaml`);
-const checkpointOf = (run: string, step: number): string =>
-  join(run, 'checkpoints', `step-${String(step).padStart(8, '0')}`);
-
-async function trainUntil(step: number, runDir: string, set: readonly string[], model = 'esmm'): Promise<void> {
-  const { signal, on } = abortAtStep(step);
-  expect((await trainSmall(configOf(model), { runDir, set, signal, on })).end).toBe('interrupted');
-}
 
 /** The tensors of a checkpoint as bytes. */
 function bytesOf({ program }: Checkpoint): Record<string, string> {
@@ -58,8 +40,8 @@ const sectionsOf = ({ sections }: Checkpoint): object =>
 
 describe('a chain of deltas', () => {
   it.each(['esmm', 'mmoe'])('restores bitwise what a full checkpoint of the same step does: %s', async (model) => {
-    await trainUntil(9, 'full', FULL, model);
-    await trainUntil(9, 'deltas', DELTAS, model);
+    await trainUntil(configOf(model), 9, 'full', FULL);
+    await trainUntil(configOf(model), 9, 'deltas', DELTAS);
     const lengths: number[] = [];
     for (let step = 1; step <= 9; step++) {
       const folder = checkpointOf('deltas', step);
@@ -77,7 +59,7 @@ describe('a chain of deltas', () => {
 
   it('resumes to the bytes of an uninterrupted run', async () => {
     await trainSmall(configOf('esmm'), { runDir: 'whole', set: FULL });
-    await trainUntil(7, 'run', DELTAS);
+    await trainUntil(configOf('esmm'), 7, 'run', DELTAS);
     expect((await readChain(checkpointOf('run', 7))).deltas.length).toBeGreaterThan(0);
     await trainSmall(configOf('esmm'), { resume: 'run', set: DELTAS });
     const last = async (run: string): Promise<object> => {
@@ -88,7 +70,7 @@ describe('a chain of deltas', () => {
   });
 
   it('writes the rows of its batches only, and nothing that training does not change', async () => {
-    await trainUntil(3, 'run', DELTAS);
+    await trainUntil(configOf('esmm'), 3, 'run', DELTAS);
     const folder = checkpointOf('run', 2);
     const rows = await readSafetensors(join(folder, 'rows.safetensors'));
     const weights = await readSafetensors(join(folder, 'weights.safetensors'));
@@ -107,7 +89,7 @@ describe('a chain of deltas', () => {
   });
 
   it('starts with a full checkpoint again once its deltas would be larger than the first', async () => {
-    await trainUntil(12, 'run', [...DELTAS, 'features.user.encoding={ name: hash, buckets: 300 }']);
+    await trainUntil(configOf('esmm'), 12, 'run', [...DELTAS, 'features.user.encoding={ name: hash, buckets: 300 }']);
     const sizes = await Promise.all(
       (await listCheckpoints('run')).map(async (name) => (await readChain(join('run/checkpoints', name))).deltas),
     );
@@ -121,11 +103,11 @@ describe('a chain of deltas', () => {
   });
 
   it('keeps the checkpoints that a kept delta requires', async () => {
-    await trainUntil(5, 'run', [...DELTAS, 'checkpoints.keepLast=1']);
+    await trainUntil(configOf('esmm'), 5, 'run', [...DELTAS, 'checkpoints.keepLast=1']);
     const names = [1, 2, 3, 4, 5].map((step) => `step-0000000${step}`);
     expect((await listCheckpoints('run')).toReversed()).toEqual(names);
     expect((await thinCheckpoints(['run'], false)).paths).toEqual([]);
-    await trainUntil(15, 'other', [...DELTAS, 'checkpoints.keepLast=1']);
+    await trainUntil(configOf('esmm'), 15, 'other', [...DELTAS, 'checkpoints.keepLast=1']);
     // The checkpoint of the epoch is full, so that no older one is required.
     await trainSmall(configOf('esmm'), { resume: 'other', set: [...DELTAS, 'checkpoints.keepLast=1'] });
     const linked = await listLinked('other');
@@ -135,7 +117,7 @@ describe('a chain of deltas', () => {
 
 describe('a delta without the checkpoints before it', () => {
   it('is rejected with the name of the missing directory', async () => {
-    await trainUntil(3, 'run', DELTAS);
+    await trainUntil(configOf('esmm'), 3, 'run', DELTAS);
     renameSync(checkpointOf('run', 2), 'moved');
     await expect(readCheckpoint(checkpointOf('run', 3))).rejects.toThrow(
       'run/checkpoints/step-00000003: a delta that requires run/checkpoints/step-00000002, which does not exist',
@@ -145,8 +127,8 @@ describe('a delta without the checkpoints before it', () => {
   });
 
   it('is rejected if another checkpoint has their place, and resuming uses an older one', async () => {
-    await trainUntil(3, 'run', DELTAS);
-    await trainUntil(2, 'other', [...DELTAS, 'seed=12']);
+    await trainUntil(configOf('esmm'), 3, 'run', DELTAS);
+    await trainUntil(configOf('esmm'), 2, 'other', [...DELTAS, 'seed=12']);
     rmSync(checkpointOf('run', 2), { recursive: true });
     renameSync(checkpointOf('other', 2), checkpointOf('run', 2));
     await expect(readCheckpoint(checkpointOf('run', 3))).rejects.toThrow(/the SHA-256 of its manifest differs/);

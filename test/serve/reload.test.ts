@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { train } from '../../src/index.js';
-import { promote } from '../../src/promote.js';
+import { promoteRun } from '../support/promote-run.js';
 import { servedWorld, serverOfTest, startServer } from '../support/served.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'mtl-reload-'));
@@ -103,21 +103,11 @@ describe('mtl serve --reload', () => {
   it('loads a run that is promoted to the served channel', async () => {
     vi.stubEnv('MTL_RUNS', join(folder, 'runs'));
     onTestFinished(() => void vi.unstubAllEnvs());
-    const to = (run: string) =>
-      promote({
-        run,
-        to: 'prod',
-        gate: undefined,
-        limit: 1,
-        device: 'cpu',
-        onWarning: () => undefined,
-        signal: new AbortController().signal,
-      });
-    await to(world.run);
+    await promoteRun(world.run);
     const server = await serverOfTest({ paths: ['runs/channels/prod'] });
     await server.reload();
     expect([server.models[0], server.notices]).toEqual([expect.objectContaining({ version: '10' }), []]);
-    expect(await to(other)).toMatchObject({ isPromoted: true, over: world.run });
+    expect(await promoteRun(other)).toMatchObject({ isPromoted: true, over: world.run });
     await server.reload();
     expect(server.notices).toEqual([
       expect.stringMatching(
