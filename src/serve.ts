@@ -97,11 +97,7 @@ export async function serve({
     onReload: (...reloaded) => metrics.countReload(...reloaded),
   });
   const { onWarning } = served;
-  const canary = await startCanary(canaryOptions, paths, { models, onWarning, onBug }).catch(async (error: unknown) => {
-    await models.close();
-    throw error;
-  });
-  if (canary !== undefined) addCanaryMetrics(metrics.registry, canary);
+  const canary = await startCanary(canaryOptions, paths, metrics, { models, onWarning, onBug });
   const reload = async (): Promise<void> => {
     await models.reload();
     await canary?.followReload();
@@ -112,13 +108,10 @@ export async function serve({
   };
   let isDraining = false;
   const app = createApp({ models, canary, metrics, limits, timeoutMs, token, isDraining: () => isDraining, onBug });
-  let url: string;
-  try {
-    url = await listen(app, host, port);
-  } catch (error) {
+  const url = await listen(app, host, port).catch(async (error: unknown) => {
     await close();
     throw toListenError(error, host, port);
-  }
+  });
   const ended = new AbortController();
   const reloading =
     reloadMs === undefined ? undefined : reloadOnChange({ models, reload, onBug }, reloadMs, ended.signal);
@@ -133,27 +126,40 @@ export async function serve({
     async drain() {
       isDraining = true;
       ended.abort();
-      const idle = setInterval(() => app.closeIdleConnections(), DRAIN_EVERY_MS);
-      const timeout = setTimeout(() => app.closeAllConnections(), timeoutMs);
-      const closed = once(app, 'close');
-      app.close();
-      await closed;
-      clearInterval(idle);
-      clearTimeout(timeout);
+      await closeApp(app, timeoutMs);
       await reloading;
       await close();
     },
   };
 }
 
-/** Starts the canary, if there is one. */
+/** Closes a server when its pending requests are answered, after `timeoutMs` at the latest. */
+async function closeApp(app: HttpServer, timeoutMs: number): Promise<void> {
+  const idle = setInterval(() => app.closeIdleConnections(), DRAIN_EVERY_MS);
+  const timeout = setTimeout(() => app.closeAllConnections(), timeoutMs);
+  const closed = once(app, 'close');
+  app.close();
+  await closed;
+  clearInterval(idle);
+  clearTimeout(timeout);
+}
+
+/** Starts the canary, if there is one, with its metrics; closes the models if that fails. */
 async function startCanary(
   options: CanaryOptions | undefined,
   [path]: readonly string[],
+  { registry }: ServeMetrics,
   context: Omit<CanaryContext, 'path'>,
 ): Promise<Canary | undefined> {
   if (options === undefined) return undefined;
-  return Canary.start(options, { ...context, path: path! });
+  try {
+    const canary = await Canary.start(options, { ...context, path: path! });
+    if (canary !== undefined) addCanaryMetrics(registry, canary);
+    return canary;
+  } catch (error) {
+    await context.models.close();
+    throw error;
+  }
 }
 
 function refuseSeveral({ kind, path }: CanaryOptions, { length }: readonly string[]): void {

@@ -56,9 +56,7 @@ export async function runServe({
   json,
   ...canary
 }: ServeArguments): Promise<number> {
-  const token = process.env[TOKEN];
-  if (token?.trim() === '')
-    throw userError('usage', { where: TOKEN, message: 'is set but empty', fix: 'unset it, or set it to a token' });
+  const token = readToken();
   const canaryOptions = readCanaryOptions(canary);
   const { screen, warn, result } = createOutput(json);
   return runUntilSignal(
@@ -98,4 +96,12 @@ export async function runServe({
       return EXIT_CODES.done;
     },
   );
+}
+
+/** @throws UserError (usage) if the token is blank */
+function readToken(): string | undefined {
+  const token = process.env[TOKEN];
+  if (token?.trim() === '')
+    throw userError('usage', { where: TOKEN, message: 'is set but empty', fix: 'unset it, or set it to a token' });
+  return token;
 }

@@ -29,6 +29,7 @@ import { growthSection, type GrowthState } from '../features/growing-vocabularie
 import { openStreamInputs, type StreamInputs } from '../inputs/open-stream-inputs.js';
 import { cutFile, onDisk } from '../io/disk.js';
 import { readPretrained } from '../pretrained/read-vectors.js';
+import type { Checkpointer } from '../runs/checkpointer.js';
 import type { CheckpointOptions } from '../runs/options.js';
 import type { OpenRun } from '../runs/open-run.js';
 import { REJECTS } from '../runs/run-log.js';
@@ -190,14 +191,12 @@ async function trainModel(
   progress: Progress,
   state: StreamState,
 ): Promise<void> {
-  const { experiment, follow: settings, inputs, options, signal, warn } = session;
-  const { encoded, vocabularies, counters } = data;
+  const { follow: settings, inputs, options, signal, warn } = session;
+  const { vocabularies, counters } = data;
   const { loop } = progress;
   const stepOptions = createStepOptions(session, run, model, loop, { steps: Infinity, stepsPerEpoch: Infinity });
   const followed = openFollowedStream(session, run, data, state);
   const windows = run.state.of(progressiveSection, firstProgressiveState);
-  const growth = run.state.of(growthSection, (): GrowthState => ({ counts: {} }));
-  vocabularies.continueCounts(growth.counts);
   const outputs = onFirstSamples(inputs.measured.outputs, inputs.tasks);
   const progressive = new ProgressiveValidation(
     outputs,
@@ -206,13 +205,43 @@ async function trainModel(
     windows,
     run.resumed?.window,
   );
-  const checkpointer = await openTrainingCheckpointer(
+  const checkpointer = await openStreamCheckpointer(session, run, data, model, loop, progressive);
+  progress.checkpointer = checkpointer;
+  await run.begin({});
+  await trainStream({
+    ...stepOptions,
+    batches: (ended) => followed.batches({ endsWhenEmpty: options.untilEnd === true, signal: ended, onWarning: warn }),
+    progressive,
+    beforeBatch: ({ batch }) => growVocabularies(vocabularies, model, batch, followed.lateness.watermark ?? undefined),
+    moveAfter: (batch) => followed.moveAfter(batch),
+    onWindow: (window) => reportWindow(session, run, window, { loop, progressive, state, vocabularies, counters }),
+    beforeStep: (step) => checkpointer.beforeStep(step),
+    dueInMs: () => checkpointer.dueInMs(),
+    signal,
+  });
+  await checkpointer.now();
+  progress.checkpointer = undefined;
+  Object.assign(progress.metrics, await run.log.results(loop, {}));
+}
+
+/** Opens the checkpoints of a run, which store vocabularies, counters and window as they are at its position. */
+function openStreamCheckpointer(
+  session: StreamSession,
+  run: OpenRun,
+  { encoded, vocabularies, counters }: CountedData,
+  model: CompiledModel,
+  loop: Progress['loop'],
+  progressive: ProgressiveValidation,
+): Promise<Checkpointer> {
+  const growth = run.state.of(growthSection, (): GrowthState => ({ counts: {} }));
+  vocabularies.continueCounts(growth.counts);
+  return openTrainingCheckpointer(
     session,
     run,
     model,
     loop,
     {
-      ...withInterval(experiment.checkpoints),
+      ...withInterval(session.experiment.checkpoints),
       vocabularies,
       window: progressive,
       ...(counters && { counters: () => joinStates({ ends: counters.state().ends }) }),
@@ -233,22 +262,6 @@ async function trainModel(
       };
     },
   );
-  progress.checkpointer = checkpointer;
-  await run.begin({});
-  await trainStream({
-    ...stepOptions,
-    batches: (ended) => followed.batches({ endsWhenEmpty: options.untilEnd === true, signal: ended, onWarning: warn }),
-    progressive,
-    beforeBatch: ({ batch }) => growVocabularies(vocabularies, model, batch, followed.lateness.watermark ?? undefined),
-    moveAfter: (batch) => followed.moveAfter(batch),
-    onWindow: (window) => reportWindow(session, run, window, { loop, progressive, state, vocabularies, counters }),
-    beforeStep: (step) => checkpointer.beforeStep(step),
-    dueInMs: () => checkpointer.dueInMs(),
-    signal,
-  });
-  await checkpointer.now();
-  progress.checkpointer = undefined;
-  Object.assign(progress.metrics, await run.log.results(loop, {}));
 }
 
 function openFollowedStream(
