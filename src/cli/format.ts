@@ -73,6 +73,9 @@ export function streamLine(
   );
 }
 
+/** A population stability index below it is usual. */
+const STABLE = 0.1;
+
 /** Formats a window of a stream in one line: the metrics of predictions before training, per output. */
 export function windowLine({
   window,
@@ -82,6 +85,7 @@ export function windowLine({
   rejected,
   late,
   lag,
+  drift,
   alarms,
   vocabularies = {},
 }: StreamWindow): string {
@@ -96,6 +100,9 @@ export function windowLine({
     ...outputs,
     ...(rejected > 0 ? [`${count(rejected)} invalid${late > 0 ? ` (${count(late)} late)` : ''}`] : []),
     ...Object.entries(vocabularies).map(([field, tokens]) => tokenSummary(field, tokens)),
+    ...Object.entries(drift).flatMap(([field, index]) =>
+      index < STABLE ? [] : [`${field} drift ${index.toFixed(2)}`],
+    ),
     ...(lag !== undefined && lag.amount > 0 ? [`lag ${count(lag.amount)} ${lag.unit}`] : []),
     ...(alarms.length > 0 ? [`${alarms.length} alarms`] : []),
   ].join('  ');

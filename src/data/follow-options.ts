@@ -15,6 +15,22 @@ const alarmOptions = z
       .min(0)
       .default(0.2)
       .describe('Maximum relative rise of a log loss above the mean of the last 5 windows'),
+    pcocShift: z
+      .number()
+      .min(0)
+      .optional()
+      .describe(
+        'Maximum relative change of a PCOC from the mean of the last 5 windows, if that is more than 3 standard ' +
+          'errors; default: no limit',
+      ),
+    drift: z
+      .number()
+      .min(0)
+      .optional()
+      .describe(
+        'Maximum drift of the values of a field from the windows before (population stability index), such as 0.25; ' +
+          'default: no limit',
+      ),
     maxLag: z.int().min(0).optional().describe('Maximum records (or bytes, for files) left to read; default: no limit'),
   })
   .prefault({})

@@ -11,6 +11,8 @@ type TokenCounts = NonNullable<WindowLine['vocabularies']>[string];
 const STEP = { title: 'steps', format: '~s' } as const;
 /** Number of alarms that are listed. */
 const MAX_ALARMS = 20;
+/** Number of fields whose drift is drawn. */
+const MAX_DRIFTS = 6;
 
 /** Progressive validation of a stream by window, its speed, what is left to read, growing vocabularies, and alarms. */
 export const stream: Section = {
@@ -44,6 +46,7 @@ export const stream: Section = {
         ...drawByRun(runs, 'invalid and late records', (lines) =>
           lines.map(({ step, rejected }) => ({ x: step, y: rejected })),
         ),
+        ...drawDrift(runs),
         ...drawVocabularies(runs),
       ],
     );
@@ -59,6 +62,25 @@ function drawByRun(
   const series = runs.map(({ name, lines }) => ({ name, points: getPoints(lines.windows) }));
   if (series.every(({ points }) => points.every(({ y }) => y === 0))) return [];
   return [linePlot({ title, x: STEP, y: { title: '', zero: true }, series })];
+}
+
+/** Draws the drift of the fields that drifted most in any window. */
+function drawDrift(runs: readonly ReportedRun[]): readonly Html[] {
+  const largest = new Map<string, number>();
+  for (const { drift = {} } of runs.flatMap(({ lines }) => lines.windows))
+    for (const [field, index] of Object.entries(drift)) largest.set(field, Math.max(index, largest.get(field) ?? 0));
+  if (largest.size === 0) return [];
+  const fields = [...largest].sort(([, a], [, b]) => b - a).slice(0, MAX_DRIFTS);
+  const series = runs.flatMap(({ name: run, lines }) =>
+    fields.map(([field]) => ({
+      name: runs.length > 1 ? `${run} ${field}` : field,
+      points: lines.windows.flatMap(({ step, drift }) => {
+        const index = drift?.[field];
+        return index === undefined ? [] : [{ x: step, y: index }];
+      }),
+    })),
+  );
+  return [linePlot({ title: 'drift of fields', x: STEP, y: { title: '', zero: true }, series })];
 }
 
 /** Draws the tokens of each vocabulary that grows. */

@@ -38,8 +38,10 @@ export interface DiagnosisLine {
 }
 
 /** A window of a stream: metrics of records before they were trained on. */
-export interface WindowLine extends Omit<StreamWindow, 'report' | 'skippedBatches'> {
+export interface WindowLine extends Omit<StreamWindow, 'report' | 'skippedBatches' | 'drift'> {
   readonly progressive: { readonly metrics: Report };
+  /** Absent in runs of earlier versions. */
+  readonly drift?: StreamWindow['drift'];
 }
 
 /** Content of a run's metrics.jsonl. */

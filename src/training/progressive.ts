@@ -6,7 +6,9 @@ import { auc } from '../evaluation/auc.js';
 import { createCollector, type Collector, type Report } from '../evaluation/evaluation.js';
 import { logLoss } from '../evaluation/log-loss.js';
 import type { Output } from '../evaluation/outputs.js';
+import { pcoc } from '../evaluation/pcoc.js';
 import type { Block } from '../evaluation/row-store.js';
+import { FieldDrift, fieldGroupsSchema, type Drift } from './field-drift.js';
 import { countWindowRows, restoreWindow, storeWindow, type WindowRows } from './window-rows.js';
 
 /** Number of windows before one that it is compared with. */
@@ -30,6 +32,8 @@ const progressiveStateSchema = z.strictObject({
   alarms: z.array(z.string()),
   /** Rows of the current window. */
   rows: z.int().min(0),
+  /** Groups of the values of each field; absent in checkpoints of earlier versions. */
+  fields: z.record(z.string(), fieldGroupsSchema).prefault({}),
   /** Predictions and labels of these rows, in checkpoints of earlier versions. */
   predictions: columnsSchema.optional(),
   labels: columnsSchema.optional(),
@@ -45,7 +49,7 @@ export const progressiveSection: StateSection<ProgressiveState> = {
 
 /** Returns the state before the first row. */
 export function firstProgressiveState(): ProgressiveState {
-  return { windows: 0, skippedBatches: 0, history: [], alarms: [], rows: 0 };
+  return { windows: 0, skippedBatches: 0, history: [], alarms: [], rows: 0, fields: {} };
 }
 
 /** Limits beyond which a window has an alarm. */
@@ -54,6 +58,10 @@ export interface AlarmLimits {
   readonly aucDrop: number;
   /** Relative rise of a log loss above its mean in the windows before. */
   readonly lossRise: number;
+  /** Relative change of a PCOC from its mean in the windows before; default: no limit. */
+  readonly pcocShift?: number | undefined;
+  /** Drift of a field; default: no limit. */
+  readonly drift?: number | undefined;
 }
 
 /** Metrics of a window: each row was predicted before the model was trained on it. */
@@ -63,6 +71,8 @@ export interface WindowReport {
   readonly rows: number;
   readonly report: Report;
   readonly skippedBatches: number;
+  /** Drift of each field from the windows before, as a population stability index; empty for the first window. */
+  readonly drift: Readonly<Record<string, number>>;
   /** What is wrong with the window; empty if it may be published. */
   readonly alarms: readonly string[];
 }
@@ -76,6 +86,7 @@ export class ProgressiveValidation {
   readonly #windowRows: number;
   readonly #limits: AlarmLimits;
   readonly #state: ProgressiveState;
+  readonly #drift: FieldDrift;
   #collector: Collector;
   /** Rows of the current window at the last save. */
   #savedRows = 0;
@@ -96,6 +107,7 @@ export class ProgressiveValidation {
     this.#windowRows = windowRows;
     this.#limits = limits;
     this.#state = state;
+    this.#drift = new FieldDrift(state.fields);
     this.#collector = createCollector(outputs);
     if (state.rows > 0) this.#collector.merge({ blocks: [this.#restoreBlock(window)] });
     delete state.predictions;
@@ -112,7 +124,9 @@ export class ProgressiveValidation {
     for (let begin = 0, end; begin < batch.rows; begin = end) {
       end = Math.min(batch.rows, begin + this.#windowRows - this.#state.rows);
       const own = new Map([...predictions].map(([name, values]) => [name, values.subarray(begin, end)]));
-      this.#collector.add(sliceRows(batch, begin, end), own);
+      const rows = sliceRows(batch, begin, end);
+      this.#collector.add(rows, own);
+      this.#drift.add(rows);
       this.#state.rows += end - begin;
       if (this.#state.rows === this.#windowRows) reports.push(this.#finish());
     }
@@ -148,9 +162,11 @@ export class ProgressiveValidation {
     const state = this.#state;
     const report = this.#collector.report();
     const { skippedBatches } = state;
+    const drifts = this.#drift.finish();
     const values = listValues(report);
     const skipped = skippedBatches > 0 ? [`${skippedBatches} batches were skipped: a loss was not finite`] : [];
-    const alarms = [...compareValues(values, state.history, this.#limits, report), ...skipped];
+    const compared = compareValues(values, state.history, this.#limits, report);
+    const alarms = [...compared, ...compareDrifts(drifts, this.#limits), ...skipped];
     this.#collector = createCollector(this.#outputs);
     this.#savedRows = 0;
     state.windows++;
@@ -160,7 +176,8 @@ export class ProgressiveValidation {
       alarms: [...alarms],
       rows: 0,
     });
-    return { window: state.windows, rows: this.#windowRows, report, skippedBatches, alarms };
+    const drift = Object.fromEntries(Array.from(drifts, ([field, { index }]) => [field, index]));
+    return { window: state.windows, rows: this.#windowRows, report, skippedBatches, drift, alarms };
   }
 
   #restoreBlock(window: WindowRows): Block {
@@ -185,11 +202,40 @@ export class ProgressiveValidation {
   }
 }
 
-/** Metrics that have alarms, with the sign of an improvement. */
-const COMPARED = [
-  { name: auc.name, sign: 1 },
-  { name: logLoss.name, sign: -1 },
-] as const;
+/** A metric that has alarms. */
+interface ComparedMetric {
+  readonly name: string;
+  /** Returns how a value changed too much from its mean in `numBefore` windows; undefined if it did not. */
+  change(
+    value: number,
+    mean: number,
+    limits: AlarmLimits,
+    report: Report[string],
+    numBefore: number,
+  ): string | undefined;
+}
+
+const COMPARED: readonly ComparedMetric[] = [
+  {
+    name: auc.name,
+    // A drop within the noise of a small window is not one of the model.
+    change: (value, mean, { aucDrop }, report, numBefore) =>
+      value < mean - Math.max(aucDrop, noiseOf(aucError(mean, report), numBefore)) ? 'dropped' : undefined,
+  },
+  {
+    name: logLoss.name,
+    change: (value, mean, { lossRise }) => (value > mean * (1 + lossRise) ? 'rose' : undefined),
+  },
+  {
+    name: pcoc.name,
+    change(value, mean, { pcocShift = Infinity }, { positives }, numBefore) {
+      // The number of positives varies as that of a Poisson process.
+      const error = typeof positives === 'number' ? mean / Math.sqrt(positives) : Infinity;
+      const isFar = Math.abs(value - mean) > Math.max(pcocShift * mean, noiseOf(error, numBefore));
+      return isFar ? (value < mean ? 'dropped' : 'rose') : undefined;
+    },
+  },
+];
 
 /** Returns the compared metrics, by output and metric; undefined ones are absent. */
 function listValues(report: Report): Record<string, number> {
@@ -206,20 +252,29 @@ function listValues(report: Report): Record<string, number> {
 function compareValues(
   now: Readonly<Record<string, number>>,
   history: ProgressiveState['history'],
-  { aucDrop, lossRise }: AlarmLimits,
+  limits: AlarmLimits,
   report: Report,
 ): readonly string[] {
   return Object.entries(now).flatMap(([key, value]) => {
     const before = history.flatMap((values) => values[key] ?? []);
     if (before.length === 0) return [];
     const mean = before.reduce((sum, each) => sum + each, 0) / before.length;
-    const { name, sign } = COMPARED.find((each) => key.endsWith(`.${each.name}`))!;
-    // A drop within the noise of a small window is not one of the model.
-    const noise = NOISE * aucError(mean, report[key.slice(0, -name.length - 1)]!) * Math.sqrt(1 + 1 / before.length);
-    const isBad = sign > 0 ? value < mean - Math.max(aucDrop, noise) : value > mean * (1 + lossRise);
-    const change = sign > 0 ? 'dropped' : 'rose';
-    return isBad ? [`${key} ${change} to ${value.toFixed(4)}, from ${mean.toFixed(4)} in the windows before`] : [];
+    const { name, change } = COMPARED.find((each) => key.endsWith(`.${each.name}`))!;
+    const changed = change(value, mean, limits, report[key.slice(0, -name.length - 1)]!, before.length);
+    if (changed === undefined) return [];
+    return [`${key} ${changed} to ${value.toFixed(4)}, from ${mean.toFixed(4)} in the windows before`];
   });
+}
+
+/** Returns the difference from the mean of some windows that noise does not exceed. */
+function noiseOf(error: number, numBefore: number): number {
+  return NOISE * error * Math.sqrt(1 + 1 / numBefore);
+}
+
+function compareDrifts(drifts: ReadonlyMap<string, Drift>, { drift = Infinity }: AlarmLimits): readonly string[] {
+  return Array.from(drifts)
+    .filter(([, { index, noise }]) => index > drift + noise)
+    .map(([field, { index }]) => `the values of ${field} drifted by ${index.toFixed(2)} from the windows before`);
 }
 
 /** Standard error of an AUC of some rows (Hanley & McNeil 1982, equation 1). */

@@ -15,7 +15,9 @@ function writeRun(folder: string, numWindows: number): void {
     const alarms = window === 2 ? ['ctr.auc dropped <b>'] : [];
     const tokens = { rows: 40 + window, pending: 7, admitted: 5, expired: 2, evicted: 3, dropped: 1 };
     const vocabularies = { town: { ...tokens, occurrences: 100, outOfVocabulary: 25 } };
-    const line = { window, step: 5 * window, rows: 100, ...counts, lag, elapsedMs: 100 * window, alarms, vocabularies };
+    const drift = { town: 0.01 * window, price: 0 };
+    const place = { window, step: 5 * window, rows: 100, elapsedMs: 100 * window };
+    const line = { ...place, ...counts, lag, drift, alarms, vocabularies };
     appendFileSync(join(folder, 'metrics.jsonl'), `${JSON.stringify({ ...line, progressive: { metrics } })}\n`);
   }
 }
@@ -29,6 +31,7 @@ it('draws the windows of a stream, with its speed and alarms', () => {
   const one = of([a]);
   for (const text of ['auc, before training', 'records per second', 'left to read', 'invalid and late records'])
     expect(one).toContain(text);
+  expect(one).toContain('drift of fields');
   for (const title of ['number of tokens', 'changes of tokens by window', 'share of occurrences out of vocabulary'])
     expect(one).toContain(`town: ${title}`);
   for (const name of ['with a row', 'only counted', 'admitted', 'expired', 'evicted', 'dropped'])

@@ -1,16 +1,13 @@
+import { stabilityIndex } from '../../core/stability-index.js';
 import type { Tally, VectorTally } from './tally.js';
 
 /** Maximum number of frequent training values that are compared one by one; all others are compared together. */
 const MAX_COMPARED = 100;
 /** Minimum mean rows per compared value: G groups of n and m rows without drift have an index near G (1/n + 1/m). */
 const MIN_ROWS_PER_VALUE = 40;
-/** Added to every count, so that a value that is absent from a split does not dominate. */
-const SMOOTHING = 0.5;
-
 /**
- * Computes the population stability index of a split against the training set: Σ (p − q) · ln(p / q) over the most
- * frequent training values, all other training values, and new values. It is the symmetrized Kullback–Leibler
- * divergence; below 0.1 is stable, above 0.25 is another population (Siddiqi 2006, Credit Risk Scorecards).
+ * Computes the population stability index of a split against the training set, over the most frequent training values,
+ * all other training values, and new values.
  * @returns undefined if either is empty
  */
 export function computeDrift(train: Tally, other: Tally): number | undefined {
@@ -26,13 +23,7 @@ export function computeDrift(train: Tally, other: Tally): number | undefined {
     if (train.count(key) > 0) rare[1] += other.count(key);
     else unseen += other.count(key);
   }
-  const groups = [...frequent.map((key) => [train.count(key), other.count(key)] as const), rare, [0, unseen] as const];
-  const all = groups.filter(([a, b]) => a + b > 0);
-  const shareOf = (count: number, total: number): number => (count + SMOOTHING) / (total + SMOOTHING * all.length);
-  return all.reduce((sum, [a, b]) => {
-    const [p, q] = [shareOf(a, train.total), shareOf(b, other.total)];
-    return sum + (p - q) * Math.log(p / q);
-  }, 0);
+  return stabilityIndex([...frequent.map((key) => [train.count(key), other.count(key)] as const), rare, [0, unseen]]);
 }
 
 /** Computes the mean drift of the elements of vectors; undefined if either is empty. */
