@@ -6,6 +6,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { Agent, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { setTimeout } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import { readCheckpoint } from '../src/runs/checkpoint.js';
@@ -75,19 +76,19 @@ async function soak(cwd: string): Promise<object> {
     String(startMs),
   ]);
   const live = spawn(process.execPath, [BIN, 'live', 'soak.yaml', '--port', '0', '--workers', '1'], { cwd });
-  const printed = { text: '' };
+  // A server that was started again has another port.
+  const server: { url?: string } = {};
   for (const stream of [live.stdout, live.stderr])
-    stream.setEncoding('utf8').on('data', (text: string) => (printed.text += text));
-  const url = await until(() => /listening at (http\S+)/.exec(printed.text)?.[1]);
+    createInterface({ input: stream }).on('line', (line) => {
+      const [, url] = /listening at (http\S+)/.exec(line) ?? [];
+      if (url !== undefined) server.url = url;
+    });
+  await until(() => server.url);
   const load: Load = { milliseconds: [], versions: [], failures: 0, refusedWhileDown: 0 };
   const endMs = startMs + MINUTES * 60_000;
   const memory: { readonly train: number[]; readonly serve: number[] } = { train: [], serve: [] };
   const kills = { train: 0, serve: 0 };
-  await Promise.all([
-    askUntil(printed, url, endMs, load),
-    killUntil(live, endMs, kills),
-    sampleUntil(live, endMs, memory),
-  ]);
+  await Promise.all([askUntil(server, endMs, load), killUntil(live, endMs, kills), sampleUntil(live, endMs, memory)]);
   writer.kill('SIGKILL');
   live.kill('SIGTERM');
   await until(() => live.exitCode ?? live.signalCode ?? undefined);
@@ -104,15 +105,13 @@ async function soak(cwd: string): Promise<object> {
 }
 
 /** Sends requests of one row at a fixed rate; a slow answer does not delay the next request. */
-async function askUntil(printed: { readonly text: string }, first: string, endMs: number, load: Load) {
+async function askUntil(server: { readonly url?: string }, endMs: number, load: Load) {
   const agent = new Agent({ keepAlive: true, maxSockets: 64 });
   let sent = 0;
   const beginMs = Date.now();
   while (Date.now() < endMs) {
     const due = Math.floor((REQUESTS_PER_SECOND * (Date.now() - beginMs)) / 1000);
-    // A server that was started again has another port.
-    const url = Array.from(printed.text.matchAll(/listening at (http\S+)/g)).at(-1)?.[1] ?? first;
-    for (; sent < due; sent++) ask(agent, url, load, sent % 100 === 0);
+    for (; sent < due; sent++) ask(agent, server.url!, load, sent % 100 === 0);
     await setTimeout(2);
   }
   agent.destroy();

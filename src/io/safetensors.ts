@@ -121,6 +121,8 @@ export interface TensorReading {
   readonly isShared?: boolean;
   /** Whether spare memory follows each tensor in shared memory (`allocateShared`). */
   readonly hasSpare?: boolean;
+  /** Returns memory of at least `bytes` for a tensor; undefined for memory of its own. */
+  readonly allocate?: ((name: string, bytes: number) => ArrayBufferLike | undefined) | undefined;
   /** Tensors beyond this total size are read on access instead. */
   readonly mostBytes?: number;
 }
@@ -135,7 +137,7 @@ const MAX_BYTES = 2 ** 28;
 export async function readSafetensors(
   path: string,
   expected?: FileDigest,
-  { blame = BLAME_CHECKPOINT, isShared = false, hasSpare = false, mostBytes = MAX_BYTES }: TensorReading = {},
+  { blame = BLAME_CHECKPOINT, isShared = false, hasSpare = false, allocate, mostBytes = MAX_BYTES }: TensorReading = {},
 ): Promise<Map<string, StoredTensor>> {
   return withFile(path, blame, async (file, fail) => {
     // Reads header and tensors in file order, each byte once.
@@ -152,7 +154,7 @@ export async function readSafetensors(
         continue;
       }
       left -= bytes;
-      const memory = isShared ? allocateShared(bytes, hasSpare) : new ArrayBuffer(bytes);
+      const memory = allocate?.(name, bytes) ?? (isShared ? allocateShared(bytes, hasSpare) : new ArrayBuffer(bytes));
       if (!(await readInto(file, position, new Uint8Array(memory, 0, bytes), hash))) fail(SHRANK);
       const TypedArray: new (memory: ArrayBufferLike, offset: number, length: number) => TensorData = ARRAYS[dtype];
       tensors.set(name, { shape, data: new TypedArray(memory, 0, countElements(shape)) });

@@ -7,6 +7,7 @@ import { readDeltaTensors, readGrowth } from './checkpoint-tensors.js';
 import { listChanges, type Change, type DeltaFolder } from './delta.js';
 import { FILES, readText } from './manifest.js';
 import type { Sections } from './run-state.js';
+import type { TensorMemory } from './sharded-tensors.js';
 
 /** Content of a delta, without the optimizer state. */
 export interface DeltaContent {
@@ -15,7 +16,7 @@ export interface DeltaContent {
   readonly sections: Sections;
   /** The resolved config, YAML. */
   readonly config: string;
-  /** What changes of each tensor, in shared memory. */
+  /** What changes of each tensor, in shared memory unless `allocate` returned other memory. */
   readonly changes: ReadonlyMap<string, Change>;
   /** What changes of the tokens of growing vocabularies, by field; empty without any. */
   readonly tokens: ReadonlyMap<string, TokenChanges>;
@@ -24,9 +25,14 @@ export interface DeltaContent {
 /**
  * Reads a delta, and verifies each file against its manifest.
  * @param weights of the checkpoint before it; only their shapes are read
+ * @param allocate returns memory for the tensors (`TensorReading`)
  * @throws UserError (checkpoint) for a missing or invalid file, or tensors or rows that `weights` does not have
  */
-export async function readDelta(delta: DeltaFolder, weights: ProgramState['weights']): Promise<DeltaContent> {
+export async function readDelta(
+  delta: DeltaFolder,
+  weights: ProgramState['weights'],
+  allocate?: TensorMemory['allocate'],
+): Promise<DeltaContent> {
   const {
     folder,
     manifest: { files },
@@ -36,7 +42,7 @@ export async function readDelta(delta: DeltaFolder, weights: ProgramState['weigh
     step: own.step,
     sections,
     config: await readText(folder, FILES.config, files),
-    changes: listChanges(weights, 'weights', await readDeltaTensors(delta, 'weights', { isShared: true })),
+    changes: listChanges(weights, 'weights', await readDeltaTensors(delta, 'weights', { isShared: true, allocate })),
     tokens: (await readGrowth(delta, listTokenChanges)) ?? new Map<string, TokenChanges>(),
   };
 }

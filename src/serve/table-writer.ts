@@ -23,6 +23,7 @@ export class TableWriter {
   readonly #raw: boolean;
   readonly #tokens: TokenWriter;
   readonly #format: TableFormat;
+  readonly #memory = new ReusedMemory();
   #checkpoint: Pick<Checkpoint, 'program' | 'sections' | 'config'>;
   /** Rows in spare rows, by the ids of tables. */
   #moved = new Map<string, Uint32Array>();
@@ -46,7 +47,12 @@ export class TableWriter {
     const { program } = this.#checkpoint;
     const { folder, checkpoint } = delta;
     const savedMs = await readSavedMs(folder);
-    const content = await readDelta(delta, program.weights);
+    const ofTables = new Set(this.#tables.map(({ tensor }) => tensor));
+    // Rows are copied to spare rows at once; other tensors are kept.
+    this.#memory.startAgain();
+    const allocate = (name: string, bytes: number): ArrayBuffer | undefined =>
+      ofTables.has(name) ? this.#memory.take(bytes) : undefined;
+    const content = await readDelta(delta, program.weights, allocate);
     const { step, sections, config, changes } = content;
     if (!this.#isSameModel(content)) return undefined;
     if (!this.#raw) calibrateOutputs([], { program: { ...program, step }, sections }, folder);
@@ -62,7 +68,6 @@ export class TableWriter {
     }
     const tokens = this.#tokens.prepare(content.tokens);
     if (tokens === undefined) return undefined;
-    const ofTables = new Set(this.#tables.map(({ tensor }) => tensor));
     const weights = new Map(
       Array.from(program.weights, ([name, tensor]) => [name, ofTables.has(name) ? tensor : changes.get(name)!.whole]),
     );
@@ -124,6 +129,25 @@ export class TableWriter {
     const scalesOf = ({ [dataSection.name]: data }: DeltaContent['sections']): string =>
       JSON.stringify((data as { readonly labelScales?: unknown } | undefined)?.labelScales);
     return config === this.#checkpoint.config && scalesOf(sections) === scalesOf(this.#checkpoint.sections);
+  }
+}
+
+/** Memory that is used again: allocation and first use of new memory take longer than the work in it. */
+class ReusedMemory {
+  readonly #buffers: ArrayBuffer[] = [];
+  #numTaken = 0;
+
+  /** Makes all memory available again. */
+  startAgain(): void {
+    this.#numTaken = 0;
+  }
+
+  /** Returns memory of at least `bytes`, until `startAgain`. */
+  take(bytes: number): ArrayBuffer {
+    const at = this.#numTaken++;
+    const known = this.#buffers[at];
+    if (known !== undefined && known.byteLength >= bytes) return known;
+    return (this.#buffers[at] = new ArrayBuffer(Math.ceil(1.5 * bytes)));
   }
 }
 
