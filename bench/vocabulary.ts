@@ -1,12 +1,15 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { SINGLE_PROCESS } from '../src/core/process-group.js';
 import { createCpuEngine } from '../src/engines/cpu/engine.js';
 import { readSafetensors, writeSafetensors } from '../src/io/safetensors.js';
 import type { ProgramState } from '../src/engines/engine.js';
 import { randomStream } from '../src/core/random.js';
 import { PART_NUMBERS, countElements } from '../src/core/tensor.js';
-import { MACHINE, median, printTable } from './results.js';
+import { selectChanges, toRowTensors } from '../src/runs/delta.js';
+import { createRowJournal } from '../src/tables/row-journal.js';
+import { count, MACHINE, median, printTable } from './results.js';
 import { batchesOf, planOf, VOCABULARY, type Workload } from './workloads.js';
 
 // One model on vocabularies of several sizes: cost of a step with cache misses, and time to save and restore.
@@ -24,7 +27,7 @@ const NARROW: Workload = {
     cvrTower: { hidden: [16, 8], batchNorm: true },
   },
 };
-const STEPS = 300;
+const STEPS = 1000;
 const IDS = Object.values(VOCABULARY).reduce((sum, ids) => sum + ids, 0);
 
 /** Measurements for one vocabulary size. */
@@ -36,6 +39,9 @@ export interface VocabularySpeed {
   readonly stepCpuMs: number;
   readonly saveSeconds: number;
   readonly restoreSeconds: number;
+  /** Time to save the rows that all steps changed, and their number. */
+  readonly deltaSeconds: number;
+  readonly changedRows: number;
   /** Peak memory of the process. */
   readonly peakBytes: number;
 }
@@ -77,12 +83,14 @@ async function measureVocabulary(ids: number): Promise<VocabularySpeed> {
   const program = createCpuEngine(MACHINE.cores).compile({ ...plan, isRestored: true });
   program.restore(firstState(program.state()));
   const batches = batchesOf(NARROW, STEPS, scale);
+  const journal = createRowJournal(plan.layout);
   const times: number[] = [];
   let before = process.cpuUsage();
   for (const [step, batch] of batches.entries()) {
     if (step === STEPS >> 1) before = process.cpuUsage();
     const start = performance.now();
     await program.trainStep(batch);
+    journal.mark(batch);
     if (step >= STEPS >> 1) times.push(performance.now() - start);
   }
   const cpu = process.cpuUsage(before);
@@ -90,6 +98,15 @@ async function measureVocabulary(ids: number): Promise<VocabularySpeed> {
   const path = (name: string): string => join(folder, `${name}.safetensors`);
   try {
     const state = program.state();
+    let changedRows = 0;
+    const deltaSeconds = await seconds(async () => {
+      const previous = { name: 'step-00000000', sha256: '' };
+      const delta = selectChanges(state, journal.rows(), previous, SINGLE_PROCESS);
+      for (const rows of delta.rows.values()) changedRows += rows.length;
+      await writeSafetensors(path('rows'), toRowTensors(delta.rows));
+      await writeSafetensors(path('weights'), delta.program.weights);
+      await writeSafetensors(path('optimizer'), delta.program.optimizer);
+    });
     const saveSeconds = await seconds(async () => {
       await writeSafetensors(path('weights'), state.weights);
       await writeSafetensors(path('optimizer'), state.optimizer);
@@ -103,6 +120,8 @@ async function measureVocabulary(ids: number): Promise<VocabularySpeed> {
       ids,
       saveSeconds,
       restoreSeconds,
+      deltaSeconds,
+      changedRows,
       tableBytes: plan.layout.tables.reduce((sum, { rows, width }) => sum + rows * (width + 1) * 4, 0),
       stepMs: median(times),
       stepCpuMs: (cpu.user + cpu.system) / 1000 / times.length,
@@ -131,6 +150,8 @@ export async function compareVocabularies(most: number): Promise<readonly Vocabu
       'CPU ms': speed.stepCpuMs.toFixed(2),
       'save, s': speed.saveSeconds.toFixed(1),
       'restore, s': speed.restoreSeconds.toFixed(1),
+      'rows changed': count(speed.changedRows),
+      'delta, s': speed.deltaSeconds.toFixed(2),
       'peak memory, GiB': gigabytes(speed.peakBytes),
     })),
   );
