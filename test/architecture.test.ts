@@ -434,7 +434,7 @@ describe('the source tree', () => {
 
   it('depends on the kind of a field only in features/kinds', () => {
     // `hasTable`; columns of blocks and of shards are storage.
-    const others = ['features/feature.ts', 'data/rows/ordered-rows.ts'];
+    const others = ['features/feature.ts', 'data/batches/ordered-rows.ts'];
     const ofFields = /^(features|data\/(batches|cache|encoding|readers|rows|pipeline))/;
     const branches = files
       .filter(({ path }) => ofFields.test(path) && !path.startsWith('features/kinds/') && !others.includes(path))

@@ -13,7 +13,7 @@ import type { StringPool } from '../../features/vocabulary/string-pool.js';
 import { floatText } from '../../text/float-text.js';
 import { shardDataset, type Dataset } from '../batches/dataset.js';
 import { noRows } from '../encoding/no-rows.js';
-import { changedBefore } from '../readers/cursor.js';
+import { changedBefore } from '../readers/read-cursor.js';
 import { hashFiles, type Fingerprint } from '../readers/fingerprint.js';
 import { checkOf } from '../readers/text-place.js';
 import { finishFits, startFits } from '../encoding/fit-readers.js';

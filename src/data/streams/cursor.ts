@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import type { Chunk } from '../../chunks/chunk.js';
 import { userError } from '../../core/errors.js';
-import type { Position } from '../readers/cursor.js';
+import type { Position } from '../readers/read-cursor.js';
 import type { StreamCursor } from './record-stream.js';
 
 /**
