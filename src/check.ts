@@ -82,14 +82,9 @@ export interface StreamCheckResult {
  * @throws UserError with the problems of all these steps
  */
 export async function checkFollow(options: Omit<CheckOptions, 'sampleRows'>): Promise<StreamCheckResult> {
-  const { path, set, onWarning } = options;
+  const { onWarning } = options;
   const findings = collectFindings();
-  const { experiment, problems } = await readConfig(path, set.map(parseOverride));
-  findings.add('config', problems);
-  if (experiment === undefined) {
-    findings.throwIfAny();
-    throw new Error('an invalid config must have problems');
-  }
+  const experiment = await readExperiment(options, findings);
   const canRead = await findings.of(() => {
     checkFollowed(experiment, {});
     return true;
@@ -144,24 +139,36 @@ interface CheckedConfig<Opened> {
  * @throws UserError with all problems
  */
 async function checkConfig<Opened>(
-  { path, set, sampleRows, onWarning = () => undefined }: CheckedOptions,
+  { sampleRows, onWarning = () => undefined, ...options }: CheckedOptions,
   openEngine: (experiment: Experiment) => Promise<Opened>,
 ): Promise<CheckedConfig<Opened>> {
   const findings = collectFindings();
-  const { experiment, sections, problems } = await readConfig(path, set.map(parseOverride));
-  findings.add('config', problems);
   const sampler = createRowSampler(sampleRows);
-  if (experiment === undefined) {
-    await checkFiles(sections, sampler, findings);
-    findings.throwIfAny();
-    throw new Error('an invalid config must have problems');
-  }
+  const experiment = await readExperiment(options, findings, (sections) => checkFiles(sections, sampler, findings));
   const engine = await findings.of(() => openEngine(experiment));
   const inputs = await findings.of(() => openInputs(experiment, { open: sampler.open }));
   const rows = inputs && (await checkInputs(experiment, inputs, sampler, findings, onWarning));
   findings.throwIfAny();
   // Without problems, every step has a result; the engine may be undefined by its type.
   return { experiment, engine: engine as Opened, inputs: inputs!, rows: rows!, sampler };
+}
+
+/**
+ * Reads a config.
+ * @param checkSections checks what the valid sections of an invalid config name
+ * @throws UserError with all problems of an invalid config
+ */
+async function readExperiment(
+  { path, set }: Pick<CheckOptions, 'path' | 'set'>,
+  findings: Findings,
+  checkSections: (sections: Partial<Experiment>) => Promise<void> = () => Promise.resolve(),
+): Promise<Experiment> {
+  const { experiment, sections, problems } = await readConfig(path, set.map(parseOverride));
+  findings.add('config', problems);
+  if (experiment !== undefined) return experiment;
+  await checkSections(sections);
+  findings.throwIfAny();
+  throw new Error('an invalid config must have problems');
 }
 
 /** Checks the teachers, the initial checkpoint, the run directory and the rows. */

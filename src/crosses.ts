@@ -2,6 +2,7 @@ import { listTasks, type Experiment } from './config/experiment.js';
 import { encodeFields } from './crosses/encoded-columns.js';
 import { formatCrosses } from './crosses/feature-yaml.js';
 import { searchCrosses, type FoundCross } from './crosses/search.js';
+import type { RowBlock } from './chunks/row-block.js';
 import { column } from './core/batch.js';
 import { holdRows } from './data/batches/held-rows.js';
 import { rejectPolicy } from './data/rows/rejects.js';
@@ -82,19 +83,7 @@ export async function findCrosses({
     onProgress?.({ what: `reading ${train.path}`, share });
     signal.throwIfAborted();
   });
-  const { label, mask } = taskColumns(task, tasks);
-  const [truth, defined] = [column(sample.labels, label), mask === undefined ? undefined : column(sample.labels, mask)];
-  const labeledRows = Uint32Array.from({ length: sample.rows }, (_, row) => row).filter(
-    (row) => defined === undefined || defined[row] === 1,
-  );
-  const labels = Float64Array.from(labeledRows, (row) => truth[row]!);
-  if (labels.every((value) => value === labels[0]))
-    throw userError('data', {
-      where: train.path,
-      key: `task '${task.name}'`,
-      message: `the label is ${labels[0] ?? 'undefined'} in all ${labels.length} sampled rows`,
-      fix: 'raise --rows, or choose another --task',
-    });
+  const { labeledRows, labels } = findLabels(sample, task, tasks, train.path);
 
   const known = encoded.fields
     .filter(({ columns, computed }) => columns.length > 1 && computed === undefined)
@@ -118,6 +107,31 @@ export async function findCrosses({
           Object.keys(features),
         );
   return { task: task.name, rows: labels.length, totalRows: dataset.rows, pairs, loss, crosses, yaml };
+}
+
+/**
+ * Finds the rows on which a task is defined, and their labels.
+ * @throws UserError (data) if all labels are equal
+ */
+function findLabels(
+  { rows, labels: columns }: RowBlock,
+  task: Task,
+  tasks: readonly Task[],
+  where: string,
+): { readonly labeledRows: Uint32Array; readonly labels: Float64Array } {
+  const { label, mask } = taskColumns(task, tasks);
+  const [truth, defined] = [column(columns, label), mask === undefined ? undefined : column(columns, mask)];
+  const labeledRows = Uint32Array.from({ length: rows }, (_, row) => row).filter(
+    (row) => defined === undefined || defined[row] === 1,
+  );
+  const labels = Float64Array.from(labeledRows, (row) => truth[row]!);
+  if (labels.some((value) => value !== labels[0])) return { labeledRows, labels };
+  throw userError('data', {
+    where,
+    key: `task '${task.name}'`,
+    message: `the label is ${labels[0] ?? 'undefined'} in all ${labels.length} sampled rows`,
+    fix: 'raise --rows, or choose another --task',
+  });
 }
 
 function findTask(tasks: readonly Task[], name: string | undefined): Task {

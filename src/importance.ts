@@ -103,8 +103,7 @@ export async function importance({
       onProgress?.({ what: `reading ${source.path}`, share });
       signal.throwIfAborted();
     });
-    const onShare = (share: number): void =>
-      onProgress?.({ what: `permuting ${units.length} ${byGroup ? 'groups' : 'fields'}`, share });
+    const what = `permuting ${units.length} ${byGroup ? 'groups' : 'fields'}`;
     const drops = await measureDrops({
       program,
       outputs,
@@ -114,15 +113,11 @@ export async function importance({
       units,
       repeats,
       seed,
-      onShare,
+      onShare: (share) => onProgress?.({ what, share }),
       signal,
     });
     const baseline = Object.fromEntries(measures.map(({ name }, m) => [name, drops.baseline[m] ?? null]));
-    if (baseline[deciding.name] === null)
-      onWarning(
-        `${deciding.name} is undefined on these rows and cannot rank fields; raise --rows, or choose another ` +
-          'output with --rank-by',
-      );
+    if (baseline[deciding.name] === null) warnOfRank(deciding.name, onWarning);
     const importances = rankUnits(units, drops, measures, deciding);
     const proposal =
       dropWorst === undefined
@@ -144,6 +139,13 @@ export async function importance({
   } finally {
     program.dispose();
   }
+}
+
+function warnOfRank(measure: string, warn: (text: string) => void): void {
+  warn(
+    `${measure} is undefined on these rows and cannot rank fields; raise --rows, or choose another output with ` +
+      '--rank-by',
+  );
 }
 
 function groupFields(fields: readonly ConfigField[]): readonly Unit[] {

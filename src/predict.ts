@@ -112,23 +112,13 @@ export async function predict({
   const { folder, checkpoint, experiment } = model;
   const format = unlabeledFormat(model);
   const source = await openPredicted(model, format, data, textFormat);
-  if (typeof out === 'string' && [source.path, ...source.files].some((path) => isSameFile(out, path)))
-    throw userError('usage', { where: '--out', message: 'is also the input data', fix: 'use another file' });
+  refuseInputs(out, source);
   if (cursorPath !== undefined && experiment.data.counters !== undefined) throw refuseCursor();
   const position = cursorPath === undefined ? undefined : await openCursorFile(cursorPath, source);
   const output = openOutput(out, engineOptions.threads);
   const outputs = listPredictedOutputs(model.outputs);
-  const columns = scoredColumns(
-    { keep: top === undefined ? keep : [top.by, ...keep], prefix },
-    namesOf(data),
-    source.columns,
-    outputs.map(({ name }) => name),
-  );
-  const ranked = top && rankedBy(top, columns, outputs);
+  const { columns, ranked, groupColumns } = planColumns({ data, keep, prefix, top, groupBy }, source, outputs);
   if (ranked !== undefined) onWarning(ranked.warning);
-
-  const groupColumns = groupBy === undefined ? [] : [groupBy];
-  scoredColumns({ keep: groupColumns, prefix }, namesOf(data), source.columns, []);
 
   const program = compileTrained(model, await createEngine(engineOptions), onWarning, {
     isRanked: groupBy !== undefined,
@@ -163,6 +153,33 @@ export async function predict({
   } finally {
     program.dispose();
   }
+}
+
+/** @throws UserError (usage) for an output that is also a file of the data */
+function refuseInputs(out: PredictOptions['out'], { path, files }: Source): void {
+  if (typeof out === 'string' && [path, ...files].some((each) => isSameFile(out, each)))
+    throw userError('usage', { where: '--out', message: 'is also the input data', fix: 'use another file' });
+}
+
+/**
+ * Finds the columns to write, those that group rows, and the order of rows, if they are ranked.
+ * @throws UserError (data) for a column that the data lacks
+ */
+function planColumns(
+  { data, keep, prefix, top, groupBy }: Pick<PredictOptions, 'data' | 'keep' | 'prefix' | 'top' | 'groupBy'>,
+  source: Source,
+  outputs: ReturnType<typeof listPredictedOutputs>,
+) {
+  const columns = scoredColumns(
+    { keep: top === undefined ? keep : [top.by, ...keep], prefix },
+    namesOf(data),
+    source.columns,
+    outputs.map(({ name }) => name),
+  );
+  const ranked = top && rankedBy(top, columns, outputs);
+  const groupColumns = groupBy === undefined ? [] : [groupBy];
+  scoredColumns({ keep: groupColumns, prefix }, namesOf(data), source.columns, []);
+  return { columns, ranked, groupColumns };
 }
 
 /** @throws UserError (usage) if the device does not predict candidates of a user */

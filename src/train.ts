@@ -7,7 +7,7 @@ import { rejectPolicy } from './data/rows/rejects.js';
 import { dataSection, firstDataState } from './data/sources/data-state.js';
 import type { Access, Reading } from './data/sources/source.js';
 import { openEncoded } from './data/sources/splits.js';
-import { restoreStreams } from './data/sources/streams.js';
+import { restoreStreams } from './data/sources/source-streams.js';
 import { firstStreamState, streamSection } from './data/streams/stream-state.js';
 import type { Engine } from './engines/engine.js';
 import { withEngine } from './engines/engines.js';

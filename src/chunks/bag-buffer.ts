@@ -1,4 +1,5 @@
 import type { BagColumn } from '../core/batch.js';
+import { grown } from '../core/grown.js';
 
 /** Initial capacity for items per row. */
 const INITIAL_ITEMS = 4;
@@ -59,10 +60,7 @@ export class BagBuffer implements BagColumn {
 
   /** Grows to at least `rows` rows. */
   reserveRows(rows: number): void {
-    const { offsets } = this;
-    if (rows < offsets.length) return;
-    this.offsets = new Uint32Array(Math.max(rows + 1, 2 * offsets.length));
-    this.offsets.set(offsets);
+    this.offsets = grown(this.offsets, rows + 1);
   }
 
   /** Begins the bag of a row; the rows before it are filled. */

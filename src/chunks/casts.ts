@@ -1,3 +1,4 @@
+import { grown } from '../core/grown.js';
 import { AS_IT_IS, type AffineStep } from '../core/scaling.js';
 import type { ChunkRows } from './chunk.js';
 import { CELL_SEPARATOR, type Column, type Utf8 } from './column.js';
@@ -266,11 +267,7 @@ function joinCells(cells: readonly Utf8[], row: number, from: number): number {
     const begin = begins[row * stride]! + gap;
     const end = ends[row * stride]!;
     if (begin === end) return -1;
-    if (at + end - begin + 1 > scratch.length) {
-      const larger = new Uint8Array(2 * (at + end - begin + 1));
-      larger.set(scratch);
-      scratch = larger;
-    }
+    if (at + end - begin + 1 > scratch.length) scratch = grown(scratch, at + end - begin + 1);
     if (c > 0) scratch[at++] = SEPARATOR;
     for (let i = begin; i < end; i++) {
       const byte = bytes[i]!;

@@ -122,23 +122,7 @@ function commandLine(cli: Argv, finish: Finish, onUnknown: OnUnknown): Argv {
     })
     .strict()
     .check((args) => {
-      // yargs collects repeated options in a list.
-      const repeated = Object.keys(args).find(
-        (name) => name !== '_' && !LISTS.includes(name) && Array.isArray(args[name]),
-      );
-      if (repeated !== undefined)
-        throw userError('usage', { where: `--${repeated}`, message: 'given more than once', fix: 'pass it once' });
-      // Only the command's own names may be left over.
-      const [word, next] = args._.map(String);
-      const isSubcommand =
-        next !== undefined && commands.some((command) => command.name === word && command.commands.includes(next));
-      const extra = args._.slice(isSubcommand ? 2 : 1);
-      if (extra.length > 0)
-        throw userError('usage', {
-          where: String(extra[0]),
-          message: 'unexpected argument',
-          ...('data' in args && { fix: 'quote globs, as in --data "logs/*.csv"' }),
-        });
+      checkArguments(args);
       return true;
     }, true)
     .recommendCommands()
@@ -165,5 +149,23 @@ function commandLine(cli: Argv, finish: Finish, onUnknown: OnUnknown): Argv {
       const [, names] = /^Unknown (?:argument|command)s?: (.*)$/.exec(message) ?? [];
       if (names !== undefined) onUnknown(names.split(', '), fix);
       throw userError('usage', usageProblem(message, usage, fix));
+    });
+}
+
+/** @throws UserError (usage) for an option that is given twice, and for words after the command's own names */
+function checkArguments(args: { readonly [name: string]: unknown; readonly _: readonly (string | number)[] }): void {
+  // yargs collects repeated options in a list.
+  const repeated = Object.keys(args).find((name) => name !== '_' && !LISTS.includes(name) && Array.isArray(args[name]));
+  if (repeated !== undefined)
+    throw userError('usage', { where: `--${repeated}`, message: 'given more than once', fix: 'pass it once' });
+  const [word, next] = args._.map(String);
+  const isSubcommand =
+    next !== undefined && commands.some((command) => command.name === word && command.commands.includes(next));
+  const [extra] = args._.slice(isSubcommand ? 2 : 1);
+  if (extra !== undefined)
+    throw userError('usage', {
+      where: String(extra),
+      message: 'unexpected argument',
+      ...('data' in args && { fix: 'quote globs, as in --data "logs/*.csv"' }),
     });
 }

@@ -9,9 +9,9 @@ import { missingRun } from '../runs/run-folder.js';
 import { RESOLVED } from '../runs/run-log.js';
 import { runPath } from '../runs/runs-root.js';
 import { addTrackedFile } from '../runs/tracked-log.js';
-import { openPeers } from '../cluster/open-peers.js';
+import { openPeers, type OpenPeers } from '../cluster/open-peers.js';
 import { train } from '../train.js';
-import type { TrainStart } from '../training/observer.js';
+import type { TrainObserver, TrainResult, TrainStart } from '../training/observer.js';
 import {
   count,
   milestoneLines,
@@ -23,7 +23,7 @@ import {
   windowLine,
 } from './format.js';
 import { nextCommands } from './next-commands.js';
-import { createOutput, type LogLevel } from './output.js';
+import { createOutput, type LogLevel, type Output } from './output.js';
 import { runUntilSignal } from './signals.js';
 
 export interface TrainArguments {
@@ -48,100 +48,89 @@ export interface TrainArguments {
 }
 
 /** Runs `mtl train` and prints progress and metrics. Returns the exit code. */
-export async function runTrain({
-  config,
-  set,
-  device,
-  threads,
-  name,
-  runDir,
-  resume,
-  verifyData,
-  follow,
-  untilEnd,
-  baseline,
-  report,
-  level,
-  json,
-}: TrainArguments): Promise<number> {
+export async function runTrain(options: TrainArguments): Promise<number> {
+  const { name, runDir, resume, report, level, json } = options;
   rejectTwoRuns(resume, { name, 'run-dir': runDir });
   const peers = openPeers();
   // Rank 0 prints for all; a fatal error is printed by any rank.
-  const { screen, warn, result } = peers.rank === 0 ? createOutput(json, level) : createOutput(false, 'error');
-  let start: TrainStart | undefined;
+  const output = peers.rank === 0 ? createOutput(json, level) : createOutput(false, 'error');
+  const { screen, warn, result } = output;
   return runUntilSignal(
     (signal) => warn(`${signal}: stopping after this step; send it again to quit immediately`),
     async (stop) => {
-      let loaded: LoadedConfig | undefined;
-      const load = async (): Promise<LoadedConfig> =>
-        (loaded = await (config === undefined
-          ? loadStoredConfig(findConfig(resume), set.map(parseOverride))
-          : loadConfig(config, set.map(parseOverride))));
-      const trained = await peers.runCollectively(async () =>
-        train(
-          await load(),
-          {
-            device,
-            threads: threads ?? peers.threads,
-            peers,
-            name,
-            runDir,
-            resume,
-            verifyData,
-            follow,
-            untilEnd,
-            baseline,
-            overrides: set,
-            signal: stop.signal,
-          },
-          {
-            onRead: ({ what, share }) => screen.live(() => shareLine(what, share)),
-            onWarning: warn,
-            onStart: (started) => {
-              start = started;
-              screen.print(startLines(started));
-            },
-            onStep: (progress) => screen.live((columns) => (follow ? streamLine : stepLine)(progress, start!, columns)),
-            onMilestone: (milestone) => screen.print(milestoneLines(milestone, start!, screen)),
-            onWindow: (window) => screen.print(windowLine(window)),
-          },
-        ),
-      );
-
+      const { trained, experiment } = await trainCollectively(options, peers, output, stop.signal);
       peers.end();
-      const { run, end, bestEpoch, bestStep, metrics, rejectedRows, numSkippedBatches } = trained;
-      const { baseline: simple } = trained;
-      if (numSkippedBatches > 0)
-        warn(
-          `${count(numSkippedBatches)} batches were skipped because their loss was not finite; log.jsonl lists them`,
-        );
-      if (rejectedRows > 0)
-        warn(`${count(rejectedRows)} invalid rows were skipped; they are listed in ${join(run, 'rejects.csv')}`);
-      if (stop.received !== undefined && end === 'interrupted') {
-        const last = join(run, 'checkpoints', 'last');
+      warnOfSkipped(trained, warn);
+      if (stop.received !== undefined && trained.end === 'interrupted') {
+        const last = join(trained.run, 'checkpoints', 'last');
         warn(`stopped by ${stop.received}; ${existsSync(last) ? `saved as ${last}` : 'nothing to save yet'}`);
         result(trained);
         return EXIT_CODES[stop.received];
       }
-      if (end === 'stopped early') screen.print('stopped early: validation no longer improves');
-      if (metrics['test'] !== undefined) {
-        screen.print(
-          `${screen.bold('test')}, with the weights of epoch ${bestEpoch}, step ` +
-            `${count(bestStep)}\n${reportTable('test', metrics['test'], screen)}`,
-        );
-      }
-      if (simple !== undefined)
-        screen.print(
-          `${screen.bold(`${simple.name} baseline`)}, trained on ${count(simple.rows)} rows over all epochs\n` +
-            reportTable(simple.split, simple.metrics, screen),
-        );
-      screen.print(`run directory ${run}`);
-      if (report && peers.rank === 0) await writeReport(run, loaded!.experiment, screen.print, warn);
-      if (!json) screen.print(nextCommands(run, loaded!.experiment.data));
+      printResult(trained, screen);
+      if (report && peers.rank === 0) await writeReport(trained.run, experiment, screen.print, warn);
+      if (!json) screen.print(nextCommands(trained.run, experiment.data));
       result(trained);
       return EXIT_CODES.done;
     },
   );
+}
+
+/** Loads the config and trains in all ranks, and prints progress. */
+async function trainCollectively(
+  { config, set, resume, threads, follow, ...options }: TrainArguments,
+  peers: OpenPeers,
+  { screen, warn }: Output,
+  signal: AbortSignal,
+): Promise<{ readonly trained: TrainResult; readonly experiment: LoadedConfig['experiment'] }> {
+  let start: TrainStart | undefined;
+  const observer: TrainObserver = {
+    onRead: ({ what, share }) => screen.live(() => shareLine(what, share)),
+    onWarning: warn,
+    onStart: (started) => {
+      start = started;
+      screen.print(startLines(started));
+    },
+    onStep: (progress) => screen.live((columns) => (follow ? streamLine : stepLine)(progress, start!, columns)),
+    onMilestone: (milestone) => screen.print(milestoneLines(milestone, start!, screen)),
+    onWindow: (window) => screen.print(windowLine(window)),
+  };
+  const { device, name, runDir, verifyData, untilEnd, baseline } = options;
+  const settings = { device, name, runDir, verifyData, untilEnd, baseline, follow, resume, peers, signal };
+  return peers.runCollectively(async () => {
+    const overrides = set.map(parseOverride);
+    const loaded = await (config === undefined
+      ? loadStoredConfig(findConfig(resume), overrides)
+      : loadConfig(config, overrides));
+    const all = { ...settings, threads: threads ?? peers.threads, overrides: set };
+    return { trained: await train(loaded, all, observer), experiment: loaded.experiment };
+  });
+}
+
+/** Warns about batches and rows that were skipped. */
+function warnOfSkipped({ run, rejectedRows, numSkippedBatches }: TrainResult, warn: Output['warn']): void {
+  if (numSkippedBatches > 0)
+    warn(`${count(numSkippedBatches)} batches were skipped because their loss was not finite; log.jsonl lists them`);
+  if (rejectedRows > 0)
+    warn(`${count(rejectedRows)} invalid rows were skipped; they are listed in ${join(run, 'rejects.csv')}`);
+}
+
+function printResult(
+  { run, end, bestEpoch, bestStep, metrics, baseline }: TrainResult,
+  screen: Output['screen'],
+): void {
+  if (end === 'stopped early') screen.print('stopped early: validation no longer improves');
+  if (metrics['test'] !== undefined)
+    screen.print(
+      `${screen.bold('test')}, with the weights of epoch ${bestEpoch}, step ` +
+        `${count(bestStep)}\n${reportTable('test', metrics['test'], screen)}`,
+    );
+  if (baseline !== undefined)
+    screen.print(
+      `${screen.bold(`${baseline.name} baseline`)}, trained on ${count(baseline.rows)} rows over all epochs\n` +
+        reportTable(baseline.split, baseline.metrics, screen),
+    );
+  screen.print(`run directory ${run}`);
 }
 
 /** Rejects a second name for a resumed run. */

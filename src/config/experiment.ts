@@ -91,17 +91,18 @@ export function listTasks(experiment: Pick<Experiment, 'tasks'>): readonly Task[
 }
 
 /** Validates across sections. Sections that did not parse are omitted, so that the others are still checked. */
-export function* crossChecks({
-  data,
-  features,
-  tasks: taskOptions,
-  model,
-  training,
-  evaluation,
-  calibration,
-  checkpoints,
-  loggers: track,
-}: Partial<Experiment>): Generator<ValidationIssue> {
+export function* crossChecks(sections: Partial<Experiment>): Generator<ValidationIssue> {
+  const {
+    data,
+    features,
+    tasks: taskOptions,
+    model,
+    training,
+    evaluation,
+    calibration,
+    checkpoints,
+    loggers,
+  } = sections;
   const tasks = taskOptions && listTasks({ tasks: taskOptions });
   const issues = [
     ...(features === undefined ? [] : checkFeatures(features, labelColumns(tasks ?? []))),
@@ -122,61 +123,65 @@ export function* crossChecks({
       path: ['training', 'optimizer', 'wide'],
       message: 'the model has no wide part; set model.wide: true, or remove this optimizer',
     };
-  if (training !== undefined)
-    for (const { path, message } of checkTraining(training, terms)) yield { path: ['training', ...path], message };
+  if (training !== undefined) yield* within('training', checkTraining(training, terms));
   if (checkpoints !== undefined && training !== undefined) yield* checkDelta(checkpoints, training);
-  if (tasks !== undefined) {
-    const goals = collectDirections(listOutputs(tasks), resolveMeasuring(evaluation));
-    const monitors = [
-      ...(training === undefined ? [] : [{ path: ['training', 'monitor'], monitor: training.monitor }]),
-      ...(checkpoints?.bestBy ?? []).map((monitor, i) => ({ path: ['checkpoints', 'bestBy', i], monitor })),
-    ];
-    for (const { path, monitor } of monitors) {
-      if (monitor === 'loss' && data?.negativeSampling !== undefined && splitFilesOf(data).valid !== undefined)
-        yield {
-          path,
-          message:
-            "'loss' is not corrected for negative sampling; " +
-            `use a metric, such as ${tasks[0]?.name ?? 'ctr'}.logLoss`,
-        };
-      const issues = explainInvalidMonitor(monitor, goals, evaluation?.segmentBy ?? []);
-      if (issues !== undefined) yield { path, message: issues };
-      else if (path[0] === 'checkpoints' && monitor !== 'loss' && !goals.has(monitor))
-        yield {
-          path,
-          message:
-            `expected a single metric of all rows, since it names a checkpoint link, found ${quoted(monitor)}; ` +
-            `use a metric, such as ${[...goals.keys()][0]}`,
-        };
-    }
-  }
-  if (evaluation !== undefined)
-    for (const { path, message } of checkEvaluation(evaluation)) yield { path: ['evaluation', ...path], message };
+  if (tasks !== undefined) yield* checkMonitors(tasks, sections);
+  if (evaluation !== undefined) yield* within('evaluation', checkEvaluation(evaluation));
   if (calibration !== undefined && tasks !== undefined)
-    for (const { path, message } of checkCalibration(calibration, tasks))
-      yield { path: ['calibration', ...path], message };
-  if (track !== undefined)
-    for (const { path, message } of checkTrack(track)) yield { path: ['loggers', ...path], message };
-  if (data !== undefined)
-    for (const { path, message } of [...checkDialect(data), ...checkData(data)])
-      yield { path: ['data', ...path], message };
-  if (data !== undefined && splitFilesOf(data).valid === undefined) {
-    if (calibration !== undefined)
-      yield { path: ['calibration'], message: 'requires a validation set; set data.valid' };
-    if (training?.earlyStopping !== undefined)
-      yield { path: ['training', 'earlyStopping'], message: 'requires a validation set; set data.valid' };
-    if (training?.evaluation !== undefined)
-      yield { path: ['training', 'evaluation'], message: 'requires a validation set; set data.valid' };
-    if (training !== undefined && readsValidation(training.schedule))
+    yield* within('calibration', checkCalibration(calibration, tasks));
+  if (loggers !== undefined) yield* within('loggers', checkTrack(loggers));
+  if (data !== undefined) yield* within('data', [...checkDialect(data), ...checkData(data)]);
+  if (data !== undefined && splitFilesOf(data).valid === undefined) yield* checkUnvalidated(sections);
+}
+
+/** Adds the name of a section to the paths of its issues. */
+function* within(section: string, issues: Iterable<ValidationIssue>): Generator<ValidationIssue> {
+  for (const { path, message } of issues) yield { path: [section, ...path], message };
+}
+
+/** Requires that monitors name metrics, and those of checkpoints single ones of all rows. */
+function* checkMonitors(
+  tasks: readonly Task[],
+  { data, training, evaluation, checkpoints }: Partial<Experiment>,
+): Generator<ValidationIssue> {
+  const goals = collectDirections(listOutputs(tasks), resolveMeasuring(evaluation));
+  const monitors = [
+    ...(training === undefined ? [] : [{ path: ['training', 'monitor'], monitor: training.monitor }]),
+    ...(checkpoints?.bestBy ?? []).map((monitor, i) => ({ path: ['checkpoints', 'bestBy', i], monitor })),
+  ];
+  for (const { path, monitor } of monitors) {
+    if (monitor === 'loss' && data?.negativeSampling !== undefined && splitFilesOf(data).valid !== undefined)
       yield {
-        path: ['training', 'schedule'],
-        message: `${training.schedule.name} requires a validation set; set data.valid`,
+        path,
+        message:
+          "'loss' is not corrected for negative sampling; " +
+          `use a metric, such as ${tasks[0]?.name ?? 'ctr'}.logLoss`,
       };
-    if (checkpoints !== undefined && checkpoints.bestBy.length > 0)
-      yield { path: ['checkpoints', 'bestBy'], message: 'requires a validation set; set data.valid' };
-    if (training !== undefined && training.monitor !== 'loss')
-      yield { path: ['training', 'monitor'], message: 'requires a validation set; set data.valid' };
+    const invalid = explainInvalidMonitor(monitor, goals, evaluation?.segmentBy ?? []);
+    if (invalid !== undefined) yield { path, message: invalid };
+    else if (path[0] === 'checkpoints' && monitor !== 'loss' && !goals.has(monitor))
+      yield {
+        path,
+        message:
+          `expected a single metric of all rows, since it names a checkpoint link, found ${quoted(monitor)}; ` +
+          `use a metric, such as ${[...goals.keys()][0]}`,
+      };
   }
+}
+
+/** Rejects options that require a validation set, if there is none. */
+function* checkUnvalidated({ calibration, training, checkpoints }: Partial<Experiment>): Generator<ValidationIssue> {
+  const schedule = training !== undefined && readsValidation(training.schedule) ? training.schedule : undefined;
+  const options: readonly (readonly [path: readonly string[], isSet: boolean, subject?: string])[] = [
+    [['calibration'], calibration !== undefined],
+    [['training', 'earlyStopping'], training?.earlyStopping !== undefined],
+    [['training', 'evaluation'], training?.evaluation !== undefined],
+    [['training', 'schedule'], schedule !== undefined, `${schedule?.name} `],
+    [['checkpoints', 'bestBy'], checkpoints !== undefined && checkpoints.bestBy.length > 0],
+    [['training', 'monitor'], training !== undefined && training.monitor !== 'loss'],
+  ];
+  for (const [path, isSet, subject = ''] of options)
+    if (isSet) yield { path, message: `${subject}requires a validation set; set data.valid` };
 }
 
 /** Requires that the option `input` of model components names known groups, each once. */
@@ -248,37 +253,8 @@ function* checkTasks(tasks: readonly Task[], model: ModelSpec | undefined): Gene
       };
     }
     yield* checkDistillation(task);
-    if (task.scaling !== undefined) {
-      if (task.type === 'classification')
-        yield {
-          path: ['tasks', task.name, 'scaling'],
-          message: 'classification labels are 0 or 1 and cannot be scaled; remove scaling, or set type: regression',
-        };
-      const { name: loss, takesScaling } = findLoss(task);
-      if (task.type === 'regression' && !takesScaling)
-        yield {
-          path: ['tasks', task.name, 'scaling'],
-          message: `loss ${loss} requires unscaled labels; remove scaling, or use another loss`,
-        };
-      for (const { path, message } of checkLabelScaling(task.scaling))
-        yield { path: ['tasks', task.name, 'scaling', ...path], message };
-    }
-    if (task.type === 'regression') {
-      if (typeof task.label !== 'string')
-        yield {
-          path: ['tasks', task.name, 'label'],
-          message:
-            'a condition gives labels 0 and 1, but the task is a regression; ' +
-            'set type: classification, or use the column itself as label',
-        };
-      if (task.onMissing === 'negative')
-        yield { path: ['tasks', task.name, 'onMissing'], message: 'a regression has no negatives; use mask or drop' };
-      if (task.positiveWeight !== undefined)
-        yield {
-          path: ['tasks', task.name, 'positiveWeight'],
-          message: 'a regression has no positives; use sampleWeight',
-        };
-    }
+    yield* checkScaling(task);
+    yield* checkRegression(task);
     if (outputs.filter((output) => output.name === task.name).length > 1) {
       yield {
         path: ['tasks', task.name],
@@ -288,6 +264,39 @@ function* checkTasks(tasks: readonly Task[], model: ModelSpec | undefined): Gene
   }
   if (tasks.length === 0) yield { path: ['tasks'], message: 'expected at least one task' };
   if (model !== undefined && tasks.length > 0) yield* models.partOf(model).checkTasks?.(tasks, model as never) ?? [];
+}
+
+/** Requires that only labels of regressions are scaled, and that the loss permits it. */
+function* checkScaling(task: Task): Generator<ValidationIssue> {
+  const { name, type, scaling } = task;
+  if (scaling === undefined) return;
+  const path = ['tasks', name, 'scaling'];
+  const { name: loss, takesScaling } = findLoss(task);
+  if (type === 'classification')
+    yield {
+      path,
+      message: 'classification labels are 0 or 1 and cannot be scaled; remove scaling, or set type: regression',
+    };
+  else if (!takesScaling)
+    yield { path, message: `loss ${loss} requires unscaled labels; remove scaling, or use another loss` };
+  for (const issue of checkLabelScaling(scaling)) yield { ...issue, path: [...path, ...issue.path] };
+}
+
+/** Rejects options of classifications for a regression. */
+function* checkRegression({ name, type, label, onMissing, positiveWeight }: Task): Generator<ValidationIssue> {
+  if (type !== 'regression') return;
+  const path = ['tasks', name];
+  if (typeof label !== 'string')
+    yield {
+      path: [...path, 'label'],
+      message:
+        'a condition gives labels 0 and 1, but the task is a regression; ' +
+        'set type: classification, or use the column itself as label',
+    };
+  if (onMissing === 'negative')
+    yield { path: [...path, 'onMissing'], message: 'a regression has no negatives; use mask or drop' };
+  if (positiveWeight !== undefined)
+    yield { path: [...path, 'positiveWeight'], message: 'a regression has no positives; use sampleWeight' };
 }
 
 /** Requires one teacher, and a logit, which distillation divides by the temperature. */

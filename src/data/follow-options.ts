@@ -35,7 +35,6 @@ const alarmOptions = z
   })
   .prefault({})
   .describe('Limits beyond which a window has an alarm');
-export type AlarmOptions = z.output<typeof alarmOptions>;
 
 /** The `follow` section of `data`. */
 export const followOptions = z

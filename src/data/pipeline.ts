@@ -5,7 +5,7 @@ import { EncodePool, type EncodePoolOptions } from './encoding/encode-pool.js';
 import { noRows } from './encoding/no-rows.js';
 import { RowFitter } from './encoding/row-fitter.js';
 import type { CellFile, FileColumns, PieceOptions, PlainLines, RowSource } from './readers/cell-file.js';
-import type { Position, ReadCursor } from './readers/cursor.js';
+import type { Position, ReadCursor } from './readers/read-cursor.js';
 import { createLineCutter, isCutAlike, type CutLines } from './readers/cut-lines.js';
 import type { TextPlace } from './readers/text-place.js';
 import type { RejectPolicy } from './rows/rejects.js';

@@ -1,3 +1,4 @@
+import { grown } from '../core/grown.js';
 import { BLANK_WORD, KEY_WORDS, placeOfKey } from '../core/row-key.js';
 
 /** Maps keys to consecutive indices from 0, in order of first appearance. */
@@ -32,9 +33,7 @@ export function createKeyIndex(): KeyIndex {
   };
   const grow = (): void => {
     slots = new Uint32Array(2 * slots.length);
-    const more = new Uint32Array(2 * keys.length);
-    more.set(keys);
-    keys = more;
+    keys = grown(keys, 2 * keys.length);
     for (let number = 0; number < count; number++)
       slots[find(keys[KEY_WORDS * number]!, keys[KEY_WORDS * number + 1]!)] = number + 1;
   };

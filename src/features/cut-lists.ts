@@ -1,5 +1,6 @@
 import type { ChunkRows } from '../chunks/chunk.js';
 import { JSON_ITEM, type Column, type Lists, type Utf8 } from '../chunks/column.js';
+import { grown } from '../core/grown.js';
 import { cellText } from './cell-text.js';
 import type { ListForm } from './feature.js';
 
@@ -30,10 +31,8 @@ export function cutLists(rows: ChunkRows, cells: Utf8, form: ListForm): Lists | 
     const end = cells.ends[row * stride]!;
     if (rows.isKept(row) && begin < end) {
       if (mayBeJson && bytes[begin] === mark) return undefined;
-      if (count + end - begin >= begins.length) {
-        const capacity = 2 * (count + end - begin + 1);
-        [begins, ends] = [enlarged(begins, capacity), enlarged(ends, capacity)];
-      }
+      const needed = count + end - begin + 1;
+      if (needed > begins.length) [begins, ends] = [grown(begins, needed), grown(ends, needed)];
       begins[count] = begin;
       for (let i = begin; i < end; i++) {
         const byte = bytes[i]!;
@@ -49,12 +48,6 @@ export function cutLists(rows: ChunkRows, cells: Utf8, form: ListForm): Lists | 
   if (form.keepsMissing !== true) for (let i = 0; i < count; i++) if (begins[i] === ends[i]) return undefined;
   const items = { bytes, begins: begins.subarray(0, count), ends: ends.subarray(0, count), stride: 1, gap: 0 };
   return { offsets, items: itemColumn(items) };
-}
-
-function enlarged(array: Uint32Array, capacity: number): Uint32Array {
-  const larger = new Uint32Array(capacity);
-  larger.set(array);
-  return larger;
 }
 
 function itemColumn(utf8: Utf8): Column {

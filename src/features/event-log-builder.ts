@@ -1,3 +1,4 @@
+import { grown } from '../core/grown.js';
 import { hashEvents, valuesName, type EventValues, type LogColumn, type SortedEvents } from './event-log.js';
 import { TextCounter } from './vocabulary/text-counter.js';
 import { createTextTable } from './vocabulary/text-table.js';
@@ -10,8 +11,8 @@ class Growing<Data extends Uint32Array | Float64Array> {
   #data: Data;
   #size = 0;
 
-  constructor(readonly create: (length: number) => Data) {
-    this.#data = create(FIRST_EVENTS);
+  constructor(memory: Data) {
+    this.#data = memory;
   }
 
   get size(): number {
@@ -19,11 +20,7 @@ class Growing<Data extends Uint32Array | Float64Array> {
   }
 
   push(value: number): void {
-    if (this.#size === this.#data.length) {
-      const larger = this.create(2 * this.#size);
-      larger.set(this.#data);
-      this.#data = larger;
-    }
+    if (this.#size === this.#data.length) this.#data = grown(this.#data, this.#size + 1);
     this.#data[this.#size++] = value;
   }
 
@@ -52,8 +49,8 @@ interface GrowingColumn {
 /** Collects events in any order. */
 export class EventLogBuilder {
   readonly #keys: TextCounter;
-  readonly #users = new Growing<Uint32Array>((length) => new Uint32Array(length));
-  readonly #times = new Growing<Float64Array>((length) => new Float64Array(length));
+  readonly #users = new Growing<Uint32Array>(new Uint32Array(FIRST_EVENTS));
+  readonly #times = new Growing<Float64Array>(new Float64Array(FIRST_EVENTS));
   readonly #columns: ReadonlyMap<string, GrowingColumn>;
 
   /** @param name of the log, for errors */
@@ -64,8 +61,8 @@ export class EventLogBuilder {
         valuesName(column),
         {
           texts: column.values === 'text' ? new TextCounter(name) : undefined,
-          codes: new Growing<Uint32Array>((length) => new Uint32Array(length)),
-          numbers: new Growing<Float64Array>((length) => new Float64Array(length)),
+          codes: new Growing<Uint32Array>(new Uint32Array(FIRST_EVENTS)),
+          numbers: new Growing<Float64Array>(new Float64Array(FIRST_EVENTS)),
         },
       ]),
     );

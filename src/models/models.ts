@@ -92,27 +92,67 @@ export function buildLinearModel(inputLayout: ModelInput, tasks: readonly Task[]
 
 function buildWith(
   build: (context: ModelContext) => ModelOutput,
-  { parts, wide: wideSpec }: { readonly parts: number; readonly wide: WideOption },
+  lookedUp: LookedUpParts,
   inputLayout: ModelInput,
   tasks: readonly Task[],
-  { lossWeights = {}, negativeRate = 1, sums, scales = new Map(), biasInit = 'random' }: GraphOptions,
+  options: GraphOptions,
 ): Graph {
+  const { lossWeights = {}, negativeRate = 1, scales } = options;
   const g = new GraphBuilder();
-  const looked = inputLayout.columns.filter(({ isWide }) => isWide !== true);
+  const { featureWidth, wide, input, fields, attention } = buildFeatures(g, inputLayout, lookedUp, tasks);
+  const modelTasks = buildTasks(g, tasks, wide, options);
+  const output = build({ g, input, fields, tasks: modelTasks });
+  const terms = output.terms.map((term) =>
+    Object.hasOwn(lossWeights, term.name) ? { ...term, weight: term.weight * lossWeights[term.name]! } : term,
+  );
+  const inUnits = new Map(
+    [...output.predictions].map(([name, prediction]) => [name, unscalePredictions(g, prediction, scales?.get(name))]),
+  );
+  const predictions = negativeRate === 1 ? inUnits : correctPredictions(g, inUnits, rootTasks(tasks), negativeRate);
+  return {
+    values: g.values,
+    parameters: g.parameters,
+    featureWidth,
+    ...output,
+    predictions,
+    terms,
+    ...(attention.length > 0 && { attention }),
+  };
+}
+
+/** What a model looks up: the parts of every embedding, and whether it has a wide part. */
+interface LookedUpParts {
+  readonly parts: number;
+  readonly wide: WideOption;
+}
+
+/** Looks up the features, and computes embeddings, sequences and the wide part. */
+function buildFeatures(
+  g: GraphBuilder,
+  { columns, sequences = [] }: ModelInput,
+  { parts, wide: wideSpec }: LookedUpParts,
+  tasks: readonly Task[],
+) {
+  const looked = columns.filter(({ isWide }) => isWide !== true);
   const featureWidth = looked.reduce((sum, { width }) => sum + width, 0);
-  const lookups = inputLayout.columns.length === 0 ? undefined : lookUp(g, inputLayout.columns);
+  const lookups = columns.length === 0 ? undefined : lookUp(g, columns);
   const width = lookups?.width ?? 0;
   const isWhole = featureWidth === 0 || featureWidth === width;
   const whole = lookups && (isWhole ? lookups : g.slice(lookups, 0, featureWidth));
   const composed = whole && composeEmbeddings(g, whole, looked, parts);
-  const wide = wideSums(
-    g,
-    wideSpec,
-    tasks,
-    lookups === undefined || featureWidth === width ? undefined : g.slice(lookups, featureWidth, width - featureWidth),
-    composed,
-  );
-  const { input, fields, attention } = encodeSequences(g, inputLayout.sequences ?? [], composed);
+  const ofWide =
+    lookups === undefined || featureWidth === width ? undefined : g.slice(lookups, featureWidth, width - featureWidth);
+  const wide = wideSums(g, wideSpec, tasks, ofWide, composed);
+  return { featureWidth, wide, ...encodeSequences(g, sequences, composed) };
+}
+
+/** Adds labels, losses and what else the models read of each task. */
+function buildTasks(
+  g: GraphBuilder,
+  tasks: readonly Task[],
+  wide: ReadonlyMap<string, Value>,
+  { negativeRate = 1, sums, scales = new Map(), biasInit = 'random' }: GraphOptions,
+): readonly ModelTask[] {
   const labels = new Map<string, Value>();
   const label = (column: string): Value => {
     const value = labels.get(column) ?? g.input({ kind: 'label', column }, 1);
@@ -123,7 +163,7 @@ function buildWith(
     column === undefined ? undefined : label(column);
   const roots = rootTasks(tasks);
   const isReplayed = tasks.some(({ delay }) => delay !== undefined);
-  const modelTasks = tasks.map((task): ModelTask => {
+  return tasks.map((task): ModelTask => {
     const columns = taskColumns(task, tasks);
     const labelValue = scaleLabels(g, label(columns.label), scales.get(task.name));
     // Teachers predict for all rows; a root task learns from the rows that sampling keeps.
@@ -144,13 +184,9 @@ function buildWith(
         const positiveWeight = computePositiveWeight(task, sum);
         const classWeight = positiveWeight === 1 ? undefined : g.affine(labelValue, positiveWeight - 1, 1);
         const rowWeight = optional(columns.sampleWeight);
-        return {
-          mask: masked(optional(maskColumn)),
-          weights:
-            classWeight !== undefined && rowWeight !== undefined
-              ? g.multiply(classWeight, rowWeight)
-              : (classWeight ?? rowWeight),
-        };
+        const mask = masked(optional(maskColumn));
+        const areBoth = classWeight !== undefined && rowWeight !== undefined;
+        return { mask, weights: areBoth ? g.multiply(classWeight, rowWeight) : (classWeight ?? rowWeight) };
       });
     const first = (sum: LabelSum | undefined): number | undefined =>
       sum === undefined || biasInit === 'random' || delayed !== undefined
@@ -173,23 +209,6 @@ function buildWith(
       },
     };
   });
-  const output = build({ g, input, fields, tasks: modelTasks });
-  const terms = output.terms.map((term) =>
-    Object.hasOwn(lossWeights, term.name) ? { ...term, weight: term.weight * lossWeights[term.name]! } : term,
-  );
-  const inUnits = new Map(
-    [...output.predictions].map(([name, prediction]) => [name, unscalePredictions(g, prediction, scales.get(name))]),
-  );
-  const predictions = negativeRate === 1 ? inUnits : correctPredictions(g, inUnits, roots, negativeRate);
-  return {
-    values: g.values,
-    parameters: g.parameters,
-    featureWidth,
-    ...output,
-    predictions,
-    terms,
-    ...(attention.length > 0 && { attention }),
-  };
 }
 
 /** Binds the columns that a loss reads besides its label: groups of rows, or a teacher. */

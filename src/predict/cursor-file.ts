@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { userError } from '../core/errors.js';
-import { parseCursor, ReadCursor } from '../data/readers/cursor.js';
+import { parseCursor, ReadCursor } from '../data/readers/read-cursor.js';
 import { isStream } from '../data/readers/data-stream.js';
 import type { Source } from '../data/sources/source.js';
 import { onDisk, writeFileAtomic } from '../io/disk.js';

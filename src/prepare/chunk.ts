@@ -1,6 +1,6 @@
-import { closeSync, openSync } from 'node:fs';
-import { systemCode, userError } from '../core/errors.js';
-import { readAt } from '../io/read-sync.js';
+import { userError } from '../core/errors.js';
+import { unreadable } from '../data/readers/unreadable.js';
+import { readAt, withFile } from '../io/read-sync.js';
 
 /** Part of a raw file: the lines whose first byte is in it. */
 export interface Chunk {
@@ -63,14 +63,9 @@ export function readLines({ path, begin, end }: Chunk, allocate: (bytes: number)
 /** Reads bytes from a position, up to the end of the file. Returns their number. @throws UserError (data) */
 function readFile(path: string, memory: Buffer, position: number): number {
   try {
-    const file = openSync(path, 'r');
-    try {
-      return readAt(file, memory, position);
-    } finally {
-      closeSync(file);
-    }
+    return withFile(path, (file) => readAt(file, memory, position));
   } catch (error) {
-    throw userError('data', { where: path, message: `cannot be read (${systemCode(error) ?? String(error)})` }, error);
+    throw unreadable(path, error);
   }
 }
 

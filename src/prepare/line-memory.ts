@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { instantiateKernels } from '../io/kernel-module.js';
 
 /** The kernels of src/kernels/lines; addresses are byte offsets in their memory. */
 interface LineKernels {
@@ -25,16 +25,11 @@ const FIRST_PAGES = 64;
 const MAX_PAGES = 65_536;
 const PAGE_BYTES = 1 << 16;
 
-let compiled: WebAssembly.Module | undefined;
-
 /** Creates the memory that line kernels work on. */
 export function createLineMemory(): LineMemory {
-  // Sources and build output have the same distance to the build directory.
-  compiled ??= new WebAssembly.Module(readFileSync(new URL('../../dist/lines.wasm', import.meta.url)));
   // Shared, since growing non-shared memory detaches all views of it.
   const memory = new WebAssembly.Memory({ initial: FIRST_PAGES, maximum: MAX_PAGES, shared: true });
-  // The boundary to wasm: the exports are those of src/kernels/lines.
-  const kernels = new WebAssembly.Instance(compiled, { env: { memory } }).exports as unknown as LineKernels;
+  const kernels = instantiateKernels('lines', memory) as LineKernels;
   let free = kernels.heapBase();
   return {
     kernels,

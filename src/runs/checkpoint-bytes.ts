@@ -12,6 +12,7 @@ interface Content {
   readonly fitted: Fitted;
   readonly counters: ReadonlyMap<string, StoredTensor>;
   readonly lookups: LookupTables;
+  readonly window?: ReadonlyMap<string, StoredTensor>;
 }
 
 /** Estimated size of the config, the loop state and the file headers. */
@@ -24,16 +25,17 @@ export function tensorBytes({ weights, optimizer }: ProgramState): number {
 }
 
 /** Estimates the size of a delta on disk, in bytes. */
-export function deltaBytes({ program, growth, counters }: Delta): number {
-  return OTHER_BYTES + tensorBytes(program) + storedBytes(growth) + storedBytes(counters);
+export function deltaBytes({ program, growth, counters, window }: Delta): number {
+  return OTHER_BYTES + tensorBytes(program) + storedBytes(growth, counters, window);
 }
 
 /** Estimates the size of a full checkpoint on disk, in bytes. */
-export function checkpointBytes({ program, fitted, counters, lookups }: Content): number {
-  const others = [storedFitted(fitted).tensors, counters, lookupTensors(lookups)];
-  return OTHER_BYTES + tensorBytes(program) + others.reduce((bytes, each) => bytes + storedBytes(each), 0);
+export function checkpointBytes({ program, fitted, counters, lookups, window = new Map() }: Content): number {
+  const others = storedBytes(storedFitted(fitted).tensors, counters, lookupTensors(lookups), window);
+  return OTHER_BYTES + tensorBytes(program) + others;
 }
 
-function storedBytes(tensors: ReadonlyMap<string, StoredTensor>): number {
-  return [...tensors.values()].reduce((bytes, { data }) => bytes + data.byteLength, 0);
+function storedBytes(...all: readonly ReadonlyMap<string, StoredTensor>[]): number {
+  const tensors = all.flatMap((each) => [...each.values()]);
+  return tensors.reduce((bytes, { data }) => bytes + data.byteLength, 0);
 }

@@ -149,7 +149,6 @@ export interface DeltaSince extends DeltaFolder {
 }
 
 /**
-/**
  * Whether what leads to a checkpoint from the one before has counters: a delta, or the update of a full checkpoint.
  * @throws UserError (checkpoint) for a manifest that is missing or invalid
  */

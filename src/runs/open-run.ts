@@ -128,24 +128,7 @@ export async function openRun(request: RunRequest, warn: (warning: string) => vo
         : await resumeRun(folder, request, warn);
     const origin = newOrigin ?? (resumed === undefined ? await request.resolveOrigin?.() : undefined);
     if (origin !== undefined) state.of(originSection, () => origin);
-    const runLog = await openRunLog(
-      folder,
-      { ...request, origin },
-      state.of(logSection, () => ({ metricsBytes: 0 })),
-      resumed === undefined,
-    );
-    const hparams = new Map([...flatten(request.values)].map(([key, text]) => [key, toHparam(text)]));
-    const log = new TrackedLog(
-      runLog,
-      openTrackers(request.track, {
-        folder,
-        name: request.configName,
-        hparams,
-        getState: state.of,
-        artifacts: () => runArtifacts(folder),
-        warn,
-      }),
-    );
+    const log = await openLog(folder, { ...request, origin }, state, resumed === undefined, warn);
     const begin: OpenRun['begin'] = async (data) => {
       await log.begin(data);
       if (resumed === undefined && request.isLatest !== false) await pointLatest(folder, root);
@@ -165,6 +148,28 @@ export async function openRun(request: RunRequest, warn: (warning: string) => vo
     await release();
     throw error;
   }
+}
+
+/** Opens the log of a run, and its trackers. */
+async function openLog(
+  folder: string,
+  request: RunRequest & { readonly origin: WarmStartSource | undefined },
+  state: RunState,
+  isNew: boolean,
+  warn: (warning: string) => void,
+): Promise<TrackedLog> {
+  const position = state.of(logSection, () => ({ metricsBytes: 0 }));
+  const log = await openRunLog(folder, request, position, isNew);
+  const hparams = new Map([...flatten(request.values)].map(([key, text]) => [key, toHparam(text)]));
+  const trackers = openTrackers(request.track, {
+    folder,
+    name: request.configName,
+    hparams,
+    getState: state.of,
+    artifacts: () => runArtifacts(folder),
+    warn,
+  });
+  return new TrackedLog(log, trackers);
 }
 
 /** Converts a config value from JSON for trackers, which take scalars; lists stay JSON. */

@@ -109,17 +109,9 @@ function readInputs(
     else {
       if (data !== undefined)
         throw refusal(400, { where, message: 'has data in both JSON and binary', fix: 'remove one of them' });
-      if (typeof size !== 'number' || !Number.isInteger(size) || size < 0 || offset + size > binary.length) {
-        throw refusal(400, {
-          where: `${where}.parameters.binary_data_size`,
-          message:
-            `expected a number of bytes after the JSON, of which ${binary.length - offset} are left, found ` +
-            quoted(size),
-          fix: 'set the length of the JSON in the header Inference-Header-Content-Length',
-        });
-      }
-      cells = decodeBinary(where, datatype, binary.subarray(offset, offset + size), rows * (width ?? 1));
-      offset += size;
+      const own = takeBytes(`${where}.parameters.binary_data_size`, binary.subarray(offset), size);
+      cells = decodeBinary(where, datatype, own, rows * (width ?? 1));
+      offset += own.length;
     }
     if (column.holds === 'text' || column.holds === 'bag') cells = toStringCells(datatype, cells);
     if (column.holds === 'vector') read.set(name, toVectors(cells, rows, width));
@@ -139,6 +131,17 @@ function readInputs(
       fix: 'set parameters.binary_data_size of each binary tensor',
     });
   return Object.fromEntries(read);
+}
+
+/** Returns the first `size` of the bytes that are left. */
+function takeBytes(where: string, left: Uint8Array, size: unknown): Uint8Array {
+  if (typeof size === 'number' && Number.isInteger(size) && size >= 0 && size <= left.length)
+    return left.subarray(0, size);
+  throw refusal(400, {
+    where,
+    message: `expected a number of bytes after the JSON, of which ${left.length} are left, found ${quoted(size)}`,
+    fix: 'set the length of the JSON in the header Inference-Header-Content-Length',
+  });
 }
 
 /** Whether values have several items. */

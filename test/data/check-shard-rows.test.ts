@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { checkIds, checkNumbers } from '../../src/data/shards/check-shard-rows.js';
-import { createOrderedRows } from '../../src/data/rows/ordered-rows.js';
+import { createOrderedRows } from '../../src/data/batches/ordered-rows.js';
 import { createRowBlock, type BlockColumn, type RowBlock } from '../../src/chunks/row-block.js';
 import { encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
 import { featureTypes } from '../../src/features/feature-types.js';

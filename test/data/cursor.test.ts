@@ -10,7 +10,7 @@ import { encodeRows, readChunks, type ReadOptions } from '../../src/data/pipelin
 import { fileSource } from '../../src/data/readers/byte-source.js';
 import type { CellFile, RowSource } from '../../src/data/readers/cell-file.js';
 import { openCsv } from '../../src/data/readers/csv.js';
-import { parseCursor, ReadCursor } from '../../src/data/readers/cursor.js';
+import { parseCursor, ReadCursor } from '../../src/data/readers/read-cursor.js';
 import { openJsonLines } from '../../src/data/readers/json-lines.js';
 import { openRows } from '../../src/data/readers/open-rows.js';
 import { encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';

@@ -82,7 +82,7 @@ describe('data description', () => {
     expect(warnings.filter((line) => line.includes("'user'") || line.includes("'seen'"))).toEqual([]);
     expect(warnings).toEqual(
       expect.arrayContaining([
-        expect.stringMatching(/log\.csv:3002: column 'price': invalid row: expected a decimal number/),
+        expect.stringMatching(/log\.csv:3002: column "price": invalid row: expected a decimal number/),
         expect.stringMatching(/^field 'receipt' alone predicts cvr with an AUC of 1\.0000/),
         expect.stringMatching(
           /^field 'day' drifts from the training set: population stability index .* on valid, .* on test/,

@@ -5,7 +5,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import type { BagColumn } from '../../src/core/batch.js';
 import { shardDataset } from '../../src/data/batches/dataset.js';
 import type { Shuffle } from '../../src/data/batches/pass.js';
-import { OrderedBags, OrderedWords } from '../../src/data/rows/ordered-rows.js';
+import { OrderedBags, OrderedWords } from '../../src/data/batches/ordered-rows.js';
 import type { BlockColumn } from '../../src/chunks/row-block.js';
 import { openShards, type Shards } from '../../src/data/shards/reader.js';
 import { asStored } from '../../src/data/shards/shard-view.js';

@@ -196,6 +196,8 @@ describe('checkpoints', () => {
     expect(checkpointBytes(checkpoint(1)) - checkpointBytes(small)).toBe(
       WORDS.bytes.byteLength + WORDS.offsets.byteLength,
     );
+    const window = new Map([['labels.click', { shape: [3], data: Uint8Array.of(1, 0, 1) }]]);
+    expect(checkpointBytes({ ...small, window }) - checkpointBytes(small)).toBe(3);
     expect((await readCheckpoint(findCheckpoint(run))).fitted).toEqual({
       f: { size: 3 },
       word: { vocabulary: ['a', 'ü'] },

@@ -1,7 +1,7 @@
 import { createRowBlock, type RowBlock } from '../../chunks/row-block.js';
 import type { Batch } from '../../core/batch.js';
 import { startThread, type Thread } from '../../system/thread.js';
-import { createOrderedRows, type OrderedRows } from '../rows/ordered-rows.js';
+import { createOrderedRows, type OrderedRows } from './ordered-rows.js';
 import { rowFormatOf, type RowFormat } from '../rows/row-format.js';
 import { checkRows } from '../shards/check-shard-rows.js';
 import type { ShardFolder, Shards } from '../shards/reader.js';

@@ -1,3 +1,5 @@
+import { grown } from '../../core/grown.js';
+
 const FIRST_CAPACITY = 64;
 
 /** Events in order of time, oldest first, in memory that grows. An index is a position since the first event. */
@@ -157,14 +159,7 @@ class KeyLinks {
   }
 
   #enlarge(size: number): void {
-    [this.#oldest, this.#newest] = [enlarged(this.#oldest, size), enlarged(this.#newest, size)];
-    [this.#sums, this.#rows] = [enlarged(this.#sums, size), enlarged(this.#rows, size)];
+    [this.#oldest, this.#newest] = [grown(this.#oldest, size), grown(this.#newest, size)];
+    [this.#sums, this.#rows] = [grown(this.#sums, size), grown(this.#rows, size)];
   }
-}
-
-/** Copies values by key into an array with a larger capacity; others are 0. */
-export function enlarged(values: Float64Array, size: number): Float64Array<ArrayBuffer> {
-  const larger = new Float64Array(Math.max(size, 2 * values.length, FIRST_CAPACITY));
-  larger.set(values);
-  return larger;
 }

@@ -1,6 +1,7 @@
+import { grown } from '../../core/grown.js';
 import type { StoredTensor } from '../../io/safetensors.js';
 import type { CounterSpec } from '../counter-options.js';
-import { enlarged, EventQueue } from './event-queue.js';
+import { EventQueue } from './event-queue.js';
 import type { KeyTable } from './key-table.js';
 
 /**
@@ -257,8 +258,8 @@ export class WindowCounter {
 
   #reserve(keys: number): void {
     if (keys <= this.#sums.length) return;
-    this.#newest = enlarged(this.#newest, keys);
-    [this.#sums, this.#rows] = [enlarged(this.#sums, keys), enlarged(this.#rows, keys)];
+    this.#newest = grown(this.#newest, keys);
+    [this.#sums, this.#rows] = [grown(this.#sums, keys), grown(this.#rows, keys)];
   }
 }
 

@@ -7,7 +7,7 @@ import { createCleaner, type CellOptions } from '../../features/cells.js';
 import type { ListReading, RawForm, RawReading, ReadColumns } from '../../features/kinds/kind.js';
 import { rawReadings } from '../../features/kinds/kinds.js';
 import { itemReader, itemRows, oneValueReader } from '../../features/kinds/one-value.js';
-import { textReader, type StringPool } from '../../features/vocabulary/string-pool.js';
+import type { StringPool } from '../../features/vocabulary/string-pool.js';
 import { TextCounter } from '../../features/vocabulary/text-counter.js';
 import type { FileColumns, RowSource } from '../readers/cell-file.js';
 import { numberTextOf } from '../readers/decimal-comma.js';
@@ -17,7 +17,8 @@ import { RowCollector } from '../rows/row-collector.js';
 import type { RowFormat } from '../rows/row-format.js';
 import type { Manifest } from '../shards/manifest.js';
 import type { Shards, ShardRows } from '../shards/reader.js';
-import { readVocabulary } from '../shards/vocabulary.js';
+import { dictionaryOf } from '../shards/shard-view.js';
+import { readVocabularies } from '../shards/vocabulary.js';
 import { fitReaders, startFits } from './fit-readers.js';
 
 // Raw rows are the valid rows of one file before anything is fitted: its data columns as dictionaries, numbers and
@@ -217,7 +218,8 @@ async function openChunks(
   columns: readonly RawColumn[],
   dialect: FileColumns['dialect'],
 ): Promise<readonly RawChunk[]> {
-  const dictionaries = await readDictionaries(shards);
+  const vocabularies = await readVocabularies(shards.folder, shards.manifest.columns);
+  const dictionaries = new Map([...vocabularies].map(([name, texts]) => [name, dictionaryOf(texts)]));
   const storage = rawStorage(columns);
   const parts = partsByFile(shards.manifest);
   const rowsOf = (part: readonly ShardRows[]): number => part.reduce((sum, { end }) => sum + end, 0);
@@ -250,16 +252,6 @@ function partsByFile({ shards }: Manifest): readonly (readonly ShardRows[])[] {
     part.push({ shard, begin: 0, end: rows });
   }
   return [...parts.values()];
-}
-
-async function readDictionaries({ folder, manifest }: Shards): Promise<ReadonlyMap<string, DictionaryValues>> {
-  const dictionaries = new Map<string, DictionaryValues>();
-  for (const column of manifest.columns) {
-    if (!('vocabulary' in column) || column.vocabulary === undefined) continue;
-    const texts = await readVocabulary(`${folder}/${column.vocabulary}`);
-    dictionaries.set(column.name, { size: texts.offsets.length - 1, text: textReader(texts) });
-  }
-  return dictionaries;
 }
 
 function readColumn(

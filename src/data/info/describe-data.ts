@@ -1,9 +1,9 @@
-import { problemLine, quoted, type Problem } from '../../core/errors.js';
+import { problemLine, type Problem } from '../../core/errors.js';
 import type { EncodedField } from '../../features/feature.js';
-import { listStorage } from '../../features/kinds/kinds.js';
+import { holdsNumbers, listStorage } from '../../features/kinds/kinds.js';
 import type { Fitted } from '../../features/feature-types.js';
 import { SPLITS, type DataOptions, type Split } from '../options.js';
-import { observing, type BadRow, type RejectPolicy } from '../rows/rejects.js';
+import { badRowProblem, observing, type BadRow, type RejectPolicy } from '../rows/rejects.js';
 import type { EncodedBatch } from '../rows/row-collector.js';
 import { encodedFormat, rowFormatOf, type EncodedFormat, type RowFormat } from '../rows/row-format.js';
 import { countLeftOut } from '../rows/row-rule.js';
@@ -13,7 +13,7 @@ import { oneClassNotice } from '../batches/label-notices.js';
 import { computeDrift, computeVectorDrift } from './drift.js';
 import { computeRateAuc, LEAK_AUC } from './leak.js';
 import type { SequenceLengths } from './sequence-lengths.js';
-import { classifications, NUMBER_KINDS, SplitCounts } from './split-counts.js';
+import { classifications, SplitCounts } from './split-counts.js';
 import type { Tally } from './tally.js';
 
 /** Description of a data set. JSON. */
@@ -157,14 +157,9 @@ function describeSequence(
   return { name, maxItems, lengths: bySplit(counts, ({ lengths }) => lengths.lengthsOf(name)) };
 }
 
-function describeBadRow({ path, line, column, value, expected, cure }: BadRow): Problem {
-  const found = value === undefined ? '' : `, found ${quoted(value)}`;
-  return {
-    where: `${path}:${line}`,
-    ...(column !== undefined && { key: `column '${column}'` }),
-    message: `invalid row: expected ${expected}${found}`,
-    ...(cure !== undefined && { fix: cure }),
-  };
+function describeBadRow(row: BadRow): Problem {
+  const problem = badRowProblem(row);
+  return { ...problem, message: `invalid row: ${problem.message}` };
 }
 
 /** Warns of classifications with one class in the training set. */
@@ -177,7 +172,7 @@ function warnOneClass(splits: readonly SplitDescription[], format: EncodedFormat
 }
 
 function describeField(field: EncodedField, counts: CountsBySplit, format: EncodedFormat): FieldDescription {
-  const { name, kind, columns, computed } = field;
+  const { name, kind, columns, computed, vectorRule } = field;
   const blanks =
     columns.length > 1 || computed !== undefined
       ? {}
@@ -187,8 +182,8 @@ function describeField(field: EncodedField, counts: CountsBySplit, format: Encod
     drift,
     auc = {},
     ...others
-  } = kind === 'vector'
-    ? describeVectors(name, field.vectorRule!.length, counts)
+  } = vectorRule !== undefined
+    ? describeVectors(name, vectorRule.length, counts)
     : describeValues(field, counts, format);
   return { name, kind, ...others, blanks, unknown, drift, auc };
 }
@@ -196,7 +191,7 @@ function describeField(field: EncodedField, counts: CountsBySplit, format: Encod
 type Described = Pick<FieldDescription, 'drift'> & Partial<FieldDescription>;
 
 function describeValues(field: EncodedField, counts: CountsBySplit, format: EncodedFormat): Described {
-  const { name, kind, direct, rule } = field;
+  const { name, direct, rule } = field;
   const isList = listStorage(field) !== undefined;
   const train = counts.get('train')!;
   const tally = train.tallies.get(name)!;
@@ -207,7 +202,7 @@ function describeValues(field: EncodedField, counts: CountsBySplit, format: Enco
   });
   const numbers = train.numbers.get(name);
   // Id 0 of an id in digits may have a meaning of its own.
-  const hasUnknown = !NUMBER_KINDS.includes(kind) && direct?.cell !== 'id';
+  const hasUnknown = !holdsNumbers(field) && direct?.cell !== 'id';
   return {
     values: numbers?.count ?? tally.keys.length,
     ...(numbers?.hasMore === true && { hasMoreValues: true }),

@@ -1,3 +1,4 @@
+import { listStorage } from '../../features/kinds/kinds.js';
 import type { Dataset } from '../batches/dataset.js';
 import type { EncodedFormat } from '../rows/row-format.js';
 import { classifications, FieldTallies } from './split-counts.js';
@@ -63,7 +64,7 @@ export async function findLabelLeaks(
   other: Dataset,
 ): Promise<readonly LabelLeak[]> {
   const [seen, unseen] = [await tallyRows(format, train), await tallyRows(format, other)];
-  const fields = format.fields.filter(({ kind }) => kind === 'id' || kind === 'number');
+  const fields = format.fields.filter((field) => listStorage(field) === undefined);
   const leaks = fields.flatMap(({ name }) =>
     classifications(format).flatMap((task, t): LabelLeak[] => {
       const auc = computeRateAuc(seen.get(name)!, unseen.get(name)!, t);

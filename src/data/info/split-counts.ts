@@ -1,9 +1,8 @@
 import { column, type BagColumn, type Batch } from '../../core/batch.js';
 import { taskColumns, type Task } from '../../core/tasks.js';
 import { createCleaner } from '../../features/cells.js';
-import { listStorage, takesLists } from '../../features/kinds/kinds.js';
+import { holdsNumbers, listStorage, takesLists } from '../../features/kinds/kinds.js';
 import { visitLabels } from '../batches/label-facts.js';
-import type { EncodedField } from '../../features/feature.js';
 import type { EncodedBatch } from '../rows/row-collector.js';
 import type { EncodedFormat } from '../rows/row-format.js';
 import { LengthCounts } from './sequence-lengths.js';
@@ -21,16 +20,16 @@ export class FieldTallies {
    * (positives); bags have none.
    */
   readonly byField: ReadonlyMap<string, Tally>;
-  /** Fields with lists of numbers, which are stored as weights. */
-  readonly #numberLists: ReadonlySet<string>;
+  /** Fields whose values are numbers; those of lists are stored as weights. */
+  readonly #numbers: ReadonlySet<string>;
   readonly #classes: readonly ReturnType<typeof taskColumns>[];
 
   constructor(format: EncodedFormat) {
     this.#classes = classifications(format).map((task) => taskColumns(task, format.spec.tasks));
-    const fields = format.fields.filter(({ kind }) => kind !== 'vector');
+    const fields = format.fields.filter((field) => listStorage(field) !== 'vector');
     const numSums = 2 * this.#classes.length;
     this.byField = new Map(fields.map((field) => [field.name, new Tally(listStorage(field) === 'bag' ? 0 : numSums)]));
-    this.#numberLists = new Set(fields.flatMap(({ name, kind }) => (kind === 'itemNumber' ? [name] : [])));
+    this.#numbers = new Set(fields.filter(holdsNumbers).map(({ name }) => name));
   }
 
   add({ rows, labels, ids, numbers, bags }: Batch): void {
@@ -47,7 +46,7 @@ export class FieldTallies {
       }
       for (const [name, tally] of this.byField) {
         const bag = bags.get(name);
-        if (bag !== undefined) addItems(tally, bag, r, this.#numberLists.has(name));
+        if (bag !== undefined) addItems(tally, bag, r, this.#numbers.has(name));
         else tally.add(ids.get(name)?.[r] ?? binOf(numbers.get(name)![r]!), amounts);
       }
     }
@@ -58,9 +57,6 @@ export class FieldTallies {
 function addItems(tally: Tally, { offsets, ids, weights }: BagColumn, row: number, areNumbers: boolean): void {
   for (let i = offsets[row]!; i < offsets[row + 1]!; i++) tally.add(areNumbers ? binOf(weights[i]!) : ids[i]!);
 }
-
-/** Kinds of fields whose values are numbers. */
-export const NUMBER_KINDS: readonly EncodedField['kind'][] = ['number', 'itemNumber'];
 
 /** Rows of a task, and the sum of their labels. */
 interface TaskCounts {
@@ -90,9 +86,7 @@ export class SplitCounts {
   constructor(format: EncodedFormat, columns: readonly string[]) {
     const { fields, spec } = format;
     this.#tallies = new FieldTallies(format);
-    this.numbers = new Map(
-      fields.filter(({ kind }) => NUMBER_KINDS.includes(kind)).map(({ name }) => [name, new DistinctNumbers()]),
-    );
+    this.numbers = new Map(fields.filter(holdsNumbers).map(({ name }) => [name, new DistinctNumbers()]));
     this.vectors = new Map(
       fields.flatMap(({ name, vectorRule: rule }) => (rule ? [[name, new VectorTally(rule.length)] as const] : [])),
     );

@@ -1,4 +1,5 @@
 import type { VectorColumn } from '../../core/batch.js';
+import { grown } from '../../core/grown.js';
 
 /** Counts by key, with sums per key. */
 export class Tally {
@@ -23,11 +24,7 @@ export class Tally {
       at = this.keys.length * this.#width;
       this.#offsets.set(key, at);
       this.keys.push(key);
-      if (at + this.#width > this.#sums.length) {
-        const larger = new Float64Array(2 * this.#sums.length);
-        larger.set(this.#sums);
-        this.#sums = larger;
-      }
+      this.#sums = grown(this.#sums, at + this.#width);
     }
     this.total++;
     this.#sums[at]!++;

@@ -1,6 +1,6 @@
 import type { Chunk } from '../../chunks/chunk.js';
 import type { Dialect } from '../dialect.js';
-import type { Position } from './cursor.js';
+import type { Position } from './read-cursor.js';
 import type { DataStream } from './data-stream.js';
 import type { FileStats, Fingerprint } from './fingerprint.js';
 import type { TextPlace } from './text-place.js';

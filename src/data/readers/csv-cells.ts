@@ -5,7 +5,7 @@ import { PLAIN_CSV, quoteOf, type Dialect } from '../dialect.js';
 import type { InvalidLine } from '../../chunks/chunk.js';
 import { MAX_ROW_BYTES } from './cell-file.js';
 import { cellText } from '../../features/cell-text.js';
-import { latin1CellText } from './cell-text.js';
+import { latin1CellText } from './plain-cells.js';
 
 const [LF, CR] = [10, 13];
 

@@ -3,7 +3,7 @@ import type { Column } from '../../chunks/column.js';
 import { PLAIN_CSV } from '../dialect.js';
 import type { FileColumns, PlainLines } from './cell-file.js';
 import { cellText } from '../../features/cell-text.js';
-import { cellTexts } from './cell-text.js';
+import { cellTexts } from './plain-cells.js';
 import { returnCutRows, takeCutRows, type CutRows } from './cut-rows.js';
 import { numberTextOf } from './decimal-comma.js';
 import { textChunk } from './text-chunk.js';

@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
 import type { CutColumn, Utf8 } from '../../chunks/column.js';
+import { instantiateKernels } from '../../io/kernel-module.js';
 import { checkKernels, MemoryLayout, WORD_BYTES } from './memory-layout.js';
 
 /** The kernels of src/kernels/cells; addresses are those of bytes in their memory. */
@@ -31,8 +31,6 @@ const MAX_VALUES = 1 << 15;
 const [MIN_ROWS, MAX_ROWS] = [16, 1 << 10];
 /** Places after those of all rows, which kernels may overwrite. */
 const EXTRA_PLACES = 8;
-
-let compiled: WebAssembly.Module | undefined;
 
 /** Memory in which lines are cut into rows, and the kernels that read the columns of these rows. */
 export class CutRows {
@@ -75,10 +73,7 @@ export class CutRows {
     };
     // Memory never grows, so that views stay valid.
     const memory = new WebAssembly.Memory({ initial: layout.pages, maximum: layout.pages, shared: false });
-    // The build's directory has the same depth as that of the sources.
-    compiled ??= new WebAssembly.Module(readFileSync(new URL('../../../dist/cells.wasm', import.meta.url)));
-    // The module exports what src/kernels/cells defines.
-    this.#kernels = new WebAssembly.Instance(compiled, { env: { memory } }).exports as unknown as CellKernels;
+    this.#kernels = instantiateKernels('cells', memory) as CellKernels;
     checkKernels(this.#kernels);
     this.bytes = Buffer.from(memory.buffer);
     this.lines = new Uint32Array(memory.buffer, this.#addresses.lines, this.#maxRows);

@@ -38,17 +38,26 @@ export async function openRows(
   const csv = isStream(path)
     ? await text(streamSource(openStream(path), dialect.encoding))
     : await openFile(openHead(path));
-  const wanted = columns.filter((name) => csv.header.includes(name) || !constants.has(name));
+  return rowSource(csv, columns, constants);
+}
+
+/**
+ * Finds columns in the header of a file.
+ * @param constants columns with one value for all rows, which the file may lack
+ * @throws UserError (data) for a file that lacks a column
+ */
+export function rowSource(
+  csv: CellFile,
+  columns: readonly string[],
+  constants: ReadonlyMap<string, string>,
+): RowSource<CellFile> {
+  const { path, header, dialect } = csv;
+  const wanted = columns.filter((name) => header.includes(name) || !constants.has(name));
   const own = new Map([...constants].filter(([name]) => columns.includes(name)));
+  const indices = columnIndices(csv, wanted);
   return {
     csv,
-    columns: {
-      path,
-      header: csv.header,
-      ...(csv.dialect && { dialect: csv.dialect }),
-      indices: columnIndices(csv, wanted),
-      ...(own.size > 0 && { constants: own }),
-    },
+    columns: { path, header, ...(dialect && { dialect }), indices, ...(own.size > 0 && { constants: own }) },
   };
 }
 

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Place } from '../../chunks/chunk.js';
 import type { ByteChunk, ByteChunks } from './byte-chunks.js';
-import { changedBefore, type Position } from './cursor.js';
+import { changedBefore, type Position } from './read-cursor.js';
 
 const [LF, CR] = [10, 13];
 /** Number of bytes before a place that its check covers. */

@@ -1,3 +1,5 @@
+import { grown } from '../../core/grown.js';
+
 const FIRST_CAPACITY = 1 << 10;
 
 /** A slot that waits for a time. */
@@ -21,8 +23,12 @@ export class TimeHeap {
   }
 
   push(timeMs: number, number: number, slot: number): void {
-    if (this.#size === this.#times.length) this.#grow();
     let at = this.#size++;
+    if (this.#size > this.#times.length) {
+      this.#times = grown(this.#times, this.#size);
+      this.#numbers = grown(this.#numbers, this.#size);
+      this.#slots = grown(this.#slots, this.#size);
+    }
     while (at > 0) {
       const parent = (at - 1) >> 1;
       if (!this.#isBefore(timeMs, number, parent)) break;
@@ -62,16 +68,5 @@ export class TimeHeap {
     this.#times[at] = timeMs;
     this.#numbers[at] = number;
     this.#slots[at] = slot;
-  }
-
-  #grow(): void {
-    const capacity = 2 * this.#times.length;
-    const [times, numbers, slots] = [this.#times, this.#numbers, this.#slots];
-    this.#times = new Float64Array(capacity);
-    this.#numbers = new Float64Array(capacity);
-    this.#slots = new Uint32Array(capacity);
-    this.#times.set(times);
-    this.#numbers.set(numbers);
-    this.#slots.set(slots);
   }
 }

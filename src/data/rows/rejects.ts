@@ -1,5 +1,5 @@
 import { appendFileSync } from 'node:fs';
-import { quoted, userError } from '../../core/errors.js';
+import { quoted, userError, type Problem } from '../../core/errors.js';
 import { onDiskSync } from '../../io/disk.js';
 import { csvText } from '../../text/csv-text.js';
 import type { DataOptions } from '../options.js';
@@ -121,9 +121,19 @@ export function writeReject(path: string, row: BadRow, isFirst: boolean): void {
   onDiskSync(path, () => appendFileSync(path, csvText([...header, fields])));
 }
 
-/** Creates the error for an invalid row. */
-export function badRowError({ path, line, column, value, expected }: BadRow, fix: string): Error {
+/** Describes an invalid row. */
+export function badRowProblem(row: BadRow, fix = row.cure): Problem {
+  const { column, value, expected } = row;
   const found = value === undefined ? '' : `, found ${quoted(value)}`;
-  const problem = { where: `${path}:${line}`, message: `expected ${expected}${found}`, fix };
-  return userError('data', column === undefined ? problem : { ...problem, key: `column ${quoted(column)}` });
+  return {
+    where: rowPlace(row),
+    ...(column !== undefined && { key: `column ${quoted(column)}` }),
+    message: `expected ${expected}${found}`,
+    ...(fix !== undefined && { fix }),
+  };
+}
+
+/** Creates the error for an invalid row. */
+export function badRowError(row: BadRow, fix: string): Error {
+  return userError('data', badRowProblem(row, fix));
 }

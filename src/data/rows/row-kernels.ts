@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { instantiateKernels } from '../../io/kernel-module.js';
 import { checkKernels, type MemoryLayout } from '../readers/memory-layout.js';
 
 /** The kernels of src/kernels/rows. Addresses are byte offsets in their memory. */
@@ -18,18 +18,14 @@ export interface RowMemory {
   readonly buffer: ArrayBufferLike;
 }
 
-let compiled: WebAssembly.Module | undefined;
 /** Kernels of this thread, by the buffer of their memory. */
 const kernelsOf = new WeakMap<ArrayBufferLike, RowKernels>();
 
 /** Creates a memory of at most 4 GiB, with kernels. */
 export function createRowMemory({ pages }: MemoryLayout): RowMemory {
-  // `dist` has the same relative path from `src` and from the compiled files.
-  compiled ??= new WebAssembly.Module(readFileSync(new URL('../../../dist/rows.wasm', import.meta.url)));
   // The module was built for this maximum.
   const memory = new WebAssembly.Memory({ initial: pages, maximum: 65_536, shared: true });
-  // The module exports the functions of src/kernels/rows.
-  const kernels = new WebAssembly.Instance(compiled, { env: { memory } }).exports as unknown as RowKernels;
+  const kernels = instantiateKernels('rows', memory) as RowKernels;
   checkKernels(kernels);
   kernelsOf.set(memory.buffer, kernels);
   return { kernels, words: new Uint32Array(memory.buffer), buffer: memory.buffer };

@@ -97,7 +97,7 @@ export function checkNumbers({ rows, numbers, bags, vectors }: RowBlock, format:
   }
   for (const [name, { offsets, weights }] of bags) {
     const isMean = format.fields.some(
-      (field) => field.kind === 'bag' && field.pooling === 'mean' && field.columns.includes(name),
+      (field) => 'pooling' in field && field.pooling === 'mean' && field.columns.includes(name),
     );
     const end = offsets[rows]!;
     // The bits of negative numbers are above those of -0.

@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { contentSchema, createByteHash, hashFile, type HashName } from '../../io/byte-hash.js';
 import { systemCode, userError, type Problem, type UserError } from '../../core/errors.js';
 import { checkRegularFile } from '../../io/regular-file.js';
+import { readable, unreadable } from '../readers/unreadable.js';
 
 /** File name of the manifest, which is written last: a directory with a manifest is complete. */
 export const MANIFEST = 'manifest.json';
@@ -125,10 +126,6 @@ function fileSize(path: string): number | undefined {
   }
 }
 
-function unreadable(where: string, error: unknown): UserError {
-  return userError('data', { where, message: `cannot be read (${systemCode(error) ?? String(error)})` }, error);
-}
-
 /**
  * Verifies the checksum of a shard.
  * @param pieces all bytes of the file, in order; default: read from the file
@@ -144,10 +141,7 @@ export async function checkShard(
   const name: HashName = expected.startsWith('xxh64:') ? 'xxh64' : 'sha256';
   let found: string;
   if (pieces === undefined) {
-    const content = await hashFile(where, undefined, name).catch((error: unknown) => {
-      throw unreadable(where, error);
-    });
-    found = content.hash;
+    found = (await readable(where, () => hashFile(where, undefined, name))).hash;
   } else {
     const hash = await createByteHash(name);
     for (const piece of pieces) hash.update(piece);

@@ -193,7 +193,8 @@ export function shardChunk(raw: Batch, source: ColumnSource): Chunk {
   return { rows: raw.rows, numLines: raw.rows, columns, cellsOf: () => [] };
 }
 
-function dictionaryOf(vocabulary: StringPool): DictionaryValues {
+/** Returns the strings of a vocabulary as values of dictionaries; those of other ids are their digits. */
+export function dictionaryOf(vocabulary: StringPool): DictionaryValues {
   const size = vocabulary.offsets.length - 1;
   const textAt = textReader(vocabulary);
   return { size, text: (id) => (id < size ? textAt(id) : String(id)) };

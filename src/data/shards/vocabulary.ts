@@ -1,9 +1,10 @@
 import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { z } from 'zod';
 import { UserError } from '../../core/errors.js';
 import { textsFrom, textsOfTensors, type StringPool } from '../../features/vocabulary/string-pool.js';
 import { readSafetensors } from '../../io/safetensors.js';
-import { BLAME_DATA, shardError } from './manifest.js';
+import { BLAME_DATA, shardError, type ShardColumn } from './manifest.js';
 
 /** Prefix of the names of a vocabulary's tensors. */
 export const VOCABULARY = 'vocabulary';
@@ -21,6 +22,27 @@ export async function readVocabulary(path: string): Promise<StringPool> {
     throw error instanceof UserError ? error : vocabularyError(path, error);
   }
   throw vocabularyError(path);
+}
+
+/** Returns the file with the strings of a column; undefined without one. */
+export function vocabularyFile(column: ShardColumn): string | undefined {
+  return 'vocabulary' in column ? column.vocabulary : undefined;
+}
+
+/**
+ * Reads the strings of the columns of a directory that have a vocabulary, by column.
+ * @throws UserError (data) for a file that is no vocabulary
+ */
+export async function readVocabularies(
+  folder: string,
+  columns: readonly ShardColumn[],
+): Promise<ReadonlyMap<string, StringPool>> {
+  const vocabularies = new Map<string, StringPool>();
+  for (const column of columns) {
+    const file = vocabularyFile(column);
+    if (file !== undefined) vocabularies.set(column.name, await readVocabulary(join(folder, file)));
+  }
+  return vocabularies;
 }
 
 function vocabularyError(where: string, cause?: unknown): UserError {

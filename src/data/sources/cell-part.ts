@@ -122,12 +122,12 @@ export class CellPart {
 
   constructor(files: readonly OpenedFile[], ownCache: Cache) {
     this.files = files as readonly [OpenedFile, ...OpenedFile[]];
-    const [{ path, home, stats }, ...others] = this.files;
+    const [{ path, home }] = this.files;
     this.path = path;
     this.home = home;
     this.rows = files.map(({ rows }) => rows);
     this.names = files.map((file) => withSlashes(relative(path, file.path)));
-    this.stats = others.length === 0 ? stats : this.#byName(files.map((file) => file.stats));
+    this.stats = this.#byName(files.map(({ stats }) => stats));
     this.#ownCache = ownCache;
   }
 

@@ -79,7 +79,6 @@ export class CellParts {
 
   /** Joins properties of the files of each part, by their names below `path`. */
   byName<Each>(found: readonly Readonly<Record<string, Each>>[]): Readonly<Record<string, Each>> {
-    if (!this.areSeveral) return found[0]!;
     return Object.fromEntries(
       this.all.flatMap(({ files, names }, part) =>
         files.map((file, i) => [this.nameOf(file), found[part]![names[i]!]!] as const),

@@ -9,11 +9,10 @@ import { cleanFit } from '../../features/clean-field.js';
 import type { Fitted } from '../../features/feature-types.js';
 import type { FieldFitter } from '../../features/kinds/kind.js';
 import { fieldColumn, fieldFitter, listColumns, takesStored } from '../../features/kinds/kinds.js';
-import type { StringPool } from '../../features/vocabulary/string-pool.js';
 import { floatText } from '../../text/float-text.js';
 import { shardDataset, type Dataset } from '../batches/dataset.js';
 import { noRows } from '../encoding/no-rows.js';
-import { changedBefore } from '../readers/cursor.js';
+import { changedBefore } from '../readers/read-cursor.js';
 import { hashFiles, type Fingerprint } from '../readers/fingerprint.js';
 import { checkOf } from '../readers/text-place.js';
 import { finishFits, startFits } from '../encoding/fit-readers.js';
@@ -21,7 +20,7 @@ import type { EncodedBatch } from '../rows/row-collector.js';
 import type { EncodedFormat, RowFormat } from '../rows/row-format.js';
 import { badRow, checkIds, checkNumbers } from '../shards/check-shard-rows.js';
 import { idCountsOf, type IdCount } from '../shards/counts.js';
-import { contentHashOf, MANIFEST, type ShardColumn } from '../shards/manifest.js';
+import { contentHashOf, MANIFEST } from '../shards/manifest.js';
 import type { Shards } from '../shards/reader.js';
 import {
   asStored,
@@ -32,7 +31,7 @@ import {
   type ColumnSource,
   type ShardColumns,
 } from '../shards/shard-view.js';
-import { readVocabulary } from '../shards/vocabulary.js';
+import { readVocabularies, vocabularyFile } from '../shards/vocabulary.js';
 import { reportShare } from './cell-part.js';
 import type { Reading, Source, StreamReading } from './source.js';
 
@@ -50,7 +49,10 @@ export async function openShardSource(shards: Shards, wanted: readonly string[])
   const missing = wanted.filter((name) => !columns.has(name));
   if (missing.length > 0) throw missingColumns(missing, [...columns.keys()], join(folder, MANIFEST));
   if (manifest.rows === 0) throw noRows([folder]);
-  const vocabularies = await readVocabularies(folder, columns, wanted);
+  const vocabularies = await readVocabularies(
+    folder,
+    wanted.map((name) => columns.get(name)!),
+  );
   return new ShardSource(shards, { columns, vocabularies });
 }
 
@@ -112,10 +114,11 @@ class ShardSource implements Source {
     const from = cursor?.positionIn(this.path);
     if (from !== undefined && from.check !== check) throw changedBefore(this.path, 'its manifest has other shards');
     this.#checkFormat(format);
-    const vocabularies = await readVocabularies(this.path, columns, kept);
+    const keptColumns = kept.map((name) => columns.get(name)!);
+    const vocabularies = await readVocabularies(this.path, keptColumns);
     const columnsOfKept = columnSource({ columns, vocabularies });
     // Rows are read twice: encoded, and as stored.
-    const view = asStored(kept.map((name) => storedColumn(columns.get(name)!)));
+    const view = asStored(keptColumns.map(storedColumn));
     let done = from?.offset ?? 0;
     // A cursor is after whole batches, or after the last row.
     const range = { skipBatches: Math.ceil(done / STREAM_ROWS) };
@@ -165,23 +168,6 @@ function missingColumns(missing: readonly string[], names: readonly string[], wh
       fix: fix(name),
     })),
   );
-}
-
-function vocabularyFile(column: ShardColumn): string | undefined {
-  return 'vocabulary' in column ? column.vocabulary : undefined;
-}
-
-async function readVocabularies(
-  folder: string,
-  columns: ShardColumns['columns'],
-  names: readonly string[],
-): Promise<ReadonlyMap<string, StringPool>> {
-  const vocabularies = new Map<string, StringPool>();
-  for (const name of names) {
-    const file = vocabularyFile(columns.get(name)!);
-    if (file !== undefined) vocabularies.set(name, await readVocabulary(join(folder, file)));
-  }
-  return vocabularies;
 }
 
 /** Returns the texts of stored columns, by column and row. */

@@ -31,7 +31,7 @@ import {
 import type { ComputeColumns } from './computed-columns.js';
 import { CounterPass } from './counter-pass.js';
 import { openSource, type OpenSource } from './open-source.js';
-import { checkStreams } from './streams.js';
+import { checkStreams } from './source-streams.js';
 import { wrapSource, type Reading, type Source } from './source.js';
 
 /** Paths of splits. */

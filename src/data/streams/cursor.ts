@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import type { Chunk } from '../../chunks/chunk.js';
 import { userError } from '../../core/errors.js';
-import type { Position } from '../readers/cursor.js';
+import type { Position } from '../readers/read-cursor.js';
 import type { StreamCursor } from './record-stream.js';
 
 /**
@@ -20,13 +20,20 @@ export function parseStreamCursor<Cursor>(name: string, schema: z.ZodType<Cursor
 }
 
 /**
+ * Returns the number of lines of a chunk up to the end of its first rows.
+ * @param excludesRest whether lines after the last of these rows do not count
+ */
+export function linesBefore({ rows, lines, numLines }: Chunk, count: number, excludesRest: boolean): number {
+  if (count === rows && !excludesRest) return numLines;
+  return count === 0 ? 0 : (lines?.[count - 1] ?? count - 1) + 1;
+}
+
+/**
  * Returns the position after the first rows of a chunk of a file.
  * @param line number of the first line of the chunk
  * @param excludesRest whether lines after the last of these rows come after the position
  */
 export function positionIn(chunk: Chunk, line: number, rows: number, excludesRest = false): Position {
-  const isAll = rows === chunk.rows && !excludesRest;
-  const numLines = isAll ? chunk.numLines : rows === 0 ? 0 : (chunk.lines?.[rows - 1] ?? rows - 1) + 1;
   const { offset, check } = chunk.placeAfter!(rows, excludesRest);
-  return { offset, line: line + numLines, check };
+  return { offset, line: line + linesBefore(chunk, rows, excludesRest), check };
 }

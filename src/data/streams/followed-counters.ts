@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Chunk } from '../../chunks/chunk.js';
+import { grown } from '../../core/grown.js';
 import type { ReadColumns } from '../../features/kinds/kind.js';
 import { InvalidValueError } from '../../text/invalid-value.js';
 import { checkNames } from '../computed/chunk-columns.js';
@@ -126,11 +127,7 @@ export class FollowedCounters {
   /** Appends the values of a row, NaN for one that is not counted, and counts it. */
   #count(cells: CounterCells, row: number, { path }: FileColumns): void {
     const width = this.#columns.length;
-    if (this.#aheadEnd + width > this.#ahead.length) {
-      const larger = new Float32Array(2 * (this.#aheadEnd + width));
-      larger.set(this.#ahead);
-      this.#ahead = larger;
-    }
+    this.#ahead = grown(this.#ahead, this.#aheadEnd + width);
     const time = cells.time(row);
     const set = time === undefined ? undefined : (this.#set ??= startSet(this.#plan, this.#startAt({ time, path })));
     if (time === undefined || set!.isLate(time)) for (const column of this.#columns) column[row] = NaN;

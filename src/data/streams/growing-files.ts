@@ -5,7 +5,7 @@ import { UserError, userError } from '../../core/errors.js';
 import type { Paths } from '../options.js';
 import { readChunks } from '../pipeline.js';
 import type { CellFile, RowSource } from '../readers/cell-file.js';
-import { positionSchema, ReadCursor, type Position } from '../readers/cursor.js';
+import { positionSchema, ReadCursor, type Position } from '../readers/read-cursor.js';
 import { readHead } from '../readers/byte-chunks.js';
 import { findFiles, type DataFile } from '../sources/find-files.js';
 import { findMatches, globParts, isFolder, isGlob, statOf } from '../sources/glob.js';

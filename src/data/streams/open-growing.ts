@@ -1,8 +1,7 @@
 import { fileSource, openHead, type ByteSource } from '../readers/byte-source.js';
 import type { CellFile, RowSource } from '../readers/cell-file.js';
-import { columnIndices } from '../readers/column-indices.js';
 import { openCsv } from '../readers/csv.js';
-import { findFormat, openRows } from '../readers/open-rows.js';
+import { findFormat, openRows, rowSource } from '../readers/open-rows.js';
 import { isParquet } from '../readers/parquet/is-parquet.js';
 import type { DataFile } from '../sources/find-files.js';
 import type { StreamOpening } from './chunk-stream.js';
@@ -34,25 +33,14 @@ export async function openGrowingText(
   { columns, dialect }: StreamOpening,
   constants: ReadonlyMap<string, string> = new Map(),
 ): Promise<RowSource<CellFile>> {
-  const own = new Map([...constants].filter(([name]) => columns.includes(name)));
   const isCsv = (await findFormat(source, dialect)) === 'csv';
   const csv = isCsv
     ? await openCsv(firstLineOf(source), dialect, columns)
     : await openLines(
         source,
-        columns.filter((name) => !own.has(name)),
+        columns.filter((name) => !constants.has(name)),
       );
-  const wanted = columns.filter((name) => csv.header.includes(name) || !constants.has(name));
-  return {
-    csv,
-    columns: {
-      path: source.path,
-      header: csv.header,
-      ...(csv.dialect && { dialect: csv.dialect }),
-      indices: columnIndices(csv, wanted),
-      ...(own.size > 0 && { constants: own }),
-    },
-  };
+  return rowSource(csv, columns, constants);
 }
 
 async function openLines(source: ByteSource, columns: readonly string[]): Promise<CellFile> {

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { TextPlace } from '../readers/text-place.js';
 import type { ChunkStream, StreamChunk, StreamOpening } from './chunk-stream.js';
-import { parseStreamCursor } from './cursor.js';
+import { linesBefore, parseStreamCursor } from './cursor.js';
 import type { RecordStream, StreamReading } from './record-stream.js';
 
 const cursorSchema = z.strictObject({
@@ -36,17 +36,16 @@ async function* readChunks(
     /** Lines of the piece before the chunk. */
     let before = 0;
     for (const chunk of scan(piece.bytes, new TextPlace(0))) {
-      const [linesBefore, recordsBefore] = [before, records];
+      const [firstLine, recordsBefore] = [before, records];
       yield {
         chunk,
         columns,
         line: recordsBefore + 1,
         cursorAfter(rows, excludesRest = false) {
-          const isAll = rows === chunk.rows && !excludesRest;
-          const lines = isAll ? chunk.numLines : rows === 0 ? 0 : chunk.lines![rows - 1]! + 1;
-          return { records: recordsBefore + lines, source: piece.cursorAfter(linesBefore + lines) };
+          const lines = linesBefore(chunk, rows, excludesRest);
+          return { records: recordsBefore + lines, source: piece.cursorAfter(firstLine + lines) };
         },
-        ...(piece.placeOf && { placeOf: (line: number) => piece.placeOf!(linesBefore + line) }),
+        ...(piece.placeOf && { placeOf: (line: number) => piece.placeOf!(firstLine + line) }),
       };
       before += chunk.numLines;
       records += chunk.numLines;

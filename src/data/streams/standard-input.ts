@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { readChunks } from '../pipeline.js';
 import { CARRY_ROOM } from '../readers/byte-chunks.js';
 import { streamSource, type ByteSource } from '../readers/byte-source.js';
-import { positionSchema, ReadCursor } from '../readers/cursor.js';
+import { positionSchema, ReadCursor } from '../readers/read-cursor.js';
 import { openStream } from '../readers/data-stream.js';
 import type { ChunkStream, StreamChunk, StreamOpening } from './chunk-stream.js';
 import { parseStreamCursor, positionIn } from './cursor.js';

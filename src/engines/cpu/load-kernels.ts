@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
 import { userError } from '../../core/errors.js';
+import { readKernels } from '../../io/kernel-module.js';
 import { allowRelaxedSimd } from '../../system/relaxed-simd.js';
 import { kernelChoice, type KernelChoice } from '../kernel-choice.js';
 import { reportKernels } from '../kernel-report.js';
@@ -17,7 +17,7 @@ export function loadKernels(allowRelaxed = true, choice = kernelChoice()): Kerne
   if (allowRelaxed) {
     allowRelaxedSimd();
     try {
-      const bytes = readKernels('kernels-relaxed.wasm');
+      const bytes = readKernels('kernels-relaxed');
       const module = new WebAssembly.Module(bytes);
       return { module, isRelaxed: true, native: chooseNative(bytes, module, choice) };
     } catch (error) {
@@ -25,7 +25,7 @@ export function loadKernels(allowRelaxed = true, choice = kernelChoice()): Kerne
     }
   }
   const native = { reason: 'without fused multiply-add, results are not bitwise identical', isChosen: true };
-  return { module: new WebAssembly.Module(readKernels('kernels.wasm')), isRelaxed: false, native };
+  return { module: new WebAssembly.Module(readKernels('kernels')), isRelaxed: false, native };
 }
 
 /** Training time with WebAssembly over that with native kernels: docs/benchmarks/training-speed.md. */
@@ -54,9 +54,4 @@ function searchNative(wasm: Buffer, module: WebAssembly.Module, isInsistent: boo
         (native.fix === undefined ? '' : `; ${native.fix}`),
     );
   return native;
-}
-
-/** Reads a module. The path to dist is the same from the sources and from the built files. */
-function readKernels(name: string): Buffer<ArrayBuffer> {
-  return readFileSync(new URL(`../../../dist/${name}`, import.meta.url));
 }

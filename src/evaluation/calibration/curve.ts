@@ -16,7 +16,6 @@ const brokenLineSchema = z
 export const curveSchema = z.discriminatedUnion('kind', [logisticSchema, brokenLineSchema]);
 export type Curve = z.output<typeof curveSchema>;
 export type LogisticCurve = z.output<typeof logisticSchema>;
-export type BrokenLine = z.output<typeof brokenLineSchema>;
 
 /** Calibrator of an output: its method and its curve. */
 export const calibratorSchema = z.strictObject({ method: z.string(), curve: curveSchema });

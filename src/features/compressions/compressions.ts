@@ -3,4 +3,3 @@ import * as all from './all.js';
 
 /** Every compression of tables by its name in the config. */
 export const compressions = registry(all);
-export type CompressionSpec = Parameters<typeof compressions.build>[0];

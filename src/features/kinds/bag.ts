@@ -26,6 +26,7 @@ export const bag: Kind<'bag'> = {
   lists: ({ columns, form, cells = {} }) => listReading(columns[0]!, form, cells),
   takesLists: true,
   isCompared: false,
+  holdsNumbers: false,
   column: ({ name }) => ({ name, kind: 'bag' }),
   inputSource: ({ owner, pooling, form: { maxItems } }) => ({
     kind: 'bag',

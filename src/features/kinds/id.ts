@@ -6,6 +6,7 @@ import { oneValueKind } from './one-value.js';
 export const id: Kind<'id'> = {
   ...oneValueKind(({ ids }, name) => column(ids, name)),
   name: 'id',
+  holdsNumbers: false,
   column: ({ name }) => ({ name, kind: 'id' }),
   inputSource: ({ owner }) => ({ kind: 'id', table: owner }),
   takesStored: ({ direct }, { kind, size = Infinity }) =>

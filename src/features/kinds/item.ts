@@ -25,6 +25,7 @@ const listMembers = {
 export const item: Kind<'item'> = {
   ...listMembers,
   name: 'item',
+  holdsNumbers: false,
   reader: (field) =>
     listReader(ofItems(field), listMembers.lists(field), itemReader(withMissing(field)), (ids, { weights }) => ({
       ids,
@@ -37,6 +38,7 @@ export const item: Kind<'item'> = {
 export const itemNumber: Kind<'itemNumber'> = {
   ...listMembers,
   name: 'itemNumber',
+  holdsNumbers: true,
   reader(field) {
     let zeros = new Uint32Array(0);
     const { encode, direct } = field;

@@ -56,6 +56,8 @@ export interface Kind<Of extends Field['kind']> {
   readonly takesLists: boolean;
   /** Whether rows are compared with each other: only those that are valid otherwise are read. */
   readonly isCompared: boolean;
+  /** Whether an encoded value is a number, of a row or of an item of its list; else an id or a vector. */
+  readonly holdsNumbers: boolean;
   /** Returns the storage of encoded values. */
   column(field: FieldOf<Of>): BlockColumn;
   /** Returns where the model input takes its values from; absent for the items of sequences, which encoders read. */

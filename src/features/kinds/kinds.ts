@@ -69,6 +69,11 @@ export function isCompared(field: Pick<Field, 'kind'>): boolean {
   return kindOf(field).isCompared;
 }
 
+/** Returns whether an encoded value of a field is a number, of a row or of an item of its list. */
+export function holdsNumbers(field: Pick<Field, 'kind'>): boolean {
+  return kindOf(field).holdsNumbers;
+}
+
 /** Returns the columns of a field whose values are lists. */
 export function listColumns(field: Field): readonly string[] {
   const { columns, computed } = field;

@@ -6,6 +6,7 @@ import { oneValueKind } from './one-value.js';
 export const number: Kind<'number'> = {
   ...oneValueKind(({ numbers }, name) => column(numbers, name)),
   name: 'number',
+  holdsNumbers: true,
   column: ({ name }) => ({ name, kind: 'number' }),
   inputSource: ({ owner, isBetweenRows }) =>
     isBetweenRows === true

@@ -12,6 +12,7 @@ export const vector: Kind<'vector'> = {
   lists: (field) => ({ key: field.kind, read: (rows) => vectorLists(rows, field) }),
   takesLists: true,
   isCompared: true,
+  holdsNumbers: false,
   column: ({ name, width }) => ({ name, kind: 'vector', width }),
   inputSource: () => ({ kind: 'vector' }),
 

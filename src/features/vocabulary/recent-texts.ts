@@ -1,3 +1,4 @@
+import { closeGap } from '../../core/open-addressing.js';
 import { TextArena } from './text-arena.js';
 import { hashText, slotsFor } from './text-table.js';
 
@@ -220,17 +221,17 @@ export class RecentTexts {
   }
 
   #erase(slot: number): void {
-    const mask = this.#index.length - 1;
-    let hole = this.#hashes[slot]! & mask;
-    while (this.#index[hole] !== slot) hole = (hole + 1) & mask;
-    // Moves later entries of the probe sequence back (Knuth, The Art of Computer Programming 3, 6.4, algorithm R).
-    for (let at = (hole + 1) & mask; this.#index[at] !== 0; at = (at + 1) & mask) {
-      const home = this.#hashes[this.#index[at]!]! & mask;
-      if (((at - home) & mask) < ((at - hole) & mask)) continue;
-      this.#index[hole] = this.#index[at]!;
-      hole = at;
-    }
-    this.#index[hole] = 0;
+    const [index, hashes] = [this.#index, this.#hashes];
+    const mask = index.length - 1;
+    let place = hashes[slot]! & mask;
+    while (index[place] !== slot) place = (place + 1) & mask;
+    const free = closeGap(
+      place,
+      mask,
+      (at) => (index[at] === 0 ? undefined : hashes[index[at]!]!),
+      (from, to) => (index[to] = index[from]!),
+    );
+    index[free] = 0;
     this.#arena.release(this.#starts[slot]!, this.#lengths[slot]!);
     this.#lengths[slot] = 0;
     this.#unlink(slot);

@@ -1,3 +1,5 @@
+import { grown } from '../../core/grown.js';
+
 /** Bytes per unit of memory; addresses of texts count units, so that 32 bits address 32 GiB. */
 const UNIT = 8;
 const FIRST_UNITS = 1 << 10;
@@ -56,10 +58,8 @@ export class TextArena {
     const address = this.#end;
     this.#end += units;
     if (this.#end * UNIT > this.#bytes.length) {
-      const larger = new Uint8Array(Math.max(this.#end * UNIT, 2 * this.#bytes.length));
-      larger.set(this.#bytes);
-      this.#bytes = larger;
-      this.#words = new Uint32Array(larger.buffer);
+      this.#bytes = grown(this.#bytes, this.#end * UNIT);
+      this.#words = new Uint32Array(this.#bytes.buffer);
     }
     return address;
   }

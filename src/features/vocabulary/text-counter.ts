@@ -1,5 +1,6 @@
 import type { EncodeAll } from '../../chunks/casts.js';
 import { userError } from '../../core/errors.js';
+import { grown } from '../../core/grown.js';
 import { sortByCount } from '../../core/sort-by-count.js';
 import { sortTexts } from './sort-texts.js';
 import { findIds, hashText, idOf, moveSlots, slotOf, slotsFor } from './text-table.js';
@@ -137,9 +138,9 @@ export class TextCounter {
     const numSlots = slotsFor(this.#size + 1);
     if (needed > this.maxBytes || numSlots === undefined) throw this.#tooMany();
     try {
-      table.bytes = enlarged(table.bytes, needed, MAX_BYTES);
-      table.offsets = enlarged(table.offsets, this.#size + 2);
-      this.#counts = enlarged(this.#counts, this.#size + 1);
+      table.bytes = grown(table.bytes, needed, MAX_BYTES);
+      table.offsets = grown(table.offsets, this.#size + 2);
+      this.#counts = grown(this.#counts, this.#size + 1);
       if (2 * numSlots > table.slots.length) {
         const slots = new Int32Array(2 * numSlots);
         moveSlots(table.slots, slots);
@@ -189,15 +190,4 @@ export class TextCounter {
     }
     return texts;
   }
-}
-
-/** Returns an array of at least `length` elements that begins with those of `data`: twice as many if it must grow. */
-function enlarged<Data extends Uint8Array | Uint32Array>(data: Data, length: number, maxLength = Infinity): Data {
-  if (length <= data.length) return data;
-  // TypeScript does not infer the constructor of this array type.
-  const larger = new (data.constructor as new (length: number) => Data)(
-    Math.min(maxLength, Math.max(length, 2 * data.length)),
-  );
-  larger.set(data);
-  return larger;
 }

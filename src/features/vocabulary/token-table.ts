@@ -1,3 +1,4 @@
+import { closeGap } from '../../core/open-addressing.js';
 import { MAX_BYTES, type StringPool } from './string-pool.js';
 import { hashText, isVacant, moveSlots, slotsFor, type TextTable } from './text-table.js';
 
@@ -183,16 +184,15 @@ function erase(table: MutableTable, id: number): void {
   if (!hasToken(table, id)) return;
   const { slots, ranges, bytes } = table;
   const mask = slots.length / 2 - 1;
-  let hole = hashText(bytes, ranges[2 * id]!, ranges[2 * id + 1]!) & mask;
-  while (slots[2 * hole + 1] !== id) hole = (hole + 1) & mask;
-  // Moves later entries of the probe sequence back (Knuth, The Art of Computer Programming 3, 6.4, algorithm R).
-  for (let at = (hole + 1) & mask; slots[2 * at + 1] !== 0; at = (at + 1) & mask) {
-    const home = slots[2 * at]! & mask;
-    if (((at - home) & mask) < ((at - hole) & mask)) continue;
-    slots.copyWithin(2 * hole, 2 * at, 2 * at + 2);
-    hole = at;
-  }
-  slots.fill(0, 2 * hole, 2 * hole + 2);
+  let slot = hashText(bytes, ranges[2 * id]!, ranges[2 * id + 1]!) & mask;
+  while (slots[2 * slot + 1] !== id) slot = (slot + 1) & mask;
+  const free = closeGap(
+    slot,
+    mask,
+    (at) => (slots[2 * at + 1] === 0 ? undefined : slots[2 * at]!),
+    (from, to) => slots.copyWithin(2 * to, 2 * from, 2 * from + 2),
+  );
+  slots.fill(0, 2 * free, 2 * free + 2);
   ranges.fill(0, 2 * id, 2 * id + 2);
   table.numTokens--;
 }

@@ -1,6 +1,7 @@
 import type { Column } from '../../chunks/column.js';
 import { didYouMean, joined, quoted } from '../../core/errors.js';
-import { vectorError, type VectorFile, type VectorFormat } from './format.js';
+import { grown } from '../../core/grown.js';
+import { vectorError, type VectorFormat } from './format.js';
 
 /** A Parquet file with a column of values and a column of lists of numbers, as `mtl export` writes. */
 export const parquet: VectorFormat = {
@@ -16,7 +17,7 @@ export const parquet: VectorFormat = {
         throw vectorError(path, message, 'name its columns in initFrom.key and initFrom.value');
       }
     const keys: string[] = [];
-    let data = new Float32Array(0);
+    let data = new Float32Array(1 << 16);
     let width: number | undefined;
     for await (const piece of pieces()) {
       // A Parquet file has chunks only.
@@ -27,7 +28,7 @@ export const parquet: VectorFormat = {
         width ??= vector.length;
         if (vector.length !== width)
           throw vectorError(path, `expected ${width} elements, found ${vector.length}`, 'correct the row', keys.length);
-        if ((keys.length + 1) * width > data.length) data = enlarge(data, Math.max(1 << 16, (keys.length + 1) * width));
+        data = grown(data, (keys.length + 1) * width);
         data.set(vector, keys.length * width);
         keys.push(names.text(row));
       }
@@ -41,10 +42,4 @@ function readVector(path: string, column: Column, row: number, fileRow: number):
   const vector = column.numbersAt?.(row);
   if (vector !== undefined) return vector;
   throw vectorError(path, `expected a list of numbers, found ${column.type}`, 'write lists of float32', fileRow);
-}
-
-function enlarge(data: VectorFile['data'], minLength: number): Float32Array<ArrayBuffer> {
-  const larger = new Float32Array(Math.max(2 * data.length, minLength));
-  larger.set(data);
-  return larger;
 }

@@ -1,10 +1,10 @@
+import { grown } from '../../../core/grown.js';
 import type { ColumnMetaData } from 'hyparquet';
 import { itemsOf, JSON_ITEM, type Column, type Lists } from '../../../chunks/column.js';
 import { itemsJson } from '../../../chunks/items-json.js';
 import type { ColumnPlan, Leaf } from './column-plan.js';
 import { LeafColumn } from './leaf-column.js';
 import type { PageMemory } from './page-memory.js';
-import { grown } from './values.js';
 
 /** A column, read some rows of a row group at a time. Its memory is reused for the next rows. */
 export class GroupColumn {
@@ -76,7 +76,7 @@ export class GroupColumn {
 
   #weightsOf({ numbers, text }: Column, size: number): ArrayLike<number> {
     if (numbers !== undefined) return numbers.values;
-    this.#numbers = grown(this.#numbers, size, Float64Array);
+    this.#numbers = grown(this.#numbers, size);
     // A decimal is the number that its text is.
     for (let i = 0; i < size; i++) this.#numbers[i] = text(i) === '' ? NaN : Number(text(i));
     return this.#numbers;

@@ -1,10 +1,11 @@
 import type { ColumnMetaData } from 'hyparquet';
 import type { Column } from '../../../chunks/column.js';
+import { grown } from '../../../core/grown.js';
 import type { Leaf } from './column-plan.js';
 import type { PageMemory } from './page-memory.js';
 import { PageReader, type Page } from './pages.js';
 import { ValueBuffer } from './value-buffer.js';
-import { grown, STRIDE } from './values.js';
+import { STRIDE } from './values.js';
 
 const OFFSET_BYTES = 4;
 /** For the entries of one call: the index of each value among those that are not null, or -1. */
@@ -75,7 +76,7 @@ export class LeafColumn {
 
   /** Returns the index of the first value of each item that is a list, and of the value after the last one. */
   itemOffsets(): Uint32Array {
-    this.#itemOffsets = grown(this.#itemOffsets, this.#numItems + 1, Uint32Array);
+    this.#itemOffsets = grown(this.#itemOffsets, this.#numItems + 1);
     this.#itemOffsets[this.#numItems] = this.#values.size;
     return this.#itemOffsets.subarray(0, this.#numItems + 1);
   }
@@ -92,7 +93,7 @@ export class LeafColumn {
       const [repetitions, definitions, isFull] = [this.#repetitions, this.#definitions, this.#isFull];
       const { item, inner = item, repetition } = this.#leaf;
       let [end, row, items] = [this.#at, this.rows, 0];
-      if (repetition === 2) this.#itemOffsets = grown(this.#itemOffsets, this.#numItems + this.#count, Uint32Array);
+      if (repetition === 2) this.#itemOffsets = grown(this.#itemOffsets, this.#numItems + this.#count);
       if (isFirst && repetitions[end] !== 0) throw new Error('a list continues without a start');
       // All entries are items of lists, and values.
       if (isFull && repetition === 1) {

@@ -4,7 +4,7 @@ import { sliceChunk, type Chunk, type Place } from '../../../chunks/chunk.js';
 import { withFile } from '../../../io/read-sync.js';
 import { quoted, systemCode, UserError, userError, type Problem } from '../../../core/errors.js';
 import type { CellFile, Piece } from '../cell-file.js';
-import { changedBefore, type Position } from '../cursor.js';
+import { changedBefore, type Position } from '../read-cursor.js';
 import { hashFiles, statsOf, type Fingerprint } from '../fingerprint.js';
 import { checkOf } from '../text-place.js';
 import { columnPlan, listMembers, memberPlan, type ColumnPlan, type Leaf } from './column-plan.js';

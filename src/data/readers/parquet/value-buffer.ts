@@ -1,7 +1,8 @@
+import { grown } from '../../../core/grown.js';
 import type { Column, Utf8 } from '../../../chunks/column.js';
 import type { LeafDictionary } from './leaf-dictionary.js';
 import type { LeafType } from './leaf-type.js';
-import { grown, ValueStore, type Values } from './values.js';
+import { ValueStore, type Values } from './values.js';
 
 /** Index of null among values that are not in a dictionary. */
 const NULL = 2 ** 32 - 1;
@@ -43,7 +44,7 @@ export class ValueBuffer {
     this.#dropDictionary();
     const first = this.#copies.count;
     this.#copies.append(values, from, present);
-    const indices = (this.#indices = grown(this.#indices, this.size + count, Uint32Array));
+    const indices = (this.#indices = grown(this.#indices, this.size + count));
     const at = this.size;
     if (places === undefined) for (let i = 0; i < count; i++) indices[at + i] = first + i;
     else for (let i = 0; i < count; i++) indices[at + i] = places[i]! < 0 ? NULL : first + places[i]!;
@@ -60,7 +61,7 @@ export class ValueBuffer {
       return;
     }
     this.#dictionary = dictionary;
-    this.#indices = grown(this.#indices, this.size + count, Uint32Array);
+    this.#indices = grown(this.#indices, this.size + count);
     this.#indices.set(indices.subarray(0, count), this.size);
     this.size += count;
   }
@@ -91,7 +92,7 @@ export class ValueBuffer {
   }
 
   #readNumbers(dictionary: LeafDictionary | undefined, copies: Values, indices: Uint32Array): Float64Array {
-    const numbers = (this.#numbers = grown(this.#numbers, indices.length, Float64Array)).subarray(0, indices.length);
+    const numbers = (this.#numbers = grown(this.#numbers, indices.length)).subarray(0, indices.length);
     if (dictionary !== undefined) {
       const distinct = dictionary.numbers;
       for (let i = 0; i < numbers.length; i++) numbers[i] = distinct[indices[i]!]!;

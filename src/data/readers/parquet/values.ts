@@ -1,4 +1,5 @@
 import type { Encoding, ParquetType, SchemaElement } from 'hyparquet';
+import { grown } from '../../../core/grown.js';
 import { decodeDelta } from './delta.js';
 
 /**
@@ -93,8 +94,8 @@ export class ValueStore {
     if (end - begin > SHORT_BYTES) this.#bytes.set(bytes.subarray(begin, end), begin + moved);
     else for (let at = begin; at < end; at++) this.#bytes[at + moved] = bytes[at]!;
     if (width > 0) return;
-    this.#begins = grown(this.#begins, this.count, Uint32Array);
-    this.#ends = grown(this.#ends, this.count, Uint32Array);
+    this.#begins = grown(this.#begins, this.count);
+    this.#ends = grown(this.#ends, this.count);
     for (let i = 0; i < count; i++) {
       this.#begins[first + i] = begins[from + i]! + moved;
       this.#ends[first + i] = ends[from + i]! + moved;
@@ -107,18 +108,6 @@ export class ValueStore {
     this.count = this.size = 0;
     return { bytes: this.#bytes, count, width: this.#width, begins: this.#begins, ends: this.#ends };
   }
-}
-
-/** Returns an array of at least `size` elements that begins with those of another. */
-export function grown<Data extends Float64Array | Uint32Array>(
-  data: Data,
-  size: number,
-  type: new (length: number) => Data,
-): Data {
-  if (size <= data.length) return data;
-  const larger = new type(2 * size);
-  larger.set(data);
-  return larger;
 }
 
 function fixedValues(type: ParquetType, width: number, bytes: Buffer, limit: number): Values {

@@ -12,7 +12,7 @@ import {
 } from '../../chunks/row-block.js';
 import type { BagColumn, Batch } from '../../core/batch.js';
 import { MemoryLayout, WORD_BYTES } from '../readers/memory-layout.js';
-import { createRowMemory, type RowMemory } from './row-kernels.js';
+import { createRowMemory, type RowMemory } from '../rows/row-kernels.js';
 
 /** Capacities of rows that are read, and gathered in another order. */
 export interface OrderCapacity {
