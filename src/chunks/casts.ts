@@ -114,8 +114,11 @@ function castIds(
   return numOdd;
 }
 
-/** Returns the values of a column that are decimal numbers; undefined if it does not store numbers. */
-function numbersOf({ cut, numbers, numberText }: Column, rows: number): Float64Array | Float32Array | undefined {
+/**
+ * Returns the values of a column that are decimal numbers, NaN for others; undefined if it does not store numbers.
+ * Those of a cut column are valid until another one is read.
+ */
+export function numbersOf({ cut, numbers, numberText }: Column, rows: number): Float64Array | Float32Array | undefined {
   // With decimal commas, a number is its text with a point.
   return cut !== undefined && numberText === undefined ? cut.readNumbers(rows) : numbers?.values;
 }

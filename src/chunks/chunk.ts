@@ -170,10 +170,16 @@ export function sliceChunk({ columns, lines, cellsOf }: Chunk, begin: number, en
   return {
     rows: end - begin,
     columns: new Map([...columns].map(([name, column]) => [name, sliceColumn(column, begin, end)])),
-    lines: Array.from({ length: end - begin }, (_, i) => lines?.[begin + i] ?? begin + i),
+    lines: sliceLines(lines, begin, end),
     numLines: 0,
     cellsOf: (row) => cellsOf(begin + row),
   };
+}
+
+function sliceLines(lines: Chunk['lines'], begin: number, end: number): Uint32Array {
+  const own = new Uint32Array(end - begin);
+  for (let i = 0; i < own.length; i++) own[i] = lines === undefined ? begin + i : lines[begin + i]!;
+  return own;
 }
 
 function sliceColumn(column: Column, begin: number, end: number): Column {

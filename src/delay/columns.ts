@@ -1,4 +1,4 @@
-import { TIME_FORMATS, instantReader } from '../features/wall-clock.js';
+import { countReader, instantReader, TIME_FORMATS } from '../features/wall-clock.js';
 
 // Times of a row are label columns, which are 32-bit floats. A day and the seconds within it are exact to 1/128 s.
 
@@ -31,20 +31,34 @@ export function timeColumns(task: string, time: 'from' | 'event'): TimeColumns {
 /** Reads one part of a time. @throws InvalidValueError */
 export type ReadPart = (text: string) => number;
 
+/** Functions that read the parts of a time. */
+export interface TimeParts<Read> {
+  readonly day: Read;
+  readonly second: Read;
+}
+
 /** Creates functions that read the parts of a time; a missing time has a day of its own. */
-export function timeParts(format: (typeof TIME_FORMATS)[number]): {
-  readonly day: ReadPart;
-  readonly second: ReadPart;
-} {
+export function timeParts(format: (typeof TIME_FORMATS)[number]): TimeParts<ReadPart> {
   const read = instantReader(format);
   return {
-    day: (text) => (text === '' ? MISSING_DAY : Math.floor(read(text) / DAY_MS)),
-    second: (text) => {
-      if (text === '') return 0;
-      const ms = read(text);
-      return (ms - Math.floor(ms / DAY_MS) * DAY_MS) / 1000;
-    },
+    day: (text) => (text === '' ? MISSING_DAY : dayOf(read(text))),
+    second: (text) => (text === '' ? 0 : secondOf(read(text))),
   };
+}
+
+/** Creates functions that read the parts of a time that is a number; undefined for another format. */
+export function countParts(format: (typeof TIME_FORMATS)[number]): TimeParts<(count: number) => number> | undefined {
+  const read = countReader(format);
+  return read && { day: (count) => dayOf(read(count)), second: (count) => secondOf(read(count)) };
+}
+
+function dayOf(timeMs: number): number {
+  return Math.floor(timeMs / DAY_MS);
+}
+
+/** Returns the seconds within a day. */
+function secondOf(timeMs: number): number {
+  return (timeMs - dayOf(timeMs) * DAY_MS) / 1000;
 }
 
 /** Joins the parts of a time; returns milliseconds since 1970, undefined for a missing time. */
@@ -54,6 +68,5 @@ export function joinTime(day: number, second: number): number | undefined {
 
 /** Returns a time as label columns have it, in milliseconds since 1970: to about 1/128 s. */
 export function storedTime(timeMs: number): number {
-  const day = Math.floor(timeMs / DAY_MS);
-  return joinTime(day, Math.fround((timeMs - day * DAY_MS) / 1000))!;
+  return joinTime(dayOf(timeMs), Math.fround(secondOf(timeMs)))!;
 }

@@ -17,6 +17,7 @@ import { inputSource } from './kinds/kinds.js';
 import type { EventLogs } from './event-log.js';
 import { loggedFields } from './logged-items.js';
 import type { LookupTables } from './lookups.js';
+import type { TokenNumbering } from './vocabulary/token-numbers.js';
 
 /** Every feature type by its name in the config, under the key `type`. */
 export const featureTypes = registry(all, 'type');
@@ -71,19 +72,19 @@ export function encodingOptions(group: FeatureSpec): Readonly<Record<string, unk
 
 /**
  * Builds the encoders of fields from fitted parameters.
- * @param numberOf see `Encoding.encoder`; undefined for a field whose vocabulary does not grow
+ * @param numbersOf see `Encoding.encoder`; undefined for a field whose vocabulary does not grow
  * @throws UserError (checkpoint) if `fitted` does not match these fields
  */
 export function encodedFields(
   fields: readonly Field[],
   fitted: Fitted,
-  numberOf: (owner: string) => ((text: string) => number) | undefined = () => undefined,
+  numbersOf: (owner: string) => TokenNumbering | undefined = () => undefined,
 ): readonly EncodedField[] {
   const encoders = new Map<string, Encoder>();
   for (const { name, owner, encoder } of fields) {
     if (owner !== name) continue;
     try {
-      encoders.set(name, encoder(Object.hasOwn(fitted, name) ? fitted[name] : undefined, numberOf(name)));
+      encoders.set(name, encoder(Object.hasOwn(fitted, name) ? fitted[name] : undefined, numbersOf(name)));
     } catch (error) {
       const problem = {
         where: 'features.json',

@@ -11,6 +11,7 @@ import type { ItemSelection } from './pick-items.js';
 import type { Composition, Pooling } from '../tables/layout.js';
 import type { CellRule, VectorRule } from './cell-rule.js';
 import type { GrowingVocabulary } from './vocabulary/growing-vocabulary.js';
+import type { TokenNumbering } from './vocabulary/token-numbers.js';
 import type { TokenTable } from './vocabulary/token-table.js';
 
 export { InvalidValueError as BadValue } from '../text/invalid-value.js';
@@ -107,11 +108,11 @@ export interface Encoding {
   readonly startFit: () => Fit | undefined;
   /**
    * @param fitted result of the fit, or undefined if nothing is fitted
-   * @param numberOf replaces the ids of a vocabulary that grows: returns the number of a token, which becomes its id
-   * when the batch of its row is trained on
+   * @param numbers replace the ids of a vocabulary that grows: the number of a token becomes its id when the batch of
+   * its row is trained on
    * @throws ZodError if `fitted` is not a result of this field's fit
    */
-  readonly encoder: (fitted: unknown, numberOf?: (text: string) => number) => Encoder;
+  readonly encoder: (fitted: unknown, numbers?: TokenNumbering) => Encoder;
   /**
    * Starts or resumes the growth of the vocabulary on a stream; undefined if it stays as it was fitted.
    * @param seed of random decisions

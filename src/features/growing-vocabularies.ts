@@ -95,7 +95,7 @@ export class GrowingVocabularies {
         },
       ]),
     );
-    this.fields = encodedFields(fields, fitted, (owner) => this.#owned.get(owner)?.numbers.numberOf);
+    this.fields = encodedFields(fields, fitted, (owner) => this.#owned.get(owner)?.numbers);
     this.#savedBatches = this.#batches();
   }
 
@@ -223,8 +223,8 @@ function assignRows(
       for (let i = offsets === undefined ? row : offsets[row]!; i < end; i++) {
         // A missing value has no token.
         if (of[i] === 0) continue;
-        const { bytes, length } = numbers.textOf(of[i]!);
-        of[i] = vocabulary.assign(bytes, 0, length, row);
+        const { bytes, begin, end: tokenEnd } = numbers.textOf(of[i]!);
+        of[i] = vocabulary.assign(bytes, begin, tokenEnd, row);
       }
     }
 }

@@ -4,7 +4,7 @@ import { parseNumber } from './parse.js';
 
 /** Formats of a point in time. */
 export const TIME_FORMATS = ['iso', 'seconds', 'milliseconds'] as const;
-type TimeFormat = (typeof TIME_FORMATS)[number];
+export type TimeFormat = (typeof TIME_FORMATS)[number];
 
 /** Creates the option with the format of some values, which the description begins with. */
 export function timeFormatOption(what: string) {
@@ -93,11 +93,20 @@ const OFFSET = /^[+-]\d\d(?::?\d\d)?$/;
  * @returns a function that throws InvalidValueError
  */
 export function instantReader(format: TimeFormat): (text: string) => number {
-  if (format !== 'iso') return (text) => readCount(text, format);
+  if (format !== 'iso') return (text) => checkCount(parseCount(text, format), format);
   return (text) => {
     const { written, zone = '' } = parseIso(text);
     return written - parseOffset(zone);
   };
+}
+
+/**
+ * Creates a function from a number to milliseconds since 1970, which equals `instantReader` for the text of the number;
+ * undefined if times are not numbers.
+ * @returns a function that throws InvalidValueError
+ */
+export function countReader(format: TimeFormat): ((count: number) => number) | undefined {
+  return format === 'iso' ? undefined : (count) => checkCount(count, format);
 }
 
 /** A time as it is written. */
@@ -133,18 +142,20 @@ function readIso(text: string, offsetAt: (instant: number) => number): WallClock
 }
 
 function readSince(text: string, unit: Exclude<TimeFormat, 'iso'>, offsetAt: (instant: number) => number): WallClock {
-  const instant = readCount(text, unit);
+  const instant = checkCount(parseCount(text, unit), unit);
   return shown(instant + offsetAt(instant), true);
 }
 
-/** Parses a count since 1970; returns milliseconds. */
-function readCount(text: string, unit: Exclude<TimeFormat, 'iso'>): number {
-  let count: number;
+function parseCount(text: string, unit: Exclude<TimeFormat, 'iso'>): number {
   try {
-    count = parseNumber(text);
+    return parseNumber(text);
   } catch {
     throw NO_NUMBER_OF[unit];
   }
+}
+
+/** Returns the milliseconds of a count since 1970. */
+function checkCount(count: number, unit: Exclude<TimeFormat, 'iso'>): number {
   if (unit === 'seconds' && Math.abs(count) >= LATEST_SECONDS) throw IS_MILLISECONDS;
   if (unit === 'milliseconds' && count >= FIRST_LIKE_SECONDS && count < LAST_LIKE_SECONDS) throw IS_SECONDS;
   const instant = unit === 'seconds' ? count * 1000 : count;

@@ -1,8 +1,18 @@
-import type { Column, ItemForm, Items } from '../../chunks/column.js';
-import { parseJsonBag } from '../../features/bag-json.js';
+import type { Column } from '../../chunks/column.js';
 import { cellText } from '../../features/cell-text.js';
-import { NOT_TEXT } from '../../features/parse.js';
-import { InvalidValueError } from '../../text/invalid-value.js';
+import {
+  ABSENT,
+  ESCAPED,
+  jsonColumn,
+  LIST,
+  LITERAL,
+  NULL,
+  OBJECT,
+  TEXT,
+  unescaped,
+  type JsonCells,
+  type Kind,
+} from './json-column.js';
 
 // Scans lines of JSON objects (RFC 8259) as bytes. JSON.parse hides duplicate keys and the digits of numbers; together
 // with a check of the digits, it is about 1.7 times slower.
@@ -73,57 +83,6 @@ export function addNames(value: object, line: string, names: Set<string>, path: 
   }
 }
 
-/** What is stored for a row: no key, null, a string without or with escapes, a number or Boolean, a list, an object. */
-const [ABSENT, NULL, TEXT, ESCAPED, LITERAL, LIST, OBJECT] = [0, 1, 2, 3, 4, 5, 6] as const;
-type Kind = typeof NULL | typeof TEXT | typeof ESCAPED | typeof LITERAL | typeof LIST | typeof OBJECT;
-
-/** The values of a column, as ranges of the bytes that were scanned. */
-interface Cells {
-  readonly kinds: Uint8Array;
-  readonly begins: Uint32Array;
-  readonly ends: Uint32Array;
-  /** Numbers and Booleans; NaN unless the text is the shortest decimal. */
-  readonly values: Float64Array;
-  hasBooleans: boolean;
-}
-
-const NO_OBJECT = new InvalidValueError(
-  'one value or a list, not an object',
-  'use a path into the object, for example user.id',
-);
-
-function columnOf({ kinds, begins, ends, values, hasBooleans }: Cells, bytes: Buffer): Column {
-  const text = (row: number): string => {
-    const kind = kinds[row]!;
-    if (kind === ABSENT || kind === NULL) return '';
-    return kind === ESCAPED
-      ? unescaped(bytes, begins[row]!, ends[row]!)
-      : kind === LITERAL
-        ? bytes.toString('latin1', begins[row], ends[row])
-        : cellText(bytes, begins[row], ends[row]);
-  };
-  const listAt = (row: number, form?: ItemForm): Items | undefined => {
-    if (kinds[row] === OBJECT) throw NO_OBJECT;
-    if (kinds[row] !== LIST) return undefined;
-    const list = parseJsonBag(text(row), form);
-    if (list === undefined) throw new Error(`JSON.parse refuses ${text(row)}`);
-    return list;
-  };
-  const numberText = (row: number, isCompared: boolean): string => {
-    const written = text(row);
-    if (isCompared || kinds[row] !== LITERAL) return written;
-    return written === 'true' ? '1' : written === 'false' ? '0' : written;
-  };
-  return { type: 'a JSON value', text, numberText, numbers: { values, isWhole: !hasBooleans }, listAt };
-}
-
-/** Returns a string with escapes; NOT_TEXT marks half of a surrogate pair. */
-function unescaped(bytes: Buffer, begin: number, end: number): string {
-  // The quotes make it a string.
-  const text = JSON.parse(`"${cellText(bytes, begin, end)}"`) as string;
-  return text.replaceAll(/\p{Surrogate}/gu, NOT_TEXT);
-}
-
 const [TAB, LF, CR, BLANK] = [9, 10, 13, 32];
 const [QUOTE, PLUS, COMMA, MINUS, DOT, ZERO, COLON, BACKSLASH] = [34, 43, 44, 45, 46, 48, 58, 92];
 const [OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = [91, 93, 123, 125];
@@ -141,7 +100,7 @@ const MAX_DEPTH = 200;
 /** Scans lines into columns, strictly. Values become text when a column is asked for it. */
 export class JsonScanner {
   readonly #root: KeyNode;
-  readonly #columns: readonly Cells[];
+  readonly #columns: readonly JsonCells[];
   readonly #isStrict: boolean;
   #bytes: Buffer = Buffer.alloc(0);
   #lineBegin = 0;
@@ -165,6 +124,7 @@ export class JsonScanner {
       ends: new Uint32Array(capacity),
       values: new Float64Array(capacity),
       hasBooleans: false,
+      isPlain: true,
     }));
   }
 
@@ -175,14 +135,17 @@ export class JsonScanner {
 
   /** Returns the rows of a column; valid until the next start. */
   column(index: number): Column {
-    return columnOf(this.#columns[index]!, this.#bytes);
+    return jsonColumn(this.#columns[index]!, this.#bytes);
   }
 
   /** Starts with the bytes of other lines, which invalidates all columns. */
   start(bytes: Buffer): void {
     this.#bytes = bytes;
     this.#rows = 0;
-    for (const cells of this.#columns) cells.hasBooleans = false;
+    for (const cells of this.#columns) {
+      cells.hasBooleans = false;
+      cells.isPlain = true;
+    }
   }
 
   /**
@@ -195,8 +158,9 @@ export class JsonScanner {
     this.#at = this.#lineBegin = begin;
     const byte = this.#skipBlanks();
     if (this.#at === end) return false;
-    for (const { kinds, values } of this.#columns) {
+    for (const { kinds, begins, ends, values } of this.#columns) {
       kinds[this.#rows] = ABSENT;
+      begins[this.#rows] = ends[this.#rows] = 0;
       values[this.#rows] = NaN;
     }
     if (byte !== OPEN_OBJECT) this.#reject('an object in braces');
@@ -279,7 +243,7 @@ export class JsonScanner {
     return true;
   }
 
-  #scanCell(cells: Cells, depth: number): void {
+  #scanCell(cells: JsonCells, depth: number): void {
     const row = this.#rows;
     const begin = this.#at;
     if (cells.kinds[row] !== ABSENT) this.#reject('unique keys, found one twice', begin - 1);
@@ -287,7 +251,8 @@ export class JsonScanner {
     const numQuotes = kind === TEXT || kind === ESCAPED ? 1 : 0;
     cells.kinds[row] = kind;
     cells.begins[row] = begin + numQuotes;
-    cells.ends[row] = this.#at - numQuotes;
+    cells.ends[row] = kind === NULL ? begin : this.#at - numQuotes;
+    if (kind !== TEXT && kind !== LITERAL && kind !== NULL) cells.isPlain = false;
     if (kind !== LITERAL) return;
     cells.values[row] = this.#number;
     if (this.#bytes[begin]! > COLON) cells.hasBooleans = true;

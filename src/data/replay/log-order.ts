@@ -1,5 +1,5 @@
 import { userError, type UserError } from '../../core/errors.js';
-import { ReplayError, type RowLabels, type RowSample, type RowSamples } from './row-samples.js';
+import { ReplayError, type RowSamples, type SampleReader } from './row-samples.js';
 
 /** Time before all others: the first that a date can have. */
 const FIRST_TIME_MS = -8.64e15;
@@ -25,11 +25,11 @@ export class LogOrder {
   }
 
   /**
-   * Returns the samples of the next row. A row without a time has that of the row before it.
+   * Returns the times of the samples of the next row. A row without a time has that of the row before it.
    * @throws UserError (data) for a row that is earlier than the one before it, or cannot be replayed
    */
-  next(labels: RowLabels, row: number): readonly (RowSample & { readonly timeMs: number })[] {
-    const timeMs = this.#samples.timeOf(labels, row) ?? this.#timeMs;
+  next(samples: SampleReader, row: number): readonly number[] {
+    const timeMs = samples.timeOf(row) ?? this.#timeMs;
     if (timeMs < this.#timeMs)
       throw this.#refuse(
         new ReplayError(
@@ -39,10 +39,10 @@ export class LogOrder {
         ),
       );
     try {
-      const samples = this.#samples.list(labels, row).map((sample) => ({ ...sample, timeMs: sample.timeMs ?? timeMs }));
+      const times = samples.list(row).map(({ afterMs }) => timeMs + afterMs);
       this.#timeMs = timeMs;
       this.#numRows++;
-      return samples;
+      return times;
     } catch (error) {
       if (!(error instanceof ReplayError)) throw error;
       throw this.#refuse(error);

@@ -71,14 +71,15 @@ export class LogReplay {
     const begin = block.rows;
     reserveRows(block, this.#columns, begin + batch.rows);
     appendRows(batch, this.#columns, 0, batch.rows, block);
+    const samples = this.#samples.reader(block);
     for (let row = begin; row < block.rows; row++) {
       const number = this.#order.numRows;
-      const samples = this.#order.next(block, row);
-      for (const [index, { timeMs }] of samples.entries())
+      const times = this.#order.next(samples, row);
+      for (const [index, timeMs] of times.entries())
         this.#waiting.push(timeMs, number * MAX_ROW_SAMPLES + index, index);
       this.#numbers.push(number);
-      this.#left.push(samples.length);
-      if (samples.length === 0) this.#numDone++;
+      this.#left.push(times.length);
+      if (times.length === 0) this.#numDone++;
     }
     while (this.#waiting.first <= this.#order.timeMs) {
       const { number, slot: index } = this.#waiting.pop();
@@ -100,9 +101,10 @@ export class LogReplay {
     target.rows = 0;
     reserveRows(target, this.#columns, taken.length);
     gatherRows(block, this.#columns, places, taken.length, target);
+    const [samples, writer] = [this.#samples.reader(block), this.#samples.writer(target)];
     for (const [i, { index }] of taken.entries()) {
       const place = places[i]!;
-      this.#samples.write(this.#samples.list(block, place)[index]!, target, i);
+      writer.write(samples.list(place)[index]!, i);
       this.#left[place]!--;
       if (this.#left[place] === 0) this.#numDone++;
     }

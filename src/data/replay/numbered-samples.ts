@@ -43,7 +43,8 @@ export function sampleWriter({ spec: { tasks } }: RowFormat): (batch: Batch) => 
   return (batch) => {
     const { rows, labels } = batch;
     const numbers = column(labels, SAMPLE_COLUMN);
-    for (let row = 0; row < rows; row++) samples.write(samples.list(batch, row)[numbers[row]!]!, batch, row);
+    const [reader, writer] = [samples.reader(batch), samples.writer(batch)];
+    for (let row = 0; row < rows; row++) writer.write(reader.list(row)[numbers[row]!]!, row);
     const firstMasks = masks.map((name): [string, Float32Array] => {
       const [mask, first] = [column(labels, name), column(labels, FIRST_COLUMN)];
       return [formatFirstMask(name), mask.map((value, row) => value * first[row]!)];

@@ -96,12 +96,16 @@ async function* replayBatches(log: Dataset, samples: RowSamples, batchSize: numb
 /** Counts the samples of a log in two passes over its labels: the first one finds the time of the last row. */
 async function countSamples(log: Dataset, samples: RowSamples): Promise<ReplayCounts> {
   let lastMs = -Infinity;
-  for await (const labels of log.labels())
-    for (let row = 0; row < labels.rows; row++) lastMs = samples.timeOf(labels, row) ?? lastMs;
+  for await (const block of log.labels()) {
+    const reader = samples.reader(block);
+    for (let row = 0; row < block.rows; row++) lastMs = reader.timeOf(row) ?? lastMs;
+  }
   const counts = { samples: 0, late: 0 };
   const order = new LogOrder(samples);
-  for await (const labels of log.labels())
-    for (let row = 0; row < labels.rows; row++)
-      for (const { timeMs } of order.next(labels, row)) counts[timeMs > lastMs ? 'late' : 'samples']++;
+  for await (const block of log.labels()) {
+    const reader = samples.reader(block);
+    for (let row = 0; row < block.rows; row++)
+      for (const timeMs of order.next(reader, row)) counts[timeMs > lastMs ? 'late' : 'samples']++;
+  }
   return counts;
 }

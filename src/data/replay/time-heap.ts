@@ -1,5 +1,3 @@
-import { grown } from '../../core/grown.js';
-
 const FIRST_CAPACITY = 1 << 10;
 
 /** A slot that waits for a time. */
@@ -10,63 +8,124 @@ export interface TimedSlot {
   readonly number: number;
 }
 
-/** A binary heap of slots by time, and of equal times by number. */
+/**
+ * Slots by time, and of equal times by number. A slot that is not before the one that was appended last is appended to
+ * a queue, and others are in a binary heap: most slots wait equally long, and a heap of many is slow.
+ */
 export class TimeHeap {
-  #times = new Float64Array(FIRST_CAPACITY);
-  #numbers = new Float64Array(FIRST_CAPACITY);
-  #slots = new Uint32Array(FIRST_CAPACITY);
+  readonly #queue = new TimedSlots();
+  /** Place of the first slot of the queue; `#length` slots follow around the end of the memory. */
+  #head = 0;
+  #length = 0;
+  readonly #heap = new TimedSlots();
   #size = 0;
 
   /** The earliest time; infinite if there is none. */
   get first(): number {
-    return this.#size === 0 ? Infinity : this.#times[0]!;
+    const first = this.#length === 0 ? Infinity : this.#queue.times[this.#head]!;
+    return this.#size === 0 ? first : Math.min(first, this.#heap.times[0]!);
   }
 
   push(timeMs: number, number: number, slot: number): void {
-    let at = this.#size++;
-    if (this.#size > this.#times.length) {
-      this.#times = grown(this.#times, this.#size);
-      this.#numbers = grown(this.#numbers, this.#size);
-      this.#slots = grown(this.#slots, this.#size);
+    if (this.#length > 0 && this.#queue.isAfter(this.#placeOf(this.#length - 1), timeMs, number)) {
+      this.#sift(timeMs, number, slot);
+      return;
     }
-    while (at > 0) {
-      const parent = (at - 1) >> 1;
-      if (!this.#isBefore(timeMs, number, parent)) break;
-      this.#move(parent, at);
-      at = parent;
+    if (this.#length === this.#queue.capacity) {
+      this.#queue.grow(this.#head);
+      this.#head = 0;
     }
-    this.#set(at, timeMs, number, slot);
+    this.#queue.set(this.#placeOf(this.#length++), timeMs, number, slot);
   }
 
   /** Removes the entry with the earliest time, and returns it. */
   pop(): TimedSlot {
-    const first = { timeMs: this.#times[0]!, slot: this.#slots[0]!, number: this.#numbers[0]! };
+    const [queue, heap] = [this.#queue, this.#heap];
+    const isQueued =
+      this.#size === 0 || (this.#length > 0 && !queue.isAfter(this.#head, heap.times[0]!, heap.numbers[0]!));
+    if (!isQueued) return this.#popHeap();
+    const first = queue.at(this.#head);
+    this.#head = this.#placeOf(1);
+    this.#length--;
+    return first;
+  }
+
+  #placeOf(index: number): number {
+    return (this.#head + index) & (this.#queue.capacity - 1);
+  }
+
+  #sift(timeMs: number, number: number, slot: number): void {
+    const heap = this.#heap;
+    if (this.#size === heap.capacity) heap.grow(0);
+    let at = this.#size++;
+    while (at > 0) {
+      const parent = (at - 1) >> 1;
+      if (!heap.isAfter(parent, timeMs, number)) break;
+      heap.move(parent, at);
+      at = parent;
+    }
+    heap.set(at, timeMs, number, slot);
+  }
+
+  #popHeap(): TimedSlot {
+    const heap = this.#heap;
+    const first = heap.at(0);
     const last = --this.#size;
-    const [timeMs, number, slot] = [this.#times[last]!, this.#numbers[last]!, this.#slots[last]!];
+    const [timeMs, number, slot] = [heap.times[last]!, heap.numbers[last]!, heap.slots[last]!];
     let at = 0;
     for (;;) {
       let child = 2 * at + 1;
       if (child >= last) break;
-      if (child + 1 < last && this.#isBefore(this.#times[child + 1]!, this.#numbers[child + 1]!, child)) child++;
-      if (this.#isBefore(timeMs, number, child)) break;
-      this.#move(child, at);
+      if (child + 1 < last && heap.isAfter(child, heap.times[child + 1]!, heap.numbers[child + 1]!)) child++;
+      if (heap.isAfter(child, timeMs, number)) break;
+      heap.move(child, at);
       at = child;
     }
-    this.#set(at, timeMs, number, slot);
+    heap.set(at, timeMs, number, slot);
     return first;
   }
+}
 
-  #isBefore(timeMs: number, number: number, other: number): boolean {
-    return timeMs < this.#times[other]! || (timeMs === this.#times[other] && number < this.#numbers[other]!);
+/** Slots with times and numbers in memory of a capacity, which is a power of two. */
+class TimedSlots {
+  times = new Float64Array(FIRST_CAPACITY);
+  numbers = new Float64Array(FIRST_CAPACITY);
+  slots = new Uint32Array(FIRST_CAPACITY);
+
+  get capacity(): number {
+    return this.times.length;
   }
 
-  #move(from: number, to: number): void {
-    this.#set(to, this.#times[from]!, this.#numbers[from]!, this.#slots[from]!);
+  at(place: number): TimedSlot {
+    return { timeMs: this.times[place]!, slot: this.slots[place]!, number: this.numbers[place]! };
   }
 
-  #set(at: number, timeMs: number, number: number, slot: number): void {
-    this.#times[at] = timeMs;
-    this.#numbers[at] = number;
-    this.#slots[at] = slot;
+  /** Whether an entry is after a time and number. */
+  isAfter(place: number, timeMs: number, number: number): boolean {
+    const own = this.times[place]!;
+    return own > timeMs || (own === timeMs && this.numbers[place]! > number);
+  }
+
+  set(place: number, timeMs: number, number: number, slot: number): void {
+    this.times[place] = timeMs;
+    this.numbers[place] = number;
+    this.slots[place] = slot;
+  }
+
+  move(from: number, to: number): void {
+    this.set(to, this.times[from]!, this.numbers[from]!, this.slots[from]!);
+  }
+
+  /** Doubles the capacity; the entries from `head` on, and then those before it, move to the beginning. */
+  grow(head: number): void {
+    const larger = <Values extends Float64Array | Uint32Array>(values: Values, into: Values): Values => {
+      into.set(values.subarray(head));
+      into.set(values.subarray(0, head), values.length - head);
+      return into;
+    };
+    const capacity = 2 * this.capacity;
+    this.times = larger(this.times, new Float64Array(capacity));
+    this.numbers = larger(this.numbers, new Float64Array(capacity));
+    this.slots = larger(this.slots, new Uint32Array(capacity));
   }
 }

@@ -1,3 +1,4 @@
+import type { Cast } from '../../chunks/casts.js';
 import { conditionColumns, numberColumns, type Condition } from '../../core/conditions.js';
 import {
   givenColumn,
@@ -9,7 +10,7 @@ import {
   weightColumn,
   type Task,
 } from '../../core/tasks.js';
-import { FIRST_COLUMN, formatMethodColumn, timeColumns, timeParts } from '../../delay/columns.js';
+import { countParts, FIRST_COLUMN, formatMethodColumn, timeColumns, timeParts } from '../../delay/columns.js';
 import { listDelayed } from '../../delay/delays.js';
 import { createCleaner, takesNumbers, type CellOptions } from '../../features/cells.js';
 import { cleanCells } from '../../features/clean-field.js';
@@ -37,6 +38,13 @@ export interface LabelColumn {
   readonly mayBeBlank: boolean;
   /** Whether values must be read as texts, since a number may be a null value. */
   readonly isText?: boolean;
+  /** Value of all rows, whatever its columns contain. */
+  readonly constant?: number;
+  /**
+   * Returns what `parse` returns for the text of a number.
+   * @throws InvalidValueError
+   */
+  ofNumber?(value: number): number;
   /**
    * Parses a text; texts of several columns are joined with CELL_SEPARATOR.
    * @throws InvalidValueError
@@ -46,17 +54,18 @@ export interface LabelColumn {
 
 /** Creates the reader of a label column. */
 function labelReader(label: LabelColumn): ReadColumns {
-  const { name, type, columns, numberColumns, isCondition, parse } = label;
-  return oneValueReader(
-    columns,
-    {
-      numberColumns,
-      isCondition,
-      encode: parse,
-      direct: isPlainLabel(label) ? { cell: type === 'class' ? 'class' : 'number' } : undefined,
-    },
-    ({ labels }) => labels.get(name)!,
+  const { name, columns, numberColumns, isCondition, constant, parse } = label;
+  if (constant !== undefined)
+    return ({ count }, { labels, rows }) => void labels.get(name)!.fill(constant, rows, rows + count);
+  return oneValueReader(columns, { numberColumns, isCondition, encode: parse, direct: castOf(label) }, ({ labels }) =>
+    labels.get(name)!,
   );
+}
+
+function castOf(label: LabelColumn): Cast | undefined {
+  const { type, isText, ofNumber } = label;
+  if (isPlainLabel(label)) return { cell: type === 'class' ? 'class' : 'number' };
+  return ofNumber === undefined || isText === true ? undefined : { cell: 'number', encode: ofNumber };
 }
 
 /** Returns the readers of labels: of those that all rows have, and of those that are read if all others are valid. */
@@ -188,20 +197,25 @@ function teacherLabels(column: string, isComputed: boolean): readonly LabelColum
 /** Returns the columns of delayed labels: times of the click and the conversion, and values of complete rows. */
 function delayLabels(tasks: readonly Task[]): readonly LabelColumn[] {
   const delayed = listDelayed(tasks);
-  const constant = (name: string, column: string, value: number): LabelColumn =>
-    labelOf(name, column, () => value, { numberColumns: [], mayBeBlank: true, isText: true });
+  const fixed = (name: string, column: string, value: number): LabelColumn =>
+    labelOf(name, column, () => value, { numberColumns: [], mayBeBlank: true, isText: true, constant: value });
   return delayed.flatMap(({ task: { name }, options, columns, settled }, i) => {
     const parts = timeParts(options.format);
+    const counts = countParts(options.format);
     const format = options.format === 'iso' ? { numberColumns: [] } : {};
     const times = (['from', 'event'] as const).flatMap((time) =>
       (['day', 'second'] as const).map((part) =>
-        labelOf(timeColumns(name, time)[part], options[time], parts[part], { mayBeBlank: true, ...format }),
+        labelOf(timeColumns(name, time)[part], options[time], parts[part], {
+          mayBeBlank: true,
+          ...format,
+          ...(counts && { ofNumber: counts[part] }),
+        }),
       ),
     );
     return [
       ...times,
-      ...columns.map((column, c) => constant(formatMethodColumn(name, column), options.from, settled[c]!)),
-      ...(i === 0 && delayed.length < tasks.length ? [constant(FIRST_COLUMN, options.from, 1)] : []),
+      ...columns.map((column, c) => fixed(formatMethodColumn(name, column), options.from, settled[c]!)),
+      ...(i === 0 && delayed.length < tasks.length ? [fixed(FIRST_COLUMN, options.from, 1)] : []),
     ];
   });
 }

@@ -5,6 +5,15 @@ import { joinedEvents, timeColumn, type JoinOptions } from '../join-options.js';
 import { hasDelay } from '../replay/replayed-dataset.js';
 import { RowSamples } from '../replay/row-samples.js';
 
+/** Times of waiting rows, by slot. */
+export interface RowTimes {
+  timeOf(slot: number): number;
+  /** Returns the time of an event; NaN if it did not happen. */
+  eventTime(slot: number, event: number): number;
+  /** Returns the number of records that the row has had. */
+  numRecords(slot: number): number;
+}
+
 /**
  * Records of a joined row with delayed labels: one per sample, when its time has passed. Samples up to a time do not
  * depend on later events.
@@ -15,8 +24,8 @@ export class JoinedSamples {
   readonly #from: number | undefined;
   /** By delayed task: index of the event that is its conversion. */
   readonly #events: readonly number[];
-  /** Times from the click to the records of a row without a conversion, as most rows are. */
-  readonly #unconverted: readonly number[];
+  /** Times of these events of a row, which each row overwrites. */
+  readonly #eventsMs: (number | undefined)[];
 
   /** @param tasks delayed ones follow `checkJoinedDelays` */
   constructor(tasks: readonly Task[], join: JoinOptions) {
@@ -24,29 +33,24 @@ export class JoinedSamples {
     this.#samples = new RowSamples(tasks);
     this.#from = eventOf(this.#samples.timeColumn);
     this.#events = listDelayed(tasks).map(({ options }) => eventOf(options.event)!);
-    this.#unconverted = this.#timesAt(
-      0,
-      this.#events.map(() => undefined),
-    );
+    this.#eventsMs = this.#events.map(() => undefined);
   }
 
   /**
-   * Returns the times of the records of a row, in order, if no event follows those that happened. A row without a click
-   * has one record for tasks without delay, if there are any.
-   * @param eventTimes by event; NaN if it did not happen
+   * Returns the time of the next record of a row, if no event follows those that happened; undefined if there is none.
+   * A row without a click has one record for tasks without delay, if there are any.
    * @param closesMs last time at which an event of the row may happen
    */
-  times(rowMs: number, eventTimes: Float64Array, closesMs: number | undefined): readonly number[] {
-    const fromMs = this.#from === undefined ? rowMs : eventTimes[this.#from]!;
-    if (Number.isNaN(fromMs)) return this.#samples.hasPlain && closesMs !== undefined ? [closesMs] : [];
-    if (this.#events.every((event) => Number.isNaN(eventTimes[event])))
-      return this.#unconverted.map((afterMs) => fromMs + afterMs);
-    const eventsMs = this.#events.map((event) => (Number.isNaN(eventTimes[event]) ? undefined : eventTimes[event]));
-    return this.#timesAt(fromMs, eventsMs);
-  }
-
-  #timesAt(fromMs: number, eventsMs: readonly (number | undefined)[]): readonly number[] {
-    return this.#samples.listAt(fromMs, eventsMs).map(({ timeMs }) => timeMs!);
+  nextTime(rows: RowTimes, slot: number, closesMs: number | undefined): number | undefined {
+    const number = rows.numRecords(slot);
+    const fromMs = this.#from === undefined ? rows.timeOf(slot) : rows.eventTime(slot, this.#from);
+    if (Number.isNaN(fromMs)) return this.#samples.hasPlain && number === 0 ? closesMs : undefined;
+    for (let t = 0; t < this.#events.length; t++) {
+      const eventMs = rows.eventTime(slot, this.#events[t]!);
+      this.#eventsMs[t] = Number.isNaN(eventMs) ? undefined : eventMs;
+    }
+    const sample = this.#samples.listAt(fromMs, this.#eventsMs)[number];
+    return sample && fromMs + sample.afterMs;
   }
 }
 

@@ -1,21 +1,19 @@
 import { z } from 'zod';
-import type { Column } from '../../chunks/column.js';
-import { SAMPLE_COLUMN, storedTime } from '../../delay/columns.js';
-import { instantReader } from '../../features/wall-clock.js';
-import { formatTime } from '../../text/dates.js';
+import { storedTime } from '../../delay/columns.js';
 import { count, percent } from '../../text/number-text.js';
-import { joinedColumns, joinedEvents, type JoinedEvent, type JoinOptions } from '../join-options.js';
-import type { FileColumns } from '../readers/cell-file.js';
+import { joinedEvents, type JoinedEvent, type JoinOptions } from '../join-options.js';
 import type { ChunkStream, StreamChunk } from './chunk-stream.js';
 import { TimeHeap, type TimedSlot } from '../replay/time-heap.js';
+import type { CellBytes } from './cell-bytes.js';
 import { parseStreamCursor } from './cursor.js';
+import { JoinedRecords } from './joined-records.js';
 import type { JoinedSamples } from './joined-samples.js';
+import { RowPacker } from './packed-row.js';
 import type { StreamCursor, StreamLag, StreamReading } from './record-stream.js';
-import { TimedRows, type InvalidRecord, type RecordPlace } from './timed-rows.js';
+import { MAX_ROW_WORDS } from './spilled-rows.js';
+import { TimedRows, type InvalidRecord } from './timed-rows.js';
 import { WaitingRows } from './waiting-rows.js';
 
-/** Maximum number of records per chunk. */
-const CHUNK_RECORDS = 1 << 12;
 /** Number of rows between two positions from which the waiting rows can be found again. */
 const ROWS_PER_MARK = 1 << 12;
 /** Number of events after which their share without a row is checked. */
@@ -44,14 +42,6 @@ interface Mark {
   open: number;
   /** Number of the last mark before a record that was refused because one of these rows waited. */
   neededUntil: number;
-}
-
-/** A record to yield: a row with the events that happened, or an invalid record. */
-interface JoinedRecord {
-  readonly place: RecordPlace;
-  readonly texts?: readonly string[];
-  readonly invalid?: InvalidRecord;
-  readonly mark: Mark;
 }
 
 /**
@@ -96,16 +86,18 @@ class Join {
   readonly #options: JoinOptions;
   readonly #samples: JoinedSamples | undefined;
   readonly #events: readonly JoinedEvent[];
-  /** Columns of the rows. */
-  readonly #columns: readonly string[];
+  /** Index of the column with the key of a row. */
+  readonly #keyColumn: number;
   readonly #inputs: readonly TimedRows[];
+  readonly #packer: RowPacker;
   readonly #waiting: WaitingRows;
   readonly #closing = new TimeHeap();
-  readonly #output: JoinedRecord[] = [];
+  /** Records to yield, and the last mark before each. */
+  readonly #output: JoinedRecords;
+  #outputMarks: Mark[] = [];
   readonly #marks: Mark[] = [];
   readonly #matches: { events: number; unmatched: number }[];
   readonly #warned = new Set<number>();
-  readonly #fileColumns: FileColumns;
   #onWarning: StreamReading['onWarning'] = () => undefined;
   #rows = 0;
   #nowMs = -Infinity;
@@ -122,14 +114,15 @@ class Join {
     this.#options = options;
     this.#samples = samples;
     this.#events = joinedEvents(options);
-    this.#columns = columns;
-    const read = instantReader(options.timeFormat);
+    this.#keyColumn = columns.indexOf(options.key);
     // Samples are computed from the times of label columns, so the logs are read with these.
-    const parse = samples === undefined ? read : (text: string): number => storedTime(read(text));
-    this.#inputs = [rows, ...logs].map((stream) => new TimedRows(stream, options.time, parse));
-    this.#waiting = new WaitingRows(columns.indexOf(options.key), logs.length, options.memory * 2 ** 20);
-    const names = [...columns, ...joinedColumns(options), ...(samples === undefined ? [] : [SAMPLE_COLUMN])];
-    this.#fileColumns = { path: rows.name, header: names, indices: new Map(names.map((name, c) => [name, c])) };
+    const convert = samples === undefined ? (timeMs: number) => timeMs : storedTime;
+    const open = (stream: ChunkStream, own: readonly string[]): TimedRows =>
+      new TimedRows(stream, own, options.time, options.timeFormat, convert);
+    this.#inputs = [open(rows, columns), ...logs.map((log) => open(log, [options.key]))];
+    this.#packer = new RowPacker(columns.length);
+    this.#waiting = new WaitingRows(columns.length, this.#keyColumn, logs.length, options.memory * 2 ** 20);
+    this.#output = new JoinedRecords(rows.name, columns, options, samples !== undefined);
     this.#matches = this.#events.map(() => ({ events: 0, unmatched: 0 }));
   }
 
@@ -147,10 +140,16 @@ class Join {
           if (this.#output.length > 0) yield this.#takeChunk();
           await input.fill();
         }
-        const input = this.#findNext();
-        if (input === undefined) break;
-        this.#process(input);
-        if (this.#output.length >= CHUNK_RECORDS) yield this.#takeChunk();
+        const log = this.#findNext();
+        if (log < 0) break;
+        this.#startRecord(log);
+        // Each of them yields at most one record.
+        while (this.#closing.first < this.#nowMs) {
+          this.#close(this.#closing.pop());
+          if (this.#output.isFull) yield this.#takeChunk();
+        }
+        this.#process(log);
+        if (this.#output.isFull) yield this.#takeChunk();
       }
       if (this.#output.length > 0) yield this.#takeChunk();
     } finally {
@@ -159,20 +158,24 @@ class Join {
     }
   }
 
-  /** Returns the log with the earliest record; undefined if all have ended. */
-  #findNext(): TimedRows | undefined {
-    let first: TimedRows | undefined;
-    for (const input of this.#inputs)
-      if (!input.hasEnded && (first === undefined || input.timeMs < first.timeMs)) first = input;
+  /** Returns the number of the log with the earliest record; -1 if all have ended. */
+  #findNext(): number {
+    let first = -1;
+    for (let log = 0; log < this.#inputs.length; log++) {
+      const input = this.#inputs[log]!;
+      if (!input.hasEnded && (first < 0 || input.timeMs < this.#inputs[first]!.timeMs)) first = log;
+    }
     return first;
   }
 
-  #process(input: TimedRows): void {
-    const { timeMs, problem } = input;
-    const log = this.#inputs.indexOf(input);
+  #startRecord(log: number): void {
     if (log === 0 && this.#rows % ROWS_PER_MARK === 0 && this.#marks.at(-1)?.number !== this.#rows) this.#addMark();
-    this.#nowMs = Math.max(this.#nowMs, timeMs);
-    while (this.#closing.first < this.#nowMs) this.#close(this.#closing.pop());
+    this.#nowMs = Math.max(this.#nowMs, this.#inputs[log]!.timeMs);
+  }
+
+  #process(log: number): void {
+    const input = this.#inputs[log]!;
+    const { problem } = input;
     if (problem !== undefined) this.#refuse(problem);
     else if (log === 0) this.#addRow(input);
     else this.#addEvent(input, log - 1);
@@ -192,24 +195,30 @@ class Join {
 
   #addRow(input: TimedRows): void {
     const { timeMs, place } = input;
-    const key = input.text(this.#options.key);
-    const other = key === '' ? undefined : this.#waiting.find(key);
-    if (key === '' || other !== undefined) {
-      // A read from a later position would not find the other row, and accept this one.
-      if (other !== undefined) this.#markOf(other).neededUntil = this.#marks.at(-1)!.number;
-      const expected = key === '' ? `a ${this.#options.key}` : `a ${this.#options.key} that no waiting row has`;
+    const packer = this.#packer;
+    packer.pack(input.values, input.row);
+    const { bytes, begin, end } = input.values[this.#keyColumn]!;
+    const isMissing = begin === end;
+    const other = isMissing ? undefined : this.#waiting.find(bytes, begin, end);
+    // A read from a later position would not find the other row, and accept this one.
+    if (other !== undefined) this.#markOf(other).neededUntil = this.#marks.at(-1)!.number;
+    if (isMissing || other !== undefined || packer.numWords > MAX_ROW_WORDS) {
+      const { key } = this.#options;
+      const ofKey = isMissing ? `a ${key}` : `a ${key} that no waiting row has`;
+      const expected = isMissing || other !== undefined ? ofKey : 'a row of at most 4 MiB';
       this.#refuse({ expected, cells: input.cells, place });
       return;
     }
-    const texts = [...this.#columns.map((name) => input.text(name)), place.path, String(place.line)];
-    const slot = this.#waiting.add(texts, this.#rows++, timeMs);
+    const slot = this.#waiting.add(packer, place, this.#rows++, timeMs);
     this.#marks.at(-1)!.open++;
     this.#await(slot);
   }
 
   #addEvent(input: TimedRows, event: number): void {
     const timeMs = this.#samples === undefined ? input.timeMs : this.#nowMs;
-    const slot = this.#waiting.find(input.text(this.#options.key));
+    const [key] = input.values as [CellBytes];
+    key.read(input.row);
+    const slot = this.#waiting.find(key.bytes, key.begin, key.end);
     const match = this.#matches[event]!;
     match.events++;
     const isInTime = slot !== undefined && this.#isOpen(slot, event, input.timeMs, timeMs);
@@ -246,22 +255,16 @@ class Join {
   /** Ends a row that is final, else notes until when it waits. */
   #await(slot: number): void {
     const closesMs = this.#closesAt(slot);
-    const dueMs = this.#sampleTime(slot, closesMs) ?? closesMs;
+    const dueMs = this.#samples?.nextTime(this.#waiting, slot, closesMs) ?? closesMs;
     if (dueMs === undefined) this.#finish(slot);
     else this.#closing.push(dueMs, this.#waiting.numberOf(slot), slot);
-  }
-
-  /** Returns the time of the next sample of a row; undefined if it has no more as far as is known. */
-  #sampleTime(slot: number, closesMs: number | undefined): number | undefined {
-    const waiting = this.#waiting;
-    const times = this.#samples?.times(waiting.timeOf(slot), waiting.eventTimes(slot), closesMs);
-    return times?.[waiting.numRecords(slot)];
   }
 
   /** Returns the last time at which an event of a row may happen; undefined if none may. */
   #closesAt(slot: number): number | undefined {
     let last: number | undefined;
-    for (const [event, { after, withinMs }] of this.#events.entries()) {
+    for (let event = 0; event < this.#events.length; event++) {
+      const { after, withinMs } = this.#events[event]!;
       if (!Number.isNaN(this.#waiting.eventTime(slot, event))) continue;
       const since = after === undefined ? this.#waiting.timeOf(slot) : this.#waiting.eventTime(slot, after);
       if (!Number.isNaN(since)) last = Math.max(last ?? -Infinity, since + withinMs);
@@ -273,7 +276,7 @@ class Join {
   #close({ timeMs, slot, number }: TimedSlot): void {
     if (!this.#waiting.has(slot, number)) return;
     const closesMs = this.#closesAt(slot);
-    const sampleMs = this.#sampleTime(slot, closesMs);
+    const sampleMs = this.#samples?.nextTime(this.#waiting, slot, closesMs);
     if (sampleMs === undefined) {
       if (closesMs === undefined || closesMs < this.#nowMs) this.#finish(slot);
     } else if (sampleMs <= timeMs) {
@@ -290,74 +293,45 @@ class Join {
   }
 
   #yieldRow(slot: number): void {
-    const { texts, eventTimes } = this.#waiting.read(slot);
-    const [path, line] = texts.slice(-2) as [string, string];
-    const joined = this.#events.flatMap((_, e) => {
-      const timeMs = eventTimes[e]!;
-      return Number.isNaN(timeMs) ? ['0', ''] : ['1', this.#formatTime(timeMs)];
-    });
-    const sample = this.#samples === undefined ? [] : [String(this.#waiting.numRecords(slot))];
+    if (!this.#skips(this.#markOf(slot))) this.#output.addRow(this.#waiting, slot);
     this.#waiting.countRecord(slot);
-    const place = { path, line: Number(line) };
-    this.#emit({ place, texts: [...texts.slice(0, -2), ...joined, ...sample], mark: this.#markOf(slot) });
   }
 
   /** Returns the last mark before a row. */
   #markOf(slot: number): Mark {
-    const number = this.#waiting.numberOf(slot);
-    return this.#marks.findLast((each) => each.number <= number)!;
+    const marks = this.#marks;
+    // There is one for each ROWS_PER_MARK rows.
+    return marks[Math.floor((this.#waiting.numberOf(slot) - marks[0]!.number) / ROWS_PER_MARK)]!;
   }
 
   #refuse(invalid: InvalidRecord): void {
     if (this.#marks.length === 0) this.#addMark();
-    this.#emit({ place: invalid.place, invalid, mark: this.#marks.at(-1)! });
+    if (!this.#skips(this.#marks.at(-1)!)) this.#output.addInvalid(invalid);
   }
 
-  #emit(record: JoinedRecord): void {
-    record.mark.open++;
-    if (this.#skip === 0) this.#output.push(record);
-    else {
-      this.#skip--;
-      countYielded(record);
+  /** Counts a record after a mark; returns whether it was yielded before the position. */
+  #skips(mark: Mark): boolean {
+    if (this.#skip === 0) {
+      mark.open++;
+      this.#outputMarks.push(mark);
+      return false;
     }
-  }
-
-  #formatTime(timeMs: number): string {
-    const { timeFormat } = this.#options;
-    return timeFormat === 'iso' ? formatTime(timeMs) : String(timeFormat === 'seconds' ? timeMs / 1000 : timeMs);
+    this.#skip--;
+    mark.yielded++;
+    return true;
   }
 
   /** Returns the records to yield as a chunk. */
   #takeChunk(): StreamChunk {
-    const records = this.#output.splice(0);
-    const valid = records.flatMap(({ texts }, line) => (texts === undefined ? [] : [{ texts, line }]));
-    const textColumn = (c: number): Column => ({ type: 'text', text: (row) => valid[row]!.texts[c]! });
-    let before = 0;
-    const invalid = records.flatMap((each, line) => {
-      if (each.invalid === undefined) {
-        before++;
-        return [];
-      }
-      return [{ before, line, expected: each.invalid.expected, cells: each.invalid.cells }];
-    });
-    const positionAfter = this.#yield(records);
-    return {
-      chunk: {
-        rows: valid.length,
-        columns: new Map(this.#fileColumns.header.map((name, c) => [name, textColumn(c)])),
-        lines: valid.map(({ line }) => line),
-        numLines: records.length,
-        invalid,
-        cellsOf: (row) => valid[row]!.texts,
-      },
-      columns: this.#fileColumns,
-      line: 1,
-      cursorAfter(rows, excludesRest = false) {
-        const isAll = rows === valid.length && !excludesRest;
-        return positionAfter(isAll ? records.length : rows === 0 ? 0 : valid[rows - 1]!.line + 1);
-      },
-      placeOf: (line) => records[line]!.place,
-    };
+    this.#dropMarks();
+    const { logs, timeMs } = this.#marks[0]!;
+    const before = this.#marks.reduce((sum, { yielded }) => sum + yielded, 0);
+    for (const mark of this.#outputMarks) {
+      mark.yielded++;
+      mark.open--;
+    }
+    this.#outputMarks = [];
+    return this.#output.take((numRecords): JoinCursor => ({ logs: [...logs], skip: before + numRecords, timeMs }));
   }
 
   /** Drops the marks before the last one from which everything that is needed can be found again. */
@@ -370,18 +344,4 @@ class Join {
     }
     this.#marks.splice(0, dropped);
   }
-
-  /** Counts records as yielded; returns a function from a number of them to the position after them. */
-  #yield(records: readonly JoinedRecord[]): (count: number) => JoinCursor {
-    this.#dropMarks();
-    const { logs, timeMs } = this.#marks[0]!;
-    const before = this.#marks.reduce((sum, { yielded }) => sum + yielded, 0);
-    records.forEach(countYielded);
-    return (numRecords) => ({ logs: [...logs], skip: before + numRecords, timeMs });
-  }
-}
-
-function countYielded({ mark }: JoinedRecord): void {
-  mark.yielded++;
-  mark.open--;
 }

@@ -1,6 +1,9 @@
 import type { InvalidLine } from '../../chunks/chunk.js';
+import type { TimeFormat } from '../../features/wall-clock.js';
 import { InvalidValueError } from '../../text/invalid-value.js';
+import { CellBytes } from './cell-bytes.js';
 import type { ChunkStream, StreamChunk } from './chunk-stream.js';
+import { ColumnTimes } from './column-times.js';
 import type { StreamCursor, StreamReading } from './record-stream.js';
 
 /** Where a record is, for reports. */
@@ -18,7 +21,11 @@ export interface InvalidRecord extends Pick<InvalidLine, 'expected' | 'cells'> {
 export class TimedRows {
   readonly stream: ChunkStream;
   readonly #time: string;
-  readonly #parse: (text: string) => number;
+  readonly #times: ColumnTimes;
+  readonly #convert: (timeMs: number) => number;
+  readonly #columns: readonly string[];
+  /** Values of these columns, at `row`. */
+  readonly values: readonly CellBytes[];
   #chunks: AsyncGenerator<StreamChunk> | undefined;
   #each: StreamChunk | undefined;
   #row = 0;
@@ -30,11 +37,24 @@ export class TimedRows {
   /** Problem of the next record, if it is invalid. */
   problem: InvalidRecord | undefined;
 
-  /** @param parse returns the time of a text in the column `time` */
-  constructor(stream: ChunkStream, time: string, parse: (text: string) => number) {
+  /**
+   * @param columns columns whose values are read
+   * @param time column with the time
+   * @param convert converts a time
+   */
+  constructor(
+    stream: ChunkStream,
+    columns: readonly string[],
+    time: string,
+    format: TimeFormat,
+    convert: (timeMs: number) => number,
+  ) {
     this.stream = stream;
     this.#time = time;
-    this.#parse = parse;
+    this.#times = new ColumnTimes(format);
+    this.#convert = convert;
+    this.#columns = columns;
+    this.values = columns.map(() => new CellBytes());
   }
 
   /** Begins to read; `from` undefined is the first record. */
@@ -61,11 +81,20 @@ export class TimedRows {
       const next = await this.#chunks!.next();
       if (next.done === true) this.#hasEnded = true;
       else {
-        this.#each = next.value;
-        this.#row = this.#line = 0;
+        this.#startChunk(next.value);
         this.#findNext();
       }
     }
+  }
+
+  #startChunk(each: StreamChunk): void {
+    this.#each = each;
+    this.#row = this.#line = 0;
+    const { rows, columns } = each.chunk;
+    // Such a chunk may have no columns.
+    if (rows === 0) return;
+    for (let c = 0; c < this.#columns.length; c++) this.values[c]!.start(columns.get(this.#columns[c]!)!);
+    this.#times.start(columns.get(this.#time)!, rows);
   }
 
   /** Ends the read. */
@@ -78,9 +107,9 @@ export class TimedRows {
     return this.#each === undefined ? this.#position : this.#each.cursorAfter(this.#row, true);
   }
 
-  /** Text of a column of the next record, which is valid. */
-  text(column: string): string {
-    return this.#each!.chunk.columns.get(column)!.text(this.#row);
+  /** Row of the chunk with the next record, which is valid. */
+  get row(): number {
+    return this.#row;
   }
 
   /** Place of the next record. */
@@ -122,7 +151,7 @@ export class TimedRows {
 
   #readTime(): void {
     try {
-      this.timeMs = this.#parse(this.text(this.#time));
+      this.timeMs = this.#convert(this.#times.at(this.#row));
     } catch (error) {
       if (!(error instanceof InvalidValueError)) throw error;
       this.timeMs = -Infinity;

@@ -1,27 +1,30 @@
 import { murmur3 } from '../../features/murmur.js';
-import { SpilledTexts } from './spilled-texts.js';
+import { beginOfValue, endOfValue, type RowPacker } from './packed-row.js';
+import { offsetOf, SpilledRows, type Memory } from './spilled-rows.js';
+import type { RecordPlace } from './timed-rows.js';
 
 const FIRST_SLOTS = 1 << 10;
-const [SEED, OTHER_SEED] = [1, 2];
+const SEED = 1;
 
-/** A row that waits for events. */
+/** A packed row that waits for events: `numWords` words from an offset of memory, until another row is read. */
 export interface WaitingRow {
-  /** Values of its columns. */
-  readonly texts: readonly string[];
-  /** Number of the row, from 0. */
-  readonly number: number;
-  /** Time of each event, NaN if it did not happen. */
-  readonly eventTimes: Float64Array;
+  readonly memory: Memory;
+  /** Offset in bytes. */
+  readonly offset: number;
+  readonly numWords: number;
 }
 
 /**
- * Rows that wait for events, found by their keys. Texts of the oldest are on disk beyond a memory limit; the rest takes
- * about 64 bytes per row. Rows are named by slots, which are used again.
+ * Rows that wait for events, found by their keys. Values of the oldest are on disk beyond a memory limit; the rest
+ * takes about 64 bytes per row. Rows are named by slots, which are used again.
  */
 export class WaitingRows {
+  readonly #numColumns: number;
   readonly #keyColumn: number;
   readonly #numEvents: number;
-  readonly #texts: SpilledTexts;
+  readonly #rows: SpilledRows;
+  /** Paths of rows, each once. */
+  readonly #paths: string[] = [];
   readonly #free: number[] = [];
   #size = 0;
   #used = 0;
@@ -29,9 +32,10 @@ export class WaitingRows {
   #times = new Float64Array(FIRST_SLOTS);
   #numbers = new Float64Array(FIRST_SLOTS);
   #addresses = new Float64Array(FIRST_SLOTS);
-  #lengths = new Uint32Array(FIRST_SLOTS);
+  #lines = new Float64Array(FIRST_SLOTS);
+  #pathNumbers = new Uint32Array(FIRST_SLOTS);
+  #numWords = new Uint32Array(FIRST_SLOTS);
   #hashes = new Uint32Array(FIRST_SLOTS);
-  #otherHashes = new Uint32Array(FIRST_SLOTS);
   #numRecords = new Uint32Array(FIRST_SLOTS);
   #eventTimes: Float64Array;
   /** Open-addressing table of slots plus one by hash, at most half full. */
@@ -39,12 +43,13 @@ export class WaitingRows {
 
   /**
    * @param keyColumn index of the column with the key
-   * @param memoryBytes maximum memory of texts
+   * @param memoryBytes maximum memory of values
    */
-  constructor(keyColumn: number, numEvents: number, memoryBytes: number) {
+  constructor(numColumns: number, keyColumn: number, numEvents: number, memoryBytes: number) {
+    this.#numColumns = numColumns;
     this.#keyColumn = keyColumn;
     this.#numEvents = numEvents;
-    this.#texts = new SpilledTexts(memoryBytes);
+    this.#rows = new SpilledRows(memoryBytes);
     this.#eventTimes = new Float64Array(FIRST_SLOTS * numEvents);
   }
 
@@ -55,21 +60,20 @@ export class WaitingRows {
 
   /** Bytes in memory. */
   get memoryBytes(): number {
-    return this.#texts.memoryBytes + this.#times.length * (40 + 8 * this.#numEvents) + this.#table.byteLength;
+    return this.#rows.memoryBytes + this.#times.length * (48 + 8 * this.#numEvents) + this.#table.byteLength;
   }
 
   /** Adds a row whose key no waiting row has; returns its slot. */
-  add(texts: readonly string[], number: number, timeMs: number): number {
+  add({ memory, numWords }: RowPacker, { path, line }: RecordPlace, number: number, timeMs: number): number {
     const slot = this.#free.pop() ?? this.#used++;
     if (slot === this.#times.length) this.#grow();
-    const bytes = Buffer.from(JSON.stringify(texts));
-    const key = Buffer.from(texts[this.#keyColumn]!);
     this.#times[slot] = timeMs;
     this.#numbers[slot] = number;
-    this.#addresses[slot] = this.#texts.add(bytes);
-    this.#lengths[slot] = bytes.length;
-    this.#hashes[slot] = murmur3(key, 0, key.length, SEED);
-    this.#otherHashes[slot] = murmur3(key, 0, key.length, OTHER_SEED);
+    this.#addresses[slot] = this.#rows.add(memory.words, numWords);
+    this.#lines[slot] = line;
+    this.#pathNumbers[slot] = this.#numberOfPath(path);
+    this.#numWords[slot] = numWords;
+    this.#hashes[slot] = murmur3(memory.bytes, this.#keyBegin(memory, 0), this.#keyEnd(memory, 0), SEED);
     this.#numRecords[slot] = 0;
     this.#eventTimes.fill(NaN, slot * this.#numEvents, (slot + 1) * this.#numEvents);
     this.#size++;
@@ -77,18 +81,23 @@ export class WaitingRows {
     return slot;
   }
 
-  /** Returns the slot of the row with a key; undefined if none waits. */
-  find(key: string): number | undefined {
-    const bytes = Buffer.from(key);
-    const hash = murmur3(bytes, 0, bytes.length, SEED);
-    const other = murmur3(bytes, 0, bytes.length, OTHER_SEED);
+  /** Returns the slot of the row with the key in `begin`…`end`; undefined if none waits. */
+  find(bytes: Uint8Array, begin: number, end: number): number | undefined {
+    const hash = murmur3(bytes, begin, end, SEED);
     const mask = this.#table.length - 1;
     for (let at = hash & mask; this.#table[at] !== 0; at = (at + 1) & mask) {
       const slot = this.#table[at]! - 1;
-      if (this.#hashes[slot] !== hash || this.#otherHashes[slot] !== other) continue;
-      if (this.#readTexts(slot)[this.#keyColumn] === key) return slot;
+      if (this.#hashes[slot] === hash && this.#hasKey(slot, bytes, begin, end)) return slot;
     }
     return undefined;
+  }
+
+  #hasKey(slot: number, bytes: Uint8Array, begin: number, end: number): boolean {
+    const { memory, offset } = this.read(slot);
+    const own = this.#keyBegin(memory, offset);
+    if (this.#keyEnd(memory, offset) - own !== end - begin) return false;
+    for (let i = begin; i < end; i++) if (memory.bytes[own + i - begin] !== bytes[i]) return false;
+    return true;
   }
 
   /** Time of a row, in milliseconds since 1970. */
@@ -115,11 +124,6 @@ export class WaitingRows {
     this.#eventTimes[slot * this.#numEvents + event] = timeMs;
   }
 
-  /** Times of all events of a row, NaN for those that did not happen. Valid until a row is added. */
-  eventTimes(slot: number): Float64Array {
-    return this.#eventTimes.subarray(slot * this.#numEvents, (slot + 1) * this.#numEvents);
-  }
-
   /** Number of records that a row has had. */
   numRecords(slot: number): number {
     return this.#numRecords[slot]!;
@@ -130,17 +134,20 @@ export class WaitingRows {
     this.#numRecords[slot]!++;
   }
 
-  /** Returns a copy of a row. */
+  /** Place of a row. */
+  placeOf(slot: number): RecordPlace {
+    return { path: this.#paths[this.#pathNumbers[slot]!]!, line: this.#lines[slot]! };
+  }
+
+  /** Returns a row. */
   read(slot: number): WaitingRow {
-    return {
-      texts: this.#readTexts(slot),
-      number: this.#numbers[slot]!,
-      eventTimes: this.eventTimes(slot).slice(),
-    };
+    const address = this.#addresses[slot]!;
+    const numWords = this.#numWords[slot]!;
+    return { memory: this.#rows.memoryOf(address, numWords), offset: offsetOf(address), numWords };
   }
 
   remove(slot: number): void {
-    this.#texts.remove(this.#addresses[slot]!);
+    this.#rows.remove(this.#addresses[slot]!);
     this.#delete(slot);
     this.#numbers[slot] = -1;
     this.#free.push(slot);
@@ -148,11 +155,23 @@ export class WaitingRows {
   }
 
   close(): void {
-    this.#texts.close();
+    this.#rows.close();
   }
 
-  #readTexts(slot: number): readonly string[] {
-    return JSON.parse(this.#texts.read(this.#addresses[slot]!, this.#lengths[slot]!)) as readonly string[];
+  #keyBegin(memory: Memory, offset: number): number {
+    return beginOfValue(memory, offset, this.#numColumns, this.#keyColumn);
+  }
+
+  #keyEnd(memory: Memory, offset: number): number {
+    return endOfValue(memory, offset, this.#numColumns, this.#keyColumn);
+  }
+
+  /** Returns the number of a path, which is most likely that of the row before. */
+  #numberOfPath(path: string): number {
+    const last = this.#paths.length - 1;
+    if (this.#paths[last] === path) return last;
+    const known = this.#paths.indexOf(path);
+    return known >= 0 ? known : this.#paths.push(path) - 1;
   }
 
   #insert(slot: number): void {
@@ -186,9 +205,10 @@ export class WaitingRows {
     this.#times = larger(this.#times, new Float64Array(slots));
     this.#numbers = larger(this.#numbers, new Float64Array(slots));
     this.#addresses = larger(this.#addresses, new Float64Array(slots));
-    this.#lengths = larger(this.#lengths, new Uint32Array(slots));
+    this.#lines = larger(this.#lines, new Float64Array(slots));
+    this.#pathNumbers = larger(this.#pathNumbers, new Uint32Array(slots));
+    this.#numWords = larger(this.#numWords, new Uint32Array(slots));
     this.#hashes = larger(this.#hashes, new Uint32Array(slots));
-    this.#otherHashes = larger(this.#otherHashes, new Uint32Array(slots));
     this.#numRecords = larger(this.#numRecords, new Uint32Array(slots));
     this.#eventTimes = larger(this.#eventTimes, new Float64Array(slots * this.#numEvents));
     const entries = this.#table;

@@ -1,8 +1,8 @@
 import { parseDuration } from '../../core/duration.js';
 import type { FollowOptions } from '../follow-options.js';
-import { instantReader } from '../../features/wall-clock.js';
 import type { ReadColumns } from '../../features/kinds/kind.js';
 import { InvalidValueError } from '../../text/invalid-value.js';
+import { ColumnTimes } from './column-times.js';
 
 /** Times of the records so far. JSON. */
 export interface Lateness {
@@ -33,12 +33,12 @@ export class Watermark {
   readers(): readonly ReadColumns[] {
     const { time, timeFormat, maxLate } = this.#options;
     if (time === undefined) return [];
-    const parse = instantReader(timeFormat);
+    const times = new ColumnTimes(timeFormat);
     const maxLateMs = maxLate === undefined ? Infinity : parseDuration(maxLate);
     return [
       (rows) => {
-        const column = rows.column(time);
-        rows.eachKept([time], (row) => this.#observe(parse(column.text(row)), maxLateMs));
+        times.start(rows.column(time), rows.count);
+        rows.eachKept([time], (row) => this.#observe(times.at(row), maxLateMs));
       },
     ];
   }

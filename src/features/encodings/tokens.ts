@@ -75,16 +75,17 @@ export const tokens = defineEncoding({
       };
     },
 
-    encoder: (fitted, numberOf) => {
+    encoder: (fitted, numbers) => {
       if (isServedTokens(fitted)) return servedEncoder(fitted);
       const { vocabulary } = fromFitted(fitted);
-      if (numberOf === undefined) return tableEncoder(vocabulary);
+      if (numbers === undefined) return tableEncoder(vocabulary);
       const { offsets, bytes } = vocabulary;
       return {
         rows: spec.capacity! + 1,
         initialRows: offsets.length,
         vocabularyBytes: bytes.byteLength + offsets.byteLength,
-        encode: (text) => numberOf(parseText(text)),
+        direct: { cell: 'token', idOf: (bytes, begin, end) => numbers.numberOfBytes(bytes, begin, end) },
+        encode: (text) => numbers.numberOf(parseText(text)),
       };
     },
 

@@ -1,42 +1,73 @@
+import { isUtf8 } from 'node:buffer';
 import { createUtf8Writer } from './utf8.js';
 
 /** Numbers are given again from 1 on after so many. */
 const MAX_NUMBER = 2 ** 31;
+const FIRST_BYTES = 1 << 12;
+const FIRST_TOKENS = 1 << 8;
+/** First byte that is not ASCII. */
+const NOT_ASCII = 128;
+
+/** Replaces the ids of a vocabulary that grows: numbers each token, until its batch is assigned. */
+export interface TokenNumbering {
+  /** Returns the number of a token; 0 if it is missing. */
+  numberOf(text: string): number;
+  /** Returns the number of a token in `begin`…`end`; 0 if it is missing or invalid UTF-8. */
+  numberOfBytes(bytes: Uint8Array, begin: number, end: number): number;
+}
 
 /** Numbers of tokens between their encoding and their assignment; 0 is a missing value. */
-export class TokenNumbers {
-  readonly #numbers = new Map<string, number>();
-  #texts: string[] = [];
-  /** Number of the first text. */
+export class TokenNumbers implements TokenNumbering {
+  /** All tokens; `#ends` are the ends of their bytes, after the end of the token before the first one. */
+  #bytes = new Uint8Array(FIRST_BYTES);
+  #ends = new Uint32Array(FIRST_TOKENS);
+  #count = 0;
+  /** Number of the first token. */
   #first = 1;
   readonly #utf8 = createUtf8Writer();
 
-  /** Returns the number of a token. */
-  readonly numberOf = (text: string): number => {
-    if (text === '') return 0;
-    const known = this.#numbers.get(text);
-    if (known !== undefined) return known;
-    const number = this.#first + this.#texts.push(text) - 1;
-    this.#numbers.set(text, number);
-    return number;
-  };
+  numberOf(text: string): number {
+    const length = this.#utf8.write(text);
+    return length === 0 ? 0 : this.#add(this.#utf8.bytes, 0, length);
+  }
+
+  numberOfBytes(bytes: Uint8Array, begin: number, end: number): number {
+    for (let i = begin; i < end; i++)
+      if (bytes[i]! >= NOT_ASCII) return isUtf8(bytes.subarray(begin, end)) ? this.#add(bytes, begin, end) : 0;
+    return begin === end ? 0 : this.#add(bytes, begin, end);
+  }
 
   /**
-   * Returns the bytes of a token, from offset 0, until the next call.
+   * Returns the bytes of a token, until another one is numbered.
    * @throws Error for a number that was released
    */
-  textOf(number: number): { readonly bytes: Uint8Array; readonly length: number } {
-    const text = this.#texts[number - this.#first];
-    if (text === undefined) throw new Error(`token ${number} was released, or its batch was assigned before`);
-    const length = this.#utf8.write(text);
-    return { bytes: this.#utf8.bytes, length };
+  textOf(number: number): { readonly bytes: Uint8Array; readonly begin: number; readonly end: number } {
+    const index = number - this.#first;
+    if (index < 0 || index >= this.#count)
+      throw new Error(`token ${number} was released, or its batch was assigned before`);
+    return { bytes: this.#bytes, begin: this.#ends[index]!, end: this.#ends[index + 1]! };
   }
 
   /** Forgets all tokens; new ones have other numbers, so that an old one is an error. */
   release(): void {
-    const next = this.#first + this.#texts.length;
+    const next = this.#first + this.#count;
     this.#first = next > MAX_NUMBER ? 1 : next;
-    this.#texts = [];
-    this.#numbers.clear();
+    this.#count = 0;
   }
+
+  #add(bytes: Uint8Array, begin: number, end: number): number {
+    const from = this.#ends[this.#count]!;
+    const to = from + end - begin;
+    if (to > this.#bytes.length) this.#bytes = enlarged(this.#bytes, new Uint8Array(2 * to));
+    if (this.#count + 1 === this.#ends.length)
+      this.#ends = enlarged(this.#ends, new Uint32Array(2 * this.#ends.length));
+    for (let i = begin; i < end; i++) this.#bytes[from + i - begin] = bytes[i]!;
+    this.#ends[++this.#count] = to;
+    return this.#first + this.#count - 1;
+  }
+}
+
+function enlarged<Values extends Uint8Array | Uint32Array>(values: Values, into: Values): Values {
+  into.set(values);
+  return into;
 }

@@ -6,7 +6,9 @@ import { joinOptions, joinedColumns, type JoinOptions } from '../../../src/data/
 import { joinStreams } from '../../../src/data/streams/joined-stream.js';
 import type { ChunkStream } from '../../../src/data/streams/chunk-stream.js';
 import type { StreamCursor } from '../../../src/data/streams/record-stream.js';
-import { SpilledTexts } from '../../../src/data/streams/spilled-texts.js';
+import { CellBytes } from '../../../src/data/streams/cell-bytes.js';
+import { RowPacker } from '../../../src/data/streams/packed-row.js';
+import { offsetOf, SpilledRows } from '../../../src/data/streams/spilled-rows.js';
 import { openChunkStream } from '../../../src/data/streams/streams.js';
 import { WaitingRows } from '../../../src/data/streams/waiting-rows.js';
 import { scratchFolder } from '../../support/scratch.js';
@@ -243,23 +245,24 @@ describe('a join of logs', () => {
   });
 });
 
-describe('texts on disk', () => {
+describe('rows on disk', () => {
   it('take at most the memory that is permitted', () => {
-    const texts = new SpilledTexts(1 << 23);
-    onTestFinished(() => texts.close());
+    const rows = new SpilledRows(1 << 23);
+    onTestFinished(() => rows.close());
     const random = randomStream(2);
-    const kept = new Map<number, string>();
+    const kept = new Map<number, Uint32Array>();
     for (let i = 0; i < 40_000; i++) {
-      const text = `${i} ${'é'.repeat(random.below(1000))}`;
-      const bytes = Buffer.from(text);
-      kept.set(texts.add(bytes), text);
-      expect(texts.memoryBytes).toBeLessThanOrEqual(1 << 23);
+      const words = Uint32Array.from({ length: 1 + random.below(500) }, (_, w) => 1000 * i + w);
+      kept.set(rows.add(words, words.length), words);
+      expect(rows.memoryBytes).toBeLessThanOrEqual(1 << 23);
       if (kept.size < 20_000) continue;
       // Not in the order of additions.
       for (const address of [...kept.keys()].filter(() => random.uniform() < 0.5)) {
         const known = kept.get(address)!;
-        expect(texts.read(address, Buffer.byteLength(known))).toBe(known);
-        texts.remove(address);
+        const begin = offsetOf(address) / 4;
+        const found = rows.memoryOf(address, known.length).words.subarray(begin, begin + known.length);
+        expect(found.every((word, w) => word === known[w])).toBe(true);
+        rows.remove(address);
         kept.delete(address);
       }
     }
@@ -269,15 +272,21 @@ describe('texts on disk', () => {
 describe('waiting rows', () => {
   it('are found by key after random additions and removals', () => {
     const random = randomStream(11);
-    const rows = new WaitingRows(0, 1, 1);
+    const rows = new WaitingRows(2, 1, 1, 1);
+    const packer = new RowPacker(2);
+    const cells = [new CellBytes(), new CellBytes()] as const;
     const known = new Map<string, number>();
     for (let step = 0; step < 30_000; step++) {
       const key = `k${Math.floor(random.uniform() * 3000)}`;
-      const slot = rows.find(key);
+      for (const [c, text] of [String(step), key].entries()) cells[c]!.start({ type: 'string', text: () => text });
+      packer.pack(cells, 0);
+      const slot = rows.find(cells[1].bytes, cells[1].begin, cells[1].end);
       expect(slot).toBe(known.get(key));
-      if (slot === undefined) known.set(key, rows.add([key, String(step)], step, step));
+      const place = { path: `path ${step % 3}`, line: step };
+      if (slot === undefined) known.set(key, rows.add(packer, place, step, step));
       else if (random.uniform() < 0.6) {
-        expect(rows.read(slot).texts[0]).toBe(key);
+        const number = rows.numberOf(slot);
+        expect(rows.placeOf(slot)).toEqual({ path: `path ${number % 3}`, line: number });
         rows.remove(slot);
         known.delete(key);
       }

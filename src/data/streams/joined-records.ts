@@ -1,0 +1,155 @@
+import type { InvalidLine } from '../../chunks/chunk.js';
+import type { Column } from '../../chunks/column.js';
+import { SAMPLE_COLUMN } from '../../delay/columns.js';
+import { utf8Column } from '../../features/utf8-column.js';
+import { formatTime } from '../../text/dates.js';
+import { joinedColumns, joinedEvents, type JoinOptions } from '../join-options.js';
+import type { FileColumns } from '../readers/cell-file.js';
+import type { StreamChunk } from './chunk-stream.js';
+import type { StreamCursor } from './record-stream.js';
+import { allocateMemory, copyWords, type Memory } from './spilled-rows.js';
+import type { InvalidRecord, RecordPlace } from './timed-rows.js';
+import type { WaitingRows } from './waiting-rows.js';
+
+/** Maximum number of records per chunk. */
+const CHUNK_RECORDS = 1 << 12;
+/** Bytes of values beyond which a chunk ends. */
+const CHUNK_BYTES = 1 << 22;
+const FIRST_BYTES = 1 << 18;
+
+/** Records of a join until they are yielded as a chunk; the next chunk uses their memory again. */
+export class JoinedRecords {
+  readonly #options: JoinOptions;
+  readonly #numColumns: number;
+  readonly #numEvents: number;
+  readonly #isNumbered: boolean;
+  readonly #columns: FileColumns;
+  /** Values of the columns of all rows. */
+  #memory: Memory = allocateMemory(FIRST_BYTES);
+  #usedWords = 0;
+  /** By row: where the first value begins, and where each ends. */
+  readonly #ends: Uint32Array;
+  /** By row: time of each event, NaN if it did not happen. */
+  readonly #eventTimes: Float64Array;
+  /** By row: its number among the records of the same row of the log. */
+  readonly #numbers = new Float64Array(CHUNK_RECORDS);
+  #lines: number[] = [];
+  #places: RecordPlace[] = [];
+  #invalid: InvalidLine[] = [];
+
+  /**
+   * @param path name of the records
+   * @param columns names of the columns of the rows
+   * @param isNumbered whether records are numbered
+   */
+  constructor(path: string, columns: readonly string[], options: JoinOptions, isNumbered: boolean) {
+    this.#options = options;
+    this.#numColumns = columns.length;
+    this.#numEvents = joinedEvents(options).length;
+    this.#isNumbered = isNumbered;
+    const header = [...columns, ...joinedColumns(options), ...(isNumbered ? [SAMPLE_COLUMN] : [])];
+    this.#columns = { path, header, indices: new Map(header.map((name, c) => [name, c])) };
+    this.#ends = new Uint32Array(CHUNK_RECORDS * (this.#numColumns + 1));
+    this.#eventTimes = new Float64Array(CHUNK_RECORDS * this.#numEvents);
+  }
+
+  /** Number of records. */
+  get length(): number {
+    return this.#places.length;
+  }
+
+  /** Whether the records have to be taken before others are added. */
+  get isFull(): boolean {
+    return this.length >= CHUNK_RECORDS || 4 * this.#usedWords >= CHUNK_BYTES;
+  }
+
+  /** Adds a row with the events that happened. */
+  addRow(rows: WaitingRows, slot: number): void {
+    const row = this.#lines.push(this.length) - 1;
+    this.#copyValues(rows, slot, row);
+    const first = row * this.#numEvents;
+    for (let e = 0; e < this.#numEvents; e++) this.#eventTimes[first + e] = rows.eventTime(slot, e);
+    this.#numbers[row] = rows.numRecords(slot);
+    this.#places.push(rows.placeOf(slot));
+  }
+
+  addInvalid({ place, expected, cells }: InvalidRecord): void {
+    this.#invalid.push({ before: this.#lines.length, line: this.length, expected, cells });
+    this.#places.push(place);
+  }
+
+  /**
+   * Takes all records as a chunk.
+   * @param positionAfter returns the position after the first records
+   */
+  take(positionAfter: (numRecords: number) => StreamCursor): StreamChunk {
+    const [lines, places, invalid] = [this.#lines, this.#places, this.#invalid];
+    const [rows, numLines] = [lines.length, places.length];
+    const columns = new Map(this.#listColumns(rows).map((column, c) => [this.#columns.header[c]!, column]));
+    const all = [...columns.values()];
+    this.#usedWords = 0;
+    this.#lines = [];
+    this.#places = [];
+    this.#invalid = [];
+    return {
+      chunk: { rows, columns, lines, numLines, invalid, cellsOf: (row) => all.map(({ text }) => text(row)) },
+      columns: this.#columns,
+      line: 1,
+      cursorAfter(count, excludesRest = false) {
+        const isAll = count === rows && !excludesRest;
+        return positionAfter(isAll ? numLines : count === 0 ? 0 : lines[count - 1]! + 1);
+      },
+      placeOf: (line) => places[line]!,
+    };
+  }
+
+  #copyValues(rows: WaitingRows, slot: number, row: number): void {
+    const { memory, offset, numWords } = rows.read(slot);
+    const numColumns = this.#numColumns;
+    const [begin, count] = [(offset >> 2) + numColumns, numWords - numColumns];
+    const at = this.#usedWords;
+    if (at + count > this.#memory.words.length) this.#grow(at + count);
+    copyWords(memory.words, begin, this.#memory.words, at, count);
+    this.#usedWords += count;
+    const first = row * (numColumns + 1);
+    this.#ends[first] = 4 * at;
+    for (let c = 0; c < numColumns; c++) this.#ends[first + 1 + c] = 4 * at + memory.words[(offset >> 2) + c]!;
+  }
+
+  #grow(numWords: number): void {
+    const larger = allocateMemory(8 * numWords);
+    larger.words.set(this.#memory.words.subarray(0, this.#usedWords));
+    this.#memory = larger;
+  }
+
+  /** Lists the columns in the order of the header. */
+  #listColumns(rows: number): readonly Column[] {
+    const { bytes } = this.#memory;
+    const stride = this.#numColumns + 1;
+    const values = Array.from({ length: this.#numColumns }, (_, c) =>
+      utf8Column({ bytes, begins: this.#ends.subarray(c), ends: this.#ends.subarray(c + 1), stride, gap: 0 }, rows),
+    );
+    const events = Array.from({ length: this.#numEvents }, (_, e) => this.#eventColumns(rows, e)).flat();
+    return [...values, ...events, ...(this.#isNumbered ? [countColumn(this.#numbers)] : [])];
+  }
+
+  /** Returns the columns of an event: whether it happened, and its time. */
+  #eventColumns(rows: number, event: number): readonly [Column, Column] {
+    const { timeFormat } = this.#options;
+    const [happened, times, counts] = [new Float64Array(rows), new Float64Array(rows), new Float64Array(rows)];
+    for (let row = 0; row < rows; row++) {
+      const timeMs = this.#eventTimes[row * this.#numEvents + event]!;
+      happened[row] = Number.isNaN(timeMs) ? 0 : 1;
+      times[row] = timeMs;
+      counts[row] = timeFormat === 'seconds' ? timeMs / 1000 : timeMs;
+    }
+    const text = (row: number): string => (happened[row] === 0 ? '' : formatTime(times[row]!));
+    return [countColumn(happened), timeFormat === 'iso' ? { type: 'string', text } : countColumn(counts)];
+  }
+}
+
+/** Returns a column of numbers, which are missing if they are NaN. */
+function countColumn(values: Float64Array): Column {
+  const text = (row: number): string => (Number.isNaN(values[row]) ? '' : String(values[row]));
+  return { type: 'string', text, numbers: { values, isWhole: true } };
+}
