@@ -55,8 +55,6 @@ export interface Host {
 /** Creates hosts. */
 export interface HostFactory {
   create(plan: Plan): Host;
-  /** Returns the bytes of a plan's tables that are stored in memory of their own. */
-  apartBytes(plan: Plan): number;
-  /** Maximum bytes of everything else. */
+  /** Maximum bytes of a host besides its tables. */
   readonly maxBytes: number;
 }
