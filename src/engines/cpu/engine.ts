@@ -43,7 +43,6 @@ export function createCpuEngine(
     apartBytes,
     maxBytes: MAX_BYTES,
     takesPeers: true,
-    growsTables: true,
     precisions: ['f32', 'bf16'],
     predictionPrecisions: ['f32', 'bf16'],
     tableFormats: TABLE_FORMATS,

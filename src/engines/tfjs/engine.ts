@@ -31,7 +31,6 @@ function engineOn({ tf, description }: Backend, hosts: HostFactory): Engine {
     apartBytes: (plan) => hosts.apartBytes(plan),
     maxBytes: hosts.maxBytes,
     takesPeers: false,
-    growsTables: true,
     precisions: ['f32'],
   };
 }
