@@ -6,6 +6,7 @@
  */
 export type MessageClock = Int32Array;
 
+/** Creates a clock that has counted no message. */
 export function createMessageClock(): MessageClock {
   return new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
 }

@@ -138,7 +138,10 @@ async function recordQuantized(tableFormat: TableFormat): Promise<readonly Recor
   return recorded;
 }
 
-/** Records a step of every operation with each kind of step, its evaluation, two steps of every optimizer, and quantized tables. */
+/**
+ * Records a step of every operation with each kind of step, its evaluation, two steps of every optimizer, and
+ * predictions from quantized tables.
+ */
 async function record(): Promise<readonly RecordedList[]> {
   // Gradients of several passes accumulate.
   const passes = recordLists({ ...planWith(din, { rows: 2 * ROWS }), batchRows: ROWS });
