@@ -181,6 +181,8 @@ describe.skipIf(gpu === undefined)('a growing table on WebGPU', () => {
         .filter((line) => line.includes('"vocabularies"'))
         .map((line) => JSON.parse(line) as Readonly<Record<'vocabularies' | 'progressive', unknown>>);
     expect(windows('whole').length).toBeGreaterThan(1);
+    for (const event of ['admitted', 'expired', 'evicted'])
+      expect(JSON.stringify(windows('whole'))).toMatch(new RegExp(`"${event}":[1-9]`));
     expect(windows('whole').map((each) => each.vocabularies)).toEqual(windows('cpu').map((each) => each.vocabularies));
     for (const run of ['parts', 'whole', 'cpu']) {
       const { code, stderr } = await mtl(cwd, [
