@@ -206,10 +206,10 @@ export interface Program {
    */
   state(): ProgramState;
   /**
-   * Clears rows of growing tables (`TableSpec.initialRows`), and initializes those with a new id, between two steps.
-   * Absent if the engine's tables cannot grow.
+   * Clears rows of growing tables (`TableSpec.initialRows`), and initializes those with a new id, after the steps that
+   * were started.
    */
-  changeRows?(changes: TableChanges): void;
+  changeRows(changes: TableChanges): void;
   /**
    * Restores weights, and optimizer state if present, from a state of the same model. Without optimizer state, an EMA
    * restarts from the weights.
@@ -288,8 +288,6 @@ export interface Engine {
   readonly maxBytes: number;
   /** Whether its programs support distributed training. */
   readonly takesPeers: boolean;
-  /** Whether tables of its programs can grow between steps; default: false. */
-  readonly growsTables?: boolean;
   /** Supported precisions of matrix products in training. */
   readonly precisions: readonly Precision[];
   /** Supported precisions of matrix products in predictions; default: `f32`. */

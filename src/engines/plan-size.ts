@@ -37,11 +37,11 @@ export interface PlanSize {
  */
 export function planSize(
   plan: Plan,
-  engine: Pick<Engine, 'activationBytes' | 'growsTables' | 'maxBytes' | 'refuseTooLarge'>,
+  engine: Pick<Engine, 'activationBytes' | 'maxBytes' | 'refuseTooLarge'>,
   vocabularyBytes: number,
   availableBytes = Math.min(totalmem(), process.constrainedMemory() || Infinity),
 ): PlanSize {
-  checkGrowth(plan, engine);
+  checkGrowth(plan);
   const size = { ...countWeights(plan), activationBytes: engine.activationBytes(plan), vocabularyBytes };
   const engineBytes = size.weightBytes + size.optimizerBytes + size.activationBytes;
   const neededBytes = engineBytes + vocabularyBytes;

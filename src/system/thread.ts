@@ -9,12 +9,20 @@ import {
   type ErrorKind,
   type Problem,
 } from '../core/errors.js';
+import { awaitTick, createMessageClock, tick, type MessageClock } from './message-clock.js';
 
 /** Reply of a thread: a result or an error, of which only text is transferred between threads. */
 type Reply =
   | { readonly result: unknown }
   | { readonly kind: ErrorKind; readonly problems: readonly Problem[] }
   | { readonly bug: string };
+
+/** A message with its number, and in the first one to a thread the clock that counts both ways. */
+interface Numbered<Content> {
+  readonly content: Content;
+  readonly number: number;
+  readonly clock?: MessageClock;
+}
 
 /** Fix if a thread has failed. */
 export const RESUME_HINT =
@@ -95,6 +103,8 @@ export function startThread(module: string, about?: unknown, signal?: AbortSigna
   const worker = openThread(module, about);
   // Only pending requests keep the process alive.
   worker.unref();
+  const clock = createMessageClock();
+  let isFirst = true;
   /** Pending requests, oldest first. */
   const pending: { readonly resolve: (result: unknown) => void; readonly reject: (error: Error) => void }[] = [];
   let failure: Error | undefined;
@@ -104,7 +114,8 @@ export function startThread(module: string, about?: unknown, signal?: AbortSigna
   };
   // Aborts carry an error as their reason.
   const onAbort = (): void => fail(signal!.reason as Error);
-  worker.on('message', (reply: Reply) => {
+  worker.on('message', ({ content: reply, number }: Numbered<Reply>) => {
+    awaitTick(clock, number);
     const request = pending.shift();
     if (pending.length === 0) worker.unref();
     if ('result' in reply) request?.resolve(reply.result);
@@ -119,7 +130,10 @@ export function startThread(module: string, about?: unknown, signal?: AbortSigna
       new Promise((resolve, reject) => {
         if (failure !== undefined) return reject(failure);
         worker.ref();
-        worker.postMessage(request, transfer);
+        const number = tick(clock);
+        const message: Numbered<unknown> = { content: request, number, ...(isFirst && { clock }) };
+        worker.postMessage(message, transfer);
+        isFirst = false;
         pending.push({ resolve, reject });
       }),
     async close() {
@@ -138,15 +152,22 @@ export interface Answer {
 /** Processes the requests of this thread. */
 export function answerWith(handle: (request: unknown) => Answer | Promise<Answer>): void {
   const port = parentPort!;
+  let clock: MessageClock;
+  const reply = (content: Reply, transfer: readonly Transferable[] = []): void =>
+    port.postMessage({ content, number: tick(clock) } satisfies Numbered<Reply>, transfer);
   const answer = async (request: unknown): Promise<void> => {
     try {
-      const { result, transfer = [] } = await handle(request);
-      port.postMessage({ result } satisfies Reply, transfer);
+      const { result, transfer } = await handle(request);
+      reply({ result }, transfer);
     } catch (error) {
-      port.postMessage(failed(error));
+      reply(failed(error));
     }
   };
-  port.on('message', (request: unknown) => void answer(request));
+  port.on('message', ({ content, number, clock: first }: Numbered<unknown>) => {
+    clock = first ?? clock;
+    awaitTick(clock, number);
+    void answer(content);
+  });
 }
 
 function failed(error: unknown): Reply {

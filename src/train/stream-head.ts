@@ -85,7 +85,7 @@ export function growVocabularies(
 ): void {
   if (!vocabularies.isGrowing) return;
   const changes = vocabularies.assign(batch, timeMs);
-  program.changeRows!(changes);
+  program.changeRows(changes);
   journal?.markChanges(changes);
   // No record after the batch is encoded.
   vocabularies.releaseNumbers();

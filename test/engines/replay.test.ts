@@ -11,7 +11,9 @@ import type { Plan } from '../../src/engines/engine.js';
 import type { GraphBuilder } from '../../src/graph/builder.js';
 import type { Value } from '../../src/graph/operations.js';
 import { optimizers } from '../../src/optimizers/optimizers.js';
+import { quantizeTables } from '../../src/runs/quantized-tables.js';
 import type { InputLayout } from '../../src/tables/layout.js';
+import type { TableFormat } from '../../src/tables/row-formats.js';
 import { LOSS_CASES } from '../support/every-operation.js';
 import { numericBatch, planOf } from '../support/graph-plan.js';
 import { needsAddon } from '../support/native.js';
@@ -27,10 +29,9 @@ import { sharedTableBatch, sharedTablePlan } from '../support/shared-table.js';
 const ROWS = 43;
 const WIDTH = 5;
 
-/** Kernels of which no list of one process consists, and those of tables that are quantized after training. */
+/** Kernels of which no list of one process consists. */
 const OF_OTHERS = [
-  'batchSumTogether', 'batchSums', 'countRows', 'exchangeRows', 'exchangeWeights', 'join', 'lookupBagsHalf',
-  'lookupBagsInt8', 'lookupHalf', 'lookupInt8', 'normalizeGradientSums',
+  'batchSumTogether', 'batchSums', 'countRows', 'exchangeRows', 'exchangeWeights', 'join', 'normalizeGradientSums',
   'normalizeGradientTogether', 'normalizeSquares', 'normalizeSums', 'normalizeTogether', 'watchAll',
 ]; // prettier-ignore
 
@@ -127,7 +128,20 @@ function everyWeight(optimizer: string): Plan {
   return { ...plan, optimizers: { dense, embeddings: { ...part, lazy: true } } as Plan['optimizers'] };
 }
 
-/** Records a step of every operation with each kind of step, its evaluation, and two steps of every optimizer. */
+/** Records the evaluation of a program whose tables are quantized. */
+async function recordQuantized(tableFormat: TableFormat): Promise<readonly RecordedList[]> {
+  const plan = { ...everyWeight('sgd'), batchRows: ROWS };
+  const { step, weights } = recordLists(plan).program.state();
+  const { program, recorded } = recordLists({ ...plan, tableFormat, isRestored: true });
+  program.restore({ step, weights: quantizeTables(weights, tableFormat, '', {}), optimizer: new Map() });
+  await program.evaluate(batchOf(3));
+  return recorded;
+}
+
+/**
+ * Records a step of every operation with each kind of step, its evaluation, two steps of every optimizer, and
+ * predictions from quantized tables.
+ */
 async function record(): Promise<readonly RecordedList[]> {
   // Gradients of several passes accumulate.
   const passes = recordLists({ ...planWith(din, { rows: 2 * ROWS }), batchRows: ROWS });
@@ -146,6 +160,7 @@ async function record(): Promise<readonly RecordedList[]> {
     for (const seed of [1, 2]) await program.trainStep(batchOf(seed));
     all.push(...recorded);
   }
+  for (const format of ['fp16', 'int8'] as const) all.push(...(await recordQuantized(format)));
   return all;
 }
 

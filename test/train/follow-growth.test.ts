@@ -2,37 +2,9 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { randomStream } from '../../src/core/random.js';
+import { GROWING_CONFIG, growingRecords } from '../support/growing-log.js';
 import { mtl } from '../support/mtl.js';
 import { scratchFolder } from '../support/scratch.js';
-
-const CONFIG = `seed: 3
-data:
-  train: log
-  follow: { fitRows: 300, windowRows: 900, time: at, timeFormat: seconds }
-features:
-  user: { type: categorical, fields: [user], width: 4, encoding: tokens }
-  item:
-    type: categorical
-    fields: [item]
-    width: 4
-    encoding: { name: tokens, capacity: 60, admit: { count: 2 }, expire: { unseen: 60s } }
-tasks: { ctr: { label: click } }
-model: { name: single-task, wide: true }
-training: { batchSize: 32 }
-checkpoints: { everySteps: 40, delta: { everySteps: 3 } }
-`;
-
-/** Records whose items come and go: more than the capacity, and some are unseen for long. */
-function writeRecords(numRecords: number): readonly string[] {
-  const random = randomStream(5, 'growth');
-  return Array.from({ length: numRecords }, (_, at) => {
-    const item = Math.floor(at / 40) + random.below(70) - (random.uniform() < 0.1 ? 40 : 0);
-    const user = random.below(50);
-    const click = Number(random.uniform() < ((user + item) % 3 === 0 ? 0.7 : 0.2));
-    return JSON.stringify({ at, user: `u${user}`, item: `i${item}`, click });
-  });
-}
 
 interface Growth {
   readonly rows: number;
@@ -43,7 +15,7 @@ interface Growth {
 }
 
 describe('training on a stream with a vocabulary that grows', () => {
-  const records = writeRecords(6000);
+  const records = growingRecords(6000);
   const writeUntil = (cwd: string, end: number): void => {
     mkdirSync(join(cwd, 'log'), { recursive: true });
     const lines = records.slice(0, end).map((text) => `${text}\n`);
@@ -53,7 +25,7 @@ describe('training on a stream with a vocabulary that grows', () => {
 
   it('gives the same bytes if it is resumed from deltas, on any number of threads', async () => {
     const cwd = scratchFolder();
-    writeFileSync(join(cwd, 'stream.yaml'), CONFIG);
+    writeFileSync(join(cwd, 'stream.yaml'), GROWING_CONFIG);
     for (const [end, threads] of [
       [1500, '1'],
       [1500, '2'],
@@ -93,7 +65,7 @@ describe('training on a stream with a vocabulary that grows', () => {
 
   it('refuses tokens that expire by a time that records do not have', async () => {
     const cwd = scratchFolder();
-    writeFileSync(join(cwd, 'stream.yaml'), CONFIG.replace(', time: at, timeFormat: seconds', ''));
+    writeFileSync(join(cwd, 'stream.yaml'), GROWING_CONFIG.replace(', time: at, timeFormat: seconds', ''));
     writeUntil(cwd, 1500);
     const { code, stderr } = await mtl(cwd, [...follow, 'timeless']);
     expect([code, stderr]).toEqual([2, expect.stringContaining("field 'item': has tokens that expire by the time")]);

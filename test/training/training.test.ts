@@ -60,6 +60,7 @@ function fakeProgram(lossOf: (step: number) => number): Program {
         losses: new Map([['ctr', { mean: lossOf(++step), rows }]]),
         norms: { dense: NaN, embeddings: NaN },
       }),
+    changeRows: () => undefined,
     state: () => ({ step, weights: new Map(), optimizer: new Map() }),
     predict: () => Promise.reject(new Error('not here')),
     evaluate: () => Promise.reject(new Error('not here')),

@@ -42,7 +42,6 @@ export function createCpuEngine(
     activationBytes,
     maxBytes: MAX_BYTES,
     takesPeers: true,
-    growsTables: true,
     precisions: ['f32', 'bf16'],
     predictionPrecisions: ['f32', 'bf16'],
     tableFormats: TABLE_FORMATS,

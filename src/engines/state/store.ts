@@ -97,6 +97,11 @@ export class Store {
     };
   }
 
+  /** Returns the number of rows of a table that represented an id; of all rows if it does not grow. */
+  countRows({ name, rows }: Pick<TablePlace, 'name' | 'rows'>): number {
+    return this.#usedRows.get(name) ?? rows;
+  }
+
   /**
    * Changes rows of growing tables between two steps.
    * @param step number of steps taken

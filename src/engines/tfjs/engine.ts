@@ -30,7 +30,6 @@ function engineOn({ tf, description }: Backend, hosts: HostFactory): Engine {
     activationBytes,
     maxBytes: hosts.maxBytes,
     takesPeers: false,
-    growsTables: true,
     precisions: ['f32'],
   };
 }

@@ -7,6 +7,8 @@ import { POSTS } from './posts.js';
 export interface StepsAhead {
   /** Begins a step, and submits the one that was begun before it. The batch may change afterwards. */
   begin(batch: Batch, settings: StepSettings): Promise<StepResult>;
+  /** Submits the step that was begun, if it was not yet. */
+  submitBegun(): void;
   /** Submits what was begun, and waits for the results of all steps. */
   catchUp(): Promise<void>;
   readonly isIdle: boolean;
@@ -137,9 +139,12 @@ export function createStepsAhead(options: AheadOptions): StepsAhead {
     if (step !== undefined) queue.guard(step, () => loader.finish());
     return step;
   };
-  const flush = (): void => {
+  const submitBegun = (): void => {
     const last = finish();
     if (last !== undefined) queue.submit(last);
+  };
+  const flush = (): void => {
+    submitBegun();
     queue.read();
   };
   return {
@@ -164,6 +169,7 @@ export function createStepsAhead(options: AheadOptions): StepsAhead {
           if (before !== undefined) queue.submit(before);
         }
       }),
+    submitBegun,
     async catchUp() {
       flush();
       await queue.allRead();

@@ -14,6 +14,7 @@ import { Loader } from './load.js';
 import { layOutDevice, resultsOf, type DeviceMemory } from './memory.js';
 import type { DispatchTime } from './pass-times.js';
 import { createPosts, type Posts } from './posts.js';
+import { createTableTransfers, type TableTransfers } from './table-transfers.js';
 import { createTransfers, type Piece, type Range, type Transfers } from './transfers.js';
 
 /** Measurements of one run of a list. */
@@ -41,7 +42,7 @@ export interface GpuWatch extends ListWatch {
 }
 
 /** Runs the lists of a program on a device; the host has an image of its memory. */
-export interface Executor extends Pick<Transfers, 'read' | 'readTables' | 'write' | 'writeTables'> {
+export interface Executor extends Pick<Transfers, 'read' | 'write'>, Pick<TableTransfers, 'readRows' | 'writeRows'> {
   readonly image: Image;
   readonly loader: Loader;
   readonly memory: DeviceMemory;
@@ -137,6 +138,7 @@ export function createExecutor(gpu: Gpu, compiled: Compiled, watch: GpuWatch = {
   const image = createImageOf(compiled);
   const buffers = createDeviceBuffers(gpu, memory);
   const transfers = createTransfers(gpu, memory, buffers, image);
+  const tables = createTableTransfers(gpu, memory, buffers, image, transfers);
   const posts = createPosts(gpu, compiled, memory, buffers);
   const lists = createListEncoder(gpu, recorder, loader, buffers);
   const parts = { gpu, watch, loader, lists, transfers, posts };
@@ -152,6 +154,7 @@ export function createExecutor(gpu: Gpu, compiled: Compiled, watch: GpuWatch = {
   };
   return {
     ...transfers,
+    ...tables,
     image,
     loader,
     memory,
@@ -182,7 +185,7 @@ export function createExecutor(gpu: Gpu, compiled: Compiled, watch: GpuWatch = {
     keepRunning: () => submit((encoder) => posts.keepRunning(encoder)),
     restoreRunning: (post) => submit((encoder) => posts.restoreRunning(encoder, post)),
     dispose() {
-      for (const part of [buffers, transfers, posts, lists]) part.dispose();
+      for (const part of [buffers, transfers, tables, posts, lists]) part.dispose();
     },
   };
 }

@@ -32,11 +32,11 @@ export interface DeviceMemory {
   readonly download: { readonly at: number; readonly words: number };
   /** Words of each device buffer of tables. */
   readonly tableBuffers: readonly number[];
-  readonly tableParts: readonly TablePart[];
   /** Returns the word at a position. */
   readonly wordAt: (ref: Ref) => number;
   /** Returns the word of a window with the rows of a domain. */
   readonly rowsAt: (domain: Domain) => number;
+  /** Returns the parts of a table, in the order of rows. */
   partsOf(table: TablePlace): readonly TablePart[];
   /** Returns the first of a word per row of a table that is not lazy: the number of the distinct row, or 0. */
   rowSlots(table: TablePlace): number | undefined;
@@ -118,7 +118,6 @@ export function layOutDevice(compiled: Compiled, maxWords: number): DeviceMemory
     listedWords,
     download,
     tableBuffers: sizes,
-    tableParts: parts,
     wordAt({ buffer, offset }) {
       const begin = known.get(buffer);
       if (begin === undefined) throw new Error(`'${buffer.name}' is not on the device`);

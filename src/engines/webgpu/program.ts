@@ -57,14 +57,14 @@ async function trainStep(session: Session, batch: Batch, settings: StepSettings)
   const { stepRows } = compiled;
   if (batch.rows > stepRows) throw new Error(`a step of ${batch.rows} rows, where ${stepRows} were planned`);
   if (isAhead && isOnePass(session) && !isDiagnosed && !host.isPending) {
-    host.markStale();
+    host.markStale(batch);
     return ahead.begin(batch, settings);
   }
   await host.settle();
   const complete = isDiagnosed ? await diagnose(session, batch) : undefined;
   words.setConstants(progress.step, rates);
   executor.keepRunning();
-  host.markStale();
+  host.markStale(batch);
   const { losses, counts } = await runStep(session, batch, settings);
   // If a step is refused, kernels update nothing, and the forward pass's changes are undone.
   const { isRefused } = executor;
@@ -87,9 +87,10 @@ async function evaluate(session: Session, batch: Batch): ReturnType<Program['eva
 }
 
 /** Exchanges weights and their average. */
-async function exchange({ compiled, executor, words, host, progress }: Session): Promise<void> {
+async function exchange({ compiled, executor, store, words, host, progress }: Session): Promise<void> {
   await host.settle();
   words.setClock(progress.step);
+  words.setUsedRows((table) => store.countRows(table));
   host.markStale();
   await executor.run('exchange', compiled.maxRows);
 }
@@ -100,7 +101,7 @@ export function compileProgram(gpu: Gpu, plan: Plan, watch: GpuWatch): Program {
   const { compiled, executor, host, ahead, progress, graphWeights } = session;
   return {
     stepsAhead: isOnePass(session) ? MAX_AHEAD : 1,
-    catchUp: host.settle,
+    catchUp: () => host.settle(),
     trainStep: (batch, settings = {}) => trainStep(session, batch, settings),
     async predict(batch) {
       await host.settle();
@@ -110,8 +111,12 @@ export function compileProgram(gpu: Gpu, plan: Plan, watch: GpuWatch): Program {
     losses: (batch) => runPasses(session, batch, 'losses', graphWeights),
     inspect: (batch) => inspect(session, batch),
     averaged: (work) => (compiled.average === undefined ? work() : exchanged(() => exchange(session), work)),
-    readBack: host.readBack,
+    readBack: () => host.readBack(),
     state: () => host.state(progress.step),
+    changeRows(changes) {
+      ahead.submitBegun();
+      host.changeRows(changes, progress.step);
+    },
     restore(saved) {
       if (!ahead.isIdle) throw new Error('steps are under way');
       progress.step = saved.step;

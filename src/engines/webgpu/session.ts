@@ -5,7 +5,7 @@ import { Store } from '../state/store.js';
 import type { Gpu } from './adapter.js';
 import { createStepsAhead, type StepsAhead } from './ahead.js';
 import { createExecutor, type Executor, type GpuWatch } from './executor.js';
-import { createHostState, type HostState } from './host-state.js';
+import { HostState } from './host-state.js';
 import { createStepWords, type StepWords } from './step-words.js';
 
 export const NO_FACTORS = { dense: 1, embeddings: 1 } as const;
@@ -42,8 +42,11 @@ export function createSession(gpu: Gpu, plan: Plan, watch: GpuWatch): Session {
     },
     result: () => ({ losses: executor.isRefused ? refusedLosses(losses()) : losses(), norms: norms() }),
     count: () => progress.step++,
-    goBack: (stepsTaken) => (progress.step = stepsTaken),
+    goBack(stepsTaken) {
+      progress.step = stepsTaken;
+      host.undoSteps(stepsTaken);
+    },
   });
-  const host = createHostState(compiled, executor, store, () => ahead.catchUp());
+  const host = new HostState(compiled, executor, store, ahead);
   return { compiled, executor, store, words, host, ahead, progress, graphWeights, losses, norms };
 }

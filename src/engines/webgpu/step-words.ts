@@ -2,6 +2,7 @@ import { streamKey } from '../../core/random.js';
 import type { RateFactors } from '../engine.js';
 import type { Compiled } from '../compile/compile.js';
 import type { Ref } from '../compile/buffers.js';
+import type { TablePlace } from '../compile/tables.js';
 import { createConstantsWriter } from '../state/constants.js';
 
 /** Writes what the calls of a step read besides the batch to the words that are uploaded. */
@@ -16,6 +17,8 @@ export interface StepWords {
   combine(shared: readonly number[], own: readonly number[]): void;
   /** Writes the clock of the average. */
   setClock(step: number): void;
+  /** Writes the number of rows in use of tables that grow. */
+  setUsedRows(countRows: (table: TablePlace) => number): void;
   /** Writes the constants of the optimizers, and the clock. */
   setConstants(step: number, rates: RateFactors): void;
 }
@@ -65,6 +68,10 @@ export function createStepWords(
       floats.set(own, ownAt);
     },
     setClock,
+    setUsedRows(countRows) {
+      for (const table of tables.trained)
+        if (table.usedRowsAt !== undefined) upload[wordAt(table.usedRowsAt)] = countRows(table);
+    },
     setConstants(step, rates) {
       writeConstants(step + 1, rates);
       setClock(step);

@@ -18,43 +18,15 @@ export interface Piece {
   into(words: Uint32Array): void;
 }
 
-/** Copies between a device and an image of its memory on the host. */
+/** Copies between a device and an image of its memory on the host, except rows of tables. */
 export interface Transfers {
   /** Returns a range as a piece that goes to the image. */
   pieceOf(range: Range): Piece;
   /** Encodes copies of pieces, submits, and waits until they are received. */
   take(encoder: GPUCommandEncoder, pieces: readonly Piece[]): Promise<void>;
   read(ranges: readonly Range[]): Promise<void>;
-  readTables(): Promise<void>;
   write(ranges: readonly Range[]): void;
-  writeTables(): void;
   dispose(): void;
-}
-
-/** Maximum bytes of tables per copy. */
-const PIECE_BYTES = 1 << 26;
-
-/** Rows of a table: the first word in the device buffer and in the image, and their number of words. */
-interface TablePiece {
-  readonly buffer: number;
-  readonly at: number;
-  readonly imageAt: number;
-  readonly words: number;
-}
-
-function* tablePieces({ tableParts }: DeviceMemory, { wordAt }: Image): Generator<TablePiece> {
-  for (const { table, buffer, at, rowBegin, rowEnd } of tableParts) {
-    const first = wordAt(table.at);
-    const rowsAtOnce = Math.max(1, Math.floor(PIECE_BYTES / WORD / table.stride));
-    for (let row = rowBegin; row < rowEnd; row += rowsAtOnce) {
-      yield {
-        buffer,
-        at: at + (row - rowBegin) * table.stride,
-        imageAt: first + row * table.stride,
-        words: Math.min(rowsAtOnce, rowEnd - row) * table.stride,
-      };
-    }
-  }
 }
 
 /** Creates the transfers of a program. */
@@ -90,19 +62,9 @@ export function createTransfers(gpu: Gpu, memory: DeviceMemory, buffers: DeviceB
     pieceOf,
     take,
     read: (ranges) => take(gpu.device.createCommandEncoder(), ranges.map(pieceOf)),
-    async readTables() {
-      for (const { buffer, at, imageAt, words: count } of tablePieces(memory, image)) {
-        const into = (found: Uint32Array): void => words.set(found, imageAt);
-        await take(gpu.device.createCommandEncoder(), [{ from: buffers.tables[buffer]!, at, words: count, into }]);
-      }
-    },
     write(ranges) {
       for (const { at, words: count } of ranges)
         queue.writeBuffer(buffers.memory, memory.wordAt(at) * WORD, words, wordAt(at), count);
-    },
-    writeTables() {
-      for (const { buffer, at, imageAt, words: count } of tablePieces(memory, image))
-        queue.writeBuffer(buffers.tables[buffer]!, at * WORD, words, imageAt, count);
     },
     dispose: () => staging.destroy(),
   };

@@ -27,6 +27,9 @@ const itemAt = `listed(${listed('items')}, item, $spread) * max($spread, 1u)`;
 const overNumbers = (count: string, body: string): string => `
   for (var i = group * ${THREADS}u + lane; i < ${count}; i += groups * ${THREADS}u) { ${body} }`;
 
+/** Threads that visit the rows of a table whose number the host does not know. */
+const GROWING_THREADS = 2 ** 16;
+
 const KERNELS = {
   lookup: {
     form: 'own',
@@ -84,9 +87,10 @@ const KERNELS = {
 
   exchangeRows: {
     form: 'own',
-    threads: ({ of }) => of('rows'),
+    // The rows in use of a table that grows are counted on the device; a thread visits as many as it must.
+    threads: ({ of }) => of('rows') || GROWING_THREADS,
     body: overNumbers(
-      '$rowEnd - $rowBegin',
+      'max(min($rowEnd, select($rows, m[$countAt], $rows == 0u)), $rowBegin) - $rowBegin',
       `
     let at = $table + i * $stride;
     bringUp(at, $average, $width, $clock);
