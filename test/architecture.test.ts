@@ -141,7 +141,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   sweep: ['config', 'engines', 'runs', 'study', 'train'],
   check: ['config', 'data', 'engines', 'features', 'inputs', 'train', 'training'],
   'check.ts': ['check', 'config', 'data', 'engines', 'inputs', 'pretrained', 'runs', 'train'],
-  init: ['bottoms', 'crosses', 'data', 'features', 'models', 'schedules', 'sequences'],
+  init: ['bottoms', 'crosses', 'data', 'evaluation', 'features', 'models', 'schedules', 'sequences'],
   'init.ts': ['config', 'data', 'init', 'models'],
   diff: ['config', 'data', 'engines', 'evaluate', 'evaluation', 'runs', 'trained-model', 'training'],
   'diff.ts': ['data', 'diff', 'evaluation', 'runs', 'trained-model'],

@@ -12,7 +12,7 @@ import type { DataSet } from './sets.js';
 /** The share of trials, best first, that are trained again, and the seeds, which the study does not use. */
 const FINAL_SHARE = 1 / 8;
 const FINAL_SEEDS = [11, 12];
-/** The average of weights that the best of them is also trained with. */
+/** The average of weights that the best of them is also trained with, unless all are. */
 const EMA = 'training.ema.decay=0.999';
 
 export interface SearchOptions {
@@ -66,10 +66,15 @@ export async function searchBest(set: DataSet, options: SearchOptions): Promise<
     finalists.push(await measureCandidate(`trial ${number}`, listSettings(study, point)));
   finalists.sort((a, b) => a.loss - b.loss);
   const [{ name, settings }] = finalists as [Finalist, ...Finalist[]];
-  finalists.push(await measureCandidate(`${name} with EMA`, [...settings, EMA]));
+  if (!hasEma(config)) finalists.push(await measureCandidate(`${name} with EMA`, [...settings, EMA]));
   finalists.sort((a, b) => a.loss - b.loss);
   writeBest(set, study, config, finalists);
   return finalists;
+}
+
+/** Returns whether a proposed config averages the weights. */
+function hasEma(config: unknown): boolean {
+  return (config as { readonly training: { readonly ema?: object } }).training.ema !== undefined;
 }
 
 /** Trains a config, and returns its monitored value on the validation set. */

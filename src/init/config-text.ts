@@ -5,7 +5,7 @@ import type { ProposedTask } from './choose-tasks.js';
 import type { InspectedColumn } from './column-kind.js';
 import type { ColumnPair } from './find-crosses.js';
 import { formatFeatures } from './features-text.js';
-import { formatModel, formatTraining } from './training-text.js';
+import { formatCalibration, formatModel, formatTraining } from './training-text.js';
 import { yaml } from './yaml-text.js';
 
 /** Facts to write a config from. */
@@ -57,7 +57,9 @@ export function configText(facts: ConfigFacts): string {
     '',
     ...formatModel(model, features),
     '',
-    ...formatTraining(tasks, rows, isCut),
+    ...formatTraining({ tasks, features, rows, isCut }),
+    '',
+    formatCalibration(),
     '',
   ].join('\n');
 }

@@ -1,5 +1,6 @@
 import { dcn } from '../bottoms/dcn.js';
 import { fm } from '../bottoms/fm.js';
+import { platt } from '../evaluation/calibration/platt.js';
 import { models } from '../models/models.js';
 import { cosine } from '../schedules/cosine.js';
 import type { ProposedTask } from './choose-tasks.js';
@@ -18,6 +19,8 @@ const LAYERS = 'hidden: [128, 64], dropout: 0.1';
 const TOWER = '{ hidden: [32], dropout: 0.1 }';
 /** Distinct values from which two id columns are those of a recommender. */
 const MANY_IDS = 100;
+/** Distinct values of an id column from which weights are averaged. */
+const AVERAGED_IDS = 1000;
 
 /** Chooses the layers that multiply features: pairs of embeddings for a recommender's ids, else products of numbers. */
 export function chooseInteractions(features: readonly InspectedColumn[]): typeof dcn | typeof fm {
@@ -52,9 +55,19 @@ export function formatModel(name: string, features: readonly InspectedColumn[]):
   ];
 }
 
+/** Facts that decide the section `training`. */
+export interface TrainingFacts {
+  readonly tasks: readonly ProposedTask[];
+  readonly features: readonly InspectedColumn[];
+  readonly rows: number;
+  /** Whether there are more rows. */
+  readonly isCut: boolean;
+}
+
 /** Formats the section `training`. */
-export function formatTraining(tasks: readonly ProposedTask[], rows: number, isCut: boolean): readonly string[] {
+export function formatTraining({ tasks, features, rows, isCut }: TrainingFacts): readonly string[] {
   const { batchSize, epochs } = SIZES.find(({ maxRows }) => (isCut ? Infinity : rows) <= maxRows)!;
+  const ids = features.find(({ kind, different }) => kind.is === 'id' && different >= AVERAGED_IDS);
   return [
     'training:',
     `  epochs: ${String(epochs).padEnd(25)} # maximum; training stops earlier if validation no longer improves`,
@@ -63,9 +76,22 @@ export function formatTraining(tasks: readonly ProposedTask[], rows: number, isC
     '    dense: { learningRate: 0.002, weightDecay: 0.00001 }',
     '    embeddings: { learningRate: 0.002 }',
     `  schedule: { name: ${cosine.name}, warmup: 5% }    # learning rate: rises for 5% of the steps, then falls to 0`,
+    ...(ids === undefined
+      ? []
+      : [
+          `  ema: { decay: 0.999 }             # average of the weights over steps: an id of ${ids.column.name} has few rows`,
+        ]),
     `  monitor: ${formatMonitor(tasks).padEnd(24)} # validation metric that selects the best epoch`,
     '  earlyStopping: { patience: 3 }    # epochs without improvement before training stops',
   ];
+}
+
+/** Formats the section `calibration`. */
+export function formatCalibration(): string {
+  return (
+    `calibration: { method: ${platt.name} }      # fitted on the validation set: later or new rows are predicted too ` +
+    'confidently'
+  );
 }
 
 /** Returns the metric of the last task over all rows, or the mean of several tasks without a funnel. */

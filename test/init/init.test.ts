@@ -100,6 +100,8 @@ describe('mtl init', () => {
       'numeric visits',
       'vector vec',
     ]);
+    // Most of its items are values of sku.
+    expect(yaml.features['lists']).toMatchObject({ fields: ['seen'], table: 'sku' });
     expect(yaml.data).toMatchObject({
       source: 'train.csv',
       split: { by: 'random' },

@@ -96,6 +96,18 @@ describe("mtl init on a shop's log", () => {
     for (const [name, reason] of Object.entries(leftOut)) expect(text).toContain(`# excluded: ${name}: ${reason}`);
   });
 
+  it('accepts a count as a named label, alone and in a funnel', async () => {
+    const cart = { column: 'cart_cnt', above: 0 };
+    expect((await propose({ labels: ['cart_cnt'] })).yaml.tasks).toEqual({
+      cart_cnt: { label: cart, onMissing: 'mask' },
+    });
+    expect((await propose({ labels: ['paid', 'cart_cnt', 'click'] })).yaml.tasks).toEqual({
+      ctr: { label: 'click' },
+      cart_cnt: { label: cart, given: 'ctr' },
+      cvr: { label: 'paid', given: 'cart_cnt' },
+    });
+  });
+
   it('excludes later events if only the first label is named', async () => {
     const { leftOut, yaml } = await propose({ labels: ['click'] });
     expect(Object.keys(yaml.tasks)).toEqual(['ctr']);
