@@ -3,6 +3,7 @@ import type { ProgramState } from '../engines/engine.js';
 import type { Fitted } from '../features/feature-types.js';
 import { storedFitted } from '../features/fitted.js';
 import { lookupTensors, type LookupTables } from '../features/lookups.js';
+import type { HistoryTensors } from '../features/stored-histories.js';
 import type { StoredTensor } from '../io/safetensors.js';
 import type { Delta } from './delta.js';
 
@@ -12,6 +13,7 @@ interface Content {
   readonly fitted: Fitted;
   readonly counters: ReadonlyMap<string, StoredTensor>;
   readonly lookups: LookupTables;
+  readonly histories?: HistoryTensors | undefined;
 }
 
 /** Estimated size of the config, the loop state and the file headers. */
@@ -24,13 +26,14 @@ export function tensorBytes({ weights, optimizer }: ProgramState): number {
 }
 
 /** Estimates the size of a delta on disk, in bytes. */
-export function deltaBytes({ program, growth, counters }: Delta): number {
-  return OTHER_BYTES + tensorBytes(program) + storedBytes(growth) + storedBytes(counters);
+export function deltaBytes({ program, growth, counters, histories }: Delta): number {
+  const others = [growth, counters, histories];
+  return OTHER_BYTES + tensorBytes(program) + others.reduce((bytes, each) => bytes + storedBytes(each), 0);
 }
 
 /** Estimates the size of a full checkpoint on disk, in bytes. */
-export function checkpointBytes({ program, fitted, counters, lookups }: Content): number {
-  const others = [storedFitted(fitted).tensors, counters, lookupTensors(lookups)];
+export function checkpointBytes({ program, fitted, counters, lookups, histories = new Map() }: Content): number {
+  const others = [storedFitted(fitted).tensors, counters, lookupTensors(lookups), histories];
   return OTHER_BYTES + tensorBytes(program) + others.reduce((bytes, each) => bytes + storedBytes(each), 0);
 }
 

@@ -1,14 +1,16 @@
-import { z } from 'zod';
 import type { Column } from '../../chunks/column.js';
 import { SAMPLE_COLUMN, storedTime } from '../../delay/columns.js';
+import { numberColumn } from '../../features/computed.js';
 import { instantReader } from '../../features/wall-clock.js';
 import { formatTime } from '../../text/dates.js';
-import { count, percent } from '../../text/number-text.js';
 import { joinedColumns, joinedEvents, type JoinedEvent, type JoinOptions } from '../join-options.js';
 import type { FileColumns } from '../readers/cell-file.js';
 import type { ChunkStream, StreamChunk } from './chunk-stream.js';
 import { TimeHeap, type TimedSlot } from '../replay/time-heap.js';
 import { parseStreamCursor } from './cursor.js';
+import { EventMatches } from './event-matches.js';
+import { joinCursor, type JoinCursor } from './join-cursor.js';
+import { RECORD_COLUMN, type JoinObserver, type ReadCell } from './join-observer.js';
 import type { JoinedSamples } from './joined-samples.js';
 import type { StreamCursor, StreamLag, StreamReading } from './record-stream.js';
 import { TimedRows, type InvalidRecord, type RecordPlace } from './timed-rows.js';
@@ -18,18 +20,6 @@ import { WaitingRows } from './waiting-rows.js';
 const CHUNK_RECORDS = 1 << 12;
 /** Number of rows between two positions from which the waiting rows can be found again. */
 const ROWS_PER_MARK = 1 << 12;
-/** Number of events after which their share without a row is checked. */
-const CHECKED_EVENTS = 10_000;
-
-const cursorSchema = z.strictObject({
-  /** Positions of the logs: that of the rows, then those of the events. Null at the first record. */
-  logs: z.array(z.unknown()),
-  /** Records after these positions that were yielded before. */
-  skip: z.int().min(0),
-  /** Latest time of a record before these positions, in milliseconds since 1970; null if there is none. */
-  timeMs: z.number().nullable().default(null),
-});
-type JoinCursor = z.output<typeof cursorSchema>;
 
 /** Positions of the logs before a row. */
 interface Mark {
@@ -37,6 +27,8 @@ interface Mark {
   readonly logs: readonly StreamCursor[];
   /** Latest time of a record before. */
   readonly timeMs: number | null;
+  /** Records of all logs before. */
+  readonly records: number;
   // Of the rows from here to the next mark, with the invalid records between them:
   /** Records that were yielded. */
   yielded: number;
@@ -50,6 +42,8 @@ interface Mark {
 interface JoinedRecord {
   readonly place: RecordPlace;
   readonly texts?: readonly string[];
+  /** Number of the row among the records of all logs. */
+  readonly record?: number;
   readonly invalid?: InvalidRecord;
   readonly mark: Mark;
 }
@@ -75,7 +69,7 @@ export function joinStreams(
 ): ChunkStream {
   return {
     name: rows.name,
-    read: (reading) => new Join(rows, logs, columns, options, samples).read(reading),
+    read: (reading) => new Join(rows, logs, columns, options, samples, reading.observer).read(reading),
     async lag() {
       const lags = await Promise.all([rows, ...logs].map((each) => each.lag()));
       return lags.some((lag) => lag === undefined) ? undefined : sumLags(lags as StreamLag[]);
@@ -103,11 +97,13 @@ class Join {
   readonly #closing = new TimeHeap();
   readonly #output: JoinedRecord[] = [];
   readonly #marks: Mark[] = [];
-  readonly #matches: { events: number; unmatched: number }[];
-  readonly #warned = new Set<number>();
+  readonly #matches: EventMatches;
   readonly #fileColumns: FileColumns;
+  readonly #observer: JoinObserver | undefined;
   #onWarning: StreamReading['onWarning'] = () => undefined;
   #rows = 0;
+  /** Records of all logs that were read. */
+  #records = 0;
   #nowMs = -Infinity;
   #skip = 0;
 
@@ -117,7 +113,9 @@ class Join {
     columns: readonly string[],
     options: JoinOptions,
     samples: JoinedSamples | undefined,
+    observer: JoinObserver | undefined,
   ) {
+    this.#observer = observer;
     this.#name = rows.name;
     this.#options = options;
     this.#samples = samples;
@@ -130,13 +128,14 @@ class Join {
     this.#waiting = new WaitingRows(columns.indexOf(options.key), logs.length, options.memory * 2 ** 20);
     const names = [...columns, ...joinedColumns(options), ...(samples === undefined ? [] : [SAMPLE_COLUMN])];
     this.#fileColumns = { path: rows.name, header: names, indices: new Map(names.map((name, c) => [name, c])) };
-    this.#matches = this.#events.map(() => ({ events: 0, unmatched: 0 }));
+    this.#matches = new EventMatches(this.#events);
   }
 
   async *read(reading: StreamReading): AsyncGenerator<StreamChunk> {
-    const from = reading.from === undefined ? undefined : parseStreamCursor(this.#name, cursorSchema, reading.from);
+    const from = reading.from === undefined ? undefined : parseStreamCursor(this.#name, joinCursor, reading.from);
     this.#skip = from?.skip ?? 0;
     this.#nowMs = from?.timeMs ?? -Infinity;
+    this.#records = from?.records ?? 0;
     this.#onWarning = (text) => reading.onWarning(text);
     for (const [i, input] of this.#inputs.entries()) input.start({ ...reading, from: from?.logs[i] ?? undefined });
     try {
@@ -176,6 +175,8 @@ class Join {
     if (problem !== undefined) this.#refuse(problem);
     else if (log === 0) this.#addRow(input);
     else this.#addEvent(input, log - 1);
+    this.#observer?.onRead(this.#records);
+    this.#records++;
     input.advance();
   }
 
@@ -184,6 +185,7 @@ class Join {
       number: this.#rows,
       logs: this.#inputs.map(({ position }) => position ?? null),
       timeMs: this.#nowMs === -Infinity ? null : this.#nowMs,
+      records: this.#records,
       yielded: 0,
       open: 0,
       neededUntil: this.#rows,
@@ -201,8 +203,10 @@ class Join {
       this.#refuse({ expected, cells: input.cells, place });
       return;
     }
-    const texts = [...this.#columns.map((name) => input.text(name)), place.path, String(place.line)];
+    const own = [place.path, String(place.line), String(this.#records)];
+    const texts = [...this.#columns.map((name) => input.text(name)), ...own];
     const slot = this.#waiting.add(texts, this.#rows++, timeMs);
+    this.#observer?.onRow(this.#records, (name) => input.text(name));
     this.#marks.at(-1)!.open++;
     this.#await(slot);
   }
@@ -210,30 +214,31 @@ class Join {
   #addEvent(input: TimedRows, event: number): void {
     const timeMs = this.#samples === undefined ? input.timeMs : this.#nowMs;
     const slot = this.#waiting.find(input.text(this.#options.key));
-    const match = this.#matches[event]!;
-    match.events++;
     const isInTime = slot !== undefined && this.#isOpen(slot, event, input.timeMs, timeMs);
-    if (!isInTime) {
-      match.unmatched++;
-      this.#checkMatches(event);
-    }
+    const warning = this.#matches.count(event, isInTime);
+    if (warning !== undefined) this.#onWarning(warning);
     // The first event counts.
-    else if (Number.isNaN(this.#waiting.eventTime(slot, event))) {
+    if (isInTime && Number.isNaN(this.#waiting.eventTime(slot, event))) {
       this.#waiting.setEvent(slot, event, timeMs);
+      this.#observer?.onEvent(this.#records, this.#events[event]!.name, this.#cellsOf(slot));
       this.#await(slot);
     }
   }
 
-  /** Warns once if most events of a log have no row. */
-  #checkMatches(event: number): void {
-    const { events, unmatched } = this.#matches[event]!;
-    if (events < CHECKED_EVENTS || this.#warned.has(event) || 2 * unmatched < events) return;
-    this.#warned.add(event);
-    const { name } = this.#events[event]!;
-    this.#onWarning(
-      `data.join.events.${name}: ${percent(unmatched / events)} of ${count(events)} events have no row that waits ` +
-        'for them; check key, within and the order of the logs',
-    );
+  /** Returns a function that reads the columns of a waiting row, and of the events that happened. */
+  #cellsOf(slot: number): ReadCell {
+    const { texts, eventTimes } = this.#waiting.read(slot);
+    const cells = this.#withEvents(texts, eventTimes);
+    return (name) => cells[this.#fileColumns.indices.get(name)!]!;
+  }
+
+  /** Returns the values of the columns of a row with those of its events. */
+  #withEvents(texts: readonly string[], eventTimes: Float64Array): readonly string[] {
+    const joined = this.#events.flatMap((_, e) => {
+      const timeMs = eventTimes[e]!;
+      return Number.isNaN(timeMs) ? ['0', ''] : ['1', this.#formatTime(timeMs)];
+    });
+    return [...texts.slice(0, this.#columns.length), ...joined];
   }
 
   /** Whether an event belongs to a row, if it happened at one time and counts from another one on. */
@@ -291,15 +296,12 @@ class Join {
 
   #yieldRow(slot: number): void {
     const { texts, eventTimes } = this.#waiting.read(slot);
-    const [path, line] = texts.slice(-2) as [string, string];
-    const joined = this.#events.flatMap((_, e) => {
-      const timeMs = eventTimes[e]!;
-      return Number.isNaN(timeMs) ? ['0', ''] : ['1', this.#formatTime(timeMs)];
-    });
+    const [path, line, record] = texts.slice(-3) as [string, string, string];
     const sample = this.#samples === undefined ? [] : [String(this.#waiting.numRecords(slot))];
     this.#waiting.countRecord(slot);
     const place = { path, line: Number(line) };
-    this.#emit({ place, texts: [...texts.slice(0, -2), ...joined, ...sample], mark: this.#markOf(slot) });
+    const values = [...this.#withEvents(texts, eventTimes), ...sample];
+    this.#emit({ place, texts: values, record: Number(record), mark: this.#markOf(slot) });
   }
 
   /** Returns the last mark before a row. */
@@ -330,8 +332,11 @@ class Join {
   /** Returns the records to yield as a chunk. */
   #takeChunk(): StreamChunk {
     const records = this.#output.splice(0);
-    const valid = records.flatMap(({ texts }, line) => (texts === undefined ? [] : [{ texts, line }]));
+    const valid = records.flatMap(({ texts, record = 0 }, line) => (texts === undefined ? [] : [{ texts, record, line }]));
     const textColumn = (c: number): Column => ({ type: 'text', text: (row) => valid[row]!.texts[c]! });
+    const columns = new Map(this.#fileColumns.header.map((name, c) => [name, textColumn(c)]));
+    if (this.#observer !== undefined)
+      columns.set(RECORD_COLUMN, numberColumn(Float64Array.from(valid, ({ record }) => record)));
     let before = 0;
     const invalid = records.flatMap((each, line) => {
       if (each.invalid === undefined) {
@@ -344,7 +349,7 @@ class Join {
     return {
       chunk: {
         rows: valid.length,
-        columns: new Map(this.#fileColumns.header.map((name, c) => [name, textColumn(c)])),
+        columns,
         lines: valid.map(({ line }) => line),
         numLines: records.length,
         invalid,
@@ -374,10 +379,10 @@ class Join {
   /** Counts records as yielded; returns a function from a number of them to the position after them. */
   #yield(records: readonly JoinedRecord[]): (count: number) => JoinCursor {
     this.#dropMarks();
-    const { logs, timeMs } = this.#marks[0]!;
+    const { logs, timeMs, records: recordsBeforeMark } = this.#marks[0]!;
     const before = this.#marks.reduce((sum, { yielded }) => sum + yielded, 0);
     records.forEach(countYielded);
-    return (numRecords) => ({ logs: [...logs], skip: before + numRecords, timeMs });
+    return (numRecords) => ({ logs: [...logs], skip: before + numRecords, timeMs, records: recordsBeforeMark });
   }
 }
 
